@@ -1,0 +1,183 @@
+//! The checkpoint file: origin, size and root of the ledger, as the body of a C2SP tlog-checkpoint.
+//!
+//! It is the memory of how far the ledger had come, kept apart from the data. It must never be ahead of data
+//! that is on disk.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use crate::ids::{RootHash, TreeSize};
+use crate::journal::FILE_MODE;
+
+/// Most bytes of an origin: it names a log, usually as a URL without a scheme.
+pub const ORIGIN_BYTES_MAX: usize = 255;
+
+/// How far a ledger has come.
+///
+/// Its text form is the note body of C2SP tlog-checkpoint: three lines, each with its newline (origin, decimal
+/// size, root in standard Base64), no extension lines.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Checkpoint {
+    /// The ledger's name.
+    pub origin: String,
+    /// The number of entries.
+    pub size: TreeSize,
+    /// The root over these entries.
+    pub root: RootHash,
+}
+
+impl fmt::Display for Checkpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let root = STANDARD.encode(self.root.0);
+        write!(f, "{}\n{}\n{root}\n", self.origin, self.size)
+    }
+}
+
+impl FromStr for Checkpoint {
+    type Err = ParseCheckpointError;
+
+    fn from_str(text: &str) -> Result<Self, ParseCheckpointError> {
+        let lines: Vec<_> = text.split('\n').collect();
+        let [origin, size, root, ""] = lines.as_slice() else {
+            return Err(ParseCheckpointError::Lines);
+        };
+        if !is_origin(origin) {
+            return Err(ParseCheckpointError::Origin);
+        }
+        Ok(Self { origin: (*origin).to_owned(), size: parse_size(size)?, root: parse_root(root)? })
+    }
+}
+
+/// A text is not a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseCheckpointError {
+    /// Not three lines, each with its newline.
+    #[error("a checkpoint has three lines: origin, size, root")]
+    Lines,
+    /// The first line names no log.
+    #[error("the first line of a checkpoint is the origin, 1 to {ORIGIN_BYTES_MAX} bytes without spaces or plus signs")]
+    Origin,
+    /// The second line is no size.
+    #[error("the second line of a checkpoint is the size, in decimal without leading zeros")]
+    Size,
+    /// The third line is no root.
+    #[error("the third line of a checkpoint is the root, 32 bytes in standard Base64")]
+    Root,
+}
+
+/// The checkpoint file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadCheckpointError {
+    /// The operating system refused to read it.
+    #[error("the checkpoint file cannot be read")]
+    Io {
+        /// The cause.
+        source: io::Error,
+    },
+    /// It holds something else.
+    #[error("the checkpoint file holds no checkpoint")]
+    Malformed {
+        /// What is wrong.
+        source: ParseCheckpointError,
+    },
+}
+
+/// The checkpoint file cannot be replaced; the old one stands.
+#[derive(Debug, thiserror::Error)]
+#[error("the checkpoint file cannot be written")]
+pub struct PublishError {
+    /// The cause.
+    source: io::Error,
+}
+
+/// The checkpoint below `dir`, if there is one.
+pub(crate) fn read(dir: &Path) -> Result<Option<Checkpoint>, ReadCheckpointError> {
+    match fs::read_to_string(dir.join(CHECKPOINT_FILE)) {
+        Ok(text) => text.parse().map(Some).map_err(|source| ReadCheckpointError::Malformed { source }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(ReadCheckpointError::Malformed { source: ParseCheckpointError::Lines })
+        }
+        Err(source) => Err(ReadCheckpointError::Io { source }),
+    }
+}
+
+/// Replaces the checkpoint below `dir`: written beside it, synced, renamed, folder synced.
+pub(crate) fn publish(dir: &Path, checkpoint: &Checkpoint) -> Result<(), PublishError> {
+    replace(dir, checkpoint.to_string().as_bytes()).map_err(|source| PublishError { source })
+}
+
+/// Whether `origin` may name a log (C2SP tlog-checkpoint, and key names of signed-note: no spaces, no plus signs).
+pub(crate) fn is_origin(origin: &str) -> bool {
+    !origin.is_empty()
+        && origin.len() <= ORIGIN_BYTES_MAX
+        && !origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+}
+
+fn replace(dir: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = dir.join("checkpoint.tmp");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&fresh)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&fresh, dir.join(CHECKPOINT_FILE))?;
+    File::open(dir)?.sync_all()
+}
+
+fn parse_size(line: &str) -> Result<TreeSize, ParseCheckpointError> {
+    // `u64::from_str` takes a plus sign and leading zeros.
+    let digits = line.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits || (line.starts_with('0') && line != "0") {
+        return Err(ParseCheckpointError::Size);
+    }
+    line.parse().map(TreeSize).or(Err(ParseCheckpointError::Size))
+}
+
+fn parse_root(line: &str) -> Result<RootHash, ParseCheckpointError> {
+    let bytes = STANDARD.decode(line).or(Err(ParseCheckpointError::Root))?;
+    bytes.try_into().map(RootHash).or(Err(ParseCheckpointError::Root))
+}
+
+const CHECKPOINT_FILE: &str = "checkpoint";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_form_is_that_of_tlog_checkpoint() {
+        let root = "CsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=";
+        let text = format!("example.com/behind-the-sofa\n20852163\n{root}\n");
+        let checkpoint: Checkpoint = text.parse().unwrap();
+        assert_eq!(checkpoint.size, TreeSize(20_852_163));
+        assert_eq!(checkpoint.to_string(), text);
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        let root = STANDARD.encode([7; 32]);
+        for text in [
+            String::new(),
+            format!("o\n1\n{root}"),
+            format!("o\n01\n{root}\n"),
+            format!("o\n+1\n{root}\n"),
+            format!("o\n18446744073709551616\n{root}\n"),
+            format!("\n1\n{root}\n"),
+            format!("two words\n1\n{root}\n"),
+            format!("o\n1\n{root}\nextension\n"),
+            format!("o\n1\n{}\n", STANDARD.encode([7; 31])),
+            format!("o\n1\n{}\n", root.trim_end_matches('=')),
+        ] {
+            assert!(text.parse::<Checkpoint>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Entries as bytes: deterministic CBOR (RFC 8949 §4.2.1) with integer keys, as `entry.cddl` words it.
+//!
+//! Encoding always succeeds and always fits [`ENTRY_BYTES_MAX`]. Decoding accepts exactly what encoding can
+//! produce: whatever is read back would be written as the same bytes. Verification must never depend on that
+//! and hashes the stored bytes.
+
+mod decode;
+mod encode;
+mod reader;
+mod writer;
+
+use std::borrow::Cow;
+
+use crate::entry::Entry;
+use crate::ids::LeafHash;
+use crate::tree::leaf_hash;
+
+pub use self::reader::DecodeError;
+
+/// Most bytes of an encoded entry: with its frame it stays below `PIPE_BUF` (4096), so that one write to a pipe
+/// is atomic.
+pub const ENTRY_BYTES_MAX: usize = 3 * 1024;
+
+/// Most bytes of a text, or of the part of it that an entry shows: three such texts fit beside all other fields.
+pub const TEXT_BYTES_MAX: usize = 896;
+
+/// The version of the entry format, in every entry.
+pub const ENTRY_VERSION: u64 = 1;
+
+/// An entry as stored, with its leaf hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedEntry {
+    bytes: Vec<u8>,
+    leaf: LeafHash,
+}
+
+impl EncodedEntry {
+    /// The bytes that are stored and hashed, at most [`ENTRY_BYTES_MAX`].
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The hash of these bytes as a leaf.
+    #[must_use]
+    pub fn leaf(&self) -> LeafHash {
+        self.leaf
+    }
+}
+
+impl<'a> Entry<'a> {
+    /// The entry as bytes. Always fits: the more there is, the shorter texts are cut ([`Text`](crate::Text)) and
+    /// the more pairs are left out and counted ([`Pairs`](crate::Pairs)).
+    #[must_use]
+    pub fn encode(&self) -> EncodedEntry {
+        let mut bytes = Vec::with_capacity(USUAL_BYTES);
+        for limits in LIMITS {
+            encode::entry(self, limits, &mut bytes);
+            if bytes.len() <= ENTRY_BYTES_MAX {
+                break;
+            }
+        }
+        debug_assert!(bytes.len() <= ENTRY_BYTES_MAX, "the last limits fit every kind of entry");
+        EncodedEntry { leaf: leaf_hash(&bytes), bytes }
+    }
+
+    /// Reads an entry whose texts point into `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError`] when `bytes` is anything but one entry in its one deterministic encoding: unknown, missing
+    /// or misplaced keys, numbers that are longer than needed, values out of range, bytes after the end.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        decode::entry(bytes, Cow::Borrowed)
+    }
+}
+
+impl Entry<'static> {
+    /// Reads an entry with texts of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Entry::decode`].
+    pub fn decode_owned(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode::entry(bytes, |text| Cow::Owned(text.to_owned()))
+    }
+}
+
+/// How much of an entry is stored.
+#[derive(Clone, Copy)]
+struct Limits {
+    text_bytes: usize,
+    pairs: usize,
+}
+
+/// Tried in order until the entry fits. With the last, the largest kind (an intent) has 12 facts of at most
+/// 66 + 110 bytes, two texts of 112 and 50 bytes beside.
+const LIMITS: [Limits; 3] = [
+    Limits { text_bytes: TEXT_BYTES_MAX, pairs: crate::pairs::PAIRS_MAX },
+    Limits { text_bytes: 256, pairs: 32 },
+    Limits { text_bytes: 64, pairs: 12 },
+];
+
+/// Room that most entries never outgrow.
+const USUAL_BYTES: usize = 256;
+
+/// First bytes of items (RFC 8949 §3.1): major types, and the two simple values in use.
+mod form {
+    pub(super) const UINT: u8 = 0 << 5;
+    pub(super) const BYTES: u8 = 2 << 5;
+    pub(super) const TEXT: u8 = 3 << 5;
+    pub(super) const ARRAY: u8 = 4 << 5;
+    pub(super) const MAP: u8 = 5 << 5;
+    pub(super) const SIMPLE: u8 = 7 << 5;
+    pub(super) const FALSE: u8 = SIMPLE | 20;
+    pub(super) const TRUE: u8 = SIMPLE | 21;
+}
+
+/// Keys of the entry map. One meaning each, whatever the kind.
+mod key {
+    pub(super) const VERSION: u64 = 0;
+    pub(super) const KIND: u64 = 1;
+    pub(super) const CALL: u64 = 2;
+    pub(super) const SEQ: u64 = 3;
+    pub(super) const OF: u64 = 4;
+    pub(super) const AT_US: u64 = 5;
+    pub(super) const TIME_NS: u64 = 6;
+    pub(super) const FUNCTION: u64 = 7;
+    pub(super) const FACTS: u64 = 8;
+    pub(super) const VERDICT: u64 = 9;
+    pub(super) const RULE: u64 = 10;
+    pub(super) const RESULT: u64 = 11;
+    pub(super) const BYTES_READ: u64 = 12;
+    pub(super) const BYTES_WRITTEN: u64 = 13;
+    pub(super) const CALLS: u64 = 14;
+    pub(super) const LAYER: u64 = 15;
+    pub(super) const ACTION: u64 = 16;
+    pub(super) const MESSAGE: u64 = 17;
+    pub(super) const LEFT_OUT: u64 = 18;
+    pub(super) const CLASS: u64 = 19;
+    pub(super) const DETAIL: u64 = 20;
+    pub(super) const USAGE: u64 = 21;
+    pub(super) const COUNTERS: u64 = 22;
+    pub(super) const ENTRIES: u64 = 23;
+    pub(super) const ROOT: u64 = 24;
+    pub(super) const TOOL: u64 = 25;
+    pub(super) const TOOL_VERSION: u64 = 26;
+    pub(super) const COMPONENT: u64 = 27;
+    pub(super) const OPERATION: u64 = 28;
+    pub(super) const AGENT: u64 = 29;
+    pub(super) const SESSION: u64 = 30;
+    pub(super) const DECISION: u64 = 31;
+    pub(super) const REASON: u64 = 32;
+    pub(super) const ARGUMENTS: u64 = 33;
+    pub(super) const ARGUMENTS_BYTES: u64 = 34;
+    pub(super) const CAPABILITY_SET: u64 = 35;
+    pub(super) const MANIFEST: u64 = 36;
+    pub(super) const GRANT: u64 = 37;
+    pub(super) const BY: u64 = 38;
+    pub(super) const ORIGIN: u64 = 39;
+    pub(super) const SOFTWARE: u64 = 40;
+}

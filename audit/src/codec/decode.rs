@@ -1,0 +1,188 @@
+//! Reads each kind of entry, the mirror of `encode`.
+//!
+//! It must accept nothing that `encode` cannot produce.
+
+use std::borrow::Cow;
+
+use crate::codec::form::{ARRAY, SIMPLE, TEXT};
+use crate::codec::reader::{DecodeError, Reader};
+use crate::codec::{ENTRY_VERSION, key};
+use crate::entry::{
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, Fact, Intent, Kind, Layer, LedgerOpened,
+    Outcome, Policy, Usage, Verdict, Violation,
+};
+use crate::ids::{CallId, Digest, RootHash, Sequence};
+use crate::pairs::Pairs;
+
+pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) -> Result<Entry<'o>, DecodeError> {
+    let mut r = Reader::start(bytes, keep)?;
+    if r.uint(key::VERSION)? != ENTRY_VERSION {
+        return Err(r.value("version"));
+    }
+    let kind = number(&mut r, key::KIND, "kind", Kind::from_number)?;
+    let entry = match kind {
+        Kind::LedgerOpened => Entry::LedgerOpened(ledger_opened(&mut r)?),
+        Kind::Policy => Entry::Policy(policy(&mut r)?),
+        Kind::Call => Entry::Call(call(&mut r)?),
+        Kind::Intent => Entry::Intent(intent(&mut r)?),
+        Kind::Outcome => Entry::Outcome(outcome(&mut r)?),
+        Kind::Violation => Entry::Violation(violation(&mut r)?),
+        Kind::CallEnd => Entry::CallEnd(call_end(&mut r)?),
+        Kind::Closer => Entry::Closer(closer(&mut r)?),
+    };
+    r.end()?;
+    Ok(entry)
+}
+
+// Fields are read in the order in which they are written below: the order of their keys.
+
+fn ledger_opened<'o>(r: &mut Reader<'_, 'o>) -> Result<LedgerOpened<'o>, DecodeError> {
+    Ok(LedgerOpened { time_ns: r.uint(key::TIME_NS)?, origin: r.text(key::ORIGIN)?, software: r.text(key::SOFTWARE)? })
+}
+
+fn policy<'o>(r: &mut Reader<'_, 'o>) -> Result<Policy<'o>, DecodeError> {
+    Ok(Policy {
+        tool: r.text(key::TOOL)?,
+        digest: Digest(r.bytes(key::CAPABILITY_SET)?),
+        manifest: Digest(r.bytes(key::MANIFEST)?),
+        grant: Digest(r.bytes(key::GRANT)?),
+        by: r.text(key::BY)?,
+    })
+}
+
+fn call<'o>(r: &mut Reader<'_, 'o>) -> Result<Call<'o>, DecodeError> {
+    Ok(Call {
+        call: CallId(r.bytes(key::CALL)?),
+        time_ns: r.uint(key::TIME_NS)?,
+        tool: r.text(key::TOOL)?,
+        version: r.text(key::TOOL_VERSION)?,
+        component: Digest(r.bytes(key::COMPONENT)?),
+        operation: r.text(key::OPERATION)?,
+        agent: r.optional_text(key::AGENT)?,
+        session: r.optional_text(key::SESSION)?,
+        decision: r.optional_text(key::DECISION)?,
+        reason: r.optional_text(key::REASON)?,
+        arguments: Digest(r.bytes(key::ARGUMENTS)?),
+        arguments_bytes: r.uint(key::ARGUMENTS_BYTES)?,
+        capability_set: Digest(r.bytes(key::CAPABILITY_SET)?),
+    })
+}
+
+fn intent<'o>(r: &mut Reader<'_, 'o>) -> Result<Intent<'o>, DecodeError> {
+    let call = CallId(r.bytes(key::CALL)?);
+    let seq = sequence(r, key::SEQ)?;
+    let at_us = r.uint(key::AT_US)?;
+    let function = r.text(key::FUNCTION)?;
+    let facts = r.pairs(key::FACTS, fact)?;
+    let verdict = number(r, key::VERDICT, "verdict", Verdict::from_number)?;
+    let rule = r.text(key::RULE)?;
+    let facts = Pairs::read(facts, r.left_out(key::LEFT_OUT)?);
+    Ok(Intent { call, seq, at_us, function, facts, verdict, rule })
+}
+
+fn fact<'o>(r: &mut Reader<'_, 'o>) -> Result<Fact<'o>, DecodeError> {
+    if r.at(SIMPLE) {
+        r.item_bool().map(Fact::Bool)
+    } else if r.at(TEXT) || r.at(ARRAY) {
+        r.item_text().map(Fact::Text)
+    } else {
+        r.item_uint().map(Fact::Uint)
+    }
+}
+
+fn outcome<'o>(r: &mut Reader<'_, 'o>) -> Result<Outcome<'o>, DecodeError> {
+    Ok(Outcome {
+        call: CallId(r.bytes(key::CALL)?),
+        seq: sequence(r, key::SEQ)?,
+        of: sequence(r, key::OF)?,
+        at_us: r.uint(key::AT_US)?,
+        result: r.text(key::RESULT)?,
+        bytes_read: r.uint(key::BYTES_READ)?,
+        bytes_written: r.uint(key::BYTES_WRITTEN)?,
+        calls: r.uint(key::CALLS)?,
+    })
+}
+
+fn violation<'o>(r: &mut Reader<'_, 'o>) -> Result<Violation<'o>, DecodeError> {
+    Ok(Violation {
+        call: CallId(r.bytes(key::CALL)?),
+        seq: sequence(r, key::SEQ)?,
+        of: sequence(r, key::OF)?,
+        at_us: r.uint(key::AT_US)?,
+        function: r.text(key::FUNCTION)?,
+        rule: r.text(key::RULE)?,
+        layer: number(r, key::LAYER, "layer", Layer::from_number)?,
+        action: number(r, key::ACTION, "action", Action::from_number)?,
+        message: r.text(key::MESSAGE)?,
+    })
+}
+
+fn call_end<'o>(r: &mut Reader<'_, 'o>) -> Result<CallEnd<'o>, DecodeError> {
+    let call = CallId(r.bytes(key::CALL)?);
+    let seq = sequence(r, key::SEQ)?;
+    let at_us = r.uint(key::AT_US)?;
+    let left_out = r.left_out(key::LEFT_OUT)?;
+    Ok(CallEnd {
+        call,
+        seq,
+        at_us,
+        class: number(r, key::CLASS, "class", CallClass::from_number)?,
+        detail: r.text(key::DETAIL)?,
+        usage: usage(r)?,
+        counters: Pairs::read(r.pairs(key::COUNTERS, Reader::item_uint)?, left_out),
+        entries: u32_of(r, key::ENTRIES, "number of entries")?,
+        root: RootHash(r.bytes(key::ROOT)?),
+    })
+}
+
+fn usage(r: &mut Reader<'_, '_>) -> Result<Usage, DecodeError> {
+    let numbers = r.uints(key::USAGE, USAGE_FIELDS)?;
+    let Ok(numbers) = <[u64; USAGE_FIELDS]>::try_from(numbers) else {
+        return Err(r.value("usage"));
+    };
+    let [fuel_used, fuel_cap, memory_peak_bytes, memory_cap_bytes, rest @ ..] = numbers;
+    let [wall_us, deadline_us, output_bytes, stdio_bytes] = rest;
+    Ok(Usage {
+        fuel_used,
+        fuel_cap,
+        memory_peak_bytes,
+        memory_cap_bytes,
+        wall_us,
+        deadline_us,
+        output_bytes,
+        stdio_bytes,
+    })
+}
+
+fn closer<'o>(r: &mut Reader<'_, 'o>) -> Result<Closer<'o>, DecodeError> {
+    let call = CallId(r.bytes(key::CALL)?);
+    let numbers = r.uints(key::OF, CLOSER_SEQUENCES_MAX)?;
+    let of = numbers.into_iter().map(|number| u32::try_from(number).map(Sequence)).collect();
+    let Ok::<Vec<_>, _>(of) = of else {
+        return Err(r.value("sequence"));
+    };
+    if !of.is_sorted_by(|earlier, later| earlier < later) {
+        return Err(r.value("order of sequences"));
+    }
+    Ok(Closer { call, of, left_out: r.left_out(key::LEFT_OUT)?, reason: r.text(key::REASON)? })
+}
+
+fn sequence(r: &mut Reader<'_, '_>, key: u64) -> Result<Sequence, DecodeError> {
+    u32_of(r, key, "sequence").map(Sequence)
+}
+
+fn u32_of(r: &mut Reader<'_, '_>, key: u64, field: &'static str) -> Result<u32, DecodeError> {
+    number(r, key, field, |number| u32::try_from(number).ok())
+}
+
+fn number<T>(
+    r: &mut Reader<'_, '_>,
+    key: u64,
+    field: &'static str,
+    parse: fn(u64) -> Option<T>,
+) -> Result<T, DecodeError> {
+    let number = r.uint(key)?;
+    parse(number).ok_or_else(|| r.value(field))
+}
+
+const USAGE_FIELDS: usize = 8;

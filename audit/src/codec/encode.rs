@@ -1,0 +1,143 @@
+//! Writes each kind of entry, its keys rising.
+//!
+//! No field may be left out for its value: only absent options are.
+
+use crate::codec::writer::Writer;
+use crate::codec::{ENTRY_VERSION, Limits, key};
+use crate::entry::{
+    CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, Fact, Intent, LedgerOpened, Outcome, Policy, Usage, Violation,
+};
+use crate::ids::Sequence;
+
+/// Writes `entry` in place of what `out` holds.
+pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
+    let mut w = Writer::start(out, limits);
+    w.uint(key::VERSION, ENTRY_VERSION).uint(key::KIND, entry.kind().number());
+    match entry {
+        Entry::LedgerOpened(entry) => ledger_opened(&mut w, entry),
+        Entry::Policy(entry) => policy(&mut w, entry),
+        Entry::Call(entry) => call(&mut w, entry),
+        Entry::Intent(entry) => intent(&mut w, entry),
+        Entry::Outcome(entry) => outcome(&mut w, entry),
+        Entry::Violation(entry) => violation(&mut w, entry),
+        Entry::CallEnd(entry) => call_end(&mut w, entry),
+        Entry::Closer(entry) => closer(&mut w, entry),
+    }
+    w.end();
+}
+
+fn ledger_opened(w: &mut Writer<'_>, entry: &LedgerOpened<'_>) {
+    w.uint(key::TIME_NS, entry.time_ns).text(key::ORIGIN, &entry.origin).text(key::SOFTWARE, &entry.software);
+}
+
+fn policy(w: &mut Writer<'_>, entry: &Policy<'_>) {
+    w.text(key::TOOL, &entry.tool)
+        .bytes(key::CAPABILITY_SET, &entry.digest.0)
+        .bytes(key::MANIFEST, &entry.manifest.0)
+        .bytes(key::GRANT, &entry.grant.0)
+        .text(key::BY, &entry.by);
+}
+
+fn call(w: &mut Writer<'_>, entry: &Call<'_>) {
+    w.bytes(key::CALL, &entry.call.0)
+        .uint(key::TIME_NS, entry.time_ns)
+        .text(key::TOOL, &entry.tool)
+        .text(key::TOOL_VERSION, &entry.version)
+        .bytes(key::COMPONENT, &entry.component.0)
+        .text(key::OPERATION, &entry.operation)
+        .optional_text(key::AGENT, entry.agent.as_ref())
+        .optional_text(key::SESSION, entry.session.as_ref())
+        .optional_text(key::DECISION, entry.decision.as_ref())
+        .optional_text(key::REASON, entry.reason.as_ref())
+        .bytes(key::ARGUMENTS, &entry.arguments.0)
+        .uint(key::ARGUMENTS_BYTES, entry.arguments_bytes)
+        .bytes(key::CAPABILITY_SET, &entry.capability_set.0);
+}
+
+fn intent(w: &mut Writer<'_>, entry: &Intent<'_>) {
+    w.bytes(key::CALL, &entry.call.0)
+        .uint(key::SEQ, sequence(entry.seq))
+        .uint(key::AT_US, entry.at_us)
+        .text(key::FUNCTION, &entry.function)
+        .pairs(key::FACTS, &entry.facts, fact)
+        .uint(key::VERDICT, entry.verdict.number())
+        .text(key::RULE, &entry.rule);
+    left_out(w, entry.facts.left_out_at(w.limits().pairs));
+}
+
+fn fact(w: &mut Writer<'_>, fact: &Fact<'_>) {
+    match fact {
+        Fact::Text(text) => w.item_text(text),
+        Fact::Uint(number) => w.item_uint(*number),
+        Fact::Bool(switch) => w.item_bool(*switch),
+    }
+}
+
+fn outcome(w: &mut Writer<'_>, entry: &Outcome<'_>) {
+    w.bytes(key::CALL, &entry.call.0)
+        .uint(key::SEQ, sequence(entry.seq))
+        .uint(key::OF, sequence(entry.of))
+        .uint(key::AT_US, entry.at_us)
+        .text(key::RESULT, &entry.result)
+        .uint(key::BYTES_READ, entry.bytes_read)
+        .uint(key::BYTES_WRITTEN, entry.bytes_written)
+        .uint(key::CALLS, entry.calls);
+}
+
+fn violation(w: &mut Writer<'_>, entry: &Violation<'_>) {
+    w.bytes(key::CALL, &entry.call.0)
+        .uint(key::SEQ, sequence(entry.seq))
+        .uint(key::OF, sequence(entry.of))
+        .uint(key::AT_US, entry.at_us)
+        .text(key::FUNCTION, &entry.function)
+        .text(key::RULE, &entry.rule)
+        .uint(key::LAYER, entry.layer.number())
+        .uint(key::ACTION, entry.action.number())
+        .text(key::MESSAGE, &entry.message);
+}
+
+fn call_end(w: &mut Writer<'_>, entry: &CallEnd<'_>) {
+    w.bytes(key::CALL, &entry.call.0).uint(key::SEQ, sequence(entry.seq)).uint(key::AT_US, entry.at_us);
+    left_out(w, entry.counters.left_out_at(w.limits().pairs));
+    w.uint(key::CLASS, entry.class.number())
+        .text(key::DETAIL, &entry.detail)
+        .uints(key::USAGE, usage(&entry.usage).into_iter())
+        .pairs(key::COUNTERS, &entry.counters, |w, count| w.item_uint(*count))
+        .uint(key::ENTRIES, u64::from(entry.entries))
+        .bytes(key::ROOT, &entry.root.0);
+}
+
+fn usage(usage: &Usage) -> [u64; 8] {
+    [
+        usage.fuel_used,
+        usage.fuel_cap,
+        usage.memory_peak_bytes,
+        usage.memory_cap_bytes,
+        usage.wall_us,
+        usage.deadline_us,
+        usage.output_bytes,
+        usage.stdio_bytes,
+    ]
+}
+
+fn closer(w: &mut Writer<'_>, entry: &Closer<'_>) {
+    let mut of: Vec<_> = entry.of.iter().copied().map(sequence).collect();
+    of.sort_unstable();
+    of.dedup();
+    let unlisted = of.len().saturating_sub(CLOSER_SEQUENCES_MAX);
+    of.truncate(CLOSER_SEQUENCES_MAX);
+    w.bytes(key::CALL, &entry.call.0).uints(key::OF, of.into_iter());
+    left_out(w, entry.left_out.saturating_add(unlisted as u64));
+    w.text(key::REASON, &entry.reason);
+}
+
+/// Absent when nothing was left out.
+fn left_out(w: &mut Writer<'_>, items: u64) {
+    if items > 0 {
+        w.uint(key::LEFT_OUT, items);
+    }
+}
+
+fn sequence(sequence: Sequence) -> u64 {
+    u64::from(sequence.0)
+}

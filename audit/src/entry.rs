@@ -1,0 +1,358 @@
+//! What the ledger can say: one variant of [`Entry`] per kind.
+//!
+//! Plain data. No entry may carry the plain text of arguments or results: digests only.
+
+use crate::ids::{CallId, Digest, RootHash, Sequence};
+use crate::pairs::Pairs;
+use crate::text::Text;
+
+/// Most intents that one closer lists (5 bytes each at most, to fit the entry); further ones are counted.
+pub const CLOSER_SEQUENCES_MAX: usize = 512;
+
+/// One entry of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entry<'a> {
+    /// A process opened the ledger; the first entry, and one more at each later start.
+    LedgerOpened(LedgerOpened<'a>),
+    /// A policy came into force.
+    Policy(Policy<'a>),
+    /// A call starts.
+    Call(Call<'a>),
+    /// A tool asks for something; recorded before it takes effect.
+    Intent(Intent<'a>),
+    /// What came of an allowed intent.
+    Outcome(Outcome<'a>),
+    /// An intent was refused.
+    Violation(Violation<'a>),
+    /// A call ended.
+    CallEnd(CallEnd<'a>),
+    /// A call will never end, since its host died.
+    Closer(Closer<'a>),
+}
+
+/// See [`Entry::LedgerOpened`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerOpened<'a> {
+    /// The ledger's name (C2SP tlog-checkpoint "origin"), the same for its whole life.
+    pub origin: Text<'a>,
+    /// Name and version of the software that writes.
+    pub software: Text<'a>,
+    /// Wall clock, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+}
+
+/// See [`Entry::Policy`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy<'a> {
+    /// The capability set that results and is enforced.
+    pub digest: Digest,
+    /// The manifest of the tool's author.
+    pub manifest: Digest,
+    /// The operator's grant.
+    pub grant: Digest,
+    /// The tool's name.
+    pub tool: Text<'a>,
+    /// Who loaded it.
+    pub by: Text<'a>,
+}
+
+/// See [`Entry::Call`]. It has sequence 0 in its call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call<'a> {
+    /// The call that starts.
+    pub call: CallId,
+    /// Wall clock, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// The tool's name.
+    pub tool: Text<'a>,
+    /// The tool's version.
+    pub version: Text<'a>,
+    /// The component that runs.
+    pub component: Digest,
+    /// The operation called.
+    pub operation: Text<'a>,
+    /// The agent that asks.
+    pub agent: Option<Text<'a>>,
+    /// The agent's session.
+    pub session: Option<Text<'a>>,
+    /// The decision of the language model that led here.
+    pub decision: Option<Text<'a>>,
+    /// The reason the agent gives.
+    pub reason: Option<Text<'a>>,
+    /// The arguments, as a digest only.
+    pub arguments: Digest,
+    /// Length of the arguments in bytes.
+    pub arguments_bytes: u64,
+    /// The capability set in force.
+    pub capability_set: Digest,
+}
+
+/// See [`Entry::Intent`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent<'a> {
+    /// The call that asks.
+    pub call: CallId,
+    /// The place of this entry in its call.
+    pub seq: Sequence,
+    /// Microseconds since the call started.
+    pub at_us: u64,
+    /// The function called, such as `wasi:filesystem/types.open-at`.
+    pub function: Text<'a>,
+    /// What is asked, and what the decision was made on.
+    pub facts: Pairs<'a, Fact<'a>>,
+    /// The decision.
+    pub verdict: Verdict,
+    /// The rule that allows it, or the rule that is missing.
+    pub rule: Text<'a>,
+}
+
+/// A value on which a decision was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact<'a> {
+    /// A path, an address, a set of flags.
+    Text(Text<'a>),
+    /// A size, a quota, an inode.
+    Uint(u64),
+    /// A switch.
+    Bool(bool),
+}
+
+/// See [`Entry::Outcome`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome<'a> {
+    /// The call that asked.
+    pub call: CallId,
+    /// The place of this entry in its call.
+    pub seq: Sequence,
+    /// The intent that it closes.
+    pub of: Sequence,
+    /// Microseconds since the call started.
+    pub at_us: u64,
+    /// `ok`, a WASI error code such as `no-entry`, or `abandoned`.
+    pub result: Text<'a>,
+    /// Bytes read through what was acquired.
+    pub bytes_read: u64,
+    /// Bytes written through what was acquired.
+    pub bytes_written: u64,
+    /// Calls made on what was acquired.
+    pub calls: u64,
+}
+
+/// See [`Entry::Violation`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation<'a> {
+    /// The call that asked.
+    pub call: CallId,
+    /// The place of this entry in its call.
+    pub seq: Sequence,
+    /// The intent that it closes.
+    pub of: Sequence,
+    /// Microseconds since the call started.
+    pub at_us: u64,
+    /// The function called.
+    pub function: Text<'a>,
+    /// The rule that is missing.
+    pub rule: Text<'a>,
+    /// Which layer refused.
+    pub layer: Layer,
+    /// What happens to the guest.
+    pub action: Action,
+    /// What the caller is told.
+    pub message: Text<'a>,
+}
+
+/// See [`Entry::CallEnd`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallEnd<'a> {
+    /// The call that ended.
+    pub call: CallId,
+    /// The place of this entry in its call.
+    pub seq: Sequence,
+    /// Microseconds since the call started.
+    pub at_us: u64,
+    /// How it ended.
+    pub class: CallClass,
+    /// More on how it ended, for humans.
+    pub detail: Text<'a>,
+    /// What it used.
+    pub usage: Usage,
+    /// Host calls without authority (clocks, randomness), by function.
+    pub counters: Pairs<'a, u64>,
+    /// Entries of this call before this one.
+    pub entries: u32,
+    /// Root of the call's own tree, over the leaf hashes of those entries in order.
+    pub root: RootHash,
+}
+
+/// See [`Entry::Closer`]. It stands outside the call's own sequence and tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Closer<'a> {
+    /// The call that never ended.
+    pub call: CallId,
+    /// The intents left open, rising; at most [`CLOSER_SEQUENCES_MAX`].
+    pub of: Vec<Sequence>,
+    /// Number of further open intents that are not listed. They are closed too.
+    pub left_out: u64,
+    /// Why it is closed.
+    pub reason: Text<'a>,
+}
+
+/// What a call used, and its caps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Fuel (wasmtime's unit) used.
+    pub fuel_used: u64,
+    /// Cap on fuel.
+    pub fuel_cap: u64,
+    /// Peak of linear memory in bytes.
+    pub memory_peak_bytes: u64,
+    /// Cap on linear memory in bytes.
+    pub memory_cap_bytes: u64,
+    /// Wall time in microseconds.
+    pub wall_us: u64,
+    /// Cap on wall time in microseconds.
+    pub deadline_us: u64,
+    /// Length of the result in bytes.
+    pub output_bytes: u64,
+    /// Captured standard output and error in bytes.
+    pub stdio_bytes: u64,
+}
+
+impl Entry<'_> {
+    /// The kind of this entry.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::LedgerOpened(_) => Kind::LedgerOpened,
+            Self::Policy(_) => Kind::Policy,
+            Self::Call(_) => Kind::Call,
+            Self::Intent(_) => Kind::Intent,
+            Self::Outcome(_) => Kind::Outcome,
+            Self::Violation(_) => Kind::Violation,
+            Self::CallEnd(_) => Kind::CallEnd,
+            Self::Closer(_) => Kind::Closer,
+        }
+    }
+
+    /// The call that this entry belongs to.
+    #[must_use]
+    pub fn call(&self) -> Option<CallId> {
+        match self {
+            Self::LedgerOpened(_) | Self::Policy(_) => None,
+            Self::Call(entry) => Some(entry.call),
+            Self::Intent(entry) => Some(entry.call),
+            Self::Outcome(entry) => Some(entry.call),
+            Self::Violation(entry) => Some(entry.call),
+            Self::CallEnd(entry) => Some(entry.call),
+            Self::Closer(entry) => Some(entry.call),
+        }
+    }
+}
+
+wire_enum! {
+    /// The kind of an entry.
+    Kind {
+        /// See [`Entry::LedgerOpened`].
+        LedgerOpened = 1 "ledger-opened",
+        /// See [`Entry::Policy`].
+        Policy = 2 "policy",
+        /// See [`Entry::Call`].
+        Call = 3 "call",
+        /// See [`Entry::Intent`].
+        Intent = 4 "intent",
+        /// See [`Entry::Outcome`].
+        Outcome = 5 "outcome",
+        /// See [`Entry::Violation`].
+        Violation = 6 "violation",
+        /// See [`Entry::CallEnd`].
+        CallEnd = 7 "call-end",
+        /// See [`Entry::Closer`].
+        Closer = 8 "closer",
+    }
+}
+
+wire_enum! {
+    /// The decision on an intent.
+    Verdict {
+        /// Refused: no effect.
+        Deny = 0 "deny",
+        /// May take effect.
+        Allow = 1 "allow",
+    }
+}
+
+wire_enum! {
+    /// The layer that refused an intent.
+    Layer {
+        /// The check of the capability set.
+        Gate = 0 "gate",
+        /// The kernel, below an intent that the gate allowed.
+        Kernel = 1 "kernel",
+    }
+}
+
+wire_enum! {
+    /// What a violation does to the guest.
+    Action {
+        /// The instance ends at once.
+        Kill = 0 "kill",
+        /// The guest gets a WASI error code and goes on.
+        Deny = 1 "deny",
+    }
+}
+
+wire_enum! {
+    /// How a call ended.
+    CallClass {
+        /// The tool returned a result.
+        Success = 0 "success",
+        /// The tool returned an error of its own.
+        ToolError = 1 "tool-error",
+        /// The call was killed for a violation.
+        Violation = 2 "violation",
+        /// A cap (fuel, memory, deadline, output) ended it.
+        Cap = 3 "cap",
+        /// The guest trapped.
+        Trap = 4 "trap",
+        /// Tollgate itself failed.
+        Internal = 5 "internal",
+    }
+}
+
+/// An enum with a number on the wire and a name for humans.
+macro_rules! wire_enum {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// The name that people and `jq` see.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            pub(crate) fn number(self) -> u64 {
+                match self { $(Self::$variant => $number,)+ }
+            }
+
+            pub(crate) fn from_number(number: u64) -> Option<Self> {
+                match number { $($number => Some(Self::$variant),)+ _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+use wire_enum;

@@ -1,0 +1,221 @@
+//! Frames of the journal: `u16` length, big-endian ‖ entry ‖ first 4 bytes of the entry's leaf hash.
+//!
+//! The check finds accidents, the tree finds intent. A frame whose check fails must never be handed out.
+
+use std::io::{self, Read};
+
+use crate::codec::{ENTRY_BYTES_MAX, EncodedEntry};
+use crate::ids::{LeafHash, LeafIndex};
+use crate::tree::leaf_hash;
+
+/// Most bytes of a frame.
+pub const FRAME_BYTES_MAX: usize = LENGTH_BYTES + ENTRY_BYTES_MAX + CHECK_BYTES;
+
+/// A frame cannot be read, and it is not a write that was cut short at the end of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("entry {index} at byte {offset} of the journal is corrupt")]
+pub struct CorruptFrame {
+    /// Index of the entry.
+    pub index: LeafIndex,
+    /// Where its frame starts, in bytes from the start of the journal.
+    pub offset: u64,
+}
+
+/// Puts the frame of `entry` at the end of `out`.
+pub(crate) fn push_frame(out: &mut Vec<u8>, entry: &EncodedEntry) {
+    let bytes = entry.as_bytes();
+    // An encoded entry is never longer than ENTRY_BYTES_MAX.
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    let [c0, c1, c2, c3, ..] = entry.leaf().0;
+    out.extend_from_slice(&length.to_be_bytes());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(&[c0, c1, c2, c3]);
+}
+
+/// One frame of a journal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame<'f> {
+    pub(crate) index: LeafIndex,
+    /// Bytes from the start of the journal.
+    pub(crate) offset: u64,
+    pub(crate) entry: &'f [u8],
+    pub(crate) leaf: LeafHash,
+}
+
+/// The next thing in a journal.
+#[derive(Debug)]
+pub(crate) enum Step<'f> {
+    Frame(Frame<'f>),
+    /// The journal ends within a frame: the last write was cut short.
+    Torn {
+        bytes: u64,
+    },
+    End,
+}
+
+/// Why there is no next thing.
+#[derive(Debug)]
+pub(crate) enum FrameError {
+    Io(io::Error),
+    Corrupt(CorruptFrame),
+}
+
+/// Reads a journal frame by frame in constant memory.
+#[derive(Debug)]
+pub(crate) struct Frames<R> {
+    source: R,
+    buffer: Box<[u8]>,
+    start: usize,
+    end: usize,
+    at_end: bool,
+    index: u64,
+    offset: u64,
+}
+
+impl<R: Read> Frames<R> {
+    pub(crate) fn new(source: R) -> Self {
+        let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
+        Self { source, buffer, start: 0, end: 0, at_end: false, index: 0, offset: 0 }
+    }
+
+    /// Where the next frame starts, in bytes from the start of the journal.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(crate) fn index(&self) -> LeafIndex {
+        LeafIndex(self.index)
+    }
+
+    pub(crate) fn step(&mut self) -> Result<Step<'_>, FrameError> {
+        self.fill().map_err(FrameError::Io)?;
+        let (index, offset) = (LeafIndex(self.index), self.offset);
+        let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
+        match parse(rest) {
+            Parsed::Frame { entry, leaf, size } => {
+                self.start += size;
+                self.index += 1;
+                self.offset += size as u64;
+                Ok(Step::Frame(Frame { index, offset, entry, leaf }))
+            }
+            Parsed::Incomplete if rest.is_empty() => Ok(Step::End),
+            parsed if self.at_end && parsed.may_be_torn(rest) => Ok(Step::Torn { bytes: rest.len() as u64 }),
+            Parsed::Incomplete | Parsed::Mismatch { .. } | Parsed::BadLength => {
+                Err(FrameError::Corrupt(CorruptFrame { index, offset }))
+            }
+        }
+    }
+
+    /// Makes sure that a whole frame is in the buffer, or all that is left.
+    fn fill(&mut self) -> io::Result<()> {
+        if self.at_end || self.end - self.start >= FRAME_BYTES_MAX {
+            return Ok(());
+        }
+        self.buffer.copy_within(self.start..self.end, 0);
+        self.end -= self.start;
+        self.start = 0;
+        while !self.at_end {
+            let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+            if free.is_empty() {
+                break;
+            }
+            match self.source.read(free) {
+                Ok(0) => self.at_end = true,
+                Ok(bytes) => self.end += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What stands at the start of some bytes.
+enum Parsed<'b> {
+    Frame { entry: &'b [u8], leaf: LeafHash, size: usize },
+    Incomplete,
+    Mismatch { size: usize },
+    BadLength,
+}
+
+impl Parsed<'_> {
+    /// Whether `rest`, the end of a journal, can be what a write left that was cut short: one frame and nothing
+    /// after it. A changed length can make a frame in the middle look like that, so whole frames after its start
+    /// speak against it.
+    fn may_be_torn(&self, rest: &[u8]) -> bool {
+        let last = match self {
+            Self::Incomplete => true,
+            Self::Mismatch { size } => *size == rest.len(),
+            Self::Frame { .. } | Self::BadLength => false,
+        };
+        last && !(1..rest.len())
+            .any(|start| matches!(parse(rest.get(start..).unwrap_or_default()), Parsed::Frame { .. }))
+    }
+}
+
+fn parse(bytes: &[u8]) -> Parsed<'_> {
+    let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else {
+        return Parsed::Incomplete;
+    };
+    let length = usize::from(u16::from_be_bytes(*length));
+    if length == 0 || length > ENTRY_BYTES_MAX {
+        return Parsed::BadLength;
+    }
+    let Some((entry, rest)) = rest.split_at_checked(length) else {
+        return Parsed::Incomplete;
+    };
+    let Some(check) = rest.first_chunk::<CHECK_BYTES>() else {
+        return Parsed::Incomplete;
+    };
+    let leaf = leaf_hash(entry);
+    let size = LENGTH_BYTES + length + CHECK_BYTES;
+    if leaf.0.starts_with(check) { Parsed::Frame { entry, leaf, size } } else { Parsed::Mismatch { size } }
+}
+
+const LENGTH_BYTES: usize = 2;
+const CHECK_BYTES: usize = 4;
+
+/// Reads of this many bytes are no longer what limits the speed of a scan.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Entry, LedgerOpened};
+
+    #[test]
+    fn frames_are_read_back_across_buffers() {
+        let count = BUFFER_BYTES / 1000 * 3;
+        let journal = journal(count);
+        let mut frames = Frames::new(journal.as_slice());
+        for index in 0..count {
+            let Ok(Step::Frame(frame)) = frames.step() else { panic!("no frame {index}") };
+            assert_eq!(frame.index.0, index as u64);
+        }
+        assert!(matches!(frames.step(), Ok(Step::End)));
+        assert_eq!(frames.offset(), journal.len() as u64);
+    }
+
+    #[test]
+    fn a_changed_length_is_not_a_torn_tail() {
+        let mut journal = journal(3);
+        let frame_bytes = journal.len() / 3;
+        journal[frame_bytes] = 0x0b;
+        let mut frames = Frames::new(journal.as_slice());
+        assert!(matches!(frames.step(), Ok(Step::Frame(_))));
+        let Err(FrameError::Corrupt(corrupt)) = frames.step() else { panic!("not found") };
+        assert_eq!(corrupt, CorruptFrame { index: LeafIndex(1), offset: frame_bytes as u64 });
+    }
+
+    fn journal(entries: usize) -> Vec<u8> {
+        let software = "s".repeat(800);
+        let mut out = Vec::new();
+        for time_ns in 0..entries as u64 {
+            // A large time keeps all frames equally long.
+            let time_ns = u64::MAX - time_ns;
+            let opened = LedgerOpened { origin: "o".into(), software: software.as_str().into(), time_ns };
+            push_frame(&mut out, &Entry::LedgerOpened(opened).encode());
+        }
+        out
+    }
+}

@@ -1,0 +1,313 @@
+//! What must hold between entries: calls start, count and end; every intent has exactly one terminal entry.
+//!
+//! It judges entries in their order and must never read or write anything.
+
+use std::collections::{HashMap, HashSet};
+
+use serde::Serialize;
+
+use crate::call_tree::call_root;
+use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, LedgerOpened, Verdict};
+use crate::ids::{CallId, LeafHash, LeafIndex, RootHash, Sequence, TreeSize};
+
+/// Something in a ledger that must not be. Serialised, `problem` holds the variant's name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "problem", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Problem {
+    /// The frame's check fails or its length is impossible. Nothing after it can be read.
+    #[error("the frame is corrupt; nothing after it can be read")]
+    CorruptFrame,
+    /// The journal ends within a frame: a write that was cut short, or a change to the last entry.
+    #[error("the journal ends within a frame, after {bytes} bytes of it")]
+    TornTail {
+        /// Bytes of the unfinished frame.
+        bytes: u64,
+    },
+    /// The bytes are not an entry in its one encoding.
+    #[error("not an entry: {reason}")]
+    NotAnEntry {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The ledger does not start with `ledger-opened`.
+    #[error("the ledger does not start with ledger-opened")]
+    NotOpened,
+    /// `ledger-opened` names another origin than the first one.
+    #[error("ledger-opened names another origin than the first")]
+    OriginChanged,
+    /// A call id starts a second time.
+    #[error("call {call} starts a second time")]
+    CallRepeated {
+        /// The call.
+        call: CallId,
+    },
+    /// An entry of a call that never started.
+    #[error("call {call} has not started")]
+    CallUnknown {
+        /// The call.
+        call: CallId,
+    },
+    /// An entry of a call that has ended.
+    #[error("call {call} has ended")]
+    CallEnded {
+        /// The call.
+        call: CallId,
+    },
+    /// Entries of a call are missing, repeated or out of order.
+    #[error("entry {expected} of call {call} expected, found {found}")]
+    SequenceBroken {
+        /// The call.
+        call: CallId,
+        /// The sequence that must come.
+        expected: Sequence,
+        /// The sequence that came.
+        found: Sequence,
+    },
+    /// A terminal entry for what is not an open intent.
+    #[error("intent {of} of call {call} does not exist or is closed")]
+    IntentNotOpen {
+        /// The call.
+        call: CallId,
+        /// The sequence that the entry names.
+        of: Sequence,
+    },
+    /// The call ended with an intent open.
+    #[error("intent {of} of call {call} has no terminal entry")]
+    IntentLeftOpen {
+        /// The call.
+        call: CallId,
+        /// The intent.
+        of: Sequence,
+    },
+    /// A denied intent has an outcome.
+    #[error("intent {of} of call {call} was denied, yet has an outcome")]
+    DeniedButDone {
+        /// The call.
+        call: CallId,
+        /// The intent.
+        of: Sequence,
+    },
+    /// `call-end` names another number of entries than there are.
+    #[error("call {call} has {found} entries before its end, which names {named}")]
+    CallCount {
+        /// The call.
+        call: CallId,
+        /// The number in `call-end`.
+        named: u32,
+        /// The number in the ledger.
+        found: u32,
+    },
+    /// `call-end` names another root than the call's entries have.
+    #[error("call {call} has root {found}, its end names {named}")]
+    CallRoot {
+        /// The call.
+        call: CallId,
+        /// The root in `call-end`.
+        named: RootHash,
+        /// The root of the entries in the ledger.
+        found: RootHash,
+    },
+    /// A closer names other intents than are open.
+    #[error("the closer of call {call} names other intents than are open")]
+    CloserList {
+        /// The call.
+        call: CallId,
+    },
+    /// The checkpoint file holds no checkpoint.
+    #[error("no checkpoint in its file: {reason}")]
+    CheckpointMalformed {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The checkpoint names another origin than the ledger.
+    #[error("the checkpoint is of another ledger: {origin}")]
+    CheckpointOrigin {
+        /// The origin in the checkpoint.
+        origin: String,
+    },
+    /// The checkpoint, or what was expected, covers more entries than the ledger has: entries are lost.
+    #[error("{size} entries are known to have been here")]
+    EntriesLost {
+        /// The size that the ledger had.
+        size: TreeSize,
+    },
+    /// The first entries are not those that the checkpoint, or what was expected, covers: entries were changed.
+    #[error("the root of the first {size} entries is {found}, known is {known}")]
+    EntriesChanged {
+        /// The size at which roots differ.
+        size: TreeSize,
+        /// The root known.
+        known: RootHash,
+        /// The root of the entries in the ledger.
+        found: RootHash,
+    },
+}
+
+/// Follows the calls of a ledger, entry by entry.
+#[derive(Debug, Default)]
+pub(crate) struct Structure {
+    origin: Option<String>,
+    open: HashMap<CallId, OpenCall>,
+    ended: HashSet<CallId>,
+}
+
+#[derive(Debug)]
+struct OpenCall {
+    first: LeafIndex,
+    leaves: Vec<LeafHash>,
+    next: Sequence,
+    // Rising by sequence.
+    intents: Vec<(Sequence, Verdict)>,
+}
+
+impl Structure {
+    /// The origin that the first entry names.
+    pub(crate) fn origin(&self) -> Option<&str> {
+        self.origin.as_deref()
+    }
+
+    /// The calls that started and neither ended nor were closed, in the order of their start.
+    pub(crate) fn open_calls(&self) -> Vec<CallId> {
+        let mut calls: Vec<_> = self.open.iter().map(|(call, state)| (state.first, *call)).collect();
+        calls.sort_unstable();
+        calls.into_iter().map(|(_, call)| call).collect()
+    }
+
+    /// The closer that fits `call` as it stands.
+    pub(crate) fn closer(&self, call: CallId, reason: &'static str) -> Closer<'static> {
+        let open = self.open.get(&call).map(|state| state.intents.as_slice()).unwrap_or_default();
+        let of: Vec<_> = open.iter().map(|(seq, _)| *seq).take(CLOSER_SEQUENCES_MAX).collect();
+        let left_out = (open.len() - of.len()) as u64;
+        Closer { call, of, left_out, reason: reason.into() }
+    }
+
+    /// Takes the next entry; what is wrong with it goes to `report`.
+    pub(crate) fn entry(
+        &mut self,
+        index: LeafIndex,
+        entry: &Entry<'_>,
+        leaf: LeafHash,
+        report: &mut impl FnMut(Problem),
+    ) {
+        if index == LeafIndex(0) && !matches!(entry, Entry::LedgerOpened(_)) {
+            report(Problem::NotOpened);
+        }
+        match entry {
+            Entry::LedgerOpened(entry) => self.ledger_opened(entry, report),
+            Entry::Policy(_) => {}
+            Entry::Call(entry) => self.call(index, entry, leaf, report),
+            Entry::Intent(entry) => {
+                if let Some(state) = self.step(entry.call, entry.seq, leaf, report) {
+                    state.intents.push((entry.seq, entry.verdict));
+                }
+            }
+            Entry::Outcome(entry) => {
+                let (call, of) = (entry.call, entry.of);
+                if let Some(state) = self.step(call, entry.seq, leaf, report)
+                    && state.close(call, of, report) == Some(Verdict::Deny)
+                {
+                    report(Problem::DeniedButDone { call, of });
+                }
+            }
+            Entry::Violation(entry) => {
+                if let Some(state) = self.step(entry.call, entry.seq, leaf, report) {
+                    state.close(entry.call, entry.of, report);
+                }
+            }
+            Entry::CallEnd(entry) => self.call_end(entry, report),
+            Entry::Closer(entry) => self.close(entry, report),
+        }
+    }
+
+    fn ledger_opened(&mut self, entry: &LedgerOpened<'_>, report: &mut impl FnMut(Problem)) {
+        match &self.origin {
+            None => self.origin = Some(entry.origin.to_string()),
+            Some(origin) if entry.origin == origin.as_str() => {}
+            Some(_) => report(Problem::OriginChanged),
+        }
+    }
+
+    fn call(&mut self, first: LeafIndex, entry: &Call<'_>, leaf: LeafHash, report: &mut impl FnMut(Problem)) {
+        let call = entry.call;
+        if self.open.contains_key(&call) || self.ended.contains(&call) {
+            return report(Problem::CallRepeated { call });
+        }
+        let state = OpenCall { first, leaves: vec![leaf], next: Sequence(1), intents: Vec::new() };
+        self.open.insert(call, state);
+    }
+
+    /// The state of `call` with one more entry counted.
+    fn step(
+        &mut self,
+        call: CallId,
+        seq: Sequence,
+        leaf: LeafHash,
+        report: &mut impl FnMut(Problem),
+    ) -> Option<&mut OpenCall> {
+        let Some(state) = self.open.get_mut(&call) else {
+            report(not_open(&self.ended, call));
+            return None;
+        };
+        state.expect(call, seq, report);
+        state.leaves.push(leaf);
+        Some(state)
+    }
+
+    fn call_end(&mut self, entry: &CallEnd<'_>, report: &mut impl FnMut(Problem)) {
+        let call = entry.call;
+        let Some(mut state) = self.open.remove(&call) else {
+            return report(not_open(&self.ended, call));
+        };
+        self.ended.insert(call);
+        state.expect(call, entry.seq, report);
+        for (of, _) in &state.intents {
+            report(Problem::IntentLeftOpen { call, of: *of });
+        }
+        let count = u32::try_from(state.leaves.len()).unwrap_or(u32::MAX);
+        if entry.entries != count {
+            report(Problem::CallCount { call, named: entry.entries, found: count });
+        }
+        let root = call_root(&state.leaves);
+        if entry.root != root {
+            report(Problem::CallRoot { call, named: entry.root, found: root });
+        }
+    }
+
+    fn close(&mut self, entry: &Closer<'_>, report: &mut impl FnMut(Problem)) {
+        let call = entry.call;
+        if !self.open.contains_key(&call) {
+            return report(not_open(&self.ended, call));
+        }
+        let fitting = self.closer(call, "");
+        if (&fitting.of, fitting.left_out) != (&entry.of, entry.left_out) {
+            report(Problem::CloserList { call });
+        }
+        self.open.remove(&call);
+        self.ended.insert(call);
+    }
+}
+
+impl OpenCall {
+    fn expect(&mut self, call: CallId, found: Sequence, report: &mut impl FnMut(Problem)) {
+        if found != self.next {
+            report(Problem::SequenceBroken { call, expected: self.next, found });
+        }
+        self.next = Sequence(found.0.saturating_add(1));
+    }
+
+    /// The verdict on the intent that is closed hereby.
+    fn close(&mut self, call: CallId, of: Sequence, report: &mut impl FnMut(Problem)) -> Option<Verdict> {
+        // Usually the latest: searched from the end.
+        let Some(place) = self.intents.iter().rposition(|(seq, _)| *seq == of) else {
+            report(Problem::IntentNotOpen { call, of });
+            return None;
+        };
+        let (_, verdict) = self.intents.remove(place);
+        Some(verdict)
+    }
+}
+
+fn not_open(ended: &HashSet<CallId>, call: CallId) -> Problem {
+    if ended.contains(&call) { Problem::CallEnded { call } } else { Problem::CallUnknown { call } }
+}

@@ -1,0 +1,381 @@
+//! The recorder of one call, as the gate uses it.
+//!
+//! An intent must be in the ledger before its effect: [`CallTrail::intent`] returns only then. Everything else
+//! may wait in memory and goes out with the next write.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::call_tree::call_root;
+use crate::codec::EncodedEntry;
+use crate::entry::{Action, Call, CallClass, CallEnd, Entry, Fact, Intent, Layer, Outcome, Usage, Verdict, Violation};
+use crate::ids::{CallId, Digest, LeafHash, LeafIndex, RootHash, Sequence};
+use crate::journal::AppendError;
+use crate::ledger::Ledger;
+use crate::pairs::Pairs;
+
+/// Most entries of a call at which it may still ask for something: their leaf hashes (8 MiB) stay in memory until
+/// the call ends.
+pub const CALL_ENTRIES_MAX: u32 = 1 << 18;
+
+/// Records one call: its start, each intent and what came of it, its end.
+///
+/// Dropped without [`end`](Self::end), it writes what it has, and the call stays open until the ledger is
+/// opened the next time, which closes it.
+#[derive(Debug)]
+pub struct CallTrail {
+    ledger: Arc<Ledger>,
+    call: CallId,
+    started: Instant,
+    first: Option<LeafIndex>,
+    // Of all entries, those that wait included.
+    leaves: Vec<LeafHash>,
+    waiting: Vec<EncodedEntry>,
+    open: Vec<IntentId>,
+}
+
+/// How a call starts: the fields of [`Call`], and the moment from which its entries count their time.
+#[derive(Clone, Debug)]
+pub struct CallStart {
+    /// The call that starts.
+    pub call: CallId,
+    /// The moment of the start.
+    pub started: Instant,
+    /// The same moment by the wall clock, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// The tool's name.
+    pub tool: String,
+    /// The tool's version.
+    pub version: String,
+    /// The component that runs.
+    pub component: Digest,
+    /// The operation called.
+    pub operation: String,
+    /// The agent that asks.
+    pub agent: Option<String>,
+    /// The agent's session.
+    pub session: Option<String>,
+    /// The decision of the language model that led here.
+    pub decision: Option<String>,
+    /// The reason the agent gives.
+    pub reason: Option<String>,
+    /// The arguments, as a digest only.
+    pub arguments: Digest,
+    /// Length of the arguments in bytes.
+    pub arguments_bytes: u64,
+    /// The capability set in force.
+    pub capability_set: Digest,
+}
+
+/// An allowed intent that is in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IntentId(Sequence);
+
+/// A [`Fact`] that borrows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactRef<'a> {
+    /// A path, an address, a set of flags.
+    Text(&'a str),
+    /// A size, a quota, an inode.
+    Uint(u64),
+    /// A switch.
+    Bool(bool),
+}
+
+/// Why something is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DenialRef<'a> {
+    /// The rule that is missing.
+    pub rule: &'a str,
+    /// Which layer refuses.
+    pub layer: Layer,
+    /// What happens to the guest.
+    pub action: Action,
+    /// What the caller is told.
+    pub message: &'a str,
+}
+
+/// What came of an intent, with the totals of what was done with what it acquired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutcomeTotals<'a> {
+    /// `ok` or a WASI error code such as `no-entry`.
+    pub result: &'a str,
+    /// Bytes read.
+    pub bytes_read: u64,
+    /// Bytes written.
+    pub bytes_written: u64,
+    /// Calls made.
+    pub calls: u64,
+}
+
+/// How a call ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallEnding {
+    /// The class of its result.
+    pub class: CallClass,
+    /// More on how it ended, for humans.
+    pub detail: String,
+    /// What it used.
+    pub usage: Usage,
+    /// Host calls without authority, by function.
+    pub counters: Vec<(String, u64)>,
+}
+
+/// Where a call that ended is in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallSummary {
+    /// The call.
+    pub call: CallId,
+    /// Index of its `call` entry.
+    pub first: LeafIndex,
+    /// Index of its `call-end` entry.
+    pub index: LeafIndex,
+    /// Number of its entries before `call-end`.
+    pub entries: u32,
+    /// Root of the call's own tree over these entries.
+    pub root: RootHash,
+}
+
+impl CallTrail {
+    /// Starts the record of a call. Its `call` entry goes out with the first write.
+    #[must_use = "a dropped trail leaves a call without an end"]
+    pub fn begin(ledger: Arc<Ledger>, start: CallStart) -> Self {
+        let mut trail = Self {
+            ledger,
+            call: start.call,
+            started: start.started,
+            first: None,
+            leaves: Vec::new(),
+            waiting: Vec::new(),
+            open: Vec::new(),
+        };
+        trail.push(&Entry::Call(start.into_entry()));
+        trail
+    }
+
+    /// The call that this records.
+    #[must_use]
+    pub fn call(&self) -> CallId {
+        self.call
+    }
+
+    /// The intents that have neither an outcome nor a violation, in their order.
+    #[must_use]
+    pub fn open_intents(&self) -> &[IntentId] {
+        &self.open
+    }
+
+    /// Records an allowed intent. When this returns, it is in the ledger and may take effect.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]: it is not in the ledger and must not take effect.
+    pub fn intent(
+        &mut self,
+        function: &str,
+        facts: &[(&str, FactRef<'_>)],
+        rule: &str,
+    ) -> Result<IntentId, AppendError> {
+        self.check_room()?;
+        let intent = IntentId(self.push_intent(function, facts, Verdict::Allow, rule));
+        self.open.push(intent);
+        self.flush()?;
+        Ok(intent)
+    }
+
+    /// Records a denied intent and its violation in one write.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]: they are not in the ledger. The intent stays denied.
+    pub fn denied(
+        &mut self,
+        function: &str,
+        facts: &[(&str, FactRef<'_>)],
+        denial: DenialRef<'_>,
+    ) -> Result<(), AppendError> {
+        self.check_room()?;
+        let of = self.push_intent(function, facts, Verdict::Deny, denial.rule);
+        self.push_violation(of, function, denial);
+        self.flush()
+    }
+
+    /// Records that an allowed intent was refused after all, by the kernel. That closes it.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::NotOpen`] when the intent is closed already; otherwise the violation is not in the ledger.
+    pub fn violated(&mut self, intent: IntentId, function: &str, denial: DenialRef<'_>) -> Result<(), AppendError> {
+        if !self.take_open(intent) {
+            return Err(AppendError::NotOpen { intent: intent.0 });
+        }
+        self.push_violation(intent.0, function, denial);
+        self.flush()
+    }
+
+    /// Records what came of `intent`, with the next write. Of an intent that is closed already the first
+    /// terminal entry stands.
+    pub fn outcome(&mut self, intent: IntentId, outcome: OutcomeTotals<'_>) {
+        if !self.take_open(intent) {
+            return;
+        }
+        self.push_outcome(intent, outcome);
+        if self.waiting.len() >= WAITING_MAX {
+            // A failed write stops the ledger, so the next intent and the end report it.
+            self.flush().ok();
+        }
+    }
+
+    /// Writes all that waits, in one write.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]: none of it is in the ledger for certain.
+    pub fn flush(&mut self) -> Result<(), AppendError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        let at = self.ledger.append(&self.waiting)?;
+        self.first.get_or_insert(at);
+        self.waiting.clear();
+        Ok(())
+    }
+
+    /// Ends the record: closes each open intent by an outcome `abandoned`, and the call by its end.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]: the end is not in the ledger, also when an earlier write of the call failed.
+    pub fn end(mut self, end: CallEnding) -> Result<CallSummary, AppendError> {
+        for intent in std::mem::take(&mut self.open) {
+            let abandoned = OutcomeTotals { result: ABANDONED, bytes_read: 0, bytes_written: 0, calls: 0 };
+            self.push_outcome(intent, abandoned);
+        }
+        let (call, entries, root) = (self.call, self.next().0, call_root(&self.leaves));
+        self.push(&Entry::CallEnd(CallEnd {
+            call,
+            seq: self.next(),
+            at_us: self.at_us(),
+            class: end.class,
+            detail: end.detail.into(),
+            usage: end.usage,
+            counters: Pairs::new(end.counters),
+            entries,
+            root,
+        }));
+        let last_waiting = self.waiting.len().saturating_sub(1) as u64;
+        let at = self.ledger.append(&self.waiting)?;
+        self.waiting.clear();
+        let index = LeafIndex(at.0 + last_waiting);
+        Ok(CallSummary { call, first: self.first.unwrap_or(at), index, entries, root })
+    }
+
+    fn check_room(&self) -> Result<(), AppendError> {
+        let entries = self.next().0;
+        if entries < CALL_ENTRIES_MAX { Ok(()) } else { Err(AppendError::CallFull { entries }) }
+    }
+
+    /// Whether `intent` was open; it no longer is.
+    fn take_open(&mut self, intent: IntentId) -> bool {
+        let place = self.open.binary_search(&intent);
+        place.map(|place| self.open.remove(place)).is_ok()
+    }
+
+    fn push_intent(&mut self, function: &str, facts: &[(&str, FactRef<'_>)], verdict: Verdict, rule: &str) -> Sequence {
+        let seq = self.next();
+        self.push(&Entry::Intent(Intent {
+            call: self.call,
+            seq,
+            at_us: self.at_us(),
+            function: function.into(),
+            facts: Pairs::new(facts.iter().map(|(key, fact)| (*key, Fact::from(*fact)))),
+            verdict,
+            rule: rule.into(),
+        }));
+        seq
+    }
+
+    fn push_violation(&mut self, of: Sequence, function: &str, denial: DenialRef<'_>) {
+        self.push(&Entry::Violation(Violation {
+            call: self.call,
+            seq: self.next(),
+            of,
+            at_us: self.at_us(),
+            function: function.into(),
+            rule: denial.rule.into(),
+            layer: denial.layer,
+            action: denial.action,
+            message: denial.message.into(),
+        }));
+    }
+
+    fn push_outcome(&mut self, intent: IntentId, outcome: OutcomeTotals<'_>) {
+        self.push(&Entry::Outcome(Outcome {
+            call: self.call,
+            seq: self.next(),
+            of: intent.0,
+            at_us: self.at_us(),
+            result: outcome.result.into(),
+            bytes_read: outcome.bytes_read,
+            bytes_written: outcome.bytes_written,
+            calls: outcome.calls,
+        }));
+    }
+
+    fn push(&mut self, entry: &Entry<'_>) {
+        let encoded = entry.encode();
+        self.leaves.push(encoded.leaf());
+        self.waiting.push(encoded);
+    }
+
+    /// The sequence of the entry that comes next. The limit on entries keeps it far below 2³².
+    fn next(&self) -> Sequence {
+        Sequence(u32::try_from(self.leaves.len()).unwrap_or(u32::MAX))
+    }
+
+    fn at_us(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Drop for CallTrail {
+    fn drop(&mut self) {
+        // Best effort, so that the ledger shows as much of an unfinished call as there was.
+        self.flush().ok();
+    }
+}
+
+impl CallStart {
+    fn into_entry(self) -> Call<'static> {
+        Call {
+            call: self.call,
+            time_ns: self.time_ns,
+            tool: self.tool.into(),
+            version: self.version.into(),
+            component: self.component,
+            operation: self.operation.into(),
+            agent: self.agent.map(Into::into),
+            session: self.session.map(Into::into),
+            decision: self.decision.map(Into::into),
+            reason: self.reason.map(Into::into),
+            arguments: self.arguments,
+            arguments_bytes: self.arguments_bytes,
+            capability_set: self.capability_set,
+        }
+    }
+}
+
+impl<'a> From<FactRef<'a>> for Fact<'a> {
+    fn from(fact: FactRef<'a>) -> Self {
+        match fact {
+            FactRef::Text(text) => Self::Text(text.into()),
+            FactRef::Uint(number) => Self::Uint(number),
+            FactRef::Bool(switch) => Self::Bool(switch),
+        }
+    }
+}
+
+/// Entries that may wait for the next write: what a guest closes without asking for anything new stays bounded.
+const WAITING_MAX: usize = 64;
+
+const ABANDONED: &str = "abandoned";

@@ -1,0 +1,420 @@
+//! The entry format: golden bytes, the published CDDL, and both directions of the codec.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use expect_test::expect_file;
+use minicbor::Decoder;
+use minicbor::data::Type;
+use proptest::prelude::*;
+use tollgate_audit::{
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest, ENTRY_BYTES_MAX,
+    Entry, Fact, Intent, Layer, LedgerOpened, Outcome, PAIRS_MAX, Pairs, Policy, RootHash, Sequence, TEXT_BYTES_MAX,
+    Text, Usage, Verdict, Violation,
+};
+
+#[test]
+fn golden_bytes() {
+    let mut golden = String::new();
+    for entry in support::samples() {
+        let bytes = entry.encode();
+        let json = serde_json::to_string_pretty(&entry.to_json()).unwrap();
+        writeln!(golden, "{} {}", entry.kind(), hex::encode(bytes.as_bytes())).unwrap();
+        writeln!(golden, "leaf {}\n{json}\n", bytes.leaf()).unwrap();
+    }
+    expect_file!["golden/entries.txt"].assert_eq(&golden);
+}
+
+#[test]
+fn samples_are_read_back() {
+    for entry in support::samples() {
+        let bytes = entry.encode();
+        assert_eq!(Entry::decode(bytes.as_bytes()).unwrap(), entry);
+        assert_eq!(Entry::decode_owned(bytes.as_bytes()).unwrap(), entry);
+    }
+}
+
+#[test]
+fn no_proper_start_of_an_entry_is_an_entry() {
+    for entry in support::samples() {
+        let bytes = entry.encode();
+        for length in 0..bytes.as_bytes().len() {
+            assert!(Entry::decode(&bytes.as_bytes()[..length]).is_err());
+        }
+    }
+}
+
+#[test]
+fn an_over_long_text_is_cut_with_length_and_digest() {
+    let path = "é".repeat(5000);
+    let mut entry = support::samples().swap_remove(3);
+    let Entry::Intent(intent) = &mut entry else { panic!("not an intent") };
+    intent.facts = Pairs::new([("path", Fact::Text(path.as_str().into()))]);
+    let bytes = entry.encode();
+    let Ok(Entry::Intent(read)) = Entry::decode(bytes.as_bytes()) else { panic!("not an intent") };
+    let Some(Fact::Text(text)) = read.facts.get("path") else { panic!("no path") };
+    assert_eq!(text.as_str(), "é".repeat(TEXT_BYTES_MAX / 2));
+    assert_eq!(text.cut().unwrap().bytes, 10_000);
+    assert_eq!(text.cut().unwrap().digest, Digest::of(path.as_bytes()));
+}
+
+#[test]
+fn the_largest_intent_fits() {
+    let Entry::Intent(intent) = support::samples().swap_remove(3) else { panic!("not an intent") };
+    let facts = (0..100).map(|n| (format!("{n:064}"), Fact::Text(long())));
+    let intent = Intent { facts: Pairs::new(facts), function: long(), rule: long(), ..intent };
+    let bytes = fitting(&Entry::Intent(intent));
+    let Ok(Entry::Intent(read)) = Entry::decode(&bytes) else { panic!("not an intent") };
+    assert_eq!(read.facts.len() as u64 + read.facts.left_out(), 100);
+    assert_eq!(read.function.cut().unwrap().bytes, 100_000);
+}
+
+#[test]
+fn the_largest_end_fits() {
+    let Entry::CallEnd(end) = support::samples().swap_remove(6) else { panic!("not an end") };
+    let counters = (0..100).map(|n| (format!("{n:064}"), u64::MAX));
+    let bytes = fitting(&Entry::CallEnd(CallEnd { counters: Pairs::new(counters), detail: long(), ..end }));
+    let Ok(Entry::CallEnd(read)) = Entry::decode(&bytes) else { panic!("not an end") };
+    assert_eq!(read.counters.len() as u64 + read.counters.left_out(), 100);
+}
+
+#[test]
+fn the_largest_closer_fits() {
+    let of = (0..10_000).map(|n| Sequence(u32::MAX - n)).collect();
+    let closer = Closer { call: support::SAMPLE_CALL, of, left_out: u64::MAX - 10_000, reason: long() };
+    let bytes = fitting(&Entry::Closer(closer));
+    let Ok(Entry::Closer(read)) = Entry::decode(&bytes) else { panic!("not a closer") };
+    assert_eq!(read.of.len() as u64 + read.left_out, u64::MAX);
+}
+
+#[test]
+fn the_largest_texts_fit() {
+    let Entry::Call(call) = support::samples().swap_remove(2) else { panic!("not a call") };
+    let option = Some(long());
+    let (tool, version, operation) = (long(), long(), long());
+    let (agent, session) = (option.clone(), option.clone());
+    let (decision, reason) = (option.clone(), option);
+    fitting(&Entry::Call(Call { tool, version, operation, agent, session, decision, reason, ..call }));
+    let Entry::Violation(violation) = support::samples().swap_remove(5) else { panic!("not a violation") };
+    let (function, rule, message) = (long(), long(), long());
+    fitting(&Entry::Violation(Violation { function, rule, message, ..violation }));
+}
+
+fn long() -> Text<'static> {
+    "x".repeat(100_000).into()
+}
+
+fn fitting(entry: &Entry<'_>) -> Vec<u8> {
+    let bytes = entry.encode().as_bytes().to_vec();
+    assert!(bytes.len() <= ENTRY_BYTES_MAX, "{}", entry.kind());
+    bytes
+}
+
+/// Each change keeps the bytes CBOR but makes them another encoding, or another version.
+#[test]
+fn only_the_one_encoding_is_read() {
+    let bytes = support::samples()[0].encode().as_bytes().to_vec();
+    let changed = |from: &[u8], to: &[u8]| {
+        let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
+        [&bytes[..at], to, &bytes[at + from.len()..]].concat()
+    };
+    assert_eq!(bytes[..5], [0xa5, 0x00, 0x01, 0x01, 0x01], "map of 5, version 1, kind 1");
+
+    let error = |bytes: &[u8]| Entry::decode(bytes).unwrap_err();
+    let trailing = [&bytes[..], &[0]].concat();
+    assert!(matches!(error(&trailing), DecodeError::Trailing { .. }));
+    let long_number = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x18, 0x00, 0x01]);
+    assert!(matches!(error(&long_number), DecodeError::NotDeterministic { offset: 1 }));
+    let long_text = changed(&[0x18, 0x28, 0x6e], &[0x18, 0x28, 0x78, 0x0e]);
+    assert!(matches!(error(&long_text), DecodeError::NotDeterministic { .. }));
+    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x02]);
+    assert!(matches!(error(&version), DecodeError::Value { field: "version", .. }));
+    let kind = changed(&[0x01, 0x01, 0x01], &[0x01, 0x01, 0x09]);
+    assert!(matches!(error(&kind), DecodeError::Value { field: "kind", .. }));
+    let order = changed(&[0x00, 0x01, 0x01, 0x01], &[0x01, 0x01, 0x00, 0x01]);
+    assert!(matches!(error(&order), DecodeError::Key { expected: 0, found: Some(1), .. }));
+    let unknown = [&changed(&[0xa5], &[0xa6])[..], &[0x18, 0x29, 0x00]].concat();
+    assert!(matches!(error(&unknown), DecodeError::UnexpectedKey { found: 41, .. }));
+    let missing = changed(&[0xa5], &[0xa4]);
+    assert!(matches!(error(&missing), DecodeError::Key { expected: 40, found: None, .. }));
+    let indefinite = [&changed(&[0xa5], &[0xbf])[..], &[0xff]].concat();
+    assert!(matches!(error(&indefinite), DecodeError::NotDeterministic { offset: 0 }));
+    assert!(matches!(error(&[0; ENTRY_BYTES_MAX + 1]), DecodeError::TooLong { .. }));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn encoding_fits_and_is_read_back(entry in entries()) {
+        let bytes = entry.encode();
+        prop_assert!(bytes.as_bytes().len() <= ENTRY_BYTES_MAX);
+        let read = Entry::decode(bytes.as_bytes()).unwrap();
+        prop_assert_eq!(read.encode(), bytes.clone());
+        // Then no text was long enough to be cut.
+        if bytes.as_bytes().len() < TEXT_BYTES_MAX {
+            prop_assert_eq!(read, entry);
+        }
+        conforms(&cddl(), bytes.as_bytes());
+    }
+
+    #[test]
+    fn what_is_read_would_be_written_the_same(
+        entry in entries(),
+        at in any::<prop::sample::Index>(),
+        to in any::<u8>(),
+    ) {
+        let mut bytes = entry.encode().as_bytes().to_vec();
+        let at = at.index(bytes.len());
+        bytes[at] = to;
+        if let Ok(read) = Entry::decode(&bytes) {
+            let again = read.encode();
+            prop_assert_eq!(again.as_bytes(), &bytes[..]);
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        if let Ok(read) = Entry::decode(&bytes) {
+            let again = read.encode();
+            prop_assert_eq!(again.as_bytes(), &bytes[..]);
+        }
+    }
+}
+
+#[test]
+fn samples_conform_to_the_cddl() {
+    let rules = cddl();
+    for entry in support::samples() {
+        conforms(&rules, entry.encode().as_bytes());
+    }
+    let kinds = support::samples();
+    assert_eq!(rules.len(), kinds.len(), "one rule per kind");
+    assert!(kinds.iter().all(|entry| rules.contains_key(entry.kind().as_str())));
+}
+
+/// One line of a map in the CDDL: `? 29: words, ; agent`.
+struct Field {
+    key: u64,
+    optional: bool,
+    form: String,
+}
+
+/// The maps of `entry.cddl` that describe kinds of entries, by name.
+fn cddl() -> BTreeMap<String, Vec<Field>> {
+    let mut rules = BTreeMap::new();
+    for block in include_str!("../entry.cddl").split("\n\n") {
+        let Some((name, rest)) = block.split_once(" = {\n") else { continue };
+        let fields = rest.lines().take_while(|line| *line != "}").map(field).collect();
+        rules.insert(name.to_owned(), fields);
+    }
+    rules
+}
+
+fn field(line: &str) -> Field {
+    let line = line.split(';').next().unwrap().trim().trim_end_matches(',');
+    let (optional, line) = line.strip_prefix("? ").map_or((false, line), |line| (true, line));
+    let (key, form) = line.split_once(": ").unwrap();
+    Field { key: key.parse().unwrap(), optional, form: form.to_owned() }
+}
+
+/// Checks an entry against the CDDL by means that share nothing with the codec but `minicbor`.
+fn conforms(rules: &BTreeMap<String, Vec<Field>>, bytes: &[u8]) {
+    let name = Entry::decode(bytes).unwrap().kind().as_str();
+    let mut decoder = Decoder::new(bytes);
+    let mut left = decoder.map().unwrap().unwrap();
+    for field in &rules[name] {
+        let mut ahead = decoder.clone();
+        if left == 0 || ahead.u64().unwrap() != field.key {
+            assert!(field.optional, "{name} lacks key {}", field.key);
+            continue;
+        }
+        decoder = ahead;
+        left -= 1;
+        value(&mut decoder, &field.form);
+    }
+    assert_eq!((left, decoder.position()), (0, bytes.len()), "{name} has unknown keys");
+}
+
+fn value(decoder: &mut Decoder<'_>, form: &str) {
+    match form {
+        "uint" => drop(decoder.u64().unwrap()),
+        "seq" => drop(decoder.u32().unwrap()),
+        "id" => assert_eq!(decoder.bytes().unwrap().len(), 16),
+        "hash" => assert_eq!(decoder.bytes().unwrap().len(), 32),
+        "words" => words(decoder),
+        "facts" | "counters" => pairs(decoder, form),
+        "usage" => {
+            assert_eq!(decoder.array().unwrap(), Some(8));
+            (0..8).for_each(|_| value(decoder, "uint"));
+        }
+        "seqs" => {
+            let length = decoder.array().unwrap().unwrap();
+            assert!(length <= CLOSER_SEQUENCES_MAX as u64);
+            (0..length).for_each(|_| value(decoder, "seq"));
+        }
+        range => {
+            let (low, high) = range.split_once("..").unwrap_or((range, range));
+            let range = low.parse().unwrap()..=high.parse().unwrap();
+            assert!(range.contains(&decoder.u64().unwrap()));
+        }
+    }
+}
+
+fn words(decoder: &mut Decoder<'_>) {
+    if decoder.datatype().unwrap() == Type::Array {
+        assert_eq!(decoder.array().unwrap(), Some(3));
+        assert!(decoder.str().unwrap().len() <= 896);
+        decoder.u64().unwrap();
+        value(decoder, "hash");
+    } else {
+        assert!(decoder.str().unwrap().len() <= 896);
+    }
+}
+
+fn pairs(decoder: &mut Decoder<'_>, form: &str) {
+    let length = decoder.map().unwrap().unwrap();
+    assert!(length <= PAIRS_MAX as u64);
+    for _ in 0..length {
+        assert!(decoder.str().unwrap().len() <= 64);
+        let next = decoder.datatype().unwrap();
+        if form == "counters" || !matches!(next, Type::Bool | Type::String | Type::Array) {
+            value(decoder, "uint");
+        } else if next == Type::Bool {
+            decoder.bool().unwrap();
+        } else {
+            words(decoder);
+        }
+    }
+}
+
+fn entries() -> impl Strategy<Value = Entry<'static>> {
+    prop_oneof![
+        (text(), text(), any::<u64>()).prop_map(|(origin, software, time_ns)| {
+            Entry::LedgerOpened(LedgerOpened { origin, software, time_ns })
+        }),
+        (digest(), digest(), digest(), text(), text()).prop_map(|(digest, manifest, grant, tool, by)| {
+            Entry::Policy(Policy { digest, manifest, grant, tool, by })
+        }),
+        calls(),
+        intents(),
+        outcomes(),
+        violations(),
+        call_ends(),
+        (call(), prop::collection::btree_set(any::<u32>(), 0..20), any::<u64>(), text()).prop_map(
+            |(call, of, left_out, reason)| {
+                let of = of.into_iter().map(Sequence).collect();
+                Entry::Closer(Closer { call, of, left_out, reason })
+            }
+        ),
+    ]
+}
+
+fn calls() -> impl Strategy<Value = Entry<'static>> {
+    let texts = (text(), text(), text());
+    let options = prop::array::uniform4(prop::option::of(text()));
+    let digests = (digest(), digest(), digest());
+    (call(), any::<u64>(), texts, options, digests, any::<u64>()).prop_map(
+        |(call, time_ns, texts, options, digests, arguments_bytes)| {
+            let [agent, session, decision, reason] = options;
+            Entry::Call(Call {
+                call,
+                time_ns,
+                tool: texts.0,
+                version: texts.1,
+                component: digests.0,
+                operation: texts.2,
+                agent,
+                session,
+                decision,
+                reason,
+                arguments: digests.1,
+                arguments_bytes,
+                capability_set: digests.2,
+            })
+        },
+    )
+}
+
+fn intents() -> impl Strategy<Value = Entry<'static>> {
+    let fact = prop_oneof![
+        text().prop_map(Fact::Text),
+        any::<u64>().prop_map(Fact::Uint),
+        any::<bool>().prop_map(Fact::Bool),
+    ];
+    let facts = prop::collection::vec(("[a-z-]{1,30}", fact), 0..8);
+    let verdict = prop_oneof![Just(Verdict::Allow), Just(Verdict::Deny)];
+    (call(), seq(), any::<u64>(), text(), facts, verdict, text()).prop_map(
+        |(call, seq, at_us, function, facts, verdict, rule)| {
+            let facts = Pairs::new(facts);
+            Entry::Intent(Intent { call, seq, at_us, function, facts, verdict, rule })
+        },
+    )
+}
+
+fn outcomes() -> impl Strategy<Value = Entry<'static>> {
+    (call(), seq(), seq(), any::<u64>(), text(), any::<[u64; 3]>()).prop_map(
+        |(call, seq, of, at_us, result, [bytes_read, bytes_written, calls])| {
+            Entry::Outcome(Outcome { call, seq, of, at_us, result, bytes_read, bytes_written, calls })
+        },
+    )
+}
+
+fn violations() -> impl Strategy<Value = Entry<'static>> {
+    let layer = prop_oneof![Just(Layer::Gate), Just(Layer::Kernel)];
+    let action = prop_oneof![Just(Action::Kill), Just(Action::Deny)];
+    (call(), seq(), seq(), any::<u64>(), (text(), text(), text()), layer, action).prop_map(
+        |(call, seq, of, at_us, (function, rule, message), layer, action)| {
+            Entry::Violation(Violation { call, seq, of, at_us, function, rule, layer, action, message })
+        },
+    )
+}
+
+fn call_ends() -> impl Strategy<Value = Entry<'static>> {
+    let counters = prop::collection::vec(("[a-z/:.-]{1,60}", any::<u64>()), 0..12);
+    (call(), seq(), any::<u64>(), text(), any::<[u64; 8]>(), counters, any::<u32>(), digest()).prop_map(
+        |(call, seq, at_us, detail, n, counters, entries, root)| {
+            Entry::CallEnd(CallEnd {
+                call,
+                seq,
+                at_us,
+                class: CallClass::Trap,
+                detail,
+                usage: Usage {
+                    fuel_used: n[0],
+                    fuel_cap: n[1],
+                    memory_peak_bytes: n[2],
+                    memory_cap_bytes: n[3],
+                    wall_us: n[4],
+                    deadline_us: n[5],
+                    output_bytes: n[6],
+                    stdio_bytes: n[7],
+                },
+                counters: Pairs::new(counters),
+                entries,
+                root: RootHash(root.0),
+            })
+        },
+    )
+}
+
+/// Mostly short, sometimes longer than an entry.
+fn text() -> impl Strategy<Value = Text<'static>> {
+    prop_oneof![8 => "\\PC{0,24}", 1 => "[a-zé]{700,1000}", 1 => "[xü]{3000,4000}"].prop_map(Text::from)
+}
+
+fn call() -> impl Strategy<Value = CallId> {
+    any::<[u8; 16]>().prop_map(CallId)
+}
+
+fn seq() -> impl Strategy<Value = Sequence> {
+    any::<u32>().prop_map(Sequence)
+}
+
+fn digest() -> impl Strategy<Value = Digest> {
+    any::<[u8; 32]>().prop_map(Digest)
+}

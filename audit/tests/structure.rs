@@ -1,0 +1,149 @@
+//! Ledgers whose frames and hashes are right but whose story is not: each flaw has its own finding.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod support;
+
+use support::{open, report, samples};
+use tempfile::tempdir;
+use tollgate_audit::{
+    CallEnd, CallId, Closer, Entry, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict, Violation, call_root,
+};
+
+const CALL: CallId = CallId([0xca; 16]);
+
+#[test]
+fn a_sound_call_has_no_finding() {
+    let entries = [call(), intent(1, Verdict::Allow), outcome(2, 1), intent(3, Verdict::Deny), violation(4, 3)];
+    assert_eq!(problems(ended(&entries)), []);
+}
+
+#[test]
+fn entries_outside_a_call() {
+    let call_id = CALL;
+    assert_eq!(problems(vec![intent(1, Verdict::Allow)]), [Problem::CallUnknown { call: call_id }]);
+    let mut after = ended(&[call()]);
+    after.push(intent(2, Verdict::Allow));
+    assert_eq!(problems(after), [Problem::CallEnded { call: call_id }]);
+    assert_eq!(problems(vec![call(), call()]), [Problem::CallRepeated { call: call_id }]);
+    assert_eq!(problems(vec![closer(&[])]), [Problem::CallUnknown { call: call_id }]);
+}
+
+#[test]
+fn a_gap_in_a_call() {
+    let (expected, found) = (Sequence(1), Sequence(2));
+    let entries = [call(), intent(2, Verdict::Allow), outcome(3, 2)];
+    assert_eq!(problems(ended(&entries)[..3].to_vec()), [Problem::SequenceBroken { call: CALL, expected, found }]);
+}
+
+#[test]
+fn intents_have_exactly_one_terminal_entry() {
+    let of = Sequence(1);
+    let left = [call(), intent(1, Verdict::Allow)];
+    assert_eq!(problems(ended(&left)), [Problem::IntentLeftOpen { call: CALL, of }]);
+    let twice = [call(), intent(1, Verdict::Allow), outcome(2, 1), violation(3, 1)];
+    assert_eq!(problems(ended(&twice)), [Problem::IntentNotOpen { call: CALL, of }]);
+    let none = [call(), outcome(1, 7)];
+    assert_eq!(problems(ended(&none)), [Problem::IntentNotOpen { call: CALL, of: Sequence(7) }]);
+    let denied = [call(), intent(1, Verdict::Deny), outcome(2, 1)];
+    assert_eq!(problems(ended(&denied)), [Problem::DeniedButDone { call: CALL, of }]);
+}
+
+#[test]
+fn the_end_names_count_and_root() {
+    let mut entries = ended(&[call(), intent(1, Verdict::Allow), outcome(2, 1)]);
+    let Some(Entry::CallEnd(end)) = entries.last_mut() else { panic!("no end") };
+    end.entries = 2;
+    end.root.0[0] ^= 1;
+    let (named, found) = (end.root, call_root(&leaves(&entries[..3])));
+    assert_eq!(
+        problems(entries),
+        [Problem::CallCount { call: CALL, named: 2, found: 3 }, Problem::CallRoot { call: CALL, named, found },]
+    );
+}
+
+#[test]
+fn a_closer_names_the_open_intents() {
+    let open = [call(), intent(1, Verdict::Allow), intent(2, Verdict::Allow)];
+    assert_eq!(problems([&open[..], &[closer(&[1, 2])]].concat()), []);
+    assert_eq!(problems([&open[..], &[closer(&[1])]].concat()), [Problem::CloserList { call: CALL }]);
+}
+
+#[test]
+fn the_ledger_keeps_its_origin() {
+    let mut opened = samples().swap_remove(0);
+    let Entry::LedgerOpened(entry) = &mut opened else { panic!("not opened") };
+    entry.origin = "example.com/other".into();
+    assert_eq!(problems(vec![opened]), [Problem::OriginChanged]);
+}
+
+#[test]
+fn a_finding_says_where() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.append(&[intent(1, Verdict::Allow).encode()]).unwrap();
+    let report = report(dir.path());
+    let finding = &report.findings[0];
+    assert_eq!(finding.index, LeafIndex(1));
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["findings"][0]["problem"], "call-unknown");
+    assert_eq!(json["findings"][0]["call"], CALL.to_string());
+    assert_eq!(json["findings"][0]["offset"], finding.offset);
+}
+
+#[test]
+fn many_findings_are_counted() {
+    let entries = vec![intent(1, Verdict::Allow); 1005];
+    let dir = tempdir().unwrap();
+    append(dir.path(), &entries);
+    let report = report(dir.path());
+    assert_eq!((report.findings.len(), report.findings_left_out), (1000, 5));
+}
+
+fn problems(entries: Vec<Entry<'static>>) -> Vec<Problem> {
+    let dir = tempdir().unwrap();
+    append(dir.path(), &entries);
+    report(dir.path()).findings.into_iter().map(|finding| finding.problem).collect()
+}
+
+fn append(dir: &std::path::Path, entries: &[Entry<'_>]) {
+    let encoded: Vec<_> = entries.iter().map(Entry::encode).collect();
+    open(dir).append(&encoded).unwrap();
+}
+
+fn leaves(entries: &[Entry<'_>]) -> Vec<tollgate_audit::LeafHash> {
+    entries.iter().map(|entry| entry.encode().leaf()).collect()
+}
+
+/// `entries` and the end that fits them.
+fn ended(entries: &[Entry<'static>]) -> Vec<Entry<'static>> {
+    let Entry::CallEnd(end) = samples().swap_remove(6) else { panic!("not an end") };
+    let count = u32::try_from(entries.len()).unwrap();
+    let root = call_root(&leaves(entries));
+    let end = CallEnd { seq: Sequence(count), entries: count, root, ..end };
+    [entries, &[Entry::CallEnd(end)]].concat()
+}
+
+fn call() -> Entry<'static> {
+    samples().swap_remove(2)
+}
+
+fn intent(seq: u32, verdict: Verdict) -> Entry<'static> {
+    let Entry::Intent(intent) = samples().swap_remove(3) else { panic!("not an intent") };
+    Entry::Intent(Intent { seq: Sequence(seq), verdict, ..intent })
+}
+
+fn outcome(seq: u32, of: u32) -> Entry<'static> {
+    let Entry::Outcome(outcome) = samples().swap_remove(4) else { panic!("not an outcome") };
+    Entry::Outcome(Outcome { seq: Sequence(seq), of: Sequence(of), ..outcome })
+}
+
+fn violation(seq: u32, of: u32) -> Entry<'static> {
+    let Entry::Violation(violation) = samples().swap_remove(5) else { panic!("not a violation") };
+    Entry::Violation(Violation { seq: Sequence(seq), of: Sequence(of), ..violation })
+}
+
+fn closer(of: &[u32]) -> Entry<'static> {
+    let of = of.iter().copied().map(Sequence).collect();
+    Entry::Closer(Closer { call: CALL, of, left_out: 0, reason: "test".into() })
+}

@@ -1,0 +1,230 @@
+//! Grants in one line, as `--grant` takes them: the same vocabulary as a policy, for one run. A text must never be
+//! understood in part: what does not fit its form is refused whole.
+//!
+//! | text | gives |
+//! |---|---|
+//! | `fs:GUEST=HOST:ACCESS[,ACCESS…]` | a folder; the last colon splits, so that HOST may have some of its own |
+//! | `env:NAME=VALUE`, `env:NAME` | a variable; without a value, the operator's own |
+//! | `args=A[,B…]` | the argument vector; no argument can have a comma |
+//! | `stdio=STREAM[,STREAM…]` | `stdin`, `stdout`, `stderr`; what is not named is not given |
+//! | `random=secure`, `random=seed:N` | random bytes |
+//! | `clock:wall=MODE`, `clock:monotonic=MODE` | `real`, `coarse` or `frozen` |
+//! | `limit:CAP=VALUE` | a ceiling, such as `limit:memory=16MiB` |
+
+use std::path::Path;
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::access::{Access, AccessSet};
+use crate::call::Stdio;
+use crate::diagnostic::{ValueError, nearest, printable};
+use crate::grant::{EnvValue, FsGrant};
+use crate::host::host_path;
+use crate::limits::PartialLimits;
+use crate::names::{EnvName, GuestPath};
+use crate::patterns::Patterns;
+use crate::set::{Cap, ClockMode, RandomMode, StdioSet};
+use crate::texts::{self, VALUES_MAX};
+
+/// One `--grant`. [`Grant::merge_adhoc`](crate::Grant::merge_adhoc) adds it to a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AdhocGrant {
+    /// A folder, without patterns and with the default quota.
+    Fs {
+        /// Where the guest sees it.
+        guest: GuestPath,
+        /// What it is.
+        fs: FsGrant,
+    },
+    /// An environment variable.
+    Env {
+        /// Its name.
+        name: EnvName,
+        /// Its value.
+        value: EnvValue,
+    },
+    /// The argument vector.
+    Args(Vec<String>),
+    /// Standard streams.
+    Stdio(StdioSet),
+    /// Random bytes.
+    Random(RandomMode),
+    /// The time of day.
+    WallClock(ClockMode),
+    /// The time since some instant.
+    MonotonicClock(ClockMode),
+    /// A ceiling.
+    Limits(PartialLimits),
+}
+
+impl AdhocGrant {
+    /// Reads a `--grant`. Relative host paths are joined to `folder`, the absolute path of the working directory.
+    ///
+    /// # Errors
+    ///
+    /// A [`GrantTextError`] that shows the accepted form.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, GrantTextError> {
+        let text = GrantText(text);
+        let end = text.0.find([':', '=']).unwrap_or(text.0.len());
+        let (kind, rest) = text.0.split_at_checked(end).unwrap_or((text.0, ""));
+        let (colon, equals) = (rest.strip_prefix(':'), rest.strip_prefix('='));
+        match (kind, colon, equals) {
+            ("fs", Some(rest), _) => text.fs(rest, folder),
+            ("env", Some(rest), _) => text.env(rest),
+            ("clock", Some(rest), _) => text.clock(rest),
+            ("limit", Some(rest), _) => text.limit(rest),
+            ("args", _, Some(rest)) => text.args(rest),
+            ("stdio", _, Some(rest)) => text.stdio(rest),
+            ("random", _, Some(rest)) => text.random(rest),
+            _unknown => Err(text.unknown_kind(kind)),
+        }
+    }
+}
+
+/// Why a `--grant` is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum GrantTextError {
+    /// It does not have the form of its kind, or is of no known kind.
+    #[error("the grant `{given}` does not have an accepted form")]
+    Form {
+        /// The text.
+        given: String,
+        /// The accepted form.
+        #[help]
+        help: String,
+    },
+    /// One of its words is none of those that can stand there.
+    #[error("unknown word `{word}` in the grant `{given}`")]
+    UnknownWord {
+        /// The text.
+        given: String,
+        /// The word.
+        word: String,
+        /// The nearest known word, all known words, and the accepted form.
+        #[help]
+        help: String,
+    },
+    /// One of its values cannot be used.
+    #[error("in the grant `{given}`: {fault}")]
+    Value {
+        /// The text.
+        given: String,
+        /// What is wrong with it.
+        fault: ValueError,
+        /// What to do, and the accepted form.
+        #[help]
+        help: String,
+    },
+}
+
+/// The whole text, for errors.
+#[derive(Clone, Copy)]
+struct GrantText<'t>(&'t str);
+
+type Parsed = Result<AdhocGrant, GrantTextError>;
+
+impl GrantText<'_> {
+    fn fs(self, rest: &str, folder: &Path) -> Parsed {
+        let form = || self.form(FS_FORM);
+        let (guest, rest) = rest.split_once('=').ok_or_else(form)?;
+        let (host, rights) = rest.rsplit_once(':').ok_or_else(form)?;
+        let guest = guest.parse().map_err(|fault: crate::NameError| self.value(fault, FS_FORM))?;
+        let host = host_path(host, folder).map_err(|fault| self.value(fault, FS_FORM))?;
+        let right = |word: &str| {
+            let known = Access::ALL.map(Access::as_str);
+            Access::by_word(word).ok_or_else(|| self.word(word, &known, FS_FORM))
+        };
+        let access = rights.split(',').map(right).collect::<Result<AccessSet, _>>()?;
+        Ok(AdhocGrant::Fs { guest, fs: FsGrant { host, access, patterns: Patterns::default(), quota: None } })
+    }
+
+    fn env(self, rest: &str) -> Parsed {
+        let (name, value) = rest.split_once('=').map_or((rest, None), |(name, value)| (name, Some(value)));
+        let name: EnvName = name.parse().map_err(|fault: crate::NameError| self.value(fault, ENV_FORM))?;
+        let value = match value {
+            Some(value) => texts::value("the value", value.to_owned())
+                .map(EnvValue::Literal)
+                .map_err(|fault| self.value(fault, ENV_FORM))?,
+            None => EnvValue::FromHost(name.clone()),
+        };
+        Ok(AdhocGrant::Env { name, value })
+    }
+
+    fn args(self, rest: &str) -> Parsed {
+        let args = if rest.is_empty() { Vec::new() } else { rest.split(',').map(str::to_owned).collect() };
+        texts::count("arguments", args.len(), VALUES_MAX).map_err(|fault| self.value(fault, ARGS_FORM))?;
+        let checked = args.into_iter().map(|arg| texts::value("the argument", arg)).collect::<Result<_, _>>();
+        checked.map(AdhocGrant::Args).map_err(|fault| self.value(fault, ARGS_FORM))
+    }
+
+    fn stdio(self, rest: &str) -> Parsed {
+        let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr];
+        let stream = |word: &str| {
+            let found = streams.into_iter().find(|stream| stream.as_str() == word);
+            found.ok_or_else(|| self.word(word, &streams.map(Stdio::as_str), STDIO_FORM))
+        };
+        let words = if rest.is_empty() { None } else { Some(rest.split(',')) };
+        words.into_iter().flatten().map(stream).collect::<Result<StdioSet, _>>().map(AdhocGrant::Stdio)
+    }
+
+    fn random(self, rest: &str) -> Parsed {
+        let mode = match rest.strip_prefix("seed:") {
+            Some(seed) => RandomMode::Seeded(seed.parse().map_err(|_not_a_number| self.form(RANDOM_FORM))?),
+            None if rest == "secure" => RandomMode::Secure,
+            None => return Err(self.word(rest, &["secure", "seed:N"], RANDOM_FORM)),
+        };
+        Ok(AdhocGrant::Random(mode))
+    }
+
+    fn clock(self, rest: &str) -> Parsed {
+        let (which, word) = rest.split_once('=').ok_or_else(|| self.form(CLOCK_FORM))?;
+        let modes = [ClockMode::Real, ClockMode::Coarse, ClockMode::Frozen];
+        let mode = modes.into_iter().find(|mode| mode.as_str() == word);
+        let mode = mode.ok_or_else(|| self.word(word, &modes.map(ClockMode::as_str), CLOCK_FORM))?;
+        match which {
+            "wall" => Ok(AdhocGrant::WallClock(mode)),
+            "monotonic" => Ok(AdhocGrant::MonotonicClock(mode)),
+            unknown => Err(self.word(unknown, &["wall", "monotonic"], CLOCK_FORM)),
+        }
+    }
+
+    fn limit(self, rest: &str) -> Parsed {
+        let (key, value) = rest.split_once('=').ok_or_else(|| self.form(LIMIT_FORM))?;
+        let known = Cap::ALL.map(Cap::as_str);
+        let cap = Cap::by_key(key).ok_or_else(|| self.word(key, &known, LIMIT_FORM))?;
+        let mut limits = PartialLimits::default();
+        limits.set_text(cap, value).map_err(|fault| self.value(fault, LIMIT_FORM))?;
+        Ok(AdhocGrant::Limits(limits))
+    }
+
+    fn unknown_kind(self, kind: &str) -> GrantTextError {
+        let near = nearest(kind, &["fs", "env", "args", "stdio", "random", "clock", "limit"], "kinds");
+        let forms = [FS_FORM, ENV_FORM, ARGS_FORM, STDIO_FORM, RANDOM_FORM, CLOCK_FORM, LIMIT_FORM].join("\n");
+        GrantTextError::Form { given: printable(self.0), help: format!("{near}\naccepted:\n{forms}") }
+    }
+
+    fn form(self, form: &str) -> GrantTextError {
+        GrantTextError::Form { given: printable(self.0), help: format!("accepted: {form}") }
+    }
+
+    fn word(self, word: &str, known: &[&str], form: &str) -> GrantTextError {
+        let help = format!("{}\naccepted: {form}", nearest(word, known, "words"));
+        GrantTextError::UnknownWord { given: printable(self.0), word: printable(word), help }
+    }
+
+    fn value(self, fault: impl Into<ValueError>, form: &str) -> GrantTextError {
+        let fault = fault.into();
+        let what_to_do = fault.help().map(|help| help.to_string()).unwrap_or_default();
+        GrantTextError::Value { given: printable(self.0), fault, help: format!("{what_to_do}\naccepted: {form}") }
+    }
+}
+
+const FS_FORM: &str = "fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list";
+const ENV_FORM: &str = "env:NAME=VALUE or env:NAME, such as env:LANG=C";
+const ARGS_FORM: &str = "args=A[,B...], such as args=--fast";
+const STDIO_FORM: &str = "stdio=STREAM[,STREAM...], such as stdio=stdin,stdout";
+const RANDOM_FORM: &str = "random=secure or random=seed:42";
+const CLOCK_FORM: &str = "clock:wall=MODE or clock:monotonic=MODE, such as clock:monotonic=coarse";
+const LIMIT_FORM: &str = "limit:CAP=VALUE, such as limit:memory=16MiB";

@@ -1,0 +1,456 @@
+//! The decision: one pure, total function over a capability set and a call. No I/O, no clock, no arm that allows by
+//! default; an empty set denies everything that carries authority.
+
+use std::fmt;
+
+use crate::access::{Access, AccessSet};
+use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
+use crate::path::{FsPath, GrantIndex, PathFault};
+use crate::set::{Cap, CapabilitySet, FsCapability};
+
+/// Decides whether `set` allows `call`.
+///
+/// Anyone who has both can repeat the decision: the facts it rests on are in the call.
+#[must_use]
+pub fn check<'s>(set: &'s CapabilitySet, call: &HostCall) -> Decision<'s> {
+    match decide(set, call) {
+        Ok(rule) => Decision::Allow(rule),
+        Err(denial) => Decision::Deny(denial),
+    }
+}
+
+/// What `check` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision<'s> {
+    /// The rule that allows the call.
+    Allow(Rule<'s>),
+    /// The rule that is missing, and why.
+    Deny(Denial<'s>),
+}
+
+/// A call that is not allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Denial<'s> {
+    /// The rule that would have to hold.
+    pub missing: Rule<'s>,
+    /// Why it does not.
+    pub reason: Reason,
+}
+
+/// A rule of a capability set. Its text (`Display`) is what ledger and errors show, such as `fs:/docs:read`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rule<'s> {
+    /// `fs:/docs:read`: a right below a granted folder.
+    Fs {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+        /// The right.
+        access: Access,
+    },
+    /// `fs:/docs`: the folder itself.
+    FsPreopen {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+    },
+    /// `fs:/docs:beneath`: paths stay below the folder.
+    FsBeneath {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+    },
+    /// `fs:/docs:patterns`: include and exclude patterns.
+    FsPatterns {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+    },
+    /// `fs:/docs:regular`: only regular files and folders are opened.
+    FsRegular {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+    },
+    /// `fs:/docs:quota`: bytes written in one call.
+    FsQuota {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+    },
+    /// `fs:/docs:no-gain`: a file moved or linked elsewhere must not gain rights there.
+    FsNoGain {
+        /// The folder it goes to.
+        guest: &'s str,
+    },
+    /// `fs`: any folder at all.
+    FsAny,
+    /// `env`.
+    Env,
+    /// `args`.
+    Args,
+    /// `stdio:stdin` and so on.
+    Stdio(Stdio),
+    /// `clocks.wall`.
+    WallClock,
+    /// `clocks.monotonic`.
+    MonotonicClock,
+    /// `random`.
+    Random,
+    /// `limits.handles` and so on: a cap, never a permission.
+    Limit(Cap),
+    /// `net`: no capability grants it.
+    Network,
+}
+
+impl fmt::Display for Rule<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fs { guest, access } => write!(f, "fs:{guest}:{access}"),
+            Self::FsPreopen { guest } => write!(f, "fs:{guest}"),
+            Self::FsBeneath { guest } => write!(f, "fs:{guest}:beneath"),
+            Self::FsPatterns { guest } => write!(f, "fs:{guest}:patterns"),
+            Self::FsRegular { guest } => write!(f, "fs:{guest}:regular"),
+            Self::FsQuota { guest } => write!(f, "fs:{guest}:quota"),
+            Self::FsNoGain { guest } => write!(f, "fs:{guest}:no-gain"),
+            Self::FsAny => f.write_str("fs"),
+            Self::Env => f.write_str("env"),
+            Self::Args => f.write_str("args"),
+            Self::Stdio(stream) => write!(f, "stdio:{}", stream.as_str()),
+            Self::WallClock => f.write_str("clocks.wall"),
+            Self::MonotonicClock => f.write_str("clocks.monotonic"),
+            Self::Random => f.write_str("random"),
+            Self::Limit(cap) => write!(f, "limits.{}", cap.as_str()),
+            Self::Network => f.write_str("net"),
+        }
+    }
+}
+
+/// Why a rule does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// It was not granted.
+    NotGranted,
+    /// The path cannot be used.
+    Path(PathFault),
+    /// A symbolic link leads out of the granted folder.
+    LinkOutside,
+    /// The path matches no include pattern, or an exclude pattern.
+    Excluded,
+    /// Symbolic links are not followed or made where patterns apply.
+    SymlinkUnderPatterns,
+    /// The file has several hard links and the patterns cannot speak for its other names.
+    HardLinksUnderPatterns,
+    /// A folder cannot be renamed where patterns apply: what is in it would change its path.
+    FolderRenameUnderPatterns,
+    /// It is a device, FIFO or socket.
+    NotRegular,
+    /// The link's text is absolute or leads out of the granted folder.
+    LinkText,
+    /// The new place has rights that the old one lacks.
+    GainsRights,
+    /// More is asked for than is left.
+    OverLimit {
+        /// What was asked for.
+        asked: u64,
+        /// What is left.
+        left: u64,
+    },
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotGranted => f.write_str("it is not granted"),
+            Self::Path(fault) => fault.fmt(f),
+            Self::LinkOutside => f.write_str("a symbolic link leads out of the granted folder"),
+            Self::Excluded => f.write_str("the include and exclude patterns leave this path out"),
+            Self::SymlinkUnderPatterns => {
+                f.write_str("symbolic links are neither followed nor made where patterns apply")
+            }
+            Self::HardLinksUnderPatterns => {
+                f.write_str("the file has several hard links, and patterns cannot speak for its other names")
+            }
+            Self::FolderRenameUnderPatterns => f.write_str("a folder cannot be renamed where patterns apply"),
+            Self::NotRegular => f.write_str("only regular files and folders may be opened"),
+            Self::LinkText => f.write_str("the link would lead out of the granted folder"),
+            Self::GainsRights => f.write_str("the file would gain rights in its new place"),
+            Self::OverLimit { asked, left } => write!(f, "{asked} asked for, {left} left"),
+        }
+    }
+}
+
+type Verdict<'s> = Result<Rule<'s>, Denial<'s>>;
+
+fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
+    match call {
+        HostCall::Preopen { grant } => folder(set, *grant).map(|fs| Rule::FsPreopen { guest: &fs.guest }),
+        HostCall::OpenAt { path, flags, target, handles_open } => open(set, path, *flags, *target, *handles_open),
+        HostCall::StatAt { path, target } => at_path(set, path, *target, Access::Metadata),
+        HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
+        HostCall::ReadlinkAt { path } => readlink(set, path),
+        HostCall::SetTimesAt { path, target } => at_path(set, path, *target, Access::Write),
+        HostCall::CreateDirectoryAt { path } => at_path(set, path, FOLDER, Access::Create),
+        HostCall::RemoveDirectoryAt { path } => at_path(set, path, FOLDER, Access::Delete),
+        HostCall::UnlinkFileAt { path, target } => at_name(set, path, *target, Access::Delete),
+        HostCall::RenameAt { from, source, to, target } => rename(set, from, *source, to, *target),
+        HostCall::LinkAt { from, source, to } => link(set, from, *source, to),
+        HostCall::SymlinkAt { content, path } => symlink(set, content, path),
+        HostCall::Read { handle } => on_handle(set, handle, Access::Read),
+        HostCall::Write { handle, bytes, quota_left } => write(set, handle, *bytes, *quota_left),
+        HostCall::Append { handle, quota_left } => write(set, handle, 0, *quota_left),
+        HostCall::SetSize { handle, growth, quota_left } => write(set, handle, *growth, *quota_left),
+        HostCall::SetTimes { handle } => on_handle(set, handle, Access::Write),
+        HostCall::Sync { handle } => sync(set, handle),
+        HostCall::ReadDirectory { handle } => on_handle(set, handle, Access::List),
+        HostCall::GetEnvironment => granted(set.env.is_some(), Rule::Env),
+        HostCall::GetArguments => granted(set.args.is_some(), Rule::Args),
+        HostCall::GetStdio { stream } => granted(set.stdio.contains(*stream), Rule::Stdio(*stream)),
+        HostCall::WriteStdio { stream, bytes, left } => write_stdio(set, *stream, *bytes, *left),
+        HostCall::WallClock => granted(set.wall_clock.is_some(), Rule::WallClock),
+        HostCall::MonotonicClock => granted(set.monotonic_clock.is_some(), Rule::MonotonicClock),
+        HostCall::RandomBytes { bytes } | HostCall::InsecureRandomBytes { bytes } => random(set, *bytes),
+        HostCall::CreateTcpSocket { .. }
+        | HostCall::CreateUdpSocket { .. }
+        | HostCall::ResolveAddresses { .. }
+        | HostCall::SocketMethod { .. } => granted(false, Rule::Network),
+    }
+}
+
+/// Stands for "a folder is or will be here" where the call itself says so.
+const FOLDER: Target = Target::Folder { id: crate::call::FileId { device: 0, inode: 0 } };
+
+fn granted(held: bool, rule: Rule<'_>) -> Verdict<'_> {
+    if held { Ok(rule) } else { deny(rule, Reason::NotGranted) }
+}
+
+fn deny(missing: Rule<'_>, reason: Reason) -> Verdict<'_> {
+    Err(Denial { missing, reason })
+}
+
+fn folder(set: &CapabilitySet, grant: GrantIndex) -> Result<&FsCapability, Denial<'_>> {
+    set.fs.get(usize::from(grant.0)).ok_or(Denial { missing: Rule::FsAny, reason: Reason::NotGranted })
+}
+
+fn right(fs: &FsCapability, access: Access) -> Verdict<'_> {
+    granted(fs.access.contains(access), Rule::Fs { guest: &fs.guest, access })
+}
+
+/// The folder and the normalised path below it, if the text stays inside.
+fn located<'s, 'p>(set: &'s CapabilitySet, path: &'p FsPath) -> Result<(&'s FsCapability, &'p str), Denial<'s>> {
+    let fs = folder(set, path.grant)?;
+    match path.resolved() {
+        Ok(below) => Ok((fs, below)),
+        Err(fault) => Err(Denial { missing: Rule::FsBeneath { guest: &fs.guest }, reason: Reason::Path(fault) }),
+    }
+}
+
+/// What holds for every path call: it stays beneath, and the patterns speak for what is there.
+fn placed<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Result<&'s FsCapability, Denial<'s>> {
+    let (fs, below) = located(set, path)?;
+    let guest = &fs.guest;
+    if target == Target::Outside {
+        return Err(Denial { missing: Rule::FsBeneath { guest }, reason: Reason::LinkOutside });
+    }
+    if fs.patterns.is_empty() {
+        return Ok(fs);
+    }
+    let fault = match target {
+        Target::Symlink => Some(Reason::SymlinkUnderPatterns),
+        Target::File { links, .. } if links > 1 => Some(Reason::HardLinksUnderPatterns),
+        Target::Folder { .. } => (!fs.patterns.allow_folder(below)).then_some(Reason::Excluded),
+        Target::Absent | Target::File { .. } | Target::Special | Target::Outside | Target::Unknown => {
+            (!fs.patterns.allow_file(below)).then_some(Reason::Excluded)
+        }
+    };
+    match fault {
+        Some(reason) => Err(Denial { missing: Rule::FsPatterns { guest }, reason }),
+        None => Ok(fs),
+    }
+}
+
+fn at_path<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target, access: Access) -> Verdict<'s> {
+    right(placed(set, path, target)?, access)
+}
+
+/// A call on the name itself, whatever it names: nothing is followed, so a symbolic link is no danger here.
+fn at_name<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target, access: Access) -> Verdict<'s> {
+    at_path(set, path, named(target), access)
+}
+
+/// A name's own target: a link or a further hard link under a name is the name's, not what it leads to.
+fn named(target: Target) -> Target {
+    match target {
+        Target::Symlink | Target::File { .. } => Target::Absent,
+        Target::Absent | Target::Folder { .. } | Target::Special | Target::Outside | Target::Unknown => target,
+    }
+}
+
+fn open<'s>(set: &'s CapabilitySet, path: &FsPath, flags: OpenFlags, target: Target, handles_open: u32) -> Verdict<'s> {
+    let asks_folder = flags.directory || path.folder_only();
+    let makes_or_changes = flags.write || flags.truncate || flags.create;
+    let seen = if asks_folder && !makes_or_changes && target == Target::Absent { FOLDER } else { target };
+    let fs = placed(set, path, seen)?;
+    if target == Target::Special {
+        return deny(Rule::FsRegular { guest: &fs.guest }, Reason::NotRegular);
+    }
+    let rule = if asks_folder || matches!(target, Target::Folder { .. }) {
+        // Some kernels make the file before they say that it is no folder, and a normalised path has lost the slash.
+        if makes_or_changes {
+            opened_file(fs, flags, target)?;
+        }
+        right(fs, Access::List)?
+    } else {
+        opened_file(fs, flags, target)?
+    };
+    under_cap(Cap::Handles, u64::from(handles_open) + 1, u64::from(set.limits.handles))?;
+    Ok(rule)
+}
+
+/// The rights to open a file; the strongest of them is the rule that is recorded.
+fn opened_file(fs: &FsCapability, flags: OpenFlags, target: Target) -> Verdict<'_> {
+    let mut rule = None;
+    if flags.read || !(flags.write || flags.truncate || flags.create) {
+        rule = Some(right(fs, Access::Read)?);
+    }
+    if flags.write || flags.truncate {
+        rule = Some(right(fs, Access::Write)?);
+    }
+    if flags.create && (flags.exclusive || !stands(target)) {
+        rule = Some(right(fs, Access::Create)?);
+    }
+    match rule {
+        Some(rule) => Ok(rule),
+        None => right(fs, Access::Read),
+    }
+}
+
+/// Whether a file or folder is known to stand there, so that opening it with `create` brings nothing into being.
+fn stands(target: Target) -> bool {
+    match target {
+        Target::File { .. } | Target::Folder { .. } => true,
+        Target::Absent | Target::Symlink | Target::Special | Target::Outside | Target::Unknown => false,
+    }
+}
+
+/// Listing in libc asks for the hash of each entry, and the hash says no more than that an entry is the same as another:
+/// `list` is enough, and so is `metadata`.
+fn metadata_hash<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<'s> {
+    let fs = placed(set, path, target)?;
+    if fs.access.contains(Access::List) { right(fs, Access::List) } else { right(fs, Access::Metadata) }
+}
+
+fn readlink<'s>(set: &'s CapabilitySet, path: &FsPath) -> Verdict<'s> {
+    let fs = placed(set, path, Target::Absent)?;
+    right(fs, Access::Metadata)
+}
+
+fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath, target: Target) -> Verdict<'s> {
+    at_name(set, from, source, Access::Delete)?;
+    let old = folder(set, from.grant)?;
+    let new = placed(set, to, named(destination(source, target)))?;
+    if matches!(source, Target::Folder { .. }) && !(old.patterns.is_empty() && new.patterns.is_empty()) {
+        return deny(Rule::FsPatterns { guest: &new.guest }, Reason::FolderRenameUnderPatterns);
+    }
+    if matches!(source, Target::File { links, .. } if links > 1) && !old.patterns.is_empty() && new.patterns.is_empty()
+    {
+        return deny(Rule::FsPatterns { guest: &old.guest }, Reason::HardLinksUnderPatterns);
+    }
+    if target != Target::Absent {
+        right(new, Access::Delete)?;
+    }
+    no_gain(old, new, source)?;
+    right(new, Access::Create)
+}
+
+/// What will stand at the new name.
+fn destination(source: Target, target: Target) -> Target {
+    if target == Target::Outside || matches!(source, Target::Absent) { target } else { source }
+}
+
+fn link<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath) -> Verdict<'s> {
+    at_path(set, from, source, Access::Read)?;
+    let old = folder(set, from.grant)?;
+    let new = placed(set, to, Target::Absent)?;
+    if !(old.patterns.is_empty() && new.patterns.is_empty()) {
+        return deny(Rule::FsPatterns { guest: &new.guest }, Reason::HardLinksUnderPatterns);
+    }
+    no_gain(old, new, source)?;
+    right(new, Access::Create)
+}
+
+/// What goes elsewhere must not gain rights: a file that of being read, written or asked about, and what may be a folder
+/// any right at all, since all that is in it goes with it.
+fn no_gain<'s>(old: &FsCapability, new: &'s FsCapability, source: Target) -> Result<(), Denial<'s>> {
+    let counted: AccessSet = match source {
+        Target::File { .. } | Target::Symlink | Target::Special => {
+            [Access::Read, Access::Write, Access::Metadata].into_iter().collect()
+        }
+        Target::Folder { .. } | Target::Absent | Target::Outside | Target::Unknown => Access::ALL.into_iter().collect(),
+    };
+    if old.access.contains_all(new.access.intersection(counted)) {
+        return Ok(());
+    }
+    Err(Denial { missing: Rule::FsNoGain { guest: &new.guest }, reason: Reason::GainsRights })
+}
+
+fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath) -> Verdict<'s> {
+    let (fs, below) = located(set, path)?;
+    if !fs.patterns.is_empty() {
+        return deny(Rule::FsPatterns { guest: &fs.guest }, Reason::SymlinkUnderPatterns);
+    }
+    if leads_out(below, content) {
+        return deny(Rule::FsBeneath { guest: &fs.guest }, Reason::LinkText);
+    }
+    right(fs, Access::Create)
+}
+
+/// Whether a link at `below` with this text leads above the granted folder, by text alone.
+fn leads_out(below: &str, content: &str) -> bool {
+    if content.starts_with('/') {
+        return true;
+    }
+    let mut depth = below.matches('/').count();
+    for name in content.split('/') {
+        match name {
+            "" | "." => {}
+            ".." if depth == 0 => return true,
+            ".." => depth -= 1,
+            _name => depth += 1,
+        }
+    }
+    false
+}
+
+fn on_handle<'s>(set: &'s CapabilitySet, handle: &HandleFacts, access: Access) -> Verdict<'s> {
+    let fs = folder(set, handle.grant)?;
+    right(fs, access)?;
+    granted(handle.rights.contains(access), Rule::Fs { guest: &fs.guest, access })
+}
+
+fn write<'s>(set: &'s CapabilitySet, handle: &HandleFacts, bytes: u64, quota_left: u64) -> Verdict<'s> {
+    let rule = on_handle(set, handle, Access::Write)?;
+    let fs = folder(set, handle.grant)?;
+    if bytes > quota_left {
+        return deny(Rule::FsQuota { guest: &fs.guest }, Reason::OverLimit { asked: bytes, left: quota_left });
+    }
+    Ok(rule)
+}
+
+/// Any handle may be flushed; what matters is that it is one.
+fn sync<'s>(set: &'s CapabilitySet, handle: &HandleFacts) -> Verdict<'s> {
+    folder(set, handle.grant).map(|fs| Rule::FsPreopen { guest: &fs.guest })
+}
+
+fn write_stdio(set: &CapabilitySet, stream: Stdio, bytes: u64, left: u64) -> Verdict<'_> {
+    granted(set.stdio.contains(stream), Rule::Stdio(stream))?;
+    under_cap(Cap::Stdio, bytes, left)?;
+    Ok(Rule::Stdio(stream))
+}
+
+fn random(set: &CapabilitySet, bytes: u64) -> Verdict<'_> {
+    granted(set.random.is_some(), Rule::Random)?;
+    under_cap(Cap::Random, bytes, set.limits.random)?;
+    Ok(Rule::Random)
+}
+
+fn under_cap(cap: Cap, asked: u64, left: u64) -> Result<(), Denial<'static>> {
+    if asked <= left {
+        return Ok(());
+    }
+    Err(Denial { missing: Rule::Limit(cap), reason: Reason::OverLimit { asked, left } })
+}

@@ -1,0 +1,279 @@
+//! Errors in a manifest or a policy, with the file, the place in it and what to do. An error must never carry text that
+//! could steer a terminal: a manifest comes from the author of an untrusted tool.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::host::HostPathError;
+use crate::names::NameError;
+use crate::patterns::PatternError;
+use crate::texts::TextError;
+use crate::units::UnitError;
+
+/// The text of a file with its name, shared by the errors that point into it.
+pub type SourceText = Arc<NamedSource<String>>;
+
+/// What any of the TOML files can have wrong with it.
+#[derive(Debug, Clone, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum DocumentError {
+    /// The file is too long to be one of ours.
+    #[error("{file} has {bytes} bytes, and the most is {bytes_max}")]
+    #[diagnostic(help("shorten it; descriptions and patterns have limits of their own"))]
+    TooLong {
+        /// Its name.
+        file: String,
+        /// Its length.
+        bytes: usize,
+        /// The longest.
+        bytes_max: usize,
+    },
+    /// It is not TOML.
+    #[error("not TOML: {message}")]
+    Syntax {
+        /// What the parser says.
+        message: String,
+        /// What to do.
+        #[help]
+        help: String,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The place.
+        #[label("here")]
+        at: SourceSpan,
+    },
+    /// A key that does not exist.
+    #[error("unknown key `{key}`")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The nearest known key and all known keys.
+        #[help]
+        help: String,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The place.
+        #[label("no such key here")]
+        at: SourceSpan,
+    },
+    /// A word that is none of those that can stand here.
+    #[error("unknown word `{word}`")]
+    UnknownWord {
+        /// The word.
+        word: String,
+        /// The nearest known word and all known words.
+        #[help]
+        help: String,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The place.
+        #[label("no such word here")]
+        at: SourceSpan,
+    },
+    /// A key that must be there is not.
+    #[error("the key `{key}` is missing")]
+    #[diagnostic(help("add `{key} = …` to this table"))]
+    MissingKey {
+        /// The key.
+        key: String,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The table it is missing from.
+        #[label("missing here")]
+        at: SourceSpan,
+    },
+    /// A value of the wrong type.
+    #[error("the value does not fit: {message}")]
+    #[diagnostic(help("change it to what is expected"))]
+    WrongType {
+        /// What is there and what is expected.
+        message: String,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The place.
+        #[label("this value")]
+        at: SourceSpan,
+    },
+    /// A value of the right type that cannot be used.
+    #[error("{fault}")]
+    Value {
+        /// What is wrong with it.
+        fault: ValueError,
+        /// What to do.
+        #[help]
+        help: String,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The place.
+        #[label("this value")]
+        at: SourceSpan,
+    },
+}
+
+/// Why a value cannot be used, wherever it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// A size, duration or count.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Unit(#[from] UnitError),
+    /// A name.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Name(#[from] NameError),
+    /// A pattern.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Pattern(#[from] PatternError),
+    /// A host path.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Host(#[from] HostPathError),
+    /// A text or a list.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Text(#[from] TextError),
+}
+
+/// A file being read: its text, for errors to point into.
+#[derive(Debug)]
+pub(crate) struct Document {
+    text: SourceText,
+}
+
+impl Document {
+    /// Reads the TOML of `text` into its raw shape.
+    pub(crate) fn read<T: DeserializeOwned>(
+        file: &str,
+        text: &str,
+        bytes_max: usize,
+    ) -> Result<(Self, T), DocumentError> {
+        if text.len() > bytes_max {
+            return Err(DocumentError::TooLong { file: printable(file), bytes: text.len(), bytes_max });
+        }
+        let document = Self { text: Arc::new(NamedSource::new(printable(file), printable(text))) };
+        match toml::from_str(text) {
+            Ok(raw) => Ok((document, raw)),
+            Err(error) => Err(document.toml_error(&error)),
+        }
+    }
+
+    /// The text, for an error.
+    pub(crate) fn text(&self) -> SourceText {
+        Arc::clone(&self.text)
+    }
+
+    /// The error for a value that cannot be used.
+    pub(crate) fn value(&self, span: Range<usize>, fault: impl Into<ValueError>) -> DocumentError {
+        let fault = fault.into();
+        let help = fault.help().map(|help| help.to_string()).unwrap_or_default();
+        DocumentError::Value { fault, help, text: self.text(), at: self.span(span) }
+    }
+
+    /// The part of `span` on its first line, inside the text.
+    pub(crate) fn span(&self, span: Range<usize>) -> SourceSpan {
+        let text = self.text.inner();
+        let start = span.start.min(text.len());
+        let end = span.end.clamp(start, text.len());
+        let line = text.get(start..end).and_then(|part| part.lines().next()).map_or(0, str::len);
+        (start, line).into()
+    }
+
+    fn toml_error(&self, error: &toml::de::Error) -> DocumentError {
+        let at = self.span(error.span().unwrap_or_default());
+        let message = printable(error.message());
+        let text = self.text();
+        if let Some((key, known)) = unknown(&message, "unknown field `") {
+            return DocumentError::UnknownKey { help: nearest(key, &known, "keys"), key: key.to_owned(), text, at };
+        }
+        if let Some((word, known)) = unknown(&message, "unknown variant `") {
+            return DocumentError::UnknownWord {
+                help: nearest(word, &known, "words"),
+                word: word.to_owned(),
+                text,
+                at,
+            };
+        }
+        if let Some(key) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+            return DocumentError::MissingKey { key: key.to_owned(), text, at };
+        }
+        if let Some(message) = message.strip_prefix("invalid ") {
+            let message = message.trim_start_matches("type: ").trim_start_matches("value: ").to_owned();
+            return DocumentError::WrongType { message, text, at };
+        }
+        let help = if message.starts_with("duplicate key") {
+            "a key can be given once: keep one of the two and take the other out"
+        } else {
+            "see https://toml.io for the grammar"
+        };
+        DocumentError::Syntax { message, help: help.to_owned(), text, at }
+    }
+}
+
+/// What serde says of an unknown field or variant: the word, and the known ones.
+fn unknown<'m>(message: &'m str, prefix: &str) -> Option<(&'m str, Vec<&'m str>)> {
+    let rest = message.strip_prefix(prefix)?;
+    let (word, known) = rest.split_once("`, expected ").or_else(|| rest.split_once("`, there are no "))?;
+    Some((word, known.split('`').skip(1).step_by(2).collect()))
+}
+
+/// Names the nearest of `known`, then all of them.
+pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
+    let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    if known.is_empty() {
+        return format!("there are no {kind} here");
+    }
+    match known.iter().min_by_key(|word| strsim::damerau_levenshtein(given, word)) {
+        Some(word) if strsim::damerau_levenshtein(given, word) <= given.chars().count().div_ceil(2) => {
+            format!("did you mean `{word}`? Known {kind} here: {list}")
+        }
+        Some(_) | None => format!("known {kind} here: {list}"),
+    }
+}
+
+/// `text` with each character that could steer a terminal replaced by one of the same length, so that offsets hold.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |character: char| match character {
+        '\n' | '\t' | '\r' => character,
+        '\u{0}'..='\u{1f}' | '\u{7f}' => '?',
+        '\u{80}'..='\u{9f}' => '\u{bf}',
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        _other => character,
+    };
+    text.chars().map(shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn serde_messages_are_taken_apart() {
+        let one_of = "unknown field `nmae`, expected one of `name`, `version`, `description`";
+        assert_eq!(unknown(one_of, "unknown field `"), Some(("nmae", vec!["name", "version", "description"])));
+        let either = "unknown field `x`, expected `a` or `b`";
+        assert_eq!(unknown(either, "unknown field `"), Some(("x", vec!["a", "b"])));
+        let none = "unknown field `x`, there are no fields";
+        assert_eq!(unknown(none, "unknown field `"), Some(("x", vec![])));
+        let odd = "unknown field `a`b`, expected `c`";
+        assert_eq!(unknown(odd, "unknown field `").map(|(word, _)| word), Some("a`b"));
+    }
+
+    #[test]
+    fn printable_text_keeps_its_offsets() {
+        let steering = "a\u{1b}[31m\u{9b}b\u{202e}c\n\td";
+        assert_eq!(printable(steering), "a?[31m\u{bf}b\u{fffd}c\n\td");
+        assert_eq!(printable(steering).len(), steering.len());
+    }
+}

@@ -1,0 +1,84 @@
+//! The grant: what an operator gives one tool. It binds the guest's names to things of the host and sets ceilings; it must
+//! never give what it does not name.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::access::AccessSet;
+use crate::adhoc::AdhocGrant;
+use crate::limits::PartialLimits;
+use crate::names::{EnvName, GuestPath};
+use crate::patterns::Patterns;
+use crate::set::{ClockMode, OnViolation, RandomMode, Record, StdioSet};
+use crate::units::ByteSize;
+
+/// Most of a write quota, in bytes: 1 TiB. Who means "no quota" should look at the disk first.
+pub const QUOTA_BYTES_MAX: u64 = 1 << 40;
+
+/// What an operator gives one tool. The default gives nothing but stdout and stderr.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// Folders, by where the guest sees them.
+    pub fs: BTreeMap<GuestPath, FsGrant>,
+    /// Environment variables.
+    pub env: BTreeMap<EnvName, EnvValue>,
+    /// The argument vector.
+    pub args: Option<Vec<String>>,
+    /// Standard streams; `None`: stdout and stderr.
+    pub stdio: Option<StdioSet>,
+    /// Random bytes.
+    pub random: Option<RandomMode>,
+    /// The finest wall clock.
+    pub wall_clock: Option<ClockMode>,
+    /// The finest monotonic clock.
+    pub monotonic_clock: Option<ClockMode>,
+    /// Ceilings.
+    pub limits: PartialLimits,
+    /// What happens when a call is denied.
+    pub on_violation: OnViolation,
+    /// Which calls are recorded by themselves; the manifest can only ask for more.
+    pub record: Record,
+}
+
+impl Grant {
+    /// Adds what the command line gives. For the same folder, variable, clock or limit it replaces what was there.
+    pub fn merge_adhoc(&mut self, adhoc: AdhocGrant) {
+        match adhoc {
+            AdhocGrant::Fs { guest, fs } => {
+                self.fs.insert(guest, fs);
+            }
+            AdhocGrant::Env { name, value } => {
+                self.env.insert(name, value);
+            }
+            AdhocGrant::Args(args) => self.args = Some(args),
+            AdhocGrant::Stdio(stdio) => self.stdio = Some(stdio),
+            AdhocGrant::Random(random) => self.random = Some(random),
+            AdhocGrant::WallClock(clock) => self.wall_clock = Some(clock),
+            AdhocGrant::MonotonicClock(clock) => self.monotonic_clock = Some(clock),
+            AdhocGrant::Limits(limits) => self.limits.replace_with(&limits),
+        }
+    }
+}
+
+/// A folder of the host for the guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FsGrant {
+    /// The host folder: joined to the policy's folder, not yet resolved. Who opens it resolves it, sees that it is there,
+    /// and asks [`refuse_host`](crate::refuse_host) again.
+    pub host: PathBuf,
+    /// What may be done there; never empty.
+    pub access: AccessSet,
+    /// Which files.
+    pub patterns: Patterns,
+    /// Bytes that one call may write; [`WRITE_QUOTA_DEFAULT`](crate::WRITE_QUOTA_DEFAULT) if `None`.
+    pub quota: Option<ByteSize>,
+}
+
+/// The value of an environment variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvValue {
+    /// As written in the grant.
+    Literal(String),
+    /// Taken from the operator's environment when the policy is loaded, by name.
+    FromHost(EnvName),
+}

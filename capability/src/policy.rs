@@ -1,0 +1,362 @@
+//! The policy (`tollgate.toml`): the operator's grants, by tool. A policy that does not parse must never let a tool load:
+//! every key is known, every value inside its bounds, or there is no policy.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use miette::Diagnostic;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use toml::Spanned;
+
+use crate::access::Access;
+use crate::call::Stdio;
+use crate::diagnostic::{Document, DocumentError};
+use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX};
+use crate::host::{expand, host_path};
+use crate::limits::{RawLimits, SizeSchema};
+use crate::manifest::{RawClocks, parsed, rights};
+use crate::names::{EnvName, GuestPath, ToolName};
+use crate::patterns::Patterns;
+use crate::set::{OnViolation, RandomMode, Record, StdioSet};
+use crate::texts::{self, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
+use crate::units::{ByteSize, Quantity, Unit, UnitError};
+
+/// Longest policy, in bytes: a thousand tools with a kilobyte each.
+pub const POLICY_BYTES_MAX: usize = 1 << 20;
+
+/// The operator's grants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// What `${name}` in a host path stands for.
+    pub variables: BTreeMap<String, String>,
+    /// What each tool gets.
+    pub tools: BTreeMap<ToolName, Grant>,
+}
+
+impl Policy {
+    /// Reads a policy. `file` is the name that errors show; relative host paths are joined to `folder`, the absolute path
+    /// of the folder that the file is in.
+    ///
+    /// # Errors
+    ///
+    /// A [`PolicyError`] that points at the first thing that is wrong.
+    pub fn parse(text: &str, file: &str, folder: &Path) -> Result<Self, PolicyError> {
+        let (document, raw) = Document::read::<RawPolicy>(file, text, POLICY_BYTES_MAX)?;
+        Ok(raw.narrow(&Reader { document, folder })?)
+    }
+
+    /// What `tool` gets; nothing if the policy does not name it.
+    #[must_use]
+    pub fn grant(&self, tool: &ToolName) -> Grant {
+        self.tools.get(tool).cloned().unwrap_or_default()
+    }
+}
+
+/// Why a policy is refused.
+#[derive(Debug, Clone, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// What any file can have wrong with it.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Document(#[from] DocumentError),
+}
+
+/// `tollgate.toml`: what an operator gives each tool.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "Tollgate policy (tollgate.toml)")]
+pub(crate) struct RawPolicy {
+    /// What `${name}` in a host path stands for; relative to the folder of this file.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>")]
+    variables: BTreeMap<Spanned<String>, Spanned<String>>,
+    /// What each tool gets, by its name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, RawGrant>")]
+    tools: BTreeMap<Spanned<String>, RawGrant>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Grant")]
+struct RawGrant {
+    /// Folders of the host, by where the guest sees them.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, RawFsGrant>")]
+    fs: BTreeMap<Spanned<String>, RawFsGrant>,
+    /// Environment variables: a value, or `{ host = "NAME" }` for one of the operator's.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, RawEnvValue>")]
+    env: BTreeMap<Spanned<String>, Spanned<RawEnvValue>>,
+    /// The argument vector.
+    #[schemars(with = "Option<Vec<String>>")]
+    args: Option<Spanned<Vec<Spanned<String>>>>,
+    /// Standard streams; stdout and stderr if left out.
+    stdio: Option<Vec<Stdio>>,
+    /// Random bytes: `"secure"`, or `{ seed = 42 }` for the same bytes in every call.
+    random: Option<RawRandom>,
+    /// The finest clocks.
+    #[serde(default)]
+    clocks: RawClocks,
+    /// Ceilings on a call.
+    #[serde(default)]
+    limits: RawLimits,
+    /// What happens when a call is denied.
+    #[serde(default)]
+    on_violation: OnViolation,
+    /// Which calls are recorded by themselves: those that acquire something, or every one.
+    #[serde(default)]
+    record: Record,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "FsGrant")]
+struct RawFsGrant {
+    /// The host folder; relative paths start at the folder of this file, `${name}` is one of the variables.
+    #[schemars(with = "String", length(min = 1, max = 4095))]
+    host: Spanned<String>,
+    /// What may be done there.
+    #[schemars(with = "Vec<Access>", length(min = 1))]
+    access: Spanned<Vec<Access>>,
+    /// Which files may be touched; all if left out.
+    #[schemars(with = "Option<Vec<String>>", length(max = 64))]
+    include: Option<Spanned<Vec<String>>>,
+    /// What is hidden, with everything below it.
+    #[schemars(with = "Option<Vec<String>>", length(max = 64))]
+    exclude: Option<Spanned<Vec<String>>>,
+    /// Bytes that one call may write. Default 64MiB.
+    #[schemars(with = "Option<SizeSchema>")]
+    quota: Option<Spanned<Quantity>>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(untagged, rename = "EnvValue")]
+enum RawEnvValue {
+    /// The value itself.
+    Literal(String),
+    /// The value of a variable of the operator's environment.
+    #[schemars(with = "RawHostEnv")]
+    FromHost(String),
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "HostEnv")]
+struct RawHostEnv {
+    /// Its name.
+    host: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(untagged, rename = "Random")]
+enum RawRandom {
+    /// The operating system's generator.
+    #[schemars(with = "SecureSchema")]
+    Secure,
+    /// A seeded generator.
+    #[schemars(with = "RawSeed")]
+    Seeded(u64),
+}
+
+#[derive(JsonSchema)]
+#[schemars(rename_all = "lowercase", rename = "Secure")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum SecureSchema {
+    Secure,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Seed")]
+struct RawSeed {
+    /// Where the generator starts.
+    seed: u64,
+}
+
+impl<'de> Deserialize<'de> for RawEnvValue {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = RawEnvValue;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text, or `{ host = \"NAME\" }`")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<RawEnvValue, E> {
+                Ok(RawEnvValue::Literal(text.to_owned()))
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<RawEnvValue, A::Error> {
+                let raw = RawHostEnv::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(RawEnvValue::FromHost(raw.host))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawRandom {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = RawRandom;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"secure\" or `{ seed = 42 }`")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<RawRandom, E> {
+                match text {
+                    "secure" => Ok(RawRandom::Secure),
+                    other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
+                }
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<RawRandom, A::Error> {
+                let raw = RawSeed::deserialize(serde::de::value::MapAccessDeserializer::new(map))?;
+                Ok(RawRandom::Seeded(raw.seed))
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// What narrowing a policy needs besides the raw text.
+struct Reader<'a> {
+    document: Document,
+    folder: &'a Path,
+}
+
+impl RawPolicy {
+    fn narrow(self, reader: &Reader<'_>) -> Result<Policy, DocumentError> {
+        let document = &reader.document;
+        let start = 0..0;
+        texts::count("variables", self.variables.len(), POLICY_ENTRIES_MAX)
+            .and_then(|()| texts::count("tools", self.tools.len(), POLICY_ENTRIES_MAX))
+            .map_err(|fault| document.value(start, fault))?;
+        let mut variables = BTreeMap::new();
+        for (name, value) in self.variables {
+            // A variable is named as an environment variable is, so that `${name}` reads the same everywhere.
+            parsed::<EnvName>(document, &name)?;
+            let span = value.span();
+            let value =
+                texts::value("the variable", value.into_inner()).map_err(|fault| document.value(span, fault))?;
+            variables.insert(name.into_inner(), value);
+        }
+        let mut tools = BTreeMap::new();
+        for (name, grant) in self.tools {
+            tools.insert(parsed(document, &name)?, grant.narrow(reader, &variables)?);
+        }
+        Ok(Policy { variables, tools })
+    }
+}
+
+impl RawGrant {
+    fn narrow(self, reader: &Reader<'_>, variables: &BTreeMap<String, String>) -> Result<Grant, DocumentError> {
+        let document = &reader.document;
+        Ok(Grant {
+            fs: folders(reader, variables, self.fs)?,
+            env: environment(document, self.env)?,
+            args: self.args.map(|args| arguments(document, args)).transpose()?,
+            stdio: self.stdio.map(StdioSet::from_iter),
+            random: self.random.map(|random| match random {
+                RawRandom::Secure => RandomMode::Secure,
+                RawRandom::Seeded(seed) => RandomMode::Seeded(seed),
+            }),
+            wall_clock: self.clocks.wall,
+            monotonic_clock: self.clocks.monotonic,
+            limits: self.limits.narrow(document)?,
+            on_violation: self.on_violation,
+            record: self.record,
+        })
+    }
+}
+
+impl RawFsGrant {
+    fn narrow(self, reader: &Reader<'_>, variables: &BTreeMap<String, String>) -> Result<FsGrant, DocumentError> {
+        let document = &reader.document;
+        let host = expand(self.host.get_ref(), variables)
+            .and_then(|text| host_path(&text, reader.folder))
+            .map_err(|fault| document.value(self.host.span(), fault))?;
+        // Two lists, each with its own place in the file: what is wrong with one must not be shown at the other.
+        let at = |list: &Option<Spanned<Vec<String>>>| list.as_ref().map_or_else(|| self.host.span(), Spanned::span);
+        let (include_at, exclude_at) = (at(&self.include), at(&self.exclude));
+        let include = self.include.map(Spanned::into_inner).unwrap_or_default();
+        let exclude = self.exclude.map(Spanned::into_inner).unwrap_or_default();
+        Patterns::new(include.clone(), Vec::new()).map_err(|fault| document.value(include_at, fault))?;
+        Ok(FsGrant {
+            host,
+            access: rights(document, &self.access)?,
+            patterns: Patterns::new(include, exclude).map_err(|fault| document.value(exclude_at, fault))?,
+            quota: self.quota.map(|quota| write_quota(document, &quota)).transpose()?,
+        })
+    }
+}
+
+fn folders(
+    reader: &Reader<'_>,
+    variables: &BTreeMap<String, String>,
+    raw: BTreeMap<Spanned<String>, RawFsGrant>,
+) -> Result<BTreeMap<GuestPath, FsGrant>, DocumentError> {
+    let many = raw.len();
+    let mut folders = BTreeMap::new();
+    for (guest, grant) in raw {
+        texts::count("folders", many, FOLDERS_MAX).map_err(|fault| reader.document.value(guest.span(), fault))?;
+        folders.insert(parsed(&reader.document, &guest)?, grant.narrow(reader, variables)?);
+    }
+    Ok(folders)
+}
+
+fn environment(
+    document: &Document,
+    raw: BTreeMap<Spanned<String>, Spanned<RawEnvValue>>,
+) -> Result<BTreeMap<EnvName, EnvValue>, DocumentError> {
+    let many = raw.len();
+    let mut environment = BTreeMap::new();
+    for (name, value) in raw {
+        let span = value.span();
+        texts::count("environment variables", many, VALUES_MAX).map_err(|fault| document.value(name.span(), fault))?;
+        let value = match value.into_inner() {
+            RawEnvValue::Literal(text) => {
+                texts::value("the value", text).map(EnvValue::Literal).map_err(|fault| document.value(span, fault))?
+            }
+            RawEnvValue::FromHost(text) => {
+                text.parse().map(EnvValue::FromHost).map_err(|fault: crate::NameError| document.value(span, fault))?
+            }
+        };
+        environment.insert(parsed(document, &name)?, value);
+    }
+    Ok(environment)
+}
+
+fn arguments(document: &Document, raw: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, DocumentError> {
+    let list = raw.span();
+    let raw = raw.into_inner();
+    texts::count("arguments", raw.len(), VALUES_MAX).map_err(|fault| document.value(list, fault))?;
+    let argument = |text: Spanned<String>| {
+        let span = text.span();
+        texts::value("the argument", text.into_inner()).map_err(|fault| document.value(span, fault))
+    };
+    raw.into_iter().map(argument).collect()
+}
+
+fn write_quota(document: &Document, raw: &Spanned<Quantity>) -> Result<ByteSize, DocumentError> {
+    let quota = |bytes: u64| {
+        if bytes <= QUOTA_BYTES_MAX {
+            return Ok(ByteSize::from_bytes(bytes));
+        }
+        let [given, max] = [bytes, QUOTA_BYTES_MAX].map(|size| Unit::Bytes.show(size));
+        Err(UnitError::TooLarge { key: "quota", given, max })
+    };
+    Unit::Bytes.read(raw.get_ref()).and_then(quota).map_err(|fault| document.value(raw.span(), fault))
+}

@@ -1,0 +1,237 @@
+//! The capability set: manifest ∩ grant, what is enforced. An empty set allows nothing.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::AccessSet;
+use crate::call::Stdio;
+use crate::patterns::Patterns;
+
+/// Everything a tool may do. Made by [`CapabilitySet::intersect`](crate::CapabilitySet::intersect), or empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapabilitySet {
+    /// Folders, in the order in which the guest sees them as preopens.
+    pub fs: Vec<FsCapability>,
+    /// Environment variables the guest sees; `None` denies asking.
+    pub env: Option<BTreeMap<String, String>>,
+    /// Argument vector the guest sees; `None` denies asking.
+    pub args: Option<Vec<String>>,
+    /// Standard streams the guest may open. Output is captured, never inherited.
+    pub stdio: StdioSet,
+    /// `wasi:clocks/wall-clock`; `None` denies.
+    pub wall_clock: Option<ClockMode>,
+    /// `wasi:clocks/monotonic-clock`; `None` denies.
+    pub monotonic_clock: Option<ClockMode>,
+    /// `wasi:random`; `None` denies.
+    pub random: Option<RandomMode>,
+    /// The caps on a call.
+    pub limits: Limits,
+    /// What happens when a call is denied.
+    pub on_violation: OnViolation,
+    /// Which calls are recorded by themselves.
+    pub record: Record,
+}
+
+/// One granted folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FsCapability {
+    /// Where the guest sees it: absolute, normalised, such as `/docs`.
+    pub guest: String,
+    /// The host folder it is: absolute, as resolved when the policy was loaded.
+    pub host: PathBuf,
+    /// What may be done below it.
+    pub access: AccessSet,
+    /// Which files below it.
+    pub patterns: Patterns,
+    /// How many bytes one call may write below it, in all.
+    pub write_quota: u64,
+}
+
+/// Which standard streams may be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StdioSet {
+    /// Bytes that the caller hands in.
+    pub stdin: bool,
+    /// Captured.
+    pub stdout: bool,
+    /// Captured.
+    pub stderr: bool,
+}
+
+impl StdioSet {
+    /// No stream.
+    pub const EMPTY: Self = Self { stdin: false, stdout: false, stderr: false };
+    /// What is needed, and granted, where nothing is said: stdout and stderr.
+    pub const OUTPUT: Self = Self { stdin: false, stdout: true, stderr: true };
+
+    /// Whether `stream` may be opened.
+    #[must_use]
+    pub const fn contains(self, stream: Stdio) -> bool {
+        match stream {
+            Stdio::Stdin => self.stdin,
+            Stdio::Stdout => self.stdout,
+            Stdio::Stderr => self.stderr,
+        }
+    }
+}
+
+impl FromIterator<Stdio> for StdioSet {
+    fn from_iter<I: IntoIterator<Item = Stdio>>(streams: I) -> Self {
+        let mut set = Self::EMPTY;
+        for stream in streams {
+            match stream {
+                Stdio::Stdin => set.stdin = true,
+                Stdio::Stdout => set.stdout = true,
+                Stdio::Stderr => set.stderr = true,
+            }
+        }
+        set
+    }
+}
+
+/// What a clock shows, the finest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ClockMode {
+    /// The host's time.
+    Real,
+    /// The host's time, rounded down to 100 ms ([`COARSE_CLOCK_NS`]).
+    Coarse,
+    /// One instant for the whole call: its start for the wall clock, zero for the monotonic clock.
+    Frozen,
+}
+
+impl ClockMode {
+    /// The word for it in manifests and grants.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Coarse => "coarse",
+            Self::Frozen => "frozen",
+        }
+    }
+}
+
+/// Step of a coarse clock: 100 ms, too wide to time code with.
+pub const COARSE_CLOCK_NS: u64 = 100_000_000;
+
+/// Where random bytes come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RandomMode {
+    /// The operating system's generator.
+    Secure,
+    /// A generator seeded by the operator: the same bytes in every call.
+    Seeded(u64),
+}
+
+/// What happens when a call is denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnViolation {
+    /// The instance ends before the first byte; the caller gets the violation.
+    #[default]
+    Kill,
+    /// The guest gets WASI's error code and goes on. Where a function has no error to give, the instance ends.
+    Deny,
+}
+
+/// Which calls are recorded by themselves; every call is checked and counted either way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// Calls that acquire something, and every denial.
+    #[default]
+    Acquire,
+    /// Every gated call.
+    Every,
+}
+
+/// The caps on one call. Each has a default; none can be switched off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes over all linear memories and tables (an element counts as 16).
+    pub memory: u64,
+    /// Fuel units: about one per WebAssembly instruction.
+    pub fuel: u64,
+    /// Milliseconds over everything: instantiation, running, parked host calls.
+    pub deadline_ms: u64,
+    /// Bytes of JSON arguments.
+    pub input: u64,
+    /// Bytes of JSON output.
+    pub output: u64,
+    /// Bytes captured from stdout and stderr together.
+    pub stdio: u64,
+    /// Open handles of every kind: descriptors, streams, pollables.
+    pub handles: u32,
+    /// Bytes per request for random bytes.
+    pub random: u64,
+    /// Bytes that one host call may copy out of the guest.
+    pub host_memory: u64,
+    /// Calls of one tool at the same time.
+    pub calls: u32,
+}
+
+impl Limits {
+    /// What holds where neither manifest nor grant says otherwise.
+    pub const DEFAULT: Self = Self {
+        memory: 64 << 20,
+        fuel: 1_000_000_000,
+        deadline_ms: 5_000,
+        input: 1 << 20,
+        output: 1 << 20,
+        stdio: 64 << 10,
+        handles: 64,
+        random: 64 << 10,
+        host_memory: 8 << 20,
+        calls: 16,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The name of a cap, as in `[limits]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs, reason = "one per field of Limits")]
+pub enum Cap {
+    Memory,
+    Fuel,
+    Deadline,
+    Input,
+    Output,
+    Stdio,
+    Handles,
+    Random,
+    HostMemory,
+    Calls,
+}
+
+impl Cap {
+    /// The key in `[limits]`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Memory => "memory",
+            Self::Fuel => "fuel",
+            Self::Deadline => "deadline",
+            Self::Input => "input",
+            Self::Output => "output",
+            Self::Stdio => "stdio",
+            Self::Handles => "handles",
+            Self::Random => "random",
+            Self::HostMemory => "host_memory",
+            Self::Calls => "calls",
+        }
+    }
+}

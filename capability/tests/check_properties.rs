@@ -1,0 +1,461 @@
+//! What `check` promises, held over generated capability sets and calls.
+#![allow(clippy::unwrap_used, reason = "a generator that fails is a test that fails")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "a property that speaks of some calls skips the others")]
+
+use proptest::prelude::*;
+use tollgate_capability::{
+    Access, AccessSet, AddressFamily, CapabilitySet, ClockMode, Decision, FileId, FsCapability, FsPath, GrantIndex,
+    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reason, Stdio, StdioSet, Target, check,
+};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn an_empty_set_denies_every_call(call in call()) {
+        prop_assert!(!allowed(&CapabilitySet::default(), &call), "{call:?}");
+    }
+
+    #[test]
+    fn a_decision_can_be_repeated_from_the_canonical_text(set in set(), call in call()) {
+        let text = set.to_canonical_json().unwrap();
+        let again = CapabilitySet::from_canonical_json(&text).unwrap();
+        prop_assert_eq!(check(&set, &call), check(&set, &call.clone()));
+        prop_assert_eq!(check(&set, &call), check(&again, &call));
+        prop_assert_eq!(again.to_canonical_json().unwrap(), text);
+    }
+
+    /// The one exception is in the nature of the rule: a folder that loses a right is one where less can be gained.
+    #[test]
+    fn taking_a_right_away_never_allows_more(set in set(), call in call(), removal in removal()) {
+        let less = removal.from(set.clone());
+        if allowed(&less, &call) && !allowed(&set, &call) {
+            prop_assert_eq!(reason(&set, &call), Some(Reason::GainsRights), "{:?} after {:?}", call, removal);
+        }
+    }
+
+    #[test]
+    fn a_path_that_cannot_be_used_is_never_allowed(set in set(), call in call()) {
+        if paths(&call).iter().any(|(path, _)| path.resolved().is_err()) {
+            prop_assert!(!allowed(&set, &call), "{call:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_link_leads_out_to_is_never_allowed(set in set(), call in call()) {
+        if paths(&call).iter().any(|(_, target)| *target == Some(Target::Outside)) {
+            prop_assert!(!allowed(&set, &call), "{call:?}");
+        }
+    }
+
+    #[test]
+    fn devices_fifos_and_sockets_never_open(set in set(), path in fs_path(), flags in flags(), handles_open in 0_u32..99) {
+        let call = HostCall::OpenAt { path, flags, target: Target::Special, handles_open };
+        prop_assert!(!allowed(&set, &call), "{call:?}");
+    }
+
+    #[test]
+    fn patterns_hold_for_every_path_of_an_allowed_call(set in set(), call in call()) {
+        if !allowed(&set, &call) {
+            return Ok(());
+        }
+        for (path, target) in paths(&call) {
+            let fs = &set.fs[usize::from(path.grant.0)];
+            let below = path.resolved().unwrap();
+            let hidden = fs.patterns.exclude().iter().any(|pattern| excludes(pattern, below));
+            prop_assert!(!hidden, "{below:?} is hidden by {:?}", fs.patterns);
+            let may_be_folder = matches!(target, Some(Target::Folder { .. })) || names_folder(&call, path);
+            let include = fs.patterns.include();
+            if !may_be_folder && !include.is_empty() {
+                prop_assert!(include.iter().any(|pattern| matches(pattern, below)), "{below:?} by {include:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_gains_rights_by_going_elsewhere(set in set(), call in call()) {
+        let (from, source, to) = match &call {
+            HostCall::RenameAt { from, source, to, .. } | HostCall::LinkAt { from, source, to } => (from, *source, to),
+            _other => return Ok(()),
+        };
+        if allowed(&set, &call) {
+            let [old, new] = [from, to].map(|path| &set.fs[usize::from(path.grant.0)]);
+            let counted: AccessSet = match source {
+                Target::Folder { .. } => Access::ALL.into_iter().collect(),
+                _file => [Access::Read, Access::Write, Access::Metadata].into_iter().collect(),
+            };
+            prop_assert!(old.access.contains_all(new.access.intersection(counted)), "{old:?} to {new:?}");
+        }
+    }
+
+    #[test]
+    fn a_quota_is_never_exceeded(set in set(), call in call()) {
+        let grows = match &call {
+            HostCall::Write { bytes, quota_left, .. } => *bytes > *quota_left,
+            HostCall::SetSize { growth, quota_left, .. } => *growth > *quota_left,
+            HostCall::WriteStdio { bytes, left, .. } => *bytes > *left,
+            _other => false,
+        };
+        prop_assert!(!(grows && allowed(&set, &call)), "{call:?}");
+    }
+
+    #[test]
+    fn nothing_is_made_or_cut_without_the_right_to(set in set(), path in fs_path(), flags in flags(), target in target()) {
+        let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open: 0 };
+        if allowed(&set, &call) {
+            let access = set.fs[usize::from(path.grant.0)].access;
+            let made = flags.create && !matches!(target, Target::File { .. } | Target::Folder { .. });
+            prop_assert!(!made || access.contains(Access::Create), "{call:?} with {access}");
+            prop_assert!(!(flags.truncate || flags.write) || access.contains(Access::Write), "{call:?} with {access}");
+        }
+    }
+
+    #[test]
+    fn a_handle_never_does_more_than_it_was_opened_for(set in set(), grant in grant(), rights in access()) {
+        let handle = HandleFacts { grant, rights };
+        let needs = [
+            (HostCall::Read { handle: handle.clone() }, Access::Read),
+            (HostCall::Write { handle: handle.clone(), bytes: 1, quota_left: 9 }, Access::Write),
+            (HostCall::Append { handle: handle.clone(), quota_left: 9 }, Access::Write),
+            (HostCall::SetSize { handle: handle.clone(), growth: 0, quota_left: 9 }, Access::Write),
+            (HostCall::SetTimes { handle: handle.clone() }, Access::Write),
+            (HostCall::ReadDirectory { handle }, Access::List),
+        ];
+        for (call, access) in needs {
+            prop_assert!(!allowed(&set, &call) || rights.contains(access), "{call:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_excluded_hides_everything_below(patterns in patterns(), path in below(), deeper in below()) {
+        if !patterns.allow_folder(&path) {
+            let deep = format!("{path}/{deeper}");
+            prop_assert!(!patterns.allow_folder(&deep) && !patterns.allow_file(&deep), "{deep:?} by {patterns:?}");
+        }
+    }
+
+    #[test]
+    fn every_folder_above_an_allowed_file_is_allowed(patterns in patterns(), path in below()) {
+        if patterns.allow_file(&path) {
+            for (slash, _) in path.match_indices('/') {
+                prop_assert!(patterns.allow_folder(&path[..slash]), "{:?} by {patterns:?}", &path[..slash]);
+            }
+        }
+    }
+
+    #[test]
+    fn patterns_match_as_the_plain_reading_of_them(pattern in pattern(), path in below()) {
+        let one = |include: &[&String], exclude: &[&String]| {
+            let owned = |list: &[&String]| list.iter().map(ToString::to_string).collect();
+            Patterns::new(owned(include), owned(exclude)).unwrap()
+        };
+        prop_assert_eq!(one(&[&pattern], &[]).allow_file(&path), matches(&pattern, &path), "{} at {}", pattern, path);
+        prop_assert_eq!(one(&[], &[&pattern]).allow_file(&path), !excludes(&pattern, &path), "{} at {}", pattern, path);
+    }
+
+    #[test]
+    fn arbitrary_patterns_and_paths_never_panic(include in ".*", exclude in ".*", dir in "[a-z/]*", asked in ".*") {
+        if let Ok(patterns) = Patterns::new(vec![include], vec![exclude]) {
+            let path = FsPath::new(GrantIndex(0), dir.trim_matches('/'), asked);
+            let _either = path.resolved().is_ok_and(|below| patterns.allow_file(below));
+        }
+    }
+}
+
+fn allowed(set: &CapabilitySet, call: &HostCall) -> bool {
+    matches!(check(set, call), Decision::Allow(_))
+}
+
+fn reason(set: &CapabilitySet, call: &HostCall) -> Option<Reason> {
+    match check(set, call) {
+        Decision::Allow(_) => None,
+        Decision::Deny(denial) => Some(denial.reason),
+    }
+}
+
+/// Every path of a call with what stands there, where the call says it.
+fn paths(call: &HostCall) -> Vec<(&FsPath, Option<Target>)> {
+    match call {
+        HostCall::OpenAt { path, target, .. }
+        | HostCall::StatAt { path, target }
+        | HostCall::MetadataHashAt { path, target }
+        | HostCall::SetTimesAt { path, target }
+        | HostCall::UnlinkFileAt { path, target } => vec![(path, Some(*target))],
+        HostCall::ReadlinkAt { path }
+        | HostCall::CreateDirectoryAt { path }
+        | HostCall::RemoveDirectoryAt { path }
+        | HostCall::SymlinkAt { path, .. } => vec![(path, None)],
+        HostCall::RenameAt { from, source, to, target } => vec![(from, Some(*source)), (to, Some(*target))],
+        HostCall::LinkAt { from, source, to } => vec![(from, Some(*source)), (to, None)],
+        _no_path => Vec::new(),
+    }
+}
+
+/// Whether the call itself says that the path is, or will be, a folder.
+fn names_folder(call: &HostCall, path: &FsPath) -> bool {
+    match call {
+        HostCall::CreateDirectoryAt { .. } | HostCall::RemoveDirectoryAt { .. } => true,
+        HostCall::OpenAt { flags, target, .. } => {
+            let makes = flags.create || flags.write || flags.truncate;
+            *target == Target::Absent && !makes && (flags.directory || path.folder_only())
+        }
+        HostCall::RenameAt { source, target, .. } => {
+            matches!(source, Target::Folder { .. }) || matches!(target, Target::Folder { .. })
+        }
+        _other => false,
+    }
+}
+
+/// The documented meaning of an exclude pattern, by names.
+fn excludes(pattern: &str, path: &str) -> bool {
+    let plain = pattern.trim_start_matches('/');
+    let pattern = plain.strip_suffix("/**").map_or_else(|| pattern.to_owned(), |folder| format!("/{folder}"));
+    let ends = path.match_indices('/').map(|(slash, _)| slash).chain([path.len()]);
+    !path.is_empty() && ends.into_iter().any(|end| matches(&pattern, &path[..end]))
+}
+
+/// The documented meaning of an include pattern, by names.
+fn matches(pattern: &str, path: &str) -> bool {
+    let mut names = pattern.trim_start_matches('/').split('/').collect::<Vec<_>>();
+    if !pattern.contains('/') {
+        names.insert(0, "**");
+    }
+    !path.is_empty() && names_match(&names, &path.split('/').collect::<Vec<_>>())
+}
+
+fn names_match(pattern: &[&str], path: &[&str]) -> bool {
+    match (pattern.split_first(), path.split_first()) {
+        (None, None) => true,
+        (None, Some(_)) => false,
+        (Some((&"**", [])), rest) => rest.is_some(),
+        (Some((&"**", later)), rest) => {
+            names_match(later, path) || rest.is_some_and(|(_, below)| names_match(pattern, below))
+        }
+        (Some(_), None) => false,
+        (Some((glob, later)), Some((name, below))) => {
+            name_matches(glob.as_bytes(), name.as_bytes()) && names_match(later, below)
+        }
+    }
+}
+
+fn name_matches(glob: &[u8], name: &[u8]) -> bool {
+    match (glob.split_first(), name.split_first()) {
+        (None, None) => true,
+        (Some((b'*', later)), rest) => {
+            name_matches(later, name) || rest.is_some_and(|(_, below)| name_matches(glob, below))
+        }
+        (Some((b'?', later)), Some((_, below))) => name_matches(later, below),
+        (Some((byte, later)), Some((other, below))) => byte == other && name_matches(later, below),
+        (None, Some(_)) | (Some(_), None) => false,
+    }
+}
+
+/// Something taken away from a set.
+#[derive(Debug, Clone)]
+enum Removal {
+    Access(usize, Access),
+    Env,
+    Args,
+    Stdio,
+    WallClock,
+    MonotonicClock,
+    Random,
+    Handles,
+    RandomBytes,
+    LastFolder,
+}
+
+impl Removal {
+    fn from(&self, mut set: CapabilitySet) -> CapabilitySet {
+        match self {
+            Self::Access(index, access) => {
+                if let Some(fs) = set.fs.get_mut(*index) {
+                    fs.access = fs.access.difference(AccessSet::EMPTY.with(*access));
+                }
+            }
+            Self::Env => set.env = None,
+            Self::Args => set.args = None,
+            Self::Stdio => set.stdio = StdioSet::EMPTY,
+            Self::WallClock => set.wall_clock = None,
+            Self::MonotonicClock => set.monotonic_clock = None,
+            Self::Random => set.random = None,
+            Self::Handles => set.limits.handles /= 2,
+            Self::RandomBytes => set.limits.random /= 2,
+            Self::LastFolder => {
+                set.fs.pop();
+            }
+        }
+        set
+    }
+}
+
+fn removal() -> impl Strategy<Value = Removal> {
+    prop_oneof![
+        8 => (0_usize..3, one_access()).prop_map(|(index, access)| Removal::Access(index, access)),
+        8 => proptest::sample::select(vec![
+            Removal::Env,
+            Removal::Args,
+            Removal::Stdio,
+            Removal::WallClock,
+            Removal::MonotonicClock,
+            Removal::Random,
+            Removal::Handles,
+            Removal::RandomBytes,
+            Removal::LastFolder,
+        ]),
+    ]
+}
+
+fn set() -> impl Strategy<Value = CapabilitySet> {
+    let streams = any::<[bool; 3]>().prop_map(|[stdin, stdout, stderr]| StdioSet { stdin, stdout, stderr });
+    let clock = || proptest::option::of(Just(ClockMode::Real));
+    let rest = (any::<bool>(), any::<bool>(), clock(), clock(), proptest::option::of(Just(RandomMode::Secure)));
+    (proptest::collection::vec(folder(), 0..3), streams, rest, 0_u32..64, 0_u64..64).prop_map(
+        |(fs, stdio, (env, args, wall_clock, monotonic_clock, random), handles, random_bytes)| {
+            let mut set = CapabilitySet { fs, stdio, wall_clock, monotonic_clock, random, ..CapabilitySet::default() };
+            set.env = env.then(|| [("TOKEN".to_owned(), String::from("secret"))].into());
+            set.args = args.then(Vec::new);
+            set.limits.handles = handles;
+            set.limits.random = random_bytes;
+            set
+        },
+    )
+}
+
+fn folder() -> impl Strategy<Value = FsCapability> {
+    (prop_oneof![3 => Just(Access::ALL.into_iter().collect()), 5 => access()], patterns()).prop_map(
+        |(access, patterns)| FsCapability {
+            guest: "/docs".to_owned(),
+            host: "/srv/docs".into(),
+            access,
+            patterns,
+            write_quota: 1 << 20,
+        },
+    )
+}
+
+fn access() -> impl Strategy<Value = AccessSet> {
+    proptest::collection::vec(one_access(), 0..6).prop_map(|rights| rights.into_iter().collect())
+}
+
+fn one_access() -> impl Strategy<Value = Access> {
+    proptest::sample::select(Access::ALL.to_vec())
+}
+
+fn patterns() -> impl Strategy<Value = Patterns> {
+    let list = || proptest::collection::vec(pattern(), 0..3);
+    let some = (list(), list()).prop_map(|(include, exclude)| Patterns::new(include, exclude).unwrap());
+    prop_oneof![2 => Just(Patterns::default()), 3 => some]
+}
+
+/// Few names and few patterns, so that they meet often.
+fn pattern() -> impl Strategy<Value = String> {
+    let name =
+        proptest::sample::select(vec!["a", "b", "a.txt", "*.txt", "*", "?", "**", "a*", "*b*", ".git", "secret"]);
+    (any::<bool>(), proptest::collection::vec(name, 1..4))
+        .prop_map(|(rooted, names)| format!("{}{}", if rooted { "/" } else { "" }, names.join("/")))
+}
+
+fn below() -> impl Strategy<Value = String> {
+    let name = proptest::sample::select(vec!["a", "b", "a.txt", "b.txt", "ab", ".git", "secret", "a.", "x.txt."]);
+    proptest::collection::vec(name, 1..4).prop_map(|names| names.join("/"))
+}
+
+fn fs_path() -> impl Strategy<Value = FsPath> {
+    let dir = proptest::sample::select(vec!["", "a", "a/b", "secret"]);
+    let odd = proptest::sample::select(vec!["", ".", "..", "../a", "/etc", "a/../../b", "a\0", "a/", "a/..", "./b"]);
+    let asked = prop_oneof![4 => below(), 1 => odd.prop_map(str::to_owned), 1 => ".{0,8}"];
+    (grant(), dir, asked).prop_map(|(grant, dir, asked)| FsPath::new(grant, dir, asked))
+}
+
+fn grant() -> impl Strategy<Value = GrantIndex> {
+    (0_u16..3).prop_map(GrantIndex)
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    let id = FileId { device: 1, inode: 2 };
+    proptest::sample::select(vec![
+        Target::Absent,
+        Target::File { id, links: 1 },
+        Target::File { id, links: 2 },
+        Target::Folder { id },
+        Target::Symlink,
+        Target::Special,
+        Target::Outside,
+        Target::Unknown,
+    ])
+}
+
+fn flags() -> impl Strategy<Value = OpenFlags> {
+    any::<[bool; 7]>().prop_map(|[create, exclusive, truncate, directory, read, write, follow]| OpenFlags {
+        create,
+        exclusive,
+        truncate,
+        directory,
+        read,
+        write,
+        follow,
+    })
+}
+
+fn handle() -> impl Strategy<Value = HandleFacts> {
+    (grant(), access()).prop_map(|(grant, rights)| HandleFacts { grant, rights })
+}
+
+fn call() -> impl Strategy<Value = HostCall> {
+    prop_oneof![4 => path_call(), 3 => two_path_call(), 3 => handle_call(), 2 => other_call()]
+}
+
+fn path_call() -> impl Strategy<Value = HostCall> {
+    (0_u8..9, fs_path(), target(), flags(), 0_u32..80).prop_map(
+        |(kind, path, target, flags, handles_open)| match kind {
+            0 => HostCall::StatAt { path, target },
+            1 => HostCall::MetadataHashAt { path, target },
+            2 => HostCall::ReadlinkAt { path },
+            3 => HostCall::SetTimesAt { path, target },
+            4 => HostCall::CreateDirectoryAt { path },
+            5 => HostCall::RemoveDirectoryAt { path },
+            6 => HostCall::UnlinkFileAt { path, target },
+            _often => HostCall::OpenAt { path, flags, target, handles_open },
+        },
+    )
+}
+
+fn two_path_call() -> impl Strategy<Value = HostCall> {
+    (0_u8..3, fs_path(), target(), fs_path(), target()).prop_map(|(kind, from, source, to, target)| match kind {
+        0 => HostCall::LinkAt { from, source, to },
+        1 => HostCall::SymlinkAt { content: from.asked, path: to },
+        _often => HostCall::RenameAt { from, source, to, target },
+    })
+}
+
+fn handle_call() -> impl Strategy<Value = HostCall> {
+    (0_u8..8, handle(), 0_u64..9, 0_u64..9).prop_map(|(kind, handle, bytes, quota_left)| match kind {
+        0 => HostCall::Read { handle },
+        1 => HostCall::Write { handle, bytes, quota_left },
+        2 => HostCall::Append { handle, quota_left },
+        3 => HostCall::SetSize { handle, growth: bytes, quota_left },
+        4 => HostCall::SetTimes { handle },
+        5 => HostCall::Sync { handle },
+        6 => HostCall::ReadDirectory { handle },
+        _last => HostCall::Preopen { grant: handle.grant },
+    })
+}
+
+fn other_call() -> impl Strategy<Value = HostCall> {
+    let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr];
+    (0_u8..15, 0_u64..128, proptest::sample::select(streams.to_vec())).prop_map(|(kind, bytes, stream)| match kind {
+        0 => HostCall::GetEnvironment,
+        1 => HostCall::GetArguments,
+        2 | 3 => HostCall::GetStdio { stream },
+        4 => HostCall::WallClock,
+        5 => HostCall::MonotonicClock,
+        6 | 7 => HostCall::RandomBytes { bytes },
+        8 => HostCall::InsecureRandomBytes { bytes },
+        9 => HostCall::CreateTcpSocket { family: AddressFamily::Ipv4 },
+        10 => HostCall::CreateUdpSocket { family: AddressFamily::Ipv6 },
+        11 => HostCall::ResolveAddresses { name: "localhost".to_owned() },
+        12 => HostCall::WriteStdio { stream, bytes, left: 64 },
+        _last => HostCall::SocketMethod { function: "wasi:sockets/tcp.[method]tcp-socket.start-connect" },
+    })
+}

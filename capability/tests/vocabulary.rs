@@ -1,0 +1,293 @@
+//! Every word of the vocabulary denies something, and each rule about links, renames and patterns does what it says.
+
+use tollgate_capability::{
+    Access, AccessSet, CapabilitySet, ClockMode, Decision, FileId, FsCapability, FsPath, GrantIndex, HandleFacts,
+    HostCall, OpenFlags, Patterns, RandomMode, Reason, Stdio, StdioSet, Target, check,
+};
+
+const READ: OpenFlags = OpenFlags {
+    read: true,
+    create: false,
+    exclusive: false,
+    truncate: false,
+    directory: false,
+    write: false,
+    follow: false,
+};
+const WRITE: OpenFlags = OpenFlags { read: false, write: true, ..READ };
+const CREATE: OpenFlags = OpenFlags { create: true, ..WRITE };
+const FILE: Target = Target::File { id: FileId { device: 1, inode: 2 }, links: 1 };
+const LINKED: Target = Target::File { id: FileId { device: 1, inode: 2 }, links: 2 };
+const FOLDER: Target = Target::Folder { id: FileId { device: 1, inode: 3 } };
+
+/// Everything granted: `/docs` (0) and `/out` (1) with every right.
+fn everything() -> CapabilitySet {
+    CapabilitySet {
+        fs: vec![granted("/docs"), granted("/out")],
+        env: Some([("LANG".to_owned(), "C".to_owned())].into()),
+        args: Some(vec!["--fast".to_owned()]),
+        stdio: StdioSet { stdin: true, stdout: true, stderr: true },
+        wall_clock: Some(ClockMode::Real),
+        monotonic_clock: Some(ClockMode::Real),
+        random: Some(RandomMode::Secure),
+        ..CapabilitySet::default()
+    }
+}
+
+fn granted(guest: &str) -> FsCapability {
+    FsCapability {
+        guest: guest.to_owned(),
+        host: "/srv".into(),
+        access: Access::ALL.into_iter().collect(),
+        patterns: Patterns::default(),
+        write_quota: 100,
+    }
+}
+
+fn at(grant: u16, asked: &str) -> FsPath {
+    FsPath::new(GrantIndex(grant), "", asked.to_owned())
+}
+
+fn open(asked: &str, flags: OpenFlags, target: Target) -> HostCall {
+    HostCall::OpenAt { path: at(0, asked), flags, target, handles_open: 0 }
+}
+
+fn rename(from: FsPath, source: Target, to: FsPath, target: Target) -> HostCall {
+    HostCall::RenameAt { from, source, to, target }
+}
+
+fn handle() -> HandleFacts {
+    HandleFacts { grant: GrantIndex(0), rights: Access::ALL.into_iter().collect() }
+}
+
+/// `None` if allowed, else the missing rule and the reason.
+fn denied(set: &CapabilitySet, call: &HostCall) -> Option<(String, Reason)> {
+    match check(set, call) {
+        Decision::Allow(_) => None,
+        Decision::Deny(denial) => Some((denial.missing.to_string(), denial.reason)),
+    }
+}
+
+fn with_patterns(include: &[&str], exclude: &[&str]) -> CapabilitySet {
+    let owned = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+    let mut set = everything();
+    if let Some(fs) = set.fs.first_mut() {
+        fs.patterns = Patterns::new(owned(include), owned(exclude)).unwrap_or_default();
+        assert!(!fs.patterns.is_empty(), "the patterns of this test must parse");
+    }
+    set
+}
+
+/// Takes one word away from `everything` and names the rule that is then missing.
+fn assert_needed(word: &str, call: &HostCall, take: impl FnOnce(&mut CapabilitySet), rule: &str) {
+    let mut set = everything();
+    assert_eq!(denied(&set, call), None, "{word}: allowed while it is there");
+    take(&mut set);
+    assert_eq!(denied(&set, call).map(|(rule, _)| rule).as_deref(), Some(rule), "{word}: denied once it is gone");
+}
+
+#[test]
+fn each_right_below_a_folder_denies_what_it_stands_for() {
+    let calls = [
+        (Access::Read, open("a", READ, FILE)),
+        (Access::Read, HostCall::Read { handle: handle() }),
+        (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(0, "b") }),
+        (Access::Write, open("a", WRITE, FILE)),
+        (Access::Write, open("a", OpenFlags { truncate: true, ..READ }, FILE)),
+        (Access::Write, HostCall::Write { handle: handle(), bytes: 1, quota_left: 1 }),
+        (Access::Write, HostCall::Append { handle: handle(), quota_left: 0 }),
+        (Access::Write, HostCall::SetSize { handle: handle(), growth: 0, quota_left: 0 }),
+        (Access::Write, HostCall::SetTimes { handle: handle() }),
+        (Access::Write, HostCall::SetTimesAt { path: at(0, "a"), target: FILE }),
+        (Access::Create, open("a", CREATE, Target::Absent)),
+        (Access::Create, open("a", CREATE, Target::Unknown)),
+        (Access::Create, HostCall::CreateDirectoryAt { path: at(0, "a") }),
+        (Access::Create, HostCall::SymlinkAt { content: "b".to_owned(), path: at(0, "a") }),
+        (Access::Create, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(0, "b") }),
+        (Access::Create, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
+        (Access::Delete, HostCall::UnlinkFileAt { path: at(0, "a"), target: FILE }),
+        (Access::Delete, HostCall::RemoveDirectoryAt { path: at(0, "a") }),
+        (Access::Delete, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
+        (Access::List, open("a", OpenFlags { directory: true, ..READ }, FOLDER)),
+        (Access::List, HostCall::ReadDirectory { handle: handle() }),
+        (Access::Metadata, HostCall::StatAt { path: at(0, "a"), target: FILE }),
+        (Access::Metadata, HostCall::ReadlinkAt { path: at(0, "a") }),
+    ];
+    for (access, call) in calls {
+        let take = |set: &mut CapabilitySet| {
+            set.fs[0].access = set.fs[0].access.difference(AccessSet::EMPTY.with(access));
+        };
+        assert_needed(call.function(), &call, take, &format!("fs:/docs:{access}"));
+    }
+}
+
+#[test]
+fn a_metadata_hash_needs_the_right_to_list_or_to_ask() {
+    let hash = HostCall::MetadataHashAt { path: at(0, "a"), target: FILE };
+    let mut set = everything();
+    for access in [Access::List, Access::Metadata] {
+        set.fs[0].access = AccessSet::EMPTY.with(access);
+        assert_eq!(denied(&set, &hash), None, "{access}");
+    }
+    set.fs[0].access = AccessSet::EMPTY.with(Access::Read);
+    assert_eq!(denied(&set, &hash), Some(("fs:/docs:metadata".to_owned(), Reason::NotGranted)));
+}
+
+#[test]
+fn each_word_beside_folders_denies_what_it_stands_for() {
+    let stdio = |stream| HostCall::GetStdio { stream };
+    let bytes = 4;
+    assert_needed("fs", &HostCall::Preopen { grant: GrantIndex(1) }, |set| drop(set.fs.pop()), "fs");
+    assert_needed("fs", &HostCall::Sync { handle: handle() }, |set| set.fs.clear(), "fs");
+    assert_needed("env", &HostCall::GetEnvironment, |set| set.env = None, "env");
+    assert_needed("args", &HostCall::GetArguments, |set| set.args = None, "args");
+    assert_needed("stdin", &stdio(Stdio::Stdin), |set| set.stdio.stdin = false, "stdio:stdin");
+    assert_needed("stdout", &stdio(Stdio::Stdout), |set| set.stdio.stdout = false, "stdio:stdout");
+    assert_needed("stderr", &stdio(Stdio::Stderr), |set| set.stdio.stderr = false, "stdio:stderr");
+    let print = HostCall::WriteStdio { stream: Stdio::Stdout, bytes, left: bytes };
+    assert_needed("stdout", &print, |set| set.stdio.stdout = false, "stdio:stdout");
+    assert_needed("clocks.wall", &HostCall::WallClock, |set| set.wall_clock = None, "clocks.wall");
+    let monotonic = HostCall::MonotonicClock;
+    assert_needed("clocks.monotonic", &monotonic, |set| set.monotonic_clock = None, "clocks.monotonic");
+    assert_needed("random", &HostCall::RandomBytes { bytes }, |set| set.random = None, "random");
+    assert_needed("random", &HostCall::InsecureRandomBytes { bytes }, |set| set.random = None, "random");
+    assert_needed("limits.random", &HostCall::RandomBytes { bytes }, |set| set.limits.random = 3, "limits.random");
+    assert_needed("limits.handles", &open("a", READ, FILE), |set| set.limits.handles = 0, "limits.handles");
+}
+
+#[test]
+fn a_quota_and_a_cap_deny_the_byte_after_the_last() {
+    let print = |bytes| HostCall::WriteStdio { stream: Stdio::Stderr, bytes, left: 10 };
+    assert_eq!(denied(&everything(), &print(10)), None);
+    assert_eq!(denied(&everything(), &print(11)).map(|(rule, _)| rule).as_deref(), Some("limits.stdio"));
+    let write = |bytes| HostCall::Write { handle: handle(), bytes, quota_left: 10 };
+    assert_eq!(denied(&everything(), &write(10)), None);
+    let over = Reason::OverLimit { asked: 11, left: 10 };
+    assert_eq!(denied(&everything(), &write(11)), Some(("fs:/docs:quota".to_owned(), over)));
+    let grow = HostCall::SetSize { handle: handle(), growth: 11, quota_left: 10 };
+    assert_eq!(denied(&everything(), &grow), Some(("fs:/docs:quota".to_owned(), over)));
+}
+
+#[test]
+fn include_and_exclude_patterns_deny_what_they_leave_out() {
+    let set = with_patterns(&["*.txt"], &["private/**"]);
+    let left_out = |asked: &str, target| denied(&set, &open(asked, READ, target));
+    let excluded = Some(("fs:/docs:patterns".to_owned(), Reason::Excluded));
+    assert_eq!(left_out("a.txt", FILE), None);
+    assert_eq!(left_out("sub", FOLDER), None);
+    assert_eq!(left_out("a.pem", FILE), excluded);
+    assert_eq!(left_out("private", FOLDER), excluded);
+    assert_eq!(left_out("private/a.txt", FILE), excluded);
+    assert_eq!(left_out("sub/../private/a.txt", FILE), excluded);
+    assert_eq!(denied(&set, &open("a.pem", CREATE, Target::Absent)), excluded);
+}
+
+#[test]
+fn the_network_is_never_granted() {
+    let lookup = HostCall::ResolveAddresses { name: "localhost".to_owned() };
+    assert_eq!(denied(&everything(), &lookup), Some(("net".to_owned(), Reason::NotGranted)));
+}
+
+#[test]
+fn renaming_onto_something_needs_the_right_to_delete_it() {
+    let call = |target| rename(at(0, "a"), FILE, at(1, "b"), target);
+    let mut set = everything();
+    set.fs[1].access = set.fs[1].access.difference(AccessSet::EMPTY.with(Access::Delete));
+    assert_eq!(denied(&set, &call(Target::Absent)), None);
+    for target in [FILE, FOLDER, Target::Symlink, Target::Unknown] {
+        assert_eq!(denied(&set, &call(target)), Some(("fs:/out:delete".to_owned(), Reason::NotGranted)));
+    }
+}
+
+#[test]
+fn a_link_text_that_leads_out_is_refused() {
+    let link = |path: &str, content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: at(0, path) };
+    for (path, content) in [("a", "/etc"), ("a", ".."), ("a", "../x"), ("d/a", "../../x"), ("a", "x/../../y")] {
+        let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinkText));
+        assert_eq!(denied(&everything(), &link(path, content)), refused, "{path} -> {content}");
+    }
+    for (path, content) in [("a", "b"), ("d/a", "../b"), ("a", "./x/../y"), ("d/e/a", "../../b")] {
+        assert_eq!(denied(&everything(), &link(path, content)), None, "{path} -> {content}");
+    }
+}
+
+#[test]
+fn nothing_gains_rights_in_another_folder() {
+    let gains = Some(("fs:/out:no-gain".to_owned(), Reason::GainsRights));
+    let link = HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "a") };
+    let moved = rename(at(0, "a"), FILE, at(1, "a"), Target::Absent);
+    let folder = rename(at(0, "a"), FOLDER, at(1, "a"), Target::Absent);
+    let without = |access: Access| {
+        let mut set = everything();
+        set.fs[0].access = set.fs[0].access.difference(AccessSet::EMPTY.with(access));
+        set
+    };
+    for call in [&link, &moved, &folder] {
+        assert_eq!(denied(&everything(), call), None);
+        assert_eq!(denied(&without(Access::Write), call), gains);
+        assert_eq!(denied(&without(Access::Metadata), call), gains);
+    }
+    assert_eq!(denied(&without(Access::Read), &moved), gains);
+    assert_eq!(denied(&without(Access::List), &moved), None);
+    assert_eq!(denied(&without(Access::List), &folder), gains);
+    assert_eq!(denied(&without(Access::Create), &folder), gains);
+}
+
+#[test]
+fn hard_links_do_not_carry_a_file_past_patterns() {
+    let set = with_patterns(&[], &["secret"]);
+    let hard = Some(("fs:/docs:patterns".to_owned(), Reason::HardLinksUnderPatterns));
+    assert_eq!(denied(&set, &open("a", READ, LINKED)), hard);
+    assert_eq!(denied(&everything(), &open("a", READ, LINKED)), None);
+    let link = |from, to| HostCall::LinkAt { from, source: FILE, to };
+    assert_eq!(denied(&set, &link(at(0, "a"), at(0, "b"))), hard);
+    assert_eq!(denied(&set, &link(at(0, "a"), at(1, "b"))), Some(("fs:/out:patterns".to_owned(), hard_reason())));
+    // Moved to a folder without patterns, it could be read there under its new name.
+    assert_eq!(denied(&set, &rename(at(0, "a"), LINKED, at(1, "a"), Target::Absent)), hard);
+    assert_eq!(denied(&set, &rename(at(0, "a"), FILE, at(1, "a"), Target::Absent)), None);
+    assert_eq!(denied(&set, &rename(at(0, "a"), LINKED, at(0, "b"), Target::Absent)), None);
+}
+
+fn hard_reason() -> Reason {
+    Reason::HardLinksUnderPatterns
+}
+
+#[test]
+fn under_patterns_names_are_what_they_seem() {
+    let set = with_patterns(&[], &["secret"]);
+    let links = Some(("fs:/docs:patterns".to_owned(), Reason::SymlinkUnderPatterns));
+    assert_eq!(denied(&set, &open("a", READ, Target::Symlink)), links);
+    assert_eq!(denied(&set, &HostCall::SymlinkAt { content: "b".to_owned(), path: at(0, "a") }), links);
+    let renamed = rename(at(0, "a"), FOLDER, at(0, "b"), Target::Absent);
+    let folder = Some(("fs:/docs:patterns".to_owned(), Reason::FolderRenameUnderPatterns));
+    assert_eq!(denied(&set, &renamed), folder);
+    let unlink = |asked| HostCall::UnlinkFileAt { path: at(0, asked), target: Target::Symlink };
+    assert_eq!(denied(&set, &unlink("a")), None);
+    let excluded = Some(("fs:/docs:patterns".to_owned(), Reason::Excluded));
+    assert_eq!(denied(&set, &unlink("secret")), excluded);
+    assert_eq!(denied(&set, &rename(at(0, "a"), FILE, at(0, "secret"), FILE)), excluded);
+}
+
+#[test]
+fn a_slash_at_the_end_makes_no_file_past_the_include_patterns() {
+    let set = with_patterns(&["*.txt"], &[]);
+    let excluded = Some(("fs:/docs:patterns".to_owned(), Reason::Excluded));
+    assert_eq!(denied(&set, &open("a.bin/", CREATE, Target::Absent)), excluded);
+    assert_eq!(denied(&set, &open("a/", READ, Target::Absent)), None);
+}
+
+#[test]
+fn a_slash_at_the_end_makes_no_file_for_the_right_to_list() {
+    let mut set = everything();
+    set.fs[0].access = AccessSet::EMPTY.with(Access::List);
+    let directory = OpenFlags { directory: true, ..READ };
+    assert_eq!(denied(&set, &open("a/", directory, FOLDER)), None);
+    for (asked, flags, target) in [
+        ("a/", CREATE, Target::Absent),
+        ("a/", OpenFlags { truncate: true, ..READ }, FILE),
+        ("a", OpenFlags { create: true, ..directory }, Target::Absent),
+        ("a/", WRITE, FILE),
+    ] {
+        assert!(denied(&set, &open(asked, flags, target)).is_some(), "{asked} {flags:?}");
+    }
+}

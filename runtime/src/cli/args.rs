@@ -1,0 +1,224 @@
+//! Raw arguments.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueHint};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 success; 1 the tool refused or crashed; 2 bad usage, file or request; 3 denied by policy; \
+4 a cap was hit; 5 tollgate itself failed or the ledger does not verify.";
+
+/// Run the tools of AI agents behind a gate: every host call checked, recorded, capped.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one operation of a tool and print its result.
+    Run(RunArgs),
+    /// Show what a tool could do under a manifest and a grant, and what is missing.
+    Inspect(InspectArgs),
+    /// Say whether a host call would be allowed, and by which rule.
+    Check(CheckArgs),
+    /// Verify or show the ledger.
+    Audit(AuditArgs),
+    /// Print shell completions.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Args {
+    /// Whether machine output is wanted.
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            Command::Run(args) => args.json,
+            Command::Inspect(args) => args.json,
+            Command::Check(args) => args.json,
+            Command::Audit(args) => args.json(),
+            Command::Completions { .. } => false,
+        }
+    }
+}
+
+/// Which tool, under which manifest and grant.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToolArgs {
+    /// The component (`.wasm`).
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) component: PathBuf,
+    /// The tool's manifest [default: `tool.toml`, or the component's name with `.toml`, in the component's folder;
+    /// without one, the tool needs what is granted].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+}
+
+/// What the operator grants.
+#[derive(Debug, clap::Args)]
+pub(crate) struct GrantArgs {
+    /// The operator's policy [default: `tollgate.toml` in this folder, if it is there].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+    /// Grant something on top of the policy, such as `fs:/docs=./reports:read,list`, `env:LANG=C`,
+    /// `clock:wall=coarse`, `random=secure`, `limit:memory=16MiB`. May be given several times.
+    #[arg(long = "grant", value_name = "GRANT")]
+    pub(crate) grant: Vec<String>,
+    /// What happens when a call is denied: end the tool, or give it WASI's error code [default: as the policy says, or
+    /// kill].
+    #[arg(long, value_name = "kill|deny", value_parser = ["kill", "deny"])]
+    pub(crate) on_violation: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) tool: ToolArgs,
+    /// Which operation [default: the only one].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) op: Option<String>,
+    /// Arguments as JSON, `@FILE` to read them from a file, or `-` from standard input.
+    #[arg(long, value_name = "JSON", default_value = "{}")]
+    pub(crate) input: String,
+    /// A file for the tool's standard input, if it is granted.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) stdin: Option<PathBuf>,
+    /// Who asks, for the ledger.
+    #[arg(long, value_name = "ID")]
+    pub(crate) agent: Option<String>,
+    /// In which session, for the ledger.
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Following which decision, for the ledger.
+    #[arg(long, value_name = "ID")]
+    pub(crate) decision: Option<String>,
+    /// Why, for the ledger.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: Option<String>,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Print one JSON object: result or error, usage, streams, call id.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct LedgerArgs {
+    /// Folder of the ledger [default: `$TOLLGATE_LEDGER`, or `tollgate/ledger` below `$XDG_STATE_HOME` or
+    /// `~/.local/state`].
+    #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
+    pub(crate) ledger: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) tool: ToolArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The tool's manifest.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) manifest: PathBuf,
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+    #[command(subcommand)]
+    pub(crate) call: CheckCall,
+    /// Print one JSON object.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// A host call to decide on. Paths are the guest's, such as `/docs/a.txt`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckCall {
+    /// Open a file to read it.
+    Read { path: String },
+    /// Open a file to write it.
+    Write { path: String },
+    /// Create a file.
+    Create { path: String },
+    /// Unlink a file.
+    Delete { path: String },
+    /// Open a folder to list it.
+    List { path: String },
+    /// Ask about a name without opening it.
+    Stat { path: String },
+    /// Read the environment.
+    Env,
+    /// Read the argument vector.
+    Args,
+    /// Get random bytes.
+    Random { bytes: u64 },
+    /// Read the wall clock.
+    WallClock,
+    /// Read the monotonic clock.
+    MonotonicClock,
+    /// Open a standard stream.
+    Stdio {
+        #[arg(value_parser = ["stdin", "stdout", "stderr"])]
+        stream: String,
+    },
+    /// Make a TCP socket.
+    Tcp,
+    /// Make a UDP socket.
+    Udp,
+    /// Resolve a name.
+    Resolve { name: String },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AuditArgs {
+    #[command(subcommand)]
+    pub(crate) command: AuditCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Recompute every hash and check the structure.
+    Verify {
+        #[command(flatten)]
+        ledger: LedgerArgs,
+        /// A root noted earlier (hex), as `audit verify` prints it; needs `--size`.
+        #[arg(long, value_name = "HEX", requires = "size")]
+        root: Option<String>,
+        /// The size that belongs to `--root`.
+        #[arg(long, value_name = "ENTRIES", requires = "root")]
+        size: Option<u64>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print the entries.
+    Show {
+        #[command(flatten)]
+        ledger: LedgerArgs,
+        /// Only of this call.
+        #[arg(long, value_name = "ID")]
+        call: Option<String>,
+        /// Only the last so many entries.
+        #[arg(long, value_name = "N")]
+        last: Option<usize>,
+        /// Print JSON lines.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+impl AuditArgs {
+    fn json(&self) -> bool {
+        match &self.command {
+            AuditCommand::Verify { json, .. } | AuditCommand::Show { json, .. } => *json,
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! `tollgate check`: would this call be allowed, and by which rule.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+
+use miette::Diagnostic;
+use serde_json::json;
+use tollgate_capability::{
+    AddressFamily, CapabilitySet, Decision, FileId, FsPath, GrantIndex, HostCall, Manifest, OpenFlags, Stdio, Target,
+    check as decide,
+};
+
+use super::args::{CheckArgs, CheckCall};
+use super::exit::{Exit, Failure};
+use super::load;
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum CheckError {
+    #[error("`{path}` is below no granted folder, so the tool cannot even name it; granted are: {granted}")]
+    #[diagnostic(help("grant a folder that holds it: fs.\"GUEST\" = {{ host = \"PATH\", access = [\"read\"] }}"))]
+    NoFolder { path: String, granted: String },
+}
+
+pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
+    let text = load::read_text(&args.manifest, "give the tool's manifest with --manifest")?;
+    let manifest = Manifest::parse(&text, &args.manifest.display().to_string()).map_err(Failure::usage)?;
+    let (grant, _text) = load::grant(&args.grants, &manifest.name)?;
+    let set = load::intersect(&manifest, &grant)?.set;
+    let call = match call(&set, &args.call) {
+        Ok(call) => call,
+        Err(error) => return not_granted(&error, args.json),
+    };
+    let decision = decide(&set, &call);
+    let (verdict, rule, reason) = match decision {
+        Decision::Allow(rule) => ("allowed", rule.to_string(), None),
+        Decision::Deny(denial) => ("denied", denial.missing.to_string(), Some(denial.reason.to_string())),
+    };
+    let mut out = std::io::stdout();
+    if args.json {
+        let report = json!({ "verdict": verdict, "rule": rule, "reason": reason, "function": call.function() });
+        writeln!(out, "{report}").map_err(Failure::internal)?;
+    } else {
+        let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
+        writeln!(out, "{verdict} by {rule}{why}\n  {}", call.function()).map_err(Failure::internal)?;
+    }
+    Ok(match decision {
+        Decision::Allow(_) => Exit::Success,
+        Decision::Deny(_) => Exit::Violation,
+    })
+}
+
+fn not_granted(error: &CheckError, json: bool) -> Result<Exit, Failure> {
+    let mut out = std::io::stdout();
+    if json {
+        let report = json!({ "verdict": "denied", "rule": "fs", "reason": error.to_string(), "function": null });
+        writeln!(out, "{report}").map_err(Failure::internal)?;
+    } else {
+        let help = error.help().map(|help| help.to_string()).unwrap_or_default();
+        writeln!(out, "denied by fs: {error}\n  {help}").map_err(Failure::internal)?;
+    }
+    Ok(Exit::Violation)
+}
+
+fn call(set: &CapabilitySet, asked: &CheckCall) -> Result<HostCall, CheckError> {
+    Ok(match asked {
+        CheckCall::Read { path } => open(set, path, OpenFlags { read: true, follow: true, ..OpenFlags::default() })?,
+        CheckCall::Write { path } => open(set, path, OpenFlags { write: true, follow: true, ..OpenFlags::default() })?,
+        CheckCall::Create { path } => {
+            let flags = OpenFlags { create: true, exclusive: true, write: true, ..OpenFlags::default() };
+            open(set, path, flags)?
+        }
+        CheckCall::List { path } => {
+            open(set, path, OpenFlags { directory: true, read: true, follow: true, ..OpenFlags::default() })?
+        }
+        CheckCall::Delete { path } => {
+            let (path, target) = located(set, path, false)?;
+            HostCall::UnlinkFileAt { path, target }
+        }
+        CheckCall::Stat { path } => {
+            let (path, target) = located(set, path, true)?;
+            HostCall::StatAt { path, target }
+        }
+        CheckCall::Env => HostCall::GetEnvironment,
+        CheckCall::Args => HostCall::GetArguments,
+        CheckCall::Random { bytes } => HostCall::RandomBytes { bytes: *bytes },
+        CheckCall::WallClock => HostCall::WallClock,
+        CheckCall::MonotonicClock => HostCall::MonotonicClock,
+        CheckCall::Stdio { stream } => HostCall::GetStdio { stream: stdio(stream) },
+        CheckCall::Tcp => HostCall::CreateTcpSocket { family: AddressFamily::Ipv4 },
+        CheckCall::Udp => HostCall::CreateUdpSocket { family: AddressFamily::Ipv4 },
+        CheckCall::Resolve { name } => HostCall::ResolveAddresses { name: name.clone() },
+    })
+}
+
+fn stdio(stream: &str) -> Stdio {
+    match stream {
+        "stdin" => Stdio::Stdin,
+        "stdout" => Stdio::Stdout,
+        _stderr => Stdio::Stderr,
+    }
+}
+
+fn open(set: &CapabilitySet, path: &str, flags: OpenFlags) -> Result<HostCall, CheckError> {
+    let (path, target) = located(set, path, flags.follow)?;
+    Ok(HostCall::OpenAt { path, flags, target, handles_open: 0 })
+}
+
+/// The folder that holds a guest path, as a guest's libc would find it, and what stands there on the host now.
+fn located(set: &CapabilitySet, path: &str, follow: bool) -> Result<(FsPath, Target), CheckError> {
+    let holder = |guest: &str| -> Option<String> {
+        let rest = path.strip_prefix(guest.trim_end_matches('/'))?;
+        if !rest.is_empty() && !rest.starts_with('/') {
+            return None;
+        }
+        let rest = rest.trim_start_matches('/');
+        Some(if rest.is_empty() { ".".to_owned() } else { rest.to_owned() })
+    };
+    let found = set.fs.iter().enumerate().find_map(|(place, fs)| Some((place, fs, holder(&fs.guest)?)));
+    let Some((place, fs, asked)) = found else {
+        let granted = set.fs.iter().map(|fs| fs.guest.clone()).collect::<Vec<_>>().join(", ");
+        return Err(CheckError::NoFolder { path: path.to_owned(), granted });
+    };
+    let path = FsPath::new(GrantIndex(u16::try_from(place).unwrap_or(u16::MAX)), "", asked);
+    let target = match path.resolved() {
+        Ok(below) => target(&fs.host, below, follow, !fs.patterns.is_empty()),
+        Err(_fault) => Target::Unknown,
+    };
+    Ok((path, target))
+}
+
+/// What stands at a host path now. A preview: the gate looks again, without races, when a tool asks.
+fn target(host: &std::path::Path, below: &str, follow: bool, patterned: bool) -> Target {
+    let full = host.join(below);
+    let resolved = fs::canonicalize(&full);
+    if let Ok(resolved) = &resolved {
+        if !resolved.starts_with(host) {
+            return Target::Outside;
+        }
+        if patterned && *resolved != full {
+            return Target::Symlink;
+        }
+    }
+    let metadata = if follow { fs::metadata(&full) } else { fs::symlink_metadata(&full) };
+    let Ok(metadata) = metadata else { return Target::Absent };
+    let id = FileId { device: metadata.dev(), inode: metadata.ino() };
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        Target::File { id, links: metadata.nlink() }
+    } else if kind.is_dir() {
+        Target::Folder { id }
+    } else if kind.is_symlink() {
+        Target::Symlink
+    } else if kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device() {
+        Target::Special
+    } else {
+        Target::Unknown
+    }
+}

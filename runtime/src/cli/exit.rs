@@ -1,0 +1,76 @@
+//! Exit codes, stable and documented in the README.
+
+use std::process::ExitCode;
+
+use miette::Report;
+
+use crate::error::{CallError, CallFailure, LoadError};
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// The tool answered; the ledger verified; the call would be allowed.
+    Success = 0,
+    /// The tool refused, crashed or answered nonsense.
+    Tool = 1,
+    /// Arguments, files or requests that cannot be used.
+    Usage = 2,
+    /// The policy denied a call of the tool; the call would be denied.
+    Violation = 3,
+    /// A cap ended the call.
+    Cap = 4,
+    /// Tollgate itself failed, or the ledger did not verify.
+    Internal = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command has no result.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// What was given cannot be used.
+    Usage(Report),
+    /// The component cannot be used as a tool.
+    Load(LoadError),
+    /// The call failed.
+    Call(Box<CallFailure>),
+    /// Tollgate itself failed.
+    Internal(Report),
+}
+
+impl Failure {
+    pub(crate) fn usage(error: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
+        Self::Usage(Report::new(error))
+    }
+
+    pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Internal(miette::IntoDiagnostic::into_diagnostic(Err::<(), _>(error)).unwrap_err())
+    }
+
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Usage(_) => Exit::Usage,
+            Self::Load(LoadError::Unrecorded(_) | LoadError::Engine(_)) | Self::Internal(_) => Exit::Internal,
+            Self::Load(LoadError::Describe { source }) => of_call(&source.error),
+            Self::Load(_) => Exit::Usage,
+            Self::Call(failure) => of_call(&failure.error),
+        }
+    }
+}
+
+fn of_call(error: &CallError) -> Exit {
+    match error {
+        CallError::Rejected(_) => Exit::Usage,
+        CallError::Tool { .. } | CallError::Trap { .. } | CallError::Exit { .. } | CallError::OutputNotJson { .. } => {
+            Exit::Tool
+        }
+        CallError::Violation(_) => Exit::Violation,
+        CallError::Cap(_) => Exit::Cap,
+        CallError::Unrecorded(_) | CallError::Internal(_) => Exit::Internal,
+    }
+}

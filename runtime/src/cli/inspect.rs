@@ -1,0 +1,188 @@
+//! `tollgate inspect`: what a component imports against what its manifest needs and its grant gives.
+
+use std::io::Write as _;
+
+use serde_json::{Value, json};
+use tollgate_capability::{CapabilitySet, Manifest, MissingGrants, RandomMode};
+
+use super::args::InspectArgs;
+use super::exit::{Exit, Failure};
+use super::{config, load};
+use crate::runtime::Engine;
+use crate::tool::{Component, Import};
+
+/// What a package's functions need, in the manifest's words.
+struct Use {
+    /// Key of `[needs]`.
+    need: &'static str,
+    /// Interfaces of WASI that only work with it.
+    interfaces: &'static [&'static str],
+    /// Whether the manifest declares it.
+    declared: fn(&Manifest) -> bool,
+}
+
+const USES: [Use; 6] = [
+    Use {
+        need: "fs",
+        interfaces: &["wasi:filesystem/types", "wasi:filesystem/preopens"],
+        declared: |manifest| !manifest.needs.fs.is_empty(),
+    },
+    Use { need: "env", interfaces: &["wasi:cli/environment"], declared: |manifest| manifest.needs.env.is_some() },
+    Use {
+        need: "random",
+        interfaces: &["wasi:random/random", "wasi:random/insecure"],
+        declared: |manifest| manifest.needs.random.is_some(),
+    },
+    Use {
+        need: "clocks.wall",
+        interfaces: &["wasi:clocks/wall-clock"],
+        declared: |manifest| manifest.needs.wall_clock.is_some(),
+    },
+    Use {
+        need: "clocks.monotonic",
+        interfaces: &["wasi:clocks/monotonic-clock"],
+        declared: |manifest| manifest.needs.monotonic_clock.is_some(),
+    },
+    Use {
+        need: "net (not grantable)",
+        interfaces: &["wasi:sockets/tcp-create-socket", "wasi:sockets/udp-create-socket", "wasi:sockets/ip-name-lookup"],
+        declared: |_manifest| false,
+    },
+];
+
+struct Inspection {
+    digest: String,
+    imports: Vec<Import>,
+    unknown: Vec<String>,
+    undeclared: Vec<&'static str>,
+    set: Option<CapabilitySet>,
+    narrowed: Vec<String>,
+    unused: Vec<String>,
+    missing: Option<MissingGrants>,
+}
+
+pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
+    let loaded = load::load(&args.tool)?;
+    let bytes = load::component(&args.tool.component)?;
+    let engine = Engine::new(1).map_err(Failure::internal)?;
+    let component = Component::compile(&engine, &bytes).map_err(Failure::Load)?;
+    let mut inspection = imports(&component, &loaded.manifest);
+    match CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable) {
+        Ok(intersection) => {
+            inspection.narrowed = intersection.narrowed.iter().map(ToString::to_string).collect();
+            inspection.unused = intersection.unused.iter().map(ToString::to_string).collect();
+            inspection.set = Some(load::intersect(&loaded.manifest, &loaded.grant)?.set);
+        }
+        Err(missing) => inspection.missing = Some(missing),
+    }
+    let ready = inspection.missing.is_none() && inspection.unknown.is_empty();
+    let text = if args.json { json_text(&loaded.manifest, &inspection) } else { text(&loaded.manifest, &inspection) };
+    writeln!(std::io::stdout(), "{}", text.trim_end()).map_err(Failure::internal)?;
+    Ok(if ready { Exit::Success } else { Exit::Usage })
+}
+
+fn imports(component: &Component, manifest: &Manifest) -> Inspection {
+    let used = |usage: &&Use| {
+        let functions = component.imports().iter().filter(|import| !import.functions.is_empty());
+        functions.into_iter().any(|import| usage.interfaces.iter().any(|name| is(&import.interface, name)))
+    };
+    let undeclared = USES.iter().filter(used).filter(|usage| !(usage.declared)(manifest)).map(|usage| usage.need);
+    Inspection {
+        digest: component.digest().to_string(),
+        imports: component.imports().to_vec(),
+        unknown: component.unknown_imports(),
+        undeclared: undeclared.collect(),
+        set: None,
+        narrowed: Vec::new(),
+        unused: Vec::new(),
+        missing: None,
+    }
+}
+
+/// Whether an import such as `wasi:cli/stdin@0.2.6` is of an interface, whatever its version.
+fn is(import: &str, interface: &str) -> bool {
+    import.split_once('@').map_or(import, |(name, _version)| name) == interface
+}
+
+fn json_text(manifest: &Manifest, inspection: &Inspection) -> String {
+    let imports = inspection.imports.iter().map(|import| (import.interface.clone(), json!(import.functions)));
+    let missing = inspection.missing.as_ref().map(|missing| {
+        json!({ "message": missing.to_string(), "toml": missing.toml_lines(), "grants": missing.grant_texts() })
+    });
+    json!({
+        "tool": manifest.name.to_string(),
+        "version": manifest.version.to_string(),
+        "component": inspection.digest,
+        "imports": Value::Object(imports.collect()),
+        "unknown_imports": inspection.unknown,
+        "imported_not_declared": inspection.undeclared,
+        "capability_set": inspection.set,
+        "narrowed": inspection.narrowed,
+        "granted_not_needed": inspection.unused,
+        "missing": missing,
+    })
+    .to_string()
+}
+
+fn text(manifest: &Manifest, inspection: &Inspection) -> String {
+    let mut text = format!("{} {}\n  component  {}\n", manifest.name, manifest.version, inspection.digest);
+    section(&mut text, "could do", could_do(inspection.set.as_ref()));
+    section(&mut text, "imports", inspection.imports.iter().map(import_line).collect());
+    section(&mut text, "imported, but Tollgate does not have it: the tool will not load", inspection.unknown.clone());
+    let undeclared = inspection.undeclared.iter().map(|need| (*need).to_owned()).collect();
+    section(&mut text, "imported, not declared in the manifest: denied if it is called", undeclared);
+    section(&mut text, "narrowed by the grant", inspection.narrowed.clone());
+    section(&mut text, "granted, not needed", inspection.unused.clone());
+    if let Some(missing) = &inspection.missing {
+        let lines = missing.toml_lines().lines().map(str::to_owned).collect();
+        section(&mut text, "missing: the tool will not start; add to tollgate.toml", lines);
+        section(&mut text, "or on the command line", missing.grant_texts());
+    }
+    text
+}
+
+fn section(text: &mut String, title: &str, lines: Vec<String>) {
+    if lines.is_empty() {
+        return;
+    }
+    text.push_str(&format!("{title}:\n"));
+    for line in lines {
+        text.push_str(&format!("  {line}\n"));
+    }
+}
+
+fn import_line(import: &Import) -> String {
+    match import.functions.len() {
+        0 => format!("{} (types only)", import.interface),
+        count => format!("{} ({count} functions)", import.interface),
+    }
+}
+
+fn could_do(set: Option<&CapabilitySet>) -> Vec<String> {
+    let Some(set) = set else { return Vec::new() };
+    let mut lines = Vec::new();
+    for fs in &set.fs {
+        let patterns = if fs.patterns.is_empty() { "" } else { ", within patterns" };
+        lines.push(format!("fs     {} is {}: {}{patterns}", fs.guest, fs.host.display(), fs.access));
+    }
+    if let Some(env) = &set.env {
+        lines.push(format!("env    {}", env.keys().cloned().collect::<Vec<_>>().join(", ")));
+    }
+    if let Some(args) = &set.args {
+        lines.push(format!("args   {}", args.join(" ")));
+    }
+    for (name, clock) in [("wall", set.wall_clock), ("monotonic", set.monotonic_clock)] {
+        lines.extend(clock.map(|mode| format!("clock  {name}: {}", mode.as_str())));
+    }
+    match set.random {
+        Some(RandomMode::Secure) => lines.push("random secure".to_owned()),
+        Some(RandomMode::Seeded(seed)) => lines.push(format!("random seeded with {seed}")),
+        None => {}
+    }
+    let limits = &set.limits;
+    lines.push(format!(
+        "limits memory {} bytes, fuel {}, deadline {} ms, output {} bytes",
+        limits.memory, limits.fuel, limits.deadline_ms, limits.output
+    ));
+    lines
+}

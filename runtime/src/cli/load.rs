@@ -1,0 +1,188 @@
+//! From files and arguments to a manifest, a grant and a capability set whose folders exist.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use tollgate_capability::{
+    AdhocGrant, CapabilitySet, FsNeed, Grant, Intersection, Manifest, Needs, OnViolation, Policy, RandomMode,
+    RandomNeed, StdioSet, ToolName, refuse_host,
+};
+
+use super::args::{GrantArgs, ToolArgs};
+use super::config;
+use super::exit::Failure;
+
+/// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
+const COMPONENT_BYTES_MAX: u64 = 256 << 20;
+/// Largest text file that is read.
+const TEXT_BYTES_MAX: u64 = 16 << 20;
+
+/// A manifest and the grant that it meets.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) manifest: Manifest,
+    pub(crate) manifest_text: String,
+    pub(crate) grant: Grant,
+    pub(crate) grant_text: String,
+}
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub(crate) enum FileError {
+    #[error("cannot read `{}`: {source}", path.display())]
+    #[diagnostic(help("{help}"))]
+    Read { path: PathBuf, help: &'static str, source: std::io::Error },
+    #[error("`{}` is larger than {max_bytes} bytes", path.display())]
+    #[diagnostic(help("give the right file; nothing of this size is expected here"))]
+    TooLarge { path: PathBuf, max_bytes: u64 },
+    #[error("`{}` is not UTF-8 text", path.display())]
+    #[diagnostic(help("save it as UTF-8"))]
+    NotText { path: PathBuf },
+    #[error("cannot tell the working folder: {source}")]
+    #[diagnostic(help("go to a folder that exists"))]
+    WorkingFolder { source: std::io::Error },
+    #[error("the grant for `{guest}` names the folder `{}`, which cannot be used: {source}", host.display())]
+    #[diagnostic(help("create the folder, or name one that is there in `fs.\"{guest}\".host`"))]
+    Folder { guest: String, host: PathBuf, source: std::io::Error },
+    #[error("the grant for `{guest}` names `{}`, which is not a folder", host.display())]
+    #[diagnostic(help("grant the folder that the file is in, and name the file in `include`"))]
+    NotAFolder { guest: String, host: PathBuf },
+    #[error("`{}` gives no name for a tool: {reason}", component.display())]
+    #[diagnostic(help("write a manifest, and give it with --manifest"))]
+    NoName { component: PathBuf, reason: String },
+}
+
+/// Reads the manifest and the grant of a tool.
+pub(crate) fn load(args: &ToolArgs) -> Result<Loaded, Failure> {
+    let Some(path) = manifest_path(args) else { return adhoc(args) };
+    let manifest_text = read_text(&path, "give the tool's manifest with --manifest")?;
+    let manifest = Manifest::parse(&manifest_text, &path.display().to_string()).map_err(Failure::usage)?;
+    let (grant, grant_text) = grant(&args.grants, &manifest.name)?;
+    Ok(Loaded { manifest, manifest_text, grant, grant_text })
+}
+
+/// The grant of a tool: what the policy says of it, and what the command line adds.
+pub(crate) fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String), Failure> {
+    let folder = working_folder()?;
+    let (mut grant, mut text) = match policy_path(args, &folder) {
+        Some(path) => {
+            let text = read_text(&path, "give the policy with --policy")?;
+            let absolute = folder.join(&path);
+            let home = absolute.parent().unwrap_or(&folder);
+            let policy = Policy::parse(&text, &path.display().to_string(), home).map_err(Failure::usage)?;
+            (policy.grant(tool), text)
+        }
+        None => (Grant::default(), String::new()),
+    };
+    for given in &args.grant {
+        grant.merge_adhoc(AdhocGrant::parse(given, &folder).map_err(Failure::usage)?);
+        text.push_str("\n--grant ");
+        text.push_str(given);
+    }
+    if let Some(on_violation) = &args.on_violation {
+        grant.on_violation = if on_violation == "deny" { OnViolation::Deny } else { OnViolation::Kill };
+        text.push_str("\n--on-violation ");
+        text.push_str(on_violation);
+    }
+    Ok((grant, text))
+}
+
+/// Manifest ∩ grant, with host folders resolved; each must be there.
+pub(crate) fn intersect(manifest: &Manifest, grant: &Grant) -> Result<Intersection, Failure> {
+    let mut intersection =
+        CapabilitySet::intersect(manifest, grant, config::host_variable).map_err(Failure::usage)?;
+    for fs in &mut intersection.set.fs {
+        fs.host = existing_folder(&fs.guest, &fs.host)?;
+    }
+    Ok(intersection)
+}
+
+fn existing_folder(guest: &str, host: &Path) -> Result<PathBuf, Failure> {
+    let guest = guest.to_owned();
+    let resolved = match fs::canonicalize(host) {
+        Ok(resolved) => resolved,
+        Err(source) => return Err(Failure::usage(FileError::Folder { guest, host: host.to_owned(), source })),
+    };
+    refuse_host(&resolved).map_err(Failure::usage)?;
+    if !resolved.is_dir() {
+        return Err(Failure::usage(FileError::NotAFolder { guest, host: resolved }));
+    }
+    Ok(resolved)
+}
+
+fn manifest_path(args: &ToolArgs) -> Option<PathBuf> {
+    if let Some(path) = &args.manifest {
+        return Some(path.clone());
+    }
+    let beside = [args.component.with_extension("toml"), args.component.with_file_name("tool.toml")];
+    beside.into_iter().find(|path| path.is_file())
+}
+
+fn policy_path(args: &GrantArgs, folder: &Path) -> Option<PathBuf> {
+    if let Some(path) = &args.policy {
+        return Some(path.clone());
+    }
+    folder.join("tollgate.toml").is_file().then(|| PathBuf::from("tollgate.toml"))
+}
+
+/// Without a manifest the operator vouches for the tool: it needs exactly what is granted.
+fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
+    let no_name = |reason: String| {
+        Failure::usage(FileError::NoName { component: args.component.clone(), reason })
+    };
+    let stem = args.component.file_stem().unwrap_or_default().to_string_lossy();
+    let name = stem.to_ascii_lowercase().replace(['_', '.', ' '], "-");
+    let name: ToolName = name.parse().map_err(|error| no_name(format!("{error}")))?;
+    let version = "0.0.0".parse().map_err(|error| no_name(format!("{error}")))?;
+    let (grant, grant_text) = grant(&args.grants, &name)?;
+    let needs = Needs {
+        fs: grant.fs.iter().map(|(guest, fs)| FsNeed { guest: guest.clone(), access: fs.access }).collect(),
+        env: (!grant.env.is_empty()).then(|| grant.env.keys().cloned().collect()),
+        args: grant.args.is_some(),
+        stdio: grant.stdio.unwrap_or(StdioSet::OUTPUT),
+        random: grant.random.map(|mode| match mode {
+            RandomMode::Secure => RandomNeed::Secure,
+            RandomMode::Seeded(_) => RandomNeed::Seeded,
+        }),
+        wall_clock: grant.wall_clock,
+        monotonic_clock: grant.monotonic_clock,
+    };
+    let manifest = Manifest {
+        name,
+        version,
+        description: String::new(),
+        operations: Vec::new(),
+        needs,
+        limits: grant.limits.clone(),
+        record: grant.record,
+    };
+    Ok(Loaded { manifest, manifest_text: String::new(), grant, grant_text })
+}
+
+/// Reads the component.
+pub(crate) fn component(path: &Path) -> Result<Vec<u8>, Failure> {
+    read(path, COMPONENT_BYTES_MAX, "give the path of a component built for wasm32-wasip2")
+}
+
+/// Reads a text file.
+pub(crate) fn read_text(path: &Path, help: &'static str) -> Result<String, Failure> {
+    let bytes = read(path, TEXT_BYTES_MAX, help)?;
+    String::from_utf8(bytes).map_err(|_not_utf8| Failure::usage(FileError::NotText { path: path.to_owned() }))
+}
+
+/// Reads a file of at most `max_bytes`.
+pub(crate) fn read(path: &Path, max_bytes: u64, help: &'static str) -> Result<Vec<u8>, Failure> {
+    let failed = |source| Failure::usage(FileError::Read { path: path.to_owned(), help, source });
+    let mut bytes = Vec::new();
+    let mut file = fs::File::open(path).map_err(failed)?.take(max_bytes + 1);
+    file.read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > max_bytes {
+        return Err(Failure::usage(FileError::TooLarge { path: path.to_owned(), max_bytes }));
+    }
+    Ok(bytes)
+}
+
+fn working_folder() -> Result<PathBuf, Failure> {
+    std::env::current_dir().map_err(|source| Failure::usage(FileError::WorkingFolder { source }))
+}

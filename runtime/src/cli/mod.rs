@@ -1,0 +1,54 @@
+//! The command line: arguments to files to a tool, results to stdout, everything else to stderr.
+
+mod args;
+mod audit;
+mod check;
+mod config;
+mod exit;
+mod inspect;
+mod load;
+mod report;
+mod run;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use args::{Args, Command};
+use exit::{Exit, Failure};
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    let json = args.json();
+    match dispatch(args) {
+        Ok(exit) => exit.into(),
+        Err(failure) => report::failure(&failure, json).into(),
+    }
+}
+
+fn dispatch(args: Args) -> Result<Exit, Failure> {
+    match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Audit(args) => audit::audit(&args),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut io::stdout());
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// `--help` and `--version` are results; what is wrong with the arguments is not.
+fn usage(error: &clap::Error) -> ExitCode {
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+    // Nobody is left to tell if the terminal is gone.
+    error.print().unwrap_or_default();
+    exit.into()
+}

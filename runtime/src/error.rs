@@ -1,0 +1,203 @@
+//! What can go wrong, by who is to blame: the tool's load, the request, the call.
+
+use tollgate_audit::{AppendError, CallId};
+use tollgate_capability::Cap;
+use tollgate_wasi_proxy::Violation;
+
+use crate::invoke::Usage;
+
+/// Why a component cannot be used as a tool.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It is not WebAssembly at all.
+    #[error("this is not WebAssembly: it does not begin with `\\0asm`; give a component built for wasm32-wasip2")]
+    NotWasm,
+    /// It is a core module.
+    #[error(
+        "this is a core WebAssembly module, not a component; build it for wasm32-wasip2 \
+         (`cargo build --target wasm32-wasip2`), or make it one with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// It does not parse or compile.
+    #[error("the component is damaged or uses what this version does not support; build it again: {message}")]
+    Malformed {
+        /// The compiler's words.
+        message: String,
+    },
+    /// It imports what Tollgate does not give.
+    #[error("the component imports what Tollgate does not have: {}", imports.join(", "))]
+    UnknownImports {
+        /// Every such import.
+        imports: Vec<String>,
+    },
+    /// It does not export the tool interface.
+    #[error("the component exports no `tollgate:tool/tool@0.1.0`: {message}")]
+    NotATool {
+        /// What is missing.
+        message: String,
+    },
+    /// Asking for its operations failed.
+    #[error("the component failed when asked for its operations, which it must give without any capability")]
+    Describe {
+        /// How it failed.
+        source: Box<CallFailure>,
+    },
+    /// Its operations are not those of its manifest.
+    #[error(
+        "manifest and component disagree about operations: only in the manifest: [{}]; only in the component: [{}]; \
+         make `[[operations]]` in the manifest list exactly what the component exports",
+        only_manifest.join(", "), only_component.join(", ")
+    )]
+    Operations {
+        /// In the manifest alone.
+        only_manifest: Vec<String>,
+        /// In the component alone.
+        only_component: Vec<String>,
+    },
+    /// A schema that it gives is none.
+    #[error("operation `{operation}` gives an input schema that is no JSON Schema: {message}")]
+    Schema {
+        /// Which operation.
+        operation: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The ledger did not take the record of the policy.
+    #[error("the ledger did not take the record of the policy")]
+    Unrecorded(#[source] AppendError),
+    /// The engine refused.
+    #[error("the engine failed: {0}")]
+    Engine(String),
+}
+
+/// Why a request was turned down before the guest ran.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RejectError {
+    /// No such operation.
+    #[error("the tool has no operation `{name}`; it has: {}", known.join(", "))]
+    UnknownOperation {
+        /// What was asked for.
+        name: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The arguments are not JSON.
+    #[error("the arguments are not JSON: {message}")]
+    NotJson {
+        /// The parser's words, with line and column.
+        message: String,
+    },
+    /// The arguments do not match the operation's input schema.
+    #[error("the arguments do not match the schema of `{operation}`: {}", problems.join("; "))]
+    Schema {
+        /// Which operation.
+        operation: String,
+        /// Each problem with its JSON path.
+        problems: Vec<String>,
+    },
+}
+
+/// A cap that was hit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cap `limits.{}` was hit: {}", cap.as_str(), self.figures())]
+pub struct CapHit {
+    /// Which cap.
+    pub cap: Cap,
+    /// What was asked for or used, in the cap's unit, if it can be told.
+    pub asked: Option<u64>,
+    /// The cap, in its unit (bytes, fuel units, milliseconds, or a count).
+    pub limit: u64,
+}
+
+impl CapHit {
+    fn figures(&self) -> String {
+        let unit = match self.cap {
+            Cap::Memory | Cap::Input | Cap::Output | Cap::Stdio | Cap::Random | Cap::HostMemory => " bytes",
+            Cap::Fuel => " units of fuel",
+            Cap::Deadline => " ms",
+            Cap::Handles => " open handles",
+            Cap::Calls => " calls at once",
+        };
+        match self.asked {
+            Some(asked) => format!("{asked} asked for, {}{unit} allowed", self.limit),
+            None => format!("{}{unit} allowed", self.limit),
+        }
+    }
+}
+
+/// How a call failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// The request was turned down; nothing ran and nothing was recorded.
+    #[error(transparent)]
+    Rejected(#[from] RejectError),
+    /// The tool itself has no answer.
+    #[error("the tool says: {message} [{code}]")]
+    Tool {
+        /// Short stable code.
+        code: String,
+        /// What happened, in the tool's words.
+        message: String,
+    },
+    /// The policy does not allow what the tool did; the instance was ended.
+    #[error("{0}")]
+    Violation(Violation),
+    /// A cap ended the call.
+    #[error(transparent)]
+    Cap(#[from] CapHit),
+    /// The guest trapped, for example in a panic.
+    #[error("the tool crashed: {message}")]
+    Trap {
+        /// The trap, and the last line of stderr.
+        message: String,
+    },
+    /// The guest ended itself by `exit`.
+    #[error("the tool called exit({status}) instead of answering")]
+    Exit {
+        /// The status it gave.
+        status: i32,
+    },
+    /// What the guest answered is not JSON.
+    #[error("the tool answered with text that is not JSON: {message}")]
+    OutputNotJson {
+        /// The parser's words.
+        message: String,
+    },
+    /// The ledger did not take a record, so the call was ended.
+    #[error("the ledger did not take a record, so the call was ended: {0}")]
+    Unrecorded(String),
+    /// Tollgate itself failed.
+    #[error("tollgate failed: {0}")]
+    Internal(String),
+}
+
+/// A call that failed, with what it used until then.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct CallFailure {
+    /// How.
+    #[source]
+    pub error: CallError,
+    /// The call, if it got as far as the ledger.
+    pub call: Option<CallId>,
+    /// What it used.
+    pub usage: Usage,
+    /// What the guest wrote to its streams until then.
+    pub output: tollgate_wasi_proxy::Stdout,
+}
+
+impl From<RejectError> for CallFailure {
+    fn from(error: RejectError) -> Self {
+        Self::before(error.into())
+    }
+}
+
+impl CallFailure {
+    /// A failure before anything ran.
+    pub(crate) fn before(error: CallError) -> Self {
+        Self { error, call: None, usage: Usage::default(), output: tollgate_wasi_proxy::Stdout::default() }
+    }
+}

@@ -1,0 +1,11 @@
+//! One guest instance: the engine it runs on, its store, the caps on it.
+
+mod caps;
+mod engine;
+mod state;
+mod ticker;
+
+pub(crate) use caps::Caps;
+pub use engine::{EPOCH_TICK, engine_config};
+pub(crate) use state::{CallState, bindings};
+pub(crate) use ticker::Ticker;

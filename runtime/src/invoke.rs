@@ -1,0 +1,414 @@
+//! One call from start to end, on one thread: accept, record, instantiate, run, classify, record, answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Digest};
+pub use tollgate_audit::Usage;
+use tollgate_capability::{Cap, Limits};
+use tollgate_wasi_proxy::{Gate, GateCtx, GateInput, Refused, Stdout};
+use wasmtime::component::{ResourceTable, ResourceTableError};
+use wasmtime::{Store, Trap};
+
+use crate::error::{CallError, CallFailure, CapHit};
+use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
+use crate::instance::{CallState, Caps, EPOCH_TICK};
+use crate::runtime::{Runtime, StartError};
+use crate::tool::{Identity, Tool};
+
+/// What is asked of a tool.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Which operation.
+    pub operation: &'a str,
+    /// Its arguments, JSON text.
+    pub arguments: &'a str,
+    /// What the guest may read from stdin, if it is granted.
+    pub stdin: Bytes,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+/// Who asks, as the ledger keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Caller {
+    /// The agent.
+    pub agent: Option<String>,
+    /// Its session.
+    pub session: Option<String>,
+    /// The step of the language model that led here.
+    pub decision: Option<String>,
+    /// Why, in its own words.
+    pub reason: Option<String>,
+}
+
+/// What a call gave.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The tool's result, JSON text.
+    pub output: String,
+    /// What it used.
+    pub usage: Usage,
+    /// What the guest wrote to its streams.
+    pub streams: Stdout,
+    /// The call's name in the ledger.
+    pub call: CallId,
+}
+
+/// A thread's own event loop: runs one call at a time, file calls included, on the thread that asks.
+#[derive(Debug)]
+pub struct Worker {
+    pub(crate) runtime: Runtime,
+    event_loop: tokio::runtime::Runtime,
+}
+
+impl Worker {
+    /// A worker for this thread. Must not be used from inside another tokio event loop.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Thread`].
+    pub fn new(runtime: &Runtime) -> Result<Self, StartError> {
+        let event_loop =
+            tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(StartError::Thread)?;
+        Ok(Self { runtime: runtime.clone(), event_loop })
+    }
+
+    /// Calls a tool.
+    ///
+    /// # Errors
+    ///
+    /// [`CallFailure`], with what the call used until then. A result that could not be recorded is withheld.
+    pub fn invoke(&mut self, tool: &Tool, request: &Request<'_>) -> Result<Answer, CallFailure> {
+        tool.accept(request).map_err(CallFailure::before)?;
+        let _running = tool.enter().map_err(|hit| CallFailure::before(hit.into()))?;
+        let asked = Asked::Invoke { operation: request.operation, arguments: request.arguments };
+        let ran = self.run(&tool.pre, &tool.identity, &asked, request.stdin.clone(), &request.caller);
+        let limit = tool.identity.set.limits.output;
+        let ended = ran.answered.and_then(|answered| match answered {
+            Answered::Invoke(Ok(output)) => checked_output(output, limit),
+            Answered::Invoke(Err(wit::Error { code, message })) => Err(CallError::Tool { code, message }),
+            Answered::Describe(_) => Err(CallError::Internal("an answer to another question".into())),
+        });
+        let output_bytes = ended.as_ref().map_or(0, |output| output.len() as u64);
+        let (output, done) = ran.record.end(ended, output_bytes)?;
+        Ok(Answer { output, usage: done.usage, streams: done.streams, call: done.call })
+    }
+
+    /// Asks a component for its operations.
+    pub(crate) fn describe(
+        &mut self,
+        pre: &ToolProviderPre<CallState>,
+        identity: &Identity,
+    ) -> Result<Vec<wit::Operation>, CallFailure> {
+        let ran = self.run(pre, identity, &Asked::Describe, Bytes::new(), &Caller::default());
+        let ended = ran.answered.and_then(|answered| match answered {
+            Answered::Describe(operations) => Ok(operations),
+            Answered::Invoke(_) => Err(CallError::Internal("an answer to another question".into())),
+        });
+        let (operations, _done) = ran.record.end(ended, 0)?;
+        Ok(operations)
+    }
+
+    fn run(
+        &mut self,
+        pre: &ToolProviderPre<CallState>,
+        identity: &Identity,
+        asked: &Asked<'_>,
+        stdin: Bytes,
+        caller: &Caller,
+    ) -> Ran {
+        let started = Instant::now();
+        let wall_start = unix_time();
+        let limits = identity.set.limits;
+        let call = new_call_id(wall_start);
+        let start = call_start(identity, asked, caller, call, started, wall_start);
+        let mut trail = CallTrail::begin(Arc::clone(self.runtime.ledger()), start);
+        let recorded = trail.flush();
+        let gate = Gate::new(Arc::clone(&identity.set), trail);
+        let input = GateInput { stdin, wall_start, monotonic_start: started };
+        let mut store = self.store(GateCtx::new(gate, input), limits);
+        let answered = match recorded {
+            Err(error) => Err(CallError::Unrecorded(error.to_string())),
+            Ok(()) => {
+                let _ticking = self.runtime.0.ticker.tick();
+                let deadline = started + Duration::from_millis(limits.deadline_ms);
+                let answered = guarded(&mut store, pre, asked, deadline);
+                self.event_loop.block_on(answered).map_err(|error| classify(&error, &limits, &store))
+            }
+        };
+        let fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
+        Ran { answered, record: Record { state: store.into_data(), limits, fuel_used, started, call } }
+    }
+
+    fn store(&self, gate: GateCtx, limits: Limits) -> Store<CallState> {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX).saturating_add(TABLE_SLACK));
+        let state = CallState { gate, table, caps: Caps::new(limits.memory) };
+        let mut store = Store::new(&self.runtime.0.engine, state);
+        store.limiter(|state| &mut state.caps);
+        store.set_hostcall_fuel(usize::try_from(limits.host_memory).unwrap_or(usize::MAX));
+        store.set_epoch_deadline(epoch_ticks(limits.deadline_ms));
+        // Cannot fail: the engine has fuel on. Without fuel the guest traps at its first instruction.
+        store.set_fuel(limits.fuel).unwrap_or_default();
+        store
+    }
+}
+
+/// Resources that the gate itself holds for a moment, over the cap on the guest's.
+const TABLE_SLACK: usize = 2;
+
+/// What a guest is run for.
+enum Asked<'a> {
+    Describe,
+    Invoke { operation: &'a str, arguments: &'a str },
+}
+
+enum Answered {
+    Describe(Vec<wit::Operation>),
+    Invoke(Result<String, wit::Error>),
+}
+
+/// How a run ended, before it is on the record.
+struct Ran {
+    answered: Result<Answered, CallError>,
+    record: Record,
+}
+
+/// What is left of a call that ran: enough to put its end on the record.
+struct Record {
+    state: CallState,
+    limits: Limits,
+    fuel_used: u64,
+    started: Instant,
+    call: CallId,
+}
+
+/// A call whose end is on the record.
+struct Done {
+    usage: Usage,
+    streams: Stdout,
+    call: CallId,
+}
+
+async fn guarded(
+    store: &mut Store<CallState>,
+    pre: &ToolProviderPre<CallState>,
+    asked: &Asked<'_>,
+    deadline: Instant,
+) -> wasmtime::Result<Answered> {
+    match tokio::time::timeout_at(deadline.into(), guest(store, pre, asked)).await {
+        Ok(answered) => answered,
+        // A guest that is parked in a host call burns neither fuel nor epochs: this is what ends it.
+        Err(_elapsed) => Err(Trap::Interrupt.into()),
+    }
+}
+
+async fn guest(
+    store: &mut Store<CallState>,
+    pre: &ToolProviderPre<CallState>,
+    asked: &Asked<'_>,
+) -> wasmtime::Result<Answered> {
+    let instance = pre.instantiate_async(&mut *store).await?;
+    let tool = instance.tollgate_tool_tool();
+    match asked {
+        Asked::Describe => Ok(Answered::Describe(tool.call_operations(store).await?)),
+        Asked::Invoke { operation, arguments } => {
+            Ok(Answered::Invoke(tool.call_invoke(store, operation, arguments).await?))
+        }
+    }
+}
+
+impl Record {
+    /// Puts the end of the call on the record; what cannot be recorded is not answered.
+    fn end<T>(self, ended: Result<T, CallError>, output_bytes: u64) -> Result<(T, Done), CallFailure> {
+        let Self { state, limits, fuel_used, started, call } = self;
+        let memory_peak_bytes = state.caps.peak_bytes();
+        let (trail, counters, streams) = state.gate.finish();
+        let usage = Usage {
+            fuel_used,
+            fuel_cap: limits.fuel,
+            memory_peak_bytes,
+            memory_cap_bytes: limits.memory,
+            wall_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+            deadline_us: limits.deadline_ms.saturating_mul(1000),
+            output_bytes,
+            stdio_bytes: (streams.stdout.len() + streams.stderr.len()) as u64,
+        };
+        let ended = ended.map_err(|error| with_stderr(error, &streams));
+        let (class, detail) = match &ended {
+            Ok(_) => (CallClass::Success, String::new()),
+            Err(error) => (class_of(error), error.to_string()),
+        };
+        let counters = counters.into_iter().map(|counter| (counter.function.to_owned(), counter.calls)).collect();
+        let recorded = trail.end(CallEnding { class, detail, usage, counters });
+        let failure = |error| CallFailure { error, call: Some(call), usage, output: streams.clone() };
+        match (ended, recorded) {
+            (Ok(value), Ok(_summary)) => Ok((value, Done { usage, streams, call })),
+            (Ok(_), Err(error)) => Err(failure(CallError::Unrecorded(error.to_string()))),
+            (Err(error), _) => Err(failure(error)),
+        }
+    }
+}
+
+fn checked_output(output: String, limit: u64) -> Result<String, CallError> {
+    let asked = output.len() as u64;
+    if asked > limit {
+        return Err(CapHit { cap: Cap::Output, asked: Some(asked), limit }.into());
+    }
+    match serde_json::from_str::<serde::de::IgnoredAny>(&output) {
+        Ok(_) => Ok(output),
+        Err(error) => Err(CallError::OutputNotJson { message: error.to_string() }),
+    }
+}
+
+fn class_of(error: &CallError) -> CallClass {
+    match error {
+        CallError::Tool { .. } | CallError::OutputNotJson { .. } => CallClass::ToolError,
+        CallError::Violation(_) => CallClass::Violation,
+        CallError::Cap(_) => CallClass::Cap,
+        CallError::Trap { .. } | CallError::Exit { .. } => CallClass::Trap,
+        CallError::Rejected(_) | CallError::Unrecorded(_) | CallError::Internal(_) => CallClass::Internal,
+    }
+}
+
+/// Tells by the error that ended the guest which layer stopped it.
+fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) -> CallError {
+    if let Some(refused) = error.downcast_ref::<Refused>() {
+        return refusal(refused, limits);
+    }
+    if let Some(hit) = error.downcast_ref::<CapHit>() {
+        return (*hit).into();
+    }
+    let hit = |cap, asked, limit| CallError::Cap(CapHit { cap, asked, limit });
+    if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
+        let limit = u64::from(limits.handles);
+        return hit(Cap::Handles, Some(limit + 1), limit);
+    }
+    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
+        return CallError::Exit { status: exit.0 };
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::OutOfFuel) => hit(Cap::Fuel, None, limits.fuel),
+        Some(Trap::Interrupt) => hit(Cap::Deadline, None, limits.deadline_ms),
+        Some(Trap::StackOverflow) => CallError::Trap { message: "stack overflow (recursion without end?)".into() },
+        Some(trap) => CallError::Trap { message: trap.to_string() },
+        None if is_hostcall_fuel(error) => hit(Cap::HostMemory, None, limits.host_memory),
+        None if store.data().caps.peak_bytes() == 0 => CallError::Internal(format!("no instance: {error:#}")),
+        None => CallError::Trap { message: format!("{error:#}") },
+    }
+}
+
+fn refusal(refused: &Refused, limits: &Limits) -> CallError {
+    match refused {
+        Refused::Killed(violation) | Refused::Denied(violation) => match violation.cap {
+            Some(cap) => CapHit { cap, asked: asked_of(violation), limit: limit_of(cap, limits) }.into(),
+            None => CallError::Violation(violation.clone()),
+        },
+        unrecorded => CallError::Unrecorded(with_sources(unrecorded)),
+    }
+}
+
+fn asked_of(violation: &tollgate_wasi_proxy::Violation) -> Option<u64> {
+    match violation.reason {
+        tollgate_capability::Reason::OverLimit { asked, .. } => Some(asked),
+        _other => None,
+    }
+}
+
+fn limit_of(cap: Cap, limits: &Limits) -> u64 {
+    match cap {
+        Cap::Memory => limits.memory,
+        Cap::Fuel => limits.fuel,
+        Cap::Deadline => limits.deadline_ms,
+        Cap::Input => limits.input,
+        Cap::Output => limits.output,
+        Cap::Stdio => limits.stdio,
+        Cap::Handles => limits.handles.into(),
+        Cap::Random => limits.random,
+        Cap::HostMemory => limits.host_memory,
+        Cap::Calls => limits.calls.into(),
+    }
+}
+
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// wasmtime's error for it has no public type; a test holds the text.
+fn is_hostcall_fuel(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
+}
+
+/// A panic says more on stderr than its trap does.
+fn with_stderr(error: CallError, streams: &Stdout) -> CallError {
+    let CallError::Trap { message } = error else { return error };
+    let stderr = String::from_utf8_lossy(&streams.stderr);
+    match stderr.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(last) => CallError::Trap { message: format!("{last} ({message})") },
+        None => CallError::Trap { message },
+    }
+}
+
+fn epoch_ticks(deadline_ms: u64) -> u64 {
+    let tick_ms = u64::try_from(EPOCH_TICK.as_millis()).unwrap_or(1).max(1);
+    deadline_ms.div_ceil(tick_ms) + 1
+}
+
+fn call_start(
+    identity: &Identity,
+    asked: &Asked<'_>,
+    caller: &Caller,
+    call: CallId,
+    started: Instant,
+    wall_start: Duration,
+) -> CallStart {
+    let (operation, arguments) = match asked {
+        Asked::Describe => (DESCRIBE, ""),
+        Asked::Invoke { operation, arguments } => (*operation, *arguments),
+    };
+    let Caller { agent, session, decision, reason } = caller.clone();
+    CallStart {
+        call,
+        started,
+        time_ns: u64::try_from(wall_start.as_nanos()).unwrap_or(u64::MAX),
+        tool: identity.name.clone(),
+        version: identity.version.clone(),
+        component: identity.component,
+        operation: operation.to_owned(),
+        agent,
+        session,
+        decision,
+        reason,
+        arguments: Digest::of(arguments.as_bytes()),
+        arguments_bytes: arguments.len() as u64,
+        capability_set: identity.set_digest,
+    }
+}
+
+/// How the ledger names the question for a tool's operations; no operation can have a colon in its name.
+const DESCRIBE: &str = "tollgate:describe";
+
+/// 6 bytes of milliseconds and 10 random ones, so that ids sort by time.
+fn new_call_id(now: Duration) -> CallId {
+    let mut id = [0; 16];
+    let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
+    let (time, random) = id.split_at_mut(6);
+    time.copy_from_slice(&millis[2..]);
+    // Without random bytes ids of one millisecond may collide, which the ledger shows; it is no reason to stop.
+    getrandom::fill(random).unwrap_or_default();
+    CallId(id)
+}
+
+#[allow(clippy::disallowed_methods, reason = "the start of a call is read here, once")]
+fn unix_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
+}

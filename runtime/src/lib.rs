@@ -1,0 +1,23 @@
+//! Runs the tools of AI agents: each call in a fresh instance, behind the gate, under caps, on the record.
+//!
+//! ```text
+//! Request ─▶ Tool::accept ─▶ instance ─▶ [ gate: check ▶ record ▶ effect ▶ outcome ]* ─▶ Answer | CallFailure
+//! ```
+//!
+//! [`Runtime`] holds the engine and the ledger, [`Tool`] a compiled component with its capability set, [`Worker`] a
+//! thread's event loop. The command line is in `cli`, and nothing here reads the environment but `cli`.
+#![deny(unsafe_code)]
+
+pub mod cli;
+mod error;
+mod instance;
+mod invoke;
+mod runtime;
+mod tool;
+
+pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};
+pub use instance::{EPOCH_TICK, engine_config};
+pub use invoke::{Answer, Caller, Request, Usage, Worker};
+pub use runtime::{Engine, Runtime, StartError};
+pub use tool::{Component, Import, Operation, Provenance, Tool};
+pub use tollgate_audit::CallId;

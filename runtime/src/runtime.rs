@@ -1,0 +1,87 @@
+//! The engine, the linker and the ledger: what all tools of a process share.
+
+use std::sync::Arc;
+
+use tollgate_audit::Ledger;
+use wasmtime::component::Linker;
+
+use crate::instance::{CallState, Ticker, engine_config};
+
+/// Compiles and runs WebAssembly under Tollgate's settings; cheap to clone.
+#[derive(Clone)]
+pub struct Engine(pub(crate) wasmtime::Engine);
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Engine")
+    }
+}
+
+impl Engine {
+    /// An engine with room for `concurrent_calls` calls at once.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Engine`].
+    pub fn new(concurrent_calls: u32) -> Result<Self, StartError> {
+        wasmtime::Engine::new(&engine_config(concurrent_calls)).map(Self).map_err(engine_error)
+    }
+}
+
+/// Shared by all tools and workers of a process; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Runtime(pub(crate) Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) linker: LinkerOf,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) ticker: Ticker,
+}
+
+/// A linker, which has no `Debug` of its own.
+pub(crate) struct LinkerOf(pub(crate) Linker<CallState>);
+
+impl std::fmt::Debug for LinkerOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Linker")
+    }
+}
+
+/// Why a runtime did not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The engine refused its settings.
+    #[error("the WebAssembly engine does not start on this machine: {0}")]
+    Engine(String),
+    /// A thread could not be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] std::io::Error),
+}
+
+impl Runtime {
+    /// Runs calls on `engine`, recording them into `ledger`.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub fn start(engine: &Engine, ledger: Arc<Ledger>) -> Result<Self, StartError> {
+        let engine = engine.0.clone();
+        let mut linker = Linker::new(&engine);
+        tollgate_wasi_proxy::add_to_linker(&mut linker).map_err(engine_error)?;
+        let ticker = Ticker::start(engine.clone()).map_err(StartError::Thread)?;
+        Ok(Self(Arc::new(Shared { engine, linker: LinkerOf(linker), ledger, ticker })))
+    }
+
+    /// The ledger that calls are recorded into.
+    #[must_use]
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.0.ledger
+    }
+}
+
+fn engine_error(error: wasmtime::Error) -> StartError {
+    StartError::Engine(format!("{error:#}"))
+}

@@ -1,0 +1,301 @@
+//! A tool, ready to be called: a compiled component, its capability set, its operations with their schemas.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tollgate_audit::{Digest, Entry, Policy};
+use tollgate_capability::{Cap, CapabilitySet, Manifest};
+use wasmtime::component::types::ComponentItem;
+
+use crate::error::{CallError, CapHit, LoadError, RejectError};
+use crate::instance::CallState;
+use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
+use crate::invoke::{Request, Worker};
+use crate::runtime::{Engine, Runtime};
+
+/// A component, compiled for this machine.
+#[derive(Clone)]
+pub struct Component {
+    inner: wasmtime::component::Component,
+    digest: Digest,
+    imports: Vec<Import>,
+}
+
+/// An interface that a component imports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Import {
+    /// Its name, such as `wasi:filesystem/types@0.2.6`.
+    pub interface: String,
+    /// The functions of it that the component imports; none where it only needs the types.
+    pub functions: Vec<String>,
+}
+
+impl std::fmt::Debug for Component {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Component").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+impl Component {
+    /// Compiles a component; a few hundred milliseconds for a usual tool.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::NotWasm`], [`LoadError::CoreModule`], [`LoadError::Malformed`].
+    pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
+        match bytes.get(..8) {
+            Some(b"\0asm\x0d\0\x01\0") => {}
+            Some(b"\0asm\x01\0\0\0") => return Err(LoadError::CoreModule),
+            Some([b'\0', b'a', b's', b'm', version @ ..]) => {
+                return Err(LoadError::Malformed { message: format!("unknown version {version:02x?}") });
+            }
+            _no_header => return Err(LoadError::NotWasm),
+        }
+        let inner = wasmtime::component::Component::from_binary(&engine.0, bytes)
+            .map_err(|error| LoadError::Malformed { message: format!("{error:#}") })?;
+        let imports = imports(engine, &inner);
+        Ok(Self { inner, digest: Digest::of(bytes), imports })
+    }
+
+    /// SHA-256 of the component's bytes.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// All that it imports.
+    #[must_use]
+    pub fn imports(&self) -> &[Import] {
+        &self.imports
+    }
+
+    /// Interfaces among the imports that Tollgate does not have.
+    #[must_use]
+    pub fn unknown_imports(&self) -> Vec<String> {
+        let unknown = self.imports.iter().filter(|import| !tollgate_wasi_proxy::links(&import.interface));
+        unknown.map(|import| import.interface.clone()).collect()
+    }
+
+    fn pre(&self, runtime: &Runtime) -> Result<ToolProviderPre<CallState>, LoadError> {
+        let imports = self.unknown_imports();
+        if !imports.is_empty() {
+            return Err(LoadError::UnknownImports { imports });
+        }
+        let pre = runtime
+            .0
+            .linker
+            .0
+            .instantiate_pre(&self.inner)
+            .map_err(|error| LoadError::UnknownImports { imports: vec![format!("{error:#}")] })?;
+        ToolProviderPre::new(pre).map_err(|error| LoadError::NotATool { message: format!("{error:#}") })
+    }
+}
+
+fn imports(engine: &Engine, component: &wasmtime::component::Component) -> Vec<Import> {
+    let ty = component.component_type();
+    let functions = |item: ComponentItem| match item {
+        ComponentItem::ComponentInstance(instance) => {
+            let exports = instance.exports(&engine.0);
+            let functions = exports.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+            functions.map(|(name, _)| name.to_owned()).collect()
+        }
+        _no_interface => Vec::new(),
+    };
+    ty.imports(&engine.0)
+        .map(|(name, item)| Import { interface: name.to_owned(), functions: functions(item.ty) })
+        .collect()
+}
+
+/// One thing the tool can be called for.
+pub struct Operation {
+    /// Its name.
+    pub name: String,
+    /// What it does, for whoever chooses.
+    pub description: String,
+    /// JSON Schema of its arguments.
+    pub input_schema: serde_json::Value,
+    /// JSON Schema of its result, as the tool gives it; unchecked.
+    pub output_schema: String,
+    validator: jsonschema::Validator,
+}
+
+impl std::fmt::Debug for Operation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operation").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// Who a tool is, and what is in force for it.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) component: Digest,
+    pub(crate) set: Arc<CapabilitySet>,
+    pub(crate) set_digest: Digest,
+}
+
+impl Identity {
+    fn new(manifest: &Manifest, component: Digest, set: CapabilitySet) -> Result<Self, LoadError> {
+        let canonical = set.to_canonical_json().map_err(|error| LoadError::Engine(error.to_string()))?;
+        let set_digest = Digest::of(canonical.as_bytes());
+        let (name, version) = (manifest.name.to_string(), manifest.version.to_string());
+        Ok(Self { name, version, component, set: Arc::new(set), set_digest })
+    }
+}
+
+/// A tool, ready to be called.
+pub struct Tool {
+    pub(crate) identity: Identity,
+    pub(crate) pre: ToolProviderPre<CallState>,
+    operations: Vec<Operation>,
+    running: AtomicU32,
+}
+
+impl std::fmt::Debug for Tool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tool").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// Texts that the policy entry of the ledger names by digest.
+#[derive(Debug, Clone, Copy)]
+pub struct Provenance<'a> {
+    /// The manifest's text.
+    pub manifest: &'a str,
+    /// The grant's text.
+    pub grant: &'a str,
+    /// Who loaded it, such as `uid:1000`.
+    pub by: &'a str,
+}
+
+impl Tool {
+    /// Loads a tool: links it, records the policy in force, and asks the component for its operations, in an instance
+    /// of its own without any capability.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn load(
+        worker: &mut Worker,
+        component: &Component,
+        manifest: &Manifest,
+        set: CapabilitySet,
+        provenance: Provenance<'_>,
+    ) -> Result<Self, LoadError> {
+        let pre = component.pre(&worker.runtime)?;
+        let limits = set.limits;
+        let identity = Identity::new(manifest, component.digest, set)?;
+        record_policy(worker, &identity, provenance)?;
+        let bare = CapabilitySet { limits, ..CapabilitySet::default() };
+        let describing = Identity::new(manifest, component.digest, bare)?;
+        let described =
+            worker.describe(&pre, &describing).map_err(|source| LoadError::Describe { source: Box::new(source) })?;
+        same_operations(manifest, &described)?;
+        let operations = described.into_iter().map(operation).collect::<Result<_, _>>()?;
+        Ok(Self { identity, pre, operations, running: AtomicU32::new(0) })
+    }
+
+    /// The tool's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// What is enforced.
+    #[must_use]
+    pub fn capability_set(&self) -> &CapabilitySet {
+        &self.identity.set
+    }
+
+    /// What it can be called for.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// Turns down what need not reach the guest: an unknown operation, arguments over the cap, no JSON, or not
+    /// according to the schema.
+    pub(crate) fn accept(&self, request: &Request<'_>) -> Result<(), CallError> {
+        let operation = self.operations.iter().find(|operation| operation.name == request.operation).ok_or_else(|| {
+            let known = self.operations.iter().map(|operation| operation.name.clone()).collect();
+            RejectError::UnknownOperation { name: request.operation.to_owned(), known }
+        })?;
+        let (asked, limit) = (request.arguments.len() as u64, self.identity.set.limits.input);
+        if asked > limit {
+            return Err(CapHit { cap: Cap::Input, asked: Some(asked), limit }.into());
+        }
+        let arguments: serde_json::Value = serde_json::from_str(request.arguments)
+            .map_err(|error| RejectError::NotJson { message: error.to_string() })?;
+        if operation.validator.is_valid(&arguments) {
+            return Ok(());
+        }
+        let problems = operation.validator.iter_errors(&arguments).take(PROBLEMS_MAX).map(|e| problem(&e)).collect();
+        Err(RejectError::Schema { operation: operation.name.clone(), problems }.into())
+    }
+
+    /// Takes one of the places for calls at the same time.
+    pub(crate) fn enter(&self) -> Result<Running<'_>, CapHit> {
+        let limit = self.identity.set.limits.calls;
+        let before = self.running.fetch_add(1, Ordering::SeqCst);
+        let running = Running(&self.running);
+        if before >= limit {
+            return Err(CapHit { cap: Cap::Calls, asked: Some(u64::from(before) + 1), limit: limit.into() });
+        }
+        Ok(running)
+    }
+}
+
+/// A place taken by a running call.
+#[derive(Debug)]
+pub(crate) struct Running<'t>(&'t AtomicU32);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Problems with arguments that are listed: a language model mends a few at a time.
+const PROBLEMS_MAX: usize = 8;
+
+fn problem(error: &jsonschema::ValidationError<'_>) -> String {
+    let path = error.instance_path().to_string();
+    let at = if path.is_empty() { "the arguments".to_owned() } else { format!("`{path}`") };
+    format!("at {at}: {error}")
+}
+
+fn record_policy(worker: &Worker, identity: &Identity, provenance: Provenance<'_>) -> Result<(), LoadError> {
+    let policy = Entry::Policy(Policy {
+        digest: identity.set_digest,
+        manifest: Digest::of(provenance.manifest.as_bytes()),
+        grant: Digest::of(provenance.grant.as_bytes()),
+        tool: identity.name.as_str().into(),
+        by: provenance.by.into(),
+    });
+    worker.runtime.ledger().append(&[policy.encode()]).map_err(LoadError::Unrecorded)?;
+    Ok(())
+}
+
+fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<(), LoadError> {
+    let declared: BTreeSet<String> = manifest.operations.iter().map(|operation| operation.name.to_string()).collect();
+    let exported: BTreeSet<String> = described.iter().map(|operation| operation.name.clone()).collect();
+    // A manifest made on the spot lists none and takes what the component has.
+    if declared.is_empty() || declared == exported {
+        return Ok(());
+    }
+    Err(LoadError::Operations {
+        only_manifest: declared.difference(&exported).cloned().collect(),
+        only_component: exported.difference(&declared).cloned().collect(),
+    })
+}
+
+fn operation(described: wit::Operation) -> Result<Operation, LoadError> {
+    let wit::Operation { name, description, input_schema, output_schema } = described;
+    let schema = |message: String| LoadError::Schema { operation: name.clone(), message };
+    let input_schema: serde_json::Value =
+        serde_json::from_str(&input_schema).map_err(|error| schema(error.to_string()))?;
+    let validator = jsonschema::validator_for(&input_schema).map_err(|error| schema(error.to_string()))?;
+    Ok(Operation { name, description, input_schema, output_schema, validator })
+}

@@ -1,0 +1,182 @@
+//! Effects on the filesystem: each takes the permit that allows it, and acts below an open root.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use rustix::fs::{AtFlags, Mode, OFlags, RawMode, RenameFlags, Timestamps};
+use rustix::io::Errno;
+use tollgate_capability::{FsPath, HostCall, OpenFlags, Target};
+
+use super::probe::{Root, target_of};
+use crate::gate::Permit;
+
+/// Opens a granted folder by its host path: the one place where the gate uses ambient authority.
+pub(crate) fn open_preopen(_permit: &Permit, host: &Path) -> std::io::Result<std::fs::File> {
+    Ok(Dir::open_ambient_dir(host, ambient_authority())?.into_std_file())
+}
+
+/// What opening gave.
+pub(crate) enum Opened {
+    /// The very file or folder that was decided on.
+    Same(OwnedFd),
+    /// Another one stands there by now: decide again.
+    Raced,
+}
+
+/// Opens what the permit's `open-at` decided on: nothing is created, cut or read before that is certain.
+pub(crate) fn open(permit: &Permit, root: Root<'_>) -> Result<Opened, Errno> {
+    let HostCall::OpenAt { path, flags, target, .. } = permit.call() else { return Err(Errno::BADF) };
+    let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
+    match target {
+        Target::Absent if flags.create && !wants_folder(path, *flags) => create(root, below, *flags),
+        Target::Absent => Err(Errno::NOENT),
+        Target::File { .. } if wants_folder(path, *flags) => Err(Errno::NOTDIR),
+        Target::File { .. } | Target::Folder { .. } if flags.create && flags.exclusive => Err(Errno::EXIST),
+        Target::Folder { .. } if flags.write || flags.truncate => Err(Errno::ISDIR),
+        Target::File { .. } | Target::Folder { .. } => existing(root, below, *flags, *target),
+        Target::Symlink => Err(Errno::LOOP),
+        Target::Special => Err(Errno::PERM),
+        Target::Outside => Err(Errno::XDEV),
+        Target::Unknown => Err(unknown(root, below)),
+    }
+}
+
+fn wants_folder(path: &FsPath, flags: OpenFlags) -> bool {
+    flags.directory || path.folder_only()
+}
+
+fn create(root: Root<'_>, below: &str, flags: OpenFlags) -> Result<Opened, Errno> {
+    let mode = Mode::from_raw_mode(NEW_FILE_MODE);
+    let oflags = access(flags) | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    match root.openat2(below, oflags, mode) {
+        Ok(fd) => Ok(Opened::Same(fd)),
+        Err(Errno::EXIST) if flags.exclusive => Err(Errno::EXIST),
+        Err(Errno::EXIST) => Ok(Opened::Raced),
+        Err(errno) => Err(errno),
+    }
+}
+
+fn existing(root: Root<'_>, below: &str, flags: OpenFlags, decided: Target) -> Result<Opened, Errno> {
+    let oflags = match decided {
+        Target::Folder { .. } => OFlags::RDONLY | OFlags::DIRECTORY,
+        _file => access(flags) | OFlags::NONBLOCK | OFlags::NOCTTY,
+    };
+    let last = if flags.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let fd = match root.openat2(below, oflags | last, Mode::empty()) {
+        Ok(fd) => fd,
+        // Something else took its place: a FIFO without a reader, a folder, a link, nothing.
+        Err(Errno::NXIO | Errno::ISDIR | Errno::NOTDIR | Errno::LOOP | Errno::NOENT) => return Ok(Opened::Raced),
+        Err(errno) => return Err(errno),
+    };
+    if !same(decided, target_of(&fd)) {
+        return Ok(Opened::Raced);
+    }
+    if flags.truncate {
+        rustix::fs::ftruncate(&fd, 0)?;
+    }
+    Ok(Opened::Same(fd))
+}
+
+/// Device, inode and kind decide; a link count that changed meanwhile does not make it another file.
+fn same(decided: Target, opened: Target) -> bool {
+    match (decided, opened) {
+        (Target::File { id: decided, .. }, Target::File { id: opened, .. })
+        | (Target::Folder { id: decided }, Target::Folder { id: opened }) => decided == opened,
+        _kinds_differ => false,
+    }
+}
+
+fn access(flags: OpenFlags) -> OFlags {
+    match (flags.read, flags.write || flags.truncate) {
+        (true, true) => OFlags::RDWR,
+        (false, true) => OFlags::WRONLY,
+        (_, false) => OFlags::RDONLY,
+    }
+}
+
+/// The kernel's own reason for a path it could not look at.
+fn unknown(root: Root<'_>, below: &str) -> Errno {
+    root.openat2(below, OFlags::PATH, Mode::empty()).err().unwrap_or(Errno::AGAIN)
+}
+
+/// Mode of a new file before the process's umask.
+const NEW_FILE_MODE: RawMode = 0o666;
+/// Mode of a new folder before the process's umask.
+const NEW_FOLDER_MODE: RawMode = 0o777;
+
+/// A name and the open folder that it is in, so that the last step follows nothing.
+struct Place<'a> {
+    folder: OwnedFd,
+    name: &'a str,
+}
+
+fn place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Errno> {
+    let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
+    let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
+    if name.is_empty() {
+        return Err(Errno::BUSY);
+    }
+    let folder = root.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+    Ok(Place { folder, name })
+}
+
+/// `mkdirat`.
+pub(crate) fn create_folder(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Errno> {
+    let Place { folder, name } = place(root, path)?;
+    rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))
+}
+
+/// `unlinkat` with `AT_REMOVEDIR`.
+pub(crate) fn remove_folder(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Errno> {
+    let Place { folder, name } = place(root, path)?;
+    rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
+}
+
+/// `unlinkat`.
+pub(crate) fn unlink(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Errno> {
+    let Place { folder, name } = place(root, path)?;
+    rustix::fs::unlinkat(folder, name, AtFlags::empty())
+}
+
+/// `renameat2`.
+pub(crate) fn rename(
+    _permit: &Permit,
+    (from_root, from): (Root<'_>, &FsPath),
+    (to_root, to): (Root<'_>, &FsPath),
+) -> Result<(), Errno> {
+    let old = place(from_root, from)?;
+    let new = place(to_root, to)?;
+    rustix::fs::renameat_with(old.folder, old.name, new.folder, new.name, RenameFlags::empty())
+}
+
+/// `linkat`; a symbolic link at the old name is linked itself, not followed.
+pub(crate) fn hard_link(
+    _permit: &Permit,
+    (from_root, from): (Root<'_>, &FsPath),
+    (to_root, to): (Root<'_>, &FsPath),
+) -> Result<(), Errno> {
+    let old = place(from_root, from)?;
+    let new = place(to_root, to)?;
+    rustix::fs::linkat(old.folder, old.name, new.folder, new.name, AtFlags::empty())
+}
+
+/// `symlinkat`.
+pub(crate) fn symlink(_permit: &Permit, root: Root<'_>, content: &str, path: &FsPath) -> Result<(), Errno> {
+    let Place { folder, name } = place(root, path)?;
+    rustix::fs::symlinkat(content, folder, name)
+}
+
+/// `readlinkat`; an absolute text is withheld, since it would tell host paths.
+pub(crate) fn read_link(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<String, Errno> {
+    let Place { folder, name } = place(root, path)?;
+    let text = rustix::fs::readlinkat(folder, name, Vec::new())?;
+    let text = text.into_string().map_err(|_not_utf8| Errno::ILSEQ)?;
+    if text.starts_with('/') { Err(Errno::PERM) } else { Ok(text) }
+}
+
+/// `utimensat` on the very file that was probed.
+pub(crate) fn set_times(_permit: &Permit, probed: &OwnedFd, times: &Timestamps) -> Result<(), Errno> {
+    rustix::fs::utimensat(probed.as_fd(), "", times, AtFlags::EMPTY_PATH)
+}

@@ -1,0 +1,367 @@
+//! Check, record, permit. Must never hand out a permit for a call that is not in the ledger's hands.
+
+use std::sync::Arc;
+
+use tollgate_audit::{Action, AppendError, CallTrail, DenialRef, FactRef, IntentId, Layer, OutcomeTotals};
+use tollgate_capability::{
+    Cap, CapabilitySet, Decision, Denial, Fact, GrantIndex, HostCall, OnViolation, PathFault, Reason, Record, Rule,
+    check,
+};
+
+/// Decides and records every call of one guest instance.
+#[derive(Debug)]
+pub struct Gate {
+    set: Arc<CapabilitySet>,
+    trail: CallTrail,
+    quota_left: Vec<u64>,
+    counters: Vec<Counter>,
+    recorded: u32,
+}
+
+/// How often a function was called, whether or not each call was recorded by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counter {
+    /// WIT name of the function.
+    pub function: &'static str,
+    /// Calls that reached the gate, denied ones included.
+    pub calls: u64,
+}
+
+/// Proof that a call was allowed and that its intent, if it is of the recorded kind, is in the ledger.
+#[must_use = "a dropped permit leaves an intent without an outcome"]
+#[derive(Debug)]
+pub struct Permit {
+    call: HostCall,
+    intent: Option<IntentId>,
+}
+
+impl Permit {
+    /// The call that is permitted.
+    #[must_use]
+    pub fn call(&self) -> &HostCall {
+        &self.call
+    }
+
+    /// Gives up the permit of a call whose outcome is recorded later, when its handle is released.
+    pub(crate) fn into_intent(self) -> Option<IntentId> {
+        self.intent
+    }
+}
+
+/// A call that the capability set does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{function} on {subject} is denied by policy: rule `{rule}` does not hold: {reason}")]
+pub struct Violation {
+    /// WIT name of the function.
+    pub function: &'static str,
+    /// What it was about: a path, an address, a name.
+    pub subject: String,
+    /// The rule that is missing, such as `fs:/docs:write`.
+    pub rule: String,
+    /// Why it does not hold.
+    pub reason: Reason,
+    /// The cap, if the rule is a limit and not a permission.
+    pub cap: Option<Cap>,
+}
+
+/// Why a call got no permit.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// The guest gets WASI's error code and goes on.
+    #[error(transparent)]
+    Denied(Violation),
+    /// The instance ends.
+    #[error(transparent)]
+    Killed(Violation),
+    /// The ledger did not take the record, so the call may not happen.
+    #[error("the ledger did not take the record of {function}; nothing was done")]
+    Unrecorded {
+        /// WIT name of the function.
+        function: &'static str,
+        /// What the ledger said.
+        source: AppendError,
+    },
+    /// More calls than 100,000 asked to be recorded.
+    #[error("one tool call may be recorded with at most {RECORDS_PER_CALL_MAX} host calls")]
+    TooManyRecords,
+}
+
+/// Recorded host calls in one tool call: 100,000, so that a guest cannot fill the disk with denials.
+pub(crate) const RECORDS_PER_CALL_MAX: u32 = 100_000;
+
+impl Gate {
+    /// A gate over `set` that records into `trail`.
+    #[must_use]
+    pub fn new(set: Arc<CapabilitySet>, trail: CallTrail) -> Self {
+        let quota_left = set.fs.iter().map(|fs| fs.write_quota).collect();
+        Self { set, trail, quota_left, counters: Vec::with_capacity(COUNTERS_USUAL), recorded: 0 }
+    }
+
+    /// The capability set in force.
+    #[must_use]
+    pub fn set(&self) -> &Arc<CapabilitySet> {
+        &self.set
+    }
+
+    /// Checks `call` and records it; on `Ok` its intent is out of this process's hands.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`]: denied, killed, or not recorded. In every case nothing was done.
+    pub fn admit(&mut self, call: HostCall) -> Result<Permit, Refused> {
+        let function = call.function();
+        self.count(function);
+        let set = Arc::clone(&self.set);
+        match check(&set, &call) {
+            Decision::Allow(rule) => self.record_intent(call, rule),
+            Decision::Deny(denial) => Err(self.record_denial(&call, denial)),
+        }
+    }
+
+    /// Records what became of a permitted call: `ok` or WASI's error code.
+    pub fn settle(&mut self, permit: Permit, result: &str) {
+        self.settle_intent(permit.intent, OutcomeTotals { result, bytes_read: 0, bytes_written: 0, calls: 1 });
+    }
+
+    /// Records that the kernel refused a permitted call because it would have left the granted folder.
+    pub(crate) fn escaped(&mut self, permit: Permit) -> Refused {
+        let set = Arc::clone(&self.set);
+        let rule = fs_guest(&set, &permit.call).map_or(Rule::FsAny, |guest| Rule::FsBeneath { guest });
+        let denial = Denial { missing: rule, reason: Reason::LinkOutside };
+        let Permit { call, intent } = permit;
+        let violation = self.violation(&call, denial);
+        let kill = self.kills(denial);
+        let Some(intent) = intent else { return refused(violation, kill) };
+        let record = denial_record(&violation, Layer::Kernel, kill);
+        let recorded = self.trail.violated(intent, violation.function, record.as_ref());
+        conclude(recorded, violation, kill)
+    }
+
+    pub(crate) fn settle_intent(&mut self, intent: Option<IntentId>, totals: OutcomeTotals<'_>) {
+        if let Some(intent) = intent {
+            self.trail.outcome(intent, totals);
+        }
+    }
+
+    pub(crate) fn quota_left(&self, grant: GrantIndex) -> u64 {
+        self.quota_left.get(usize::from(grant.0)).copied().unwrap_or(0)
+    }
+
+    /// Takes `bytes` off the write quota of a folder.
+    pub(crate) fn spend_quota(&mut self, grant: GrantIndex, bytes: u64) {
+        if let Some(left) = self.quota_left.get_mut(usize::from(grant.0)) {
+            *left = left.saturating_sub(bytes);
+        }
+    }
+
+    /// Counts a call that carries no authority and so needs no check.
+    pub(crate) fn count(&mut self, function: &'static str) {
+        match self.counters.iter_mut().find(|counter| counter.function == function) {
+            Some(counter) => counter.calls += 1,
+            None => self.counters.push(Counter { function, calls: 1 }),
+        }
+    }
+
+    /// Ends the gate at the end of the call.
+    #[must_use]
+    pub fn into_trail(self) -> (CallTrail, Vec<Counter>) {
+        (self.trail, self.counters)
+    }
+
+    fn record_intent(&mut self, call: HostCall, rule: Rule<'_>) -> Result<Permit, Refused> {
+        if !call.acquires() && self.set.record == Record::Acquire {
+            return Ok(Permit { call, intent: None });
+        }
+        self.room_for_record()?;
+        let function = call.function();
+        let facts = call.facts();
+        let intent = self
+            .trail
+            .intent(function, &fact_refs(&facts.0), &rule.to_string())
+            .map_err(|source| Refused::Unrecorded { function, source })?;
+        Ok(Permit { call, intent: Some(intent) })
+    }
+
+    fn record_denial(&mut self, call: &HostCall, denial: Denial<'_>) -> Refused {
+        let violation = self.violation(call, denial);
+        let kill = self.kills(denial);
+        if let Err(flooded) = self.room_for_record() {
+            return flooded;
+        }
+        let facts = call.facts();
+        let record = denial_record(&violation, Layer::Gate, kill);
+        let recorded = self.trail.denied(violation.function, &fact_refs(&facts.0), record.as_ref());
+        conclude(recorded, violation, kill)
+    }
+
+    fn room_for_record(&mut self) -> Result<(), Refused> {
+        if self.recorded >= RECORDS_PER_CALL_MAX {
+            return Err(Refused::TooManyRecords);
+        }
+        self.recorded += 1;
+        Ok(())
+    }
+
+    fn violation(&self, call: &HostCall, denial: Denial<'_>) -> Violation {
+        let cap = match denial.missing {
+            Rule::Limit(cap) => Some(cap),
+            Rule::Fs { .. }
+            | Rule::FsPreopen { .. }
+            | Rule::FsBeneath { .. }
+            | Rule::FsPatterns { .. }
+            | Rule::FsRegular { .. }
+            | Rule::FsQuota { .. }
+            | Rule::FsNoGain { .. }
+            | Rule::FsAny
+            | Rule::Env
+            | Rule::Args
+            | Rule::Stdio(_)
+            | Rule::WallClock
+            | Rule::MonotonicClock
+            | Rule::Random
+            | Rule::Network => None,
+        };
+        Violation {
+            function: call.function(),
+            subject: subject(&self.set, call),
+            rule: denial.missing.to_string(),
+            reason: denial.reason,
+            cap,
+        }
+    }
+
+    /// A cap always ends the instance; a path that means nothing to any kernel never does.
+    fn kills(&self, denial: Denial<'_>) -> bool {
+        match (denial.missing, denial.reason) {
+            (_, Reason::Path(PathFault::Empty | PathFault::TooLong)) => false,
+            (Rule::Limit(_), _) => true,
+            _by_policy => self.set.on_violation == OnViolation::Kill,
+        }
+    }
+}
+
+/// Functions that a usual tool calls.
+const COUNTERS_USUAL: usize = 16;
+
+fn conclude(recorded: Result<(), AppendError>, violation: Violation, kill: bool) -> Refused {
+    match recorded {
+        Ok(()) => refused(violation, kill),
+        Err(source) => Refused::Unrecorded { function: violation.function, source },
+    }
+}
+
+fn refused(violation: Violation, kill: bool) -> Refused {
+    if kill { Refused::Killed(violation) } else { Refused::Denied(violation) }
+}
+
+/// Owns the text that a [`DenialRef`] points to.
+struct DenialRecord<'v> {
+    rule: &'v str,
+    message: String,
+    layer: Layer,
+    action: Action,
+}
+
+impl DenialRecord<'_> {
+    fn as_ref(&self) -> DenialRef<'_> {
+        DenialRef { rule: self.rule, layer: self.layer, action: self.action, message: &self.message }
+    }
+}
+
+fn denial_record(violation: &Violation, layer: Layer, kill: bool) -> DenialRecord<'_> {
+    let action = if kill { Action::Kill } else { Action::Deny };
+    DenialRecord { rule: &violation.rule, message: violation.reason.to_string(), layer, action }
+}
+
+fn fact_refs<'a>(facts: &'a [(&'static str, Fact<'a>)]) -> Vec<(&'a str, FactRef<'a>)> {
+    let fact_ref = |fact: &'a Fact<'a>| match fact {
+        Fact::Text(text) => FactRef::Text(text),
+        Fact::Uint(value) => FactRef::Uint(*value),
+        Fact::Bool(value) => FactRef::Bool(*value),
+    };
+    facts.iter().map(|(name, fact)| (*name, fact_ref(fact))).collect()
+}
+
+fn fs_guest<'s>(set: &'s CapabilitySet, call: &HostCall) -> Option<&'s str> {
+    let grant = match call {
+        HostCall::RenameAt { to: path, .. } | HostCall::LinkAt { to: path, .. } => path.grant,
+        HostCall::OpenAt { path, .. }
+        | HostCall::StatAt { path, .. }
+        | HostCall::MetadataHashAt { path, .. }
+        | HostCall::ReadlinkAt { path }
+        | HostCall::SetTimesAt { path, .. }
+        | HostCall::CreateDirectoryAt { path }
+        | HostCall::RemoveDirectoryAt { path }
+        | HostCall::UnlinkFileAt { path, .. }
+        | HostCall::SymlinkAt { path, .. } => path.grant,
+        HostCall::Preopen { grant } => *grant,
+        HostCall::Read { handle }
+        | HostCall::Write { handle, .. }
+        | HostCall::Append { handle, .. }
+        | HostCall::SetSize { handle, .. }
+        | HostCall::SetTimes { handle }
+        | HostCall::Sync { handle }
+        | HostCall::ReadDirectory { handle } => handle.grant,
+        HostCall::GetEnvironment
+        | HostCall::GetArguments
+        | HostCall::GetStdio { .. }
+        | HostCall::WriteStdio { .. }
+        | HostCall::WallClock
+        | HostCall::MonotonicClock
+        | HostCall::RandomBytes { .. }
+        | HostCall::InsecureRandomBytes { .. }
+        | HostCall::CreateTcpSocket { .. }
+        | HostCall::CreateUdpSocket { .. }
+        | HostCall::ResolveAddresses { .. }
+        | HostCall::SocketMethod { .. } => return None,
+    };
+    set.fs.get(usize::from(grant.0)).map(|fs| fs.guest.as_str())
+}
+
+/// What a call is about, as the guest would name it.
+fn subject(set: &CapabilitySet, call: &HostCall) -> String {
+    let guest = fs_guest(set, call);
+    let at = |path: &tollgate_capability::FsPath| {
+        let mut text = guest.unwrap_or_default().to_owned();
+        for part in [path.dir.as_str(), path.asked.as_str()] {
+            if !part.is_empty() {
+                text.push('/');
+                text.push_str(part);
+            }
+        }
+        format!("`{}`", text.escape_debug())
+    };
+    match call {
+        HostCall::OpenAt { path, .. }
+        | HostCall::StatAt { path, .. }
+        | HostCall::MetadataHashAt { path, .. }
+        | HostCall::ReadlinkAt { path }
+        | HostCall::SetTimesAt { path, .. }
+        | HostCall::CreateDirectoryAt { path }
+        | HostCall::RemoveDirectoryAt { path }
+        | HostCall::UnlinkFileAt { path, .. }
+        | HostCall::SymlinkAt { path, .. } => at(path),
+        HostCall::RenameAt { from, to, .. } | HostCall::LinkAt { from, to, .. } => {
+            format!("`{}` to {}", from.asked.escape_debug(), at(to))
+        }
+        HostCall::Preopen { .. }
+        | HostCall::Read { .. }
+        | HostCall::Write { .. }
+        | HostCall::Append { .. }
+        | HostCall::SetSize { .. }
+        | HostCall::SetTimes { .. }
+        | HostCall::Sync { .. }
+        | HostCall::ReadDirectory { .. } => format!("a handle below `{}`", guest.unwrap_or_default()),
+        HostCall::GetEnvironment => "the environment".to_owned(),
+        HostCall::GetArguments => "the argument vector".to_owned(),
+        HostCall::GetStdio { stream } | HostCall::WriteStdio { stream, .. } => stream.as_str().to_owned(),
+        HostCall::WallClock => "the wall clock".to_owned(),
+        HostCall::MonotonicClock => "the monotonic clock".to_owned(),
+        HostCall::RandomBytes { bytes } | HostCall::InsecureRandomBytes { bytes } => format!("{bytes} random bytes"),
+        HostCall::CreateTcpSocket { family } => format!("a TCP {} socket", family.as_str()),
+        HostCall::CreateUdpSocket { family } => format!("a UDP {} socket", family.as_str()),
+        HostCall::ResolveAddresses { name } => format!("the name `{}`", name.escape_debug()),
+        HostCall::SocketMethod { .. } => "a socket".to_owned(),
+    }
+}

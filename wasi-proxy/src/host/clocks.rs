@@ -1,0 +1,96 @@
+//! `wasi:clocks`: real, coarse or frozen time where granted. Without a grant there is no harmless answer, so the
+//! instance ends even under `deny`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tollgate_capability::{COARSE_CLOCK_NS, ClockMode, HostCall};
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::DynPollable;
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
+
+use crate::ctx::GateCtx;
+use crate::view::GateView;
+
+impl wall_clock::Host for GateView<'_> {
+    fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        self.admit_or_trap(HostCall::WallClock)?;
+        Ok(datetime(wall_now(self.ctx)))
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        self.admit_or_trap(HostCall::WallClock)?;
+        Ok(datetime(Duration::from_nanos(resolution_ns(self.ctx.gate.set().wall_clock))))
+    }
+}
+
+impl monotonic_clock::Host for GateView<'_> {
+    fn now(&mut self) -> wasmtime::Result<monotonic_clock::Instant> {
+        self.admit_or_trap(HostCall::MonotonicClock)?;
+        Ok(monotonic_now(self.ctx))
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<monotonic_clock::Duration> {
+        self.admit_or_trap(HostCall::MonotonicClock)?;
+        Ok(resolution_ns(self.ctx.gate.set().monotonic_clock))
+    }
+
+    fn subscribe_instant(&mut self, when: monotonic_clock::Instant) -> wasmtime::Result<Resource<DynPollable>> {
+        self.admit_or_trap(HostCall::MonotonicClock)?;
+        let wait = when.saturating_sub(monotonic_now(self.ctx));
+        self.wait(wait)
+    }
+
+    fn subscribe_duration(&mut self, wait: monotonic_clock::Duration) -> wasmtime::Result<Resource<DynPollable>> {
+        self.admit_or_trap(HostCall::MonotonicClock)?;
+        self.wait(wait)
+    }
+}
+
+impl GateView<'_> {
+    /// A pollable that is ready after `wait_ns`; the call's deadline ends whoever waits longer.
+    fn wait(&mut self, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let pollable = monotonic_clock::Host::subscribe_duration(&mut self.wasi_clocks(), wait_ns)?;
+        Ok(self.hold_pollable(pollable))
+    }
+}
+
+fn wall_now(ctx: &GateCtx) -> Duration {
+    match ctx.gate.set().wall_clock {
+        Some(ClockMode::Real) => system_time(),
+        Some(ClockMode::Coarse) => coarse(system_time()),
+        Some(ClockMode::Frozen) | None => ctx.input.wall_start,
+    }
+}
+
+fn monotonic_now(ctx: &GateCtx) -> u64 {
+    let elapsed = || ctx.input.monotonic_start.elapsed();
+    let shown = match ctx.gate.set().monotonic_clock {
+        Some(ClockMode::Real) => elapsed(),
+        Some(ClockMode::Coarse) => coarse(elapsed()),
+        Some(ClockMode::Frozen) | None => Duration::ZERO,
+    };
+    u64::try_from(shown.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[allow(clippy::disallowed_methods, reason = "this module owns the guest's wall clock")]
+fn system_time() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
+}
+
+fn coarse(time: Duration) -> Duration {
+    let step = u128::from(COARSE_CLOCK_NS);
+    let floor = time.as_nanos() / step * step;
+    Duration::from_nanos(u64::try_from(floor).unwrap_or(u64::MAX))
+}
+
+fn resolution_ns(mode: Option<ClockMode>) -> u64 {
+    match mode {
+        Some(ClockMode::Real) => 1,
+        Some(ClockMode::Coarse) => COARSE_CLOCK_NS,
+        Some(ClockMode::Frozen) | None => u64::MAX,
+    }
+}
+
+fn datetime(time: Duration) -> wall_clock::Datetime {
+    wall_clock::Datetime { seconds: time.as_secs(), nanoseconds: time.subsec_nanos() }
+}

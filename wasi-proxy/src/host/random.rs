@@ -1,0 +1,64 @@
+//! `wasi:random`: the system's generator or the operator's seed where granted. Without a grant there is no harmless
+//! answer, so the instance ends even under `deny`; the hash seed alone is a constant then.
+
+use rand::Rng as _;
+use tollgate_capability::HostCall;
+use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
+
+use crate::ctx::GateCtx;
+use crate::view::GateView;
+
+impl random::Host for GateView<'_> {
+    fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        self.admit_or_trap(HostCall::RandomBytes { bytes: len })?;
+        random_bytes(self.ctx, len)
+    }
+
+    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.admit_or_trap(HostCall::RandomBytes { bytes: 8 })?;
+        random_u64(self.ctx)
+    }
+}
+
+impl insecure::Host for GateView<'_> {
+    fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        self.admit_or_trap(HostCall::InsecureRandomBytes { bytes: len })?;
+        random_bytes(self.ctx, len)
+    }
+
+    fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.admit_or_trap(HostCall::InsecureRandomBytes { bytes: 8 })?;
+        random_u64(self.ctx)
+    }
+}
+
+impl insecure_seed::Host for GateView<'_> {
+    /// Rust and others seed their hash maps with this, needed or not, so it is no violation to ask. A guest without
+    /// randomness gets a constant: nothing that it could not have made up.
+    fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        self.ctx.gate.count("wasi:random/insecure-seed.insecure-seed");
+        if self.ctx.gate.set().random.is_none() {
+            return Ok(CONSTANT_HASH_SEED);
+        }
+        Ok((random_u64(self.ctx)?, random_u64(self.ctx)?))
+    }
+}
+
+/// The first digits of pi, as nothing-up-my-sleeve as any.
+const CONSTANT_HASH_SEED: (u64, u64) = (0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344);
+
+fn random_bytes(ctx: &mut GateCtx, len: u64) -> wasmtime::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(len)?];
+    match &mut ctx.seeded {
+        Some(generator) => generator.fill_bytes(&mut bytes),
+        None => getrandom::fill(&mut bytes)?,
+    }
+    Ok(bytes)
+}
+
+fn random_u64(ctx: &mut GateCtx) -> wasmtime::Result<u64> {
+    match &mut ctx.seeded {
+        Some(generator) => Ok(generator.next_u64()),
+        None => Ok(getrandom::u64()?),
+    }
+}
