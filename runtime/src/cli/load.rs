@@ -30,7 +30,7 @@ pub(crate) struct Loaded {
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(crate) enum FileError {
-    #[error("cannot read `{}`: {source}", path.display())]
+    #[error("cannot read `{}`", path.display())]
     #[diagnostic(help("{help}"))]
     Read { path: PathBuf, help: &'static str, source: std::io::Error },
     #[error("`{}` is larger than {max_bytes} bytes", path.display())]
@@ -39,10 +39,10 @@ pub(crate) enum FileError {
     #[error("`{}` is not UTF-8 text", path.display())]
     #[diagnostic(help("save it as UTF-8"))]
     NotText { path: PathBuf },
-    #[error("cannot tell the working folder: {source}")]
+    #[error("cannot tell the working folder")]
     #[diagnostic(help("go to a folder that exists"))]
     WorkingFolder { source: std::io::Error },
-    #[error("the grant for `{guest}` names the folder `{}`, which cannot be used: {source}", host.display())]
+    #[error("the grant for `{guest}` names the folder `{}`, which cannot be used", host.display())]
     #[diagnostic(help("create the folder, or name one that is there in `fs.\"{guest}\".host`"))]
     Folder { guest: String, host: PathBuf, source: std::io::Error },
     #[error("the grant for `{guest}` names `{}`, which is not a folder", host.display())]

@@ -23,14 +23,22 @@ pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {
     failure.exit()
 }
 
-/// Passes what the guest printed on, to stderr: stdout is for results.
+/// Passes the end of what the guest printed on, to stderr: stdout is for results. `--json` has all of it.
 pub(crate) fn streams(streams: &Stdout) {
     for (name, bytes) in [("stdout", &streams.stdout), ("stderr", &streams.stderr)] {
-        for line in String::from_utf8_lossy(bytes).lines() {
+        let text = String::from_utf8_lossy(bytes);
+        let hidden = text.lines().count().saturating_sub(STREAM_LINES_MAX);
+        if hidden > 0 {
+            eprint(&format!("[tool {name}] … {hidden} lines before, see --json\n"));
+        }
+        for line in text.lines().skip(hidden) {
             eprint(&format!("[tool {name}] {}\n", line.escape_debug()));
         }
     }
 }
+
+/// Lines of a guest's stream that people are shown.
+const STREAM_LINES_MAX: usize = 20;
 
 /// What a call used, with each share of its cap in percent.
 pub(crate) fn usage(usage: &Usage) -> Value {

@@ -26,13 +26,13 @@ enum RunError {
     #[error("the tool has several operations: {known}")]
     #[diagnostic(help("choose one with --op"))]
     WhichOperation { known: String },
-    #[error("standard input is not UTF-8 text: {source}")]
+    #[error("standard input is not UTF-8 text")]
     #[diagnostic(help("give JSON"))]
     Stdin { source: std::io::Error },
     #[error("there is no place for the ledger: neither TOLLGATE_LEDGER, XDG_STATE_HOME nor HOME is set")]
     #[diagnostic(help("give a folder with --ledger"))]
     NoLedger,
-    #[error("the ledger in `{}` cannot be used: {source}", folder.display())]
+    #[error("the ledger in `{}` cannot be used", folder.display())]
     #[diagnostic(help("{help}"))]
     Ledger { folder: std::path::PathBuf, help: &'static str, source: tollgate_audit::OpenError },
 }
