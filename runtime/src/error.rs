@@ -189,15 +189,10 @@ pub struct CallFailure {
     pub output: tollgate_wasi_proxy::Stdout,
 }
 
-impl From<RejectError> for CallFailure {
-    fn from(error: RejectError) -> Self {
-        Self::before(error.into())
-    }
-}
-
 impl CallFailure {
     /// A failure before anything ran.
-    pub(crate) fn before(error: CallError) -> Self {
-        Self { error, call: None, usage: Usage::default(), output: tollgate_wasi_proxy::Stdout::default() }
+    pub(crate) fn before(error: CallError) -> Box<Self> {
+        let output = tollgate_wasi_proxy::Stdout::default();
+        Box::new(Self { error, call: None, usage: Usage::default(), output })
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Digest};
 pub use tollgate_audit::Usage;
+use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Digest};
 use tollgate_capability::{Cap, Limits};
 use tollgate_wasi_proxy::{Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
@@ -80,7 +80,7 @@ impl Worker {
     /// # Errors
     ///
     /// [`CallFailure`], with what the call used until then. A result that could not be recorded is withheld.
-    pub fn invoke(&mut self, tool: &Tool, request: &Request<'_>) -> Result<Answer, CallFailure> {
+    pub fn invoke(&mut self, tool: &Tool, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
         tool.accept(request).map_err(CallFailure::before)?;
         let _running = tool.enter().map_err(|hit| CallFailure::before(hit.into()))?;
         let asked = Asked::Invoke { operation: request.operation, arguments: request.arguments };
@@ -98,10 +98,10 @@ impl Worker {
 
     /// Asks a component for its operations.
     pub(crate) fn describe(
-        &mut self,
+        &self,
         pre: &ToolProviderPre<CallState>,
         identity: &Identity,
-    ) -> Result<Vec<wit::Operation>, CallFailure> {
+    ) -> Result<Vec<wit::Operation>, Box<CallFailure>> {
         let ran = self.run(pre, identity, &Asked::Describe, Bytes::new(), &Caller::default());
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Describe(operations) => Ok(operations),
@@ -112,7 +112,7 @@ impl Worker {
     }
 
     fn run(
-        &mut self,
+        &self,
         pre: &ToolProviderPre<CallState>,
         identity: &Identity,
         asked: &Asked<'_>,
@@ -222,7 +222,7 @@ async fn guest(
 
 impl Record {
     /// Puts the end of the call on the record; what cannot be recorded is not answered.
-    fn end<T>(self, ended: Result<T, CallError>, output_bytes: u64) -> Result<(T, Done), CallFailure> {
+    fn end<T>(self, ended: Result<T, CallError>, output_bytes: u64) -> Result<(T, Done), Box<CallFailure>> {
         let Self { state, limits, fuel_used, started, call } = self;
         let memory_peak_bytes = state.caps.peak_bytes();
         let (trail, counters, streams) = state.gate.finish();
@@ -243,7 +243,7 @@ impl Record {
         };
         let counters = counters.into_iter().map(|counter| (counter.function.to_owned(), counter.calls)).collect();
         let recorded = trail.end(CallEnding { class, detail, usage, counters });
-        let failure = |error| CallFailure { error, call: Some(call), usage, output: streams.clone() };
+        let failure = |error| Box::new(CallFailure { error, call: Some(call), usage, output: streams.clone() });
         match (ended, recorded) {
             (Ok(value), Ok(_summary)) => Ok((value, Done { usage, streams, call })),
             (Ok(_), Err(error)) => Err(failure(CallError::Unrecorded(error.to_string()))),
@@ -306,15 +306,13 @@ fn refusal(refused: &Refused, limits: &Limits) -> CallError {
             Some(cap) => CapHit { cap, asked: asked_of(violation), limit: limit_of(cap, limits) }.into(),
             None => CallError::Violation(violation.clone()),
         },
-        unrecorded => CallError::Unrecorded(with_sources(unrecorded)),
+        Refused::Unrecorded { .. } | Refused::TooManyRecords | _ => CallError::Unrecorded(with_sources(refused)),
     }
 }
 
 fn asked_of(violation: &tollgate_wasi_proxy::Violation) -> Option<u64> {
-    match violation.reason {
-        tollgate_capability::Reason::OverLimit { asked, .. } => Some(asked),
-        _other => None,
-    }
+    let tollgate_capability::Reason::OverLimit { asked, .. } = violation.reason else { return None };
+    Some(asked)
 }
 
 fn limit_of(cap: Cap, limits: &Limits) -> u64 {

@@ -19,5 +19,5 @@ pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use invoke::{Answer, Caller, Request, Usage, Worker};
 pub use runtime::{Engine, Runtime, StartError};
-pub use tool::{Component, Import, Operation, Provenance, Tool};
 pub use tollgate_audit::CallId;
+pub use tool::{Component, Import, Operation, Provenance, Tool};

@@ -94,13 +94,11 @@ impl Component {
 
 fn imports(engine: &Engine, component: &wasmtime::component::Component) -> Vec<Import> {
     let ty = component.component_type();
-    let functions = |item: ComponentItem| match item {
-        ComponentItem::ComponentInstance(instance) => {
-            let exports = instance.exports(&engine.0);
-            let functions = exports.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
-            functions.map(|(name, _)| name.to_owned()).collect()
-        }
-        _no_interface => Vec::new(),
+    let functions = |item: ComponentItem| {
+        let ComponentItem::ComponentInstance(instance) = item else { return Vec::new() };
+        let exports = instance.exports(&engine.0);
+        let functions = exports.filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+        functions.map(|(name, _)| name.to_owned()).collect()
     };
     ty.imports(&engine.0)
         .map(|(name, item)| Import { interface: name.to_owned(), functions: functions(item.ty) })
@@ -190,8 +188,7 @@ impl Tool {
         record_policy(worker, &identity, provenance)?;
         let bare = CapabilitySet { limits, ..CapabilitySet::default() };
         let describing = Identity::new(manifest, component.digest, bare)?;
-        let described =
-            worker.describe(&pre, &describing).map_err(|source| LoadError::Describe { source: Box::new(source) })?;
+        let described = worker.describe(&pre, &describing).map_err(|source| LoadError::Describe { source })?;
         same_operations(manifest, &described)?;
         let operations = described.into_iter().map(operation).collect::<Result<_, _>>()?;
         Ok(Self { identity, pre, operations, running: AtomicU32::new(0) })
@@ -218,10 +215,11 @@ impl Tool {
     /// Turns down what need not reach the guest: an unknown operation, arguments over the cap, no JSON, or not
     /// according to the schema.
     pub(crate) fn accept(&self, request: &Request<'_>) -> Result<(), CallError> {
-        let operation = self.operations.iter().find(|operation| operation.name == request.operation).ok_or_else(|| {
-            let known = self.operations.iter().map(|operation| operation.name.clone()).collect();
-            RejectError::UnknownOperation { name: request.operation.to_owned(), known }
-        })?;
+        let operation =
+            self.operations.iter().find(|operation| operation.name == request.operation).ok_or_else(|| {
+                let known = self.operations.iter().map(|operation| operation.name.clone()).collect();
+                RejectError::UnknownOperation { name: request.operation.to_owned(), known }
+            })?;
         let (asked, limit) = (request.arguments.len() as u64, self.identity.set.limits.input);
         if asked > limit {
             return Err(CapHit { cap: Cap::Input, asked: Some(asked), limit }.into());

@@ -1,1 +1,148 @@
-//! Support
+//! A laboratory for tests and benches: a temporary ledger, an engine, tools loaded under grants written as on the
+//! command line, and the ledger's entries to assert on. Nothing here is shipped.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use tempfile::TempDir;
+use tollgate::{
+    Answer, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool, Worker,
+};
+use tollgate_audit::{Entry, Ledger, Report, read, verify};
+use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
+use tollgate_example_tools::Guest;
+
+/// One temporary folder with a ledger, and everything to run tools against it.
+pub struct Lab {
+    folder: TempDir,
+    engine: Engine,
+    pub runtime: Runtime,
+    pub worker: Worker,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let engine = Engine::new(4).expect("an engine");
+        let ledger = Ledger::open(&folder.path().join("ledger"), "test.local/ledger", "tests", 0).expect("a ledger");
+        let runtime = Runtime::start(&engine, Arc::new(ledger)).expect("a runtime");
+        let worker = Worker::new(&runtime).expect("a worker");
+        Self { folder, engine, runtime, worker }
+    }
+
+    /// A path in the temporary folder; not created.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Creates a folder in the temporary folder and returns its path.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(&path).expect("a new folder");
+        path
+    }
+
+    /// Writes a file in the temporary folder, with the folders above it, and returns its path.
+    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("a new folder");
+        fs::write(&path, content).expect("a new file");
+        path
+    }
+
+    /// The capability set of a guest's manifest under grants as `--grant` takes them. Relative host folders are in the
+    /// temporary folder. Where the manifest needs a stream, a clock or randomness that no grant names, that is an error.
+    pub fn set(&self, guest: &Guest, grants: &[&str]) -> CapabilitySet {
+        let manifest = manifest(guest);
+        let mut grant = Grant::default();
+        for text in grants {
+            grant.merge_adhoc(AdhocGrant::parse(text, self.folder.path()).expect("a grant"));
+        }
+        let mut set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
+        for fs in &mut set.fs {
+            fs.host = fs::canonicalize(&fs.host).expect("a granted folder that exists");
+        }
+        set
+    }
+
+    /// Loads a guest under grants.
+    pub fn tool(&mut self, guest: &Guest, grants: &[&str]) -> Tool {
+        let set = self.set(guest, grants);
+        self.tool_with(guest, set).expect("a tool that loads")
+    }
+
+    /// As [`Self::tool`], with denied calls answered by error codes.
+    pub fn tool_that_goes_on(&mut self, guest: &Guest, grants: &[&str]) -> Tool {
+        let set = CapabilitySet { on_violation: OnViolation::Deny, ..self.set(guest, grants) };
+        self.tool_with(guest, set).expect("a tool that loads")
+    }
+
+    /// Loads a guest under a capability set.
+    pub fn tool_with(&mut self, guest: &Guest, set: CapabilitySet) -> Result<Tool, LoadError> {
+        let component = Component::compile(&self.engine, &fs::read(guest.component).expect("a component"))?;
+        let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+        Tool::load(&mut self.worker, &component, &manifest(guest), set, provenance)
+    }
+
+    /// Calls a tool.
+    pub fn call(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+        let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
+        self.worker.invoke(tool, &request)
+    }
+
+    /// Calls a tool that answers, and parses its answer.
+    pub fn answer(&mut self, tool: &Tool, operation: &str, arguments: &str) -> serde_json::Value {
+        let answer = self.call(tool, operation, arguments).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
+        serde_json::from_str(&answer.output).expect("JSON")
+    }
+
+    /// Where the ledger is.
+    pub fn ledger(&self) -> PathBuf {
+        self.path("ledger")
+    }
+
+    /// All entries of the ledger.
+    pub fn entries(&self) -> Vec<Entry<'static>> {
+        let entries = read(&self.ledger()).expect("a ledger");
+        entries.map(|entry| entry.expect("an entry").1).collect()
+    }
+
+    /// The entries of one call, in order.
+    pub fn entries_of(&self, call: CallId) -> Vec<Entry<'static>> {
+        self.entries().into_iter().filter(|entry| entry.call() == Some(call)).collect()
+    }
+
+    /// Verifies the ledger and asserts that nothing is wrong with it.
+    pub fn verified(&self) -> Report {
+        let report = verify(&self.ledger(), None).expect("a ledger that can be read");
+        assert!(report.is_clean(), "{report:?}");
+        report
+    }
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The manifest of a guest.
+pub fn manifest(guest: &Guest) -> Manifest {
+    let text = fs::read_to_string(guest.manifest).expect("a manifest");
+    Manifest::parse(&text, guest.manifest).unwrap_or_else(|error| panic!("{error:?}"))
+}
+
+/// The guest of this name.
+pub fn guest(name: &str) -> &'static Guest {
+    tollgate_example_tools::ALL.iter().find(|guest| guest.name == name).unwrap_or_else(|| panic!("no guest {name}"))
+}
+
+/// Whether something is at a path, without following links.
+pub fn exists(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(_) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => panic!("{}: {error}", path.display()),
+    }
+}

@@ -33,12 +33,12 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<Exit, Failure> {
 
 fn expected(root: Option<&str>, size: Option<u64>) -> Result<Option<Expected>, Failure> {
     let Some(root) = root else { return Ok(None) };
-    let parsed = root.parse().map_err(|_| argument(root, "root: 64 hex digits"))?;
+    let parsed = root.parse().map_err(|_not_hex| argument(root, "root: 64 hex digits"))?;
     Ok(Some(Expected { root: parsed, size: size.map(TreeSize) }))
 }
 
 fn call_id(given: &str) -> Result<CallId, Failure> {
-    given.parse().map_err(|_| argument(given, "call id: 32 hex digits"))
+    given.parse().map_err(|_not_hex| argument(given, "call id: 32 hex digits"))
 }
 
 fn argument(given: &str, what: &'static str) -> Failure {

@@ -49,7 +49,7 @@ impl Failure {
     }
 
     pub(crate) fn internal(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self::Internal(miette::IntoDiagnostic::into_diagnostic(Err::<(), _>(error)).unwrap_err())
+        Self::Internal(Report::from_err(error))
     }
 
     pub(crate) fn exit(&self) -> Exit {

@@ -45,7 +45,11 @@ const USES: [Use; 6] = [
     },
     Use {
         need: "net (not grantable)",
-        interfaces: &["wasi:sockets/tcp-create-socket", "wasi:sockets/udp-create-socket", "wasi:sockets/ip-name-lookup"],
+        interfaces: &[
+            "wasi:sockets/tcp-create-socket",
+            "wasi:sockets/udp-create-socket",
+            "wasi:sockets/ip-name-lookup",
+        ],
         declared: |_manifest| false,
     },
 ];

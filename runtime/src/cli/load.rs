@@ -90,8 +90,7 @@ pub(crate) fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String)
 
 /// Manifest ∩ grant, with host folders resolved; each must be there.
 pub(crate) fn intersect(manifest: &Manifest, grant: &Grant) -> Result<Intersection, Failure> {
-    let mut intersection =
-        CapabilitySet::intersect(manifest, grant, config::host_variable).map_err(Failure::usage)?;
+    let mut intersection = CapabilitySet::intersect(manifest, grant, config::host_variable).map_err(Failure::usage)?;
     for fs in &mut intersection.set.fs {
         fs.host = existing_folder(&fs.guest, &fs.host)?;
     }
@@ -128,9 +127,7 @@ fn policy_path(args: &GrantArgs, folder: &Path) -> Option<PathBuf> {
 
 /// Without a manifest the operator vouches for the tool: it needs exactly what is granted.
 fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
-    let no_name = |reason: String| {
-        Failure::usage(FileError::NoName { component: args.component.clone(), reason })
-    };
+    let no_name = |reason: String| Failure::usage(FileError::NoName { component: args.component.clone(), reason });
     let stem = args.component.file_stem().unwrap_or_default().to_string_lossy();
     let name = stem.to_ascii_lowercase().replace(['_', '.', ' '], "-");
     let name: ToolName = name.parse().map_err(|error| no_name(format!("{error}")))?;

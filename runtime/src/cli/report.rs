@@ -145,7 +145,13 @@ fn call_text(failure: &CallFailure) -> String {
             let listed: String = problems.iter().map(|problem| format!("  {problem}\n")).collect();
             format!("error: the arguments do not match the schema of `{operation}`; the tool did not run\n{listed}")
         }
-        error => format!("error: {}\n", chain(error)),
+        CallError::Rejected(_)
+        | CallError::Tool { .. }
+        | CallError::Trap { .. }
+        | CallError::Exit { .. }
+        | CallError::OutputNotJson { .. }
+        | CallError::Unrecorded(_)
+        | CallError::Internal(_) => format!("error: {}\n", chain(&failure.error)),
     };
     if let Some(call) = failure.call {
         text.push_str(&format!("  in the ledger as call {call}\n"));

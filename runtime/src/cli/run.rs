@@ -49,11 +49,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let mut worker = Worker::new(&runtime).map_err(Failure::internal)?;
     let by = format!("uid:{}", rustix::process::getuid().as_raw());
     let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
-    let tool = Tool::load(&mut worker, &component, &loaded.manifest, intersection.set, provenance)
-        .map_err(Failure::Load)?;
+    let tool =
+        Tool::load(&mut worker, &component, &loaded.manifest, intersection.set, provenance).map_err(Failure::Load)?;
     let operation = operation(args.op.as_deref(), &tool)?;
     let request = Request { operation, arguments: &input, stdin: stdin.into(), caller: caller(args) };
-    let answer = worker.invoke(&tool, &request).map_err(|failure| Failure::Call(Box::new(failure)))?;
+    let answer = worker.invoke(&tool, &request).map_err(Failure::Call)?;
     print(&answer, args.json).map_err(Failure::internal)?;
     Ok(Exit::Success)
 }
@@ -64,9 +64,10 @@ fn open_ledger(args: &LedgerArgs) -> Result<Arc<Ledger>, Failure> {
     match Ledger::open(&folder, ORIGIN, SOFTWARE, config::now_ns()) {
         Ok(ledger) => Ok(Arc::new(ledger)),
         Err(source) => {
-            let help = match source {
-                tollgate_audit::OpenError::InUse { .. } => "wait until it ends, or give another folder with --ledger",
-                _ => "nothing was run; `tollgate audit verify` says more, and --ledger takes another folder",
+            let help = if matches!(source, tollgate_audit::OpenError::InUse { .. }) {
+                "wait until it ends, or give another folder with --ledger"
+            } else {
+                "nothing was run; `tollgate audit verify` says more, and --ledger takes another folder"
             };
             Err(Failure::usage(RunError::Ledger { folder, help, source }))
         }

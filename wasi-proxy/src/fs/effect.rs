@@ -59,9 +59,10 @@ fn create(root: Root<'_>, below: &str, flags: OpenFlags) -> Result<Opened, Errno
 }
 
 fn existing(root: Root<'_>, below: &str, flags: OpenFlags, decided: Target) -> Result<Opened, Errno> {
-    let oflags = match decided {
-        Target::Folder { .. } => OFlags::RDONLY | OFlags::DIRECTORY,
-        _file => access(flags) | OFlags::NONBLOCK | OFlags::NOCTTY,
+    let oflags = if matches!(decided, Target::Folder { .. }) {
+        OFlags::RDONLY | OFlags::DIRECTORY
+    } else {
+        access(flags) | OFlags::NONBLOCK | OFlags::NOCTTY
     };
     let last = if flags.follow { OFlags::empty() } else { OFlags::NOFOLLOW };
     let fd = match root.openat2(below, oflags | last, Mode::empty()) {

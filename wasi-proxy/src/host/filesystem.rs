@@ -36,7 +36,9 @@ impl preopens::Host for GateView<'_> {
                 Ok(folder) => folder,
                 Err(error) => {
                     self.ctx.gate.settle(permit, code_of(&error).name());
-                    return Err(wasmtime::Error::from(error).context(format!("cannot open the folder for {}", fs.guest)));
+                    return Err(
+                        wasmtime::Error::from(error).context(format!("cannot open the folder for {}", fs.guest))
+                    );
                 }
             };
             let rights = fs.access.intersection(AccessSet::EMPTY.with(Access::List));
@@ -86,7 +88,8 @@ impl HostDescriptor for GateView<'_> {
 
     async fn stat_at(&mut self, fd: Fd, path_flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
         let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
-        let (probed, permit) = self.metadata_call(&fd, path, follow, |path, target| HostCall::StatAt { path, target })?;
+        let (probed, permit) =
+            self.metadata_call(&fd, path, follow, |path, target| HostCall::StatAt { path, target })?;
         let stat = match self.push_probed(probed) {
             Ok(fd) => {
                 let stat = self.wasi_fs().stat(Resource::new_borrow(fd.rep())).await;
@@ -150,8 +153,8 @@ impl HostDescriptor for GateView<'_> {
         let root = self.root(path.grant)?;
         let Probe { target, .. } = self.look(&root, &path, false);
         let permit = self.ctx.gate.admit(HostCall::UnlinkFileAt { path: path.clone(), target })?;
-        let result = no_file_as_folder(&path, target)
-            .and_then(|()| fs::unlink(&permit, self.rooted(&root, path.grant), &path));
+        let result =
+            no_file_as_folder(&path, target).and_then(|()| fs::unlink(&permit, self.rooted(&root, path.grant), &path));
         self.settle_effect(permit, result)
     }
 

@@ -1,8 +1,10 @@
 //! `wasi:io`: reads and writes of streams are checked against their handle, counted, and forwarded; waiting is not
 //! gated, since it gives nothing.
 
+use rustix::io::Errno;
 use tollgate_capability::{HostCall, Stdio};
 use wasmtime::component::Resource;
+use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p2::bindings::io::streams::HostInputStream;
 use wasmtime_wasi::p2::bindings::io::{error, poll, streams};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, FsError, StreamError, StreamResult};
@@ -227,10 +229,7 @@ impl GateView<'_> {
 fn stream_error(error: FsError) -> StreamError {
     match error.downcast() {
         Ok(code) => {
-            let errno = match code {
-                wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode::InsufficientSpace => rustix::io::Errno::NOSPC,
-                _refused => rustix::io::Errno::PERM,
-            };
+            let errno = if code == ErrorCode::InsufficientSpace { Errno::NOSPC } else { Errno::PERM };
             StreamError::LastOperationFailed(wasmtime::Error::from(std::io::Error::from(errno)))
         }
         Err(trap) => StreamError::Trap(trap),

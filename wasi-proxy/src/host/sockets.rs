@@ -45,10 +45,7 @@ impl network::Host for GateView<'_> {
         error.downcast()
     }
 
-    fn network_error_code(
-        &mut self,
-        error: Resource<wasmtime::Error>,
-    ) -> wasmtime::Result<Option<network::ErrorCode>> {
+    fn network_error_code(&mut self, error: Resource<wasmtime::Error>) -> wasmtime::Result<Option<network::ErrorCode>> {
         network::Host::network_error_code(&mut self.wasi_sockets(), error)
     }
 }
@@ -105,7 +102,12 @@ impl ip_name_lookup::HostResolveAddressStream for GateView<'_> {
 impl tcp::Host for GateView<'_> {}
 
 impl tcp::HostTcpSocket for GateView<'_> {
-    async fn start_bind(&mut self, _this: Tcp, _network: Resource<Network>, _address: IpSocketAddress) -> SocketResult<()> {
+    async fn start_bind(
+        &mut self,
+        _this: Tcp,
+        _network: Resource<Network>,
+        _address: IpSocketAddress,
+    ) -> SocketResult<()> {
         self.socket_method("wasi:sockets/tcp.[method]tcp-socket.start-bind")
     }
 
@@ -113,7 +115,12 @@ impl tcp::HostTcpSocket for GateView<'_> {
         self.socket_method("wasi:sockets/tcp.[method]tcp-socket.finish-bind")
     }
 
-    fn start_connect(&mut self, _this: Tcp, _network: Resource<Network>, _address: IpSocketAddress) -> SocketResult<()> {
+    fn start_connect(
+        &mut self,
+        _this: Tcp,
+        _network: Resource<Network>,
+        _address: IpSocketAddress,
+    ) -> SocketResult<()> {
         self.socket_method("wasi:sockets/tcp.[method]tcp-socket.start-connect")
     }
 
@@ -226,7 +233,12 @@ impl tcp::HostTcpSocket for GateView<'_> {
 impl udp::Host for GateView<'_> {}
 
 impl udp::HostUdpSocket for GateView<'_> {
-    async fn start_bind(&mut self, _this: Udp, _network: Resource<Network>, _address: IpSocketAddress) -> SocketResult<()> {
+    async fn start_bind(
+        &mut self,
+        _this: Udp,
+        _network: Resource<Network>,
+        _address: IpSocketAddress,
+    ) -> SocketResult<()> {
         self.socket_method("wasi:sockets/udp.[method]udp-socket.start-bind")
     }
 
