@@ -98,11 +98,11 @@ pub enum HostCall {
         /// On which handle.
         handle: HandleFacts,
     },
-    /// `…descriptor.write`, `write-via-stream` (0 bytes), and each write of such a stream.
+    /// `…descriptor.write`, `write-via-stream`, and each write of such a stream.
     Write {
         /// On which handle.
         handle: HandleFacts,
-        /// How many bytes.
+        /// How many bytes, and those of the hole between the file's end and where they go.
         bytes: u64,
         /// Bytes left of the grant's write quota.
         quota_left: u64,

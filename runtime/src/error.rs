@@ -55,8 +55,16 @@ pub enum LoadError {
         /// In the component alone.
         only_component: Vec<String>,
     },
-    /// A schema that it gives is none.
-    #[error("operation `{operation}` gives an input schema that is no JSON Schema: {message}")]
+    /// An operation that it exports has no usable name.
+    #[error("the component exports an operation `{name}`, which is no usable name: {message}")]
+    OperationName {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A schema that it gives cannot be used.
+    #[error("operation `{operation}` gives an input schema that cannot be used: {message}")]
     Schema {
         /// Which operation.
         operation: String,

@@ -9,7 +9,7 @@ use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Digest
 use tollgate_capability::{Cap, Limits};
 use tollgate_wasi_proxy::{Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
-use wasmtime::{Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::error::{CallError, CallFailure, CapHit};
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
@@ -285,6 +285,9 @@ fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) 
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         let limit = u64::from(limits.handles);
         return hit(Cap::Handles, Some(limit + 1), limit);
+    }
+    if error.is::<PoolConcurrencyLimitError>() {
+        return CallError::Internal(format!("every place of the engine is taken; start it with more: {error:#}"));
     }
     if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
         return CallError::Exit { status: exit.0 };

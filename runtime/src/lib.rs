@@ -13,6 +13,7 @@ mod error;
 mod instance;
 mod invoke;
 mod runtime;
+mod schema;
 mod tool;
 
 pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use tollgate_audit::{Digest, Entry, Policy};
-use tollgate_capability::{Cap, CapabilitySet, Manifest};
+use tollgate_capability::{Cap, CapabilitySet, Manifest, OperationName};
 use wasmtime::component::types::ComponentItem;
 
 use crate::error::{CallError, CapHit, LoadError, RejectError};
@@ -13,6 +13,7 @@ use crate::instance::CallState;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::invoke::{Request, Worker};
 use crate::runtime::{Engine, Runtime};
+use crate::schema::{self, InputSchema};
 
 /// A component, compiled for this machine.
 #[derive(Clone)]
@@ -277,6 +278,16 @@ fn record_policy(worker: &Worker, identity: &Identity, provenance: Provenance<'_
 }
 
 fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<(), LoadError> {
+    let mut names = BTreeSet::new();
+    for operation in described {
+        let name = &operation.name;
+        if let Err(error) = name.parse::<OperationName>() {
+            return Err(LoadError::OperationName { name: name.escape_debug().to_string(), message: error.to_string() });
+        }
+        if !names.insert(name) {
+            return Err(LoadError::OperationName { name: name.clone(), message: "it is there twice".into() });
+        }
+    }
     let declared: BTreeSet<String> = manifest.operations.iter().map(|operation| operation.name.to_string()).collect();
     let exported: BTreeSet<String> = described.iter().map(|operation| operation.name.clone()).collect();
     // A manifest made on the spot lists none and takes what the component has.
@@ -291,9 +302,10 @@ fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<
 
 fn operation(described: wit::Operation) -> Result<Operation, LoadError> {
     let wit::Operation { name, description, input_schema, output_schema } = described;
-    let schema = |message: String| LoadError::Schema { operation: name.clone(), message };
-    let input_schema: serde_json::Value =
-        serde_json::from_str(&input_schema).map_err(|error| schema(error.to_string()))?;
-    let validator = jsonschema::validator_for(&input_schema).map_err(|error| schema(error.to_string()))?;
-    Ok(Operation { name, description, input_schema, output_schema, validator })
+    match schema::parse(&input_schema) {
+        Ok(InputSchema { value, validator }) => {
+            Ok(Operation { name, description, input_schema: value, output_schema, validator })
+        }
+        Err(message) => Err(LoadError::Schema { operation: name, message }),
+    }
 }

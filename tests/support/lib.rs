@@ -1,6 +1,8 @@
 //! A laboratory for tests and benches: a temporary ledger, an engine, tools loaded under grants written as on the
 //! command line, and the ledger's entries to assert on. Nothing here is shipped.
 
+pub mod expect;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
@@ -80,9 +82,19 @@ impl Lab {
 
     /// Loads a guest under a capability set.
     pub fn tool_with(&mut self, guest: &Guest, set: CapabilitySet) -> Result<Tool, LoadError> {
-        let component = Component::compile(&self.engine, &fs::read(guest.component).expect("a component"))?;
+        let component = self.component(guest)?;
+        self.load(guest, &component, set)
+    }
+
+    /// Compiles a guest, for tests that load it many times.
+    pub fn component(&self, guest: &Guest) -> Result<Component, LoadError> {
+        Component::compile(&self.engine, &fs::read(guest.component).expect("a component"))
+    }
+
+    /// As [`Self::tool_with`], for a guest that is compiled already.
+    pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<Tool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests" };
-        Tool::load(&mut self.worker, &component, &manifest(guest), set, provenance)
+        Tool::load(&mut self.worker, component, &manifest(guest), set, provenance)
     }
 
     /// Calls a tool.

@@ -1,1 +1,62 @@
-fn main() {}
+//! The project's own commands: `cargo xtask setup | test | demo | schemas`. Must build without the guests' target, since
+//! `setup` is what installs it.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this starts cargo, rustup and the demo's commands, and asks for their paths"
+)]
+
+mod cargo;
+mod demo;
+mod setup;
+mod terminal;
+
+use std::process::ExitCode;
+
+type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
+
+const USAGE: &str = "\
+The project's own commands.
+
+Usage: cargo xtask COMMAND
+
+  setup              look for the toolchain and a linker; install the target wasm32-wasip2 if it is missing
+  test [-- ARGS]     setup, then all tests of the workspace; ARGS go to `cargo test`
+  demo               setup, then show what Tollgate promises, with real tools; fails if a promise is not kept
+  schemas            write the JSON Schemas of tool.toml and tollgate.toml anew";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["setup"] => setup::setup(),
+        ["test"] => test(&[]),
+        ["test", "--", rest @ ..] => test(rest),
+        ["demo"] => demo::demo(),
+        ["schemas"] => schemas(),
+        ["help" | "-h" | "--help"] => {
+            println!("{USAGE}");
+            Ok(())
+        }
+        [] => Err(USAGE.into()),
+        [unknown, ..] => Err(format!("cannot do `{unknown}` with these arguments\n\n{USAGE}").into()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Unit tests, integration tests, doctests, and the guests' own tests on this machine.
+fn test(args: &[&str]) -> Result<()> {
+    setup::setup()?;
+    cargo::run(&[&["test", "--workspace"], args].concat(), &[])
+}
+
+/// The schemas are held by a test that can also write them.
+fn schemas() -> Result<()> {
+    cargo::run(&["test", "--workspace", "--test", "schemas"], &[("UPDATE_EXPECT", "1")])
+}

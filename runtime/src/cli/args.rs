@@ -5,8 +5,13 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 success; 1 the tool refused or crashed; 2 bad usage, file or request; 3 denied by policy; \
-4 a cap was hit; 5 tollgate itself failed or the ledger does not verify.";
+Exit codes:
+  0  success
+  1  the tool refused, crashed or answered nonsense
+  2  arguments, files or a request that cannot be used; nothing was called
+  3  denied by policy
+  4  a cap was hit
+  5  tollgate itself failed, or the ledger does not verify";
 
 /// Run the tools of AI agents behind a gate: every host call checked, recorded, capped.
 #[derive(Debug, Parser)]
@@ -52,7 +57,7 @@ pub(crate) struct ToolArgs {
     /// The component (`.wasm`).
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) component: PathBuf,
-    /// The tool's manifest [default: `tool.toml`, or the component's name with `.toml`, in the component's folder;
+    /// The tool's manifest [default: the component's name with `.toml`, or `tool.toml`, in the component's folder;
     /// without one, the tool needs what is granted].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) manifest: Option<PathBuf>,
@@ -203,7 +208,7 @@ pub(crate) enum AuditCommand {
     Show {
         #[command(flatten)]
         ledger: LedgerArgs,
-        /// Only of this call.
+        /// Only of this call: its id, the first digits of it, or the short form that `audit show` prints.
         #[arg(long, value_name = "ID")]
         call: Option<String>,
         /// Only the last so many entries.

@@ -1,14 +1,18 @@
 //! `tollgate audit`.
 
-use std::io::Write as _;
-use std::path::Path;
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use serde_json::Value;
-use tollgate_audit::{CallId, Entry, Expected, Kind, LeafIndex, Report, TreeSize, read, verify};
+use tollgate_audit::{
+    CallId, Entry, Expected, Kind, LeafIndex, ReadError, Report, TreeSize, VerifyError, read, verify,
+};
 
 use super::args::{AuditArgs, AuditCommand};
 use super::exit::{Exit, Failure};
+use super::output::{self, Reader, one_line};
 use super::run::ledger_folder;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -16,7 +20,44 @@ enum AuditError {
     #[error("`{given}` is not a {what}")]
     #[diagnostic(help("copy it from what tollgate printed"))]
     Argument { given: String, what: &'static str },
+    #[error("there is no ledger in `{}`", folder.display())]
+    #[diagnostic(help("give its folder with --ledger; the first `tollgate run` makes one"))]
+    NoLedger { folder: PathBuf },
+    #[error("the ledger in `{}` cannot be read", folder.display())]
+    #[diagnostic(help("read it as the user that it belongs to, or give another folder with --ledger"))]
+    Unreadable { folder: PathBuf, source: io::Error },
+    #[error("the ledger in `{}` is damaged", folder.display())]
+    #[diagnostic(help("what is printed is what stands before the damage; `tollgate audit verify` says more"))]
+    Damaged { folder: PathBuf, source: ReadError },
+    #[error("the ledger in `{}` has no call `{given}`", folder.display())]
+    #[diagnostic(help("`tollgate audit show` lists all calls"))]
+    NoCall { folder: PathBuf, given: String },
 }
+
+/// Calls that an id means: the whole id, its first digits, or its first and last digits around an ellipsis.
+struct CallFilter<'a> {
+    given: &'a str,
+    head: &'a str,
+    tail: &'a str,
+}
+
+impl<'a> CallFilter<'a> {
+    fn parse(given: &'a str) -> Result<Self, Failure> {
+        let (head, tail) = given.split_once('…').or_else(|| given.split_once("...")).unwrap_or((given, ""));
+        let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+        if head.is_empty() || head.len() + tail.len() > CALL_ID_DIGITS || !hex(head) || !hex(tail) {
+            return Err(argument(given, "call id: up to 32 digits of 0 to 9 and a to f"));
+        }
+        Ok(Self { given, head, tail })
+    }
+
+    fn matches(&self, call: CallId) -> bool {
+        let id = call.to_string();
+        id.starts_with(self.head) && id.ends_with(self.tail)
+    }
+}
+
+const CALL_ID_DIGITS: usize = 32;
 
 pub(crate) fn audit(args: &AuditArgs) -> Result<Exit, Failure> {
     match &args.command {
@@ -25,8 +66,8 @@ pub(crate) fn audit(args: &AuditArgs) -> Result<Exit, Failure> {
             verified(&ledger_folder(ledger)?, expected, *json)
         }
         AuditCommand::Show { ledger, call, last, json } => {
-            let call = call.as_deref().map(call_id).transpose()?;
-            show(&ledger_folder(ledger)?, call, *last, *json)
+            let call = call.as_deref().map(CallFilter::parse).transpose()?;
+            show(&ledger_folder(ledger)?, call.as_ref(), *last, *json)
         }
     }
 }
@@ -37,20 +78,27 @@ fn expected(root: Option<&str>, size: Option<u64>) -> Result<Option<Expected>, F
     Ok(Some(Expected { root: parsed, size: size.map(TreeSize) }))
 }
 
-fn call_id(given: &str) -> Result<CallId, Failure> {
-    given.parse().map_err(|_not_hex| argument(given, "call id: 32 hex digits"))
-}
-
 fn argument(given: &str, what: &'static str) -> Failure {
     Failure::usage(AuditError::Argument { given: given.to_owned(), what })
 }
 
 fn verified(folder: &Path, expected: Option<Expected>, json: bool) -> Result<Exit, Failure> {
-    let report = verify(folder, expected).map_err(Failure::internal)?;
+    let report = verify(folder, expected).map_err(|error| match error {
+        VerifyError::Journal { source } | VerifyError::Checkpoint { source } => unreadable(folder, source),
+        other => Failure::internal(other),
+    })?;
     let clean = report.is_clean();
     let text = if json { verify_json(&report)? } else { verify_text(folder, &report) };
-    write!(std::io::stdout(), "{text}").map_err(Failure::internal)?;
+    output::print(&text)?;
     Ok(if clean { Exit::Success } else { Exit::Internal })
+}
+
+fn unreadable(folder: &Path, source: io::Error) -> Failure {
+    let folder = folder.to_owned();
+    Failure::usage(match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => AuditError::NoLedger { folder },
+        _ => AuditError::Unreadable { folder, source },
+    })
 }
 
 fn verify_json(report: &Report) -> Result<String, Failure> {
@@ -71,38 +119,60 @@ fn verify_text(folder: &Path, report: &Report) -> String {
         report.root
     );
     for finding in &report.findings {
-        text.push_str(&format!("  problem  {finding}\n"));
+        text.push_str(&format!("  problem  {}\n", one_line(&finding.to_string())));
     }
     if !report.open_calls.is_empty() {
-        text.push_str(&format!("  open     {} calls have no end yet\n", report.open_calls.len()));
+        text.push_str(&format!("  open     {} (calls without an end yet)\n", report.open_calls.len()));
+    }
+    if report.findings_left_out > 0 {
+        text.push_str(&format!("  problem  … and {} more\n", report.findings_left_out));
     }
     text
 }
 
-fn show(folder: &Path, call: Option<CallId>, last: Option<usize>, json: bool) -> Result<Exit, Failure> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    let mut kept = std::collections::VecDeque::new();
-    for entry in read(folder).map_err(Failure::internal)? {
-        let (index, entry) = entry.map_err(Failure::internal)?;
-        if call.is_some() && entry.call() != call {
+fn show(folder: &Path, call: Option<&CallFilter<'_>>, last: Option<usize>, json: bool) -> Result<Exit, Failure> {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut kept = VecDeque::new();
+    let mut found = false;
+    let mut damage = None;
+    for read in read(folder).map_err(|error| not_shown(folder, error))? {
+        let (index, entry) = match read {
+            Ok(entry) => entry,
+            Err(error) => {
+                damage = Some(not_shown(folder, error));
+                break;
+            }
+        };
+        if call.is_some_and(|call| !entry.call().is_some_and(|id| call.matches(id))) {
             continue;
         }
+        found = true;
         let line = if json { json_line(index, &entry) } else { text_line(index, &entry) };
-        match last {
-            None => writeln!(out, "{line}").map_err(Failure::internal)?,
-            Some(last) => {
-                kept.push_back(line);
-                if kept.len() > last {
-                    kept.pop_front();
-                }
-            }
+        kept.push_back(line + "\n");
+        let surplus = if kept.len() > last.unwrap_or(0) { kept.pop_front() } else { None };
+        let Some(line) = surplus.filter(|_| last.is_none()) else { continue };
+        if output::print_to(&mut out, &line)? == Reader::Gone {
+            return Ok(Exit::Success);
         }
     }
     for line in kept {
-        writeln!(out, "{line}").map_err(Failure::internal)?;
+        output::print_to(&mut out, &line)?;
     }
-    out.flush().map_err(Failure::internal)?;
-    Ok(Exit::Success)
+    output::flush(&mut out)?;
+    match (damage, call) {
+        (Some(damage), _) => Err(damage),
+        (None, Some(call)) if !found => {
+            Err(Failure::usage(AuditError::NoCall { folder: folder.to_owned(), given: call.given.to_owned() }))
+        }
+        (None, _) => Ok(Exit::Success),
+    }
+}
+
+fn not_shown(folder: &Path, error: ReadError) -> Failure {
+    match error {
+        ReadError::Io { source } => unreadable(folder, source),
+        source => Failure::Internal(miette::Report::new(AuditError::Damaged { folder: folder.to_owned(), source })),
+    }
 }
 
 fn json_line(index: LeafIndex, entry: &Entry<'_>) -> String {
@@ -130,7 +200,7 @@ fn text_line(index: LeafIndex, entry: &Entry<'_>) -> String {
         ),
         Entry::Intent(intent) => {
             format!(
-                "intent     {} #{} {} {} {} [{}]",
+                "intent     {} #{} {} {}{} [{}]",
                 short(intent.call),
                 intent.seq,
                 intent.verdict.as_str(),
@@ -159,7 +229,7 @@ fn text_line(index: LeafIndex, entry: &Entry<'_>) -> String {
             violation.message.as_str()
         ),
         Entry::CallEnd(end) => format!(
-            "call-end   {} {} in {} µs, {} fuel, {} bytes of memory {}",
+            "call-end   {} {} in {} µs, {} fuel, {} bytes of memory; {}",
             short(end.call),
             end.class.as_str(),
             end.usage.wall_us,
@@ -169,7 +239,7 @@ fn text_line(index: LeafIndex, entry: &Entry<'_>) -> String {
         ),
         Entry::Closer(closer) => format!("closer     {} {}", short(closer.call), closer.reason.as_str()),
     };
-    format!("{:>6}  {}", index.0, said.trim_end().escape_debug())
+    format!("{:>6}  {}", index.0, one_line(said.trim_end_matches([' ', ';'])))
 }
 
 fn asked_by(call: &tollgate_audit::Call<'_>) -> String {
@@ -192,6 +262,6 @@ fn function(name: &str) -> &str {
 fn facts(entry: &Entry<'_>) -> String {
     let json = entry.to_json();
     let Some(Value::Object(facts)) = json.get("facts") else { return String::new() };
-    let texts = facts.iter().filter_map(|(name, value)| Some(format!("{name}={}", value.as_str()?)));
-    texts.collect::<Vec<_>>().join(" ")
+    let texts = facts.iter().filter_map(|(name, value)| Some(format!(" {name}={}", value.as_str()?)));
+    texts.collect()
 }

@@ -1,32 +1,29 @@
 //! `tollgate check`: would this call be allowed, and by which rule.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_capability::{
-    AddressFamily, CapabilitySet, Decision, FileId, FsPath, GrantIndex, HostCall, Manifest, OpenFlags, Stdio, Target,
+    AddressFamily, CapabilitySet, Decision, FileId, FsPath, GrantIndex, HostCall, OpenFlags, Stdio, Target,
     check as decide,
 };
 
 use super::args::{CheckArgs, CheckCall};
 use super::exit::{Exit, Failure};
-use super::load;
+use super::{hint, load, output};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum CheckError {
-    #[error("`{path}` is below no granted folder, so the tool cannot even name it; granted are: {granted}")]
+    #[error("`{path}` is below no granted folder, so the tool cannot even name it; granted: {granted}")]
     #[diagnostic(help("grant a folder that holds it: fs.\"GUEST\" = {{ host = \"PATH\", access = [\"read\"] }}"))]
     NoFolder { path: String, granted: String },
 }
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
-    let text = load::read_text(&args.manifest, "give the tool's manifest with --manifest")?;
-    let manifest = Manifest::parse(&text, &args.manifest.display().to_string()).map_err(Failure::usage)?;
-    let (grant, _text) = load::grant(&args.grants, &manifest.name)?;
-    let set = load::intersect(&manifest, &grant)?.set;
+    let loaded = load::with_manifest(&args.manifest, &args.grants)?;
+    let set = load::intersect(&loaded.manifest, &loaded.grant)?.set;
     let call = match call(&set, &args.call) {
         Ok(call) => call,
         Err(error) => return not_granted(&error, args.json),
@@ -36,14 +33,16 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         Decision::Allow(rule) => ("allowed", rule.to_string(), None),
         Decision::Deny(denial) => ("denied", denial.missing.to_string(), Some(denial.reason.to_string())),
     };
-    let mut out = std::io::stdout();
-    if args.json {
-        let report = json!({ "verdict": verdict, "rule": rule, "reason": reason, "function": call.function() });
-        writeln!(out, "{report}").map_err(Failure::internal)?;
+    let text = if args.json {
+        format!("{}\n", json!({ "verdict": verdict, "rule": rule, "reason": reason, "function": call.function() }))
     } else {
-        let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
-        writeln!(out, "{verdict} by {rule}{why}\n  {}", call.function()).map_err(Failure::internal)?;
-    }
+        let why = reason.as_ref().map(|reason| format!("  why       {reason}\n")).unwrap_or_default();
+        let hints = if reason.is_some() { hint::to_allow(&loaded, &rule) } else { Vec::new() };
+        let labels = std::iter::once("to allow").chain(std::iter::repeat(""));
+        let hints: String = hints.iter().zip(labels).map(|(hint, label)| format!("  {label:<10}{hint}\n")).collect();
+        format!("{verdict}\n  rule      {rule}\n{why}  function  {}\n{hints}", call.function())
+    };
+    output::print(&text)?;
     Ok(match decision {
         Decision::Allow(_) => Exit::Success,
         Decision::Deny(_) => Exit::Violation,
@@ -51,14 +50,13 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
 }
 
 fn not_granted(error: &CheckError, json: bool) -> Result<Exit, Failure> {
-    let mut out = std::io::stdout();
-    if json {
-        let report = json!({ "verdict": "denied", "rule": "fs", "reason": error.to_string(), "function": null });
-        writeln!(out, "{report}").map_err(Failure::internal)?;
+    let text = if json {
+        format!("{}\n", json!({ "verdict": "denied", "rule": "fs", "reason": error.to_string(), "function": null }))
     } else {
         let help = error.help().map(|help| help.to_string()).unwrap_or_default();
-        writeln!(out, "denied by fs: {error}\n  {help}").map_err(Failure::internal)?;
-    }
+        format!("denied\n  rule      fs\n  why       {error}\n  to allow  {help}\n")
+    };
+    output::print(&text)?;
     Ok(Exit::Violation)
 }
 
@@ -118,7 +116,10 @@ fn located(set: &CapabilitySet, path: &str, follow: bool) -> Result<(FsPath, Tar
     };
     let found = set.fs.iter().enumerate().find_map(|(place, fs)| Some((place, fs, holder(&fs.guest)?)));
     let Some((place, fs, asked)) = found else {
-        let granted = set.fs.iter().map(|fs| fs.guest.clone()).collect::<Vec<_>>().join(", ");
+        let granted = match set.fs.as_slice() {
+            [] => "none".to_owned(),
+            some => some.iter().map(|fs| fs.guest.as_str()).collect::<Vec<_>>().join(", "),
+        };
         return Err(CheckError::NoFolder { path: path.to_owned(), granted });
     };
     let path = FsPath::new(GrantIndex(u16::try_from(place).unwrap_or(u16::MAX)), "", asked);

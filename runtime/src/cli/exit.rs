@@ -1,5 +1,6 @@
 //! Exit codes, stable and documented in the README.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use miette::Report;
@@ -14,13 +15,13 @@ pub(crate) enum Exit {
     Success = 0,
     /// The tool refused, crashed or answered nonsense.
     Tool = 1,
-    /// Arguments, files or requests that cannot be used.
+    /// Arguments, files or requests that cannot be used; a ledger in use or out of reach.
     Usage = 2,
     /// The policy denied a call of the tool; the call would be denied.
     Violation = 3,
     /// A cap ended the call.
     Cap = 4,
-    /// Tollgate itself failed, or the ledger did not verify.
+    /// Tollgate itself failed, or the ledger is damaged or changed: nothing ran, or `audit verify` found it.
     Internal = 5,
 }
 
@@ -36,9 +37,19 @@ pub(crate) enum Failure {
     /// What was given cannot be used.
     Usage(Report),
     /// The component cannot be used as a tool.
-    Load(LoadError),
+    Load {
+        /// Its file.
+        component: PathBuf,
+        /// Why.
+        error: LoadError,
+    },
     /// The call failed.
-    Call(Box<CallFailure>),
+    Call {
+        /// How.
+        failure: Box<CallFailure>,
+        /// What an operator would change to let it through.
+        hints: Vec<String>,
+    },
     /// Tollgate itself failed.
     Internal(Report),
 }
@@ -55,10 +66,12 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::Load(LoadError::Unrecorded(_) | LoadError::Engine(_)) | Self::Internal(_) => Exit::Internal,
-            Self::Load(LoadError::Describe { source }) => of_call(&source.error),
-            Self::Load(_) => Exit::Usage,
-            Self::Call(failure) => of_call(&failure.error),
+            Self::Load { error: LoadError::Unrecorded(_) | LoadError::Engine(_), .. } | Self::Internal(_) => {
+                Exit::Internal
+            }
+            Self::Load { error: LoadError::Describe { source }, .. } => of_call(&source.error),
+            Self::Load { .. } => Exit::Usage,
+            Self::Call { failure, .. } => of_call(&failure.error),
         }
     }
 }

@@ -1,13 +1,11 @@
 //! `tollgate inspect`: what a component imports against what its manifest needs and its grant gives.
 
-use std::io::Write as _;
-
 use serde_json::{Value, json};
-use tollgate_capability::{CapabilitySet, Manifest, MissingGrants, RandomMode};
+use tollgate_capability::{Cap, CapabilitySet, Manifest, MissingGrants, RandomMode};
 
 use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
-use super::{config, load};
+use super::{config, load, output};
 use crate::runtime::Engine;
 use crate::tool::{Component, Import};
 
@@ -69,7 +67,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let loaded = load::load(&args.tool)?;
     let bytes = load::component(&args.tool.component)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let component = Component::compile(&engine, &bytes).map_err(Failure::Load)?;
+    let component = Component::compile(&engine, &bytes)
+        .map_err(|error| Failure::Load { component: args.tool.component.clone(), error })?;
     let mut inspection = imports(&component, &loaded.manifest);
     match CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable) {
         Ok(intersection) => {
@@ -81,7 +80,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     }
     let ready = inspection.missing.is_none() && inspection.unknown.is_empty();
     let text = if args.json { json_text(&loaded.manifest, &inspection) } else { text(&loaded.manifest, &inspection) };
-    writeln!(std::io::stdout(), "{}", text.trim_end()).map_err(Failure::internal)?;
+    output::print(&format!("{}\n", text.trim_end()))?;
     Ok(if ready { Exit::Success } else { Exit::Usage })
 }
 
@@ -140,7 +139,8 @@ fn text(manifest: &Manifest, inspection: &Inspection) -> String {
     if let Some(missing) = &inspection.missing {
         let lines = missing.toml_lines().lines().map(str::to_owned).collect();
         section(&mut text, "missing: the tool will not start; add to tollgate.toml", lines);
-        section(&mut text, "or on the command line", missing.grant_texts());
+        let grants = missing.grant_texts().into_iter().map(|grant| format!("--grant '{grant}'")).collect();
+        section(&mut text, "or on the command line", grants);
     }
     text
 }
@@ -158,6 +158,7 @@ fn section(text: &mut String, title: &str, lines: Vec<String>) {
 fn import_line(import: &Import) -> String {
     match import.functions.len() {
         0 => format!("{} (types only)", import.interface),
+        1 => format!("{} (1 function)", import.interface),
         count => format!("{} ({count} functions)", import.interface),
     }
 }
@@ -183,10 +184,11 @@ fn could_do(set: Option<&CapabilitySet>) -> Vec<String> {
         Some(RandomMode::Seeded(seed)) => lines.push(format!("random seeded with {seed}")),
         None => {}
     }
-    let limits = &set.limits;
-    lines.push(format!(
-        "limits memory {} bytes, fuel {}, deadline {} ms, output {} bytes",
-        limits.memory, limits.fuel, limits.deadline_ms, limits.output
-    ));
+    let stream = |on: bool, name: &'static str| on.then_some(name);
+    let stdio = &set.stdio;
+    let streams = [stream(stdio.stdin, "stdin"), stream(stdio.stdout, "stdout"), stream(stdio.stderr, "stderr")];
+    lines.push(format!("stdio  {}", streams.into_iter().flatten().collect::<Vec<_>>().join(", ")));
+    let limit = |cap: Cap| format!("{} {}", cap.as_str(), cap.show(set.limits.get(cap)));
+    lines.push(format!("limits {}", Cap::ALL.map(limit).join(", ")));
     lines
 }

@@ -24,6 +24,8 @@ const TEXT_BYTES_MAX: u64 = 16 << 20;
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) manifest_text: String,
+    /// None if there is no file and the manifest was made from the grant.
+    pub(crate) manifest_path: Option<PathBuf>,
     pub(crate) grant: Grant,
     pub(crate) grant_text: String,
 }
@@ -55,15 +57,22 @@ pub(crate) enum FileError {
 
 /// Reads the manifest and the grant of a tool.
 pub(crate) fn load(args: &ToolArgs) -> Result<Loaded, Failure> {
-    let Some(path) = manifest_path(args) else { return adhoc(args) };
-    let manifest_text = read_text(&path, "give the tool's manifest with --manifest")?;
+    match manifest_path(args) {
+        Some(path) => with_manifest(&path, &args.grants),
+        None => adhoc(args),
+    }
+}
+
+/// Reads a manifest and the grant of its tool.
+pub(crate) fn with_manifest(path: &Path, grants: &GrantArgs) -> Result<Loaded, Failure> {
+    let manifest_text = read_text(path, "give the tool's manifest with --manifest")?;
     let manifest = Manifest::parse(&manifest_text, &path.display().to_string()).map_err(Failure::usage)?;
-    let (grant, grant_text) = grant(&args.grants, &manifest.name)?;
-    Ok(Loaded { manifest, manifest_text, grant, grant_text })
+    let (grant, grant_text) = grant(grants, &manifest.name)?;
+    Ok(Loaded { manifest, manifest_text, manifest_path: Some(path.to_owned()), grant, grant_text })
 }
 
 /// The grant of a tool: what the policy says of it, and what the command line adds.
-pub(crate) fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String), Failure> {
+fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String), Failure> {
     let folder = working_folder()?;
     let (mut grant, mut text) = match policy_path(args, &folder) {
         Some(path) => {
@@ -154,7 +163,7 @@ fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
         limits: grant.limits.clone(),
         record: grant.record,
     };
-    Ok(Loaded { manifest, manifest_text: String::new(), grant, grant_text })
+    Ok(Loaded { manifest, manifest_text: String::new(), manifest_path: None, grant, grant_text })
 }
 
 /// Reads the component.

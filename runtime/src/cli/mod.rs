@@ -5,12 +5,13 @@ mod audit;
 mod check;
 mod config;
 mod exit;
+mod hint;
 mod inspect;
 mod load;
+mod output;
 mod report;
 mod run;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
@@ -39,7 +40,9 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Check(args) => check::check(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut script);
+            output::print(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Success)
         }
     }

@@ -1,22 +1,25 @@
 //! Failures and figures as people and machines read them. Stdout gets JSON results only, stderr the rest.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::IsTerminal as _;
+use std::path::Path;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Value, json};
 use tollgate_audit::Usage;
+use tollgate_capability::Cap;
 use tollgate_wasi_proxy::{Stdout, Violation};
 
 use super::config;
 use super::exit::{Exit, Failure};
-use crate::error::{CallError, CallFailure, CapHit, RejectError};
+use super::output::{self, eprint, one_line};
+use crate::error::{CallError, CallFailure, CapHit, LoadError, RejectError};
+use crate::invoke::Answer;
 
 /// Prints a failure, to stdout as JSON or to stderr for people, and says how the process ends.
 pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {
     if json {
-        let report = failure_json(failure);
-        // Nobody is left to tell if the terminal is gone.
-        writeln!(std::io::stdout(), "{report}").unwrap_or_default();
+        // The exit code is told even if this is not.
+        output::print(&format!("{}\n", failure_json(failure))).ok();
     } else {
         eprint(&failure_text(failure));
     }
@@ -32,7 +35,7 @@ pub(crate) fn streams(streams: &Stdout) {
             eprint(&format!("[tool {name}] … {hidden} lines before, see --json\n"));
         }
         for line in text.lines().skip(hidden) {
-            eprint(&format!("[tool {name}] {}\n", line.escape_debug()));
+            eprint(&format!("[tool {name}] {}\n", one_line(line)));
         }
     }
 }
@@ -40,8 +43,19 @@ pub(crate) fn streams(streams: &Stdout) {
 /// Lines of a guest's stream that people are shown.
 const STREAM_LINES_MAX: usize = 20;
 
+/// An answer as `--json` prints it; `output` goes in as the tool wrote it, so that no number loses a digit.
+pub(crate) fn answer_json(answer: &Answer, output: &str) -> String {
+    let call = json!(answer.call.to_string());
+    let usage = usage(&answer.usage);
+    let stdout = json!(String::from_utf8_lossy(&answer.streams.stdout));
+    let stderr = json!(String::from_utf8_lossy(&answer.streams.stderr));
+    format!(
+        "{{\"ok\":true,\"call\":{call},\"output\":{output},\"usage\":{usage},\"stdout\":{stdout},\"stderr\":{stderr}}}\n"
+    )
+}
+
 /// What a call used, with each share of its cap in percent.
-pub(crate) fn usage(usage: &Usage) -> Value {
+fn usage(usage: &Usage) -> Value {
     json!({
         "fuel": { "used": usage.fuel_used, "cap": usage.fuel_cap, "percent": percent(usage.fuel_used, usage.fuel_cap) },
         "memory": {
@@ -67,7 +81,7 @@ fn percent(used: u64, cap: u64) -> f64 {
 
 fn failure_json(failure: &Failure) -> Value {
     match failure {
-        Failure::Call(failure) => json!({
+        Failure::Call { failure, .. } => json!({
             "ok": false,
             "call": failure.call.map(|call| call.to_string()),
             "error": error_json(&failure.error),
@@ -75,9 +89,10 @@ fn failure_json(failure: &Failure) -> Value {
             "stdout": String::from_utf8_lossy(&failure.output.stdout),
             "stderr": String::from_utf8_lossy(&failure.output.stderr),
         }),
-        Failure::Load(error) => {
-            json!({ "ok": false, "error": { "kind": "load", "message": chain(error) } })
-        }
+        Failure::Load { component, error } => json!({
+            "ok": false,
+            "error": { "kind": "load", "message": unusable(component, error), "help": load_help(error) },
+        }),
         Failure::Usage(report) => json!({ "ok": false, "error": report_json("usage", report) }),
         Failure::Internal(report) => json!({ "ok": false, "error": report_json("internal", report) }),
     }
@@ -119,8 +134,11 @@ fn error_json(error: &CallError) -> Value {
 
 fn failure_text(failure: &Failure) -> String {
     match failure {
-        Failure::Call(failure) => call_text(failure),
-        Failure::Load(error) => format!("error: {}\n", chain(error)),
+        Failure::Call { failure, hints } => call_text(failure, hints),
+        Failure::Load { component, error } => {
+            let help = load_help(error).map(|help| format!("  help: {help}\n")).unwrap_or_default();
+            format!("error: {}\n{help}", unusable(component, error))
+        }
         Failure::Usage(report) | Failure::Internal(report) => rendered(report),
     }
 }
@@ -128,35 +146,92 @@ fn failure_text(failure: &Failure) -> String {
 /// With the source line where there is one; colour only on a terminal.
 fn rendered(report: &miette::Report) -> String {
     let colour = std::io::stderr().is_terminal() && !config::no_color();
-    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let mut theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    theme.characters.error = "error:".to_owned();
+    // Lines of TOML are there to be copied: they are not wrapped.
+    let handler = GraphicalReportHandler::new_themed(theme).with_links(false).with_wrap_lines(false);
     let mut text = String::new();
-    match GraphicalReportHandler::new_themed(theme).with_links(false).render_report(&mut text, report.as_ref()) {
-        Ok(()) => text,
+    match handler.render_report(&mut text, report.as_ref()) {
+        Ok(()) => text.lines().map(|line| format!("{}\n", line.trim_end())).collect::<String>().trim_start().to_owned(),
         Err(_unrenderable) => format!("error: {report}\n"),
     }
 }
 
-fn call_text(failure: &CallFailure) -> String {
+fn unusable(component: &Path, error: &LoadError) -> String {
+    format!("`{}` cannot be used as a tool: {}", component.display(), one_line(&chain(error)))
+}
+
+/// What to do about a component, where its error does not say.
+fn load_help(error: &LoadError) -> Option<&'static str> {
+    match error {
+        LoadError::Malformed { .. } => Some("look whether the file was copied whole"),
+        LoadError::UnknownImports { .. } => {
+            Some("build it without what needs them; `tollgate inspect` lists all that it imports")
+        }
+        LoadError::NotATool { .. } => Some("build it with the tollgate-guest crate, or to guest-sdk/wit/tool.wit"),
+        LoadError::Describe { .. } => Some("mend the tool: its list of operations must come without any host call"),
+        LoadError::Schema { .. } => Some("mend the tool: the schema must be a JSON Schema, as JSON text"),
+        _ => None,
+    }
+}
+
+fn call_text(failure: &CallFailure, hints: &[String]) -> String {
     streams(&failure.output);
     let mut text = match &failure.error {
         CallError::Violation(violation) => violation_text(violation),
-        CallError::Cap(hit) => format!("stopped: {hit}\n"),
-        CallError::Rejected(RejectError::Schema { operation, problems }) => {
-            let listed: String = problems.iter().map(|problem| format!("  {problem}\n")).collect();
-            format!("error: the arguments do not match the schema of `{operation}`; the tool did not run\n{listed}")
-        }
-        CallError::Rejected(_)
-        | CallError::Tool { .. }
+        CallError::Cap(hit) => cap_text(hit),
+        CallError::Rejected(reason) => rejected_text(reason),
+        CallError::Tool { .. }
         | CallError::Trap { .. }
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
-        | CallError::Internal(_) => format!("error: {}\n", chain(&failure.error)),
+        | CallError::Internal(_) => format!("error: {}\n", one_line(&chain(&failure.error))),
     };
+    for (place, hint) in hints.iter().enumerate() {
+        let label = if place == 0 { "to allow" } else { "" };
+        text.push_str(&format!("  {label:<10}{}\n", one_line(hint)));
+    }
     if let Some(call) = failure.call {
-        text.push_str(&format!("  in the ledger as call {call}\n"));
+        text.push_str(&format!("  {:<10}{call}\n", "call"));
     }
     text
+}
+
+fn rejected_text(reason: &RejectError) -> String {
+    match reason {
+        RejectError::Schema { operation, problems } => {
+            let listed: String = problems.iter().map(|problem| format!("  {}\n", one_line(problem))).collect();
+            let operation = one_line(operation);
+            format!("error: the arguments do not match the schema of `{operation}`; the tool was not called\n{listed}")
+        }
+        RejectError::NotJson { .. } => {
+            format!(
+                "error: {reason}\n  help: give one JSON object, in quotes of the shell: --input '{{\"key\": \"value\"}}'\n"
+            )
+        }
+        RejectError::UnknownOperation { .. } => format!("error: {}\n", one_line(&reason.to_string())),
+    }
+}
+
+fn cap_text(hit: &CapHit) -> String {
+    let CapHit { cap, asked, limit } = hit;
+    let asked = match asked {
+        Some(asked) => format!(", and {} asked for", exact(*cap, *asked)),
+        None => String::new(),
+    };
+    format!("stopped by a cap: `limits.{}` is {}{asked}\n", cap.as_str(), exact(*cap, *limit))
+}
+
+/// A value of a cap with its unit, spelt out where the cap's own way of writing it has none.
+fn exact(cap: Cap, value: u64) -> String {
+    match cap {
+        Cap::Fuel | Cap::Handles | Cap::Calls | Cap::Deadline => cap.show(value),
+        Cap::Memory | Cap::Input | Cap::Output | Cap::Stdio | Cap::Random | Cap::HostMemory => {
+            let shown = cap.show(value);
+            if shown.ends_with("iB") { shown } else { format!("{value} bytes") }
+        }
+    }
 }
 
 /// Said to agents too, so that they do not look for a way round.
@@ -164,8 +239,9 @@ const ADVICE: &str = "This is the operator's policy, not a fault: trying the sam
 
 fn violation_text(violation: &Violation) -> String {
     let Violation { function, subject, rule, reason, .. } = violation;
+    let (subject, rule) = (one_line(subject), one_line(rule));
     format!(
-        "denied by policy: {subject}\n  rule      {rule}\n  why       {reason}\n  function  {function}\n  {ADVICE}\n"
+        "denied by policy: {subject}\n  {ADVICE}\n  rule      {rule}\n  why       {reason}\n  function  {function}\n"
     )
 }
 
@@ -181,9 +257,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// Prints to stderr; nobody is left to tell if it is gone.
-pub(crate) fn eprint(text: &str) {
-    write!(std::io::stderr(), "{text}").unwrap_or_default();
 }

@@ -1,16 +1,17 @@
 //! `tollgate run`.
 
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
 use miette::Diagnostic;
-use serde_json::json;
-use tollgate_audit::Ledger;
+use tollgate_audit::{Ledger, OpenError};
 
 use super::args::{LedgerArgs, RunArgs};
 use super::exit::{Exit, Failure};
-use super::{config, load, report};
+use super::load::Loaded;
+use super::{config, hint, load, output, report};
+use crate::error::{CallError, CallFailure, LoadError};
 use crate::invoke::{Answer, Caller, Request, Worker};
 use crate::runtime::{Engine, Runtime};
 use crate::tool::{Component, Provenance, Tool};
@@ -26,36 +27,65 @@ enum RunError {
     #[error("the tool has several operations: {known}")]
     #[diagnostic(help("choose one with --op"))]
     WhichOperation { known: String },
-    #[error("standard input is not UTF-8 text")]
-    #[diagnostic(help("give JSON"))]
+    #[error("cannot read standard input")]
+    #[diagnostic(help("give JSON there, or with --input"))]
     Stdin { source: std::io::Error },
+    #[error("standard input is not UTF-8 text")]
+    #[diagnostic(help("give JSON in UTF-8"))]
+    StdinNotText,
+    #[error("standard input is longer than {INPUT_BYTES_MAX} bytes, which no tool takes")]
+    #[diagnostic(help("give the tool a folder with the data instead of the data"))]
+    StdinTooLong,
+    #[error("--stdin is given, but the tool has no standard input")]
+    #[diagnostic(help(
+        "grant it with --grant stdio=stdin,stdout,stderr, and let the manifest need it; or leave --stdin out"
+    ))]
+    StdinNotGranted,
     #[error("there is no place for the ledger: neither TOLLGATE_LEDGER, XDG_STATE_HOME nor HOME is set")]
     #[diagnostic(help("give a folder with --ledger"))]
     NoLedger,
     #[error("the ledger in `{}` cannot be used", folder.display())]
     #[diagnostic(help("{help}"))]
-    Ledger { folder: std::path::PathBuf, help: &'static str, source: tollgate_audit::OpenError },
+    Ledger { folder: std::path::PathBuf, help: &'static str, source: OpenError },
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let loaded = load::load(&args.tool)?;
     let intersection = load::intersect(&loaded.manifest, &loaded.grant)?;
+    if args.stdin.is_some() && !intersection.set.stdio.stdin {
+        return Err(Failure::usage(RunError::StdinNotGranted));
+    }
     let bytes = load::component(&args.tool.component)?;
     let input = input(&args.input)?;
     let stdin = stdin(args.stdin.as_deref())?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let component = Component::compile(&engine, &bytes).map_err(Failure::Load)?;
+    let unusable = |error: LoadError| Failure::Load { component: args.tool.component.clone(), error };
+    let component = Component::compile(&engine, &bytes).map_err(unusable)?;
     let runtime = Runtime::start(&engine, open_ledger(&args.ledger)?).map_err(Failure::internal)?;
     let mut worker = Worker::new(&runtime).map_err(Failure::internal)?;
     let by = format!("uid:{}", rustix::process::getuid().as_raw());
     let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
-    let tool =
-        Tool::load(&mut worker, &component, &loaded.manifest, intersection.set, provenance).map_err(Failure::Load)?;
+    let tool = Tool::load(&mut worker, &component, &loaded.manifest, intersection.set, provenance).map_err(unusable)?;
     let operation = operation(args.op.as_deref(), &tool)?;
     let request = Request { operation, arguments: &input, stdin: stdin.into(), caller: caller(args) };
-    let answer = worker.invoke(&tool, &request).map_err(Failure::Call)?;
-    print(&answer, args.json).map_err(Failure::internal)?;
+    let answer = worker.invoke(&tool, &request).map_err(|failure| failed(failure, &loaded))?;
+    print(&answer, args.json)?;
     Ok(Exit::Success)
+}
+
+fn failed(failure: Box<CallFailure>, loaded: &Loaded) -> Failure {
+    let hints = match &failure.error {
+        CallError::Violation(violation) => hint::to_allow(loaded, &violation.rule),
+        CallError::Cap(hit) => hint::to_raise(loaded, hit.cap),
+        CallError::Rejected(_)
+        | CallError::Tool { .. }
+        | CallError::Trap { .. }
+        | CallError::Exit { .. }
+        | CallError::OutputNotJson { .. }
+        | CallError::Unrecorded(_)
+        | CallError::Internal(_) => Vec::new(),
+    };
+    Failure::Call { failure, hints }
 }
 
 /// Opens the ledger that the arguments name.
@@ -63,15 +93,26 @@ fn open_ledger(args: &LedgerArgs) -> Result<Arc<Ledger>, Failure> {
     let folder = ledger_folder(args)?;
     match Ledger::open(&folder, ORIGIN, SOFTWARE, config::now_ns()) {
         Ok(ledger) => Ok(Arc::new(ledger)),
-        Err(source) => {
-            let help = if matches!(source, tollgate_audit::OpenError::InUse { .. }) {
-                "wait until it ends, or give another folder with --ledger"
-            } else {
-                "nothing was run; `tollgate audit verify` says more, and --ledger takes another folder"
-            };
-            Err(Failure::usage(RunError::Ledger { folder, help, source }))
-        }
+        Err(source) => Err(not_open(folder, source)),
     }
+}
+
+/// Whether a ledger cannot be used now, or cannot be trusted.
+fn not_open(folder: std::path::PathBuf, source: OpenError) -> Failure {
+    let (damaged, help) = match &source {
+        OpenError::InUse { .. } => (false, "nothing was run; wait until it ends, or give another folder with --ledger"),
+        OpenError::Io { .. } => (false, "nothing was run; mend the folder's rights, or give another with --ledger"),
+        OpenError::BadOrigin { .. } | OpenError::OtherOrigin { .. } => {
+            (false, "nothing was run; it belongs to another system: give another folder with --ledger")
+        }
+        _ => (
+            true,
+            "nothing was run; keep the folder as it is for whoever looks into it: `tollgate audit verify` says more, \
+             and --ledger takes another folder",
+        ),
+    };
+    let report = miette::Report::new(RunError::Ledger { folder, help, source });
+    if damaged { Failure::Internal(report) } else { Failure::Usage(report) }
 }
 
 /// The folder of the ledger that the arguments name.
@@ -85,7 +126,8 @@ fn operation<'a>(asked: Option<&'a str>, tool: &'a Tool) -> Result<&'a str, Fail
         (Some(name), _) => Ok(name),
         (None, [only]) => Ok(&only.name),
         (None, several) => {
-            let known = several.iter().map(|operation| operation.name.as_str()).collect::<Vec<_>>().join(", ");
+            let known =
+                several.iter().map(|operation| output::one_line(&operation.name)).collect::<Vec<_>>().join(", ");
             Err(Failure::usage(RunError::WhichOperation { known }))
         }
     }
@@ -93,10 +135,13 @@ fn operation<'a>(asked: Option<&'a str>, tool: &'a Tool) -> Result<&'a str, Fail
 
 fn input(given: &str) -> Result<String, Failure> {
     if given == "-" {
-        let mut text = String::new();
-        let mut stdin = std::io::stdin().lock().take(INPUT_BYTES_MAX);
-        stdin.read_to_string(&mut text).map_err(|source| Failure::usage(RunError::Stdin { source }))?;
-        return Ok(text);
+        let mut bytes = Vec::new();
+        let mut stdin = std::io::stdin().lock().take(INPUT_BYTES_MAX + 1);
+        stdin.read_to_end(&mut bytes).map_err(|source| Failure::usage(RunError::Stdin { source }))?;
+        if bytes.len() as u64 > INPUT_BYTES_MAX {
+            return Err(Failure::usage(RunError::StdinTooLong));
+        }
+        return String::from_utf8(bytes).map_err(|_not_utf8| Failure::usage(RunError::StdinNotText));
     }
     match given.strip_prefix('@') {
         Some(path) => load::read_text(Path::new(path), "give a file with the arguments after the @"),
@@ -120,19 +165,14 @@ fn caller(args: &RunArgs) -> Caller {
     }
 }
 
-fn print(answer: &Answer, json: bool) -> std::io::Result<()> {
+fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
+    // A line break in JSON is never part of a string.
+    let output = answer.output.replace(['\n', '\r'], " ");
     if json {
-        let output: serde_json::Value = serde_json::from_str(&answer.output)?;
-        let report = json!({
-            "ok": true,
-            "call": answer.call.to_string(),
-            "output": output,
-            "usage": report::usage(&answer.usage),
-            "stdout": String::from_utf8_lossy(&answer.streams.stdout),
-            "stderr": String::from_utf8_lossy(&answer.streams.stderr),
-        });
-        return writeln!(std::io::stdout(), "{report}");
+        output::print(&report::answer_json(answer, &output))?;
+        return Ok(());
     }
     report::streams(&answer.streams);
-    writeln!(std::io::stdout(), "{}", answer.output)
+    output::print(&format!("{output}\n"))?;
+    Ok(())
 }

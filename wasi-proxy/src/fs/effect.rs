@@ -3,18 +3,35 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use cap_std::ambient_authority;
-use cap_std::fs::Dir;
-use rustix::fs::{AtFlags, Mode, OFlags, RawMode, RenameFlags, Timestamps};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, openat2};
 use rustix::io::Errno;
 use tollgate_capability::{FsPath, HostCall, OpenFlags, Target};
 
-use super::probe::{Root, target_of};
+use super::probe::{Root, probe, target_of};
 use crate::gate::Permit;
 
 /// Opens a granted folder by its host path: the one place where the gate uses ambient authority.
-pub(crate) fn open_preopen(_permit: &Permit, host: &Path) -> std::io::Result<std::fs::File> {
-    Ok(Dir::open_ambient_dir(host, ambient_authority())?.into_std_file())
+///
+/// The path was resolved when the policy was loaded, so a symbolic link anywhere in it has been put there since: `ELOOP`,
+/// and no other folder is granted instead.
+pub(crate) fn open_preopen(_permit: &Permit, host: &Path) -> Result<std::fs::File, Errno> {
+    let oflags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat2(CWD, host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS).map(std::fs::File::from)
+}
+
+/// Why an effect did not happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failed {
+    /// The way to the name leads out of the granted folder, says the kernel.
+    Escapes,
+    /// The kernel's own reason.
+    Kernel(Errno),
+}
+
+impl From<Errno> for Failed {
+    fn from(errno: Errno) -> Self {
+        Self::Kernel(errno)
+    }
 }
 
 /// What opening gave.
@@ -53,6 +70,8 @@ fn create(root: Root<'_>, below: &str, flags: OpenFlags) -> Result<Opened, Errno
     match root.openat2(below, oflags, mode) {
         Ok(fd) => Ok(Opened::Same(fd)),
         Err(Errno::EXIST) if flags.exclusive => Err(Errno::EXIST),
+        // A link that leads nowhere stands there: what it names is not brought into being through it.
+        Err(Errno::EXIST) if probe(root, below, false).target == Target::Symlink => Err(Errno::LOOP),
         Err(Errno::EXIST) => Ok(Opened::Raced),
         Err(errno) => Err(errno),
     }
@@ -113,43 +132,56 @@ struct Place<'a> {
     name: &'a str,
 }
 
-fn place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Errno> {
+fn place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Failed> {
     let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
     let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
     if name.is_empty() {
-        return Err(Errno::BUSY);
+        return Err(Errno::BUSY.into());
     }
-    let folder = root.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
-    Ok(Place { folder, name })
+    match root.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+        Ok(folder) => Ok(Place { folder, name }),
+        Err(Errno::XDEV) => Err(Failed::Escapes),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+/// As [`place`], for a name that is to come into being: the granted folder itself is there already.
+fn new_place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Failed> {
+    match path.resolved() {
+        Ok("") => Err(Errno::EXIST.into()),
+        Ok(_) | Err(_) => place(root, path),
+    }
 }
 
 /// `mkdirat`.
-pub(crate) fn create_folder(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Errno> {
-    let Place { folder, name } = place(root, path)?;
-    rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))
+pub(crate) fn create_folder(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Failed> {
+    let Place { folder, name } = new_place(root, path)?;
+    Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
 }
 
 /// `unlinkat` with `AT_REMOVEDIR`.
-pub(crate) fn remove_folder(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Errno> {
+pub(crate) fn remove_folder(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Failed> {
     let Place { folder, name } = place(root, path)?;
-    rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)
+    Ok(rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
 }
 
 /// `unlinkat`.
-pub(crate) fn unlink(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Errno> {
+pub(crate) fn unlink(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Failed> {
     let Place { folder, name } = place(root, path)?;
-    rustix::fs::unlinkat(folder, name, AtFlags::empty())
+    Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
 }
 
-/// `renameat2`.
+/// `renameat2`. What was decided on as a new name stays one: nothing that appears there meanwhile is replaced.
 pub(crate) fn rename(
-    _permit: &Permit,
+    permit: &Permit,
     (from_root, from): (Root<'_>, &FsPath),
     (to_root, to): (Root<'_>, &FsPath),
-) -> Result<(), Errno> {
+) -> Result<(), Failed> {
     let old = place(from_root, from)?;
     let new = place(to_root, to)?;
-    rustix::fs::renameat_with(old.folder, old.name, new.folder, new.name, RenameFlags::empty())
+    let onto_nothing = matches!(permit.call(), HostCall::RenameAt { target: Target::Absent, .. });
+    let flags = if onto_nothing { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
+    Ok(rustix::fs::renameat_with(old.folder, old.name, new.folder, new.name, flags)?)
 }
 
 /// `linkat`; a symbolic link at the old name is linked itself, not followed.
@@ -157,24 +189,24 @@ pub(crate) fn hard_link(
     _permit: &Permit,
     (from_root, from): (Root<'_>, &FsPath),
     (to_root, to): (Root<'_>, &FsPath),
-) -> Result<(), Errno> {
+) -> Result<(), Failed> {
     let old = place(from_root, from)?;
-    let new = place(to_root, to)?;
-    rustix::fs::linkat(old.folder, old.name, new.folder, new.name, AtFlags::empty())
+    let new = new_place(to_root, to)?;
+    Ok(rustix::fs::linkat(old.folder, old.name, new.folder, new.name, AtFlags::empty())?)
 }
 
 /// `symlinkat`.
-pub(crate) fn symlink(_permit: &Permit, root: Root<'_>, content: &str, path: &FsPath) -> Result<(), Errno> {
-    let Place { folder, name } = place(root, path)?;
-    rustix::fs::symlinkat(content, folder, name)
+pub(crate) fn symlink(_permit: &Permit, root: Root<'_>, content: &str, path: &FsPath) -> Result<(), Failed> {
+    let Place { folder, name } = new_place(root, path)?;
+    Ok(rustix::fs::symlinkat(content, folder, name)?)
 }
 
 /// `readlinkat`; an absolute text is withheld, since it would tell host paths.
-pub(crate) fn read_link(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<String, Errno> {
+pub(crate) fn read_link(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<String, Failed> {
     let Place { folder, name } = place(root, path)?;
     let text = rustix::fs::readlinkat(folder, name, Vec::new())?;
     let text = text.into_string().map_err(|_not_utf8| Errno::ILSEQ)?;
-    if text.starts_with('/') { Err(Errno::PERM) } else { Ok(text) }
+    if text.starts_with('/') { Err(Errno::PERM.into()) } else { Ok(text) }
 }
 
 /// `utimensat` on the very file that was probed.

@@ -6,7 +6,8 @@ mod probe;
 mod stream;
 
 pub(crate) use effect::{
-    Opened, create_folder, hard_link, open, open_preopen, read_link, remove_folder, rename, set_times, symlink, unlink,
+    Failed, Opened, create_folder, hard_link, open, open_preopen, read_link, remove_folder, rename, set_times, symlink,
+    unlink,
 };
 pub(crate) use probe::{Probe, Root, probe};
 pub(crate) use stream::{FileInput, FileOutput, READ_BYTES_MAX, read_at, write_at};

@@ -41,18 +41,18 @@ impl Root<'_> {
 /// Answers of `EAGAIN` in a row before giving up: a rename storm does not last longer by accident.
 const TRIES_MAX: u32 = 64;
 
-/// What was found, and the `O_PATH` descriptor of it.
+/// What was found, and the `O_PATH` descriptor of it or the kernel's reason why there is none.
 pub(crate) struct Probe {
     pub(crate) target: Target,
-    pub(crate) fd: Option<OwnedFd>,
+    pub(crate) fd: Result<OwnedFd, Errno>,
 }
 
 /// Looks at `below`, following a symbolic link in the last place only if `follow`.
 pub(crate) fn probe(root: Root<'_>, below: &str, follow: bool) -> Probe {
     let last = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
     match root.openat2(below, OFlags::PATH | last, Mode::empty()) {
-        Ok(fd) => Probe { target: target_of(&fd), fd: Some(fd) },
-        Err(errno) => Probe { target: refused(root, errno), fd: None },
+        Ok(fd) => Probe { target: target_of(&fd), fd: Ok(fd) },
+        Err(errno) => Probe { target: refused(root, errno), fd: Err(errno) },
     }
 }
 

@@ -16,7 +16,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use crate::ctx::{Handle, Held};
-use crate::fs::{self, FileInput, FileOutput, Opened, Probe, READ_BYTES_MAX, Root, probe};
+use crate::fs::{self, Failed, FileInput, FileOutput, Opened, Probe, READ_BYTES_MAX, Root, probe};
 use crate::gate::{Gate, Permit};
 use crate::view::GateView;
 
@@ -34,11 +34,9 @@ impl preopens::Host for GateView<'_> {
             let permit = self.ctx.gate.admit(HostCall::Preopen { grant })?;
             let folder = match fs::open_preopen(&permit, &fs.host) {
                 Ok(folder) => folder,
-                Err(error) => {
-                    self.ctx.gate.settle(permit, code_of(&error).name());
-                    return Err(
-                        wasmtime::Error::from(error).context(format!("cannot open the folder for {}", fs.guest))
-                    );
+                Err(errno) => {
+                    self.ctx.gate.settle(permit, code(errno).name());
+                    return Err(cannot_preopen(errno, &fs.guest));
                 }
             };
             let rights = fs.access.intersection(AccessSet::EMPTY.with(Access::List));
@@ -129,7 +127,7 @@ impl HostDescriptor for GateView<'_> {
         let (probed, permit) =
             self.metadata_call(&fd, path, follow, |path, target| HostCall::SetTimesAt { path, target })?;
         let result = probed.and_then(|file| fs::set_times(&permit, &file, &times));
-        self.settle_effect(permit, result)
+        self.settle_effect(permit, result.map_err(Failed::from))
     }
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
@@ -225,7 +223,8 @@ impl HostDescriptor for GateView<'_> {
 
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
         let slot = self.file_slot(&fd)?;
-        self.admit_write(slot, bytes.len())?;
+        let hole = if bytes.is_empty() { 0 } else { self.hole(slot, offset)? };
+        self.admit_write(slot, hole.saturating_add(bytes.len() as u64))?;
         let written = fs::write_at(&*self.file(slot)?, &bytes, offset).map_err(code)?;
         self.count_written(slot, bytes.len());
         Ok(written)
@@ -242,7 +241,8 @@ impl HostDescriptor for GateView<'_> {
 
     fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
         let slot = self.file_slot(&fd)?;
-        self.admit_write(slot, 0)?;
+        let hole = self.hole(slot, offset)?;
+        self.admit_write(slot, hole)?;
         let stream = FileOutput::at(self.file(slot)?, offset);
         self.push_output(slot, stream)
     }
@@ -264,7 +264,7 @@ impl HostDescriptor for GateView<'_> {
         if result.is_ok() {
             self.spend(slot, growth);
         }
-        self.settle_effect(permit, result)
+        self.settle_effect(permit, result.map_err(Failed::from))
     }
 
     async fn set_times(&mut self, fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {
@@ -272,7 +272,7 @@ impl HostDescriptor for GateView<'_> {
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
         let permit = self.permit_on(slot, |handle, _quota| HostCall::SetTimes { handle })?;
         let result = rustix::fs::futimens(&*self.file(slot)?, &times);
-        self.settle_effect(permit, result)
+        self.settle_effect(permit, result.map_err(Failed::from))
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
@@ -388,7 +388,7 @@ impl GateView<'_> {
     fn look(&self, root: &std::fs::File, path: &FsPath, follow: bool) -> Probe {
         match path.resolved() {
             Ok(below) => probe(self.rooted(root, path.grant), below, follow),
-            Err(_fault) => Probe { target: Target::Unknown, fd: None },
+            Err(_fault) => Probe { target: Target::Unknown, fd: Err(Errno::INVAL) },
         }
     }
 
@@ -405,11 +405,15 @@ impl GateView<'_> {
         let Probe { target, fd: probed } = self.look(&root, &path, follow);
         let folder_only = path.folder_only();
         let permit = self.ctx.gate.admit(call(path, target))?;
-        let probed = match (probed, target) {
-            (Some(_file), Target::File { .. }) if folder_only => Err(Errno::NOTDIR),
-            (Some(found), _) => Ok(found),
-            (None, Target::Absent) => Err(Errno::NOENT),
-            (None, _) => Err(Errno::ACCESS),
+        let probed = match target {
+            Target::File { .. } if folder_only => Err(Errno::NOTDIR),
+            Target::File { .. }
+            | Target::Folder { .. }
+            | Target::Absent
+            | Target::Symlink
+            | Target::Special
+            | Target::Outside
+            | Target::Unknown => probed,
         };
         Ok((probed, permit))
     }
@@ -536,11 +540,20 @@ impl GateView<'_> {
     }
 
     /// Admits a write of `bytes` and takes them off the quota.
-    pub(crate) fn admit_write(&mut self, slot: usize, bytes: usize) -> FsResult<()> {
-        let bytes = bytes as u64;
+    pub(crate) fn admit_write(&mut self, slot: usize, bytes: u64) -> FsResult<()> {
         self.admit_on(slot, |handle, quota_left| HostCall::Write { handle, bytes, quota_left })?;
         self.spend(slot, bytes);
         Ok(())
+    }
+
+    /// Bytes from the end of a file to `offset`: writing there makes the file longer by them too, so they count as
+    /// written.
+    fn hole(&self, slot: usize, offset: Filesize) -> FsResult<u64> {
+        if offset == 0 {
+            return Ok(0);
+        }
+        let end = self.file(slot)?.metadata().map_err(|error| code_of(&error))?.len();
+        Ok(offset.saturating_sub(end))
     }
 
     fn spend(&mut self, slot: usize, bytes: u64) {
@@ -582,15 +595,15 @@ impl GateView<'_> {
         })
     }
 
-    /// Settles an effect; `EXDEV` under `RESOLVE_BENEATH` is the kernel's own denial.
-    fn settle_effect<T>(&mut self, permit: Permit, result: Result<T, Errno>) -> FsResult<T> {
+    /// Settles an effect; a way that leads out is the kernel's own denial.
+    fn settle_effect<T>(&mut self, permit: Permit, result: Result<T, Failed>) -> FsResult<T> {
         match result {
             Ok(value) => {
                 self.ctx.gate.settle(permit, OK);
                 Ok(value)
             }
-            Err(Errno::XDEV) if !crosses_devices(permit.call()) => Err(self.ctx.gate.escaped(permit).into()),
-            Err(errno) => Err(settle_errno(&mut self.ctx.gate, permit, errno)),
+            Err(Failed::Escapes) => Err(self.ctx.gate.escaped(permit).into()),
+            Err(Failed::Kernel(errno)) => Err(settle_errno(&mut self.ctx.gate, permit, errno)),
         }
     }
 }
@@ -603,9 +616,13 @@ const OK: &str = "ok";
 #[error("a resource reached the gate that the gate did not make")]
 pub(crate) struct Untracked;
 
-/// `rename` and `link` answer `EXDEV` for two filesystems too, which is no escape.
-fn crosses_devices(call: &HostCall) -> bool {
-    matches!(call, HostCall::RenameAt { .. } | HostCall::LinkAt { .. })
+fn cannot_preopen(errno: Errno, guest: &str) -> wasmtime::Error {
+    let why = match errno {
+        Errno::LOOP => "a symbolic link stands in the way that was resolved when the policy was loaded",
+        Errno::NOENT => "it is no longer there",
+        _other => "the system refuses",
+    };
+    wasmtime::Error::from(std::io::Error::from(errno)).context(format!("cannot open the folder for {guest}: {why}"))
 }
 
 fn settle_errno(gate: &mut Gate, permit: Permit, errno: Errno) -> FsError {
@@ -632,9 +649,9 @@ fn code_of(error: &std::io::Error) -> ErrorCode {
 }
 
 /// A path with a trailing slash means a folder; on a file the kernel is not even asked.
-fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Errno> {
+fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
     match target {
-        Target::File { .. } | Target::Symlink if path.folder_only() => Err(Errno::NOTDIR),
+        Target::File { .. } | Target::Symlink if path.folder_only() => Err(Errno::NOTDIR.into()),
         Target::File { .. }
         | Target::Symlink
         | Target::Absent

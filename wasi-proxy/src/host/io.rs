@@ -204,7 +204,7 @@ impl GateView<'_> {
 
     fn admit_stream_write(&mut self, stream: &Output, bytes: usize) -> StreamResult<()> {
         match self.ctx.handles.held(stream.rep()) {
-            Some(Held::Handle(slot)) => self.admit_write(slot, bytes).map_err(stream_error),
+            Some(Held::Handle(slot)) => self.admit_write(slot, bytes as u64).map_err(stream_error),
             Some(Held::Output(stream)) => self.admit_captured(stream, bytes as u64),
             Some(Held::Other) | None => Err(StreamError::Trap(Untracked.into())),
         }

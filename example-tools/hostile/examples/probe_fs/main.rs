@@ -1,8 +1,9 @@
 //! Tries file accesses step by step and tells what came of each, so that a test can drive every path rule.
 //!
 //! `run` goes through the standard library, as tools do; `raw` calls `wasi:filesystem` directly, with flags and paths
-//! that the C library would never send.
+//! that the C library would never send; `handles` does so too, on handles and streams that stay open.
 
+mod handles;
 mod raw;
 mod std_steps;
 
@@ -27,6 +28,7 @@ impl Tool for ProbeFs {
         vec![
             operation("run", "Takes steps on paths through the standard library."),
             operation("raw", "Takes steps on descriptors and relative paths by direct WASI calls."),
+            operation("handles", "Takes steps on handles that stay open, by direct WASI calls."),
         ]
     }
 
@@ -36,6 +38,10 @@ impl Tool for ProbeFs {
             "raw" => {
                 let preopens = raw::Preopens::get();
                 each(arguments, |step: &raw::Step| step.take(&preopens))
+            }
+            "handles" => {
+                let table = handles::Table::new();
+                each(arguments, |step: &handles::Step| step.take(&table))
             }
             other => Err(Error::unknown_operation(other)),
         }

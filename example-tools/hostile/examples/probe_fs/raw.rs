@@ -24,7 +24,7 @@ impl Preopens {
         Self(get_directories())
     }
 
-    fn named(&self, name: &str) -> Result<&Descriptor, Failure> {
+    pub(super) fn named(&self, name: &str) -> Result<&Descriptor, Failure> {
         let found = self.0.iter().find(|(_, guest)| guest == name);
         found.map(|(folder, _)| folder).ok_or(Failure::NoPreopen)
     }
@@ -39,8 +39,12 @@ pub(crate) struct Step {
     base: String,
     #[serde(default)]
     path: String,
+    /// A folder below `base` that is opened first; `path` is then relative to it.
+    dir: Option<String>,
     /// The preopened folder that `to` is relative to; `base` if absent.
     to_base: Option<String>,
+    /// As `dir`, for `to`.
+    to_dir: Option<String>,
     #[serde(default)]
     to: String,
     /// Whether a symlink at the end of `path` is followed.
@@ -104,10 +108,11 @@ enum Then {
     IsSameObject,
 }
 
-enum Failure {
+pub(super) enum Failure {
     Code(ErrorCode),
     Stream(StreamError),
     NoPreopen,
+    NoHandle,
 }
 
 impl From<ErrorCode> for Failure {
@@ -124,12 +129,13 @@ impl From<StreamError> for Failure {
 
 impl Failure {
     /// `kind` is the WASI error code where there is one.
-    fn tell(&self) -> Value {
+    pub(super) fn tell(&self) -> Value {
         let (kind, message) = match self {
             Self::Code(code) => (code.name(), code.message().to_owned()),
             Self::Stream(StreamError::Closed) => ("closed", "the stream is closed".to_owned()),
             Self::Stream(StreamError::LastOperationFailed(error)) => ("stream", error.to_debug_string()),
             Self::NoPreopen => ("no-preopen", "there is no such preopened folder".to_owned()),
+            Self::NoHandle => ("no-handle", "there is no such handle, or it is of another kind".to_owned()),
         };
         json!({ "kind": kind, "errno": null, "message": message })
     }
@@ -148,6 +154,8 @@ impl Step {
         let Self { path, to, .. } = self;
         let base = preopens.named(&self.base)?;
         let to_base = preopens.named(self.to_base.as_ref().unwrap_or(&self.base))?;
+        let (dir, to_dir) = (below(base, self.dir.as_ref())?, below(to_base, self.to_dir.as_ref())?);
+        let (base, to_base) = (dir.as_ref().unwrap_or(base), to_dir.as_ref().unwrap_or(to_base));
         let follow = if self.follow { PathFlags::SYMLINK_FOLLOW } else { PathFlags::empty() };
         let done = |()| Value::Null;
         match self.op {
@@ -199,7 +207,12 @@ impl Step {
     }
 }
 
-fn list(folder: &Descriptor) -> Result<Value, Failure> {
+fn below(base: &Descriptor, dir: Option<&String>) -> Result<Option<Descriptor>, Failure> {
+    let open = |dir| base.open_at(PathFlags::empty(), dir, OpenFlags::DIRECTORY, DescriptorFlags::READ);
+    Ok(dir.map(|dir| open(dir)).transpose()?)
+}
+
+pub(super) fn list(folder: &Descriptor) -> Result<Value, Failure> {
     let entries = folder.read_directory()?;
     let mut names = Vec::new();
     while let Some(entry) = entries.read_directory_entry()? {
@@ -209,7 +222,7 @@ fn list(folder: &Descriptor) -> Result<Value, Failure> {
     Ok(names.into())
 }
 
-fn text(bytes: &[u8]) -> Value {
+pub(super) fn text(bytes: &[u8]) -> Value {
     String::from_utf8_lossy(bytes).into()
 }
 
@@ -250,12 +263,12 @@ const DESCRIPTOR_FLAGS: [(&str, DescriptorFlags); 6] = [
     ("requested-write-sync", DescriptorFlags::REQUESTED_WRITE_SYNC),
 ];
 
-fn open_flags(names: &[String]) -> OpenFlags {
+pub(super) fn open_flags(names: &[String]) -> OpenFlags {
     let chosen = OPEN_FLAGS.iter().filter(|(name, _)| names.iter().any(|chosen| chosen == name));
     chosen.fold(OpenFlags::empty(), |all, (_, flag)| all | *flag)
 }
 
-fn descriptor_flags(names: &[String]) -> DescriptorFlags {
+pub(super) fn descriptor_flags(names: &[String]) -> DescriptorFlags {
     let chosen = DESCRIPTOR_FLAGS.iter().filter(|(name, _)| names.iter().any(|chosen| chosen == name));
     chosen.fold(DescriptorFlags::empty(), |all, (_, flag)| all | *flag)
 }

@@ -1,0 +1,141 @@
+//! What an operator would change so that a denied call is allowed, or a cap is higher. Only text: nothing is granted here.
+
+use tollgate_capability::{Access, AccessSet, Cap, ClockMode, Limits, Stdio, StdioSet};
+
+use super::load::Loaded;
+
+/// The lines that would allow what `rule` denies; each a place and what to write there.
+pub(crate) fn to_allow(loaded: &Loaded, rule: &str) -> Vec<String> {
+    let tool = &loaded.manifest.name;
+    let needs = &loaded.manifest.needs;
+    match rule.split_once(':') {
+        Some(("fs", rest)) => rest.rsplit_once(':').map_or_else(Vec::new, |(guest, what)| below(loaded, guest, what)),
+        Some(("stdio", stream)) => standard_stream(loaded, stream),
+        _ => match rule {
+            "env" => both(
+                needs.env.is_some(),
+                "env = [\"NAME\"]",
+                format!("env.NAME = \"VALUE\" under [tools.{tool}], or --grant env:NAME=VALUE"),
+                loaded,
+            ),
+            "args" => both(
+                needs.args,
+                "args = true",
+                format!("args = [\"--fast\"] under [tools.{tool}], or --grant args=--fast"),
+                loaded,
+            ),
+            "random" => both(
+                needs.random.is_some(),
+                "random = \"secure\"",
+                format!("random = \"secure\" under [tools.{tool}], or --grant random=secure"),
+                loaded,
+            ),
+            "clocks.wall" => clock(loaded, "wall", needs.wall_clock),
+            "clocks.monotonic" => clock(loaded, "monotonic", needs.monotonic_clock),
+            "net" => vec!["nothing grants it: this version gives no tool the network".to_owned()],
+            _ => Vec::new(),
+        },
+    }
+}
+
+/// The lines that would raise a cap: the lower of manifest and grant holds.
+pub(crate) fn to_raise(loaded: &Loaded, cap: Cap) -> Vec<String> {
+    let (tool, key) = (&loaded.manifest.name, cap.as_str());
+    let ceiling = loaded.grant.limits.get(cap).unwrap_or_else(|| Limits::DEFAULT.get(cap));
+    let expected = loaded.manifest.limits.get(cap).filter(|_| loaded.manifest_path.is_some());
+    let mut lines = Vec::new();
+    if expected.is_none_or(|expected| ceiling <= expected) {
+        lines.push(in_policy(&format!("limits.{key} = … under [tools.{tool}], or --grant limit:{key}=…")));
+    }
+    if let Some(expected) = expected.filter(|expected| *expected <= ceiling) {
+        lines.push(in_manifest(loaded, &format!("{key} under [limits], which is {} there", cap.show(expected))));
+    }
+    lines
+}
+
+fn below(loaded: &Loaded, guest: &str, what: &str) -> Vec<String> {
+    let tool = &loaded.manifest.name;
+    if let Some(access) = Access::ALL.into_iter().find(|access| access.as_str() == what) {
+        return right_below(loaded, guest, access);
+    }
+    match what {
+        "beneath" => vec!["what is outside this folder needs a folder, a need and a grant of its own".to_owned()],
+        "patterns" => vec![in_policy(&format!("`include` and `exclude` of fs.\"{guest}\" under [tools.{tool}]"))],
+        "quota" => vec![in_policy(&format!("`quota` of fs.\"{guest}\" under [tools.{tool}]"))],
+        "regular" => vec!["nothing grants it: devices, FIFOs and sockets are never opened".to_owned()],
+        _ => Vec::new(),
+    }
+}
+
+fn right_below(loaded: &Loaded, guest: &str, access: Access) -> Vec<String> {
+    let tool = &loaded.manifest.name;
+    let mut lines = Vec::new();
+    let granted = loaded.grant.fs.iter().find(|(path, _)| path.to_string() == guest);
+    if let Some((_, fs)) = granted.filter(|(_, fs)| !fs.access.contains(access)) {
+        let wanted = fs.access.with(access);
+        let host = fs.host.display();
+        lines.push(in_policy(&format!("fs.\"{guest}\" under [tools.{tool}]: access = [{}]", quoted(wanted))));
+        lines.push(format!("or for one run: --grant 'fs:{guest}={host}:{wanted}'"));
+    }
+    let needed = loaded.manifest.needs.fs.iter().find(|need| need.guest.to_string() == guest);
+    if let Some(need) = needed.filter(|need| !need.access.contains(access) && loaded.manifest_path.is_some()) {
+        let wanted = quoted(need.access.with(access));
+        lines.push(in_manifest(loaded, &format!("[[needs.fs]] of {guest}: access = [{wanted}]")));
+    }
+    lines
+}
+
+fn standard_stream(loaded: &Loaded, stream: &str) -> Vec<String> {
+    let names = |streams: StdioSet| {
+        let all = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr];
+        let named = all.into_iter().filter(|one| streams.contains(*one) || one.as_str() == stream);
+        named.map(Stdio::as_str).collect::<Vec<_>>()
+    };
+    let needed = names(loaded.manifest.needs.stdio);
+    let granted = names(loaded.grant.stdio.unwrap_or(StdioSet::OUTPUT));
+    let list = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    both(
+        false,
+        &format!("stdio = [{}]", list(&needed)),
+        format!(
+            "stdio = [{}] under [tools.{}], or --grant stdio={}",
+            list(&granted),
+            loaded.manifest.name,
+            granted.join(",")
+        ),
+        loaded,
+    )
+}
+
+fn clock(loaded: &Loaded, which: &str, needed: Option<ClockMode>) -> Vec<String> {
+    let tool = &loaded.manifest.name;
+    both(
+        needed.is_some(),
+        &format!("clocks.{which} = \"coarse\""),
+        format!("clocks.{which} = \"coarse\" under [tools.{tool}], or --grant clock:{which}=coarse"),
+        loaded,
+    )
+}
+
+/// The operator's line, and the author's if the manifest does not ask for it yet.
+fn both(needed: bool, manifest: &str, policy: String, loaded: &Loaded) -> Vec<String> {
+    let mut lines = vec![in_policy(&policy)];
+    if !needed && loaded.manifest_path.is_some() {
+        lines.push(in_manifest(loaded, &format!("{manifest} under [needs]")));
+    }
+    lines
+}
+
+fn in_policy(what: &str) -> String {
+    format!("in tollgate.toml: {what}")
+}
+
+fn in_manifest(loaded: &Loaded, what: &str) -> String {
+    let path =
+        loaded.manifest_path.as_deref().map_or_else(|| "the manifest".to_owned(), |path| path.display().to_string());
+    format!("in {path}: {what}")
+}
+
+fn quoted(access: AccessSet) -> String {
+    access.iter().map(|right| format!("\"{right}\"")).collect::<Vec<_>>().join(", ")
+}

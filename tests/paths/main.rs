@@ -1,0 +1,15 @@
+//! The path rules hold on a real filesystem behind the gate: what is denied is denied with its rule, its reason and
+//! its code, is on the record, and changes nothing on the host.
+
+mod handles;
+mod links;
+mod open_flags;
+mod patterns;
+mod preopens;
+mod quota;
+mod races;
+mod random_steps;
+mod renames;
+mod site;
+mod special;
+mod texts;

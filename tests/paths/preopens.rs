@@ -1,0 +1,107 @@
+//! A granted folder is the one that was resolved when the policy was loaded, or the call fails.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+
+use serde_json::json;
+use tollgate::{CallError, CallFailure, Tool};
+use tollgate_audit::Entry;
+
+use crate::site::{ALL, SECRET, Site, read, write};
+
+/// Calls a tool whose folder cannot be opened: asserts that the record says why, and nothing else was asked for.
+fn not_opened(site: &mut Site, tool: &Tool, result: &str) -> Box<CallFailure> {
+    let failure = site.fails(tool, "raw", &[read("secret.txt"), write("new", "x")]);
+    let entries = site.lab.entries_of(failure.call.expect("a call that ran"));
+    let outcomes: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Intent(intent) => Some(intent.rule.as_str()),
+            Entry::Outcome(outcome) => Some(outcome.result.as_str()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(outcomes, ["fs:/docs", result]);
+    site.lab.verified();
+    failure
+}
+
+#[test]
+fn a_folder_that_is_gone_fails_the_call() {
+    let mut site = Site::new();
+    let tool = site.load(site.set(ALL));
+    fs::rename(site.lab.path("docs"), site.lab.path("elsewhere")).expect("a rename");
+    let failure = not_opened(&mut site, &tool, "no-entry");
+    let CallError::Trap { message } = &failure.error else { panic!("{:?}", failure.error) };
+    assert!(message.contains("cannot open the folder for /docs: it is no longer there"), "{message}");
+    fs::rename(site.lab.path("elsewhere"), site.lab.path("docs")).expect("a rename");
+    assert_eq!(site.raw(&tool, &[read("a.txt")]).outcomes[0]["ok"], "alpha");
+}
+
+#[test]
+fn a_folder_that_became_a_link_grants_no_other_folder() {
+    let mut site = Site::new();
+    let tool = site.load(site.set(ALL));
+    let before = site.snapshot();
+    fs::rename(site.lab.path("docs"), site.lab.path("elsewhere")).expect("a rename");
+    site.symlink("outside", "docs");
+    let failure = not_opened(&mut site, &tool, "loop");
+    assert!(failure.to_string().contains("a symbolic link stands in the way"), "{failure}");
+    fs::remove_file(site.lab.path("docs")).expect("a link");
+    fs::rename(site.lab.path("elsewhere"), site.lab.path("docs")).expect("a rename");
+    assert_eq!(site.snapshot(), before);
+}
+
+#[test]
+fn a_link_further_up_grants_no_other_folder_either() {
+    let mut site = Site::new();
+    site.lab.file("outside/sub/secret.txt", SECRET);
+    let mut set = site.set(ALL);
+    set.fs[0].host.push("sub");
+    let tool = site.load(set);
+    fs::rename(site.lab.path("docs"), site.lab.path("elsewhere")).expect("a rename");
+    site.symlink("outside", "docs");
+    not_opened(&mut site, &tool, "loop");
+}
+
+#[test]
+fn a_folder_that_became_a_file_fails_the_call() {
+    let mut site = Site::new();
+    let tool = site.load(site.set(ALL));
+    fs::remove_dir_all(site.lab.path("docs")).expect("a folder");
+    fs::write(site.lab.path("docs"), "a file").expect("a file");
+    not_opened(&mut site, &tool, "not-directory");
+    fs::remove_file(site.lab.path("docs")).expect("a file");
+    site.fifo("docs");
+    not_opened(&mut site, &tool, "not-directory");
+}
+
+#[test]
+fn a_call_in_which_a_folder_vanishes_goes_on_with_the_open_one() {
+    let mut site = Site::new();
+    let tool = site.load(site.set(ALL));
+    let moves = [
+        json!({ "op": "open", "of": "/docs", "path": "a.txt", "flags": ["read"], "name": "a" }),
+        json!({ "op": "read", "of": "a", "len": 10 }),
+    ];
+    assert_eq!(site.steps(&tool, "handles", &moves).outcomes[1]["ok"], "alpha");
+}
+
+/// WASI names are Unicode: a listing says that a name is none, once, and goes on with the others.
+#[test]
+fn a_name_that_is_not_unicode_ends_no_call() {
+    let mut site = Site::new();
+    let odd = std::ffi::OsStr::from_bytes(b"odd-\xff.txt");
+    fs::write(site.lab.path("docs").join(odd), "odd").expect("a file system that takes any bytes");
+    site.symlink("a.txt", "docs/link");
+    std::os::unix::fs::symlink(odd, site.lab.path("docs/to-odd")).expect("a new link");
+    let tool = site.load(site.set(ALL));
+    let listed = json!({ "op": "preopen", "base": "/docs", "then": "read-directory" });
+    let link = |path: &str| json!({ "op": "readlink-at", "base": "/docs", "path": path });
+    let taken = site.raw(&tool, &[listed, link("to-odd"), link("link"), read("a.txt"), read("to-odd")]);
+    assert_eq!(taken.codes(), ["illegal-byte-sequence", "illegal-byte-sequence", "ok", "ok", "ok"]);
+    assert_eq!(taken.outcomes[4]["ok"], "odd", "through a link it can be named");
+    let run = site.steps(&tool, "run", &[json!({ "op": "list", "path": "/docs" })]);
+    assert_eq!(run.codes(), ["InvalidData"], "the standard library gives the error on");
+    site.lab.verified();
+}
