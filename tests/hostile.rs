@@ -50,8 +50,7 @@ fn beside_a_secret() -> Lab {
 fn climb_dotdot() {
     let mut lab = beside_a_secret();
     let tool = lab.tool(guest("climb-dotdot"), DOCS);
-    let beneath =
-        Denied { function: OPEN_AT, rule: "fs:/docs:beneath", reason: Reason::Path(PathFault::Escapes) };
+    let beneath = Denied { function: OPEN_AT, rule: "fs:/docs:beneath", reason: Reason::Path(PathFault::Escapes) };
     let failure = lab.killed(&tool, "attack", "{}", beneath);
     assert!(!failure.to_string().contains(SECRET));
     let goes_on = lab.tool_that_goes_on(guest("climb-dotdot"), DOCS);
@@ -204,6 +203,7 @@ fn spin() {
     let hit = CapHit { cap: Cap::Deadline, asked: None, limit: 200 };
     let failure = lab.capped(&by_deadline, "attack", "{}", hit);
     assert!(failure.usage.wall_us >= 200_000 && failure.usage.deadline_us == 200_000, "{failure:?}");
+    assert!(failure.usage.fuel_used >= 10_000_000, "what it burnt is on the record: {failure:?}");
     let by_fuel = lab.tool(guest("spin"), &["limit:fuel=1000000"]);
     let hit = CapHit { cap: Cap::Fuel, asked: None, limit: 1_000_000 };
     let failure = lab.capped(&by_fuel, "attack", "{}", hit);

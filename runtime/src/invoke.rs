@@ -144,7 +144,7 @@ impl Worker {
 
     fn store(&self, gate: GateCtx, limits: Limits) -> Store<CallState> {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(usize::try_from(limits.handles).unwrap_or(usize::MAX).saturating_add(TABLE_SLACK));
+        table.set_max_capacity(table_entries(limits.handles));
         let state = CallState { gate, table, caps: Caps::new(limits.memory) };
         let mut store = Store::new(&self.runtime.0.engine, state);
         store.limiter(|state| &mut state.caps);
@@ -152,12 +152,27 @@ impl Worker {
         store.set_epoch_deadline(epoch_ticks(limits.deadline_ms));
         // Cannot fail: the engine has fuel on. Without fuel the guest traps at its first instruction.
         store.set_fuel(limits.fuel).unwrap_or_default();
+        store.fuel_async_yield_interval(Some(FUEL_SAVED_EVERY)).unwrap_or_default();
         store
     }
 }
 
-/// Resources that the gate itself holds for a moment, over the cap on the guest's.
-const TABLE_SLACK: usize = 2;
+/// Fuel in between two looks at how much is used, about 10 ms: a guest keeps the count in a register, and one that the
+/// deadline ends never gets to save it.
+const FUEL_SAVED_EVERY: u64 = 10_000_000;
+
+/// Room in the table for so many handles of the guest. The gate counts handles; this bounds what stands behind them.
+fn table_entries(handles: u32) -> usize {
+    let handles = usize::try_from(handles).unwrap_or(usize::MAX);
+    handles.saturating_mul(TABLE_ENTRIES_PER_HANDLE).saturating_add(TABLE_SLACK)
+}
+
+/// A pollable of a clock is one handle and two entries: itself and its deadline.
+const TABLE_ENTRIES_PER_HANDLE: usize = 2;
+
+/// Resources that the gate itself holds for a moment, over the guest's: a file whose metadata is asked for, and a handle
+/// that goes over the cap.
+const TABLE_SLACK: usize = 3;
 
 /// What a guest is run for.
 enum Asked<'a> {

@@ -97,6 +97,22 @@ impl Lab {
         Tool::load(&mut self.worker, component, &manifest(guest), set, provenance)
     }
 
+    /// Loads a component under a manifest of the test's own.
+    pub fn load_as(
+        &mut self,
+        manifest: &Manifest,
+        component: &Component,
+        set: CapabilitySet,
+    ) -> Result<Tool, LoadError> {
+        let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+        Tool::load(&mut self.worker, component, manifest, set, provenance)
+    }
+
+    /// Compiles a component in WebAssembly text.
+    pub fn component_of_bytes(&self, bytes: &[u8]) -> Component {
+        Component::compile(&self.engine, bytes).expect("a component")
+    }
+
     /// Calls a tool.
     pub fn call(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
         let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };

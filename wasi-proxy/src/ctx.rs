@@ -9,6 +9,7 @@ use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tollgate_audit::{IntentId, OutcomeTotals};
 use tollgate_capability::{AccessSet, GrantIndex, HandleFacts, RandomMode};
+use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::clocks::WasiClocksCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::sockets::WasiSocketsCtx;
@@ -52,7 +53,7 @@ impl GateCtx {
         Self {
             captured: Captured::new(set.limits.stdio),
             roots: vec![None; set.fs.len()],
-            handles: Handles::default(),
+            handles: Handles::new(set.limits.handles),
             seeded,
             wasi_fs: WasiFilesystemCtx::default(),
             wasi_clocks: WasiClocksCtx::default(),
@@ -133,14 +134,19 @@ pub(crate) enum Held {
 }
 
 /// All handles of a call, and which resource belongs to which.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Handles {
     slots: Vec<Option<Handle>>,
     held: Vec<Option<Held>>,
     open: u32,
+    open_max: u32,
 }
 
 impl Handles {
+    fn new(open_max: u32) -> Self {
+        Self { slots: Vec::new(), held: Vec::new(), open: 0, open_max }
+    }
+
     /// Resources that the guest holds.
     pub(crate) fn open(&self) -> u32 {
         self.open
@@ -151,8 +157,11 @@ impl Handles {
         self.slots.len() - 1
     }
 
-    /// Notes that the resource `rep` is `held`.
-    pub(crate) fn hold(&mut self, rep: u32, held: Held) {
+    /// Notes that the resource `rep` is `held`, unless the guest holds as many as it may.
+    pub(crate) fn hold(&mut self, rep: u32, held: Held) -> Result<(), ResourceTableError> {
+        if self.open >= self.open_max {
+            return Err(ResourceTableError::Full);
+        }
         if let Held::Handle(slot) = held
             && let Some(Some(handle)) = self.slots.get_mut(slot)
         {
@@ -166,6 +175,7 @@ impl Handles {
             *place = Some(held);
             self.open += 1;
         }
+        Ok(())
     }
 
     pub(crate) fn held(&self, rep: u32) -> Option<Held> {

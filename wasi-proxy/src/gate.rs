@@ -231,11 +231,12 @@ impl Gate {
         }
     }
 
-    /// A cap always ends the instance; a path that means nothing to any kernel never does.
+    /// A cap always ends the instance, and so does the denial of a function without an error code to give; a path that
+    /// means nothing to any kernel never does.
     fn kills(&self, denial: Denial<'_>) -> bool {
         match (denial.missing, denial.reason) {
             (_, Reason::Path(PathFault::Empty | PathFault::TooLong)) => false,
-            (Rule::Limit(_), _) => true,
+            (Rule::Limit(_) | Rule::WallClock | Rule::MonotonicClock | Rule::Random, _) => true,
             _by_policy => self.set.on_violation == OnViolation::Kill,
         }
     }

@@ -169,6 +169,9 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
             Some("build it without what needs them; `tollgate inspect` lists all that it imports")
         }
         LoadError::NotATool { .. } => Some("build it with the tollgate-guest crate, or to guest-sdk/wit/tool.wit"),
+        LoadError::Describe { source } if matches!(source.error, CallError::Cap(_)) => {
+            Some("raise this cap in manifest and grant, or mend the tool: listing its operations costs next to nothing")
+        }
         LoadError::Describe { .. } => Some("mend the tool: its list of operations must come without any host call"),
         LoadError::Schema { .. } => Some("mend the tool: the schema must be a JSON Schema, as JSON text"),
         _ => None,
@@ -189,7 +192,11 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::Internal(_) => format!("error: {}\n", one_line(&chain(&failure.error))),
     };
     for (place, hint) in hints.iter().enumerate() {
-        let label = if place == 0 { "to allow" } else { "" };
+        let label = match &failure.error {
+            _ if place > 0 => "",
+            CallError::Cap(_) => "to raise",
+            _ => "to allow",
+        };
         text.push_str(&format!("  {label:<10}{}\n", one_line(hint)));
     }
     if let Some(call) = failure.call {

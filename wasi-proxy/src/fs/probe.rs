@@ -19,7 +19,8 @@ impl Root<'_> {
         self.folder.as_fd()
     }
 
-    /// Containment is the kernel's: beneath, no magic links, and no links at all where patterns apply.
+    /// Containment is the kernel's: beneath, no magic links, and no links at all where patterns apply. What the operator
+    /// mounts below the folder is below it: mount points are crossed.
     pub(crate) fn resolve(&self) -> ResolveFlags {
         let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         if self.patterned { beneath | ResolveFlags::NO_SYMLINKS } else { beneath }

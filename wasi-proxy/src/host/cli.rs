@@ -55,7 +55,7 @@ impl stdin::Host for GateView<'_> {
         let bytes = if granted { self.ctx.input.stdin.clone() } else { bytes::Bytes::new() };
         let stream: DynInputStream = Box::new(BytesStream(bytes));
         let stream = self.table.push(stream)?;
-        self.ctx.handles.hold(stream.rep(), Held::Other);
+        self.ctx.handles.hold(stream.rep(), Held::Other)?;
         Ok(stream)
     }
 }
@@ -132,7 +132,7 @@ impl GateView<'_> {
         self.admit_or_empty(HostCall::GetStdio { stream })?;
         let captured: DynOutputStream = Box::new(self.ctx.captured.stream(stream));
         let captured = self.table.push(captured)?;
-        self.ctx.handles.hold(captured.rep(), Held::Output(stream));
+        self.ctx.handles.hold(captured.rep(), Held::Output(stream))?;
         Ok(captured)
     }
 }

@@ -50,7 +50,7 @@ impl GateView<'_> {
     /// A pollable that is ready after `wait_ns`; the call's deadline ends whoever waits longer.
     fn wait(&mut self, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
         let pollable = monotonic_clock::Host::subscribe_duration(&mut self.wasi_clocks(), wait_ns)?;
-        Ok(self.hold_pollable(pollable))
+        self.hold_pollable(pollable)
     }
 }
 

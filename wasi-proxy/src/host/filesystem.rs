@@ -235,7 +235,7 @@ impl HostDescriptor for GateView<'_> {
         self.admit_on(slot, |handle, _quota| HostCall::Read { handle })?;
         let stream: DynInputStream = Box::new(FileInput::new(self.file(slot)?, offset));
         let stream = self.table.push(stream)?;
-        self.ctx.handles.hold(stream.rep(), Held::Handle(slot));
+        self.ctx.handles.hold(stream.rep(), Held::Handle(slot))?;
         Ok(stream)
     }
 
@@ -291,7 +291,7 @@ impl HostDescriptor for GateView<'_> {
         let slot = self.any_slot(&fd)?;
         self.admit_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
         let entries = self.wasi_fs().read_directory(fd).await?;
-        self.ctx.handles.hold(entries.rep(), Held::Handle(slot));
+        self.ctx.handles.hold(entries.rep(), Held::Handle(slot))?;
         Ok(entries)
     }
 
@@ -480,14 +480,14 @@ impl GateView<'_> {
         let handle =
             Handle { grant, below, rights, intent, file, bytes_read: 0, bytes_written: 0, calls: 0, holders: 0 };
         let slot = self.ctx.handles.insert(handle);
-        self.ctx.handles.hold(fd.rep(), Held::Handle(slot));
+        self.ctx.handles.hold(fd.rep(), Held::Handle(slot))?;
         Ok(fd)
     }
 
     fn push_output(&mut self, slot: usize, stream: FileOutput) -> FsResult<Resource<DynOutputStream>> {
         let stream: DynOutputStream = Box::new(stream);
         let stream = self.table.push(stream)?;
-        self.ctx.handles.hold(stream.rep(), Held::Handle(slot));
+        self.ctx.handles.hold(stream.rep(), Held::Handle(slot))?;
         Ok(stream)
     }
 

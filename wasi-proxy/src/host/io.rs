@@ -57,7 +57,7 @@ impl streams::Host for GateView<'_> {
     fn convert_stream_error(&mut self, error: StreamError) -> wasmtime::Result<streams::StreamError> {
         let error = streams::Host::convert_stream_error(self.table, error)?;
         if let streams::StreamError::LastOperationFailed(cause) = &error {
-            self.ctx.handles.hold(cause.rep(), Held::Other);
+            self.ctx.handles.hold(cause.rep(), Held::Other)?;
         }
         Ok(error)
     }
@@ -88,7 +88,7 @@ impl HostInputStream for GateView<'_> {
 
     fn subscribe(&mut self, stream: Input) -> wasmtime::Result<Resource<DynPollable>> {
         let pollable = HostInputStream::subscribe(self.table, stream)?;
-        Ok(self.hold_pollable(pollable))
+        self.hold_pollable(pollable)
     }
 
     async fn drop(&mut self, stream: Input) -> wasmtime::Result<()> {
@@ -161,7 +161,7 @@ impl streams::HostOutputStream for GateView<'_> {
 
     fn subscribe(&mut self, stream: Output) -> wasmtime::Result<Resource<DynPollable>> {
         let pollable = streams::HostOutputStream::subscribe(self.table, stream)?;
-        Ok(self.hold_pollable(pollable))
+        self.hold_pollable(pollable)
     }
 
     async fn drop(&mut self, stream: Output) -> wasmtime::Result<()> {
@@ -180,9 +180,12 @@ fn read_size(len: u64) -> usize {
 }
 
 impl GateView<'_> {
-    pub(crate) fn hold_pollable(&mut self, pollable: Resource<DynPollable>) -> Resource<DynPollable> {
-        self.ctx.handles.hold(pollable.rep(), Held::Other);
-        pollable
+    pub(crate) fn hold_pollable(
+        &mut self,
+        pollable: Resource<DynPollable>,
+    ) -> wasmtime::Result<Resource<DynPollable>> {
+        self.ctx.handles.hold(pollable.rep(), Held::Other)?;
+        Ok(pollable)
     }
 
     fn admit_read(&mut self, stream: &Input) -> StreamResult<()> {

@@ -61,7 +61,7 @@ impl instance_network::Host for GateView<'_> {
     /// A token without use: every call that takes it is denied.
     fn instance_network(&mut self) -> wasmtime::Result<Resource<Network>> {
         let network = instance_network::Host::instance_network(&mut self.wasi_sockets())?;
-        self.ctx.handles.hold(network.rep(), Held::Other);
+        self.ctx.handles.hold(network.rep(), Held::Other)?;
         Ok(network)
     }
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use wasip2::filesystem::types::{Descriptor, PathFlags};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
-use super::raw::{Failure, Preopens, descriptor_flags, list, open_flags, text};
+use super::raw::{Failure, Preopens, descriptor_flags, open_flags, text};
 
 /// What is open.
 pub(crate) struct Table {
@@ -80,6 +80,7 @@ enum Op {
     Skip,
     Splice,
     SetSize,
+    /// The names in a folder, sorted, with the error code in the place of each that cannot be told.
     List,
     Drop,
 }
@@ -148,8 +149,22 @@ impl Step {
                 _other => Err(Failure::NoHandle),
             },
             (Op::SetSize, Held::Descriptor(file)) => Ok(file.set_size(len).map(done)?),
-            (Op::List, Held::Descriptor(folder)) => list(folder),
+            (Op::List, Held::Descriptor(folder)) => names(folder),
             _mismatch => Err(Failure::NoHandle),
         }
     }
+}
+
+fn names(folder: &Descriptor) -> Result<Value, Failure> {
+    let entries = folder.read_directory()?;
+    let mut names = Vec::new();
+    loop {
+        match entries.read_directory_entry() {
+            Ok(Some(entry)) => names.push(entry.name),
+            Ok(None) => break,
+            Err(code) => names.push(code.name().to_owned()),
+        }
+    }
+    names.sort_unstable();
+    Ok(names.into())
 }

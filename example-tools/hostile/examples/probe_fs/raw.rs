@@ -212,7 +212,7 @@ fn below(base: &Descriptor, dir: Option<&String>) -> Result<Option<Descriptor>, 
     Ok(dir.map(|dir| open(dir)).transpose()?)
 }
 
-pub(super) fn list(folder: &Descriptor) -> Result<Value, Failure> {
+fn list(folder: &Descriptor) -> Result<Value, Failure> {
     let entries = folder.read_directory()?;
     let mut names = Vec::new();
     while let Some(entry) = entries.read_directory_entry()? {

@@ -1,0 +1,148 @@
+//! `tollgate check` and `tollgate inspect`: what would be allowed, without running anything.
+
+use serde_json::json;
+
+use crate::desk::{DOCS, Desk};
+
+/// A manifest that needs everything that there is.
+const EVERYTHING: &str = r#"
+[tool]
+name = "everything"
+version = "1.0.0"
+[[operations]]
+name = "run"
+[[needs.fs]]
+guest = "/docs"
+access = ["read", "write", "create", "delete", "list", "metadata"]
+[needs]
+env = ["LANG"]
+args = true
+stdio = ["stdin", "stdout", "stderr"]
+random = "secure"
+clocks = { wall = "real", monotonic = "real" }
+"#;
+
+const GRANTS: [&str; 7] = [
+    "fs:/docs=docs:read,write,create,delete,list,metadata",
+    "env:LANG=C",
+    "args=x",
+    "stdio=stdin,stdout,stderr",
+    "random=secure",
+    "clock:wall=real",
+    "clock:monotonic=real",
+];
+
+/// Each verb with the rule that decides it.
+const VERBS: [(&[&str], &str); 13] = [
+    (&["read", "/docs/a.txt"], "fs:/docs:read"),
+    (&["write", "/docs/a.txt"], "fs:/docs:write"),
+    (&["create", "/docs/new.txt"], "fs:/docs:create"),
+    (&["delete", "/docs/a.txt"], "fs:/docs:delete"),
+    (&["list", "/docs"], "fs:/docs:list"),
+    (&["stat", "/docs/a.txt"], "fs:/docs:metadata"),
+    (&["env"], "env"),
+    (&["args"], "args"),
+    (&["random", "16"], "random"),
+    (&["wall-clock"], "clocks.wall"),
+    (&["monotonic-clock"], "clocks.monotonic"),
+    (&["stdio", "stdin"], "stdio:stdin"),
+    (&["stdio", "stdout"], "stdio:stdout"),
+];
+
+#[test]
+fn each_verb_is_allowed_by_its_rule() {
+    let desk = Desk::new();
+    desk.file("tool.toml", EVERYTHING);
+    let grants: Vec<&str> = GRANTS.iter().flat_map(|grant| ["--grant", grant]).collect();
+    for (verb, rule) in VERBS {
+        let ran = desk.run(&[&["check", "--manifest", "tool.toml", "--json"], &grants[..], verb].concat());
+        let report = ran.json();
+        assert_eq!(report["verdict"], "allowed", "{verb:?}: {report}");
+        assert!(rule.starts_with(report["rule"].as_str().unwrap()), "{verb:?}: {report}");
+    }
+    for (verb, rule) in [(&["tcp"][..], "net"), (&["udp"], "net"), (&["resolve", "example.com"], "net")] {
+        let ran = desk.run(&[&["check", "--manifest", "tool.toml"], &grants[..], verb].concat());
+        assert_eq!(ran.code, 3);
+        assert!(
+            ran.stdout.contains(&format!("rule      {rule}\n")) && ran.stdout.contains("nothing grants it"),
+            "{ran:?}"
+        );
+    }
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn each_verb_is_denied_without_its_rule_and_says_what_would_allow_it() {
+    let desk = Desk::new();
+    let bare = "[tool]\nname = \"bare\"\nversion = \"1.0.0\"\n[[operations]]\nname = \"run\"\n[needs]\nstdio = []\n";
+    desk.file("tool.toml", bare);
+    for (verb, rule) in VERBS {
+        let ran = desk.run(&[&["check", "--manifest", "tool.toml"], verb].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (3, ""), "{ran:?}");
+        let rule = if rule.starts_with("fs") { "fs" } else { rule };
+        let said =
+            ran.stdout.starts_with(&format!("denied\n  rule      {rule}\n")) && ran.stdout.contains("\n  to allow  ");
+        assert!(said, "{verb:?}: {ran:?}");
+    }
+    for (verb, rule) in VERBS.into_iter().filter(|(_, rule)| rule.starts_with("fs")) {
+        let right = rule.rsplit(':').next().unwrap();
+        let others = ["read", "write", "create", "delete", "list", "metadata"].into_iter().filter(|one| *one != right);
+        let others = others.collect::<Vec<_>>();
+        let need = format!("[[needs.fs]]\nguest = \"/docs\"\naccess = {others:?}\n");
+        desk.file("tool.toml", bare.replace("[needs]\nstdio = []\n", &need));
+        let grant = format!("fs:/docs=docs:{}", others.join(","));
+        let ran = desk.run(&[&["check", "--manifest", "tool.toml", "--grant", &grant], verb].concat());
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert!(ran.stdout.contains(&format!("rule      {rule}\n")), "{ran:?}");
+        assert!(ran.stdout.contains(&format!("\"{right}\"")) && ran.stdout.contains("[[needs.fs]]"), "{ran:?}");
+    }
+}
+
+#[test]
+fn paths_are_decided_as_a_tool_would_ask() {
+    let desk = Desk::with("word-count");
+    std::os::unix::fs::symlink("../secret.txt", desk.path("docs/link")).unwrap();
+    let check = |path: &str| {
+        let ran = desk.run(&["check", "--manifest", "tools/word-count.toml", DOCS[0], DOCS[1], "--json", "read", path]);
+        (ran.code, ran.report()["rule"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(check("/docs/a.txt"), (0, "fs:/docs:read".into()));
+    assert_eq!(check("/docs/x/../a.txt"), (0, "fs:/docs:read".into()));
+    assert_eq!(check("/docs/../secret.txt"), (3, "fs:/docs:beneath".into()));
+    assert_eq!(check("/docs/link"), (3, "fs:/docs:beneath".into()));
+    assert_eq!(check("/docsx/a.txt"), (3, "fs".into()));
+    assert_eq!(check("/etc/passwd"), (3, "fs".into()));
+}
+
+#[test]
+fn inspect_tells_what_a_tool_could_do() {
+    let desk = Desk::with("word-count");
+    let ran = desk.run(&["inspect", "tools/word-count.wasm", DOCS[0], DOCS[1], "--grant", "env:LANG=C"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    for words in [
+        "word-count 0.1.0\n  component  sha256:",
+        "could do:\n  fs     /docs is FOLDER/docs: read,list\n  stdio  stdout, stderr\n  limits memory 32MiB, fuel 1000000000",
+        "  wasi:filesystem/preopens@0.2.6 (1 function)\n",
+        "imported, not declared in the manifest: denied if it is called:\n  env\n",
+        "narrowed by the grant:\n  limits.fuel: 2000000000 expected, 1000000000 holds\n",
+        "granted, not needed:\n  env:LANG\n",
+    ] {
+        assert!(ran.stdout.contains(words), "no {words:?} in {}", ran.stdout);
+    }
+    let missing = desk.run(&["inspect", "tools/word-count.wasm"]);
+    assert_eq!(missing.code, 2);
+    assert!(missing.stdout.contains("or on the command line:\n  --grant 'fs:/docs=PATH:read,list'\n"), "{missing:?}");
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn inspect_in_json_has_set_and_imports() {
+    let desk = Desk::with("word-count");
+    let report = desk.run(&["inspect", "tools/word-count.wasm", DOCS[0], DOCS[1], "--json"]).json();
+    assert_eq!(report["capability_set"]["fs"][0]["access"], json!(["read", "list"]));
+    assert_eq!(report["imports"]["wasi:cli/exit@0.2.6"], json!(["exit"]));
+    assert_eq!((&report["missing"], &report["unknown_imports"]), (&json!(null), &json!([])));
+    let missing = desk.run(&["inspect", "tools/word-count.wasm", "--json"]);
+    assert_eq!(missing.code, 2);
+    assert_eq!(missing.report()["missing"]["grants"], json!(["fs:/docs=PATH:read,list"]));
+}

@@ -1,0 +1,188 @@
+//! A fresh folder to run the program in: texts in `docs`, tools in `tools`, a ledger in `ledger`.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tollgate_example_tools::{ALL, Guest};
+
+/// The rights that word-count needs, granted.
+pub(crate) const DOCS: [&str; 2] = ["--grant", "fs:/docs=docs:read,list"];
+
+pub(crate) struct Desk {
+    folder: TempDir,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let desk = Self { folder: tempfile::tempdir().unwrap() };
+        desk.file("docs/a.txt", "to be or not to be\n");
+        desk.file("docs/b.txt", "that is\nthe question\n");
+        desk.file("secret.txt", "swordfish\n");
+        desk
+    }
+
+    /// A desk with a tool in `tools`, its manifest beside it.
+    pub(crate) fn with(name: &str) -> Self {
+        let desk = Self::new();
+        desk.place(name);
+        desk
+    }
+
+    /// Puts a tool into `tools`, its manifest beside it.
+    pub(crate) fn place(&self, name: &str) {
+        let guest = guest(name);
+        fs::create_dir_all(self.path("tools")).unwrap();
+        fs::copy(guest.component, self.path(&format!("tools/{name}.wasm"))).unwrap();
+        fs::copy(guest.manifest, self.path(&format!("tools/{name}.toml"))).unwrap();
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap();
+        path
+    }
+
+    /// Replaces text in a file that is there.
+    pub(crate) fn edit(&self, name: &str, from: &str, to: &str) {
+        let text = fs::read_to_string(self.path(name)).unwrap();
+        assert!(text.contains(from), "{name}: {text}");
+        fs::write(self.path(name), text.replace(from, to)).unwrap();
+    }
+
+    /// The program, in the folder, with its ledger there.
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        command.env("TOLLGATE_LEDGER", "ledger").env_remove("XDG_STATE_HOME");
+        command
+    }
+
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, args: &[S]) -> Ran {
+        self.ran(&self.command(args).output().unwrap())
+    }
+
+    pub(crate) fn run_with_input(&self, args: &[&str], input: &[u8]) -> Ran {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        self.ran(&child.wait_with_output().unwrap())
+    }
+
+    /// Runs word-count over `docs`, with more arguments.
+    pub(crate) fn count(&self, more: &[&str]) -> Ran {
+        let args = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
+        self.run(&[&args[..], &DOCS, more].concat())
+    }
+
+    /// The entries of the ledger, as `audit show --json` prints them; none where there is no ledger.
+    pub(crate) fn entries(&self) -> Vec<Value> {
+        if !self.path("ledger").exists() {
+            return Vec::new();
+        }
+        let shown = self.run(&["audit", "show", "--json"]);
+        assert_eq!(shown.code, 0, "{shown:?}");
+        shown.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Operations that were called, by the ledger.
+    pub(crate) fn called(&self) -> Vec<String> {
+        let operations = self.entries().into_iter().filter_map(|entry| Some(entry["operation"].as_str()?.to_owned()));
+        operations.filter(|operation| operation != "tollgate:describe").collect()
+    }
+
+    pub(crate) fn ran(&self, output: &Output) -> Ran {
+        let text = |bytes: &[u8]| {
+            let text = String::from_utf8(bytes.to_vec()).expect("UTF-8");
+            let folder = fs::canonicalize(self.folder.path()).unwrap();
+            text.replace(folder.to_str().unwrap(), "FOLDER")
+        };
+        let ran = Ran {
+            code: output.status.code().unwrap_or_else(|| panic!("killed: {output:?}")),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        };
+        assert!(!ran.stderr.contains("thread '"), "the program panicked: {ran:?}");
+        assert!((0..=5).contains(&ran.code), "{ran:?}");
+        ran
+    }
+}
+
+/// How the program ended and what it printed, the desk's folder written as `FOLDER`.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Asserts success and silence on stderr, and returns the one line of JSON.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!((self.code, self.stderr.as_str()), (0, ""), "{self:?}");
+        self.report()
+    }
+
+    /// The one line of JSON on stdout, however it ended.
+    #[track_caller]
+    pub(crate) fn report(&self) -> Value {
+        assert_eq!(self.stdout.matches('\n').count(), 1, "{self:?}");
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// Asserts an exit code, an empty stdout and the words of an error.
+    #[track_caller]
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) {
+        assert_eq!((self.code, self.stdout.as_str()), (code, ""), "{self:?}");
+        self.says(words);
+    }
+
+    #[track_caller]
+    pub(crate) fn says(&self, words: &[&str]) {
+        for word in words {
+            assert!(self.stderr.contains(word), "no {word:?} in:\n{}", self.stderr);
+        }
+    }
+
+    /// What it printed to stderr, with ids of calls written as `CALL`.
+    pub(crate) fn golden(&self) -> String {
+        let mark = "  call      ";
+        let line = |line: &str| if line.starts_with(mark) { format!("{mark}CALL\n") } else { format!("{line}\n") };
+        self.stderr.lines().map(line).collect()
+    }
+}
+
+/// The guest of this name.
+pub(crate) fn guest(name: &str) -> &'static Guest {
+    ALL.iter().find(|guest| guest.name == name).unwrap_or_else(|| panic!("no guest {name}"))
+}
+
+/// A process that is ended with the test.
+pub(crate) struct Background(pub(crate) std::process::Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Waits until `path` is there.
+pub(crate) fn wait_for(path: &Path, ready: impl Fn(&[u8]) -> bool) {
+    let start = std::time::Instant::now();
+    while !fs::read(path).is_ok_and(|bytes| ready(&bytes)) {
+        assert!(start.elapsed().as_secs() < 30, "{} does not become ready", path.display());
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}

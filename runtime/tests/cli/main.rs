@@ -1,0 +1,16 @@
+//! The command line as its users meet it: the real program in a fresh folder, its exit codes and what it prints.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests start the program and stop at the first thing that is wrong"
+)]
+
+mod audit;
+mod check;
+mod desk;
+mod files;
+mod ledger;
+mod run;

@@ -1,0 +1,285 @@
+//! Every function of `wasi:cli/imports` is either gated or listed as harmless with the reason, and what is gated is
+//! denied when it is not granted.
+
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+use std::{env, fs};
+
+use serde_json::{Value, json};
+use tables::{
+    HARMLESS, NEVER_DENIED, STREAM_WRITE, WITH_NOTHING, WITHOUT_A_SOCKET, WITHOUT_THE_RIGHT, WithNothing,
+    WithoutTheRight,
+};
+use tollgate::Tool;
+use tollgate_capability::{
+    Access, AccessSet, CapabilitySet, FsCapability, GrantIndex, HandleFacts, HostCall, OnViolation, Patterns, Record,
+    Stdio,
+};
+use tollgate_wasi_proxy::INTERFACES;
+use tollgate_workspace::expect::{Denied, denials};
+use tollgate_workspace::{Lab, guest};
+use wit_parser::{Resolve, WorldItem};
+
+const DESCRIPTOR: &str = "wasi:filesystem/types.[method]descriptor";
+
+#[test]
+fn every_function_of_wasi_is_gated_or_harmless() {
+    let known: Vec<String> = gated().into_iter().chain(harmless()).collect();
+    let once: BTreeSet<String> = known.iter().cloned().collect();
+    assert_eq!(known.len(), once.len(), "a function is in two lists");
+    let wasi: BTreeSet<String> = wasi(true).into_values().flatten().collect();
+    let linked: BTreeSet<String> =
+        wasi.into_iter().filter(|name| INTERFACES.contains(&name.split_once('.').unwrap().0)).collect();
+    assert_eq!(linked.difference(&once).collect::<Vec<_>>(), Vec::<&String>::new(), "neither gated nor harmless");
+    assert_eq!(once.difference(&linked).collect::<Vec<_>>(), Vec::<&String>::new(), "no function of WASI");
+}
+
+#[test]
+fn the_linked_interfaces_are_those_of_the_world() {
+    let world: Vec<String> = wasi(false).into_keys().collect();
+    assert_eq!(world, INTERFACES);
+}
+
+/// Unlinked as wasmtime-wasi has them, so no guest gets them; this fails when one becomes part of the world.
+#[test]
+fn functions_that_wasi_has_not_settled_are_known() {
+    let all: BTreeSet<String> = wasi(true).into_values().flatten().collect();
+    let settled: BTreeSet<String> = wasi(false).into_values().flatten().collect();
+    let unsettled: Vec<&str> = all.difference(&settled).map(String::as_str).collect();
+    assert_eq!(
+        unsettled,
+        ["wasi:clocks/timezone.display", "wasi:clocks/timezone.utc-offset", "wasi:sockets/network.network-error-code",]
+    );
+}
+
+/// No guest gets a socket to call them on, so their names are compared with what the proxy's source passes to the gate.
+#[test]
+fn the_methods_of_sockets_pass_the_gate_by_their_own_names() {
+    let source = fs::read_to_string(workspace().join("wasi-proxy/src/host/sockets.rs")).unwrap();
+    let mut passed = Vec::new();
+    let mut function = "";
+    for line in source.lines().map(str::trim) {
+        let declared = line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ");
+        if let Some(rest) = declared {
+            function = rest.split(['(', '<']).next().unwrap();
+        }
+        for name in line.split('"').filter(|part| part.starts_with("wasi:sockets/")) {
+            assert_eq!(name.rsplit_once('.').unwrap().1, function.replace('_', "-"), "{name}");
+            passed.push(name.to_owned());
+        }
+    }
+    passed.sort_unstable();
+    let mut expected = socket_methods();
+    expected.sort_unstable();
+    assert_eq!(passed, expected);
+    assert_eq!(HostCall::SocketMethod { function: "its-name" }.function(), "its-name");
+}
+
+#[test]
+fn functions_that_are_never_denied_have_the_gates_names() {
+    let handle = || HandleFacts { grant: GrantIndex(0), rights: AccessSet::EMPTY };
+    let names = [
+        HostCall::Preopen { grant: GrantIndex(0) }.function(),
+        HostCall::Sync { handle: handle() }.function(),
+        HostCall::Read { handle: handle() }.function(),
+        HostCall::Write { handle: handle(), bytes: 0, quota_left: 0 }.function(),
+    ];
+    let used: BTreeSet<&str> = NEVER_DENIED.iter().map(|(_, gate, _)| *gate).collect();
+    assert_eq!(used, BTreeSet::from(names));
+}
+
+#[test]
+fn what_is_never_denied_is_recorded_where_every_call_is() {
+    let mut lab = Lab::new();
+    lab.file("docs/a.txt", "for all");
+    let set = CapabilitySet { record: Record::Every, ..folder(&lab, &[], OnViolation::Kill) };
+    let tool = lab.tool_with(guest("probe-fs"), set).unwrap();
+    for then in ["sync", "sync-data", "read-via-stream"] {
+        let step = json!({ "op": "open-at", "base": "/docs", "path": "a.txt", "flags": ["read"], "then": then });
+        let answer = lab.call(&tool, "raw", &json!({ "steps": [step] }).to_string()).unwrap();
+        let intents: Vec<String> = lab.entries_of(answer.call).iter().filter_map(intent_function).collect();
+        let expected = if then == "read-via-stream" { vec!["read", "read"] } else { vec!["sync"] };
+        let expected: Vec<String> = expected.iter().map(|method| format!("{DESCRIPTOR}.{method}")).collect();
+        assert_eq!(intents[0], "wasi:filesystem/preopens.get-directories");
+        assert_eq!(intents[2..], expected, "{then}");
+    }
+}
+
+#[test]
+fn nothing_is_granted_so_everything_is_denied() {
+    let mut lab = Lab::new();
+    let kills = probe_wasi(&mut lab, OnViolation::Kill);
+    let goes_on = probe_wasi(&mut lab, OnViolation::Deny);
+    for WithNothing { function, gate, call, rule, answer } in WITH_NOTHING {
+        let denied = Denied::not_granted(gate, rule);
+        lab.killed(&kills, "call", call, denied);
+        let Some(expected) = answer else {
+            lab.killed(&goes_on, "call", call, denied);
+            continue;
+        };
+        let found = lab.call(&goes_on, "call", call).unwrap();
+        let expected: Value = serde_json::from_str(expected).unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&found.output).unwrap(), expected, "{function}");
+        let entries = lab.entries_of(found.call);
+        let (intent, violation) = denials(&entries)[0];
+        assert_eq!((intent.function.as_str(), violation.rule.as_str()), (*gate, *rule));
+        assert_eq!(violation.action.as_str(), "deny");
+        lab.verified();
+    }
+}
+
+/// Under `deny` a guest has its stream, as C libraries expect, and cannot write to it.
+#[test]
+fn writing_to_a_denied_stream_is_denied() {
+    let mut lab = Lab::new();
+    let tool = probe_wasi(&mut lab, OnViolation::Deny);
+    for stream in [Stdio::Stdout, Stdio::Stderr] {
+        let (name, rule) = (stream.as_str(), format!("stdio:{}", stream.as_str()));
+        let get = format!("wasi:cli/{name}.get-{name}");
+        let write = HostCall::WriteStdio { stream, bytes: 0, left: 0 }.function();
+        let expected = [Denied::not_granted(&get, &rule), Denied::not_granted(write, &rule)];
+        let answer = lab.denied(&tool, "call", &json!({ "call": name, "text": "x" }).to_string(), &expected);
+        assert_eq!(answer, json!({ "err": "Operation not permitted (os error 1)" }));
+    }
+}
+
+#[test]
+fn without_the_right_each_method_of_descriptors_is_denied() {
+    let mut lab = Lab::new();
+    let component = lab.component(guest("probe-fs")).unwrap();
+    for WithoutTheRight { method, gate, step, missing } in WITHOUT_THE_RIGHT {
+        lab.file("docs/a.txt", "for all");
+        lab.folder("docs/sub");
+        let before = snapshot(&lab.path("docs"));
+        let arguments = json!({ "steps": [with_defaults(step)] }).to_string();
+        let function = format!("{DESCRIPTOR}.{gate}");
+        let rule = format!("fs:/docs:{missing}");
+        let denied = Denied::not_granted(&function, &rule);
+        let missing = without(method, *missing);
+        let kills = folder(&lab, missing, OnViolation::Kill);
+        let kills = lab.load(guest("probe-fs"), &component, kills).unwrap();
+        lab.killed(&kills, "raw", &arguments, denied);
+        let goes_on = folder(&lab, missing, OnViolation::Deny);
+        let goes_on = lab.load(guest("probe-fs"), &component, goes_on).unwrap();
+        let answer = lab.denied(&goes_on, "raw", &arguments, &[denied]);
+        assert_eq!(answer[0]["err"]["kind"], "not-permitted", "{method}: {answer}");
+        assert_eq!(snapshot(&lab.path("docs")), before, "{method}");
+    }
+}
+
+/// Each function of every interface in `wasi:cli/imports`, as wasmtime-wasi's own WIT has them.
+fn wasi(unsettled: bool) -> BTreeMap<String, Vec<String>> {
+    let mut resolve = Resolve { all_features: unsettled, ..Resolve::default() };
+    let (package, _files) = resolve.push_path(wit_folder()).unwrap();
+    let world = resolve.select_world(&[package], Some("wasmtime:wasi/bindings")).unwrap();
+    let interfaces = resolve.worlds[world].imports.values().map(|item| {
+        let WorldItem::Interface { id, .. } = item else { panic!("the world imports interfaces only") };
+        let interface = &resolve.interfaces[*id];
+        let package = &resolve.packages[interface.package.unwrap()].name;
+        let name = format!("{}:{}/{}", package.namespace, package.name, interface.name.as_ref().unwrap());
+        let functions = interface.functions.keys().map(|function| format!("{name}.{function}")).collect();
+        (name, functions)
+    });
+    interfaces.collect()
+}
+
+fn wit_folder() -> PathBuf {
+    let platform = format!("{}-unknown-linux-gnu", env::consts::ARCH);
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--offline", "--filter-platform", &platform])
+        .current_dir(workspace())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let package = packages.iter().find(|package| package["name"] == "wasmtime-wasi").unwrap();
+    Path::new(package["manifest_path"].as_str().unwrap()).with_file_name("src/p2/wit")
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn gated() -> Vec<String> {
+    let with_nothing = WITH_NOTHING.iter().map(|row| row.function.to_owned());
+    let descriptors = WITHOUT_THE_RIGHT.iter().map(|row| format!("{DESCRIPTOR}.{}", row.method));
+    let never = NEVER_DENIED.iter().map(|(function, _, _)| (*function).to_owned());
+    with_nothing.chain(descriptors).chain(never).chain(socket_methods()).chain([STREAM_WRITE.to_owned()]).collect()
+}
+
+fn harmless() -> impl Iterator<Item = String> {
+    HARMLESS.iter().map(|(function, _)| (*function).to_owned())
+}
+
+fn socket_methods() -> Vec<String> {
+    let methods = |(resource, methods): &(&str, &[&str])| {
+        methods.iter().map(|method| format!("{resource}.{method}")).collect::<Vec<_>>()
+    };
+    WITHOUT_A_SOCKET.iter().flat_map(methods).collect()
+}
+
+fn intent_function(entry: &tollgate_audit::Entry<'_>) -> Option<String> {
+    match entry {
+        tollgate_audit::Entry::Intent(intent) => Some(intent.function.as_str().to_owned()),
+        _ => None,
+    }
+}
+
+fn probe_wasi(lab: &mut Lab, on_violation: OnViolation) -> Tool {
+    let set = CapabilitySet { on_violation, ..CapabilitySet::default() };
+    lab.tool_with(guest("probe-wasi"), set).unwrap()
+}
+
+/// All rights but these below `/docs`, and nothing else.
+fn folder(lab: &Lab, without: &[Access], on_violation: OnViolation) -> CapabilitySet {
+    let access = Access::ALL.into_iter().filter(|right| !without.contains(right)).collect();
+    let fs = FsCapability {
+        guest: "/docs".into(),
+        host: fs::canonicalize(lab.path("docs")).unwrap(),
+        access,
+        patterns: Patterns::default(),
+        write_quota: 1 << 20,
+    };
+    CapabilitySet { fs: vec![fs], on_violation, ..CapabilitySet::default() }
+}
+
+/// The hash of a name may be had with either of two rights.
+fn without(method: &str, missing: Access) -> &'static [Access] {
+    match (method, missing) {
+        ("metadata-hash-at", _) => &[Access::Metadata, Access::List],
+        (_, Access::Read) => &[Access::Read],
+        (_, Access::Write) => &[Access::Write],
+        (_, Access::Create) => &[Access::Create],
+        (_, Access::Delete) => &[Access::Delete],
+        (_, Access::List) => &[Access::List],
+        (_, Access::Metadata) => &[Access::Metadata],
+    }
+}
+
+/// A step in `/docs`; one on a handle opens `a.txt` first.
+fn with_defaults(step: &str) -> Value {
+    let mut step: Value = serde_json::from_str(step).unwrap();
+    let fields = step.as_object_mut().unwrap();
+    fields.insert("base".into(), "/docs".into());
+    if !fields.contains_key("op") {
+        fields.insert("op".into(), "open-at".into());
+        fields.insert("path".into(), "a.txt".into());
+    }
+    step
+}
+
+/// Names, contents and times below a folder.
+fn snapshot(folder: &Path) -> BTreeMap<PathBuf, (Option<Vec<u8>>, SystemTime)> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        let modified = fs::symlink_metadata(&path).unwrap().modified().unwrap();
+        let content = fs::read(&path).ok();
+        (path, (content, modified))
+    });
+    entries.collect()
+}
