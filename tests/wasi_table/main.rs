@@ -187,6 +187,7 @@ fn wasi(unsettled: bool) -> BTreeMap<String, Vec<String>> {
     interfaces.collect()
 }
 
+#[allow(clippy::disallowed_methods, reason = "cargo knows where the sources of a dependency are")]
 fn wit_folder() -> PathBuf {
     let platform = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let output = Command::new(env!("CARGO"))

@@ -83,22 +83,25 @@ fn argument(given: &str, what: &'static str) -> Failure {
 }
 
 fn verified(folder: &Path, expected: Option<Expected>, json: bool) -> Result<Exit, Failure> {
-    let report = verify(folder, expected).map_err(|error| match error {
-        VerifyError::Journal { source } | VerifyError::Checkpoint { source } => unreadable(folder, source),
-        other => Failure::internal(other),
-    })?;
+    let report = verify(folder, expected).map_err(|error| not_verified(folder, error))?;
     let clean = report.is_clean();
     let text = if json { verify_json(&report)? } else { verify_text(folder, &report) };
     output::print(&text)?;
     Ok(if clean { Exit::Success } else { Exit::Internal })
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "only where a file cannot be read is the folder to blame")]
+fn not_verified(folder: &Path, error: VerifyError) -> Failure {
+    match error {
+        VerifyError::Journal { source } | VerifyError::Checkpoint { source } => unreadable(folder, source),
+        other => Failure::internal(other),
+    }
+}
+
 fn unreadable(folder: &Path, source: io::Error) -> Failure {
     let folder = folder.to_owned();
-    Failure::usage(match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => AuditError::NoLedger { folder },
-        _ => AuditError::Unreadable { folder, source },
-    })
+    let absent = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    Failure::usage(if absent { AuditError::NoLedger { folder } } else { AuditError::Unreadable { folder, source } })
 }
 
 fn verify_json(report: &Report) -> Result<String, Failure> {
@@ -171,7 +174,9 @@ fn show(folder: &Path, call: Option<&CallFilter<'_>>, last: Option<usize>, json:
 fn not_shown(folder: &Path, error: ReadError) -> Failure {
     match error {
         ReadError::Io { source } => unreadable(folder, source),
-        source => Failure::Internal(miette::Report::new(AuditError::Damaged { folder: folder.to_owned(), source })),
+        source @ (ReadError::Corrupt(_) | ReadError::NotAnEntry { .. } | _) => {
+            Failure::Internal(miette::Report::new(AuditError::Damaged { folder: folder.to_owned(), source }))
+        }
     }
 }
 

@@ -174,7 +174,12 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         }
         LoadError::Describe { .. } => Some("mend the tool: its list of operations must come without any host call"),
         LoadError::Schema { .. } => Some("mend the tool: the schema must be a JSON Schema, as JSON text"),
-        _ => None,
+        LoadError::NotWasm
+        | LoadError::CoreModule
+        | LoadError::OperationName { .. }
+        | LoadError::Operations { .. }
+        | LoadError::Unrecorded(_)
+        | LoadError::Engine(_) => None,
     }
 }
 
@@ -192,11 +197,8 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::Internal(_) => format!("error: {}\n", one_line(&chain(&failure.error))),
     };
     for (place, hint) in hints.iter().enumerate() {
-        let label = match &failure.error {
-            _ if place > 0 => "",
-            CallError::Cap(_) => "to raise",
-            _ => "to allow",
-        };
+        let verb = if matches!(failure.error, CallError::Cap(_)) { "to raise" } else { "to allow" };
+        let label = if place == 0 { verb } else { "" };
         text.push_str(&format!("  {label:<10}{}\n", one_line(hint)));
     }
     if let Some(call) = failure.call {

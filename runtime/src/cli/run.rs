@@ -98,6 +98,7 @@ fn open_ledger(args: &LedgerArgs) -> Result<Arc<Ledger>, Failure> {
 }
 
 /// Whether a ledger cannot be used now, or cannot be trusted.
+#[allow(clippy::wildcard_enum_match_arm, reason = "what is not known to be harmless counts as damage")]
 fn not_open(folder: std::path::PathBuf, source: OpenError) -> Failure {
     let (damaged, help) = match &source {
         OpenError::InUse { .. } => (false, "nothing was run; wait until it ends, or give another folder with --ledger"),

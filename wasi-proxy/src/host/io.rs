@@ -180,10 +180,7 @@ fn read_size(len: u64) -> usize {
 }
 
 impl GateView<'_> {
-    pub(crate) fn hold_pollable(
-        &mut self,
-        pollable: Resource<DynPollable>,
-    ) -> wasmtime::Result<Resource<DynPollable>> {
+    pub(crate) fn hold_pollable(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<Resource<DynPollable>> {
         self.ctx.handles.hold(pollable.rep(), Held::Other)?;
         Ok(pollable)
     }
