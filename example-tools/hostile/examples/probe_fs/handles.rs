@@ -1,5 +1,6 @@
 //! Steps on handles and streams with names, which stay open from one step to the next. What is still open after the
 //! last step is never dropped.
+#![allow(clippy::wildcard_enum_match_arm, reason = "each group of operations knows its own and hands on the rest")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,7 +8,7 @@ use std::mem::ManuallyDrop;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wasip2::filesystem::types::{Descriptor, PathFlags};
+use wasip2::filesystem::types::{Descriptor, ErrorCode, PathFlags};
 use wasip2::io::streams::{InputStream, OutputStream, StreamError};
 
 use super::raw::{Failure, Preopens, descriptor_flags, open_flags, text};
@@ -96,35 +97,38 @@ impl Step {
 
     fn try_take(&self, table: &Table) -> Result<Value, Failure> {
         let opened = match self.op {
+            Op::Open => Held::Descriptor(self.on_descriptor(table, |of| self.open_below(of))?),
+            Op::Input => Held::Input(self.on_descriptor(table, |of| of.read_via_stream(self.offset))?),
+            Op::Output => Held::Output(self.on_descriptor(table, |of| of.write_via_stream(self.offset))?),
+            Op::Append => Held::Output(self.on_descriptor(table, Descriptor::append_via_stream)?),
             Op::Drop => {
                 let held = table.held.borrow_mut().remove(&self.of).ok_or(Failure::NoHandle)?;
                 drop(ManuallyDrop::into_inner(held));
                 return Ok(Value::Null);
             }
-            Op::Open | Op::Input | Op::Output | Op::Append => self.open(table)?,
-            _other => return self.act(table),
+            Op::Read | Op::Write | Op::WriteZeroes | Op::Skip | Op::Splice | Op::SetSize | Op::List => {
+                return self.act(table);
+            }
         };
         table.held.borrow_mut().insert(self.name.clone(), ManuallyDrop::new(opened));
         Ok(Value::Null)
     }
 
-    fn open(&self, table: &Table) -> Result<Held, Failure> {
-        let held = table.held.borrow();
-        let of = match held.get(&self.of).map(|held| &**held) {
-            Some(Held::Descriptor(descriptor)) => descriptor,
-            Some(_stream) => return Err(Failure::NoHandle),
-            None => table.preopens.named(&self.of)?,
-        };
-        Ok(match self.op {
-            Op::Input => Held::Input(of.read_via_stream(self.offset)?),
-            Op::Output => Held::Output(of.write_via_stream(self.offset)?),
-            Op::Append => Held::Output(of.append_via_stream()?),
-            _open => {
-                let follow = if self.follow { PathFlags::SYMLINK_FOLLOW } else { PathFlags::empty() };
-                let (open, flags) = (open_flags(&self.open), descriptor_flags(&self.flags));
-                Held::Descriptor(of.open_at(follow, &self.path, open, flags)?)
-            }
-        })
+    fn on_descriptor<T>(
+        &self,
+        table: &Table,
+        open: impl FnOnce(&Descriptor) -> Result<T, ErrorCode>,
+    ) -> Result<T, Failure> {
+        match table.held.borrow().get(&self.of).map(|held| &**held) {
+            Some(Held::Descriptor(descriptor)) => Ok(open(descriptor)?),
+            Some(Held::Input(_) | Held::Output(_)) => Err(Failure::NoHandle),
+            None => Ok(open(table.preopens.named(&self.of)?)?),
+        }
+    }
+
+    fn open_below(&self, of: &Descriptor) -> Result<Descriptor, ErrorCode> {
+        let follow = if self.follow { PathFlags::SYMLINK_FOLLOW } else { PathFlags::empty() };
+        of.open_at(follow, &self.path, open_flags(&self.open), descriptor_flags(&self.flags))
     }
 
     fn act(&self, table: &Table) -> Result<Value, Failure> {
