@@ -30,7 +30,7 @@ pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
     flush(&mut out)
 }
 
-/// As [`print`], to a buffer of stdout that is flushed later.
+/// As [`print()`], to a buffer of stdout that is flushed later.
 pub(crate) fn print_to(out: &mut impl Write, text: &str) -> Result<Reader, Failure> {
     written(out.write_all(text.as_bytes()))
 }
