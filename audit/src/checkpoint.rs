@@ -1,11 +1,10 @@
-//! The checkpoint file: origin, size and root of the ledger, as the body of a C2SP tlog-checkpoint.
+//! The checkpoint file: origin, size and root of the ledger, signed (C2SP tlog-checkpoint in a C2SP signed-note).
 //!
-//! It is the memory of how far the ledger had come, kept apart from the data. It must never be ahead of data
-//! that is on disk.
+//! It must never be ahead of data that is on disk, and never carry extension lines: all that is said is in entries.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::str::FromStr;
@@ -16,6 +15,8 @@ use serde::Serialize;
 
 use crate::ids::{RootHash, TreeSize};
 use crate::journal::FILE_MODE;
+use crate::key::VerifierKey;
+use crate::note::{NOTE_BYTES_MAX, ParseNoteError, SignedNote, VerifyNoteError};
 
 /// Most bytes of an origin: it names a log, usually as a URL without a scheme.
 pub const ORIGIN_BYTES_MAX: usize = 255;
@@ -56,6 +57,57 @@ impl FromStr for Checkpoint {
     }
 }
 
+/// A checkpoint with the note that carries it, its signatures not checked yet.
+///
+/// Text form: a C2SP signed-note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedCheckpoint {
+    note: SignedNote,
+    checkpoint: Checkpoint,
+}
+
+impl SignedCheckpoint {
+    /// The checkpoint, if `key` signed it and bears its origin's name.
+    ///
+    /// # Errors
+    ///
+    /// [`VerifyNoteError`].
+    pub fn verify(&self, key: &VerifierKey) -> Result<&Checkpoint, VerifyNoteError> {
+        if key.name() != self.checkpoint.origin {
+            return Err(VerifyNoteError::NoKnownKey);
+        }
+        self.note.verify(std::slice::from_ref(key)).map(|_text| &self.checkpoint)
+    }
+
+    /// What it says, of which nothing is known yet.
+    #[must_use]
+    pub fn unverified(&self) -> &Checkpoint {
+        &self.checkpoint
+    }
+
+    /// The note: its text is the checkpoint, its signatures those of the ledger and of witnesses.
+    #[must_use]
+    pub fn note(&self) -> &SignedNote {
+        &self.note
+    }
+}
+
+impl fmt::Display for SignedCheckpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.note.fmt(f)
+    }
+}
+
+impl FromStr for SignedCheckpoint {
+    type Err = ParseCheckpointError;
+
+    fn from_str(text: &str) -> Result<Self, ParseCheckpointError> {
+        let note: SignedNote = text.parse().map_err(|source| ParseCheckpointError::Note { source })?;
+        let checkpoint = note.unverified_text().parse()?;
+        Ok(Self { note, checkpoint })
+    }
+}
+
 /// A text is not a checkpoint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -72,6 +124,12 @@ pub enum ParseCheckpointError {
     /// The third line is no root.
     #[error("the third line of a checkpoint is the root, 32 bytes in standard Base64")]
     Root,
+    /// No signed note.
+    #[error("not a signed note")]
+    Note {
+        /// What is wrong.
+        source: ParseNoteError,
+    },
 }
 
 /// The checkpoint file cannot be used.
@@ -98,12 +156,35 @@ pub enum ReadCheckpointError {
 pub struct PublishError {
     /// The cause.
     source: io::Error,
+    // What is on disk is then unknown.
+    pub(crate) by_sync: bool,
+}
+
+/// What the checkpoint file holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Published {
+    Signed(SignedCheckpoint),
+    /// As of format version 1: only where the ledger has no key.
+    Unsigned(Checkpoint),
+}
+
+impl Published {
+    pub(crate) fn checkpoint(&self) -> &Checkpoint {
+        match self {
+            Self::Signed(signed) => signed.unverified(),
+            Self::Unsigned(checkpoint) => checkpoint,
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ParseCheckpointError> {
+        if let Ok(bare) = text.parse() { Ok(Self::Unsigned(bare)) } else { text.parse().map(Self::Signed) }
+    }
 }
 
 /// The checkpoint below `dir`, if there is one.
-pub(crate) fn read(dir: &Path) -> Result<Option<Checkpoint>, ReadCheckpointError> {
-    match fs::read_to_string(dir.join(CHECKPOINT_FILE)) {
-        Ok(text) => text.parse().map(Some).map_err(|source| ReadCheckpointError::Malformed { source }),
+pub(crate) fn read(dir: &Path) -> Result<Option<Published>, ReadCheckpointError> {
+    match read_text(&dir.join(CHECKPOINT_FILE)) {
+        Ok(text) => Published::parse(&text).map(Some).map_err(|source| ReadCheckpointError::Malformed { source }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Err(ReadCheckpointError::Malformed { source: ParseCheckpointError::Lines })
@@ -113,8 +194,16 @@ pub(crate) fn read(dir: &Path) -> Result<Option<Checkpoint>, ReadCheckpointError
 }
 
 /// Replaces the checkpoint below `dir`: written beside it, synced, renamed, folder synced.
-pub(crate) fn publish(dir: &Path, checkpoint: &Checkpoint) -> Result<(), PublishError> {
-    replace(dir, checkpoint.to_string().as_bytes()).map_err(|source| PublishError { source })
+pub(crate) fn publish(dir: &Path, note: &SignedNote) -> Result<(), PublishError> {
+    let fresh = dir.join(FRESH_FILE);
+    let failed = |source| PublishError { source, by_sync: false };
+    let sync_failed = |source| PublishError { source, by_sync: true };
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&fresh).map_err(failed)?;
+    file.write_all(note.to_string().as_bytes()).map_err(failed)?;
+    file.sync_all().map_err(sync_failed)?;
+    fs::rename(&fresh, dir.join(CHECKPOINT_FILE)).map_err(failed)?;
+    File::open(dir).map_err(failed)?.sync_all().map_err(sync_failed)
 }
 
 /// Whether `origin` may name a log (C2SP tlog-checkpoint, and key names of signed-note: no spaces, no plus signs).
@@ -124,13 +213,11 @@ pub(crate) fn is_origin(origin: &str) -> bool {
         && !origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
 
-fn replace(dir: &Path, bytes: &[u8]) -> io::Result<()> {
-    let fresh = dir.join("checkpoint.tmp");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&fresh)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&fresh, dir.join(CHECKPOINT_FILE))?;
-    File::open(dir)?.sync_all()
+/// Not more than a note may have, whatever the file holds.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(NOTE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 fn parse_size(line: &str) -> Result<TreeSize, ParseCheckpointError> {
@@ -147,10 +234,15 @@ fn parse_root(line: &str) -> Result<RootHash, ParseCheckpointError> {
     bytes.try_into().map(RootHash).or(Err(ParseCheckpointError::Root))
 }
 
-const CHECKPOINT_FILE: &str = "checkpoint";
+pub(crate) const CHECKPOINT_FILE: &str = "checkpoint";
+
+/// Left behind only by a crash.
+const FRESH_FILE: &str = "checkpoint.tmp";
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -178,6 +270,24 @@ mod tests {
             format!("o\n1\n{}\n", root.trim_end_matches('=')),
         ] {
             assert!(text.parse::<Checkpoint>().is_err(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_read_is_written_alike(
+            origin in "[a-z./ +]{0,9}",
+            size in "[0-9]{0,21}",
+            root in "[A-Za-z0-9+/]{42,43}=",
+            end in "(\n\u{2014} [a-z]{1,3} [A-Za-z0-9+/]{8}\n|\\PC{0,9}|)",
+        ) {
+            let text = format!("{origin}\n{size}\n{root}\n{end}");
+            if let Ok(read) = text.parse::<Checkpoint>() {
+                prop_assert_eq!(read.to_string(), text.clone());
+            }
+            if let Ok(read) = text.parse::<SignedCheckpoint>() {
+                prop_assert_eq!(read.to_string(), text);
+            }
         }
     }
 }

@@ -11,8 +11,8 @@ mod writer;
 
 use std::borrow::Cow;
 
-use crate::entry::Entry;
-use crate::ids::LeafHash;
+use crate::entry::{Entry, Kind};
+use crate::ids::{CallId, LeafHash};
 use crate::tree::leaf_hash;
 
 pub use self::reader::DecodeError;
@@ -24,8 +24,9 @@ pub const ENTRY_BYTES_MAX: usize = 3 * 1024;
 /// Most bytes of a text, or of the part of it that an entry shows: three such texts fit beside all other fields.
 pub const TEXT_BYTES_MAX: usize = 896;
 
-/// The version of the entry format, in every entry.
-pub const ENTRY_VERSION: u64 = 1;
+/// The newest version of the entry format. An entry names the oldest version that has its form, so that what did not
+/// change stays readable for older software: 2 is `ledger-opened` with a key, and `key-rotated`; all else is 1.
+pub const ENTRY_VERSION: u64 = 2;
 
 /// An entry as stored, with its leaf hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +47,16 @@ impl EncodedEntry {
     pub fn leaf(&self) -> LeafHash {
         self.leaf
     }
+}
+
+/// Kind and call of an entry by the bytes at its start alone, which stand at fixed places in every version.
+pub(crate) fn kind_and_call(entry: &[u8]) -> Option<(Kind, Option<CallId>)> {
+    let [_map, 0x00, _version, 0x01, kind, rest @ ..] = entry else {
+        return None;
+    };
+    let kind = Kind::from_number(u64::from(*kind))?;
+    let call = rest.strip_prefix(&[0x02, form::BYTES | 16]).and_then(|rest| rest.first_chunk());
+    Some((kind, call.copied().map(CallId)))
 }
 
 impl<'a> Entry<'a> {
@@ -159,4 +170,8 @@ mod key {
     pub(super) const BY: u64 = 38;
     pub(super) const ORIGIN: u64 = 39;
     pub(super) const SOFTWARE: u64 = 40;
+    pub(super) const PUBLIC_KEY: u64 = 41;
+    pub(super) const OLD_PUBLIC_KEY: u64 = 42;
+    pub(super) const SIGNATURE: u64 = 43;
+    pub(super) const OLD_SIGNATURE: u64 = 44;
 }

@@ -2,7 +2,8 @@
 //!
 //! Plain data. No entry may carry the plain text of arguments or results: digests only.
 
-use crate::ids::{CallId, Digest, RootHash, Sequence};
+use crate::ids::{CallId, Digest, PublicKey, RootHash, Sequence, Signature};
+use crate::key::VerifierKey;
 use crate::pairs::Pairs;
 use crate::text::Text;
 
@@ -12,7 +13,8 @@ pub const CLOSER_SEQUENCES_MAX: usize = 512;
 /// One entry of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry<'a> {
-    /// A process opened the ledger; the first entry, and one more at each later start.
+    /// A process opened the ledger; the first entry, and one more at each later start. Also, as kind `key-rotated`:
+    /// the process goes on under another key.
     LedgerOpened(LedgerOpened<'a>),
     /// A policy came into force.
     Policy(Policy<'a>),
@@ -39,6 +41,51 @@ pub struct LedgerOpened<'a> {
     pub software: Text<'a>,
     /// Wall clock, nanoseconds since the Unix epoch.
     pub time_ns: u64,
+    /// The key that signs checkpoints from here on; absent in format version 1, which has none.
+    pub key: Option<LedgerKey>,
+}
+
+/// The key that signs a ledger's checkpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerKey {
+    /// The key; its name is the ledger's origin.
+    pub public: PublicKey,
+    /// The entry is of kind `key-rotated`, and another key signed until here.
+    // Boxed: rare, and it would triple the size of an entry.
+    pub rotated: Option<Box<KeyRotation>>,
+}
+
+/// How a key took over. Both keys sign [`LedgerOpened::rotation_statement`], so that neither the holder of the old
+/// key nor that of the new one alone can bring the change about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRotation {
+    /// The key that signed until here.
+    pub old_key: PublicKey,
+    /// By the new key.
+    pub signature: Signature,
+    /// By the old key.
+    pub old_signature: Signature,
+}
+
+impl KeyRotation {
+    /// Whether both keys have signed that `entry` hands over to the key `to`.
+    #[must_use]
+    pub fn is_signed(&self, entry: &LedgerOpened<'_>, to: PublicKey) -> bool {
+        let statement = entry.rotation_statement(self.old_key, to);
+        [(self.old_key, &self.old_signature), (to, &self.signature)].into_iter().all(|(key, signature)| {
+            let key = VerifierKey::new(entry.origin.as_str(), key);
+            key.is_ok_and(|key| key.verifies(statement.as_bytes(), signature))
+        })
+    }
+}
+
+impl LedgerOpened<'_> {
+    /// What the keys of a rotation sign. It cannot be taken for a checkpoint, whose second line is a number.
+    #[must_use]
+    pub fn rotation_statement(&self, from: PublicKey, to: PublicKey) -> String {
+        let Self { time_ns, origin, .. } = self;
+        format!("tollgate key rotation\nledger {origin}\nfrom {from}\nto {to}\nat {time_ns}\n")
+    }
 }
 
 /// See [`Entry::Policy`].
@@ -223,6 +270,7 @@ impl Entry<'_> {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
+            Self::LedgerOpened(LedgerOpened { key: Some(LedgerKey { rotated: Some(_), .. }), .. }) => Kind::KeyRotated,
             Self::LedgerOpened(_) => Kind::LedgerOpened,
             Self::Policy(_) => Kind::Policy,
             Self::Call(_) => Kind::Call,
@@ -231,6 +279,19 @@ impl Entry<'_> {
             Self::Violation(_) => Kind::Violation,
             Self::CallEnd(_) => Kind::CallEnd,
             Self::Closer(_) => Kind::Closer,
+        }
+    }
+
+    /// The place of this entry among those of its call; `None` for what stands outside of them.
+    #[must_use]
+    pub fn sequence(&self) -> Option<Sequence> {
+        match self {
+            Self::LedgerOpened(_) | Self::Policy(_) | Self::Closer(_) => None,
+            Self::Call(_) => Some(Sequence(0)),
+            Self::Intent(entry) => Some(entry.seq),
+            Self::Outcome(entry) => Some(entry.seq),
+            Self::Violation(entry) => Some(entry.seq),
+            Self::CallEnd(entry) => Some(entry.seq),
         }
     }
 
@@ -268,6 +329,8 @@ wire_enum! {
         CallEnd = 7 "call-end",
         /// See [`Entry::Closer`].
         Closer = 8 "closer",
+        /// See [`LedgerKey::rotated`].
+        KeyRotated = 9 "key-rotated",
     }
 }
 

@@ -32,6 +32,11 @@ pub(crate) fn push_frame(out: &mut Vec<u8>, entry: &EncodedEntry) {
     out.extend_from_slice(&[c0, c1, c2, c3]);
 }
 
+/// Length of the frame of `entry` in bytes.
+pub(crate) fn frame_bytes(entry: &[u8]) -> u64 {
+    (LENGTH_BYTES + entry.len() + CHECK_BYTES) as u64
+}
+
 /// One frame of a journal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'f> {
@@ -76,6 +81,11 @@ impl<R: Read> Frames<R> {
     pub(crate) fn new(source: R) -> Self {
         let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
         Self { source, buffer, start: 0, end: 0, at_end: false, index: 0, offset: 0 }
+    }
+
+    /// Reads from the frame of entry `index` on, at whose first byte, `offset` of the journal, `source` stands.
+    pub(crate) fn starting_at(source: R, index: LeafIndex, offset: u64) -> Self {
+        Self { index: index.0, offset, ..Self::new(source) }
     }
 
     /// Where the next frame starts, in bytes from the start of the journal.
@@ -213,7 +223,7 @@ mod tests {
         for time_ns in 0..entries as u64 {
             // A large time keeps all frames equally long.
             let time_ns = u64::MAX - time_ns;
-            let opened = LedgerOpened { origin: "o".into(), software: software.as_str().into(), time_ns };
+            let opened = LedgerOpened { origin: "o".into(), software: software.as_str().into(), time_ns, key: None };
             push_frame(&mut out, &Entry::LedgerOpened(opened).encode());
         }
         out

@@ -23,6 +23,16 @@ hex_type! {
     RootHash, 32, "root hash"
 }
 
+hex_type! {
+    /// An Ed25519 public key (RFC 8032 §5.1.5), merely as bytes. Text form: 64 lower-case hex digits.
+    PublicKey, 32, "public key"
+}
+
+hex_type! {
+    /// An Ed25519 signature (RFC 8032 §5.1.6), merely as bytes. Text form: 128 lower-case hex digits.
+    Signature, 64, "signature"
+}
+
 /// SHA-256 of a whole piece of data outside the tree: a component, a manifest, arguments.
 ///
 /// Text form: `sha256:` and 64 lower-case hex digits.
@@ -66,7 +76,7 @@ impl Serialize for Digest {
 }
 
 /// The place of an entry in the ledger, counted from 0.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct LeafIndex(pub u64);
 

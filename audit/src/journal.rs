@@ -4,7 +4,7 @@
 //! power. After a failed or short write nothing may be appended any more: the file then ends in a torn frame.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Seek as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -62,13 +62,9 @@ impl Journal {
         Ok(Self::of(file))
     }
 
-    /// The journal in `file`, which must append and stand at its start for [`Journal::reader`].
+    /// The journal in `file`, which must append.
     fn of(file: File) -> Self {
         Self { file, frames: Vec::new(), stopped: false }
-    }
-
-    pub(crate) fn reader(&self) -> impl Read {
-        &self.file
     }
 
     /// A second handle for [`File::sync_data`] beside appends.
@@ -108,6 +104,13 @@ impl Journal {
     }
 }
 
+/// Opens the journal below `dir` for reading from `offset` on.
+pub(crate) fn read_from(dir: &Path, offset: u64) -> io::Result<File> {
+    let mut file = open_to_read(dir)?;
+    file.seek(io::SeekFrom::Start(offset))?;
+    Ok(file)
+}
+
 /// Opens the journal below `dir` for reading only.
 pub(crate) fn open_to_read(dir: &Path) -> io::Result<File> {
     File::open(dir.join(JOURNAL_FILE))
@@ -138,7 +141,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         drop(Journal::open(dir.path()).unwrap());
         let mut journal = Journal::of(open_to_read(dir.path()).unwrap());
-        let opened = LedgerOpened { origin: "o".into(), software: "s".into(), time_ns: 0 };
+        let opened = LedgerOpened { origin: "o".into(), software: "s".into(), time_ns: 0, key: None };
         let entry = [Entry::LedgerOpened(opened).encode()];
 
         assert!(matches!(journal.append(&entry), Err(AppendError::Write { .. })));

@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::entry::{Call, CallEnd, Closer, Entry, Fact, Intent, LedgerOpened, Outcome, Policy, Usage, Violation};
+use crate::ids::PublicKey;
+use crate::key::VerifierKey;
 use crate::pairs::Pairs;
 use crate::text::Text;
 
@@ -81,6 +83,18 @@ fn ledger_opened(fields: &mut Fields, entry: &LedgerOpened<'_>) {
     fields.put("origin", &entry.origin);
     fields.put("software", &entry.software);
     fields.put("time_ns", entry.time_ns);
+    let Some(key) = &entry.key else { return };
+    fields.put("key", key_text(&entry.origin, key.public));
+    if let Some(rotation) = &key.rotated {
+        fields.put("old_key", key_text(&entry.origin, rotation.old_key));
+        fields.put("signature", rotation.signature);
+        fields.put("old_signature", rotation.old_signature);
+    }
+}
+
+/// The form that verifiers are given; in hex what cannot be a key.
+fn key_text(origin: &Text<'_>, key: PublicKey) -> String {
+    VerifierKey::new(origin.as_str(), key).map_or_else(|_no_key| key.to_string(), |key| key.to_string())
 }
 
 fn policy(fields: &mut Fields, entry: &Policy<'_>) {

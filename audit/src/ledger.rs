@@ -1,6 +1,7 @@
-//! The ledger as its writer holds it: folder, lock, journal, tree.
+//! The ledger as its writer holds it: folder, lock, key, journal, tree, tiles.
 //!
-//! It must never hand out an index for an entry that is not written, nor open over data that is lost or changed.
+//! It must never hand out an index for an entry that is not written, open over data that is lost or changed, or sign
+//! what is not on disk and remembered.
 
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -8,15 +9,24 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::checkpoint::{self, Checkpoint, PublishError, ReadCheckpointError};
-use crate::codec::{DecodeError, EncodedEntry};
-use crate::entry::{Entry, LedgerOpened};
-use crate::frame::{CorruptFrame, FrameError, Frames, Step};
+use crate::checkpoint::{self, Checkpoint};
+use crate::codec::EncodedEntry;
+use crate::entry::{Entry, KeyRotation, LedgerKey, LedgerOpened};
+use crate::frame::frame_bytes;
 use crate::ids::{CallId, LeafIndex, RootHash, TreeSize};
 use crate::journal::{AppendError, Journal};
+use crate::key::{SigningKey, VerifierKey};
+use crate::key_file::{self, beside};
+use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
 use crate::lock::{LedgerLock, LockError};
+use crate::note::SignedNote;
+use crate::recover::{Found, Known};
+use crate::state::{Remembered, Resume, StateFile};
 use crate::structure::Structure;
-use crate::tree::Frontier;
+use crate::tail::Tail;
+use crate::tile_path::{TILE_LEVELS, TileKind, TilePath};
+use crate::tile_store::TileStore;
+use crate::tiles::{Tile, TileEdge, edge_tile};
 
 /// A ledger open for writing; this process is its only writer.
 ///
@@ -26,10 +36,12 @@ use crate::tree::Frontier;
 #[derive(Debug)]
 pub struct Ledger {
     dir: PathBuf,
+    key_path: PathBuf,
     origin: String,
+    software: String,
     writer: Mutex<Writer>,
     // Locked before `writer`; held while syncing, so that checkpoints replace each other in order.
-    published: Mutex<Option<TreeSize>>,
+    publisher: Mutex<Publisher>,
     journal: File,
     recovery: Recovery,
     _lock: LedgerLock,
@@ -42,109 +54,50 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Calls whose host died; each now has a closer.
     pub closed_calls: Vec<CallId>,
-}
-
-/// The ledger is not open. No entry was changed; only [`OpenError::Append`] may leave new ones.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// No name for a ledger.
-    #[error("not an origin: {origin:?} (1 to 255 bytes without spaces or plus signs)")]
-    BadOrigin {
-        /// What was given.
-        origin: String,
-    },
-    /// The folder or a file in it cannot be made or opened.
-    #[error("the ledger {} cannot be opened", path.display())]
-    Io {
-        /// The ledger's folder.
-        path: PathBuf,
-        /// The cause.
-        source: io::Error,
-    },
-    /// Another process (or this one) has it open.
-    #[error("the ledger is in use by {}", pid.map_or("another process".to_owned(), |pid| format!("process {pid}")))]
-    InUse {
-        /// The process that holds it, if it has written its id.
-        pid: Option<u32>,
-    },
-    /// An entry before the end cannot be read.
-    #[error(transparent)]
-    Corrupt(CorruptFrame),
-    /// A frame holds something other than an entry.
-    #[error("entry {index} at byte {offset} of the journal is not an entry")]
-    NotAnEntry {
-        /// Index of the entry.
-        index: LeafIndex,
-        /// Where its frame starts, in bytes from the start of the journal.
-        offset: u64,
-        /// What is wrong.
-        source: DecodeError,
-    },
-    /// The ledger has another name.
-    #[error("the ledger is of origin {found:?}, not {wanted:?}")]
-    OtherOrigin {
-        /// The name asked for.
-        wanted: String,
-        /// The name it has; empty when its first entry does not say.
-        found: String,
-    },
-    /// The checkpoint file cannot be used.
-    #[error(transparent)]
-    Checkpoint(ReadCheckpointError),
-    /// Entries are missing at the end.
-    #[error("data lost: the ledger has {found} entries, its checkpoint knows {known}")]
-    DataLost {
-        /// Entries that the checkpoint covers.
-        known: TreeSize,
-        /// Entries in the journal.
-        found: TreeSize,
-    },
-    /// Entries that the checkpoint covers were changed.
-    #[error("data changed: the root of the first {size} entries is {found}, the checkpoint's is {known}")]
-    DataChanged {
-        /// Entries that the checkpoint covers.
-        size: TreeSize,
-        /// Their root by the checkpoint.
-        known: RootHash,
-        /// Their root by the journal.
-        found: RootHash,
-    },
-    /// The entries that opening writes cannot be written.
-    #[error(transparent)]
-    Append(AppendError),
-}
-
-/// No checkpoint was written; the old one stands.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CheckpointError {
-    /// An earlier write or sync failed, so what is on disk is unknown.
-    #[error("the ledger is stopped since an earlier write failed")]
-    Stopped,
-    /// The journal cannot be brought to disk; the ledger is stopped.
-    #[error("the journal cannot be synced")]
-    Sync {
-        /// The cause.
-        source: io::Error,
-    },
-    /// The checkpoint file cannot be written.
-    #[error(transparent)]
-    Publish(PublishError),
+    /// The entry from which on the journal was read; those before it were known by signed tiles.
+    pub read_from: LeafIndex,
 }
 
 impl Ledger {
     /// Opens the ledger in the folder `dir` as its only writer, making it if it is new (folder mode 0700, files
     /// 0600), and records `software` and `now_ns` (wall clock, nanoseconds since the Unix epoch).
     ///
-    /// A frame that a died writer left unfinished is cut off; each call that it left open is closed. The whole
-    /// journal is read and compared with the checkpoint.
+    /// Its key is in `<dir>.key` and what it remembers of itself in `<dir>.state`, both made if the ledger is new:
+    /// beside the folder, since the folder may be served to anyone.
+    ///
+    /// A frame that a died writer left unfinished is cut off; each call that it left open is closed. The journal is
+    /// read from its start, or from where the tiles of the newest checkpoint vouch for what comes before.
     ///
     /// # Errors
     ///
-    /// [`OpenError`]: in use, corrupt before its end, behind its checkpoint or different from it, of another
-    /// origin, or refused by the operating system.
+    /// [`OpenError`]: in use, corrupt before its end, behind its checkpoint or what it remembers, or different from
+    /// them, of another origin or key, or refused by the operating system.
     pub fn open(dir: &Path, origin: &str, software: &str, now_ns: u64) -> Result<Self, OpenError> {
+        Self::open_at(dir, None, origin, software, now_ns)
+    }
+
+    /// As [`Ledger::open`], with the key in the file `key_path`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`].
+    pub fn open_with_key(
+        dir: &Path,
+        key_path: &Path,
+        origin: &str,
+        software: &str,
+        now_ns: u64,
+    ) -> Result<Self, OpenError> {
+        Self::open_at(dir, Some(key_path), origin, software, now_ns)
+    }
+
+    fn open_at(
+        dir: &Path,
+        key_path: Option<&Path>,
+        origin: &str,
+        software: &str,
+        now_ns: u64,
+    ) -> Result<Self, OpenError> {
         if !checkpoint::is_origin(origin) {
             return Err(OpenError::BadOrigin { origin: origin.to_owned() });
         }
@@ -154,23 +107,55 @@ impl Ledger {
             LockError::Io(source) => io_error(source),
             LockError::Held { pid } => OpenError::InUse { pid },
         })?;
-        let known = checkpoint::read(dir).map_err(OpenError::Checkpoint)?;
+        let published = checkpoint::read(dir).map_err(OpenError::Checkpoint)?;
+        let state_path = beside(dir, "state").map_err(io_error)?;
+        let (state, remembered) = StateFile::open(&state_path).map_err(io_error)?;
+        let remembered = remembered.map_err(|_malformed| OpenError::State { path: state_path })?;
         let journal = Journal::open(dir).map_err(io_error)?;
-        let found = scan(&journal, known.as_ref(), io_error)?;
-        found.check(origin, known.as_ref())?;
+
+        let known = Known { dir, origin, published: published.as_ref(), remembered: remembered.as_ref() };
+        let mut found = known.recover()?;
+        let key_path = key_path.map_or_else(|| beside(dir, "key").map_err(io_error), |path| Ok(path.to_owned()))?;
+        let key = ledger_key(&key_path, origin, &found)?;
+        known.check_signature(&found, key.verifier().public_key())?;
+
         if found.torn_bytes > 0 {
-            journal.truncate(found.journal_bytes).map_err(io_error)?;
+            journal.truncate(found.tail.journal_bytes).map_err(io_error)?;
         }
+        let tiles = TileStore::new(dir);
+        tiles.prepare().map_err(io_error)?;
+        let edge = known.mend_tiles(&found, &tiles)?;
+        let partials = edge_tiles(edge.size());
         let ledger = Self {
             dir: dir.to_owned(),
+            key_path,
             origin: origin.to_owned(),
+            software: software.to_owned(),
             journal: journal.handle().map_err(io_error)?,
-            writer: Mutex::new(Writer { journal, frontier: found.frontier }),
-            published: Mutex::new(known.map(|known| known.size)),
-            recovery: Recovery { torn_bytes: found.torn_bytes, closed_calls: found.structure.open_calls() },
+            recovery: Recovery {
+                torn_bytes: found.torn_bytes,
+                closed_calls: found.structure.open_calls(),
+                read_from: LeafIndex(found.start.index),
+            },
+            writer: Mutex::new(Writer {
+                journal,
+                tail: std::mem::take(&mut found.tail),
+                edge,
+                tiles: tiles.clone(),
+                unwritten: Vec::new(),
+            }),
+            publisher: Mutex::new(Publisher {
+                published: published.map(|published| published.checkpoint().size),
+                key,
+                old_key: None,
+                state,
+                resume: remembered.map(|remembered| remembered.resume).unwrap_or_default(),
+                tiles,
+                partials,
+            }),
             _lock: lock,
         };
-        ledger.record_open(software, now_ns, &found.structure).map_err(OpenError::Append)?;
+        ledger.record_open(now_ns, &found.structure).map_err(OpenError::Append)?;
         Ok(ledger)
     }
 
@@ -182,47 +167,76 @@ impl Ledger {
     /// [`AppendError::Stopped`].
     pub fn append(&self, entries: &[EncodedEntry]) -> Result<LeafIndex, AppendError> {
         let mut writer = self.writer();
-        let first = LeafIndex(writer.frontier.size().0);
+        let first = LeafIndex(writer.tail.frontier.size().0);
         if entries.is_empty() {
             return Ok(first);
         }
         writer.journal.append(entries)?;
-        for entry in entries {
-            writer.frontier.append(entry.leaf());
-        }
+        writer.take(entries);
         Ok(first)
     }
 
-    /// Brings all entries to disk, then replaces the checkpoint file. Appends go on meanwhile.
+    /// Brings all entries to disk, writes the tiles that a tree of this size has, remembers size and root, and
+    /// replaces the checkpoint file by a signed one. Appends go on meanwhile.
     ///
     /// # Errors
     ///
     /// [`CheckpointError`]. An error of syncing stops the ledger: what is on disk is then unknown.
     pub fn checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
-        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
-        let checkpoint = self.current()?;
-        if *published == Some(checkpoint.size) {
-            return Ok(checkpoint);
+        let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.next_checkpoint()?;
+        if publisher.published == Some(next.checkpoint.size) {
+            return Ok(next.checkpoint);
         }
         self.journal.sync_data().map_err(|source| {
             self.writer().journal.stop();
             CheckpointError::Sync { source }
         })?;
-        checkpoint::publish(&self.dir, &checkpoint).map_err(CheckpointError::Publish)?;
-        *published = Some(checkpoint.size);
-        Ok(checkpoint)
+        publisher.publish(&self.dir, &next).inspect_err(|error| {
+            if error.is_by_sync() {
+                self.writer().journal.stop();
+            }
+        })?;
+        Ok(next.checkpoint)
+    }
+
+    /// Goes on under a fresh key: an entry that both keys signed says so, then a checkpoint is signed by both. The old
+    /// key is deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`RotateKeyError`].
+    pub fn rotate_key(&self, now_ns: u64) -> Result<VerifierKey, RotateKeyError> {
+        let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = SigningKey::generate(&self.origin).map_err(|source| RotateKeyError::Random { source })?;
+        let next_path = key_file::next_path(&self.key_path);
+        key_file::remove(&next_path).map_err(RotateKeyError::Key)?;
+        key_file::create(&next_path, &fresh).map_err(RotateKeyError::Key)?;
+        let entry = self.rotation(&publisher.key, &fresh, now_ns);
+        self.append(&[Entry::LedgerOpened(entry).encode()]).map_err(RotateKeyError::Append)?;
+        // On disk before the old key goes: the entry says which key is the ledger's.
+        self.journal.sync_data().map_err(|source| {
+            self.writer().journal.stop();
+            RotateKeyError::Checkpoint(CheckpointError::Sync { source })
+        })?;
+        key_file::replace(&self.key_path, &next_path).map_err(RotateKeyError::Key)?;
+        let verifier = fresh.verifier();
+        publisher.old_key = Some(std::mem::replace(&mut publisher.key, fresh));
+        drop(publisher);
+        self.checkpoint().map_err(RotateKeyError::Checkpoint)?;
+        Ok(verifier)
     }
 
     /// The number of entries.
     #[must_use]
     pub fn size(&self) -> TreeSize {
-        self.writer().frontier.size()
+        self.writer().tail.frontier.size()
     }
 
     /// The root over all entries.
     #[must_use]
     pub fn root(&self) -> RootHash {
-        self.writer().frontier.root()
+        self.writer().tail.frontier.root()
     }
 
     /// The ledger's name.
@@ -231,14 +245,27 @@ impl Ledger {
         &self.origin
     }
 
+    /// The ledger's folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The key that verifies this ledger's checkpoints.
+    #[must_use]
+    pub fn verifier_key(&self) -> VerifierKey {
+        self.publisher.lock().unwrap_or_else(PoisonError::into_inner).key.verifier()
+    }
+
     /// What had to be mended when this ledger was opened.
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.recovery
     }
 
-    fn record_open(&self, software: &str, time_ns: u64, structure: &Structure) -> Result<(), AppendError> {
-        let opened = LedgerOpened { origin: self.origin().into(), software: software.into(), time_ns };
+    fn record_open(&self, time_ns: u64, structure: &Structure) -> Result<(), AppendError> {
+        let public = self.verifier_key().public_key();
+        let opened = self.opened(time_ns, Some(LedgerKey { public, rotated: None }));
         let closers = self.recovery.closed_calls.iter().map(|call| structure.closer(*call, HOST_DIED));
         let entries: Vec<_> = std::iter::once(Entry::LedgerOpened(opened))
             .chain(closers.map(Entry::Closer))
@@ -248,13 +275,30 @@ impl Ledger {
         Ok(())
     }
 
-    fn current(&self) -> Result<Checkpoint, CheckpointError> {
-        let writer = self.writer();
+    fn opened(&self, time_ns: u64, key: Option<LedgerKey>) -> LedgerOpened<'_> {
+        LedgerOpened { origin: self.origin.as_str().into(), software: self.software.as_str().into(), time_ns, key }
+    }
+
+    fn rotation(&self, old: &SigningKey, fresh: &SigningKey, time_ns: u64) -> LedgerOpened<'_> {
+        let (old_key, public) = (old.verifier().public_key(), fresh.verifier().public_key());
+        let statement = self.opened(time_ns, None).rotation_statement(old_key, public);
+        let [signature, old_signature] = [fresh, old].map(|key| key.sign(statement.as_bytes()));
+        let rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
+        self.opened(time_ns, Some(LedgerKey { public, rotated }))
+    }
+
+    fn next_checkpoint(&self) -> Result<NextCheckpoint, CheckpointError> {
+        let mut writer = self.writer();
         if writer.journal.is_stopped() {
             return Err(CheckpointError::Stopped);
         }
-        let (size, root) = (writer.frontier.size(), writer.frontier.root());
-        Ok(Checkpoint { origin: self.origin.clone(), size, root })
+        writer.write_tiles(&[]).map_err(|source| CheckpointError::Tiles { source })?;
+        let (size, root) = (writer.tail.frontier.size(), writer.tail.frontier.root());
+        Ok(NextCheckpoint {
+            checkpoint: Checkpoint { origin: self.origin.clone(), size, root },
+            partials: writer.edge.partials(),
+            resume: writer.tail.resume(),
+        })
     }
 
     /// A panic while the lock was held leaves journal and tree possibly apart: the ledger is then stopped.
@@ -277,70 +321,139 @@ impl Drop for Ledger {
 #[derive(Debug)]
 struct Writer {
     journal: Journal,
-    frontier: Frontier,
+    tail: Tail,
+    edge: TileEdge,
+    tiles: TileStore,
+    // Full tiles that could not be written yet.
+    unwritten: Vec<Tile>,
 }
 
-/// What a journal holds.
-struct Found {
-    frontier: Frontier,
-    structure: Structure,
-    // The root at the size of the checkpoint, once the journal has come that far.
-    root_at_checkpoint: Option<RootHash>,
-    journal_bytes: u64,
-    torn_bytes: u64,
+impl Writer {
+    /// Takes `entries`, which are in the journal, into tree and tiles.
+    fn take(&mut self, entries: &[EncodedEntry]) {
+        let mut full = Vec::new();
+        for entry in entries {
+            let bytes = entry.as_bytes();
+            self.tail.push(bytes, entry.leaf(), frame_bytes(bytes));
+            self.edge.push(bytes, entry.leaf(), &mut |tile| full.push(tile));
+        }
+        // The entries stand, tiles or not; the next checkpoint tries again.
+        if !full.is_empty() && self.write_tiles(&full).is_err() {
+            self.unwritten.extend(full);
+            if self.unwritten.len() > UNWRITTEN_TILES_MAX {
+                self.journal.stop();
+            }
+        }
+    }
+
+    fn write_tiles(&mut self, full: &[Tile]) -> io::Result<()> {
+        while let Some(tile) = self.unwritten.last() {
+            self.tiles.write(tile)?;
+            self.unwritten.pop();
+        }
+        full.iter().try_for_each(|tile| self.tiles.write(tile))
+    }
 }
 
-impl Found {
-    fn check(&self, origin: &str, known: Option<&Checkpoint>) -> Result<(), OpenError> {
-        let other = |found: &str| OpenError::OtherOrigin { wanted: origin.to_owned(), found: found.to_owned() };
-        if self.frontier.size() > TreeSize(0) && self.structure.origin() != Some(origin) {
-            return Err(other(self.structure.origin().unwrap_or_default()));
+/// A checkpoint about to be signed.
+struct NextCheckpoint {
+    checkpoint: Checkpoint,
+    partials: Vec<Tile>,
+    resume: Resume,
+}
+
+#[derive(Debug)]
+struct Publisher {
+    // The size of the checkpoint that stands.
+    published: Option<TreeSize>,
+    key: SigningKey,
+    // Signs one more checkpoint, so that who knows the old key alone can follow.
+    old_key: Option<SigningKey>,
+    state: StateFile,
+    // What is remembered.
+    resume: Resume,
+    tiles: TileStore,
+    // Unfinished tiles that may have partial forms on disk.
+    partials: Vec<TilePath>,
+}
+
+impl Publisher {
+    /// Tiles, memory, signature, file: in this order.
+    fn publish(&mut self, dir: &Path, next: &NextCheckpoint) -> Result<(), CheckpointError> {
+        let tiles_failed = |source| CheckpointError::Tiles { source };
+        next.partials.iter().try_for_each(|tile| self.tiles.write(tile)).map_err(tiles_failed)?;
+        let mut resume = self.resume;
+        if next.resume.index >= resume.index + RESUME_ENTRIES {
+            self.tiles.sync().map_err(|source| CheckpointError::Sync { source })?;
+            resume = next.resume;
         }
-        let Some(known) = known else {
-            return Ok(());
-        };
-        if known.origin != origin {
-            return Err(other(&known.origin));
+        let Checkpoint { origin, size, root } = next.checkpoint.clone();
+        self.state
+            .remember(&Remembered { origin, size, root, resume })
+            .map_err(|source| CheckpointError::Remember { source })?;
+        self.resume = resume;
+        let keys: Vec<_> = std::iter::once(&self.key).chain(&self.old_key).collect();
+        let note = SignedNote::sign(&next.checkpoint.to_string(), &keys);
+        checkpoint::publish(dir, &note).map_err(CheckpointError::Publish)?;
+        self.published = Some(next.checkpoint.size);
+        self.old_key = None;
+        self.remove_old_partials(next.checkpoint.size);
+        Ok(())
+    }
+
+    /// Removes the partial forms of tiles that are full by now (C2SP tlog-tiles, "Partial Tiles").
+    fn remove_old_partials(&mut self, size: TreeSize) {
+        let unfinished = edge_tiles(size);
+        for path in self.partials.iter().filter(|path| !unfinished.contains(path)) {
+            // What stays is not wrong, merely of no use.
+            self.tiles.remove_partials(*path).ok();
         }
-        match self.root_at_checkpoint {
-            None => Err(OpenError::DataLost { known: known.size, found: self.frontier.size() }),
-            Some(root) if root == known.root => Ok(()),
-            Some(found) => Err(OpenError::DataChanged { size: known.size, known: known.root, found }),
+        self.partials = unfinished;
+    }
+}
+
+/// The key of a ledger that holds `found`: the one in the key file, or a fresh one if the ledger has none yet.
+fn ledger_key(path: &Path, origin: &str, found: &Found) -> Result<SigningKey, OpenError> {
+    let next_path = key_file::next_path(path);
+    let named = found.structure.keys().last().map(|(_, key)| *key);
+    let is_named = |key: &SigningKey| named.is_none_or(|named| named == key.verifier().public_key());
+    let ours = |key: &SigningKey| is_named(key) && key.verifier().name() == origin;
+    let has_key = named.is_some() || found.start.index > 0;
+    match (key_file::load(path).map_err(OpenError::Key)?, has_key) {
+        (Some(key), _) if ours(&key) => {
+            // A rotation that was not recorded.
+            key_file::remove(&next_path).map_err(OpenError::Key)?;
+            Ok(key)
+        }
+        (found_key, true) => match key_file::load(&next_path).map_err(OpenError::Key)? {
+            // A rotation that was recorded, and then the process died.
+            Some(next) if ours(&next) && named.is_some() => {
+                key_file::replace(path, &next_path).map_err(OpenError::Key)?;
+                Ok(next)
+            }
+            _ if found_key.is_none() => Err(OpenError::KeyMissing { path: path.to_owned() }),
+            _ => Err(OpenError::OtherKey { path: path.to_owned() }),
+        },
+        (Some(_), false) => Err(OpenError::OtherKey { path: path.to_owned() }),
+        (None, false) => {
+            let io_error = |source| OpenError::Io { path: path.to_owned(), source };
+            let key = SigningKey::generate(origin).map_err(io_error)?;
+            key_file::create(path, &key).map_err(OpenError::Key)?;
+            Ok(key)
         }
     }
 }
 
-fn scan(
-    journal: &Journal,
-    known: Option<&Checkpoint>,
-    io_error: impl Fn(io::Error) -> OpenError,
-) -> Result<Found, OpenError> {
-    let mut frontier = Frontier::new();
-    let mut structure = Structure::default();
-    let mut root_at_checkpoint = None;
-    let mut frames = Frames::new(journal.reader());
-    let torn_bytes = loop {
-        if known.is_some_and(|known| known.size == frontier.size()) {
-            root_at_checkpoint = Some(frontier.root());
-        }
-        match frames.step() {
-            Ok(Step::Frame(frame)) => {
-                let entry = Entry::decode(frame.entry).map_err(|source| OpenError::NotAnEntry {
-                    index: frame.index,
-                    offset: frame.offset,
-                    source,
-                })?;
-                frontier.append(frame.leaf);
-                // Only what is needed to close calls: judging the past is `verify`'s.
-                structure.entry(frame.index, &entry, frame.leaf, &mut |_| {});
-            }
-            Ok(Step::Torn { bytes }) => break bytes,
-            Ok(Step::End) => break 0,
-            Err(FrameError::Io(source)) => return Err(io_error(source)),
-            Err(FrameError::Corrupt(corrupt)) => return Err(OpenError::Corrupt(corrupt)),
-        }
-    };
-    Ok(Found { frontier, structure, root_at_checkpoint, journal_bytes: frames.offset(), torn_bytes })
+/// The unfinished tiles of a tree of `size`, by their full names.
+fn edge_tiles(size: TreeSize) -> Vec<TilePath> {
+    let hashes = (0..TILE_LEVELS).map(|level| TilePath::full(TileKind::Hashes { level }, edge_tile(size, level).0));
+    hashes.chain([TilePath::full(TileKind::Entries, edge_tile(size, 0).0)]).collect()
 }
 
 const HOST_DIED: &str = "the host ended without closing the call";
+
+/// Tiles of about 16,000 entries: what a disk that takes the journal but no tiles may make wait in memory.
+const UNWRITTEN_TILES_MAX: usize = 128;
+
+/// Entries after which tiles are brought to disk, and from which on recovery reads the journal again.
+const RESUME_ENTRIES: u64 = 1 << 15;

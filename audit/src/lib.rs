@@ -14,33 +14,64 @@ mod frame;
 mod ids;
 mod journal;
 mod json;
+mod key;
+mod key_file;
 mod ledger;
+mod ledger_error;
 mod lock;
+mod note;
 mod pairs;
+mod proof;
+mod prover;
+mod receipt;
+mod recover;
 mod show;
+mod state;
 mod structure;
+mod tail;
 mod text;
+mod tile_path;
+mod tile_store;
+mod tiles;
 mod trail;
 mod tree;
 mod verify;
+mod verify_tiles;
 
-pub use crate::call_tree::call_root;
-pub use crate::checkpoint::{Checkpoint, ORIGIN_BYTES_MAX, ParseCheckpointError, PublishError, ReadCheckpointError};
+pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};
+pub use crate::checkpoint::{
+    Checkpoint, ORIGIN_BYTES_MAX, ParseCheckpointError, PublishError, ReadCheckpointError, SignedCheckpoint,
+};
 pub use crate::codec::{DecodeError, ENTRY_BYTES_MAX, ENTRY_VERSION, EncodedEntry, TEXT_BYTES_MAX};
 pub use crate::entry::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, Fact, Intent, Kind, Layer, LedgerOpened,
-    Outcome, Policy, Usage, Verdict, Violation,
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, Fact, Intent, KeyRotation, Kind, Layer,
+    LedgerKey, LedgerOpened, Outcome, Policy, Usage, Verdict, Violation,
 };
 pub use crate::frame::{CorruptFrame, FRAME_BYTES_MAX};
-pub use crate::ids::{CallId, Digest, LeafHash, LeafIndex, ParseIdError, RootHash, Sequence, TreeSize};
+pub use crate::ids::{
+    CallId, Digest, LeafHash, LeafIndex, ParseIdError, PublicKey, RootHash, Sequence, Signature, TreeSize,
+};
 pub use crate::journal::AppendError;
-pub use crate::ledger::{CheckpointError, Ledger, OpenError, Recovery};
+pub use crate::key::{KeyId, ParseKeyError, SigningKey, VerifierKey};
+pub use crate::key_file::KeyFileError;
+pub use crate::ledger::{Ledger, Recovery};
+pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
+pub use crate::note::{
+    NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,
+};
 pub use crate::pairs::{PAIR_KEY_BYTES_MAX, PAIRS_MAX, Pairs};
+pub use crate::proof::{ConsistencyProof, InclusionProof, ProofError};
+pub use crate::prover::{ProveError, Prover};
+pub use crate::receipt::{
+    Disclosed, Disclosure, ParseReceiptError, RECEIPT_BYTES_MAX, Receipt, ReceiptError, VerifyReceiptError, disclose,
+    find_call_end, prove,
+};
 pub use crate::show::{Entries, ReadError, read};
 pub use crate::structure::Problem;
 pub use crate::text::{Cut, Text};
+pub use crate::tile_path::{ParseTilePathError, TILE_WIDTH, TileKind, TilePath};
 pub use crate::trail::{
     CALL_ENTRIES_MAX, CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals,
 };
 pub use crate::tree::{Frontier, leaf_hash, node_hash};
-pub use crate::verify::{Expected, FINDINGS_MAX, Finding, Report, VerifyError, verify};
+pub use crate::verify::{Expected, FINDINGS_MAX, Finding, Report, VerifyError, VerifyOptions, verify, verify_with};

@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::call_tree::call_root;
-use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, LedgerOpened, Verdict};
-use crate::ids::{CallId, LeafHash, LeafIndex, RootHash, Sequence, TreeSize};
+use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, LedgerKey, LedgerOpened, Verdict};
+use crate::ids::{CallId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
 
 /// Something in a ledger that must not be. Serialised, `problem` holds the variant's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -36,6 +36,12 @@ pub enum Problem {
     /// `ledger-opened` names another origin than the first one.
     #[error("ledger-opened names another origin than the first")]
     OriginChanged,
+    /// Another key than before, without a rotation that says so.
+    #[error("another key than before, and no rotation to it")]
+    KeyChanged,
+    /// A rotation that not both keys have signed.
+    #[error("the rotation is not signed by both keys")]
+    KeyRotationUnsigned,
     /// A call id starts a second time.
     #[error("call {call} starts a second time")]
     CallRepeated {
@@ -126,6 +132,39 @@ pub enum Problem {
         /// The origin in the checkpoint.
         origin: String,
     },
+    /// The checkpoint is not signed as it must be.
+    #[error("the checkpoint is not signed by the ledger's key: {reason}")]
+    CheckpointSignature {
+        /// What is wrong.
+        reason: String,
+    },
+    /// There must be a checkpoint, and there is none.
+    #[error("the checkpoint is missing")]
+    CheckpointMissing,
+    /// The key that the auditor knows never signed for this ledger.
+    #[error("the key {key} is none of this ledger's")]
+    KeyUnknown {
+        /// The key that the auditor gave.
+        key: String,
+    },
+    /// The state file beside the ledger holds no state.
+    #[error("what the ledger remembers of its size cannot be read")]
+    StateMalformed,
+    /// A file holds something else than the journal makes it hold.
+    #[error("the file differs from what the journal says")]
+    FileDiffers,
+    /// A file that the checkpoint needs is not there.
+    #[error("the file is missing")]
+    FileMissing,
+    /// A file that belongs to no entry.
+    #[error("the file belongs to no entry of the ledger")]
+    FileUnknown,
+    /// The operating system refused to read a file.
+    #[error("the file cannot be read: {reason}")]
+    FileUnreadable {
+        /// The cause.
+        reason: String,
+    },
     /// The checkpoint, or what was expected, covers more entries than the ledger has: entries are lost.
     #[error("{size} entries are known to have been here")]
     EntriesLost {
@@ -148,6 +187,10 @@ pub enum Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Structure {
     origin: Option<String>,
+    // By the index from which on they sign, rising.
+    keys: Vec<(LeafIndex, PublicKey)>,
+    // What came before is not known.
+    resumed: bool,
     open: HashMap<CallId, OpenCall>,
     ended: HashSet<CallId>,
 }
@@ -162,6 +205,21 @@ struct OpenCall {
 }
 
 impl Structure {
+    /// The structure of a ledger of this origin, from somewhere behind its start on.
+    pub(crate) fn resumed(origin: String) -> Self {
+        Self { origin: Some(origin), resumed: true, ..Self::default() }
+    }
+
+    /// The keys that signed, each with the entry that named it.
+    pub(crate) fn keys(&self) -> &[(LeafIndex, PublicKey)] {
+        &self.keys
+    }
+
+    /// The key in force over the first `size` entries. A rotation tells which key was before it.
+    pub(crate) fn key_at(&self, size: TreeSize) -> Option<PublicKey> {
+        self.keys.iter().rev().find(|(index, _)| index.0 < size.0).map(|(_, key)| *key)
+    }
+
     /// The origin that the first entry names.
     pub(crate) fn origin(&self) -> Option<&str> {
         self.origin.as_deref()
@@ -194,7 +252,7 @@ impl Structure {
             report(Problem::NotOpened);
         }
         match entry {
-            Entry::LedgerOpened(entry) => self.ledger_opened(entry, report),
+            Entry::LedgerOpened(entry) => self.ledger_opened(index, entry, report),
             Entry::Policy(_) => {}
             Entry::Call(entry) => self.call(index, entry, leaf, report),
             Entry::Intent(entry) => {
@@ -220,11 +278,37 @@ impl Structure {
         }
     }
 
-    fn ledger_opened(&mut self, entry: &LedgerOpened<'_>, report: &mut impl FnMut(Problem)) {
+    fn ledger_opened(&mut self, index: LeafIndex, entry: &LedgerOpened<'_>, report: &mut impl FnMut(Problem)) {
         match &self.origin {
             None => self.origin = Some(entry.origin.to_string()),
             Some(origin) if entry.origin == origin.as_str() => {}
             Some(_) => report(Problem::OriginChanged),
+        }
+        let before = self.keys.last().map(|(_, key)| *key);
+        let Some(LedgerKey { public, rotated }) = &entry.key else {
+            if before.is_some() {
+                report(Problem::KeyChanged);
+            }
+            return;
+        };
+        match rotated {
+            Some(rotation) => {
+                if before.is_some_and(|before| before != rotation.old_key) {
+                    report(Problem::KeyChanged);
+                } else if !rotation.is_signed(entry, *public) {
+                    report(Problem::KeyRotationUnsigned);
+                }
+                match before {
+                    Some(_) => {}
+                    None if self.resumed => self.keys.push((LeafIndex(0), rotation.old_key)),
+                    None => report(Problem::KeyChanged),
+                }
+            }
+            None if before.is_some_and(|before| before != *public) => report(Problem::KeyChanged),
+            None => {}
+        }
+        if before != Some(*public) {
+            self.keys.push((index, *public));
         }
     }
 

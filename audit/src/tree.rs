@@ -34,6 +34,12 @@ impl Frontier {
         Self::default()
     }
 
+    /// `peaks` are as many as `size` has one bits.
+    pub(crate) fn from_peaks(size: TreeSize, peaks: Vec<[u8; 32]>) -> Self {
+        debug_assert_eq!(u32::try_from(peaks.len()), Ok(size.0.count_ones()));
+        Self { size, peaks }
+    }
+
     /// Adds a leaf; O(log n) at worst, one node on average.
     pub fn append(&mut self, leaf: LeafHash) {
         let mut hash = leaf.0;

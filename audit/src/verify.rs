@@ -1,4 +1,5 @@
-//! The one door to verification: recomputes every hash of a ledger and judges its entries and their order.
+//! The one door to verification: recomputes every hash of a ledger, judges its entries and their order, compares
+//! tiles, checkpoint and memory with them.
 //!
 //! It must never write, lock, or trust anything in the folder: what it cannot check it reports.
 
@@ -9,13 +10,19 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::checkpoint::{self, Checkpoint, ReadCheckpointError};
+use crate::checkpoint::{self, CHECKPOINT_FILE, Checkpoint, Published, ReadCheckpointError};
 use crate::entry::{Entry, Kind};
 use crate::frame::{Frame, FrameError, Frames, Step};
 use crate::ids::{CallId, LeafIndex, RootHash, TreeSize};
-use crate::journal;
+use crate::journal::{self, JOURNAL_FILE};
+use crate::key::VerifierKey;
+use crate::key_file::beside;
+use crate::lock::{self, LOCK_FILE};
+use crate::state::{self, Remembered};
 use crate::structure::{Problem, Structure};
+use crate::tile_store::TILE_FOLDER;
 use crate::tree::Frontier;
+use crate::verify_tiles::TileAudit;
 
 /// Most findings in a report; further ones are counted.
 pub const FINDINGS_MAX: usize = 1000;
@@ -34,6 +41,14 @@ pub struct Report {
     pub journal_bytes: u64,
     /// The checkpoint, if there is one.
     pub checkpoint: Option<Checkpoint>,
+    /// The key that signed it, if that key is the ledger's.
+    pub signed_by: Option<VerifierKey>,
+    /// The ledger's keys in their order, as its entries name them.
+    pub keys: Vec<VerifierKey>,
+    /// The size that the ledger remembers beside its folder, if it does.
+    pub remembered: Option<TreeSize>,
+    /// Files in the folder that are no part of the format: nothing is known about them.
+    pub not_covered: Vec<String>,
     /// Number of entries by kind; kinds that do not occur are absent.
     pub entries: BTreeMap<Kind, u64>,
     /// Calls that have neither end nor closer: still running, or their host died since the last open.
@@ -46,11 +61,13 @@ pub struct Report {
 
 /// One thing that is wrong, and where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
-#[error("entry {index} at byte {offset}: {problem}")]
+#[error("{file}: entry {index} at byte {offset}: {problem}")]
 pub struct Finding {
+    /// The file, below the ledger's folder.
+    pub file: String,
     /// The entry; the number of entries if the whole is wrong.
     pub index: LeafIndex,
-    /// Where its frame starts, in bytes from the start of the journal.
+    /// Where in the file, in bytes from its start; in the journal, where the entry's frame starts.
     pub offset: u64,
     /// What is wrong.
     #[serde(flatten)]
@@ -66,6 +83,16 @@ pub struct Expected {
     pub size: Option<TreeSize>,
 }
 
+/// What an auditor brings along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyOptions {
+    /// A root known from elsewhere.
+    pub expected: Option<Expected>,
+    /// A key known from elsewhere: it must be one of the ledger's, and there must be a checkpoint. Without it, that
+    /// the checkpoint is signed by the key that the ledger itself names proves nothing of who wrote it.
+    pub key: Option<VerifierKey>,
+}
+
 /// A ledger could not be read, so nothing is known about it.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -79,6 +106,12 @@ pub enum VerifyError {
     /// The checkpoint file cannot be read.
     #[error("the checkpoint file cannot be read")]
     Checkpoint {
+        /// The cause.
+        source: io::Error,
+    },
+    /// The folder of tiles, or the state file beside the ledger, cannot be read.
+    #[error("tiles or state cannot be read")]
+    Other {
         /// The cause.
         source: io::Error,
     },
@@ -98,46 +131,78 @@ impl Report {
     }
 }
 
+/// Verifies the ledger in the folder `dir`, from its first byte to its last, as [`verify_with`] without a key.
+///
+/// # Errors
+///
+/// As [`verify_with`].
+pub fn verify(dir: &Path, expected: Option<Expected>) -> Result<Report, VerifyError> {
+    verify_with(dir, &VerifyOptions { expected, key: None })
+}
+
 /// Verifies the ledger in the folder `dir`, from its first byte to its last.
 ///
 /// Checks: each frame; each entry is in its one encoding; the ledger starts with `ledger-opened`; each call's
-/// entries are consecutive, with one terminal entry per intent and the right number and root in `call-end`; the
-/// checkpoint file, if there is one, and `expected`, if given, fit the entries. A checkpoint that was removed is
-/// not noticed. A ledger that is being written may show [`Problem::TornTail`] in passing.
+/// entries are consecutive, with one terminal entry per intent and the right number and root in `call-end`; keys
+/// change only by rotations that both keys signed; the checkpoint is signed by the key in force at its size; each tile
+/// and bundle is what the journal makes it, none is missing, none is there too much; checkpoint, what the ledger
+/// remembers beside its folder (if that can be read), and what the auditor expects fit the entries.
+///
+/// A ledger that is being written may show [`Problem::TornTail`] in passing.
 ///
 /// # Errors
 ///
 /// [`VerifyError`] only when the files cannot be read; all else is in the report.
-pub fn verify(dir: &Path, expected: Option<Expected>) -> Result<Report, VerifyError> {
-    // Before the journal: a ledger in use grows, and its checkpoint must not be the newer of the two.
+pub fn verify_with(dir: &Path, options: &VerifyOptions) -> Result<Report, VerifyError> {
+    let other = |source| VerifyError::Other { source };
+    // In this order: a ledger in use grows, and nothing may be newer than what it is compared with.
+    let remembered = beside(dir, "state").and_then(|path| state::read(&path)).map_err(other)?;
     let checkpoint = checkpoint::read(dir);
+    let size = |published: &Published| match published {
+        Published::Signed(signed) => signed.unverified().size,
+        // Format version 1 has no tiles.
+        Published::Unsigned(_) => TreeSize(0),
+    };
+    let required = checkpoint.as_ref().ok().and_then(Option::as_ref).map_or(TreeSize(0), size);
+    let tiles = TileAudit::list(dir, required).map_err(other)?;
     let journal = journal::open_to_read(dir).map_err(|source| VerifyError::Journal { source })?;
-    let mut verifier = Verifier::default();
+    let mut verifier = Verifier::new(options);
     match checkpoint {
-        Ok(checkpoint) => verifier.checkpoint = checkpoint,
+        Ok(published) => verifier.published = published,
         Err(ReadCheckpointError::Malformed { source }) => {
-            verifier.report(Problem::CheckpointMalformed { reason: source.to_string() });
+            verifier.report_in(CHECKPOINT_FILE, Problem::CheckpointMalformed { reason: source.to_string() });
         }
         Err(ReadCheckpointError::Io { source }) => return Err(VerifyError::Checkpoint { source }),
     }
-    verifier.anchors = anchors(verifier.checkpoint.as_ref(), expected);
-    verifier.read(journal)?;
-    Ok(verifier.finish(expected))
-}
-
-/// Roots known for a part of the ledger.
-fn anchors(checkpoint: Option<&Checkpoint>, expected: Option<Expected>) -> Vec<(TreeSize, RootHash)> {
-    let checkpoint = checkpoint.map(|checkpoint| (checkpoint.size, checkpoint.root));
-    let expected = expected.and_then(|expected| Some((expected.size?, expected.root)));
-    checkpoint.into_iter().chain(expected).collect()
+    match remembered {
+        Ok(remembered) => verifier.remembered = remembered,
+        Err(_malformed) => verifier.report_in(STATE_FILE, Problem::StateMalformed),
+    }
+    let must_be_signed = verifier.remembered.is_some() || options.key.is_some();
+    if verifier.published.is_none() && must_be_signed && verifier.findings.is_empty() {
+        verifier.report_in(CHECKPOINT_FILE, Problem::CheckpointMissing);
+    }
+    if !lock::is_sound(dir) {
+        verifier.report_in(LOCK_FILE, Problem::FileDiffers);
+    }
+    verifier.anchors = verifier.anchors();
+    verifier.read(journal, tiles)?;
+    let not_covered = not_covered(dir).map_err(other)?;
+    Ok(verifier.finish(not_covered))
 }
 
 /// Verification under way.
 #[derive(Default)]
 struct Verifier {
+    expected: Option<Expected>,
+    key: Option<VerifierKey>,
     frontier: Frontier,
     structure: Structure,
-    checkpoint: Option<Checkpoint>,
+    published: Option<Published>,
+    remembered: Option<Remembered>,
+    // The root at the checkpoint's size, and where that was. Judged at the end: before, its signature is not.
+    at_checkpoint: Option<(LeafIndex, u64, RootHash)>,
+    // Roots known for a part of the ledger.
     anchors: Vec<(TreeSize, RootHash)>,
     counts: BTreeMap<Kind, u64>,
     // Where the latest entry starts, for findings.
@@ -148,7 +213,20 @@ struct Verifier {
 }
 
 impl Verifier {
-    fn read(&mut self, journal: File) -> Result<(), VerifyError> {
+    fn new(options: &VerifyOptions) -> Self {
+        Self { expected: options.expected, key: options.key.clone(), ..Self::default() }
+    }
+
+    fn anchors(&self) -> Vec<(TreeSize, RootHash)> {
+        let remembered = self.remembered.as_ref().map(|remembered| (remembered.size, remembered.root));
+        let expected = self.expected.and_then(|expected| Some((expected.size?, expected.root)));
+        let mut anchors: Vec<_> = remembered.into_iter().chain(expected).collect();
+        anchors.sort_unstable_by_key(|(size, _)| *size);
+        anchors.dedup();
+        anchors
+    }
+
+    fn read(&mut self, journal: File, mut tiles: TileAudit) -> Result<(), VerifyError> {
         // What is appended from here on is not looked at: it may be half written.
         let length = journal.metadata().map_err(|source| VerifyError::Journal { source })?.len();
         let mut frames = Frames::new(journal.take(length));
@@ -157,14 +235,22 @@ impl Verifier {
             self.offset = frames.offset();
             self.index = frames.index().0;
             match frames.step() {
-                Ok(Step::Frame(frame)) => self.frame(frame),
+                Ok(Step::Frame(frame)) => {
+                    tiles.push(frame.entry, frame.leaf);
+                    self.frame(frame);
+                }
                 Ok(Step::Torn { bytes }) => break Some(Problem::TornTail { bytes }),
                 Ok(Step::End) => break None,
                 Err(FrameError::Corrupt(_)) => break Some(Problem::CorruptFrame),
                 Err(FrameError::Io(source)) => return Err(VerifyError::Journal { source }),
             }
         };
+        let whole = last.is_none();
         last.into_iter().for_each(|problem| self.report(problem));
+        for found in tiles.finish(whole) {
+            let (file, index, offset, problem) = (found.file, found.index, found.offset, found.problem);
+            self.push(Finding { file, index, offset, problem });
+        }
         Ok(())
     }
 
@@ -184,6 +270,9 @@ impl Verifier {
 
     fn compare_anchors(&mut self) {
         let size = self.frontier.size();
+        if self.published.as_ref().is_some_and(|published| published.checkpoint().size == size) {
+            self.at_checkpoint = Some((LeafIndex(self.index), self.offset, self.frontier.root()));
+        }
         let known = self.anchors.iter().filter(|(at, _)| *at == size);
         let problems: Vec<_> = known.filter_map(|(_, known)| self.compare(*known)).collect();
         problems.into_iter().for_each(|problem| self.report(problem));
@@ -194,28 +283,33 @@ impl Verifier {
         (found != known).then_some(Problem::EntriesChanged { size, known, found })
     }
 
-    fn finish(mut self, expected: Option<Expected>) -> Report {
+    fn finish(mut self, not_covered: Vec<String>) -> Report {
         let size = self.frontier.size();
+        let signed_by = self.judge_checkpoint();
         let lost: Vec<_> = self.anchors.iter().map(|(at, _)| *at).filter(|at| *at > size).collect();
         lost.into_iter().for_each(|size| self.report(Problem::EntriesLost { size }));
-        let whole = expected.filter(|expected| expected.size.is_none());
+        let whole = self.expected.filter(|expected| expected.size.is_none());
         if let Some(problem) = whole.and_then(|expected| self.compare(expected.root)) {
             self.report(problem);
         }
-        if let (Some(checkpoint), Some(origin)) = (&self.checkpoint, self.structure.origin())
-            && checkpoint.origin != origin
-        {
-            self.report(Problem::CheckpointOrigin { origin: checkpoint.origin.clone() });
-        }
         if size == TreeSize(0) {
             self.report(Problem::NotOpened);
+        }
+        self.compare_origins();
+        let keys = self.keys();
+        if let Some(key) = self.key.clone().filter(|key| !keys.contains(key)) {
+            self.report(Problem::KeyUnknown { key: key.to_string() });
         }
         Report {
             origin: self.structure.origin().map(str::to_owned),
             size,
             root: self.frontier.root(),
             journal_bytes: self.offset,
-            checkpoint: self.checkpoint,
+            checkpoint: self.published.as_ref().map(|published| published.checkpoint().clone()),
+            signed_by,
+            keys,
+            remembered: self.remembered.map(|remembered| remembered.size),
+            not_covered,
             entries: self.counts,
             open_calls: self.structure.open_calls(),
             findings: self.findings,
@@ -223,11 +317,98 @@ impl Verifier {
         }
     }
 
+    fn compare_origins(&mut self) {
+        let Some(origin) = self.structure.origin().map(str::to_owned) else {
+            return;
+        };
+        let published = self.published.as_ref().map(|published| (CHECKPOINT_FILE, &published.checkpoint().origin));
+        let remembered = self.remembered.as_ref().map(|remembered| (STATE_FILE, &remembered.origin));
+        let others = published.into_iter().chain(remembered).filter(|(_, named)| **named != origin);
+        let others: Vec<_> = others.map(|(file, named)| (file, named.clone())).collect();
+        for (file, origin) in others {
+            self.report_in(file, Problem::CheckpointOrigin { origin });
+        }
+    }
+
+    fn keys(&self) -> Vec<VerifierKey> {
+        let origin = self.structure.origin().unwrap_or_default();
+        self.structure.keys().iter().filter_map(|(_, key)| VerifierKey::new(origin, *key).ok()).collect()
+    }
+
+    /// Judges the checkpoint by its signature, and only then the entries by it. Returns the key that signed.
+    fn judge_checkpoint(&mut self) -> Option<VerifierKey> {
+        let published = self.published.clone()?;
+        let Checkpoint { size, root, .. } = *published.checkpoint();
+        let signed_by = match self.signed_by(&published) {
+            Ok(key) => key,
+            Err(reason) => {
+                self.report_in(CHECKPOINT_FILE, Problem::CheckpointSignature { reason });
+                // Which tiles must be there was known by it alone; of the journal nothing was.
+                if self.findings.iter().all(|finding| finding.file != JOURNAL_FILE) {
+                    self.findings.rotate_right(1);
+                }
+                return None;
+            }
+        };
+        match self.at_checkpoint {
+            None => self.report(Problem::EntriesLost { size }),
+            Some((_, _, found)) if found == root => {}
+            Some((index, offset, found)) => {
+                let problem = Problem::EntriesChanged { size, known: root, found };
+                self.push(Finding { file: JOURNAL_FILE.to_owned(), index, offset, problem });
+            }
+        }
+        signed_by
+    }
+
+    /// The ledger's key that signed `published`; of format version 1, none had to.
+    fn signed_by(&self, published: &Published) -> Result<Option<VerifierKey>, String> {
+        let Checkpoint { origin, size, .. } = published.checkpoint();
+        let key = self.structure.key_at(*size).and_then(|key| VerifierKey::new(origin, key).ok());
+        match (published, key) {
+            (Published::Unsigned(_), None) => Ok(None),
+            (Published::Signed(signed), Some(key)) => match signed.verify(&key) {
+                Ok(_checkpoint) => Ok(Some(key)),
+                Err(error) => Err(error.to_string()),
+            },
+            (Published::Unsigned(_), Some(_)) => Err("there is no signature".to_owned()),
+            (Published::Signed(_), None) => Err("the ledger names no key".to_owned()),
+        }
+    }
+
+    /// Reports what is wrong with the entry at hand, or with the whole.
     fn report(&mut self, problem: Problem) {
+        let (index, offset) = (LeafIndex(self.index), self.offset);
+        self.push(Finding { file: JOURNAL_FILE.to_owned(), index, offset, problem });
+    }
+
+    /// Reports what is wrong with a file as a whole.
+    fn report_in(&mut self, file: &str, problem: Problem) {
+        let index = self.published.as_ref().map_or(0, |published| published.checkpoint().size.0);
+        self.push(Finding { file: file.to_owned(), index: LeafIndex(index), offset: 0, problem });
+    }
+
+    fn push(&mut self, finding: Finding) {
         if self.findings.len() < FINDINGS_MAX {
-            self.findings.push(Finding { index: LeafIndex(self.index), offset: self.offset, problem });
+            self.findings.push(finding);
         } else {
             self.findings_left_out += 1;
         }
     }
 }
+
+/// Names in the folder `dir` that are no part of the format.
+fn not_covered(dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for file in std::fs::read_dir(dir)? {
+        let name = file?.file_name().to_string_lossy().into_owned();
+        if ![JOURNAL_FILE, CHECKPOINT_FILE, LOCK_FILE, TILE_FOLDER].contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// How findings name the state file, which stands beside the folder.
+const STATE_FILE: &str = "(state)";

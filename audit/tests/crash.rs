@@ -11,8 +11,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::{OK, OPEN_AT, begin, ending, open, record_call, report};
-use tempfile::tempdir;
+use support::{OK, OPEN_AT, begin, ending, open, record_call, report, tempdir};
 use tollgate_audit::{AppendError, Kind};
 
 const DIR: &str = "TOLLGATE_AUDIT_TEST_DIR";

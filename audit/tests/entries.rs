@@ -13,14 +13,14 @@ use minicbor::data::Type;
 use proptest::prelude::*;
 use tollgate_audit::{
     Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest, ENTRY_BYTES_MAX,
-    Entry, Fact, Intent, Layer, LedgerOpened, Outcome, PAIRS_MAX, Pairs, Policy, RootHash, Sequence, TEXT_BYTES_MAX,
-    Text, Usage, Verdict, Violation,
+    Entry, Fact, Intent, KeyRotation, Layer, LedgerKey, LedgerOpened, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey,
+    RootHash, Sequence, Signature, TEXT_BYTES_MAX, Text, Usage, Verdict, Violation,
 };
 
 #[test]
 fn golden_bytes() {
     let mut golden = String::new();
-    for entry in support::samples() {
+    for entry in all_samples() {
         let bytes = entry.encode();
         let json = serde_json::to_string_pretty(&entry.to_json()).unwrap();
         writeln!(golden, "{} {}", entry.kind(), hex::encode(bytes.as_bytes())).unwrap();
@@ -31,7 +31,7 @@ fn golden_bytes() {
 
 #[test]
 fn samples_are_read_back() {
-    for entry in support::samples() {
+    for entry in all_samples() {
         let bytes = entry.encode();
         assert_eq!(Entry::decode(bytes.as_bytes()).unwrap(), entry);
         assert_eq!(Entry::decode_owned(bytes.as_bytes()).unwrap(), entry);
@@ -40,7 +40,7 @@ fn samples_are_read_back() {
 
 #[test]
 fn no_proper_start_of_an_entry_is_an_entry() {
-    for entry in support::samples() {
+    for entry in all_samples() {
         let bytes = entry.encode();
         for length in 0..bytes.as_bytes().len() {
             assert!(Entry::decode(&bytes.as_bytes()[..length]).is_err());
@@ -104,6 +104,10 @@ fn the_largest_texts_fit() {
     fitting(&Entry::Violation(Violation { function, rule, message, ..violation }));
 }
 
+fn all_samples() -> Vec<Entry<'static>> {
+    [support::samples(), support::samples_of_version_2()].concat()
+}
+
 fn long() -> Text<'static> {
     "x".repeat(100_000).into()
 }
@@ -131,7 +135,7 @@ fn only_the_one_encoding_is_read() {
     assert!(matches!(error(&long_number), DecodeError::NotDeterministic { offset: 1 }));
     let long_text = changed(&[0x18, 0x28, 0x6e], &[0x18, 0x28, 0x78, 0x0e]);
     assert!(matches!(error(&long_text), DecodeError::NotDeterministic { .. }));
-    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x02]);
+    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x03]);
     assert!(matches!(error(&version), DecodeError::Value { field: "version", .. }));
     let kind = changed(&[0x01, 0x01, 0x01], &[0x01, 0x01, 0x09]);
     assert!(matches!(error(&kind), DecodeError::Value { field: "kind", .. }));
@@ -189,11 +193,11 @@ proptest! {
 #[test]
 fn samples_conform_to_the_cddl() {
     let rules = cddl();
-    for entry in support::samples() {
+    for entry in all_samples() {
         conforms(&rules, entry.encode().as_bytes());
     }
-    let kinds = support::samples();
-    assert_eq!(rules.len(), kinds.len(), "one rule per kind");
+    let kinds = all_samples();
+    assert_eq!(rules.len(), kinds.len(), "one rule per kind and form");
     assert!(kinds.iter().all(|entry| rules.contains_key(entry.kind().as_str())));
 }
 
@@ -210,7 +214,8 @@ fn cddl() -> BTreeMap<String, Vec<Field>> {
     for block in include_str!("../entry.cddl").split("\n\n") {
         let Some((name, rest)) = block.split_once(" = {\n") else { continue };
         let fields = rest.lines().take_while(|line| *line != "}").map(field).collect();
-        rules.insert(name.to_owned(), fields);
+        // Comments may stand before it.
+        rules.insert(name.lines().last().unwrap().to_owned(), fields);
     }
     rules
 }
@@ -224,7 +229,10 @@ fn field(line: &str) -> Field {
 
 /// Checks an entry against the CDDL by means that share nothing with the codec but `minicbor`.
 fn conforms(rules: &BTreeMap<String, Vec<Field>>, bytes: &[u8]) {
-    let name = Entry::decode(bytes).unwrap().kind().as_str();
+    let name = match (Entry::decode(bytes).unwrap().kind().as_str(), bytes[2]) {
+        ("ledger-opened", 1) => "ledger-opened-1",
+        (name, _) => name,
+    };
     let mut decoder = Decoder::new(bytes);
     let mut left = decoder.map().unwrap().unwrap();
     for field in &rules[name] {
@@ -246,6 +254,7 @@ fn value(decoder: &mut Decoder<'_>, form: &str) {
         "seq" => drop(decoder.u32().unwrap()),
         "id" => assert_eq!(decoder.bytes().unwrap().len(), 16),
         "hash" => assert_eq!(decoder.bytes().unwrap().len(), 32),
+        "signature" => assert_eq!(decoder.bytes().unwrap().len(), 64),
         "words" => words(decoder),
         "facts" | "counters" => pairs(decoder, form),
         "usage" => {
@@ -294,8 +303,8 @@ fn pairs(decoder: &mut Decoder<'_>, form: &str) {
 
 fn entries() -> impl Strategy<Value = Entry<'static>> {
     prop_oneof![
-        (text(), text(), any::<u64>()).prop_map(|(origin, software, time_ns)| {
-            Entry::LedgerOpened(LedgerOpened { origin, software, time_ns })
+        (text(), text(), any::<u64>(), prop::option::of(keys())).prop_map(|(origin, software, time_ns, key)| {
+            Entry::LedgerOpened(LedgerOpened { origin, software, time_ns, key })
         }),
         (digest(), digest(), digest(), text(), text()).prop_map(|(digest, manifest, grant, tool, by)| {
             Entry::Policy(Policy { digest, manifest, grant, tool, by })
@@ -400,6 +409,15 @@ fn call_ends() -> impl Strategy<Value = Entry<'static>> {
             })
         },
     )
+}
+
+fn keys() -> impl Strategy<Value = LedgerKey> {
+    let rotation = (digest(), digest(), digest()).prop_map(|(old, first, second)| {
+        let signature = |parts: [Digest; 2]| Signature(parts.map(|part| part.0).concat().try_into().unwrap());
+        let (signature, old_signature) = (signature([first, second]), signature([second, first]));
+        Box::new(KeyRotation { old_key: PublicKey(old.0), signature, old_signature })
+    });
+    (digest(), prop::option::of(rotation)).prop_map(|(key, rotated)| LedgerKey { public: PublicKey(key.0), rotated })
 }
 
 /// Mostly short, sometimes longer than an entry.

@@ -4,8 +4,7 @@
 
 mod support;
 
-use support::{open, report, samples};
-use tempfile::tempdir;
+use support::{open, report, samples, tempdir};
 use tollgate_audit::{
     CallEnd, CallId, Closer, Entry, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict, Violation, call_root,
 };
@@ -74,7 +73,7 @@ fn the_ledger_keeps_its_origin() {
     let mut opened = samples().swap_remove(0);
     let Entry::LedgerOpened(entry) = &mut opened else { panic!("not opened") };
     entry.origin = "example.com/other".into();
-    assert_eq!(problems(vec![opened]), [Problem::OriginChanged]);
+    assert_eq!(problems(vec![opened]), [Problem::OriginChanged, Problem::KeyChanged]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use bytes::Bytes;
 pub use tollgate_audit::Usage;
 use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Digest};
 use tollgate_capability::{Cap, Limits};
-use tollgate_wasi_proxy::{Gate, GateCtx, GateInput, Refused, Stdout};
+use tollgate_wasi_proxy::{FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
@@ -300,6 +300,9 @@ fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) 
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {
         let limit = u64::from(limits.handles);
         return hit(Cap::Handles, Some(limit + 1), limit);
+    }
+    if let Some(gone) = error.downcast_ref::<FolderGone>() {
+        return CallError::Internal(format!("{gone}; mend the folder or the grant"));
     }
     if error.is::<PoolConcurrencyLimitError>() {
         return CallError::Internal(format!("every place of the engine is taken; start it with more: {error:#}"));

@@ -22,3 +22,8 @@ pub use invoke::{Answer, Caller, Request, Usage, Worker};
 pub use runtime::{Engine, Runtime, StartError};
 pub use tollgate_audit::CallId;
 pub use tool::{Component, Import, Operation, Provenance, Tool};
+
+/// The examples of the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;

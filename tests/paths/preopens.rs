@@ -32,7 +32,7 @@ fn a_folder_that_is_gone_fails_the_call() {
     let tool = site.load(site.set(ALL));
     fs::rename(site.lab.path("docs"), site.lab.path("elsewhere")).expect("a rename");
     let failure = not_opened(&mut site, &tool, "no-entry");
-    let CallError::Trap { message } = &failure.error else { panic!("{:?}", failure.error) };
+    let CallError::Internal(message) = &failure.error else { panic!("{:?}", failure.error) };
     assert!(message.contains("cannot open the folder for /docs: it is no longer there"), "{message}");
     fs::rename(site.lab.path("elsewhere"), site.lab.path("docs")).expect("a rename");
     assert_eq!(site.raw(&tool, &[read("a.txt")]).outcomes[0]["ok"], "alpha");

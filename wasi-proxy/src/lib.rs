@@ -15,5 +15,6 @@ mod view;
 
 pub use ctx::{GateCtx, GateInput, Stdout};
 pub use gate::{Counter, Gate, Permit, Refused, Violation};
+pub use host::FolderGone;
 pub use linker::{INTERFACES, add_to_linker, links};
 pub use view::{GateStore, GateView};

@@ -8,20 +8,33 @@ use crate::codec::form::{ARRAY, SIMPLE, TEXT};
 use crate::codec::reader::{DecodeError, Reader};
 use crate::codec::{ENTRY_VERSION, key};
 use crate::entry::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, Fact, Intent, Kind, Layer, LedgerOpened,
-    Outcome, Policy, Usage, Verdict, Violation,
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, Fact, Intent, KeyRotation, Kind, Layer,
+    LedgerKey, LedgerOpened, Outcome, Policy, Usage, Verdict, Violation,
 };
-use crate::ids::{CallId, Digest, RootHash, Sequence};
+use crate::ids::{CallId, Digest, PublicKey, RootHash, Sequence, Signature};
 use crate::pairs::Pairs;
 
 pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) -> Result<Entry<'o>, DecodeError> {
     let mut r = Reader::start(bytes, keep)?;
-    if r.uint(key::VERSION)? != ENTRY_VERSION {
+    let version = r.uint(key::VERSION)?;
+    if !(1..=ENTRY_VERSION).contains(&version) {
         return Err(r.value("version"));
     }
-    let kind = number(&mut r, key::KIND, "kind", Kind::from_number)?;
+    let kind = number(&mut r, key::KIND, "kind", |number| {
+        Kind::from_number(number).filter(|kind| match kind {
+            Kind::LedgerOpened => true,
+            Kind::KeyRotated => version == 2,
+            Kind::Policy
+            | Kind::Call
+            | Kind::Intent
+            | Kind::Outcome
+            | Kind::Violation
+            | Kind::CallEnd
+            | Kind::Closer => version == 1,
+        })
+    })?;
     let entry = match kind {
-        Kind::LedgerOpened => Entry::LedgerOpened(ledger_opened(&mut r)?),
+        Kind::LedgerOpened | Kind::KeyRotated => Entry::LedgerOpened(ledger_opened(&mut r, version, kind)?),
         Kind::Policy => Entry::Policy(policy(&mut r)?),
         Kind::Call => Entry::Call(call(&mut r)?),
         Kind::Intent => Entry::Intent(intent(&mut r)?),
@@ -36,8 +49,26 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
 
 // Fields are read in the order in which they are written below: the order of their keys.
 
-fn ledger_opened<'o>(r: &mut Reader<'_, 'o>) -> Result<LedgerOpened<'o>, DecodeError> {
-    Ok(LedgerOpened { time_ns: r.uint(key::TIME_NS)?, origin: r.text(key::ORIGIN)?, software: r.text(key::SOFTWARE)? })
+fn ledger_opened<'o>(r: &mut Reader<'_, 'o>, version: u64, kind: Kind) -> Result<LedgerOpened<'o>, DecodeError> {
+    Ok(LedgerOpened {
+        time_ns: r.uint(key::TIME_NS)?,
+        origin: r.text(key::ORIGIN)?,
+        software: r.text(key::SOFTWARE)?,
+        key: if version == 1 { None } else { Some(ledger_key(r, kind)?) },
+    })
+}
+
+fn ledger_key(r: &mut Reader<'_, '_>, kind: Kind) -> Result<LedgerKey, DecodeError> {
+    let public = PublicKey(r.bytes(key::PUBLIC_KEY)?);
+    if kind != Kind::KeyRotated {
+        return Ok(LedgerKey { public, rotated: None });
+    }
+    let rotation = KeyRotation {
+        old_key: PublicKey(r.bytes(key::OLD_PUBLIC_KEY)?),
+        signature: Signature(r.bytes(key::SIGNATURE)?),
+        old_signature: Signature(r.bytes(key::OLD_SIGNATURE)?),
+    };
+    Ok(LedgerKey { public, rotated: Some(Box::new(rotation)) })
 }
 
 fn policy<'o>(r: &mut Reader<'_, 'o>) -> Result<Policy<'o>, DecodeError> {
@@ -179,7 +210,7 @@ fn number<T>(
     r: &mut Reader<'_, '_>,
     key: u64,
     field: &'static str,
-    parse: fn(u64) -> Option<T>,
+    parse: impl Fn(u64) -> Option<T>,
 ) -> Result<T, DecodeError> {
     let number = r.uint(key)?;
     parse(number).ok_or_else(|| r.value(field))

@@ -3,16 +3,17 @@
 //! No field may be left out for its value: only absent options are.
 
 use crate::codec::writer::Writer;
-use crate::codec::{ENTRY_VERSION, Limits, key};
+use crate::codec::{Limits, key};
 use crate::entry::{
-    CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, Fact, Intent, LedgerOpened, Outcome, Policy, Usage, Violation,
+    CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, Fact, Intent, LedgerKey, LedgerOpened, Outcome, Policy, Usage,
+    Violation,
 };
 use crate::ids::Sequence;
 
 /// Writes `entry` in place of what `out` holds.
 pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
     let mut w = Writer::start(out, limits);
-    w.uint(key::VERSION, ENTRY_VERSION).uint(key::KIND, entry.kind().number());
+    w.uint(key::VERSION, version(entry)).uint(key::KIND, entry.kind().number());
     match entry {
         Entry::LedgerOpened(entry) => ledger_opened(&mut w, entry),
         Entry::Policy(entry) => policy(&mut w, entry),
@@ -26,8 +27,30 @@ pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
     w.end();
 }
 
+/// The oldest version of the format that has this form of entry.
+fn version(entry: &Entry<'_>) -> u64 {
+    match entry {
+        Entry::LedgerOpened(LedgerOpened { key: Some(_), .. }) => 2,
+        Entry::LedgerOpened(_)
+        | Entry::Policy(_)
+        | Entry::Call(_)
+        | Entry::Intent(_)
+        | Entry::Outcome(_)
+        | Entry::Violation(_)
+        | Entry::CallEnd(_)
+        | Entry::Closer(_) => 1,
+    }
+}
+
 fn ledger_opened(w: &mut Writer<'_>, entry: &LedgerOpened<'_>) {
     w.uint(key::TIME_NS, entry.time_ns).text(key::ORIGIN, &entry.origin).text(key::SOFTWARE, &entry.software);
+    let Some(LedgerKey { public, rotated }) = &entry.key else { return };
+    w.bytes(key::PUBLIC_KEY, &public.0);
+    if let Some(rotation) = rotated {
+        w.bytes(key::OLD_PUBLIC_KEY, &rotation.old_key.0)
+            .bytes(key::SIGNATURE, &rotation.signature.0)
+            .bytes(key::OLD_SIGNATURE, &rotation.old_signature.0);
+    }
 }
 
 fn policy(w: &mut Writer<'_>, entry: &Policy<'_>) {

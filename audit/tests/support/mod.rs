@@ -1,17 +1,84 @@
 //! What the tests of this folder share: sample entries, and a call recorded from start to end.
 
 #![allow(dead_code, reason = "each test binary uses a part")]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tempfile::TempDir;
 use tollgate_audit::{
     Action, Call, CallClass, CallEnd, CallEnding, CallId, CallStart, CallSummary, CallTrail, Closer, DenialRef, Digest,
-    Entry, Fact, FactRef, Intent, Layer, Ledger, LedgerOpened, Outcome, OutcomeTotals, Pairs, Policy, Report, RootHash,
-    Sequence, Usage, Verdict, Violation, verify,
+    EncodedEntry, Entry, Fact, FactRef, Intent, KeyRotation, Layer, Ledger, LedgerKey, LedgerOpened, Outcome,
+    OutcomeTotals, Pairs, Policy, Report, RootHash, Sequence, SigningKey, Usage, Verdict, Violation, verify,
 };
+
+/// A folder for a ledger, with room beside it for key and state.
+pub(crate) struct Folder {
+    _around: TempDir,
+    path: PathBuf,
+}
+
+pub(crate) fn tempdir() -> std::io::Result<Folder> {
+    let around = tempfile::tempdir()?;
+    let path = around.path().join("ledger");
+    std::fs::create_dir(&path)?;
+    Ok(Folder { _around: around, path })
+}
+
+impl Folder {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+/// All files below `dir` with their contents, by name.
+pub(crate) fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![dir.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(dir).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, std::fs::read(path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+/// An entry that stands alone.
+pub(crate) fn policy() -> EncodedEntry {
+    samples()[1].encode()
+}
+
+/// The text of a key file (C2SP signed-note, as Go's `note.GenerateKey` writes it).
+pub(crate) fn key_file(seed: [u8; 32]) -> String {
+    let key = SigningKey::from_seed(ORIGIN, &seed).unwrap().verifier();
+    let secret = STANDARD.encode([&[1][..], &seed].concat());
+    format!("PRIVATE+KEY+{ORIGIN}+{}+{secret}\n", key.id())
+}
+
+/// A key file with permissions as they must be.
+pub(crate) fn write_key(path: &Path, seed: [u8; 32]) {
+    std::fs::write(path, key_file(seed)).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// Leaves the journal alone, as when a writer is killed before its first checkpoint.
+pub(crate) fn forget_checkpoint(dir: &Path) {
+    std::fs::remove_file(dir.join("checkpoint")).unwrap();
+    std::fs::remove_file(dir.with_extension("state")).unwrap();
+    std::fs::remove_dir_all(dir.join("tile")).unwrap();
+}
 
 pub(crate) const ORIGIN: &str = "example.com/ledger";
 pub(crate) const SAMPLE_CALL: CallId = CallId([0xca; 16]);
@@ -24,7 +91,22 @@ pub(crate) const DENIAL: DenialRef<'_> = DenialRef {
     message: "policy does not allow writing below /docs",
 };
 
-/// One entry of each kind, in the order of their numbers. They belong to one call, yet not to one sound story.
+/// The entries that format version 2 brought.
+pub(crate) fn samples_of_version_2() -> Vec<Entry<'static>> {
+    let [old, new] = [1, 2].map(|seed| SigningKey::from_seed(ORIGIN, &[seed; 32]).unwrap());
+    let time_ns = 1_700_000_000_000_000_002;
+    let opened = |key| LedgerOpened { origin: ORIGIN.into(), software: "tollgate 0.2.0".into(), time_ns, key };
+    let [old_key, public] = [&old, &new].map(|key| key.verifier().public_key());
+    let statement = opened(None).rotation_statement(old_key, public);
+    let [signature, old_signature] = [&new, &old].map(|key| key.sign(statement.as_bytes()));
+    let rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
+    vec![
+        Entry::LedgerOpened(opened(Some(LedgerKey { public: old_key, rotated: None }))),
+        Entry::LedgerOpened(opened(Some(LedgerKey { public, rotated }))),
+    ]
+}
+
+/// One entry of each kind of format version 1, in the order of their numbers. They belong to one call, yet not to one sound story.
 pub(crate) fn samples() -> Vec<Entry<'static>> {
     let [opened, policy, call] = openings();
     let [intent, outcome, violation] = host_calls();
@@ -39,6 +121,7 @@ fn openings() -> [Entry<'static>; 3] {
             origin: ORIGIN.into(),
             software: "tollgate 0.1.0".into(),
             time_ns: 1_700_000_000_000_000_000,
+            key: None,
         }),
         Entry::Policy(Policy {
             digest: Digest::of(b"capability set"),

@@ -93,7 +93,9 @@ fn verified(folder: &Path, expected: Option<Expected>, json: bool) -> Result<Exi
 #[allow(clippy::wildcard_enum_match_arm, reason = "only where a file cannot be read is the folder to blame")]
 fn not_verified(folder: &Path, error: VerifyError) -> Failure {
     match error {
-        VerifyError::Journal { source } | VerifyError::Checkpoint { source } => unreadable(folder, source),
+        VerifyError::Journal { source } | VerifyError::Checkpoint { source } | VerifyError::Other { source } => {
+            unreadable(folder, source)
+        }
         other => Failure::internal(other),
     }
 }

@@ -49,7 +49,7 @@ fn a_ledger_in_use_names_the_process_that_has_it() {
     let sleep = ["run", "tools/sleep-forever.wasm", "--grant", "clock:monotonic=real", "--grant", "limit:deadline=1h"];
     let sleeper = Background(desk.command(&sleep).spawn().unwrap());
     let pid = sleeper.0.id().to_string();
-    wait_for(&desk.path("ledger/lock"), |bytes| bytes == format!("{pid}\n").as_bytes());
+    wait_for(&desk.path("ledger/lock"), |bytes| bytes.starts_with(pid.as_bytes()) && bytes.ends_with(b"\n"));
     let ran = desk.count(&[]);
     ran.fails(2, &[&format!("in use by process {pid}"), "nothing was run", "wait until it ends", "--ledger"]);
     // Reading needs no lock.
@@ -76,7 +76,7 @@ fn nothing_runs_on_a_damaged_ledger() {
         let verified = desk.run(&["audit", "verify"]);
         assert_eq!(verified.code, 5);
         assert!(
-            verified.stdout.starts_with("DOES NOT VERIFY") && verified.stdout.contains("problem  entry "),
+            verified.stdout.starts_with("DOES NOT VERIFY") && verified.stdout.contains("  problem  "),
             "{verified:?}"
         );
         assert_eq!(desk.run(&["audit", "verify", "--json"]).report()["ok"], false);

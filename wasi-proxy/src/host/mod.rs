@@ -7,3 +7,5 @@ mod io;
 mod random;
 mod refusal;
 mod sockets;
+
+pub use filesystem::FolderGone;

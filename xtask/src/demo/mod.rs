@@ -184,7 +184,7 @@ fn ledger(stage: &mut Stage, denied: &str) -> Result<()> {
         look: "The entry is named, with the place in the file where it starts.",
         args: &["audit", "verify", "--ledger", "forged"],
         exit: 5,
-        says: &["DOES NOT VERIFY", "problem  entry ", " at byte "],
+        says: &["DOES NOT VERIFY", "  problem  ", "entry ", " at byte "],
     })?;
     let start = said.split(" at byte ").nth(1).and_then(|rest| rest.split(':').next()?.parse::<usize>().ok());
     if !start.is_some_and(|start| start <= place && place - start < FRAME_BYTES_MAX) {
@@ -212,14 +212,25 @@ fn ledger(stage: &mut Stage, denied: &str) -> Result<()> {
 /// An entry of at most 3072 bytes with its length and check (audit/README.md).
 const FRAME_BYTES_MAX: usize = 3072 + 6;
 
+/// Copies a folder and all below it.
+fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        if from.is_dir() {
+            copy_tree(&from, &to)?;
+        } else {
+            fs::copy(&from, &to)?;
+        }
+    }
+    Ok(())
+}
+
 /// Copies the ledger and changes one letter of the path that was denied. Returns where.
 fn forge(folder: &Path) -> Result<usize> {
     let forged = folder.join("forged");
-    fs::create_dir(&forged)?;
-    for entry in fs::read_dir(folder.join("ledger"))? {
-        let entry = entry?;
-        fs::copy(entry.path(), forged.join(entry.file_name()))?;
-    }
+    copy_tree(&folder.join("ledger"), &forged)?;
     let journal = forged.join("journal");
     let mut bytes = fs::read(&journal)?;
     let wanted = b"secret.txt";

@@ -1,0 +1,184 @@
+//! Recovery: what a ledger's folder holds when it is opened, and whether it may be gone on with.
+//!
+//! The journal is the truth. Nothing is changed here before all of it agrees with what was signed and remembered.
+
+use std::io;
+use std::path::Path;
+
+use crate::checkpoint::Published;
+use crate::entry::Entry;
+use crate::frame::{FrameError, Frames, Step, frame_bytes};
+use crate::ids::{LeafIndex, PublicKey, RootHash, TreeSize};
+use crate::journal;
+use crate::key::VerifierKey;
+use crate::ledger_error::OpenError;
+use crate::state::{Remembered, Resume};
+use crate::structure::Structure;
+use crate::tail::Tail;
+use crate::tile_store::TileStore;
+use crate::tiles::TileEdge;
+
+/// What a ledger's folder holds.
+pub(crate) struct Found {
+    pub(crate) tail: Tail,
+    pub(crate) structure: Structure,
+    pub(crate) torn_bytes: u64,
+    /// Where reading began.
+    pub(crate) start: Resume,
+    roots: Vec<(TreeSize, RootHash)>,
+}
+
+/// What is known of a ledger before its journal is read.
+pub(crate) struct Known<'k> {
+    pub(crate) dir: &'k Path,
+    pub(crate) origin: &'k str,
+    pub(crate) published: Option<&'k Published>,
+    pub(crate) remembered: Option<&'k Remembered>,
+}
+
+impl Known<'_> {
+    /// Reads the journal, from as far on as tiles and memory allow, and compares it with what is known.
+    pub(crate) fn recover(&self) -> Result<Found, OpenError> {
+        // Whatever speaks against the short way is judged by the long one.
+        if let Some(found) = self.resume_point().and_then(|(start, edge)| self.scan(start, &edge).ok())
+            && self.check(&found).is_ok()
+        {
+            return Ok(found);
+        }
+        let found = self.scan(Resume::default(), &TileEdge::default())?;
+        self.check(&found)?;
+        Ok(found)
+    }
+
+    /// Tiles from where recovery began up to the end, written where they are missing or differ; and the edge then.
+    pub(crate) fn mend_tiles(&self, found: &Found, store: &TileStore) -> Result<TileEdge, OpenError> {
+        let failed = |source| self.io_error(source);
+        let mut edge = match found.start.index {
+            0 => TileEdge::default(),
+            _ => self.resume_point().map(|(_, edge)| edge).ok_or_else(|| failed(io::Error::other("tiles are gone")))?,
+        };
+        let size = found.tail.frontier.size();
+        let mut frames = self.frames(found.start).map_err(failed)?;
+        while edge.size() < size {
+            let Ok(Step::Frame(frame)) = frames.step() else {
+                return Err(failed(io::Error::other("the journal has changed meanwhile")));
+            };
+            let mut full = Vec::new();
+            edge.push(frame.entry, frame.leaf, &mut |tile| full.push(tile));
+            full.iter().try_for_each(|tile| store.mend(tile)).map_err(failed)?;
+        }
+        store.remove_beyond(size).map_err(failed)?;
+        Ok(edge)
+    }
+
+    fn resume_point(&self) -> Option<(Resume, TileEdge)> {
+        let (resume, published) = (self.remembered?.resume, self.published?.checkpoint());
+        if resume.index == 0 || resume.index > published.size.0 || !resume.index.is_multiple_of(256) {
+            return None;
+        }
+        let edge = TileStore::new(self.dir).edge(TreeSize(resume.index), published.size).ok()?;
+        Some((resume, edge))
+    }
+
+    fn frames(&self, start: Resume) -> io::Result<Frames<impl io::Read>> {
+        let journal = journal::read_from(self.dir, start.offset)?;
+        Ok(Frames::starting_at(journal, LeafIndex(start.index), start.offset))
+    }
+
+    fn scan(&self, start: Resume, edge: &TileEdge) -> Result<Found, OpenError> {
+        let mut structure =
+            if start.index == 0 { Structure::default() } else { Structure::resumed(self.first_origin()?) };
+        let mut tail = Tail::starting_at(start, edge.frontier());
+        let mut roots = Vec::new();
+        let mut frames = self.frames(start).map_err(|source| self.io_error(source))?;
+        let torn_bytes = loop {
+            let size = tail.frontier.size();
+            if self.anchors().any(|(anchor, _)| anchor == size) {
+                roots.push((size, tail.frontier.root()));
+            }
+            match frames.step() {
+                Ok(Step::Frame(frame)) => {
+                    let entry = Entry::decode(frame.entry).map_err(|source| OpenError::NotAnEntry {
+                        index: frame.index,
+                        offset: frame.offset,
+                        source,
+                    })?;
+                    // Only what is needed to close calls: judging the past is `verify`'s.
+                    structure.entry(frame.index, &entry, frame.leaf, &mut |_| {});
+                    tail.push(frame.entry, frame.leaf, frame_bytes(frame.entry));
+                }
+                Ok(Step::Torn { bytes }) => break bytes,
+                Ok(Step::End) => break 0,
+                Err(FrameError::Io(source)) => return Err(self.io_error(source)),
+                Err(FrameError::Corrupt(corrupt)) => return Err(OpenError::Corrupt(corrupt)),
+            }
+        };
+        Ok(Found { tail, structure, torn_bytes, start, roots })
+    }
+
+    /// The origin that the journal's first entry names.
+    fn first_origin(&self) -> Result<String, OpenError> {
+        let mut frames = self.frames(Resume::default()).map_err(|source| self.io_error(source))?;
+        let Ok(Step::Frame(frame)) = frames.step() else {
+            return Err(self.other_origin(""));
+        };
+        match Entry::decode(frame.entry) {
+            Ok(Entry::LedgerOpened(opened)) => Ok(opened.origin.to_string()),
+            _ => Err(self.other_origin("")),
+        }
+    }
+
+    /// Roots that the journal must have had.
+    fn anchors(&self) -> impl Iterator<Item = (TreeSize, RootHash)> {
+        let published = self.published.map(|published| (published.checkpoint().size, published.checkpoint().root));
+        let remembered = self.remembered.map(|remembered| (remembered.size, remembered.root));
+        published.into_iter().chain(remembered)
+    }
+
+    fn check(&self, found: &Found) -> Result<(), OpenError> {
+        let size = found.tail.frontier.size();
+        if size > TreeSize(0) && found.structure.origin() != Some(self.origin) {
+            return Err(self.other_origin(found.structure.origin().unwrap_or_default()));
+        }
+        let published = self.published.map(|published| published.checkpoint().origin.as_str());
+        let named = published.into_iter().chain(self.remembered.map(|remembered| remembered.origin.as_str()));
+        if let Some(other) = named.into_iter().find(|named| *named != self.origin) {
+            return Err(self.other_origin(other));
+        }
+        for (size, known) in self.anchors() {
+            match found.roots.iter().find(|(at, _)| *at == size) {
+                None => return Err(OpenError::DataLost { known: size, found: found.tail.frontier.size() }),
+                Some((_, root)) if *root == known => {}
+                Some((_, root)) => return Err(OpenError::DataChanged { size, known, found: *root }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares the checkpoint's signature with the key that was in force at its size; `current` is the key in the
+    /// key file.
+    pub(crate) fn check_signature(&self, found: &Found, current: PublicKey) -> Result<(), OpenError> {
+        let Some(published) = self.published else {
+            return Ok(());
+        };
+        let size = published.checkpoint().size;
+        let from_start = found.start.index == 0;
+        let in_force = found.structure.key_at(size).or_else(|| (!from_start).then_some(current));
+        match (published, in_force) {
+            (Published::Unsigned(_), None) => Ok(()),
+            (Published::Signed(signed), Some(key)) => {
+                let key = VerifierKey::new(self.origin, key).map_err(|_no_key| OpenError::CheckpointNotOurs)?;
+                signed.verify(&key).map(|_checkpoint| ()).map_err(|_wrong| OpenError::CheckpointNotOurs)
+            }
+            (Published::Signed(_), None) | (Published::Unsigned(_), Some(_)) => Err(OpenError::CheckpointNotOurs),
+        }
+    }
+
+    fn io_error(&self, source: io::Error) -> OpenError {
+        OpenError::Io { path: self.dir.to_owned(), source }
+    }
+
+    fn other_origin(&self, found: &str) -> OpenError {
+        OpenError::OtherOrigin { wanted: self.origin.to_owned(), found: found.to_owned() }
+    }
+}

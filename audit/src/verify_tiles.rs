@@ -1,0 +1,189 @@
+//! Compares the tiles of a ledger with what its journal makes them.
+//!
+//! Every file below `tile/` is accounted for: equal to the journal, or reported.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::ids::{LeafHash, LeafIndex, TreeSize};
+use crate::structure::Problem;
+use crate::tile_path::{TILE_LEVELS, TILE_WIDTH, TileKind, TilePath};
+use crate::tile_store::{FRESH_FULL, FRESH_PARTIAL, TILE_FOLDER, TileStore};
+use crate::tiles::{TileEdge, edge_tile};
+
+/// A tile file that is not as it must be.
+pub(crate) struct TileFinding {
+    pub(crate) file: String,
+    pub(crate) index: LeafIndex,
+    pub(crate) offset: u64,
+    pub(crate) problem: Problem,
+}
+
+pub(crate) struct TileAudit {
+    store: TileStore,
+    edge: TileEdge,
+    // Files not compared yet: the widths of a tile, 256 being the full one.
+    listed: HashMap<(TileKind, u64), Vec<u64>>,
+    strangers: Vec<String>,
+    // Tiles of a tree of this size must be there.
+    required: TreeSize,
+    findings: Vec<TileFinding>,
+}
+
+impl TileAudit {
+    /// Lists the tiles of the ledger in `dir`, whose checkpoint has the size `required`.
+    pub(crate) fn list(dir: &Path, required: TreeSize) -> io::Result<Self> {
+        let mut audit = Self {
+            store: TileStore::new(dir),
+            edge: TileEdge::default(),
+            listed: HashMap::new(),
+            strangers: Vec::new(),
+            required,
+            findings: Vec::new(),
+        };
+        audit.walk(dir, TILE_FOLDER)?;
+        Ok(audit)
+    }
+
+    /// Takes the next entry; compares the tiles that it fills.
+    pub(crate) fn push(&mut self, entry: &[u8], leaf: LeafHash) {
+        let mut full = Vec::new();
+        self.edge.push(entry, leaf, &mut |tile| full.push(tile));
+        for tile in full {
+            self.compare(tile.path, &tile.bytes);
+        }
+    }
+
+    /// Compares the unfinished tiles. What is still listed then belongs to no entry, if the journal was read `whole`.
+    pub(crate) fn finish(mut self, whole: bool) -> Vec<TileFinding> {
+        let edge = std::mem::take(&mut self.edge);
+        for level in 0..TILE_LEVELS {
+            let path = TilePath::full(TileKind::Hashes { level }, edge_tile(edge.size(), level).0);
+            self.compare(path, edge.hashes(level));
+        }
+        self.compare(TilePath::full(TileKind::Entries, edge_tile(edge.size(), 0).0), edge.bundle());
+        if whole {
+            for ((kind, index), widths) in std::mem::take(&mut self.listed) {
+                for width in widths {
+                    let path = TilePath::of_width(kind, index, width);
+                    self.report(path, 0, Problem::FileUnknown);
+                }
+            }
+            for file in std::mem::take(&mut self.strangers) {
+                let problem = Problem::FileUnknown;
+                self.findings.push(TileFinding { file, index: LeafIndex(0), offset: 0, problem });
+            }
+        }
+        self.findings.sort_by_key(|finding| (finding.index, finding.offset));
+        self.findings
+    }
+
+    /// Compares all files of one tile with what the journal makes it: `bytes`, possibly unfinished.
+    fn compare(&mut self, path: TilePath, bytes: &[u8]) {
+        let have = match path.kind {
+            TileKind::Hashes { .. } => bytes.len() as u64 / 32,
+            TileKind::Entries => entry_ends(bytes).count() as u64,
+        };
+        let mut widths = self.listed.remove(&(path.kind, path.index)).unwrap_or_default();
+        // A ledger in use may have filled it since the files were listed.
+        if have == TILE_WIDTH && !widths.contains(&TILE_WIDTH) && self.store.read(path).is_ok() {
+            widths.push(TILE_WIDTH);
+        }
+        let needed = self.needed(path).min(have);
+        if needed > 0 && !widths.iter().any(|width| *width == needed || *width == TILE_WIDTH) {
+            self.report(TilePath::of_width(path.kind, path.index, needed), 0, Problem::FileMissing);
+        }
+        for width in widths {
+            let path = TilePath::of_width(path.kind, path.index, width);
+            if width > have {
+                self.report(path, 0, Problem::FileUnknown);
+                continue;
+            }
+            self.compare_file(path, prefix(path.kind, bytes, width));
+        }
+    }
+
+    fn compare_file(&mut self, path: TilePath, expected: &[u8]) {
+        match self.store.read(path) {
+            Ok(found) if found == expected => {}
+            Ok(found) => {
+                let same = found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();
+                self.report_in(path, same, expected, Problem::FileDiffers);
+            }
+            // Removed since it was listed: its full form is there by now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && path.partial.is_some() => {}
+            Err(error) => self.report(path, 0, Problem::FileUnreadable { reason: error.to_string() }),
+        }
+    }
+
+    /// The width that a tile has in the tree of the checkpoint.
+    fn needed(&self, path: TilePath) -> u64 {
+        let level = match path.kind {
+            TileKind::Hashes { level } => level,
+            TileKind::Entries => 0,
+        };
+        let (edge, width) = edge_tile(self.required, level);
+        match path.index.cmp(&edge) {
+            std::cmp::Ordering::Less => TILE_WIDTH,
+            std::cmp::Ordering::Equal => width,
+            std::cmp::Ordering::Greater => 0,
+        }
+    }
+
+    fn report(&mut self, path: TilePath, offset: usize, problem: Problem) {
+        self.report_in(path, offset, &[], problem);
+    }
+
+    /// Reports what is wrong at `offset` of a tile that should hold `expected`.
+    fn report_in(&mut self, path: TilePath, offset: usize, expected: &[u8], problem: Problem) {
+        let (place, level) = match path.kind {
+            TileKind::Hashes { level } => (offset as u64 / 32, level),
+            TileKind::Entries => (entry_ends(expected).take_while(|end| *end <= offset).count() as u64, 0),
+        };
+        let index = path.index.saturating_mul(TILE_WIDTH).saturating_add(place);
+        let index = LeafIndex(index.saturating_mul(TILE_WIDTH.saturating_pow(u32::from(level))));
+        self.findings.push(TileFinding { file: path.to_string(), index, offset: offset as u64, problem });
+    }
+
+    fn walk(&mut self, dir: &Path, below: &str) -> io::Result<()> {
+        let files = match fs::read_dir(dir.join(below)) {
+            // None yet, or gone since its parent was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            files => files?,
+        };
+        for file in files {
+            let file = file?;
+            let name = format!("{below}/{}", file.file_name().to_string_lossy());
+            if file.file_type()?.is_dir() {
+                self.walk(dir, &name)?;
+            } else if let Ok(path) = name.parse::<TilePath>() {
+                self.listed.entry((path.kind, path.index)).or_default().push(path.width());
+            } else if name != FRESH_FULL && name != FRESH_PARTIAL {
+                self.strangers.push(name);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The bytes of the first `width` hashes or entries.
+fn prefix(kind: TileKind, bytes: &[u8], width: u64) -> &[u8] {
+    let width = usize::try_from(width).unwrap_or(usize::MAX);
+    let end = match kind {
+        TileKind::Hashes { .. } => width * 32,
+        TileKind::Entries => entry_ends(bytes).nth(width.saturating_sub(1)).unwrap_or(bytes.len()),
+    };
+    bytes.get(..end).unwrap_or(bytes)
+}
+
+/// Where each entry of a bundle ends.
+pub(crate) fn entry_ends(bundle: &[u8]) -> impl Iterator<Item = usize> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let length = bundle.get(at..)?.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)))?;
+        at += 2 + length;
+        (at <= bundle.len()).then_some(at)
+    })
+}

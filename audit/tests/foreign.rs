@@ -1,0 +1,93 @@
+//! Verifiers of other languages read our ledgers: Go's `sumdb/note` and `sumdb/tlog` (Debian `golang-go`,
+//! `golang-golang-x-mod-dev`), and `aics-tlog` of PyPI. Where they are not installed, that is said and passed over.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    reason = "helpers of tests"
+)]
+#![allow(clippy::disallowed_methods, reason = "tests that run other programs")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use support::{open, policy, tempdir};
+
+/// Sizes around the edges of tiles.
+const SIZES: [u64; 8] = [1, 2, 255, 256, 257, 65_535, 65_536, 65_537];
+
+#[test]
+fn go_verifies_our_ledgers() {
+    let build = tempfile::tempdir().unwrap();
+    let Some(program) = build_go(build.path()) else {
+        return eprintln!("SKIPPED: no `go` with golang.org/x/mod below /usr/share/gocode");
+    };
+    at_every_size(|dir, key, old| {
+        let mut command = Command::new(&program);
+        command.arg(dir).arg(key).args(old);
+        command.output().unwrap()
+    });
+}
+
+#[test]
+fn aics_tlog_verifies_our_ledgers() {
+    let pythons = ["python3", "/opt/aics-tlog/bin/python3"];
+    let has = |python: &&str| {
+        let found = Command::new(python).args(["-c", "import aics_tlog"]).output();
+        found.is_ok_and(|found| found.status.success())
+    };
+    let Some(python) = pythons.into_iter().find(has) else {
+        return eprintln!("SKIPPED: no python3 with aics-tlog");
+    };
+    let program = tests_folder().join("foreign_verify/audit.py");
+    at_every_size(|dir, key, _old| Command::new(python).arg(&program).arg(dir).arg(key).output().unwrap());
+}
+
+/// Lets `verify` say yes at every size, and no once a byte of a tile, a bundle or the checkpoint is changed.
+fn at_every_size(verify: impl Fn(&Path, &str, Option<&Path>) -> Output) {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let key = ledger.verifier_key().to_string();
+    let old = dir.path().with_extension("old");
+    for size in SIZES {
+        let more = usize::try_from(size - ledger.size().0).unwrap();
+        ledger.append(&vec![policy(); more]).unwrap();
+        ledger.checkpoint().unwrap();
+        let old_exists = old.exists().then_some(old.as_path());
+        let output = verify(dir.path(), &key, old_exists);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "size {size}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(said.starts_with(&format!("verified {size} entries")), "{said}");
+        fs::copy(dir.path().join("checkpoint"), &old).unwrap();
+    }
+    for name in ["tile/0/000", "tile/0/256.p/1", "tile/entries/017", "checkpoint"] {
+        let path = dir.path().join(name);
+        let whole = fs::read(&path).unwrap();
+        let mut changed = whole.clone();
+        changed[20] ^= 1;
+        fs::write(&path, changed).unwrap();
+        assert!(!verify(dir.path(), &key, None).status.success(), "{name}");
+        fs::write(&path, whole).unwrap();
+    }
+}
+
+fn build_go(folder: &Path) -> Option<PathBuf> {
+    let program = folder.join("verify");
+    let mut command = Command::new("go");
+    command.args(["build", "-o"]).arg(&program).arg("main.go").current_dir(tests_folder().join("go"));
+    command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOCACHE", folder.join("cache"));
+    let built = command.output().ok()?;
+    if !built.status.success() {
+        eprintln!("{}", String::from_utf8_lossy(&built.stderr));
+    }
+    built.status.success().then_some(program)
+}
+
+fn tests_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests")
+}

@@ -1,0 +1,130 @@
+//! One golden ledger per format version, checked in: what was written then is read for ever.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::disallowed_methods, reason = "golden files are renewed as those of expect-test")]
+
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::{ORIGIN, files, report, tempdir};
+use tollgate_audit::{
+    CallEnd, CallId, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence, TreeSize, Violation,
+    call_root, find_call_end, prove, verify,
+};
+
+const SEED: [u8; 32] = [7; 32];
+
+fn golden(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/ledger-v{version}"))
+}
+
+/// A copy that may be written.
+fn copy(version: u32) -> support::Folder {
+    let dir = tempdir().unwrap();
+    for (name, bytes) in files(&golden(version)) {
+        let path = dir.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn version_1_verifies_and_is_gone_on_with() {
+    let before = verify(&golden(1), None).unwrap();
+    assert!(before.is_clean(), "{:?}", before.findings);
+    assert_eq!((before.size, before.count(Kind::CallEnd), before.signed_by), (TreeSize(14), 2, None));
+
+    let dir = copy(1);
+    drop(support::open(dir.path()));
+    let after = report(dir.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+    assert_eq!((after.size, after.count(Kind::Closer)), (TreeSize(16), 1));
+    assert_eq!(after.signed_by, after.keys.first().cloned());
+    assert!(after.signed_by.is_some());
+
+    // From now on the unsigned checkpoint is one that anybody could have written.
+    fs::copy(golden(1).join("checkpoint"), dir.path().join("checkpoint")).unwrap();
+    assert!(report(dir.path()).is_clean(), "over the entries of version 1 it was right");
+    let bare = fs::read_to_string(dir.path().join("checkpoint")).unwrap().replace("14\n", "16\n");
+    fs::write(dir.path().join("checkpoint"), bare).unwrap();
+    assert!(!report(dir.path()).is_clean());
+    let error = Ledger::open(dir.path(), ORIGIN, "test", 1).unwrap_err();
+    assert!(matches!(error, OpenError::DataChanged { .. } | OpenError::CheckpointNotOurs), "{error}");
+}
+
+#[test]
+fn version_2_verifies_and_is_gone_on_with() {
+    let before = verify(&golden(2), None).unwrap();
+    assert!(before.is_clean(), "{:?}", before.findings);
+    assert_eq!((before.size, before.count(Kind::CallEnd)), (TreeSize(270), 1));
+    let key = before.signed_by.unwrap();
+    let call = find_call_end(&golden(2), support::SAMPLE_CALL).unwrap();
+    let receipt = prove(&golden(2), call).unwrap();
+    assert_eq!(receipt.verify(&key).unwrap().0.kind(), Kind::CallEnd);
+
+    let dir = copy(2);
+    support::write_key(&dir.path().with_extension("key"), SEED);
+    drop(support::open(dir.path()));
+    let after = report(dir.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+    assert_eq!(after.size, TreeSize(271));
+}
+
+/// Time, key and entries given, every byte is.
+#[test]
+fn version_2_is_written_byte_for_byte() {
+    let dir = tempdir().unwrap();
+    write_version_2(dir.path());
+    let mut written = files(dir.path());
+    written.remove("lock");
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        fs::remove_dir_all(golden(2)).ok();
+        for (name, bytes) in &written {
+            let path = golden(2).join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        }
+    }
+    let golden = files(&golden(2));
+    assert_eq!(written.keys().collect::<Vec<_>>(), golden.keys().collect::<Vec<_>>());
+    assert!(written == golden, "UPDATE_EXPECT=1 writes it anew");
+}
+
+fn write_version_2(dir: &Path) {
+    let key = dir.with_extension("key");
+    support::write_key(&key, SEED);
+    let ledger = Ledger::open_with_key(dir, &key, ORIGIN, "tollgate 0.2.0", 7).unwrap();
+    ledger.append(&call()).unwrap();
+    ledger.checkpoint().unwrap();
+    ledger.append(&vec![support::policy(); 263]).unwrap();
+}
+
+/// A call with one allowed and one denied intent.
+fn call() -> Vec<EncodedEntry> {
+    let mut samples = support::samples();
+    let Entry::CallEnd(end) = samples.remove(6) else { panic!("no end") };
+    let Entry::Violation(violation) = samples.remove(5) else { panic!("no violation") };
+    let Entry::Outcome(outcome) = samples.remove(4) else { panic!("no outcome") };
+    let Entry::Intent(intent) = samples.remove(3) else { panic!("no intent") };
+    let denied = Intent { seq: Sequence(3), verdict: tollgate_audit::Verdict::Deny, ..intent.clone() };
+    let entries = [
+        samples.remove(2),
+        Entry::Intent(Intent { seq: Sequence(1), ..intent }),
+        Entry::Outcome(Outcome { seq: Sequence(2), of: Sequence(1), ..outcome }),
+        Entry::Intent(denied),
+        Entry::Violation(Violation { seq: Sequence(4), of: Sequence(3), ..violation }),
+    ];
+    let mut encoded: Vec<_> = entries.iter().map(Entry::encode).collect();
+    let leaves: Vec<_> = encoded.iter().map(EncodedEntry::leaf).collect();
+    let end = CallEnd { seq: Sequence(5), entries: 5, root: call_root(&leaves), ..end };
+    encoded.push(Entry::CallEnd(end).encode());
+    encoded
+}
+
+#[test]
+fn an_unknown_call_has_no_receipt() {
+    assert!(find_call_end(&golden(2), CallId([0; 16])).is_err());
+}

@@ -1,0 +1,161 @@
+//! Opening: from the newest signed tiles where they agree, from the start where they do not, not at all where what
+//! was signed or remembered speaks against the data.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use support::{Folder, OPEN_AT, ORIGIN, begin, files, open, policy, record_call, report, tempdir};
+use tollgate_audit::{CallId, Kind, LeafIndex, Ledger, OpenError, TreeSize};
+
+/// A ledger with a resume point behind its start.
+fn long() -> Folder {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    for _ in 0..4 {
+        ledger.append(&vec![policy(); 10_000]).unwrap();
+        ledger.checkpoint().unwrap();
+    }
+    record_call(&ledger, 1);
+    dir
+}
+
+fn copy(from: &Path, to: &Path) {
+    for (name, bytes) in files(from) {
+        let path = to.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_long_ledger_is_not_read_from_its_start() {
+    let dir = long();
+    let before = report(dir.path());
+    let ledger = open(dir.path());
+    assert!(ledger.recovery().read_from > LeafIndex(30_000), "{:?}", ledger.recovery());
+    assert_eq!(ledger.size(), TreeSize(before.size.0 + 1));
+    ledger.append(&vec![policy(); 1000]).unwrap();
+    drop(ledger);
+    let after = report(dir.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+}
+
+#[test]
+fn a_call_left_open_long_ago_is_closed() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut trail = begin(&ledger, 1);
+    let _left = trail.intent(OPEN_AT, &[], "fs").unwrap();
+    drop(trail);
+    for _ in 0..4 {
+        ledger.append(&vec![policy(); 20_000]).unwrap();
+        ledger.checkpoint().unwrap();
+    }
+    drop(ledger);
+    let ledger = open(dir.path());
+    assert_eq!(ledger.recovery().closed_calls, [CallId([1; 16])]);
+    drop(ledger);
+    // From now on nothing holds recovery back.
+    drop(open(dir.path()));
+    assert!(open(dir.path()).recovery().read_from > LeafIndex(70_000));
+    let after = report(dir.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+    assert_eq!(after.count(Kind::Closer), 1);
+}
+
+#[test]
+fn without_memory_or_tiles_it_is_read_from_its_start() {
+    let dir = long();
+    fs::remove_file(dir.path().with_extension("state")).unwrap();
+    assert_eq!(open(dir.path()).recovery().read_from, LeafIndex(0));
+    assert!(report(dir.path()).is_clean());
+
+    let dir = long();
+    fs::remove_dir_all(dir.path().join("tile")).unwrap();
+    assert_eq!(open(dir.path()).recovery().read_from, LeafIndex(0));
+    let after = report(dir.path());
+    assert!(after.is_clean(), "tiles are made anew: {:?}", after.findings);
+}
+
+#[test]
+fn a_tile_that_disagrees_is_mended_from_the_journal() {
+    let dir = long();
+    let edge = files(dir.path()).into_keys().filter(|name| name.starts_with("tile/1/000.p/")).max().unwrap();
+    for name in ["tile/0/150", "tile/entries/000", &edge] {
+        let path = dir.path().join(name);
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, vec![0; whole.len()]).unwrap();
+        // Of a tile behind the resume point only `verify` knows; so the way from the start is asked for.
+        fs::remove_file(dir.path().with_extension("state")).unwrap();
+        drop(open(dir.path()));
+        if name != edge {
+            assert_eq!(fs::read(&path).unwrap(), whole, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_folder_put_back_from_an_older_copy_is_refused() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    record_call(&ledger, 1);
+    drop(ledger);
+    let older = tempdir().unwrap();
+    copy(dir.path(), older.path());
+    drop(open(dir.path()));
+    fs::remove_dir_all(dir.path()).unwrap();
+    fs::create_dir(dir.path()).unwrap();
+    copy(older.path(), dir.path());
+    // All in itself sound, and yet not what was signed last.
+    let error = Ledger::open(dir.path(), ORIGIN, "test", 1).unwrap_err();
+    assert!(matches!(error, OpenError::DataLost { known: TreeSize(8), found: TreeSize(7) }), "{error}");
+    assert!(!report(dir.path()).is_clean());
+    fs::write(dir.path().with_extension("state"), "something else").unwrap();
+    let error = Ledger::open(dir.path(), ORIGIN, "test", 1).unwrap_err();
+    assert!(matches!(error, OpenError::State { .. }), "{error}");
+}
+
+#[test]
+fn tiles_of_lost_entries_go() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.append(&vec![policy(); 99]).unwrap();
+    ledger.checkpoint().unwrap();
+    let kept = fs::read(dir.path().join("journal")).unwrap();
+    let before = tempdir().unwrap();
+    copy(dir.path(), before.path());
+    let state = fs::read(dir.path().with_extension("state")).unwrap();
+    ledger.append(&vec![policy(); 1000]).unwrap();
+    // The power goes: full tiles were on disk, the journal's tail was not.
+    copy(dir.path(), before.path());
+    drop(ledger);
+    fs::write(before.path().join("journal"), kept).unwrap();
+    fs::write(before.path().with_extension("state"), state).unwrap();
+    fs::copy(dir.path().with_extension("key"), before.path().with_extension("key")).unwrap();
+    assert!(before.path().join("tile/0/003").exists());
+    drop(open(before.path()));
+    assert!(!before.path().join("tile/0/000").exists());
+    let after = report(before.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+    assert_eq!(after.size, TreeSize(101));
+}
+
+#[test]
+fn partial_tiles_stay_until_the_full_one_is_there() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.checkpoint().unwrap();
+    ledger.append(&vec![policy(); 99]).unwrap();
+    ledger.checkpoint().unwrap();
+    let names = |dir: &Path| files(dir).into_keys().filter(|name| name.starts_with("tile/0")).collect::<Vec<_>>();
+    assert_eq!(names(dir.path()), ["tile/0/000.p/1", "tile/0/000.p/100"]);
+    drop(ledger);
+    let ledger = open(dir.path());
+    ledger.append(&vec![policy(); 200]).unwrap();
+    ledger.checkpoint().unwrap();
+    assert_eq!(names(dir.path()), ["tile/0/000", "tile/0/001.p/45"]);
+}

@@ -1,0 +1,73 @@
+//! `tollgate-verify`: what it says, and its exit codes.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::disallowed_methods, reason = "tests that run the program")]
+
+mod support;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+use support::{open, record_call, tempdir};
+use tollgate_audit::{CallId, Sequence, disclose, prove};
+
+fn run<A: AsRef<OsStr>>(args: &[A]) -> (i32, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tollgate-verify")).args(args).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn yes_no_and_not_tried() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let key = ledger.verifier_key().to_string();
+    let end = record_call(&ledger, 1).index;
+    ledger.checkpoint().unwrap();
+    let file = |name: &str| dir.path().with_extension(name).to_str().unwrap().to_owned();
+    let [receipt, shown, old] = ["tlog-proof", "disclosure", "old"].map(file);
+    fs::write(&receipt, prove(dir.path(), end).unwrap().to_string()).unwrap();
+    fs::write(&shown, disclose(dir.path(), CallId([1; 16]), &[Sequence(1)]).unwrap().to_string()).unwrap();
+    fs::copy(dir.path().join("checkpoint"), &old).unwrap();
+    record_call(&ledger, 2);
+    ledger.checkpoint().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let other = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+
+    for args in [
+        &["ledger", folder, "--key", &key][..],
+        &["ledger", folder],
+        &["receipt", &receipt, "--key", &key],
+        &["receipt", &shown, "--key", &key],
+        &["consistency", &old, folder, "--key", &key],
+    ] {
+        let (code, text) = run(args);
+        assert!(code == 0 && text.starts_with("verified\n"), "{args:?}: {text}");
+        let (code, text) = run(&[args, &["--json"]].concat());
+        assert_eq!((code, serde_json::from_str::<Value>(&text).unwrap()["verified"].clone()), (0, true.into()));
+    }
+    for args in [
+        &["ledger", folder, "--key", other][..],
+        &["receipt", &receipt, "--key", other],
+        &["receipt", &shown, "--key", other],
+        &["consistency", &old, folder, "--key", other],
+        &["consistency", folder, &old, "--key", &key],
+    ] {
+        let (code, text) = run(args);
+        assert!(code == 1 && text.starts_with("NOT VERIFIED\n"), "{args:?}: {code} {text}");
+    }
+    for args in [
+        &[][..],
+        &["receipt", &receipt],
+        &["receipt", &receipt, "--key", "x"],
+        &["receipt", "/nowhere", "--key", &key],
+        &["ledger", "/nowhere"],
+        &["ledger", folder, "--unknown"],
+        &["other", folder],
+    ] {
+        let (code, text) = run(args);
+        assert!(code == 2 && text.starts_with("not tried: "), "{args:?}: {code} {text}");
+    }
+    assert_eq!(run(&["--help"]).0, 0);
+}
