@@ -61,6 +61,7 @@ pub struct Answer {
 pub struct Worker {
     pub(crate) runtime: Runtime,
     event_loop: tokio::runtime::Runtime,
+    ids: CallIds,
 }
 
 impl Worker {
@@ -72,7 +73,7 @@ impl Worker {
     pub fn new(runtime: &Runtime) -> Result<Self, StartError> {
         let event_loop =
             tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(StartError::Thread)?;
-        Ok(Self { runtime: runtime.clone(), event_loop })
+        Ok(Self { runtime: runtime.clone(), event_loop, ids: CallIds::default() })
     }
 
     /// Calls a tool.
@@ -98,7 +99,7 @@ impl Worker {
 
     /// Asks a component for its operations.
     pub(crate) fn describe(
-        &self,
+        &mut self,
         pre: &ToolProviderPre<CallState>,
         identity: &Identity,
     ) -> Result<Vec<wit::Operation>, Box<CallFailure>> {
@@ -112,7 +113,7 @@ impl Worker {
     }
 
     fn run(
-        &self,
+        &mut self,
         pre: &ToolProviderPre<CallState>,
         identity: &Identity,
         asked: &Asked<'_>,
@@ -122,7 +123,7 @@ impl Worker {
         let started = Instant::now();
         let wall_start = unix_time();
         let limits = identity.set.limits;
-        let call = new_call_id(wall_start);
+        let call = self.ids.next(wall_start);
         let start = call_start(identity, asked, caller, call, started, wall_start);
         let mut trail = CallTrail::begin(Arc::clone(self.runtime.ledger()), start);
         let recorded = trail.flush();
@@ -416,15 +417,30 @@ fn call_start(
 /// How the ledger names the question for a tool's operations; no operation can have a colon in its name.
 const DESCRIBE: &str = "tollgate:describe";
 
-/// 6 bytes of milliseconds and 10 random ones, so that ids sort by time.
-fn new_call_id(now: Duration) -> CallId {
-    let mut id = [0; 16];
-    let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
-    let (time, random) = id.split_at_mut(6);
-    time.copy_from_slice(&millis[2..]);
-    // Without random bytes ids of one millisecond may collide, which the ledger shows; it is no reason to stop.
-    getrandom::fill(random).unwrap_or_default();
-    CallId(id)
+/// Ids of calls: 6 bytes of milliseconds, so that they sort by time, and 10 random ones, fetched for many calls at once.
+#[derive(Debug, Default)]
+struct CallIds {
+    random: Vec<[u8; 10]>,
+}
+
+/// Ids for which random bytes are fetched at once.
+const CALL_IDS_AT_ONCE: usize = 64;
+
+impl CallIds {
+    fn next(&mut self, now: Duration) -> CallId {
+        if self.random.is_empty() {
+            let mut random = [[0; 10]; CALL_IDS_AT_ONCE];
+            // Without random bytes ids of one millisecond may collide, which the ledger shows; it is no reason to stop.
+            getrandom::fill(random.as_flattened_mut()).unwrap_or_default();
+            self.random.extend(random);
+        }
+        let mut id = [0; 16];
+        let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
+        let (time, random) = id.split_at_mut(6);
+        time.copy_from_slice(&millis[2..]);
+        random.copy_from_slice(&self.random.pop().unwrap_or_default());
+        CallId(id)
+    }
 }
 
 #[allow(clippy::disallowed_methods, reason = "the start of a call is read here, once")]
