@@ -11,7 +11,7 @@ use tollgate_wasi_proxy::{FolderGone, Gate, GateCtx, GateInput, Refused, Stdout}
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
-use crate::error::{CallError, CallFailure, CapHit};
+use crate::error::{CallError, CallFailure, CapHit, with_causes};
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::instance::{CallState, Caps, EPOCH_TICK};
 use crate::runtime::{Runtime, StartError};
@@ -325,42 +325,16 @@ fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) 
 fn refusal(refused: &Refused, limits: &Limits) -> CallError {
     match refused {
         Refused::Killed(violation) | Refused::Denied(violation) => match violation.cap {
-            Some(cap) => CapHit { cap, asked: asked_of(violation), limit: limit_of(cap, limits) }.into(),
+            Some(cap) => CapHit { cap, asked: asked_of(violation), limit: limits.get(cap) }.into(),
             None => CallError::Violation(violation.clone()),
         },
-        Refused::Unrecorded { .. } | Refused::TooManyRecords | _ => CallError::Unrecorded(with_sources(refused)),
+        Refused::Unrecorded { .. } | Refused::TooManyRecords | _ => CallError::Unrecorded(with_causes(refused)),
     }
 }
 
 fn asked_of(violation: &tollgate_wasi_proxy::Violation) -> Option<u64> {
     let tollgate_capability::Reason::OverLimit { asked, .. } = violation.reason else { return None };
     Some(asked)
-}
-
-fn limit_of(cap: Cap, limits: &Limits) -> u64 {
-    match cap {
-        Cap::Memory => limits.memory,
-        Cap::Fuel => limits.fuel,
-        Cap::Deadline => limits.deadline_ms,
-        Cap::Input => limits.input,
-        Cap::Output => limits.output,
-        Cap::Stdio => limits.stdio,
-        Cap::Handles => limits.handles.into(),
-        Cap::Random => limits.random,
-        Cap::HostMemory => limits.host_memory,
-        Cap::Calls => limits.calls.into(),
-    }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// wasmtime's error for it has no public type; a test holds the text.

@@ -12,7 +12,7 @@ use tollgate_wasi_proxy::{Stdout, Violation};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::output::{self, eprint, one_line};
-use crate::error::{CallError, CallFailure, CapHit, LoadError, RejectError};
+use crate::error::{CallError, CallFailure, CapHit, LoadError, RejectError, with_causes};
 use crate::invoke::Answer;
 
 /// Prints a failure, to stdout as JSON or to stderr for people, and says how the process ends.
@@ -158,7 +158,7 @@ fn rendered(report: &miette::Report) -> String {
 }
 
 fn unusable(component: &Path, error: &LoadError) -> String {
-    format!("`{}` cannot be used as a tool: {}", component.display(), one_line(&chain(error)))
+    format!("`{}` cannot be used as a tool: {}", component.display(), one_line(&with_causes(error)))
 }
 
 /// What to do about a component, where its error does not say.
@@ -194,7 +194,7 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
-        | CallError::Internal(_) => format!("error: {}\n", one_line(&chain(&failure.error))),
+        | CallError::Internal(_) => format!("error: {}\n", one_line(&with_causes(&failure.error))),
     };
     for (place, hint) in hints.iter().enumerate() {
         let verb = if matches!(failure.error, CallError::Cap(_)) { "to raise" } else { "to allow" };
@@ -252,18 +252,4 @@ fn violation_text(violation: &Violation) -> String {
     format!(
         "denied by policy: {subject}\n  {ADVICE}\n  rule      {rule}\n  why       {reason}\n  function  {function}\n"
     )
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
