@@ -345,6 +345,18 @@ wire_enum! {
 }
 
 wire_enum! {
+    /// What an intent has survived when it takes effect.
+    #[derive(Default)]
+    Durability {
+        /// The death of the host or of the notary: it was in the notary's pipe.
+        #[default]
+        Pipe = 0 "pipe",
+        /// The loss of power: it was on disk.
+        Disk = 1 "disk",
+    }
+}
+
+wire_enum! {
     /// The layer that refused an intent.
     Layer {
         /// The check of the capability set.

@@ -140,6 +140,33 @@ impl<R: Read> Frames<R> {
     }
 }
 
+/// The frame that some bytes begin with.
+#[derive(Debug)]
+pub(crate) enum Head<'b> {
+    Frame {
+        entry: &'b [u8],
+        leaf: LeafHash,
+        size: usize,
+    },
+    /// More bytes must come.
+    Incomplete,
+    Bad,
+}
+
+pub(crate) fn head(bytes: &[u8]) -> Head<'_> {
+    match parse(bytes) {
+        Parsed::Frame { entry, leaf, size } => Head::Frame { entry, leaf, size },
+        Parsed::Incomplete => Head::Incomplete,
+        Parsed::Mismatch { .. } | Parsed::BadLength => Head::Bad,
+    }
+}
+
+/// The length of the whole frame that begins with `torn`, if that can be told.
+pub(crate) fn whole_length(torn: &[u8]) -> Option<usize> {
+    let length = usize::from(u16::from_be_bytes(*torn.first_chunk::<LENGTH_BYTES>()?));
+    (1..=ENTRY_BYTES_MAX).contains(&length).then_some(LENGTH_BYTES + length + CHECK_BYTES)
+}
+
 /// What stands at the start of some bytes.
 enum Parsed<'b> {
     Frame { entry: &'b [u8], leaf: LeafHash, size: usize },

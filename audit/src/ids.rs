@@ -5,12 +5,21 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 hex_type! {
-    /// Names one call of a tool; 16 bytes chosen by whoever starts the call. Text form: 32 lower-case hex digits.
+    /// Names one call of a tool. Text form: 32 lower-case hex digits.
+    ///
+    /// 6 bytes of milliseconds since the Unix epoch, so that ids sort by time, 6 bytes [`HostId`], 4 bytes that count the
+    /// calls of this host; all big-endian.
     CallId, 16, "call id"
+}
+
+hex_type! {
+    /// Names one process that runs calls; 6 bytes chosen at random by whoever starts it. Text form: 12 lower-case hex
+    /// digits.
+    HostId, 6, "host id"
 }
 
 hex_type! {
@@ -31,6 +40,31 @@ hex_type! {
 hex_type! {
     /// An Ed25519 signature (RFC 8032 §5.1.6), merely as bytes. Text form: 128 lower-case hex digits.
     Signature, 64, "signature"
+}
+
+impl CallId {
+    /// The id of the call number `count` of `host`, started at `time_ms`.
+    #[must_use]
+    pub fn new(time_ms: u64, host: HostId, count: u32) -> Self {
+        let [_, _, t0, t1, t2, t3, t4, t5] = time_ms.to_be_bytes();
+        let [h0, h1, h2, h3, h4, h5] = host.0;
+        let [c0, c1, c2, c3] = count.to_be_bytes();
+        Self([t0, t1, t2, t3, t4, t5, h0, h1, h2, h3, h4, h5, c0, c1, c2, c3])
+    }
+
+    /// The host that runs the call.
+    #[must_use]
+    pub fn host(self) -> HostId {
+        let [_, _, _, _, _, _, h0, h1, h2, h3, h4, h5, ..] = self.0;
+        HostId([h0, h1, h2, h3, h4, h5])
+    }
+
+    /// The number of the call among those of its host.
+    #[must_use]
+    pub fn count(self) -> u32 {
+        let [.., c0, c1, c2, c3] = self.0;
+        u32::from_be_bytes([c0, c1, c2, c3])
+    }
 }
 
 /// SHA-256 of a whole piece of data outside the tree: a component, a manifest, arguments.
@@ -76,12 +110,12 @@ impl Serialize for Digest {
 }
 
 /// The place of an entry in the ledger, counted from 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct LeafIndex(pub u64);
 
 /// The number of entries in a tree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TreeSize(pub u64);
 
@@ -147,6 +181,12 @@ macro_rules! hex_type {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
             }
         }
     };

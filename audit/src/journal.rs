@@ -1,12 +1,15 @@
 //! The journal file: frames, only ever appended.
 //!
 //! What was appended is in the page cache: it survives the death (SIGKILL) of every process, not the loss of
-//! power. After a failed or short write nothing may be appended any more: the file then ends in a torn frame.
+//! power. A write that failed half-way is taken back; where that fails too, nothing may be appended any more.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Seek as _};
+use std::os::fd::BorrowedFd;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
 use std::path::Path;
+
+use rustix::pipe::{SpliceFlags, splice};
 
 use crate::codec::EncodedEntry;
 use crate::frame::push_frame;
@@ -21,7 +24,7 @@ pub enum AppendError {
         /// The cause.
         source: io::Error,
     },
-    /// Only a part was written; the next open of the ledger drops it.
+    /// Only a part was written, and taken back.
     #[error("the ledger took {written} of {wanted} bytes")]
     Short {
         /// Bytes written.
@@ -29,9 +32,28 @@ pub enum AppendError {
         /// Bytes there were to write.
         wanted: usize,
     },
-    /// An earlier write failed, so the ledger takes no more until it is opened again.
+    /// An earlier write failed and could not be taken back, or an earlier sync failed; the ledger takes no more until it is
+    /// opened again.
     #[error("the ledger is stopped since an earlier write failed")]
     Stopped,
+    /// The notary, which keeps the ledger, is not there at the moment.
+    #[error("the notary, which keeps the ledger, is away; it is being started again")]
+    Away,
+    /// The ledger takes nothing at the moment; it goes on by itself when the reason is gone.
+    #[error("the ledger takes nothing at the moment: {reason}")]
+    Stalled {
+        /// Why.
+        reason: String,
+    },
+    /// The ledger had no room, or gave no sign, before the deadline.
+    #[error("the ledger did not take the record in time")]
+    Late,
+    /// The ledger takes nothing from this process any more.
+    #[error("the ledger takes no more from this process: {reason}")]
+    Closed {
+        /// Why.
+        reason: String,
+    },
     /// The call has as many entries as a call may have ([`CALL_ENTRIES_MAX`](crate::CALL_ENTRIES_MAX)).
     #[error("the call has as many ledger entries as a call may have ({entries})")]
     CallFull {
@@ -57,12 +79,13 @@ pub(crate) struct Journal {
 impl Journal {
     /// Opens the journal below `dir`, creating it (mode 0600) if there is none.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
-        let file =
-            OpenOptions::new().read(true).append(true).create(true).mode(FILE_MODE).open(dir.join(JOURNAL_FILE))?;
-        Ok(Self::of(file))
+        let mut options = OpenOptions::new();
+        // Not for appending: `splice(2)` refuses such a file.
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        Ok(Self::of(options.open(dir.join(JOURNAL_FILE))?))
     }
 
-    /// The journal in `file`, which must append.
+    /// The journal in `file`.
     fn of(file: File) -> Self {
         Self { file, frames: Vec::new(), stopped: false }
     }
@@ -72,12 +95,20 @@ impl Journal {
         self.file.try_clone()
     }
 
+    /// What stands from `from` on.
+    pub(crate) fn read_tail(&self, from: u64) -> io::Result<Vec<u8>> {
+        let bytes = self.file.metadata()?.len().saturating_sub(from);
+        let mut tail = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
+        self.file.read_exact_at(&mut tail, from)?;
+        Ok(tail)
+    }
+
     pub(crate) fn truncate(&self, bytes: u64) -> io::Result<()> {
         self.file.set_len(bytes)
     }
 
-    /// Appends all `entries` in one write.
-    pub(crate) fn append(&mut self, entries: &[EncodedEntry]) -> Result<(), AppendError> {
+    /// Writes all `entries` at `end`, where the journal ends, in one write.
+    pub(crate) fn append(&mut self, entries: &[EncodedEntry], end: u64) -> Result<(), AppendError> {
         if self.stopped {
             return Err(AppendError::Stopped);
         }
@@ -86,13 +117,23 @@ impl Journal {
             push_frame(&mut self.frames, entry);
         }
         let wanted = self.frames.len();
-        let result = match write_once(&self.file, &self.frames) {
-            Ok(written) if written == wanted => Ok(()),
-            Ok(written) => Err(AppendError::Short { written, wanted }),
-            Err(source) => Err(AppendError::Write { source }),
+        let failed = match write_once(&self.file, &self.frames, end) {
+            Ok(written) if written == wanted => return Ok(()),
+            Ok(written) => AppendError::Short { written, wanted },
+            Err(source) => AppendError::Write { source },
         };
-        self.stopped = result.is_err();
-        result
+        // What is left of it would stand behind the next, shorter one.
+        self.stopped = self.file.set_len(end).is_err();
+        Err(failed)
+    }
+
+    /// Moves up to `bytes` from the pipe to `at` in the journal. What moved has left the pipe, and nothing else has,
+    /// whenever this process dies.
+    pub(crate) fn splice(&mut self, pipe: BorrowedFd<'_>, bytes: usize, mut at: u64) -> io::Result<usize> {
+        if self.stopped {
+            return Err(io::Error::other(AppendError::Stopped));
+        }
+        Ok(splice(pipe, None, &self.file, Some(&mut at), bytes, SpliceFlags::NONBLOCK)?)
     }
 
     pub(crate) fn stop(&mut self) {
@@ -117,9 +158,9 @@ pub(crate) fn open_to_read(dir: &Path) -> io::Result<File> {
 }
 
 /// An interrupted write has written nothing, so it is the one error after which to try again.
-fn write_once(mut file: &File, bytes: &[u8]) -> io::Result<usize> {
+fn write_once(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
     loop {
-        match file.write(bytes) {
+        match file.write_at(bytes, at) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }
@@ -144,11 +185,11 @@ mod tests {
         let opened = LedgerOpened { origin: "o".into(), software: "s".into(), time_ns: 0, key: None };
         let entry = [Entry::LedgerOpened(opened).encode()];
 
-        assert!(matches!(journal.append(&entry), Err(AppendError::Write { .. })));
+        assert!(matches!(journal.append(&entry, 0), Err(AppendError::Write { .. })));
 
         // Writable again, yet stopped.
         journal.file = Journal::open(dir.path()).unwrap().file;
-        assert!(matches!(journal.append(&entry), Err(AppendError::Stopped)));
+        assert!(matches!(journal.append(&entry, 0), Err(AppendError::Stopped)));
         assert_eq!(journal.file.metadata().unwrap().len(), 0);
     }
 }

@@ -3,26 +3,31 @@
 //! It must never hand out an index for an entry that is not written, open over data that is lost or changed, or sign
 //! what is not on disk and remembered.
 
+use std::collections::HashMap;
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::codec::EncodedEntry;
 use crate::entry::{Entry, KeyRotation, LedgerKey, LedgerOpened};
 use crate::frame::frame_bytes;
-use crate::ids::{CallId, LeafIndex, RootHash, TreeSize};
+use crate::ids::{CallId, HostId, LeafHash, LeafIndex, RootHash, TreeSize};
 use crate::journal::{AppendError, Journal};
 use crate::key::{SigningKey, VerifierKey};
 use crate::key_file::{self, beside};
 use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
 use crate::lock::{LedgerLock, LockError};
 use crate::note::SignedNote;
+use crate::record::{Kept, Record, RecordError};
 use crate::recover::{Found, Known};
 use crate::state::{Remembered, Resume, StateFile};
-use crate::structure::Structure;
+use crate::structure::{OpenCall, Structure};
 use crate::tail::Tail;
 use crate::tile_path::{TILE_LEVELS, TileKind, TilePath};
 use crate::tile_store::TileStore;
@@ -44,6 +49,7 @@ pub struct Ledger {
     publisher: Mutex<Publisher>,
     journal: File,
     recovery: Recovery,
+    calls: CallCounter,
     _lock: LedgerLock,
 }
 
@@ -73,7 +79,8 @@ impl Ledger {
     /// [`OpenError`]: in use, corrupt before its end, behind its checkpoint or what it remembers, or different from
     /// them, of another origin or key, or refused by the operating system.
     pub fn open(dir: &Path, origin: &str, software: &str, now_ns: u64) -> Result<Self, OpenError> {
-        Self::open_at(dir, None, origin, software, now_ns)
+        Self::open_for(&Opening { dir, key_path: None, origin, software, now_ns }, &mut NoHosts)
+            .map(|(ledger, _)| ledger)
     }
 
     /// As [`Ledger::open`], with the key in the file `key_path`.
@@ -88,16 +95,16 @@ impl Ledger {
         software: &str,
         now_ns: u64,
     ) -> Result<Self, OpenError> {
-        Self::open_at(dir, Some(key_path), origin, software, now_ns)
+        let opening = Opening { dir, key_path: Some(key_path), origin, software, now_ns };
+        Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
     }
 
-    fn open_at(
-        dir: &Path,
-        key_path: Option<&Path>,
-        origin: &str,
-        software: &str,
-        now_ns: u64,
-    ) -> Result<Self, OpenError> {
+    /// Opens the ledger while `hosts` may still be writing: their calls stay open, and are handed out.
+    pub(crate) fn open_for(
+        opening: &Opening<'_>,
+        hosts: &mut impl LiveHosts,
+    ) -> Result<(Self, HashMap<CallId, OpenCall>), OpenError> {
+        let Opening { dir, key_path, origin, software, now_ns } = *opening;
         if !checkpoint::is_origin(origin) {
             return Err(OpenError::BadOrigin { origin: origin.to_owned() });
         }
@@ -111,10 +118,19 @@ impl Ledger {
         let state_path = beside(dir, "state").map_err(io_error)?;
         let (state, remembered) = StateFile::open(&state_path).map_err(io_error)?;
         let remembered = remembered.map_err(|_malformed| OpenError::State { path: state_path })?;
-        let journal = Journal::open(dir).map_err(io_error)?;
+        let mut journal = Journal::open(dir).map_err(io_error)?;
 
         let known = Known { dir, origin, published: published.as_ref(), remembered: remembered.as_ref() };
         let mut found = known.recover()?;
+        if found.torn_bytes > 0 {
+            let end = found.tail.journal_bytes + found.torn_bytes;
+            let torn = journal.read_tail(found.tail.journal_bytes).map_err(io_error)?;
+            let finished = hosts.finish(&torn, &mut |pipe, bytes, at| journal.splice(pipe, bytes, end + at));
+            if finished.map_err(io_error)? {
+                found = known.recover()?;
+            }
+        }
+        let live = found.structure.take_open(|call| hosts.is_live(call.host()));
         let key_path = key_path.map_or_else(|| beside(dir, "key").map_err(io_error), |path| Ok(path.to_owned()))?;
         let key = ledger_key(&key_path, origin, &found)?;
         known.check_signature(&found, key.verifier().public_key())?;
@@ -143,6 +159,7 @@ impl Ledger {
                 edge,
                 tiles: tiles.clone(),
                 unwritten: Vec::new(),
+                spliced: 0,
             }),
             publisher: Mutex::new(Publisher {
                 published: published.map(|published| published.checkpoint().size),
@@ -153,27 +170,63 @@ impl Ledger {
                 tiles,
                 partials,
             }),
+            calls: CallCounter::new().map_err(io_error)?,
             _lock: lock,
         };
         ledger.record_open(now_ns, &found.structure).map_err(OpenError::Append)?;
-        Ok(ledger)
+        Ok((ledger, live))
     }
 
     /// Appends `entries` in one write and returns the index of the first; of none, the index that comes next.
     ///
     /// # Errors
     ///
-    /// [`AppendError::Write`] and [`AppendError::Short`] stop the ledger: from then on every append fails with
-    /// [`AppendError::Stopped`].
+    /// [`AppendError`]: none of them is in the ledger.
     pub fn append(&self, entries: &[EncodedEntry]) -> Result<LeafIndex, AppendError> {
         let mut writer = self.writer();
         let first = LeafIndex(writer.tail.frontier.size().0);
         if entries.is_empty() {
             return Ok(first);
         }
-        writer.journal.append(entries)?;
-        writer.take(entries);
+        if writer.spliced > 0 {
+            return Err(AppendError::Stalled { reason: "an entry of a host is half written".to_owned() });
+        }
+        let end = writer.tail.journal_bytes;
+        writer.journal.append(entries, end)?;
+        writer.take(entries.iter().map(|entry| (entry.as_bytes(), entry.leaf())));
         Ok(first)
+    }
+
+    /// Moves up to `bytes` from a pipe behind the end of the journal. They become entries by
+    /// [`Ledger::take_spliced`], when all of them have moved.
+    pub(crate) fn splice(&self, pipe: BorrowedFd<'_>, bytes: usize) -> io::Result<usize> {
+        let mut writer = self.writer();
+        let at = writer.tail.journal_bytes + writer.spliced;
+        let moved = writer.journal.splice(pipe, bytes, at)?;
+        writer.spliced += moved as u64;
+        Ok(moved)
+    }
+
+    /// Takes the entries whose frames were moved by [`Ledger::splice`], all of them, into the tree.
+    pub(crate) fn take_spliced<'e>(&self, entries: impl Iterator<Item = (&'e [u8], LeafHash)>) {
+        let mut writer = self.writer();
+        writer.spliced = 0;
+        writer.take(entries);
+    }
+
+    /// Brings all entries to disk.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError::Stopped`], or [`CheckpointError::Sync`], which stops the ledger.
+    pub fn sync(&self) -> Result<(), CheckpointError> {
+        if self.writer().journal.is_stopped() {
+            return Err(CheckpointError::Stopped);
+        }
+        self.journal.sync_data().map_err(|source| {
+            self.writer().journal.stop();
+            CheckpointError::Sync { source }
+        })
     }
 
     /// Brings all entries to disk, writes the tiles that a tree of this size has, remembers size and root, and
@@ -188,10 +241,7 @@ impl Ledger {
         if publisher.published == Some(next.checkpoint.size) {
             return Ok(next.checkpoint);
         }
-        self.journal.sync_data().map_err(|source| {
-            self.writer().journal.stop();
-            CheckpointError::Sync { source }
-        })?;
+        self.sync()?;
         publisher.publish(&self.dir, &next).inspect_err(|error| {
             if error.is_by_sync() {
                 self.writer().journal.stop();
@@ -215,10 +265,7 @@ impl Ledger {
         let entry = self.rotation(&publisher.key, &fresh, now_ns);
         self.append(&[Entry::LedgerOpened(entry).encode()]).map_err(RotateKeyError::Append)?;
         // On disk before the old key goes: the entry says which key is the ledger's.
-        self.journal.sync_data().map_err(|source| {
-            self.writer().journal.stop();
-            RotateKeyError::Checkpoint(CheckpointError::Sync { source })
-        })?;
+        self.sync().map_err(RotateKeyError::Checkpoint)?;
         key_file::replace(&self.key_path, &next_path).map_err(RotateKeyError::Key)?;
         let verifier = fresh.verifier();
         publisher.old_key = Some(std::mem::replace(&mut publisher.key, fresh));
@@ -311,6 +358,83 @@ impl Ledger {
     }
 }
 
+impl Record for Ledger {
+    fn record(&self, entries: &[EncodedEntry], kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
+        self.append(entries).map_err(RecordError::none_taken)?;
+        if kept == Kept::Disk {
+            let failed = |_sync| RecordError { taken: entries.len(), source: AppendError::Stopped };
+            self.sync().map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    fn next_call(&self, time_ms: u64) -> CallId {
+        self.calls.next(time_ms)
+    }
+
+    fn ready(&self) -> Result<(), AppendError> {
+        if self.writer().journal.is_stopped() { Err(AppendError::Stopped) } else { Ok(()) }
+    }
+}
+
+/// Numbers the calls of one host.
+#[derive(Debug)]
+pub(crate) struct CallCounter {
+    host: HostId,
+    next: AtomicU32,
+}
+
+impl CallCounter {
+    /// For a host with a random id.
+    pub(crate) fn new() -> io::Result<Self> {
+        let mut host = HostId([0; 6]);
+        getrandom::fill(&mut host.0)?;
+        Ok(Self { host, next: AtomicU32::new(0) })
+    }
+
+    pub(crate) fn host(&self) -> HostId {
+        self.host
+    }
+
+    pub(crate) fn next(&self, time_ms: u64) -> CallId {
+        CallId::new(time_ms, self.host, self.next.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Which ledger to open, and what it records of that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Opening<'o> {
+    pub(crate) dir: &'o Path,
+    /// By default `<dir>.key`.
+    pub(crate) key_path: Option<&'o Path>,
+    pub(crate) origin: &'o str,
+    pub(crate) software: &'o str,
+    pub(crate) now_ns: u64,
+}
+
+/// Hosts that may be writing while the ledger is opened.
+pub(crate) trait LiveHosts {
+    fn is_live(&self, host: HostId) -> bool;
+
+    /// Brings the rest of the frame that begins with `torn` to the journal by `splice`, if one of the hosts has it.
+    fn finish(&mut self, torn: &[u8], splice: &mut SpliceRest<'_>) -> io::Result<bool>;
+}
+
+/// Moves so many bytes from a pipe to the journal, so far behind its end.
+pub(crate) type SpliceRest<'s> = dyn FnMut(BorrowedFd<'_>, usize, u64) -> io::Result<usize> + 's;
+
+struct NoHosts;
+
+impl LiveHosts for NoHosts {
+    fn is_live(&self, _host: HostId) -> bool {
+        false
+    }
+
+    fn finish(&mut self, _torn: &[u8], _splice: &mut SpliceRest<'_>) -> io::Result<bool> {
+        Ok(false)
+    }
+}
+
 impl Drop for Ledger {
     fn drop(&mut self) {
         // Best effort: without it the next open still has the journal, which is the truth.
@@ -326,16 +450,17 @@ struct Writer {
     tiles: TileStore,
     // Full tiles that could not be written yet.
     unwritten: Vec<Tile>,
+    // Bytes behind the last entry of frames that have not all arrived.
+    spliced: u64,
 }
 
 impl Writer {
     /// Takes `entries`, which are in the journal, into tree and tiles.
-    fn take(&mut self, entries: &[EncodedEntry]) {
+    fn take<'e>(&mut self, entries: impl Iterator<Item = (&'e [u8], LeafHash)>) {
         let mut full = Vec::new();
-        for entry in entries {
-            let bytes = entry.as_bytes();
-            self.tail.push(bytes, entry.leaf(), frame_bytes(bytes));
-            self.edge.push(bytes, entry.leaf(), &mut |tile| full.push(tile));
+        for (entry, leaf) in entries {
+            self.tail.push(entry, leaf, frame_bytes(entry));
+            self.edge.push(entry, leaf, &mut |tile| full.push(tile));
         }
         // The entries stand, tiles or not; the next checkpoint tries again.
         if !full.is_empty() && self.write_tiles(&full).is_err() {

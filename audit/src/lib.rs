@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod call_tree;
+mod channel;
 mod checkpoint;
 mod codec;
 mod entry;
@@ -19,11 +20,14 @@ mod key_file;
 mod ledger;
 mod ledger_error;
 mod lock;
+mod notary;
 mod note;
 mod pairs;
 mod proof;
 mod prover;
 mod receipt;
+mod record;
+mod recorder;
 mod recover;
 mod show;
 mod state;
@@ -39,23 +43,27 @@ mod verify;
 mod verify_tiles;
 
 pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};
+pub use crate::channel::{Channel, ChannelError};
 pub use crate::checkpoint::{
     Checkpoint, ORIGIN_BYTES_MAX, ParseCheckpointError, PublishError, ReadCheckpointError, SignedCheckpoint,
 };
 pub use crate::codec::{DecodeError, ENTRY_BYTES_MAX, ENTRY_VERSION, EncodedEntry, TEXT_BYTES_MAX};
 pub use crate::entry::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, Fact, Intent, KeyRotation, Kind, Layer,
-    LedgerKey, LedgerOpened, Outcome, Policy, Usage, Verdict, Violation,
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Fact, Intent, KeyRotation, Kind,
+    Layer, LedgerKey, LedgerOpened, Outcome, Policy, Usage, Verdict, Violation,
 };
 pub use crate::frame::{CorruptFrame, FRAME_BYTES_MAX};
 pub use crate::ids::{
-    CallId, Digest, LeafHash, LeafIndex, ParseIdError, PublicKey, RootHash, Sequence, Signature, TreeSize,
+    CallId, Digest, HostId, LeafHash, LeafIndex, ParseIdError, PublicKey, RootHash, Sequence, Signature, TreeSize,
 };
 pub use crate::journal::AppendError;
 pub use crate::key::{KeyId, ParseKeyError, SigningKey, VerifierKey};
 pub use crate::key_file::KeyFileError;
 pub use crate::ledger::{Ledger, Recovery};
 pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
+pub use crate::notary::{
+    FromNotary, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX, Taken, ToNotary,
+};
 pub use crate::note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,
 };
@@ -66,6 +74,8 @@ pub use crate::receipt::{
     Disclosed, Disclosure, ParseReceiptError, RECEIPT_BYTES_MAX, Receipt, ReceiptError, VerifyReceiptError, disclose,
     find_call_end, prove,
 };
+pub use crate::record::{Kept, Record, RecordError};
+pub use crate::recorder::{HostEnd, Recorder, Status};
 pub use crate::show::{Entries, ReadError, read};
 pub use crate::structure::Problem;
 pub use crate::text::{Cut, Text};

@@ -6,9 +6,10 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::call_tree::call_root;
 use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, LedgerKey, LedgerOpened, Verdict};
 use crate::ids::{CallId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
+use crate::text::Text;
+use crate::tree::Frontier;
 
 /// Something in a ledger that must not be. Serialised, `problem` holds the variant's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, thiserror::Error)]
@@ -184,7 +185,7 @@ pub enum Problem {
 }
 
 /// Follows the calls of a ledger, entry by entry.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Structure {
     origin: Option<String>,
     // By the index from which on they sign, rising.
@@ -192,13 +193,14 @@ pub(crate) struct Structure {
     // What came before is not known.
     resumed: bool,
     open: HashMap<CallId, OpenCall>,
-    ended: HashSet<CallId>,
+    // Kept to know a call that starts twice; a notary, which runs for ever, tells that by the ids alone.
+    ended: Option<HashSet<CallId>>,
 }
 
 #[derive(Debug)]
-struct OpenCall {
+pub(crate) struct OpenCall {
     first: LeafIndex,
-    leaves: Vec<LeafHash>,
+    tree: Frontier,
     next: Sequence,
     // Rising by sequence.
     intents: Vec<(Sequence, Verdict)>,
@@ -208,6 +210,31 @@ impl Structure {
     /// The structure of a ledger of this origin, from somewhere behind its start on.
     pub(crate) fn resumed(origin: String) -> Self {
         Self { origin: Some(origin), resumed: true, ..Self::default() }
+    }
+
+    /// The structure of what one host writes: memory does not grow with the calls that ended.
+    pub(crate) fn of_host() -> Self {
+        Self { resumed: true, ended: None, ..Self::default() }
+    }
+
+    /// The number of calls that are open.
+    pub(crate) fn open_count(&self) -> usize {
+        self.open.len()
+    }
+
+    /// The number of intents of `call` that are open.
+    pub(crate) fn open_intents(&self, call: CallId) -> usize {
+        self.open.get(&call).map_or(0, |state| state.intents.len())
+    }
+
+    /// Takes the open calls for which `is_wanted` out, each to be gone on with by [`Structure::adopt`].
+    pub(crate) fn take_open(&mut self, is_wanted: impl Fn(CallId) -> bool) -> HashMap<CallId, OpenCall> {
+        self.open.extract_if(|call, _state| is_wanted(*call)).collect()
+    }
+
+    /// Goes on with calls that another structure has followed until here.
+    pub(crate) fn adopt(&mut self, open: HashMap<CallId, OpenCall>) {
+        self.open.extend(open);
     }
 
     /// The keys that signed, each with the entry that named it.
@@ -233,7 +260,7 @@ impl Structure {
     }
 
     /// The closer that fits `call` as it stands.
-    pub(crate) fn closer(&self, call: CallId, reason: &'static str) -> Closer<'static> {
+    pub(crate) fn closer(&self, call: CallId, reason: impl Into<Text<'static>>) -> Closer<'static> {
         let open = self.open.get(&call).map(|state| state.intents.as_slice()).unwrap_or_default();
         let of: Vec<_> = open.iter().map(|(seq, _)| *seq).take(CLOSER_SEQUENCES_MAX).collect();
         let left_out = (open.len() - of.len()) as u64;
@@ -314,10 +341,13 @@ impl Structure {
 
     fn call(&mut self, first: LeafIndex, entry: &Call<'_>, leaf: LeafHash, report: &mut impl FnMut(Problem)) {
         let call = entry.call;
-        if self.open.contains_key(&call) || self.ended.contains(&call) {
+        let has_ended = self.ended.as_ref().is_some_and(|ended| ended.contains(&call));
+        if self.open.contains_key(&call) || has_ended {
             return report(Problem::CallRepeated { call });
         }
-        let state = OpenCall { first, leaves: vec![leaf], next: Sequence(1), intents: Vec::new() };
+        let mut tree = Frontier::new();
+        tree.append(leaf);
+        let state = OpenCall { first, tree, next: Sequence(1), intents: Vec::new() };
         self.open.insert(call, state);
     }
 
@@ -330,29 +360,29 @@ impl Structure {
         report: &mut impl FnMut(Problem),
     ) -> Option<&mut OpenCall> {
         let Some(state) = self.open.get_mut(&call) else {
-            report(not_open(&self.ended, call));
+            report(not_open(self.ended.as_ref(), call));
             return None;
         };
         state.expect(call, seq, report);
-        state.leaves.push(leaf);
+        state.tree.append(leaf);
         Some(state)
     }
 
     fn call_end(&mut self, entry: &CallEnd<'_>, report: &mut impl FnMut(Problem)) {
         let call = entry.call;
         let Some(mut state) = self.open.remove(&call) else {
-            return report(not_open(&self.ended, call));
+            return report(not_open(self.ended.as_ref(), call));
         };
-        self.ended.insert(call);
+        self.end(call);
         state.expect(call, entry.seq, report);
         for (of, _) in &state.intents {
             report(Problem::IntentLeftOpen { call, of: *of });
         }
-        let count = u32::try_from(state.leaves.len()).unwrap_or(u32::MAX);
+        let count = u32::try_from(state.tree.size().0).unwrap_or(u32::MAX);
         if entry.entries != count {
             report(Problem::CallCount { call, named: entry.entries, found: count });
         }
-        let root = call_root(&state.leaves);
+        let root = state.tree.root();
         if entry.root != root {
             report(Problem::CallRoot { call, named: entry.root, found: root });
         }
@@ -361,14 +391,27 @@ impl Structure {
     fn close(&mut self, entry: &Closer<'_>, report: &mut impl FnMut(Problem)) {
         let call = entry.call;
         if !self.open.contains_key(&call) {
-            return report(not_open(&self.ended, call));
+            return report(not_open(self.ended.as_ref(), call));
         }
         let fitting = self.closer(call, "");
         if (&fitting.of, fitting.left_out) != (&entry.of, entry.left_out) {
             report(Problem::CloserList { call });
         }
         self.open.remove(&call);
-        self.ended.insert(call);
+        self.end(call);
+    }
+
+    fn end(&mut self, call: CallId) {
+        if let Some(ended) = &mut self.ended {
+            ended.insert(call);
+        }
+    }
+}
+
+impl Default for Structure {
+    fn default() -> Self {
+        let (open, ended) = (HashMap::new(), Some(HashSet::new()));
+        Self { origin: None, keys: Vec::new(), resumed: false, open, ended }
     }
 }
 
@@ -392,6 +435,10 @@ impl OpenCall {
     }
 }
 
-fn not_open(ended: &HashSet<CallId>, call: CallId) -> Problem {
-    if ended.contains(&call) { Problem::CallEnded { call } } else { Problem::CallUnknown { call } }
+fn not_open(ended: Option<&HashSet<CallId>>, call: CallId) -> Problem {
+    if ended.is_some_and(|ended| ended.contains(&call)) {
+        Problem::CallEnded { call }
+    } else {
+        Problem::CallUnknown { call }
+    }
 }

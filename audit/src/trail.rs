@@ -4,32 +4,32 @@
 //! may wait in memory and goes out with the next write.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::call_tree::call_root;
 use crate::codec::EncodedEntry;
-use crate::entry::{Action, Call, CallClass, CallEnd, Entry, Fact, Intent, Layer, Outcome, Usage, Verdict, Violation};
-use crate::ids::{CallId, Digest, LeafHash, LeafIndex, RootHash, Sequence};
+use crate::entry::{
+    Action, Call, CallClass, CallEnd, Durability, Entry, Fact, Intent, Layer, Outcome, Usage, Verdict, Violation,
+};
+use crate::ids::{CallId, Digest, RootHash, Sequence};
 use crate::journal::AppendError;
-use crate::ledger::Ledger;
 use crate::pairs::Pairs;
+use crate::record::{Kept, Record};
+use crate::tree::Frontier;
 
-/// Most entries of a call at which it may still ask for something: their leaf hashes (8 MiB) stay in memory until
-/// the call ends.
+/// Most entries of a call at which it may still ask for something, so that no call fills a disk by asking.
 pub const CALL_ENTRIES_MAX: u32 = 1 << 18;
 
 /// Records one call: its start, each intent and what came of it, its end.
 ///
-/// Dropped without [`end`](Self::end), it writes what it has, and the call stays open until the ledger is
-/// opened the next time, which closes it.
+/// Dropped without [`end`](Self::end), it writes what it has, and the call stays open until its host has ended.
 #[derive(Debug)]
 pub struct CallTrail {
-    ledger: Arc<Ledger>,
+    record: Arc<dyn Record>,
     call: CallId,
     started: Instant,
-    first: Option<LeafIndex>,
+    deadline: Instant,
     // Of all entries, those that wait included.
-    leaves: Vec<LeafHash>,
+    tree: Frontier,
     waiting: Vec<EncodedEntry>,
     open: Vec<IntentId>,
 }
@@ -41,6 +41,8 @@ pub struct CallStart {
     pub call: CallId,
     /// The moment of the start.
     pub started: Instant,
+    /// Until when to wait for a ledger that has no room.
+    pub deadline: Instant,
     /// The same moment by the wall clock, nanoseconds since the Unix epoch.
     pub time_ns: u64,
     /// The tool's name.
@@ -121,15 +123,11 @@ pub struct CallEnding {
     pub counters: Vec<(String, u64)>,
 }
 
-/// Where a call that ended is in the ledger.
+/// What the `call-end` entry of a call says of its trail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallSummary {
     /// The call.
     pub call: CallId,
-    /// Index of its `call` entry.
-    pub first: LeafIndex,
-    /// Index of its `call-end` entry.
-    pub index: LeafIndex,
     /// Number of its entries before `call-end`.
     pub entries: u32,
     /// Root of the call's own tree over these entries.
@@ -139,13 +137,13 @@ pub struct CallSummary {
 impl CallTrail {
     /// Starts the record of a call. Its `call` entry goes out with the first write.
     #[must_use = "a dropped trail leaves a call without an end"]
-    pub fn begin(ledger: Arc<Ledger>, start: CallStart) -> Self {
+    pub fn begin(record: Arc<dyn Record>, start: CallStart) -> Self {
         let mut trail = Self {
-            ledger,
+            record,
             call: start.call,
             started: start.started,
-            first: None,
-            leaves: Vec::new(),
+            deadline: start.deadline,
+            tree: Frontier::new(),
             waiting: Vec::new(),
             open: Vec::new(),
         };
@@ -165,7 +163,7 @@ impl CallTrail {
         &self.open
     }
 
-    /// Records an allowed intent. When this returns, it is in the ledger and may take effect.
+    /// Records an allowed intent. When this returns, it is kept as `durability` says and may take effect.
     ///
     /// # Errors
     ///
@@ -175,11 +173,12 @@ impl CallTrail {
         function: &str,
         facts: &[(&str, FactRef<'_>)],
         rule: &str,
+        durability: Durability,
     ) -> Result<IntentId, AppendError> {
         self.check_room()?;
         let intent = IntentId(self.push_intent(function, facts, Verdict::Allow, rule));
         self.open.push(intent);
-        self.flush()?;
+        self.keep(durability.into())?;
         Ok(intent)
     }
 
@@ -197,7 +196,7 @@ impl CallTrail {
         self.check_room()?;
         let of = self.push_intent(function, facts, Verdict::Deny, denial.rule);
         self.push_violation(of, function, denial);
-        self.flush()
+        self.keep(Kept::Pipe)
     }
 
     /// Records that an allowed intent was refused after all, by the kernel. That closes it.
@@ -210,7 +209,7 @@ impl CallTrail {
             return Err(AppendError::NotOpen { intent: intent.0 });
         }
         self.push_violation(intent.0, function, denial);
-        self.flush()
+        self.keep(Kept::Pipe)
     }
 
     /// Records what came of `intent`, with the next write. Of an intent that is closed already the first
@@ -221,37 +220,33 @@ impl CallTrail {
         }
         self.push_outcome(intent, outcome);
         if self.waiting.len() >= WAITING_MAX {
-            // A failed write stops the ledger, so the next intent and the end report it.
-            self.flush().ok();
+            // What fails here waits: the next intent and the end report it.
+            self.write(Kept::Pipe, self.deadline).ok();
         }
     }
 
-    /// Writes all that waits, in one write.
+    /// Writes all that waits, in one write if it is not much.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: none of it is in the ledger for certain.
+    /// [`AppendError`]: what is not in the ledger waits for the next write.
     pub fn flush(&mut self) -> Result<(), AppendError> {
-        if self.waiting.is_empty() {
-            return Ok(());
-        }
-        let at = self.ledger.append(&self.waiting)?;
-        self.first.get_or_insert(at);
-        self.waiting.clear();
-        Ok(())
+        self.record.ready()?;
+        self.write(Kept::Pipe, self.deadline)
     }
 
-    /// Ends the record: closes each open intent by an outcome `abandoned`, and the call by its end.
+    /// Ends the record: closes each open intent by an outcome `abandoned`, and the call by its end. Returns once the end
+    /// is kept as `kept` says.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: the end is not in the ledger, also when an earlier write of the call failed.
-    pub fn end(mut self, end: CallEnding) -> Result<CallSummary, AppendError> {
+    /// [`AppendError`]: the end is not in the ledger, or not kept as it should be.
+    pub fn end(mut self, end: CallEnding, kept: Kept) -> Result<CallSummary, AppendError> {
         for intent in std::mem::take(&mut self.open) {
             let abandoned = OutcomeTotals { result: ABANDONED, bytes_read: 0, bytes_written: 0, calls: 0 };
             self.push_outcome(intent, abandoned);
         }
-        let (call, entries, root) = (self.call, self.next().0, call_root(&self.leaves));
+        let (call, entries, root) = (self.call, self.next().0, self.tree.root());
         self.push(&Entry::CallEnd(CallEnd {
             call,
             seq: self.next(),
@@ -263,11 +258,33 @@ impl CallTrail {
             entries,
             root,
         }));
-        let last_waiting = self.waiting.len().saturating_sub(1) as u64;
-        let at = self.ledger.append(&self.waiting)?;
-        self.waiting.clear();
-        let index = LeafIndex(at.0 + last_waiting);
-        Ok(CallSummary { call, first: self.first.unwrap_or(at), index, entries, root })
+        // What has ended is worth waiting for, also where the call had no time left.
+        let deadline = self.deadline.max(Instant::now() + END_WAIT);
+        self.write(kept, deadline)?;
+        self.record.ready()?;
+        Ok(CallSummary { call, entries, root })
+    }
+
+    /// Writes all that waits before something new may happen.
+    fn keep(&mut self, kept: Kept) -> Result<(), AppendError> {
+        self.record.ready()?;
+        self.write(kept, self.deadline)
+    }
+
+    fn write(&mut self, kept: Kept, deadline: Instant) -> Result<(), AppendError> {
+        if self.waiting.is_empty() {
+            return Ok(());
+        }
+        match self.record.record(&self.waiting, kept, deadline) {
+            Ok(()) => {
+                self.waiting.clear();
+                Ok(())
+            }
+            Err(error) => {
+                self.waiting.drain(..error.taken.min(self.waiting.len()));
+                Err(error.source)
+            }
+        }
     }
 
     fn check_room(&self) -> Result<(), AppendError> {
@@ -324,13 +341,13 @@ impl CallTrail {
 
     fn push(&mut self, entry: &Entry<'_>) {
         let encoded = entry.encode();
-        self.leaves.push(encoded.leaf());
+        self.tree.append(encoded.leaf());
         self.waiting.push(encoded);
     }
 
     /// The sequence of the entry that comes next. The limit on entries keeps it far below 2³².
     fn next(&self) -> Sequence {
-        Sequence(u32::try_from(self.leaves.len()).unwrap_or(u32::MAX))
+        Sequence(u32::try_from(self.tree.size().0).unwrap_or(u32::MAX))
     }
 
     fn at_us(&self) -> u64 {
@@ -341,7 +358,7 @@ impl CallTrail {
 impl Drop for CallTrail {
     fn drop(&mut self) {
         // Best effort, so that the ledger shows as much of an unfinished call as there was.
-        self.flush().ok();
+        self.write(Kept::Pipe, self.deadline).ok();
     }
 }
 
@@ -379,3 +396,6 @@ impl<'a> From<FactRef<'a>> for Fact<'a> {
 const WAITING_MAX: usize = 64;
 
 const ABANDONED: &str = "abandoned";
+
+/// How long the end of a call waits for room at least.
+const END_WAIT: Duration = Duration::from_secs(2);

@@ -1,0 +1,132 @@
+//! JSON packets with descriptors, over a `SOCK_SEQPACKET` socket: what front and notary talk by.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::notary::protocol::PACKET_BYTES_MAX;
+
+/// One end.
+#[derive(Debug)]
+pub struct Channel(OwnedFd);
+
+/// A packet did not come through.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChannelError {
+    /// The socket is broken.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The packet is not what it should be.
+    #[error("a packet that makes no sense: {0}")]
+    Malformed(String),
+}
+
+impl Channel {
+    /// Over a socket of the right kind.
+    #[must_use]
+    pub fn new(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// Two ends; the second as the bare socket, to be handed to another process.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system.
+    pub fn pair() -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        Ok((Self(ours), theirs))
+    }
+
+    /// Sends a packet.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system, or that the packet is too long.
+    pub fn send(&self, packet: &impl Serialize) -> Result<(), ChannelError> {
+        self.send_with(packet, &[])
+    }
+
+    /// Sends a packet with at most two descriptors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`].
+    pub fn send_with(&self, packet: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        let bytes = serde_json::to_vec(packet).map_err(|error| ChannelError::Malformed(error.to_string()))?;
+        if bytes.len() > PACKET_BYTES_MAX {
+            return Err(ChannelError::Malformed(format!("{} bytes", bytes.len())));
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(ChannelError::Malformed(format!("{} descriptors", fds.len())));
+        }
+        loop {
+            match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL) {
+                Ok(_all) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
+        }
+    }
+
+    /// Waits for a packet; `None` when the other end is gone.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system, or that the packet makes no sense.
+    pub fn receive<P: DeserializeOwned>(&self) -> Result<Option<(P, Vec<OwnedFd>)>, ChannelError> {
+        let mut bytes = vec![0; PACKET_BYTES_MAX];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut iov = [IoSliceMut::new(&mut bytes)];
+            match recvmsg(&self.0, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                Ok(received) => break received.bytes,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => return Ok(None),
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
+        };
+        if received == 0 {
+            return Ok(None);
+        }
+        let mut fds = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        let packet = serde_json::from_slice(bytes.get(..received).unwrap_or_default());
+        packet.map(|packet| Some((packet, fds))).map_err(|error| ChannelError::Malformed(error.to_string()))
+    }
+
+    /// Whether [`Channel::receive`] would return at once.
+    pub(crate) fn has_something(&self) -> io::Result<bool> {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&now)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+const FDS_MAX: usize = 2;

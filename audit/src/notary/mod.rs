@@ -1,0 +1,426 @@
+//! The notary: takes what hosts write into their pipes, extends the ledger by it, and says how it is kept. Its own
+//! process, since it holds the key and the ledger's folder.
+//!
+//! One thread drains, another one syncs and signs, so that a slow disk does not keep hosts waiting. It must never take
+//! bytes out of a pipe before it knows that they are whole entries that their host may write, nor lose any that it took.
+
+mod drain;
+mod hosts;
+mod intake;
+pub(crate) mod protocol;
+mod publisher;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+use self::drain::{Drained, Peek};
+use self::hosts::{Host, Pipes};
+pub use self::intake::{HostFault, Intake, Taken};
+pub use self::protocol::{FromNotary, LedgerFault, PACKET_BYTES_MAX, ToNotary};
+use self::publisher::Publisher;
+use crate::channel::{Channel, ChannelError};
+use crate::entry::Entry;
+use crate::ids::{CallId, LeafIndex};
+use crate::journal::AppendError;
+use crate::ledger::{Ledger, Opening};
+use crate::ledger_error::OpenError;
+
+/// A notary with its ledger open, about to serve.
+#[derive(Debug)]
+pub struct Notary {
+    ledger: Arc<Ledger>,
+    front: Channel,
+    hosts: Vec<Host>,
+    // What was taken from the pipe of this host has not all reached the journal.
+    unfinished: Option<(usize, Drained)>,
+    peek: Peek,
+    ended_calls: VecDeque<(CallId, LeafIndex)>,
+    stalled: bool,
+    front_is_gone: bool,
+}
+
+/// Which ledger a notary keeps.
+#[derive(Clone, Copy, Debug)]
+pub struct NotaryOf<'o> {
+    /// The ledger's folder.
+    pub folder: &'o std::path::Path,
+    /// Its name.
+    pub origin: &'o str,
+    /// Name and version of the software.
+    pub software: &'o str,
+    /// Wall clock, nanoseconds since the Unix epoch.
+    pub now_ns: u64,
+}
+
+/// Why a notary ended before its work was done.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotaryError {
+    /// The ledger does not open. The front has been told.
+    #[error("the ledger cannot be opened")]
+    Open {
+        /// The cause.
+        source: OpenError,
+    },
+    /// What the front says makes no sense.
+    #[error("the front cannot be understood: {reason}")]
+    Front {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The operating system refuses what a notary cannot do without.
+    #[error("the notary cannot go on")]
+    System {
+        /// The cause.
+        #[from]
+        source: io::Error,
+    },
+    /// What is on disk is unknown from here on. The front has been told.
+    #[error("the ledger is stopped: {reason}")]
+    Stopped {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Notary {
+    /// Hears from the front, on the socket `front`, which hosts there are, and opens the ledger. What the pipes of those
+    /// hosts hold goes on where an earlier notary was interrupted.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryError`].
+    pub fn open(of: NotaryOf<'_>, front: OwnedFd) -> Result<Self, NotaryError> {
+        let front = Channel::new(front);
+        let mut peek = Peek::new()?;
+        let mut ends = Vec::new();
+        loop {
+            match front.receive::<ToNotary>().map_err(from_front)? {
+                Some((ToNotary::Host { host }, fds)) => ends.push(hosts::host_end(host, fds).map_err(no_sense)?),
+                Some((ToNotary::Start, _)) => break,
+                Some((ToNotary::Checkpoint | ToNotary::Locate { .. }, _)) | None => {
+                    return Err(no_sense("nothing to start with"));
+                }
+            }
+        }
+        let NotaryOf { folder, origin, software, now_ns } = of;
+        let opening = Opening { dir: folder, key_path: None, origin, software, now_ns };
+        let mut pipes = Pipes { ends: &ends, peek: &mut peek };
+        let (ledger, mut open) = open_patiently(&opening, &mut pipes).map_err(|source| {
+            front.send(&FromNotary::Unusable { fault: fault_of(&source), message: with_causes(&source) }).ok();
+            NotaryError::Open { source }
+        })?;
+        let hosts = ends.into_iter().map(|end| {
+            let calls = open.extract_if(|call, _state| call.host() == end.host).collect();
+            Host::new(Intake::resumed(end.host, calls), end)
+        });
+        Ok(Self {
+            ledger: Arc::new(ledger),
+            front,
+            hosts: hosts.collect(),
+            unfinished: None,
+            peek,
+            ended_calls: VecDeque::new(),
+            stalled: false,
+            front_is_gone: false,
+        })
+    }
+
+    /// Serves until the front is gone and every host has closed its pipe.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryError`].
+    pub fn serve(mut self) -> Result<(), NotaryError> {
+        let publisher = Publisher::start(Arc::clone(&self.ledger))?;
+        let served = self.serve_with(&publisher);
+        let published = publisher.finish();
+        match (served, published) {
+            (Err(error @ NotaryError::Stopped { .. }), _) => Err(error),
+            (_, Err(reason)) => Err(self.stop(reason)),
+            (served, Ok(())) => served,
+        }
+    }
+
+    fn serve_with(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+        self.drain_until_empty(publisher)?;
+        let (size, verifier_key) = (self.ledger.size(), self.ledger.verifier_key().to_string());
+        self.tell(&FromNotary::Ready { size, verifier_key });
+        let mut busy_until = Instant::now();
+        while !(self.front_is_gone && self.hosts.is_empty()) {
+            if self.drain_once(publisher)? {
+                busy_until = Instant::now() + BUSY;
+            }
+            if let Some(reason) = publisher.failed() {
+                return Err(self.stop(reason));
+            }
+            self.answer_hosts(publisher);
+            self.remove_ended(publisher)?;
+            self.await_something(publisher, Instant::now() < busy_until)?;
+            self.hear_front(publisher)?;
+            self.hear_hosts();
+        }
+        Ok(())
+    }
+
+    /// What is in the pipes at the start is of before: nothing new is promised until it is in the ledger.
+    fn drain_until_empty(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+        while self.drain_once(publisher)? && !self.stalled {}
+        Ok(())
+    }
+
+    /// Takes what the pipes hold, each in turn; whether there was anything.
+    fn drain_once(&mut self, publisher: &Publisher) -> Result<bool, NotaryError> {
+        let mut any = false;
+        if let Some((place, drained)) = self.unfinished.take() {
+            any |= self.finish(place, drained, publisher)?;
+        }
+        for place in 0..self.hosts.len() {
+            if self.unfinished.is_some() {
+                break;
+            }
+            let Some(host) = self.hosts.get_mut(place) else { break };
+            let Some(drained) = host.drain(&mut self.peek)? else { continue };
+            any |= self.finish(place, drained, publisher)?;
+        }
+        Ok(any)
+    }
+
+    /// Brings what was taken from the pipe of the host in `place` to the journal. A full disk leaves it unfinished.
+    fn finish(&mut self, place: usize, mut drained: Drained, publisher: &Publisher) -> Result<bool, NotaryError> {
+        let Some(host) = self.hosts.get_mut(place) else { return Ok(false) };
+        while drained.left > 0 {
+            match self.ledger.splice(host.pipe.as_fd(), drained.left) {
+                Ok(0) => return Err(self.stop("the pipe gave less than it showed".to_owned())),
+                Ok(moved) => drained.left -= moved,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if is_no_room(&error) => {
+                    self.unfinished = Some((place, drained));
+                    self.stall(error.to_string());
+                    return Ok(false);
+                }
+                Err(error) => return Err(self.stop(format!("the journal cannot be written: {error}"))),
+            }
+        }
+        host.drained += drained.bytes as u64;
+        let first = self.ledger.size().0;
+        for (offset, call) in &drained.ends {
+            if self.ended_calls.len() == ENDED_CALLS_MAX {
+                self.ended_calls.pop_front();
+            }
+            self.ended_calls.push_back((*call, LeafIndex(first + offset)));
+        }
+        self.ledger.take_spliced(self.peek.entries(&drained));
+        publisher.has_new();
+        self.flow();
+        Ok(true)
+    }
+
+    fn answer_hosts(&mut self, publisher: &Publisher) {
+        for host in &mut self.hosts {
+            host.answer(publisher);
+        }
+    }
+
+    /// Closes the calls of hosts that have ended or are condemned, once their pipes are drained.
+    fn remove_ended(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+        while self.unfinished.is_none()
+            && let Some(place) = self.hosts.iter().position(Host::is_over)
+        {
+            let Some(host) = self.hosts.get(place) else { break };
+            let reason = host.fault.as_ref().map_or(HOST_ENDED.to_owned(), |fault| format!("{HOST_CONDEMNED}{fault}"));
+            let closers: Vec<_> = host.intake.closers(&reason).into_iter().map(Entry::Closer).collect();
+            let closers: Vec<_> = closers.iter().map(Entry::encode).collect();
+            match self.ledger.append(&closers) {
+                Ok(_first) => {}
+                Err(AppendError::Write { source }) if is_no_room(&source) => {
+                    self.stall(source.to_string());
+                    return Ok(());
+                }
+                Err(AppendError::Short { .. }) => return Ok(()),
+                Err(error) => return Err(self.stop(with_causes(&error))),
+            }
+            if !closers.is_empty() {
+                publisher.has_new();
+            }
+            let host = self.hosts.swap_remove(place);
+            if let Some(fault) = &host.fault {
+                let (host, fault) = (host.id, fault.to_string());
+                self.tell(&FromNotary::Condemned { host, fault });
+            }
+            self.flow();
+        }
+        Ok(())
+    }
+
+    /// Sleeps until there is something to do. While entries come, pipes are looked at by the clock: waking a reader
+    /// costs the writer more than writing.
+    fn await_something(&self, publisher: &Publisher, busy: bool) -> Result<(), NotaryError> {
+        let timeout = if busy { Some(LOOK_EVERY) } else { self.stalled.then_some(RETRY_EVERY) };
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let is_listening = !busy && !self.stalled;
+        let mut fds: Vec<_> = self.hosts.iter().map(|host| poll_in(host.acks.as_fd())).collect();
+        fds.push(poll_in(publisher.wakes()));
+        if !self.front_is_gone {
+            fds.push(poll_in(self.front.as_fd()));
+        }
+        if is_listening {
+            fds.extend(self.hosts.iter().map(|host| poll_in(host.pipe.as_fd())));
+        }
+        match poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(Errno::INTR) => Ok(()),
+            Err(error) => Err(io::Error::from(error).into()),
+        }
+    }
+
+    fn hear_front(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+        while !self.front_is_gone && self.front.has_something()? {
+            match self.front.receive::<ToNotary>() {
+                Ok(Some((ToNotary::Host { host }, fds))) => {
+                    let end = hosts::host_end(host, fds).map_err(no_sense)?;
+                    self.hosts.push(Host::new(Intake::new(host), end));
+                }
+                Ok(Some((ToNotary::Checkpoint, _))) => {
+                    self.drain_until_empty(publisher)?;
+                    let covers = self.ledger.checkpoint().map(|checkpoint| checkpoint.size);
+                    let covers = covers.map_err(|error| with_causes(&error));
+                    self.tell(&FromNotary::Checkpoint { covers });
+                }
+                Ok(Some((ToNotary::Locate { call }, _))) => {
+                    self.drain_until_empty(publisher)?;
+                    let found = self.ended_calls.iter().rev().find(|(ended, _)| *ended == call);
+                    self.tell(&FromNotary::Located { index: found.map(|(_, index)| *index) });
+                }
+                Ok(Some((ToNotary::Start, _))) => {}
+                Ok(None) => self.front_is_gone = true,
+                Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
+                    self.front_is_gone = true;
+                }
+                Err(error) => return Err(from_front(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn hear_hosts(&mut self) {
+        for host in &mut self.hosts {
+            host.hear();
+        }
+    }
+
+    fn stall(&mut self, reason: String) {
+        if !self.stalled {
+            self.stalled = true;
+            self.tell(&FromNotary::Stalled { reason });
+        }
+    }
+
+    fn flow(&mut self) {
+        if self.stalled {
+            self.stalled = false;
+            self.tell(&FromNotary::Flowing);
+        }
+    }
+
+    fn stop(&self, reason: String) -> NotaryError {
+        self.tell(&FromNotary::Stopped { reason: reason.clone() });
+        NotaryError::Stopped { reason }
+    }
+
+    /// A front that is gone needs to be told nothing.
+    fn tell(&self, say: &FromNotary) {
+        self.front.send(say).ok();
+    }
+}
+
+/// A notary whose front was killed ends by itself within moments: the next one waits that long.
+fn open_patiently(
+    opening: &Opening<'_>,
+    pipes: &mut Pipes<'_>,
+) -> Result<(Ledger, std::collections::HashMap<CallId, crate::structure::OpenCall>), OpenError> {
+    let patience = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match Ledger::open_for(opening, pipes) {
+            Err(OpenError::InUse { .. }) if Instant::now() < patience => std::thread::sleep(LOCK_RETRY),
+            opened => return opened,
+        }
+    }
+}
+
+fn fault_of(error: &OpenError) -> LedgerFault {
+    match error {
+        OpenError::InUse { .. } => LedgerFault::InUse,
+        OpenError::Io { .. } => LedgerFault::Unreachable,
+        OpenError::BadOrigin { .. } | OpenError::OtherOrigin { .. } => LedgerFault::Foreign,
+        OpenError::Corrupt(_)
+        | OpenError::NotAnEntry { .. }
+        | OpenError::Checkpoint(_)
+        | OpenError::DataLost { .. }
+        | OpenError::DataChanged { .. }
+        | OpenError::CheckpointNotOurs
+        | OpenError::Key(_)
+        | OpenError::KeyMissing { .. }
+        | OpenError::OtherKey { .. }
+        | OpenError::State { .. }
+        | OpenError::Append(_) => LedgerFault::Damaged,
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+fn poll_in(fd: BorrowedFd<'_>) -> PollFd<'_> {
+    PollFd::from_borrowed_fd(fd, PollFlags::IN)
+}
+
+/// Whether a write failed only for now (disk full, quota, file size limit).
+fn is_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+fn no_sense(reason: impl Into<String>) -> NotaryError {
+    NotaryError::Front { reason: reason.into() }
+}
+
+fn from_front(error: ChannelError) -> NotaryError {
+    match error {
+        ChannelError::Io(source) => NotaryError::System { source },
+        ChannelError::Malformed(reason) => NotaryError::Front { reason },
+    }
+}
+
+const HOST_ENDED: &str = "the host ended without closing the call";
+const HOST_CONDEMNED: &str = "the host wrote what it may not: ";
+
+/// How often pipes are looked at while entries come: the longest that an entry is in its pipe alone.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// How long after an entry the next ones are still looked for by the clock.
+const BUSY: Duration = Duration::from_millis(20);
+
+/// How often a full disk is tried again.
+const RETRY_EVERY: Duration = Duration::from_millis(100);
+
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOCK_RETRY: Duration = Duration::from_millis(5);
+
+/// Ends of calls whose place is known without reading the journal: enough for the calls of some tenths of a second.
+const ENDED_CALLS_MAX: usize = 4096;

@@ -1,0 +1,299 @@
+//! The host's end of the way to the notary: a pipe that entries go into, and a socket on which the notary says how they
+//! are kept.
+//!
+//! What is in the pipe is out of this process's reach. It must never wait beyond a deadline, nor leave part of a frame
+//! in the pipe.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
+use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
+
+use crate::codec::EncodedEntry;
+use crate::frame::push_frame;
+use crate::ids::{CallId, HostId};
+use crate::journal::AppendError;
+use crate::ledger::CallCounter;
+use crate::notary::protocol::{ANSWER_BYTES, Answer, Wait};
+use crate::record::{Kept, Record, RecordError};
+
+/// Writes the entries of one host, from any of its threads.
+#[derive(Debug)]
+pub struct Recorder {
+    pipe: Mutex<Pipe>,
+    acks: OwnedFd,
+    calls: CallCounter,
+    // Whether `status` is anything but `Ready`, so that the usual case takes no lock.
+    is_held: AtomicBool,
+    status: Mutex<Status>,
+    tokens: AtomicU64,
+    waits: Mutex<Waits>,
+    answered: Condvar,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    end: OwnedFd,
+    // Kept between writes for its memory.
+    frames: Vec<u8>,
+}
+
+/// What the notary needs of a host. Whoever starts notaries keeps it, so that what is in the pipe outlives each of them.
+#[derive(Debug)]
+pub struct HostEnd {
+    /// The host.
+    pub host: HostId,
+    /// Where its entries come out.
+    pub pipe: OwnedFd,
+    /// Where it asks how they are kept.
+    pub acks: OwnedFd,
+}
+
+/// Whether the notary takes what is new.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    /// It does.
+    #[default]
+    Ready,
+    /// It is not there; another one is being started.
+    Away,
+    /// It cannot write at the moment.
+    Stalled {
+        /// Why.
+        reason: String,
+    },
+    /// It never will again.
+    Closed {
+        /// Why.
+        reason: String,
+    },
+}
+
+#[derive(Debug, Default)]
+struct Waits {
+    // By token: the answer, once it is there.
+    pending: HashMap<u64, Option<bool>>,
+    // Whether a thread is reading answers, for all.
+    reading: bool,
+}
+
+impl Recorder {
+    /// A host with a random id, and what its notary needs of it. Until [`Recorder::set_status`] says otherwise, the notary is
+    /// away.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system: no descriptors, no memory, no randomness.
+    pub fn new() -> io::Result<(Self, HostEnd)> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // A process may have many pipes, and the system a limit on their pages: a small one works too.
+        fcntl_setpipe_size(&write, PIPE_BYTES).ok();
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (acks, notary_acks) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let calls = CallCounter::new()?;
+        let host = calls.host();
+        let recorder = Self {
+            pipe: Mutex::new(Pipe { end: write, frames: Vec::new() }),
+            acks,
+            calls,
+            is_held: AtomicBool::new(true),
+            status: Mutex::new(Status::Away),
+            tokens: AtomicU64::new(0),
+            waits: Mutex::new(Waits::default()),
+            answered: Condvar::new(),
+        };
+        Ok((recorder, HostEnd { host, pipe: read, acks: notary_acks }))
+    }
+
+    /// The host that this records for.
+    #[must_use]
+    pub fn host(&self) -> HostId {
+        self.calls.host()
+    }
+
+    /// Says whether the notary takes what is new. What is closed stays closed.
+    pub fn set_status(&self, status: Status) {
+        let mut now = lock(&self.status);
+        if !matches!(*now, Status::Closed { .. }) {
+            self.is_held.store(status != Status::Ready, Ordering::Release);
+            *now = status;
+        }
+    }
+
+    fn write(&self, entries: &[EncodedEntry], deadline: Instant) -> Result<(), RecordError> {
+        let mut pipe = lock(&self.pipe);
+        let mut taken = 0;
+        while let Some(rest) = entries.get(taken..).filter(|rest| !rest.is_empty()) {
+            let Pipe { end, frames } = &mut *pipe;
+            let count = fill(frames, rest);
+            write_whole(end, frames, deadline).map_err(|source| RecordError { taken, source })?;
+            taken += count;
+        }
+        Ok(())
+    }
+
+    /// Asks the notary to say when all that was written until now is `kept`, and waits for its answer.
+    fn wait(&self, kept: Kept, deadline: Instant) -> Result<(), AppendError> {
+        let token = self.tokens.fetch_add(1, Ordering::Relaxed);
+        lock(&self.waits).pending.insert(token, None);
+        let answer = self.ask(Wait { token, kept }, deadline).and_then(|()| self.answer(token, deadline));
+        lock(&self.waits).pending.remove(&token);
+        match answer? {
+            true => Ok(()),
+            false => Err(AppendError::Closed { reason: "it cannot be brought to disk".to_owned() }),
+        }
+    }
+
+    fn ask(&self, wait: Wait, deadline: Instant) -> Result<(), AppendError> {
+        loop {
+            match send(&self.acks, &wait.encode(), SendFlags::NOSIGNAL) {
+                Ok(_all) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => wait_for(&self.acks, PollFlags::OUT, deadline)?,
+                Err(error) => return Err(closed(error)),
+            }
+        }
+    }
+
+    fn answer(&self, token: u64, deadline: Instant) -> Result<bool, AppendError> {
+        let mut waits = lock(&self.waits);
+        loop {
+            if let Some(Some(done)) = waits.pending.get(&token) {
+                return Ok(*done);
+            }
+            self.present()?;
+            let until = deadline.min(Instant::now() + LOOK_UP_EVERY);
+            if Instant::now() >= deadline {
+                return Err(AppendError::Late);
+            }
+            if waits.reading {
+                let timeout = until.saturating_duration_since(Instant::now());
+                (waits, _) = self.answered.wait_timeout(waits, timeout).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            waits.reading = true;
+            drop(waits);
+            let received = self.receive(until);
+            waits = lock(&self.waits);
+            waits.reading = false;
+            self.answered.notify_all();
+            let Some(Answer { token, done }) = received? else { continue };
+            if let Some(answer) = waits.pending.get_mut(&token) {
+                *answer = Some(done);
+            }
+        }
+    }
+
+    fn receive(&self, until: Instant) -> Result<Option<Answer>, AppendError> {
+        match wait_for(&self.acks, PollFlags::IN, until) {
+            Ok(()) => {}
+            Err(AppendError::Late) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        let mut bytes = [0; ANSWER_BYTES];
+        match recv(&self.acks, &mut bytes, RecvFlags::empty()) {
+            Ok((_, 0)) => Err(AppendError::Closed { reason: "the notary's socket is closed".to_owned() }),
+            Ok(_) => Ok(Some(Answer::decode(bytes))),
+            Err(Errno::INTR | Errno::AGAIN) => Ok(None),
+            Err(error) => Err(closed(error)),
+        }
+    }
+
+    /// Whether there is a notary that may answer.
+    fn present(&self) -> Result<(), AppendError> {
+        if !self.is_held.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        match &*lock(&self.status) {
+            Status::Ready => Ok(()),
+            Status::Away => Err(AppendError::Away),
+            Status::Stalled { reason } => Err(AppendError::Stalled { reason: reason.clone() }),
+            Status::Closed { reason } => Err(AppendError::Closed { reason: reason.clone() }),
+        }
+    }
+}
+
+impl Record for Recorder {
+    fn record(&self, entries: &[EncodedEntry], kept: Kept, deadline: Instant) -> Result<(), RecordError> {
+        self.write(entries, deadline)?;
+        match kept {
+            Kept::Pipe => Ok(()),
+            Kept::Journal | Kept::Disk => {
+                self.wait(kept, deadline).map_err(|source| RecordError { taken: entries.len(), source })
+            }
+        }
+    }
+
+    fn next_call(&self, time_ms: u64) -> CallId {
+        self.calls.next(time_ms)
+    }
+
+    fn ready(&self) -> Result<(), AppendError> {
+        self.present()
+    }
+}
+
+/// Fills `frames` with as many of `entries` as one atomic write takes; returns how many.
+fn fill(frames: &mut Vec<u8>, entries: &[EncodedEntry]) -> usize {
+    frames.clear();
+    let mut count = 0;
+    for entry in entries {
+        let whole = frames.len();
+        push_frame(frames, entry);
+        if frames.len() > PIPE_BUF {
+            frames.truncate(whole);
+            break;
+        }
+        count += 1;
+    }
+    count
+}
+
+/// Writes all of `frames`, at most `PIPE_BUF` bytes, or nothing (pipe(7)).
+fn write_whole(pipe: &OwnedFd, frames: &[u8], deadline: Instant) -> Result<(), AppendError> {
+    loop {
+        match rustix::io::write(pipe, frames) {
+            Ok(written) if written == frames.len() => return Ok(()),
+            Ok(written) => return Err(AppendError::Short { written, wanted: frames.len() }),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => wait_for(pipe, PollFlags::OUT, deadline)?,
+            Err(Errno::PIPE) => {
+                return Err(AppendError::Closed { reason: "the notary has closed the pipe".to_owned() });
+            }
+            Err(error) => return Err(AppendError::Write { source: error.into() }),
+        }
+    }
+}
+
+fn wait_for(fd: &OwnedFd, flags: PollFlags, deadline: Instant) -> Result<(), AppendError> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let timeout = Timespec::try_from(left).map_err(|_too_long| AppendError::Late)?;
+    match poll(&mut [PollFd::from_borrowed_fd(fd.as_fd(), flags)], Some(&timeout)) {
+        Ok(0) => Err(AppendError::Late),
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(closed(error)),
+    }
+}
+
+fn closed(error: Errno) -> AppendError {
+    AppendError::Closed { reason: format!("the way to the notary is broken: {}", io::Error::from(error)) }
+}
+
+/// What one thread panicked over is no worse for the next: every state under these locks is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Room for about 4,000 entries: what a host may be ahead of a notary that waits for its disk. The most that a process
+/// without privileges may ask for (`/proc/sys/fs/pipe-max-size`).
+const PIPE_BYTES: usize = 1 << 20;
+
+/// How often a thread that waits for an answer looks whether the notary is still there.
+const LOOK_UP_EVERY: Duration = Duration::from_millis(20);
