@@ -176,6 +176,23 @@ impl Ledger {
         Ok(first)
     }
 
+    /// Brings all entries to disk. Appends go on meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError::Sync`] stops the ledger: what is on disk is then unknown. [`AppendError::Stopped`] ever after.
+    pub fn sync(&self) -> Result<(), AppendError> {
+        // One at a time: the kernel tells of a failure once, and who comes after would pass for synced.
+        let _publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.writer().journal.is_stopped() {
+            return Err(AppendError::Stopped);
+        }
+        self.journal.sync_data().map_err(|source| {
+            self.writer().journal.stop();
+            AppendError::Sync { source }
+        })
+    }
+
     /// Brings all entries to disk, writes the tiles that a tree of this size has, remembers size and root, and
     /// replaces the checkpoint file by a signed one. Appends go on meanwhile.
     ///

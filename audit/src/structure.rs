@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::call_tree::call_root;
-use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, LedgerKey, LedgerOpened, Verdict};
+use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, Erasure, LedgerKey, LedgerOpened, Verdict};
 use crate::ids::{CallId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
 
 /// Something in a ledger that must not be. Serialised, `problem` holds the variant's name.
@@ -275,6 +275,7 @@ impl Structure {
             }
             Entry::CallEnd(entry) => self.call_end(entry, report),
             Entry::Closer(entry) => self.close(entry, report),
+            Entry::Erasure(entry) => self.erasure(entry, report),
         }
     }
 
@@ -355,6 +356,14 @@ impl Structure {
         let root = call_root(&state.leaves);
         if entry.root != root {
             report(Problem::CallRoot { call, named: entry.root, found: root });
+        }
+    }
+
+    /// Of a call that is open or has ended, as often as anybody asks.
+    fn erasure(&self, entry: &Erasure<'_>, report: &mut impl FnMut(Problem)) {
+        let call = entry.call;
+        if !self.resumed && !self.open.contains_key(&call) && !self.ended.contains(&call) {
+            report(Problem::CallUnknown { call });
         }
     }
 

@@ -8,7 +8,10 @@ use std::time::Instant;
 
 use crate::call_tree::call_root;
 use crate::codec::EncodedEntry;
-use crate::entry::{Action, Call, CallClass, CallEnd, Entry, Fact, Intent, Layer, Outcome, Usage, Verdict, Violation};
+use crate::entry::{
+    Action, Call, CallClass, CallEnd, Durability, Entry, Fact, Intent, Layer, Outcome, Recorded, Usage, Verdict,
+    Violation,
+};
 use crate::ids::{CallId, Digest, LeafHash, LeafIndex, RootHash, Sequence};
 use crate::journal::AppendError;
 use crate::ledger::Ledger;
@@ -59,8 +62,8 @@ pub struct CallStart {
     pub decision: Option<String>,
     /// The reason the agent gives.
     pub reason: Option<String>,
-    /// The arguments, as a digest only.
-    pub arguments: Digest,
+    /// What is recorded of the arguments beside their length.
+    pub arguments: Recorded,
     /// Length of the arguments in bytes.
     pub arguments_bytes: u64,
     /// The capability set in force.
@@ -119,6 +122,10 @@ pub struct CallEnding {
     pub usage: Usage,
     /// Host calls without authority, by function.
     pub counters: Vec<(String, u64)>,
+    /// Digest of the result with the call's salt, if it is recorded.
+    pub result: Option<Digest>,
+    /// The cap that ended the call, such as `fuel`.
+    pub cap: Option<String>,
 }
 
 /// Where a call that ended is in the ledger.
@@ -165,21 +172,25 @@ impl CallTrail {
         &self.open
     }
 
-    /// Records an allowed intent. When this returns, it is in the ledger and may take effect.
+    /// Records an allowed intent. When this returns, it is in the ledger, as durable as asked for, and may take effect.
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: it is not in the ledger and must not take effect.
+    /// [`AppendError`]: it is not in the ledger, or not on disk though it had to be, and must not take effect.
     pub fn intent(
         &mut self,
         function: &str,
         facts: &[(&str, FactRef<'_>)],
         rule: &str,
+        durability: Durability,
     ) -> Result<IntentId, AppendError> {
         self.check_room()?;
-        let intent = IntentId(self.push_intent(function, facts, Verdict::Allow, rule));
+        let intent = IntentId(self.push_intent(function, facts, Verdict::Allow, rule, durability));
         self.open.push(intent);
         self.flush()?;
+        if durability == Durability::Disk {
+            self.ledger.sync()?;
+        }
         Ok(intent)
     }
 
@@ -195,7 +206,7 @@ impl CallTrail {
         denial: DenialRef<'_>,
     ) -> Result<(), AppendError> {
         self.check_room()?;
-        let of = self.push_intent(function, facts, Verdict::Deny, denial.rule);
+        let of = self.push_intent(function, facts, Verdict::Deny, denial.rule, Durability::Pipe);
         self.push_violation(of, function, denial);
         self.flush()
     }
@@ -262,6 +273,8 @@ impl CallTrail {
             counters: Pairs::new(end.counters),
             entries,
             root,
+            result: end.result,
+            cap: end.cap.map(Into::into),
         }));
         let last_waiting = self.waiting.len().saturating_sub(1) as u64;
         let at = self.ledger.append(&self.waiting)?;
@@ -281,7 +294,14 @@ impl CallTrail {
         place.map(|place| self.open.remove(place)).is_ok()
     }
 
-    fn push_intent(&mut self, function: &str, facts: &[(&str, FactRef<'_>)], verdict: Verdict, rule: &str) -> Sequence {
+    fn push_intent(
+        &mut self,
+        function: &str,
+        facts: &[(&str, FactRef<'_>)],
+        verdict: Verdict,
+        rule: &str,
+        durability: Durability,
+    ) -> Sequence {
         let seq = self.next();
         self.push(&Entry::Intent(Intent {
             call: self.call,
@@ -291,6 +311,7 @@ impl CallTrail {
             facts: Pairs::new(facts.iter().map(|(key, fact)| (*key, Fact::from(*fact)))),
             verdict,
             rule: rule.into(),
+            durability,
         }));
         seq
     }
