@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{
-    CallId, Digest, EncodedEntry, Entry, Fact, Intent, LeafIndex, Ledger, Pairs, Policy, Prover, Sequence, TreeSize,
-    Verdict, prove, verify,
+    CallId, Digest, Durability, EncodedEntry, Entry, Fact, Intent, LeafIndex, Ledger, Pairs, Policy, Prover, Sequence,
+    TreeSize, Verdict, prove, verify,
 };
 
 fn main() {
@@ -135,5 +135,6 @@ fn intent(seq: u32) -> Entry<'static> {
         facts: Pairs::new([("path", Fact::Text("/docs/report.txt".into())), ("create", Fact::Bool(false))]),
         verdict: Verdict::Allow,
         rule: "fs:/docs:read".into(),
+        durability: Durability::Pipe,
     })
 }

@@ -25,8 +25,9 @@ pub const ENTRY_BYTES_MAX: usize = 3 * 1024;
 pub const TEXT_BYTES_MAX: usize = 896;
 
 /// The newest version of the entry format. An entry names the oldest version that has its form, so that what did not
-/// change stays readable for older software: 2 is `ledger-opened` with a key, and `key-rotated`; all else is 1.
-pub const ENTRY_VERSION: u64 = 2;
+/// change stays readable for older software. 2 is `ledger-opened` with a key, and `key-rotated`. 3 is `call` without an
+/// unsalted digest, `intent` on disk, `call-end` with a digest of the result or a cap, and `erasure`. All else is 1.
+pub const ENTRY_VERSION: u64 = 3;
 
 /// An entry as stored, with its leaf hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -174,4 +175,8 @@ mod key {
     pub(super) const OLD_PUBLIC_KEY: u64 = 42;
     pub(super) const SIGNATURE: u64 = 43;
     pub(super) const OLD_SIGNATURE: u64 = 44;
+    pub(super) const DURABILITY: u64 = 45;
+    pub(super) const SALTED: u64 = 46;
+    pub(super) const RESULT_DIGEST: u64 = 47;
+    pub(super) const CAP: u64 = 48;
 }

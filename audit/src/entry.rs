@@ -1,6 +1,7 @@
 //! What the ledger can say: one variant of [`Entry`] per kind.
 //!
-//! Plain data. No entry may carry the plain text of arguments or results: digests only.
+//! Plain data. No entry may carry the plain text of arguments or results: digests only, salted ones since format
+//! version 3.
 
 use crate::ids::{CallId, Digest, PublicKey, RootHash, Sequence, Signature};
 use crate::key::VerifierKey;
@@ -30,6 +31,8 @@ pub enum Entry<'a> {
     CallEnd(CallEnd<'a>),
     /// A call will never end, since its host died.
     Closer(Closer<'a>),
+    /// The private data of a call was erased.
+    Erasure(Erasure<'a>),
 }
 
 /// See [`Entry::LedgerOpened`].
@@ -126,12 +129,23 @@ pub struct Call<'a> {
     pub decision: Option<Text<'a>>,
     /// The reason the agent gives.
     pub reason: Option<Text<'a>>,
-    /// The arguments, as a digest only.
-    pub arguments: Digest,
+    /// What is recorded of the arguments beside their length.
+    pub arguments: Recorded,
     /// Length of the arguments in bytes.
     pub arguments_bytes: u64,
     /// The capability set in force.
     pub capability_set: Digest,
+}
+
+/// What an entry says of a text that must not stand in the ledger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recorded {
+    /// SHA-256 of the text alone, as format versions 1 and 2 had it. Whoever guesses the text can confirm the guess.
+    Unsalted(Digest),
+    /// A digest that nobody can match with a guess without the call's salt.
+    Salted(Digest),
+    /// Nothing.
+    Nothing,
 }
 
 /// See [`Entry::Intent`].
@@ -151,6 +165,8 @@ pub struct Intent<'a> {
     pub verdict: Verdict,
     /// The rule that allows it, or the rule that is missing.
     pub rule: Text<'a>,
+    /// What this entry survives from before its effect on.
+    pub durability: Durability,
 }
 
 /// A value on which a decision was made.
@@ -229,6 +245,10 @@ pub struct CallEnd<'a> {
     pub entries: u32,
     /// Root of the call's own tree, over the leaf hashes of those entries in order.
     pub root: RootHash,
+    /// Digest of the result with the call's salt, if it is recorded.
+    pub result: Option<Digest>,
+    /// The cap that ended the call, such as `fuel`.
+    pub cap: Option<Text<'a>>,
 }
 
 /// See [`Entry::Closer`]. It stands outside the call's own sequence and tree.
@@ -242,6 +262,19 @@ pub struct Closer<'a> {
     pub left_out: u64,
     /// Why it is closed.
     pub reason: Text<'a>,
+}
+
+/// See [`Entry::Erasure`]. It stands outside the call's own sequence and tree, and may come after the call's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Erasure<'a> {
+    /// The call whose salt, arguments and result are erased from the side store.
+    pub call: CallId,
+    /// Wall clock, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// Who had it erased.
+    pub by: Text<'a>,
+    /// Why.
+    pub reason: Option<Text<'a>>,
 }
 
 /// What a call used, and its caps.
@@ -279,6 +312,7 @@ impl Entry<'_> {
             Self::Violation(_) => Kind::Violation,
             Self::CallEnd(_) => Kind::CallEnd,
             Self::Closer(_) => Kind::Closer,
+            Self::Erasure(_) => Kind::Erasure,
         }
     }
 
@@ -286,7 +320,7 @@ impl Entry<'_> {
     #[must_use]
     pub fn sequence(&self) -> Option<Sequence> {
         match self {
-            Self::LedgerOpened(_) | Self::Policy(_) | Self::Closer(_) => None,
+            Self::LedgerOpened(_) | Self::Policy(_) | Self::Closer(_) | Self::Erasure(_) => None,
             Self::Call(_) => Some(Sequence(0)),
             Self::Intent(entry) => Some(entry.seq),
             Self::Outcome(entry) => Some(entry.seq),
@@ -295,7 +329,7 @@ impl Entry<'_> {
         }
     }
 
-    /// The call that this entry belongs to.
+    /// The call that this entry belongs to, or is about.
     #[must_use]
     pub fn call(&self) -> Option<CallId> {
         match self {
@@ -306,6 +340,7 @@ impl Entry<'_> {
             Self::Violation(entry) => Some(entry.call),
             Self::CallEnd(entry) => Some(entry.call),
             Self::Closer(entry) => Some(entry.call),
+            Self::Erasure(entry) => Some(entry.call),
         }
     }
 }
@@ -331,6 +366,8 @@ wire_enum! {
         Closer = 8 "closer",
         /// See [`LedgerKey::rotated`].
         KeyRotated = 9 "key-rotated",
+        /// See [`Entry::Erasure`].
+        Erasure = 10 "erasure",
     }
 }
 
@@ -345,13 +382,11 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// What an intent has survived when it takes effect.
-    #[derive(Default)]
+    /// What an intent survives by the time its effect begins.
     Durability {
-        /// The death of the host or of the notary: it was in the notary's pipe.
-        #[default]
+        /// The death (SIGKILL) of any process, not the loss of power.
         Pipe = 0 "pipe",
-        /// The loss of power: it was on disk.
+        /// The loss of power too: it was on disk.
         Disk = 1 "disk",
     }
 }

@@ -32,6 +32,12 @@ pub enum AppendError {
         /// Bytes there were to write.
         wanted: usize,
     },
+    /// The entries are written, yet it is unknown whether they are on disk.
+    #[error("the ledger cannot be brought to disk")]
+    Sync {
+        /// The cause.
+        source: io::Error,
+    },
     /// An earlier write failed and could not be taken back, or an earlier sync failed; the ledger takes no more until it is
     /// opened again.
     #[error("the ledger is stopped since an earlier write failed")]

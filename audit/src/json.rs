@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::entry::{Call, CallEnd, Closer, Entry, Fact, Intent, LedgerOpened, Outcome, Policy, Usage, Violation};
+use crate::entry::{
+    Call, CallEnd, Closer, Entry, Erasure, Fact, Intent, LedgerOpened, Outcome, Policy, Recorded, Usage, Violation,
+};
 use crate::ids::PublicKey;
 use crate::key::VerifierKey;
 use crate::pairs::Pairs;
@@ -25,6 +27,7 @@ impl Entry<'_> {
             Self::Violation(entry) => violation(&mut fields, entry),
             Self::CallEnd(entry) => call_end(&mut fields, entry),
             Self::Closer(entry) => closer(&mut fields, entry),
+            Self::Erasure(entry) => erasure(&mut fields, entry),
         }
         Value::Object(fields.0)
     }
@@ -116,7 +119,10 @@ fn call(fields: &mut Fields, entry: &Call<'_>) {
     fields.put_option("session", entry.session.as_ref());
     fields.put_option("decision", entry.decision.as_ref());
     fields.put_option("reason", entry.reason.as_ref());
-    fields.put("arguments", entry.arguments);
+    if let Recorded::Unsalted(digest) | Recorded::Salted(digest) = entry.arguments {
+        fields.put("arguments", digest);
+        fields.put("salted", matches!(entry.arguments, Recorded::Salted(_)));
+    }
     fields.put("arguments_bytes", entry.arguments_bytes);
     fields.put("capability_set", entry.capability_set);
 }
@@ -130,6 +136,7 @@ fn intent(fields: &mut Fields, entry: &Intent<'_>) {
     fields.put_left_out(entry.facts.left_out());
     fields.put("verdict", entry.verdict);
     fields.put("rule", &entry.rule);
+    fields.put("durability", entry.durability);
 }
 
 fn outcome(fields: &mut Fields, entry: &Outcome<'_>) {
@@ -161,6 +168,10 @@ fn call_end(fields: &mut Fields, entry: &CallEnd<'_>) {
     fields.put("at_us", entry.at_us);
     fields.put("class", entry.class);
     fields.put("detail", &entry.detail);
+    fields.put_option("cap", entry.cap.as_ref());
+    if let Some(digest) = entry.result {
+        fields.put("result", digest);
+    }
     fields.put("usage", usage(&entry.usage));
     fields.put("counters", &entry.counters);
     fields.put_left_out(entry.counters.left_out());
@@ -186,4 +197,11 @@ fn closer(fields: &mut Fields, entry: &Closer<'_>) {
     fields.put("of", &entry.of);
     fields.put_left_out(entry.left_out);
     fields.put("reason", &entry.reason);
+}
+
+fn erasure(fields: &mut Fields, entry: &Erasure<'_>) {
+    fields.put("call", entry.call);
+    fields.put("time_ns", entry.time_ns);
+    fields.put("by", &entry.by);
+    fields.put_option("reason", entry.reason.as_ref());
 }

@@ -214,12 +214,18 @@ impl Ledger {
         writer.take(entries);
     }
 
-    /// Brings all entries to disk.
+    /// Brings all entries to disk. Appends go on meanwhile.
     ///
     /// # Errors
     ///
-    /// [`CheckpointError::Stopped`], or [`CheckpointError::Sync`], which stops the ledger.
+    /// [`CheckpointError::Sync`] stops the ledger: what is on disk is then unknown. [`CheckpointError::Stopped`] ever
+    /// after.
     pub fn sync(&self) -> Result<(), CheckpointError> {
+        self.sync_journal(&self.publisher())
+    }
+
+    /// One at a time: the kernel tells of a failure once, and who comes after would pass for synced.
+    fn sync_journal(&self, _alone: &MutexGuard<'_, Publisher>) -> Result<(), CheckpointError> {
         if self.writer().journal.is_stopped() {
             return Err(CheckpointError::Stopped);
         }
@@ -236,12 +242,12 @@ impl Ledger {
     ///
     /// [`CheckpointError`]. An error of syncing stops the ledger: what is on disk is then unknown.
     pub fn checkpoint(&self) -> Result<Checkpoint, CheckpointError> {
-        let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut publisher = self.publisher();
         let next = self.next_checkpoint()?;
         if publisher.published == Some(next.checkpoint.size) {
             return Ok(next.checkpoint);
         }
-        self.sync()?;
+        self.sync_journal(&publisher)?;
         publisher.publish(&self.dir, &next).inspect_err(|error| {
             if error.is_by_sync() {
                 self.writer().journal.stop();
@@ -257,7 +263,7 @@ impl Ledger {
     ///
     /// [`RotateKeyError`].
     pub fn rotate_key(&self, now_ns: u64) -> Result<VerifierKey, RotateKeyError> {
-        let mut publisher = self.publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut publisher = self.publisher();
         let fresh = SigningKey::generate(&self.origin).map_err(|source| RotateKeyError::Random { source })?;
         let next_path = key_file::next_path(&self.key_path);
         key_file::remove(&next_path).map_err(RotateKeyError::Key)?;
@@ -265,7 +271,7 @@ impl Ledger {
         let entry = self.rotation(&publisher.key, &fresh, now_ns);
         self.append(&[Entry::LedgerOpened(entry).encode()]).map_err(RotateKeyError::Append)?;
         // On disk before the old key goes: the entry says which key is the ledger's.
-        self.sync().map_err(RotateKeyError::Checkpoint)?;
+        self.sync_journal(&publisher).map_err(RotateKeyError::Checkpoint)?;
         key_file::replace(&self.key_path, &next_path).map_err(RotateKeyError::Key)?;
         let verifier = fresh.verifier();
         publisher.old_key = Some(std::mem::replace(&mut publisher.key, fresh));
@@ -301,7 +307,7 @@ impl Ledger {
     /// The key that verifies this ledger's checkpoints.
     #[must_use]
     pub fn verifier_key(&self) -> VerifierKey {
-        self.publisher.lock().unwrap_or_else(PoisonError::into_inner).key.verifier()
+        self.publisher().key.verifier()
     }
 
     /// What had to be mended when this ledger was opened.
@@ -348,6 +354,10 @@ impl Ledger {
         })
     }
 
+    fn publisher(&self) -> MutexGuard<'_, Publisher> {
+        self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A panic while the lock was held leaves journal and tree possibly apart: the ledger is then stopped.
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(|poisoned| {
@@ -362,8 +372,7 @@ impl Record for Ledger {
     fn record(&self, entries: &[EncodedEntry], kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
         self.append(entries).map_err(RecordError::none_taken)?;
         if kept == Kept::Disk {
-            let failed = |_sync| RecordError { taken: entries.len(), source: AppendError::Stopped };
-            self.sync().map_err(failed)?;
+            self.sync().map_err(|error| RecordError { taken: entries.len(), source: error.into() })?;
         }
         Ok(())
     }

@@ -158,6 +158,15 @@ pub enum RotateKeyError {
     Checkpoint(CheckpointError),
 }
 
+impl From<CheckpointError> for AppendError {
+    fn from(error: CheckpointError) -> Self {
+        match error {
+            CheckpointError::Sync { source } | CheckpointError::Remember { source } => Self::Sync { source },
+            CheckpointError::Stopped | CheckpointError::Tiles { .. } | CheckpointError::Publish(_) => Self::Stopped,
+        }
+    }
+}
+
 impl CheckpointError {
     /// Whether what is on disk is unknown from here on.
     pub(crate) fn is_by_sync(&self) -> bool {

@@ -49,8 +49,8 @@ pub use crate::checkpoint::{
 };
 pub use crate::codec::{DecodeError, ENTRY_BYTES_MAX, ENTRY_VERSION, EncodedEntry, TEXT_BYTES_MAX};
 pub use crate::entry::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Fact, Intent, KeyRotation, Kind,
-    Layer, LedgerKey, LedgerOpened, Outcome, Policy, Usage, Verdict, Violation,
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
+    KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
 };
 pub use crate::frame::{CorruptFrame, FRAME_BYTES_MAX};
 pub use crate::ids::{

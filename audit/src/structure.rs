@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, LedgerKey, LedgerOpened, Verdict};
+use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, Erasure, LedgerKey, LedgerOpened, Verdict};
 use crate::ids::{CallId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
 use crate::text::Text;
 use crate::tree::Frontier;
@@ -302,6 +302,7 @@ impl Structure {
             }
             Entry::CallEnd(entry) => self.call_end(entry, report),
             Entry::Closer(entry) => self.close(entry, report),
+            Entry::Erasure(entry) => self.erasure(entry, report),
         }
     }
 
@@ -385,6 +386,15 @@ impl Structure {
         let root = state.tree.root();
         if entry.root != root {
             report(Problem::CallRoot { call, named: entry.root, found: root });
+        }
+    }
+
+    /// Of a call that is open or has ended, as often as anybody asks.
+    fn erasure(&self, entry: &Erasure<'_>, report: &mut impl FnMut(Problem)) {
+        let call = entry.call;
+        let has_ended = self.ended.as_ref().is_some_and(|ended| ended.contains(&call));
+        if !self.resumed && !self.open.contains_key(&call) && !has_ended {
+            report(Problem::CallUnknown { call });
         }
     }
 

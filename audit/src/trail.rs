@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::codec::EncodedEntry;
 use crate::entry::{
-    Action, Call, CallClass, CallEnd, Durability, Entry, Fact, Intent, Layer, Outcome, Usage, Verdict, Violation,
+    Action, Call, CallClass, CallEnd, Durability, Entry, Fact, Intent, Layer, Outcome, Recorded, Usage, Verdict,
+    Violation,
 };
 use crate::ids::{CallId, Digest, RootHash, Sequence};
 use crate::journal::AppendError;
@@ -61,8 +62,8 @@ pub struct CallStart {
     pub decision: Option<String>,
     /// The reason the agent gives.
     pub reason: Option<String>,
-    /// The arguments, as a digest only.
-    pub arguments: Digest,
+    /// What is recorded of the arguments beside their length.
+    pub arguments: Recorded,
     /// Length of the arguments in bytes.
     pub arguments_bytes: u64,
     /// The capability set in force.
@@ -121,6 +122,10 @@ pub struct CallEnding {
     pub usage: Usage,
     /// Host calls without authority, by function.
     pub counters: Vec<(String, u64)>,
+    /// Digest of the result with the call's salt, if it is recorded.
+    pub result: Option<Digest>,
+    /// The cap that ended the call, such as `fuel`.
+    pub cap: Option<String>,
 }
 
 /// What the `call-end` entry of a call says of its trail.
@@ -167,7 +172,7 @@ impl CallTrail {
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: it is not in the ledger and must not take effect.
+    /// [`AppendError`]: it is not in the ledger, or not on disk though it had to be, and must not take effect.
     pub fn intent(
         &mut self,
         function: &str,
@@ -176,7 +181,7 @@ impl CallTrail {
         durability: Durability,
     ) -> Result<IntentId, AppendError> {
         self.check_room()?;
-        let intent = IntentId(self.push_intent(function, facts, Verdict::Allow, rule));
+        let intent = IntentId(self.push_intent(function, facts, Verdict::Allow, rule, durability));
         self.open.push(intent);
         self.keep(durability.into())?;
         Ok(intent)
@@ -194,7 +199,7 @@ impl CallTrail {
         denial: DenialRef<'_>,
     ) -> Result<(), AppendError> {
         self.check_room()?;
-        let of = self.push_intent(function, facts, Verdict::Deny, denial.rule);
+        let of = self.push_intent(function, facts, Verdict::Deny, denial.rule, Durability::Pipe);
         self.push_violation(of, function, denial);
         self.keep(Kept::Pipe)
     }
@@ -257,6 +262,8 @@ impl CallTrail {
             counters: Pairs::new(end.counters),
             entries,
             root,
+            result: end.result,
+            cap: end.cap.map(Into::into),
         }));
         // What has ended is worth waiting for, also where the call had no time left.
         let deadline = self.deadline.max(Instant::now() + END_WAIT);
@@ -298,7 +305,14 @@ impl CallTrail {
         place.map(|place| self.open.remove(place)).is_ok()
     }
 
-    fn push_intent(&mut self, function: &str, facts: &[(&str, FactRef<'_>)], verdict: Verdict, rule: &str) -> Sequence {
+    fn push_intent(
+        &mut self,
+        function: &str,
+        facts: &[(&str, FactRef<'_>)],
+        verdict: Verdict,
+        rule: &str,
+        durability: Durability,
+    ) -> Sequence {
         let seq = self.next();
         self.push(&Entry::Intent(Intent {
             call: self.call,
@@ -308,6 +322,7 @@ impl CallTrail {
             facts: Pairs::new(facts.iter().map(|(key, fact)| (*key, Fact::from(*fact)))),
             verdict,
             rule: rule.into(),
+            durability,
         }));
         seq
     }

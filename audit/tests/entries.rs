@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use expect_test::expect_file;
@@ -12,9 +12,9 @@ use minicbor::Decoder;
 use minicbor::data::Type;
 use proptest::prelude::*;
 use tollgate_audit::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest, ENTRY_BYTES_MAX,
-    Entry, Fact, Intent, KeyRotation, Layer, LedgerKey, LedgerOpened, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey,
-    RootHash, Sequence, Signature, TEXT_BYTES_MAX, Text, Usage, Verdict, Violation,
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest, Durability,
+    ENTRY_BYTES_MAX, Entry, Erasure, Fact, Intent, KeyRotation, Layer, LedgerKey, LedgerOpened, Outcome, PAIRS_MAX,
+    Pairs, Policy, PublicKey, Recorded, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Text, Usage, Verdict, Violation,
 };
 
 #[test]
@@ -77,7 +77,8 @@ fn the_largest_intent_fits() {
 fn the_largest_end_fits() {
     let Entry::CallEnd(end) = support::samples().swap_remove(6) else { panic!("not an end") };
     let counters = (0..100).map(|n| (format!("{n:064}"), u64::MAX));
-    let bytes = fitting(&Entry::CallEnd(CallEnd { counters: Pairs::new(counters), detail: long(), ..end }));
+    let (counters, result, cap) = (Pairs::new(counters), Some(Digest([0xff; 32])), Some(long()));
+    let bytes = fitting(&Entry::CallEnd(CallEnd { counters, detail: long(), result, cap, ..end }));
     let Ok(Entry::CallEnd(read)) = Entry::decode(&bytes) else { panic!("not an end") };
     assert_eq!(read.counters.len() as u64 + read.counters.left_out(), 100);
 }
@@ -97,7 +98,8 @@ fn the_largest_texts_fit() {
     let option = Some(long());
     let (tool, version, operation) = (long(), long(), long());
     let (agent, session) = (option.clone(), option.clone());
-    let (decision, reason) = (option.clone(), option);
+    let (decision, reason) = (option.clone(), option.clone());
+    fitting(&Entry::Erasure(Erasure { call: call.call, time_ns: u64::MAX, by: long(), reason: option }));
     fitting(&Entry::Call(Call { tool, version, operation, agent, session, decision, reason, ..call }));
     let Entry::Violation(violation) = support::samples().swap_remove(5) else { panic!("not a violation") };
     let (function, rule, message) = (long(), long(), long());
@@ -105,7 +107,7 @@ fn the_largest_texts_fit() {
 }
 
 fn all_samples() -> Vec<Entry<'static>> {
-    [support::samples(), support::samples_of_version_2()].concat()
+    [support::samples(), support::samples_of_version_2(), support::samples_of_version_3()].concat()
 }
 
 fn long() -> Text<'static> {
@@ -135,8 +137,10 @@ fn only_the_one_encoding_is_read() {
     assert!(matches!(error(&long_number), DecodeError::NotDeterministic { offset: 1 }));
     let long_text = changed(&[0x18, 0x28, 0x6e], &[0x18, 0x28, 0x78, 0x0e]);
     assert!(matches!(error(&long_text), DecodeError::NotDeterministic { .. }));
-    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x03]);
+    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x04]);
     assert!(matches!(error(&version), DecodeError::Value { field: "version", .. }));
+    let older_form = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x03]);
+    assert!(matches!(error(&older_form), DecodeError::Value { field: "kind", .. }));
     let kind = changed(&[0x01, 0x01, 0x01], &[0x01, 0x01, 0x09]);
     assert!(matches!(error(&kind), DecodeError::Value { field: "kind", .. }));
     let order = changed(&[0x00, 0x01, 0x01, 0x01], &[0x01, 0x01, 0x00, 0x01]);
@@ -148,6 +152,36 @@ fn only_the_one_encoding_is_read() {
     let indefinite = [&changed(&[0xa5], &[0xbf])[..], &[0xff]].concat();
     assert!(matches!(error(&indefinite), DecodeError::NotDeterministic { offset: 0 }));
     assert!(matches!(error(&[0; ENTRY_BYTES_MAX + 1]), DecodeError::TooLong { .. }));
+}
+
+/// What has a form of version 1 is not read in one that claims to be of version 3, and the other way round.
+#[test]
+fn each_form_has_one_version() {
+    let [call, bare, intent, end, _erasure] = support::samples_of_version_3().try_into().unwrap();
+    let read = |bytes: &[u8]| Entry::decode(bytes).map(|entry| entry.kind());
+    let bytes = |entry: &Entry<'_>| entry.encode().as_bytes().to_vec();
+    for entry in [&call, &bare, &intent, &end] {
+        let mut older = bytes(entry);
+        older[2] = 1;
+        assert!(read(&older).is_err(), "{}", entry.kind());
+    }
+    for entry in support::samples() {
+        let mut newer = bytes(&entry);
+        newer[2] = 3;
+        // A call without a digest and one whose digest is unsalted differ in more than their version.
+        assert!(read(&newer).is_err(), "{}", entry.kind());
+    }
+    let last = |entry: &Entry<'_>, to: &[u8]| {
+        let mut bytes = bytes(entry);
+        let place = bytes.len() - to.len();
+        bytes[place..].copy_from_slice(to);
+        read(&bytes)
+    };
+    assert_eq!(last(&call, &[0x18, 46, 0xf5]), Ok(tollgate_audit::Kind::Call));
+    assert!(matches!(last(&call, &[0x18, 46, 0xf4]), Err(DecodeError::Value { field: "salted", .. })));
+    assert!(last(&intent, &[0x18, 45, 0x01]).is_ok());
+    assert!(matches!(last(&intent, &[0x18, 45, 0x00]), Err(DecodeError::Value { field: "durability", .. })));
+    assert!(matches!(last(&intent, &[0x18, 45, 0x02]), Err(DecodeError::Value { field: "durability", .. })));
 }
 
 proptest! {
@@ -198,7 +232,8 @@ fn samples_conform_to_the_cddl() {
     }
     let kinds = all_samples();
     assert_eq!(rules.len(), kinds.len(), "one rule per kind and form");
-    assert!(kinds.iter().all(|entry| rules.contains_key(entry.kind().as_str())));
+    let named: BTreeSet<_> = kinds.iter().map(rule_name).collect();
+    assert!(rules.keys().eq(&named), "each has a sample: {named:?}");
 }
 
 /// One line of a map in the CDDL: `? 29: words, ; agent`.
@@ -229,10 +264,7 @@ fn field(line: &str) -> Field {
 
 /// Checks an entry against the CDDL by means that share nothing with the codec but `minicbor`.
 fn conforms(rules: &BTreeMap<String, Vec<Field>>, bytes: &[u8]) {
-    let name = match (Entry::decode(bytes).unwrap().kind().as_str(), bytes[2]) {
-        ("ledger-opened", 1) => "ledger-opened-1",
-        (name, _) => name,
-    };
+    let name = &rule_name(&Entry::decode(bytes).unwrap());
     let mut decoder = Decoder::new(bytes);
     let mut left = decoder.map().unwrap().unwrap();
     for field in &rules[name] {
@@ -248,8 +280,21 @@ fn conforms(rules: &BTreeMap<String, Vec<Field>>, bytes: &[u8]) {
     assert_eq!((left, decoder.position()), (0, bytes.len()), "{name} has unknown keys");
 }
 
+/// The rule for the form of `entry`.
+fn rule_name(entry: &Entry<'_>) -> String {
+    let (kind, version) = (entry.kind(), entry.encode().as_bytes()[2]);
+    match (entry, version) {
+        (Entry::Call(Call { arguments: Recorded::Nothing, .. }), _) => "call-without-arguments-3".to_owned(),
+        (Entry::LedgerOpened(_), 1) | (Entry::Call(_) | Entry::Intent(_) | Entry::CallEnd(_), 3) => {
+            format!("{kind}-{version}")
+        }
+        _ => kind.to_string(),
+    }
+}
+
 fn value(decoder: &mut Decoder<'_>, form: &str) {
     match form {
+        "true" => assert!(decoder.bool().unwrap()),
         "uint" => drop(decoder.u64().unwrap()),
         "seq" => drop(decoder.u32().unwrap()),
         "id" => assert_eq!(decoder.bytes().unwrap().len(), 16),
@@ -320,13 +365,20 @@ fn entries() -> impl Strategy<Value = Entry<'static>> {
                 Entry::Closer(Closer { call, of, left_out, reason })
             }
         ),
+        (call(), any::<u64>(), text(), prop::option::of(text()))
+            .prop_map(|(call, time_ns, by, reason)| { Entry::Erasure(Erasure { call, time_ns, by, reason }) }),
     ]
 }
 
 fn calls() -> impl Strategy<Value = Entry<'static>> {
     let texts = (text(), text(), text());
     let options = prop::array::uniform4(prop::option::of(text()));
-    let digests = (digest(), digest(), digest());
+    let arguments = prop_oneof![
+        digest().prop_map(Recorded::Unsalted),
+        digest().prop_map(Recorded::Salted),
+        Just(Recorded::Nothing),
+    ];
+    let digests = (digest(), arguments, digest());
     (call(), any::<u64>(), texts, options, digests, any::<u64>()).prop_map(
         |(call, time_ns, texts, options, digests, arguments_bytes)| {
             let [agent, session, decision, reason] = options;
@@ -357,10 +409,11 @@ fn intents() -> impl Strategy<Value = Entry<'static>> {
     ];
     let facts = prop::collection::vec(("[a-z-]{1,30}", fact), 0..8);
     let verdict = prop_oneof![Just(Verdict::Allow), Just(Verdict::Deny)];
-    (call(), seq(), any::<u64>(), text(), facts, verdict, text()).prop_map(
-        |(call, seq, at_us, function, facts, verdict, rule)| {
+    let durability = prop_oneof![Just(Durability::Pipe), Just(Durability::Disk)];
+    (call(), seq(), any::<u64>(), text(), facts, verdict, text(), durability).prop_map(
+        |(call, seq, at_us, function, facts, verdict, rule, durability)| {
             let facts = Pairs::new(facts);
-            Entry::Intent(Intent { call, seq, at_us, function, facts, verdict, rule })
+            Entry::Intent(Intent { call, seq, at_us, function, facts, verdict, rule, durability })
         },
     )
 }
@@ -385,8 +438,9 @@ fn violations() -> impl Strategy<Value = Entry<'static>> {
 
 fn call_ends() -> impl Strategy<Value = Entry<'static>> {
     let counters = prop::collection::vec(("[a-z/:.-]{1,60}", any::<u64>()), 0..12);
-    (call(), seq(), any::<u64>(), text(), any::<[u64; 8]>(), counters, any::<u32>(), digest()).prop_map(
-        |(call, seq, at_us, detail, n, counters, entries, root)| {
+    let newer = (prop::option::of(digest()), prop::option::of(text()));
+    (call(), seq(), any::<u64>(), text(), any::<[u64; 8]>(), counters, any::<u32>(), digest(), newer).prop_map(
+        |(call, seq, at_us, detail, n, counters, entries, root, (result, cap))| {
             Entry::CallEnd(CallEnd {
                 call,
                 seq,
@@ -406,6 +460,8 @@ fn call_ends() -> impl Strategy<Value = Entry<'static>> {
                 counters: Pairs::new(counters),
                 entries,
                 root: RootHash(root.0),
+                result,
+                cap,
             })
         },
     )

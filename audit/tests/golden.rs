@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use support::{ORIGIN, files, report, tempdir};
 use tollgate_audit::{
-    CallEnd, CallId, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence, TreeSize, Violation,
-    call_root, find_call_end, prove, verify,
+    Call, CallEnd, CallId, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence, TreeSize,
+    Violation, call_root, disclose, find_call_end, prove, verify,
 };
 
 const SEED: [u8; 32] = [7; 32];
@@ -73,33 +73,83 @@ fn version_2_verifies_and_is_gone_on_with() {
     assert_eq!(after.size, TreeSize(271));
 }
 
+#[test]
+fn version_3_verifies_and_is_gone_on_with() {
+    let before = verify(&golden(3), None).unwrap();
+    assert!(before.is_clean(), "{:?}", before.findings);
+    assert_eq!((before.size, before.count(Kind::CallEnd), before.count(Kind::Erasure)), (TreeSize(10), 2, 2));
+    let key = before.signed_by.unwrap();
+    let call = find_call_end(&golden(3), support::SAMPLE_CALL).unwrap();
+    let receipt = prove(&golden(3), call).unwrap();
+    let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
+    assert_eq!(end.cap, Some("fuel".into()));
+    let disclosure = disclose(&golden(3), support::SAMPLE_CALL, &[Sequence(1)]).unwrap();
+    assert!(disclosure.verify(&key).is_ok(), "what stands outside a call's tree is not disclosed with it");
+
+    let dir = copy(3);
+    support::write_key(&dir.path().with_extension("key"), SEED);
+    drop(support::open(dir.path()));
+    let after = report(dir.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+    assert_eq!(after.size, TreeSize(11));
+}
+
 /// Time, key and entries given, every byte is.
 #[test]
 fn version_2_is_written_byte_for_byte() {
+    written_as_golden(2, |ledger| {
+        ledger.append(&call()).unwrap();
+        ledger.checkpoint().unwrap();
+        ledger.append(&vec![support::policy(); 263]).unwrap();
+    });
+}
+
+#[test]
+fn version_3_is_written_byte_for_byte() {
+    written_as_golden(3, |ledger| {
+        ledger.append(&calls_of_version_3()).unwrap();
+    });
+}
+
+fn written_as_golden(version: u32, write: impl FnOnce(&Ledger)) {
     let dir = tempdir().unwrap();
-    write_version_2(dir.path());
+    let key = dir.path().with_extension("key");
+    support::write_key(&key, SEED);
+    let software = format!("tollgate 0.{version}.0");
+    write(&Ledger::open_with_key(dir.path(), &key, ORIGIN, &software, 7).unwrap());
     let mut written = files(dir.path());
     written.remove("lock");
+    let golden = golden(version);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
-        fs::remove_dir_all(golden(2)).ok();
+        fs::remove_dir_all(&golden).ok();
         for (name, bytes) in &written {
-            let path = golden(2).join(name);
+            let path = golden.join(name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, bytes).unwrap();
         }
     }
-    let golden = files(&golden(2));
+    let golden = files(&golden);
     assert_eq!(written.keys().collect::<Vec<_>>(), golden.keys().collect::<Vec<_>>());
     assert!(written == golden, "UPDATE_EXPECT=1 writes it anew");
 }
 
-fn write_version_2(dir: &Path) {
-    let key = dir.with_extension("key");
-    support::write_key(&key, SEED);
-    let ledger = Ledger::open_with_key(dir, &key, ORIGIN, "tollgate 0.2.0", 7).unwrap();
-    ledger.append(&call()).unwrap();
-    ledger.checkpoint().unwrap();
-    ledger.append(&vec![support::policy(); 263]).unwrap();
+/// A call that a cap ends, one of which nothing is recorded but that it was, and erasures during and after the first.
+fn calls_of_version_3() -> Vec<EncodedEntry> {
+    let [call, bare, intent, end, erasure] = support::samples_of_version_3().try_into().unwrap();
+    let outcome = support::samples().swap_remove(4);
+    let (Entry::Call(bare), Entry::CallEnd(end)) = (bare, end) else { panic!("other samples") };
+    let tree: Vec<_> = [call, intent, outcome].iter().map(Entry::encode).collect();
+    let leaves: Vec<_> = tree.iter().map(EncodedEntry::leaf).collect();
+    let end = CallEnd { seq: Sequence(3), entries: 3, root: call_root(&leaves), ..end };
+    let other = CallId([0xcb; 16]);
+    let bare = Entry::Call(Call { call: other, ..bare }).encode();
+    let root = call_root(&[bare.leaf()]);
+    let (result, cap) = (None, None);
+    let bare_end = CallEnd { call: other, seq: Sequence(1), entries: 1, root, result, cap, ..end.clone() };
+    let [end, bare_end] = [end, bare_end].map(|end| Entry::CallEnd(end).encode());
+    let [first, second, third] = tree.try_into().unwrap();
+    let erasure = erasure.encode();
+    vec![support::policy(), first, bare, second, erasure.clone(), third, end, bare_end, erasure]
 }
 
 /// A call with one allowed and one denied intent.

@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use support::{DENIAL, OK, OPEN_AT, ORIGIN, begin, ending, forget_checkpoint, open, record_call, report, tempdir};
 use tollgate_audit::{
-    Action, AppendError, CallId, CallTrail, DenialRef, Entry, Expected, FactRef, Kind, Layer, LeafIndex, Ledger,
-    OpenError, Problem, RootHash, Sequence, TreeSize, read, verify,
+    Action, AppendError, CallId, CallTrail, DenialRef, Durability, Entry, Expected, FactRef, Kept, Kind, Layer,
+    LeafIndex, Ledger, OpenError, Problem, RootHash, Sequence, TreeSize, read, verify,
 };
 
 #[test]
@@ -20,7 +20,6 @@ fn a_recorded_call_verifies() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
     let summary = record_call(&ledger, 1);
-    assert_eq!((summary.first, summary.index), (LeafIndex(1), LeafIndex(6)));
     assert_eq!(summary.entries, 5);
     record_call(&ledger, 2);
 
@@ -59,7 +58,7 @@ fn an_intent_is_in_the_journal_when_it_is_acknowledged() {
     let ledger = open(dir.path());
     let mut trail = begin(&ledger, 1);
     assert_eq!(ledger.size(), TreeSize(1), "the call waits for its first intent");
-    let intent = trail.intent(OPEN_AT, &[("path", FactRef::Text("/a"))], "fs").unwrap();
+    let intent = trail.intent(OPEN_AT, &[("path", FactRef::Text("/a"))], "fs", Durability::Disk).unwrap();
     assert_eq!(report(dir.path()).count(Kind::Intent), 1);
     assert_eq!(trail.open_intents(), [intent]);
 
@@ -68,7 +67,7 @@ fn an_intent_is_in_the_journal_when_it_is_acknowledged() {
     assert_eq!(report(dir.path()).count(Kind::Outcome), 0, "outcomes wait");
     trail.flush().unwrap();
     assert_eq!(report(dir.path()).count(Kind::Outcome), 1, "the first one stands");
-    trail.end(ending()).unwrap();
+    trail.end(ending(), Kept::Journal).unwrap();
     assert!(report(dir.path()).is_clean());
 }
 
@@ -77,11 +76,11 @@ fn the_kernels_refusal_closes_an_allowed_intent() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
     let mut trail = begin(&ledger, 1);
-    let intent = trail.intent(OPEN_AT, &[], "fs").unwrap();
+    let intent = trail.intent(OPEN_AT, &[], "fs", Durability::Pipe).unwrap();
     let denial = DenialRef { layer: Layer::Kernel, action: Action::Kill, ..DENIAL };
     trail.violated(intent, OPEN_AT, denial).unwrap();
     assert!(matches!(trail.violated(intent, OPEN_AT, denial), Err(AppendError::NotOpen { intent: Sequence(1) })));
-    trail.end(ending()).unwrap();
+    trail.end(ending(), Kept::Journal).unwrap();
     let report = report(dir.path());
     assert!(report.is_clean(), "{:?}", report.findings);
 }
@@ -91,9 +90,9 @@ fn the_end_of_a_call_abandons_its_open_intents() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
     let mut trail = begin(&ledger, 1);
-    let left: Vec<_> = (0..100).map(|_| trail.intent(OPEN_AT, &[], "fs").unwrap()).collect();
+    let left: Vec<_> = (0..100).map(|_| trail.intent(OPEN_AT, &[], "fs", Durability::Pipe).unwrap()).collect();
     trail.outcome(left[50], OK);
-    trail.end(ending()).unwrap();
+    trail.end(ending(), Kept::Journal).unwrap();
     let report = report(dir.path());
     assert!(report.is_clean(), "{:?}", report.findings);
     let abandoned = read(dir.path())
@@ -108,7 +107,7 @@ fn waiting_outcomes_are_bounded() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
     let mut trail = begin(&ledger, 1);
-    let intents: Vec<_> = (0..200).map(|_| trail.intent(OPEN_AT, &[], "fs").unwrap()).collect();
+    let intents: Vec<_> = (0..200).map(|_| trail.intent(OPEN_AT, &[], "fs", Durability::Pipe).unwrap()).collect();
     intents.into_iter().for_each(|intent| trail.outcome(intent, OK));
     assert!(report(dir.path()).count(Kind::Outcome) >= 128);
 }
@@ -134,8 +133,8 @@ fn a_dropped_call_is_closed_at_the_next_open() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
     let mut dropped = begin(&ledger, 1);
-    let closed = dropped.intent(OPEN_AT, &[], "fs").unwrap();
-    let _left = dropped.intent(OPEN_AT, &[], "fs").unwrap();
+    let closed = dropped.intent(OPEN_AT, &[], "fs", Durability::Pipe).unwrap();
+    let _left = dropped.intent(OPEN_AT, &[], "fs", Durability::Pipe).unwrap();
     dropped.outcome(closed, OK);
     drop(dropped);
     record_call(&ledger, 2);

@@ -17,7 +17,7 @@ fn recorded() -> (Folder, VerifierKey, LeafIndex) {
     for id in 0..60 {
         record_call(&ledger, id);
     }
-    let end = record_call(&ledger, 200).index;
+    let end = find_call_end(dir.path(), record_call(&ledger, 200).call).unwrap();
     record_call(&ledger, 201);
     let key = ledger.verifier_key();
     (dir, key, end)
@@ -59,7 +59,7 @@ fn an_entry_beyond_the_checkpoint_has_no_receipt_yet() {
     let ledger = open(dir.path());
     assert!(matches!(prove(dir.path(), LeafIndex(0)), Err(ReceiptError::Unsigned)));
     ledger.checkpoint().unwrap();
-    let end = record_call(&ledger, 1).index;
+    let end = find_call_end(dir.path(), record_call(&ledger, 1).call).unwrap();
     assert!(matches!(prove(dir.path(), end), Err(ReceiptError::NotCovered { .. })));
     ledger.checkpoint().unwrap();
     prove(dir.path(), end).unwrap();

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use support::{Folder, OPEN_AT, ORIGIN, begin, files, open, policy, record_call, report, tempdir};
-use tollgate_audit::{CallId, Kind, LeafIndex, Ledger, OpenError, TreeSize};
+use tollgate_audit::{CallId, Durability, Kind, LeafIndex, Ledger, OpenError, TreeSize};
 
 /// A ledger with a resume point behind its start.
 fn long() -> Folder {
@@ -49,7 +49,7 @@ fn a_call_left_open_long_ago_is_closed() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
     let mut trail = begin(&ledger, 1);
-    let _left = trail.intent(OPEN_AT, &[], "fs").unwrap();
+    let _left = trail.intent(OPEN_AT, &[], "fs", Durability::Pipe).unwrap();
     drop(trail);
     for _ in 0..4 {
         ledger.append(&vec![policy(); 20_000]).unwrap();

@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{open, report, samples, tempdir};
+use support::{open, report, samples, samples_of_version_3, tempdir};
 use tollgate_audit::{
     CallEnd, CallId, Closer, Entry, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict, Violation, call_root,
 };
@@ -66,6 +66,17 @@ fn a_closer_names_the_open_intents() {
     let open = [call(), intent(1, Verdict::Allow), intent(2, Verdict::Allow)];
     assert_eq!(problems([&open[..], &[closer(&[1, 2])]].concat()), []);
     assert_eq!(problems([&open[..], &[closer(&[1])]].concat()), [Problem::CloserList { call: CALL }]);
+}
+
+#[test]
+fn only_of_a_call_that_was_something_is_erased() {
+    let erasure = samples_of_version_3().swap_remove(4);
+    assert_eq!(problems(vec![erasure.clone()]), [Problem::CallUnknown { call: CALL }]);
+    let mut entries = vec![call(), intent(1, Verdict::Allow), outcome(2, 1)];
+    entries = ended(&entries);
+    entries.insert(2, erasure.clone());
+    assert_eq!(problems([&entries[..], &[erasure.clone(), erasure.clone()]].concat()), [], "as often as anybody asks");
+    assert_eq!(problems(vec![call(), closer(&[]), erasure]), []);
 }
 
 #[test]

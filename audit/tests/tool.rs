@@ -11,7 +11,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use support::{open, record_call, tempdir};
-use tollgate_audit::{CallId, Sequence, disclose, prove};
+use tollgate_audit::{CallId, Sequence, disclose, find_call_end, prove};
 
 fn run<A: AsRef<OsStr>>(args: &[A]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tollgate-verify")).args(args).output().unwrap();
@@ -23,7 +23,7 @@ fn yes_no_and_not_tried() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
     let key = ledger.verifier_key().to_string();
-    let end = record_call(&ledger, 1).index;
+    let end = find_call_end(dir.path(), record_call(&ledger, 1).call).unwrap();
     ledger.checkpoint().unwrap();
     let file = |name: &str| dir.path().with_extension(name).to_str().unwrap().to_owned();
     let [receipt, shown, old] = ["tlog-proof", "disclosure", "old"].map(file);

@@ -8,8 +8,8 @@ use crate::codec::form::{ARRAY, SIMPLE, TEXT};
 use crate::codec::reader::{DecodeError, Reader};
 use crate::codec::{ENTRY_VERSION, key};
 use crate::entry::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, Fact, Intent, KeyRotation, Kind, Layer,
-    LedgerKey, LedgerOpened, Outcome, Policy, Usage, Verdict, Violation,
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
+    KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
 };
 use crate::ids::{CallId, Digest, PublicKey, RootHash, Sequence, Signature};
 use crate::pairs::Pairs;
@@ -22,26 +22,23 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
     }
     let kind = number(&mut r, key::KIND, "kind", |number| {
         Kind::from_number(number).filter(|kind| match kind {
-            Kind::LedgerOpened => true,
+            Kind::LedgerOpened => matches!(version, 1 | 2),
             Kind::KeyRotated => version == 2,
-            Kind::Policy
-            | Kind::Call
-            | Kind::Intent
-            | Kind::Outcome
-            | Kind::Violation
-            | Kind::CallEnd
-            | Kind::Closer => version == 1,
+            Kind::Call | Kind::Intent | Kind::CallEnd => matches!(version, 1 | 3),
+            Kind::Policy | Kind::Outcome | Kind::Violation | Kind::Closer => version == 1,
+            Kind::Erasure => version == 3,
         })
     })?;
     let entry = match kind {
         Kind::LedgerOpened | Kind::KeyRotated => Entry::LedgerOpened(ledger_opened(&mut r, version, kind)?),
         Kind::Policy => Entry::Policy(policy(&mut r)?),
-        Kind::Call => Entry::Call(call(&mut r)?),
-        Kind::Intent => Entry::Intent(intent(&mut r)?),
+        Kind::Call => Entry::Call(call(&mut r, version)?),
+        Kind::Intent => Entry::Intent(intent(&mut r, version)?),
         Kind::Outcome => Entry::Outcome(outcome(&mut r)?),
         Kind::Violation => Entry::Violation(violation(&mut r)?),
-        Kind::CallEnd => Entry::CallEnd(call_end(&mut r)?),
+        Kind::CallEnd => Entry::CallEnd(call_end(&mut r, version)?),
         Kind::Closer => Entry::Closer(closer(&mut r)?),
+        Kind::Erasure => Entry::Erasure(erasure(&mut r)?),
     };
     r.end()?;
     Ok(entry)
@@ -81,8 +78,8 @@ fn policy<'o>(r: &mut Reader<'_, 'o>) -> Result<Policy<'o>, DecodeError> {
     })
 }
 
-fn call<'o>(r: &mut Reader<'_, 'o>) -> Result<Call<'o>, DecodeError> {
-    Ok(Call {
+fn call<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Call<'o>, DecodeError> {
+    let call = Call {
         call: CallId(r.bytes(key::CALL)?),
         time_ns: r.uint(key::TIME_NS)?,
         tool: r.text(key::TOOL)?,
@@ -93,13 +90,25 @@ fn call<'o>(r: &mut Reader<'_, 'o>) -> Result<Call<'o>, DecodeError> {
         session: r.optional_text(key::SESSION)?,
         decision: r.optional_text(key::DECISION)?,
         reason: r.optional_text(key::REASON)?,
-        arguments: Digest(r.bytes(key::ARGUMENTS)?),
+        arguments: arguments(r, version)?,
         arguments_bytes: r.uint(key::ARGUMENTS_BYTES)?,
         capability_set: Digest(r.bytes(key::CAPABILITY_SET)?),
-    })
+    };
+    // Its key comes last; only a salted digest has it.
+    let salted = matches!(call.arguments, Recorded::Salted(_)).then_some(true);
+    if r.optional_bool(key::SALTED)? == salted { Ok(call) } else { Err(r.value("salted")) }
 }
 
-fn intent<'o>(r: &mut Reader<'_, 'o>) -> Result<Intent<'o>, DecodeError> {
+/// In version 1 a digest is unsalted, later it is salted.
+fn arguments(r: &mut Reader<'_, '_>, version: u64) -> Result<Recorded, DecodeError> {
+    if version == 1 {
+        return Ok(Recorded::Unsalted(Digest(r.bytes(key::ARGUMENTS)?)));
+    }
+    let digest = r.optional_bytes(key::ARGUMENTS)?.map(Digest);
+    Ok(digest.map_or(Recorded::Nothing, Recorded::Salted))
+}
+
+fn intent<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Intent<'o>, DecodeError> {
     let call = CallId(r.bytes(key::CALL)?);
     let seq = sequence(r, key::SEQ)?;
     let at_us = r.uint(key::AT_US)?;
@@ -108,7 +117,14 @@ fn intent<'o>(r: &mut Reader<'_, 'o>) -> Result<Intent<'o>, DecodeError> {
     let verdict = number(r, key::VERDICT, "verdict", Verdict::from_number)?;
     let rule = r.text(key::RULE)?;
     let facts = Pairs::read(facts, r.left_out(key::LEFT_OUT)?);
-    Ok(Intent { call, seq, at_us, function, facts, verdict, rule })
+    let durability = match version {
+        1 => Durability::Pipe,
+        // What is not on disk has one form only: no key.
+        _ => number(r, key::DURABILITY, "durability", |number| {
+            Durability::from_number(number).filter(|durability| *durability != Durability::Pipe)
+        })?,
+    };
+    Ok(Intent { call, seq, at_us, function, facts, verdict, rule, durability })
 }
 
 fn fact<'o>(r: &mut Reader<'_, 'o>) -> Result<Fact<'o>, DecodeError> {
@@ -148,12 +164,12 @@ fn violation<'o>(r: &mut Reader<'_, 'o>) -> Result<Violation<'o>, DecodeError> {
     })
 }
 
-fn call_end<'o>(r: &mut Reader<'_, 'o>) -> Result<CallEnd<'o>, DecodeError> {
+fn call_end<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<CallEnd<'o>, DecodeError> {
     let call = CallId(r.bytes(key::CALL)?);
     let seq = sequence(r, key::SEQ)?;
     let at_us = r.uint(key::AT_US)?;
     let left_out = r.left_out(key::LEFT_OUT)?;
-    Ok(CallEnd {
+    let mut end = CallEnd {
         call,
         seq,
         at_us,
@@ -163,7 +179,16 @@ fn call_end<'o>(r: &mut Reader<'_, 'o>) -> Result<CallEnd<'o>, DecodeError> {
         counters: Pairs::read(r.pairs(key::COUNTERS, Reader::item_uint)?, left_out),
         entries: u32_of(r, key::ENTRIES, "number of entries")?,
         root: RootHash(r.bytes(key::ROOT)?),
-    })
+        result: None,
+        cap: None,
+    };
+    if version == 1 {
+        return Ok(end);
+    }
+    end.result = r.optional_bytes(key::RESULT_DIGEST)?.map(Digest);
+    end.cap = r.optional_text(key::CAP)?;
+    // With neither it is a form of version 1.
+    if end.result.is_none() && end.cap.is_none() { Err(r.value("version")) } else { Ok(end) }
 }
 
 fn usage(r: &mut Reader<'_, '_>) -> Result<Usage, DecodeError> {
@@ -196,6 +221,15 @@ fn closer<'o>(r: &mut Reader<'_, 'o>) -> Result<Closer<'o>, DecodeError> {
         return Err(r.value("order of sequences"));
     }
     Ok(Closer { call, of, left_out: r.left_out(key::LEFT_OUT)?, reason: r.text(key::REASON)? })
+}
+
+fn erasure<'o>(r: &mut Reader<'_, 'o>) -> Result<Erasure<'o>, DecodeError> {
+    Ok(Erasure {
+        call: CallId(r.bytes(key::CALL)?),
+        time_ns: r.uint(key::TIME_NS)?,
+        reason: r.optional_text(key::REASON)?,
+        by: r.text(key::BY)?,
+    })
 }
 
 fn sequence(r: &mut Reader<'_, '_>, key: u64) -> Result<Sequence, DecodeError> {

@@ -5,8 +5,8 @@
 use crate::codec::writer::Writer;
 use crate::codec::{Limits, key};
 use crate::entry::{
-    CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, Fact, Intent, LedgerKey, LedgerOpened, Outcome, Policy, Usage,
-    Violation,
+    CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent, LedgerKey, LedgerOpened,
+    Outcome, Policy, Recorded, Usage, Violation,
 };
 use crate::ids::Sequence;
 
@@ -23,6 +23,7 @@ pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
         Entry::Violation(entry) => violation(&mut w, entry),
         Entry::CallEnd(entry) => call_end(&mut w, entry),
         Entry::Closer(entry) => closer(&mut w, entry),
+        Entry::Erasure(entry) => erasure(&mut w, entry),
     }
     w.end();
 }
@@ -31,13 +32,17 @@ pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
 fn version(entry: &Entry<'_>) -> u64 {
     match entry {
         Entry::LedgerOpened(LedgerOpened { key: Some(_), .. }) => 2,
-        Entry::LedgerOpened(_)
+        Entry::Call(Call { arguments: Recorded::Salted(_) | Recorded::Nothing, .. })
+        | Entry::Intent(Intent { durability: Durability::Disk, .. })
+        | Entry::CallEnd(CallEnd { result: Some(_), .. } | CallEnd { cap: Some(_), .. })
+        | Entry::Erasure(_) => 3,
+        Entry::LedgerOpened(LedgerOpened { key: None, .. })
         | Entry::Policy(_)
-        | Entry::Call(_)
-        | Entry::Intent(_)
+        | Entry::Call(Call { arguments: Recorded::Unsalted(_), .. })
+        | Entry::Intent(Intent { durability: Durability::Pipe, .. })
         | Entry::Outcome(_)
         | Entry::Violation(_)
-        | Entry::CallEnd(_)
+        | Entry::CallEnd(CallEnd { result: None, cap: None, .. })
         | Entry::Closer(_) => 1,
     }
 }
@@ -71,10 +76,14 @@ fn call(w: &mut Writer<'_>, entry: &Call<'_>) {
         .optional_text(key::AGENT, entry.agent.as_ref())
         .optional_text(key::SESSION, entry.session.as_ref())
         .optional_text(key::DECISION, entry.decision.as_ref())
-        .optional_text(key::REASON, entry.reason.as_ref())
-        .bytes(key::ARGUMENTS, &entry.arguments.0)
-        .uint(key::ARGUMENTS_BYTES, entry.arguments_bytes)
-        .bytes(key::CAPABILITY_SET, &entry.capability_set.0);
+        .optional_text(key::REASON, entry.reason.as_ref());
+    if let Recorded::Unsalted(digest) | Recorded::Salted(digest) = &entry.arguments {
+        w.bytes(key::ARGUMENTS, &digest.0);
+    }
+    w.uint(key::ARGUMENTS_BYTES, entry.arguments_bytes).bytes(key::CAPABILITY_SET, &entry.capability_set.0);
+    if let Recorded::Salted(_) = entry.arguments {
+        w.bool(key::SALTED, true);
+    }
 }
 
 fn intent(w: &mut Writer<'_>, entry: &Intent<'_>) {
@@ -86,6 +95,9 @@ fn intent(w: &mut Writer<'_>, entry: &Intent<'_>) {
         .uint(key::VERDICT, entry.verdict.number())
         .text(key::RULE, &entry.rule);
     left_out(w, entry.facts.left_out_at(w.limits().pairs));
+    if entry.durability == Durability::Disk {
+        w.uint(key::DURABILITY, entry.durability.number());
+    }
 }
 
 fn fact(w: &mut Writer<'_>, fact: &Fact<'_>) {
@@ -128,6 +140,10 @@ fn call_end(w: &mut Writer<'_>, entry: &CallEnd<'_>) {
         .pairs(key::COUNTERS, &entry.counters, |w, count| w.item_uint(*count))
         .uint(key::ENTRIES, u64::from(entry.entries))
         .bytes(key::ROOT, &entry.root.0);
+    if let Some(result) = &entry.result {
+        w.bytes(key::RESULT_DIGEST, &result.0);
+    }
+    w.optional_text(key::CAP, entry.cap.as_ref());
 }
 
 fn usage(usage: &Usage) -> [u64; 8] {
@@ -152,6 +168,13 @@ fn closer(w: &mut Writer<'_>, entry: &Closer<'_>) {
     w.bytes(key::CALL, &entry.call.0).uints(key::OF, of.into_iter());
     left_out(w, entry.left_out.saturating_add(unlisted as u64));
     w.text(key::REASON, &entry.reason);
+}
+
+fn erasure(w: &mut Writer<'_>, entry: &Erasure<'_>) {
+    w.bytes(key::CALL, &entry.call.0)
+        .uint(key::TIME_NS, entry.time_ns)
+        .optional_text(key::REASON, entry.reason.as_ref())
+        .text(key::BY, &entry.by);
 }
 
 /// Absent when nothing was left out.

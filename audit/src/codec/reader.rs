@@ -114,6 +114,14 @@ impl<'b, 'o> Reader<'b, 'o> {
         self.item_bytes()
     }
 
+    pub(super) fn optional_bytes<const N: usize>(&mut self, key: u64) -> Result<Option<[u8; N]>, DecodeError> {
+        if self.has(key)? { self.item_bytes().map(Some) } else { Ok(None) }
+    }
+
+    pub(super) fn optional_bool(&mut self, key: u64) -> Result<Option<bool>, DecodeError> {
+        if self.has(key)? { self.item_bool().map(Some) } else { Ok(None) }
+    }
+
     pub(super) fn text(&mut self, key: u64) -> Result<Text<'o>, DecodeError> {
         self.key(key)?;
         self.item_text()

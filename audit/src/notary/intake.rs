@@ -146,7 +146,9 @@ impl Intake {
                 if has_room { Ok(None) } else { Err(HostFault::TooManyIntents { call }) }
             }
             Entry::CallEnd(end) => Ok(Some(end.call)),
-            Entry::LedgerOpened(_) | Entry::Closer(_) => Err(HostFault::NotItsKind { kind: entry.kind() }),
+            Entry::LedgerOpened(_) | Entry::Closer(_) | Entry::Erasure(_) => {
+                Err(HostFault::NotItsKind { kind: entry.kind() })
+            }
         }
     }
 }

@@ -153,7 +153,7 @@ impl Notary {
         let (size, verifier_key) = (self.ledger.size(), self.ledger.verifier_key().to_string());
         self.tell(&FromNotary::Ready { size, verifier_key });
         let mut busy_until = Instant::now();
-        while !(self.front_is_gone && self.hosts.is_empty()) {
+        loop {
             if self.drain_once(publisher)? {
                 busy_until = Instant::now() + BUSY;
             }
@@ -162,11 +162,13 @@ impl Notary {
             }
             self.answer_hosts(publisher);
             self.remove_ended(publisher)?;
+            if self.front_is_gone && self.hosts.is_empty() {
+                return Ok(());
+            }
             self.await_something(publisher, Instant::now() < busy_until)?;
             self.hear_front(publisher)?;
             self.hear_hosts();
         }
-        Ok(())
     }
 
     /// What is in the pipes at the start is of before: nothing new is promised until it is in the ledger.

@@ -14,8 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 use tollgate_audit::{
     Action, Call, CallClass, CallEnd, CallEnding, CallId, CallStart, CallSummary, CallTrail, Closer, DenialRef, Digest,
-    EncodedEntry, Entry, Fact, FactRef, Intent, KeyRotation, Layer, Ledger, LedgerKey, LedgerOpened, Outcome,
-    OutcomeTotals, Pairs, Policy, Report, RootHash, Sequence, SigningKey, Usage, Verdict, Violation, verify,
+    Durability, EncodedEntry, Entry, Erasure, Fact, FactRef, Intent, Kept, KeyRotation, Layer, Ledger, LedgerKey,
+    LedgerOpened, Outcome, OutcomeTotals, Pairs, Policy, Recorded, Report, RootHash, Sequence, SigningKey, Usage,
+    Verdict, Violation, verify,
 };
 
 /// A folder for a ledger, with room beside it for key and state.
@@ -106,6 +107,34 @@ pub(crate) fn samples_of_version_2() -> Vec<Entry<'static>> {
     ]
 }
 
+/// The entries that format version 3 brought, of the call in [`samples`].
+pub(crate) fn samples_of_version_3() -> Vec<Entry<'static>> {
+    let [_, _, call] = openings();
+    let [intent, ..] = host_calls();
+    let [end, _] = endings();
+    let (Entry::Call(call), Entry::Intent(intent), Entry::CallEnd(end)) = (call, intent, end) else {
+        panic!("other samples")
+    };
+    vec![
+        Entry::Call(Call { arguments: Recorded::Salted(Digest::of(b"salted {}")), ..call.clone() }),
+        Entry::Call(Call { arguments: Recorded::Nothing, ..call }),
+        Entry::Intent(Intent { durability: Durability::Disk, ..intent }),
+        Entry::CallEnd(CallEnd {
+            class: CallClass::Cap,
+            detail: "the call used up its fuel".into(),
+            result: Some(Digest::of(b"salted result")),
+            cap: Some("fuel".into()),
+            ..end
+        }),
+        Entry::Erasure(Erasure {
+            call: SAMPLE_CALL,
+            time_ns: 1_700_000_000_000_000_003,
+            by: "operator".into(),
+            reason: Some("the user asked for it".into()),
+        }),
+    ]
+}
+
 /// One entry of each kind of format version 1, in the order of their numbers. They belong to one call, yet not to one sound story.
 pub(crate) fn samples() -> Vec<Entry<'static>> {
     let [opened, policy, call] = openings();
@@ -141,7 +170,7 @@ fn openings() -> [Entry<'static>; 3] {
             session: None,
             decision: Some("d-42".into()),
             reason: Some("the user asked how long the report is".into()),
-            arguments: Digest::of(b"{}"),
+            arguments: Recorded::Unsalted(Digest::of(b"{}")),
             arguments_bytes: 2,
             capability_set: Digest::of(b"capability set"),
         }),
@@ -163,6 +192,7 @@ fn host_calls() -> [Entry<'static>; 3] {
             ]),
             verdict: Verdict::Allow,
             rule: "fs:/docs:read".into(),
+            durability: Durability::Pipe,
         }),
         Entry::Outcome(Outcome {
             call,
@@ -201,6 +231,8 @@ fn endings() -> [Entry<'static>; 2] {
             counters: Pairs::new([("wasi:clocks/monotonic-clock.now", 12)]),
             entries: 5,
             root: RootHash([0xee; 32]),
+            result: None,
+            cap: None,
         }),
         Entry::Closer(Closer {
             call,
@@ -232,16 +264,21 @@ pub(crate) fn open(dir: &Path) -> Arc<Ledger> {
 pub(crate) fn record_call(ledger: &Arc<Ledger>, id: u8) -> CallSummary {
     let mut trail = begin(ledger, id);
     let path = [("path", FactRef::Text("/docs/report.txt")), ("create", FactRef::Bool(false))];
-    let intent = trail.intent(OPEN_AT, &path, "fs:/docs:read").unwrap();
+    let intent = trail.intent(OPEN_AT, &path, "fs:/docs:read", Durability::Pipe).unwrap();
     trail.denied(OPEN_AT, &path, DENIAL).unwrap();
     trail.outcome(intent, OK);
-    trail.end(ending()).unwrap()
+    trail.end(ending(), Kept::Journal).unwrap()
 }
 
 pub(crate) fn begin(ledger: &Arc<Ledger>, id: u8) -> CallTrail {
-    let start = CallStart {
-        call: CallId([id; 16]),
+    CallTrail::begin(ledger.clone(), start(CallId([id; 16])))
+}
+
+pub(crate) fn start(call: CallId) -> CallStart {
+    CallStart {
+        call,
         started: Instant::now(),
+        deadline: Instant::now(),
         time_ns: 2,
         tool: "word-count".to_owned(),
         version: "1.0.0".to_owned(),
@@ -251,11 +288,16 @@ pub(crate) fn begin(ledger: &Arc<Ledger>, id: u8) -> CallTrail {
         session: None,
         decision: None,
         reason: None,
-        arguments: Digest::of(b"{}"),
+        arguments: Recorded::Salted(Digest::of(b"salted {}")),
         arguments_bytes: 2,
         capability_set: Digest::of(b"capability set"),
-    };
-    CallTrail::begin(Arc::clone(ledger), start)
+    }
+}
+
+/// The start of this call as an entry.
+pub(crate) fn call(call: CallId) -> Call<'static> {
+    let [_, _, Entry::Call(sample)] = openings() else { panic!("no call") };
+    Call { call, ..sample }
 }
 
 pub(crate) fn ending() -> CallEnding {
@@ -264,6 +306,8 @@ pub(crate) fn ending() -> CallEnding {
         detail: String::new(),
         usage: usage(),
         counters: vec![("wasi:clocks/wall-clock.now".to_owned(), 1)],
+        result: Some(Digest::of(b"salted result")),
+        cap: None,
     }
 }
 

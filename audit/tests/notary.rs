@@ -1,0 +1,339 @@
+//! The notary and its hosts: what is taken, what is refused, what a death leaves. The notary runs on a thread here; that
+//! it may be killed as a process is tested where there is one.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod support;
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, start, tempdir};
+use tollgate_audit::{
+    AppendError, CallId, CallTrail, Channel, Durability, Entry, FromNotary, HostEnd, HostId, Kept, Kind, LeafIndex,
+    Notary, NotaryError, NotaryOf, Record, Recorder, Status, ToNotary, TreeSize, read,
+};
+
+/// A notary on a thread, and the front's end of it.
+struct Running {
+    folder: PathBuf,
+    front: Channel,
+    thread: JoinHandle<Result<(), NotaryError>>,
+}
+
+impl Running {
+    /// Starts a notary for a host's end, which the caller keeps as a front does.
+    fn start(folder: &Path, hosts: &[&HostEnd]) -> Self {
+        let (front, theirs) = Channel::pair().unwrap();
+        for host in hosts {
+            tell_host(&front, host);
+        }
+        front.send(&ToNotary::Start).unwrap();
+        let dir = folder.to_owned();
+        let thread = std::thread::spawn(move || {
+            let of = NotaryOf { folder: &dir, origin: ORIGIN, software: "tollgate test", now_ns: 1 };
+            Notary::open(of, theirs)?.serve()
+        });
+        Self { folder: folder.to_owned(), front, thread }
+    }
+
+    fn hear(&self) -> FromNotary {
+        self.front.receive().unwrap().unwrap().0
+    }
+
+    fn ready(&self) {
+        let said = self.hear();
+        assert!(matches!(said, FromNotary::Ready { .. }), "{said:?}");
+    }
+
+    fn ask(&self, say: &ToNotary) -> FromNotary {
+        self.front.send(say).unwrap();
+        self.hear()
+    }
+
+    /// Waits until it has ended, which it does when its hosts and its front are gone.
+    fn ended(self) -> PathBuf {
+        drop(self.front);
+        self.thread.join().unwrap().unwrap();
+        self.folder
+    }
+}
+
+fn tell_host(front: &Channel, host: &HostEnd) {
+    front.send_with(&ToNotary::Host { host: host.host }, &[host.pipe.as_fd(), host.acks.as_fd()]).unwrap();
+}
+
+fn host() -> (Arc<Recorder>, HostEnd) {
+    let (recorder, end) = Recorder::new().unwrap();
+    recorder.set_status(Status::Ready);
+    (Arc::new(recorder), end)
+}
+
+fn begin(recorder: &Arc<Recorder>) -> CallTrail {
+    let mut start = start(recorder.next_call(1_700_000_000_000));
+    start.deadline = Instant::now() + Duration::from_secs(5);
+    CallTrail::begin(recorder.clone(), start)
+}
+
+fn record_call(recorder: &Arc<Recorder>, kept: Kept) -> CallId {
+    let mut trail = begin(recorder);
+    let intent = trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
+    trail.outcome(intent, OK);
+    trail.end(ending(), kept).unwrap().call
+}
+
+fn kinds(folder: &Path) -> Vec<Kind> {
+    read(folder).unwrap().map(|entry| entry.unwrap().1.kind()).collect()
+}
+
+fn verified(folder: &Path) -> TreeSize {
+    let report = report(folder);
+    assert!(report.is_clean(), "{:?}", report.findings);
+    assert_eq!(report.open_calls, []);
+    report.size
+}
+
+#[test]
+fn what_hosts_write_becomes_the_ledger() {
+    let dir = tempdir().unwrap();
+    let (one, one_end) = host();
+    let (two, two_end) = host();
+    let notary = Running::start(dir.path(), &[&one_end, &two_end]);
+    notary.ready();
+    for _ in 0..100 {
+        record_call(&one, Kept::Pipe);
+        record_call(&two, Kept::Pipe);
+    }
+    let last = record_call(&one, Kept::Journal);
+    // In the journal when it says so: anyone may read it there.
+    assert!(read(dir.path()).unwrap().any(|entry| matches!(entry.unwrap().1, Entry::CallEnd(end) if end.call == last)));
+    record_call(&two, Kept::Disk);
+    drop((one, two, one_end, two_end));
+    let folder = notary.ended();
+    assert_eq!(verified(&folder), TreeSize(1 + 202 * 4));
+    assert!(report(&folder).checkpoint.is_some_and(|checkpoint| checkpoint.size == TreeSize(1 + 202 * 4)));
+}
+
+#[test]
+fn many_threads_of_a_host_wait_for_their_own_answers() {
+    let dir = tempdir().unwrap();
+    let (recorder, end) = host();
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let recorder = &recorder;
+            let kept = if thread % 2 == 0 { Kept::Disk } else { Kept::Journal };
+            scope.spawn(move || {
+                for _ in 0..20 {
+                    record_call(recorder, kept);
+                }
+            });
+        }
+    });
+    drop((recorder, end));
+    assert_eq!(verified(&notary.ended()), TreeSize(1 + 160 * 4));
+}
+
+#[test]
+fn the_front_may_ask_where_a_call_ended_and_for_a_checkpoint() {
+    let dir = tempdir().unwrap();
+    let (recorder, end) = host();
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    record_call(&recorder, Kept::Pipe);
+    let call = record_call(&recorder, Kept::Pipe);
+    assert_eq!(notary.ask(&ToNotary::Locate { call }), FromNotary::Located { index: Some(LeafIndex(8)) });
+    let other = ToNotary::Locate { call: CallId([9; 16]) };
+    assert_eq!(notary.ask(&other), FromNotary::Located { index: None });
+    let FromNotary::Checkpoint { covers } = notary.ask(&ToNotary::Checkpoint) else { panic!("no checkpoint") };
+    assert_eq!(covers, Ok(TreeSize(9)));
+    drop((recorder, end));
+    verified(&notary.ended());
+}
+
+#[test]
+fn calls_of_a_host_that_dies_are_closed() {
+    let dir = tempdir().unwrap();
+    let (recorder, end) = host();
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    let mut trail = begin(&recorder);
+    trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
+    drop((trail, recorder, end));
+    let folder = notary.ended();
+    assert_eq!(kinds(&folder), [Kind::LedgerOpened, Kind::Call, Kind::Intent, Kind::Closer]);
+    verified(&folder);
+}
+
+#[test]
+fn a_host_that_lies_is_condemned_and_others_go_on() {
+    let wrong: [(&str, &dyn Fn(HostId) -> Vec<u8>); 5] = [
+        ("no frame", &|_| vec![0xff; 64]),
+        ("an unfinished frame", &|_| vec![0, 200, 1, 2]),
+        ("not an entry", &|_| frame(b"hello")),
+        ("closer", &|_| frame(support::samples()[7].encode().as_bytes())),
+        ("another host's", &|_| frame(support::samples()[2].encode().as_bytes())),
+    ];
+    for (what, bytes) in wrong {
+        let dir = tempdir().unwrap();
+        let (good, good_end) = host();
+        let (liar, end, pipe) = liar();
+        let notary = Running::start(dir.path(), &[&good_end, &end]);
+        notary.ready();
+        rustix::io::write(&pipe, &bytes(liar)).unwrap();
+        let FromNotary::Condemned { host, fault } = notary.hear() else { panic!("{what} passes") };
+        assert_eq!(host, liar, "{fault}");
+        record_call(&good, Kept::Journal);
+        drop((good, good_end, end, pipe));
+        let folder = notary.ended();
+        assert_eq!(verified(&folder), TreeSize(5), "{what}: nothing of it is in the ledger");
+    }
+}
+
+#[test]
+fn a_condemned_hosts_calls_are_closed_with_the_reason() {
+    let dir = tempdir().unwrap();
+    let (liar, end, pipe) = liar();
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    let call = Entry::Call(support::call(CallId::new(1, liar, 0))).encode();
+    rustix::io::write(&pipe, &frame(call.as_bytes())).unwrap();
+    rustix::io::write(&pipe, &frame(call.as_bytes())).unwrap();
+    let FromNotary::Condemned { fault, .. } = notary.hear() else { panic!("a call twice passes") };
+    assert!(fault.contains("a second time"), "{fault}");
+    drop((end, pipe));
+    let folder = notary.ended();
+    let entries: Vec<_> = read(&folder).unwrap().map(|entry| entry.unwrap().1).collect();
+    let Some(Entry::Closer(closer)) = entries.last() else { panic!("no closer: {entries:?}") };
+    assert!(closer.reason.as_str().contains(&fault), "{closer:?}");
+    verified(&folder);
+}
+
+#[test]
+fn without_a_notary_nothing_begins_and_what_ends_is_kept() {
+    let dir = tempdir().unwrap();
+    let (recorder, end) = host();
+    let mut before = begin(&recorder);
+    let intent = before.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
+    recorder.set_status(Status::Away);
+    let refused = before.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe);
+    assert!(matches!(refused, Err(AppendError::Away)), "{refused:?}");
+    assert!(matches!(begin(&recorder).flush(), Err(AppendError::Away)));
+    before.outcome(intent, OK);
+    assert!(matches!(before.end(ending(), Kept::Pipe), Err(AppendError::Away)), "no answer may be given");
+    // The next notary finds all of it in the pipe.
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    recorder.set_status(Status::Ready);
+    record_call(&recorder, Kept::Journal);
+    drop((recorder, end));
+    let folder = notary.ended();
+    verified(&folder);
+    assert_eq!(report(&folder).count(Kind::CallEnd), 2);
+}
+
+#[test]
+fn a_full_pipe_holds_the_host_until_its_deadline() {
+    let (recorder, end) = host();
+    let mut trail = begin(&recorder);
+    let mut open = 0;
+    let error = loop {
+        match trail.intent(OPEN_AT, &[], &"x".repeat(800), Durability::Pipe) {
+            Ok(_) => open += 1,
+            Err(error) => break error,
+        }
+        assert!(open < 10_000, "the pipe has no end");
+    };
+    assert!(matches!(error, AppendError::Late), "{error}");
+    // What did not fit waits, and goes in once a notary makes room.
+    let dir = tempdir().unwrap();
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    trail.end(ending(), Kept::Journal).unwrap();
+    drop((recorder, end));
+    let folder = notary.ended();
+    verified(&folder);
+    assert_eq!(report(&folder).count(Kind::Intent), open + 1);
+}
+
+#[test]
+fn a_notary_goes_on_where_another_one_was_cut_off() {
+    // Wherever `splice` was cut off: the front of the bytes is in the journal, the rest in the pipe.
+    let dir = tempdir().unwrap();
+    let (recorder, end) = host();
+    let notary = Running::start(dir.path(), &[]);
+    notary.ready();
+    let folder = notary.ended();
+    let before = std::fs::read(folder.join("journal")).unwrap();
+
+    let mut trail = begin(&recorder);
+    let intent = trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
+    trail.outcome(intent, OK);
+    trail.flush().unwrap();
+    let mut written = vec![0; 4096];
+    let count = rustix::io::read(&end.pipe, &mut written).unwrap();
+    written.truncate(count);
+    // Every length of the torn part modulo the frames' small numbers, without taking minutes.
+    for cut in (0..count).step_by(7).chain([1, 2, 3, count - 1, count]) {
+        let again = copy_of(&folder);
+        std::fs::write(again.path().join("journal"), [&before, &written[..cut]].concat()).unwrap();
+        let (pipe, write) = rustix::pipe::pipe().unwrap();
+        rustix::io::write(&write, &written[cut..]).unwrap();
+        drop(write);
+        let rest = HostEnd { host: end.host, pipe, acks: end.acks.try_clone().unwrap() };
+        let notary = Running::start(again.path(), &[&rest]);
+        notary.ready();
+        drop(rest);
+        let folder = notary.ended();
+        verified(&folder);
+        let kinds = kinds(&folder);
+        for kind in [Kind::Call, Kind::Intent, Kind::Outcome, Kind::Closer] {
+            assert_eq!(kinds.iter().filter(|found| **found == kind).count(), 1, "cut at {cut}: {kinds:?}");
+        }
+    }
+}
+
+#[test]
+fn a_second_notary_is_refused_with_the_pid_of_the_first() {
+    let dir = tempdir().unwrap();
+    let first = Running::start(dir.path(), &[]);
+    first.ready();
+    let second = Running::start(dir.path(), &[]);
+    let FromNotary::Unusable { message, .. } = second.hear() else { panic!("opened twice") };
+    assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
+    assert!(matches!(second.thread.join().unwrap(), Err(NotaryError::Open { .. })));
+    first.ended();
+}
+
+/// A copy of a ledger with what stands beside it.
+fn copy_of(folder: &Path) -> Folder {
+    let copy = tempdir().unwrap();
+    for (name, bytes) in support::files(folder) {
+        let path = copy.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    for beside in ["key", "state"] {
+        let to = copy.path().with_extension(beside);
+        std::fs::copy(folder.with_extension(beside), to).unwrap();
+    }
+    copy
+}
+
+/// A host that writes what it likes.
+fn liar() -> (HostId, HostEnd, OwnedFd) {
+    let (recorder, mut end) = Recorder::new().unwrap();
+    let (read, write) = rustix::pipe::pipe().unwrap();
+    end.pipe = read;
+    (recorder.host(), end, write)
+}
+
+fn frame(entry: &[u8]) -> Vec<u8> {
+    let leaf = tollgate_audit::leaf_hash(entry);
+    let length = u16::try_from(entry.len()).unwrap().to_be_bytes();
+    [&length[..], entry, &leaf.0[..4]].concat()
+}
