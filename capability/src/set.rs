@@ -10,8 +10,10 @@ use crate::call::Stdio;
 use crate::patterns::Patterns;
 
 /// Everything a tool may do. Made by [`CapabilitySet::intersect`](crate::CapabilitySet::intersect), or empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// It has no serde form on purpose, since it holds values that may be secrets: its only text is
+/// [`CapabilitySet::to_canonical_json`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CapabilitySet {
     /// Folders, in the order in which the guest sees them as preopens.
     pub fs: Vec<FsCapability>,
