@@ -11,7 +11,8 @@
 //! - [`Policy`] and [`Grant`]: what the operator gives. [`AdhocGrant`] is the same in one line.
 //! - [`CapabilitySet`]: what is enforced. [`CapabilitySet::intersect`] makes it and refuses needs without a grant with the
 //!   lines to add ([`MissingGrants`]); an empty set allows nothing.
-//! - [`HostCall`]: one call of WASI 0.2 with the facts that its decision rests on.
+//! - [`HostCall`]: one call of WASI 0.2 with the facts that its decision rests on; [`HostCall::from_facts`] makes it again
+//!   out of the facts of a record.
 //! - [`check`]: the decision. Pure and total, so that an auditor can repeat it from the ledger: [`RecordedSet`] reads back
 //!   what [`CapabilitySet::to_canonical_json`] wrote, without the values of variables and arguments.
 //!
@@ -36,6 +37,9 @@ mod call;
 mod canonical;
 mod check;
 mod diagnostic;
+mod facts;
+mod from_facts;
+mod functions;
 mod grant;
 mod host;
 mod intersect;
@@ -54,10 +58,13 @@ mod units;
 
 pub use access::{Access, AccessSet};
 pub use adhoc::{AdhocGrant, GrantTextError};
-pub use call::{AddressFamily, Fact, Facts, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
+pub use call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
 pub use canonical::CanonicalJsonError;
 pub use check::{Decision, Denial, Reason, Rule, check};
 pub use diagnostic::{DocumentError, SourceText, ValueError};
+pub use facts::{Fact, Facts};
+pub use from_facts::FactsError;
+pub use functions::SOCKET_METHODS;
 pub use grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX};
 pub use host::{HostPathError, refuse_host};
 pub use intersect::{Intersection, Narrowed, Unused, WRITE_QUOTA_DEFAULT};
