@@ -4,6 +4,7 @@
 //! | text | gives |
 //! |---|---|
 //! | `fs:GUEST=HOST:ACCESS[,ACCESS…]` | a folder; the last colon splits, so that HOST may have some of its own |
+//! | `durable:GUEST=ACCESS[,ACCESS…]` | rights of a folder granted before it that are used only once the intent is on disk |
 //! | `env:NAME=VALUE`, `env:NAME` | a variable; without a value, the operator's own |
 //! | `args=A[,B…]` | the argument vector; no argument can have a comma |
 //! | `stdio=STREAM[,STREAM…]` | `stdin`, `stdout`, `stderr`; what is not named is not given |
@@ -30,12 +31,19 @@ use crate::texts::{self, VALUES_MAX};
 /// One `--grant`. [`Grant::merge_adhoc`](crate::Grant::merge_adhoc) adds it to a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdhocGrant {
-    /// A folder, without patterns and with the default quota.
+    /// A folder, without patterns or durable rights and with the default quota.
     Fs {
         /// Where the guest sees it.
         guest: GuestPath,
         /// What it is.
         fs: FsGrant,
+    },
+    /// Rights of a granted folder that are used only once the intent is on disk.
+    Durable {
+        /// The folder.
+        guest: GuestPath,
+        /// The rights; they replace those that were durable before.
+        durable: AccessSet,
     },
     /// An environment variable.
     Env {
@@ -71,6 +79,7 @@ impl AdhocGrant {
         let (colon, equals) = (rest.strip_prefix(':'), rest.strip_prefix('='));
         match (kind, colon, equals) {
             ("fs", Some(rest), _) => text.fs(rest, folder),
+            ("durable", Some(rest), _) => text.durable(rest),
             ("env", Some(rest), _) => text.env(rest),
             ("clock", Some(rest), _) => text.clock(rest),
             ("limit", Some(rest), _) => text.limit(rest),
@@ -130,14 +139,26 @@ impl GrantText<'_> {
         let form = || self.form(FS_FORM);
         let (guest, rest) = rest.split_once('=').ok_or_else(form)?;
         let (host, rights) = rest.rsplit_once(':').ok_or_else(form)?;
-        let guest = guest.parse().map_err(|fault: crate::NameError| self.value(fault, FS_FORM))?;
+        let guest = self.guest(guest, FS_FORM)?;
         let host = host_path(host, folder).map_err(|fault| self.value(fault, FS_FORM))?;
-        let right = |word: &str| {
-            let known = Access::ALL.map(Access::as_str);
-            Access::by_word(word).ok_or_else(|| self.word(word, &known, FS_FORM))
-        };
-        let access = rights.split(',').map(right).collect::<Result<AccessSet, _>>()?;
-        Ok(AdhocGrant::Fs { guest, fs: FsGrant { host, access, patterns: Patterns::default(), quota: None } })
+        let (access, patterns) = (self.rights(rights, FS_FORM)?, Patterns::default());
+        Ok(AdhocGrant::Fs { guest, fs: FsGrant { host, access, durable: AccessSet::EMPTY, patterns, quota: None } })
+    }
+
+    fn durable(self, rest: &str) -> Parsed {
+        let (guest, rights) = rest.split_once('=').ok_or_else(|| self.form(DURABLE_FORM))?;
+        let guest = self.guest(guest, DURABLE_FORM)?;
+        Ok(AdhocGrant::Durable { guest, durable: self.rights(rights, DURABLE_FORM)? })
+    }
+
+    fn guest(self, text: &str, form: &str) -> Result<GuestPath, GrantTextError> {
+        text.parse().map_err(|fault: crate::NameError| self.value(fault, form))
+    }
+
+    fn rights(self, words: &str, form: &str) -> Result<AccessSet, GrantTextError> {
+        let known = Access::ALL.map(Access::as_str);
+        let right = |word: &str| Access::by_word(word).ok_or_else(|| self.word(word, &known, form));
+        words.split(',').map(right).collect()
     }
 
     fn env(self, rest: &str) -> Parsed {
@@ -200,8 +221,9 @@ impl GrantText<'_> {
     }
 
     fn unknown_kind(self, kind: &str) -> GrantTextError {
-        let near = nearest(kind, &["fs", "env", "args", "stdio", "random", "clock", "limit"], "kinds");
-        let forms = [FS_FORM, ENV_FORM, ARGS_FORM, STDIO_FORM, RANDOM_FORM, CLOCK_FORM, LIMIT_FORM].join("\n");
+        let near = nearest(kind, &["fs", "durable", "env", "args", "stdio", "random", "clock", "limit"], "kinds");
+        let forms =
+            [FS_FORM, DURABLE_FORM, ENV_FORM, ARGS_FORM, STDIO_FORM, RANDOM_FORM, CLOCK_FORM, LIMIT_FORM].join("\n");
         GrantTextError::Form { given: printable(self.0), help: format!("{near}\naccepted:\n{forms}") }
     }
 
@@ -222,6 +244,7 @@ impl GrantText<'_> {
 }
 
 const FS_FORM: &str = "fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list";
+const DURABLE_FORM: &str = "durable:GUEST=ACCESS[,ACCESS...] after its fs:GUEST=..., such as durable:/out=write,delete";
 const ENV_FORM: &str = "env:NAME=VALUE or env:NAME, such as env:LANG=C";
 const ARGS_FORM: &str = "args=A[,B...], such as args=--fast";
 const STDIO_FORM: &str = "stdio=STREAM[,STREAM...], such as stdio=stdin,stdout";

@@ -23,6 +23,7 @@ impl CapabilitySet {
     /// | of | the set holds |
     /// |---|---|
     /// | a folder | the rights that are both needed and granted; none in common is a missing grant |
+    /// | durable rights | those of the folder's rights that the grant makes durable |
     /// | environment | the variables needed, with the granted values; `env = []` needs no grant, there is nothing to see |
     /// | arguments | the granted ones, if needed |
     /// | stdin | if both needed and granted |
@@ -214,6 +215,7 @@ impl Meet<'_> {
             guest: need.guest.to_string(),
             host: grant.host.clone(),
             access,
+            durable: access.intersection(grant.durable),
             patterns: grant.patterns.clone(),
             write_quota: if access.contains(Access::Write) { quota } else { 0 },
         })

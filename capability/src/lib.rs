@@ -37,6 +37,7 @@ mod call;
 mod canonical;
 mod check;
 mod diagnostic;
+mod durability;
 mod facts;
 mod from_facts;
 mod functions;
@@ -62,10 +63,11 @@ pub use call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, T
 pub use canonical::CanonicalJsonError;
 pub use check::{Decision, Denial, Reason, Rule, check};
 pub use diagnostic::{DocumentError, SourceText, ValueError};
+pub use durability::Durability;
 pub use facts::{Fact, Facts};
 pub use from_facts::FactsError;
 pub use functions::SOCKET_METHODS;
-pub use grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX};
+pub use grant::{EnvValue, FsGrant, Grant, MergeError, QUOTA_BYTES_MAX};
 pub use host::{HostPathError, refuse_host};
 pub use intersect::{Intersection, Narrowed, Unused, WRITE_QUOTA_DEFAULT};
 pub use limits::{

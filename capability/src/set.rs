@@ -47,6 +47,9 @@ pub struct FsCapability {
     pub host: PathBuf,
     /// What may be done below it.
     pub access: AccessSet,
+    /// Which of these rights are used only once the intent is on disk
+    /// ([`CapabilitySet::durability`](crate::CapabilitySet::durability)).
+    pub durable: AccessSet,
     /// Which files below it.
     pub patterns: Patterns,
     /// How many bytes one call may write below it, in all.

@@ -7,8 +7,8 @@ mod generators;
 use generators::{access, below, call, flags, fs_path, grant, one_access, pattern, patterns, set, target};
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, Decision, FsPath, GrantIndex, HandleFacts, HostCall, Patterns, Reason,
-    RecordedSet, StdioSet, Target, check,
+    Access, AccessSet, CapabilitySet, Decision, Durability, FsPath, GrantIndex, HandleFacts, HostCall, Patterns,
+    Reason, RecordedSet, Rule, StdioSet, Target, check,
 };
 
 proptest! {
@@ -126,6 +126,25 @@ proptest! {
         for (call, access) in needs {
             prop_assert!(!allowed(&set, &call) || rights.contains(access), "{call:?}");
         }
+    }
+
+    /// A right is needed if, taken away everywhere, it is missing. The metadata hash needs one of two, so it goes by the
+    /// right that it is allowed by.
+    #[test]
+    fn a_call_is_durable_where_it_needs_a_durable_right(set in set(), call in call(), access in one_access()) {
+        let (mut durable, mut without) = (set.clone(), set);
+        for fs in &mut durable.fs {
+            fs.durable = fs.access.intersection(AccessSet::EMPTY.with(access));
+        }
+        for fs in &mut without.fs {
+            fs.access = fs.access.difference(AccessSet::EMPTY.with(access));
+        }
+        let needed = match (&call, check(&durable, &call)) {
+            (HostCall::MetadataHashAt { .. }, Decision::Allow(rule)) => rule == Rule::Fs { guest: "/docs", access },
+            (_, Decision::Allow(_)) => !allowed(&without, &call),
+            (_, Decision::Deny(_)) => false,
+        };
+        prop_assert_eq!(durable.durability(&call) == Durability::Disk, needed, "{:?}", call);
     }
 
     #[test]

@@ -87,6 +87,14 @@ fn rights_are_those_needed_and_granted() {
 }
 
 #[test]
+fn durable_rights_are_those_that_the_tool_has() {
+    let needs = "[[needs.fs]]\nguest = \"/out\"\naccess = [\"write\", \"create\"]";
+    let lines = r#"fs."/out" = { host = "x", access = ["write", "delete"], durable = ["write", "delete"] }"#;
+    assert_eq!(met(needs, lines).set.fs[0].durable.to_string(), "write");
+    assert!(met(needs, r#"fs."/out" = { host = "x", access = ["write"] }"#).set.fs[0].durable.is_empty());
+}
+
+#[test]
 fn a_quota_holds_where_writing_is_granted() {
     let needs = "[[needs.fs]]\nguest = \"/out\"\naccess = [\"write\"]";
     let quota = |lines: &str| met(needs, lines).set.fs[0].write_quota;
@@ -215,7 +223,7 @@ fn the_lines_and_the_texts_that_are_printed_are_enough() {
     let policy = Policy::parse(&missing.toml_lines(), "tollgate.toml", Path::new("/etc/tollgate")).unwrap();
     let mut adhoc = Grant::default();
     for text in missing.grant_texts() {
-        adhoc.merge_adhoc(AdhocGrant::parse(&text, Path::new("/etc/tollgate")).unwrap());
+        adhoc.merge_adhoc(AdhocGrant::parse(&text, Path::new("/etc/tollgate")).unwrap()).unwrap();
     }
     let lines = policy.grant(&"word-count".parse().unwrap());
     assert_eq!(lines, adhoc);
@@ -226,7 +234,7 @@ fn the_lines_and_the_texts_that_are_printed_are_enough() {
 
 const ALL_LINES: &str = r#"
 fs."/docs" = { host = "/srv/docs", access = ["list", "read"], include = ["*.txt"], exclude = ["private"] }
-fs."/out" = { host = "out", access = ["write", "create"], quota = "1MiB" }
+fs."/out" = { host = "out", access = ["write", "create"], durable = ["create"], quota = "1MiB" }
 env = { TOKEN = "t0ken", LANG = "C" }
 args = ["--fast"]
 stdio = ["stdin", "stdout"]
@@ -240,7 +248,7 @@ const TOKEN_DIGEST: &str = "b46c09677343261f0b439a472422225e3a230c9c094d6ab16762
 #[test]
 fn the_canonical_text_is_golden() {
     let json = met(ALL_NEEDS, ALL_LINES).set.to_canonical_json().unwrap();
-    expect![[r#"{"args":["cd66d98816ff075497685284c55ea2212eca8e4c425ea60c212f1dfb6ba936e6"],"env":{"LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TOKEN":"b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053"},"fs":[{"access":["read","list"],"guest":"/docs","host":"/srv/docs","patterns":{"exclude":["private"],"include":["*.txt"]},"write_quota":0},{"access":["write","create"],"guest":"/out","host":"/etc/tollgate/out","patterns":{"exclude":[],"include":[]},"write_quota":1048576}],"limits":{"calls":16,"deadline_ms":5000,"fuel":1000000000,"handles":64,"host_memory":8388608,"input":1048576,"memory":67108864,"output":1048576,"random":65536,"stdio":65536},"monotonic_clock":"coarse","on_violation":"kill","random":{"seeded":42},"record":"acquire","stdio":{"stderr":false,"stdin":true,"stdout":true},"wall_clock":"coarse"}"#]].assert_eq(&json);
+    expect![[r#"{"args":["cd66d98816ff075497685284c55ea2212eca8e4c425ea60c212f1dfb6ba936e6"],"env":{"LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TOKEN":"b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053"},"fs":[{"access":["read","list"],"durable":[],"guest":"/docs","host":"/srv/docs","patterns":{"exclude":["private"],"include":["*.txt"]},"write_quota":0},{"access":["write","create"],"durable":["create"],"guest":"/out","host":"/etc/tollgate/out","patterns":{"exclude":[],"include":[]},"write_quota":1048576}],"limits":{"calls":16,"deadline_ms":5000,"fuel":1000000000,"handles":64,"host_memory":8388608,"input":1048576,"memory":67108864,"output":1048576,"random":65536,"stdio":65536},"monotonic_clock":"coarse","on_violation":"kill","random":{"seeded":42},"record":"acquire","stdio":{"stderr":false,"stdin":true,"stdout":true},"wall_clock":"coarse"}"#]].assert_eq(&json);
 }
 
 #[test]

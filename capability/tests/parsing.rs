@@ -7,8 +7,8 @@ use expect_test::{Expect, expect};
 use miette::{Diagnostic, NarratableReportHandler};
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AdhocGrant, Cap, ClockMode, EnvValue, Grant, Manifest, OnViolation, Policy, RandomMode, RandomNeed, Record,
-    Stdio, StdioSet,
+    Access, AccessSet, AdhocGrant, Cap, ClockMode, EnvValue, Grant, GuestPath, Manifest, OnViolation, Policy,
+    RandomMode, RandomNeed, Record, Stdio, StdioSet,
 };
 
 const FOLDER: &str = "/etc/tollgate";
@@ -62,7 +62,7 @@ workspace = "./work"
 
 [tools.word-count]
 fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
-fs."/out" = { host = "/srv/$$out", access = ["write"] }
+fs."/out" = { host = "/srv/$$out", access = ["write", "delete"], durable = ["delete"] }
 env = { LANG = "C", TOKEN = { host = "API_TOKEN" } }
 args = ["--fast"]
 stdio = ["stdin", "stdout"]
@@ -113,6 +113,7 @@ fn every_key_of_a_policy_is_read() {
     assert_eq!(docs.quota.map(tollgate_capability::ByteSize::bytes), Some(1 << 20));
     let out = &grant.fs[&"/out".parse().unwrap()];
     assert_eq!((out.host.as_path(), out.quota), (Path::new("/srv/$out"), None));
+    assert_eq!((out.durable.to_string().as_str(), docs.durable.is_empty()), ("delete", true));
     assert_eq!(grant.env[&"LANG".parse().unwrap()], EnvValue::Literal("C".to_owned()));
     assert_eq!(grant.env[&"TOKEN".parse().unwrap()], EnvValue::FromHost("API_TOKEN".parse().unwrap()));
     assert_eq!(grant.args, Some(vec!["--fast".to_owned()]));
@@ -128,6 +129,7 @@ fn every_key_of_a_policy_is_read() {
 fn each_kind_of_grant_text_is_read_and_merged() {
     let texts = [
         "fs:/docs=./re:ports:read,list",
+        "durable:/docs=list",
         "env:LANG=a=b,c",
         "env:TOKEN",
         "args=a,b",
@@ -140,11 +142,12 @@ fn each_kind_of_grant_text_is_read_and_merged() {
     ];
     let mut grant = Grant::default();
     for text in texts {
-        grant.merge_adhoc(AdhocGrant::parse(text, Path::new("/home/me")).unwrap());
+        grant.merge_adhoc(AdhocGrant::parse(text, Path::new("/home/me")).unwrap()).unwrap();
     }
     let docs = &grant.fs[&"/docs".parse().unwrap()];
     assert_eq!(docs.host, PathBuf::from("/home/me/re:ports"));
     assert!(docs.access.contains(Access::Read) && docs.access.contains(Access::List));
+    assert_eq!(docs.durable, AccessSet::EMPTY.with(Access::List));
     assert_eq!(grant.env[&"LANG".parse().unwrap()], EnvValue::Literal("a=b,c".to_owned()));
     assert_eq!(grant.env[&"TOKEN".parse().unwrap()], EnvValue::FromHost("TOKEN".parse().unwrap()));
     assert_eq!(grant.args, Some(vec!["a".to_owned(), "b".to_owned()]));
@@ -169,6 +172,12 @@ fn a_grant_text_that_fits_in_part_is_refused() {
         "fs:/docs=/:read",
         "fs:/docs=/proc/1:read",
         "fs:/docs=x:raed",
+        "durable",
+        "durable:/docs",
+        "durable:/docs=",
+        "durable:/docs=raed",
+        "durable:docs=read",
+        "durable=/docs:read",
         "env:",
         "env:1=2",
         "env=LANG",
@@ -517,16 +526,16 @@ fn a_host_path_that_cannot_be_granted_says_why() {
         "\"/srv/$$out\"",
         "\"/srv/..\"",
         &expect![[r#"
-        "/srv/.." is the root of the host, and granting it would grant everything
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 6, column 1
+            "/srv/.." is the root of the host, and granting it would grant everything
+                Diagnostic severity: error
+            Begin snippet for tollgate.toml starting at line 6, column 1
 
-        snippet line 6: fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
-        snippet line 7: fs."/out" = { host = "/srv/..", access = ["write"] }
-            label at line 7, columns 22 to 30: this value
-        snippet line 8: env = { LANG = "C", TOKEN = { host = "API_TOKEN" } }
-        diagnostic help: grant the folder that the tool needs, such as "./reports"
-    "#]],
+            snippet line 6: fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
+            snippet line 7: fs."/out" = { host = "/srv/..", access = ["write", "delete"], durable = ["delete"] }
+                label at line 7, columns 22 to 30: this value
+            snippet line 8: env = { LANG = "C", TOKEN = { host = "API_TOKEN" } }
+            diagnostic help: grant the folder that the tool needs, such as "./reports"
+        "#]],
     );
     policy_says(
         "${workspace}",
@@ -539,7 +548,7 @@ fn a_host_path_that_cannot_be_granted_says_why() {
             snippet line 5: [tools.word-count]
             snippet line 6: fs."/docs" = { host = "${workspaces}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
                 label at line 6, columns 23 to 45: this value
-            snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write"] }
+            snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write", "delete"], durable = ["delete"] }
             diagnostic help: did you mean `workspace`? Known variables here: `workspace`. New ones go into [variables] of this file
         "#]],
     );
@@ -547,16 +556,16 @@ fn a_host_path_that_cannot_be_granted_says_why() {
         "${workspace}",
         "$HOME",
         &expect![[r#"
-        the `$` in "$HOME/reports" begins no variable
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 5, column 1
+            the `$` in "$HOME/reports" begins no variable
+                Diagnostic severity: error
+            Begin snippet for tollgate.toml starting at line 5, column 1
 
-        snippet line 5: [tools.word-count]
-        snippet line 6: fs."/docs" = { host = "$HOME/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
-            label at line 6, columns 23 to 37: this value
-        snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write"] }
-        diagnostic help: write `${name}` for a variable of [variables], or `$$` for a dollar sign
-    "#]],
+            snippet line 5: [tools.word-count]
+            snippet line 6: fs."/docs" = { host = "$HOME/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
+                label at line 6, columns 23 to 37: this value
+            snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write", "delete"], durable = ["delete"] }
+            diagnostic help: write `${name}` for a variable of [variables], or `$$` for a dollar sign
+        "#]],
     );
 }
 
@@ -566,16 +575,16 @@ fn a_pattern_or_a_seed_that_cannot_be_used_says_why() {
         "\"private/**\"",
         "\"private/\"",
         &expect![[r#"
-        the pattern "private/" is not a normalised path
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 5, column 1
+            the pattern "private/" is not a normalised path
+                Diagnostic severity: error
+            Begin snippet for tollgate.toml starting at line 5, column 1
 
-        snippet line 5: [tools.word-count]
-        snippet line 6: fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/"], quota = "1MiB" }
-            label at line 6, columns 105 to 116: this value
-        snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write"] }
-        diagnostic help: write names with one `/` between them; for a folder and all in it write `private/**`
-    "#]],
+            snippet line 5: [tools.word-count]
+            snippet line 6: fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/"], quota = "1MiB" }
+                label at line 6, columns 105 to 116: this value
+            snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write", "delete"], durable = ["delete"] }
+            diagnostic help: write names with one `/` between them; for a folder and all in it write `private/**`
+        "#]],
     );
     policy_says(
         "{ seed = 42 }",
@@ -592,6 +601,71 @@ fn a_pattern_or_a_seed_that_cannot_be_used_says_why() {
             diagnostic help: change it to what is expected
         "#]],
     );
+}
+
+#[test]
+fn a_durable_right_that_is_not_granted_says_so() {
+    policy_says(
+        "durable = [\"delete\"]",
+        "durable = [\"create\", \"delete\"]",
+        &expect![[r#"
+        durable and not granted: create
+            Diagnostic severity: error
+        Begin snippet for tollgate.toml starting at line 6, column 1
+
+        snippet line 6: fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
+        snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write", "delete"], durable = ["create", "delete"] }
+            label at line 7, columns 76 to 95: this value
+        snippet line 8: env = { LANG = "C", TOKEN = { host = "API_TOKEN" } }
+        diagnostic help: add them to `access`, or take them out of `durable`
+    "#]],
+    );
+    policy_says(
+        "durable = [\"delete\"]",
+        "durable = [\"deleet\"]",
+        &expect![[r#"
+        unknown word `deleet`
+            Diagnostic severity: error
+        Begin snippet for tollgate.toml starting at line 6, column 1
+
+        snippet line 6: fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
+        snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write", "delete"], durable = ["deleet"] }
+            label at line 7, columns 77 to 84: no such word here
+        snippet line 8: env = { LANG = "C", TOKEN = { host = "API_TOKEN" } }
+        diagnostic help: did you mean `delete`? Known words here: `read`, `write`, `create`, `delete`, `list`, `metadata`
+    "#]],
+    );
+    grant_says(
+        "durable:/out=wrtie",
+        &expect![[r#"
+        unknown word `wrtie` in the grant `durable:/out=wrtie`
+            Diagnostic severity: error
+        diagnostic help: did you mean `write`? Known words here: `read`, `write`, `create`, `delete`, `list`, `metadata`
+        accepted: durable:GUEST=ACCESS[,ACCESS...] after its fs:GUEST=..., such as durable:/out=write,delete
+    "#]],
+    );
+    let mut grant = Grant::default();
+    let mut merge = |text| grant.merge_adhoc(AdhocGrant::parse(text, Path::new(FOLDER)).unwrap());
+    let no_folder = merge("durable:/out=write").unwrap_err();
+    expect![[r#"
+        the rights below `/out` cannot be durable: no such folder is granted
+            Diagnostic severity: error
+        diagnostic help: grant the folder first, such as --grant 'fs:/out=PATH:write' --grant 'durable:/out=write'
+    "#]]
+    .assert_eq(&rendered(&no_folder));
+    assert_eq!(merge("fs:/out=out:write,create"), Ok(()));
+    let not_granted = merge("durable:/out=write,delete").unwrap_err();
+    expect![[r#"
+        below `/out`: durable and not granted: delete
+            Diagnostic severity: error
+        diagnostic help: grant them in `fs:/out=…` before `durable:/out=…`, or take them out there
+    "#]]
+    .assert_eq(&rendered(&not_granted));
+    assert_eq!(merge("durable:/out=write"), Ok(()));
+    let out: GuestPath = "/out".parse().unwrap();
+    assert_eq!(grant.fs[&out].durable.to_string(), "write");
+    grant.merge_adhoc(AdhocGrant::parse("fs:/out=out:write", Path::new(FOLDER)).unwrap()).unwrap();
+    assert!(grant.fs[&out].durable.is_empty(), "a folder that is given anew");
 }
 
 #[test]
@@ -625,18 +699,19 @@ fn a_bad_grant_text_shows_the_accepted_form() {
     grant_says(
         "evn:LANG=C",
         &expect![[r#"
-        the grant `evn:LANG=C` does not have an accepted form
-            Diagnostic severity: error
-        diagnostic help: did you mean `env`? Known kinds here: `fs`, `env`, `args`, `stdio`, `random`, `clock`, `limit`
-        accepted:
-        fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list
-        env:NAME=VALUE or env:NAME, such as env:LANG=C
-        args=A[,B...], such as args=--fast
-        stdio=STREAM[,STREAM...], such as stdio=stdin,stdout
-        random=secure or random=seed:42
-        clock:wall=MODE or clock:monotonic=MODE, such as clock:monotonic=coarse
-        limit:CAP=VALUE, such as limit:memory=16MiB
-    "#]],
+            the grant `evn:LANG=C` does not have an accepted form
+                Diagnostic severity: error
+            diagnostic help: did you mean `env`? Known kinds here: `fs`, `durable`, `env`, `args`, `stdio`, `random`, `clock`, `limit`
+            accepted:
+            fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list
+            durable:GUEST=ACCESS[,ACCESS...] after its fs:GUEST=..., such as durable:/out=write,delete
+            env:NAME=VALUE or env:NAME, such as env:LANG=C
+            args=A[,B...], such as args=--fast
+            stdio=STREAM[,STREAM...], such as stdio=stdin,stdout
+            random=secure or random=seed:42
+            clock:wall=MODE or clock:monotonic=MODE, such as clock:monotonic=coarse
+            limit:CAP=VALUE, such as limit:memory=16MiB
+        "#]],
     );
     grant_says(
         "limit:memory=16M",
@@ -684,7 +759,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_grant_texts_never_panic(kind in "(fs|env|args|stdio|random|clock|limit)[:=]", rest in "[\\PC:=,/]*") {
+    fn damaged_grant_texts_never_panic(kind in "(fs|durable|env|args|stdio|random|clock|limit)[:=]", rest in "[\\PC:=,/]*") {
         exercise(&format!("{kind}{rest}"), Path::new(FOLDER));
     }
 }

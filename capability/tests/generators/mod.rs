@@ -26,15 +26,17 @@ pub(crate) fn set() -> impl Strategy<Value = CapabilitySet> {
 }
 
 pub(crate) fn folder() -> impl Strategy<Value = FsCapability> {
-    (prop_oneof![3 => Just(Access::ALL.into_iter().collect()), 5 => access()], patterns()).prop_map(
-        |(access, patterns)| FsCapability {
+    let all: AccessSet = Access::ALL.into_iter().collect();
+    (prop_oneof![3 => Just(all), 5 => access()], access(), patterns()).prop_map(|(access, durable, patterns)| {
+        FsCapability {
             guest: "/docs".to_owned(),
             host: "/srv/docs".into(),
             access,
+            durable: access.intersection(durable),
             patterns,
             write_quota: 1 << 20,
-        },
-    )
+        }
+    })
 }
 
 pub(crate) fn access() -> impl Strategy<Value = AccessSet> {
