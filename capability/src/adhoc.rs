@@ -10,6 +10,8 @@
 //! | `stdio=STREAM[,STREAM…]` | `stdin`, `stdout`, `stderr`; what is not named is not given |
 //! | `random=secure`, `random=seed:N` | random bytes |
 //! | `clock:wall=MODE`, `clock:monotonic=MODE` | `real`, `coarse` or `frozen` |
+//! | `audit:arguments=HOW` | whether arguments and results are recorded: `digest`, `full` or `none` |
+//! | `audit:acknowledge=WHEN` | when a result may be handed out: `pipe`, `journal` or `disk` |
 //! | `limit:CAP=VALUE` | a ceiling, such as `limit:memory=16MiB` |
 
 use std::path::Path;
@@ -18,6 +20,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::access::{Access, AccessSet};
+use crate::audit::{Acknowledge, ArgumentsRecord};
 use crate::call::Stdio;
 use crate::diagnostic::{ValueError, nearest, printable};
 use crate::grant::{EnvValue, FsGrant};
@@ -62,6 +65,10 @@ pub enum AdhocGrant {
     WallClock(ClockMode),
     /// The time since some instant.
     MonotonicClock(ClockMode),
+    /// Whether arguments and results are recorded.
+    Arguments(ArgumentsRecord),
+    /// When a result may be handed out.
+    Acknowledge(Acknowledge),
     /// A ceiling.
     Limits(PartialLimits),
 }
@@ -82,6 +89,7 @@ impl AdhocGrant {
             ("durable", Some(rest), _) => text.durable(rest),
             ("env", Some(rest), _) => text.env(rest),
             ("clock", Some(rest), _) => text.clock(rest),
+            ("audit", Some(rest), _) => text.audit(rest),
             ("limit", Some(rest), _) => text.limit(rest),
             ("args", _, Some(rest)) => text.args(rest),
             ("stdio", _, Some(rest)) => text.stdio(rest),
@@ -211,6 +219,20 @@ impl GrantText<'_> {
         }
     }
 
+    fn audit(self, rest: &str) -> Parsed {
+        let (key, word) = rest.split_once('=').ok_or_else(|| self.form(AUDIT_FORM))?;
+        match key {
+            "arguments" => self.one_of(word, ArgumentsRecord::ALL, ArgumentsRecord::as_str).map(AdhocGrant::Arguments),
+            "acknowledge" => self.one_of(word, Acknowledge::ALL, Acknowledge::as_str).map(AdhocGrant::Acknowledge),
+            unknown => Err(self.word(unknown, &["arguments", "acknowledge"], AUDIT_FORM)),
+        }
+    }
+
+    fn one_of<T: Copy>(self, word: &str, all: [T; 3], as_str: fn(T) -> &'static str) -> Result<T, GrantTextError> {
+        let found = all.into_iter().find(|choice| as_str(*choice) == word);
+        found.ok_or_else(|| self.word(word, &all.map(as_str), AUDIT_FORM))
+    }
+
     fn limit(self, rest: &str) -> Parsed {
         let (key, value) = rest.split_once('=').ok_or_else(|| self.form(LIMIT_FORM))?;
         let known = Cap::ALL.map(Cap::as_str);
@@ -221,9 +243,11 @@ impl GrantText<'_> {
     }
 
     fn unknown_kind(self, kind: &str) -> GrantTextError {
-        let near = nearest(kind, &["fs", "durable", "env", "args", "stdio", "random", "clock", "limit"], "kinds");
+        let near =
+            nearest(kind, &["fs", "durable", "env", "args", "stdio", "random", "clock", "audit", "limit"], "kinds");
         let forms =
-            [FS_FORM, DURABLE_FORM, ENV_FORM, ARGS_FORM, STDIO_FORM, RANDOM_FORM, CLOCK_FORM, LIMIT_FORM].join("\n");
+            [FS_FORM, DURABLE_FORM, ENV_FORM, ARGS_FORM, STDIO_FORM, RANDOM_FORM, CLOCK_FORM, AUDIT_FORM, LIMIT_FORM]
+                .join("\n");
         GrantTextError::Form { given: printable(self.0), help: format!("{near}\naccepted:\n{forms}") }
     }
 
@@ -250,4 +274,5 @@ const ARGS_FORM: &str = "args=A[,B...], such as args=--fast";
 const STDIO_FORM: &str = "stdio=STREAM[,STREAM...], such as stdio=stdin,stdout";
 const RANDOM_FORM: &str = "random=secure or random=seed:42";
 const CLOCK_FORM: &str = "clock:wall=MODE or clock:monotonic=MODE, such as clock:monotonic=coarse";
+const AUDIT_FORM: &str = "audit:arguments=HOW or audit:acknowledge=WHEN, such as audit:acknowledge=disk";
 const LIMIT_FORM: &str = "limit:CAP=VALUE, such as limit:memory=16MiB";

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::audit::AuditSettings;
 use crate::set::{CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, Record, StdioSet};
 
 impl CapabilitySet {
@@ -46,12 +47,24 @@ pub(crate) struct CanonicalSet {
     limits: Limits,
     on_violation: OnViolation,
     record: Record,
+    audit: AuditSettings,
 }
 
 impl CanonicalSet {
     fn of(set: &CapabilitySet) -> Self {
-        let CapabilitySet { fs, env, args, stdio, wall_clock, monotonic_clock, random, limits, on_violation, record } =
-            set.clone();
+        let CapabilitySet {
+            fs,
+            env,
+            args,
+            stdio,
+            wall_clock,
+            monotonic_clock,
+            random,
+            limits,
+            on_violation,
+            record,
+            audit,
+        } = set.clone();
         let digests = |env: BTreeMap<String, String>| {
             env.into_iter().map(|(name, value)| (name, ValueDigest::of(&value))).collect()
         };
@@ -66,6 +79,7 @@ impl CanonicalSet {
             limits,
             on_violation,
             record,
+            audit,
         }
     }
 
@@ -77,7 +91,8 @@ impl CanonicalSet {
 
     /// The set that decides as the one this was made from. Its values are empty, so it must not be run.
     pub(crate) fn without_values(self) -> CapabilitySet {
-        let Self { fs, env, args, stdio, wall_clock, monotonic_clock, random, limits, on_violation, record } = self;
+        let Self { fs, env, args, stdio, wall_clock, monotonic_clock, random, limits, on_violation, record, audit } =
+            self;
         CapabilitySet {
             fs,
             env: env.map(|env| env.into_keys().map(|name| (name, String::new())).collect()),
@@ -89,6 +104,7 @@ impl CanonicalSet {
             limits,
             on_violation,
             record,
+            audit,
         }
     }
 }

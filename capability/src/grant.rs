@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::access::AccessSet;
 use crate::adhoc::AdhocGrant;
+use crate::audit::AuditSettings;
 use crate::limits::PartialLimits;
 use crate::names::{EnvName, GuestPath};
 use crate::patterns::Patterns;
@@ -42,10 +43,12 @@ pub struct Grant {
     pub on_violation: OnViolation,
     /// Which calls are recorded by themselves; the manifest can only ask for more.
     pub record: Record,
+    /// What is kept of arguments and results, and when a result may be handed out; the manifest has no say.
+    pub audit: AuditSettings,
 }
 
 impl Grant {
-    /// Adds what the command line gives. For the same folder, variable, clock or limit it replaces what was there; a
+    /// Adds what the command line gives. For the same folder, variable, clock, limit or audit setting it replaces what was there; a
     /// folder that is given anew has no durable rights until they are given anew too.
     ///
     /// # Errors
@@ -65,6 +68,8 @@ impl Grant {
             AdhocGrant::Random(random) => self.random = Some(random),
             AdhocGrant::WallClock(clock) => self.wall_clock = Some(clock),
             AdhocGrant::MonotonicClock(clock) => self.monotonic_clock = Some(clock),
+            AdhocGrant::Arguments(arguments) => self.audit.arguments = arguments,
+            AdhocGrant::Acknowledge(acknowledge) => self.audit.acknowledge = acknowledge,
             AdhocGrant::Limits(limits) => self.limits.replace_with(&limits),
         }
         Ok(())

@@ -34,6 +34,7 @@ impl CapabilitySet {
     /// | a write quota | the grant's or [`WRITE_QUOTA_DEFAULT`]; 0 without the right to write |
     /// | a violation | as the grant says |
     /// | the record | the stricter of both |
+    /// | audit settings | as the grant says |
     ///
     /// # Errors
     ///
@@ -55,6 +56,7 @@ impl CapabilitySet {
             limits: meet.limits(),
             on_violation: grant.on_violation,
             record: stricter(manifest.record, grant.record),
+            audit: grant.audit,
         };
         if meet.missing.is_empty() {
             Ok(Intersection { set, narrowed: meet.narrowed, unused: meet.unused })

@@ -33,6 +33,7 @@
 
 mod access;
 mod adhoc;
+mod audit;
 mod call;
 mod canonical;
 mod check;
@@ -59,6 +60,7 @@ mod units;
 
 pub use access::{Access, AccessSet};
 pub use adhoc::{AdhocGrant, GrantTextError};
+pub use audit::{Acknowledge, ArgumentsRecord, AuditSettings};
 pub use call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
 pub use canonical::CanonicalJsonError;
 pub use check::{Decision, Denial, Reason, Rule, check};

@@ -12,6 +12,7 @@ use thiserror::Error;
 use toml::Spanned;
 
 use crate::access::{Access, AccessSet};
+use crate::audit::{Acknowledge, ArgumentsRecord, AuditSettings};
 use crate::call::Stdio;
 use crate::diagnostic::{Document, DocumentError};
 use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, granted};
@@ -111,6 +112,21 @@ struct RawGrant {
     /// Which calls are recorded by themselves: those that acquire something, or every one.
     #[serde(default)]
     record: Record,
+    /// How calls are recorded and answered.
+    #[serde(default)]
+    audit: RawAudit,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Audit")]
+struct RawAudit {
+    /// Whether arguments and results are recorded.
+    #[serde(default)]
+    arguments: ArgumentsRecord,
+    /// Where the end of a call must be before its result is handed out.
+    #[serde(default)]
+    acknowledge: Acknowledge,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -281,6 +297,7 @@ impl RawGrant {
             limits: self.limits.narrow(document)?,
             on_violation: self.on_violation,
             record: self.record,
+            audit: AuditSettings { arguments: self.audit.arguments, acknowledge: self.audit.acknowledge },
         })
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessSet;
+use crate::audit::AuditSettings;
 use crate::call::Stdio;
 use crate::patterns::Patterns;
 
@@ -35,6 +36,8 @@ pub struct CapabilitySet {
     pub on_violation: OnViolation,
     /// Which calls are recorded by themselves.
     pub record: Record,
+    /// What is kept of arguments and results, and when a result may be handed out.
+    pub audit: AuditSettings,
 }
 
 /// One granted folder.

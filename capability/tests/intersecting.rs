@@ -7,8 +7,9 @@ use expect_test::expect;
 use miette::{Diagnostic, NarratableReportHandler};
 use sha2::{Digest, Sha256};
 use tollgate_capability::{
-    Access, AdhocGrant, CANONICAL_BYTES_MAX, CapabilitySet, ClockMode, Grant, Intersection, Limits, Manifest,
-    MissingGrants, OnViolation, Policy, RandomMode, Record, RecordedSet, StdioSet, WRITE_QUOTA_DEFAULT,
+    Access, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, CANONICAL_BYTES_MAX, CapabilitySet, ClockMode,
+    Grant, Intersection, Limits, Manifest, MissingGrants, OnViolation, Policy, RandomMode, Record, RecordedSet,
+    StdioSet, WRITE_QUOTA_DEFAULT,
 };
 
 fn manifest(rest: &str) -> Manifest {
@@ -191,6 +192,19 @@ fn the_stricter_record_and_the_grants_violation_hold() {
 }
 
 #[test]
+fn the_grants_audit_settings_hold() {
+    let defaults = AuditSettings { arguments: ArgumentsRecord::Digest, acknowledge: Acknowledge::Pipe };
+    assert_eq!((met("", "").set.audit, CapabilitySet::default().audit), (defaults, defaults));
+    let asked = AuditSettings { arguments: ArgumentsRecord::None, acknowledge: Acknowledge::Disk };
+    assert_eq!(met("", "audit = { arguments = \"none\", acknowledge = \"disk\" }").set.audit, asked);
+    assert_eq!(
+        met("", "audit.acknowledge = \"disk\"").set.audit,
+        AuditSettings { acknowledge: Acknowledge::Disk, ..defaults }
+    );
+    assert!(Acknowledge::ALL.is_sorted());
+}
+
+#[test]
 fn missing_grants_print_the_lines_to_add() {
     let missing = unmet(ALL_NEEDS, "env.TOKEN = { host = \"TOKEN\" }");
     let mut text = String::new();
@@ -248,7 +262,7 @@ const TOKEN_DIGEST: &str = "b46c09677343261f0b439a472422225e3a230c9c094d6ab16762
 #[test]
 fn the_canonical_text_is_golden() {
     let json = met(ALL_NEEDS, ALL_LINES).set.to_canonical_json().unwrap();
-    expect![[r#"{"args":["cd66d98816ff075497685284c55ea2212eca8e4c425ea60c212f1dfb6ba936e6"],"env":{"LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TOKEN":"b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053"},"fs":[{"access":["read","list"],"durable":[],"guest":"/docs","host":"/srv/docs","patterns":{"exclude":["private"],"include":["*.txt"]},"write_quota":0},{"access":["write","create"],"durable":["create"],"guest":"/out","host":"/etc/tollgate/out","patterns":{"exclude":[],"include":[]},"write_quota":1048576}],"limits":{"calls":16,"deadline_ms":5000,"fuel":1000000000,"handles":64,"host_memory":8388608,"input":1048576,"memory":67108864,"output":1048576,"random":65536,"stdio":65536},"monotonic_clock":"coarse","on_violation":"kill","random":{"seeded":42},"record":"acquire","stdio":{"stderr":false,"stdin":true,"stdout":true},"wall_clock":"coarse"}"#]].assert_eq(&json);
+    expect![[r#"{"args":["cd66d98816ff075497685284c55ea2212eca8e4c425ea60c212f1dfb6ba936e6"],"audit":{"acknowledge":"pipe","arguments":"digest"},"env":{"LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TOKEN":"b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053"},"fs":[{"access":["read","list"],"durable":[],"guest":"/docs","host":"/srv/docs","patterns":{"exclude":["private"],"include":["*.txt"]},"write_quota":0},{"access":["write","create"],"durable":["create"],"guest":"/out","host":"/etc/tollgate/out","patterns":{"exclude":[],"include":[]},"write_quota":1048576}],"limits":{"calls":16,"deadline_ms":5000,"fuel":1000000000,"handles":64,"host_memory":8388608,"input":1048576,"memory":67108864,"output":1048576,"random":65536,"stdio":65536},"monotonic_clock":"coarse","on_violation":"kill","random":{"seeded":42},"record":"acquire","stdio":{"stderr":false,"stdin":true,"stdout":true},"wall_clock":"coarse"}"#]].assert_eq(&json);
 }
 
 #[test]
