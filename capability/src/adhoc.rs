@@ -4,11 +4,14 @@
 //! | text | gives |
 //! |---|---|
 //! | `fs:GUEST=HOST:ACCESS[,ACCESS…]` | a folder; the last colon splits, so that HOST may have some of its own |
+//! | `durable:GUEST=ACCESS[,ACCESS…]` | rights of a folder granted before it that are used only once the intent is on disk |
 //! | `env:NAME=VALUE`, `env:NAME` | a variable; without a value, the operator's own |
 //! | `args=A[,B…]` | the argument vector; no argument can have a comma |
 //! | `stdio=STREAM[,STREAM…]` | `stdin`, `stdout`, `stderr`; what is not named is not given |
 //! | `random=secure`, `random=seed:N` | random bytes |
 //! | `clock:wall=MODE`, `clock:monotonic=MODE` | `real`, `coarse` or `frozen` |
+//! | `audit:arguments=HOW` | whether arguments and results are recorded: `digest`, `full` or `none` |
+//! | `audit:acknowledge=WHEN` | when a result may be handed out: `pipe`, `journal` or `disk` |
 //! | `limit:CAP=VALUE` | a ceiling, such as `limit:memory=16MiB` |
 
 use std::path::Path;
@@ -17,6 +20,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::access::{Access, AccessSet};
+use crate::audit::{Acknowledge, ArgumentsRecord};
 use crate::call::Stdio;
 use crate::diagnostic::{ValueError, nearest, printable};
 use crate::grant::{EnvValue, FsGrant};
@@ -30,12 +34,19 @@ use crate::texts::{self, VALUES_MAX};
 /// One `--grant`. [`Grant::merge_adhoc`](crate::Grant::merge_adhoc) adds it to a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdhocGrant {
-    /// A folder, without patterns and with the default quota.
+    /// A folder, without patterns or durable rights and with the default quota.
     Fs {
         /// Where the guest sees it.
         guest: GuestPath,
         /// What it is.
         fs: FsGrant,
+    },
+    /// Rights of a granted folder that are used only once the intent is on disk.
+    Durable {
+        /// The folder.
+        guest: GuestPath,
+        /// The rights; they replace those that were durable before.
+        durable: AccessSet,
     },
     /// An environment variable.
     Env {
@@ -54,6 +65,10 @@ pub enum AdhocGrant {
     WallClock(ClockMode),
     /// The time since some instant.
     MonotonicClock(ClockMode),
+    /// Whether arguments and results are recorded.
+    Arguments(ArgumentsRecord),
+    /// When a result may be handed out.
+    Acknowledge(Acknowledge),
     /// A ceiling.
     Limits(PartialLimits),
 }
@@ -71,8 +86,10 @@ impl AdhocGrant {
         let (colon, equals) = (rest.strip_prefix(':'), rest.strip_prefix('='));
         match (kind, colon, equals) {
             ("fs", Some(rest), _) => text.fs(rest, folder),
+            ("durable", Some(rest), _) => text.durable(rest),
             ("env", Some(rest), _) => text.env(rest),
             ("clock", Some(rest), _) => text.clock(rest),
+            ("audit", Some(rest), _) => text.audit(rest),
             ("limit", Some(rest), _) => text.limit(rest),
             ("args", _, Some(rest)) => text.args(rest),
             ("stdio", _, Some(rest)) => text.stdio(rest),
@@ -130,14 +147,26 @@ impl GrantText<'_> {
         let form = || self.form(FS_FORM);
         let (guest, rest) = rest.split_once('=').ok_or_else(form)?;
         let (host, rights) = rest.rsplit_once(':').ok_or_else(form)?;
-        let guest = guest.parse().map_err(|fault: crate::NameError| self.value(fault, FS_FORM))?;
+        let guest = self.guest(guest, FS_FORM)?;
         let host = host_path(host, folder).map_err(|fault| self.value(fault, FS_FORM))?;
-        let right = |word: &str| {
-            let known = Access::ALL.map(Access::as_str);
-            Access::by_word(word).ok_or_else(|| self.word(word, &known, FS_FORM))
-        };
-        let access = rights.split(',').map(right).collect::<Result<AccessSet, _>>()?;
-        Ok(AdhocGrant::Fs { guest, fs: FsGrant { host, access, patterns: Patterns::default(), quota: None } })
+        let (access, patterns) = (self.rights(rights, FS_FORM)?, Patterns::default());
+        Ok(AdhocGrant::Fs { guest, fs: FsGrant { host, access, durable: AccessSet::EMPTY, patterns, quota: None } })
+    }
+
+    fn durable(self, rest: &str) -> Parsed {
+        let (guest, rights) = rest.split_once('=').ok_or_else(|| self.form(DURABLE_FORM))?;
+        let guest = self.guest(guest, DURABLE_FORM)?;
+        Ok(AdhocGrant::Durable { guest, durable: self.rights(rights, DURABLE_FORM)? })
+    }
+
+    fn guest(self, text: &str, form: &str) -> Result<GuestPath, GrantTextError> {
+        text.parse().map_err(|fault: crate::NameError| self.value(fault, form))
+    }
+
+    fn rights(self, words: &str, form: &str) -> Result<AccessSet, GrantTextError> {
+        let known = Access::ALL.map(Access::as_str);
+        let right = |word: &str| Access::by_word(word).ok_or_else(|| self.word(word, &known, form));
+        words.split(',').map(right).collect()
     }
 
     fn env(self, rest: &str) -> Parsed {
@@ -190,6 +219,20 @@ impl GrantText<'_> {
         }
     }
 
+    fn audit(self, rest: &str) -> Parsed {
+        let (key, word) = rest.split_once('=').ok_or_else(|| self.form(AUDIT_FORM))?;
+        match key {
+            "arguments" => self.one_of(word, ArgumentsRecord::ALL, ArgumentsRecord::as_str).map(AdhocGrant::Arguments),
+            "acknowledge" => self.one_of(word, Acknowledge::ALL, Acknowledge::as_str).map(AdhocGrant::Acknowledge),
+            unknown => Err(self.word(unknown, &["arguments", "acknowledge"], AUDIT_FORM)),
+        }
+    }
+
+    fn one_of<T: Copy>(self, word: &str, all: [T; 3], as_str: fn(T) -> &'static str) -> Result<T, GrantTextError> {
+        let found = all.into_iter().find(|choice| as_str(*choice) == word);
+        found.ok_or_else(|| self.word(word, &all.map(as_str), AUDIT_FORM))
+    }
+
     fn limit(self, rest: &str) -> Parsed {
         let (key, value) = rest.split_once('=').ok_or_else(|| self.form(LIMIT_FORM))?;
         let known = Cap::ALL.map(Cap::as_str);
@@ -200,8 +243,11 @@ impl GrantText<'_> {
     }
 
     fn unknown_kind(self, kind: &str) -> GrantTextError {
-        let near = nearest(kind, &["fs", "env", "args", "stdio", "random", "clock", "limit"], "kinds");
-        let forms = [FS_FORM, ENV_FORM, ARGS_FORM, STDIO_FORM, RANDOM_FORM, CLOCK_FORM, LIMIT_FORM].join("\n");
+        let near =
+            nearest(kind, &["fs", "durable", "env", "args", "stdio", "random", "clock", "audit", "limit"], "kinds");
+        let forms =
+            [FS_FORM, DURABLE_FORM, ENV_FORM, ARGS_FORM, STDIO_FORM, RANDOM_FORM, CLOCK_FORM, AUDIT_FORM, LIMIT_FORM]
+                .join("\n");
         GrantTextError::Form { given: printable(self.0), help: format!("{near}\naccepted:\n{forms}") }
     }
 
@@ -222,9 +268,11 @@ impl GrantText<'_> {
 }
 
 const FS_FORM: &str = "fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list";
+const DURABLE_FORM: &str = "durable:GUEST=ACCESS[,ACCESS...] after its fs:GUEST=..., such as durable:/out=write,delete";
 const ENV_FORM: &str = "env:NAME=VALUE or env:NAME, such as env:LANG=C";
 const ARGS_FORM: &str = "args=A[,B...], such as args=--fast";
 const STDIO_FORM: &str = "stdio=STREAM[,STREAM...], such as stdio=stdin,stdout";
 const RANDOM_FORM: &str = "random=secure or random=seed:42";
 const CLOCK_FORM: &str = "clock:wall=MODE or clock:monotonic=MODE, such as clock:monotonic=coarse";
+const AUDIT_FORM: &str = "audit:arguments=HOW or audit:acknowledge=WHEN, such as audit:acknowledge=disk";
 const LIMIT_FORM: &str = "limit:CAP=VALUE, such as limit:memory=16MiB";

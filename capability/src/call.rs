@@ -2,6 +2,7 @@
 //! Must never hold a handle, a clock or anything else that makes a decision unrepeatable.
 
 use crate::access::AccessSet;
+use crate::functions;
 use crate::path::{FsPath, GrantIndex};
 
 /// One call of a guest, decoded and not yet decided on. One variant per guarded function of WASI 0.2.
@@ -187,7 +188,7 @@ pub enum HostCall {
     },
     /// Any further function of `wasi:sockets`; none can be reached without a socket, and none is granted.
     SocketMethod {
-        /// The WIT name of the function, such as `wasi:sockets/tcp.[method]tcp-socket.start-connect`.
+        /// The WIT name of the function, one of [`SOCKET_METHODS`](crate::SOCKET_METHODS).
         function: &'static str,
     },
 }
@@ -197,38 +198,38 @@ impl HostCall {
     #[must_use]
     pub fn function(&self) -> &'static str {
         match self {
-            Self::Preopen { .. } => "wasi:filesystem/preopens.get-directories",
-            Self::OpenAt { .. } => "wasi:filesystem/types.[method]descriptor.open-at",
-            Self::StatAt { .. } => "wasi:filesystem/types.[method]descriptor.stat-at",
-            Self::MetadataHashAt { .. } => "wasi:filesystem/types.[method]descriptor.metadata-hash-at",
-            Self::ReadlinkAt { .. } => "wasi:filesystem/types.[method]descriptor.readlink-at",
-            Self::SetTimesAt { .. } => "wasi:filesystem/types.[method]descriptor.set-times-at",
-            Self::CreateDirectoryAt { .. } => "wasi:filesystem/types.[method]descriptor.create-directory-at",
-            Self::RemoveDirectoryAt { .. } => "wasi:filesystem/types.[method]descriptor.remove-directory-at",
-            Self::UnlinkFileAt { .. } => "wasi:filesystem/types.[method]descriptor.unlink-file-at",
-            Self::RenameAt { .. } => "wasi:filesystem/types.[method]descriptor.rename-at",
-            Self::LinkAt { .. } => "wasi:filesystem/types.[method]descriptor.link-at",
-            Self::SymlinkAt { .. } => "wasi:filesystem/types.[method]descriptor.symlink-at",
-            Self::Read { .. } => "wasi:filesystem/types.[method]descriptor.read",
-            Self::Write { .. } => "wasi:filesystem/types.[method]descriptor.write",
-            Self::Append { .. } => "wasi:filesystem/types.[method]descriptor.append-via-stream",
-            Self::SetSize { .. } => "wasi:filesystem/types.[method]descriptor.set-size",
-            Self::SetTimes { .. } => "wasi:filesystem/types.[method]descriptor.set-times",
-            Self::Sync { .. } => "wasi:filesystem/types.[method]descriptor.sync",
-            Self::ReadDirectory { .. } => "wasi:filesystem/types.[method]descriptor.read-directory",
-            Self::GetEnvironment => "wasi:cli/environment.get-environment",
-            Self::GetArguments => "wasi:cli/environment.get-arguments",
-            Self::GetStdio { stream: Stdio::Stdin } => "wasi:cli/stdin.get-stdin",
-            Self::GetStdio { stream: Stdio::Stdout } => "wasi:cli/stdout.get-stdout",
-            Self::GetStdio { stream: Stdio::Stderr } => "wasi:cli/stderr.get-stderr",
-            Self::WriteStdio { .. } => "wasi:io/streams.[method]output-stream.write",
-            Self::WallClock => "wasi:clocks/wall-clock.now",
-            Self::MonotonicClock => "wasi:clocks/monotonic-clock.now",
-            Self::RandomBytes { .. } => "wasi:random/random.get-random-bytes",
-            Self::InsecureRandomBytes { .. } => "wasi:random/insecure.get-insecure-random-bytes",
-            Self::CreateTcpSocket { .. } => "wasi:sockets/tcp-create-socket.create-tcp-socket",
-            Self::CreateUdpSocket { .. } => "wasi:sockets/udp-create-socket.create-udp-socket",
-            Self::ResolveAddresses { .. } => "wasi:sockets/ip-name-lookup.resolve-addresses",
+            Self::Preopen { .. } => functions::PREOPEN,
+            Self::OpenAt { .. } => functions::OPEN_AT,
+            Self::StatAt { .. } => functions::STAT_AT,
+            Self::MetadataHashAt { .. } => functions::METADATA_HASH_AT,
+            Self::ReadlinkAt { .. } => functions::READLINK_AT,
+            Self::SetTimesAt { .. } => functions::SET_TIMES_AT,
+            Self::CreateDirectoryAt { .. } => functions::CREATE_DIRECTORY_AT,
+            Self::RemoveDirectoryAt { .. } => functions::REMOVE_DIRECTORY_AT,
+            Self::UnlinkFileAt { .. } => functions::UNLINK_FILE_AT,
+            Self::RenameAt { .. } => functions::RENAME_AT,
+            Self::LinkAt { .. } => functions::LINK_AT,
+            Self::SymlinkAt { .. } => functions::SYMLINK_AT,
+            Self::Read { .. } => functions::READ,
+            Self::Write { .. } => functions::WRITE,
+            Self::Append { .. } => functions::APPEND,
+            Self::SetSize { .. } => functions::SET_SIZE,
+            Self::SetTimes { .. } => functions::SET_TIMES,
+            Self::Sync { .. } => functions::SYNC,
+            Self::ReadDirectory { .. } => functions::READ_DIRECTORY,
+            Self::GetEnvironment => functions::GET_ENVIRONMENT,
+            Self::GetArguments => functions::GET_ARGUMENTS,
+            Self::GetStdio { stream: Stdio::Stdin } => functions::GET_STDIN,
+            Self::GetStdio { stream: Stdio::Stdout } => functions::GET_STDOUT,
+            Self::GetStdio { stream: Stdio::Stderr } => functions::GET_STDERR,
+            Self::WriteStdio { .. } => functions::WRITE_STDIO,
+            Self::WallClock => functions::WALL_CLOCK,
+            Self::MonotonicClock => functions::MONOTONIC_CLOCK,
+            Self::RandomBytes { .. } => functions::RANDOM_BYTES,
+            Self::InsecureRandomBytes { .. } => functions::INSECURE_RANDOM_BYTES,
+            Self::CreateTcpSocket { .. } => functions::CREATE_TCP_SOCKET,
+            Self::CreateUdpSocket { .. } => functions::CREATE_UDP_SOCKET,
+            Self::ResolveAddresses { .. } => functions::RESOLVE_ADDRESSES,
             Self::SocketMethod { function } => function,
         }
     }
@@ -270,164 +271,6 @@ impl HostCall {
             | Self::RandomBytes { .. }
             | Self::InsecureRandomBytes { .. } => false,
         }
-    }
-}
-
-impl HostCall {
-    /// The facts of the call for the record, by name. Order is fixed for a variant; texts are the guest's own, uncut.
-    #[must_use]
-    pub fn facts(&self) -> Facts<'_> {
-        let mut facts = Facts(Vec::with_capacity(FACTS_USUAL));
-        match self {
-            Self::Preopen { grant } => facts.uint("grant", u64::from(grant.0)),
-            Self::OpenAt { path, flags, target, handles_open } => {
-                facts.path("path", path);
-                facts.flags(*flags);
-                facts.target("target", *target);
-                facts.uint("handles_open", u64::from(*handles_open));
-            }
-            Self::StatAt { path, target }
-            | Self::MetadataHashAt { path, target }
-            | Self::SetTimesAt { path, target }
-            | Self::UnlinkFileAt { path, target } => {
-                facts.path("path", path);
-                facts.target("target", *target);
-            }
-            Self::ReadlinkAt { path } | Self::CreateDirectoryAt { path } | Self::RemoveDirectoryAt { path } => {
-                facts.path("path", path);
-            }
-            Self::RenameAt { from, source, to, target } => {
-                facts.path("from", from);
-                facts.target("source", *source);
-                facts.path("to", to);
-                facts.target("target", *target);
-            }
-            Self::LinkAt { from, source, to } => {
-                facts.path("from", from);
-                facts.target("source", *source);
-                facts.path("to", to);
-            }
-            Self::SymlinkAt { content, path } => {
-                facts.text("content", content);
-                facts.path("path", path);
-            }
-            Self::Read { handle }
-            | Self::SetTimes { handle }
-            | Self::Sync { handle }
-            | Self::ReadDirectory { handle } => facts.handle(handle),
-            Self::Write { handle, bytes, quota_left } => {
-                facts.handle(handle);
-                facts.uint("bytes", *bytes);
-                facts.uint("quota_left", *quota_left);
-            }
-            Self::Append { handle, quota_left } => {
-                facts.handle(handle);
-                facts.uint("quota_left", *quota_left);
-            }
-            Self::SetSize { handle, growth, quota_left } => {
-                facts.handle(handle);
-                facts.uint("growth", *growth);
-                facts.uint("quota_left", *quota_left);
-            }
-            Self::WriteStdio { stream, bytes, left } => {
-                facts.text("stream", stream.as_str());
-                facts.uint("bytes", *bytes);
-                facts.uint("left", *left);
-            }
-            Self::RandomBytes { bytes } | Self::InsecureRandomBytes { bytes } => facts.uint("bytes", *bytes),
-            Self::CreateTcpSocket { family } | Self::CreateUdpSocket { family } => {
-                facts.text("family", family.as_str());
-            }
-            Self::ResolveAddresses { name } => facts.text("name", name),
-            Self::GetEnvironment
-            | Self::GetArguments
-            | Self::GetStdio { .. }
-            | Self::WallClock
-            | Self::MonotonicClock
-            | Self::SocketMethod { .. } => {}
-        }
-        facts
-    }
-}
-
-/// Named facts of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts<'a>(pub Vec<(&'static str, Fact<'a>)>);
-
-/// One fact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fact<'a> {
-    /// A text: the guest's own, or a fixed word.
-    Text(std::borrow::Cow<'a, str>),
-    /// A count, an index or a size in bytes.
-    Uint(u64),
-    /// A flag.
-    Bool(bool),
-}
-
-/// Room for the facts of the most frequent call, `open-at`.
-const FACTS_USUAL: usize = 10;
-
-impl<'a> Facts<'a> {
-    fn text(&mut self, name: &'static str, text: &'a str) {
-        self.0.push((name, Fact::Text(text.into())));
-    }
-
-    fn uint(&mut self, name: &'static str, value: u64) {
-        self.0.push((name, Fact::Uint(value)));
-    }
-
-    /// The text asked for; with a handle below the granted folder, that handle's directory too.
-    fn path(&mut self, name: &'static str, path: &'a FsPath) {
-        let [asked, dir, grant] = match name {
-            "from" => ["from", "from_dir", "from_grant"],
-            "to" => ["to", "to_dir", "to_grant"],
-            _path => ["path", "dir", "grant"],
-        };
-        self.text(asked, &path.asked);
-        if !path.dir.is_empty() {
-            self.text(dir, &path.dir);
-        }
-        self.uint(grant, u64::from(path.grant.0));
-    }
-
-    fn flags(&mut self, flags: OpenFlags) {
-        let named = [
-            ("create", flags.create),
-            ("exclusive", flags.exclusive),
-            ("truncate", flags.truncate),
-            ("directory", flags.directory),
-            ("read", flags.read),
-            ("write", flags.write),
-            ("follow", flags.follow),
-        ];
-        let set = named.iter().filter(|(_, on)| *on).map(|(word, _)| *word);
-        self.0.push(("flags", Fact::Text(set.collect::<Vec<_>>().join(",").into())));
-    }
-
-    fn target(&mut self, name: &'static str, target: Target) {
-        let [links, device, inode] = match name {
-            "source" => ["source_links", "source_device", "source_inode"],
-            _target => ["links", "device", "inode"],
-        };
-        self.text(name, target.as_str());
-        match target {
-            Target::File { id, links: count } => {
-                self.uint(links, count);
-                self.uint(device, id.device);
-                self.uint(inode, id.inode);
-            }
-            Target::Folder { id } => {
-                self.uint(device, id.device);
-                self.uint(inode, id.inode);
-            }
-            Target::Absent | Target::Symlink | Target::Special | Target::Outside | Target::Unknown => {}
-        }
-    }
-
-    fn handle(&mut self, handle: &HandleFacts) {
-        self.uint("grant", u64::from(handle.grant.0));
-        self.0.push(("rights", Fact::Text(handle.rights.to_string().into())));
     }
 }
 

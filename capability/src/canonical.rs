@@ -1,54 +1,137 @@
 //! The capability set as text: one text for one set, whose digest stands in the ledger and from which an auditor repeats
-//! every decision. Values of environment variables must never be in it: they may be secrets, and no decision rests on
-//! them.
+//! every decision. Values of environment variables and arguments must never be in it: they may be secrets, and no
+//! decision rests on them. Their digests tell one value from another.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::set::CapabilitySet;
-
-/// Longest canonical text that is read back, in bytes: a set at all its bounds is shorter.
-pub const CANONICAL_BYTES_MAX: usize = 16 << 20;
+use crate::audit::AuditSettings;
+use crate::set::{CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, Record, StdioSet};
 
 impl CapabilitySet {
-    /// The set as JSON without white space, keys sorted by name, every key present. Variables of the environment are
-    /// there by name, each with an empty text as its value.
+    /// The set as JSON without white space, keys sorted by name, every key present. In place of each environment
+    /// variable's value and of each argument there is its SHA-256, in lower-case hex: who knows the value can tell that it
+    /// was this one, and who can guess it can check the guess. [`RecordedSet`](crate::RecordedSet) reads it back.
     ///
     /// # Errors
     ///
     /// [`CanonicalJsonError::Json`] if a host path is not UTF-8, so that it has no text.
     pub fn to_canonical_json(&self) -> Result<String, CanonicalJsonError> {
-        let mut set = self.clone();
-        set.env.iter_mut().flatten().for_each(|(_, value)| value.clear());
-        let mut json = serde_json::to_value(set)?;
+        Ok(CanonicalSet::of(self).to_json()?)
+    }
+}
+
+/// Why a set has no canonical text.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CanonicalJsonError {
+    /// It has no JSON.
+    #[error("the canonical text of a capability set cannot be made")]
+    Json(#[from] serde_json::Error),
+}
+
+/// What stands in the canonical text: a capability set without its values.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CanonicalSet {
+    fs: Vec<FsCapability>,
+    env: Option<BTreeMap<String, ValueDigest>>,
+    args: Option<Vec<ValueDigest>>,
+    stdio: StdioSet,
+    wall_clock: Option<ClockMode>,
+    monotonic_clock: Option<ClockMode>,
+    random: Option<RandomMode>,
+    limits: Limits,
+    on_violation: OnViolation,
+    record: Record,
+    audit: AuditSettings,
+}
+
+impl CanonicalSet {
+    fn of(set: &CapabilitySet) -> Self {
+        let CapabilitySet {
+            fs,
+            env,
+            args,
+            stdio,
+            wall_clock,
+            monotonic_clock,
+            random,
+            limits,
+            on_violation,
+            record,
+            audit,
+        } = set.clone();
+        let digests = |env: BTreeMap<String, String>| {
+            env.into_iter().map(|(name, value)| (name, ValueDigest::of(&value))).collect()
+        };
+        Self {
+            fs,
+            env: env.map(digests),
+            args: args.map(|args| args.iter().map(|arg| ValueDigest::of(arg)).collect()),
+            stdio,
+            wall_clock,
+            monotonic_clock,
+            random,
+            limits,
+            on_violation,
+            record,
+            audit,
+        }
+    }
+
+    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
+        let mut json = serde_json::to_value(self)?;
         json.sort_all_objects();
         Ok(json.to_string())
     }
 
-    /// The set that a canonical text stands for, with empty values in the environment. `check` decides by it as by the
-    /// set that the text was made from.
-    ///
-    /// # Errors
-    ///
-    /// [`CanonicalJsonError`] if it is too long or not such a text.
-    pub fn from_canonical_json(text: &str) -> Result<Self, CanonicalJsonError> {
-        if text.len() > CANONICAL_BYTES_MAX {
-            return Err(CanonicalJsonError::TooLong { bytes: text.len() });
+    /// The set that decides as the one this was made from. Its values are empty, so it must not be run.
+    pub(crate) fn without_values(self) -> CapabilitySet {
+        let Self { fs, env, args, stdio, wall_clock, monotonic_clock, random, limits, on_violation, record, audit } =
+            self;
+        CapabilitySet {
+            fs,
+            env: env.map(|env| env.into_keys().map(|name| (name, String::new())).collect()),
+            args: args.map(|args| vec![String::new(); args.len()]),
+            stdio,
+            wall_clock,
+            monotonic_clock,
+            random,
+            limits,
+            on_violation,
+            record,
+            audit,
         }
-        Ok(serde_json::from_str(text)?)
     }
 }
 
-/// Why a set has no canonical text, or a text no set.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum CanonicalJsonError {
-    /// Longer than [`CANONICAL_BYTES_MAX`].
-    #[error("the canonical text of a capability set has {bytes} bytes, and the most is {CANONICAL_BYTES_MAX}")]
-    TooLong {
-        /// Its length.
-        bytes: usize,
-    },
-    /// Not JSON, or not that of a capability set.
-    #[error("the canonical text of a capability set cannot be made or read")]
-    Json(#[from] serde_json::Error),
+/// SHA-256 of a value that may be a secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct ValueDigest([u8; 32]);
+
+impl ValueDigest {
+    fn of(value: &str) -> Self {
+        Self(Sha256::digest(value).into())
+    }
+}
+
+impl TryFrom<String> for ValueDigest {
+    type Error = hex::FromHexError;
+
+    fn try_from(text: String) -> Result<Self, hex::FromHexError> {
+        let mut digest = [0; 32];
+        hex::decode_to_slice(text, &mut digest)?;
+        Ok(Self(digest))
+    }
+}
+
+impl From<ValueDigest> for String {
+    fn from(digest: ValueDigest) -> Self {
+        hex::encode(digest.0)
+    }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 
 use crate::access::{Access, AccessSet};
 use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
+use crate::durability::Durability;
 use crate::path::{FsPath, GrantIndex, PathFault};
 use crate::set::{Cap, CapabilitySet, FsCapability};
 
@@ -14,7 +15,7 @@ use crate::set::{Cap, CapabilitySet, FsCapability};
 #[must_use]
 pub fn check<'s>(set: &'s CapabilitySet, call: &HostCall) -> Decision<'s> {
     match decide(set, call) {
-        Ok(rule) => Decision::Allow(rule),
+        Ok(held) => Decision::Allow(held.rule),
         Err(denial) => Decision::Deny(denial),
     }
 }
@@ -174,11 +175,31 @@ impl fmt::Display for Reason {
     }
 }
 
-type Verdict<'s> = Result<Rule<'s>, Denial<'s>>;
+type Verdict<'s> = Result<Held<'s>, Denial<'s>>;
 
-fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
+/// A rule that holds.
+#[must_use = "what it asks of the record would be lost: join it with `and`"]
+pub(crate) struct Held<'s> {
+    rule: Rule<'s>,
+    /// Where the intent of what it allows must be before the effect.
+    pub(crate) durability: Durability,
+}
+
+impl<'s> Held<'s> {
+    const fn plain(rule: Rule<'s>) -> Self {
+        Self { rule, durability: Durability::Pipe }
+    }
+
+    /// Both hold: the second rule is recorded, and the stronger durability counts.
+    fn and(self, second: Self) -> Self {
+        Self { rule: second.rule, durability: self.durability.max(second.durability) }
+    }
+}
+
+/// [`check`], with what the rights that the call needs ask of the record.
+pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
     match call {
-        HostCall::Preopen { grant } => folder(set, *grant).map(|fs| Rule::FsPreopen { guest: &fs.guest }),
+        HostCall::Preopen { grant } => preopened(set, *grant),
         HostCall::OpenAt { path, flags, target, handles_open } => open(set, path, *flags, *target, *handles_open),
         HostCall::StatAt { path, target } => at_path(set, path, *target, Access::Metadata),
         HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
@@ -195,7 +216,8 @@ fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
         HostCall::Append { handle, quota_left } => write(set, handle, 0, *quota_left),
         HostCall::SetSize { handle, growth, quota_left } => write(set, handle, *growth, *quota_left),
         HostCall::SetTimes { handle } => on_handle(set, handle, Access::Write),
-        HostCall::Sync { handle } => sync(set, handle),
+        // Any handle may be flushed; what matters is that it is one.
+        HostCall::Sync { handle } => preopened(set, handle.grant),
         HostCall::ReadDirectory { handle } => on_handle(set, handle, Access::List),
         HostCall::GetEnvironment => granted(set.env.is_some(), Rule::Env),
         HostCall::GetArguments => granted(set.args.is_some(), Rule::Args),
@@ -215,7 +237,7 @@ fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
 const FOLDER: Target = Target::Folder { id: crate::call::FileId { device: 0, inode: 0 } };
 
 fn granted(held: bool, rule: Rule<'_>) -> Verdict<'_> {
-    if held { Ok(rule) } else { deny(rule, Reason::NotGranted) }
+    if held { Ok(Held::plain(rule)) } else { deny(rule, Reason::NotGranted) }
 }
 
 fn deny(missing: Rule<'_>, reason: Reason) -> Verdict<'_> {
@@ -227,7 +249,13 @@ fn folder(set: &CapabilitySet, grant: GrantIndex) -> Result<&FsCapability, Denia
 }
 
 fn right(fs: &FsCapability, access: Access) -> Verdict<'_> {
-    granted(fs.access.contains(access), Rule::Fs { guest: &fs.guest, access })
+    let held = granted(fs.access.contains(access), Rule::Fs { guest: &fs.guest, access })?;
+    Ok(Held { durability: Durability::of(fs.durable.contains(access)), ..held })
+}
+
+/// The folder itself, without any right.
+fn preopened(set: &CapabilitySet, grant: GrantIndex) -> Verdict<'_> {
+    folder(set, grant).map(|fs| Held::plain(Rule::FsPreopen { guest: &fs.guest }))
 }
 
 /// The folder and the normalised path below it, if the text stays inside.
@@ -288,35 +316,36 @@ fn open<'s>(set: &'s CapabilitySet, path: &FsPath, flags: OpenFlags, target: Tar
     if target == Target::Special {
         return deny(Rule::FsRegular { guest: &fs.guest }, Reason::NotRegular);
     }
-    let rule = if asks_folder || matches!(target, Target::Folder { .. }) {
-        // Some kernels make the file before they say that it is no folder, and a normalised path has lost the slash.
-        if makes_or_changes {
-            opened_file(fs, flags, target)?;
-        }
-        right(fs, Access::List)?
+    let held = if asks_folder || matches!(target, Target::Folder { .. }) {
+        opened_folder(fs, flags, target, makes_or_changes)?
     } else {
         opened_file(fs, flags, target)?
     };
     under_cap(Cap::Handles, u64::from(handles_open) + 1, u64::from(set.limits.handles))?;
-    Ok(rule)
+    Ok(held)
+}
+
+/// The rights to open a folder. Some kernels make the file before they say that it is no folder, and a normalised path has
+/// lost the slash: who may make or change something needs the rights for a file too.
+fn opened_folder(fs: &FsCapability, flags: OpenFlags, target: Target, makes_or_changes: bool) -> Verdict<'_> {
+    if makes_or_changes {
+        return Ok(opened_file(fs, flags, target)?.and(right(fs, Access::List)?));
+    }
+    right(fs, Access::List)
 }
 
 /// The rights to open a file; the strongest of them is the rule that is recorded.
 fn opened_file(fs: &FsCapability, flags: OpenFlags, target: Target) -> Verdict<'_> {
-    let mut rule = None;
-    if flags.read || !(flags.write || flags.truncate || flags.create) {
-        rule = Some(right(fs, Access::Read)?);
-    }
-    if flags.write || flags.truncate {
-        rule = Some(right(fs, Access::Write)?);
-    }
-    if flags.create && (flags.exclusive || !stands(target)) {
-        rule = Some(right(fs, Access::Create)?);
-    }
-    match rule {
-        Some(rule) => Ok(rule),
-        None => right(fs, Access::Read),
-    }
+    let changes = flags.write || flags.truncate;
+    let needed = [
+        (Access::Read, flags.read || !(changes || flags.create)),
+        (Access::Write, changes),
+        (Access::Create, flags.create && (flags.exclusive || !stands(target))),
+    ];
+    let mut rights = needed.into_iter().filter(|(_, needed)| *needed).map(|(access, _)| right(fs, access));
+    // To open with `create` alone what stands there is to read it.
+    let first = rights.next().unwrap_or_else(|| right(fs, Access::Read))?;
+    rights.try_fold(first, |held, next| Ok(held.and(next?)))
 }
 
 /// Whether a file or folder is known to stand there, so that opening it with `create` brings nothing into being.
@@ -340,7 +369,7 @@ fn readlink<'s>(set: &'s CapabilitySet, path: &FsPath) -> Verdict<'s> {
 }
 
 fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath, target: Target) -> Verdict<'s> {
-    at_name(set, from, source, Access::Delete)?;
+    let taken = at_name(set, from, source, Access::Delete)?;
     let old = folder(set, from.grant)?;
     let new = placed(set, to, named(destination(source, target)))?;
     if matches!(source, Target::Folder { .. }) && !(old.patterns.is_empty() && new.patterns.is_empty()) {
@@ -350,11 +379,9 @@ fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath
     {
         return deny(Rule::FsPatterns { guest: &old.guest }, Reason::HardLinksUnderPatterns);
     }
-    if target != Target::Absent {
-        right(new, Access::Delete)?;
-    }
+    let taken = if target == Target::Absent { taken } else { taken.and(right(new, Access::Delete)?) };
     no_gain(old, new, source)?;
-    right(new, Access::Create)
+    Ok(taken.and(right(new, Access::Create)?))
 }
 
 /// What will stand at the new name.
@@ -363,14 +390,14 @@ fn destination(source: Target, target: Target) -> Target {
 }
 
 fn link<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath) -> Verdict<'s> {
-    at_path(set, from, source, Access::Read)?;
+    let read = at_path(set, from, source, Access::Read)?;
     let old = folder(set, from.grant)?;
     let new = placed(set, to, Target::Absent)?;
     if !(old.patterns.is_empty() && new.patterns.is_empty()) {
         return deny(Rule::FsPatterns { guest: &new.guest }, Reason::HardLinksUnderPatterns);
     }
     no_gain(old, new, source)?;
-    right(new, Access::Create)
+    Ok(read.and(right(new, Access::Create)?))
 }
 
 /// What goes elsewhere must not gain rights: a file that of being read, written or asked about, and what may be a folder
@@ -418,34 +445,29 @@ fn leads_out(below: &str, content: &str) -> bool {
 
 fn on_handle<'s>(set: &'s CapabilitySet, handle: &HandleFacts, access: Access) -> Verdict<'s> {
     let fs = folder(set, handle.grant)?;
-    right(fs, access)?;
-    granted(handle.rights.contains(access), Rule::Fs { guest: &fs.guest, access })
+    let held = right(fs, access)?;
+    if handle.rights.contains(access) { Ok(held) } else { deny(held.rule, Reason::NotGranted) }
 }
 
 fn write<'s>(set: &'s CapabilitySet, handle: &HandleFacts, bytes: u64, quota_left: u64) -> Verdict<'s> {
-    let rule = on_handle(set, handle, Access::Write)?;
+    let held = on_handle(set, handle, Access::Write)?;
     let fs = folder(set, handle.grant)?;
     if bytes > quota_left {
         return deny(Rule::FsQuota { guest: &fs.guest }, Reason::OverLimit { asked: bytes, left: quota_left });
     }
-    Ok(rule)
-}
-
-/// Any handle may be flushed; what matters is that it is one.
-fn sync<'s>(set: &'s CapabilitySet, handle: &HandleFacts) -> Verdict<'s> {
-    folder(set, handle.grant).map(|fs| Rule::FsPreopen { guest: &fs.guest })
+    Ok(held)
 }
 
 fn write_stdio(set: &CapabilitySet, stream: Stdio, bytes: u64, left: u64) -> Verdict<'_> {
-    granted(set.stdio.contains(stream), Rule::Stdio(stream))?;
+    let held = granted(set.stdio.contains(stream), Rule::Stdio(stream))?;
     under_cap(Cap::Stdio, bytes, left)?;
-    Ok(Rule::Stdio(stream))
+    Ok(held)
 }
 
 fn random(set: &CapabilitySet, bytes: u64) -> Verdict<'_> {
-    granted(set.random.is_some(), Rule::Random)?;
+    let held = granted(set.random.is_some(), Rule::Random)?;
     under_cap(Cap::Random, bytes, set.limits.random)?;
-    Ok(Rule::Random)
+    Ok(held)
 }
 
 fn under_cap(cap: Cap, asked: u64, left: u64) -> Result<(), Denial<'static>> {

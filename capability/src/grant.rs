@@ -4,12 +4,17 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use miette::Diagnostic;
+use thiserror::Error;
+
 use crate::access::AccessSet;
 use crate::adhoc::AdhocGrant;
+use crate::audit::AuditSettings;
 use crate::limits::PartialLimits;
 use crate::names::{EnvName, GuestPath};
 use crate::patterns::Patterns;
 use crate::set::{ClockMode, OnViolation, RandomMode, Record, StdioSet};
+use crate::texts::TextError;
 use crate::units::ByteSize;
 
 /// Most of a write quota, in bytes: 1 TiB. Who means "no quota" should look at the disk first.
@@ -38,15 +43,23 @@ pub struct Grant {
     pub on_violation: OnViolation,
     /// Which calls are recorded by themselves; the manifest can only ask for more.
     pub record: Record,
+    /// What is kept of arguments and results, and when a result may be handed out; the manifest has no say.
+    pub audit: AuditSettings,
 }
 
 impl Grant {
-    /// Adds what the command line gives. For the same folder, variable, clock or limit it replaces what was there.
-    pub fn merge_adhoc(&mut self, adhoc: AdhocGrant) {
+    /// Adds what the command line gives. For the same folder, variable, clock, limit or audit setting it replaces what was there; a
+    /// folder that is given anew has no durable rights until they are given anew too.
+    ///
+    /// # Errors
+    ///
+    /// A [`MergeError`] if it makes a right durable that is not granted by then. The grant is as it was.
+    pub fn merge_adhoc(&mut self, adhoc: AdhocGrant) -> Result<(), MergeError> {
         match adhoc {
             AdhocGrant::Fs { guest, fs } => {
                 self.fs.insert(guest, fs);
             }
+            AdhocGrant::Durable { guest, durable } => self.make_durable(guest, durable)?,
             AdhocGrant::Env { name, value } => {
                 self.env.insert(name, value);
             }
@@ -55,9 +68,48 @@ impl Grant {
             AdhocGrant::Random(random) => self.random = Some(random),
             AdhocGrant::WallClock(clock) => self.wall_clock = Some(clock),
             AdhocGrant::MonotonicClock(clock) => self.monotonic_clock = Some(clock),
+            AdhocGrant::Arguments(arguments) => self.audit.arguments = arguments,
+            AdhocGrant::Acknowledge(acknowledge) => self.audit.acknowledge = acknowledge,
             AdhocGrant::Limits(limits) => self.limits.replace_with(&limits),
         }
+        Ok(())
     }
+
+    fn make_durable(&mut self, guest: GuestPath, durable: AccessSet) -> Result<(), MergeError> {
+        let Some(fs) = self.fs.get_mut(&guest) else { return Err(MergeError::NoFolder { guest }) };
+        fs.durable = granted(durable, fs.access).map_err(|fault| MergeError::Durable { guest, fault })?;
+        Ok(())
+    }
+}
+
+/// Why what the command line gives does not fit what is granted already.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// Rights are durable below a folder that is not granted.
+    #[error("the rights below `{guest}` cannot be durable: no such folder is granted")]
+    #[diagnostic(help(
+        "grant the folder first, such as --grant 'fs:{guest}=PATH:write' --grant 'durable:{guest}=write'"
+    ))]
+    NoFolder {
+        /// The folder.
+        guest: GuestPath,
+    },
+    /// Rights are durable that are not granted.
+    #[error("below `{guest}`: {fault}")]
+    #[diagnostic(help("grant them in `fs:{guest}=…` before `durable:{guest}=…`, or take them out there"))]
+    Durable {
+        /// The folder.
+        guest: GuestPath,
+        /// Which rights.
+        fault: TextError,
+    },
+}
+
+/// Durable rights, all of them granted.
+pub(crate) fn granted(durable: AccessSet, access: AccessSet) -> Result<AccessSet, TextError> {
+    let left_out = durable.difference(access);
+    if left_out.is_empty() { Ok(durable) } else { Err(TextError::DurableNotGranted { left_out }) }
 }
 
 /// A folder of the host for the guest.
@@ -68,6 +120,8 @@ pub struct FsGrant {
     pub host: PathBuf,
     /// What may be done there; never empty.
     pub access: AccessSet,
+    /// Which of these rights are used only once the intent is on disk; a part of `access`.
+    pub durable: AccessSet,
     /// Which files.
     pub patterns: Patterns,
     /// Bytes that one call may write; [`WRITE_QUOTA_DEFAULT`](crate::WRITE_QUOTA_DEFAULT) if `None`.

@@ -23,6 +23,7 @@ impl CapabilitySet {
     /// | of | the set holds |
     /// |---|---|
     /// | a folder | the rights that are both needed and granted; none in common is a missing grant |
+    /// | durable rights | those of the folder's rights that the grant makes durable |
     /// | environment | the variables needed, with the granted values; `env = []` needs no grant, there is nothing to see |
     /// | arguments | the granted ones, if needed |
     /// | stdin | if both needed and granted |
@@ -33,6 +34,7 @@ impl CapabilitySet {
     /// | a write quota | the grant's or [`WRITE_QUOTA_DEFAULT`]; 0 without the right to write |
     /// | a violation | as the grant says |
     /// | the record | the stricter of both |
+    /// | audit settings | as the grant says |
     ///
     /// # Errors
     ///
@@ -54,6 +56,7 @@ impl CapabilitySet {
             limits: meet.limits(),
             on_violation: grant.on_violation,
             record: stricter(manifest.record, grant.record),
+            audit: grant.audit,
         };
         if meet.missing.is_empty() {
             Ok(Intersection { set, narrowed: meet.narrowed, unused: meet.unused })
@@ -214,6 +217,7 @@ impl Meet<'_> {
             guest: need.guest.to_string(),
             host: grant.host.clone(),
             access,
+            durable: access.intersection(grant.durable),
             patterns: grant.patterns.clone(),
             write_quota: if access.contains(Access::Write) { quota } else { 0 },
         })

@@ -11,9 +11,10 @@
 //! - [`Policy`] and [`Grant`]: what the operator gives. [`AdhocGrant`] is the same in one line.
 //! - [`CapabilitySet`]: what is enforced. [`CapabilitySet::intersect`] makes it and refuses needs without a grant with the
 //!   lines to add ([`MissingGrants`]); an empty set allows nothing.
-//! - [`HostCall`]: one call of WASI 0.2 with the facts that its decision rests on.
-//! - [`check`]: the decision. Pure and total, so that an auditor can repeat it from the ledger
-//!   ([`CapabilitySet::to_canonical_json`]).
+//! - [`HostCall`]: one call of WASI 0.2 with the facts that its decision rests on; [`HostCall::from_facts`] makes it again
+//!   out of the facts of a record.
+//! - [`check`]: the decision. Pure and total, so that an auditor can repeat it from the ledger: [`RecordedSet`] reads back
+//!   what [`CapabilitySet::to_canonical_json`] wrote, without the values of variables and arguments.
 //!
 //! # Units and defaults
 //!
@@ -32,10 +33,15 @@
 
 mod access;
 mod adhoc;
+mod audit;
 mod call;
 mod canonical;
 mod check;
 mod diagnostic;
+mod durability;
+mod facts;
+mod from_facts;
+mod functions;
 mod grant;
 mod host;
 mod intersect;
@@ -46,6 +52,7 @@ mod names;
 mod path;
 mod patterns;
 mod policy;
+mod recorded;
 mod schema;
 mod set;
 mod texts;
@@ -53,11 +60,16 @@ mod units;
 
 pub use access::{Access, AccessSet};
 pub use adhoc::{AdhocGrant, GrantTextError};
-pub use call::{AddressFamily, Fact, Facts, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
-pub use canonical::{CANONICAL_BYTES_MAX, CanonicalJsonError};
+pub use audit::{Acknowledge, ArgumentsRecord, AuditSettings};
+pub use call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
+pub use canonical::CanonicalJsonError;
 pub use check::{Decision, Denial, Reason, Rule, check};
 pub use diagnostic::{DocumentError, SourceText, ValueError};
-pub use grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX};
+pub use durability::Durability;
+pub use facts::{Fact, Facts};
+pub use from_facts::FactsError;
+pub use functions::SOCKET_METHODS;
+pub use grant::{EnvValue, FsGrant, Grant, MergeError, QUOTA_BYTES_MAX};
 pub use host::{HostPathError, refuse_host};
 pub use intersect::{Intersection, Narrowed, Unused, WRITE_QUOTA_DEFAULT};
 pub use limits::{
@@ -72,6 +84,7 @@ pub use names::{
 pub use path::{FsPath, GrantIndex, NAME_BYTES_MAX, PATH_BYTES_MAX, PathFault};
 pub use patterns::{PATTERN_BYTES_MAX, PATTERNS_MAX, PatternError, Patterns};
 pub use policy::{POLICY_BYTES_MAX, Policy, PolicyError};
+pub use recorded::{CANONICAL_BYTES_MAX, RecordedSet, RecordedSetError};
 pub use schema::{manifest_schema, policy_schema};
 pub use set::{
     COARSE_CLOCK_NS, Cap, CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, Record, StdioSet,

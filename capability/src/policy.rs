@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::Spanned;
 
-use crate::access::Access;
+use crate::access::{Access, AccessSet};
+use crate::audit::{Acknowledge, ArgumentsRecord, AuditSettings};
 use crate::call::Stdio;
 use crate::diagnostic::{Document, DocumentError};
-use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX};
+use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, granted};
 use crate::host::{expand, host_path};
 use crate::limits::{RawLimits, SizeSchema};
 use crate::manifest::{RawClocks, parsed, rights};
@@ -111,6 +112,21 @@ struct RawGrant {
     /// Which calls are recorded by themselves: those that acquire something, or every one.
     #[serde(default)]
     record: Record,
+    /// How calls are recorded and answered.
+    #[serde(default)]
+    audit: RawAudit,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Audit")]
+struct RawAudit {
+    /// Whether arguments and results are recorded.
+    #[serde(default)]
+    arguments: ArgumentsRecord,
+    /// Where the end of a call must be before its result is handed out.
+    #[serde(default)]
+    acknowledge: Acknowledge,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -123,6 +139,9 @@ struct RawFsGrant {
     /// What may be done there.
     #[schemars(with = "Vec<Access>", length(min = 1))]
     access: Spanned<Vec<Access>>,
+    /// Which of these rights are used only once the intent is on disk; none if left out.
+    #[schemars(with = "Option<Vec<Access>>")]
+    durable: Option<Spanned<Vec<Access>>>,
     /// Which files may be touched; all if left out.
     #[schemars(with = "Option<Vec<String>>", length(max = 64))]
     include: Option<Spanned<Vec<String>>>,
@@ -278,6 +297,7 @@ impl RawGrant {
             limits: self.limits.narrow(document)?,
             on_violation: self.on_violation,
             record: self.record,
+            audit: AuditSettings { arguments: self.audit.arguments, acknowledge: self.audit.acknowledge },
         })
     }
 }
@@ -294,9 +314,11 @@ impl RawFsGrant {
         let include = self.include.map(Spanned::into_inner).unwrap_or_default();
         let exclude = self.exclude.map(Spanned::into_inner).unwrap_or_default();
         Patterns::new(include.clone(), Vec::new()).map_err(|fault| document.value(include_at, fault))?;
+        let access = rights(document, &self.access)?;
         Ok(FsGrant {
             host,
-            access: rights(document, &self.access)?,
+            access,
+            durable: self.durable.map_or(Ok(AccessSet::EMPTY), |raw| durable(document, raw, access))?,
             patterns: Patterns::new(include, exclude).map_err(|fault| document.value(exclude_at, fault))?,
             quota: self.quota.map(|quota| write_quota(document, &quota)).transpose()?,
         })
@@ -348,6 +370,11 @@ fn arguments(document: &Document, raw: Spanned<Vec<Spanned<String>>>) -> Result<
         texts::value("the argument", text.into_inner()).map_err(|fault| document.value(span, fault))
     };
     raw.into_iter().map(argument).collect()
+}
+
+fn durable(document: &Document, raw: Spanned<Vec<Access>>, access: AccessSet) -> Result<AccessSet, DocumentError> {
+    let span = raw.span();
+    granted(raw.into_inner().into(), access).map_err(|fault| document.value(span, fault))
 }
 
 fn write_quota(document: &Document, raw: &Spanned<Quantity>) -> Result<ByteSize, DocumentError> {

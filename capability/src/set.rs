@@ -6,12 +6,15 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::access::AccessSet;
+use crate::audit::AuditSettings;
 use crate::call::Stdio;
 use crate::patterns::Patterns;
 
 /// Everything a tool may do. Made by [`CapabilitySet::intersect`](crate::CapabilitySet::intersect), or empty.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+///
+/// It has no serde form on purpose, since it holds values that may be secrets: its only text is
+/// [`CapabilitySet::to_canonical_json`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CapabilitySet {
     /// Folders, in the order in which the guest sees them as preopens.
     pub fs: Vec<FsCapability>,
@@ -33,6 +36,8 @@ pub struct CapabilitySet {
     pub on_violation: OnViolation,
     /// Which calls are recorded by themselves.
     pub record: Record,
+    /// What is kept of arguments and results, and when a result may be handed out.
+    pub audit: AuditSettings,
 }
 
 /// One granted folder.
@@ -45,6 +50,9 @@ pub struct FsCapability {
     pub host: PathBuf,
     /// What may be done below it.
     pub access: AccessSet,
+    /// Which of these rights are used only once the intent is on disk
+    /// ([`CapabilitySet::durability`](crate::CapabilitySet::durability)).
+    pub durable: AccessSet,
     /// Which files below it.
     pub patterns: Patterns,
     /// How many bytes one call may write below it, in all.

@@ -4,6 +4,8 @@
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::access::AccessSet;
+
 /// Longest description, in bytes: a language model reads all of them.
 pub const DESCRIPTION_BYTES_MAX: usize = 4_096;
 /// Longest argument and longest value of an environment variable, in bytes: a quarter of what Linux takes in one string.
@@ -61,6 +63,13 @@ pub enum TextError {
     #[error("no right is named")]
     #[diagnostic(help("name at least one of read, write, create, delete, list, metadata, or take the folder out"))]
     NoAccess,
+    /// Durable rights that are not granted.
+    #[error("durable and not granted: {left_out}")]
+    #[diagnostic(help("add them to `access`, or take them out of `durable`"))]
+    DurableNotGranted {
+        /// The rights.
+        left_out: AccessSet,
+    },
 }
 
 /// A text that people read.

@@ -2,10 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a generator that fails is a test that fails")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "a property that speaks of some calls skips the others")]
 
+mod generators;
+
+use generators::{access, below, call, flags, fs_path, grant, one_access, pattern, patterns, set, target};
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AccessSet, AddressFamily, CapabilitySet, ClockMode, Decision, FileId, FsCapability, FsPath, GrantIndex,
-    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reason, Stdio, StdioSet, Target, check,
+    Access, AccessSet, CapabilitySet, Decision, Durability, FsPath, GrantIndex, HandleFacts, HostCall, Patterns,
+    Reason, RecordedSet, Rule, StdioSet, Target, check,
 };
 
 proptest! {
@@ -19,10 +22,9 @@ proptest! {
     #[test]
     fn a_decision_can_be_repeated_from_the_canonical_text(set in set(), call in call()) {
         let text = set.to_canonical_json().unwrap();
-        let again = CapabilitySet::from_canonical_json(&text).unwrap();
+        let recorded = RecordedSet::parse(&text).unwrap();
         prop_assert_eq!(check(&set, &call), check(&set, &call.clone()));
-        prop_assert_eq!(check(&set, &call), check(&again, &call));
-        prop_assert_eq!(again.to_canonical_json().unwrap(), text);
+        prop_assert_eq!(check(&set, &call), recorded.check(&call));
     }
 
     /// The one exception is in the nature of the rule: a folder that loses a right is one where less can be gained.
@@ -124,6 +126,25 @@ proptest! {
         for (call, access) in needs {
             prop_assert!(!allowed(&set, &call) || rights.contains(access), "{call:?}");
         }
+    }
+
+    /// A right is needed if, taken away everywhere, it is missing. The metadata hash needs one of two, so it goes by the
+    /// right that it is allowed by.
+    #[test]
+    fn a_call_is_durable_where_it_needs_a_durable_right(set in set(), call in call(), access in one_access()) {
+        let (mut durable, mut without) = (set.clone(), set);
+        for fs in &mut durable.fs {
+            fs.durable = fs.access.intersection(AccessSet::EMPTY.with(access));
+        }
+        for fs in &mut without.fs {
+            fs.access = fs.access.difference(AccessSet::EMPTY.with(access));
+        }
+        let needed = match (&call, check(&durable, &call)) {
+            (HostCall::MetadataHashAt { .. }, Decision::Allow(rule)) => rule == Rule::Fs { guest: "/docs", access },
+            (_, Decision::Allow(_)) => !allowed(&without, &call),
+            (_, Decision::Deny(_)) => false,
+        };
+        prop_assert_eq!(durable.durability(&call) == Durability::Disk, needed, "{:?}", call);
     }
 
     #[test]
@@ -304,158 +325,4 @@ fn removal() -> impl Strategy<Value = Removal> {
             Removal::LastFolder,
         ]),
     ]
-}
-
-fn set() -> impl Strategy<Value = CapabilitySet> {
-    let streams = any::<[bool; 3]>().prop_map(|[stdin, stdout, stderr]| StdioSet { stdin, stdout, stderr });
-    let clock = || proptest::option::of(Just(ClockMode::Real));
-    let rest = (any::<bool>(), any::<bool>(), clock(), clock(), proptest::option::of(Just(RandomMode::Secure)));
-    (proptest::collection::vec(folder(), 0..3), streams, rest, 0_u32..64, 0_u64..64).prop_map(
-        |(fs, stdio, (env, args, wall_clock, monotonic_clock, random), handles, random_bytes)| {
-            let mut set = CapabilitySet { fs, stdio, wall_clock, monotonic_clock, random, ..CapabilitySet::default() };
-            set.env = env.then(|| [("TOKEN".to_owned(), String::from("secret"))].into());
-            set.args = args.then(Vec::new);
-            set.limits.handles = handles;
-            set.limits.random = random_bytes;
-            set
-        },
-    )
-}
-
-fn folder() -> impl Strategy<Value = FsCapability> {
-    (prop_oneof![3 => Just(Access::ALL.into_iter().collect()), 5 => access()], patterns()).prop_map(
-        |(access, patterns)| FsCapability {
-            guest: "/docs".to_owned(),
-            host: "/srv/docs".into(),
-            access,
-            patterns,
-            write_quota: 1 << 20,
-        },
-    )
-}
-
-fn access() -> impl Strategy<Value = AccessSet> {
-    proptest::collection::vec(one_access(), 0..6).prop_map(|rights| rights.into_iter().collect())
-}
-
-fn one_access() -> impl Strategy<Value = Access> {
-    proptest::sample::select(Access::ALL.to_vec())
-}
-
-fn patterns() -> impl Strategy<Value = Patterns> {
-    let list = || proptest::collection::vec(pattern(), 0..3);
-    let some = (list(), list()).prop_map(|(include, exclude)| Patterns::new(include, exclude).unwrap());
-    prop_oneof![2 => Just(Patterns::default()), 3 => some]
-}
-
-/// Few names and few patterns, so that they meet often.
-fn pattern() -> impl Strategy<Value = String> {
-    let name =
-        proptest::sample::select(vec!["a", "b", "a.txt", "*.txt", "*", "?", "**", "a*", "*b*", ".git", "secret"]);
-    (any::<bool>(), proptest::collection::vec(name, 1..4))
-        .prop_map(|(rooted, names)| format!("{}{}", if rooted { "/" } else { "" }, names.join("/")))
-}
-
-fn below() -> impl Strategy<Value = String> {
-    let name = proptest::sample::select(vec!["a", "b", "a.txt", "b.txt", "ab", ".git", "secret", "a.", "x.txt."]);
-    proptest::collection::vec(name, 1..4).prop_map(|names| names.join("/"))
-}
-
-fn fs_path() -> impl Strategy<Value = FsPath> {
-    let dir = proptest::sample::select(vec!["", "a", "a/b", "secret"]);
-    let odd = proptest::sample::select(vec!["", ".", "..", "../a", "/etc", "a/../../b", "a\0", "a/", "a/..", "./b"]);
-    let asked = prop_oneof![4 => below(), 1 => odd.prop_map(str::to_owned), 1 => ".{0,8}"];
-    (grant(), dir, asked).prop_map(|(grant, dir, asked)| FsPath::new(grant, dir, asked))
-}
-
-fn grant() -> impl Strategy<Value = GrantIndex> {
-    (0_u16..3).prop_map(GrantIndex)
-}
-
-fn target() -> impl Strategy<Value = Target> {
-    let id = FileId { device: 1, inode: 2 };
-    proptest::sample::select(vec![
-        Target::Absent,
-        Target::File { id, links: 1 },
-        Target::File { id, links: 2 },
-        Target::Folder { id },
-        Target::Symlink,
-        Target::Special,
-        Target::Outside,
-        Target::Unknown,
-    ])
-}
-
-fn flags() -> impl Strategy<Value = OpenFlags> {
-    any::<[bool; 7]>().prop_map(|[create, exclusive, truncate, directory, read, write, follow]| OpenFlags {
-        create,
-        exclusive,
-        truncate,
-        directory,
-        read,
-        write,
-        follow,
-    })
-}
-
-fn handle() -> impl Strategy<Value = HandleFacts> {
-    (grant(), access()).prop_map(|(grant, rights)| HandleFacts { grant, rights })
-}
-
-fn call() -> impl Strategy<Value = HostCall> {
-    prop_oneof![4 => path_call(), 3 => two_path_call(), 3 => handle_call(), 2 => other_call()]
-}
-
-fn path_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..9, fs_path(), target(), flags(), 0_u32..80).prop_map(
-        |(kind, path, target, flags, handles_open)| match kind {
-            0 => HostCall::StatAt { path, target },
-            1 => HostCall::MetadataHashAt { path, target },
-            2 => HostCall::ReadlinkAt { path },
-            3 => HostCall::SetTimesAt { path, target },
-            4 => HostCall::CreateDirectoryAt { path },
-            5 => HostCall::RemoveDirectoryAt { path },
-            6 => HostCall::UnlinkFileAt { path, target },
-            _often => HostCall::OpenAt { path, flags, target, handles_open },
-        },
-    )
-}
-
-fn two_path_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..3, fs_path(), target(), fs_path(), target()).prop_map(|(kind, from, source, to, target)| match kind {
-        0 => HostCall::LinkAt { from, source, to },
-        1 => HostCall::SymlinkAt { content: from.asked, path: to },
-        _often => HostCall::RenameAt { from, source, to, target },
-    })
-}
-
-fn handle_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..8, handle(), 0_u64..9, 0_u64..9).prop_map(|(kind, handle, bytes, quota_left)| match kind {
-        0 => HostCall::Read { handle },
-        1 => HostCall::Write { handle, bytes, quota_left },
-        2 => HostCall::Append { handle, quota_left },
-        3 => HostCall::SetSize { handle, growth: bytes, quota_left },
-        4 => HostCall::SetTimes { handle },
-        5 => HostCall::Sync { handle },
-        6 => HostCall::ReadDirectory { handle },
-        _last => HostCall::Preopen { grant: handle.grant },
-    })
-}
-
-fn other_call() -> impl Strategy<Value = HostCall> {
-    let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr];
-    (0_u8..15, 0_u64..128, proptest::sample::select(streams.to_vec())).prop_map(|(kind, bytes, stream)| match kind {
-        0 => HostCall::GetEnvironment,
-        1 => HostCall::GetArguments,
-        2 | 3 => HostCall::GetStdio { stream },
-        4 => HostCall::WallClock,
-        5 => HostCall::MonotonicClock,
-        6 | 7 => HostCall::RandomBytes { bytes },
-        8 => HostCall::InsecureRandomBytes { bytes },
-        9 => HostCall::CreateTcpSocket { family: AddressFamily::Ipv4 },
-        10 => HostCall::CreateUdpSocket { family: AddressFamily::Ipv6 },
-        11 => HostCall::ResolveAddresses { name: "localhost".to_owned() },
-        12 => HostCall::WriteStdio { stream, bytes, left: 64 },
-        _last => HostCall::SocketMethod { function: "wasi:sockets/tcp.[method]tcp-socket.start-connect" },
-    })
 }

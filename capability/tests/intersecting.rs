@@ -5,9 +5,11 @@ use std::path::Path;
 
 use expect_test::expect;
 use miette::{Diagnostic, NarratableReportHandler};
+use sha2::{Digest, Sha256};
 use tollgate_capability::{
-    Access, AdhocGrant, CapabilitySet, ClockMode, Grant, Intersection, Limits, Manifest, MissingGrants, OnViolation,
-    Policy, RandomMode, Record, StdioSet, WRITE_QUOTA_DEFAULT,
+    Access, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, CANONICAL_BYTES_MAX, CapabilitySet, ClockMode,
+    Grant, Intersection, Limits, Manifest, MissingGrants, OnViolation, Policy, RandomMode, Record, RecordedSet,
+    StdioSet, WRITE_QUOTA_DEFAULT,
 };
 
 fn manifest(rest: &str) -> Manifest {
@@ -83,6 +85,14 @@ fn rights_are_those_needed_and_granted() {
     assert_eq!(shown(&met.unused), ["fs:/docs:write"]);
     let none = unmet(needs, r#"fs."/docs" = { host = "x", access = ["write"] }"#);
     assert_eq!(none.missing.len(), 1);
+}
+
+#[test]
+fn durable_rights_are_those_that_the_tool_has() {
+    let needs = "[[needs.fs]]\nguest = \"/out\"\naccess = [\"write\", \"create\"]";
+    let lines = r#"fs."/out" = { host = "x", access = ["write", "delete"], durable = ["write", "delete"] }"#;
+    assert_eq!(met(needs, lines).set.fs[0].durable.to_string(), "write");
+    assert!(met(needs, r#"fs."/out" = { host = "x", access = ["write"] }"#).set.fs[0].durable.is_empty());
 }
 
 #[test]
@@ -182,6 +192,19 @@ fn the_stricter_record_and_the_grants_violation_hold() {
 }
 
 #[test]
+fn the_grants_audit_settings_hold() {
+    let defaults = AuditSettings { arguments: ArgumentsRecord::Digest, acknowledge: Acknowledge::Pipe };
+    assert_eq!((met("", "").set.audit, CapabilitySet::default().audit), (defaults, defaults));
+    let asked = AuditSettings { arguments: ArgumentsRecord::None, acknowledge: Acknowledge::Disk };
+    assert_eq!(met("", "audit = { arguments = \"none\", acknowledge = \"disk\" }").set.audit, asked);
+    assert_eq!(
+        met("", "audit.acknowledge = \"disk\"").set.audit,
+        AuditSettings { acknowledge: Acknowledge::Disk, ..defaults }
+    );
+    assert!(Acknowledge::ALL.is_sorted());
+}
+
+#[test]
 fn missing_grants_print_the_lines_to_add() {
     let missing = unmet(ALL_NEEDS, "env.TOKEN = { host = \"TOKEN\" }");
     let mut text = String::new();
@@ -214,7 +237,7 @@ fn the_lines_and_the_texts_that_are_printed_are_enough() {
     let policy = Policy::parse(&missing.toml_lines(), "tollgate.toml", Path::new("/etc/tollgate")).unwrap();
     let mut adhoc = Grant::default();
     for text in missing.grant_texts() {
-        adhoc.merge_adhoc(AdhocGrant::parse(&text, Path::new("/etc/tollgate")).unwrap());
+        adhoc.merge_adhoc(AdhocGrant::parse(&text, Path::new("/etc/tollgate")).unwrap()).unwrap();
     }
     let lines = policy.grant(&"word-count".parse().unwrap());
     assert_eq!(lines, adhoc);
@@ -223,25 +246,55 @@ fn the_lines_and_the_texts_that_are_printed_are_enough() {
     assert!(met.set.fs[1].access.contains(Access::Create));
 }
 
-#[test]
-fn the_canonical_text_is_golden() {
-    let lines = r#"
+const ALL_LINES: &str = r#"
 fs."/docs" = { host = "/srv/docs", access = ["list", "read"], include = ["*.txt"], exclude = ["private"] }
-fs."/out" = { host = "out", access = ["write", "create"], quota = "1MiB" }
+fs."/out" = { host = "out", access = ["write", "create"], durable = ["create"], quota = "1MiB" }
 env = { TOKEN = "t0ken", LANG = "C" }
 args = ["--fast"]
 stdio = ["stdin", "stdout"]
 random = { seed = 42 }
 clocks = { wall = "coarse", monotonic = "real" }
 "#;
-    let json = met(ALL_NEEDS, lines).set.to_canonical_json().unwrap();
-    expect![[r#"{"args":["--fast"],"env":{"LANG":"","TOKEN":""},"fs":[{"access":["read","list"],"guest":"/docs","host":"/srv/docs","patterns":{"exclude":["private"],"include":["*.txt"]},"write_quota":0},{"access":["write","create"],"guest":"/out","host":"/etc/tollgate/out","patterns":{"exclude":[],"include":[]},"write_quota":1048576}],"limits":{"calls":16,"deadline_ms":5000,"fuel":1000000000,"handles":64,"host_memory":8388608,"input":1048576,"memory":67108864,"output":1048576,"random":65536,"stdio":65536},"monotonic_clock":"coarse","on_violation":"kill","random":{"seeded":42},"record":"acquire","stdio":{"stderr":false,"stdin":true,"stdout":true},"wall_clock":"coarse"}"#]].assert_eq(&json);
+
+/// `printf %s t0ken | sha256sum`.
+const TOKEN_DIGEST: &str = "b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053";
+
+#[test]
+fn the_canonical_text_is_golden() {
+    let json = met(ALL_NEEDS, ALL_LINES).set.to_canonical_json().unwrap();
+    expect![[r#"{"args":["cd66d98816ff075497685284c55ea2212eca8e4c425ea60c212f1dfb6ba936e6"],"audit":{"acknowledge":"pipe","arguments":"digest"},"env":{"LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TOKEN":"b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053"},"fs":[{"access":["read","list"],"durable":[],"guest":"/docs","host":"/srv/docs","patterns":{"exclude":["private"],"include":["*.txt"]},"write_quota":0},{"access":["write","create"],"durable":["create"],"guest":"/out","host":"/etc/tollgate/out","patterns":{"exclude":[],"include":[]},"write_quota":1048576}],"limits":{"calls":16,"deadline_ms":5000,"fuel":1000000000,"handles":64,"host_memory":8388608,"input":1048576,"memory":67108864,"output":1048576,"random":65536,"stdio":65536},"monotonic_clock":"coarse","on_violation":"kill","random":{"seeded":42},"record":"acquire","stdio":{"stderr":false,"stdin":true,"stdout":true},"wall_clock":"coarse"}"#]].assert_eq(&json);
 }
 
 #[test]
-fn an_unknown_key_of_a_canonical_text_is_refused() {
-    let json = CapabilitySet::default().to_canonical_json().unwrap();
-    assert_eq!(CapabilitySet::from_canonical_json(&json).unwrap(), CapabilitySet::default());
-    let more = json.replacen('{', "{\"more\":1,", 1);
-    assert!(CapabilitySet::from_canonical_json(&more).is_err());
+fn no_value_of_a_variable_and_no_argument_is_in_the_canonical_text() {
+    let mut set = met(ALL_NEEDS, &ALL_LINES.replace("--fast", "s3cret-arg")).set;
+    let json = set.to_canonical_json().unwrap();
+    assert!(!json.contains("t0ken") && !json.contains("s3cret-arg"), "{json}");
+    assert!(json.contains(&format!(r#""TOKEN":"{TOKEN_DIGEST}""#)), "{json}");
+    set.env.as_mut().unwrap().insert("TOKEN".to_owned(), "other".to_owned());
+    assert_ne!(set.to_canonical_json().unwrap(), json, "another value is another set");
+}
+
+#[test]
+fn a_recorded_set_is_read_from_its_one_text_only() {
+    let json = met(ALL_NEEDS, ALL_LINES).set.to_canonical_json().unwrap();
+    let recorded = RecordedSet::parse(&json).unwrap();
+    assert_eq!(recorded.digest()[..], Sha256::digest(&json)[..]);
+    assert_eq!((recorded.folders().len(), recorded.on_violation()), (2, OnViolation::Kill));
+    let others = [
+        json.replacen('{', "{\"more\":1,", 1),
+        json.replacen('{', "{ ", 1),
+        json.replacen("\"env\":{", "\"env\":{\"LANG\":\"\",", 1),
+        json.replacen("[\"read\",\"list\"]", "[\"list\",\"read\"]", 1),
+        json.replacen(",\"wall_clock\":\"coarse\"", "", 1),
+        json.replacen(TOKEN_DIGEST, &TOKEN_DIGEST.to_ascii_uppercase(), 1),
+        json.replacen(TOKEN_DIGEST, "t0ken", 1),
+        CapabilitySet::default().to_canonical_json().unwrap().replacen(",\"wall_clock\":null", "", 1),
+        " ".repeat(CANONICAL_BYTES_MAX + 1),
+        String::new(),
+    ];
+    for other in others {
+        assert_ne!(other, json);
+        assert!(RecordedSet::parse(&other).is_err(), "{}", &other[..other.len().min(900)]);
+    }
 }

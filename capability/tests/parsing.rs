@@ -1,77 +1,16 @@
-//! What the parsers accept, what they say when they refuse, and that nothing makes them panic.
+//! What the parsers accept, and that nothing makes them panic.
 #![allow(clippy::unwrap_used, reason = "a text of this file that does not parse is a test that fails")]
+
+mod texts;
 
 use std::path::{Path, PathBuf};
 
-use expect_test::{Expect, expect};
-use miette::{Diagnostic, NarratableReportHandler};
 use proptest::prelude::*;
+use texts::{FOLDER, MANIFEST, POLICY, rendered};
 use tollgate_capability::{
-    Access, AdhocGrant, Cap, ClockMode, EnvValue, Grant, Manifest, OnViolation, Policy, RandomMode, RandomNeed, Record,
-    Stdio, StdioSet,
+    Access, AccessSet, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, Cap, ClockMode, EnvValue, Grant,
+    Manifest, OnViolation, Policy, RandomMode, RandomNeed, Record, Stdio, StdioSet,
 };
-
-const FOLDER: &str = "/etc/tollgate";
-
-const MANIFEST: &str = r#"
-record = "every"
-
-[tool]
-name = "word-count"
-version = "0.1.0"
-description = "Counts words."
-
-[[operations]]
-name = "count"
-description = "Counts the words of a file."
-
-[[operations]]
-name = "total"
-
-[needs]
-env = ["LANG"]
-args = true
-stdio = ["stdin", "stdout"]
-random = "seeded"
-clocks = { wall = "real", monotonic = "coarse" }
-
-[[needs.fs]]
-guest = "/docs"
-access = ["list", "read"]
-
-[[needs.fs]]
-guest = "/out"
-access = ["write"]
-
-[limits]
-memory = "32MiB"
-fuel = 500_000_000
-deadline = "2s"
-input = 4096
-output = "64KiB"
-stdio = "8KB"
-handles = 8
-random = 0
-host_memory = "1MiB"
-calls = 4
-"#;
-
-const POLICY: &str = r#"
-[variables]
-workspace = "./work"
-
-[tools.word-count]
-fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
-fs."/out" = { host = "/srv/$$out", access = ["write"] }
-env = { LANG = "C", TOKEN = { host = "API_TOKEN" } }
-args = ["--fast"]
-stdio = ["stdin", "stdout"]
-random = { seed = 42 }
-clocks = { wall = "coarse", monotonic = "frozen" }
-limits.memory = "16MiB"
-on_violation = "deny"
-record = "every"
-"#;
 
 #[test]
 fn every_key_of_a_manifest_is_read() {
@@ -113,6 +52,7 @@ fn every_key_of_a_policy_is_read() {
     assert_eq!(docs.quota.map(tollgate_capability::ByteSize::bytes), Some(1 << 20));
     let out = &grant.fs[&"/out".parse().unwrap()];
     assert_eq!((out.host.as_path(), out.quota), (Path::new("/srv/$out"), None));
+    assert_eq!((out.durable.to_string().as_str(), docs.durable.is_empty()), ("delete", true));
     assert_eq!(grant.env[&"LANG".parse().unwrap()], EnvValue::Literal("C".to_owned()));
     assert_eq!(grant.env[&"TOKEN".parse().unwrap()], EnvValue::FromHost("API_TOKEN".parse().unwrap()));
     assert_eq!(grant.args, Some(vec!["--fast".to_owned()]));
@@ -121,6 +61,8 @@ fn every_key_of_a_policy_is_read() {
     assert_eq!((grant.wall_clock, grant.monotonic_clock), (Some(ClockMode::Coarse), Some(ClockMode::Frozen)));
     assert_eq!(grant.limits.get(Cap::Memory), Some(16 << 20));
     assert_eq!((grant.on_violation, grant.record), (OnViolation::Deny, Record::Every));
+    let audit = AuditSettings { arguments: ArgumentsRecord::Full, acknowledge: Acknowledge::Journal };
+    assert_eq!(grant.audit, audit);
     assert_eq!(policy.grant(&"other".parse().unwrap()), Grant::default());
 }
 
@@ -128,6 +70,7 @@ fn every_key_of_a_policy_is_read() {
 fn each_kind_of_grant_text_is_read_and_merged() {
     let texts = [
         "fs:/docs=./re:ports:read,list",
+        "durable:/docs=list",
         "env:LANG=a=b,c",
         "env:TOKEN",
         "args=a,b",
@@ -137,14 +80,17 @@ fn each_kind_of_grant_text_is_read_and_merged() {
         "clock:monotonic=coarse",
         "limit:memory=16MiB",
         "limit:fuel=500_000",
+        "audit:arguments=full",
+        "audit:acknowledge=disk",
     ];
     let mut grant = Grant::default();
     for text in texts {
-        grant.merge_adhoc(AdhocGrant::parse(text, Path::new("/home/me")).unwrap());
+        grant.merge_adhoc(AdhocGrant::parse(text, Path::new("/home/me")).unwrap()).unwrap();
     }
     let docs = &grant.fs[&"/docs".parse().unwrap()];
     assert_eq!(docs.host, PathBuf::from("/home/me/re:ports"));
     assert!(docs.access.contains(Access::Read) && docs.access.contains(Access::List));
+    assert_eq!(docs.durable, AccessSet::EMPTY.with(Access::List));
     assert_eq!(grant.env[&"LANG".parse().unwrap()], EnvValue::Literal("a=b,c".to_owned()));
     assert_eq!(grant.env[&"TOKEN".parse().unwrap()], EnvValue::FromHost("TOKEN".parse().unwrap()));
     assert_eq!(grant.args, Some(vec!["a".to_owned(), "b".to_owned()]));
@@ -152,6 +98,8 @@ fn each_kind_of_grant_text_is_read_and_merged() {
     assert_eq!(grant.random, Some(RandomMode::Seeded(42)));
     assert_eq!((grant.wall_clock, grant.monotonic_clock), (Some(ClockMode::Real), Some(ClockMode::Coarse)));
     assert_eq!((grant.limits.get(Cap::Memory), grant.limits.get(Cap::Fuel)), (Some(16 << 20), Some(500_000)));
+    let audit = AuditSettings { arguments: ArgumentsRecord::Full, acknowledge: Acknowledge::Disk };
+    assert_eq!(grant.audit, audit);
 }
 
 #[test]
@@ -169,6 +117,12 @@ fn a_grant_text_that_fits_in_part_is_refused() {
         "fs:/docs=/:read",
         "fs:/docs=/proc/1:read",
         "fs:/docs=x:raed",
+        "durable",
+        "durable:/docs",
+        "durable:/docs=",
+        "durable:/docs=raed",
+        "durable:docs=read",
+        "durable=/docs:read",
         "env:",
         "env:1=2",
         "env=LANG",
@@ -185,6 +139,14 @@ fn a_grant_text_that_fits_in_part_is_refused() {
         "limit:memory=16M",
         "limit:memory=0",
         "limit:disk=1",
+        "audit",
+        "audit:",
+        "audit:arguments",
+        "audit:arguments=",
+        "audit:arguments=all",
+        "audit:acknowledge=full",
+        "audit:keep=full",
+        "audit=full",
         "net:localhost",
     ];
     for text in texts {
@@ -192,461 +154,22 @@ fn a_grant_text_that_fits_in_part_is_refused() {
     }
 }
 
-/// What a reader without colours sees.
-fn rendered(error: &dyn Diagnostic) -> String {
-    let mut text = String::new();
-    NarratableReportHandler::new().render_report(&mut text, error).unwrap();
-    text
-}
-
-fn manifest_says(from: &str, to: &str, expect: &Expect) {
-    let text = MANIFEST.replacen(from, to, 1);
-    assert_ne!(text, MANIFEST, "nothing to replace");
-    expect.assert_eq(&rendered(&Manifest::parse(&text, "tool.toml").unwrap_err()));
-}
-
-fn policy_says(from: &str, to: &str, expect: &Expect) {
-    let text = POLICY.replacen(from, to, 1);
-    assert_ne!(text, POLICY, "nothing to replace");
-    expect.assert_eq(&rendered(&Policy::parse(&text, "tollgate.toml", Path::new(FOLDER)).unwrap_err()));
-}
-
-fn grant_says(text: &str, expect: &Expect) {
-    expect.assert_eq(&rendered(&AdhocGrant::parse(text, Path::new("/home/me")).unwrap_err()));
-}
-
 #[test]
-fn an_unknown_key_names_the_nearest() {
-    manifest_says(
-        "version =",
-        "vresion =",
-        &expect![[r#"
-        unknown key `vresion`
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 5, column 1
-
-        snippet line 5: name = "word-count"
-        snippet line 6: vresion = "0.1.0"
-            label at line 6, columns 1 to 7: no such key here
-        snippet line 7: description = "Counts words."
-        diagnostic help: did you mean `version`? Known keys here: `name`, `version`, `description`
-    "#]],
-    );
-    manifest_says(
-        "memory =",
-        "memroy =",
-        &expect![[r#"
-        unknown key `memroy`
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 31, column 1
-
-        snippet line 31: [limits]
-        snippet line 32: memroy = "32MiB"
-            label at line 32, columns 1 to 6: no such key here
-        snippet line 33: fuel = 500_000_000
-        diagnostic help: did you mean `memory`? Known keys here: `memory`, `fuel`, `deadline`, `input`, `output`, `stdio`, `handles`, `random`, `host_memory`, `calls`
-    "#]],
-    );
-    policy_says(
-        "on_violation",
-        "on_violations",
-        &expect![[r#"
-        unknown key `on_violations`
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 13, column 1
-
-        snippet line 13: limits.memory = "16MiB"
-        snippet line 14: on_violations = "deny"
-            label at line 14, columns 1 to 13: no such key here
-        snippet line 15: record = "every"
-        diagnostic help: did you mean `on_violation`? Known keys here: `fs`, `env`, `args`, `stdio`, `random`, `clocks`, `limits`, `on_violation`, `record`
-    "#]],
-    );
-}
-
-#[test]
-fn an_unknown_word_names_the_nearest() {
-    manifest_says(
-        "\"list\", \"read\"",
-        "\"list\", \"raed\"",
-        &expect![[r#"
-        unknown word `raed`
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 24, column 1
-
-        snippet line 24: guest = "/docs"
-        snippet line 25: access = ["list", "raed"]
-            label at line 25, columns 19 to 24: no such word here
-        snippet line 26: 
-        diagnostic help: did you mean `read`? Known words here: `read`, `write`, `create`, `delete`, `list`, `metadata`
-    "#]],
-    );
-    policy_says(
-        "wall = \"coarse\"",
-        "wall = \"course\"",
-        &expect![[r#"
-        unknown word `course`
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 11, column 1
-
-        snippet line 11: random = { seed = 42 }
-        snippet line 12: clocks = { wall = "course", monotonic = "frozen" }
-            label at line 12, columns 19 to 26: no such word here
-        snippet line 13: limits.memory = "16MiB"
-        diagnostic help: did you mean `coarse`? Known words here: `real`, `coarse`, `frozen`
-    "#]],
-    );
-}
-
-#[test]
-fn a_duplicate_operation_points_at_both() {
-    manifest_says(
-        "name = \"total\"",
-        "name = \"count\"",
-        &expect![[r#"
-        the operation `count` is there twice
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 9, column 1
-
-        snippet line 9: [[operations]]
-        snippet line 10: name = "count"
-            label at line 10, columns 8 to 14: `count` is here first
-        snippet line 11: description = "Counts the words of a file."
-        snippet line 12: 
-        snippet line 13: [[operations]]
-        snippet line 14: name = "count"
-            label at line 14, columns 8 to 14: and here again
-        snippet line 15: 
-        diagnostic help: rename one of the two, or take one out
-    "#]],
-    );
-}
-
-#[test]
-fn overlapping_folders_point_at_both() {
-    manifest_says(
-        "guest = \"/out\"",
-        "guest = \"/docs/out\"",
-        &expect![[r#"
-        the folders `/docs` and `/docs/out` overlap
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 23, column 1
-
-        snippet line 23: [[needs.fs]]
-        snippet line 24: guest = "/docs"
-            label at line 24, columns 9 to 15: `/docs`
-        snippet line 25: access = ["list", "read"]
-        snippet line 26: 
-        snippet line 27: [[needs.fs]]
-        snippet line 28: guest = "/docs/out"
-            label at line 28, columns 9 to 19: is the same as, above or below it
-        snippet line 29: access = ["write"]
-        diagnostic help: give each folder a place of its own, such as `/in` and `/out`: what holds at a path must not depend on the way to it
-    "#]],
-    );
-}
-
-#[test]
-fn a_manifest_without_operations_or_version_says_what_to_add() {
-    let text = "operations = []\n[tool]\nname = \"a\"\nversion = \"1.0.0\"\n";
-    expect![[r#"
-        the manifest has no operation
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 1, column 1
-
-        snippet line 1: operations = []
-            label at line 1, columns 14 to 15: nothing to call
-        snippet line 2: [tool]
-        diagnostic help: add one:
-        [[operations]]
-        name = "run"
-    "#]]
-    .assert_eq(&rendered(&Manifest::parse(text, "tool.toml").unwrap_err()));
-    manifest_says(
-        "version = \"0.1.0\"",
-        "",
-        &expect![[r#"
-        the key `version` is missing
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 3, column 1
-
-        snippet line 3: 
-        snippet line 4: [tool]
-            label at line 4, columns 1 to 6: missing here
-        snippet line 5: name = "word-count"
-        diagnostic help: add `version = …` to this table
-    "#]],
-    );
-}
-
-#[test]
-fn a_bad_value_says_what_is_expected() {
-    manifest_says(
-        "\"32MiB\"",
-        "\"32M\"",
-        &expect![[r#"
-        "32M" is not a size
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 31, column 1
-
-        snippet line 31: [limits]
-        snippet line 32: memory = "32M"
-            label at line 32, columns 10 to 14: this value
-        snippet line 33: fuel = 500_000_000
-        diagnostic help: write a number and a unit, such as "16MiB", "4KiB", "512B" or "2MB", or a number of bytes
-    "#]],
-    );
-    manifest_says(
-        "\"2s\"",
-        "2",
-        &expect![[r#"
-        "2" is not a duration
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 33, column 1
-
-        snippet line 33: fuel = 500_000_000
-        snippet line 34: deadline = 2
-            label at line 34, column 12: this value
-        snippet line 35: input = 4096
-        diagnostic help: write a whole number and a unit, such as "2s", "500ms", "1m" or "1h"
-    "#]],
-    );
-    manifest_says(
-        "\"2s\"",
-        "\"2h\"",
-        &expect![[r#"
-        `deadline` is 2h, and the most there is is 1h
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 33, column 1
-
-        snippet line 33: fuel = 500_000_000
-        snippet line 34: deadline = "2h"
-            label at line 34, columns 12 to 15: this value
-        snippet line 35: input = 4096
-        diagnostic help: lower it to 1h or less
-    "#]],
-    );
-    manifest_says(
-        "500_000_000",
-        "0",
-        &expect![[r#"
-        `fuel` is 0, and the least that makes sense is 1
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 32, column 1
-
-        snippet line 32: memory = "32MiB"
-        snippet line 33: fuel = 0
-            label at line 33, column 8: this value
-        snippet line 34: deadline = "2s"
-        diagnostic help: raise it to 1 or more, or leave the line out to get the default
-    "#]],
-    );
-}
-
-#[test]
-fn a_value_of_the_wrong_kind_says_what_is_expected() {
-    manifest_says(
-        "args = true",
-        "args = 1",
-        &expect![[r#"
-            the value does not fit: integer `1`, expected a boolean
-                Diagnostic severity: error
-            Begin snippet for tool.toml starting at line 17, column 1
-
-            snippet line 17: env = ["LANG"]
-            snippet line 18: args = 1
-                label at line 18, column 8: this value
-            snippet line 19: stdio = ["stdin", "stdout"]
-            diagnostic help: change it to what is expected
-        "#]],
-    );
-    manifest_says(
-        "\"word-count\"",
-        "\"Word Count\"",
-        &expect![[r#"
-        "Word Count" is not a name for a tool
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 4, column 1
-
-        snippet line 4: [tool]
-        snippet line 5: name = "Word Count"
-            label at line 5, columns 8 to 19: this value
-        snippet line 6: version = "0.1.0"
-        diagnostic help: use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`
-    "#]],
-    );
-    manifest_says(
-        "[\"write\"]",
-        "[]",
-        &expect![[r#"
-        no right is named
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 28, column 1
-
-        snippet line 28: guest = "/out"
-        snippet line 29: access = []
-            label at line 29, columns 10 to 11: this value
-        snippet line 30: 
-        diagnostic help: name at least one of read, write, create, delete, list, metadata, or take the folder out
-    "#]],
-    );
-}
-
-#[test]
-fn a_key_given_twice_is_no_toml() {
-    manifest_says(
-        "args = true",
-        "args = true\nargs = true",
-        &expect![[r#"
-        not TOML: duplicate key
-            Diagnostic severity: error
-        Begin snippet for tool.toml starting at line 18, column 1
-
-        snippet line 18: args = true
-        snippet line 19: args = true
-            label at line 19, columns 1 to 4: here
-        snippet line 20: stdio = ["stdin", "stdout"]
-        diagnostic help: a key can be given once: keep one of the two and take the other out
-    "#]],
-    );
-}
-
-#[test]
-fn a_host_path_that_cannot_be_granted_says_why() {
-    policy_says(
-        "\"/srv/$$out\"",
-        "\"/srv/..\"",
-        &expect![[r#"
-        "/srv/.." is the root of the host, and granting it would grant everything
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 6, column 1
-
-        snippet line 6: fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
-        snippet line 7: fs."/out" = { host = "/srv/..", access = ["write"] }
-            label at line 7, columns 22 to 30: this value
-        snippet line 8: env = { LANG = "C", TOKEN = { host = "API_TOKEN" } }
-        diagnostic help: grant the folder that the tool needs, such as "./reports"
-    "#]],
-    );
-    policy_says(
-        "${workspace}",
-        "${workspaces}",
-        &expect![[r#"
-            unknown variable `workspaces`
-                Diagnostic severity: error
-            Begin snippet for tollgate.toml starting at line 5, column 1
-
-            snippet line 5: [tools.word-count]
-            snippet line 6: fs."/docs" = { host = "${workspaces}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
-                label at line 6, columns 23 to 45: this value
-            snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write"] }
-            diagnostic help: did you mean `workspace`? Known variables here: `workspace`. New ones go into [variables] of this file
-        "#]],
-    );
-    policy_says(
-        "${workspace}",
-        "$HOME",
-        &expect![[r#"
-        the `$` in "$HOME/reports" begins no variable
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 5, column 1
-
-        snippet line 5: [tools.word-count]
-        snippet line 6: fs."/docs" = { host = "$HOME/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
-            label at line 6, columns 23 to 37: this value
-        snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write"] }
-        diagnostic help: write `${name}` for a variable of [variables], or `$$` for a dollar sign
-    "#]],
-    );
-}
-
-#[test]
-fn a_pattern_or_a_seed_that_cannot_be_used_says_why() {
-    policy_says(
-        "\"private/**\"",
-        "\"private/\"",
-        &expect![[r#"
-        the pattern "private/" is not a normalised path
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 5, column 1
-
-        snippet line 5: [tools.word-count]
-        snippet line 6: fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/"], quota = "1MiB" }
-            label at line 6, columns 105 to 116: this value
-        snippet line 7: fs."/out" = { host = "/srv/$$out", access = ["write"] }
-        diagnostic help: write names with one `/` between them; for a folder and all in it write `private/**`
-    "#]],
-    );
-    policy_says(
-        "{ seed = 42 }",
-        "\"seeded\"",
-        &expect![[r#"
-            the value does not fit: string "seeded", expected "secure" or `{ seed = 42 }`
-                Diagnostic severity: error
-            Begin snippet for tollgate.toml starting at line 10, column 1
-
-            snippet line 10: stdio = ["stdin", "stdout"]
-            snippet line 11: random = "seeded"
-                label at line 11, columns 10 to 17: this value
-            snippet line 12: clocks = { wall = "coarse", monotonic = "frozen" }
-            diagnostic help: change it to what is expected
-        "#]],
-    );
-}
-
-#[test]
-fn a_bad_grant_text_shows_the_accepted_form() {
-    grant_says(
-        "fs:/docs=./reports",
-        &expect![[r#"
-        the grant `fs:/docs=./reports` does not have an accepted form
-            Diagnostic severity: error
-        diagnostic help: accepted: fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list
-    "#]],
-    );
-    grant_says(
-        "fs:/docs=./reports:raed",
-        &expect![[r#"
-        unknown word `raed` in the grant `fs:/docs=./reports:raed`
-            Diagnostic severity: error
-        diagnostic help: did you mean `read`? Known words here: `read`, `write`, `create`, `delete`, `list`, `metadata`
-        accepted: fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list
-    "#]],
-    );
-    grant_says(
-        "fs:/docs=/:read",
-        &expect![[r#"
-        in the grant `fs:/docs=/:read`: "/" is the root of the host, and granting it would grant everything
-            Diagnostic severity: error
-        diagnostic help: grant the folder that the tool needs, such as "./reports"
-        accepted: fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list
-    "#]],
-    );
-    grant_says(
-        "evn:LANG=C",
-        &expect![[r#"
-        the grant `evn:LANG=C` does not have an accepted form
-            Diagnostic severity: error
-        diagnostic help: did you mean `env`? Known kinds here: `fs`, `env`, `args`, `stdio`, `random`, `clock`, `limit`
-        accepted:
-        fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list
-        env:NAME=VALUE or env:NAME, such as env:LANG=C
-        args=A[,B...], such as args=--fast
-        stdio=STREAM[,STREAM...], such as stdio=stdin,stdout
-        random=secure or random=seed:42
-        clock:wall=MODE or clock:monotonic=MODE, such as clock:monotonic=coarse
-        limit:CAP=VALUE, such as limit:memory=16MiB
-    "#]],
-    );
-    grant_says(
-        "limit:memory=16M",
-        &expect![[r#"
-        in the grant `limit:memory=16M`: "16M" is not a size
-            Diagnostic severity: error
-        diagnostic help: write a number and a unit, such as "16MiB", "4KiB", "512B" or "2MB", or a number of bytes
-        accepted: limit:CAP=VALUE, such as limit:memory=16MiB
-    "#]],
-    );
+fn words_of_audit_settings_are_the_same_everywhere() {
+    for arguments in ArgumentsRecord::ALL {
+        let text = format!("audit:arguments={}", arguments.as_str());
+        assert_eq!(AdhocGrant::parse(&text, Path::new(FOLDER)), Ok(AdhocGrant::Arguments(arguments)));
+        let policy = POLICY.replacen("\"full\"", &format!("\"{}\"", arguments.as_str()), 1);
+        let policy = Policy::parse(&policy, "tollgate.toml", Path::new(FOLDER)).unwrap();
+        assert_eq!(policy.grant(&"word-count".parse().unwrap()).audit.arguments, arguments);
+    }
+    for acknowledge in Acknowledge::ALL {
+        let text = format!("audit:acknowledge={}", acknowledge.as_str());
+        assert_eq!(AdhocGrant::parse(&text, Path::new(FOLDER)), Ok(AdhocGrant::Acknowledge(acknowledge)));
+        let policy = POLICY.replacen("\"journal\"", &format!("\"{}\"", acknowledge.as_str()), 1);
+        let policy = Policy::parse(&policy, "tollgate.toml", Path::new(FOLDER)).unwrap();
+        assert_eq!(policy.grant(&"word-count".parse().unwrap()).audit.acknowledge, acknowledge);
+    }
 }
 
 #[test]
@@ -684,7 +207,9 @@ proptest! {
     }
 
     #[test]
-    fn damaged_grant_texts_never_panic(kind in "(fs|env|args|stdio|random|clock|limit)[:=]", rest in "[\\PC:=,/]*") {
+    fn damaged_grant_texts_never_panic(
+        kind in "(fs|durable|env|args|stdio|random|clock|audit|limit)[:=]", rest in "[\\PC:=,/]*",
+    ) {
         exercise(&format!("{kind}{rest}"), Path::new(FOLDER));
     }
 }

@@ -1,8 +1,8 @@
 //! Every word of the vocabulary denies something, and each rule about links, renames and patterns does what it says.
 
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, ClockMode, Decision, FileId, FsCapability, FsPath, GrantIndex, HandleFacts,
-    HostCall, OpenFlags, Patterns, RandomMode, Reason, Stdio, StdioSet, Target, check,
+    Access, AccessSet, CapabilitySet, ClockMode, Decision, Durability, FileId, FsCapability, FsPath, GrantIndex,
+    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reason, Stdio, StdioSet, Target, check,
 };
 
 const READ: OpenFlags = OpenFlags {
@@ -39,6 +39,7 @@ fn granted(guest: &str) -> FsCapability {
         guest: guest.to_owned(),
         host: "/srv".into(),
         access: Access::ALL.into_iter().collect(),
+        durable: AccessSet::EMPTY,
         patterns: Patterns::default(),
         write_quota: 100,
     }
@@ -119,6 +120,49 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
         };
         assert_needed(call.function(), &call, take, &format!("fs:/docs:{access}"));
     }
+}
+
+#[test]
+fn a_durable_right_wants_the_intents_that_use_it_on_disk() {
+    let both = OpenFlags { read: true, ..WRITE };
+    let calls = [
+        (Access::Read, open("a", READ, FILE)),
+        (Access::Read, open("a", both, FILE)),
+        (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "b") }),
+        (Access::Write, open("a", both, FILE)),
+        (Access::Write, open("a", CREATE, Target::Absent)),
+        (Access::Write, HostCall::SetSize { handle: handle(), growth: 0, quota_left: 0 }),
+        (Access::Write, HostCall::Write { handle: handle(), bytes: 1, quota_left: 1 }),
+        (Access::Create, open("a", CREATE, Target::Absent)),
+        (Access::Create, rename(at(1, "a"), FILE, at(0, "b"), Target::Absent)),
+        (Access::Delete, HostCall::UnlinkFileAt { path: at(0, "a"), target: FILE }),
+        (Access::Delete, rename(at(0, "a"), FILE, at(1, "b"), Target::Absent)),
+        (Access::Delete, rename(at(1, "a"), FILE, at(0, "b"), FILE)),
+        (Access::List, open("a", OpenFlags { directory: true, ..READ }, FOLDER)),
+        (Access::List, HostCall::MetadataHashAt { path: at(0, "a"), target: FILE }),
+        (Access::Metadata, HostCall::StatAt { path: at(0, "a"), target: FILE }),
+    ];
+    for (access, call) in calls {
+        let mut set = everything();
+        assert_eq!(set.durability(&call), Durability::Pipe, "{call:?}");
+        set.fs[0].durable = AccessSet::EMPTY.with(access);
+        assert_eq!(set.durability(&call), Durability::Disk, "{call:?}");
+    }
+}
+
+#[test]
+fn what_needs_no_durable_right_waits_for_no_disk() {
+    let mut set = everything();
+    set.fs[0].durable = set.fs[0].access;
+    let denied = open("../a", WRITE, FILE);
+    let other = HostCall::UnlinkFileAt { path: at(1, "a"), target: FILE };
+    let no_right = [HostCall::Preopen { grant: GrantIndex(0) }, HostCall::Sync { handle: handle() }];
+    let beside = [HostCall::GetEnvironment, HostCall::WallClock, HostCall::RandomBytes { bytes: 1 }];
+    for call in [denied, other].into_iter().chain(no_right).chain(beside) {
+        assert_eq!(set.durability(&call), Durability::Pipe, "{call:?}");
+    }
+    assert_eq!((Durability::Pipe.as_str(), Durability::Disk.as_str()), ("pipe", "disk"));
+    assert!(Durability::Pipe < Durability::Disk);
 }
 
 #[test]

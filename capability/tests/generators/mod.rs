@@ -1,0 +1,179 @@
+//! Generated capability sets and calls: few names and few patterns, so that they meet often.
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::ops::Range;
+
+use proptest::prelude::*;
+use tollgate_capability::{
+    Access, AccessSet, AddressFamily, CapabilitySet, ClockMode, FileId, FsCapability, FsPath, GrantIndex, HandleFacts,
+    HostCall, OpenFlags, Patterns, RandomMode, SOCKET_METHODS, Stdio, StdioSet, Target,
+};
+
+pub(crate) fn set() -> impl Strategy<Value = CapabilitySet> {
+    let streams = any::<[bool; 3]>().prop_map(|[stdin, stdout, stderr]| StdioSet { stdin, stdout, stderr });
+    let clock = || proptest::option::of(Just(ClockMode::Real));
+    let rest = (any::<bool>(), any::<bool>(), clock(), clock(), proptest::option::of(Just(RandomMode::Secure)));
+    (proptest::collection::vec(folder(), 0..3), streams, rest, 0_u32..64, 0_u64..64).prop_map(
+        |(fs, stdio, (env, args, wall_clock, monotonic_clock, random), handles, random_bytes)| {
+            let mut set = CapabilitySet { fs, stdio, wall_clock, monotonic_clock, random, ..CapabilitySet::default() };
+            set.env = env.then(|| [("TOKEN".to_owned(), String::from("secret"))].into());
+            set.args = args.then(Vec::new);
+            set.limits.handles = handles;
+            set.limits.random = random_bytes;
+            set
+        },
+    )
+}
+
+pub(crate) fn folder() -> impl Strategy<Value = FsCapability> {
+    let all: AccessSet = Access::ALL.into_iter().collect();
+    (prop_oneof![3 => Just(all), 5 => access()], access(), patterns()).prop_map(|(access, durable, patterns)| {
+        FsCapability {
+            guest: "/docs".to_owned(),
+            host: "/srv/docs".into(),
+            access,
+            durable: access.intersection(durable),
+            patterns,
+            write_quota: 1 << 20,
+        }
+    })
+}
+
+pub(crate) fn access() -> impl Strategy<Value = AccessSet> {
+    proptest::collection::vec(one_access(), 0..6).prop_map(|rights| rights.into_iter().collect())
+}
+
+pub(crate) fn one_access() -> impl Strategy<Value = Access> {
+    proptest::sample::select(Access::ALL.to_vec())
+}
+
+pub(crate) fn patterns() -> impl Strategy<Value = Patterns> {
+    let list = || proptest::collection::vec(pattern(), 0..3);
+    let some = (list(), list()).prop_map(|(include, exclude)| Patterns::new(include, exclude).unwrap());
+    prop_oneof![2 => Just(Patterns::default()), 3 => some]
+}
+
+/// Few names and few patterns, so that they meet often.
+pub(crate) fn pattern() -> impl Strategy<Value = String> {
+    let name =
+        proptest::sample::select(vec!["a", "b", "a.txt", "*.txt", "*", "?", "**", "a*", "*b*", ".git", "secret"]);
+    (any::<bool>(), proptest::collection::vec(name, 1..4))
+        .prop_map(|(rooted, names)| format!("{}{}", if rooted { "/" } else { "" }, names.join("/")))
+}
+
+pub(crate) fn below() -> impl Strategy<Value = String> {
+    let name = proptest::sample::select(vec!["a", "b", "a.txt", "b.txt", "ab", ".git", "secret", "a.", "x.txt."]);
+    proptest::collection::vec(name, 1..4).prop_map(|names| names.join("/"))
+}
+
+pub(crate) fn fs_path() -> impl Strategy<Value = FsPath> {
+    let dir = proptest::sample::select(vec!["", "a", "a/b", "secret"]);
+    let odd = proptest::sample::select(vec!["", ".", "..", "../a", "/etc", "a/../../b", "a\0", "a/", "a/..", "./b"]);
+    let asked = prop_oneof![4 => below(), 1 => odd.prop_map(str::to_owned), 1 => ".{0,8}"];
+    (grant(), dir, asked).prop_map(|(grant, dir, asked)| FsPath::new(grant, dir, asked))
+}
+
+pub(crate) fn grant() -> impl Strategy<Value = GrantIndex> {
+    prop_oneof![20 => 0_u16..3, 1 => any::<u16>()].prop_map(GrantIndex)
+}
+
+pub(crate) fn target() -> impl Strategy<Value = Target> {
+    let id = (any::<u64>(), any::<u64>()).prop_map(|(device, inode)| FileId { device, inode });
+    let links = prop_oneof![3 => Just(1), 2 => Just(2), 1 => any::<u64>()];
+    (0_u8..8, id, links).prop_map(|(kind, id, links)| match kind {
+        0 => Target::Absent,
+        1 => Target::Folder { id },
+        2 => Target::Symlink,
+        3 => Target::Special,
+        4 => Target::Outside,
+        5 => Target::Unknown,
+        _often => Target::File { id, links },
+    })
+}
+
+pub(crate) fn flags() -> impl Strategy<Value = OpenFlags> {
+    any::<[bool; 7]>().prop_map(|[create, exclusive, truncate, directory, read, write, follow]| OpenFlags {
+        create,
+        exclusive,
+        truncate,
+        directory,
+        read,
+        write,
+        follow,
+    })
+}
+
+pub(crate) fn handle() -> impl Strategy<Value = HandleFacts> {
+    (grant(), access()).prop_map(|(grant, rights)| HandleFacts { grant, rights })
+}
+
+pub(crate) fn call() -> impl Strategy<Value = HostCall> {
+    prop_oneof![4 => path_call(), 3 => two_path_call(), 3 => handle_call(), 2 => other_call()]
+}
+
+pub(crate) fn path_call() -> impl Strategy<Value = HostCall> {
+    (0_u8..9, fs_path(), target(), flags(), small_or_any(0..80)).prop_map(
+        |(kind, path, target, flags, handles_open)| match kind {
+            0 => HostCall::StatAt { path, target },
+            1 => HostCall::MetadataHashAt { path, target },
+            2 => HostCall::ReadlinkAt { path },
+            3 => HostCall::SetTimesAt { path, target },
+            4 => HostCall::CreateDirectoryAt { path },
+            5 => HostCall::RemoveDirectoryAt { path },
+            6 => HostCall::UnlinkFileAt { path, target },
+            _often => HostCall::OpenAt { path, flags, target, handles_open },
+        },
+    )
+}
+
+pub(crate) fn two_path_call() -> impl Strategy<Value = HostCall> {
+    (0_u8..3, fs_path(), target(), fs_path(), target()).prop_map(|(kind, from, source, to, target)| match kind {
+        0 => HostCall::LinkAt { from, source, to },
+        1 => HostCall::SymlinkAt { content: from.asked, path: to },
+        _often => HostCall::RenameAt { from, source, to, target },
+    })
+}
+
+pub(crate) fn handle_call() -> impl Strategy<Value = HostCall> {
+    (0_u8..8, handle(), small_or_any(0..9), small_or_any(0..9)).prop_map(|(kind, handle, bytes, quota_left)| match kind
+    {
+        0 => HostCall::Read { handle },
+        1 => HostCall::Write { handle, bytes, quota_left },
+        2 => HostCall::Append { handle, quota_left },
+        3 => HostCall::SetSize { handle, growth: bytes, quota_left },
+        4 => HostCall::SetTimes { handle },
+        5 => HostCall::Sync { handle },
+        6 => HostCall::ReadDirectory { handle },
+        _last => HostCall::Preopen { grant: handle.grant },
+    })
+}
+
+pub(crate) fn other_call() -> impl Strategy<Value = HostCall> {
+    let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr];
+    let family = proptest::sample::select(vec![AddressFamily::Ipv4, AddressFamily::Ipv6]);
+    let method = proptest::sample::select(SOCKET_METHODS.to_vec());
+    let drawn = (0_u8..15, small_or_any(0..128), proptest::sample::select(streams.to_vec()), family, method, ".{0,8}");
+    drawn.prop_map(|(kind, bytes, stream, family, function, name)| match kind {
+        0 => HostCall::GetEnvironment,
+        1 => HostCall::GetArguments,
+        2 | 3 => HostCall::GetStdio { stream },
+        4 => HostCall::WallClock,
+        5 => HostCall::MonotonicClock,
+        6 | 7 => HostCall::RandomBytes { bytes },
+        8 => HostCall::InsecureRandomBytes { bytes },
+        9 => HostCall::CreateTcpSocket { family },
+        10 => HostCall::CreateUdpSocket { family },
+        11 => HostCall::ResolveAddresses { name },
+        12 => HostCall::WriteStdio { stream, bytes, left: 64 },
+        _last => HostCall::SocketMethod { function },
+    })
+}
+
+/// Mostly a number that meets caps and quotas, now and then one of all there are.
+fn small_or_any<T>(small: Range<T>) -> impl Strategy<Value = T>
+where
+    T: Arbitrary + 'static,
+    Range<T>: Strategy<Value = T> + 'static,
+{
+    prop_oneof![7 => small, 1 => any::<T>()]
+}

@@ -1,0 +1,76 @@
+//! A manifest and a policy that use every key, and how their errors are shown.
+
+use miette::{Diagnostic, NarratableReportHandler};
+
+pub(crate) const FOLDER: &str = "/etc/tollgate";
+
+pub(crate) const MANIFEST: &str = r#"
+record = "every"
+
+[tool]
+name = "word-count"
+version = "0.1.0"
+description = "Counts words."
+
+[[operations]]
+name = "count"
+description = "Counts the words of a file."
+
+[[operations]]
+name = "total"
+
+[needs]
+env = ["LANG"]
+args = true
+stdio = ["stdin", "stdout"]
+random = "seeded"
+clocks = { wall = "real", monotonic = "coarse" }
+
+[[needs.fs]]
+guest = "/docs"
+access = ["list", "read"]
+
+[[needs.fs]]
+guest = "/out"
+access = ["write"]
+
+[limits]
+memory = "32MiB"
+fuel = 500_000_000
+deadline = "2s"
+input = 4096
+output = "64KiB"
+stdio = "8KB"
+handles = 8
+random = 0
+host_memory = "1MiB"
+calls = 4
+"#;
+
+pub(crate) const POLICY: &str = r#"
+[variables]
+workspace = "./work"
+
+[tools.word-count]
+fs."/docs" = { host = "${workspace}/reports", access = ["read", "list"], include = ["*.txt"], exclude = ["private/**"], quota = "1MiB" }
+fs."/out" = { host = "/srv/$$out", access = ["write", "delete"], durable = ["delete"] }
+env = { LANG = "C", TOKEN = { host = "API_TOKEN" } }
+args = ["--fast"]
+stdio = ["stdin", "stdout"]
+random = { seed = 42 }
+clocks = { wall = "coarse", monotonic = "frozen" }
+limits.memory = "16MiB"
+on_violation = "deny"
+record = "every"
+
+[tools.word-count.audit]
+arguments = "full"
+acknowledge = "journal"
+"#;
+
+/// What a reader without colours sees.
+pub(crate) fn rendered(error: &dyn Diagnostic) -> String {
+    let mut text = String::new();
+    NarratableReportHandler::new().render_report(&mut text, error).unwrap();
+    text
+}
