@@ -21,11 +21,14 @@ mod ledger_error;
 mod lock;
 mod note;
 mod pairs;
+mod private;
 mod proof;
 mod prover;
 mod receipt;
 mod recover;
 mod show;
+mod side_record;
+mod side_store;
 mod state;
 mod structure;
 mod tail;
@@ -60,6 +63,7 @@ pub use crate::note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,
 };
 pub use crate::pairs::{PAIR_KEY_BYTES_MAX, PAIRS_MAX, Pairs};
+pub use crate::private::{Compared, Private, Salt};
 pub use crate::proof::{ConsistencyProof, InclusionProof, ProofError};
 pub use crate::prover::{ProveError, Prover};
 pub use crate::receipt::{
@@ -67,6 +71,7 @@ pub use crate::receipt::{
     find_call_end, prove,
 };
 pub use crate::show::{Entries, ReadError, read};
+pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;
 pub use crate::text::{Cut, Text};
 pub use crate::tile_path::{ParseTilePathError, TILE_WIDTH, TileKind, TilePath};
