@@ -26,6 +26,7 @@ mod proof;
 mod prover;
 mod receipt;
 mod recover;
+mod sets;
 mod show;
 mod side_record;
 mod side_store;
@@ -70,6 +71,7 @@ pub use crate::receipt::{
     Disclosed, Disclosure, ParseReceiptError, RECEIPT_BYTES_MAX, Receipt, ReceiptError, VerifyReceiptError, disclose,
     find_call_end, prove,
 };
+pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read};
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;

@@ -18,6 +18,7 @@ use crate::journal::{self, JOURNAL_FILE};
 use crate::key::VerifierKey;
 use crate::key_file::beside;
 use crate::lock::{self, LOCK_FILE};
+use crate::sets::{SETS_FOLDER, verify_sets};
 use crate::state::{self, Remembered};
 use crate::structure::{Problem, Structure};
 use crate::tile_store::TILE_FOLDER;
@@ -109,8 +110,8 @@ pub enum VerifyError {
         /// The cause.
         source: io::Error,
     },
-    /// The folder of tiles, or the state file beside the ledger, cannot be read.
-    #[error("tiles or state cannot be read")]
+    /// The folder of tiles or of capability sets, or the state file beside the ledger, cannot be read.
+    #[error("tiles, capability sets or state cannot be read")]
     Other {
         /// The cause.
         source: io::Error,
@@ -145,7 +146,8 @@ pub fn verify(dir: &Path, expected: Option<Expected>) -> Result<Report, VerifyEr
 /// Checks: each frame; each entry is in its one encoding; the ledger starts with `ledger-opened`; each call's
 /// entries are consecutive, with one terminal entry per intent and the right number and root in `call-end`; keys
 /// change only by rotations that both keys signed; the checkpoint is signed by the key in force at its size; each tile
-/// and bundle is what the journal makes it, none is missing, none is there too much; checkpoint, what the ledger
+/// and bundle is what the journal makes it, none is missing, none is there too much; each capability set is what its
+/// name says; checkpoint, what the ledger
 /// remembers beside its folder (if that can be read), and what the auditor expects fit the entries.
 ///
 /// A ledger that is being written may show [`Problem::TornTail`] in passing.
@@ -187,6 +189,9 @@ pub fn verify_with(dir: &Path, options: &VerifyOptions) -> Result<Report, Verify
     }
     verifier.anchors = verifier.anchors();
     verifier.read(journal, tiles)?;
+    for (file, problem) in verify_sets(dir).map_err(other)? {
+        verifier.report_in(&file, problem);
+    }
     let not_covered = not_covered(dir).map_err(other)?;
     Ok(verifier.finish(not_covered))
 }
@@ -402,7 +407,7 @@ fn not_covered(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for file in std::fs::read_dir(dir)? {
         let name = file?.file_name().to_string_lossy().into_owned();
-        if ![JOURNAL_FILE, CHECKPOINT_FILE, LOCK_FILE, TILE_FOLDER].contains(&name.as_str()) {
+        if ![JOURNAL_FILE, CHECKPOINT_FILE, LOCK_FILE, TILE_FOLDER, SETS_FOLDER].contains(&name.as_str()) {
             names.push(name);
         }
     }

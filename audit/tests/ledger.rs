@@ -12,7 +12,7 @@ use std::sync::Arc;
 use support::{DENIAL, OK, OPEN_AT, ORIGIN, begin, ending, forget_checkpoint, open, record_call, report, tempdir};
 use tollgate_audit::{
     Action, AppendError, CallId, CallTrail, DenialRef, Durability, Entry, Expected, FactRef, Kind, Layer, LeafIndex,
-    Ledger, OpenError, Problem, RootHash, Sequence, TreeSize, read, verify,
+    Ledger, OpenError, Problem, RootHash, Sequence, TreeSize, read, store_set, verify,
 };
 
 #[test]
@@ -327,10 +327,11 @@ fn every_changed_byte_of_every_file_is_found_and_named() {
     record_call(&ledger, 1);
     ledger.checkpoint().unwrap();
     ledger.append(&vec![support::policy(); 260]).unwrap();
+    store_set(dir.path(), r#"{"tool":"word-count"}"#).unwrap();
     drop(ledger);
     fs::write(dir.path().join("lock"), "").unwrap();
     let files = support::files(dir.path());
-    assert_eq!(files.len(), 2 + 4 + 1 + 1, "journal, checkpoint, full, partial and older tiles, lock: {files:?}");
+    assert_eq!(files.len(), 2 + 4 + 1 + 2, "journal, checkpoint, full, partial and older tiles, set, lock: {files:?}");
     for (name, whole) in files {
         let stride = if whole.len() > 1000 { whole.len() / 40 } else { 7 };
         for at in (0..whole.len()).step_by(stride) {
