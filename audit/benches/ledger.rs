@@ -9,8 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{
-    CallId, Digest, Durability, EncodedEntry, Entry, Fact, Intent, LeafIndex, Ledger, Pairs, Policy, Prover, Sequence,
-    TreeSize, Verdict, prove, verify,
+    CallId, Digest, Durability, EncodedEntry, Entry, Fact, Intent, LeafIndex, Ledger, Pairs, Policy, Prover, Salt,
+    Sequence, SideStore, TreeSize, Verdict, prove, verify,
 };
 
 fn main() {
@@ -28,6 +28,7 @@ fn main() {
     reopen(&dir);
     proofs(&dir);
     single(&dir);
+    private(&dir);
 }
 
 fn open(dir: &Path) -> Ledger {
@@ -108,6 +109,26 @@ fn single(dir: &Path) {
     took.sort_unstable();
     let at = |share: usize| took.get(took.len() * share / 1000).copied().unwrap_or_default();
     println!("append one by one: p50 {:.1?}, p99 {:.1?}, p99.9 {:.1?}", at(500), at(990), at(999));
+}
+
+/// Salt and digest as well: all that a call with private arguments costs more.
+fn private(dir: &Path) {
+    let rounds = 100_000_u64;
+    let store = SideStore::open(dir).unwrap();
+    let (salt, arguments) = (Salt([7; 32]), [b'x'; 200]);
+    let start = Instant::now();
+    for n in 0..rounds {
+        black_box(salt.arguments(&arguments));
+        store.put_call(CallId(u128::from(n).to_be_bytes()), &salt, Some(&arguments)).unwrap();
+    }
+    line("side store: keep salt and 200 bytes of a call", start.elapsed(), rounds, "≤ 5 µs");
+    drop(store);
+    let start = Instant::now();
+    drop(SideStore::open(dir).unwrap());
+    println!("side store: open {rounds} calls {:.1?}", start.elapsed());
+    let start = Instant::now();
+    black_box(SideStore::find(dir, CallId([0xff; 16])).unwrap());
+    println!("side store: look through {rounds} calls {:.1?}", start.elapsed());
 }
 
 fn line(what: &str, took: Duration, count: u64, goal: &str) {

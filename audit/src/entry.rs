@@ -142,7 +142,7 @@ pub struct Call<'a> {
 pub enum Recorded {
     /// SHA-256 of the text alone, as format versions 1 and 2 had it. Whoever guesses the text can confirm the guess.
     Unsalted(Digest),
-    /// A digest that nobody can match with a guess without the call's salt.
+    /// A digest that nobody can match with a guess without the call's [`Salt`](crate::Salt).
     Salted(Digest),
     /// Nothing.
     Nothing,
@@ -245,7 +245,7 @@ pub struct CallEnd<'a> {
     pub entries: u32,
     /// Root of the call's own tree, over the leaf hashes of those entries in order.
     pub root: RootHash,
-    /// Digest of the result with the call's salt, if it is recorded.
+    /// Digest of the result with the call's [`Salt`](crate::Salt), if it is recorded.
     pub result: Option<Digest>,
     /// The cap that ended the call, such as `fuel`.
     pub cap: Option<Text<'a>>,

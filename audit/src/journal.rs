@@ -135,7 +135,7 @@ impl Journal {
 
     /// Moves up to `bytes` from the pipe to `at` in the journal. What moved has left the pipe, and nothing else has,
     /// whenever this process dies.
-    pub(crate) fn splice(&mut self, pipe: BorrowedFd<'_>, bytes: usize, mut at: u64) -> io::Result<usize> {
+    pub(crate) fn splice(&self, pipe: BorrowedFd<'_>, bytes: usize, mut at: u64) -> io::Result<usize> {
         if self.stopped {
             return Err(io::Error::other(AppendError::Stopped));
         }

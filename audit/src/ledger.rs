@@ -118,7 +118,7 @@ impl Ledger {
         let state_path = beside(dir, "state").map_err(io_error)?;
         let (state, remembered) = StateFile::open(&state_path).map_err(io_error)?;
         let remembered = remembered.map_err(|_malformed| OpenError::State { path: state_path })?;
-        let mut journal = Journal::open(dir).map_err(io_error)?;
+        let journal = Journal::open(dir).map_err(io_error)?;
 
         let known = Known { dir, origin, published: published.as_ref(), remembered: remembered.as_ref() };
         let mut found = known.recover()?;

@@ -23,13 +23,17 @@ mod lock;
 mod notary;
 mod note;
 mod pairs;
+mod private;
 mod proof;
 mod prover;
 mod receipt;
 mod record;
 mod recorder;
 mod recover;
+mod sets;
 mod show;
+mod side_record;
+mod side_store;
 mod state;
 mod structure;
 mod tail;
@@ -68,6 +72,7 @@ pub use crate::note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,
 };
 pub use crate::pairs::{PAIR_KEY_BYTES_MAX, PAIRS_MAX, Pairs};
+pub use crate::private::{Compared, Private, Salt};
 pub use crate::proof::{ConsistencyProof, InclusionProof, ProofError};
 pub use crate::prover::{ProveError, Prover};
 pub use crate::receipt::{
@@ -76,7 +81,9 @@ pub use crate::receipt::{
 };
 pub use crate::record::{Kept, Record, RecordError};
 pub use crate::recorder::{HostEnd, Recorder, Status};
+pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read};
+pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;
 pub use crate::text::{Cut, Text};
 pub use crate::tile_path::{ParseTilePathError, TILE_WIDTH, TileKind, TilePath};

@@ -151,8 +151,8 @@ pub enum Problem {
     /// The state file beside the ledger holds no state.
     #[error("what the ledger remembers of its size cannot be read")]
     StateMalformed,
-    /// A file holds something else than the journal makes it hold.
-    #[error("the file differs from what the journal says")]
+    /// A file holds something else than the journal, or its name, says.
+    #[error("the file differs from what the journal or its name says")]
     FileDiffers,
     /// A file that the checkpoint needs is not there.
     #[error("the file is missing")]

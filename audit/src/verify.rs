@@ -18,6 +18,7 @@ use crate::journal::{self, JOURNAL_FILE};
 use crate::key::VerifierKey;
 use crate::key_file::beside;
 use crate::lock::{self, LOCK_FILE};
+use crate::sets::{SETS_FOLDER, verify_sets};
 use crate::state::{self, Remembered};
 use crate::structure::{Problem, Structure};
 use crate::tile_store::TILE_FOLDER;
@@ -109,8 +110,8 @@ pub enum VerifyError {
         /// The cause.
         source: io::Error,
     },
-    /// The folder of tiles, or the state file beside the ledger, cannot be read.
-    #[error("tiles or state cannot be read")]
+    /// The folder of tiles or of capability sets, or the state file beside the ledger, cannot be read.
+    #[error("tiles, capability sets or state cannot be read")]
     Other {
         /// The cause.
         source: io::Error,
@@ -145,10 +146,12 @@ pub fn verify(dir: &Path, expected: Option<Expected>) -> Result<Report, VerifyEr
 /// Checks: each frame; each entry is in its one encoding; the ledger starts with `ledger-opened`; each call's
 /// entries are consecutive, with one terminal entry per intent and the right number and root in `call-end`; keys
 /// change only by rotations that both keys signed; the checkpoint is signed by the key in force at its size; each tile
-/// and bundle is what the journal makes it, none is missing, none is there too much; checkpoint, what the ledger
+/// and bundle is what the journal makes it, none is missing, none is there too much; each capability set is what its
+/// name says; checkpoint, what the ledger
 /// remembers beside its folder (if that can be read), and what the auditor expects fit the entries.
 ///
-/// A ledger that is being written may show [`Problem::TornTail`] in passing.
+/// A ledger that is being written may show [`Problem::TornTail`] in passing. What comes after
+/// [`Problem::CorruptFrame`] is not judged: neither are entries, keys or tiles reported as missing or surplus for it.
 ///
 /// # Errors
 ///
@@ -187,6 +190,9 @@ pub fn verify_with(dir: &Path, options: &VerifyOptions) -> Result<Report, Verify
     }
     verifier.anchors = verifier.anchors();
     verifier.read(journal, tiles)?;
+    for (file, problem) in verify_sets(dir).map_err(other)? {
+        verifier.report_in(&file, problem);
+    }
     let not_covered = not_covered(dir).map_err(other)?;
     Ok(verifier.finish(not_covered))
 }
@@ -205,6 +211,8 @@ struct Verifier {
     // Roots known for a part of the ledger.
     anchors: Vec<(TreeSize, RootHash)>,
     counts: BTreeMap<Kind, u64>,
+    // A corrupt frame hides what comes after it: of that nothing is known, so nothing is reported.
+    cut_off: bool,
     // Where the latest entry starts, for findings.
     index: u64,
     offset: u64,
@@ -245,6 +253,7 @@ impl Verifier {
                 Err(FrameError::Io(source)) => return Err(VerifyError::Journal { source }),
             }
         };
+        self.cut_off = matches!(last, Some(Problem::CorruptFrame));
         let whole = last.is_none();
         last.into_iter().for_each(|problem| self.report(problem));
         for found in tiles.finish(whole) {
@@ -286,20 +295,11 @@ impl Verifier {
     fn finish(mut self, not_covered: Vec<String>) -> Report {
         let size = self.frontier.size();
         let signed_by = self.judge_checkpoint();
-        let lost: Vec<_> = self.anchors.iter().map(|(at, _)| *at).filter(|at| *at > size).collect();
-        lost.into_iter().for_each(|size| self.report(Problem::EntriesLost { size }));
-        let whole = self.expected.filter(|expected| expected.size.is_none());
-        if let Some(problem) = whole.and_then(|expected| self.compare(expected.root)) {
-            self.report(problem);
-        }
-        if size == TreeSize(0) {
-            self.report(Problem::NotOpened);
+        let keys = self.keys();
+        if !self.cut_off {
+            self.judge_whole(size, &keys);
         }
         self.compare_origins();
-        let keys = self.keys();
-        if let Some(key) = self.key.clone().filter(|key| !keys.contains(key)) {
-            self.report(Problem::KeyUnknown { key: key.to_string() });
-        }
         Report {
             origin: self.structure.origin().map(str::to_owned),
             size,
@@ -314,6 +314,22 @@ impl Verifier {
             open_calls: self.structure.open_calls(),
             findings: self.findings,
             findings_left_out: self.findings_left_out,
+        }
+    }
+
+    /// What only the whole journal can show.
+    fn judge_whole(&mut self, size: TreeSize, keys: &[VerifierKey]) {
+        let lost: Vec<_> = self.anchors.iter().map(|(at, _)| *at).filter(|at| *at > size).collect();
+        lost.into_iter().for_each(|size| self.report(Problem::EntriesLost { size }));
+        let whole = self.expected.filter(|expected| expected.size.is_none());
+        if let Some(problem) = whole.and_then(|expected| self.compare(expected.root)) {
+            self.report(problem);
+        }
+        if size == TreeSize(0) {
+            self.report(Problem::NotOpened);
+        }
+        if let Some(key) = self.key.clone().filter(|key| !keys.contains(key)) {
+            self.report(Problem::KeyUnknown { key: key.to_string() });
         }
     }
 
@@ -341,6 +357,8 @@ impl Verifier {
         let Checkpoint { size, root, .. } = *published.checkpoint();
         let signed_by = match self.signed_by(&published) {
             Ok(key) => key,
+            // The key in force at its size may be one that could not be read.
+            Err(_) if self.cut_off && self.at_checkpoint.is_none() => return None,
             Err(reason) => {
                 self.report_in(CHECKPOINT_FILE, Problem::CheckpointSignature { reason });
                 // Which tiles must be there was known by it alone; of the journal nothing was.
@@ -351,6 +369,7 @@ impl Verifier {
             }
         };
         match self.at_checkpoint {
+            None if self.cut_off => {}
             None => self.report(Problem::EntriesLost { size }),
             Some((_, _, found)) if found == root => {}
             Some((index, offset, found)) => {
@@ -402,7 +421,7 @@ fn not_covered(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for file in std::fs::read_dir(dir)? {
         let name = file?.file_name().to_string_lossy().into_owned();
-        if ![JOURNAL_FILE, CHECKPOINT_FILE, LOCK_FILE, TILE_FOLDER].contains(&name.as_str()) {
+        if ![JOURNAL_FILE, CHECKPOINT_FILE, LOCK_FILE, TILE_FOLDER, SETS_FOLDER].contains(&name.as_str()) {
             names.push(name);
         }
     }

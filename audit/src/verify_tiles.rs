@@ -56,14 +56,16 @@ impl TileAudit {
         }
     }
 
-    /// Compares the unfinished tiles. What is still listed then belongs to no entry, if the journal was read `whole`.
+    /// Compares the unfinished tiles. If the journal was read `whole`, what is still listed then belongs to no entry;
+    /// otherwise nothing is known of what comes after the entries read.
     pub(crate) fn finish(mut self, whole: bool) -> Vec<TileFinding> {
         let edge = std::mem::take(&mut self.edge);
         for level in 0..TILE_LEVELS {
             let path = TilePath::full(TileKind::Hashes { level }, edge_tile(edge.size(), level).0);
-            self.compare(path, edge.hashes(level));
+            self.compare_unfinished(path, edge.hashes(level), whole);
         }
-        self.compare(TilePath::full(TileKind::Entries, edge_tile(edge.size(), 0).0), edge.bundle());
+        let path = TilePath::full(TileKind::Entries, edge_tile(edge.size(), 0).0);
+        self.compare_unfinished(path, edge.bundle(), whole);
         if whole {
             for ((kind, index), widths) in std::mem::take(&mut self.listed) {
                 for width in widths {
@@ -78,6 +80,17 @@ impl TileAudit {
         }
         self.findings.sort_by_key(|finding| (finding.index, finding.offset));
         self.findings
+    }
+
+    /// Compares all files of a tile whose first hashes or entries are `bytes`: all that there are if the journal was
+    /// read `whole`.
+    fn compare_unfinished(&mut self, path: TilePath, bytes: &[u8], whole: bool) {
+        if whole {
+            return self.compare(path, bytes);
+        }
+        for width in self.listed.remove(&(path.kind, path.index)).unwrap_or_default() {
+            self.compare_file(TilePath::of_width(path.kind, path.index, width), prefix(path.kind, bytes, width), false);
+        }
     }
 
     /// Compares all files of one tile with what the journal makes it: `bytes`, possibly unfinished.
@@ -101,13 +114,14 @@ impl TileAudit {
                 self.report(path, 0, Problem::FileUnknown);
                 continue;
             }
-            self.compare_file(path, prefix(path.kind, bytes, width));
+            self.compare_file(path, prefix(path.kind, bytes, width), true);
         }
     }
 
-    fn compare_file(&mut self, path: TilePath, expected: &[u8]) {
+    /// Compares a file with what it should hold: `expected`, and if that is not the `whole` of it, anything after.
+    fn compare_file(&mut self, path: TilePath, expected: &[u8], whole: bool) {
         match self.store.read(path) {
-            Ok(found) if found == expected => {}
+            Ok(found) if found == expected || (!whole && found.starts_with(expected)) => {}
             Ok(found) => {
                 let same = found.iter().zip(expected).take_while(|(found, expected)| found == expected).count();
                 self.report_in(path, same, expected, Problem::FileDiffers);

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use support::{ORIGIN, files, report, tempdir};
 use tollgate_audit::{
     Call, CallEnd, CallId, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence, TreeSize,
-    Violation, call_root, disclose, find_call_end, prove, verify,
+    Violation, call_root, disclose, find_call_end, prove, store_set, verify,
 };
 
 const SEED: [u8; 32] = [7; 32];
@@ -108,6 +108,8 @@ fn version_2_is_written_byte_for_byte() {
 fn version_3_is_written_byte_for_byte() {
     written_as_golden(3, |ledger| {
         ledger.append(&calls_of_version_3()).unwrap();
+        // What the entries of the samples name.
+        store_set(ledger.folder(), "capability set").unwrap();
     });
 }
 

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use support::{DENIAL, OK, OPEN_AT, ORIGIN, begin, ending, forget_checkpoint, open, record_call, report, tempdir};
 use tollgate_audit::{
     Action, AppendError, CallId, CallTrail, DenialRef, Durability, Entry, Expected, FactRef, Kept, Kind, Layer,
-    LeafIndex, Ledger, OpenError, Problem, RootHash, Sequence, TreeSize, read, verify,
+    LeafIndex, Ledger, OpenError, Problem, RootHash, Sequence, TreeSize, VerifyOptions, read, store_set, verify,
+    verify_with,
 };
 
 #[test]
@@ -326,10 +327,11 @@ fn every_changed_byte_of_every_file_is_found_and_named() {
     record_call(&ledger, 1);
     ledger.checkpoint().unwrap();
     ledger.append(&vec![support::policy(); 260]).unwrap();
+    store_set(dir.path(), r#"{"tool":"word-count"}"#).unwrap();
     drop(ledger);
     fs::write(dir.path().join("lock"), "").unwrap();
     let files = support::files(dir.path());
-    assert_eq!(files.len(), 2 + 4 + 1 + 1, "journal, checkpoint, full, partial and older tiles, lock: {files:?}");
+    assert_eq!(files.len(), 2 + 4 + 1 + 2, "journal, checkpoint, full, partial and older tiles, set, lock: {files:?}");
     for (name, whole) in files {
         let stride = if whole.len() > 1000 { whole.len() / 40 } else { 7 };
         for at in (0..whole.len()).step_by(stride) {
@@ -346,6 +348,42 @@ fn every_changed_byte_of_every_file_is_found_and_named() {
         fs::write(dir.path().join(&name), whole).unwrap();
         assert!(report(dir.path()).is_clean());
     }
+}
+
+/// What comes after it is not known, so nothing is said of it; what comes before is judged.
+#[test]
+fn a_corrupt_frame_is_the_one_finding() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.append(&vec![support::policy(); 399]).unwrap();
+    ledger.checkpoint().unwrap();
+    ledger.rotate_key(2).unwrap();
+    ledger.append(&vec![support::policy(); 200]).unwrap();
+    drop(ledger);
+    let options = VerifyOptions { key: report(dir.path()).signed_by, expected: None };
+    let findings = || verify_with(dir.path(), &options).unwrap().findings;
+    assert_eq!(findings(), []);
+    let whole = journal(dir.path());
+    let starts = frame_starts(&whole);
+    for index in [0, 1, 100, 256, 300, 399, 400, 401, 511, 512, 598] {
+        let mut changed = whole.clone();
+        changed[starts[index] + 9] ^= 1;
+        fs::write(dir.path().join("journal"), changed).unwrap();
+        let found: Vec<_> = findings().into_iter().map(|finding| (finding.index.0, finding.problem)).collect();
+        assert_eq!(found, [(index as u64, Problem::CorruptFrame)]);
+    }
+    let tile = dir.path().join("tile/entries/001");
+    let mut bytes = fs::read(&tile).unwrap();
+    bytes[10] ^= 1;
+    fs::write(tile, bytes).unwrap();
+    fs::remove_file(dir.path().join("tile/0/000")).unwrap();
+    let found: Vec<_> = findings().into_iter().map(|finding| (finding.file, finding.problem)).collect();
+    let expected = [
+        ("journal", Problem::CorruptFrame),
+        ("tile/0/000", Problem::FileMissing),
+        ("tile/entries/001", Problem::FileDiffers),
+    ];
+    assert_eq!(found, expected.map(|(file, problem)| (file.to_owned(), problem)));
 }
 
 #[test]

@@ -236,7 +236,8 @@ impl Notary {
             && let Some(place) = self.hosts.iter().position(Host::is_over)
         {
             let Some(host) = self.hosts.get(place) else { break };
-            let reason = host.fault.as_ref().map_or(HOST_ENDED.to_owned(), |fault| format!("{HOST_CONDEMNED}{fault}"));
+            let reason =
+                host.fault.as_ref().map_or_else(|| HOST_ENDED.to_owned(), |fault| format!("{HOST_CONDEMNED}{fault}"));
             let closers: Vec<_> = host.intake.closers(&reason).into_iter().map(Entry::Closer).collect();
             let closers: Vec<_> = closers.iter().map(Entry::encode).collect();
             match self.ledger.append(&closers) {

@@ -1,0 +1,132 @@
+//! Capability sets in the ledger's folder, each under its digest, so that what a `policy` or `call` entry names can be
+//! read back.
+//!
+//! A set must never be handed out that is not what its name says.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use crate::ids::Digest;
+use crate::journal::FILE_MODE;
+use crate::structure::Problem;
+
+/// Longest capability set that is kept: as long as the canonical text of a set may be (`CANONICAL_BYTES_MAX` of
+/// `tollgate-capability`).
+pub const SET_BYTES_MAX: usize = 16 << 20;
+
+/// Writes a capability set to `sets/` in the ledger's folder `dir` (folder mode 0700, file 0600), on disk when this
+/// returns, and returns the digest under which it is there. What is there already is left alone, or mended if it is
+/// something else. Only for the process that has the ledger open.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidInput`]: longer than [`SET_BYTES_MAX`]. Otherwise the operating system's.
+pub fn store_set(dir: &Path, canonical_json: &str) -> io::Result<Digest> {
+    if canonical_json.len() > SET_BYTES_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the capability set is too long"));
+    }
+    let digest = Digest::of(canonical_json.as_bytes());
+    let path = dir.join(file_name(digest));
+    // One at a time: they share the name of the unfinished file.
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if read_file(&path)?.is_some_and(|found| found == canonical_json.as_bytes()) {
+        return Ok(digest);
+    }
+    let folder = dir.join(SETS_FOLDER);
+    match DirBuilder::new().mode(0o700).create(&folder) {
+        Ok(()) => File::open(dir)?.sync_all()?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let fresh = dir.join(FRESH_SET);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&fresh)?;
+    file.write_all(canonical_json.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&fresh, &path)?;
+    File::open(&folder)?.sync_all()?;
+    Ok(digest)
+}
+
+/// The capability set with this digest from the ledger's folder `dir`; `None` if it is not there.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidData`]: the file holds something else than its name says. Otherwise the operating system's.
+pub fn read_set(dir: &Path, digest: Digest) -> io::Result<Option<String>> {
+    let Some(bytes) = read_file(&dir.join(file_name(digest)))? else {
+        return Ok(None);
+    };
+    let differs = || io::Error::new(io::ErrorKind::InvalidData, "the file of the capability set differs from its name");
+    if Digest::of(&bytes) != digest {
+        return Err(differs());
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_not_text| differs())
+}
+
+/// What is wrong with the folder of sets in `dir`, by file.
+pub(crate) fn verify_sets(dir: &Path) -> io::Result<Vec<(String, Problem)>> {
+    let files = match fs::read_dir(dir.join(SETS_FOLDER)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+            return Ok(vec![(SETS_FOLDER.to_owned(), Problem::FileUnknown)]);
+        }
+        files => files?,
+    };
+    let mut found = Vec::new();
+    for file in files {
+        let name = format!("{SETS_FOLDER}/{}", file?.file_name().to_string_lossy());
+        if let Some(problem) = problem_of(dir, &name) {
+            found.push((name, problem));
+        }
+    }
+    found.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
+    Ok(found)
+}
+
+fn problem_of(dir: &Path, name: &str) -> Option<Problem> {
+    if name.ends_with(FRESH_EXTENSION) {
+        return None;
+    }
+    let Some(digest) = digest_of(name) else {
+        return Some(Problem::FileUnknown);
+    };
+    match read_file(&dir.join(name)) {
+        Ok(Some(bytes)) if Digest::of(&bytes) == digest => None,
+        Ok(Some(_)) => Some(Problem::FileDiffers),
+        // Nothing has to be there.
+        Ok(None) => None,
+        Err(error) => Some(Problem::FileUnreadable { reason: error.to_string() }),
+    }
+}
+
+/// Not much more than a set may have, whatever the file holds.
+fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut bytes = Vec::new();
+    file.take(SET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+/// `sets/<64 lower-case hex digits>.json`
+fn file_name(digest: Digest) -> String {
+    format!("{SETS_FOLDER}/{}.json", hex::encode(digest.0))
+}
+
+fn digest_of(name: &str) -> Option<Digest> {
+    let digits = name.strip_prefix(SETS_FOLDER)?.strip_prefix('/')?.strip_suffix(".json")?;
+    format!("sha256:{digits}").parse().ok()
+}
+
+static WRITING: Mutex<()> = Mutex::new(());
+
+pub(crate) const SETS_FOLDER: &str = "sets";
+
+/// Left behind only by a crash.
+const FRESH_SET: &str = "sets/set.tmp";
+const FRESH_EXTENSION: &str = ".tmp";

@@ -1,0 +1,407 @@
+//! The side store: salts and full texts of calls, in one file beside the ledger's folder, from which the data of a call
+//! can be erased while its entries, digests and proofs stand.
+//!
+//! Nothing of what it holds may get into the ledger, and nothing of what was erased may stay in it.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::ids::CallId;
+use crate::journal::FILE_MODE;
+use crate::key_file::beside;
+use crate::private::{Private, Salt};
+use crate::side_record::{CHECK_BYTES, Record, RecordKind, RecordState, Records, SideStep, check, push_record};
+
+/// Longest text of a call that the side store keeps: as much as a tool may be given or answer.
+pub const PRIVATE_BYTES_MAX: usize = 64 << 20;
+
+/// The side store of a ledger, `<folder>.private` (mode 0600), open for writing; this process is its only writer.
+///
+/// Durability: what was put is in the page cache. It survives the death (SIGKILL) of any process; it may be lost with
+/// the power, since no put waits for the disk: then the ledger still has the digests, and nothing to compare them with.
+/// An erasure is on disk when it returns.
+#[derive(Debug)]
+pub struct SideStore {
+    // Also the lock.
+    file: File,
+    writer: Mutex<Writer>,
+}
+
+/// What an erasure overwrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Erased {
+    /// Number of records; none when there was nothing left to erase.
+    pub records: u64,
+    /// Their contents in bytes.
+    pub bytes: u64,
+}
+
+#[derive(Debug)]
+struct Writer {
+    // Where the next record goes.
+    end: u64,
+    // Where the next open starts to read.
+    hint: u64,
+    // Kept between puts for its memory.
+    records: Vec<u8>,
+    stopped: bool,
+}
+
+impl SideStore {
+    /// Opens the side store of the ledger in the folder `dir`, which must exist, making it if there is none. It is for
+    /// the process that has the ledger open. A record that a died writer left unfinished is cut off; an erasure that it
+    /// left unfinished is finished.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`]: open elsewhere. [`io::ErrorKind::PermissionDenied`]: open to group or world.
+    /// [`io::ErrorKind::InvalidData`]: corrupt before its end, or no side store. Otherwise the operating system's.
+    pub fn open(dir: &Path) -> io::Result<Self> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        let file = options.open(beside(dir, EXTENSION)?)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(io::ErrorKind::WouldBlock, "the side store is open elsewhere"));
+            }
+            Err(TryLockError::Error(source)) => return Err(source),
+        }
+        let metadata = file.metadata()?;
+        if metadata.mode() & 0o077 != 0 {
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the side store is open to others"));
+        }
+        let length = match metadata.len() {
+            length if length < HEADER_BYTES => {
+                write_hint(&file, HEADER_BYTES)?;
+                file.set_len(HEADER_BYTES)?;
+                HEADER_BYTES
+            }
+            length => length,
+        };
+        let hint = read_hint(&file)?.filter(|hint| *hint <= length).unwrap_or(HEADER_BYTES);
+        let end = recover(&file, hint, length)?;
+        let writer = Writer { end, hint, records: Vec::new(), stopped: false };
+        Ok(Self { file, writer: Mutex::new(writer) })
+    }
+
+    /// Keeps the salt of a call that is about to start, and its arguments, in one write and without waiting for the
+    /// disk.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidInput`]: longer than [`PRIVATE_BYTES_MAX`]. Otherwise the operating system refused the
+    /// write. Nothing is kept then.
+    pub fn put_call(&self, call: CallId, salt: &Salt, arguments: Option<&[u8]>) -> io::Result<()> {
+        let arguments = arguments.map(|arguments| (RecordKind::Arguments, arguments));
+        self.put(call, std::iter::once((RecordKind::Salt, &salt.0[..])).chain(arguments))
+    }
+
+    /// Keeps the result of a call, in one write and without waiting for the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`SideStore::put_call`].
+    pub fn put_result(&self, call: CallId, result: &[u8]) -> io::Result<()> {
+        self.put(call, std::iter::once((RecordKind::Result, result)))
+    }
+
+    /// Overwrites salt, arguments and result of `call` in place with zeros and brings that to disk. What stays are the
+    /// call's id and the lengths. To be done again after a crash or an error, as often as need be; to be recorded in the
+    /// ledger ([`Erasure`](crate::Erasure)) when it is done.
+    ///
+    /// A file system that writes elsewhere than in place, snapshots, and a disk that moves its blocks keep copies that
+    /// no program can reach from here.
+    ///
+    /// # Errors
+    ///
+    /// Any: the data may still be there.
+    pub fn erase(&self, call: CallId) -> io::Result<Erased> {
+        let mut writer = self.writer();
+        let mut records = Records::new(&self.file, HEADER_BYTES, writer.end)?;
+        let mut found = Vec::new();
+        while let SideStep::Record(record) = records.step()? {
+            if record.call == call && record.state != RecordState::Erased {
+                found.push(record);
+            }
+        }
+        if found.is_empty() {
+            return Ok(Erased::default());
+        }
+        // If this process dies meanwhile, the next open reads all of it and goes on here.
+        writer.set_hint(&self.file, HEADER_BYTES)?;
+        erase_all(&self.file, &found)?;
+        let end = writer.end;
+        writer.set_hint(&self.file, end)?;
+        let bytes = found.iter().map(|record| u64::from(record.length)).sum();
+        Ok(Erased { records: found.len() as u64, bytes })
+    }
+
+    /// What the side store of the ledger in `dir` keeps of `call`; `None` if there is nothing, or it was erased. It reads
+    /// the whole file; the ledger may be open elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidData`]: corrupt. Otherwise the operating system's.
+    pub fn find(dir: &Path, call: CallId) -> io::Result<Option<Private>> {
+        let file = match File::open(beside(dir, EXTENSION)?) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            file => file?,
+        };
+        let length = file.metadata()?.len();
+        if length < HEADER_BYTES {
+            return Ok(None);
+        }
+        read_hint(&file)?;
+        let (mut salt, mut arguments, mut result) = (None, None, None);
+        let mut records = Records::new(&file, HEADER_BYTES, length)?;
+        while let SideStep::Record(record) = records.step()? {
+            if record.call != call || record.state != RecordState::Live {
+                continue;
+            }
+            let content = match record.content(&file)? {
+                Some(content) => content,
+                // Erased since its frame was read.
+                None if record.state_now(&file)? != Some(RecordState::Live) => continue,
+                // The last one is being written, or is torn.
+                None if record.end() == length => break,
+                None => return Err(corrupt(record.offset)),
+            };
+            match record.kind {
+                RecordKind::Salt => {
+                    salt = Some(Salt(content.try_into().map_err(|_other_length| corrupt(record.offset))?));
+                }
+                RecordKind::Arguments => arguments = Some(content),
+                RecordKind::Result => result = Some(content),
+            }
+        }
+        Ok(salt.map(|salt| Private { call, salt, arguments, result }))
+    }
+
+    fn put<'t>(&self, call: CallId, texts: impl Iterator<Item = (RecordKind, &'t [u8])>) -> io::Result<()> {
+        let mut writer = self.writer();
+        if writer.stopped {
+            return Err(io::Error::other("the side store is stopped since an earlier write failed"));
+        }
+        writer.records.clear();
+        for (kind, text) in texts {
+            if text.len() > PRIVATE_BYTES_MAX {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the text is longer than the side store keeps",
+                ));
+            }
+            push_record(&mut writer.records, kind, call, text);
+        }
+        let written = self.file.write_all_at(&writer.records, writer.end);
+        match written {
+            Ok(()) => writer.end += writer.records.len() as u64,
+            // What was written of it must not stand before what comes next.
+            Err(_) => writer.stopped = self.file.set_len(writer.end).is_err(),
+        }
+        writer.records.shrink_to(RECORDS_BYTES_KEPT);
+        written
+    }
+
+    /// A panic while the lock was held leaves at most a record behind `end`, which the next one overwrites.
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for SideStore {
+    fn drop(&mut self) {
+        let mut writer = self.writer();
+        if writer.end > writer.hint + HINT_BYTES && self.file.sync_data().is_ok() {
+            let end = writer.end;
+            // Best effort: without it the next open reads more.
+            writer.set_hint(&self.file, end).ok();
+        }
+    }
+}
+
+impl Writer {
+    fn set_hint(&mut self, file: &File, hint: u64) -> io::Result<()> {
+        write_hint(file, hint)?;
+        self.hint = hint;
+        Ok(())
+    }
+}
+
+/// Finishes what a died writer left: erasures, and the last record. Returns where the next one goes.
+fn recover(file: &File, hint: u64, length: u64) -> io::Result<u64> {
+    let mut records = Records::new(file, hint, length)?;
+    let (mut last, mut erasing) = (None, Vec::new());
+    while let SideStep::Record(record) = records.step()? {
+        if record.state == RecordState::Erasing {
+            erasing.push(record);
+        }
+        last = Some(record);
+    }
+    let whole = match last {
+        Some(last) if last.state == RecordState::Live && last.content(file)?.is_none() => last.offset,
+        _ => records.offset(),
+    };
+    if whole < length {
+        file.set_len(whole)?;
+    }
+    if !erasing.is_empty() {
+        erase_all(file, &erasing)?;
+    }
+    Ok(whole)
+}
+
+/// Marks first, so that a record of which a part is gone never passes for a whole one; each step on disk before the next.
+fn erase_all(file: &File, records: &[Record]) -> io::Result<()> {
+    records.iter().try_for_each(|record| record.mark(file, RecordState::Erasing))?;
+    file.sync_data()?;
+    let zeros = vec![0; 64 * 1024];
+    for record in records {
+        let (mut at, end) = (record.erased_from(), record.end());
+        while at < end {
+            let left = usize::try_from(end - at).unwrap_or(usize::MAX).min(zeros.len());
+            let bytes = zeros.get(..left).unwrap_or(&zeros);
+            file.write_all_at(bytes, at)?;
+            at += bytes.len() as u64;
+        }
+    }
+    file.sync_data()?;
+    records.iter().try_for_each(|record| record.mark(file, RecordState::Erased))?;
+    file.sync_data()
+}
+
+fn write_hint(file: &File, hint: u64) -> io::Result<()> {
+    let hint = hint.to_be_bytes();
+    let header = [MAGIC, &hint, &check(&hint)].concat();
+    file.write_all_at(&header, 0)
+}
+
+/// Where reading may start; `None` if the write of that was torn.
+fn read_hint(file: &File) -> io::Result<Option<u64>> {
+    let mut header = [0; HEADER_LENGTH];
+    file.read_exact_at(&mut header, 0)?;
+    let parts = header.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<8>());
+    let Some((hint, found)) = parts else {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "this is no side store"));
+    };
+    Ok((check(hint) == found).then_some(u64::from_be_bytes(*hint)).filter(|hint| *hint >= HEADER_BYTES))
+}
+
+fn corrupt(offset: u64) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the side store is corrupt at byte {offset}"))
+}
+
+const EXTENSION: &str = "private";
+
+const MAGIC: &[u8] = b"tollgate-private-1\n";
+
+/// Magic, hint, check.
+const HEADER_LENGTH: usize = MAGIC.len() + 8 + CHECK_BYTES;
+const HEADER_BYTES: u64 = HEADER_LENGTH as u64;
+
+/// Bytes that an open may have to read are not worth a sync when the store is closed.
+const HINT_BYTES: u64 = 1 << 20;
+
+/// Memory kept for the next put.
+const RECORDS_BYTES_KEPT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const CALL: CallId = CallId([7; 16]);
+    const OTHER: CallId = CallId([8; 16]);
+
+    fn ledger() -> (tempfile::TempDir, std::path::PathBuf) {
+        let around = tempfile::tempdir().unwrap();
+        let dir = around.path().join("ledger");
+        fs::create_dir(&dir).unwrap();
+        (around, dir)
+    }
+
+    fn put(store: &SideStore, call: CallId) {
+        store.put_call(call, &Salt([call.0[0]; 32]), Some(b"the arguments")).unwrap();
+        store.put_result(call, b"the result").unwrap();
+    }
+
+    fn records(file: &File) -> Vec<Record> {
+        let mut records = Records::new(file, HEADER_BYTES, file.metadata().unwrap().len()).unwrap();
+        let mut found = Vec::new();
+        while let SideStep::Record(record) = records.step().unwrap() {
+            found.push(record);
+        }
+        found
+    }
+
+    /// However far an erasure came before its process died, the next open finishes it.
+    #[test]
+    fn an_erasure_cut_short_is_finished() {
+        for zeroed_bytes in [0, 1, 8, 9, 18] {
+            let (_around, dir) = ledger();
+            let store = SideStore::open(&dir).unwrap();
+            [CALL, OTHER].iter().for_each(|call| put(&store, *call));
+            let of_call: Vec<_> = records(&store.file).into_iter().filter(|record| record.call == CALL).collect();
+            assert_eq!(of_call.len(), 3);
+            for record in &of_call {
+                record.mark(&store.file, RecordState::Erasing).unwrap();
+                store.file.write_all_at(&vec![0; zeroed_bytes], record.erased_from()).unwrap();
+            }
+            assert_eq!(SideStore::find(&dir, CALL).unwrap(), None, "gone from the first mark on");
+            drop(store);
+
+            let store = SideStore::open(&dir).unwrap();
+            let bytes = fs::read(dir.with_extension("private")).unwrap();
+            for record in &of_call {
+                let place = usize::try_from(record.erased_from()).unwrap()..usize::try_from(record.end()).unwrap();
+                assert!(bytes[place].iter().all(|byte| *byte == 0));
+                assert_eq!(record.state_now(&store.file).unwrap(), Some(RecordState::Erased));
+            }
+            assert_eq!(store.erase(CALL).unwrap(), Erased::default());
+            assert!(SideStore::find(&dir, OTHER).unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn what_was_closed_is_not_read_again_unless_an_erasure_was_cut_short() {
+        let (_around, dir) = ledger();
+        let store = SideStore::open(&dir).unwrap();
+        put(&store, CALL);
+        store.put_call(OTHER, &Salt([8; 32]), Some(&vec![b'x'; 2 << 20])).unwrap();
+        drop(store);
+        let store = SideStore::open(&dir).unwrap();
+        let length = store.file.metadata().unwrap().len();
+        assert_eq!(store.writer().hint, length);
+        assert_eq!(store.erase(CALL).unwrap(), Erased { records: 3, bytes: 32 + 13 + 10 });
+        assert_eq!(store.writer().hint, length);
+        // As `erase` leaves it when it dies after its first step.
+        put(&store, CALL);
+        store.writer().set_hint(&store.file, HEADER_BYTES).unwrap();
+        records(&store.file)[0].mark(&store.file, RecordState::Erasing).unwrap();
+        drop(store);
+        write_hint(&OpenOptions::new().write(true).open(dir.with_extension("private")).unwrap(), HEADER_BYTES).unwrap();
+        let store = SideStore::open(&dir).unwrap();
+        assert_eq!(records(&store.file)[0].state, RecordState::Erased);
+    }
+
+    #[test]
+    fn a_torn_hint_means_from_the_start() {
+        let (_around, dir) = ledger();
+        put(&SideStore::open(&dir).unwrap(), CALL);
+        let path = dir.with_extension("private");
+        let whole = fs::read(&path).unwrap();
+        for hint in [u64::MAX, 1, HEADER_BYTES] {
+            let file = OpenOptions::new().write(true).open(&path).unwrap();
+            write_hint(&file, hint).unwrap();
+            file.write_all_at(&[0xff], MAGIC.len() as u64).unwrap();
+            drop(file);
+            assert_eq!(SideStore::open(&dir).unwrap().writer().end, whole.len() as u64);
+        }
+        fs::write(&path, [b'?'; 100]).unwrap();
+        assert_eq!(SideStore::open(&dir).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}

@@ -1,0 +1,276 @@
+//! The side store: kept, found, torn, erased.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(clippy::disallowed_methods, reason = "tests that run themselves as a child")]
+
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use support::tempdir;
+use tollgate_audit::{
+    Call, CallEnd, CallId, Compared, Digest, Entry, Erased, PRIVATE_BYTES_MAX, Private, Recorded, Salt, SideStore,
+};
+
+const DIR: &str = "TOLLGATE_AUDIT_TEST_DIR";
+
+fn call(number: u64) -> CallId {
+    CallId(u128::from(number).to_be_bytes())
+}
+
+fn salt(number: u64) -> Salt {
+    Salt(Digest::of(&number.to_be_bytes()).0)
+}
+
+fn arguments(number: u64) -> Vec<u8> {
+    format!("<arguments of {number}>").into_bytes()
+}
+
+fn result(number: u64) -> Vec<u8> {
+    format!("<result of {number}>").repeat(20).into_bytes()
+}
+
+fn put(store: &SideStore, number: u64) {
+    store.put_call(call(number), &salt(number), Some(&arguments(number))).unwrap();
+    store.put_result(call(number), &result(number)).unwrap();
+}
+
+fn whole(number: u64) -> Option<Private> {
+    let (arguments, result) = (Some(arguments(number)), Some(result(number)));
+    Some(Private { call: call(number), salt: salt(number), arguments, result })
+}
+
+fn path(dir: &Path) -> PathBuf {
+    dir.with_extension("private")
+}
+
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
+}
+
+#[test]
+fn what_is_kept_is_found() {
+    let dir = tempdir().unwrap();
+    assert_eq!(SideStore::find(dir.path(), call(1)).unwrap(), None);
+    let store = SideStore::open(dir.path()).unwrap();
+    (1..=3).for_each(|number| put(&store, number));
+    store.put_call(call(4), &salt(4), None).unwrap();
+    store.put_call(call(5), &salt(5), Some(b"")).unwrap();
+    assert_eq!(SideStore::find(dir.path(), call(2)).unwrap(), whole(2), "also while it is open elsewhere");
+    drop(store);
+    assert_eq!(SideStore::find(dir.path(), call(3)).unwrap(), whole(3));
+    let bare = |number, arguments| Some(Private { call: call(number), salt: salt(number), arguments, result: None });
+    assert_eq!(SideStore::find(dir.path(), call(4)).unwrap(), bare(4, None));
+    assert_eq!(SideStore::find(dir.path(), call(5)).unwrap(), bare(5, Some(Vec::new())));
+    assert_eq!(SideStore::find(dir.path(), call(6)).unwrap(), None);
+    assert_eq!(fs::metadata(path(dir.path())).unwrap().permissions().mode() & 0o777, 0o600);
+    let shown = format!("{:?}", whole(1));
+    assert!(!shown.contains("<arg"), "{shown}");
+}
+
+#[test]
+fn one_writer_and_nobody_else() {
+    let dir = tempdir().unwrap();
+    let store = SideStore::open(dir.path()).unwrap();
+    assert_eq!(SideStore::open(dir.path()).unwrap_err().kind(), ErrorKind::WouldBlock);
+    drop(store);
+    fs::set_permissions(path(dir.path()), fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(SideStore::open(dir.path()).unwrap_err().kind(), ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn a_text_that_is_too_long_is_refused() {
+    let dir = tempdir().unwrap();
+    let store = SideStore::open(dir.path()).unwrap();
+    let error = store.put_call(call(1), &salt(1), Some(&vec![b'x'; PRIVATE_BYTES_MAX + 1])).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
+    put(&store, 2);
+    assert_eq!(SideStore::find(dir.path(), call(1)).unwrap(), None);
+    assert_eq!(SideStore::find(dir.path(), call(2)).unwrap(), whole(2));
+}
+
+/// Wherever a write was cut short: what came before is there, what comes next is found.
+#[test]
+fn a_torn_tail_is_cut_off() {
+    let dir = tempdir().unwrap();
+    let file = path(dir.path());
+    put(&SideStore::open(dir.path()).unwrap(), 1);
+    let before = fs::read(&file).unwrap().len();
+    put(&SideStore::open(dir.path()).unwrap(), 2);
+    let bytes = fs::read(&file).unwrap();
+    for length in 0..bytes.len() {
+        for zeros in [0, 1, 100] {
+            let torn = [&bytes[..length], &vec![0; zeros][..]].concat();
+            // A file that is shorter than its header is one that was being made.
+            if length < 35 && zeros > 0 {
+                continue;
+            }
+            fs::write(&file, &torn).unwrap();
+            if length >= before {
+                assert_eq!(SideStore::find(dir.path(), call(1)).unwrap(), whole(1), "{length}");
+            }
+            put(&SideStore::open(dir.path()).unwrap(), 3);
+            if length >= before {
+                assert_eq!(SideStore::find(dir.path(), call(1)).unwrap(), whole(1), "{length}");
+            }
+            assert_eq!(SideStore::find(dir.path(), call(3)).unwrap(), whole(3), "{length}, {zeros}");
+        }
+    }
+}
+
+#[test]
+fn corruption_before_the_end_is_an_error() {
+    let dir = tempdir().unwrap();
+    let file = path(dir.path());
+    let store = SideStore::open(dir.path()).unwrap();
+    (1..=2).for_each(|number| put(&store, number));
+    drop(store);
+    let bytes = fs::read(&file).unwrap();
+    // Frame, check, and content of the first salt.
+    for at in 35..35 + 38 + 32 {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        fs::write(&file, &changed).unwrap();
+        let error = SideStore::find(dir.path(), call(1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{at}");
+    }
+}
+
+#[test]
+fn what_is_erased_leaves_no_trace() {
+    let dir = tempdir().unwrap();
+    let store = SideStore::open(dir.path()).unwrap();
+    (1..=3).for_each(|number| put(&store, number));
+    let long = b"secret of 2 ".repeat(100_000);
+    store.put_call(call(2), &salt(2), Some(&long)).unwrap();
+    let before = fs::read(path(dir.path())).unwrap();
+    assert!(holds(&before, &arguments(2)) && holds(&before, b"secret of 2") && holds(&before, &salt(2).0));
+
+    let contents = 2 * 32 + arguments(2).len() + result(2).len() + long.len();
+    assert_eq!(store.erase(call(2)).unwrap(), Erased { records: 5, bytes: contents as u64 });
+    let after = fs::read(path(dir.path())).unwrap();
+    assert_eq!(after.len(), before.len());
+    for trace in [&b"nts of 2"[..], b"sult of 2", b"ret of 2", &salt(2).0[..4]] {
+        assert!(!holds(&after, trace));
+    }
+    // No digest of it either, by which a guess could be confirmed.
+    for text in [arguments(2), result(2), long] {
+        assert!(holds(&before, &Digest::of(&text).0[..8]));
+        assert!(!holds(&after, &Digest::of(&text).0[..8]));
+    }
+    let changed = before.iter().zip(&after).skip(35).filter(|(before, after)| before != after);
+    assert!(changed.clone().all(|(_, after)| *after == 0 || *after == b'X'));
+
+    assert_eq!(store.erase(call(2)).unwrap(), Erased::default(), "again");
+    assert_eq!(store.erase(call(9)).unwrap(), Erased::default(), "unknown");
+    put(&store, 4);
+    drop(store);
+    drop(SideStore::open(dir.path()).unwrap());
+    assert_eq!(SideStore::find(dir.path(), call(2)).unwrap(), None);
+    for number in [1, 3, 4] {
+        assert_eq!(SideStore::find(dir.path(), call(number)).unwrap(), whole(number));
+    }
+}
+
+#[test]
+fn the_texts_are_compared_with_the_entries() {
+    let private = whole(1).unwrap();
+    let (Entry::Call(entry), Entry::CallEnd(end)) =
+        (support::samples().swap_remove(2), support::samples().swap_remove(6))
+    else {
+        panic!("other samples")
+    };
+    let arguments_bytes = arguments(1).len() as u64;
+    let started = |recorded| Call { call: call(1), arguments: recorded, arguments_bytes, ..entry.clone() };
+    let salted = started(Recorded::Salted(salt(1).arguments(&arguments(1))));
+    assert_eq!(private.check_arguments(&salted), Compared::Same);
+    let unsalted = started(Recorded::Unsalted(Digest::of(&arguments(1))));
+    assert_eq!(private.check_arguments(&unsalted), Compared::Same);
+    assert_eq!(private.check_arguments(&started(Recorded::Nothing)), Compared::NotRecorded);
+    for other in [
+        Call { call: call(2), ..salted.clone() },
+        Call { arguments_bytes: 1, ..salted.clone() },
+        started(Recorded::Salted(salt(2).arguments(&arguments(1)))),
+        started(Recorded::Salted(salt(1).result(&arguments(1)))),
+        started(Recorded::Unsalted(salt(1).arguments(&arguments(1)))),
+    ] {
+        assert_eq!(private.check_arguments(&other), Compared::Different);
+    }
+
+    let ended = |result| CallEnd { call: call(1), result, ..end.clone() };
+    assert_eq!(private.check_result(&ended(Some(salt(1).result(&result(1))))), Compared::Same);
+    assert_eq!(private.check_result(&ended(Some(salt(1).arguments(&result(1))))), Compared::Different);
+    assert_eq!(private.check_result(&ended(None)), Compared::NotRecorded);
+
+    let bare = Private { arguments: None, result: None, ..private };
+    assert_eq!(bare.check_arguments(&salted), Compared::NotKept);
+    assert_eq!(bare.check_result(&ended(None)), Compared::NotKept);
+}
+
+/// Killed while it keeps and erases: what it said it kept is found, what it said it erased is gone, what it was erasing
+/// is gone once the store is open again.
+#[test]
+fn a_killed_writer_keeps_and_erases_what_it_said() {
+    let dir = tempdir().unwrap();
+    let exe = std::env::current_exe().unwrap();
+    let mut child = Command::new(exe)
+        .args(["--exact", "child_keeps_and_erases_until_killed", "--ignored", "--nocapture"])
+        .env(DIR, dir.path())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let said = |line: String| line.strip_prefix("done ").and_then(|n| n.parse::<u64>().ok());
+    let enough = lines.by_ref().map(Result::unwrap).filter_map(said).find(|n| *n >= 50);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let done = lines.map_while(Result::ok).filter_map(said).last().or(enough).unwrap();
+
+    drop(SideStore::open(dir.path()).unwrap());
+    let bytes = fs::read(path(dir.path())).unwrap();
+    for number in 1..=done {
+        if number % 2 == 0 {
+            assert_eq!(SideStore::find(dir.path(), call(number)).unwrap(), None);
+            assert!(!holds(&bytes, &arguments(number)) && !holds(&bytes, &result(number)));
+        } else {
+            assert_eq!(SideStore::find(dir.path(), call(number)).unwrap(), whole(number));
+        }
+    }
+    let store = SideStore::open(dir.path()).unwrap();
+    store.erase(call(done + 1)).unwrap();
+    assert!(!holds(&fs::read(path(dir.path())).unwrap(), &arguments(done + 1)));
+}
+
+#[test]
+#[ignore = "run as a child"]
+fn child_keeps_and_erases_until_killed() {
+    let store = SideStore::open(Path::new(&std::env::var_os(DIR).unwrap())).unwrap();
+    for number in 1_u64.. {
+        put(&store, number);
+        if number % 2 == 0 {
+            store.erase(call(number)).unwrap();
+        }
+        let mut out = std::io::stdout().lock();
+        // In one write, so that a line is never cut short by the kill.
+        out.write_all(format!("\ndone {number}\n").as_bytes()).unwrap();
+    }
+}
+
+/// Kept, kept without arguments, erased: byte for byte.
+#[test]
+fn golden_bytes() {
+    let dir = tempdir().unwrap();
+    let store = SideStore::open(dir.path()).unwrap();
+    put(&store, 1);
+    store.put_call(call(2), &salt(2), None).unwrap();
+    put(&store, 3);
+    store.erase(call(3)).unwrap();
+    drop(store);
+    let bytes = fs::read(path(dir.path())).unwrap();
+    let lines = bytes.chunks(64).map(|chunk| hex::encode(chunk) + "\n");
+    expect_test::expect_file!["golden/private.txt"].assert_eq(&lines.collect::<String>());
+}
