@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -79,6 +79,12 @@ impl Channel {
                 Err(error) => return Err(io::Error::from(error).into()),
             }
         }
+    }
+
+    /// Tells the other end that nothing more comes. What it says can still be heard.
+    pub fn hang_up(&self) {
+        // A socket that is broken tells it as well.
+        shutdown(&self.0, Shutdown::Write).ok();
     }
 
     /// Waits for a packet; `None` when the other end is gone.

@@ -40,7 +40,8 @@ pub struct Recorder {
 
 #[derive(Debug)]
 struct Pipe {
-    end: OwnedFd,
+    // None once this host has closed its record.
+    end: Option<OwnedFd>,
     // Kept between writes for its memory.
     frames: Vec<u8>,
 }
@@ -100,7 +101,7 @@ impl Recorder {
         let calls = CallCounter::new()?;
         let host = calls.host();
         let recorder = Self {
-            pipe: Mutex::new(Pipe { end: write, frames: Vec::new() }),
+            pipe: Mutex::new(Pipe { end: Some(write), frames: Vec::new() }),
             acks,
             calls,
             is_held: AtomicBool::new(true),
@@ -127,13 +128,22 @@ impl Recorder {
         }
     }
 
+    /// Ends the host's record: the notary closes the calls that are open, once it has taken what is in the pipe.
+    pub fn close(&self) {
+        lock(&self.pipe).end = None;
+    }
+
     fn write(&self, entries: &[EncodedEntry], deadline: Instant) -> Result<(), RecordError> {
         let mut pipe = lock(&self.pipe);
         let mut taken = 0;
         while let Some(rest) = entries.get(taken..).filter(|rest| !rest.is_empty()) {
             let Pipe { end, frames } = &mut *pipe;
             let count = fill(frames, rest);
-            write_whole(end, frames, deadline).map_err(|source| RecordError { taken, source })?;
+            let written = match end {
+                Some(end) => write_whole(end, frames, deadline),
+                None => Err(AppendError::Closed { reason: "the record is closed".to_owned() }),
+            };
+            written.map_err(|source| RecordError { taken, source })?;
             taken += count;
         }
         Ok(())

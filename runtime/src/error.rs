@@ -74,6 +74,9 @@ pub enum LoadError {
     /// The ledger did not take the record of the policy.
     #[error("the ledger did not take the record of the policy")]
     Unrecorded(#[source] AppendError),
+    /// The capability set cannot be kept beside the ledger.
+    #[error("the capability set cannot be kept in the ledger's folder")]
+    SetNotKept(#[source] std::io::Error),
     /// The engine refused.
     #[error("the engine failed: {0}")]
     Engine(String),

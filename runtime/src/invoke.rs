@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 pub use tollgate_audit::Usage;
-use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Digest};
-use tollgate_capability::{Cap, Limits};
+use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, SideStore};
+use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_wasi_proxy::{FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
@@ -14,6 +14,7 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 use crate::error::{CallError, CallFailure, CapHit, with_causes};
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::instance::{CallState, Caps, EPOCH_TICK};
+use crate::private::{Confided, Salts};
 use crate::runtime::{Runtime, StartError};
 use crate::tool::{Identity, Tool};
 
@@ -61,7 +62,7 @@ pub struct Answer {
 pub struct Worker {
     pub(crate) runtime: Runtime,
     event_loop: tokio::runtime::Runtime,
-    ids: CallIds,
+    salts: Salts,
 }
 
 impl Worker {
@@ -73,7 +74,7 @@ impl Worker {
     pub fn new(runtime: &Runtime) -> Result<Self, StartError> {
         let event_loop =
             tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(StartError::Thread)?;
-        Ok(Self { runtime: runtime.clone(), event_loop, ids: CallIds::default() })
+        Ok(Self { runtime: runtime.clone(), event_loop, salts: Salts::default() })
     }
 
     /// Calls a tool.
@@ -92,8 +93,8 @@ impl Worker {
             Answered::Invoke(Err(wit::Error { code, message })) => Err(CallError::Tool { code, message }),
             Answered::Describe(_) => Err(CallError::Internal("an answer to another question".into())),
         });
-        let output_bytes = ended.as_ref().map_or(0, |output| output.len() as u64);
-        let (output, done) = ran.record.end(ended, output_bytes)?;
+        let private = &self.runtime.0.books.private;
+        let (output, done) = ran.record.end(ended, |output| Some(output.as_str()), private)?;
         Ok(Answer { output, usage: done.usage, streams: done.streams, call: done.call })
     }
 
@@ -108,7 +109,7 @@ impl Worker {
             Answered::Describe(operations) => Ok(operations),
             Answered::Invoke(_) => Err(CallError::Internal("an answer to another question".into())),
         });
-        let (operations, _done) = ran.record.end(ended, 0)?;
+        let (operations, _done) = ran.record.end(ended, |_operations| None, &self.runtime.0.books.private)?;
         Ok(operations)
     }
 
@@ -123,24 +124,28 @@ impl Worker {
         let started = Instant::now();
         let wall_start = unix_time();
         let limits = identity.set.limits;
-        let call = self.ids.next(wall_start);
-        let start = call_start(identity, asked, caller, call, started, wall_start);
-        let mut trail = CallTrail::begin(Arc::clone(self.runtime.ledger()), start);
-        let recorded = trail.flush();
+        let books = &self.runtime.0.books;
+        let call = books.record.next_call(u64::try_from(wall_start.as_millis()).unwrap_or(u64::MAX));
+        let moment = Moment { started, wall_start, deadline: started + Duration::from_millis(limits.deadline_ms) };
+        let confided = self.salts.confide(&books.private, identity.set.audit.arguments, call, asked.arguments());
+        let start = call_start(identity, asked, caller, call, moment, &confided);
+        let mut trail = CallTrail::begin(Arc::clone(&books.record), start);
+        let recorded = confided.kept().and_then(|()| trail.flush().map_err(|error| with_causes(&error)));
         let gate = Gate::new(Arc::clone(&identity.set), trail);
         let input = GateInput { stdin, wall_start, monotonic_start: started };
         let mut store = self.store(GateCtx::new(gate, input), limits);
         let answered = match recorded {
-            Err(error) => Err(CallError::Unrecorded(error.to_string())),
+            Err(reason) => Err(CallError::Unrecorded(reason)),
             Ok(()) => {
                 let _ticking = self.runtime.0.ticker.tick();
-                let deadline = started + Duration::from_millis(limits.deadline_ms);
-                let answered = guarded(&mut store, pre, asked, deadline);
+                let answered = guarded(&mut store, pre, asked, moment.deadline);
                 self.event_loop.block_on(answered).map_err(|error| classify(&error, &limits, &store))
             }
         };
         let fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
-        Ran { answered, record: Record { state: store.into_data(), limits, fuel_used, started, call } }
+        let kept = kept(identity.set.audit.acknowledge);
+        let record = Record { state: store.into_data(), limits, fuel_used, started, call, confided, kept };
+        Ran { answered, record }
     }
 
     fn store(&self, gate: GateCtx, limits: Limits) -> Store<CallState> {
@@ -181,6 +186,23 @@ enum Asked<'a> {
     Invoke { operation: &'a str, arguments: &'a str },
 }
 
+impl Asked<'_> {
+    fn arguments(&self) -> &str {
+        match self {
+            Self::Describe => "",
+            Self::Invoke { arguments, .. } => arguments,
+        }
+    }
+}
+
+/// When a call starts, and must have ended.
+#[derive(Clone, Copy)]
+struct Moment {
+    started: Instant,
+    wall_start: Duration,
+    deadline: Instant,
+}
+
 enum Answered {
     Describe(Vec<wit::Operation>),
     Invoke(Result<String, wit::Error>),
@@ -199,6 +221,8 @@ struct Record {
     fuel_used: u64,
     started: Instant,
     call: CallId,
+    confided: Confided,
+    kept: Kept,
 }
 
 /// A call whose end is on the record.
@@ -238,10 +262,19 @@ async fn guest(
 
 impl Record {
     /// Puts the end of the call on the record; what cannot be recorded is not answered.
-    fn end<T>(self, ended: Result<T, CallError>, output_bytes: u64) -> Result<(T, Done), Box<CallFailure>> {
-        let Self { state, limits, fuel_used, started, call } = self;
+    fn end<T>(
+        self,
+        ended: Result<T, CallError>,
+        output: impl Fn(&T) -> Option<&str>,
+        private: &SideStore,
+    ) -> Result<(T, Done), Box<CallFailure>> {
+        let Self { state, limits, fuel_used, started, call, confided, kept } = self;
         let memory_peak_bytes = state.caps.peak_bytes();
         let (trail, counters, streams) = state.gate.finish();
+        let result = match &ended {
+            Ok(value) => output(value).map(str::to_owned),
+            Err(error) => private_text(error),
+        };
         let usage = Usage {
             fuel_used,
             fuel_cap: limits.fuel,
@@ -249,22 +282,77 @@ impl Record {
             memory_cap_bytes: limits.memory,
             wall_us: u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
             deadline_us: limits.deadline_ms.saturating_mul(1000),
-            output_bytes,
+            output_bytes: ended.as_ref().ok().and_then(&output).map_or(0, |output| output.len() as u64),
             stdio_bytes: (streams.stdout.len() + streams.stderr.len()) as u64,
         };
-        let ended = ended.map_err(|error| with_stderr(error, &streams));
-        let (class, detail) = match &ended {
-            Ok(_) => (CallClass::Success, String::new()),
-            Err(error) => (class_of(error), error.to_string()),
-        };
+        let (result, result_kept) = confided.result(private, call, result.as_deref());
         let counters = counters.into_iter().map(|counter| (counter.function.to_owned(), counter.calls)).collect();
-        let recorded = trail.end(CallEnding { class, detail, usage, counters });
+        let (class, detail, cap) = match &ended {
+            Ok(_) => (CallClass::Success, String::new(), None),
+            Err(error) => (class_of(error), public_detail(error), cap_of(error)),
+        };
+        let recorded = trail.end(CallEnding { class, detail, usage, counters, result, cap }, kept);
+        let recorded = recorded.map_err(|error| with_causes(&error)).and(result_kept);
+        let ended = ended.map_err(|error| with_stderr(error, &streams));
         let failure = |error| Box::new(CallFailure { error, call: Some(call), usage, output: streams.clone() });
         match (ended, recorded) {
-            (Ok(value), Ok(_summary)) => Ok((value, Done { usage, streams, call })),
-            (Ok(_), Err(error)) => Err(failure(CallError::Unrecorded(error.to_string()))),
+            (Ok(value), Ok(())) => Ok((value, Done { usage, streams, call })),
+            (Ok(_), Err(reason)) => Err(failure(CallError::Unrecorded(reason))),
             (Err(error), _) => Err(failure(error)),
         }
+    }
+}
+
+/// What a tool says of its own is its caller's affair: like a result, it is not on the record in plain.
+fn private_text(error: &CallError) -> Option<String> {
+    match error {
+        CallError::Tool { code, message } => {
+            Some(serde_json::json!({ "code": code, "message": message }).to_string())
+        }
+        CallError::Rejected(_)
+        | CallError::Violation(_)
+        | CallError::Cap(_)
+        | CallError::Trap { .. }
+        | CallError::Exit { .. }
+        | CallError::OutputNotJson { .. }
+        | CallError::Unrecorded(_)
+        | CallError::Internal(_) => None,
+    }
+}
+
+/// How a call ended, without the tool's own words.
+fn public_detail(error: &CallError) -> String {
+    match error {
+        CallError::Tool { code, .. } if is_plain_code(code) => format!("the tool's own error [{code}]"),
+        CallError::Tool { .. } => "the tool's own error".to_owned(),
+        CallError::OutputNotJson { .. } => "the tool answered with text that is not JSON".to_owned(),
+        CallError::Rejected(_)
+        | CallError::Violation(_)
+        | CallError::Cap(_)
+        | CallError::Trap { .. }
+        | CallError::Exit { .. }
+        | CallError::Unrecorded(_)
+        | CallError::Internal(_) => error.to_string(),
+    }
+}
+
+/// Whether a code is the short word that it should be, and no message.
+fn is_plain_code(code: &str) -> bool {
+    code.len() <= CODE_BYTES_MAX && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte))
+}
+
+const CODE_BYTES_MAX: usize = 32;
+
+fn cap_of(error: &CallError) -> Option<String> {
+    let CallError::Cap(hit) = error else { return None };
+    Some(hit.cap.as_str().to_owned())
+}
+
+fn kept(acknowledge: Acknowledge) -> Kept {
+    match acknowledge {
+        Acknowledge::Pipe => Kept::Pipe,
+        Acknowledge::Journal => Kept::Journal,
+        Acknowledge::Disk => Kept::Disk,
     }
 }
 
@@ -362,8 +450,8 @@ fn call_start(
     asked: &Asked<'_>,
     caller: &Caller,
     call: CallId,
-    started: Instant,
-    wall_start: Duration,
+    moment: Moment,
+    confided: &Confided,
 ) -> CallStart {
     let (operation, arguments) = match asked {
         Asked::Describe => (DESCRIBE, ""),
@@ -372,8 +460,9 @@ fn call_start(
     let Caller { agent, session, decision, reason } = caller.clone();
     CallStart {
         call,
-        started,
-        time_ns: u64::try_from(wall_start.as_nanos()).unwrap_or(u64::MAX),
+        started: moment.started,
+        deadline: moment.deadline,
+        time_ns: u64::try_from(moment.wall_start.as_nanos()).unwrap_or(u64::MAX),
         tool: identity.name.clone(),
         version: identity.version.clone(),
         component: identity.component,
@@ -382,7 +471,7 @@ fn call_start(
         session,
         decision,
         reason,
-        arguments: Digest::of(arguments.as_bytes()),
+        arguments: confided.arguments,
         arguments_bytes: arguments.len() as u64,
         capability_set: identity.set_digest,
     }
@@ -390,32 +479,6 @@ fn call_start(
 
 /// How the ledger names the question for a tool's operations; no operation can have a colon in its name.
 const DESCRIBE: &str = "tollgate:describe";
-
-/// Ids of calls: 6 bytes of milliseconds, so that they sort by time, and 10 random ones, fetched for many calls at once.
-#[derive(Debug, Default)]
-struct CallIds {
-    random: Vec<[u8; 10]>,
-}
-
-/// Ids for which random bytes are fetched at once.
-const CALL_IDS_AT_ONCE: usize = 64;
-
-impl CallIds {
-    fn next(&mut self, now: Duration) -> CallId {
-        if self.random.is_empty() {
-            let mut random = [[0; 10]; CALL_IDS_AT_ONCE];
-            // Without random bytes ids of one millisecond may collide, which the ledger shows; it is no reason to stop.
-            getrandom::fill(random.as_flattened_mut()).unwrap_or_default();
-            self.random.extend(random);
-        }
-        let mut id = [0; 16];
-        let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).to_be_bytes();
-        let (time, random) = id.split_at_mut(6);
-        time.copy_from_slice(&millis[2..]);
-        random.copy_from_slice(&self.random.pop().unwrap_or_default());
-        CallId(id)
-    }
-}
 
 #[allow(clippy::disallowed_methods, reason = "the start of a call is read here, once")]
 fn unix_time() -> Duration {

@@ -12,6 +12,8 @@ pub mod cli;
 mod error;
 mod instance;
 mod invoke;
+pub mod notary;
+mod private;
 mod runtime;
 mod schema;
 mod tool;
@@ -19,7 +21,7 @@ mod tool;
 pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use invoke::{Answer, Caller, Request, Usage, Worker};
-pub use runtime::{Engine, Runtime, StartError};
+pub use runtime::{Books, Engine, Runtime, StartError};
 pub use tollgate_audit::CallId;
 pub use tool::{Component, Import, Operation, Provenance, Tool};
 

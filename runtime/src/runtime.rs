@@ -1,8 +1,10 @@
 //! The engine, the linker and the ledger: what all tools of a process share.
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tollgate_audit::Ledger;
+use tollgate_audit::{Record, SideStore};
 use wasmtime::component::Linker;
 
 use crate::instance::{CallState, Ticker, engine_config};
@@ -36,8 +38,29 @@ pub struct Runtime(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) linker: LinkerOf,
-    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) books: Books,
     pub(crate) ticker: Ticker,
+}
+
+/// Where a runtime keeps what must be known later: the record of its calls, what of it may be erased, and the capability
+/// sets that were in force.
+#[derive(Debug)]
+pub struct Books {
+    pub(crate) record: Arc<dyn Record>,
+    pub(crate) private: SideStore,
+    pub(crate) ledger: PathBuf,
+}
+
+impl Books {
+    /// Records into `record`, whose ledger is in the folder `ledger`: a notary's [`Recorder`](tollgate_audit::Recorder), or
+    /// a [`Ledger`](tollgate_audit::Ledger) that this process itself holds.
+    ///
+    /// # Errors
+    ///
+    /// The side store, `<ledger>.private`, cannot be opened, or another process has it.
+    pub fn open(record: Arc<dyn Record>, ledger: &Path) -> io::Result<Self> {
+        Ok(Self { record, private: SideStore::open(ledger)?, ledger: ledger.to_owned() })
+    }
 }
 
 /// A linker, which has no `Debug` of its own.
@@ -62,23 +85,17 @@ pub enum StartError {
 }
 
 impl Runtime {
-    /// Runs calls on `engine`, recording them into `ledger`.
+    /// Runs calls on `engine`, recording them into `books`.
     ///
     /// # Errors
     ///
     /// [`StartError`].
-    pub fn start(engine: &Engine, ledger: Arc<Ledger>) -> Result<Self, StartError> {
+    pub fn start(engine: &Engine, books: Books) -> Result<Self, StartError> {
         let engine = engine.0.clone();
         let mut linker = Linker::new(&engine);
         tollgate_wasi_proxy::add_to_linker(&mut linker).map_err(engine_error)?;
         let ticker = Ticker::start(engine.clone()).map_err(StartError::Thread)?;
-        Ok(Self(Arc::new(Shared { engine, linker: LinkerOf(linker), ledger, ticker })))
-    }
-
-    /// The ledger that calls are recorded into.
-    #[must_use]
-    pub fn ledger(&self) -> &Arc<Ledger> {
-        &self.0.ledger
+        Ok(Self(Arc::new(Shared { engine, linker: LinkerOf(linker), books, ticker })))
     }
 }
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
-use tollgate_audit::{Digest, Entry, Policy};
+use tollgate_audit::{Digest, Entry, Kept, Policy, store_set};
 use tollgate_capability::{Cap, CapabilitySet, Manifest, OperationName};
 use wasmtime::component::types::ComponentItem;
 
@@ -133,6 +134,7 @@ pub(crate) struct Identity {
     pub(crate) component: Digest,
     pub(crate) set: Arc<CapabilitySet>,
     pub(crate) set_digest: Digest,
+    canonical_set: String,
 }
 
 impl Identity {
@@ -140,7 +142,7 @@ impl Identity {
         let canonical = set.to_canonical_json().map_err(|error| LoadError::Engine(error.to_string()))?;
         let set_digest = Digest::of(canonical.as_bytes());
         let (name, version) = (manifest.name.to_string(), manifest.version.to_string());
-        Ok(Self { name, version, component, set: Arc::new(set), set_digest })
+        Ok(Self { name, version, component, set: Arc::new(set), set_digest, canonical_set: canonical })
     }
 }
 
@@ -189,6 +191,7 @@ impl Tool {
         record_policy(worker, &identity, provenance)?;
         let bare = CapabilitySet { limits, ..CapabilitySet::default() };
         let describing = Identity::new(manifest, component.digest, bare)?;
+        keep_set(worker, &describing)?;
         let described = worker.describe(&pre, &describing).map_err(|source| LoadError::Describe { source })?;
         same_operations(manifest, &described)?;
         let operations = described.into_iter().map(operation).collect::<Result<_, _>>()?;
@@ -273,8 +276,17 @@ fn record_policy(worker: &Worker, identity: &Identity, provenance: Provenance<'_
         tool: identity.name.as_str().into(),
         by: provenance.by.into(),
     });
-    worker.runtime.ledger().append(&[policy.encode()]).map_err(LoadError::Unrecorded)?;
-    Ok(())
+    keep_set(worker, identity)?;
+    let record = &worker.runtime.0.books.record;
+    let deadline = Instant::now() + Duration::from_millis(identity.set.limits.deadline_ms);
+    record.ready().map_err(LoadError::Unrecorded)?;
+    let recorded = record.record(&[policy.encode()], Kept::Pipe, deadline);
+    recorded.map_err(|error| LoadError::Unrecorded(error.source))
+}
+
+/// Keeps the set beside the entries that name it by its digest, so that each decision can be made again.
+fn keep_set(worker: &Worker, identity: &Identity) -> Result<(), LoadError> {
+    store_set(&worker.runtime.0.books.ledger, &identity.canonical_set).map(|_digest| ()).map_err(LoadError::SetNotKept)
 }
 
 fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<(), LoadError> {

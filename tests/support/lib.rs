@@ -9,7 +9,7 @@ use std::{fs, io};
 
 use tempfile::TempDir;
 use tollgate::{
-    Answer, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool, Worker,
+    Answer, Books, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool, Worker,
 };
 use tollgate_audit::{Entry, Ledger, Report, read, verify};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
@@ -27,8 +27,10 @@ impl Lab {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let engine = Engine::new(4).expect("an engine");
-        let ledger = Ledger::open(&folder.path().join("ledger"), "test.local/ledger", "tests", 0).expect("a ledger");
-        let runtime = Runtime::start(&engine, Arc::new(ledger)).expect("a runtime");
+        let path = folder.path().join("ledger");
+        let ledger = Ledger::open(&path, "test.local/ledger", "tests", 0).expect("a ledger");
+        let books = Books::open(Arc::new(ledger), &path).expect("a side store");
+        let runtime = Runtime::start(&engine, books).expect("a runtime");
         let worker = Worker::new(&runtime).expect("a worker");
         Self { folder, engine, runtime, worker }
     }
@@ -59,7 +61,7 @@ impl Lab {
         let manifest = manifest(guest);
         let mut grant = Grant::default();
         for text in grants {
-            grant.merge_adhoc(AdhocGrant::parse(text, self.folder.path()).expect("a grant"));
+            grant.merge_adhoc(AdhocGrant::parse(text, self.folder.path()).expect("a grant")).expect("a grant that fits");
         }
         let mut set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
         for fs in &mut set.fs {

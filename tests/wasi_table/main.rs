@@ -245,6 +245,7 @@ fn folder(lab: &Lab, without: &[Access], on_violation: OnViolation) -> Capabilit
         access,
         patterns: Patterns::default(),
         write_quota: 1 << 20,
+        durable: AccessSet::EMPTY,
     };
     CapabilitySet { fs: vec![fs], on_violation, ..CapabilitySet::default() }
 }

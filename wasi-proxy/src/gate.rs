@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tollgate_audit::{Action, AppendError, CallTrail, DenialRef, FactRef, IntentId, Layer, OutcomeTotals};
+use tollgate_audit::{Action, AppendError, CallTrail, DenialRef, Durability, FactRef, IntentId, Layer, OutcomeTotals};
 use tollgate_capability::{
     Cap, CapabilitySet, Decision, Denial, Fact, GrantIndex, HostCall, OnViolation, PathFault, Reason, Record, Rule,
     check,
@@ -176,11 +176,20 @@ impl Gate {
         self.room_for_record()?;
         let function = call.function();
         let facts = call.facts();
+        let durability = self.durability(&call);
         let intent = self
             .trail
-            .intent(function, &fact_refs(&facts.0), &rule.to_string())
+            .intent(function, &fact_refs(&facts.0), &rule.to_string(), durability)
             .map_err(|source| Refused::Unrecorded { function, source })?;
         Ok(Permit { call, intent: Some(intent) })
+    }
+
+    /// What the record of an allowed call must survive before it takes effect.
+    fn durability(&self, call: &HostCall) -> Durability {
+        match self.set.durability(call) {
+            tollgate_capability::Durability::Pipe => Durability::Pipe,
+            tollgate_capability::Durability::Disk => Durability::Disk,
+        }
     }
 
     fn record_denial(&mut self, call: &HostCall, denial: Denial<'_>) -> Refused {

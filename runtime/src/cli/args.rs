@@ -31,6 +31,9 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Verify or show the ledger.
     Audit(AuditArgs),
+    /// Keep a ledger for the process at the other end of standard input.
+    #[command(hide = true)]
+    Notary(NotaryArgs),
     /// Print shell completions.
     Completions {
         /// For which shell.
@@ -46,7 +49,7 @@ impl Args {
             Command::Inspect(args) => args.json,
             Command::Check(args) => args.json,
             Command::Audit(args) => args.json(),
-            Command::Completions { .. } => false,
+            Command::Notary(_) | Command::Completions { .. } => false,
         }
     }
 }
@@ -119,6 +122,19 @@ pub(crate) struct LedgerArgs {
     /// `~/.local/state`].
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) ledger: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct NotaryArgs {
+    /// Folder of the ledger.
+    #[arg(long)]
+    pub(crate) ledger: PathBuf,
+    /// Its name.
+    #[arg(long)]
+    pub(crate) origin: String,
+    /// Who writes.
+    #[arg(long)]
+    pub(crate) software: String,
 }
 
 #[derive(Debug, clap::Args)]

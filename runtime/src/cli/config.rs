@@ -3,7 +3,6 @@
 
 use std::env;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$XDG_STATE_HOME/tollgate/ledger`, else
 /// `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
@@ -15,6 +14,11 @@ pub(crate) fn ledger_folder() -> Option<PathBuf> {
     Some(state.join("tollgate/ledger"))
 }
 
+/// The file of this program.
+pub(crate) fn this_program() -> std::io::Result<PathBuf> {
+    env::current_exe()
+}
+
 /// A variable that a grant takes from the operator's environment.
 pub(crate) fn host_variable(name: &str) -> Option<String> {
     env::var(name).ok()
@@ -23,12 +27,6 @@ pub(crate) fn host_variable(name: &str) -> Option<String> {
 /// Whether colour is unwanted (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     path("NO_COLOR").is_some()
-}
-
-/// Nanoseconds since the Unix epoch.
-pub(crate) fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn path(name: &str) -> Option<PathBuf> {

@@ -63,10 +63,15 @@ impl Failure {
         Self::Internal(Report::from_err(error))
     }
 
+    /// As [`Failure::internal`], with help for the user.
+    pub(crate) fn internal_as(error: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
+        Self::Internal(Report::new(error))
+    }
+
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::Load { error: LoadError::Unrecorded(_) | LoadError::Engine(_), .. } | Self::Internal(_) => {
+            Self::Load { error: LoadError::Unrecorded(_) | LoadError::SetNotKept(_) | LoadError::Engine(_), .. } | Self::Internal(_) => {
                 Exit::Internal
             }
             Self::Load { error: LoadError::Describe { source }, .. } => of_call(&source.error),

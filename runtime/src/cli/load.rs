@@ -85,7 +85,7 @@ fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String), Failure> 
         None => (Grant::default(), String::new()),
     };
     for given in &args.grant {
-        grant.merge_adhoc(AdhocGrant::parse(given, &folder).map_err(Failure::usage)?);
+        grant.merge_adhoc(AdhocGrant::parse(given, &folder).map_err(Failure::usage)?).map_err(Failure::usage)?;
         text.push_str("\n--grant ");
         text.push_str(given);
     }

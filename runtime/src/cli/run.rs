@@ -2,18 +2,18 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::Arc;
 
 use miette::Diagnostic;
-use tollgate_audit::{Ledger, OpenError};
+use tollgate_audit::{LedgerFault, NotaryError};
 
-use super::args::{LedgerArgs, RunArgs};
+use super::args::{LedgerArgs, NotaryArgs, RunArgs};
 use super::exit::{Exit, Failure};
 use super::load::Loaded;
 use super::{config, hint, load, output, report};
 use crate::error::{CallError, CallFailure, LoadError};
 use crate::invoke::{Answer, Caller, Request, Worker};
-use crate::runtime::{Engine, Runtime};
+use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess, NotaryRole};
+use crate::runtime::{Books, Engine, Runtime};
 use crate::tool::{Component, Provenance, Tool};
 
 /// Largest input that is read before the tool's own cap on it applies.
@@ -46,7 +46,15 @@ enum RunError {
     NoLedger,
     #[error("the ledger in `{}` cannot be used", folder.display())]
     #[diagnostic(help("{help}"))]
-    Ledger { folder: std::path::PathBuf, help: &'static str, source: OpenError },
+    Ledger { folder: std::path::PathBuf, help: &'static str, source: NotaryFailure },
+    #[error("the side store beside the ledger in `{}` cannot be used", folder.display())]
+    #[diagnostic(help("nothing was run; it is the file with `.private` behind the ledger's name"))]
+    SideStore { folder: std::path::PathBuf, source: std::io::Error },
+    #[error("this program's own file cannot be found, so the notary cannot be started")]
+    NoProgram { source: std::io::Error },
+    #[error("the call is over, but its record may not be whole, so its answer is withheld")]
+    #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
+    NotFinished { source: NotaryFailure },
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
@@ -61,7 +69,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: args.tool.component.clone(), error };
     let component = Component::compile(&engine, &bytes).map_err(unusable)?;
-    let runtime = Runtime::start(&engine, open_ledger(&args.ledger)?).map_err(Failure::internal)?;
+    let folder = ledger_folder(&args.ledger)?;
+    let notary = start_notary(&folder)?;
+    let books = Books::open(notary.recorder().clone(), &folder)
+        .map_err(|source| Failure::usage(RunError::SideStore { folder: folder.clone(), source }))?;
+    let runtime = Runtime::start(&engine, books).map_err(Failure::internal)?;
     let mut worker = Worker::new(&runtime).map_err(Failure::internal)?;
     let by = format!("uid:{}", rustix::process::getuid().as_raw());
     let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
@@ -69,8 +81,28 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let operation = operation(args.op.as_deref(), &tool)?;
     let request = Request { operation, arguments: &input, stdin: stdin.into(), caller: caller(args) };
     let answer = worker.invoke(&tool, &request).map_err(|failure| failed(failure, &loaded))?;
+    notary.finish().map_err(|source| Failure::internal_as(RunError::NotFinished { source }))?;
     print(&answer, args.json)?;
     Ok(Exit::Success)
+}
+
+/// Starts this program as the notary of the ledger in `folder`.
+fn start_notary(folder: &Path) -> Result<NotaryProcess, Failure> {
+    let program = config::this_program().map_err(|source| Failure::internal_as(RunError::NoProgram { source }))?;
+    let mut arguments: Vec<std::ffi::OsString> = vec!["notary".into(), "--ledger".into(), folder.into()];
+    arguments.extend(["--origin", ORIGIN, "--software", SOFTWARE].map(Into::into));
+    NotaryProcess::start(NotaryCommand { program, arguments }).map_err(|source| no_notary(folder, source))
+}
+
+/// Keeps a ledger, as the process that [`start_notary`] starts.
+pub(crate) fn notary(args: &NotaryArgs) -> Result<Exit, Failure> {
+    let NotaryArgs { ledger, origin, software } = args;
+    let role = NotaryRole { ledger: ledger.clone(), origin: origin.clone(), software: software.clone() };
+    match crate::notary::serve(&role) {
+        // The front says it.
+        Ok(()) | Err(NotaryError::Open { .. }) => Ok(Exit::Success),
+        Err(error) => Err(Failure::internal(error)),
+    }
 }
 
 fn failed(failure: Box<CallFailure>, loaded: &Loaded) -> Failure {
@@ -88,31 +120,28 @@ fn failed(failure: Box<CallFailure>, loaded: &Loaded) -> Failure {
     Failure::Call { failure, hints }
 }
 
-/// Opens the ledger that the arguments name.
-fn open_ledger(args: &LedgerArgs) -> Result<Arc<Ledger>, Failure> {
-    let folder = ledger_folder(args)?;
-    match Ledger::open(&folder, ORIGIN, SOFTWARE, config::now_ns()) {
-        Ok(ledger) => Ok(Arc::new(ledger)),
-        Err(source) => Err(not_open(folder, source)),
-    }
-}
-
 /// Whether a ledger cannot be used now, or cannot be trusted.
-#[allow(clippy::wildcard_enum_match_arm, reason = "what is not known to be harmless counts as damage")]
-fn not_open(folder: std::path::PathBuf, source: OpenError) -> Failure {
+fn no_notary(folder: &Path, source: NotaryFailure) -> Failure {
     let (damaged, help) = match &source {
-        OpenError::InUse { .. } => (false, "nothing was run; wait until it ends, or give another folder with --ledger"),
-        OpenError::Io { .. } => (false, "nothing was run; mend the folder's rights, or give another with --ledger"),
-        OpenError::BadOrigin { .. } | OpenError::OtherOrigin { .. } => {
+        NotaryFailure::Ledger { fault: LedgerFault::InUse, .. } => {
+            (false, "nothing was run; wait until it ends, or give another folder with --ledger")
+        }
+        NotaryFailure::Ledger { fault: LedgerFault::Unreachable, .. } => {
+            (false, "nothing was run; mend the folder's rights, or give another with --ledger")
+        }
+        NotaryFailure::Ledger { fault: LedgerFault::Foreign, .. } => {
             (false, "nothing was run; it belongs to another system: give another folder with --ledger")
         }
-        _ => (
+        NotaryFailure::Ledger { fault: LedgerFault::Damaged, .. } => (
             true,
             "nothing was run; keep the folder as it is for whoever looks into it: `tollgate audit verify` says more, \
              and --ledger takes another folder",
         ),
+        NotaryFailure::Start { .. } | NotaryFailure::Ended { .. } => {
+            (true, "nothing was run; the reason stands above, or in what the notary printed")
+        }
     };
-    let report = miette::Report::new(RunError::Ledger { folder, help, source });
+    let report = miette::Report::new(RunError::Ledger { folder: folder.to_owned(), help, source });
     if damaged { Failure::Internal(report) } else { Failure::Usage(report) }
 }
 

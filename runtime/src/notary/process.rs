@@ -1,0 +1,45 @@
+//! The notary's own process.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tollgate_audit::{Notary, NotaryError, NotaryOf};
+
+use super::seal;
+
+/// Which ledger the notary keeps.
+#[derive(Debug, Clone)]
+pub struct NotaryRole {
+    /// The ledger's folder.
+    pub ledger: PathBuf,
+    /// Its name.
+    pub origin: String,
+    /// Name and version of the software, for the record.
+    pub software: String,
+}
+
+/// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until its front is gone and the
+/// pipe of its host is drained. Seals this process first: its ledger's folder is all that it can reach.
+///
+/// # Errors
+///
+/// [`NotaryError`]. The front has been told.
+pub fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
+    let NotaryRole { ledger, origin, software } = role;
+    let now_ns = now_ns();
+    let notary = Notary::open(NotaryOf { folder: ledger, origin, software, now_ns }, control()?)?;
+    seal::seal(ledger)?;
+    notary.serve()
+}
+
+/// The socket to the front, which is this process's standard input.
+fn control() -> std::io::Result<OwnedFd> {
+    std::io::stdin().as_fd().try_clone_to_owned()
+}
+
+#[allow(clippy::disallowed_methods, reason = "the notary reads the clock once, for the entry that opens the ledger")]
+fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
