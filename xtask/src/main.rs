@@ -1,5 +1,5 @@
-//! The project's own commands: `cargo xtask setup | test | demo | schemas`. Must build without the guests' target, since
-//! `setup` is what installs it.
+//! The project's own commands: `cargo xtask setup | test | fuzz | demo | schemas`. Must build without the guests'
+//! target, since `setup` is what installs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 #![allow(
     clippy::disallowed_methods,
@@ -8,6 +8,7 @@
 
 mod cargo;
 mod demo;
+mod fuzz;
 mod setup;
 mod terminal;
 
@@ -22,6 +23,9 @@ Usage: cargo xtask COMMAND
 
   setup              look for the toolchain and a linker; install the target wasm32-wasip2 if it is missing
   test [-- ARGS]     setup, then all tests of the workspace; ARGS go to `cargo test`
+  fuzz [MINUTES [TARGET]]
+                     libFuzzer over all fuzz targets, or TARGET, for MINUTES in all (default 1; 0.5 is half a minute);
+                     fails if one finds something, and says how to repeat it. Needs a C++ compiler
   demo               setup, then show what Tollgate promises, with real tools; fails if a promise is not kept
   schemas            write the JSON Schemas of tool.toml and tollgate.toml anew";
 
@@ -32,6 +36,9 @@ fn main() -> ExitCode {
         ["setup"] => setup::setup(),
         ["test"] => test(&[]),
         ["test", "--", rest @ ..] => test(rest),
+        ["fuzz"] => fuzz::fuzz("1", None),
+        ["fuzz", minutes] => fuzz::fuzz(minutes, None),
+        ["fuzz", minutes, target] => fuzz::fuzz(minutes, Some(target)),
         ["demo"] => demo::demo(),
         ["schemas"] => schemas(),
         ["help" | "-h" | "--help"] => {

@@ -1,0 +1,65 @@
+//! Folders with a ledger in them, in memory where the system has such a file system: syncing is not what is looked
+//! at.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+/// Files by their names in the folder around the ledger: `ledger/journal`, `ledger.key`.
+pub type Files = BTreeMap<String, Vec<u8>>;
+
+/// A folder with room for `ledger`, its key and its state; gone with this value.
+#[derive(Debug)]
+pub struct Folder(TempDir);
+
+impl Folder {
+    /// A folder with these files.
+    #[must_use]
+    pub fn with(files: &Files) -> Self {
+        let around = tempfile::Builder::new().prefix("tollgate-fuzz-").tempdir_in("/dev/shm");
+        let folder = Self(around.or_else(|_no_such_folder| tempfile::tempdir()).expect("a temporary folder"));
+        fs::create_dir(folder.ledger()).expect("a folder");
+        for (name, bytes) in files {
+            folder.write(name, bytes);
+        }
+        folder
+    }
+
+    /// The ledger's folder.
+    #[must_use]
+    pub fn ledger(&self) -> PathBuf {
+        self.0.path().join("ledger")
+    }
+
+    /// Writes one file, for its owner alone.
+    pub fn write(&self, name: &str, bytes: &[u8]) {
+        let path = self.0.path().join(name);
+        fs::create_dir_all(path.parent().expect("a file below the folder")).expect("a folder");
+        fs::write(&path, bytes).expect("a file");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
+    }
+
+    /// All files but the lock, which tells of this process.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        let mut files = Files::new();
+        self.add_files(self.0.path(), &mut files);
+        files.remove("ledger/lock");
+        files
+    }
+
+    fn add_files(&self, folder: &Path, files: &mut Files) {
+        for file in fs::read_dir(folder).expect("a folder") {
+            let path = file.expect("a file").path();
+            if path.is_dir() {
+                self.add_files(&path, files);
+            } else {
+                let name = path.strip_prefix(self.0.path()).expect("a file below the folder");
+                files.insert(name.to_str().expect("a name of ours").to_owned(), fs::read(&path).expect("a file"));
+            }
+        }
+    }
+}

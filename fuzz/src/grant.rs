@@ -1,0 +1,143 @@
+//! What operators grant: policies (`tollgate.toml`) and `--grant` texts.
+
+use std::path::Path;
+
+use tollgate_capability::{
+    AdhocGrant, CapabilitySet, EnvValue, FsGrant, FsNeed, Grant, Manifest, Needs, PATH_BYTES_MAX, POLICY_BYTES_MAX,
+    Policy, QUOTA_BYTES_MAX, RandomMode, RandomNeed, StdioSet, refuse_host,
+};
+
+use crate::diagnostics::shown;
+use crate::manifest::{FOLDER, canonical};
+use crate::text;
+use crate::toml_text::policy_toml;
+
+/// The bytes as a policy, and each of their lines as a `--grant`. What is read holds what its type promises and is
+/// read back the same when written anew; a tool that needs all that is granted gets that and nothing else. An error
+/// can be shown.
+pub fn grant(bytes: &[u8]) {
+    let Some(text) = text(bytes) else {
+        return;
+    };
+    policy(text);
+    text.lines().take(LINES_MAX).for_each(adhoc);
+}
+
+fn policy(text: &str) {
+    let policy = match Policy::parse(text, "tollgate.toml", Path::new(FOLDER)) {
+        Ok(policy) => policy,
+        Err(error) => return shown(&error),
+    };
+    assert!(text.len() <= POLICY_BYTES_MAX);
+    assert_eq!(policy.grant(&"not-granted-anything".parse().expect("a name")), Grant::default());
+    let mut short = true;
+    for grant in policy.tools.values() {
+        grant.fs.values().for_each(folder);
+        short &= grant.fs.values().all(|fs| fs.host.as_os_str().len() <= PATH_BYTES_MAX);
+        whole(grant);
+    }
+    let again = policy_toml(&policy);
+    // Escapes may be longer than what they stand for, and so may paths once they are joined.
+    if short && again.len() <= POLICY_BYTES_MAX {
+        let read = Policy::parse(&again, "tollgate.toml", Path::new(FOLDER));
+        let read = read.unwrap_or_else(|error| panic!("{error}:\n{again}"));
+        assert_eq!(read, policy, "{again}");
+    }
+}
+
+fn folder(fs: &FsGrant) {
+    assert!(fs.host.is_absolute(), "{fs:?}");
+    assert!(refuse_host(&fs.host).is_ok(), "{fs:?}");
+    assert!(!fs.access.is_empty(), "{fs:?}");
+    assert!(fs.quota.is_none_or(|quota| quota.bytes() <= QUOTA_BYTES_MAX), "{fs:?}");
+    assert!(fs.patterns.allow_folder(""), "the granted folder itself: {fs:?}");
+}
+
+/// A tool that needs what the grant gives gets it as it stands there.
+fn whole(grant: &Grant) {
+    let met = CapabilitySet::intersect(&manifest_of(grant), grant, |_| Some("value".to_owned()));
+    let met = met.unwrap_or_else(|missing| panic!("{missing}"));
+    assert!(met.unused.is_empty(), "{:?}", met.unused);
+    let set = met.set;
+    assert_eq!(set.fs.len(), grant.fs.len());
+    for (had, (guest, given)) in set.fs.iter().zip(&grant.fs) {
+        assert_eq!((had.guest.as_str(), &had.host, had.access), (guest.as_str(), &given.host, given.access));
+        assert_eq!(had.patterns, given.patterns);
+    }
+    assert_eq!(set.args, grant.args);
+    assert_eq!(set.stdio, grant.stdio.unwrap_or(StdioSet::OUTPUT));
+    assert_eq!((set.wall_clock, set.monotonic_clock), (grant.wall_clock, grant.monotonic_clock));
+    assert_eq!(set.random, grant.random);
+    canonical(&set);
+}
+
+fn manifest_of(grant: &Grant) -> Manifest {
+    let fs = grant.fs.iter().map(|(guest, fs)| FsNeed { guest: guest.clone(), access: fs.access }).collect();
+    Manifest {
+        name: "tool".parse().expect("a name"),
+        version: "1.0.0".parse().expect("a version"),
+        description: String::new(),
+        operations: Vec::new(),
+        needs: Needs {
+            fs,
+            env: Some(grant.env.keys().cloned().collect()),
+            args: grant.args.is_some(),
+            stdio: grant.stdio.unwrap_or(StdioSet::OUTPUT),
+            random: grant.random.map(|mode| match mode {
+                RandomMode::Secure => RandomNeed::Secure,
+                RandomMode::Seeded(_) => RandomNeed::Seeded,
+            }),
+            wall_clock: grant.wall_clock,
+            monotonic_clock: grant.monotonic_clock,
+        },
+        limits: grant.limits.clone(),
+        record: grant.record,
+    }
+}
+
+fn adhoc(line: &str) {
+    let adhoc = match AdhocGrant::parse(line, Path::new(FOLDER)) {
+        Ok(adhoc) => adhoc,
+        Err(error) => return shown(&error),
+    };
+    if let AdhocGrant::Fs { fs, .. } = &adhoc {
+        folder(fs);
+        if fs.host.as_os_str().len() > PATH_BYTES_MAX {
+            return;
+        }
+    }
+    let again = adhoc_text(&adhoc);
+    assert_eq!(AdhocGrant::parse(&again, Path::new(FOLDER)).as_ref(), Ok(&adhoc), "{again}");
+    let mut grant = Grant::default();
+    grant.merge_adhoc(adhoc.clone());
+    whole(&grant);
+    let once = grant.clone();
+    grant.merge_adhoc(adhoc);
+    assert_eq!(grant, once, "given twice");
+}
+
+fn adhoc_text(adhoc: &AdhocGrant) -> String {
+    match adhoc {
+        AdhocGrant::Fs { guest, fs } => format!("fs:{guest}={}:{}", fs.host.display(), fs.access),
+        AdhocGrant::Env { name, value: EnvValue::Literal(value) } => format!("env:{name}={value}"),
+        AdhocGrant::Env { value: EnvValue::FromHost(host), .. } => format!("env:{host}"),
+        AdhocGrant::Args(args) => format!("args={}", args.join(",")),
+        AdhocGrant::Stdio(streams) => {
+            let all = [(streams.stdin, "stdin"), (streams.stdout, "stdout"), (streams.stderr, "stderr")];
+            let named: Vec<_> = all.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect();
+            format!("stdio={}", named.join(","))
+        }
+        AdhocGrant::Random(RandomMode::Secure) => "random=secure".to_owned(),
+        AdhocGrant::Random(RandomMode::Seeded(seed)) => format!("random=seed:{seed}"),
+        AdhocGrant::WallClock(mode) => format!("clock:wall={}", mode.as_str()),
+        AdhocGrant::MonotonicClock(mode) => format!("clock:monotonic={}", mode.as_str()),
+        AdhocGrant::Limits(limits) => {
+            let given = |cap: tollgate_capability::Cap| limits.get(cap).map(|value| (cap, value));
+            let (cap, value) = tollgate_capability::Cap::ALL.into_iter().find_map(given).expect("one limit");
+            format!("limit:{}={}", cap.as_str(), cap.show(value))
+        }
+    }
+}
+
+/// More lines than this say nothing new, and each is shown with its error.
+const LINES_MAX: usize = 16;

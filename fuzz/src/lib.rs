@@ -1,0 +1,68 @@
+//! What must hold whatever bytes come: one function for each target, which panics where it does not.
+//!
+//! `tests/seeds.rs` runs them over the checked-in seeds, `fuzz_targets/` under libFuzzer. A target must never look at
+//! anything but its bytes: what fails once has to fail again.
+//!
+//! Another target is one more module here with a function of the same name, a line in [`TARGETS`], a file in
+//! `fuzz_targets/` with its `[[bin]]`, and a folder of seeds. None may need wasmtime.
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "to panic is how a target says that something does not hold"
+)]
+
+mod checkpoint;
+mod diagnostics;
+mod entry;
+mod folder;
+mod frames;
+mod grant;
+mod journal;
+mod ledger;
+mod manifest;
+mod note;
+mod receipt;
+mod sample;
+mod tile_path;
+mod toml_text;
+mod verifier_key;
+
+pub use crate::checkpoint::checkpoint;
+pub use crate::entry::entry;
+pub use crate::folder::{Files, Folder};
+pub use crate::frames::{frame, frames};
+pub use crate::grant::grant;
+pub use crate::journal::journal;
+pub use crate::ledger::{STEP_BYTES, ledger};
+pub use crate::manifest::manifest;
+pub use crate::note::note;
+pub use crate::receipt::receipt;
+pub use crate::sample::{KEY_SEED, ORIGIN, Sample, call, key_file_text, opened, policy, rotated, sample};
+pub use crate::tile_path::tile_path;
+pub use crate::verifier_key::verifier_key;
+
+/// Takes any bytes, and panics if something does not hold.
+pub type Target = fn(&[u8]);
+
+/// All targets, by the names of their files.
+pub const TARGETS: &[(&str, Target)] = &[
+    ("checkpoint", checkpoint),
+    ("entry", entry),
+    ("grant", grant),
+    ("journal", journal),
+    ("ledger", ledger),
+    ("manifest", manifest),
+    ("note", note),
+    ("receipt", receipt),
+    ("tile_path", tile_path),
+    ("verifier_key", verifier_key),
+];
+
+/// The bytes as the text that most formats are.
+fn text(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}

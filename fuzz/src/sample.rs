@@ -1,0 +1,224 @@
+//! A ledger that is the same every time: entries by hand, a key from a known seed, no clock.
+
+use std::sync::OnceLock;
+
+use tollgate_audit::{
+    Action, Call, CallClass, CallEnd, CallId, Digest, Entry, Fact, Intent, KeyRotation, Layer, Ledger, LedgerKey,
+    LedgerOpened, Outcome, Pairs, Policy, Sequence, SigningKey, Usage, Verdict, VerifierKey, Violation, call_root,
+    leaf_hash,
+};
+
+use crate::folder::{Files, Folder};
+use crate::frames::{frame, frames};
+
+/// The name of the sample ledger.
+pub const ORIGIN: &str = "example.com/ledger";
+
+/// The seed of its key.
+pub const KEY_SEED: [u8; 32] = [1; 32];
+
+/// The seeds of keys that a journal can name, each with `0x01 ‖ seed` in Base64.
+const KEYS: [([u8; 32], &str); 2] = [
+    (KEY_SEED, "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB"),
+    ([2; 32], "AQICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIC"),
+];
+
+/// A ledger with a full tile, a checkpoint, and entries after it.
+#[derive(Debug)]
+pub struct Sample {
+    /// Its files.
+    pub files: Files,
+    /// Its key.
+    pub key: VerifierKey,
+    /// Its entries.
+    pub entries: Vec<Vec<u8>>,
+    /// How many of them the checkpoint covers.
+    pub covered: usize,
+    /// How many bytes of the journal these are.
+    pub covered_bytes: usize,
+}
+
+/// The sample ledger.
+#[must_use]
+pub fn sample() -> &'static Sample {
+    static SAMPLE: OnceLock<Sample> = OnceLock::new();
+    SAMPLE.get_or_init(Sample::new)
+}
+
+impl Sample {
+    fn new() -> Self {
+        let mut entries = vec![opened(Some(KEY_SEED)), policy()];
+        entries.extend(call(1, ASKS, true));
+        entries.extend(call(2, 1, true));
+        let journal: Vec<u8> = entries.iter().flat_map(|entry| frame(entry)).collect();
+        let key = key_file_text(ORIGIN, KEY_SEED).into_bytes();
+        let folder = Folder::with(&[("ledger/journal".to_owned(), journal), ("ledger.key".to_owned(), key)].into());
+        let ledger = Ledger::open(&folder.ledger(), ORIGIN, "tollgate-fuzz", 3).expect("a sound ledger");
+        let key = ledger.verifier_key();
+        // Signs a checkpoint.
+        drop(ledger);
+        let mut files = folder.files();
+        let journal = files.get_mut("ledger/journal").expect("a journal");
+        let (covered, covered_bytes) = (frames(journal).0.len(), journal.len());
+        let tail = [vec![policy()], call(3, 2, false)].concat();
+        journal.extend(tail.iter().flat_map(|entry| frame(entry)));
+        let entries = frames(journal).0.into_iter().map(<[u8]>::to_vec).collect();
+        Self { files, key, entries, covered, covered_bytes }
+    }
+}
+
+/// The text of a key file, if the seed is one of those that samples use.
+#[must_use]
+pub fn key_file_text(origin: &str, seed: [u8; 32]) -> String {
+    let (_, secret) = KEYS.iter().find(|(known, _)| *known == seed).expect("a seed of a sample");
+    let key = SigningKey::from_seed(origin, &seed).expect("an origin").verifier();
+    format!("PRIVATE+KEY+{origin}+{}+{secret}\n", key.id())
+}
+
+/// The seed of a key that samples use.
+pub(crate) fn seed_of(key: tollgate_audit::PublicKey) -> Option<[u8; 32]> {
+    let is_of = |seed: &[u8; 32]| SigningKey::from_seed(ORIGIN, seed).is_ok_and(|of| of.verifier().public_key() == key);
+    KEYS.iter().map(|(seed, _)| *seed).find(is_of)
+}
+
+/// `ledger-opened`, with the key of a seed, or without one as in version 1.
+#[must_use]
+pub fn opened(seed: Option<[u8; 32]>) -> Vec<u8> {
+    let key = seed.map(|seed| SigningKey::from_seed(ORIGIN, &seed).expect("an origin").verifier().public_key());
+    bytes(&Entry::LedgerOpened(ledger_opened(key.map(|public| LedgerKey { public, rotated: None }))))
+}
+
+/// `key-rotated`, from the key of one seed to that of another.
+#[must_use]
+pub fn rotated(old: [u8; 32], new: [u8; 32]) -> Vec<u8> {
+    let [old, new] = [old, new].map(|seed| SigningKey::from_seed(ORIGIN, &seed).expect("an origin"));
+    let [old_key, public] = [&old, &new].map(|key| key.verifier().public_key());
+    let statement = ledger_opened(None).rotation_statement(old_key, public);
+    let [signature, old_signature] = [&new, &old].map(|key| key.sign(statement.as_bytes()));
+    let rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
+    bytes(&Entry::LedgerOpened(ledger_opened(Some(LedgerKey { public, rotated }))))
+}
+
+/// An entry that stands alone.
+#[must_use]
+pub fn policy() -> Vec<u8> {
+    bytes(&Entry::Policy(Policy {
+        digest: Digest::of(b"capability set"),
+        manifest: Digest::of(b"manifest"),
+        grant: Digest::of(b"grant"),
+        tool: "word-count".into(),
+        by: "operator".into(),
+    }))
+}
+
+/// A call that asks `asks` times for what it gets and once for what it does not. Unless it has `ended`, its last
+/// intent is open.
+#[must_use]
+pub fn call(id: u8, asks: u32, ended: bool) -> Vec<Vec<u8>> {
+    let call = CallId([id; 16]);
+    let mut entries = vec![bytes(&started(call))];
+    for ask in 0..asks {
+        let seq = 1 + 2 * ask;
+        entries.push(bytes(&intent(call, seq, Verdict::Allow)));
+        if ended || ask + 1 < asks {
+            entries.push(bytes(&outcome(call, seq + 1, seq)));
+        }
+    }
+    if ended {
+        let seq = 1 + 2 * asks;
+        entries.push(bytes(&intent(call, seq, Verdict::Deny)));
+        entries.push(bytes(&violation(call, seq + 1, seq)));
+        let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+        entries.push(bytes(&call_end(call, seq + 2, call_root(&leaves))));
+    }
+    entries
+}
+
+fn ledger_opened(key: Option<LedgerKey>) -> LedgerOpened<'static> {
+    LedgerOpened { origin: ORIGIN.into(), software: "tollgate 0.1.0".into(), time_ns: 1_700_000_000_000_000_000, key }
+}
+
+fn started(call: CallId) -> Entry<'static> {
+    Entry::Call(Call {
+        call,
+        time_ns: 1_700_000_000_000_000_001,
+        tool: "word-count".into(),
+        version: "1.0.0".into(),
+        component: Digest::of(b"component"),
+        operation: "count".into(),
+        agent: Some("agent-7".into()),
+        session: None,
+        decision: None,
+        reason: Some("the user asked how long the report is".into()),
+        arguments: Digest::of(b"{}"),
+        arguments_bytes: 2,
+        capability_set: Digest::of(b"capability set"),
+    })
+}
+
+fn intent(call: CallId, seq: u32, verdict: Verdict) -> Entry<'static> {
+    Entry::Intent(Intent {
+        call,
+        seq: Sequence(seq),
+        at_us: 24,
+        function: OPEN_AT.into(),
+        facts: Pairs::new([
+            ("path", Fact::Text("/docs/report.txt".into())),
+            ("create", Fact::Bool(false)),
+            ("quota-left-bytes", Fact::Uint(1 << 20)),
+        ]),
+        verdict,
+        rule: "fs:/docs:read".into(),
+    })
+}
+
+fn outcome(call: CallId, seq: u32, of: u32) -> Entry<'static> {
+    let (seq, of) = (Sequence(seq), Sequence(of));
+    Entry::Outcome(Outcome {
+        call,
+        seq,
+        of,
+        at_us: 300,
+        result: "ok".into(),
+        bytes_read: 4096,
+        bytes_written: 0,
+        calls: 3,
+    })
+}
+
+fn violation(call: CallId, seq: u32, of: u32) -> Entry<'static> {
+    Entry::Violation(Violation {
+        call,
+        seq: Sequence(seq),
+        of: Sequence(of),
+        at_us: 70_000,
+        function: OPEN_AT.into(),
+        rule: "fs:/docs:write".into(),
+        layer: Layer::Gate,
+        action: Action::Deny,
+        message: "policy does not allow writing below /docs".into(),
+    })
+}
+
+fn call_end(call: CallId, seq: u32, root: tollgate_audit::RootHash) -> Entry<'static> {
+    Entry::CallEnd(CallEnd {
+        call,
+        seq: Sequence(seq),
+        at_us: 70_001,
+        class: CallClass::Success,
+        detail: "".into(),
+        usage: Usage { fuel_used: 123_456, fuel_cap: 500_000_000, wall_us: 70_001, ..Usage::default() },
+        counters: Pairs::new([("wasi:clocks/monotonic-clock.now", 12)]),
+        entries: seq,
+        root,
+    })
+}
+
+fn bytes(entry: &Entry<'_>) -> Vec<u8> {
+    entry.encode().as_bytes().to_vec()
+}
+
+const OPEN_AT: &str = "wasi:filesystem/types.open-at";
+
+/// Makes the ledger longer than a tile of 256.
+const ASKS: u32 = 124;

@@ -1,0 +1,187 @@
+//! Makes the seeds that come of ledgers: `cargo test -p tollgate-fuzz --test make_seeds -- --ignored`. Those of
+//! manifests and policies are written by hand.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+use std::path::Path;
+
+use tollgate_audit::{
+    CallId, Checkpoint, Disclosure, Entry, KeyId, LeafIndex, NoteSignature, Receipt, RootHash, Sequence, SignedNote,
+    SigningKey, TileKind, TilePath, TreeSize, disclose, prove,
+};
+use tollgate_fuzz::{Folder, KEY_SEED, ORIGIN, STEP_BYTES, call, frame, opened, policy, rotated, sample};
+
+#[test]
+#[ignore = "writes into the sources"]
+fn make_seeds() {
+    entries();
+    journals();
+    ledgers();
+    checkpoints_and_notes();
+    receipts();
+    names();
+}
+
+fn entries() {
+    let mut all = vec![opened(None), opened(Some(KEY_SEED)), rotated(KEY_SEED, [2; 32]), policy()];
+    all.extend(call(1, 1, true));
+    for entry in &all {
+        let kind = Entry::decode(entry).unwrap().kind();
+        write("entry", &format!("{kind}-v{}", entry[2]), entry);
+    }
+    let [intent, allowed] = [1, 3].map(|place| Entry::decode_owned(&all[4 + place]).unwrap());
+    let (Entry::Intent(mut long), Entry::Intent(mut bare)) = (intent, allowed) else { panic!("intents") };
+    long.rule = "r".repeat(5000).into();
+    long.function = "é".repeat(700).into();
+    write("entry", "intent-cut", Entry::Intent(long).encode().as_bytes());
+    bare.facts = tollgate_audit::Pairs::new((0..70).map(|n| (format!("fact-{n}"), tollgate_audit::Fact::Uint(n))));
+    write("entry", "intent-many-facts", Entry::Intent(bare).encode().as_bytes());
+    let closer = |of: Vec<Sequence>, left_out| {
+        let call = CallId([7; 16]);
+        Entry::Closer(tollgate_audit::Closer { call, of, left_out, reason: "the host died".into() })
+    };
+    write("entry", "closer", closer(vec![Sequence(1), Sequence(300)], 0).encode().as_bytes());
+    write("entry", "closer-empty", closer(Vec::new(), 0).encode().as_bytes());
+    write("entry", "closer-full", closer((1..=512).map(Sequence).collect(), 9).encode().as_bytes());
+}
+
+fn journals() {
+    let key = || opened(Some(KEY_SEED));
+    let one = |entries: &[Vec<u8>]| entries.iter().flat_map(|entry| frame(entry)).collect::<Vec<u8>>();
+    let ended = call(1, 1, true);
+    write("journal", "empty", b"");
+    write("journal", "v1", &one(&[vec![opened(None), policy()], ended.clone()].concat()));
+    write("journal", "v1-then-v2", &one(&[vec![opened(None), policy(), key()], call(1, 2, false)].concat()));
+    write("journal", "opened", &one(&[key()]));
+    write("journal", "opened-twice", &one(&[key(), key(), policy()]));
+    write("journal", "call", &one(&[vec![key()], ended.clone()].concat()));
+    write("journal", "call-open", &one(&[vec![key()], call(1, 2, false)].concat()));
+    write("journal", "call-without-asking", &one(&[vec![key()], call(1, 0, true)].concat()));
+    let mut between = call(1, 2, false);
+    between.extend(call(2, 1, false));
+    write("journal", "calls-open", &one(&[vec![key()], between].concat()));
+    write("journal", "key-rotated", &one(&[key(), rotated(KEY_SEED, [2; 32]), opened(Some([2; 32]))]));
+    write("journal", "no-opening", &one(&[policy()]));
+    let mut twice = call(1, 1, false);
+    twice.push(twice[1].clone());
+    write("journal", "intent-twice", &one(&[vec![key()], twice].concat()));
+    let whole = one(&[vec![key()], ended].concat());
+    write("journal", "torn", &whole[..whole.len() - 3]);
+    write("journal", "torn-in-length", &[&whole[..], &[0]].concat());
+    let mut corrupt = whole;
+    corrupt[20] ^= 1;
+    write("journal", "corrupt", &corrupt);
+}
+
+fn ledgers() {
+    let sample = sample();
+    let number = |name: &str| u8::try_from(sample.files.keys().position(|file| file == name).unwrap()).unwrap();
+    let step = |name: &str, what: u8, place: usize, value: u8| -> [u8; STEP_BYTES] {
+        let [.., p0, p1, p2] = place.to_be_bytes();
+        [number(name), what, p0, p1, p2, value]
+    };
+    let (journal, covered) = ("ledger/journal", sample.covered_bytes);
+    let all = sample.files[journal].len();
+    write("ledger", "unharmed", b"");
+    write("ledger", "journal-torn", &step(journal, 1, all - 3, 0));
+    write("ledger", "journal-cut-to-checkpoint", &step(journal, 1, covered, 0));
+    write("ledger", "journal-cut-below-checkpoint", &step(journal, 1, covered - 1, 0));
+    write("ledger", "journal-flipped", &step(journal, 0, 100, 1));
+    let mended = [step(journal, 0, 100, 1), step(journal, 5, 0, 0)].concat();
+    write("ledger", "journal-changed", &mended);
+    write("ledger", "journal-gone", &step(journal, 6, 0, 0));
+    write("ledger", "checkpoint-cut", &step("ledger/checkpoint", 1, 30, 0));
+    write("ledger", "checkpoint-flipped", &step("ledger/checkpoint", 0, 20, 1));
+    write("ledger", "state-flipped", &step("ledger.state", 0, 530, 1));
+    write("ledger", "key-gone", &step("ledger.key", 6, 0, 0));
+    write("ledger", "tile-flipped", &step("ledger/tile/0/000", 0, 40, 1));
+    write("ledger", "bundle-cut", &step("ledger/tile/entries/000", 1, 40, 0));
+    // Keys shift as files go.
+    let gone = [step("ledger/checkpoint", 6, 0, 0), step("ledger.state", 6, 0, 0)].concat();
+    write("ledger", "checkpoint-and-state-gone", &gone);
+    write("ledger", "forgotten-and-cut", &[&gone[..], &[1, 1, 0, 20, 0, 0]].concat());
+}
+
+fn checkpoints_and_notes() {
+    let key = |seed: u8| SigningKey::from_seed(ORIGIN, &[seed; 32]).unwrap();
+    let signed = String::from_utf8(sample().files["ledger/checkpoint"].clone()).unwrap();
+    let bare = |origin: &str, size: u64| {
+        Checkpoint { origin: origin.to_owned(), size: TreeSize(size), root: RootHash([7; 32]) }.to_string()
+    };
+    write("checkpoint", "signed", signed.as_bytes());
+    write("checkpoint", "bare", bare(ORIGIN, 300).as_bytes());
+    write("checkpoint", "bare-empty", bare("o", 0).as_bytes());
+    write("checkpoint", "bare-most", bare(&"o".repeat(255), u64::MAX).as_bytes());
+    let both = SignedNote::sign(&bare(ORIGIN, 9), &[&key(1), &key(2)]);
+    write("checkpoint", "signed-by-two-keys", both.to_string().as_bytes());
+    let other = SignedNote::sign(&bare("other.example", 9), &[&key(1)]);
+    write("checkpoint", "of-another-origin", other.to_string().as_bytes());
+    let mut wrong = SignedNote::sign(&bare(ORIGIN, 10), &[&key(1)]).to_string();
+    wrong = wrong.replace("\n10\n", "\n11\n");
+    write("checkpoint", "wrongly-signed", wrong.as_bytes());
+
+    write("note", "checkpoint", signed.as_bytes());
+    write("note", "two-signatures", both.to_string().as_bytes());
+    write("note", "wrongly-signed", wrong.as_bytes());
+    write("note", "lines", SignedNote::sign("one\n\ntwo\n\n", &[&key(1)]).to_string().as_bytes());
+    write("note", "empty-text", SignedNote::sign("\n", &[&key(1)]).to_string().as_bytes());
+    let mut witnessed = SignedNote::sign("text \u{2014} text\n", &[&key(1)]);
+    witnessed.push(NoteSignature { name: "witness".to_owned(), id: KeyId([4; 4]), signature: vec![9; 72] });
+    witnessed.push(NoteSignature { name: ORIGIN.to_owned(), id: key(1).verifier().id(), signature: vec![9] });
+    write("note", "witnessed", witnessed.to_string().as_bytes());
+    let bare = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\
+        \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+    write("note", "of-go", bare.as_bytes());
+}
+
+fn receipts() {
+    let sample = sample();
+    let folder = Folder::with(&sample.files);
+    let last = LeafIndex(sample.covered as u64 - 1);
+    let receipt = |index| -> Receipt { prove(&folder.ledger(), index).unwrap() };
+    for (name, index) in [("first", LeafIndex(0)), ("in-first-tile", LeafIndex(100)), ("last", last)] {
+        write("receipt", name, receipt(index).to_string().as_bytes());
+    }
+    let shown = |call: u8, chosen: &[u32]| -> Disclosure {
+        let chosen: Vec<_> = chosen.iter().copied().map(Sequence).collect();
+        disclose(&folder.ledger(), CallId([call; 16]), &chosen).unwrap()
+    };
+    write("receipt", "disclosure-of-one", shown(2, &[1]).to_string().as_bytes());
+    write("receipt", "disclosure-of-all", shown(2, &[0, 1, 2, 3, 4]).to_string().as_bytes());
+    write("receipt", "disclosure-of-a-long-call", shown(1, &[0, 100, 249]).to_string().as_bytes());
+    let end = receipt(LeafIndex(last.0 - 1)).to_string();
+    write("receipt", "call-end", end.as_bytes());
+    write("receipt", "wrong-index", end.replace("\nindex ", "\nindex 1").as_bytes());
+}
+
+fn names() {
+    let max = TileKind::Hashes { level: 63 };
+    let paths = [
+        ("first", TileKind::Hashes { level: 0 }, 0, None),
+        ("bundle", TileKind::Entries, 273_000, Some(255)),
+        ("partial", TileKind::Hashes { level: 3 }, 7, Some(1)),
+        ("deep", TileKind::Hashes { level: 0 }, 1_234_067, None),
+        ("most", max, u64::MAX, Some(7)),
+    ];
+    for (name, kind, index, partial) in paths {
+        write("tile_path", name, TilePath { kind, index, partial }.to_string().as_bytes());
+    }
+    for (name, text) in
+        [("two-spellings", "tile/00/x000/001"), ("upwards", "tile/0/../001"), ("plus", "tile/+1/001.p/07")]
+    {
+        write("tile_path", name, text.as_bytes());
+    }
+
+    let key = |name: &str, seed: u8| SigningKey::from_seed(name, &[seed; 32]).unwrap().verifier().to_string();
+    write("verifier_key", "sample", key(ORIGIN, 1).as_bytes());
+    write("verifier_key", "other", key("o", 2).as_bytes());
+    write("verifier_key", "long", key(&"é".repeat(127), 3).as_bytes());
+    write("verifier_key", "of-go", b"PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
+    write("verifier_key", "other-hash", key(ORIGIN, 1).replacen('+', "+0", 1).as_bytes());
+}
+
+fn write(target: &str, name: &str, bytes: &[u8]) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("seeds").join(target);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(name), bytes).unwrap();
+}
