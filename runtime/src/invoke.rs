@@ -306,9 +306,7 @@ impl Record {
 /// What a tool says of its own is its caller's affair: like a result, it is not on the record in plain.
 fn private_text(error: &CallError) -> Option<String> {
     match error {
-        CallError::Tool { code, message } => {
-            Some(serde_json::json!({ "code": code, "message": message }).to_string())
-        }
+        CallError::Tool { code, message } => Some(serde_json::json!({ "code": code, "message": message }).to_string()),
         CallError::Rejected(_)
         | CallError::Violation(_)
         | CallError::Cap(_)

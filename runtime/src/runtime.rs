@@ -81,7 +81,7 @@ pub enum StartError {
     Engine(String),
     /// A thread could not be started.
     #[error("cannot start a thread")]
-    Thread(#[source] std::io::Error),
+    Thread(#[source] io::Error),
 }
 
 impl Runtime {

@@ -9,7 +9,8 @@ use std::{fs, io};
 
 use tempfile::TempDir;
 use tollgate::{
-    Answer, Books, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool, Worker,
+    Answer, Books, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool,
+    Worker,
 };
 use tollgate_audit::{Entry, Ledger, Report, read, verify};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
@@ -61,7 +62,9 @@ impl Lab {
         let manifest = manifest(guest);
         let mut grant = Grant::default();
         for text in grants {
-            grant.merge_adhoc(AdhocGrant::parse(text, self.folder.path()).expect("a grant")).expect("a grant that fits");
+            grant
+                .merge_adhoc(AdhocGrant::parse(text, self.folder.path()).expect("a grant"))
+                .expect("a grant that fits");
         }
         let mut set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
         for fs in &mut set.fs {

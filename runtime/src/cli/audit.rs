@@ -245,6 +245,7 @@ fn text_line(index: LeafIndex, entry: &Entry<'_>) -> String {
             end.detail.as_str()
         ),
         Entry::Closer(closer) => format!("closer     {} {}", short(closer.call), closer.reason.as_str()),
+        Entry::Erasure(erasure) => format!("erasure    {} by {}", short(erasure.call), erasure.by.as_str()),
     };
     format!("{:>6}  {}", index.0, one_line(said.trim_end_matches([' ', ';'])))
 }
@@ -257,7 +258,7 @@ fn asked_by(call: &tollgate_audit::Call<'_>) -> String {
 /// Enough of a call id to tell calls apart by eye; `--call` takes the whole one.
 fn short(call: CallId) -> String {
     let id = call.to_string();
-    id.get(..4).zip(id.get(24..)).map_or_else(|| id.clone(), |(head, tail)| format!("{head}…{tail}"))
+    id.get(..4).zip(id.get(20..)).map_or_else(|| id.clone(), |(head, tail)| format!("{head}…{tail}"))
 }
 
 /// `wasi:filesystem/types.[method]descriptor.open-at` as `open-at`.

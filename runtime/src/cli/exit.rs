@@ -71,9 +71,10 @@ impl Failure {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Usage(_) => Exit::Usage,
-            Self::Load { error: LoadError::Unrecorded(_) | LoadError::SetNotKept(_) | LoadError::Engine(_), .. } | Self::Internal(_) => {
-                Exit::Internal
+            Self::Load {
+                error: LoadError::Unrecorded(_) | LoadError::SetNotKept(_) | LoadError::Engine(_), ..
             }
+            | Self::Internal(_) => Exit::Internal,
             Self::Load { error: LoadError::Describe { source }, .. } => of_call(&source.error),
             Self::Load { .. } => Exit::Usage,
             Self::Call { failure, .. } => of_call(&failure.error),

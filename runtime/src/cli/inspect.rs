@@ -119,12 +119,17 @@ fn json_text(manifest: &Manifest, inspection: &Inspection) -> String {
         "imports": Value::Object(imports.collect()),
         "unknown_imports": inspection.unknown,
         "imported_not_declared": inspection.undeclared,
-        "capability_set": inspection.set,
+        "capability_set": inspection.set.as_ref().and_then(set_json),
         "narrowed": inspection.narrowed,
         "granted_not_needed": inspection.unused,
         "missing": missing,
     })
     .to_string()
+}
+
+/// The set as the ledger keeps it: values of variables and arguments as digests only.
+fn set_json(set: &CapabilitySet) -> Option<Value> {
+    serde_json::from_str(&set.to_canonical_json().ok()?).ok()
 }
 
 fn text(manifest: &Manifest, inspection: &Inspection) -> String {

@@ -179,6 +179,7 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         | LoadError::OperationName { .. }
         | LoadError::Operations { .. }
         | LoadError::Unrecorded(_)
+        | LoadError::SetNotKept(_)
         | LoadError::Engine(_) => None,
     }
 }

@@ -12,7 +12,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -104,7 +104,7 @@ impl NotaryProcess {
             Ok(said) => return Err(NotaryFailure::Ended { reason: child.ended(&format!("{said:?}")) }),
             Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
         }
-        let (sender, replies) = channel();
+        let (sender, replies) = mpsc::channel();
         let state = FrontState { channel: Arc::new(channel), child: child.0.id(), is_finishing: false, ended: None };
         let front = Arc::new(Front { command, host, state: Mutex::new(state), replies: sender });
         let recorder = Arc::new(recorder);
@@ -132,6 +132,7 @@ impl NotaryProcess {
     /// # Errors
     ///
     /// [`NotaryFailure::Ended`], also when the notary died meanwhile and is being started again.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
     pub fn checkpoint(&self) -> Result<TreeSize, NotaryFailure> {
         match self.ask(&ToNotary::Checkpoint)? {
             FromNotary::Checkpoint { covers } => covers.map_err(|reason| NotaryFailure::Ended { reason }),
@@ -144,6 +145,7 @@ impl NotaryProcess {
     /// # Errors
     ///
     /// As [`NotaryProcess::checkpoint`].
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
     pub fn locate(&self, call: CallId) -> Result<Option<LeafIndex>, NotaryFailure> {
         match self.ask(&ToNotary::Locate { call })? {
             FromNotary::Located { index } => Ok(index),
@@ -236,7 +238,8 @@ impl Front {
                 FromNotary::Stalled { reason } => recorder.set_status(Status::Stalled { reason }),
                 FromNotary::Flowing => recorder.set_status(Status::Ready),
                 FromNotary::Condemned { fault, .. } => {
-                    recorder.set_status(Status::Closed { reason: format!("this process wrote what it may not: {fault}") });
+                    recorder
+                        .set_status(Status::Closed { reason: format!("this process wrote what it may not: {fault}") });
                 }
                 FromNotary::Stopped { reason } => {
                     recorder.set_status(Status::Closed { reason: reason.clone() });
@@ -337,7 +340,12 @@ impl Deaths {
 
     fn too_many(&self) -> Option<String> {
         (self.recent.len() > DEATHS_MAX).then(|| {
-            format!("it died {} times within {} s, at last by {}", self.recent.len(), DEATHS_WITHIN.as_secs(), self.last)
+            format!(
+                "it died {} times within {} s, at last by {}",
+                self.recent.len(),
+                DEATHS_WITHIN.as_secs(),
+                self.last
+            )
         })
     }
 }

@@ -55,8 +55,7 @@ fn restrict_system_calls() -> Result<(), Box<dyn std::error::Error + Send + Sync
 /// `prot & PROT_EXEC == 0`, the third argument of both calls.
 fn not_executable() -> Result<SeccompRule, seccompiler::BackendError> {
     let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
-    let condition =
-        SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
+    let condition = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
     SeccompRule::new(vec![condition])
 }
 
