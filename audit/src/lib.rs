@@ -11,6 +11,7 @@ mod channel;
 mod checkpoint;
 mod codec;
 mod entry;
+mod filter;
 mod frame;
 mod ids;
 mod journal;
@@ -55,6 +56,10 @@ pub use crate::codec::{DecodeError, ENTRY_BYTES_MAX, ENTRY_VERSION, EncodedEntry
 pub use crate::entry::{
     Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
     KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
+};
+pub use crate::filter::{
+    CallPattern, Context, Filter, GuestPath, OPEN_CALLS_MAX, OPEN_INTENTS_MAX, ParseCallPatternError,
+    ParseGuestPathError, Selector,
 };
 pub use crate::frame::{CorruptFrame, FRAME_BYTES_MAX};
 pub use crate::ids::{
