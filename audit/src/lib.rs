@@ -31,6 +31,7 @@ mod receipt;
 mod record;
 mod recorder;
 mod recover;
+mod report;
 mod sets;
 mod show;
 mod side_record;
@@ -86,6 +87,11 @@ pub use crate::receipt::{
 };
 pub use crate::record::{Kept, Record, RecordError};
 pub use crate::recorder::{HostEnd, Recorder, Status};
+pub use crate::report::{
+    Activity, ActivityReport, BAND_STARTS_PERCENT, CALLS_LISTED_MAX, CallNote, FINDINGS_LISTED_MAX, GROUPS_MAX, Group,
+    GroupBy, Integrity, RANKED_LISTED_MAX, RANKED_NAMES_MAX, RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results,
+    SPANS_MAX, Share, Span, Timeline, UsageShares,
+};
 pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read};
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
