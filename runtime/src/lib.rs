@@ -14,6 +14,7 @@ mod instance;
 mod invoke;
 pub mod notary;
 mod private;
+pub mod replay;
 mod runtime;
 mod schema;
 mod tool;
