@@ -9,6 +9,7 @@ mod hint;
 mod inspect;
 mod load;
 mod output;
+mod progress;
 mod report;
 mod run;
 

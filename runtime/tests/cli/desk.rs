@@ -95,6 +95,40 @@ impl Desk {
         shown.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The id of the last call of this operation.
+    pub(crate) fn call_of(&self, operation: &str) -> String {
+        let entries = self.entries();
+        let call = entries.iter().rfind(|entry| entry["operation"] == operation);
+        call.unwrap_or_else(|| panic!("no call of {operation}"))["call"].as_str().unwrap().to_owned()
+    }
+
+    /// The ledger's key, as `--key` takes it.
+    pub(crate) fn key(&self) -> String {
+        self.run(&["audit", "key"]).stdout.trim().to_owned()
+    }
+
+    /// Starts a call that never ends by itself, and waits until its ledger is in use; with the process that has it.
+    pub(crate) fn sleeper(&self) -> (Background, String) {
+        self.place("sleep-forever");
+        fs::remove_file(self.path("tools/sleep-forever.toml")).unwrap();
+        fs::remove_file(self.path("ledger/lock")).ok();
+        let grants = ["--grant", "clock:monotonic=real", "--grant", "limit:deadline=1h"];
+        let sleep = [&["run", "tools/sleep-forever.wasm"][..], &grants].concat();
+        let sleeper = Background(self.command(&sleep).spawn().unwrap());
+        wait_for(&self.path("ledger/lock"), |bytes| bytes.ends_with(b"\n"));
+        let lock = fs::read_to_string(self.path("ledger/lock")).unwrap();
+        (sleeper, lock.split(' ').next().unwrap().to_owned())
+    }
+
+    /// Waits until no process has the ledger: a notary outlives a host that was killed for a moment.
+    pub(crate) fn wait_until_free(&self) {
+        let start = std::time::Instant::now();
+        while fs::File::open(self.path("ledger/lock")).unwrap().try_lock().is_err() {
+            assert!(start.elapsed().as_secs() < 30, "the notary does not end");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     /// Operations that were called, by the ledger.
     pub(crate) fn called(&self) -> Vec<String> {
         let operations = self.entries().into_iter().filter_map(|entry| Some(entry["operation"].as_str()?.to_owned()));
