@@ -2,19 +2,23 @@
 //! command line, and the ledger's entries to assert on. Nothing here is shipped.
 
 pub mod expect;
+mod unable;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
 use tempfile::TempDir;
+use tollgate::notary::{NotaryCommand, NotaryProcess};
 use tollgate::{
     Answer, Books, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool,
     Worker,
 };
-use tollgate_audit::{Entry, Ledger, Report, read, verify};
+use tollgate_audit::{Entry, Kept, Ledger, Record, Report, read, verify};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
 use tollgate_example_tools::Guest;
+
+pub use unable::{UNABLE, Unable};
 
 /// One temporary folder with a ledger, and everything to run tools against it.
 pub struct Lab {
@@ -22,18 +26,46 @@ pub struct Lab {
     engine: Engine,
     pub runtime: Runtime,
     pub worker: Worker,
+    notary: Option<NotaryProcess>,
 }
 
 impl Lab {
+    /// Records into a ledger that this process holds.
     pub fn new() -> Self {
+        Self::recording(|ledger| ledger)
+    }
+
+    /// As [`Lab::new`], with a ledger that is unable to keep entries so well.
+    pub fn unable(from: Kept) -> Self {
+        Self::recording(|ledger| Arc::new(Unable { ledger, from }))
+    }
+
+    fn recording(record: impl FnOnce(Arc<Ledger>) -> Arc<dyn Record>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let ledger = Ledger::open(&folder.path().join("ledger"), ORIGIN, "tests", 0).expect("a ledger");
+        Self::over(folder, record(Arc::new(ledger)), None)
+    }
+
+    /// Records through a notary in a process of its own. Before the ledger is looked at, [`Lab::finish`] it.
+    pub fn notarised(command: impl FnOnce(&Path) -> NotaryCommand) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let notary = NotaryProcess::start(command(&folder.path().join("ledger"))).expect("a notary");
+        Self::over(folder, notary.recorder().clone(), Some(notary))
+    }
+
+    fn over(folder: TempDir, record: Arc<dyn Record>, notary: Option<NotaryProcess>) -> Self {
         let engine = Engine::new(4).expect("an engine");
-        let path = folder.path().join("ledger");
-        let ledger = Ledger::open(&path, "test.local/ledger", "tests", 0).expect("a ledger");
-        let books = Books::open(Arc::new(ledger), &path).expect("a side store");
+        let books = Books::open(record, &folder.path().join("ledger")).expect("a side store");
         let runtime = Runtime::start(&engine, books).expect("a runtime");
         let worker = Worker::new(&runtime).expect("a worker");
-        Self { folder, engine, runtime, worker }
+        Self { folder, engine, runtime, worker, notary }
+    }
+
+    /// Ends the record of a lab with a notary: all of it is in the ledger then.
+    pub fn finish(&mut self) {
+        if let Some(notary) = self.notary.take() {
+            notary.finish().expect("a whole record");
+        }
     }
 
     /// A path in the temporary folder; not created.
@@ -153,6 +185,9 @@ impl Lab {
         report
     }
 }
+
+/// The name of every lab's ledger.
+pub const ORIGIN: &str = "test.local/ledger";
 
 impl Default for Lab {
     fn default() -> Self {
