@@ -2,7 +2,9 @@
 //! command line, and the ledger's entries to assert on. Nothing here is shipped.
 
 pub mod expect;
+mod trace;
 mod unable;
+pub mod wasi;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,8 +13,8 @@ use std::{fs, io};
 use tempfile::TempDir;
 use tollgate::notary::{NotaryCommand, NotaryProcess};
 use tollgate::{
-    Answer, Books, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool,
-    Worker,
+    Answer, Books, CallError, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime,
+    Tool, Worker,
 };
 use tollgate_audit::{Entry, Kept, Ledger, Record, Report, read, verify};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
@@ -27,6 +29,9 @@ pub struct Lab {
     pub runtime: Runtime,
     pub worker: Worker,
     notary: Option<NotaryProcess>,
+    /// Whether guests make requests that mean nothing (flags that contradict each other) or that race with changes of the
+    /// folder: such a call may be refused before there is anything to decide, or be decided again.
+    pub odd_requests: bool,
 }
 
 impl Lab {
@@ -58,7 +63,7 @@ impl Lab {
         let books = Books::open(record, &folder.path().join("ledger")).expect("a side store");
         let runtime = Runtime::start(&engine, books).expect("a runtime");
         let worker = Worker::new(&runtime).expect("a worker");
-        Self { folder, engine, runtime, worker, notary }
+        Self { folder, engine, runtime, worker, notary, odd_requests: false }
     }
 
     /// Ends the record of a lab with a notary: all of it is in the ledger then.
@@ -150,10 +155,24 @@ impl Lab {
         Component::compile(&self.engine, bytes).expect("a component")
     }
 
-    /// Calls a tool.
+    /// Calls a tool. In a lab whose ledger can be looked at, the record of the call is compared with what the guest was
+    /// seen to ask for.
     pub fn call(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
         let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
-        self.worker.invoke(tool, &request)
+        if self.notary.is_some() {
+            return self.worker.invoke(tool, &request);
+        }
+        let worker = &mut self.worker;
+        let (ended, asked) = trace::traced(|| worker.invoke(tool, &request));
+        let call = match &ended {
+            Ok(answer) => Some(answer.call),
+            Err(failure) if matches!(failure.error, CallError::Unrecorded(_)) => None,
+            Err(failure) => failure.call,
+        };
+        if let Some(call) = call {
+            trace::assert_recorded(&asked, &self.entries_of(call), tool.capability_set(), self.odd_requests);
+        }
+        ended
     }
 
     /// Calls a tool that answers, and parses its answer.
