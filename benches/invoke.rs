@@ -1,14 +1,16 @@
 //! What a governed call costs: Tollgate against two twins, interleaved in one run, with one component.
 //!
 //! `stock` is wasmtime-wasi as documented: async, pooling defaults, file calls on a blocking thread. `floor` is our engine
-//! and event loop without gate and ledger. All three have fuel and epochs on, make a fresh instance per call, and are
+//! and event loop without gate and ledger. Tollgate records through a notary in a process of its own; `journal` hands a
+//! result out only when the end of its call is in the journal, the other one when it is in the notary's pipe. All have fuel and epochs on, make a fresh instance per call, and are
 //! measured over the whole cycle with teardown. Absolute times say little; the ratios are the result.
 
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
+use tollgate::notary::{NotaryCommand, NotaryRole};
 use tollgate::{EPOCH_TICK, Tool, engine_config};
-use tollgate_workspace::{Lab, guest};
+use tollgate_workspace::{Lab, ORIGIN, guest};
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
 use wasmtime_wasi::filesystem::FsPerms;
@@ -28,20 +30,32 @@ const BATCH: usize = 25;
 const ROUNDS: usize = 200;
 
 fn main() {
+    let args: Vec<_> = env::args_os().skip(1).collect();
+    if let [role, ledger] = args.as_slice()
+        && role == "notary"
+    {
+        let role = NotaryRole { ledger: ledger.into(), origin: ORIGIN.to_owned(), software: "bench".to_owned() };
+        return tollgate::notary::serve(&role).expect("a ledger");
+    }
     // `cargo test --benches` runs this file too: one short round shows that it works.
     let rounds = if env::args().any(|arg| arg == "--bench") { ROUNDS } else { 2 };
-    let mut lab = Lab::new();
+    let program = env::current_exe().expect("this program");
+    let mut lab = Lab::notarised(|ledger| NotaryCommand { program, arguments: vec!["notary".into(), ledger.into()] });
     lab.file("data/file", &"x".repeat(4096));
     let component = fs::read(guest("echo-read").component).expect("the component");
     let stock = Twin::new(stock_config(), multi_thread(), &component, &lab, false);
     let floor = Twin::new(engine_config(4), current_thread(), &component, &lab, true);
-    let tool = lab.tool(guest("echo-read"), &["fs:/data=data:read,list"]);
+    let tools = [
+        lab.tool(guest("echo-read"), &["fs:/data=data:read,list"]),
+        lab.tool(guest("echo-read"), &["fs:/data=data:read,list", "audit:acknowledge=journal"]),
+    ];
     println!("µs per call, {rounds} rounds of {BATCH}\n");
     println!("| call | variant | p50 | p99 | p50 of stock | p50 of floor |");
     println!("|---|---|---|---|---|---|");
     for call in CALLS {
-        measure(&call, rounds, &stock, &floor, &mut lab, &tool);
+        measure(&call, rounds, &stock, &floor, &mut lab, &tools);
     }
+    lab.finish();
     lab.verified();
 }
 
@@ -64,18 +78,18 @@ const CALLS: [Call; 3] = [
     },
 ];
 
-fn measure(call: &Call, rounds: usize, stock: &Twin, floor: &Twin, lab: &mut Lab, tool: &Tool) {
-    let mut times: [Vec<Duration>; 3] = Default::default();
+fn measure(call: &Call, rounds: usize, stock: &Twin, floor: &Twin, lab: &mut Lab, tools: &[Tool; 2]) {
+    let mut times: [Vec<Duration>; 4] = Default::default();
     for round in 0..rounds {
-        for turn in 0..3 {
+        for turn in 0..4 {
             // The order changes from round to round, so that no variant always follows the same one.
-            let variant = (turn + round) % 3;
+            let variant = (turn + round) % 4;
             for _ in 0..BATCH {
                 let before = Instant::now();
                 let answer = match variant {
                     0 => stock.call(call),
                     1 => floor.call(call),
-                    _ => lab.call(tool, call.operation, call.arguments).expect("an answer").output,
+                    tool => lab.call(&tools[tool - 2], call.operation, call.arguments).expect("an answer").output,
                 };
                 let took = before.elapsed();
                 assert_eq!(answer, call.answer);
@@ -87,7 +101,7 @@ fn measure(call: &Call, rounds: usize, stock: &Twin, floor: &Twin, lab: &mut Lab
     }
     times.iter_mut().for_each(|times| times.sort_unstable());
     let p50 = |variant: usize| percentile(&times[variant], 50);
-    for (variant, name) in ["stock", "floor", "tollgate"].iter().enumerate() {
+    for (variant, name) in ["stock", "floor", "tollgate", "tollgate, journal"].iter().enumerate() {
         println!(
             "| {} | {name} | {:.1} | {:.1} | {:.2} | {:.2} |",
             call.name,

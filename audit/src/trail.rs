@@ -11,7 +11,7 @@ use crate::entry::{
     Action, Call, CallClass, CallEnd, Durability, Entry, Fact, Intent, Layer, Outcome, Recorded, Usage, Verdict,
     Violation,
 };
-use crate::ids::{CallId, Digest, RootHash, Sequence};
+use crate::ids::{CallId, Digest, LeafHash, RootHash, Sequence};
 use crate::journal::AppendError;
 use crate::pairs::Pairs;
 use crate::record::{Kept, Record};
@@ -29,8 +29,9 @@ pub struct CallTrail {
     call: CallId,
     started: Instant,
     deadline: Instant,
-    // Of all entries, those that wait included.
+    // Of all entries, those that wait included; the latest leaves are not in the tree yet.
     tree: Frontier,
+    leaves: Vec<LeafHash>,
     waiting: Vec<EncodedEntry>,
     open: Vec<IntentId>,
 }
@@ -149,6 +150,7 @@ impl CallTrail {
             started: start.started,
             deadline: start.deadline,
             tree: Frontier::new(),
+            leaves: Vec::new(),
             waiting: Vec::new(),
             open: Vec::new(),
         };
@@ -201,6 +203,7 @@ impl CallTrail {
         self.check_room()?;
         let of = self.push_intent(function, facts, Verdict::Deny, denial.rule, Durability::Pipe);
         self.push_violation(of, function, denial);
+        self.grow_tree();
         self.keep(Kept::Pipe)
     }
 
@@ -224,6 +227,7 @@ impl CallTrail {
             return;
         }
         self.push_outcome(intent, outcome);
+        self.grow_tree();
         if self.waiting.len() >= WAITING_MAX {
             // What fails here waits: the next intent and the end report it.
             self.write(Kept::Pipe, self.deadline).ok();
@@ -251,6 +255,7 @@ impl CallTrail {
             let abandoned = OutcomeTotals { result: ABANDONED, bytes_read: 0, bytes_written: 0, calls: 0 };
             self.push_outcome(intent, abandoned);
         }
+        self.grow_tree();
         let (call, entries, root) = (self.call, self.next().0, self.tree.root());
         self.push(&Entry::CallEnd(CallEnd {
             call,
@@ -291,6 +296,13 @@ impl CallTrail {
                 self.waiting.drain(..error.taken.min(self.waiting.len()));
                 Err(error.source)
             }
+        }
+    }
+
+    /// Takes the latest leaves into the tree: not before an effect, which need not wait for that.
+    fn grow_tree(&mut self) {
+        for leaf in self.leaves.drain(..) {
+            self.tree.append(leaf);
         }
     }
 
@@ -356,13 +368,13 @@ impl CallTrail {
 
     fn push(&mut self, entry: &Entry<'_>) {
         let encoded = entry.encode();
-        self.tree.append(encoded.leaf());
+        self.leaves.push(encoded.leaf());
         self.waiting.push(encoded);
     }
 
     /// The sequence of the entry that comes next. The limit on entries keeps it far below 2³².
     fn next(&self) -> Sequence {
-        Sequence(u32::try_from(self.tree.size().0).unwrap_or(u32::MAX))
+        Sequence(u32::try_from(self.tree.size().0 + self.leaves.len() as u64).unwrap_or(u32::MAX))
     }
 
     fn at_us(&self) -> u64 {

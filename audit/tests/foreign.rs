@@ -36,7 +36,7 @@ fn go_verifies_our_ledgers() {
 
 #[test]
 fn aics_tlog_verifies_our_ledgers() {
-    let pythons = ["python3", "/opt/aics-tlog/bin/python3"];
+    let pythons = ["python3", concat!(env!("CARGO_MANIFEST_DIR"), "/../target/aics-tlog/bin/python3")];
     let has = |python: &&str| {
         let found = Command::new(python).args(["-c", "import aics_tlog"]).output();
         found.is_ok_and(|found| found.status.success())

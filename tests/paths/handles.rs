@@ -151,7 +151,7 @@ fn a_handle_gives_no_more_than_it_was_opened_for() {
 
 #[test]
 fn folders_are_no_files_and_files_no_folders() {
-    let mut site = Site::new();
+    let mut site = Site::odd();
     let tool = site.load(site.set(ALL));
     let before = site.snapshot();
     let on_folder = |then: &str| json!({ "op": "open-at", "base": "/docs", "path": "sub", "open": ["directory"], "then": then, "data": "x" });

@@ -236,7 +236,7 @@ fn a_link_that_comes_to_lead_out_still_leads_the_guest_nowhere() {
 
 #[test]
 fn hard_links_within_a_folder_need_read_and_create() {
-    let mut site = Site::new();
+    let mut site = Site::odd();
     let strict = site.load(site.set("read,create"));
     let taken = site.raw(&strict, &[step_to("link-at", "a.txt", "sub/again"), read("sub/again")]);
     assert_eq!(taken.outcomes[1]["ok"], "alpha");

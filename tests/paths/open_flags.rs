@@ -131,7 +131,7 @@ fn expected_standing(flags: Bits, kind: Kind, opened: &str, then: (&str, &str)) 
 }
 
 fn every_combination(then: &str) {
-    let mut site = Site::new();
+    let mut site = Site::odd();
     for rights in (0..1 << RIGHTS.len()).map(Bits) {
         fs::remove_dir_all(site.lab.path("docs")).expect("a folder");
         site.lab.file("docs/a.txt", "alpha");
@@ -175,7 +175,7 @@ fn writing_needs_a_handle_opened_for_it() {
 
 #[test]
 fn synchronous_writes_are_unsupported_and_open_nothing() {
-    let mut site = Site::new();
+    let mut site = Site::odd();
     let tool = site.load(site.set("read,write,create"));
     let syncs = ["file-integrity-sync", "data-integrity-sync", "requested-write-sync"];
     let steps = syncs.map(

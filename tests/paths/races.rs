@@ -88,7 +88,7 @@ fn assert_only(seen: &BTreeSet<String>, allowed: &[&str]) {
 }
 
 fn raced_site() -> Site {
-    let site = Site::new();
+    let site = Site::odd();
     site.lab.folder("spare");
     site.lab.file("docs/flip", "inside");
     site
@@ -162,7 +162,7 @@ fn a_file_swapped_for_a_link_to_an_excluded_file_is_never_read() {
 
 #[test]
 fn a_folder_swapped_for_a_link_to_an_excluded_one_is_never_read_or_listed() {
-    let mut site = Site::new();
+    let mut site = Site::odd();
     site.lab.folder("spare");
     site.lab.file("docs/flip/key", "inside");
     site.lab.file("docs/secret/key", KEY);

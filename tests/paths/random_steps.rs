@@ -220,7 +220,7 @@ fn assert_holds(site: &Site, case: &Case, outcomes: &str, before: &Snapshot) {
 #[test]
 fn random_steps_do_only_what_is_granted() {
     let mut runner = TestRunner::new(Config { cases: CASES, failure_persistence: None, ..Config::default() });
-    let site = RefCell::new(Site::new());
+    let site = RefCell::new(Site::odd());
     runner
         .run(&case(), |case| {
             let mut site = site.borrow_mut();

@@ -33,6 +33,13 @@ impl Site {
         Self { lab, component }
     }
 
+    /// For tests whose guests make requests that mean nothing, or race with changes of the folder.
+    pub(crate) fn odd() -> Self {
+        let mut site = Self::new();
+        site.lab.odd_requests = true;
+        site
+    }
+
     /// A capability set that grants `docs/` as `/docs` with these rights, and kills.
     pub(crate) fn set(&self, access: &str) -> CapabilitySet {
         let all = "fs:/docs=docs:read,write,create,delete,list,metadata";

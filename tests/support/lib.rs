@@ -2,19 +2,25 @@
 //! command line, and the ledger's entries to assert on. Nothing here is shipped.
 
 pub mod expect;
+mod trace;
+mod unable;
+pub mod wasi;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io};
 
 use tempfile::TempDir;
+use tollgate::notary::{NotaryCommand, NotaryProcess};
 use tollgate::{
-    Answer, Books, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool,
-    Worker,
+    Answer, Books, CallError, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime,
+    Tool, Worker,
 };
-use tollgate_audit::{Entry, Ledger, Report, read, verify};
+use tollgate_audit::{Entry, Kept, Ledger, Record, Report, read, verify};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
 use tollgate_example_tools::Guest;
+
+pub use unable::{UNABLE, Unable};
 
 /// One temporary folder with a ledger, and everything to run tools against it.
 pub struct Lab {
@@ -22,18 +28,49 @@ pub struct Lab {
     engine: Engine,
     pub runtime: Runtime,
     pub worker: Worker,
+    notary: Option<NotaryProcess>,
+    /// Whether guests make requests that mean nothing (flags that contradict each other) or that race with changes of the
+    /// folder: such a call may be refused before there is anything to decide, or be decided again.
+    pub odd_requests: bool,
 }
 
 impl Lab {
+    /// Records into a ledger that this process holds.
     pub fn new() -> Self {
+        Self::recording(|ledger| ledger)
+    }
+
+    /// As [`Lab::new`], with a ledger that is unable to keep entries so well.
+    pub fn unable(from: Kept) -> Self {
+        Self::recording(|ledger| Arc::new(Unable { ledger, from }))
+    }
+
+    fn recording(record: impl FnOnce(Arc<Ledger>) -> Arc<dyn Record>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
+        let ledger = Ledger::open(&folder.path().join("ledger"), ORIGIN, "tests", 0).expect("a ledger");
+        Self::over(folder, record(Arc::new(ledger)), None)
+    }
+
+    /// Records through a notary in a process of its own. Before the ledger is looked at, [`Lab::finish`] it.
+    pub fn notarised(command: impl FnOnce(&Path) -> NotaryCommand) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let notary = NotaryProcess::start(command(&folder.path().join("ledger"))).expect("a notary");
+        Self::over(folder, notary.recorder().clone(), Some(notary))
+    }
+
+    fn over(folder: TempDir, record: Arc<dyn Record>, notary: Option<NotaryProcess>) -> Self {
         let engine = Engine::new(4).expect("an engine");
-        let path = folder.path().join("ledger");
-        let ledger = Ledger::open(&path, "test.local/ledger", "tests", 0).expect("a ledger");
-        let books = Books::open(Arc::new(ledger), &path).expect("a side store");
+        let books = Books::open(record, &folder.path().join("ledger")).expect("a side store");
         let runtime = Runtime::start(&engine, books).expect("a runtime");
         let worker = Worker::new(&runtime).expect("a worker");
-        Self { folder, engine, runtime, worker }
+        Self { folder, engine, runtime, worker, notary, odd_requests: false }
+    }
+
+    /// Ends the record of a lab with a notary: all of it is in the ledger then.
+    pub fn finish(&mut self) {
+        if let Some(notary) = self.notary.take() {
+            notary.finish().expect("a whole record");
+        }
     }
 
     /// A path in the temporary folder; not created.
@@ -118,10 +155,24 @@ impl Lab {
         Component::compile(&self.engine, bytes).expect("a component")
     }
 
-    /// Calls a tool.
+    /// Calls a tool. In a lab whose ledger can be looked at, the record of the call is compared with what the guest was
+    /// seen to ask for.
     pub fn call(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
         let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
-        self.worker.invoke(tool, &request)
+        if self.notary.is_some() {
+            return self.worker.invoke(tool, &request);
+        }
+        let worker = &mut self.worker;
+        let (ended, asked) = trace::traced(|| worker.invoke(tool, &request));
+        let call = match &ended {
+            Ok(answer) => Some(answer.call),
+            Err(failure) if matches!(failure.error, CallError::Unrecorded(_)) => None,
+            Err(failure) => failure.call,
+        };
+        if let Some(call) = call {
+            trace::assert_recorded(&asked, &self.entries_of(call), tool.capability_set(), self.odd_requests);
+        }
+        ended
     }
 
     /// Calls a tool that answers, and parses its answer.
@@ -153,6 +204,9 @@ impl Lab {
         report
     }
 }
+
+/// The name of every lab's ledger.
+pub const ORIGIN: &str = "test.local/ledger";
 
 impl Default for Lab {
     fn default() -> Self {

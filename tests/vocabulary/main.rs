@@ -1,6 +1,7 @@
 //! Every word of `tool.toml` and `tollgate.toml` does something at run time, most of them deny something. The tables at
 //! the end hold the words of both JSON Schemas: a new word without a test fails.
 
+mod audit;
 mod folders;
 mod limits;
 mod process;
@@ -27,7 +28,11 @@ enum NoTool {
 
 impl Texts {
     fn new() -> Self {
-        Self { lab: Lab::new(), components: BTreeMap::new() }
+        Self::of(Lab::new())
+    }
+
+    fn of(lab: Lab) -> Self {
+        Self { lab, components: BTreeMap::new() }
     }
 
     /// A guest that needs something and is granted something: lines of `tool.toml` before its first table, and of
@@ -106,6 +111,12 @@ const MANIFEST: &[(&str, fn())] = &[
 /// Every word of `tollgate.toml`, and a test in which it does something.
 const POLICY: &[(&str, fn())] = &[
     ("tools.*.args[]", process::args),
+    ("tools.*.audit.acknowledge=disk", audit::acknowledge_disk),
+    ("tools.*.audit.acknowledge=journal", audit::acknowledge_journal),
+    ("tools.*.audit.acknowledge=pipe", audit::acknowledge_pipe),
+    ("tools.*.audit.arguments=digest", audit::arguments_digest),
+    ("tools.*.audit.arguments=full", audit::arguments_full),
+    ("tools.*.audit.arguments=none", audit::arguments_none),
     ("tools.*.clocks.monotonic=coarse", process::monotonic_clock_coarse),
     ("tools.*.clocks.monotonic=frozen", process::monotonic_clock_frozen),
     ("tools.*.clocks.monotonic=real", process::monotonic_clock_real),
@@ -120,6 +131,12 @@ const POLICY: &[(&str, fn())] = &[
     ("tools.*.fs.*.access[]=metadata", folders::metadata),
     ("tools.*.fs.*.access[]=read", folders::read),
     ("tools.*.fs.*.access[]=write", folders::write),
+    ("tools.*.fs.*.durable[]=create", audit::durable_create),
+    ("tools.*.fs.*.durable[]=delete", audit::durable_delete),
+    ("tools.*.fs.*.durable[]=list", audit::durable_list),
+    ("tools.*.fs.*.durable[]=metadata", audit::durable_metadata),
+    ("tools.*.fs.*.durable[]=read", audit::durable_read),
+    ("tools.*.fs.*.durable[]=write", audit::durable_write),
     ("tools.*.fs.*.exclude[]", folders::exclude),
     ("tools.*.fs.*.host", folders::guest_and_host),
     ("tools.*.fs.*.include[]", folders::include),

@@ -1,8 +1,6 @@
 //! Every function of `wasi:cli/imports` is either gated or listed as harmless with the reason, and what is gated is
 //! denied when it is not granted.
 
-mod tables;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,10 +8,6 @@ use std::time::SystemTime;
 use std::{env, fs};
 
 use serde_json::{Value, json};
-use tables::{
-    HARMLESS, NEVER_DENIED, STREAM_WRITE, WITH_NOTHING, WITHOUT_A_SOCKET, WITHOUT_THE_RIGHT, WithNothing,
-    WithoutTheRight,
-};
 use tollgate::Tool;
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, GrantIndex, HandleFacts, HostCall, OnViolation, Patterns, Record,
@@ -21,6 +15,10 @@ use tollgate_capability::{
 };
 use tollgate_wasi_proxy::INTERFACES;
 use tollgate_workspace::expect::{Denied, denials};
+use tollgate_workspace::wasi::{
+    HARMLESS, NEVER_DENIED, STREAM_WRITE, WITH_NOTHING, WITHOUT_A_SOCKET, WITHOUT_THE_RIGHT, WithNothing,
+    WithoutTheRight,
+};
 use tollgate_workspace::{Lab, guest};
 use wit_parser::{Resolve, WorldItem};
 

@@ -2,6 +2,21 @@
 
 use tollgate_capability::Access;
 
+/// The gate's names under which a call of this function may be counted; none if it is harmless.
+#[must_use]
+pub fn gate_names(function: &str) -> Vec<String> {
+    let nothing = WITH_NOTHING.iter().filter(|row| row.function == function).map(|row| row.gate.to_owned());
+    let right = WITHOUT_THE_RIGHT.iter().filter(|row| function.strip_prefix(DESCRIPTOR) == Some(row.method));
+    let never = NEVER_DENIED.iter().filter(|(name, _, _)| *name == function).map(|(_, gate, _)| (*gate).to_owned());
+    let mut names: Vec<_> = nothing.chain(right.map(|row| format!("{DESCRIPTOR}{}", row.gate))).chain(never).collect();
+    if names.iter().any(|name| name == WRITE) || function == STREAM_WRITE {
+        names.extend([WRITE.to_owned(), "wasi:io/streams.[method]output-stream.write".to_owned()]);
+    }
+    names
+}
+
+const DESCRIPTOR: &str = "wasi:filesystem/types.[method]descriptor.";
+
 /// A gated function that a guest without any capability can call.
 pub struct WithNothing {
     pub function: &'static str,
