@@ -53,12 +53,11 @@ enum RunError {
     SideStore { folder: std::path::PathBuf, source: std::io::Error },
     #[error("this program's own file cannot be found, so the notary cannot be started")]
     NoProgram { source: std::io::Error },
-    #[error("the call {call} is over, but it has no receipt, so its answer is withheld")]
-    #[diagnostic(help("`tollgate audit prove --call {call}` makes one when that is mended"))]
-    NoReceipt { call: CallId, source: NotaryFailure },
-    #[error("the call {call} is over, but its end is not found, so it has no receipt and its answer is withheld")]
-    #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
-    NotLocated { call: CallId },
+    #[error("call {call} is over, and has no receipt")]
+    #[diagnostic(help(
+        "its answer, if it has one, is withheld; `tollgate audit prove --call {call}` makes a receipt later"
+    ))]
+    NoReceipt { call: CallId, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the call is over, but its record may not be whole, so its answer is withheld")]
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
     NotFinished { source: NotaryFailure },
@@ -113,9 +112,10 @@ pub(crate) fn user() -> String {
 /// Writes the receipt of the end of `call`.
 fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &NotaryProcess) -> Result<(), Failure> {
     let no_receipt = |source| Failure::internal_as(RunError::NoReceipt { call, source });
-    notary.checkpoint().map_err(no_receipt)?;
-    let index = notary.locate(call).map_err(no_receipt)?;
-    file.prove(folder, index.ok_or_else(|| Failure::internal_as(RunError::NotLocated { call }))?)
+    notary.checkpoint().map_err(|error| no_receipt(error.into()))?;
+    let index = notary.locate(call).map_err(|error| no_receipt(error.into()))?;
+    let index = index.ok_or_else(|| no_receipt("the notary does not find its end".into()))?;
+    file.prove(folder, index).map_err(|error| no_receipt(error.into()))
 }
 
 /// Starts this program as the notary of the ledger in `folder`.

@@ -13,4 +13,5 @@ mod check;
 mod desk;
 mod files;
 mod ledger;
+mod readme;
 mod run;

@@ -34,6 +34,18 @@ enum ProveFault {
     #[error("no receipt can be made out of the ledger in `{}`", folder.display())]
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
     NoReceipt { folder: PathBuf, source: ReceiptError },
+    #[error(transparent)]
+    #[diagnostic(help("look at the disk, and do it again"))]
+    NotSaved(SaveError),
+}
+
+/// Why there is no receipt of a call that is over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SaveError {
+    #[error("it cannot be made out of the ledger")]
+    Receipt { source: ReceiptError },
+    #[error("cannot write `{}`", path.display())]
+    File { path: PathBuf, source: io::Error },
 }
 
 pub(super) fn prove(args: &ProveArgs, folder: &Path) -> Result<Exit, Failure> {
@@ -59,9 +71,10 @@ pub(super) fn prove(args: &ProveArgs, folder: &Path) -> Result<Exit, Failure> {
         }
         made => made,
     };
-    let text = text.map_err(|source| no_receipt(folder, source))?;
+    let folder = folder.to_owned();
+    let text = text.map_err(|source| Failure::internal_as(ProveFault::NoReceipt { folder, source }))?;
     match saved {
-        Some(saved) => saved.keep(&text)?,
+        Some(saved) => saved.keep(&text).map_err(|error| Failure::internal_as(ProveFault::NotSaved(error)))?,
         None => output::print(&text).map(|_reader| ())?,
     }
     Ok(Exit::Success)
@@ -88,10 +101,6 @@ pub(super) fn open(folder: &Path) -> Result<Ledger, OpenError> {
         _ => run::ORIGIN,
     };
     Ledger::open(folder, origin, run::SOFTWARE, config::now_ns())
-}
-
-fn no_receipt(folder: &Path, source: ReceiptError) -> Failure {
-    Failure::internal_as(ProveFault::NoReceipt { folder: folder.to_owned(), source })
 }
 
 fn by(pid: Option<u32>) -> String {
@@ -121,18 +130,15 @@ impl SavedReceipt {
     }
 
     /// Writes the receipt of the entry `index`.
-    pub(crate) fn prove(self, folder: &Path, index: LeafIndex) -> Result<(), Failure> {
-        let receipt = receipt_of(folder, index).map_err(|source| no_receipt(folder, source))?;
+    pub(crate) fn prove(self, folder: &Path, index: LeafIndex) -> Result<(), SaveError> {
+        let receipt = receipt_of(folder, index).map_err(|source| SaveError::Receipt { source })?;
         self.keep(&receipt.to_string())
     }
 
-    fn keep(mut self, text: &str) -> Result<(), Failure> {
+    fn keep(mut self, text: &str) -> Result<(), SaveError> {
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
         self.is_kept = written.is_ok();
-        written.map_err(|source| {
-            let help = "look at the disk; `tollgate audit prove` makes the receipt again";
-            Failure::internal_as(AuditError::File { path: self.path.clone(), help, source })
-        })
+        written.map_err(|source| SaveError::File { path: self.path.clone(), source })
     }
 }
 

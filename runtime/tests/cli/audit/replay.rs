@@ -39,7 +39,7 @@ fn every_decision_on_hostile_guests_is_right() {
         std::fs::remove_file(desk.path(&format!("tools/{}.toml", guest.name))).unwrap();
         let tool = format!("tools/{}.wasm", guest.name);
         for on_violation in ["kill", "deny"] {
-            desk.run(&[&["run", &tool, "--on-violation", on_violation][..], &grants].concat());
+            desk.run(&[&["run", &tool, "--op", "attack", "--on-violation", on_violation][..], &grants].concat());
         }
     }
     let denied: BTreeSet<_> = desk

@@ -61,8 +61,8 @@ fn each_filter_chooses() {
     assert_eq!(kinds(&shown(&desk, &["--kind", "call-end", "--kind", "policy", "--agent", "reader"])), ["call-end"]);
     let all = desk.entries();
     assert_eq!(shown(&desk, &["--from", "1h"]), all);
-    assert_eq!(shown(&desk, &["--from", "2020-01-01", "--until", "2999-01-01T00:00:00+01:00"]).len(), 0);
-    assert_eq!(shown(&desk, &["--from", "2020-01-01", "--until", "2500-01-01"]), all);
+    assert_eq!(shown(&desk, &["--from", "2020-01-01", "--until", "2999-01-01T00:00:00+01:00"]), all);
+    assert_eq!(shown(&desk, &["--from", "2999-01-01"]).len(), 0);
     assert_eq!(shown(&desk, &["--until", "1h"]).len(), 0);
     assert_eq!(shown(&desk, &["--tool", "nothing"]).len(), 0);
     assert_eq!(shown(&desk, &["--limit", "2"]), all[..2]);
