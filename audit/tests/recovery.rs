@@ -106,7 +106,9 @@ fn partial_forms_of_unfinished_tiles_are_mended_at_open() {
     ledger.append(&vec![policy(); 20]).unwrap();
     drop(ledger);
     let whole = files(dir.path());
-    for name in ["tile/0/001.p/44", "tile/0/001.p/64", "tile/1/000.p/1", "tile/entries/001.p/44", "tile/entries/001.p/64"] {
+    for name in
+        ["tile/0/001.p/44", "tile/0/001.p/64", "tile/1/000.p/1", "tile/entries/001.p/44", "tile/entries/001.p/64"]
+    {
         let path = dir.path().join(name);
         for torn in [&[][..], &[0; 32], &whole[name][..40.min(whole[name].len() - 1)]] {
             fs::write(&path, torn).unwrap();
