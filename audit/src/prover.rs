@@ -10,9 +10,8 @@ use crate::ids::{LeafIndex, TreeSize};
 use crate::proof::{ConsistencyProof, InclusionProof};
 use crate::tile_path::{TILE_WIDTH, TileKind, TilePath};
 use crate::tile_store::TileStore;
-use crate::tiles::{edge_tile, subtree_root};
+use crate::tiles::{edge_tile, entry_ends, subtree_root};
 use crate::tree::node_hash;
-use crate::verify_tiles::entry_ends;
 
 /// Proofs for the tree that a ledger had at one size.
 #[derive(Debug)]

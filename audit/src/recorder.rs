@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -41,7 +41,7 @@ pub struct Recorder {
 #[derive(Debug)]
 struct Pipe {
     // None once this host has closed its record.
-    end: Option<OwnedFd>,
+    end: Option<Arc<OwnedFd>>,
     // Kept between writes for its memory.
     frames: Vec<u8>,
 }
@@ -101,7 +101,7 @@ impl Recorder {
         let calls = CallCounter::new()?;
         let host = calls.host();
         let recorder = Self {
-            pipe: Mutex::new(Pipe { end: Some(write), frames: Vec::new() }),
+            pipe: Mutex::new(Pipe { end: Some(Arc::new(write)), frames: Vec::new() }),
             acks,
             calls,
             is_held: AtomicBool::new(true),
@@ -134,19 +134,41 @@ impl Recorder {
     }
 
     fn write(&self, entries: &[EncodedEntry], deadline: Instant) -> Result<(), RecordError> {
-        let mut pipe = lock(&self.pipe);
         let mut taken = 0;
         while let Some(rest) = entries.get(taken..).filter(|rest| !rest.is_empty()) {
-            let Pipe { end, frames } = &mut *pipe;
-            let count = fill(frames, rest);
-            let written = match end {
-                Some(end) => write_whole(end, frames, deadline),
-                None => Err(AppendError::Closed { reason: "the record is closed".to_owned() }),
-            };
-            written.map_err(|source| RecordError { taken, source })?;
-            taken += count;
+            let failed = |source| RecordError { taken, source };
+            match self.write_some(rest).map_err(failed)? {
+                Written::Entries(count) => taken += count,
+                // Not under the lock: another thread's call may have to end sooner.
+                Written::Full(pipe) => {
+                    match wait_for(&pipe, PollFlags::OUT, deadline.min(Instant::now() + LOOK_UP_EVERY)) {
+                        Err(AppendError::Late) if Instant::now() < deadline => {}
+                        waited => waited.map_err(failed)?,
+                    }
+                }
+            }
         }
         Ok(())
+    }
+
+    /// Writes as many of `entries` as one atomic write takes, or nothing if there is no room (pipe(7)).
+    fn write_some(&self, entries: &[EncodedEntry]) -> Result<Written, AppendError> {
+        let mut pipe = lock(&self.pipe);
+        let Pipe { end, frames } = &mut *pipe;
+        let Some(end) = end else { return Err(AppendError::Closed { reason: "the record is closed".to_owned() }) };
+        let count = fill(frames, entries);
+        loop {
+            match rustix::io::write(&**end, frames) {
+                Ok(written) if written == frames.len() => return Ok(Written::Entries(count)),
+                Ok(written) => return Err(AppendError::Short { written, wanted: frames.len() }),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => return Ok(Written::Full(Arc::clone(end))),
+                Err(Errno::PIPE) => {
+                    return Err(AppendError::Closed { reason: "the notary has closed the pipe".to_owned() });
+                }
+                Err(error) => return Err(AppendError::Write { source: error.into() }),
+            }
+        }
     }
 
     /// Asks the notary to say when all that was written until now is `kept`, and waits for its answer.
@@ -250,6 +272,14 @@ impl Record for Recorder {
     }
 }
 
+/// What became of a write.
+enum Written {
+    /// So many entries are in the pipe.
+    Entries(usize),
+    /// None; here is the pipe to wait for.
+    Full(Arc<OwnedFd>),
+}
+
 /// Fills `frames` with as many of `entries` as one atomic write takes; returns how many.
 fn fill(frames: &mut Vec<u8>, entries: &[EncodedEntry]) -> usize {
     frames.clear();
@@ -264,22 +294,6 @@ fn fill(frames: &mut Vec<u8>, entries: &[EncodedEntry]) -> usize {
         count += 1;
     }
     count
-}
-
-/// Writes all of `frames`, at most `PIPE_BUF` bytes, or nothing (pipe(7)).
-fn write_whole(pipe: &OwnedFd, frames: &[u8], deadline: Instant) -> Result<(), AppendError> {
-    loop {
-        match rustix::io::write(pipe, frames) {
-            Ok(written) if written == frames.len() => return Ok(()),
-            Ok(written) => return Err(AppendError::Short { written, wanted: frames.len() }),
-            Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => wait_for(pipe, PollFlags::OUT, deadline)?,
-            Err(Errno::PIPE) => {
-                return Err(AppendError::Closed { reason: "the notary has closed the pipe".to_owned() });
-            }
-            Err(error) => return Err(AppendError::Write { source: error.into() }),
-        }
-    }
 }
 
 fn wait_for(fd: &OwnedFd, flags: PollFlags, deadline: Instant) -> Result<(), AppendError> {

@@ -50,7 +50,8 @@ impl Known<'_> {
         Ok(found)
     }
 
-    /// Tiles from where recovery began up to the end, written where they are missing or differ; and the edge then.
+    /// Tiles from where recovery began up to the end, full and partial ones, written where they are missing or differ; and
+    /// the edge then.
     pub(crate) fn mend_tiles(&self, found: &Found, store: &TileStore) -> Result<TileEdge, OpenError> {
         let failed = |source| self.io_error(source);
         let mut edge = match found.start.index {
@@ -65,9 +66,11 @@ impl Known<'_> {
             };
             let mut full = Vec::new();
             edge.push(frame.entry, frame.leaf, &mut |tile| full.push(tile));
-            full.iter().try_for_each(|tile| store.mend(tile)).map_err(failed)?;
+            full.iter().try_for_each(|tile| store.mend_full(tile)).map_err(failed)?;
         }
         store.remove_beyond(size).map_err(failed)?;
+        let published = self.published.map(|published| published.checkpoint().size).unwrap_or_default();
+        store.mend_partials(&edge, published).map_err(failed)?;
         Ok(edge)
     }
 

@@ -202,7 +202,7 @@ pub(crate) struct OpenCall {
     first: LeafIndex,
     tree: Frontier,
     next: Sequence,
-    // Rising by sequence.
+    // Rising by sequence, where the journal makes sense.
     intents: Vec<(Sequence, Verdict)>,
 }
 
@@ -259,11 +259,14 @@ impl Structure {
         calls.into_iter().map(|(_, call)| call).collect()
     }
 
-    /// The closer that fits `call` as it stands.
+    /// The closer that fits `call` as it stands. Each number is in it once, rising, whatever the journal holds.
     pub(crate) fn closer(&self, call: CallId, reason: impl Into<Text<'static>>) -> Closer<'static> {
         let open = self.open.get(&call).map(|state| state.intents.as_slice()).unwrap_or_default();
-        let of: Vec<_> = open.iter().map(|(seq, _)| *seq).take(CLOSER_SEQUENCES_MAX).collect();
-        let left_out = (open.len() - of.len()) as u64;
+        let mut of: Vec<_> = open.iter().map(|(seq, _)| *seq).collect();
+        of.sort_unstable();
+        of.dedup();
+        let left_out = of.len().saturating_sub(CLOSER_SEQUENCES_MAX) as u64;
+        of.truncate(CLOSER_SEQUENCES_MAX);
         Closer { call, of, left_out, reason: reason.into() }
     }
 

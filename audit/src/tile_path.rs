@@ -23,6 +23,16 @@ pub enum TileKind {
     Entries,
 }
 
+impl TileKind {
+    /// The level of the hashes; a bundle goes with the tile of its leaf hashes.
+    pub(crate) fn level(self) -> u8 {
+        match self {
+            Self::Hashes { level } => level,
+            Self::Entries => 0,
+        }
+    }
+}
+
 /// The name of a tile or entry bundle below the ledger's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TilePath {

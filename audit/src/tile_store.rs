@@ -1,8 +1,10 @@
 //! Tiles as files below the ledger's folder.
 //!
-//! A file appears whole or not at all, and is never changed to something else while its entries stand: the journal
-//! decides what a tile holds.
+//! A file appears whole or not at all, whichever process dies, and is never changed to something else while its entries
+//! stand: the journal decides what a tile holds. Tiles do not wait for the disk, so the loss of power can tear or lose
+//! those written last; the next open mends them.
 
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -11,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::ids::TreeSize;
 use crate::journal::FILE_MODE;
 use crate::tile_path::{TILE_LEVELS, TileKind, TilePath};
-use crate::tiles::{Tile, TileEdge, edge_tile};
+use crate::tiles::{Tile, TileEdge, edge_tile, first};
 
 #[derive(Clone, Debug)]
 pub(crate) struct TileStore {
@@ -26,9 +28,13 @@ impl TileStore {
 
     /// Writes `tile`. Only one thread may write full tiles, only one partial ones.
     pub(crate) fn write(&self, tile: &Tile) -> io::Result<()> {
-        let fresh = if tile.path.partial.is_some() { FRESH_PARTIAL } else { FRESH_FULL };
-        let (fresh, path) = (self.dir.join(fresh), self.file(tile.path));
-        write_new(&fresh, &tile.bytes)?;
+        self.write_bytes(tile.path, &tile.bytes)
+    }
+
+    fn write_bytes(&self, path: TilePath, bytes: &[u8]) -> io::Result<()> {
+        let fresh = if path.partial.is_some() { FRESH_PARTIAL } else { FRESH_FULL };
+        let (fresh, path) = (self.dir.join(fresh), self.file(path));
+        write_new(&fresh, bytes)?;
         match fs::rename(&fresh, &path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make_parent(&path)?;
@@ -38,11 +44,37 @@ impl TileStore {
         }
     }
 
-    /// Writes `tile` unless it is there with these bytes.
-    pub(crate) fn mend(&self, tile: &Tile) -> io::Result<()> {
-        match self.read(tile.path) {
-            Ok(bytes) if bytes == tile.bytes => Ok(()),
-            _ => self.write(tile),
+    /// Writes a tile that has become full, unless it is there with these bytes. Its partial forms go.
+    pub(crate) fn mend_full(&self, tile: &Tile) -> io::Result<()> {
+        self.mend(tile.path, &tile.bytes)?;
+        self.remove_partials(tile.path).map(drop)
+    }
+
+    /// Judges the partial forms of the unfinished tiles by `edge`, which the journal makes: those that differ are written
+    /// anew, those that are too wide go. Those that the checkpoint of size `published` needs are there afterwards. Files
+    /// of other names are `verify`'s.
+    pub(crate) fn mend_partials(&self, edge: &TileEdge, published: TreeSize) -> io::Result<()> {
+        for (path, bytes) in edge.unfinished() {
+            let mut widths = self.partial_widths(path)?;
+            let (index, needed) = edge_tile(published, path.kind.level());
+            if index == path.index && needed > 0 {
+                widths.insert(needed);
+            }
+            for width in widths {
+                let path = TilePath::of_width(path.kind, path.index, width);
+                match first(path.kind, bytes, width) {
+                    Some(bytes) => self.mend(path, bytes)?,
+                    None => drop(remove_file(&self.file(path))?),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn mend(&self, path: TilePath, bytes: &[u8]) -> io::Result<()> {
+        match self.read(path) {
+            Ok(found) if found == bytes => Ok(()),
+            _ => self.write_bytes(path, bytes),
         }
     }
 
@@ -79,15 +111,12 @@ impl TileStore {
         Ok(TileEdge::from_levels(at, levels))
     }
 
-    /// Removes tiles with entries that a ledger of `size` does not have: the journal lost them with the power.
+    /// Removes tiles with entries that a ledger of `size` does not have: the journal lost them with the power. The partial
+    /// forms of its unfinished tiles stay.
     pub(crate) fn remove_beyond(&self, size: TreeSize) -> io::Result<()> {
         let kinds = (0..TILE_LEVELS).map(|level| TileKind::Hashes { level }).chain([TileKind::Entries]);
         for kind in kinds {
-            let (edge, width) = match kind {
-                TileKind::Hashes { level } => edge_tile(size, level),
-                TileKind::Entries => edge_tile(size, 0),
-            };
-            self.remove_partials_above(kind, edge, width)?;
+            let (edge, _width) = edge_tile(size, kind.level());
             for index in edge.. {
                 let full = remove_file(&self.file(TilePath::full(kind, index)))?;
                 let partials = index > edge && self.remove_partials(TilePath::full(kind, index))?;
@@ -102,7 +131,7 @@ impl TileStore {
     /// Removes the partial forms of a tile; whether there were any.
     pub(crate) fn remove_partials(&self, path: TilePath) -> io::Result<bool> {
         match fs::remove_dir_all(self.dir.join(path.partials_folder())) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
             result => result.map(|()| true),
         }
     }
@@ -121,22 +150,26 @@ impl TileStore {
         Ok(())
     }
 
-    fn remove_partials_above(&self, kind: TileKind, index: u64, width: u64) -> io::Result<()> {
-        let folder = self.dir.join(TilePath::full(kind, index).partials_folder());
-        let files = match fs::read_dir(folder) {
+    /// The widths of the partial forms of a tile.
+    fn partial_widths(&self, path: TilePath) -> io::Result<BTreeSet<u64>> {
+        let folder = path.partials_folder();
+        let files = match fs::read_dir(self.dir.join(&folder)) {
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(());
+                return Ok(BTreeSet::new());
             }
             files => files?,
         };
+        let mut widths = BTreeSet::new();
         for file in files {
             let file = file?;
-            let found = file.file_name().to_str().and_then(|name| name.parse().ok());
-            if found.is_some_and(|found: u64| found > width) {
-                remove_file(&file.path())?;
+            let name = format!("{folder}/{}", file.file_name().to_string_lossy());
+            if let Ok(found) = name.parse::<TilePath>()
+                && !file.file_type()?.is_dir()
+            {
+                widths.insert(found.width());
             }
         }
-        Ok(())
+        Ok(widths)
     }
 
     fn file(&self, path: TilePath) -> PathBuf {

@@ -96,15 +96,37 @@ impl TileEdge {
         tiles
     }
 
-    /// The hashes of the unfinished tile of `level`.
-    pub(crate) fn hashes(&self, level: u8) -> &[u8] {
-        self.levels.get(usize::from(level)).map(Vec::as_slice).unwrap_or_default()
+    /// The unfinished tile of each level and the unfinished bundle, by the names that they have when full, with what they
+    /// hold so far.
+    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (TilePath, &[u8])> {
+        let path = |kind: TileKind| TilePath::full(kind, edge_tile(self.size(), kind.level()).0);
+        let hashes = (0..TILE_LEVELS).map(move |level| (path(TileKind::Hashes { level }), self.hashes(level)));
+        hashes.chain([(path(TileKind::Entries), self.bundle.as_slice())])
     }
 
-    /// The entries of the unfinished bundle.
-    pub(crate) fn bundle(&self) -> &[u8] {
-        &self.bundle
+    fn hashes(&self, level: u8) -> &[u8] {
+        self.levels.get(usize::from(level)).map(Vec::as_slice).unwrap_or_default()
     }
+}
+
+/// The bytes of the first `width` hashes or entries of a tile; `None` if it has fewer.
+pub(crate) fn first(kind: TileKind, bytes: &[u8], width: u64) -> Option<&[u8]> {
+    let width = usize::try_from(width).ok()?;
+    let end = match kind {
+        TileKind::Hashes { .. } => width.checked_mul(32)?,
+        TileKind::Entries => width.checked_sub(1).map_or(Some(0), |last| entry_ends(bytes).nth(last))?,
+    };
+    bytes.get(..end)
+}
+
+/// Where each entry of a bundle ends.
+pub(crate) fn entry_ends(bundle: &[u8]) -> impl Iterator<Item = usize> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let length = bundle.get(at..)?.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)))?;
+        at += 2 + length;
+        (at <= bundle.len()).then_some(at)
+    })
 }
 
 /// The root of whole subtree `hashes`, a power of two of them.

@@ -9,9 +9,9 @@ use std::path::Path;
 
 use crate::ids::{LeafHash, LeafIndex, TreeSize};
 use crate::structure::Problem;
-use crate::tile_path::{TILE_LEVELS, TILE_WIDTH, TileKind, TilePath};
+use crate::tile_path::{TILE_WIDTH, TileKind, TilePath};
 use crate::tile_store::{FRESH_FULL, FRESH_PARTIAL, TILE_FOLDER, TileStore};
-use crate::tiles::{TileEdge, edge_tile};
+use crate::tiles::{TileEdge, edge_tile, entry_ends, first};
 
 /// A tile file that is not as it must be.
 pub(crate) struct TileFinding {
@@ -60,12 +60,7 @@ impl TileAudit {
     /// otherwise nothing is known of what comes after the entries read.
     pub(crate) fn finish(mut self, whole: bool) -> Vec<TileFinding> {
         let edge = std::mem::take(&mut self.edge);
-        for level in 0..TILE_LEVELS {
-            let path = TilePath::full(TileKind::Hashes { level }, edge_tile(edge.size(), level).0);
-            self.compare_unfinished(path, edge.hashes(level), whole);
-        }
-        let path = TilePath::full(TileKind::Entries, edge_tile(edge.size(), 0).0);
-        self.compare_unfinished(path, edge.bundle(), whole);
+        edge.unfinished().for_each(|(path, bytes)| self.compare_unfinished(path, bytes, whole));
         if whole {
             for ((kind, index), widths) in std::mem::take(&mut self.listed) {
                 for width in widths {
@@ -89,7 +84,8 @@ impl TileAudit {
             return self.compare(path, bytes);
         }
         for width in self.listed.remove(&(path.kind, path.index)).unwrap_or_default() {
-            self.compare_file(TilePath::of_width(path.kind, path.index, width), prefix(path.kind, bytes, width), false);
+            let expected = first(path.kind, bytes, width).unwrap_or(bytes);
+            self.compare_file(TilePath::of_width(path.kind, path.index, width), expected, false);
         }
     }
 
@@ -114,7 +110,7 @@ impl TileAudit {
                 self.report(path, 0, Problem::FileUnknown);
                 continue;
             }
-            self.compare_file(path, prefix(path.kind, bytes, width), true);
+            self.compare_file(path, first(path.kind, bytes, width).unwrap_or(bytes), true);
         }
     }
 
@@ -134,11 +130,7 @@ impl TileAudit {
 
     /// The width that a tile has in the tree of the checkpoint.
     fn needed(&self, path: TilePath) -> u64 {
-        let level = match path.kind {
-            TileKind::Hashes { level } => level,
-            TileKind::Entries => 0,
-        };
-        let (edge, width) = edge_tile(self.required, level);
+        let (edge, width) = edge_tile(self.required, path.kind.level());
         match path.index.cmp(&edge) {
             std::cmp::Ordering::Less => TILE_WIDTH,
             std::cmp::Ordering::Equal => width,
@@ -180,24 +172,4 @@ impl TileAudit {
         }
         Ok(())
     }
-}
-
-/// The bytes of the first `width` hashes or entries.
-fn prefix(kind: TileKind, bytes: &[u8], width: u64) -> &[u8] {
-    let width = usize::try_from(width).unwrap_or(usize::MAX);
-    let end = match kind {
-        TileKind::Hashes { .. } => width * 32,
-        TileKind::Entries => entry_ends(bytes).nth(width.saturating_sub(1)).unwrap_or(bytes.len()),
-    };
-    bytes.get(..end).unwrap_or(bytes)
-}
-
-/// Where each entry of a bundle ends.
-pub(crate) fn entry_ends(bundle: &[u8]) -> impl Iterator<Item = usize> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let length = bundle.get(at..)?.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)))?;
-        at += 2 + length;
-        (at <= bundle.len()).then_some(at)
-    })
 }

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, start, tempdir};
 use tollgate_audit::{
-    AppendError, CallId, CallTrail, Channel, Durability, Entry, FromNotary, HostEnd, HostId, Kept, Kind, LeafIndex,
-    Notary, NotaryError, NotaryOf, Record, Recorder, Status, ToNotary, TreeSize, read,
+    AppendError, CallId, CallStart, CallTrail, Channel, Durability, Entry, FromNotary, HostEnd, HostId, Kept, Kind,
+    LeafIndex, Notary, NotaryError, NotaryOf, Record, Recorder, Status, ToNotary, TreeSize, read,
 };
 
 /// A notary on a thread, and the front's end of it.
@@ -336,4 +336,25 @@ fn frame(entry: &[u8]) -> Vec<u8> {
     let leaf = tollgate_audit::leaf_hash(entry);
     let length = u16::try_from(entry.len()).unwrap().to_be_bytes();
     [&length[..], entry, &leaf.0[..4]].concat()
+}
+
+#[test]
+fn a_call_that_waits_for_room_holds_up_no_other() {
+    let (recorder, end) = host();
+    let long = Instant::now() + Duration::from_secs(3600);
+    let begin_until = |deadline| {
+        let start = CallStart { deadline, ..start(recorder.next_call(1)) };
+        CallTrail::begin(recorder.clone(), start)
+    };
+    let fill = |trail: &mut CallTrail| {
+        while trail.intent(OPEN_AT, &[], &"x".repeat(800), Durability::Pipe).is_ok() {}
+    };
+    std::thread::scope(|scope| {
+        let patient = scope.spawn(|| fill(&mut begin_until(long)));
+        // Comes back although the other one waits for an hour.
+        fill(&mut begin_until(Instant::now() + Duration::from_millis(100)));
+        assert!(!patient.is_finished());
+        recorder.close();
+    });
+    drop(end);
 }

@@ -5,11 +5,12 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use support::{Folder, OPEN_AT, ORIGIN, begin, files, open, policy, record_call, report, tempdir};
-use tollgate_audit::{CallId, Durability, Kind, LeafIndex, Ledger, OpenError, TreeSize};
+use tollgate_audit::{CallId, Durability, Kind, LeafIndex, Ledger, OpenError, Problem, TreeSize};
 
 /// A ledger with a resume point behind its start.
 fn long() -> Folder {
@@ -92,10 +93,77 @@ fn a_tile_that_disagrees_is_mended_from_the_journal() {
         // Of a tile behind the resume point only `verify` knows; so the way from the start is asked for.
         fs::remove_file(dir.path().with_extension("state")).unwrap();
         drop(open(dir.path()));
-        if name != edge {
-            assert_eq!(fs::read(&path).unwrap(), whole, "{name}");
+        assert_eq!(fs::read(&path).unwrap(), whole, "{name}");
+    }
+}
+
+#[test]
+fn partial_forms_of_unfinished_tiles_are_mended_at_open() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.append(&vec![policy(); 299]).unwrap();
+    ledger.checkpoint().unwrap();
+    ledger.append(&vec![policy(); 20]).unwrap();
+    drop(ledger);
+    let whole = files(dir.path());
+    for name in
+        ["tile/0/001.p/44", "tile/0/001.p/64", "tile/1/000.p/1", "tile/entries/001.p/44", "tile/entries/001.p/64"]
+    {
+        let path = dir.path().join(name);
+        for torn in [&[][..], &[0; 32], &whole[name][..40.min(whole[name].len() - 1)]] {
+            fs::write(&path, torn).unwrap();
+            let after = files_after_open(dir.path());
+            assert_eq!(after[name], whole[name], "{name}");
         }
     }
+    // The checkpoint's last: its rename never reached the disk.
+    let now = report(dir.path()).size.0 - 256;
+    for name in [format!("tile/0/001.p/{now}"), "tile/1/000.p/1".to_owned(), format!("tile/entries/001.p/{now}")] {
+        let path = dir.path().join(&name);
+        let bytes = fs::read(&path).unwrap();
+        fs::remove_file(&path).unwrap();
+        let copied = tempdir().unwrap();
+        copy(dir.path(), copied.path());
+        for beside in ["key", "state"] {
+            fs::copy(dir.path().with_extension(beside), copied.path().with_extension(beside)).unwrap();
+        }
+        let _ledger = open(copied.path());
+        assert_eq!(fs::read(copied.path().join(&name)).unwrap(), bytes, "{name}");
+        let found = report(copied.path());
+        assert!(found.is_clean(), "{:?}", found.findings);
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn partial_forms_that_no_journal_makes_go_or_are_found() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.append(&vec![policy(); 299]).unwrap();
+    drop(ledger);
+    let write = |name: &str| {
+        fs::create_dir_all(dir.path().join(name).parent().unwrap()).unwrap();
+        fs::write(dir.path().join(name), [7; 64]).unwrap();
+    };
+    // Too wide, and of a tile that was full when the process died before it could say so.
+    for name in ["tile/0/001.p/200", "tile/1/000.p/9", "tile/2/000.p/1", "tile/entries/001.p/255", "tile/0/000.p/7"] {
+        write(name);
+        let after = files_after_open(dir.path());
+        assert!(!after.contains_key(name), "{name}");
+        assert!(report(dir.path()).is_clean());
+    }
+    for name in ["tile/0/001.p/007", "tile/0/001.p/+7", "tile/0/001.p/256", "tile/0/001.p/notes"] {
+        write(name);
+        assert_eq!(files_after_open(dir.path())[name], [7; 64]);
+        let found: Vec<_> = report(dir.path()).findings.into_iter().map(|found| (found.file, found.problem)).collect();
+        assert_eq!(found, [(name.to_owned(), Problem::FileUnknown)]);
+        fs::remove_file(dir.path().join(name)).unwrap();
+    }
+}
+
+fn files_after_open(dir: &Path) -> BTreeMap<String, Vec<u8>> {
+    let _ledger = open(dir);
+    files(dir)
 }
 
 #[test]

@@ -68,6 +68,18 @@ fn a_closer_names_the_open_intents() {
     assert_eq!(problems([&open[..], &[closer(&[1])]].concat()), [Problem::CloserList { call: CALL }]);
 }
 
+/// A number that came twice, and numbers that fall: what was wrong is found, and the closer that follows is not.
+#[test]
+fn the_closer_of_a_senseless_call_fits() {
+    let dir = tempdir().unwrap();
+    append(dir.path(), &[call(), intent(2, Verdict::Allow), intent(1, Verdict::Allow), intent(1, Verdict::Allow)]);
+    assert_eq!(open(dir.path()).recovery().closed_calls, [CALL]);
+    let report = report(dir.path());
+    let broken = |problem: &Problem| matches!(problem, Problem::SequenceBroken { .. });
+    assert!(report.findings.iter().all(|finding| broken(&finding.problem)), "{:?}", report.findings);
+    assert_eq!((report.findings.len(), report.open_calls.len()), (3, 0));
+}
+
 #[test]
 fn only_of_a_call_that_was_something_is_erased() {
     let erasure = samples_of_version_3().swap_remove(4);

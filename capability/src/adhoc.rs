@@ -200,6 +200,8 @@ impl GrantText<'_> {
 
     fn random(self, rest: &str) -> Parsed {
         let mode = match rest.strip_prefix("seed:") {
+            // `u64` would take a plus sign.
+            Some(seed) if seed.starts_with('+') => return Err(self.form(RANDOM_FORM)),
             Some(seed) => RandomMode::Seeded(seed.parse().map_err(|_not_a_number| self.form(RANDOM_FORM))?),
             None if rest == "secure" => RandomMode::Secure,
             None => return Err(self.word(rest, &["secure", "seed:N"], RANDOM_FORM)),

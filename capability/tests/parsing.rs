@@ -132,6 +132,7 @@ fn a_grant_text_that_fits_in_part_is_refused() {
         "random=",
         "random=seed:",
         "random=seed:-1",
+        "random=seed:+5",
         "clock:wall",
         "clock:sun=real",
         "clock:wall=fine",

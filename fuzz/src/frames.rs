@@ -34,7 +34,7 @@ pub(crate) fn with_checks_mended(journal: &[u8]) -> Vec<u8> {
 }
 
 /// Entry, check and size of the frame that the bytes may start with.
-fn first(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
+pub(crate) fn first(bytes: &[u8]) -> Option<(&[u8], &[u8], usize)> {
     let (length, rest) = bytes.split_first_chunk()?;
     let length = usize::from(u16::from_be_bytes(*length));
     let (entry, rest) = rest.split_at_checked(length)?;

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tollgate_capability::{
-    AdhocGrant, CapabilitySet, EnvValue, FsGrant, FsNeed, Grant, Manifest, Needs, PATH_BYTES_MAX, POLICY_BYTES_MAX,
-    Policy, QUOTA_BYTES_MAX, RandomMode, RandomNeed, StdioSet, refuse_host,
+    Access, AccessSet, AdhocGrant, CapabilitySet, EnvValue, FsGrant, FsNeed, Grant, Manifest, Needs, PATH_BYTES_MAX,
+    POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX, RandomMode, RandomNeed, StdioSet, refuse_host,
 };
 
 use crate::diagnostics::shown;
@@ -49,6 +49,7 @@ fn folder(fs: &FsGrant) {
     assert!(fs.host.is_absolute(), "{fs:?}");
     assert!(refuse_host(&fs.host).is_ok(), "{fs:?}");
     assert!(!fs.access.is_empty(), "{fs:?}");
+    assert!(fs.access.contains_all(fs.durable), "{fs:?}");
     assert!(fs.quota.is_none_or(|quota| quota.bytes() <= QUOTA_BYTES_MAX), "{fs:?}");
     assert!(fs.patterns.allow_folder(""), "the granted folder itself: {fs:?}");
 }
@@ -62,12 +63,12 @@ fn whole(grant: &Grant) {
     assert_eq!(set.fs.len(), grant.fs.len());
     for (had, (guest, given)) in set.fs.iter().zip(&grant.fs) {
         assert_eq!((had.guest.as_str(), &had.host, had.access), (guest.as_str(), &given.host, given.access));
-        assert_eq!(had.patterns, given.patterns);
+        assert_eq!((had.durable, &had.patterns), (given.durable, &given.patterns));
     }
     assert_eq!(set.args, grant.args);
     assert_eq!(set.stdio, grant.stdio.unwrap_or(StdioSet::OUTPUT));
     assert_eq!((set.wall_clock, set.monotonic_clock), (grant.wall_clock, grant.monotonic_clock));
-    assert_eq!(set.random, grant.random);
+    assert_eq!((set.random, set.audit), (grant.random, grant.audit));
     canonical(&set);
 }
 
@@ -109,16 +110,24 @@ fn adhoc(line: &str) {
     let again = adhoc_text(&adhoc);
     assert_eq!(AdhocGrant::parse(&again, Path::new(FOLDER)).as_ref(), Ok(&adhoc), "{again}");
     let mut grant = Grant::default();
-    grant.merge_adhoc(adhoc.clone());
+    if let AdhocGrant::Durable { guest, .. } = &adhoc {
+        shown(&grant.merge_adhoc(adhoc.clone()).expect_err("no folder is granted"));
+        assert_eq!(grant, Grant::default());
+        let text = format!("fs:{guest}=/srv:{}", Access::ALL.into_iter().collect::<AccessSet>());
+        let folder = AdhocGrant::parse(&text, Path::new(FOLDER)).expect("a folder with all rights");
+        grant.merge_adhoc(folder).expect("a folder");
+    }
+    grant.merge_adhoc(adhoc.clone()).expect("what is granted");
     whole(&grant);
     let once = grant.clone();
-    grant.merge_adhoc(adhoc);
+    grant.merge_adhoc(adhoc).expect("what is granted");
     assert_eq!(grant, once, "given twice");
 }
 
 fn adhoc_text(adhoc: &AdhocGrant) -> String {
     match adhoc {
         AdhocGrant::Fs { guest, fs } => format!("fs:{guest}={}:{}", fs.host.display(), fs.access),
+        AdhocGrant::Durable { guest, durable } => format!("durable:{guest}={durable}"),
         AdhocGrant::Env { name, value: EnvValue::Literal(value) } => format!("env:{name}={value}"),
         AdhocGrant::Env { value: EnvValue::FromHost(host), .. } => format!("env:{host}"),
         AdhocGrant::Args(args) => format!("args={}", args.join(",")),
@@ -131,6 +140,8 @@ fn adhoc_text(adhoc: &AdhocGrant) -> String {
         AdhocGrant::Random(RandomMode::Seeded(seed)) => format!("random=seed:{seed}"),
         AdhocGrant::WallClock(mode) => format!("clock:wall={}", mode.as_str()),
         AdhocGrant::MonotonicClock(mode) => format!("clock:monotonic={}", mode.as_str()),
+        AdhocGrant::Arguments(how) => format!("audit:arguments={}", how.as_str()),
+        AdhocGrant::Acknowledge(when) => format!("audit:acknowledge={}", when.as_str()),
         AdhocGrant::Limits(limits) => {
             let given = |cap: tollgate_capability::Cap| limits.get(cap).map(|value| (cap, value));
             let (cap, value) = tollgate_capability::Cap::ALL.into_iter().find_map(given).expect("one limit");

@@ -1,6 +1,6 @@
 //! Damage to a signed ledger: bytes changed, cut off, put in, taken out or repeated, files taken away.
 
-use tollgate_audit::{Finding, Ledger, Problem, VerifyOptions, read, verify_with};
+use tollgate_audit::{Finding, Ledger, VerifyOptions, read, verify_with};
 
 use crate::folder::{Files, Folder};
 use crate::frames::{frames, with_checks_mended};
@@ -9,9 +9,8 @@ use crate::sample::{ORIGIN, Sample, sample};
 /// The bytes say what happens to the files of the sample ledger, [`STEP_BYTES`] for each step. Whoever knows the key
 /// and finds the ledger in order finds every covered entry, the checkpoint and all tiles as they were. While
 /// checkpoint or state is there, it is not gone on with over covered entries that are lost or changed; if it is not
-/// opened, journal and checkpoint stay; if it is, it is in order from then on, but for calls that were not before and
-/// for partial tiles of older checkpoints, which nobody needs any more. Entries before the first damage are read as
-/// they were.
+/// opened, journal and checkpoint stay; if it is, it is in order from then on, but for calls that were not before.
+/// Entries before the first damage are read as they were.
 pub fn ledger(bytes: &[u8]) {
     let sample = sample();
     let mut files = sample.files.clone();
@@ -44,8 +43,7 @@ pub fn ledger(bytes: &[u8]) {
 }
 
 fn is_of_the_past(found: &Finding) -> bool {
-    let call = found.file == "journal" && format!("{:?}", found.problem).contains("call: ");
-    call || (found.file.contains(".p/") && found.problem == Problem::FileDiffers)
+    found.file == "journal" && format!("{:?}", found.problem).contains("call: ")
 }
 
 fn read_up_to_the_damage(folder: &Folder, journal: &[u8], sample: &Sample) {

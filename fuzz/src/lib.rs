@@ -21,12 +21,16 @@ mod entry;
 mod folder;
 mod frames;
 mod grant;
+mod host_frames;
 mod journal;
 mod ledger;
 mod manifest;
 mod note;
 mod receipt;
+mod replay;
 mod sample;
+mod side_records;
+mod side_store;
 mod tile_path;
 mod toml_text;
 mod verifier_key;
@@ -36,12 +40,16 @@ pub use crate::entry::entry;
 pub use crate::folder::{Files, Folder};
 pub use crate::frames::{frame, frames};
 pub use crate::grant::grant;
+pub use crate::host_frames::{HOST, host_frames};
 pub use crate::journal::journal;
 pub use crate::ledger::{STEP_BYTES, ledger};
 pub use crate::manifest::manifest;
 pub use crate::note::note;
 pub use crate::receipt::receipt;
-pub use crate::sample::{KEY_SEED, ORIGIN, Sample, call, key_file_text, opened, policy, rotated, sample};
+pub use crate::replay::replay;
+pub use crate::sample::{KEY_SEED, ORIGIN, Sample, call, erasure, key_file_text, opened, policy, rotated, sample};
+pub use crate::side_records::side_store_of;
+pub use crate::side_store::side_store;
 pub use crate::tile_path::tile_path;
 pub use crate::verifier_key::verifier_key;
 
@@ -53,11 +61,14 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("checkpoint", checkpoint),
     ("entry", entry),
     ("grant", grant),
+    ("host_frames", host_frames),
     ("journal", journal),
     ("ledger", ledger),
     ("manifest", manifest),
     ("note", note),
     ("receipt", receipt),
+    ("replay", replay),
+    ("side_store", side_store),
     ("tile_path", tile_path),
     ("verifier_key", verifier_key),
 ];

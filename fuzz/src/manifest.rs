@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use tollgate_audit::Digest;
 use tollgate_capability::{
-    AdhocGrant, CapabilitySet, Grant, MANIFEST_BYTES_MAX, Manifest, MissingGrants, OPERATIONS_MAX, Policy,
+    AdhocGrant, CapabilitySet, Grant, GrantIndex, HostCall, MANIFEST_BYTES_MAX, Manifest, MissingGrants,
+    OPERATIONS_MAX, Policy, RecordedSet, Stdio, check,
 };
 
 use crate::diagnostics::shown;
@@ -60,7 +62,7 @@ fn grantable(manifest: &Manifest) {
             let mut grant = Grant::default();
             for text in missing.grant_texts() {
                 let adhoc = AdhocGrant::parse(&text, Path::new(FOLDER));
-                grant.merge_adhoc(adhoc.unwrap_or_else(|error| panic!("{error}: {text}")));
+                grant.merge_adhoc(adhoc.unwrap_or_else(|error| panic!("{error}: {text}"))).expect("what is granted");
             }
             let by_texts = meet(manifest, &grant).expect("the texts to add");
             assert_eq!(by_texts, by_policy, "both ways to grant");
@@ -70,14 +72,19 @@ fn grantable(manifest: &Manifest) {
     canonical(&set);
 }
 
-/// The set's canonical text stands for it, and for nothing else.
+/// The set's canonical text is read back as a set that decides alike.
 pub(crate) fn canonical(set: &CapabilitySet) {
     let text = set.to_canonical_json().expect("paths that were text");
-    let read = CapabilitySet::from_canonical_json(&text).expect("a canonical text");
-    assert_eq!(read.to_canonical_json().ok(), Some(text));
-    let mut blank = set.clone();
-    blank.env.iter_mut().flatten().for_each(|(_, value)| value.clear());
-    assert_eq!(read, blank);
+    let read = RecordedSet::parse(&text).expect("a canonical text");
+    assert_eq!(read.digest(), Digest::of(text.as_bytes()).0);
+    assert_eq!((read.folders(), read.on_violation()), (&set.fs[..], set.on_violation));
+    let folders = (0..).take(set.fs.len() + 1).map(|grant| HostCall::Preopen { grant: GrantIndex(grant) });
+    let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr].map(|stream| HostCall::GetStdio { stream });
+    let others = [HostCall::GetEnvironment, HostCall::GetArguments, HostCall::WallClock, HostCall::MonotonicClock];
+    let random = HostCall::RandomBytes { bytes: 1 };
+    for call in folders.chain(streams).chain(others).chain([random]) {
+        assert_eq!(read.check(&call), check(set, &call), "{call:?}");
+    }
 }
 
 fn meet(manifest: &Manifest, grant: &Grant) -> Result<CapabilitySet, MissingGrants> {

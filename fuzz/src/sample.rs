@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use tollgate_audit::{
-    Action, Call, CallClass, CallEnd, CallId, Digest, Entry, Fact, Intent, KeyRotation, Layer, Ledger, LedgerKey,
-    LedgerOpened, Outcome, Pairs, Policy, Sequence, SigningKey, Usage, Verdict, VerifierKey, Violation, call_root,
-    leaf_hash,
+    Action, Call, CallClass, CallEnd, CallId, Digest, Durability, Entry, Erasure, Fact, Intent, KeyRotation, Layer,
+    Ledger, LedgerKey, LedgerOpened, Outcome, Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, Usage, Verdict,
+    VerifierKey, Violation, call_root, leaf_hash,
 };
 
 use crate::folder::{Files, Folder};
@@ -48,8 +48,9 @@ pub fn sample() -> &'static Sample {
 impl Sample {
     fn new() -> Self {
         let mut entries = vec![opened(Some(KEY_SEED)), policy()];
-        entries.extend(call(1, ASKS, true));
-        entries.extend(call(2, 1, true));
+        entries.extend(call(CallId([1; 16]), ASKS, true));
+        entries.extend(call(CallId([2; 16]), 1, true));
+        entries.push(erasure(CallId([2; 16])));
         let journal: Vec<u8> = entries.iter().flat_map(|entry| frame(entry)).collect();
         let key = key_file_text(ORIGIN, KEY_SEED).into_bytes();
         let folder = Folder::with(&[("ledger/journal".to_owned(), journal), ("ledger.key".to_owned(), key)].into());
@@ -60,7 +61,7 @@ impl Sample {
         let mut files = folder.files();
         let journal = files.get_mut("ledger/journal").expect("a journal");
         let (covered, covered_bytes) = (frames(journal).0.len(), journal.len());
-        let tail = [vec![policy()], call(3, 2, false)].concat();
+        let tail = [vec![policy()], call(CallId([3; 16]), 2, false)].concat();
         journal.extend(tail.iter().flat_map(|entry| frame(entry)));
         let entries = frames(journal).0.into_iter().map(<[u8]>::to_vec).collect();
         Self { files, key, entries, covered, covered_bytes }
@@ -111,11 +112,21 @@ pub fn policy() -> Vec<u8> {
     }))
 }
 
-/// A call that asks `asks` times for what it gets and once for what it does not. Unless it has `ended`, its last
-/// intent is open.
+/// What is kept of a call has been erased.
 #[must_use]
-pub fn call(id: u8, asks: u32, ended: bool) -> Vec<Vec<u8>> {
-    let call = CallId([id; 16]);
+pub fn erasure(call: CallId) -> Vec<u8> {
+    bytes(&Entry::Erasure(Erasure {
+        call,
+        time_ns: 1_700_000_000_000_000_003,
+        by: "operator".into(),
+        reason: Some("the user asked for it".into()),
+    }))
+}
+
+/// A call that asks `asks` times for what it gets and once for what it does not. Unless it has `ended`, its last
+/// intent is open. Calls of odd number are as version 1 had them, those of even number as version 3 has them.
+#[must_use]
+pub fn call(call: CallId, asks: u32, ended: bool) -> Vec<Vec<u8>> {
     let mut entries = vec![bytes(&started(call))];
     for ask in 0..asks {
         let seq = 1 + 2 * ask;
@@ -150,7 +161,11 @@ fn started(call: CallId) -> Entry<'static> {
         session: None,
         decision: None,
         reason: Some("the user asked how long the report is".into()),
-        arguments: Digest::of(b"{}"),
+        arguments: if is_of_version_3(call) {
+            Recorded::Salted(Digest::of(b"salted {}"))
+        } else {
+            Recorded::Unsalted(Digest::of(b"{}"))
+        },
         arguments_bytes: 2,
         capability_set: Digest::of(b"capability set"),
     })
@@ -169,6 +184,7 @@ fn intent(call: CallId, seq: u32, verdict: Verdict) -> Entry<'static> {
         ]),
         verdict,
         rule: "fs:/docs:read".into(),
+        durability: if is_of_version_3(call) { Durability::Disk } else { Durability::Pipe },
     })
 }
 
@@ -200,18 +216,25 @@ fn violation(call: CallId, seq: u32, of: u32) -> Entry<'static> {
     })
 }
 
-fn call_end(call: CallId, seq: u32, root: tollgate_audit::RootHash) -> Entry<'static> {
+fn call_end(call: CallId, seq: u32, root: RootHash) -> Entry<'static> {
+    let is_new = is_of_version_3(call);
     Entry::CallEnd(CallEnd {
         call,
         seq: Sequence(seq),
         at_us: 70_001,
-        class: CallClass::Success,
+        class: if is_new { CallClass::Cap } else { CallClass::Success },
         detail: "".into(),
         usage: Usage { fuel_used: 123_456, fuel_cap: 500_000_000, wall_us: 70_001, ..Usage::default() },
         counters: Pairs::new([("wasi:clocks/monotonic-clock.now", 12)]),
         entries: seq,
         root,
+        result: is_new.then(|| Digest::of(b"salted result")),
+        cap: is_new.then(|| "fuel".into()),
     })
+}
+
+fn is_of_version_3(call: CallId) -> bool {
+    call.count().is_multiple_of(2)
 }
 
 fn bytes(entry: &Entry<'_>) -> Vec<u8> {

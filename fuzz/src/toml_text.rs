@@ -77,6 +77,8 @@ fn grant_toml(out: &mut String, grant: &Grant) {
         OnViolation::Deny => "deny",
     };
     writeln!(out, "on_violation = \"{on_violation}\"\nrecord = \"{}\"", record(grant.record)).unwrap();
+    let (arguments, acknowledge) = (grant.audit.arguments.as_str(), grant.audit.acknowledge.as_str());
+    writeln!(out, "audit = {{ arguments = \"{arguments}\", acknowledge = \"{acknowledge}\" }}").unwrap();
 }
 
 fn fs_toml(folder: &FsGrant) -> String {
@@ -84,8 +86,8 @@ fn fs_toml(folder: &FsGrant) -> String {
     let [include, exclude] =
         [folder.patterns.include(), folder.patterns.exclude()].map(|texts| list(texts.iter().map(String::as_str)));
     let quota = folder.quota.map(|quota| format!(", quota = \"{quota}\"")).unwrap_or_default();
-    let (host, access) = (quoted(&host), access(folder.access));
-    format!("host = {host}, access = {access}, include = {include}, exclude = {exclude}{quota}")
+    let (host, durable, access) = (quoted(&host), access(folder.durable), access(folder.access));
+    format!("host = {host}, access = {access}, durable = {durable}, include = {include}, exclude = {exclude}{quota}")
 }
 
 fn clocks(out: &mut String, wall: Option<ClockMode>, monotonic: Option<ClockMode>) {

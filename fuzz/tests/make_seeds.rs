@@ -9,7 +9,12 @@ use tollgate_audit::{
     CallId, Checkpoint, Disclosure, Entry, KeyId, LeafIndex, NoteSignature, Receipt, RootHash, Sequence, SignedNote,
     SigningKey, TileKind, TilePath, TreeSize, disclose, prove,
 };
-use tollgate_fuzz::{Folder, KEY_SEED, ORIGIN, STEP_BYTES, call, frame, opened, policy, rotated, sample};
+use tollgate_fuzz::{
+    Folder, HOST, KEY_SEED, ORIGIN, STEP_BYTES, call, erasure, frame, opened, policy, rotated, sample, side_store_of,
+};
+
+const ODD: CallId = CallId([1; 16]);
+const EVEN: CallId = CallId([2; 16]);
 
 #[test]
 #[ignore = "writes into the sources"]
@@ -17,6 +22,8 @@ fn make_seeds() {
     entries();
     journals();
     ledgers();
+    host_frames();
+    side_stores();
     checkpoints_and_notes();
     receipts();
     names();
@@ -24,7 +31,9 @@ fn make_seeds() {
 
 fn entries() {
     let mut all = vec![opened(None), opened(Some(KEY_SEED)), rotated(KEY_SEED, [2; 32]), policy()];
-    all.extend(call(1, 1, true));
+    all.extend(call(ODD, 1, true));
+    all.extend(call(EVEN, 1, true));
+    all.push(erasure(EVEN));
     for entry in &all {
         let kind = Entry::decode(entry).unwrap().kind();
         write("entry", &format!("{kind}-v{}", entry[2]), entry);
@@ -48,21 +57,21 @@ fn entries() {
 fn journals() {
     let key = || opened(Some(KEY_SEED));
     let one = |entries: &[Vec<u8>]| entries.iter().flat_map(|entry| frame(entry)).collect::<Vec<u8>>();
-    let ended = call(1, 1, true);
+    let ended = call(ODD, 1, true);
     write("journal", "empty", b"");
     write("journal", "v1", &one(&[vec![opened(None), policy()], ended.clone()].concat()));
-    write("journal", "v1-then-v2", &one(&[vec![opened(None), policy(), key()], call(1, 2, false)].concat()));
+    write("journal", "v1-then-v2", &one(&[vec![opened(None), policy(), key()], call(ODD, 2, false)].concat()));
     write("journal", "opened", &one(&[key()]));
     write("journal", "opened-twice", &one(&[key(), key(), policy()]));
     write("journal", "call", &one(&[vec![key()], ended.clone()].concat()));
-    write("journal", "call-open", &one(&[vec![key()], call(1, 2, false)].concat()));
-    write("journal", "call-without-asking", &one(&[vec![key()], call(1, 0, true)].concat()));
-    let mut between = call(1, 2, false);
-    between.extend(call(2, 1, false));
+    write("journal", "call-open", &one(&[vec![key()], call(ODD, 2, false)].concat()));
+    write("journal", "call-without-asking", &one(&[vec![key()], call(ODD, 0, true)].concat()));
+    let mut between = call(ODD, 2, false);
+    between.extend(call(EVEN, 1, false));
     write("journal", "calls-open", &one(&[vec![key()], between].concat()));
     write("journal", "key-rotated", &one(&[key(), rotated(KEY_SEED, [2; 32]), opened(Some([2; 32]))]));
     write("journal", "no-opening", &one(&[policy()]));
-    let mut twice = call(1, 1, false);
+    let mut twice = call(ODD, 1, false);
     twice.push(twice[1].clone());
     write("journal", "intent-twice", &one(&[vec![key()], twice].concat()));
     let whole = one(&[vec![key()], ended].concat());
@@ -96,10 +105,95 @@ fn ledgers() {
     write("ledger", "key-gone", &step("ledger.key", 6, 0, 0));
     write("ledger", "tile-flipped", &step("ledger/tile/0/000", 0, 40, 1));
     write("ledger", "bundle-cut", &step("ledger/tile/entries/000", 1, 40, 0));
+    for name in ["0/001", "1/000", "entries/001"] {
+        let folder = format!("ledger/tile/{name}.p/");
+        let partial = sample.files.keys().find(|file| file.starts_with(&folder)).unwrap();
+        let name = name.replace('/', "-");
+        write("ledger", &format!("partial-{name}-flipped"), &step(partial, 0, 5, 1));
+    }
     // Keys shift as files go.
     let gone = [step("ledger/checkpoint", 6, 0, 0), step("ledger.state", 6, 0, 0)].concat();
     write("ledger", "checkpoint-and-state-gone", &gone);
     write("ledger", "forgotten-and-cut", &[&gone[..], &[1, 1, 0, 20, 0, 0]].concat());
+}
+
+fn host_frames() {
+    let id = |count| CallId::new(1_700_000_000_000, HOST, count);
+    let stream = |name: &str, entries: &[Vec<u8>]| write("host_frames", name, &framed(entries));
+    let [first, second, open] = [call(id(0), 2, true), call(id(1), 1, true), call(id(2), 2, false)];
+    stream("one-call", &first);
+    stream("calls", &[vec![policy()], first.clone(), second.clone(), open.clone()].concat());
+    let between = first.iter().zip(&second).flat_map(|(first, second)| [first.clone(), second.clone()]);
+    stream("calls-interleaved", &[between.collect(), first[second.len()..].to_vec()].concat());
+    stream("calls-open", &[open.clone(), call(id(3), 1, false)].concat());
+    stream("calls-out-of-order", &[second, first.clone()].concat());
+    let leaps = [0, u32::MAX / 2, u32::MAX - 1, 0].map(|count| call(id(count), 0, true));
+    stream("numbers-go-round", &leaps.concat());
+    stream("number-too-late", &[1 << 14, 1, 0].map(|count| call(id(count), 0, false)).concat());
+    let whole = framed(&first);
+    write("host_frames", "unfinished", &whole[..whole.len() - 3]);
+    write("host_frames", "unfinished-length", &[&whole[..], &[0]].concat());
+    write("host_frames", "no-length", &[&whole[..], &[0, 0]].concat());
+    write("host_frames", "too-long", &[&whole[..], &[0x0c, 1]].concat());
+    write("host_frames", "no-entry", &[&whole[..], &frame(b"?")].concat());
+    host_faults(&first, &open);
+}
+
+/// One entry too many, each wrong in its own way.
+fn host_faults(ended: &[Vec<u8>], open: &[Vec<u8>]) {
+    let call_id = Entry::decode(&open[0]).unwrap().call().unwrap();
+    let write = |name: &str, entries: &[Vec<u8>], last: &[u8]| {
+        write("host_frames", name, &framed(&[entries, &[last.to_vec()]].concat()));
+    };
+    let closer = tollgate_audit::Closer { call: call_id, of: vec![Sequence(3)], left_out: 0, reason: "?".into() };
+    write("closer", open, Entry::Closer(closer).encode().as_bytes());
+    write("ledger-opened", open, &opened(Some(KEY_SEED)));
+    write("erasure", open, &erasure(call_id));
+    write("other-host", open, &call(ODD, 0, false)[0]);
+    write("call-twice", open, &open[0]);
+    write("call-again", ended, &ended[0]);
+    write("intent-twice", open, &open[1]);
+    write("no-such-call", open, &ended[1]);
+    write("after-the-end", ended, &ended[1]);
+    write("gap", &ended[..1], &ended[2]);
+    write("end-too-early", &ended[..2], &ended[ended.len() - 1]);
+    let Entry::Outcome(mut outcome) = Entry::decode(&ended[4]).unwrap() else { panic!("not an outcome") };
+    (outcome.seq, outcome.of) = (Sequence(6), Sequence(5));
+    write("denied-but-done", &ended[..6], Entry::Outcome(outcome).encode().as_bytes());
+}
+
+fn framed(entries: &[Vec<u8>]) -> Vec<u8> {
+    entries.iter().flat_map(|entry| frame(entry)).collect()
+}
+
+fn side_stores() {
+    let (salt, long) = ([9; 32], vec![b'x'; 300]);
+    let records: [(u8, CallId, &[u8]); 5] =
+        [(1, ODD, &salt), (2, ODD, b"{\"path\":\"/docs\"}"), (1, EVEN, &salt), (3, ODD, b"42"), (2, EVEN, &long)];
+    let whole = side_store_of(&records);
+    write("side_store", "whole", &whole);
+    write("side_store", "empty", &side_store_of(&[]));
+    write("side_store", "header-torn", &whole[..20]);
+    write("side_store", "torn-in-content", &whole[..whole.len() - 7]);
+    write("side_store", "torn-in-frame", &whole[..whole.len() - 310]);
+    write("side_store", "zeros-at-end", &[&whole[..], &[0; 100]].concat());
+    write("side_store", "no-salt", &side_store_of(&records[1..2]));
+    write("side_store", "salt-too-short", &side_store_of(&[(1, ODD, &salt[1..])]));
+    write("side_store", "salt-twice", &side_store_of(&[(1, ODD, &salt), (1, ODD, &[8; 32])]));
+    let change = |name: &str, place: usize, byte: u8| {
+        let mut changed = whole.clone();
+        changed[place] = byte;
+        write("side_store", name, &changed);
+    };
+    let header = side_store_of(&[]).len();
+    let second = header + 38 + salt.len();
+    change("no-magic", 3, b'?');
+    change("hint-torn", 20, 1);
+    change("length-changed", header + 5, 33);
+    change("content-changed", second + 40, b'?');
+    change("last-content-changed", whole.len() - 1, b'?');
+    change("erasing", second, b'E');
+    change("erased-in-name-alone", second, b'X');
 }
 
 fn checkpoints_and_notes() {

@@ -14,14 +14,16 @@ macro_rules! replay {
     ($($target:ident)*) => {
         $(#[test]
         fn $target() {
-            replay(stringify!($target), tollgate_fuzz::$target);
+            replay_seeds(stringify!($target), tollgate_fuzz::$target);
         })*
 
         const REPLAYED: &[&str] = &[$(stringify!($target)),*];
     };
 }
 
-replay! { checkpoint entry grant journal ledger manifest note receipt tile_path verifier_key }
+replay! {
+    checkpoint entry grant host_frames journal ledger manifest note receipt replay side_store tile_path verifier_key
+}
 
 /// A target that is left out of one of the places would never be run there.
 #[test]
@@ -49,7 +51,7 @@ fn receipts_are_of_the_sample() {
     assert!(receipts >= 3 && disclosures >= 2, "{receipts} receipts, {disclosures} disclosures verify");
 }
 
-fn replay(name: &str, target: fn(&[u8])) {
+fn replay_seeds(name: &str, target: fn(&[u8])) {
     let seeds = seeds(name);
     let mut random = Random(0x5eed);
     let rounds = if FOLDER_TARGETS.contains(&name) { FOLDER_MUTATIONS } else { MUTATIONS };
@@ -139,7 +141,7 @@ impl Random {
 }
 
 /// Targets that make a folder each time.
-const FOLDER_TARGETS: &[&str] = &["journal", "ledger"];
+const FOLDER_TARGETS: &[&str] = &["host_frames", "journal", "ledger", "side_store"];
 
 /// Of each seed.
 const MUTATIONS: usize = 300;

@@ -163,19 +163,19 @@ struct CountWindow {
 }
 
 impl CountWindow {
-    /// Whether `count` is new; it is used from now on. Numbers go round after 2³².
+    /// Whether `count` is new; it is used from now on. Numbers must not go round: a host that leaps ahead would get an
+    /// ended call's number again. 2³² calls are more than a terabyte of ledger.
     fn take(&mut self, count: u32) -> bool {
         let Some(highest) = self.highest else {
             self.used = vec![0; WINDOW.div_ceil(64) as usize];
             self.highest = Some(count);
             return self.mark(count);
         };
-        let ahead = count.wrapping_sub(highest);
-        if ahead == 0 || ahead > u32::MAX / 2 {
-            return highest.wrapping_sub(count) < WINDOW && self.mark(count);
+        if count <= highest {
+            return highest - count < WINDOW && self.mark(count);
         }
-        for step in 1..=ahead.min(WINDOW) {
-            let (word, bit) = place(highest.wrapping_add(step));
+        for passed in 1..=(count - highest).min(WINDOW) {
+            let (word, bit) = place(highest + passed);
             if let Some(word) = self.used.get_mut(word) {
                 *word &= !bit;
             }
@@ -198,7 +198,7 @@ fn place(count: u32) -> (usize, u64) {
     ((slot / 64) as usize, 1 << (slot % 64))
 }
 
-/// A power of two, so that it divides the range of numbers.
+/// As many as there may be calls at once.
 const WINDOW: u32 = 1 << 14;
 
 /// Sixteen times the most calls of a tool at the same time: a host has one thread for each.
@@ -217,20 +217,23 @@ mod tests {
     #[test]
     fn a_number_is_taken_once() {
         let mut window = CountWindow::default();
-        assert!(window.take(u32::MAX - 1));
-        assert!(window.take(1), "goes round");
-        assert!(window.take(u32::MAX));
-        assert!(window.take(0));
-        for used in [u32::MAX - 1, u32::MAX, 0, 1] {
+        assert!(window.take(3));
+        assert!(window.take(0), "out of order");
+        assert!(window.take(4));
+        for used in [0, 3, 4] {
             assert!(!window.take(used), "{used}");
         }
         assert!(window.take(WINDOW));
         assert!(!window.take(WINDOW));
         assert!(!window.take(0), "out of the window");
-        assert!(!window.take(1), "at its edge, and used");
-        assert!(window.take(2));
-        assert!(window.take(WINDOW * 3), "a jump clears all");
+        assert!(window.take(1), "at its edge, and free");
+        assert!(!window.take(3), "used");
+        assert!(window.take(WINDOW * 3), "a leap clears all");
         assert!(window.take(WINDOW * 3 - 1) && window.take(WINDOW * 2 + 1));
         assert!(!window.take(WINDOW * 2));
+        for leap in [u32::MAX / 2, u32::MAX - 1, u32::MAX] {
+            assert!(window.take(leap));
+        }
+        assert!(!window.take(0) && !window.take(u32::MAX), "numbers do not go round");
     }
 }

@@ -359,7 +359,8 @@ fn open_patiently(
 fn fault_of(error: &OpenError) -> LedgerFault {
     match error {
         OpenError::InUse { .. } => LedgerFault::InUse,
-        OpenError::Io { .. } => LedgerFault::Unreachable,
+        // Of the entry that says that it was opened: it could not be written.
+        OpenError::Io { .. } | OpenError::Append(_) => LedgerFault::Unreachable,
         OpenError::BadOrigin { .. } | OpenError::OtherOrigin { .. } => LedgerFault::Foreign,
         OpenError::Corrupt(_)
         | OpenError::NotAnEntry { .. }
@@ -370,8 +371,7 @@ fn fault_of(error: &OpenError) -> LedgerFault {
         | OpenError::Key(_)
         | OpenError::KeyMissing { .. }
         | OpenError::OtherKey { .. }
-        | OpenError::State { .. }
-        | OpenError::Append(_) => LedgerFault::Damaged,
+        | OpenError::State { .. } => LedgerFault::Damaged,
     }
 }
 

@@ -217,7 +217,7 @@ impl Front {
                 (None, Err(how)) => deaths.count(how),
             }
             recorder.set_status(Status::Away);
-            match self.start_again(&mut deaths) {
+            match self.start_again(&mut deaths, recorder) {
                 Ok(next) => child = next,
                 Err(reason) => return self.conclude(recorder, Err(reason)),
             }
@@ -252,8 +252,9 @@ impl Front {
         }
     }
 
-    /// Starts a notary that takes over the pipe, until one has the ledger open.
-    fn start_again(&self, deaths: &mut Deaths) -> Result<Watched, String> {
+    /// Starts a notary that takes over the pipe, until one has the ledger open. What the pipe holds was acknowledged: where
+    /// the ledger cannot be opened for a reason that may pass, such as a full disk, that is waited for.
+    fn start_again(&self, deaths: &mut Deaths, recorder: &Recorder) -> Result<Watched, String> {
         loop {
             if let Some(reason) = deaths.too_many() {
                 return Err(reason);
@@ -276,7 +277,13 @@ impl Front {
                     }
                     return Ok(child);
                 }
-                Ok(Some((FromNotary::Unusable { message, .. }, _))) => return Err(message),
+                Ok(Some((FromNotary::Unusable { fault, message }, _))) => {
+                    if !may_pass(fault) || self.state().is_finishing {
+                        return Err(message);
+                    }
+                    recorder.set_status(Status::Stalled { reason: message });
+                    std::thread::sleep(OPEN_EVERY);
+                }
                 Ok(_) | Err(_) => deaths.count(child.ended("it did not get ready")),
             }
         }
@@ -296,6 +303,14 @@ impl Front {
 
     fn state(&self) -> MutexGuard<'_, FrontState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a ledger that did not open was only out of reach: it is as it was.
+fn may_pass(fault: LedgerFault) -> bool {
+    match fault {
+        LedgerFault::InUse | LedgerFault::Unreachable => true,
+        LedgerFault::Foreign | LedgerFault::Damaged => false,
     }
 }
 
@@ -370,6 +385,9 @@ fn spawn(command: &NotaryCommand, host: &HostEnd) -> io::Result<(Child, Channel)
 
 /// A checkpoint waits for the disk.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
+
+/// How often a ledger that is out of reach is tried again.
+const OPEN_EVERY: Duration = Duration::from_millis(200);
 
 const DEATHS_MAX: usize = 20;
 const DEATHS_WITHIN: Duration = Duration::from_secs(10);

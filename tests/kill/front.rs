@@ -1,0 +1,143 @@
+//! A front that calls a tool through a notary: the tool compiled once, a ledger opened as often as wanted.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
+use tollgate::{
+    Answer, Books, CallFailure, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool, Worker,
+};
+use tollgate_audit::Record as _;
+use tollgate_capability::{AdhocGrant, CapabilitySet, Grant};
+use tollgate_workspace::{guest, manifest};
+
+use crate::processes::PATIENCE;
+
+pub(crate) const ORIGIN: &str = "test.local/ledger";
+
+/// The tool, compiled.
+pub(crate) struct Compiled {
+    engine: Engine,
+    component: Component,
+}
+
+/// A notary, and the tool loaded to record through it.
+pub(crate) struct Front {
+    pub(crate) notary: NotaryProcess,
+    pub(crate) runtime: Runtime,
+    pub(crate) worker: Worker,
+    pub(crate) tool: Tool,
+}
+
+/// Why there is no front.
+#[derive(Debug)]
+pub(crate) enum NoFront {
+    Notary(NotaryFailure),
+    Load(LoadError),
+}
+
+impl std::fmt::Display for NoFront {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Notary(failure) => write!(f, "{failure}"),
+            Self::Load(error) => write!(f, "{error}: {:?}", std::error::Error::source(error).map(ToString::to_string)),
+        }
+    }
+}
+
+impl Compiled {
+    pub(crate) fn new() -> Self {
+        let engine = Engine::new(4).expect("an engine");
+        let bytes = std::fs::read(guest("echo-read").component).expect("a component");
+        let component = Component::compile(&engine, &bytes).expect("a component that compiles");
+        Self { engine, component }
+    }
+
+    /// Starts a notary by `command` and loads the tool, whose `/data` is the folder `data`. `acknowledge` is the word of
+    /// the policy for when a call is.
+    pub(crate) fn front(
+        &self,
+        command: NotaryCommand,
+        ledger: &Path,
+        data: &Path,
+        acknowledge: &str,
+    ) -> Result<Front, NoFront> {
+        let notary = NotaryProcess::start(command).map_err(NoFront::Notary)?;
+        let books = Books::open(notary.recorder().clone(), ledger).expect("a side store");
+        let runtime = Runtime::start(&self.engine, books).expect("a runtime");
+        let mut worker = Worker::new(&runtime).expect("a worker");
+        let tool = self.load(&mut worker, data, acknowledge).map_err(NoFront::Load)?;
+        Ok(Front { notary, runtime, worker, tool })
+    }
+
+    /// Tries again while the notary is being started again.
+    fn load(&self, worker: &mut Worker, data: &Path, acknowledge: &str) -> Result<Tool, LoadError> {
+        let manifest = manifest(guest("echo-read"));
+        let mut grant = Grant::default();
+        let data = format!("fs:/data={}:read", data.display());
+        for text in [&data, &format!("audit:acknowledge={acknowledge}"), "audit:arguments=none"] {
+            let parsed = AdhocGrant::parse(text, Path::new("/")).expect("a grant");
+            grant.merge_adhoc(parsed).expect("a grant that fits");
+        }
+        let set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+            match Tool::load(worker, &self.component, &manifest, set.clone(), provenance) {
+                Err(error) if is_away(&error) && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Front {
+    /// Waits until the notary takes what is new.
+    pub(crate) fn await_ready(&self) -> Result<(), tollgate_audit::AppendError> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.notary.recorder().ready() {
+                Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+                ready => return ready,
+            }
+        }
+    }
+
+    pub(crate) fn call(&mut self, times: u64) -> Result<Answer, Box<CallFailure>> {
+        call(&mut self.worker, &self.tool, times)
+    }
+}
+
+/// Has the tool open and read its file so many times.
+pub(crate) fn call(worker: &mut Worker, tool: &Tool, times: u64) -> Result<Answer, Box<CallFailure>> {
+    let arguments = format!(r#"{{"path": "/data/file", "times": {times}}}"#);
+    let caller = Caller::default();
+    worker.invoke(tool, &Request { operation: "read-many", arguments: &arguments, stdin: Default::default(), caller })
+}
+
+/// This program as the notary of a ledger.
+pub(crate) fn notary_command(ledger: &Path) -> NotaryCommand {
+    let mut arguments = vec!["notary".into(), "--ledger".into(), ledger.into()];
+    arguments.extend(["--origin", ORIGIN, "--software", "tests"].map(Into::into));
+    NotaryCommand { program: std::env::current_exe().expect("this program"), arguments }
+}
+
+/// A folder with the file that the tool reads.
+pub(crate) fn data_in(folder: &Path) -> std::path::PathBuf {
+    let data = folder.join("data");
+    std::fs::create_dir_all(&data).expect("a folder");
+    std::fs::write(data.join("file"), "x".repeat(4096)).expect("a file");
+    data
+}
+
+fn is_away(error: &LoadError) -> bool {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text.contains("is away")
+}

@@ -1,0 +1,89 @@
+//! Kills: what a ledger holds after its processes died at any moment, its disk was full, or the system refused a call.
+//!
+//! ```text
+//! this program ─┬─ driver (front and host; makes calls, prints a line for each that is acknowledged)
+//!               └───── notary (the `tollgate notary` command, which this program is as well)
+//! ```
+//!
+//! | test | does |
+//! |---|---|
+//! | `kills` | rounds of SIGKILL: the notary, the driver, both at once, their process groups, at random moments |
+//! | `full_disk` | the ledger on a small file system that fills up, and empties again (needs root) |
+//! | `faults` | an error, or SIGKILL, in place of the notary's n-th system call of each kind (needs `strace`) |
+//! | `torn` | the journal cut off at each byte of its tail |
+//!
+//! `cargo test --test kill` runs them in short, `cargo xtask soak` at length. `TOLLGATE_SOAK_ROUNDS` sets the rounds of
+//! `kills` and has the others leave nothing out; `TOLLGATE_SOAK_SEED` repeats a run: who is killed, and after how many
+//! acknowledged calls, follows from it, though not what the system's scheduler makes of that.
+//!
+//! These tests have no harness of their own: a notary seals its process, which must have one thread. They must leave no
+//! process and no mount behind, and judge nothing by the clock.
+
+#![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]
+
+mod chance;
+mod driver;
+mod faults;
+mod front;
+mod full_disk;
+mod judge;
+mod kills;
+mod processes;
+mod torn;
+
+use std::panic::catch_unwind;
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// How long to test.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    /// Rounds of kills.
+    pub(crate) rounds: u64,
+    pub(crate) seed: u64,
+    /// Whether nothing is left out.
+    pub(crate) is_soak: bool,
+}
+
+const TESTS: [(&str, fn(Scale)); 4] =
+    [("kills", kills::kills), ("full_disk", full_disk::full_disk), ("faults", faults::faults), ("torn", torn::torn)];
+
+/// Rounds of kills where nobody asks for more.
+const ROUNDS: u64 = 100;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["run" | "notary" | "audit", rest @ ..] if rest.contains(&"--ledger") => return tollgate::cli::main(),
+        [driver::ROLE, data] => return driver::main(data.as_ref()),
+        [faults::ONCE, mark, command @ ..] => return faults::once(mark.as_ref(), command),
+        _ => {}
+    }
+    if words.contains(&"--list") {
+        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    processes::adopt_orphans();
+    let scale = scale();
+    let filters: Vec<_> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
+    let failed = TESTS.iter().filter(|(name, _)| is_wanted(name)).filter(|(name, test)| {
+        let started = Instant::now();
+        let done = catch_unwind(|| test(scale));
+        let word = if done.is_ok() { "ok" } else { "FAILED" };
+        println!("test {name} ... {word} ({:.1} s)", started.elapsed().as_secs_f64());
+        done.is_err()
+    });
+    if failed.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn scale() -> Scale {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    };
+    let rounds = number("TOLLGATE_SOAK_ROUNDS");
+    let seed = number("TOLLGATE_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    Scale { rounds: rounds.unwrap_or(ROUNDS), seed, is_soak: rounds.is_some() }
+}

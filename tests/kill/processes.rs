@@ -1,0 +1,74 @@
+//! The processes of a round: who there is, their end by SIGKILL, and that none stays.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{
+    Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process, kill_process_group, set_child_subreaper, waitpid,
+};
+
+/// Longest wait for what must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A notary whose front was killed becomes a child of this process, so that its end can be waited for.
+pub(crate) fn adopt_orphans() {
+    set_child_subreaper(Some(getpid())).expect("a subreaper");
+}
+
+/// The children of a process, those included that ended and were not waited for.
+pub(crate) fn children_of(parent: Pid) -> Vec<Pid> {
+    // A process that ended has none.
+    let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", parent.as_raw_pid())) else { return Vec::new() };
+    let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
+    let text: String = tasks.filter_map(Result::ok).map(of_task).collect();
+    text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
+}
+
+/// Kills a process, if it is still there.
+pub(crate) fn kill(pid: Pid) {
+    kill_process(pid, Signal::KILL).ok();
+}
+
+/// Kills a process and those of its group.
+pub(crate) fn kill_group(leader: Pid) {
+    kill_process_group(leader, Signal::KILL).ok();
+}
+
+/// A process that ended.
+pub(crate) struct Ended {
+    pub(crate) pid: Pid,
+    pub(crate) status: WaitStatus,
+}
+
+/// Waits until this process has no child but `except`.
+pub(crate) fn reap_all(except: Option<Pid>) -> Vec<Ended> {
+    let until = Instant::now() + PATIENCE;
+    let mut ended = Vec::new();
+    loop {
+        let left: Vec<_> = children_of(getpid()).into_iter().filter(|pid| Some(*pid) != except).collect();
+        if left.is_empty() {
+            return ended;
+        }
+        for pid in &left {
+            if let Ok(Some((pid, status))) = waitpid(Some(*pid), WaitOptions::NOHANG) {
+                ended.push(Ended { pid, status });
+            }
+        }
+        if Instant::now() > until {
+            let names: Vec<_> = left.iter().map(|pid| name(*pid)).collect();
+            left.into_iter().for_each(kill);
+            panic!("processes that do not end: {names:?}");
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
+/// The number of descriptors that this process has open.
+pub(crate) fn open_fds() -> usize {
+    fs::read_dir("/proc/self/fd").expect("/proc").count()
+}
+
+fn name(pid: Pid) -> String {
+    let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())).unwrap_or_default();
+    String::from_utf8_lossy(&line).replace('\0', " ")
+}

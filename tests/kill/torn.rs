@@ -1,0 +1,3 @@
+//! x
+use crate::Scale;
+pub(crate) fn torn(_scale: Scale) {}
