@@ -110,3 +110,47 @@ impl Iterator for Entries {
         last
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::OpenOptions;
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::entry::LedgerOpened;
+    use crate::frame::push_frame;
+
+    #[test]
+    fn reading_goes_on_behind_whole_frames_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut journal = OpenOptions::new().create(true).append(true).open(dir.path().join("journal")).unwrap();
+        let entry = |time_ns| {
+            Entry::LedgerOpened(LedgerOpened { origin: "o".into(), software: "s".into(), time_ns, key: None }).encode()
+        };
+        let frame = |time_ns| {
+            let mut frame = Vec::new();
+            push_frame(&mut frame, &entry(time_ns));
+            frame
+        };
+        journal.write_all(&frame(0)).unwrap();
+        let mut entries = read(dir.path()).unwrap();
+        assert!(entries.go_on().unwrap(), "not read yet");
+        assert_eq!(entries.by_ref().map(|read| read.unwrap().0).collect::<Vec<_>>(), [LeafIndex(0)]);
+        assert_eq!(entries.latest_leaf(), Some(entry(0).leaf()));
+        assert!(!entries.go_on().unwrap());
+
+        let second = frame(1);
+        journal.write_all(&second[..9]).unwrap();
+        assert!(entries.go_on().unwrap());
+        assert!(entries.next().is_none(), "half a frame is no entry");
+        journal.write_all(&second[9..]).unwrap();
+        assert!(entries.go_on().unwrap());
+        assert_eq!(entries.by_ref().map(|read| read.unwrap().0).collect::<Vec<_>>(), [LeafIndex(1)]);
+        assert_eq!(entries.latest_leaf(), Some(entry(1).leaf()));
+
+        journal.write_all(&[0; 99]).unwrap();
+        assert!(entries.go_on().unwrap());
+        assert!(matches!(entries.next(), Some(Err(ReadError::Corrupt(_)))));
+        assert!(!entries.go_on().unwrap(), "never behind what cannot be read");
+    }
+}
