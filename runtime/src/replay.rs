@@ -9,8 +9,9 @@ use std::io;
 use tollgate_audit::{CallId, Digest, Entry, Fact as RecordedFact, Intent, LeafIndex, OPEN_CALLS_MAX, Text, Verdict};
 use tollgate_capability::{Decision, Fact, FactsError, HostCall, RecordedSet};
 
-/// Most capability sets that are kept at a time. A ledger has one for each tool and grant.
-pub const SETS_KEPT_MAX: usize = 64;
+/// Most capability sets that are kept at a time: a ledger has one for each tool and grant, of some KiB, and each may
+/// have 16 MiB.
+pub const SETS_KEPT_MAX: usize = 16;
 
 /// Repeats the decisions of a ledger, entry by entry, with the sets that `load` gives by their digest
 /// ([`tollgate_audit::read_set`]).

@@ -71,8 +71,6 @@ pub(crate) struct VerifyArgs {
 pub(crate) struct ShowArgs {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
     /// Only the last so many of them.
     #[arg(long, value_name = "N")]
     pub(crate) last: Option<usize>,
@@ -89,6 +87,8 @@ pub(crate) struct ShowArgs {
     /// Print JSON lines.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -155,14 +155,14 @@ pub(crate) struct ConsistencyArgs {
 pub(crate) struct ReplayArgs {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
     /// Fail also if a decision cannot be repeated.
     #[arg(long)]
     pub(crate) strict: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 #[derive(Debug, clap::Args)]
@@ -172,14 +172,14 @@ pub(crate) struct ReportArgs {
     /// What calls are grouped by.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) by: By,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
     /// The form of the report.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
     /// A file for it [default: standard output].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

@@ -75,7 +75,10 @@ pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Co
             end.detail.as_str()
         ),
         Entry::Closer(closer) => format!("closer     {} {}", short(closer.call), closer.reason.as_str()),
-        Entry::Erasure(erasure) => format!("erasure    {} by {}", short(erasure.call), erasure.by.as_str()),
+        Entry::Erasure(erasure) => {
+            let reason = erasure.reason.as_ref().map_or("", |reason| reason.as_str());
+            format!("erasure    {} by {}; {reason}", short(erasure.call), erasure.by.as_str())
+        }
     };
     format!("{:>6}  {}\n", index.0, one_line(said.trim_end_matches([' ', ';'])))
 }

@@ -46,6 +46,7 @@ fn what_is_erased_is_nowhere_and_what_was_proven_stays_proven() {
     assert_eq!(desk.run(&["audit", "receipt", "verify", "r", "--key", &key]).code, 0);
     let verified = desk.run(&["audit", "verify", "--key", &key, "--json"]).json();
     assert_eq!((&verified["ok"], &verified["checkpoint"]["size"]), (&true.into(), &verified["size"]), "{verified}");
+    assert!(desk.run(&["audit", "show", "--last", "1"]).stdout.ends_with(" by dpo; asked to\n"));
     let entries = desk.entries();
     let last = entries.last().unwrap();
     let told = json!([last["kind"], last["call"], last["by"], last["reason"]]);
