@@ -18,10 +18,10 @@ use crate::cli::{config, output};
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum EraseError {
     #[error("the side store beside the ledger is in use")]
-    #[diagnostic(help("nothing was done; wait until the `tollgate run` that has it ends"))]
+    #[diagnostic(help("nothing was erased; wait until the `tollgate run` that has it ends"))]
     InUse { source: io::Error },
     #[error("the side store beside the ledger cannot be opened")]
-    #[diagnostic(help("nothing was done; it is the file with `.private` behind the ledger's name"))]
+    #[diagnostic(help("nothing was erased; it is the file with `.private` behind the ledger's name"))]
     SideStore { source: io::Error },
     #[error("the data of call {call} may still be there")]
     #[diagnostic(help("look at the disk, and do it again"))]

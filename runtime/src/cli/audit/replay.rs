@@ -68,7 +68,11 @@ impl Found {
     }
 
     fn text(&self, folder: &Path) -> String {
-        let verdict = if self.differences_count == 0 { "repeated" } else { "DIFFERENT DECISIONS" };
+        let verdict = match (self.differences_count, self.unrepeatable.is_empty()) {
+            (0, true) => "repeated",
+            (0, false) => "repeated in part",
+            (1.., _) => "DIFFERENT DECISIONS",
+        };
         let mut text = format!("{verdict}: {}\n  decisions  {}\n", folder.display(), self.decisions());
         text.push_str(&format!("  same       {}\n  different  {}\n", self.same, self.differences_count));
         for (why, count) in &self.unrepeatable {

@@ -115,3 +115,15 @@ fn where_only_digests_are_kept_no_text_is_shown() {
     let text = desk.run(&["audit", "show", "--call", &call, "--private"]).stdout;
     assert!(text.contains(" arguments, not kept\n") && text.contains(" result, not kept\n"), "{text}");
 }
+
+#[test]
+fn a_side_store_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (desk, call) = confided();
+    let store = desk.path("ledger.private");
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = desk.run(&["audit", "erase", "--call", &call]);
+    ran.fails(2, &["side store beside the ledger cannot be opened", "open to others", "nothing was erased"]);
+    assert_eq!(places(&desk), ["ledger.private"]);
+    assert!(desk.entries().iter().all(|entry| entry["kind"] != "erasure"));
+}

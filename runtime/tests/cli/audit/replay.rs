@@ -200,6 +200,7 @@ fn what_cannot_be_repeated_is_counted_with_why() {
     assert_eq!(report["not_repeatable"], wanted, "{report}");
     let ran = desk.run(&["audit", "replay", "--strict"]);
     assert_eq!((ran.code, ran.stdout.matches("\n  unknown    1: ").count()), (5, 3), "{ran:?}");
+    assert!(ran.stdout.starts_with("repeated in part: ledger\n"), "{ran:?}");
 }
 
 #[test]
