@@ -122,15 +122,13 @@ impl Ledger {
 
         let known = Known { dir, origin, published: published.as_ref(), remembered: remembered.as_ref() };
         let mut found = known.recover()?;
-        if found.torn_bytes > 0 {
-            let end = found.tail.journal_bytes + found.torn_bytes;
-            let torn = journal.read_tail(found.tail.journal_bytes).map_err(io_error)?;
-            let finished = hosts.finish(&torn, &mut |pipe, bytes, at| journal.splice(pipe, bytes, end + at));
-            if finished.map_err(io_error)? {
-                found = known.recover()?;
-            }
+        if found.torn_bytes > 0 && finish_torn(&journal, &found, hosts).map_err(io_error)? {
+            found = known.recover()?;
         }
         let live = found.structure.take_open(|call| hosts.is_live(call.host()));
+        if hosts.are_there() {
+            known.calls(&found, |call| hosts.saw(call)).map_err(io_error)?;
+        }
         let key_path = key_path.map_or_else(|| beside(dir, "key").map_err(io_error), |path| Ok(path.to_owned()))?;
         let key = ledger_key(&key_path, origin, &found)?;
         known.check_signature(&found, key.verifier().public_key())?;
@@ -423,7 +421,12 @@ pub(crate) struct Opening<'o> {
 
 /// Hosts that may be writing while the ledger is opened.
 pub(crate) trait LiveHosts {
+    fn are_there(&self) -> bool;
+
     fn is_live(&self, host: HostId) -> bool;
+
+    /// Hears of a call that the journal holds, if it is a live host's.
+    fn saw(&mut self, call: CallId);
 
     /// Brings the rest of the frame that begins with `torn` to the journal by `splice`, if one of the hosts has it.
     fn finish(&mut self, torn: &[u8], splice: &mut SpliceRest<'_>) -> io::Result<bool>;
@@ -435,9 +438,15 @@ pub(crate) type SpliceRest<'s> = dyn FnMut(BorrowedFd<'_>, usize, u64) -> io::Re
 struct NoHosts;
 
 impl LiveHosts for NoHosts {
+    fn are_there(&self) -> bool {
+        false
+    }
+
     fn is_live(&self, _host: HostId) -> bool {
         false
     }
+
+    fn saw(&mut self, _call: CallId) {}
 
     fn finish(&mut self, _torn: &[u8], _splice: &mut SpliceRest<'_>) -> io::Result<bool> {
         Ok(false)
@@ -544,6 +553,13 @@ impl Publisher {
         }
         self.partials = unfinished;
     }
+}
+
+/// Joins the unfinished frame at the journal's end with its rest, if a host's pipe has it.
+fn finish_torn(journal: &Journal, found: &Found, hosts: &mut impl LiveHosts) -> io::Result<bool> {
+    let end = found.tail.journal_bytes + found.torn_bytes;
+    let torn = journal.read_tail(found.tail.journal_bytes)?;
+    hosts.finish(&torn, &mut |pipe, bytes, at| journal.splice(pipe, bytes, end + at))
 }
 
 /// The key of a ledger that holds `found`: the one in the key file, or a fresh one if the ledger has none yet.

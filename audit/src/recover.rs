@@ -6,9 +6,10 @@ use std::io;
 use std::path::Path;
 
 use crate::checkpoint::Published;
-use crate::entry::Entry;
+use crate::codec::kind_and_call;
+use crate::entry::{Entry, Kind};
 use crate::frame::{FrameError, Frames, Step, frame_bytes};
-use crate::ids::{LeafIndex, PublicKey, RootHash, TreeSize};
+use crate::ids::{CallId, LeafIndex, PublicKey, RootHash, TreeSize};
 use crate::journal;
 use crate::key::VerifierKey;
 use crate::ledger_error::OpenError;
@@ -72,6 +73,17 @@ impl Known<'_> {
         let published = self.published.map(|published| published.checkpoint().size).unwrap_or_default();
         store.mend_partials(&edge, published).map_err(failed)?;
         Ok(edge)
+    }
+
+    /// Names each call that starts in the part of the journal that was read.
+    pub(crate) fn calls(&self, found: &Found, mut saw: impl FnMut(CallId)) -> io::Result<()> {
+        let mut frames = self.frames(found.start)?;
+        while let Ok(Step::Frame(frame)) = frames.step() {
+            if let Some((Kind::Call, Some(call))) = kind_and_call(frame.entry) {
+                saw(call);
+            }
+        }
+        Ok(())
     }
 
     fn resume_point(&self) -> Option<(Resume, TileEdge)> {

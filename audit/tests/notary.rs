@@ -358,3 +358,36 @@ fn a_call_that_waits_for_room_holds_up_no_other() {
     });
     drop(end);
 }
+
+#[test]
+fn a_call_that_ended_under_an_earlier_notary_cannot_come_again() {
+    let dir = tempdir().unwrap();
+    let (liar, end, pipe) = liar();
+    let call = CallId::new(1, liar, 0);
+    let whole = |call| {
+        let start = Entry::Call(support::call(call)).encode();
+        let mut tree = tollgate_audit::Frontier::new();
+        tree.append(start.leaf());
+        let end = Entry::CallEnd(support::call_end(call, tree.root())).encode();
+        [frame(start.as_bytes()), frame(end.as_bytes())].concat()
+    };
+    let first = Running::start(dir.path(), &[&end]);
+    first.ready();
+    rustix::io::write(&pipe, &whole(call)).unwrap();
+    // The notary goes, as if it had died; its host stays.
+    drop(first.front);
+    drop(pipe);
+    first.thread.join().unwrap().unwrap();
+    drop(end);
+
+    let (pipe, write) = rustix::pipe::pipe().unwrap();
+    let (_, other) = Recorder::new().unwrap();
+    let again = HostEnd { host: liar, pipe, acks: other.acks };
+    let second = Running::start(dir.path(), &[&again]);
+    second.ready();
+    rustix::io::write(&write, &whole(call)).unwrap();
+    let FromNotary::Condemned { fault, .. } = second.hear() else { panic!("the call comes again") };
+    assert!(fault.contains("a second time"), "{fault}");
+    drop((write, again));
+    verified(&second.ended());
+}

@@ -89,7 +89,8 @@ struct Strike {
 impl Plan {
     fn of(chance: &mut Chance) -> Self {
         use Victims::{Driver, DriverThenNotary, Groups, Notary, NotaryThenDriver};
-        let notaries = |chance: &mut Chance, most| (0..chance.below(most)).map(|_| Strike::of(Notary, chance)).collect();
+        let notaries =
+            |chance: &mut Chance, most| (0..chance.below(most)).map(|_| Strike::of(Notary, chance)).collect();
         let mut strikes: Vec<Strike>;
         let acknowledge;
         match chance.below(4) {
@@ -109,7 +110,8 @@ impl Plan {
             _ => {
                 acknowledge = chance.pick(&["pipe", "journal"]);
                 strikes = notaries(chance, 4);
-                let last = if acknowledge == "pipe" { Driver } else { chance.pick(&[Driver, Groups, BOTH[0], BOTH[1]]) };
+                let last =
+                    if acknowledge == "pipe" { Driver } else { chance.pick(&[Driver, Groups, BOTH[0], BOTH[1]]) };
                 strikes.push(Strike::of(last, chance));
             }
         }

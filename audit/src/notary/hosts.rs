@@ -1,6 +1,6 @@
 //! The hosts that a notary serves: their pipes and sockets.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::drain::{Drained, Peek, Seen};
-use super::intake::{HostFault, Intake};
+use super::intake::{CountWindow, HostFault, Intake};
 use super::protocol::{Answer, WAIT_BYTES, Wait};
 use super::publisher::Publisher;
 use crate::frame::{Head, head, whole_length};
-use crate::ids::HostId;
+use crate::ids::{CallId, HostId};
 use crate::ledger::{LiveHosts, SpliceRest};
 use crate::record::Kept;
 use crate::recorder::HostEnd;
@@ -129,11 +129,23 @@ pub(super) fn host_end(host: HostId, fds: Vec<OwnedFd>) -> Result<HostEnd, &'sta
 pub(super) struct Pipes<'p> {
     pub(super) ends: &'p [HostEnd],
     pub(super) peek: &'p mut Peek,
+    /// The numbers of calls that the journal holds of them.
+    pub(super) counts: HashMap<HostId, CountWindow>,
 }
 
 impl LiveHosts for Pipes<'_> {
+    fn are_there(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
     fn is_live(&self, host: HostId) -> bool {
         self.ends.iter().any(|end| end.host == host)
+    }
+
+    fn saw(&mut self, call: CallId) {
+        if self.is_live(call.host()) {
+            self.counts.entry(call.host()).or_default().take(call.count());
+        }
     }
 
     /// The frame was cut in two by the death of a notary within `splice`: its end is what a pipe begins with.

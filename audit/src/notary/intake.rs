@@ -79,9 +79,9 @@ impl Intake {
         Self { host, calls: Structure::of_host(), counts: CountWindow::default() }
     }
 
-    /// For a host that has written something before this notary came: these of its calls are open.
-    pub(crate) fn resumed(host: HostId, open: HashMap<CallId, OpenCall>) -> Self {
-        let mut intake = Self::new(host);
+    /// For a host that has written something before this notary came: these of its calls are open, these numbers used.
+    pub(super) fn resumed(host: HostId, open: HashMap<CallId, OpenCall>, counts: CountWindow) -> Self {
+        let mut intake = Self { counts, ..Self::new(host) };
         intake.calls.adopt(open);
         intake
     }
@@ -156,7 +156,7 @@ impl Intake {
 /// Which numbers have been used: the highest, and those a little below it (as against replays in RFC 4303 §3.4.3). The
 /// threads of a host get their numbers before they write, so that calls may come a little out of order.
 #[derive(Debug, Default)]
-struct CountWindow {
+pub(super) struct CountWindow {
     highest: Option<u32>,
     // One bit for each number from `highest` downwards, by the number modulo the window.
     used: Vec<u64>,
@@ -165,7 +165,7 @@ struct CountWindow {
 impl CountWindow {
     /// Whether `count` is new; it is used from now on. Numbers must not go round: a host that leaps ahead would get an
     /// ended call's number again. 2³² calls are more than a terabyte of ledger.
-    fn take(&mut self, count: u32) -> bool {
+    pub(super) fn take(&mut self, count: u32) -> bool {
         let Some(highest) = self.highest else {
             self.used = vec![0; WINDOW.div_ceil(64) as usize];
             self.highest = Some(count);

@@ -10,7 +10,7 @@ mod intake;
 pub(crate) mod protocol;
 mod publisher;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -30,6 +30,7 @@ use crate::ids::{CallId, LeafIndex};
 use crate::journal::AppendError;
 use crate::ledger::{Ledger, Opening};
 use crate::ledger_error::OpenError;
+use crate::structure::OpenCall;
 
 /// A notary with its ledger open, about to serve.
 #[derive(Debug)]
@@ -111,14 +112,16 @@ impl Notary {
         }
         let NotaryOf { folder, origin, software, now_ns } = of;
         let opening = Opening { dir: folder, key_path: None, origin, software, now_ns };
-        let mut pipes = Pipes { ends: &ends, peek: &mut peek };
+        let mut pipes = Pipes { ends: &ends, peek: &mut peek, counts: HashMap::new() };
         let (ledger, mut open) = open_patiently(&opening, &mut pipes).map_err(|source| {
             front.send(&FromNotary::Unusable { fault: fault_of(&source), message: with_causes(&source) }).ok();
             NotaryError::Open { source }
         })?;
+        let mut counts = pipes.counts;
         let hosts = ends.into_iter().map(|end| {
             let calls = open.extract_if(|call, _state| call.host() == end.host).collect();
-            Host::new(Intake::resumed(end.host, calls), end)
+            let used = counts.remove(&end.host).unwrap_or_default();
+            Host::new(Intake::resumed(end.host, calls, used), end)
         });
         Ok(Self {
             ledger: Arc::new(ledger),
@@ -346,7 +349,7 @@ impl Notary {
 fn open_patiently(
     opening: &Opening<'_>,
     pipes: &mut Pipes<'_>,
-) -> Result<(Ledger, std::collections::HashMap<CallId, crate::structure::OpenCall>), OpenError> {
+) -> Result<(Ledger, HashMap<CallId, OpenCall>), OpenError> {
     let patience = Instant::now() + LOCK_PATIENCE;
     loop {
         match Ledger::open_for(opening, pipes) {

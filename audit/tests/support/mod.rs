@@ -294,6 +294,12 @@ pub(crate) fn start(call: CallId) -> CallStart {
     }
 }
 
+/// The end of a call that did nothing, as an entry.
+pub(crate) fn call_end(call: CallId, root: RootHash) -> CallEnd<'static> {
+    let [Entry::CallEnd(sample), _] = endings() else { panic!("no end") };
+    CallEnd { call, seq: Sequence(1), entries: 1, root, ..sample }
+}
+
 /// The start of this call as an entry.
 pub(crate) fn call(call: CallId) -> Call<'static> {
     let [_, _, Entry::Call(sample)] = openings() else { panic!("no call") };
