@@ -107,21 +107,21 @@ impl Desk {
         self.run(&["audit", "key"]).stdout.trim().to_owned()
     }
 
-    /// Starts a call that never ends by itself, and waits until its ledger is in use; with the process that has it.
-    pub(crate) fn sleeper(&self) -> (Background, String) {
+    /// Starts a call that never ends by itself, and waits until its ledger is in use.
+    pub(crate) fn sleeper(&self) -> Sleeper<'_> {
         self.place("sleep-forever");
         fs::remove_file(self.path("tools/sleep-forever.toml")).unwrap();
         fs::remove_file(self.path("ledger/lock")).ok();
         let grants = ["--grant", "clock:monotonic=real", "--grant", "limit:deadline=1h"];
         let sleep = [&["run", "tools/sleep-forever.wasm"][..], &grants].concat();
-        let sleeper = Background(self.command(&sleep).spawn().unwrap());
+        let host = Background(self.command(&sleep).spawn().unwrap());
         wait_for(&self.path("ledger/lock"), |bytes| bytes.ends_with(b"\n"));
         let lock = fs::read_to_string(self.path("ledger/lock")).unwrap();
-        (sleeper, lock.split(' ').next().unwrap().to_owned())
+        Sleeper { host: Some(host), notary: lock.split(' ').next().unwrap().to_owned(), desk: self }
     }
 
-    /// Waits until no process has the ledger: a notary outlives a host that was killed for a moment.
-    pub(crate) fn wait_until_free(&self) {
+    /// Waits until no process has the ledger.
+    fn wait_until_free(&self) {
         let start = std::time::Instant::now();
         while fs::File::open(self.path("ledger/lock")).unwrap().try_lock().is_err() {
             assert!(start.elapsed().as_secs() < 30, "the notary does not end");
@@ -209,6 +209,22 @@ impl Drop for Background {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
+    }
+}
+
+/// A call that never ends by itself. Its host is killed with the test; the notary, which outlives it for a moment, is
+/// waited for.
+pub(crate) struct Sleeper<'d> {
+    pub(crate) host: Option<Background>,
+    /// The process that has the ledger.
+    pub(crate) notary: String,
+    desk: &'d Desk,
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        drop(self.host.take());
+        self.desk.wait_until_free();
     }
 }
 

@@ -44,14 +44,14 @@ fn a_ledger_that_cannot_be_made_is_named() {
 #[test]
 fn a_ledger_in_use_names_the_process_that_has_it() {
     let desk = Desk::with("word-count");
-    let (sleeper, pid) = desk.sleeper();
-    assert_ne!(pid, sleeper.0.id().to_string(), "the notary has it, not the host");
+    let sleeper = desk.sleeper();
+    let pid = &sleeper.notary;
+    assert_ne!(*pid, sleeper.host.as_ref().unwrap().0.id().to_string(), "the notary has it, not the host");
     let ran = desk.count(&[]);
     ran.fails(2, &[&format!("in use by process {pid}"), "nothing was run", "wait until it ends", "--ledger"]);
     // Reading needs no lock.
     assert_eq!(desk.run(&["audit", "show"]).code, 0);
     drop(sleeper);
-    desk.wait_until_free();
     desk.count(&[]).json();
     assert!(desk.run(&["audit", "show"]).stdout.contains("closer"));
 }

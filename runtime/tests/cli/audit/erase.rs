@@ -65,7 +65,8 @@ fn what_was_erased_before_is_not_recorded_again() {
 #[test]
 fn nothing_is_erased_while_the_ledger_is_in_use() {
     let (desk, call) = confided();
-    let (_sleeper, pid) = desk.sleeper();
+    let sleeper = desk.sleeper();
+    let pid = &sleeper.notary;
     let ran = desk.run(&["audit", "erase", "--call", &call]);
     ran.fails(2, &["cannot be written to", &format!("in use by process {pid}"), "nothing was done"]);
     assert_eq!(places(&desk), ["ledger.private"]);

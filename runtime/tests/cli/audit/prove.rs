@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::counted;
-use crate::desk::{DOCS, Desk};
+use crate::desk::{DOCS, Desk, wait_for};
 
 /// A key that is nobody's here.
 const OTHER: &str = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
@@ -80,13 +80,10 @@ fn what_cannot_be_proven_is_said() {
     desk.run(&["audit", "prove", "--call", "ffff"]).fails(2, &["no call `ffff`"]);
     desk.run(&["audit", "prove", "--call", "xyz"]).fails(2, &["`xyz` is not a call id"]);
     desk.run(&["audit", "prove", "--call", "0"]).fails(2, &["several calls `0`: 0", "give more digits"]);
-    let (_sleeper, _pid) = desk.sleeper();
-    let entry = desk.entries().into_iter().rfind(|entry| entry["operation"] == "attack");
-    let entry = entry.unwrap_or_else(|| {
-        crate::desk::wait_for(&desk.path("ledger/journal"), |bytes| bytes.windows(6).any(|part| part == b"attack"));
-        desk.entries().into_iter().rfind(|entry| entry["operation"] == "attack").unwrap()
-    });
-    desk.run(&["audit", "prove", "--call", entry["call"].as_str().unwrap()]).fails(2, &["has no end on record"]);
+    let _sleeper = desk.sleeper();
+    wait_for(&desk.path("ledger/journal"), |bytes| bytes.windows(6).any(|part| part == b"attack"));
+    let open = desk.call_of("attack");
+    desk.run(&["audit", "prove", "--call", &open]).fails(2, &["has no end on record"]);
 }
 
 #[test]
