@@ -6,8 +6,8 @@ use std::io;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _,
-    RulesetCreatedAttr as _, RulesetStatus, Scope, path_beneath_rules,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
+    RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
 };
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -24,14 +24,16 @@ pub(super) fn seal(folder: &Path) -> io::Result<()> {
 }
 
 /// A kernel without Landlock leaves the notary as it is: it runs no foreign code.
-fn restrict_files(folder: &Path) -> Result<(), landlock::RulesetError> {
+fn restrict_files(folder: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    // Opened here: without it the notary would be left with no rights at all, and only fail later.
+    let folder = PathFd::new(folder)?;
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(ABI::V6))?
         .handle_access(AccessNet::from_all(ABI::V6))?
         .scope(Scope::from_all(ABI::V6))?
         .create()?
-        .add_rules(path_beneath_rules([folder], AccessFs::from_all(ABI::V6)))?
+        .add_rule(PathBeneath::new(folder, AccessFs::from_all(ABI::V6)))?
         .restrict_self()?;
     match status.ruleset {
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced | RulesetStatus::NotEnforced => Ok(()),
