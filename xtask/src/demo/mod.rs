@@ -151,7 +151,7 @@ fn caps(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// What is on record, that it verifies, and that a changed byte shows.
+/// What is on record, and what can be proven of it.
 fn ledger(stage: &mut Stage, denied: &str) -> Result<()> {
     stage.show(&Promise {
         title: "What is on record of the denied call",
@@ -175,6 +175,12 @@ fn ledger(stage: &mut Stage, denied: &str) -> Result<()> {
         exit: 0,
         says: &["verified", "root"],
     })?;
+    audit(stage, denied)?;
+    forgery(stage)
+}
+
+/// What an auditor does: decisions made again, a receipt, a report.
+fn audit(stage: &mut Stage, denied: &str) -> Result<()> {
     stage.show(&Promise {
         title: "Every decision made again",
         look: "The rules that were in force are kept under their digests, so an auditor need not believe the decisions.",
@@ -210,6 +216,11 @@ fn ledger(stage: &mut Stage, denied: &str) -> Result<()> {
         exit: 0,
         says: &[],
     })?;
+    Ok(())
+}
+
+/// A changed byte shows, and nothing is added to it.
+fn forgery(stage: &mut Stage) -> Result<()> {
     let place = forge(stage.folder())?;
     stage.tell(&format!(
         "A forger takes a copy of the ledger, finds the denied path in its journal (byte {place}) and changes one letter."
