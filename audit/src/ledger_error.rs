@@ -179,7 +179,8 @@ impl CheckpointError {
 }
 
 /// An error with all its causes in one line; a cause that the text ends with already is not said twice.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

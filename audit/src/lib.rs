@@ -72,7 +72,7 @@ pub use crate::journal::AppendError;
 pub use crate::key::{KeyId, ParseKeyError, SigningKey, VerifierKey};
 pub use crate::key_file::KeyFileError;
 pub use crate::ledger::{Ledger, Recovery};
-pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
+pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
 pub use crate::notary::{
     FromNotary, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX, Taken, ToNotary,
 };

@@ -1,5 +1,6 @@
 //! What can go wrong, by who is to blame: the tool's load, the request, the call.
 
+pub(crate) use tollgate_audit::with_causes;
 use tollgate_audit::{AppendError, CallId};
 use tollgate_capability::Cap;
 use tollgate_wasi_proxy::Violation;
@@ -206,19 +207,4 @@ impl CallFailure {
         let output = tollgate_wasi_proxy::Stdout::default();
         Box::new(Self { error, call: None, usage: Usage::default(), output })
     }
-}
-
-/// An error with all its causes in one line; a cause that the text ends with already is not said twice.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
