@@ -271,7 +271,7 @@ impl Notary {
     /// Sleeps until there is something to do. While entries come, pipes are looked at by the clock: waking a reader
     /// costs the writer more than writing.
     fn await_something(&self, publisher: &Publisher, busy: bool) -> Result<(), NotaryError> {
-        let is_owing = self.hosts.iter().any(Host::is_owed);
+        let is_owing = publisher.say_rest() || self.hosts.iter().any(Host::is_owed);
         let timeout = if busy || is_owing { Some(LOOK_EVERY) } else { self.stalled.then_some(RETRY_EVERY) };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let is_listening = !busy && !self.stalled;

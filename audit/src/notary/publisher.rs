@@ -8,7 +8,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::event::{EventfdFlags, eventfd};
 
 use super::hosts::answer;
 use super::protocol::Answer;
@@ -26,7 +26,7 @@ struct Shared {
     ledger: Arc<Ledger>,
     queue: Mutex<Queue>,
     changed: Condvar,
-    // Becomes readable when it has failed.
+    // Becomes readable when it has failed, or answers are unsaid.
     wakes: OwnedFd,
 }
 
@@ -34,6 +34,8 @@ struct Shared {
 struct Queue {
     // Hosts that wait until all that is in the journal is on disk.
     syncs: Vec<(Arc<OwnedFd>, u64)>,
+    // Answers for which a host's socket had no room. Whoever drains its pipe tries again.
+    unsaid: Vec<(Arc<OwnedFd>, Answer)>,
     has_new: bool,
     is_ending: bool,
     failed: Option<String>,
@@ -62,6 +64,19 @@ impl Publisher {
     pub(super) fn sync_for(&self, acks: &Arc<OwnedFd>, token: u64) {
         self.shared.queue().syncs.push((Arc::clone(acks), token));
         self.shared.changed.notify_one();
+    }
+
+    /// Says what is unsaid, as far as sockets have room; whether to look again soon.
+    pub(super) fn say_rest(&self) -> bool {
+        let mut queue = self.shared.queue();
+        if queue.unsaid.is_empty() {
+            return false;
+        }
+        // It may have been written for a failure too: hence the look.
+        rustix::io::read(&self.shared.wakes, &mut [0; 8]).ok();
+        queue.unsaid.retain(|(acks, said)| !answer(acks, *said));
+        queue.unsaid.truncate(UNSAID_MAX);
+        true
     }
 
     /// Why nothing can be brought to disk any more.
@@ -97,7 +112,7 @@ impl Shared {
                 && (is_fatal(&error) || is_ending)
             {
                 self.queue().failed = Some(with_causes(&error));
-                rustix::io::write(&self.wakes, &1_u64.to_ne_bytes()).ok();
+                self.wake();
                 return;
             }
             if is_ending {
@@ -130,8 +145,13 @@ impl Shared {
     fn work(&self, syncs: &[(Arc<OwnedFd>, u64)], publish: bool) -> Result<(), CheckpointError> {
         if !syncs.is_empty() {
             let synced = self.ledger.sync();
-            for (acks, token) in syncs {
-                answer_patiently(acks, Answer { token: *token, done: synced.is_ok() });
+            let done = synced.is_ok();
+            let said = |(acks, token): &(Arc<OwnedFd>, u64)| answer(acks, Answer { token: *token, done });
+            let unsaid: Vec<_> = syncs.iter().filter(|sync| !said(sync)).collect();
+            if !unsaid.is_empty() {
+                let unsaid = unsaid.into_iter().map(|(acks, token)| (Arc::clone(acks), Answer { token: *token, done }));
+                self.queue().unsaid.extend(unsaid);
+                self.wake();
             }
             synced?;
         }
@@ -141,24 +161,18 @@ impl Shared {
         Ok(())
     }
 
+    fn wake(&self) {
+        // It is readable already if it takes no more.
+        rustix::io::write(&self.wakes, &1_u64.to_ne_bytes()).ok();
+    }
+
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Answers a host that reads its answers; one that does not has itself to blame.
-fn answer_patiently(acks: &OwnedFd, said: Answer) {
-    let patience = Timespec { tv_sec: 0, tv_nsec: ANSWER_PATIENCE_NS };
-    while !answer(acks, said) {
-        match poll(&mut [PollFd::new(acks, PollFlags::OUT)], Some(&patience)) {
-            Ok(0) | Err(_) => return,
-            Ok(_) => {}
-        }
-    }
-}
-
-/// How long a host may leave its socket full, 20 ms: others wait meanwhile for their answers.
-const ANSWER_PATIENCE_NS: i64 = 20_000_000;
+/// Answers that a socket has no room for; a host that never reads any may lose more than these.
+const UNSAID_MAX: usize = 1 << 15;
 
 /// Whether what is on disk is unknown, rather than that a file could not be written this time.
 fn is_fatal(error: &CheckpointError) -> bool {
