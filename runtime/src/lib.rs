@@ -15,6 +15,7 @@ mod invoke;
 pub mod notary;
 mod private;
 mod runtime;
+mod sandbox;
 mod schema;
 mod tool;
 
