@@ -8,8 +8,11 @@
 //! thread's event loop. The command line is in `cli`, and nothing here reads the environment but `cli`.
 #![deny(unsafe_code)]
 
+mod artifact;
 pub mod cli;
+pub mod compiler;
 mod error;
+mod files;
 mod instance;
 mod invoke;
 pub mod notary;
@@ -19,6 +22,7 @@ mod sandbox;
 mod schema;
 mod tool;
 
+pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use invoke::{Answer, Caller, Request, Usage, Worker};
