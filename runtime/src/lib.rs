@@ -17,6 +17,7 @@ mod instance;
 mod invoke;
 pub mod notary;
 mod private;
+mod registry;
 mod runtime;
 mod sandbox;
 mod schema;

@@ -10,7 +10,9 @@
 
 mod audit;
 mod check;
+mod compile;
 mod desk;
 mod files;
+mod install;
 mod ledger;
 mod run;
