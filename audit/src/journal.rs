@@ -79,7 +79,8 @@ pub(crate) struct Journal {
     file: File,
     // Kept between appends for its memory.
     frames: Vec<u8>,
-    stopped: bool,
+    // Why nothing may be appended any more.
+    stopped: Option<String>,
 }
 
 impl Journal {
@@ -93,7 +94,7 @@ impl Journal {
 
     /// The journal in `file`.
     fn of(file: File) -> Self {
-        Self { file, frames: Vec::new(), stopped: false }
+        Self { file, frames: Vec::new(), stopped: None }
     }
 
     /// A second handle for [`File::sync_data`] beside appends.
@@ -115,7 +116,7 @@ impl Journal {
 
     /// Writes all `entries` at `end`, where the journal ends, in one write.
     pub(crate) fn append(&mut self, entries: &[EncodedEntry], end: u64) -> Result<(), AppendError> {
-        if self.stopped {
+        if self.is_stopped() {
             return Err(AppendError::Stopped);
         }
         self.frames.clear();
@@ -129,25 +130,28 @@ impl Journal {
             Err(source) => AppendError::Write { source },
         };
         // What is left of it would stand behind the next, shorter one.
-        self.stopped = self.file.set_len(end).is_err();
+        if let Err(error) = self.file.set_len(end) {
+            self.stop(format!("a write failed half-way, and what it left stays: {error}"));
+        }
         Err(failed)
     }
 
     /// Moves up to `bytes` from the pipe to `at` in the journal. What moved has left the pipe, and nothing else has,
     /// whenever this process dies.
     pub(crate) fn splice(&self, pipe: BorrowedFd<'_>, bytes: usize, mut at: u64) -> io::Result<usize> {
-        if self.stopped {
-            return Err(io::Error::other(AppendError::Stopped));
+        if let Some(why) = &self.stopped {
+            return Err(io::Error::other(format!("{}: {why}", AppendError::Stopped)));
         }
         Ok(splice(pipe, None, &self.file, Some(&mut at), bytes, SpliceFlags::NONBLOCK)?)
     }
 
-    pub(crate) fn stop(&mut self) {
-        self.stopped = true;
+    /// Takes no more; the first reason counts.
+    pub(crate) fn stop(&mut self, why: String) {
+        self.stopped.get_or_insert(why);
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped
+        self.stopped.is_some()
     }
 }
 

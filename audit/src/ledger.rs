@@ -21,7 +21,7 @@ use crate::ids::{CallId, HostId, LeafHash, LeafIndex, RootHash, TreeSize};
 use crate::journal::{AppendError, Journal};
 use crate::key::{SigningKey, VerifierKey};
 use crate::key_file::{self, beside};
-use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
+use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
 use crate::lock::{LedgerLock, LockError};
 use crate::note::SignedNote;
 use crate::record::{Kept, Record, RecordError};
@@ -228,7 +228,7 @@ impl Ledger {
             return Err(CheckpointError::Stopped);
         }
         self.journal.sync_data().map_err(|source| {
-            self.writer().journal.stop();
+            self.writer().journal.stop(format!("it cannot be synced: {source}"));
             CheckpointError::Sync { source }
         })
     }
@@ -248,7 +248,7 @@ impl Ledger {
         self.sync_journal(&publisher)?;
         publisher.publish(&self.dir, &next).inspect_err(|error| {
             if error.is_by_sync() {
-                self.writer().journal.stop();
+                self.writer().journal.stop(with_causes(error));
             }
         })?;
         Ok(next.checkpoint)
@@ -360,7 +360,7 @@ impl Ledger {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(|poisoned| {
             let mut writer = poisoned.into_inner();
-            writer.journal.stop();
+            writer.journal.stop("a thread that held it panicked".to_owned());
             writer
         })
     }
@@ -455,8 +455,11 @@ impl LiveHosts for NoHosts {
 
 impl Drop for Ledger {
     fn drop(&mut self) {
-        // Best effort: without it the next open still has the journal, which is the truth.
-        self.checkpoint().ok();
+        // Where the first entry could not be written, no key is named yet by which a checkpoint could be told to be ours.
+        if self.size() > TreeSize(0) {
+            // Best effort: without it the next open still has the journal, which is the truth.
+            self.checkpoint().ok();
+        }
     }
 }
 
@@ -484,7 +487,7 @@ impl Writer {
         if !full.is_empty() && self.write_tiles(&full).is_err() {
             self.unwritten.extend(full);
             if self.unwritten.len() > UNWRITTEN_TILES_MAX {
-                self.journal.stop();
+                self.journal.stop("too many tiles wait to be written".to_owned());
             }
         }
     }
@@ -588,7 +591,10 @@ fn ledger_key(path: &Path, origin: &str, found: &Found) -> Result<SigningKey, Op
         (None, false) => {
             let io_error = |source| OpenError::Io { path: path.to_owned(), source };
             let key = SigningKey::generate(origin).map_err(io_error)?;
-            key_file::create(path, &key).map_err(OpenError::Key)?;
+            // By way of another name: a process that is killed meanwhile leaves no half of a key.
+            key_file::remove(&next_path).map_err(OpenError::Key)?;
+            key_file::create(&next_path, &key).map_err(OpenError::Key)?;
+            key_file::replace(path, &next_path).map_err(OpenError::Key)?;
             Ok(key)
         }
     }

@@ -6,6 +6,7 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod answer;
 mod call_tree;
 mod channel;
 mod checkpoint;
@@ -48,6 +49,7 @@ mod tree;
 mod verify;
 mod verify_tiles;
 
+pub use crate::answer::{Answer, UntriedError, read_checkpoint};
 pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};
 pub use crate::channel::{Channel, ChannelError};
 pub use crate::checkpoint::{

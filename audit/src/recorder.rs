@@ -33,6 +33,8 @@ pub struct Recorder {
     // Whether `status` is anything but `Ready`, so that the usual case takes no lock.
     is_held: AtomicBool,
     status: Mutex<Status>,
+    // How many notaries have gone: a question may be lost with the one that read it.
+    gone: AtomicU64,
     tokens: AtomicU64,
     waits: Mutex<Waits>,
     answered: Condvar,
@@ -106,6 +108,7 @@ impl Recorder {
             calls,
             is_held: AtomicBool::new(true),
             status: Mutex::new(Status::Away),
+            gone: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             waits: Mutex::new(Waits::default()),
             answered: Condvar::new(),
@@ -124,6 +127,9 @@ impl Recorder {
         let mut now = lock(&self.status);
         if !matches!(*now, Status::Closed { .. }) {
             self.is_held.store(status != Status::Ready, Ordering::Release);
+            if status == Status::Away {
+                self.gone.fetch_add(1, Ordering::Release);
+            }
             *now = status;
         }
     }
@@ -173,9 +179,12 @@ impl Recorder {
 
     /// Asks the notary to say when all that was written until now is `kept`, and waits for its answer.
     fn wait(&self, kept: Kept, deadline: Instant) -> Result<(), AppendError> {
+        // What nobody hears would only fill the socket.
+        self.present()?;
         let token = self.tokens.fetch_add(1, Ordering::Relaxed);
         lock(&self.waits).pending.insert(token, None);
-        let answer = self.ask(Wait { token, kept }, deadline).and_then(|()| self.answer(token, deadline));
+        let gone = self.gone.load(Ordering::Acquire);
+        let answer = self.ask(Wait { token, kept }, deadline).and_then(|()| self.answer(token, gone, deadline));
         lock(&self.waits).pending.remove(&token);
         match answer? {
             true => Ok(()),
@@ -194,13 +203,16 @@ impl Recorder {
         }
     }
 
-    fn answer(&self, token: u64, deadline: Instant) -> Result<bool, AppendError> {
+    fn answer(&self, token: u64, gone: u64, deadline: Instant) -> Result<bool, AppendError> {
         let mut waits = lock(&self.waits);
         loop {
             if let Some(Some(done)) = waits.pending.get(&token) {
                 return Ok(*done);
             }
             self.present()?;
+            if self.gone.load(Ordering::Acquire) != gone {
+                return Err(AppendError::Away);
+            }
             let until = deadline.min(Instant::now() + LOOK_UP_EVERY);
             if Instant::now() >= deadline {
                 return Err(AppendError::Late);

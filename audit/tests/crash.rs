@@ -75,6 +75,25 @@ fn a_full_disk_stops_the_ledger_and_leaves_it_valid() {
 }
 
 #[test]
+fn a_ledger_whose_first_entry_does_not_fit_opens_later() {
+    let dir = tempdir().unwrap();
+    let exe = std::env::current_exe().unwrap();
+    let script = r#"trap "" XFSZ; ulimit -f 0; exec "$0" --exact child_has_no_room --ignored"#;
+    let child = Command::new("sh").args(["-c", script]).arg(exe).env(DIR, dir.path()).output().unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
+    drop(open(dir.path()));
+    assert!(report(dir.path()).is_clean());
+}
+
+#[test]
+#[ignore = "run as a child"]
+fn child_has_no_room() {
+    let dir = std::env::var_os(DIR).unwrap();
+    let opened = tollgate_audit::Ledger::open(Path::new(&dir), support::ORIGIN, "test", 1);
+    assert!(opened.is_err(), "{opened:?}");
+}
+
+#[test]
 #[ignore = "run as a child"]
 fn child_fills_the_disk() {
     let ledger = open(Path::new(&std::env::var_os(DIR).unwrap()));

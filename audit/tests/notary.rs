@@ -138,6 +138,25 @@ fn many_threads_of_a_host_wait_for_their_own_answers() {
     assert_eq!(verified(&notary.ended()), TreeSize(1 + 160 * 4));
 }
 
+/// A socket holds some 280 answers; more threads than that wait at once.
+#[test]
+fn no_answer_is_lost_where_more_threads_wait_than_a_socket_holds() {
+    let dir = tempdir().unwrap();
+    let (recorder, end) = host();
+    std::thread::scope(|scope| {
+        for thread in 0..800 {
+            let recorder = &recorder;
+            let kept = if thread % 2 == 0 { Kept::Disk } else { Kept::Journal };
+            scope.spawn(move || record_call(recorder, kept));
+        }
+        // All of them ask before there is a notary.
+        std::thread::sleep(Duration::from_millis(200));
+        let notary = Running::start(dir.path(), &[&end]);
+        notary.ready();
+        scope.spawn(|| drop(notary));
+    });
+}
+
 #[test]
 fn the_front_may_ask_where_a_call_ended_and_for_a_checkpoint() {
     let dir = tempdir().unwrap();
@@ -167,6 +186,20 @@ fn calls_of_a_host_that_dies_are_closed() {
     let folder = notary.ended();
     assert_eq!(kinds(&folder), [Kind::LedgerOpened, Kind::Call, Kind::Intent, Kind::Closer]);
     verified(&folder);
+}
+
+#[test]
+fn a_front_that_dies_before_the_start_loses_nothing_of_its_hosts() {
+    let dir = tempdir().unwrap();
+    let (recorder, end) = host();
+    let call = record_call(&recorder, Kept::Pipe);
+    let (front, theirs) = Channel::pair().unwrap();
+    tell_host(&front, &end);
+    drop((front, recorder, end));
+    let of = NotaryOf { folder: dir.path(), origin: ORIGIN, software: "tollgate test", now_ns: 1 };
+    Notary::open(of, theirs).unwrap().serve().unwrap();
+    assert!(read(dir.path()).unwrap().any(|entry| matches!(entry.unwrap().1, Entry::CallEnd(end) if end.call == call)));
+    verified(dir.path());
 }
 
 #[test]
@@ -234,6 +267,22 @@ fn without_a_notary_nothing_begins_and_what_ends_is_kept() {
     let folder = notary.ended();
     verified(&folder);
     assert_eq!(report(&folder).count(Kind::CallEnd), 2);
+}
+
+#[test]
+fn a_question_that_is_lost_with_its_notary_is_not_waited_for() {
+    let (recorder, end) = host();
+    let trail = begin(&recorder);
+    let asked = std::thread::spawn(move || trail.end(ending(), Kept::Journal));
+    // A notary hears it and dies, and the next one is there before anybody looks.
+    let mut question = [0; 64];
+    while rustix::net::recv(&end.acks, &mut question, rustix::net::RecvFlags::empty()).is_err() {
+        std::thread::yield_now();
+    }
+    recorder.set_status(Status::Away);
+    recorder.set_status(Status::Ready);
+    let ended = asked.join().unwrap();
+    assert!(matches!(ended, Err(AppendError::Away)), "{ended:?}");
 }
 
 #[test]

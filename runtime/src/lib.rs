@@ -18,6 +18,7 @@ mod invoke;
 pub mod notary;
 mod private;
 mod registry;
+pub mod replay;
 mod runtime;
 mod sandbox;
 mod schema;

@@ -11,9 +11,10 @@ use std::process::{Child, ChildStdin, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
+use tollgate::notary::NotaryProcess;
 use tollgate::{CallError, CallId, Tool, Worker};
 
 use crate::front::{Compiled, Front, call, notary_command};
@@ -44,6 +45,7 @@ pub(crate) fn main(data: &Path) -> ExitCode {
 
 fn drive(front: Front, told_to_stop: impl FnOnce()) {
     let workers: Vec<_> = (0..THREADS).map(|_| Worker::new(&front.runtime).expect("a worker")).collect();
+    front.await_ready().expect("a notary");
     let fds = open_fds();
     say("ready");
     let stop = AtomicBool::new(false);
@@ -53,6 +55,7 @@ fn drive(front: Front, told_to_stop: impl FnOnce()) {
             scope.spawn(move || call_until(stop, worker, tool, times))
         });
         let threads: Vec<_> = threads.collect();
+        scope.spawn(|| name_notaries(&stop, &front.notary));
         told_to_stop();
         stop.store(true, Ordering::Relaxed);
         threads.into_iter().map(|thread| thread.join().expect("a thread that ends")).collect::<Vec<_>>()
@@ -68,6 +71,19 @@ fn drive(front: Front, told_to_stop: impl FnOnce()) {
     }
 }
 
+/// Says which notary has the pipe, whenever it is another one.
+fn name_notaries(stop: &AtomicBool, notary: &NotaryProcess) {
+    let mut last = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let pid = notary.pid();
+        if pid != last {
+            say(format_args!("notary {pid}"));
+            last = pid;
+        }
+        std::thread::sleep(Duration::from_micros(500));
+    }
+}
+
 fn call_until(stop: &AtomicBool, mut worker: Worker, tool: &Tool, times: u64) -> Worker {
     while !stop.load(Ordering::Relaxed) {
         match call(&mut worker, tool, times).map_err(|failure| failure.error) {
@@ -75,7 +91,7 @@ fn call_until(stop: &AtomicBool, mut worker: Worker, tool: &Tool, times: u64) ->
             Err(CallError::Unrecorded(reason)) => {
                 say(format_args!("refused {reason}"));
                 // What is refused at once would be so some 10,000 times before there is a notary again.
-                std::thread::sleep(std::time::Duration::from_micros(200));
+                std::thread::sleep(Duration::from_micros(200));
             }
             Err(other) => say(format_args!("wrong {other}")),
         }
@@ -110,6 +126,8 @@ pub(crate) struct Said {
     pub(crate) is_warm: bool,
     pub(crate) is_ready: bool,
     pub(crate) acknowledged: Vec<CallId>,
+    /// The last notary that had its ledger open.
+    pub(crate) notary: Option<Pid>,
     /// Why calls were refused, and how many.
     pub(crate) refused: BTreeMap<String, u64>,
     /// Anything that it must not say.
@@ -210,6 +228,7 @@ impl Said {
             "warm" => self.is_warm = true,
             "ready" => self.is_ready = true,
             "ok" => self.acknowledged.push(rest.parse().expect("a call's id")),
+            "notary" => self.notary = rest.parse().ok().and_then(Pid::from_raw),
             "refused" => *self.refused.entry(rest.to_owned()).or_default() += 1,
             "none" => self.none = Some(rest.to_owned()),
             "fds" => self.fds = pair(),

@@ -1,19 +1,22 @@
 //! A front that calls a tool through a notary: the tool compiled once, a ledger opened as often as wanted.
 
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use rustix::process::getpid;
 use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
 use tollgate::{
     Answer, Books, CallFailure, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool, Worker,
 };
-use tollgate_audit::Record as _;
+use tollgate_audit::{AppendError, Record as _};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant};
 use tollgate_workspace::{guest, manifest};
 
-use crate::processes::PATIENCE;
+use crate::processes::{PATIENCE, children_of, kill};
 
-pub(crate) const ORIGIN: &str = "test.local/ledger";
+/// As the `tollgate` command has it.
+pub(crate) const ORIGIN: &str = "tollgate.local/ledger";
 
 /// The tool, compiled.
 pub(crate) struct Compiled {
@@ -39,8 +42,8 @@ pub(crate) enum NoFront {
 impl std::fmt::Display for NoFront {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Notary(failure) => write!(f, "{failure}"),
-            Self::Load(error) => write!(f, "{error}: {:?}", std::error::Error::source(error).map(ToString::to_string)),
+            Self::Notary(failure) => f.write_str(&with_causes(failure)),
+            Self::Load(error) => f.write_str(&with_causes(error)),
         }
     }
 }
@@ -94,15 +97,28 @@ impl Compiled {
 }
 
 impl Front {
-    /// Waits until the notary takes what is new.
-    pub(crate) fn await_ready(&self) -> Result<(), tollgate_audit::AppendError> {
+    /// Waits until the notary takes what is new, or never will.
+    pub(crate) fn await_ready(&self) -> Result<(), AppendError> {
         let until = Instant::now() + PATIENCE;
         loop {
             match self.notary.recorder().ready() {
-                Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(1)),
+                Err(AppendError::Away | AppendError::Stalled { .. }) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(1))
+                }
                 ready => return ready,
             }
         }
+    }
+
+    /// Ends the record, which must not take for ever.
+    pub(crate) fn finish(self) -> Result<(), NotaryFailure> {
+        let Self { notary, .. } = self;
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || done.send(notary.finish()));
+        ended.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            children_of(getpid()).into_iter().for_each(kill);
+            panic!("the notary does not end")
+        })
     }
 
     pub(crate) fn call(&mut self, times: u64) -> Result<Answer, Box<CallFailure>> {
@@ -133,11 +149,17 @@ pub(crate) fn data_in(folder: &Path) -> std::path::PathBuf {
 }
 
 fn is_away(error: &LoadError) -> bool {
+    with_causes(error).contains("is away")
+}
+
+/// An error with all its causes in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
+    let mut source = error.source();
     while let Some(cause) = source {
+        text.push_str(": ");
         text.push_str(&cause.to_string());
         source = cause.source();
     }
-    text.contains("is away")
+    text
 }

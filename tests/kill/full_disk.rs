@@ -65,8 +65,7 @@ fn fills_and_empties(compiled: &Compiled, disk: &Disk, ledger: &Path, acknowledg
     for _ in 0..10 {
         acknowledged.push(front.call(1).unwrap_or_else(|failure| panic!("{failure}")).call);
     }
-    let Front { notary, .. } = front;
-    notary.finish().expect("an end in good order");
+    front.finish().expect("an end in good order");
     assert!(reap_all(None).is_empty(), "processes that nobody waited for");
     verified(ledger, None);
     assert_once(ledger, &acknowledged);

@@ -18,6 +18,10 @@ pub(crate) struct Past {
 }
 
 impl Past {
+    pub(crate) fn of(acknowledged: &[CallId]) -> Self {
+        Self { acknowledged: acknowledged.to_vec(), last: None }
+    }
+
     /// Opens the ledger, which mends it, and judges all of it; the number of its entries.
     pub(crate) fn judge(&mut self, ledger: &Path) -> u64 {
         drop(Ledger::open(ledger, ORIGIN, "tests", 1).unwrap_or_else(|error| panic!("it does not open: {error:?}")));

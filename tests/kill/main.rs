@@ -10,7 +10,8 @@
 //! | `kills` | rounds of SIGKILL: the notary, the driver, both at once, their process groups, at random moments |
 //! | `full_disk` | the ledger on a small file system that fills up, and empties again (needs root) |
 //! | `faults` | an error, or SIGKILL, in place of the notary's n-th system call of each kind (needs `strace`) |
-//! | `torn` | the journal cut off at each byte of its tail |
+//! | `torn` | the journal cut off at each byte of its tail, of which a checkpoint covers a part |
+//! | `flipped` | each byte of each file of a ledger changed by one bit |
 //!
 //! `cargo test --test kill` runs them in short, `cargo xtask soak` at length. `TOLLGATE_SOAK_ROUNDS` sets the rounds of
 //! `kills` and has the others leave nothing out; `TOLLGATE_SOAK_SEED` repeats a run: who is killed, and after how many
@@ -20,10 +21,12 @@
 //! process and no mount behind, and judge nothing by the clock.
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]
+#![allow(clippy::zombie_processes, reason = "`processes::reap_all` waits for every child, adopted ones too")]
 
 mod chance;
 mod driver;
 mod faults;
+mod foreign;
 mod front;
 mod full_disk;
 mod judge;
@@ -45,8 +48,15 @@ pub(crate) struct Scale {
     pub(crate) is_soak: bool,
 }
 
-const TESTS: [(&str, fn(Scale)); 4] =
-    [("kills", kills::kills), ("full_disk", full_disk::full_disk), ("faults", faults::faults), ("torn", torn::torn)];
+type Test = (&'static str, fn(Scale));
+
+const TESTS: [Test; 5] = [
+    ("kills", kills::kills),
+    ("full_disk", full_disk::full_disk),
+    ("faults", faults::faults),
+    ("torn", torn::torn),
+    ("flipped", torn::flipped),
+];
 
 /// Rounds of kills where nobody asks for more.
 const ROUNDS: u64 = 100;
@@ -72,6 +82,9 @@ fn main() -> ExitCode {
         let started = Instant::now();
         let done = catch_unwind(|| test(scale));
         let word = if done.is_ok() { "ok" } else { "FAILED" };
+        if done.is_err() {
+            processes::kill_all();
+        }
         println!("test {name} ... {word} ({:.1} s)", started.elapsed().as_secs_f64());
         done.is_err()
     });

@@ -63,6 +63,12 @@ pub(crate) fn reap_all(except: Option<Pid>) -> Vec<Ended> {
     }
 }
 
+/// Ends what a test that failed has left.
+pub(crate) fn kill_all() {
+    children_of(getpid()).into_iter().for_each(kill);
+    reap_all(None);
+}
+
 /// The number of descriptors that this process has open.
 pub(crate) fn open_fds() -> usize {
     fs::read_dir("/proc/self/fd").expect("/proc").count()

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | test | fuzz | demo | schemas`. Must build without the guests'
+//! The project's own commands: `cargo xtask setup | test | soak | fuzz | demo | schemas`. Must build without the guests'
 //! target, since `setup` is what installs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 #![allow(
@@ -23,6 +23,10 @@ Usage: cargo xtask COMMAND
 
   setup              look for the toolchain and a linker; install the target wasm32-wasip2 if it is missing
   test [-- ARGS]     setup, then all tests of the workspace; ARGS go to `cargo test`
+  soak [ROUNDS [SEED]]
+                     kill the ledger's processes at random moments in ROUNDS rounds (default 2000), fill its disk, have
+                     each of its system calls fail; minutes. Part of it needs root or strace, and is skipped without.
+                     SEED repeats the choices of another run. `tests/kill` says more
   fuzz [MINUTES [TARGET]]
                      libFuzzer over all fuzz targets, or TARGET, for MINUTES in all (default 1; 0.5 is half a minute);
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler
@@ -36,6 +40,9 @@ fn main() -> ExitCode {
         ["setup"] => setup::setup(),
         ["test"] => test(&[]),
         ["test", "--", rest @ ..] => test(rest),
+        ["soak"] => soak("2000", &[]),
+        ["soak", rounds] => soak(rounds, &[]),
+        ["soak", rounds, seed] => soak(rounds, &[("TOLLGATE_SOAK_SEED", seed)]),
         ["fuzz"] => fuzz::fuzz("1", None),
         ["fuzz", minutes] => fuzz::fuzz(minutes, None),
         ["fuzz", minutes, target] => fuzz::fuzz(minutes, Some(target)),
@@ -61,6 +68,13 @@ fn main() -> ExitCode {
 fn test(args: &[&str]) -> Result<()> {
     setup::setup()?;
     cargo::run(&[&["test", "--workspace"], args].concat(), &[])
+}
+
+/// The kill tests at length; the variables are what they take instead of arguments.
+fn soak(rounds: &str, seed: &[(&str, &str)]) -> Result<()> {
+    setup::setup()?;
+    let variables = [&[("TOLLGATE_SOAK_ROUNDS", rounds)], seed].concat();
+    cargo::run(&["test", "--workspace", "--test", "kill"], &variables)
 }
 
 /// The schemas are held by a test that can also write them.

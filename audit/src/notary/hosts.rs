@@ -27,6 +27,8 @@ pub(super) struct Host {
     pub(super) fault: Option<Fault>,
     /// Bytes that have come out of its pipe.
     pub(super) drained: u64,
+    /// Bytes beyond those that have come out, of frames that are half in the journal.
+    pub(super) half_drained: u64,
     // Nobody is left to write into its pipe.
     has_ended: bool,
     // By the number of bytes that must have come out of its pipe, rising.
@@ -50,7 +52,7 @@ impl Host {
     pub(super) fn new(intake: Intake, end: HostEnd) -> Self {
         let HostEnd { host: id, pipe, acks } = end;
         let (acks, waits) = (Arc::new(acks), VecDeque::new());
-        Self { id, pipe, acks, intake, fault: None, drained: 0, has_ended: false, waits }
+        Self { id, pipe, acks, intake, fault: None, drained: 0, half_drained: 0, has_ended: false, waits }
     }
 
     /// Looks at what its pipe holds; the frames that may go into the journal.
@@ -95,28 +97,41 @@ impl Host {
             match wait {
                 None => self.fault = Some(Fault::Question),
                 Some(_) if self.waits.len() >= WAITS_MAX => self.fault = Some(Fault::Questions),
-                Some(wait) => self.waits.push_back((self.drained.saturating_add(in_pipe), wait)),
+                Some(wait) => {
+                    let written = (self.drained + self.half_drained).saturating_add(in_pipe);
+                    self.waits.push_back((written, wait));
+                }
             }
         }
     }
 
-    /// Answers what can be answered.
+    /// Answers what can be answered, as far as the socket has room.
     pub(super) fn answer(&mut self, publisher: &Publisher) {
         while let Some((after, wait)) = self.waits.front()
             && *after <= self.drained
         {
             match wait.kept {
-                Kept::Pipe | Kept::Journal => answer(&self.acks, Answer { token: wait.token, done: true }),
+                Kept::Pipe | Kept::Journal => {
+                    if !answer(&self.acks, Answer { token: wait.token, done: true }) {
+                        return;
+                    }
+                }
                 Kept::Disk => publisher.sync_for(&self.acks, wait.token),
             }
             self.waits.pop_front();
         }
     }
+
+    /// Whether there are answers that its socket had no room for.
+    pub(super) fn is_owed(&self) -> bool {
+        self.waits.front().is_some_and(|(after, _)| *after <= self.drained)
+    }
 }
 
-/// Says it if the host listens; one that does not has itself to blame.
-pub(super) fn answer(acks: &OwnedFd, answer: Answer) {
-    send(acks, &answer.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL).ok();
+/// Says it; `false` if the socket is full of answers that the host has not read yet.
+pub(super) fn answer(acks: &OwnedFd, answer: Answer) -> bool {
+    let sent = send(acks, &answer.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    !matches!(sent, Err(Errno::AGAIN))
 }
 
 /// The two descriptors that come with a host.

@@ -29,7 +29,7 @@ use crate::entry::Entry;
 use crate::ids::{CallId, LeafIndex};
 use crate::journal::AppendError;
 use crate::ledger::{Ledger, Opening};
-use crate::ledger_error::OpenError;
+use crate::ledger_error::{OpenError, with_causes};
 use crate::structure::OpenCall;
 
 /// A notary with its ledger open, about to serve.
@@ -104,9 +104,10 @@ impl Notary {
         loop {
             match front.receive::<ToNotary>().map_err(from_front)? {
                 Some((ToNotary::Host { host }, fds)) => ends.push(hosts::host_end(host, fds).map_err(no_sense)?),
-                Some((ToNotary::Start, _)) => break,
-                Some((ToNotary::Checkpoint | ToNotary::Locate { .. }, _)) | None => {
-                    return Err(no_sense("nothing to start with"));
+                // A front that is gone meanwhile too: what was acknowledged is in the pipes of its hosts.
+                Some((ToNotary::Start, _)) | None => break,
+                Some((ToNotary::Checkpoint | ToNotary::Locate { .. }, _)) => {
+                    return Err(no_sense("a question before the start"));
                 }
             }
         }
@@ -154,7 +155,7 @@ impl Notary {
     fn serve_with(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
         self.drain_until_empty(publisher)?;
         let (size, verifier_key) = (self.ledger.size(), self.ledger.verifier_key().to_string());
-        self.tell(&FromNotary::Ready { size, verifier_key });
+        self.tell(&FromNotary::Ready { size, verifier_key })?;
         let mut busy_until = Instant::now();
         loop {
             if self.drain_once(publisher)? {
@@ -206,14 +207,16 @@ impl Notary {
                 Ok(moved) => drained.left -= moved,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_no_room(&error) => {
+                    host.half_drained = (drained.bytes - drained.left) as u64;
                     self.unfinished = Some((place, drained));
-                    self.stall(error.to_string());
+                    self.stall(error.to_string())?;
                     return Ok(false);
                 }
                 Err(error) => return Err(self.stop(format!("the journal cannot be written: {error}"))),
             }
         }
         host.drained += drained.bytes as u64;
+        host.half_drained = 0;
         let first = self.ledger.size().0;
         for (offset, call) in &drained.ends {
             if self.ended_calls.len() == ENDED_CALLS_MAX {
@@ -223,7 +226,7 @@ impl Notary {
         }
         self.ledger.take_spliced(self.peek.entries(&drained));
         publisher.has_new();
-        self.flow();
+        self.flow()?;
         Ok(true)
     }
 
@@ -246,7 +249,7 @@ impl Notary {
             match self.ledger.append(&closers) {
                 Ok(_first) => {}
                 Err(AppendError::Write { source }) if is_no_room(&source) => {
-                    self.stall(source.to_string());
+                    self.stall(source.to_string())?;
                     return Ok(());
                 }
                 Err(AppendError::Short { .. }) => return Ok(()),
@@ -258,9 +261,9 @@ impl Notary {
             let host = self.hosts.swap_remove(place);
             if let Some(fault) = &host.fault {
                 let (host, fault) = (host.id, fault.to_string());
-                self.tell(&FromNotary::Condemned { host, fault });
+                self.tell(&FromNotary::Condemned { host, fault })?;
             }
-            self.flow();
+            self.flow()?;
         }
         Ok(())
     }
@@ -268,7 +271,8 @@ impl Notary {
     /// Sleeps until there is something to do. While entries come, pipes are looked at by the clock: waking a reader
     /// costs the writer more than writing.
     fn await_something(&self, publisher: &Publisher, busy: bool) -> Result<(), NotaryError> {
-        let timeout = if busy { Some(LOOK_EVERY) } else { self.stalled.then_some(RETRY_EVERY) };
+        let is_owing = self.hosts.iter().any(Host::is_owed);
+        let timeout = if busy || is_owing { Some(LOOK_EVERY) } else { self.stalled.then_some(RETRY_EVERY) };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let is_listening = !busy && !self.stalled;
         let mut fds: Vec<_> = self.hosts.iter().map(|host| poll_in(host.acks.as_fd())).collect();
@@ -296,12 +300,12 @@ impl Notary {
                     self.drain_until_empty(publisher)?;
                     let covers = self.ledger.checkpoint().map(|checkpoint| checkpoint.size);
                     let covers = covers.map_err(|error| with_causes(&error));
-                    self.tell(&FromNotary::Checkpoint { covers });
+                    self.tell(&FromNotary::Checkpoint { covers })?;
                 }
                 Ok(Some((ToNotary::Locate { call }, _))) => {
                     self.drain_until_empty(publisher)?;
                     let found = self.ended_calls.iter().rev().find(|(ended, _)| *ended == call);
-                    self.tell(&FromNotary::Located { index: found.map(|(_, index)| *index) });
+                    self.tell(&FromNotary::Located { index: found.map(|(_, index)| *index) })?;
                 }
                 Ok(Some((ToNotary::Start, _))) => {}
                 Ok(None) => self.front_is_gone = true,
@@ -320,28 +324,35 @@ impl Notary {
         }
     }
 
-    fn stall(&mut self, reason: String) {
-        if !self.stalled {
-            self.stalled = true;
-            self.tell(&FromNotary::Stalled { reason });
+    fn stall(&mut self, reason: String) -> Result<(), NotaryError> {
+        if self.stalled {
+            return Ok(());
         }
+        self.stalled = true;
+        self.tell(&FromNotary::Stalled { reason })
     }
 
-    fn flow(&mut self) {
-        if self.stalled {
-            self.stalled = false;
-            self.tell(&FromNotary::Flowing);
+    fn flow(&mut self) -> Result<(), NotaryError> {
+        if !self.stalled {
+            return Ok(());
         }
+        self.stalled = false;
+        self.tell(&FromNotary::Flowing)
     }
 
     fn stop(&self, reason: String) -> NotaryError {
-        self.tell(&FromNotary::Stopped { reason: reason.clone() });
+        // One that does not hear it sees this process end.
+        self.tell(&FromNotary::Stopped { reason: reason.clone() }).ok();
         NotaryError::Stopped { reason }
     }
 
-    /// A front that is gone needs to be told nothing.
-    fn tell(&self, say: &FromNotary) {
-        self.front.send(say).ok();
+    /// A front that is gone needs to be told nothing. One that is there and does not hear would wait for ever.
+    fn tell(&self, say: &FromNotary) -> Result<(), NotaryError> {
+        match self.front.send(say) {
+            Err(ChannelError::Io(error)) if !is_gone(&error) => Err(error.into()),
+            Err(error @ ChannelError::Malformed(_)) => Err(from_front(error)),
+            Ok(()) | Err(ChannelError::Io(_)) => Ok(()),
+        }
     }
 }
 
@@ -378,20 +389,6 @@ fn fault_of(error: &OpenError) -> LedgerFault {
     }
 }
 
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
-}
-
 fn poll_in(fd: BorrowedFd<'_>) -> PollFd<'_> {
     PollFd::from_borrowed_fd(fd, PollFlags::IN)
 }
@@ -400,6 +397,11 @@ fn poll_in(fd: BorrowedFd<'_>) -> PollFd<'_> {
 fn is_no_room(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// Whether the other end of a socket is closed.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn no_sense(reason: impl Into<String>) -> NotaryError {

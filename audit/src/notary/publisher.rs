@@ -8,13 +8,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::event::{EventfdFlags, eventfd};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 
 use super::hosts::answer;
 use super::protocol::Answer;
-use super::with_causes;
 use crate::ledger::Ledger;
-use crate::ledger_error::CheckpointError;
+use crate::ledger_error::{CheckpointError, with_causes};
 
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -132,7 +131,7 @@ impl Shared {
         if !syncs.is_empty() {
             let synced = self.ledger.sync();
             for (acks, token) in syncs {
-                answer(acks, Answer { token: *token, done: synced.is_ok() });
+                answer_patiently(acks, Answer { token: *token, done: synced.is_ok() });
             }
             synced?;
         }
@@ -146,6 +145,20 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Answers a host that reads its answers; one that does not has itself to blame.
+fn answer_patiently(acks: &OwnedFd, said: Answer) {
+    let patience = Timespec { tv_sec: 0, tv_nsec: ANSWER_PATIENCE_NS };
+    while !answer(acks, said) {
+        match poll(&mut [PollFd::new(acks, PollFlags::OUT)], Some(&patience)) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// How long a host may leave its socket full, 20 ms: others wait meanwhile for their answers.
+const ANSWER_PATIENCE_NS: i64 = 20_000_000;
 
 /// Whether what is on disk is unknown, rather than that a file could not be written this time.
 fn is_fatal(error: &CheckpointError) -> bool {

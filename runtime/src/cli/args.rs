@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueHint};
 
+use super::audit::AuditArgs;
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0  success
@@ -11,7 +13,7 @@ Exit codes:
   2  arguments, files or a request that cannot be used; nothing was called
   3  denied by policy
   4  a cap was hit
-  5  tollgate itself failed, or the ledger does not verify";
+  5  tollgate itself failed, or a ledger, a proof or a decision on record does not hold";
 
 /// Run the tools of AI agents behind a gate: every host call checked, recorded, capped.
 #[derive(Debug, Parser)]
@@ -35,7 +37,7 @@ pub(crate) enum Command {
     Remove(RemoveArgs),
     /// Say whether a host call would be allowed, and by which rule.
     Check(CheckArgs),
-    /// Verify or show the ledger.
+    /// Show, verify, prove, report: all that concerns the ledger.
     Audit(AuditArgs),
     /// Keep a ledger for the process at the other end of standard input.
     #[command(hide = true)]
@@ -122,6 +124,10 @@ pub(crate) struct RunArgs {
     pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
+    /// Write a receipt of the call's end to this file, which must not be there yet: whoever has it and the ledger's key
+    /// can verify it without the ledger.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) receipt: Option<PathBuf>,
     /// Print one JSON object: result or error, usage, streams, call id.
     #[arg(long)]
     pub(crate) json: bool,
@@ -252,50 +258,4 @@ pub(crate) enum CheckCall {
     Udp,
     /// Resolve a name.
     Resolve { name: String },
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct AuditArgs {
-    #[command(subcommand)]
-    pub(crate) command: AuditCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AuditCommand {
-    /// Recompute every hash and check the structure.
-    Verify {
-        #[command(flatten)]
-        ledger: LedgerArgs,
-        /// A root noted earlier (hex), as `audit verify` prints it; needs `--size`.
-        #[arg(long, value_name = "HEX", requires = "size")]
-        root: Option<String>,
-        /// The size that belongs to `--root`.
-        #[arg(long, value_name = "ENTRIES", requires = "root")]
-        size: Option<u64>,
-        /// Print one JSON object.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Print the entries.
-    Show {
-        #[command(flatten)]
-        ledger: LedgerArgs,
-        /// Only of this call: its id, the first digits of it, or the short form that `audit show` prints.
-        #[arg(long, value_name = "ID")]
-        call: Option<String>,
-        /// Only the last so many entries.
-        #[arg(long, value_name = "N")]
-        last: Option<usize>,
-        /// Print JSON lines.
-        #[arg(long)]
-        json: bool,
-    },
-}
-
-impl AuditArgs {
-    fn json(&self) -> bool {
-        match &self.command {
-            AuditCommand::Verify { json, .. } | AuditCommand::Show { json, .. } => *json,
-        }
-    }
 }

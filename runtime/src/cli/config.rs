@@ -3,6 +3,7 @@
 
 use std::env;
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$XDG_STATE_HOME/tollgate/ledger`, else
 /// `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
@@ -42,6 +43,12 @@ fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
 /// The file of this program.
 pub(crate) fn this_program() -> std::io::Result<PathBuf> {
     env::current_exe()
+}
+
+/// The wall clock, in nanoseconds since the Unix epoch.
+pub(crate) fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// A variable that a grant takes from the operator's environment.

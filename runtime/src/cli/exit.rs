@@ -22,7 +22,8 @@ pub(crate) enum Exit {
     Violation = 3,
     /// A cap ended the call.
     Cap = 4,
-    /// Tollgate itself failed, or the ledger is damaged or changed: nothing ran, or `audit verify` found it.
+    /// Tollgate itself failed; or a ledger, a proof or a decision on record does not hold: nothing ran, or `audit` found
+    /// it.
     Internal = 5,
 }
 

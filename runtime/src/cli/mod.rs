@@ -11,6 +11,7 @@ mod inspect;
 mod install;
 mod load;
 mod output;
+mod progress;
 mod report;
 mod run;
 mod tools;

@@ -27,6 +27,11 @@ pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {
     failure.exit()
 }
 
+/// Says on stderr what went wrong beside what the command ends with.
+pub(crate) fn aside(failure: &Failure) {
+    eprint(&failure_text(failure));
+}
+
 /// Passes the end of what the guest printed on, to stderr: stdout is for results. `--json` has all of it.
 pub(crate) fn streams(streams: &Stdout) {
     for (name, bytes) in [("stdout", &streams.stdout), ("stderr", &streams.stderr)] {

@@ -4,9 +4,10 @@ use std::io::Read as _;
 use std::path::Path;
 
 use miette::Diagnostic;
-use tollgate_audit::{LedgerFault, NotaryError};
+use tollgate_audit::{CallId, LedgerFault, NotaryError};
 
 use super::args::{LedgerArgs, NotaryArgs, RunArgs};
+use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::load::Loaded;
 use super::{compiled, config, hint, load, output, report, tools};
@@ -19,8 +20,8 @@ use crate::tool::{Provenance, Tool};
 /// Largest input that is read before the tool's own cap on it applies.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
 /// The ledger's name in its checkpoints, and this program's.
-const ORIGIN: &str = "tollgate.local/ledger";
-const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
+pub(crate) const ORIGIN: &str = "tollgate.local/ledger";
+pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum RunError {
@@ -52,6 +53,11 @@ enum RunError {
     SideStore { folder: std::path::PathBuf, source: std::io::Error },
     #[error("this program's own file cannot be found, so the notary cannot be started")]
     NoProgram { source: std::io::Error },
+    #[error("call {call} is over, and has no receipt")]
+    #[diagnostic(help(
+        "its answer, if it has one, is withheld; `tollgate audit prove --call {call}` makes a receipt later"
+    ))]
+    NoReceipt { call: CallId, source: Box<dyn std::error::Error + Send + Sync> },
     #[error("the call is over, but its record may not be whole, so its answer is withheld")]
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
     NotFinished { source: NotaryFailure },
@@ -67,6 +73,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let bytes = load::component(&which.args.component)?;
     let input = input(&args.input)?;
     let stdin = stdin(args.stdin.as_deref())?;
+    let receipt = args.receipt.as_deref().map(SavedReceipt::reserve).transpose()?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     let component = compiled::component(&which, &engine, &bytes)?;
@@ -76,15 +83,40 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         .map_err(|source| Failure::usage(RunError::SideStore { folder: folder.clone(), source }))?;
     let runtime = Runtime::start(&engine, books).map_err(Failure::internal)?;
     let mut worker = Worker::new(&runtime).map_err(Failure::internal)?;
-    let by = format!("uid:{}", rustix::process::getuid().as_raw());
+    let by = user();
     let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
     let tool = Tool::load(&mut worker, &component, &loaded.manifest, intersection.set, provenance).map_err(unusable)?;
     let operation = operation(args.op.as_deref(), &tool)?;
     let request = Request { operation, arguments: &input, stdin: stdin.into(), caller: caller(args) };
-    let answer = worker.invoke(&tool, &request).map_err(|failure| failed(failure, &loaded))?;
+    let answered = worker.invoke(&tool, &request);
+    let call = answered.as_ref().map_or_else(|failure| failure.call, |answer| Some(answer.call));
+    let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, &notary));
+    let answer = match answered {
+        Ok(answer) => answer,
+        Err(failure) => {
+            // How the call failed matters more than that nothing proves it.
+            kept.unwrap_or_else(|no_receipt| report::aside(&no_receipt));
+            return Err(failed(failure, &loaded));
+        }
+    };
+    kept?;
     notary.finish().map_err(|source| Failure::internal_as(RunError::NotFinished { source }))?;
     print(&answer, args.json)?;
     Ok(Exit::Success)
+}
+
+/// Who runs this program, for the record.
+pub(crate) fn user() -> String {
+    format!("uid:{}", rustix::process::getuid().as_raw())
+}
+
+/// Writes the receipt of the end of `call`.
+fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &NotaryProcess) -> Result<(), Failure> {
+    let no_receipt = |source| Failure::internal_as(RunError::NoReceipt { call, source });
+    notary.checkpoint().map_err(|error| no_receipt(error.into()))?;
+    let index = notary.locate(call).map_err(|error| no_receipt(error.into()))?;
+    let index = index.ok_or_else(|| no_receipt("the notary does not find its end".into()))?;
+    file.prove(folder, index).map_err(|error| no_receipt(error.into()))
 }
 
 /// Starts this program as the notary of the ledger in `folder`.

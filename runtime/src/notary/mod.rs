@@ -13,7 +13,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,8 @@ struct Front {
     command: NotaryCommand,
     host: HostEnd,
     state: Mutex<FrontState>,
+    // The notary stalls, or there will be no other.
+    changed: Condvar,
     replies: Sender<FromNotary>,
 }
 
@@ -82,6 +84,8 @@ struct FrontState {
     channel: Arc<Channel>,
     child: u32,
     is_finishing: bool,
+    // Since when it cannot write, and why.
+    stalled: Option<(Instant, String)>,
     // How the last notary ended, once there will be no other.
     ended: Option<Result<(), String>>,
 }
@@ -105,8 +109,15 @@ impl NotaryProcess {
             Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
         }
         let (sender, replies) = mpsc::channel();
-        let state = FrontState { channel: Arc::new(channel), child: child.0.id(), is_finishing: false, ended: None };
-        let front = Arc::new(Front { command, host, state: Mutex::new(state), replies: sender });
+        let state = FrontState {
+            channel: Arc::new(channel),
+            child: child.0.id(),
+            is_finishing: false,
+            stalled: None,
+            ended: None,
+        };
+        let (state, changed) = (Mutex::new(state), Condvar::new());
+        let front = Arc::new(Front { command, host, state, changed, replies: sender });
         let recorder = Arc::new(recorder);
         let (its_front, its_recorder) = (Arc::clone(&front), Arc::clone(&recorder));
         let watch = std::thread::Builder::new()
@@ -153,7 +164,8 @@ impl NotaryProcess {
         }
     }
 
-    /// Ends the host's record, and waits until all of it is on disk under a checkpoint and the notary is gone.
+    /// Ends the host's record, and waits until all of it is on disk under a checkpoint and the notary is gone. A notary that
+    /// cannot write, as on a full disk, is waited for a second and then left: it goes on by itself once it can, and ends.
     ///
     /// # Errors
     ///
@@ -165,11 +177,19 @@ impl NotaryProcess {
     fn end(&mut self) -> Result<(), NotaryFailure> {
         let Some(watch) = self.watch.take() else { return Ok(()) };
         self.recorder.close();
-        {
-            let mut state = self.front.state();
-            state.is_finishing = true;
-            state.channel.hang_up();
+        let mut state = self.front.state();
+        state.is_finishing = true;
+        state.channel.hang_up();
+        while state.ended.is_none() && !watch.is_finished() {
+            if let Some((since, reason)) = &state.stalled
+                && since.elapsed() >= STALL_PATIENCE
+            {
+                let reason = format!("{reason}; process {} keeps what there is and goes on once it can", state.child);
+                return Err(NotaryFailure::Ended { reason });
+            }
+            (state, _) = self.front.changed.wait_timeout(state, STALL_PATIENCE).unwrap_or_else(PoisonError::into_inner);
         }
+        drop(state);
         let panicked = watch.join().is_err();
         let ended = self.front.state().ended.clone();
         match ended {
@@ -235,8 +255,11 @@ impl Front {
                 Err(error) => return Some(error.to_string()),
             };
             match said {
-                FromNotary::Stalled { reason } => recorder.set_status(Status::Stalled { reason }),
-                FromNotary::Flowing => recorder.set_status(Status::Ready),
+                FromNotary::Stalled { reason } => self.stall(recorder, reason),
+                FromNotary::Flowing => {
+                    self.state().stalled = None;
+                    recorder.set_status(Status::Ready);
+                }
                 FromNotary::Condemned { fault, .. } => {
                     recorder
                         .set_status(Status::Closed { reason: format!("this process wrote what it may not: {fault}") });
@@ -270,6 +293,7 @@ impl Front {
             match channel.receive::<FromNotary>() {
                 Ok(Some((FromNotary::Ready { .. }, _))) => {
                     let mut state = self.state();
+                    state.stalled = None;
                     state.child = child.0.id();
                     state.channel = Arc::new(channel);
                     if state.is_finishing {
@@ -281,7 +305,7 @@ impl Front {
                     if !may_pass(fault) || self.state().is_finishing {
                         return Err(message);
                     }
-                    recorder.set_status(Status::Stalled { reason: message });
+                    self.stall(recorder, message);
                     std::thread::sleep(OPEN_EVERY);
                 }
                 Ok(_) | Err(_) => deaths.count(child.ended("it did not get ready")),
@@ -289,10 +313,17 @@ impl Front {
         }
     }
 
+    fn stall(&self, recorder: &Recorder, reason: String) {
+        self.state().stalled = Some((Instant::now(), reason.clone()));
+        self.changed.notify_all();
+        recorder.set_status(Status::Stalled { reason });
+    }
+
     fn conclude(&self, recorder: &Recorder, ended: Result<(), String>) {
         let reason = ended.clone().err().unwrap_or_else(|| "the record is closed".to_owned());
         recorder.set_status(Status::Closed { reason: reason.clone() });
         self.state().ended = Some(ended);
+        self.changed.notify_all();
         self.reply(FromNotary::Stopped { reason });
     }
 
@@ -385,6 +416,9 @@ fn spawn(command: &NotaryCommand, host: &HostEnd) -> io::Result<(Child, Channel)
 
 /// A checkpoint waits for the disk.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a front that wants to end waits for a notary that cannot write.
+const STALL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a ledger that is out of reach is tried again.
 const OPEN_EVERY: Duration = Duration::from_millis(200);

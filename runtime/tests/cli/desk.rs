@@ -97,6 +97,40 @@ impl Desk {
         shown.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The id of the last call of this operation.
+    pub(crate) fn call_of(&self, operation: &str) -> String {
+        let entries = self.entries();
+        let call = entries.iter().rfind(|entry| entry["operation"] == operation);
+        call.unwrap_or_else(|| panic!("no call of {operation}"))["call"].as_str().unwrap().to_owned()
+    }
+
+    /// The ledger's key, as `--key` takes it.
+    pub(crate) fn key(&self) -> String {
+        self.run(&["audit", "key"]).stdout.trim().to_owned()
+    }
+
+    /// Starts a call that never ends by itself, and waits until its ledger is in use.
+    pub(crate) fn sleeper(&self) -> Sleeper<'_> {
+        self.place("sleep-forever");
+        fs::remove_file(self.path("tools/sleep-forever.toml")).unwrap();
+        fs::remove_file(self.path("ledger/lock")).ok();
+        let grants = ["--grant", "clock:monotonic=real", "--grant", "limit:deadline=1h"];
+        let sleep = [&["run", "tools/sleep-forever.wasm"][..], &grants].concat();
+        let host = Background(self.command(&sleep).spawn().unwrap());
+        wait_for(&self.path("ledger/lock"), |bytes| bytes.ends_with(b"\n"));
+        let lock = fs::read_to_string(self.path("ledger/lock")).unwrap();
+        Sleeper { host: Some(host), notary: lock.split(' ').next().unwrap().to_owned(), desk: self }
+    }
+
+    /// Waits until no process has the ledger.
+    fn wait_until_free(&self) {
+        let start = std::time::Instant::now();
+        while fs::File::open(self.path("ledger/lock")).unwrap().try_lock().is_err() {
+            assert!(start.elapsed().as_secs() < 30, "the notary does not end");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
     /// Operations that were called, by the ledger.
     pub(crate) fn called(&self) -> Vec<String> {
         let operations = self.entries().into_iter().filter_map(|entry| Some(entry["operation"].as_str()?.to_owned()));
@@ -177,6 +211,22 @@ impl Drop for Background {
     fn drop(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
+    }
+}
+
+/// A call that never ends by itself. Its host is killed with the test; the notary, which outlives it for a moment, is
+/// waited for.
+pub(crate) struct Sleeper<'d> {
+    pub(crate) host: Option<Background>,
+    /// The process that has the ledger.
+    pub(crate) notary: String,
+    desk: &'d Desk,
+}
+
+impl Drop for Sleeper<'_> {
+    fn drop(&mut self) {
+        drop(self.host.take());
+        self.desk.wait_until_free();
     }
 }
 

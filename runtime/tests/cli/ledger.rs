@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::desk::{Background, Desk, wait_for};
+use crate::desk::Desk;
 
 const COUNT: [&str; 8] = [
     "run",
@@ -44,12 +44,9 @@ fn a_ledger_that_cannot_be_made_is_named() {
 #[test]
 fn a_ledger_in_use_names_the_process_that_has_it() {
     let desk = Desk::with("word-count");
-    desk.place("sleep-forever");
-    fs::remove_file(desk.path("tools/sleep-forever.toml")).unwrap();
-    let sleep = ["run", "tools/sleep-forever.wasm", "--grant", "clock:monotonic=real", "--grant", "limit:deadline=1h"];
-    let sleeper = Background(desk.command(&sleep).spawn().unwrap());
-    let pid = sleeper.0.id().to_string();
-    wait_for(&desk.path("ledger/lock"), |bytes| bytes.starts_with(pid.as_bytes()) && bytes.ends_with(b"\n"));
+    let sleeper = desk.sleeper();
+    let pid = &sleeper.notary;
+    assert_ne!(*pid, sleeper.host.as_ref().unwrap().0.id().to_string(), "the notary has it, not the host");
     let ran = desk.count(&[]);
     ran.fails(2, &[&format!("in use by process {pid}"), "nothing was run", "wait until it ends", "--ledger"]);
     // Reading needs no lock.

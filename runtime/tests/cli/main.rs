@@ -15,4 +15,5 @@ mod desk;
 mod files;
 mod install;
 mod ledger;
+mod readme;
 mod run;

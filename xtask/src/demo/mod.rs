@@ -151,7 +151,7 @@ fn caps(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// What is on record, that it verifies, and that a changed byte shows.
+/// What is on record, and what can be proven of it.
 fn ledger(stage: &mut Stage, denied: &str) -> Result<()> {
     stage.show(&Promise {
         title: "What is on record of the denied call",
@@ -175,6 +175,52 @@ fn ledger(stage: &mut Stage, denied: &str) -> Result<()> {
         exit: 0,
         says: &["verified", "root"],
     })?;
+    audit(stage, denied)?;
+    forgery(stage)
+}
+
+/// What an auditor does: decisions made again, a receipt, a report.
+fn audit(stage: &mut Stage, denied: &str) -> Result<()> {
+    stage.show(&Promise {
+        title: "Every decision made again",
+        look: "The rules that were in force are kept under their digests, so an auditor need not believe the decisions.",
+        args: &["audit", "replay"],
+        exit: 0,
+        says: &["repeated:", "different  0"],
+    })?;
+    let key = stage.show(&Promise {
+        title: "The key to give to an auditor",
+        look: "Once, over a way that both trust.",
+        args: &["audit", "key"],
+        exit: 0,
+        says: &["tollgate.local/ledger+"],
+    })?;
+    stage.show(&Promise {
+        title: "A receipt of the denied call",
+        look: "One small file: the end of the call, its place in the ledger, the signed checkpoint.",
+        args: &["audit", "prove", "--call", denied, "--out", "denied.tlog-proof"],
+        exit: 0,
+        says: &[],
+    })?;
+    stage.show(&Promise {
+        title: "The auditor verifies it without the ledger",
+        look: "Offline; any C2SP tlog-proof verifier does the same.",
+        args: &["audit", "receipt", "verify", "denied.tlog-proof", "--key", key.trim()],
+        exit: 0,
+        says: &["verified", "it cannot be taken back or changed"],
+    })?;
+    stage.show(&Promise {
+        title: "The same as a page to look at",
+        look: "Open report.html in a browser: calls over time, denials by rule, caps, integrity.",
+        args: &["audit", "report", "--format", "html", "--out", "report.html"],
+        exit: 0,
+        says: &[],
+    })?;
+    Ok(())
+}
+
+/// A changed byte shows, and nothing is added to it.
+fn forgery(stage: &mut Stage) -> Result<()> {
     let place = forge(stage.folder())?;
     stage.tell(&format!(
         "A forger takes a copy of the ledger, finds the denied path in its journal (byte {place}) and changes one letter."

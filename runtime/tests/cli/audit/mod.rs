@@ -1,5 +1,13 @@
 //! `tollgate audit`: what is shown, what verifies, and what becomes of a reader that goes away.
 
+mod erase;
+mod export;
+mod prove;
+mod replay;
+mod report;
+mod show;
+mod verify;
+
 use std::io::pipe;
 
 use serde_json::Value;
@@ -7,7 +15,7 @@ use serde_json::Value;
 use crate::desk::Desk;
 
 /// A desk with a ledger of one call of word-count.
-fn counted() -> Desk {
+pub(crate) fn counted() -> Desk {
     let desk = Desk::with("word-count");
     desk.count(&["--agent", "a\u{1b}[31mgent"]).json();
     desk
@@ -46,7 +54,7 @@ fn entries_are_chosen_by_number_and_by_call() {
     let whole = desk.run(&["audit", "show", "--json", "--call", call]).stdout;
     let of_call = |line: &str| serde_json::from_str::<Value>(line).unwrap()["call"] == call;
     assert!(whole.lines().count() > 5 && whole.lines().all(of_call), "{whole}");
-    let short = format!("{}…{}", &call[..4], &call[24..]);
+    let short = format!("{}…{}", &call[..4], &call[20..]);
     assert!(all.contains(&short), "{all}");
     for id in [short.as_str(), &call[..20]] {
         assert_eq!(desk.run(&["audit", "show", "--json", "--call", id]).stdout, whole);

@@ -1,0 +1,76 @@
+//! `tollgate audit erase`: the data first, its record after, so that no record speaks of data that is still there.
+
+use std::io;
+use std::path::Path;
+
+use miette::Diagnostic;
+use serde_json::json;
+use tollgate_audit::{AppendError, CallId, CheckpointError, Entry, Erased, Erasure, SideStore};
+
+use super::args::EraseArgs;
+use super::fault::unwritable;
+use super::one_call;
+use super::prove::open;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::run::user;
+use crate::cli::{config, output};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum EraseError {
+    #[error("the side store beside the ledger is in use")]
+    #[diagnostic(help("nothing was erased; wait until the `tollgate run` that has it ends"))]
+    InUse { source: io::Error },
+    #[error("the side store beside the ledger cannot be opened")]
+    #[diagnostic(help("nothing was erased; it is the file with `.private` behind the ledger's name"))]
+    SideStore { source: io::Error },
+    #[error("the data of call {call} may still be there")]
+    #[diagnostic(help("look at the disk, and do it again"))]
+    NotErased { call: CallId, source: io::Error },
+    #[error("the data of call {call} is erased, and the ledger did not take the record of it")]
+    #[diagnostic(help("look at the disk, and do it again: it is then recorded"))]
+    NotRecorded { call: CallId, source: AppendError },
+    #[error("the data of call {call} is erased and that is recorded, but no checkpoint covers the record yet")]
+    #[diagnostic(help("the next `tollgate run` signs one"))]
+    NotSigned { call: CallId, source: CheckpointError },
+}
+
+pub(super) fn erase(args: &EraseArgs, folder: &Path) -> Result<Exit, Failure> {
+    let one = one_call::find(folder, &args.call)?;
+    let call = one.id;
+    let find = || SideStore::find(folder, call);
+    if one.is_erased && find().map_err(|source| Failure::usage(EraseError::SideStore { source }))?.is_none() {
+        output::print(&said(call, None, args.json))?;
+        return Ok(Exit::Success);
+    }
+    let ledger = open(folder).map_err(|error| unwritable(folder, error))?;
+    let store = SideStore::open(folder).map_err(|source| {
+        let is_used = source.kind() == io::ErrorKind::WouldBlock;
+        Failure::usage(if is_used { EraseError::InUse { source } } else { EraseError::SideStore { source } })
+    })?;
+    let erased = store.erase(call).map_err(|source| Failure::internal_as(EraseError::NotErased { call, source }))?;
+    let by = args.by.clone().unwrap_or_else(user);
+    let reason = args.reason.clone().map(Into::into);
+    let entry = Erasure { call, time_ns: config::now_ns(), by: by.into(), reason };
+    // Also if nothing was found: an erasure may have died before its record.
+    let appended = ledger.append(&[Entry::Erasure(entry).encode()]);
+    appended.map_err(|source| Failure::internal_as(EraseError::NotRecorded { call, source }))?;
+    let signed = ledger.checkpoint();
+    signed.map_err(|source| Failure::internal_as(EraseError::NotSigned { call, source }))?;
+    output::print(&said(call, Some(erased), args.json))?;
+    Ok(Exit::Success)
+}
+
+/// What was erased now; nothing if it was before.
+fn said(call: CallId, erased: Option<Erased>, as_json: bool) -> String {
+    let Erased { records, bytes } = erased.unwrap_or_default();
+    if as_json {
+        let was_erased = erased.is_none();
+        let value = json!({ "ok": true, "call": call, "records": records, "bytes": bytes, "was_erased": was_erased });
+        return format!("{value}\n");
+    }
+    match (erased, records) {
+        (None, _) => format!("erased before: call {call}\n"),
+        (Some(_), 0) => format!("recorded: nothing is kept of call {call}\n"),
+        (Some(_), _) => format!("erased: call {call}, {bytes} bytes in {records} records\n"),
+    }
+}

@@ -1,0 +1,55 @@
+//! `tollgate audit export`: the names of its fields are documented in its help, and stay.
+
+use std::io::{self, BufWriter};
+use std::path::Path;
+
+use serde_json::json;
+use tollgate_audit::{Context, Entry};
+
+use super::args::ExportArgs;
+use super::reading::{Reading, context_json};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::{self, Reader};
+
+pub(super) fn export(args: &ExportArgs, folder: &Path) -> Result<Exit, Failure> {
+    let mut reading = Reading::start(folder, args.filter.filter()?)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    loop {
+        let (index, entry) = match reading.next_chosen() {
+            Ok(Some(chosen)) => chosen,
+            Ok(None) => break,
+            Err(damage) => {
+                output::flush(&mut out)?;
+                return Err(damage);
+            }
+        };
+        let context = reading.context();
+        let line = json!({
+            "index": index,
+            "leaf_hash": reading.leaf(),
+            "time_ns": time_ns(&entry, context),
+            "context": context.map(context_json),
+            "entry": entry.to_json(),
+        });
+        if output::print_to(&mut out, &format!("{line}\n"))? == Reader::Gone {
+            return Ok(Exit::Success);
+        }
+    }
+    output::flush(&mut out)?;
+    Ok(Exit::Success)
+}
+
+/// When the entry was made, as far as it or its call says.
+fn time_ns(entry: &Entry<'_>, context: Option<&Context>) -> Option<u64> {
+    let after = |at_us: u64| context.map(|context| context.time_ns_after(at_us));
+    match entry {
+        Entry::LedgerOpened(entry) => Some(entry.time_ns),
+        Entry::Call(entry) => Some(entry.time_ns),
+        Entry::Erasure(entry) => Some(entry.time_ns),
+        Entry::Intent(entry) => after(entry.at_us),
+        Entry::Outcome(entry) => after(entry.at_us),
+        Entry::Violation(entry) => after(entry.at_us),
+        Entry::CallEnd(entry) => after(entry.at_us),
+        Entry::Policy(_) | Entry::Closer(_) => None,
+    }
+}

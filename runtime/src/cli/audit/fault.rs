@@ -1,0 +1,78 @@
+//! What can be wrong with a ledger or an argument, for all subcommands.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use tollgate_audit::{OpenError, ReadError, VerifyError};
+
+use crate::cli::exit::Failure;
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub(super) enum AuditError {
+    #[error("`{given}` is not a {what}")]
+    #[diagnostic(help("copy it from what tollgate printed, or see --help"))]
+    Argument { given: String, what: &'static str },
+    #[error("there is no ledger in `{}`", folder.display())]
+    #[diagnostic(help("give its folder with --ledger; the first `tollgate run` makes one"))]
+    NoLedger { folder: PathBuf },
+    #[error("the ledger in `{}` cannot be read", folder.display())]
+    #[diagnostic(help("read it as the user that it belongs to, or give another folder with --ledger"))]
+    Unreadable { folder: PathBuf, source: io::Error },
+    #[error("the ledger in `{}` is damaged", folder.display())]
+    #[diagnostic(help("what is printed is what stands before the damage; `tollgate audit verify` says more"))]
+    Damaged { folder: PathBuf, source: ReadError },
+    #[error("the ledger in `{}` has no call `{given}`", folder.display())]
+    #[diagnostic(help("`tollgate audit show` lists all calls"))]
+    NoCall { folder: PathBuf, given: String },
+    #[error("the ledger in `{}` has several calls `{given}`: {}", folder.display(), found.join(", "))]
+    #[diagnostic(help("give more digits"))]
+    SeveralCalls { folder: PathBuf, given: String, found: Vec<String> },
+    #[error("the ledger in `{}` cannot be written to", folder.display())]
+    #[diagnostic(help("{help}"))]
+    Unwritable { folder: PathBuf, help: &'static str, source: OpenError },
+    #[error("cannot write `{}`", path.display())]
+    #[diagnostic(help("{help}"))]
+    File { path: PathBuf, help: &'static str, source: io::Error },
+}
+
+pub(super) fn argument(given: &str, what: &'static str) -> Failure {
+    Failure::usage(AuditError::Argument { given: given.to_owned(), what })
+}
+
+/// A ledger that cannot be verified at all.
+#[allow(clippy::wildcard_enum_match_arm, reason = "only where a file cannot be read is the folder to blame")]
+pub(super) fn not_verified(folder: &Path, error: VerifyError) -> Failure {
+    match error {
+        VerifyError::Journal { source } | VerifyError::Checkpoint { source } | VerifyError::Other { source } => {
+            unreadable(folder, source)
+        }
+        other => Failure::internal(other),
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "only where a file cannot be read is the folder to blame")]
+pub(super) fn not_read(folder: &Path, error: ReadError) -> Failure {
+    match error {
+        ReadError::Io { source } => unreadable(folder, source),
+        source => Failure::internal_as(AuditError::Damaged { folder: folder.to_owned(), source }),
+    }
+}
+
+pub(super) fn unreadable(folder: &Path, source: io::Error) -> Failure {
+    let folder = folder.to_owned();
+    let absent = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+    Failure::usage(if absent { AuditError::NoLedger { folder } } else { AuditError::Unreadable { folder, source } })
+}
+
+/// A ledger that is needed for writing, with what to do about it.
+#[allow(clippy::wildcard_enum_match_arm, reason = "all that is left says that the ledger cannot be trusted")]
+pub(super) fn unwritable(folder: &Path, source: OpenError) -> Failure {
+    let (damaged, help) = match &source {
+        OpenError::InUse { .. } => (false, "nothing was done; wait until that process ends, or end it"),
+        OpenError::Io { .. } => (false, "nothing was done; do it as the user that the ledger belongs to"),
+        _ => (true, "nothing was done; `tollgate audit verify` says more"),
+    };
+    let report = miette::Report::new(AuditError::Unwritable { folder: folder.to_owned(), help, source });
+    if damaged { Failure::Internal(report) } else { Failure::Usage(report) }
+}

@@ -1,0 +1,114 @@
+//! One entry as one line: for people, or as JSON for `jq`. Texts of guests and agents must never steer a terminal.
+
+use serde_json::Value;
+use tollgate_audit::{Call, CallId, Context, Entry, LeafIndex};
+
+use super::reading::context_json;
+use crate::cli::output::one_line;
+
+/// The entry's JSON with its index, and whose call it is of as `context`.
+pub(super) fn json_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Context>) -> String {
+    let mut value = entry.to_json();
+    if let Value::Object(object) = &mut value {
+        object.insert("index".into(), index.0.into());
+        if let Some(context) = context {
+            object.insert("context".into(), context_json(context));
+        }
+    }
+    format!("{value}\n")
+}
+
+/// One line for people: who, what, which rule, what became of it.
+pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Context>) -> String {
+    let said = match entry {
+        Entry::LedgerOpened(opened) => format!("opened     {} by {}", opened.origin.as_str(), opened.software.as_str()),
+        Entry::Policy(policy) => {
+            format!("policy     {} set {} by {}", policy.tool.as_str(), policy.digest, policy.by.as_str())
+        }
+        Entry::Call(call) => format!(
+            "call       {} {}@{} {}{}",
+            short(call.call),
+            call.tool.as_str(),
+            call.version.as_str(),
+            call.operation.as_str(),
+            asked_by(call)
+        ),
+        Entry::Intent(intent) => {
+            format!(
+                "intent     {} #{} {} {}{} [{}]{}",
+                short(intent.call),
+                intent.seq,
+                intent.verdict.as_str(),
+                function(intent.function.as_str()),
+                facts(entry),
+                intent.rule.as_str(),
+                decided_by(context)
+            )
+        }
+        Entry::Outcome(outcome) => format!(
+            "outcome    {} #{} of #{}: {} ({} bytes read, {} written)",
+            short(outcome.call),
+            outcome.seq,
+            outcome.of,
+            outcome.result.as_str(),
+            outcome.bytes_read,
+            outcome.bytes_written
+        ),
+        Entry::Violation(violation) => format!(
+            "violation  {} #{} of #{}: {} by {}: [{}] {}{}",
+            short(violation.call),
+            violation.seq,
+            violation.of,
+            violation.action.as_str(),
+            violation.layer.as_str(),
+            violation.rule.as_str(),
+            violation.message.as_str(),
+            decided_by(context)
+        ),
+        Entry::CallEnd(end) => format!(
+            "call-end   {} {} in {} µs, {} fuel, {} bytes of memory; {}",
+            short(end.call),
+            end.class.as_str(),
+            end.usage.wall_us,
+            end.usage.fuel_used,
+            end.usage.memory_peak_bytes,
+            end.detail.as_str()
+        ),
+        Entry::Closer(closer) => format!("closer     {} {}", short(closer.call), closer.reason.as_str()),
+        Entry::Erasure(erasure) => {
+            let reason = erasure.reason.as_ref().map_or("", |reason| reason.as_str());
+            format!("erasure    {} by {}; {reason}", short(erasure.call), erasure.by.as_str())
+        }
+    };
+    format!("{:>6}  {}\n", index.0, one_line(said.trim_end_matches([' ', ';'])))
+}
+
+/// The decision that an action followed, so that one leads to the other.
+fn decided_by(context: Option<&Context>) -> String {
+    let decision = context.and_then(|context| context.decision.as_ref());
+    decision.map(|decision| format!(" decision={}", decision.as_str())).unwrap_or_default()
+}
+
+fn asked_by(call: &Call<'_>) -> String {
+    let named = [("agent", &call.agent), ("session", &call.session), ("decision", &call.decision)];
+    named.iter().filter_map(|(word, id)| Some(format!(" {word}={}", id.as_ref()?.as_str()))).collect()
+}
+
+/// Enough of a call id to tell calls apart by eye; `--call` takes the whole one.
+pub(super) fn short(call: CallId) -> String {
+    let id = call.to_string();
+    id.get(..4).zip(id.get(20..)).map_or_else(|| id.clone(), |(head, tail)| format!("{head}…{tail}"))
+}
+
+/// `wasi:filesystem/types.[method]descriptor.open-at` as `open-at`.
+fn function(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// The texts among the facts of an intent, which say what it is about.
+fn facts(entry: &Entry<'_>) -> String {
+    let json = entry.to_json();
+    let Some(Value::Object(facts)) = json.get("facts") else { return String::new() };
+    let texts = facts.iter().filter_map(|(name, value)| Some(format!(" {name}={}", value.as_str()?)));
+    texts.collect()
+}

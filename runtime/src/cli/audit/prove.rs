@@ -1,0 +1,152 @@
+//! `tollgate audit prove`, and the receipt that `tollgate run` writes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use tollgate_audit::{
+    CallId, CheckpointError, Entry, Filter, Kind, LeafIndex, Ledger, OpenError, ReceiptError, Sequence, disclose,
+    prove as receipt_of,
+};
+
+use super::args::ProveArgs;
+use super::fault::{AuditError, unwritable};
+use super::one_call;
+use super::reading::Reading;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::{config, output, run};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum ProveFault {
+    #[error("call {call} has no end on record")]
+    #[diagnostic(help("what is proven is its end: wait for it; a call whose host died never gets one"))]
+    NotEnded { call: CallId },
+    #[error("call {call} has no entry #{intent} before its end")]
+    #[diagnostic(help("it has #0 to #{last}, as `tollgate audit show --call {call}` prints them"))]
+    NoEntry { call: CallId, intent: u32, last: u32 },
+    #[error("no checkpoint covers entry {index} yet, and the ledger is in use{}", by(*pid))]
+    #[diagnostic(help("its notary signs one within moments: try again, or wait until that process ends"))]
+    NotCovered { index: LeafIndex, pid: Option<u32> },
+    #[error("no checkpoint can be made of the ledger in `{}`", folder.display())]
+    #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
+    NoCheckpoint { folder: PathBuf, source: CheckpointError },
+    #[error("no receipt can be made out of the ledger in `{}`", folder.display())]
+    #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
+    NoReceipt { folder: PathBuf, source: ReceiptError },
+    #[error(transparent)]
+    #[diagnostic(help("look at the disk, and do it again"))]
+    NotSaved(SaveError),
+}
+
+/// Why there is no receipt of a call that is over.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SaveError {
+    #[error("it cannot be made out of the ledger")]
+    Receipt { source: ReceiptError },
+    #[error("cannot write `{}`", path.display())]
+    File { path: PathBuf, source: io::Error },
+}
+
+pub(super) fn prove(args: &ProveArgs, folder: &Path) -> Result<Exit, Failure> {
+    let one = one_call::find(folder, &args.call)?;
+    let call = one.id;
+    let Some((index, end)) = one.end else { return Err(Failure::usage(ProveFault::NotEnded { call })) };
+    if let Some(intent) = args.intents.iter().find(|intent| **intent >= end.entries) {
+        let last = end.entries.saturating_sub(1);
+        return Err(Failure::usage(ProveFault::NoEntry { call, intent: *intent, last }));
+    }
+    let mut chosen: Vec<_> = args.intents.iter().copied().map(Sequence).collect();
+    chosen.sort_unstable();
+    chosen.dedup();
+    let saved = args.out.as_deref().map(SavedReceipt::reserve).transpose()?;
+    let make = || match chosen.as_slice() {
+        [] => receipt_of(folder, index).map(|receipt| receipt.to_string()),
+        chosen => disclose(folder, call, chosen).map(|disclosure| disclosure.to_string()),
+    };
+    let text = match make() {
+        Err(ReceiptError::NotCovered { .. } | ReceiptError::Unsigned) => {
+            sign(folder, index)?;
+            make()
+        }
+        made => made,
+    };
+    let folder = folder.to_owned();
+    let text = text.map_err(|source| Failure::internal_as(ProveFault::NoReceipt { folder, source }))?;
+    match saved {
+        Some(saved) => saved.keep(&text).map_err(|error| Failure::internal_as(ProveFault::NotSaved(error)))?,
+        None => output::print(&text).map(|_reader| ())?,
+    }
+    Ok(Exit::Success)
+}
+
+/// Has a checkpoint signed that covers `index`, if nobody else has the ledger.
+fn sign(folder: &Path, index: LeafIndex) -> Result<(), Failure> {
+    let ledger = open(folder).map_err(|error| {
+        let OpenError::InUse { pid } = error else { return unwritable(folder, error) };
+        Failure::usage(ProveFault::NotCovered { index, pid })
+    })?;
+    let signed = ledger.checkpoint();
+    signed
+        .map(|_checkpoint| ())
+        .map_err(|source| Failure::internal_as(ProveFault::NoCheckpoint { folder: folder.to_owned(), source }))
+}
+
+/// Opens a ledger that is there for writing, under the name that it has.
+pub(super) fn open(folder: &Path) -> Result<Ledger, OpenError> {
+    let filter = Filter { kinds: vec![Kind::LedgerOpened], ..Filter::default() };
+    let first = Reading::start(folder, filter).ok().and_then(|mut reading| reading.next_chosen().ok().flatten());
+    let origin = match &first {
+        Some((_, Entry::LedgerOpened(opened))) => opened.origin.as_str(),
+        _ => run::ORIGIN,
+    };
+    Ledger::open(folder, origin, run::SOFTWARE, config::now_ns())
+}
+
+fn by(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
+}
+
+/// A file for a receipt, made before it is needed so that it can be written then; removed again if it is not.
+pub(crate) struct SavedReceipt {
+    path: PathBuf,
+    file: File,
+    is_kept: bool,
+}
+
+impl SavedReceipt {
+    /// Makes the file. One that is there already is evidence, and left alone.
+    pub(crate) fn reserve(path: &Path) -> Result<Self, Failure> {
+        let made = OpenOptions::new().write(true).create_new(true).open(path);
+        let file = made.map_err(|source| {
+            let help = if source.kind() == io::ErrorKind::AlreadyExists {
+                "nothing was done; it is there already: give another name"
+            } else {
+                "nothing was done; give a file in a folder that you may write to"
+            };
+            Failure::usage(AuditError::File { path: path.to_owned(), help, source })
+        })?;
+        Ok(Self { path: path.to_owned(), file, is_kept: false })
+    }
+
+    /// Writes the receipt of the entry `index`.
+    pub(crate) fn prove(self, folder: &Path, index: LeafIndex) -> Result<(), SaveError> {
+        let receipt = receipt_of(folder, index).map_err(|source| SaveError::Receipt { source })?;
+        self.keep(&receipt.to_string())
+    }
+
+    fn keep(mut self, text: &str) -> Result<(), SaveError> {
+        let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
+        self.is_kept = written.is_ok();
+        written.map_err(|source| SaveError::File { path: self.path.clone(), source })
+    }
+}
+
+impl Drop for SavedReceipt {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // An empty file is no receipt, and says so.
+            fs::remove_file(&self.path).ok();
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! `tollgate audit report`.
+
+use std::path::Path;
+
+use tollgate_audit::{ActivityReport, GroupBy, VerifyOptions, read};
+
+use super::args::{By, Format, ReportArgs};
+use super::fault::{AuditError, not_read};
+use super::verify::checked;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::{output, progress};
+
+pub(super) fn report(args: &ReportArgs, folder: &Path) -> Result<Exit, Failure> {
+    let filter = args.filter.filter()?;
+    let verified = checked(folder, &VerifyOptions::default())?;
+    let entries = read(folder).map_err(|error| not_read(folder, error))?;
+    let by = match args.by {
+        By::Tool => GroupBy::Tool,
+        By::Agent => GroupBy::Agent,
+        By::Session => GroupBy::Session,
+        By::Decision => GroupBy::Decision,
+    };
+    let report =
+        progress::during("adding up the calls", || ActivityReport::build(entries, &filter, by, Some(&verified)));
+    let text = match args.format {
+        Format::Markdown => report.to_markdown(),
+        Format::Json => format!("{}\n", report.to_json()),
+        Format::Html => report.to_html(),
+    };
+    match &args.out {
+        None => output::print(&text).map(|_reader| ())?,
+        Some(path) => std::fs::write(path, text).map_err(|source| {
+            let help = "give a file in a folder that you may write to";
+            Failure::usage(AuditError::File { path: path.clone(), help, source })
+        })?,
+    }
+    // What the report says of a ledger that does not verify need not be true.
+    Ok(if verified.is_clean() { Exit::Success } else { Exit::Internal })
+}

@@ -1,0 +1,135 @@
+//! `tollgate audit verify`.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tollgate_audit::{
+    Answer, Expected, Finding, Kind, Problem, Report, RootHash, SignedCheckpoint, TreeSize, VerifierKey, VerifyOptions,
+    read_checkpoint, verify_with,
+};
+
+use super::args::VerifyArgs;
+use super::argument;
+use super::fault::not_verified;
+use super::key::parse_key;
+use super::receipt::untried;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output::{self, one_line};
+use crate::cli::progress;
+
+pub(super) fn verify(args: &VerifyArgs, folder: &Path) -> Result<Exit, Failure> {
+    let key = args.key.as_deref().map(parse_key).transpose()?;
+    let noted = args.checkpoint.as_deref().map(read_checkpoint).transpose().map_err(untried)?;
+    let expected = match (&noted, args.root.as_deref()) {
+        (Some(noted), _) => Some(Expected { root: noted.unverified().root, size: Some(noted.unverified().size) }),
+        (None, Some(root)) => {
+            let parsed = root.parse().map_err(|_not_hex| argument(root, "root: 64 hex digits"))?;
+            Some(Expected { root: parsed, size: args.size.map(TreeSize) })
+        }
+        (None, None) => None,
+    };
+    let report = checked(folder, &VerifyOptions { expected, key: key.clone() })?;
+    let verdict = match &noted {
+        Some(noted) => Verdict::up_to(noted, &report, key.as_ref()),
+        None => Verdict::of_all(&report, key.as_ref()),
+    };
+    output::print(&if args.json { verdict.json(&report) } else { verdict.text(folder, &report) })?;
+    Ok(if verdict.problems.is_empty() { Exit::Success } else { Exit::Internal })
+}
+
+/// What verification finds.
+pub(super) fn checked(folder: &Path, options: &VerifyOptions) -> Result<Report, Failure> {
+    let verified = progress::during("verifying the ledger", || verify_with(folder, options));
+    verified.map_err(|error| not_verified(folder, error))
+}
+
+/// What is said of a ledger, or of its entries up to a checkpoint.
+struct Verdict {
+    size: TreeSize,
+    root: RootHash,
+    is_whole: bool,
+    proven: Vec<String>,
+    problems: Vec<String>,
+}
+
+impl Verdict {
+    fn of_all(report: &Report, key: Option<&VerifierKey>) -> Self {
+        let (proven, problems) = match Answer::of_ledger(report, key) {
+            Answer::Proven { proven, .. } => (proven, Vec::new()),
+            Answer::NotProven { failed, .. } => (Vec::new(), failed),
+        };
+        Self { size: report.size, root: report.root, is_whole: true, proven, problems }
+    }
+
+    /// Judges by what stands before the checkpoint alone.
+    fn up_to(noted: &SignedCheckpoint, report: &Report, key: Option<&VerifierKey>) -> Self {
+        let checkpoint = noted.unverified();
+        let (size, root) = (checkpoint.size, checkpoint.root);
+        let (within, behind): (Vec<_>, Vec<_>) = report.findings.iter().partition(|finding| concerns(finding, size));
+        let mut problems: Vec<_> = within.into_iter().map(ToString::to_string).collect();
+        let signer = report.keys.iter().chain(key).find(|candidate| noted.verify(candidate).is_ok());
+        let signer = signer.filter(|signer| key.is_none_or(|key| key == *signer));
+        if signer.is_none() {
+            problems.push("the checkpoint given is not signed by this ledger's key".to_owned());
+        }
+        let Some(signer) = signer.filter(|_| problems.is_empty()) else {
+            return Self { size, root, is_whole: false, proven: Vec::new(), problems };
+        };
+        let mut proven = vec![
+            format!("{signer} signed the first {size} entries of {}.", checkpoint.origin),
+            "They are all here, none changed, missing or out of order: the ledger was only added to.".to_owned(),
+        ];
+        let more = report.size.0.saturating_sub(size.0);
+        if more > 0 {
+            proven.push(format!("{UNPROVEN}the {more} entries behind them; leave out --checkpoint for these."));
+        }
+        proven.extend(behind.into_iter().map(|finding| format!("{UNPROVEN}anything that this concerns: {finding}")));
+        if key.is_none() {
+            proven.push(format!("{UNPROVEN}that this key is the one you trust. Give it with --key."));
+        }
+        Self { size, root, is_whole: false, proven, problems }
+    }
+
+    fn json(&self, report: &Report) -> String {
+        // Numbers, names and texts always have a JSON form.
+        let mut value = json!(report);
+        if let Value::Object(object) = &mut value {
+            object.insert("ok".into(), self.problems.is_empty().into());
+            object.insert("judged_up_to".into(), json!(self.size));
+            object.insert("proven".into(), json!(self.proven));
+            object.insert("problems".into(), json!(self.problems));
+        }
+        format!("{value}\n")
+    }
+
+    fn text(&self, folder: &Path, report: &Report) -> String {
+        let verdict = if self.problems.is_empty() { "verified" } else { "DOES NOT VERIFY" };
+        let mut text = format!("{verdict}: {}\n  entries  {}\n", folder.display(), self.size);
+        if self.is_whole {
+            text.push_str(&format!("  calls    {}\n", report.count(Kind::Call)));
+        }
+        text.push_str(&format!("  root     {}\n", self.root));
+        let problems = self.problems.iter().map(|line| ("problem", line.as_str()));
+        let proven = self.proven.iter().map(|line| match line.strip_prefix(UNPROVEN) {
+            Some(what) => ("unproven", what),
+            None => ("proven", line.as_str()),
+        });
+        for (label, line) in problems.chain(proven) {
+            text.push_str(&format!("  {label:<8} {}\n", one_line(line)));
+        }
+        text
+    }
+}
+
+/// How a statement begins that says what is not known.
+const UNPROVEN: &str = "NOT proven: ";
+
+/// Whether a finding says something against the first `size` entries.
+#[allow(clippy::wildcard_enum_match_arm, reason = "of all other problems, the place decides")]
+fn concerns(finding: &Finding, size: TreeSize) -> bool {
+    match finding.problem {
+        Problem::KeyUnknown { .. } => true,
+        Problem::EntriesChanged { size: at, .. } | Problem::EntriesLost { size: at } => at <= size,
+        _ => finding.index.0 < size.0,
+    }
+}

@@ -1,0 +1,130 @@
+//! `tollgate audit erase`, and `audit show --private`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::desk::Desk;
+
+const SECRET: &str = "Rumpelstiltskin";
+
+/// A desk whose side store has the arguments and the result of a call in full, and the receipt of that call in `r`.
+fn confided() -> (Desk, String) {
+    let desk = Desk::with("json-query");
+    desk.file("tollgate.toml", "[tools.json-query.audit]\narguments = \"full\"\n");
+    let input = format!(r#"{{"document": {{"name": "{SECRET}"}}, "pointer": "/name"}}"#);
+    let args = ["run", "tools/json-query.wasm", "--op", "query", "--input", &input, "--receipt", "r"];
+    assert_eq!(desk.run(&args).json()["value"], SECRET);
+    let call = desk.call_of("query");
+    (desk, call)
+}
+
+/// Files in and beside the ledger that hold the secret.
+fn places(desk: &Desk) -> Vec<String> {
+    fn visit(path: &Path, found: &mut Vec<String>) {
+        if path.is_dir() {
+            fs::read_dir(path).unwrap().for_each(|file| visit(&file.unwrap().path(), found));
+        } else if fs::read(path).unwrap().windows(SECRET.len()).any(|part| part == SECRET.as_bytes()) {
+            found.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+        }
+    }
+    let mut found = Vec::new();
+    visit(&desk.path(""), &mut found);
+    found
+}
+
+#[test]
+fn what_is_erased_is_nowhere_and_what_was_proven_stays_proven() {
+    let (desk, call) = confided();
+    assert_eq!(places(&desk), ["ledger.private"]);
+    let ran = desk.run(&["audit", "erase", "--call", &call, "--reason", "asked to", "--by", "dpo"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    assert!(ran.stdout.starts_with(&format!("erased: call {call}, ")), "{ran:?}");
+    assert!(places(&desk).is_empty());
+    let key = desk.key();
+    assert_eq!(desk.run(&["audit", "receipt", "verify", "r", "--key", &key]).code, 0);
+    let verified = desk.run(&["audit", "verify", "--key", &key, "--json"]).json();
+    assert_eq!((&verified["ok"], &verified["checkpoint"]["size"]), (&true.into(), &verified["size"]), "{verified}");
+    assert!(desk.run(&["audit", "show", "--last", "1"]).stdout.ends_with(" by dpo; asked to\n"));
+    let entries = desk.entries();
+    let last = entries.last().unwrap();
+    let told = json!([last["kind"], last["call"], last["by"], last["reason"]]);
+    assert_eq!(told, json!(["erasure", call, "dpo", "asked to"]));
+}
+
+#[test]
+fn what_was_erased_before_is_not_recorded_again() {
+    let (desk, call) = confided();
+    assert_eq!(desk.run(&["audit", "erase", "--call", &call, "--json"]).json()["was_erased"], false);
+    let entries = desk.entries().len();
+    assert_eq!(desk.run(&["audit", "erase", "--call", &call, "--json"]).json()["was_erased"], true);
+    assert_eq!(desk.entries().len(), entries);
+}
+
+#[test]
+fn nothing_is_erased_while_the_ledger_is_in_use() {
+    let (desk, call) = confided();
+    let sleeper = desk.sleeper();
+    let pid = &sleeper.notary;
+    let ran = desk.run(&["audit", "erase", "--call", &call]);
+    ran.fails(2, &["cannot be written to", &format!("in use by process {pid}"), "nothing was done"]);
+    assert_eq!(places(&desk), ["ledger.private"]);
+}
+
+#[test]
+fn only_a_call_on_record_is_erased() {
+    let (desk, _call) = confided();
+    desk.run(&["audit", "erase", "--call", "ffff"]).fails(2, &["no call `ffff`"]);
+    desk.run(&["audit", "erase", "--call", "0"]).fails(2, &["several calls `0`"]);
+    desk.run(&["audit", "erase", "--call", "0", "--ledger", "nowhere"]).fails(2, &["there is no ledger"]);
+    assert!(!desk.path("nowhere").exists());
+}
+
+#[test]
+fn private_data_is_shown_beside_what_is_on_record() {
+    let (desk, call) = confided();
+    let show = ["audit", "show", "--call", &call, "--private"];
+    let text = desk.run(&show).stdout;
+    assert!(text.contains(" arguments, as recorded: {\"document\"") && text.contains(SECRET), "{text}");
+    let json = desk.run(&[&show[..], &["--json", "--limit", "99"]].concat()).stdout;
+    let private: serde_json::Value = serde_json::from_str(json.lines().last().unwrap()).unwrap();
+    let private = &private["private"];
+    assert_eq!((&private["arguments_are"], &private["result_is"]), (&"as-recorded".into(), &"as-recorded".into()));
+    assert!(private["result"].as_str().unwrap().contains(SECRET), "{private}");
+    desk.run(&["audit", "erase", "--call", &call]);
+    assert!(desk.run(&show).stdout.contains(" arguments, erased\n"));
+}
+
+#[test]
+fn private_data_that_was_changed_is_told() {
+    let (desk, call) = confided();
+    let mut bytes = fs::read(desk.path("ledger.private")).unwrap();
+    let place = bytes.windows(SECRET.len()).position(|part| part == SECRET.as_bytes()).unwrap();
+    bytes[place] ^= 1;
+    fs::write(desk.path("ledger.private"), bytes).unwrap();
+    let ran = desk.run(&["audit", "show", "--call", &call, "--private"]);
+    assert_eq!(ran.code, 2);
+    ran.says(&["the side store beside the ledger cannot be read", "corrupt"]);
+}
+
+#[test]
+fn where_only_digests_are_kept_no_text_is_shown() {
+    let desk = Desk::with("word-count");
+    desk.count(&[]).json();
+    let call = desk.call_of("count");
+    let text = desk.run(&["audit", "show", "--call", &call, "--private"]).stdout;
+    assert!(text.contains(" arguments, not kept\n") && text.contains(" result, not kept\n"), "{text}");
+}
+
+#[test]
+fn a_side_store_that_others_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (desk, call) = confided();
+    let store = desk.path("ledger.private");
+    fs::set_permissions(&store, fs::Permissions::from_mode(0o644)).unwrap();
+    let ran = desk.run(&["audit", "erase", "--call", &call]);
+    ran.fails(2, &["side store beside the ledger cannot be opened", "open to others", "nothing was erased"]);
+    assert_eq!(places(&desk), ["ledger.private"]);
+    assert!(desk.entries().iter().all(|entry| entry["kind"] != "erasure"));
+}

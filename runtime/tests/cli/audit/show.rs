@@ -1,0 +1,126 @@
+//! `tollgate audit show`: its filters, and following a ledger that grows.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::desk::{DOCS, Desk};
+
+/// A desk with an allowed call for decision `d-1` and a denied one for `d-2`.
+fn two_decisions() -> Desk {
+    let desk = Desk::with("word-count");
+    desk.count(&["--agent", "writer", "--session", "s-1", "--decision", "d-1"]).json();
+    let escape =
+        ["run", "tools/word-count.wasm", "--op", "count-file", "--input", r#"{"path": "/docs/../secret.txt"}"#];
+    let caller = ["--agent", "reader", "--session", "s-2", "--decision", "d-2"];
+    assert_eq!(desk.run(&[&escape[..], &DOCS, &caller].concat()).code, 3);
+    desk
+}
+
+fn shown(desk: &Desk, filter: &[&str]) -> Vec<Value> {
+    let ran = desk.run(&[&["audit", "show", "--json"], filter].concat());
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+    ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn kinds(entries: &[Value]) -> Vec<&str> {
+    entries.iter().map(|entry| entry["kind"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn a_decision_leads_to_its_actions_and_an_action_to_its_decision() {
+    let desk = two_decisions();
+    let actions = shown(&desk, &["--decision", "d-2"]);
+    assert_eq!(kinds(&actions), ["call", "intent", "intent", "violation", "outcome", "call-end"]);
+    for action in &actions {
+        let context = &action["context"];
+        assert_eq!((&context["decision"], &context["agent"]), (&"d-2".into(), &"reader".into()), "{action}");
+        assert_eq!((&context["session"], &context["tool"]), (&"s-2".into(), &"word-count".into()), "{action}");
+    }
+    let text = desk.run(&["audit", "show", "--kind", "violation"]).stdout;
+    assert!(text.contains("leads out of the granted folder decision=d-2\n"), "{text}");
+    assert!(shown(&desk, &["--kind", "policy"]).iter().all(|entry| entry["context"].is_null()));
+}
+
+#[test]
+fn each_filter_chooses() {
+    let desk = two_decisions();
+    let of_first = shown(&desk, &["--decision", "d-1"]);
+    for filter in [["--agent", "writer"], ["--session", "s-1"], ["--operation", "count"]] {
+        assert_eq!(shown(&desk, &filter), of_first, "{filter:?}");
+    }
+    let denied = ["intent", "violation"];
+    for filter in
+        [["--verdict", "deny"], ["--decision-kind", "deny"], ["--rule", "fs:/docs:beneath"], ["--path", "/secret.txt"]]
+    {
+        let chosen = shown(&desk, &filter);
+        assert!(kinds(&chosen) == denied || filter[0] == "--path", "{filter:?}: {chosen:?}");
+    }
+    assert_eq!(kinds(&shown(&desk, &["--path", "/docs/a.txt"])), ["intent", "outcome"]);
+    assert_eq!(kinds(&shown(&desk, &["--kind", "call-end", "--kind", "policy", "--agent", "reader"])), ["call-end"]);
+    let all = desk.entries();
+    assert_eq!(shown(&desk, &["--from", "1h"]), all);
+    assert_eq!(shown(&desk, &["--from", "2020-01-01", "--until", "2999-01-01T00:00:00+01:00"]), all);
+    assert_eq!(shown(&desk, &["--from", "2999-01-01"]).len(), 0);
+    assert_eq!(shown(&desk, &["--until", "1h"]).len(), 0);
+    assert_eq!(shown(&desk, &["--tool", "nothing"]).len(), 0);
+    assert_eq!(shown(&desk, &["--limit", "2"]), all[..2]);
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_is_refused() {
+    let desk = two_decisions();
+    desk.run(&["audit", "show", "--from", "noon"]).fails(2, &["`noon` is not a time", "`2h`"]);
+    desk.run(&["audit", "show", "--path", "docs"]).fails(2, &["`docs` is not a guest path"]);
+    desk.run(&["audit", "show", "--kind", "other"]).fails(2, &["other", "call-end"]);
+    desk.run(&["audit", "show", "--verdict", "maybe"]).fails(2, &["maybe", "allow"]);
+    desk.run(&["audit", "show", "--private"]).fails(2, &["--call"]);
+}
+
+#[test]
+fn following_goes_on_with_what_others_record() {
+    let desk = Desk::with("word-count");
+    desk.count(&[]).json();
+    let follow = ["audit", "show", "--json", "--follow", "--last", "1", "--kind", "call-end", "--limit", "3"];
+    let mut follower = desk.command(&follow).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(follower.stdout.take().unwrap()).lines();
+    let mut next = || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap();
+    let first = next();
+    let call = desk.count(&["--json", "--decision", "d-3"]).json()["call"].clone();
+    let (described, counted) = (next(), next());
+    assert!(first["index"].as_u64() < described["index"].as_u64());
+    assert_eq!((&counted["call"], &counted["context"]["decision"]), (&call, &"d-3".into()));
+    assert!(lines.next().is_none(), "three were asked for");
+    assert_eq!(follower.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn following_ends_with_its_reader() {
+    let desk = Desk::with("word-count");
+    desk.count(&[]).json();
+    let mut follower = desk.command(&["audit", "show", "--follow"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = follower.stdout.take().unwrap();
+    out.read_exact(&mut [0; 1]).unwrap();
+    drop(out);
+    assert_eq!(follower.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn following_ends_by_an_interrupt_with_whole_lines() {
+    let desk = Desk::with("word-count");
+    desk.count(&[]).json();
+    let mut follow = desk.command(&["audit", "show", "--follow"]);
+    let mut follower = follow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(follower.stdout.take().unwrap());
+    let mut text = String::new();
+    while !text.ends_with("bytes of memory\n") || text.matches("call-end").count() < 2 {
+        out.read_line(&mut text).unwrap();
+    }
+    let pid = rustix::process::Pid::from_child(&follower);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    out.read_to_string(&mut text).unwrap();
+    assert_eq!(text, desk.run(&["audit", "show"]).stdout);
+    let ended = follower.wait_with_output().unwrap();
+    assert_eq!((std::os::unix::process::ExitStatusExt::signal(&ended.status), ended.stderr), (Some(2), Vec::new()));
+}
