@@ -5,7 +5,7 @@
 //! ```
 //!
 //! [`Runtime`] holds the engine and the ledger, [`Tool`] a compiled component with its capability set, [`Worker`] a
-//! thread's event loop. The command line is in `cli`, and nothing here reads the environment but `cli`.
+//! thread's event loop. A [`Compiler`](compiler::Compiler) compiles components apart, to [`Artifact`]s. The command line is in `cli`, and nothing here reads the environment but `cli`.
 #![deny(unsafe_code)]
 
 mod artifact;

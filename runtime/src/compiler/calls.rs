@@ -97,7 +97,9 @@ mod tests {
         denied("send", UdpSocket::bind("127.0.0.1:0").err().map(kind));
         denied("another program", Command::new("/bin/true").status().err().map(kind));
         denied("another thread", std::thread::Builder::new().spawn(|| ()).err().map(kind));
-        assert!(wasmtime::Module::new(&engine.0, "(module (func))").is_err(), "executable pages");
+        let module = wat::parse_str("(module (func (export \"f\")))").unwrap();
+        assert!(engine.0.precompile_module(&module).is_ok());
+        assert!(wasmtime::Module::from_binary(&engine.0, &module).is_err(), "executable pages");
         let mut much = Vec::<u8>::new();
         assert!(much.try_reserve_exact(512 << 20).is_err(), "memory over the limit");
         let limit = rustix::process::Rlimit { current: None, maximum: None };

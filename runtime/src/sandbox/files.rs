@@ -21,14 +21,15 @@ pub(super) enum FilesError {
 pub(super) fn restrict(folders: &[&Path]) -> Result<(), FilesError> {
     // Opened here: a folder that is not there would leave the process with no rights at all, and only fail later.
     let folders: Vec<PathFd> = folders.iter().map(PathFd::new).collect::<Result<_, _>>()?;
-    let rules = folders.into_iter().map(|folder| Ok(PathBeneath::new(folder, AccessFs::from_all(ABI::V6))));
+    let rules =
+        folders.into_iter().map(|folder| Ok::<_, RulesetError>(PathBeneath::new(folder, AccessFs::from_all(ABI::V6))));
     let status = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(ABI::V6))?
         .handle_access(AccessNet::from_all(ABI::V6))?
         .scope(Scope::from_all(ABI::V6))?
         .create()?
-        .add_rules::<RulesetError>(rules)?
+        .add_rules(rules)?
         .restrict_self()?;
     if is_enforced(&status) { Ok(()) } else { Err(FilesError::NotEnforced) }
 }
