@@ -92,7 +92,7 @@ pub use crate::recorder::{HostEnd, Recorder, Status};
 pub use crate::report::{
     Activity, ActivityReport, BAND_STARTS_PERCENT, CALLS_LISTED_MAX, CallNote, FINDINGS_LISTED_MAX, GROUPS_MAX, Group,
     GroupBy, Integrity, RANKED_LISTED_MAX, RANKED_NAMES_MAX, RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results,
-    SPANS_MAX, Share, Span, Timeline, UsageShares,
+    SPANS_MAX, Share, Span, Timeline, UsageShares, utc,
 };
 pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read};

@@ -31,6 +31,7 @@ pub use activity::{Activity, Results};
 pub use ranking::{RANKED_LISTED_MAX, RANKED_NAMES_MAX, RANKED_TOOLS_MAX, Ranked, Ranking};
 pub use shares::{BAND_STARTS_PERCENT, Share, UsageShares};
 pub use timeline::{SPANS_MAX, Span, Timeline};
+pub use units::time as utc;
 
 /// Most groups that are told apart, by their first call; the rest is one sum, [`ActivityReport::other_groups`].
 pub const GROUPS_MAX: usize = 10_000;

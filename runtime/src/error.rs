@@ -5,6 +5,7 @@ use tollgate_audit::{AppendError, CallId};
 use tollgate_capability::Cap;
 use tollgate_wasi_proxy::Violation;
 
+use crate::compiler::CompileError;
 use crate::invoke::Usage;
 
 /// Why a component cannot be used as a tool.
@@ -26,6 +27,9 @@ pub enum LoadError {
         /// The compiler's words.
         message: String,
     },
+    /// It could not be compiled apart.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     /// It imports what Tollgate does not give.
     #[error("the component imports what Tollgate does not have: {}", imports.join(", "))]
     UnknownImports {

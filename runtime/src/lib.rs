@@ -5,20 +5,26 @@
 //! ```
 //!
 //! [`Runtime`] holds the engine and the ledger, [`Tool`] a compiled component with its capability set, [`Worker`] a
-//! thread's event loop. The command line is in `cli`, and nothing here reads the environment but `cli`.
+//! thread's event loop. A [`Compiler`](compiler::Compiler) compiles components apart, to [`Artifact`]s. The command line is in `cli`, and nothing here reads the environment but `cli`.
 #![deny(unsafe_code)]
 
+mod artifact;
 pub mod cli;
+pub mod compiler;
 mod error;
+mod files;
 mod instance;
 mod invoke;
 pub mod notary;
 mod private;
+mod registry;
 pub mod replay;
 mod runtime;
+mod sandbox;
 mod schema;
 mod tool;
 
+pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use invoke::{Answer, Caller, Request, Usage, Worker};

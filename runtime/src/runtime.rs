@@ -66,6 +66,14 @@ impl Books {
 /// A linker, which has no `Debug` of its own.
 pub(crate) struct LinkerOf(pub(crate) Linker<CallState>);
 
+impl LinkerOf {
+    pub(crate) fn new(engine: &wasmtime::Engine) -> Result<Self, StartError> {
+        let mut linker = Linker::new(engine);
+        tollgate_wasi_proxy::add_to_linker(&mut linker).map_err(engine_error)?;
+        Ok(Self(linker))
+    }
+}
+
 impl std::fmt::Debug for LinkerOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Linker")
@@ -92,10 +100,9 @@ impl Runtime {
     /// [`StartError`].
     pub fn start(engine: &Engine, books: Books) -> Result<Self, StartError> {
         let engine = engine.0.clone();
-        let mut linker = Linker::new(&engine);
-        tollgate_wasi_proxy::add_to_linker(&mut linker).map_err(engine_error)?;
+        let linker = LinkerOf::new(&engine)?;
         let ticker = Ticker::start(engine.clone()).map_err(StartError::Thread)?;
-        Ok(Self(Arc::new(Shared { engine, linker: LinkerOf(linker), books, ticker })))
+        Ok(Self(Arc::new(Shared { engine, linker, books, ticker })))
     }
 }
 

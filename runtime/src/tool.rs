@@ -9,11 +9,12 @@ use tollgate_audit::{Digest, Entry, Kept, Policy, store_set};
 use tollgate_capability::{Cap, CapabilitySet, Manifest, OperationName};
 use wasmtime::component::types::ComponentItem;
 
+use crate::artifact::Artifact;
 use crate::error::{CallError, CapHit, LoadError, RejectError};
 use crate::instance::CallState;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::invoke::{Request, Worker};
-use crate::runtime::{Engine, Runtime};
+use crate::runtime::{Engine, LinkerOf};
 use crate::schema::{self, InputSchema};
 
 /// A component, compiled for this machine.
@@ -40,20 +41,33 @@ impl std::fmt::Debug for Component {
 }
 
 impl Component {
-    /// Compiles a component; a few hundred milliseconds for a usual tool.
+    /// A component that was compiled apart, for `engine`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::Engine`].
+    pub fn from_artifact(engine: &Engine, artifact: &Artifact) -> Result<Self, LoadError> {
+        #[allow(unsafe_code, reason = "wasmtime's only way to load compiled code")]
+        // SAFETY: the bytes must be what wasmtime made by `Engine::precompile_component`. An `Artifact` has private
+        // fields and two constructors. `Artifact::compiled` is called in `Compiler::compile` alone, with what the
+        // compiler's process wrote, which does nothing but call that function (`compiler/process.rs`); that the program
+        // started there is such a process is what `CompilerCommand` asks for. `Artifact::open` returns only what has a
+        // valid HMAC under the local key, which `Artifact::seal` alone makes, of another `Artifact`. The code is in
+        // this process's own memory, so nobody changes it in between. Engine and CPU are compared by wasmtime.
+        let loaded = unsafe { wasmtime::component::Component::deserialize(&engine.0, artifact.code()) };
+        let inner = loaded.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        let imports = imports(engine, &inner);
+        Ok(Self { inner, digest: artifact.component(), imports })
+    }
+
+    /// Compiles a component in this process; a few hundred milliseconds for a usual tool. For trusted components: others
+    /// are compiled by a [`Compiler`](crate::compiler::Compiler), whose process is sealed and capped.
     ///
     /// # Errors
     ///
     /// [`LoadError::NotWasm`], [`LoadError::CoreModule`], [`LoadError::Malformed`].
     pub fn compile(engine: &Engine, bytes: &[u8]) -> Result<Self, LoadError> {
-        match bytes.get(..8) {
-            Some(b"\0asm\x0d\0\x01\0") => {}
-            Some(b"\0asm\x01\0\0\0") => return Err(LoadError::CoreModule),
-            Some([b'\0', b'a', b's', b'm', version @ ..]) => {
-                return Err(LoadError::Malformed { message: format!("unknown version {version:02x?}") });
-            }
-            _no_header => return Err(LoadError::NotWasm),
-        }
+        refuse_what_is_no_component(bytes)?;
         let inner = wasmtime::component::Component::from_binary(&engine.0, bytes)
             .map_err(|error| LoadError::Malformed { message: format!("{error:#}") })?;
         let imports = imports(engine, &inner);
@@ -79,18 +93,38 @@ impl Component {
         unknown.map(|import| import.interface.clone()).collect()
     }
 
-    fn pre(&self, runtime: &Runtime) -> Result<ToolProviderPre<CallState>, LoadError> {
+    /// Whether it imports nothing that Tollgate does not have, and exports the tool interface. Runs nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::UnknownImports`], [`LoadError::NotATool`].
+    pub fn check(&self, engine: &Engine) -> Result<(), LoadError> {
+        let linker = LinkerOf::new(&engine.0).map_err(|error| LoadError::Engine(error.to_string()))?;
+        self.pre(&linker).map(|_pre| ())
+    }
+
+    fn pre(&self, linker: &LinkerOf) -> Result<ToolProviderPre<CallState>, LoadError> {
         let imports = self.unknown_imports();
         if !imports.is_empty() {
             return Err(LoadError::UnknownImports { imports });
         }
-        let pre = runtime
-            .0
-            .linker
+        let pre = linker
             .0
             .instantiate_pre(&self.inner)
             .map_err(|error| LoadError::UnknownImports { imports: vec![format!("{error:#}")] })?;
         ToolProviderPre::new(pre).map_err(|error| LoadError::NotATool { message: format!("{error:#}") })
+    }
+}
+
+/// Tells by the first bytes what is no component at all.
+pub(crate) fn refuse_what_is_no_component(bytes: &[u8]) -> Result<(), LoadError> {
+    match bytes.get(..8) {
+        Some(b"\0asm\x0d\0\x01\0") => Ok(()),
+        Some(b"\0asm\x01\0\0\0") => Err(LoadError::CoreModule),
+        Some([b'\0', b'a', b's', b'm', version @ ..]) => {
+            Err(LoadError::Malformed { message: format!("unknown version {version:02x?}") })
+        }
+        _no_header => Err(LoadError::NotWasm),
     }
 }
 
@@ -185,7 +219,7 @@ impl Tool {
         set: CapabilitySet,
         provenance: Provenance<'_>,
     ) -> Result<Self, LoadError> {
-        let pre = component.pre(&worker.runtime)?;
+        let pre = component.pre(&worker.runtime.0.linker)?;
         let limits = set.limits;
         let identity = Identity::new(manifest, component.digest, set)?;
         record_policy(worker, &identity, provenance)?;

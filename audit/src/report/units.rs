@@ -63,8 +63,9 @@ pub(super) fn three_digits(number: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// A point in time such as `2026-11-03 14:05:09 UTC`.
-pub(super) fn time(seconds: u64) -> String {
+/// A point in time, in seconds since 1970, such as `2026-11-03 14:05:09 UTC`.
+#[must_use]
+pub fn time(seconds: u64) -> String {
     format!("{} {} UTC", date(seconds), clock(seconds))
 }
 

@@ -29,6 +29,12 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show what a tool could do under a manifest and a grant, and what is missing.
     Inspect(InspectArgs),
+    /// Compile a tool and put it under its name, to `tollgate run NAME`.
+    Install(InstallArgs),
+    /// List the tools that are installed.
+    List(ListArgs),
+    /// Remove a tool that is installed.
+    Remove(RemoveArgs),
     /// Say whether a host call would be allowed, and by which rule.
     Check(CheckArgs),
     /// Show, verify, prove, report: all that concerns the ledger.
@@ -36,6 +42,9 @@ pub(crate) enum Command {
     /// Keep a ledger for the process at the other end of standard input.
     #[command(hide = true)]
     Notary(NotaryArgs),
+    /// Compile the component on standard input to standard output, in a sandbox.
+    #[command(hide = true)]
+    Compile(CompileArgs),
     /// Print shell completions.
     Completions {
         /// For which shell.
@@ -51,19 +60,21 @@ impl Args {
             Command::Inspect(args) => args.json,
             Command::Check(args) => args.json,
             Command::Audit(args) => args.json(),
-            Command::Notary(_) | Command::Completions { .. } => false,
+            Command::Install(args) => args.json,
+            Command::List(args) => args.json,
+            Command::Remove(_) | Command::Notary(_) | Command::Compile(_) | Command::Completions { .. } => false,
         }
     }
 }
 
 /// Which tool, under which manifest and grant.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct ToolArgs {
-    /// The component (`.wasm`).
+    /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed.
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) component: PathBuf,
-    /// The tool's manifest [default: the component's name with `.toml`, or `tool.toml`, in the component's folder;
-    /// without one, the tool needs what is granted].
+    /// The tool's manifest [default: as installed; for a path the component's name with `.toml`, or `tool.toml`, in the
+    /// component's folder; without one, the tool needs what is granted].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
@@ -71,7 +82,7 @@ pub(crate) struct ToolArgs {
 }
 
 /// What the operator grants.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct GrantArgs {
     /// The operator's policy [default: `tollgate.toml` in this folder, if it is there].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -141,6 +152,51 @@ pub(crate) struct NotaryArgs {
     /// Who writes.
     #[arg(long)]
     pub(crate) software: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CompileArgs {
+    /// CPU time over all threads, in seconds.
+    #[arg(long)]
+    pub(crate) cpu_seconds: u64,
+    /// Memory, in bytes.
+    #[arg(long)]
+    pub(crate) memory_bytes: u64,
+    /// Threads that compile.
+    #[arg(long)]
+    pub(crate) threads: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct InstallArgs {
+    /// The component (`.wasm`).
+    #[arg(value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) component: PathBuf,
+    /// The tool's manifest [default: the component's name with `.toml`, or `tool.toml`, in the component's folder].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) manifest: Option<PathBuf>,
+    /// What to run it by; the policy and the ledger know it by the manifest's name still [default: the manifest's name].
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Replace the tool that has the name.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Print one JSON array.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RemoveArgs {
+    /// The tool's name.
+    pub(crate) name: String,
 }
 
 #[derive(Debug, clap::Args)]

@@ -11,8 +11,33 @@ pub(crate) fn ledger_folder() -> Option<PathBuf> {
     if let Some(folder) = path("TOLLGATE_LEDGER") {
         return Some(folder);
     }
-    let state = path("XDG_STATE_HOME").or_else(|| Some(path("HOME")?.join(".local/state")))?;
-    Some(state.join("tollgate/ledger"))
+    Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/ledger"))
+}
+
+/// Where installed tools are: `$TOLLGATE_HOME/tools`, else `$XDG_DATA_HOME/tollgate/tools`, else
+/// `~/.local/share/tollgate/tools`.
+pub(crate) fn tools_folder() -> Option<PathBuf> {
+    in_home("tools").or_else(|| Some(xdg("XDG_DATA_HOME", ".local/share")?.join("tollgate/tools")))
+}
+
+/// Where artifacts of tools that are run by their path are kept: `$TOLLGATE_HOME/cache`, else
+/// `$XDG_CACHE_HOME/tollgate`, else `~/.cache/tollgate`.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    in_home("cache").or_else(|| Some(xdg("XDG_CACHE_HOME", ".cache")?.join("tollgate")))
+}
+
+/// The key that artifacts are sealed with: `$TOLLGATE_HOME/artifact.key`, else
+/// `$XDG_STATE_HOME/tollgate/artifact.key`, else `~/.local/state/tollgate/artifact.key`.
+pub(crate) fn artifact_key() -> Option<PathBuf> {
+    in_home("artifact.key").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/artifact.key")))
+}
+
+fn in_home(name: &str) -> Option<PathBuf> {
+    Some(path("TOLLGATE_HOME")?.join(name))
+}
+
+fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
+    path(variable).or_else(|| Some(path("HOME")?.join(below_home)))
 }
 
 /// The file of this program.

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use miette::Report;
 
+use crate::compiler::CompileError;
 use crate::error::{CallError, CallFailure, LoadError};
 
 /// How the process ends.
@@ -76,6 +77,7 @@ impl Failure {
                 error: LoadError::Unrecorded(_) | LoadError::SetNotKept(_) | LoadError::Engine(_), ..
             }
             | Self::Internal(_) => Exit::Internal,
+            Self::Load { error: LoadError::Compile(CompileError::NoCompiler { .. }), .. } => Exit::Internal,
             Self::Load { error: LoadError::Describe { source }, .. } => of_call(&source.error),
             Self::Load { .. } => Exit::Usage,
             Self::Call { failure, .. } => of_call(&failure.error),

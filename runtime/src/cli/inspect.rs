@@ -5,7 +5,7 @@ use tollgate_capability::{Cap, CapabilitySet, Manifest, MissingGrants, RandomMod
 
 use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
-use super::{config, load, output};
+use super::{compiled, config, load, output, tools};
 use crate::runtime::Engine;
 use crate::tool::{Component, Import};
 
@@ -64,11 +64,11 @@ struct Inspection {
 }
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
-    let loaded = load::load(&args.tool)?;
-    let bytes = load::component(&args.tool.component)?;
+    let which = tools::which(&args.tool)?;
+    let loaded = load::load(&which.args)?;
+    let bytes = load::component(&which.args.component)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let component = Component::compile(&engine, &bytes)
-        .map_err(|error| Failure::Load { component: args.tool.component.clone(), error })?;
+    let component = compiled::component(&which, &engine, &bytes)?;
     let mut inspection = imports(&component, &loaded.manifest);
     match CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable) {
         Ok(intersection) => {

@@ -65,10 +65,16 @@ pub(crate) fn load(args: &ToolArgs) -> Result<Loaded, Failure> {
 
 /// Reads a manifest and the grant of its tool.
 pub(crate) fn with_manifest(path: &Path, grants: &GrantArgs) -> Result<Loaded, Failure> {
-    let manifest_text = read_text(path, "give the tool's manifest with --manifest")?;
-    let manifest = Manifest::parse(&manifest_text, &path.display().to_string()).map_err(Failure::usage)?;
+    let (manifest, manifest_text) = manifest(path)?;
     let (grant, grant_text) = grant(grants, &manifest.name)?;
     Ok(Loaded { manifest, manifest_text, manifest_path: Some(path.to_owned()), grant, grant_text })
+}
+
+/// Reads a manifest; its text too.
+pub(crate) fn manifest(path: &Path) -> Result<(Manifest, String), Failure> {
+    let text = read_text(path, "give the tool's manifest with --manifest")?;
+    let manifest = Manifest::parse(&text, &path.display().to_string()).map_err(Failure::usage)?;
+    Ok((manifest, text))
 }
 
 /// The grant of a tool: what the policy says of it, and what the command line adds.
@@ -120,10 +126,12 @@ fn existing_folder(guest: &str, host: &Path) -> Result<PathBuf, Failure> {
 }
 
 fn manifest_path(args: &ToolArgs) -> Option<PathBuf> {
-    if let Some(path) = &args.manifest {
-        return Some(path.clone());
-    }
-    let beside = [args.component.with_extension("toml"), args.component.with_file_name("tool.toml")];
+    args.manifest.clone().or_else(|| manifest_beside(&args.component))
+}
+
+/// The manifest in a component's folder.
+pub(crate) fn manifest_beside(component: &Path) -> Option<PathBuf> {
+    let beside = [component.with_extension("toml"), component.with_file_name("tool.toml")];
     beside.into_iter().find(|path| path.is_file())
 }
 

@@ -3,15 +3,18 @@
 mod args;
 mod audit;
 mod check;
+mod compiled;
 mod config;
 mod exit;
 mod hint;
 mod inspect;
+mod install;
 mod load;
 mod output;
 mod progress;
 mod report;
 mod run;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -38,9 +41,13 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Run(args) => run::run(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Install(args) => install::install(&args),
+        Command::List(args) => tools::list(&args),
+        Command::Remove(args) => tools::remove(&args),
         Command::Check(args) => check::check(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Notary(args) => run::notary(&args),
+        Command::Compile(args) => compiled::compile(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut script);

@@ -12,6 +12,7 @@ use tollgate_wasi_proxy::{Stdout, Violation};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::output::{self, eprint, one_line};
+use crate::compiler::CompileError;
 use crate::error::{CallError, CallFailure, CapHit, LoadError, RejectError, with_causes};
 use crate::invoke::Answer;
 
@@ -170,6 +171,8 @@ fn unusable(component: &Path, error: &LoadError) -> String {
 fn load_help(error: &LoadError) -> Option<&'static str> {
     match error {
         LoadError::Malformed { .. } => Some("look whether the file was copied whole"),
+        LoadError::Compile(CompileError::NoCompiler { .. }) => None,
+        LoadError::Compile(_) => Some("nothing was run; no usual tool does this: ask its author what it does"),
         LoadError::UnknownImports { .. } => {
             Some("build it without what needs them; `tollgate inspect` lists all that it imports")
         }

@@ -10,12 +10,12 @@ use super::args::{LedgerArgs, NotaryArgs, RunArgs};
 use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::load::Loaded;
-use super::{config, hint, load, output, report};
+use super::{compiled, config, hint, load, output, report, tools};
 use crate::error::{CallError, CallFailure, LoadError};
 use crate::invoke::{Answer, Caller, Request, Worker};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess, NotaryRole};
 use crate::runtime::{Books, Engine, Runtime};
-use crate::tool::{Component, Provenance, Tool};
+use crate::tool::{Provenance, Tool};
 
 /// Largest input that is read before the tool's own cap on it applies.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
@@ -64,18 +64,19 @@ enum RunError {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let loaded = load::load(&args.tool)?;
+    let which = tools::which(&args.tool)?;
+    let loaded = load::load(&which.args)?;
     let intersection = load::intersect(&loaded.manifest, &loaded.grant)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
     }
-    let bytes = load::component(&args.tool.component)?;
+    let bytes = load::component(&which.args.component)?;
     let input = input(&args.input)?;
     let stdin = stdin(args.stdin.as_deref())?;
     let receipt = args.receipt.as_deref().map(SavedReceipt::reserve).transpose()?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let unusable = |error: LoadError| Failure::Load { component: args.tool.component.clone(), error };
-    let component = Component::compile(&engine, &bytes).map_err(unusable)?;
+    let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
+    let component = compiled::component(&which, &engine, &bytes)?;
     let folder = ledger_folder(&args.ledger)?;
     let notary = start_notary(&folder)?;
     let books = Books::open(notary.recorder().clone(), &folder)

@@ -1,17 +1,10 @@
 //! What the notary's process gives up once its ledger is open: every file but the ledger's folder (`landlock(7)`), the
 //! network, other programs, and executable pages (`seccomp(2)`).
 
-use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
-use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
-    RulesetAttr as _, RulesetCreatedAttr as _, RulesetStatus, Scope,
-};
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
-};
+use crate::sandbox::{self, ANY, Call, NOT_EXECUTABLE};
 
 /// Seals this process, which must have one thread.
 ///
@@ -19,122 +12,85 @@ use seccompiler::{
 ///
 /// The kernel has Landlock or seccomp and refuses.
 pub(super) fn seal(folder: &Path) -> io::Result<()> {
-    restrict_files(folder).map_err(io::Error::other)?;
-    restrict_system_calls().map_err(io::Error::other)
-}
-
-/// A kernel without Landlock leaves the notary as it is: it runs no foreign code.
-fn restrict_files(folder: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    // Opened here: without it the notary would be left with no rights at all, and only fail later.
-    let folder = PathFd::new(folder)?;
-    let status = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(AccessFs::from_all(ABI::V6))?
-        .handle_access(AccessNet::from_all(ABI::V6))?
-        .scope(Scope::from_all(ABI::V6))?
-        .create()?
-        .add_rule(PathBeneath::new(folder, AccessFs::from_all(ABI::V6)))?
-        .restrict_self()?;
-    match status.ruleset {
-        RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced | RulesetStatus::NotEnforced => Ok(()),
-    }
-}
-
-fn restrict_system_calls() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for (call, _why) in ALLOWED {
-        rules.insert(*call, Vec::new());
-    }
-    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-        rules.insert(call, vec![not_executable()?]);
-    }
-    let denied = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    let filter = SeccompFilter::new(rules, denied, SeccompAction::Allow, std::env::consts::ARCH.try_into()?)?;
-    let program: BpfProgram = filter.try_into()?;
-    Ok(seccompiler::apply_filter(&program)?)
-}
-
-/// `prot & PROT_EXEC == 0`, the third argument of both calls.
-fn not_executable() -> Result<SeccompRule, seccompiler::BackendError> {
-    let executable = u64::from(libc::PROT_EXEC.unsigned_abs());
-    let condition = SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(executable), 0)?;
-    SeccompRule::new(vec![condition])
+    sandbox::confine(&[folder])?.allow_only(ALLOWED)
 }
 
 /// What a notary does, and why.
-const ALLOWED: &[(i64, &str)] = &[
-    (libc::SYS_tee, "look into a host's pipe"),
-    (libc::SYS_splice, "take entries from it"),
-    (libc::SYS_ioctl, "how much is in it (FIONREAD)"),
-    (libc::SYS_read, "the copy of what is in it"),
-    (libc::SYS_ppoll, "wait for something to do"),
-    (libc::SYS_recvmsg, "hear the front"),
-    (libc::SYS_recvfrom, "hear hosts"),
-    (libc::SYS_sendmsg, "answer the front"),
-    (libc::SYS_sendto, "answer hosts"),
-    (libc::SYS_eventfd2, "the publisher's wake-up"),
-    (libc::SYS_openat, "tiles and the checkpoint, below the ledger's folder"),
-    (libc::SYS_close, "them"),
-    (libc::SYS_write, "them"),
-    (libc::SYS_pwrite64, "the journal, the state file"),
-    (libc::SYS_pread64, "the journal"),
-    (libc::SYS_lseek, "files"),
-    (libc::SYS_ftruncate, "take back a write that failed half-way"),
-    (libc::SYS_fstat, "files"),
-    (libc::SYS_newfstatat, "files"),
-    (libc::SYS_statx, "files"),
-    (libc::SYS_renameat, "a tile appears whole"),
-    (libc::SYS_renameat2, "the same"),
-    (libc::SYS_mkdirat, "folders of tiles"),
-    (libc::SYS_unlinkat, "partial tiles that are full by now"),
-    (libc::SYS_getdents64, "which partial tiles there are"),
-    (libc::SYS_fsync, "checkpoints"),
-    (libc::SYS_fdatasync, "the journal"),
-    (libc::SYS_syncfs, "tiles"),
-    (libc::SYS_fcntl, "descriptors"),
-    (libc::SYS_dup, "descriptors"),
-    (libc::SYS_futex, "two threads"),
-    (libc::SYS_clone3, "the publisher's thread"),
-    (libc::SYS_clone, "the same, by older C libraries"),
-    (libc::SYS_set_robust_list, "start of a thread"),
-    (libc::SYS_rseq, "start of a thread"),
-    (libc::SYS_gettid, "start of a thread"),
-    (libc::SYS_prctl, "name of a thread"),
-    (libc::SYS_sched_getaffinity, "stack of a thread"),
-    (libc::SYS_sigaltstack, "stack overflow of a thread"),
-    (libc::SYS_rt_sigprocmask, "start and end of a thread"),
-    (libc::SYS_rt_sigaction, "panics"),
-    (libc::SYS_rt_sigreturn, "signals"),
-    (libc::SYS_restart_syscall, "signals"),
-    (libc::SYS_munmap, "memory"),
-    (libc::SYS_mremap, "memory"),
-    (libc::SYS_madvise, "memory"),
-    (libc::SYS_brk, "memory"),
-    (libc::SYS_getrandom, "hash maps"),
-    (libc::SYS_clock_gettime, "where it is no vDSO call"),
-    (libc::SYS_clock_nanosleep, "wait"),
-    (libc::SYS_nanosleep, "wait"),
-    (libc::SYS_sched_yield, "locks"),
-    (libc::SYS_getpid, "panics"),
-    (libc::SYS_tgkill, "panics"),
-    (libc::SYS_exit, "end of a thread"),
-    (libc::SYS_exit_group, "end"),
+const ALLOWED: &[Call] = &[
+    (libc::SYS_tee, ANY, "look into a host's pipe"),
+    (libc::SYS_splice, ANY, "take entries from it"),
+    (libc::SYS_ioctl, ANY, "how much is in it (FIONREAD)"),
+    (libc::SYS_read, ANY, "the copy of what is in it"),
+    (libc::SYS_ppoll, ANY, "wait for something to do"),
+    (libc::SYS_recvmsg, ANY, "hear the front"),
+    (libc::SYS_recvfrom, ANY, "hear hosts"),
+    (libc::SYS_sendmsg, ANY, "answer the front"),
+    (libc::SYS_sendto, ANY, "answer hosts"),
+    (libc::SYS_eventfd2, ANY, "the publisher's wake-up"),
+    (libc::SYS_openat, ANY, "tiles and the checkpoint, below the ledger's folder"),
+    (libc::SYS_close, ANY, "them"),
+    (libc::SYS_write, ANY, "them"),
+    (libc::SYS_pwrite64, ANY, "the journal, the state file"),
+    (libc::SYS_pread64, ANY, "the journal"),
+    (libc::SYS_lseek, ANY, "files"),
+    (libc::SYS_ftruncate, ANY, "take back a write that failed half-way"),
+    (libc::SYS_fstat, ANY, "files"),
+    (libc::SYS_newfstatat, ANY, "files"),
+    (libc::SYS_statx, ANY, "files"),
+    (libc::SYS_renameat, ANY, "a tile appears whole"),
+    (libc::SYS_renameat2, ANY, "the same"),
+    (libc::SYS_mkdirat, ANY, "folders of tiles"),
+    (libc::SYS_unlinkat, ANY, "partial tiles that are full by now"),
+    (libc::SYS_getdents64, ANY, "which partial tiles there are"),
+    (libc::SYS_fsync, ANY, "checkpoints"),
+    (libc::SYS_fdatasync, ANY, "the journal"),
+    (libc::SYS_syncfs, ANY, "tiles"),
+    (libc::SYS_fcntl, ANY, "descriptors"),
+    (libc::SYS_dup, ANY, "descriptors"),
+    (libc::SYS_futex, ANY, "two threads"),
+    (libc::SYS_clone3, ANY, "the publisher's thread"),
+    (libc::SYS_clone, ANY, "the same, by older C libraries"),
+    (libc::SYS_set_robust_list, ANY, "start of a thread"),
+    (libc::SYS_rseq, ANY, "start of a thread"),
+    (libc::SYS_gettid, ANY, "start of a thread"),
+    (libc::SYS_prctl, ANY, "name of a thread"),
+    (libc::SYS_sched_getaffinity, ANY, "stack of a thread"),
+    (libc::SYS_sigaltstack, ANY, "stack overflow of a thread"),
+    (libc::SYS_rt_sigprocmask, ANY, "start and end of a thread"),
+    (libc::SYS_rt_sigaction, ANY, "panics"),
+    (libc::SYS_rt_sigreturn, ANY, "signals"),
+    (libc::SYS_restart_syscall, ANY, "signals"),
+    (libc::SYS_mmap, &[NOT_EXECUTABLE], "memory"),
+    (libc::SYS_mprotect, &[NOT_EXECUTABLE], "memory"),
+    (libc::SYS_munmap, ANY, "memory"),
+    (libc::SYS_mremap, ANY, "memory"),
+    (libc::SYS_madvise, ANY, "memory"),
+    (libc::SYS_brk, ANY, "memory"),
+    (libc::SYS_getrandom, ANY, "hash maps"),
+    (libc::SYS_clock_gettime, ANY, "where it is no vDSO call"),
+    (libc::SYS_clock_nanosleep, ANY, "wait"),
+    (libc::SYS_nanosleep, ANY, "wait"),
+    (libc::SYS_sched_yield, ANY, "locks"),
+    (libc::SYS_getpid, ANY, "panics"),
+    (libc::SYS_tgkill, ANY, "panics"),
+    (libc::SYS_exit, ANY, "end of a thread"),
+    (libc::SYS_exit_group, ANY, "end"),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_poll, "the same as ppoll"),
+    (libc::SYS_poll, ANY, "the same as ppoll"),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_open, "older C libraries"),
+    (libc::SYS_open, ANY, "older C libraries"),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_rename, "the same"),
+    (libc::SYS_rename, ANY, "the same"),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_mkdir, "the same"),
+    (libc::SYS_mkdir, ANY, "the same"),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_unlink, "the same"),
+    (libc::SYS_unlink, ANY, "the same"),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_rmdir, "the same"),
+    (libc::SYS_rmdir, ANY, "the same"),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_stat, "the same"),
+    (libc::SYS_stat, ANY, "the same"),
     #[cfg(target_arch = "x86_64")]
-    (libc::SYS_lstat, "the same"),
+    (libc::SYS_lstat, ANY, "the same"),
 ];
 
 #[cfg(test)]
@@ -175,6 +131,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let engine = wasmtime::Engine::default();
+        let module = wat::parse_str("(module (func (export \"f\")))").unwrap();
         seal(&folder).unwrap();
 
         // What it needs still works.
@@ -204,7 +161,7 @@ mod tests {
         denied("send", UdpSocket::bind("127.0.0.1:0").err().map(kind));
         denied("unix socket", UnixStream::pair().err().map(kind));
         denied("another program", Command::new("/bin/true").status().err().map(kind));
-        let executable = wasmtime::Module::new(&engine, "(module (func (export \"f\")))");
-        assert!(executable.is_err(), "executable pages");
+        assert!(engine.precompile_module(&module).is_ok());
+        assert!(wasmtime::Module::from_binary(&engine, &module).is_err(), "executable pages");
     }
 }

@@ -1,4 +1,5 @@
-//! A fresh folder to run the program in: texts in `docs`, tools in `tools`, a ledger in `ledger`.
+//! A fresh folder to run the program in: texts in `docs`, tools in `tools`, a ledger in `ledger`, what is installed and
+//! compiled in `tollgate-home`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -64,6 +65,7 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("TOLLGATE_LEDGER", "ledger").env_remove("XDG_STATE_HOME");
+        command.env("TOLLGATE_HOME", self.path("tollgate-home"));
         command
     }
 

@@ -59,7 +59,7 @@ fn files_that_cannot_be_read_are_named() {
     let desk = Desk::with("word-count");
     desk.run(&["run", "nothing.wasm"]).fails(2, &["cannot read `nothing.wasm`", "No such file", "component"]);
     // A folder cannot be read as a file, not even by root.
-    desk.run(&["run", "docs"]).fails(2, &["cannot read `docs`", "Is a directory"]);
+    desk.run(&["run", "./docs"]).fails(2, &["cannot read `./docs`", "Is a directory"]);
     refused(&desk, &["--manifest", "nothing.toml"], &["cannot read `nothing.toml`", "--manifest"]);
     refused(&desk, &["--policy", "nothing.toml"], &["cannot read `nothing.toml`", "--policy"]);
     desk.file("latin1.toml", b"[tool]\nname = \"\xe4\"\n");

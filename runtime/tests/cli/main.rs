@@ -10,8 +10,10 @@
 
 mod audit;
 mod check;
+mod compile;
 mod desk;
 mod files;
+mod install;
 mod ledger;
 mod readme;
 mod run;

@@ -69,7 +69,12 @@ impl Stage {
 
     fn run(&self, args: &[&str]) -> Result<Output> {
         let mut command = Command::new(&self.tollgate);
-        command.args(args).current_dir(&self.folder).env("TOLLGATE_LEDGER", "ledger").stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(&self.folder)
+            .env("TOLLGATE_LEDGER", "ledger")
+            .env("TOLLGATE_HOME", "home")
+            .stdin(Stdio::null());
         let output = command.output();
         output.map_err(|error| format!("cannot start {}: {error}", self.tollgate.display()).into())
     }

@@ -1,0 +1,116 @@
+//! From a component's bytes to a component that runs, without compiling in this process: as it was installed, from the
+//! cache, or from a compiler's process. And `tollgate compile`, which is that process.
+
+use miette::Diagnostic;
+use tollgate_audit::Digest;
+use tollgate_capability::ToolName;
+
+use super::args::CompileArgs;
+use super::config;
+use super::exit::{Exit, Failure};
+use super::tools::Which;
+use crate::artifact::{Artifact, ArtifactCache, ArtifactError, ArtifactKey, CacheLimits, KeyError};
+use crate::compiler::{CompileLimits, Compiler, CompilerCommand, CompilerRole};
+use crate::error::LoadError;
+use crate::registry::{InstalledTool, StoredError};
+use crate::runtime::Engine;
+use crate::tool::Component;
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum CompiledError {
+    #[error("the installed tool `{name}` is refused, and nothing was run")]
+    #[diagnostic(help("{help}"))]
+    Refused { name: ToolName, help: String, source: StoredError },
+    #[error("no key for compiled tools can be used")]
+    #[diagnostic(help("{help}"))]
+    Key { help: &'static str, source: KeyError },
+    #[error("there is no place for the key of compiled tools: neither TOLLGATE_HOME, XDG_STATE_HOME nor HOME is set")]
+    #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
+    NoPlace,
+    #[error("this program's own file cannot be found, so the compiler cannot be started")]
+    NoProgram { source: std::io::Error },
+    #[error("the component cannot be read, or its machine code not be written")]
+    Pipe { source: std::io::Error },
+}
+
+/// The component that runs.
+pub(crate) fn component(which: &Which, engine: &Engine, bytes: &[u8]) -> Result<Component, Failure> {
+    let failed = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
+    let artifact = match &which.installed {
+        Some(tool) => installed(tool, engine, Digest::of(bytes))?,
+        None => by_path(engine, bytes, failed)?,
+    };
+    Component::from_artifact(engine, &artifact).map_err(failed)
+}
+
+fn installed(tool: &InstalledTool, engine: &Engine, component: Digest) -> Result<Artifact, Failure> {
+    tool.artifact(&key()?, component, engine).map_err(|source| {
+        let help = match &source {
+            StoredError::Refused(ArtifactError::Engine) => {
+                format!("compile it again: tollgate install {} --name {} --force", tool.component().display(), tool.name)
+            }
+            StoredError::Refused(_) | StoredError::Unreadable(_) => format!(
+                "look who could change `{}`; then install it again from where it came from: tollgate install PATH --force",
+                tool.folder().display()
+            ),
+        };
+        Failure::usage(CompiledError::Refused { name: tool.name.clone(), help, source })
+    })
+}
+
+fn by_path(engine: &Engine, bytes: &[u8], failed: impl Fn(LoadError) -> Failure) -> Result<Artifact, Failure> {
+    let compile = || compiler()?.compile(engine, bytes).map_err(&failed);
+    let Some((cache, key)) = cache()? else { return compile() };
+    if let Some(artifact) = cache.get(&key, Digest::of(bytes), engine) {
+        return Ok(artifact);
+    }
+    let artifact = compile()?;
+    // A cache that takes nothing costs time only.
+    cache.put(&key, &artifact).ok();
+    Ok(artifact)
+}
+
+/// None where nothing can be kept; a key that others may know is an error all the same.
+fn cache() -> Result<Option<(ArtifactCache, ArtifactKey)>, Failure> {
+    let (Some(folder), Some(path)) = (config::cache_folder(), config::artifact_key()) else { return Ok(None) };
+    match ArtifactKey::open_or_make(&path) {
+        Ok(key) => Ok(Some((ArtifactCache::new(folder, CacheLimits::DEFAULT), key))),
+        Err(KeyError::Unusable { .. }) => Ok(None),
+        Err(source) => Err(no_key(source)),
+    }
+}
+
+/// The key that artifacts are sealed with.
+pub(crate) fn key() -> Result<ArtifactKey, Failure> {
+    let path = config::artifact_key().ok_or_else(|| Failure::usage(CompiledError::NoPlace))?;
+    ArtifactKey::open_or_make(&path).map_err(no_key)
+}
+
+fn no_key(source: KeyError) -> Failure {
+    let help = match &source {
+        KeyError::Exposed { .. } => {
+            "whoever knows it can pass machine code off as a tool: remove the file, and install the tools again with \
+             `tollgate install PATH --force`; if nobody else could read it, `chmod 600` is enough"
+        }
+        KeyError::Damaged { .. } => {
+            "remove it, and install the tools again with `tollgate install PATH --force`; another is made by itself"
+        }
+        KeyError::Unusable { .. } => "mend the rights of its folder, or set TOLLGATE_HOME to another folder",
+    };
+    Failure::usage(CompiledError::Key { help, source })
+}
+
+/// This program as the compiler's process.
+pub(crate) fn compiler() -> Result<Compiler, Failure> {
+    let program = config::this_program().map_err(|source| Failure::internal_as(CompiledError::NoProgram { source }))?;
+    let command = CompilerCommand { program, arguments: vec!["compile".into()] };
+    Ok(Compiler::new(command, CompileLimits::DEFAULT))
+}
+
+/// Compiles, as the process that [`compiler`] starts.
+pub(crate) fn compile(args: &CompileArgs) -> Result<Exit, Failure> {
+    let CompileArgs { cpu_seconds, memory_bytes, threads } = *args;
+    let role = CompilerRole { cpu_seconds, memory_bytes, threads };
+    crate::compiler::serve(&role).map_err(|source| Failure::internal_as(CompiledError::Pipe { source }))?;
+    Ok(Exit::Success)
+}

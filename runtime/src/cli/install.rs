@@ -1,0 +1,107 @@
+//! `tollgate install`: checks a tool, compiles it, and puts it under its name.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use serde_json::json;
+use tollgate_audit::Digest;
+use tollgate_capability::{Manifest, NameError, ToolName};
+
+use super::args::InstallArgs;
+use super::exit::{Exit, Failure};
+use super::{compiled, load, output, tools};
+use crate::error::LoadError;
+use crate::registry::{InstalledTool, Present, ToolFiles};
+use crate::runtime::Engine;
+use crate::tool::Component;
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum InstallError {
+    #[error("`{}` has no manifest beside it", component.display())]
+    #[diagnostic(help("a tool is installed with its manifest: give it with --manifest"))]
+    NoManifest { component: PathBuf },
+    #[error("`{name}` cannot be the name of a tool")]
+    #[diagnostic(help("give another with --name"))]
+    NoName { name: String, source: NameError },
+    #[error("a tool `{name}` is installed: {what}")]
+    #[diagnostic(help("replace it with --force, or install this one as another with --name"))]
+    Present { name: ToolName, what: String },
+    #[error("`{name}` cannot be installed")]
+    #[diagnostic(help("mend the rights of the folder of tools, or set TOLLGATE_HOME to another folder"))]
+    NotInstalled { name: ToolName, source: std::io::Error },
+}
+
+pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
+    let bytes = load::component(&args.component)?;
+    let (manifest, manifest_text) = manifest(args)?;
+    let name = name(args, &manifest)?;
+    let registry = tools::registry()?;
+    let present = registry.find(&name);
+    if let Some(tool) = present.as_ref().filter(|_| !args.force) {
+        return Err(is_present(tool));
+    }
+    let key = compiled::key()?;
+    let failed = |error: LoadError| Failure::Load { component: args.component.clone(), error };
+    let engine = Engine::new(1).map_err(Failure::internal)?;
+    let artifact = compiled::compiler()?.compile(&engine, &bytes).map_err(failed)?;
+    Component::from_artifact(&engine, &artifact).and_then(|component| component.check(&engine)).map_err(failed)?;
+    let files = ToolFiles { component: &bytes, manifest: &manifest_text, artifact: &artifact.seal(&key) };
+    let goes = if args.force { Present::Goes } else { Present::Stays };
+    let tool = registry.install(&name, files, goes).map_err(|source| not_installed(name, source))?;
+    print(args, &tool, &manifest, artifact.component(), present.is_some())
+}
+
+fn manifest(args: &InstallArgs) -> Result<(Manifest, String), Failure> {
+    let path = args.manifest.clone().or_else(|| load::manifest_beside(&args.component));
+    let no_manifest = || Failure::usage(InstallError::NoManifest { component: args.component.clone() });
+    load::manifest(&path.ok_or_else(no_manifest)?)
+}
+
+fn name(args: &InstallArgs, manifest: &Manifest) -> Result<ToolName, Failure> {
+    let Some(given) = &args.name else { return Ok(manifest.name.clone()) };
+    given.parse().map_err(|source| Failure::usage(InstallError::NoName { name: output::one_line(given), source }))
+}
+
+fn is_present(tool: &InstalledTool) -> Failure {
+    let version = load::manifest(&tool.manifest()).map(|(manifest, _text)| manifest.version.to_string());
+    let digest = load::component(&tool.component()).map(|bytes| tools::short(Digest::of(&bytes)));
+    let (version, digest) = (version.unwrap_or_else(|_| "damaged".into()), digest.unwrap_or_else(|_| "damaged".into()));
+    let when = tool.installed_s().map(|seconds| format!(", since {}", tollgate_audit::utc(seconds)));
+    let what = format!("{} {digest}{}", output::one_line(&version), when.unwrap_or_default());
+    Failure::usage(InstallError::Present { name: tool.name.clone(), what })
+}
+
+fn not_installed(name: ToolName, source: std::io::Error) -> Failure {
+    // Between the look and the installation another process had the name.
+    if source.kind() == ErrorKind::AlreadyExists {
+        return Failure::usage(InstallError::Present { name, what: "since just now".to_owned() });
+    }
+    Failure::usage(InstallError::NotInstalled { name, source })
+}
+
+fn print(
+    args: &InstallArgs,
+    tool: &InstalledTool,
+    manifest: &Manifest,
+    component: Digest,
+    replaced: bool,
+) -> Result<Exit, Failure> {
+    let (name, version) = (&tool.name, output::one_line(&manifest.version.to_string()));
+    if args.json {
+        let report = json!({
+            "ok": true,
+            "name": name.as_str(),
+            "version": version,
+            "component": component.to_string(),
+            "folder": tool.folder().to_string_lossy(),
+            "replaced": replaced,
+        });
+        output::print(&format!("{report}\n"))?;
+    } else {
+        let verb = if replaced { "replaced" } else { "installed" };
+        let digest = tools::short(component);
+        output::print(&format!("{verb} {name} {version} {digest}\n  run it  tollgate run {name}\n"))?;
+    }
+    Ok(Exit::Success)
+}

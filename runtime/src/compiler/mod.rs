@@ -1,0 +1,252 @@
+//! Compiles components in a process of their own: sealed before it sees the first byte, capped, and gone afterwards.
+//!
+//! ```text
+//! component ─▶ stdin ─▶ compiler's process (no file, no network, no program) ─▶ stdout ─▶ Artifact
+//! ```
+//!
+//! The process that runs tools must never compile: a component that breaks the compiler gets no further than its own
+//! machine code, which runs where the tool would have run anyway.
+
+mod calls;
+mod process;
+mod reply;
+
+use std::ffi::OsString;
+use std::io::{self, Read, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tollgate_audit::Digest;
+
+pub use self::process::{CompilerRole, serve};
+use self::reply::Reply;
+use crate::artifact::Artifact;
+use crate::error::LoadError;
+use crate::runtime::Engine;
+use crate::tool::refuse_what_is_no_component;
+
+/// How to start a compiler: a program that calls [`serve`] with the role given in its arguments. What it gives back is run
+/// as machine code: it must be this program, or one that is trusted as this one is.
+#[derive(Debug, Clone)]
+pub struct CompilerCommand {
+    /// The program; the `tollgate` command, or one that embeds this library.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+/// What compiling one component may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CompileLimits {
+    /// Time by the clock, for all of it; 2 minutes by default.
+    pub time: Duration,
+    /// CPU time over all threads, in whole seconds; 5 minutes by default.
+    pub cpu_seconds: u64,
+    /// Memory of the process, in bytes; 2 GiB by default.
+    pub memory_bytes: u64,
+    /// The machine code, in bytes; 512 MiB by default.
+    pub artifact_bytes: u64,
+    /// Threads that compile at the same time; as many as there are processors by default, and at most 8.
+    pub threads: u32,
+}
+
+impl CompileLimits {
+    /// Twenty times what a Python interpreter takes.
+    pub const DEFAULT: Self = Self {
+        time: Duration::from_secs(120),
+        cpu_seconds: 300,
+        memory_bytes: 2 << 30,
+        artifact_bytes: 512 << 20,
+        threads: 8,
+    };
+}
+
+/// Why a component was not compiled.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// Its time was over.
+    #[error("compiling it takes longer than {} s, so it was stopped", limit.as_secs_f64())]
+    TooLong {
+        /// The limit, by the clock or on the CPU.
+        limit: Duration,
+    },
+    /// Its memory was not enough.
+    #[error("compiling it takes more than {limit_bytes} bytes of memory")]
+    TooMuchMemory {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// It becomes too much code.
+    #[error("it becomes more than {limit_bytes} bytes of machine code")]
+    TooMuchCode {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The compiler died of it.
+    #[error("the compiler crashed on it: {how}")]
+    Crashed {
+        /// How, and what it said at last.
+        how: String,
+    },
+    /// There is no compiler, whatever the component.
+    #[error("the compiler's process cannot do its work: {reason}")]
+    NoCompiler {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Makes artifacts of components.
+#[derive(Debug, Clone)]
+pub struct Compiler {
+    command: CompilerCommand,
+    limits: CompileLimits,
+}
+
+impl Compiler {
+    /// A compiler that is started by `command` for each component.
+    #[must_use]
+    pub fn new(command: CompilerCommand, limits: CompileLimits) -> Self {
+        Self { command, limits }
+    }
+
+    /// Compiles a component for `engine`, in a process of its own; a few hundred milliseconds for a usual tool.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::NotWasm`], [`LoadError::CoreModule`], [`LoadError::Malformed`], [`LoadError::Compile`].
+    pub fn compile(&self, engine: &Engine, component: &[u8]) -> Result<Artifact, LoadError> {
+        refuse_what_is_no_component(component)?;
+        let said = self.ask(component)?;
+        match Reply::parse(said) {
+            Some(Reply::Code(code)) => Ok(Artifact::compiled(Digest::of(component), engine, code)),
+            Some(Reply::Malformed(message)) => Err(LoadError::Malformed { message }),
+            Some(Reply::NoMemory) => Err(self.limits.too_much_memory().into()),
+            Some(Reply::NoCompiler(reason)) => Err(CompileError::NoCompiler { reason }.into()),
+            None => Err(CompileError::Crashed { how: "it gave no answer".to_owned() }.into()),
+        }
+    }
+
+    /// Starts the process, gives it the component, and takes what it says until it has ended well.
+    fn ask(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
+        let deadline = Instant::now() + self.limits.time;
+        let mut child = Dying(self.spawn().map_err(no_compiler)?);
+        let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
+        // One byte says what the rest is; one more than there may be is how too much is noticed.
+        let said_bytes_max = self.limits.artifact_bytes.saturating_add(1);
+        thread::scope(|scope| {
+            scope.spawn(|| give(stdin, component));
+            let complaints = scope.spawn(|| hear(stderr, COMPLAINT_BYTES_MAX));
+            let (sender, said) = mpsc::channel();
+            scope.spawn(move || sender.send(hear(stdout, said_bytes_max.saturating_add(1))));
+            let said = said.recv_timeout(deadline.saturating_duration_since(Instant::now()));
+            let too_much = said.as_ref().is_ok_and(|said| said.len() as u64 > said_bytes_max);
+            let ended = if too_much { None } else { child.ends_by(deadline) };
+            // Whatever it still does is over: its pipes break, and the threads here end.
+            child.kill();
+            let complaints = complaints.join().unwrap_or_default();
+            match (said, ended) {
+                _ if too_much => Err(CompileError::TooMuchCode { limit_bytes: self.limits.artifact_bytes }),
+                (Err(RecvTimeoutError::Timeout), _) | (_, None) => {
+                    Err(CompileError::TooLong { limit: self.limits.time })
+                }
+                (Ok(said), Some(status)) if status.success() => Ok(said),
+                (_, Some(status)) => Err(self.limits.blame(status, &String::from_utf8_lossy(&complaints))),
+            }
+        })
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "this module owns the compiler's process")]
+    fn spawn(&self) -> io::Result<Child> {
+        Command::new(&self.command.program)
+            .args(&self.command.arguments)
+            .args(process::arguments(&self.limits))
+            .env_clear()
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+    }
+}
+
+impl CompileLimits {
+    /// What a compiler died of.
+    fn blame(&self, status: ExitStatus, complaints: &str) -> CompileError {
+        if status.signal() == Some(libc::SIGXCPU) {
+            return CompileError::TooLong { limit: Duration::from_secs(self.cpu_seconds) };
+        }
+        if status.signal() == Some(libc::SIGABRT) && complaints.contains(ALLOCATION_FAILED) {
+            return self.too_much_memory();
+        }
+        let said: Vec<&str> = complaints.lines().filter(|line| !line.trim().is_empty()).take(2).collect();
+        CompileError::Crashed { how: format!("{status} {}", said.join(" ")).trim_end().to_owned() }
+    }
+
+    fn too_much_memory(&self) -> CompileError {
+        CompileError::TooMuchMemory { limit_bytes: self.memory_bytes }
+    }
+}
+
+/// Gives the component. Where the other end is gone, its exit says why.
+fn give(stdin: Option<ChildStdin>, component: &[u8]) {
+    if let Some(mut stdin) = stdin {
+        stdin.write_all(component).ok();
+    }
+}
+
+/// The first bytes that come, up to a limit. An end that breaks is an end.
+fn hear(from: Option<impl Read>, bytes_max: u64) -> Vec<u8> {
+    let mut heard = Vec::new();
+    if let Some(from) = from {
+        from.take(bytes_max).read_to_end(&mut heard).ok();
+    }
+    heard
+}
+
+fn no_compiler(error: io::Error) -> CompileError {
+    CompileError::NoCompiler { reason: error.to_string() }
+}
+
+/// A child that is not left behind, neither running nor as a zombie.
+#[derive(Debug)]
+struct Dying(Child);
+
+impl Dying {
+    fn ends_by(&mut self, deadline: Instant) -> Option<ExitStatus> {
+        loop {
+            if let Ok(Some(status)) = self.0.try_wait() {
+                return Some(status);
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            thread::sleep(END_LOOKED_FOR_EVERY);
+        }
+    }
+
+    fn kill(&mut self) {
+        // It may have ended by itself.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+impl Drop for Dying {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A few lines of a panic.
+const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
+
+/// What Rust prints when it aborts for want of memory.
+const ALLOCATION_FAILED: &str = "memory allocation of";
+
+/// A process whose output has ended is about to end.
+const END_LOOKED_FOR_EVERY: Duration = Duration::from_micros(200);

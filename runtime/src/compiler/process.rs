@@ -1,0 +1,92 @@
+//! The compiler's own process. Must never look at the component before it is sealed.
+
+use std::ffi::OsString;
+use std::io::{self, Read as _, Write as _};
+
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+
+use super::CompileLimits;
+use super::calls::ALLOWED;
+use super::reply::Reply;
+use crate::runtime::Engine;
+use crate::sandbox;
+
+/// What a compiler's process is told by its arguments, `--cpu-seconds`, `--memory-bytes` and `--threads`.
+#[derive(Debug, Clone, Copy)]
+pub struct CompilerRole {
+    /// CPU time over all threads, in seconds.
+    pub cpu_seconds: u64,
+    /// Memory of the process, in bytes.
+    pub memory_bytes: u64,
+    /// Threads that compile.
+    pub threads: u32,
+}
+
+/// The arguments that tell a compiler's process its role.
+pub(super) fn arguments(limits: &CompileLimits) -> Vec<OsString> {
+    let CompileLimits { cpu_seconds, memory_bytes, threads, .. } = limits;
+    let arguments = [
+        ("--cpu-seconds", cpu_seconds.to_string()),
+        ("--memory-bytes", memory_bytes.to_string()),
+        ("--threads", threads.to_string()),
+    ];
+    arguments.into_iter().flat_map(|(name, value)| [name.into(), value.into()]).collect()
+}
+
+/// Compiles the component on standard input to standard output, as the process that a
+/// [`Compiler`](super::Compiler) started, which must have one thread. Seals it first.
+///
+/// # Errors
+///
+/// Nobody takes the answer. Whatever else is wrong is the answer.
+pub fn serve(role: &CompilerRole) -> io::Result<()> {
+    let reply = match sealed_engine(role) {
+        Ok(engine) => compile(&engine)?,
+        Err(error) => Reply::NoCompiler(crate::error::with_causes(&*error)),
+    };
+    let (what, rest) = reply.parts();
+    let mut out = io::stdout().lock();
+    out.write_all(&[what])?;
+    out.write_all(rest)?;
+    out.flush()
+}
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+fn sealed_engine(role: &CompilerRole) -> Result<Engine, Cause> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    let engine = Engine::new(1)?;
+    seal(role)?;
+    Ok(engine)
+}
+
+/// Threads are started in between: none can be started afterwards.
+pub(super) fn seal(role: &CompilerRole) -> Result<(), Cause> {
+    let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let threads = usize::try_from(role.threads).unwrap_or(usize::MAX).clamp(1, available);
+    let confined = sandbox::confine(&[])?;
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    for (resource, most) in [
+        (Resource::Cpu, role.cpu_seconds),
+        (Resource::Data, role.memory_bytes),
+        (Resource::Core, 0),
+        (Resource::Fsize, 0),
+    ] {
+        // CPU time over the first limit ends in SIGXCPU, which says why; over the second in SIGKILL.
+        let maximum = if resource == Resource::Cpu { most.saturating_add(1) } else { most };
+        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(maximum) })?;
+    }
+    Ok(confined.allow_only(ALLOWED)?)
+}
+
+fn compile(engine: &Engine) -> io::Result<Reply> {
+    let mut component = Vec::new();
+    if let Err(error) = io::stdin().lock().read_to_end(&mut component) {
+        return if error.kind() == io::ErrorKind::OutOfMemory { Ok(Reply::NoMemory) } else { Err(error) };
+    }
+    Ok(match engine.0.precompile_component(&component) {
+        Ok(code) => Reply::Code(code),
+        Err(error) if error.is::<wasmtime::OutOfMemory>() => Reply::NoMemory,
+        Err(error) => Reply::Malformed(format!("{error:#}")),
+    })
+}

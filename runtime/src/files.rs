@@ -1,0 +1,63 @@
+//! Files that appear whole or not at all: written under a hidden name, on disk, then renamed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// What hidden names begin with; no name of a tool or an artifact does.
+pub(crate) const HIDDEN: &str = ".new-";
+
+/// Makes a folder and those above it, for their owner alone.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Writes a file of its own, for its owner alone, and has it on disk.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Writes a file under a name that nothing else has or looks for.
+pub(crate) fn write_hidden(folder: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+    let path = hidden_name(folder)?;
+    match write_new(&path, bytes) {
+        Ok(()) => Ok(path),
+        Err(error) => {
+            // A file that is half written only takes room.
+            fs::remove_file(&path).ok();
+            Err(error)
+        }
+    }
+}
+
+/// Writes or replaces `folder/name`.
+pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let written = write_hidden(folder, bytes)?;
+    if let Err(error) = fs::rename(&written, folder.join(name)) {
+        fs::remove_file(&written).ok();
+        return Err(error);
+    }
+    sync_folder(folder)
+}
+
+/// A name in `folder` that nothing has.
+pub(crate) fn hidden_name(folder: &Path) -> io::Result<PathBuf> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random)?;
+    Ok(folder.join(format!("{HIDDEN}{}", hex::encode(random))))
+}
+
+/// Has the names in a folder on disk.
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Reads a file of at most `max_bytes`.
+pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_bytes { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+}

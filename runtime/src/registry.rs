@@ -1,0 +1,216 @@
+//! Installed tools: a folder for each, under its name, with component, manifest and artifact. A tool appears, changes and
+//! goes as a whole. Must never make a path of anything but a [`ToolName`].
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use tollgate_audit::Digest;
+use tollgate_capability::ToolName;
+
+use crate::artifact::{Artifact, ArtifactError, ArtifactKey, STORED_BYTES_MAX};
+use crate::files;
+use crate::runtime::Engine;
+
+/// The folder with a folder for each tool.
+#[derive(Debug, Clone)]
+pub(crate) struct Registry {
+    folder: PathBuf,
+}
+
+/// A tool that is installed.
+#[derive(Debug, Clone)]
+pub(crate) struct InstalledTool {
+    /// What it is run by.
+    pub(crate) name: ToolName,
+    folder: PathBuf,
+}
+
+/// What a tool consists of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ToolFiles<'a> {
+    pub(crate) component: &'a [u8],
+    pub(crate) manifest: &'a str,
+    /// As [`Artifact::seal`] gives it.
+    pub(crate) artifact: &'a [u8],
+}
+
+/// What happens to a tool that has the name already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Present {
+    /// It stays, and nothing is installed.
+    Stays,
+    /// It is replaced.
+    Goes,
+}
+
+/// Why an artifact of an installed tool is not used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoredError {
+    #[error(transparent)]
+    Refused(#[from] ArtifactError),
+    #[error("it cannot be read")]
+    Unreadable(#[from] io::Error),
+}
+
+impl Registry {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// The tool of this name.
+    pub(crate) fn find(&self, name: &ToolName) -> Option<InstalledTool> {
+        let tool = InstalledTool { name: name.clone(), folder: self.folder.join(name.as_str()) };
+        tool.folder.is_dir().then_some(tool)
+    }
+
+    /// All tools, by name.
+    ///
+    /// # Errors
+    ///
+    /// The folder is there and cannot be listed.
+    pub(crate) fn tools(&self) -> io::Result<Vec<InstalledTool>> {
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        let mut tools = Vec::new();
+        for entry in entries {
+            // Hidden folders are being made or removed; other names are nobody's tools.
+            let name = entry?.file_name().into_string().ok().and_then(|name| name.parse().ok());
+            tools.extend(name.and_then(|name| self.find(&name)));
+        }
+        tools.sort_unstable_by(|one, other| one.name.as_str().cmp(other.name.as_str()));
+        Ok(tools)
+    }
+
+    /// Installs a tool.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::AlreadyExists`] where [`Present::Stays`]; otherwise the folder cannot be written.
+    pub(crate) fn install(&self, name: &ToolName, tool: ToolFiles<'_>, present: Present) -> io::Result<InstalledTool> {
+        files::make_folder(&self.folder)?;
+        let (new, folder) = (files::hidden_name(&self.folder)?, self.folder.join(name.as_str()));
+        let placed = place(&new, &folder, tool, present);
+        // Now the old tool, or what was not finished; if it was moved, there is nothing.
+        if new.exists() {
+            fs::remove_dir_all(&new)?;
+        }
+        placed?;
+        files::sync_folder(&self.folder)?;
+        Ok(InstalledTool { name: name.clone(), folder })
+    }
+
+    /// Removes a tool.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be removed.
+    pub(crate) fn remove(&self, tool: &InstalledTool) -> io::Result<()> {
+        // Under its name it is whole until it is gone.
+        let old = files::hidden_name(&self.folder)?;
+        fs::rename(&tool.folder, &old)?;
+        files::sync_folder(&self.folder)?;
+        fs::remove_dir_all(&old)
+    }
+}
+
+impl InstalledTool {
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn component(&self) -> PathBuf {
+        self.folder.join(COMPONENT)
+    }
+
+    pub(crate) fn manifest(&self) -> PathBuf {
+        self.folder.join(MANIFEST)
+    }
+
+    /// The artifact, if it verifies and belongs to the component and to `engine`.
+    pub(crate) fn artifact(
+        &self,
+        key: &ArtifactKey,
+        component: Digest,
+        engine: &Engine,
+    ) -> Result<Artifact, StoredError> {
+        let stored = files::read(&self.folder.join(ARTIFACT), STORED_BYTES_MAX)?;
+        Ok(Artifact::open(&stored, key, component, engine)?)
+    }
+
+    /// When it was installed, in seconds since 1970.
+    pub(crate) fn installed_s(&self) -> io::Result<u64> {
+        let modified: SystemTime = fs::metadata(self.folder.join(ARTIFACT))?.modified()?;
+        Ok(modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
+    }
+}
+
+/// Writes a tool into the folder `new`, and makes that the folder `folder`.
+fn place(new: &Path, folder: &Path, tool: ToolFiles<'_>, present: Present) -> io::Result<()> {
+    files::make_folder(new)?;
+    let contents = [(COMPONENT, tool.component), (MANIFEST, tool.manifest.as_bytes()), (ARTIFACT, tool.artifact)];
+    for (name, bytes) in contents {
+        files::write_new(&new.join(name), bytes)?;
+    }
+    files::sync_folder(new)?;
+    let moved = renameat_with(CWD, new, CWD, folder, RenameFlags::NOREPLACE).map_err(io::Error::from);
+    match (moved, present) {
+        (Err(error), Present::Goes) if error.kind() == ErrorKind::AlreadyExists => {
+            Ok(renameat_with(CWD, new, CWD, folder, RenameFlags::EXCHANGE)?)
+        }
+        (moved, _) => moved,
+    }
+}
+
+const COMPONENT: &str = "component.wasm";
+const MANIFEST: &str = "tool.toml";
+const ARTIFACT: &str = "component.artifact";
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    const FIRST: ToolFiles<'_> = ToolFiles { component: b"one", manifest: "1", artifact: b"a" };
+    const SECOND: ToolFiles<'_> = ToolFiles { component: b"two", manifest: "2", artifact: b"b" };
+
+    fn names(registry: &Registry) -> Vec<String> {
+        registry.tools().unwrap().iter().map(|tool| tool.name.to_string()).collect()
+    }
+
+    #[test]
+    fn a_tool_is_installed_replaced_and_removed_as_a_whole() {
+        let around = tempfile::tempdir().unwrap();
+        let registry = Registry::new(around.path().join("deep/tools"));
+        let name: ToolName = "word-count".parse().unwrap();
+        assert!(names(&registry).is_empty() && registry.find(&name).is_none());
+        let tool = registry.install(&name, FIRST, Present::Stays).unwrap();
+        assert_eq!(fs::read(tool.component()).unwrap(), b"one");
+        assert_eq!(fs::metadata(tool.component()).unwrap().permissions().mode() & 0o777, 0o600);
+        let error = registry.install(&name, SECOND, Present::Stays).unwrap_err();
+        assert_eq!((error.kind(), fs::read(tool.component()).unwrap()), (ErrorKind::AlreadyExists, b"one".to_vec()));
+        registry.install(&name, SECOND, Present::Goes).unwrap();
+        assert_eq!(fs::read_to_string(tool.manifest()).unwrap(), "2");
+        assert_eq!(names(&registry), ["word-count"]);
+        registry.remove(&tool).unwrap();
+        assert_eq!(fs::read_dir(around.path().join("deep/tools")).unwrap().count(), 0, "nothing is left over");
+    }
+
+    #[test]
+    fn only_folders_with_names_of_tools_are_listed() {
+        let around = tempfile::tempdir().unwrap();
+        let registry = Registry::new(around.path().to_owned());
+        for name in ["b-tool", "a-tool"] {
+            registry.install(&name.parse().unwrap(), FIRST, Present::Stays).unwrap();
+        }
+        fs::create_dir(around.path().join(".new-0123")).unwrap();
+        fs::create_dir(around.path().join("No Tool")).unwrap();
+        fs::write(around.path().join("file"), "").unwrap();
+        assert_eq!(names(&registry), ["a-tool", "b-tool"]);
+    }
+}

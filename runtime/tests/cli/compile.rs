@@ -1,0 +1,154 @@
+//! The compiler's process: what it gives, and what becomes of a component that makes it crash, run long or grow.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::fs;
+use std::time::Duration;
+
+use tollgate::compiler::{CompileError, CompileLimits, Compiler, CompilerCommand};
+use tollgate::{Component, Engine, LoadError};
+
+use crate::desk::guest;
+
+const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
+
+/// What compiling `component` by the real compiler gives, under these limits.
+fn under(limits: CompileLimits, component: &[u8]) -> Result<Component, LoadError> {
+    by(TOLLGATE, &["compile"], limits, component)
+}
+
+/// What compiling by `program` gives.
+fn by(program: &str, arguments: &[&str], limits: CompileLimits, component: &[u8]) -> Result<Component, LoadError> {
+    let arguments = arguments.iter().map(OsString::from).collect();
+    let engine = Engine::new(1).unwrap();
+    let artifact =
+        Compiler::new(CompilerCommand { program: program.into(), arguments }, limits).compile(&engine, component)?;
+    Component::from_artifact(&engine, &artifact)
+}
+
+/// What a compiler that is this line of shell comes to.
+#[track_caller]
+fn shell(line: &str, limits: CompileLimits) -> CompileError {
+    let error = by("/bin/sh", &["-c", line], limits, &word_count()).unwrap_err();
+    let LoadError::Compile(error) = error else { panic!("{error}") };
+    error
+}
+
+fn word_count() -> Vec<u8> {
+    fs::read(guest("word-count").component).unwrap()
+}
+
+/// A component with so many functions, each with some work for a compiler.
+fn large(functions: usize) -> Vec<u8> {
+    let mut text = "(component (core module".to_owned();
+    for _ in 0..functions {
+        text.push_str("(func (param i32) (result i32) local.get 0");
+        for number in 0..20 {
+            write!(text, " i32.const {number} i32.mul local.get 0 i32.xor").unwrap();
+        }
+        text.push(')');
+    }
+    text.push_str("))");
+    wat::parse_str(text).unwrap()
+}
+
+#[test]
+fn what_it_compiles_is_what_this_process_would_compile() {
+    let bytes = word_count();
+    let apart = under(CompileLimits::DEFAULT, &bytes).unwrap();
+    let here = Component::compile(&Engine::new(1).unwrap(), &bytes).unwrap();
+    assert_eq!((apart.digest(), apart.imports()), (here.digest(), here.imports()));
+    assert!(apart.check(&Engine::new(1).unwrap()).is_err(), "a component belongs to its engine");
+}
+
+#[test]
+fn a_component_that_does_not_compile_is_malformed() {
+    let bytes = word_count();
+    let error = under(CompileLimits::DEFAULT, &bytes[..bytes.len() / 2]).unwrap_err();
+    assert!(matches!(error, LoadError::Malformed { .. }), "{error}");
+    // Text is not assembled, and what is no component does not even reach the process.
+    assert!(matches!(by("/nowhere", &[], CompileLimits::DEFAULT, b"(component)"), Err(LoadError::NotWasm)));
+}
+
+#[test]
+fn one_that_takes_too_long_is_stopped() {
+    let limits = CompileLimits { time: Duration::from_millis(1), ..CompileLimits::DEFAULT };
+    let error = under(limits, &word_count()).unwrap_err();
+    assert!(matches!(error, LoadError::Compile(CompileError::TooLong { limit }) if limit == limits.time), "{error}");
+    let soon = CompileLimits { time: Duration::from_millis(200), ..CompileLimits::DEFAULT };
+    for line in ["exec sleep 60", "exec sleep 60 >&-", "while :; do :; done"] {
+        let error = shell(line, soon);
+        assert!(matches!(error, CompileError::TooLong { limit } if limit == soon.time), "{line}: {error}");
+    }
+}
+
+#[test]
+fn one_that_takes_too_much_cpu_is_stopped() {
+    let limits = CompileLimits { cpu_seconds: 1, ..CompileLimits::DEFAULT };
+    let error = under(limits, &large(40_000)).unwrap_err();
+    let second = Duration::from_secs(1);
+    assert!(matches!(error, LoadError::Compile(CompileError::TooLong { limit }) if limit == second), "{error}");
+}
+
+#[test]
+fn one_that_takes_too_much_memory_is_stopped() {
+    for memory_bytes in [1 << 10, 8 << 20, 32 << 20] {
+        let limits = CompileLimits { memory_bytes, ..CompileLimits::DEFAULT };
+        let error = under(limits, &large(10_000)).unwrap_err();
+        let expected = |limit| limit == memory_bytes;
+        let is =
+            matches!(error, LoadError::Compile(CompileError::TooMuchMemory { limit_bytes }) if expected(limit_bytes));
+        assert!(is, "{memory_bytes}: {error}");
+    }
+}
+
+#[test]
+fn one_that_becomes_too_much_code_is_stopped() {
+    let limits = CompileLimits { artifact_bytes: 1000, ..CompileLimits::DEFAULT };
+    let error = under(limits, &word_count()).unwrap_err();
+    let is = matches!(error, LoadError::Compile(CompileError::TooMuchCode { limit_bytes: 1000 }));
+    assert!(is, "{error}");
+    let error = shell("yes", limits);
+    assert!(matches!(error, CompileError::TooMuchCode { .. }), "{error}");
+}
+
+#[test]
+fn a_compiler_that_dies_says_how() {
+    let cases = [
+        ("kill -SEGV $$", "signal: 11"),
+        ("kill -KILL $$", "signal: 9"),
+        ("echo thread panicked at cranelift >&2; exit 101", "exit status: 101 thread panicked at cranelift"),
+        // Half an answer is none.
+        ("printf cELF; kill -KILL $$", "signal: 9"),
+        ("exit 0", "no answer"),
+        ("echo hello", "no answer"),
+    ];
+    for (line, how) in cases {
+        let error = shell(line, CompileLimits::DEFAULT);
+        assert!(matches!(error, CompileError::Crashed { .. }), "{line}: {error}");
+        assert!(error.to_string().contains(how), "{line}: {error}");
+    }
+}
+
+#[test]
+fn what_is_no_machine_code_is_refused_by_the_engine() {
+    let error = by("/bin/sh", &["-c", "printf chello"], CompileLimits::DEFAULT, &word_count()).unwrap_err();
+    assert!(matches!(error, LoadError::Engine(_)), "{error}");
+}
+
+#[test]
+fn a_compiler_that_cannot_start_is_not_the_components_fault() {
+    let error = by("/nowhere/tollgate", &[], CompileLimits::DEFAULT, &word_count()).unwrap_err();
+    assert!(matches!(error, LoadError::Compile(CompileError::NoCompiler { .. })), "{error}");
+}
+
+#[test]
+fn a_compiler_sees_no_environment() {
+    let error = shell("echo \"[$HOME][$CARGO_MANIFEST_DIR][$TOLLGATE_HOME]\" >&2; exit 1", CompileLimits::DEFAULT);
+    assert!(error.to_string().contains("[][][]"), "{error}");
+}
+
+#[test]
+fn a_real_compiler_survives_a_large_component() {
+    under(CompileLimits::DEFAULT, &large(2_000)).unwrap();
+}
