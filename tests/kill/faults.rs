@@ -177,6 +177,7 @@ impl Lab {
         let mut command = Command::new("strace");
         command.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={fault}")]).args(self.run_words(&ledger));
         let [stdout, stderr] = ["stdout", "stderr"].map(|name| place.join(name));
+        command.env("TOLLGATE_HOME", place.join("home"));
         command.stdin(Stdio::null()).stdout(File::create(&stdout).expect("a file"));
         let strace = command.stderr(File::create(&stderr).expect("a file")).spawn().expect("strace");
         let pid = Pid::from_child(&strace);

@@ -175,7 +175,8 @@ impl Plan {
             let (before, after) = said.fds.expect("an end in good order");
             // Before, there may have been more, where a notary was killed just then.
             assert!(after <= before, "descriptors of the driver: {before}, then {after}");
-            assert_eq!(said.finished, Some((1, 0)), "children of the driver");
+            // One before, or none where the next one has not been started yet; and none afterwards.
+            assert!(matches!(said.finished, Some((0 | 1, 0))), "children of the driver: {:?}", said.finished);
         }
     }
 }
