@@ -12,9 +12,10 @@ use toml::Spanned;
 use crate::access::{Access, AccessSet};
 use crate::call::Stdio;
 use crate::diagnostic::{Document, DocumentError, SourceText};
+use crate::grant::Grant;
 use crate::limits::{PartialLimits, RawLimits};
 use crate::names::{EnvName, GuestPath, OperationName, ToolName, ToolVersion};
-use crate::set::{ClockMode, Record, StdioSet};
+use crate::set::{ClockMode, RandomMode, Record, StdioSet};
 use crate::texts::{self, FOLDERS_MAX, OPERATIONS_MAX, TextError, VALUES_MAX};
 
 /// Longest manifest, in bytes: all its parts at their longest would be more, but no tool needs all of them.
@@ -85,6 +86,25 @@ pub struct Needs {
     pub wall_clock: Option<ClockMode>,
     /// The finest monotonic clock it needs.
     pub monotonic_clock: Option<ClockMode>,
+}
+
+impl Needs {
+    /// All that `grant` gives: what a tool without a manifest is taken to need.
+    #[must_use]
+    pub fn of_grant(grant: &Grant) -> Self {
+        Self {
+            fs: grant.fs.iter().map(|(guest, fs)| FsNeed { guest: guest.clone(), access: fs.access }).collect(),
+            env: (!grant.env.is_empty()).then(|| grant.env.keys().cloned().collect()),
+            args: grant.args.is_some(),
+            stdio: grant.stdio.unwrap_or(StdioSet::OUTPUT),
+            random: grant.random.map(|mode| match mode {
+                RandomMode::Secure => RandomNeed::Secure,
+                RandomMode::Seeded(_) => RandomNeed::Seeded,
+            }),
+            wall_clock: grant.wall_clock,
+            monotonic_clock: grant.monotonic_clock,
+        }
+    }
 }
 
 impl Default for Needs {

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use tollgate_capability::{
-    Access, AccessSet, AdhocGrant, CapabilitySet, EnvValue, FsGrant, FsNeed, Grant, Manifest, Needs, PATH_BYTES_MAX,
-    POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX, RandomMode, RandomNeed, StdioSet, refuse_host,
+    Access, AccessSet, AdhocGrant, CapabilitySet, EnvValue, FsGrant, Grant, Manifest, Needs, PATH_BYTES_MAX,
+    POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX, RandomMode, StdioSet, refuse_host,
 };
 
 use crate::diagnostics::shown;
@@ -73,24 +73,13 @@ fn whole(grant: &Grant) {
 }
 
 fn manifest_of(grant: &Grant) -> Manifest {
-    let fs = grant.fs.iter().map(|(guest, fs)| FsNeed { guest: guest.clone(), access: fs.access }).collect();
     Manifest {
         name: "tool".parse().expect("a name"),
         version: "1.0.0".parse().expect("a version"),
         description: String::new(),
         operations: Vec::new(),
-        needs: Needs {
-            fs,
-            env: Some(grant.env.keys().cloned().collect()),
-            args: grant.args.is_some(),
-            stdio: grant.stdio.unwrap_or(StdioSet::OUTPUT),
-            random: grant.random.map(|mode| match mode {
-                RandomMode::Secure => RandomNeed::Secure,
-                RandomMode::Seeded(_) => RandomNeed::Seeded,
-            }),
-            wall_clock: grant.wall_clock,
-            monotonic_clock: grant.monotonic_clock,
-        },
+        // An empty list of variables is a need too: of an environment to look at.
+        needs: Needs { env: Some(grant.env.keys().cloned().collect()), ..Needs::of_grant(grant) },
         limits: grant.limits.clone(),
         record: grant.record,
     }

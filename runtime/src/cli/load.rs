@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use tollgate_capability::{
-    AdhocGrant, CapabilitySet, FsNeed, Grant, Intersection, Manifest, Needs, OnViolation, Policy, RandomMode,
-    RandomNeed, StdioSet, ToolName, refuse_host,
+    AdhocGrant, CapabilitySet, Grant, Intersection, Manifest, Needs, OnViolation, Policy, ToolName, refuse_host,
 };
 
 use super::args::{GrantArgs, ToolArgs};
@@ -150,24 +149,12 @@ fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
     let name: ToolName = name.parse().map_err(|error| no_name(format!("{error}")))?;
     let version = "0.0.0".parse().map_err(|error| no_name(format!("{error}")))?;
     let (grant, grant_text) = grant(&args.grants, &name)?;
-    let needs = Needs {
-        fs: grant.fs.iter().map(|(guest, fs)| FsNeed { guest: guest.clone(), access: fs.access }).collect(),
-        env: (!grant.env.is_empty()).then(|| grant.env.keys().cloned().collect()),
-        args: grant.args.is_some(),
-        stdio: grant.stdio.unwrap_or(StdioSet::OUTPUT),
-        random: grant.random.map(|mode| match mode {
-            RandomMode::Secure => RandomNeed::Secure,
-            RandomMode::Seeded(_) => RandomNeed::Seeded,
-        }),
-        wall_clock: grant.wall_clock,
-        monotonic_clock: grant.monotonic_clock,
-    };
     let manifest = Manifest {
         name,
         version,
         description: String::new(),
         operations: Vec::new(),
-        needs,
+        needs: Needs::of_grant(&grant),
         limits: grant.limits.clone(),
         record: grant.record,
     };
