@@ -1,6 +1,6 @@
 //! The system calls of a compiler: bytes in, bytes out, memory that never becomes executable.
 
-use crate::sandbox::{ANY, Bits, Call, NOT_EXECUTABLE};
+use crate::sandbox::{Bits, Call, NOT_EXECUTABLE};
 
 /// The first argument is this file descriptor.
 const fn descriptor(number: u32) -> Bits {
@@ -11,31 +11,12 @@ const fn descriptor(number: u32) -> Bits {
 const COUNTED: Bits =
     Bits { argument: 3, mask: libc::MAP_SHARED.unsigned_abs() | libc::MAP_GROWSDOWN.unsigned_abs(), value: 0 };
 
-/// What a compiler does once it is sealed, and why.
+/// What a compiler does once it is sealed, beside what every process does, and why.
 pub(super) const ALLOWED: &[Call] = &[
     (libc::SYS_read, &[descriptor(0)], "the component"),
     (libc::SYS_write, &[descriptor(1)], "the machine code"),
     (libc::SYS_write, &[descriptor(2)], "panics"),
     (libc::SYS_mmap, &[NOT_EXECUTABLE, COUNTED], "memory"),
-    (libc::SYS_mprotect, &[NOT_EXECUTABLE], "memory"),
-    (libc::SYS_munmap, ANY, "memory"),
-    (libc::SYS_mremap, ANY, "memory"),
-    (libc::SYS_madvise, ANY, "memory"),
-    (libc::SYS_brk, ANY, "memory"),
-    (libc::SYS_futex, ANY, "threads wait for each other"),
-    (libc::SYS_sched_yield, ANY, "the same"),
-    (libc::SYS_clock_gettime, ANY, "where it is no vDSO call"),
-    (libc::SYS_getrandom, ANY, "hash maps"),
-    (libc::SYS_rt_sigprocmask, ANY, "panics, end of a thread"),
-    (libc::SYS_rt_sigaction, ANY, "panics"),
-    (libc::SYS_rt_sigreturn, ANY, "signals"),
-    (libc::SYS_restart_syscall, ANY, "signals"),
-    (libc::SYS_sigaltstack, ANY, "end of a thread"),
-    (libc::SYS_gettid, ANY, "panics"),
-    (libc::SYS_getpid, ANY, "panics"),
-    (libc::SYS_tgkill, ANY, "panics; Landlock leaves no other process to signal"),
-    (libc::SYS_exit, ANY, "end of a thread"),
-    (libc::SYS_exit_group, ANY, "end"),
 ];
 
 #[cfg(test)]

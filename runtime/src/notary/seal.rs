@@ -15,7 +15,7 @@ pub(super) fn seal(folder: &Path) -> io::Result<()> {
     sandbox::confine(&[folder])?.allow_only(ALLOWED)
 }
 
-/// What a notary does, and why.
+/// What a notary does beside what every process does, and why.
 const ALLOWED: &[Call] = &[
     (libc::SYS_tee, ANY, "look into a host's pipe"),
     (libc::SYS_splice, ANY, "take entries from it"),
@@ -47,34 +47,15 @@ const ALLOWED: &[Call] = &[
     (libc::SYS_syncfs, ANY, "tiles"),
     (libc::SYS_fcntl, ANY, "descriptors"),
     (libc::SYS_dup, ANY, "descriptors"),
-    (libc::SYS_futex, ANY, "two threads"),
     (libc::SYS_clone3, ANY, "the publisher's thread"),
     (libc::SYS_clone, ANY, "the same, by older C libraries"),
     (libc::SYS_set_robust_list, ANY, "start of a thread"),
     (libc::SYS_rseq, ANY, "start of a thread"),
-    (libc::SYS_gettid, ANY, "start of a thread"),
     (libc::SYS_prctl, ANY, "name of a thread"),
     (libc::SYS_sched_getaffinity, ANY, "stack of a thread"),
-    (libc::SYS_sigaltstack, ANY, "stack overflow of a thread"),
-    (libc::SYS_rt_sigprocmask, ANY, "start and end of a thread"),
-    (libc::SYS_rt_sigaction, ANY, "panics"),
-    (libc::SYS_rt_sigreturn, ANY, "signals"),
-    (libc::SYS_restart_syscall, ANY, "signals"),
     (libc::SYS_mmap, &[NOT_EXECUTABLE], "memory"),
-    (libc::SYS_mprotect, &[NOT_EXECUTABLE], "memory"),
-    (libc::SYS_munmap, ANY, "memory"),
-    (libc::SYS_mremap, ANY, "memory"),
-    (libc::SYS_madvise, ANY, "memory"),
-    (libc::SYS_brk, ANY, "memory"),
-    (libc::SYS_getrandom, ANY, "hash maps"),
-    (libc::SYS_clock_gettime, ANY, "where it is no vDSO call"),
     (libc::SYS_clock_nanosleep, ANY, "wait"),
     (libc::SYS_nanosleep, ANY, "wait"),
-    (libc::SYS_sched_yield, ANY, "locks"),
-    (libc::SYS_getpid, ANY, "panics"),
-    (libc::SYS_tgkill, ANY, "panics"),
-    (libc::SYS_exit, ANY, "end of a thread"),
-    (libc::SYS_exit_group, ANY, "end"),
     #[cfg(target_arch = "x86_64")]
     (libc::SYS_poll, ANY, "the same as ppoll"),
     #[cfg(target_arch = "x86_64")]

@@ -16,6 +16,30 @@ pub(crate) const ANY: &[Bits] = &[];
 /// `prot & PROT_EXEC == 0`, the third argument of `mmap` and `mprotect`.
 pub(crate) const NOT_EXECUTABLE: Bits = Bits { argument: 2, mask: libc::PROT_EXEC.unsigned_abs(), value: 0 };
 
+/// What any process here goes on doing: memory, threads that wait for each other and end, panics, its own end. Mapping
+/// memory is not among it, since how much may be mapped differs.
+const EVERY_PROCESS: &[Call] = &[
+    (libc::SYS_mprotect, &[NOT_EXECUTABLE], "memory"),
+    (libc::SYS_munmap, ANY, "memory"),
+    (libc::SYS_mremap, ANY, "memory"),
+    (libc::SYS_madvise, ANY, "memory"),
+    (libc::SYS_brk, ANY, "memory"),
+    (libc::SYS_getrandom, ANY, "hash maps"),
+    (libc::SYS_clock_gettime, ANY, "where it is no vDSO call"),
+    (libc::SYS_futex, ANY, "threads wait for each other"),
+    (libc::SYS_sched_yield, ANY, "the same"),
+    (libc::SYS_sigaltstack, ANY, "start and end of a thread"),
+    (libc::SYS_rt_sigprocmask, ANY, "start and end of a thread, panics"),
+    (libc::SYS_rt_sigaction, ANY, "panics"),
+    (libc::SYS_rt_sigreturn, ANY, "signals"),
+    (libc::SYS_restart_syscall, ANY, "signals"),
+    (libc::SYS_gettid, ANY, "start of a thread, panics"),
+    (libc::SYS_getpid, ANY, "panics"),
+    (libc::SYS_tgkill, ANY, "panics; Landlock leaves no other process to signal"),
+    (libc::SYS_exit, ANY, "end of a thread"),
+    (libc::SYS_exit_group, ANY, "end"),
+];
+
 /// What an argument must be: `argument & mask == value`, in its lower 32 bits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bits {
@@ -29,7 +53,7 @@ pub(crate) struct Bits {
 
 pub(super) fn allow_only(calls: &[Call]) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for (number, arguments, _why) in calls {
+    for (number, arguments, _why) in EVERY_PROCESS.iter().chain(calls) {
         let alternatives = rules.entry(*number).or_default();
         if !arguments.is_empty() {
             alternatives.push(rule(arguments)?);

@@ -30,7 +30,8 @@ pub(crate) fn confine(folders: &[&Path]) -> io::Result<Confined> {
 }
 
 impl Confined {
-    /// Leaves every thread of this process the system calls in `calls`; any other gives `EPERM`.
+    /// Leaves every thread of this process the system calls in `calls`, and what every process does; any other gives
+    /// `EPERM`.
     ///
     /// # Errors
     ///
