@@ -437,6 +437,9 @@ macro_rules! wire_enum {
         pub enum $name { $($(#[$vdoc])* $variant,)+ }
 
         impl $name {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant,)+];
+
             /// The name that people and `jq` see.
             #[must_use]
             pub fn as_str(self) -> &'static str {

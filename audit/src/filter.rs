@@ -272,16 +272,6 @@ impl Selector {
     }
 }
 
-impl Text<'_> {
-    /// Whether this is `wanted`, or was before it was cut.
-    pub(crate) fn is(&self, wanted: &str) -> bool {
-        match self.cut() {
-            None => self.as_str() == wanted,
-            Some(cut) => cut.bytes == wanted.len() as u64 && cut.digest == crate::ids::Digest::of(wanted.as_bytes()),
-        }
-    }
-}
-
 pub(crate) fn moment(entry: &Entry<'_>) -> Moment {
     match entry {
         Entry::LedgerOpened(entry) => Moment::At(entry.time_ns),

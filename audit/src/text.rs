@@ -40,6 +40,15 @@ impl<'a> Text<'a> {
         self.cut.as_deref()
     }
 
+    /// Whether this is `whole`, or was before it was cut.
+    #[must_use]
+    pub fn is(&self, whole: &str) -> bool {
+        match self.cut() {
+            None => self.shown == whole,
+            Some(cut) => *cut == Cut::of(whole),
+        }
+    }
+
     pub(crate) fn with_cut(shown: Cow<'a, str>, cut: Cut) -> Self {
         Self { shown, cut: Some(Box::new(cut)) }
     }

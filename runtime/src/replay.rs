@@ -139,7 +139,7 @@ impl<L: FnMut(Digest) -> io::Result<Option<String>>> Replay<L> {
                 (ruling, Some(denial.reason.to_string()))
             }
         };
-        if right.verdict == intent.verdict && is_text(&intent.rule, &right.rule) {
+        if right.verdict == intent.verdict && intent.rule.is(&right.rule) {
             return Ok(Repeated::Same);
         }
         let recorded = Ruling { verdict: intent.verdict, rule: intent.rule.to_string() };
@@ -184,12 +184,4 @@ fn whole<'f>(fact: &'f RecordedFact<'_>) -> Result<Fact<'f>, Unrepeatable> {
 
 fn whole_text<'t>(text: &'t Text<'_>) -> Result<&'t str, Unrepeatable> {
     if text.cut().is_some() { Err(Unrepeatable::TextCut) } else { Ok(text.as_str()) }
-}
-
-/// Whether `text` is `whole`, or was before it was cut.
-fn is_text(text: &Text<'_>, whole: &str) -> bool {
-    match text.cut() {
-        None => text.as_str() == whole,
-        Some(cut) => cut.bytes == whole.len() as u64 && cut.digest == Digest::of(whole.as_bytes()),
-    }
 }

@@ -200,7 +200,6 @@ impl NotaryProcess {
     }
 
     fn ask(&self, say: &ToNotary) -> Result<FromNotary, NotaryFailure> {
-        let ended = |reason: &str| NotaryFailure::Ended { reason: reason.to_owned() };
         // One question at a time; an answer to an earlier one, whose asker gave up, is dropped.
         let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
         while replies.try_recv().is_ok() {}
@@ -209,7 +208,7 @@ impl NotaryProcess {
         match replies.recv_timeout(ANSWER_WAIT) {
             Ok(FromNotary::Stopped { reason }) => Err(NotaryFailure::Ended { reason }),
             Ok(reply) => Ok(reply),
-            Err(_none) => Err(ended("it gave no answer")),
+            Err(_none) => Err(NotaryFailure::Ended { reason: "it gave no answer".to_owned() }),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Which entries: the filters that all commands over entries have.
 
+use clap::builder::PossibleValuesParser;
 use tollgate_audit::{Filter, Kind, Verdict};
 
 use super::argument;
@@ -44,7 +45,7 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "RULE")]
     rule: Option<String>,
     /// Entries of this kind. May be given several times.
-    #[arg(long, value_name = "KIND", value_parser = KINDS.map(Kind::as_str))]
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(Kind::ALL.iter().map(|kind| kind.as_str())))]
     kind: Vec<String>,
 }
 
@@ -62,7 +63,11 @@ impl FilterArgs {
             until_ns: time(&self.until)?,
             from_index: None,
             until_index: None,
-            kinds: KINDS.into_iter().filter(|kind| self.kind.iter().any(|word| word == kind.as_str())).collect(),
+            kinds: Kind::ALL
+                .iter()
+                .copied()
+                .filter(|kind| self.kind.iter().any(|word| word == kind.as_str()))
+                .collect(),
             tool: self.tool.clone(),
             agent: self.agent.clone(),
             session: self.session.clone(),
@@ -79,16 +84,3 @@ impl FilterArgs {
 pub(super) const CALL: &str = "call id: up to 32 digits of 0 to 9 and a to f";
 const TIME: &str = "time: `2026-11-03T14:05:00Z`, `2026-11-03`, or so long ago as in `90s`, `30m`, `2h`, `7d`";
 const PATH: &str = "guest path: it starts with `/` and has no `..`";
-
-const KINDS: [Kind; 10] = [
-    Kind::LedgerOpened,
-    Kind::KeyRotated,
-    Kind::Policy,
-    Kind::Call,
-    Kind::Intent,
-    Kind::Outcome,
-    Kind::Violation,
-    Kind::CallEnd,
-    Kind::Closer,
-    Kind::Erasure,
-];
