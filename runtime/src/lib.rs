@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod instance;
 mod invoke;
+mod machine;
 pub mod notary;
 mod private;
 mod registry;
@@ -27,8 +28,8 @@ mod tool;
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};
 pub use instance::{EPOCH_TICK, engine_config};
-pub use invoke::{Answer, Caller, Request, Usage, Worker};
-pub use runtime::{Books, Engine, Runtime, StartError};
+pub use invoke::{Answer, Caller, Request, Usage};
+pub use runtime::{Books, Engine, Runtime, StartError, Worker};
 pub use tollgate_audit::CallId;
 pub use tool::{Component, Import, Operation, Provenance, Tool};
 

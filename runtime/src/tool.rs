@@ -1,6 +1,7 @@
 //! A tool, ready to be called: a compiled component, its capability set, its operations with their schemas.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -13,8 +14,10 @@ use crate::artifact::Artifact;
 use crate::error::{CallError, CapHit, LoadError, RejectError};
 use crate::instance::CallState;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
-use crate::invoke::{Request, Worker};
-use crate::runtime::{Engine, LinkerOf};
+use crate::invoke::{Request, Runner};
+use crate::machine::{Engine, LinkerOf, Machine};
+use crate::private::Noted;
+use crate::runtime::{Worker, now_ms};
 use crate::schema::{self, InputSchema};
 
 /// A component, compiled for this machine.
@@ -172,11 +175,105 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    fn new(manifest: &Manifest, component: Digest, set: CapabilitySet) -> Result<Self, LoadError> {
+    fn new(name: &str, version: &str, component: Digest, set: CapabilitySet) -> Result<Self, LoadError> {
         let canonical = set.to_canonical_json().map_err(|error| LoadError::Engine(error.to_string()))?;
         let set_digest = Digest::of(canonical.as_bytes());
-        let (name, version) = (manifest.name.to_string(), manifest.version.to_string());
+        let (name, version) = (name.to_owned(), version.to_owned());
         Ok(Self { name, version, component, set: Arc::new(set), set_digest, canonical_set: canonical })
+    }
+}
+
+/// What is to be loaded, and under which policy: plain data, for whichever process runs it.
+#[derive(Debug)]
+pub(crate) struct LoadOrder {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// SHA-256 of the component's bytes.
+    pub(crate) component: Digest,
+    /// What it must export; whatever it does if empty.
+    pub(crate) operations: BTreeSet<String>,
+    pub(crate) set: CapabilitySet,
+    /// Of the manifest's text.
+    pub(crate) manifest: Digest,
+    /// Of the grant's text.
+    pub(crate) grant: Digest,
+    /// Who loads it.
+    pub(crate) by: String,
+}
+
+impl LoadOrder {
+    pub(crate) fn new(manifest: &Manifest, component: Digest, set: CapabilitySet, provenance: Provenance<'_>) -> Self {
+        Self {
+            name: manifest.name.to_string(),
+            version: manifest.version.to_string(),
+            component,
+            operations: manifest.operations.iter().map(|operation| operation.name.to_string()).collect(),
+            set,
+            manifest: Digest::of(provenance.manifest.as_bytes()),
+            grant: Digest::of(provenance.grant.as_bytes()),
+            by: provenance.by.to_owned(),
+        }
+    }
+}
+
+/// A tool that is about to be loaded: who it is, with its capability set and with none.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    identity: Identity,
+    // For the question which operations it has.
+    bare: Identity,
+    operations: BTreeSet<String>,
+    manifest: Digest,
+    grant: Digest,
+    by: String,
+}
+
+impl Loading {
+    pub(crate) fn of(order: LoadOrder) -> Result<Self, LoadError> {
+        let LoadOrder { name, version, component, operations, set, manifest, grant, by } = order;
+        let bare = CapabilitySet { limits: set.limits, ..CapabilitySet::default() };
+        let identity = |set| Identity::new(&name, &version, component, set);
+        Ok(Self { identity: identity(set)?, bare: identity(bare)?, operations, manifest, grant, by })
+    }
+
+    /// Keeps the sets beside the entries that name them by digest, so that each decision can be made again.
+    pub(crate) fn keep_sets(&self, ledger: &Path) -> Result<(), LoadError> {
+        for identity in [&self.identity, &self.bare] {
+            store_set(ledger, &identity.canonical_set).map_err(LoadError::SetNotKept)?;
+        }
+        Ok(())
+    }
+
+    /// Links it, records the policy in force, and asks for its operations.
+    pub(crate) fn load(
+        self,
+        runner: &mut Runner,
+        component: &Component,
+        describing: &Noted,
+    ) -> Result<Tool, LoadError> {
+        let pre = component.pre(&runner.machine().linker)?;
+        self.record_policy(runner.machine())?;
+        let described =
+            runner.describe(&pre, &self.bare, describing).map_err(|source| LoadError::Describe { source })?;
+        same_operations(&self.operations, &described)?;
+        let operations = described.into_iter().map(operation).collect::<Result<_, _>>()?;
+        Ok(Tool { identity: self.identity, pre, operations, running: AtomicU32::new(0) })
+    }
+
+    fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
+        let Self { identity, manifest, grant, by, .. } = self;
+        let policy = Entry::Policy(Policy {
+            digest: identity.set_digest,
+            manifest: *manifest,
+            grant: *grant,
+            tool: identity.name.as_str().into(),
+            by: by.as_str().into(),
+        });
+        let record = &machine.record;
+        let deadline = Instant::now() + Duration::from_millis(identity.set.limits.deadline_ms);
+        record.ready().map_err(LoadError::Unrecorded)?;
+        let recorded = record.record(&[policy.encode()], Kept::Pipe, deadline);
+        recorded.map_err(|error| LoadError::Unrecorded(error.source))
     }
 }
 
@@ -219,17 +316,11 @@ impl Tool {
         set: CapabilitySet,
         provenance: Provenance<'_>,
     ) -> Result<Self, LoadError> {
-        let pre = component.pre(&worker.runtime.0.linker)?;
-        let limits = set.limits;
-        let identity = Identity::new(manifest, component.digest, set)?;
-        record_policy(worker, &identity, provenance)?;
-        let bare = CapabilitySet { limits, ..CapabilitySet::default() };
-        let describing = Identity::new(manifest, component.digest, bare)?;
-        keep_set(worker, &describing)?;
-        let described = worker.describe(&pre, &describing).map_err(|source| LoadError::Describe { source })?;
-        same_operations(manifest, &described)?;
-        let operations = described.into_iter().map(operation).collect::<Result<_, _>>()?;
-        Ok(Self { identity, pre, operations, running: AtomicU32::new(0) })
+        let books = &worker.runtime.0.books;
+        let loading = Loading::of(LoadOrder::new(manifest, component.digest, set, provenance))?;
+        loading.keep_sets(&books.ledger)?;
+        let describing = Noted::of(worker.runner.machine().record.next_call(now_ms()), None, "");
+        loading.load(&mut worker.runner, component, &describing)
     }
 
     /// The tool's name.
@@ -302,28 +393,7 @@ fn problem(error: &jsonschema::ValidationError<'_>) -> String {
     format!("at {at}: {error}")
 }
 
-fn record_policy(worker: &Worker, identity: &Identity, provenance: Provenance<'_>) -> Result<(), LoadError> {
-    let policy = Entry::Policy(Policy {
-        digest: identity.set_digest,
-        manifest: Digest::of(provenance.manifest.as_bytes()),
-        grant: Digest::of(provenance.grant.as_bytes()),
-        tool: identity.name.as_str().into(),
-        by: provenance.by.into(),
-    });
-    keep_set(worker, identity)?;
-    let record = &worker.runtime.0.books.record;
-    let deadline = Instant::now() + Duration::from_millis(identity.set.limits.deadline_ms);
-    record.ready().map_err(LoadError::Unrecorded)?;
-    let recorded = record.record(&[policy.encode()], Kept::Pipe, deadline);
-    recorded.map_err(|error| LoadError::Unrecorded(error.source))
-}
-
-/// Keeps the set beside the entries that name it by its digest, so that each decision can be made again.
-fn keep_set(worker: &Worker, identity: &Identity) -> Result<(), LoadError> {
-    store_set(&worker.runtime.0.books.ledger, &identity.canonical_set).map(|_digest| ()).map_err(LoadError::SetNotKept)
-}
-
-fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<(), LoadError> {
+fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) -> Result<(), LoadError> {
     let mut names = BTreeSet::new();
     for operation in described {
         let name = &operation.name;
@@ -334,10 +404,9 @@ fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<
             return Err(LoadError::OperationName { name: name.clone(), message: "it is there twice".into() });
         }
     }
-    let declared: BTreeSet<String> = manifest.operations.iter().map(|operation| operation.name.to_string()).collect();
     let exported: BTreeSet<String> = described.iter().map(|operation| operation.name.clone()).collect();
     // A manifest made on the spot lists none and takes what the component has.
-    if declared.is_empty() || declared == exported {
+    if declared.is_empty() || *declared == exported {
         return Ok(());
     }
     Err(LoadError::Operations {

@@ -12,9 +12,9 @@ use super::exit::{Exit, Failure};
 use super::load::Loaded;
 use super::{compiled, config, hint, load, output, report, tools};
 use crate::error::{CallError, CallFailure, LoadError};
-use crate::invoke::{Answer, Caller, Request, Worker};
+use crate::invoke::{Answer, Caller, Request};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess, NotaryRole};
-use crate::runtime::{Books, Engine, Runtime};
+use crate::runtime::{Books, Engine, Runtime, Worker};
 use crate::tool::{Provenance, Tool};
 
 /// Largest input that is read before the tool's own cap on it applies.
