@@ -278,7 +278,7 @@ pub struct Erasure<'a> {
 }
 
 /// What a call used, and its caps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
     /// Fuel (wasmtime's unit) used.
     pub fuel_used: u64,

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::access::{Access, AccessSet};
 use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
 use crate::durability::Durability;
@@ -122,7 +124,8 @@ impl fmt::Display for Rule<'_> {
 }
 
 /// Why a rule does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// It was not granted.
     NotGranted,

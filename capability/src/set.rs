@@ -210,7 +210,8 @@ impl Default for Limits {
 }
 
 /// The name of a cap, as in `[limits]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "one per field of Limits")]
 pub enum Cap {
     Memory,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 pub use tollgate_audit::Usage;
 use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept};
 use tollgate_capability::{Acknowledge, Cap, Limits};
@@ -13,9 +14,10 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::error::{CallError, CallFailure, CapHit, with_causes};
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
-use crate::instance::{CallState, Caps, EPOCH_TICK};
-use crate::machine::{Machine, StartError};
+use crate::instance::{CallState, Caps, EPOCH_TICK, EventLoop};
+use crate::machine::Machine;
 use crate::private::Noted;
+use crate::sandbox::{Enforced, trap};
 use crate::tool::{Identity, Tool};
 
 /// What is asked of a tool.
@@ -32,7 +34,7 @@ pub struct Request<'a> {
 }
 
 /// Who asks, as the ledger keeps it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The agent.
     pub agent: Option<String>,
@@ -57,18 +59,17 @@ pub struct Answer {
     pub call: CallId,
 }
 
-/// A thread's own event loop: runs one call at a time, file calls included, on the thread that asks.
+/// Runs one call at a time, file calls included, on the thread that asks.
 #[derive(Debug)]
 pub(crate) struct Runner {
     machine: Arc<Machine>,
-    event_loop: tokio::runtime::Runtime,
+    event_loop: EventLoop,
 }
 
 impl Runner {
-    pub(crate) fn new(machine: &Arc<Machine>) -> Result<Self, StartError> {
-        let event_loop =
-            tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(StartError::Thread)?;
-        Ok(Self { machine: Arc::clone(machine), event_loop })
+    /// A process runs calls only once its seal is there, or is done without by choice.
+    pub(crate) fn new(machine: &Arc<Machine>, event_loop: EventLoop, _sealed: &Enforced) -> Self {
+        Self { machine: Arc::clone(machine), event_loop }
     }
 
     pub(crate) fn machine(&self) -> &Arc<Machine> {
@@ -134,7 +135,10 @@ impl Runner {
             Ok(()) => {
                 let _ticking = self.machine.ticker.tick();
                 let answered = guarded(&mut store, pre, asked, moment.deadline);
-                self.event_loop.block_on(answered).map_err(|error| classify(&error, &limits, &store))
+                trap::set_call(Some(noted.call));
+                let answered = self.event_loop.block_on(answered);
+                trap::set_call(None);
+                answered.map_err(|error| classify(&error, &limits, &store))
             }
         };
         let fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));

@@ -79,6 +79,9 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    /// The ledger did not take the record of how this process is sealed.
+    #[error("the ledger did not take the record of how this process is sealed: {0}")]
+    Unrecorded(String),
 }
 
 fn engine_error(error: wasmtime::Error) -> StartError {

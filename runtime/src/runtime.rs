@@ -4,14 +4,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tollgate_audit::Record;
+use tollgate_audit::{Entry, Kept, Record};
 
-use crate::error::CallFailure;
+use crate::error::{CallFailure, with_causes};
+use crate::instance::EventLoop;
 use crate::invoke::{Answer, Request, Runner, unix_time};
 use crate::machine::Machine;
 pub use crate::machine::{Engine, StartError};
 use crate::private::PrivateTexts;
+use crate::sandbox::Enforced;
 use crate::tool::Tool;
 
 /// Shared by all tools and workers of a process; cheap to clone.
@@ -22,6 +25,7 @@ pub struct Runtime(pub(crate) Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) machine: Arc<Machine>,
     pub(crate) books: Books,
+    enforced: Enforced,
 }
 
 /// Where a runtime keeps what must be known later: the record of its calls, what of it may be erased, and the capability
@@ -46,14 +50,19 @@ impl Books {
 }
 
 impl Runtime {
-    /// Runs calls on `engine`, recording them into `books`.
+    /// Runs calls on `engine`, recording them into `books`, in this process, which no kernel layer seals: on the record
+    /// as an enforcement of nothing.
     ///
     /// # Errors
     ///
     /// [`StartError`].
-    pub fn start(engine: &Engine, books: Books) -> Result<Self, StartError> {
+    pub fn start_unsealed(engine: &Engine, books: Books) -> Result<Self, StartError> {
         let machine = Machine::start(engine, Arc::clone(&books.record), || ())?;
-        Ok(Self(Arc::new(Shared { machine, books })))
+        let enforced = Enforced::nothing_by_choice();
+        let entry = Entry::Enforcement(enforced.entry(books.record.host(), now_ns(), Vec::new())).encode();
+        let recorded = books.record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT);
+        recorded.map_err(|error| StartError::Unrecorded(with_causes(&error)))?;
+        Ok(Self(Arc::new(Shared { machine, books, enforced })))
     }
 }
 
@@ -71,7 +80,9 @@ impl Worker {
     ///
     /// [`StartError::Thread`].
     pub fn new(runtime: &Runtime) -> Result<Self, StartError> {
-        Ok(Self { runtime: runtime.clone(), runner: Runner::new(&runtime.0.machine)? })
+        let event_loop = EventLoop::new().map_err(StartError::Thread)?;
+        let Shared { machine, enforced, .. } = &*runtime.0;
+        Ok(Self { runtime: runtime.clone(), runner: Runner::new(machine, event_loop, enforced) })
     }
 
     /// Calls a tool.
@@ -93,3 +104,11 @@ impl Worker {
 pub(crate) fn now_ms() -> u64 {
     u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX)
 }
+
+/// The wall clock, for an entry.
+pub(crate) fn now_ns() -> u64 {
+    u64::try_from(unix_time().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How long the first entry may wait for room in the notary's pipe.
+pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(5);

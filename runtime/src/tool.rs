@@ -1,17 +1,20 @@
 //! A tool, ready to be called: a compiled component, its capability set, its operations with their schemas.
 
 use std::collections::BTreeSet;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tollgate_audit::{Digest, Entry, Kept, Policy, store_set};
 use tollgate_capability::{Cap, CapabilitySet, Manifest, OperationName};
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
-use crate::error::{CallError, CapHit, LoadError, RejectError};
+use crate::error::{CallError, CapHit, LoadError, RejectError, with_causes};
+use crate::host::order::is_sealed;
 use crate::instance::CallState;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::invoke::{Request, Runner};
@@ -61,6 +64,23 @@ impl Component {
         let inner = loaded.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let imports = imports(engine, &inner);
         Ok(Self { inner, digest: artifact.component(), imports })
+    }
+
+    /// A component that was compiled apart, of which the front has put the code into a file in memory.
+    pub(crate) fn from_memory_file(engine: &Engine, code: &OwnedFd, component: Digest) -> Result<Self, LoadError> {
+        let failed = |reason: String| LoadError::Engine(reason);
+        if !is_sealed(code) {
+            return Err(failed("the code of the component can still be changed".to_owned()));
+        }
+        let path = format!("/proc/self/fd/{}", code.as_raw_fd());
+        #[allow(unsafe_code, reason = "wasmtime's only way to load compiled code")]
+        // SAFETY: as for `from_artifact`: the front puts nothing into such a file but the code of an `Artifact`
+        // (`front/group.rs`), and this process takes descriptors from its front alone. The seals, checked above, keep
+        // everybody from changing the file, which wasmtime maps.
+        let loaded = unsafe { wasmtime::component::Component::deserialize_file(&engine.0, path) };
+        let inner = loaded.map_err(|error| failed(format!("{error:#}")))?;
+        let imports = imports(engine, &inner);
+        Ok(Self { inner, digest: component, imports })
     }
 
     /// Compiles a component in this process; a few hundred milliseconds for a usual tool. For trusted components: others
@@ -145,6 +165,7 @@ fn imports(engine: &Engine, component: &wasmtime::component::Component) -> Vec<I
 }
 
 /// One thing the tool can be called for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// Its name.
     pub name: String,
@@ -154,13 +175,6 @@ pub struct Operation {
     pub input_schema: serde_json::Value,
     /// JSON Schema of its result, as the tool gives it; unchecked.
     pub output_schema: String,
-    validator: jsonschema::Validator,
-}
-
-impl std::fmt::Debug for Operation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Operation").field("name", &self.name).finish_non_exhaustive()
-    }
 }
 
 /// Who a tool is, and what is in force for it.
@@ -244,6 +258,11 @@ impl Loading {
         Ok(())
     }
 
+    /// The digest of the capability set that will be in force.
+    pub(crate) fn policy(&self) -> Digest {
+        self.identity.set_digest
+    }
+
     /// Links it, records the policy in force, and asks for its operations.
     pub(crate) fn load(
         self,
@@ -256,8 +275,9 @@ impl Loading {
         let described =
             runner.describe(&pre, &self.bare, describing).map_err(|source| LoadError::Describe { source })?;
         same_operations(&self.operations, &described)?;
-        let operations = described.into_iter().map(operation).collect::<Result<_, _>>()?;
-        Ok(Tool { identity: self.identity, pre, operations, running: AtomicU32::new(0) })
+        let operations = described.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
+        let (operations, validators) = operations.into_iter().unzip();
+        Ok(Tool { identity: self.identity, pre, operations, validators, running: AtomicU32::new(0) })
     }
 
     fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
@@ -271,9 +291,10 @@ impl Loading {
         });
         let record = &machine.record;
         let deadline = Instant::now() + Duration::from_millis(identity.set.limits.deadline_ms);
-        record.ready().map_err(LoadError::Unrecorded)?;
+        let unrecorded = |error| LoadError::Unrecorded(with_causes(&error));
+        record.ready().map_err(unrecorded)?;
         let recorded = record.record(&[policy.encode()], Kept::Pipe, deadline);
-        recorded.map_err(|error| LoadError::Unrecorded(error.source))
+        recorded.map_err(|error| unrecorded(error.source))
     }
 }
 
@@ -282,6 +303,8 @@ pub struct Tool {
     pub(crate) identity: Identity,
     pub(crate) pre: ToolProviderPre<CallState>,
     operations: Vec<Operation>,
+    // One for each operation.
+    validators: Vec<jsonschema::Validator>,
     running: AtomicU32,
 }
 
@@ -344,8 +367,9 @@ impl Tool {
     /// Turns down what need not reach the guest: an unknown operation, arguments over the cap, no JSON, or not
     /// according to the schema.
     pub(crate) fn accept(&self, request: &Request<'_>) -> Result<(), CallError> {
-        let operation =
-            self.operations.iter().find(|operation| operation.name == request.operation).ok_or_else(|| {
+        let operations = self.operations.iter().zip(&self.validators);
+        let (operation, validator) =
+            operations.into_iter().find(|(operation, _)| operation.name == request.operation).ok_or_else(|| {
                 let known = self.operations.iter().map(|operation| operation.name.clone()).collect();
                 RejectError::UnknownOperation { name: request.operation.to_owned(), known }
             })?;
@@ -355,10 +379,10 @@ impl Tool {
         }
         let arguments: serde_json::Value = serde_json::from_str(request.arguments)
             .map_err(|error| RejectError::NotJson { message: error.to_string() })?;
-        if operation.validator.is_valid(&arguments) {
+        if validator.is_valid(&arguments) {
             return Ok(());
         }
-        let problems = operation.validator.iter_errors(&arguments).take(PROBLEMS_MAX).map(|e| problem(&e)).collect();
+        let problems = validator.iter_errors(&arguments).take(PROBLEMS_MAX).map(|e| problem(&e)).collect();
         Err(RejectError::Schema { operation: operation.name.clone(), problems }.into())
     }
 
@@ -415,11 +439,11 @@ fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) ->
     })
 }
 
-fn operation(described: wit::Operation) -> Result<Operation, LoadError> {
+fn operation(described: wit::Operation) -> Result<(Operation, jsonschema::Validator), LoadError> {
     let wit::Operation { name, description, input_schema, output_schema } = described;
     match schema::parse(&input_schema) {
         Ok(InputSchema { value, validator }) => {
-            Ok(Operation { name, description, input_schema: value, output_schema, validator })
+            Ok((Operation { name, description, input_schema: value, output_schema }, validator))
         }
         Err(message) => Err(LoadError::Schema { operation: name, message }),
     }
