@@ -67,6 +67,24 @@ impl Channel {
     ///
     /// As [`Channel::send`].
     pub fn send_with(&self, packet: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        self.send_flagged(packet, fds, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends a packet, if the other end has left room for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`]; [`io::ErrorKind::WouldBlock`] if there is no room.
+    pub fn send_at_once(&self, packet: &impl Serialize) -> Result<(), ChannelError> {
+        self.send_flagged(packet, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_flagged(
+        &self,
+        packet: &impl Serialize,
+        fds: &[BorrowedFd<'_>],
+        flags: SendFlags,
+    ) -> Result<(), ChannelError> {
         let bytes = serde_json::to_vec(packet).map_err(|error| ChannelError::Malformed(error.to_string()))?;
         if bytes.len() > PACKET_BYTES_MAX {
             return Err(ChannelError::Malformed(format!("{} bytes", bytes.len())));
@@ -77,7 +95,7 @@ impl Channel {
             return Err(ChannelError::Malformed(format!("{} descriptors", fds.len())));
         }
         loop {
-            match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL) {
+            match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, flags) {
                 Ok(_all) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(io::Error::from(error).into()),

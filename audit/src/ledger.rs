@@ -376,6 +376,10 @@ impl Record for Ledger {
         Ok(())
     }
 
+    fn host(&self) -> HostId {
+        self.calls.host()
+    }
+
     fn next_call(&self, time_ms: u64) -> CallId {
         self.calls.next(time_ms)
     }

@@ -17,6 +17,8 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use crate::call_counter::CallCounter;
+use serde::{Deserialize, Serialize};
+
 use crate::codec::EncodedEntry;
 use crate::frame::push_frame;
 use crate::ids::{CallId, HostId};
@@ -88,7 +90,8 @@ impl HostWay {
 }
 
 /// Whether the notary takes what is new.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// It does.
     #[default]
@@ -150,12 +153,6 @@ impl Recorder {
     #[must_use]
     pub fn pipe(&self) -> Option<Arc<OwnedFd>> {
         lock(&self.pipe).end.clone()
-    }
-
-    /// The host that this records for.
-    #[must_use]
-    pub fn host(&self) -> HostId {
-        self.calls.host()
     }
 
     /// Says whether the notary takes what is new. What is closed stays closed.
@@ -309,6 +306,10 @@ impl Record for Recorder {
                 self.wait(kept, deadline).map_err(|source| RecordError { taken: entries.len(), source })
             }
         }
+    }
+
+    fn host(&self) -> HostId {
+        self.calls.host()
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {

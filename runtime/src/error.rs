@@ -225,6 +225,16 @@ pub enum CallError {
     Internal(String),
 }
 
+impl CallError {
+    /// Of a call whose tool cannot be loaded in a new host.
+    pub(crate) fn from_load(error: LoadError) -> Self {
+        Self::NoHost(match error {
+            LoadError::NoHost(error) => error,
+            error => HostError::Reload { reason: with_causes(&error) },
+        })
+    }
+}
+
 /// Why there is no host process for a tool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

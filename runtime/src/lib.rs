@@ -13,6 +13,8 @@ pub mod cli;
 pub mod compiler;
 mod error;
 mod files;
+mod front;
+pub mod host;
 mod instance;
 mod invoke;
 mod machine;
@@ -26,7 +28,8 @@ mod schema;
 mod tool;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
-pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};
+pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectError};
+pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostedTool, ToolSpec};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use invoke::{Answer, Caller, Request, Usage};
 pub use runtime::{Books, Engine, Runtime, StartError, Worker};

@@ -198,7 +198,7 @@ impl Identity {
 }
 
 /// What is to be loaded, and under which policy: plain data, for whichever process runs it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct LoadOrder {
     pub(crate) name: String,
     pub(crate) version: String,
@@ -388,23 +388,7 @@ impl Tool {
 
     /// Takes one of the places for calls at the same time.
     pub(crate) fn enter(&self) -> Result<Running<'_>, CapHit> {
-        let limit = self.identity.set.limits.calls;
-        let before = self.running.fetch_add(1, Ordering::SeqCst);
-        let running = Running(&self.running);
-        if before >= limit {
-            return Err(CapHit { cap: Cap::Calls, asked: Some(u64::from(before) + 1), limit: limit.into() });
-        }
-        Ok(running)
-    }
-}
-
-/// A place taken by a running call.
-#[derive(Debug)]
-pub(crate) struct Running<'t>(&'t AtomicU32);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        Running::enter(&self.running, self.identity.set.limits.calls)
     }
 }
 

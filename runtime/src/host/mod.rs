@@ -96,7 +96,7 @@ fn prepare(order: Order, code: &[OwnedFd], lanes: usize) -> Result<Prepared, Sta
     let (mut plan, mut unloaded) = (KernelPlan::default(), Vec::new());
     for (place, (order, code)) in tools.into_iter().zip(code).enumerate() {
         let describing = order.describing;
-        let load = order.into_load().map_err(|error| no_start(&error))?;
+        let load = order.into_load();
         plan = plan.and(sandbox::plan(&load.set));
         let unloadable = |error| Started::Unloadable { tool: place, error };
         let component = Component::from_memory_file(&engine, code, load.component).map_err(unloadable)?;

@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
-use tollgate_capability::{CapabilitySet, SandboxLevel};
+use tollgate_capability::{PrivateSet, SandboxLevel};
 
 use super::lane::Lane;
 use crate::tool::LoadOrder;
@@ -53,7 +53,7 @@ pub(crate) struct ToolOrder {
     component: Digest,
     operations: Vec<String>,
     // With the values that are secrets: the order is never stored.
-    set: String,
+    set: PrivateSet,
     manifest: Digest,
     grant: Digest,
     by: String,
@@ -62,26 +62,25 @@ pub(crate) struct ToolOrder {
 }
 
 impl ToolOrder {
-    pub(crate) fn new(order: &LoadOrder, describing: CallId) -> Result<Self, serde_json::Error> {
+    pub(crate) fn new(order: &LoadOrder, describing: CallId) -> Self {
         let LoadOrder { name, version, component, operations, set, manifest, grant, by } = order;
-        Ok(Self {
+        Self {
             name: name.clone(),
             version: version.clone(),
             component: *component,
             operations: operations.iter().cloned().collect(),
-            set: set.to_private_json()?,
+            set: PrivateSet::new(set.clone()),
             manifest: *manifest,
             grant: *grant,
             by: by.clone(),
             describing,
-        })
+        }
     }
 
-    pub(crate) fn into_load(self) -> Result<LoadOrder, serde_json::Error> {
+    pub(crate) fn into_load(self) -> LoadOrder {
         let Self { name, version, component, operations, set, manifest, grant, by, describing: _ } = self;
-        let set = CapabilitySet::from_private_json(&set)?;
         let operations = operations.into_iter().collect();
-        Ok(LoadOrder { name, version, component, operations, set, manifest, grant, by })
+        LoadOrder { name, version, component, operations, set: set.into_set(), manifest, grant, by }
     }
 }
 
