@@ -291,11 +291,7 @@ fn registers(r: &mut Reader<'_, '_>) -> Result<[u64; REGISTERS], DecodeError> {
 }
 
 fn kernel_record<'o>(r: &mut Reader<'_, 'o>) -> Result<KernelRecord<'o>, DecodeError> {
-    Ok(KernelRecord {
-        host: HostId(r.bytes(key::HOST)?),
-        process: r.uint(key::PROCESS)?,
-        text: r.text(key::RECORD)?,
-    })
+    Ok(KernelRecord { host: HostId(r.bytes(key::HOST)?), process: r.uint(key::PROCESS)?, text: r.text(key::RECORD)? })
 }
 
 fn sequence(r: &mut Reader<'_, '_>, key: u64) -> Result<Sequence, DecodeError> {
