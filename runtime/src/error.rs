@@ -1,8 +1,8 @@
 //! What can go wrong, by who is to blame: the tool's load, the request, the call.
 
 use serde::{Deserialize, Serialize};
-pub(crate) use tollgate_audit::with_causes;
 use tollgate_audit::CallId;
+pub(crate) use tollgate_audit::with_causes;
 use tollgate_capability::Cap;
 use tollgate_wasi_proxy::Violation;
 

@@ -302,6 +302,10 @@ pub(crate) fn private_text(error: &CallError) -> Option<String> {
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
+        | CallError::Blocked { .. }
+        | CallError::Overran { .. }
+        | CallError::HostEnded { .. }
+        | CallError::NoHost(_)
         | CallError::Internal(_) => None,
     }
 }
@@ -318,6 +322,10 @@ fn public_detail(error: &CallError) -> String {
         | CallError::Trap { .. }
         | CallError::Exit { .. }
         | CallError::Unrecorded(_)
+        | CallError::Blocked { .. }
+        | CallError::Overran { .. }
+        | CallError::HostEnded { .. }
+        | CallError::NoHost(_)
         | CallError::Internal(_) => error.to_string(),
     }
 }
@@ -359,7 +367,13 @@ fn class_of(error: &CallError) -> CallClass {
         CallError::Violation(_) => CallClass::Violation,
         CallError::Cap(_) => CallClass::Cap,
         CallError::Trap { .. } | CallError::Exit { .. } => CallClass::Trap,
-        CallError::Rejected(_) | CallError::Unrecorded(_) | CallError::Internal(_) => CallClass::Internal,
+        CallError::Rejected(_)
+        | CallError::Unrecorded(_)
+        | CallError::Blocked { .. }
+        | CallError::Overran { .. }
+        | CallError::HostEnded { .. }
+        | CallError::NoHost(_)
+        | CallError::Internal(_) => CallClass::Internal,
     }
 }
 

@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 mod artifact;
+mod calls;
 pub mod cli;
 pub mod compiler;
 mod error;

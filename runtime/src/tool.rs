@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use tollgate_capability::{Cap, CapabilitySet, Manifest, OperationName};
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
+use crate::calls::Running;
 use crate::error::{CallError, CapHit, LoadError, RejectError, with_causes};
 use crate::host::order::is_sealed;
 use crate::instance::CallState;

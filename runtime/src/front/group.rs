@@ -1,7 +1,7 @@
 //! Tools that share a host process, and that process while there is one.
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -9,11 +9,11 @@ use super::host_process::{HostProcess, Using};
 use super::keeper::Spawner;
 use super::tool::ToolSpec;
 use super::{FrontSettings, Shared};
+use crate::calls::Running;
 use crate::error::{CapHit, HostError, LoadError};
 use crate::host::order::memory_file;
 use crate::host::words::Started;
 use crate::tool::{LoadOrder, Loading, Operation};
-use tollgate_capability::Cap;
 
 /// Must not have two host processes at a time that serve.
 #[derive(Debug)]
@@ -141,27 +141,6 @@ impl Member {
 
     pub(crate) fn code(&self) -> std::os::fd::BorrowedFd<'_> {
         self.code.as_fd()
-    }
-}
-
-/// A place taken by a running call.
-#[derive(Debug)]
-pub(crate) struct Running<'t>(&'t AtomicU32);
-
-impl<'t> Running<'t> {
-    pub(crate) fn enter(running: &'t AtomicU32, limit: u32) -> Result<Self, CapHit> {
-        let before = running.fetch_add(1, Ordering::SeqCst);
-        let entered = Self(running);
-        if before >= limit {
-            return Err(CapHit { cap: Cap::Calls, asked: Some(u64::from(before) + 1), limit: limit.into() });
-        }
-        Ok(entered)
-    }
-}
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

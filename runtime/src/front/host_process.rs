@@ -1,7 +1,7 @@
 //! A host from the front's side: its process, its lanes, and how it ended.
 
 use std::io::Read as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -152,7 +152,8 @@ impl HostProcess {
                 drop(lanes);
                 return Err(self.lost("it ended before the call began"));
             }
-            (lanes, _) = self.lane_is_free.wait_timeout(lanes, left.min(LOOK_UP_EVERY)).unwrap_or_else(PoisonError::into_inner);
+            (lanes, _) =
+                self.lane_is_free.wait_timeout(lanes, left.min(LOOK_UP_EVERY)).unwrap_or_else(PoisonError::into_inner);
         }
     }
 

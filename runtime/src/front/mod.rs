@@ -13,10 +13,10 @@ mod keeper;
 mod tool;
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use std::io;
 
 use tollgate_capability::SandboxLevel;
 
@@ -107,16 +107,31 @@ impl Front {
         Ok(Self { shared, spawner: keeper.spawner(), keeper: Some(keeper) })
     }
 
-    /// Takes tools that share a host process: one, or all of a compartment. The process starts when it is first needed.
+    /// Takes a tool that has a host process of its own, which starts when it is first needed.
     ///
     /// # Errors
     ///
-    /// [`LoadError`]: what must be known of a tool cannot be kept.
-    pub fn add(&self, tools: Vec<ToolSpec>) -> Result<Vec<HostedTool>, LoadError> {
+    /// [`LoadError`]: what must be known of it cannot be kept.
+    pub fn add(&self, tool: ToolSpec) -> Result<HostedTool, LoadError> {
+        let group = self.group(vec![tool])?;
+        Ok(HostedTool::new(group, 0))
+    }
+
+    /// Takes the tools of a compartment: they share a host process, and what that may do is what they may together.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of one of them cannot be kept.
+    pub fn add_compartment(&self, tools: Vec<ToolSpec>) -> Result<Vec<HostedTool>, LoadError> {
         let count = tools.len();
+        let group = self.group(tools)?;
+        Ok((0..count).map(|place| HostedTool::new(Arc::clone(&group), place)).collect())
+    }
+
+    fn group(&self, tools: Vec<ToolSpec>) -> Result<Arc<Group>, LoadError> {
         let group = Arc::new(Group::new(&self.shared, self.spawner.clone(), tools)?);
         self.shared.groups().push(Arc::downgrade(&group));
-        Ok((0..count).map(|place| HostedTool::new(Arc::clone(&group), place)).collect())
+        Ok(group)
     }
 
     /// The notary.

@@ -161,7 +161,10 @@ fn outcome(said: Said, [output, stdout, stderr]: [Vec<u8>; 3], noted: &Noted) ->
 fn said_limits(member: &Member) -> LaneLimits {
     let limits = member.load.set.limits;
     let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-    LaneLimits { header: SAID_HEADER_BYTES_MAX, blobs: [bytes(limits.output), bytes(limits.stdio), bytes(limits.stdio)] }
+    LaneLimits {
+        header: SAID_HEADER_BYTES_MAX,
+        blobs: [bytes(limits.output), bytes(limits.stdio), bytes(limits.stdio)],
+    }
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -10,6 +10,7 @@
 //! A host is not trusted: nothing is read beyond the limits that the reader gives, nor beyond its deadline.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -124,10 +125,8 @@ impl Lane {
         Ok((header, [first, second, third]))
     }
 
-    /// Whether something has come, or the other end is gone: on a lane that waits for a question.
-    pub(crate) fn is_quiet(&self) -> bool {
-        let flags = rustix::net::RecvFlags::PEEK | rustix::net::RecvFlags::DONTWAIT;
-        matches!(rustix::net::recv(&self.socket, &mut [0], flags), Err(rustix::io::Errno::AGAIN))
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     fn lengths(&self) -> [usize; 4] {

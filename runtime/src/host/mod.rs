@@ -14,16 +14,17 @@ pub(crate) mod order;
 mod serving;
 pub(crate) mod words;
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::time::Instant;
-use std::{fs, io, panic, process, thread};
+use std::{io, panic, process, thread};
 
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 use tollgate_audit::{CallId, Channel, Digest, Entry, Kept, Record as _, Recorder};
+use tollgate_capability::CapabilitySet;
 
 use self::lane::Lane;
-use self::muster::Muster;
+use self::muster::{Muster, SealError};
 use self::order::{Handed, Order, ToHost, take_over};
 use self::serving::Serving;
 use self::words::{Started, no_start};
@@ -31,7 +32,8 @@ use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
 use crate::machine::{Engine, Machine};
 use crate::runtime::{RECORD_WAIT, now_ns};
-use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, ThreadName};
+use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Stripped};
+use crate::schema;
 use crate::tool::{Component, Loading};
 
 /// What a host's process is told by its arguments.
@@ -51,33 +53,29 @@ pub fn serve(role: &HostRole) -> io::Result<()> {
     belong_to(role)?;
     end_by_any_panic();
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned()?);
-    let Handed { way, status, order, code, lanes } = take_over(&control)?;
+    let handed = take_over(&control)?;
+    let stripped = sandbox::strip(&handed.descriptors(&control));
+    let Handed { way, status, order, code, mut lanes } = handed;
+    sandbox::trap::set_evidence(way.pipe.as_raw_fd(), way.host);
     let recorder = Arc::new(Recorder::over(way));
     recorder.set_status(status);
-    let mut lanes = lanes;
-    let told = match prepare(order, &code, lanes.len()).and_then(Prepared::confine) {
-        Ok(confined) => confined.serve(&recorder, lanes),
+    let count = lanes.len();
+    let prepared =
+        stripped.map_err(|error| unsealed(&error)).and_then(|stripped| prepare(stripped, order, code, count));
+    match prepared {
+        Ok(prepared) => prepared.serve(&recorder, lanes)?,
         Err(error) => {
-            // Where the front is gone too, nobody is left to tell.
             lanes.iter_mut().take(1).for_each(|lane| words::tell(lane, &error));
             return Ok(());
         }
-    };
-    told?;
+    }
     hear(&control, &recorder)
 }
 
-/// What a host will run, before it is sealed.
+/// What a host will run, in a process that reaches no files but those granted.
 struct Prepared {
     engine: Engine,
     tools: Vec<Unloaded>,
-    plan: KernelPlan,
-    required: SandboxLevel,
-}
-
-/// The same, in a process that reaches no files but those granted.
-struct Readied {
-    prepared: Prepared,
     confined: Confined,
 }
 
@@ -89,35 +87,31 @@ pub(crate) struct Unloaded {
     pub(crate) describing: CallId,
 }
 
-/// Makes the code of the tools ready to run: the last pages of this process that become executable.
-fn prepare(order: Order, code: &[OwnedFd], lanes: usize) -> Result<Prepared, Started> {
+/// Makes the code of the tools ready to run: the last pages of this process that become executable. Then confines it.
+fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -> Result<Prepared, Started> {
     let engine = Engine::new(u32::try_from(lanes).unwrap_or(u32::MAX)).map_err(|error| no_start(&error))?;
+    schema::warm_up();
     let Order { required, tools } = order;
-    let (mut plan, mut unloaded) = (KernelPlan::default(), Vec::new());
+    let (mut plan, mut unloaded) = (None::<KernelPlan>, Vec::new());
     for (place, (order, code)) in tools.into_iter().zip(code).enumerate() {
         let describing = order.describing;
         let load = order.into_load();
-        plan = plan.and(sandbox::plan(&load.set));
+        let its_plan = sandbox::plan(&load.set);
+        plan = Some(plan.map_or_else(|| its_plan.clone(), |plan| plan.and(its_plan.clone())));
         let unloadable = |error| Started::Unloadable { tool: place, error };
-        let component = Component::from_memory_file(&engine, code, load.component).map_err(unloadable)?;
+        let component = Component::from_memory_file(&engine, &code, load.component).map_err(unloadable)?;
         let loading = Loading::of(load).map_err(unloadable)?;
         unloaded.push(Unloaded { loading, component, describing });
     }
-    Ok(Prepared { engine, tools: unloaded, plan, required })
+    let plan = plan.unwrap_or_else(|| sandbox::plan(&CapabilitySet::default()));
+    let confined = stripped.confine(&plan, required).map_err(|error| unsealed(&error))?;
+    Ok(Prepared { engine, tools: unloaded, confined })
 }
 
 impl Prepared {
-    fn confine(self) -> Result<Readied, Started> {
-        let keep = every_descriptor().map_err(|error| no_start(&error))?;
-        let confined = sandbox::confine(&self.plan, self.required, &keep).map_err(|error| unsealed(&error))?;
-        Ok(Readied { prepared: self, confined })
-    }
-}
-
-impl Readied {
     /// Starts every thread that this process will have, seals them, and lets them serve.
     fn serve(self, recorder: &Arc<Recorder>, lanes: Vec<Lane>) -> io::Result<()> {
-        let Self { prepared: Prepared { engine, tools, .. }, confined } = self;
+        let Self { engine, tools, confined } = self;
         let policies = tools.iter().map(|tool| tool.loading.policy()).collect();
         let muster = Muster::new(lanes.len() + 1);
         let first = {
@@ -128,16 +122,17 @@ impl Readied {
         let serving = Arc::new(Serving::new(machine, tools));
         for (place, lane) in lanes.into_iter().enumerate() {
             let (muster, serving, event_loop) = (Arc::clone(&muster), Arc::clone(&serving), EventLoop::new()?);
-            let name = sandbox::ThreadName::worker(place + 1);
-            let work = move || serving.work(place == 0, lane, event_loop, &muster.attend(name));
-            thread::Builder::new().name(name.to_string()).spawn(work)?;
+            let name = format!("worker-{}", place + 1);
+            let its_name = name.clone();
+            let work = move || serving.work(place == 0, lane, event_loop, &muster.attend(&its_name));
+            thread::Builder::new().name(name).spawn(work)?;
         }
         sandbox::trap::name_thread(MAIN_THREAD);
-        let sealed = muster.seal(confined, recorder).and_then(|enforced| {
+        let sealed = muster.seal(confined).map_err(|error| not_sealed(&error)).and_then(|enforced| {
             record(&enforced, policies, recorder)?;
             Ok(enforced)
         });
-        muster.release(sealed.map_err(|error| unsealed(&error)));
+        muster.release(sealed);
         Ok(())
     }
 }
@@ -160,25 +155,23 @@ fn end_by_any_panic() {
     }));
 }
 
-/// What is open in this process: what it was handed, and what the engine opened for itself.
-fn every_descriptor() -> io::Result<Vec<i32>> {
-    let mut descriptors = Vec::new();
-    for entry in fs::read_dir("/proc/self/fd")? {
-        // The one of this listing is closed by the time it is looked for.
-        descriptors.extend(entry?.file_name().to_str().and_then(|name| name.parse::<i32>().ok()));
-    }
-    Ok(descriptors)
-}
-
-fn record(enforced: &Enforced, policies: Vec<Digest>, recorder: &Recorder) -> Result<(), EnforceError> {
+fn record(enforced: &Enforced, policies: Vec<Digest>, recorder: &Recorder) -> Result<(), Started> {
     let entry = Entry::Enforcement(enforced.entry(recorder.host(), now_ns(), policies)).encode();
     let recorded = recorder.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT);
-    recorded.map_err(|error| EnforceError::Unrecorded { reason: with_causes(&error) })
+    recorded.map_err(|error| no_start(&error))
+}
+
+fn not_sealed(error: &SealError) -> Started {
+    match error {
+        SealError::Enforce(error) => unsealed(error),
+        SealError::SelfTest(error) => Started::NoHost { error: HostError::NotSealed { reason: with_causes(error) } },
+    }
 }
 
 fn unsealed(error: &EnforceError) -> Started {
     let reason = with_causes(error);
-    let error = if error.is_below_floor() { HostError::BelowFloor { reason } } else { HostError::NotSealed { reason } };
+    let is_below = matches!(error, EnforceError::BelowFloor { .. });
+    let error = if is_below { HostError::BelowFloor { reason } } else { HostError::NotSealed { reason } };
     Started::NoHost { error }
 }
 
@@ -195,5 +188,5 @@ fn hear(control: &Channel, recorder: &Recorder) -> io::Result<()> {
     Ok(())
 }
 
-const MAIN_THREAD: ThreadName = ThreadName::new("main");
-const EPOCH_THREAD: ThreadName = ThreadName::new("epoch");
+const MAIN_THREAD: &str = "main";
+const EPOCH_THREAD: &str = "epoch";

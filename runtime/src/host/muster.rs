@@ -2,10 +2,8 @@
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use tollgate_audit::Recorder;
-
 use super::words::Started;
-use crate::sandbox::{self, Confined, EnforceError, Enforced, SelfTestError, Tested, ThreadName};
+use crate::sandbox::{self, Confined, EnforceError, Enforced, Expected, SelfTestError, Tested};
 
 /// Meets every thread but the main one, which leads.
 #[derive(Debug)]
@@ -18,30 +16,40 @@ pub(crate) struct Muster {
 #[derive(Debug)]
 struct State {
     arrived: usize,
-    is_filtered: bool,
+    // What the self-test has to find, once the filter is there.
+    filtered: Option<Expected>,
     tested: Vec<Result<Tested, SelfTestError>>,
     // Why there is nothing to do, if there is not.
     released: Option<Result<Arc<Enforced>, Arc<Started>>>,
 }
 
+/// The process is not sealed, and must end.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SealError {
+    #[error(transparent)]
+    Enforce(#[from] EnforceError),
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestError),
+}
+
 impl Muster {
     /// For so many threads beside the main one.
     pub(crate) fn new(expected: usize) -> Arc<Self> {
-        let state = State { arrived: 0, is_filtered: false, tested: Vec::new(), released: None };
+        let state = State { arrived: 0, filtered: None, tested: Vec::new(), released: None };
         Arc::new(Self { expected, state: Mutex::new(state), changed: Condvar::new() })
     }
 
     /// Comes to the muster, tests the seal of this thread once it is there, and waits until all have done so. The proof
     /// that this process may serve; or what there is to say instead.
-    pub(crate) fn attend(&self, name: ThreadName) -> Result<Arc<Enforced>, Arc<Started>> {
+    pub(crate) fn attend(&self, name: &str) -> Result<Arc<Enforced>, Arc<Started>> {
         sandbox::trap::name_thread(name);
         let mut state = self.state();
         state.arrived += 1;
         self.changed.notify_all();
-        state = self.wait(state, |state| state.is_filtered || state.released.is_some());
-        if state.is_filtered {
+        state = self.wait(state, |state| state.filtered.is_some() || state.released.is_some());
+        if let Some(expected) = state.filtered {
             drop(state);
-            let tested = sandbox::self_test();
+            let tested = sandbox::self_test(&expected);
             state = self.state();
             state.tested.push(tested);
             self.changed.notify_all();
@@ -55,16 +63,17 @@ impl Muster {
     }
 
     /// Seals all threads, once they are there. For the main thread.
-    pub(crate) fn seal(&self, confined: Confined, recorder: &Recorder) -> Result<Enforced, EnforceError> {
+    pub(crate) fn seal(&self, confined: Confined) -> Result<Enforced, SealError> {
         drop(self.wait(self.state(), |state| state.arrived == self.expected));
-        let filtered = confined.filter(recorder)?;
-        self.state().is_filtered = true;
+        let filtered = confined.filter()?;
+        let expected = filtered.expected();
+        self.state().filtered = Some(expected);
         self.changed.notify_all();
-        let own = sandbox::self_test();
+        let own = sandbox::self_test(&expected);
         let mut state = self.wait(self.state(), |state| state.tested.len() == self.expected);
-        let tested = state.tested.drain(..).chain([own]).collect::<Result<Vec<Tested>, _>>();
+        let tested = state.tested.drain(..).chain([own]).collect::<Result<Vec<Tested>, _>>()?;
         drop(state);
-        filtered.finish(tested?)
+        Ok(filtered.finish(&tested)?)
     }
 
     /// Lets all threads go on, or go.

@@ -95,6 +95,15 @@ pub(crate) struct Handed {
     pub(crate) lanes: Vec<Lane>,
 }
 
+impl Handed {
+    /// All that a host may have open, but its standard streams.
+    pub(crate) fn descriptors<'h>(&'h self, control: &'h Channel) -> Vec<BorrowedFd<'h>> {
+        let own = [control.as_fd(), self.way.pipe.as_fd(), self.way.acks.as_fd()];
+        let code = self.code.iter().map(|code| code.as_fd());
+        own.into_iter().chain(code).chain(self.lanes.iter().map(Lane::as_fd)).collect()
+    }
+}
+
 /// Hands everything over.
 pub(crate) fn hand_over(
     control: &Channel,

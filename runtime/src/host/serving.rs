@@ -104,13 +104,7 @@ impl Serving {
     }
 }
 
-fn answer(
-    runner: &mut Runner,
-    tools: &[Tool],
-    ask: &Ask,
-    arguments: Vec<u8>,
-    stdin: Vec<u8>,
-) -> (Said, [Vec<u8>; 3]) {
+fn answer(runner: &mut Runner, tools: &[Tool], ask: &Ask, arguments: Vec<u8>, stdin: Vec<u8>) -> (Said, [Vec<u8>; 3]) {
     match run(runner, tools, ask, arguments, stdin) {
         Ok(Ok(Answer { output, usage, streams, call: _ })) => {
             (Said::Answered { usage }, [output.into_bytes(), streams.stdout, streams.stderr])
@@ -125,13 +119,7 @@ fn answer(
 
 type Ended = Result<Answer, Box<crate::error::CallFailure>>;
 
-fn run(
-    runner: &mut Runner,
-    tools: &[Tool],
-    ask: &Ask,
-    arguments: Vec<u8>,
-    stdin: Vec<u8>,
-) -> Result<Ended, CallError> {
+fn run(runner: &mut Runner, tools: &[Tool], ask: &Ask, arguments: Vec<u8>, stdin: Vec<u8>) -> Result<Ended, CallError> {
     let senseless = |what: &str| CallError::Internal(format!("the front asks what makes no sense: {what}"));
     let tool = tools.get(ask.tool).ok_or_else(|| senseless("a tool that is not here"))?;
     let salt = ask.salt().map_err(|error| senseless(&error.to_string()))?;

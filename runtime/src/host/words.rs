@@ -38,10 +38,16 @@ pub(crate) struct Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Said {
-    Answered { usage: Usage },
-    Failed { failure: CallFailure },
+    Answered {
+        usage: Usage,
+    },
+    Failed {
+        failure: CallFailure,
+    },
     /// Nothing ran, and nothing is on the record.
-    Rejected { error: CallError },
+    Rejected {
+        error: CallError,
+    },
 }
 
 impl Ask {
