@@ -63,6 +63,8 @@ impl Component {
         // this process's own memory, so nobody changes it in between. Engine and CPU are compared by wasmtime.
         let loaded = unsafe { wasmtime::component::Component::deserialize(&engine.0, artifact.code()) };
         let inner = loaded.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        // wasmtime would make the memories' images at the first call: a sealed process cannot.
+        inner.initialize_copy_on_write_image().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let imports = imports(engine, &inner);
         Ok(Self { inner, digest: artifact.component(), imports })
     }

@@ -179,6 +179,8 @@ impl Stripped {
 impl Confined {
     /// Lays the plan's filter upon every thread there is. None can be started afterwards, and no memory becomes executable.
     ///
+    /// Every thread must have said that it runs: what the C library does at the start of one is not among the plan's calls.
+    ///
     /// # Errors
     ///
     /// The kernel refuses a step, or a thread has a filter of its own.
@@ -204,6 +206,11 @@ impl Filtered {
             files: self.confined.handled.files != 0,
             opens: self.confined.plan.allows(libc::SYS_openat2),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn threads_for_tests(&self) -> Vec<Tested> {
+        self.threads.iter().map(|&thread| Tested { thread }).collect()
     }
 
     /// From now on a blocked system call is written down and ends the process.

@@ -14,6 +14,8 @@ mod rights;
 mod rows;
 mod ruleset;
 mod self_test;
+#[cfg(test)]
+mod tests;
 pub mod trap;
 pub(crate) mod trusted;
 

@@ -40,19 +40,17 @@ pub struct FolderRule {
 /// The plan of a host that runs one tool.
 #[must_use]
 pub fn plan(set: &CapabilitySet) -> KernelPlan {
-    let creates = set.fs.iter().any(|fs| fs.access.contains(Access::Create));
+    let all: AccessSet = set.fs.iter().flat_map(|fs| fs.access.iter()).collect();
     let rules = set.fs.iter().map(|fs| FolderRule {
         host: fs.host.clone(),
-        rights: FolderRights::of(fs.access, creates),
+        rights: FolderRights::of(fs.access, all),
         why: vec![format!("{}: {}", fs.guest, fs.access)],
     });
-    let granted: AccessSet = set.fs.iter().flat_map(|fs| fs.access.iter()).collect();
-    let granted = (!set.fs.is_empty()).then_some(granted);
-    let writes = granted.is_some_and(|rights| rights.contains(Access::Write));
+    let granted = (!set.fs.is_empty()).then_some(all);
     KernelPlan {
         folders: by_path(rules),
         calls: ROWS.iter().filter(|row| row.brought_by.is_in(granted)).copied().collect(),
-        limits: limits::of_host(&set.limits, writes),
+        limits: limits::of_host(&set.limits, all.contains(Access::Write)),
     }
 }
 

@@ -11,15 +11,16 @@ use tollgate_capability::{Access, AccessSet};
 pub struct FolderRights(u64);
 
 impl FolderRights {
-    /// What the gate's effects need below a folder with these rights, and no more. `creates` says that files may be brought
-    /// into being below some folder of the same tool: then what may be read here may be linked there.
+    /// What the gate's effects need below a folder with these rights, and no more. `all` are the rights that all folders of
+    /// the same tool have together: names move between folders, and files are linked, where it can make names in one and
+    /// read or take names in one.
     ///
     /// Never `EXECUTE`, `IOCTL_DEV`, nor making devices, FIFOs or sockets.
-    pub(super) fn of(access: AccessSet, creates: bool) -> Self {
-        let moves = access.contains(Access::Create)
-            || (creates && (access.contains(Access::Delete) || access.contains(Access::Read)));
+    pub(super) fn of(access: AccessSet, all: AccessSet) -> Self {
+        let moves = all.contains(Access::Create) && (all.contains(Access::Read) || all.contains(Access::Delete));
+        let takes_part = access.iter().any(|right| matches!(right, Access::Read | Access::Create | Access::Delete));
         let rights = access.iter().map(of_access).fold(BitFlags::EMPTY, |all, rights| all | rights);
-        Self((if moves { rights | AccessFs::Refer } else { rights }).bits())
+        Self((if moves && takes_part { rights | AccessFs::Refer } else { rights }).bits())
     }
 
     /// The rights of both.
