@@ -277,10 +277,11 @@ pub(crate) fn moment(entry: &Entry<'_>) -> Moment {
         Entry::LedgerOpened(entry) => Moment::At(entry.time_ns),
         Entry::Call(entry) => Moment::At(entry.time_ns),
         Entry::Erasure(entry) => Moment::At(entry.time_ns),
+        Entry::Enforcement(entry) => Moment::At(entry.time_ns),
         Entry::Intent(entry) => Moment::Since(entry.at_us),
         Entry::Outcome(entry) => Moment::Since(entry.at_us),
         Entry::Violation(entry) => Moment::Since(entry.at_us),
         Entry::CallEnd(entry) => Moment::Since(entry.at_us),
-        Entry::Policy(_) | Entry::Closer(_) => Moment::Unsaid,
+        Entry::Policy(_) | Entry::Closer(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => Moment::Unsaid,
     }
 }

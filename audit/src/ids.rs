@@ -3,6 +3,7 @@
 //! They are plain values: nothing here touches the ledger.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -64,6 +65,19 @@ impl CallId {
     pub fn count(self) -> u32 {
         let [.., c0, c1, c2, c3] = self.0;
         u32::from_be_bytes([c0, c1, c2, c3])
+    }
+}
+
+impl HostId {
+    /// A new one, at random.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no randomness.
+    pub fn random() -> io::Result<Self> {
+        let mut host = Self([0; 6]);
+        getrandom::fill(&mut host.0)?;
+        Ok(host)
     }
 }
 

@@ -63,7 +63,9 @@ impl Running {
 }
 
 fn tell_host(front: &Channel, host: &HostEnd) {
-    front.send_with(&ToNotary::Host { host: host.host }, &[host.pipe.as_fd(), host.acks.as_fd()]).unwrap();
+    front
+        .send_with(&ToNotary::Host { host: host.host, process: None }, &[host.pipe.as_fd(), host.acks.as_fd()])
+        .unwrap();
 }
 
 fn host() -> (Arc<Recorder>, HostEnd) {

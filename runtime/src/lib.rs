@@ -20,7 +20,7 @@ mod private;
 mod registry;
 pub mod replay;
 mod runtime;
-mod sandbox;
+pub mod sandbox;
 mod schema;
 mod tool;
 

@@ -76,7 +76,12 @@ impl<'f> Tally<'f> {
         self.reading.entries += 1;
         self.note_time(index, entry);
         match entry {
-            Entry::LedgerOpened(_) | Entry::Policy(_) | Entry::Erasure(_) => {}
+            Entry::LedgerOpened(_)
+            | Entry::Policy(_)
+            | Entry::Erasure(_)
+            | Entry::Enforcement(_)
+            | Entry::BlockedCall(_)
+            | Entry::KernelRecord(_) => {}
             Entry::Call(call) => self.call(index, call),
             Entry::Intent(intent) => self.intent(intent),
             Entry::Outcome(outcome) => self.outcome(outcome),

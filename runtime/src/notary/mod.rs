@@ -268,7 +268,7 @@ impl Front {
                     return Some(reason);
                 }
                 FromNotary::Unusable { message, .. } => return Some(message),
-                FromNotary::Ready { .. } => {}
+                FromNotary::Ready { .. } | FromNotary::Over { .. } => {}
                 reply @ (FromNotary::Checkpoint { .. } | FromNotary::Located { .. }) => self.reply(reply),
             }
         }
@@ -406,7 +406,7 @@ fn spawn(command: &NotaryCommand, host: &HostEnd) -> io::Result<(Child, Channel)
         .stdout(Stdio::null())
         .process_group(0)
         .spawn()?;
-    let say_host = ToNotary::Host { host: host.host };
+    let say_host = ToNotary::Host { host: host.host, process: None };
     let said = channel.send_with(&say_host, &[host.pipe.as_fd(), host.acks.as_fd()]);
     // One that is dead already is noticed when it says nothing.
     said.and_then(|()| channel.send(&ToNotary::Start)).ok();
