@@ -56,7 +56,7 @@ fn start(folder: &Path) -> Running {
         .stdin(Stdio::from(theirs))
         .spawn()
         .unwrap();
-    front.send_with(&ToNotary::Host { host: end.host }, &[end.pipe.as_fd(), end.acks.as_fd()]).unwrap();
+    front.send_with(&ToNotary::Host { host: end.host, process: None }, &[end.pipe.as_fd(), end.acks.as_fd()]).unwrap();
     front.send(&ToNotary::Start).unwrap();
     assert!(matches!(front.receive().unwrap(), Some((FromNotary::Ready { .. }, _))));
     recorder.set_status(Status::Ready);

@@ -3,17 +3,21 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::notary::protocol::PACKET_BYTES_MAX;
+
+/// Most descriptors that go with one packet.
+pub const CHANNEL_FDS_MAX: usize = 64;
 
 /// One end.
 #[derive(Debug)]
@@ -57,23 +61,41 @@ impl Channel {
         self.send_with(packet, &[])
     }
 
-    /// Sends a packet with at most two descriptors.
+    /// Sends a packet with at most [`CHANNEL_FDS_MAX`] descriptors.
     ///
     /// # Errors
     ///
     /// As [`Channel::send`].
     pub fn send_with(&self, packet: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        self.send_flagged(packet, fds, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends a packet, if the other end has left room for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`]; [`io::ErrorKind::WouldBlock`] if there is no room.
+    pub fn send_at_once(&self, packet: &impl Serialize) -> Result<(), ChannelError> {
+        self.send_flagged(packet, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_flagged(
+        &self,
+        packet: &impl Serialize,
+        fds: &[BorrowedFd<'_>],
+        flags: SendFlags,
+    ) -> Result<(), ChannelError> {
         let bytes = serde_json::to_vec(packet).map_err(|error| ChannelError::Malformed(error.to_string()))?;
         if bytes.len() > PACKET_BYTES_MAX {
             return Err(ChannelError::Malformed(format!("{} bytes", bytes.len())));
         }
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
         if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(ChannelError::Malformed(format!("{} descriptors", fds.len())));
         }
         loop {
-            match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL) {
+            match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, flags) {
                 Ok(_all) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(io::Error::from(error).into()),
@@ -94,11 +116,15 @@ impl Channel {
     /// Of the operating system, or that the packet makes no sense.
     pub fn receive<P: DeserializeOwned>(&self) -> Result<Option<(P, Vec<OwnedFd>)>, ChannelError> {
         let mut bytes = vec![0; PACKET_BYTES_MAX];
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut iov = [IoSliceMut::new(&mut bytes)];
             match recvmsg(&self.0, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                // What was cut off would be missed later.
+                Ok(received) if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) => {
+                    return Err(ChannelError::Malformed("more than a packet may have".to_owned()));
+                }
                 Ok(received) => break received.bytes,
                 Err(Errno::INTR) => {}
                 Err(Errno::CONNRESET) => return Ok(None),
@@ -118,15 +144,50 @@ impl Channel {
         packet.map(|packet| Some((packet, fds))).map_err(|error| ChannelError::Malformed(error.to_string()))
     }
 
+    /// Waits for a packet until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::receive`].
+    pub fn receive_until<P: DeserializeOwned>(&self, deadline: Instant) -> Result<Received<P>, ChannelError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.ready_within(Timespec::try_from(left).unwrap_or(FOR_EVER))? {
+                return Ok(self.receive()?.map_or(Received::Gone, |(packet, fds)| Received::Packet(packet, fds)));
+            }
+            if left.is_zero() {
+                return Ok(Received::Late);
+            }
+        }
+    }
+
     /// Whether [`Channel::receive`] would return at once.
-    pub(crate) fn has_something(&self) -> io::Result<bool> {
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&now)) {
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system.
+    pub fn has_something(&self) -> io::Result<bool> {
+        self.ready_within(Timespec { tv_sec: 0, tv_nsec: 0 })
+    }
+
+    fn ready_within(&self, timeout: Timespec) -> io::Result<bool> {
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timeout)) {
             Ok(ready) => Ok(ready > 0),
             Err(Errno::INTR) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What [`Channel::receive_until`] found.
+#[derive(Debug)]
+pub enum Received<P> {
+    /// A packet, with its descriptors.
+    Packet(P, Vec<OwnedFd>),
+    /// The other end is gone.
+    Gone,
+    /// Nothing by the deadline.
+    Late,
 }
 
 impl AsFd for Channel {
@@ -135,4 +196,5 @@ impl AsFd for Channel {
     }
 }
 
-const FDS_MAX: usize = 2;
+/// Longer than any process lives.
+const FOR_EVER: Timespec = Timespec { tv_sec: i32::MAX as i64, tv_nsec: 0 };

@@ -4,6 +4,7 @@
 //! produce: whatever is read back would be written as the same bytes. Verification must never depend on that
 //! and hashes the stored bytes.
 
+pub(crate) mod blocked_frame;
 mod decode;
 mod encode;
 mod reader;
@@ -26,8 +27,9 @@ pub const TEXT_BYTES_MAX: usize = 896;
 
 /// The newest version of the entry format. An entry names the oldest version that has its form, so that what did not
 /// change stays readable for older software. 2 is `ledger-opened` with a key, and `key-rotated`. 3 is `call` without an
-/// unsalted digest, `intent` on disk, `call-end` with a digest of the result or a cap, and `erasure`. All else is 1.
-pub const ENTRY_VERSION: u64 = 3;
+/// unsalted digest, `intent` on disk, `call-end` with a digest of the result or a cap, and `erasure`. 4 is `enforcement`, `blocked-call` and
+/// `kernel-record`. All else is 1.
+pub const ENTRY_VERSION: u64 = 4;
 
 /// An entry as stored, with its leaf hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +128,18 @@ mod form {
     pub(super) const SIMPLE: u8 = 7 << 5;
     pub(super) const FALSE: u8 = SIMPLE | 20;
     pub(super) const TRUE: u8 = SIMPLE | 21;
+
+    /// Major type and argument in the fewest bytes (§3, §4.2.1), and how many these are.
+    pub(super) const fn head(major: u8, argument: u64) -> ([u8; 9], usize) {
+        let [b0, b1, b2, b3, b4, b5, b6, b7] = argument.to_be_bytes();
+        match argument {
+            0..=23 => ([major | b7, 0, 0, 0, 0, 0, 0, 0, 0], 1),
+            24..=0xff => ([major | 24, b7, 0, 0, 0, 0, 0, 0, 0], 2),
+            0x100..=0xffff => ([major | 25, b6, b7, 0, 0, 0, 0, 0, 0], 3),
+            0x1_0000..=0xffff_ffff => ([major | 26, b4, b5, b6, b7, 0, 0, 0, 0], 5),
+            0x1_0000_0000..=u64::MAX => ([major | 27, b0, b1, b2, b3, b4, b5, b6, b7], 9),
+        }
+    }
 }
 
 /// Keys of the entry map. One meaning each, whatever the kind.
@@ -179,4 +193,24 @@ mod key {
     pub(super) const SALTED: u64 = 46;
     pub(super) const RESULT_DIGEST: u64 = 47;
     pub(super) const CAP: u64 = 48;
+    pub(super) const HOST: u64 = 49;
+    pub(super) const LEVEL: u64 = 50;
+    pub(super) const REQUIRED: u64 = 51;
+    pub(super) const LANDLOCK_ABI: u64 = 52;
+    pub(super) const HANDLED_FS: u64 = 53;
+    pub(super) const HANDLED_NET: u64 = 54;
+    pub(super) const SCOPED: u64 = 55;
+    pub(super) const THREADS: u64 = 56;
+    pub(super) const RULESET: u64 = 57;
+    pub(super) const FILTER: u64 = 58;
+    pub(super) const PLAN: u64 = 59;
+    pub(super) const POLICIES: u64 = 60;
+    pub(super) const SELF_TEST: u64 = 61;
+    pub(super) const THREAD: u64 = 62;
+    pub(super) const NUMBER: u64 = 63;
+    pub(super) const ARCH: u64 = 64;
+    pub(super) const REGISTERS: u64 = 65;
+    pub(super) const INSTRUCTION: u64 = 66;
+    pub(super) const PROCESS: u64 = 67;
+    pub(super) const RECORD: u64 = 68;
 }

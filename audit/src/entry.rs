@@ -3,7 +3,8 @@
 //! Plain data. No entry may carry the plain text of arguments or results: digests only, salted ones since format
 //! version 3.
 
-use crate::ids::{CallId, Digest, PublicKey, RootHash, Sequence, Signature};
+use crate::confinement::{BlockedCall, Enforcement, KernelRecord};
+use crate::ids::{CallId, Digest, HostId, PublicKey, RootHash, Sequence, Signature};
 use crate::key::VerifierKey;
 use crate::pairs::Pairs;
 use crate::text::Text;
@@ -33,6 +34,12 @@ pub enum Entry<'a> {
     Closer(Closer<'a>),
     /// The private data of a call was erased.
     Erasure(Erasure<'a>),
+    /// What confines a host.
+    Enforcement(Enforcement<'a>),
+    /// A host's filter stopped a system call.
+    BlockedCall(BlockedCall),
+    /// What the kernel's own audit says of a host.
+    KernelRecord(KernelRecord<'a>),
 }
 
 /// See [`Entry::LedgerOpened`].
@@ -278,7 +285,7 @@ pub struct Erasure<'a> {
 }
 
 /// What a call used, and its caps.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
     /// Fuel (wasmtime's unit) used.
     pub fuel_used: u64,
@@ -313,6 +320,9 @@ impl Entry<'_> {
             Self::CallEnd(_) => Kind::CallEnd,
             Self::Closer(_) => Kind::Closer,
             Self::Erasure(_) => Kind::Erasure,
+            Self::Enforcement(_) => Kind::Enforcement,
+            Self::BlockedCall(_) => Kind::BlockedCall,
+            Self::KernelRecord(_) => Kind::KernelRecord,
         }
     }
 
@@ -320,7 +330,13 @@ impl Entry<'_> {
     #[must_use]
     pub fn sequence(&self) -> Option<Sequence> {
         match self {
-            Self::LedgerOpened(_) | Self::Policy(_) | Self::Closer(_) | Self::Erasure(_) => None,
+            Self::LedgerOpened(_)
+            | Self::Policy(_)
+            | Self::Closer(_)
+            | Self::Erasure(_)
+            | Self::Enforcement(_)
+            | Self::BlockedCall(_)
+            | Self::KernelRecord(_) => None,
             Self::Call(_) => Some(Sequence(0)),
             Self::Intent(entry) => Some(entry.seq),
             Self::Outcome(entry) => Some(entry.seq),
@@ -333,7 +349,7 @@ impl Entry<'_> {
     #[must_use]
     pub fn call(&self) -> Option<CallId> {
         match self {
-            Self::LedgerOpened(_) | Self::Policy(_) => None,
+            Self::LedgerOpened(_) | Self::Policy(_) | Self::Enforcement(_) | Self::KernelRecord(_) => None,
             Self::Call(entry) => Some(entry.call),
             Self::Intent(entry) => Some(entry.call),
             Self::Outcome(entry) => Some(entry.call),
@@ -341,6 +357,26 @@ impl Entry<'_> {
             Self::CallEnd(entry) => Some(entry.call),
             Self::Closer(entry) => Some(entry.call),
             Self::Erasure(entry) => Some(entry.call),
+            Self::BlockedCall(entry) => entry.call,
+        }
+    }
+
+    /// The host that this entry is of, or is about.
+    #[must_use]
+    pub fn host(&self) -> Option<HostId> {
+        match self {
+            Self::Enforcement(entry) => Some(entry.host),
+            Self::BlockedCall(entry) => Some(entry.host),
+            Self::KernelRecord(entry) => Some(entry.host),
+            Self::LedgerOpened(_)
+            | Self::Policy(_)
+            | Self::Call(_)
+            | Self::Intent(_)
+            | Self::Outcome(_)
+            | Self::Violation(_)
+            | Self::CallEnd(_)
+            | Self::Closer(_)
+            | Self::Erasure(_) => self.call().map(CallId::host),
         }
     }
 }
@@ -368,6 +404,12 @@ wire_enum! {
         KeyRotated = 9 "key-rotated",
         /// See [`Entry::Erasure`].
         Erasure = 10 "erasure",
+        /// See [`Entry::Enforcement`].
+        Enforcement = 11 "enforcement",
+        /// See [`Entry::BlockedCall`].
+        BlockedCall = 12 "blocked-call",
+        /// See [`Entry::KernelRecord`].
+        KernelRecord = 13 "kernel-record",
     }
 }
 
@@ -468,4 +510,4 @@ macro_rules! wire_enum {
         }
     };
 }
-use wire_enum;
+pub(crate) use wire_enum;

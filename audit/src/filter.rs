@@ -155,7 +155,7 @@ impl Filter {
     }
 
     /// Whether an entry outside calls fits.
-    fn fits_outside(&self, policy: Option<&Policy<'_>>) -> bool {
+    pub(crate) fn fits_outside(&self, policy: Option<&Policy<'_>>) -> bool {
         let others = [&self.agent, &self.session, &self.decision, &self.operation];
         let tool = self.tool.as_deref();
         others.iter().all(|wanted| wanted.is_none())
@@ -277,10 +277,11 @@ pub(crate) fn moment(entry: &Entry<'_>) -> Moment {
         Entry::LedgerOpened(entry) => Moment::At(entry.time_ns),
         Entry::Call(entry) => Moment::At(entry.time_ns),
         Entry::Erasure(entry) => Moment::At(entry.time_ns),
+        Entry::Enforcement(entry) => Moment::At(entry.time_ns),
         Entry::Intent(entry) => Moment::Since(entry.at_us),
         Entry::Outcome(entry) => Moment::Since(entry.at_us),
         Entry::Violation(entry) => Moment::Since(entry.at_us),
         Entry::CallEnd(entry) => Moment::Since(entry.at_us),
-        Entry::Policy(_) | Entry::Closer(_) => Moment::Unsaid,
+        Entry::Policy(_) | Entry::Closer(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => Moment::Unsaid,
     }
 }

@@ -209,8 +209,8 @@ fn parse(bytes: &[u8]) -> Parsed<'_> {
     if leaf.0.starts_with(check) { Parsed::Frame { entry, leaf, size } } else { Parsed::Mismatch { size } }
 }
 
-const LENGTH_BYTES: usize = 2;
-const CHECK_BYTES: usize = 4;
+pub(crate) const LENGTH_BYTES: usize = 2;
+pub(crate) const CHECK_BYTES: usize = 4;
 
 /// Reads of this many bytes are no longer what limits the speed of a scan.
 const BUFFER_BYTES: usize = 256 * 1024;

@@ -3,6 +3,7 @@
 //! They are plain values: nothing here touches the ledger.
 
 use std::fmt;
+use std::io;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -67,6 +68,19 @@ impl CallId {
     }
 }
 
+impl HostId {
+    /// A new one, at random.
+    ///
+    /// # Errors
+    ///
+    /// The operating system gives no randomness.
+    pub fn random() -> io::Result<Self> {
+        let mut host = Self([0; 6]);
+        getrandom::fill(&mut host.0)?;
+        Ok(host)
+    }
+}
+
 /// SHA-256 of a whole piece of data outside the tree: a component, a manifest, arguments.
 ///
 /// Text form: `sha256:` and 64 lower-case hex digits.
@@ -106,6 +120,12 @@ impl FromStr for Digest {
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::confinement::{BlockedCall, Enforcement, KernelRecord};
 use crate::entry::{
     Call, CallEnd, Closer, Entry, Erasure, Fact, Intent, LedgerOpened, Outcome, Policy, Recorded, Usage, Violation,
 };
@@ -13,7 +14,7 @@ use crate::text::Text;
 
 impl Entry<'_> {
     /// The entry as a JSON object: `kind` first, human names, hashes and ids in hex, times and sizes with their unit
-    /// in the name. A cut text is an object of `start`, `bytes` and `sha256`; absent options are absent.
+    /// in the name, bit masks, addresses and arguments of system calls in hex. A cut text is an object of `start`, `bytes` and `sha256`; absent options are absent.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let mut fields = Fields(Map::new());
@@ -28,6 +29,9 @@ impl Entry<'_> {
             Self::CallEnd(entry) => call_end(&mut fields, entry),
             Self::Closer(entry) => closer(&mut fields, entry),
             Self::Erasure(entry) => erasure(&mut fields, entry),
+            Self::Enforcement(entry) => enforcement(&mut fields, entry),
+            Self::BlockedCall(entry) => blocked_call(&mut fields, entry),
+            Self::KernelRecord(entry) => kernel_record(&mut fields, entry),
         }
         Value::Object(fields.0)
     }
@@ -204,4 +208,47 @@ fn erasure(fields: &mut Fields, entry: &Erasure<'_>) {
     fields.put("time_ns", entry.time_ns);
     fields.put("by", &entry.by);
     fields.put_option("reason", entry.reason.as_ref());
+}
+
+fn enforcement(fields: &mut Fields, entry: &Enforcement<'_>) {
+    fields.put("host", entry.host);
+    fields.put("time_ns", entry.time_ns);
+    fields.put("level", entry.level);
+    fields.put("required", entry.required);
+    fields.put("landlock_abi", entry.landlock_abi);
+    fields.put("handled_fs", hex(entry.handled_fs));
+    fields.put("handled_net", hex(entry.handled_net));
+    fields.put("scoped", hex(entry.scoped));
+    fields.put("threads", entry.threads);
+    fields.put("ruleset", entry.ruleset);
+    fields.put("filter", entry.filter);
+    fields.put("plan", entry.plan);
+    fields.put("capability_sets", &entry.policies);
+    fields.put_left_out(entry.policies_left_out);
+    fields.put("self_test", &entry.self_test);
+}
+
+fn blocked_call(fields: &mut Fields, entry: &BlockedCall) {
+    fields.put("host", entry.host);
+    if let Some(call) = entry.call {
+        fields.put("call", call);
+    }
+    fields.put("thread", entry.thread);
+    fields.put("number", entry.number);
+    if let Some(name) = entry.name() {
+        fields.put("name", name);
+    }
+    fields.put("arch", hex(entry.arch));
+    fields.put("arguments", entry.arguments.map(hex));
+    fields.put("instruction", hex(entry.instruction));
+}
+
+fn kernel_record(fields: &mut Fields, entry: &KernelRecord<'_>) {
+    fields.put("host", entry.host);
+    fields.put("process", entry.process);
+    fields.put("record", &entry.text);
+}
+
+fn hex(number: u64) -> String {
+    format!("{number:#x}")
 }

@@ -9,12 +9,13 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use crate::call_counter::CallCounter;
 use crate::checkpoint::{self, Checkpoint};
 use crate::codec::EncodedEntry;
+use crate::confinement::BlockedCall;
 use crate::entry::{Entry, KeyRotation, LedgerKey, LedgerOpened};
 use crate::frame::frame_bytes;
 use crate::ids::{CallId, HostId, LeafHash, LeafIndex, RootHash, TreeSize};
@@ -127,7 +128,7 @@ impl Ledger {
         }
         let live = found.structure.take_open(|call| hosts.is_live(call.host()));
         if hosts.are_there() {
-            known.calls(&found, |call| hosts.saw(call)).map_err(io_error)?;
+            known.of_hosts(&found, |seen| hosts.saw(seen)).map_err(io_error)?;
         }
         let key_path = key_path.map_or_else(|| beside(dir, "key").map_err(io_error), |path| Ok(path.to_owned()))?;
         let key = ledger_key(&key_path, origin, &found)?;
@@ -168,7 +169,7 @@ impl Ledger {
                 tiles,
                 partials,
             }),
-            calls: CallCounter::new().map_err(io_error)?,
+            calls: CallCounter::of(HostId::random().map_err(io_error)?),
             _lock: lock,
         };
         ledger.record_open(now_ns, &found.structure).map_err(OpenError::Append)?;
@@ -375,36 +376,16 @@ impl Record for Ledger {
         Ok(())
     }
 
+    fn host(&self) -> HostId {
+        self.calls.host()
+    }
+
     fn next_call(&self, time_ms: u64) -> CallId {
         self.calls.next(time_ms)
     }
 
     fn ready(&self) -> Result<(), AppendError> {
         if self.writer().journal.is_stopped() { Err(AppendError::Stopped) } else { Ok(()) }
-    }
-}
-
-/// Numbers the calls of one host.
-#[derive(Debug)]
-pub(crate) struct CallCounter {
-    host: HostId,
-    next: AtomicU32,
-}
-
-impl CallCounter {
-    /// For a host with a random id.
-    pub(crate) fn new() -> io::Result<Self> {
-        let mut host = HostId([0; 6]);
-        getrandom::fill(&mut host.0)?;
-        Ok(Self { host, next: AtomicU32::new(0) })
-    }
-
-    pub(crate) fn host(&self) -> HostId {
-        self.host
-    }
-
-    pub(crate) fn next(&self, time_ms: u64) -> CallId {
-        CallId::new(time_ms, self.host, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -419,14 +400,25 @@ pub(crate) struct Opening<'o> {
     pub(crate) now_ns: u64,
 }
 
+/// An entry of a host by which it is known after a notary's death.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OfHost {
+    /// It started this call.
+    Call(CallId),
+    /// It said what confines it.
+    Enforcement(HostId),
+    /// Its filter stopped a system call.
+    Blocked(BlockedCall),
+}
+
 /// Hosts that may be writing while the ledger is opened.
 pub(crate) trait LiveHosts {
     fn are_there(&self) -> bool;
 
     fn is_live(&self, host: HostId) -> bool;
 
-    /// Hears of a call that the journal holds, if it is a live host's.
-    fn saw(&mut self, call: CallId);
+    /// Hears of an entry of a host that the journal holds; the host may be live or not.
+    fn saw(&mut self, seen: OfHost);
 
     /// Brings the rest of the frame that begins with `torn` to the journal by `splice`, if one of the hosts has it.
     fn finish(&mut self, torn: &[u8], splice: &mut SpliceRest<'_>) -> io::Result<bool>;
@@ -446,7 +438,7 @@ impl LiveHosts for NoHosts {
         false
     }
 
-    fn saw(&mut self, _call: CallId) {}
+    fn saw(&mut self, _seen: OfHost) {}
 
     fn finish(&mut self, _torn: &[u8], _splice: &mut SpliceRest<'_>) -> io::Result<bool> {
         Ok(false)

@@ -7,10 +7,12 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod call_counter;
 mod call_tree;
 mod channel;
 mod checkpoint;
 mod codec;
+mod confinement;
 mod entry;
 mod filter;
 mod frame;
@@ -50,12 +52,18 @@ mod verify;
 mod verify_tiles;
 
 pub use crate::answer::{Answer, UntriedError, read_checkpoint};
+pub use crate::call_counter::CallCounter;
 pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};
-pub use crate::channel::{Channel, ChannelError};
+pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, Received};
 pub use crate::checkpoint::{
     Checkpoint, ORIGIN_BYTES_MAX, ParseCheckpointError, PublishError, ReadCheckpointError, SignedCheckpoint,
 };
+pub use crate::codec::blocked_frame::{BLOCKED_FRAME_BYTES_MAX, write_blocked_frame};
 pub use crate::codec::{DecodeError, ENTRY_BYTES_MAX, ENTRY_VERSION, EncodedEntry, TEXT_BYTES_MAX};
+pub use crate::confinement::{
+    AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64, BlockedCall, ENFORCEMENT_POLICIES_MAX, Enforcement, KernelRecord, Level,
+    THREAD_NAME_BYTES_MAX, ThreadName, syscall_name,
+};
 pub use crate::entry::{
     Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
     KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
@@ -74,7 +82,8 @@ pub use crate::key_file::KeyFileError;
 pub use crate::ledger::{Ledger, Recovery};
 pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
 pub use crate::notary::{
-    FromNotary, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX, Taken, ToNotary,
+    FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX, Taken,
+    ToNotary,
 };
 pub use crate::note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,
@@ -88,11 +97,11 @@ pub use crate::receipt::{
     find_call_end, prove,
 };
 pub use crate::record::{Kept, Record, RecordError};
-pub use crate::recorder::{HostEnd, Recorder, Status};
+pub use crate::recorder::{HostEnd, HostWay, Recorder, Status};
 pub use crate::report::{
-    Activity, ActivityReport, BAND_STARTS_PERCENT, CALLS_LISTED_MAX, CallNote, FINDINGS_LISTED_MAX, GROUPS_MAX, Group,
-    GroupBy, Integrity, RANKED_LISTED_MAX, RANKED_NAMES_MAX, RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results,
-    SPANS_MAX, Share, Span, Timeline, UsageShares, utc,
+    Activity, ActivityReport, BAND_STARTS_PERCENT, BlockedNote, CALLS_LISTED_MAX, CallNote, FINDINGS_LISTED_MAX,
+    GROUPS_MAX, Group, GroupBy, HostLevels, Integrity, KernelLayer, RANKED_LISTED_MAX, RANKED_NAMES_MAX,
+    RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results, SPANS_MAX, Share, Span, Timeline, UsageShares, utc,
 };
 pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read};

@@ -221,7 +221,7 @@ fn call_entries(dir: &Path, call: CallId) -> Result<(LeafIndex, Vec<Vec<u8>>), R
             Ok(Step::Frame(frame)) => match kind_and_call(frame.entry) {
                 Some((Kind::CallEnd, Some(of))) if of == call => return Ok((frame.index, entries)),
                 // These stand outside the call's own tree.
-                Some((Kind::Closer | Kind::Erasure, _)) => {}
+                Some((Kind::Closer | Kind::Erasure | Kind::BlockedCall, _)) => {}
                 Some((_, Some(of))) if of == call => entries.push(frame.entry.to_vec()),
                 _ => {}
             },

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use crate::codec::EncodedEntry;
 use crate::entry::Durability;
-use crate::ids::CallId;
+use crate::ids::{CallId, HostId};
 use crate::journal::AppendError;
 
 /// Takes entries into a ledger.
@@ -18,6 +18,9 @@ pub trait Record: Debug + Send + Sync {
     ///
     /// [`RecordError`]: the first `taken` of them are in the ledger's hands, the others are not.
     fn record(&self, entries: &[EncodedEntry], kept: Kept, deadline: Instant) -> Result<(), RecordError>;
+
+    /// The host that it records for.
+    fn host(&self) -> HostId;
 
     /// The id of the next call, which starts at `time_ms` (milliseconds since the Unix epoch).
     fn next_call(&self, time_ms: u64) -> CallId;

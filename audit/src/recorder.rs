@@ -16,11 +16,13 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
 
+use crate::call_counter::CallCounter;
+use serde::{Deserialize, Serialize};
+
 use crate::codec::EncodedEntry;
 use crate::frame::push_frame;
 use crate::ids::{CallId, HostId};
 use crate::journal::AppendError;
-use crate::ledger::CallCounter;
 use crate::notary::protocol::{ANSWER_BYTES, Answer, Wait};
 use crate::record::{Kept, Record, RecordError};
 
@@ -59,8 +61,37 @@ pub struct HostEnd {
     pub acks: OwnedFd,
 }
 
+/// The host's ends of its way to the notary, as they are handed to a host in another process.
+#[derive(Debug)]
+pub struct HostWay {
+    /// The host.
+    pub host: HostId,
+    /// Where its entries go in.
+    pub pipe: OwnedFd,
+    /// Where it asks how they are kept.
+    pub acks: OwnedFd,
+}
+
+impl HostWay {
+    /// The way of a host with a random id, and what its notary needs of it.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system: no descriptors, no memory, no randomness.
+    pub fn new() -> io::Result<(Self, HostEnd)> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // A process may have many pipes, and the system a limit on their pages: a small one works too.
+        fcntl_setpipe_size(&write, PIPE_BYTES).ok();
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (acks, notary_acks) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let host = HostId::random()?;
+        Ok((Self { host, pipe: write, acks }, HostEnd { host, pipe: read, acks: notary_acks }))
+    }
+}
+
 /// Whether the notary takes what is new.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Status {
     /// It does.
     #[default]
@@ -93,33 +124,35 @@ impl Recorder {
     ///
     /// # Errors
     ///
-    /// Of the operating system: no descriptors, no memory, no randomness.
+    /// As [`HostWay::new`].
     pub fn new() -> io::Result<(Self, HostEnd)> {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // A process may have many pipes, and the system a limit on their pages: a small one works too.
-        fcntl_setpipe_size(&write, PIPE_BYTES).ok();
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (acks, notary_acks) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
-        let calls = CallCounter::new()?;
-        let host = calls.host();
-        let recorder = Self {
-            pipe: Mutex::new(Pipe { end: Some(Arc::new(write)), frames: Vec::new() }),
+        let (way, end) = HostWay::new()?;
+        Ok((Self::over(way), end))
+    }
+
+    /// Writes by `way`, which nobody else writes by. The notary is away at first, as with [`Recorder::new`].
+    #[must_use]
+    pub fn over(way: HostWay) -> Self {
+        let HostWay { host, pipe, acks } = way;
+        Self {
+            pipe: Mutex::new(Pipe { end: Some(Arc::new(pipe)), frames: Vec::new() }),
             acks,
-            calls,
+            calls: CallCounter::of(host),
             is_held: AtomicBool::new(true),
             status: Mutex::new(Status::Away),
             gone: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             waits: Mutex::new(Waits::default()),
             answered: Condvar::new(),
-        };
-        Ok((recorder, HostEnd { host, pipe: read, acks: notary_acks }))
+        }
     }
 
-    /// The host that this records for.
+    /// The pipe, for what must be written without a lock, as by [`write_blocked_frame`](crate::write_blocked_frame); `None`
+    /// once the record is closed. It never blocks, and one write of at most `PIPE_BUF` bytes is atomic. As long as
+    /// somebody has it, [`Recorder::close`] does not end the record.
     #[must_use]
-    pub fn host(&self) -> HostId {
-        self.calls.host()
+    pub fn pipe(&self) -> Option<Arc<OwnedFd>> {
+        lock(&self.pipe).end.clone()
     }
 
     /// Says whether the notary takes what is new. What is closed stays closed.
@@ -273,6 +306,10 @@ impl Record for Recorder {
                 self.wait(kept, deadline).map_err(|source| RecordError { taken: entries.len(), source })
             }
         }
+    }
+
+    fn host(&self) -> HostId {
+        self.calls.host()
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {

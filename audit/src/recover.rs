@@ -9,9 +9,10 @@ use crate::checkpoint::Published;
 use crate::codec::kind_and_call;
 use crate::entry::{Entry, Kind};
 use crate::frame::{FrameError, Frames, Step, frame_bytes};
-use crate::ids::{CallId, LeafIndex, PublicKey, RootHash, TreeSize};
+use crate::ids::{LeafIndex, PublicKey, RootHash, TreeSize};
 use crate::journal;
 use crate::key::VerifierKey;
+use crate::ledger::OfHost;
 use crate::ledger_error::OpenError;
 use crate::state::{Remembered, Resume};
 use crate::structure::Structure;
@@ -75,12 +76,18 @@ impl Known<'_> {
         Ok(edge)
     }
 
-    /// Names each call that starts in the part of the journal that was read.
-    pub(crate) fn calls(&self, found: &Found, mut saw: impl FnMut(CallId)) -> io::Result<()> {
+    /// Names what hosts are known by in the part of the journal that was read.
+    pub(crate) fn of_hosts(&self, found: &Found, mut saw: impl FnMut(OfHost)) -> io::Result<()> {
         let mut frames = self.frames(found.start)?;
         while let Ok(Step::Frame(frame)) = frames.step() {
-            if let Some((Kind::Call, Some(call))) = kind_and_call(frame.entry) {
-                saw(call);
+            match kind_and_call(frame.entry) {
+                Some((Kind::Call, Some(call))) => saw(OfHost::Call(call)),
+                Some((Kind::Enforcement | Kind::BlockedCall, _)) => match Entry::decode(frame.entry) {
+                    Ok(Entry::Enforcement(enforcement)) => saw(OfHost::Enforcement(enforcement.host)),
+                    Ok(Entry::BlockedCall(blocked)) => saw(OfHost::Blocked(blocked)),
+                    _ => {}
+                },
+                _ => {}
             }
         }
         Ok(())

@@ -6,8 +6,9 @@ use std::collections::{HashMap, HashSet};
 
 use serde::Serialize;
 
+use crate::confinement::{BlockedCall, Enforcement};
 use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, Erasure, LedgerKey, LedgerOpened, Verdict};
-use crate::ids::{CallId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
+use crate::ids::{CallId, HostId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
 use crate::text::Text;
 use crate::tree::Frontier;
 
@@ -121,6 +122,26 @@ pub enum Problem {
         /// The call.
         call: CallId,
     },
+    /// A host says a second time what confines it.
+    #[error("host {host} says a second time what confines it")]
+    EnforcementRepeated {
+        /// The host.
+        host: HostId,
+    },
+    /// A host says what confines it, yet ran calls before.
+    #[error("host {host} ran calls before it said what confines it")]
+    EnforcementLate {
+        /// The host.
+        host: HostId,
+    },
+    /// A blocked system call names a call of another host.
+    #[error("the blocked system call of host {host} names call {call}, which is another host's")]
+    BlockedCallOfAnother {
+        /// The host.
+        host: HostId,
+        /// The call.
+        call: CallId,
+    },
     /// The checkpoint file holds no checkpoint.
     #[error("no checkpoint in its file: {reason}")]
     CheckpointMalformed {
@@ -195,6 +216,15 @@ pub(crate) struct Structure {
     open: HashMap<CallId, OpenCall>,
     // Kept to know a call that starts twice; a notary, which runs for ever, tells that by the ids alone.
     ended: Option<HashSet<CallId>>,
+    // Hosts that have begun.
+    hosts: HashMap<HostId, Begun>,
+}
+
+/// What a host wrote first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    Call,
+    Enforcement,
 }
 
 #[derive(Debug)]
@@ -215,6 +245,11 @@ impl Structure {
     /// The structure of what one host writes: memory does not grow with the calls that ended.
     pub(crate) fn of_host() -> Self {
         Self { resumed: true, ended: None, ..Self::default() }
+    }
+
+    /// Goes on with a host that has begun before: with a call, or by saying what confines it.
+    pub(crate) fn has_begun(&mut self, host: HostId, is_confined: bool) {
+        self.hosts.insert(host, if is_confined { Begun::Enforcement } else { Begun::Call });
     }
 
     /// The number of calls that are open.
@@ -283,7 +318,7 @@ impl Structure {
         }
         match entry {
             Entry::LedgerOpened(entry) => self.ledger_opened(index, entry, report),
-            Entry::Policy(_) => {}
+            Entry::Policy(_) | Entry::KernelRecord(_) => {}
             Entry::Call(entry) => self.call(index, entry, leaf, report),
             Entry::Intent(entry) => {
                 if let Some(state) = self.step(entry.call, entry.seq, leaf, report) {
@@ -306,6 +341,8 @@ impl Structure {
             Entry::CallEnd(entry) => self.call_end(entry, report),
             Entry::Closer(entry) => self.close(entry, report),
             Entry::Erasure(entry) => self.erasure(entry, report),
+            Entry::Enforcement(entry) => self.enforcement(entry, report),
+            Entry::BlockedCall(entry) => self.blocked_call(entry, report),
         }
     }
 
@@ -349,6 +386,7 @@ impl Structure {
         if self.open.contains_key(&call) || has_ended {
             return report(Problem::CallRepeated { call });
         }
+        self.hosts.entry(call.host()).or_insert(Begun::Call);
         let mut tree = Frontier::new();
         tree.append(leaf);
         let state = OpenCall { first, tree, next: Sequence(1), intents: Vec::new() };
@@ -401,6 +439,25 @@ impl Structure {
         }
     }
 
+    fn enforcement(&mut self, entry: &Enforcement<'_>, report: &mut impl FnMut(Problem)) {
+        let host = entry.host;
+        match self.hosts.insert(host, Begun::Enforcement) {
+            None => {}
+            Some(Begun::Enforcement) => report(Problem::EnforcementRepeated { host }),
+            Some(Begun::Call) => report(Problem::EnforcementLate { host }),
+        }
+    }
+
+    /// The call that it stopped, if it names one, is open.
+    fn blocked_call(&self, entry: &BlockedCall, report: &mut impl FnMut(Problem)) {
+        let Some(call) = entry.call else { return };
+        if call.host() != entry.host {
+            report(Problem::BlockedCallOfAnother { host: entry.host, call });
+        } else if !self.open.contains_key(&call) {
+            report(not_open(self.ended.as_ref(), call));
+        }
+    }
+
     fn close(&mut self, entry: &Closer<'_>, report: &mut impl FnMut(Problem)) {
         let call = entry.call;
         if !self.open.contains_key(&call) {
@@ -424,7 +481,7 @@ impl Structure {
 impl Default for Structure {
     fn default() -> Self {
         let (open, ended) = (HashMap::new(), Some(HashSet::new()));
-        Self { origin: None, keys: Vec::new(), resumed: false, open, ended }
+        Self { origin: None, keys: Vec::new(), resumed: false, open, ended, hosts: HashMap::new() }
     }
 }
 

@@ -12,9 +12,10 @@ use minicbor::Decoder;
 use minicbor::data::Type;
 use proptest::prelude::*;
 use tollgate_audit::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest, Durability,
-    ENTRY_BYTES_MAX, Entry, Erasure, Fact, Intent, KeyRotation, Layer, LedgerKey, LedgerOpened, Outcome, PAIRS_MAX,
-    Pairs, Policy, PublicKey, Recorded, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Text, Usage, Verdict, Violation,
+    Action, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest,
+    Durability, ENFORCEMENT_POLICIES_MAX, ENTRY_BYTES_MAX, Enforcement, Entry, Erasure, Fact, HostId, Intent,
+    KernelRecord, KeyRotation, Layer, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey,
+    Recorded, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Text, ThreadName, Usage, Verdict, Violation,
 };
 
 #[test]
@@ -107,7 +108,13 @@ fn the_largest_texts_fit() {
 }
 
 fn all_samples() -> Vec<Entry<'static>> {
-    [support::samples(), support::samples_of_version_2(), support::samples_of_version_3()].concat()
+    [
+        support::samples(),
+        support::samples_of_version_2(),
+        support::samples_of_version_3(),
+        support::samples_of_version_4(),
+    ]
+    .concat()
 }
 
 fn long() -> Text<'static> {
@@ -137,7 +144,7 @@ fn only_the_one_encoding_is_read() {
     assert!(matches!(error(&long_number), DecodeError::NotDeterministic { offset: 1 }));
     let long_text = changed(&[0x18, 0x28, 0x6e], &[0x18, 0x28, 0x78, 0x0e]);
     assert!(matches!(error(&long_text), DecodeError::NotDeterministic { .. }));
-    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x04]);
+    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x05]);
     assert!(matches!(error(&version), DecodeError::Value { field: "version", .. }));
     let older_form = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x03]);
     assert!(matches!(error(&older_form), DecodeError::Value { field: "kind", .. }));
@@ -182,6 +189,65 @@ fn each_form_has_one_version() {
     assert!(last(&intent, &[0x18, 45, 0x01]).is_ok());
     assert!(matches!(last(&intent, &[0x18, 45, 0x00]), Err(DecodeError::Value { field: "durability", .. })));
     assert!(matches!(last(&intent, &[0x18, 45, 0x02]), Err(DecodeError::Value { field: "durability", .. })));
+}
+
+/// Nothing but its one form is read of the kinds of version 4.
+#[test]
+fn the_kinds_of_version_4_have_one_form() {
+    let [enforcement, blocked, record] = support::samples_of_version_4().try_into().unwrap();
+    for entry in [&enforcement, &blocked, &record] {
+        let mut bytes = entry.encode().as_bytes().to_vec();
+        assert_eq!(bytes[2], 4);
+        for older in 1..=3 {
+            bytes[2] = older;
+            assert!(matches!(Entry::decode(&bytes), Err(DecodeError::Value { field: "kind", .. })));
+        }
+    }
+    let Entry::Enforcement(enforcement) = enforcement else { panic!("no enforcement") };
+    let bytes = Entry::Enforcement(enforcement.clone()).encode().as_bytes().to_vec();
+    let [low, high] = [enforcement.policies[0].0, enforcement.policies[1].0];
+    let place = bytes.windows(32).position(|window| window == low).unwrap();
+    let mut swapped = bytes.clone();
+    swapped[place..place + 32].copy_from_slice(&high);
+    let error = Entry::decode(&swapped).unwrap_err();
+    assert!(matches!(error, DecodeError::Value { field: "order of capability sets", .. }), "{error}");
+    let level = bytes.windows(3).position(|window| window == [0x18, 50, 1]).unwrap();
+    let mut unknown = bytes;
+    unknown[level + 2] = 3;
+    assert!(matches!(Entry::decode(&unknown), Err(DecodeError::Value { field: "level", .. })));
+
+    let Entry::BlockedCall(blocked) = blocked else { panic!("no blocked call") };
+    let bytes = Entry::BlockedCall(blocked).encode().as_bytes().to_vec();
+    let place = bytes.windows(8).position(|window| window == b"worker-1").unwrap();
+    let long = [&bytes[..place - 1], &[0x70], &b"worker-123456789"[..], &bytes[place + 8..]].concat();
+    assert!(matches!(Entry::decode(&long), Err(DecodeError::Value { field: "thread", .. })));
+}
+
+#[test]
+fn the_largest_enforcement_fits() {
+    let policies = (0..1000_u32).rev().map(|n| Digest::of(&n.to_be_bytes())).collect();
+    let enforcement = support::enforcement(support::SAMPLE_CALL.host());
+    let numbers = [enforcement.handled_fs, enforcement.landlock_abi].map(|_| u64::MAX);
+    let [handled_fs, landlock_abi] = numbers;
+    let (handled_net, scoped, threads, time_ns) = (u64::MAX, u64::MAX, u64::MAX, u64::MAX);
+    let enforcement = Enforcement {
+        policies,
+        policies_left_out: 5,
+        handled_fs,
+        handled_net,
+        scoped,
+        threads,
+        time_ns,
+        landlock_abi,
+        self_test: long(),
+        ..enforcement
+    };
+    let bytes = fitting(&Entry::Enforcement(enforcement));
+    let Ok(Entry::Enforcement(read)) = Entry::decode(&bytes) else { panic!("not an enforcement") };
+    assert_eq!((read.policies.len(), read.policies_left_out), (ENFORCEMENT_POLICIES_MAX, 5 + 1000 - 64));
+    assert!(read.policies.is_sorted());
+    let record = KernelRecord { host: support::SAMPLE_CALL.host(), process: u64::MAX, text: long() };
+    fitting(&Entry::KernelRecord(record));
 }
 
 proptest! {
@@ -301,6 +367,17 @@ fn value(decoder: &mut Decoder<'_>, form: &str) {
         "hash" => assert_eq!(decoder.bytes().unwrap().len(), 32),
         "signature" => assert_eq!(decoder.bytes().unwrap().len(), 64),
         "words" => words(decoder),
+        "host" => assert_eq!(decoder.bytes().unwrap().len(), 6),
+        "thread" => assert!(decoder.str().unwrap().len() <= 15),
+        "registers" => {
+            assert_eq!(decoder.array().unwrap(), Some(6));
+            (0..6).for_each(|_| value(decoder, "uint"));
+        }
+        "hashes" => {
+            let length = decoder.array().unwrap().unwrap();
+            assert!(length <= 64);
+            (0..length).for_each(|_| value(decoder, "hash"));
+        }
         "facts" | "counters" => pairs(decoder, form),
         "usage" => {
             assert_eq!(decoder.array().unwrap(), Some(8));
@@ -367,7 +444,48 @@ fn entries() -> impl Strategy<Value = Entry<'static>> {
         ),
         (call(), any::<u64>(), text(), prop::option::of(text()))
             .prop_map(|(call, time_ns, by, reason)| { Entry::Erasure(Erasure { call, time_ns, by, reason }) }),
+        enforcements(),
+        (host(), prop::option::of(call()), "\\PC{0,20}", any::<[u64; 9]>()).prop_map(|(host, call, thread, n)| {
+            let [number, arch, instruction, arguments @ ..] = n;
+            let thread = ThreadName::new(&thread);
+            Entry::BlockedCall(BlockedCall { host, call, thread, number, arch, arguments, instruction })
+        }),
+        (host(), any::<u64>(), text()).prop_map(|(host, process, text)| Entry::KernelRecord(KernelRecord {
+            host,
+            process,
+            text
+        })),
     ]
+}
+
+fn enforcements() -> impl Strategy<Value = Entry<'static>> {
+    let level = || prop_oneof![Just(Level::None), Just(Level::Partial), Just(Level::Full)];
+    let policies = prop::collection::btree_set(any::<[u8; 32]>(), 0..4);
+    (host(), any::<[u64; 7]>(), level(), level(), (digest(), digest(), digest()), policies, text()).prop_map(
+        |(host, n, level, required, (ruleset, filter, plan), policies, self_test)| {
+            Entry::Enforcement(Enforcement {
+                host,
+                time_ns: n[0],
+                level,
+                required,
+                landlock_abi: n[1],
+                handled_fs: n[2],
+                handled_net: n[3],
+                scoped: n[4],
+                threads: n[5],
+                ruleset,
+                filter,
+                plan,
+                policies: policies.into_iter().map(Digest).collect(),
+                policies_left_out: n[6],
+                self_test,
+            })
+        },
+    )
+}
+
+fn host() -> impl Strategy<Value = HostId> {
+    any::<[u8; 6]>().prop_map(HostId)
 }
 
 fn calls() -> impl Strategy<Value = Entry<'static>> {

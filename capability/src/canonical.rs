@@ -20,7 +20,7 @@ impl CapabilitySet {
     ///
     /// [`CanonicalJsonError::Json`] if a host path is not UTF-8, so that it has no text.
     pub fn to_canonical_json(&self) -> Result<String, CanonicalJsonError> {
-        Ok(CanonicalSet::of(self).to_json()?)
+        Ok(CanonicalSet::of(self.clone(), ValueDigest::of).to_json()?)
     }
 }
 
@@ -33,13 +33,15 @@ pub enum CanonicalJsonError {
     Json(#[from] serde_json::Error),
 }
 
-/// What stands in the canonical text: a capability set without its values.
+/// A capability set as its texts have it; `V` is what stands in place of each value that may be a secret.
+///
+/// Every text of a set is made here, so that a field that is added to the set is in all of them.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct CanonicalSet {
+pub(crate) struct SetFields<V> {
     fs: Vec<FsCapability>,
-    env: Option<BTreeMap<String, ValueDigest>>,
-    args: Option<Vec<ValueDigest>>,
+    env: Option<BTreeMap<String, V>>,
+    args: Option<Vec<V>>,
     stdio: StdioSet,
     wall_clock: Option<ClockMode>,
     monotonic_clock: Option<ClockMode>,
@@ -50,8 +52,12 @@ pub(crate) struct CanonicalSet {
     audit: AuditSettings,
 }
 
-impl CanonicalSet {
-    fn of(set: &CapabilitySet) -> Self {
+/// What stands in the canonical text: a capability set without its values.
+pub(crate) type CanonicalSet = SetFields<ValueDigest>;
+
+impl<V> SetFields<V> {
+    /// The fields of `set`, each value as `show` gives it.
+    pub(crate) fn of(set: CapabilitySet, show: fn(String) -> V) -> Self {
         let CapabilitySet {
             fs,
             env,
@@ -64,14 +70,11 @@ impl CanonicalSet {
             on_violation,
             record,
             audit,
-        } = set.clone();
-        let digests = |env: BTreeMap<String, String>| {
-            env.into_iter().map(|(name, value)| (name, ValueDigest::of(&value))).collect()
-        };
+        } = set;
         Self {
             fs,
-            env: env.map(digests),
-            args: args.map(|args| args.iter().map(|arg| ValueDigest::of(arg)).collect()),
+            env: env.map(|env| env.into_iter().map(|(name, value)| (name, show(value))).collect()),
+            args: args.map(|args| args.into_iter().map(show).collect()),
             stdio,
             wall_clock,
             monotonic_clock,
@@ -83,20 +86,14 @@ impl CanonicalSet {
         }
     }
 
-    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
-        let mut json = serde_json::to_value(self)?;
-        json.sort_all_objects();
-        Ok(json.to_string())
-    }
-
-    /// The set that decides as the one this was made from. Its values are empty, so it must not be run.
-    pub(crate) fn without_values(self) -> CapabilitySet {
+    /// The set with these fields, each value as `value` gives it.
+    pub(crate) fn into_set(self, value: fn(V) -> String) -> CapabilitySet {
         let Self { fs, env, args, stdio, wall_clock, monotonic_clock, random, limits, on_violation, record, audit } =
             self;
         CapabilitySet {
             fs,
-            env: env.map(|env| env.into_keys().map(|name| (name, String::new())).collect()),
-            args: args.map(|args| vec![String::new(); args.len()]),
+            env: env.map(|env| env.into_iter().map(|(name, shown)| (name, value(shown))).collect()),
+            args: args.map(|args| args.into_iter().map(value).collect()),
             stdio,
             wall_clock,
             monotonic_clock,
@@ -109,13 +106,26 @@ impl CanonicalSet {
     }
 }
 
+impl CanonicalSet {
+    pub(crate) fn to_json(&self) -> Result<String, serde_json::Error> {
+        let mut json = serde_json::to_value(self)?;
+        json.sort_all_objects();
+        Ok(json.to_string())
+    }
+
+    /// The set that decides as the one this was made from. Its values are empty, so it must not be run.
+    pub(crate) fn without_values(self) -> CapabilitySet {
+        self.into_set(|_digest| String::new())
+    }
+}
+
 /// SHA-256 of a value that may be a secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-struct ValueDigest([u8; 32]);
+pub(crate) struct ValueDigest([u8; 32]);
 
 impl ValueDigest {
-    fn of(value: &str) -> Self {
+    fn of(value: String) -> Self {
         Self(Sha256::digest(value).into())
     }
 }

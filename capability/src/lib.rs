@@ -14,7 +14,8 @@
 //! - [`HostCall`]: one call of WASI 0.2 with the facts that its decision rests on; [`HostCall::from_facts`] makes it again
 //!   out of the facts of a record.
 //! - [`check`]: the decision. Pure and total, so that an auditor can repeat it from the ledger: [`RecordedSet`] reads back
-//!   what [`CapabilitySet::to_canonical_json`] wrote, without the values of variables and arguments.
+//!   what [`CapabilitySet::to_canonical_json`] wrote, without the values of variables and arguments. [`PrivateSet`] has
+//!   them, for the process that runs the tool, and is never stored.
 //!
 //! # Units and defaults
 //!
@@ -44,6 +45,7 @@ mod from_facts;
 mod functions;
 mod grant;
 mod host;
+mod hosts;
 mod intersect;
 mod limits;
 mod manifest;
@@ -52,7 +54,9 @@ mod names;
 mod path;
 mod patterns;
 mod policy;
+mod private;
 mod recorded;
+mod sandbox;
 mod schema;
 mod set;
 mod texts;
@@ -71,6 +75,7 @@ pub use from_facts::FactsError;
 pub use functions::SOCKET_METHODS;
 pub use grant::{EnvValue, FsGrant, Grant, MergeError, QUOTA_BYTES_MAX};
 pub use host::{HostPathError, refuse_host};
+pub use hosts::{HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings};
 pub use intersect::{Intersection, Narrowed, Unused, WRITE_QUOTA_DEFAULT};
 pub use limits::{
     CALLS_MAX, DEADLINE_MS_MAX, FUEL_MAX, HANDLES_MAX, HOST_MEMORY_BYTES_MAX, JSON_BYTES_MAX, MEMORY_BYTES_MAX,
@@ -79,18 +84,22 @@ pub use limits::{
 pub use manifest::{FsNeed, MANIFEST_BYTES_MAX, Manifest, ManifestError, Needs, Operation, RandomNeed};
 pub use missing::{Missing, MissingGrants};
 pub use names::{
-    EnvName, GUEST_PATH_BYTES_MAX, GuestPath, NAME_TEXT_BYTES_MAX, NameError, OperationName, ToolName, ToolVersion,
+    CompartmentName, EnvName, GUEST_PATH_BYTES_MAX, GuestPath, NAME_TEXT_BYTES_MAX, NameError, OperationName, ToolName,
+    ToolVersion,
 };
 pub use path::{FsPath, GrantIndex, NAME_BYTES_MAX, PATH_BYTES_MAX, PathFault};
 pub use patterns::{PATTERN_BYTES_MAX, PATTERNS_MAX, PatternError, Patterns};
 pub use policy::{POLICY_BYTES_MAX, Policy, PolicyError};
+pub use private::{PRIVATE_BYTES_MAX, PrivateSet, PrivateSetError};
 pub use recorded::{CANONICAL_BYTES_MAX, RecordedSet, RecordedSetError};
+pub use sandbox::{SandboxLevel, SandboxSettings};
 pub use schema::{manifest_schema, policy_schema};
 pub use set::{
     COARSE_CLOCK_NS, Cap, CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, Record, StdioSet,
 };
 pub use texts::{
-    DESCRIPTION_BYTES_MAX, FOLDERS_MAX, OPERATIONS_MAX, POLICY_ENTRIES_MAX, TextError, VALUE_BYTES_MAX, VALUES_MAX,
+    COMPARTMENT_TOOLS_MAX, DESCRIPTION_BYTES_MAX, FOLDERS_MAX, OPERATIONS_MAX, POLICY_ENTRIES_MAX, TextError,
+    VALUE_BYTES_MAX, VALUES_MAX,
 };
 pub use units::{ByteSize, TimeSpan, UnitError};
 

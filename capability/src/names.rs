@@ -17,7 +17,7 @@ pub const GUEST_PATH_BYTES_MAX: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 #[non_exhaustive]
 pub enum NameError {
-    /// Not the name of a tool or an operation.
+    /// Not the name of a tool, an operation or a compartment.
     #[error("{given:?} is not a name for {what}")]
     #[diagnostic(help(
         "use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`"
@@ -93,6 +93,11 @@ macro_rules! name {
 name! {
     /// The name of a tool: `[a-z][a-z0-9-]*`, at most [`NAME_TEXT_BYTES_MAX`] bytes.
     ToolName, is_name, |given| NameError::Name { what: "a tool", given }
+}
+
+name! {
+    /// The name of a compartment: `[a-z][a-z0-9-]*`, at most [`NAME_TEXT_BYTES_MAX`] bytes.
+    CompartmentName, is_name, |given| NameError::Name { what: "a compartment", given }
 }
 
 name! {

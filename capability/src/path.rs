@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Longest path a guest may ask for, in bytes: the kernel's `PATH_MAX` less its NUL.
 pub const PATH_BYTES_MAX: usize = 4095;
 /// Longest single name, in bytes: `NAME_MAX` on Linux.
@@ -54,7 +56,8 @@ impl FsPath {
 pub struct GrantIndex(pub u16);
 
 /// Why a guest's path text cannot be used.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum PathFault {
     /// The empty string (POSIX: no such entry).
     Empty,

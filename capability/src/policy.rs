@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use miette::Diagnostic;
+use miette::{Diagnostic, SourceSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -14,13 +14,15 @@ use toml::Spanned;
 use crate::access::{Access, AccessSet};
 use crate::audit::{Acknowledge, ArgumentsRecord, AuditSettings};
 use crate::call::Stdio;
-use crate::diagnostic::{Document, DocumentError};
+use crate::diagnostic::{Document, DocumentError, SourceText};
 use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, granted};
 use crate::host::{expand, host_path};
+use crate::hosts::{HostSettings, RawCompartments, RawHosts, compartments};
 use crate::limits::{RawLimits, SizeSchema};
 use crate::manifest::{RawClocks, parsed, rights};
-use crate::names::{EnvName, GuestPath, ToolName};
+use crate::names::{CompartmentName, EnvName, GuestPath, ToolName};
 use crate::patterns::Patterns;
+use crate::sandbox::{SandboxLevel, SandboxSettings};
 use crate::set::{OnViolation, RandomMode, Record, StdioSet};
 use crate::texts::{self, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
 use crate::units::{ByteSize, Quantity, Unit, UnitError};
@@ -35,6 +37,12 @@ pub struct Policy {
     pub variables: BTreeMap<String, String>,
     /// What each tool gets.
     pub tools: BTreeMap<ToolName, Grant>,
+    /// What is asked of the kernel.
+    pub sandbox: SandboxSettings,
+    /// How long host processes stay.
+    pub hosts: HostSettings,
+    /// Which tools share a host process. No list is empty, and no tool is in them twice.
+    pub compartments: BTreeMap<CompartmentName, Vec<ToolName>>,
 }
 
 impl Policy {
@@ -46,13 +54,19 @@ impl Policy {
     /// A [`PolicyError`] that points at the first thing that is wrong.
     pub fn parse(text: &str, file: &str, folder: &Path) -> Result<Self, PolicyError> {
         let (document, raw) = Document::read::<RawPolicy>(file, text, POLICY_BYTES_MAX)?;
-        Ok(raw.narrow(&Reader { document, folder })?)
+        raw.narrow(&Reader { document, folder })
     }
 
     /// What `tool` gets; nothing if the policy does not name it.
     #[must_use]
     pub fn grant(&self, tool: &ToolName) -> Grant {
         self.tools.get(tool).cloned().unwrap_or_default()
+    }
+
+    /// The compartment that `tool` is in; `None` if it has a host process of its own.
+    #[must_use]
+    pub fn compartment_of(&self, tool: &ToolName) -> Option<&CompartmentName> {
+        self.compartments.iter().find(|(_, tools)| tools.contains(tool)).map(|(name, _)| name)
     }
 }
 
@@ -64,6 +78,26 @@ pub enum PolicyError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Document(#[from] DocumentError),
+    /// A tool is in two compartments, or twice in one.
+    #[error("the tool `{tool}` is in a compartment twice: in `{earlier}` and in `{later}`")]
+    #[diagnostic(help("a tool has one host process: take it out of one of the two lists"))]
+    TwoCompartments {
+        /// The tool.
+        tool: ToolName,
+        /// The compartment that comes first in the file.
+        earlier: CompartmentName,
+        /// The one that comes second, or the same.
+        later: CompartmentName,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The first place.
+        #[label("`{tool}` is here first")]
+        first: SourceSpan,
+        /// The second place.
+        #[label(primary, "and here again")]
+        second: SourceSpan,
+    },
 }
 
 /// `tollgate.toml`: what an operator gives each tool.
@@ -79,6 +113,25 @@ pub(crate) struct RawPolicy {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, RawGrant>")]
     tools: BTreeMap<Spanned<String>, RawGrant>,
+    /// What is asked of the kernel around the processes that run tools.
+    #[serde(default)]
+    sandbox: RawSandbox,
+    /// How long the processes that run tools stay.
+    #[serde(default)]
+    hosts: RawHosts,
+    /// Tools that share one host process, by the name of the compartment; every other tool has one of its own.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    compartments: RawCompartments,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Sandbox")]
+struct RawSandbox {
+    /// What the kernel must be able to enforce, or no tool runs. All that it can is enforced in any case.
+    #[serde(default)]
+    require: SandboxLevel,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -257,7 +310,7 @@ struct Reader<'a> {
 }
 
 impl RawPolicy {
-    fn narrow(self, reader: &Reader<'_>) -> Result<Policy, DocumentError> {
+    fn narrow(self, reader: &Reader<'_>) -> Result<Policy, PolicyError> {
         let document = &reader.document;
         let start = 0..0;
         texts::count("variables", self.variables.len(), POLICY_ENTRIES_MAX)
@@ -276,7 +329,13 @@ impl RawPolicy {
         for (name, grant) in self.tools {
             tools.insert(parsed(document, &name)?, grant.narrow(reader, &variables)?);
         }
-        Ok(Policy { variables, tools })
+        Ok(Policy {
+            variables,
+            tools,
+            sandbox: SandboxSettings { require: self.sandbox.require },
+            hosts: self.hosts.narrow(document)?,
+            compartments: compartments(document, self.compartments)?,
+        })
     }
 }
 

@@ -12,8 +12,8 @@ use crate::patterns::Patterns;
 
 /// Everything a tool may do. Made by [`CapabilitySet::intersect`](crate::CapabilitySet::intersect), or empty.
 ///
-/// It has no serde form on purpose, since it holds values that may be secrets: its only text is
-/// [`CapabilitySet::to_canonical_json`].
+/// It has no serde form on purpose, since it holds values that may be secrets: the text that is kept of it is
+/// [`CapabilitySet::to_canonical_json`]. [`PrivateSet`](crate::PrivateSet) hands it whole to another process of ours.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CapabilitySet {
     /// Folders, in the order in which the guest sees them as preopens.
@@ -210,7 +210,8 @@ impl Default for Limits {
 }
 
 /// The name of a cap, as in `[limits]`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[allow(missing_docs, reason = "one per field of Limits")]
 pub enum Cap {
     Memory,

@@ -16,7 +16,9 @@ pub const VALUES_MAX: usize = 128;
 pub const FOLDERS_MAX: usize = 64;
 /// Most operations of one tool: each is offered to a language model by name.
 pub const OPERATIONS_MAX: usize = 64;
-/// Most variables, and most tools, in one policy.
+/// Most tools in one compartment: they share one process, its memory and its fate.
+pub const COMPARTMENT_TOOLS_MAX: usize = 64;
+/// Most variables, most tools, and most compartments, in one policy.
 pub const POLICY_ENTRIES_MAX: usize = 1_024;
 
 /// Why a text or a list cannot be used.
@@ -63,6 +65,10 @@ pub enum TextError {
     #[error("no right is named")]
     #[diagnostic(help("name at least one of read, write, create, delete, list, metadata, or take the folder out"))]
     NoAccess,
+    /// A compartment with nothing in it.
+    #[error("no tool is named")]
+    #[diagnostic(help("name the tools that share a host, or take the compartment out"))]
+    NoTool,
     /// Durable rights that are not granted.
     #[error("durable and not granted: {left_out}")]
     #[diagnostic(help("add them to `access`, or take them out of `durable`"))]

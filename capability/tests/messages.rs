@@ -520,15 +520,16 @@ fn only_a_grant_has_audit_settings_and_only_known_ones() {
         "acknowledge = \"journal\"",
         "acknowledge = \"dsik\"",
         &expect![[r#"
-        unknown word `dsik`
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 18, column 1
+            unknown word `dsik`
+                Diagnostic severity: error
+            Begin snippet for tollgate.toml starting at line 18, column 1
 
-        snippet line 18: arguments = "full"
-        snippet line 19: acknowledge = "dsik"
-            label at line 19, columns 15 to 20: no such word here
-        diagnostic help: did you mean `disk`? Known words here: `pipe`, `journal`, `disk`
-    "#]],
+            snippet line 18: arguments = "full"
+            snippet line 19: acknowledge = "dsik"
+                label at line 19, columns 15 to 20: no such word here
+            snippet line 20: 
+            diagnostic help: did you mean `disk`? Known words here: `pipe`, `journal`, `disk`
+        "#]],
     );
 }
 

@@ -1,10 +1,12 @@
 //! What operators grant: policies (`tollgate.toml`) and `--grant` texts.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use tollgate_capability::{
-    Access, AccessSet, AdhocGrant, CapabilitySet, EnvValue, FsGrant, Grant, Manifest, Needs, PATH_BYTES_MAX,
-    POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX, RandomMode, StdioSet, refuse_host,
+    Access, AccessSet, AdhocGrant, CapabilitySet, EnvValue, FsGrant, Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN,
+    HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, Manifest, Needs, PATH_BYTES_MAX, POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX,
+    RandomMode, StdioSet, refuse_host,
 };
 
 use crate::diagnostics::shown;
@@ -36,12 +38,27 @@ fn policy(text: &str) {
         short &= grant.fs.values().all(|fs| fs.host.as_os_str().len() <= PATH_BYTES_MAX);
         whole(grant);
     }
+    hosts(&policy);
     let again = policy_toml(&policy);
     // Escapes may be longer than what they stand for, and so may paths once they are joined.
     if short && again.len() <= POLICY_BYTES_MAX {
         let read = Policy::parse(&again, "tollgate.toml", Path::new(FOLDER));
         let read = read.unwrap_or_else(|error| panic!("{error}:\n{again}"));
         assert_eq!(read, policy, "{again}");
+    }
+}
+
+/// The times of hosts are inside their bounds; a tool has one home at most, and that is where it is found.
+fn hosts(policy: &Policy) {
+    assert!((HOST_IDLE_MS_MIN..=HOST_IDLE_MS_MAX).contains(&policy.hosts.idle_ms));
+    assert!((HOST_GRACE_MS_MIN..=HOST_GRACE_MS_MAX).contains(&policy.hosts.grace_ms));
+    let mut seen = BTreeSet::new();
+    for (name, tools) in &policy.compartments {
+        assert!(!tools.is_empty(), "{name}");
+        for tool in tools {
+            assert!(seen.insert(tool), "{tool}");
+            assert_eq!(policy.compartment_of(tool), Some(name));
+        }
     }
 }
 

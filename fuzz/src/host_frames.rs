@@ -140,6 +140,7 @@ fn in_a_ledger(entries: &[&[u8]], host: &Host) {
 struct Host {
     open: BTreeMap<CallId, OpenCall>,
     counts: BTreeSet<u32>,
+    has_begun: bool,
 }
 
 #[derive(Default)]
@@ -159,7 +160,8 @@ enum Refused {
 impl Host {
     /// Why it may not write `entry` now.
     fn refuses(&self, entry: &Entry<'_>) -> Option<Refused> {
-        if entry.call().is_some_and(|call| call.0[6..12] != HOST.0) {
+        let named = if let Entry::BlockedCall(blocked) = entry { Some(blocked.host) } else { entry.host() };
+        if entry.call().is_some_and(|call| call.0[6..12] != HOST.0) || named.is_some_and(|host| host != HOST) {
             return Some(Refused::OtherHost);
         }
         let fits = |call: &CallId, seq: Sequence, fits: &dyn Fn(&OpenCall) -> bool| {
@@ -167,8 +169,14 @@ impl Host {
             if state.is_some_and(fits) { None } else { Some(Refused::Senseless) }
         };
         match entry {
-            Entry::LedgerOpened(_) | Entry::Closer(_) | Entry::Erasure(_) => Some(Refused::Kind),
+            Entry::LedgerOpened(_) | Entry::Closer(_) | Entry::Erasure(_) | Entry::KernelRecord(_) => {
+                Some(Refused::Kind)
+            }
             Entry::Policy(_) => None,
+            Entry::Enforcement(_) => self.has_begun.then_some(Refused::Senseless),
+            Entry::BlockedCall(entry) => {
+                entry.call.is_some_and(|call| !self.open.contains_key(&call)).then_some(Refused::Senseless)
+            }
             Entry::Call(entry) => {
                 let (count, highest) = (entry.call.count(), self.counts.last());
                 let too_late = highest.is_some_and(|highest| u64::from(count) + COUNTS_KNOWN <= u64::from(*highest));
@@ -186,7 +194,12 @@ impl Host {
     }
 
     fn write(&mut self, entry: &Entry<'_>) {
+        self.has_begun |= matches!(entry, Entry::Enforcement(_) | Entry::Call(_));
         let Some(call) = entry.call() else { return };
+        // It stands outside the call's sequence and tree.
+        if let Entry::BlockedCall(_) = entry {
+            return;
+        }
         if let Entry::CallEnd(_) = entry {
             self.open.remove(&call);
             return;
@@ -203,7 +216,10 @@ impl Host {
             | Entry::Call(_)
             | Entry::CallEnd(_)
             | Entry::Closer(_)
-            | Entry::Erasure(_) => {}
+            | Entry::Erasure(_)
+            | Entry::Enforcement(_)
+            | Entry::BlockedCall(_)
+            | Entry::KernelRecord(_) => {}
         }
     }
 }

@@ -47,7 +47,10 @@ pub use crate::manifest::manifest;
 pub use crate::note::note;
 pub use crate::receipt::receipt;
 pub use crate::replay::replay;
-pub use crate::sample::{KEY_SEED, ORIGIN, Sample, call, erasure, key_file_text, opened, policy, rotated, sample};
+pub use crate::sample::{
+    KEY_SEED, ORIGIN, Sample, blocked, call, enforcement, erasure, kernel_record, key_file_text, opened, policy,
+    rotated, sample,
+};
 pub use crate::side_records::side_store_of;
 pub use crate::side_store::side_store;
 pub use crate::tile_path::tile_path;

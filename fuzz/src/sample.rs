@@ -3,9 +3,10 @@
 use std::sync::OnceLock;
 
 use tollgate_audit::{
-    Action, Call, CallClass, CallEnd, CallId, Digest, Durability, Entry, Erasure, Fact, Intent, KeyRotation, Layer,
-    Ledger, LedgerKey, LedgerOpened, Outcome, Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, Usage, Verdict,
-    VerifierKey, Violation, call_root, leaf_hash,
+    AUDIT_ARCH_X86_64, Action, BlockedCall, Call, CallClass, CallEnd, CallId, Digest, Durability, Enforcement, Entry,
+    Erasure, Fact, HostId, Intent, KernelRecord, KeyRotation, Layer, Ledger, LedgerKey, LedgerOpened, Level, Outcome,
+    Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, ThreadName, Usage, Verdict, VerifierKey, Violation,
+    call_root, leaf_hash,
 };
 
 use crate::folder::{Files, Folder};
@@ -121,6 +122,49 @@ pub fn erasure(call: CallId) -> Vec<u8> {
         by: "operator".into(),
         reason: Some("the user asked for it".into()),
     }))
+}
+
+/// What confines a host.
+#[must_use]
+pub fn enforcement(host: HostId) -> Vec<u8> {
+    bytes(&Entry::Enforcement(Enforcement {
+        host,
+        time_ns: 1_700_000_000_000_000_004,
+        level: Level::Full,
+        required: Level::Full,
+        landlock_abi: 7,
+        handled_fs: 0xffff,
+        handled_net: 3,
+        scoped: 3,
+        threads: 6,
+        ruleset: Digest::of(b"ruleset"),
+        filter: Digest::of(b"filter"),
+        plan: Digest::of(b"plan"),
+        policies: vec![Digest::of(b"capability set")],
+        policies_left_out: 0,
+        self_test: "12 of 12 as expected".into(),
+    }))
+}
+
+/// A system call that a host's filter stopped.
+#[must_use]
+pub fn blocked(host: HostId, call: Option<CallId>) -> Vec<u8> {
+    bytes(&Entry::BlockedCall(BlockedCall {
+        host,
+        call,
+        thread: ThreadName::new("worker-1"),
+        number: 257,
+        arch: AUDIT_ARCH_X86_64,
+        arguments: [u64::MAX - 99, 0x7f00_0000_2000, 0, 0, 0, 0],
+        instruction: 0x7f00_0000_1234,
+    }))
+}
+
+/// What the kernel says of it.
+#[must_use]
+pub fn kernel_record(host: HostId) -> Vec<u8> {
+    let text = "audit(1700000000.000:77): pid=4321 comm=\"worker-1\" sig=31 arch=c000003e syscall=257";
+    bytes(&Entry::KernelRecord(KernelRecord { host, process: 4321, text: text.into() }))
 }
 
 /// A call that asks `asks` times for what it gets and once for what it does not. Unless it has `ended`, its last

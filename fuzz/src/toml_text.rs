@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tollgate_capability::{
     Access, AccessSet, Cap, ClockMode, EnvValue, FsGrant, Grant, Manifest, OnViolation, PartialLimits, Policy,
-    RandomMode, RandomNeed, Record, Stdio, StdioSet,
+    RandomMode, RandomNeed, Record, Stdio, StdioSet, TimeSpan, ToolName,
 };
 
 pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
@@ -37,11 +37,19 @@ pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
 }
 
 pub(crate) fn policy_toml(policy: &Policy) -> String {
-    let mut out = "[variables]\n".to_owned();
-    for (name, value) in &policy.variables {
+    let Policy { variables, tools, sandbox, hosts, compartments } = policy;
+    let [idle, grace] = [hosts.idle_ms, hosts.grace_ms].map(TimeSpan::from_millis);
+    let mut out =
+        format!("sandbox.require = \"{}\"\n[hosts]\nidle = \"{idle}\"\ngrace = \"{grace}\"\n", sandbox.require);
+    out.push_str("[compartments]\n");
+    for (name, tools) in compartments {
+        writeln!(out, "{name} = {}", list(tools.iter().map(ToolName::as_str))).unwrap();
+    }
+    out.push_str("[variables]\n");
+    for (name, value) in variables {
         writeln!(out, "{name} = {}", quoted(value)).unwrap();
     }
-    for (tool, grant) in &policy.tools {
+    for (tool, grant) in tools {
         writeln!(out, "[tools.{tool}]").unwrap();
         grant_toml(&mut out, grant);
     }

@@ -10,7 +10,8 @@ use tollgate_audit::{
     SigningKey, TileKind, TilePath, TreeSize, disclose, prove,
 };
 use tollgate_fuzz::{
-    Folder, HOST, KEY_SEED, ORIGIN, STEP_BYTES, call, erasure, frame, opened, policy, rotated, sample, side_store_of,
+    Folder, HOST, KEY_SEED, ORIGIN, STEP_BYTES, blocked, call, enforcement, erasure, frame, kernel_record, opened,
+    policy, rotated, sample, side_store_of,
 };
 
 const ODD: CallId = CallId([1; 16]);
@@ -34,10 +35,12 @@ fn entries() {
     all.extend(call(ODD, 1, true));
     all.extend(call(EVEN, 1, true));
     all.push(erasure(EVEN));
+    all.extend([enforcement(HOST), blocked(HOST, Some(EVEN)), kernel_record(HOST)]);
     for entry in &all {
         let kind = Entry::decode(entry).unwrap().kind();
         write("entry", &format!("{kind}-v{}", entry[2]), entry);
     }
+    write("entry", "blocked-call-outside-calls", &blocked(HOST, None));
     let [intent, allowed] = [1, 3].map(|place| Entry::decode_owned(&all[4 + place]).unwrap());
     let (Entry::Intent(mut long), Entry::Intent(mut bare)) = (intent, allowed) else { panic!("intents") };
     long.rule = "r".repeat(5000).into();
@@ -136,10 +139,27 @@ fn host_frames() {
     write("host_frames", "no-length", &[&whole[..], &[0, 0]].concat());
     write("host_frames", "too-long", &[&whole[..], &[0x0c, 1]].concat());
     write("host_frames", "no-entry", &[&whole[..], &frame(b"?")].concat());
+    confined(&first, &open);
     host_faults(&first, &open);
 }
 
 /// One entry too many, each wrong in its own way.
+fn confined(ended: &[Vec<u8>], open: &[Vec<u8>]) {
+    let stream = |name: &str, entries: &[Vec<u8>]| write("host_frames", name, &framed(entries));
+    let id = |entries: &[Vec<u8>]| Entry::decode(&entries[0]).unwrap().call();
+    let confined = || vec![enforcement(HOST)];
+    stream("confined", &[confined(), ended.to_vec()].concat());
+    stream("confined-twice", &[confined(), confined(), ended.to_vec()].concat());
+    stream("confined-too-late", &[ended.to_vec(), confined()].concat());
+    stream("confined-as-another", &[enforcement(tollgate_audit::HostId([8; 6]))]);
+    stream("blocked", &[confined(), open.to_vec(), vec![blocked(HOST, id(open)), blocked(HOST, None)]].concat());
+    let rest = open.iter().chain(ended).cloned().collect::<Vec<_>>();
+    stream("blocked-while-others-write", &[&rest[..1], &[blocked(HOST, id(open))], &rest[1..]].concat());
+    stream("blocked-in-a-call-that-ended", &[ended.to_vec(), vec![blocked(HOST, id(ended))]].concat());
+    stream("blocked-in-no-call-of-its", &[blocked(HOST, Some(ODD))]);
+    stream("kernel-record", &[kernel_record(HOST)]);
+}
+
 fn host_faults(ended: &[Vec<u8>], open: &[Vec<u8>]) {
     let call_id = Entry::decode(&open[0]).unwrap().call().unwrap();
     let write = |name: &str, entries: &[Vec<u8>], last: &[u8]| {

@@ -1,7 +1,8 @@
 //! What can go wrong, by who is to blame: the tool's load, the request, the call.
 
+use serde::{Deserialize, Serialize};
+use tollgate_audit::CallId;
 pub(crate) use tollgate_audit::with_causes;
-use tollgate_audit::{AppendError, CallId};
 use tollgate_capability::Cap;
 use tollgate_wasi_proxy::Violation;
 
@@ -9,7 +10,10 @@ use crate::compiler::CompileError;
 use crate::invoke::Usage;
 
 /// Why a component cannot be used as a tool.
-#[derive(Debug, thiserror::Error)]
+///
+/// Its serde form is what a host process tells the front; what only the front can run into has none.
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LoadError {
     /// It is not WebAssembly at all.
@@ -28,6 +32,7 @@ pub enum LoadError {
         message: String,
     },
     /// It could not be compiled apart.
+    #[serde(skip)]
     #[error(transparent)]
     Compile(#[from] CompileError),
     /// It imports what Tollgate does not give.
@@ -77,18 +82,24 @@ pub enum LoadError {
         message: String,
     },
     /// The ledger did not take the record of the policy.
-    #[error("the ledger did not take the record of the policy")]
-    Unrecorded(#[source] AppendError),
+    #[error("the ledger did not take the record of the policy: {0}")]
+    Unrecorded(String),
     /// The capability set cannot be kept beside the ledger.
+    #[serde(skip)]
     #[error("the capability set cannot be kept in the ledger's folder")]
     SetNotKept(#[source] std::io::Error),
     /// The engine refused.
     #[error("the engine failed: {0}")]
     Engine(String),
+    /// There is no host process for it.
+    #[serde(skip)]
+    #[error(transparent)]
+    NoHost(#[from] HostError),
 }
 
 /// Why a request was turned down before the guest ran.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum RejectError {
     /// No such operation.
@@ -116,7 +127,7 @@ pub enum RejectError {
 }
 
 /// A cap that was hit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("the cap `limits.{}` was hit: {}", cap.as_str(), self.figures())]
 pub struct CapHit {
     /// Which cap.
@@ -144,7 +155,8 @@ impl CapHit {
 }
 
 /// How a call failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CallError {
     /// The request was turned down; nothing ran and nothing was recorded.
@@ -185,13 +197,77 @@ pub enum CallError {
     /// The ledger did not take a record, so the call was ended.
     #[error("the ledger did not take a record, so the call was ended: {0}")]
     Unrecorded(String),
+    /// The tool's host made a system call that nothing in it needs, so it was stopped: it is broken, or broken into.
+    #[error("the tool's host was stopped: it made the system call {call}, which the kernel layer blocks")]
+    Blocked {
+        /// The system call by name and number, with the thread that made it.
+        call: String,
+    },
+    /// The tool's host did not come back by the deadline and the grace after it, so it was killed.
+    #[error("the tool's host was killed: it gave no answer {grace_ms} ms after the deadline of {deadline_ms} ms")]
+    Overran {
+        /// The call's deadline.
+        deadline_ms: u64,
+        /// What it was given beyond that.
+        grace_ms: u64,
+    },
+    /// The tool's host ended during the call.
+    #[error("the tool's host ended during the call: {how}")]
+    HostEnded {
+        /// How.
+        how: String,
+    },
+    /// There is no host to run the call.
+    #[error(transparent)]
+    NoHost(#[from] HostError),
     /// Tollgate itself failed.
     #[error("tollgate failed: {0}")]
     Internal(String),
 }
 
+impl CallError {
+    /// Of a call whose tool cannot be loaded in a new host.
+    pub(crate) fn from_load(error: LoadError) -> Self {
+        Self::NoHost(match error {
+            LoadError::NoHost(error) => error,
+            error => HostError::Reload { reason: with_causes(&error) },
+        })
+    }
+}
+
+/// Why there is no host process for a tool.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum HostError {
+    /// The process cannot be started, or died before it served.
+    #[error("the tool's host does not start: {reason}")]
+    Start {
+        /// Why.
+        reason: String,
+    },
+    /// The kernel cannot enforce as much as the policy demands.
+    #[error("the tool's host is not sealed well enough: {reason}")]
+    BelowFloor {
+        /// What is demanded, what is reached, what lacks.
+        reason: String,
+    },
+    /// The kernel enforces the seal, but something is not as it must be.
+    #[error("the tool's host cannot be sealed: {reason}")]
+    NotSealed {
+        /// Why.
+        reason: String,
+    },
+    /// The tool was loaded in this host before, and is not the same any more.
+    #[error("the tool does not load again in a new host: {reason}")]
+    Reload {
+        /// Why.
+        reason: String,
+    },
+}
+
 /// A call that failed, with what it used until then.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
 #[error("{error}")]
 pub struct CallFailure {
     /// How.
@@ -202,6 +278,7 @@ pub struct CallFailure {
     /// What it used.
     pub usage: Usage,
     /// What the guest wrote to its streams until then.
+    #[serde(skip)]
     pub output: tollgate_wasi_proxy::Stdout,
 }
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 pub use tollgate_audit::Usage;
-use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, SideStore};
+use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept};
 use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_wasi_proxy::{FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
@@ -13,9 +14,10 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::error::{CallError, CallFailure, CapHit, with_causes};
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
-use crate::instance::{CallState, Caps, EPOCH_TICK};
-use crate::private::{Confided, Salts};
-use crate::runtime::{Runtime, StartError};
+use crate::instance::{CallState, Caps, EPOCH_TICK, EventLoop};
+use crate::machine::Machine;
+use crate::private::Noted;
+use crate::sandbox::{Enforced, trap};
 use crate::tool::{Identity, Tool};
 
 /// What is asked of a tool.
@@ -32,7 +34,7 @@ pub struct Request<'a> {
 }
 
 /// Who asks, as the ledger keeps it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// The agent.
     pub agent: Option<String>,
@@ -57,45 +59,40 @@ pub struct Answer {
     pub call: CallId,
 }
 
-/// A thread's own event loop: runs one call at a time, file calls included, on the thread that asks.
+/// Runs one call at a time, file calls included, on the thread that asks.
 #[derive(Debug)]
-pub struct Worker {
-    pub(crate) runtime: Runtime,
-    event_loop: tokio::runtime::Runtime,
-    salts: Salts,
+pub(crate) struct Runner {
+    machine: Arc<Machine>,
+    event_loop: EventLoop,
 }
 
-impl Worker {
-    /// A worker for this thread. Must not be used from inside another tokio event loop.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError::Thread`].
-    pub fn new(runtime: &Runtime) -> Result<Self, StartError> {
-        let event_loop =
-            tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(StartError::Thread)?;
-        Ok(Self { runtime: runtime.clone(), event_loop, salts: Salts::default() })
+impl Runner {
+    /// A process runs calls only once its seal is there, or is done without by choice.
+    pub(crate) fn new(machine: &Arc<Machine>, event_loop: EventLoop, _sealed: &Enforced) -> Self {
+        Self { machine: Arc::clone(machine), event_loop }
     }
 
-    /// Calls a tool.
-    ///
-    /// # Errors
-    ///
-    /// [`CallFailure`], with what the call used until then. A result that could not be recorded is withheld.
-    pub fn invoke(&mut self, tool: &Tool, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
-        tool.accept(request).map_err(CallFailure::before)?;
-        let _running = tool.enter().map_err(|hit| CallFailure::before(hit.into()))?;
+    pub(crate) fn machine(&self) -> &Arc<Machine> {
+        &self.machine
+    }
+
+    /// Runs a call that the tool has accepted.
+    pub(crate) fn call(
+        &mut self,
+        tool: &Tool,
+        request: &Request<'_>,
+        noted: &Noted,
+    ) -> Result<Answer, Box<CallFailure>> {
         let asked = Asked::Invoke { operation: request.operation, arguments: request.arguments };
-        let ran = self.run(&tool.pre, &tool.identity, &asked, request.stdin.clone(), &request.caller);
+        let ran = self.run(&tool.pre, &tool.identity, &asked, request.stdin.clone(), &request.caller, noted);
         let limit = tool.identity.set.limits.output;
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Invoke(Ok(output)) => checked_output(output, limit),
             Answered::Invoke(Err(wit::Error { code, message })) => Err(CallError::Tool { code, message }),
             Answered::Describe(_) => Err(CallError::Internal("an answer to another question".into())),
         });
-        let private = &self.runtime.0.books.private;
-        let (output, done) = ran.record.end(ended, |output| Some(output.as_str()), private)?;
-        Ok(Answer { output, usage: done.usage, streams: done.streams, call: done.call })
+        let (output, done) = ran.record.end(ended, noted, |output| Some(output.as_str()))?;
+        Ok(Answer { output, usage: done.usage, streams: done.streams, call: noted.call })
     }
 
     /// Asks a component for its operations.
@@ -103,13 +100,14 @@ impl Worker {
         &mut self,
         pre: &ToolProviderPre<CallState>,
         identity: &Identity,
+        noted: &Noted,
     ) -> Result<Vec<wit::Operation>, Box<CallFailure>> {
-        let ran = self.run(pre, identity, &Asked::Describe, Bytes::new(), &Caller::default());
+        let ran = self.run(pre, identity, &Asked::Describe, Bytes::new(), &Caller::default(), noted);
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Describe(operations) => Ok(operations),
             Answered::Invoke(_) => Err(CallError::Internal("an answer to another question".into())),
         });
-        let (operations, _done) = ran.record.end(ended, |_operations| None, &self.runtime.0.books.private)?;
+        let (operations, _done) = ran.record.end(ended, noted, |_operations| None)?;
         Ok(operations)
     }
 
@@ -120,31 +118,32 @@ impl Worker {
         asked: &Asked<'_>,
         stdin: Bytes,
         caller: &Caller,
+        noted: &Noted,
     ) -> Ran {
         let started = Instant::now();
         let wall_start = unix_time();
         let limits = identity.set.limits;
-        let books = &self.runtime.0.books;
-        let call = books.record.next_call(u64::try_from(wall_start.as_millis()).unwrap_or(u64::MAX));
         let moment = Moment { started, wall_start, deadline: started + Duration::from_millis(limits.deadline_ms) };
-        let confided = self.salts.confide(&books.private, identity.set.audit.arguments, call, asked.arguments());
-        let start = call_start(identity, asked, caller, call, moment, &confided);
-        let mut trail = CallTrail::begin(Arc::clone(&books.record), start);
-        let recorded = confided.kept().and_then(|()| trail.flush().map_err(|error| with_causes(&error)));
+        let start = call_start(identity, asked, caller, moment, noted);
+        let mut trail = CallTrail::begin(Arc::clone(&self.machine.record), start);
+        let recorded = trail.flush().map_err(|error| with_causes(&error));
         let gate = Gate::new(Arc::clone(&identity.set), trail);
         let input = GateInput { stdin, wall_start, monotonic_start: started };
         let mut store = self.store(GateCtx::new(gate, input), limits);
         let answered = match recorded {
             Err(reason) => Err(CallError::Unrecorded(reason)),
             Ok(()) => {
-                let _ticking = self.runtime.0.ticker.tick();
+                let _ticking = self.machine.ticker.tick();
                 let answered = guarded(&mut store, pre, asked, moment.deadline);
-                self.event_loop.block_on(answered).map_err(|error| classify(&error, &limits, &store))
+                trap::set_call(Some(noted.call));
+                let answered = self.event_loop.block_on(answered);
+                trap::set_call(None);
+                answered.map_err(|error| classify(&error, &limits, &store))
             }
         };
         let fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         let kept = kept(identity.set.audit.acknowledge);
-        let record = Record { state: store.into_data(), limits, fuel_used, started, call, confided, kept };
+        let record = Record { state: store.into_data(), limits, fuel_used, started, kept };
         Ran { answered, record }
     }
 
@@ -152,7 +151,7 @@ impl Worker {
         let mut table = ResourceTable::new();
         table.set_max_capacity(table_entries(limits.handles));
         let state = CallState { gate, table, caps: Caps::new(limits.memory) };
-        let mut store = Store::new(&self.runtime.0.engine, state);
+        let mut store = Store::new(&self.machine.engine, state);
         store.limiter(|state| &mut state.caps);
         store.set_hostcall_fuel(usize::try_from(limits.host_memory).unwrap_or(usize::MAX));
         store.set_epoch_deadline(epoch_ticks(limits.deadline_ms));
@@ -186,15 +185,6 @@ enum Asked<'a> {
     Invoke { operation: &'a str, arguments: &'a str },
 }
 
-impl Asked<'_> {
-    fn arguments(&self) -> &str {
-        match self {
-            Self::Describe => "",
-            Self::Invoke { arguments, .. } => arguments,
-        }
-    }
-}
-
 /// When a call starts, and must have ended.
 #[derive(Clone, Copy)]
 struct Moment {
@@ -220,8 +210,6 @@ struct Record {
     limits: Limits,
     fuel_used: u64,
     started: Instant,
-    call: CallId,
-    confided: Confided,
     kept: Kept,
 }
 
@@ -229,7 +217,6 @@ struct Record {
 struct Done {
     usage: Usage,
     streams: Stdout,
-    call: CallId,
 }
 
 async fn guarded(
@@ -265,10 +252,11 @@ impl Record {
     fn end<T>(
         self,
         ended: Result<T, CallError>,
+        noted: &Noted,
         output: impl Fn(&T) -> Option<&str>,
-        private: &SideStore,
     ) -> Result<(T, Done), Box<CallFailure>> {
-        let Self { state, limits, fuel_used, started, call, confided, kept } = self;
+        let Self { state, limits, fuel_used, started, kept } = self;
+        let call = noted.call;
         let memory_peak_bytes = state.caps.peak_bytes();
         let (trail, counters, streams) = state.gate.finish();
         let result = match &ended {
@@ -285,18 +273,18 @@ impl Record {
             output_bytes: ended.as_ref().ok().and_then(&output).map_or(0, |output| output.len() as u64),
             stdio_bytes: (streams.stdout.len() + streams.stderr.len()) as u64,
         };
-        let (result, result_kept) = confided.result(private, call, result.as_deref());
+        let result = noted.result(result.as_deref());
         let counters = counters.into_iter().map(|counter| (counter.function.to_owned(), counter.calls)).collect();
         let (class, detail, cap) = match &ended {
             Ok(_) => (CallClass::Success, String::new(), None),
             Err(error) => (class_of(error), public_detail(error), cap_of(error)),
         };
         let recorded = trail.end(CallEnding { class, detail, usage, counters, result, cap }, kept);
-        let recorded = recorded.map_err(|error| with_causes(&error)).and(result_kept);
+        let recorded = recorded.map_err(|error| with_causes(&error));
         let ended = ended.map_err(|error| with_stderr(error, &streams));
         let failure = |error| Box::new(CallFailure { error, call: Some(call), usage, output: streams.clone() });
         match (ended, recorded) {
-            (Ok(value), Ok(())) => Ok((value, Done { usage, streams, call })),
+            (Ok(value), Ok(_root)) => Ok((value, Done { usage, streams })),
             (Ok(_), Err(reason)) => Err(failure(CallError::Unrecorded(reason))),
             (Err(error), _) => Err(failure(error)),
         }
@@ -304,7 +292,7 @@ impl Record {
 }
 
 /// What a tool says of its own is its caller's affair: like a result, it is not on the record in plain.
-fn private_text(error: &CallError) -> Option<String> {
+pub(crate) fn private_text(error: &CallError) -> Option<String> {
     match error {
         CallError::Tool { code, message } => Some(serde_json::json!({ "code": code, "message": message }).to_string()),
         CallError::Rejected(_)
@@ -314,6 +302,10 @@ fn private_text(error: &CallError) -> Option<String> {
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
+        | CallError::Blocked { .. }
+        | CallError::Overran { .. }
+        | CallError::HostEnded { .. }
+        | CallError::NoHost(_)
         | CallError::Internal(_) => None,
     }
 }
@@ -330,6 +322,10 @@ fn public_detail(error: &CallError) -> String {
         | CallError::Trap { .. }
         | CallError::Exit { .. }
         | CallError::Unrecorded(_)
+        | CallError::Blocked { .. }
+        | CallError::Overran { .. }
+        | CallError::HostEnded { .. }
+        | CallError::NoHost(_)
         | CallError::Internal(_) => error.to_string(),
     }
 }
@@ -371,7 +367,13 @@ fn class_of(error: &CallError) -> CallClass {
         CallError::Violation(_) => CallClass::Violation,
         CallError::Cap(_) => CallClass::Cap,
         CallError::Trap { .. } | CallError::Exit { .. } => CallClass::Trap,
-        CallError::Rejected(_) | CallError::Unrecorded(_) | CallError::Internal(_) => CallClass::Internal,
+        CallError::Rejected(_)
+        | CallError::Unrecorded(_)
+        | CallError::Blocked { .. }
+        | CallError::Overran { .. }
+        | CallError::HostEnded { .. }
+        | CallError::NoHost(_)
+        | CallError::Internal(_) => CallClass::Internal,
     }
 }
 
@@ -443,21 +445,14 @@ fn epoch_ticks(deadline_ms: u64) -> u64 {
     deadline_ms.div_ceil(tick_ms) + 1
 }
 
-fn call_start(
-    identity: &Identity,
-    asked: &Asked<'_>,
-    caller: &Caller,
-    call: CallId,
-    moment: Moment,
-    confided: &Confided,
-) -> CallStart {
+fn call_start(identity: &Identity, asked: &Asked<'_>, caller: &Caller, moment: Moment, noted: &Noted) -> CallStart {
     let (operation, arguments) = match asked {
         Asked::Describe => (DESCRIBE, ""),
         Asked::Invoke { operation, arguments } => (*operation, *arguments),
     };
     let Caller { agent, session, decision, reason } = caller.clone();
     CallStart {
-        call,
+        call: noted.call,
         started: moment.started,
         deadline: moment.deadline,
         time_ns: u64::try_from(moment.wall_start.as_nanos()).unwrap_or(u64::MAX),
@@ -469,7 +464,7 @@ fn call_start(
         session,
         decision,
         reason,
-        arguments: confided.arguments,
+        arguments: noted.arguments,
         arguments_bytes: arguments.len() as u64,
         capability_set: identity.set_digest,
     }
@@ -479,6 +474,6 @@ fn call_start(
 const DESCRIBE: &str = "tollgate:describe";
 
 #[allow(clippy::disallowed_methods, reason = "the start of a call is read here, once")]
-fn unix_time() -> Duration {
+pub(crate) fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }

@@ -9,26 +9,31 @@
 #![deny(unsafe_code)]
 
 mod artifact;
+mod calls;
 pub mod cli;
 pub mod compiler;
 mod error;
 mod files;
+mod front;
+pub mod host;
 mod instance;
 mod invoke;
+mod machine;
 pub mod notary;
 mod private;
 mod registry;
 pub mod replay;
 mod runtime;
-mod sandbox;
+pub mod sandbox;
 mod schema;
 mod tool;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
-pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError};
+pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectError};
+pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostedTool, ToolSpec};
 pub use instance::{EPOCH_TICK, engine_config};
-pub use invoke::{Answer, Caller, Request, Usage, Worker};
-pub use runtime::{Books, Engine, Runtime, StartError};
+pub use invoke::{Answer, Caller, Request, Usage};
+pub use runtime::{Books, Engine, Runtime, StartError, Worker};
 pub use tollgate_audit::CallId;
 pub use tool::{Component, Import, Operation, Provenance, Tool};
 

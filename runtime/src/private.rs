@@ -2,80 +2,125 @@
 //!
 //! The ledger must never get their text: a digest with the call's salt at most.
 
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
 use tollgate_audit::{CallId, Digest, Recorded, Salt, SideStore};
 use tollgate_capability::ArgumentsRecord;
 
-use crate::error::with_causes;
+use crate::error::{CallError, CallFailure, with_causes};
+use crate::invoke::{Answer, private_text};
 
-/// Salts, whose random bytes are fetched for many calls at once.
-#[derive(Debug, Default)]
-pub(crate) struct Salts(Vec<[u8; 32]>);
-
-/// What is recorded of a call's arguments, and how its result will be.
+/// Keeps the salts of calls, and their texts where the policy wants that. Whoever runs the guest need not reach it.
 #[derive(Debug)]
-pub(crate) struct Confided {
-    pub(crate) arguments: Recorded,
-    salt: Option<Salt>,
-    keeps_texts: bool,
-    failed: Option<String>,
+pub(crate) struct PrivateTexts {
+    store: SideStore,
+    // Random bytes, fetched for many calls at once.
+    salts: Mutex<Vec<[u8; 32]>>,
 }
 
-impl Salts {
-    /// Keeps what the policy wants kept of the arguments of a call.
-    pub(crate) fn confide(
-        &mut self,
-        store: &SideStore,
+/// A call that may run: its name, and what its record says of its arguments and will say of its result.
+#[derive(Debug)]
+pub(crate) struct Noted {
+    pub(crate) call: CallId,
+    pub(crate) arguments: Recorded,
+    pub(crate) salt: Option<Salt>,
+    keeps_texts: bool,
+}
+
+impl PrivateTexts {
+    /// Beside the ledger in the folder `ledger`.
+    pub(crate) fn open(ledger: &Path) -> io::Result<Self> {
+        Ok(Self { store: SideStore::open(ledger)?, salts: Mutex::default() })
+    }
+
+    /// Keeps what is wanted of the arguments of a call. What cannot be kept may not run.
+    pub(crate) fn note(
+        &self,
         wanted: ArgumentsRecord,
         call: CallId,
         arguments: &str,
-    ) -> Confided {
+    ) -> Result<Noted, Box<CallFailure>> {
         let keeps_texts = match wanted {
-            ArgumentsRecord::None => return Confided::nothing(None),
+            ArgumentsRecord::None => return Ok(Noted::of(call, None, arguments)),
             ArgumentsRecord::Digest => false,
             ArgumentsRecord::Full => true,
         };
-        let salt = match self.next() {
-            Ok(salt) => salt,
-            Err(error) => return Confided::nothing(Some(format!("there is no randomness for a salt: {error}"))),
-        };
-        let kept = store.put_call(call, &salt, keeps_texts.then_some(arguments.as_bytes()));
-        let failed = kept.err().map(|error| format!("the side store cannot be written: {}", with_causes(&error)));
-        let arguments = Recorded::Salted(salt.arguments(arguments.as_bytes()));
-        Confided { arguments, salt: Some(salt), keeps_texts, failed }
+        let salt = self.salt().map_err(|error| unkept(format!("there is no randomness for a salt: {error}")))?;
+        let kept = self.store.put_call(call, &salt, keeps_texts.then_some(arguments.as_bytes()));
+        kept.map_err(|error| unkept(not_written(&error)))?;
+        Ok(Noted { keeps_texts, ..Noted::of(call, Some(salt), arguments) })
     }
 
-    fn next(&mut self) -> Result<Salt, getrandom::Error> {
-        if self.0.is_empty() {
-            let mut salts = vec![[0; 32]; SALTS_AT_ONCE];
-            getrandom::fill(salts.as_flattened_mut())?;
-            self.0 = salts;
+    /// Keeps what is wanted of how a call ended. A result that cannot be kept is withheld.
+    pub(crate) fn keep(
+        &self,
+        noted: &Noted,
+        ended: Result<Answer, Box<CallFailure>>,
+    ) -> Result<Answer, Box<CallFailure>> {
+        if !noted.keeps_texts {
+            return ended;
         }
-        Ok(Salt(self.0.pop().unwrap_or_default()))
+        let put = |text: &str| self.store.put_result(noted.call, text.as_bytes());
+        match ended {
+            Ok(answer) => match put(&answer.output) {
+                Ok(()) => Ok(answer),
+                Err(error) => {
+                    let Answer { usage, streams: output, call, .. } = answer;
+                    let error = CallError::Unrecorded(not_written(&error));
+                    Err(Box::new(CallFailure { error, call: Some(call), usage, output }))
+                }
+            },
+            Err(failure) => {
+                if let Some(text) = private_text(&failure.error) {
+                    // The call has failed either way.
+                    put(&text).ok();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// Forgets a call that was turned down before it began.
+    pub(crate) fn forget(&self, noted: &Noted) {
+        if noted.salt.is_some() {
+            // What stays belongs to no call.
+            self.store.erase(noted.call).ok();
+        }
+    }
+
+    fn salt(&self) -> Result<Salt, getrandom::Error> {
+        let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
+        if salts.is_empty() {
+            let mut more = vec![[0; 32]; SALTS_AT_ONCE];
+            getrandom::fill(more.as_flattened_mut())?;
+            *salts = more;
+        }
+        Ok(Salt(salts.pop().unwrap_or_default()))
     }
 }
 
-impl Confided {
-    fn nothing(failed: Option<String>) -> Self {
-        Self { arguments: Recorded::Nothing, salt: None, keeps_texts: false, failed }
+impl Noted {
+    /// A call whose texts are kept elsewhere, or not at all.
+    pub(crate) fn of(call: CallId, salt: Option<Salt>, arguments: &str) -> Self {
+        let recorded = |salt: &Salt| Recorded::Salted(salt.arguments(arguments.as_bytes()));
+        let arguments = salt.as_ref().map_or(Recorded::Nothing, recorded);
+        Self { call, arguments, salt, keeps_texts: false }
     }
 
-    /// Whether what is wanted is kept; if not, the call may not run.
-    pub(crate) fn kept(&self) -> Result<(), String> {
-        self.failed.clone().map_or(Ok(()), Err)
+    /// The digest of a result, for the record.
+    pub(crate) fn result(&self, result: Option<&str>) -> Option<Digest> {
+        Some(self.salt.as_ref()?.result(result?.as_bytes()))
     }
+}
 
-    /// The digest of a result for the record, and whether the text is kept where it is wanted.
-    pub(crate) fn result(
-        &self,
-        store: &SideStore,
-        call: CallId,
-        result: Option<&str>,
-    ) -> (Option<Digest>, Result<(), String>) {
-        let (Some(salt), Some(result)) = (&self.salt, result) else { return (None, Ok(())) };
-        let kept = if self.keeps_texts { store.put_result(call, result.as_bytes()) } else { Ok(()) };
-        let kept = kept.map_err(|error| format!("the side store cannot be written: {}", with_causes(&error)));
-        (Some(salt.result(result.as_bytes())), kept)
-    }
+fn unkept(reason: String) -> Box<CallFailure> {
+    CallFailure::before(CallError::Unrecorded(reason))
+}
+
+fn not_written(error: &io::Error) -> String {
+    format!("the side store cannot be written: {}", with_causes(error))
 }
 
 /// Salts for which random bytes are fetched at once.

@@ -1,34 +1,21 @@
-//! The engine, the linker and the ledger: what all tools of a process share.
+//! Calls in this process: for embedders that have sealed themselves, or trust their tools, and for tests. Everybody else
+//! has a [`Front`](crate::Front), whose tools run in sealed processes.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use tollgate_audit::{Record, SideStore};
-use wasmtime::component::Linker;
+use tollgate_audit::{Entry, Kept, Record};
 
-use crate::instance::{CallState, Ticker, engine_config};
-
-/// Compiles and runs WebAssembly under Tollgate's settings; cheap to clone.
-#[derive(Clone)]
-pub struct Engine(pub(crate) wasmtime::Engine);
-
-impl std::fmt::Debug for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Engine")
-    }
-}
-
-impl Engine {
-    /// An engine with room for `concurrent_calls` calls at once.
-    ///
-    /// # Errors
-    ///
-    /// [`StartError::Engine`].
-    pub fn new(concurrent_calls: u32) -> Result<Self, StartError> {
-        wasmtime::Engine::new(&engine_config(concurrent_calls)).map(Self).map_err(engine_error)
-    }
-}
+use crate::error::{CallFailure, with_causes};
+use crate::instance::EventLoop;
+use crate::invoke::{Answer, Request, Runner, unix_time};
+use crate::machine::Machine;
+pub use crate::machine::{Engine, StartError};
+use crate::private::PrivateTexts;
+use crate::sandbox::Enforced;
+use crate::tool::Tool;
 
 /// Shared by all tools and workers of a process; cheap to clone.
 #[derive(Debug, Clone)]
@@ -36,18 +23,17 @@ pub struct Runtime(pub(crate) Arc<Shared>);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) engine: wasmtime::Engine,
-    pub(crate) linker: LinkerOf,
+    pub(crate) machine: Arc<Machine>,
     pub(crate) books: Books,
-    pub(crate) ticker: Ticker,
+    enforced: Enforced,
 }
 
 /// Where a runtime keeps what must be known later: the record of its calls, what of it may be erased, and the capability
 /// sets that were in force.
 #[derive(Debug)]
 pub struct Books {
-    pub(crate) record: Arc<dyn Record>,
-    pub(crate) private: SideStore,
+    record: Arc<dyn Record>,
+    private: PrivateTexts,
     pub(crate) ledger: PathBuf,
 }
 
@@ -59,53 +45,70 @@ impl Books {
     ///
     /// The side store, `<ledger>.private`, cannot be opened, or another process has it.
     pub fn open(record: Arc<dyn Record>, ledger: &Path) -> io::Result<Self> {
-        Ok(Self { record, private: SideStore::open(ledger)?, ledger: ledger.to_owned() })
+        Ok(Self { record, private: PrivateTexts::open(ledger)?, ledger: ledger.to_owned() })
     }
-}
-
-/// A linker, which has no `Debug` of its own.
-pub(crate) struct LinkerOf(pub(crate) Linker<CallState>);
-
-impl LinkerOf {
-    pub(crate) fn new(engine: &wasmtime::Engine) -> Result<Self, StartError> {
-        let mut linker = Linker::new(engine);
-        tollgate_wasi_proxy::add_to_linker(&mut linker).map_err(engine_error)?;
-        Ok(Self(linker))
-    }
-}
-
-impl std::fmt::Debug for LinkerOf {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Linker")
-    }
-}
-
-/// Why a runtime did not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The engine refused its settings.
-    #[error("the WebAssembly engine does not start on this machine: {0}")]
-    Engine(String),
-    /// A thread could not be started.
-    #[error("cannot start a thread")]
-    Thread(#[source] io::Error),
 }
 
 impl Runtime {
-    /// Runs calls on `engine`, recording them into `books`.
+    /// Runs calls on `engine`, recording them into `books`, in this process, which no kernel layer seals: on the record
+    /// as an enforcement of nothing.
     ///
     /// # Errors
     ///
     /// [`StartError`].
-    pub fn start(engine: &Engine, books: Books) -> Result<Self, StartError> {
-        let engine = engine.0.clone();
-        let linker = LinkerOf::new(&engine)?;
-        let ticker = Ticker::start(engine.clone()).map_err(StartError::Thread)?;
-        Ok(Self(Arc::new(Shared { engine, linker, books, ticker })))
+    pub fn start_unsealed(engine: &Engine, books: Books) -> Result<Self, StartError> {
+        let machine = Machine::start(engine, Arc::clone(&books.record), || ())?;
+        let enforced = Enforced::nothing_by_choice();
+        let entry = Entry::Enforcement(enforced.entry(books.record.host(), now_ns(), Vec::new())).encode();
+        let recorded = books.record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT);
+        recorded.map_err(|error| StartError::Unrecorded(with_causes(&error)))?;
+        Ok(Self(Arc::new(Shared { machine, books, enforced })))
     }
 }
 
-fn engine_error(error: wasmtime::Error) -> StartError {
-    StartError::Engine(format!("{error:#}"))
+/// A thread's own event loop: runs one call at a time, file calls included, on the thread that asks.
+#[derive(Debug)]
+pub struct Worker {
+    pub(crate) runtime: Runtime,
+    pub(crate) runner: Runner,
 }
+
+impl Worker {
+    /// A worker for this thread. Must not be used from inside another tokio event loop.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Thread`].
+    pub fn new(runtime: &Runtime) -> Result<Self, StartError> {
+        let event_loop = EventLoop::new().map_err(StartError::Thread)?;
+        let Shared { machine, enforced, .. } = &*runtime.0;
+        Ok(Self { runtime: runtime.clone(), runner: Runner::new(machine, event_loop, enforced) })
+    }
+
+    /// Calls a tool.
+    ///
+    /// # Errors
+    ///
+    /// [`CallFailure`], with what the call used until then. A result that could not be recorded is withheld.
+    pub fn invoke(&mut self, tool: &Tool, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
+        tool.accept(request).map_err(CallFailure::before)?;
+        let _running = tool.enter().map_err(|hit| CallFailure::before(hit.into()))?;
+        let Books { record, private, .. } = &self.runtime.0.books;
+        let noted = private.note(tool.identity.set.audit.arguments, record.next_call(now_ms()), request.arguments)?;
+        let ended = self.runner.call(tool, request, &noted);
+        private.keep(&noted, ended)
+    }
+}
+
+/// The wall clock, for the id of a call.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The wall clock, for an entry.
+pub(crate) fn now_ns() -> u64 {
+    u64::try_from(unix_time().as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// How long the first entry may wait for room in the notary's pipe.
+pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(5);

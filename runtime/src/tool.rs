@@ -1,20 +1,27 @@
 //! A tool, ready to be called: a compiled component, its capability set, its operations with their schemas.
 
 use std::collections::BTreeSet;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
 use tollgate_audit::{Digest, Entry, Kept, Policy, store_set};
 use tollgate_capability::{Cap, CapabilitySet, Manifest, OperationName};
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
-use crate::error::{CallError, CapHit, LoadError, RejectError};
+use crate::calls::Running;
+use crate::error::{CallError, CapHit, LoadError, RejectError, with_causes};
+use crate::host::order::is_sealed;
 use crate::instance::CallState;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
-use crate::invoke::{Request, Worker};
-use crate::runtime::{Engine, LinkerOf};
+use crate::invoke::{Request, Runner};
+use crate::machine::{Engine, LinkerOf, Machine};
+use crate::private::Noted;
+use crate::runtime::{Worker, now_ms};
 use crate::schema::{self, InputSchema};
 
 /// A component, compiled for this machine.
@@ -56,8 +63,27 @@ impl Component {
         // this process's own memory, so nobody changes it in between. Engine and CPU are compared by wasmtime.
         let loaded = unsafe { wasmtime::component::Component::deserialize(&engine.0, artifact.code()) };
         let inner = loaded.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        // wasmtime would make the memories' images at the first call: a sealed process cannot.
+        inner.initialize_copy_on_write_image().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
         let imports = imports(engine, &inner);
         Ok(Self { inner, digest: artifact.component(), imports })
+    }
+
+    /// A component that was compiled apart, of which the front has put the code into a file in memory.
+    pub(crate) fn from_memory_file(engine: &Engine, code: &OwnedFd, component: Digest) -> Result<Self, LoadError> {
+        let failed = |reason: String| LoadError::Engine(reason);
+        if !is_sealed(code) {
+            return Err(failed("the code of the component can still be changed".to_owned()));
+        }
+        let path = format!("/proc/self/fd/{}", code.as_raw_fd());
+        #[allow(unsafe_code, reason = "wasmtime's only way to load compiled code")]
+        // SAFETY: as for `from_artifact`: the front puts nothing into such a file but the code of an `Artifact`
+        // (`front/group.rs`), and this process takes descriptors from its front alone. The seals, checked above, keep
+        // everybody from changing the file, which wasmtime maps.
+        let loaded = unsafe { wasmtime::component::Component::deserialize_file(&engine.0, path) };
+        let inner = loaded.map_err(|error| failed(format!("{error:#}")))?;
+        let imports = imports(engine, &inner);
+        Ok(Self { inner, digest: component, imports })
     }
 
     /// Compiles a component in this process; a few hundred milliseconds for a usual tool. For trusted components: others
@@ -142,6 +168,7 @@ fn imports(engine: &Engine, component: &wasmtime::component::Component) -> Vec<I
 }
 
 /// One thing the tool can be called for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
     /// Its name.
     pub name: String,
@@ -151,13 +178,6 @@ pub struct Operation {
     pub input_schema: serde_json::Value,
     /// JSON Schema of its result, as the tool gives it; unchecked.
     pub output_schema: String,
-    validator: jsonschema::Validator,
-}
-
-impl std::fmt::Debug for Operation {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Operation").field("name", &self.name).finish_non_exhaustive()
-    }
 }
 
 /// Who a tool is, and what is in force for it.
@@ -172,11 +192,112 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    fn new(manifest: &Manifest, component: Digest, set: CapabilitySet) -> Result<Self, LoadError> {
+    fn new(name: &str, version: &str, component: Digest, set: CapabilitySet) -> Result<Self, LoadError> {
         let canonical = set.to_canonical_json().map_err(|error| LoadError::Engine(error.to_string()))?;
         let set_digest = Digest::of(canonical.as_bytes());
-        let (name, version) = (manifest.name.to_string(), manifest.version.to_string());
+        let (name, version) = (name.to_owned(), version.to_owned());
         Ok(Self { name, version, component, set: Arc::new(set), set_digest, canonical_set: canonical })
+    }
+}
+
+/// What is to be loaded, and under which policy: plain data, for whichever process runs it.
+#[derive(Debug, Clone)]
+pub(crate) struct LoadOrder {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    /// SHA-256 of the component's bytes.
+    pub(crate) component: Digest,
+    /// What it must export; whatever it does if empty.
+    pub(crate) operations: BTreeSet<String>,
+    pub(crate) set: CapabilitySet,
+    /// Of the manifest's text.
+    pub(crate) manifest: Digest,
+    /// Of the grant's text.
+    pub(crate) grant: Digest,
+    /// Who loads it.
+    pub(crate) by: String,
+}
+
+impl LoadOrder {
+    pub(crate) fn new(manifest: &Manifest, component: Digest, set: CapabilitySet, provenance: Provenance<'_>) -> Self {
+        Self {
+            name: manifest.name.to_string(),
+            version: manifest.version.to_string(),
+            component,
+            operations: manifest.operations.iter().map(|operation| operation.name.to_string()).collect(),
+            set,
+            manifest: Digest::of(provenance.manifest.as_bytes()),
+            grant: Digest::of(provenance.grant.as_bytes()),
+            by: provenance.by.to_owned(),
+        }
+    }
+}
+
+/// A tool that is about to be loaded: who it is, with its capability set and with none.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    identity: Identity,
+    // For the question which operations it has.
+    bare: Identity,
+    operations: BTreeSet<String>,
+    manifest: Digest,
+    grant: Digest,
+    by: String,
+}
+
+impl Loading {
+    pub(crate) fn of(order: LoadOrder) -> Result<Self, LoadError> {
+        let LoadOrder { name, version, component, operations, set, manifest, grant, by } = order;
+        let bare = CapabilitySet { limits: set.limits, ..CapabilitySet::default() };
+        let identity = |set| Identity::new(&name, &version, component, set);
+        Ok(Self { identity: identity(set)?, bare: identity(bare)?, operations, manifest, grant, by })
+    }
+
+    /// Keeps the sets beside the entries that name them by digest, so that each decision can be made again.
+    pub(crate) fn keep_sets(&self, ledger: &Path) -> Result<(), LoadError> {
+        for identity in [&self.identity, &self.bare] {
+            store_set(ledger, &identity.canonical_set).map_err(LoadError::SetNotKept)?;
+        }
+        Ok(())
+    }
+
+    /// The digest of the capability set that will be in force.
+    pub(crate) fn policy(&self) -> Digest {
+        self.identity.set_digest
+    }
+
+    /// Links it, records the policy in force, and asks for its operations.
+    pub(crate) fn load(
+        self,
+        runner: &mut Runner,
+        component: &Component,
+        describing: &Noted,
+    ) -> Result<Tool, LoadError> {
+        let pre = component.pre(&runner.machine().linker)?;
+        self.record_policy(runner.machine())?;
+        let described =
+            runner.describe(&pre, &self.bare, describing).map_err(|source| LoadError::Describe { source })?;
+        same_operations(&self.operations, &described)?;
+        let operations = described.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
+        let (operations, validators) = operations.into_iter().unzip();
+        Ok(Tool { identity: self.identity, pre, operations, validators, running: AtomicU32::new(0) })
+    }
+
+    fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
+        let Self { identity, manifest, grant, by, .. } = self;
+        let policy = Entry::Policy(Policy {
+            digest: identity.set_digest,
+            manifest: *manifest,
+            grant: *grant,
+            tool: identity.name.as_str().into(),
+            by: by.as_str().into(),
+        });
+        let record = &machine.record;
+        let deadline = Instant::now() + Duration::from_millis(identity.set.limits.deadline_ms);
+        let unrecorded = |error| LoadError::Unrecorded(with_causes(&error));
+        record.ready().map_err(unrecorded)?;
+        let recorded = record.record(&[policy.encode()], Kept::Pipe, deadline);
+        recorded.map_err(|error| unrecorded(error.source))
     }
 }
 
@@ -185,6 +306,8 @@ pub struct Tool {
     pub(crate) identity: Identity,
     pub(crate) pre: ToolProviderPre<CallState>,
     operations: Vec<Operation>,
+    // One for each operation.
+    validators: Vec<jsonschema::Validator>,
     running: AtomicU32,
 }
 
@@ -219,17 +342,11 @@ impl Tool {
         set: CapabilitySet,
         provenance: Provenance<'_>,
     ) -> Result<Self, LoadError> {
-        let pre = component.pre(&worker.runtime.0.linker)?;
-        let limits = set.limits;
-        let identity = Identity::new(manifest, component.digest, set)?;
-        record_policy(worker, &identity, provenance)?;
-        let bare = CapabilitySet { limits, ..CapabilitySet::default() };
-        let describing = Identity::new(manifest, component.digest, bare)?;
-        keep_set(worker, &describing)?;
-        let described = worker.describe(&pre, &describing).map_err(|source| LoadError::Describe { source })?;
-        same_operations(manifest, &described)?;
-        let operations = described.into_iter().map(operation).collect::<Result<_, _>>()?;
-        Ok(Self { identity, pre, operations, running: AtomicU32::new(0) })
+        let books = &worker.runtime.0.books;
+        let loading = Loading::of(LoadOrder::new(manifest, component.digest, set, provenance))?;
+        loading.keep_sets(&books.ledger)?;
+        let describing = Noted::of(worker.runner.machine().record.next_call(now_ms()), None, "");
+        loading.load(&mut worker.runner, component, &describing)
     }
 
     /// The tool's name.
@@ -253,8 +370,9 @@ impl Tool {
     /// Turns down what need not reach the guest: an unknown operation, arguments over the cap, no JSON, or not
     /// according to the schema.
     pub(crate) fn accept(&self, request: &Request<'_>) -> Result<(), CallError> {
-        let operation =
-            self.operations.iter().find(|operation| operation.name == request.operation).ok_or_else(|| {
+        let operations = self.operations.iter().zip(&self.validators);
+        let (operation, validator) =
+            operations.into_iter().find(|(operation, _)| operation.name == request.operation).ok_or_else(|| {
                 let known = self.operations.iter().map(|operation| operation.name.clone()).collect();
                 RejectError::UnknownOperation { name: request.operation.to_owned(), known }
             })?;
@@ -264,32 +382,16 @@ impl Tool {
         }
         let arguments: serde_json::Value = serde_json::from_str(request.arguments)
             .map_err(|error| RejectError::NotJson { message: error.to_string() })?;
-        if operation.validator.is_valid(&arguments) {
+        if validator.is_valid(&arguments) {
             return Ok(());
         }
-        let problems = operation.validator.iter_errors(&arguments).take(PROBLEMS_MAX).map(|e| problem(&e)).collect();
+        let problems = validator.iter_errors(&arguments).take(PROBLEMS_MAX).map(|e| problem(&e)).collect();
         Err(RejectError::Schema { operation: operation.name.clone(), problems }.into())
     }
 
     /// Takes one of the places for calls at the same time.
     pub(crate) fn enter(&self) -> Result<Running<'_>, CapHit> {
-        let limit = self.identity.set.limits.calls;
-        let before = self.running.fetch_add(1, Ordering::SeqCst);
-        let running = Running(&self.running);
-        if before >= limit {
-            return Err(CapHit { cap: Cap::Calls, asked: Some(u64::from(before) + 1), limit: limit.into() });
-        }
-        Ok(running)
-    }
-}
-
-/// A place taken by a running call.
-#[derive(Debug)]
-pub(crate) struct Running<'t>(&'t AtomicU32);
-
-impl Drop for Running<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        Running::enter(&self.running, self.identity.set.limits.calls)
     }
 }
 
@@ -302,28 +404,7 @@ fn problem(error: &jsonschema::ValidationError<'_>) -> String {
     format!("at {at}: {error}")
 }
 
-fn record_policy(worker: &Worker, identity: &Identity, provenance: Provenance<'_>) -> Result<(), LoadError> {
-    let policy = Entry::Policy(Policy {
-        digest: identity.set_digest,
-        manifest: Digest::of(provenance.manifest.as_bytes()),
-        grant: Digest::of(provenance.grant.as_bytes()),
-        tool: identity.name.as_str().into(),
-        by: provenance.by.into(),
-    });
-    keep_set(worker, identity)?;
-    let record = &worker.runtime.0.books.record;
-    let deadline = Instant::now() + Duration::from_millis(identity.set.limits.deadline_ms);
-    record.ready().map_err(LoadError::Unrecorded)?;
-    let recorded = record.record(&[policy.encode()], Kept::Pipe, deadline);
-    recorded.map_err(|error| LoadError::Unrecorded(error.source))
-}
-
-/// Keeps the set beside the entries that name it by its digest, so that each decision can be made again.
-fn keep_set(worker: &Worker, identity: &Identity) -> Result<(), LoadError> {
-    store_set(&worker.runtime.0.books.ledger, &identity.canonical_set).map(|_digest| ()).map_err(LoadError::SetNotKept)
-}
-
-fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<(), LoadError> {
+fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) -> Result<(), LoadError> {
     let mut names = BTreeSet::new();
     for operation in described {
         let name = &operation.name;
@@ -334,10 +415,9 @@ fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<
             return Err(LoadError::OperationName { name: name.clone(), message: "it is there twice".into() });
         }
     }
-    let declared: BTreeSet<String> = manifest.operations.iter().map(|operation| operation.name.to_string()).collect();
     let exported: BTreeSet<String> = described.iter().map(|operation| operation.name.clone()).collect();
     // A manifest made on the spot lists none and takes what the component has.
-    if declared.is_empty() || declared == exported {
+    if declared.is_empty() || *declared == exported {
         return Ok(());
     }
     Err(LoadError::Operations {
@@ -346,11 +426,11 @@ fn same_operations(manifest: &Manifest, described: &[wit::Operation]) -> Result<
     })
 }
 
-fn operation(described: wit::Operation) -> Result<Operation, LoadError> {
+fn operation(described: wit::Operation) -> Result<(Operation, jsonschema::Validator), LoadError> {
     let wit::Operation { name, description, input_schema, output_schema } = described;
     match schema::parse(&input_schema) {
         Ok(InputSchema { value, validator }) => {
-            Ok(Operation { name, description, input_schema: value, output_schema, validator })
+            Ok((Operation { name, description, input_schema: value, output_schema }, validator))
         }
         Err(message) => Err(LoadError::Schema { operation: name, message }),
     }

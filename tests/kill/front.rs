@@ -67,7 +67,7 @@ impl Compiled {
     ) -> Result<Front, NoFront> {
         let notary = NotaryProcess::start(command).map_err(NoFront::Notary)?;
         let books = Books::open(notary.recorder().clone(), ledger).expect("a side store");
-        let runtime = Runtime::start(&self.engine, books).expect("a runtime");
+        let runtime = Runtime::start_unsealed(&self.engine, books).expect("a runtime");
         let mut worker = Worker::new(&runtime).expect("a worker");
         let tool = self.load(&mut worker, data, acknowledge).map_err(NoFront::Load)?;
         Ok(Front { notary, runtime, worker, tool })

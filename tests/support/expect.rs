@@ -31,7 +31,7 @@ impl Lab {
         let failure = self.failure(tool, operation, arguments);
         let CallError::Violation(violation) = &failure.error else { panic!("{operation}: {:?}", failure.error) };
         assert_eq!(
-            (violation.function, violation.rule.as_str(), violation.reason),
+            (&*violation.function, violation.rule.as_str(), violation.reason),
             (denied.function, denied.rule, denied.reason)
         );
         assert_eq!(violation.cap, None);

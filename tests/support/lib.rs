@@ -55,13 +55,13 @@ impl Lab {
     pub fn notarised(command: impl FnOnce(&Path) -> NotaryCommand) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let notary = NotaryProcess::start(command(&folder.path().join("ledger"))).expect("a notary");
-        Self::over(folder, notary.recorder().clone(), Some(notary))
+        Self::over(folder, notary.recorder().expect("a way to the notary"), Some(notary))
     }
 
     fn over(folder: TempDir, record: Arc<dyn Record>, notary: Option<NotaryProcess>) -> Self {
         let engine = Engine::new(4).expect("an engine");
         let books = Books::open(record, &folder.path().join("ledger")).expect("a side store");
-        let runtime = Runtime::start(&engine, books).expect("a runtime");
+        let runtime = Runtime::start_unsealed(&engine, books).expect("a runtime");
         let worker = Worker::new(&runtime).expect("a worker");
         Self { folder, engine, runtime, worker, notary, odd_requests: false }
     }

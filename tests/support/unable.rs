@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tollgate_audit::{AppendError, CallId, EncodedEntry, Kept, Ledger, Record, RecordError};
+use tollgate_audit::{AppendError, CallId, EncodedEntry, HostId, Kept, Ledger, Record, RecordError};
 
 /// Takes entries that need not be kept so well, and refuses the others.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ impl Record for Unable {
             return Err(RecordError { taken: 0, source });
         }
         self.ledger.record(entries, kept, deadline)
+    }
+
+    fn host(&self) -> HostId {
+        self.ledger.host()
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {

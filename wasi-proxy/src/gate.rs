@@ -1,7 +1,9 @@
 //! Check, record, permit. Must never hand out a permit for a call that is not in the ledger's hands.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tollgate_audit::{Action, AppendError, CallTrail, DenialRef, Durability, FactRef, IntentId, Layer, OutcomeTotals};
 use tollgate_capability::{
     Cap, CapabilitySet, Decision, Denial, Fact, GrantIndex, HostCall, OnViolation, PathFault, Reason, Record, Rule,
@@ -49,11 +51,11 @@ impl Permit {
 }
 
 /// A call that the capability set does not allow.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{function} on {subject} is denied by policy: rule `{rule}` does not hold: {reason}")]
 pub struct Violation {
     /// WIT name of the function.
-    pub function: &'static str,
+    pub function: Cow<'static, str>,
     /// What it was about: a path, an address, a name.
     pub subject: String,
     /// The rule that is missing, such as `fs:/docs:write`.
@@ -78,7 +80,7 @@ pub enum Refused {
     #[error("the ledger did not take the record of {function}; nothing was done")]
     Unrecorded {
         /// WIT name of the function.
-        function: &'static str,
+        function: Cow<'static, str>,
         /// What the ledger said.
         source: AppendError,
     },
@@ -134,7 +136,7 @@ impl Gate {
         let kill = self.kills(denial);
         let Some(intent) = intent else { return refused(violation, kill) };
         let record = denial_record(&violation, Layer::Kernel, kill);
-        let recorded = self.trail.violated(intent, violation.function, record.as_ref());
+        let recorded = self.trail.violated(intent, &violation.function, record.as_ref());
         conclude(recorded, violation, kill)
     }
 
@@ -180,7 +182,7 @@ impl Gate {
         let intent = self
             .trail
             .intent(function, &fact_refs(&facts.0), &rule.to_string(), durability)
-            .map_err(|source| Refused::Unrecorded { function, source })?;
+            .map_err(|source| Refused::Unrecorded { function: function.into(), source })?;
         Ok(Permit { call, intent: Some(intent) })
     }
 
@@ -200,7 +202,7 @@ impl Gate {
         }
         let facts = call.facts();
         let record = denial_record(&violation, Layer::Gate, kill);
-        let recorded = self.trail.denied(violation.function, &fact_refs(&facts.0), record.as_ref());
+        let recorded = self.trail.denied(&violation.function, &fact_refs(&facts.0), record.as_ref());
         conclude(recorded, violation, kill)
     }
 
@@ -232,7 +234,7 @@ impl Gate {
             | Rule::Network => None,
         };
         Violation {
-            function: call.function(),
+            function: call.function().into(),
             subject: subject(&self.set, call),
             rule: denial.missing.to_string(),
             reason: denial.reason,

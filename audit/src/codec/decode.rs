@@ -7,11 +7,12 @@ use std::borrow::Cow;
 use crate::codec::form::{ARRAY, SIMPLE, TEXT};
 use crate::codec::reader::{DecodeError, Reader};
 use crate::codec::{ENTRY_VERSION, key};
+use crate::confinement::{BlockedCall, ENFORCEMENT_POLICIES_MAX, Enforcement, KernelRecord, Level, ThreadName};
 use crate::entry::{
     Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
     KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
 };
-use crate::ids::{CallId, Digest, PublicKey, RootHash, Sequence, Signature};
+use crate::ids::{CallId, Digest, HostId, PublicKey, RootHash, Sequence, Signature};
 use crate::pairs::Pairs;
 
 pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) -> Result<Entry<'o>, DecodeError> {
@@ -27,6 +28,7 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
             Kind::Call | Kind::Intent | Kind::CallEnd => matches!(version, 1 | 3),
             Kind::Policy | Kind::Outcome | Kind::Violation | Kind::Closer => version == 1,
             Kind::Erasure => version == 3,
+            Kind::Enforcement | Kind::BlockedCall | Kind::KernelRecord => version == 4,
         })
     })?;
     let entry = match kind {
@@ -39,6 +41,9 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
         Kind::CallEnd => Entry::CallEnd(call_end(&mut r, version)?),
         Kind::Closer => Entry::Closer(closer(&mut r)?),
         Kind::Erasure => Entry::Erasure(erasure(&mut r)?),
+        Kind::Enforcement => Entry::Enforcement(enforcement(&mut r)?),
+        Kind::BlockedCall => Entry::BlockedCall(blocked_call(&mut r)?),
+        Kind::KernelRecord => Entry::KernelRecord(kernel_record(&mut r)?),
     };
     r.end()?;
     Ok(entry)
@@ -232,6 +237,63 @@ fn erasure<'o>(r: &mut Reader<'_, 'o>) -> Result<Erasure<'o>, DecodeError> {
     })
 }
 
+fn enforcement<'o>(r: &mut Reader<'_, 'o>) -> Result<Enforcement<'o>, DecodeError> {
+    let time_ns = r.uint(key::TIME_NS)?;
+    let policies_left_out = r.left_out(key::LEFT_OUT)?;
+    Ok(Enforcement {
+        host: HostId(r.bytes(key::HOST)?),
+        time_ns,
+        level: number(r, key::LEVEL, "level", Level::from_number)?,
+        required: number(r, key::REQUIRED, "required level", Level::from_number)?,
+        landlock_abi: r.uint(key::LANDLOCK_ABI)?,
+        handled_fs: r.uint(key::HANDLED_FS)?,
+        handled_net: r.uint(key::HANDLED_NET)?,
+        scoped: r.uint(key::SCOPED)?,
+        threads: r.uint(key::THREADS)?,
+        ruleset: Digest(r.bytes(key::RULESET)?),
+        filter: Digest(r.bytes(key::FILTER)?),
+        plan: Digest(r.bytes(key::PLAN)?),
+        policies: policies(r)?,
+        policies_left_out,
+        self_test: r.text(key::SELF_TEST)?,
+    })
+}
+
+fn policies(r: &mut Reader<'_, '_>) -> Result<Vec<Digest>, DecodeError> {
+    let policies = r.byte_strings(key::POLICIES, ENFORCEMENT_POLICIES_MAX)?;
+    if !policies.is_sorted_by(|earlier, later| earlier < later) {
+        return Err(r.value("order of capability sets"));
+    }
+    Ok(policies.into_iter().map(Digest).collect())
+}
+
+fn blocked_call(r: &mut Reader<'_, '_>) -> Result<BlockedCall, DecodeError> {
+    Ok(BlockedCall {
+        call: r.optional_bytes(key::CALL)?.map(CallId),
+        host: HostId(r.bytes(key::HOST)?),
+        thread: thread(r)?,
+        number: r.uint(key::NUMBER)?,
+        arch: r.uint(key::ARCH)?,
+        arguments: registers(r)?,
+        instruction: r.uint(key::INSTRUCTION)?,
+    })
+}
+
+fn thread(r: &mut Reader<'_, '_>) -> Result<ThreadName, DecodeError> {
+    let whole = r.str(key::THREAD)?;
+    let name = ThreadName::new(whole);
+    if name.as_str() == whole { Ok(name) } else { Err(r.value("thread")) }
+}
+
+fn registers(r: &mut Reader<'_, '_>) -> Result<[u64; REGISTERS], DecodeError> {
+    let values = r.uints(key::REGISTERS, REGISTERS)?;
+    <[u64; REGISTERS]>::try_from(values).map_err(|_fewer| r.value("arguments"))
+}
+
+fn kernel_record<'o>(r: &mut Reader<'_, 'o>) -> Result<KernelRecord<'o>, DecodeError> {
+    Ok(KernelRecord { host: HostId(r.bytes(key::HOST)?), process: r.uint(key::PROCESS)?, text: r.text(key::RECORD)? })
+}
+
 fn sequence(r: &mut Reader<'_, '_>, key: u64) -> Result<Sequence, DecodeError> {
     u32_of(r, key, "sequence").map(Sequence)
 }
@@ -251,3 +313,4 @@ fn number<T>(
 }
 
 const USAGE_FIELDS: usize = 8;
+const REGISTERS: usize = 6;

@@ -4,6 +4,7 @@
 
 use crate::codec::writer::Writer;
 use crate::codec::{Limits, key};
+use crate::confinement::{BlockedCall, ENFORCEMENT_POLICIES_MAX, Enforcement, KernelRecord};
 use crate::entry::{
     CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent, LedgerKey, LedgerOpened,
     Outcome, Policy, Recorded, Usage, Violation,
@@ -24,6 +25,9 @@ pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
         Entry::CallEnd(entry) => call_end(&mut w, entry),
         Entry::Closer(entry) => closer(&mut w, entry),
         Entry::Erasure(entry) => erasure(&mut w, entry),
+        Entry::Enforcement(entry) => enforcement(&mut w, entry),
+        Entry::BlockedCall(entry) => blocked_call(&mut w, entry),
+        Entry::KernelRecord(entry) => kernel_record(&mut w, entry),
     }
     w.end();
 }
@@ -36,6 +40,7 @@ fn version(entry: &Entry<'_>) -> u64 {
         | Entry::Intent(Intent { durability: Durability::Disk, .. })
         | Entry::CallEnd(CallEnd { result: Some(_), .. } | CallEnd { cap: Some(_), .. })
         | Entry::Erasure(_) => 3,
+        Entry::Enforcement(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => 4,
         Entry::LedgerOpened(LedgerOpened { key: None, .. })
         | Entry::Policy(_)
         | Entry::Call(Call { arguments: Recorded::Unsalted(_), .. })
@@ -175,6 +180,46 @@ fn erasure(w: &mut Writer<'_>, entry: &Erasure<'_>) {
         .uint(key::TIME_NS, entry.time_ns)
         .optional_text(key::REASON, entry.reason.as_ref())
         .text(key::BY, &entry.by);
+}
+
+fn enforcement(w: &mut Writer<'_>, entry: &Enforcement<'_>) {
+    let mut policies = entry.policies.clone();
+    policies.sort_unstable();
+    policies.dedup();
+    let unlisted = policies.len().saturating_sub(ENFORCEMENT_POLICIES_MAX);
+    policies.truncate(ENFORCEMENT_POLICIES_MAX);
+    w.uint(key::TIME_NS, entry.time_ns);
+    left_out(w, entry.policies_left_out.saturating_add(unlisted as u64));
+    w.bytes(key::HOST, &entry.host.0)
+        .uint(key::LEVEL, entry.level.number())
+        .uint(key::REQUIRED, entry.required.number())
+        .uint(key::LANDLOCK_ABI, entry.landlock_abi)
+        .uint(key::HANDLED_FS, entry.handled_fs)
+        .uint(key::HANDLED_NET, entry.handled_net)
+        .uint(key::SCOPED, entry.scoped)
+        .uint(key::THREADS, entry.threads)
+        .bytes(key::RULESET, &entry.ruleset.0)
+        .bytes(key::FILTER, &entry.filter.0)
+        .bytes(key::PLAN, &entry.plan.0)
+        .byte_strings(key::POLICIES, policies.iter().map(|policy| policy.0.as_slice()))
+        .text(key::SELF_TEST, &entry.self_test);
+}
+
+/// [`blocked_frame`](super::blocked_frame) writes the same within a signal handler.
+fn blocked_call(w: &mut Writer<'_>, entry: &BlockedCall) {
+    if let Some(call) = entry.call {
+        w.bytes(key::CALL, &call.0);
+    }
+    w.bytes(key::HOST, &entry.host.0)
+        .str(key::THREAD, entry.thread.as_str())
+        .uint(key::NUMBER, entry.number)
+        .uint(key::ARCH, entry.arch)
+        .uints(key::REGISTERS, entry.arguments.into_iter())
+        .uint(key::INSTRUCTION, entry.instruction);
+}
+
+fn kernel_record(w: &mut Writer<'_>, entry: &KernelRecord<'_>) {
+    w.bytes(key::HOST, &entry.host.0).uint(key::PROCESS, entry.process).text(key::RECORD, &entry.text);
 }
 
 /// Absent when nothing was left out.

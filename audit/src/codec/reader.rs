@@ -122,6 +122,12 @@ impl<'b, 'o> Reader<'b, 'o> {
         if self.has(key)? { self.item_bool().map(Some) } else { Ok(None) }
     }
 
+    /// A text that is never cut.
+    pub(super) fn str(&mut self, key: u64) -> Result<&'b str, DecodeError> {
+        self.key(key)?;
+        self.item_str()
+    }
+
     pub(super) fn text(&mut self, key: u64) -> Result<Text<'o>, DecodeError> {
         self.key(key)?;
         self.item_text()
@@ -139,6 +145,16 @@ impl<'b, 'o> Reader<'b, 'o> {
             return Err(self.value("array"));
         }
         (0..length).map(|_| self.item_uint()).collect()
+    }
+
+    /// An array of at most `max` byte strings.
+    pub(super) fn byte_strings<const N: usize>(&mut self, key: u64, max: usize) -> Result<Vec<[u8; N]>, DecodeError> {
+        self.key(key)?;
+        let length = self.head(ARRAY)?;
+        if usize::try_from(length).map_or(true, |length| length > max) {
+            return Err(self.value("array"));
+        }
+        (0..length).map(|_| self.item_bytes()).collect()
     }
 
     /// A map from names to values; how many were left out is a field of its own.
@@ -250,7 +266,7 @@ impl<'b, 'o> Reader<'b, 'o> {
         self.take(offset)
     }
 
-    fn item_str(&mut self) -> Result<&'b str, DecodeError> {
+    pub(super) fn item_str(&mut self) -> Result<&'b str, DecodeError> {
         let offset = self.position;
         let length = usize::try_from(self.head(TEXT)?).or(Err(DecodeError::Ends { offset }))?;
         let (text, _) = self.rest().split_at_checked(length).ok_or(DecodeError::Ends { offset })?;

@@ -3,7 +3,7 @@
 //! It must never fail: it writes to memory, and lengths in memory fit 64 bits.
 
 use crate::codec::Limits;
-use crate::codec::form::{ARRAY, BYTES, FALSE, MAP, TEXT, TRUE, UINT};
+use crate::codec::form::{self, ARRAY, BYTES, FALSE, MAP, TEXT, TRUE, UINT};
 use crate::text::Text;
 
 /// Writes an entry map field by field, keys rising.
@@ -51,6 +51,13 @@ impl<'v> Writer<'v> {
         self
     }
 
+    /// A text that is never cut.
+    pub(super) fn str(&mut self, key: u64, value: &str) -> &mut Self {
+        self.key(key);
+        self.item_str(value);
+        self
+    }
+
     pub(super) fn text(&mut self, key: u64, value: &Text<'_>) -> &mut Self {
         self.key(key);
         self.item_text(value);
@@ -68,6 +75,13 @@ impl<'v> Writer<'v> {
         self.key(key);
         self.head(ARRAY, values.len() as u64);
         values.for_each(|value| self.item_uint(value));
+        self
+    }
+
+    pub(super) fn byte_strings<'b>(&mut self, key: u64, values: impl ExactSizeIterator<Item = &'b [u8]>) -> &mut Self {
+        self.key(key);
+        self.head(ARRAY, values.len() as u64);
+        values.for_each(|value| self.item_bytes(value));
         self
     }
 
@@ -124,18 +138,8 @@ impl<'v> Writer<'v> {
         self.out.extend_from_slice(value.as_bytes());
     }
 
-    /// Major type and argument in the fewest bytes (RFC 8949 §3, §4.2.1).
     fn head(&mut self, major: u8, argument: u64) {
-        let [.., b4, b5, b6, b7] = argument.to_be_bytes();
-        match argument {
-            0..=23 => self.out.push(major | b7),
-            24..=0xff => self.out.extend_from_slice(&[major | 24, b7]),
-            0x100..=0xffff => self.out.extend_from_slice(&[major | 25, b6, b7]),
-            0x1_0000..=0xffff_ffff => self.out.extend_from_slice(&[major | 26, b4, b5, b6, b7]),
-            0x1_0000_0000..=u64::MAX => {
-                self.out.push(major | 27);
-                self.out.extend_from_slice(&argument.to_be_bytes());
-            }
-        }
+        let (head, length) = form::head(major, argument);
+        self.out.extend_from_slice(head.get(..length).unwrap_or_default());
     }
 }

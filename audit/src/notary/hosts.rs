@@ -4,17 +4,19 @@ use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use super::drain::{Drained, Peek, Seen};
-use super::intake::{CountWindow, HostFault, Intake};
-use super::protocol::{Answer, WAIT_BYTES, Wait};
+use super::intake::{HostFault, Intake, Past};
+use super::protocol::{Answer, HostEnding, WAIT_BYTES, Wait};
 use super::publisher::Publisher;
+use crate::confinement::KernelRecord;
 use crate::frame::{Head, head, whole_length};
-use crate::ids::{CallId, HostId};
-use crate::ledger::{LiveHosts, SpliceRest};
+use crate::ids::HostId;
+use crate::ledger::{LiveHosts, OfHost, SpliceRest};
 use crate::record::Kept;
 use crate::recorder::HostEnd;
 
@@ -29,8 +31,20 @@ pub(super) struct Host {
     pub(super) drained: u64,
     /// Bytes beyond those that have come out, of frames that are half in the journal.
     pub(super) half_drained: u64,
+    /// The process that it is alone in.
+    pub(super) process: Option<u32>,
+    // How that ended, once the front has said it.
+    how: Option<String>,
     // Nobody is left to write into its pipe.
     has_ended: bool,
+    // It asks nothing more.
+    has_hung_up: bool,
+    // Since when it has ended or is to be ended.
+    ending_since: Option<Instant>,
+    is_announced: bool,
+    // What the kernel said of it and is not in the ledger yet; how often it did in all.
+    said: Vec<KernelRecord<'static>>,
+    said_count: usize,
     // By the number of bytes that must have come out of its pipe, rising.
     waits: VecDeque<(u64, Wait)>,
 }
@@ -49,10 +63,31 @@ pub(super) enum Fault {
 }
 
 impl Host {
-    pub(super) fn new(intake: Intake, end: HostEnd) -> Self {
-        let HostEnd { host: id, pipe, acks } = end;
-        let (acks, waits) = (Arc::new(acks), VecDeque::new());
-        Self { id, pipe, acks, intake, fault: None, drained: 0, half_drained: 0, has_ended: false, waits }
+    pub(super) fn new(intake: Intake, told: Told) -> Self {
+        let Told { end: HostEnd { host: id, pipe, acks }, process, how } = told;
+        Self {
+            id,
+            pipe,
+            acks: Arc::new(acks),
+            intake,
+            fault: None,
+            drained: 0,
+            half_drained: 0,
+            process,
+            how,
+            has_ended: false,
+            has_hung_up: false,
+            ending_since: None,
+            is_announced: false,
+            said: Vec::new(),
+            said_count: 0,
+            waits: VecDeque::new(),
+        }
+    }
+
+    /// The front says that its process has ended.
+    pub(super) fn process_ended(&mut self, how: String) {
+        self.how.get_or_insert(how);
     }
 
     /// Looks at what its pipe holds; the frames that may go into the journal.
@@ -62,8 +97,9 @@ impl Host {
         }
         let count = match peek.look(self.pipe.as_fd())? {
             Seen::Bytes(count) => count,
-            Seen::Empty => return Ok(None),
-            Seen::Over => {
+            // What has ended writes no more, whoever else may hold its pipe.
+            Seen::Empty if self.how.is_none() => return Ok(None),
+            Seen::Empty | Seen::Over => {
                 self.has_ended = true;
                 return Ok(None);
             }
@@ -77,20 +113,104 @@ impl Host {
         Ok((drained.bytes > 0).then_some(drained))
     }
 
-    /// Whether nothing more comes from it, or is taken.
+    /// Whether nothing more comes from it, or is taken. One whose filter stopped a system call ends by itself, or is ended
+    /// by the front; what its threads wrote meanwhile counts.
     pub(super) fn is_over(&self) -> bool {
-        self.has_ended || self.fault.is_some()
+        let is_late = || self.ending_since.is_some_and(|since| since.elapsed() >= END_WAIT);
+        self.has_ended || self.fault.is_some() || (self.intake.blocked().is_some() && is_late())
+    }
+
+    /// Whether it is over and its calls can be closed: how its process ended is known, or will not be.
+    pub(super) fn can_be_closed(&self, front_is_gone: bool, has_witness: bool) -> bool {
+        let waited = self.ending_since.map(|since| since.elapsed()).unwrap_or_default();
+        let is_apart = self.process.is_some();
+        let is_how_awaited = is_apart && self.how.is_none() && !front_is_gone && waited < END_WAIT;
+        // The kernel's record of a blocked call comes by another way.
+        let may_be_witnessed = is_apart && has_witness && self.intake.blocked().is_some();
+        let is_witness_awaited = may_be_witnessed && self.said_count == 0 && waited < WITNESS_WAIT;
+        self.is_over() && !is_how_awaited && !is_witness_awaited
+    }
+
+    /// The kernel said this of its process. The first few are kept.
+    pub(super) fn kernel_says(&mut self, process: u32, text: String) {
+        if self.said_count < KERNEL_RECORDS_MAX {
+            self.said_count += 1;
+            self.said.push(KernelRecord { host: self.id, process: process.into(), text: text.into() });
+        }
+    }
+
+    /// What the kernel said and is not in the ledger yet.
+    pub(super) fn kernel_said(&self) -> &[KernelRecord<'static>] {
+        &self.said
+    }
+
+    /// It is in the ledger now.
+    pub(super) fn kernel_is_heard(&mut self) {
+        self.said.clear();
+    }
+
+    /// Whether it is waited for by the clock.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending_since.is_some()
+    }
+
+    /// Notes that it ends; what the front must know of at once.
+    pub(super) fn news(&mut self) -> Option<String> {
+        let trouble = match (&self.fault, self.intake.blocked()) {
+            (Some(fault), _) => Some(fault.to_string()),
+            (None, Some(blocked)) => Some(format!("blocked {blocked}")),
+            (None, None) => None,
+        };
+        if self.has_ended || trouble.is_some() {
+            self.ending_since.get_or_insert_with(Instant::now);
+        }
+        if self.is_announced {
+            return None;
+        }
+        self.is_announced = trouble.is_some();
+        trouble
+    }
+
+    /// How it ended.
+    pub(super) fn ending(&self) -> HostEnding {
+        match (&self.fault, self.intake.blocked()) {
+            // Evidence of a blocked call comes first: what is wrong after it may come of the same.
+            (_, Some(blocked)) => HostEnding::Blocked(*blocked),
+            (Some(fault), None) => HostEnding::Condemned { fault: fault.to_string() },
+            (None, None) => HostEnding::Closed,
+        }
+    }
+
+    /// Why its open calls are closed.
+    pub(super) fn closing_reason(&self) -> String {
+        match (self.ending(), &self.how) {
+            (HostEnding::Blocked(blocked), _) => format!("the host was stopped: blocked {blocked}"),
+            (HostEnding::Condemned { fault }, _) => format!("the host wrote what it may not: {fault}"),
+            (HostEnding::Closed, None) => HOST_ENDED.to_owned(),
+            (HostEnding::Closed, Some(how)) => format!("{HOST_ENDED}: {how}"),
+        }
+    }
+
+    /// What tells that there is something to do: its socket, and its pipe if that `is_listened` to.
+    pub(super) fn wakes(&self, is_listened: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+        // What is over stays readable for ever.
+        let acks = (!self.is_over() && !self.has_hung_up).then(|| self.acks.as_fd());
+        let pipe = (!self.is_over() && is_listened).then(|| self.pipe.as_fd());
+        acks.into_iter().chain(pipe)
     }
 
     /// Reads what it asks.
     pub(super) fn hear(&mut self) {
-        while self.fault.is_none() {
+        while self.fault.is_none() && !self.has_hung_up {
             let mut bytes = [0; WAIT_BYTES + 1];
             let wait = match recv(&*self.acks, &mut bytes, RecvFlags::DONTWAIT) {
-                Ok((_, 0)) | Err(Errno::AGAIN) => return,
+                Err(Errno::AGAIN) => return,
                 Err(Errno::INTR) => continue,
                 // The pipe tells when it is over.
-                Err(_broken) => return,
+                Ok((_, 0)) | Err(_) => {
+                    self.has_hung_up = true;
+                    return;
+                }
                 Ok((read, _)) => Wait::decode(bytes.get(..read).unwrap_or_default()),
             };
             let in_pipe = rustix::io::ioctl_fionread(&self.pipe).unwrap_or(u64::MAX);
@@ -134,38 +254,61 @@ pub(super) fn answer(acks: &OwnedFd, answer: Answer) -> bool {
     !matches!(sent, Err(Errno::AGAIN))
 }
 
-/// The two descriptors that come with a host.
-pub(super) fn host_end(host: HostId, fds: Vec<OwnedFd>) -> Result<HostEnd, &'static str> {
-    let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).map_err(|_other| "a host without its two descriptors")?;
-    Ok(HostEnd { host, pipe, acks })
+/// What the front told of a host.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) end: HostEnd,
+    /// The process that it is alone in.
+    pub(super) process: Option<u32>,
+    /// How that ended.
+    pub(super) how: Option<String>,
+}
+
+impl Told {
+    /// With the two descriptors that come with a host.
+    pub(super) fn new(host: HostId, process: Option<u32>, fds: Vec<OwnedFd>) -> Result<Self, &'static str> {
+        let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).map_err(|_other| "a host without its two descriptors")?;
+        Ok(Self { end: HostEnd { host, pipe, acks }, process, how: None })
+    }
 }
 
 /// The pipes of hosts that were writing when an earlier notary died.
 pub(super) struct Pipes<'p> {
-    pub(super) ends: &'p [HostEnd],
+    pub(super) hosts: &'p [Told],
     pub(super) peek: &'p mut Peek,
-    /// The numbers of calls that the journal holds of them.
-    pub(super) counts: HashMap<HostId, CountWindow>,
+    /// What the journal holds of them.
+    pub(super) pasts: HashMap<HostId, Past>,
 }
 
 impl LiveHosts for Pipes<'_> {
     fn are_there(&self) -> bool {
-        !self.ends.is_empty()
+        !self.hosts.is_empty()
     }
 
     fn is_live(&self, host: HostId) -> bool {
-        self.ends.iter().any(|end| end.host == host)
+        self.hosts.iter().any(|told| told.end.host == host)
     }
 
-    fn saw(&mut self, call: CallId) {
-        if self.is_live(call.host()) {
-            self.counts.entry(call.host()).or_default().take(call.count());
+    fn saw(&mut self, seen: OfHost) {
+        let host = match seen {
+            OfHost::Call(call) => call.host(),
+            OfHost::Enforcement(host) => host,
+            OfHost::Blocked(blocked) => blocked.host,
+        };
+        if !self.is_live(host) {
+            return;
+        }
+        let past = self.pasts.entry(host).or_default();
+        match seen {
+            OfHost::Call(call) => drop(past.counts.take(call.count())),
+            OfHost::Enforcement(_) => past.is_confined = true,
+            OfHost::Blocked(blocked) => drop(past.blocked.get_or_insert(blocked)),
         }
     }
 
     /// The frame was cut in two by the death of a notary within `splice`: its end is what a pipe begins with.
     fn finish(&mut self, torn: &[u8], splice: &mut SpliceRest<'_>) -> io::Result<bool> {
-        for end in self.ends {
+        for Told { end, .. } in self.hosts {
             let Seen::Bytes(count) = self.peek.look(end.pipe.as_fd())? else { continue };
             let joined = [torn, self.peek.bytes(count)].concat();
             let Some(whole) = whole_length(&joined).filter(|whole| (torn.len()..=joined.len()).contains(whole)) else {
@@ -192,6 +335,17 @@ fn splice_some(pipe: BorrowedFd<'_>, bytes: usize, at: usize, splice: &mut Splic
         moved => moved,
     }
 }
+
+const HOST_ENDED: &str = "the host ended without closing the call";
+
+/// How long the front has to say how a host's process ended, and that process to end.
+const END_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a blocked call waits for what the kernel says of it.
+const WITNESS_WAIT: Duration = Duration::from_millis(50);
+
+/// Enough to see what a host ran into; a host cannot fill the ledger with them.
+const KERNEL_RECORDS_MAX: usize = 16;
 
 /// Far above the threads of any host.
 const WAITS_MAX: usize = 1 << 14;

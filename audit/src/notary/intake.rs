@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use crate::codec::DecodeError;
+use crate::confinement::BlockedCall;
 use crate::entry::{Closer, Entry, Kind};
 use crate::frame::{Head, head};
 use crate::ids::{CallId, HostId, LeafHash, LeafIndex};
@@ -17,6 +18,19 @@ pub struct Intake {
     host: HostId,
     calls: Structure,
     counts: CountWindow,
+    // The first that its filter stopped.
+    blocked: Option<BlockedCall>,
+}
+
+/// What the journal holds of a host that an earlier notary served.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// The numbers of its calls.
+    pub(super) counts: CountWindow,
+    /// Whether it said what confines it.
+    pub(super) is_confined: bool,
+    /// What its filter stopped.
+    pub(super) blocked: Option<BlockedCall>,
 }
 
 /// A host wrote what it may not. It is either broken or broken into.
@@ -35,11 +49,11 @@ pub enum HostFault {
         /// The kind.
         kind: Kind,
     },
-    /// An entry of another host's call.
-    #[error("an entry of call {call}, which is another host's")]
+    /// An entry of another host, or of its call.
+    #[error("an entry of host {host}, which is another one")]
     OtherHost {
-        /// The call.
-        call: CallId,
+        /// The other host.
+        host: HostId,
     },
     /// A call number that came before, or is too far behind.
     #[error("call {call} a second time")]
@@ -76,12 +90,16 @@ impl Intake {
     /// For the host with this id, which has not written anything.
     #[must_use]
     pub fn new(host: HostId) -> Self {
-        Self { host, calls: Structure::of_host(), counts: CountWindow::default() }
+        Self { host, calls: Structure::of_host(), counts: CountWindow::default(), blocked: None }
     }
 
-    /// For a host that has written something before this notary came: these of its calls are open, these numbers used.
-    pub(super) fn resumed(host: HostId, open: HashMap<CallId, OpenCall>, counts: CountWindow) -> Self {
-        let mut intake = Self { counts, ..Self::new(host) };
+    /// For a host that has written something before this notary came: these of its calls are open.
+    pub(super) fn resumed(host: HostId, open: HashMap<CallId, OpenCall>, past: Past) -> Self {
+        let Past { counts, is_confined, blocked } = past;
+        let mut intake = Self { counts, blocked, ..Self::new(host) };
+        if is_confined || intake.counts.highest.is_some() {
+            intake.calls.has_begun(host, is_confined);
+        }
         intake.calls.adopt(open);
         intake
     }
@@ -108,6 +126,12 @@ impl Intake {
         }
     }
 
+    /// The system call that the host's filter stopped, the first if there were several.
+    #[must_use]
+    pub fn blocked(&self) -> Option<&BlockedCall> {
+        self.blocked.as_ref()
+    }
+
     /// The closers of all calls that are open, each with this reason.
     pub(crate) fn closers(&self, reason: &str) -> Vec<Closer<'static>> {
         let calls = self.calls.open_calls();
@@ -116,23 +140,34 @@ impl Intake {
 
     fn accept(&mut self, bytes: &[u8], leaf: LeafHash) -> Result<Option<CallId>, HostFault> {
         let entry = Entry::decode(bytes)?;
-        if let Some(call) = entry.call()
-            && call.host() != self.host
-        {
-            return Err(HostFault::OtherHost { call });
+        // A blocked call names a host and may name a call; both must be its own.
+        let named = [entry.host(), entry.call().map(CallId::host)];
+        if let Some(host) = named.into_iter().flatten().find(|host| *host != self.host) {
+            return Err(HostFault::OtherHost { host });
         }
         let ends = self.admit(&entry)?;
         let mut problem = None;
         self.calls.entry(NOT_THE_FIRST, &entry, leaf, &mut |found| {
             problem.get_or_insert(found);
         });
-        problem.map_or(Ok(ends), |problem| Err(problem.into()))
+        if let Some(problem) = problem {
+            return Err(problem.into());
+        }
+        if let Entry::BlockedCall(blocked) = entry {
+            // Further threads may be stopped, and others finish what they are at, before the process has ended.
+            self.blocked.get_or_insert(blocked);
+        }
+        Ok(ends)
     }
 
     /// Whether this kind of entry may come now; the call that it ends.
     fn admit(&mut self, entry: &Entry<'_>) -> Result<Option<CallId>, HostFault> {
         match entry {
-            Entry::Policy(_) | Entry::Outcome(_) | Entry::Violation(_) => Ok(None),
+            Entry::Policy(_)
+            | Entry::Outcome(_)
+            | Entry::Violation(_)
+            | Entry::Enforcement(_)
+            | Entry::BlockedCall(_) => Ok(None),
             Entry::Call(start) => {
                 if self.calls.open_count() >= OPEN_CALLS_MAX {
                     return Err(HostFault::TooManyCalls);
@@ -146,7 +181,7 @@ impl Intake {
                 if has_room { Ok(None) } else { Err(HostFault::TooManyIntents { call }) }
             }
             Entry::CallEnd(end) => Ok(Some(end.call)),
-            Entry::LedgerOpened(_) | Entry::Closer(_) | Entry::Erasure(_) => {
+            Entry::LedgerOpened(_) | Entry::Closer(_) | Entry::Erasure(_) | Entry::KernelRecord(_) => {
                 Err(HostFault::NotItsKind { kind: entry.kind() })
             }
         }

@@ -9,6 +9,7 @@ mod hosts;
 mod intake;
 pub(crate) mod protocol;
 mod publisher;
+mod witness;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -20,11 +21,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use self::drain::{Drained, Peek};
-use self::hosts::{Host, Pipes};
+use self::hosts::{Host, Pipes, Told};
 pub use self::intake::{HostFault, Intake, Taken};
-pub use self::protocol::{FromNotary, LedgerFault, PACKET_BYTES_MAX, ToNotary};
+pub use self::protocol::{FromNotary, HostEnding, LedgerFault, PACKET_BYTES_MAX, ToNotary};
 use self::publisher::Publisher;
+use self::witness::Witness;
 use crate::channel::{Channel, ChannelError};
+use crate::codec::EncodedEntry;
 use crate::entry::Entry;
 use crate::ids::{CallId, LeafIndex};
 use crate::journal::AppendError;
@@ -41,6 +44,7 @@ pub struct Notary {
     // What was taken from the pipe of this host has not all reached the journal.
     unfinished: Option<(usize, Drained)>,
     peek: Peek,
+    witness: Option<Witness>,
     ended_calls: VecDeque<(CallId, LeafIndex)>,
     stalled: bool,
     front_is_gone: bool,
@@ -100,10 +104,16 @@ impl Notary {
     pub fn open(of: NotaryOf<'_>, front: OwnedFd) -> Result<Self, NotaryError> {
         let front = Channel::new(front);
         let mut peek = Peek::new()?;
-        let mut ends = Vec::new();
+        let mut told: Vec<Told> = Vec::new();
         loop {
             match front.receive::<ToNotary>().map_err(from_front)? {
-                Some((ToNotary::Host { host }, fds)) => ends.push(hosts::host_end(host, fds).map_err(no_sense)?),
+                Some((ToNotary::Host { host, process }, fds)) => {
+                    told.push(Told::new(host, process, fds).map_err(no_sense)?);
+                }
+                Some((ToNotary::Ended { host, how }, _)) => {
+                    let ended = told.iter_mut().filter(|told| told.end.host == host);
+                    ended.for_each(|told| told.how = Some(how.clone()));
+                }
                 // A front that is gone meanwhile too: what was acknowledged is in the pipes of its hosts.
                 Some((ToNotary::Start, _)) | None => break,
                 Some((ToNotary::Checkpoint | ToNotary::Locate { .. }, _)) => {
@@ -113,16 +123,17 @@ impl Notary {
         }
         let NotaryOf { folder, origin, software, now_ns } = of;
         let opening = Opening { dir: folder, key_path: None, origin, software, now_ns };
-        let mut pipes = Pipes { ends: &ends, peek: &mut peek, counts: HashMap::new() };
+        let mut pipes = Pipes { hosts: &told, peek: &mut peek, pasts: HashMap::new() };
         let (ledger, mut open) = open_patiently(&opening, &mut pipes).map_err(|source| {
             front.send(&FromNotary::Unusable { fault: fault_of(&source), message: with_causes(&source) }).ok();
             NotaryError::Open { source }
         })?;
-        let mut counts = pipes.counts;
-        let hosts = ends.into_iter().map(|end| {
-            let calls = open.extract_if(|call, _state| call.host() == end.host).collect();
-            let used = counts.remove(&end.host).unwrap_or_default();
-            Host::new(Intake::resumed(end.host, calls, used), end)
+        let mut pasts = pipes.pasts;
+        let hosts = told.into_iter().map(|told| {
+            let host = told.end.host;
+            let calls = open.extract_if(|call, _state| call.host() == host).collect();
+            let past = pasts.remove(&host).unwrap_or_default();
+            Host::new(Intake::resumed(host, calls, past), told)
         });
         Ok(Self {
             ledger: Arc::new(ledger),
@@ -130,6 +141,7 @@ impl Notary {
             hosts: hosts.collect(),
             unfinished: None,
             peek,
+            witness: Witness::open(),
             ended_calls: VecDeque::new(),
             stalled: false,
             front_is_gone: false,
@@ -155,7 +167,7 @@ impl Notary {
     fn serve_with(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
         self.drain_until_empty(publisher)?;
         let (size, verifier_key) = (self.ledger.size(), self.ledger.verifier_key().to_string());
-        self.tell(&FromNotary::Ready { size, verifier_key })?;
+        self.tell(&FromNotary::Ready { size, verifier_key, witness: self.witness.is_some() })?;
         let mut busy_until = Instant::now();
         loop {
             if self.drain_once(publisher)? {
@@ -165,6 +177,8 @@ impl Notary {
                 return Err(self.stop(reason));
             }
             self.answer_hosts(publisher);
+            self.condemn()?;
+            self.hear_kernel();
             self.remove_ended(publisher)?;
             if self.front_is_gone && self.hosts.is_empty() {
                 return Ok(());
@@ -238,32 +252,70 @@ impl Notary {
 
     /// Closes the calls of hosts that have ended or are condemned, once their pipes are drained.
     fn remove_ended(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+        if !self.append_kernel_records(publisher)? {
+            return Ok(());
+        }
         while self.unfinished.is_none()
-            && let Some(place) = self.hosts.iter().position(Host::is_over)
+            && let Some(place) =
+                self.hosts.iter().position(|host| host.can_be_closed(self.front_is_gone, self.witness.is_some()))
         {
             let Some(host) = self.hosts.get(place) else { break };
-            let reason =
-                host.fault.as_ref().map_or_else(|| HOST_ENDED.to_owned(), |fault| format!("{HOST_CONDEMNED}{fault}"));
-            let closers: Vec<_> = host.intake.closers(&reason).into_iter().map(Entry::Closer).collect();
-            let closers: Vec<_> = closers.iter().map(Entry::encode).collect();
-            match self.ledger.append(&closers) {
-                Ok(_first) => {}
-                Err(AppendError::Write { source }) if is_no_room(&source) => {
-                    self.stall(source.to_string())?;
-                    return Ok(());
-                }
-                Err(AppendError::Short { .. }) => return Ok(()),
-                Err(error) => return Err(self.stop(with_causes(&error))),
-            }
-            if !closers.is_empty() {
-                publisher.has_new();
+            let closers = host.intake.closers(&host.closing_reason());
+            let closers: Vec<_> = closers.into_iter().map(Entry::Closer).map(|closer| closer.encode()).collect();
+            if !self.append(&closers, publisher)? {
+                return Ok(());
             }
             let host = self.hosts.swap_remove(place);
-            if let Some(fault) = &host.fault {
-                let (host, fault) = (host.id, fault.to_string());
-                self.tell(&FromNotary::Condemned { host, fault })?;
-            }
+            self.tell(&FromNotary::Over { host: host.id, ending: host.ending() })?;
             self.flow()?;
+        }
+        Ok(())
+    }
+
+    /// What the kernel said of hosts; `false` if it has to wait.
+    fn append_kernel_records(&mut self, publisher: &Publisher) -> Result<bool, NotaryError> {
+        for place in 0..self.hosts.len() {
+            let said = self.hosts.get(place).map(Host::kernel_said).unwrap_or_default();
+            if said.is_empty() {
+                continue;
+            }
+            let records: Vec<_> = said.iter().cloned().map(|said| Entry::KernelRecord(said).encode()).collect();
+            if self.unfinished.is_some() || !self.append(&records, publisher)? {
+                return Ok(false);
+            }
+            if let Some(host) = self.hosts.get_mut(place) {
+                host.kernel_is_heard();
+            }
+        }
+        Ok(true)
+    }
+
+    /// Appends entries of the notary's own; `false` if there is no room for them at the moment.
+    fn append(&mut self, entries: &[EncodedEntry], publisher: &Publisher) -> Result<bool, NotaryError> {
+        match self.ledger.append(entries) {
+            Ok(_first) => {
+                if !entries.is_empty() {
+                    publisher.has_new();
+                }
+                Ok(true)
+            }
+            Err(AppendError::Write { source }) if is_no_room(&source) => {
+                self.stall(source.to_string())?;
+                Ok(false)
+            }
+            Err(AppendError::Short { .. }) => Ok(false),
+            Err(error) => Err(self.stop(with_causes(&error))),
+        }
+    }
+
+    /// Says at once which hosts must be ended.
+    fn condemn(&mut self) -> Result<(), NotaryError> {
+        for place in 0..self.hosts.len() {
+            let Some(host) = self.hosts.get_mut(place) else { break };
+            let id = host.id;
+            if let Some(fault) = host.news() {
+                self.tell(&FromNotary::Condemned { host: id, fault })?;
+            }
         }
         Ok(())
     }
@@ -272,17 +324,23 @@ impl Notary {
     /// costs the writer more than writing.
     fn await_something(&self, publisher: &Publisher, busy: bool) -> Result<(), NotaryError> {
         let is_owing = publisher.say_rest() || self.hosts.iter().any(Host::is_owed);
-        let timeout = if busy || is_owing { Some(LOOK_EVERY) } else { self.stalled.then_some(RETRY_EVERY) };
+        let is_ending = self.hosts.iter().any(Host::is_ending);
+        let is_waiting = self.stalled || self.heeded().is_some_and(Witness::is_tired);
+        let timeout = if busy || is_owing {
+            Some(LOOK_EVERY)
+        } else if is_ending {
+            Some(ENDING_EVERY)
+        } else {
+            is_waiting.then_some(RETRY_EVERY)
+        };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let is_listening = !busy && !self.stalled;
-        let mut fds: Vec<_> = self.hosts.iter().map(|host| poll_in(host.acks.as_fd())).collect();
+        let mut fds: Vec<_> = self.hosts.iter().flat_map(|host| host.wakes(is_listening)).map(poll_in).collect();
         fds.push(poll_in(publisher.wakes()));
         if !self.front_is_gone {
             fds.push(poll_in(self.front.as_fd()));
         }
-        if is_listening {
-            fds.extend(self.hosts.iter().map(|host| poll_in(host.pipe.as_fd())));
-        }
+        fds.extend(self.heeded().and_then(Witness::wakes).map(poll_in));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
@@ -292,9 +350,15 @@ impl Notary {
     fn hear_front(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
         while !self.front_is_gone && self.front.has_something()? {
             match self.front.receive::<ToNotary>() {
-                Ok(Some((ToNotary::Host { host }, fds))) => {
-                    let end = hosts::host_end(host, fds).map_err(no_sense)?;
-                    self.hosts.push(Host::new(Intake::new(host), end));
+                Ok(Some((ToNotary::Host { host, process }, fds))) => {
+                    let told = Told::new(host, process, fds).map_err(no_sense)?;
+                    self.forget_kernel();
+                    self.hosts.push(Host::new(Intake::new(host), told));
+                }
+                Ok(Some((ToNotary::Ended { host, how }, _))) => {
+                    // One that is over already needs no reason any more.
+                    let ended = self.hosts.iter_mut().find(|ended| ended.id == host);
+                    ended.into_iter().for_each(|ended| ended.process_ended(how.clone()));
                 }
                 Ok(Some((ToNotary::Checkpoint, _))) => {
                     self.drain_until_empty(publisher)?;
@@ -316,6 +380,33 @@ impl Notary {
             }
         }
         Ok(())
+    }
+
+    /// The second witness, while there is somebody whom it can speak of.
+    fn heeded(&self) -> Option<&Witness> {
+        self.witness.as_ref().filter(|_| self.hosts.iter().any(|host| host.process.is_some()))
+    }
+
+    fn hear_kernel(&mut self) {
+        let Self { witness, hosts, .. } = self;
+        let Some(witness) = witness.as_mut().filter(|_| hosts.iter().any(|host| host.process.is_some())) else {
+            return;
+        };
+        witness.hear(|process, text| {
+            if let Some(host) = hosts.iter_mut().find(|host| host.process == Some(process)) {
+                host.kernel_says(process, text);
+            }
+        });
+    }
+
+    /// Records that came before a host is known are none of its: numbers of processes come again.
+    fn forget_kernel(&mut self) {
+        self.hear_kernel();
+        if self.heeded().is_none()
+            && let Some(witness) = &mut self.witness
+        {
+            witness.forget();
+        }
     }
 
     fn hear_hosts(&mut self) {
@@ -415,16 +506,16 @@ fn from_front(error: ChannelError) -> NotaryError {
     }
 }
 
-const HOST_ENDED: &str = "the host ended without closing the call";
-const HOST_CONDEMNED: &str = "the host wrote what it may not: ";
-
 /// How often pipes are looked at while entries come: the longest that an entry is in its pipe alone.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// How long after an entry the next ones are still looked for by the clock.
 const BUSY: Duration = Duration::from_millis(20);
 
-/// How often a full disk is tried again.
+/// How often is looked whether a host has had its time to end.
+const ENDING_EVERY: Duration = Duration::from_millis(10);
+
+/// How often a full disk is tried again, and the kernel is heard where it says much.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);

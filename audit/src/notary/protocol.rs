@@ -4,6 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::confinement::BlockedCall;
 use crate::ids::{CallId, HostId, LeafIndex, TreeSize};
 use crate::record::Kept;
 
@@ -66,6 +67,15 @@ pub enum ToNotary {
     Host {
         /// Its id.
         host: HostId,
+        /// The process that it is alone in, if it is apart; `None` for one in the front's own process.
+        process: Option<u32>,
+    },
+    /// The process of a host apart has ended.
+    Ended {
+        /// The host.
+        host: HostId,
+        /// How, such as `killed by signal 9 (SIGKILL): over its deadline`.
+        how: String,
     },
     /// These are the hosts that there are: open the ledger.
     Start,
@@ -88,6 +98,8 @@ pub enum FromNotary {
         size: TreeSize,
         /// The key that verifies its checkpoints.
         verifier_key: String,
+        /// Whether it hears the kernel's own audit.
+        witness: bool,
     },
     /// The ledger does not open.
     Unusable {
@@ -103,12 +115,20 @@ pub enum FromNotary {
     },
     /// It goes on.
     Flowing,
-    /// A host wrote what it may not; nothing more is taken from it.
+    /// A host must be ended, and be given nothing more to do: it wrote what it may not, or its filter stopped a system
+    /// call. Said as soon as it is seen; [`FromNotary::Over`] follows.
     Condemned {
         /// The host.
         host: HostId,
         /// What it did.
         fault: String,
+    },
+    /// All that came of a host is in the ledger, and its calls are closed. Whoever starts notaries forgets it.
+    Over {
+        /// The host.
+        host: HostId,
+        /// How it ended.
+        ending: HostEnding,
     },
     /// What is on disk is unknown: nothing more may be recorded until somebody has looked.
     Stopped {
@@ -124,6 +144,21 @@ pub enum FromNotary {
     Located {
         /// The index of its `call-end` entry, if it is one of the last few thousand.
         index: Option<LeafIndex>,
+    },
+}
+
+/// How a host ended, as the ledger tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostEnding {
+    /// It wrote nothing wrong.
+    Closed,
+    /// Its filter stopped this system call, the first if there were several.
+    Blocked(BlockedCall),
+    /// It wrote what it may not.
+    Condemned {
+        /// What it did.
+        fault: String,
     },
 }
 

@@ -13,10 +13,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 use tollgate_audit::{
-    Action, Call, CallClass, CallEnd, CallEnding, CallId, CallStart, CallSummary, CallTrail, Closer, DenialRef, Digest,
-    Durability, EncodedEntry, Entry, Erasure, Fact, FactRef, Intent, Kept, KeyRotation, Layer, Ledger, LedgerKey,
-    LedgerOpened, Outcome, OutcomeTotals, Pairs, Policy, Recorded, Report, RootHash, Sequence, SigningKey, Usage,
-    Verdict, Violation, verify,
+    AUDIT_ARCH_X86_64, Action, BlockedCall, Call, CallClass, CallEnd, CallEnding, CallId, CallStart, CallSummary,
+    CallTrail, Closer, DenialRef, Digest, Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact, FactRef, HostId,
+    Intent, Kept, KernelRecord, KeyRotation, Layer, Ledger, LedgerKey, LedgerOpened, Level, Outcome, OutcomeTotals,
+    Pairs, Policy, Recorded, Report, RootHash, Sequence, SigningKey, ThreadName, Usage, Verdict, Violation, verify,
 };
 
 /// A folder for a ledger, with room beside it for key and state.
@@ -133,6 +133,58 @@ pub(crate) fn samples_of_version_3() -> Vec<Entry<'static>> {
             reason: Some("the user asked for it".into()),
         }),
     ]
+}
+
+/// The entries that format version 4 brought, of the call in [`samples`].
+pub(crate) fn samples_of_version_4() -> Vec<Entry<'static>> {
+    let host = SAMPLE_CALL.host();
+    vec![
+        Entry::Enforcement(enforcement(host)),
+        Entry::BlockedCall(blocked(host, Some(SAMPLE_CALL))),
+        Entry::KernelRecord(KernelRecord {
+            host,
+            process: 4321,
+            text: "audit(1700000000.000:77): auid=1000 uid=1000 gid=1000 ses=1 pid=4321 comm=\"worker-1\" \
+                   exe=\"/usr/bin/tollgate\" sig=31 arch=c000003e syscall=257 compat=0 ip=0x7f0000001234 code=0x30000"
+                .into(),
+        }),
+    ]
+}
+
+/// What confines this host.
+pub(crate) fn enforcement(host: HostId) -> Enforcement<'static> {
+    let mut policies = [Digest::of(b"capability set"), Digest::of(b"another")];
+    policies.sort_unstable();
+    Enforcement {
+        host,
+        time_ns: 1_700_000_000_000_000_004,
+        level: Level::Partial,
+        required: Level::Partial,
+        landlock_abi: 3,
+        handled_fs: 0x7fff,
+        handled_net: 0,
+        scoped: 0,
+        threads: 6,
+        ruleset: Digest::of(b"ruleset"),
+        filter: Digest::of(b"filter"),
+        plan: Digest::of(b"plan"),
+        policies: policies.to_vec(),
+        policies_left_out: 0,
+        self_test: "12 of 12 as expected".into(),
+    }
+}
+
+/// A system call of this host that its filter stopped.
+pub(crate) fn blocked(host: HostId, call: Option<CallId>) -> BlockedCall {
+    BlockedCall {
+        host,
+        call,
+        thread: ThreadName::new("worker-1"),
+        number: 257,
+        arch: AUDIT_ARCH_X86_64,
+        arguments: [0xffff_ffff_ffff_ff9c, 0x7f00_0000_2000, 0, 0, 0, 0],
+        instruction: 0x7f00_0000_1234,
+    }
 }
 
 /// One entry of each kind of format version 1, in the order of their numbers. They belong to one call, yet not to one sound story.

@@ -66,6 +66,17 @@ record = "every"
 [tools.word-count.audit]
 arguments = "full"
 acknowledge = "journal"
+
+[sandbox]
+require = "partial"
+
+[hosts]
+idle = "90s"
+grace = "250ms"
+
+[compartments]
+texts = ["word-count", "text-diff"]
+dice = ["dice"]
 "#;
 
 /// What a reader without colours sees.

@@ -42,6 +42,9 @@ pub(crate) enum Command {
     /// Keep a ledger for the process at the other end of standard input.
     #[command(hide = true)]
     Notary(NotaryArgs),
+    /// Run the calls of tools, sealed, for the process at the other end of standard input.
+    #[command(hide = true)]
+    Host(HostArgs),
     /// Compile the component on standard input to standard output, in a sandbox.
     #[command(hide = true)]
     Compile(CompileArgs),
@@ -62,7 +65,11 @@ impl Args {
             Command::Audit(args) => args.json(),
             Command::Install(args) => args.json,
             Command::List(args) => args.json,
-            Command::Remove(_) | Command::Notary(_) | Command::Compile(_) | Command::Completions { .. } => false,
+            Command::Remove(_)
+            | Command::Notary(_)
+            | Command::Host(_)
+            | Command::Compile(_)
+            | Command::Completions { .. } => false,
         }
     }
 }
@@ -152,6 +159,13 @@ pub(crate) struct NotaryArgs {
     /// Who writes.
     #[arg(long)]
     pub(crate) software: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct HostArgs {
+    /// The process that starts it.
+    #[arg(long)]
+    pub(crate) front: u32,
 }
 
 #[derive(Debug, clap::Args)]

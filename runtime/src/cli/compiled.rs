@@ -33,14 +33,19 @@ enum CompiledError {
     Pipe { source: std::io::Error },
 }
 
-/// The component that runs.
+/// The component, to be looked at.
 pub(crate) fn component(which: &Which, engine: &Engine, bytes: &[u8]) -> Result<Component, Failure> {
     let failed = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
-    let artifact = match &which.installed {
-        Some(tool) => installed(tool, engine, Digest::of(bytes))?,
-        None => by_path(engine, bytes, failed)?,
-    };
-    Component::from_artifact(engine, &artifact).map_err(failed)
+    Component::from_artifact(engine, &artifact(which, engine, bytes)?).map_err(failed)
+}
+
+/// The component, to be run.
+pub(crate) fn artifact(which: &Which, engine: &Engine, bytes: &[u8]) -> Result<Artifact, Failure> {
+    let failed = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
+    match &which.installed {
+        Some(tool) => installed(tool, engine, Digest::of(bytes)),
+        None => by_path(engine, bytes, failed),
+    }
 }
 
 fn installed(tool: &InstalledTool, engine: &Engine, component: Digest) -> Result<Artifact, Failure> {

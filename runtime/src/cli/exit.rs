@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use miette::Report;
 
 use crate::compiler::CompileError;
-use crate::error::{CallError, CallFailure, LoadError};
+use crate::error::{CallError, CallFailure, HostError, LoadError};
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +77,8 @@ impl Failure {
                 error: LoadError::Unrecorded(_) | LoadError::SetNotKept(_) | LoadError::Engine(_), ..
             }
             | Self::Internal(_) => Exit::Internal,
+            Self::Load { error: LoadError::NoHost(HostError::BelowFloor { .. }), .. } => Exit::Usage,
+            Self::Load { error: LoadError::NoHost(_), .. } => Exit::Internal,
             Self::Load { error: LoadError::Compile(CompileError::NoCompiler { .. }), .. } => Exit::Internal,
             Self::Load { error: LoadError::Describe { source }, .. } => of_call(&source.error),
             Self::Load { .. } => Exit::Usage,
@@ -91,8 +93,11 @@ fn of_call(error: &CallError) -> Exit {
         CallError::Tool { .. } | CallError::Trap { .. } | CallError::Exit { .. } | CallError::OutputNotJson { .. } => {
             Exit::Tool
         }
-        CallError::Violation(_) => Exit::Violation,
-        CallError::Cap(_) => Exit::Cap,
-        CallError::Unrecorded(_) | CallError::Internal(_) => Exit::Internal,
+        CallError::Violation(_) | CallError::Blocked { .. } => Exit::Violation,
+        CallError::Cap(_) | CallError::Overran { .. } => Exit::Cap,
+        CallError::NoHost(HostError::BelowFloor { .. }) => Exit::Usage,
+        CallError::Unrecorded(_) | CallError::HostEnded { .. } | CallError::NoHost(_) | CallError::Internal(_) => {
+            Exit::Internal
+        }
     }
 }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use tollgate_capability::{
-    AdhocGrant, CapabilitySet, Grant, Intersection, Manifest, Needs, OnViolation, Policy, ToolName, refuse_host,
+    AdhocGrant, CapabilitySet, Grant, HostSettings, Intersection, Manifest, Needs, OnViolation, Policy,
+    SandboxSettings, ToolName, refuse_host,
 };
 
 use super::args::{GrantArgs, ToolArgs};
@@ -27,6 +28,14 @@ pub(crate) struct Loaded {
     pub(crate) manifest_path: Option<PathBuf>,
     pub(crate) grant: Grant,
     pub(crate) grant_text: String,
+    pub(crate) running: Running,
+}
+
+/// What a policy says of hosts.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Running {
+    pub(crate) sandbox: SandboxSettings,
+    pub(crate) hosts: HostSettings,
 }
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -65,8 +74,8 @@ pub(crate) fn load(args: &ToolArgs) -> Result<Loaded, Failure> {
 /// Reads a manifest and the grant of its tool.
 pub(crate) fn with_manifest(path: &Path, grants: &GrantArgs) -> Result<Loaded, Failure> {
     let (manifest, manifest_text) = manifest(path)?;
-    let (grant, grant_text) = grant(grants, &manifest.name)?;
-    Ok(Loaded { manifest, manifest_text, manifest_path: Some(path.to_owned()), grant, grant_text })
+    let (grant, grant_text, running) = grant(grants, &manifest.name)?;
+    Ok(Loaded { manifest, manifest_text, manifest_path: Some(path.to_owned()), grant, grant_text, running })
 }
 
 /// Reads a manifest; its text too.
@@ -76,19 +85,22 @@ pub(crate) fn manifest(path: &Path) -> Result<(Manifest, String), Failure> {
     Ok((manifest, text))
 }
 
-/// The grant of a tool: what the policy says of it, and what the command line adds.
-fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String), Failure> {
+/// The operator's policy, and its text; an empty one where there is none.
+pub(crate) fn policy(args: &GrantArgs) -> Result<(Policy, String), Failure> {
     let folder = working_folder()?;
-    let (mut grant, mut text) = match policy_path(args, &folder) {
-        Some(path) => {
-            let text = read_text(&path, "give the policy with --policy")?;
-            let absolute = folder.join(&path);
-            let home = absolute.parent().unwrap_or(&folder);
-            let policy = Policy::parse(&text, &path.display().to_string(), home).map_err(Failure::usage)?;
-            (policy.grant(tool), text)
-        }
-        None => (Grant::default(), String::new()),
-    };
+    let Some(path) = policy_path(args, &folder) else { return Ok(Default::default()) };
+    let text = read_text(&path, "give the policy with --policy")?;
+    let absolute = folder.join(&path);
+    let home = absolute.parent().unwrap_or(&folder);
+    let policy = Policy::parse(&text, &path.display().to_string(), home).map_err(Failure::usage)?;
+    Ok((policy, text))
+}
+
+/// The grant of a tool: what the policy says of it, and what the command line adds.
+fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String, Running), Failure> {
+    let (policy, mut text) = policy(args)?;
+    let folder = working_folder()?;
+    let mut grant = policy.grant(tool);
     for given in &args.grant {
         grant.merge_adhoc(AdhocGrant::parse(given, &folder).map_err(Failure::usage)?).map_err(Failure::usage)?;
         text.push_str("\n--grant ");
@@ -99,7 +111,7 @@ fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String), Failure> 
         text.push_str("\n--on-violation ");
         text.push_str(on_violation);
     }
-    Ok((grant, text))
+    Ok((grant, text, Running { sandbox: policy.sandbox, hosts: policy.hosts }))
 }
 
 /// Manifest ∩ grant, with host folders resolved; each must be there.
@@ -148,7 +160,7 @@ fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
     let name = stem.to_ascii_lowercase().replace(['_', '.', ' '], "-");
     let name: ToolName = name.parse().map_err(|error| no_name(format!("{error}")))?;
     let version = "0.0.0".parse().map_err(|error| no_name(format!("{error}")))?;
-    let (grant, grant_text) = grant(&args.grants, &name)?;
+    let (grant, grant_text, running) = grant(&args.grants, &name)?;
     let manifest = Manifest {
         name,
         version,
@@ -158,7 +170,7 @@ fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
         limits: grant.limits.clone(),
         record: grant.record,
     };
-    Ok(Loaded { manifest, manifest_text: String::new(), manifest_path: None, grant, grant_text })
+    Ok(Loaded { manifest, manifest_text: String::new(), manifest_path: None, grant, grant_text, running })
 }
 
 /// Reads the component.

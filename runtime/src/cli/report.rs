@@ -134,6 +134,13 @@ fn error_json(error: &CallError) -> Value {
         CallError::Rejected(_) => json!({ "kind": "rejected", "message": message }),
         CallError::Trap { .. } | CallError::Exit { .. } => json!({ "kind": "trap", "message": message }),
         CallError::OutputNotJson { .. } => json!({ "kind": "output", "message": message }),
+        CallError::Blocked { call } => {
+            json!({ "kind": "violation", "layer": "kernel", "message": message, "blocked": call, "advice": BROKEN })
+        }
+        CallError::Overran { deadline_ms, grace_ms } => {
+            json!({ "kind": "cap", "message": message, "cap": "deadline", "asked": null, "limit": deadline_ms, "grace": grace_ms })
+        }
+        CallError::HostEnded { .. } | CallError::NoHost(_) => json!({ "kind": "host", "message": message }),
         CallError::Unrecorded(_) | CallError::Internal(_) => json!({ "kind": "internal", "message": message }),
     }
 }
@@ -164,6 +171,9 @@ fn rendered(report: &miette::Report) -> String {
 }
 
 fn unusable(component: &Path, error: &LoadError) -> String {
+    if let LoadError::NoHost(error) = error {
+        return one_line(&format!("nothing was run: {error}"));
+    }
     format!("`{}` cannot be used as a tool: {}", component.display(), one_line(&with_causes(error)))
 }
 
@@ -188,6 +198,7 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         | LoadError::Operations { .. }
         | LoadError::Unrecorded(_)
         | LoadError::SetNotKept(_)
+        | LoadError::NoHost(_)
         | LoadError::Engine(_) => None,
     }
 }
@@ -198,11 +209,17 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         CallError::Violation(violation) => violation_text(violation),
         CallError::Cap(hit) => cap_text(hit),
         CallError::Rejected(reason) => rejected_text(reason),
+        CallError::Blocked { call } => {
+            format!("stopped by the kernel layer: {}\n  {BROKEN}\n", one_line(call))
+        }
         CallError::Tool { .. }
         | CallError::Trap { .. }
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
+        | CallError::Overran { .. }
+        | CallError::HostEnded { .. }
+        | CallError::NoHost(_)
         | CallError::Internal(_) => format!("error: {}\n", one_line(&with_causes(&failure.error))),
     };
     for (place, hint) in hints.iter().enumerate() {
@@ -251,6 +268,10 @@ fn exact(cap: Cap, value: u64) -> String {
         }
     }
 }
+
+/// What a blocked system call means.
+const BROKEN: &str = "No tool can do this through WASI: its host is broken, or was broken into. The host was stopped, and \
+                      the system call is in the ledger: `tollgate audit show --kind blocked-call`.";
 
 /// Said to agents too, so that they do not look for a way round.
 const ADVICE: &str = "This is the operator's policy, not a fault: trying the same thing another way is denied too.";

@@ -2,20 +2,23 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::time::Duration;
 
 use miette::Diagnostic;
 use tollgate_audit::{CallId, LedgerFault, NotaryError};
 
-use super::args::{LedgerArgs, NotaryArgs, RunArgs};
+use super::args::{HostArgs, LedgerArgs, NotaryArgs, RunArgs};
 use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::load::Loaded;
 use super::{compiled, config, hint, load, output, report, tools};
 use crate::error::{CallError, CallFailure, LoadError};
-use crate::invoke::{Answer, Caller, Request, Worker};
+use crate::front::{Front, FrontFailure, FrontSettings, HostCommand, ToolSpec};
+use crate::host::HostRole;
+use crate::invoke::{Answer, Caller, Request};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess, NotaryRole};
-use crate::runtime::{Books, Engine, Runtime};
-use crate::tool::{Provenance, Tool};
+use crate::runtime::Engine;
+use crate::tool::{Operation, Provenance};
 
 /// Largest input that is read before the tool's own cap on it applies.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
@@ -76,21 +79,18 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let receipt = args.receipt.as_deref().map(SavedReceipt::reserve).transpose()?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
-    let component = compiled::component(&which, &engine, &bytes)?;
+    let artifact = compiled::artifact(&which, &engine, &bytes)?;
     let folder = ledger_folder(&args.ledger)?;
-    let notary = start_notary(&folder)?;
-    let books = Books::open(notary.recorder().clone(), &folder)
-        .map_err(|source| Failure::usage(RunError::SideStore { folder: folder.clone(), source }))?;
-    let runtime = Runtime::start(&engine, books).map_err(Failure::internal)?;
-    let mut worker = Worker::new(&runtime).map_err(Failure::internal)?;
+    let front = start_front(&folder, loaded.running)?;
     let by = user();
     let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
-    let tool = Tool::load(&mut worker, &component, &loaded.manifest, intersection.set, provenance).map_err(unusable)?;
-    let operation = operation(args.op.as_deref(), &tool)?;
-    let request = Request { operation, arguments: &input, stdin: stdin.into(), caller: caller(args) };
-    let answered = worker.invoke(&tool, &request);
+    let spec = ToolSpec::new(artifact, &loaded.manifest, intersection.set, provenance);
+    let tool = front.add(spec).map_err(unusable)?;
+    let operation = operation(args.op.as_deref(), &tool.operations().map_err(unusable)?)?;
+    let request = Request { operation: &operation, arguments: &input, stdin: stdin.into(), caller: caller(args) };
+    let answered = tool.call(&request);
     let call = answered.as_ref().map_or_else(|failure| failure.call, |answer| Some(answer.call));
-    let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, &notary));
+    let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, front.notary()));
     let answer = match answered {
         Ok(answer) => answer,
         Err(failure) => {
@@ -100,7 +100,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         }
     };
     kept?;
-    notary.finish().map_err(|source| Failure::internal_as(RunError::NotFinished { source }))?;
+    front.finish().map_err(|source| Failure::internal_as(RunError::NotFinished { source }))?;
     print(&answer, args.json)?;
     Ok(Exit::Success)
 }
@@ -119,15 +119,34 @@ fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &Notary
     file.prove(folder, index).map_err(|error| no_receipt(error.into()))
 }
 
-/// Starts this program as the notary of the ledger in `folder`.
-fn start_notary(folder: &Path) -> Result<NotaryProcess, Failure> {
+/// Starts this program as the notary of the ledger in `folder`, and later as the host of one tool, for one call.
+fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(RunError::NoProgram { source }))?;
     let mut arguments: Vec<std::ffi::OsString> = vec!["notary".into(), "--ledger".into(), folder.into()];
     arguments.extend(["--origin", ORIGIN, "--software", SOFTWARE].map(Into::into));
-    NotaryProcess::start(NotaryCommand { program, arguments }).map_err(|source| no_notary(folder, source))
+    let notary = NotaryCommand { program: program.clone(), arguments };
+    let load::Running { sandbox, hosts } = running;
+    let settings = FrontSettings {
+        required: sandbox.require,
+        idle: Duration::from_millis(hosts.idle_ms),
+        grace: Duration::from_millis(hosts.grace_ms),
+        lanes_max: 1,
+        ..FrontSettings::new(HostCommand { program, arguments: vec!["host".into()] })
+    };
+    Front::start(notary, folder, settings).map_err(|failure| match failure {
+        FrontFailure::Notary(source) => no_notary(folder, source),
+        FrontFailure::SideStore(source) => Failure::usage(RunError::SideStore { folder: folder.to_owned(), source }),
+        FrontFailure::Thread(source) => Failure::internal(source),
+    })
 }
 
-/// Keeps a ledger, as the process that [`start_notary`] starts.
+/// Runs calls, as the process that a front starts.
+pub(crate) fn host(args: &HostArgs) -> Result<Exit, Failure> {
+    crate::host::serve(&HostRole { front: args.front }).map_err(Failure::internal)?;
+    Ok(Exit::Success)
+}
+
+/// Keeps a ledger, as the process that [`start_front`] starts.
 pub(crate) fn notary(args: &NotaryArgs) -> Result<Exit, Failure> {
     let NotaryArgs { ledger, origin, software } = args;
     let role = NotaryRole { ledger: ledger.clone(), origin: origin.clone(), software: software.clone() };
@@ -148,6 +167,10 @@ fn failed(failure: Box<CallFailure>, loaded: &Loaded) -> Failure {
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
+        | CallError::Blocked { .. }
+        | CallError::Overran { .. }
+        | CallError::HostEnded { .. }
+        | CallError::NoHost(_)
         | CallError::Internal(_) => Vec::new(),
     };
     Failure::Call { failure, hints }
@@ -184,10 +207,10 @@ pub(crate) fn ledger_folder(args: &LedgerArgs) -> Result<std::path::PathBuf, Fai
     folder.ok_or_else(|| Failure::usage(RunError::NoLedger))
 }
 
-fn operation<'a>(asked: Option<&'a str>, tool: &'a Tool) -> Result<&'a str, Failure> {
-    match (asked, tool.operations()) {
-        (Some(name), _) => Ok(name),
-        (None, [only]) => Ok(&only.name),
+fn operation(asked: Option<&str>, operations: &[Operation]) -> Result<String, Failure> {
+    match (asked, operations) {
+        (Some(name), _) => Ok(name.to_owned()),
+        (None, [only]) => Ok(only.name.clone()),
         (None, several) => {
             let known =
                 several.iter().map(|operation| output::one_line(&operation.name)).collect::<Vec<_>>().join(", ");

@@ -1,15 +1,14 @@
 //! The system calls of a compiler: bytes in, bytes out, memory that never becomes executable.
 
-use crate::sandbox::{Bits, Call, NOT_EXECUTABLE};
+use crate::sandbox::trusted::{Call, Check, NOT_EXECUTABLE};
 
 /// The first argument is this file descriptor.
-const fn descriptor(number: u32) -> Bits {
-    Bits { argument: 0, mask: u32::MAX, value: number }
+const fn descriptor(number: u32) -> Check {
+    Check::is(0, number)
 }
 
 /// Memory that counts against the limit (`RLIMIT_DATA`): neither shared nor growing by itself. The fourth argument.
-const COUNTED: Bits =
-    Bits { argument: 3, mask: libc::MAP_SHARED.unsigned_abs() | libc::MAP_GROWSDOWN.unsigned_abs(), value: 0 };
+const COUNTED: Check = Check::clear(3, libc::MAP_SHARED | libc::MAP_GROWSDOWN);
 
 /// What a compiler does once it is sealed, beside what every process does, and why.
 pub(super) const ALLOWED: &[Call] = &[

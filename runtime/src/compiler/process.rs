@@ -9,7 +9,7 @@ use super::CompileLimits;
 use super::calls::ALLOWED;
 use super::reply::Reply;
 use crate::runtime::Engine;
-use crate::sandbox;
+use crate::sandbox::trusted;
 
 /// What a compiler's process is told by its arguments, `--cpu-seconds`, `--memory-bytes` and `--threads`.
 #[derive(Debug, Clone, Copy)]
@@ -64,7 +64,7 @@ fn sealed_engine(role: &CompilerRole) -> Result<Engine, Cause> {
 pub(super) fn seal(role: &CompilerRole) -> Result<(), Cause> {
     let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = usize::try_from(role.threads).unwrap_or(usize::MAX).clamp(1, available);
-    let confined = sandbox::confine(&[])?;
+    let confined = trusted::confine(&[])?;
     rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
     for (resource, most) in [
         (Resource::Cpu, role.cpu_seconds),

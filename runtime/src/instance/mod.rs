@@ -2,10 +2,12 @@
 
 mod caps;
 mod engine;
+mod event_loop;
 mod state;
 mod ticker;
 
 pub(crate) use caps::Caps;
 pub use engine::{EPOCH_TICK, engine_config};
+pub(crate) use event_loop::EventLoop;
 pub(crate) use state::{CallState, bindings};
 pub(crate) use ticker::Ticker;

@@ -32,11 +32,14 @@ pub(crate) struct Ticking<'t>(&'t Shared);
 const LINGER: Duration = Duration::from_millis(200);
 
 impl Ticker {
-    /// Starts the thread.
-    pub(crate) fn start(engine: Engine) -> std::io::Result<Self> {
+    /// Starts the thread, which does `first` before anything else.
+    pub(crate) fn start(engine: Engine, first: impl FnOnce() + Send + 'static) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let seen = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("tollgate-epoch".into()).spawn(move || run(&engine, &seen))?;
+        let thread = thread::Builder::new().name("tollgate-epoch".into()).spawn(move || {
+            first();
+            run(&engine, &seen);
+        })?;
         Ok(Self { shared, thread: Some(thread) })
     }
 

@@ -1,6 +1,6 @@
 //! The notary from the front's side: a process that is started, watched, and started again when it dies.
 //!
-//! While there is none, nothing new begins. The front keeps the read end of the host's pipe, so that what was recorded
+//! While there is none, nothing new begins. The front keeps the read ends of the hosts' pipes, so that what was recorded
 //! outlives each notary. It must never start one again after a sync has failed.
 
 mod process;
@@ -18,7 +18,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{
-    CallId, Channel, ChannelError, FromNotary, HostEnd, LeafIndex, LedgerFault, Recorder, Status, ToNotary, TreeSize,
+    CallId, Channel, ChannelError, FromNotary, HostEnd, HostEnding, HostId, LeafIndex, LedgerFault, Recorder, Status,
+    ToNotary, TreeSize,
 };
 
 pub use self::process::{NotaryRole, serve};
@@ -32,13 +33,24 @@ pub struct NotaryCommand {
     pub arguments: Vec<OsString>,
 }
 
-/// A notary in a process of its own, and the host's way to it.
+/// A notary in a process of its own, and the ways of hosts to it.
 #[derive(Debug)]
 pub struct NotaryProcess {
-    recorder: Arc<Recorder>,
     front: Arc<Front>,
     replies: Mutex<Receiver<FromNotary>>,
-    watch: Option<JoinHandle<()>>,
+    watch: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What a host wants to know of the notary. Called from the thread that hears the notary: it must not wait.
+pub(crate) trait Follows: std::fmt::Debug + Send + Sync {
+    /// Whether the notary takes what is new.
+    fn status(&self, status: Status);
+
+    /// The host wrote what it may not, or its filter stopped it: it must be ended.
+    fn condemned(&self, fault: &str);
+
+    /// All that came of it is in the ledger, and its calls are closed.
+    fn over(&self, ending: HostEnding);
 }
 
 /// Why there is no notary.
@@ -72,7 +84,6 @@ pub enum NotaryFailure {
 #[derive(Debug)]
 struct Front {
     command: NotaryCommand,
-    host: HostEnd,
     state: Mutex<FrontState>,
     // The notary stalls, or there will be no other.
     changed: Condvar,
@@ -81,13 +92,41 @@ struct Front {
 
 #[derive(Debug)]
 struct FrontState {
-    channel: Arc<Channel>,
+    // None while there is no notary.
+    channel: Option<Arc<Channel>>,
     child: u32,
+    status: Status,
+    hosts: Vec<Followed>,
     is_finishing: bool,
     // Since when it cannot write, and why.
     stalled: Option<(Instant, String)>,
     // How the last notary ended, once there will be no other.
     ended: Option<Result<(), String>>,
+}
+
+/// A host, until all that came of it is in the ledger.
+#[derive(Debug)]
+struct Followed {
+    end: HostEnd,
+    process: Option<u32>,
+    // How its process ended, once it has.
+    how: Option<String>,
+    follower: Arc<dyn Follows>,
+}
+
+/// A host in this process.
+impl Follows for Recorder {
+    fn status(&self, status: Status) {
+        self.set_status(status);
+    }
+
+    fn condemned(&self, fault: &str) {
+        self.set_status(Status::Closed { reason: format!("this process wrote what it may not: {fault}") });
+    }
+
+    fn over(&self, _ending: HostEnding) {
+        self.close();
+    }
 }
 
 impl NotaryProcess {
@@ -97,11 +136,10 @@ impl NotaryProcess {
     ///
     /// [`NotaryFailure`].
     pub fn start(command: NotaryCommand) -> Result<Self, NotaryFailure> {
-        let (recorder, host) = Recorder::new()?;
-        let (child, channel) = spawn(&command, &host)?;
+        let (child, channel) = spawn(&command, &[])?;
         let mut child = Watched(child);
         match channel.receive::<FromNotary>() {
-            Ok(Some((FromNotary::Ready { .. }, _))) => recorder.set_status(Status::Ready),
+            Ok(Some((FromNotary::Ready { .. }, _))) => {}
             Ok(Some((FromNotary::Unusable { fault, message }, _))) => {
                 return Err(NotaryFailure::Ledger { fault, message });
             }
@@ -110,26 +148,55 @@ impl NotaryProcess {
         }
         let (sender, replies) = mpsc::channel();
         let state = FrontState {
-            channel: Arc::new(channel),
+            channel: Some(Arc::new(channel)),
             child: child.0.id(),
+            status: Status::Ready,
+            hosts: Vec::new(),
             is_finishing: false,
             stalled: None,
             ended: None,
         };
-        let (state, changed) = (Mutex::new(state), Condvar::new());
-        let front = Arc::new(Front { command, host, state, changed, replies: sender });
-        let recorder = Arc::new(recorder);
-        let (its_front, its_recorder) = (Arc::clone(&front), Arc::clone(&recorder));
-        let watch = std::thread::Builder::new()
-            .name("notary-watch".to_owned())
-            .spawn(move || its_front.watch(child, &its_recorder))?;
-        Ok(Self { recorder, front, replies: Mutex::new(replies), watch: Some(watch) })
+        let front = Front { command, state: Mutex::new(state), changed: Condvar::new(), replies: sender };
+        let front = Arc::new(front);
+        let its_front = Arc::clone(&front);
+        let watch =
+            std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_front.watch(child))?;
+        Ok(Self { front, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
     }
 
-    /// Where the host records.
-    #[must_use]
-    pub fn recorder(&self) -> &Arc<Recorder> {
-        &self.recorder
+    /// Where a host in this process records: another one at each call.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system.
+    pub fn recorder(&self) -> io::Result<Arc<Recorder>> {
+        let (recorder, end) = Recorder::new()?;
+        let recorder = Arc::new(recorder);
+        self.follow(end, None, Arc::clone(&recorder) as _);
+        Ok(recorder)
+    }
+
+    /// Lets the notary take the entries of a host from now on; `process` if it has one of its own.
+    pub(crate) fn follow(&self, end: HostEnd, process: Option<u32>, follower: Arc<dyn Follows>) {
+        let mut state = self.front.state();
+        if let Some(channel) = &state.channel {
+            // A notary that is dead already hears of it from the next one's start.
+            say_host(channel, &end, process).ok();
+        }
+        follower.status(state.status.clone());
+        state.hosts.push(Followed { end, process, how: None, follower });
+    }
+
+    /// Says how the process of a host ended. Its pipe is drained before its calls are closed.
+    pub(crate) fn ended(&self, host: HostId, how: &str) {
+        let mut state = self.front.state();
+        let channel = state.channel.clone();
+        if let Some(followed) = state.hosts.iter_mut().find(|followed| followed.end.host == host) {
+            followed.how = Some(how.to_owned());
+            if let Some(channel) = channel {
+                say_ended(&channel, host, how).ok();
+            }
+        }
     }
 
     /// The process id of the notary that is there now, or was there last.
@@ -164,22 +231,30 @@ impl NotaryProcess {
         }
     }
 
-    /// Ends the host's record, and waits until all of it is on disk under a checkpoint and the notary is gone. A notary that
+    /// Ends the record of every host in this process, and waits until all of it is on disk under a checkpoint and the notary is gone. A notary that
     /// cannot write, as on a full disk, is waited for a second and then left: it goes on by itself once it can, and ends.
     ///
     /// # Errors
     ///
     /// [`NotaryFailure::Ended`]: something may not be on disk.
-    pub fn finish(mut self) -> Result<(), NotaryFailure> {
+    pub fn finish(self) -> Result<(), NotaryFailure> {
         self.end()
     }
 
-    fn end(&mut self) -> Result<(), NotaryFailure> {
-        let Some(watch) = self.watch.take() else { return Ok(()) };
-        self.recorder.close();
+    /// As [`NotaryProcess::finish`], once.
+    pub(crate) fn end(&self) -> Result<(), NotaryFailure> {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(watch) = watch else { return Ok(()) };
         let mut state = self.front.state();
         state.is_finishing = true;
-        state.channel.hang_up();
+        let closed = Status::Closed { reason: CLOSED.to_owned() };
+        for followed in state.hosts.iter().filter(|followed| followed.process.is_none()) {
+            followed.follower.status(closed.clone());
+            followed.follower.over(HostEnding::Closed);
+        }
+        if let Some(channel) = &state.channel {
+            channel.hang_up();
+        }
         while state.ended.is_none() && !watch.is_finished() {
             if let Some((since, reason)) = &state.stalled
                 && since.elapsed() >= STALL_PATIENCE
@@ -203,7 +278,8 @@ impl NotaryProcess {
         // One question at a time; an answer to an earlier one, whose asker gave up, is dropped.
         let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
         while replies.try_recv().is_ok() {}
-        let channel = Arc::clone(&self.front.state().channel);
+        let away = || NotaryFailure::Ended { reason: "it has died, and another one is being started".to_owned() };
+        let channel = self.front.state().channel.clone().ok_or_else(away)?;
         channel.send(say).map_err(|error| NotaryFailure::Ended { reason: error.to_string() })?;
         match replies.recv_timeout(ANSWER_WAIT) {
             Ok(FromNotary::Stopped { reason }) => Err(NotaryFailure::Ended { reason }),
@@ -222,31 +298,31 @@ impl Drop for NotaryProcess {
 
 impl Front {
     /// Hears what the notary says; starts another one when it dies.
-    fn watch(&self, mut child: Watched, recorder: &Recorder) {
+    fn watch(&self, mut child: Watched) {
         let mut deaths = Deaths::default();
         loop {
-            let stopped = self.hear(recorder);
+            let stopped = self.hear();
             let ended = child.ended_well();
             self.reply(FromNotary::Stopped { reason: "it has died".to_owned() });
             let is_finishing = self.state().is_finishing;
             match (stopped, ended) {
-                (Some(reason), _) => return self.conclude(recorder, Err(reason)),
-                (None, Ok(())) if is_finishing => return self.conclude(recorder, Ok(())),
+                (Some(reason), _) => return self.conclude(Err(reason)),
+                (None, Ok(())) if is_finishing => return self.conclude(Ok(())),
                 (None, Ok(())) => deaths.count("it ended by itself".to_owned()),
                 (None, Err(how)) => deaths.count(how),
             }
-            recorder.set_status(Status::Away);
-            match self.start_again(&mut deaths, recorder) {
+            self.set_status(Status::Away);
+            match self.start_again(&mut deaths) {
                 Ok(next) => child = next,
-                Err(reason) => return self.conclude(recorder, Err(reason)),
+                Err(reason) => return self.conclude(Err(reason)),
             }
-            recorder.set_status(Status::Ready);
+            self.set_status(Status::Ready);
         }
     }
 
     /// Passes on what the notary says until it is gone; why nothing more may be recorded, if it said that.
-    fn hear(&self, recorder: &Recorder) -> Option<String> {
-        let channel = Arc::clone(&self.state().channel);
+    fn hear(&self) -> Option<String> {
+        let channel = self.state().channel.clone()?;
         loop {
             let said = match channel.receive::<FromNotary>() {
                 Ok(Some((said, _))) => said,
@@ -254,17 +330,24 @@ impl Front {
                 Err(error) => return Some(error.to_string()),
             };
             match said {
-                FromNotary::Stalled { reason } => self.stall(recorder, reason),
+                FromNotary::Stalled { reason } => self.stall(reason),
                 FromNotary::Flowing => {
                     self.state().stalled = None;
-                    recorder.set_status(Status::Ready);
+                    self.set_status(Status::Ready);
                 }
-                FromNotary::Condemned { fault, .. } => {
-                    recorder
-                        .set_status(Status::Closed { reason: format!("this process wrote what it may not: {fault}") });
+                FromNotary::Condemned { host, fault } => {
+                    if let Some(follower) = self.follower(host) {
+                        follower.condemned(&fault);
+                    }
+                }
+                FromNotary::Over { host, ending } => {
+                    if let Some(follower) = self.follower(host) {
+                        self.state().hosts.retain(|followed| followed.end.host != host);
+                        follower.over(ending);
+                    }
                 }
                 FromNotary::Stopped { reason } => {
-                    recorder.set_status(Status::Closed { reason: reason.clone() });
+                    self.set_status(Status::Closed { reason: reason.clone() });
                     return Some(reason);
                 }
                 FromNotary::Unusable { message, .. } => return Some(message),
@@ -274,29 +357,34 @@ impl Front {
         }
     }
 
-    /// Starts a notary that takes over the pipe, until one has the ledger open. What the pipe holds was acknowledged: where
+    /// Starts a notary that takes over the pipes, until one has the ledger open. What the pipes hold was acknowledged: where
     /// the ledger cannot be opened for a reason that may pass, such as a full disk, that is waited for.
-    fn start_again(&self, deaths: &mut Deaths, recorder: &Recorder) -> Result<Watched, String> {
+    fn start_again(&self, deaths: &mut Deaths) -> Result<Watched, String> {
         loop {
             if let Some(reason) = deaths.too_many() {
                 return Err(reason);
             }
-            let (child, channel) = match spawn(&self.command, &self.host) {
-                Ok(spawned) => spawned,
+            // Under the lock: no host may come in between and be told to neither notary.
+            let mut state = self.state();
+            state.channel = None;
+            let (child, channel) = match spawn(&self.command, &state.hosts) {
+                Ok((child, channel)) => (child, Arc::new(channel)),
                 Err(error) => {
+                    drop(state);
                     deaths.count(error.to_string());
                     continue;
                 }
             };
+            state.channel = Some(Arc::clone(&channel));
+            drop(state);
             let mut child = Watched(child);
             match channel.receive::<FromNotary>() {
                 Ok(Some((FromNotary::Ready { .. }, _))) => {
                     let mut state = self.state();
                     state.stalled = None;
                     state.child = child.0.id();
-                    state.channel = Arc::new(channel);
                     if state.is_finishing {
-                        state.channel.hang_up();
+                        channel.hang_up();
                     }
                     return Ok(child);
                 }
@@ -304,7 +392,7 @@ impl Front {
                     if !may_pass(fault) || self.state().is_finishing {
                         return Err(message);
                     }
-                    self.stall(recorder, message);
+                    self.stall(message);
                     std::thread::sleep(OPEN_EVERY);
                 }
                 Ok(_) | Err(_) => deaths.count(child.ended("it did not get ready")),
@@ -312,18 +400,40 @@ impl Front {
         }
     }
 
-    fn stall(&self, recorder: &Recorder, reason: String) {
+    fn stall(&self, reason: String) {
         self.state().stalled = Some((Instant::now(), reason.clone()));
         self.changed.notify_all();
-        recorder.set_status(Status::Stalled { reason });
+        self.set_status(Status::Stalled { reason });
     }
 
-    fn conclude(&self, recorder: &Recorder, ended: Result<(), String>) {
-        let reason = ended.clone().err().unwrap_or_else(|| "the record is closed".to_owned());
-        recorder.set_status(Status::Closed { reason: reason.clone() });
-        self.state().ended = Some(ended);
+    fn conclude(&self, ended: Result<(), String>) {
+        let reason = ended.clone().err().unwrap_or_else(|| CLOSED.to_owned());
+        self.set_status(Status::Closed { reason: reason.clone() });
+        let mut state = self.state();
+        state.ended = Some(ended);
+        state.channel = None;
+        let left = std::mem::take(&mut state.hosts);
+        drop(state);
         self.changed.notify_all();
         self.reply(FromNotary::Stopped { reason });
+        for followed in left {
+            followed.follower.over(HostEnding::Closed);
+        }
+    }
+
+    fn set_status(&self, status: Status) {
+        let mut state = self.state();
+        state.status = status.clone();
+        // Under the lock, so that each host hears of changes in their order.
+        for followed in &state.hosts {
+            followed.follower.status(status.clone());
+        }
+    }
+
+    fn follower(&self, host: HostId) -> Option<Arc<dyn Follows>> {
+        let state = self.state();
+        let followed = state.hosts.iter().find(|followed| followed.end.host == host)?;
+        Some(Arc::clone(&followed.follower))
     }
 
     fn reply(&self, reply: FromNotary) {
@@ -396,7 +506,7 @@ impl Deaths {
 }
 
 #[allow(clippy::disallowed_methods, reason = "this module owns the notary's process")]
-fn spawn(command: &NotaryCommand, host: &HostEnd) -> io::Result<(Child, Channel)> {
+fn spawn(command: &NotaryCommand, hosts: &[Followed]) -> io::Result<(Child, Channel)> {
     let (channel, theirs) = Channel::pair()?;
     // In a process group of its own: what is typed to end the front (Ctrl-C) must not end the record.
     let child = Command::new(&command.program)
@@ -406,12 +516,34 @@ fn spawn(command: &NotaryCommand, host: &HostEnd) -> io::Result<(Child, Channel)
         .stdout(Stdio::null())
         .process_group(0)
         .spawn()?;
-    let say_host = ToNotary::Host { host: host.host };
-    let said = channel.send_with(&say_host, &[host.pipe.as_fd(), host.acks.as_fd()]);
     // One that is dead already is noticed when it says nothing.
-    said.and_then(|()| channel.send(&ToNotary::Start)).ok();
+    say_start(&channel, hosts).ok();
     Ok((child, channel))
 }
+
+fn say_start(channel: &Channel, hosts: &[Followed]) -> Result<(), ChannelError> {
+    for Followed { end, process, .. } in hosts {
+        say_host(channel, end, *process)?;
+    }
+    channel.send(&ToNotary::Start)?;
+    for followed in hosts {
+        if let Some(how) = &followed.how {
+            say_ended(channel, followed.end.host, how)?;
+        }
+    }
+    Ok(())
+}
+
+fn say_host(channel: &Channel, end: &HostEnd, process: Option<u32>) -> Result<(), ChannelError> {
+    let say = ToNotary::Host { host: end.host, process };
+    channel.send_with(&say, &[end.pipe.as_fd(), end.acks.as_fd()])
+}
+
+fn say_ended(channel: &Channel, host: HostId, how: &str) -> Result<(), ChannelError> {
+    channel.send(&ToNotary::Ended { host, how: how.to_owned() })
+}
+
+const CLOSED: &str = "the record is closed";
 
 /// A checkpoint waits for the disk.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::sandbox::{self, ANY, Call, NOT_EXECUTABLE};
+use crate::sandbox::trusted::{self, ANY, Call, NOT_EXECUTABLE};
 
 /// Seals this process, which must have one thread.
 ///
@@ -12,7 +12,7 @@ use crate::sandbox::{self, ANY, Call, NOT_EXECUTABLE};
 ///
 /// The kernel has Landlock or seccomp and refuses.
 pub(super) fn seal(folder: &Path) -> io::Result<()> {
-    sandbox::confine(&[folder])?.allow_only(ALLOWED)
+    trusted::confine(&[folder])?.allow_only(ALLOWED)
 }
 
 /// What a notary does beside what every process does, and why.

@@ -1,42 +1,30 @@
-//! The one door through which a process of Tollgate gives up what it does not need: files (`landlock(7)`), then system
-//! calls (`seccomp(2)`). There is no way back, and no way to skip a step: [`Confined`] is made by the first alone.
+//! The second line of defence: a process gives up, for good, what it does not need. Files, network and signals by
+//! `landlock(7)`, system calls by `seccomp(2)`, resources by `setrlimit(2)`.
 //!
-//! ```text
-//! confine(folders) ─▶ Confined ─▶ start threads ─▶ Confined::allow_only(calls)
-//! ```
+//! What a host that runs tools may ask of the kernel is compiled from what its tools may do, purely: [`plan()`]. [`enforce`]
+//! applies it in one order, and what comes out, [`Enforced`], is what lets a host serve. Tollgate's own processes are
+//! sealed by [`trusted`], more simply.
 
-mod calls;
-mod files;
+pub mod enforce;
+mod filter;
+mod kernel;
+mod limits;
+mod plan;
+mod rights;
+mod rows;
+mod ruleset;
+mod self_test;
+#[cfg(test)]
+mod tests;
+pub mod trap;
+pub(crate) mod trusted;
 
-use std::io;
-use std::path::Path;
-
-pub(crate) use calls::{ANY, Bits, Call, NOT_EXECUTABLE};
-
-/// Proof that this process reaches the files below its folders and no others.
-#[must_use = "the system calls are still open"]
-#[derive(Debug)]
-pub(crate) struct Confined(());
-
-/// Leaves this process, which must have one thread, what is below `folders`, no network, and signals to itself. A kernel
-/// without Landlock leaves that to the system calls.
-///
-/// # Errors
-///
-/// The kernel has Landlock and refuses.
-pub(crate) fn confine(folders: &[&Path]) -> io::Result<Confined> {
-    files::restrict(folders).map_err(io::Error::other)?;
-    Ok(Confined(()))
-}
-
-impl Confined {
-    /// Leaves every thread of this process the system calls in `calls`, and what every process does; any other gives
-    /// `EPERM`.
-    ///
-    /// # Errors
-    ///
-    /// The kernel has no seccomp, or refuses.
-    pub(crate) fn allow_only(self, calls: &[Call]) -> io::Result<()> {
-        calls::allow_only(calls).map_err(io::Error::other)
-    }
-}
+pub use enforce::{Confined, EnforceError, Enforced, Filtered, Stripped, confine, strip};
+pub use filter::{Check, FilterError};
+pub use kernel::{KernelOffer, LANDLOCK_ABI_FULL};
+pub use limits::{LimitRow, Limited};
+pub use plan::{FolderRule, KernelPlan, plan};
+pub use rights::FolderRights;
+pub use rows::{BroughtBy, CallRow};
+pub use ruleset::{FilesError, Handled};
+pub use self_test::{Expected, SelfTestError, Tested, self_test};

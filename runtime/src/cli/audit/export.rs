@@ -46,10 +46,11 @@ fn time_ns(entry: &Entry<'_>, context: Option<&Context>) -> Option<u64> {
         Entry::LedgerOpened(entry) => Some(entry.time_ns),
         Entry::Call(entry) => Some(entry.time_ns),
         Entry::Erasure(entry) => Some(entry.time_ns),
+        Entry::Enforcement(entry) => Some(entry.time_ns),
         Entry::Intent(entry) => after(entry.at_us),
         Entry::Outcome(entry) => after(entry.at_us),
         Entry::Violation(entry) => after(entry.at_us),
         Entry::CallEnd(entry) => after(entry.at_us),
-        Entry::Policy(_) | Entry::Closer(_) => None,
+        Entry::Policy(_) | Entry::Closer(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => None,
     }
 }

@@ -79,8 +79,31 @@ pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Co
             let reason = erasure.reason.as_ref().map_or("", |reason| reason.as_str());
             format!("erasure    {} by {}; {reason}", short(erasure.call), erasure.by.as_str())
         }
+        Entry::Enforcement(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => kernel_layer(entry),
     };
     format!("{:>6}  {}\n", index.0, one_line(said.trim_end_matches([' ', ';'])))
+}
+
+/// What an entry says of the kernel layer; nothing of the others.
+fn kernel_layer(entry: &Entry<'_>) -> String {
+    if let Entry::Enforcement(enforcement) = entry {
+        format!(
+            "enforced   host {} {} ({} required), Landlock {}, {} threads; {}",
+            enforcement.host,
+            enforcement.level,
+            enforcement.required,
+            enforcement.landlock_abi,
+            enforcement.threads,
+            enforcement.self_test.as_str()
+        )
+    } else if let Entry::BlockedCall(blocked) = entry {
+        let call = blocked.call.map_or_else(|| "no call".to_owned(), short);
+        format!("blocked    {call} host {} {blocked}", blocked.host)
+    } else if let Entry::KernelRecord(record) = entry {
+        format!("kernel     host {} {}", record.host, record.text.as_str())
+    } else {
+        String::new()
+    }
 }
 
 /// The decision that an action followed, so that one leads to the other.

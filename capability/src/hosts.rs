@@ -1,0 +1,136 @@
+//! How long the processes that run tools stay (`[hosts]`), and which tools share one (`[compartments]`). A tool must never
+//! be in two compartments: which process runs it, and beside whom, must not be a choice made later.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use miette::SourceSpan;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::diagnostic::{Document, DocumentError};
+use crate::limits::DurationSchema;
+use crate::manifest::parsed;
+use crate::names::{CompartmentName, ToolName};
+use crate::policy::PolicyError;
+use crate::texts::{self, COMPARTMENT_TOOLS_MAX, POLICY_ENTRIES_MAX, TextError};
+use crate::units::{Quantity, Unit, UnitError};
+
+/// Least time that an idle host stays, in milliseconds: about what starting one takes. Below it none would be warm.
+pub const HOST_IDLE_MS_MIN: u64 = 10;
+/// Longest time that an idle host stays, in milliseconds: one day. A tool that is called less often gains nothing from a
+/// warm host, whose memory is held all that time.
+pub const HOST_IDLE_MS_MAX: u64 = 86_400_000;
+/// Least grace, in milliseconds: a few turns of the scheduler, so that a call that ends at its deadline by itself can say so.
+pub const HOST_GRACE_MS_MIN: u64 = 10;
+/// Longest grace, in milliseconds: one minute. The caller waits for it beyond a deadline that has passed.
+pub const HOST_GRACE_MS_MAX: u64 = 60_000;
+
+/// How long host processes stay (`[hosts]` of a policy).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostSettings {
+    /// Milliseconds without a call after which a host ends. Default: 5 minutes.
+    pub idle_ms: u64,
+    /// Milliseconds beyond a call's deadline after which its host is killed. Default: 1 second.
+    pub grace_ms: u64,
+}
+
+impl HostSettings {
+    /// What holds where a policy says nothing.
+    pub const DEFAULT: Self = Self { idle_ms: 300_000, grace_ms: 1_000 };
+}
+
+impl Default for HostSettings {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// How long the processes that run tools stay.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "Hosts")]
+pub(crate) struct RawHosts {
+    /// A host without calls ends after this time. Default 5m, from 10ms to 24h.
+    #[schemars(with = "Option<DurationSchema>")]
+    idle: Option<Spanned<Quantity>>,
+    /// A call that has not ended this long after its deadline ends with its host. Default 1s, from 10ms to 1m.
+    #[schemars(with = "Option<DurationSchema>")]
+    grace: Option<Spanned<Quantity>>,
+}
+
+impl RawHosts {
+    pub(crate) fn narrow(self, document: &Document) -> Result<HostSettings, DocumentError> {
+        let HostSettings { idle_ms, grace_ms } = HostSettings::DEFAULT;
+        let idle = (self.idle, "hosts.idle", HOST_IDLE_MS_MIN..=HOST_IDLE_MS_MAX, idle_ms);
+        let grace = (self.grace, "hosts.grace", HOST_GRACE_MS_MIN..=HOST_GRACE_MS_MAX, grace_ms);
+        let [idle_ms, grace_ms] = [idle, grace].map(|(raw, key, bounds, default)| match raw {
+            Some(raw) => millis(raw.get_ref(), key, &bounds).map_err(|fault| document.value(raw.span(), fault)),
+            None => Ok(default),
+        });
+        Ok(HostSettings { idle_ms: idle_ms?, grace_ms: grace_ms? })
+    }
+}
+
+fn millis(raw: &Quantity, key: &'static str, bounds: &RangeInclusive<u64>) -> Result<u64, UnitError> {
+    let millis = Unit::Time.read(raw)?;
+    let show = |millis: u64| Unit::Time.show(millis);
+    if millis < *bounds.start() {
+        return Err(UnitError::TooSmall { key, given: show(millis), min: show(*bounds.start()) });
+    }
+    if millis > *bounds.end() {
+        return Err(UnitError::TooLarge { key, given: show(millis), max: show(*bounds.end()) });
+    }
+    Ok(millis)
+}
+
+/// Which tools share a host, by the name of the compartment.
+pub(crate) type RawCompartments = BTreeMap<Spanned<String>, Spanned<Vec<Spanned<String>>>>;
+
+/// The compartments as they are meant: none empty, no tool in them twice.
+pub(crate) fn compartments(
+    document: &Document,
+    raw: RawCompartments,
+) -> Result<BTreeMap<CompartmentName, Vec<ToolName>>, PolicyError> {
+    let many = raw.len();
+    let mut compartments = BTreeMap::new();
+    let mut seen = BTreeMap::<ToolName, (CompartmentName, SourceSpan)>::new();
+    for (name, tools) in raw {
+        texts::count("compartments", many, POLICY_ENTRIES_MAX).map_err(|fault| document.value(name.span(), fault))?;
+        let name: CompartmentName = parsed(document, &name)?;
+        let mut members = Vec::new();
+        for tool in listed(document, tools)? {
+            let at = document.span(tool.span());
+            let tool: ToolName = parsed(document, &tool)?;
+            if let Some((other, earlier)) = seen.insert(tool.clone(), (name.clone(), at)) {
+                return Err(two_homes(document, tool, (other, earlier), (name, at)));
+            }
+            members.push(tool);
+        }
+        compartments.insert(name, members);
+    }
+    Ok(compartments)
+}
+
+fn listed(document: &Document, raw: Spanned<Vec<Spanned<String>>>) -> Result<Vec<Spanned<String>>, DocumentError> {
+    let list = raw.span();
+    let tools = raw.into_inner();
+    let at_least_one = if tools.is_empty() { Err(TextError::NoTool) } else { Ok(()) };
+    at_least_one
+        .and_then(|()| texts::count("tools in one compartment", tools.len(), COMPARTMENT_TOOLS_MAX))
+        .map_err(|fault| document.value(list, fault))?;
+    Ok(tools)
+}
+
+/// The error for a tool that is named twice, in the order of the file.
+fn two_homes(
+    document: &Document,
+    tool: ToolName,
+    one: (CompartmentName, SourceSpan),
+    other: (CompartmentName, SourceSpan),
+) -> PolicyError {
+    let ((earlier, first), (later, second)) =
+        if one.1.offset() < other.1.offset() { (one, other) } else { (other, one) };
+    PolicyError::TwoCompartments { tool, earlier, later, text: document.text(), first, second }
+}

@@ -1,0 +1,188 @@
+//! The front: starts hosts, gives them calls, and ends those that do not come back. It runs no guest itself.
+//!
+//! ```text
+//! HostedTool::call ─▶ Group ─▶ Host ─▶ lane ─▶ answer, or how the host ended
+//!                     one host process, while it is needed
+//! ```
+//!
+//! It must never take a host's word for more than the tool's own answer: what a host says is bounded, in size and in time.
+
+mod group;
+mod host_process;
+mod keeper;
+mod tool;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tollgate_capability::SandboxLevel;
+
+use self::group::Group;
+use self::keeper::{Keeper, Spawner};
+pub use self::tool::{HostedTool, ToolSpec};
+use crate::error::LoadError;
+use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
+use crate::private::PrivateTexts;
+
+/// How to start a host: a program that calls [`serve`](crate::host::serve) with the role given in its arguments.
+#[derive(Debug, Clone)]
+pub struct HostCommand {
+    /// The program; the `tollgate` command, or one that embeds this library.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+/// How hosts are run.
+#[derive(Debug, Clone)]
+pub struct FrontSettings {
+    /// How to start one.
+    pub command: HostCommand,
+    /// How well each must be sealed, or it does not serve.
+    pub required: SandboxLevel,
+    /// A host without calls for so long is ended; the next call starts another one.
+    pub idle: Duration,
+    /// A host is killed so long after the deadline of a call that it has not answered.
+    pub grace: Duration,
+    /// Most calls that a host runs at the same time, beside what its tools' `limits.calls` allow. Others wait.
+    pub lanes_max: u32,
+}
+
+impl FrontSettings {
+    /// The defaults of the policy, with hosts that `command` starts.
+    #[must_use]
+    pub fn new(command: HostCommand) -> Self {
+        let (idle, grace) = (Duration::from_secs(300), Duration::from_secs(1));
+        Self { command, required: SandboxLevel::Full, idle, grace, lanes_max: u32::MAX }
+    }
+}
+
+/// Runs tools in sealed processes, and has their calls recorded by a notary. Dropping it ends them all.
+#[derive(Debug)]
+pub struct Front {
+    shared: Arc<Shared>,
+    keeper: Option<Keeper>,
+    spawner: Spawner,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    settings: FrontSettings,
+    notary: NotaryProcess,
+    private: PrivateTexts,
+    ledger: PathBuf,
+    groups: Mutex<Vec<Weak<Group>>>,
+}
+
+/// Why there is no front.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum FrontFailure {
+    /// No notary.
+    #[error(transparent)]
+    Notary(#[from] NotaryFailure),
+    /// The side store, `<ledger>.private`, cannot be opened, or another process has it.
+    #[error("the side store beside the ledger cannot be used")]
+    SideStore(#[source] io::Error),
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+impl Front {
+    /// Starts the notary of the ledger in the folder `ledger`.
+    ///
+    /// # Errors
+    ///
+    /// [`FrontFailure`].
+    pub fn start(notary: NotaryCommand, ledger: &Path, settings: FrontSettings) -> Result<Self, FrontFailure> {
+        let notary = NotaryProcess::start(notary)?;
+        let private = PrivateTexts::open(ledger).map_err(FrontFailure::SideStore)?;
+        let (groups, ledger) = (Mutex::default(), ledger.to_owned());
+        let shared = Arc::new(Shared { settings, notary, private, ledger, groups });
+        let keeper = Keeper::start(&shared).map_err(FrontFailure::Thread)?;
+        Ok(Self { shared, spawner: keeper.spawner(), keeper: Some(keeper) })
+    }
+
+    /// Takes a tool that has a host process of its own, which starts when it is first needed.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of it cannot be kept.
+    pub fn add(&self, tool: ToolSpec) -> Result<HostedTool, LoadError> {
+        let group = self.group(vec![tool])?;
+        Ok(HostedTool::new(group, 0))
+    }
+
+    /// Takes the tools of a compartment: they share a host process, and what that may do is what they may together.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of one of them cannot be kept.
+    pub fn add_compartment(&self, tools: Vec<ToolSpec>) -> Result<Vec<HostedTool>, LoadError> {
+        let count = tools.len();
+        let group = self.group(tools)?;
+        Ok((0..count).map(|place| HostedTool::new(Arc::clone(&group), place)).collect())
+    }
+
+    fn group(&self, tools: Vec<ToolSpec>) -> Result<Arc<Group>, LoadError> {
+        let group = Arc::new(Group::new(&self.shared, self.spawner.clone(), tools)?);
+        self.shared.groups().push(Arc::downgrade(&group));
+        Ok(group)
+    }
+
+    /// The notary.
+    #[must_use]
+    pub fn notary(&self) -> &NotaryProcess {
+        &self.shared.notary
+    }
+
+    /// Ends every host, and waits until all that was recorded is on disk and the notary is gone. Tools that are still held
+    /// can no longer be called.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryFailure::Ended`]: something may not be on disk.
+    pub fn finish(mut self) -> Result<(), NotaryFailure> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), NotaryFailure> {
+        if self.keeper.is_none() {
+            return Ok(());
+        }
+        for group in self.shared.all_groups() {
+            group.close();
+        }
+        self.keeper = None;
+        self.shared.notary.end()
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        // Best effort: what the pipes hold is brought to disk by the notary in any case.
+        self.end().ok();
+    }
+}
+
+impl Shared {
+    fn groups(&self) -> MutexGuard<'_, Vec<Weak<Group>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all_groups(&self) -> Vec<Arc<Group>> {
+        let mut groups = self.groups();
+        groups.retain(|group| group.strong_count() > 0);
+        groups.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn end_idle(&self) {
+        for group in self.all_groups() {
+            group.end_if_idle(self.settings.idle);
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! A tool whose calls run in a host process.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tollgate_capability::{CapabilitySet, Manifest};
+
+use super::group::{Group, Member};
+use super::host_process::HostProcess;
+use crate::artifact::Artifact;
+use crate::error::{CallError, CallFailure, LoadError};
+use crate::host::lane::{LaneError, LaneLimits};
+use crate::host::words::{Ask, SAID_HEADER_BYTES_MAX, Said};
+use crate::invoke::{Answer, Request};
+use crate::private::Noted;
+use crate::runtime::now_ms;
+use crate::tool::{LoadOrder, Operation, Provenance};
+
+/// A tool for a [`Front`](crate::Front): its code, who it is, and what is in force for it.
+#[derive(Debug)]
+pub struct ToolSpec {
+    pub(crate) load: LoadOrder,
+    pub(crate) artifact: Artifact,
+}
+
+impl ToolSpec {
+    /// A tool that was compiled apart.
+    #[must_use]
+    pub fn new(artifact: Artifact, manifest: &Manifest, set: CapabilitySet, provenance: Provenance<'_>) -> Self {
+        Self { load: LoadOrder::new(manifest, artifact.component(), set, provenance), artifact }
+    }
+}
+
+/// A tool, ready to be called, from any thread.
+#[derive(Debug, Clone)]
+pub struct HostedTool {
+    group: Arc<Group>,
+    place: usize,
+}
+
+impl HostedTool {
+    pub(crate) fn new(group: Arc<Group>, place: usize) -> Self {
+        Self { group, place }
+    }
+
+    /// The tool's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.member().map_or("", |member| &member.load.name)
+    }
+
+    /// What is enforced; a tool is always one of its group.
+    #[must_use]
+    pub fn capability_set(&self) -> Option<&CapabilitySet> {
+        self.member().map(|member| &member.load.set)
+    }
+
+    /// What it can be called for. Starts its host, if none has loaded the tool yet.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn operations(&self) -> Result<Vec<Operation>, LoadError> {
+        let not_here = || LoadError::Engine("the tool is not one of its group".to_owned());
+        let member = self.member().ok_or_else(not_here)?;
+        if member.operations().is_none() {
+            self.group.host()?;
+        }
+        Ok(member.operations().unwrap_or_default().to_vec())
+    }
+
+    /// Calls the tool, in its host, which is started if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`CallFailure`], with what the call used until then, as far as the host could say. A result that could not be
+    /// recorded is withheld.
+    pub fn call(&self, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
+        let before = CallFailure::before;
+        let not_here = || before(CallError::Internal("the tool is not one of its group".to_owned()));
+        let member = self.member().ok_or_else(not_here)?;
+        let _running = member.enter().map_err(|hit| before(hit.into()))?;
+        let using = self.group.host().map_err(|error| before(CallError::from_load(error)))?;
+        let call = using.host().next_call(now_ms());
+        let private = &self.group.shared.private;
+        let noted = private.note(member.load.set.audit.arguments, call, request.arguments)?;
+        let failed = |error| {
+            let (usage, output) = Default::default();
+            Box::new(CallFailure { error, call: Some(call), usage, output })
+        };
+        match self.ask(member, using.host(), request, &noted) {
+            Ok(Outcome::Ended(ended)) => private.keep(&noted, ended),
+            Ok(Outcome::Rejected(error)) => {
+                private.forget(&noted);
+                Err(before(error))
+            }
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    fn ask(
+        &self,
+        member: &Member,
+        host: &HostProcess,
+        request: &Request<'_>,
+        noted: &Noted,
+    ) -> Result<Outcome, CallError> {
+        let limits = member.load.set.limits;
+        let grace = self.group.shared.settings.grace;
+        let until = Instant::now() + Duration::from_millis(limits.deadline_ms) + grace;
+        let mut lane = host.take_lane(until)?;
+        let ask = Ask::new(self.place, request.operation, &request.caller, noted.call, noted.salt);
+        let said = lane
+            .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], Some(until))
+            .and_then(|()| lane.receive::<Said>(said_limits(member), Some(until)));
+        match said {
+            Ok((said, blobs)) => {
+                let outcome = outcome(said, blobs, noted);
+                match outcome {
+                    Some(outcome) => {
+                        host.give_back(lane);
+                        Ok(outcome)
+                    }
+                    None => Err(host.lost("it gave an answer that is not UTF-8")),
+                }
+            }
+            Err(LaneError::Late) => {
+                let (deadline_ms, grace_ms) = (limits.deadline_ms, millis(grace));
+                Err(host.overran(deadline_ms, grace_ms))
+            }
+            Err(error) => Err(host.lost(&error.to_string())),
+        }
+    }
+
+    fn member(&self) -> Option<&Member> {
+        self.group.members.get(self.place)
+    }
+}
+
+/// What a host said of a call.
+enum Outcome {
+    Ended(Result<Answer, Box<CallFailure>>),
+    Rejected(CallError),
+}
+
+fn outcome(said: Said, [output, stdout, stderr]: [Vec<u8>; 3], noted: &Noted) -> Option<Outcome> {
+    let streams = tollgate_wasi_proxy::Stdout { stdout, stderr };
+    Some(match said {
+        Said::Answered { usage } => {
+            let output = String::from_utf8(output).ok()?;
+            Outcome::Ended(Ok(Answer { output, usage, streams, call: noted.call }))
+        }
+        Said::Failed { failure } => {
+            Outcome::Ended(Err(Box::new(CallFailure { call: Some(noted.call), output: streams, ..failure })))
+        }
+        Said::Rejected { error } => Outcome::Rejected(error),
+    })
+}
+
+/// What may come of a call: its caps bound it.
+fn said_limits(member: &Member) -> LaneLimits {
+    let limits = member.load.set.limits;
+    let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+    LaneLimits {
+        header: SAID_HEADER_BYTES_MAX,
+        blobs: [bytes(limits.output), bytes(limits.stdio), bytes(limits.stdio)],
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

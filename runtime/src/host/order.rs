@@ -1,0 +1,178 @@
+//! What a front hands to a host it has started: descriptors over the control socket, and an order of what to load in a
+//! sealed memory file. Both processes are trusted at that moment: no guest has run in the host yet.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
+use serde::{Deserialize, Serialize};
+use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
+use tollgate_capability::{PrivateSet, SandboxLevel};
+
+use super::lane::Lane;
+use crate::tool::LoadOrder;
+
+/// The front says to a host; one JSON object a packet.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
+pub(crate) enum ToHost {
+    /// First. With three descriptors: its pipe and its socket to the notary, and the order.
+    Host {
+        /// Its id.
+        host: HostId,
+    },
+    /// Descriptors of compiled components, in the order of the tools.
+    Code,
+    /// Descriptors of lanes.
+    Lanes,
+    /// All is handed over.
+    Start,
+    /// Whether the notary takes what is new.
+    Notary {
+        /// Whether.
+        status: Status,
+    },
+}
+
+/// What a host shall load, and how well it must be sealed.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Order {
+    pub(crate) required: SandboxLevel,
+    pub(crate) tools: Vec<ToolOrder>,
+}
+
+/// One of its tools.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ToolOrder {
+    name: String,
+    version: String,
+    component: Digest,
+    operations: Vec<String>,
+    // With the values that are secrets: the order is never stored.
+    set: PrivateSet,
+    manifest: Digest,
+    grant: Digest,
+    by: String,
+    /// The call in which it is asked for its operations.
+    pub(crate) describing: CallId,
+}
+
+impl ToolOrder {
+    pub(crate) fn new(order: &LoadOrder, describing: CallId) -> Self {
+        let LoadOrder { name, version, component, operations, set, manifest, grant, by } = order;
+        Self {
+            name: name.clone(),
+            version: version.clone(),
+            component: *component,
+            operations: operations.iter().cloned().collect(),
+            set: PrivateSet::new(set.clone()),
+            manifest: *manifest,
+            grant: *grant,
+            by: by.clone(),
+            describing,
+        }
+    }
+
+    pub(crate) fn into_load(self) -> LoadOrder {
+        let Self { name, version, component, operations, set, manifest, grant, by, describing: _ } = self;
+        let operations = operations.into_iter().collect();
+        LoadOrder { name, version, component, operations, set: set.into_set(), manifest, grant, by }
+    }
+}
+
+/// All that a host is handed.
+#[derive(Debug)]
+pub(crate) struct Handed {
+    pub(crate) way: HostWay,
+    /// Whether the notary takes what is new.
+    pub(crate) status: Status,
+    pub(crate) order: Order,
+    pub(crate) code: Vec<OwnedFd>,
+    pub(crate) lanes: Vec<Lane>,
+}
+
+impl Handed {
+    /// All that a host may have open, but its standard streams.
+    pub(crate) fn descriptors<'h>(&'h self, control: &'h Channel) -> Vec<BorrowedFd<'h>> {
+        let own = [control.as_fd(), self.way.pipe.as_fd(), self.way.acks.as_fd()];
+        let code = self.code.iter().map(|code| code.as_fd());
+        own.into_iter().chain(code).chain(self.lanes.iter().map(Lane::as_fd)).collect()
+    }
+}
+
+/// Hands everything over.
+pub(crate) fn hand_over(
+    control: &Channel,
+    way: &HostWay,
+    order: &Order,
+    code: &[BorrowedFd<'_>],
+    lanes: &[UnixStream],
+) -> io::Result<()> {
+    let order = memory_file("tollgate-order", &serde_json::to_vec(order)?)?;
+    let fds = [way.pipe.as_fd(), way.acks.as_fd(), order.as_fd()];
+    control.send_with(&ToHost::Host { host: way.host }, &fds).map_err(io::Error::other)?;
+    for code in code.chunks(FDS_AT_ONCE) {
+        control.send_with(&ToHost::Code, code).map_err(io::Error::other)?;
+    }
+    for lanes in lanes.chunks(FDS_AT_ONCE) {
+        let fds: Vec<BorrowedFd<'_>> = lanes.iter().map(|lane| lane.as_fd()).collect();
+        control.send_with(&ToHost::Lanes, &fds).map_err(io::Error::other)?;
+    }
+    control.send(&ToHost::Start).map_err(io::Error::other)
+}
+
+/// Takes everything over.
+pub(crate) fn take_over(control: &Channel) -> io::Result<Handed> {
+    let (mut host, mut status, mut code, mut lanes) = (None, Status::Away, Vec::new(), Vec::new());
+    loop {
+        let said = control.receive::<ToHost>().map_err(io::Error::other)?;
+        let (said, fds) = said.ok_or_else(|| io::Error::other("the front is gone"))?;
+        match said {
+            ToHost::Host { host: id } => {
+                let fds = <[OwnedFd; 3]>::try_from(fds);
+                let [pipe, acks, order] = fds.map_err(|_other| io::Error::other("a host without its descriptors"))?;
+                let order = serde_json::from_slice(&read_memory_file(order)?)?;
+                host = Some((HostWay { host: id, pipe, acks }, order));
+            }
+            ToHost::Code => code.extend(fds),
+            ToHost::Lanes => lanes.extend(fds.into_iter().map(|fd| Lane::new(UnixStream::from(fd)))),
+            ToHost::Notary { status: now } => status = now,
+            ToHost::Start => break,
+        }
+    }
+    let (way, order): (HostWay, Order) = host.ok_or_else(|| io::Error::other("a start without an order"))?;
+    if code.len() != order.tools.len() || lanes.is_empty() {
+        return Err(io::Error::other("an order whose descriptors are not complete"));
+    }
+    Ok(Handed { way, status, order, code, lanes })
+}
+
+/// A file in memory that nobody can change any more.
+pub(crate) fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    file.write_all(bytes)?;
+    fcntl_add_seals(&file, SEALED)?;
+    Ok(file.into())
+}
+
+/// Whether `file` is one that [`memory_file`] made: nobody can change it.
+pub(crate) fn is_sealed(file: &OwnedFd) -> bool {
+    fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALED))
+}
+
+fn read_memory_file(file: OwnedFd) -> io::Result<Vec<u8>> {
+    let mut file = File::from(file);
+    let mut bytes = Vec::new();
+    file.rewind()?;
+    file.read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+const SEALED: SealFlags = SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags::SHRINK).union(SealFlags::SEAL);
+
+/// Below what a channel takes with one packet.
+const FDS_AT_ONCE: usize = 32;

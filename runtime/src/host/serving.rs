@@ -1,0 +1,132 @@
+//! The threads of a host that run calls: each has a lane, and runs what is asked there from start to end.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::Unloaded;
+use super::lane::Lane;
+use super::words::{self, ASK_LIMITS, Ask, Said, Started};
+use crate::error::{CallError, RejectError};
+use crate::instance::EventLoop;
+use crate::invoke::{Answer, Request, Runner};
+use crate::machine::Machine;
+use crate::private::Noted;
+use crate::sandbox::Enforced;
+use crate::tool::Tool;
+
+/// What the threads share: the tools, once the first thread has loaded them.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    machine: Arc<Machine>,
+    tools: Mutex<Tools>,
+    loaded: Condvar,
+}
+
+#[derive(Debug)]
+enum Tools {
+    Waiting(Vec<Unloaded>),
+    Loaded(Arc<Vec<Tool>>),
+    Unusable,
+}
+
+impl Serving {
+    pub(crate) fn new(machine: Arc<Machine>, tools: Vec<Unloaded>) -> Self {
+        Self { machine, tools: Mutex::new(Tools::Waiting(tools)), loaded: Condvar::new() }
+    }
+
+    /// Serves a lane until the front closes it. The first thread loads the tools and says how the start went.
+    pub(crate) fn work(
+        &self,
+        is_first: bool,
+        mut lane: Lane,
+        event_loop: EventLoop,
+        sealed: &Result<Arc<Enforced>, Arc<Started>>,
+    ) {
+        let enforced = match sealed {
+            Ok(enforced) => enforced,
+            Err(started) => {
+                if is_first {
+                    words::tell(&mut lane, started);
+                }
+                return;
+            }
+        };
+        let mut runner = Runner::new(&self.machine, event_loop, enforced);
+        if is_first {
+            words::tell(&mut lane, &self.load(&mut runner));
+        }
+        let Some(tools) = self.tools() else { return };
+        // A lane that breaks is the front's to judge.
+        while let Ok((ask, [arguments, stdin, _none])) = lane.receive::<Ask>(ASK_LIMITS, None) {
+            let (said, blobs) = answer(&mut runner, &tools, &ask, arguments, stdin);
+            let [output, stdout, stderr] = &blobs;
+            if lane.send(&said, [output, stdout, stderr], None).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn load(&self, runner: &mut Runner) -> Started {
+        let waiting = match std::mem::replace(&mut *self.lock(), Tools::Unusable) {
+            Tools::Waiting(waiting) => waiting,
+            Tools::Loaded(_) | Tools::Unusable => Vec::new(),
+        };
+        let mut tools = Vec::new();
+        let mut failed = None;
+        for (place, Unloaded { loading, component, describing }) in waiting.into_iter().enumerate() {
+            match loading.load(runner, &component, &Noted::of(describing, None, "")) {
+                Ok(tool) => tools.push(tool),
+                Err(error) => {
+                    failed = Some(Started::Unloadable { tool: place, error });
+                    break;
+                }
+            }
+        }
+        let started = failed.unwrap_or_else(|| {
+            let operations = tools.iter().map(|tool| tool.operations().to_vec()).collect();
+            *self.lock() = Tools::Loaded(Arc::new(tools));
+            Started::Serving { tools: operations }
+        });
+        self.loaded.notify_all();
+        started
+    }
+
+    fn tools(&self) -> Option<Arc<Vec<Tool>>> {
+        let is_waiting = |tools: &mut Tools| matches!(tools, Tools::Waiting(_));
+        let tools = self.loaded.wait_while(self.lock(), is_waiting).unwrap_or_else(PoisonError::into_inner);
+        match &*tools {
+            Tools::Loaded(tools) => Some(Arc::clone(tools)),
+            Tools::Waiting(_) | Tools::Unusable => None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tools> {
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn answer(runner: &mut Runner, tools: &[Tool], ask: &Ask, arguments: Vec<u8>, stdin: Vec<u8>) -> (Said, [Vec<u8>; 3]) {
+    match run(runner, tools, ask, arguments, stdin) {
+        Ok(Ok(Answer { output, usage, streams, call: _ })) => {
+            (Said::Answered { usage }, [output.into_bytes(), streams.stdout, streams.stderr])
+        }
+        Ok(Err(mut failure)) => {
+            let streams = std::mem::take(&mut failure.output);
+            (Said::Failed { failure: *failure }, [Vec::new(), streams.stdout, streams.stderr])
+        }
+        Err(error) => (Said::Rejected { error }, Default::default()),
+    }
+}
+
+type Ended = Result<Answer, Box<crate::error::CallFailure>>;
+
+fn run(runner: &mut Runner, tools: &[Tool], ask: &Ask, arguments: Vec<u8>, stdin: Vec<u8>) -> Result<Ended, CallError> {
+    let senseless = |what: &str| CallError::Internal(format!("the front asks what makes no sense: {what}"));
+    let tool = tools.get(ask.tool).ok_or_else(|| senseless("a tool that is not here"))?;
+    let salt = ask.salt().map_err(|error| senseless(&error.to_string()))?;
+    let arguments = String::from_utf8(arguments)
+        .map_err(|error| CallError::Rejected(RejectError::NotJson { message: error.to_string() }))?;
+    let (operation, caller) = (ask.operation.as_str(), ask.caller.clone());
+    let request = Request { operation, arguments: &arguments, stdin: stdin.into(), caller };
+    tool.accept(&request)?;
+    Ok(runner.call(tool, &request, &Noted::of(ask.call, salt, &arguments)))
+}

@@ -1,0 +1,94 @@
+//! What front and host say to each other on a lane.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use tollgate_audit::{CallId, Salt};
+
+use super::lane::{Lane, LaneLimits};
+use crate::error::{CallError, CallFailure, HostError, LoadError, with_causes};
+use crate::invoke::{Caller, Usage};
+use crate::tool::Operation;
+
+/// The host says on its first lane, once: how its start went.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Started {
+    /// It serves; the operations of each of its tools.
+    Serving { tools: Vec<Vec<Operation>> },
+    /// One of its tools cannot be used.
+    Unloadable { tool: usize, error: LoadError },
+    /// It does not serve.
+    NoHost { error: HostError },
+}
+
+/// The front asks. The blobs are arguments and standard input.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ask {
+    pub(crate) tool: usize,
+    pub(crate) operation: String,
+    pub(crate) caller: Caller,
+    pub(crate) call: CallId,
+    // Half a secret: the record of the call is made with it, in the host.
+    salt: Option<String>,
+}
+
+/// The host answers. The blobs are the output, and what the guest wrote to its two streams.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Said {
+    Answered {
+        usage: Usage,
+    },
+    Failed {
+        failure: CallFailure,
+    },
+    /// Nothing ran, and nothing is on the record.
+    Rejected {
+        error: CallError,
+    },
+}
+
+impl Ask {
+    pub(crate) fn new(tool: usize, operation: &str, caller: &Caller, call: CallId, salt: Option<Salt>) -> Self {
+        let salt = salt.map(|salt| hex::encode(salt.0));
+        Self { tool, operation: operation.to_owned(), caller: caller.clone(), call, salt }
+    }
+
+    pub(crate) fn salt(&self) -> Result<Option<Salt>, hex::FromHexError> {
+        let Some(text) = &self.salt else { return Ok(None) };
+        let mut salt = Salt([0; 32]);
+        hex::decode_to_slice(text, &mut salt.0)?;
+        Ok(Some(salt))
+    }
+}
+
+/// Why a host does not start, of something that has to do with neither its seal nor its tools.
+pub(crate) fn no_start(error: &(dyn std::error::Error + 'static)) -> Started {
+    Started::NoHost { error: HostError::Start { reason: with_causes(error) } }
+}
+
+/// Says how the start went, if there still is somebody to hear it.
+pub(crate) fn tell(lane: &mut Lane, started: &Started) {
+    lane.send(started, [b"", b"", b""], None).ok();
+}
+
+/// What a host takes from its front: as much as any cap allows.
+pub(crate) const ASK_LIMITS: LaneLimits = LaneLimits { header: 1 << 20, blobs: [256 << 20, 256 << 20, 0] };
+
+/// What a front takes of the start of a host: the descriptions and schemas of the operations of a compartment.
+pub(crate) const STARTED_LIMITS: LaneLimits = LaneLimits { header: 32 << 20, blobs: [0, 0, 0] };
+
+/// Longest header of an answer: the texts of an error.
+pub(crate) const SAID_HEADER_BYTES_MAX: usize = 16 << 20;
+
+impl fmt::Display for Started {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Serving { tools } => write!(f, "{} tools", tools.len()),
+            Self::Unloadable { error, .. } => error.fmt(f),
+            Self::NoHost { error } => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! Seals a process that runs tools, once and for good. Each step is made from the one before, so that none can be skipped;
+//! only [`Enforced`] says that a process may serve. Must never go on where a step failed: the process has to end.
+//!
+//! ```text
+//! strip ─▶ Stripped ─▶ (engine) ─▶ confine ─▶ Confined ─▶ (load code, start threads) ─▶ filter ─▶ Filtered
+//!                                                 ─▶ (self_test on every thread) ─▶ finish ─▶ Enforced
+//! ```
+
+use std::fs::File;
+use std::io::{self, Seek as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+
+use rustix::fs::RawDir;
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use tollgate_audit::{Digest, Enforcement, HostId, Level, Text};
+use tollgate_capability::SandboxLevel;
+
+use super::filter::{self, FilterError, Otherwise, Program};
+use super::kernel::KernelOffer;
+use super::limits::{LimitRow, Limited};
+use super::plan::KernelPlan;
+use super::ruleset::{self, FilesError, Handled};
+use super::self_test::{Expected, Tested};
+use super::trap;
+
+/// Why a process is not sealed. It may be sealed in part by then, and must end.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnforceError {
+    /// Threads that are there already would stay outside the seal.
+    #[error("the process has {threads} threads, and must be sealed while it has one")]
+    Threads {
+        /// How many.
+        threads: usize,
+    },
+    /// The kernel offers less than the policy asks for.
+    #[error(
+        "this kernel can enforce `{reached}`, and the policy requires `{required}`; it lacks {}; run on a newer kernel, \
+         or set `sandbox.require = \"{reached}\"` in the policy (tollgate.toml) to run tools with less around them", lacks.join(", ")
+    )]
+    BelowFloor {
+        /// What it can enforce.
+        reached: SandboxLevel,
+        /// What the policy requires (`sandbox.require`).
+        required: SandboxLevel,
+        /// What is missing for that.
+        lacks: Vec<&'static str>,
+    },
+    /// `/proc/self/task` says which threads there are.
+    #[error("cannot list the threads of this process (is /proc mounted?)")]
+    ThreadList(#[source] io::Error),
+    /// `close_range(2)`.
+    #[error("cannot close the files that the host is not to have")]
+    Descriptors(#[source] io::Error),
+    /// `setrlimit(2)`.
+    #[error("cannot set the limit {}", limit.as_str())]
+    Limit {
+        /// Which.
+        limit: Limited,
+        /// Why.
+        source: io::Error,
+    },
+    /// `prctl(2)`.
+    #[error("cannot give up privileges")]
+    Privileges(#[source] io::Error),
+    /// Landlock.
+    #[error("cannot confine the process to its folders")]
+    Files(#[from] FilesError),
+    /// `sigaction(2)`.
+    #[error("cannot handle what the filter blocks")]
+    Handler(#[source] io::Error),
+    /// seccomp.
+    #[error("cannot put the filter of system calls in force")]
+    Filter(#[from] FilterError),
+    /// A thread has not shown that the seal holds.
+    #[error("thread {thread} did not pass the self-test")]
+    Untested {
+        /// Its number.
+        thread: u32,
+    },
+}
+
+/// A process with one thread, and no open files but those it was left. Where the engine is made: it opens
+/// `/proc/self/pagemap`, which is out of reach later.
+#[must_use = "nothing is enforced yet"]
+#[derive(Debug)]
+pub struct Stripped {
+    threads: ThreadList,
+}
+
+/// A process that reaches its folders and no others, within its limits. Where code is loaded and threads are started.
+#[must_use = "the system calls are still open"]
+#[derive(Debug)]
+pub struct Confined {
+    plan: KernelPlan,
+    offer: KernelOffer,
+    required: SandboxLevel,
+    handled: Handled,
+    threads: ThreadList,
+}
+
+/// A process whose every thread is filtered, if the kernel has filters. What they are worth is not shown yet.
+#[must_use = "no thread was tested yet"]
+#[derive(Debug)]
+pub struct Filtered {
+    confined: Confined,
+    filter: Option<Program>,
+    threads: Vec<u32>,
+}
+
+/// Proof that this process is sealed as far as its kernel can, that this is at least what the policy requires, and that
+/// every thread has found it so: what serves calls asks for one.
+#[derive(Debug)]
+pub struct Enforced {
+    level: SandboxLevel,
+    required: SandboxLevel,
+    landlock_abi: u32,
+    handled: Handled,
+    threads: u64,
+    ruleset: Digest,
+    filter: Digest,
+    plan: Digest,
+    self_test: String,
+}
+
+/// [`strip`], then [`Stripped::confine`]: for a process that needs nothing in between.
+///
+/// # Errors
+///
+/// As those.
+pub fn confine(plan: &KernelPlan, required: SandboxLevel, keep: &[BorrowedFd<'_>]) -> Result<Confined, EnforceError> {
+    strip(keep)?.confine(plan, required)
+}
+
+/// Closes every file of this process but its standard streams and `keep`. Whatever else owns an open file must not use it
+/// again: this is for a process that has just started.
+///
+/// # Errors
+///
+/// The process has more than one thread, `/proc` is not there, or the kernel cannot close ranges (Linux 5.9).
+pub fn strip(keep: &[BorrowedFd<'_>]) -> Result<Stripped, EnforceError> {
+    let mut kept: Vec<RawFd> = keep.iter().map(|fd| fd.as_raw_fd()).collect();
+    close_but(&mut kept).map_err(EnforceError::Descriptors)?;
+    let mut threads = ThreadList::open().map_err(EnforceError::ThreadList)?;
+    match threads.list().map_err(EnforceError::ThreadList)?.len() {
+        1 => {}
+        threads => return Err(EnforceError::Threads { threads }),
+    }
+    heap_never_shrinks();
+    Ok(Stripped { threads })
+}
+
+impl Stripped {
+    /// Sets the limits, gives up privileges, and leaves this process the plan's folders alone: everything else that this
+    /// kernel's Landlock can deny is denied, by a hard requirement.
+    ///
+    /// # Errors
+    ///
+    /// The kernel offers less than `required`, refuses a step, or a granted folder is not there.
+    pub fn confine(mut self, plan: &KernelPlan, required: SandboxLevel) -> Result<Confined, EnforceError> {
+        match self.threads.list().map_err(EnforceError::ThreadList)?.len() {
+            1 => {}
+            threads => return Err(EnforceError::Threads { threads }),
+        }
+        let offer = KernelOffer::here();
+        let reached = offer.level();
+        if reached < required {
+            return Err(EnforceError::BelowFloor { reached, required, lacks: offer.lacks(required) });
+        }
+        set_limits(plan.limits.iter().filter(|row| !row.resource.comes_last()))?;
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|errno| EnforceError::Privileges(errno.into()))?;
+        filter::no_new_privileges().map_err(EnforceError::Privileges)?;
+        let handled = ruleset::restrict(offer.landlock_abi, &plan.folders)?;
+        Ok(Confined { plan: plan.clone(), offer, required, handled, threads: self.threads })
+    }
+}
+
+impl Confined {
+    /// Lays the plan's filter upon every thread there is. None can be started afterwards, and no memory becomes executable.
+    ///
+    /// Every thread must have said that it runs: what the C library does at the start of one is not among the plan's calls.
+    ///
+    /// # Errors
+    ///
+    /// The kernel refuses a step, or a thread has a filter of its own.
+    pub fn filter(mut self) -> Result<Filtered, EnforceError> {
+        set_limits(self.plan.limits.iter().filter(|row| row.resource.comes_last()))?;
+        let threads = self.threads.list().map_err(EnforceError::ThreadList)?;
+        let rows = self.plan.calls.iter().map(|row| (row.number, row.checks));
+        let filter = if self.offer.seccomp { Some(Program::compile(rows, Otherwise::Trap)?) } else { None };
+        if let Some(filter) = &filter {
+            trap::install().map_err(EnforceError::Handler)?;
+            filter.apply()?;
+        }
+        Ok(Filtered { confined: self, filter, threads })
+    }
+}
+
+impl Filtered {
+    /// What [`self_test`](super::self_test::self_test) has to find on every thread of this process.
+    #[must_use]
+    pub fn expected(&self) -> Expected {
+        Expected {
+            filter: self.filter.is_some(),
+            files: self.confined.handled.files != 0,
+            opens: self.confined.plan.allows(libc::SYS_openat2),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn threads_for_tests(&self) -> Vec<Tested> {
+        self.threads.iter().map(|&thread| Tested { thread }).collect()
+    }
+
+    /// From now on a blocked system call is written down and ends the process.
+    ///
+    /// # Errors
+    ///
+    /// A thread is missing among those that were tested.
+    pub fn finish(self, tested: &[Tested]) -> Result<Enforced, EnforceError> {
+        let untested = self.threads.iter().find(|&&thread| !tested.contains(&Tested { thread }));
+        if let Some(&thread) = untested {
+            return Err(EnforceError::Untested { thread });
+        }
+        let self_test = self.expected().text();
+        trap::end_on_blocked();
+        let Self { confined: Confined { plan, offer, required, handled, .. }, filter, threads } = self;
+        Ok(Enforced {
+            level: offer.level(),
+            required,
+            landlock_abi: offer.landlock_abi,
+            handled,
+            threads: threads.len() as u64,
+            ruleset: ruleset::digest(handled, &plan.folders),
+            filter: filter.map_or_else(|| Digest::of(b""), |filter| filter.digest()),
+            plan: plan.digest(),
+            self_test,
+        })
+    }
+}
+
+impl Enforced {
+    /// Nothing is enforced, and that is the choice of whoever runs tools in its own process: an embedder that trusts them.
+    /// The ledger says so.
+    #[must_use]
+    pub fn nothing_by_choice() -> Self {
+        Self {
+            level: SandboxLevel::None,
+            required: SandboxLevel::None,
+            landlock_abi: 0,
+            handled: Handled::default(),
+            threads: 0,
+            ruleset: Digest::of(b""),
+            filter: Digest::of(b""),
+            plan: Digest::of(b""),
+            self_test: "tools run in the embedder's own process, by its choice".to_owned(),
+        }
+    }
+
+    /// What is enforced.
+    #[must_use]
+    pub const fn level(&self) -> SandboxLevel {
+        self.level
+    }
+
+    /// The entry that says so in the ledger, for the capability sets with these digests.
+    #[must_use]
+    pub fn entry(&self, host: HostId, time_ns: u64, policies: Vec<Digest>) -> Enforcement<'_> {
+        Enforcement {
+            host,
+            time_ns,
+            level: in_ledger(self.level),
+            required: in_ledger(self.required),
+            landlock_abi: u64::from(self.landlock_abi),
+            handled_fs: self.handled.files,
+            handled_net: self.handled.network,
+            scoped: self.handled.scopes,
+            threads: self.threads,
+            ruleset: self.ruleset,
+            filter: self.filter,
+            plan: self.plan,
+            policies,
+            policies_left_out: 0,
+            self_test: Text::from(self.self_test.as_str()),
+        }
+    }
+}
+
+fn in_ledger(level: SandboxLevel) -> Level {
+    match level {
+        SandboxLevel::None => Level::None,
+        SandboxLevel::Partial => Level::Partial,
+        SandboxLevel::Full => Level::Full,
+    }
+}
+
+fn set_limits<'r>(rows: impl Iterator<Item = &'r LimitRow>) -> Result<(), EnforceError> {
+    for row in rows {
+        row.set().map_err(|source| EnforceError::Limit { limit: row.resource, source })?;
+    }
+    Ok(())
+}
+
+/// The threads of this process, by `/proc/self/task`: held open, since Landlock leaves no way to open it.
+#[derive(Debug)]
+struct ThreadList(File);
+
+impl ThreadList {
+    fn open() -> io::Result<Self> {
+        File::open("/proc/self/task").map(Self)
+    }
+
+    fn list(&mut self) -> io::Result<Vec<u32>> {
+        self.0.rewind()?;
+        let mut buffer = [MaybeUninit::uninit(); ENTRIES_BYTES];
+        let mut entries = RawDir::new(&self.0, &mut buffer);
+        let mut threads = Vec::new();
+        while let Some(entry) = entries.next() {
+            // `.` and `..` are no numbers.
+            threads.extend(entry?.file_name().to_str().ok().and_then(|name| name.parse::<u32>().ok()));
+        }
+        Ok(threads)
+    }
+}
+
+/// Bytes of folder entries that are read at once; any number of threads is listed by as many reads as it takes.
+const ENTRIES_BYTES: usize = 4096;
+
+/// Closes all from 3 on but `kept`.
+fn close_but(kept: &mut Vec<RawFd>) -> io::Result<()> {
+    kept.sort_unstable();
+    let mut next = u32::try_from(libc::STDERR_FILENO).unwrap_or_default() + 1;
+    for fd in kept.iter().filter_map(|&fd| u32::try_from(fd).ok()) {
+        if fd > next {
+            close_range(next, fd - 1)?;
+        }
+        next = next.max(fd.saturating_add(1));
+    }
+    close_range(next, u32::MAX)
+}
+
+#[allow(unsafe_code, reason = "no crate here has close_range(2)")]
+fn close_range(first: u32, last: u32) -> io::Result<()> {
+    let flags: u32 = 0;
+    // SAFETY: takes numbers alone. Whoever owns one of these files was told by `strip` that it is gone.
+    let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// glibc asks `/proc/sys/vm/overcommit_memory` before it gives memory of an arena back, which is out of a sealed host's
+/// reach: it never gives any back. What may be taken at all is limited (`RLIMIT_DATA`).
+#[cfg(target_env = "gnu")]
+#[allow(unsafe_code, reason = "a setting of the C library")]
+fn heap_never_shrinks() {
+    const NEVER: libc::c_int = -1;
+    // Larger pieces are mapped apart and given back whole; setting the other value would have stopped glibc from adapting it.
+    const MAPPED_APART_BYTES: libc::c_int = 1 << 20;
+    // SAFETY: takes numbers alone, and this process has one thread.
+    unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, NEVER) };
+    // SAFETY: as before.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_APART_BYTES) };
+}
+
+#[cfg(not(target_env = "gnu"))]
+fn heap_never_shrinks() {}

@@ -1,0 +1,200 @@
+//! The system calls of a host that runs tools, once it is sealed: every row says why, and what brings it. What has no row
+//! ends the host.
+//!
+//! Deliberately absent: starting threads, processes or programs; sockets of its own; opening by any call but `openat2`,
+//! and `openat` of folders; pages that can be executed; changing modes, owners or attributes; `seccomp`, `landlock_*` and
+//! `prctl`, so that nothing is added or taken away later; limits.
+
+use serde::{Serialize, Serializer};
+use tollgate_capability::{Access, AccessSet};
+
+use super::filter::{ANY, Check, NOT_EXECUTABLE};
+
+/// A system call that a sealed host may make. Several rows for the same number allow what any of them allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct CallRow {
+    /// Its number on this architecture.
+    pub number: i64,
+    /// Its name.
+    pub name: &'static str,
+    /// What its arguments must be; empty for whatever they are.
+    #[serde(skip)]
+    pub checks: &'static [Check],
+    /// The same in words.
+    pub arguments: &'static str,
+    /// Why a host makes it.
+    pub why: &'static str,
+    /// What it comes with.
+    pub brought_by: BroughtBy,
+}
+
+/// What makes a row part of a host's list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BroughtBy {
+    /// Every host needs it.
+    EveryHost,
+    /// Any granted folder, whatever its rights.
+    AnyFolder,
+    /// This right below any folder.
+    Right(Access),
+    /// `create` below a folder and `delete` below one: names move.
+    CreateAndDelete,
+    /// `create` below a folder and `read` below one: files are linked.
+    CreateAndRead,
+}
+
+impl BroughtBy {
+    /// Every value, in the order of the table.
+    pub const ALL: [Self; 10] = [
+        Self::EveryHost,
+        Self::AnyFolder,
+        Self::Right(Access::Read),
+        Self::Right(Access::Write),
+        Self::Right(Access::Create),
+        Self::Right(Access::Delete),
+        Self::Right(Access::List),
+        Self::Right(Access::Metadata),
+        Self::CreateAndDelete,
+        Self::CreateAndRead,
+    ];
+
+    /// Whether it is there where the granted folders, if any, have these rights together.
+    pub(super) fn is_in(self, folders: Option<AccessSet>) -> bool {
+        let has = |right| folders.is_some_and(|rights| rights.contains(right));
+        match self {
+            Self::EveryHost => true,
+            Self::AnyFolder => folders.is_some(),
+            Self::Right(right) => has(right),
+            Self::CreateAndDelete => has(Access::Create) && has(Access::Delete),
+            Self::CreateAndRead => has(Access::Create) && has(Access::Read),
+        }
+    }
+
+    /// In words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::EveryHost => "every host",
+            Self::AnyFolder => "any folder",
+            Self::Right(Access::Read) => "fs read",
+            Self::Right(Access::Write) => "fs write",
+            Self::Right(Access::Create) => "fs create",
+            Self::Right(Access::Delete) => "fs delete",
+            Self::Right(Access::List) => "fs list",
+            Self::Right(Access::Metadata) => "fs metadata",
+            Self::CreateAndDelete => "fs create and delete",
+            Self::CreateAndRead => "fs create and read",
+        }
+    }
+}
+
+impl Serialize for BroughtBy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+/// A row: the name comes from the constant's.
+macro_rules! row {
+    ($number:ident, $brought_by:expr, $why:literal) => {
+        row!($number, ANY, "", $brought_by, $why)
+    };
+    ($number:ident, $checks:expr, $arguments:literal, $brought_by:expr, $why:literal) => {
+        CallRow {
+            number: libc::$number,
+            name: stringify!($number).split_at("SYS_".len()).1,
+            checks: $checks,
+            arguments: $arguments,
+            why: $why,
+            brought_by: $brought_by,
+        }
+    };
+}
+
+const HOST: BroughtBy = BroughtBy::EveryHost;
+const FOLDER: BroughtBy = BroughtBy::AnyFolder;
+const READ: BroughtBy = BroughtBy::Right(Access::Read);
+const WRITE: BroughtBy = BroughtBy::Right(Access::Write);
+const CREATE: BroughtBy = BroughtBy::Right(Access::Create);
+const DELETE: BroughtBy = BroughtBy::Right(Access::Delete);
+const LIST: BroughtBy = BroughtBy::Right(Access::List);
+const METADATA: BroughtBy = BroughtBy::Right(Access::Metadata);
+
+/// `ioctl(2)`: which pages were written since they were last clean (`linux/fs.h`).
+const PAGEMAP_SCAN: u32 = 0xc060_6610;
+/// The access mode and what makes or cuts files, among the flags of `openat`.
+const OPENS_TO_CHANGE: i32 = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
+/// `openat` of a folder to read it: `O_DIRECTORY` is set, and nothing that changes anything.
+const READS_FOLDER: Check = Check::Bits {
+    argument: 2,
+    mask: (OPENS_TO_CHANGE | libc::O_DIRECTORY).unsigned_abs() as u64,
+    value: libc::O_DIRECTORY.unsigned_abs() as u64,
+};
+
+/// All rows.
+pub(super) static ROWS: &[CallRow] = &[
+    row!(SYS_mmap, &[NOT_EXECUTABLE], "not PROT_EXEC", HOST, "memory of guests and of the host"),
+    row!(SYS_mprotect, &[NOT_EXECUTABLE], "not PROT_EXEC", HOST, "a guest's memory grows; pages of the heap"),
+    row!(SYS_munmap, HOST, "memory of guests and of the host"),
+    row!(SYS_mremap, HOST, "large buffers grow"),
+    row!(SYS_madvise, HOST, "a slot of the pool is cleaned"),
+    row!(SYS_brk, HOST, "the heap"),
+    row!(SYS_ioctl, &[Check::is(1, PAGEMAP_SCAN)], "PAGEMAP_SCAN", HOST, "which pages of a slot are dirty"),
+    row!(SYS_futex, HOST, "threads wait for each other, and until a time"),
+    row!(SYS_sched_yield, HOST, "a lock is tried again"),
+    row!(SYS_sched_getaffinity, HOST, "the heap asks how many arenas it may have"),
+    row!(SYS_clock_gettime, HOST, "where it is no vDSO call"),
+    row!(SYS_clock_nanosleep, HOST, "the ticker of epochs sleeps"),
+    row!(SYS_getrandom, HOST, "hash maps, salts, random bytes of guests"),
+    row!(SYS_read, HOST, "requests from the front; answers of the notary"),
+    row!(SYS_write, HOST, "entries into the notary's pipe; answers to the front; panics"),
+    row!(SYS_writev, &[Check::is(0, 2)], "to stderr", HOST, "last words of the C library"),
+    row!(SYS_recvfrom, HOST, "answers of the notary; requests from the front"),
+    row!(SYS_recvmsg, HOST, "the same, on sockets that keep packets apart"),
+    row!(SYS_sendto, &[Check::is_null(4)], "no address", HOST, "questions to the notary; answers to the front"),
+    row!(SYS_ppoll, HOST, "waits for the notary and the front"),
+    #[cfg(target_arch = "x86_64")]
+    row!(SYS_poll, HOST, "the same"),
+    row!(SYS_close, HOST, "descriptors"),
+    row!(SYS_sigaltstack, HOST, "a thread's first call, and its end"),
+    row!(SYS_rt_sigprocmask, HOST, "panics; the end of a thread"),
+    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGABRT.unsigned_abs())], "SIGABRT", HOST, "panics that end the host"),
+    row!(
+        SYS_rt_sigaction,
+        &[Check::is(0, libc::SIGSEGV.unsigned_abs())],
+        "SIGSEGV",
+        HOST,
+        "a crash of the host ends it"
+    ),
+    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGBUS.unsigned_abs())], "SIGBUS", HOST, "the same"),
+    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGILL.unsigned_abs())], "SIGILL", HOST, "the same"),
+    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGFPE.unsigned_abs())], "SIGFPE", HOST, "the same"),
+    row!(SYS_rt_sigreturn, HOST, "a trap of a guest is handled"),
+    row!(SYS_restart_syscall, HOST, "a wait goes on after a signal"),
+    row!(SYS_gettid, HOST, "panics that end the host"),
+    row!(SYS_getpid, HOST, "the same"),
+    row!(SYS_tgkill, &[Check::OwnProcess { argument: 0 }], "this process", HOST, "the same"),
+    row!(SYS_exit, HOST, "the end of a thread"),
+    row!(SYS_exit_group, HOST, "the end"),
+    row!(SYS_openat2, FOLDER, "preopens, and everything below them; Landlock leaves no other folder"),
+    row!(SYS_fstat, FOLDER, "what was opened is what was decided on"),
+    row!(SYS_newfstatat, FOLDER, "the same, by older C libraries"),
+    row!(SYS_statx, FOLDER, "stat of handles and of names"),
+    row!(SYS_fcntl, &[Check::is(1, libc::F_GETFL.unsigned_abs())], "F_GETFL", FOLDER, "flags of handles"),
+    row!(SYS_fsync, FOLDER, "sync: any handle may be flushed"),
+    row!(SYS_fdatasync, FOLDER, "sync-data"),
+    row!(SYS_fadvise64, FOLDER, "advise"),
+    row!(SYS_pread64, READ, "read, and streams"),
+    row!(SYS_pwrite64, WRITE, "write, and streams"),
+    row!(SYS_pwritev2, WRITE, "append"),
+    row!(SYS_ftruncate, WRITE, "set-size, and open with truncate"),
+    row!(SYS_utimensat, WRITE, "set-times"),
+    row!(SYS_mkdirat, CREATE, "create-directory-at"),
+    row!(SYS_symlinkat, CREATE, "symlink-at"),
+    row!(SYS_unlinkat, DELETE, "unlink-file-at, remove-directory-at"),
+    row!(SYS_openat, &[READS_FOLDER], "O_RDONLY|O_DIRECTORY", LIST, "a folder is opened anew to be listed"),
+    row!(SYS_getdents64, LIST, "read-directory"),
+    row!(SYS_readlinkat, METADATA, "readlink-at"),
+    row!(SYS_renameat2, BroughtBy::CreateAndDelete, "rename-at"),
+    row!(SYS_linkat, BroughtBy::CreateAndRead, "link-at"),
+];

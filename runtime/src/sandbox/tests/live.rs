@@ -1,0 +1,163 @@
+//! Tools run in a sealed process: what the gate allows, the kernel allows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Instant;
+use std::{fs, thread};
+
+use serde_json::{Value, json};
+use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, Kept, Record, RecordError};
+use tollgate_capability::{Access, Manifest};
+
+use super::*;
+use crate::{Artifact, Books, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker};
+
+#[test]
+fn tools_do_all_that_is_granted() {
+    in_child("live::child_runs_tools");
+}
+
+/// Takes every entry.
+#[derive(Debug)]
+struct Anything(AtomicU32);
+
+impl Record for Anything {
+    fn record(&self, _entries: &[EncodedEntry], _kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn next_call(&self, time_ms: u64) -> CallId {
+        CallId::new(time_ms, HOST, self.0.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn ready(&self) -> Result<(), AppendError> {
+        Ok(())
+    }
+}
+
+fn step(fields: Value) -> Value {
+    let mut step = json!({ "base": "/docs" });
+    step.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    step
+}
+
+#[test]
+#[ignore = "run as a child"]
+fn child_runs_tools() {
+    let around = tempfile::tempdir().unwrap();
+    let folder = around.path().canonicalize().unwrap().join("docs");
+    fs::create_dir_all(folder.join("sub")).unwrap();
+    fs::create_dir(around.path().join("ledger")).unwrap();
+    fs::write(folder.join("a"), "text").unwrap();
+    let guest = tollgate_example_tools::ALL.iter().find(|guest| guest.name == "probe-fs").unwrap();
+    let manifest = Manifest::parse(&fs::read_to_string(guest.manifest).unwrap(), "tool.toml").unwrap();
+    let bytes = fs::read(guest.component).unwrap();
+    let compiled = Engine::new(2).unwrap().0.precompile_component(&bytes).unwrap();
+    let mut set = set(&[(&folder, Access::ALL.into_iter().collect())]);
+    set.fs[0].guest = "/docs".to_owned();
+    let mut plan = plan(&set);
+    // Where this test's tool is loaded, its capability set is stored too, before the filter.
+    let everything = FolderRights::of(Access::ALL.into_iter().collect(), Access::ALL.into_iter().collect());
+    let ledger = around.path().canonicalize().unwrap().join("ledger");
+    plan.folders.push(FolderRule { host: ledger.clone(), rights: everything, why: Vec::new() });
+
+    let ended = forked(|pipe| {
+        trap::set_evidence(pipe.as_raw_fd(), HOST);
+        let stripped = strip(&[pipe.as_fd()]).unwrap();
+        let engine = Engine::new(2).unwrap();
+        let record = Arc::new(Anything(AtomicU32::new(0)));
+        let books = Books::open(record, &ledger).unwrap();
+        let confined = stripped.confine(&plan, SandboxLevel::Full).unwrap();
+        let artifact = Artifact::compiled(Digest::of(&bytes), &engine, compiled);
+        let component = Component::from_artifact(&engine, &artifact).unwrap();
+        let runtime = Runtime::start(&engine, books).unwrap();
+        let (to_worker, go) = channel::<Expected>();
+        let (to_main, tested) = channel();
+        let (served, go_on) = channel::<()>();
+        let (loaded, is_loaded) = channel::<()>();
+        let worker = thread::spawn(move || {
+            let mut worker = Worker::new(&runtime).unwrap();
+            trap::name_thread("worker");
+            let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+            let tool = Tool::load(&mut worker, &component, &manifest, set, provenance).unwrap();
+            loaded.send(()).unwrap();
+            to_main.send(self_test(&go.recv().unwrap()).unwrap()).unwrap();
+            go_on.recv().unwrap();
+            serve(&mut worker, &tool);
+        });
+        // The call that describes the tool has gone through by then, so that the ticker has started too.
+        is_loaded.recv().unwrap();
+        let filtered = confined.filter().unwrap();
+        to_worker.send(filtered.expected()).unwrap();
+        let mut all = vec![self_test(&filtered.expected()).unwrap(), tested.recv().unwrap()];
+        // The ticker's thread, which has no part in this test: it is taken at its word.
+        all.extend(filtered.threads_for_tests());
+        let enforced = filtered.finish(&all).unwrap();
+        assert_eq!(enforced.level(), SandboxLevel::Full);
+        served.send(()).unwrap();
+        worker.join().unwrap();
+    });
+    assert!(ended.well(), "{ended:?}");
+}
+
+fn serve(worker: &mut Worker, tool: &Tool) {
+    for _call in 0..3 {
+        let run = [
+            json!({ "op": "read", "path": "/docs/a" }),
+            json!({ "op": "write", "path": "/docs/new", "data": "x" }),
+            json!({ "op": "append", "path": "/docs/new", "data": "y" }),
+            json!({ "op": "overwrite", "path": "/docs/new", "data": "z" }),
+            json!({ "op": "set-len", "path": "/docs/new", "len": 1 }),
+            json!({ "op": "truncate", "path": "/docs/new" }),
+            json!({ "op": "set-times", "path": "/docs/new" }),
+            json!({ "op": "mkdir", "path": "/docs/folder" }),
+            json!({ "op": "rename", "path": "/docs/new", "to": "/docs/folder/new" }),
+            json!({ "op": "hard-link", "path": "/docs/folder/new", "to": "/docs/link" }),
+            json!({ "op": "symlink", "path": "a", "to": "/docs/symlink" }),
+            json!({ "op": "readlink", "path": "/docs/symlink" }),
+            json!({ "op": "list", "path": "/docs" }),
+            json!({ "op": "stat", "path": "/docs/a" }),
+            json!({ "op": "lstat", "path": "/docs/symlink" }),
+            json!({ "op": "fstat", "path": "/docs/a" }),
+            json!({ "op": "open-dir", "path": "/docs/sub" }),
+            json!({ "op": "unlink", "path": "/docs/link" }),
+            json!({ "op": "unlink", "path": "/docs/symlink" }),
+            json!({ "op": "unlink", "path": "/docs/folder/new" }),
+            json!({ "op": "rmdir", "path": "/docs/folder" }),
+        ];
+        all_well(&ask(worker, tool, "run", &run));
+        all_well(&ask(worker, tool, "raw", &raw_steps()));
+    }
+}
+
+/// Every call on names that changes nothing, and every call on handles of a file and of a folder.
+fn raw_steps() -> Vec<Value> {
+    let on_names = ["set-times-at", "metadata-hash-at", "stat-at"].map(|op| step(json!({ "op": op, "path": "a" })));
+    let on_both = ["close", "sync", "sync-data", "get-flags", "get-type", "stat", "metadata-hash", "is-same-object"];
+    let on_file = ["read", "read-via-stream", "advise", "write", "write-via-stream", "append-via-stream", "set-size", "set-times"];
+    let opened = |then: &&str, path: &str, flags: &[&str]| {
+        step(json!({ "op": "open-at", "path": path, "flags": flags, "then": then, "data": "text", "offset": 0 }))
+    };
+    let file = on_both.iter().chain(&on_file).map(|then| opened(then, "a", &["read", "write"]));
+    let folder = on_both.iter().chain(&["read-directory"]).map(|then| opened(then, "sub", &["read"]));
+    on_names.into_iter().chain(file).chain(folder).collect()
+}
+
+fn all_well(answers: &Value) {
+    for (number, answer) in answers.as_array().unwrap().iter().enumerate() {
+        assert!(answer.get("err").is_none(), "step {number}: {answer}");
+    }
+}
+
+fn ask(worker: &mut Worker, tool: &Tool, operation: &str, steps: &[Value]) -> Value {
+    let arguments = json!({ "steps": steps }).to_string();
+    let request = Request {
+        operation,
+        arguments: &arguments,
+        stdin: Default::default(),
+        caller: Caller::default(),
+    };
+    let answer = worker.invoke(tool, &request).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
+    serde_json::from_str(&answer.output).unwrap()
+}
