@@ -5,6 +5,7 @@ mod audit;
 mod check;
 mod compiled;
 mod config;
+mod drill;
 mod exit;
 mod hint;
 mod inspect;
@@ -45,6 +46,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::List(args) => tools::list(&args),
         Command::Remove(args) => tools::remove(&args),
         Command::Check(args) => check::check(&args),
+        Command::Drill(args) => drill::drill(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Notary(args) => run::notary(&args),
         Command::Host(args) => run::host(&args),

@@ -50,8 +50,11 @@ pub(super) const ATTACKS: &[Attack] = &[
     landlocked("read-key", "read the ledger's key", libc::SYS_openat2, |ground| {
         open2(&text(&ground.aim.ledger_key)?, libc::O_RDONLY)
     }),
-    landlocked("list-side-store", "list what is kept of arguments and results", libc::SYS_openat2, |ground| {
-        open2(&text(&ground.aim.side_store)?, libc::O_RDONLY | libc::O_DIRECTORY)
+    landlocked("read-side-store", "read arguments and results of other calls", libc::SYS_openat2, |ground| {
+        open2(&text(&ground.aim.side_store)?, libc::O_RDONLY)
+    }),
+    landlocked("write-side-store", "change arguments and results of other calls", libc::SYS_openat2, |ground| {
+        open2(&text(&ground.aim.side_store)?, libc::O_RDWR)
     }),
     landlocked("list-ledger", "list the ledger's folder", libc::SYS_openat2, |ground| {
         open2(&text(&ground.aim.ledger)?, libc::O_RDONLY | libc::O_DIRECTORY)
@@ -70,6 +73,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         open2(&Ground::by_proc(ground.held.pipe)?, libc::O_RDONLY | libc::O_NONBLOCK)
     })
     .with_folder(Stop::Absent(EACCES, "the pipe's mode lets nobody open it, and the host has no capability to pass it")),
+    Attack::blocked("reopen-socket", "open the socket to the notary anew by /proc/self/fd", libc::SYS_openat2, |ground| {
+        open2(&Ground::by_proc(ground.held.acks)?, libc::O_RDWR)
+    })
+    .with_folder(Stop::Absent(libc::ENXIO, "sockets cannot be opened by a path"))
+    .alone(Alone::Depends("sockets cannot be opened by a path")),
     Attack::blocked("splice-pipe", "move entries out of the pipe", libc::SYS_splice, |ground| {
         raw!(libc::SYS_splice, ground.held.pipe, 0, ground.held.lane, 0, 16, libc::SPLICE_F_NONBLOCK)
     })

@@ -67,15 +67,6 @@ pub(crate) struct Ground {
     pub(crate) held: Held,
 }
 
-/// What the tool of the host may reach: it decides which calls the filter leaves open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum GroundKind {
-    /// Nothing is granted.
-    Nothing,
-    /// One folder, with every right.
-    Folder,
-}
-
 impl Ground {
     /// The file outside.
     pub(super) fn file(&self) -> Result<CString, Miss> {

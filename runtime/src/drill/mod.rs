@@ -5,22 +5,33 @@
 //! in a process that was not started for it.
 
 mod evidence;
+mod field;
 mod files;
 mod ground;
 mod kernel;
 mod machine;
 mod network;
 mod pages;
+mod post;
 mod privileges;
 mod processes;
 mod raw;
 mod scene;
+#[cfg(test)]
+mod tests;
+mod verdict;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use ground::{Aim, Ground, GroundKind, Held};
-pub(crate) use raw::{Miss, Reply};
-pub(crate) use scene::{Books, Harm, Scene};
+use crate::sandbox::KernelPlan;
+
+pub(crate) use field::{DrillError, Field};
+pub(crate) use ground::{Aim, Ground, Held};
+pub(crate) use post::{DrillOrder, Post, ThreadKind};
+pub(crate) use scene::{Harm, Scene};
+pub(crate) use verdict::{Drilled, Verdict, judge};
+
+use raw::{Miss, Reply};
 
 /// One attack.
 #[derive(Debug, Clone, Copy)]
@@ -56,13 +67,30 @@ pub(crate) enum Group {
     Evidence,
 }
 
+impl Group {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Files, Self::Pages, Self::Processes, Self::Network, Self::Kernel, Self::Privileges, Self::Evidence];
+
+    /// In one word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Pages => "pages",
+            Self::Processes => "processes",
+            Self::Network => "network",
+            Self::Kernel => "kernel",
+            Self::Privileges => "privileges",
+            Self::Evidence => "evidence",
+        }
+    }
+}
+
 /// What must stop an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// The filter, at this system call: the host has written it into the ledger and ended itself.
     Filter(i64),
-    /// The filter answers this call with an errno and lets the host go on.
-    Answer(i64, i32),
     /// Landlock, with this errno.
     Landlock(i32),
     /// The kernel ends the process by this signal.
@@ -119,11 +147,16 @@ impl Attack {
         Self { alone, ..self }
     }
 
-    /// What must stop it.
-    pub(crate) const fn stopped_by(&self, ground: GroundKind) -> Stop {
-        match ground {
-            GroundKind::Nothing => self.where_nothing,
-            GroundKind::Folder => self.where_folder,
+    /// What must stop it in a host with this plan: where a folder brings the system call, what comes after the filter.
+    pub(crate) fn stopped_by(&self, plan: &KernelPlan) -> Stop {
+        match self.where_nothing {
+            Stop::Filter(number) if !plan.allows(number) => self.where_nothing,
+            Stop::Filter(_)
+            | Stop::Landlock(_)
+            | Stop::Killed(_)
+            | Stop::Notary(_)
+            | Stop::Limit(_)
+            | Stop::Absent(..) => self.where_folder,
         }
     }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rustix::process::{Pid, test_kill_process};
 use tempfile::TempDir;
 
-use super::ground::{Aim, GroundKind};
+use super::ground::Aim;
 
 /// Everything outside that attacks aim at.
 #[derive(Debug)]
@@ -28,19 +28,6 @@ pub(crate) struct Scene {
     unix: UnixListener,
     named: UnixListener,
     before: Vec<Found>,
-}
-
-/// The notary's side of it, which is there before the drill.
-#[derive(Debug, Clone)]
-pub(crate) struct Books {
-    /// The notary's process.
-    pub(crate) notary: i32,
-    /// The ledger's folder.
-    pub(crate) ledger: PathBuf,
-    /// Its key.
-    pub(crate) key: PathBuf,
-    /// Where private texts are kept.
-    pub(crate) side_store: PathBuf,
 }
 
 /// What became of something outside that must not have changed.
@@ -78,11 +65,12 @@ impl Scene {
     /// # Errors
     ///
     /// Of the operating system.
-    pub(crate) fn new(books: Books) -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("tollgate-drill-").tempdir()?;
         let path = folder.path().canonicalize()?;
         let outside = path.join("outside");
         furnish(&outside)?;
+        fs::create_dir(path.join("granted"))?;
         let unix_path = path.join("socket");
         let abstract_name = path.to_string_lossy().into_owned();
         let named = UnixListener::bind_addr(&SocketAddr::from_abstract_name(&abstract_name)?)?;
@@ -99,10 +87,10 @@ impl Scene {
             granted: None,
             parent: std::process::id().cast_signed(),
             parent_memory: memory.as_ptr().expose_provenance() as u64,
-            notary: books.notary,
-            ledger: books.ledger,
-            ledger_key: books.key,
-            side_store: books.side_store,
+            notary: 0,
+            ledger: path.join("ledger"),
+            ledger_key: path.join("ledger.key"),
+            side_store: path.join("ledger.private"),
             tcp_port: tcp.local_addr()?.port(),
             udp_port: udp.local_addr()?.port(),
             unix_path,
@@ -112,27 +100,29 @@ impl Scene {
         Ok(Self { folder, aim, memory, tcp, udp, unix, named, before })
     }
 
-    /// What to aim at on this ground. The granted folder, if there is one, is made new for each attack: an attack may
-    /// change it, by right.
+    /// Where the ledger of the drill is to be kept.
+    pub(crate) fn ledger(&self) -> &Path {
+        &self.aim.ledger
+    }
+
+    /// Who keeps it.
+    pub(crate) fn set_notary(&mut self, pid: u32) {
+        self.aim.notary = pid.cast_signed();
+    }
+
+    /// What to aim at, with or without a folder that is granted. That is made new for each attack, which may change it, by
+    /// right.
     ///
     /// # Errors
     ///
     /// Of the operating system.
-    pub(crate) fn aim(&self, kind: GroundKind) -> io::Result<Aim> {
-        let granted = match kind {
-            GroundKind::Nothing => None,
-            GroundKind::Folder => Some(self.granted()?),
-        };
+    pub(crate) fn aim(&self, is_granted: bool) -> io::Result<Aim> {
+        let granted = if is_granted { Some(self.granted()?) } else { None };
         Ok(Aim { granted, ..self.aim.clone() })
     }
 
-    /// The folder that is granted, as new.
-    ///
-    /// # Errors
-    ///
-    /// Of the operating system.
-    pub(crate) fn granted(&self) -> io::Result<PathBuf> {
-        let granted = self.granted_path();
+    fn granted(&self) -> io::Result<PathBuf> {
+        let granted = self.granted_folder();
         // Emptied, not removed: a host is sealed for the folder, not for its name.
         fs::create_dir_all(&granted)?;
         for entry in fs::read_dir(&granted)? {
@@ -140,11 +130,12 @@ impl Scene {
             if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
         }
         fs::write(granted.join("inside"), [0x90; 4096])?;
+        symlink(&self.aim.outside_file, granted.join("link-out"))?;
         Ok(granted)
     }
 
-    /// Where the granted folder is, beside the one outside.
-    pub(crate) fn granted_path(&self) -> PathBuf {
+    /// Where the folder is that may be granted, beside the one outside.
+    pub(crate) fn granted_folder(&self) -> PathBuf {
         self.aim.outside_folder.with_file_name("granted")
     }
 

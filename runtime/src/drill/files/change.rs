@@ -57,6 +57,12 @@ pub(in super::super) const CHANGE: &[Attack] = &[
         raw!(libc::SYS_linkat, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, 0)
     })
     .with_folder(Stop::Landlock(EXDEV)),
+    Attack::blocked("linkat-handle", "give a file outside a name through an O_PATH handle", libc::SYS_openat2, |ground| {
+        let handle = Ground::by_proc(descriptor(open2(&ground.file()?, libc::O_PATH)?)?)?;
+        let to = ground.inside("linked-by-handle")?;
+        raw!(libc::SYS_linkat, libc::AT_FDCWD, &handle, libc::AT_FDCWD, &to, libc::AT_SYMLINK_FOLLOW)
+    })
+    .with_folder(Stop::Landlock(EXDEV)),
     Attack::blocked("linkat-out", "give a granted file a name outside", libc::SYS_linkat, |ground| {
         let (from, to) = (ground.inside("inside")?, ground.beside("linked-out")?);
         raw!(libc::SYS_linkat, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, 0)

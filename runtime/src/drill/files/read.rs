@@ -44,13 +44,7 @@ pub(in super::super) const READ: &[Attack] = &[
         open2_at(handle, c"secret", libc::O_RDONLY)
     }),
     by_openat2("symlink-out", "read a file outside through a symbolic link in the granted folder", |ground| {
-        let link = ground.inside("link-out")?;
-        // Where nothing is granted the folder outside takes its place, and the link is not needed for the attack.
-        if ground.aim.granted.is_some() {
-            raw!(libc::SYS_symlinkat, &ground.file()?, libc::AT_FDCWD, &link)?;
-            return open2(&link, libc::O_RDONLY);
-        }
-        open2(&ground.file()?, libc::O_RDONLY)
+        open2(&ground.inside("link-out")?, libc::O_RDONLY)
     }),
     by_openat2("read-parent-environment", "read the front's environment in /proc", |ground| {
         let path = std::path::PathBuf::from(format!("/proc/{}/environ", ground.aim.parent));
