@@ -65,7 +65,7 @@ pub(crate) fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
             output::print(&format!("{ground}:\n"))?;
         }
         for (group, attack) in &chosen {
-            let made = make(&mut field, &scene, *group, attack, ground, &args.thread)?;
+            let made = make(&mut field, &mut scene, *group, attack, ground, &args.thread)?;
             if !args.json {
                 output::print(&text(&made))?;
             }
@@ -90,7 +90,8 @@ fn chosen(args: &DrillArgs) -> Result<Vec<(Group, &'static Attack)>, Failure> {
 }
 
 fn list(chosen: &[(Group, &'static Attack)]) -> Result<Exit, Failure> {
-    let line = |(group, attack): &(Group, &Attack)| format!("{:<11}{:<28}{}\n", group.as_str(), attack.name, attack.what);
+    let line =
+        |(group, attack): &(Group, &Attack)| format!("{:<11}{:<28}{}\n", group.as_str(), attack.name, attack.what);
     output::print(&chosen.iter().map(line).collect::<String>())?;
     Ok(Exit::Success)
 }
@@ -138,7 +139,7 @@ fn start_front(scene: &mut Scene, running: Option<load::Running>) -> Result<Fron
 
 fn make(
     field: &mut Field,
-    scene: &Scene,
+    scene: &mut Scene,
     group: Group,
     attack: &'static Attack,
     ground: &'static str,

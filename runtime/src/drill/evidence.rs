@@ -3,9 +3,7 @@
 use std::ffi::CString;
 
 use libc::EACCES;
-use tollgate_audit::{
-    Call, CallId, Closer, Digest, EncodedEntry, Entry, Erasure, HostId, LedgerOpened, Recorded,
-};
+use tollgate_audit::{Call, CallId, Closer, Digest, EncodedEntry, Entry, Erasure, HostId, LedgerOpened, Recorded};
 
 use super::ground::{Ground, text};
 use super::raw::{Miss, Reply, open2, raw};
@@ -72,10 +70,16 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::blocked("reopen-pipe", "open the pipe's other end by /proc/self/fd", libc::SYS_openat2, |ground| {
         open2(&Ground::by_proc(ground.held.pipe)?, libc::O_RDONLY | libc::O_NONBLOCK)
     })
-    .with_folder(Stop::Absent(EACCES, "the pipe's mode lets nobody open it, and the host has no capability to pass it")),
-    Attack::blocked("reopen-socket", "open the socket to the notary anew by /proc/self/fd", libc::SYS_openat2, |ground| {
-        open2(&Ground::by_proc(ground.held.acks)?, libc::O_RDWR)
-    })
+    .with_folder(Stop::Absent(
+        EACCES,
+        "the pipe's mode lets nobody open it, and the host has no capability to pass it",
+    )),
+    Attack::blocked(
+        "reopen-socket",
+        "open the socket to the notary anew by /proc/self/fd",
+        libc::SYS_openat2,
+        |ground| open2(&Ground::by_proc(ground.held.acks)?, libc::O_RDWR),
+    )
     .with_folder(Stop::Absent(libc::ENXIO, "sockets cannot be opened by a path"))
     .alone(Alone::Depends("sockets cannot be opened by a path")),
     Attack::blocked("splice-pipe", "move entries out of the pipe", libc::SYS_splice, |ground| {
@@ -86,11 +90,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_tee, ground.held.pipe, ground.held.pipe, 16, libc::SPLICE_F_NONBLOCK)
     })
     .alone(Alone::Depends("it holds the end to write to")),
-    Attack::blocked("vmsplice-pipe", "put memory into the pipe that it can change afterwards", libc::SYS_vmsplice, |ground| {
-        let bytes = [0_u8; 16];
-        let parts = [bytes.as_ptr().expose_provenance() as u64, 16];
-        raw!(libc::SYS_vmsplice, ground.held.pipe, &parts, 1, libc::SPLICE_F_NONBLOCK)
-    }),
+    Attack::blocked(
+        "vmsplice-pipe",
+        "put memory into the pipe that it can change afterwards",
+        libc::SYS_vmsplice,
+        |ground| {
+            let bytes = [0_u8; 16];
+            let parts = [bytes.as_ptr().expose_provenance() as u64, 16];
+            raw!(libc::SYS_vmsplice, ground.held.pipe, &parts, 1, libc::SPLICE_F_NONBLOCK)
+        },
+    ),
     Attack::blocked("shrink-pipe", "make the pipe smaller (F_SETPIPE_SZ)", libc::SYS_fcntl, |ground| {
         raw!(libc::SYS_fcntl, ground.held.pipe, libc::F_SETPIPE_SZ, 4096)
     }),
@@ -123,7 +132,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         let frame = frame(&closer(ground.held.host));
         write(ground, frame.get(..frame.len() / 2).unwrap_or_default())
     }),
-    condemned("other-host", "write an entry of another host's call", "another host's", |ground| {
+    condemned("other-host", "write an entry of another host's call", "which is another one", |ground| {
         let mut id = ground.held.host;
         id.0[0] ^= 1;
         write(ground, &frame(&start(id, 0)))
@@ -135,10 +144,15 @@ pub(super) const ATTACKS: &[Attack] = &[
         let erasure = Erasure { call: id(ground.held.host, 0), time_ns: 0, by: "drill".into(), reason: None };
         write(ground, &frame(&Entry::Erasure(erasure).encode()))
     }),
-    condemned("open-ledger", "write that the ledger was opened, under another key", "not a host's to write", |ground| {
-        let opened = LedgerOpened { origin: "drill".into(), software: "drill".into(), time_ns: 0, key: None };
-        write(ground, &frame(&Entry::LedgerOpened(opened).encode()))
-    }),
+    condemned(
+        "open-ledger",
+        "write that the ledger was opened, under another key",
+        "not a host's to write",
+        |ground| {
+            let opened = LedgerOpened { origin: "drill".into(), software: "drill".into(), time_ns: 0, key: None };
+            write(ground, &frame(&Entry::LedgerOpened(opened).encode()))
+        },
+    ),
     condemned("replay", "start a call a second time", "a second time", |ground| {
         let frame = frame(&start(ground.held.host, REPLAYED));
         write(ground, &frame)?;
@@ -146,12 +160,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     condemned("many-calls", "start more calls than a host can have", "calls at once", |ground| {
         for count in 0..MORE_CALLS_THAN_A_HOST_HAS {
-            match write(ground, &frame(&start(ground.held.host, REPLAYED + 1 + count))) {
-                // Full: the notary has not taken what is there, or takes nothing more.
-                Err(Miss::Refused(libc::EAGAIN)) => std::thread::yield_now(),
-                Err(Miss::Refused(libc::EPIPE)) => break,
-                other => _ = other?,
-            }
+            let frame = frame(&start(ground.held.host, REPLAYED + 1 + count));
+            while_full(|| write(ground, &frame))?;
         }
         Ok(0)
     }),
@@ -165,11 +175,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         for token in 0..MORE_QUESTIONS_THAN_A_HOST_HAS {
             let mut question = [0; 9];
             question[..8].copy_from_slice(&u64::from(token).to_le_bytes());
-            match send(ground, &question) {
-                Err(Miss::Refused(libc::EAGAIN)) => std::thread::yield_now(),
-                Err(Miss::Refused(libc::EPIPE | libc::ECONNRESET)) => break,
-                other => _ = other?,
-            }
+            while_full(|| send(ground, &question))?;
         }
         Ok(0)
     }),
@@ -182,11 +188,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &signals, 0, 8)?;
         raw!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0)
     }),
-    Attack::new("trap-without-stack", "take the handler's stack, then make a socket", Stop::Killed(libc::SIGSEGV), |_| {
-        // stack_t: where, flags, size. There is no memory there.
-        raw!(libc::SYS_sigaltstack, &[4096_u64, 0, 1 << 20], 0)?;
-        raw!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0)
-    }),
+    Attack::new(
+        "trap-without-stack",
+        "take the handler's stack, then make a socket",
+        Stop::Killed(libc::SIGSEGV),
+        |_| {
+            // stack_t: where, flags, size. There is no memory there.
+            raw!(libc::SYS_sigaltstack, &[4096_u64, 0, 1 << 20], 0)?;
+            raw!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0)
+        },
+    ),
 ];
 
 fn journal(ground: &Ground) -> Result<CString, Miss> {
@@ -202,6 +213,16 @@ fn frame(entry: &EncodedEntry) -> Vec<u8> {
 
 fn write(ground: &Ground, bytes: &[u8]) -> Reply {
     raw!(libc::SYS_write, ground.held.pipe, bytes, bytes.len() as u64)
+}
+
+/// Again and again, until the notary has taken what is there: one that takes nothing more has this process ended.
+fn while_full(tried: impl Fn() -> Reply) -> Reply {
+    loop {
+        match tried() {
+            Err(Miss::Refused(libc::EAGAIN)) => std::thread::yield_now(),
+            other => return other,
+        }
+    }
 }
 
 fn send(ground: &Ground, bytes: &[u8]) -> Reply {

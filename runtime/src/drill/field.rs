@@ -89,7 +89,12 @@ impl Field {
     /// # Errors
     ///
     /// [`DrillError`]: it was not made.
-    pub(crate) fn make(&mut self, scene: &Scene, attack: &Attack, thread: ThreadKind) -> Result<Verdict, DrillError> {
+    pub(crate) fn make(
+        &mut self,
+        scene: &mut Scene,
+        attack: &Attack,
+        thread: ThreadKind,
+    ) -> Result<Verdict, DrillError> {
         let stop = self.stop(attack);
         let order = DrillOrder {
             attack: attack.name.to_owned(),

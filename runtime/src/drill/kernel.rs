@@ -119,8 +119,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_swapon, &ground.file()?, 0)
     })
     .alone(REFUSED_ANYWAY),
-    Attack::blocked("swapoff", "take memory away", libc::SYS_swapoff, |ground| raw!(libc::SYS_swapoff, &ground.file()?))
-        .alone(REFUSED_ANYWAY),
+    Attack::blocked("swapoff", "take memory away", libc::SYS_swapoff, |ground| {
+        raw!(libc::SYS_swapoff, &ground.file()?)
+    })
+    .alone(REFUSED_ANYWAY),
     Attack::blocked("reboot", "switch the machine off", libc::SYS_reboot, |_| raw!(libc::SYS_reboot, 0, 0, 0, 0))
         .alone(REFUSED_ANYWAY),
     Attack::blocked("load-module", "load a kernel module", libc::SYS_init_module, |_| {
@@ -197,8 +199,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_memfd_secret, 0)
     })
     .alone(PRIVILEGED),
-    Attack::blocked("lock-memory", "hold memory for good", libc::SYS_mlockall, |_| raw!(libc::SYS_mlockall, libc::MCL_CURRENT))
-        .alone(PRIVILEGED),
+    Attack::blocked("lock-memory", "hold memory for good", libc::SYS_mlockall, |_| {
+        raw!(libc::SYS_mlockall, libc::MCL_CURRENT)
+    })
+    .alone(PRIVILEGED),
     Attack::blocked("lookup-cookie", "look up a path by a cookie", libc::SYS_lookup_dcookie, |_| {
         let mut path = [0_u64; 8];
         raw!(libc::SYS_lookup_dcookie, 0, &mut path, 64)
@@ -207,9 +211,12 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::blocked("membarrier", "interrupt every processor", libc::SYS_membarrier, |_| {
         raw!(libc::SYS_membarrier, 0, 0, 0)
     }),
-    Attack::blocked("restart-sequence", "register memory that the kernel writes at every switch", libc::SYS_rseq, |_| {
-        raw!(libc::SYS_rseq, &[0_u64; 4], 32, 0, 0x53053053)
-    })
+    Attack::blocked(
+        "restart-sequence",
+        "register memory that the kernel writes at every switch",
+        libc::SYS_rseq,
+        |_| raw!(libc::SYS_rseq, &[0_u64; 4], 32, 0, 0x53053053),
+    )
     .alone(Alone::Depends("the C library has registered already")),
     Attack::blocked("signal-descriptor", "take signals before their handler does", libc::SYS_signalfd4, |_| {
         raw!(libc::SYS_signalfd4, -1, &[1_u64 << 30; 1], 8, 0)

@@ -26,10 +26,10 @@ use serde::{Deserialize, Serialize};
 use crate::sandbox::KernelPlan;
 
 pub(crate) use field::{DrillError, Field};
-pub(crate) use ground::{Aim, Ground, Held};
+pub(crate) use ground::{Ground, Held};
 pub(crate) use post::{DrillOrder, Post, ThreadKind};
-pub(crate) use scene::{Harm, Scene};
-pub(crate) use verdict::{Drilled, Verdict, judge};
+pub(crate) use scene::Scene;
+pub(crate) use verdict::{Drilled, Verdict};
 
 use raw::{Miss, Reply};
 

@@ -32,7 +32,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_sendto, socket, c"drill", 5, 0, &address, size_of_val(&address) as u64)
     }),
     family("udp6", "make a socket of UDP over IPv6", |_| make(libc::AF_INET6, libc::SOCK_DGRAM, 0)),
-    family("raw-ip", "make a raw socket", |_| make(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)).alone(PRIVILEGED),
+    family("raw-ip", "make a raw socket", |_| make(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP))
+        .alone(PRIVILEGED),
     family("raw-ip6", "make a raw socket of IPv6", |_| make(libc::AF_INET6, libc::SOCK_RAW, libc::IPPROTO_ICMPV6))
         .alone(PRIVILEGED),
     family("ping", "make a socket to ping with", |_| make(libc::AF_INET, libc::SOCK_DGRAM, libc::IPPROTO_ICMP))

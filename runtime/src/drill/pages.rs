@@ -21,48 +21,72 @@ pub(super) const ATTACKS: &[Attack] = &[
         let page = writable()?;
         raw!(libc::SYS_pkey_mprotect, page, PAGE, PROT_READ | PROT_EXEC, -1)
     }),
-    Attack::blocked("rewrite-code", "make code writable, change it, make it executable again", libc::SYS_mprotect, |_| {
-        let code = machine::spare_code();
-        raw!(libc::SYS_mprotect, code, PAGE, PROT_READ | PROT_WRITE)?;
-        raw!(libc::SYS_mprotect, code, PAGE, PROT_READ | PROT_EXEC)
-    }),
-    Attack::blocked("grow-executable", "extend executable memory by mprotect(PROT_GROWSDOWN)", libc::SYS_mprotect, |_| {
-        let page = writable()?;
-        raw!(libc::SYS_mprotect, page, PAGE, PROT_READ | PROT_EXEC | libc::PROT_GROWSUP)
-    })
+    Attack::blocked(
+        "rewrite-code",
+        "make code writable, change it, make it executable again",
+        libc::SYS_mprotect,
+        |_| {
+            let code = machine::spare_code();
+            raw!(libc::SYS_mprotect, code, PAGE, PROT_READ | PROT_WRITE)?;
+            raw!(libc::SYS_mprotect, code, PAGE, PROT_READ | PROT_EXEC)
+        },
+    ),
+    Attack::blocked(
+        "grow-executable",
+        "extend executable memory by mprotect(PROT_GROWSDOWN)",
+        libc::SYS_mprotect,
+        |_| {
+            let page = writable()?;
+            raw!(libc::SYS_mprotect, page, PAGE, PROT_READ | PROT_EXEC | libc::PROT_GROWSUP)
+        },
+    )
     .alone(Alone::Depends("such memory grows on few architectures")),
-    Attack::blocked("memfd-executable", "map a file in memory so that it can be executed", libc::SYS_memfd_create, |_| {
-        let file = descriptor(raw!(libc::SYS_memfd_create, c"drill", libc::MFD_CLOEXEC)?)?;
-        raw!(libc::SYS_ftruncate, file, PAGE)?;
-        raw!(libc::SYS_mmap, 0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0)
-    }),
+    Attack::blocked(
+        "memfd-executable",
+        "map a file in memory so that it can be executed",
+        libc::SYS_memfd_create,
+        |_| {
+            let file = descriptor(raw!(libc::SYS_memfd_create, c"drill", libc::MFD_CLOEXEC)?)?;
+            raw!(libc::SYS_ftruncate, file, PAGE)?;
+            raw!(libc::SYS_mmap, 0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0)
+        },
+    ),
     Attack::blocked("file-executable", "map a granted file so that it can be executed", libc::SYS_openat2, |ground| {
         let file = descriptor(open2(&ground.inside("inside")?, libc::O_RDONLY)?)?;
         raw!(libc::SYS_mmap, 0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0)
     })
     .with_folder(Stop::Filter(libc::SYS_mmap)),
     Attack::blocked("shared-memory", "make System V shared memory", libc::SYS_shmget, |_| {
-        raw!(libc::SYS_shmget, libc::IPC_PRIVATE, PAGE, 0o600).and_then(|id| raw!(libc::SYS_shmctl, id, libc::IPC_RMID, 0))
+        raw!(libc::SYS_shmget, libc::IPC_PRIVATE, PAGE, 0o600)
+            .and_then(|id| raw!(libc::SYS_shmctl, id, libc::IPC_RMID, 0))
     }),
     Attack::blocked("shmat-executable", "attach shared memory with SHM_EXEC", libc::SYS_shmat, |_| {
         raw!(libc::SYS_shmat, -1, 0, libc::SHM_EXEC)
     })
     .alone(Alone::Depends("there is no such segment")),
-    Attack::blocked("personality", "make all that can be read executable (READ_IMPLIES_EXEC)", libc::SYS_personality, |_| {
-        raw!(libc::SYS_personality, libc::READ_IMPLIES_EXEC)
-    }),
+    Attack::blocked(
+        "personality",
+        "make all that can be read executable (READ_IMPLIES_EXEC)",
+        libc::SYS_personality,
+        |_| raw!(libc::SYS_personality, libc::READ_IMPLIES_EXEC),
+    ),
     Attack::blocked("remap-pages", "move pages of a shared mapping", libc::SYS_remap_file_pages, |_| {
         let flags = libc::MAP_SHARED | MAP_ANONYMOUS;
         let page = raw!(libc::SYS_mmap, 0, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0)?;
         raw!(libc::SYS_remap_file_pages, page, PAGE, 0, 0, 0)
     }),
-    Attack::blocked("own-memory-write", "write over its own code by process_vm_writev(2)", libc::SYS_process_vm_writev, |_| {
-        let byte = [0xc3_u8; 1];
-        let from = [byte.as_ptr().expose_provenance() as u64, 1];
-        let page = writable()?;
-        let to = [page.cast_unsigned(), 1];
-        raw!(libc::SYS_process_vm_writev, std::process::id(), &from, 1, &to, 1, 0)
-    }),
+    Attack::blocked(
+        "own-memory-write",
+        "write over its own code by process_vm_writev(2)",
+        libc::SYS_process_vm_writev,
+        |_| {
+            let byte = [0xc3_u8; 1];
+            let from = [byte.as_ptr().expose_provenance() as u64, 1];
+            let page = writable()?;
+            let to = [page.cast_unsigned(), 1];
+            raw!(libc::SYS_process_vm_writev, std::process::id(), &from, 1, &to, 1, 0)
+        },
+    ),
     Attack::blocked("map-library", "open a shared library to map its code", libc::SYS_openat2, |_| {
         let file = descriptor(open2(c"/proc/self/exe", libc::O_RDONLY)?)?;
         raw!(libc::SYS_mmap, 0, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0)

@@ -28,9 +28,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_dup, ground.held.pipe)
     }),
     #[cfg(target_arch = "x86_64")]
-    Attack::blocked("replace-descriptor", "put the pipe in the place of another descriptor", libc::SYS_dup2, |ground| {
-        raw!(libc::SYS_dup2, ground.held.pipe, ground.held.acks)
-    }),
+    Attack::blocked(
+        "replace-descriptor",
+        "put the pipe in the place of another descriptor",
+        libc::SYS_dup2,
+        |ground| raw!(libc::SYS_dup2, ground.held.pipe, ground.held.acks),
+    ),
     Attack::blocked("replace-descriptor-new", "the same by dup3(2)", libc::SYS_dup3, |ground| {
         raw!(libc::SYS_dup3, ground.held.pipe, ground.held.acks, 0)
     }),

@@ -80,13 +80,18 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::blocked("tgkill-notary", "send a thread of the notary a signal by tgkill(2)", libc::SYS_tgkill, |ground| {
         raw!(libc::SYS_tgkill, ground.aim.notary, ground.aim.notary, IGNORED)
     }),
-    Attack::blocked("queue-signal", "send the notary a signal that claims another sender", libc::SYS_rt_sigqueueinfo, |ground| {
-        // siginfo_t: signal, errno, code (SI_QUEUE), padding, sender and user, the rest.
-        let mut info = [0_u32; 32];
-        info[0] = IGNORED.unsigned_abs();
-        info[2] = libc::SI_QUEUE.cast_unsigned();
-        raw!(libc::SYS_rt_sigqueueinfo, ground.aim.notary, IGNORED, &info)
-    }),
+    Attack::blocked(
+        "queue-signal",
+        "send the notary a signal that claims another sender",
+        libc::SYS_rt_sigqueueinfo,
+        |ground| {
+            // siginfo_t: signal, errno, code (SI_QUEUE), padding, sender and user, the rest.
+            let mut info = [0_u32; 32];
+            info[0] = IGNORED.unsigned_abs();
+            info[2] = libc::SI_QUEUE.cast_unsigned();
+            raw!(libc::SYS_rt_sigqueueinfo, ground.aim.notary, IGNORED, &info)
+        },
+    ),
     Attack::blocked("queue-thread-signal", "the same to one thread", libc::SYS_rt_tgsigqueueinfo, |ground| {
         let mut info = [0_u32; 32];
         info[0] = IGNORED.unsigned_abs();
@@ -104,14 +109,22 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_pidfd_getfd, ground.held.pipe, 0, 0)
     })
     .alone(Alone::Depends("the pipe is no process")),
-    Attack::blocked("peer-pidfd", "get a descriptor of who is at the other end of a socket", libc::SYS_getsockopt, |ground| {
-        let (mut peer, mut size) = ([0_i32; 1], [4_u32; 1]);
-        raw!(libc::SYS_getsockopt, ground.held.control, libc::SOL_SOCKET, SO_PEERPIDFD, &mut peer, &mut size)
-    })
+    Attack::blocked(
+        "peer-pidfd",
+        "get a descriptor of who is at the other end of a socket",
+        libc::SYS_getsockopt,
+        |ground| {
+            let (mut peer, mut size) = ([0_i32; 1], [4_u32; 1]);
+            raw!(libc::SYS_getsockopt, ground.held.control, libc::SOL_SOCKET, SO_PEERPIDFD, &mut peer, &mut size)
+        },
+    )
     .alone(Alone::Depends("it is of Linux 6.5")),
-    Attack::blocked("own-signals-to-parent", "have the kernel signal the notary for a socket (F_SETOWN)", libc::SYS_fcntl, |ground| {
-        raw!(libc::SYS_fcntl, ground.held.control, libc::F_SETOWN, ground.aim.notary)
-    }),
+    Attack::blocked(
+        "own-signals-to-parent",
+        "have the kernel signal the notary for a socket (F_SETOWN)",
+        libc::SYS_fcntl,
+        |ground| raw!(libc::SYS_fcntl, ground.held.control, libc::F_SETOWN, ground.aim.notary),
+    ),
     Attack::blocked("signal-by-socket", "choose that signal (F_SETSIG)", libc::SYS_fcntl, |ground| {
         raw!(libc::SYS_fcntl, ground.held.control, F_SETSIG, IGNORED)
     }),
@@ -144,9 +157,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_get_robust_list, ground.aim.parent, &mut head, &mut size)
     })
     .alone(Alone::Depends("a parent is open to privileged users alone")),
-    Attack::blocked("slow-parent", "take processor time from the front (setpriority)", libc::SYS_setpriority, |ground| {
-        raw!(libc::SYS_setpriority, libc::PRIO_PROCESS.cast_signed(), ground.aim.notary, 1)
-    }),
+    Attack::blocked(
+        "slow-parent",
+        "take processor time from the front (setpriority)",
+        libc::SYS_setpriority,
+        |ground| raw!(libc::SYS_setpriority, libc::PRIO_PROCESS.cast_signed(), ground.aim.notary, 1),
+    ),
     Attack::blocked("affinity-parent", "hold the notary on one processor", libc::SYS_sched_setaffinity, |ground| {
         raw!(libc::SYS_sched_setaffinity, ground.aim.notary, 8, &[u64::MAX; 1])
     }),
@@ -157,9 +173,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_process_mrelease, ground.held.pipe, 0)
     })
     .alone(Alone::Depends("the pipe is no process")),
-    Attack::blocked("advise-others", "advise the kernel on another process's memory", libc::SYS_process_madvise, |ground| {
-        raw!(libc::SYS_process_madvise, ground.held.pipe, &[0_u64; 2], 0, libc::MADV_COLD, 0)
-    })
+    Attack::blocked(
+        "advise-others",
+        "advise the kernel on another process's memory",
+        libc::SYS_process_madvise,
+        |ground| raw!(libc::SYS_process_madvise, ground.held.pipe, &[0_u64; 2], 0, libc::MADV_COLD, 0),
+    )
     .alone(Alone::Depends("the pipe is no process")),
     Attack::blocked("semaphores", "make System V semaphores to meet another process", libc::SYS_semget, |_| {
         let id = raw!(libc::SYS_semget, libc::IPC_PRIVATE, 1, 0o600)?;

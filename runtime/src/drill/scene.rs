@@ -139,15 +139,16 @@ impl Scene {
         self.aim.outside_folder.with_file_name("granted")
     }
 
-    /// Whether everything outside is as it was.
+    /// Whether everything outside is as it was when this was last asked.
     ///
     /// # Errors
     ///
     /// [`Harm`]: the first that is found.
-    pub(crate) fn unharmed(&self) -> Result<(), Harm> {
+    pub(crate) fn unharmed(&mut self) -> Result<(), Harm> {
         let now = survey(&self.aim.outside_folder)?;
-        let changed = self.before.iter().find(|found| !now.contains(found));
-        let changed = changed.or_else(|| now.iter().find(|found| !self.before.contains(found)));
+        let before = std::mem::replace(&mut self.before, now);
+        let changed = before.iter().find(|found| !self.before.contains(found));
+        let changed = changed.or_else(|| self.before.iter().find(|found| !before.contains(found)));
         if let Some(found) = changed {
             return Err(Harm::Changed { path: found.path.clone() });
         }

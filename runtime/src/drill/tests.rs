@@ -23,7 +23,11 @@ fn the_table_is_whole() {
     let mut groups = HashMap::new();
     for (group, attack) in attacks() {
         assert!(names.insert(attack.name), "{} twice", attack.name);
-        assert!(attack.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{}", attack.name);
+        assert!(
+            attack.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'),
+            "{}",
+            attack.name
+        );
         assert!(!attack.what.is_empty() && attack.what.len() < 80, "{}", attack.name);
         *groups.entry(group).or_insert(0) += 1;
     }

@@ -53,19 +53,23 @@ pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdic
         Stop::Killed(signal) => by_kernel(signal, drilled),
         Stop::Notary(fault) => by_notary(fault, drilled),
     };
-    match (shown, &drilled.outcome) {
-        (Some(how), _) => Verdict::Stopped(how),
-        (None, Some(Outcome::Escaped(answer))) => Verdict::Escaped(format!("the kernel answered {answer}")),
-        (None, other) => Verdict::Otherwise(otherwise(stop, other.as_ref(), drilled)),
+    match (shown, &drilled.outcome, &drilled.ending) {
+        (Some(how), _, _) => Verdict::Stopped(how),
+        (None, Some(Outcome::Escaped(answer)), Some(HostEnding::Closed) | None) => {
+            Verdict::Escaped(format!("the kernel answered {answer}, and the host went on"))
+        }
+        (None, _, _) => Verdict::Otherwise(otherwise(stop, drilled)),
     }
 }
 
-/// The host has ended itself, and what it was about to do is in the ledger, with the thread's name.
+/// The host has ended itself, unless the front was faster, which hears of it from the notary; and what it was about to do
+/// is in the ledger, with the thread's name.
 fn by_filter(number: i64, thread: ThreadKind, drilled: &Drilled) -> Option<String> {
     let Some(HostEnding::Blocked(blocked)) = &drilled.ending else { return None };
+    let status = drilled.status?;
     let is_it = i64::try_from(blocked.number).is_ok_and(|blocked| blocked == number)
         && blocked.thread.as_str().starts_with(thread.as_str())
-        && drilled.status?.code() == Some(BLOCKED_EXIT)
+        && (status.code() == Some(BLOCKED_EXIT) || status.signal() == Some(libc::SIGKILL))
         && drilled.outcome.is_none();
     is_it.then(|| format!("seccomp: {}, in the ledger", call_name(blocked)))
 }
@@ -84,18 +88,19 @@ fn refused(drilled: &Drilled, errno: i32) -> bool {
     drilled.outcome == Some(Outcome::Refused(errno))
 }
 
-fn otherwise(stop: Stop, outcome: Option<&Outcome>, drilled: &Drilled) -> String {
-    let what = match outcome {
+fn otherwise(stop: Stop, drilled: &Drilled) -> String {
+    let said = match &drilled.outcome {
         Some(Outcome::Refused(errno)) => format!("refused with {}", name_of(*errno)),
         Some(Outcome::Escaped(answer)) => format!("the kernel answered {answer}"),
         Some(Outcome::Unable(why)) => format!("not made for want of: {why}"),
-        None => match &drilled.ending {
-            Some(HostEnding::Blocked(blocked)) => format!("seccomp: {blocked}"),
-            Some(HostEnding::Condemned { fault }) => format!("notary: {fault}"),
-            Some(HostEnding::Closed) | None => drilled.how.clone(),
-        },
+        None => drilled.how.clone(),
     };
-    format!("{what}; expected {stop:?}")
+    let ending = match &drilled.ending {
+        Some(HostEnding::Blocked(blocked)) => format!("; seccomp: {blocked}"),
+        Some(HostEnding::Condemned { fault }) => format!("; notary: {fault}"),
+        Some(HostEnding::Closed) | None => String::new(),
+    };
+    format!("{said}{ending}; expected {stop:?}")
 }
 
 fn call_name(blocked: &BlockedCall) -> String {

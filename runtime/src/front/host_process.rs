@@ -191,7 +191,8 @@ impl HostProcess {
     pub(crate) fn drilled(&self, judged: bool) -> Drilled {
         let until = Instant::now() + START_WAIT;
         let said = self.take_lane(until).ok().and_then(|mut lane| {
-            let said = lane.send(&(), [b"", b"", b""], Some(until)).and_then(|()| lane.receive(STARTED_LIMITS, Some(until)));
+            let said =
+                lane.send(&(), [b"", b"", b""], Some(until)).and_then(|()| lane.receive(STARTED_LIMITS, Some(until)));
             let said: Option<(Outcome, _)> = said.ok();
             // Without a lane the host has nothing to do.
             self.give_back(lane);

@@ -110,7 +110,8 @@ fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -
     let engine = Engine::new(u32::try_from(lanes).unwrap_or(u32::MAX)).map_err(|error| no_start(&error))?;
     schema::warm_up();
     let Order { required, tools, drill } = order;
-    let (mut plan, mut unloaded) = (drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set())), Vec::new());
+    let (mut plan, mut unloaded) =
+        (drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set())), Vec::new());
     for (place, (order, code)) in tools.into_iter().zip(code).enumerate() {
         let describing = order.describing;
         let load = order.into_load();

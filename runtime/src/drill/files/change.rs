@@ -57,11 +57,16 @@ pub(in super::super) const CHANGE: &[Attack] = &[
         raw!(libc::SYS_linkat, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, 0)
     })
     .with_folder(Stop::Landlock(EXDEV)),
-    Attack::blocked("linkat-handle", "give a file outside a name through an O_PATH handle", libc::SYS_openat2, |ground| {
-        let handle = Ground::by_proc(descriptor(open2(&ground.file()?, libc::O_PATH)?)?)?;
-        let to = ground.inside("linked-by-handle")?;
-        raw!(libc::SYS_linkat, libc::AT_FDCWD, &handle, libc::AT_FDCWD, &to, libc::AT_SYMLINK_FOLLOW)
-    })
+    Attack::blocked(
+        "linkat-handle",
+        "give a file outside a name through an O_PATH handle",
+        libc::SYS_openat2,
+        |ground| {
+            let handle = Ground::by_proc(descriptor(open2(&ground.file()?, libc::O_PATH)?)?)?;
+            let to = ground.inside("linked-by-handle")?;
+            raw!(libc::SYS_linkat, libc::AT_FDCWD, &handle, libc::AT_FDCWD, &to, libc::AT_SYMLINK_FOLLOW)
+        },
+    )
     .with_folder(Stop::Landlock(EXDEV)),
     Attack::blocked("linkat-out", "give a granted file a name outside", libc::SYS_linkat, |ground| {
         let (from, to) = (ground.inside("inside")?, ground.beside("linked-out")?);
@@ -212,18 +217,21 @@ pub(in super::super) const CHANGE: &[Attack] = &[
         raw!(libc::SYS_sendfile, ground.held.pipe, ground.held.lane, 0, 16)
     })
     .alone(Alone::Never("it would wait for a request")),
-    Attack::blocked("sync-everything", "make the machine wait for its disks", libc::SYS_sync, |_| {
-        raw!(libc::SYS_sync)
-    })
-    .alone(Alone::Never("it makes the machine wait for its disks")),
+    Attack::blocked("sync-everything", "make the machine wait for its disks", libc::SYS_sync, |_| raw!(libc::SYS_sync))
+        .alone(Alone::Never("it makes the machine wait for its disks")),
     Attack::blocked("quota", "change what users may store", libc::SYS_quotactl, |_| {
         raw!(libc::SYS_quotactl, libc::Q_SYNC, 0, 0, 0)
     })
     .alone(Alone::Depends("the kernel may have no quotas")),
-    landlocked("leave-a-set-descriptor", "write through /proc/self/fd of a read-only file", libc::SYS_openat2, |ground| {
-        let read = descriptor(open2(&ground.file()?, libc::O_PATH)?)?;
-        open2(&Ground::by_proc(read)?, libc::O_WRONLY)
-    }),
+    landlocked(
+        "leave-a-set-descriptor",
+        "write through /proc/self/fd of a read-only file",
+        libc::SYS_openat2,
+        |ground| {
+            let read = descriptor(open2(&ground.file()?, libc::O_PATH)?)?;
+            open2(&Ground::by_proc(read)?, libc::O_WRONLY)
+        },
+    ),
 ];
 
 /// `chown` to this id changes nothing: an attack that gets its way does no damage, and still got its way.

@@ -23,9 +23,7 @@ pub(in super::super) const READ: &[Attack] = &[
         raw!(libc::SYS_openat, libc::AT_FDCWD, &ground.folder()?, libc::O_RDONLY | libc::O_DIRECTORY)
     })
     .with_folder(Stop::Landlock(EACCES)),
-    by_openat2("openat2-outside", "read a file outside by openat2(2)", |ground| {
-        open2(&ground.file()?, libc::O_RDONLY)
-    }),
+    by_openat2("openat2-outside", "read a file outside by openat2(2)", |ground| open2(&ground.file()?, libc::O_RDONLY)),
     by_openat2("openat2-folder", "list a folder outside", |ground| {
         open2(&ground.folder()?, libc::O_RDONLY | libc::O_DIRECTORY)
     }),
