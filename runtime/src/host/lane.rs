@@ -7,6 +7,8 @@
 //!     16      …  header, JSON; then the blobs
 //! ```
 //!
+//! A side that always waits without a limit makes no other system calls than to read and to write.
+//!
 //! A host is not trusted: nothing is read beyond the limits that the reader gives, nor beyond its deadline.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -80,7 +82,9 @@ impl Lane {
         }
         let mut rest = self.buffer.as_slice();
         while !rest.is_empty() {
-            self.socket.set_write_timeout(left(until)?).map_err(LaneError::Io)?;
+            if let Some(until) = until {
+                self.socket.set_write_timeout(Some(left(until)?)).map_err(LaneError::Io)?;
+            }
             match self.socket.write(rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
                 Err(error) => retry(error)?,
@@ -138,7 +142,9 @@ impl Lane {
 
     fn read_until(&mut self, have: &mut usize, wanted: usize, until: Option<Instant>) -> Result<(), LaneError> {
         while *have < wanted {
-            self.socket.set_read_timeout(left(until)?).map_err(LaneError::Io)?;
+            if let Some(until) = until {
+                self.socket.set_read_timeout(Some(left(until)?)).map_err(LaneError::Io)?;
+            }
             match self.socket.read(self.buffer.get_mut(*have..).unwrap_or_default()) {
                 Ok(0) => return Err(LaneError::Gone),
                 Ok(read) => *have += read,
@@ -157,10 +163,9 @@ impl Lane {
 }
 
 /// What is left of the time; never none, which would mean no limit.
-fn left(until: Option<Instant>) -> Result<Option<Duration>, LaneError> {
-    let Some(until) = until else { return Ok(None) };
+fn left(until: Instant) -> Result<Duration, LaneError> {
     let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(LaneError::Late) } else { Ok(Some(left)) }
+    if left.is_zero() { Err(LaneError::Late) } else { Ok(left) }
 }
 
 fn retry(error: io::Error) -> Result<(), LaneError> {
