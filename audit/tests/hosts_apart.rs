@@ -1,7 +1,13 @@
 //! Hosts in processes of their own: they come and go while others write, are condemned for what they do, and leave the
 //! reason in the ledger. What is written into their pipes is written here; where the kernel itself must speak, by a child.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests"
+)]
 #![allow(clippy::disallowed_methods, reason = "tests that run this program as a child")]
 
 mod running;

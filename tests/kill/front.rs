@@ -1,15 +1,16 @@
 //! A front that calls a tool through a notary: the tool compiled once, a ledger opened as often as wanted.
 
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::getpid;
 use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
 use tollgate::{
-    Answer, Books, CallFailure, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, Tool, Worker,
+    Answer, Books, CallFailure, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, StartError, Tool,
+    Worker,
 };
-use tollgate_audit::{AppendError, Record as _};
+use tollgate_audit::{AppendError, Record as _, Recorder};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant};
 use tollgate_workspace::{guest, manifest};
 
@@ -27,6 +28,7 @@ pub(crate) struct Compiled {
 /// A notary, and the tool loaded to record through it.
 pub(crate) struct Front {
     pub(crate) notary: NotaryProcess,
+    recorder: Arc<Recorder>,
     pub(crate) runtime: Runtime,
     pub(crate) worker: Worker,
     pub(crate) tool: Tool,
@@ -36,6 +38,7 @@ pub(crate) struct Front {
 #[derive(Debug)]
 pub(crate) enum NoFront {
     Notary(NotaryFailure),
+    Start(StartError),
     Load(LoadError),
 }
 
@@ -43,6 +46,7 @@ impl std::fmt::Display for NoFront {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Notary(failure) => f.write_str(&with_causes(failure)),
+            Self::Start(error) => f.write_str(&with_causes(error)),
             Self::Load(error) => f.write_str(&with_causes(error)),
         }
     }
@@ -66,11 +70,12 @@ impl Compiled {
         acknowledge: &str,
     ) -> Result<Front, NoFront> {
         let notary = NotaryProcess::start(command).map_err(NoFront::Notary)?;
-        let books = Books::open(notary.recorder().clone(), ledger).expect("a side store");
-        let runtime = Runtime::start_unsealed(&self.engine, books).expect("a runtime");
+        let recorder = notary.recorder().expect("a way to the notary");
+        let books = Books::open(Arc::clone(&recorder) as _, ledger).expect("a side store");
+        let runtime = Runtime::start_unsealed(&self.engine, books).map_err(NoFront::Start)?;
         let mut worker = Worker::new(&runtime).expect("a worker");
         let tool = self.load(&mut worker, data, acknowledge).map_err(NoFront::Load)?;
-        Ok(Front { notary, runtime, worker, tool })
+        Ok(Front { notary, recorder, runtime, worker, tool })
     }
 
     /// Tries again while the notary is being started again.
@@ -101,7 +106,7 @@ impl Front {
     pub(crate) fn await_ready(&self) -> Result<(), AppendError> {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.notary.recorder().ready() {
+            match self.recorder.ready() {
                 Err(AppendError::Away | AppendError::Stalled { .. }) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(1))
                 }

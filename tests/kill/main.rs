@@ -67,6 +67,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["run" | "notary" | "audit", rest @ ..] if rest.contains(&"--ledger") => return tollgate::cli::main(),
         ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate::cli::main(),
+        ["host", rest @ ..] if rest.contains(&"--front") => return tollgate::cli::main(),
         [driver::ROLE, data] => return driver::main(data.as_ref()),
         [faults::ONCE, mark, command @ ..] => return faults::once(mark.as_ref(), command),
         _ => {}

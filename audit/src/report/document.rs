@@ -396,8 +396,7 @@ fn kernel_layer(report: &ActivityReport) -> Section<'_> {
     let kernel = &report.kernel;
     let HostLevels { full, partial, none, .. } = kernel.hosts;
     let mut text = vec![format!(
-        "{} what confines them: {} by the whole kernel layer, {} by a part of it, {} by nothing of it.",
-        counted(full + partial + none, "host said", "hosts said"),
+        "Hosts that said what confines them: {} by the whole kernel layer, {} by a part of it, {} by nothing of it.",
         count(full),
         count(partial),
         count(none),
