@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | test | soak | fuzz | demo | schemas`. Must build without the guests'
+//! The project's own commands: `cargo xtask setup | test | soak | fuzz | drill | demo | schemas`. Must build without the guests'
 //! target, since `setup` is what installs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 #![allow(
@@ -12,7 +12,7 @@ mod fuzz;
 mod setup;
 mod terminal;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -30,6 +30,8 @@ Usage: cargo xtask COMMAND
   fuzz [MINUTES [TARGET]]
                      libFuzzer over all fuzz targets, or TARGET, for MINUTES in all (default 1; 0.5 is half a minute);
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler
+  drill [-- ARGS]    setup, then native attacks from inside sealed hosts, and what stops each; fails if one escapes, or if
+                     it is stopped by something else than what should. ARGS go to `tollgate drill`
   demo               setup, then show what Tollgate promises, with real tools; fails if a promise is not kept
   schemas            write the JSON Schemas of tool.toml and tollgate.toml anew";
 
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         ["fuzz"] => fuzz::fuzz("1", None),
         ["fuzz", minutes] => fuzz::fuzz(minutes, None),
         ["fuzz", minutes, target] => fuzz::fuzz(minutes, Some(target)),
+        ["drill"] => drill(&[]),
+        ["drill", "--", rest @ ..] => drill(rest),
         ["demo"] => demo::demo(),
         ["schemas"] => schemas(),
         ["help" | "-h" | "--help"] => {
@@ -75,6 +79,16 @@ fn soak(rounds: &str, seed: &[(&str, &str)]) -> Result<()> {
     setup::setup()?;
     let variables = [&[("TOLLGATE_SOAK_ROUNDS", rounds)], seed].concat();
     cargo::run(&["test", "--workspace", "--test", "kill"], &variables)
+}
+
+/// The attacks of `tollgate drill`.
+fn drill(args: &[&str]) -> Result<()> {
+    setup::setup()?;
+    cargo::run(&["build", "--workspace"], &[])?;
+    let program = cargo::built()?.join("tollgate");
+    let status = Command::new(&program).arg("drill").args(args).status();
+    let status = status.map_err(|error| format!("cannot start `{}`: {error}", program.display()))?;
+    if status.success() { Ok(()) } else { Err(format!("the drill failed ({status}): see above").into()) }
 }
 
 /// The schemas are held by a test that can also write them.

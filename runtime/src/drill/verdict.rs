@@ -127,3 +127,56 @@ fn signal_name(signal: i32) -> String {
         other => format!("signal {other}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tollgate_audit::{AUDIT_ARCH_X86_64, HostId, ThreadName};
+
+    use super::*;
+
+    fn drilled(outcome: Option<Outcome>, wait_status: i32, ending: Option<HostEnding>) -> Drilled {
+        Drilled { outcome, status: Some(ExitStatus::from_raw(wait_status)), how: "as it did".to_owned(), ending }
+    }
+
+    fn blocked(number: u64, thread: &str) -> Option<HostEnding> {
+        let (host, thread) = (HostId([0; 6]), ThreadName::new(thread));
+        let arch = u64::from(AUDIT_ARCH_X86_64);
+        let blocked = BlockedCall { host, call: None, thread, number, arch, arguments: [0; 6], instruction: 0 };
+        Some(HostEnding::Blocked(blocked))
+    }
+
+    #[test]
+    fn it_counts_what_stopped_an_attack() {
+        let open = Stop::Filter(2);
+        let trapped = BLOCKED_EXIT << 8;
+        let is_stopped = |stop, drilled: Drilled| judge(stop, ThreadKind::Worker, &drilled).is_stopped();
+        assert!(is_stopped(open, drilled(None, trapped, blocked(2, "worker-1"))));
+        assert!(is_stopped(open, drilled(None, libc::SIGKILL, blocked(2, "worker-1"))));
+        assert!(!is_stopped(open, drilled(None, trapped, blocked(257, "worker-1"))), "another call");
+        assert!(!is_stopped(open, drilled(None, trapped, blocked(2, "main"))), "another thread");
+        assert!(!is_stopped(open, drilled(None, trapped, Some(HostEnding::Closed))), "no evidence");
+        assert!(!is_stopped(open, drilled(Some(Outcome::Refused(1)), 0, Some(HostEnding::Closed))));
+
+        let refused = |errno| drilled(Some(Outcome::Refused(errno)), 0, Some(HostEnding::Closed));
+        assert!(is_stopped(Stop::Landlock(libc::EACCES), refused(libc::EACCES)));
+        assert!(!is_stopped(Stop::Landlock(libc::EACCES), refused(libc::ENOENT)));
+        assert!(is_stopped(Stop::Killed(libc::SIGSYS), drilled(None, libc::SIGSYS, Some(HostEnding::Closed))));
+        assert!(!is_stopped(Stop::Killed(libc::SIGSYS), drilled(None, libc::SIGSEGV, Some(HostEnding::Closed))));
+
+        let condemned = |fault: &str| {
+            let ending = Some(HostEnding::Condemned { fault: fault.to_owned() });
+            drilled(Some(Outcome::Escaped(64)), libc::SIGKILL, ending)
+        };
+        assert!(is_stopped(Stop::Notary("no frame"), condemned("bytes that are no frame")));
+        assert!(!is_stopped(Stop::Notary("no frame"), condemned("an unfinished frame at its end")));
+        assert!(!is_stopped(Stop::Landlock(libc::EACCES), drilled(Some(Outcome::Unable("x".to_owned())), 0, None)));
+    }
+
+    #[test]
+    fn an_escape_is_called_one() {
+        let escaped = drilled(Some(Outcome::Escaped(3)), 0, Some(HostEnding::Closed));
+        for stop in [Stop::Filter(2), Stop::Landlock(libc::EACCES), Stop::Notary("no frame"), Stop::Killed(31)] {
+            assert!(matches!(judge(stop, ThreadKind::Main, &escaped), Verdict::Escaped(_)), "{stop:?}");
+        }
+    }
+}

@@ -188,7 +188,7 @@ pub(super) static ROWS: &[CallRow] = &[
     row!(SYS_pwrite64, WRITE, "write, and streams"),
     row!(SYS_pwritev2, WRITE, "append"),
     row!(SYS_ftruncate, WRITE, "set-size, and open with truncate"),
-    row!(SYS_utimensat, WRITE, "set-times"),
+    row!(SYS_utimensat, &[Check::is_null(1)], "no path", WRITE, "set-times, of open files"),
     row!(SYS_mkdirat, CREATE, "create-directory-at"),
     row!(SYS_symlinkat, CREATE, "symlink-at"),
     row!(SYS_unlinkat, DELETE, "unlink-file-at, remove-directory-at"),

@@ -12,6 +12,7 @@ mod audit;
 mod check;
 mod compile;
 mod desk;
+mod drill;
 mod files;
 mod install;
 mod ledger;

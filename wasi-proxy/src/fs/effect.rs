@@ -1,9 +1,9 @@
 //! Effects on the filesystem: each takes the permit that allows it, and acts below an open root.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, openat2};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2};
 use rustix::io::Errno;
 use tollgate_capability::{FsPath, HostCall, OpenFlags, Target};
 
@@ -216,7 +216,20 @@ pub(crate) fn read_link(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Resu
     if text.starts_with('/') { Err(Errno::PERM.into()) } else { Ok(text) }
 }
 
-/// `utimensat` on the very file that was probed.
+/// `futimens` on the very file that was probed, opened anew: Landlock knows no right to change times, so a sealed host may
+/// do so through open files alone, never by a path. A symbolic link cannot be opened, and keeps its times.
 pub(crate) fn set_times(_permit: &Permit, probed: &OwnedFd, times: &Timestamps) -> Result<(), Errno> {
-    rustix::fs::utimensat(probed.as_fd(), "", times, AtFlags::EMPTY_PATH)
+    let flags = match FileType::from_raw_mode(fstat(probed)?.st_mode) {
+        FileType::RegularFile => OFlags::WRONLY,
+        FileType::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
+        FileType::Symlink
+        | FileType::Fifo
+        | FileType::Socket
+        | FileType::CharacterDevice
+        | FileType::BlockDevice
+        | FileType::Unknown => return Err(Errno::NOTSUP),
+    };
+    let this = format!("/proc/self/fd/{}", probed.as_raw_fd());
+    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::futimens(openat2(CWD, this, flags, Mode::empty(), ResolveFlags::empty())?, times)
 }
