@@ -94,6 +94,12 @@ impl AccessSet {
         Self(self.0 & !other.0)
     }
 
+    /// The rights that are in either set.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// This set with `access` added.
     #[must_use]
     pub const fn with(self, access: Access) -> Self {

@@ -294,6 +294,14 @@ pub struct OpenFlags {
     pub follow: bool,
 }
 
+impl OpenFlags {
+    /// Whether a new file is neither read nor written through its handle: to make it is all that is asked.
+    #[must_use]
+    pub const fn makes_only(self) -> bool {
+        self.create && !(self.read || self.write || self.truncate)
+    }
+}
+
 /// What stands at a path, found without opening it (`O_PATH`) or, for [`Target::Outside`], refused by the kernel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {

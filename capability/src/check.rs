@@ -2,6 +2,7 @@
 //! default; an empty set denies everything that carries authority.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::access::{Access, AccessSet};
 use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
@@ -63,7 +64,7 @@ pub enum Rule<'s> {
         /// The folder, as the guest sees it.
         guest: &'s str,
     },
-    /// `fs:/docs:regular`: only regular files and folders are opened.
+    /// `fs:/docs:regular`: only regular files and folders are opened, linked or renamed.
     FsRegular {
         /// The folder, as the guest sees it.
         guest: &'s str,
@@ -167,7 +168,7 @@ impl fmt::Display for Reason {
                 f.write_str("the file has several hard links, and patterns cannot speak for its other names")
             }
             Self::FolderRenameUnderPatterns => f.write_str("a folder cannot be renamed where patterns apply"),
-            Self::NotRegular => f.write_str("only regular files and folders may be opened"),
+            Self::NotRegular => f.write_str("only regular files and folders may be opened, linked or renamed"),
             Self::LinkText => f.write_str("the link would lead out of the granted folder"),
             Self::GainsRights => f.write_str("the file would gain rights in its new place"),
             Self::OverLimit { asked, left } => write!(f, "{asked} asked for, {left} left"),
@@ -380,7 +381,8 @@ fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath
         return deny(Rule::FsPatterns { guest: &old.guest }, Reason::HardLinksUnderPatterns);
     }
     let taken = if target == Target::Absent { taken } else { taken.and(right(new, Access::Delete)?) };
-    no_gain(old, new, source)?;
+    regular(old, source)?;
+    no_gain(set, (old, from), (new, to), source)?;
     Ok(taken.and(right(new, Access::Create)?))
 }
 
@@ -396,23 +398,48 @@ fn link<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath) 
     if !(old.patterns.is_empty() && new.patterns.is_empty()) {
         return deny(Rule::FsPatterns { guest: &new.guest }, Reason::HardLinksUnderPatterns);
     }
-    no_gain(old, new, source)?;
+    regular(old, source)?;
+    no_gain(set, (old, from), (new, to), source)?;
     Ok(read.and(right(new, Access::Create)?))
 }
 
+/// Devices, FIFOs and sockets get no new name: to the kernel that is to make one, which no right below a folder stands for.
+fn regular(fs: &FsCapability, source: Target) -> Result<(), Denial<'_>> {
+    if source == Target::Special {
+        return Err(Denial { missing: Rule::FsRegular { guest: &fs.guest }, reason: Reason::NotRegular });
+    }
+    Ok(())
+}
+
 /// What goes elsewhere must not gain rights: a file that of being read, written or asked about, and what may be a folder
-/// any right at all, since all that is in it goes with it.
-fn no_gain<'s>(old: &FsCapability, new: &'s FsCapability, source: Target) -> Result<(), Denial<'s>> {
+/// any right at all, since all that is in it goes with it. Folders of the host may lie in one another: what counts is
+/// what the set gives at either place, by whichever folder.
+fn no_gain<'s>(
+    set: &'s CapabilitySet,
+    (old, from): (&FsCapability, &FsPath),
+    (new, to): (&'s FsCapability, &FsPath),
+    source: Target,
+) -> Result<(), Denial<'s>> {
     let counted: AccessSet = match source {
         Target::File { .. } | Target::Symlink | Target::Special => {
             [Access::Read, Access::Write, Access::Metadata].into_iter().collect()
         }
         Target::Folder { .. } | Target::Absent | Target::Outside | Target::Unknown => Access::ALL.into_iter().collect(),
     };
-    if old.access.contains_all(new.access.intersection(counted)) {
+    let place = |fs: &FsCapability, path: &FsPath| fs.host.join(path.resolved().unwrap_or_default());
+    let (old_place, new_place) = (place(old, from), place(new, to));
+    let held = rights(set, |host| old_place.starts_with(host));
+    // A folder that is granted below the new place is met there by its path, from the next call on.
+    let gained = rights(set, |host| new_place.starts_with(host) || host.starts_with(&new_place));
+    if old.access.contains_all(new.access.intersection(counted)) && held.contains_all(gained.intersection(counted)) {
         return Ok(());
     }
     Err(Denial { missing: Rule::FsNoGain { guest: &new.guest }, reason: Reason::GainsRights })
+}
+
+/// The rights of all folders whose place on the host is one of these.
+fn rights(set: &CapabilitySet, among: impl Fn(&Path) -> bool) -> AccessSet {
+    set.fs.iter().filter(|fs| among(&fs.host)).fold(AccessSet::EMPTY, |rights, fs| rights.union(fs.access))
 }
 
 fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath) -> Verdict<'s> {

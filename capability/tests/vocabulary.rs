@@ -278,6 +278,50 @@ fn nothing_gains_rights_in_another_folder() {
 }
 
 #[test]
+fn nothing_gains_rights_by_a_folder_in_or_around_another() {
+    let gains = Some(("fs:/out:no-gain".to_owned(), Reason::GainsRights));
+    let nested = |third: &str, rights: &[Access]| {
+        let mut set = everything();
+        let reads: AccessSet = [Access::Read, Access::Create, Access::Delete].into_iter().collect();
+        (set.fs[0].host, set.fs[0].access) = ("/srv/a/docs".into(), reads);
+        (set.fs[1].host, set.fs[1].access) = ("/srv/b/out".into(), reads);
+        set.fs.truncate(2);
+        let access = rights.iter().copied().collect();
+        set.fs.push(FsCapability { guest: "/more".to_owned(), host: third.into(), access, ..set.fs[0].clone() });
+        set
+    };
+    let file = [
+        HostCall::LinkAt { from: at(0, "x/a"), source: FILE, to: at(1, "y/a") },
+        rename(at(0, "x/a"), FILE, at(1, "y/a"), Target::Absent),
+    ];
+    let folder = rename(at(0, "x"), FOLDER, at(1, "y"), Target::Absent);
+    for call in &file {
+        for around in ["/srv/b", "/srv/b/out", "/srv/b/out/y"] {
+            assert_eq!(denied(&nested(around, &[Access::Write]), call), gains, "{around}");
+            assert_eq!(denied(&nested(around, &[Access::List]), call), None, "{around}: a file cannot be listed");
+        }
+        for beside in ["/srv/a", "/srv/a/docs/x", "/srv/b/out/z", "/srv/b/outer", "/srv/c"] {
+            assert_eq!(denied(&nested(beside, &[Access::Write]), call), None, "{beside}");
+        }
+    }
+    for met in ["/srv/b", "/srv/b/out/y", "/srv/b/out/y/deep"] {
+        assert_eq!(denied(&nested(met, &[Access::List]), &folder), gains, "{met}");
+    }
+    assert_eq!(denied(&nested("/srv/a/docs/x/deep", &[Access::List]), &folder), None);
+}
+
+#[test]
+fn special_files_are_neither_linked_nor_renamed() {
+    let refused = Some(("fs:/docs:regular".to_owned(), Reason::NotRegular));
+    let link = HostCall::LinkAt { from: at(0, "a"), source: Target::Special, to: at(0, "b") };
+    let moved = |target| rename(at(0, "a"), Target::Special, at(1, "b"), target);
+    for call in [link, moved(Target::Absent), moved(FILE)] {
+        assert_eq!(denied(&everything(), &call), refused);
+    }
+    assert_eq!(denied(&everything(), &rename(at(0, "a"), FILE, at(1, "b"), Target::Special)), None);
+}
+
+#[test]
 fn hard_links_do_not_carry_a_file_past_patterns() {
     let set = with_patterns(&[], &["secret"]);
     let hard = Some(("fs:/docs:patterns".to_owned(), Reason::HardLinksUnderPatterns));

@@ -270,6 +270,32 @@ fn a_hard_link_gains_no_rights_in_another_folder() {
     }
 }
 
+/// Granted folders may lie in one another on the host: what counts is what the set gives at either place.
+#[test]
+fn a_hard_link_gains_no_rights_by_a_folder_above_or_below() {
+    let mut site = Site::new();
+    let sub = fs::canonicalize(site.lab.path("docs/sub")).expect("a folder");
+    let nested = |site: &Site, docs: &str, sub_rights: &str| {
+        let mut set = site.two(docs, sub_rights);
+        set.fs[1].host.clone_from(&sub);
+        set
+    };
+    let below = step_to("link-at", "a.txt", "sub/new");
+    let across = json!({ "op": "link-at", "base": "/docs", "path": "a.txt", "to_base": "/other", "to": "new" });
+    let back = json!({ "op": "link-at", "base": "/other", "path": "b.txt", "to_base": "/docs", "to": "new" });
+    let gains = |step: &serde_json::Value, guest: &str| {
+        Refusal::new(step.clone(), &format!("fs:{guest}:no-gain"), Reason::GainsRights)
+    };
+    let more_below = nested(&site, "read,create", "read,create,write");
+    let more_above = nested(&site, "read,create,write", "read,create");
+    site.refused(&more_below, &[gains(&below, "/docs"), gains(&across, "/other")]);
+    // What is below may be written by the folder above already, so that nothing is gained by going there.
+    let strict = site.load(more_above);
+    assert_eq!(site.raw(&strict, &[below, across]).codes(), ["ok", "exist"]);
+    let less_below = nested(&site, "read,create,write", "read");
+    site.refused(&less_below, &[gains(&back, "/docs")]);
+}
+
 /// A folder grants what is in it. A file with a further name in a granted folder is in it; where the operator does not
 /// mean that, patterns refuse every file with several names.
 #[test]

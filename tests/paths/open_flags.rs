@@ -75,7 +75,8 @@ fn model_then(then: &str, flags: Bits, rights: Bits, kind: Kind) -> &'static str
     let right = |name| rights.has(&RIGHTS, name);
     let changes = flag("write") || flag("truncate");
     let opened_for_it = match then {
-        "read" => flag("read") || !changes,
+        // A file that is only made is not read.
+        "read" => flag("read") || !(changes || flag("create") && matches!(kind, Kind::Absent)),
         "write" => flag("write"),
         _close => return "ok",
     };

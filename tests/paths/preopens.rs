@@ -38,6 +38,19 @@ fn a_folder_that_is_gone_fails_the_call() {
     assert_eq!(site.raw(&tool, &[read("a.txt")]).outcomes[0]["ok"], "alpha");
 }
 
+/// The granted folder is open as a place, not for reading: without `list` it can neither be listed nor flushed.
+#[test]
+fn a_folder_without_the_right_to_list_is_a_place_only() {
+    let mut site = Site::odd();
+    let then = |then: &str| json!({ "op": "preopen", "base": "/docs", "then": then });
+    let strict = site.load(site.set("read,write,create,delete,metadata"));
+    let steps = [read("a.txt"), write("new", "x"), then("stat"), then("get-flags"), then("sync"), then("sync-data")];
+    let taken = site.raw(&strict, &steps);
+    assert_eq!(taken.codes(), ["ok", "ok", "ok", "ok", "access", "access"]);
+    let strict = site.load(site.set("list"));
+    assert_eq!(site.raw(&strict, &["sync", "sync-data", "read-directory"].map(then)).codes(), ["ok"; 3]);
+}
+
 #[test]
 fn a_folder_that_became_a_link_grants_no_other_folder() {
     let mut site = Site::new();

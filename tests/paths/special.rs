@@ -59,13 +59,26 @@ fn special_files_can_be_asked_about_and_taken_away() {
     site.fifo("docs/pipe");
     let strict = site.load(site.set(ALL));
     let listed = json!({ "op": "preopen", "base": "/docs", "then": "read-directory" });
-    let steps =
-        [step("stat-at", "pipe"), listed, step_to("rename-at", "pipe", "moved"), step("unlink-file-at", "moved")];
-    let taken = site.raw(&strict, &steps);
+    let taken = site.raw(&strict, &[step("stat-at", "pipe"), listed, step("unlink-file-at", "pipe")]);
     assert_eq!(taken.outcomes[0]["ok"]["type"], "unknown", "wasmtime-wasi tells no kinds of special files");
     assert_eq!(taken.outcomes[1]["ok"], json!(["a.txt", "pipe", "sub"]));
-    assert_eq!(taken.codes(), ["ok"; 4]);
-    assert!(fs::symlink_metadata(site.lab.path("docs/moved")).is_err());
+    assert_eq!(taken.codes(), ["ok"; 3]);
+    assert!(fs::symlink_metadata(site.lab.path("docs/pipe")).is_err());
+}
+
+#[test]
+fn special_files_get_no_other_name() {
+    let mut site = Site::new();
+    site.fifo("docs/pipe");
+    let refused = |step| Refusal::new(step, "fs:/docs:regular", Reason::NotRegular);
+    let steps = [
+        step_to("rename-at", "pipe", "moved"),
+        step_to("rename-at", "pipe", "a.txt"),
+        step_to("link-at", "pipe", "sub/pipe"),
+    ];
+    site.refused(&site.set(ALL), &steps.map(refused));
+    let strict = site.load(site.set(ALL));
+    assert_eq!(site.raw(&strict, &[step_to("rename-at", "a.txt", "pipe")]).codes(), ["ok"], "it can be replaced");
 }
 
 #[test]

@@ -13,9 +13,10 @@ use crate::gate::Permit;
 /// Opens a granted folder by its host path: the one place where the gate uses ambient authority.
 ///
 /// The path was resolved when the policy was loaded, so a symbolic link anywhere in it has been put there since: `ELOOP`,
-/// and no other folder is granted instead.
+/// and no other folder is granted instead. It is opened as a place only (`O_PATH`): a sealed host may do that without
+/// Landlock's right to read folders, which a grant without `list` does not bring. A listing opens it again.
 pub(crate) fn open_preopen(_permit: &Permit, host: &Path) -> Result<std::fs::File, Errno> {
-    let oflags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let oflags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     openat2(CWD, host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS).map(std::fs::File::from)
 }
 
@@ -66,7 +67,8 @@ fn wants_folder(path: &FsPath, flags: OpenFlags) -> bool {
 
 fn create(root: Root<'_>, below: &str, flags: OpenFlags) -> Result<Opened, Errno> {
     let mode = Mode::from_raw_mode(NEW_FILE_MODE);
-    let oflags = access(flags) | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
+    let access = if flags.makes_only() { NEITHER_READ_NOR_WRITE } else { access(flags) };
+    let oflags = access | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
     match root.openat2(below, oflags, mode) {
         Ok(fd) => Ok(Opened::Same(fd)),
         Err(Errno::EXIST) if flags.exclusive => Err(Errno::EXIST),
@@ -115,6 +117,11 @@ fn access(flags: OpenFlags) -> OFlags {
         (_, false) => OFlags::RDONLY,
     }
 }
+
+/// Linux's fourth access mode: the descriptor is of the very file, and can be asked about and flushed, but neither read nor
+/// written. The kernel asks for no right to either, so that `create` alone is enough to make a file (`open(2)`, "access
+/// mode 3"; it asks for both permissions of a file that stands there, and a new one is `O_EXCL`).
+const NEITHER_READ_NOR_WRITE: OFlags = OFlags::ACCMODE;
 
 /// The kernel's own reason for a path it could not look at.
 fn unknown(root: Root<'_>, below: &str) -> Errno {

@@ -282,12 +282,14 @@ impl HostDescriptor for GateView<'_> {
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
         let slot = self.any_slot(&fd)?;
         self.admit_on(slot, |handle, _quota| HostCall::Sync { handle })?;
+        self.can_be_flushed(&fd, slot)?;
         self.wasi_fs().sync(fd).await
     }
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
         let slot = self.any_slot(&fd)?;
         self.admit_on(slot, |handle, _quota| HostCall::Sync { handle })?;
+        self.can_be_flushed(&fd, slot)?;
         self.wasi_fs().sync_data(fd).await
     }
 

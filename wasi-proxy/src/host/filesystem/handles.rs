@@ -102,7 +102,8 @@ impl GateView<'_> {
         }
         let mut rights = AccessSet::EMPTY;
         let mut mode = OpenMode::empty();
-        if flags.read || !(flags.write || flags.truncate) {
+        let made_only = matches!(target, Target::Absent) && flags.makes_only();
+        if flags.read || !(flags.write || flags.truncate || made_only) {
             rights = rights.with(Access::Read);
             mode |= OpenMode::READ;
         }
@@ -178,6 +179,15 @@ impl GateView<'_> {
         match self.table.get(fd)? {
             Descriptor::File(_) => self.slot_of(fd.rep()),
             Descriptor::Dir(_) => Err(ErrorCode::IsDirectory.into()),
+        }
+    }
+
+    /// To flush a folder is to open it for reading, which the kernel lets a sealed host do where `list` is granted; without
+    /// `list` it is refused everywhere, so that a tool behaves the same in a sealed host and in one that is not.
+    pub(super) fn can_be_flushed(&self, fd: &Fd, slot: usize) -> FsResult<()> {
+        match self.table.get(fd)? {
+            Descriptor::Dir(_) if !self.handle(slot)?.rights.contains(Access::List) => Err(ErrorCode::Access.into()),
+            Descriptor::Dir(_) | Descriptor::File(_) => Ok(()),
         }
     }
 
