@@ -129,11 +129,7 @@ pub struct Enforced {
 /// # Errors
 ///
 /// As those.
-pub fn confine(
-    plan: &KernelPlan,
-    required: SandboxLevel,
-    keep: &[BorrowedFd<'_>],
-) -> Result<Confined, EnforceError> {
+pub fn confine(plan: &KernelPlan, required: SandboxLevel, keep: &[BorrowedFd<'_>]) -> Result<Confined, EnforceError> {
     strip(keep)?.confine(plan, required)
 }
 
@@ -345,7 +341,7 @@ fn close_but(kept: &mut Vec<RawFd>) -> io::Result<()> {
 }
 
 #[allow(unsafe_code, reason = "no crate here has close_range(2)")]
-fn close_range(first: u32, last: u32) -> io::Result<()> {
+pub(super) fn close_range(first: u32, last: u32) -> io::Result<()> {
     let flags: u32 = 0;
     // SAFETY: takes numbers alone. Whoever owns one of these files was told by `strip` that it is gone.
     let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };

@@ -44,6 +44,11 @@ fn a_sealed_host_still_panics_aborts_and_runs_out_of_memory() {
     in_child("attacks::child_fails_in_its_own_ways");
 }
 
+#[test]
+fn a_host_that_blocks_the_signal_is_killed_by_it() {
+    in_child("attacks::child_blocks_the_signal");
+}
+
 type Arguments = [u64; 6];
 
 /// A raw system call.
@@ -166,7 +171,8 @@ fn child_makes_calls_without_a_row() {
 #[ignore = "run as a child"]
 fn child_makes_calls_with_other_arguments() {
     let folder = tempfile::tempdir().unwrap();
-    let reads = plan(&set(&[(&folder.path().canonicalize().unwrap(), [Access::Read, Access::List].into_iter().collect())]));
+    let reads =
+        plan(&set(&[(&folder.path().canonicalize().unwrap(), [Access::Read, Access::List].into_iter().collect())]));
     let page = 4096;
     let anonymous = (libc::MAP_PRIVATE | libc::MAP_ANONYMOUS) as u64;
     let parent = u64::from(std::process::id());
@@ -182,7 +188,8 @@ fn child_makes_calls_with_other_arguments() {
     for request in terminal.map(u64::from).into_iter().chain([0x1_0000_0000 | libc::TIOCSTI]) {
         assert_blocked(&reads, libc::SYS_ioctl, [0, request, 0, 0, 0, 0]);
     }
-    for command in [libc::F_SETFL, libc::F_SETOWN, libc::F_DUPFD, libc::F_SETPIPE_SZ, libc::F_ADD_SEALS, libc::F_SETLK] {
+    for command in [libc::F_SETFL, libc::F_SETOWN, libc::F_DUPFD, libc::F_SETPIPE_SZ, libc::F_ADD_SEALS, libc::F_SETLK]
+    {
         assert_blocked(&reads, libc::SYS_fcntl, [0, command as u64, 0, 0, 0, 0]);
     }
     for signal in [libc::SIGSYS, libc::SIGTERM, libc::SIGCHLD, 0, 64] {
@@ -193,7 +200,8 @@ fn child_makes_calls_with_other_arguments() {
     assert_blocked(&reads, libc::SYS_sendto, [0, 0, 0, 0, 0x1_0000_0000, 16]);
     assert_blocked(&reads, libc::SYS_writev, [1, 0, 0, 0, 0, 0]);
     let directory = libc::O_DIRECTORY as u64;
-    for flags in [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR | libc::O_CREAT, libc::O_PATH, libc::O_TMPFILE | libc::O_RDWR]
+    for flags in
+        [libc::O_RDONLY, libc::O_WRONLY, libc::O_RDWR | libc::O_CREAT, libc::O_PATH, libc::O_TMPFILE | libc::O_RDWR]
     {
         assert_blocked(&reads, libc::SYS_openat, [FAR, address(path), flags as u64, 0o600, 0, 0]);
     }
@@ -327,14 +335,30 @@ fn child_has_threads() {
             thread::park();
         });
         runs.recv().unwrap();
-        let early = strip(&[pipe.as_fd()]).unwrap_err();
-        assert!(matches!(early, EnforceError::Threads { threads: 2 }), "{early}");
         let filtered = confined.filter().unwrap();
         let tested = self_test(&filtered.expected()).unwrap();
         let error = filtered.finish(&[tested]).unwrap_err();
         assert!(matches!(error, EnforceError::Untested { .. }), "{error}");
     });
     assert!(ended.well(), "{ended:?}");
+    let ended = forked(|pipe| {
+        thread::spawn(thread::park);
+        let error = strip(&[pipe.as_fd()]).unwrap_err();
+        assert!(matches!(error, EnforceError::Threads { threads: 2 }), "{error}");
+    });
+    assert!(ended.well(), "{ended:?}");
+}
+
+#[test]
+#[ignore = "run as a child"]
+fn child_blocks_the_signal() {
+    // Whoever blocks the signal first is killed by it, and the kernel's own record is what is left.
+    let ended = sealed(&plan(&set(&[])), || {
+        let all = [u64::MAX];
+        call(libc::SYS_rt_sigprocmask, [libc::SIG_BLOCK as u64, address(&all), 0, 8, 0, 0]);
+        call(libc::SYS_getppid, NONE);
+    });
+    assert_eq!(ended.status.terminating_signal(), Some(libc::SIGSYS), "{ended:?}");
 }
 
 #[test]

@@ -135,7 +135,16 @@ fn serve(worker: &mut Worker, tool: &Tool) {
 fn raw_steps() -> Vec<Value> {
     let on_names = ["set-times-at", "metadata-hash-at", "stat-at"].map(|op| step(json!({ "op": op, "path": "a" })));
     let on_both = ["close", "sync", "sync-data", "get-flags", "get-type", "stat", "metadata-hash", "is-same-object"];
-    let on_file = ["read", "read-via-stream", "advise", "write", "write-via-stream", "append-via-stream", "set-size", "set-times"];
+    let on_file = [
+        "read",
+        "read-via-stream",
+        "advise",
+        "write",
+        "write-via-stream",
+        "append-via-stream",
+        "set-size",
+        "set-times",
+    ];
     let opened = |then: &&str, path: &str, flags: &[&str]| {
         step(json!({ "op": "open-at", "path": path, "flags": flags, "then": then, "data": "text", "offset": 0 }))
     };
@@ -152,12 +161,7 @@ fn all_well(answers: &Value) {
 
 fn ask(worker: &mut Worker, tool: &Tool, operation: &str, steps: &[Value]) -> Value {
     let arguments = json!({ "steps": steps }).to_string();
-    let request = Request {
-        operation,
-        arguments: &arguments,
-        stdin: Default::default(),
-        caller: Caller::default(),
-    };
+    let request = Request { operation, arguments: &arguments, stdin: Default::default(), caller: Caller::default() };
     let answer = worker.invoke(tool, &request).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
     serde_json::from_str(&answer.output).unwrap()
 }

@@ -20,7 +20,9 @@ fn table(plan: &KernelPlan) -> String {
     for group in BroughtBy::ALL {
         let rows = plan.calls.iter().filter(|row| row.brought_by == group);
         let names: Vec<String> = rows
-            .map(|row| if row.arguments.is_empty() { row.name.to_owned() } else { format!("{}({})", row.name, row.arguments) })
+            .map(|row| {
+                if row.arguments.is_empty() { row.name.to_owned() } else { format!("{}({})", row.name, row.arguments) }
+            })
             .collect();
         if !names.is_empty() {
             text.push_str(&format!("{}: {}\n", group.as_str(), names.join(" ")));
@@ -99,7 +101,8 @@ fn two_tools_of_one_compartment() {
         (Path::new("/srv/in"), rights(&[Access::Read])),
         (Path::new("/srv/out"), rights(&[Access::Create, Access::Write])),
     ]);
-    let other = set(&[(Path::new("/srv/in"), rights(&[Access::Delete])), (Path::new("/srv/x"), rights(&[Access::List]))]);
+    let other =
+        set(&[(Path::new("/srv/in"), rights(&[Access::Delete])), (Path::new("/srv/x"), rights(&[Access::List]))]);
     let united = plan(&one).and(plan(&other));
     assert_eq!(united, plan(&other).and(plan(&one)).in_order_of(&united));
     expect![[r#"
@@ -167,7 +170,11 @@ fn every_row_says_why_and_checks_what_it_says() {
     for row in super::super::rows::ROWS {
         assert!(!row.why.is_empty(), "{}", row.name);
         assert_eq!(row.checks.is_empty(), row.arguments.is_empty(), "{}", row.name);
-        let arch = if cfg!(target_arch = "x86_64") { tollgate_audit::AUDIT_ARCH_X86_64 } else { tollgate_audit::AUDIT_ARCH_AARCH64 };
+        let arch = if cfg!(target_arch = "x86_64") {
+            tollgate_audit::AUDIT_ARCH_X86_64
+        } else {
+            tollgate_audit::AUDIT_ARCH_AARCH64
+        };
         assert_eq!(tollgate_audit::syscall_name(arch, row.number.unsigned_abs()), Some(row.name));
     }
 }
@@ -175,10 +182,30 @@ fn every_row_says_why_and_checks_what_it_says() {
 #[test]
 fn what_lets_a_host_loose_has_no_row() {
     let never = [
-        libc::SYS_openat2, libc::SYS_clone, libc::SYS_clone3, libc::SYS_execve, libc::SYS_socket, libc::SYS_connect, libc::SYS_bind, libc::SYS_sendmsg,
-        libc::SYS_prctl, libc::SYS_seccomp, libc::SYS_landlock_restrict_self, libc::SYS_kill, libc::SYS_ptrace,
-        libc::SYS_memfd_create, libc::SYS_shmat, libc::SYS_personality, libc::SYS_pkey_mprotect, libc::SYS_io_uring_setup,
-        libc::SYS_prlimit64, libc::SYS_fchmod, libc::SYS_fchown, libc::SYS_setxattr, libc::SYS_vmsplice, libc::SYS_splice,
+        libc::SYS_openat2,
+        libc::SYS_clone,
+        libc::SYS_clone3,
+        libc::SYS_execve,
+        libc::SYS_socket,
+        libc::SYS_connect,
+        libc::SYS_bind,
+        libc::SYS_sendmsg,
+        libc::SYS_prctl,
+        libc::SYS_seccomp,
+        libc::SYS_landlock_restrict_self,
+        libc::SYS_kill,
+        libc::SYS_ptrace,
+        libc::SYS_memfd_create,
+        libc::SYS_shmat,
+        libc::SYS_personality,
+        libc::SYS_pkey_mprotect,
+        libc::SYS_io_uring_setup,
+        libc::SYS_prlimit64,
+        libc::SYS_fchmod,
+        libc::SYS_fchown,
+        libc::SYS_setxattr,
+        libc::SYS_vmsplice,
+        libc::SYS_splice,
     ];
     let everything = plan(&set(&[(Path::new("/srv"), Access::ALL.into_iter().collect())]));
     let (opens, rest) = never.split_first().unwrap();
