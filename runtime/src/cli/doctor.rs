@@ -33,7 +33,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
         kernel: kernel_release(),
         offer: KernelOffer::here(),
         features: features(),
-        required: policy.as_ref().map_or(SandboxSettings::default().require, |(_, policy)| policy.sandbox.require),
+        required: policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.sandbox).require,
         policy: policy.map(|(path, _)| path.display().to_string()),
     };
     let text = if args.json { json_text(&findings) } else { text(&findings) };

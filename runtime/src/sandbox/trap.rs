@@ -117,7 +117,7 @@ fn write_down(blocked: &Blocked, arguments: [u64; 6]) {
     let blocked = BlockedCall {
         host: HostId([h0, h1, h2, h3, h4, h5]),
         call: CALL.get(),
-        thread: THREAD.get().unwrap_or(ThreadName::new("unnamed")),
+        thread: THREAD.get().unwrap_or_else(|| ThreadName::new("unnamed")),
         number: u64::from(blocked.number.unsigned_abs()),
         arch: u64::from(blocked.arch),
         arguments,

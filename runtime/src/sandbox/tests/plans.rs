@@ -167,7 +167,7 @@ fn more_rights_never_mean_less() {
 
 #[test]
 fn every_row_says_why_and_checks_what_it_says() {
-    for row in super::super::rows::ROWS {
+    for row in ROWS {
         assert!(!row.why.is_empty(), "{}", row.name);
         assert_eq!(row.checks.is_empty(), row.arguments.is_empty(), "{}", row.name);
         let arch = if cfg!(target_arch = "x86_64") {
