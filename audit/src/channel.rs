@@ -73,7 +73,9 @@ impl Channel {
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        // There may be room for more, by alignment; nobody receives them.
+        let fits = fds.len() <= CHANNEL_FDS_MAX;
+        if !fits || !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(ChannelError::Malformed(format!("{} descriptors", fds.len())));
         }
         loop {
@@ -180,3 +182,47 @@ impl AsFd for Channel {
 
 /// Longer than any process lives.
 const FOR_EVER: Timespec = Timespec { tv_sec: i32::MAX as i64, tv_nsec: 0 };
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn pair() -> (Channel, Channel) {
+        let (ours, theirs) = Channel::pair().unwrap();
+        (ours, Channel::new(theirs))
+    }
+
+    #[test]
+    fn descriptors_go_with_a_packet() {
+        let (ours, theirs) = pair();
+        let fds = vec![theirs.as_fd(); CHANNEL_FDS_MAX];
+        ours.send_with(&"hello", &fds).unwrap();
+        let (packet, received) = theirs.receive::<String>().unwrap().unwrap();
+        assert_eq!((packet.as_str(), received.len()), ("hello", CHANNEL_FDS_MAX));
+        let more = vec![theirs.as_fd(); CHANNEL_FDS_MAX + 1];
+        assert!(matches!(ours.send_with(&"hello", &more), Err(ChannelError::Malformed(_))));
+        assert!(!theirs.has_something().unwrap(), "nothing of it was sent");
+    }
+
+    #[test]
+    fn a_packet_that_is_too_long_is_no_packet() {
+        let (ours, theirs) = pair();
+        let long = format!("7{}", " ".repeat(PACKET_BYTES_MAX));
+        rustix::net::send(&ours, long.as_bytes(), SendFlags::empty()).unwrap();
+        assert!(matches!(theirs.receive::<u64>(), Err(ChannelError::Malformed(_))), "its start would be a number");
+    }
+
+    #[test]
+    fn a_wait_ends() {
+        let (ours, theirs) = pair();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        assert!(matches!(theirs.receive_until::<u64>(soon()), Ok(Received::Late)));
+        assert!(matches!(theirs.receive_until::<u64>(Instant::now()), Ok(Received::Late)));
+        ours.send(&7).unwrap();
+        assert!(matches!(theirs.receive_until::<u64>(Instant::now()), Ok(Received::Packet(7, _))));
+        drop(ours);
+        assert!(matches!(theirs.receive_until::<u64>(soon()), Ok(Received::Gone)));
+    }
+}

@@ -155,7 +155,7 @@ impl Filter {
     }
 
     /// Whether an entry outside calls fits.
-    fn fits_outside(&self, policy: Option<&Policy<'_>>) -> bool {
+    pub(crate) fn fits_outside(&self, policy: Option<&Policy<'_>>) -> bool {
         let others = [&self.agent, &self.session, &self.decision, &self.operation];
         let tool = self.tool.as_deref();
         others.iter().all(|wanted| wanted.is_none())

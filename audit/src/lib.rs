@@ -99,9 +99,9 @@ pub use crate::receipt::{
 pub use crate::record::{Kept, Record, RecordError};
 pub use crate::recorder::{HostEnd, HostWay, Recorder, Status};
 pub use crate::report::{
-    Activity, ActivityReport, BAND_STARTS_PERCENT, CALLS_LISTED_MAX, CallNote, FINDINGS_LISTED_MAX, GROUPS_MAX, Group,
-    GroupBy, Integrity, RANKED_LISTED_MAX, RANKED_NAMES_MAX, RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results,
-    SPANS_MAX, Share, Span, Timeline, UsageShares, utc,
+    Activity, ActivityReport, BAND_STARTS_PERCENT, BlockedNote, CALLS_LISTED_MAX, CallNote, FINDINGS_LISTED_MAX,
+    GROUPS_MAX, Group, GroupBy, HostLevels, Integrity, KernelLayer, RANKED_LISTED_MAX, RANKED_NAMES_MAX,
+    RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results, SPANS_MAX, Share, Span, Timeline, UsageShares, utc,
 };
 pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read};

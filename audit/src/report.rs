@@ -20,6 +20,7 @@ mod charts;
 mod document;
 mod escape;
 mod html;
+mod kernel;
 mod markdown;
 mod ranking;
 mod shares;
@@ -28,6 +29,7 @@ mod timeline;
 mod units;
 
 pub use activity::{Activity, Results};
+pub use kernel::{BlockedNote, HostLevels, KernelLayer};
 pub use ranking::{RANKED_LISTED_MAX, RANKED_NAMES_MAX, RANKED_TOOLS_MAX, Ranked, Ranking};
 pub use shares::{BAND_STARTS_PERCENT, Share, UsageShares};
 pub use timeline::{SPANS_MAX, Span, Timeline};
@@ -85,6 +87,8 @@ pub struct ActivityReport {
     pub closed_calls: Vec<CallNote>,
     /// The calls still open where the ledger ends, the first [`CALLS_LISTED_MAX`].
     pub open_calls: Vec<CallNote>,
+    /// What the kernel layer below the calls was, and stopped.
+    pub kernel: KernelLayer,
     /// What was read.
     pub reading: Reading,
     /// What verification found; `None` if the ledger was not verified.

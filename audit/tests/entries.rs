@@ -13,9 +13,9 @@ use minicbor::data::Type;
 use proptest::prelude::*;
 use tollgate_audit::{
     Action, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest,
-    Durability, ENFORCEMENT_POLICIES_MAX, ENTRY_BYTES_MAX, Enforcement, Entry, Erasure, Fact, HostId, Intent,
-    KernelRecord, KeyRotation, Layer, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey,
-    Recorded, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Text, ThreadName, Usage, Verdict, Violation,
+    Durability, ENTRY_BYTES_MAX, Enforcement, Entry, Erasure, Fact, HostId, Intent, KernelRecord, KeyRotation, Layer,
+    LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey, Recorded, RootHash, Sequence,
+    Signature, TEXT_BYTES_MAX, Text, ThreadName, Usage, Verdict, Violation,
 };
 
 #[test]
@@ -189,65 +189,6 @@ fn each_form_has_one_version() {
     assert!(last(&intent, &[0x18, 45, 0x01]).is_ok());
     assert!(matches!(last(&intent, &[0x18, 45, 0x00]), Err(DecodeError::Value { field: "durability", .. })));
     assert!(matches!(last(&intent, &[0x18, 45, 0x02]), Err(DecodeError::Value { field: "durability", .. })));
-}
-
-/// Nothing but its one form is read of the kinds of version 4.
-#[test]
-fn the_kinds_of_version_4_have_one_form() {
-    let [enforcement, blocked, record] = support::samples_of_version_4().try_into().unwrap();
-    for entry in [&enforcement, &blocked, &record] {
-        let mut bytes = entry.encode().as_bytes().to_vec();
-        assert_eq!(bytes[2], 4);
-        for older in 1..=3 {
-            bytes[2] = older;
-            assert!(matches!(Entry::decode(&bytes), Err(DecodeError::Value { field: "kind", .. })));
-        }
-    }
-    let Entry::Enforcement(enforcement) = enforcement else { panic!("no enforcement") };
-    let bytes = Entry::Enforcement(enforcement.clone()).encode().as_bytes().to_vec();
-    let [low, high] = [enforcement.policies[0].0, enforcement.policies[1].0];
-    let place = bytes.windows(32).position(|window| window == low).unwrap();
-    let mut swapped = bytes.clone();
-    swapped[place..place + 32].copy_from_slice(&high);
-    let error = Entry::decode(&swapped).unwrap_err();
-    assert!(matches!(error, DecodeError::Value { field: "order of capability sets", .. }), "{error}");
-    let level = bytes.windows(3).position(|window| window == [0x18, 50, 1]).unwrap();
-    let mut unknown = bytes;
-    unknown[level + 2] = 3;
-    assert!(matches!(Entry::decode(&unknown), Err(DecodeError::Value { field: "level", .. })));
-
-    let Entry::BlockedCall(blocked) = blocked else { panic!("no blocked call") };
-    let bytes = Entry::BlockedCall(blocked).encode().as_bytes().to_vec();
-    let place = bytes.windows(8).position(|window| window == b"worker-1").unwrap();
-    let long = [&bytes[..place - 1], &[0x70], &b"worker-123456789"[..], &bytes[place + 8..]].concat();
-    assert!(matches!(Entry::decode(&long), Err(DecodeError::Value { field: "thread", .. })));
-}
-
-#[test]
-fn the_largest_enforcement_fits() {
-    let policies = (0..1000_u32).rev().map(|n| Digest::of(&n.to_be_bytes())).collect();
-    let enforcement = support::enforcement(support::SAMPLE_CALL.host());
-    let numbers = [enforcement.handled_fs, enforcement.landlock_abi].map(|_| u64::MAX);
-    let [handled_fs, landlock_abi] = numbers;
-    let (handled_net, scoped, threads, time_ns) = (u64::MAX, u64::MAX, u64::MAX, u64::MAX);
-    let enforcement = Enforcement {
-        policies,
-        policies_left_out: 5,
-        handled_fs,
-        handled_net,
-        scoped,
-        threads,
-        time_ns,
-        landlock_abi,
-        self_test: long(),
-        ..enforcement
-    };
-    let bytes = fitting(&Entry::Enforcement(enforcement));
-    let Ok(Entry::Enforcement(read)) = Entry::decode(&bytes) else { panic!("not an enforcement") };
-    assert_eq!((read.policies.len(), read.policies_left_out), (ENFORCEMENT_POLICIES_MAX, 5 + 1000 - 64));
-    assert!(read.policies.is_sorted());
-    let record = KernelRecord { host: support::SAMPLE_CALL.host(), process: u64::MAX, text: long() };
-    fitting(&Entry::KernelRecord(record));
 }
 
 proptest! {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use support::{ORIGIN, files, report, tempdir};
 use tollgate_audit::{
-    Call, CallEnd, CallId, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence, TreeSize,
+    Call, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence, TreeSize,
     Violation, call_root, disclose, find_call_end, prove, store_set, verify,
 };
 
@@ -94,6 +94,25 @@ fn version_3_verifies_and_is_gone_on_with() {
     assert_eq!(after.size, TreeSize(11));
 }
 
+#[test]
+fn version_4_verifies_and_is_gone_on_with() {
+    let before = verify(&golden(4), None).unwrap();
+    assert!(before.is_clean(), "{:?}", before.findings);
+    let counts =
+        [Kind::Enforcement, Kind::BlockedCall, Kind::KernelRecord, Kind::Closer].map(|kind| before.count(kind));
+    assert_eq!((before.size, counts), (TreeSize(12), [1, 2, 1, 1]));
+    let key = before.signed_by.unwrap();
+    let disclosure = disclose(&golden(4), support::SAMPLE_CALL, &[Sequence(2)]).unwrap();
+    assert!(disclosure.verify(&key).is_ok(), "a blocked call stands outside the tree of the call that it names");
+
+    let dir = copy(4);
+    support::write_key(&dir.path().with_extension("key"), SEED);
+    drop(support::open(dir.path()));
+    let after = report(dir.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+    assert_eq!(after.size, TreeSize(13));
+}
+
 /// Time, key and entries given, every byte is.
 #[test]
 fn version_2_is_written_byte_for_byte() {
@@ -110,6 +129,15 @@ fn version_3_is_written_byte_for_byte() {
         ledger.append(&calls_of_version_3()).unwrap();
         // What the entries of the samples name.
         store_set(ledger.folder(), "capability set").unwrap();
+    });
+}
+
+#[test]
+fn version_4_is_written_byte_for_byte() {
+    written_as_golden(4, |ledger| {
+        ledger.append(&calls_of_version_4()).unwrap();
+        store_set(ledger.folder(), "capability set").unwrap();
+        store_set(ledger.folder(), "another").unwrap();
     });
 }
 
@@ -152,6 +180,34 @@ fn calls_of_version_3() -> Vec<EncodedEntry> {
     let [first, second, third] = tree.try_into().unwrap();
     let erasure = erasure.encode();
     vec![support::policy(), first, bare, second, erasure.clone(), third, end, bare_end, erasure]
+}
+
+/// A host that is stopped within one call while another one ends.
+fn calls_of_version_4() -> Vec<EncodedEntry> {
+    let [call, _bare, intent, end, _erasure] = support::samples_of_version_3().try_into().unwrap();
+    let [enforcement, blocked, record] = support::samples_of_version_4().try_into().unwrap();
+    let outcome = support::samples().swap_remove(4);
+    let (Entry::Call(start), Entry::CallEnd(end)) = (call.clone(), end) else { panic!("other samples") };
+    let host = support::SAMPLE_CALL.host();
+    let stopped = CallId::new(1_700_000_000_001, host, 1);
+    let tree: Vec<_> = [call, intent, outcome].iter().map(Entry::encode).collect();
+    let leaves: Vec<_> = tree.iter().map(EncodedEntry::leaf).collect();
+    let end = CallEnd { seq: Sequence(3), entries: 3, root: call_root(&leaves), ..end };
+    let [first, second, third] = tree.try_into().unwrap();
+    let reason = "the host was stopped: blocked system call openat (257) on thread worker-1".into();
+    vec![
+        support::policy(),
+        enforcement.encode(),
+        first,
+        Entry::Call(Call { call: stopped, ..start }).encode(),
+        second,
+        Entry::BlockedCall(support::blocked(host, Some(stopped))).encode(),
+        blocked.encode(),
+        third,
+        Entry::CallEnd(end).encode(),
+        record.encode(),
+        Entry::Closer(Closer { call: stopped, of: Vec::new(), left_out: 0, reason }).encode(),
+    ]
 }
 
 /// A call with one allowed and one denied intent.

@@ -3,99 +3,25 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
+mod running;
 mod support;
 
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use running::{Running, begin, frame, kinds, record_call, tell_host, verified};
 use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, start, tempdir};
 use tollgate_audit::{
     AppendError, CallId, CallStart, CallTrail, Channel, Durability, Entry, FromNotary, HostEnd, HostId, Kept, Kind,
     LeafIndex, Notary, NotaryError, NotaryOf, Record, Recorder, Status, ToNotary, TreeSize, read,
 };
 
-/// A notary on a thread, and the front's end of it.
-struct Running {
-    folder: PathBuf,
-    front: Channel,
-    thread: JoinHandle<Result<(), NotaryError>>,
-}
-
-impl Running {
-    /// Starts a notary for a host's end, which the caller keeps as a front does.
-    fn start(folder: &Path, hosts: &[&HostEnd]) -> Self {
-        let (front, theirs) = Channel::pair().unwrap();
-        for host in hosts {
-            tell_host(&front, host);
-        }
-        front.send(&ToNotary::Start).unwrap();
-        let dir = folder.to_owned();
-        let thread = std::thread::spawn(move || {
-            let of = NotaryOf { folder: &dir, origin: ORIGIN, software: "tollgate test", now_ns: 1 };
-            Notary::open(of, theirs)?.serve()
-        });
-        Self { folder: folder.to_owned(), front, thread }
-    }
-
-    fn hear(&self) -> FromNotary {
-        self.front.receive().unwrap().unwrap().0
-    }
-
-    fn ready(&self) {
-        let said = self.hear();
-        assert!(matches!(said, FromNotary::Ready { .. }), "{said:?}");
-    }
-
-    fn ask(&self, say: &ToNotary) -> FromNotary {
-        self.front.send(say).unwrap();
-        self.hear()
-    }
-
-    /// Waits until it has ended, which it does when its hosts and its front are gone.
-    fn ended(self) -> PathBuf {
-        drop(self.front);
-        self.thread.join().unwrap().unwrap();
-        self.folder
-    }
-}
-
-fn tell_host(front: &Channel, host: &HostEnd) {
-    front
-        .send_with(&ToNotary::Host { host: host.host, process: None }, &[host.pipe.as_fd(), host.acks.as_fd()])
-        .unwrap();
-}
-
 fn host() -> (Arc<Recorder>, HostEnd) {
     let (recorder, end) = Recorder::new().unwrap();
     recorder.set_status(Status::Ready);
     (Arc::new(recorder), end)
-}
-
-fn begin(recorder: &Arc<Recorder>) -> CallTrail {
-    let mut start = start(recorder.next_call(1_700_000_000_000));
-    start.deadline = Instant::now() + Duration::from_secs(5);
-    CallTrail::begin(recorder.clone(), start)
-}
-
-fn record_call(recorder: &Arc<Recorder>, kept: Kept) -> CallId {
-    let mut trail = begin(recorder);
-    let intent = trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
-    trail.outcome(intent, OK);
-    trail.end(ending(), kept).unwrap().call
-}
-
-fn kinds(folder: &Path) -> Vec<Kind> {
-    read(folder).unwrap().map(|entry| entry.unwrap().1.kind()).collect()
-}
-
-fn verified(folder: &Path) -> TreeSize {
-    let report = report(folder);
-    assert!(report.is_clean(), "{:?}", report.findings);
-    assert_eq!(report.open_calls, []);
-    report.size
 }
 
 #[test]
@@ -381,12 +307,6 @@ fn liar() -> (HostId, HostEnd, OwnedFd) {
     let (read, write) = rustix::pipe::pipe().unwrap();
     end.pipe = read;
     (recorder.host(), end, write)
-}
-
-fn frame(entry: &[u8]) -> Vec<u8> {
-    let leaf = tollgate_audit::leaf_hash(entry);
-    let length = u16::try_from(entry.len()).unwrap().to_be_bytes();
-    [&length[..], entry, &leaf.0[..4]].concat()
 }
 
 #[test]

@@ -18,8 +18,8 @@ use made_up::{START_S, Story, TOOLS, Who, any_story, fits_intent, placed_path};
 use proptest::prelude::*;
 use support::{ORIGIN, tempdir, usage, write_key};
 use tollgate_audit::{
-    ActivityReport, CallClass, CallId, Entry, Filter, GROUPS_MAX, GroupBy, Kind, Layer, LeafIndex, Ledger, ReadError,
-    Usage, Verdict, VerifyOptions, read, verify, verify_with,
+    ActivityReport, CallClass, CallId, Entry, Filter, GROUPS_MAX, GroupBy, KernelRecord, Kind, Layer, LeafIndex,
+    Ledger, ReadError, Usage, Verdict, VerifyOptions, read, verify, verify_with,
 };
 
 const SECOND: u64 = 1_000_000_000;
@@ -51,8 +51,12 @@ fn morning() -> Story {
     let of = story.intent(killed, 30, "link", Verdict::Allow, "fs:/docs:read");
     story.violation(killed, of, 31, Layer::Kernel, "fs:/docs:beneath");
     story.end(killed, 35, CallClass::Violation, "", usage());
+    story.push(Entry::Enforcement(support::enforcement(died.host())));
     story.call(died, time_ns + 2 * SECOND, who("notes", Some("agent-8"), Some("d-2")));
     story.intent(died, 5, ".", Verdict::Allow, "fs:/docs:list");
+    story.push(Entry::BlockedCall(support::blocked(died.host(), Some(died))));
+    let Entry::KernelRecord(record) = support::samples_of_version_4().swap_remove(2) else { panic!("no record") };
+    story.push(Entry::KernelRecord(KernelRecord { host: died.host(), ..record }));
     story.closer(died);
     story.call(running, time_ns + 3 * SECOND, who("word-count", Some("agent-8"), Some("d-3")));
     story
@@ -85,6 +89,19 @@ fn golden_outputs() {
     expect_file!["golden/report.json"].assert_eq(&json);
     expect_file!["golden/report.md"].assert_eq(&report.to_markdown());
     expect_file!["golden/report.html"].assert_eq(&report.to_html());
+}
+
+#[test]
+fn the_kernel_layer_counts_as_its_calls_do() {
+    let kernel = |filter| of_story(&morning(), &filter, GroupBy::Tool).kernel;
+    let all = kernel(Filter::default());
+    assert_eq!((all.hosts.partial, all.hosts.full, all.blocked_calls, all.kernel_records), (1, 0, 1, 1));
+    assert_eq!((all.blocked[0].tool.as_deref(), all.blocked[0].name), (Some("notes"), Some("openat")));
+    let of_tool = |tool: &str| kernel(Filter { tool: Some(tool.to_owned()), ..Filter::default() });
+    let notes = of_tool("notes");
+    assert_eq!((notes.hosts.partial, notes.blocked_calls, notes.kernel_records), (0, 1, 0), "a host is of no tool");
+    assert!(of_tool("word-count").is_empty());
+    assert!(kernel(Filter { until_ns: Some(START_S * SECOND), ..Filter::default() }).is_empty());
 }
 
 #[test]

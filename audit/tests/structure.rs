@@ -6,7 +6,8 @@ mod support;
 
 use support::{open, report, samples, samples_of_version_3, tempdir};
 use tollgate_audit::{
-    CallEnd, CallId, Closer, Entry, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict, Violation, call_root,
+    CallEnd, CallId, Closer, Entry, HostId, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict, Violation,
+    call_root,
 };
 
 const CALL: CallId = CallId([0xca; 16]);
@@ -89,6 +90,34 @@ fn only_of_a_call_that_was_something_is_erased() {
     entries.insert(2, erasure.clone());
     assert_eq!(problems([&entries[..], &[erasure.clone(), erasure.clone()]].concat()), [], "as often as anybody asks");
     assert_eq!(problems(vec![call(), closer(&[]), erasure]), []);
+}
+
+#[test]
+fn a_host_says_once_and_first_what_confines_it() {
+    let host = CALL.host();
+    let confined = || Entry::Enforcement(support::enforcement(host));
+    let calls = ended(&[call()]);
+    assert_eq!(problems([&[confined()][..], &calls].concat()), []);
+    assert_eq!(problems([&[confined(), confined()][..], &calls].concat()), [Problem::EnforcementRepeated { host }]);
+    assert_eq!(problems([&calls[..], &[confined()]].concat()), [Problem::EnforcementLate { host }]);
+    let other = Entry::Enforcement(support::enforcement(HostId([1; 6])));
+    assert_eq!(problems([&calls[..], &[other]].concat()), [], "of another host");
+}
+
+#[test]
+fn a_blocked_call_is_of_an_open_call_or_of_none() {
+    let host = CALL.host();
+    let blocked = |host, call| Entry::BlockedCall(support::blocked(host, call));
+    let record = support::samples_of_version_4().swap_remove(2);
+    let while_open = [call(), intent(1, Verdict::Allow), blocked(host, Some(CALL)), outcome(2, 1), blocked(host, None)];
+    let with_closer = [&while_open[..], &[record, closer(&[])]].concat();
+    assert_eq!(problems(with_closer), [], "outside the call's own sequence");
+    assert_eq!(problems(vec![blocked(host, Some(CALL))]), [Problem::CallUnknown { call: CALL }]);
+    let after = [&ended(&[call()])[..], &[blocked(host, Some(CALL))]].concat();
+    assert_eq!(problems(after), [Problem::CallEnded { call: CALL }]);
+    let other = HostId([1; 6]);
+    let named = [call(), blocked(other, Some(CALL)), closer(&[])];
+    assert_eq!(problems(named.to_vec()), [Problem::BlockedCallOfAnother { host: other, call: CALL }]);
 }
 
 #[test]

@@ -131,7 +131,7 @@ mod tests {
         };
         assert_eq!(frame(&blocked), usual(&blocked));
         assert!(frame(&blocked).len() <= BLOCKED_FRAME_BYTES_MAX);
-        assert!(BLOCKED_FRAME_BYTES_MAX <= rustix::pipe::PIPE_BUF);
+        const { assert!(BLOCKED_FRAME_BYTES_MAX <= rustix::pipe::PIPE_BUF) };
     }
 
     /// Numbers of every length.

@@ -13,6 +13,7 @@ use super::drain::{Drained, Peek, Seen};
 use super::intake::{HostFault, Intake, Past};
 use super::protocol::{Answer, HostEnding, WAIT_BYTES, Wait};
 use super::publisher::Publisher;
+use crate::confinement::KernelRecord;
 use crate::frame::{Head, head, whole_length};
 use crate::ids::HostId;
 use crate::ledger::{LiveHosts, OfHost, SpliceRest};
@@ -41,6 +42,9 @@ pub(super) struct Host {
     // Since when it has ended or is to be ended.
     ending_since: Option<Instant>,
     is_announced: bool,
+    // What the kernel said of it and is not in the ledger yet; how often it did in all.
+    said: Vec<KernelRecord<'static>>,
+    said_count: usize,
     // By the number of bytes that must have come out of its pipe, rising.
     waits: VecDeque<(u64, Wait)>,
 }
@@ -75,6 +79,8 @@ impl Host {
             has_hung_up: false,
             ending_since: None,
             is_announced: false,
+            said: Vec::new(),
+            said_count: 0,
             waits: VecDeque::new(),
         }
     }
@@ -115,9 +121,32 @@ impl Host {
     }
 
     /// Whether it is over and its calls can be closed: how its process ended is known, or will not be.
-    pub(super) fn can_be_closed(&self, front_is_gone: bool) -> bool {
-        let is_known = self.process.is_none() || self.how.is_some() || front_is_gone;
-        self.is_over() && (is_known || self.ending_since.is_some_and(|since| since.elapsed() >= END_WAIT))
+    pub(super) fn can_be_closed(&self, front_is_gone: bool, has_witness: bool) -> bool {
+        let waited = self.ending_since.map(|since| since.elapsed()).unwrap_or_default();
+        let is_apart = self.process.is_some();
+        let is_how_awaited = is_apart && self.how.is_none() && !front_is_gone && waited < END_WAIT;
+        // The kernel's record of a blocked call comes by another way.
+        let may_be_witnessed = is_apart && has_witness && self.intake.blocked().is_some();
+        let is_witness_awaited = may_be_witnessed && self.said_count == 0 && waited < WITNESS_WAIT;
+        self.is_over() && !is_how_awaited && !is_witness_awaited
+    }
+
+    /// The kernel said this of its process. The first few are kept.
+    pub(super) fn kernel_says(&mut self, process: u32, text: String) {
+        if self.said_count < KERNEL_RECORDS_MAX {
+            self.said_count += 1;
+            self.said.push(KernelRecord { host: self.id, process: process.into(), text: text.into() });
+        }
+    }
+
+    /// What the kernel said and is not in the ledger yet.
+    pub(super) fn kernel_said(&self) -> &[KernelRecord<'static>] {
+        &self.said
+    }
+
+    /// It is in the ledger now.
+    pub(super) fn kernel_is_heard(&mut self) {
+        self.said.clear();
     }
 
     /// Whether it is waited for by the clock.
@@ -311,6 +340,12 @@ const HOST_ENDED: &str = "the host ended without closing the call";
 
 /// How long the front has to say how a host's process ended, and that process to end.
 const END_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a blocked call waits for what the kernel says of it.
+const WITNESS_WAIT: Duration = Duration::from_millis(50);
+
+/// Enough to see what a host ran into; a host cannot fill the ledger with them.
+const KERNEL_RECORDS_MAX: usize = 16;
 
 /// Far above the threads of any host.
 const WAITS_MAX: usize = 1 << 14;

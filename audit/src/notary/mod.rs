@@ -9,6 +9,7 @@ mod hosts;
 mod intake;
 pub(crate) mod protocol;
 mod publisher;
+mod witness;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -24,6 +25,7 @@ use self::hosts::{Host, Pipes, Told};
 pub use self::intake::{HostFault, Intake, Taken};
 pub use self::protocol::{FromNotary, HostEnding, LedgerFault, PACKET_BYTES_MAX, ToNotary};
 use self::publisher::Publisher;
+use self::witness::Witness;
 use crate::channel::{Channel, ChannelError};
 use crate::codec::EncodedEntry;
 use crate::entry::Entry;
@@ -42,6 +44,7 @@ pub struct Notary {
     // What was taken from the pipe of this host has not all reached the journal.
     unfinished: Option<(usize, Drained)>,
     peek: Peek,
+    witness: Option<Witness>,
     ended_calls: VecDeque<(CallId, LeafIndex)>,
     stalled: bool,
     front_is_gone: bool,
@@ -138,6 +141,7 @@ impl Notary {
             hosts: hosts.collect(),
             unfinished: None,
             peek,
+            witness: Witness::open(),
             ended_calls: VecDeque::new(),
             stalled: false,
             front_is_gone: false,
@@ -163,7 +167,7 @@ impl Notary {
     fn serve_with(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
         self.drain_until_empty(publisher)?;
         let (size, verifier_key) = (self.ledger.size(), self.ledger.verifier_key().to_string());
-        self.tell(&FromNotary::Ready { size, verifier_key, witness: false })?;
+        self.tell(&FromNotary::Ready { size, verifier_key, witness: self.witness.is_some() })?;
         let mut busy_until = Instant::now();
         loop {
             if self.drain_once(publisher)? {
@@ -174,6 +178,7 @@ impl Notary {
             }
             self.answer_hosts(publisher);
             self.condemn()?;
+            self.hear_kernel();
             self.remove_ended(publisher)?;
             if self.front_is_gone && self.hosts.is_empty() {
                 return Ok(());
@@ -247,8 +252,12 @@ impl Notary {
 
     /// Closes the calls of hosts that have ended or are condemned, once their pipes are drained.
     fn remove_ended(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+        if !self.append_kernel_records(publisher)? {
+            return Ok(());
+        }
         while self.unfinished.is_none()
-            && let Some(place) = self.hosts.iter().position(|host| host.can_be_closed(self.front_is_gone))
+            && let Some(place) =
+                self.hosts.iter().position(|host| host.can_be_closed(self.front_is_gone, self.witness.is_some()))
         {
             let Some(host) = self.hosts.get(place) else { break };
             let closers = host.intake.closers(&host.closing_reason());
@@ -261,6 +270,24 @@ impl Notary {
             self.flow()?;
         }
         Ok(())
+    }
+
+    /// What the kernel said of hosts; `false` if it has to wait.
+    fn append_kernel_records(&mut self, publisher: &Publisher) -> Result<bool, NotaryError> {
+        for place in 0..self.hosts.len() {
+            let said = self.hosts.get(place).map(Host::kernel_said).unwrap_or_default();
+            if said.is_empty() {
+                continue;
+            }
+            let records: Vec<_> = said.iter().cloned().map(|said| Entry::KernelRecord(said).encode()).collect();
+            if self.unfinished.is_some() || !self.append(&records, publisher)? {
+                return Ok(false);
+            }
+            if let Some(host) = self.hosts.get_mut(place) {
+                host.kernel_is_heard();
+            }
+        }
+        Ok(true)
     }
 
     /// Appends entries of the notary's own; `false` if there is no room for them at the moment.
@@ -297,8 +324,15 @@ impl Notary {
     /// costs the writer more than writing.
     fn await_something(&self, publisher: &Publisher, busy: bool) -> Result<(), NotaryError> {
         let is_owing = publisher.say_rest() || self.hosts.iter().any(Host::is_owed);
-        let is_waiting = self.stalled || self.hosts.iter().any(Host::is_ending);
-        let timeout = if busy || is_owing { Some(LOOK_EVERY) } else { is_waiting.then_some(RETRY_EVERY) };
+        let is_ending = self.hosts.iter().any(Host::is_ending);
+        let is_waiting = self.stalled || self.heeded().is_some_and(Witness::is_tired);
+        let timeout = if busy || is_owing {
+            Some(LOOK_EVERY)
+        } else if is_ending {
+            Some(ENDING_EVERY)
+        } else {
+            is_waiting.then_some(RETRY_EVERY)
+        };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let is_listening = !busy && !self.stalled;
         let mut fds: Vec<_> = self.hosts.iter().flat_map(|host| host.wakes(is_listening)).map(poll_in).collect();
@@ -306,6 +340,7 @@ impl Notary {
         if !self.front_is_gone {
             fds.push(poll_in(self.front.as_fd()));
         }
+        fds.extend(self.heeded().and_then(Witness::wakes).map(poll_in));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
@@ -317,6 +352,7 @@ impl Notary {
             match self.front.receive::<ToNotary>() {
                 Ok(Some((ToNotary::Host { host, process }, fds))) => {
                     let told = Told::new(host, process, fds).map_err(no_sense)?;
+                    self.forget_kernel();
                     self.hosts.push(Host::new(Intake::new(host), told));
                 }
                 Ok(Some((ToNotary::Ended { host, how }, _))) => {
@@ -344,6 +380,33 @@ impl Notary {
             }
         }
         Ok(())
+    }
+
+    /// The second witness, while there is somebody whom it can speak of.
+    fn heeded(&self) -> Option<&Witness> {
+        self.witness.as_ref().filter(|_| self.hosts.iter().any(|host| host.process.is_some()))
+    }
+
+    fn hear_kernel(&mut self) {
+        let Self { witness, hosts, .. } = self;
+        let Some(witness) = witness.as_mut().filter(|_| hosts.iter().any(|host| host.process.is_some())) else {
+            return;
+        };
+        witness.hear(|process, text| {
+            if let Some(host) = hosts.iter_mut().find(|host| host.process == Some(process)) {
+                host.kernel_says(process, text);
+            }
+        });
+    }
+
+    /// Records that came before a host is known are none of its: numbers of processes come again.
+    fn forget_kernel(&mut self) {
+        self.hear_kernel();
+        if self.heeded().is_none()
+            && let Some(witness) = &mut self.witness
+        {
+            witness.forget();
+        }
     }
 
     fn hear_hosts(&mut self) {
@@ -449,7 +512,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long after an entry the next ones are still looked for by the clock.
 const BUSY: Duration = Duration::from_millis(20);
 
-/// How often a full disk is tried again, and looked whether a host has had its time to end.
+/// How often is looked whether a host has had its time to end.
+const ENDING_EVERY: Duration = Duration::from_millis(10);
+
+/// How often a full disk is tried again, and the kernel is heard where it says much.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
 
 const LOCK_PATIENCE: Duration = Duration::from_millis(500);

@@ -188,3 +188,39 @@ fn split_token(bytes: [u8; 9]) -> (u64, u8) {
     let [token @ .., tag] = bytes;
     (u64::from_le_bytes(token), tag)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::confinement::{AUDIT_ARCH_X86_64, ThreadName};
+
+    #[test]
+    fn what_is_said_of_hosts_is_read_back() {
+        let host = HostId([7; 6]);
+        let blocked = BlockedCall {
+            host,
+            call: Some(CallId([1; 16])),
+            thread: ThreadName::new("worker-1"),
+            number: 257,
+            arch: AUDIT_ARCH_X86_64,
+            arguments: [u64::MAX; 6],
+            instruction: u64::MAX,
+        };
+        let endings =
+            [HostEnding::Closed, HostEnding::Blocked(blocked), HostEnding::Condemned { fault: "why".to_owned() }];
+        for ending in endings {
+            let say = FromNotary::Over { host, ending };
+            let json = serde_json::to_vec(&say).unwrap();
+            assert!(json.len() <= PACKET_BYTES_MAX);
+            assert_eq!(serde_json::from_slice::<FromNotary>(&json).unwrap(), say);
+        }
+        for say in [
+            ToNotary::Host { host, process: Some(42) },
+            ToNotary::Host { host, process: None },
+            ToNotary::Ended { host, how: "exit code 159".to_owned() },
+        ] {
+            let json = serde_json::to_vec(&say).unwrap();
+            assert_eq!(serde_json::from_slice::<ToNotary>(&json).unwrap(), say);
+        }
+    }
+}

@@ -7,7 +7,7 @@ use super::charts::Chart;
 use super::ranking::{Ranked, Ranking};
 use super::shares::Share;
 use super::units::{bytes, count, counted, duration, percent, span, three_digits, time};
-use super::{ActivityReport, CallNote, Group, Integrity};
+use super::{ActivityReport, BlockedNote, CallNote, Group, HostLevels, Integrity};
 
 /// Most groups that a page shows; the JSON has all.
 const GROUPS_SHOWN_MAX: usize = 50;
@@ -88,6 +88,9 @@ impl<'r> Document<'r> {
         } else {
             sections.extend([over_time(report), by_group(report), denials(report), caps(report), paths(report)]);
             sections.push(trails(report));
+        }
+        if !report.kernel.is_empty() {
+            sections.push(kernel_layer(report));
         }
         sections.extend([integrity(report), about(report)]);
         let figures = if report.total.calls == 0 { Vec::new() } else { figures(&report.total) };
@@ -387,6 +390,51 @@ fn calls_table(calls: &[CallNote], caption: &str) -> Table {
     };
     let head = vec![("Started", false), ("Call", false), ("Tool", false), ("Agent", false), ("Entry", true)];
     Table { caption: caption.to_owned(), head, rows: calls.iter().map(row).collect() }
+}
+
+fn kernel_layer(report: &ActivityReport) -> Section<'_> {
+    let kernel = &report.kernel;
+    let HostLevels { full, partial, none, .. } = kernel.hosts;
+    let mut text = vec![format!(
+        "Hosts that said what confines them: {} by the whole kernel layer, {} by a part of it, {} by nothing of it.",
+        count(full),
+        count(partial),
+        count(none),
+    )];
+    let mut parts = Vec::new();
+    if kernel.blocked_calls == 0 {
+        text.push("No system call was blocked.".to_owned());
+    } else {
+        let listed = kernel.blocked.len() as u64;
+        if listed < kernel.blocked_calls {
+            text.push(format!("{} of {} blocked system calls are listed.", listed, count(kernel.blocked_calls)));
+        }
+        let head = vec![
+            ("Call", false),
+            ("Tool", false),
+            ("Thread", false),
+            ("System call", false),
+            ("Number", true),
+            ("Entry", true),
+        ];
+        let rows = kernel.blocked.iter().map(blocked_row).collect();
+        let caption = "System calls that a filter stopped, and the host with them".to_owned();
+        parts.push(Part { table: Some(Table { caption, head, rows }), ..Part::default() });
+    }
+    if kernel.kernel_records > 0 {
+        let records = counted(kernel.kernel_records, "record", "records");
+        text.push(format!("The kernel’s own audit adds {records}."));
+    }
+    Section { heading: "Kernel layer".to_owned(), text, parts }
+}
+
+fn blocked_row(note: &BlockedNote) -> Vec<Cell> {
+    let call = note.call.map_or_else(|| own(none()), |call| Cell::Foreign(call.to_string()));
+    let tool = note.tool.clone().map_or_else(|| own(none()), Cell::Foreign);
+    let name = own(note.name.map_or_else(none, str::to_owned));
+    // A number, not a quantity.
+    let number_of = own(note.number.to_string());
+    vec![call, tool, Cell::Foreign(note.thread.clone()), name, number_of, number(note.index.0)]
 }
 
 fn integrity(report: &ActivityReport) -> Section<'_> {

@@ -6,10 +6,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::activity::Activity;
+use super::kernel::KernelLayer;
 use super::ranking::Counters;
 use super::shares::ShareCounters;
 use super::timeline::{Span, Spans};
 use super::{ActivityReport, CALLS_LISTED_MAX, CallNote, FORMAT, GROUPS_MAX, Group, GroupBy, Integrity, Reading};
+use crate::confinement::BlockedCall;
 use crate::entry::{Call, CallClass, CallEnd, Closer, Entry, Intent, Outcome, Verdict, Violation};
 use crate::filter::{Context, Filter, Hit, Moment, OpenCalls, moment, paths_asked};
 use crate::ids::{CallId, LeafIndex};
@@ -33,6 +35,9 @@ pub(super) struct Tally<'f> {
     shares: ShareCounters,
     spans: Spans,
     closed: Vec<CallNote>,
+    kernel: KernelLayer,
+    // The latest that an entry says itself.
+    latest_ns: u64,
 }
 
 /// Where the deeds of a call are added.
@@ -69,19 +74,27 @@ impl<'f> Tally<'f> {
             shares: ShareCounters::default(),
             spans: Spans::default(),
             closed: Vec::new(),
+            kernel: KernelLayer::default(),
+            latest_ns: 0,
         }
     }
 
     pub(super) fn entry(&mut self, index: LeafIndex, entry: &Entry<'_>) {
         self.reading.entries += 1;
         self.note_time(index, entry);
+        if let Moment::At(time_ns) = moment(entry) {
+            self.latest_ns = time_ns;
+        }
         match entry {
-            Entry::LedgerOpened(_)
-            | Entry::Policy(_)
-            | Entry::Erasure(_)
-            | Entry::Enforcement(_)
-            | Entry::BlockedCall(_)
-            | Entry::KernelRecord(_) => {}
+            Entry::LedgerOpened(_) | Entry::Policy(_) | Entry::Erasure(_) => {}
+            Entry::Enforcement(enforcement) => {
+                if self.counts_outside(index) {
+                    self.kernel.host(enforcement.level);
+                }
+            }
+            Entry::BlockedCall(blocked) => self.blocked_call(index, blocked),
+            Entry::KernelRecord(_) => self.kernel.kernel_records += u64::from(self.counts_outside(index)),
+
             Entry::Call(call) => self.call(index, call),
             Entry::Intent(intent) => self.intent(intent),
             Entry::Outcome(outcome) => self.outcome(outcome),
@@ -119,6 +132,7 @@ impl<'f> Tally<'f> {
             timeline: self.spans.finish(),
             closed_calls: self.closed,
             open_calls,
+            kernel: self.kernel,
             reading: Reading { calls_forgotten: forgotten.calls, intents_forgotten: forgotten.intents, ..self.reading },
             integrity: self.integrity,
         }
@@ -215,6 +229,23 @@ impl<'f> Tally<'f> {
             self.closed.extend(open.map(|open| CallNote::of(&open.context)));
         }
         self.calls.end(closer.call);
+    }
+
+    fn blocked_call(&mut self, index: LeafIndex, blocked: &BlockedCall) {
+        match blocked.call {
+            None if self.counts_outside(index) => self.kernel.blocked(index, blocked, None),
+            None => {}
+            Some(call) => {
+                if let Some(counted) = self.counted(call) {
+                    self.kernel.blocked(index, blocked, Some(&counted.tool));
+                }
+            }
+        }
+    }
+
+    /// Whether the latest entry counts, which stands outside of calls.
+    fn counts_outside(&self, index: LeafIndex) -> bool {
+        self.filter.covers(index, self.latest_ns) && self.filter.fits_outside(None)
     }
 
     fn counted(&mut self, call: CallId) -> Option<Counted> {

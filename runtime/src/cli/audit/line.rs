@@ -135,3 +135,57 @@ fn facts(entry: &Entry<'_>) -> String {
     let texts = facts.iter().filter_map(|(name, value)| Some(format!(" {name}={}", value.as_str()?)));
     texts.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use tollgate_audit::{
+        AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, HostId, KernelRecord, Level, ThreadName,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_layer_is_told_in_lines() {
+        let host = HostId([7; 6]);
+        let digest = Digest::of(b"");
+        let enforcement = Enforcement {
+            host,
+            time_ns: 1,
+            level: Level::Full,
+            required: Level::Partial,
+            landlock_abi: 7,
+            handled_fs: 0xffff,
+            handled_net: 3,
+            scoped: 3,
+            threads: 6,
+            ruleset: digest,
+            filter: digest,
+            plan: digest,
+            policies: Vec::new(),
+            policies_left_out: 0,
+            self_test: "12 of 12\nas expected".into(),
+        };
+        let blocked = BlockedCall {
+            host,
+            call: Some(CallId([0xab; 16])),
+            thread: ThreadName::new("worker-1"),
+            number: 257,
+            arch: AUDIT_ARCH_X86_64,
+            arguments: [0; 6],
+            instruction: 0,
+        };
+        let record = KernelRecord { host, process: 42, text: "audit(1.2:3): pid=42\u{1b}[2J".into() };
+        let line = |entry: Entry<'_>| text_line(LeafIndex(5), &entry, None);
+        assert_eq!(
+            line(Entry::Enforcement(enforcement)),
+            "     5  enforced   host 070707070707 full (partial required), Landlock 7, 6 threads; 12 of 12\\nas expected\n"
+        );
+        assert_eq!(
+            line(Entry::BlockedCall(blocked)),
+            "     5  blocked    abab…abababababab host 070707070707 system call openat (257) on thread worker-1\n"
+        );
+        let record = line(Entry::KernelRecord(record));
+        assert!(record.starts_with("     5  kernel     host 070707070707 audit(1.2:3): pid=42"), "{record}");
+        assert!(!record.contains('\u{1b}'), "{record:?}");
+    }
+}

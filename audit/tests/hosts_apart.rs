@@ -1,0 +1,485 @@
+//! Hosts in processes of their own: they come and go while others write, are condemned for what they do, and leave the
+//! reason in the ledger. What is written into their pipes is written here; where the kernel itself must speak, by a child.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of tests"
+)]
+#![allow(clippy::disallowed_methods, reason = "tests that run this program as a child")]
+
+mod running;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use running::{Running, begin, frame, kinds, record_call, tell_host, tell_host_in, verified};
+use support::{OK, OPEN_AT, ending, report, start, tempdir};
+use tollgate_audit::{
+    AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallCounter, CallId, CallTrail, Durability, Entry, FromNotary,
+    HostEnd, HostEnding, HostId, HostWay, Kept, Kind, Received, Record as _, Recorder, Status, ToNotary, TreeSize,
+    read, write_blocked_frame,
+};
+
+/// A host that a test writes for, and the front's end of it.
+struct Apart {
+    recorder: Arc<Recorder>,
+    pipe: Arc<OwnedFd>,
+    end: HostEnd,
+}
+
+impl Apart {
+    fn new() -> Self {
+        let (way, end) = HostWay::new().unwrap();
+        assert_eq!(way.host, end.host);
+        let recorder = Recorder::over(way);
+        recorder.set_status(Status::Ready);
+        let pipe = recorder.pipe().unwrap();
+        Self { recorder: Arc::new(recorder), pipe, end }
+    }
+
+    fn id(&self) -> HostId {
+        self.end.host
+    }
+
+    /// As a handler of `SIGSYS` writes it.
+    fn block(&self, call: Option<CallId>) -> BlockedCall {
+        let blocked = support::blocked(self.id(), call);
+        let mut bytes = [0; BLOCKED_FRAME_BYTES_MAX];
+        let length = write_blocked_frame(&mut bytes, &blocked);
+        assert_eq!(rustix::io::write(&*self.pipe, &bytes[..length]), Ok(length));
+        blocked
+    }
+
+    fn write(&self, entry: &Entry<'_>) {
+        rustix::io::write(&*self.pipe, &frame(entry.encode().as_bytes())).unwrap();
+    }
+
+    /// Its process ends: nobody is left to write.
+    fn die(self) -> HostId {
+        self.end.host
+    }
+}
+
+/// What the notary says next, other than answers to questions.
+fn over(notary: &Running, host: HostId) -> HostEnding {
+    let FromNotary::Over { host: found, ending } = notary.hear() else { panic!("not over") };
+    assert_eq!(found, host);
+    ending
+}
+
+fn silent(notary: &Running) {
+    let soon = Instant::now() + Duration::from_millis(150);
+    let said = notary.front.receive_until::<FromNotary>(soon).unwrap();
+    assert!(matches!(said, Received::Late), "{said:?}");
+}
+
+fn reasons(folder: &Path) -> BTreeMap<CallId, String> {
+    let closers = read(folder).unwrap().filter_map(|entry| match entry.unwrap().1 {
+        Entry::Closer(closer) => Some((closer.call, closer.reason.to_string())),
+        _other => None,
+    });
+    closers.collect()
+}
+
+#[test]
+fn how_its_process_ended_stands_in_the_ledger() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    let notary = Running::start(dir.path(), &[]);
+    notary.ready();
+    tell_host_in(&notary.front, &host.end, Some(4_000_000));
+    host.write(&Entry::Enforcement(support::enforcement(host.id())));
+    let mut trail = begin(&host.recorder);
+    trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
+    drop(trail);
+    let host = host.die();
+    silent(&notary);
+    let how = "killed by signal 9 (SIGKILL): over its deadline".to_owned();
+    notary.front.send(&ToNotary::Ended { host, how: how.clone() }).unwrap();
+    assert_eq!(over(&notary, host), HostEnding::Closed);
+    let folder = notary.ended();
+    let expected = [Kind::LedgerOpened, Kind::Enforcement, Kind::Call, Kind::Intent, Kind::Closer];
+    assert_eq!(kinds(&folder), expected);
+    let reasons: Vec<_> = reasons(&folder).into_values().collect();
+    assert_eq!(reasons, [format!("the host ended without closing the call: {how}")]);
+    verified(&folder);
+}
+
+#[test]
+fn a_front_that_says_nothing_is_waited_for_two_seconds() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    let notary = Running::start(dir.path(), &[]);
+    notary.ready();
+    tell_host_in(&notary.front, &host.end, Some(4_000_000));
+    begin(&host.recorder).flush().unwrap();
+    let (host, since) = (host.die(), Instant::now());
+    assert_eq!(over(&notary, host), HostEnding::Closed);
+    let waited = since.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&waited), "{waited:?}");
+    verified(&notary.ended());
+}
+
+#[test]
+fn a_front_that_is_gone_is_not_waited_for() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    let notary = Running::start(dir.path(), &[]);
+    notary.ready();
+    tell_host_in(&notary.front, &host.end, Some(4_000_000));
+    begin(&host.recorder).flush().unwrap();
+    host.die();
+    let since = Instant::now();
+    verified(&notary.ended());
+    assert!(since.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_process_that_ended_is_over_though_somebody_holds_its_pipe() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    let notary = Running::start(dir.path(), &[]);
+    notary.ready();
+    tell_host_in(&notary.front, &host.end, Some(4_000_000));
+    record_call(&host.recorder, Kept::Pipe);
+    notary.front.send(&ToNotary::Ended { host: host.id(), how: "exit code 1".to_owned() }).unwrap();
+    assert_eq!(over(&notary, host.id()), HostEnding::Closed);
+    assert_eq!(verified(&notary.ended()), TreeSize(5));
+}
+
+#[test]
+fn a_blocked_system_call_condemns_its_host_at_once() {
+    let dir = tempdir().unwrap();
+    let (host, other) = (Apart::new(), Apart::new());
+    let notary = Running::start(dir.path(), &[]);
+    notary.ready();
+    for told in [&host, &other] {
+        tell_host_in(&notary.front, &told.end, Some(4_000_000));
+    }
+    let mut stopped = begin(&host.recorder);
+    stopped.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
+    let mut beside = begin(&host.recorder);
+    let intent = beside.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
+    let (call, idle) = (stopped.call(), beside.call());
+    let blocked = host.block(Some(call));
+    let FromNotary::Condemned { host: condemned, fault } = notary.hear() else { panic!("not condemned") };
+    assert_eq!((condemned, fault.as_str()), (host.id(), "blocked system call openat (257) on thread worker-1"));
+    // What another thread did before the process ended is not lost.
+    beside.outcome(intent, OK);
+    beside.flush().unwrap();
+    host.block(None);
+    drop((stopped, beside));
+    let id = host.die();
+    record_call(&other.recorder, Kept::Journal);
+    notary.front.send(&ToNotary::Ended { host: id, how: "exit code 159".to_owned() }).unwrap();
+    assert_eq!(over(&notary, id), HostEnding::Blocked(blocked));
+    drop(other);
+    let folder = notary.ended();
+    let reason = "the host was stopped: blocked system call openat (257) on thread worker-1".to_owned();
+    assert_eq!(reasons(&folder), [(call, reason.clone()), (idle, reason)].into());
+    let report = report(&folder);
+    assert_eq!((report.count(Kind::BlockedCall), report.count(Kind::Outcome)), (2, 2));
+    verified(&folder);
+}
+
+#[test]
+fn a_blocked_host_that_does_not_end_is_closed_all_the_same() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    let notary = Running::start(dir.path(), &[&host.end]);
+    notary.ready();
+    let blocked = host.block(None);
+    assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
+    let since = Instant::now();
+    assert_eq!(over(&notary, host.id()), HostEnding::Blocked(blocked));
+    assert!(since.elapsed() < Duration::from_secs(4));
+    host.write(&Entry::Call(support::call(CallId::new(1, host.id(), 9))));
+    drop(host);
+    assert_eq!(kinds(&notary.ended()), [Kind::LedgerOpened, Kind::BlockedCall]);
+}
+
+#[test]
+fn a_host_that_lies_about_itself_is_condemned() {
+    let entries = |host: HostId| {
+        let enforcement = || Entry::Enforcement(support::enforcement(host));
+        let call = |count| Entry::Call(support::call(CallId::new(1, host, count)));
+        let other = HostId([0xee; 6]);
+        let record = support::samples_of_version_4().swap_remove(2);
+        let Entry::KernelRecord(record) = record else { panic!("no record") };
+        let record = Entry::KernelRecord(tollgate_audit::KernelRecord { host, ..record });
+        let blocked = |host, call| Entry::BlockedCall(support::blocked(host, call));
+        [
+            ("a second time what confines it", vec![enforcement(), enforcement()]),
+            ("before it said what confines it", vec![call(0), enforcement()]),
+            ("which is another one", vec![Entry::Enforcement(support::enforcement(other))]),
+            ("which is another one", vec![blocked(other, None)]),
+            ("which is another one", vec![blocked(host, Some(CallId::new(1, other, 0)))]),
+            ("has not started", vec![blocked(host, Some(CallId::new(1, host, 0)))]),
+            ("an entry of kind kernel-record", vec![record]),
+        ]
+    };
+    for case in 0..entries(HostId([0; 6])).len() {
+        let dir = tempdir().unwrap();
+        let (host, good) = (Apart::new(), Apart::new());
+        let notary = Running::start(dir.path(), &[&host.end, &good.end]);
+        notary.ready();
+        let (expected, entries) = entries(host.id())[case].clone();
+        entries.iter().for_each(|entry| host.write(entry));
+        let FromNotary::Condemned { host: condemned, fault } = notary.hear() else { panic!("{expected}") };
+        assert_eq!(condemned, host.id());
+        assert!(fault.contains(expected), "{fault}");
+        assert_eq!(over(&notary, host.id()), HostEnding::Condemned { fault: fault.clone() });
+        record_call(&good.recorder, Kept::Journal);
+        drop((host, good));
+        let folder = notary.ended();
+        assert!(reasons(&folder).into_values().all(|reason| reason.contains(&fault)));
+        verified(&folder);
+    }
+}
+
+#[test]
+fn a_host_that_was_confined_before_its_notary_died_is_so_once() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    let first = Running::start(dir.path(), &[&host.end]);
+    first.ready();
+    host.write(&Entry::Enforcement(support::enforcement(host.id())));
+    first.ask(&ToNotary::Checkpoint);
+    // The notary goes as if it had died; the host stays. Its pipe is another one here, so that the first one ends.
+    let Apart { recorder, pipe, end } = host;
+    drop((recorder, pipe));
+    let (way, other) = HostWay::new().unwrap();
+    let again = HostEnd { host: end.host, ..other };
+    drop(end);
+    drop(first.front);
+    first.thread.join().unwrap().unwrap();
+
+    let second = Running::start(dir.path(), &[&again]);
+    second.ready();
+    let entry = Entry::Enforcement(support::enforcement(again.host)).encode();
+    rustix::io::write(&way.pipe, &frame(entry.as_bytes())).unwrap();
+    let FromNotary::Condemned { fault, .. } = second.hear() else { panic!("confined twice") };
+    assert!(fault.contains("a second time what confines it"), "{fault}");
+    drop((way, again));
+    verified(&second.ended());
+}
+
+#[test]
+fn a_host_that_ended_while_there_was_no_notary_is_closed_with_the_reason() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    begin(&host.recorder).flush().unwrap();
+    let blocked = host.block(None);
+    let notary = Running::start_after(dir.path(), |front| {
+        tell_host_in(front, &host.end, Some(4_000_000));
+        front.send(&ToNotary::Ended { host: host.id(), how: "exit code 159".to_owned() }).unwrap();
+    });
+    let id = host.die();
+    notary.ready();
+    assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
+    assert_eq!(over(&notary, id), HostEnding::Blocked(blocked));
+    verified(&notary.ended());
+}
+
+#[test]
+fn many_hosts_come_and_go_while_others_write() {
+    const HOSTS: usize = 96;
+    let dir = tempdir().unwrap();
+    let (steady, steady_end) = {
+        let host = Apart::new();
+        (host.recorder, host.end)
+    };
+    let notary = Running::start(dir.path(), &[&steady_end]);
+    notary.ready();
+    let mut calls = BTreeSet::new();
+    let mut alive: Vec<Apart> = Vec::new();
+    let mut over: BTreeMap<HostId, HostEnding> = BTreeMap::new();
+    let mut ended = Vec::new();
+    for number in 0..HOSTS {
+        let host = Apart::new();
+        tell_host_in(&notary.front, &host.end, Some(4_000_000 + u32::try_from(number).unwrap()));
+        host.write(&Entry::Enforcement(support::enforcement(host.id())));
+        calls.insert(record_call(&host.recorder, Kept::Pipe));
+        calls.insert(record_call(&steady, Kept::Pipe));
+        alive.push(host);
+        // From 64 on they go again, some of them stopped.
+        if alive.len() > 64 {
+            let host = alive.swap_remove(number % 64);
+            calls.insert(record_call(&host.recorder, Kept::Journal));
+            if number % 3 == 0 {
+                host.block(None);
+            }
+            let host = host.die();
+            ended.push(host);
+            notary.front.send(&ToNotary::Ended { host, how: "exit code 0".to_owned() }).unwrap();
+        }
+    }
+    calls.insert(record_call(&steady, Kept::Disk));
+    for host in alive {
+        calls.insert(record_call(&host.recorder, Kept::Journal));
+        let host = host.die();
+        ended.push(host);
+        notary.front.send(&ToNotary::Ended { host, how: "exit code 0".to_owned() }).unwrap();
+    }
+    while over.len() < HOSTS {
+        match notary.hear() {
+            FromNotary::Over { host, ending } => assert_eq!(over.insert(host, ending), None),
+            FromNotary::Condemned { .. } => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(over.keys().copied().eq(ended.into_iter().collect::<BTreeSet<_>>()));
+    drop((steady, steady_end));
+    let folder = notary.ended();
+    let found = read(&folder).unwrap().filter_map(|entry| match entry.unwrap().1 {
+        Entry::CallEnd(end) => Some(end.call),
+        _other => None,
+    });
+    assert_eq!(found.collect::<BTreeSet<_>>(), calls, "none is lost");
+    assert_eq!(report(&folder).count(Kind::Enforcement), HOSTS as u64);
+    verified(&folder);
+}
+
+/// A host that closes its socket and keeps its pipe must not keep the notary from sleeping.
+#[test]
+fn a_host_that_hangs_up_costs_no_processor_time() {
+    assert!(child("child_serves_a_host_that_hangs_up").wait().unwrap().success());
+}
+
+#[test]
+#[ignore = "run as a child"]
+fn child_serves_a_host_that_hangs_up() {
+    let dir = tempdir().unwrap();
+    let (way, end) = HostWay::new().unwrap();
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    drop(way.acks);
+    std::thread::sleep(Duration::from_millis(200));
+    let before = processor_ticks();
+    std::thread::sleep(Duration::from_millis(500));
+    let used = processor_ticks() - before;
+    assert!(used < 10, "{used} hundredths of a second");
+    drop((way.pipe, end));
+    notary.ended();
+}
+
+/// Hundredths of a second of processor time that this process used (proc(5)).
+fn processor_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    [11, 12].iter().map(|field| fields[*field].parse::<u64>().unwrap()).sum()
+}
+
+/// A test of this program, as a process that reads its standard input first if it likes.
+fn child(test: &str) -> Child {
+    Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn the_front_numbers_the_calls_of_a_host_apart() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    let counter = CallCounter::of(host.id());
+    let notary = Running::start(dir.path(), &[&host.end]);
+    notary.ready();
+    for count in 0..3 {
+        let call = counter.next(1_700_000_000_000);
+        assert_eq!((call.host(), call.count()), (host.id(), count));
+        let trail = CallTrail::begin(host.recorder.clone(), start(call));
+        trail.end(ending(), Kept::Journal).unwrap();
+    }
+    drop(host);
+    assert_eq!(verified(&notary.ended()), TreeSize(1 + 3 * 2));
+}
+
+#[test]
+fn a_closed_record_has_no_pipe() {
+    let (recorder, _end) = Recorder::new().unwrap();
+    recorder.set_status(Status::Ready);
+    assert!(recorder.pipe().is_some());
+    recorder.close();
+    assert!(recorder.pipe().is_none());
+    let encoded = Entry::Enforcement(support::enforcement(recorder.host())).encode();
+    let refused = recorder.record(&[encoded], Kept::Pipe, Instant::now());
+    assert!(matches!(refused.unwrap_err().source, AppendError::Closed { .. }));
+}
+
+/// A system call of a child under a filter reaches the ledger by the kernel's own audit.
+#[test]
+fn the_kernel_is_the_second_witness() {
+    let dir = tempdir().unwrap();
+    let host = Apart::new();
+    let notary = Running::start(dir.path(), &[]);
+    let FromNotary::Ready { witness, .. } = notary.hear() else { panic!("not ready") };
+    if !witness {
+        eprintln!("SKIPPED: this process may not hear the kernel's audit (CAP_AUDIT_READ)");
+        drop(host);
+        notary.ended();
+        return;
+    }
+    let mut child = child("child_makes_a_system_call_that_is_logged");
+    tell_host_in(&notary.front, &host.end, Some(child.id()));
+    // Another one that nothing is said of.
+    let other = Apart::new();
+    tell_host(&notary.front, &other.end);
+    record_call(&other.recorder, Kept::Journal);
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+    // A busy kernel says it a little later; the first is waited for, the others are as good as they come.
+    std::thread::sleep(Duration::from_millis(300));
+    let blocked = host.block(None);
+    assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
+    let id = host.die();
+    notary.front.send(&ToNotary::Ended { host: id, how: "exit code 159".to_owned() }).unwrap();
+    assert_eq!(over(&notary, id), HostEnding::Blocked(blocked));
+    drop(other);
+    let folder = notary.ended();
+    let records: Vec<_> = read(&folder)
+        .unwrap()
+        .filter_map(|entry| match entry.unwrap().1 {
+            Entry::KernelRecord(record) => Some(record),
+            _other => None,
+        })
+        .collect();
+    assert_eq!(records.len(), 16, "as many as are kept of a host");
+    for record in records {
+        assert_eq!((record.host, record.process), (id, u64::from(child.id())));
+        let number = format!(" syscall={LOGGED} ");
+        assert!(record.text.as_str().contains(&number), "{}", record.text);
+    }
+    verified(&folder);
+}
+
+#[cfg(target_arch = "x86_64")]
+const LOGGED: i64 = 110;
+#[cfg(target_arch = "aarch64")]
+const LOGGED: i64 = 173;
+
+#[test]
+#[ignore = "run as a child"]
+fn child_makes_a_system_call_that_is_logged() {
+    use seccompiler::{BpfProgram, SeccompAction, SeccompFilter, TargetArch};
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line).unwrap();
+    let arch = TargetArch::try_from(std::env::consts::ARCH).unwrap();
+    let rules = [(LOGGED, Vec::new())].into_iter().collect();
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Log, arch).unwrap();
+    let program: BpfProgram = filter.try_into().unwrap();
+    seccompiler::apply_filter(&program).unwrap();
+    for _ in 0..40 {
+        assert!(rustix::process::getppid().is_some());
+    }
+}

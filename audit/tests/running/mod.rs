@@ -1,0 +1,105 @@
+//! A notary on a thread, as the tests of this folder drive one.
+
+#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tollgate_audit::{
+    CallId, CallTrail, Channel, Durability, FromNotary, HostEnd, Kept, Kind, Notary, NotaryError, NotaryOf,
+    Record as _, Recorder, ToNotary, TreeSize, read,
+};
+
+use crate::support::{OK, OPEN_AT, ORIGIN, ending, report, start};
+
+/// A notary on a thread, and the front's end of it.
+pub(crate) struct Running {
+    pub(crate) folder: PathBuf,
+    pub(crate) front: Channel,
+    pub(crate) thread: JoinHandle<Result<(), NotaryError>>,
+}
+
+impl Running {
+    /// Starts a notary for a host's end, which the caller keeps as a front does.
+    pub(crate) fn start(folder: &Path, hosts: &[&HostEnd]) -> Self {
+        Self::start_after(folder, |front| hosts.iter().for_each(|host| tell_host(front, host)))
+    }
+
+    /// Starts a notary that is first told this.
+    pub(crate) fn start_after(folder: &Path, tell: impl FnOnce(&Channel)) -> Self {
+        let (front, theirs) = Channel::pair().unwrap();
+        tell(&front);
+        front.send(&ToNotary::Start).unwrap();
+        let dir = folder.to_owned();
+        let thread = std::thread::spawn(move || {
+            let of = NotaryOf { folder: &dir, origin: ORIGIN, software: "tollgate test", now_ns: 1 };
+            Notary::open(of, theirs)?.serve()
+        });
+        Self { folder: folder.to_owned(), front, thread }
+    }
+
+    pub(crate) fn hear(&self) -> FromNotary {
+        self.front.receive().unwrap().unwrap().0
+    }
+
+    pub(crate) fn ready(&self) {
+        let said = self.hear();
+        assert!(matches!(said, FromNotary::Ready { .. }), "{said:?}");
+    }
+
+    pub(crate) fn ask(&self, say: &ToNotary) -> FromNotary {
+        self.front.send(say).unwrap();
+        self.hear()
+    }
+
+    /// Waits until it has ended, which it does when its hosts and its front are gone.
+    pub(crate) fn ended(self) -> PathBuf {
+        drop(self.front);
+        self.thread.join().unwrap().unwrap();
+        self.folder
+    }
+}
+
+pub(crate) fn tell_host(front: &Channel, host: &HostEnd) {
+    tell_host_in(front, host, None);
+}
+
+/// A host in a process of its own.
+pub(crate) fn tell_host_in(front: &Channel, host: &HostEnd, process: Option<u32>) {
+    let say = ToNotary::Host { host: host.host, process };
+    front.send_with(&say, &[host.pipe.as_fd(), host.acks.as_fd()]).unwrap();
+}
+
+pub(crate) fn begin(recorder: &Arc<Recorder>) -> CallTrail {
+    let mut start = start(recorder.next_call(1_700_000_000_000));
+    start.deadline = Instant::now() + Duration::from_secs(5);
+    CallTrail::begin(recorder.clone(), start)
+}
+
+pub(crate) fn record_call(recorder: &Arc<Recorder>, kept: Kept) -> CallId {
+    let mut trail = begin(recorder);
+    let intent = trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
+    trail.outcome(intent, OK);
+    trail.end(ending(), kept).unwrap().call
+}
+
+pub(crate) fn kinds(folder: &Path) -> Vec<Kind> {
+    read(folder).unwrap().map(|entry| entry.unwrap().1.kind()).collect()
+}
+
+pub(crate) fn verified(folder: &Path) -> TreeSize {
+    let report = report(folder);
+    assert!(report.is_clean(), "{:?}", report.findings);
+    assert_eq!(report.open_calls, []);
+    report.size
+}
+
+pub(crate) fn frame(entry: &[u8]) -> Vec<u8> {
+    let leaf = tollgate_audit::leaf_hash(entry);
+    let length = u16::try_from(entry.len()).unwrap().to_be_bytes();
+    [&length[..], entry, &leaf.0[..4]].concat()
+}
