@@ -105,8 +105,8 @@ fn meaning(level: SandboxLevel) -> &'static str {
             "code that broke out of a tool reaches the tool's granted folders, with the granted rights, and nothing else"
         }
         SandboxLevel::Partial => {
-            "code that broke out of a tool makes no system calls but a host's own; what of these Landlock is too old to \
-             judge, no rule limits to the granted folders"
+            "code that broke out of a tool makes a host's own system calls alone; where this kernel's Landlock is too old to \
+             judge one, it may reach beyond the granted folders"
         }
         SandboxLevel::None => {
             "code that broke out of a tool may do what this user may, but for what little is enforced: the gate alone stands"

@@ -16,8 +16,8 @@ use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, HostId, Threa
 /// How a host's process ends that tripped its filter: 128 + `SIGSYS`, as a shell would say it.
 pub const BLOCKED_EXIT: i32 = 159;
 
-/// Where blocked calls are written down: the host's end of its pipe to the notary, which must stay open as long as this
-/// process lives.
+/// Where blocked calls are written down: the host's end of its pipe to the notary, which must be among what
+/// [`strip`](super::strip) keeps, and stay open as long as this process lives.
 ///
 /// Without it a blocked call ends the process all the same, and only stderr hears of it.
 pub fn set_evidence(pipe: RawFd, host: HostId) {

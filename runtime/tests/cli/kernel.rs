@@ -65,12 +65,7 @@ fn inspect_prints_what_the_kernel_leaves_a_host() {
     let desk = Desk::with("word-count");
     let ran = desk.run(&[&["inspect", "tools/word-count.wasm", "--kernel"], &DOCS[..]].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let docs = desk.path("docs").canonicalize().unwrap();
-    assert!(
-        ran.stdout.contains(&format!("{}  READ_FILE READ_DIR  (/docs: read,list)", docs.display())),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("FOLDER/docs  READ_FILE READ_DIR  (/docs: read,list)"), "{}", ran.stdout);
     assert!(ran.stdout.contains("fs write              pwrite64"), "{}", ran.stdout);
 
     let json = desk.run(&[&["inspect", "tools/word-count.wasm", "--kernel", "--json"], &DOCS[..]].concat()).json();
