@@ -14,6 +14,7 @@ mod compile;
 mod desk;
 mod files;
 mod install;
+mod kernel;
 mod ledger;
 mod readme;
 mod run;
