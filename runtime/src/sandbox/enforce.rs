@@ -129,11 +129,7 @@ pub struct Enforced {
 /// # Errors
 ///
 /// As those.
-pub fn confine(
-    plan: &KernelPlan,
-    required: SandboxLevel,
-    keep: &[BorrowedFd<'_>],
-) -> Result<Confined, EnforceError> {
+pub fn confine(plan: &KernelPlan, required: SandboxLevel, keep: &[BorrowedFd<'_>]) -> Result<Confined, EnforceError> {
     strip(keep)?.confine(plan, required)
 }
 

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::io;
 
 use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
-    sock_filter,
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    TargetArch, sock_filter,
 };
 use tollgate_audit::Digest;
 
@@ -113,7 +113,8 @@ impl Program {
             }
         }
         // To seccompiler no rule at all means that the arguments do not matter.
-        let rules = rules.into_iter().map(|(number, alternatives)| (number, alternatives.unwrap_or_default())).collect();
+        let rules =
+            rules.into_iter().map(|(number, alternatives)| (number, alternatives.unwrap_or_default())).collect();
         let otherwise = match otherwise {
             Otherwise::Refuse => SeccompAction::Errno(libc::EPERM.unsigned_abs()),
             Otherwise::Trap => SeccompAction::Trap,

@@ -128,11 +128,9 @@ pub(super) fn united(one: &[LimitRow], other: &[LimitRow]) -> Vec<LimitRow> {
         let most = match row.resource {
             Limited::Files => row.most.saturating_add(twin.most).saturating_sub(FILES_OF_HOST),
             Limited::Data => row.most.saturating_add(twin.most).saturating_sub(DATA_OF_HOST),
-            Limited::Core
-            | Limited::MessageQueues
-            | Limited::LockedMemory
-            | Limited::FileSize
-            | Limited::Processes => row.most.max(twin.most),
+            Limited::Core | Limited::MessageQueues | Limited::LockedMemory | Limited::FileSize | Limited::Processes => {
+                row.most.max(twin.most)
+            }
         };
         Some(LimitRow { most, ..*row })
     };

@@ -159,7 +159,13 @@ pub(super) static ROWS: &[CallRow] = &[
     row!(SYS_sigaltstack, HOST, "a thread's first call, and its end"),
     row!(SYS_rt_sigprocmask, HOST, "panics; the end of a thread"),
     row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGABRT.unsigned_abs())], "SIGABRT", HOST, "panics that end the host"),
-    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGSEGV.unsigned_abs())], "SIGSEGV", HOST, "a crash of the host ends it"),
+    row!(
+        SYS_rt_sigaction,
+        &[Check::is(0, libc::SIGSEGV.unsigned_abs())],
+        "SIGSEGV",
+        HOST,
+        "a crash of the host ends it"
+    ),
     row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGBUS.unsigned_abs())], "SIGBUS", HOST, "the same"),
     row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGILL.unsigned_abs())], "SIGILL", HOST, "the same"),
     row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGFPE.unsigned_abs())], "SIGFPE", HOST, "the same"),

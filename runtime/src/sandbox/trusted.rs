@@ -8,8 +8,8 @@
 use std::io;
 use std::path::Path;
 
-use super::filter::{Otherwise, Program};
 pub(crate) use super::filter::{ANY, Check, NOT_EXECUTABLE};
+use super::filter::{Otherwise, Program};
 use super::ruleset;
 
 /// A system call that stays open: its number, what its arguments must be, and why it is needed. Several rows with
