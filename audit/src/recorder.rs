@@ -12,6 +12,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, fchmod};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
@@ -80,6 +81,8 @@ impl HostWay {
     /// Of the operating system: no descriptors, no memory, no randomness.
     pub fn new() -> io::Result<(Self, HostEnd)> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // Nobody opens it anew, by `/proc/PID/fd`: a host that got at the other end could take its entries back.
+        fchmod(&write, Mode::empty())?;
         // A process may have many pipes, and the system a limit on their pages: a small one works too.
         fcntl_setpipe_size(&write, PIPE_BYTES).ok();
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

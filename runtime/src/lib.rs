@@ -12,6 +12,7 @@ mod artifact;
 mod calls;
 pub mod cli;
 pub mod compiler;
+mod drill;
 mod error;
 mod files;
 mod front;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 
 use super::audit::AuditArgs;
+use crate::drill::ThreadKind;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show, verify, prove, report: all that concerns the ledger.
     Audit(AuditArgs),
+    /// Make native attacks from inside sealed hosts, as code that broke out of WebAssembly would, and show what stops each.
+    Drill(DrillArgs),
     /// Keep a ledger for the process at the other end of standard input.
     #[command(hide = true)]
     Notary(NotaryArgs),
@@ -68,6 +71,7 @@ impl Args {
             Command::Audit(args) => args.json(),
             Command::Install(args) => args.json,
             Command::List(args) => args.json,
+            Command::Drill(args) => args.json,
             Command::Remove(_)
             | Command::Notary(_)
             | Command::Host(_)
@@ -214,6 +218,31 @@ pub(crate) struct ListArgs {
 pub(crate) struct RemoveArgs {
     /// The tool's name.
     pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DrillArgs {
+    /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed [default: hosts without a
+    /// tool, with nothing granted, and with one folder granted].
+    #[arg(value_name = "TOOL", value_hint = ValueHint::FilePath)]
+    pub(crate) component: Option<PathBuf>,
+    /// The tool's manifest, as for `run`.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, requires = "component")]
+    pub(crate) manifest: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) grants: GrantArgs,
+    /// Make this attack alone. May be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) attack: Vec<String>,
+    /// Attack from this kind of thread alone. May be given several times.
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub(crate) thread: Vec<ThreadKind>,
+    /// Print the attacks, and make none.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) list: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

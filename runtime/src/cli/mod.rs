@@ -6,6 +6,7 @@ mod check;
 mod compiled;
 mod config;
 mod doctor;
+mod drill;
 mod exit;
 mod hint;
 mod inspect;
@@ -49,6 +50,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::List(args) => tools::list(&args),
         Command::Remove(args) => tools::remove(&args),
         Command::Check(args) => check::check(&args),
+        Command::Drill(args) => drill::drill(&args),
         Command::Audit(args) => audit::audit(&args),
         Command::Notary(args) => run::notary(&args),
         Command::Host(args) => run::host(&args),

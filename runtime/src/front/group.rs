@@ -10,6 +10,7 @@ use super::keeper::Spawner;
 use super::tool::ToolSpec;
 use super::{FrontSettings, Shared};
 use crate::calls::Running;
+use crate::drill::{DrillOrder, Drilled};
 use crate::error::{CapHit, HostError, LoadError};
 use crate::host::order::memory_file;
 use crate::host::words::Started;
@@ -21,6 +22,8 @@ pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) spawner: Spawner,
     pub(crate) members: Vec<Member>,
+    /// An attack that its host shall make.
+    pub(crate) drill: Option<DrillOrder>,
     slot: Mutex<Slot>,
 }
 
@@ -45,7 +48,18 @@ enum Slot {
 impl Group {
     pub(crate) fn new(shared: &Arc<Shared>, spawner: Spawner, tools: Vec<ToolSpec>) -> Result<Self, LoadError> {
         let members = tools.into_iter().map(|tool| Member::new(shared, tool)).collect::<Result<_, _>>()?;
-        Ok(Self { shared: Arc::clone(shared), spawner, members, slot: Mutex::new(Slot::Empty) })
+        Ok(Self { shared: Arc::clone(shared), spawner, members, drill: None, slot: Mutex::new(Slot::Empty) })
+    }
+
+    /// Starts a host that makes one attack: what came of it.
+    pub(crate) fn drill(&mut self, order: DrillOrder, judged: bool) -> Result<Drilled, LoadError> {
+        self.drill = Some(order);
+        let (host, started) = HostProcess::start(self)?;
+        match started {
+            Started::Serving { .. } => Ok(host.drilled(judged)),
+            Started::Unloadable { error, .. } => Err(error),
+            Started::NoHost { error } => Err(error.into()),
+        }
     }
 
     /// The host, for one call or question; it is started if there is none.

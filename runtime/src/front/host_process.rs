@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -15,6 +15,7 @@ use tollgate_audit::{CallCounter, CallId, Channel, ChannelError, HostEnding, Hos
 use super::group::Group;
 use super::keeper::Spawner;
 use super::{HostCommand, Shared};
+use crate::drill::{Drilled, Outcome};
 use crate::error::{CallError, HostError, with_causes};
 use crate::host::lane::{Lane, LaneError};
 use crate::host::order::{Order, ToHost, ToolOrder, hand_over};
@@ -47,7 +48,8 @@ struct Way {
 struct WayState {
     // Why it was killed.
     killed: Option<String>,
-    // How its process ended, once it has.
+    // How its process ended, once it has; and how it was, in words.
+    status: Option<ExitStatus>,
     ended: Option<String>,
     // Once all that came of it is in the ledger.
     over: Option<HostEnding>,
@@ -84,7 +86,8 @@ impl HostProcess {
         let (way, end) = HostWay::new().map_err(io_failed)?;
         let calls = CallCounter::of(way.host);
         let describing = group.members.iter().map(|member| ToolOrder::new(&member.load, calls.next(now_ms())));
-        let order = Order { required: shared.settings.required, tools: describing.collect() };
+        let drill = group.drill.clone();
+        let order = Order { required: shared.settings.required, tools: describing.collect(), drill };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _lane in 0..group.lanes(&shared.settings) {
             let (here, there) = UnixStream::pair().map_err(io_failed)?;
@@ -183,6 +186,30 @@ impl HostProcess {
         }
     }
 
+    /// What came of the attack that the host was started for, and how it ended. If that is for the notary to judge, it is
+    /// given the time.
+    pub(crate) fn drilled(&self, judged: bool) -> Drilled {
+        let until = Instant::now() + START_WAIT;
+        let said = self.take_lane(until).ok().and_then(|mut lane| {
+            let said =
+                lane.send(&(), [b"", b"", b""], Some(until)).and_then(|()| lane.receive(STARTED_LIMITS, Some(until)));
+            let said: Option<(Outcome, _)> = said.ok();
+            // Without a lane the host has nothing to do.
+            self.give_back(lane);
+            said
+        });
+        if said.is_some() && judged {
+            drop(self.way.wait(END_WAIT, |state| state.ended.is_some() && state.over.is_some()));
+        }
+        let outcome = said.map(|(outcome, _none)| outcome);
+        if outcome.is_some() && !self.has_ended() {
+            self.end();
+        }
+        let (how, ending) = self.way.end_of("it made an attack and gave no answer");
+        let status = self.way.state().status;
+        Drilled { outcome, status, how, ending }
+    }
+
     /// Has the host end by itself; kills it if it does not.
     pub(crate) fn end(&self) {
         self.way.control.hang_up();
@@ -276,12 +303,14 @@ fn pidfd(pid: u32) -> std::io::Result<OwnedFd> {
 fn watch(mut child: Child, way: Arc<Way>, shared: Arc<Shared>) -> std::io::Result<()> {
     let watch = move || {
         let said = hear(child.stderr.take());
-        let ended = match child.wait() {
+        let status = child.wait();
+        let ended = match &status {
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
         let how = {
             let mut state = way.state();
+            state.status = status.ok();
             let killed = state.killed.as_deref();
             let parts = [Some(ended.as_str()), killed, Some(said.as_str()).filter(|said| !said.is_empty())];
             let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use tollgate_capability::SandboxLevel;
 
-use self::group::Group;
+pub(crate) use self::group::Group;
 use self::keeper::{Keeper, Spawner};
 pub use self::tool::{HostedTool, ToolSpec};
 use crate::error::LoadError;
@@ -132,6 +132,11 @@ impl Front {
         let group = Arc::new(Group::new(&self.shared, self.spawner.clone(), tools)?);
         self.shared.groups().push(Arc::downgrade(&group));
         Ok(group)
+    }
+
+    /// Takes tools whose hosts are started for attacks alone, one each; none serves.
+    pub(crate) fn drill_group(&self, tools: Vec<ToolSpec>) -> Result<Group, LoadError> {
+        Group::new(&self.shared, self.spawner.clone(), tools)
     }
 
     /// The notary.

@@ -28,11 +28,12 @@ use self::muster::{Muster, SealError};
 use self::order::{Handed, Order, ToHost, take_over};
 use self::serving::Serving;
 use self::words::{Started, no_start};
+use crate::drill::{Held, Post, ThreadKind};
 use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
 use crate::machine::{Engine, Machine};
 use crate::runtime::{RECORD_WAIT, now_ns};
-use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Stripped};
+use crate::sandbox::{self, Confined, EnforceError, Enforced, Stripped};
 use crate::schema;
 use crate::tool::{Component, Loading};
 
@@ -55,6 +56,7 @@ pub fn serve(role: &HostRole) -> io::Result<()> {
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned()?);
     let handed = take_over(&control)?;
     let stripped = sandbox::strip(&handed.descriptors(&control));
+    let drill = post(&handed, &control);
     let Handed { way, status, order, code, mut lanes } = handed;
     sandbox::trap::set_evidence(way.pipe.as_raw_fd(), way.host);
     let recorder = Arc::new(Recorder::over(way));
@@ -63,13 +65,29 @@ pub fn serve(role: &HostRole) -> io::Result<()> {
     let prepared =
         stripped.map_err(|error| unsealed(&error)).and_then(|stripped| prepare(stripped, order, code, count));
     match prepared {
-        Ok(prepared) => prepared.serve(&recorder, lanes)?,
+        Ok(prepared) => prepared.serve(&recorder, lanes, drill.clone())?,
         Err(error) => {
             lanes.iter_mut().take(1).for_each(|lane| words::tell(lane, &error));
             return Ok(());
         }
     }
+    if let Some(drill) = drill {
+        drill.attend(ThreadKind::Main);
+    }
     hear(&control, &recorder)
+}
+
+/// Where threads meet over an attack, in a host that was started for one.
+fn post(handed: &Handed, control: &Channel) -> Option<Arc<Post>> {
+    let order = handed.order.drill.clone()?;
+    let held = Held {
+        host: handed.way.host,
+        control: control.as_fd().as_raw_fd(),
+        pipe: handed.way.pipe.as_raw_fd(),
+        acks: handed.way.acks.as_raw_fd(),
+        lane: handed.lanes.first()?.as_fd().as_raw_fd(),
+    };
+    Some(Arc::new(Post::new(order, held)))
 }
 
 /// What a host will run, in a process that reaches no files but those granted.
@@ -91,8 +109,9 @@ pub(crate) struct Unloaded {
 fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -> Result<Prepared, Started> {
     let engine = Engine::new(u32::try_from(lanes).unwrap_or(u32::MAX)).map_err(|error| no_start(&error))?;
     schema::warm_up();
-    let Order { required, tools } = order;
-    let (mut plan, mut unloaded) = (None::<KernelPlan>, Vec::new());
+    let Order { required, tools, drill } = order;
+    let (mut plan, mut unloaded) =
+        (drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set())), Vec::new());
     for (place, (order, code)) in tools.into_iter().zip(code).enumerate() {
         let describing = order.describing;
         let load = order.into_load();
@@ -110,16 +129,22 @@ fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -
 
 impl Prepared {
     /// Starts every thread that this process will have, seals them, and lets them serve.
-    fn serve(self, recorder: &Arc<Recorder>, lanes: Vec<Lane>) -> io::Result<()> {
+    fn serve(self, recorder: &Arc<Recorder>, lanes: Vec<Lane>, drill: Option<Arc<Post>>) -> io::Result<()> {
         let Self { engine, tools, confined } = self;
         let policies = tools.iter().map(|tool| tool.loading.policy()).collect();
         let muster = Muster::new(lanes.len() + 1);
         let first = {
-            let muster = Arc::clone(&muster);
-            move || drop(muster.attend(EPOCH_THREAD))
+            let (muster, drill) = (Arc::clone(&muster), drill.clone());
+            move || {
+                if muster.attend(EPOCH_THREAD).is_ok()
+                    && let Some(drill) = drill
+                {
+                    drill.attend(ThreadKind::Epoch);
+                }
+            }
         };
         let machine = Machine::start(&engine, Arc::clone(recorder) as _, first).map_err(io::Error::other)?;
-        let serving = Arc::new(Serving::new(machine, tools));
+        let serving = Arc::new(Serving::new(machine, tools, drill));
         for (place, lane) in lanes.into_iter().enumerate() {
             let (muster, serving, event_loop) = (Arc::clone(&muster), Arc::clone(&serving), EventLoop::new()?);
             let name = format!("worker-{}", place + 1);

@@ -12,6 +12,7 @@ use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
 use tollgate_capability::{PrivateSet, SandboxLevel};
 
 use super::lane::Lane;
+use crate::drill::DrillOrder;
 use crate::tool::LoadOrder;
 
 /// The front says to a host; one JSON object a packet.
@@ -42,6 +43,9 @@ pub(crate) enum ToHost {
 pub(crate) struct Order {
     pub(crate) required: SandboxLevel,
     pub(crate) tools: Vec<ToolOrder>,
+    /// An attack that it shall make once it is sealed, to see what stops it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) drill: Option<DrillOrder>,
 }
 
 /// One of its tools.

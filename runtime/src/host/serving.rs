@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use super::Unloaded;
 use super::lane::Lane;
 use super::words::{self, ASK_LIMITS, Ask, Said, Started};
+use crate::drill::Post;
 use crate::error::{CallError, RejectError};
 use crate::instance::EventLoop;
 use crate::invoke::{Answer, Request, Runner};
@@ -19,6 +20,7 @@ pub(crate) struct Serving {
     machine: Arc<Machine>,
     tools: Mutex<Tools>,
     loaded: Condvar,
+    drill: Option<Arc<Post>>,
 }
 
 #[derive(Debug)]
@@ -29,8 +31,8 @@ enum Tools {
 }
 
 impl Serving {
-    pub(crate) fn new(machine: Arc<Machine>, tools: Vec<Unloaded>) -> Self {
-        Self { machine, tools: Mutex::new(Tools::Waiting(tools)), loaded: Condvar::new() }
+    pub(crate) fn new(machine: Arc<Machine>, tools: Vec<Unloaded>, drill: Option<Arc<Post>>) -> Self {
+        Self { machine, tools: Mutex::new(Tools::Waiting(tools)), loaded: Condvar::new(), drill }
     }
 
     /// Serves a lane until the front closes it. The first thread loads the tools and says how the start went.
@@ -45,7 +47,7 @@ impl Serving {
             Ok(enforced) => enforced,
             Err(started) => {
                 if is_first {
-                    words::tell(&mut lane, started);
+                    words::tell(&mut lane, &**started);
                 }
                 return;
             }
@@ -53,6 +55,12 @@ impl Serving {
         let mut runner = Runner::new(&self.machine, event_loop, enforced);
         if is_first {
             words::tell(&mut lane, &self.load(&mut runner));
+            // The front says when.
+            if let Some(drill) = &self.drill
+                && lane.receive::<()>(ASK_LIMITS, None).is_ok()
+            {
+                words::tell(&mut lane, &drill.go());
+            }
         }
         let Some(tools) = self.tools() else { return };
         // A lane that breaks is the front's to judge.

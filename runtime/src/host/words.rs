@@ -69,9 +69,9 @@ pub(crate) fn no_start(error: &(dyn std::error::Error + 'static)) -> Started {
     Started::NoHost { error: HostError::Start { reason: with_causes(error) } }
 }
 
-/// Says how the start went, if there still is somebody to hear it.
-pub(crate) fn tell(lane: &mut Lane, started: &Started) {
-    lane.send(started, [b"", b"", b""], None).ok();
+/// Says something without blobs, such as how the start went, if there still is somebody to hear it.
+pub(crate) fn tell(lane: &mut Lane, said: &impl Serialize) {
+    lane.send(said, [b"", b"", b""], None).ok();
 }
 
 /// What a host takes from its front: as much as any cap allows.

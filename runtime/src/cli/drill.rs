@@ -1,0 +1,235 @@
+//! `tollgate drill`: native attacks from inside sealed hosts, and what stopped each.
+
+use std::path::Path;
+
+use miette::Diagnostic;
+use serde_json::{Value, json};
+use tollgate_audit::{Kind, VerifyError};
+
+use super::args::{DrillArgs, ToolArgs};
+use super::exit::{Exit, Failure};
+use super::run::{ORIGIN, SOFTWARE, user};
+use super::{compiled, config, load, output, tools};
+use crate::drill::{Attack, DrillError, Field, Group, Scene, Stop, ThreadKind, Verdict, attack, attacks};
+use crate::error::LoadError;
+use crate::front::{Front, FrontFailure, FrontSettings, HostCommand, ToolSpec};
+use crate::notary::{NotaryCommand, NotaryFailure};
+use crate::runtime::Engine;
+use crate::tool::Provenance;
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum DrillFailure {
+    #[error("there is no attack `{name}`")]
+    #[diagnostic(help("`tollgate drill --list` prints them all"))]
+    Unknown { name: String },
+    #[error("files for the drill cannot be made")]
+    #[diagnostic(help("they are made in the folder for temporary files; set TMPDIR to another one"))]
+    Scene { source: std::io::Error },
+    #[error("the drill cannot go on")]
+    #[diagnostic(help("`tollgate doctor` says what this machine's kernel can enforce"))]
+    Host { source: LoadError },
+    #[error("this program's own file cannot be found, so hosts cannot be started")]
+    NoProgram { source: std::io::Error },
+    #[error("no notary keeps the drill's ledger")]
+    Notary { source: FrontFailure },
+    #[error("the drill's ledger is not whole")]
+    NotFinished { source: NotaryFailure },
+    #[error("the drill's ledger cannot be verified")]
+    NotVerified { source: VerifyError },
+    #[error("the drill's ledger does not verify: {findings}")]
+    #[diagnostic(help("an attack has changed what was recorded: do not run tools on this machine"))]
+    Changed { findings: String },
+}
+
+/// What came of one attack on one thread.
+#[derive(Debug)]
+struct Line {
+    group: Group,
+    attack: &'static Attack,
+    ground: &'static str,
+    thread: ThreadKind,
+    stop: Stop,
+    verdict: Verdict,
+}
+
+pub(crate) fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
+    let chosen = chosen(args)?;
+    if args.list {
+        return list(&chosen);
+    }
+    let mut scene = Scene::new().map_err(no_scene)?;
+    let (front, fields) = fields(args, &mut scene)?;
+    let mut lines = Vec::new();
+    for (ground, mut field) in fields {
+        if !args.json {
+            output::print(&format!("{ground}:\n"))?;
+        }
+        for (group, attack) in &chosen {
+            let made = make(&mut field, &mut scene, *group, attack, ground, &args.thread)?;
+            if !args.json {
+                output::print(&text(&made))?;
+            }
+            lines.extend(made);
+        }
+    }
+    front.finish().map_err(|source| Failure::internal_as(DrillFailure::NotFinished { source }))?;
+    let recorded = verify(scene.ledger())?;
+    scene.close().map_err(no_scene)?;
+    let stopped = lines.iter().filter(|line| line.verdict.is_stopped()).count();
+    output::print(&if args.json { as_json(&lines, stopped, recorded) } else { summary(&lines, stopped, recorded) })?;
+    Ok(if stopped == lines.len() { Exit::Success } else { Exit::Internal })
+}
+
+/// The attacks that are wanted: all, if none is named.
+fn chosen(args: &DrillArgs) -> Result<Vec<(Group, &'static Attack)>, Failure> {
+    if let Some(unknown) = args.attack.iter().find(|name| attack(name).is_none()) {
+        return Err(Failure::usage(DrillFailure::Unknown { name: output::one_line(unknown) }));
+    }
+    let is_wanted = |attack: &Attack| args.attack.is_empty() || args.attack.iter().any(|name| name == attack.name);
+    Ok(attacks().filter(|(_, attack)| is_wanted(attack)).collect())
+}
+
+fn list(chosen: &[(Group, &'static Attack)]) -> Result<Exit, Failure> {
+    let line =
+        |(group, attack): &(Group, &Attack)| format!("{:<11}{:<28}{}\n", group.as_str(), attack.name, attack.what);
+    output::print(&chosen.iter().map(line).collect::<String>())?;
+    Ok(Exit::Success)
+}
+
+type Fields = Vec<(&'static str, Field)>;
+
+/// The front, and what its hosts are sealed for.
+fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failure> {
+    let Some(component) = &args.component else {
+        let front = start_front(scene, None)?;
+        let bare = Field::bare(&front).map_err(failed)?;
+        let folder = Field::with_folder(&front, scene).map_err(failed)?;
+        return Ok((front, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
+    };
+    let (manifest, grants) = (args.manifest.clone(), args.grants.clone());
+    let which = tools::which(&ToolArgs { component: component.clone(), manifest, grants })?;
+    let loaded = load::load(&which.args)?;
+    let set = load::intersect(&loaded.manifest, &loaded.grant)?.set;
+    let bytes = load::component(&which.args.component)?;
+    let engine = Engine::new(1).map_err(Failure::internal)?;
+    let artifact = compiled::artifact(&which, &engine, &bytes)?;
+    let front = start_front(scene, Some(loaded.running))?;
+    let by = user();
+    let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
+    let spec = ToolSpec::new(artifact, &loaded.manifest, set, provenance);
+    let field = Field::of_tool(&front, scene, spec).map_err(failed)?;
+    Ok((front, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
+}
+
+fn start_front(scene: &mut Scene, running: Option<load::Running>) -> Result<Front, Failure> {
+    let program = config::this_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
+    let mut arguments: Vec<std::ffi::OsString> = vec!["notary".into(), "--ledger".into(), scene.ledger().into()];
+    arguments.extend(["--origin", ORIGIN, "--software", SOFTWARE].map(Into::into));
+    let notary = NotaryCommand { program: program.clone(), arguments };
+    let mut settings = FrontSettings::new(HostCommand { program, arguments: vec!["host".into()] });
+    settings.lanes_max = 1;
+    if let Some(running) = running {
+        settings.required = running.sandbox.require;
+    }
+    let front = Front::start(notary, scene.ledger(), settings)
+        .map_err(|source| Failure::internal_as(DrillFailure::Notary { source }))?;
+    scene.set_notary(front.notary().pid());
+    Ok(front)
+}
+
+fn make(
+    field: &mut Field,
+    scene: &mut Scene,
+    group: Group,
+    attack: &'static Attack,
+    ground: &'static str,
+    threads: &[ThreadKind],
+) -> Result<Vec<Line>, Failure> {
+    let kinds = ThreadKind::ALL.into_iter().filter(|kind| threads.is_empty() || threads.contains(kind));
+    let stop = field.stop(attack);
+    kinds
+        .map(|thread| {
+            let verdict = field.make(scene, attack, thread).map_err(failed)?;
+            Ok(Line { group, attack, ground, thread, stop, verdict })
+        })
+        .collect()
+}
+
+/// One line for all threads, if they agree.
+fn text(lines: &[Line]) -> String {
+    let failed: Vec<&Line> = lines.iter().filter(|line| !line.verdict.is_stopped()).collect();
+    let shown = if failed.is_empty() { lines.iter().take(1).collect() } else { failed };
+    shown.into_iter().map(one_line).collect()
+}
+
+fn one_line(line: &Line) -> String {
+    let Attack { name, what, .. } = line.attack;
+    let thread = line.thread.as_str();
+    match &line.verdict {
+        Verdict::Stopped(how) => format!("ok       {name:<26} {what:<72} {}\n", output::one_line(how)),
+        Verdict::Escaped(how) => format!("ESCAPED  {name:<26} {what:<72} {thread}: {}\n", output::one_line(how)),
+        Verdict::Otherwise(how) => format!("OTHER    {name:<26} {what:<72} {thread}: {}\n", output::one_line(how)),
+    }
+}
+
+/// How many blocked calls the ledger holds, if it verifies.
+fn verify(ledger: &Path) -> Result<u64, Failure> {
+    let report = tollgate_audit::verify(ledger, None)
+        .map_err(|source| Failure::internal_as(DrillFailure::NotVerified { source }))?;
+    if report.findings.is_empty() {
+        return Ok(report.count(Kind::BlockedCall));
+    }
+    let findings = report.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Err(Failure::internal_as(DrillFailure::Changed { findings: output::one_line(&findings) }))
+}
+
+fn summary(lines: &[Line], stopped: usize, recorded: u64) -> String {
+    let distinct = |keys: Vec<String>| keys.into_iter().collect::<std::collections::BTreeSet<_>>().len();
+    let attacks = distinct(lines.iter().map(|line| line.attack.name.to_owned()).collect());
+    let threads = distinct(lines.iter().map(|line| line.thread.as_str().to_owned()).collect());
+    let made = lines.len();
+    format!(
+        "drill: {attacks} attacks on {threads} kinds of thread: {stopped} of {made} stopped by what should stop them; \
+         {recorded} blocked calls in the ledger, which verifies\n"
+    )
+}
+
+fn as_json(lines: &[Line], stopped: usize, recorded: u64) -> String {
+    let attacks: Vec<Value> = lines.iter().map(line_as_json).collect();
+    let whole = json!({
+        "made": lines.len(),
+        "stopped": stopped,
+        "blocked_calls_recorded": recorded,
+        "attacks": attacks,
+    });
+    format!("{whole}\n")
+}
+
+fn line_as_json(line: &Line) -> Value {
+    let (verdict, how) = match &line.verdict {
+        Verdict::Stopped(how) => ("stopped", how),
+        Verdict::Escaped(how) => ("escaped", how),
+        Verdict::Otherwise(how) => ("otherwise", how),
+    };
+    json!({
+        "attack": line.attack.name,
+        "group": line.group,
+        "what": line.attack.what,
+        "ground": line.ground,
+        "thread": line.thread,
+        "expected": format!("{:?}", line.stop),
+        "verdict": verdict,
+        "how": how,
+    })
+}
+
+fn no_scene(source: std::io::Error) -> Failure {
+    Failure::usage(DrillFailure::Scene { source })
+}
+
+fn failed(error: DrillError) -> Failure {
+    match error {
+        DrillError::Host(source) => Failure::internal_as(DrillFailure::Host { source }),
+        DrillError::Scene(source) => no_scene(source),
+    }
+}

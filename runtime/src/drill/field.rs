@@ -1,0 +1,119 @@
+//! Where attacks are made: hosts that are all sealed alike, one for each attack.
+
+use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
+
+use super::post::{DrillOrder, ThreadKind};
+use super::scene::{Harm, Scene};
+use super::verdict::{Verdict, judge};
+use super::{Attack, Stop};
+use crate::error::LoadError;
+use crate::front::{Front, Group, ToolSpec};
+use crate::sandbox::{self, KernelPlan};
+
+/// Hosts of one tool, or of none.
+#[derive(Debug)]
+pub(crate) struct Field {
+    group: Group,
+    plan: KernelPlan,
+    // What hosts are sealed for that have no tool.
+    set: Option<CapabilitySet>,
+    is_granted: bool,
+}
+
+/// Why an attack could not be made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DrillError {
+    /// A host does not start.
+    #[error("a host does not start")]
+    Host(#[from] LoadError),
+    /// The place for attacks cannot be made.
+    #[error("files for the drill cannot be made")]
+    Scene(#[from] std::io::Error),
+}
+
+impl Field {
+    /// Hosts without a tool, and with nothing granted.
+    ///
+    /// # Errors
+    ///
+    /// The front has ended.
+    pub(crate) fn bare(front: &Front) -> Result<Self, DrillError> {
+        Self::of(front, Vec::new(), CapabilitySet::default(), true)
+    }
+
+    /// Hosts without a tool, and with the folder of the scene granted, with every right.
+    ///
+    /// # Errors
+    ///
+    /// The front has ended.
+    pub(crate) fn with_folder(front: &Front, scene: &Scene) -> Result<Self, DrillError> {
+        let access = Access::ALL.into_iter().collect();
+        let folder = FsCapability {
+            guest: "/drill".to_owned(),
+            host: scene.granted_folder(),
+            access,
+            durable: std::iter::empty().collect(),
+            patterns: Patterns::default(),
+            write_quota: WRITE_QUOTA,
+        };
+        Self::of(front, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
+    }
+
+    /// Hosts of this tool. The folder of the scene takes the place of those that are granted, so that no attack comes near
+    /// them; the rights stay.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub(crate) fn of_tool(front: &Front, scene: &Scene, mut tool: ToolSpec) -> Result<Self, DrillError> {
+        for granted in &mut tool.load.set.fs {
+            granted.host = scene.granted_folder();
+        }
+        let set = tool.load.set.clone();
+        Self::of(front, vec![tool], set, false)
+    }
+
+    fn of(front: &Front, tools: Vec<ToolSpec>, set: CapabilitySet, has_no_tool: bool) -> Result<Self, DrillError> {
+        let (plan, is_granted) = (sandbox::plan(&set), !set.fs.is_empty());
+        let group = front.drill_group(tools)?;
+        Ok(Self { group, plan, set: has_no_tool.then_some(set), is_granted })
+    }
+
+    /// What must stop an attack here.
+    pub(crate) fn stop(&self, attack: &Attack) -> Stop {
+        attack.stopped_by(&self.plan)
+    }
+
+    /// Has a host make the attack, and looks what came of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DrillError`]: it was not made.
+    pub(crate) fn make(
+        &mut self,
+        scene: &mut Scene,
+        attack: &Attack,
+        thread: ThreadKind,
+    ) -> Result<Verdict, DrillError> {
+        let stop = self.stop(attack);
+        let order = DrillOrder {
+            attack: attack.name.to_owned(),
+            thread,
+            aim: scene.aim(self.is_granted)?,
+            set: self.set.clone().map(PrivateSet::new),
+        };
+        let is_judged = matches!(stop, Stop::Notary(_));
+        let drilled = self.group.drill(order, is_judged)?;
+        Ok(match scene.unharmed() {
+            Ok(()) => judge(stop, thread, &drilled),
+            Err(harm) => Verdict::Escaped(tell(&harm)),
+        })
+    }
+}
+
+fn tell(harm: &Harm) -> String {
+    crate::error::with_causes(harm)
+}
+
+/// More than any attack writes.
+const WRITE_QUOTA: u64 = 1 << 20;

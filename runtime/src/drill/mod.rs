@@ -1,0 +1,192 @@
+//! Native attacks from inside a sealed host, as code would make them that broke out of wasm: the table of attacks, and
+//! what must stop each. `tollgate drill` and the tests run them.
+//!
+//! An attack aims at things that were made for it and does no lasting damage if it gets its way. It must never be made
+//! in a process that was not started for it.
+
+mod evidence;
+mod field;
+mod files;
+mod ground;
+mod kernel;
+mod machine;
+mod network;
+mod pages;
+mod post;
+mod privileges;
+mod processes;
+mod raw;
+mod scene;
+#[cfg(test)]
+mod tests;
+mod verdict;
+
+use serde::{Deserialize, Serialize};
+
+use crate::sandbox::KernelPlan;
+
+pub(crate) use field::{DrillError, Field};
+pub(crate) use ground::{Ground, Held};
+pub(crate) use post::{DrillOrder, Post, ThreadKind};
+pub(crate) use scene::Scene;
+pub(crate) use verdict::{Drilled, Verdict};
+
+use raw::{Miss, Reply};
+
+/// One attack.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attack {
+    /// What it is called, in kebab case; no other has this name.
+    pub(crate) name: &'static str,
+    /// What it does, in one line.
+    pub(crate) what: &'static str,
+    where_nothing: Stop,
+    where_folder: Stop,
+    /// What comes of it in a process that nothing seals.
+    pub(crate) alone: Alone,
+    run: fn(&Ground) -> Reply,
+}
+
+/// What an attack is after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Group {
+    /// Files and folders that were not granted, or not so.
+    Files,
+    /// Memory that can be executed.
+    Pages,
+    /// Processes: new ones, and others.
+    Processes,
+    /// Anybody to talk to.
+    Network,
+    /// Parts of the kernel that a host has no use for.
+    Kernel,
+    /// More rights, fewer limits.
+    Privileges,
+    /// What is recorded.
+    Evidence,
+}
+
+impl Group {
+    /// All of them.
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Files, Self::Pages, Self::Processes, Self::Network, Self::Kernel, Self::Privileges, Self::Evidence];
+
+    /// In one word.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Pages => "pages",
+            Self::Processes => "processes",
+            Self::Network => "network",
+            Self::Kernel => "kernel",
+            Self::Privileges => "privileges",
+            Self::Evidence => "evidence",
+        }
+    }
+}
+
+/// What must stop an attack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// The filter, at this system call: the host has written it into the ledger and ended itself.
+    Filter(i64),
+    /// Landlock, with this errno.
+    Landlock(i32),
+    /// The kernel ends the process by this signal.
+    Killed(i32),
+    /// The notary condemns the host, for what this is part of.
+    Notary(&'static str),
+    /// A resource limit, with this errno.
+    Limit(i32),
+    /// There is nothing there to be had: errno of an ordinary check of the kernel, and why it is by our doing.
+    Absent(i32, &'static str),
+}
+
+/// What comes of an attack in a process that nothing seals: so that "refused" is known to mean the seal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Alone {
+    /// It gets its way.
+    Works,
+    /// It is made such that the kernel refuses it to anybody, or only some kernels and users can do it.
+    Depends(&'static str),
+    /// It must not be tried, or means nothing where there is no notary.
+    Never(&'static str),
+}
+
+/// What came of an attack, as the thread that made it says. A host that is stopped by the filter says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Outcome {
+    /// The kernel answered with this errno.
+    Refused(i32),
+    /// It got its way: what the kernel answered.
+    Escaped(i64),
+    /// It was not made, and why.
+    Unable(String),
+}
+
+impl Attack {
+    /// An attack that meets the same `stop` whatever is granted.
+    const fn new(name: &'static str, what: &'static str, stop: Stop, run: fn(&Ground) -> Reply) -> Self {
+        Self { name, what, where_nothing: stop, where_folder: stop, alone: Alone::Works, run }
+    }
+
+    /// An attack that the filter stops at the system call `number`, whatever is granted.
+    const fn blocked(name: &'static str, what: &'static str, number: i64, run: fn(&Ground) -> Reply) -> Self {
+        Self::new(name, what, Stop::Filter(number), run)
+    }
+
+    /// The same attack, which meets another stop where a folder is granted.
+    const fn with_folder(self, stop: Stop) -> Self {
+        Self { where_folder: stop, ..self }
+    }
+
+    /// The same attack, which does not simply work where nothing seals the process.
+    const fn alone(self, alone: Alone) -> Self {
+        Self { alone, ..self }
+    }
+
+    /// What must stop it in a host with this plan: where a folder brings the system call, what comes after the filter.
+    pub(crate) fn stopped_by(&self, plan: &KernelPlan) -> Stop {
+        match self.where_nothing {
+            Stop::Filter(number) if !plan.allows(number) => self.where_nothing,
+            Stop::Filter(_)
+            | Stop::Landlock(_)
+            | Stop::Killed(_)
+            | Stop::Notary(_)
+            | Stop::Limit(_)
+            | Stop::Absent(..) => self.where_folder,
+        }
+    }
+
+    /// Makes it, on this thread.
+    pub(crate) fn run(&self, ground: &Ground) -> Outcome {
+        match (self.run)(ground) {
+            Ok(answer) => Outcome::Escaped(answer),
+            Err(Miss::Refused(errno)) => Outcome::Refused(errno),
+            Err(Miss::Unable(why)) => Outcome::Unable(why.to_owned()),
+        }
+    }
+}
+
+/// Every attack, by what it is after.
+pub(crate) fn attacks() -> impl Iterator<Item = (Group, &'static Attack)> {
+    TABLE.iter().flat_map(|(group, attacks)| attacks.iter().map(move |attack| (*group, attack)))
+}
+
+/// The attack of this name.
+pub(crate) fn attack(name: &str) -> Option<&'static Attack> {
+    attacks().map(|(_, attack)| attack).find(|attack| attack.name == name)
+}
+
+const TABLE: &[(Group, &[Attack])] = &[
+    (Group::Files, files::READ),
+    (Group::Files, files::CHANGE),
+    (Group::Pages, pages::ATTACKS),
+    (Group::Processes, processes::ATTACKS),
+    (Group::Network, network::ATTACKS),
+    (Group::Kernel, kernel::ATTACKS),
+    (Group::Privileges, privileges::ATTACKS),
+    (Group::Evidence, evidence::ATTACKS),
+];

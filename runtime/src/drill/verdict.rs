@@ -1,0 +1,129 @@
+//! Whether an attack was stopped, and by what should. That it came to nothing is not enough.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+
+use tollgate_audit::{BlockedCall, HostEnding};
+
+use super::post::ThreadKind;
+use super::{Outcome, Stop};
+use crate::sandbox::trap::BLOCKED_EXIT;
+
+/// What a front saw of a host that it had started for an attack.
+#[derive(Debug)]
+pub(crate) struct Drilled {
+    /// What the host said of it, if it still could.
+    pub(crate) outcome: Option<Outcome>,
+    /// How its process ended.
+    pub(crate) status: Option<ExitStatus>,
+    /// The same in words.
+    pub(crate) how: String,
+    /// What the notary made of it.
+    pub(crate) ending: Option<HostEnding>,
+}
+
+/// What is to be said of an attack.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// It was stopped by what should: what that is, and how it shows.
+    Stopped(String),
+    /// It got its way.
+    Escaped(String),
+    /// It was stopped, but not by what should, or cannot be told.
+    Otherwise(String),
+}
+
+impl Verdict {
+    /// Whether all is well.
+    pub(crate) const fn is_stopped(&self) -> bool {
+        match self {
+            Self::Stopped(_) => true,
+            Self::Escaped(_) | Self::Otherwise(_) => false,
+        }
+    }
+}
+
+/// What is to be said of an attack that `stop` must stop, made on `thread`.
+pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdict {
+    let shown = match stop {
+        Stop::Filter(number) => by_filter(number, thread, drilled),
+        Stop::Landlock(errno) => refused(drilled, errno).then(|| format!("Landlock: {}", name_of(errno))),
+        Stop::Limit(errno) => refused(drilled, errno).then(|| format!("resource limit: {}", name_of(errno))),
+        Stop::Absent(errno, why) => refused(drilled, errno).then(|| format!("{why}: {}", name_of(errno))),
+        Stop::Killed(signal) => by_kernel(signal, drilled),
+        Stop::Notary(fault) => by_notary(fault, drilled),
+    };
+    match (shown, &drilled.outcome, &drilled.ending) {
+        (Some(how), _, _) => Verdict::Stopped(how),
+        (None, Some(Outcome::Escaped(answer)), Some(HostEnding::Closed) | None) => {
+            Verdict::Escaped(format!("the kernel answered {answer}, and the host went on"))
+        }
+        (None, _, _) => Verdict::Otherwise(otherwise(stop, drilled)),
+    }
+}
+
+/// The host has ended itself, unless the front was faster, which hears of it from the notary; and what it was about to do
+/// is in the ledger, with the thread's name.
+fn by_filter(number: i64, thread: ThreadKind, drilled: &Drilled) -> Option<String> {
+    let Some(HostEnding::Blocked(blocked)) = &drilled.ending else { return None };
+    let status = drilled.status?;
+    let is_it = i64::try_from(blocked.number).is_ok_and(|blocked| blocked == number)
+        && blocked.thread.as_str().starts_with(thread.as_str())
+        && (status.code() == Some(BLOCKED_EXIT) || status.signal() == Some(libc::SIGKILL))
+        && drilled.outcome.is_none();
+    is_it.then(|| format!("seccomp: {}, in the ledger", call_name(blocked)))
+}
+
+fn by_kernel(signal: i32, drilled: &Drilled) -> Option<String> {
+    let is_it = drilled.status?.signal() == Some(signal) && drilled.outcome.is_none();
+    is_it.then(|| format!("kernel: process killed by {}", signal_name(signal)))
+}
+
+fn by_notary(fault: &str, drilled: &Drilled) -> Option<String> {
+    let Some(HostEnding::Condemned { fault: found }) = &drilled.ending else { return None };
+    found.contains(fault).then(|| format!("notary: {found}"))
+}
+
+fn refused(drilled: &Drilled, errno: i32) -> bool {
+    drilled.outcome == Some(Outcome::Refused(errno))
+}
+
+fn otherwise(stop: Stop, drilled: &Drilled) -> String {
+    let said = match &drilled.outcome {
+        Some(Outcome::Refused(errno)) => format!("refused with {}", name_of(*errno)),
+        Some(Outcome::Escaped(answer)) => format!("the kernel answered {answer}"),
+        Some(Outcome::Unable(why)) => format!("not made for want of: {why}"),
+        None => drilled.how.clone(),
+    };
+    let ending = match &drilled.ending {
+        Some(HostEnding::Blocked(blocked)) => format!("; seccomp: {blocked}"),
+        Some(HostEnding::Condemned { fault }) => format!("; notary: {fault}"),
+        Some(HostEnding::Closed) | None => String::new(),
+    };
+    format!("{said}{ending}; expected {stop:?}")
+}
+
+fn call_name(blocked: &BlockedCall) -> String {
+    let number = blocked.number;
+    blocked.name().map_or_else(|| number.to_string(), |name| format!("{name} ({number})"))
+}
+
+fn name_of(errno: i32) -> String {
+    match errno {
+        libc::EPERM => "EPERM".to_owned(),
+        libc::EACCES => "EACCES".to_owned(),
+        libc::EBADF => "EBADF".to_owned(),
+        libc::EXDEV => "EXDEV".to_owned(),
+        libc::ENXIO => "ENXIO".to_owned(),
+        libc::ENOMEM => "ENOMEM".to_owned(),
+        other => format!("errno {other}"),
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    match signal {
+        libc::SIGSYS => "SIGSYS".to_owned(),
+        libc::SIGSEGV => "SIGSEGV".to_owned(),
+        other => format!("signal {other}"),
+    }
+}
