@@ -69,6 +69,16 @@ fn manifest_text(name: &str, needs: &str) -> String {
 /// Words that nobody enforces, since they only tell people something.
 const FOR_PEOPLE: [&str; 2] = ["manifest.tool.description", "manifest.operations[].description"];
 
+/// Words about the processes that run tools: no tool sees them, and they are tested where there are such processes.
+const OF_HOSTS: [&str; 6] = [
+    "policy.compartments.*[]",
+    "policy.hosts.grace",
+    "policy.hosts.idle",
+    "policy.sandbox.require=full",
+    "policy.sandbox.require=none",
+    "policy.sandbox.require=partial",
+];
+
 /// Every other word of `tool.toml`, and a test in which it does something.
 const MANIFEST: &[(&str, fn())] = &[
     ("limits.calls", limits::calls),
@@ -108,7 +118,7 @@ const MANIFEST: &[(&str, fn())] = &[
     ("tool.version", process::tool_version),
 ];
 
-/// Every word of `tollgate.toml`, and a test in which it does something.
+/// Every other word of `tollgate.toml`, and a test in which it does something.
 const POLICY: &[(&str, fn())] = &[
     ("tools.*.args[]", process::args),
     ("tools.*.audit.acknowledge=disk", audit::acknowledge_disk),
@@ -171,6 +181,7 @@ fn every_word_of_the_schemas_has_a_test() {
     let mut known = tested("manifest", MANIFEST);
     known.extend(tested("policy", POLICY));
     known.extend(FOR_PEOPLE.map(str::to_owned));
+    known.extend(OF_HOSTS.map(str::to_owned));
     let once: BTreeSet<String> = known.iter().cloned().collect();
     assert_eq!(once.len(), known.len(), "a word is there twice");
     let mut words = BTreeSet::new();

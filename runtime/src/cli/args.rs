@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Show what a tool could do under a manifest and a grant, and what is missing.
     Inspect(InspectArgs),
+    /// Show what this machine's kernel enforces around tools, and whether the policy lets them run here.
+    Doctor(DoctorArgs),
     /// Compile a tool and put it under its name, to `tollgate run NAME`.
     Install(InstallArgs),
     /// List the tools that are installed.
@@ -64,6 +66,7 @@ impl Args {
         match &self.command {
             Command::Run(args) => args.json,
             Command::Inspect(args) => args.json,
+            Command::Doctor(args) => args.json,
             Command::Check(args) => args.json,
             Command::Audit(args) => args.json(),
             Command::Install(args) => args.json,
@@ -246,6 +249,19 @@ pub(crate) struct DrillArgs {
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) tool: ToolArgs,
+    /// Show what the kernel leaves the process that runs the tool: folders, system calls, limits, each with what brings it.
+    #[arg(long)]
+    pub(crate) kernel: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DoctorArgs {
+    /// The operator's policy [default: `tollgate.toml` in this folder, if it is there].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

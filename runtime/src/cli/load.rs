@@ -85,21 +85,13 @@ pub(crate) fn manifest(path: &Path) -> Result<(Manifest, String), Failure> {
     Ok((manifest, text))
 }
 
-/// The operator's policy, and its text; an empty one where there is none.
-pub(crate) fn policy(args: &GrantArgs) -> Result<(Policy, String), Failure> {
-    let folder = working_folder()?;
-    let Some(path) = policy_path(args, &folder) else { return Ok(Default::default()) };
-    let text = read_text(&path, "give the policy with --policy")?;
-    let absolute = folder.join(&path);
-    let home = absolute.parent().unwrap_or(&folder);
-    let policy = Policy::parse(&text, &path.display().to_string(), home).map_err(Failure::usage)?;
-    Ok((policy, text))
-}
-
 /// The grant of a tool: what the policy says of it, and what the command line adds.
 fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String, Running), Failure> {
-    let (policy, mut text) = policy(args)?;
     let folder = working_folder()?;
+    let (policy, mut text) = match policy_path(args.policy.as_deref(), &folder) {
+        Some(path) => parse_policy(&path, &folder)?,
+        None => Default::default(),
+    };
     let mut grant = policy.grant(tool);
     for given in &args.grant {
         grant.merge_adhoc(AdhocGrant::parse(given, &folder).map_err(Failure::usage)?).map_err(Failure::usage)?;
@@ -112,6 +104,22 @@ fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String, Running), 
         text.push_str(on_violation);
     }
     Ok((grant, text, Running { sandbox: policy.sandbox, hosts: policy.hosts }))
+}
+
+/// The policy at `path`, or the one in the working folder, if there is one.
+pub(crate) fn policy(path: Option<&Path>) -> Result<Option<(PathBuf, Policy)>, Failure> {
+    let folder = working_folder()?;
+    let Some(path) = policy_path(path, &folder) else { return Ok(None) };
+    let (policy, _text) = parse_policy(&path, &folder)?;
+    Ok(Some((path, policy)))
+}
+
+fn parse_policy(path: &Path, folder: &Path) -> Result<(Policy, String), Failure> {
+    let text = read_text(path, "give the policy with --policy")?;
+    let absolute = folder.join(path);
+    let home = absolute.parent().unwrap_or(folder);
+    let policy = Policy::parse(&text, &path.display().to_string(), home).map_err(Failure::usage)?;
+    Ok((policy, text))
 }
 
 /// Manifest ∩ grant, with host folders resolved; each must be there.
@@ -146,9 +154,9 @@ pub(crate) fn manifest_beside(component: &Path) -> Option<PathBuf> {
     beside.into_iter().find(|path| path.is_file())
 }
 
-fn policy_path(args: &GrantArgs, folder: &Path) -> Option<PathBuf> {
-    if let Some(path) = &args.policy {
-        return Some(path.clone());
+fn policy_path(given: Option<&Path>, folder: &Path) -> Option<PathBuf> {
+    if let Some(path) = given {
+        return Some(path.to_owned());
     }
     folder.join("tollgate.toml").is_file().then(|| PathBuf::from("tollgate.toml"))
 }

@@ -5,11 +5,13 @@ mod audit;
 mod check;
 mod compiled;
 mod config;
+mod doctor;
 mod drill;
 mod exit;
 mod hint;
 mod inspect;
 mod install;
+mod kernel_plan;
 mod load;
 mod output;
 mod progress;
@@ -41,7 +43,9 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Run(args) => run::run(&args),
+        Command::Inspect(args) if args.kernel => kernel_plan::inspect(&args),
         Command::Inspect(args) => inspect::inspect(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Install(args) => install::install(&args),
         Command::List(args) => tools::list(&args),
         Command::Remove(args) => tools::remove(&args),

@@ -16,7 +16,7 @@ use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tollgate_audit::{Digest, Enforcement, HostId, Level, Text};
 use tollgate_capability::SandboxLevel;
 
-use super::filter::{self, FilterError, Otherwise, Program};
+use super::filter::{self, FilterError, LOGGING_FILTER, Log, Otherwise, Program};
 use super::kernel::KernelOffer;
 use super::limits::{LimitRow, Limited};
 use super::plan::KernelPlan;
@@ -105,6 +105,7 @@ pub struct Confined {
 #[derive(Debug)]
 pub struct Filtered {
     confined: Confined,
+    /// What is still to be laid upon them: the same, but for `seccomp` itself, and with a log.
     filter: Option<Program>,
     threads: Vec<u32>,
 }
@@ -200,12 +201,16 @@ impl Confined {
     pub fn filter(mut self) -> Result<Filtered, EnforceError> {
         set_limits(self.plan.limits.iter().filter(|row| row.resource.comes_last()))?;
         let threads = self.threads.list().map_err(EnforceError::ThreadList)?;
-        let rows = self.plan.calls.iter().map(|row| (row.number, row.checks));
-        let filter = if self.offer.seccomp { Some(Program::compile(rows, Otherwise::Trap)?) } else { None };
-        if let Some(filter) = &filter {
-            trap::install().map_err(EnforceError::Handler)?;
-            filter.apply()?;
+        if !self.offer.seccomp {
+            return Ok(Filtered { confined: self, filter: None, threads });
         }
+        trap::install().map_err(EnforceError::Handler)?;
+        let rows = || self.plan.calls.iter().map(|row| (row.number, row.checks));
+        // What the self-test trips is in no log, so that whatever is found there was tripped by something else. The filter
+        // that logs comes over this one, which stays: what the self-test shows of it goes on holding.
+        let silent = rows().chain([(libc::SYS_seccomp, LOGGING_FILTER)]);
+        Program::compile(silent, Otherwise::Trap)?.apply(Log::Nothing)?;
+        let filter = Some(Program::compile(rows(), Otherwise::Trap)?);
         Ok(Filtered { confined: self, filter, threads })
     }
 }
@@ -226,17 +231,20 @@ impl Filtered {
         self.threads.iter().map(|&thread| Tested { thread }).collect()
     }
 
-    /// From now on a blocked system call is written down and ends the process.
+    /// From now on a blocked system call is written down and ends the process, and no filter can be added.
     ///
     /// # Errors
     ///
-    /// A thread is missing among those that were tested.
+    /// A thread is missing among those that were tested, or the kernel refuses the last step.
     pub fn finish(self, tested: &[Tested]) -> Result<Enforced, EnforceError> {
         let untested = self.threads.iter().find(|&&thread| !tested.contains(&Tested { thread }));
         if let Some(&thread) = untested {
             return Err(EnforceError::Untested { thread });
         }
         let self_test = self.expected().text();
+        if let Some(filter) = &self.filter {
+            filter.apply(Log::Blocked)?;
+        }
         trap::end_on_blocked();
         let Self { confined: Confined { plan, offer, required, handled, .. }, filter, threads } = self;
         Ok(Enforced {
@@ -341,7 +349,7 @@ impl ThreadList {
 const ENTRIES_BYTES: usize = 4096;
 
 /// Closes all from 3 on but `kept`.
-fn close_but(kept: &mut Vec<RawFd>) -> io::Result<()> {
+fn close_but(kept: &mut [RawFd]) -> io::Result<()> {
     kept.sort_unstable();
     let mut next = u32::try_from(libc::STDERR_FILENO).unwrap_or_default() + 1;
     for fd in kept.iter().filter_map(|&fd| u32::try_from(fd).ok()) {
@@ -354,7 +362,7 @@ fn close_but(kept: &mut Vec<RawFd>) -> io::Result<()> {
 }
 
 #[allow(unsafe_code, reason = "no crate here has close_range(2)")]
-fn close_range(first: u32, last: u32) -> io::Result<()> {
+pub(super) fn close_range(first: u32, last: u32) -> io::Result<()> {
     let flags: u32 = 0;
     // SAFETY: takes numbers alone. Whoever owns one of these files was told by `strip` that it is gone.
     let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };

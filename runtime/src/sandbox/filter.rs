@@ -73,6 +73,30 @@ pub(crate) enum Otherwise {
     Trap,
 }
 
+/// Whether the kernel records what a filter blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    /// In its log, and for who listens to its audit.
+    Blocked,
+    /// Nowhere, as far as it is up to the filter.
+    Nothing,
+}
+
+impl Log {
+    const fn flags(self) -> u64 {
+        match self {
+            Self::Blocked => libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_LOG,
+            Self::Nothing => libc::SECCOMP_FILTER_FLAG_TSYNC,
+        }
+    }
+}
+
+/// Another filter, as [`Program::apply`] lays it upon every thread, which records what it blocks.
+pub(crate) const LOGGING_FILTER: &[Check] = &[
+    Check::is(0, libc::SECCOMP_SET_MODE_FILTER),
+    Check::Bits { argument: 1, mask: u64::MAX, value: Log::Blocked.flags() },
+];
+
 /// A filter as the kernel takes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Program(BpfProgram);
@@ -126,14 +150,13 @@ impl Program {
         Ok(Self(program))
     }
 
-    /// Lays the program upon every thread of this process, for good. What it blocks goes into the kernel's log too.
-    pub(crate) fn apply(&self) -> Result<(), FilterError> {
-        no_new_privileges().map_err(FilterError::Refused)?;
+    /// Lays the program upon every thread of this process, for good, over what is in force already. The process gave up
+    /// gaining privileges before ([`no_new_privileges`]).
+    pub(crate) fn apply(&self, log: Log) -> Result<(), FilterError> {
         let too_long = |_too_long| FilterError::Refused(io::ErrorKind::InvalidInput.into());
         let length = u16::try_from(self.0.len()).map_err(too_long)?;
         let program = libc::sock_fprog { len: length, filter: self.0.as_ptr().cast::<libc::sock_filter>().cast_mut() };
-        let flags = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_LOG;
-        match seccomp(libc::SECCOMP_SET_MODE_FILTER, flags, (&raw const program).cast()) {
+        match seccomp(libc::SECCOMP_SET_MODE_FILTER, log.flags(), (&raw const program).cast()) {
             Ok(0) => Ok(()),
             Ok(thread) => Err(FilterError::Thread { thread }),
             Err(error) => Err(FilterError::Refused(error)),

@@ -70,7 +70,7 @@ pub(crate) const STEPS: &[(u32, &str)] = &[
 const ASK_VERSION: u32 = 1;
 
 #[allow(unsafe_code, reason = "the crate landlock does not say which version the kernel has")]
-fn landlock_abi() -> u32 {
+pub(super) fn landlock_abi() -> u32 {
     let (attributes, size) = (std::ptr::null::<libc::c_void>(), 0_usize);
     // SAFETY: with this flag the kernel takes no attributes and makes nothing: it answers a number.
     let answer = unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes, size, ASK_VERSION) };

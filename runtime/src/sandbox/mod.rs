@@ -6,6 +6,7 @@
 //! sealed by [`trusted`], more simply.
 
 pub mod enforce;
+mod features;
 mod filter;
 mod kernel;
 mod limits;
@@ -20,11 +21,13 @@ pub mod trap;
 pub(crate) mod trusted;
 
 pub use enforce::{Confined, EnforceError, Enforced, Filtered, Stripped, confine, strip};
+pub use features::{Feature, FeatureGroup, features};
 pub use filter::{Check, FilterError};
 pub use kernel::{KernelOffer, LANDLOCK_ABI_FULL};
 pub use limits::{LimitRow, Limited};
 pub use plan::{FolderRule, KernelPlan, plan};
 pub use rights::FolderRights;
+pub(crate) use rows::ROWS;
 pub use rows::{BroughtBy, CallRow};
 pub use ruleset::{FilesError, Handled};
 pub use self_test::{Expected, SelfTestError, Tested, self_test};

@@ -94,11 +94,6 @@ fn name(right: AccessFs) -> &'static str {
     }
 }
 
-/// The names of all rights in a mask of `LANDLOCK_ACCESS_FS_*`.
-pub(crate) fn names_of(mask: u64) -> Vec<&'static str> {
-    FolderRights(mask).names()
-}
-
 impl fmt::Display for FolderRights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.names().join(" "))

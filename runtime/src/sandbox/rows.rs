@@ -59,7 +59,7 @@ impl BroughtBy {
     ];
 
     /// Whether it is there where the granted folders, if any, have these rights together.
-    pub(super) fn is_in(self, folders: Option<AccessSet>) -> bool {
+    pub(crate) fn is_in(self, folders: Option<AccessSet>) -> bool {
         let has = |right| folders.is_some_and(|rights| rights.contains(right));
         match self {
             Self::EveryHost => true,
@@ -121,7 +121,7 @@ const LIST: BroughtBy = BroughtBy::Right(Access::List);
 const METADATA: BroughtBy = BroughtBy::Right(Access::Metadata);
 
 /// `ioctl(2)`: which pages were written since they were last clean (`linux/fs.h`).
-const PAGEMAP_SCAN: u32 = 0xc060_6610;
+pub(super) const PAGEMAP_SCAN: u32 = 0xc060_6610;
 /// The access mode and what makes or cuts files, among the flags of `openat`.
 const OPENS_TO_CHANGE: i32 = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
 /// `openat` of a folder to read it: `O_DIRECTORY` is set, and nothing that changes anything.
@@ -132,7 +132,7 @@ const READS_FOLDER: Check = Check::Bits {
 };
 
 /// All rows.
-pub(super) static ROWS: &[CallRow] = &[
+pub(crate) static ROWS: &[CallRow] = &[
     row!(SYS_mmap, &[NOT_EXECUTABLE], "not PROT_EXEC", HOST, "memory of guests and of the host"),
     row!(SYS_mprotect, &[NOT_EXECUTABLE], "not PROT_EXEC", HOST, "a guest's memory grows; pages of the heap"),
     row!(SYS_munmap, HOST, "memory of guests and of the host"),

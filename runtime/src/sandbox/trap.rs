@@ -16,8 +16,8 @@ use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, HostId, Threa
 /// How a host's process ends that tripped its filter: 128 + `SIGSYS`, as a shell would say it.
 pub const BLOCKED_EXIT: i32 = 159;
 
-/// Where blocked calls are written down: the host's end of its pipe to the notary, which must stay open as long as this
-/// process lives.
+/// Where blocked calls are written down: the host's end of its pipe to the notary, which must be among what
+/// [`strip`](super::strip) keeps, and stay open as long as this process lives.
 ///
 /// Without it a blocked call ends the process all the same, and only stderr hears of it.
 pub fn set_evidence(pipe: RawFd, host: HostId) {
@@ -117,7 +117,7 @@ fn write_down(blocked: &Blocked, arguments: [u64; 6]) {
     let blocked = BlockedCall {
         host: HostId([h0, h1, h2, h3, h4, h5]),
         call: CALL.get(),
-        thread: THREAD.get().unwrap_or(ThreadName::new("unnamed")),
+        thread: THREAD.get().unwrap_or_else(|| ThreadName::new("unnamed")),
         number: u64::from(blocked.number.unsigned_abs()),
         arch: u64::from(blocked.arch),
         arguments,

@@ -9,7 +9,7 @@ use std::io;
 use std::path::Path;
 
 pub(crate) use super::filter::{ANY, Check, NOT_EXECUTABLE};
-use super::filter::{Otherwise, Program};
+use super::filter::{Log, Otherwise, Program, no_new_privileges};
 use super::ruleset;
 
 /// A system call that stays open: its number, what its arguments must be, and why it is needed. Several rows with
@@ -42,7 +42,8 @@ impl Confined {
     pub(crate) fn allow_only(self, calls: &[Call]) -> io::Result<()> {
         let rows = EVERY_PROCESS.iter().chain(calls).map(|(number, checks, _why)| (*number, *checks));
         let program = Program::compile(rows, Otherwise::Refuse).map_err(io::Error::other)?;
-        program.apply().map_err(io::Error::other)
+        no_new_privileges()?;
+        program.apply(Log::Nothing).map_err(io::Error::other)
     }
 }
 

@@ -15,6 +15,7 @@ mod desk;
 mod drill;
 mod files;
 mod install;
+mod kernel;
 mod ledger;
 mod readme;
 mod run;

@@ -8,7 +8,7 @@ use std::{fs, thread};
 
 use serde_json::{Value, json};
 use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, HostId, Kept, Record, RecordError};
-use tollgate_capability::{Access, Manifest};
+use tollgate_capability::{Access, Limits, Manifest};
 
 use super::*;
 use crate::{Artifact, Books, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker};
@@ -57,7 +57,7 @@ fn child_runs_tools() {
     let guest = tollgate_example_tools::ALL.iter().find(|guest| guest.name == "probe-fs").unwrap();
     let manifest = Manifest::parse(&fs::read_to_string(guest.manifest).unwrap(), "tool.toml").unwrap();
     let bytes = fs::read(guest.component).unwrap();
-    let compiled = Engine::new(2).unwrap().0.precompile_component(&bytes).unwrap();
+    let compiled = Engine::new(Limits::DEFAULT.calls).unwrap().0.precompile_component(&bytes).unwrap();
     let mut set = set(&[(&folder, Access::ALL.into_iter().collect())]);
     set.fs[0].guest = "/docs".to_owned();
     let mut plan = plan(&set);
@@ -69,7 +69,7 @@ fn child_runs_tools() {
     let ended = forked(|pipe| {
         trap::set_evidence(pipe.as_raw_fd(), HOST);
         let stripped = strip(&[pipe.as_fd()]).unwrap();
-        let engine = Engine::new(2).unwrap();
+        let engine = Engine::new(set.limits.calls).unwrap();
         let record = Arc::new(Anything(AtomicU32::new(0)));
         let books = Books::open(record, &ledger).unwrap();
         let confined = stripped.confine(&plan, SandboxLevel::Full).unwrap();
@@ -88,6 +88,9 @@ fn child_runs_tools() {
             loaded.send(()).unwrap();
             to_main.send(self_test(&go.recv().unwrap()).unwrap()).unwrap();
             go_on.recv().unwrap();
+            // There is room for as much as all calls may take at once, within the limit on memory.
+            let Limits { memory, calls, .. } = Limits::DEFAULT;
+            drop(std::hint::black_box(Vec::<u8>::with_capacity(usize::try_from(memory * u64::from(calls)).unwrap())));
             serve(&mut worker, &tool);
         });
         // The call that describes the tool has gone through by then, so that the ticker has started too.

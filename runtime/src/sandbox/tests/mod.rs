@@ -2,8 +2,10 @@
 //! a process per attempt, which has one thread, seals itself and tries.
 
 #![allow(clippy::disallowed_methods, reason = "tests that run themselves as children, which then seal themselves")]
+#![allow(clippy::cast_sign_loss, reason = "flags on their way to raw system calls")]
 #![allow(unsafe_code, reason = "children are forked, and attack by raw system calls")]
 
+#[cfg(target_arch = "x86_64")]
 mod attacks;
 mod floor;
 mod live;
@@ -51,6 +53,9 @@ impl Ended {
 }
 
 const HOST: HostId = HostId([1, 2, 3, 4, 5, 6]);
+/// Of a journal frame: before the entry, and after it.
+const LENGTH_BYTES: usize = 2;
+const CHECK_BYTES: usize = 4;
 const PANICKED: i32 = 101;
 
 /// Forks a process that does `work`; what it blocks is written down where `work` is told to.
@@ -71,9 +76,10 @@ fn forked(work: impl FnOnce(&OwnedFd)) -> Ended {
     let mut frame = Vec::new();
     std::fs::File::from(read).read_to_end(&mut frame).unwrap();
     let (_, status) = waitpid(Some(process), WaitOptions::empty()).unwrap().unwrap();
-    let blocked = (!frame.is_empty()).then(|| match Entry::decode(&frame[2..frame.len() - 4]).unwrap() {
-        Entry::BlockedCall(blocked) => blocked,
-        other => panic!("{other:?}"),
+    let blocked = (!frame.is_empty()).then(|| {
+        let entry = Entry::decode(&frame[LENGTH_BYTES..frame.len() - CHECK_BYTES]).unwrap();
+        let Entry::BlockedCall(blocked) = entry else { panic!("{entry:?}") };
+        blocked
     });
     Ended { status, blocked }
 }

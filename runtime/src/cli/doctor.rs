@@ -1,0 +1,115 @@
+//! `tollgate doctor`: what this machine's kernel enforces around tools, what that means, and whether the policy here lets
+//! tools run on it. It must never change anything.
+
+use std::path::Path;
+
+use serde_json::json;
+use tollgate_capability::{SandboxLevel, SandboxSettings};
+
+use super::args::DoctorArgs;
+use super::exit::{Exit, Failure};
+use super::{load, output};
+use crate::sandbox::{Feature, FeatureGroup, KernelOffer, features};
+
+struct Findings {
+    kernel: String,
+    offer: KernelOffer,
+    features: Vec<Feature>,
+    /// The file that says what is required, unless that is the default.
+    policy: Option<String>,
+    required: SandboxLevel,
+}
+
+impl Findings {
+    fn lacks(&self) -> Vec<&'static str> {
+        let needed = self.features.iter().filter(|feature| feature.group == FeatureGroup::Needed && !feature.there);
+        self.offer.lacks(self.required).into_iter().chain(needed.map(|feature| feature.name)).collect()
+    }
+}
+
+pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
+    let policy = load::policy(args.policy.as_deref())?;
+    let findings = Findings {
+        kernel: kernel_release(),
+        offer: KernelOffer::here(),
+        features: features(),
+        required: policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.sandbox).require,
+        policy: policy.map(|(path, _)| path.display().to_string()),
+    };
+    let text = if args.json { json_text(&findings) } else { text(&findings) };
+    output::print(&format!("{}\n", text.trim_end()))?;
+    Ok(if findings.lacks().is_empty() { Exit::Success } else { Exit::Usage })
+}
+
+fn kernel_release() -> String {
+    let read = std::fs::read_to_string(Path::new("/proc/sys/kernel/osrelease"));
+    read.map_or_else(|_no_proc| "of unknown release".to_owned(), |release| release.trim().to_owned())
+}
+
+fn json_text(findings: &Findings) -> String {
+    let lacks = findings.lacks();
+    json!({
+        "kernel": findings.kernel,
+        "landlock_abi": findings.offer.landlock_abi,
+        "seccomp": findings.offer.seccomp,
+        "level": findings.offer.level().as_str(),
+        "required": findings.required.as_str(),
+        "policy": findings.policy,
+        "tools_run": lacks.is_empty(),
+        "lacks": lacks,
+        "lacks_for_full": findings.offer.lacks(SandboxLevel::Full),
+        "features": findings.features,
+    })
+    .to_string()
+}
+
+fn text(findings: &Findings) -> String {
+    let Findings { kernel, offer, features, policy, required } = findings;
+    let level = offer.level();
+    let mut text =
+        format!("kernel {kernel}, Landlock ABI {}: level `{level}`\n  {}\n", offer.landlock_abi, meaning(level));
+    for (group, title) in [
+        (FeatureGroup::Level, "what a host is sealed with (level `full` has all of it)"),
+        (FeatureGroup::Needed, "what Tollgate does not run without"),
+        (FeatureGroup::Extra, "what makes it better"),
+    ] {
+        text.push_str(&format!("{title}:\n"));
+        for Feature { name, there, without, .. } in features.iter().filter(|feature| feature.group == group) {
+            text.push_str(&if *there { format!("  yes  {name}\n") } else { format!("  no   {name}: {without}\n") });
+        }
+    }
+    let whose = policy.as_ref().map_or_else(|| "by default".to_owned(), |path| format!("by {path}"));
+    let lacks = findings.lacks();
+    if lacks.is_empty() {
+        text.push_str(&format!("tools run here: `{required}` is required, {whose}\n"));
+        if level > *required {
+            text.push_str("all that the kernel can enforce is enforced, beyond what is required\n");
+        }
+    } else {
+        text.push_str(&format!(
+            "no tool runs here: `{required}` is required, {whose}; missing: {}\n",
+            lacks.join(", ")
+        ));
+        if level < *required {
+            text.push_str(&format!(
+                "run on a newer kernel, or accept less and set in tollgate.toml:\n  [sandbox]\n  require = \"{level}\"\n"
+            ));
+        }
+    }
+    text
+}
+
+fn meaning(level: SandboxLevel) -> &'static str {
+    match level {
+        SandboxLevel::Full => {
+            "code that broke out of a tool reaches the tool's granted folders, with the granted rights, and nothing else"
+        }
+        SandboxLevel::Partial => {
+            "code that broke out of a tool makes a host's own system calls alone; where this kernel's Landlock is too old to \
+             judge one, it may reach beyond the granted folders"
+        }
+        SandboxLevel::None => {
+            "code that broke out of a tool may do what this user may, but for what little is enforced: the gate alone stands"
+        }
+    }
+}
