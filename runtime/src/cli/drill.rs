@@ -216,6 +216,7 @@ fn line_as_json(line: &Line) -> Value {
         "group": line.group,
         "what": line.attack.what,
         "ground": line.ground,
+        "unsealed": line.attack.alone.to_string(),
         "thread": line.thread,
         "expected": format!("{:?}", line.stop),
         "verdict": verdict,

@@ -178,11 +178,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_arch_prctl, 0x1003, &mut base)
     }),
     #[cfg(target_arch = "x86_64")]
-    Attack::blocked("port-level", "speak to devices directly (iopl)", libc::SYS_iopl, |_| raw!(libc::SYS_iopl, 0)),
+    Attack::blocked("port-level", "speak to devices directly (iopl)", libc::SYS_iopl, |_| raw!(libc::SYS_iopl, 0))
+        .alone(PRIVILEGED),
     #[cfg(target_arch = "x86_64")]
     Attack::blocked("ports", "speak to devices directly (ioperm)", libc::SYS_ioperm, |_| {
         raw!(libc::SYS_ioperm, 0x80, 1, 0)
-    }),
+    })
+    .alone(PRIVILEGED),
     Attack::blocked("move-pages", "move memory of another process", libc::SYS_move_pages, |ground| {
         raw!(libc::SYS_move_pages, ground.aim.notary, 0, 0, 0, 0, 0)
     })

@@ -41,6 +41,8 @@ pub(crate) struct Attack {
     /// What it does, in one line.
     pub(crate) what: &'static str,
     where_nothing: Stop,
+    // A second system call, without which the rest of the attack is not come to.
+    then: Option<i64>,
     where_folder: Stop,
     /// What comes of it in a process that nothing seals.
     pub(crate) alone: Alone,
@@ -69,7 +71,8 @@ pub(crate) enum Group {
 
 impl Group {
     /// All of them.
-    pub(crate) const ALL: [Self; 7] =
+    #[cfg(test)]
+    const ALL: [Self; 7] =
         [Self::Files, Self::Pages, Self::Processes, Self::Network, Self::Kernel, Self::Privileges, Self::Evidence];
 
     /// In one word.
@@ -114,6 +117,16 @@ pub(crate) enum Alone {
     Never(&'static str),
 }
 
+impl std::fmt::Display for Alone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Works => f.write_str("works"),
+            Self::Depends(on) => write!(f, "may not work: {on}"),
+            Self::Never(why) => write!(f, "is not tried: {why}"),
+        }
+    }
+}
+
 /// What came of an attack, as the thread that made it says. A host that is stopped by the filter says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -129,7 +142,7 @@ pub(crate) enum Outcome {
 impl Attack {
     /// An attack that meets the same `stop` whatever is granted.
     const fn new(name: &'static str, what: &'static str, stop: Stop, run: fn(&Ground) -> Reply) -> Self {
-        Self { name, what, where_nothing: stop, where_folder: stop, alone: Alone::Works, run }
+        Self { name, what, where_nothing: stop, then: None, where_folder: stop, alone: Alone::Works, run }
     }
 
     /// An attack that the filter stops at the system call `number`, whatever is granted.
@@ -142,6 +155,11 @@ impl Attack {
         Self { where_folder: stop, ..self }
     }
 
+    /// The same attack, whose next step is the system call `number`, which a folder may or may not bring.
+    const fn then(self, number: i64) -> Self {
+        Self { then: Some(number), ..self }
+    }
+
     /// The same attack, which does not simply work where nothing seals the process.
     const fn alone(self, alone: Alone) -> Self {
         Self { alone, ..self }
@@ -151,6 +169,7 @@ impl Attack {
     pub(crate) fn stopped_by(&self, plan: &KernelPlan) -> Stop {
         match self.where_nothing {
             Stop::Filter(number) if !plan.allows(number) => self.where_nothing,
+            Stop::Filter(_) if let Some(then) = self.then.filter(|then| !plan.allows(*then)) => Stop::Filter(then),
             Stop::Filter(_)
             | Stop::Landlock(_)
             | Stop::Killed(_)

@@ -47,7 +47,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     .alone(Alone::Depends("it may be traced by privileged users alone")),
     Attack::blocked("ptrace-me", "let the parent hold this process, so that signals wait", libc::SYS_ptrace, |_| {
         raw!(libc::SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0)
-    }),
+    })
+    .alone(Alone::Never("whoever started the process would wait for ever for its end")),
     Attack::blocked("read-parent-memory", "read the front's memory", libc::SYS_process_vm_readv, |ground| {
         let mut stolen = [0_u64; 1];
         let to = [stolen.as_mut_ptr().expose_provenance() as u64, 8];

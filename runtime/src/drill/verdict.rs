@@ -140,7 +140,7 @@ mod tests {
 
     fn blocked(number: u64, thread: &str) -> Option<HostEnding> {
         let (host, thread) = (HostId([0; 6]), ThreadName::new(thread));
-        let arch = u64::from(AUDIT_ARCH_X86_64);
+        let arch = AUDIT_ARCH_X86_64;
         let blocked = BlockedCall { host, call: None, thread, number, arch, arguments: [0; 6], instruction: 0 };
         Some(HostEnding::Blocked(blocked))
     }

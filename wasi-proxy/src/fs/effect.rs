@@ -1,9 +1,11 @@
 //! Effects on the filesystem: each takes the permit that allows it, and acts below an open root.
 
-use std::os::fd::{AsFd, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2,
+};
 use rustix::io::Errno;
 use tollgate_capability::{FsPath, HostCall, OpenFlags, Target};
 

@@ -67,6 +67,7 @@ pub(in super::super) const CHANGE: &[Attack] = &[
             raw!(libc::SYS_linkat, libc::AT_FDCWD, &handle, libc::AT_FDCWD, &to, libc::AT_SYMLINK_FOLLOW)
         },
     )
+    .then(libc::SYS_linkat)
     .with_folder(Stop::Landlock(EXDEV)),
     Attack::blocked("linkat-out", "give a granted file a name outside", libc::SYS_linkat, |ground| {
         let (from, to) = (ground.inside("inside")?, ground.beside("linked-out")?);

@@ -79,7 +79,7 @@ fn everything() {
         every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
         any folder: openat2 fstat newfstatat statx fcntl(F_GETFL) fsync fdatasync fadvise64
         fs read: pread64
-        fs write: pwrite64 pwritev2 ftruncate utimensat
+        fs write: pwrite64 pwritev2 ftruncate utimensat(no path)
         fs create: mkdirat symlinkat
         fs delete: unlinkat
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
@@ -112,7 +112,7 @@ fn two_tools_of_one_compartment() {
         every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
         any folder: openat2 fstat newfstatat statx fcntl(F_GETFL) fsync fdatasync fadvise64
         fs read: pread64
-        fs write: pwrite64 pwritev2 ftruncate utimensat
+        fs write: pwrite64 pwritev2 ftruncate utimensat(no path)
         fs create: mkdirat symlinkat
         fs delete: unlinkat
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
