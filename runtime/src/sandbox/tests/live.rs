@@ -64,8 +64,11 @@ fn child_runs_tools() {
     });
 }
 
-/// Guests that fail, each in its own way, with what they are granted.
-const FAILING: &[(&str, &str, &[&str], fn(&CallError) -> bool)] = &[
+/// A guest, its arguments, what it is granted, and what must come of it.
+type Failing = (&'static str, &'static str, &'static [&'static str], fn(&CallError) -> bool);
+
+/// Guests that fail, each in its own way.
+const FAILING: &[Failing] = &[
     ("recurse", "{}", &[], |error| matches!(error, CallError::Trap { .. })),
     ("panic", r#"{"message": "on purpose"}"#, &[], |error| matches!(error, CallError::Trap { .. })),
     ("exit", r#"{"code": 1}"#, &[], |error| matches!(error, CallError::Exit { .. })),
