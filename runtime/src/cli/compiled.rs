@@ -108,8 +108,7 @@ fn no_key(source: KeyError) -> Failure {
 /// This program as the compiler's process.
 pub(crate) fn compiler() -> Result<Compiler, Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(CompiledError::NoProgram { source }))?;
-    let command = CompilerCommand { program, arguments: vec!["compile".into()] };
-    Ok(Compiler::new(command, CompileLimits::DEFAULT))
+    Ok(Compiler::new(CompilerCommand::tollgate(&program), CompileLimits::DEFAULT))
 }
 
 /// Compiles, as the process that [`compiler`] starts.

@@ -122,16 +122,15 @@ fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &Notary
 /// Starts this program as the notary of the ledger in `folder`, and later as the host of one tool, for one call.
 fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(RunError::NoProgram { source }))?;
-    let mut arguments: Vec<std::ffi::OsString> = vec!["notary".into(), "--ledger".into(), folder.into()];
-    arguments.extend(["--origin", ORIGIN, "--software", SOFTWARE].map(Into::into));
-    let notary = NotaryCommand { program: program.clone(), arguments };
+    let role = NotaryRole { ledger: folder.to_owned(), origin: ORIGIN.to_owned(), software: SOFTWARE.to_owned() };
+    let notary = NotaryCommand::tollgate(&program, &role);
     let load::Running { sandbox, hosts } = running;
     let settings = FrontSettings {
         required: sandbox.require,
         idle: Duration::from_millis(hosts.idle_ms),
         grace: Duration::from_millis(hosts.grace_ms),
         lanes_max: 1,
-        ..FrontSettings::new(HostCommand { program, arguments: vec!["host".into()] })
+        ..FrontSettings::new(HostCommand::tollgate(&program))
     };
     Front::start(notary, folder, settings).map_err(|failure| match failure {
         FrontFailure::Notary(source) => no_notary(folder, source),

@@ -14,7 +14,7 @@ mod reply;
 use std::ffi::OsString;
 use std::io::{self, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
@@ -37,6 +37,14 @@ pub struct CompilerCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+}
+
+impl CompilerCommand {
+    /// The `tollgate` command at `program`, as a compiler.
+    #[must_use]
+    pub fn tollgate(program: &Path) -> Self {
+        Self { program: program.to_owned(), arguments: vec!["compile".into()] }
+    }
 }
 
 /// What compiling one component may cost.

@@ -36,6 +36,14 @@ pub struct HostCommand {
     pub arguments: Vec<OsString>,
 }
 
+impl HostCommand {
+    /// The `tollgate` command at `program`, as a host.
+    #[must_use]
+    pub fn tollgate(program: &Path) -> Self {
+        Self { program: program.to_owned(), arguments: vec!["host".into()] }
+    }
+}
+
 /// How hosts are run.
 #[derive(Debug, Clone)]
 pub struct FrontSettings {

@@ -10,7 +10,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,17 @@ pub struct NotaryCommand {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+}
+
+impl NotaryCommand {
+    /// The `tollgate` command at `program`, as a notary.
+    #[must_use]
+    pub fn tollgate(program: &Path, role: &NotaryRole) -> Self {
+        let NotaryRole { ledger, origin, software } = role;
+        let mut arguments: Vec<OsString> = vec!["notary".into(), "--ledger".into(), ledger.into()];
+        arguments.extend(["--origin", origin, "--software", software].map(Into::into));
+        Self { program: program.to_owned(), arguments }
+    }
 }
 
 /// A notary in a process of its own, and the ways of hosts to it.
