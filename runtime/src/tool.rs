@@ -82,6 +82,7 @@ impl Component {
         // everybody from changing the file, which wasmtime maps.
         let loaded = unsafe { wasmtime::component::Component::deserialize_file(&engine.0, path) };
         let inner = loaded.map_err(|error| failed(format!("{error:#}")))?;
+        inner.initialize_copy_on_write_image().map_err(|error| failed(format!("{error:#}")))?;
         let imports = imports(engine, &inner);
         Ok(Self { inner, digest: component, imports })
     }

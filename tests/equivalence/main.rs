@@ -28,7 +28,7 @@ use tollgate_capability::{
 };
 use tollgate_workspace::{Lab, guest};
 
-use losses::{Gate, LOSSES};
+use losses::{Gate, LOSSES, Loss};
 use probe::{HOSTS, Op, Probe, Spot, To};
 
 /// Sets in one run, each with [`PROBES`] probes and a sealed process of its own.
@@ -37,7 +37,8 @@ const PROBES: usize = 48;
 
 type Test = (&'static str, fn());
 
-const TESTS: [Test; 4] = [
+const TESTS: [Test; 5] = [
+    ("every_loss_is_in_the_table_of_security_md", every_loss_is_in_the_table_of_security_md),
     ("everything_granted_allows_every_probe_inside", everything_granted_allows_every_probe_inside),
     ("what_the_gate_allows_the_kernel_allows_and_little_more", what_the_gate_allows_the_kernel_allows_and_little_more),
     ("beside_folders_the_kernel_leaves_clocks_and_randomness", beside_folders_the_kernel_leaves_clocks_and_randomness),
@@ -320,6 +321,13 @@ fn what_the_gate_allows_the_kernel_allows_and_little_more() {
     assert!(both.get() > 500, "probes that were allowed: {}", both.get());
     for loss in &LOSSES {
         assert!(seen.contains_key(loss.name), "never seen: {} ({})", loss.name, loss.reason);
+    }
+}
+
+fn every_loss_is_in_the_table_of_security_md() {
+    let table = include_str!("../../SECURITY.md");
+    for Loss { name, reason, .. } in &LOSSES {
+        assert!(table.contains(&format!("| {name} | {reason} |")), "SECURITY.md lacks: | {name} | {reason} |");
     }
 }
 

@@ -105,13 +105,7 @@ impl Op {
             Self::ReadLink | Self::UnlinkLink | Self::RenameLink | Self::LinkLink | Self::FollowLink => "link.txt",
             Self::FollowAway => "away.txt",
             Self::OpenPipe => "pipe.txt",
-            Self::Read | Self::Write | Self::Append | Self::Truncate | Self::SetSize | Self::Stat | Self::Hash => {
-                "file.txt"
-            }
-            Self::SetTimes | Self::SetTimesOpen | Self::Unlink | Self::SyncFile | Self::SyncFolder => "file.txt",
-            Self::RenameFile | Self::RenameOnto | Self::LinkFile => "file.txt",
-            Self::StatOutside | Self::SetTimesOutside | Self::ReadOutside | Self::WriteOutside => "file.txt",
-            Self::LinkFromOutside => "file.txt",
+            _other => "file.txt",
         }
     }
 }
@@ -166,11 +160,6 @@ impl Probe {
             To::Within => (self.from.grant, format!("{}/within/{name}", self.cell(&self.from, 'c'))),
             To::Across => (self.other.grant, format!("{}/{name}", self.cell(&self.other, 'd'))),
         }
-    }
-
-    /// Where [`Op::FollowAway`] leads.
-    pub(crate) fn away(&self) -> (u16, String) {
-        (self.other.grant, format!("{}/file.txt", self.cell(&self.other, 'd')))
     }
 
     /// Makes its cells below a host root.

@@ -69,7 +69,7 @@ const LOWER: u64 = u32::MAX as u64;
 pub(crate) enum Otherwise {
     /// It fails with `EPERM`.
     Refuse,
-    /// The thread gets `SIGSYS`.
+    /// The thread gets `SIGSYS`; the process is killed where the number is of another table.
     Trap,
 }
 
@@ -139,13 +139,12 @@ impl Program {
         // To seccompiler no rule at all means that the arguments do not matter.
         let rules =
             rules.into_iter().map(|(number, alternatives)| (number, alternatives.unwrap_or_default())).collect();
-        let otherwise = match otherwise {
-            Otherwise::Refuse => SeccompAction::Errno(libc::EPERM.unsigned_abs()),
-            Otherwise::Trap => SeccompAction::Trap,
+        let (otherwise, mut program) = match otherwise {
+            Otherwise::Refuse => (SeccompAction::Errno(libc::EPERM.unsigned_abs()), BpfProgram::new()),
+            Otherwise::Trap => (SeccompAction::Trap, foreign_numbers_kill()),
         };
         let arch: TargetArch = std::env::consts::ARCH.try_into()?;
         let allowed: BpfProgram = SeccompFilter::new(rules, otherwise, SeccompAction::Allow, arch)?.try_into()?;
-        let mut program = foreign_numbers_kill();
         program.extend(allowed);
         Ok(Self(program))
     }

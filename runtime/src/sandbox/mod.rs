@@ -3,7 +3,7 @@
 //!
 //! What a host that runs tools may ask of the kernel is compiled from what its tools may do, purely: [`plan()`]. [`enforce`]
 //! applies it in one order, and what comes out, [`Enforced`], is what lets a host serve. Tollgate's own processes are
-//! sealed by [`trusted`], more simply.
+//! sealed by `trusted`, more simply.
 
 pub mod enforce;
 mod features;

@@ -1,5 +1,6 @@
 //! Tools run in a sealed process: what the gate allows, the kernel allows.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
@@ -8,10 +9,14 @@ use std::{fs, thread};
 
 use serde_json::{Value, json};
 use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, HostId, Kept, Record, RecordError};
-use tollgate_capability::{Access, Limits, Manifest};
+use tollgate_capability::{Access, AdhocGrant, ArgumentsRecord, Cap, Grant, Limits, Manifest};
+use tollgate_example_tools::Guest;
 
 use super::*;
-use crate::{Artifact, Books, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker};
+use crate::{
+    Answer, Artifact, Books, CallError, CallFailure, Caller, Component, Engine, Provenance, Request, Runtime, Tool,
+    Worker,
+};
 
 #[test]
 fn tools_do_all_that_is_granted() {
@@ -52,60 +57,125 @@ fn child_runs_tools() {
     let around = tempfile::tempdir().unwrap();
     let folder = around.path().canonicalize().unwrap().join("docs");
     fs::create_dir_all(folder.join("sub")).unwrap();
-    fs::create_dir(around.path().join("ledger")).unwrap();
     fs::write(folder.join("a"), "text").unwrap();
-    let guest = tollgate_example_tools::ALL.iter().find(|guest| guest.name == "probe-fs").unwrap();
-    let manifest = Manifest::parse(&fs::read_to_string(guest.manifest).unwrap(), "tool.toml").unwrap();
-    let bytes = fs::read(guest.component).unwrap();
-    let compiled = Engine::new(Limits::DEFAULT.calls).unwrap().0.precompile_component(&bytes).unwrap();
     let mut set = set(&[(&folder, Access::ALL.into_iter().collect())]);
     set.fs[0].guest = "/docs".to_owned();
+    in_sealed_host("probe-fs", set, |worker, tool| {
+        // There is room for as much as all calls may take at once, within the limit on memory.
+        let Limits { memory, calls, .. } = Limits::DEFAULT;
+        drop(std::hint::black_box(Vec::<u8>::with_capacity(usize::try_from(memory * u64::from(calls)).unwrap())));
+        serve(worker, tool);
+    });
+}
+
+/// A guest, its arguments, what it is granted, and what must come of it.
+type Failing = (&'static str, &'static str, &'static [&'static str], fn(&CallError) -> bool);
+
+/// Guests that fail, each in its own way.
+const FAILING: &[Failing] = &[
+    ("recurse", "{}", &[], |error| matches!(error, CallError::Trap { .. })),
+    ("panic", r#"{"message": "on purpose"}"#, &[], |error| matches!(error, CallError::Trap { .. })),
+    ("exit", r#"{"code": 1}"#, &[], |error| matches!(error, CallError::Exit { .. })),
+    ("eat-memory", "{}", &[], |error| is_cap(error, Cap::Memory)),
+    ("grow-tables", "{}", &[], |error| is_cap(error, Cap::Memory)),
+    ("spin", "{}", &["limit:fuel=1000000"], |error| is_cap(error, Cap::Fuel)),
+    ("spin", "{}", &["limit:deadline=50ms", "limit:fuel=1000000000000"], |error| is_cap(error, Cap::Deadline)),
+    ("sleep-forever", "{}", &["clock:monotonic=real", "limit:deadline=50ms"], |error| is_cap(error, Cap::Deadline)),
+    ("flood-stdout", "{}", &[], |error| is_cap(error, Cap::Stdio)),
+    ("huge-random", "{}", &["random=secure"], |error| is_cap(error, Cap::Random)),
+    ("dial-out", "{}", &[], |error| matches!(error, CallError::Violation(_))),
+    ("resolve-name", "{}", &[], |error| matches!(error, CallError::Violation(_))),
+];
+
+fn is_cap(error: &CallError, cap: Cap) -> bool {
+    matches!(error, CallError::Cap(hit) if hit.cap == cap)
+}
+
+#[test]
+fn guests_fail_as_they_do_without_a_seal() {
+    in_child("live::child_runs_failing_guests");
+}
+
+#[test]
+#[ignore = "run as a child"]
+fn child_runs_failing_guests() {
+    for (name, arguments, grants, as_it_should) in FAILING {
+        let set = granted(&manifest(name), grants);
+        in_sealed_host(name, set, |worker, tool| {
+            // Twice: the slot that one guest left is taken by the next.
+            for _call in 0..2 {
+                let failure = invoke(worker, tool, "attack", arguments).unwrap_err();
+                assert!(as_it_should(&failure.error), "{name}: {failure}");
+            }
+        });
+    }
+}
+
+fn granted(manifest: &Manifest, grants: &[&str]) -> CapabilitySet {
+    let mut grant = Grant::default();
+    for text in grants {
+        grant.merge_adhoc(AdhocGrant::parse(text, Path::new("/")).unwrap()).unwrap();
+    }
+    CapabilitySet::intersect(manifest, &grant, |_name| None).unwrap().set
+}
+
+fn guest(name: &str) -> &'static Guest {
+    tollgate_example_tools::ALL.iter().find(|guest| guest.name == name).unwrap()
+}
+
+fn manifest(name: &str) -> Manifest {
+    Manifest::parse(&fs::read_to_string(guest(name).manifest).unwrap(), "tool.toml").unwrap()
+}
+
+/// Loads a guest in a process of its own, seals that by the plan of `set`, and does `work` on a thread of it.
+fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Worker, &Tool) + Send) {
+    // What may be erased later is written outside a sealed host: here, not at all.
+    set.audit.arguments = ArgumentsRecord::None;
+    let around = tempfile::tempdir().unwrap();
+    let ledger = around.path().canonicalize().unwrap().join("ledger");
+    fs::create_dir(&ledger).unwrap();
+    let (manifest, bytes) = (manifest(name), fs::read(guest(name).component).unwrap());
+    let compiled = Engine::new(set.limits.calls).unwrap().0.precompile_component(&bytes).unwrap();
     let mut plan = plan(&set);
     // Where this test's tool is loaded, its capability set is stored too, before the filter.
     let everything = FolderRights::of(Access::ALL.into_iter().collect(), Access::ALL.into_iter().collect());
-    let ledger = around.path().canonicalize().unwrap().join("ledger");
     plan.folders.push(FolderRule { host: ledger.clone(), rights: everything, why: Vec::new() });
 
     let ended = forked(|pipe| {
         trap::set_evidence(pipe.as_raw_fd(), HOST);
         let stripped = strip(&[pipe.as_fd()]).unwrap();
         let engine = Engine::new(set.limits.calls).unwrap();
-        let record = Arc::new(Anything(AtomicU32::new(0)));
-        let books = Books::open(record, &ledger).unwrap();
+        let books = Books::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();
         let confined = stripped.confine(&plan, SandboxLevel::Full).unwrap();
         let artifact = Artifact::compiled(Digest::of(&bytes), &engine, compiled);
         let component = Component::from_artifact(&engine, &artifact).unwrap();
         let runtime = Runtime::start_unsealed(&engine, books).unwrap();
-        let (to_worker, go) = channel::<Expected>();
-        let (to_main, tested) = channel();
-        let (served, go_on) = channel::<()>();
-        let (loaded, is_loaded) = channel::<()>();
-        let worker = thread::spawn(move || {
-            let mut worker = Worker::new(&runtime).unwrap();
-            trap::name_thread("worker");
-            let provenance = Provenance { manifest: "", grant: "", by: "tests" };
-            let tool = Tool::load(&mut worker, &component, &manifest, set, provenance).unwrap();
-            loaded.send(()).unwrap();
-            to_main.send(self_test(&go.recv().unwrap()).unwrap()).unwrap();
-            go_on.recv().unwrap();
-            // There is room for as much as all calls may take at once, within the limit on memory.
-            let Limits { memory, calls, .. } = Limits::DEFAULT;
-            drop(std::hint::black_box(Vec::<u8>::with_capacity(usize::try_from(memory * u64::from(calls)).unwrap())));
-            serve(&mut worker, &tool);
+        thread::scope(|scope| {
+            let (to_worker, go) = channel::<Option<Expected>>();
+            let (to_main, tested) = channel::<Option<Tested>>();
+            scope.spawn(move || {
+                trap::name_thread("worker");
+                let mut worker = Worker::new(&runtime).unwrap();
+                let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+                let tool = Tool::load(&mut worker, &component, &manifest, set, provenance).unwrap();
+                to_main.send(None).unwrap();
+                to_main.send(Some(self_test(&go.recv().unwrap().unwrap()).unwrap())).unwrap();
+                go.recv().unwrap();
+                work(&mut worker, &tool);
+            });
+            // The call that describes the tool has gone through by then, so that the ticker has started too.
+            tested.recv().unwrap();
+            let filtered = confined.filter().unwrap();
+            to_worker.send(Some(filtered.expected())).unwrap();
+            let mut all = vec![self_test(&filtered.expected()).unwrap(), tested.recv().unwrap().unwrap()];
+            // The ticker's thread, which has no part in this test: it is taken at its word.
+            all.extend(filtered.threads_for_tests());
+            let enforced = filtered.finish(&all).unwrap();
+            assert_eq!(enforced.level(), SandboxLevel::Full);
+            to_worker.send(None).unwrap();
         });
-        // The call that describes the tool has gone through by then, so that the ticker has started too.
-        is_loaded.recv().unwrap();
-        let filtered = confined.filter().unwrap();
-        to_worker.send(filtered.expected()).unwrap();
-        let mut all = vec![self_test(&filtered.expected()).unwrap(), tested.recv().unwrap()];
-        // The ticker's thread, which has no part in this test: it is taken at its word.
-        all.extend(filtered.threads_for_tests());
-        let enforced = filtered.finish(&all).unwrap();
-        assert_eq!(enforced.level(), SandboxLevel::Full);
-        served.send(()).unwrap();
-        worker.join().unwrap();
     });
-    assert!(ended.well(), "{ended:?}");
+    assert!(ended.well(), "{name}: {ended:?}");
 }
 
 fn serve(worker: &mut Worker, tool: &Tool) {
@@ -167,8 +237,12 @@ fn all_well(answers: &Value) {
 }
 
 fn ask(worker: &mut Worker, tool: &Tool, operation: &str, steps: &[Value]) -> Value {
-    let arguments = json!({ "steps": steps }).to_string();
-    let request = Request { operation, arguments: &arguments, stdin: Default::default(), caller: Caller::default() };
-    let answer = worker.invoke(tool, &request).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
+    let answer = invoke(worker, tool, operation, &json!({ "steps": steps }).to_string());
+    let answer = answer.unwrap_or_else(|failure| panic!("{operation}: {failure}"));
     serde_json::from_str(&answer.output).unwrap()
+}
+
+fn invoke(worker: &mut Worker, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+    let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
+    worker.invoke(tool, &request)
 }

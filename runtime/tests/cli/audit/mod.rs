@@ -28,9 +28,11 @@ fn entries_are_shown_as_text_and_as_json_lines() {
     assert_eq!((text.code, text.stderr.as_str()), (0, ""), "{text:?}");
     let json = desk.entries();
     assert_eq!(text.stdout.lines().count(), json.len());
-    for (line, words) in
-        text.stdout.lines().zip(["opened     tollgate.local/ledger", "policy     word-count set sha256:"])
-    {
+    for (line, words) in text.stdout.lines().zip([
+        "opened     tollgate.local/ledger",
+        "enforced   host ",
+        "policy     word-count set sha256:",
+    ]) {
         assert!(line.contains(words), "{line}");
     }
     assert!(text.stdout.contains("word-count@0.1.0 count agent=a\\u{1b}[31mgent\n"), "{text:?}");
