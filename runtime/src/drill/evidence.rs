@@ -3,7 +3,10 @@
 use std::ffi::CString;
 
 use libc::EACCES;
-use tollgate_audit::{Call, CallId, Closer, Digest, EncodedEntry, Entry, Erasure, HostId, LedgerOpened, Recorded};
+use tollgate_audit::{
+    Call, CallId, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, HostId, KernelRecord, LedgerOpened, Level,
+    Recorded,
+};
 
 use super::ground::{Ground, text};
 use super::raw::{Miss, Reply, open2, raw};
@@ -153,6 +156,31 @@ pub(super) const ATTACKS: &[Attack] = &[
             write(ground, &frame(&Entry::LedgerOpened(opened).encode()))
         },
     ),
+    condemned("forge-kernel", "write a record in the kernel's name", "not a host's to write", |ground| {
+        let record = KernelRecord { host: ground.held.host, process: 1, text: "drill".into() };
+        write(ground, &frame(&Entry::KernelRecord(record).encode()))
+    }),
+    condemned("seal-again", "write that it is sealed otherwise than it is", "entries that make no sense", |ground| {
+        let none = Digest([0; 32]);
+        let enforcement = Enforcement {
+            host: ground.held.host,
+            time_ns: 0,
+            level: Level::Full,
+            required: Level::Full,
+            landlock_abi: 99,
+            handled_fs: 0,
+            handled_net: 0,
+            scoped: 0,
+            threads: 1,
+            ruleset: none,
+            filter: none,
+            plan: none,
+            policies: Vec::new(),
+            policies_left_out: 0,
+            self_test: "drill".into(),
+        };
+        write(ground, &frame(&Entry::Enforcement(enforcement).encode()))
+    }),
     condemned("replay", "start a call a second time", "a second time", |ground| {
         let frame = frame(&start(ground.held.host, REPLAYED));
         write(ground, &frame)?;

@@ -141,6 +141,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_kexec_load, 0, u64::MAX, 0, 0)
     })
     .alone(REFUSED_ANYWAY),
+    Attack::blocked("kexec-file", "start another kernel from files", libc::SYS_kexec_file_load, |ground| {
+        raw!(libc::SYS_kexec_file_load, ground.held.pipe, ground.held.pipe, 0, 0, u64::MAX)
+    })
+    .alone(REFUSED_ANYWAY),
     Attack::blocked("accounting", "have the kernel write a file on every process", libc::SYS_acct, |ground| {
         raw!(libc::SYS_acct, &ground.folder()?)
     })

@@ -33,6 +33,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_execve, c"/proc/self/exe", &[0_u64; 1], &[0_u64; 1])
     })
     .alone(Alone::Never("the process that tries would be gone")),
+    Attack::blocked("execveat-memory", "become a program that is only in memory", libc::SYS_memfd_create, |_| {
+        let program = descriptor(raw!(libc::SYS_memfd_create, c"drill", 0)?)?;
+        raw!(libc::SYS_write, program, c"#!/bin/true\n", 12)?;
+        raw!(libc::SYS_execveat, program, c"", &[0_u64; 1], &[0_u64; 1], libc::AT_EMPTY_PATH)
+    })
+    .alone(Alone::Never("the process that tries would be gone")),
     Attack::blocked("execveat-descriptor", "become what a descriptor holds", libc::SYS_execveat, |ground| {
         raw!(libc::SYS_execveat, ground.held.pipe, c"", &[0_u64; 1], &[0_u64; 1], libc::AT_EMPTY_PATH)
     })
