@@ -228,10 +228,10 @@ pub enum CallError {
 impl CallError {
     /// Of a call whose tool cannot be loaded in a new host.
     pub(crate) fn from_load(error: LoadError) -> Self {
-        Self::NoHost(match error {
-            LoadError::NoHost(error) => error,
-            error => HostError::Reload { reason: with_causes(&error) },
-        })
+        if let LoadError::NoHost(error) = error {
+            return Self::NoHost(error);
+        }
+        Self::NoHost(HostError::Reload { reason: with_causes(&error) })
     }
 }
 

@@ -423,7 +423,7 @@ fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) ->
     }
     Err(LoadError::Operations {
         only_manifest: declared.difference(&exported).cloned().collect(),
-        only_component: exported.difference(&declared).cloned().collect(),
+        only_component: exported.difference(declared).cloned().collect(),
     })
 }
 

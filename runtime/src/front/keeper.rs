@@ -23,7 +23,7 @@ pub(crate) struct Spawner(Sender<Wish>);
 
 #[derive(Debug)]
 enum Wish {
-    Start(Command, Sender<io::Result<Child>>),
+    Start(Box<Command>, Sender<io::Result<Child>>),
     Stop,
 }
 
@@ -56,7 +56,7 @@ impl Spawner {
     pub(crate) fn spawn(&self, command: Command) -> io::Result<Child> {
         let (sender, child) = mpsc::channel();
         let gone = || io::Error::other("the front has ended");
-        self.0.send(Wish::Start(command, sender)).map_err(|_gone| gone())?;
+        self.0.send(Wish::Start(Box::new(command), sender)).map_err(|_gone| gone())?;
         child.recv().map_err(|_gone| gone())?
     }
 }

@@ -169,11 +169,16 @@ fn left(until: Instant) -> Result<Duration, LaneError> {
 }
 
 fn retry(error: io::Error) -> Result<(), LaneError> {
-    match error.kind() {
-        ErrorKind::Interrupted => Ok(()),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(LaneError::Late),
-        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => Err(LaneError::Gone),
-        _other => Err(LaneError::Io(error)),
+    use ErrorKind::{BrokenPipe, ConnectionReset, Interrupted, TimedOut, WouldBlock};
+    let kind = error.kind();
+    if kind == Interrupted {
+        Ok(())
+    } else if matches!(kind, WouldBlock | TimedOut) {
+        Err(LaneError::Late)
+    } else if matches!(kind, BrokenPipe | ConnectionReset) {
+        Err(LaneError::Gone)
+    } else {
+        Err(LaneError::Io(error))
     }
 }
 

@@ -13,7 +13,9 @@ impl EventLoop {
         Ok(Self(tokio::runtime::Builder::new_current_thread().enable_time().build()?))
     }
 
-    pub(crate) fn block_on<F: Future>(&self, future: F) -> F::Output {
+    /// One at a time.
+    #[allow(clippy::needless_pass_by_ref_mut, reason = "a second future on the same loop would be a panic")]
+    pub(crate) fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         self.0.block_on(future)
     }
 }
