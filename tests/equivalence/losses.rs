@@ -15,7 +15,7 @@ pub(crate) struct Loss {
 }
 
 /// All of them below folders, in the order in which they are applied.
-pub(crate) const LOSSES: [Loss; 10] = [
+pub(crate) const LOSSES: [Loss; 9] = [
     Loss {
         name: "names outside",
         reason: "Landlock does not judge looking at a name (`O_PATH`, stat): with any folder granted, a host can tell that a \
@@ -58,11 +58,6 @@ pub(crate) const LOSSES: [Loss; 10] = [
         name: "metadata",
         reason: "Landlock has no right for stat, and `readlinkat` is there for every name if one folder grants `metadata`",
         blind: no_metadata,
-    },
-    Loss {
-        name: "times",
-        reason: "Landlock has no right for `utimensat`: it is there for every name if one folder grants `write`",
-        blind: no_times,
     },
     Loss {
         name: "link without read",
@@ -116,7 +111,6 @@ impl Gate {
 
 fn names_outside(gate: &mut Gate) {
     gate.turn(Op::StatOutside, Op::Stat);
-    gate.turn(Op::SetTimesOutside, Op::SetTimes);
 }
 
 fn links_lead(gate: &mut Gate) {
@@ -136,15 +130,6 @@ fn folders_unite(gate: &mut Gate) {
 fn no_metadata(gate: &mut Gate) {
     if gate.probe.op != Op::ReadLink || gate.somewhere(Access::Metadata) {
         gate.set.fs.iter_mut().for_each(|fs| fs.access = fs.access.with(Access::Metadata));
-    }
-}
-
-fn no_times(gate: &mut Gate) {
-    if gate.probe.op == Op::SetTimes
-        && gate.somewhere(Access::Write)
-        && let Some(fs) = gate.source()
-    {
-        fs.access = fs.access.with(Access::Write);
     }
 }
 
