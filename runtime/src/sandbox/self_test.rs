@@ -95,13 +95,22 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Tries what must fail, on this thread. Does nothing else: what does not fail is undone.
+/// Gives the handler of `SIGSYS` room on this thread, then tries what must fail: what does not fail is undone.
 ///
 /// # Errors
 ///
 /// The seal does not hold on this thread: it must not run a tool.
 pub fn self_test(expected: &Expected) -> Result<Tested, SelfTestError> {
     let thread = this_thread();
+    let no_stack = |error: io::Error| SelfTestError {
+        thread,
+        tried: "a stack for the handler of blocked calls",
+        wanted: "there",
+        found: error.to_string(),
+    };
+    if expected.filter {
+        trap::give_stack().map_err(no_stack)?;
+    }
     if let Some(stop) = expected.socket() {
         check(thread, &stop, || socket(AddressFamily::INET, SocketType::STREAM, None).map(drop))?;
     }

@@ -36,6 +36,20 @@ pub fn name_thread(name: &str) {
     THREAD.set(Some(ThreadName::new(name)));
 }
 
+/// Gives the handler a stack on this thread, for as long as the thread lives: what a thread has by itself may be little more
+/// than what the kernel puts there (`AT_MINSIGSTKSZ` in `getauxval(3)`).
+pub(super) fn give_stack() -> io::Result<()> {
+    // Never freed: a handler may stand on it until the process ends, and a host's threads live as long as the host.
+    let stack = Box::leak(vec![0_u8; STACK_BYTES].into_boxed_slice());
+    let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
+    // SAFETY: the memory is as long as said, nothing else uses it, and it is never freed.
+    let answer = unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
+    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Several times what the handler takes in a build without optimisation, beside the largest frame of a kernel signal.
+const STACK_BYTES: usize = 64 << 10;
+
 thread_local! {
     // None of them has a destructor or is made on first use, so that a signal handler may use them at any time.
     static NOTED: Cell<Option<i64>> = const { Cell::new(None) };
@@ -60,7 +74,7 @@ pub(super) fn end_on_blocked() {
     TESTING.store(false, Ordering::SeqCst);
 }
 
-/// Installs the handler for every thread, on their alternate stacks where they have one: threads that Rust started do.
+/// Installs the handler for every thread, on their alternate stacks ([`give_stack`]).
 pub(super) fn install() -> io::Result<()> {
     let handler: extern "C" fn(libc::c_int, *const Blocked, *mut libc::ucontext_t) = on_sigsys;
     // SAFETY: all bytes zero is a `sigaction`: no handler, no flags, an empty mask.
