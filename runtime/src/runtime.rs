@@ -57,7 +57,21 @@ impl Runtime {
     ///
     /// [`StartError`].
     pub fn start_unsealed(engine: &Engine, books: Books) -> Result<Self, StartError> {
-        let machine = Machine::start(engine, Arc::clone(&books.record), || ())?;
+        Self::start_before_sealing(engine, books, || ())
+    }
+
+    /// As [`Runtime::start_unsealed`], in a process that seals itself afterwards. It starts one thread, which does `first`
+    /// before anything else: where that thread waits for the filter and tests itself ([`self_test`](crate::sandbox::self_test)).
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub fn start_before_sealing(
+        engine: &Engine,
+        books: Books,
+        first: impl FnOnce() + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let machine = Machine::start(engine, Arc::clone(&books.record), first)?;
         let enforced = Enforced::nothing_by_choice();
         let entry = Entry::Enforcement(enforced.entry(books.record.host(), now_ns(), Vec::new())).encode();
         let recorded = books.record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT);

@@ -74,8 +74,9 @@ impl Serving {
     }
 
     fn load(&self, runner: &mut Runner) -> Started {
-        let waiting = match std::mem::replace(&mut *self.lock(), Tools::Unusable) {
-            Tools::Waiting(waiting) => waiting,
+        // They are `Waiting` until this is over, so that no other thread takes them for unusable.
+        let waiting = match &mut *self.lock() {
+            Tools::Waiting(waiting) => std::mem::take(waiting),
             Tools::Loaded(_) | Tools::Unusable => Vec::new(),
         };
         let mut tools = Vec::new();
@@ -89,11 +90,14 @@ impl Serving {
                 }
             }
         }
-        let started = failed.unwrap_or_else(|| {
-            let operations = tools.iter().map(|tool| tool.operations().to_vec()).collect();
-            *self.lock() = Tools::Loaded(Arc::new(tools));
-            Started::Serving { tools: operations }
-        });
+        let (started, tools) = match failed {
+            Some(failed) => (failed, Tools::Unusable),
+            None => {
+                let operations = tools.iter().map(|tool: &Tool| tool.operations().to_vec()).collect();
+                (Started::Serving { tools: operations }, Tools::Loaded(Arc::new(tools)))
+            }
+        };
+        *self.lock() = tools;
         self.loaded.notify_all();
         started
     }

@@ -1,0 +1,74 @@
+//! The same calls through a front, which has a process for the tool.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tollgate::{Caller, Engine, Front, FrontSettings, HostedTool, Provenance, Request, ToolSpec};
+
+use crate::scene::{self, CALLS, Call, Scene};
+
+/// A front with a tool, whose host has started.
+pub(crate) struct Hosted {
+    // Fields are dropped in this order: the ledger's folder last.
+    tool: HostedTool,
+    front: Front,
+    _ledger: TempDir,
+}
+
+impl Hosted {
+    pub(crate) fn start(scene: &Scene) -> Self {
+        let ledger = folder(scene);
+        let front = front(scene, ledger.path());
+        let tool = front.add(spec(scene)).expect("a tool");
+        tool.operations().expect("a host");
+        Self { tool, front, _ledger: ledger }
+    }
+
+    /// From before there is a host to the first answer; and the same from before there is a front.
+    pub(crate) fn cold_start(scene: &Scene) -> (Duration, Duration) {
+        let (ledger, spec) = (folder(scene), spec(scene));
+        let before = Instant::now();
+        let front = front(scene, ledger.path());
+        let before_host = Instant::now();
+        let tool = front.add(spec).expect("a tool");
+        one(&tool, &CALLS[0]);
+        let took = (before_host.elapsed(), before.elapsed());
+        front.finish().expect("a whole record");
+        took
+    }
+
+    pub(crate) fn batch(&self, call: &Call) -> Vec<Duration> {
+        (0..call.batch).map(|_| one(&self.tool, call)).collect()
+    }
+
+    pub(crate) fn end(self) {
+        self.front.finish().expect("a whole record");
+    }
+}
+
+fn one(tool: &HostedTool, call: &Call) -> Duration {
+    let Call { operation, arguments, .. } = *call;
+    let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
+    let before = Instant::now();
+    let answer = tool.call(&request).expect("an answer");
+    let took = before.elapsed();
+    assert_eq!(answer.output, call.answer);
+    took
+}
+
+fn folder(scene: &Scene) -> TempDir {
+    tempfile::tempdir_in(scene.path()).expect("a temporary folder")
+}
+
+fn front(scene: &Scene, folder: &Path) -> Front {
+    let ledger = folder.join("ledger");
+    Front::start(scene.notary(&ledger), &ledger, FrontSettings::new(scene.host())).expect("a front")
+}
+
+fn spec(scene: &Scene) -> ToolSpec {
+    let engine = Engine::new(1).expect("an engine");
+    let provenance = Provenance { manifest: "", grant: "", by: "bench" };
+    let artifact = scene::artifact(scene.path(), &engine);
+    ToolSpec::new(artifact, &scene::tool_manifest(), scene::set(scene.path()), provenance)
+}

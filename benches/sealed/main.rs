@@ -1,0 +1,162 @@
+//! What sealing costs: what it adds to the start of a host and to a call, and what a call through another process costs.
+//!
+//! ```text
+//! this program ─┬─ notary    (as the `tollgate` command; so are compiler and host)
+//!               ├─ subject   (does what a host does, in one of the three ways of `Seal`)
+//!               └─ host      (of a front, for what a process of its own costs)
+//! ```
+//!
+//! Ways are measured in turn in one run, so that they see the same machine. One of them is there twice under another name:
+//! what lies between these two is noise. Absolute times say little; differences and ratios are the result.
+
+#![allow(clippy::disallowed_methods, reason = "processes are what is measured")]
+
+mod figures;
+mod hosted;
+mod notary;
+mod scene;
+mod subject;
+mod twin;
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use figures::{Row, median, micros, percentile, table};
+use hosted::Hosted;
+use notary::Notary;
+use scene::{CALLS, Scene};
+use subject::{Seal, Steps};
+use twin::Twin;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    /// Starts of each way.
+    starts: usize,
+    /// Times that each way is started for calls: no process stays the better or worse one by its addresses.
+    pairs: usize,
+    /// Turns of each way, each time.
+    rounds: usize,
+}
+
+const WHOLE: Scale = Scale { starts: 150, pairs: 6, rounds: 40 };
+/// `cargo test --benches` runs this file too: it shows that it works.
+const QUICK: Scale = Scale { starts: 2, pairs: 1, rounds: 2 };
+
+const WAYS: [Seal; 3] = [Seal::Open, Seal::OpenAgain, Seal::Sealed];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["notary" | "host" | "compile", ..] => return tollgate::cli::main(),
+        ["subject", seal, scene, books] => {
+            subject::serve(Seal::of(seal), scene.as_ref(), books.as_ref());
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
+    }
+    let scale = if words.contains(&"--bench") && !words.contains(&"--quick") { WHOLE } else { QUICK };
+    let scene = Scene::new();
+    let mut notary = Notary::start(&scene);
+    // The capability sets are stored by then: what no sealed process can do.
+    WAYS.into_iter().for_each(|seal| Twin::start_for(seal, Seal::Open, &scene, &mut notary).end(&mut notary));
+    starts(scale, &scene, &mut notary);
+    calls(scale, &scene, &mut notary);
+    notary.end();
+    cold_starts(scale, &scene);
+    ExitCode::SUCCESS
+}
+
+/// What sealing adds to the start of a host.
+fn starts(scale: Scale, scene: &Scene, notary: &mut Notary) {
+    let mut took: [Vec<Duration>; 3] = Default::default();
+    let mut steps = Vec::new();
+    for round in 0..scale.starts {
+        for way in turns(round) {
+            let twin = Twin::start(WAYS[way], scene, notary);
+            took[way].push(twin.took);
+            if twin.seal == Seal::Sealed {
+                steps.push(twin.steps);
+            }
+            twin.end(notary);
+        }
+    }
+    println!("# Start of a host, µs, {} of each\n", scale.starts);
+    println!("From its start until it is ready to serve, with {} threads for calls.\n", scene.calls_at_once());
+    let rows = WAYS.iter().zip(&took).map(|(seal, took)| Row { name: seal.as_str().to_owned(), took });
+    table(&rows.collect::<Vec<_>>());
+    let all: Vec<Duration> = steps.iter().map(Steps::sum).collect();
+    let each = Steps::NAMES.iter().enumerate().map(|(place, name)| {
+        let step: Vec<Duration> = steps.iter().map(|steps| steps.each()[place]).collect();
+        format!("{name} {:.0}", micros(median(&step)))
+    });
+    println!("\nThe steps alone: p50 {:.0}, p99 {:.0}", micros(median(&all)), micros(percentile(&all, 99)));
+    println!("({}).", each.collect::<Vec<_>>().join(", "));
+    let [open, again, sealed] = took.each_ref().map(|took| micros(median(took)));
+    println!("Sealing adds {:.0} (goal: under 2,000); noise {:+.0}.\n", sealed - open, again - open);
+}
+
+/// What sealing adds to a call, and what a process of its own costs.
+fn calls(scale: Scale, scene: &Scene, notary: &mut Notary) {
+    println!("# Calls, µs, {} times {} rounds\n", scale.pairs, scale.rounds);
+    for (number, call) in CALLS.iter().enumerate() {
+        let mut took: [Vec<Duration>; 4] = Default::default();
+        let mut ratios: [Vec<f64>; 4] = Default::default();
+        for pair in 0..scale.pairs {
+            let mut twins = turns(pair).map(|way| (way, Twin::start(WAYS[way], scene, notary)));
+            twins.sort_unstable_by_key(|(way, _)| *way);
+            let hosted = Hosted::start(scene);
+            for round in 0..scale.rounds {
+                let mut batches: [Vec<Duration>; 4] = Default::default();
+                for way in turns(round) {
+                    batches[way] = twins[way].1.batch(number);
+                }
+                batches[3] = hosted.batch(call);
+                // The first turns warm up.
+                if round < scale.rounds / 10 {
+                    continue;
+                }
+                let open = micros(median(&batches[0]));
+                for (way, batch) in batches.into_iter().enumerate() {
+                    ratios[way].push(micros(median(&batch)) / open);
+                    took[way].extend(batch);
+                }
+            }
+            twins.into_iter().for_each(|(_, twin)| twin.end(notary));
+            hosted.end();
+        }
+        let names = WAYS.map(Seal::as_str).into_iter().chain(["through a front"]);
+        println!("## {}\n", call.name);
+        table(&names.zip(&took).map(|(name, took)| Row { name: name.to_owned(), took }).collect::<Vec<_>>());
+        let [_, noise, sealed, hosted] = ratios.map(|mut ratios| {
+            ratios.sort_unstable_by(f64::total_cmp);
+            ratios[ratios.len() / 2]
+        });
+        println!(
+            "\nMedian of the rounds' ratios to the first: sealed {sealed:.3} (goal: under 1.03); noise {noise:.3};"
+        );
+        println!("through a front {hosted:.2}.\n");
+    }
+}
+
+/// What the first call costs where there is no process yet.
+fn cold_starts(scale: Scale, scene: &Scene) {
+    let (mut first, mut all): (Vec<Duration>, Vec<Duration>) = Default::default();
+    for _start in 0..scale.starts {
+        let (of_host, of_all) = Hosted::cold_start(scene);
+        first.push(of_host);
+        all.push(of_all);
+    }
+    println!("# To the first answer, µs, {} of each\n", scale.starts);
+    table(&[
+        Row { name: "its host".to_owned(), took: &first },
+        Row { name: "its host, and before it the front and the notary".to_owned(), took: &all },
+    ]);
+}
+
+/// The order changes from round to round, so that no way always follows the same one.
+fn turns(round: usize) -> [usize; 3] {
+    std::array::from_fn(|turn| (turn + round) % 3)
+}

@@ -1,0 +1,219 @@
+//! A process that does what a host does before it serves and then serves calls, sealed or not: the same code, so that what
+//! lies between the ways is the seal. Other than a host it loads its tool before it is sealed.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::path::Path;
+use std::sync::{Arc, Barrier, Mutex, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::net::SendFlags;
+use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
+use tollgate::{Books, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker};
+use tollgate_audit::{Channel, HostId, HostWay, Recorder, Status};
+use tollgate_capability::{CapabilitySet, SandboxLevel};
+
+use crate::scene::{self, CALLS, Call};
+
+/// Whether the process is sealed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seal {
+    Open,
+    /// The same under another name.
+    OpenAgain,
+    Sealed,
+}
+
+impl Seal {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::OpenAgain => "open-again",
+            Self::Sealed => "sealed",
+        }
+    }
+
+    pub(crate) fn of(text: &str) -> Self {
+        let all = [Self::Open, Self::OpenAgain, Self::Sealed];
+        all.into_iter().find(|seal| seal.as_str() == text).expect("a known way")
+    }
+}
+
+/// What each step of sealing takes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Steps([Duration; Self::NAMES.len()]);
+
+impl Steps {
+    pub(crate) const NAMES: [&str; 5] = ["strip", "plan and confine", "filter", "self-tests", "finish"];
+
+    pub(crate) fn of(nanos: [u64; Self::NAMES.len()]) -> Self {
+        Self(nanos.map(Duration::from_nanos))
+    }
+
+    pub(crate) fn each(&self) -> [Duration; Self::NAMES.len()] {
+        self.0
+    }
+
+    pub(crate) fn sum(&self) -> Duration {
+        self.0.iter().sum()
+    }
+
+    fn nanos(self) -> [u64; Self::NAMES.len()] {
+        self.0.map(nanos)
+    }
+}
+
+/// Gets ready, says so, and serves until the other end hangs up.
+pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
+    let control = Channel::new(io::stdin().as_fd().try_clone_to_owned().expect("a descriptor"));
+    let way = way(&control);
+    let mut steps = Steps::default();
+    let stripped = (seal == Seal::Sealed).then(|| {
+        let keep = [control.as_fd(), way.pipe.as_fd(), way.acks.as_fd()];
+        let stripped = timed(&mut steps.0[0], || sandbox::strip(&keep)).expect("stripped");
+        trap::set_evidence(way.pipe.as_raw_fd(), way.host);
+        stripped
+    });
+    let recorder = Arc::new(Recorder::over(way));
+    recorder.set_status(Status::Ready);
+    let set = scene::set(scene);
+    let engine = Engine::new(set.limits.calls).expect("an engine");
+    let component = Component::from_artifact(&engine, &scene::artifact(scene, &engine)).expect("the component");
+    let manifest = scene::tool_manifest();
+    let recorded = Books::open(recorder, books).expect("a side store");
+    let confined = stripped.map(|stripped| {
+        let confine = || stripped.confine(&sandbox::plan(&with_books(&set, books)), SandboxLevel::Full);
+        timed(&mut steps.0[1], confine).expect("confined")
+    });
+    // Every thread for calls, the ticker, and this one.
+    let workers = set.limits.calls;
+    let meeting = Arc::new(Meeting::of(workers as usize + 2));
+    let attend = |name: String| {
+        let meeting = Arc::clone(&meeting);
+        move || meeting.attend(&name)
+    };
+    let runtime = Runtime::start_before_sealing(&engine, recorded, attend("epoch".to_owned())).expect("a runtime");
+    let first = {
+        let (runtime, meet, meeting) = (runtime.clone(), attend("worker-1".to_owned()), Arc::clone(&meeting));
+        thread::spawn(move || {
+            let mut worker = Worker::new(&runtime).expect("a worker");
+            let provenance = Provenance { manifest: "", grant: "", by: "bench" };
+            let tool = Tool::load(&mut worker, &component, &manifest, set, provenance).expect("a tool");
+            meet();
+            work(&mut worker, &tool, &control, meeting.steps.get().copied().unwrap_or_default());
+        })
+    };
+    for number in 2..=workers {
+        let (runtime, meet) = (runtime.clone(), attend(format!("worker-{number}")));
+        thread::spawn(move || {
+            let _worker = Worker::new(&runtime).expect("a worker");
+            meet();
+            // As one that has no calls.
+            loop {
+                thread::park();
+            }
+        });
+    }
+    drop(runtime);
+    meeting.lead(confined, steps);
+    first.join().expect("a thread that ends well");
+}
+
+fn way(control: &Channel) -> HostWay {
+    let (host, fds) = control.receive::<HostId>().expect("a way").expect("somebody who starts this");
+    let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).expect("two descriptors");
+    HostWay { host, pipe, acks }
+}
+
+/// Where the sets are stored too: a host needs no way there, since it leaves that to its front.
+fn with_books(set: &CapabilitySet, books: &Path) -> CapabilitySet {
+    let mut with = set.clone();
+    let books = set.fs.iter().take(1).cloned().map(|mut fs| {
+        fs.host = books.to_owned();
+        fs
+    });
+    with.fs.extend(books);
+    with
+}
+
+fn work(worker: &mut Worker, tool: &Tool, control: &Channel, steps: Steps) {
+    say(control, &steps.nanos());
+    while let Some((call, _none)) = control.receive::<usize>().expect("a request") {
+        let times: Vec<u64> = (0..CALLS[call].batch).map(|_| one(worker, tool, &CALLS[call])).collect();
+        say(control, &times);
+    }
+}
+
+/// By a system call that sealed processes have.
+fn say(control: &Channel, nanos: &[u64]) {
+    let packet = serde_json::to_vec(nanos).expect("numbers");
+    rustix::net::send(control.as_fd(), &packet, SendFlags::empty()).expect("somebody who hears");
+}
+
+fn one(worker: &mut Worker, tool: &Tool, call: &Call) -> u64 {
+    let Call { operation, arguments, .. } = *call;
+    let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
+    let before = Instant::now();
+    let answer = worker.invoke(tool, &request).expect("an answer");
+    let took = before.elapsed();
+    assert_eq!(answer.output, call.answer);
+    nanos(took)
+}
+
+/// Where the threads meet, are sealed and test that.
+struct Meeting {
+    all: Barrier,
+    expected: OnceLock<Option<Expected>>,
+    tested: Mutex<Vec<Tested>>,
+    steps: OnceLock<Steps>,
+}
+
+impl Meeting {
+    fn of(threads: usize) -> Self {
+        Self { all: Barrier::new(threads), expected: OnceLock::new(), tested: Mutex::default(), steps: OnceLock::new() }
+    }
+
+    fn attend(&self, name: &str) {
+        trap::name_thread(name);
+        self.all.wait();
+        self.test();
+        self.all.wait();
+    }
+
+    /// Waits for the filter, and then for all to have tested it; for nothing if there is none.
+    fn test(&self) {
+        self.all.wait();
+        if let Some(expected) = self.expected.get().expect("what is to be tested") {
+            let tested = sandbox::self_test(expected).expect("a seal that holds");
+            self.tested.lock().expect("no panic").push(tested);
+            self.all.wait();
+        }
+    }
+
+    /// For the main thread.
+    fn lead(&self, confined: Option<Confined>, mut steps: Steps) {
+        self.all.wait();
+        let filtered = confined.map(|confined| timed(&mut steps.0[2], || confined.filter()).expect("filtered"));
+        self.expected.get_or_init(|| filtered.as_ref().map(sandbox::Filtered::expected));
+        timed(&mut steps.0[3], || self.test());
+        if let Some(filtered) = filtered {
+            let tested = self.tested.lock().expect("no panic");
+            let enforced = timed(&mut steps.0[4], || filtered.finish(&tested)).expect("a seal on every thread");
+            assert_eq!(enforced.level(), SandboxLevel::Full);
+        }
+        self.steps.get_or_init(|| steps);
+        self.all.wait();
+    }
+}
+
+fn timed<T>(took: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let before = Instant::now();
+    let done = work();
+    *took = before.elapsed();
+    done
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).expect("less than centuries")
+}
