@@ -423,12 +423,13 @@ impl Front {
         let mut state = self.state();
         state.ended = Some(ended);
         state.channel = None;
-        let left = std::mem::take(&mut state.hosts);
+        // Their ends stay open: a host that waits for an answer hears the reason, not that a socket is closed.
+        let left: Vec<_> = state.hosts.iter().map(|followed| Arc::clone(&followed.follower)).collect();
         drop(state);
         self.changed.notify_all();
         self.reply(FromNotary::Stopped { reason });
-        for followed in left {
-            followed.follower.over(HostEnding::Closed);
+        for follower in left {
+            follower.over(HostEnding::Closed);
         }
     }
 
