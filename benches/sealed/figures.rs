@@ -11,11 +11,12 @@ pub(crate) struct Row<'t> {
 /// Prints a table; the last column relates medians to the first row's.
 pub(crate) fn table(rows: &[Row<'_>]) {
     let first = rows.first().map_or(f64::NAN, |row| micros(median(row.took)));
-    println!("| | p50 | p99 | p50 of the first |");
-    println!("|---|---|---|---|");
+    println!("| | p10 | p50 | p99 | p50 of the first |");
+    println!("|---|---|---|---|---|");
     for Row { name, took } in rows {
         let p50 = micros(median(took));
-        println!("| {name} | {p50:.1} | {:.1} | {:.3} |", micros(percentile(took, 99)), p50 / first);
+        let [p10, p99] = [10, 99].map(|percent| micros(percentile(took, percent)));
+        println!("| {name} | {p10:.1} | {p50:.1} | {p99:.1} | {:.3} |", p50 / first);
     }
 }
 

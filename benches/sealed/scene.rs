@@ -12,7 +12,6 @@ use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest};
 use tollgate_example_tools::Guest;
 use tollgate_workspace::{ORIGIN, guest, manifest};
 
-use crate::WAYS;
 use crate::subject::Seal;
 
 /// One call to measure.
@@ -53,7 +52,7 @@ impl Scene {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let program = env::current_exe().expect("this program");
-        for name in ["data"].into_iter().chain(WAYS.map(Seal::as_str)) {
+        for name in ["data"].into_iter().chain(Seal::ALL.map(Seal::as_str)) {
             fs::create_dir(folder.path().join(name)).expect("a new folder");
         }
         fs::write(folder.path().join("data/file"), "x".repeat(4096)).expect("a new file");
