@@ -26,6 +26,7 @@ pub(crate) struct Serving {
 #[derive(Debug)]
 enum Tools {
     Waiting(Vec<Unloaded>),
+    Loading,
     Loaded(Arc<Vec<Tool>>),
     Unusable,
 }
@@ -74,9 +75,9 @@ impl Serving {
     }
 
     fn load(&self, runner: &mut Runner) -> Started {
-        let waiting = match std::mem::replace(&mut *self.lock(), Tools::Unusable) {
+        let waiting = match std::mem::replace(&mut *self.lock(), Tools::Loading) {
             Tools::Waiting(waiting) => waiting,
-            Tools::Loaded(_) | Tools::Unusable => Vec::new(),
+            Tools::Loading | Tools::Loaded(_) | Tools::Unusable => Vec::new(),
         };
         let mut tools = Vec::new();
         let mut failed = None;
@@ -89,21 +90,18 @@ impl Serving {
                 }
             }
         }
-        let started = failed.unwrap_or_else(|| {
-            let operations = tools.iter().map(|tool| tool.operations().to_vec()).collect();
-            *self.lock() = Tools::Loaded(Arc::new(tools));
-            Started::Serving { tools: operations }
-        });
+        let operations = tools.iter().map(|tool| tool.operations().to_vec()).collect();
+        *self.lock() = if failed.is_some() { Tools::Unusable } else { Tools::Loaded(Arc::new(tools)) };
         self.loaded.notify_all();
-        started
+        failed.unwrap_or(Started::Serving { tools: operations })
     }
 
     fn tools(&self) -> Option<Arc<Vec<Tool>>> {
-        let is_waiting = |tools: &mut Tools| matches!(tools, Tools::Waiting(_));
+        let is_waiting = |tools: &mut Tools| matches!(tools, Tools::Waiting(_) | Tools::Loading);
         let tools = self.loaded.wait_while(self.lock(), is_waiting).unwrap_or_else(PoisonError::into_inner);
         match &*tools {
             Tools::Loaded(tools) => Some(Arc::clone(tools)),
-            Tools::Waiting(_) | Tools::Unusable => None,
+            Tools::Waiting(_) | Tools::Loading | Tools::Unusable => None,
         }
     }
 
