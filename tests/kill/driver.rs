@@ -16,9 +16,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, getpid};
 use tollgate::notary::NotaryProcess;
 use tollgate::{CallError, CallId, Tool, Worker};
+use tollgate_workspace::processes::{PATIENCE, children_of, kill, open_fds};
 
 use crate::front::{Compiled, Front, call, notary_command};
-use crate::processes::{PATIENCE, children_of, kill, open_fds};
 
 /// The first argument of this role.
 pub(crate) const ROLE: &str = "role-driver";

@@ -15,12 +15,12 @@ use rustix::process::Pid;
 use tollgate::notary::NotaryCommand;
 use tollgate::{CallError, CallId};
 use tollgate_workspace::guest;
+use tollgate_workspace::processes::reap_all;
 
 use crate::Scale;
 use crate::foreign::Foreign;
 use crate::front::{Compiled, data_in, notary_command, with_causes};
 use crate::judge::Past;
-use crate::processes::reap_all;
 
 /// The first argument of the role that starts the notary, under strace if it is the first one.
 pub(crate) const ONCE: &str = "role-once";

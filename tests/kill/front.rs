@@ -12,9 +12,8 @@ use tollgate::{
 };
 use tollgate_audit::{AppendError, Record as _, Recorder};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant};
+use tollgate_workspace::processes::{PATIENCE, children_of, kill};
 use tollgate_workspace::{guest, manifest};
-
-use crate::processes::{PATIENCE, children_of, kill};
 
 /// As the `tollgate` command has it.
 pub(crate) const ORIGIN: &str = "tollgate.local/ledger";

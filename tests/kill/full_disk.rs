@@ -9,11 +9,11 @@ use std::time::Instant;
 use rustix::process::Pid;
 use tollgate::{CallError, CallId};
 use tollgate_audit::{Entry, Problem, read, verify};
+use tollgate_workspace::judge::{assert_once, verified};
+use tollgate_workspace::processes::{PATIENCE, kill, reap_all};
 
 use crate::Scale;
 use crate::front::{Compiled, Front, data_in, notary_command};
-use crate::judge::{assert_once, verified};
-use crate::processes::{PATIENCE, kill, reap_all};
 
 pub(crate) fn full_disk(scale: Scale) {
     let compiled = Compiled::new();

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 use tempfile::TempDir;
+use tollgate_workspace::chance::Chance;
+use tollgate_workspace::judge::verified;
+use tollgate_workspace::processes::{Ended, children_of, kill, kill_group, reap_all};
 
 use crate::Scale;
-use crate::chance::Chance;
 use crate::driver::{Driver, Said};
 use crate::foreign::Foreign;
 use crate::front::data_in;
-use crate::judge::{Past, verified};
-use crate::processes::{Ended, children_of, kill, kill_group, reap_all};
+use crate::judge::Past;
 
 pub(crate) fn kills(scale: Scale) {
     let Scale { rounds, seed, is_soak } = scale;

@@ -21,9 +21,8 @@
 //! process and no mount behind, and judge nothing by the clock.
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]
-#![allow(clippy::zombie_processes, reason = "`processes::reap_all` waits for every child, adopted ones too")]
+#![allow(clippy::zombie_processes, reason = "`reap_all` waits for every child, adopted ones too")]
 
-mod chance;
 mod driver;
 mod faults;
 mod foreign;
@@ -31,12 +30,13 @@ mod front;
 mod full_disk;
 mod judge;
 mod kills;
-mod processes;
 mod torn;
 
 use std::panic::catch_unwind;
 use std::process::ExitCode;
 use std::time::Instant;
+
+use tollgate_workspace::processes;
 
 /// How long to test.
 #[derive(Debug, Clone, Copy)]

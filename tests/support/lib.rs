@@ -1,7 +1,10 @@
 //! A laboratory for tests and benches: a temporary ledger, an engine, tools loaded under grants written as on the
 //! command line, and the ledger's entries to assert on. Nothing here is shipped.
 
+pub mod chance;
 pub mod expect;
+pub mod judge;
+pub mod processes;
 mod trace;
 mod unable;
 pub mod wasi;
@@ -96,18 +99,7 @@ impl Lab {
     /// The capability set of a guest's manifest under grants as `--grant` takes them. Relative host folders are in the
     /// temporary folder. Where the manifest needs a stream, a clock or randomness that no grant names, that is an error.
     pub fn set(&self, guest: &Guest, grants: &[&str]) -> CapabilitySet {
-        let manifest = manifest(guest);
-        let mut grant = Grant::default();
-        for text in grants {
-            grant
-                .merge_adhoc(AdhocGrant::parse(text, self.folder.path()).expect("a grant"))
-                .expect("a grant that fits");
-        }
-        let mut set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
-        for fs in &mut set.fs {
-            fs.host = fs::canonicalize(&fs.host).expect("a granted folder that exists");
-        }
-        set
+        set_in(self.folder.path(), guest, grants)
     }
 
     /// Loads a guest under grants.
@@ -212,6 +204,20 @@ impl Default for Lab {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// As [`Lab::set`], with another folder in place of the temporary one.
+pub fn set_in(folder: &Path, guest: &Guest, grants: &[&str]) -> CapabilitySet {
+    let manifest = manifest(guest);
+    let mut grant = Grant::default();
+    for text in grants {
+        grant.merge_adhoc(AdhocGrant::parse(text, folder).expect("a grant")).expect("a grant that fits");
+    }
+    let mut set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
+    for fs in &mut set.fs {
+        fs.host = fs::canonicalize(&fs.host).expect("a granted folder that exists");
+    }
+    set
 }
 
 /// The manifest of a guest.

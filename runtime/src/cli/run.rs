@@ -2,7 +2,6 @@
 
 use std::io::Read as _;
 use std::path::Path;
-use std::time::Duration;
 
 use miette::Diagnostic;
 use tollgate_audit::{CallId, LedgerFault, NotaryError};
@@ -125,13 +124,8 @@ fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> 
     let role = NotaryRole { ledger: folder.to_owned(), origin: ORIGIN.to_owned(), software: SOFTWARE.to_owned() };
     let notary = NotaryCommand::tollgate(&program, &role);
     let load::Running { sandbox, hosts } = running;
-    let settings = FrontSettings {
-        required: sandbox.require,
-        idle: Duration::from_millis(hosts.idle_ms),
-        grace: Duration::from_millis(hosts.grace_ms),
-        lanes_max: 1,
-        ..FrontSettings::new(HostCommand::tollgate(&program))
-    };
+    let command = HostCommand::tollgate(&program);
+    let settings = FrontSettings { lanes_max: 1, ..FrontSettings::under(sandbox, hosts, command) };
     Front::start(notary, folder, settings).map_err(|failure| match failure {
         FrontFailure::Notary(source) => no_notary(folder, source),
         FrontFailure::SideStore(source) => Failure::usage(RunError::SideStore { folder: folder.to_owned(), source }),

@@ -9,6 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tollgate_audit::{CallCounter, CallId, Channel, ChannelError, HostEnding, HostId, HostWay, Status};
 
@@ -132,8 +133,12 @@ impl HostProcess {
     }
 
     pub(crate) fn has_ended(&self) -> bool {
-        let state = self.way.state();
-        state.ended.is_some() || state.killed.is_some()
+        let is_known = {
+            let state = self.way.state();
+            state.ended.is_some() || state.killed.is_some()
+        };
+        // Whoever waits for its end may not have heard of it yet, and nothing must be asked of it meanwhile.
+        is_known || is_dead(&self.way.process)
     }
 
     pub(crate) fn is_idle(&self, idle: Duration) -> bool {
@@ -297,6 +302,12 @@ fn spawn(spawner: &Spawner, command: &HostCommand, stdin: OwnedFd) -> std::io::R
 fn pidfd(pid: u32) -> std::io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(std::io::ErrorKind::InvalidInput)?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// Whether a process has ended, waited for or not.
+fn is_dead(process: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 /// Waits for the end of a host, on a thread of its own, so that no zombie is left and the notary hears of it.

@@ -12,13 +12,14 @@ mod host_process;
 mod keeper;
 mod tool;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tollgate_capability::SandboxLevel;
+use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings, ToolName};
 
 pub(crate) use self::group::Group;
 use self::keeper::{Keeper, Spawner};
@@ -60,11 +61,21 @@ pub struct FrontSettings {
 }
 
 impl FrontSettings {
-    /// The defaults of the policy, with hosts that `command` starts.
+    /// What holds where a policy says nothing, with hosts that `command` starts.
     #[must_use]
     pub fn new(command: HostCommand) -> Self {
-        let (idle, grace) = (Duration::from_secs(300), Duration::from_secs(1));
-        Self { command, required: SandboxLevel::Full, idle, grace, lanes_max: u32::MAX }
+        Self::under(SandboxSettings::default(), HostSettings::DEFAULT, command)
+    }
+
+    /// What a policy says: `sandbox.require`, `hosts.idle`, `hosts.grace`.
+    #[must_use]
+    pub fn of(policy: &Policy, command: HostCommand) -> Self {
+        Self::under(policy.sandbox, policy.hosts, command)
+    }
+
+    pub(crate) fn under(sandbox: SandboxSettings, hosts: HostSettings, command: HostCommand) -> Self {
+        let [idle, grace] = [hosts.idle_ms, hosts.grace_ms].map(Duration::from_millis);
+        Self { command, required: sandbox.require, idle, grace, lanes_max: u32::MAX }
     }
 }
 
@@ -136,6 +147,31 @@ impl Front {
         Ok((0..count).map(|place| HostedTool::new(Arc::clone(&group), place)).collect())
     }
 
+    /// Takes tools as the `[compartments]` of a policy say: those of one compartment share a host process, every other tool
+    /// has one of its own. In the order of `tools`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of one of them cannot be kept.
+    pub fn add_by_policy(&self, policy: &Policy, tools: Vec<ToolSpec>) -> Result<Vec<HostedTool>, LoadError> {
+        let mut compartments: Vec<(Option<&CompartmentName>, Vec<usize>, Vec<ToolSpec>)> = Vec::new();
+        for (place, tool) in tools.into_iter().enumerate() {
+            let own = compartment_of(policy, &tool);
+            match compartments.iter_mut().find(|(name, _, _)| name.is_some() && *name == own) {
+                Some((_, places, members)) => {
+                    places.push(place);
+                    members.push(tool);
+                }
+                None => compartments.push((own, vec![place], vec![tool])),
+            }
+        }
+        let mut added = BTreeMap::new();
+        for (_, places, members) in compartments {
+            added.extend(places.into_iter().zip(self.add_compartment(members)?));
+        }
+        Ok(added.into_values().collect())
+    }
+
     fn group(&self, tools: Vec<ToolSpec>) -> Result<Arc<Group>, LoadError> {
         let group = Arc::new(Group::new(&self.shared, self.spawner.clone(), tools)?);
         self.shared.groups().push(Arc::downgrade(&group));
@@ -173,6 +209,11 @@ impl Front {
         self.keeper = None;
         self.shared.notary.end()
     }
+}
+
+fn compartment_of<'p>(policy: &'p Policy, tool: &ToolSpec) -> Option<&'p CompartmentName> {
+    let is_member = |tools: &[ToolName]| tools.iter().any(|name| name.as_str() == tool.load.name);
+    policy.compartments.iter().find(|(_, tools)| is_member(tools)).map(|(name, _)| name)
 }
 
 impl Drop for Front {

@@ -26,6 +26,7 @@ pub(crate) struct Serving {
 #[derive(Debug)]
 enum Tools {
     Waiting(Vec<Unloaded>),
+    Loading,
     Loaded(Arc<Vec<Tool>>),
     Unusable,
 }
@@ -74,10 +75,9 @@ impl Serving {
     }
 
     fn load(&self, runner: &mut Runner) -> Started {
-        // They are `Waiting` until this is over, so that no other thread takes them for unusable.
-        let waiting = match &mut *self.lock() {
-            Tools::Waiting(waiting) => std::mem::take(waiting),
-            Tools::Loaded(_) | Tools::Unusable => Vec::new(),
+        let waiting = match std::mem::replace(&mut *self.lock(), Tools::Loading) {
+            Tools::Waiting(waiting) => waiting,
+            Tools::Loading | Tools::Loaded(_) | Tools::Unusable => Vec::new(),
         };
         let mut tools = Vec::new();
         let mut failed = None;
@@ -90,24 +90,18 @@ impl Serving {
                 }
             }
         }
-        let (started, tools) = match failed {
-            Some(failed) => (failed, Tools::Unusable),
-            None => {
-                let operations = tools.iter().map(|tool: &Tool| tool.operations().to_vec()).collect();
-                (Started::Serving { tools: operations }, Tools::Loaded(Arc::new(tools)))
-            }
-        };
-        *self.lock() = tools;
+        let operations = tools.iter().map(|tool| tool.operations().to_vec()).collect();
+        *self.lock() = if failed.is_some() { Tools::Unusable } else { Tools::Loaded(Arc::new(tools)) };
         self.loaded.notify_all();
-        started
+        failed.unwrap_or(Started::Serving { tools: operations })
     }
 
     fn tools(&self) -> Option<Arc<Vec<Tool>>> {
-        let is_waiting = |tools: &mut Tools| matches!(tools, Tools::Waiting(_));
+        let is_waiting = |tools: &mut Tools| matches!(tools, Tools::Waiting(_) | Tools::Loading);
         let tools = self.loaded.wait_while(self.lock(), is_waiting).unwrap_or_else(PoisonError::into_inner);
         match &*tools {
             Tools::Loaded(tools) => Some(Arc::clone(tools)),
-            Tools::Waiting(_) | Tools::Unusable => None,
+            Tools::Waiting(_) | Tools::Loading | Tools::Unusable => None,
         }
     }
 

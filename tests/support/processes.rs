@@ -8,15 +8,15 @@ use rustix::process::{
 };
 
 /// Longest wait for what must happen.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A notary whose front was killed becomes a child of this process, so that its end can be waited for.
-pub(crate) fn adopt_orphans() {
+pub fn adopt_orphans() {
     set_child_subreaper(Some(getpid())).expect("a subreaper");
 }
 
 /// The children of a process, those included that ended and were not waited for.
-pub(crate) fn children_of(parent: Pid) -> Vec<Pid> {
+pub fn children_of(parent: Pid) -> Vec<Pid> {
     // A process that ended has none.
     let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", parent.as_raw_pid())) else { return Vec::new() };
     let of_task = |task: fs::DirEntry| fs::read_to_string(task.path().join("children")).unwrap_or_default();
@@ -25,23 +25,23 @@ pub(crate) fn children_of(parent: Pid) -> Vec<Pid> {
 }
 
 /// Kills a process, if it is still there.
-pub(crate) fn kill(pid: Pid) {
+pub fn kill(pid: Pid) {
     kill_process(pid, Signal::KILL).ok();
 }
 
 /// Kills a process and those of its group.
-pub(crate) fn kill_group(leader: Pid) {
+pub fn kill_group(leader: Pid) {
     kill_process_group(leader, Signal::KILL).ok();
 }
 
 /// A process that ended.
-pub(crate) struct Ended {
-    pub(crate) pid: Pid,
-    pub(crate) status: WaitStatus,
+pub struct Ended {
+    pub pid: Pid,
+    pub status: WaitStatus,
 }
 
 /// Waits until this process has no child but `except`.
-pub(crate) fn reap_all(except: Option<Pid>) -> Vec<Ended> {
+pub fn reap_all(except: Option<Pid>) -> Vec<Ended> {
     let until = Instant::now() + PATIENCE;
     let mut ended = Vec::new();
     loop {
@@ -64,13 +64,13 @@ pub(crate) fn reap_all(except: Option<Pid>) -> Vec<Ended> {
 }
 
 /// Ends what a test that failed has left.
-pub(crate) fn kill_all() {
+pub fn kill_all() {
     children_of(getpid()).into_iter().for_each(kill);
     reap_all(None);
 }
 
 /// The number of descriptors that this process has open.
-pub(crate) fn open_fds() -> usize {
+pub fn open_fds() -> usize {
     fs::read_dir("/proc/self/fd").expect("/proc").count()
 }
 

@@ -1,22 +1,22 @@
 //! Choices that can be made again: SplitMix64 (Steele, Lea, Flood 2014).
 
 #[derive(Debug)]
-pub(crate) struct Chance(u64);
+pub struct Chance(u64);
 
 impl Chance {
     /// The choices of round `round` of a run with this seed.
-    pub(crate) fn of(seed: u64, round: u64) -> Self {
+    pub fn of(seed: u64, round: u64) -> Self {
         let mut chance = Self(seed ^ round.wrapping_mul(STEP));
         chance.next();
         chance
     }
 
     /// A number below `end`, which is small.
-    pub(crate) fn below(&mut self, end: u64) -> u64 {
+    pub fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
 
-    pub(crate) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+    pub fn pick<T: Copy>(&mut self, of: &[T]) -> T {
         let place = self.below(of.len() as u64);
         of[usize::try_from(place).expect("a small number")]
     }

@@ -1,0 +1,165 @@
+//! A host, or the notary, that is ended in the middle of calls.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tollgate::{CallError, CallFailure, CallId, HostError, HostedTool};
+use tollgate_workspace::processes::kill;
+
+use crate::Scale;
+use crate::scene::{Scene, Stops, assert_full, await_that, hosts, read_many, sleep, start_host};
+
+/// Ways for a host to die that are no answer, and what is said of each.
+const SIGNALS: [(Signal, &str); 4] = [
+    (Signal::KILL, "signal: 9 (SIGKILL)"),
+    (Signal::ABORT, "signal: 6 (SIGABRT)"),
+    // Its handler lets the first one pass that is no guest's fault, for the instruction to fault again.
+    (Signal::SEGV, "signal: 11 (SIGSEGV)"),
+    (Signal::TERM, "signal: 15 (SIGTERM)"),
+];
+
+/// Two calls are lost with their host. Those of another tool, at the same time, are not.
+pub(crate) fn a_dead_host_takes_its_calls_alone(_: Scale) {
+    let scene = Scene::new();
+    let (sleeper, reader) = (scene.sleeper(), scene.reader());
+    let (mut victim, bystander) = (start_host(&sleeper), start_host(&reader));
+    let mut answered = Vec::new();
+    let mut lost = Vec::new();
+    for (round, (signal, words)) in (1..).zip(SIGNALS) {
+        let read = while_reading(&reader, || {
+            thread::scope(|scope| {
+                let calls = [(); 2].map(|()| scope.spawn(|| sleep(&sleeper, 50_000)));
+                scene.await_calls("attack", round * 3 - 1);
+                await_that("the host is gone", || kill_process(victim, signal).is_err() || !hosts().contains(&victim));
+                for call in calls {
+                    let failure = call.join().expect("a thread").expect_err("a call without a host");
+                    assert_ended(&failure, words);
+                    lost.push((failure.call.expect("a call that began"), words));
+                }
+            });
+        });
+        answered.extend(read);
+        answered.push(sleep(&sleeper, 1).expect("a new host").call);
+        let new: Vec<_> = hosts().into_iter().filter(|pid| ![victim, bystander].contains(pid)).collect();
+        assert!(hosts().contains(&bystander) && new.len() == 1, "{new:?} beside {bystander:?}");
+        victim = new[0];
+    }
+    let record = scene.end(vec![sleeper, reader], &answered);
+    let of_sleeper = record.hosts_of("sleep-forever");
+    assert_eq!((of_sleeper.len(), record.hosts_of("echo-read").len()), (SIGNALS.len() + 1, 1));
+    of_sleeper.into_iter().for_each(|host| assert_full(record.enforcement(host)));
+    assert_eq!((record.enforcements().len(), record.closers()), (SIGNALS.len() + 2, lost.len()));
+    for (call, words) in lost {
+        let reason = record.closer(call).reason.as_str();
+        assert_eq!(reason, format!("the host ended without closing the call: {words}"));
+    }
+}
+
+/// Between two calls: the next one has a new host, and nobody is told anything.
+pub(crate) fn a_host_that_dies_idle_is_replaced(_: Scale) {
+    let scene = Scene::new();
+    let reader = scene.reader();
+    let first = start_host(&reader);
+    let mut answered = vec![read_many(&reader, 1).expect("an answer").call];
+    kill(first);
+    await_that("the host is gone", || hosts().is_empty());
+    answered.push(read_many(&reader, 1).expect("an answer from a new host").call);
+    let record = scene.end(vec![reader], &answered);
+    assert_eq!((record.hosts_of("echo-read").len(), record.closers()), (2, 0));
+}
+
+/// Calls are answered or refused, and all that were answered are in the ledger. The hosts stay.
+pub(crate) fn a_dead_notary_takes_nothing(_: Scale) {
+    let scene = Scene::new();
+    let tools = [scene.reader(), scene.add("echo-read", &["fs:/data=data:read", "audit:acknowledge=disk"])];
+    let before = tools.each_ref().map(start_host);
+    let answered = Mutex::new(Vec::new());
+    let refused = Mutex::new(0_u64);
+    let stop = AtomicBool::new(false);
+    let count = || answered.lock().expect("a list").len();
+    thread::scope(|scope| {
+        let _stops = Stops(&stop);
+        for tool in tools.iter().chain(&tools[..1]) {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    match read_many(tool, 20).map_err(|failure| failure.error) {
+                        Ok(answer) => answered.lock().expect("a list").push(answer.call),
+                        Err(CallError::Unrecorded(reason)) => {
+                            assert!(reason.contains("is away"), "{reason}");
+                            *refused.lock().expect("a number") += 1;
+                            thread::sleep(std::time::Duration::from_millis(1));
+                        }
+                        Err(other) => panic!("neither answered nor refused: {other:?}"),
+                    }
+                }
+            });
+        }
+        for _death in 0..DEATHS {
+            let (pid, done) = (scene.front.notary().pid(), count());
+            await_that("calls", || count() > done + CALLS_BETWEEN);
+            kill(Pid::from_raw(pid.try_into().expect("a pid")).expect("a pid"));
+            await_that("another notary", || scene.front.notary().pid() != pid);
+        }
+        let done = count();
+        await_that("calls", || count() > done + CALLS_BETWEEN);
+    });
+    let mut answered = answered.into_inner().expect("a list");
+    for tool in &tools {
+        answered.push(read_many(tool, 1).expect("an answer").call);
+    }
+    let now = hosts();
+    assert!(now.len() == 2 && before.iter().all(|host| now.contains(host)), "the same hosts: {before:?}, {now:?}");
+    println!("{} calls answered, {} refused", answered.len(), refused.into_inner().expect("a number"));
+    let record = scene.end(tools.into(), &answered);
+    assert_eq!(record.enforcements().len(), 2);
+}
+
+/// A front that ends does not wait for guests; what is held of it is no more than an error.
+pub(crate) fn ending_a_front_ends_its_calls(_: Scale) {
+    let scene = Scene::new();
+    let sleeper = scene.sleeper();
+    start_host(&sleeper);
+    let (lost, ended) = thread::scope(|scope| {
+        let call = scope.spawn(|| sleep(&sleeper, 50_000));
+        scene.await_calls("attack", 1);
+        let ended = scene.finish();
+        (call.join().expect("a thread").expect_err("a call without a host"), ended)
+    });
+    assert_ended(&lost, "exit status: 0");
+    let refused = sleep(&sleeper, 1).expect_err("a call without a front");
+    assert!(matches!(refused.error, CallError::NoHost(HostError::Start { .. })), "{refused:?}");
+    let record = ended.judge(vec![sleeper], &[]);
+    let reason = record.closer(lost.call.expect("a call that began")).reason.as_str();
+    assert_eq!((reason, refused.call), ("the host ended without closing the call: exit status: 0", None));
+}
+
+/// The error says how the host ended.
+fn assert_ended(failure: &CallFailure, words: &str) {
+    let CallError::HostEnded { how } = &failure.error else { panic!("{:?}", failure.error) };
+    assert_eq!(how, words);
+}
+
+/// Has calls answered on another thread, from before `act` until after it.
+fn while_reading(reader: &HostedTool, act: impl FnOnce()) -> Vec<CallId> {
+    let (stop, count) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let answered = || count.lock().expect("a list").len();
+    thread::scope(|scope| {
+        let _stops = Stops(&stop);
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                let answer = read_many(reader, 5).expect("undisturbed");
+                count.lock().expect("a list").push(answer.call);
+            }
+        });
+        await_that("calls", || answered() > 0);
+        act();
+        let done = answered();
+        await_that("further calls", || answered() > done + 1);
+    });
+    count.into_inner().expect("a list")
+}
+
+const DEATHS: u32 = 4;
+const CALLS_BETWEEN: usize = 30;

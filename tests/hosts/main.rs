@@ -1,0 +1,124 @@
+//! Hosts: what a caller is told, what the ledger holds and what is left, when a host, the notary or the front ends in the
+//! middle of calls; and what a policy says of hosts.
+//!
+//! ```text
+//! this program (front) ─┬─ notary (the `tollgate notary` command, which this program is as well)
+//!                       ├─ host, one for each tool or compartment (as well)
+//!                       └─ driver (a front of its own, to be killed)
+//! ```
+//!
+//! `cargo test --test hosts` runs them in short. `TOLLGATE_SOAK_ROUNDS` sets the rounds of `random_kills`, and
+//! `TOLLGATE_SOAK_SEED` repeats a run: who is killed, and after how many answers, follows from it, though not what the
+//! system's scheduler makes of that.
+//!
+//! These tests have no harness of their own: hosts and notaries seal their processes, which must have one thread. They must
+//! leave no process, no descriptor and no file behind, and judge nothing by the clock but that a wait was not cut short.
+
+#![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]
+
+mod compartments;
+mod deaths;
+mod guests;
+mod lanes;
+mod orphans;
+mod random_kills;
+mod scene;
+mod settings;
+
+use std::os::unix::process::CommandExt as _;
+use std::panic::catch_unwind;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use tollgate_workspace::processes;
+
+/// How long to test.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    /// Rounds of random kills.
+    pub(crate) rounds: u64,
+    pub(crate) seed: u64,
+}
+
+type Test = (&'static str, fn(Scale));
+
+const TESTS: [Test; 17] = [
+    ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
+    ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
+    ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
+    ("a_dead_notary_takes_nothing", deaths::a_dead_notary_takes_nothing),
+    ("a_dead_front_takes_its_hosts", orphans::a_dead_front_takes_its_hosts),
+    ("ending_a_front_ends_its_calls", deaths::ending_a_front_ends_its_calls),
+    ("grace_is_how_long_a_host_may_overrun", settings::grace_is_how_long_a_host_may_overrun),
+    ("a_host_that_overruns_while_others_wait", settings::a_host_that_overruns_while_others_wait),
+    ("idle_hosts_end", settings::idle_hosts_end),
+    ("require_full", settings::require_full),
+    ("require_partial", settings::require_partial),
+    ("require_none", settings::require_none),
+    ("tools_of_a_compartment_share_a_host", compartments::tools_of_a_compartment_share_a_host),
+    ("a_dead_compartment_takes_all_its_calls", compartments::a_dead_compartment_takes_all_its_calls),
+    ("calls_of_a_host_run_at_the_same_time", lanes::calls_of_a_host_run_at_the_same_time),
+    ("a_call_that_waited_for_a_lane_has_its_whole_deadline", lanes::a_call_that_waited_has_its_whole_deadline),
+    ("random_kills", random_kills::random_kills),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["notary", rest @ ..] if rest.contains(&"--ledger") => return tollgate::cli::main(),
+        ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate::cli::main(),
+        ["host", rest @ ..] if rest.contains(&"--front") => return tollgate::cli::main(),
+        [settings::WITHOUT_LANDLOCK, command @ ..] => return settings::without_landlock(command),
+        [orphans::ROLE, folder] => return orphans::drive(folder.as_ref()),
+        _ => {}
+    }
+    if words.contains(&"--list") {
+        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
+        return ExitCode::SUCCESS;
+    }
+    processes::adopt_orphans();
+    let scale = scale();
+    watch_over_hangs(scale);
+    let filters: Vec<_> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
+    let failed = TESTS.iter().filter(|(name, _)| is_wanted(name)).filter(|(name, test)| {
+        let started = Instant::now();
+        let done = catch_unwind(|| test(scale));
+        let word = if done.is_ok() { "ok" } else { "FAILED" };
+        if done.is_err() {
+            processes::kill_all();
+        }
+        println!("test {name} ... {word} ({:.1} s)", started.elapsed().as_secs_f64());
+        done.is_err()
+    });
+    if failed.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn scale() -> Scale {
+    let number = |name: &str| {
+        let text = std::env::var(name).ok()?;
+        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    };
+    let seed = number("TOLLGATE_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
+    Scale { rounds: number("TOLLGATE_SOAK_ROUNDS").unwrap_or(1), seed }
+}
+
+/// Ends this program if something waits for ever. The processes that it started die with it.
+fn watch_over_hangs(scale: Scale) {
+    let patience = HANG.saturating_mul(u32::try_from(scale.rounds).unwrap_or(u32::MAX).max(1));
+    std::thread::spawn(move || {
+        std::thread::sleep(patience);
+        eprintln!("nothing comes to an end: {scale:?}");
+        std::process::abort();
+    });
+}
+
+/// Becomes this program with other arguments.
+pub(crate) fn become_anew(command: &[&str]) -> ExitCode {
+    let program = std::env::current_exe().expect("this program");
+    panic!("{}", Command::new(program).args(command).exec());
+}
+
+/// Far beyond what all tests take on a slow machine.
+const HANG: Duration = Duration::from_secs(300);

@@ -1,0 +1,147 @@
+//! What a policy says of hosts: how long they may overrun and be idle, and how well they must be sealed.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Signal, kill_process};
+use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+use tollgate::{CallError, FrontSettings, HostCommand, HostError, HostedTool, LoadError};
+use tollgate_audit::Level;
+
+use crate::Scale;
+use crate::scene::{
+    Scene, assert_full, await_that, host_command, hosts, parse, read_many, sleep, sleeps, spec, start_host,
+};
+
+/// A host that stands still is given the grace of the policy beyond the deadline of its call, and no less.
+pub(crate) fn grace_is_how_long_a_host_may_overrun(_: Scale) {
+    for grace_ms in [50, 700] {
+        let scene = Scene::under(&format!("[hosts]\ngrace = \"{grace_ms}ms\"\n"));
+        let sleeper = scene.add("sleep-forever", &["clock:monotonic=real"]);
+        let host = start_host(&sleeper);
+        let lost = thread::scope(|scope| {
+            let started = Instant::now();
+            let call = scope.spawn(|| sleep(&sleeper, 50_000));
+            scene.await_calls("attack", 1);
+            kill_process(host, Signal::STOP).expect("a host");
+            let failure = call.join().expect("a thread").expect_err("a call without an answer");
+            let CallError::Overran { deadline_ms: 1_000, grace_ms: given } = failure.error else {
+                panic!("{failure:?}")
+            };
+            assert_eq!(given, grace_ms);
+            assert!(started.elapsed() >= Duration::from_millis(1_000 + grace_ms), "{:?}", started.elapsed());
+            failure.call.expect("a call that began")
+        });
+        assert!(!hosts().contains(&host), "killed before its caller is told");
+        let answered = sleep(&sleeper, 1).expect("a new host").call;
+        let record = scene.end(vec![sleeper], &[answered]);
+        assert_eq!(record.hosts_of("sleep-forever").len(), 2);
+        let reason = record.closer(lost).reason.as_str();
+        assert!(
+            reason.starts_with("the host ended without closing the call: signal: 9 (SIGKILL): it gave no"),
+            "{reason}"
+        );
+    }
+}
+
+/// Calls that share a host with one that is killed for overrunning are lost with it, and told how.
+pub(crate) fn a_host_that_overruns_while_others_wait(_: Scale) {
+    let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
+    let specs = [1_000, 60_000].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
+    let tools = scene.front.add_compartment(specs.into()).expect("tools");
+    let host = start_host(&tools[0]);
+    thread::scope(|scope| {
+        let calls = tools.iter().map(|tool| scope.spawn(|| sleep(tool, 50_000))).collect::<Vec<_>>();
+        scene.await_calls("attack", 2);
+        kill_process(host, Signal::STOP).expect("a host");
+        let errors: Vec<_> =
+            calls.into_iter().map(|call| call.join().expect("a thread").expect_err("lost").error).collect();
+        assert!(matches!(errors[0], CallError::Overran { deadline_ms: 1_000, grace_ms: 50 }), "{errors:?}");
+        let CallError::HostEnded { how } = &errors[1] else { panic!("{errors:?}") };
+        assert!(how.contains("it gave no answer 50 ms after the deadline of 1000 ms"), "{how}");
+    });
+    let answered = sleep(&tools[1], 1).expect("a new host").call;
+    let record = scene.end(tools, &[answered]);
+    assert_eq!((record.enforcements().len(), record.closers()), (2, 2));
+}
+
+/// A host without calls ends, one with a call does not; the next call has another one.
+pub(crate) fn idle_hosts_end(_: Scale) {
+    let scene = Scene::under("[hosts]\nidle = \"50ms\"\n");
+    let sleeper = scene.sleeper();
+    let first = start_host(&sleeper);
+    let mut answered = Vec::new();
+    await_that("the host ends", || !hosts().contains(&first));
+    answered.push(sleep(&sleeper, 400).expect("an answer, though it took longer than an idle host stays").call);
+    let second = hosts();
+    assert!(!second.contains(&first) && second.len() <= 1, "{second:?}");
+    await_that("the second ends", || hosts().is_empty());
+    answered.push(sleep(&sleeper, 1).expect("an answer").call);
+    let record = scene.end(vec![sleeper], &answered);
+    let hosts = record.hosts_of("sleep-forever");
+    assert_eq!((hosts.len(), record.closers()), (3, 0));
+    hosts.into_iter().for_each(|host| assert_full(record.enforcement(host)));
+}
+
+/// The default. A kernel without Landlock has no tools run, and the error names the key.
+pub(crate) fn require_full(_: Scale) {
+    refused_without_landlock("");
+    refused_without_landlock("[sandbox]\nrequire = \"full\"\n");
+}
+
+/// As `full` where nothing at all is enforced; the record says what was asked for.
+pub(crate) fn require_partial(_: Scale) {
+    refused_without_landlock("[sandbox]\nrequire = \"partial\"\n");
+    let scene = Scene::under("[sandbox]\nrequire = \"partial\"\n");
+    let reader = scene.reader();
+    let answered = read_many(&reader, 1).expect("an answer").call;
+    let record = scene.end(vec![reader], &[answered]);
+    let enforcement = record.enforcement(answered.host());
+    assert_eq!((enforcement.level, enforcement.required), (Level::Full, Level::Partial), "{enforcement:?}");
+}
+
+/// Tools run without Landlock, and the record says that they do.
+pub(crate) fn require_none(_: Scale) {
+    let (scene, reader) = without("[sandbox]\nrequire = \"none\"\n");
+    let answered = read_many(&reader, 1).expect("an answer").call;
+    let record = scene.end(vec![reader], &[answered]);
+    let enforcement = record.enforcement(answered.host());
+    assert_eq!((enforcement.level, enforcement.required), (Level::None, Level::None), "{enforcement:?}");
+    assert_eq!(enforcement.landlock_abi, 0);
+}
+
+fn refused_without_landlock(policy: &str) {
+    let (scene, reader) = without(policy);
+    let Err(LoadError::NoHost(HostError::BelowFloor { reason })) = reader.operations() else { panic!("{policy}") };
+    assert!(reason.contains("sandbox.require = \"none\"") && reason.contains("Landlock"), "{reason}");
+    let failure = read_many(&reader, 1).expect_err("a call without a host");
+    let CallError::NoHost(HostError::BelowFloor { reason: again }) = &failure.error else { panic!("{failure:?}") };
+    assert_eq!((again, failure.call), (&reason, None));
+    let record = scene.end(vec![reader], &[]);
+    assert!(record.hosts_of("echo-read").is_empty() && record.enforcements().is_empty(), "nothing ran");
+}
+
+/// A front whose hosts see no Landlock.
+fn without(policy: &str) -> (Scene, HostedTool) {
+    let HostCommand { program, mut arguments } = host_command();
+    arguments.insert(0, WITHOUT_LANDLOCK.into());
+    let scene = Scene::with(FrontSettings::of(&parse(policy), HostCommand { program, arguments }));
+    let reader = scene.reader();
+    (scene, reader)
+}
+
+/// The first argument of this program where it lays a filter upon itself and goes on as what the others say.
+pub(crate) const WITHOUT_LANDLOCK: &str = "role-without-landlock";
+
+/// A kernel without Landlock, as the program sees it.
+pub(crate) fn without_landlock(command: &[&str]) -> ExitCode {
+    let rules = BTreeMap::from([(libc::SYS_landlock_create_ruleset, Vec::new())]);
+    let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let arch = std::env::consts::ARCH.try_into().expect("a known machine");
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, unknown, arch).expect("a filter");
+    let filter: BpfProgram = filter.try_into().expect("a filter");
+    seccompiler::apply_filter(&filter).expect("a kernel with seccomp");
+    crate::become_anew(command)
+}
