@@ -13,7 +13,7 @@ use super::{compiled, config, load, output, tools};
 use crate::drill::{Attack, DrillError, Field, Group, Scene, Stop, ThreadKind, Verdict, attack, attacks};
 use crate::error::LoadError;
 use crate::front::{Front, FrontFailure, FrontSettings, HostCommand, ToolSpec};
-use crate::notary::{NotaryCommand, NotaryFailure};
+use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
 use crate::runtime::Engine;
 use crate::tool::Provenance;
 
@@ -123,10 +123,10 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
 
 fn start_front(scene: &mut Scene, running: Option<load::Running>) -> Result<Front, Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
-    let mut arguments: Vec<std::ffi::OsString> = vec!["notary".into(), "--ledger".into(), scene.ledger().into()];
-    arguments.extend(["--origin", ORIGIN, "--software", SOFTWARE].map(Into::into));
-    let notary = NotaryCommand { program: program.clone(), arguments };
-    let mut settings = FrontSettings::new(HostCommand { program, arguments: vec!["host".into()] });
+    let (origin, software) = (ORIGIN.to_owned(), SOFTWARE.to_owned());
+    let role = NotaryRole { ledger: scene.ledger().to_owned(), origin, software };
+    let notary = NotaryCommand::tollgate(&program, &role);
+    let mut settings = FrontSettings::new(HostCommand::tollgate(&program));
     settings.lanes_max = 1;
     if let Some(running) = running {
         settings.required = running.sandbox.require;
@@ -172,34 +172,46 @@ fn one_line(line: &Line) -> String {
     }
 }
 
-/// How many blocked calls the ledger holds, if it verifies.
-fn verify(ledger: &Path) -> Result<u64, Failure> {
+/// What the ledger holds of blocked calls.
+#[derive(Clone, Copy)]
+struct Recorded {
+    /// By the hosts that made them.
+    blocked_calls: u64,
+    /// By the kernel, where the notary may listen to its audit.
+    kernel_records: u64,
+}
+
+/// What the ledger holds, if it verifies.
+fn verify(ledger: &Path) -> Result<Recorded, Failure> {
     let report = tollgate_audit::verify(ledger, None)
         .map_err(|source| Failure::internal_as(DrillFailure::NotVerified { source }))?;
     if report.findings.is_empty() {
-        return Ok(report.count(Kind::BlockedCall));
+        let (blocked_calls, kernel_records) = (report.count(Kind::BlockedCall), report.count(Kind::KernelRecord));
+        return Ok(Recorded { blocked_calls, kernel_records });
     }
     let findings = report.findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     Err(Failure::internal_as(DrillFailure::Changed { findings: output::one_line(&findings) }))
 }
 
-fn summary(lines: &[Line], stopped: usize, recorded: u64) -> String {
+fn summary(lines: &[Line], stopped: usize, recorded: Recorded) -> String {
     let distinct = |keys: Vec<String>| keys.into_iter().collect::<std::collections::BTreeSet<_>>().len();
     let attacks = distinct(lines.iter().map(|line| line.attack.name.to_owned()).collect());
     let threads = distinct(lines.iter().map(|line| line.thread.as_str().to_owned()).collect());
     let made = lines.len();
+    let Recorded { blocked_calls, kernel_records } = recorded;
     format!(
         "drill: {attacks} attacks on {threads} kinds of thread: {stopped} of {made} stopped by what should stop them; \
-         {recorded} blocked calls in the ledger, which verifies\n"
+         {blocked_calls} blocked calls in the ledger, which verifies, and {kernel_records} records of the kernel beside them\n"
     )
 }
 
-fn as_json(lines: &[Line], stopped: usize, recorded: u64) -> String {
+fn as_json(lines: &[Line], stopped: usize, recorded: Recorded) -> String {
     let attacks: Vec<Value> = lines.iter().map(line_as_json).collect();
     let whole = json!({
         "made": lines.len(),
         "stopped": stopped,
-        "blocked_calls_recorded": recorded,
+        "blocked_calls_recorded": recorded.blocked_calls,
+        "kernel_records": recorded.kernel_records,
         "attacks": attacks,
     });
     format!("{whole}\n")

@@ -210,6 +210,24 @@ fn audit(stage: &mut Stage, denied: &str) -> Result<()> {
         says: &["verified", "it cannot be taken back or changed"],
     })?;
     stage.show(&Promise {
+        title: "A tool's process, attacked from inside",
+        look: "Machine code that broke out of WebAssembly: what stops it, and where that is on record.",
+        args: &[
+            "drill",
+            "tools/word-count.wasm",
+            "--attack",
+            "open-outside",
+            "--attack",
+            "mmap-executable",
+            "--attack",
+            "execve",
+            "--attack",
+            "garbage",
+        ],
+        exit: 0,
+        says: &["4 attacks on 3 kinds of thread: 12 of 12 stopped by what should stop them"],
+    })?;
+    stage.show(&Promise {
         title: "The same as a page to look at",
         look: "Open report.html in a browser: calls over time, denials by rule, caps, integrity.",
         args: &["audit", "report", "--format", "html", "--out", "report.html"],
