@@ -319,17 +319,17 @@ fn watch(mut child: Child, way: Arc<Way>, shared: Arc<Shared>) -> std::io::Resul
             Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
-        let how = {
+        let killed = way.state().killed.clone();
+        let parts = [Some(ended), killed, Some(said).filter(|said| !said.is_empty())];
+        let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+        // Before anybody else hears of it: a front that ends waits for no more than that, and then for the notary.
+        shared.notary.ended(way.host, &how);
+        {
             let mut state = way.state();
             state.status = status.ok();
-            let killed = state.killed.as_deref();
-            let parts = [Some(ended.as_str()), killed, Some(said.as_str()).filter(|said| !said.is_empty())];
-            let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
-            state.ended = Some(how.clone());
-            how
-        };
+            state.ended = Some(how);
+        }
         way.changed.notify_all();
-        shared.notary.ended(way.host, &how);
     };
     thread::Builder::new().name("host-watch".to_owned()).spawn(watch).map(drop)
 }
