@@ -283,3 +283,24 @@ fn violation_text(violation: &Violation) -> String {
         "denied by policy: {subject}\n  {ADVICE}\n  rule      {rule}\n  why       {reason}\n  function  {function}\n"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_blocked_system_call_is_told_as_evidence_and_not_as_a_fault_of_the_tool() {
+        let error = CallError::Blocked { call: "system call ptrace (101) on thread worker-1".into() };
+        let json = error_json(&error);
+        assert_eq!((&json["kind"], &json["layer"]), (&json!("violation"), &json!("kernel")));
+        assert_eq!(json["blocked"], "system call ptrace (101) on thread worker-1");
+        let failure = CallFailure { error, call: None, usage: Default::default(), output: Default::default() };
+        let text = call_text(&failure, &[]);
+        assert!(
+            text.starts_with("stopped by the kernel layer: system call ptrace (101) on thread worker-1\n"),
+            "{text}"
+        );
+        assert!(text.contains("audit show --kind blocked-call"), "{text}");
+        assert_eq!(crate::cli::exit::Failure::Call { failure: Box::new(failure), hints: Vec::new() }.exit() as u8, 3);
+    }
+}
