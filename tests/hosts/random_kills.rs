@@ -50,7 +50,7 @@ fn run(mut chance: Chance) {
             if kills.1 < NOTARIES_MAX && chance.below(4) == 0 {
                 Pid::from_raw(scene.front.notary().pid().cast_signed()).into_iter().for_each(kill);
                 kills.1 += 1;
-            } else if let Some(count @ 1..) = u64::try_from(victims.len()).ok() {
+            } else if let Ok(count @ 1..) = u64::try_from(victims.len()) {
                 kill(victims[usize::try_from(chance.below(count)).expect("a small number")]);
                 kills.0 += 1;
             }

@@ -149,8 +149,8 @@ impl Record {
     }
 
     pub(crate) fn enforcements(&self) -> Vec<&Enforcement<'static>> {
-        let of = |entry| if let &Entry::Enforcement(ref enforcement) = entry { Some(enforcement) } else { None };
-        self.entries.iter().filter_map(of).collect()
+        let entries = self.entries.iter();
+        entries.filter_map(|entry| if let Entry::Enforcement(found) = entry { Some(found) } else { None }).collect()
     }
 
     /// The seal of a host.

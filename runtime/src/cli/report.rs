@@ -301,6 +301,6 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("audit show --kind blocked-call"), "{text}");
-        assert_eq!(crate::cli::exit::Failure::Call { failure: Box::new(failure), hints: Vec::new() }.exit() as u8, 3);
+        assert_eq!(Failure::Call { failure: Box::new(failure), hints: Vec::new() }.exit() as u8, 3);
     }
 }
