@@ -239,6 +239,39 @@ mod tests {
         senseless(&[head([2, 0, 0, 0]), b"{}".to_vec()].concat(), "expected a string");
     }
 
+    /// Any bytes, and sound messages with any of their bytes changed.
+    #[test]
+    fn whatever_comes_is_a_message_within_its_limits_or_refused() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        let mut taken = 0;
+        for _case in 0..2_000 {
+            let (mut here, mut there) = pair();
+            let texts: Vec<u8> = (0..random(40)).map(|_| u8::try_from(random(256)).unwrap()).collect();
+            let header = serde_json::to_vec(&"x".repeat(random(20))).unwrap();
+            let lengths = [header.len(), texts.len(), 0, 0].map(|length| u32::try_from(length).unwrap().to_le_bytes());
+            let mut bytes = [&lengths.concat()[..], &header, &texts].concat();
+            for _change in 0..random(3) {
+                let (at, byte) = (random(bytes.len()), u8::try_from(random(256)).unwrap());
+                bytes[at] = byte;
+            }
+            bytes.truncate(random(bytes.len() + 20).max(1).min(bytes.len()));
+            here.socket.write_all(&bytes).unwrap();
+            drop(here);
+            if let Ok((header, [first, second, third])) = there.receive::<String>(LIMITS, None) {
+                assert!(header.len() <= LIMITS.header && first.len() <= LIMITS.blobs[0]);
+                assert!(second.len() <= LIMITS.blobs[1] && third.is_empty());
+                taken += 1;
+            }
+        }
+        assert!(taken > 100, "{taken}");
+    }
+
     #[test]
     fn nobody_is_waited_for_longer_than_asked() {
         let (_here, mut there) = pair();
