@@ -7,9 +7,9 @@
 //!                       └─ driver (a front of its own, to be killed)
 //! ```
 //!
-//! `cargo test --test hosts` runs them in short. `TOLLGATE_SOAK_ROUNDS` sets the rounds of `random_kills`, and
-//! `TOLLGATE_SOAK_SEED` repeats a run: who is killed, and after how many answers, follows from it, though not what the
-//! system's scheduler makes of that.
+//! `cargo test --test hosts` runs them in short, `cargo xtask soak` at length: `TOLLGATE_SOAK_ROUNDS` sets the rounds of
+//! `random_kills`, of which each is as long as twenty of the other kill tests. `TOLLGATE_SOAK_SEED` repeats a run: who is
+//! killed, and after how many answers, follows from it, though not what the system's scheduler makes of that.
 //!
 //! These tests have no harness of their own: hosts and notaries seal their processes, which must have one thread. They must
 //! leave no process, no descriptor and no file behind, and judge nothing by the clock but that a wait was not cut short.
@@ -30,6 +30,7 @@ use std::panic::catch_unwind;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use tollgate::Engine;
 use tollgate_workspace::processes;
 
 /// How long to test.
@@ -78,6 +79,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     processes::adopt_orphans();
+    // The first one opens a file that stays open.
+    drop(Engine::new(1).expect("an engine"));
     let scale = scale();
     watch_over_hangs(scale);
     let filters: Vec<_> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
@@ -101,7 +104,8 @@ fn scale() -> Scale {
         Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
     };
     let seed = number("TOLLGATE_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    Scale { rounds: number("TOLLGATE_SOAK_ROUNDS").unwrap_or(1), seed }
+    let rounds = number("TOLLGATE_SOAK_ROUNDS").map_or(1, |rounds| rounds.div_ceil(SHORTER_ROUNDS));
+    Scale { rounds, seed }
 }
 
 /// Ends this program if something waits for ever. The processes that it started die with it.
@@ -119,6 +123,9 @@ pub(crate) fn become_anew(command: &[&str]) -> ExitCode {
     let program = std::env::current_exe().expect("this program");
     panic!("{}", Command::new(program).args(command).exec());
 }
+
+/// Rounds of the kill tests in the time of one of `random_kills`.
+const SHORTER_ROUNDS: u64 = 20;
 
 /// Far beyond what all tests take on a slow machine.
 const HANG: Duration = Duration::from_secs(300);

@@ -49,8 +49,9 @@ pub(crate) fn a_dead_front_takes_its_hosts(scale: Scale) {
         drop(Ledger::open(&folder.path().join("ledger"), ORIGIN, "tests", 1).expect("a ledger that opens"));
         let record = Record::judged(folder, &acknowledged);
         let [sleeper] = record.hosts_of("sleep-forever")[..] else { panic!("one host") };
-        let lost = record.entries.iter().filter_map(tollgate_audit::Entry::call).filter(|call| call.host() == sleeper);
-        let lost = lost.last().expect("the call that never ended");
+        let mut lost =
+            record.entries.iter().filter_map(tollgate_audit::Entry::call).filter(|call| call.host() == sleeper);
+        let lost = lost.next_back().expect("the call that never ended");
         assert!(record.closer(lost).reason.as_str().starts_with("the host ended without closing the call"));
     }
 }

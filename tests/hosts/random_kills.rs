@@ -17,7 +17,7 @@ use crate::scene::{READS, Scene, hosts, read_many, spec};
 
 pub(crate) fn random_kills(scale: Scale) {
     let Scale { rounds, seed } = scale;
-    println!("random_kills: again with TOLLGATE_SOAK_ROUNDS={rounds} TOLLGATE_SOAK_SEED={seed}");
+    println!("random_kills: {rounds} rounds; again with TOLLGATE_SOAK_SEED={seed}");
     for round in 0..rounds {
         run(Chance::of(seed, round));
     }
@@ -50,7 +50,7 @@ fn run(mut chance: Chance) {
             if kills.1 < NOTARIES_MAX && chance.below(4) == 0 {
                 Pid::from_raw(scene.front.notary().pid().cast_signed()).into_iter().for_each(kill);
                 kills.1 += 1;
-            } else if let Some(count @ 1..) = u64::try_from(victims.len()).ok() {
+            } else if let Ok(count @ 1..) = u64::try_from(victims.len()) {
                 kill(victims[usize::try_from(chance.below(count)).expect("a small number")]);
                 kills.0 += 1;
             }
@@ -60,7 +60,7 @@ fn run(mut chance: Chance) {
     let (answered, failed) = (answered.into_inner().expect("a list"), failed.into_inner().expect("a list"));
     println!("killed: {} hosts, {} notaries; answered {}; failed {failed:?}", kills.0, kills.1, answered.len());
     assert_eq!(answered.len() as u64 + failed.values().sum::<u64>(), THREADS * CALLS, "every call comes back");
-    assert!(kills.0 > 0 && answered.len() as u64 > THREADS * CALLS / 2, "there is something to see");
+    assert!(kills.0 > 0 && answered.len() as u64 > THREADS * CALLS / 10, "there is something to see");
     let mut last = Vec::new();
     for tool in &tools {
         last.push(until_answered(tool));
