@@ -43,10 +43,11 @@ pub(crate) struct Scale {
 
 type Test = (&'static str, fn(Scale));
 
-const TESTS: [Test; 17] = [
+const TESTS: [Test; 18] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
+    ("what_a_host_said_at_last_is_passed_on", deaths::what_a_host_said_at_last_is_passed_on),
     ("a_dead_notary_takes_nothing", deaths::a_dead_notary_takes_nothing),
     ("a_dead_front_takes_its_hosts", orphans::a_dead_front_takes_its_hosts),
     ("ending_a_front_ends_its_calls", deaths::ending_a_front_ends_its_calls),
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate::cli::main(),
         ["host", rest @ ..] if rest.contains(&"--front") => return tollgate::cli::main(),
         [settings::WITHOUT_LANDLOCK, command @ ..] => return settings::without_landlock(command),
+        [deaths::PANICS, ..] => deaths::panic_as_a_host(),
         [orphans::ROLE, folder] => return orphans::drive(folder.as_ref()),
         _ => {}
     }
