@@ -199,13 +199,18 @@ pub(crate) fn knows_action(action: u32) -> bool {
 #[cfg(target_arch = "x86_64")]
 const X32_BIT: u32 = 0x4000_0000;
 
+/// Not x32's: the number -1, which a tracer gives a system call that it skips, such as to play an error. No call has it.
+#[cfg(target_arch = "x86_64")]
+const NO_CALL: u32 = u32::MAX;
+
 /// Kills the process where the number is x32's. Other architectures are killed by the program that follows.
 #[cfg(target_arch = "x86_64")]
 fn foreign_numbers_kill() -> BpfProgram {
     let statement = |code: u32, k: u32| instruction(code, 0, 0, k);
     vec![
         statement(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, NUMBER_OFFSET),
-        instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 1, X32_BIT),
+        instruction(libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K, 0, 2, X32_BIT),
+        instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, 0, NO_CALL),
         statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_KILL_PROCESS),
     ]
 }
