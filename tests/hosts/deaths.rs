@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
-use tollgate::{CallError, CallFailure, CallId, HostError, HostedTool};
+use tollgate::{CallError, CallFailure, CallId, FrontSettings, HostCommand, HostError, HostedTool};
 use tollgate_workspace::processes::{children_of, kill};
 
 use crate::Scale;
-use crate::scene::{Scene, Stops, assert_full, await_that, hosts, read_many, sleep, start_host};
+use crate::scene::{Scene, Stops, assert_full, await_that, host_command, hosts, read_many, sleep, start_host};
 
 /// Ways for a host to die that are no answer, and what is said of each.
 const SIGNALS: [(Signal, &str); 4] = [
@@ -68,6 +68,32 @@ pub(crate) fn a_host_that_dies_idle_is_replaced(_: Scale) {
     answered.push(read_many(&reader, 1).expect("an answer from a new host").call);
     let record = scene.end(vec![reader], &answered);
     assert_eq!((record.hosts_of("echo-read").len(), record.closers()), (2, 0));
+}
+
+/// A host that panics before it serves, with a message that would do something to a terminal.
+pub(crate) fn what_a_host_said_at_last_is_passed_on(_: Scale) {
+    let HostCommand { program, .. } = host_command();
+    let command = HostCommand { program, arguments: vec![PANICS.into()] };
+    let scene = Scene::with(FrontSettings::new(command));
+    let reader = scene.reader();
+    let failure = read_many(&reader, 1).expect_err("a call without a host");
+    let CallError::NoHost(HostError::Start { reason }) = &failure.error else { panic!("{failure:?}") };
+    assert!(reason.starts_with("signal: 6 (SIGABRT): ") && reason.contains(": with  [31mwords"), "{reason:?}");
+    assert_eq!(failure.call, None);
+    let record = scene.end(vec![reader], &[]);
+    assert!(record.enforcements().is_empty() && record.hosts_of("echo-read").is_empty(), "nothing ran");
+}
+
+/// The first argument of this program where it panics as a host would.
+pub(crate) const PANICS: &str = "role-panics";
+
+pub(crate) fn panic_as_a_host() -> ! {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panicked| {
+        usual(panicked);
+        std::process::abort();
+    }));
+    panic!("with \x1b[31mwords");
 }
 
 /// Calls are answered or refused, and all that were answered are in the ledger. The hosts stay.

@@ -7,9 +7,9 @@
 //!                       └─ driver (a front of its own, to be killed)
 //! ```
 //!
-//! `cargo test --test hosts` runs them in short. `TOLLGATE_SOAK_ROUNDS` sets the rounds of `random_kills`, and
-//! `TOLLGATE_SOAK_SEED` repeats a run: who is killed, and after how many answers, follows from it, though not what the
-//! system's scheduler makes of that.
+//! `cargo test --test hosts` runs them in short, `cargo xtask soak` at length: `TOLLGATE_SOAK_ROUNDS` sets the rounds of
+//! `random_kills`, of which each is as long as twenty of the other kill tests. `TOLLGATE_SOAK_SEED` repeats a run: who is
+//! killed, and after how many answers, follows from it, though not what the system's scheduler makes of that.
 //!
 //! These tests have no harness of their own: hosts and notaries seal their processes, which must have one thread. They must
 //! leave no process, no descriptor and no file behind, and judge nothing by the clock but that a wait was not cut short.
@@ -30,6 +30,7 @@ use std::panic::catch_unwind;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use tollgate::Engine;
 use tollgate_workspace::processes;
 
 /// How long to test.
@@ -42,10 +43,11 @@ pub(crate) struct Scale {
 
 type Test = (&'static str, fn(Scale));
 
-const TESTS: [Test; 17] = [
+const TESTS: [Test; 18] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
+    ("what_a_host_said_at_last_is_passed_on", deaths::what_a_host_said_at_last_is_passed_on),
     ("a_dead_notary_takes_nothing", deaths::a_dead_notary_takes_nothing),
     ("a_dead_front_takes_its_hosts", orphans::a_dead_front_takes_its_hosts),
     ("ending_a_front_ends_its_calls", deaths::ending_a_front_ends_its_calls),
@@ -70,6 +72,7 @@ fn main() -> ExitCode {
         ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate::cli::main(),
         ["host", rest @ ..] if rest.contains(&"--front") => return tollgate::cli::main(),
         [settings::WITHOUT_LANDLOCK, command @ ..] => return settings::without_landlock(command),
+        [deaths::PANICS, ..] => deaths::panic_as_a_host(),
         [orphans::ROLE, folder] => return orphans::drive(folder.as_ref()),
         _ => {}
     }
@@ -78,6 +81,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     processes::adopt_orphans();
+    // The first one opens a file that stays open.
+    drop(Engine::new(1).expect("an engine"));
     let scale = scale();
     watch_over_hangs(scale);
     let filters: Vec<_> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
@@ -101,7 +106,8 @@ fn scale() -> Scale {
         Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
     };
     let seed = number("TOLLGATE_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    Scale { rounds: number("TOLLGATE_SOAK_ROUNDS").unwrap_or(1), seed }
+    let rounds = number("TOLLGATE_SOAK_ROUNDS").map_or(1, |rounds| rounds.div_ceil(SHORTER_ROUNDS));
+    Scale { rounds, seed }
 }
 
 /// Ends this program if something waits for ever. The processes that it started die with it.
@@ -119,6 +125,9 @@ pub(crate) fn become_anew(command: &[&str]) -> ExitCode {
     let program = std::env::current_exe().expect("this program");
     panic!("{}", Command::new(program).args(command).exec());
 }
+
+/// Rounds of the kill tests in the time of one of `random_kills`.
+const SHORTER_ROUNDS: u64 = 20;
 
 /// Far beyond what all tests take on a slow machine.
 const HANG: Duration = Duration::from_secs(300);

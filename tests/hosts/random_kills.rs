@@ -17,7 +17,7 @@ use crate::scene::{READS, Scene, hosts, read_many, spec};
 
 pub(crate) fn random_kills(scale: Scale) {
     let Scale { rounds, seed } = scale;
-    println!("random_kills: again with TOLLGATE_SOAK_ROUNDS={rounds} TOLLGATE_SOAK_SEED={seed}");
+    println!("random_kills: {rounds} rounds; again with TOLLGATE_SOAK_SEED={seed}");
     for round in 0..rounds {
         run(Chance::of(seed, round));
     }
@@ -60,7 +60,7 @@ fn run(mut chance: Chance) {
     let (answered, failed) = (answered.into_inner().expect("a list"), failed.into_inner().expect("a list"));
     println!("killed: {} hosts, {} notaries; answered {}; failed {failed:?}", kills.0, kills.1, answered.len());
     assert_eq!(answered.len() as u64 + failed.values().sum::<u64>(), THREADS * CALLS, "every call comes back");
-    assert!(kills.0 > 0 && answered.len() as u64 > THREADS * CALLS / 2, "there is something to see");
+    assert!(kills.0 > 0 && answered.len() as u64 > THREADS * CALLS / 10, "there is something to see");
     let mut last = Vec::new();
     for tool in &tools {
         last.push(until_answered(tool));

@@ -25,8 +25,8 @@ Usage: cargo xtask COMMAND
   test [-- ARGS]     setup, then all tests of the workspace; ARGS go to `cargo test`
   soak [ROUNDS [SEED]]
                      kill the ledger's processes at random moments in ROUNDS rounds (default 2000), fill its disk, have
-                     each of its system calls fail; minutes. Part of it needs root or strace, and is skipped without.
-                     SEED repeats the choices of another run. `tests/kill` says more
+                     each of its system calls fail; kill hosts as well; minutes. Part of it needs root or strace, and is
+                     skipped without. SEED repeats the choices of another run. `tests/kill` and `tests/hosts` say more
   fuzz [MINUTES [TARGET]]
                      libFuzzer over all fuzz targets, or TARGET, for MINUTES in all (default 1; 0.5 is half a minute);
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler
@@ -78,7 +78,7 @@ fn test(args: &[&str]) -> Result<()> {
 fn soak(rounds: &str, seed: &[(&str, &str)]) -> Result<()> {
     setup::setup()?;
     let variables = [&[("TOLLGATE_SOAK_ROUNDS", rounds)], seed].concat();
-    cargo::run(&["test", "--workspace", "--test", "kill"], &variables)
+    cargo::run(&["test", "--workspace", "--test", "kill", "--test", "hosts"], &variables)
 }
 
 /// The attacks of `tollgate drill`.
