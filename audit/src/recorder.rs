@@ -271,6 +271,14 @@ impl Recorder {
         }
     }
 
+    /// Why the socket is closed: the front says it before, where it can.
+    fn closing_reason(&self) -> String {
+        match &*lock(&self.status) {
+            Status::Closed { reason } => reason.clone(),
+            Status::Ready | Status::Away | Status::Stalled { .. } => "the notary's socket is closed".to_owned(),
+        }
+    }
+
     fn receive(&self, until: Instant) -> Result<Option<Answer>, AppendError> {
         match wait_for(&self.acks, PollFlags::IN, until) {
             Ok(()) => {}
@@ -279,7 +287,7 @@ impl Recorder {
         }
         let mut bytes = [0; ANSWER_BYTES];
         match recv(&self.acks, &mut bytes, RecvFlags::empty()) {
-            Ok((_, 0)) => Err(AppendError::Closed { reason: "the notary's socket is closed".to_owned() }),
+            Ok((_, 0)) => Err(AppendError::Closed { reason: self.closing_reason() }),
             Ok(_) => Ok(Some(Answer::decode(bytes))),
             Err(Errno::INTR | Errno::AGAIN) => Ok(None),
             Err(error) => Err(closed(error)),
