@@ -225,13 +225,25 @@ pub enum CallError {
     Internal(String),
 }
 
+impl LoadError {
+    /// What the ledger does not take is not the tool's fault.
+    pub(crate) fn of_describing(source: Box<CallFailure>) -> Self {
+        if let CallError::Unrecorded(reason) = source.error {
+            return Self::Unrecorded(reason);
+        }
+        Self::Describe { source }
+    }
+}
+
 impl CallError {
     /// Of a call whose tool cannot be loaded in a new host.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it is, the tool loaded before and does not now")]
     pub(crate) fn from_load(error: LoadError) -> Self {
-        if let LoadError::NoHost(error) = error {
-            return Self::NoHost(error);
+        match error {
+            LoadError::NoHost(error) => Self::NoHost(error),
+            LoadError::Unrecorded(reason) => Self::Unrecorded(reason),
+            error => Self::NoHost(HostError::Reload { reason: with_causes(&error) }),
         }
-        Self::NoHost(HostError::Reload { reason: with_causes(&error) })
     }
 }
 

@@ -276,8 +276,7 @@ impl Loading {
     ) -> Result<Tool, LoadError> {
         let pre = component.pre(&runner.machine().linker)?;
         self.record_policy(runner.machine())?;
-        let described =
-            runner.describe(&pre, &self.bare, describing).map_err(|source| LoadError::Describe { source })?;
+        let described = runner.describe(&pre, &self.bare, describing).map_err(LoadError::of_describing)?;
         same_operations(&self.operations, &described)?;
         let operations = described.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
         let (operations, validators) = operations.into_iter().unzip();
