@@ -26,12 +26,11 @@ mod scene;
 mod settings;
 
 use std::os::unix::process::CommandExt as _;
-use std::panic::catch_unwind;
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tollgate::Engine;
-use tollgate_workspace::processes;
+use tollgate_workspace::own_main::{self, Test};
 
 /// How long to test.
 #[derive(Debug, Clone, Copy)]
@@ -41,9 +40,7 @@ pub(crate) struct Scale {
     pub(crate) seed: u64,
 }
 
-type Test = (&'static str, fn(Scale));
-
-const TESTS: [Test; 18] = [
+const TESTS: [Test<Scale>; 18] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
@@ -76,38 +73,18 @@ fn main() -> ExitCode {
         [orphans::ROLE, folder] => return orphans::drive(folder.as_ref()),
         _ => {}
     }
-    if words.contains(&"--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        return ExitCode::SUCCESS;
-    }
-    processes::adopt_orphans();
-    // The first one opens a file that stays open.
-    drop(Engine::new(1).expect("an engine"));
-    let scale = scale();
-    watch_over_hangs(scale);
-    let filters: Vec<_> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
-    let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
-    let failed = TESTS.iter().filter(|(name, _)| is_wanted(name)).filter(|(name, test)| {
-        let started = Instant::now();
-        let done = catch_unwind(|| test(scale));
-        let word = if done.is_ok() { "ok" } else { "FAILED" };
-        if done.is_err() {
-            processes::kill_all();
-        }
-        println!("test {name} ... {word} ({:.1} s)", started.elapsed().as_secs_f64());
-        done.is_err()
-    });
-    if failed.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    own_main::run(&TESTS, &words, || {
+        // The first one opens a file that stays open.
+        drop(Engine::new(1).expect("an engine"));
+        let scale = scale();
+        watch_over_hangs(scale);
+        scale
+    })
 }
 
 fn scale() -> Scale {
-    let number = |name: &str| {
-        let text = std::env::var(name).ok()?;
-        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
-    };
-    let seed = number("TOLLGATE_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    let rounds = number("TOLLGATE_SOAK_ROUNDS").map_or(1, |rounds| rounds.div_ceil(SHORTER_ROUNDS));
-    Scale { rounds, seed }
+    let rounds = own_main::soak_rounds().map_or(1, |rounds| rounds.div_ceil(SHORTER_ROUNDS));
+    Scale { rounds, seed: own_main::soak_seed() }
 }
 
 /// Ends this program if something waits for ever. The processes that it started die with it.

@@ -32,11 +32,9 @@ mod judge;
 mod kills;
 mod torn;
 
-use std::panic::catch_unwind;
 use std::process::ExitCode;
-use std::time::Instant;
 
-use tollgate_workspace::processes;
+use tollgate_workspace::own_main::{self, Test};
 
 /// How long to test.
 #[derive(Debug, Clone, Copy)]
@@ -48,9 +46,7 @@ pub(crate) struct Scale {
     pub(crate) is_soak: bool,
 }
 
-type Test = (&'static str, fn(Scale));
-
-const TESTS: [Test; 5] = [
+const TESTS: [Test<Scale>; 5] = [
     ("kills", kills::kills),
     ("full_disk", full_disk::full_disk),
     ("faults", faults::faults),
@@ -72,33 +68,10 @@ fn main() -> ExitCode {
         [faults::ONCE, mark, command @ ..] => return faults::once(mark.as_ref(), command),
         _ => {}
     }
-    if words.contains(&"--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        return ExitCode::SUCCESS;
-    }
-    processes::adopt_orphans();
-    let scale = scale();
-    let filters: Vec<_> = words.into_iter().filter(|word| !word.starts_with('-')).collect();
-    let is_wanted = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(filter));
-    let failed = TESTS.iter().filter(|(name, _)| is_wanted(name)).filter(|(name, test)| {
-        let started = Instant::now();
-        let done = catch_unwind(|| test(scale));
-        let word = if done.is_ok() { "ok" } else { "FAILED" };
-        if done.is_err() {
-            processes::kill_all();
-        }
-        println!("test {name} ... {word} ({:.1} s)", started.elapsed().as_secs_f64());
-        done.is_err()
-    });
-    if failed.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    own_main::run(&TESTS, &words, scale)
 }
 
 fn scale() -> Scale {
-    let number = |name: &str| {
-        let text = std::env::var(name).ok()?;
-        Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
-    };
-    let rounds = number("TOLLGATE_SOAK_ROUNDS");
-    let seed = number("TOLLGATE_SOAK_SEED").unwrap_or_else(|| u64::from(std::process::id()));
-    Scale { rounds: rounds.unwrap_or(ROUNDS), seed, is_soak: rounds.is_some() }
+    let rounds = own_main::soak_rounds();
+    Scale { rounds: rounds.unwrap_or(ROUNDS), seed: own_main::soak_seed(), is_soak: rounds.is_some() }
 }
