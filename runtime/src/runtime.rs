@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{Entry, Kept, Record};
+use tollgate_audit::{Digest, Entry, Kept, Record, RecordError};
 
 use crate::error::{CallFailure, with_causes};
 use crate::instance::EventLoop;
@@ -73,8 +73,7 @@ impl Runtime {
     ) -> Result<Self, StartError> {
         let machine = Machine::start(engine, Arc::clone(&books.record), first)?;
         let enforced = Enforced::nothing_by_choice();
-        let entry = Entry::Enforcement(enforced.entry(books.record.host(), now_ns(), Vec::new())).encode();
-        let recorded = books.record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT);
+        let recorded = record_enforcement(&*books.record, &enforced, Vec::new());
         recorded.map_err(|error| StartError::Unrecorded(with_causes(&error)))?;
         Ok(Self(Arc::new(Shared { machine, books, enforced })))
     }
@@ -119,10 +118,16 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The wall clock, for an entry.
-pub(crate) fn now_ns() -> u64 {
-    u64::try_from(unix_time().as_nanos()).unwrap_or(u64::MAX)
+/// Says in the ledger how this process is sealed, for tools under the capability sets with these digests.
+pub(crate) fn record_enforcement(
+    record: &dyn Record,
+    enforced: &Enforced,
+    policies: Vec<Digest>,
+) -> Result<(), RecordError> {
+    let now_ns = u64::try_from(unix_time().as_nanos()).unwrap_or(u64::MAX);
+    let entry = Entry::Enforcement(enforced.entry(record.host(), now_ns, policies)).encode();
+    record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT)
 }
 
 /// How long the first entry may wait for room in the notary's pipe.
-pub(crate) const RECORD_WAIT: Duration = Duration::from_secs(5);
+const RECORD_WAIT: Duration = Duration::from_secs(5);

@@ -5,7 +5,7 @@
 //! take over ─▶ engine, code ─▶ confine ─▶ threads ─▶ filter ─▶ self-test on each ─▶ Enforced ─▶ load tools ─▶ serve
 //! ```
 //!
-//! It must never serve without an [`Enforced`], reach the ledger other than through its pipe, or start a thread once it
+//! It must never serve without an [`Enforced`](crate::sandbox::Enforced), reach the ledger other than through its pipe, or start a thread once it
 //! is sealed.
 
 pub(crate) mod lane;
@@ -16,15 +16,14 @@ pub(crate) mod words;
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
 use std::{io, panic, process, thread};
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
-use tollgate_audit::{CallId, Channel, Digest, Entry, Kept, Record as _, Recorder};
+use tollgate_audit::{CallId, Channel, Recorder};
 use tollgate_capability::CapabilitySet;
 
 use self::lane::Lane;
-use self::muster::{Muster, SealError};
+use self::muster::Muster;
 use self::order::{Handed, Order, ToHost, take_over};
 use self::serving::Serving;
 use self::words::{Started, no_start};
@@ -32,8 +31,8 @@ use crate::drill::{Held, Post, ThreadKind};
 use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
 use crate::machine::{Engine, Machine};
-use crate::runtime::{RECORD_WAIT, now_ns};
-use crate::sandbox::{self, Confined, EnforceError, Enforced, Stripped};
+use crate::runtime::record_enforcement;
+use crate::sandbox::{self, Confined, EnforceError, Stripped};
 use crate::schema;
 use crate::tool::{Component, Loading};
 
@@ -116,7 +115,10 @@ fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -
         let describing = order.describing;
         let load = order.into_load();
         let its_plan = sandbox::plan(&load.set);
-        plan = Some(plan.map_or_else(|| its_plan.clone(), |plan| plan.and(its_plan.clone())));
+        plan = Some(match plan {
+            Some(plan) => plan.and(its_plan),
+            None => its_plan,
+        });
         let unloadable = |error| Started::Unloadable { tool: place, error };
         let component = Component::from_memory_file(&engine, &code, load.component).map_err(unloadable)?;
         let loading = Loading::of(load).map_err(unloadable)?;
@@ -153,8 +155,8 @@ impl Prepared {
             thread::Builder::new().name(name).spawn(work)?;
         }
         sandbox::trap::name_thread(MAIN_THREAD);
-        let sealed = muster.seal(confined).map_err(|error| not_sealed(&error)).and_then(|enforced| {
-            record(&enforced, policies, recorder)?;
+        let sealed = muster.seal(confined).map_err(|error| unsealed(&error)).and_then(|enforced| {
+            record_enforcement(&**recorder, &enforced, policies).map_err(|error| no_start(&error))?;
             Ok(enforced)
         });
         muster.release(sealed);
@@ -178,19 +180,6 @@ fn end_by_any_panic() {
         usual(panicked);
         process::abort();
     }));
-}
-
-fn record(enforced: &Enforced, policies: Vec<Digest>, recorder: &Recorder) -> Result<(), Started> {
-    let entry = Entry::Enforcement(enforced.entry(recorder.host(), now_ns(), policies)).encode();
-    let recorded = recorder.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT);
-    recorded.map_err(|error| no_start(&error))
-}
-
-fn not_sealed(error: &SealError) -> Started {
-    match error {
-        SealError::Enforce(error) => unsealed(error),
-        SealError::SelfTest(error) => Started::NoHost { error: HostError::NotSealed { reason: with_causes(error) } },
-    }
 }
 
 fn unsealed(error: &EnforceError) -> Started {

@@ -23,15 +23,6 @@ struct State {
     released: Option<Result<Arc<Enforced>, Arc<Started>>>,
 }
 
-/// The process is not sealed, and must end.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum SealError {
-    #[error(transparent)]
-    Enforce(#[from] EnforceError),
-    #[error(transparent)]
-    SelfTest(#[from] SelfTestError),
-}
-
 impl Muster {
     /// For so many threads beside the main one.
     pub(crate) fn new(expected: usize) -> Arc<Self> {
@@ -63,7 +54,7 @@ impl Muster {
     }
 
     /// Seals all threads, once they are there. For the main thread.
-    pub(crate) fn seal(&self, confined: Confined) -> Result<Enforced, SealError> {
+    pub(crate) fn seal(&self, confined: Confined) -> Result<Enforced, EnforceError> {
         drop(self.wait(self.state(), |state| state.arrived == self.expected));
         let filtered = confined.filter()?;
         let expected = filtered.expected();
@@ -73,7 +64,7 @@ impl Muster {
         let mut state = self.wait(self.state(), |state| state.tested.len() == self.expected);
         let tested = state.tested.drain(..).chain([own]).collect::<Result<Vec<Tested>, _>>()?;
         drop(state);
-        Ok(filtered.finish(&tested)?)
+        filtered.finish(&tested)
     }
 
     /// Lets all threads go on, or go.

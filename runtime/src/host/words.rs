@@ -1,7 +1,5 @@
 //! What front and host say to each other on a lane.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Salt};
 
@@ -82,13 +80,3 @@ pub(crate) const STARTED_LIMITS: LaneLimits = LaneLimits { header: 32 << 20, blo
 
 /// Longest header of an answer: the texts of an error.
 pub(crate) const SAID_HEADER_BYTES_MAX: usize = 16 << 20;
-
-impl fmt::Display for Started {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Serving { tools } => write!(f, "{} tools", tools.len()),
-            Self::Unloadable { error, .. } => error.fmt(f),
-            Self::NoHost { error } => error.fmt(f),
-        }
-    }
-}

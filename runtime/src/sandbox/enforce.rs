@@ -21,7 +21,7 @@ use super::kernel::KernelOffer;
 use super::limits::{LimitRow, Limited};
 use super::plan::KernelPlan;
 use super::ruleset::{self, FilesError, Handled};
-use super::self_test::{Expected, Tested};
+use super::self_test::{Expected, SelfTestError, Tested};
 use super::trap;
 
 /// Why a process is not sealed. It may be sealed in part by then, and must end.
@@ -73,6 +73,9 @@ pub enum EnforceError {
     /// seccomp.
     #[error("cannot put the filter of system calls in force")]
     Filter(#[from] FilterError),
+    /// A thread has shown that the seal does not hold.
+    #[error(transparent)]
+    SelfTest(#[from] SelfTestError),
     /// A thread has not shown that the seal holds.
     #[error("thread {thread} did not pass the self-test")]
     Untested {
@@ -224,11 +227,6 @@ impl Filtered {
             files: self.confined.handled.files != 0,
             opens: self.confined.plan.allows(libc::SYS_openat2),
         }
-    }
-
-    #[cfg(test)]
-    pub(super) fn threads_for_tests(&self) -> Vec<Tested> {
-        self.threads.iter().map(|&thread| Tested { thread }).collect()
     }
 
     /// From now on a blocked system call is written down and ends the process, and no filter can be added.

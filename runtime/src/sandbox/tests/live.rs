@@ -149,10 +149,16 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
         let confined = stripped.confine(&plan, SandboxLevel::Full).unwrap();
         let artifact = Artifact::compiled(Digest::of(&bytes), &engine, compiled);
         let component = Component::from_artifact(&engine, &artifact).unwrap();
-        let runtime = Runtime::start_unsealed(&engine, books).unwrap();
+        let (to_worker, go) = channel::<Option<Expected>>();
+        let (to_ticker, ticker_go) = channel::<Expected>();
+        let (to_main, tested) = channel::<Option<Tested>>();
+        let from_ticker = to_main.clone();
+        let ticker = move || {
+            from_ticker.send(None).unwrap();
+            from_ticker.send(Some(self_test(&ticker_go.recv().unwrap()).unwrap())).unwrap();
+        };
+        let runtime = Runtime::start_before_sealing(&engine, books, ticker).unwrap();
         thread::scope(|scope| {
-            let (to_worker, go) = channel::<Option<Expected>>();
-            let (to_main, tested) = channel::<Option<Tested>>();
             scope.spawn(move || {
                 trap::name_thread("worker");
                 let mut worker = Worker::new(&runtime).unwrap();
@@ -163,13 +169,13 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
                 go.recv().unwrap();
                 work(&mut worker, &tool);
             });
-            // The call that describes the tool has gone through by then, so that the ticker has started too.
-            tested.recv().unwrap();
+            // Both have started by then.
+            assert_eq!([tested.recv().unwrap(), tested.recv().unwrap()], [None, None]);
             let filtered = confined.filter().unwrap();
             to_worker.send(Some(filtered.expected())).unwrap();
-            let mut all = vec![self_test(&filtered.expected()).unwrap(), tested.recv().unwrap().unwrap()];
-            // The ticker's thread, which has no part in this test: it is taken at its word.
-            all.extend(filtered.threads_for_tests());
+            to_ticker.send(filtered.expected()).unwrap();
+            let [first, second] = [(); 2].map(|()| tested.recv().unwrap().unwrap());
+            let all = [self_test(&filtered.expected()).unwrap(), first, second];
             let enforced = filtered.finish(&all).unwrap();
             assert_eq!(enforced.level(), SandboxLevel::Full);
             to_worker.send(None).unwrap();
