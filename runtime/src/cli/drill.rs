@@ -8,12 +8,12 @@ use tollgate_audit::{Kind, VerifyError};
 
 use super::args::{DrillArgs, ToolArgs};
 use super::exit::{Exit, Failure};
-use super::run::{ORIGIN, SOFTWARE, user};
-use super::{compiled, config, load, output, tools};
+use super::run::{own_processes, user};
+use super::{compiled, load, output, tools};
 use crate::drill::{Attack, DrillError, Field, Group, Scene, Stop, ThreadKind, Verdict, attack, attacks};
 use crate::error::LoadError;
-use crate::front::{Front, FrontFailure, FrontSettings, HostCommand, ToolSpec};
-use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
+use crate::front::{Front, FrontFailure, ToolSpec};
+use crate::notary::NotaryFailure;
 use crate::runtime::Engine;
 use crate::tool::Provenance;
 
@@ -28,8 +28,6 @@ enum DrillFailure {
     #[error("the drill cannot go on")]
     #[diagnostic(help("`tollgate doctor` says what this machine's kernel can enforce"))]
     Host { source: LoadError },
-    #[error("this program's own file cannot be found, so hosts cannot be started")]
-    NoProgram { source: std::io::Error },
     #[error("no notary keeps the drill's ledger")]
     Notary { source: FrontFailure },
     #[error("the drill's ledger is not whole")]
@@ -101,7 +99,7 @@ type Fields = Vec<(&'static str, Field)>;
 /// The front, and what its hosts are sealed for.
 fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failure> {
     let Some(component) = &args.component else {
-        let front = start_front(scene, None)?;
+        let front = start_front(scene, load::Running::default())?;
         let bare = Field::bare(&front).map_err(failed)?;
         let folder = Field::with_folder(&front, scene).map_err(failed)?;
         return Ok((front, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
@@ -113,7 +111,7 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let bytes = load::component(&which.args.component)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let artifact = compiled::artifact(&which, &engine, &bytes)?;
-    let front = start_front(scene, Some(loaded.running))?;
+    let front = start_front(scene, loaded.running)?;
     let by = user();
     let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
     let spec = ToolSpec::new(artifact, &loaded.manifest, set, provenance);
@@ -121,16 +119,8 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     Ok((front, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
 }
 
-fn start_front(scene: &mut Scene, running: Option<load::Running>) -> Result<Front, Failure> {
-    let program = config::this_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
-    let (origin, software) = (ORIGIN.to_owned(), SOFTWARE.to_owned());
-    let role = NotaryRole { ledger: scene.ledger().to_owned(), origin, software };
-    let notary = NotaryCommand::tollgate(&program, &role);
-    let mut settings = FrontSettings::new(HostCommand::tollgate(&program));
-    settings.lanes_max = 1;
-    if let Some(running) = running {
-        settings.required = running.sandbox.require;
-    }
+fn start_front(scene: &mut Scene, running: load::Running) -> Result<Front, Failure> {
+    let (notary, settings) = own_processes(scene.ledger(), running)?;
     let front = Front::start(notary, scene.ledger(), settings)
         .map_err(|source| Failure::internal_as(DrillFailure::Notary { source }))?;
     scene.set_notary(front.notary().pid());

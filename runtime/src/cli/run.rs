@@ -53,7 +53,7 @@ enum RunError {
     #[error("the side store beside the ledger in `{}` cannot be used", folder.display())]
     #[diagnostic(help("nothing was run; it is the file with `.private` behind the ledger's name"))]
     SideStore { folder: std::path::PathBuf, source: std::io::Error },
-    #[error("this program's own file cannot be found, so the notary cannot be started")]
+    #[error("this program's own file cannot be found, so neither notary nor hosts can be started")]
     NoProgram { source: std::io::Error },
     #[error("call {call} is over, and has no receipt")]
     #[diagnostic(help(
@@ -120,17 +120,22 @@ fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &Notary
 
 /// Starts this program as the notary of the ledger in `folder`, and later as the host of one tool, for one call.
 fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> {
-    let program = config::this_program().map_err(|source| Failure::internal_as(RunError::NoProgram { source }))?;
-    let role = NotaryRole { ledger: folder.to_owned(), origin: ORIGIN.to_owned(), software: SOFTWARE.to_owned() };
-    let notary = NotaryCommand::tollgate(&program, &role);
-    let load::Running { sandbox, hosts } = running;
-    let command = HostCommand::tollgate(&program);
-    let settings = FrontSettings { lanes_max: 1, ..FrontSettings::under(sandbox, hosts, command) };
+    let (notary, settings) = own_processes(folder, running)?;
     Front::start(notary, folder, settings).map_err(|failure| match failure {
         FrontFailure::Notary(source) => no_notary(folder, source),
         FrontFailure::SideStore(source) => Failure::usage(RunError::SideStore { folder: folder.to_owned(), source }),
         FrontFailure::Thread(source) => Failure::internal(source),
     })
+}
+
+/// This program as the notary of the ledger in `folder`, and as hosts that run one call at a time.
+pub(crate) fn own_processes(folder: &Path, running: load::Running) -> Result<(NotaryCommand, FrontSettings), Failure> {
+    let program = config::this_program().map_err(|source| Failure::internal_as(RunError::NoProgram { source }))?;
+    let role = NotaryRole { ledger: folder.to_owned(), origin: ORIGIN.to_owned(), software: SOFTWARE.to_owned() };
+    let load::Running { sandbox, hosts } = running;
+    let command = HostCommand::tollgate(&program);
+    let settings = FrontSettings { lanes_max: 1, ..FrontSettings::under(sandbox, hosts, command) };
+    Ok((NotaryCommand::tollgate(&program, &role), settings))
 }
 
 /// Runs calls, as the process that a front starts.

@@ -1,6 +1,6 @@
 //! Tools that share a host process, and that process while there is one.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::tool::{LoadOrder, Loading, Operation};
 pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) spawner: Spawner,
-    pub(crate) members: Vec<Member>,
+    pub(crate) members: Vec<Arc<Member>>,
     /// An attack that its host shall make.
     pub(crate) drill: Option<DrillOrder>,
     slot: Mutex<Slot>,
@@ -32,7 +32,7 @@ pub(crate) struct Group {
 pub(crate) struct Member {
     pub(crate) load: LoadOrder,
     /// Its code, in a file in memory that nobody can change.
-    pub(crate) code: OwnedFd,
+    code: OwnedFd,
     running: AtomicU32,
     // Once a host has loaded it.
     operations: OnceLock<Vec<Operation>>,
@@ -46,9 +46,8 @@ enum Slot {
 }
 
 impl Group {
-    pub(crate) fn new(shared: &Arc<Shared>, spawner: Spawner, tools: Vec<ToolSpec>) -> Result<Self, LoadError> {
-        let members = tools.into_iter().map(|tool| Member::new(shared, tool)).collect::<Result<_, _>>()?;
-        Ok(Self { shared: Arc::clone(shared), spawner, members, drill: None, slot: Mutex::new(Slot::Empty) })
+    pub(crate) fn new(shared: &Arc<Shared>, spawner: Spawner, members: Vec<Arc<Member>>) -> Self {
+        Self { shared: Arc::clone(shared), spawner, members, drill: None, slot: Mutex::new(Slot::Empty) }
     }
 
     /// Starts a host that makes one attack: what came of it.
@@ -136,8 +135,9 @@ impl Drop for Group {
 }
 
 impl Member {
-    fn new(shared: &Shared, tool: ToolSpec) -> Result<Self, LoadError> {
-        let ToolSpec { load, artifact } = tool;
+    /// Keeps what must be known of the tool later.
+    pub(crate) fn new(shared: &Shared, tool: ToolSpec) -> Result<Self, LoadError> {
+        let ToolSpec { name: _, load, artifact } = tool;
         Loading::of(load.clone())?.keep_sets(&shared.ledger)?;
         let no_memory = |error: std::io::Error| HostError::Start { reason: error.to_string() };
         let code = memory_file(CODE, artifact.code()).map_err(no_memory)?;
@@ -153,7 +153,7 @@ impl Member {
         Running::enter(&self.running, self.load.set.limits.calls)
     }
 
-    pub(crate) fn code(&self) -> std::os::fd::BorrowedFd<'_> {
+    pub(crate) fn code(&self) -> BorrowedFd<'_> {
         self.code.as_fd()
     }
 }

@@ -81,35 +81,34 @@ impl Drop for Using {
 impl HostProcess {
     /// Starts the host of a group, and waits until it says how that went.
     pub(crate) fn start(group: &Group) -> Result<(Self, Started), HostError> {
-        let failed = |error: &(dyn std::error::Error + 'static)| HostError::Start { reason: with_causes(error) };
-        let io_failed = |error: std::io::Error| failed(&error);
+        let failed = |error: std::io::Error| HostError::Start { reason: with_causes(&error) };
         let shared = &group.shared;
-        let (way, end) = HostWay::new().map_err(io_failed)?;
+        let (way, end) = HostWay::new().map_err(failed)?;
         let calls = CallCounter::of(way.host);
         let describing = group.members.iter().map(|member| ToolOrder::new(&member.load, calls.next(now_ms())));
         let drill = group.drill.clone();
         let order = Order { required: shared.settings.required, tools: describing.collect(), drill };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _lane in 0..group.lanes(&shared.settings) {
-            let (here, there) = UnixStream::pair().map_err(io_failed)?;
+            let (here, there) = UnixStream::pair().map_err(failed)?;
             ours.push(Lane::new(here));
             theirs.push(there);
         }
-        let (control, stdin) = Channel::pair().map_err(io_failed)?;
-        let mut child = spawn(&group.spawner, &shared.settings.command, stdin).map_err(io_failed)?;
+        let (control, stdin) = Channel::pair().map_err(failed)?;
+        let mut child = spawn(&group.spawner, &shared.settings.command, stdin).map_err(failed)?;
         let pid = child.id();
         let process = match pidfd(pid) {
             Ok(process) => process,
             Err(error) => {
-                child.kill().and_then(|()| child.wait()).map_err(io_failed)?;
-                return Err(io_failed(error));
+                child.kill().and_then(|()| child.wait()).map_err(failed)?;
+                return Err(failed(error));
             }
         };
-        let state = (Mutex::default(), Condvar::new());
-        let host = Arc::new(Way { host: way.host, process, control, state: state.0, changed: state.1 });
+        let (state, changed) = (Mutex::default(), Condvar::new());
+        let host = Arc::new(Way { host: way.host, process, control, state, changed });
         shared.notary.follow(end, Some(pid), Arc::clone(&host) as _);
-        watch(child, Arc::clone(&host), Arc::clone(shared)).map_err(io_failed)?;
-        let code: Vec<BorrowedFd<'_>> = group.members.iter().map(super::group::Member::code).collect();
+        watch(child, Arc::clone(&host), Arc::clone(shared)).map_err(failed)?;
+        let code: Vec<BorrowedFd<'_>> = group.members.iter().map(|member| member.code()).collect();
         let handed = hand_over(&host.control, &way, &order, &code, &theirs);
         // What is left open here would keep the notary waiting for more.
         drop((way, theirs));

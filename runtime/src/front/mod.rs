@@ -19,9 +19,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings, ToolName};
+use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
 
 pub(crate) use self::group::Group;
+use self::group::Member;
 use self::keeper::{Keeper, Spawner};
 pub use self::tool::{HostedTool, ToolSpec};
 use crate::error::LoadError;
@@ -132,8 +133,8 @@ impl Front {
     ///
     /// [`LoadError`]: what must be known of it cannot be kept.
     pub fn add(&self, tool: ToolSpec) -> Result<HostedTool, LoadError> {
-        let group = self.group(vec![tool])?;
-        Ok(HostedTool::new(group, 0))
+        let member = Arc::new(Member::new(&self.shared, tool)?);
+        Ok(HostedTool::new(self.group(vec![Arc::clone(&member)]), 0, member))
     }
 
     /// Takes the tools of a compartment: they share a host process, and what that may do is what they may together.
@@ -142,9 +143,7 @@ impl Front {
     ///
     /// [`LoadError`]: what must be known of one of them cannot be kept.
     pub fn add_compartment(&self, tools: Vec<ToolSpec>) -> Result<Vec<HostedTool>, LoadError> {
-        let count = tools.len();
-        let group = self.group(tools)?;
-        Ok((0..count).map(|place| HostedTool::new(Arc::clone(&group), place)).collect())
+        Ok(HostedTool::all_of(&self.group(self.members(tools)?)))
     }
 
     /// Takes tools as the `[compartments]` of a policy say: those of one compartment share a host process, every other tool
@@ -156,7 +155,7 @@ impl Front {
     pub fn add_by_policy(&self, policy: &Policy, tools: Vec<ToolSpec>) -> Result<Vec<HostedTool>, LoadError> {
         let mut compartments: Vec<(Option<&CompartmentName>, Vec<usize>, Vec<ToolSpec>)> = Vec::new();
         for (place, tool) in tools.into_iter().enumerate() {
-            let own = compartment_of(policy, &tool);
+            let own = policy.compartment_of(&tool.name);
             match compartments.iter_mut().find(|(name, _, _)| name.is_some() && *name == own) {
                 Some((_, places, members)) => {
                     places.push(place);
@@ -172,15 +171,19 @@ impl Front {
         Ok(added.into_values().collect())
     }
 
-    fn group(&self, tools: Vec<ToolSpec>) -> Result<Arc<Group>, LoadError> {
-        let group = Arc::new(Group::new(&self.shared, self.spawner.clone(), tools)?);
+    fn members(&self, tools: Vec<ToolSpec>) -> Result<Vec<Arc<Member>>, LoadError> {
+        tools.into_iter().map(|tool| Member::new(&self.shared, tool).map(Arc::new)).collect()
+    }
+
+    fn group(&self, members: Vec<Arc<Member>>) -> Arc<Group> {
+        let group = Arc::new(Group::new(&self.shared, self.spawner.clone(), members));
         self.shared.groups().push(Arc::downgrade(&group));
-        Ok(group)
+        group
     }
 
     /// Takes tools whose hosts are started for attacks alone, one each; none serves.
     pub(crate) fn drill_group(&self, tools: Vec<ToolSpec>) -> Result<Group, LoadError> {
-        Group::new(&self.shared, self.spawner.clone(), tools)
+        Ok(Group::new(&self.shared, self.spawner.clone(), self.members(tools)?))
     }
 
     /// The notary.
@@ -209,11 +212,6 @@ impl Front {
         self.keeper = None;
         self.shared.notary.end()
     }
-}
-
-fn compartment_of<'p>(policy: &'p Policy, tool: &ToolSpec) -> Option<&'p CompartmentName> {
-    let is_member = |tools: &[ToolName]| tools.iter().any(|name| name.as_str() == tool.load.name);
-    policy.compartments.iter().find(|(_, tools)| is_member(tools)).map(|(name, _)| name)
 }
 
 impl Drop for Front {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_capability::{CapabilitySet, Manifest};
+use tollgate_capability::{CapabilitySet, Limits, Manifest, ToolName};
 
 use super::group::{Group, Member};
 use super::host_process::HostProcess;
@@ -19,6 +19,7 @@ use crate::tool::{LoadOrder, Operation, Provenance};
 /// A tool for a [`Front`](crate::Front): its code, who it is, and what is in force for it.
 #[derive(Debug)]
 pub struct ToolSpec {
+    pub(crate) name: ToolName,
     pub(crate) load: LoadOrder,
     pub(crate) artifact: Artifact,
 }
@@ -27,7 +28,8 @@ impl ToolSpec {
     /// A tool that was compiled apart.
     #[must_use]
     pub fn new(artifact: Artifact, manifest: &Manifest, set: CapabilitySet, provenance: Provenance<'_>) -> Self {
-        Self { load: LoadOrder::new(manifest, artifact.component(), set, provenance), artifact }
+        let load = LoadOrder::new(manifest, artifact.component(), set, provenance);
+        Self { name: manifest.name.clone(), load, artifact }
     }
 }
 
@@ -35,24 +37,32 @@ impl ToolSpec {
 #[derive(Debug, Clone)]
 pub struct HostedTool {
     group: Arc<Group>,
+    // Its place in the group, and what is there.
     place: usize,
+    member: Arc<Member>,
 }
 
 impl HostedTool {
-    pub(crate) fn new(group: Arc<Group>, place: usize) -> Self {
-        Self { group, place }
+    /// All tools of a group, in their order.
+    pub(crate) fn all_of(group: &Arc<Group>) -> Vec<Self> {
+        let members = group.members.iter().enumerate();
+        members.map(|(place, member)| Self::new(Arc::clone(group), place, Arc::clone(member))).collect()
+    }
+
+    pub(crate) fn new(group: Arc<Group>, place: usize, member: Arc<Member>) -> Self {
+        Self { group, place, member }
     }
 
     /// The tool's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        self.member().map_or("", |member| &member.load.name)
+        &self.member.load.name
     }
 
-    /// What is enforced; a tool is always one of its group.
+    /// What is enforced.
     #[must_use]
-    pub fn capability_set(&self) -> Option<&CapabilitySet> {
-        self.member().map(|member| &member.load.set)
+    pub fn capability_set(&self) -> &CapabilitySet {
+        &self.member.load.set
     }
 
     /// What it can be called for. Starts its host, if none has loaded the tool yet.
@@ -61,12 +71,10 @@ impl HostedTool {
     ///
     /// [`LoadError`].
     pub fn operations(&self) -> Result<Vec<Operation>, LoadError> {
-        let not_here = || LoadError::Engine("the tool is not one of its group".to_owned());
-        let member = self.member().ok_or_else(not_here)?;
-        if member.operations().is_none() {
+        if self.member.operations().is_none() {
             self.group.host()?;
         }
-        Ok(member.operations().unwrap_or_default().to_vec())
+        Ok(self.member.operations().unwrap_or_default().to_vec())
     }
 
     /// Calls the tool, in its host, which is started if there is none.
@@ -77,18 +85,16 @@ impl HostedTool {
     /// recorded is withheld.
     pub fn call(&self, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
         let before = CallFailure::before;
-        let not_here = || before(CallError::Internal("the tool is not one of its group".to_owned()));
-        let member = self.member().ok_or_else(not_here)?;
-        let _running = member.enter().map_err(|hit| before(hit.into()))?;
+        let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
         let using = self.group.host().map_err(|error| before(CallError::from_load(error)))?;
         let call = using.host().next_call(now_ms());
         let private = &self.group.shared.private;
-        let noted = private.note(member.load.set.audit.arguments, call, request.arguments)?;
+        let noted = private.note(self.capability_set().audit.arguments, call, request.arguments)?;
         let failed = |error| {
             let (usage, output) = Default::default();
             Box::new(CallFailure { error, call: Some(call), usage, output })
         };
-        match self.ask(member, using.host(), request, &noted) {
+        match self.ask(using.host(), request, &noted) {
             Ok(Outcome::Ended(ended)) => private.keep(&noted, ended),
             Ok(Outcome::Rejected(error)) => {
                 private.forget(&noted);
@@ -98,14 +104,8 @@ impl HostedTool {
         }
     }
 
-    fn ask(
-        &self,
-        member: &Member,
-        host: &HostProcess,
-        request: &Request<'_>,
-        noted: &Noted,
-    ) -> Result<Outcome, CallError> {
-        let limits = member.load.set.limits;
+    fn ask(&self, host: &HostProcess, request: &Request<'_>, noted: &Noted) -> Result<Outcome, CallError> {
+        let limits = self.capability_set().limits;
         let grace = self.group.shared.settings.grace;
         let from_now = || Instant::now() + Duration::from_millis(limits.deadline_ms) + grace;
         let mut lane = host.take_lane(from_now())?;
@@ -114,28 +114,18 @@ impl HostedTool {
         let ask = Ask::new(self.place, request.operation, &request.caller, noted.call, noted.salt);
         let said = lane
             .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], Some(until))
-            .and_then(|()| lane.receive::<Said>(said_limits(member), Some(until)));
+            .and_then(|()| lane.receive::<Said>(said_limits(limits), Some(until)));
         match said {
-            Ok((said, blobs)) => {
-                let outcome = outcome(said, blobs, noted);
-                match outcome {
-                    Some(outcome) => {
-                        host.give_back(lane);
-                        Ok(outcome)
-                    }
-                    None => Err(host.lost("it gave an answer that is not UTF-8")),
+            Ok((said, blobs)) => match outcome(said, blobs, noted) {
+                Some(outcome) => {
+                    host.give_back(lane);
+                    Ok(outcome)
                 }
-            }
-            Err(LaneError::Late) => {
-                let (deadline_ms, grace_ms) = (limits.deadline_ms, millis(grace));
-                Err(host.overran(deadline_ms, grace_ms))
-            }
+                None => Err(host.lost("it gave an answer that is not UTF-8")),
+            },
+            Err(LaneError::Late) => Err(host.overran(limits.deadline_ms, millis(grace))),
             Err(error) => Err(host.lost(&error.to_string())),
         }
-    }
-
-    fn member(&self) -> Option<&Member> {
-        self.group.members.get(self.place)
     }
 }
 
@@ -160,8 +150,7 @@ fn outcome(said: Said, [output, stdout, stderr]: [Vec<u8>; 3], noted: &Noted) ->
 }
 
 /// What may come of a call: its caps bound it.
-fn said_limits(member: &Member) -> LaneLimits {
-    let limits = member.load.set.limits;
+fn said_limits(limits: Limits) -> LaneLimits {
     let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     LaneLimits {
         header: SAID_HEADER_BYTES_MAX,
