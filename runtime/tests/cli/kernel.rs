@@ -75,6 +75,9 @@ fn inspect_prints_what_the_kernel_leaves_a_host() {
     assert_eq!(call("pread64").unwrap()["brought_by"], "fs read");
     assert!(call("unlinkat").is_none() && call("socket").is_none());
     assert_eq!(json["absent"]["fs delete"], serde_json::json!(["unlinkat"]));
+    let missing = desk.run(&["inspect", "tools/nothing.wasm", "--manifest", "tools/word-count.toml", "--kernel"]);
+    assert_eq!((missing.code, missing.stdout.as_str()), (2, ""), "{missing:?}");
+    assert!(missing.stderr.contains("cannot read `tools/nothing.wasm`"), "{missing:?}");
     // Nothing was run, or recorded.
     assert!(!desk.path("ledger").exists());
 }
