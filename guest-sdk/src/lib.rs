@@ -86,8 +86,5 @@ pub mod __private {
     pub use serde;
 
     pub use crate::registry::{Entry, Kind, Place};
-    pub use crate::typed::{
-        Answer, Outcome, Parameter, Refusal, answer, assert_answer, assert_outcome, assert_parameter, assert_refusal,
-        describe, parse,
-    };
+    pub use crate::typed::{Answer, Outcome, Parameter, Refusal, answer, assert_parameter, describe, parse};
 }

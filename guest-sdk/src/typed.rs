@@ -27,10 +27,28 @@ impl<T: DeserializeOwned + JsonSchema> Parameter for T {}
     note = "if `{Self}` is yours, put `#[derive(serde::Serialize, schemars::JsonSchema)]` on it",
     note = "if it is not, answer with a type of the standard library, or look whether its crate has features for serde and schemars"
 )]
-pub trait Answer {}
+pub trait Answer {
+    /// The schema of what is written.
+    fn schema() -> String;
+
+    /// The answer as JSON text.
+    ///
+    /// # Errors
+    ///
+    /// It has no JSON.
+    fn to_json(&self) -> serde_json::Result<String>;
+}
 
 #[diagnostic::do_not_recommend]
-impl<T: Serialize + JsonSchema> Answer for T {}
+impl<T: Serialize + JsonSchema> Answer for T {
+    fn schema() -> String {
+        schema::of_output::<T>()
+    }
+
+    fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+}
 
 /// The type of a tool's error.
 #[diagnostic::on_unimplemented(
@@ -38,10 +56,17 @@ impl<T: Serialize + JsonSchema> Answer for T {}
     label = "this does not say what code and message the agent gets",
     note = "write `impl From<{Self}> for tollgate_guest::Error`, or return `tollgate_guest::Error` itself"
 )]
-pub trait Refusal {}
+pub trait Refusal {
+    /// What the agent is told.
+    fn into_error(self) -> Error;
+}
 
 #[diagnostic::do_not_recommend]
-impl<E: Into<Error>> Refusal for E {}
+impl<E: Into<Error>> Refusal for E {
+    fn into_error(self) -> Error {
+        self.into()
+    }
+}
 
 /// What the function of a tool returns.
 #[diagnostic::on_unimplemented(
@@ -50,43 +75,35 @@ impl<E: Into<Error>> Refusal for E {}
 )]
 pub trait Outcome {
     /// What it answers.
-    type Answer;
-    /// Why it has no answer.
-    type Refusal;
+    type Answer: Answer;
 
-    /// As a `Result`.
-    fn into_result(self) -> Result<Self::Answer, Self::Refusal>;
+    /// Why it has no answer, as the agent is told.
+    ///
+    /// # Errors
+    ///
+    /// The tool's own.
+    fn into_result(self) -> Result<Self::Answer, Error>;
 }
 
-impl<T, E> Outcome for Result<T, E> {
+impl<T: Answer, E: Refusal> Outcome for Result<T, E> {
     type Answer = T;
-    type Refusal = E;
 
-    fn into_result(self) -> Self {
-        self
+    fn into_result(self) -> Result<T, Error> {
+        self.map_err(Refusal::into_error)
     }
 }
 
 /// Compiles if `T` can be a parameter.
 pub const fn assert_parameter<T: Parameter>() {}
 
-/// Compiles if `T` can be answered.
-pub const fn assert_answer<T: Answer>() {}
-
-/// Compiles if `E` can be an error.
-pub const fn assert_refusal<E: Refusal>() {}
-
-/// Compiles if a tool can return `O`.
-pub const fn assert_outcome<O: Outcome>() {}
-
 /// What the host is told of an operation with the arguments `A` and the outcome `O`.
 #[must_use]
-pub fn describe<A: JsonSchema, O: Outcome<Answer: JsonSchema>>(name: &str, description: &str) -> Operation {
+pub fn describe<A: JsonSchema, O: Outcome>(name: &str, description: &str) -> Operation {
     Operation {
         name: name.to_owned(),
         description: description.to_owned(),
         input_schema: schema::of_input::<A>(),
-        output_schema: schema::of_output::<O::Answer>(),
+        output_schema: O::Answer::schema(),
     }
 }
 
@@ -110,9 +127,8 @@ pub fn parse<A: DeserializeOwned>(arguments: &str) -> Result<A, Error> {
 /// # Errors
 ///
 /// The tool's own; `invalid-answer` where the answer has no JSON, such as a map whose keys are not text.
-pub fn answer<O: Outcome<Answer: Serialize, Refusal: Into<Error>>>(outcome: O) -> Result<String, Error> {
-    let answer = outcome.into_result().map_err(Into::into)?;
-    serde_json::to_string(&answer).map_err(|cause| Error::new("invalid-answer", cause.to_string()))
+pub fn answer<O: Outcome>(outcome: O) -> Result<String, Error> {
+    outcome.into_result()?.to_json().map_err(|cause| Error::new("invalid-answer", cause.to_string()))
 }
 
 fn invalid(path: &Path, cause: &serde_json::Error) -> Error {

@@ -4,7 +4,7 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Error, FnArg, GenericArgument, Ident, Item, ItemFn, PathArguments, Result, Type};
+use syn::{Error, FnArg, Ident, Item, ItemFn, Result, Type};
 
 use crate::function::{self, Parameter};
 use crate::{docs, name};
@@ -76,11 +76,15 @@ fn registration(
 ) -> TokenStream {
     let called = &function.sig.ident;
     let conditions = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
-    let assertions = assertions(parameters, returned);
+    let assertions = assertions(parameters);
     let fields = parameters.iter().map(|Parameter { attributes, name, of }| quote!(#(#attributes)* #name: #of));
     let names = parameters.iter().map(|parameter| &parameter.name);
     // A local variable of this macro's own, so that a function of the same name can still be called.
     let arguments = Ident::new("arguments", Span::mixed_site());
+    let describe =
+        quote_spanned!(returned.span()=> ::tollgate_guest::__private::describe::<__TollgateArguments, #returned>);
+    let answer = quote_spanned!(returned.span()=> ::tollgate_guest::__private::answer::<#returned>);
+    // All in one expression: what is wrong with a type is told once there.
     quote! {
         #(#conditions)*
         const _: () = {
@@ -93,62 +97,24 @@ fn registration(
                 #(#fields),*
             }
 
-            fn __tollgate_describe() -> ::tollgate_guest::Operation {
-                ::tollgate_guest::__private::describe::<__TollgateArguments, #returned>(#name, #description)
-            }
-
-            fn __tollgate_run(
-                #arguments: &::core::primitive::str,
-            ) -> ::core::result::Result<::std::string::String, ::tollgate_guest::Error> {
-                let #arguments: __TollgateArguments = ::tollgate_guest::__private::parse(#arguments)?;
-                ::tollgate_guest::__private::answer(#called(#(#arguments.#names),*))
-            }
-
             ::tollgate_guest::__register! {
                 ::tollgate_guest::__private::Kind::Operation {
                     name: #name,
-                    describe: __tollgate_describe,
-                    run: __tollgate_run,
+                    describe: || #describe(#name, #description),
+                    run: |#arguments| {
+                        let #arguments: __TollgateArguments = ::tollgate_guest::__private::parse(#arguments)?;
+                        #answer(#called(#(#arguments.#names),*))
+                    },
                 }
             }
         };
     }
 }
 
-/// Checks of types where they are written, so that what is missing is told by our messages and in the right place.
-fn assertions(parameters: &[Parameter], returned: &Type) -> TokenStream {
-    let of_parameters = parameters.iter().map(|Parameter { of, .. }| {
+/// Checks of the parameters' types, before what is derived: the first message is ours, and at the right place.
+fn assertions(parameters: &[Parameter]) -> TokenStream {
+    let assertions = parameters.iter().map(|Parameter { of, .. }| {
         quote_spanned!(of.span()=> const _: () = ::tollgate_guest::__private::assert_parameter::<#of>();)
     });
-    let of_outcome = quote_spanned! {returned.span()=>
-        const _: () = ::tollgate_guest::__private::assert_outcome::<#returned>();
-    };
-    let (answer, refusal) = parts(returned);
-    let of_answer =
-        quote_spanned!(answer.span()=> const _: () = ::tollgate_guest::__private::assert_answer::<#answer>(););
-    let of_refusal =
-        quote_spanned!(refusal.span()=> const _: () = ::tollgate_guest::__private::assert_refusal::<#refusal>(););
-    quote!(#(#of_parameters)* #of_outcome #of_answer #of_refusal)
-}
-
-/// The two types in a `Result<…, …>`, as they are written, or as the trait tells them of an alias.
-fn parts(returned: &Type) -> (TokenStream, TokenStream) {
-    if let Type::Path(path) = returned
-        && let Some(last) = path.path.segments.last()
-        && last.ident == "Result"
-        && let PathArguments::AngleBracketed(arguments) = &last.arguments
-    {
-        let mut types = arguments.args.iter().filter_map(|argument| match argument {
-            GenericArgument::Type(of) => Some(quote!(#of)),
-            _ => None,
-        });
-        if let (Some(answer), Some(refusal), None) = (types.next(), types.next(), types.next()) {
-            return (answer, refusal);
-        }
-    }
-    let part = |name: &str| {
-        let name = Ident::new(name, returned.span());
-        quote_spanned!(returned.span()=> <#returned as ::tollgate_guest::__private::Outcome>::#name)
-    };
-    (part("Answer"), part("Refusal"))
+    quote!(#(#assertions)*)
 }

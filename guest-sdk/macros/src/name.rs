@@ -1,6 +1,6 @@
 //! Names of operations: `[a-z][a-z0-9-]*`, at most [`NAME_BYTES_MAX`] bytes, as `tool.wit` says.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::meta::ParseNestedMeta;
 use syn::parse::Parser as _;
 use syn::{Error, Ident, LitStr, Result};
@@ -9,7 +9,7 @@ use syn::{Error, Ident, LitStr, Result};
 const NAME_BYTES_MAX: usize = 64;
 
 /// The name of the operation that `function` is: what the attribute says, or else the function's own name.
-pub(crate) fn of(attribute: proc_macro2::TokenStream, function: &Ident) -> Result<String> {
+pub(crate) fn of(attribute: TokenStream, function: &Ident) -> Result<String> {
     if let Some(name) = given(attribute)? {
         return valid(name.value(), name.span());
     }
@@ -19,11 +19,17 @@ pub(crate) fn of(attribute: proc_macro2::TokenStream, function: &Ident) -> Resul
 }
 
 /// The name in `#[tool(name = "…")]`.
-fn given(attribute: proc_macro2::TokenStream) -> Result<Option<LitStr>> {
+fn given(attribute: TokenStream) -> Result<Option<LitStr>> {
+    const ONE_KEY: &str = "`#[tool]` has one key: write `#[tool(name = \"…\")]`, or `#[tool]` alone";
+    if let Some(first) = attribute.clone().into_iter().next()
+        && !matches!(first, TokenTree::Ident(_))
+    {
+        return Err(Error::new(first.span(), ONE_KEY));
+    }
     let mut name = None;
     let parser = syn::meta::parser(|meta: ParseNestedMeta<'_>| {
         if !meta.path.is_ident("name") {
-            return Err(meta.error("`#[tool]` has one key: write `#[tool(name = \"…\")]`, or `#[tool]` alone"));
+            return Err(meta.error(ONE_KEY));
         }
         let given: LitStr = meta.value()?.parse()?;
         if name.replace(given).is_some() { Err(meta.error("`name` is given twice")) } else { Ok(()) }
