@@ -77,7 +77,7 @@ fn registration(
     let called = &function.sig.ident;
     let conditions = function.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg"));
     let assertions = assertions(parameters);
-    let fields = parameters.iter().map(|Parameter { attributes, name, of }| quote!(#(#attributes)* #name: #of));
+    let fields = parameters.iter().map(field);
     let names = parameters.iter().map(|parameter| &parameter.name);
     // A local variable of this macro's own, so that a function of the same name can still be called.
     let arguments = Ident::new("arguments", Span::mixed_site());
@@ -109,6 +109,12 @@ fn registration(
             }
         };
     }
+}
+
+/// A parameter as the field of a struct, which serde and schemars derive from.
+fn field(Parameter { description, attributes, name, of }: &Parameter) -> TokenStream {
+    let description = description.iter();
+    quote!(#(#[doc = #description])* #(#attributes)* #name: #of)
 }
 
 /// Checks of the parameters' types, before what is derived: the first message is ours, and at the right place.

@@ -5,9 +5,13 @@ use quote::ToTokens as _;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Error, FnArg, Ident, ItemFn, Pat, PatType, Result, ReturnType, Safety, Signature, Type};
 
+use crate::docs;
+
 /// One parameter.
 pub(crate) struct Parameter {
-    /// Doc comment and attributes of serde and schemars, for the property.
+    /// The doc comment.
+    pub(crate) description: Option<String>,
+    /// Attributes of serde and schemars, for the property.
     pub(crate) attributes: Vec<Attribute>,
     pub(crate) name: Ident,
     pub(crate) of: Type,
@@ -97,7 +101,9 @@ fn parameter(input: &FnArg) -> Result<Parameter> {
         return Err(error);
     }
     owned(&input.ty)?;
-    Ok(Parameter { attributes: input.attrs.clone(), name, of: Type::clone(&input.ty) })
+    let mut attributes = input.attrs.clone();
+    attributes.retain(|attribute| !attribute.path().is_ident("doc"));
+    Ok(Parameter { description: docs::text(&input.attrs), attributes, name, of: Type::clone(&input.ty) })
 }
 
 /// The name of a parameter, which is that of its property.
