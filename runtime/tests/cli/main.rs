@@ -17,5 +17,6 @@ mod files;
 mod install;
 mod kernel;
 mod ledger;
+mod project;
 mod readme;
 mod run;
