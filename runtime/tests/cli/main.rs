@@ -11,11 +11,14 @@
 mod audit;
 mod check;
 mod compile;
+mod console;
 mod desk;
 mod drill;
 mod files;
+mod grants;
 mod install;
 mod kernel;
 mod ledger;
 mod readme;
+mod reference;
 mod run;
