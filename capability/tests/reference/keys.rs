@@ -51,10 +51,10 @@ impl Walk<'_> {
                 whole["propertyNames"]["title"].as_str().unwrap_or_else(|| panic!("{path}: a name for its keys"));
             return self.value(described_by(each, &whole), format!("{path}.{name}"), false);
         }
-        if let Some(Value::Object(each)) = whole.get("items") {
-            if resolved(self.root, each).contains_key("properties") {
-                return self.value(described_by(each, &whole), format!("{path}[]"), required);
-            }
+        if let Some(Value::Object(each)) = whole.get("items")
+            && resolved(self.root, each).contains_key("properties")
+        {
+            return self.value(described_by(each, &whole), format!("{path}[]"), required);
         }
         self.items.push(Item { path: path.clone(), is_table: false, required, schema });
         // A value that may be a table, too: its keys are keys of their own.
