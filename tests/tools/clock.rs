@@ -66,7 +66,7 @@ fn a_frozen_clock_stands_still_for_a_call() {
 
 #[test]
 fn without_a_clock_there_is_no_time() {
-    assert_eq!(without_grants("clock").toml_lines(), "[tools.clock]\nclocks = { wall = \"real\" }");
+    assert_eq!(without_grants("clock").toml_lines(), "[tools.clock]\nclocks.wall = \"real\"");
     let mut lab = Lab::new();
     let mut set = lab.set(guest("clock"), &["clock:wall=real"]);
     set.wall_clock = None;

@@ -11,7 +11,7 @@ use tollgate_capability::{Cap, PathFault, Reason};
 use tollgate_workspace::expect::Denied;
 use tollgate_workspace::{Lab, guest};
 
-use crate::{GET_DIRECTORIES, OPEN_AT, refusal, without_grants};
+use crate::{OPEN_AT, assert_sees_no_folder, refusal, without_grants};
 
 const FRUIT: &str = include_str!("../../example-tools/csv-stats/samples/fruit.csv");
 const DATA: &[&str] = &["fs:/data=data:read"];
@@ -72,20 +72,31 @@ fn only_the_granted_folder_is_read() {
     let mut set = lab.set(guest("csv-stats"), DATA);
     set.fs.clear();
     let tool = lab.tool_with(guest("csv-stats"), set).unwrap();
-    let denied = Denied::not_granted(GET_DIRECTORIES, "fs");
-    lab.killed(&tool, "describe", &described("/data/fruit.csv"), denied);
+    assert_sees_no_folder(&mut lab, &tool, "describe", &json!({ "path": "/data/fruit.csv" }));
 }
 
-/// A field is held as a whole: one without an end meets the cap on memory instead of the machine's.
+/// A row is held as a whole: one without an end is refused before it fills the memory.
 #[test]
-fn a_quote_that_never_ends_hits_the_cap_on_memory() {
+fn a_quote_that_never_ends_takes_no_memory() {
     let mut lab = Lab::new();
     lab.file("data/quote.csv", &format!("a,b\n1,\"{}", "x".repeat(20 << 20)));
     let tool = lab.tool(guest("csv-stats"), DATA);
     let failure = lab.failure(&tool, "describe", &described("/data/quote.csv"));
+    let CallError::Tool { code, message } = &failure.error else { panic!("{failure:?}") };
+    assert_eq!(code, "invalid-csv");
+    assert_eq!(message, "/data/quote.csv, line 2: a row of over 1048576 bytes; is a quote not closed?");
+    assert!(failure.usage.memory_peak_bytes < 4 << 20, "{:?}", failure.usage);
+}
+
+/// What is in memory at a time is bounded by the cap as well.
+#[test]
+fn less_memory_than_it_takes_ends_the_call() {
+    let mut lab = Lab::new();
+    lab.file("data/fruit.csv", FRUIT);
+    let tool = lab.tool(guest("csv-stats"), &["fs:/data=data:read", "limit:memory=2MiB"]);
+    let failure = lab.failure(&tool, "describe", &described("/data/fruit.csv"));
     let CallError::Cap(hit) = &failure.error else { panic!("{failure:?}") };
-    assert_eq!((hit.cap, hit.limit), (Cap::Memory, 16 << 20));
-    assert!(failure.usage.memory_peak_bytes <= 16 << 20);
+    assert_eq!((hit.cap, hit.limit), (Cap::Memory, 2 << 20));
     lab.verified();
 }
 

@@ -8,7 +8,8 @@ use tollgate_workspace::{Lab, guest};
 
 use crate::{refusal, without_grants};
 
-const RANDOM_U64: &str = "wasi:random/random.get-random-u64";
+/// By this name `get-random-u64` is denied too.
+const RANDOM_BYTES: &str = "wasi:random/random.get-random-bytes";
 
 fn roll(expression: &str) -> String {
     json!({ "expression": expression }).to_string()
@@ -52,6 +53,6 @@ fn without_randomness_there_is_no_roll() {
     let mut set = lab.set(guest("dice"), &["random=secure"]);
     set.random = None;
     let tool = lab.tool_with(guest("dice"), set).unwrap();
-    lab.killed(&tool, "roll", &roll("1d6"), Denied::not_granted(RANDOM_U64, "random"));
+    lab.killed(&tool, "roll", &roll("1d6"), Denied::not_granted(RANDOM_BYTES, "random"));
     assert_eq!(lab.answer(&tool, "roll", &roll("6"))["total"], 6, "a number is no die");
 }

@@ -11,11 +11,11 @@ mod text_diff;
 
 use serde_json::Value;
 use tollgate::{CallError, Tool};
+use tollgate_audit::Kind;
 use tollgate_capability::{CapabilitySet, Grant, MissingGrants};
 use tollgate_workspace::{Lab, guest, manifest};
 
 const OPEN_AT: &str = "wasi:filesystem/types.[method]descriptor.open-at";
-const GET_DIRECTORIES: &str = "wasi:filesystem/preopens.get-directories";
 
 /// Tools with a test elsewhere: word-count in `tests/smoke.rs`, and what the benches call.
 const TESTED_ELSEWHERE: [&str; 2] = ["word-count", "echo-read"];
@@ -43,4 +43,12 @@ fn refusal(lab: &mut Lab, tool: &Tool, operation: &str, arguments: &Value) -> (S
         CallError::Tool { code, message } => (code, message),
         other => panic!("{operation} {arguments}: {other:?}"),
     }
+}
+
+/// Asserts that a tool without any folder finds nothing at a path: there is no handle to begin from, so it cannot even ask.
+fn assert_sees_no_folder(lab: &mut Lab, tool: &Tool, operation: &str, arguments: &Value) {
+    assert!(tool.capability_set().fs.is_empty());
+    let intents = lab.verified().count(Kind::Intent);
+    assert_eq!(refusal(lab, tool, operation, arguments).0, "not-found");
+    assert_eq!(lab.verified().count(Kind::Intent), intents, "nothing was asked for");
 }

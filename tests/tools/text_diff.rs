@@ -7,7 +7,7 @@ use tollgate_capability::{PathFault, Reason};
 use tollgate_workspace::expect::Denied;
 use tollgate_workspace::{Lab, guest};
 
-use crate::{GET_DIRECTORIES, OPEN_AT, refusal, without_grants};
+use crate::{OPEN_AT, assert_sees_no_folder, refusal, without_grants};
 
 const DRAFT: &str = include_str!("../../example-tools/text-diff/samples/draft.txt");
 const FINAL: &str = include_str!("../../example-tools/text-diff/samples/final.txt");
@@ -62,8 +62,8 @@ fn without_its_folder_the_tool_does_not_start() {
     set.fs.clear();
     let tool = lab.tool_with(guest("text-diff"), set).unwrap();
     assert_eq!(lab.answer(&tool, "diff", r#"{"before": "a\n", "after": "b\n"}"#)["added"], 1);
-    let arguments = files("/texts/draft.txt", "/texts/final.txt");
-    lab.killed(&tool, "diff-files", &arguments, Denied::not_granted(GET_DIRECTORIES, "fs"));
+    let arguments = json!({ "before": "/texts/draft.txt", "after": "/texts/final.txt" });
+    assert_sees_no_folder(&mut lab, &tool, "diff-files", &arguments);
 }
 
 #[test]
