@@ -46,6 +46,15 @@ mod tests {
     /// Guests are small: what a host maps and compiles for a test.
     const COMPONENT_BYTES_MAX: usize = 256 * 1024;
 
+    /// The smallest tool there is: what the SDK and the standard library take.
+    const ECHO_BYTES_MAX: usize = 120 * 1024;
+
+    #[test]
+    fn a_tool_that_does_next_to_nothing_is_next_to_nothing() {
+        let bytes = fs::read(ECHO).unwrap().len();
+        assert!(bytes <= ECHO_BYTES_MAX, "{bytes} bytes");
+    }
+
     #[test]
     fn every_guest_is_a_small_component() {
         for guest in ALL {
