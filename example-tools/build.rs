@@ -25,7 +25,8 @@ const PROFILE: &str = "guest";
 const HOSTILE_PACKAGE: &str = "hostile-guests";
 
 /// The packages of the useful tools, by folder.
-const TOOLS: [(&str, &str); 3] = [("word-count", "word-count"), ("json-query", "json-query"), ("bench", "echo-read")];
+const TOOLS: [(&str, &str); 4] =
+    [("word-count", "word-count"), ("echo", "echo"), ("json-query", "json-query"), ("bench", "echo-read")];
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -76,7 +77,8 @@ impl Dirs {
     }
 
     fn rerun_if_changed(&self) {
-        let here = ["build.rs", "bench", "hostile", "json-query", "word-count"].map(|path| self.here.join(path));
+        let here =
+            ["build.rs", "bench", "echo", "hostile", "json-query", "word-count"].map(|path| self.here.join(path));
         let workspace = ["Cargo.toml", "Cargo.lock", "guest-sdk"].map(|path| self.workspace.join(path));
         for path in here.iter().chain(&workspace) {
             println!("cargo::rerun-if-changed={}", path.display());

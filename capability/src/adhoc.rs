@@ -65,6 +65,8 @@ pub enum AdhocGrant {
     WallClock(ClockMode),
     /// The time since some instant.
     MonotonicClock(ClockMode),
+    /// Which call the tool answers.
+    Context,
     /// Whether arguments and results are recorded.
     Arguments(ArgumentsRecord),
     /// When a result may be handed out.
@@ -94,6 +96,7 @@ impl AdhocGrant {
             ("args", _, Some(rest)) => text.args(rest),
             ("stdio", _, Some(rest)) => text.stdio(rest),
             ("random", _, Some(rest)) => text.random(rest),
+            ("context", ..) => text.context(rest),
             _unknown => Err(text.unknown_kind(kind)),
         }
     }
@@ -209,6 +212,10 @@ impl GrantText<'_> {
         Ok(AdhocGrant::Random(mode))
     }
 
+    fn context(self, rest: &str) -> Parsed {
+        if rest.is_empty() { Ok(AdhocGrant::Context) } else { Err(self.form(CONTEXT_FORM)) }
+    }
+
     fn clock(self, rest: &str) -> Parsed {
         let (which, word) = rest.split_once('=').ok_or_else(|| self.form(CLOCK_FORM))?;
         let modes = [ClockMode::Real, ClockMode::Coarse, ClockMode::Frozen];
@@ -245,11 +252,8 @@ impl GrantText<'_> {
     }
 
     fn unknown_kind(self, kind: &str) -> GrantTextError {
-        let near =
-            nearest(kind, &["fs", "durable", "env", "args", "stdio", "random", "clock", "audit", "limit"], "kinds");
-        let forms =
-            [FS_FORM, DURABLE_FORM, ENV_FORM, ARGS_FORM, STDIO_FORM, RANDOM_FORM, CLOCK_FORM, AUDIT_FORM, LIMIT_FORM]
-                .join("\n");
+        let near = nearest(kind, &KINDS.map(|(kind, _form)| kind), "kinds");
+        let forms = KINDS.map(|(_kind, form)| form).join("\n");
         GrantTextError::Form { given: printable(self.0), help: format!("{near}\naccepted:\n{forms}") }
     }
 
@@ -276,5 +280,20 @@ const ARGS_FORM: &str = "args=A[,B...], such as args=--fast";
 const STDIO_FORM: &str = "stdio=STREAM[,STREAM...], such as stdio=stdin,stdout";
 const RANDOM_FORM: &str = "random=secure or random=seed:42";
 const CLOCK_FORM: &str = "clock:wall=MODE or clock:monotonic=MODE, such as clock:monotonic=coarse";
+const CONTEXT_FORM: &str = "context";
 const AUDIT_FORM: &str = "audit:arguments=HOW or audit:acknowledge=WHEN, such as audit:acknowledge=disk";
 const LIMIT_FORM: &str = "limit:CAP=VALUE, such as limit:memory=16MiB";
+
+/// Every kind, and its form.
+const KINDS: [(&str, &str); 10] = [
+    ("fs", FS_FORM),
+    ("durable", DURABLE_FORM),
+    ("env", ENV_FORM),
+    ("args", ARGS_FORM),
+    ("stdio", STDIO_FORM),
+    ("random", RANDOM_FORM),
+    ("clock", CLOCK_FORM),
+    ("context", CONTEXT_FORM),
+    ("audit", AUDIT_FORM),
+    ("limit", LIMIT_FORM),
+];

@@ -1,11 +1,11 @@
-//! Every host call that WASI 0.2 knows, as data: what the guest asked for and the facts the decision rests on.
+//! Every host call that WASI 0.2 and Tollgate's own world know, as data: what the guest asked for and the facts the decision rests on.
 //! Must never hold a handle, a clock or anything else that makes a decision unrepeatable.
 
 use crate::access::AccessSet;
 use crate::functions;
 use crate::path::{FsPath, GrantIndex};
 
-/// One call of a guest, decoded and not yet decided on. One variant per guarded function of WASI 0.2.
+/// One call of a guest, decoded and not yet decided on. One variant per guarded function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HostCall {
     /// `wasi:filesystem/preopens.get-directories`, once per granted folder, before it is opened.
@@ -171,6 +171,8 @@ pub enum HostCall {
         /// How many.
         bytes: u64,
     },
+    /// `tollgate:tool/call.get-context`: which call this is, and how long it may take.
+    GetContext,
     /// `wasi:sockets/tcp-create-socket.create-tcp-socket`.
     CreateTcpSocket {
         /// `ipv4` or `ipv6`.
@@ -227,6 +229,7 @@ impl HostCall {
             Self::MonotonicClock => functions::MONOTONIC_CLOCK,
             Self::RandomBytes { .. } => functions::RANDOM_BYTES,
             Self::InsecureRandomBytes { .. } => functions::INSECURE_RANDOM_BYTES,
+            Self::GetContext => functions::GET_CONTEXT,
             Self::CreateTcpSocket { .. } => functions::CREATE_TCP_SOCKET,
             Self::CreateUdpSocket { .. } => functions::CREATE_UDP_SOCKET,
             Self::ResolveAddresses { .. } => functions::RESOLVE_ADDRESSES,
@@ -254,6 +257,7 @@ impl HostCall {
             | Self::SetTimes { .. }
             | Self::GetEnvironment
             | Self::GetArguments
+            | Self::GetContext
             | Self::CreateTcpSocket { .. }
             | Self::CreateUdpSocket { .. }
             | Self::ResolveAddresses { .. }

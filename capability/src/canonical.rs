@@ -46,6 +46,9 @@ pub(crate) struct SetFields<V> {
     wall_clock: Option<ClockMode>,
     monotonic_clock: Option<ClockMode>,
     random: Option<RandomMode>,
+    // Left out where it is not granted: a set says what there is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    context: bool,
     limits: Limits,
     on_violation: OnViolation,
     record: Record,
@@ -66,6 +69,7 @@ impl<V> SetFields<V> {
             wall_clock,
             monotonic_clock,
             random,
+            context,
             limits,
             on_violation,
             record,
@@ -79,6 +83,7 @@ impl<V> SetFields<V> {
             wall_clock,
             monotonic_clock,
             random,
+            context,
             limits,
             on_violation,
             record,
@@ -88,8 +93,20 @@ impl<V> SetFields<V> {
 
     /// The set with these fields, each value as `value` gives it.
     pub(crate) fn into_set(self, value: fn(V) -> String) -> CapabilitySet {
-        let Self { fs, env, args, stdio, wall_clock, monotonic_clock, random, limits, on_violation, record, audit } =
-            self;
+        let Self {
+            fs,
+            env,
+            args,
+            stdio,
+            wall_clock,
+            monotonic_clock,
+            random,
+            context,
+            limits,
+            on_violation,
+            record,
+            audit,
+        } = self;
         CapabilitySet {
             fs,
             env: env.map(|env| env.into_iter().map(|(name, shown)| (name, value(shown))).collect()),
@@ -98,6 +115,7 @@ impl<V> SetFields<V> {
             wall_clock,
             monotonic_clock,
             random,
+            context,
             limits,
             on_violation,
             record,

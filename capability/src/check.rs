@@ -95,6 +95,8 @@ pub enum Rule<'s> {
     MonotonicClock,
     /// `random`.
     Random,
+    /// `context`.
+    Context,
     /// `limits.handles` and so on: a cap, never a permission.
     Limit(Cap),
     /// `net`: no capability grants it.
@@ -118,6 +120,7 @@ impl fmt::Display for Rule<'_> {
             Self::WallClock => f.write_str("clocks.wall"),
             Self::MonotonicClock => f.write_str("clocks.monotonic"),
             Self::Random => f.write_str("random"),
+            Self::Context => f.write_str("context"),
             Self::Limit(cap) => write!(f, "limits.{}", cap.as_str()),
             Self::Network => f.write_str("net"),
         }
@@ -230,6 +233,7 @@ pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s>
         HostCall::WallClock => granted(set.wall_clock.is_some(), Rule::WallClock),
         HostCall::MonotonicClock => granted(set.monotonic_clock.is_some(), Rule::MonotonicClock),
         HostCall::RandomBytes { bytes } | HostCall::InsecureRandomBytes { bytes } => random(set, *bytes),
+        HostCall::GetContext => granted(set.context, Rule::Context),
         HostCall::CreateTcpSocket { .. }
         | HostCall::CreateUdpSocket { .. }
         | HostCall::ResolveAddresses { .. }

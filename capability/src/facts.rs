@@ -77,6 +77,7 @@ impl HostCall {
             | Self::GetStdio { .. }
             | Self::WallClock
             | Self::MonotonicClock
+            | Self::GetContext
             | Self::SocketMethod { .. } => {}
         }
         facts

@@ -118,6 +118,7 @@ impl<'f> Left<'f> {
             functions::MONOTONIC_CLOCK => Call::MonotonicClock,
             functions::RANDOM_BYTES => Call::RandomBytes { bytes: self.uint("bytes")? },
             functions::INSECURE_RANDOM_BYTES => Call::InsecureRandomBytes { bytes: self.uint("bytes")? },
+            functions::GET_CONTEXT => Call::GetContext,
             functions::CREATE_TCP_SOCKET => Call::CreateTcpSocket { family: self.family()? },
             functions::CREATE_UDP_SOCKET => Call::CreateUdpSocket { family: self.family()? },
             functions::RESOLVE_ADDRESSES => Call::ResolveAddresses { name: self.text("name")?.to_owned() },

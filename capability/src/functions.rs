@@ -30,6 +30,7 @@ pub(crate) const WALL_CLOCK: &str = "wasi:clocks/wall-clock.now";
 pub(crate) const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock.now";
 pub(crate) const RANDOM_BYTES: &str = "wasi:random/random.get-random-bytes";
 pub(crate) const INSECURE_RANDOM_BYTES: &str = "wasi:random/insecure.get-insecure-random-bytes";
+pub(crate) const GET_CONTEXT: &str = "tollgate:tool/call.get-context";
 pub(crate) const CREATE_TCP_SOCKET: &str = "wasi:sockets/tcp-create-socket.create-tcp-socket";
 pub(crate) const CREATE_UDP_SOCKET: &str = "wasi:sockets/udp-create-socket.create-udp-socket";
 pub(crate) const RESOLVE_ADDRESSES: &str = "wasi:sockets/ip-name-lookup.resolve-addresses";

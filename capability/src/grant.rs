@@ -37,6 +37,8 @@ pub struct Grant {
     pub wall_clock: Option<ClockMode>,
     /// The finest monotonic clock.
     pub monotonic_clock: Option<ClockMode>,
+    /// The call's context.
+    pub context: bool,
     /// Ceilings.
     pub limits: PartialLimits,
     /// What happens when a call is denied.
@@ -68,6 +70,7 @@ impl Grant {
             AdhocGrant::Random(random) => self.random = Some(random),
             AdhocGrant::WallClock(clock) => self.wall_clock = Some(clock),
             AdhocGrant::MonotonicClock(clock) => self.monotonic_clock = Some(clock),
+            AdhocGrant::Context => self.context = true,
             AdhocGrant::Arguments(arguments) => self.audit.arguments = arguments,
             AdhocGrant::Acknowledge(acknowledge) => self.audit.acknowledge = acknowledge,
             AdhocGrant::Limits(limits) => self.limits.replace_with(&limits),

@@ -30,6 +30,7 @@ impl CapabilitySet {
     /// | stdout, stderr | if needed, and the grant has no `stdio` or names them there |
     /// | a clock | the coarser of what is needed and what is granted |
     /// | random bytes | as granted, if needed |
+    /// | the call's context | if needed and granted |
     /// | a cap | the lower of what the manifest expects and the grant's ceiling. Where the grant says nothing, the default is the ceiling; where the manifest says nothing, the grant's value holds, or the default |
     /// | a write quota | the grant's or [`WRITE_QUOTA_DEFAULT`]; 0 without the right to write |
     /// | a violation | as the grant says |
@@ -53,6 +54,7 @@ impl CapabilitySet {
             wall_clock: meet.wall_clock(),
             monotonic_clock: meet.monotonic_clock(),
             random: meet.random(),
+            context: meet.context(),
             limits: meet.limits(),
             on_violation: grant.on_violation,
             record: stricter(manifest.record, grant.record),
@@ -162,6 +164,8 @@ pub enum Unused {
     MonotonicClock,
     /// Random bytes.
     Random,
+    /// The call's context.
+    Context,
 }
 
 impl fmt::Display for Unused {
@@ -175,6 +179,7 @@ impl fmt::Display for Unused {
             Self::WallClock => f.write_str("clocks.wall"),
             Self::MonotonicClock => f.write_str("clocks.monotonic"),
             Self::Random => f.write_str("random"),
+            Self::Context => f.write_str("context"),
         }
     }
 }
@@ -308,6 +313,16 @@ impl Meet<'_> {
             (None, None) => {}
         }
         None
+    }
+
+    fn context(&mut self) -> bool {
+        match (self.manifest.needs.context, self.grant.context) {
+            (true, true) => return true,
+            (true, false) => self.missing.push(Missing::Context),
+            (false, true) => self.unused.push(Unused::Context),
+            (false, false) => {}
+        }
+        false
     }
 
     /// The manifest is the tool author's, so it can lower a cap and never raise it above what the operator or the default

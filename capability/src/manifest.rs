@@ -87,6 +87,8 @@ pub struct Needs {
     pub wall_clock: Option<ClockMode>,
     /// The finest monotonic clock it needs.
     pub monotonic_clock: Option<ClockMode>,
+    /// Which call it answers: its id, its session, the time left.
+    pub context: bool,
 }
 
 impl Needs {
@@ -104,6 +106,7 @@ impl Needs {
             }),
             wall_clock: grant.wall_clock,
             monotonic_clock: grant.monotonic_clock,
+            context: grant.context,
         }
     }
 }
@@ -118,6 +121,7 @@ impl Default for Needs {
             random: None,
             wall_clock: None,
             monotonic_clock: None,
+            context: false,
         }
     }
 }
@@ -281,6 +285,9 @@ struct RawNeeds {
     /// The finest clocks it needs.
     #[serde(default)]
     clocks: RawClocks,
+    /// Whether it asks which call it answers: id, session, time left.
+    #[serde(default)]
+    context: bool,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -360,6 +367,7 @@ impl RawNeeds {
             random: self.random,
             wall_clock: self.clocks.wall,
             monotonic_clock: self.clocks.monotonic,
+            context: self.context,
         })
     }
 }

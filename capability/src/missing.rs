@@ -81,6 +81,8 @@ pub enum Missing {
     WallClock(ClockMode),
     /// The time since some instant.
     MonotonicClock(ClockMode),
+    /// Which call it answers.
+    Context,
 }
 
 impl Missing {
@@ -99,6 +101,7 @@ impl Missing {
             Self::Random => "random = \"secure\"".to_owned(),
             Self::WallClock(mode) => format!("clocks.wall = \"{}\"", mode.as_str()),
             Self::MonotonicClock(mode) => format!("clocks.monotonic = \"{}\"", mode.as_str()),
+            Self::Context => "context = true".to_owned(),
         }
     }
 
@@ -114,6 +117,7 @@ impl Missing {
             Self::Random => "random=secure".to_owned(),
             Self::WallClock(mode) => format!("clock:wall={}", mode.as_str()),
             Self::MonotonicClock(mode) => format!("clock:monotonic={}", mode.as_str()),
+            Self::Context => "context".to_owned(),
         }
     }
 }
@@ -134,6 +138,7 @@ impl fmt::Display for Missing {
             Self::Random => f.write_str("random bytes"),
             Self::WallClock(mode) => write!(f, "the wall clock ({})", mode.as_str()),
             Self::MonotonicClock(mode) => write!(f, "the monotonic clock ({})", mode.as_str()),
+            Self::Context => f.write_str("the context of the call"),
         }
     }
 }

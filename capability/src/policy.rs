@@ -156,6 +156,9 @@ struct RawGrant {
     /// The finest clocks.
     #[serde(default)]
     clocks: RawClocks,
+    /// Id and session of the call, and the time left, in steps of 100 ms.
+    #[serde(default)]
+    context: bool,
     /// Ceilings on a call.
     #[serde(default)]
     limits: RawLimits,
@@ -353,6 +356,7 @@ impl RawGrant {
             }),
             wall_clock: self.clocks.wall,
             monotonic_clock: self.clocks.monotonic,
+            context: self.context,
             limits: self.limits.narrow(document)?,
             on_violation: self.on_violation,
             record: self.record,

@@ -30,6 +30,8 @@ pub struct CapabilitySet {
     pub monotonic_clock: Option<ClockMode>,
     /// `wasi:random`; `None` denies.
     pub random: Option<RandomMode>,
+    /// Id, session and time left of the call that the guest answers, by `tollgate:tool/call.get-context`.
+    pub context: bool,
     /// The caps on a call.
     pub limits: Limits,
     /// What happens when a call is denied.

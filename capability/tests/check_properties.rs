@@ -281,6 +281,7 @@ enum Removal {
     WallClock,
     MonotonicClock,
     Random,
+    Context,
     Handles,
     RandomBytes,
     LastFolder,
@@ -300,6 +301,7 @@ impl Removal {
             Self::WallClock => set.wall_clock = None,
             Self::MonotonicClock => set.monotonic_clock = None,
             Self::Random => set.random = None,
+            Self::Context => set.context = false,
             Self::Handles => set.limits.handles /= 2,
             Self::RandomBytes => set.limits.random /= 2,
             Self::LastFolder => {
@@ -320,6 +322,7 @@ fn removal() -> impl Strategy<Value = Removal> {
             Removal::WallClock,
             Removal::MonotonicClock,
             Removal::Random,
+            Removal::Context,
             Removal::Handles,
             Removal::RandomBytes,
             Removal::LastFolder,

@@ -69,7 +69,7 @@ fn an_unknown_key_names_the_nearest() {
             snippet line 14: on_violations = "deny"
                 label at line 14, columns 1 to 13: no such key here
             snippet line 15: record = "every"
-            diagnostic help: did you mean `on_violation`? Known keys here: `fs`, `env`, `args`, `stdio`, `random`, `clocks`, `limits`, `on_violation`, `record`, `audit`
+            diagnostic help: did you mean `on_violation`? Known keys here: `fs`, `env`, `args`, `stdio`, `random`, `clocks`, `context`, `limits`, `on_violation`, `record`, `audit`
         "#]],
     );
 }
@@ -588,7 +588,7 @@ fn a_bad_grant_text_shows_the_accepted_form() {
         &expect![[r#"
             the grant `evn:LANG=C` does not have an accepted form
                 Diagnostic severity: error
-            diagnostic help: did you mean `env`? Known kinds here: `fs`, `durable`, `env`, `args`, `stdio`, `random`, `clock`, `audit`, `limit`
+            diagnostic help: did you mean `env`? Known kinds here: `fs`, `durable`, `env`, `args`, `stdio`, `random`, `clock`, `context`, `audit`, `limit`
             accepted:
             fs:GUEST=HOST:ACCESS[,ACCESS...], such as fs:/docs=./reports:read,list
             durable:GUEST=ACCESS[,ACCESS...] after its fs:GUEST=..., such as durable:/out=write,delete
@@ -597,6 +597,7 @@ fn a_bad_grant_text_shows_the_accepted_form() {
             stdio=STREAM[,STREAM...], such as stdio=stdin,stdout
             random=secure or random=seed:42
             clock:wall=MODE or clock:monotonic=MODE, such as clock:monotonic=coarse
+            context
             audit:arguments=HOW or audit:acknowledge=WHEN, such as audit:acknowledge=disk
             limit:CAP=VALUE, such as limit:memory=16MiB
         "#]],

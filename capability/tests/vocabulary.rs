@@ -30,6 +30,7 @@ fn everything() -> CapabilitySet {
         wall_clock: Some(ClockMode::Real),
         monotonic_clock: Some(ClockMode::Real),
         random: Some(RandomMode::Secure),
+        context: true,
         ..CapabilitySet::default()
     }
 }
@@ -195,6 +196,7 @@ fn each_word_beside_folders_denies_what_it_stands_for() {
     assert_needed("clocks.monotonic", &monotonic, |set| set.monotonic_clock = None, "clocks.monotonic");
     assert_needed("random", &HostCall::RandomBytes { bytes }, |set| set.random = None, "random");
     assert_needed("random", &HostCall::InsecureRandomBytes { bytes }, |set| set.random = None, "random");
+    assert_needed("context", &HostCall::GetContext, |set| set.context = false, "context");
     assert_needed("limits.random", &HostCall::RandomBytes { bytes }, |set| set.limits.random = 3, "limits.random");
     assert_needed("limits.handles", &open("a", READ, FILE), |set| set.limits.handles = 0, "limits.handles");
 }

@@ -146,6 +146,7 @@ fn adhoc_text(adhoc: &AdhocGrant) -> String {
         AdhocGrant::Random(RandomMode::Seeded(seed)) => format!("random=seed:{seed}"),
         AdhocGrant::WallClock(mode) => format!("clock:wall={}", mode.as_str()),
         AdhocGrant::MonotonicClock(mode) => format!("clock:monotonic={}", mode.as_str()),
+        AdhocGrant::Context => "context".to_owned(),
         AdhocGrant::Arguments(how) => format!("audit:arguments={}", how.as_str()),
         AdhocGrant::Acknowledge(when) => format!("audit:acknowledge={}", when.as_str()),
         AdhocGrant::Limits(limits) => {

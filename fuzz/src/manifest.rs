@@ -82,7 +82,7 @@ pub(crate) fn canonical(set: &CapabilitySet) {
     let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr].map(|stream| HostCall::GetStdio { stream });
     let others = [HostCall::GetEnvironment, HostCall::GetArguments, HostCall::WallClock, HostCall::MonotonicClock];
     let random = HostCall::RandomBytes { bytes: 1 };
-    for call in folders.chain(streams).chain(others).chain([random]) {
+    for call in folders.chain(streams).chain(others).chain([random, HostCall::GetContext]) {
         assert_eq!(read.check(&call), check(set, &call), "{call:?}");
     }
 }

@@ -17,7 +17,9 @@
 wit_bindgen::generate!({
     path: "wit",
     world: "tool-provider",
-    export_macro_name: "export_world",
-    pub_export_macro: true,
-    default_bindings_module: "tollgate_guest::bindings",
 });
+
+#[cfg(target_family = "wasm")]
+use crate::shim::Shim;
+#[cfg(target_family = "wasm")]
+export!(Shim with_types_in self);

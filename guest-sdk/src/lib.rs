@@ -1,35 +1,9 @@
-//! Write a Tollgate tool in Rust: implement [`Tool`], hand the type to [`export!`], compile to `wasm32-wasip2`.
+#![doc = include_str!("../README.md")]
 //!
-//! ```
-//! use tollgate_guest::{Error, Operation, Tool};
+//! # What the standard library asks for
 //!
-//! struct Greeter;
-//!
-//! impl Tool for Greeter {
-//!     fn operations() -> Vec<Operation> {
-//!         vec![Operation {
-//!             name: "greet".into(),
-//!             description: "Greets the world.".into(),
-//!             input_schema: r#"{"type": "object"}"#.into(),
-//!             output_schema: r#"{"type": "string"}"#.into(),
-//!         }]
-//!     }
-//!
-//!     fn invoke(operation: &str, _arguments: &str) -> Result<String, Error> {
-//!         match operation {
-//!             "greet" => Ok(r#""hello, world""#.into()),
-//!             other => Err(Error::unknown_operation(other)),
-//!         }
-//!     }
-//! }
-//!
-//! tollgate_guest::export!(Greeter);
-//! # fn main() {}
-//! ```
-//!
-//! A tool may do nothing but compute until its manifest asks for more and the operator grants it. Starting calls
-//! nothing: an instance that only computes makes no WASI call at all. Some of what the standard library does counts as
-//! asking:
+//! Starting calls nothing: an instance that only computes makes no WASI call at all. Some of what the standard library does
+//! counts as asking:
 //!
 //! | Rust | calls |
 //! |---|---|
@@ -38,74 +12,79 @@
 //! | `fs::metadata`, `Path::exists` | `metadata-hash-at`, `stat-at` |
 //! | `fs::read_dir` | `metadata-hash-at` for each entry |
 //! | `Instant::now`, `SystemTime::now`, `thread::sleep` | the clocks |
+//! | `println!`, `eprintln!`, the macros of [`log`] | standard output, standard error |
 //! | an allocation that fails | `get-environment`, after its message on standard error |
 //!
 //! This crate must never call WASI before the tool does: an access that the author did not write would end the tool.
-//! The one exception is the panic message on standard error.
 
 #[doc(hidden)]
 pub mod bindings;
+mod context;
+mod dispatch;
+mod error;
+#[cfg_attr(not(target_family = "wasm"), allow(dead_code, reason = "unit tests of a tool have a logger of their own"))]
+mod logging;
+#[cfg(target_family = "wasm")]
 mod panic;
+mod raw;
+mod registry;
+mod schema;
+#[cfg(target_family = "wasm")]
 mod shim;
+mod typed;
 
 pub use bindings::exports::tollgate::tool::tool::{Error, Operation};
+pub use context::{Context, context};
+pub use dispatch::{invoke, operations};
+pub use log;
+pub use raw::Tool;
 
-/// A tool: the operations it offers and how it answers them.
+/// Makes a function an operation of the tool that this crate is. The function stays as it is.
 ///
-/// Both functions run in an instance of their own, so nothing that one call leaves in memory reaches the next.
-pub trait Tool {
-    /// All operations, in the order in which they are shown to whoever chooses the tool.
-    ///
-    /// Called once when the tool is loaded, without any capability: it may compute and nothing else.
-    fn operations() -> Vec<Operation>;
-
-    /// Runs `operation`. `arguments` is JSON text that the host has checked against the operation's input schema;
-    /// the answer is JSON text that matches its output schema.
-    ///
-    /// # Errors
-    ///
-    /// The tool's own refusal: it ran, and says why it has no answer. What the gate denies need not be turned into
-    /// one, since by default a violation ends the tool at once.
-    fn invoke(operation: &str, arguments: &str) -> Result<String, Error>;
-}
-
-impl Error {
-    /// A refusal with a short stable `code` (`not-found`) and a `message` that tells an agent what to do.
-    pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into() }
-    }
-
-    /// The arguments are JSON, but not what the operation takes: code `invalid-arguments`.
-    pub fn invalid_arguments(message: impl Into<String>) -> Self {
-        Self::new("invalid-arguments", message)
-    }
-
-    /// The tool has no operation of this name: code `unknown-operation`.
-    pub fn unknown_operation(operation: &str) -> Self {
-        Self::new("unknown-operation", format!("this tool has no operation {operation:?}"))
-    }
-}
-
-/// Makes a type that implements [`Tool`] the tool that this component exports. Once per crate, at its top level.
+/// - **Name**: the function's, with hyphens for underscores, or that of `#[tool(name = "…")]`; letters from a to z, digits
+///   and hyphens, at most 64 bytes.
+/// - **Description**: the doc comment, by which an agent chooses the operation. Required.
+/// - **Arguments**: each parameter is a property of one JSON object, its doc comment the property's description. An
+///   `Option` may be missing; a property of no parameter is refused. The attributes of serde and schemars work on
+///   parameters: `#[serde(default)]`, `#[schemars(range(max = 100))]`. Types own what they hold, and implement
+///   `serde::Deserialize` and `schemars::JsonSchema`.
+/// - **Answer**: the function returns `Result<T, E>`, where `T` implements `serde::Serialize` and
+///   `schemars::JsonSchema`, and `E` can be turned into [`Error`].
 ///
-/// On other targets than WebAssembly only the types are checked, so that a tool's unit tests run on the host.
-#[macro_export]
-macro_rules! export {
-    ($tool:ty) => {
-        const _: () = {
-            type ExportedTool = $crate::__private::Shim<$tool>;
-            #[cfg(target_family = "wasm")]
-    $crate::__private::export_world!(ExportedTool with_types_in $crate::__private::bindings);
-            #[cfg(not(target_family = "wasm"))]
-            $crate::__private::assert_exportable::<ExportedTool>();
-        };
-    };
-}
+/// ```
+/// use tollgate_guest::{Error, tool};
+///
+/// /// Adds numbers.
+/// #[tool(name = "sum")]
+/// fn add(
+///     /// What to add.
+///     numbers: Vec<i64>,
+///     /// Where to begin; 0 if it is missing.
+///     start: Option<i64>,
+/// ) -> Result<i64, Error> {
+///     let mut sum = start.unwrap_or_default();
+///     for number in numbers {
+///         sum = sum.checked_add(number).ok_or_else(|| Error::new("too-large", "the sum has no 64 bits"))?;
+///     }
+///     Ok(sum)
+/// }
+///
+/// # fn main() {
+/// assert_eq!(add(vec![1, 2], Some(3)).unwrap(), 6);
+/// assert_eq!(tollgate_guest::invoke("sum", r#"{"numbers": [1, 2]}"#).unwrap(), "3");
+/// # }
+/// ```
+///
+/// Types that refer to themselves have no schema without references, and the host refuses the tool.
+pub use tollgate_guest_macros::tool;
 
-/// What [`export!`] expands to. Not covered by any promise of stability.
+/// What the macros expand to. Not covered by any promise of stability.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::bindings;
-    pub use crate::bindings::export_world;
-    pub use crate::shim::{Shim, assert_exportable};
+    pub use inventory;
+    pub use schemars;
+    pub use serde;
+
+    pub use crate::registry::{Entry, Kind, Place};
+    pub use crate::typed::{Answer, Outcome, Parameter, Refusal, answer, assert_parameter, describe, parse};
 }

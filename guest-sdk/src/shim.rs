@@ -1,25 +1,40 @@
-//! Carries the calls of the generated bindings to a [`Tool`]. Must never touch the arguments or the answer.
-
-use core::marker::PhantomData;
+//! What the component exports: carries the host's calls to [`dispatch`]. Must never touch the arguments or the answer.
 
 use crate::bindings::exports::tollgate::tool::tool::Guest;
-use crate::{Error, Operation, Tool, panic};
+use crate::{Error, Operation, dispatch, logging, panic};
 
 /// The exported side of a tool.
 #[derive(Debug)]
-pub struct Shim<T>(PhantomData<T>);
+pub(crate) struct Shim;
 
-impl<T: Tool> Guest for Shim<T> {
+impl Guest for Shim {
     fn operations() -> Vec<Operation> {
-        panic::report_without_environment();
-        T::operations()
+        prepare();
+        dispatch::operations()
     }
 
     fn invoke(operation: String, arguments: String) -> Result<String, Error> {
-        panic::report_without_environment();
-        T::invoke(&operation, &arguments)
+        prepare();
+        dispatch::invoke(&operation, &arguments)
     }
 }
 
-/// Compiles if `G` can be exported.
-pub const fn assert_exportable<G: Guest>() {}
+fn prepare() {
+    panic::end_the_call();
+    logging::to_stderr();
+}
+
+/// Runs the constructors that registered the operations, once, when the component is instantiated.
+///
+/// Without it the linker has each export run them, and destructors after it.
+#[allow(unsafe_code, reason = "the name is the linker's, and so is the list of constructors")]
+// SAFETY: no other function of a component has this name, since nothing links a `_initialize` of its own into a `cdylib`.
+#[unsafe(export_name = "_initialize")]
+extern "C" fn initialize() {
+    unsafe extern "C" {
+        fn __wasm_call_ctors();
+    }
+    // SAFETY: the linker makes this function, which takes and returns nothing. The component's start calls `_initialize`
+    // before any export and never again, so each constructor runs once.
+    unsafe { __wasm_call_ctors() }
+}

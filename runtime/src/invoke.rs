@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub use tollgate_audit::Usage;
 use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept};
 use tollgate_capability::{Acknowledge, Cap, Limits};
-use tollgate_wasi_proxy::{FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
+use tollgate_wasi_proxy::{CallFacts, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
@@ -128,7 +128,8 @@ impl Runner {
         let mut trail = CallTrail::begin(Arc::clone(&self.machine.record), start);
         let recorded = trail.flush().map_err(|error| with_causes(&error));
         let gate = Gate::new(Arc::clone(&identity.set), trail);
-        let input = GateInput { stdin, wall_start, monotonic_start: started };
+        let call = CallFacts { id: noted.call.to_string(), session: caller.session.clone(), deadline: moment.deadline };
+        let input = GateInput { stdin, wall_start, monotonic_start: started, call };
         let mut store = self.store(GateCtx::new(gate, input), limits);
         let answered = match recorded {
             Err(reason) => Err(CallError::Unrecorded(reason)),
@@ -384,6 +385,9 @@ fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) 
     }
     if let Some(hit) = error.downcast_ref::<CapHit>() {
         return (*hit).into();
+    }
+    if let Some(Failed { code, message }) = error.downcast_ref() {
+        return CallError::Tool { code: code.clone(), message: message.clone() };
     }
     let hit = |cap, asked, limit| CallError::Cap(CapHit { cap, asked, limit });
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {

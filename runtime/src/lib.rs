@@ -21,6 +21,7 @@ mod instance;
 mod invoke;
 mod machine;
 pub mod notary;
+pub mod package;
 mod private;
 mod registry;
 pub mod replay;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tollgate_audit::{Entry, Verdict};
 use tollgate_capability::{CapabilitySet, Record};
-use tollgate_wasi_proxy::INTERFACES;
+use tollgate_wasi_proxy::{INTERFACES, OWN_INTERFACE};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Metadata, Subscriber};
@@ -94,6 +94,7 @@ const EACH_RECORDED: &[&str] = &[
     "wasi:filesystem/types.[method]descriptor.symlink-at",
     "wasi:filesystem/types.[method]descriptor.set-size",
     "wasi:filesystem/types.[method]descriptor.set-times",
+    "tollgate:tool/call.get-context",
     "wasi:cli/environment.get-environment",
     "wasi:cli/environment.get-arguments",
     "wasi:sockets/tcp-create-socket.create-tcp-socket",
@@ -116,7 +117,8 @@ impl Subscriber for Witness {
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         let mut import = Import::default();
         span.record(&mut import);
-        let interface = INTERFACES.iter().find(|interface| interface.ends_with(&format!("/{}", import.module)));
+        let mut interfaces = INTERFACES.iter().chain([&OWN_INTERFACE]);
+        let interface = interfaces.find(|interface| interface.ends_with(&format!("/{}", import.module)));
         let interface = interface.unwrap_or_else(|| panic!("an import of `{}`", import.module));
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         *seen.entry(format!("{interface}.{}", import.function)).or_default() += 1;

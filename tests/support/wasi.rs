@@ -1,4 +1,4 @@
-//! What becomes of each function of WASI 0.2: a row for every one.
+//! What becomes of each function of WASI 0.2, and of `tollgate:tool/call`: a row for every one.
 
 use tollgate_capability::Access;
 
@@ -42,6 +42,7 @@ const MONOTONIC_NOW: &str = "wasi:clocks/monotonic-clock.now";
 const WALL_NOW: &str = "wasi:clocks/wall-clock.now";
 const RANDOM_BYTES: &str = "wasi:random/random.get-random-bytes";
 const INSECURE_BYTES: &str = "wasi:random/insecure.get-insecure-random-bytes";
+const CONTEXT: &str = "tollgate:tool/call.get-context";
 const MONOTONIC: &str = "clocks.monotonic";
 const WALL: &str = "clocks.wall";
 const NO_ITEMS: &str = r#"{"ok": []}"#;
@@ -69,6 +70,7 @@ pub const WITH_NOTHING: &[WithNothing] = &[
     ends("wasi:random/random.get-random-u64", RANDOM_BYTES, r#"{"call": "random-u64"}"#, "random"),
     ends(INSECURE_BYTES, INSECURE_BYTES, r#"{"call": "insecure-bytes", "len": 8}"#, "random"),
     ends("wasi:random/insecure.get-insecure-random-u64", INSECURE_BYTES, r#"{"call": "insecure-u64"}"#, "random"),
+    ends(CONTEXT, CONTEXT, r#"{"call": "context"}"#, "context"),
     goes_on("wasi:sockets/tcp-create-socket.create-tcp-socket", r#"{"call": "tcp-create"}"#, "net", ACCESS_DENIED),
     goes_on("wasi:sockets/udp-create-socket.create-udp-socket", r#"{"call": "udp-create"}"#, "net", ACCESS_DENIED),
     goes_on(
@@ -215,6 +217,7 @@ pub const WITHOUT_A_SOCKET: &[(&str, &[&str])] = &[
 
 /// Functions that pass no gate, with the reason.
 pub const HARMLESS: &[(&str, &str)] = &[
+    ("tollgate:tool/call.fail", "ends the instance, and says no more than a result does; counted"),
     ("wasi:cli/environment.initial-cwd", "there is none"),
     ("wasi:cli/exit.exit", "ends the instance, which the guest may do by trapping too; counted"),
     ("wasi:cli/exit.exit-with-code", "as exit"),

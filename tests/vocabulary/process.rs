@@ -12,6 +12,7 @@ use tollgate_workspace::expect::Denied;
 use crate::{NoTool, Texts, manifest_text};
 
 const ENVIRONMENT: &str = "wasi:cli/environment.get-environment";
+const CONTEXT: &str = "tollgate:tool/call.get-context";
 const WALL_NOW: &str = "wasi:clocks/wall-clock.now";
 const MONOTONIC_NOW: &str = "wasi:clocks/monotonic-clock.now";
 const RANDOM_BYTES: &str = "wasi:random/random.get-random-bytes";
@@ -109,6 +110,32 @@ pub(crate) fn stdout() {
 #[test]
 pub(crate) fn stderr() {
     output_stream("stderr", "stdout");
+}
+
+#[test]
+pub(crate) fn context() {
+    denied_without("context", CONTEXT, "context");
+    refused_without_grant("needs.context = true");
+    let mut texts = Texts::new();
+    let tool = texts.tool("probe-wasi", "needs.context = true\nlimits.deadline = \"3s\"", "context = true");
+    let arguments = call("context");
+    let caller = Caller { session: Some("s-1".into()), ..Caller::default() };
+    let request = Request { operation: "call", arguments: &arguments, stdin: Default::default(), caller };
+    let answer = texts.lab.worker.invoke(&tool, &request).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&answer.output).unwrap();
+    assert_eq!(told["ok"]["id"], answer.call.to_string());
+    assert_eq!(told["ok"]["session"], "s-1");
+    let left_ms = told["ok"]["deadline_left_ms"].as_u64().unwrap();
+    assert!(left_ms < 3_000 && left_ms % 100 == 0, "{left_ms}: less than the deadline, in coarse steps");
+}
+
+#[test]
+fn failing_needs_no_grant_and_says_what_a_result_says() {
+    let mut texts = Texts::new();
+    let tool = texts.tool("probe-wasi", "", "");
+    let failure = texts.lab.call(&tool, "call", &call("fail")).unwrap_err();
+    let CallError::Tool { code, message } = &failure.error else { panic!("{failure:?}") };
+    assert_eq!((code.as_str(), message.as_str()), ("on-purpose", "x"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Every function of `wasi:cli/imports` is either gated or listed as harmless with the reason, and what is gated is
+//! Every function of `wasi:cli/imports`, and of our own world, is either gated or listed as harmless with the reason, and what is gated is
 //! denied when it is not granted.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,7 +13,7 @@ use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, GrantIndex, HandleFacts, HostCall, OnViolation, Patterns, Record,
     Stdio,
 };
-use tollgate_wasi_proxy::INTERFACES;
+use tollgate_wasi_proxy::{INTERFACES, OWN_INTERFACE};
 use tollgate_workspace::expect::{Denied, denials};
 use tollgate_workspace::wasi::{
     HARMLESS, NEVER_DENIED, STREAM_WRITE, WITH_NOTHING, WITHOUT_A_SOCKET, WITHOUT_THE_RIGHT, WithNothing,
@@ -29,9 +29,12 @@ fn every_function_of_wasi_is_gated_or_harmless() {
     let known: Vec<String> = gated().into_iter().chain(harmless()).collect();
     let once: BTreeSet<String> = known.iter().cloned().collect();
     assert_eq!(known.len(), once.len(), "a function is in two lists");
-    let wasi: BTreeSet<String> = wasi(true).into_values().flatten().collect();
-    let linked: BTreeSet<String> =
-        wasi.into_iter().filter(|name| INTERFACES.contains(&name.split_once('.').unwrap().0)).collect();
+    let all = wasi(true).into_values().chain(own().into_values()).flatten();
+    let is_linked = |name: &String| {
+        let interface = name.split_once('.').unwrap().0;
+        interface == OWN_INTERFACE || INTERFACES.contains(&interface)
+    };
+    let linked: BTreeSet<String> = all.filter(is_linked).collect();
     assert_eq!(linked.difference(&once).collect::<Vec<_>>(), Vec::<&String>::new(), "neither gated nor harmless");
     assert_eq!(once.difference(&linked).collect::<Vec<_>>(), Vec::<&String>::new(), "no function of WASI");
 }
@@ -40,6 +43,7 @@ fn every_function_of_wasi_is_gated_or_harmless() {
 fn the_linked_interfaces_are_those_of_the_world() {
     let world: Vec<String> = wasi(false).into_keys().collect();
     assert_eq!(world, INTERFACES);
+    assert_eq!(own().into_keys().collect::<Vec<_>>(), [OWN_INTERFACE]);
 }
 
 /// Unlinked as wasmtime-wasi has them, so no guest gets them; this fails when one becomes part of the world.
@@ -171,9 +175,18 @@ fn without_the_right_each_method_of_descriptors_is_denied() {
 
 /// Each function of every interface in `wasi:cli/imports`, as wasmtime-wasi's own WIT has them.
 fn wasi(unsettled: bool) -> BTreeMap<String, Vec<String>> {
+    imports(&wit_folder(), "wasmtime:wasi/bindings", unsettled)
+}
+
+/// Each function that the world of a tool imports.
+fn own() -> BTreeMap<String, Vec<String>> {
+    imports(&workspace().join("guest-sdk/wit"), "tollgate:tool/tool-provider", false)
+}
+
+fn imports(folder: &Path, world: &str, unsettled: bool) -> BTreeMap<String, Vec<String>> {
     let mut resolve = Resolve { all_features: unsettled, ..Resolve::default() };
-    let (package, _files) = resolve.push_path(wit_folder()).unwrap();
-    let world = resolve.select_world(&[package], Some("wasmtime:wasi/bindings")).unwrap();
+    let (package, _files) = resolve.push_path(folder).unwrap();
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
     let interfaces = resolve.worlds[world].imports.values().map(|item| {
         let WorldItem::Interface { id, .. } = item else { panic!("the world imports interfaces only") };
         let interface = &resolve.interfaces[*id];

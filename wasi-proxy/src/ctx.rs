@@ -26,6 +26,19 @@ pub struct GateInput {
     pub wall_start: Duration,
     /// When the call started, zero of the monotonic clock.
     pub monotonic_start: Instant,
+    /// Which call it is, for the guest to ask.
+    pub call: CallFacts,
+}
+
+/// What a guest may learn of the call that it answers.
+#[derive(Debug, Clone)]
+pub struct CallFacts {
+    /// Its id, as the ledger has it.
+    pub id: String,
+    /// The session that the caller gave.
+    pub session: Option<String>,
+    /// When it must have ended.
+    pub deadline: Instant,
 }
 
 /// State of one call.

@@ -231,6 +231,7 @@ impl Gate {
             | Rule::WallClock
             | Rule::MonotonicClock
             | Rule::Random
+            | Rule::Context
             | Rule::Network => None,
         };
         Violation {
@@ -247,7 +248,7 @@ impl Gate {
     fn kills(&self, denial: Denial<'_>) -> bool {
         match (denial.missing, denial.reason) {
             (_, Reason::Path(PathFault::Empty | PathFault::TooLong)) => false,
-            (Rule::Limit(_) | Rule::WallClock | Rule::MonotonicClock | Rule::Random, _) => true,
+            (Rule::Limit(_) | Rule::WallClock | Rule::MonotonicClock | Rule::Random | Rule::Context, _) => true,
             _by_policy => self.set.on_violation == OnViolation::Kill,
         }
     }
@@ -323,6 +324,7 @@ fn fs_guest<'s>(set: &'s CapabilitySet, call: &HostCall) -> Option<&'s str> {
         | HostCall::MonotonicClock
         | HostCall::RandomBytes { .. }
         | HostCall::InsecureRandomBytes { .. }
+        | HostCall::GetContext
         | HostCall::CreateTcpSocket { .. }
         | HostCall::CreateUdpSocket { .. }
         | HostCall::ResolveAddresses { .. }
@@ -371,6 +373,7 @@ fn subject(set: &CapabilitySet, call: &HostCall) -> String {
         HostCall::WallClock => "the wall clock".to_owned(),
         HostCall::MonotonicClock => "the monotonic clock".to_owned(),
         HostCall::RandomBytes { bytes } | HostCall::InsecureRandomBytes { bytes } => format!("{bytes} random bytes"),
+        HostCall::GetContext => "the context of the call".to_owned(),
         HostCall::CreateTcpSocket { family } => format!("a TCP {} socket", family.as_str()),
         HostCall::CreateUdpSocket { family } => format!("a UDP {} socket", family.as_str()),
         HostCall::ResolveAddresses { name } => format!("the name `{}`", name.escape_debug()),

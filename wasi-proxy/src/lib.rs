@@ -13,8 +13,8 @@ mod linker;
 mod stdio;
 mod view;
 
-pub use ctx::{GateCtx, GateInput, Stdout};
+pub use ctx::{CallFacts, GateCtx, GateInput, Stdout};
 pub use gate::{Counter, Gate, Permit, Refused, Violation};
-pub use host::FolderGone;
-pub use linker::{INTERFACES, add_to_linker, links};
+pub use host::{FAIL, Failed, FolderGone};
+pub use linker::{INTERFACES, OWN_INTERFACE, add_to_linker, links};
 pub use view::{GateStore, GateView};

@@ -1,11 +1,12 @@
-//! Links every WASI 0.2 interface that wasmtime-wasi has, each to the gate.
+//! Links every WASI 0.2 interface that wasmtime-wasi has, and `tollgate:tool/call`, each to the gate.
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random, sockets};
 
+use crate::host::bindings::tollgate::tool::call;
 use crate::view::{GateStore, Gated};
 
-/// Adds all of `wasi:cli/imports` to `linker`, behind the gate of each store.
+/// Adds all of `wasi:cli/imports`, and `tollgate:tool/call`, to `linker`, behind the gate of each store.
 ///
 /// # Errors
 ///
@@ -38,18 +39,23 @@ pub fn add_to_linker<T: GateStore>(linker: &mut Linker<T>) -> wasmtime::Result<(
     sockets::udp::add_to_linker::<T, Gated>(linker, T::gate)?;
     sockets::udp_create_socket::add_to_linker::<T, Gated>(linker, T::gate)?;
     sockets::ip_name_lookup::add_to_linker::<T, Gated>(linker, T::gate)?;
+    call::add_to_linker::<T, Gated>(linker, T::gate)?;
     Ok(())
 }
 
 /// Whether [`add_to_linker`] links this import, such as `wasi:cli/stdin@0.2.6`: the interface is known and its version
-/// is a 0.2.
+/// is a 0.2; or it is [`OWN_INTERFACE`], in a version that is compatible with ours.
 #[must_use]
 pub fn links(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else { return false };
-    version.starts_with("0.2.") && INTERFACES.contains(&interface)
+    let compatible = if interface == OWN_INTERFACE { "0.1." } else { "0.2." };
+    version.starts_with(compatible) && (interface == OWN_INTERFACE || INTERFACES.contains(&interface))
 }
 
-/// Every interface that is linked.
+/// The interface of Tollgate's own world that is linked.
+pub const OWN_INTERFACE: &str = "tollgate:tool/call";
+
+/// Every interface of WASI that is linked.
 pub const INTERFACES: [&str; 27] = [
     "wasi:cli/environment",
     "wasi:cli/exit",

@@ -12,10 +12,11 @@ use tollgate_capability::{
 pub(crate) fn set() -> impl Strategy<Value = CapabilitySet> {
     let streams = any::<[bool; 3]>().prop_map(|[stdin, stdout, stderr]| StdioSet { stdin, stdout, stderr });
     let clock = || proptest::option::of(Just(ClockMode::Real));
-    let rest = (any::<bool>(), any::<bool>(), clock(), clock(), proptest::option::of(Just(RandomMode::Secure)));
+    let rest = (any::<[bool; 3]>(), clock(), clock(), proptest::option::of(Just(RandomMode::Secure)));
     (proptest::collection::vec(folder(), 0..3), streams, rest, 0_u32..64, 0_u64..64).prop_map(
-        |(fs, stdio, (env, args, wall_clock, monotonic_clock, random), handles, random_bytes)| {
-            let mut set = CapabilitySet { fs, stdio, wall_clock, monotonic_clock, random, ..CapabilitySet::default() };
+        |(fs, stdio, ([env, args, context], wall_clock, monotonic_clock, random), handles, random_bytes)| {
+            let mut set =
+                CapabilitySet { fs, stdio, wall_clock, monotonic_clock, random, context, ..CapabilitySet::default() };
             set.env = env.then(|| [("TOKEN".to_owned(), String::from("secret"))].into());
             set.args = args.then(Vec::new);
             set.limits.handles = handles;
@@ -152,7 +153,7 @@ pub(crate) fn other_call() -> impl Strategy<Value = HostCall> {
     let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr];
     let family = proptest::sample::select(vec![AddressFamily::Ipv4, AddressFamily::Ipv6]);
     let method = proptest::sample::select(SOCKET_METHODS.to_vec());
-    let drawn = (0_u8..15, small_or_any(0..128), proptest::sample::select(streams.to_vec()), family, method, ".{0,8}");
+    let drawn = (0_u8..16, small_or_any(0..128), proptest::sample::select(streams.to_vec()), family, method, ".{0,8}");
     drawn.prop_map(|(kind, bytes, stream, family, function, name)| match kind {
         0 => HostCall::GetEnvironment,
         1 => HostCall::GetArguments,
@@ -164,7 +165,8 @@ pub(crate) fn other_call() -> impl Strategy<Value = HostCall> {
         9 => HostCall::CreateTcpSocket { family },
         10 => HostCall::CreateUdpSocket { family },
         11 => HostCall::ResolveAddresses { name },
-        12 => HostCall::WriteStdio { stream, bytes, left: 64 },
+        12 => HostCall::GetContext,
+        13 => HostCall::WriteStdio { stream, bytes, left: 64 },
         _last => HostCall::SocketMethod { function },
     })
 }

@@ -3,13 +3,14 @@
 use std::fs::{self, File};
 use std::io;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tollgate_guest::Error;
 
 use crate::tally::{Frequencies, Tally};
 
 /// The answer of `count`.
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, JsonSchema, PartialEq, Eq)]
 pub(crate) struct FolderCount {
     files: usize,
     lines: u64,
@@ -22,7 +23,7 @@ pub(crate) struct FolderCount {
 }
 
 /// The answer of `count-file`, and one row of [`FolderCount`].
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, JsonSchema, PartialEq, Eq)]
 pub(crate) struct FileCount {
     path: String,
     lines: u64,
@@ -31,7 +32,7 @@ pub(crate) struct FileCount {
 }
 
 /// A word and how often it occurs.
-#[derive(Debug, Serialize, PartialEq, Eq)]
+#[derive(Debug, Serialize, JsonSchema, PartialEq, Eq)]
 pub(crate) struct WordFrequency {
     word: String,
     count: u64,
@@ -64,7 +65,7 @@ impl FileCount {
 }
 
 fn tally(path: &str, frequencies: Option<&mut Frequencies>) -> Result<Tally, Error> {
-    File::open(path).and_then(|file| Tally::of(file, frequencies)).map_err(|error| refusal("read", path, &error))
+    File::open(path).and_then(|file| Tally::of(file, frequencies)).map_err(|error| refusal("read", path, error))
 }
 
 /// The paths of all regular files below `folder`, sorted.
@@ -72,7 +73,7 @@ fn files_below(folder: &str) -> Result<Vec<String>, Error> {
     let mut files = Vec::new();
     let mut folders = vec![folder.trim_end_matches('/').to_owned()];
     while let Some(folder) = folders.pop() {
-        list(&folder, &mut files, &mut folders).map_err(|error| refusal("list", &folder, &error))?;
+        list(&folder, &mut files, &mut folders).map_err(|error| refusal("list", &folder, error))?;
     }
     files.sort_unstable();
     Ok(files)
@@ -101,15 +102,8 @@ fn most_frequent(frequencies: Frequencies, top: usize) -> Vec<WordFrequency> {
 }
 
 /// What the agent is told of a failed access: the path, and a code that does not depend on the platform.
-fn refusal(action: &str, path: &str, error: &io::Error) -> Error {
-    let code = if error.kind() == io::ErrorKind::NotFound {
-        "not-found"
-    } else if error.kind() == io::ErrorKind::PermissionDenied {
-        "not-permitted"
-    } else {
-        "io"
-    };
-    Error::new(code, format!("cannot {action} {path}: {error}"))
+fn refusal(action: &str, path: &str, error: io::Error) -> Error {
+    Error::from(error).while_doing(format!("cannot {action} {path}"))
 }
 
 #[cfg(test)]

@@ -2,54 +2,57 @@
 //!
 //! Reads and lists, nothing else: no clock, no randomness (so no `HashMap`), no access to metadata.
 
-mod args;
 mod folder;
 mod tally;
 
-use serde::Serialize;
-use tollgate_guest::{Error, Operation, Tool};
+use tollgate_guest::{Error, tool};
 
-use crate::args::{CountArgs, CountFileArgs};
+use crate::folder::{FileCount, FolderCount};
 
-struct WordCount;
-
-tollgate_guest::export!(WordCount);
-
-impl Tool for WordCount {
-    fn operations() -> Vec<Operation> {
-        vec![
-            Operation {
-                name: "count".into(),
-                description: "Counts lines, words and bytes of every file in a folder and the folders below it, \
-                              and lists the most frequent words."
-                    .into(),
-                input_schema: include_str!("../schemas/count.input.json").into(),
-                output_schema: include_str!("../schemas/count.output.json").into(),
-            },
-            Operation {
-                name: "count-file".into(),
-                description: "Counts lines, words and bytes of one file.".into(),
-                input_schema: include_str!("../schemas/count-file.input.json").into(),
-                output_schema: include_str!("../schemas/count-file.output.json").into(),
-            },
-        ]
-    }
-
-    fn invoke(operation: &str, arguments: &str) -> Result<String, Error> {
-        match operation {
-            "count" => {
-                let args: CountArgs = args::parse(arguments)?;
-                to_json(&folder::count(&args.folder, args.top)?)
-            }
-            "count-file" => {
-                let args: CountFileArgs = args::parse(arguments)?;
-                to_json(&folder::count_file(&args.path)?)
-            }
-            other => Err(Error::unknown_operation(other)),
-        }
-    }
+/// Counts lines, words and bytes of every file in a folder and the folders below it, and lists the most frequent words.
+#[tool]
+fn count(
+    /// Folder to count, such as /docs.
+    folder: String,
+    /// How many frequent words to list.
+    #[serde(default = "top_default")]
+    #[schemars(range(max = 1000))]
+    top: usize,
+) -> Result<FolderCount, Error> {
+    folder::count(&folder, top)
 }
 
-fn to_json(answer: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(answer).map_err(|error| Error::new("internal", error.to_string()))
+/// Counts lines, words and bytes of one file.
+#[tool]
+fn count_file(
+    /// File to count, such as /docs/notes.txt.
+    path: String,
+) -> Result<FileCount, Error> {
+    folder::count_file(&path)
+}
+
+/// How many of the most frequent words `count` lists when nothing is said.
+fn top_default() -> usize {
+    10
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    #[test]
+    fn the_operations_are_those_of_the_manifest() {
+        let operations = tollgate_guest::operations();
+        assert_eq!(operations.iter().map(|operation| &operation.name).collect::<Vec<_>>(), ["count", "count-file"]);
+        let schema: Value = serde_json::from_str(&operations[0].input_schema).unwrap();
+        assert_eq!((&schema["required"], &schema["additionalProperties"]), (&json!(["folder"]), &json!(false)));
+        let top = &schema["properties"]["top"];
+        assert_eq!((&top["default"], &top["minimum"], &top["maximum"]), (&json!(10), &json!(0), &json!(1000)));
+    }
+
+    #[test]
+    fn what_no_operation_takes_is_refused() {
+        let error = tollgate_guest::invoke("count-file", r#"{"path": "/docs/a", "deep": true}"#).unwrap_err();
+        assert_eq!(error.code, "invalid-arguments");
+    }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 
 use super::audit::AuditArgs;
+use super::project::Language;
 use crate::drill::ThreadKind;
 
 const EXIT_CODES: &str = "\
@@ -28,6 +29,12 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run one operation of a tool and print its result.
     Run(RunArgs),
+    /// Make a project for a new tool.
+    New(NewArgs),
+    /// Build a project's component, put its manifest into it, and compare what it imports with what it declares.
+    Build(BuildArgs),
+    /// Build a project and run its tool, again whenever a file of it changes.
+    Dev(DevArgs),
     /// Show what a tool could do under a manifest and a grant, and what is missing.
     Inspect(InspectArgs),
     /// Show what this machine's kernel enforces around tools, and whether the policy lets them run here.
@@ -65,6 +72,7 @@ impl Args {
     pub(crate) fn json(&self) -> bool {
         match &self.command {
             Command::Run(args) => args.json,
+            Command::Build(args) => args.json,
             Command::Inspect(args) => args.json,
             Command::Doctor(args) => args.json,
             Command::Check(args) => args.json,
@@ -72,7 +80,9 @@ impl Args {
             Command::Install(args) => args.json,
             Command::List(args) => args.json,
             Command::Drill(args) => args.json,
-            Command::Remove(_)
+            Command::New(_)
+            | Command::Dev(_)
+            | Command::Remove(_)
             | Command::Notary(_)
             | Command::Host(_)
             | Command::Compile(_)
@@ -87,8 +97,8 @@ pub(crate) struct ToolArgs {
     /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed.
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) component: PathBuf,
-    /// The tool's manifest [default: as installed; for a path the component's name with `.toml`, or `tool.toml`, in the
-    /// component's folder; without one, the tool needs what is granted].
+    /// The tool's manifest [default: as installed; for a path the one that `tollgate build` put into the component, or the
+    /// component's name with `.toml`, or `tool.toml`, in its folder; without one, the tool needs what is granted].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) manifest: Option<PathBuf>,
     #[command(flatten)]
@@ -102,7 +112,7 @@ pub(crate) struct GrantArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) policy: Option<PathBuf>,
     /// Grant something on top of the policy, such as `fs:/docs=./reports:read,list`, `env:LANG=C`,
-    /// `clock:wall=coarse`, `random=secure`, `limit:memory=16MiB`. May be given several times.
+    /// `clock:wall=coarse`, `random=secure`, `context`, `limit:memory=16MiB`. May be given several times.
     #[arg(long = "grant", value_name = "GRANT")]
     pub(crate) grant: Vec<String>,
     /// What happens when a call is denied: end the tool, or give it WASI's error code [default: as the policy says, or
@@ -145,6 +155,38 @@ pub(crate) struct RunArgs {
     /// Print one JSON object: result or error, usage, streams, call id.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewArgs {
+    /// The tool's name: lower-case letters, digits and dashes; the project goes into a new folder of this name.
+    pub(crate) name: String,
+    /// What it is written in.
+    #[arg(long, value_enum, default_value_t = Language::Rust)]
+    pub(crate) lang: Language,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BuildArgs {
+    /// The project's folder, with `tool.toml` in it [default: this one].
+    #[arg(value_name = "FOLDER", default_value = ".", hide_default_value = true, value_hint = ValueHint::DirPath)]
+    pub(crate) project: PathBuf,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DevArgs {
+    /// The project's folder, with `tool.toml` in it [default: this one].
+    #[arg(long, value_name = "FOLDER", default_value = ".", hide_default_value = true, value_hint = ValueHint::DirPath)]
+    pub(crate) project: PathBuf,
+    /// Build and run once, and end as the run ends.
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// What `tollgate run` takes after the component, such as `--op greet --input '{}' --grant …`.
+    #[arg(value_name = "RUN OPTIONS", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub(crate) run: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -193,7 +235,8 @@ pub(crate) struct InstallArgs {
     /// The component (`.wasm`).
     #[arg(value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(crate) component: PathBuf,
-    /// The tool's manifest [default: the component's name with `.toml`, or `tool.toml`, in the component's folder].
+    /// The tool's manifest [default: the one that the component brings, or its name with `.toml`, or `tool.toml`, in its
+    /// folder].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) manifest: Option<PathBuf>,
     /// What to run it by; the policy and the ledger know it by the manifest's name still [default: the manifest's name].
@@ -311,6 +354,8 @@ pub(crate) enum CheckCall {
         #[arg(value_parser = ["stdin", "stdout", "stderr"])]
         stream: String,
     },
+    /// Ask which call it is.
+    Context,
     /// Make a TCP socket.
     Tcp,
     /// Make a UDP socket.

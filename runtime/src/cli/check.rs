@@ -22,7 +22,7 @@ enum CheckError {
 }
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
-    let loaded = load::with_manifest(&args.manifest, &args.grants)?;
+    let loaded = load::with_manifest(load::manifest_file(&args.manifest)?, &args.grants)?;
     let set = load::intersect(&loaded.manifest, &loaded.grant)?.set;
     let call = match call(&set, &args.call) {
         Ok(call) => call,
@@ -84,6 +84,7 @@ fn call(set: &CapabilitySet, asked: &CheckCall) -> Result<HostCall, CheckError> 
         CheckCall::Random { bytes } => HostCall::RandomBytes { bytes: *bytes },
         CheckCall::WallClock => HostCall::WallClock,
         CheckCall::MonotonicClock => HostCall::MonotonicClock,
+        CheckCall::Context => HostCall::GetContext,
         CheckCall::Stdio { stream } => HostCall::GetStdio { stream: stdio(stream) },
         CheckCall::Tcp => HostCall::CreateTcpSocket { family: AddressFamily::Ipv4 },
         CheckCall::Udp => HostCall::CreateUdpSocket { family: AddressFamily::Ipv4 },

@@ -63,7 +63,12 @@ fn installed(tool: &InstalledTool, engine: &Engine, component: Digest) -> Result
     })
 }
 
-fn by_path(engine: &Engine, bytes: &[u8], failed: impl Fn(LoadError) -> Failure) -> Result<Artifact, Failure> {
+/// A component that is not installed, from the cache or compiled.
+pub(crate) fn by_path(
+    engine: &Engine,
+    bytes: &[u8],
+    failed: impl Fn(LoadError) -> Failure,
+) -> Result<Artifact, Failure> {
     let compile = || compiler()?.compile(engine, bytes).map_err(&failed);
     let Some((cache, key)) = cache()? else { return compile() };
     if let Some(artifact) = cache.get(&key, Digest::of(bytes), engine) {

@@ -1,7 +1,7 @@
 //! Exit codes, stable and documented in the README.
 
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{ExitCode, ExitStatus};
 
 use miette::Report;
 
@@ -25,6 +25,15 @@ pub(crate) enum Exit {
     /// Tollgate itself failed; or a ledger, a proof or a decision on record does not hold: nothing ran, or `audit` found
     /// it.
     Internal = 5,
+}
+
+impl Exit {
+    /// How this program ended as another process.
+    pub(crate) fn of_status(status: ExitStatus) -> Self {
+        let all = [Self::Success, Self::Tool, Self::Usage, Self::Violation, Self::Cap];
+        let same = all.into_iter().find(|exit| status.code() == Some(i32::from(*exit as u8)));
+        same.unwrap_or(Self::Internal)
+    }
 }
 
 impl From<Exit> for ExitCode {

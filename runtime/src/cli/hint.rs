@@ -2,7 +2,7 @@
 
 use tollgate_capability::{Access, AccessSet, ArgsNeed, Cap, ClockMode, Limits, Stdio, StdioSet};
 
-use super::load::Loaded;
+use super::load::{Loaded, ManifestFrom};
 
 /// The lines that would allow what `rule` denies; each a place and what to write there.
 pub(crate) fn to_allow(loaded: &Loaded, rule: &str) -> Vec<String> {
@@ -30,6 +30,12 @@ pub(crate) fn to_allow(loaded: &Loaded, rule: &str) -> Vec<String> {
                 format!("random = \"secure\" under [tools.{tool}], or --grant random=secure"),
                 loaded,
             ),
+            "context" => both(
+                needs.context,
+                "context = true",
+                format!("context = true under [tools.{tool}], or --grant context"),
+                loaded,
+            ),
             "clocks.wall" => clock(loaded, "wall", needs.wall_clock),
             "clocks.monotonic" => clock(loaded, "monotonic", needs.monotonic_clock),
             "net" => vec!["nothing grants it: this version gives no tool the network".to_owned()],
@@ -42,7 +48,7 @@ pub(crate) fn to_allow(loaded: &Loaded, rule: &str) -> Vec<String> {
 pub(crate) fn to_raise(loaded: &Loaded, cap: Cap) -> Vec<String> {
     let (tool, key) = (&loaded.manifest.name, cap.as_str());
     let ceiling = loaded.grant.limits.get(cap).unwrap_or_else(|| Limits::DEFAULT.get(cap));
-    let expected = loaded.manifest.limits.get(cap).filter(|_| loaded.manifest_path.is_some());
+    let expected = loaded.manifest.limits.get(cap).filter(|_| has_author(loaded));
     let mut lines = Vec::new();
     if expected.is_none_or(|expected| ceiling <= expected) {
         lines.push(in_policy(&format!("limits.{key} = … under [tools.{tool}], or --grant limit:{key}=…")));
@@ -78,7 +84,7 @@ fn right_below(loaded: &Loaded, guest: &str, access: Access) -> Vec<String> {
         lines.push(format!("or for one run: --grant 'fs:{guest}={host}:{wanted}'"));
     }
     let needed = loaded.manifest.needs.fs.iter().find(|need| need.guest.to_string() == guest);
-    if let Some(need) = needed.filter(|need| !need.access.contains(access) && loaded.manifest_path.is_some()) {
+    if let Some(need) = needed.filter(|need| !need.access.contains(access) && has_author(loaded)) {
         let wanted = quoted(need.access.with(access));
         lines.push(in_manifest(loaded, &format!("[[needs.fs]] of {guest}: access = [{wanted}]")));
     }
@@ -120,7 +126,7 @@ fn clock(loaded: &Loaded, which: &str, needed: Option<ClockMode>) -> Vec<String>
 /// The operator's line, and the author's if the manifest does not ask for it yet.
 fn both(needed: bool, manifest: &str, policy: String, loaded: &Loaded) -> Vec<String> {
     let mut lines = vec![in_policy(&policy)];
-    if !needed && loaded.manifest_path.is_some() {
+    if !needed && has_author(loaded) {
         lines.push(in_manifest(loaded, &format!("{manifest} under [needs]")));
     }
     lines
@@ -130,10 +136,17 @@ fn in_policy(what: &str) -> String {
     format!("in tollgate.toml: {what}")
 }
 
+/// Whether somebody else than the operator says what the tool needs.
+fn has_author(loaded: &Loaded) -> bool {
+    loaded.manifest_from != ManifestFrom::Grant
+}
+
 fn in_manifest(loaded: &Loaded, what: &str) -> String {
-    let path =
-        loaded.manifest_path.as_deref().map_or_else(|| "the manifest".to_owned(), |path| path.display().to_string());
-    format!("in {path}: {what}")
+    match &loaded.manifest_from {
+        ManifestFrom::File(path) => format!("in {}: {what}", path.display()),
+        ManifestFrom::Component(_) => format!("in tool.toml, then `tollgate build`: {what}"),
+        ManifestFrom::Grant => format!("in the manifest: {what}"),
+    }
 }
 
 fn quoted(access: AccessSet) -> String {

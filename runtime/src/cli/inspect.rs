@@ -5,58 +5,17 @@ use tollgate_capability::{Cap, CapabilitySet, Manifest, MissingGrants, RandomMod
 
 use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
+use super::imports::compare;
 use super::{compiled, config, load, output, tools};
 use crate::runtime::Engine;
 use crate::tool::{Component, Import};
-
-/// What a package's functions need, in the manifest's words.
-struct Use {
-    /// Key of `[needs]`.
-    need: &'static str,
-    /// Interfaces of WASI that only work with it.
-    interfaces: &'static [&'static str],
-    /// Whether the manifest declares it.
-    declared: fn(&Manifest) -> bool,
-}
-
-const USES: [Use; 6] = [
-    Use {
-        need: "fs",
-        interfaces: &["wasi:filesystem/types", "wasi:filesystem/preopens"],
-        declared: |manifest| !manifest.needs.fs.is_empty(),
-    },
-    Use { need: "env", interfaces: &["wasi:cli/environment"], declared: |manifest| manifest.needs.env.is_some() },
-    Use {
-        need: "random",
-        interfaces: &["wasi:random/random", "wasi:random/insecure"],
-        declared: |manifest| manifest.needs.random.is_some(),
-    },
-    Use {
-        need: "clocks.wall",
-        interfaces: &["wasi:clocks/wall-clock"],
-        declared: |manifest| manifest.needs.wall_clock.is_some(),
-    },
-    Use {
-        need: "clocks.monotonic",
-        interfaces: &["wasi:clocks/monotonic-clock"],
-        declared: |manifest| manifest.needs.monotonic_clock.is_some(),
-    },
-    Use {
-        need: "net (not grantable)",
-        interfaces: &[
-            "wasi:sockets/tcp-create-socket",
-            "wasi:sockets/udp-create-socket",
-            "wasi:sockets/ip-name-lookup",
-        ],
-        declared: |_manifest| false,
-    },
-];
 
 struct Inspection {
     digest: String,
     imports: Vec<Import>,
     unknown: Vec<String>,
     undeclared: Vec<&'static str>,
+    unimported: Vec<&'static str>,
     set: Option<CapabilitySet>,
     narrowed: Vec<String>,
     unused: Vec<String>,
@@ -65,8 +24,8 @@ struct Inspection {
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
-    let loaded = load::load(&which.args)?;
     let bytes = load::component(&which.args.component)?;
+    let loaded = load::load(&which.args, &bytes)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let component = compiled::component(&which, &engine, &bytes)?;
     let mut inspection = imports(&component, &loaded.manifest);
@@ -85,26 +44,18 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
 }
 
 fn imports(component: &Component, manifest: &Manifest) -> Inspection {
-    let used = |usage: &&Use| {
-        let functions = component.imports().iter().filter(|import| !import.functions.is_empty());
-        functions.into_iter().any(|import| usage.interfaces.iter().any(|name| is(&import.interface, name)))
-    };
-    let undeclared = USES.iter().filter(used).filter(|usage| !(usage.declared)(manifest)).map(|usage| usage.need);
+    let compared = compare(component.imports(), manifest);
     Inspection {
         digest: component.digest().to_string(),
         imports: component.imports().to_vec(),
         unknown: component.unknown_imports(),
-        undeclared: undeclared.collect(),
+        undeclared: compared.undeclared,
+        unimported: compared.unused,
         set: None,
         narrowed: Vec::new(),
         unused: Vec::new(),
         missing: None,
     }
-}
-
-/// Whether an import such as `wasi:cli/stdin@0.2.6` is of an interface, whatever its version.
-fn is(import: &str, interface: &str) -> bool {
-    import.split_once('@').map_or(import, |(name, _version)| name) == interface
 }
 
 fn json_text(manifest: &Manifest, inspection: &Inspection) -> String {
@@ -119,6 +70,7 @@ fn json_text(manifest: &Manifest, inspection: &Inspection) -> String {
         "imports": Value::Object(imports.collect()),
         "unknown_imports": inspection.unknown,
         "imported_not_declared": inspection.undeclared,
+        "declared_not_imported": inspection.unimported,
         "capability_set": inspection.set.as_ref().and_then(set_json),
         "narrowed": inspection.narrowed,
         "granted_not_needed": inspection.unused,
@@ -139,6 +91,8 @@ fn text(manifest: &Manifest, inspection: &Inspection) -> String {
     section(&mut text, "imported, but Tollgate does not have it: the tool will not load", inspection.unknown.clone());
     let undeclared = inspection.undeclared.iter().map(|need| (*need).to_owned()).collect();
     section(&mut text, "imported, not declared in the manifest: denied if it is called", undeclared);
+    let unimported = inspection.unimported.iter().map(|need| (*need).to_owned()).collect();
+    section(&mut text, "declared in the manifest, not imported: nothing in it can use it", unimported);
     section(&mut text, "narrowed by the grant", inspection.narrowed.clone());
     section(&mut text, "granted, not needed", inspection.unused.clone());
     if let Some(missing) = &inspection.missing {

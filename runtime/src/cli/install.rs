@@ -10,6 +10,7 @@ use tollgate_capability::{Manifest, NameError, ToolName};
 
 use super::args::InstallArgs;
 use super::exit::{Exit, Failure};
+use super::load::FoundManifest;
 use super::{compiled, load, output, tools};
 use crate::error::LoadError;
 use crate::registry::{InstalledTool, Present, ToolFiles};
@@ -18,7 +19,7 @@ use crate::tool::Component;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum InstallError {
-    #[error("`{}` has no manifest beside it", component.display())]
+    #[error("`{}` brings no manifest, and none is beside it", component.display())]
     #[diagnostic(help("a tool is installed with its manifest: give it with --manifest"))]
     NoManifest { component: PathBuf },
     #[error("`{name}` cannot be the name of a tool")]
@@ -34,7 +35,7 @@ enum InstallError {
 
 pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let bytes = load::component(&args.component)?;
-    let (manifest, manifest_text) = manifest(args)?;
+    let (manifest, manifest_text, _from) = manifest(args, &bytes)?;
     let name = name(args, &manifest)?;
     let registry = tools::registry()?;
     let present = registry.find(&name);
@@ -52,10 +53,9 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     print(args, &tool, &manifest, artifact.component(), present.is_some())
 }
 
-fn manifest(args: &InstallArgs) -> Result<(Manifest, String), Failure> {
-    let path = args.manifest.clone().or_else(|| load::manifest_beside(&args.component));
-    let no_manifest = || Failure::usage(InstallError::NoManifest { component: args.component.clone() });
-    load::manifest(&path.ok_or_else(no_manifest)?)
+fn manifest(args: &InstallArgs, component: &[u8]) -> Result<FoundManifest, Failure> {
+    let found = load::manifest_of(&args.component, component, args.manifest.as_deref())?;
+    found.ok_or_else(|| Failure::usage(InstallError::NoManifest { component: args.component.clone() }))
 }
 
 fn name(args: &InstallArgs, manifest: &Manifest) -> Result<ToolName, Failure> {
@@ -64,7 +64,7 @@ fn name(args: &InstallArgs, manifest: &Manifest) -> Result<ToolName, Failure> {
 }
 
 fn is_present(tool: &InstalledTool) -> Failure {
-    let version = load::manifest(&tool.manifest()).map(|(manifest, _text)| manifest.version.to_string());
+    let version = load::manifest_file(&tool.manifest()).map(|(manifest, ..)| manifest.version.to_string());
     let digest = load::component(&tool.component()).map(|bytes| tools::short(Digest::of(&bytes)));
     let (version, digest) = (version.unwrap_or_else(|_| "damaged".into()), digest.unwrap_or_else(|_| "damaged".into()));
     let when = tool.installed_s().map(|seconds| format!(", since {}", tollgate_audit::utc(seconds)));

@@ -10,9 +10,8 @@ use crate::sandbox::{BroughtBy, CallRow, FolderRule, KernelPlan, LimitRow, ROWS,
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
-    let loaded = load::load(&which.args)?;
-    // The plan follows from manifest and grant; a tool that is not there has none.
-    load::component(&which.args.component)?;
+    let bytes = load::component(&which.args.component)?;
+    let loaded = load::load(&which.args, &bytes)?;
     let set = load::intersect(&loaded.manifest, &loaded.grant)?.set;
     let plan = plan(&set);
     let text = if args.json { json_text(&loaded.manifest, &plan) } else { text(&loaded.manifest, &plan) };

@@ -13,6 +13,7 @@ use tollgate_capability::{
 use super::args::{GrantArgs, ToolArgs};
 use super::config;
 use super::exit::Failure;
+use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 
 /// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
 const COMPONENT_BYTES_MAX: u64 = 256 << 20;
@@ -24,11 +25,21 @@ const TEXT_BYTES_MAX: u64 = 16 << 20;
 pub(crate) struct Loaded {
     pub(crate) manifest: Manifest,
     pub(crate) manifest_text: String,
-    /// None if there is no file and the manifest was made from the grant.
-    pub(crate) manifest_path: Option<PathBuf>,
+    pub(crate) manifest_from: ManifestFrom,
     pub(crate) grant: Grant,
     pub(crate) grant_text: String,
     pub(crate) running: Running,
+}
+
+/// Where a manifest comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ManifestFrom {
+    /// A file.
+    File(PathBuf),
+    /// The component at this path, which brings it.
+    Component(PathBuf),
+    /// There is none, and it was made from the grant.
+    Grant,
 }
 
 /// What a policy says of hosts.
@@ -58,31 +69,82 @@ pub(crate) enum FileError {
     #[error("the grant for `{guest}` names `{}`, which is not a folder", host.display())]
     #[diagnostic(help("grant the folder that the file is in, and name the file in `include`"))]
     NotAFolder { guest: String, host: PathBuf },
+    #[error("the manifest that `{}` brings cannot be used: {fault}", component.display())]
+    #[diagnostic(help("build it again with `tollgate build`, or give a manifest with --manifest"))]
+    Embedded { component: PathBuf, fault: PackageError },
+    #[error("`{}` brings a manifest, and `{}` beside it says something else", component.display(), beside.display())]
+    #[diagnostic(help(
+        "`tollgate build` puts the file's manifest into the component; or say with --manifest which one holds"
+    ))]
+    TwoManifests { component: PathBuf, beside: PathBuf },
     #[error("`{}` gives no name for a tool: {reason}", component.display())]
     #[diagnostic(help("write a manifest, and give it with --manifest"))]
     NoName { component: PathBuf, reason: String },
 }
 
-/// Reads the manifest and the grant of a tool.
-pub(crate) fn load(args: &ToolArgs) -> Result<Loaded, Failure> {
-    match manifest_path(args) {
-        Some(path) => with_manifest(&path, &args.grants),
+/// Reads the manifest and the grant of a tool; `component` is what stands at its path.
+pub(crate) fn load(args: &ToolArgs, component: &[u8]) -> Result<Loaded, Failure> {
+    match manifest_of(&args.component, component, args.manifest.as_deref())? {
+        Some(found) => with_manifest(found, &args.grants),
         None => adhoc(args),
     }
 }
 
-/// Reads a manifest and the grant of its tool.
-pub(crate) fn with_manifest(path: &Path, grants: &GrantArgs) -> Result<Loaded, Failure> {
-    let (manifest, manifest_text) = manifest(path)?;
-    let (grant, grant_text, running) = grant(grants, &manifest.name)?;
-    Ok(Loaded { manifest, manifest_text, manifest_path: Some(path.to_owned()), grant, grant_text, running })
+/// A manifest, its text, and where it comes from.
+pub(crate) type FoundManifest = (Manifest, String, ManifestFrom);
+
+/// The manifest of a component: the one that is given, or else the one that it brings, or else the one beside it.
+pub(crate) fn manifest_of(
+    path: &Path,
+    component: &[u8],
+    given: Option<&Path>,
+) -> Result<Option<FoundManifest>, Failure> {
+    if let Some(given) = given {
+        return manifest_file(given).map(Some);
+    }
+    // What is no component at all is told by whoever compiles it.
+    let embedded = match embedded_manifest(component) {
+        Ok(embedded) => embedded,
+        Err(PackageError::Malformed { .. }) => None,
+        Err(fault) => return Err(Failure::usage(FileError::Embedded { component: path.to_owned(), fault })),
+    };
+    let beside = manifest_beside(path);
+    let Some(text) = embedded else { return beside.map(|beside| manifest_file(&beside)).transpose() };
+    let found = parse_manifest(text, ManifestFrom::Component(path.to_owned()))?;
+    match beside {
+        Some(beside) if differs(&found, &beside) => {
+            Err(Failure::usage(FileError::TwoManifests { component: path.to_owned(), beside }))
+        }
+        Some(_) | None => Ok(Some(found)),
+    }
 }
 
-/// Reads a manifest; its text too.
-pub(crate) fn manifest(path: &Path) -> Result<(Manifest, String), Failure> {
+/// Whether a file has another manifest for the same tool. One of another tool is none of its business.
+fn differs((manifest, text, _): &FoundManifest, beside: &Path) -> bool {
+    manifest_file(beside).is_ok_and(|(other, other_text, _)| other.name == manifest.name && other_text != *text)
+}
+
+/// Reads the grant of a tool whose manifest is read.
+pub(crate) fn with_manifest(found: FoundManifest, grants: &GrantArgs) -> Result<Loaded, Failure> {
+    let (manifest, manifest_text, manifest_from) = found;
+    let (grant, grant_text, running) = grant(grants, &manifest.name)?;
+    Ok(Loaded { manifest, manifest_text, manifest_from, grant, grant_text, running })
+}
+
+/// Reads a manifest from a file.
+pub(crate) fn manifest_file(path: &Path) -> Result<FoundManifest, Failure> {
     let text = read_text(path, "give the tool's manifest with --manifest")?;
-    let manifest = Manifest::parse(&text, &path.display().to_string()).map_err(Failure::usage)?;
-    Ok((manifest, text))
+    parse_manifest(&text, ManifestFrom::File(path.to_owned()))
+}
+
+fn parse_manifest(text: &str, from: ManifestFrom) -> Result<FoundManifest, Failure> {
+    let shown = match &from {
+        ManifestFrom::File(path) => path.display().to_string(),
+        ManifestFrom::Component(path) => format!("{} ({MANIFEST_SECTION})", path.display()),
+        ManifestFrom::Grant => String::new(),
+    };
+    let manifest = Manifest::parse(text, &shown).map_err(Failure::usage)?;
+    Ok((manifest, text.to_owned(), from))
 }
 
 /// The grant of a tool: what the policy says of it, and what the command line adds.
@@ -144,10 +206,6 @@ fn existing_folder(guest: &str, host: &Path) -> Result<PathBuf, Failure> {
     Ok(resolved)
 }
 
-fn manifest_path(args: &ToolArgs) -> Option<PathBuf> {
-    args.manifest.clone().or_else(|| manifest_beside(&args.component))
-}
-
 /// The manifest in a component's folder.
 pub(crate) fn manifest_beside(component: &Path) -> Option<PathBuf> {
     let beside = [component.with_extension("toml"), component.with_file_name("tool.toml")];
@@ -178,7 +236,8 @@ fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
         limits: grant.limits.clone(),
         record: grant.record,
     };
-    Ok(Loaded { manifest, manifest_text: String::new(), manifest_path: None, grant, grant_text, running })
+    let manifest_from = ManifestFrom::Grant;
+    Ok(Loaded { manifest, manifest_text: String::new(), manifest_from, grant, grant_text, running })
 }
 
 /// Reads the component.

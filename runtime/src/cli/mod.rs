@@ -9,12 +9,14 @@ mod doctor;
 mod drill;
 mod exit;
 mod hint;
+mod imports;
 mod inspect;
 mod install;
 mod kernel_plan;
 mod load;
 mod output;
 mod progress;
+mod project;
 mod report;
 mod run;
 mod tools;
@@ -43,6 +45,9 @@ pub fn main() -> ExitCode {
 fn dispatch(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Run(args) => run::run(&args),
+        Command::New(args) => project::new(&args),
+        Command::Build(args) => project::build(&args),
+        Command::Dev(args) => project::dev(&args),
         Command::Inspect(args) if args.kernel => kernel_plan::inspect(&args),
         Command::Inspect(args) => inspect::inspect(&args),
         Command::Doctor(args) => doctor::doctor(&args),

@@ -67,12 +67,12 @@ enum RunError {
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
-    let loaded = load::load(&which.args)?;
+    let bytes = load::component(&which.args.component)?;
+    let loaded = load::load(&which.args, &bytes)?;
     let intersection = load::intersect(&loaded.manifest, &loaded.grant)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
     }
-    let bytes = load::component(&which.args.component)?;
     let input = input(&args.input)?;
     let stdin = stdin(args.stdin.as_deref())?;
     let receipt = args.receipt.as_deref().map(SavedReceipt::reserve).transpose()?;

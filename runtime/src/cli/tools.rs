@@ -98,7 +98,7 @@ struct Component {
 impl Listed {
     /// What can be told; a tool that is damaged is listed too.
     fn of(tool: &InstalledTool) -> Self {
-        let version = load::manifest(&tool.manifest()).ok().map(|(manifest, _text)| manifest.version.to_string());
+        let version = load::manifest_file(&tool.manifest()).ok().map(|(manifest, ..)| manifest.version.to_string());
         let component = load::component(&tool.component()).ok();
         let component = component.map(|bytes| Component { digest: Digest::of(&bytes), bytes: bytes.len() });
         Self { name: tool.name.to_string(), version, component, installed_s: tool.installed_s().ok() }

@@ -1,5 +1,6 @@
-//! The WASI interfaces, one file per package: decode, pass the gate, forward.
+//! The WASI interfaces, one file per package, and Tollgate's own: decode, pass the gate, forward.
 
+mod call;
 mod cli;
 mod clocks;
 mod filesystem;
@@ -8,4 +9,6 @@ mod random;
 mod refusal;
 mod sockets;
 
+pub(crate) use call::bindings;
+pub use call::{FAIL, Failed};
 pub use filesystem::FolderGone;

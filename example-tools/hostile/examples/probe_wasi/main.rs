@@ -5,6 +5,7 @@ mod sockets;
 use hostile_guests::{operation, parse};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tollgate_guest::bindings::tollgate::tool::call;
 use tollgate_guest::{Error, Operation, Tool};
 use wasip2::cli::{environment, stderr, stdin, stdout, terminal_stderr, terminal_stdin, terminal_stdout};
 use wasip2::clocks::wall_clock::Datetime;
@@ -66,6 +67,10 @@ enum Function {
     TerminalStderr,
     /// The guest paths of the preopened folders.
     Directories,
+    /// Session and time left.
+    Context,
+    /// Fails with `text`.
+    Fail,
     #[serde(untagged)]
     Socket(sockets::Function),
 }
@@ -134,6 +139,14 @@ impl Call {
             Function::TerminalStdout => terminal_stdout::get_terminal_stdout().is_some().into(),
             Function::TerminalStderr => terminal_stderr::get_terminal_stderr().is_some().into(),
             Function::Directories => preopens::get_directories().into_iter().map(|(_, guest)| guest).collect(),
+            Function::Context => {
+                let call::Context { id, session, deadline_left_ms } = call::get_context();
+                json!({ "id": id, "session": session, "deadline_left_ms": deadline_left_ms })
+            }
+            Function::Fail => {
+                call::fail("on-purpose", &self.text);
+                Value::Null
+            }
             Function::Socket(function) => function.call(&self.text)?,
         })
     }

@@ -1,0 +1,9 @@
+use tollgate_guest::{Error, tool};
+
+/// Greets someone.
+#[tool]
+async fn greet(name: String) -> Result<String, Error> {
+    Ok(name)
+}
+
+fn main() {}

@@ -1,0 +1,9 @@
+use tollgate_guest::tool;
+
+/// Greets someone.
+#[tool]
+struct Greeter {
+    name: String,
+}
+
+fn main() {}

@@ -1,0 +1,13 @@
+use tollgate_guest::{Error, tool};
+
+struct Person {
+    name: String,
+}
+
+/// Greets someone.
+#[tool]
+fn greet(person: Person) -> Result<String, Error> {
+    Ok(person.name)
+}
+
+fn main() {}

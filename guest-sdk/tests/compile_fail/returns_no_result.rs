@@ -1,0 +1,9 @@
+use tollgate_guest::tool;
+
+/// Greets someone.
+#[tool]
+fn greet(name: String) -> String {
+    name
+}
+
+fn main() {}

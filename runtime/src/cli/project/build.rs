@@ -1,0 +1,106 @@
+//! `tollgate build`: builds a project's component, puts the manifest into it, and compares what it imports with what the manifest
+//! declares.
+
+use std::path::PathBuf;
+
+use miette::Diagnostic;
+use serde_json::json;
+use tollgate_audit::Digest;
+
+use super::{Project, builder};
+use crate::cli::args::BuildArgs;
+use crate::cli::compiled;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::imports::{NeedsCompared, compare};
+use crate::cli::{output, tools};
+use crate::error::LoadError;
+use crate::files;
+use crate::package::{PackageError, embed_manifest};
+use crate::runtime::Engine;
+use crate::tool::Component;
+
+/// A component that was built.
+pub(super) struct Built {
+    pub(super) component: PathBuf,
+    bytes: usize,
+    digest: Digest,
+    compared: NeedsCompared,
+}
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum BuildError {
+    #[error("the manifest cannot be put into the component: {fault}")]
+    #[diagnostic(help("the build tool must give a plain component; `tollgate build` alone embeds the manifest"))]
+    NotEmbedded { fault: PackageError },
+    #[error("`{}` cannot be written", path.display())]
+    #[diagnostic(help("mend the rights of the project's folder, or make room on its disk"))]
+    NotWritten { path: PathBuf, source: std::io::Error },
+}
+
+pub(crate) fn build(args: &BuildArgs) -> Result<Exit, Failure> {
+    let project = Project::open(&args.project)?;
+    let built = project.build()?;
+    let text = if args.json { built.json(&project) } else { built.text(&project) };
+    output::print(&text)?;
+    Ok(Exit::Success)
+}
+
+impl Project {
+    /// Builds the component and writes it into the project's folder.
+    pub(super) fn build(&self) -> Result<Built, Failure> {
+        let path = self.component();
+        let plain = builder::component(self)?;
+        let bytes = embed_manifest(&plain, &self.manifest_text)
+            .map_err(|fault| Failure::usage(BuildError::NotEmbedded { fault }))?;
+        let unusable = |error: LoadError| Failure::Load { component: path.clone(), error };
+        let engine = Engine::new(1).map_err(Failure::internal)?;
+        let artifact = compiled::by_path(&engine, &bytes, unusable)?;
+        let component = Component::from_artifact(&engine, &artifact).map_err(unusable)?;
+        component.check(&engine).map_err(unusable)?;
+        let name = format!("{}.wasm", self.manifest.name);
+        files::write(&self.folder, &name, &bytes)
+            .map_err(|source| Failure::usage(BuildError::NotWritten { path: path.clone(), source }))?;
+        let compared = compare(component.imports(), &self.manifest);
+        Ok(Built { bytes: bytes.len(), digest: component.digest(), compared, component: path })
+    }
+}
+
+impl Built {
+    /// For people.
+    pub(super) fn text(&self, project: &Project) -> String {
+        let name = self.component.file_name().unwrap_or_default().to_string_lossy();
+        let size = self.bytes.div_ceil(1024);
+        let mut text = format!(
+            "built {name} ({} {}, {size} KiB, {})\n",
+            project.manifest.name,
+            output::one_line(&project.manifest.version.to_string()),
+            tools::short(self.digest)
+        );
+        let NeedsCompared { undeclared, unused } = &self.compared;
+        if !unused.is_empty() {
+            let unused = unused.join(", ");
+            text.push_str(&format!(
+                "  declared, not imported  {unused}: nothing in it can use that; take it out of tool.toml\n"
+            ));
+        }
+        if !undeclared.is_empty() {
+            let undeclared = undeclared.join(", ");
+            text.push_str(&format!("  imported, not declared  {undeclared}: denied if it is called\n"));
+        }
+        text
+    }
+
+    fn json(&self, project: &Project) -> String {
+        let report = json!({
+            "ok": true,
+            "tool": project.manifest.name.as_str(),
+            "version": project.manifest.version.to_string(),
+            "path": self.component.to_string_lossy(),
+            "component": self.digest.to_string(),
+            "bytes": self.bytes,
+            "declared_not_imported": self.compared.unused,
+            "imported_not_declared": self.compared.undeclared,
+        });
+        format!("{report}\n")
+    }
+}

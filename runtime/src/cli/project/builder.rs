@@ -1,0 +1,143 @@
+//! Builds the component of a project with its language's own tools. The one place that starts them: they run as whoever builds,
+//! unsealed, as `cargo build` does by hand.
+#![allow(clippy::disallowed_methods, reason = "starts the build tools of other languages")]
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use miette::Diagnostic;
+use serde::Deserialize;
+
+use super::{Language, Project};
+use crate::cli::exit::Failure;
+use crate::cli::load;
+
+/// What components are compiled for.
+const TARGET: &str = "wasm32-wasip2";
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum BuilderError {
+    #[error("`{program}` is not there, and builds the tool")]
+    #[diagnostic(help("{help}"))]
+    NoProgram { program: String, help: &'static str },
+    #[error("`{program}` cannot be started")]
+    NotStarted { program: String, source: std::io::Error },
+    #[error("`{command}` failed ({status}): what it says stands above")]
+    #[diagnostic(help("{help}"))]
+    Failed { command: String, status: std::process::ExitStatus, help: &'static str },
+    #[error("`cargo build` made no component")]
+    #[diagnostic(help("Cargo.toml must say: [lib] crate-type = [\"cdylib\"]"))]
+    NoComponent,
+    #[error("what `cargo build` prints cannot be understood")]
+    #[diagnostic(help("this version of cargo is not known; one of Rust 1.95 is"))]
+    Messages { source: serde_json::Error },
+    #[error("the target {TARGET} of Rust is not installed")]
+    #[diagnostic(help("rustup target add {TARGET}"))]
+    NoTarget,
+}
+
+/// The component as the language's tools build it.
+pub(super) fn component(project: &Project) -> Result<Vec<u8>, Failure> {
+    match project.language {
+        Language::Rust => rust(project),
+        Language::Python => python(project),
+        Language::Javascript => javascript(project),
+    }
+}
+
+const NO_CARGO: &str = "install Rust from https://rustup.rs, then: rustup target add wasm32-wasip2";
+
+fn rust(project: &Project) -> Result<Vec<u8>, Failure> {
+    require_target(project)?;
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--lib", "--target", TARGET, "--message-format", "json-render-diagnostics"]);
+    let output = ran(project, &mut cargo, NO_CARGO, "mend what the compiler names")?;
+    let path = built_by_cargo(&output.stdout, &project.folder.join("Cargo.toml"))?;
+    load::component(&path)
+}
+
+/// Without it cargo says only that it knows no `core`.
+fn require_target(project: &Project) -> Result<(), Failure> {
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", TARGET]);
+    let printed = ran(project, &mut rustc, NO_CARGO, "this compiler does not know wasm32-wasip2: update it")?;
+    let folder = String::from_utf8_lossy(&printed.stdout);
+    if Path::new(folder.trim()).is_dir() { Ok(()) } else { Err(Failure::usage(BuilderError::NoTarget)) }
+}
+
+/// A message of cargo (The Cargo Book, "External tools").
+#[derive(Deserialize)]
+struct CargoMessage {
+    reason: String,
+    #[serde(default)]
+    manifest_path: PathBuf,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+}
+
+/// The component that cargo says it made of the package at `manifest`.
+fn built_by_cargo(messages: &[u8], manifest: &Path) -> Result<PathBuf, Failure> {
+    let mut built = None;
+    for line in messages.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{")) {
+        let message: CargoMessage =
+            serde_json::from_slice(line).map_err(|source| Failure::usage(BuilderError::Messages { source }))?;
+        if message.reason == "compiler-artifact" && message.manifest_path == manifest {
+            let is_component = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "wasm");
+            built = message.filenames.into_iter().find(is_component).or(built);
+        }
+    }
+    built.ok_or_else(|| Failure::usage(BuilderError::NoComponent))
+}
+
+fn python(project: &Project) -> Result<Vec<u8>, Failure> {
+    let _ = project;
+    todo!()
+}
+
+fn javascript(project: &Project) -> Result<Vec<u8>, Failure> {
+    let _ = project;
+    todo!()
+}
+
+/// Runs a program in the project's folder to its end; what it prints to stderr goes to ours.
+fn ran(
+    project: &Project,
+    command: &mut Command,
+    missing: &'static str,
+    failing: &'static str,
+) -> Result<Output, Failure> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.current_dir(&project.folder).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let output = output.map_err(|source| {
+        if source.kind() == ErrorKind::NotFound {
+            Failure::usage(BuilderError::NoProgram { program: program.clone(), help: missing })
+        } else {
+            Failure::usage(BuilderError::NotStarted { program: program.clone(), source })
+        }
+    })?;
+    if output.status.success() {
+        return Ok(output);
+    }
+    let words =
+        std::iter::once(program.clone()).chain(command.get_args().map(|arg| arg.to_string_lossy().into_owned()));
+    let command = words.collect::<Vec<_>>().join(" ");
+    Err(Failure::usage(BuilderError::Failed { command, status: output.status, help: failing }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_component_is_the_one_of_the_projects_own_package() {
+        let messages =
+            br#"{"reason":"compiler-artifact","manifest_path":"/p/vendor/x/Cargo.toml","filenames":["/t/x.wasm"]}
+{"reason":"compiler-artifact","manifest_path":"/p/Cargo.toml","filenames":["/t/hello.rlib","/t/hello.wasm"]}
+{"reason":"build-finished","success":true}
+"#;
+        assert_eq!(built_by_cargo(messages, Path::new("/p/Cargo.toml")).unwrap(), Path::new("/t/hello.wasm"));
+        let none = built_by_cargo(messages, Path::new("/q/Cargo.toml")).unwrap_err();
+        assert!(format!("{none:?}").contains("cdylib"), "{none:?}");
+    }
+}

@@ -1,0 +1,61 @@
+//! `tollgate dev`: builds a project and runs its tool, again whenever a file of it changes.
+
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use miette::Diagnostic;
+
+use super::Project;
+use super::watch::Snapshot;
+use crate::cli::args::DevArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::{config, output, report};
+
+/// How often files are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum DevError {
+    #[error("this program cannot be started again, to run the tool")]
+    NotStarted { source: std::io::Error },
+}
+
+/// Never returns, but with `--once` or where there is no project.
+pub(crate) fn dev(args: &DevArgs) -> Result<Exit, Failure> {
+    let mut language = Project::open(&args.project)?.language;
+    loop {
+        // What changes while it is built shows afterwards.
+        let seen = Snapshot::of(&args.project, language);
+        let ended = round(args);
+        if args.once {
+            return ended;
+        }
+        match ended {
+            Ok(_exit) => {}
+            Err(failure) => report::aside(&failure),
+        }
+        output::eprint("[dev] waits for a change; Ctrl-C ends\n");
+        while Snapshot::of(&args.project, language) == seen {
+            thread::sleep(LOOK_EVERY);
+        }
+        // Until the manifest is mended, the language is the one that it was.
+        language = Project::open(&args.project).map_or(language, |project| project.language);
+    }
+}
+
+fn round(args: &DevArgs) -> Result<Exit, Failure> {
+    let project = Project::open(&args.project)?;
+    let built = project.build()?;
+    output::eprint(&format!("[dev] {}", built.text(&project)));
+    run(&built.component, &args.run)
+}
+
+#[allow(clippy::disallowed_methods, reason = "runs this program again: each run is a front of its own")]
+fn run(component: &Path, args: &[String]) -> Result<Exit, Failure> {
+    let not_started = |source| Failure::internal_as(DevError::NotStarted { source });
+    let program = config::this_program().map_err(not_started)?;
+    let status = Command::new(program).arg("run").arg(component).args(args).status().map_err(not_started)?;
+    Ok(Exit::of_status(status))
+}

@@ -1,0 +1,88 @@
+//! `tollgate new`: writes a project that builds, from templates that this program brings, with the SDK it was built with.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use tollgate_capability::{NameError, ToolName};
+
+use super::{Language, sdk};
+use crate::cli::args::NewArgs;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum NewError {
+    #[error("`{name}` cannot be the name of a tool")]
+    #[diagnostic(help("take lower-case letters, digits and dashes, such as word-count"))]
+    NoName { name: String, source: NameError },
+    #[error("`{}` is there already", folder.display())]
+    #[diagnostic(help("nothing was written; take another name, or remove it"))]
+    Present { folder: PathBuf },
+    #[error("`{}` cannot be written", path.display())]
+    #[diagnostic(help(
+        "mend the rights of the folder, or make room on its disk; what was written is in the new folder"
+    ))]
+    NotWritten { path: PathBuf, source: std::io::Error },
+}
+
+/// A file of a project: its path there, and its text, in which `{{name}}` stands for the tool's name.
+type Template = (&'static str, &'static str);
+
+const RUST: &[Template] = &[
+    (".gitignore", include_str!("../../../templates/rust/gitignore")),
+    ("Cargo.toml", include_str!("../../../templates/rust/Cargo.toml.in")),
+    ("README.md", include_str!("../../../templates/rust/README.md")),
+    ("src/lib.rs", include_str!("../../../templates/rust/src/lib.rs")),
+    ("tool.toml", include_str!("../../../templates/rust/tool.toml")),
+];
+
+pub(crate) fn new(args: &NewArgs) -> Result<Exit, Failure> {
+    let name: ToolName = args
+        .name
+        .parse()
+        .map_err(|source| Failure::usage(NewError::NoName { name: output::one_line(&args.name), source }))?;
+    let folder = PathBuf::from(name.as_str());
+    make(&folder)?;
+    let (templates, sdk) = match args.lang {
+        Language::Rust => (RUST, sdk::rust()?),
+        Language::Python | Language::Javascript => todo!(),
+    };
+    for (path, text) in templates {
+        write(&folder.join(path), &text.replace("{{name}}", name.as_str()))?;
+    }
+    for (path, text) in sdk {
+        write(&folder.join("vendor").join(path), &text)?;
+    }
+    output::print(&made(&name, args.lang))?;
+    Ok(Exit::Success)
+}
+
+fn made(name: &ToolName, language: Language) -> String {
+    let (what, install) = match language {
+        Language::Rust => ("Rust", ""),
+        Language::Python => ("Python", "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt && "),
+        Language::Javascript => ("JavaScript", "npm install && "),
+    };
+    let input = r#"'{"name": "Ada"}'"#;
+    format!(
+        "made {name}: a {what} tool\n  build and run it, again on each change\n  \
+         cd {name} && {install}tollgate dev --op greet --input {input}\n"
+    )
+}
+
+fn make(folder: &Path) -> Result<(), Failure> {
+    fs::create_dir(folder).map_err(|source| {
+        if source.kind() == ErrorKind::AlreadyExists {
+            return Failure::usage(NewError::Present { folder: folder.to_owned() });
+        }
+        Failure::usage(NewError::NotWritten { path: folder.to_owned(), source })
+    })
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    let folder = path.parent().unwrap_or(path);
+    let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, text));
+    written.map_err(|source| Failure::usage(NewError::NotWritten { path: path.to_owned(), source }))
+}

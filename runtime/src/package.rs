@@ -1,0 +1,155 @@
+//! A component that brings its manifest: the text of `tool.toml` in the custom section `tollgate:manifest`, at the top level of
+//! the component. A manifest only asks, so whoever embeds one gains nothing by it.
+
+use wasm_encoder::{ComponentSection as _, CustomSection};
+use wasmparser::{Parser, Payload};
+
+/// Name of the section.
+pub const MANIFEST_SECTION: &str = "tollgate:manifest";
+
+/// Largest manifest that is embedded or taken out: 1 MiB.
+pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+
+/// Why a component's manifest cannot be told, or not be embedded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PackageError {
+    /// The bytes are not a sound binary.
+    #[error("it is no sound component: {reason}")]
+    Malformed {
+        /// The parser's words, with the place.
+        reason: String,
+    },
+    /// There are several, so that nobody can tell which one holds.
+    #[error("it has several sections `{MANIFEST_SECTION}`")]
+    Several,
+    /// It has one already.
+    #[error("it has a section `{MANIFEST_SECTION}` already")]
+    Present,
+    /// The section is no text.
+    #[error("its section `{MANIFEST_SECTION}` is not UTF-8 text")]
+    NotText,
+    /// The manifest is too long.
+    #[error("the manifest has {bytes} bytes, and the most is {MANIFEST_BYTES_MAX}")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+}
+
+/// The manifest that a component brings, if it has one.
+///
+/// # Errors
+///
+/// [`PackageError`]: what cannot be told for sure is not guessed.
+pub fn embedded_manifest(component: &[u8]) -> Result<Option<&str>, PackageError> {
+    let mut found = None;
+    // Sections of modules and components inside are theirs.
+    let mut depth = 0_u32;
+    for payload in Parser::new(0).parse_all(component) {
+        let payload = payload.map_err(|error| PackageError::Malformed { reason: error.to_string() })?;
+        if matches!(payload, Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) {
+            depth += 1;
+        } else if matches!(payload, Payload::End(_)) {
+            depth = depth.saturating_sub(1);
+        } else if let Payload::CustomSection(section) = payload
+            && (depth, section.name()) == (0, MANIFEST_SECTION)
+            && found.replace(section.data()).is_some()
+        {
+            return Err(PackageError::Several);
+        }
+    }
+    let Some(bytes) = found else { return Ok(None) };
+    within_limit(bytes.len())?;
+    str::from_utf8(bytes).map(Some).map_err(|_not_utf8| PackageError::NotText)
+}
+
+/// `component` with a manifest, whose text is not looked at.
+///
+/// # Errors
+///
+/// [`PackageError`]; a component that has a manifest keeps it.
+pub fn embed_manifest(component: &[u8], manifest: &str) -> Result<Vec<u8>, PackageError> {
+    within_limit(manifest.len())?;
+    if embedded_manifest(component)?.is_some() {
+        return Err(PackageError::Present);
+    }
+    let mut bytes = component.to_vec();
+    CustomSection { name: MANIFEST_SECTION.into(), data: manifest.as_bytes().into() }.append_to_component(&mut bytes);
+    Ok(bytes)
+}
+
+fn within_limit(bytes: usize) -> Result<(), PackageError> {
+    if bytes > MANIFEST_BYTES_MAX { Err(PackageError::TooLong { bytes }) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
+
+    /// A component within a component that has the section.
+    fn nested(inner: &[u8]) -> Vec<u8> {
+        wat::parse_bytes(b"(component (component))").unwrap();
+        let mut bytes = EMPTY.to_vec();
+        bytes.extend([4, u8::try_from(inner.len()).unwrap()]);
+        bytes.extend(inner);
+        bytes
+    }
+
+    #[test]
+    fn what_is_embedded_is_found_again() {
+        let with = embed_manifest(EMPTY, "[tool]\n").unwrap();
+        let golden = [EMPTY, b"\x00\x19\x11tollgate:manifest[tool]\n"].concat();
+        assert_eq!(with, golden);
+        assert_eq!(embedded_manifest(&with).unwrap(), Some("[tool]\n"));
+        assert_eq!(embedded_manifest(EMPTY).unwrap(), None);
+    }
+
+    #[test]
+    fn a_component_has_one_manifest_or_none() {
+        let with = embed_manifest(EMPTY, "one").unwrap();
+        assert!(matches!(embed_manifest(&with, "two"), Err(PackageError::Present)));
+        let twice = [&with[..], &with[EMPTY.len()..]].concat();
+        assert!(matches!(embedded_manifest(&twice), Err(PackageError::Several)));
+        assert!(matches!(embed_manifest(&twice, "x"), Err(PackageError::Several)));
+    }
+
+    #[test]
+    fn what_an_inner_component_brings_is_not_the_tools() {
+        let inner = embed_manifest(EMPTY, "inner").unwrap();
+        let outer = nested(&inner);
+        assert_eq!(embedded_manifest(&outer).unwrap(), None);
+        assert_eq!(embedded_manifest(&embed_manifest(&outer, "outer").unwrap()).unwrap(), Some("outer"));
+    }
+
+    #[test]
+    fn what_is_no_text_too_long_or_cut_off_is_refused() {
+        let with = embed_manifest(EMPTY, "manifest").unwrap();
+        for end in 0..with.len() {
+            let cut = embedded_manifest(&with[..end]);
+            assert!(end == EMPTY.len() || matches!(cut, Err(PackageError::Malformed { .. })), "{end}: {cut:?}");
+        }
+        let mut no_text = with.clone();
+        *no_text.last_mut().unwrap() = 0xff;
+        assert!(matches!(embedded_manifest(&no_text), Err(PackageError::NotText)));
+        let long = "x".repeat(MANIFEST_BYTES_MAX + 1);
+        assert!(matches!(embed_manifest(EMPTY, &long), Err(PackageError::TooLong { bytes }) if bytes == long.len()));
+    }
+
+    /// Sound components with any of their bytes changed.
+    #[test]
+    fn changed_bytes_are_read_or_refused_and_never_more() {
+        let with = embed_manifest(&nested(&embed_manifest(EMPTY, "inner").unwrap()), "outer").unwrap();
+        for at in 0..with.len() {
+            for byte in 0..=255 {
+                let mut changed = with.clone();
+                changed[at] = byte;
+                if let Ok(Some(text)) = embedded_manifest(&changed) {
+                    assert!(text.len() <= with.len());
+                }
+            }
+        }
+    }
+}
