@@ -189,7 +189,7 @@ fn rendered(report: &miette::Report) -> String {
 }
 
 fn unusable(component: &Path, error: &LoadError) -> String {
-    if let LoadError::NoHost(error) = error {
+    if matches!(error, LoadError::NoHost(_) | LoadError::ReachesLedger { .. }) {
         return one_line(&format!("nothing was run: {error}"));
     }
     format!("`{}` cannot be used as a tool: {}", component.display(), one_line(&with_causes(error)))
@@ -210,6 +210,9 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         }
         LoadError::Describe { .. } => Some("mend the tool: its list of operations must come without any host call"),
         LoadError::Schema { .. } => Some("mend the tool: the schema must be a JSON Schema, as JSON text"),
+        LoadError::ReachesLedger { .. } => {
+            Some("grant a folder that does not hold it, or keep the ledger elsewhere with --ledger")
+        }
         LoadError::NotWasm
         | LoadError::CoreModule
         | LoadError::OperationName { .. }

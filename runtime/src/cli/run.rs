@@ -70,7 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which.args, &bytes)?;
-    let intersection = load::intersect(&loaded.manifest, &loaded.grant)?;
+    let intersection = load::intersect(&loaded)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
     }
@@ -125,7 +125,7 @@ fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> 
     Front::start(notary, folder, settings).map_err(|failure| match failure {
         FrontFailure::Notary(source) => no_notary(folder, source),
         FrontFailure::SideStore(source) => Failure::usage(RunError::SideStore { folder: folder.to_owned(), source }),
-        FrontFailure::Thread(source) => Failure::internal(source),
+        FrontFailure::Ledger(source) | FrontFailure::Thread(source) => Failure::internal(source),
     })
 }
 
