@@ -79,7 +79,8 @@ impl Dirs {
     fn rerun_if_changed(&self) {
         let here =
             ["build.rs", "bench", "echo", "hostile", "json-query", "word-count"].map(|path| self.here.join(path));
-        let workspace = ["Cargo.toml", "Cargo.lock", "guest-sdk"].map(|path| self.workspace.join(path));
+        let workspace =
+            [".cargo/config.toml", "Cargo.toml", "Cargo.lock", "guest-sdk"].map(|path| self.workspace.join(path));
         for path in here.iter().chain(&workspace) {
             println!("cargo::rerun-if-changed={}", path.display());
         }

@@ -72,7 +72,7 @@ fn every_exit_code_has_its_cause() {
         desk.place(name);
     }
     assert_eq!(desk.count(&[]).code, 0);
-    desk.run(&["run", "tools/panic.wasm"]).fails(1, &["the tool crashed", "on purpose", "[tool stderr] "]);
+    desk.run(&["run", "tools/panic.wasm"]).fails(1, &["the tool says: panicked at ", ": on purpose"]);
     desk.run(&["run", "tools/exit.wasm"]).fails(1, &["exit(1) instead of answering"]);
     desk.count(&["--input", "{}"]).fails(2, &["cannot be used multiple times"]);
     desk.run(&["run", "tools/read-env.wasm", "--op", "attack"]).fails(3, &["denied by policy: the environment"]);
