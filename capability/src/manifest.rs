@@ -2,10 +2,11 @@
 //! must never give a tool anything, it only says what to ask the operator for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use miette::{Diagnostic, SourceSpan};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::Spanned;
 
@@ -77,7 +78,7 @@ pub struct Needs {
     /// Environment variables by name. `Some` and empty: the tool lists its environment and is content to find nothing.
     pub env: Option<BTreeSet<EnvName>>,
     /// An argument vector.
-    pub args: bool,
+    pub args: ArgsNeed,
     /// Standard streams. Default: stdout and stderr.
     pub stdio: StdioSet,
     /// Random bytes.
@@ -97,7 +98,7 @@ impl Needs {
         Self {
             fs: grant.fs.iter().map(|(guest, fs)| FsNeed { guest: guest.clone(), access: fs.access }).collect(),
             env: (!grant.env.is_empty()).then(|| grant.env.keys().cloned().collect()),
-            args: grant.args.is_some(),
+            args: if grant.args.is_some() { ArgsNeed::Granted } else { ArgsNeed::None },
             stdio: grant.stdio.unwrap_or(StdioSet::OUTPUT),
             random: grant.random.map(|mode| match mode {
                 RandomMode::Secure => RandomNeed::Secure,
@@ -115,7 +116,7 @@ impl Default for Needs {
         Self {
             fs: Vec::new(),
             env: None,
-            args: false,
+            args: ArgsNeed::None,
             stdio: StdioSet::OUTPUT,
             random: None,
             wall_clock: None,
@@ -123,6 +124,18 @@ impl Default for Needs {
             context: false,
         }
     }
+}
+
+/// What a tool does with an argument vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ArgsNeed {
+    /// It never asks for one: `args = false`.
+    #[default]
+    None,
+    /// It asks, as interpreters do when they start, and is content with an empty one: `args = []`.
+    Empty,
+    /// It needs one that is granted: `args = true`.
+    Granted,
 }
 
 /// A folder that a tool needs.
@@ -209,13 +222,16 @@ pub enum ManifestError {
 pub(crate) struct RawManifest {
     /// What the tool is.
     tool: RawTool,
-    /// What can be called; at least one.
+    /// What can be called.
     #[schemars(with = "Vec<RawOperation>", length(min = 1, max = 64))]
     operations: Spanned<Vec<RawOperation>>,
-    /// What the tool needs.
+    /// What the tool needs of the host; all else is denied. A need that nothing grants is an error before anything runs.
+    ///
+    /// Network is not in the vocabulary: every call of `wasi:sockets` is denied.
     #[serde(default)]
     needs: RawNeeds,
-    /// What it expects of the caps on a call.
+    /// What the tool expects of the caps on a call: it can lower a cap below the default. Above the default it gets a cap
+    /// only where the grant says so too.
     #[serde(default)]
     limits: RawLimits,
     /// Which calls are recorded by themselves: those that acquire something, or every one.
@@ -227,10 +243,10 @@ pub(crate) struct RawManifest {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Tool")]
 struct RawTool {
-    /// Its name.
+    /// Its name; a grant for the tool stands in `[tools.NAME]`.
     #[schemars(with = "String", regex(pattern = r"^[a-z][a-z0-9-]*$"), length(max = 64))]
     name: Spanned<String>,
-    /// Its version, as of semver.org.
+    /// Its version, MAJOR.MINOR.PATCH as of semver.org; it stands in the ledger with every call.
     #[schemars(with = "String", length(max = 64))]
     version: Spanned<String>,
     /// What it does, for people and language models.
@@ -242,7 +258,7 @@ struct RawTool {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Operation")]
 struct RawOperation {
-    /// Its name, unique in the tool.
+    /// Its name, unique in the tool. The names must be those that the component has.
     #[schemars(with = "String", regex(pattern = r"^[a-z][a-z0-9-]*$"), length(max = 64))]
     name: Spanned<String>,
     /// What it does, for people and language models.
@@ -254,21 +270,25 @@ struct RawOperation {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Needs")]
 struct RawNeeds {
-    /// Folders.
+    /// Folders; none may be below another.
     #[serde(default)]
     #[schemars(length(max = 64))]
     fs: Vec<RawFsNeed>,
-    /// Environment variables by name; an empty list says that the tool lists its environment.
-    #[schemars(with = "Option<Vec<String>>")]
+    /// Environment variables by name: those that the tool sees, of what is granted. An empty list says that the tool asks
+    /// for its environment and is content to find nothing: it needs no grant. Without the key, asking is denied.
+    #[schemars(with = "Option<Vec<String>>", length(max = 128))]
     env: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Whether it needs an argument vector.
+    /// Whether the tool needs an argument vector; an empty list says that it asks for one and is content with nothing, and
+    /// needs no grant. Without the key, asking is denied.
     #[serde(default)]
-    args: bool,
-    /// Standard streams; stdout and stderr if left out.
+    #[schemars(with = "ArgsSchema")]
+    args: ArgsNeed,
+    /// Standard streams; opening another is denied.
+    #[schemars(extend("default" = [Stdio::Stdout, Stdio::Stderr]))]
     stdio: Option<Vec<Stdio>>,
-    /// Random bytes: `secure`, or `seeded` if a seeded generator does as well.
+    /// Which random bytes the tool needs; without it, all are denied, those of `wasi:random/insecure` too.
     random: Option<RandomNeed>,
-    /// The finest clocks it needs.
+    /// The finest clocks the tool needs; without it, asking a clock is denied.
     #[serde(default)]
     clocks: RawClocks,
     /// Whether it asks which call it answers: id, session, time left.
@@ -280,15 +300,15 @@ struct RawNeeds {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "FsNeed")]
 struct RawFsNeed {
-    /// Where the guest sees the folder: absolute and normalised.
+    /// Where the tool sees the folder: an absolute path without `.`, `..` and double slashes.
     #[schemars(with = "String", length(max = 255))]
     guest: Spanned<String>,
-    /// What the tool does there.
+    /// What the tool does there. What is granted and not needed is denied too.
     #[schemars(with = "Vec<Access>", length(min = 1))]
     access: Spanned<Vec<Access>>,
 }
 
-/// Both clocks, as manifests and grants write them.
+/// Both clocks.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Clocks")]
@@ -297,6 +317,50 @@ pub(crate) struct RawClocks {
     pub(crate) wall: Option<ClockMode>,
     /// The time since some instant.
     pub(crate) monotonic: Option<ClockMode>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Arguments")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum ArgsSchema {
+    /// Whether it needs one that is granted.
+    Granted(bool),
+    /// It asks, and is content with an empty one.
+    Empty(#[schemars(length(max = 0))] Vec<String>),
+}
+
+impl Default for ArgsSchema {
+    fn default() -> Self {
+        Self::Granted(false)
+    }
+}
+
+impl<'de> Deserialize<'de> for ArgsNeed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = ArgsNeed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or the empty list `[]`")
+            }
+
+            fn visit_bool<E>(self, needed: bool) -> Result<ArgsNeed, E> {
+                Ok(if needed { ArgsNeed::Granted } else { ArgsNeed::None })
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<ArgsNeed, A::Error> {
+                match list.next_element::<serde::de::IgnoredAny>()? {
+                    None => Ok(ArgsNeed::Empty),
+                    Some(_) => Err(serde::de::Error::invalid_length(1, &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 impl RawNeeds {

@@ -140,8 +140,10 @@ fn the_policy_of_the_working_folder_holds_and_grants_come_on_top() {
                   fs.\"/docs\" = { host = \"${texts}\", access = [\"read\", \"list\"] }\n";
     desk.file("tollgate.toml", policy);
     assert_eq!(desk.run(&COUNT).json()["files"], 2);
-    let capped = desk.run(&[&COUNT[..], &["--grant", "limit:fuel=40000"]].concat());
-    capped.fails(4, &["`limits.fuel` is 40000", "tools.word-count"]);
+    // Enough to list the operations, not to count this.
+    desk.file("docs/long.txt", "word ".repeat(100_000));
+    let capped = desk.run(&[&COUNT[..], &["--grant", "limit:fuel=1000000"]].concat());
+    capped.fails(4, &["`limits.fuel` is 1000000", "tools.word-count"]);
     let starved = desk.run(&[&COUNT[..], &["--grant", "limit:fuel=10"]].concat());
     starved.fails(4, &["failed when asked for its operations", "`limits.fuel`", "raise this cap"]);
     // Relative folders start at the policy, not at the working folder.
