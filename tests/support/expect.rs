@@ -133,6 +133,8 @@ impl Lab {
                 let detail = end.detail.as_str().strip_prefix("the tool crashed: ").expect("how it ended");
                 assert!(message.contains(detail), "{detail}");
             }
+            // So are the words of its error.
+            CallError::Tool { code, .. } => assert_eq!(end.detail.as_str(), format!("the tool's own error [{code}]")),
             _ => assert_eq!(end.detail.as_str(), failure.to_string()),
         }
         let cap = if let CallError::Cap(hit) = &failure.error { Some(hit.cap.as_str()) } else { None };
