@@ -7,7 +7,7 @@ use std::fmt;
 use crate::access::{Access, AccessSet};
 use crate::call::Stdio;
 use crate::grant::{EnvValue, FsGrant, Grant};
-use crate::manifest::{FsNeed, Manifest, RandomNeed};
+use crate::manifest::{ArgsNeed, FsNeed, Manifest, RandomNeed};
 use crate::missing::{Missing, MissingGrants};
 use crate::names::{EnvName, GuestPath};
 use crate::set::{Cap, CapabilitySet, ClockMode, FsCapability, Limits, RandomMode, Record, StdioSet};
@@ -25,7 +25,7 @@ impl CapabilitySet {
     /// | a folder | the rights that are both needed and granted; none in common is a missing grant |
     /// | durable rights | those of the folder's rights that the grant makes durable |
     /// | environment | the variables needed, with the granted values; `env = []` needs no grant, there is nothing to see |
-    /// | arguments | the granted ones, if needed |
+    /// | arguments | the granted ones, if needed; `args = []` needs no grant, there is nothing to see |
     /// | stdin | if both needed and granted |
     /// | stdout, stderr | if needed, and the grant has no `stdio` or names them there |
     /// | a clock | the coarser of what is needed and what is granted |
@@ -246,12 +246,12 @@ impl Meet<'_> {
 
     fn arguments(&mut self) -> Option<Vec<String>> {
         match (self.manifest.needs.args, &self.grant.args) {
-            (true, Some(args)) => return Some(args.clone()),
-            (true, None) => self.missing.push(Missing::Args),
-            (false, Some(_)) => self.unused.push(Unused::Args),
-            (false, None) => {}
+            (ArgsNeed::Granted, Some(args)) => return Some(args.clone()),
+            (ArgsNeed::Granted, None) => self.missing.push(Missing::Args),
+            (ArgsNeed::None | ArgsNeed::Empty, Some(_)) => self.unused.push(Unused::Args),
+            (ArgsNeed::None | ArgsNeed::Empty, None) => {}
         }
-        None
+        (self.manifest.needs.args == ArgsNeed::Empty).then(Vec::new)
     }
 
     fn stdio(&mut self) -> StdioSet {

@@ -2,10 +2,11 @@
 //! must never give a tool anything, it only says what to ask the operator for.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use miette::{Diagnostic, SourceSpan};
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use toml::Spanned;
 
@@ -77,7 +78,7 @@ pub struct Needs {
     /// Environment variables by name. `Some` and empty: the tool lists its environment and is content to find nothing.
     pub env: Option<BTreeSet<EnvName>>,
     /// An argument vector.
-    pub args: bool,
+    pub args: ArgsNeed,
     /// Standard streams. Default: stdout and stderr.
     pub stdio: StdioSet,
     /// Random bytes.
@@ -97,7 +98,7 @@ impl Needs {
         Self {
             fs: grant.fs.iter().map(|(guest, fs)| FsNeed { guest: guest.clone(), access: fs.access }).collect(),
             env: (!grant.env.is_empty()).then(|| grant.env.keys().cloned().collect()),
-            args: grant.args.is_some(),
+            args: if grant.args.is_some() { ArgsNeed::Granted } else { ArgsNeed::None },
             stdio: grant.stdio.unwrap_or(StdioSet::OUTPUT),
             random: grant.random.map(|mode| match mode {
                 RandomMode::Secure => RandomNeed::Secure,
@@ -115,7 +116,7 @@ impl Default for Needs {
         Self {
             fs: Vec::new(),
             env: None,
-            args: false,
+            args: ArgsNeed::None,
             stdio: StdioSet::OUTPUT,
             random: None,
             wall_clock: None,
@@ -123,6 +124,18 @@ impl Default for Needs {
             context: false,
         }
     }
+}
+
+/// What a tool does with an argument vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ArgsNeed {
+    /// It never asks for one: `args = false`.
+    #[default]
+    None,
+    /// It asks, as interpreters do when they start, and is content with an empty one: `args = []`.
+    Empty,
+    /// It needs one that is granted: `args = true`.
+    Granted,
 }
 
 /// A folder that a tool needs.
@@ -265,9 +278,11 @@ struct RawNeeds {
     /// for its environment and is content to find nothing: it needs no grant. Without the key, asking is denied.
     #[schemars(with = "Option<Vec<String>>", length(max = 128))]
     env: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Whether the tool needs an argument vector; without it, asking for one is denied.
+    /// Whether the tool needs an argument vector; an empty list says that it asks for one and is content with nothing, and
+    /// needs no grant. Without the key, asking is denied.
     #[serde(default)]
-    args: bool,
+    #[schemars(with = "ArgsSchema")]
+    args: ArgsNeed,
     /// Standard streams; opening another is denied.
     #[schemars(extend("default" = [Stdio::Stdout, Stdio::Stderr]))]
     stdio: Option<Vec<Stdio>>,
@@ -302,6 +317,50 @@ pub(crate) struct RawClocks {
     pub(crate) wall: Option<ClockMode>,
     /// The time since some instant.
     pub(crate) monotonic: Option<ClockMode>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Arguments")]
+#[allow(dead_code, reason = "only its schema is used")]
+enum ArgsSchema {
+    /// Whether it needs one that is granted.
+    Granted(bool),
+    /// It asks, and is content with an empty one.
+    Empty(#[schemars(length(max = 0))] Vec<String>),
+}
+
+impl Default for ArgsSchema {
+    fn default() -> Self {
+        Self::Granted(false)
+    }
+}
+
+impl<'de> Deserialize<'de> for ArgsNeed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = ArgsNeed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("true, false or the empty list `[]`")
+            }
+
+            fn visit_bool<E>(self, needed: bool) -> Result<ArgsNeed, E> {
+                Ok(if needed { ArgsNeed::Granted } else { ArgsNeed::None })
+            }
+
+            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<ArgsNeed, A::Error> {
+                match list.next_element::<serde::de::IgnoredAny>()? {
+                    None => Ok(ArgsNeed::Empty),
+                    Some(_) => Err(serde::de::Error::invalid_length(1, &self)),
+                }
+            }
+        }
+
+        deserializer.deserialize_any(Visitor)
+    }
 }
 
 impl RawNeeds {

@@ -122,6 +122,13 @@ fn the_host_environment_is_asked_only_for_what_is_needed_and_taken_from_it() {
 }
 
 #[test]
+fn empty_arguments_need_no_grant_and_get_none() {
+    assert_eq!(met("[needs]\nargs = []", "").set.args, Some(vec![]));
+    let granted = met("[needs]\nargs = []", "args = [\"--fast\"]");
+    assert_eq!((granted.set.args, shown(&granted.unused)), (Some(vec![]), vec!["args".to_owned()]));
+}
+
+#[test]
 fn an_empty_environment_needs_no_grant() {
     assert_eq!(met("[needs]\nenv = []", "").set.env, Some([].into()));
     assert_eq!(met("", "env = { LANG = \"C\" }").set.env, None);

@@ -259,7 +259,7 @@ fn a_value_of_the_wrong_kind_says_what_is_expected() {
         "args = true",
         "args = 1",
         &expect![[r#"
-            the value does not fit: integer `1`, expected a boolean
+            the value does not fit: integer `1`, expected true, false or the empty list `[]`
                 Diagnostic severity: error
             Begin snippet for tool.toml starting at line 17, column 1
 

@@ -1,6 +1,6 @@
 //! A tool, ready to be called: a compiled component, its capability set, its operations with their schemas.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
@@ -249,7 +249,7 @@ pub(crate) struct Loading {
 impl Loading {
     pub(crate) fn of(order: LoadOrder) -> Result<Self, LoadError> {
         let LoadOrder { name, version, component, operations, set, manifest, grant, by } = order;
-        let bare = CapabilitySet { limits: set.limits, ..CapabilitySet::default() };
+        let bare = bare(&set);
         let identity = |set| Identity::new(&name, &version, component, set);
         Ok(Self { identity: identity(set)?, bare: identity(bare)?, operations, manifest, grant, by })
     }
@@ -402,6 +402,17 @@ fn problem(error: &jsonschema::ValidationError<'_>) -> String {
     let path = error.instance_path().to_string();
     let at = if path.is_empty() { "the arguments".to_owned() } else { format!("`{path}`") };
     format!("at {at}: {error}")
+}
+
+/// What a tool may do while it says which operations it has: nothing. Where it may ask for its environment or its
+/// arguments, it may ask here too, and gets empty lists: interpreters ask before they run a line of the tool.
+fn bare(set: &CapabilitySet) -> CapabilitySet {
+    CapabilitySet {
+        env: set.env.as_ref().map(|_| BTreeMap::new()),
+        args: set.args.as_ref().map(|_| Vec::new()),
+        limits: set.limits,
+        ..CapabilitySet::default()
+    }
 }
 
 fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) -> Result<(), LoadError> {

@@ -65,6 +65,8 @@ pub(crate) fn args() {
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", "needs.args = true", r#"args = ["--fast", "x"]"#);
     assert_eq!(texts.lab.answer(&tool, "call", &call("arguments")), json!({ "ok": ["--fast", "x"] }));
+    let tool = texts.tool("probe-wasi", "needs.args = []", r#"args = ["--fast"]"#);
+    assert_eq!(texts.lab.answer(&tool, "call", &call("arguments")), json!({ "ok": [] }));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What an operator would change so that a denied call is allowed, or a cap is higher. Only text: nothing is granted here.
 
-use tollgate_capability::{Access, AccessSet, Cap, ClockMode, Limits, Stdio, StdioSet};
+use tollgate_capability::{Access, AccessSet, ArgsNeed, Cap, ClockMode, Limits, Stdio, StdioSet};
 
 use super::load::{Loaded, ManifestFrom};
 
@@ -19,7 +19,7 @@ pub(crate) fn to_allow(loaded: &Loaded, rule: &str) -> Vec<String> {
                 loaded,
             ),
             "args" => both(
-                needs.args,
+                needs.args == ArgsNeed::Granted,
                 "args = true",
                 format!("args = [\"--fast\"] under [tools.{tool}], or --grant args=--fast"),
                 loaded,

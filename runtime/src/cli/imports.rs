@@ -1,6 +1,6 @@
 //! What a component imports against what its manifest declares.
 
-use tollgate_capability::Manifest;
+use tollgate_capability::{ArgsNeed, Manifest};
 
 use crate::tool::Import;
 
@@ -25,7 +25,11 @@ const USES: [Use; 9] = [
         functions: &["wasi:cli/environment.get-environment"],
         declared: |manifest| manifest.needs.env.is_some(),
     },
-    Use { need: "args", functions: &["wasi:cli/environment.get-arguments"], declared: |manifest| manifest.needs.args },
+    Use {
+        need: "args",
+        functions: &["wasi:cli/environment.get-arguments"],
+        declared: |manifest| manifest.needs.args != ArgsNeed::None,
+    },
     Use { need: "stdio.stdin", functions: &["wasi:cli/stdin"], declared: |manifest| manifest.needs.stdio.stdin },
     Use {
         need: "random",

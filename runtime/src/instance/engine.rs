@@ -11,8 +11,8 @@ pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 const MEMORIES_PER_TOOL_MAX: u32 = 8;
 /// Tables of one component.
 const TABLES_PER_TOOL_MAX: u32 = 16;
-/// Core instances of one component: the module, its shims, composed parts.
-const CORE_INSTANCES_PER_TOOL_MAX: u32 = 32;
+/// Core instances of one component: the module, its shims, composed parts. Python's interpreter is linked of some forty.
+const CORE_INSTANCES_PER_TOOL_MAX: u32 = 64;
 /// Elements of one table: virtual room of 8 MiB; the memory cap usually ends growth before.
 const TABLE_ELEMENTS_MAX: usize = 1 << 20;
 /// Bytes of one linear memory: all that 32 bits address; the memory cap is what counts.
