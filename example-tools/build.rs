@@ -25,8 +25,17 @@ const PROFILE: &str = "guest";
 const HOSTILE_PACKAGE: &str = "hostile-guests";
 
 /// The packages of the useful tools, by folder.
-const TOOLS: [(&str, &str); 4] =
-    [("word-count", "word-count"), ("echo", "echo"), ("json-query", "json-query"), ("bench", "echo-read")];
+const TOOLS: [(&str, &str); 9] = [
+    ("word-count", "word-count"),
+    ("echo", "echo"),
+    ("json-query", "json-query"),
+    ("csv-stats", "csv-stats"),
+    ("note-book", "note-book"),
+    ("dice", "dice"),
+    ("clock", "clock"),
+    ("text-diff", "text-diff"),
+    ("bench", "echo-read"),
+];
 
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
@@ -77,10 +86,10 @@ impl Dirs {
     }
 
     fn rerun_if_changed(&self) {
-        let here =
-            ["build.rs", "bench", "echo", "hostile", "json-query", "word-count"].map(|path| self.here.join(path));
+        let folders = TOOLS.map(|(folder, _)| folder);
+        let here = ["build.rs", "hostile"].iter().chain(&folders).map(|path| self.here.join(path));
         let workspace = ["Cargo.toml", "Cargo.lock", "guest-sdk"].map(|path| self.workspace.join(path));
-        for path in here.iter().chain(&workspace) {
+        for path in here.chain(workspace) {
             println!("cargo::rerun-if-changed={}", path.display());
         }
     }

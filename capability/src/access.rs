@@ -4,21 +4,24 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One right below a granted folder.
+/// One right below a granted folder. What needs a right that is not there is denied.
+///
+/// What is linked or renamed must not gain rights: what counts is what all granted folders give at either place of the
+/// host, since they may lie in one another. Devices, FIFOs and sockets are neither opened, linked nor renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// Read the bytes of regular files.
+    /// Open a file to read it, read it; be the source of a hard link.
     Read,
-    /// Change the bytes, the length or the times of existing regular files.
+    /// Open a file to write or cut it, write to it; change its length or times.
     Write,
-    /// Bring new names into being: files, folders, links, the target of a rename.
+    /// Make files, folders and links; be the target of a rename.
     Create,
-    /// Take names away: unlink, remove a folder, the source of a rename.
+    /// Unlink a file, remove a folder; be the source of a rename, or overwritten by one.
     Delete,
-    /// Open folders, list their entries and tell them apart (metadata hash).
+    /// Open a folder, list it, flush it; the metadata hash, as with `metadata`.
     List,
-    /// Ask about names without opening them: stat, metadata hash, readlink.
+    /// Ask about a name without opening it: stat, readlink; the metadata hash, as with `list`.
     Metadata,
 }
 

@@ -14,6 +14,7 @@ use crate::limits::DurationSchema;
 use crate::manifest::parsed;
 use crate::names::{CompartmentName, ToolName};
 use crate::policy::PolicyError;
+use crate::schema::quantity;
 use crate::texts::{self, COMPARTMENT_TOOLS_MAX, POLICY_ENTRIES_MAX, TextError};
 use crate::units::{Quantity, Unit, UnitError};
 
@@ -47,16 +48,23 @@ impl Default for HostSettings {
     }
 }
 
-/// How long the processes that run tools stay.
+/// How long the processes that run tools stay. A manifest has no say.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Hosts")]
 pub(crate) struct RawHosts {
-    /// A host without calls ends after this time. Default 5m, from 10ms to 24h.
-    #[schemars(with = "Option<DurationSchema>")]
+    /// A host without calls ends after this time. A host serves one call of `tollgate run`; the key is for programs that
+    /// keep hosts.
+    #[schemars(
+        with = "Option<DurationSchema>",
+        transform = quantity(Unit::Time, HostSettings::DEFAULT.idle_ms, (HOST_IDLE_MS_MIN, HOST_IDLE_MS_MAX))
+    )]
     idle: Option<Spanned<Quantity>>,
-    /// A call that has not ended this long after its deadline ends with its host. Default 1s, from 10ms to 1m.
-    #[schemars(with = "Option<DurationSchema>")]
+    /// A call that has not ended this long after its deadline is ended with its host.
+    #[schemars(
+        with = "Option<DurationSchema>",
+        transform = quantity(Unit::Time, HostSettings::DEFAULT.grace_ms, (HOST_GRACE_MS_MIN, HOST_GRACE_MS_MAX))
+    )]
     grace: Option<Spanned<Quantity>>,
 }
 

@@ -21,7 +21,7 @@
 //!
 //! Sizes are bytes, times milliseconds. [`Limits::DEFAULT`] holds where nobody says otherwise, [`WRITE_QUOTA_DEFAULT`] for
 //! what a call may write below a folder. Nothing else has a default but stdout and stderr, which are captured. The whole
-//! vocabulary, with what each word denies, is in the README of this crate.
+//! vocabulary, with what each word denies, is in `docs/manifest.md`.
 //!
 //! # Deliberately absent
 //!

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 
 use crate::diagnostic::{Document, DocumentError};
+use crate::schema::quantity;
 use crate::set::{Cap, Limits};
 use crate::units::{Quantity, Unit, UnitError};
 
@@ -171,35 +172,35 @@ impl PartialLimits {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Limits")]
 pub(crate) struct RawLimits {
-    /// Over all linear memories and tables of the tool. Default 64MiB.
-    #[schemars(with = "Option<SizeSchema>")]
+    /// Memory of a call, over all linear memories and tables.
+    #[schemars(with = "Option<SizeSchema>", transform = bounds(Cap::Memory))]
     memory: Option<Spanned<Quantity>>,
-    /// Fuel units: about one per WebAssembly instruction. Default 1_000_000_000.
-    #[schemars(with = "Option<u64>")]
+    /// Fuel of a call: about one unit per WebAssembly instruction.
+    #[schemars(with = "Option<u64>", transform = bounds(Cap::Fuel))]
     fuel: Option<Spanned<Quantity>>,
-    /// Over everything: instantiation, running, waiting host calls. Default 5s, at most 1h.
-    #[schemars(with = "Option<DurationSchema>")]
+    /// Time of a call, over everything: instantiation, running, waiting host calls.
+    #[schemars(with = "Option<DurationSchema>", transform = bounds(Cap::Deadline))]
     deadline: Option<Spanned<Quantity>>,
-    /// JSON arguments. Default 1MiB.
-    #[schemars(with = "Option<SizeSchema>")]
+    /// JSON arguments of a call.
+    #[schemars(with = "Option<SizeSchema>", transform = bounds(Cap::Input))]
     input: Option<Spanned<Quantity>>,
-    /// JSON output. Default 1MiB.
-    #[schemars(with = "Option<SizeSchema>")]
+    /// JSON output of a call.
+    #[schemars(with = "Option<SizeSchema>", transform = bounds(Cap::Output))]
     output: Option<Spanned<Quantity>>,
-    /// Captured from stdout and stderr together. Default 64KiB.
-    #[schemars(with = "Option<SizeSchema>")]
+    /// What a call may print to stdout and stderr together.
+    #[schemars(with = "Option<SizeSchema>", transform = bounds(Cap::Stdio))]
     stdio: Option<Spanned<Quantity>>,
-    /// Open handles of every kind. Default 64.
-    #[schemars(with = "Option<u64>")]
+    /// Open handles of every kind, at the same time.
+    #[schemars(with = "Option<u64>", transform = bounds(Cap::Handles))]
     handles: Option<Spanned<Quantity>>,
-    /// Per request for random bytes. Default 64KiB.
-    #[schemars(with = "Option<SizeSchema>")]
+    /// Random bytes of one request.
+    #[schemars(with = "Option<SizeSchema>", transform = bounds(Cap::Random))]
     random: Option<Spanned<Quantity>>,
-    /// What one host call may copy out of the guest. Default 8MiB.
-    #[schemars(with = "Option<SizeSchema>")]
+    /// What one host call may copy out of the guest.
+    #[schemars(with = "Option<SizeSchema>", transform = bounds(Cap::HostMemory))]
     host_memory: Option<Spanned<Quantity>>,
-    /// Calls of the tool at the same time. Default 16.
-    #[schemars(with = "Option<u64>")]
+    /// Calls of the tool at the same time.
+    #[schemars(with = "Option<u64>", transform = bounds(Cap::Calls))]
     calls: Option<Spanned<Quantity>>,
 }
 
@@ -225,7 +226,13 @@ impl RawLimits {
     }
 }
 
-/// A number of bytes, or a number and a unit such as `16MiB`.
+/// Default and bounds of a cap, for its schema.
+fn bounds(cap: Cap) -> impl FnMut(&mut schemars::Schema) {
+    quantity(cap.unit(), Limits::DEFAULT.get(cap), cap.bounds())
+}
+
+/// A number of bytes, or a text of a whole number and a unit: `16MiB`, `512B`, `2MB`. `KiB`, `MiB`, `GiB` and `TiB` are
+/// powers of 1024, `KB`, `MB`, `GB` and `TB` of 1000.
 #[derive(Serialize, schemars::JsonSchema)]
 #[serde(untagged)]
 #[schemars(rename = "Size")]
@@ -237,7 +244,7 @@ pub(crate) enum SizeSchema {
     Text(#[schemars(regex(pattern = r"^[0-9]+(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)?$"))] String),
 }
 
-/// A number and a unit: `ms`, `s`, `m` or `h`.
+/// A text of a whole number and a unit: `500ms`, `2s`, `1m`, `1h`.
 #[derive(Serialize, schemars::JsonSchema)]
 #[serde(transparent)]
 #[schemars(rename = "Duration")]

@@ -222,13 +222,16 @@ pub enum ManifestError {
 pub(crate) struct RawManifest {
     /// What the tool is.
     tool: RawTool,
-    /// What can be called; at least one.
+    /// What can be called.
     #[schemars(with = "Vec<RawOperation>", length(min = 1, max = 64))]
     operations: Spanned<Vec<RawOperation>>,
-    /// What the tool needs.
+    /// What the tool needs of the host; all else is denied. A need that nothing grants is an error before anything runs.
+    ///
+    /// Network is not in the vocabulary: every call of `wasi:sockets` is denied.
     #[serde(default)]
     needs: RawNeeds,
-    /// What it expects of the caps on a call.
+    /// What the tool expects of the caps on a call: it can lower a cap below the default. Above the default it gets a cap
+    /// only where the grant says so too.
     #[serde(default)]
     limits: RawLimits,
     /// Which calls are recorded by themselves: those that acquire something, or every one.
@@ -240,10 +243,10 @@ pub(crate) struct RawManifest {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Tool")]
 struct RawTool {
-    /// Its name.
+    /// Its name; a grant for the tool stands in `[tools.NAME]`.
     #[schemars(with = "String", regex(pattern = r"^[a-z][a-z0-9-]*$"), length(max = 64))]
     name: Spanned<String>,
-    /// Its version, as of semver.org.
+    /// Its version, MAJOR.MINOR.PATCH as of semver.org; it stands in the ledger with every call.
     #[schemars(with = "String", length(max = 64))]
     version: Spanned<String>,
     /// What it does, for people and language models.
@@ -255,7 +258,7 @@ struct RawTool {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Operation")]
 struct RawOperation {
-    /// Its name, unique in the tool.
+    /// Its name, unique in the tool. The names must be those that the component has.
     #[schemars(with = "String", regex(pattern = r"^[a-z][a-z0-9-]*$"), length(max = 64))]
     name: Spanned<String>,
     /// What it does, for people and language models.
@@ -267,22 +270,25 @@ struct RawOperation {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Needs")]
 struct RawNeeds {
-    /// Folders.
+    /// Folders; none may be below another.
     #[serde(default)]
     #[schemars(length(max = 64))]
     fs: Vec<RawFsNeed>,
-    /// Environment variables by name; an empty list says that the tool lists its environment.
-    #[schemars(with = "Option<Vec<String>>")]
+    /// Environment variables by name: those that the tool sees, of what is granted. An empty list says that the tool asks
+    /// for its environment and is content to find nothing: it needs no grant. Without the key, asking is denied.
+    #[schemars(with = "Option<Vec<String>>", length(max = 128))]
     env: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Whether it needs an argument vector; an empty list says that it asks for one and is content with nothing.
+    /// Whether the tool needs an argument vector; without it, asking for one is denied. An empty list says that the tool
+    /// asks for one and is content to find nothing: it needs no grant.
     #[serde(default)]
     #[schemars(with = "ArgsSchema")]
     args: ArgsNeed,
-    /// Standard streams; stdout and stderr if left out.
+    /// Standard streams; opening another is denied.
+    #[schemars(extend("default" = [Stdio::Stdout, Stdio::Stderr]))]
     stdio: Option<Vec<Stdio>>,
-    /// Random bytes: `secure`, or `seeded` if a seeded generator does as well.
+    /// Which random bytes the tool needs; without it, all are denied, those of `wasi:random/insecure` too.
     random: Option<RandomNeed>,
-    /// The finest clocks it needs.
+    /// The finest clocks the tool needs; without it, asking a clock is denied.
     #[serde(default)]
     clocks: RawClocks,
     /// Whether it asks which call it answers: id, session, time left.
@@ -294,15 +300,15 @@ struct RawNeeds {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "FsNeed")]
 struct RawFsNeed {
-    /// Where the guest sees the folder: absolute and normalised.
+    /// Where the tool sees the folder: an absolute path without `.`, `..` and double slashes.
     #[schemars(with = "String", length(max = 255))]
     guest: Spanned<String>,
-    /// What the tool does there.
+    /// What the tool does there. What is granted and not needed is denied too.
     #[schemars(with = "Vec<Access>", length(min = 1))]
     access: Spanned<Vec<Access>>,
 }
 
-/// Both clocks, as manifests and grants write them.
+/// Both clocks.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Clocks")]

@@ -18,13 +18,15 @@ use crate::diagnostic::{Document, DocumentError, SourceText};
 use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, granted};
 use crate::host::{expand, host_path};
 use crate::hosts::{HostSettings, RawCompartments, RawHosts, compartments};
+use crate::intersect::WRITE_QUOTA_DEFAULT;
 use crate::limits::{RawLimits, SizeSchema};
 use crate::manifest::{RawClocks, parsed, rights};
 use crate::names::{CompartmentName, EnvName, GuestPath, ToolName};
 use crate::patterns::Patterns;
 use crate::sandbox::{SandboxLevel, SandboxSettings};
+use crate::schema::{NOTHING, key, quantity, values_length};
 use crate::set::{OnViolation, RandomMode, Record, StdioSet};
-use crate::texts::{self, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
+use crate::texts::{self, COMPARTMENT_TOOLS_MAX, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
 use crate::units::{ByteSize, Quantity, Unit, UnitError};
 
 /// Longest policy, in bytes: a thousand tools with a kilobyte each.
@@ -105,23 +107,28 @@ pub enum PolicyError {
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Tollgate policy (tollgate.toml)")]
 pub(crate) struct RawPolicy {
-    /// What `${name}` in a host path stands for; relative to the folder of this file.
+    /// What `${NAME}` in a host path stands for. `$$` is a dollar sign there.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, String>")]
+    #[schemars(with = "BTreeMap<String, String>", extend("propertyNames" = key("NAME")))]
     variables: BTreeMap<Spanned<String>, Spanned<String>>,
-    /// What each tool gets, by its name.
+    /// What each tool gets, by its name. A tool that is not named gets nothing but stdout and stderr.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, RawGrant>")]
+    #[schemars(with = "BTreeMap<String, RawGrant>", extend("propertyNames" = key("NAME")))]
     tools: BTreeMap<Spanned<String>, RawGrant>,
-    /// What is asked of the kernel around the processes that run tools.
+    /// What is asked of the kernel around the processes that run tools. A manifest has no say.
     #[serde(default)]
     sandbox: RawSandbox,
-    /// How long the processes that run tools stay.
+    /// How long the processes that run tools stay. A manifest has no say.
     #[serde(default)]
     hosts: RawHosts,
-    /// Tools that share one host process, by the name of the compartment; every other tool has one of its own.
+    /// Tools that share one host process: the kernel lets each do what any of them may. A tool can be in one compartment,
+    /// once; every other tool has a process of its own.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, Vec<String>>")]
+    #[schemars(
+        with = "BTreeMap<String, Vec<String>>",
+        extend("propertyNames" = key("NAME")),
+        transform = values_length(1, COMPARTMENT_TOOLS_MAX)
+    )]
     compartments: RawCompartments,
 }
 
@@ -129,7 +136,7 @@ pub(crate) struct RawPolicy {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Sandbox")]
 struct RawSandbox {
-    /// What the kernel must be able to enforce, or no tool runs. All that it can is enforced in any case.
+    /// What the kernel must be able to enforce, or no tool runs. All that it can enforce is enforced in any case.
     #[serde(default)]
     require: SandboxLevel,
 }
@@ -138,37 +145,40 @@ struct RawSandbox {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Grant")]
 struct RawGrant {
-    /// Folders of the host, by where the guest sees them.
+    /// Folders of the host, by where the tool sees them; `GUEST` is a path, so it stands in quotes: `fs."/docs"`.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, RawFsGrant>")]
+    #[schemars(with = "BTreeMap<String, RawFsGrant>", extend("propertyNames" = key("GUEST")))]
     fs: BTreeMap<Spanned<String>, RawFsGrant>,
-    /// Environment variables: a value, or `{ host = "NAME" }` for one of the operator's.
+    /// An environment variable: its value, or `{ host = "NAME" }` for one of the operator's own. In the ledger there is
+    /// only the SHA-256 of the value.
     #[serde(default)]
-    #[schemars(with = "BTreeMap<String, RawEnvValue>")]
+    #[schemars(with = "BTreeMap<String, RawEnvValue>", extend("propertyNames" = key("NAME")))]
     env: BTreeMap<Spanned<String>, Spanned<RawEnvValue>>,
-    /// The argument vector.
-    #[schemars(with = "Option<Vec<String>>")]
+    /// The argument vector. In the ledger there is only the SHA-256 of each argument.
+    #[schemars(with = "Option<Vec<String>>", length(max = 128))]
     args: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Standard streams; stdout and stderr if left out.
+    /// Standard streams; opening another is denied.
+    #[schemars(extend("default" = [Stdio::Stdout, Stdio::Stderr]))]
     stdio: Option<Vec<Stdio>>,
-    /// Random bytes: `"secure"`, or `{ seed = 42 }` for the same bytes in every call.
+    /// Random bytes: `"secure"` for the operating system's, or `{ seed = 42 }` for the same bytes in every call.
     random: Option<RawRandom>,
-    /// The finest clocks.
+    /// The finest clocks; without it, asking a clock is denied.
     #[serde(default)]
     clocks: RawClocks,
-    /// Id and session of the call, and the time left, in steps of 100 ms.
+    /// Id and session of the call, and the time left, in steps of 100 ms; without it, asking is denied.
     #[serde(default)]
     context: bool,
-    /// Ceilings on a call.
+    /// Ceilings on a call: the lower of manifest and grant holds. Where the grant says nothing, the default is the ceiling,
+    /// so only the operator can raise a cap; where the manifest says nothing, the grant's value holds.
     #[serde(default)]
     limits: RawLimits,
     /// What happens when a call is denied.
     #[serde(default)]
     on_violation: OnViolation,
-    /// Which calls are recorded by themselves: those that acquire something, or every one.
+    /// Which calls are recorded by themselves.
     #[serde(default)]
     record: Record,
-    /// How calls are recorded and answered.
+    /// How calls are recorded and answered. A manifest has no say.
     #[serde(default)]
     audit: RawAudit,
 }
@@ -177,10 +187,10 @@ struct RawGrant {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Audit")]
 struct RawAudit {
-    /// Whether arguments and results are recorded.
+    /// How a call's arguments and results are recorded.
     #[serde(default)]
     arguments: ArgumentsRecord,
-    /// Where the end of a call must be before its result is handed out.
+    /// Where the record of a call's end must be before its result is handed out.
     #[serde(default)]
     acknowledge: Acknowledge,
 }
@@ -189,23 +199,36 @@ struct RawAudit {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "FsGrant")]
 struct RawFsGrant {
-    /// The host folder; relative paths start at the folder of this file, `${name}` is one of the variables.
+    /// The folder on the host; a relative path starts at the folder of this file, `${NAME}` is one of the variables. What
+    /// is not below it is denied, by `..` and by symbolic links too. `/`, `/proc`, `/sys` and `/dev` cannot be granted.
     #[schemars(with = "String", length(min = 1, max = 4095))]
     host: Spanned<String>,
-    /// What may be done there.
+    /// What may be done there; the rest is denied.
     #[schemars(with = "Vec<Access>", length(min = 1))]
     access: Spanned<Vec<Access>>,
-    /// Which of these rights are used only once the intent is on disk; none if left out.
-    #[schemars(with = "Option<Vec<Access>>")]
+    /// Which of these rights are used only once the intent is on disk; for the others the notary's pipe is enough.
+    ///
+    /// It speaks of calls below its own folder: a file that is linked or moved to another folder goes by what is durable
+    /// there. Reads and writes on an open handle have no intent of their own unless `record = "every"`; then each waits.
+    #[schemars(with = "Option<Vec<Access>>", extend("default" = NOTHING))]
     durable: Option<Spanned<Vec<Access>>>,
-    /// Which files may be touched; all if left out.
+    /// Patterns of the files that may be touched; without it, all may.
+    ///
+    /// A pattern without a slash matches a name at any depth (`*.pem`, `.git`); one with a slash starts at the granted
+    /// folder (`docs/*.txt`, `/top.txt`). `*` and `?` stay in one name, `**` stands for any number of folders. Patterns are
+    /// case-sensitive. Where they apply, symbolic links are neither followed nor made, files with several hard links are not
+    /// opened, and folders are not renamed: the name must be the file.
     #[schemars(with = "Option<Vec<String>>", length(max = 64))]
     include: Option<Spanned<Vec<String>>>,
-    /// What is hidden, with everything below it.
-    #[schemars(with = "Option<Vec<String>>", length(max = 64))]
+    /// Patterns of what is hidden, with everything below it; `secret/**` hides `secret` too. The patterns are those of
+    /// `include`.
+    #[schemars(with = "Option<Vec<String>>", length(max = 64), extend("default" = NOTHING))]
     exclude: Option<Spanned<Vec<String>>>,
-    /// Bytes that one call may write. Default 64MiB.
-    #[schemars(with = "Option<SizeSchema>")]
+    /// What one call may write. A hole in a file counts as written.
+    #[schemars(
+        with = "Option<SizeSchema>",
+        transform = quantity(Unit::Bytes, WRITE_QUOTA_DEFAULT, (0, QUOTA_BYTES_MAX))
+    )]
     quota: Option<Spanned<Quantity>>,
 }
 
@@ -223,7 +246,7 @@ enum RawEnvValue {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "HostEnv")]
 struct RawHostEnv {
-    /// Its name.
+    /// The name of a variable of the operator's environment; that it is not set is an error before anything runs.
     host: String,
 }
 
@@ -249,7 +272,7 @@ enum SecureSchema {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Seed")]
 struct RawSeed {
-    /// Where the generator starts.
+    /// Where the generator starts: with the same seed, every call gets the same bytes.
     seed: u64,
 }
 

@@ -104,13 +104,13 @@ impl FromIterator<Stdio> for StdioSet {
     }
 }
 
-/// What a clock shows, the finest first.
+/// What a clock shows, the finest first. The coarser of manifest and grant holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockMode {
     /// The host's time.
     Real,
-    /// The host's time, rounded down to 100 ms ([`COARSE_CLOCK_NS`]).
+    /// The host's time, rounded down to 100 ms: too wide to time code with.
     Coarse,
     /// One instant for the whole call: its start for the wall clock, zero for the monotonic clock.
     Frozen,
@@ -152,7 +152,8 @@ pub enum OnViolation {
     Deny,
 }
 
-/// Which calls are recorded by themselves; every call is checked and counted either way.
+/// Which calls are recorded by themselves; every call is checked and counted either way. The stricter of manifest and
+/// grant holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Record {

@@ -46,12 +46,16 @@ mod tests {
     /// Guests are small: what a host maps and compiles for a test.
     const COMPONENT_BYTES_MAX: usize = 256 * 1024;
 
+    /// JMESPath, a language with its library of functions, is more than half of it.
+    const JSON_QUERY_BYTES_MAX: usize = 320 * 1024;
+
     #[test]
     fn every_guest_is_a_small_component() {
         for guest in ALL {
             let component = fs::read(guest.component).unwrap();
             assert!(component.starts_with(b"\0asm\x0d\0\x01\0"), "{} is no component", guest.name);
-            assert!(component.len() <= COMPONENT_BYTES_MAX, "{}: {} bytes", guest.name, component.len());
+            let most = if guest.name == "json-query" { JSON_QUERY_BYTES_MAX } else { COMPONENT_BYTES_MAX };
+            assert!(component.len() <= most, "{}: {} bytes", guest.name, component.len());
         }
     }
 

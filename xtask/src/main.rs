@@ -33,7 +33,7 @@ Usage: cargo xtask COMMAND
   drill [-- ARGS]    setup, then native attacks from inside sealed hosts, and what stops each; fails if one escapes, or if
                      it is stopped by something else than what should. ARGS go to `tollgate drill`
   demo               setup, then show what Tollgate promises, with real tools; fails if a promise is not kept
-  schemas            write the JSON Schemas of tool.toml and tollgate.toml anew";
+  schemas            write the JSON Schemas of tool.toml and tollgate.toml anew, and docs/manifest.md from them";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -91,7 +91,7 @@ fn drill(args: &[&str]) -> Result<()> {
     if status.success() { Ok(()) } else { Err(format!("the drill failed ({status}): see above").into()) }
 }
 
-/// The schemas are held by a test that can also write them.
+/// Schemas and reference are held by tests that can also write them.
 fn schemas() -> Result<()> {
-    cargo::run(&["test", "--workspace", "--test", "schemas"], &[("UPDATE_EXPECT", "1")])
+    cargo::run(&["test", "--workspace", "--test", "schemas", "--test", "reference"], &[("UPDATE_EXPECT", "1")])
 }

@@ -16,11 +16,13 @@ pub(crate) const DOCS: [&str; 2] = ["--grant", "fs:/docs=docs:read,list"];
 
 pub(crate) struct Desk {
     folder: TempDir,
+    /// Where what is installed and compiled lies, if not in the folder.
+    home: Option<PathBuf>,
 }
 
 impl Desk {
     pub(crate) fn new() -> Self {
-        let desk = Self { folder: tempfile::tempdir().unwrap() };
+        let desk = Self { folder: tempfile::tempdir().unwrap(), home: None };
         desk.file("docs/a.txt", "to be or not to be\n");
         desk.file("docs/b.txt", "that is\nthe question\n");
         desk.file("secret.txt", "swordfish\n");
@@ -32,6 +34,16 @@ impl Desk {
         let desk = Self::new();
         desk.place(name);
         desk
+    }
+
+    /// A desk that shares with others what is compiled.
+    pub(crate) fn at_home(home: &Path) -> Self {
+        Self { home: Some(home.to_owned()), ..Self::new() }
+    }
+
+    /// Where what is installed and compiled lies.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.home.clone().unwrap_or_else(|| self.path("tollgate-home"))
     }
 
     /// Puts a tool into `tools`, its manifest beside it.
@@ -65,7 +77,7 @@ impl Desk {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
         command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
         command.env("TOLLGATE_LEDGER", "ledger").env_remove("XDG_STATE_HOME");
-        command.env("TOLLGATE_HOME", self.path("tollgate-home"));
+        command.env("TOLLGATE_HOME", self.home());
         command
     }
 
@@ -102,6 +114,13 @@ impl Desk {
         let entries = self.entries();
         let call = entries.iter().rfind(|entry| entry["operation"] == operation);
         call.unwrap_or_else(|| panic!("no call of {operation}"))["call"].as_str().unwrap().to_owned()
+    }
+
+    /// The id of the last call of any operation.
+    pub(crate) fn last_call(&self) -> String {
+        let entries = self.entries();
+        let is_call = |entry: &&Value| entry["operation"].as_str().is_some_and(|name| name != "tollgate:describe");
+        entries.iter().rfind(is_call).expect("a call")["call"].as_str().unwrap().to_owned()
     }
 
     /// The ledger's key, as `--key` takes it.

@@ -11,11 +11,15 @@
 mod audit;
 mod check;
 mod compile;
+mod console;
 mod desk;
 mod drill;
 mod files;
+mod grants;
 mod install;
 mod kernel;
 mod ledger;
+mod project;
 mod readme;
+mod reference;
 mod run;

@@ -1,7 +1,6 @@
 //! The examples of the README's sections on tools and audit, run as they stand.
 
-use std::process::{Command, Stdio};
-
+use crate::console::{compare, shell};
 use crate::desk::Desk;
 
 #[test]
@@ -25,50 +24,8 @@ fn examples_are_true(title: &str, examples_min: usize) {
     assert!(examples.len() >= examples_min, "{}", examples.len());
     for example in examples {
         let (line, wanted) = example.split_once('\n').unwrap();
-        let call = if desk.path("ledger").exists() { desk.call_of("count") } else { String::new() };
-        compare(&shell(&desk, line, &call), wanted);
+        let output = shell(&desk, line);
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{line}: {output:?}");
+        compare(&String::from_utf8(output.stdout).unwrap(), wanted, line);
     }
-}
-
-/// What a shell prints to stdout for the command.
-fn shell(desk: &Desk, line: &str, call: &str) -> String {
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_tollgate"));
-    let path = format!("{}:{}", program.parent().unwrap().display(), std::env::var("PATH").unwrap());
-    let mut command = Command::new("sh");
-    command.args(["-c", line]).current_dir(desk.path("")).env("PATH", path).env("CALL", call);
-    command.env("TOLLGATE_HOME", desk.path("tollgate-home"));
-    let output = command.env("TOLLGATE_LEDGER", "ledger").stdin(Stdio::null()).output().unwrap();
-    assert!(matches!(output.status.code(), Some(0 | 3)), "{line}: {output:?}");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-/// `…` stands for any text, and on a line of its own for any lines.
-#[track_caller]
-fn compare(said: &str, wanted: &str) {
-    let mut said_lines = said.lines();
-    let mut skips = false;
-    for wanted in wanted.lines() {
-        if wanted == "…" {
-            skips = true;
-            continue;
-        }
-        let fits = |line: &&str| fits(line, wanted);
-        let found = if skips { said_lines.find(fits) } else { said_lines.next().filter(fits) };
-        // A line that begins with `…` may have others before it.
-        let found = found.or_else(|| wanted.starts_with('…').then(|| said_lines.find(fits)).flatten());
-        assert!(found.is_some(), "no line {wanted:?} in:\n{said}");
-        skips = false;
-    }
-    assert!(skips || said_lines.next().is_none(), "more than the README says:\n{said}");
-}
-
-fn fits(line: &str, wanted: &str) -> bool {
-    let Some((start, end)) = wanted.split_once('…') else { return line == wanted };
-    let Some(mut rest) = line.strip_prefix(start) else { return false };
-    let (middle, end) = end.rsplit_once('…').unwrap_or(("", end));
-    for part in middle.split('…') {
-        let Some((_, after)) = rest.split_once(part) else { return false };
-        rest = after;
-    }
-    rest.ends_with(end)
 }

@@ -2,6 +2,7 @@
 //! matter are compared: a demo that no longer holds fails.
 
 mod stage;
+mod tools;
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +16,13 @@ fs."/docs" = { host = "texts", access = ["read", "list"] }
 "#;
 
 /// The tools on stage, each with its component below `guests` and its manifest below `example-tools`.
-const TOOLS: [(&str, &str, &str); 4] = [
+const TOOLS: [(&str, &str, &str); 10] = [
+    ("clock", "clock.wasm", "clock/tool.toml"),
+    ("csv-stats", "csv_stats.wasm", "csv-stats/tool.toml"),
+    ("dice", "dice.wasm", "dice/tool.toml"),
+    ("json-query", "json_query.wasm", "json-query/tool.toml"),
+    ("note-book", "note_book.wasm", "note-book/tool.toml"),
+    ("text-diff", "text_diff.wasm", "text-diff/tool.toml"),
     ("word-count", "word_count.wasm", "word-count/tool.toml"),
     ("eat-memory", "examples/eat_memory.wasm", "hostile/manifests/eat-memory.toml"),
     ("spin", "examples/spin.wasm", "hostile/manifests/spin.toml"),
@@ -29,13 +36,14 @@ pub(crate) fn demo() -> Result<()> {
     let mut stage = Stage::new()?;
     furnish(stage.folder())?;
     stage.tell(
-        "A fresh folder: three texts in `texts`, a secret beside it, four tools in `tools`, each a WebAssembly component \
-         with its manifest.\nEvery command is recorded in the ledger: TOLLGATE_LEDGER=ledger",
+        "A fresh folder: texts in `texts`, a table and two drafts in `data`, an empty folder `notes`, a secret beside them; tools in `tools`, \
+         each a WebAssembly component with its manifest.\nEvery command is recorded in the ledger: TOLLGATE_LEDGER=ledger",
     );
     grants(&mut stage)?;
     let denied = denials(&mut stage)?;
     caps(&mut stage)?;
     ledger(&mut stage, &denied)?;
+    tools::tools(&mut stage)?;
     stage.end()
 }
 
@@ -45,8 +53,13 @@ fn furnish(folder: &Path) -> Result<()> {
     let copy = |from: &Path, to: &Path| {
         fs::copy(from, to).map(drop).map_err(|error| format!("cannot copy {}: {error}", from.display()))
     };
-    for name in ["texts", "tools"] {
+    for name in ["data", "notes", "texts", "tools"] {
         fs::create_dir(folder.join(name))?;
+    }
+    for sample in ["csv-stats/samples/fruit.csv", "text-diff/samples/draft.txt", "text-diff/samples/final.txt"] {
+        let sample = workspace.join("example-tools").join(sample);
+        let name = sample.file_name().ok_or("a sample has a name")?;
+        copy(&sample, &folder.join("data").join(name))?;
     }
     for name in ["alice.txt", "moby-dick.txt", "sonnet-18.txt"] {
         copy(&workspace.join("demo/texts").join(name), &folder.join("texts").join(name))?;

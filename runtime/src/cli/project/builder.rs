@@ -90,14 +90,50 @@ fn built_by_cargo(messages: &[u8], manifest: &Path) -> Result<PathBuf, Failure> 
     built.ok_or_else(|| Failure::usage(BuilderError::NoComponent))
 }
 
+/// CPython with the tool inside, by componentize-py.
 fn python(project: &Project) -> Result<Vec<u8>, Failure> {
-    let _ = project;
-    todo!()
+    let out = Unfinished::in_project(project);
+    let environment = project.folder.join(".venv");
+    let own = environment.join("bin/componentize-py");
+    let mut command = if own.is_file() {
+        let mut command = Command::new(own);
+        // So that it finds the packages that were installed there.
+        command.env("VIRTUAL_ENV", &environment);
+        command
+    } else {
+        Command::new("componentize-py")
+    };
+    command.args(["-q", "-d", "vendor/wit", "-w", "tool-provider", "componentize", "tollgate_component"]);
+    command.args(["-p", ".", "-p", "vendor", "-o"]).arg(&out.0);
+    ran(project, &mut command, NO_COMPONENTIZE_PY, "the last line of the traceback says what to mend")?;
+    load::component(&out.0)
 }
 
+const NO_COMPONENTIZE_PY: &str = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt";
+
+/// SpiderMonkey with the tool inside, by componentize-js.
 fn javascript(project: &Project) -> Result<Vec<u8>, Failure> {
-    let _ = project;
-    todo!()
+    let out = Unfinished::in_project(project);
+    let mut node = Command::new("node");
+    node.arg("vendor/build.mjs").arg(&out.0);
+    ran(project, &mut node, "install Node.js 20 or newer, then: npm install", "mend what it names")?;
+    load::component(&out.0)
+}
+
+/// A component without its manifest, which nobody must take for the tool; gone when it is read.
+struct Unfinished(PathBuf);
+
+impl Unfinished {
+    fn in_project(project: &Project) -> Self {
+        Self(project.folder.join(format!(".{}.unfinished.wasm", project.manifest.name)))
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        // It may never have been written.
+        std::fs::remove_file(&self.0).ok();
+    }
 }
 
 /// Runs a program in the project's folder to its end; what it prints to stderr goes to ours.
