@@ -281,7 +281,7 @@ struct RawNeeds {
     /// Whether the tool needs an argument vector; without it, asking for one is denied. An empty list says that the tool
     /// asks for one and is content to find nothing: it needs no grant.
     #[serde(default)]
-    #[schemars(with = "ArgsSchema")]
+    #[schemars(with = "ArgsSchema", extend("default" = false))]
     args: ArgsNeed,
     /// Standard streams; opening another is denied.
     #[schemars(extend("default" = [Stdio::Stdout, Stdio::Stderr]))]
