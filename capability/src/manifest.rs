@@ -278,10 +278,10 @@ struct RawNeeds {
     /// for its environment and is content to find nothing: it needs no grant. Without the key, asking is denied.
     #[schemars(with = "Option<Vec<String>>", length(max = 128))]
     env: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Whether the tool needs an argument vector; an empty list says that it asks for one and is content with nothing, and
-    /// needs no grant. Without the key, asking is denied.
+    /// Whether the tool needs an argument vector; without it, asking for one is denied. An empty list says that the tool
+    /// asks for one and is content to find nothing: it needs no grant.
     #[serde(default)]
-    #[schemars(with = "ArgsSchema")]
+    #[schemars(with = "ArgsSchema", extend("default" = false))]
     args: ArgsNeed,
     /// Standard streams; opening another is denied.
     #[schemars(extend("default" = [Stdio::Stdout, Stdio::Stderr]))]

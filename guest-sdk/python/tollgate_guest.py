@@ -122,22 +122,16 @@ def invoke(operation: str, arguments: str) -> str:
         raise
     except OSError as error:
         text = f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
-        raise ToolError(code_of(error), text) from error
+        raise ToolError(CODES.get(error.errno, "io"), text) from error
     except BaseException as error:  # SystemExit too: nothing may end the interpreter
         raise ToolError("exception", f"{type(error).__name__}: {error}{place(error, found)}") from error
 
 
-def code_of(error: OSError) -> str:
-    """The code that tools in Rust give for the same error."""
-    kinds = [
-        (FileNotFoundError, "not-found"),
-        (PermissionError, "not-permitted"),
-        (FileExistsError, "already-exists"),
-        (NotADirectoryError, "not-a-folder"),
-        (IsADirectoryError, "is-a-folder"),
-    ]
-    numbers = {errno.EROFS: "not-permitted", errno.ENOSPC: "no-space", errno.EDQUOT: "no-space", errno.EFBIG: "no-space"}
-    return next((code for kind, code in kinds if isinstance(error, kind)), numbers.get(error.errno, "io"))
+# The codes that tools in Rust give for the same errors.
+CODES = {errno.ENOENT: "not-found", errno.EEXIST: "already-exists"}
+CODES |= {errno.ENOTDIR: "not-a-folder", errno.EISDIR: "is-a-folder"}
+CODES |= dict.fromkeys([errno.EACCES, errno.EPERM, errno.EROFS], "not-permitted")
+CODES |= dict.fromkeys([errno.ENOSPC, errno.EDQUOT, errno.EFBIG], "no-space")
 
 
 def place(error: BaseException, operation: Operation) -> str:
@@ -154,8 +148,7 @@ def place(error: BaseException, operation: Operation) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Shape:
-    """A type as JSON: its schema, and how a JSON value is read as it. `read` takes the value and its JSON path, and raises
-    ValueError."""
+    """A type as JSON: its schema, and how a value at a JSON path is read as it, which raises ValueError."""
 
     schema: dict
     read: typing.Callable[[object, str], object]
@@ -163,6 +156,12 @@ class Shape:
 
 def fault(path: str, text: str) -> ValueError:
     return ValueError(f"at {path}: {text}" if path else text)
+
+
+def expect(holds: bool, words: str, value, path: str):
+    if not holds:
+        raise fault(path, f"expected {words}, found {json.dumps(value)[:80]}")
+    return value
 
 
 def shape(hint, where: str, inside: tuple = ()) -> Shape:
@@ -177,7 +176,7 @@ def shape(hint, where: str, inside: tuple = ()) -> Shape:
     if origin in (typing.Required, typing.NotRequired):
         return shape(args[0], where, inside)
     if origin is typing.Literal and all(isinstance(value, str) for value in args):
-        return Shape({"type": "string", "enum": list(args)}, one_of(args))
+        return one_of(args)
     if origin is list and len(args) == 1:
         return sequence(shape(args[0], f"{where}: its elements", inside))
     if origin is dict and len(args) == 2 and args[0] is str:
@@ -198,19 +197,16 @@ def shape(hint, where: str, inside: tuple = ()) -> Shape:
 def required_of(hint) -> list[str]:
     if typing.is_typeddict(hint):
         return [name for name in hint.__annotations__ if name in hint.__required_keys__]
-    missing = dataclasses.MISSING
-    fields = dataclasses.fields(hint)
-    return [field.name for field in fields if field.default is missing and field.default_factory is missing]
+    missing = (dataclasses.MISSING, dataclasses.MISSING)
+    return [field.name for field in dataclasses.fields(hint) if (field.default, field.default_factory) == missing]
 
 
 def plain(name: str, words: str, *kinds: type) -> Shape:
     def read(value, path):
-        # In Python a bool is an int; in JSON it is not.
-        if isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)):
-            return value
         if kinds == (int,) and isinstance(value, float) and value.is_integer():
             return int(value)
-        raise fault(path, f"expected {words}, found {json.dumps(value)[:80]}")
+        # In Python a bool is an int; in JSON it is not.
+        return expect(isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool)), words, value, path)
 
     return Shape({"type": name}, read)
 
@@ -225,19 +221,14 @@ PLAIN = {
 }
 
 
-def one_of(values: tuple) -> typing.Callable:
-    def read(value, path):
-        if value in values:
-            return value
-        raise fault(path, f"expected one of {', '.join(values)}, found {json.dumps(value)[:80]}")
-
-    return read
+def one_of(values: tuple) -> Shape:
+    words = f"one of {', '.join(values)}"
+    return Shape({"type": "string", "enum": list(values)}, lambda value, path: expect(value in values, words, value, path))
 
 
 def sequence(element: Shape) -> Shape:
     def read(value, path):
-        if not isinstance(value, list):
-            raise fault(path, f"expected a list, found {json.dumps(value)[:80]}")
+        expect(isinstance(value, list), "a list", value, path)
         return [element.read(item, f"{path}[{index}]") for index, item in enumerate(value)]
 
     return Shape({"type": "array", "items": element.schema}, read)
@@ -245,8 +236,7 @@ def sequence(element: Shape) -> Shape:
 
 def mapping(element: Shape) -> Shape:
     def read(value, path):
-        if not isinstance(value, dict):
-            raise fault(path, f"expected an object, found {json.dumps(value)[:80]}")
+        expect(isinstance(value, dict), "an object", value, path)
         return {name: element.read(item, f"{path}.{name}".lstrip(".")) for name, item in value.items()}
 
     return Shape({"type": "object", "additionalProperties": element.schema}, read)
@@ -261,8 +251,7 @@ def optional(inner: Shape) -> Shape:
 
 def record(fields: dict[str, Shape], required: list[str], make: typing.Callable) -> Shape:
     def read(value, path):
-        if not isinstance(value, dict):
-            raise fault(path, f"expected an object, found {json.dumps(value)[:80]}")
+        expect(isinstance(value, dict), "an object", value, path)
         for name in value:
             if name not in fields:
                 raise fault(path, f"unknown property `{name}`, expected {', '.join(fields) or 'none'}")
