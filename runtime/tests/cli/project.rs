@@ -25,17 +25,22 @@ fn run(desk: &Desk, folder: &str, args: &[&str]) -> Ran {
     desk.ran(&command(desk, folder, args).output().unwrap())
 }
 
-fn made() -> Desk {
+/// A project in the folder `hello`. Its package has a name of its own: cargo takes two of one name for one, in the folder that
+/// the tests share.
+fn made(name: &str) -> Desk {
     let desk = Desk::new();
-    let made = desk.run(&["new", "hello"]);
+    let made = desk.run(&["new", name]);
     assert_eq!((made.code, made.stderr.as_str()), (0, ""), "{made:?}");
-    let next = "  cd hello && tollgate dev --op greet --input '{\"name\": \"Ada\"}'\n";
-    assert_eq!(made.stdout, format!("made hello: a Rust tool\n  build and run it, again on each change\n{next}"));
+    let next = format!("  cd {name} && tollgate dev --op greet --input '{{\"name\": \"Ada\"}}'\n");
+    assert_eq!(made.stdout, format!("made {name}: a Rust tool\n  build and run it, again on each change\n{next}"));
+    fs::rename(desk.path(name), desk.path("hello")).unwrap();
+    desk.edit("hello/Cargo.toml", &format!("name = \"{name}\""), &format!("name = \"{name}-package\""));
+    desk.edit("hello/tool.toml", &format!("name = \"{name}\""), "name = \"hello\"");
     desk
 }
 
-fn built() -> Desk {
-    let desk = made();
+fn built(name: &str) -> Desk {
+    let desk = made(name);
     let built = run(&desk, "hello", &["build"]);
     assert_eq!(built.code, 0, "{built:?}");
     desk
@@ -43,7 +48,7 @@ fn built() -> Desk {
 
 #[test]
 fn a_new_project_runs_with_the_command_that_is_printed_and_passes_its_tests() {
-    let desk = made();
+    let desk = made("fresh");
     let ran = run(&desk, "hello", &[&["dev", "--once"][..], &GREET].concat());
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "{\"greeting\":\"Hello, Ada!\"}\n"), "{ran:?}");
     ran.says(&["[dev] built hello.wasm (hello 0.1.0, ", " KiB, sha256:"]);
@@ -58,7 +63,7 @@ fn a_new_project_runs_with_the_command_that_is_printed_and_passes_its_tests() {
 
 #[test]
 fn what_agents_are_shown_is_the_functions_own() {
-    let desk = built();
+    let desk = built("shown");
     let wrong = run(&desk, "hello", &["run", "hello.wasm", "--input", r#"{"name": "Ada", "titel": "Dr"}"#]);
     wrong.fails(2, &["titel"]);
     let refused = run(&desk, "hello", &["run", "hello.wasm", "--input", r#"{"name": ""}"#]);
@@ -69,7 +74,7 @@ fn what_agents_are_shown_is_the_functions_own() {
 
 #[test]
 fn needs_and_imports_are_compared() {
-    let desk = made();
+    let desk = made("compared");
     desk.edit("hello/tool.toml", "[limits]", "[needs]\nclocks.wall = \"real\"\ncontext = true\n\n[limits]");
     desk.edit("hello/src/lib.rs", "if name.is_empty()", "if name.is_empty() || std::fs::read(&name).is_ok()");
     let built = run(&desk, "hello", &["build"]);
@@ -85,7 +90,7 @@ fn needs_and_imports_are_compared() {
 
 #[test]
 fn a_component_brings_its_manifest_wherever_it_goes() {
-    let desk = built();
+    let desk = built("carried");
     fs::create_dir(desk.path("elsewhere")).unwrap();
     fs::copy(desk.path("hello/hello.wasm"), desk.path("elsewhere/hello.wasm")).unwrap();
     let hello = [&["run", "hello.wasm"][..], &GREET].concat();
@@ -106,7 +111,7 @@ fn a_component_brings_its_manifest_wherever_it_goes() {
 
 #[test]
 fn a_manifest_beside_that_differs_is_an_error_and_not_a_guess() {
-    let desk = built();
+    let desk = built("beside");
     let before = desk.called();
     desk.edit("hello/tool.toml", "deadline = \"2s\"", "deadline = \"1s\"");
     let hello = [&["run", "hello.wasm"][..], &GREET].concat();
@@ -121,7 +126,7 @@ fn a_manifest_beside_that_differs_is_an_error_and_not_a_guess() {
 
 #[test]
 fn dev_builds_and_runs_again_after_each_change() {
-    let desk = made();
+    let desk = made("watched");
     let mut dev = command(&desk, "hello", &[&["dev"][..], &GREET].concat());
     let mut dev = Background(dev.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     let (line, lines) = mpsc::channel();
@@ -151,7 +156,7 @@ fn dev_builds_and_runs_again_after_each_change() {
 
 #[test]
 fn what_is_no_project_says_what_is_missing() {
-    let desk = made();
+    let desk = made("missing");
     run(&desk, "", &["build"]).fails(2, &["is no tool's project: there is no `tool.toml`", "tollgate new NAME"]);
     run(&desk, "", &["dev"]).fails(2, &["there is no `tool.toml`"]);
     run(&desk, "", &["build", "nowhere"]).fails(2, &["`nowhere` cannot be used", "No such file or directory"]);
@@ -169,7 +174,7 @@ fn what_is_no_project_says_what_is_missing() {
 
 #[test]
 fn build_tools_that_are_missing_or_fail_are_named() {
-    let desk = made();
+    let desk = made("failing");
     let mut bare = command(&desk, "hello", &["build"]);
     let ran = desk.ran(&bare.env("PATH", desk.path("docs")).output().unwrap());
     ran.fails(2, &["`rustc` is not there", "rustup"]);

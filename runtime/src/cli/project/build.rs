@@ -7,7 +7,7 @@ use miette::Diagnostic;
 use serde_json::json;
 use tollgate_audit::Digest;
 
-use super::{Project, builder};
+use super::{Language, Project, builder};
 use crate::cli::args::BuildArgs;
 use crate::cli::compiled;
 use crate::cli::exit::{Exit, Failure};
@@ -83,7 +83,8 @@ impl Built {
                 "  declared, not imported  {unused}: nothing in it can use that; take it out of tool.toml\n"
             ));
         }
-        if !undeclared.is_empty() {
+        // An interpreter imports all that there is, whatever its tool calls.
+        if !undeclared.is_empty() && project.language == Language::Rust {
             let undeclared = undeclared.join(", ");
             text.push_str(&format!("  imported, not declared  {undeclared}: denied if it is called\n"));
         }
