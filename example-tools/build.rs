@@ -88,7 +88,8 @@ impl Dirs {
     fn rerun_if_changed(&self) {
         let folders = TOOLS.map(|(folder, _)| folder);
         let here = ["build.rs", "hostile"].iter().chain(&folders).map(|path| self.here.join(path));
-        let workspace = ["Cargo.toml", "Cargo.lock", "guest-sdk"].map(|path| self.workspace.join(path));
+        let workspace =
+            [".cargo/config.toml", "Cargo.toml", "Cargo.lock", "guest-sdk"].map(|path| self.workspace.join(path));
         for path in here.chain(workspace) {
             println!("cargo::rerun-if-changed={}", path.display());
         }

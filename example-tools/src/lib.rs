@@ -49,6 +49,15 @@ mod tests {
     /// JMESPath, a language with its library of functions, is more than half of it.
     const JSON_QUERY_BYTES_MAX: usize = 320 * 1024;
 
+    /// The smallest tool there is: what the SDK and the standard library take.
+    const ECHO_BYTES_MAX: usize = 120 * 1024;
+
+    #[test]
+    fn a_tool_that_does_next_to_nothing_is_next_to_nothing() {
+        let bytes = fs::read(ECHO).unwrap().len();
+        assert!(bytes <= ECHO_BYTES_MAX, "{bytes} bytes");
+    }
+
     #[test]
     fn every_guest_is_a_small_component() {
         for guest in ALL {

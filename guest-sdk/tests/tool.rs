@@ -2,6 +2,7 @@
 //! whose operations are below.
 #![forbid(unsafe_code)]
 #![deny(warnings)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::collections::BTreeMap;
 
@@ -16,7 +17,7 @@ use tollgate_guest::{Error, Operation, invoke, operations, tool};
 ///
 /// - politely
 #[tool]
-pub fn greet(
+fn greet(
     /// Who is greeted.
     name: String,
     /// A title before
@@ -39,7 +40,7 @@ fn once() -> u32 {
 
 /// What is said.
 #[derive(Debug, PartialEq, Serialize, JsonSchema)]
-pub struct Greeting {
+struct Greeting {
     text: String,
     times: u32,
 }

@@ -88,6 +88,12 @@ pub enum LoadError {
     #[serde(skip)]
     #[error("the capability set cannot be kept in the ledger's folder")]
     SetNotKept(#[source] std::io::Error),
+    /// A granted folder would let the tool read or change the ledger, or the key that signs it.
+    #[error("the grant for `{guest}` reaches the ledger, or its key beside it")]
+    ReachesLedger {
+        /// The folder, as the guest sees it.
+        guest: String,
+    },
     /// The engine refused.
     #[error("the engine failed: {0}")]
     Engine(String),

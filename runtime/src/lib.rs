@@ -19,6 +19,7 @@ mod front;
 pub mod host;
 mod instance;
 mod invoke;
+mod log;
 mod machine;
 pub mod notary;
 pub mod package;
@@ -35,6 +36,7 @@ pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectErro
 pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostedTool, ToolSpec};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use invoke::{Answer, Caller, Request, Usage};
+pub use log::{LogLevel, LogLine, log_lines};
 pub use runtime::{Books, Engine, Runtime, StartError, Worker};
 pub use tollgate_audit::CallId;
 pub use tool::{Component, Import, Operation, Provenance, Tool};

@@ -96,6 +96,17 @@ impl Lab {
         failure
     }
 
+    /// Calls a tool that ends with an error of its own, after nothing that is denied.
+    pub fn told_by_tool(&mut self, tool: &Tool, operation: &str, arguments: &str, code: &str) -> Box<CallFailure> {
+        let failure = self.failure(tool, operation, arguments);
+        let CallError::Tool { code: found, .. } = &failure.error else { panic!("{operation}: {:?}", failure.error) };
+        assert_eq!(found, code);
+        self.assert_ended(&failure, CallClass::ToolError);
+        let entries = self.entries_of(failure.call.expect("a call that ran"));
+        assert!(denials(&entries).is_empty(), "{entries:?}");
+        failure
+    }
+
     /// Calls a tool that fails.
     pub fn failure(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Box<CallFailure> {
         match self.call(tool, operation, arguments) {
@@ -122,6 +133,8 @@ impl Lab {
                 let detail = end.detail.as_str().strip_prefix("the tool crashed: ").expect("how it ended");
                 assert!(message.contains(detail), "{detail}");
             }
+            // So are the words of its error.
+            CallError::Tool { code, .. } => assert_eq!(end.detail.as_str(), format!("the tool's own error [{code}]")),
             _ => assert_eq!(end.detail.as_str(), failure.to_string()),
         }
         let cap = if let CallError::Cap(hit) = &failure.error { Some(hit.cap.as_str()) } else { None };

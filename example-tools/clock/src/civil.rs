@@ -177,7 +177,8 @@ mod tests {
             assert_eq!(civil_from_days(days), (year, month, date));
             assert_eq!(days_from_civil(year, month, date), days);
             let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-            let length = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31][month as usize - 1];
+            let length = [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+                [usize::try_from(month - 1).unwrap()];
             date += 1;
             if date > length {
                 (month, date) = (month + 1, 1);

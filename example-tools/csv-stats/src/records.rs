@@ -143,7 +143,7 @@ mod tests {
                 record.iter().map(|field| format!("\"{}\"", field.replace('"', "\"\""))).collect::<Vec<_>>().join(",")
             };
             let csv = table.iter().map(|record| quoted(record) + "\n").collect::<String>();
-            prop_assert_eq!(records(csv.as_bytes()), table.clone());
+            prop_assert_eq!(&records(csv.as_bytes()), &table);
             prop_assert_eq!(records(Trickle(csv.as_bytes())), table);
         }
     }

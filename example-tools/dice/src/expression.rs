@@ -146,7 +146,7 @@ impl Unread<'_> {
     }
 
     fn wanted(&self, what: &str) -> Invalid {
-        let found = self.rest.chars().next().map_or("the end".to_owned(), |found| format!("`{found}`"));
+        let found = self.rest.chars().next().map_or_else(|| "the end".to_owned(), |found| format!("`{found}`"));
         Invalid { at: self.at(), reason: format!("{what} should come here, not {found}") }
     }
 }

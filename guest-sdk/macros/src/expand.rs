@@ -43,17 +43,15 @@ fn without_attributes_of_parameters(mut function: ItemFn) -> ItemFn {
 }
 
 fn operation(attribute: TokenStream, function: &ItemFn) -> Result<TokenStream> {
-    let mut wrong = Vec::new();
-    let mut keep = |error| wrong.push(error);
-    let name = name::of(attribute, &function.sig.ident).map_err(&mut keep).ok();
-    let description = description(function).map_err(&mut keep).ok();
-    let parsed = function::parse(function).map_err(&mut keep).ok();
-    match (name, description, parsed) {
-        (Some(name), Some(description), Some((parameters, returned))) => {
-            Ok(registration(function, &name, &description, &parameters, &returned))
-        }
-        _ => Err(function::all(wrong).unwrap_or_else(|| Error::new(Span::call_site(), "`#[tool]` failed"))),
+    let name = name::of(attribute, &function.sig.ident);
+    let description = description(function);
+    let parsed = function::parse(function);
+    let wrong = [name.as_ref().err(), description.as_ref().err(), parsed.as_ref().err()];
+    if let Some(error) = function::all(wrong.into_iter().flatten().cloned()) {
+        return Err(error);
     }
+    let (parameters, returned) = parsed?;
+    Ok(registration(function, &name?, &description?, &parameters, &returned))
 }
 
 fn description(function: &ItemFn) -> Result<String> {

@@ -32,16 +32,16 @@ pub(crate) fn parse(function: &ItemFn) -> Result<(Vec<Parameter>, Type)> {
             Err(error) => wrong.push(error),
         }
     }
-    let returned = returned(signature).map_err(|error| wrong.push(error)).ok();
-    match (returned, all(wrong)) {
-        (Some(returned), None) => Ok((parameters, returned)),
-        (_, Some(error)) => Err(error),
-        (None, None) => Err(Error::new(Span::call_site(), "nothing is returned")),
+    let returned = returned(signature);
+    wrong.extend(returned.as_ref().err().cloned());
+    match all(wrong) {
+        Some(error) => Err(error),
+        None => Ok((parameters, returned?)),
     }
 }
 
 /// Several errors as one.
-pub(crate) fn all(errors: Vec<Error>) -> Option<Error> {
+pub(crate) fn all(errors: impl IntoIterator<Item = Error>) -> Option<Error> {
     errors.into_iter().reduce(|mut all, error| {
         all.combine(error);
         all
@@ -97,7 +97,7 @@ fn parameter(input: &FnArg) -> Result<Parameter> {
         FnArg::Typed(input) => input,
     };
     let name = name(input)?;
-    if let Some(error) = all(input.attrs.iter().filter_map(wrong_attribute).collect()) {
+    if let Some(error) = all(input.attrs.iter().filter_map(wrong_attribute)) {
         return Err(error);
     }
     owned(&input.ty)?;

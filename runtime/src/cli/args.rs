@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueHint};
 use super::audit::AuditArgs;
 use super::project::Language;
 use crate::drill::ThreadKind;
+use crate::log::LogLevel;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -152,7 +153,10 @@ pub(crate) struct RunArgs {
     /// can verify it without the ledger.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) receipt: Option<PathBuf>,
-    /// Print one JSON object: result or error, usage, streams, call id.
+    /// Show what the tool logs from this level on; `--json` has all of it.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub(crate) log: LogLevel,
+    /// Print one JSON object: result or error, usage, streams, log, call id.
     #[arg(long)]
     pub(crate) json: bool,
 }

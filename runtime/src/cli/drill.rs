@@ -108,7 +108,7 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let which = tools::which(&ToolArgs { component: component.clone(), manifest, grants })?;
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which.args, &bytes)?;
-    let set = load::intersect(&loaded.manifest, &loaded.grant)?.set;
+    let set = load::intersect(&loaded)?.set;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let artifact = compiled::artifact(&which, &engine, &bytes)?;
     let front = start_front(scene, loaded.running)?;

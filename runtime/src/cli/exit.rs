@@ -7,6 +7,7 @@ use miette::Report;
 
 use crate::compiler::CompileError;
 use crate::error::{CallError, CallFailure, HostError, LoadError};
+use crate::log::LogLevel;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +61,8 @@ pub(crate) enum Failure {
         failure: Box<CallFailure>,
         /// What an operator would change to let it through.
         hints: Vec<String>,
+        /// What of the tool's log people are shown.
+        log: LogLevel,
     },
     /// Tollgate itself failed.
     Internal(Report),

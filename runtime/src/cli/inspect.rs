@@ -33,7 +33,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
         Ok(intersection) => {
             inspection.narrowed = intersection.narrowed.iter().map(ToString::to_string).collect();
             inspection.unused = intersection.unused.iter().map(ToString::to_string).collect();
-            inspection.set = Some(load::intersect(&loaded.manifest, &loaded.grant)?.set);
+            inspection.set = Some(load::intersect(&loaded)?.set);
         }
         Err(missing) => inspection.missing = Some(missing),
     }

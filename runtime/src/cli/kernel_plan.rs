@@ -12,7 +12,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which.args, &bytes)?;
-    let set = load::intersect(&loaded.manifest, &loaded.grant)?.set;
+    let set = load::intersect(&loaded)?.set;
     let plan = plan(&set);
     let text = if args.json { json_text(&loaded.manifest, &plan) } else { text(&loaded.manifest, &plan) };
     output::print(&format!("{}\n", text.trim_end()))?;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use tollgate_capability::{
-    AdhocGrant, CapabilitySet, Grant, HostSettings, Intersection, Manifest, Needs, OnViolation, Policy,
-    SandboxSettings, ToolName, refuse_host,
+    Access, AdhocGrant, CapabilitySet, FsCapability, Grant, HostSettings, Intersection, Manifest, Needs, OnViolation,
+    Policy, SandboxSettings, ToolName, refuse_host,
 };
 
 use super::args::{GrantArgs, ToolArgs};
@@ -29,6 +29,23 @@ pub(crate) struct Loaded {
     pub(crate) grant: Grant,
     pub(crate) grant_text: String,
     pub(crate) running: Running,
+    /// The policy's file, if there is one.
+    pub(crate) policy: Option<PathBuf>,
+}
+
+/// A grant, and what it was read from.
+struct Granted {
+    grant: Grant,
+    text: String,
+    running: Running,
+    policy: Option<PathBuf>,
+}
+
+impl Loaded {
+    fn new((manifest, manifest_text, manifest_from): FoundManifest, granted: Granted) -> Self {
+        let Granted { grant, text: grant_text, running, policy } = granted;
+        Self { manifest, manifest_text, manifest_from, grant, grant_text, running, policy }
+    }
 }
 
 /// Where a manifest comes from.
@@ -77,6 +94,11 @@ pub(crate) enum FileError {
         "`tollgate build` puts the file's manifest into the component; or say with --manifest which one holds"
     ))]
     TwoManifests { component: PathBuf, beside: PathBuf },
+    #[error("the grant for `{guest}` hands over {what}: `{}`", path.display())]
+    #[diagnostic(help(
+        "a tool with it would decide over its own rights: grant a folder that does not hold it, or grant `read` alone"
+    ))]
+    Decides { guest: String, what: &'static str, path: PathBuf },
     #[error("`{}` gives no name for a tool: {reason}", component.display())]
     #[diagnostic(help("write a manifest, and give it with --manifest"))]
     NoName { component: PathBuf, reason: String },
@@ -127,8 +149,8 @@ fn differs((manifest, text, _): &FoundManifest, beside: &Path) -> bool {
 /// Reads the grant of a tool whose manifest is read.
 pub(crate) fn with_manifest(found: FoundManifest, grants: &GrantArgs) -> Result<Loaded, Failure> {
     let (manifest, manifest_text, manifest_from) = found;
-    let (grant, grant_text, running) = grant(grants, &manifest.name)?;
-    Ok(Loaded { manifest, manifest_text, manifest_from, grant, grant_text, running })
+    let granted = grant(grants, &manifest.name)?;
+    Ok(Loaded::new((manifest, manifest_text, manifest_from), granted))
 }
 
 /// Reads a manifest from a file.
@@ -148,10 +170,11 @@ fn parse_manifest(text: &str, from: ManifestFrom) -> Result<FoundManifest, Failu
 }
 
 /// The grant of a tool: what the policy says of it, and what the command line adds.
-fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String, Running), Failure> {
+fn grant(args: &GrantArgs, tool: &ToolName) -> Result<Granted, Failure> {
     let folder = working_folder()?;
-    let (policy, mut text) = match policy_path(args.policy.as_deref(), &folder) {
-        Some(path) => parse_policy(&path, &folder)?,
+    let path = policy_path(args.policy.as_deref(), &folder);
+    let (policy, mut text) = match &path {
+        Some(path) => parse_policy(path, &folder)?,
         None => Default::default(),
     };
     let mut grant = policy.grant(tool);
@@ -165,7 +188,8 @@ fn grant(args: &GrantArgs, tool: &ToolName) -> Result<(Grant, String, Running), 
         text.push_str("\n--on-violation ");
         text.push_str(on_violation);
     }
-    Ok((grant, text, Running { sandbox: policy.sandbox, hosts: policy.hosts }))
+    let running = Running { sandbox: policy.sandbox, hosts: policy.hosts };
+    Ok(Granted { grant, text, running, policy: path })
 }
 
 /// The policy at `path`, or the one in the working folder, if there is one.
@@ -184,13 +208,34 @@ fn parse_policy(path: &Path, folder: &Path) -> Result<(Policy, String), Failure>
     Ok((policy, text))
 }
 
-/// Manifest ∩ grant, with host folders resolved; each must be there.
-pub(crate) fn intersect(manifest: &Manifest, grant: &Grant) -> Result<Intersection, Failure> {
-    let mut intersection = CapabilitySet::intersect(manifest, grant, config::host_variable).map_err(Failure::usage)?;
+/// Manifest ∩ grant, with host folders resolved; each must be there, and none may hand the tool what decides over tools.
+pub(crate) fn intersect(loaded: &Loaded) -> Result<Intersection, Failure> {
+    let mut intersection =
+        CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
     for fs in &mut intersection.set.fs {
         fs.host = existing_folder(&fs.guest, &fs.host)?;
+        refuse_what_decides(fs, loaded.policy.clone())?;
     }
     Ok(intersection)
+}
+
+/// Whoever changes the policy grants itself more; whoever has the key passes machine code off as a tool.
+fn refuse_what_decides(fs: &FsCapability, policy: Option<PathBuf>) -> Result<(), Failure> {
+    let changes = [Access::Write, Access::Create, Access::Delete].iter().any(|right| fs.access.contains(*right));
+    let reads = fs.access.contains(Access::Read);
+    let deciding = [
+        ("the policy", policy, changes),
+        ("the key of compiled tools", config::artifact_key(), changes || reads),
+        ("the installed tools", config::tools_folder(), changes),
+    ];
+    for (what, path, harms) in deciding {
+        // What is not there holds nothing yet.
+        let path = path.and_then(|path| fs::canonicalize(path).ok());
+        if let Some(path) = path.filter(|path| harms && path.starts_with(&fs.host)) {
+            return Err(Failure::usage(FileError::Decides { guest: fs.guest.clone(), what, path }));
+        }
+    }
+    Ok(())
 }
 
 fn existing_folder(guest: &str, host: &Path) -> Result<PathBuf, Failure> {
@@ -226,18 +271,17 @@ fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
     let name = stem.to_ascii_lowercase().replace(['_', '.', ' '], "-");
     let name: ToolName = name.parse().map_err(|error| no_name(format!("{error}")))?;
     let version = "0.0.0".parse().map_err(|error| no_name(format!("{error}")))?;
-    let (grant, grant_text, running) = grant(&args.grants, &name)?;
+    let granted = grant(&args.grants, &name)?;
     let manifest = Manifest {
         name,
         version,
         description: String::new(),
         operations: Vec::new(),
-        needs: Needs::of_grant(&grant),
-        limits: grant.limits.clone(),
-        record: grant.record,
+        needs: Needs::of_grant(&granted.grant),
+        limits: granted.grant.limits.clone(),
+        record: granted.grant.record,
     };
-    let manifest_from = ManifestFrom::Grant;
-    Ok(Loaded { manifest, manifest_text: String::new(), manifest_from, grant, grant_text, running })
+    Ok(Loaded::new((manifest, String::new(), ManifestFrom::Grant), granted))
 }
 
 /// Reads the component.

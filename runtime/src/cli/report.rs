@@ -1,5 +1,6 @@
 //! Failures and figures as people and machines read them. Stdout gets JSON results only, stderr the rest.
 
+use std::borrow::Cow;
 use std::io::IsTerminal as _;
 use std::path::Path;
 
@@ -15,6 +16,7 @@ use super::output::{self, eprint, one_line};
 use crate::compiler::CompileError;
 use crate::error::{CallError, CallFailure, CapHit, LoadError, RejectError, with_causes};
 use crate::invoke::Answer;
+use crate::log::{LogLevel, log_lines};
 
 /// Prints a failure, to stdout as JSON or to stderr for people, and says how the process ends.
 pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {
@@ -33,17 +35,28 @@ pub(crate) fn aside(failure: &Failure) {
 }
 
 /// Passes the end of what the guest printed on, to stderr: stdout is for results. `--json` has all of it.
-pub(crate) fn streams(streams: &Stdout) {
-    for (name, bytes) in [("stdout", &streams.stdout), ("stderr", &streams.stderr)] {
-        let text = String::from_utf8_lossy(bytes);
-        let hidden = text.lines().count().saturating_sub(STREAM_LINES_MAX);
-        if hidden > 0 {
-            eprint(&format!("[tool {name}] … {hidden} lines before, see --json\n"));
-        }
-        for line in text.lines().skip(hidden) {
-            eprint(&format!("[tool {name}] {}\n", one_line(line)));
-        }
+/// What it logs below `least` is left out.
+pub(crate) fn streams(streams: &Stdout, least: LogLevel) {
+    let stdout = String::from_utf8_lossy(&streams.stdout);
+    last_lines("stdout", stdout.lines().map(|line| ("stdout", line.into())).collect());
+    let lines = log_lines(&streams.stderr).filter(|line| line.level.is_none_or(|level| level <= least));
+    last_lines("stderr", lines.map(|line| (line.level.map_or("stderr", LogLevel::as_str), line.text)).collect());
+}
+
+fn last_lines(stream: &str, lines: Vec<(&str, Cow<'_, str>)>) {
+    let hidden = lines.len().saturating_sub(STREAM_LINES_MAX);
+    if hidden > 0 {
+        eprint(&format!("[tool {stream}] … {hidden} lines before, see --json\n"));
     }
+    for (kind, line) in lines.into_iter().skip(hidden) {
+        eprint(&format!("[tool {kind}] {}\n", one_line(&line)));
+    }
+}
+
+/// What a tool logged, for machines: all of it.
+fn log_json(stderr: &[u8]) -> Value {
+    let logged = log_lines(stderr).filter_map(|line| Some(json!({ "level": line.level?.as_str(), "text": line.text })));
+    logged.collect()
 }
 
 /// Lines of a guest's stream that people are shown.
@@ -55,8 +68,9 @@ pub(crate) fn answer_json(answer: &Answer, output: &str) -> String {
     let usage = usage(&answer.usage);
     let stdout = json!(String::from_utf8_lossy(&answer.streams.stdout));
     let stderr = json!(String::from_utf8_lossy(&answer.streams.stderr));
+    let log = log_json(&answer.streams.stderr);
     format!(
-        "{{\"ok\":true,\"call\":{call},\"output\":{output},\"usage\":{usage},\"stdout\":{stdout},\"stderr\":{stderr}}}\n"
+        "{{\"ok\":true,\"call\":{call},\"output\":{output},\"usage\":{usage},\"stdout\":{stdout},\"stderr\":{stderr},\"log\":{log}}}\n"
     )
 }
 
@@ -94,6 +108,7 @@ fn failure_json(failure: &Failure) -> Value {
             "usage": usage(&failure.usage),
             "stdout": String::from_utf8_lossy(&failure.output.stdout),
             "stderr": String::from_utf8_lossy(&failure.output.stderr),
+            "log": log_json(&failure.output.stderr),
         }),
         Failure::Load { component, error } => json!({
             "ok": false,
@@ -147,7 +162,10 @@ fn error_json(error: &CallError) -> Value {
 
 fn failure_text(failure: &Failure) -> String {
     match failure {
-        Failure::Call { failure, hints } => call_text(failure, hints),
+        Failure::Call { failure, hints, log } => {
+            streams(&failure.output, *log);
+            call_text(failure, hints)
+        }
         Failure::Load { component, error } => {
             let help = load_help(error).map(|help| format!("  help: {help}\n")).unwrap_or_default();
             format!("error: {}\n{help}", unusable(component, error))
@@ -171,7 +189,7 @@ fn rendered(report: &miette::Report) -> String {
 }
 
 fn unusable(component: &Path, error: &LoadError) -> String {
-    if let LoadError::NoHost(error) = error {
+    if matches!(error, LoadError::NoHost(_) | LoadError::ReachesLedger { .. }) {
         return one_line(&format!("nothing was run: {error}"));
     }
     format!("`{}` cannot be used as a tool: {}", component.display(), one_line(&with_causes(error)))
@@ -192,6 +210,9 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         }
         LoadError::Describe { .. } => Some("mend the tool: its list of operations must come without any host call"),
         LoadError::Schema { .. } => Some("mend the tool: the schema must be a JSON Schema, as JSON text"),
+        LoadError::ReachesLedger { .. } => {
+            Some("grant a folder that does not hold it, or keep the ledger elsewhere with --ledger")
+        }
         LoadError::NotWasm
         | LoadError::CoreModule
         | LoadError::OperationName { .. }
@@ -204,7 +225,6 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
 }
 
 fn call_text(failure: &CallFailure, hints: &[String]) -> String {
-    streams(&failure.output);
     let mut text = match &failure.error {
         CallError::Violation(violation) => violation_text(violation),
         CallError::Cap(hit) => cap_text(hit),
@@ -301,6 +321,7 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("audit show --kind blocked-call"), "{text}");
-        assert_eq!(Failure::Call { failure: Box::new(failure), hints: Vec::new() }.exit() as u8, 3);
+        let failure = Failure::Call { failure: Box::new(failure), hints: Vec::new(), log: LogLevel::Info };
+        assert_eq!(failure.exit() as u8, 3);
     }
 }

@@ -15,6 +15,7 @@ use crate::error::{CallError, CallFailure, LoadError};
 use crate::front::{Front, FrontFailure, FrontSettings, HostCommand, ToolSpec};
 use crate::host::HostRole;
 use crate::invoke::{Answer, Caller, Request};
+use crate::log::LogLevel;
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess, NotaryRole};
 use crate::runtime::Engine;
 use crate::tool::{Operation, Provenance};
@@ -69,7 +70,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which.args, &bytes)?;
-    let intersection = load::intersect(&loaded.manifest, &loaded.grant)?;
+    let intersection = load::intersect(&loaded)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
     }
@@ -95,12 +96,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         Err(failure) => {
             // How the call failed matters more than that nothing proves it.
             kept.unwrap_or_else(|no_receipt| report::aside(&no_receipt));
-            return Err(failed(failure, &loaded));
+            return Err(failed(failure, &loaded, args.log));
         }
     };
     kept?;
     front.finish().map_err(|source| Failure::internal_as(RunError::NotFinished { source }))?;
-    print(&answer, args.json)?;
+    print(&answer, args)?;
     Ok(Exit::Success)
 }
 
@@ -124,7 +125,7 @@ fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> 
     Front::start(notary, folder, settings).map_err(|failure| match failure {
         FrontFailure::Notary(source) => no_notary(folder, source),
         FrontFailure::SideStore(source) => Failure::usage(RunError::SideStore { folder: folder.to_owned(), source }),
-        FrontFailure::Thread(source) => Failure::internal(source),
+        FrontFailure::Ledger(source) | FrontFailure::Thread(source) => Failure::internal(source),
     })
 }
 
@@ -155,7 +156,7 @@ pub(crate) fn notary(args: &NotaryArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn failed(failure: Box<CallFailure>, loaded: &Loaded) -> Failure {
+fn failed(failure: Box<CallFailure>, loaded: &Loaded, log: LogLevel) -> Failure {
     let hints = match &failure.error {
         CallError::Violation(violation) => hint::to_allow(loaded, &violation.rule),
         CallError::Cap(hit) => hint::to_raise(loaded, hit.cap),
@@ -171,7 +172,7 @@ fn failed(failure: Box<CallFailure>, loaded: &Loaded) -> Failure {
         | CallError::NoHost(_)
         | CallError::Internal(_) => Vec::new(),
     };
-    Failure::Call { failure, hints }
+    Failure::Call { failure, hints, log }
 }
 
 /// Whether a ledger cannot be used now, or cannot be trusted.
@@ -249,14 +250,14 @@ fn caller(args: &RunArgs) -> Caller {
     }
 }
 
-fn print(answer: &Answer, json: bool) -> Result<(), Failure> {
+fn print(answer: &Answer, args: &RunArgs) -> Result<(), Failure> {
     // A line break in JSON is never part of a string.
     let output = answer.output.replace(['\n', '\r'], " ");
-    if json {
+    if args.json {
         output::print(&report::answer_json(answer, &output))?;
         return Ok(());
     }
-    report::streams(&answer.streams);
+    report::streams(&answer.streams, args.log);
     output::print(&format!("{output}\n"))?;
     Ok(())
 }

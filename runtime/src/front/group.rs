@@ -1,6 +1,7 @@
 //! Tools that share a host process, and that process while there is one.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -138,6 +139,9 @@ impl Member {
     /// Keeps what must be known of the tool later.
     pub(crate) fn new(shared: &Shared, tool: ToolSpec) -> Result<Self, LoadError> {
         let ToolSpec { name: _, load, artifact } = tool;
+        if let Some(fs) = load.set.fs.iter().find(|fs| reaches(&fs.host, &shared.ledger)) {
+            return Err(LoadError::ReachesLedger { guest: fs.guest.clone() });
+        }
         Loading::of(load.clone())?.keep_sets(&shared.ledger)?;
         let no_memory = |error: std::io::Error| HostError::Start { reason: error.to_string() };
         let code = memory_file(CODE, artifact.code()).map_err(no_memory)?;
@@ -158,4 +162,34 @@ impl Member {
     }
 }
 
+/// Whether a granted folder lies in the ledger's, or holds the place of the ledger's folder: its key, its state and its side
+/// store are beside it.
+fn reaches(granted: &Path, ledger: &Path) -> bool {
+    // What cannot be found now is compared as it is written.
+    let granted = granted.canonicalize().unwrap_or_else(|_| granted.to_owned());
+    granted.starts_with(ledger) || ledger.parent().is_none_or(|beside| beside.starts_with(&granted))
+}
+
 const CODE: &str = "tollgate-code";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_reaches_the_ledger_from_inside_above_and_through_a_link() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().canonicalize().unwrap().join(name);
+        for folder in ["state/ledger/tile", "state-2", "docs"] {
+            std::fs::create_dir_all(at(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink(at("state"), at("link")).unwrap();
+        let ledger = at("state/ledger");
+        for reaching in ["", "state", "state/ledger", "state/ledger/tile", "link", "link/ledger", "docs/../state"] {
+            assert!(reaches(&at(reaching), &ledger), "{reaching}");
+        }
+        for apart in ["docs", "state-2", "state/other", "state/ledger-2", "missing"] {
+            assert!(!reaches(&at(apart), &ledger), "{apart}");
+        }
+    }
+}

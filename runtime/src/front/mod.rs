@@ -93,6 +93,7 @@ pub(crate) struct Shared {
     settings: FrontSettings,
     notary: NotaryProcess,
     private: PrivateTexts,
+    // As the file system knows it, to compare grants with.
     ledger: PathBuf,
     groups: Mutex<Vec<Weak<Group>>>,
 }
@@ -107,6 +108,9 @@ pub enum FrontFailure {
     /// The side store, `<ledger>.private`, cannot be opened, or another process has it.
     #[error("the side store beside the ledger cannot be used")]
     SideStore(#[source] io::Error),
+    /// The ledger's folder is gone, or cannot be reached any more.
+    #[error("the ledger's folder cannot be found")]
+    Ledger(#[source] io::Error),
     /// A thread cannot be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
@@ -121,7 +125,7 @@ impl Front {
     pub fn start(notary: NotaryCommand, ledger: &Path, settings: FrontSettings) -> Result<Self, FrontFailure> {
         let notary = NotaryProcess::start(notary)?;
         let private = PrivateTexts::open(ledger).map_err(FrontFailure::SideStore)?;
-        let (groups, ledger) = (Mutex::default(), ledger.to_owned());
+        let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(FrontFailure::Ledger)?);
         let shared = Arc::new(Shared { settings, notary, private, ledger, groups });
         let keeper = Keeper::start(&shared).map_err(FrontFailure::Thread)?;
         Ok(Self { shared, spawner: keeper.spawner(), keeper: Some(keeper) })

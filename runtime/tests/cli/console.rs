@@ -34,9 +34,9 @@ pub(crate) fn commands(block: &str) -> Vec<(&str, &str)> {
     commands
 }
 
-/// Runs a command at a desk, and compares all that it prints, and how it ends, with what it should.
+/// Runs a command at a desk, and compares all that it prints, and how it ends, with what it should; what it printed.
 #[track_caller]
-pub(crate) fn assert_prints(desk: &Desk, line: &str, wanted: &str, place: &str) {
+pub(crate) fn assert_prints(desk: &Desk, line: &str, wanted: &str, place: &str) -> String {
     let output = shell(desk, &format!("exec 2>&1\n{line}"));
     let (wanted, code) = match wanted.trim_end().rsplit_once("[exit ") {
         Some((wanted, code)) => (wanted, code.trim_end_matches(']').parse().unwrap()),
@@ -45,6 +45,7 @@ pub(crate) fn assert_prints(desk: &Desk, line: &str, wanted: &str, place: &str) 
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(code), "{place}: {line}\n{said}");
     compare(&said, wanted, &format!("{place}: {line}"));
+    said
 }
 
 /// What comes of a line in a shell at a desk: `tollgate` is the program, `$CALL` the last call on record.
@@ -57,11 +58,18 @@ pub(crate) fn shell(desk: &Desk, line: &str) -> Output {
         command.env("CALL", desk.last_call());
     }
     command.env("TOLLGATE_HOME", desk.home()).env("TOLLGATE_LEDGER", "ledger").stdin(Stdio::null());
+    offline(&mut command);
     if line.ends_with(WITHOUT_LANDLOCK) {
         // A filter lies upon one thread and what it starts, and can never be taken off.
         return thread::scope(|scope| scope.spawn(|| without_landlock(&mut command)).join().unwrap());
     }
     command.output().unwrap()
+}
+
+/// Builds take what was fetched when this workspace was built, and share a folder.
+pub(crate) fn offline(command: &mut Command) {
+    command.env("CARGO_NET_OFFLINE", "true");
+    command.env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/projects"));
 }
 
 fn without_landlock(command: &mut Command) -> Output {

@@ -21,8 +21,13 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
+    /// An empty folder.
+    pub(crate) fn empty() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), home: None }
+    }
+
     pub(crate) fn new() -> Self {
-        let desk = Self { folder: tempfile::tempdir().unwrap(), home: None };
+        let desk = Self::empty();
         desk.file("docs/a.txt", "to be or not to be\n");
         desk.file("docs/b.txt", "that is\nthe question\n");
         desk.file("secret.txt", "swordfish\n");

@@ -1,7 +1,5 @@
 //! The operator's guide to grants: its files are written and its commands run, in its order.
 
-use std::fs;
-
 use tollgate_example_tools::ALL;
 
 use crate::console::{assert_prints, blocks, commands};
@@ -12,11 +10,7 @@ const GUIDE: &str = include_str!("../../../docs/grants.md");
 /// The folder of the page: empty, but for the tools that it runs.
 #[test]
 fn the_guide_to_grants_is_true() {
-    let desk = Desk::new();
-    for name in ["docs/a.txt", "docs/b.txt", "secret.txt"] {
-        fs::remove_file(desk.path(name)).unwrap();
-    }
-    fs::remove_dir(desk.path("docs")).unwrap();
+    let desk = Desk::empty();
     for tool in ALL.iter().filter(|tool| GUIDE.contains(&format!("tools/{}.wasm", tool.name))) {
         desk.place(tool.name);
     }

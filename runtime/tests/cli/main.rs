@@ -16,6 +16,7 @@ mod desk;
 mod drill;
 mod files;
 mod grants;
+mod guides;
 mod install;
 mod kernel;
 mod ledger;

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use crate::console::offline;
 use crate::desk::{Background, Desk, Ran};
 
 const GREET: [&str; 4] = ["--op", "greet", "--input", r#"{"name": "Ada"}"#];
@@ -18,11 +19,6 @@ fn command(desk: &Desk, folder: &str, args: &[&str]) -> Command {
     command.env("TOLLGATE_LEDGER", desk.path("ledger"));
     offline(&mut command);
     command
-}
-
-fn offline(command: &mut Command) {
-    command.env("CARGO_NET_OFFLINE", "true");
-    command.env("CARGO_TARGET_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/projects"));
 }
 
 fn run(desk: &Desk, folder: &str, args: &[&str]) -> Ran {

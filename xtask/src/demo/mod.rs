@@ -16,10 +16,11 @@ fs."/docs" = { host = "texts", access = ["read", "list"] }
 "#;
 
 /// The tools on stage, each with its component below `guests` and its manifest below `example-tools`.
-const TOOLS: [(&str, &str, &str); 10] = [
+const TOOLS: [(&str, &str, &str); 11] = [
     ("clock", "clock.wasm", "clock/tool.toml"),
     ("csv-stats", "csv_stats.wasm", "csv-stats/tool.toml"),
     ("dice", "dice.wasm", "dice/tool.toml"),
+    ("echo", "echo.wasm", "echo/tool.toml"),
     ("json-query", "json_query.wasm", "json-query/tool.toml"),
     ("note-book", "note_book.wasm", "note-book/tool.toml"),
     ("text-diff", "text_diff.wasm", "text-diff/tool.toml"),

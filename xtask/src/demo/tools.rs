@@ -22,6 +22,13 @@ pub(super) fn tools(stage: &mut Stage) -> Result<()> {
 
 /// No capability at all.
 fn computing(stage: &mut Stage) -> Result<()> {
+    stage.show(&Promise {
+        title: "echo: the smallest tool",
+        look: "A function of one line, and what the SDK makes of it.",
+        args: &["run", "tools/echo.wasm", "--input", r#"{"text": "hello"}"#],
+        exit: 0,
+        says: &["\"hello\"\n"],
+    })?;
     let input = r#"{"document": {"items": [{"name": "pen", "price": 24}, {"name": "ink", "price": 4}]}, "expression": "items[?price > `10`].name"}"#;
     stage.show(&Promise {
         title: "json-query: what only computes needs no grant",
@@ -79,7 +86,7 @@ fn writing(stage: &mut Stage) -> Result<()> {
     fs::write(&policy, fs::read_to_string(&policy)? + NOTES)?;
     stage.tell(&format!(
         "The operator adds a folder to write to tollgate.toml, 100 bytes in a call:\n\n{}",
-        indented(NOTES)
+        indented(NOTES.trim_start())
     ));
     stage.show(&Promise {
         title: "note-book: notes that stay",

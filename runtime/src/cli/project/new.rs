@@ -30,12 +30,36 @@ enum NewError {
 /// A file of a project: its path there, and its text, in which `{{name}}` stands for the tool's name.
 type Template = (&'static str, &'static str);
 
-const RUST: &[Template] = &[
-    (".gitignore", include_str!("../../../templates/rust/gitignore")),
-    ("Cargo.toml", include_str!("../../../templates/rust/Cargo.toml.in")),
-    ("README.md", include_str!("../../../templates/rust/README.md")),
-    ("src/lib.rs", include_str!("../../../templates/rust/src/lib.rs")),
-    ("tool.toml", include_str!("../../../templates/rust/tool.toml")),
+macro_rules! templates {
+    ($folder:literal: $($path:literal = $file:literal)*) => {
+        &[$(($path, include_str!(concat!("../../../templates/", $folder, "/", $file)))),*]
+    };
+}
+
+const RUST: &[Template] = templates!["rust":
+    ".gitignore" = "gitignore"
+    "Cargo.toml" = "Cargo.toml.in"
+    "README.md" = "README.md"
+    "src/lib.rs" = "src/lib.rs"
+    "tool.toml" = "tool.toml"
+];
+
+const PYTHON: &[Template] = templates!["python":
+    ".gitignore" = "gitignore"
+    "README.md" = "README.md"
+    "requirements.txt" = "requirements.txt"
+    "test_tool.py" = "test_tool.py"
+    "tool.py" = "tool.py"
+    "tool.toml" = "tool.toml"
+];
+
+const JAVASCRIPT: &[Template] = templates!["javascript":
+    ".gitignore" = "gitignore"
+    "README.md" = "README.md"
+    "package.json" = "package.json"
+    "test/tool.test.js" = "test/tool.test.js"
+    "tool.js" = "tool.js"
+    "tool.toml" = "tool.toml"
 ];
 
 pub(crate) fn new(args: &NewArgs) -> Result<Exit, Failure> {
@@ -45,14 +69,15 @@ pub(crate) fn new(args: &NewArgs) -> Result<Exit, Failure> {
         .map_err(|source| Failure::usage(NewError::NoName { name: output::one_line(&args.name), source }))?;
     let folder = PathBuf::from(name.as_str());
     make(&folder)?;
-    let (templates, sdk) = match args.lang {
-        Language::Rust => (RUST, sdk::rust()?),
-        Language::Python | Language::Javascript => todo!(),
+    let templates = match args.lang {
+        Language::Rust => RUST,
+        Language::Python => PYTHON,
+        Language::Javascript => JAVASCRIPT,
     };
     for (path, text) in templates {
         write(&folder.join(path), &text.replace("{{name}}", name.as_str()))?;
     }
-    for (path, text) in sdk {
+    for (path, text) in sdk::files(args.lang)? {
         write(&folder.join("vendor").join(path), &text)?;
     }
     output::print(&made(&name, args.lang))?;

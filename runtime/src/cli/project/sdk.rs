@@ -3,6 +3,7 @@
 use miette::Diagnostic;
 use toml::{Table, Value};
 
+use super::Language;
 use crate::cli::exit::Failure;
 
 /// A file of the SDK: its path below `vendor`, and its text.
@@ -39,8 +40,20 @@ const RUST: &[(&str, &str)] = sources![
 const MANIFESTS: &[(&str, &str)] = sources!["Cargo.toml" "macros/Cargo.toml"];
 const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 
-/// What the WIT files of the world are, for languages that make bindings of them.
-const WIT: &str = include_str!("../../../../guest-sdk/wit/tool.wit");
+/// The world of a tool, of which other languages make their bindings themselves.
+const WORLD: (&str, &str) = ("wit/tool.wit", include_str!("../../../../guest-sdk/wit/tool.wit"));
+
+const PYTHON: &[(&str, &str)] = sources!["python/tollgate_component.py" "python/tollgate_guest.py"];
+
+const JAVASCRIPT: &[(&str, &str)] = sources![
+    "javascript/build.mjs"
+    "javascript/component.js"
+    "javascript/tollgate-guest.js"
+    "javascript/wit/deps/cli/cli.wit"
+    "javascript/wit/deps/clocks/clocks.wit"
+    "javascript/wit/deps/io/io.wit"
+    "javascript/wit/javascript.wit"
+];
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[error("the SDK that this program brings is not sound: {what}")]
@@ -48,8 +61,17 @@ struct Unsound {
     what: String,
 }
 
+/// What stands below `vendor` in a project.
+pub(super) fn files(language: Language) -> Result<Vec<SdkFile>, Failure> {
+    match language {
+        Language::Rust => rust(),
+        Language::Python => Ok(with_world(PYTHON, "python/")),
+        Language::Javascript => Ok(with_world(JAVASCRIPT, "javascript/")),
+    }
+}
+
 /// The crate `tollgate-guest`.
-pub(super) fn rust() -> Result<Vec<SdkFile>, Failure> {
+fn rust() -> Result<Vec<SdkFile>, Failure> {
     let place = |path: &str| format!("tollgate-guest/{path}");
     let mut files: Vec<_> = RUST.iter().map(|(path, text)| (place(path), (*text).to_owned())).collect();
     for (path, text) in MANIFESTS {
@@ -57,6 +79,11 @@ pub(super) fn rust() -> Result<Vec<SdkFile>, Failure> {
         files.push((place(path), whole));
     }
     Ok(files)
+}
+
+fn with_world(sources: &[(&str, &str)], folder: &str) -> Vec<SdkFile> {
+    let files = sources.iter().chain([&WORLD]);
+    files.map(|(path, text)| (path.strip_prefix(folder).unwrap_or(path).to_owned(), (*text).to_owned())).collect()
 }
 
 /// The manifest of a crate with what it takes from its workspace written out, and without what only its own tests need.
@@ -110,6 +137,9 @@ fn merged(given: &Value, own: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
     use super::*;
 
     #[test]
@@ -130,17 +160,30 @@ mod tests {
     /// A file that is left out is missed only by who makes a project.
     #[test]
     fn all_sources_of_the_sdk_are_brought() {
-        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-sdk");
-        let mut expected = std::collections::BTreeSet::new();
-        for folder in ["src", "macros/src", "wit"] {
-            for entry in std::fs::read_dir(root.join(folder)).into_iter().flatten() {
-                expected.insert(format!("{folder}/{}", entry.unwrap().file_name().to_str().unwrap()));
-            }
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../guest-sdk");
+        let mut expected = BTreeSet::new();
+        for folder in ["src", "macros/src", "wit", "python", "javascript"] {
+            collect(&root, folder, &mut expected);
         }
-        let brought = RUST.iter().map(|(path, _)| (*path).to_owned()).filter(|path| path.contains('/')).collect();
+        let all = [RUST, PYTHON, JAVASCRIPT].concat();
+        let brought = all.iter().map(|(path, _)| (*path).to_owned()).filter(|path| path.contains('/')).collect();
         assert_eq!(expected, brought);
         for (path, text) in rust().unwrap().iter().filter(|(path, _)| path.ends_with("Cargo.toml")) {
             assert!(!text.contains("workspace"), "{path}");
+        }
+    }
+
+    fn collect(root: &Path, folder: &str, found: &mut BTreeSet<String>) {
+        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+            let entry = entry.unwrap();
+            let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
+            let kind = entry.file_type().unwrap();
+            // Links are to the world, which every project gets.
+            if kind.is_dir() && !path.contains("__pycache__") && !path.contains("/test") {
+                collect(root, &path, found);
+            } else if kind.is_file() {
+                found.insert(path);
+            }
         }
     }
 }
