@@ -62,25 +62,30 @@ def markdown_files(folder: str) -> list[str]:
     return found
 
 
+FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+HASHES = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+RULE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+NO_TITLE = re.compile(r" {0,3}([-*+>]|\d+[.)])\s|\s{4}")
+
+
 def headings(lines) -> list[Heading]:
     """Headings of both styles: `# Title`, and a line below which is `===` or `---`. Code blocks have none."""
     found, fence, before = [], None, ""
     for number, line in enumerate(lines, 1):
-        line = line.rstrip("\n")
-        marks = re.match(r" {0,3}(`{3,}|~{3,})", line)
+        # Most lines are told by what they begin with: the interpreter pays some thousand units of fuel for each match.
+        first = line.lstrip()[:1]
+        marks = FENCE.match(line) if first and first in "`~" else None
         if fence:
-            if marks and marks[1].startswith(fence):
-                fence = None
+            fence = None if marks and marks[1].startswith(fence) else fence
             continue
         if marks:
             fence, before = marks[1], ""
             continue
-        hashes = re.match(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$", line)
-        rule = re.match(r" {0,3}(=+|-+)[ \t]*$", line)
+        hashes = HASHES.match(line) if first == "#" else None
+        rule = RULE.match(line) if first and first in "=-" else None
         if hashes:
             found.append(Heading(len(hashes[1]), (hashes[2] or "").strip(), number))
-        elif rule and before.strip():
-            found.append(Heading(1 if "=" in rule[1] else 2, before.strip(), number - 1))
-        is_text = not hashes and not rule and not re.match(r" {0,3}([-*+>]|\d+[.)])\s|\s{4}", line)
-        before = line if is_text else ""
+        elif rule and before:
+            found.append(Heading(1 if "=" in rule[1] else 2, before, number - 1))
+        before = "" if hashes or rule or NO_TITLE.match(line) else line.strip()
     return found

@@ -187,18 +187,18 @@ def shape(hint, where: str, inside: tuple = ()) -> Shape:
         raise TypeError(f"{where}: `{hint.__name__}` holds itself: a host takes no schema that refers to itself")
     if dataclasses.is_dataclass(hint) or typing.is_typeddict(hint):
         hints = typing.get_type_hints(hint, include_extras=True)
-        names = [field.name for field in dataclasses.fields(hint)] if dataclasses.is_dataclass(hint) else list(hints)
-        fields = {name: shape(hints[name], f"{where}: `{hint.__name__}.{name}`", (*inside, hint)) for name in names}
-        return record(fields, required_of(hint), hint)
+        required = [name for name in hints if name in required_of(hint)]
+        fields = {name: shape(inner, f"{where}: `{hint.__name__}.{name}`", (*inside, hint)) for name, inner in hints.items()}
+        return record(fields, required, hint)
     known = "str, int, float, bool, None, Any, list[T], dict[str, T], T | None, Literal of texts, a dataclass or a TypedDict"
     raise TypeError(f"{where}: {hint!r} cannot be JSON: take {known}")
 
 
-def required_of(hint) -> list[str]:
+def required_of(hint) -> set[str]:
     if typing.is_typeddict(hint):
-        return [name for name in hint.__annotations__ if name in hint.__required_keys__]
+        return hint.__required_keys__
     missing = (dataclasses.MISSING, dataclasses.MISSING)
-    return [field.name for field in dataclasses.fields(hint) if (field.default, field.default_factory) == missing]
+    return {field.name for field in dataclasses.fields(hint) if (field.default, field.default_factory) == missing}
 
 
 def plain(name: str, words: str, *kinds: type) -> Shape:
@@ -243,9 +243,7 @@ def mapping(element: Shape) -> Shape:
 
 
 def optional(inner: Shape) -> Shape:
-    schema = {"anyOf": [{**inner.schema}, {"type": "null"}]}
-    if "description" in inner.schema:
-        schema["description"] = schema["anyOf"][0].pop("description")
+    schema = {"anyOf": [inner.schema, {"type": "null"}]}
     return Shape(schema, lambda value, path: None if value is None else inner.read(value, path))
 
 

@@ -12,7 +12,8 @@ pub(crate) fn a_tool_in_javascript((): ()) {
     };
     let fill_in = Project::build("fill-in", ("node_modules", &modules));
     let values = json!({ "name": "Ada", "sum": { "amount": 3 } });
-    let said = fill_in.run("fill", &json!({ "template": "{{name}} owes {{sum.amount}} {{unit}}", "values": values }), &[]);
+    let said =
+        fill_in.run("fill", &json!({ "template": "{{name}} owes {{sum.amount}} {{unit}}", "values": values }), &[]);
     assert_eq!(said.answer(), &json!({ "text": "Ada owes 3 {{unit}}", "missing": ["unit"] }));
     assert_eq!(said.intents(), [], "it asks for nothing");
 

@@ -23,7 +23,8 @@ const TESTS: [Test<()>; 3] = [
     ("javascript", javascript::a_tool_in_javascript),
 ];
 
-/// The commands of `tollgate` that the tests give, and those that it gives itself.
+/// The commands of `tollgate` that the tests give, and those that it gives itself; all with a word after it, which the
+/// name of a test has not.
 const COMMANDS: [&str; 5] = ["build", "run", "compile", "notary", "host"];
 
 fn main() -> ExitCode {

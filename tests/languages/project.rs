@@ -30,7 +30,7 @@ impl Project {
         copy(&repository().join("example-tools").join(name), &folder);
         std::os::unix::fs::symlink(link.1, folder.join(link.0)).expect("a link");
         let project = Self { folder, name };
-        let built = project.tollgate(&["build"]);
+        let built = project.tollgate(&["build", "."]);
         assert!(built.status.success(), "{}{}", text(&built.stdout), text(&built.stderr));
         project
     }

@@ -94,6 +94,7 @@ const MANIFEST: &[(&str, fn())] = &[
     ("limits.random", limits::random),
     ("limits.stdio", limits::stdio),
     ("needs.args", process::args),
+    ("needs.args[]", process::args_empty),
     ("needs.clocks.monotonic=coarse", process::monotonic_clock_coarse),
     ("needs.clocks.monotonic=frozen", process::monotonic_clock_frozen),
     ("needs.clocks.monotonic=real", process::monotonic_clock_real),

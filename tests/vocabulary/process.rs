@@ -65,8 +65,16 @@ pub(crate) fn args() {
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", "needs.args = true", r#"args = ["--fast", "x"]"#);
     assert_eq!(texts.lab.answer(&tool, "call", &call("arguments")), json!({ "ok": ["--fast", "x"] }));
-    let tool = texts.tool("probe-wasi", "needs.args = []", r#"args = ["--fast"]"#);
-    assert_eq!(texts.lab.answer(&tool, "call", &call("arguments")), json!({ "ok": [] }));
+}
+
+/// The empty list asks without a grant, and a grant gives it nothing.
+#[test]
+pub(crate) fn args_empty() {
+    let mut texts = Texts::new();
+    for grant in ["", r#"args = ["--fast"]"#] {
+        let tool = texts.tool("probe-wasi", "needs.args = []", grant);
+        assert_eq!(texts.lab.answer(&tool, "call", &call("arguments")), json!({ "ok": [] }));
+    }
 }
 
 #[test]
