@@ -11,6 +11,11 @@ impl HostCall {
     #[must_use]
     pub fn facts(&self) -> Facts<'_> {
         let mut facts = Facts(Vec::with_capacity(FACTS_USUAL));
+        self.tell(&mut facts);
+        facts
+    }
+
+    fn tell<'a>(&'a self, facts: &mut Facts<'a>) {
         match self {
             Self::Preopen { grant } => facts.uint("grant", u64::from(grant.0)),
             Self::OpenAt { path, flags, target, handles_open } => {
@@ -80,7 +85,6 @@ impl HostCall {
             | Self::GetContext
             | Self::SocketMethod { .. } => {}
         }
-        facts
     }
 }
 

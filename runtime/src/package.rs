@@ -91,7 +91,6 @@ mod tests {
 
     /// A component within a component that has the section.
     fn nested(inner: &[u8]) -> Vec<u8> {
-        wat::parse_bytes(b"(component (component))").unwrap();
         let mut bytes = EMPTY.to_vec();
         bytes.extend([4, u8::try_from(inner.len()).unwrap()]);
         bytes.extend(inner);
@@ -131,7 +130,7 @@ mod tests {
             let cut = embedded_manifest(&with[..end]);
             assert!(end == EMPTY.len() || matches!(cut, Err(PackageError::Malformed { .. })), "{end}: {cut:?}");
         }
-        let mut no_text = with.clone();
+        let mut no_text = with;
         *no_text.last_mut().unwrap() = 0xff;
         assert!(matches!(embedded_manifest(&no_text), Err(PackageError::NotText)));
         let long = "x".repeat(MANIFEST_BYTES_MAX + 1);

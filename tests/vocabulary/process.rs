@@ -134,7 +134,7 @@ pub(crate) fn context() {
     assert_eq!(told["ok"]["id"], answer.call.to_string());
     assert_eq!(told["ok"]["session"], "s-1");
     let left_ms = told["ok"]["deadline_left_ms"].as_u64().unwrap();
-    assert!(left_ms < 3_000 && left_ms % 100 == 0, "{left_ms}: less than the deadline, in coarse steps");
+    assert!(left_ms < 3_000 && left_ms.is_multiple_of(100), "{left_ms}: less than the deadline, in coarse steps");
 }
 
 #[test]

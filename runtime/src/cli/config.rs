@@ -40,6 +40,11 @@ fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
     path(variable).or_else(|| Some(path("HOME")?.join(below_home)))
 }
 
+/// The user's home folder.
+pub(crate) fn home() -> Option<PathBuf> {
+    path("HOME")
+}
+
 /// The file of this program.
 pub(crate) fn this_program() -> std::io::Result<PathBuf> {
     env::current_exe()

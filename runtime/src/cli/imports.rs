@@ -83,7 +83,7 @@ fn is_imported(imports: &[Import], usage: &Use) -> bool {
         import.functions.iter().any(|function| {
             let is_of =
                 |name: &&str| *name == interface || name.strip_prefix(interface) == Some(&format!(".{function}"));
-            usage.functions.iter().any(|name| is_of(name))
+            usage.functions.iter().any(is_of)
         })
     })
 }
