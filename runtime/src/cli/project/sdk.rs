@@ -178,10 +178,11 @@ mod tests {
             let entry = entry.unwrap();
             let path = format!("{folder}/{}", entry.file_name().to_str().unwrap());
             let kind = entry.file_type().unwrap();
+            let is_test = path.contains("/test_") || path.contains(".test.");
             // Links are to the world, which every project gets.
-            if kind.is_dir() && !path.contains("__pycache__") && !path.contains("/test") {
+            if kind.is_dir() && !path.contains("__pycache__") {
                 collect(root, &path, found);
-            } else if kind.is_file() {
+            } else if kind.is_file() && !is_test {
                 found.insert(path);
             }
         }
