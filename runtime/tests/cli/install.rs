@@ -165,7 +165,7 @@ fn what_is_no_tool_is_not_installed() {
     desk.edit("tools/json-query.toml", "[tool]", "[tol]");
     install(&[]).fails(2, &["unknown key `tol`"]);
     fs::remove_file(desk.path("tools/json-query.toml")).unwrap();
-    install(&[]).fails(2, &["`tools/json-query.wasm` has no manifest beside it", "--manifest"]);
+    install(&[]).fails(2, &["`tools/json-query.wasm` brings no manifest, and none is beside it", "--manifest"]);
     assert!(!desk.path("data").exists() && !desk.path("ledger").exists());
 }
 

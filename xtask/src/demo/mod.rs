@@ -30,6 +30,14 @@ const TOOLS: [(&str, &str, &str); 11] = [
     ("sleep-forever", "examples/sleep_forever.wasm", "hostile/manifests/sleep-forever.toml"),
 ];
 
+/// What lies in `data`.
+const SAMPLES: [&str; 4] = [
+    "csv-stats/samples/fruit.csv",
+    "text-diff/samples/draft.txt",
+    "text-diff/samples/final.txt",
+    "outline/samples/guide.md",
+];
+
 /// Shows what Tollgate promises; an error if a promise is not kept.
 pub(crate) fn demo() -> Result<()> {
     setup::setup()?;
@@ -57,7 +65,7 @@ fn furnish(folder: &Path) -> Result<()> {
     for name in ["data", "notes", "texts", "tools"] {
         fs::create_dir(folder.join(name))?;
     }
-    for sample in ["csv-stats/samples/fruit.csv", "text-diff/samples/draft.txt", "text-diff/samples/final.txt"] {
+    for sample in SAMPLES {
         let sample = workspace.join("example-tools").join(sample);
         let name = sample.file_name().ok_or("a sample has a name")?;
         copy(&sample, &folder.join("data").join(name))?;

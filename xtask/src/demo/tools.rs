@@ -5,7 +5,7 @@ use std::fs;
 
 use super::indented;
 use super::stage::{Promise, Stage};
-use crate::Result;
+use crate::{Result, cargo};
 
 /// What the operator adds for the note book: only a file can name a quota.
 const NOTES: &str = r#"
@@ -17,7 +17,8 @@ pub(super) fn tools(stage: &mut Stage) -> Result<()> {
     computing(stage)?;
     reading(stage)?;
     writing(stage)?;
-    guessing(stage)
+    guessing(stage)?;
+    other_languages(stage)
 }
 
 /// No capability at all.
@@ -158,4 +159,41 @@ fn guessing(stage: &mut Stage) -> Result<()> {
         says: &[r#""ticks":0"#],
     })?;
     Ok(())
+}
+
+/// Tools with an interpreter of their own inside.
+fn other_languages(stage: &mut Stage) -> Result<()> {
+    if is_there(stage, "outline")? {
+        stage.show(&Promise {
+            title: "outline: a tool in Python",
+            look: "CPython behind the same gate: the headings of the Markdown files in a folder, and of nothing else.",
+            args: &["run", "tools/outline.wasm", "--op", "outline", "--grant", "fs:/docs=data:read,list"],
+            exit: 0,
+            says: &[r#""path": "/docs/"#],
+        })?;
+    }
+    if is_there(stage, "fill-in")? {
+        let input = r#"{"template": "Dear {{name}}, {{greeting}}", "values": {"name": "Ada"}}"#;
+        stage.show(&Promise {
+            title: "fill-in: a tool in JavaScript",
+            look: "SpiderMonkey behind the same gate; it only computes, so nothing is granted.",
+            args: &["run", "tools/fill-in.wasm", "--op", "fill", "--input", input],
+            exit: 0,
+            says: &["Dear Ada, "],
+        })?;
+    }
+    Ok(())
+}
+
+/// Puts a component on stage that `tests/languages` has built, if it has.
+fn is_there(stage: &mut Stage, name: &str) -> Result<bool> {
+    let built = cargo::built()?.with_file_name("tmp").join(format!("languages/{name}/{name}.wasm"));
+    if !built.is_file() {
+        stage.tell(&format!(
+            "SKIPPED: {name} is not built here; `cargo xtask test` does so where `.ci/run` could install its language's tools"
+        ));
+        return Ok(false);
+    }
+    fs::copy(&built, stage.folder().join(format!("tools/{name}.wasm")))?;
+    Ok(true)
 }

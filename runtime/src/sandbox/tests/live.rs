@@ -74,7 +74,12 @@ type Failing = (&'static str, &'static str, &'static [&'static str], fn(&CallErr
 /// Guests that fail, each in its own way.
 const FAILING: &[Failing] = &[
     ("recurse", "{}", &[], |error| matches!(error, CallError::Trap { .. })),
-    ("panic", r#"{"message": "on purpose"}"#, &[], |error| matches!(error, CallError::Trap { .. })),
+    (
+        "panic",
+        r#"{"message": "on purpose"}"#,
+        &[],
+        |error| matches!(error, CallError::Tool { code, .. } if code == "panic"),
+    ),
     ("exit", r#"{"code": 1}"#, &[], |error| matches!(error, CallError::Exit { .. })),
     ("eat-memory", "{}", &[], |error| is_cap(error, Cap::Memory)),
     ("grow-tables", "{}", &[], |error| is_cap(error, Cap::Memory)),
