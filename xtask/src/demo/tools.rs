@@ -186,7 +186,7 @@ fn other_languages(stage: &mut Stage) -> Result<()> {
 }
 
 /// Puts a component on stage that `tests/languages` has built, if it has.
-fn is_there(stage: &mut Stage, name: &str) -> Result<bool> {
+fn is_there(stage: &Stage, name: &str) -> Result<bool> {
     let built = cargo::built()?.with_file_name("tmp").join(format!("languages/{name}/{name}.wasm"));
     if !built.is_file() {
         stage.tell(&format!(
