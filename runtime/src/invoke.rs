@@ -88,7 +88,7 @@ impl Runner {
         let limit = tool.identity.set.limits.output;
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Invoke(Ok(output)) => checked_output(output, limit),
-            Answered::Invoke(Err(wit::Error { code, message })) => Err(CallError::Tool { code, message }),
+            Answered::Invoke(Err(wit::Error { code, message })) => Err(tool_error(&code, &message, limit)),
             Answered::Describe(_) => Err(CallError::Internal("an answer to another question".into())),
         });
         let (output, done) = ran.record.end(ended, noted, |output| Some(output.as_str()))?;
@@ -351,6 +351,19 @@ fn kept(acknowledge: Acknowledge) -> Kept {
     }
 }
 
+/// The tool's own error; it has the cap of an answer, since it is one.
+fn tool_error(code: &str, message: &str, output_cap: u64) -> CallError {
+    let asked = (code.len() + message.len()) as u64;
+    let limit = output_cap.min(ERROR_TEXT_BYTES_MAX);
+    if asked > limit {
+        return CapHit { cap: Cap::Output, asked: Some(asked), limit }.into();
+    }
+    CallError::Tool { code: code.to_owned(), message: message.to_owned() }
+}
+
+/// Longest text of a tool's own error, whatever its output may be: a host's answer has room for it in any spelling.
+const ERROR_TEXT_BYTES_MAX: u64 = 1 << 20;
+
 fn checked_output(output: String, limit: u64) -> Result<String, CallError> {
     let asked = output.len() as u64;
     if asked > limit {
@@ -387,7 +400,7 @@ fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) 
         return (*hit).into();
     }
     if let Some(Failed { code, message }) = error.downcast_ref() {
-        return CallError::Tool { code: code.clone(), message: message.clone() };
+        return tool_error(code, message, limits.output);
     }
     let hit = |cap, asked, limit| CallError::Cap(CapHit { cap, asked, limit });
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {

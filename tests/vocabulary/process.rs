@@ -144,6 +144,11 @@ fn failing_needs_no_grant_and_says_what_a_result_says() {
     let failure = texts.lab.call(&tool, "call", &call("fail")).unwrap_err();
     let CallError::Tool { code, message } = &failure.error else { panic!("{failure:?}") };
     assert_eq!((code.as_str(), message.as_str()), ("on-purpose", "x"));
+    let tool = texts.tool("probe-wasi", "limits.output = 100", "");
+    let arguments = json!({ "call": "fail", "text": "x".repeat(91) }).to_string();
+    let failure = texts.lab.call(&tool, "call", &arguments).unwrap_err();
+    let CallError::Cap(hit) = failure.error else { panic!("{failure:?}") };
+    assert_eq!((hit.cap.as_str(), hit.asked, hit.limit), ("output", Some(101), 100), "an error has the cap of an answer");
 }
 
 #[test]
