@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
+use wit_bindgen_core::WorldGenerator as _;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
 fn build() -> Result<()> {
     let dirs = Dirs::from_env()?;
     dirs.rerun_if_changed();
+    fs::write(dirs.out.join("bindings.rs"), bindings(&dirs)?)?;
     assert_target_installed()?;
     run_cargo(&dirs)?;
 
@@ -212,6 +214,18 @@ fn stems(folder: &Path) -> Result<Vec<String>> {
         Ok(stem.ok_or_else(|| format!("{} is no name of a guest", path.display()))?.to_owned())
     };
     fs::read_dir(folder)?.map(stem).collect()
+}
+
+/// The SDK's bindings of its world, as `guest-sdk/src/bindings/generated.rs` must have them.
+fn bindings(dirs: &Dirs) -> Result<String> {
+    let mut resolve = wit_bindgen_core::wit_parser::Resolve::default();
+    let (package, _) = resolve.push_dir(dirs.workspace.join("guest-sdk/wit"))?;
+    let world = resolve.select_world(&[package], Some("tool-provider"))?;
+    let options = wit_bindgen_rust::Opts { format: true, ..Default::default() };
+    let mut files = wit_bindgen_core::Files::default();
+    options.build().generate(&mut resolve, world, &mut files)?;
+    let (_, source) = files.iter().next().ok_or("wit-bindgen made no file")?;
+    Ok(str::from_utf8(source)?.to_owned())
 }
 
 /// Makes a component of a core module in text that exports what the world of a tool asks for.

@@ -58,6 +58,20 @@ mod tests {
         assert!(bytes <= ECHO_BYTES_MAX, "{bytes} bytes");
     }
 
+    /// Where the SDK has the bindings that this package's build script makes of its WIT.
+    const BINDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-sdk/src/bindings/generated.rs");
+
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "writes them when it is told to, as expect-test does")]
+    fn the_bindings_of_the_sdk_are_those_of_its_wit() {
+        let made = include_str!(concat!(env!("OUT_DIR"), "/bindings.rs"));
+        if std::env::var_os("UPDATE_EXPECT").is_some() {
+            fs::write(BINDINGS, made).unwrap();
+        }
+        let kept = fs::read_to_string(BINDINGS).unwrap();
+        assert!(kept == made, "run `UPDATE_EXPECT=1 cargo test --release --workspace -- the_bindings_of_the_sdk`");
+    }
+
     #[test]
     fn every_guest_is_a_small_component() {
         for guest in ALL {

@@ -148,7 +148,11 @@ fn failing_needs_no_grant_and_says_what_a_result_says() {
     let arguments = json!({ "call": "fail", "text": "x".repeat(91) }).to_string();
     let failure = texts.lab.call(&tool, "call", &arguments).unwrap_err();
     let CallError::Cap(hit) = failure.error else { panic!("{failure:?}") };
-    assert_eq!((hit.cap.as_str(), hit.asked, hit.limit), ("output", Some(101), 100), "an error has the cap of an answer");
+    assert_eq!(
+        (hit.cap.as_str(), hit.asked, hit.limit),
+        ("output", Some(101), 100),
+        "an error has the cap of an answer"
+    );
 }
 
 #[test]

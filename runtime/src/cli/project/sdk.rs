@@ -22,6 +22,7 @@ const RUST: &[(&str, &str)] = sources![
     "macros/src/lib.rs"
     "macros/src/name.rs"
     "src/bindings.rs"
+    "src/bindings/generated.rs"
     "src/context.rs"
     "src/dispatch.rs"
     "src/error.rs"
