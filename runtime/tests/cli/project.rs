@@ -177,7 +177,7 @@ fn build_tools_that_are_missing_or_fail_are_named() {
     let desk = made("failing");
     let mut bare = command(&desk, "hello", &["build"]);
     let ran = desk.ran(&bare.env("PATH", desk.path("docs")).output().unwrap());
-    ran.fails(2, &["`rustc` is not there", "rustup"]);
+    ran.fails(2, &["`rustc`, which builds the tool, is not there", "rustup"]);
     desk.edit("hello/src/lib.rs", "Ok(Greeting", "Ok(Greting");
     let failed = run(&desk, "hello", &["build"]);
     failed.fails(2, &["Greting", "`cargo build --release --lib --target wasm32-wasip2", "what it says stands above"]);

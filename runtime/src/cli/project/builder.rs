@@ -18,7 +18,7 @@ const TARGET: &str = "wasm32-wasip2";
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum BuilderError {
-    #[error("`{program}` is not there, and builds the tool")]
+    #[error("`{program}`, which builds the tool, is not there")]
     #[diagnostic(help("{help}"))]
     NoProgram { program: String, help: &'static str },
     #[error("`{program}` cannot be started")]
@@ -113,6 +113,8 @@ fn python(project: &Project) -> Result<Vec<u8>, Failure> {
     };
     command.args(["-q", "-d", "vendor/wit", "-w", "tool-provider", "componentize", "tollgate_component"]);
     command.args(["-p", ".", "-p", "vendor", "-o"]).arg(&out.0);
+    // The last line is what is wrong in `tool.py`, not where in componentize-py it was noticed.
+    command.env("RUST_BACKTRACE", "0");
     ran(project, &mut command, NO_COMPONENTIZE_PY, "the last line of the traceback says what to mend")?;
     load::component(&out.0)
 }
