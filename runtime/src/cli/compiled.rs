@@ -6,9 +6,9 @@ use tollgate_audit::Digest;
 use tollgate_capability::ToolName;
 
 use super::args::CompileArgs;
-use super::config;
 use super::exit::{Exit, Failure};
 use super::tools::Which;
+use super::{config, progress};
 use crate::artifact::{Artifact, ArtifactCache, ArtifactError, ArtifactKey, CacheLimits, KeyError};
 use crate::compiler::{CompileLimits, Compiler, CompilerCommand, CompilerRole};
 use crate::error::LoadError;
@@ -69,7 +69,7 @@ pub(crate) fn by_path(
     bytes: &[u8],
     failed: impl Fn(LoadError) -> Failure,
 ) -> Result<Artifact, Failure> {
-    let compile = || compiler()?.compile(engine, bytes).map_err(&failed);
+    let compile = || progress::during("compiling", || compiler()?.compile(engine, bytes).map_err(&failed));
     let Some((cache, key)) = cache()? else { return compile() };
     if let Some(artifact) = cache.get(&key, Digest::of(bytes), engine) {
         return Ok(artifact);

@@ -11,7 +11,7 @@ use tollgate_capability::{Manifest, NameError, ToolName};
 use super::args::InstallArgs;
 use super::exit::{Exit, Failure};
 use super::load::FoundManifest;
-use super::{compiled, load, output, tools};
+use super::{compiled, load, output, progress, tools};
 use crate::error::LoadError;
 use crate::registry::{InstalledTool, Present, ToolFiles};
 use crate::runtime::Engine;
@@ -45,7 +45,8 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let key = compiled::key()?;
     let failed = |error: LoadError| Failure::Load { component: args.component.clone(), error };
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let artifact = compiled::compiler()?.compile(&engine, &bytes).map_err(failed)?;
+    let compiler = compiled::compiler()?;
+    let artifact = progress::during("compiling", || compiler.compile(&engine, &bytes)).map_err(failed)?;
     Component::from_artifact(&engine, &artifact).and_then(|component| component.check(&engine)).map_err(failed)?;
     let files = ToolFiles { component: &bytes, manifest: &manifest_text, artifact: &artifact.seal(&key) };
     let goes = if args.force { Present::Goes } else { Present::Stays };

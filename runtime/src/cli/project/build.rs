@@ -1,7 +1,8 @@
 //! `tollgate build`: builds a project's component, puts the manifest into it, and compares what it imports with what the manifest
 //! declares.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use serde_json::json;
@@ -14,7 +15,6 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::imports::{NeedsCompared, compare};
 use crate::cli::{output, tools};
 use crate::error::LoadError;
-use crate::files;
 use crate::package::{PackageError, embed_manifest};
 use crate::runtime::Engine;
 use crate::tool::Component;
@@ -57,12 +57,18 @@ impl Project {
         let artifact = compiled::by_path(&engine, &bytes, unusable)?;
         let component = Component::from_artifact(&engine, &artifact).map_err(unusable)?;
         component.check(&engine).map_err(unusable)?;
-        let name = format!("{}.wasm", self.manifest.name);
-        files::write(&self.folder, &name, &bytes)
+        replace(&path, &bytes)
             .map_err(|source| Failure::usage(BuildError::NotWritten { path: path.clone(), source }))?;
         let compared = compare(component.imports(), &self.manifest);
         Ok(Built { bytes: bytes.len(), digest: component.digest(), compared, component: path })
     }
+}
+
+/// Writes the component whole, or leaves the one before.
+fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let part = path.with_extension("part.wasm");
+    fs::write(&part, bytes)?;
+    fs::rename(&part, path)
 }
 
 impl Built {

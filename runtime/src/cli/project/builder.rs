@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Language, Project};
 use crate::cli::exit::Failure;
-use crate::cli::{config, load};
+use crate::cli::{config, load, progress};
 
 /// What components are compiled for.
 const TARGET: &str = "wasm32-wasip2";
@@ -40,9 +40,10 @@ enum BuilderError {
 /// The component as the language's tools build it.
 pub(super) fn component(project: &Project) -> Result<Vec<u8>, Failure> {
     match project.language {
+        // Cargo says itself how far it is.
         Language::Rust => rust(project),
-        Language::Python => python(project),
-        Language::Javascript => javascript(project),
+        Language::Python => progress::during("building", || python(project)),
+        Language::Javascript => progress::during("building", || javascript(project)),
     }
 }
 
