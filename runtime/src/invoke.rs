@@ -88,7 +88,7 @@ impl Runner {
         let limit = tool.identity.set.limits.output;
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Invoke(Ok(output)) => checked_output(output, limit),
-            Answered::Invoke(Err(wit::Error { code, message })) => Err(tool_error(&code, &message, limit)),
+            Answered::Invoke(Err(wit::Error { code, message })) => Err(tool_error(code, message, limit)),
             Answered::Describe(_) => Err(CallError::Internal("an answer to another question".into())),
         });
         let (output, done) = ran.record.end(ended, noted, |output| Some(output.as_str()))?;
@@ -128,7 +128,7 @@ impl Runner {
         let mut trail = CallTrail::begin(Arc::clone(&self.machine.record), start);
         let recorded = trail.flush().map_err(|error| with_causes(&error));
         let gate = Gate::new(Arc::clone(&identity.set), trail);
-        let call = CallFacts { id: noted.call.to_string(), session: caller.session.clone(), deadline: moment.deadline };
+        let call = CallFacts { id: noted.call, session: caller.session.clone(), deadline: moment.deadline };
         let input = GateInput { stdin, wall_start, monotonic_start: started, call };
         let mut store = self.store(GateCtx::new(gate, input), limits);
         let answered = match recorded {
@@ -352,13 +352,13 @@ fn kept(acknowledge: Acknowledge) -> Kept {
 }
 
 /// The tool's own error; it has the cap of an answer, since it is one.
-fn tool_error(code: &str, message: &str, output_cap: u64) -> CallError {
+fn tool_error(code: String, message: String, output_cap: u64) -> CallError {
     let asked = (code.len() + message.len()) as u64;
     let limit = output_cap.min(ERROR_TEXT_BYTES_MAX);
     if asked > limit {
         return CapHit { cap: Cap::Output, asked: Some(asked), limit }.into();
     }
-    CallError::Tool { code: code.to_owned(), message: message.to_owned() }
+    CallError::Tool { code, message }
 }
 
 /// Longest text of a tool's own error, whatever its output may be: a host's answer has room for it in any spelling.
@@ -400,7 +400,7 @@ fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) 
         return (*hit).into();
     }
     if let Some(Failed { code, message }) = error.downcast_ref() {
-        return tool_error(code, message, limits.output);
+        return tool_error(code.clone(), message.clone(), limits.output);
     }
     let hit = |cap, asked, limit| CallError::Cap(CapHit { cap, asked, limit });
     if let Some(ResourceTableError::Full) = error.downcast_ref::<ResourceTableError>() {

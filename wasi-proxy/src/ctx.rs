@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tollgate_audit::{IntentId, OutcomeTotals};
+use tollgate_audit::{CallId, IntentId, OutcomeTotals};
 use tollgate_capability::{AccessSet, GrantIndex, HandleFacts, RandomMode};
 use wasmtime::component::ResourceTableError;
 use wasmtime_wasi::clocks::WasiClocksCtx;
@@ -34,7 +34,7 @@ pub struct GateInput {
 #[derive(Debug, Clone)]
 pub struct CallFacts {
     /// Its id, as the ledger has it.
-    pub id: String,
+    pub id: CallId,
     /// The session that the caller gave.
     pub session: Option<String>,
     /// When it must have ended.

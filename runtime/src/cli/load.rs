@@ -95,9 +95,7 @@ pub(crate) enum FileError {
     ))]
     TwoManifests { component: PathBuf, beside: PathBuf },
     #[error("the grant for `{guest}` hands over {what}: `{}`", path.display())]
-    #[diagnostic(help(
-        "a tool with it would decide over its own rights: grant a folder that does not hold it, or grant `read` alone"
-    ))]
+    #[diagnostic(help("a tool with it would decide over its own rights: grant a folder that does not hold it"))]
     Decides { guest: String, what: &'static str, path: PathBuf },
     #[error("`{}` gives no name for a tool: {reason}", component.display())]
     #[diagnostic(help("write a manifest, and give it with --manifest"))]
@@ -148,9 +146,8 @@ fn differs((manifest, text, _): &FoundManifest, beside: &Path) -> bool {
 
 /// Reads the grant of a tool whose manifest is read.
 pub(crate) fn with_manifest(found: FoundManifest, grants: &GrantArgs) -> Result<Loaded, Failure> {
-    let (manifest, manifest_text, manifest_from) = found;
-    let granted = grant(grants, &manifest.name)?;
-    Ok(Loaded::new((manifest, manifest_text, manifest_from), granted))
+    let granted = grant(grants, &found.0.name)?;
+    Ok(Loaded::new(found, granted))
 }
 
 /// Reads a manifest from a file.
@@ -214,17 +211,17 @@ pub(crate) fn intersect(loaded: &Loaded) -> Result<Intersection, Failure> {
         CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
     for fs in &mut intersection.set.fs {
         fs.host = existing_folder(&fs.guest, &fs.host)?;
-        refuse_what_decides(fs, loaded.policy.clone())?;
+        refuse_what_decides(fs, loaded.policy.as_deref())?;
     }
     Ok(intersection)
 }
 
 /// Whoever changes the policy grants itself more; whoever has the key passes machine code off as a tool.
-fn refuse_what_decides(fs: &FsCapability, policy: Option<PathBuf>) -> Result<(), Failure> {
+fn refuse_what_decides(fs: &FsCapability, policy: Option<&Path>) -> Result<(), Failure> {
     let changes = [Access::Write, Access::Create, Access::Delete].iter().any(|right| fs.access.contains(*right));
     let reads = fs.access.contains(Access::Read);
     let deciding = [
-        ("the policy", policy, changes),
+        ("the policy", policy.map(Path::to_owned), changes),
         ("the key of compiled tools", config::artifact_key(), changes || reads),
         ("the installed tools", config::tools_folder(), changes),
     ];

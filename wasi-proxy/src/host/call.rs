@@ -60,7 +60,7 @@ impl call::Host for GateView<'_> {
         // In coarse steps: it is no clock for who has none.
         let steps = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX) / COARSE_CLOCK_NS;
         let deadline_left_ms = steps.saturating_mul(COARSE_CLOCK_NS / 1_000_000);
-        Ok(call::Context { id, session, deadline_left_ms })
+        Ok(call::Context { id: id.to_string(), session, deadline_left_ms })
     }
 
     fn fail(&mut self, code: String, message: String) -> wasmtime::Result<()> {
