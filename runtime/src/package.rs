@@ -2,7 +2,7 @@
 //! the component. A manifest only asks, so whoever embeds one gains nothing by it.
 
 use wasm_encoder::{ComponentSection as _, CustomSection};
-use wasmparser::{Parser, Payload};
+use wasmparser::{Chunk, Parser, Payload};
 
 /// Name of the section.
 pub const MANIFEST_SECTION: &str = "tollgate:manifest";
@@ -43,21 +43,29 @@ pub enum PackageError {
 ///
 /// [`PackageError`]: what cannot be told for sure is not guessed.
 pub fn embedded_manifest(component: &[u8]) -> Result<Option<&str>, PackageError> {
-    let mut found = None;
-    // Sections of modules and components inside are theirs.
-    let mut depth = 0_u32;
-    for payload in Parser::new(0).parse_all(component) {
-        let payload = payload.map_err(|error| PackageError::Malformed { reason: error.to_string() })?;
-        if matches!(payload, Payload::ModuleSection { .. } | Payload::ComponentSection { .. }) {
-            depth += 1;
+    let malformed = |reason: String| PackageError::Malformed { reason };
+    let (mut parser, mut rest, mut found) = (Parser::new(0), component, None);
+    loop {
+        let Chunk::Parsed { consumed, payload } =
+            parser.parse(rest, true).map_err(|error| malformed(error.to_string()))?
+        else {
+            return Err(malformed("it is cut off".to_owned()));
+        };
+        let mut next = component.len() - rest.len() + consumed;
+        if let Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } =
+            &payload
+        {
+            // What is inside is theirs, and an interpreter's code is long.
+            next = unchecked_range.end;
         } else if matches!(payload, Payload::End(_)) {
-            depth = depth.saturating_sub(1);
+            break;
         } else if let Payload::CustomSection(section) = payload
-            && (depth, section.name()) == (0, MANIFEST_SECTION)
+            && section.name() == MANIFEST_SECTION
             && found.replace(section.data()).is_some()
         {
             return Err(PackageError::Several);
         }
+        rest = component.get(next..).ok_or_else(|| malformed("it is cut off".to_owned()))?;
     }
     let Some(bytes) = found else { return Ok(None) };
     within_limit(bytes.len())?;
