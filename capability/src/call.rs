@@ -119,6 +119,8 @@ pub enum HostCall {
     SetSize {
         /// On which handle.
         handle: HandleFacts,
+        /// How long the file will be.
+        size: u64,
         /// By how many bytes the file grows; 0 if it shrinks.
         growth: u64,
         /// Bytes left of the grant's write quota.

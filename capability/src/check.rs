@@ -221,7 +221,7 @@ pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s>
         HostCall::Read { handle } => on_handle(set, handle, Access::Read),
         HostCall::Write { handle, bytes, quota_left } => write(set, handle, *bytes, *quota_left),
         HostCall::Append { handle, quota_left } => write(set, handle, 0, *quota_left),
-        HostCall::SetSize { handle, growth, quota_left } => write(set, handle, *growth, *quota_left),
+        HostCall::SetSize { handle, size: _, growth, quota_left } => write(set, handle, *growth, *quota_left),
         HostCall::SetTimes { handle } => on_handle(set, handle, Access::Write),
         // Any handle may be flushed; what matters is that it is one.
         HostCall::Sync { handle } => preopened(set, handle.grant),

@@ -62,8 +62,9 @@ impl HostCall {
                 facts.handle(handle);
                 facts.uint("quota_left", *quota_left);
             }
-            Self::SetSize { handle, growth, quota_left } => {
+            Self::SetSize { handle, size, growth, quota_left } => {
                 facts.handle(handle);
+                facts.uint("size", *size);
                 facts.uint("growth", *growth);
                 facts.uint("quota_left", *quota_left);
             }

@@ -148,8 +148,8 @@ impl<'f> Left<'f> {
     }
 
     fn set_size(&mut self) -> Result<HostCall, FactsError> {
-        let (handle, growth) = (self.handle()?, self.uint("growth")?);
-        Ok(HostCall::SetSize { handle, growth, quota_left: self.uint("quota_left")? })
+        let (handle, size) = (self.handle()?, self.uint("size")?);
+        Ok(HostCall::SetSize { handle, size, growth: self.uint("growth")?, quota_left: self.uint("quota_left")? })
     }
 
     fn write_stdio(&mut self) -> Result<HostCall, FactsError> {

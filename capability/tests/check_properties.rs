@@ -119,7 +119,7 @@ proptest! {
             (HostCall::Read { handle: handle.clone() }, Access::Read),
             (HostCall::Write { handle: handle.clone(), bytes: 1, quota_left: 9 }, Access::Write),
             (HostCall::Append { handle: handle.clone(), quota_left: 9 }, Access::Write),
-            (HostCall::SetSize { handle: handle.clone(), growth: 0, quota_left: 9 }, Access::Write),
+            (HostCall::SetSize { handle: handle.clone(), size: 1, growth: 0, quota_left: 9 }, Access::Write),
             (HostCall::SetTimes { handle: handle.clone() }, Access::Write),
             (HostCall::ReadDirectory { handle }, Access::List),
         ];

@@ -98,7 +98,7 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
         (Access::Write, open("a", OpenFlags { truncate: true, ..READ }, FILE)),
         (Access::Write, HostCall::Write { handle: handle(), bytes: 1, quota_left: 1 }),
         (Access::Write, HostCall::Append { handle: handle(), quota_left: 0 }),
-        (Access::Write, HostCall::SetSize { handle: handle(), growth: 0, quota_left: 0 }),
+        (Access::Write, HostCall::SetSize { handle: handle(), size: 1, growth: 0, quota_left: 0 }),
         (Access::Write, HostCall::SetTimes { handle: handle() }),
         (Access::Write, HostCall::SetTimesAt { path: at(0, "a"), target: FILE }),
         (Access::Create, open("a", CREATE, Target::Absent)),
@@ -132,7 +132,7 @@ fn a_durable_right_wants_the_intents_that_use_it_on_disk() {
         (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "b") }),
         (Access::Write, open("a", both, FILE)),
         (Access::Write, open("a", CREATE, Target::Absent)),
-        (Access::Write, HostCall::SetSize { handle: handle(), growth: 0, quota_left: 0 }),
+        (Access::Write, HostCall::SetSize { handle: handle(), size: 1, growth: 0, quota_left: 0 }),
         (Access::Write, HostCall::Write { handle: handle(), bytes: 1, quota_left: 1 }),
         (Access::Create, open("a", CREATE, Target::Absent)),
         (Access::Create, rename(at(1, "a"), FILE, at(0, "b"), Target::Absent)),
@@ -210,7 +210,7 @@ fn a_quota_and_a_cap_deny_the_byte_after_the_last() {
     assert_eq!(denied(&everything(), &write(10)), None);
     let over = Reason::OverLimit { asked: 11, left: 10 };
     assert_eq!(denied(&everything(), &write(11)), Some(("fs:/docs:quota".to_owned(), over)));
-    let grow = HostCall::SetSize { handle: handle(), growth: 11, quota_left: 10 };
+    let grow = HostCall::SetSize { handle: handle(), size: 1, growth: 11, quota_left: 10 };
     assert_eq!(denied(&everything(), &grow), Some(("fs:/docs:quota".to_owned(), over)));
 }
 

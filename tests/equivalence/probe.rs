@@ -249,7 +249,7 @@ impl Probe {
             Op::Append => vec![flags(write, FILE), written],
             Op::Truncate => vec![flags(OpenFlags { truncate: true, ..NONE }, FILE)],
             Op::SetSize => {
-                vec![flags(write, FILE), HostCall::SetSize { handle: handle(write), growth: 0, quota_left }]
+                vec![flags(write, FILE), HostCall::SetSize { handle: handle(write), size: 1, growth: 0, quota_left }]
             }
             Op::Make => vec![flags(create(NONE), Target::Absent)],
             Op::MakeAndRead => vec![flags(create(read), Target::Absent), HostCall::Read { handle: handle(read) }],

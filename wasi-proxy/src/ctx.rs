@@ -1,20 +1,20 @@
 //! State of one call behind the gate: the gate itself, what the guest holds, its streams, clocks and randomness.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tollgate_audit::{CallId, IntentId, OutcomeTotals};
-use tollgate_capability::{AccessSet, GrantIndex, HandleFacts, RandomMode};
-use wasmtime::component::ResourceTableError;
+use tollgate_audit::{CallId, OutcomeTotals};
+use tollgate_capability::RandomMode;
 use wasmtime_wasi::clocks::WasiClocksCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::sockets::WasiSocketsCtx;
 
+use crate::fs::Roots;
 use crate::gate::{Counter, Gate};
+use crate::handle::{Handle, Handles};
 use crate::stdio::Captured;
 
 /// What a call brings with it.
@@ -46,7 +46,7 @@ pub struct GateCtx {
     pub(crate) gate: Gate,
     pub(crate) input: GateInput,
     pub(crate) captured: Captured,
-    pub(crate) roots: Vec<Option<Arc<std::fs::File>>>,
+    pub(crate) roots: Roots,
     pub(crate) handles: Handles,
     pub(crate) seeded: Option<StdRng>,
     pub(crate) wasi_fs: WasiFilesystemCtx,
@@ -65,7 +65,7 @@ impl GateCtx {
         };
         Self {
             captured: Captured::new(set.limits.stdio),
-            roots: vec![None; set.fs.len()],
+            roots: Roots::new(set),
             handles: Handles::new(set.limits.handles),
             seeded,
             wasi_fs: WasiFilesystemCtx::default(),
@@ -79,7 +79,7 @@ impl GateCtx {
     /// Ends the call behind the gate: handles that are still open are settled.
     #[must_use]
     pub fn finish(mut self) -> (tollgate_audit::CallTrail, Vec<Counter>, Stdout) {
-        for handle in std::mem::take(&mut self.handles.slots).into_iter().flatten() {
+        for handle in self.handles.release_all() {
             settle(&mut self.gate, &handle);
         }
         let (trail, counters) = self.gate.into_trail();
@@ -112,117 +112,4 @@ pub struct Stdout {
 fn settle(gate: &mut Gate, handle: &Handle) {
     let Handle { bytes_read, bytes_written, calls, .. } = *handle;
     gate.settle_intent(handle.intent, OutcomeTotals { result: "ok", bytes_read, bytes_written, calls });
-}
-
-/// An open file or folder, shared by the descriptor and the streams made from it.
-#[derive(Debug)]
-pub(crate) struct Handle {
-    pub(crate) grant: GrantIndex,
-    /// Path below the granted folder.
-    pub(crate) below: String,
-    pub(crate) rights: AccessSet,
-    pub(crate) intent: Option<IntentId>,
-    pub(crate) file: Arc<std::fs::File>,
-    pub(crate) bytes_read: u64,
-    pub(crate) bytes_written: u64,
-    pub(crate) calls: u64,
-    pub(crate) holders: u32,
-}
-
-impl Handle {
-    pub(crate) fn facts(&self) -> HandleFacts {
-        HandleFacts { grant: self.grant, rights: self.rights }
-    }
-}
-
-/// What a resource of the guest's table is to the gate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Held {
-    /// A descriptor, stream or listing of a handle.
-    Handle(usize),
-    /// The captured stdout or stderr.
-    Output(tollgate_capability::Stdio),
-    /// Anything else: pollables, errors, stdin, the network token.
-    Other,
-}
-
-/// All handles of a call, and which resource belongs to which.
-#[derive(Debug)]
-pub(crate) struct Handles {
-    slots: Vec<Option<Handle>>,
-    held: Vec<Option<Held>>,
-    open: u32,
-    open_max: u32,
-}
-
-impl Handles {
-    fn new(open_max: u32) -> Self {
-        Self { slots: Vec::new(), held: Vec::new(), open: 0, open_max }
-    }
-
-    /// Resources that the guest holds.
-    pub(crate) fn open(&self) -> u32 {
-        self.open
-    }
-
-    pub(crate) fn insert(&mut self, handle: Handle) -> usize {
-        self.slots.push(Some(handle));
-        self.slots.len() - 1
-    }
-
-    /// Notes that the resource `rep` is `held`, unless the guest holds as many as it may.
-    pub(crate) fn hold(&mut self, rep: u32, held: Held) -> Result<(), ResourceTableError> {
-        if self.open >= self.open_max {
-            return Err(ResourceTableError::Full);
-        }
-        if let Held::Handle(slot) = held
-            && let Some(Some(handle)) = self.slots.get_mut(slot)
-        {
-            handle.holders += 1;
-        }
-        let at = index(rep);
-        if self.held.len() <= at {
-            self.held.resize(at + 1, None);
-        }
-        if let Some(place) = self.held.get_mut(at) {
-            *place = Some(held);
-            self.open += 1;
-        }
-        Ok(())
-    }
-
-    pub(crate) fn held(&self, rep: u32) -> Option<Held> {
-        self.held.get(index(rep)).copied().flatten()
-    }
-
-    /// The slot of the handle behind a resource.
-    pub(crate) fn slot(&self, rep: u32) -> Option<usize> {
-        match self.held(rep)? {
-            Held::Handle(slot) => Some(slot),
-            Held::Output(_) | Held::Other => None,
-        }
-    }
-
-    pub(crate) fn get(&self, slot: usize) -> Option<&Handle> {
-        self.slots.get(slot)?.as_ref()
-    }
-
-    pub(crate) fn get_mut(&mut self, slot: usize) -> Option<&mut Handle> {
-        self.slots.get_mut(slot)?.as_mut()
-    }
-
-    /// Forgets the resource; returns its handle if this was the last holder.
-    fn release(&mut self, rep: u32) -> Option<Handle> {
-        let held = self.held.get_mut(index(rep))?.take()?;
-        self.open -= 1;
-        let Held::Handle(slot) = held else { return None };
-        let place = self.slots.get_mut(slot)?;
-        let handle = place.as_mut()?;
-        handle.holders -= 1;
-        if handle.holders == 0 { place.take() } else { None }
-    }
-}
-
-fn index(rep: u32) -> usize {
-    usize::try_from(rep).unwrap_or(usize::MAX)
 }

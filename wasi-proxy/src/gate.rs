@@ -1,4 +1,4 @@
-//! Check, record, permit. Must never hand out a permit for a call that is not in the ledger's hands.
+//! Check, record, permit. Must never hand out a proof for a call that is not in the ledger's hands.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -9,6 +9,11 @@ use tollgate_capability::{
     Cap, CapabilitySet, Decision, Denial, Fact, GrantIndex, HostCall, OnViolation, PathFault, Reason, Record, Rule,
     check,
 };
+
+mod permit;
+
+pub use permit::Permit;
+pub(crate) use permit::{Checked, Failed, Performed, Spent};
 
 /// Decides and records every call of one guest instance.
 #[derive(Debug)]
@@ -27,27 +32,6 @@ pub struct Counter {
     pub function: &'static str,
     /// Calls that reached the gate, denied ones included.
     pub calls: u64,
-}
-
-/// Proof that a call was allowed and that its intent, if it is of the recorded kind, is in the ledger.
-#[must_use = "a dropped permit leaves an intent without an outcome"]
-#[derive(Debug)]
-pub struct Permit {
-    call: HostCall,
-    intent: Option<IntentId>,
-}
-
-impl Permit {
-    /// The call that is permitted.
-    #[must_use]
-    pub fn call(&self) -> &HostCall {
-        &self.call
-    }
-
-    /// Gives up the permit of a call whose outcome is recorded later, when its handle is released.
-    pub(crate) fn into_intent(self) -> Option<IntentId> {
-        self.intent
-    }
 }
 
 /// A call that the capability set does not allow.
@@ -121,20 +105,33 @@ impl Gate {
         }
     }
 
+    /// Checks `call`, counts it, and records its outcome at once where every call is recorded: for calls whose effect says
+    /// nothing that the record should keep, or says it in the totals of a handle.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Gate::admit`].
+    pub(crate) fn checked(&mut self, call: HostCall) -> Result<Checked, Refused> {
+        let permit = self.admit(call)?;
+        let (call, intent) = permit.spend().into_parts();
+        self.settle_intent(intent, OutcomeTotals { result: "ok", bytes_read: 0, bytes_written: 0, calls: 1 });
+        Ok(Checked::new(call))
+    }
+
     /// Records what became of a permitted call: `ok` or WASI's error code.
-    pub fn settle(&mut self, permit: Permit, result: &str) {
-        self.settle_intent(permit.intent, OutcomeTotals { result, bytes_read: 0, bytes_written: 0, calls: 1 });
+    pub(crate) fn settle(&mut self, spent: Spent, result: &str) {
+        let totals = OutcomeTotals { result, bytes_read: 0, bytes_written: 0, calls: 1 };
+        self.settle_intent(spent.into_intent(), totals);
     }
 
     /// Records that the kernel refused a permitted call because it would have left the granted folder.
-    pub(crate) fn escaped(&mut self, permit: Permit) -> Refused {
+    pub(crate) fn escaped(&mut self, spent: Spent) -> Refused {
         let set = Arc::clone(&self.set);
-        let rule = fs_guest(&set, &permit.call).map_or(Rule::FsAny, |guest| Rule::FsBeneath { guest });
+        let rule = fs_guest(&set, spent.call()).map_or(Rule::FsAny, |guest| Rule::FsBeneath { guest });
         let denial = Denial { missing: rule, reason: Reason::LinkOutside };
-        let Permit { call, intent } = permit;
-        let violation = self.violation(&call, denial);
+        let violation = self.violation(spent.call(), denial);
         let kill = self.kills(denial);
-        let Some(intent) = intent else { return refused(violation, kill) };
+        let Some(intent) = spent.into_intent() else { return refused(violation, kill) };
         let record = denial_record(&violation, Layer::Kernel, kill);
         let recorded = self.trail.violated(intent, &violation.function, record.as_ref());
         conclude(recorded, violation, kill)
@@ -173,7 +170,7 @@ impl Gate {
 
     fn record_intent(&mut self, call: HostCall, rule: Rule<'_>) -> Result<Permit, Refused> {
         if !call.acquires() && self.set.record == Record::Acquire {
-            return Ok(Permit { call, intent: None });
+            return Ok(Permit::new(call, None));
         }
         self.room_for_record()?;
         let function = call.function();
@@ -183,7 +180,7 @@ impl Gate {
             .trail
             .intent(function, &fact_refs(&facts.0), &rule.to_string(), durability)
             .map_err(|source| Refused::Unrecorded { function: function.into(), source })?;
-        Ok(Permit { call, intent: Some(intent) })
+        Ok(Permit::new(call, Some(intent)))
     }
 
     /// What the record of an allowed call must survive before it takes effect.

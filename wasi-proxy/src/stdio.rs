@@ -1,76 +1,47 @@
 //! The guest's standard streams: stdin from bytes, stdout and stderr into memory. Never the host's own.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use async_trait::async_trait;
 use bytes::Bytes;
-use tollgate_capability::Stdio;
-use wasmtime_wasi::p2::{InputStream, OutputStream, Pollable, StreamError, StreamResult};
+use tollgate_capability::{HostCall, Stdio};
+use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 use crate::ctx::Stdout;
+use crate::gate::{Checked, Failed};
 
 /// Captured output of both streams.
 #[derive(Debug)]
 pub(crate) struct Captured {
-    output: Arc<Mutex<Stdout>>,
+    output: Stdout,
     left: u64,
 }
 
 impl Captured {
     pub(crate) fn new(cap_bytes: u64) -> Self {
-        Self { output: Arc::default(), left: cap_bytes }
+        Self { output: Stdout::default(), left: cap_bytes }
     }
 
     pub(crate) fn left(&self) -> u64 {
         self.left
     }
 
-    pub(crate) fn spend(&mut self, bytes: u64) {
-        self.left = self.left.saturating_sub(bytes);
-    }
-
-    pub(crate) fn stream(&self, stream: Stdio) -> CaptureStream {
-        CaptureStream { output: Arc::clone(&self.output), stream }
+    /// Captures what a write was allowed.
+    pub(crate) fn write(&mut self, proof: Checked, bytes: &[u8]) -> Result<(), Failed> {
+        let HostCall::WriteStdio { stream, bytes: allowed, .. } = proof.call() else { return Err(Failed::Broken) };
+        if bytes.len() as u64 > *allowed {
+            return Err(Failed::Broken);
+        }
+        match stream {
+            Stdio::Stdout => self.output.stdout.extend_from_slice(bytes),
+            Stdio::Stderr => self.output.stderr.extend_from_slice(bytes),
+            Stdio::Stdin => return Err(Failed::Broken),
+        }
+        self.left = self.left.saturating_sub(*allowed);
+        Ok(())
     }
 
     pub(crate) fn into_output(self) -> Stdout {
-        std::mem::take(&mut *self.output.lock().unwrap_or_else(PoisonError::into_inner))
+        self.output
     }
-}
-
-/// One of the guest's output streams. The gate has counted what arrives here.
-pub(crate) struct CaptureStream {
-    output: Arc<Mutex<Stdout>>,
-    stream: Stdio,
-}
-
-/// Bytes a guest may offer at once: 64 KiB, as wasmtime-wasi's own streams.
-const WRITE_BYTES_MAX: usize = 64 << 10;
-
-#[async_trait]
-impl OutputStream for CaptureStream {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.stream {
-            Stdio::Stdout => output.stdout.extend_from_slice(&bytes),
-            Stdio::Stderr => output.stderr.extend_from_slice(&bytes),
-            Stdio::Stdin => return Err(StreamError::Closed),
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(WRITE_BYTES_MAX)
-    }
-}
-
-#[async_trait]
-impl Pollable for CaptureStream {
-    async fn ready(&mut self) {}
 }
 
 /// Stdin: the bytes that came with the call.

@@ -1,40 +1,26 @@
-//! Effects on the filesystem: each takes the permit that allows it, and acts below an open root.
+//! Effects by path: each takes the permit that allows it, reads from it what to act on, and acts below an open root.
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2,
-};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{FsPath, HostCall, OpenFlags, Target};
+use tollgate_capability::{CapabilitySet, FsPath, HostCall, OpenFlags, Target};
 
-use super::probe::{Root, probe, target_of};
-use crate::gate::Permit;
+use super::probe::{Root, Roots, probe, target_of};
+use crate::gate::{Failed, Performed, Permit};
 
 /// Opens a granted folder by its host path: the one place where the gate uses ambient authority.
 ///
 /// The path was resolved when the policy was loaded, so a symbolic link anywhere in it has been put there since: `ELOOP`,
 /// and no other folder is granted instead. It is opened as a place only (`O_PATH`): a sealed host may do that without
 /// Landlock's right to read folders, which a grant without `list` does not bring. A listing opens it again.
-pub(crate) fn open_preopen(_permit: &Permit, host: &Path) -> Result<std::fs::File, Errno> {
-    let oflags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat2(CWD, host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS).map(std::fs::File::from)
-}
-
-/// Why an effect did not happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failed {
-    /// The way to the name leads out of the granted folder, says the kernel.
-    Escapes,
-    /// The kernel's own reason.
-    Kernel(Errno),
-}
-
-impl From<Errno> for Failed {
-    fn from(errno: Errno) -> Self {
-        Self::Kernel(errno)
-    }
+pub(crate) fn open_preopen(permit: Permit, set: &CapabilitySet) -> Performed<std::fs::File> {
+    permit.perform(|call| {
+        let HostCall::Preopen { grant } = call else { return Err(Failed::Broken) };
+        let fs = set.fs.get(usize::from(grant.0)).ok_or(Failed::Broken)?;
+        let oflags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(openat2(CWD, &fs.host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?.into())
+    })
 }
 
 /// What opening gave.
@@ -45,17 +31,24 @@ pub(crate) enum Opened {
     Raced,
 }
 
-/// Opens what the permit's `open-at` decided on: nothing is created, cut or read before that is certain.
-pub(crate) fn open(permit: &Permit, root: Root<'_>) -> Result<Opened, Errno> {
-    let HostCall::OpenAt { path, flags, target, .. } = permit.call() else { return Err(Errno::BADF) };
+/// Opens what an `open-at` decided on: nothing is created, cut or read before that is certain.
+pub(crate) fn open(permit: Permit, roots: &Roots) -> Performed<Opened> {
+    permit.perform(|call| {
+        let HostCall::OpenAt { path, flags, target, .. } = call else { return Err(Failed::Broken) };
+        let opened = opened(roots.of(path)?, path, *flags, *target);
+        opened.map_err(|errno| if errno == Errno::XDEV { Failed::Escapes } else { errno.into() })
+    })
+}
+
+fn opened(root: Root<'_>, path: &FsPath, flags: OpenFlags, target: Target) -> Result<Opened, Errno> {
     let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
     match target {
-        Target::Absent if flags.create && !wants_folder(path, *flags) => create(root, below, *flags),
+        Target::Absent if flags.create && !wants_folder(path, flags) => create(root, below, flags),
         Target::Absent => Err(Errno::NOENT),
-        Target::File { .. } if wants_folder(path, *flags) => Err(Errno::NOTDIR),
+        Target::File { .. } if wants_folder(path, flags) => Err(Errno::NOTDIR),
         Target::File { .. } | Target::Folder { .. } if flags.create && flags.exclusive => Err(Errno::EXIST),
         Target::Folder { .. } if flags.write || flags.truncate => Err(Errno::ISDIR),
-        Target::File { .. } | Target::Folder { .. } => existing(root, below, *flags, *target),
+        Target::File { .. } | Target::Folder { .. } => existing(root, below, flags, target),
         Target::Symlink => Err(Errno::LOOP),
         Target::Special => Err(Errno::PERM),
         Target::Outside => Err(Errno::XDEV),
@@ -162,76 +155,91 @@ fn new_place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Failed> 
     }
 }
 
-/// `mkdirat`.
-pub(crate) fn create_folder(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Failed> {
-    let Place { folder, name } = new_place(root, path)?;
-    Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
-}
-
-/// `unlinkat` with `AT_REMOVEDIR`.
-pub(crate) fn remove_folder(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Failed> {
-    let Place { folder, name } = place(root, path)?;
-    Ok(rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
-}
-
-/// `unlinkat`.
-pub(crate) fn unlink(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<(), Failed> {
-    let Place { folder, name } = place(root, path)?;
-    Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
+/// Changes names as the permit's call says: makes a folder or a link, renames, removes.
+#[allow(clippy::wildcard_enum_match_arm, reason = "an effect knows its own calls, and refuses every other")]
+pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
+    permit.perform(|call| match call {
+        HostCall::CreateDirectoryAt { path } => {
+            let Place { folder, name } = new_place(roots.of(path)?, path)?;
+            Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
+        }
+        HostCall::RemoveDirectoryAt { path } => {
+            let Place { folder, name } = place(roots.of(path)?, path)?;
+            Ok(rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
+        }
+        HostCall::UnlinkFileAt { path, target } => {
+            no_file_as_folder(path, *target)?;
+            let Place { folder, name } = place(roots.of(path)?, path)?;
+            Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
+        }
+        HostCall::SymlinkAt { content, path } => {
+            let Place { folder, name } = new_place(roots.of(path)?, path)?;
+            Ok(rustix::fs::symlinkat(content.as_str(), folder, name)?)
+        }
+        HostCall::RenameAt { from, source, to, target } => rename(roots, (from, *source), (to, *target)),
+        HostCall::LinkAt { from, source, to } => hard_link(roots, (from, *source), to),
+        _other_effect => Err(Failed::Broken),
+    })
 }
 
 /// `renameat2`. What was decided on as a new name stays one: nothing that appears there meanwhile is replaced.
-pub(crate) fn rename(
-    permit: &Permit,
-    (from_root, from): (Root<'_>, &FsPath),
-    (to_root, to): (Root<'_>, &FsPath),
-) -> Result<(), Failed> {
-    let old = place(from_root, from)?;
-    let new = place(to_root, to)?;
-    let onto_nothing = matches!(permit.call(), HostCall::RenameAt { target: Target::Absent, .. });
-    let flags = if onto_nothing { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
+fn rename(roots: &Roots, (from, source): (&FsPath, Target), (to, target): (&FsPath, Target)) -> Result<(), Failed> {
+    no_file_as_folder(from, source)?;
+    no_file_as_folder(to, source)?;
+    let old = place(roots.of(from)?, from)?;
+    let new = place(roots.of(to)?, to)?;
+    let flags = if target == Target::Absent { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
     Ok(rustix::fs::renameat_with(old.folder, old.name, new.folder, new.name, flags)?)
 }
 
 /// `linkat`; a symbolic link at the old name is linked itself, not followed.
-pub(crate) fn hard_link(
-    _permit: &Permit,
-    (from_root, from): (Root<'_>, &FsPath),
-    (to_root, to): (Root<'_>, &FsPath),
-) -> Result<(), Failed> {
-    let old = place(from_root, from)?;
-    let new = new_place(to_root, to)?;
+fn hard_link(roots: &Roots, (from, source): (&FsPath, Target), to: &FsPath) -> Result<(), Failed> {
+    no_file_as_folder(from, source)?;
+    no_file_as_folder(to, source)?;
+    let old = place(roots.of(from)?, from)?;
+    let new = new_place(roots.of(to)?, to)?;
     Ok(rustix::fs::linkat(old.folder, old.name, new.folder, new.name, AtFlags::empty())?)
 }
 
-/// `symlinkat`.
-pub(crate) fn symlink(_permit: &Permit, root: Root<'_>, content: &str, path: &FsPath) -> Result<(), Failed> {
-    let Place { folder, name } = new_place(root, path)?;
-    Ok(rustix::fs::symlinkat(content, folder, name)?)
+/// A path with a trailing slash means a folder; on a file the kernel is not even asked.
+fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
+    match target {
+        Target::File { .. } | Target::Symlink if path.folder_only() => Err(Errno::NOTDIR.into()),
+        Target::File { .. }
+        | Target::Symlink
+        | Target::Absent
+        | Target::Folder { .. }
+        | Target::Special
+        | Target::Outside
+        | Target::Unknown => Ok(()),
+    }
 }
 
 /// `readlinkat`; an absolute text is withheld, since it would tell host paths.
-pub(crate) fn read_link(_permit: &Permit, root: Root<'_>, path: &FsPath) -> Result<String, Failed> {
-    let Place { folder, name } = place(root, path)?;
-    let text = rustix::fs::readlinkat(folder, name, Vec::new())?;
-    let text = text.into_string().map_err(|_not_utf8| Errno::ILSEQ)?;
-    if text.starts_with('/') { Err(Errno::PERM.into()) } else { Ok(text) }
+pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
+    permit.perform(|call| {
+        let HostCall::ReadlinkAt { path } = call else { return Err(Failed::Broken) };
+        let Place { folder, name } = place(roots.of(path)?, path)?;
+        let text = rustix::fs::readlinkat(folder, name, Vec::new()).map_err(Failed::from)?;
+        let text = text.into_string().map_err(|_not_utf8| Errno::ILSEQ)?;
+        if text.starts_with('/') { Err(Errno::PERM.into()) } else { Ok(text) }
+    })
 }
 
 /// `futimens` on the very file that was probed, opened anew: Landlock knows no right to change times, so a sealed host may
 /// do so through open files alone, never by a path. A symbolic link cannot be opened, and keeps its times.
-pub(crate) fn set_times(_permit: &Permit, probed: &OwnedFd, times: &Timestamps) -> Result<(), Errno> {
-    let flags = match FileType::from_raw_mode(fstat(probed)?.st_mode) {
-        FileType::RegularFile => OFlags::WRONLY,
-        FileType::Directory => OFlags::RDONLY | OFlags::DIRECTORY,
-        FileType::Symlink
-        | FileType::Fifo
-        | FileType::Socket
-        | FileType::CharacterDevice
-        | FileType::BlockDevice
-        | FileType::Unknown => return Err(Errno::NOTSUP),
-    };
-    let this = format!("/proc/self/fd/{}", probed.as_raw_fd());
-    let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    rustix::fs::futimens(openat2(CWD, this, flags, Mode::empty(), ResolveFlags::empty())?, times)
+pub(crate) fn set_times(permit: Permit, probed: Result<OwnedFd, Errno>, times: &Timestamps) -> Performed<()> {
+    permit.perform(|call| {
+        let HostCall::SetTimesAt { target, .. } = call else { return Err(Failed::Broken) };
+        let probed = probed?;
+        let (Target::File { .. } | Target::Folder { .. }) = target else { return Err(Errno::NOTSUP.into()) };
+        if !same(*target, target_of(&probed)) {
+            return Err(Failed::Broken);
+        }
+        let is_folder = matches!(target, Target::Folder { .. });
+        let flags = if is_folder { OFlags::RDONLY | OFlags::DIRECTORY } else { OFlags::WRONLY };
+        let this = format!("/proc/self/fd/{}", probed.as_raw_fd());
+        let flags = flags | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        Ok(rustix::fs::futimens(openat2(CWD, this, flags, Mode::empty(), ResolveFlags::empty())?, times)?)
+    })
 }

@@ -1,13 +1,15 @@
 //! The kernel's side of the filesystem. Everything goes through a root descriptor and `openat2(RESOLVE_BENEATH)`;
-//! nothing here decides, and whatever changes or opens something takes a [`Permit`](crate::Permit).
+//! nothing here decides, and whatever changes or opens something takes the proof that its very call was allowed.
 
 mod effect;
+mod file;
 mod probe;
 mod stream;
 
-pub(crate) use effect::{
-    Failed, Opened, create_folder, hard_link, open, open_preopen, read_link, remove_folder, rename, set_times, symlink,
-    unlink,
-};
-pub(crate) use probe::{Probe, Root, probe};
-pub(crate) use stream::{FileInput, FileOutput, READ_BYTES_MAX, read_at, write_at};
+pub(crate) use effect::{Opened, change, open, open_preopen, read_link, set_times};
+pub(crate) use file::{Flush, READ_BYTES_MAX, read_at, set_open_times, set_size, sync, sync_folder, write};
+pub(crate) use probe::{Probe, Roots};
+pub(crate) use stream::GatedStream;
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,52 @@
 //! What stands at a path, found with `O_PATH`: nothing is read, created or changed by looking.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{FileId, Target};
+use tollgate_capability::{CapabilitySet, FileId, FsPath, GrantIndex, Target};
+
+use crate::gate::Failed;
+
+/// The granted folders of a call, each once it is open.
+#[derive(Debug)]
+pub(crate) struct Roots {
+    set: Arc<CapabilitySet>,
+    folders: Vec<Option<Arc<std::fs::File>>>,
+}
+
+impl Roots {
+    /// No folder is open yet.
+    pub(crate) fn new(set: &Arc<CapabilitySet>) -> Self {
+        Self { set: Arc::clone(set), folders: vec![None; set.fs.len()] }
+    }
+
+    /// Notes that a granted folder is open; the first time counts, since handles may be from then on.
+    pub(crate) fn opened(&mut self, grant: GrantIndex, folder: &Arc<std::fs::File>) {
+        if let Some(root @ None) = self.folders.get_mut(usize::from(grant.0)) {
+            *root = Some(Arc::clone(folder));
+        }
+    }
+
+    /// The folder that a path is below; it is open, or no handle could have led to the path.
+    pub(crate) fn of(&self, path: &FsPath) -> Result<Root<'_>, Failed> {
+        let grant = usize::from(path.grant.0);
+        match (self.folders.get(grant), self.set.fs.get(grant)) {
+            (Some(Some(folder)), Some(fs)) => Ok(Root { folder, patterned: !fs.patterns.is_empty() }),
+            (Some(_) | None, _) => Err(Failed::Broken),
+        }
+    }
+
+    /// Looks at a path whose text is usable; one whose text is not is denied on its text alone.
+    pub(crate) fn look(&self, path: &FsPath, follow: bool) -> Result<Probe, Failed> {
+        let root = self.of(path)?;
+        Ok(match path.resolved() {
+            Ok(below) => probe(root, below, follow),
+            Err(_fault) => Probe { target: Target::Unknown, fd: Err(Errno::INVAL) },
+        })
+    }
+}
 
 /// A granted folder, open.
 #[derive(Clone, Copy)]

@@ -54,7 +54,7 @@ pub const FAIL: &str = "tollgate:tool/call.fail";
 
 impl call::Host for GateView<'_> {
     fn get_context(&mut self) -> wasmtime::Result<call::Context> {
-        self.admit_or_trap(HostCall::GetContext)?;
+        let _proof = self.ctx.gate.checked(HostCall::GetContext)?;
         let CallFacts { id, session, deadline } = self.ctx.input.call.clone();
         let left = deadline.saturating_duration_since(Instant::now());
         // In coarse steps: it is no clock for who has none.

@@ -1,8 +1,6 @@
 //! `wasi:cli`: the guest sees the environment, arguments and streams it was granted, never the host's own.
 
-use std::sync::Arc;
-
-use tollgate_capability::{HostCall, Stdio};
+use tollgate_capability::{CapabilitySet, HostCall, Stdio};
 use wasmtime::component::Resource;
 use wasmtime_wasi::I32Exit;
 use wasmtime_wasi::p2::bindings::cli::{
@@ -11,25 +9,27 @@ use wasmtime_wasi::p2::bindings::cli::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 
-use crate::ctx::Held;
-use crate::gate::Refused;
+use crate::ctx::GateInput;
+use crate::fs::GatedStream;
+use crate::gate::{Checked, Refused};
+use crate::handle::Held;
+use crate::host::filesystem::Untracked;
 use crate::stdio::BytesStream;
 use crate::view::GateView;
 
 impl environment::Host for GateView<'_> {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        if !self.admit_or_empty(HostCall::GetEnvironment)? {
-            return Ok(Vec::new());
+        match self.checked_or_empty(HostCall::GetEnvironment)? {
+            Some(proof) => Ok(environment(proof, self.ctx.gate.set())?),
+            None => Ok(Vec::new()),
         }
-        let set = Arc::clone(self.ctx.gate.set());
-        Ok(set.env.iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
-        if !self.admit_or_empty(HostCall::GetArguments)? {
-            return Ok(Vec::new());
+        match self.checked_or_empty(HostCall::GetArguments)? {
+            Some(proof) => Ok(arguments(proof, self.ctx.gate.set())?),
+            None => Ok(Vec::new()),
         }
-        Ok(self.ctx.gate.set().args.clone().unwrap_or_default())
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
@@ -51,8 +51,10 @@ impl exit::Host for GateView<'_> {
 
 impl stdin::Host for GateView<'_> {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<DynInputStream>> {
-        let granted = self.admit_or_empty(HostCall::GetStdio { stream: Stdio::Stdin })?;
-        let bytes = if granted { self.ctx.input.stdin.clone() } else { bytes::Bytes::new() };
+        let bytes = match self.checked_or_empty(HostCall::GetStdio { stream: Stdio::Stdin })? {
+            Some(proof) => stdin_bytes(proof, &self.ctx.input)?,
+            None => bytes::Bytes::new(),
+        };
         let stream: DynInputStream = Box::new(BytesStream(bytes));
         let stream = self.table.push(stream)?;
         self.ctx.handles.hold(stream.rep(), Held::Other)?;
@@ -108,31 +110,36 @@ impl terminal_stderr::Host for GateView<'_> {
 }
 
 impl GateView<'_> {
-    /// Admits a call that has no error to give: under `deny` the guest gets an empty answer.
-    pub(crate) fn admit_or_empty(&mut self, call: HostCall) -> wasmtime::Result<bool> {
-        match self.ctx.gate.admit(call) {
-            Ok(permit) => {
-                self.ctx.gate.settle(permit, "ok");
-                Ok(true)
-            }
-            Err(Refused::Denied(_)) => Ok(false),
+    /// Checks a call that has no error to give: under `deny` the guest gets an empty answer.
+    fn checked_or_empty(&mut self, call: HostCall) -> wasmtime::Result<Option<Checked>> {
+        match self.ctx.gate.checked(call) {
+            Ok(proof) => Ok(Some(proof)),
+            Err(Refused::Denied(_)) => Ok(None),
             Err(refused) => Err(refused.into()),
         }
     }
 
-    /// Admits a call for which there is no harmless answer: a denial ends the instance.
-    pub(crate) fn admit_or_trap(&mut self, call: HostCall) -> wasmtime::Result<()> {
-        let permit = self.ctx.gate.admit(call)?;
-        self.ctx.gate.settle(permit, "ok");
-        Ok(())
-    }
-
     fn output(&mut self, stream: Stdio) -> wasmtime::Result<Resource<DynOutputStream>> {
         // Under `deny` the stream exists, and each write to it is denied.
-        self.admit_or_empty(HostCall::GetStdio { stream })?;
-        let captured: DynOutputStream = Box::new(self.ctx.captured.stream(stream));
+        self.checked_or_empty(HostCall::GetStdio { stream })?;
+        let captured: DynOutputStream = Box::new(GatedStream);
         let captured = self.table.push(captured)?;
-        self.ctx.handles.hold(captured.rep(), Held::Output(stream))?;
+        self.ctx.handles.hold(captured.rep(), Held::Captured(stream))?;
         Ok(captured)
     }
+}
+
+fn environment(proof: Checked, set: &CapabilitySet) -> Result<Vec<(String, String)>, Untracked> {
+    let HostCall::GetEnvironment = proof.call() else { return Err(Untracked) };
+    Ok(set.env.iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+fn arguments(proof: Checked, set: &CapabilitySet) -> Result<Vec<String>, Untracked> {
+    let HostCall::GetArguments = proof.call() else { return Err(Untracked) };
+    Ok(set.args.clone().unwrap_or_default())
+}
+
+fn stdin_bytes(proof: Checked, input: &GateInput) -> Result<bytes::Bytes, Untracked> {
+    let HostCall::GetStdio { stream: Stdio::Stdin } = proof.call() else { return Err(Untracked) };
+    Ok(input.stdin.clone())
 }

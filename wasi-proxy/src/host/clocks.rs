@@ -9,67 +9,72 @@ use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
 
 use crate::ctx::GateCtx;
+use crate::gate::Checked;
+use crate::host::filesystem::Untracked;
 use crate::view::GateView;
 
 impl wall_clock::Host for GateView<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        self.admit_or_trap(HostCall::WallClock)?;
-        Ok(datetime(wall_now(self.ctx)))
+        let proof = self.ctx.gate.checked(HostCall::WallClock)?;
+        Ok(datetime(wall_now(proof, self.ctx)?))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        self.admit_or_trap(HostCall::WallClock)?;
+        let _proof = self.ctx.gate.checked(HostCall::WallClock)?;
         Ok(datetime(Duration::from_nanos(resolution_ns(self.ctx.gate.set().wall_clock))))
     }
 }
 
 impl monotonic_clock::Host for GateView<'_> {
     fn now(&mut self) -> wasmtime::Result<monotonic_clock::Instant> {
-        self.admit_or_trap(HostCall::MonotonicClock)?;
-        Ok(monotonic_now(self.ctx))
+        let proof = self.ctx.gate.checked(HostCall::MonotonicClock)?;
+        Ok(monotonic_now(&proof, self.ctx)?)
     }
 
     fn resolution(&mut self) -> wasmtime::Result<monotonic_clock::Duration> {
-        self.admit_or_trap(HostCall::MonotonicClock)?;
+        let _proof = self.ctx.gate.checked(HostCall::MonotonicClock)?;
         Ok(resolution_ns(self.ctx.gate.set().monotonic_clock))
     }
 
     fn subscribe_instant(&mut self, when: monotonic_clock::Instant) -> wasmtime::Result<Resource<DynPollable>> {
-        self.admit_or_trap(HostCall::MonotonicClock)?;
-        let wait = when.saturating_sub(monotonic_now(self.ctx));
-        self.wait(wait)
+        let proof = self.ctx.gate.checked(HostCall::MonotonicClock)?;
+        let wait = when.saturating_sub(monotonic_now(&proof, self.ctx)?);
+        self.wait(proof, wait)
     }
 
     fn subscribe_duration(&mut self, wait: monotonic_clock::Duration) -> wasmtime::Result<Resource<DynPollable>> {
-        self.admit_or_trap(HostCall::MonotonicClock)?;
-        self.wait(wait)
+        let proof = self.ctx.gate.checked(HostCall::MonotonicClock)?;
+        self.wait(proof, wait)
     }
 }
 
 impl GateView<'_> {
     /// A pollable that is ready after `wait_ns`; the call's deadline ends whoever waits longer.
-    fn wait(&mut self, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
+    fn wait(&mut self, proof: Checked, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let HostCall::MonotonicClock = proof.call() else { return Err(Untracked.into()) };
         let pollable = monotonic_clock::Host::subscribe_duration(&mut self.wasi_clocks(), wait_ns)?;
         self.hold_pollable(pollable)
     }
 }
 
-fn wall_now(ctx: &GateCtx) -> Duration {
-    match ctx.gate.set().wall_clock {
+fn wall_now(proof: Checked, ctx: &GateCtx) -> Result<Duration, Untracked> {
+    let HostCall::WallClock = proof.call() else { return Err(Untracked) };
+    Ok(match ctx.gate.set().wall_clock {
         Some(ClockMode::Real) => system_time(),
         Some(ClockMode::Coarse) => coarse(system_time()),
         Some(ClockMode::Frozen) | None => ctx.input.wall_start,
-    }
+    })
 }
 
-fn monotonic_now(ctx: &GateCtx) -> u64 {
+fn monotonic_now(proof: &Checked, ctx: &GateCtx) -> Result<u64, Untracked> {
+    let HostCall::MonotonicClock = proof.call() else { return Err(Untracked) };
     let elapsed = || ctx.input.monotonic_start.elapsed();
     let shown = match ctx.gate.set().monotonic_clock {
         Some(ClockMode::Real) => elapsed(),
         Some(ClockMode::Coarse) => coarse(elapsed()),
         Some(ClockMode::Frozen) | None => Duration::ZERO,
     };
-    u64::try_from(shown.as_nanos()).unwrap_or(u64::MAX)
+    Ok(u64::try_from(shown.as_nanos()).unwrap_or(u64::MAX))
 }
 
 #[allow(clippy::disallowed_methods, reason = "this module owns the guest's wall clock")]

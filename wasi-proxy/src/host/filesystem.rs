@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, FsPath, GrantIndex, HostCall, OpenFlags, Target};
+use tollgate_capability::{Access, AccessSet, GrantIndex, HostCall, OpenFlags};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -14,15 +14,15 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use crate::ctx::Held;
-use crate::fs::{self, Failed, FileInput, FileOutput, Opened, Probe, READ_BYTES_MAX};
-use crate::gate::{Gate, Permit};
+use crate::fs::{self, Flush, Opened, Probe, READ_BYTES_MAX};
+use crate::gate::{Failed, Gate, Performed, Spent};
+use crate::handle::{Held, Origin};
 use crate::view::GateView;
 
 mod handles;
 
 pub(crate) use handles::Untracked;
-use handles::{OK, Origin, code, code_of, settle_errno};
+use handles::{OK, TRAP, code, code_of, failed};
 
 type Fd = Resource<Descriptor>;
 
@@ -36,15 +36,17 @@ impl preopens::Host for GateView<'_> {
         for (place, fs) in set.fs.iter().enumerate() {
             let grant = GrantIndex(u16::try_from(place)?);
             let permit = self.ctx.gate.admit(HostCall::Preopen { grant })?;
-            let folder = match fs::open_preopen(&permit, &fs.host) {
+            let Performed { result, spent } = fs::open_preopen(permit, &set);
+            let folder = match result {
                 Ok(folder) => folder,
-                Err(errno) => {
-                    self.ctx.gate.settle(permit, code(errno).name());
+                Err(Failed::Kernel(errno)) => {
+                    self.ctx.gate.settle(spent, code(errno).name());
                     return Err(folder_gone(errno, &fs.guest).into());
                 }
+                Err(Failed::Escapes | Failed::Broken) => return Err(Untracked.into()),
             };
             let rights = fs.access.intersection(AccessSet::EMPTY.with(Access::List));
-            let fd = self.push_folder(folder, Origin { grant, below: String::new(), rights }, permit)?;
+            let fd = self.push_folder(folder, Origin { grant, below: String::new(), rights }, spent)?;
             directories.push((fd, fs.guest.clone()));
         }
         Ok(directories)
@@ -73,16 +75,16 @@ impl HostDescriptor for GateView<'_> {
         let flags = open_flags(path_flags, oflags, flags)?;
         let path = self.path(&fd, path)?;
         for _race in 0..OPEN_RACES_MAX {
-            let root = self.root(path.grant)?;
-            let Probe { target, .. } = self.look(&root, &path, flags.follow);
+            let Probe { target, .. } = self.look(&path, flags.follow)?;
             let handles_open = self.ctx.handles.open();
             let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open };
             let permit = self.ctx.gate.admit(call)?;
-            match fs::open(&permit, self.rooted(&root, path.grant)) {
-                Ok(Opened::Same(opened)) => return self.push_opened(opened, &path, flags, target, permit),
-                Ok(Opened::Raced) => self.ctx.gate.settle(permit, RACED),
-                Err(Errno::XDEV) => return Err(self.ctx.gate.escaped(permit).into()),
-                Err(errno) => return Err(settle_errno(&mut self.ctx.gate, permit, errno)),
+            match fs::open(permit, &self.ctx.roots) {
+                Performed { result: Ok(Opened::Same(opened)), spent } => return self.push_opened(opened, spent),
+                Performed { result: Ok(Opened::Raced), spent } => self.ctx.gate.settle(spent, RACED),
+                Performed { result: Err(failed), spent } => {
+                    return self.settle_effect(Performed { result: Err(failed), spent });
+                }
             }
         }
         Err(ErrorCode::Busy.into())
@@ -92,6 +94,7 @@ impl HostDescriptor for GateView<'_> {
         let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
         let (probed, permit) =
             self.metadata_call(&fd, path, follow, |path, target| HostCall::StatAt { path, target })?;
+        let spent = permit.spend();
         let stat = match self.push_probed(probed) {
             Ok(fd) => {
                 let stat = self.wasi_fs().stat(Resource::new_borrow(fd.rep())).await;
@@ -100,13 +103,14 @@ impl HostDescriptor for GateView<'_> {
             }
             Err(error) => Err(error),
         };
-        settle_result(&mut self.ctx.gate, permit, stat)
+        settle_result(&mut self.ctx.gate, spent, stat)
     }
 
     async fn metadata_hash_at(&mut self, fd: Fd, path_flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
         let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
         let (probed, permit) =
             self.metadata_call(&fd, path, follow, |path, target| HostCall::MetadataHashAt { path, target })?;
+        let spent = permit.spend();
         let hash = match self.push_probed(probed) {
             Ok(fd) => {
                 let hash = self.wasi_fs().metadata_hash(Resource::new_borrow(fd.rep())).await;
@@ -115,7 +119,7 @@ impl HostDescriptor for GateView<'_> {
             }
             Err(error) => Err(error),
         };
-        settle_result(&mut self.ctx.gate, permit, hash)
+        settle_result(&mut self.ctx.gate, spent, hash)
     }
 
     async fn set_times_at(
@@ -130,49 +134,31 @@ impl HostDescriptor for GateView<'_> {
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
         let (probed, permit) =
             self.metadata_call(&fd, path, follow, |path, target| HostCall::SetTimesAt { path, target })?;
-        let result = probed.and_then(|file| fs::set_times(&permit, &file, &times));
-        self.settle_effect(permit, result.map_err(Failed::from))
+        self.settle_effect(fs::set_times(permit, probed, &times))
     }
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        let root = self.root(path.grant)?;
-        let permit = self.ctx.gate.admit(HostCall::CreateDirectoryAt { path: path.clone() })?;
-        let result = fs::create_folder(&permit, self.rooted(&root, path.grant), &path);
-        self.settle_effect(permit, result)
+        self.change(HostCall::CreateDirectoryAt { path })
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        let root = self.root(path.grant)?;
-        let permit = self.ctx.gate.admit(HostCall::RemoveDirectoryAt { path: path.clone() })?;
-        let result = fs::remove_folder(&permit, self.rooted(&root, path.grant), &path);
-        self.settle_effect(permit, result)
+        self.change(HostCall::RemoveDirectoryAt { path })
     }
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        let root = self.root(path.grant)?;
-        let Probe { target, .. } = self.look(&root, &path, false);
-        let permit = self.ctx.gate.admit(HostCall::UnlinkFileAt { path: path.clone(), target })?;
-        let result =
-            no_file_as_folder(&path, target).and_then(|()| fs::unlink(&permit, self.rooted(&root, path.grant), &path));
-        self.settle_effect(permit, result)
+        let Probe { target, .. } = self.look(&path, false)?;
+        self.change(HostCall::UnlinkFileAt { path, target })
     }
 
     async fn rename_at(&mut self, fd: Fd, old_path: String, new_fd: Fd, new_path: String) -> FsResult<()> {
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
-        let (from_root, to_root) = (self.root(from.grant)?, self.root(to.grant)?);
-        let Probe { target: source, .. } = self.look(&from_root, &from, false);
-        let Probe { target, .. } = self.look(&to_root, &to, false);
-        let call = HostCall::RenameAt { from: from.clone(), source, to: to.clone(), target };
-        let permit = self.ctx.gate.admit(call)?;
-        let result = no_file_as_folder(&from, source).and_then(|()| no_file_as_folder(&to, source)).and_then(|()| {
-            let old = (self.rooted(&from_root, from.grant), &from);
-            fs::rename(&permit, old, (self.rooted(&to_root, to.grant), &to))
-        });
-        self.settle_effect(permit, result)
+        let Probe { target: source, .. } = self.look(&from, false)?;
+        let Probe { target, .. } = self.look(&to, false)?;
+        self.change(HostCall::RenameAt { from, source, to, target })
     }
 
     async fn link_at(
@@ -188,38 +174,26 @@ impl HostDescriptor for GateView<'_> {
         }
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
-        let (from_root, to_root) = (self.root(from.grant)?, self.root(to.grant)?);
-        let Probe { target: source, .. } = self.look(&from_root, &from, false);
-        let permit = self.ctx.gate.admit(HostCall::LinkAt { from: from.clone(), source, to: to.clone() })?;
-        let result = no_file_as_folder(&from, source).and_then(|()| no_file_as_folder(&to, source)).and_then(|()| {
-            let old = (self.rooted(&from_root, from.grant), &from);
-            fs::hard_link(&permit, old, (self.rooted(&to_root, to.grant), &to))
-        });
-        self.settle_effect(permit, result)
+        let Probe { target: source, .. } = self.look(&from, false)?;
+        self.change(HostCall::LinkAt { from, source, to })
     }
 
     async fn symlink_at(&mut self, fd: Fd, content: String, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        let root = self.root(path.grant)?;
-        let call = HostCall::SymlinkAt { content: content.clone(), path: path.clone() };
-        let permit = self.ctx.gate.admit(call)?;
-        let result = fs::symlink(&permit, self.rooted(&root, path.grant), &content, &path);
-        self.settle_effect(permit, result)
+        self.change(HostCall::SymlinkAt { content, path })
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
         let path = self.path(&fd, path)?;
-        let root = self.root(path.grant)?;
-        let permit = self.ctx.gate.admit(HostCall::ReadlinkAt { path: path.clone() })?;
-        let result = fs::read_link(&permit, self.rooted(&root, path.grant), &path);
-        self.settle_effect(permit, result)
+        let permit = self.ctx.gate.admit(HostCall::ReadlinkAt { path })?;
+        self.settle_effect(fs::read_link(permit, &self.ctx.roots))
     }
 
     async fn read(&mut self, fd: Fd, len: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)> {
         let slot = self.file_slot(&fd)?;
-        self.admit_on(slot, |handle, _quota| HostCall::Read { handle })?;
+        let on = self.checked_on(slot, |handle, _quota| HostCall::Read { handle })?;
         let size = usize::try_from(len).unwrap_or(usize::MAX).min(READ_BYTES_MAX);
-        let bytes = fs::read_at(&*self.file(slot)?, size, offset).map_err(code)?;
+        let bytes = fs::read_at(on, size, offset).map_err(failed)?;
         self.count_read(slot, bytes.len());
         let end = bytes.is_empty() && size > 0;
         Ok((bytes, end))
@@ -228,75 +202,62 @@ impl HostDescriptor for GateView<'_> {
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
         let slot = self.file_slot(&fd)?;
         let hole = if bytes.is_empty() { 0 } else { self.hole(slot, offset)? };
-        self.admit_write(slot, hole.saturating_add(bytes.len() as u64))?;
-        let written = fs::write_at(&*self.file(slot)?, &bytes, offset).map_err(code)?;
+        let on = self.checked_write(slot, hole.saturating_add(bytes.len() as u64))?;
+        let written = fs::write(on, &bytes, Some(offset)).map_err(failed)?;
         self.count_written(slot, bytes.len());
         Ok(written)
     }
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let slot = self.stream_slot(&fd)?;
-        self.admit_on(slot, |handle, _quota| HostCall::Read { handle })?;
-        let stream: DynInputStream = Box::new(FileInput::new(self.file(slot)?, offset));
-        let stream = self.table.push(stream)?;
-        self.ctx.handles.hold(stream.rep(), Held::Handle(slot))?;
-        Ok(stream)
+        let proof = self.checked_on(slot, |handle, _quota| HostCall::Read { handle })?;
+        self.push_input(proof, slot, offset)
     }
 
     fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
         let slot = self.file_slot(&fd)?;
         let hole = self.hole(slot, offset)?;
-        self.admit_write(slot, hole)?;
-        let stream = FileOutput::at(self.file(slot)?, offset);
-        self.push_output(slot, stream)
+        let proof = self.checked_write(slot, hole)?;
+        self.push_output(proof, slot, Some(offset))
     }
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
         let slot = self.file_slot(&fd)?;
-        self.admit_on(slot, |handle, quota_left| HostCall::Append { handle, quota_left })?;
-        let stream = FileOutput::append(self.file(slot)?);
-        self.push_output(slot, stream)
+        let proof = self.checked_on(slot, |handle, quota_left| HostCall::Append { handle, quota_left })?;
+        self.push_output(proof, slot, None)
     }
 
     async fn set_size(&mut self, fd: Fd, size: Filesize) -> FsResult<()> {
         let slot = self.file_slot(&fd)?;
-        let file = self.file(slot)?;
-        let now = file.metadata().map_err(|error| code_of(&error))?.len();
+        let now = self.handle(slot)?.len().map_err(|error| code_of(&error))?;
         let growth = size.saturating_sub(now);
-        let permit = self.permit_on(slot, |handle, quota_left| HostCall::SetSize { handle, growth, quota_left })?;
-        let result = rustix::fs::ftruncate(&*file, size);
-        if result.is_ok() {
+        let on = self.admit_on(slot, |handle, quota_left| HostCall::SetSize { handle, size, growth, quota_left })?;
+        let cut = fs::set_size(on);
+        if cut.result.is_ok() {
             self.spend(slot, growth);
         }
-        self.settle_effect(permit, result.map_err(Failed::from))
+        self.settle_effect(cut)
     }
 
     async fn set_times(&mut self, fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {
         let slot = self.any_slot(&fd)?;
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
-        let permit = self.permit_on(slot, |handle, _quota| HostCall::SetTimes { handle })?;
-        let result = rustix::fs::futimens(&*self.file(slot)?, &times);
-        self.settle_effect(permit, result.map_err(Failed::from))
+        let on = self.admit_on(slot, |handle, _quota| HostCall::SetTimes { handle })?;
+        self.settle_effect(fs::set_open_times(on, &times))
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
-        let slot = self.any_slot(&fd)?;
-        self.admit_on(slot, |handle, _quota| HostCall::Sync { handle })?;
-        self.can_be_flushed(&fd, slot)?;
-        self.wasi_fs().sync(fd).await
+        self.flush_handle(&fd, Flush::All)
     }
 
     async fn sync_data(&mut self, fd: Fd) -> FsResult<()> {
-        let slot = self.any_slot(&fd)?;
-        self.admit_on(slot, |handle, _quota| HostCall::Sync { handle })?;
-        self.can_be_flushed(&fd, slot)?;
-        self.wasi_fs().sync_data(fd).await
+        self.flush_handle(&fd, Flush::Data)
     }
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         let slot = self.any_slot(&fd)?;
-        self.admit_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
-        let entries = self.wasi_fs().read_directory(fd).await?;
+        let proof = self.checked_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
+        let entries = self.listing(proof, fd).await?;
         self.ctx.handles.hold(entries.rep(), Held::Handle(slot))?;
         Ok(entries)
     }
@@ -381,27 +342,13 @@ fn folder_gone(errno: Errno, guest: &str) -> FolderGone {
     FolderGone { guest: guest.to_owned(), why }
 }
 
-fn settle_result<T>(gate: &mut Gate, permit: Permit, result: FsResult<T>) -> FsResult<T> {
+fn settle_result<T>(gate: &mut Gate, spent: Spent, result: FsResult<T>) -> FsResult<T> {
     let outcome = match &result {
         Ok(_) => OK,
-        Err(error) => error.downcast_ref().map_or("trap", ErrorCode::name),
+        Err(error) => error.downcast_ref().map_or(TRAP, ErrorCode::name),
     };
-    gate.settle(permit, outcome);
+    gate.settle(spent, outcome);
     result
-}
-
-/// A path with a trailing slash means a folder; on a file the kernel is not even asked.
-fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
-    match target {
-        Target::File { .. } | Target::Symlink if path.folder_only() => Err(Errno::NOTDIR.into()),
-        Target::File { .. }
-        | Target::Symlink
-        | Target::Absent
-        | Target::Folder { .. }
-        | Target::Special
-        | Target::Outside
-        | Target::Unknown => Ok(()),
-    }
 }
 
 fn open_flags(path: PathFlags, open: types::OpenFlags, flags: DescriptorFlags) -> FsResult<OpenFlags> {

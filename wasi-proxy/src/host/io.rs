@@ -9,8 +9,9 @@ use wasmtime_wasi::p2::bindings::io::streams::HostInputStream;
 use wasmtime_wasi::p2::bindings::io::{error, poll, streams};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, DynPollable, FsError, StreamError, StreamResult};
 
-use crate::ctx::Held;
-use crate::fs::READ_BYTES_MAX;
+use crate::fs::{self, READ_BYTES_MAX};
+use crate::gate::Failed;
+use crate::handle::Held;
 use crate::host::filesystem::Untracked;
 use crate::view::GateView;
 
@@ -65,17 +66,17 @@ impl streams::Host for GateView<'_> {
 
 impl HostInputStream for GateView<'_> {
     fn read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
-        self.admit_read(&stream)?;
-        let bytes = self.table.get_mut(&stream)?.read(read_size(len))?;
-        self.note_read(&stream, bytes.len());
-        Ok(bytes.into())
+        match self.ctx.handles.held(stream.rep()) {
+            Some(Held::Input { slot, offset }) => self.read_file(&stream, slot, offset, read_size(len)),
+            // Stdin: opening it was the call that is gated.
+            Some(Held::Other) => Ok(self.table.get_mut(&stream)?.read(read_size(len))?.into()),
+            Some(Held::Handle(_) | Held::Output { .. } | Held::Captured(_)) | None => Err(untracked()),
+        }
     }
 
+    /// A file and the bytes of stdin are always ready, so that there is nothing to wait for.
     async fn blocking_read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
-        self.admit_read(&stream)?;
-        let bytes = self.table.get_mut(&stream)?.blocking_read(read_size(len)).await?;
-        self.note_read(&stream, bytes.len());
-        Ok(bytes.into())
+        self.read(stream, len)
     }
 
     fn skip(&mut self, stream: Input, len: u64) -> StreamResult<u64> {
@@ -105,12 +106,11 @@ impl streams::HostOutputStream for GateView<'_> {
     }
 
     fn write(&mut self, stream: Output, bytes: Vec<u8>) -> StreamResult<()> {
-        let size = bytes.len();
-        self.admit_stream_write(&stream, size)?;
-        let rep = stream.rep();
-        streams::HostOutputStream::write(self.table, stream, bytes)?;
-        self.note_written(rep, size);
-        Ok(())
+        match self.ctx.handles.held(stream.rep()) {
+            Some(Held::Output { slot, offset }) => self.write_file(&stream, slot, offset, &bytes),
+            Some(Held::Captured(stream)) => self.write_captured(stream, &bytes),
+            Some(Held::Handle(_) | Held::Input { .. } | Held::Other) | None => Err(untracked()),
+        }
     }
 
     async fn blocking_write_and_flush(&mut self, stream: Output, bytes: Vec<u8>) -> StreamResult<()> {
@@ -185,43 +185,44 @@ impl GateView<'_> {
         Ok(pollable)
     }
 
-    fn admit_read(&mut self, stream: &Input) -> StreamResult<()> {
-        match self.ctx.handles.held(stream.rep()) {
-            Some(Held::Handle(slot)) => {
-                self.admit_on(slot, |handle, _quota| HostCall::Read { handle }).map_err(stream_error)
-            }
-            // Stdin: opening it was the call that is gated.
-            Some(Held::Other) => Ok(()),
-            Some(Held::Output(_)) | None => Err(StreamError::Trap(Untracked.into())),
+    fn read_file(&mut self, stream: &Input, slot: usize, offset: u64, size: usize) -> StreamResult<Vec<u8>> {
+        let on = self.checked_on(slot, |handle, _quota| HostCall::Read { handle }).map_err(stream_error)?;
+        if size == 0 {
+            return Ok(Vec::new());
         }
+        let bytes = fs::read_at(on, size, offset).map_err(failed)?;
+        if bytes.is_empty() {
+            return Err(StreamError::Closed);
+        }
+        self.ctx.handles.advance(stream.rep(), bytes.len() as u64);
+        self.count_read(slot, bytes.len());
+        Ok(bytes)
     }
 
-    fn note_read(&mut self, stream: &Input, bytes: usize) {
-        if let Some(slot) = self.ctx.handles.slot(stream.rep()) {
-            self.count_read(slot, bytes);
-        }
-    }
-
-    fn admit_stream_write(&mut self, stream: &Output, bytes: usize) -> StreamResult<()> {
-        match self.ctx.handles.held(stream.rep()) {
-            Some(Held::Handle(slot)) => self.admit_write(slot, bytes as u64).map_err(stream_error),
-            Some(Held::Output(stream)) => self.admit_captured(stream, bytes as u64),
-            Some(Held::Other) | None => Err(StreamError::Trap(Untracked.into())),
-        }
-    }
-
-    fn admit_captured(&mut self, stream: Stdio, bytes: u64) -> StreamResult<()> {
-        let left = self.ctx.captured.left();
-        let permit = self.ctx.gate.admit(HostCall::WriteStdio { stream, bytes, left })?;
-        self.ctx.gate.settle(permit, "ok");
-        self.ctx.captured.spend(bytes);
+    fn write_file(&mut self, stream: &Output, slot: usize, offset: Option<u64>, bytes: &[u8]) -> StreamResult<()> {
+        let on = self.checked_write(slot, bytes.len() as u64).map_err(stream_error)?;
+        let written = fs::write(on, bytes, offset).map_err(failed)?;
+        self.ctx.handles.advance(stream.rep(), written);
+        self.count_written(slot, bytes.len());
         Ok(())
     }
 
-    fn note_written(&mut self, rep: u32, bytes: usize) {
-        if let Some(slot) = self.ctx.handles.slot(rep) {
-            self.count_written(slot, bytes);
-        }
+    fn write_captured(&mut self, stream: Stdio, bytes: &[u8]) -> StreamResult<()> {
+        let left = self.ctx.captured.left();
+        let proof = self.ctx.gate.checked(HostCall::WriteStdio { stream, bytes: bytes.len() as u64, left })?;
+        self.ctx.captured.write(proof, bytes).map_err(failed)
+    }
+}
+
+fn untracked() -> StreamError {
+    StreamError::Trap(Untracked.into())
+}
+
+/// Why an effect on a stream did not happen: its last failure for the guest, a broken invariant as a trap.
+fn failed(failed: Failed) -> StreamError {
+    match failed {
+        Failed::Kernel(errno) => StreamError::LastOperationFailed(wasmtime::Error::from(std::io::Error::from(errno))),
+        Failed::Escapes | Failed::Broken => untracked(),
     }
 }
 

@@ -6,29 +6,31 @@ use tollgate_capability::HostCall;
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
 use crate::ctx::GateCtx;
+use crate::gate::Checked;
+use crate::host::filesystem::Untracked;
 use crate::view::GateView;
 
 impl random::Host for GateView<'_> {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        self.admit_or_trap(HostCall::RandomBytes { bytes: len })?;
-        random_bytes(self.ctx, len)
+        let proof = self.ctx.gate.checked(HostCall::RandomBytes { bytes: len })?;
+        random_bytes(proof, self.ctx)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        self.admit_or_trap(HostCall::RandomBytes { bytes: 8 })?;
-        random_u64(self.ctx)
+        let proof = self.ctx.gate.checked(HostCall::RandomBytes { bytes: 8 })?;
+        random_u64(proof, self.ctx)
     }
 }
 
 impl insecure::Host for GateView<'_> {
     fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        self.admit_or_trap(HostCall::InsecureRandomBytes { bytes: len })?;
-        random_bytes(self.ctx, len)
+        let proof = self.ctx.gate.checked(HostCall::InsecureRandomBytes { bytes: len })?;
+        random_bytes(proof, self.ctx)
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
-        self.admit_or_trap(HostCall::InsecureRandomBytes { bytes: 8 })?;
-        random_u64(self.ctx)
+        let proof = self.ctx.gate.checked(HostCall::InsecureRandomBytes { bytes: 8 })?;
+        random_u64(proof, self.ctx)
     }
 }
 
@@ -40,15 +42,16 @@ impl insecure_seed::Host for GateView<'_> {
         if self.ctx.gate.set().random.is_none() {
             return Ok(CONSTANT_HASH_SEED);
         }
-        Ok((random_u64(self.ctx)?, random_u64(self.ctx)?))
+        Ok((hash_seed(self.ctx)?, hash_seed(self.ctx)?))
     }
 }
 
 /// The first digits of pi, as nothing-up-my-sleeve as any.
 const CONSTANT_HASH_SEED: (u64, u64) = (0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344);
 
-fn random_bytes(ctx: &mut GateCtx, len: u64) -> wasmtime::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(len)?];
+/// As many bytes as the call was allowed.
+fn random_bytes(proof: Checked, ctx: &mut GateCtx) -> wasmtime::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(allowed_bytes(&proof)?)?];
     match &mut ctx.seeded {
         Some(generator) => generator.fill_bytes(&mut bytes),
         None => getrandom::fill(&mut bytes)?,
@@ -56,7 +59,22 @@ fn random_bytes(ctx: &mut GateCtx, len: u64) -> wasmtime::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn random_u64(ctx: &mut GateCtx) -> wasmtime::Result<u64> {
+fn random_u64(proof: Checked, ctx: &mut GateCtx) -> wasmtime::Result<u64> {
+    if allowed_bytes(&proof)? < 8 {
+        return Err(Untracked.into());
+    }
+    hash_seed(ctx)
+}
+
+fn allowed_bytes(proof: &Checked) -> Result<u64, Untracked> {
+    let (HostCall::RandomBytes { bytes } | HostCall::InsecureRandomBytes { bytes }) = proof.call() else {
+        return Err(Untracked);
+    };
+    Ok(*bytes)
+}
+
+/// A number of the generator that the set grants; only [`insecure_seed`] takes one without a proof.
+fn hash_seed(ctx: &mut GateCtx) -> wasmtime::Result<u64> {
     match &mut ctx.seeded {
         Some(generator) => Ok(generator.next_u64()),
         None => Ok(getrandom::u64()?),

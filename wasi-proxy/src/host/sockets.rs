@@ -11,7 +11,7 @@ use wasmtime_wasi::p2::{
     DynInputStream, DynOutputStream, DynPollable, SocketError, SocketResult, TcpSocket, UdpSocket,
 };
 
-use crate::ctx::Held;
+use crate::handle::Held;
 use crate::view::GateView;
 
 type Tcp = Resource<TcpSocket>;
@@ -25,7 +25,7 @@ impl GateView<'_> {
     /// Passes a socket call by the gate, which has no rule that allows it.
     fn socket_call<T>(&mut self, call: HostCall) -> SocketResult<T> {
         let permit = self.ctx.gate.admit(call)?;
-        self.ctx.gate.settle(permit, "not-supported");
+        self.ctx.gate.settle(permit.spend(), "not-supported");
         Err(network::ErrorCode::NotSupported.into())
     }
 

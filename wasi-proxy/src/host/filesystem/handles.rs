@@ -4,24 +4,19 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Target};
+use tollgate_capability::{Access, AccessSet, FsPath, HandleFacts, HostCall, Target};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, FsPerms, OpenMode};
-use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode, Filesize};
-use wasmtime_wasi::p2::{DynOutputStream, FsError, FsResult};
+use wasmtime_wasi::p2::bindings::filesystem::types::{
+    DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Filesize, HostDescriptor as _,
+};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::Fd;
-use crate::ctx::{Handle, Held};
-use crate::fs::{Failed, FileOutput, Probe, Root, probe};
-use crate::gate::{Gate, Permit};
+use crate::fs::{self, Flush, GatedStream, Probe};
+use crate::gate::{Checked, Failed, Performed, Permit, Spent};
+use crate::handle::{Handle, Held, OnHandle, Origin};
 use crate::view::GateView;
-
-/// Where an opened file or folder belongs.
-pub(super) struct Origin {
-    pub(super) grant: GrantIndex,
-    pub(super) below: String,
-    pub(super) rights: AccessSet,
-}
 
 impl GateView<'_> {
     pub(super) fn path(&self, fd: &Fd, asked: String) -> FsResult<FsPath> {
@@ -33,24 +28,16 @@ impl GateView<'_> {
         Ok(FsPath::new(handle.grant, &handle.below, asked))
     }
 
-    pub(super) fn root(&self, grant: GrantIndex) -> FsResult<Arc<std::fs::File>> {
-        match self.ctx.roots.get(usize::from(grant.0)) {
-            Some(Some(root)) => Ok(Arc::clone(root)),
-            Some(None) | None => Err(FsError::trap(Untracked)),
-        }
+    /// Looks at what stands at a path, before anything is decided.
+    pub(super) fn look(&self, path: &FsPath, follow: bool) -> FsResult<Probe> {
+        self.ctx.roots.look(path, follow).map_err(failed)
     }
 
-    pub(super) fn rooted<'r>(&self, folder: &'r std::fs::File, grant: GrantIndex) -> Root<'r> {
-        let fs = self.ctx.gate.set().fs.get(usize::from(grant.0));
-        Root { folder, patterned: fs.is_none_or(|fs| !fs.patterns.is_empty()) }
-    }
-
-    /// Looks at a path whose text is usable; one whose text is not is denied on its text alone.
-    pub(super) fn look(&self, root: &std::fs::File, path: &FsPath, follow: bool) -> Probe {
-        match path.resolved() {
-            Ok(below) => probe(self.rooted(root, path.grant), below, follow),
-            Err(_fault) => Probe { target: Target::Unknown, fd: Err(Errno::INVAL) },
-        }
+    /// Admits a call that changes names, and performs it.
+    pub(super) fn change(&mut self, call: HostCall) -> FsResult<()> {
+        let permit = self.ctx.gate.admit(call)?;
+        let performed = fs::change(permit, &self.ctx.roots);
+        self.settle_effect(performed)
     }
 
     /// Admits a call on what stands at a path, and hands out the `O_PATH` descriptor of it.
@@ -62,8 +49,7 @@ impl GateView<'_> {
         call: impl FnOnce(FsPath, Target) -> HostCall,
     ) -> FsResult<(Result<OwnedFd, Errno>, Permit)> {
         let path = self.path(fd, path)?;
-        let root = self.root(path.grant)?;
-        let Probe { target, fd: probed } = self.look(&root, &path, follow);
+        let Probe { target, fd: probed } = self.look(&path, follow)?;
         let folder_only = path.folder_only();
         let permit = self.ctx.gate.admit(call(path, target))?;
         let probed = match target {
@@ -85,20 +71,15 @@ impl GateView<'_> {
         Ok(self.table.push(Descriptor::File(file))?)
     }
 
-    pub(super) fn push_opened(
-        &mut self,
-        opened: OwnedFd,
-        path: &FsPath,
-        flags: OpenFlags,
-        target: Target,
-        permit: Permit,
-    ) -> FsResult<Fd> {
+    /// Hands out what an `open-at` opened, with the rights that it was opened for.
+    pub(super) fn push_opened(&mut self, opened: OwnedFd, spent: Spent) -> FsResult<Fd> {
+        let HostCall::OpenAt { path, flags, target, .. } = spent.call() else { return Err(FsError::trap(Untracked)) };
+        let (flags, target, grant) = (*flags, *target, path.grant);
         let below = path.resolved().unwrap_or_default().to_owned();
-        let grant = path.grant;
         let file = std::fs::File::from(opened);
         if matches!(target, Target::Folder { .. }) {
             let rights = AccessSet::EMPTY.with(Access::List);
-            return self.push_folder(file, Origin { grant, below, rights }, permit).map_err(FsError::trap);
+            return self.push_folder(file, Origin { grant, below, rights }, spent).map_err(FsError::trap);
         }
         let mut rights = AccessSet::EMPTY;
         let mut mode = OpenMode::empty();
@@ -115,47 +96,64 @@ impl GateView<'_> {
         let file = File::new(file, perms, mode, true);
         let shared = Arc::clone(&file.file);
         let origin = Origin { grant, below, rights };
-        self.push_handle(Descriptor::File(file), shared, origin, permit).map_err(FsError::trap)
+        self.push_handle(Descriptor::File(file), shared, origin, spent).map_err(FsError::trap)
     }
 
-    pub(super) fn push_folder(
-        &mut self,
-        folder: std::fs::File,
-        origin: Origin,
-        permit: Permit,
-    ) -> wasmtime::Result<Fd> {
-        let grant = usize::from(origin.grant.0);
+    pub(super) fn push_folder(&mut self, folder: std::fs::File, origin: Origin, spent: Spent) -> wasmtime::Result<Fd> {
         let folder = Dir::new(folder, FsPerms::ReadOnly, OpenMode::READ, true);
         let shared = Arc::clone(&folder.dir);
-        if origin.below.is_empty()
-            && let Some(root @ None) = self.ctx.roots.get_mut(grant)
-        {
-            *root = Some(Arc::clone(&shared));
+        if origin.below.is_empty() {
+            self.ctx.roots.opened(origin.grant, &shared);
         }
-        self.push_handle(Descriptor::Dir(folder), shared, origin, permit)
+        self.push_handle(Descriptor::Dir(folder), shared, origin, spent)
     }
 
-    pub(super) fn push_handle(
+    fn push_handle(
         &mut self,
         descriptor: Descriptor,
         file: Arc<std::fs::File>,
-        Origin { grant, below, rights }: Origin,
-        permit: Permit,
+        origin: Origin,
+        spent: Spent,
     ) -> wasmtime::Result<Fd> {
         let fd = self.table.push(descriptor)?;
-        let intent = permit.into_intent();
-        let handle =
-            Handle { grant, below, rights, intent, file, bytes_read: 0, bytes_written: 0, calls: 0, holders: 0 };
-        let slot = self.ctx.handles.insert(handle);
+        let slot = self.ctx.handles.insert(Handle::new(origin, file, spent.into_intent()));
         self.ctx.handles.hold(fd.rep(), Held::Handle(slot))?;
         Ok(fd)
     }
 
-    pub(super) fn push_output(&mut self, slot: usize, stream: FileOutput) -> FsResult<Resource<DynOutputStream>> {
-        let stream: DynOutputStream = Box::new(stream);
+    /// Hands out a stream that reads; its bytes are checked one by one, the proof is for having it.
+    pub(super) fn push_input(
+        &mut self,
+        _having: OnHandle<Checked>,
+        slot: usize,
+        offset: Filesize,
+    ) -> FsResult<Resource<DynInputStream>> {
+        let stream: DynInputStream = Box::new(GatedStream);
         let stream = self.table.push(stream)?;
-        self.ctx.handles.hold(stream.rep(), Held::Handle(slot))?;
+        self.ctx.handles.hold(stream.rep(), Held::Input { slot, offset })?;
         Ok(stream)
+    }
+
+    /// As [`Self::push_input`], for a stream that writes at an offset or appends.
+    pub(super) fn push_output(
+        &mut self,
+        _having: OnHandle<Checked>,
+        slot: usize,
+        offset: Option<Filesize>,
+    ) -> FsResult<Resource<DynOutputStream>> {
+        let stream: DynOutputStream = Box::new(GatedStream);
+        let stream = self.table.push(stream)?;
+        self.ctx.handles.hold(stream.rep(), Held::Output { slot, offset })?;
+        Ok(stream)
+    }
+
+    /// The entries of a folder: its effect is wasmtime-wasi's, which opens the folder anew.
+    pub(super) async fn listing(
+        &mut self,
+        _proof: OnHandle<Checked>,
+        fd: Fd,
+    ) -> FsResult<Resource<DirectoryEntryStream>> {
+        self.wasi_fs().read_directory(fd).await
     }
 
     /// The handle behind a resource that the gate made; anything else is a broken invariant.
@@ -184,46 +182,48 @@ impl GateView<'_> {
 
     /// To flush a folder is to open it for reading, which the kernel lets a sealed host do where `list` is granted; without
     /// `list` it is refused everywhere, so that a tool behaves the same in a sealed host and in one that is not.
-    pub(super) fn can_be_flushed(&self, fd: &Fd, slot: usize) -> FsResult<()> {
-        match self.table.get(fd)? {
-            Descriptor::Dir(_) if !self.handle(slot)?.rights.contains(Access::List) => Err(ErrorCode::Access.into()),
-            Descriptor::Dir(_) | Descriptor::File(_) => Ok(()),
-        }
+    pub(super) fn flush_handle(&mut self, fd: &Fd, flush: Flush) -> FsResult<()> {
+        let slot = self.any_slot(fd)?;
+        let on = self.checked_on(slot, |handle, _quota| HostCall::Sync { handle })?;
+        let flushed = match self.table.get(fd)? {
+            Descriptor::File(_) => fs::sync(on, flush),
+            Descriptor::Dir(_) if self.handle(slot)?.rights.contains(Access::List) => fs::sync_folder(on, flush),
+            Descriptor::Dir(_) => return Err(ErrorCode::Access.into()),
+        };
+        flushed.map_err(failed)
     }
 
     pub(super) fn handle(&self, slot: usize) -> FsResult<&Handle> {
         self.ctx.handles.get(slot).ok_or_else(|| FsError::trap(Untracked))
     }
 
-    pub(super) fn file(&self, slot: usize) -> FsResult<Arc<std::fs::File>> {
-        Ok(Arc::clone(&self.handle(slot)?.file))
-    }
-
-    pub(super) fn permit_on(
+    /// Admits a call on a handle that has an intent and an outcome of its own.
+    pub(super) fn admit_on(
         &mut self,
         slot: usize,
         call: impl FnOnce(HandleFacts, u64) -> HostCall,
-    ) -> FsResult<Permit> {
-        let handle = self.handle(slot)?.facts();
-        let quota_left = self.ctx.gate.quota_left(handle.grant);
-        Ok(self.ctx.gate.admit(call(handle, quota_left))?)
+    ) -> FsResult<OnHandle<Permit>> {
+        let handle = self.ctx.handles.get(slot).ok_or_else(|| FsError::trap(Untracked))?;
+        Ok(handle.admit(&mut self.ctx.gate, call)?)
     }
 
-    /// Admits a call on a handle whose outcome goes into the handle's totals.
-    pub(crate) fn admit_on(&mut self, slot: usize, call: impl FnOnce(HandleFacts, u64) -> HostCall) -> FsResult<()> {
-        let permit = self.permit_on(slot, call)?;
-        self.ctx.gate.settle(permit, OK);
-        if let Some(handle) = self.ctx.handles.get_mut(slot) {
-            handle.calls += 1;
-        }
-        Ok(())
+    /// Checks a call on a handle whose outcome goes into the handle's totals.
+    pub(crate) fn checked_on(
+        &mut self,
+        slot: usize,
+        call: impl FnOnce(HandleFacts, u64) -> HostCall,
+    ) -> FsResult<OnHandle<Checked>> {
+        let handle = self.ctx.handles.get_mut(slot).ok_or_else(|| FsError::trap(Untracked))?;
+        let on = handle.checked(&mut self.ctx.gate, call)?;
+        handle.calls += 1;
+        Ok(on)
     }
 
-    /// Admits a write of `bytes` and takes them off the quota.
-    pub(crate) fn admit_write(&mut self, slot: usize, bytes: u64) -> FsResult<()> {
-        self.admit_on(slot, |handle, quota_left| HostCall::Write { handle, bytes, quota_left })?;
+    /// Checks a write of `bytes` and takes them off the quota.
+    pub(crate) fn checked_write(&mut self, slot: usize, bytes: u64) -> FsResult<OnHandle<Checked>> {
+        let on = self.checked_on(slot, |handle, quota_left| HostCall::Write { handle, bytes, quota_left })?;
         self.spend(slot, bytes);
-        Ok(())
+        Ok(on)
     }
 
     /// Bytes from the end of a file to `offset`: writing there makes the file longer by them too, so they count as
@@ -232,7 +232,7 @@ impl GateView<'_> {
         if offset == 0 {
             return Ok(0);
         }
-        let end = self.file(slot)?.metadata().map_err(|error| code_of(&error))?.len();
+        let end = self.handle(slot)?.len().map_err(|error| code_of(&error))?;
         Ok(offset.saturating_sub(end))
     }
 
@@ -275,31 +275,44 @@ impl GateView<'_> {
         })
     }
 
-    /// Settles an effect; a way that leads out is the kernel's own denial.
-    pub(super) fn settle_effect<T>(&mut self, permit: Permit, result: Result<T, Failed>) -> FsResult<T> {
+    /// Records what came of an effect; a way that leads out is the kernel's own denial.
+    pub(super) fn settle_effect<T>(&mut self, Performed { result, spent }: Performed<T>) -> FsResult<T> {
+        let gate = &mut self.ctx.gate;
         match result {
             Ok(value) => {
-                self.ctx.gate.settle(permit, OK);
+                gate.settle(spent, OK);
                 Ok(value)
             }
-            Err(Failed::Escapes) => Err(self.ctx.gate.escaped(permit).into()),
-            Err(Failed::Kernel(errno)) => Err(settle_errno(&mut self.ctx.gate, permit, errno)),
+            Err(Failed::Escapes) => Err(gate.escaped(spent).into()),
+            Err(Failed::Kernel(errno)) => {
+                let code = code(errno);
+                gate.settle(spent, code.name());
+                Err(code.into())
+            }
+            Err(Failed::Broken) => {
+                gate.settle(spent, TRAP);
+                Err(failed(Failed::Broken))
+            }
         }
     }
 }
 
 /// Outcome of a call that did what was asked.
 pub(super) const OK: &str = "ok";
+/// Outcome of a call that ended the instance.
+pub(super) const TRAP: &str = "trap";
 
-/// A resource that the gate did not make: a broken invariant, so the instance ends.
+/// A resource that the gate did not make, or a permit of another call: a broken invariant, so the instance ends.
 #[derive(Debug, thiserror::Error)]
-#[error("a resource reached the gate that the gate did not make")]
+#[error("a resource or a permit reached the gate that is not for this call")]
 pub(crate) struct Untracked;
 
-pub(super) fn settle_errno(gate: &mut Gate, permit: Permit, errno: Errno) -> FsError {
-    let code = code(errno);
-    gate.settle(permit, code.name());
-    code.into()
+/// Why a checked effect did not happen, for the guest; a broken invariant ends the instance.
+pub(crate) fn failed(failed: Failed) -> FsError {
+    match failed {
+        Failed::Kernel(errno) => code(errno).into(),
+        Failed::Escapes | Failed::Broken => FsError::trap(Untracked),
+    }
 }
 
 pub(super) fn code(errno: Errno) -> ErrorCode {

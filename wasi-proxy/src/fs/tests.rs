@@ -1,0 +1,249 @@
+//! A proof is for one call: whoever performs another effect with it, or more than it allows, does nothing at all.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Timespec, Timestamps};
+use tollgate_audit::{
+    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded,
+};
+use tollgate_capability::{
+    Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Patterns,
+    Target,
+};
+
+use super::{
+    Flush, Roots, change, open, open_preopen, read_at, read_link, set_open_times, set_size, set_times, sync, write,
+};
+use crate::gate::{Checked, Failed, Gate, Performed, Permit};
+use crate::handle::{Handle, OnHandle, Origin};
+
+const GRANT: GrantIndex = GrantIndex(0);
+const TIMES: Timestamps = Timestamps {
+    last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
+    last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
+};
+
+/// A ledger that takes everything.
+#[derive(Debug)]
+struct Takes;
+
+impl Record for Takes {
+    fn record(&self, _entries: &[EncodedEntry], _kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn host(&self) -> HostId {
+        HostId([1; 6])
+    }
+
+    fn next_call(&self, time_ms: u64) -> CallId {
+        CallId::new(time_ms, self.host(), 1)
+    }
+
+    fn ready(&self) -> Result<(), AppendError> {
+        Ok(())
+    }
+}
+
+/// A granted folder with `a.txt` (5 bytes), `link` to it, and an empty folder `sub`, open behind a gate.
+struct Scene {
+    folder: tempfile::TempDir,
+    gate: Gate,
+    roots: Roots,
+    set: Arc<CapabilitySet>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("a.txt"), "alpha").unwrap();
+        fs::create_dir(folder.path().join("sub")).unwrap();
+        std::os::unix::fs::symlink("a.txt", folder.path().join("link")).unwrap();
+        let all: AccessSet = Access::ALL.into_iter().collect();
+        let fs = FsCapability {
+            guest: "/docs".to_owned(),
+            host: folder.path().canonicalize().unwrap(),
+            access: all,
+            durable: AccessSet::EMPTY,
+            patterns: Patterns::default(),
+            write_quota: 100,
+        };
+        let set = Arc::new(CapabilitySet { fs: vec![fs], ..CapabilitySet::default() });
+        let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Takes), start()));
+        let permit = gate.admit(HostCall::Preopen { grant: GRANT }).unwrap();
+        let root = open_preopen(permit, &set).result.unwrap();
+        let mut roots = Roots::new(&set);
+        roots.opened(GRANT, &Arc::new(root));
+        Self { folder, gate, roots, set }
+    }
+
+    /// Every call by path, each allowed, as it would be decided on what stands there.
+    fn path_calls(&self) -> Vec<HostCall> {
+        let path = |asked: &str| FsPath::new(GRANT, "", asked.to_owned());
+        let target = |asked: &str| self.roots.look(&path(asked), false).unwrap().target;
+        let flags = OpenFlags { write: true, truncate: true, ..OpenFlags::default() };
+        vec![
+            HostCall::Preopen { grant: GRANT },
+            HostCall::OpenAt { path: path("a.txt"), flags, target: target("a.txt"), handles_open: 0 },
+            HostCall::StatAt { path: path("a.txt"), target: target("a.txt") },
+            HostCall::ReadlinkAt { path: path("link") },
+            HostCall::SetTimesAt { path: path("a.txt"), target: target("a.txt") },
+            HostCall::CreateDirectoryAt { path: path("new") },
+            HostCall::RemoveDirectoryAt { path: path("sub") },
+            HostCall::UnlinkFileAt { path: path("a.txt"), target: target("a.txt") },
+            HostCall::RenameAt {
+                from: path("a.txt"),
+                source: target("a.txt"),
+                to: path("b.txt"),
+                target: Target::Absent,
+            },
+            HostCall::LinkAt { from: path("a.txt"), source: target("a.txt"), to: path("b.txt") },
+            HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new") },
+        ]
+    }
+
+    fn handle(&self) -> Handle {
+        let file = fs::OpenOptions::new().read(true).write(true).open(self.folder.path().join("a.txt")).unwrap();
+        let rights = [Access::Read, Access::Write].into_iter().collect();
+        Handle::new(Origin { grant: GRANT, below: "a.txt".to_owned(), rights }, Arc::new(file), None)
+    }
+
+    fn permit(&mut self, call: HostCall) -> Permit {
+        self.gate.admit(call).unwrap()
+    }
+
+    fn checked(&mut self, call: fn(HandleFacts, u64) -> HostCall) -> OnHandle<Checked> {
+        let handle = self.handle();
+        handle.checked(&mut self.gate, call).unwrap()
+    }
+
+    fn admitted(&mut self, call: fn(HandleFacts, u64) -> HostCall) -> OnHandle<Permit> {
+        let handle = self.handle();
+        handle.admit(&mut self.gate, call).unwrap()
+    }
+
+    /// All names with what would show a change.
+    fn snapshot(&self) -> BTreeMap<PathBuf, (u64, std::time::SystemTime)> {
+        let entries = fs::read_dir(self.folder.path()).unwrap().map(Result::unwrap);
+        let seen = |entry: fs::DirEntry| {
+            let metadata = entry.metadata().unwrap();
+            (entry.path(), (metadata.len(), metadata.modified().unwrap()))
+        };
+        entries.map(seen).collect()
+    }
+}
+
+fn start() -> CallStart {
+    CallStart {
+        call: Takes.next_call(1),
+        started: Instant::now(),
+        deadline: Instant::now() + Duration::from_secs(60),
+        time_ns: 1,
+        tool: "tool".to_owned(),
+        version: "1.0.0".to_owned(),
+        component: Digest([0; 32]),
+        operation: "run".to_owned(),
+        agent: None,
+        session: None,
+        decision: None,
+        reason: None,
+        arguments: Recorded::Nothing,
+        arguments_bytes: 0,
+        capability_set: Digest([0; 32]),
+    }
+}
+
+fn broken<T>(Performed { result, .. }: Performed<T>) -> bool {
+    matches!(result, Err(Failed::Broken))
+}
+
+/// The effects by path; each must refuse a permit that is not its own.
+fn effects(scene: &mut Scene, call: &HostCall) -> Vec<&'static str> {
+    let probed = || -> OwnedFd { fs::File::open(scene.folder.path().join("a.txt")).unwrap().into() };
+    let probed = probed();
+    let permit = |scene: &mut Scene| scene.permit(call.clone());
+    let mut refused = Vec::new();
+    let mut tell = |name, broken: bool| refused.extend(broken.then_some(name));
+    if !matches!(call, HostCall::Preopen { .. }) {
+        let permit = permit(scene);
+        tell("open_preopen", broken(open_preopen(permit, &scene.set)));
+    }
+    if !matches!(call, HostCall::OpenAt { .. }) {
+        let permit = permit(scene);
+        tell("open", broken(open(permit, &scene.roots)));
+    }
+    if !matches!(call, HostCall::ReadlinkAt { .. }) {
+        let permit = permit(scene);
+        tell("read_link", broken(read_link(permit, &scene.roots)));
+    }
+    if !matches!(call, HostCall::SetTimesAt { .. }) {
+        let permit = permit(scene);
+        tell("set_times", broken(set_times(permit, Ok(probed), &TIMES)));
+    }
+    if matches!(call, HostCall::Preopen { .. } | HostCall::OpenAt { .. } | HostCall::StatAt { .. })
+        || matches!(call, HostCall::ReadlinkAt { .. } | HostCall::SetTimesAt { .. })
+    {
+        let permit = permit(scene);
+        tell("change", broken(change(permit, &scene.roots)));
+    }
+    refused
+}
+
+#[test]
+fn a_permit_for_another_call_performs_nothing() {
+    let mut scene = Scene::new();
+    let before = scene.snapshot();
+    for call in scene.path_calls() {
+        let refused = effects(&mut scene, &call);
+        // To stat is not one of these effects: every one of them refuses its permit.
+        let own = usize::from(!matches!(call, HostCall::StatAt { .. }));
+        assert_eq!(refused.len() + own, 5, "{call:?} was refused by {refused:?} alone");
+        assert_eq!(scene.snapshot(), before, "{call:?}");
+    }
+}
+
+#[test]
+fn a_permit_performs_its_own_call_on_its_own_path() {
+    let mut scene = Scene::new();
+    let path = |asked: &str| FsPath::new(GRANT, "", asked.to_owned());
+    let permit = scene.permit(HostCall::CreateDirectoryAt { path: path("sub/new") });
+    assert_eq!(change(permit, &scene.roots).result, Ok(()));
+    assert!(scene.folder.path().join("sub/new").is_dir());
+    let resized = scene.admitted(|handle, quota_left| HostCall::SetSize { handle, size: 2, growth: 0, quota_left });
+    assert_eq!(set_size(resized).result, Ok(()));
+    assert_eq!(fs::read_to_string(scene.folder.path().join("a.txt")).unwrap(), "al");
+}
+
+#[test]
+fn the_proof_of_a_read_neither_writes_nor_flushes() {
+    let mut scene = Scene::new();
+    let before = scene.snapshot();
+    let read = |handle, _quota| HostCall::Read { handle };
+    for offset in [Some(0), None] {
+        assert_eq!(write(scene.checked(read), b"xx", offset), Err(Failed::Broken));
+    }
+    assert_eq!(sync(scene.checked(read), Flush::All), Err(Failed::Broken));
+    let flushed = |handle, _quota| HostCall::Sync { handle };
+    assert_eq!(read_at(scene.checked(flushed), 9, 0), Err(Failed::Broken));
+    let times = |handle, _quota| HostCall::SetTimes { handle };
+    assert!(broken(set_size(scene.admitted(times))));
+    let cut = |handle, quota_left| HostCall::SetSize { handle, size: 0, growth: 0, quota_left };
+    assert!(broken(set_open_times(scene.admitted(cut), &TIMES)));
+    assert_eq!(scene.snapshot(), before);
+    assert_eq!(read_at(scene.checked(read), 9, 1), Ok(b"lpha".to_vec()));
+}
+
+#[test]
+fn a_write_is_of_no_more_bytes_than_were_allowed() {
+    let mut scene = Scene::new();
+    let two = |handle, quota_left| HostCall::Write { handle, bytes: 2, quota_left };
+    assert_eq!(write(scene.checked(two), b"xyz", Some(0)), Err(Failed::Broken));
+    assert_eq!(fs::read_to_string(scene.folder.path().join("a.txt")).unwrap(), "alpha");
+    assert_eq!(write(scene.checked(two), b"xy", Some(0)), Ok(2));
+    assert_eq!(fs::read_to_string(scene.folder.path().join("a.txt")).unwrap(), "xypha");
+}
