@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | test | soak | fuzz | drill | demo | schemas`. Must build without the guests'
+//! The project's own commands: `cargo xtask setup | test | soak | fuzz | drill | attack | demo | schemas`. Must build without the guests'
 //! target, since `setup` is what installs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 #![allow(
@@ -6,6 +6,7 @@
     reason = "this starts cargo, rustup and the demo's commands, and asks for their paths"
 )]
 
+mod attack;
 mod cargo;
 mod demo;
 mod fuzz;
@@ -32,6 +33,8 @@ Usage: cargo xtask COMMAND
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler
   drill [-- ARGS]    setup, then native attacks from inside sealed hosts, and what stops each; fails if one escapes, or if
                      it is stopped by something else than what should. ARGS go to `tollgate drill`
+  attack [ROW]       setup, then play attacks on the built program with a hostile tool, as an outsider would: all, or those
+                     of one row. Fails if one reaches, or is stopped by something else than what should. Some need root
   demo               setup, then show what Tollgate promises, with real tools; fails if a promise is not kept
   schemas            write the JSON Schemas of tool.toml and tollgate.toml anew, and docs/manifest.md from them";
 
@@ -50,6 +53,8 @@ fn main() -> ExitCode {
         ["fuzz", minutes, target] => fuzz::fuzz(minutes, Some(target)),
         ["drill"] => drill(&[]),
         ["drill", "--", rest @ ..] => drill(rest),
+        ["attack"] => attack::attack(None),
+        ["attack", row] => attack::attack(Some(row)),
         ["demo"] => demo::demo(),
         ["schemas"] => schemas(),
         ["help" | "-h" | "--help"] => {

@@ -1,0 +1,82 @@
+//! What all attacks share: the programs, the hostile tool, and a home in which that tool is compiled already. Must never
+//! leave its folder behind.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs, process};
+
+use super::scene::Scene;
+use crate::{Result, cargo};
+
+pub(super) struct Stage {
+    pub(super) folder: PathBuf,
+    pub(super) tollgate: PathBuf,
+    pub(super) verify: PathBuf,
+    /// The component of the hostile tool.
+    pub(super) hostile: PathBuf,
+    scenes: AtomicU32,
+}
+
+impl Stage {
+    pub(super) fn new() -> Result<Self> {
+        let built = cargo::built()?;
+        let folder = env::temp_dir().join(format!("tollgate-attack-{}", process::id()));
+        fs::create_dir(&folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
+        let stage = Self {
+            folder,
+            tollgate: built.join("tollgate"),
+            verify: built.join("tollgate-verify"),
+            hostile: built.join("guests/wasm32-wasip2/guest/examples/probe_attack.wasm"),
+            scenes: AtomicU32::new(0),
+        };
+        stage.compile()?;
+        Ok(stage)
+    }
+
+    /// Runs the hostile tool once; from then on each scene begins with a copy of what was compiled, and of its key.
+    fn compile(&self) -> Result<()> {
+        let scene = Scene::new(self)?;
+        scene.hostile(&[], &serde_json::json!([]))?.all_done()?;
+        fs::create_dir_all(self.seed().join("state/tollgate"))?;
+        copy_tree(&scene.path("home/cache"), &self.seed().join("cache"))?;
+        fs::copy(scene.path("home/state/tollgate/artifact.key"), self.seed().join("state/tollgate/artifact.key"))?;
+        Ok(())
+    }
+
+    /// What each home begins with.
+    pub(super) fn seed(&self) -> PathBuf {
+        self.folder.join("seed")
+    }
+
+    /// A folder that is not there yet.
+    pub(super) fn next_folder(&self) -> PathBuf {
+        self.folder.join(self.scenes.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.folder) {
+            eprintln!("xtask: {} stays behind: {error}", self.folder.display());
+        }
+    }
+}
+
+/// Copies a folder and all below it; links stay links.
+pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    fs::set_permissions(to, fs::metadata(from)?.permissions())?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (from, to) = (entry.path(), to.join(entry.file_name()));
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copy_tree(&from, &to)?;
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(&from)?, &to)?;
+        } else {
+            fs::copy(&from, &to)?;
+        }
+    }
+    Ok(())
+}
