@@ -1,5 +1,7 @@
 //! What can go wrong, by who is to blame: the tool's load, the request, the call.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use tollgate_audit::CallId;
 pub(crate) use tollgate_audit::with_causes;
@@ -12,7 +14,7 @@ use crate::invoke::Usage;
 /// Why a component cannot be used as a tool.
 ///
 /// Its serde form is what a host process tells the front; what only the front can run into has none.
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LoadError {
@@ -87,7 +89,7 @@ pub enum LoadError {
     /// The capability set cannot be kept beside the ledger.
     #[serde(skip)]
     #[error("the capability set cannot be kept in the ledger's folder")]
-    SetNotKept(#[source] std::io::Error),
+    SetNotKept(#[source] Arc<std::io::Error>),
     /// A granted folder would let the tool read or change the ledger, or the key that signs it.
     #[error("the grant for `{guest}` reaches the ledger, or its key beside it")]
     ReachesLedger {
@@ -161,7 +163,7 @@ impl CapHit {
 }
 
 /// How a call failed.
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CallError {
@@ -285,7 +287,7 @@ pub enum HostError {
 }
 
 /// A call that failed, with what it used until then.
-#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[error("{error}")]
 pub struct CallFailure {
     /// How.

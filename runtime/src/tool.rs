@@ -257,7 +257,7 @@ impl Loading {
     /// Keeps the sets beside the entries that name them by digest, so that each decision can be made again.
     pub(crate) fn keep_sets(&self, ledger: &Path) -> Result<(), LoadError> {
         for identity in [&self.identity, &self.bare] {
-            store_set(ledger, &identity.canonical_set).map_err(LoadError::SetNotKept)?;
+            store_set(ledger, &identity.canonical_set).map_err(|error| LoadError::SetNotKept(Arc::new(error)))?;
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ mod orphans;
 mod random_kills;
 mod scene;
 mod settings;
+mod starts;
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
@@ -37,10 +38,12 @@ use tollgate_workspace::own_main::{self, Test};
 pub(crate) struct Scale {
     /// Rounds of random kills.
     pub(crate) rounds: u64,
+    /// Times 2,000 hosts that start and end.
+    pub(crate) batches_of_starts: u64,
     pub(crate) seed: u64,
 }
 
-const TESTS: [Test<Scale>; 18] = [
+const TESTS: [Test<Scale>; 23] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
@@ -58,6 +61,11 @@ const TESTS: [Test<Scale>; 18] = [
     ("a_dead_compartment_takes_all_its_calls", compartments::a_dead_compartment_takes_all_its_calls),
     ("calls_of_a_host_run_at_the_same_time", lanes::calls_of_a_host_run_at_the_same_time),
     ("a_call_that_waited_for_a_lane_has_its_whole_deadline", lanes::a_call_that_waited_has_its_whole_deadline),
+    ("a_slow_start_holds_up_no_other_tool", starts::a_slow_start_holds_up_no_other_tool),
+    ("a_caller_leaves_a_slow_start_at_its_deadline", starts::a_caller_leaves_a_slow_start_at_its_deadline),
+    ("a_host_that_does_not_end_holds_up_nobody", starts::a_host_that_does_not_end_holds_up_nobody),
+    ("ending_a_front_ends_starts", starts::ending_a_front_ends_starts),
+    ("hosts_start_while_others_end", starts::hosts_start_while_others_end),
     ("random_kills", random_kills::random_kills),
 ];
 
@@ -69,6 +77,7 @@ fn main() -> ExitCode {
         ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate::cli::main(),
         ["host", rest @ ..] if rest.contains(&"--front") => return tollgate::cli::main(),
         [settings::WITHOUT_LANDLOCK, command @ ..] => return settings::without_landlock(command),
+        [starts::WAITS, folder, command @ ..] => return starts::wait(folder.as_ref(), command),
         [deaths::PANICS, ..] => deaths::panic_as_a_host(),
         [orphans::ROLE, folder] => return orphans::drive(folder.as_ref()),
         _ => {}
@@ -83,13 +92,18 @@ fn main() -> ExitCode {
 }
 
 fn scale() -> Scale {
-    let rounds = own_main::soak_rounds().map_or(1, |rounds| rounds.div_ceil(SHORTER_ROUNDS));
-    Scale { rounds, seed: own_main::soak_seed() }
+    let soak = own_main::soak_rounds();
+    Scale {
+        rounds: soak.map_or(1, |rounds| rounds.div_ceil(SHORTER_ROUNDS)),
+        batches_of_starts: soak.map_or(1, |rounds| rounds.div_ceil(ROUNDS_OF_A_BATCH)),
+        seed: own_main::soak_seed(),
+    }
 }
 
 /// Ends this program if something waits for ever. The processes that it started die with it.
 fn watch_over_hangs(scale: Scale) {
-    let patience = HANG.saturating_mul(u32::try_from(scale.rounds).unwrap_or(u32::MAX).max(1));
+    let times = scale.rounds.max(1).saturating_add(scale.batches_of_starts);
+    let patience = HANG.saturating_mul(u32::try_from(times).unwrap_or(u32::MAX));
     std::thread::spawn(move || {
         std::thread::sleep(patience);
         eprintln!("nothing comes to an end: {scale:?}");
@@ -106,5 +120,8 @@ pub(crate) fn become_anew(command: &[&str]) -> ExitCode {
 /// Rounds of the kill tests in the time of one of `random_kills`.
 const SHORTER_ROUNDS: u64 = 20;
 
-/// Far beyond what all tests take on a slow machine.
-const HANG: Duration = Duration::from_secs(300);
+/// The usual soak of 2,000 rounds has 50 batches: 100,000 starts.
+const ROUNDS_OF_A_BATCH: u64 = 40;
+
+/// Far beyond what all tests, or a batch of starts, take on a slow machine.
+const HANG: Duration = Duration::from_secs(600);

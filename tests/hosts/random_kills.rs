@@ -16,7 +16,7 @@ use crate::Scale;
 use crate::scene::{READS, Scene, hosts, read_many, spec};
 
 pub(crate) fn random_kills(scale: Scale) {
-    let Scale { rounds, seed } = scale;
+    let Scale { rounds, seed, .. } = scale;
     println!("random_kills: {rounds} rounds; again with TOLLGATE_SOAK_SEED={seed}");
     for round in 0..rounds {
         run(Chance::of(seed, round));

@@ -303,7 +303,7 @@ fn open_files() -> Vec<String> {
 }
 
 /// Waits until it is so.
-pub(crate) fn await_that(what: &str, is_so: impl Fn() -> bool) {
+pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + PATIENCE;
     while !is_so() {
         assert!(Instant::now() < until, "it does not come to that: {what}");

@@ -26,8 +26,9 @@ Usage: cargo xtask COMMAND
   test [-- ARGS]     setup, then all tests of the workspace; ARGS go to `cargo test`
   soak [ROUNDS [SEED]]
                      kill the ledger's processes at random moments in ROUNDS rounds (default 2000), fill its disk, have
-                     each of its system calls fail; kill hosts as well; minutes. Part of it needs root or strace, and is
-                     skipped without. SEED repeats the choices of another run. `tests/kill` and `tests/hosts` say more
+                     each of its system calls fail; kill hosts as well, and start and end 50 x ROUNDS of them; an hour.
+                     Part of it needs root or strace, and is skipped without. SEED repeats the choices of another run.
+                     `tests/kill` and `tests/hosts` say more
   fuzz [MINUTES [TARGET]]
                      libFuzzer over all fuzz targets, or TARGET, for MINUTES in all (default 1; 0.5 is half a minute);
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler

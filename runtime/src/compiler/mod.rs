@@ -74,7 +74,7 @@ impl CompileLimits {
 }
 
 /// Why a component was not compiled.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
     /// Its time was over.

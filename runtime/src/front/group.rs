@@ -1,13 +1,17 @@
 //! Tools that share a host process, and that process while there is one.
+//!
+//! Any thread may ask for the host. It is started by a thread of its own, outside every lock; whoever needs it waits until a
+//! moment of its own.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use super::host_process::{HostProcess, Using};
-use super::keeper::Spawner;
+use super::host_process::HostProcess;
+use super::slot::{Lease, NoLease, Slot, Starting};
 use super::tool::ToolSpec;
 use super::{FrontSettings, Shared};
 use crate::calls::Running;
@@ -17,16 +21,18 @@ use crate::host::order::memory_file;
 use crate::host::words::Started;
 use crate::tool::{LoadOrder, Loading, Operation};
 
-/// Must not have two host processes at a time that serve.
+/// Tools that share one host process. Invariant: at most one such process serves at any time ([`Slot`]).
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) spawner: Spawner,
     pub(crate) members: Vec<Arc<Member>>,
     /// An attack that its host shall make.
     pub(crate) drill: Option<DrillOrder>,
-    slot: Mutex<Slot>,
+    slot: Arc<Slot<Arc<HostProcess>, LoadError>>,
 }
+
+/// The host of a group, for one call or question: it is not idle meanwhile.
+pub(crate) type Using = Lease<Arc<HostProcess>, LoadError>;
 
 /// One of the tools.
 #[derive(Debug)]
@@ -39,16 +45,9 @@ pub(crate) struct Member {
     operations: OnceLock<Vec<Operation>>,
 }
 
-#[derive(Debug)]
-enum Slot {
-    Empty,
-    There(Arc<HostProcess>),
-    Closed,
-}
-
 impl Group {
-    pub(crate) fn new(shared: &Arc<Shared>, spawner: Spawner, members: Vec<Arc<Member>>) -> Self {
-        Self { shared: Arc::clone(shared), spawner, members, drill: None, slot: Mutex::new(Slot::Empty) }
+    pub(crate) fn new(shared: &Arc<Shared>, members: Vec<Arc<Member>>) -> Self {
+        Self { shared: Arc::clone(shared), members, drill: None, slot: Slot::new() }
     }
 
     /// Starts a host that makes one attack: what came of it.
@@ -62,24 +61,50 @@ impl Group {
         }
     }
 
-    /// The host, for one call or question; it is started if there is none.
-    pub(crate) fn host(&self) -> Result<Using, LoadError> {
-        let mut slot = self.slot();
-        match &*slot {
-            Slot::There(host) if !host.has_ended() => return Ok(Using::of(host)),
-            Slot::Closed => return Err(HostError::Start { reason: "the front has ended".to_owned() }.into()),
-            Slot::Empty | Slot::There(_) => {}
+    /// The host, for one call or question, until when the caller can wait for it; it is started if there is none.
+    pub(crate) fn host(self: &Arc<Self>, until: Instant) -> Result<Using, LoadError> {
+        let lease = || self.slot.lease(until, |starting| self.start(starting)).map_err(no_host);
+        let using = lease()?;
+        if !using.worker().has_ended() {
+            return Ok(using);
         }
+        if let Some(dead) = using.discard() {
+            dead.tell_to_end();
+        }
+        // What has become of this one, if it is dead too, the call will find out.
+        lease()
+    }
+
+    /// Has a thread start the host. Without a thread the duty to do so is dropped, and whoever waits hears of that.
+    fn start(self: &Arc<Self>, starting: Starting<Arc<HostProcess>, LoadError>) {
+        let group = Arc::clone(self);
+        let work = move || match group.started() {
+            Ok(host) => {
+                if let Err((host, starting)) = starting.serve(Arc::new(host)) {
+                    host.end();
+                    drop(starting);
+                }
+            }
+            Err(error) => starting.fail(error),
+        };
+        thread::Builder::new().name("host-start".to_owned()).spawn(work).ok();
+    }
+
+    /// A host that serves.
+    fn started(&self) -> Result<HostProcess, LoadError> {
         let (host, started) = HostProcess::start(self)?;
-        let host = Arc::new(host);
-        match started {
-            Started::Serving { tools } => self.learn(tools)?,
-            Started::Unloadable { error, .. } => return Err(error),
-            Started::NoHost { error } => return Err(error.into()),
+        let serves = match started {
+            Started::Serving { tools } => self.learn(tools),
+            Started::Unloadable { error, .. } => Err(error),
+            Started::NoHost { error } => Err(error.into()),
+        };
+        match serves {
+            Ok(()) => Ok(host),
+            Err(error) => {
+                host.end();
+                Err(error)
+            }
         }
-        let using = Using::of(&host);
-        *slot = Slot::There(host);
-        Ok(using)
     }
 
     /// What a host says of its tools. What another one said before must still hold.
@@ -102,31 +127,38 @@ impl Group {
         calls.fold(0, u32::saturating_add).clamp(1, settings.lanes_max.max(1))
     }
 
-    /// Ends the host if it has had no call for so long.
+    /// Tells the host to end if it has had no call for so long.
     pub(crate) fn end_if_idle(&self, idle: Duration) {
-        let mut slot = self.slot();
-        let Slot::There(host) = &*slot else { return };
-        if !host.is_idle(idle) {
-            return;
+        if let Some(host) = self.slot.take_idle(|since| since.elapsed() >= idle) {
+            host.tell_to_end();
         }
-        let host = Arc::clone(host);
-        *slot = Slot::Empty;
-        drop(slot);
-        host.end();
     }
 
-    /// Ends the host, for good.
+    /// Tells the host to end, if there is one. There will be no other.
     pub(crate) fn close(&self) {
-        let before = std::mem::replace(&mut *self.slot(), Slot::Closed);
-        match before {
-            Slot::There(host) => host.end(),
-            Slot::Empty | Slot::Closed => {}
+        if let Some(host) = self.slot.close() {
+            host.tell_to_end();
         }
     }
 
-    fn slot(&self) -> MutexGuard<'_, Slot> {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    /// After [`Group::close`]: waits until a start that was under way is over.
+    pub(crate) fn await_closed(&self, until: Instant) {
+        self.slot.await_closed(until);
     }
+}
+
+/// Why there is no host, as the caller hears it.
+fn no_host(none: NoLease<LoadError>) -> LoadError {
+    let reason = match none {
+        NoLease::Failed(error) => return error,
+        NoLease::Closed => "the front has ended",
+        NoLease::Late => {
+            "it takes longer than the call may wait, which is its deadline and the grace after it; the start goes on, and a \
+             later call finds the host ready"
+        }
+        NoLease::Abandoned => "there is no thread to start it, or that thread has failed",
+    };
+    HostError::Start { reason: reason.to_owned() }.into()
 }
 
 impl Drop for Group {

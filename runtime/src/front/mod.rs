@@ -5,11 +5,24 @@
 //!                     one host process, while it is needed
 //! ```
 //!
+//! | thread | does | waits for |
+//! |---|---|---|
+//! | a caller's | a call | the start of the host and a lane, together until its deadline and grace; then its answer, as long again |
+//! | `host-start`, for each start | hands a new host what it needs, hears how it went | the host, [`START_WAIT`](host_process::START_WAIT) |
+//! | `host-watch`, for each host | starts the process, reads its stderr, reaps it | the end of the process |
+//! | `host-reaper` | tells idle hosts to end, kills those that do not | nothing but its next round |
+//!
+//! No lock is held over any of these waits.
+//!
 //! It must never take a host's word for more than the tool's own answer: what a host says is bounded, in size and in time.
 
 mod group;
 mod host_process;
-mod keeper;
+mod launch;
+mod living;
+mod reaper;
+mod slot;
+mod sync;
 mod tool;
 
 use std::collections::BTreeMap;
@@ -17,13 +30,15 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
 
 pub(crate) use self::group::Group;
 use self::group::Member;
-use self::keeper::{Keeper, Spawner};
+use self::host_process::END_WAIT;
+use self::living::Living;
+use self::reaper::Reaper;
 pub use self::tool::{HostedTool, ToolSpec};
 use crate::error::LoadError;
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
@@ -84,8 +99,7 @@ impl FrontSettings {
 #[derive(Debug)]
 pub struct Front {
     shared: Arc<Shared>,
-    keeper: Option<Keeper>,
-    spawner: Spawner,
+    reaper: Option<Reaper>,
 }
 
 #[derive(Debug)]
@@ -96,6 +110,7 @@ pub(crate) struct Shared {
     // As the file system knows it, to compare grants with.
     ledger: PathBuf,
     groups: Mutex<Vec<Weak<Group>>>,
+    living: Living,
 }
 
 /// Why there is no front.
@@ -126,9 +141,9 @@ impl Front {
         let notary = NotaryProcess::start(notary)?;
         let private = PrivateTexts::open(ledger).map_err(FrontFailure::SideStore)?;
         let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(FrontFailure::Ledger)?);
-        let shared = Arc::new(Shared { settings, notary, private, ledger, groups });
-        let keeper = Keeper::start(&shared).map_err(FrontFailure::Thread)?;
-        Ok(Self { shared, spawner: keeper.spawner(), keeper: Some(keeper) })
+        let shared = Arc::new(Shared { settings, notary, private, ledger, groups, living: Living::default() });
+        let reaper = Reaper::start(&shared).map_err(FrontFailure::Thread)?;
+        Ok(Self { shared, reaper: Some(reaper) })
     }
 
     /// Takes a tool that has a host process of its own, which starts when it is first needed.
@@ -180,14 +195,14 @@ impl Front {
     }
 
     fn group(&self, members: Vec<Arc<Member>>) -> Arc<Group> {
-        let group = Arc::new(Group::new(&self.shared, self.spawner.clone(), members));
+        let group = Arc::new(Group::new(&self.shared, members));
         self.shared.groups().push(Arc::downgrade(&group));
         group
     }
 
     /// Takes tools whose hosts are started for attacks alone, one each; none serves.
     pub(crate) fn drill_group(&self, tools: Vec<ToolSpec>) -> Result<Group, LoadError> {
-        Ok(Group::new(&self.shared, self.spawner.clone(), self.members(tools)?))
+        Ok(Group::new(&self.shared, self.members(tools)?))
     }
 
     /// The notary.
@@ -207,13 +222,15 @@ impl Front {
     }
 
     fn end(&mut self) -> Result<(), NotaryFailure> {
-        if self.keeper.is_none() {
+        if self.reaper.take().is_none() {
             return Ok(());
         }
-        for group in self.shared.all_groups() {
-            group.close();
-        }
-        self.keeper = None;
+        let groups = self.shared.all_groups();
+        groups.iter().for_each(|group| group.close());
+        self.shared.end_all();
+        // A start that was under way finds its host ended.
+        let until = Instant::now() + END_WAIT;
+        groups.iter().for_each(|group| group.await_closed(until));
         self.shared.notary.end()
     }
 }
@@ -236,9 +253,19 @@ impl Shared {
         groups.iter().filter_map(Weak::upgrade).collect()
     }
 
+    /// Tells idle hosts to end, and kills those that were told before and did not.
     fn end_idle(&self) {
         for group in self.all_groups() {
             group.end_if_idle(self.settings.idle);
         }
+        self.living.all().iter().for_each(|way| way.kill_if_overdue());
+    }
+
+    /// Has every host end, all at the same time. None starts afterwards.
+    fn end_all(&self) {
+        self.living.close().iter().for_each(|way| way.tell_to_end());
+        let left = self.living.await_none(END_WAIT);
+        left.iter().for_each(|way| way.kill(host_process::NOT_ENDED));
+        self.living.await_none(END_WAIT);
     }
 }

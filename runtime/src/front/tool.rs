@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tollgate_capability::{CapabilitySet, Limits, Manifest, ToolName};
 
 use super::group::{Group, Member};
-use super::host_process::HostProcess;
+use super::host_process::{END_WAIT, HostProcess, START_WAIT};
 use crate::artifact::Artifact;
 use crate::error::{CallError, CallFailure, LoadError};
 use crate::host::lane::{LaneError, LaneLimits};
@@ -72,7 +72,7 @@ impl HostedTool {
     /// [`LoadError`].
     pub fn operations(&self) -> Result<Vec<Operation>, LoadError> {
         if self.member.operations().is_none() {
-            self.group.host()?;
+            self.group.host(Instant::now() + START_WAIT + END_WAIT)?;
         }
         Ok(self.member.operations().unwrap_or_default().to_vec())
     }
@@ -86,15 +86,16 @@ impl HostedTool {
     pub fn call(&self, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
         let before = CallFailure::before;
         let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
-        let using = self.group.host().map_err(|error| before(CallError::from_load(error)))?;
-        let call = using.host().next_call(now_ms());
+        let turn = self.answer_by();
+        let using = self.group.host(turn).map_err(|error| before(CallError::from_load(error)))?;
+        let call = using.worker().next_call(now_ms());
         let private = &self.group.shared.private;
         let noted = private.note(self.capability_set().audit.arguments, call, request.arguments)?;
         let failed = |error| {
             let (usage, output) = Default::default();
             Box::new(CallFailure { error, call: Some(call), usage, output })
         };
-        match self.ask(using.host(), request, &noted) {
+        match self.ask(using.worker(), turn, request, &noted) {
             Ok(Outcome::Ended(ended)) => private.keep(&noted, ended),
             Ok(Outcome::Rejected(error)) => {
                 private.forget(&noted);
@@ -104,13 +105,25 @@ impl HostedTool {
         }
     }
 
-    fn ask(&self, host: &HostProcess, request: &Request<'_>, noted: &Noted) -> Result<Outcome, CallError> {
+    /// By when something must come of a call that begins now, or begins to wait for its turn: its deadline, and the grace.
+    fn answer_by(&self) -> Instant {
+        let deadline = Duration::from_millis(self.capability_set().limits.deadline_ms);
+        Instant::now() + deadline + self.group.shared.settings.grace
+    }
+
+    /// Asks the host, once it has a lane to spare; `turn` is how long that may take.
+    fn ask(
+        &self,
+        host: &HostProcess,
+        turn: Instant,
+        request: &Request<'_>,
+        noted: &Noted,
+    ) -> Result<Outcome, CallError> {
         let limits = self.capability_set().limits;
         let grace = self.group.shared.settings.grace;
-        let from_now = || Instant::now() + Duration::from_millis(limits.deadline_ms) + grace;
-        let mut lane = host.take_lane(from_now())?;
+        let mut lane = host.take_lane(turn)?;
         // The deadline is that of the guest, which starts now: what was waited for a lane is not its fault.
-        let until = from_now();
+        let until = self.answer_by();
         let ask = Ask::new(self.place, request.operation, &request.caller, noted.call, noted.salt);
         let said = lane
             .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], Some(until))

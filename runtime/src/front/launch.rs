@@ -1,0 +1,122 @@
+//! Starts host processes and waits for their ends: one thread for each process does both.
+//!
+//! A host dies with the thread that started it (`PR_SET_PDEATHSIG`, `prctl(2)`), so that thread lives until the host is
+//! gone. As every host has its own, no start waits for another start, nor for an end that does not come.
+
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tollgate_audit::{Channel, HostEnd};
+
+use super::host_process::Way;
+use super::{HostCommand, Shared};
+
+/// Starts a process, which the notary follows from then on. It has nothing yet but its control socket.
+pub(super) fn launch(shared: &Arc<Shared>, end: HostEnd, until: Instant) -> io::Result<Arc<Way>> {
+    let (control, stdin) = Channel::pair()?;
+    // Nothing is kept in between: what is not taken in time is known not to be.
+    let (to_starter, started) = mpsc::sync_channel(0);
+    let shared = Arc::clone(shared);
+    let work = move || start_and_wait(&shared, end, control, stdin, &to_starter);
+    thread::Builder::new().name("host-watch".to_owned()).spawn(work)?;
+    let left = until.saturating_duration_since(Instant::now());
+    let late = |_late| io::Error::new(io::ErrorKind::TimedOut, "the process has not come up in time");
+    started.recv_timeout(left).map_err(late)?
+}
+
+/// The life of the thread of a host.
+fn start_and_wait(
+    shared: &Shared,
+    end: HostEnd,
+    control: Channel,
+    stdin: OwnedFd,
+    starter: &SyncSender<io::Result<Arc<Way>>>,
+) {
+    let host = end.host;
+    let spawned = spawn(&shared.settings.command, stdin).and_then(|mut child| match pidfd(child.id()) {
+        Ok(process) => Ok((child, process)),
+        Err(error) => {
+            child.kill().and_then(|()| child.wait())?;
+            Err(error)
+        }
+    });
+    let (mut child, process) = match spawned {
+        Ok(spawned) => spawned,
+        Err(error) => {
+            // Whoever asked may have no more time.
+            starter.send(Err(error)).ok();
+            return;
+        }
+    };
+    let way = Arc::new(Way::new(host, process, control));
+    shared.notary.follow(end, Some(child.id()), Arc::clone(&way) as _);
+    let may_live = shared.living.enter(&way);
+    if !may_live {
+        way.kill("its front has ended");
+    }
+    if starter.send(Ok(Arc::clone(&way))).is_err() {
+        way.kill("nobody waits for it any more");
+    }
+    await_end(shared, &mut child, &way);
+    shared.living.leave(&way);
+}
+
+/// Waits for the end of a host, so that no zombie is left and the notary hears of it.
+fn await_end(shared: &Shared, child: &mut Child, way: &Way) {
+    let said = hear(child.stderr.take());
+    let status = child.wait();
+    let ended = match &status {
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    let parts = [Some(ended), way.killed(), Some(said).filter(|said| !said.is_empty())];
+    let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    // Before anybody else hears of it: a front that ends waits for no more than that, and then for the notary.
+    shared.notary.ended(way.host, &how);
+    way.has_come_to_its_end(status.ok(), how);
+}
+
+#[allow(clippy::disallowed_methods, reason = "this module owns the processes of hosts")]
+fn spawn(command: &HostCommand, stdin: OwnedFd) -> io::Result<Child> {
+    let mut process = Command::new(&command.program);
+    process
+        .args(&command.arguments)
+        .args(["--front", &std::process::id().to_string()])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(stdin))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    process.spawn()
+}
+
+fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// The last line that a host printed before it ended, such as a panic's. It is untrusted text.
+fn hear(stderr: Option<ChildStderr>) -> String {
+    let mut tail = Vec::new();
+    if let Some(mut stderr) = stderr {
+        let mut chunk = [0; 4096];
+        while let Ok(read @ 1..) = stderr.read(&mut chunk) {
+            tail.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            tail.drain(..tail.len().saturating_sub(SAID_BYTES_MAX));
+        }
+    }
+    let text = String::from_utf8_lossy(&tail);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines = lines.get(lines.len().saturating_sub(SAID_LINES_MAX)..).unwrap_or_default();
+    lines.join(" ").chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+}
+
+/// What is kept of what a host prints: a panic's message.
+const SAID_BYTES_MAX: usize = 1024;
+const SAID_LINES_MAX: usize = 3;
