@@ -20,11 +20,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use running::{Running, begin, frame, kinds, record_call, tell_host, tell_host_in, verified};
+use running::{FAR, Running, begin, frame, kinds, record_call, tell_host, tell_host_in, verified};
 use support::{OK, OPEN_AT, ending, report, start, tempdir};
 use tollgate_audit::{
-    AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallCounter, CallId, CallTrail, Durability, Entry, FromNotary,
-    HostEnd, HostEnding, HostId, HostWay, Kept, Kind, Received, Record as _, Recorder, Status, ToNotary, TreeSize,
+    AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallCounter, CallId, CallStart, CallTrail, Durability, Entry,
+    FromNotary, HostEnd, HostEnding, HostId, HostWay, Kept, Kind, Record as _, Recorder, Status, ToNotary, TreeSize,
     read, write_blocked_frame,
 };
 
@@ -75,12 +75,6 @@ fn over(notary: &Running, host: HostId) -> HostEnding {
     ending
 }
 
-fn silent(notary: &Running) {
-    let soon = Instant::now() + Duration::from_millis(150);
-    let said = notary.front.receive_until::<FromNotary>(soon).unwrap();
-    assert!(matches!(said, Received::Late), "{said:?}");
-}
-
 fn reasons(folder: &Path) -> BTreeMap<CallId, String> {
     let closers = read(folder).unwrap().filter_map(|entry| match entry.unwrap().1 {
         Entry::Closer(closer) => Some((closer.call, closer.reason.to_string())),
@@ -100,10 +94,11 @@ fn how_its_process_ended_stands_in_the_ledger() {
     let mut trail = begin(&host.recorder);
     trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     drop(trail);
-    let host = host.die();
-    silent(&notary);
+    // As long as somebody may write and nobody says that it has ended.
+    notary.says_nothing();
     let how = "killed by signal 9 (SIGKILL): over its deadline".to_owned();
-    notary.front.send(&ToNotary::Ended { host, how: how.clone() }).unwrap();
+    notary.front.send(&ToNotary::Ended { host: host.id(), how: how.clone() }).unwrap();
+    let host = host.die();
     assert_eq!(over(&notary, host), HostEnding::Closed);
     let folder = notary.ended();
     let expected = [Kind::LedgerOpened, Kind::Enforcement, Kind::Call, Kind::Intent, Kind::Closer];
@@ -113,19 +108,21 @@ fn how_its_process_ended_stands_in_the_ledger() {
     verified(&folder);
 }
 
+/// How long that is: `how_a_process_ended_is_awaited_for_a_while_and_not_where_nobody_will_say_it` of the notary itself.
 #[test]
-fn a_front_that_says_nothing_is_waited_for_two_seconds() {
+fn a_front_that_says_nothing_is_not_waited_for_for_ever() {
     let dir = tempdir().unwrap();
     let host = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
     tell_host_in(&notary.front, &host.end, Some(4_000_000));
     begin(&host.recorder).flush().unwrap();
-    let (host, since) = (host.die(), Instant::now());
+    let host = host.die();
     assert_eq!(over(&notary, host), HostEnding::Closed);
-    let waited = since.elapsed();
-    assert!((Duration::from_secs(2)..Duration::from_secs(4)).contains(&waited), "{waited:?}");
-    verified(&notary.ended());
+    let folder = notary.ended();
+    let reasons: Vec<_> = reasons(&folder).into_values().collect();
+    assert_eq!(reasons, ["the host ended without closing the call"], "nobody said how");
+    verified(&folder);
 }
 
 #[test]
@@ -137,9 +134,7 @@ fn a_front_that_is_gone_is_not_waited_for() {
     tell_host_in(&notary.front, &host.end, Some(4_000_000));
     begin(&host.recorder).flush().unwrap();
     host.die();
-    let since = Instant::now();
     verified(&notary.ended());
-    assert!(since.elapsed() < Duration::from_secs(1));
 }
 
 #[test]
@@ -161,21 +156,21 @@ fn a_blocked_system_call_condemns_its_host_at_once() {
     let (host, other) = (Apart::new(), Apart::new());
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    for told in [&host, &other] {
-        tell_host_in(&notary.front, &told.end, Some(4_000_000));
-    }
+    tell_host_in(&notary.front, &other.end, Some(4_000_000));
     let mut stopped = begin(&host.recorder);
     stopped.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     let mut beside = begin(&host.recorder);
     let intent = beside.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     let (call, idle) = (stopped.call(), beside.call());
     let blocked = host.block(Some(call));
-    let FromNotary::Condemned { host: condemned, fault } = notary.hear() else { panic!("not condemned") };
-    assert_eq!((condemned, fault.as_str()), (host.id(), "blocked system call openat (257) on thread worker-1"));
     // What another thread did before the process ended is not lost.
     beside.outcome(intent, OK);
     beside.flush().unwrap();
     host.block(None);
+    // Only now the notary hears of it: all of the above is in the pipe, however slow this test is.
+    tell_host_in(&notary.front, &host.end, Some(4_000_001));
+    let FromNotary::Condemned { host: condemned, fault } = notary.hear() else { panic!("not condemned") };
+    assert_eq!((condemned, fault.as_str()), (host.id(), "blocked system call openat (257) on thread worker-1"));
     drop((stopped, beside));
     let id = host.die();
     record_call(&other.recorder, Kept::Journal);
@@ -198,9 +193,7 @@ fn a_blocked_host_that_does_not_end_is_closed_all_the_same() {
     notary.ready();
     let blocked = host.block(None);
     assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
-    let since = Instant::now();
     assert_eq!(over(&notary, host.id()), HostEnding::Blocked(blocked));
-    assert!(since.elapsed() < Duration::from_secs(4));
     host.write(&Entry::Call(support::call(CallId::new(1, host.id(), 9))));
     drop(host);
     assert_eq!(kinds(&notary.ended()), [Kind::LedgerOpened, Kind::BlockedCall]);
@@ -348,36 +341,6 @@ fn many_hosts_come_and_go_while_others_write() {
     verified(&folder);
 }
 
-/// A host that closes its socket and keeps its pipe must not keep the notary from sleeping.
-#[test]
-fn a_host_that_hangs_up_costs_no_processor_time() {
-    assert!(child("child_serves_a_host_that_hangs_up").wait().unwrap().success());
-}
-
-#[test]
-#[ignore = "run as a child"]
-fn child_serves_a_host_that_hangs_up() {
-    let dir = tempdir().unwrap();
-    let (way, end) = HostWay::new().unwrap();
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
-    drop(way.acks);
-    std::thread::sleep(Duration::from_millis(200));
-    let before = processor_ticks();
-    std::thread::sleep(Duration::from_millis(500));
-    let used = processor_ticks() - before;
-    assert!(used < 10, "{used} hundredths of a second");
-    drop((way.pipe, end));
-    notary.ended();
-}
-
-/// Hundredths of a second of processor time that this process used (proc(5)).
-fn processor_ticks() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-    [11, 12].iter().map(|field| fields[*field].parse::<u64>().unwrap()).sum()
-}
-
 /// A test of this program, as a process that reads its standard input first if it likes.
 fn child(test: &str) -> Child {
     Command::new(std::env::current_exe().unwrap())
@@ -398,7 +361,8 @@ fn the_front_numbers_the_calls_of_a_host_apart() {
     for count in 0..3 {
         let call = counter.next(1_700_000_000_000);
         assert_eq!((call.host(), call.count()), (host.id(), count));
-        let trail = CallTrail::begin(host.recorder.clone(), start(call));
+        let start = CallStart { deadline: Instant::now() + FAR, ..start(call) };
+        let trail = CallTrail::begin(host.recorder.clone(), start);
         trail.end(ending(), Kept::Journal).unwrap();
     }
     drop(host);
@@ -438,8 +402,15 @@ fn the_kernel_is_the_second_witness() {
     record_call(&other.recorder, Kept::Journal);
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
-    // A busy kernel says it a little later; the first is waited for, the others are as good as they come.
-    std::thread::sleep(Duration::from_millis(300));
+    // A busy kernel says it a little later. What it said is in the ledger at once.
+    let records = || read(dir.path()).unwrap().filter(|entry| is_record(&entry.as_ref().unwrap().1)).count();
+    for _look in 0..LOOKS_MAX {
+        if records() == 16 {
+            break;
+        }
+        notary.says_nothing();
+        std::thread::sleep(Duration::from_millis(5));
+    }
     let blocked = host.block(None);
     assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
     let id = host.die();
@@ -462,6 +433,13 @@ fn the_kernel_is_the_second_witness() {
     }
     verified(&folder);
 }
+
+fn is_record(entry: &Entry<'_>) -> bool {
+    matches!(entry, Entry::KernelRecord(_))
+}
+
+/// Minutes: a kernel that has said nothing by then will not.
+const LOOKS_MAX: usize = 20_000;
 
 #[cfg(target_arch = "x86_64")]
 const LOGGED: i64 = 110;

@@ -11,11 +11,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use running::{Running, begin, frame, kinds, record_call, tell_host, verified};
-use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, start, tempdir};
+use running::{FAR, Running, begin, begin_until, frame, kinds, record_call, tell_host, verified};
+use rustix::pipe::SpliceFlags;
+use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, tempdir};
 use tollgate_audit::{
-    AppendError, CallId, CallStart, CallTrail, Channel, Durability, Entry, FromNotary, HostEnd, HostId, Kept, Kind,
-    LeafIndex, Notary, NotaryError, NotaryOf, Record, Recorder, Status, ToNotary, TreeSize, read,
+    AppendError, CallId, CallTrail, Channel, Durability, Entry, FromNotary, HostEnd, HostId, Kept, Kind, LeafIndex,
+    Notary, NotaryError, NotaryOf, Record, Recorder, Status, ToNotary, TreeSize, read,
 };
 
 fn host() -> (Arc<Recorder>, HostEnd) {
@@ -77,12 +78,33 @@ fn no_answer_is_lost_where_more_threads_wait_than_a_socket_holds() {
             let kept = if thread % 2 == 0 { Kept::Disk } else { Kept::Journal };
             scope.spawn(move || record_call(recorder, kept));
         }
-        // All of them ask before there is a notary.
-        std::thread::sleep(Duration::from_millis(200));
+        // All of them have written their ends, and ask, before there is a notary.
+        while ends_in(&end.pipe) < 800 {
+            std::thread::yield_now();
+        }
         let notary = Running::start(dir.path(), &[&end]);
         notary.ready();
         scope.spawn(|| drop(notary));
     });
+}
+
+/// How many calls end by what a pipe holds. It takes nothing out.
+fn ends_in(pipe: &OwnedFd) -> usize {
+    let (read, write) = rustix::pipe::pipe().unwrap();
+    let bytes = rustix::pipe::fcntl_getpipe_size(pipe).unwrap();
+    rustix::pipe::fcntl_setpipe_size(&write, bytes).unwrap();
+    let mut copied = vec![0; rustix::pipe::tee(pipe, &write, bytes, SpliceFlags::NONBLOCK).unwrap_or_default()];
+    let mut have = 0;
+    while have < copied.len() {
+        have += rustix::io::read(&read, &mut copied[have..]).unwrap();
+    }
+    let (mut rest, mut ends) = (&copied[..], 0);
+    while let Some((length, after)) = rest.split_first_chunk::<2>() {
+        let (entry, after) = after.split_at(u16::from_be_bytes(*length).into());
+        ends += usize::from(Entry::decode(entry).unwrap().kind() == Kind::CallEnd);
+        rest = &after[4..];
+    }
+    ends
 }
 
 #[test]
@@ -216,7 +238,7 @@ fn a_question_that_is_lost_with_its_notary_is_not_waited_for() {
 #[test]
 fn a_full_pipe_holds_the_host_until_its_deadline() {
     let (recorder, end) = host();
-    let mut trail = begin(&recorder);
+    let mut trail = begin_until(&recorder, Instant::now() + Duration::from_millis(100));
     let mut open = 0;
     let error = loop {
         match trail.intent(OPEN_AT, &[], &"x".repeat(800), Durability::Pipe) {
@@ -230,7 +252,7 @@ fn a_full_pipe_holds_the_host_until_its_deadline() {
     let dir = tempdir().unwrap();
     let notary = Running::start(dir.path(), &[&end]);
     notary.ready();
-    trail.end(ending(), Kept::Journal).unwrap();
+    trail.end(ending(), Kept::Pipe).unwrap();
     drop((recorder, end));
     let folder = notary.ended();
     verified(&folder);
@@ -312,18 +334,13 @@ fn liar() -> (HostId, HostEnd, OwnedFd) {
 #[test]
 fn a_call_that_waits_for_room_holds_up_no_other() {
     let (recorder, end) = host();
-    let long = Instant::now() + Duration::from_secs(3600);
-    let begin_until = |deadline| {
-        let start = CallStart { deadline, ..start(recorder.next_call(1)) };
-        CallTrail::begin(recorder.clone(), start)
-    };
     let fill = |trail: &mut CallTrail| {
         while trail.intent(OPEN_AT, &[], &"x".repeat(800), Durability::Pipe).is_ok() {}
     };
     std::thread::scope(|scope| {
-        let patient = scope.spawn(|| fill(&mut begin_until(long)));
+        let patient = scope.spawn(|| fill(&mut begin_until(&recorder, Instant::now() + FAR)));
         // Comes back although the other one waits for an hour.
-        fill(&mut begin_until(Instant::now() + Duration::from_millis(100)));
+        fill(&mut begin_until(&recorder, Instant::now() + Duration::from_millis(100)));
         assert!(!patient.is_finished());
         recorder.close();
     });

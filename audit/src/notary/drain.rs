@@ -45,14 +45,15 @@ pub(super) enum Seen {
 impl Peek {
     pub(super) fn new() -> io::Result<Self> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        fcntl_setpipe_size(&write, BYTES).ok();
-        Ok(Self { read, write, buffer: vec![0; BYTES].into_boxed_slice(), leaves: Vec::new() })
+        // As large as a pipe is made anyway. A smaller one, where the system has no pages left, shows less at a time.
+        fcntl_setpipe_size(&write, PIPE_SHARE_BYTES).ok();
+        Ok(Self { read, write, buffer: vec![0; PIPE_SHARE_BYTES].into_boxed_slice(), leaves: Vec::new() })
     }
 
     pub(super) fn look(&mut self, pipe: BorrowedFd<'_>) -> io::Result<Seen> {
         self.leaves.clear();
         let bytes = loop {
-            match tee(pipe, &self.write, BYTES, SpliceFlags::NONBLOCK) {
+            match tee(pipe, &self.write, PIPE_SHARE_BYTES, SpliceFlags::NONBLOCK) {
                 Ok(0) => return Ok(Seen::Over),
                 Ok(bytes) => break bytes,
                 Err(Errno::INTR) => {}
@@ -105,5 +106,6 @@ impl Peek {
     }
 }
 
-/// As much as fills a few hundred frames: more at once saves nothing.
-const BYTES: usize = 256 << 10;
+/// The most bytes that a notary takes out of one pipe before it turns to the next one: some 250 entries. So no host,
+/// however fast it writes, holds up another one or the front for longer than its share takes.
+pub const PIPE_SHARE_BYTES: usize = 64 << 10;

@@ -31,10 +31,14 @@ pub(super) struct Host {
     pub(super) drained: u64,
     /// Bytes beyond those that have come out, of frames that are half in the journal.
     pub(super) half_drained: u64,
+    // So many bytes must have come out before what was last asked of the notary is answered.
+    due: u64,
     /// The process that it is alone in.
     pub(super) process: Option<u32>,
     // How that ended, once the front has said it.
     how: Option<String>,
+    // All that it can have written, once its process has ended and that is known.
+    wrote_at_most: Option<u64>,
     // Nobody is left to write into its pipe.
     has_ended: bool,
     // It asks nothing more.
@@ -65,7 +69,7 @@ pub(super) enum Fault {
 impl Host {
     pub(super) fn new(intake: Intake, told: Told) -> Self {
         let Told { end: HostEnd { host: id, pipe, acks }, process, how } = told;
-        Self {
+        let mut host = Self {
             id,
             pipe,
             acks: Arc::new(acks),
@@ -73,8 +77,10 @@ impl Host {
             fault: None,
             drained: 0,
             half_drained: 0,
+            due: 0,
             process,
-            how,
+            how: None,
+            wrote_at_most: None,
             has_ended: false,
             has_hung_up: false,
             ending_since: None,
@@ -82,12 +88,34 @@ impl Host {
             said: Vec::new(),
             said_count: 0,
             waits: VecDeque::new(),
+        };
+        how.into_iter().for_each(|how| host.process_ended(how));
+        host
+    }
+
+    /// The front says that its process has ended. It writes no more, whoever else may hold its pipe and write.
+    pub(super) fn process_ended(&mut self, how: String) {
+        if self.how.is_none() {
+            self.how = Some(how);
+            self.wrote_at_most = self.written().ok();
         }
     }
 
-    /// The front says that its process has ended.
-    pub(super) fn process_ended(&mut self, how: String) {
-        self.how.get_or_insert(how);
+    /// How many bytes have gone into its pipe until now.
+    fn written(&self) -> io::Result<u64> {
+        let in_pipe = rustix::io::ioctl_fionread(&self.pipe)?;
+        Ok((self.drained + self.half_drained).saturating_add(in_pipe))
+    }
+
+    /// Notes what is in its pipe now, which is due before the next answer to the front.
+    pub(super) fn note_due(&mut self) -> io::Result<()> {
+        self.due = self.written()?;
+        Ok(())
+    }
+
+    /// Whether some of what was noted is still to be taken.
+    pub(super) fn is_due(&self) -> bool {
+        self.drained < self.due && !self.is_over()
     }
 
     /// Looks at what its pipe holds; the frames that may go into the journal.
@@ -95,9 +123,12 @@ impl Host {
         if self.is_over() {
             return Ok(None);
         }
+        if self.wrote_at_most.is_some_and(|bytes| self.drained >= bytes) {
+            self.has_ended = true;
+            return Ok(None);
+        }
         let count = match peek.look(self.pipe.as_fd())? {
             Seen::Bytes(count) => count,
-            // What has ended writes no more, whoever else may hold its pipe.
             Seen::Empty if self.how.is_none() => return Ok(None),
             Seen::Empty | Seen::Over => {
                 self.has_ended = true;
@@ -116,19 +147,28 @@ impl Host {
     /// Whether nothing more comes from it, or is taken. One whose filter stopped a system call ends by itself, or is ended
     /// by the front; what its threads wrote meanwhile counts.
     pub(super) fn is_over(&self) -> bool {
-        let is_late = || self.ending_since.is_some_and(|since| since.elapsed() >= END_WAIT);
+        self.is_over_at(Instant::now())
+    }
+
+    fn is_over_at(&self, now: Instant) -> bool {
+        let is_late = || self.waited(now) >= END_WAIT;
         self.has_ended || self.fault.is_some() || (self.intake.blocked().is_some() && is_late())
     }
 
-    /// Whether it is over and its calls can be closed: how its process ended is known, or will not be.
-    pub(super) fn can_be_closed(&self, front_is_gone: bool, has_witness: bool) -> bool {
-        let waited = self.ending_since.map(|since| since.elapsed()).unwrap_or_default();
+    /// How long ago it was seen that it ends.
+    fn waited(&self, now: Instant) -> Duration {
+        self.ending_since.map(|since| now.saturating_duration_since(since)).unwrap_or_default()
+    }
+
+    /// Whether it is over at `now` and its calls can be closed: how its process ended is known, or will not be.
+    pub(super) fn can_be_closed(&self, front_is_gone: bool, has_witness: bool, now: Instant) -> bool {
+        let waited = self.waited(now);
         let is_apart = self.process.is_some();
         let is_how_awaited = is_apart && self.how.is_none() && !front_is_gone && waited < END_WAIT;
         // The kernel's record of a blocked call comes by another way.
         let may_be_witnessed = is_apart && has_witness && self.intake.blocked().is_some();
         let is_witness_awaited = may_be_witnessed && self.said_count == 0 && waited < WITNESS_WAIT;
-        self.is_over() && !is_how_awaited && !is_witness_awaited
+        self.is_over_at(now) && !is_how_awaited && !is_witness_awaited
     }
 
     /// The kernel said this of its process. The first few are kept.
@@ -213,12 +253,12 @@ impl Host {
                 }
                 Ok((read, _)) => Wait::decode(bytes.get(..read).unwrap_or_default()),
             };
-            let in_pipe = rustix::io::ioctl_fionread(&self.pipe).unwrap_or(u64::MAX);
             match wait {
                 None => self.fault = Some(Fault::Question),
                 Some(_) if self.waits.len() >= WAITS_MAX => self.fault = Some(Fault::Questions),
                 Some(wait) => {
-                    let written = (self.drained + self.half_drained).saturating_add(in_pipe);
+                    // Without a count it is never answered, and the call ends by its deadline.
+                    let written = self.written().unwrap_or(u64::MAX);
                     self.waits.push_back((written, wait));
                 }
             }
@@ -349,3 +389,103 @@ const KERNEL_RECORDS_MAX: usize = 16;
 
 /// Far above the threads of any host.
 const WAITS_MAX: usize = 1 << 14;
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+    use crate::codec::blocked_frame::{BLOCKED_FRAME_BYTES_MAX, write_blocked_frame};
+    use crate::confinement::{AUDIT_ARCH_X86_64, BlockedCall, ThreadName};
+    use crate::recorder::HostWay;
+
+    /// A host in a process of its own, and its ends of the way here.
+    fn apart() -> (Host, HostWay) {
+        let (way, HostEnd { host, pipe, acks }) = HostWay::new().unwrap();
+        let told = Told::new(host, Some(4_000_000), vec![pipe, acks]).unwrap();
+        (Host::new(Intake::new(host), told), way)
+    }
+
+    /// As when its filter has stopped a system call.
+    fn block(host: &mut Host) {
+        let blocked = BlockedCall {
+            host: host.id,
+            call: None,
+            thread: ThreadName::new("worker-1"),
+            number: 257,
+            arch: AUDIT_ARCH_X86_64,
+            arguments: [0; 6],
+            instruction: 0,
+        };
+        let mut bytes = [0; BLOCKED_FRAME_BYTES_MAX];
+        let length = write_blocked_frame(&mut bytes, &blocked);
+        let (used, fault) = host.intake.take(&bytes[..length], |_taken| {});
+        assert!(used == length && fault.is_none());
+    }
+
+    /// Notes that it ends; when that was.
+    fn ends(host: &mut Host) -> Instant {
+        host.news();
+        host.ending_since.unwrap()
+    }
+
+    const MOMENT: Duration = Duration::from_nanos(1);
+
+    #[test]
+    fn how_a_process_ended_is_awaited_for_a_while_and_not_where_nobody_will_say_it() {
+        let (mut host, way) = apart();
+        drop(way);
+        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
+        let since = ends(&mut host);
+        for waited in [Duration::ZERO, END_WAIT - MOMENT] {
+            assert!(!host.can_be_closed(false, false, since + waited), "the front may still say it");
+            assert!(host.can_be_closed(true, false, since + waited), "no front is there to say it");
+        }
+        assert!(host.can_be_closed(false, false, since + END_WAIT), "it is not waited for any longer");
+        host.process_ended("exit code 1".to_owned());
+        assert!(host.can_be_closed(false, false, since), "it is said");
+    }
+
+    #[test]
+    fn a_blocked_host_that_does_not_end_is_over_after_a_while() {
+        let (mut host, _way) = apart();
+        block(&mut host);
+        let since = ends(&mut host);
+        host.process_ended("exit code 159".to_owned());
+        for waited in [Duration::ZERO, END_WAIT - MOMENT] {
+            assert!(!host.is_over_at(since + waited), "what its threads wrote meanwhile counts");
+            assert!(!host.can_be_closed(true, false, since + waited));
+        }
+        assert!(host.can_be_closed(false, false, since + END_WAIT));
+    }
+
+    #[test]
+    fn what_the_kernel_says_of_a_blocked_host_is_awaited_for_a_moment() {
+        let (mut host, way) = apart();
+        block(&mut host);
+        drop(way);
+        let since = ends(&mut host);
+        host.process_ended("exit code 159".to_owned());
+        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
+        assert!(host.can_be_closed(false, false, since), "no witness is there");
+        assert!(!host.can_be_closed(false, true, since + WITNESS_WAIT - MOMENT));
+        assert!(host.can_be_closed(false, true, since + WITNESS_WAIT), "it is not waited for any longer");
+        host.kernel_says(4_000_000, "sig=31".to_owned());
+        assert!(host.can_be_closed(false, true, since), "it is said");
+    }
+
+    /// A socket that is closed stays readable for ever: a notary that polled it would never sleep.
+    #[test]
+    fn a_host_that_hangs_up_does_not_keep_its_notary_awake() {
+        let (mut host, HostWay { acks, pipe, .. }) = apart();
+        drop(acks);
+        host.hear();
+        let mut polled: Vec<_> = host.wakes(true).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        assert_eq!(polled.len(), 1, "its pipe alone");
+        assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(0), "nothing to wake for");
+        drop(pipe);
+        assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(1), "until its pipe is closed too");
+        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
+        assert_eq!(host.wakes(true).count(), 0, "and then it is over");
+    }
+}

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+pub use self::drain::PIPE_SHARE_BYTES;
 use self::drain::{Drained, Peek};
 use self::hosts::{Host, Pipes, Told};
 pub use self::intake::{HostFault, Intake, Taken};
@@ -29,7 +30,7 @@ use self::witness::Witness;
 use crate::channel::{Channel, ChannelError};
 use crate::codec::EncodedEntry;
 use crate::entry::Entry;
-use crate::ids::{CallId, LeafIndex};
+use crate::ids::{CallId, LeafIndex, TreeSize};
 use crate::journal::AppendError;
 use crate::ledger::{Ledger, Opening};
 use crate::ledger_error::{OpenError, with_causes};
@@ -46,7 +47,8 @@ pub struct Notary {
     peek: Peek,
     witness: Option<Witness>,
     ended_calls: VecDeque<(CallId, LeafIndex)>,
-    stalled: bool,
+    // Why nothing can be written at the moment.
+    stalled: Option<String>,
     front_is_gone: bool,
 }
 
@@ -143,7 +145,7 @@ impl Notary {
             peek,
             witness: Witness::open(),
             ended_calls: VecDeque::new(),
-            stalled: false,
+            stalled: None,
             front_is_gone: false,
         })
     }
@@ -165,12 +167,14 @@ impl Notary {
     }
 
     fn serve_with(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
-        self.drain_until_empty(publisher)?;
+        // What is in the pipes at the start is of before: nothing new is promised until it is in the ledger.
+        self.drain_what_is_there(publisher)?;
         let (size, verifier_key) = (self.ledger.size(), self.ledger.verifier_key().to_string());
         self.tell(&FromNotary::Ready { size, verifier_key, witness: self.witness.is_some() })?;
         let mut busy_until = Instant::now();
         loop {
-            if self.drain_once(publisher)? {
+            let round = self.drain_round(publisher, |_host| true)?;
+            if round.bytes > 0 {
                 busy_until = Instant::now() + BUSY;
             }
             if let Some(reason) = publisher.failed() {
@@ -183,38 +187,41 @@ impl Notary {
             if self.front_is_gone && self.hosts.is_empty() {
                 return Ok(());
             }
-            self.await_something(publisher, Instant::now() < busy_until)?;
+            self.await_something(publisher, round, Instant::now() < busy_until)?;
             self.hear_front(publisher)?;
             self.hear_hosts();
         }
     }
 
-    /// What is in the pipes at the start is of before: nothing new is promised until it is in the ledger.
-    fn drain_until_empty(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
-        while self.drain_once(publisher)? && !self.stalled {}
+    /// Takes what the pipes hold now. What is written meanwhile is not waited for: a host that never stops writing would
+    /// keep everybody else from an answer.
+    fn drain_what_is_there(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+        self.hosts.iter_mut().try_for_each(Host::note_due)?;
+        while self.drain_round(publisher, Host::is_due)?.bytes > 0 && self.stalled.is_none() {}
         Ok(())
     }
 
-    /// Takes what the pipes hold, each in turn; whether there was anything.
-    fn drain_once(&mut self, publisher: &Publisher) -> Result<bool, NotaryError> {
-        let mut any = false;
+    /// Takes what the pipes of these hosts hold, from each in turn its share ([`PIPE_SHARE_BYTES`]) at most.
+    fn drain_round(&mut self, publisher: &Publisher, of: impl Fn(&Host) -> bool) -> Result<Round, NotaryError> {
+        let mut round = Round::default();
         if let Some((place, drained)) = self.unfinished.take() {
-            any |= self.finish(place, drained, publisher)?;
+            round.add(self.finish(place, drained, publisher)?);
         }
         for place in 0..self.hosts.len() {
             if self.unfinished.is_some() {
                 break;
             }
-            let Some(host) = self.hosts.get_mut(place) else { break };
+            let Some(host) = self.hosts.get_mut(place).filter(|host| of(host)) else { continue };
             let Some(drained) = host.drain(&mut self.peek)? else { continue };
-            any |= self.finish(place, drained, publisher)?;
+            round.add(self.finish(place, drained, publisher)?);
         }
-        Ok(any)
+        Ok(round)
     }
 
-    /// Brings what was taken from the pipe of the host in `place` to the journal. A full disk leaves it unfinished.
-    fn finish(&mut self, place: usize, mut drained: Drained, publisher: &Publisher) -> Result<bool, NotaryError> {
-        let Some(host) = self.hosts.get_mut(place) else { return Ok(false) };
+    /// Brings what was taken from the pipe of the host in `place` to the journal. A full disk leaves it
+    /// unfinished. How many bytes are there now.
+    fn finish(&mut self, place: usize, mut drained: Drained, publisher: &Publisher) -> Result<usize, NotaryError> {
+        let Some(host) = self.hosts.get_mut(place) else { return Ok(0) };
         while drained.left > 0 {
             match self.ledger.splice(host.pipe.as_fd(), drained.left) {
                 Ok(0) => return Err(self.stop("the pipe gave less than it showed".to_owned())),
@@ -224,7 +231,7 @@ impl Notary {
                     host.half_drained = (drained.bytes - drained.left) as u64;
                     self.unfinished = Some((place, drained));
                     self.stall(error.to_string())?;
-                    return Ok(false);
+                    return Ok(0);
                 }
                 Err(error) => return Err(self.stop(format!("the journal cannot be written: {error}"))),
             }
@@ -241,7 +248,7 @@ impl Notary {
         self.ledger.take_spliced(self.peek.entries(&drained));
         publisher.has_new();
         self.flow()?;
-        Ok(true)
+        Ok(drained.bytes)
     }
 
     fn answer_hosts(&mut self, publisher: &Publisher) {
@@ -255,9 +262,10 @@ impl Notary {
         if !self.append_kernel_records(publisher)? {
             return Ok(());
         }
+        let (now, has_witness) = (Instant::now(), self.witness.is_some());
         while self.unfinished.is_none()
             && let Some(place) =
-                self.hosts.iter().position(|host| host.can_be_closed(self.front_is_gone, self.witness.is_some()))
+                self.hosts.iter().position(|host| host.can_be_closed(self.front_is_gone, has_witness, now))
         {
             let Some(host) = self.hosts.get(place) else { break };
             let closers = host.intake.closers(&host.closing_reason());
@@ -321,12 +329,14 @@ impl Notary {
     }
 
     /// Sleeps until there is something to do. While entries come, pipes are looked at by the clock: waking a reader
-    /// costs the writer more than writing.
-    fn await_something(&self, publisher: &Publisher, busy: bool) -> Result<(), NotaryError> {
+    /// costs the writer more than writing. After a round that left something in a pipe it does not sleep.
+    fn await_something(&self, publisher: &Publisher, round: Round, busy: bool) -> Result<(), NotaryError> {
         let is_owing = publisher.say_rest() || self.hosts.iter().any(Host::is_owed);
         let is_ending = self.hosts.iter().any(Host::is_ending);
-        let is_waiting = self.stalled || self.heeded().is_some_and(Witness::is_tired);
-        let timeout = if busy || is_owing {
+        let is_waiting = self.stalled.is_some() || self.heeded().is_some_and(Witness::is_tired);
+        let timeout = if round.has_backlog && self.stalled.is_none() {
+            Some(Duration::ZERO)
+        } else if busy || is_owing {
             Some(LOOK_EVERY)
         } else if is_ending {
             Some(ENDING_EVERY)
@@ -334,7 +344,7 @@ impl Notary {
             is_waiting.then_some(RETRY_EVERY)
         };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        let is_listening = !busy && !self.stalled;
+        let is_listening = !busy && self.stalled.is_none();
         let mut fds: Vec<_> = self.hosts.iter().flat_map(|host| host.wakes(is_listening)).map(poll_in).collect();
         fds.push(poll_in(publisher.wakes()));
         if !self.front_is_gone {
@@ -361,13 +371,12 @@ impl Notary {
                     ended.into_iter().for_each(|ended| ended.process_ended(how.clone()));
                 }
                 Ok(Some((ToNotary::Checkpoint, _))) => {
-                    self.drain_until_empty(publisher)?;
-                    let covers = self.ledger.checkpoint().map(|checkpoint| checkpoint.size);
-                    let covers = covers.map_err(|error| with_causes(&error));
+                    self.drain_what_is_there(publisher)?;
+                    let covers = self.checkpoint();
                     self.tell(&FromNotary::Checkpoint { covers })?;
                 }
                 Ok(Some((ToNotary::Locate { call }, _))) => {
-                    self.drain_until_empty(publisher)?;
+                    self.drain_what_is_there(publisher)?;
                     let found = self.ended_calls.iter().rev().find(|(ended, _)| *ended == call);
                     self.tell(&FromNotary::Located { index: found.map(|(_, index)| *index) })?;
                 }
@@ -380,6 +389,16 @@ impl Notary {
             }
         }
         Ok(())
+    }
+
+    /// A checkpoint of all that was in the pipes when it was asked for; never one of less.
+    fn checkpoint(&self) -> Result<TreeSize, String> {
+        if let Some(reason) = &self.stalled
+            && self.hosts.iter().any(Host::is_due)
+        {
+            return Err(format!("entries wait in their pipes, since the journal takes nothing: {reason}"));
+        }
+        self.ledger.checkpoint().map(|checkpoint| checkpoint.size).map_err(|error| with_causes(&error))
     }
 
     /// The second witness, while there is somebody whom it can speak of.
@@ -416,18 +435,17 @@ impl Notary {
     }
 
     fn stall(&mut self, reason: String) -> Result<(), NotaryError> {
-        if self.stalled {
+        if self.stalled.is_some() {
             return Ok(());
         }
-        self.stalled = true;
+        self.stalled = Some(reason.clone());
         self.tell(&FromNotary::Stalled { reason })
     }
 
     fn flow(&mut self) -> Result<(), NotaryError> {
-        if !self.stalled {
+        if self.stalled.take().is_none() {
             return Ok(());
         }
-        self.stalled = false;
         self.tell(&FromNotary::Flowing)
     }
 
@@ -444,6 +462,22 @@ impl Notary {
             Err(error @ ChannelError::Malformed(_)) => Err(from_front(error)),
             Ok(()) | Err(ChannelError::Io(_)) => Ok(()),
         }
+    }
+}
+
+/// What one turn over the pipes took.
+#[derive(Clone, Copy, Debug, Default)]
+struct Round {
+    bytes: usize,
+    // Whether a pipe is likely to hold more than its share.
+    has_backlog: bool,
+}
+
+impl Round {
+    fn add(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        // A look seldom shows a whole share: a page of a pipe need not be full.
+        self.has_backlog |= bytes > PIPE_SHARE_BYTES / 2;
     }
 }
 

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{
-    CallId, CallTrail, Channel, Durability, FromNotary, HostEnd, Kept, Kind, Notary, NotaryError, NotaryOf,
+    CallId, CallStart, CallTrail, Channel, Durability, FromNotary, HostEnd, Kept, Kind, Notary, NotaryError, NotaryOf,
     Record as _, Recorder, ToNotary, TreeSize, read,
 };
 
@@ -56,6 +56,15 @@ impl Running {
         self.hear()
     }
 
+    /// Has it go round a few times: an answer to the front comes once in a round. Whatever else it says meanwhile is a
+    /// failure.
+    pub(crate) fn says_nothing(&self) {
+        for _round in 0..4 {
+            let said = self.ask(&ToNotary::Locate { call: CallId([0xfe; 16]) });
+            assert_eq!(said, FromNotary::Located { index: None });
+        }
+    }
+
     /// Waits until it has ended, which it does when its hosts and its front are gone.
     pub(crate) fn ended(self) -> PathBuf {
         drop(self.front);
@@ -75,10 +84,16 @@ pub(crate) fn tell_host_in(front: &Channel, host: &HostEnd, process: Option<u32>
 }
 
 pub(crate) fn begin(recorder: &Arc<Recorder>) -> CallTrail {
-    let mut start = start(recorder.next_call(1_700_000_000_000));
-    start.deadline = Instant::now() + Duration::from_secs(5);
-    CallTrail::begin(recorder.clone(), start)
+    begin_until(recorder, Instant::now() + FAR)
 }
+
+pub(crate) fn begin_until(recorder: &Arc<Recorder>, deadline: Instant) -> CallTrail {
+    let start = start(recorder.next_call(1_700_000_000_000));
+    CallTrail::begin(recorder.clone(), CallStart { deadline, ..start })
+}
+
+/// Longer than any test takes on any machine.
+pub(crate) const FAR: Duration = Duration::from_secs(3600);
 
 pub(crate) fn record_call(recorder: &Arc<Recorder>, kept: Kept) -> CallId {
     let mut trail = begin(recorder);

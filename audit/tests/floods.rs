@@ -1,0 +1,217 @@
+//! Hosts that never stop writing: the notary answers after what was there when it was asked, and no host holds up another.
+//!
+//! Everything here is counted in bytes, never timed: a busy machine changes no verdict.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+
+mod running;
+mod support;
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use running::{Running, frame, record_call, tell_host_in, verified};
+use rustix::fs::{OFlags, fcntl_setfl};
+use rustix::pipe::fcntl_getpipe_size;
+use support::{policy, tempdir};
+use tollgate_audit::{
+    Entry, FromNotary, HostEnd, HostEnding, HostWay, Kept, PIPE_SHARE_BYTES, Recorder, Status, ToNotary, TreeSize, read,
+};
+
+/// The threads of a host that write as fast as its pipe takes it, until they have written [`FLOOD_BYTES`] or nobody reads
+/// any more.
+struct Flood {
+    // Bytes of writes that have returned.
+    written: Arc<AtomicU64>,
+    is_stopped: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Flood {
+    fn start(pipe: OwnedFd) -> Self {
+        let (written, is_stopped) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
+        let pipe = Arc::new(pipe);
+        let write = |_thread| {
+            let (written, is_stopped, pipe) = (Arc::clone(&written), Arc::clone(&is_stopped), Arc::clone(&pipe));
+            std::thread::spawn(move || {
+                let chunk = chunk();
+                while written.load(Ordering::SeqCst) < FLOOD_BYTES && !is_stopped.load(Ordering::SeqCst) {
+                    // A write of at most `PIPE_BUF` bytes is taken whole, or fails.
+                    let Ok(count) = rustix::io::write(&pipe, &chunk) else { return };
+                    written.fetch_add(count as u64, Ordering::SeqCst);
+                }
+            })
+        };
+        let threads = (0..THREADS).map(write).collect();
+        Self { written, is_stopped, threads }
+    }
+
+    fn bytes(&self) -> u64 {
+        self.written.load(Ordering::SeqCst)
+    }
+
+    /// The most that can have been written by now: one write of each thread more than have returned.
+    fn bytes_at_most(&self) -> u64 {
+        self.bytes() + THREADS * chunk().len() as u64
+    }
+
+    /// Waits until it has written more than its pipe holds, so that somebody reads.
+    fn is_under_way(&self, notary: &Running) {
+        while self.bytes() < CAPACITY + SHARE {
+            assert!(!notary.thread.is_finished(), "the notary has ended");
+            std::thread::yield_now();
+        }
+    }
+
+    fn is_over(self) {
+        self.is_stopped.store(true, Ordering::SeqCst);
+        self.threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
+}
+
+/// A host whose pipe the test writes into, and whose end the front keeps.
+fn host() -> (HostEnd, OwnedFd) {
+    let (HostWay { pipe, .. }, end) = HostWay::new().unwrap();
+    assert!(fcntl_getpipe_size(&pipe).unwrap() as u64 <= CAPACITY);
+    fcntl_setfl(&pipe, OFlags::empty()).unwrap();
+    (end, pipe)
+}
+
+/// Whole frames, as many as one atomic write takes.
+fn chunk() -> Vec<u8> {
+    let frame = frame(policy().as_bytes());
+    frame.repeat(rustix::pipe::PIPE_BUF / frame.len())
+}
+
+fn frame_bytes() -> u64 {
+    frame(policy().as_bytes()).len() as u64
+}
+
+/// Bytes of a flood in a ledger of this size that has nothing else but the entry that opened it.
+fn of_flood(size: TreeSize) -> u64 {
+    (size.0 - 1) * frame_bytes()
+}
+
+#[test]
+fn under_a_flood_a_checkpoint_is_answered_after_the_bytes_that_were_there_when_it_was_asked_for() {
+    let dir = tempdir().unwrap();
+    let (end, pipe) = host();
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    let flood = Flood::start(pipe);
+    flood.is_under_way(&notary);
+
+    let there = flood.bytes();
+    notary.front.send(&ToNotary::Checkpoint).unwrap();
+    // It hears the question after at most one share more, then takes what the pipe holds, and looks at a share at a time.
+    let most = flood.bytes_at_most() + SHARE + CAPACITY + SHARE;
+    let FromNotary::Checkpoint { covers } = notary.hear() else { panic!("no checkpoint") };
+    let covered = of_flood(covers.unwrap());
+    assert!(covered >= there, "{covered} of {there} bytes that were there");
+    assert!(covered <= most, "{covered} bytes, and {most} at most were due");
+    drop(end);
+    flood.is_over();
+    verified(&notary.ended());
+}
+
+#[test]
+fn under_a_flood_a_call_is_located_after_the_bytes_that_were_there_when_it_was_asked_for() {
+    let dir = tempdir().unwrap();
+    let (end, pipe) = host();
+    let notary = Running::start(dir.path(), &[&end]);
+    notary.ready();
+    let flood = Flood::start(pipe);
+    flood.is_under_way(&notary);
+    // The second question tells where the ledger was when the first one was answered.
+    notary.front.send(&ToNotary::Locate { call: support::SAMPLE_CALL }).unwrap();
+    notary.front.send(&ToNotary::Checkpoint).unwrap();
+    let most = flood.bytes_at_most() + 2 * (SHARE + CAPACITY + SHARE);
+    assert_eq!(notary.hear(), FromNotary::Located { index: None });
+    let FromNotary::Checkpoint { covers } = notary.hear() else { panic!("no checkpoint") };
+    let covered = of_flood(covers.unwrap());
+    assert!(covered <= most, "{covered} bytes, and {most} at most were due");
+    drop(end);
+    flood.is_over();
+    verified(&notary.ended());
+}
+
+#[test]
+fn a_notary_gets_ready_though_a_host_never_stops_writing() {
+    let dir = tempdir().unwrap();
+    let (end, pipe) = host();
+    let flood = Flood::start(pipe);
+    while flood.bytes() == 0 {
+        std::thread::yield_now();
+    }
+    let there = flood.bytes();
+    let notary = Running::start(dir.path(), &[&end]);
+    let FromNotary::Ready { size, .. } = notary.hear() else { panic!("not ready") };
+    let covered = of_flood(size);
+    // Nobody had taken anything before, so that the pipe held no more than it can.
+    assert!(covered >= there && covered <= CAPACITY + SHARE, "{covered} bytes, {there} were there");
+    drop(end);
+    flood.is_over();
+    verified(&notary.ended());
+}
+
+#[test]
+fn a_flood_from_some_hosts_holds_up_no_other() {
+    const FLOODS: u64 = 3;
+    let dir = tempdir().unwrap();
+    let (recorder, quiet) = Recorder::new().unwrap();
+    recorder.set_status(Status::Ready);
+    let recorder = Arc::new(recorder);
+    let (ends, pipes): (Vec<_>, Vec<_>) = (0..FLOODS).map(|_| host()).unzip();
+    let hosts: Vec<&HostEnd> = ends.iter().chain([&quiet]).collect();
+    let notary = Running::start(dir.path(), &hosts);
+    notary.ready();
+    let floods: Vec<_> = pipes.into_iter().map(Flood::start).collect();
+    floods.iter().for_each(|flood| flood.is_under_way(&notary));
+
+    let call = record_call(&recorder, Kept::Pipe);
+    // The round that is going on, and the next one.
+    let most = floods.iter().map(Flood::bytes_at_most).sum::<u64>() + 2 * FLOODS * SHARE;
+    drop((recorder, quiet, ends));
+    floods.into_iter().for_each(Flood::is_over);
+    let folder = notary.ended();
+    verified(&folder);
+    let mut entries = read(&folder).unwrap().map(Result::unwrap);
+    let is_end = |entry: &Entry<'_>| matches!(entry, Entry::CallEnd(end) if end.call == call);
+    let (index, _) = entries.find(|(_, entry)| is_end(entry)).unwrap();
+    // Beside them: the entry that opened the ledger, and three of the call.
+    let before = (index.0 - 4) * frame_bytes();
+    assert!(before <= most, "{before} bytes came before it, and {most} at most should have");
+}
+
+#[test]
+fn a_process_that_ended_is_over_though_somebody_floods_its_pipe() {
+    let dir = tempdir().unwrap();
+    let (end, pipe) = host();
+    let notary = Running::start(dir.path(), &[]);
+    notary.ready();
+    tell_host_in(&notary.front, &end, Some(4_000_000));
+    let host = end.host;
+    drop(end);
+    let flood = Flood::start(pipe);
+    flood.is_under_way(&notary);
+    notary.front.send(&ToNotary::Ended { host, how: "exit code 1".to_owned() }).unwrap();
+    let most = flood.bytes_at_most() + SHARE + CAPACITY + SHARE;
+    let FromNotary::Over { host: found, ending } = notary.hear() else { panic!("not over") };
+    assert_eq!((found, ending), (host, HostEnding::Closed));
+    flood.is_over();
+    let folder = notary.ended();
+    let covered = of_flood(verified(&folder));
+    assert!(covered <= most, "{covered} bytes, and {most} at most were of the process");
+}
+
+const SHARE: u64 = PIPE_SHARE_BYTES as u64;
+
+/// Of the pipe of a host.
+const CAPACITY: u64 = 1 << 20;
+
+const THREADS: u64 = 3;
+
+/// Many times what may be taken before an answer, so that a notary that waits for the end of the flood is found.
+const FLOOD_BYTES: u64 = 32 << 20;
