@@ -65,7 +65,7 @@ impl Flood {
         }
     }
 
-    fn is_over(self) {
+    fn stop(self) {
         self.is_stopped.store(true, Ordering::SeqCst);
         self.threads.into_iter().for_each(|thread| thread.join().unwrap());
     }
@@ -112,7 +112,7 @@ fn under_a_flood_a_checkpoint_is_answered_after_the_bytes_that_were_there_when_i
     assert!(covered >= there, "{covered} of {there} bytes that were there");
     assert!(covered <= most, "{covered} bytes, and {most} at most were due");
     drop(end);
-    flood.is_over();
+    flood.stop();
     verified(&notary.ended());
 }
 
@@ -133,7 +133,7 @@ fn under_a_flood_a_call_is_located_after_the_bytes_that_were_there_when_it_was_a
     let covered = of_flood(covers.unwrap());
     assert!(covered <= most, "{covered} bytes, and {most} at most were due");
     drop(end);
-    flood.is_over();
+    flood.stop();
     verified(&notary.ended());
 }
 
@@ -152,7 +152,7 @@ fn a_notary_gets_ready_though_a_host_never_stops_writing() {
     // Nobody had taken anything before, so that the pipe held no more than it can.
     assert!(covered >= there && covered <= CAPACITY + SHARE, "{covered} bytes, {there} were there");
     drop(end);
-    flood.is_over();
+    flood.stop();
     verified(&notary.ended());
 }
 
@@ -174,7 +174,7 @@ fn a_flood_from_some_hosts_holds_up_no_other() {
     // The round that is going on, and the next one.
     let most = floods.iter().map(Flood::bytes_at_most).sum::<u64>() + 2 * FLOODS * SHARE;
     drop((recorder, quiet, ends));
-    floods.into_iter().for_each(Flood::is_over);
+    floods.into_iter().for_each(Flood::stop);
     let folder = notary.ended();
     verified(&folder);
     let mut entries = read(&folder).unwrap().map(Result::unwrap);
@@ -200,7 +200,7 @@ fn a_process_that_ended_is_over_though_somebody_floods_its_pipe() {
     let most = flood.bytes_at_most() + SHARE + CAPACITY + SHARE;
     let FromNotary::Over { host: found, ending } = notary.hear() else { panic!("not over") };
     assert_eq!((found, ending), (host, HostEnding::Closed));
-    flood.is_over();
+    flood.stop();
     let folder = notary.ended();
     let covered = of_flood(verified(&folder));
     assert!(covered <= most, "{covered} bytes, and {most} at most were of the process");

@@ -3,15 +3,16 @@
 //! While there is none, nothing new begins. The front keeps the read ends of the hosts' pipes, so that what was recorded
 //! outlives each notary. It must never start one again after a sync has failed.
 
+mod child;
 mod process;
+mod restart;
 mod seal;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::AsFd as _;
-use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -22,7 +23,9 @@ use tollgate_audit::{
     ToNotary, TreeSize,
 };
 
+use self::child::{Watched, say_ended, say_host, say_start, spawn};
 pub use self::process::{NotaryRole, serve};
+use self::restart::{Next, Restarts};
 
 /// How to start a notary: a program that calls [`serve`] with the role given in its arguments.
 #[derive(Debug, Clone)]
@@ -91,10 +94,15 @@ pub enum NotaryFailure {
     },
 }
 
-/// What the watching thread and its users share.
+/// What the watching thread and its users share. Locks: `telling` before `state`.
 #[derive(Debug)]
 struct Front {
     command: NotaryCommand,
+    /// Held by whoever tells a notary of hosts, so that each notary hears of each host, once and in order. What is told may
+    /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, so that
+    /// neither ever waits for the other.
+    telling: Mutex<()>,
+    // Nothing waits under this lock.
     state: Mutex<FrontState>,
     // The notary stalls, or there will be no other.
     changed: Condvar,
@@ -116,13 +124,24 @@ struct FrontState {
 }
 
 /// A host, until all that came of it is in the ledger.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Followed {
-    end: HostEnd,
+    end: Arc<HostEnd>,
     process: Option<u32>,
     // How its process ended, once it has.
     how: Option<String>,
     follower: Arc<dyn Follows>,
+}
+
+/// Why there is no other notary yet.
+#[derive(Debug)]
+enum NoStart {
+    /// No process could be started.
+    NotStarted(io::Error),
+    /// It died before it was ready.
+    Died(String),
+    /// The ledger does not open.
+    Unusable(LedgerFault, String),
 }
 
 /// A host in this process.
@@ -147,9 +166,10 @@ impl NotaryProcess {
     ///
     /// [`NotaryFailure`].
     pub fn start(command: NotaryCommand) -> Result<Self, NotaryFailure> {
-        let (child, channel) = spawn(&command, &[])?;
-        let mut child = Watched(child);
-        match channel.receive::<FromNotary>() {
+        let mut child = spawn(&command)?;
+        // One that is dead already is noticed when it says nothing.
+        say_start(&child.channel, &[]).ok();
+        match child.channel.receive::<FromNotary>() {
             Ok(Some((FromNotary::Ready { .. }, _))) => {}
             Ok(Some((FromNotary::Unusable { fault, message }, _))) => {
                 return Err(NotaryFailure::Ledger { fault, message });
@@ -159,16 +179,16 @@ impl NotaryProcess {
         }
         let (sender, replies) = mpsc::channel();
         let state = FrontState {
-            channel: Some(Arc::new(channel)),
-            child: child.0.id(),
+            channel: Some(Arc::clone(&child.channel)),
+            child: child.process.id(),
             status: Status::Ready,
             hosts: Vec::new(),
             is_finishing: false,
             stalled: None,
             ended: None,
         };
-        let front = Front { command, state: Mutex::new(state), changed: Condvar::new(), replies: sender };
-        let front = Arc::new(front);
+        let (state, telling) = (Mutex::new(state), Mutex::new(()));
+        let front = Arc::new(Front { command, telling, state, changed: Condvar::new(), replies: sender });
         let its_front = Arc::clone(&front);
         let watch =
             std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_front.watch(child))?;
@@ -189,24 +209,32 @@ impl NotaryProcess {
 
     /// Lets the notary take the entries of a host from now on; `process` if it has one of its own.
     pub(crate) fn follow(&self, end: HostEnd, process: Option<u32>, follower: Arc<dyn Follows>) {
-        let mut state = self.front.state();
-        if let Some(channel) = &state.channel {
+        let _telling = self.front.telling();
+        let end = Arc::new(end);
+        let channel = {
+            let mut state = self.front.state();
+            follower.status(state.status.clone());
+            state.hosts.push(Followed { end: Arc::clone(&end), process, how: None, follower });
+            state.channel.clone()
+        };
+        if let Some(channel) = channel {
             // A notary that is dead already hears of it from the next one's start.
-            say_host(channel, &end, process).ok();
+            say_host(&channel, &end, process).ok();
         }
-        follower.status(state.status.clone());
-        state.hosts.push(Followed { end, process, how: None, follower });
     }
 
     /// Says how the process of a host ended. Its pipe is drained before its calls are closed.
     pub(crate) fn ended(&self, host: HostId, how: &str) {
-        let mut state = self.front.state();
-        let channel = state.channel.clone();
-        if let Some(followed) = state.hosts.iter_mut().find(|followed| followed.end.host == host) {
+        let _telling = self.front.telling();
+        let channel = {
+            let mut state = self.front.state();
+            let followed = state.hosts.iter_mut().find(|followed| followed.end.host == host);
+            let Some(followed) = followed else { return };
             followed.how = Some(how.to_owned());
-            if let Some(channel) = channel {
-                say_ended(&channel, host, how).ok();
-            }
+            state.channel.clone()
+        };
+        if let Some(channel) = channel {
+            say_ended(&channel, host, how).ok();
         }
     }
 
@@ -267,7 +295,9 @@ impl NotaryProcess {
             channel.hang_up();
         }
         while state.ended.is_none() && !watch.is_finished() {
+            // Without a notary nobody would go on: that one is waited for.
             if let Some((since, reason)) = &state.stalled
+                && state.channel.is_some()
                 && since.elapsed() >= STALL_PATIENCE
             {
                 let reason = format!("{reason}; process {} keeps what there is and goes on once it can", state.child);
@@ -310,30 +340,30 @@ impl Drop for NotaryProcess {
 impl Front {
     /// Hears what the notary says; starts another one when it dies.
     fn watch(&self, mut child: Watched) {
-        let mut deaths = Deaths::default();
+        let mut restarts = Restarts::default();
         loop {
-            let stopped = self.hear();
-            let ended = child.ended_well();
-            self.reply(FromNotary::Stopped { reason: "it has died".to_owned() });
-            let is_finishing = self.state().is_finishing;
-            match (stopped, ended) {
-                (Some(reason), _) => return self.conclude(Err(reason)),
-                (None, Ok(())) if is_finishing => return self.conclude(Ok(())),
-                (None, Ok(())) => deaths.count("it ended by itself".to_owned()),
-                (None, Err(how)) => deaths.count(how),
+            if let Some(reason) = self.hear(&child.channel) {
+                return self.conclude(Err(reason));
             }
+            let ended = child.ended_well();
+            self.state().channel = None;
+            self.reply(FromNotary::Stopped { reason: "it has died".to_owned() });
+            let how = match ended {
+                Ok(()) if self.state().is_finishing => return self.conclude(Ok(())),
+                Ok(()) => "an end of its own".to_owned(),
+                Err(how) => how,
+            };
             self.set_status(Status::Away);
-            match self.start_again(&mut deaths) {
-                Ok(next) => child = next,
+            let next = restarts.died(Instant::now(), &how);
+            match self.start_again(&mut restarts, next) {
+                Ok(other) => child = other,
                 Err(reason) => return self.conclude(Err(reason)),
             }
-            self.set_status(Status::Ready);
         }
     }
 
     /// Passes on what the notary says until it is gone; why nothing more may be recorded, if it said that.
-    fn hear(&self) -> Option<String> {
-        let channel = self.state().channel.clone()?;
+    fn hear(&self, channel: &Channel) -> Option<String> {
         loop {
             let said = match channel.receive::<FromNotary>() {
                 Ok(Some((said, _))) => said,
@@ -342,10 +372,7 @@ impl Front {
             };
             match said {
                 FromNotary::Stalled { reason } => self.stall(reason),
-                FromNotary::Flowing => {
-                    self.state().stalled = None;
-                    self.set_status(Status::Ready);
-                }
+                FromNotary::Flowing => self.flow(),
                 FromNotary::Condemned { host, fault } => {
                     if let Some(follower) = self.follower(host) {
                         follower.condemned(&fault);
@@ -370,45 +397,77 @@ impl Front {
 
     /// Starts a notary that takes over the pipes, until one has the ledger open. What the pipes hold was acknowledged: where
     /// the ledger cannot be opened for a reason that may pass, such as a full disk, that is waited for.
-    fn start_again(&self, deaths: &mut Deaths) -> Result<Watched, String> {
+    fn start_again(&self, restarts: &mut Restarts, mut next: Next) -> Result<Watched, String> {
         loop {
-            if let Some(reason) = deaths.too_many() {
-                return Err(reason);
+            match next {
+                Next::After(pause) => std::thread::sleep(pause),
+                Next::Never(reason) => return Err(reason),
             }
-            // Under the lock: no host may come in between and be told to neither notary.
-            let mut state = self.state();
-            state.channel = None;
-            let (child, channel) = match spawn(&self.command, &state.hosts) {
-                Ok((child, channel)) => (child, Arc::new(channel)),
-                Err(error) => {
-                    drop(state);
-                    deaths.count(error.to_string());
-                    continue;
-                }
+            let failed = match self.start_one(restarts) {
+                Ok(child) => return Ok(child),
+                Err(failed) => failed,
             };
-            state.channel = Some(Arc::clone(&channel));
-            drop(state);
-            let mut child = Watched(child);
-            match channel.receive::<FromNotary>() {
-                Ok(Some((FromNotary::Ready { .. }, _))) => {
-                    let mut state = self.state();
-                    state.stalled = None;
-                    state.child = child.0.id();
-                    if state.is_finishing {
-                        channel.hang_up();
-                    }
-                    return Ok(child);
+            self.state().channel = None;
+            let is_finishing = self.state().is_finishing;
+            next = match failed {
+                NoStart::NotStarted(error) => {
+                    let patience = if is_finishing { STALL_PATIENCE } else { START_PATIENCE };
+                    self.stall(format!("no other notary can be started at the moment: {error}"));
+                    restarts.not_started(Instant::now(), &error.to_string(), patience)
                 }
-                Ok(Some((FromNotary::Unusable { fault, message }, _))) => {
-                    if !may_pass(fault) || self.state().is_finishing {
-                        return Err(message);
-                    }
+                NoStart::Died(how) => restarts.died(Instant::now(), &how),
+                NoStart::Unusable(fault, message) if may_pass(fault) && !is_finishing => {
                     self.stall(message);
-                    std::thread::sleep(OPEN_EVERY);
+                    Next::After(OPEN_EVERY)
                 }
-                Ok(_) | Err(_) => deaths.count(child.ended("it did not get ready")),
+                NoStart::Unusable(_, message) => return Err(message),
+            };
+        }
+    }
+
+    /// Starts one notary, tells it of all hosts, and waits until it has the ledger open.
+    fn start_one(&self, restarts: &mut Restarts) -> Result<Watched, NoStart> {
+        let mut child = spawn(&self.command).map_err(NoStart::NotStarted)?;
+        restarts.started();
+        {
+            // No host may come in between and be told to neither notary.
+            let _telling = self.telling();
+            let hosts = self.state().hosts.clone();
+            // One that is dead already is noticed when it says nothing.
+            say_start(&child.channel, &hosts).ok();
+            self.state().channel = Some(Arc::clone(&child.channel));
+        }
+        let mut is_stalled = false;
+        loop {
+            match child.channel.receive::<FromNotary>() {
+                Ok(Some((FromNotary::Ready { .. }, _))) => break,
+                // Its disk has room for the ledger, and not for what the pipes hold.
+                Ok(Some((FromNotary::Stalled { reason }, _))) => {
+                    is_stalled = true;
+                    self.stall(reason);
+                }
+                Ok(Some((FromNotary::Flowing, _))) => is_stalled = false,
+                Ok(Some((FromNotary::Unusable { fault, message }, _))) => {
+                    return Err(NoStart::Unusable(fault, message));
+                }
+                Ok(_) | Err(_) => return Err(NoStart::Died(child.ended("it did not get ready"))),
             }
         }
+        let mut state = self.state();
+        state.child = child.process.id();
+        if state.is_finishing {
+            child.channel.hang_up();
+        }
+        drop(state);
+        if !is_stalled {
+            self.flow();
+        }
+        Ok(child)
+    }
+
+    fn flow(&self) {
+        self.state().stalled = None;
+        self.set_status(Status::Ready);
     }
 
     fn stall(&self, reason: String) {
@@ -456,6 +515,10 @@ impl Front {
     fn state(&self) -> MutexGuard<'_, FrontState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn telling(&self) -> MutexGuard<'_, ()> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Whether a ledger that did not open was only out of reach: it is as it was.
@@ -464,95 +527,6 @@ fn may_pass(fault: LedgerFault) -> bool {
         LedgerFault::InUse | LedgerFault::Unreachable => true,
         LedgerFault::Foreign | LedgerFault::Damaged => false,
     }
-}
-
-/// A child process that is never left behind as a zombie.
-#[derive(Debug)]
-struct Watched(Child);
-
-impl Watched {
-    fn ended_well(&mut self) -> Result<(), String> {
-        match self.0.wait() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(status.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
-    }
-
-    fn ended(&mut self, otherwise: &str) -> String {
-        self.ended_well().err().unwrap_or_else(|| otherwise.to_owned())
-    }
-}
-
-impl Drop for Watched {
-    fn drop(&mut self) {
-        self.0.wait().ok();
-    }
-}
-
-/// Deaths in a short time: a notary that dies again and again is not started for ever.
-#[derive(Debug, Default)]
-struct Deaths {
-    recent: Vec<Instant>,
-    last: String,
-}
-
-impl Deaths {
-    fn count(&mut self, how: String) {
-        let now = Instant::now();
-        self.recent.retain(|death| now.duration_since(*death) < DEATHS_WITHIN);
-        self.recent.push(now);
-        self.last = how;
-    }
-
-    fn too_many(&self) -> Option<String> {
-        (self.recent.len() > DEATHS_MAX).then(|| {
-            format!(
-                "it died {} times within {} s, at last by {}",
-                self.recent.len(),
-                DEATHS_WITHIN.as_secs(),
-                self.last
-            )
-        })
-    }
-}
-
-#[allow(clippy::disallowed_methods, reason = "this module owns the notary's process")]
-fn spawn(command: &NotaryCommand, hosts: &[Followed]) -> io::Result<(Child, Channel)> {
-    let (channel, theirs) = Channel::pair()?;
-    // In a process group of its own: what is typed to end the front (Ctrl-C) must not end the record.
-    let child = Command::new(&command.program)
-        .args(&command.arguments)
-        .env_clear()
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .process_group(0)
-        .spawn()?;
-    // One that is dead already is noticed when it says nothing.
-    say_start(&channel, hosts).ok();
-    Ok((child, channel))
-}
-
-fn say_start(channel: &Channel, hosts: &[Followed]) -> Result<(), ChannelError> {
-    for Followed { end, process, .. } in hosts {
-        say_host(channel, end, *process)?;
-    }
-    channel.send(&ToNotary::Start)?;
-    for followed in hosts {
-        if let Some(how) = &followed.how {
-            say_ended(channel, followed.end.host, how)?;
-        }
-    }
-    Ok(())
-}
-
-fn say_host(channel: &Channel, end: &HostEnd, process: Option<u32>) -> Result<(), ChannelError> {
-    let say = ToNotary::Host { host: end.host, process };
-    channel.send_with(&say, &[end.pipe.as_fd(), end.acks.as_fd()])
-}
-
-fn say_ended(channel: &Channel, host: HostId, how: &str) -> Result<(), ChannelError> {
-    channel.send(&ToNotary::Ended { host, how: how.to_owned() })
 }
 
 const CLOSED: &str = "the record is closed";
@@ -566,5 +540,6 @@ const STALL_PATIENCE: Duration = Duration::from_secs(1);
 /// How often a ledger that is out of reach is tried again.
 const OPEN_EVERY: Duration = Duration::from_millis(200);
 
-const DEATHS_MAX: usize = 20;
-const DEATHS_WITHIN: Duration = Duration::from_secs(10);
+/// How long is tried to start another notary where no process can be started: a system that has no room for one for a
+/// minute needs somebody to look.
+const START_PATIENCE: Duration = Duration::from_secs(60);
