@@ -1,5 +1,6 @@
 //! Verifiers of other languages read our ledgers: Go's `sumdb/note` and `sumdb/tlog` (Debian `golang-go`,
-//! `golang-golang-x-mod-dev`), and `aics-tlog` of PyPI. Where they are not installed, that is said and passed over.
+//! `golang-golang-x-mod-dev`), and `aics-tlog` of PyPI. Where they are not installed, that is said and passed over; in CI it is
+//! a failure.
 
 #![allow(
     clippy::unwrap_used,
@@ -10,12 +11,16 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests that run other programs")]
 
+#[path = "../../tests/support/foreign.rs"]
+#[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
+mod required;
 mod support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use required::missing;
 use support::{open, policy, tempdir};
 
 /// Sizes around the edges of tiles.
@@ -25,7 +30,7 @@ const SIZES: [u64; 8] = [1, 2, 255, 256, 257, 65_535, 65_536, 65_537];
 fn go_verifies_our_ledgers() {
     let build = tempfile::tempdir().unwrap();
     let Some(program) = build_go(build.path()) else {
-        return eprintln!("SKIPPED: no `go` with golang.org/x/mod below /usr/share/gocode");
+        return missing(GO);
     };
     at_every_size(|dir, key, old| {
         let mut command = Command::new(&program);
@@ -42,11 +47,30 @@ fn aics_tlog_verifies_our_ledgers() {
         found.is_ok_and(|found| found.status.success())
     };
     let Some(python) = pythons.into_iter().find(has) else {
-        return eprintln!("SKIPPED: no python3 with aics-tlog");
+        return missing("python3 with aics-tlog");
     };
     let program = tests_folder().join("foreign_verify/audit.py");
     at_every_size(|dir, key, _old| Command::new(python).arg(&program).arg(dir).arg(key).output().unwrap());
 }
+
+#[test]
+fn a_verifier_that_is_missing_fails_in_ci_and_is_passed_over_elsewhere() {
+    for (ci, passes) in [("true", false), ("1", false), ("false", true), ("", true)] {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "go_verifies_our_ledgers", "--nocapture"])
+            .env("PATH", "/nonexistent")
+            .env("CI", ci)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+        assert_eq!(output.status.success(), passes, "CI={ci}: {said}");
+        let expected =
+            if passes { format!("SKIPPED: {GO} is missing") } else { format!("{GO} is missing, and with CI") };
+        assert!(said.contains(&expected), "CI={ci}: {said}");
+    }
+}
+
+const GO: &str = "`go` with golang.org/x/mod below /usr/share/gocode";
 
 /// Lets `verify` say yes at every size, and no once a byte of a tile, a bundle or the checkpoint is changed.
 fn at_every_size(verify: impl Fn(&Path, &str, Option<&Path>) -> Output) {

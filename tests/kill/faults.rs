@@ -14,6 +14,7 @@ use std::process::{Command, ExitCode, Stdio};
 use rustix::process::Pid;
 use tollgate::notary::NotaryCommand;
 use tollgate::{CallError, CallId};
+use tollgate_workspace::foreign::missing;
 use tollgate_workspace::guest;
 use tollgate_workspace::processes::reap_all;
 
@@ -58,7 +59,7 @@ const KILL: &str = "signal=SIGKILL";
 
 pub(crate) fn faults(scale: Scale) {
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
-        return println!("SKIPPED: faults: there is no `strace`");
+        return missing("`strace`");
     }
     let around = tempfile::tempdir().expect("a folder");
     let lab = Lab::new(around.path());

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tollgate_audit::verify;
+use tollgate_workspace::foreign::missing;
 
-/// The program, where it can be built.
+/// The program, where it can be built. In CI it must be.
 pub(crate) struct Foreign(Option<PathBuf>);
 
 impl Foreign {
@@ -18,7 +19,7 @@ impl Foreign {
         command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOCACHE", folder.join("go-cache"));
         let is_built = command.output().is_ok_and(|built| built.status.success());
         if !is_built {
-            println!("SKIPPED: Go's verifier: no `go` with golang.org/x/mod below /usr/share/gocode");
+            missing("Go's verifier (`go` with golang.org/x/mod below /usr/share/gocode)");
         }
         Self(is_built.then_some(program))
     }

@@ -3,6 +3,7 @@
 
 pub mod chance;
 pub mod expect;
+pub mod foreign;
 pub mod judge;
 pub mod own_main;
 pub mod processes;
