@@ -271,7 +271,8 @@ pub struct Closer<'a> {
     pub reason: Text<'a>,
 }
 
-/// See [`Entry::Erasure`]. It stands outside the call's own sequence and tree, and may come after the call's end.
+/// See [`Entry::Erasure`]. It stands outside the call's own sequence and tree, and may come after the call's end, or of a
+/// call of which the ledger has no other entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Erasure<'a> {
     /// The call whose salt, arguments and result are erased from the side store.

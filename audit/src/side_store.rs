@@ -3,17 +3,22 @@
 //!
 //! Nothing of what it holds may get into the ledger, and nothing of what was erased may stay in it.
 
+mod header;
+mod sweep;
+
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use self::header::{HEADER_BYTES, Header};
 use crate::ids::CallId;
 use crate::journal::FILE_MODE;
 use crate::key_file::beside;
 use crate::private::{Private, Salt};
-use crate::side_record::{CHECK_BYTES, Record, RecordKind, RecordState, Records, SideStep, check, push_record};
+use crate::side_record::{Record, RecordKind, RecordState, Records, SideStep, push_record};
 
 /// Longest text of a call that the side store keeps: as much as a tool may be given or answer.
 pub const PRIVATE_BYTES_MAX: usize = 64 << 20;
@@ -25,6 +30,8 @@ pub const PRIVATE_BYTES_MAX: usize = 64 << 20;
 /// An erasure is on disk when it returns.
 #[derive(Debug)]
 pub struct SideStore {
+    // Of the ledger.
+    dir: PathBuf,
     // Also the lock.
     file: File,
     writer: Mutex<Writer>,
@@ -43,8 +50,7 @@ pub struct Erased {
 struct Writer {
     // Where the next record goes.
     end: u64,
-    // Where the next open starts to read.
-    hint: u64,
+    header: Header,
     // Kept between puts for its memory.
     records: Vec<u8>,
     stopped: bool,
@@ -52,8 +58,8 @@ struct Writer {
 
 impl SideStore {
     /// Opens the side store of the ledger in the folder `dir`, which must exist, making it if there is none. It is for
-    /// the process that has the ledger open. A record that a died writer left unfinished is cut off; an erasure that it
-    /// left unfinished is finished.
+    /// the process that has the ledger open. A record that a died writer left unfinished is overwritten and cut off; an
+    /// erasure that it left unfinished is finished.
     ///
     /// # Errors
     ///
@@ -76,16 +82,17 @@ impl SideStore {
         }
         let length = match metadata.len() {
             length if length < HEADER_BYTES => {
-                write_hint(&file, HEADER_BYTES)?;
+                // Part of a header at most: one that was being made.
+                Header::NEW.write(&file)?;
                 file.set_len(HEADER_BYTES)?;
                 HEADER_BYTES
             }
             length => length,
         };
-        let hint = read_hint(&file)?.filter(|hint| *hint <= length).unwrap_or(HEADER_BYTES);
-        let end = recover(&file, hint, length)?;
-        let writer = Writer { end, hint, records: Vec::new(), stopped: false };
-        Ok(Self { file, writer: Mutex::new(writer) })
+        let header = Header::read(&file)?.filter(|header| header.fits(length)).unwrap_or(Header::NEW);
+        let end = recover(&file, header.hint, length)?;
+        let writer = Writer { end, header, records: Vec::new(), stopped: false };
+        Ok(Self { dir: dir.to_owned(), file, writer: Mutex::new(writer) })
     }
 
     /// Keeps the salt of a call that is about to start, and its arguments, in one write and without waiting for the
@@ -131,13 +138,42 @@ impl SideStore {
         if found.is_empty() {
             return Ok(Erased::default());
         }
-        // If this process dies meanwhile, the next open reads all of it and goes on here.
-        writer.set_hint(&self.file, HEADER_BYTES)?;
-        erase_all(&self.file, &found)?;
+        let erased = writer.erase(&self.file, HEADER_BYTES, &found)?;
         let end = writer.end;
         writer.set_hint(&self.file, end)?;
-        let bytes = found.iter().map(|record| u64::from(record.length)).sum();
-        Ok(Erased { records: found.len() as u64, bytes })
+        Ok(erased)
+    }
+
+    /// Overwrites what is kept of calls that are not in the ledger, as when a worker died before the first entry of a call
+    /// left it: nobody could find such a call by the ledger, nor erase it. It is for a process that has the ledger open and
+    /// has not begun any call: what is not in the ledger now never will be. It reads what came since the last time.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::InvalidData`]: the journal, or this store, is corrupt. Otherwise the operating system's. Nothing is
+    /// erased that is in the ledger.
+    pub fn sweep(&self) -> io::Result<Erased> {
+        self.writer().sweep(&self.file, &self.dir)
+    }
+
+    /// The calls that the side store of the ledger in `dir` has records of, erased ones too: `most` at most, of those that
+    /// `are` asked for. It reads the whole file; the ledger may be open elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// As [`SideStore::find`].
+    pub fn find_calls(dir: &Path, most: usize, are: impl Fn(CallId) -> bool) -> io::Result<BTreeSet<CallId>> {
+        let mut found = BTreeSet::new();
+        let Some((file, length)) = open_to_read(dir)? else { return Ok(found) };
+        let mut records = Records::new(&file, HEADER_BYTES, length)?;
+        while found.len() < most
+            && let SideStep::Record(record) = records.step()?
+        {
+            if are(record.call) {
+                found.insert(record.call);
+            }
+        }
+        Ok(found)
     }
 
     /// What the side store of the ledger in `dir` keeps of `call`; `None` if there is nothing, or it was erased. It reads
@@ -147,15 +183,7 @@ impl SideStore {
     ///
     /// [`io::ErrorKind::InvalidData`]: corrupt. Otherwise the operating system's.
     pub fn find(dir: &Path, call: CallId) -> io::Result<Option<Private>> {
-        let file = match File::open(beside(dir, EXTENSION)?) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            file => file?,
-        };
-        let length = file.metadata()?.len();
-        if length < HEADER_BYTES {
-            return Ok(None);
-        }
-        read_hint(&file)?;
+        let Some((file, length)) = open_to_read(dir)? else { return Ok(None) };
         let (mut salt, mut arguments, mut result) = (None, None, None);
         let mut records = Records::new(&file, HEADER_BYTES, length)?;
         while let SideStep::Record(record) = records.step()? {
@@ -199,8 +227,8 @@ impl SideStore {
         let written = self.file.write_all_at(&writer.records, writer.end);
         match written {
             Ok(()) => writer.end += writer.records.len() as u64,
-            // What was written of it must not stand before what comes next.
-            Err(_) => writer.stopped = self.file.set_len(writer.end).is_err(),
+            // What was written of it must not stand before what comes next, nor stay on the disk.
+            Err(_) => writer.stopped = cut_off(&self.file, writer.end).is_err(),
         }
         writer.records.shrink_to(RECORDS_BYTES_KEPT);
         written
@@ -215,7 +243,7 @@ impl SideStore {
 impl Drop for SideStore {
     fn drop(&mut self) {
         let mut writer = self.writer();
-        if writer.end > writer.hint + HINT_BYTES && self.file.sync_data().is_ok() {
+        if writer.end > writer.header.hint + HINT_BYTES && self.file.sync_data().is_ok() {
             let end = writer.end;
             // Best effort: without it the next open reads more.
             writer.set_hint(&self.file, end).ok();
@@ -225,10 +253,38 @@ impl Drop for SideStore {
 
 impl Writer {
     fn set_hint(&mut self, file: &File, hint: u64) -> io::Result<()> {
-        write_hint(file, hint)?;
-        self.hint = hint;
+        self.set_header(file, Header { hint, ..self.header })
+    }
+
+    fn set_header(&mut self, file: &File, header: Header) -> io::Result<()> {
+        header.write(file)?;
+        self.header = header;
         Ok(())
     }
+
+    /// Erases `records`, none of which starts before `first`. If this process dies meanwhile, the next open reads from there
+    /// and goes on here.
+    fn erase(&mut self, file: &File, first: u64, records: &[Record]) -> io::Result<Erased> {
+        let hint = self.header.hint.min(first);
+        self.set_hint(file, hint)?;
+        erase_all(file, records)?;
+        let bytes = records.iter().map(|record| u64::from(record.length)).sum();
+        Ok(Erased { records: records.len() as u64, bytes })
+    }
+}
+
+/// The side store of the ledger in `dir` and its length; `None` if there is none.
+fn open_to_read(dir: &Path) -> io::Result<Option<(File, u64)>> {
+    let file = match File::open(beside(dir, EXTENSION)?) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let length = file.metadata()?.len();
+    if length < HEADER_BYTES {
+        return Ok(None);
+    }
+    Header::read(&file)?;
+    Ok(Some((file, length)))
 }
 
 /// Finishes what a died writer left: erasures, and the last record. Returns where the next one goes.
@@ -246,7 +302,7 @@ fn recover(file: &File, hint: u64, length: u64) -> io::Result<u64> {
         _ => records.offset(),
     };
     if whole < length {
-        file.set_len(whole)?;
+        cut_off(file, whole)?;
     }
     if !erasing.is_empty() {
         erase_all(file, &erasing)?;
@@ -258,36 +314,33 @@ fn recover(file: &File, hint: u64, length: u64) -> io::Result<u64> {
 fn erase_all(file: &File, records: &[Record]) -> io::Result<()> {
     records.iter().try_for_each(|record| record.mark(file, RecordState::Erasing))?;
     file.sync_data()?;
-    let zeros = vec![0; 64 * 1024];
-    for record in records {
-        let (mut at, end) = (record.erased_from(), record.end());
-        while at < end {
-            let left = usize::try_from(end - at).unwrap_or(usize::MAX).min(zeros.len());
-            let bytes = zeros.get(..left).unwrap_or(&zeros);
-            file.write_all_at(bytes, at)?;
-            at += bytes.len() as u64;
-        }
-    }
+    records.iter().try_for_each(|record| zero(file, record.erased_from(), record.end()))?;
     file.sync_data()?;
     records.iter().try_for_each(|record| record.mark(file, RecordState::Erased))?;
     file.sync_data()
 }
 
-fn write_hint(file: &File, hint: u64) -> io::Result<()> {
-    let hint = hint.to_be_bytes();
-    let header = [MAGIC, &hint, &check(&hint)].concat();
-    file.write_all_at(&header, 0)
+/// Cuts off what stands from `end` on. A file that is only made shorter leaves its bytes on the disk.
+fn cut_off(file: &File, end: u64) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    if length > end {
+        zero(file, end, length)?;
+        file.sync_data()?;
+        file.set_len(end)?;
+    }
+    Ok(())
 }
 
-/// Where reading may start; `None` if the write of that was torn.
-fn read_hint(file: &File) -> io::Result<Option<u64>> {
-    let mut header = [0; HEADER_LENGTH];
-    file.read_exact_at(&mut header, 0)?;
-    let parts = header.strip_prefix(MAGIC).and_then(|rest| rest.split_first_chunk::<8>());
-    let Some((hint, found)) = parts else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "this is no side store"));
-    };
-    Ok((check(hint) == found).then_some(u64::from_be_bytes(*hint)).filter(|hint| *hint >= HEADER_BYTES))
+/// Overwrites the bytes from `at` to `end` in place.
+fn zero(file: &File, mut at: u64, end: u64) -> io::Result<()> {
+    let zeros = vec![0; 64 * 1024];
+    while at < end {
+        let left = usize::try_from(end - at).unwrap_or(usize::MAX).min(zeros.len());
+        let bytes = zeros.get(..left).unwrap_or(&zeros);
+        file.write_all_at(bytes, at)?;
+        at += bytes.len() as u64;
+    }
+    Ok(())
 }
 
 fn corrupt(offset: u64) -> io::Error {
@@ -295,12 +348,6 @@ fn corrupt(offset: u64) -> io::Error {
 }
 
 const EXTENSION: &str = "private";
-
-const MAGIC: &[u8] = b"tollgate-private-1\n";
-
-/// Magic, hint, check.
-const HEADER_LENGTH: usize = MAGIC.len() + 8 + CHECK_BYTES;
-const HEADER_BYTES: u64 = HEADER_LENGTH as u64;
 
 /// Bytes that an open may have to read are not worth a sync when the store is closed.
 const HINT_BYTES: u64 = 1 << 20;
@@ -317,7 +364,7 @@ mod tests {
     const CALL: CallId = CallId([7; 16]);
     const OTHER: CallId = CallId([8; 16]);
 
-    fn ledger() -> (tempfile::TempDir, std::path::PathBuf) {
+    fn ledger() -> (tempfile::TempDir, PathBuf) {
         let around = tempfile::tempdir().unwrap();
         let dir = around.path().join("ledger");
         fs::create_dir(&dir).unwrap();
@@ -375,17 +422,39 @@ mod tests {
         drop(store);
         let store = SideStore::open(&dir).unwrap();
         let length = store.file.metadata().unwrap().len();
-        assert_eq!(store.writer().hint, length);
+        assert_eq!(store.writer().header.hint, length);
         assert_eq!(store.erase(CALL).unwrap(), Erased { records: 3, bytes: 32 + 13 + 10 });
-        assert_eq!(store.writer().hint, length);
+        assert_eq!(store.writer().header.hint, length);
         // As `erase` leaves it when it dies after its first step.
         put(&store, CALL);
         store.writer().set_hint(&store.file, HEADER_BYTES).unwrap();
         records(&store.file)[0].mark(&store.file, RecordState::Erasing).unwrap();
         drop(store);
-        write_hint(&OpenOptions::new().write(true).open(dir.with_extension("private")).unwrap(), HEADER_BYTES).unwrap();
+        Header::NEW.write(&OpenOptions::new().write(true).open(dir.with_extension("private")).unwrap()).unwrap();
         let store = SideStore::open(&dir).unwrap();
         assert_eq!(records(&store.file)[0].state, RecordState::Erased);
+    }
+
+    /// A file that is only made shorter leaves its bytes on the disk. This one cannot be made shorter, so that they show.
+    #[test]
+    fn what_is_cut_off_was_overwritten_before() {
+        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
+        let file = File::from(memfd_create("torn", MemfdFlags::ALLOW_SEALING).unwrap());
+        let mut records = Vec::new();
+        push_record(&mut records, RecordKind::Arguments, CALL, b"the arguments");
+        let whole = records.len();
+        push_record(&mut records, RecordKind::Result, OTHER, &b"a torn secret ".repeat(9000));
+        records.truncate(records.len() - 1);
+        Header::NEW.write(&file).unwrap();
+        file.write_all_at(&records, HEADER_BYTES).unwrap();
+        fcntl_add_seals(&file, SealFlags::SHRINK).unwrap();
+        let length = HEADER_BYTES + records.len() as u64;
+        let refused = recover(&file, HEADER_BYTES, length).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        let mut bytes = vec![0xff; records.len()];
+        file.read_exact_at(&mut bytes, HEADER_BYTES).unwrap();
+        assert_eq!(bytes[..whole], records[..whole]);
+        assert!(bytes[whole..].iter().all(|byte| *byte == 0), "no byte of it is left");
     }
 
     #[test]
@@ -396,12 +465,17 @@ mod tests {
         let whole = fs::read(&path).unwrap();
         for hint in [u64::MAX, 1, HEADER_BYTES] {
             let file = OpenOptions::new().write(true).open(&path).unwrap();
-            write_hint(&file, hint).unwrap();
-            file.write_all_at(&[0xff], MAGIC.len() as u64).unwrap();
+            Header { hint, ..Header::NEW }.write(&file).unwrap();
+            file.write_all_at(&[0xff], header::MAGIC.len() as u64).unwrap();
             drop(file);
             assert_eq!(SideStore::open(&dir).unwrap().writer().end, whole.len() as u64);
         }
         fs::write(&path, [b'?'; 100]).unwrap();
         assert_eq!(SideStore::open(&dir).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        let older = [&b"tollgate-private-1\n"[..], &whole[header::MAGIC.len()..]].concat();
+        fs::write(&path, older).unwrap();
+        let error = SideStore::open(&dir).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        assert!(error.to_string().contains("version 1"), "{error}");
     }
 }

@@ -10,11 +10,16 @@ use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 
 use support::tempdir;
 use tollgate_audit::{
-    Call, CallEnd, CallId, Compared, Digest, Entry, Erased, PRIVATE_BYTES_MAX, Private, Recorded, Salt, SideStore,
+    Call, CallEnd, CallId, Compared, Digest, Entry, Erased, Ledger, PRIVATE_BYTES_MAX, Private, Recorded, Salt,
+    SideStore,
 };
+
+/// Bytes before the first record.
+const HEADER: usize = 51;
 
 const DIR: &str = "TOLLGATE_AUDIT_TEST_DIR";
 
@@ -106,7 +111,7 @@ fn a_torn_tail_is_cut_off() {
         for zeros in [0, 1, 100] {
             let torn = [&bytes[..length], &vec![0; zeros][..]].concat();
             // A file that is shorter than its header is one that was being made.
-            if length < 35 && zeros > 0 {
+            if length < HEADER && zeros > 0 {
                 continue;
             }
             fs::write(&file, &torn).unwrap();
@@ -131,7 +136,7 @@ fn corruption_before_the_end_is_an_error() {
     drop(store);
     let bytes = fs::read(&file).unwrap();
     // Frame, check, and content of the first salt.
-    for at in 35..35 + 38 + 32 {
+    for at in HEADER..HEADER + 38 + 32 {
         let mut changed = bytes.clone();
         changed[at] ^= 0x10;
         fs::write(&file, &changed).unwrap();
@@ -162,7 +167,7 @@ fn what_is_erased_leaves_no_trace() {
         assert!(holds(&before, &Digest::of(&text).0[..8]));
         assert!(!holds(&after, &Digest::of(&text).0[..8]));
     }
-    let changed = before.iter().zip(&after).skip(35).filter(|(before, after)| before != after);
+    let changed = before.iter().zip(&after).skip(HEADER).filter(|(before, after)| before != after);
     assert!(changed.clone().all(|(_, after)| *after == 0 || *after == b'X'));
 
     assert_eq!(store.erase(call(2)).unwrap(), Erased::default(), "again");
@@ -174,6 +179,124 @@ fn what_is_erased_leaves_no_trace() {
     for number in [1, 3, 4] {
         assert_eq!(SideStore::find(dir.path(), call(number)).unwrap(), whole(number));
     }
+}
+
+#[test]
+fn calls_are_named_also_when_they_are_erased() {
+    let dir = tempdir().unwrap();
+    assert!(SideStore::find_calls(dir.path(), 9, |_call| true).unwrap().is_empty(), "there is no side store");
+    let store = SideStore::open(dir.path()).unwrap();
+    (1..=4).for_each(|number| put(&store, number));
+    store.erase(call(2)).unwrap();
+    let named = |most, least| SideStore::find_calls(dir.path(), most, |named| named >= call(least)).unwrap();
+    assert_eq!(named(9, 0), [1, 2, 3, 4].map(call).into());
+    assert_eq!(named(9, 3), [3, 4].map(call).into());
+    assert_eq!(named(1, 0).len(), 1);
+}
+
+/// Puts the texts of a call and records it, or only puts them: as when its worker dies before the first entry.
+fn begin(store: &SideStore, ledger: &Arc<Ledger>, number: u8, is_recorded: bool) {
+    let call = CallId([number; 16]);
+    store.put_call(call, &salt(number.into()), Some(&arguments(number.into()))).unwrap();
+    if is_recorded {
+        support::record_call(ledger, number);
+    }
+}
+
+fn is_kept(dir: &Path, number: u8) -> bool {
+    SideStore::find(dir, CallId([number; 16])).unwrap().is_some()
+}
+
+#[test]
+fn texts_of_calls_that_never_began_are_swept_and_no_others() {
+    let dir = tempdir().unwrap();
+    let ledger = support::open(dir.path());
+    let store = SideStore::open(dir.path()).unwrap();
+    [(1, true), (2, false), (3, true)].into_iter().for_each(|(n, recorded)| begin(&store, &ledger, n, recorded));
+    // One that has not ended is on record all the same.
+    let open = support::begin(&ledger, 4);
+    begin(&store, &ledger, 4, false);
+    drop((open, store));
+
+    let store = SideStore::open(dir.path()).unwrap();
+    assert!(is_kept(dir.path(), 2), "to open is not to sweep");
+    assert_eq!(store.sweep().unwrap(), Erased { records: 2, bytes: 32 + arguments(2).len() as u64 });
+    let bytes = fs::read(path(dir.path())).unwrap();
+    assert!(!holds(&bytes, &arguments(2)) && !holds(&bytes, &salt(2).0));
+    assert_eq!([1, 2, 3, 4].map(|number| is_kept(dir.path(), number)), [true, false, true, true]);
+    assert_eq!(store.sweep().unwrap(), Erased::default(), "again");
+    // From where the last sweep ended.
+    [(5, false), (6, true)].into_iter().for_each(|(n, recorded)| begin(&store, &ledger, n, recorded));
+    assert_eq!(store.sweep().unwrap().records, 2);
+    assert_eq!([1, 3, 4, 5, 6].map(|number| is_kept(dir.path(), number)), [true, true, true, false, true]);
+}
+
+/// Sizes at which the next sweep begins later, in the store and in the journal.
+#[test]
+fn sweeps_of_a_ledger_that_grows_erase_nothing_that_is_on_record() {
+    let dir = tempdir().unwrap();
+    let ledger = support::open(dir.path());
+    let text = vec![b't'; 30_000];
+    for round in 0..12_u8 {
+        let store = SideStore::open(dir.path()).unwrap();
+        assert_eq!(store.sweep().unwrap().records, u64::from(round > 0) * 2, "the one of the round before");
+        let [recorded, unrecorded] = [2 * round + 1, 2 * round + 2];
+        begin(&store, &ledger, recorded, true);
+        begin(&store, &ledger, unrecorded, false);
+        store.put_result(CallId([recorded; 16]), &text).unwrap();
+        ledger.append(&vec![support::policy(); 700]).unwrap();
+    }
+    let kept: Vec<u8> = (1..=24).filter(|number| is_kept(dir.path(), *number)).collect();
+    let expected: Vec<u8> = (0..12).map(|round| 2 * round + 1).chain([24]).collect();
+    assert_eq!(kept, expected);
+}
+
+/// The ledger is restored from a copy, or begun anew, and becomes longer than the old one was: what began before the place
+/// where the last sweep ended is on record too.
+#[test]
+fn a_ledger_that_became_shorter_is_read_from_its_start() {
+    let dir = tempdir().unwrap();
+    let ledger = support::open(dir.path());
+    ledger.append(&vec![support::policy(); 50]).unwrap();
+    let store = SideStore::open(dir.path()).unwrap();
+    begin(&store, &ledger, 1, false);
+    assert_eq!(store.sweep().unwrap().records, 2, "which notes where the journal ends");
+    drop((ledger, store));
+    for beside in ["key", "state"] {
+        fs::remove_file(dir.path().with_extension(beside)).unwrap();
+    }
+    fs::remove_dir_all(dir.path()).unwrap();
+
+    let ledger = support::open(dir.path());
+    let store = SideStore::open(dir.path()).unwrap();
+    assert_eq!(store.sweep().unwrap(), Erased::default());
+    begin(&store, &ledger, 2, true);
+    ledger.append(&vec![support::policy(); 100]).unwrap();
+    begin(&store, &ledger, 3, false);
+    drop(store);
+    let store = SideStore::open(dir.path()).unwrap();
+    assert_eq!(store.sweep().unwrap().records, 2);
+    assert_eq!([2, 3].map(|number| is_kept(dir.path(), number)), [true, false]);
+}
+
+#[test]
+fn nothing_is_swept_by_a_journal_that_cannot_be_read() {
+    let dir = tempdir().unwrap();
+    let ledger = support::open(dir.path());
+    let store = SideStore::open(dir.path()).unwrap();
+    [(1, true), (2, false)].into_iter().for_each(|(n, recorded)| begin(&store, &ledger, n, recorded));
+    let journal = dir.path().join("journal");
+    let whole = fs::read(&journal).unwrap();
+    let mut changed = whole.clone();
+    changed[10] ^= 1;
+    fs::write(&journal, changed).unwrap();
+    assert_eq!(store.sweep().unwrap_err().kind(), ErrorKind::InvalidData);
+    fs::remove_file(&journal).unwrap();
+    assert_eq!(store.sweep().unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(is_kept(dir.path(), 1) && is_kept(dir.path(), 2));
+    fs::write(&journal, whole).unwrap();
+    assert_eq!(store.sweep().unwrap().records, 2);
+    assert!(is_kept(dir.path(), 1) && !is_kept(dir.path(), 2));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use tollgate_audit::{CallId, Digest, Private, Salt};
 /// A whole side store with these records in it: kind, call, content.
 #[must_use]
 pub fn side_store_of(records: &[(u8, CallId, &[u8])]) -> Vec<u8> {
-    let start = (HEADER_BYTES as u64).to_be_bytes();
-    let mut file = [MAGIC, &start, &check(&start)].concat();
+    let start = HEADER_BYTES as u64;
+    let places = [start, start, 0].map(u64::to_be_bytes);
+    let mut file = [MAGIC, places.as_flattened(), &check(places.as_flattened())].concat();
     for (kind, call, content) in records {
         file.extend(record(b'L', *kind, call.0, content));
     }
@@ -41,10 +42,12 @@ pub(crate) enum SideEnd {
 
 /// Where reading may start, if this is a side store.
 pub(crate) fn hint(file: &[u8]) -> Option<usize> {
-    let (hint, rest) = file.strip_prefix(MAGIC)?.split_first_chunk::<8>()?;
+    let (places, rest) = file.strip_prefix(MAGIC)?.split_first_chunk::<24>()?;
     let found = rest.get(..CHECK_BYTES)?;
-    let hint = usize::try_from(u64::from_be_bytes(*hint)).ok().filter(|_| check(hint) == found);
-    Some(hint.filter(|hint| (HEADER_BYTES..=file.len()).contains(hint)).unwrap_or(HEADER_BYTES))
+    let place = |at: usize| usize::try_from(u64::from_be_bytes(*places[at..].first_chunk().expect("eight bytes"))).ok();
+    let fits = |place: &usize| (HEADER_BYTES..=file.len()).contains(place);
+    let is_sound = check(places) == found && place(8).filter(fits).is_some();
+    Some(place(0).filter(fits).filter(|_| is_sound).unwrap_or(HEADER_BYTES))
 }
 
 /// The records of a side store from `start` on.
@@ -125,8 +128,8 @@ fn check(bytes: &[u8]) -> [u8; CHECK_BYTES] {
     *Digest::of(bytes).0.first_chunk().expect("32 bytes")
 }
 
-const MAGIC: &[u8] = b"tollgate-private-1\n";
+const MAGIC: &[u8] = b"tollgate-private-2\n";
 const CHECK_BYTES: usize = 8;
 const SAID_BYTES: usize = 1 + 4 + 16;
 const FRAME_BYTES: usize = 1 + SAID_BYTES + 2 * CHECK_BYTES;
-pub(crate) const HEADER_BYTES: usize = MAGIC.len() + 8 + CHECK_BYTES;
+pub(crate) const HEADER_BYTES: usize = MAGIC.len() + 24 + CHECK_BYTES;

@@ -47,6 +47,10 @@ fn store(bytes: &[u8]) {
     if is_sound && !calls.contains(&NEW) {
         assert_eq!(SideStore::find(&folder.ledger(), NEW).expect("a sound store"), Some(put));
     }
+    let named = SideStore::find_calls(&folder.ledger(), usize::MAX, |_call| true).ok();
+    let records = side_records(&with_new, HEADER_BYTES).0;
+    let calls_of = records.iter().map(|record| record.call).collect::<BTreeSet<_>>();
+    assert!(named.is_none_or(|named| named == calls_of), "calls of which there are records");
     for call in calls.iter().take(ERASED).chain([&NEW]) {
         erased(&folder, &store, *call, &calls);
     }

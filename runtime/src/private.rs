@@ -30,9 +30,12 @@ pub(crate) struct Noted {
 }
 
 impl PrivateTexts {
-    /// Beside the ledger in the folder `ledger`.
+    /// Beside the ledger in the folder `ledger`, which is open, and in which this process has not begun any call. Texts of
+    /// calls that never began, since their worker died before, are erased.
     pub(crate) fn open(ledger: &Path) -> io::Result<Self> {
-        Ok(Self { store: SideStore::open(ledger)?, salts: Mutex::default() })
+        let store = SideStore::open(ledger)?;
+        store.sweep()?;
+        Ok(Self { store, salts: Mutex::default() })
     }
 
     /// Keeps what is wanted of the arguments of a call. What cannot be kept may not run.

@@ -1,4 +1,5 @@
-//! `tollgate audit erase`: the data first, its record after, so that no record speaks of data that is still there.
+//! `tollgate audit erase`: the data first, its record after, so that no record speaks of data that is still there. A call
+//! that is not in the ledger is found by the side store.
 
 use std::io;
 use std::path::Path;
@@ -35,7 +36,7 @@ enum EraseError {
 }
 
 pub(super) fn erase(args: &EraseArgs, folder: &Path) -> Result<Exit, Failure> {
-    let one = one_call::find(folder, &args.call)?;
+    let one = one_call::find_erasable(folder, &args.call)?;
     let call = one.id;
     let find = || SideStore::find(folder, call);
     if one.is_erased && find().map_err(|source| Failure::usage(EraseError::SideStore { source }))?.is_none() {

@@ -14,8 +14,8 @@ use crate::cli::output::one_line;
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("the side store beside the ledger cannot be read")]
 #[diagnostic(help("read it as the user that it belongs to; it is the file with `.private` behind the ledger's name"))]
-struct SideStoreUnreadable {
-    source: io::Error,
+pub(super) struct SideStoreUnreadable {
+    pub(super) source: io::Error,
 }
 
 /// Arguments and result as lines for people, or one JSON object.

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::json;
+use tollgate_audit::{CallId, Salt, SideStore};
 
 use crate::desk::Desk;
 
@@ -60,6 +61,52 @@ fn what_was_erased_before_is_not_recorded_again() {
     let entries = desk.entries().len();
     assert_eq!(desk.run(&["audit", "erase", "--call", &call, "--json"]).json()["was_erased"], true);
     assert_eq!(desk.entries().len(), entries);
+}
+
+/// As a worker leaves it that dies before the first entry of the call.
+fn lost(desk: &Desk) -> String {
+    let call = CallId([1; 16]);
+    let store = SideStore::open(&desk.path("ledger")).unwrap();
+    store.put_call(call, &Salt([7; 32]), Some(SECRET.as_bytes())).unwrap();
+    call.to_string()
+}
+
+#[test]
+fn texts_of_a_call_that_never_began_are_erased_by_its_id() {
+    let desk = Desk::with("word-count");
+    desk.count(&[]).json();
+    let call = lost(&desk);
+    assert_eq!(places(&desk), ["ledger.private"]);
+    let ran = desk.run(&["audit", "erase", "--call", &call[..6], "--by", "dpo", "--json"]).json();
+    let told = json!([ran["call"], ran["records"], ran["was_erased"]]);
+    assert_eq!(told, json!([call, 2, false]), "{ran}");
+    assert!(places(&desk).is_empty());
+    let entries = desk.entries();
+    let last = entries.last().unwrap();
+    assert_eq!(json!([last["kind"], last["call"], last["by"]]), json!(["erasure", call, "dpo"]));
+    assert_eq!(desk.run(&["audit", "verify"]).code, 0);
+    assert_eq!(desk.run(&["audit", "erase", "--call", &call, "--json"]).json()["was_erased"], true, "again");
+    assert_eq!(desk.entries().len(), entries.len());
+}
+
+#[test]
+fn a_call_is_looked_for_in_the_ledger_and_in_the_side_store() {
+    let (desk, call) = confided();
+    lost(&desk);
+    let ran = desk.run(&["audit", "erase", "--call", "01"]);
+    ran.fails(2, &["several calls", &call, &CallId([1; 16]).to_string()]);
+    assert_eq!(places(&desk), ["ledger.private"]);
+}
+
+#[test]
+fn texts_of_a_call_that_never_began_do_not_outlive_the_next_run() {
+    let desk = Desk::with("word-count");
+    desk.count(&[]).json();
+    lost(&desk);
+    assert_eq!(places(&desk), ["ledger.private"]);
+    desk.count(&[]).json();
+    assert!(places(&desk).is_empty());
+    assert!(desk.entries().iter().all(|entry| entry["kind"] != "erasure"), "the ledger never spoke of it");
 }
 
 #[test]
