@@ -153,7 +153,10 @@ impl GrantText<'_> {
         let guest = self.guest(guest, FS_FORM)?;
         let host = host_path(host, folder).map_err(|fault| self.value(fault, FS_FORM))?;
         let (access, patterns) = (self.rights(rights, FS_FORM)?, Patterns::default());
-        Ok(AdhocGrant::Fs { guest, fs: FsGrant { host, access, durable: AccessSet::EMPTY, patterns, quota: None } })
+        Ok(AdhocGrant::Fs {
+            guest,
+            fs: FsGrant { host, access, durable: AccessSet::EMPTY, patterns, quota: None, nested: false },
+        })
     }
 
     fn durable(self, rest: &str) -> Parsed {

@@ -1,6 +1,8 @@
 //! Every host call that WASI 0.2 and Tollgate's own world know, as data: what the guest asked for and the facts the decision rests on.
 //! Must never hold a handle, a clock or anything else that makes a decision unrepeatable.
 
+use serde::{Deserialize, Serialize};
+
 use crate::access::AccessSet;
 use crate::functions;
 use crate::path::{FsPath, GrantIndex};
@@ -352,7 +354,8 @@ impl Target {
 }
 
 /// Device and inode of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileId {
     /// `st_dev`.
     pub device: u64,

@@ -8,6 +8,7 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::binding::PinFault;
 use crate::host::HostPathError;
 use crate::names::NameError;
 use crate::patterns::PatternError;
@@ -16,6 +17,24 @@ use crate::units::UnitError;
 
 /// The text of a file with its name, shared by the errors that point into it.
 pub type SourceText = Arc<NamedSource<String>>;
+
+/// The text of a file, for an error of somebody else's to point into; what could steer a terminal is replaced.
+#[must_use]
+pub fn source_text(file: &str, text: &str) -> SourceText {
+    Arc::new(NamedSource::new(printable(file), printable(text)))
+}
+
+/// Where the value stands in a TOML text that these keys lead to, as bytes; `None` if there is none.
+#[must_use]
+pub fn key_span(text: &str, keys: &[&str]) -> Option<Range<usize>> {
+    let document = toml::de::DeTable::parse(text).ok()?;
+    let (first, rest) = keys.split_first()?;
+    let mut value = document.get_ref().get(*first)?;
+    for key in rest {
+        value = value.get_ref().as_table()?.get(*key)?;
+    }
+    Some(value.span())
+}
 
 /// What any of the TOML files can have wrong with it.
 #[derive(Debug, Clone, Error, Diagnostic)]
@@ -140,6 +159,10 @@ pub enum ValueError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Host(#[from] HostPathError),
+    /// A component.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Component(#[from] PinFault),
     /// A text or a list.
     #[error(transparent)]
     #[diagnostic(transparent)]

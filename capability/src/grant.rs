@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::access::AccessSet;
 use crate::adhoc::AdhocGrant;
 use crate::audit::AuditSettings;
+use crate::binding::ComponentPin;
 use crate::limits::PartialLimits;
 use crate::names::{EnvName, GuestPath};
 use crate::patterns::Patterns;
@@ -23,6 +24,8 @@ pub const QUOTA_BYTES_MAX: u64 = 1 << 40;
 /// What an operator gives one tool. The default gives nothing but stdout and stderr.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
+    /// The one component that it is for; `None`: whichever has its name.
+    pub component: Option<ComponentPin>,
     /// Folders, by where the guest sees them.
     pub fs: BTreeMap<GuestPath, FsGrant>,
     /// Environment variables.
@@ -129,6 +132,8 @@ pub struct FsGrant {
     pub patterns: Patterns,
     /// Bytes that one call may write; [`WRITE_QUOTA_DEFAULT`](crate::WRITE_QUOTA_DEFAULT) if `None`.
     pub quota: Option<ByteSize>,
+    /// Whether it may lie in a folder that a tool may change; then it is bound to its device and inode.
+    pub nested: bool,
 }
 
 /// The value of an environment variable.

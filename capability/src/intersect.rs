@@ -221,6 +221,7 @@ impl Meet<'_> {
         Some(FsCapability {
             guest: need.guest.to_string(),
             host: grant.host.clone(),
+            opened: None,
             access,
             durable: access.intersection(grant.durable),
             patterns: grant.patterns.clone(),

@@ -13,6 +13,7 @@ use toml::Spanned;
 
 use crate::access::{Access, AccessSet};
 use crate::audit::{Acknowledge, ArgumentsRecord, AuditSettings};
+use crate::binding::ComponentPin;
 use crate::call::Stdio;
 use crate::diagnostic::{Document, DocumentError, SourceText};
 use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, granted};
@@ -28,6 +29,10 @@ use crate::schema::{NOTHING, key, quantity, values_length};
 use crate::set::{OnViolation, RandomMode, Record, StdioSet};
 use crate::texts::{self, COMPARTMENT_TOOLS_MAX, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
 use crate::units::{ByteSize, Quantity, Unit, UnitError};
+
+/// The name of the file that is found as the policy in the working folder. In folders that a tool may change, the gate keeps
+/// it from being made, changed or seen.
+pub const POLICY_NAME: &str = "tollgate.toml";
 
 /// Longest policy, in bytes: a thousand tools with a kilobyte each.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;
@@ -145,6 +150,11 @@ struct RawSandbox {
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Grant")]
 struct RawGrant {
+    /// The component that this is for: `"sha256:…"`, or the path of its file, which starts at the folder of this file. Another
+    /// component under this name is refused. A component that is run by its path takes the entry whose `component` that is,
+    /// else the entry of its file's name without the ending (`_` counts as `-`), whatever its manifest calls it.
+    #[schemars(with = "Option<String>", length(min = 1, max = 4095))]
+    component: Option<Spanned<String>>,
     /// Folders of the host, by where the tool sees them; `GUEST` is a path, so it stands in quotes: `fs."/docs"`.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, RawFsGrant>", extend("propertyNames" = key("GUEST")))]
@@ -230,6 +240,11 @@ struct RawFsGrant {
         transform = quantity(Unit::Bytes, WRITE_QUOTA_DEFAULT, (0, QUOTA_BYTES_MAX))
     )]
     quota: Option<Spanned<Quantity>>,
+    /// Whether the folder may lie in another one in which a tool may make or remove names. Such a tool can put another folder
+    /// in its place: with `nested = true` the folder that stands there at its first use is bound by device and inode, and
+    /// another one is refused; without it the grant is refused.
+    #[serde(default)]
+    nested: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -369,6 +384,7 @@ impl RawGrant {
     fn narrow(self, reader: &Reader<'_>, variables: &BTreeMap<String, String>) -> Result<Grant, DocumentError> {
         let document = &reader.document;
         Ok(Grant {
+            component: self.component.map(|pin| component(reader, pin)).transpose()?,
             fs: folders(reader, variables, self.fs)?,
             env: environment(document, self.env)?,
             args: self.args.map(|args| arguments(document, args)).transpose()?,
@@ -407,8 +423,15 @@ impl RawFsGrant {
             durable: self.durable.map_or(Ok(AccessSet::EMPTY), |raw| durable(document, raw, access))?,
             patterns: Patterns::new(include, exclude).map_err(|fault| document.value(exclude_at, fault))?,
             quota: self.quota.map(|quota| write_quota(document, &quota)).transpose()?,
+            nested: self.nested,
         })
     }
+}
+
+fn component(reader: &Reader<'_>, raw: Spanned<String>) -> Result<ComponentPin, DocumentError> {
+    let span = raw.span();
+    let pin = ComponentPin::parse(raw.get_ref(), reader.folder);
+    pin.map_err(|fault| reader.document.value(span, fault))
 }
 
 fn folders(

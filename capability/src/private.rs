@@ -120,6 +120,7 @@ mod tests {
             fs: vec![FsCapability {
                 guest: "/docs".to_owned(),
                 host: "/srv/docs".into(),
+                opened: Some(crate::FileId { device: 2, inode: 3 }),
                 access: crate::AccessSet::EMPTY.with(crate::Access::Read),
                 durable: crate::AccessSet::EMPTY,
                 patterns: crate::Patterns::default(),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AccessSet;
 use crate::audit::AuditSettings;
-use crate::call::Stdio;
+use crate::call::{FileId, Stdio};
 use crate::patterns::Patterns;
 
 /// Everything a tool may do. Made by [`CapabilitySet::intersect`](crate::CapabilitySet::intersect), or empty.
@@ -50,6 +50,9 @@ pub struct FsCapability {
     pub guest: String,
     /// The host folder it is: absolute, as resolved when the policy was loaded.
     pub host: PathBuf,
+    /// Which folder that was; `None` if nobody looked. Where it is given, no other folder is opened in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened: Option<FileId>,
     /// What may be done below it.
     pub access: AccessSet,
     /// Which of these rights are used only once the intent is on disk

@@ -39,6 +39,7 @@ fn granted(guest: &str) -> FsCapability {
     FsCapability {
         guest: guest.to_owned(),
         host: "/srv".into(),
+        opened: None,
         access: Access::ALL.into_iter().collect(),
         durable: AccessSet::EMPTY,
         patterns: Patterns::default(),

@@ -8,6 +8,7 @@ pub(crate) use tollgate_audit::with_causes;
 use tollgate_capability::Cap;
 use tollgate_wasi_proxy::Violation;
 
+use crate::authority::PlaceError;
 use crate::compiler::CompileError;
 use crate::invoke::Usage;
 
@@ -90,12 +91,14 @@ pub enum LoadError {
     #[serde(skip)]
     #[error("the capability set cannot be kept in the ledger's folder")]
     SetNotKept(#[source] Arc<std::io::Error>),
-    /// A granted folder would let the tool read or change the ledger, or the key that signs it.
-    #[error("the grant for `{guest}` reaches the ledger, or its key beside it")]
-    ReachesLedger {
-        /// The folder, as the guest sees it.
-        guest: String,
-    },
+    /// A granted folder would let the tool reach what decides over tools.
+    #[serde(skip)]
+    #[error(transparent)]
+    Place(Arc<PlaceError>),
+    /// A granted folder is not the one that the capability set was made for.
+    #[serde(skip)]
+    #[error("a granted folder cannot be opened")]
+    Folder(#[source] Arc<std::io::Error>),
     /// The engine refused.
     #[error("the engine failed: {0}")]
     Engine(String),
@@ -103,6 +106,12 @@ pub enum LoadError {
     #[serde(skip)]
     #[error(transparent)]
     NoHost(#[from] HostError),
+}
+
+impl From<PlaceError> for LoadError {
+    fn from(error: PlaceError) -> Self {
+        Self::Place(Arc::new(error))
+    }
 }
 
 /// Why a request was turned down before the guest ran.

@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 mod artifact;
+pub mod authority;
 mod calls;
 pub mod cli;
 pub mod compiler;

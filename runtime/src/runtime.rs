@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::{Digest, Entry, Kept, Record, RecordError};
 
+use crate::authority::DecidingPlaces;
 use crate::error::{CallFailure, with_causes};
 use crate::instance::EventLoop;
 use crate::invoke::{Answer, Request, Runner, unix_time};
@@ -35,6 +36,7 @@ pub struct Books {
     record: Arc<dyn Record>,
     private: PrivateTexts,
     pub(crate) ledger: PathBuf,
+    pub(crate) places: DecidingPlaces,
 }
 
 impl Books {
@@ -45,7 +47,15 @@ impl Books {
     ///
     /// The side store, `<ledger>.private`, cannot be opened, or another process has it.
     pub fn open(record: Arc<dyn Record>, ledger: &Path) -> io::Result<Self> {
-        Ok(Self { record, private: PrivateTexts::open(ledger)?, ledger: ledger.to_owned() })
+        let places = DecidingPlaces::none().with_ledger(ledger);
+        Ok(Self { record, private: PrivateTexts::open(ledger)?, ledger: ledger.to_owned(), places })
+    }
+
+    /// These books, where no grant may reach `places` either; those of the ledger count by themselves.
+    #[must_use]
+    pub fn with_places(mut self, places: DecidingPlaces) -> Self {
+        self.places = places.with_ledger(&self.ledger);
+        self
     }
 }
 

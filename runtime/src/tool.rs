@@ -13,6 +13,7 @@ use tollgate_capability::{Cap, CapabilitySet, Manifest, OperationName};
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
+use crate::authority::{HeldFolders, hold};
 use crate::calls::Running;
 use crate::error::{CallError, CapHit, LoadError, RejectError, with_causes};
 use crate::host::order::is_sealed;
@@ -280,7 +281,7 @@ impl Loading {
         same_operations(&self.operations, &described)?;
         let operations = described.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
         let (operations, validators) = operations.into_iter().unzip();
-        Ok(Tool { identity: self.identity, pre, operations, validators, running: AtomicU32::new(0) })
+        Ok(Tool { identity: self.identity, pre, operations, validators, running: AtomicU32::new(0), _folders: None })
     }
 
     fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
@@ -309,6 +310,8 @@ pub struct Tool {
     // One for each operation.
     validators: Vec<jsonschema::Validator>,
     running: AtomicU32,
+    // Open, so that no other folder gets the device and inode of one of them. In a host its front holds them.
+    _folders: Option<HeldFolders>,
 }
 
 impl std::fmt::Debug for Tool {
@@ -343,10 +346,13 @@ impl Tool {
         provenance: Provenance<'_>,
     ) -> Result<Self, LoadError> {
         let books = &worker.runtime.0.books;
+        books.places.judge(&set)?;
+        let folders = hold(&set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         let loading = Loading::of(LoadOrder::new(manifest, component.digest, set, provenance))?;
         loading.keep_sets(&books.ledger)?;
         let describing = Noted::of(worker.runner.machine().record.next_call(now_ms()), None, "");
-        loading.load(&mut worker.runner, component, &describing)
+        let tool = loading.load(&mut worker.runner, component, &describing)?;
+        Ok(Self { _folders: Some(folders), ..tool })
     }
 
     /// The tool's name.

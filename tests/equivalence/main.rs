@@ -198,6 +198,7 @@ impl Site {
         let folders = case.folders.iter().enumerate().map(|(place, folder)| FsCapability {
             guest: format!("/g{place}"),
             host: root.join(folder.host),
+            opened: None,
             access: folder.access,
             durable: AccessSet::EMPTY,
             patterns: folder.patterns.clone(),

@@ -253,6 +253,7 @@ fn folder(lab: &Lab, without: &[Access], on_violation: OnViolation) -> Capabilit
     let fs = FsCapability {
         guest: "/docs".into(),
         host: fs::canonicalize(lab.path("docs")).unwrap(),
+        opened: None,
         access,
         patterns: Patterns::default(),
         write_quota: 1 << 20,

@@ -32,6 +32,7 @@ pub(crate) fn folder() -> impl Strategy<Value = FsCapability> {
         FsCapability {
             guest: "/docs".to_owned(),
             host: "/srv/docs".into(),
+            opened: None,
             access,
             durable: access.intersection(durable),
             patterns,

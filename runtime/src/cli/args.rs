@@ -46,6 +46,8 @@ pub(crate) enum Command {
     List(ListArgs),
     /// Remove a tool that is installed.
     Remove(RemoveArgs),
+    /// Accept the policy that is found in a folder as it is now, though it reaches farther than that folder.
+    Trust(TrustArgs),
     /// Say whether a host call would be allowed, and by which rule.
     Check(CheckArgs),
     /// Show, verify, prove, report: all that concerns the ledger.
@@ -84,6 +86,7 @@ impl Args {
             Command::New(_)
             | Command::Dev(_)
             | Command::Remove(_)
+            | Command::Trust(_)
             | Command::Notary(_)
             | Command::Host(_)
             | Command::Compile(_)
@@ -243,7 +246,8 @@ pub(crate) struct InstallArgs {
     /// folder].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) manifest: Option<PathBuf>,
-    /// What to run it by; the policy and the ledger know it by the manifest's name still [default: the manifest's name].
+    /// What it is called: what to run it by, and its name in the policy and in the ledger [default: the manifest's name,
+    /// if the file is called so too, or the manifest is given].
     #[arg(long)]
     pub(crate) name: Option<String>,
     /// Replace the tool that has the name.
@@ -265,6 +269,16 @@ pub(crate) struct ListArgs {
 pub(crate) struct RemoveArgs {
     /// The tool's name.
     pub(crate) name: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TrustArgs {
+    /// The policy, or the folder of a grant with `nested = true`, which is bound to what stands there now.
+    #[arg(value_name = "PATH", default_value = "tollgate.toml", value_hint = ValueHint::AnyPath)]
+    pub(crate) path: PathBuf,
+    /// Accept the policy no longer.
+    #[arg(long)]
+    pub(crate) remove: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -23,7 +23,7 @@ enum CheckError {
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let loaded = load::with_manifest(load::manifest_file(&args.manifest)?, &args.grants)?;
-    let set = load::intersect(&loaded)?.set;
+    let set = load::intersect(&loaded)?.0.set;
     let call = match call(&set, &args.call) {
         Ok(call) => call,
         Err(error) => return not_granted(&error, args.json),

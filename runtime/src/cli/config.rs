@@ -2,8 +2,10 @@
 #![allow(clippy::disallowed_methods, reason = "this module owns the process's environment and clock")]
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::authority::{Deciding, DecidingPlaces, POLICY_NAME, TrustStore};
 
 /// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$XDG_STATE_HOME/tollgate/ledger`, else
 /// `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
@@ -30,6 +32,31 @@ pub(crate) fn cache_folder() -> Option<PathBuf> {
 /// `$XDG_STATE_HOME/tollgate/artifact.key`, else `~/.local/state/tollgate/artifact.key`.
 pub(crate) fn artifact_key() -> Option<PathBuf> {
     in_home("artifact.key").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/artifact.key")))
+}
+
+/// What the operator accepted: `$TOLLGATE_HOME/trust`, else `$XDG_STATE_HOME/tollgate/trust`, else
+/// `~/.local/state/tollgate/trust`.
+pub(crate) fn trust_store() -> Option<TrustStore> {
+    let folder = in_home("trust").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/trust")))?;
+    Some(TrustStore::new(folder))
+}
+
+/// What no tool may change, with the policy in `policy`, or with the one that would be found in the folder `here`.
+pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPlaces {
+    let trust = trust_store();
+    let places = [
+        (Deciding::Policy, policy.map(Path::to_owned)),
+        (Deciding::PolicyFound, Some(here.join(POLICY_NAME))),
+        (Deciding::ArtifactKey, artifact_key()),
+        (Deciding::TrustStore, trust.map(|store| store.folder().to_owned())),
+        (Deciding::Tools, tools_folder()),
+        (Deciding::Cache, cache_folder()),
+        (Deciding::Program, this_program().ok()),
+    ];
+    let there = places.into_iter().filter_map(|(what, path)| Some((what, path?)));
+    let places = there.fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
+    // Without `--ledger` it is this one; with it, the front adds the one that is used.
+    ledger_folder().map_or_else(|| places.clone(), |ledger| places.clone().with_ledger(&ledger))
 }
 
 fn in_home(name: &str) -> Option<PathBuf> {

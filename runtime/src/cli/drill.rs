@@ -107,11 +107,11 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let (manifest, grants) = (args.manifest.clone(), args.grants.clone());
     let which = tools::which(&ToolArgs { component: component.clone(), manifest, grants })?;
     let bytes = load::component(&which.args.component)?;
-    let loaded = load::load(&which.args, &bytes)?;
-    let set = load::intersect(&loaded)?.set;
+    let loaded = load::load(&which, &bytes)?;
+    let set = load::intersect(&loaded)?.0.set;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let artifact = compiled::artifact(&which, &engine, &bytes)?;
-    let front = start_front(scene, loaded.running)?;
+    let front = start_front(scene, loaded.running.clone())?;
     let by = user();
     let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
     let spec = ToolSpec::new(artifact, &loaded.manifest, set, provenance);

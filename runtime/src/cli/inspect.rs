@@ -6,6 +6,7 @@ use tollgate_capability::{Cap, CapabilitySet, Manifest, MissingGrants, RandomMod
 use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
 use super::imports::compare;
+use super::load::Loaded;
 use super::{compiled, config, load, output, tools};
 use crate::runtime::Engine;
 use crate::tool::{Component, Import};
@@ -25,7 +26,7 @@ struct Inspection {
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
-    let loaded = load::load(&which.args, &bytes)?;
+    let loaded = load::load(&which, &bytes)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let component = compiled::component(&which, &engine, &bytes)?;
     let mut inspection = imports(&component, &loaded.manifest);
@@ -33,12 +34,12 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
         Ok(intersection) => {
             inspection.narrowed = intersection.narrowed.iter().map(ToString::to_string).collect();
             inspection.unused = intersection.unused.iter().map(ToString::to_string).collect();
-            inspection.set = Some(load::intersect(&loaded)?.set);
+            inspection.set = Some(load::intersect(&loaded)?.0.set);
         }
         Err(missing) => inspection.missing = Some(missing),
     }
     let ready = inspection.missing.is_none() && inspection.unknown.is_empty();
-    let text = if args.json { json_text(&loaded.manifest, &inspection) } else { text(&loaded.manifest, &inspection) };
+    let text = if args.json { json_text(&loaded, &inspection) } else { text(&loaded, &inspection) };
     output::print(&format!("{}\n", text.trim_end()))?;
     Ok(if ready { Exit::Success } else { Exit::Usage })
 }
@@ -58,13 +59,15 @@ fn imports(component: &Component, manifest: &Manifest) -> Inspection {
     }
 }
 
-fn json_text(manifest: &Manifest, inspection: &Inspection) -> String {
+fn json_text(loaded: &Loaded, inspection: &Inspection) -> String {
+    let manifest = &loaded.manifest;
     let imports = inspection.imports.iter().map(|import| (import.interface.clone(), json!(import.functions)));
     let missing = inspection.missing.as_ref().map(|missing| {
         json!({ "message": missing.to_string(), "toml": missing.toml_lines(), "grants": missing.grant_texts() })
     });
     json!({
         "tool": manifest.name.to_string(),
+        "declared": loaded.declared.to_string(),
         "version": manifest.version.to_string(),
         "component": inspection.digest,
         "imports": Value::Object(imports.collect()),
@@ -84,8 +87,12 @@ fn set_json(set: &CapabilitySet) -> Option<Value> {
     serde_json::from_str(&set.to_canonical_json().ok()?).ok()
 }
 
-fn text(manifest: &Manifest, inspection: &Inspection) -> String {
+fn text(loaded: &Loaded, inspection: &Inspection) -> String {
+    let manifest = &loaded.manifest;
     let mut text = format!("{} {}\n  component  {}\n", manifest.name, manifest.version, inspection.digest);
+    if loaded.declared != manifest.name {
+        text.push_str(&format!("  declared   {}, by its manifest\n", loaded.declared));
+    }
     section(&mut text, "could do", could_do(inspection.set.as_ref()));
     section(&mut text, "imports", inspection.imports.iter().map(import_line).collect());
     section(&mut text, "imported, but Tollgate does not have it: the tool will not load", inspection.unknown.clone());

@@ -10,7 +10,7 @@ use tollgate_capability::{Manifest, NameError, ToolName};
 
 use super::args::InstallArgs;
 use super::exit::{Exit, Failure};
-use super::load::FoundManifest;
+use super::load::{FoundManifest, ManifestFrom};
 use super::{compiled, load, output, progress, tools};
 use crate::error::LoadError;
 use crate::registry::{InstalledTool, Present, ToolFiles};
@@ -25,6 +25,12 @@ enum InstallError {
     #[error("`{name}` cannot be the name of a tool")]
     #[diagnostic(help("give another with --name"))]
     NoName { name: String, source: NameError },
+    #[error("`{}` says that it is the tool `{declared}`, and its file is called otherwise", component.display())]
+    #[diagnostic(help(
+        "the policy and the ledger will know the tool by the name that it is installed under: say it with --name, such as \
+         --name {declared}"
+    ))]
+    WhichName { component: PathBuf, declared: ToolName },
     #[error("a tool `{name}` is installed: {what}")]
     #[diagnostic(help("replace it with --force, or install this one as another with --name"))]
     Present { name: ToolName, what: String },
@@ -35,8 +41,8 @@ enum InstallError {
 
 pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let bytes = load::component(&args.component)?;
-    let (manifest, manifest_text, _from) = manifest(args, &bytes)?;
-    let name = name(args, &manifest)?;
+    let (manifest, manifest_text, from) = manifest(args, &bytes)?;
+    let name = name(args, &manifest, &from)?;
     let registry = tools::registry()?;
     let present = registry.find(&name);
     if let Some(tool) = present.as_ref().filter(|_| !args.force) {
@@ -59,8 +65,19 @@ fn manifest(args: &InstallArgs, component: &[u8]) -> Result<FoundManifest, Failu
     found.ok_or_else(|| Failure::usage(InstallError::NoManifest { component: args.component.clone() }))
 }
 
-fn name(args: &InstallArgs, manifest: &Manifest) -> Result<ToolName, Failure> {
-    let Some(given) = &args.name else { return Ok(manifest.name.clone()) };
+/// The name is the tool's in the policy, so it is the operator's word: what was given, or what the file is called. A manifest
+/// that came with the component may only say the same.
+fn name(args: &InstallArgs, manifest: &Manifest, from: &ManifestFrom) -> Result<ToolName, Failure> {
+    let Some(given) = &args.name else {
+        let declared = &manifest.name;
+        let reviewed = args.manifest.is_some() && matches!(from, ManifestFrom::File(_));
+        let file = load::name_of_file(&args.component);
+        if reviewed || file.as_ref().is_ok_and(|file| file == declared) {
+            return Ok(declared.clone());
+        }
+        let (component, declared) = (args.component.clone(), declared.clone());
+        return Err(Failure::usage(InstallError::WhichName { component, declared }));
+    };
     given.parse().map_err(|source| Failure::usage(InstallError::NoName { name: output::one_line(given), source }))
 }
 
@@ -89,10 +106,12 @@ fn print(
     replaced: bool,
 ) -> Result<Exit, Failure> {
     let (name, version) = (&tool.name, output::one_line(&manifest.version.to_string()));
+    let declared = (manifest.name != *name).then_some(&manifest.name);
     if args.json {
         let report = json!({
             "ok": true,
             "name": name.as_str(),
+            "declared": manifest.name.as_str(),
             "version": version,
             "component": component.to_string(),
             "folder": tool.folder().to_string_lossy(),
@@ -102,7 +121,9 @@ fn print(
     } else {
         let verb = if replaced { "replaced" } else { "installed" };
         let digest = tools::short(component);
-        output::print(&format!("{verb} {name} {version} {digest}\n  run it  tollgate run {name}\n"))?;
+        let declared =
+            declared.map(|declared| format!("  declared  {declared}, by its manifest\n")).unwrap_or_default();
+        output::print(&format!("{verb} {name} {version} {digest}\n{declared}  run it  tollgate run {name}\n"))?;
     }
     Ok(Exit::Success)
 }

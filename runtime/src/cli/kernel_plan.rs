@@ -11,8 +11,8 @@ use crate::sandbox::{BroughtBy, CallRow, FolderRule, KernelPlan, LimitRow, ROWS,
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
-    let loaded = load::load(&which.args, &bytes)?;
-    let set = load::intersect(&loaded)?.set;
+    let loaded = load::load(&which, &bytes)?;
+    let set = load::intersect(&loaded)?.0.set;
     let plan = plan(&set);
     let text = if args.json { json_text(&loaded.manifest, &plan) } else { text(&loaded.manifest, &plan) };
     output::print(&format!("{}\n", text.trim_end()))?;
@@ -38,7 +38,7 @@ fn text(manifest: &Manifest, plan: &KernelPlan) -> String {
     if plan.folders.is_empty() {
         text.push_str("  none\n");
     }
-    for FolderRule { host, rights, why } in &plan.folders {
+    for FolderRule { host, rights, why, opened: _ } in &plan.folders {
         let rights = if rights.is_empty() { "looking at names".to_owned() } else { rights.to_string() };
         let host = output::one_line(&host.display().to_string());
         text.push_str(&format!("  {host}  {rights}  ({})\n", output::one_line(&why.join("; "))));

@@ -2,17 +2,21 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
+use tollgate_audit::Digest;
 use tollgate_capability::{
-    Access, AdhocGrant, CapabilitySet, FsCapability, Grant, HostSettings, Intersection, Manifest, Needs, OnViolation,
-    Policy, SandboxSettings, ToolName, refuse_host,
+    AdhocGrant, Binding, CapabilitySet, Grant, HostSettings, Intersection, Manifest, Needs, OnViolation, Policy,
+    SandboxSettings, Subject, ToolName,
 };
 
-use super::args::{GrantArgs, ToolArgs};
-use super::config;
+use super::args::GrantArgs;
 use super::exit::Failure;
+use super::tools::Which;
+use super::{config, output};
+use crate::authority::{Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
 use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 
 /// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
@@ -23,28 +27,41 @@ const TEXT_BYTES_MAX: u64 = 16 << 20;
 /// A manifest and the grant that it meets.
 #[derive(Debug)]
 pub(crate) struct Loaded {
+    /// With the tool's name in the policy and in the ledger: that of the entry that the component is bound to.
     pub(crate) manifest: Manifest,
+    /// The name that the manifest itself gives.
+    pub(crate) declared: ToolName,
     pub(crate) manifest_text: String,
     pub(crate) manifest_from: ManifestFrom,
     pub(crate) grant: Grant,
     pub(crate) grant_text: String,
     pub(crate) running: Running,
-    /// The policy's file, if there is one.
-    pub(crate) policy: Option<PathBuf>,
+    /// What all tools get.
+    policy: Policy,
+    /// What no grant may reach.
+    places: DecidingPlaces,
 }
 
 /// A grant, and what it was read from.
 struct Granted {
+    name: ToolName,
     grant: Grant,
     text: String,
     running: Running,
-    policy: Option<PathBuf>,
+    policy: Policy,
+    places: DecidingPlaces,
 }
 
 impl Loaded {
     fn new((manifest, manifest_text, manifest_from): FoundManifest, granted: Granted) -> Self {
-        let Granted { grant, text: grant_text, running, policy } = granted;
-        Self { manifest, manifest_text, manifest_from, grant, grant_text, running, policy }
+        let Granted { name, grant, text: grant_text, running, policy, places } = granted;
+        let places = match &manifest_from {
+            ManifestFrom::File(path) => places.with(Deciding::Manifest, path),
+            ManifestFrom::Component(_) | ManifestFrom::Grant => places,
+        };
+        let declared = manifest.name.clone();
+        let manifest = Manifest { name, ..manifest };
+        Self { manifest, declared, manifest_text, manifest_from, grant, grant_text, running, policy, places }
     }
 }
 
@@ -59,11 +76,12 @@ pub(crate) enum ManifestFrom {
     Grant,
 }
 
-/// What a policy says of hosts.
-#[derive(Debug, Clone, Copy, Default)]
+/// How hosts are run: what a policy says of them, and what none of their tools may reach.
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Running {
     pub(crate) sandbox: SandboxSettings,
     pub(crate) hosts: HostSettings,
+    pub(crate) places: DecidingPlaces,
 }
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -80,12 +98,6 @@ pub(crate) enum FileError {
     #[error("cannot tell the working folder")]
     #[diagnostic(help("go to a folder that exists"))]
     WorkingFolder { source: std::io::Error },
-    #[error("the grant for `{guest}` names the folder `{}`, which cannot be used", host.display())]
-    #[diagnostic(help("create the folder, or name one that is there in `fs.\"{guest}\".host`"))]
-    Folder { guest: String, host: PathBuf, source: std::io::Error },
-    #[error("the grant for `{guest}` names `{}`, which is not a folder", host.display())]
-    #[diagnostic(help("grant the folder that the file is in, and name the file in `include`"))]
-    NotAFolder { guest: String, host: PathBuf },
     #[error("the manifest that `{}` brings cannot be used: {fault}", component.display())]
     #[diagnostic(help("build it again with `tollgate build`, or give a manifest with --manifest"))]
     Embedded { component: PathBuf, fault: PackageError },
@@ -94,20 +106,45 @@ pub(crate) enum FileError {
         "`tollgate build` puts the file's manifest into the component; or say with --manifest which one holds"
     ))]
     TwoManifests { component: PathBuf, beside: PathBuf },
-    #[error("the grant for `{guest}` hands over {what}: `{}`", path.display())]
-    #[diagnostic(help("a tool with it would decide over its own rights: grant a folder that does not hold it"))]
-    Decides { guest: String, what: &'static str, path: PathBuf },
+    #[error(
+        "`{}` brings the manifest of a tool `{brought}`, and `{}` beside it is that of a tool `{lies}`",
+        component.display(), beside.display()
+    )]
+    #[diagnostic(help("say with --manifest which one holds, or move the file that does not belong to it"))]
+    OtherManifest { component: PathBuf, beside: PathBuf, brought: ToolName, lies: ToolName },
     #[error("`{}` gives no name for a tool: {reason}", component.display())]
-    #[diagnostic(help("write a manifest, and give it with --manifest"))]
+    #[diagnostic(help("rename the file, or install it with `tollgate install PATH --name NAME`"))]
     NoName { component: PathBuf, reason: String },
 }
 
 /// Reads the manifest and the grant of a tool; `component` is what stands at its path.
-pub(crate) fn load(args: &ToolArgs, component: &[u8]) -> Result<Loaded, Failure> {
-    match manifest_of(&args.component, component, args.manifest.as_deref())? {
-        Some(found) => with_manifest(found, &args.grants),
-        None => adhoc(args),
+pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
+    let args = &which.args;
+    let name = which.installed.as_ref().map_or_else(|| name_of_file(&args.component), |tool| Ok(tool.name.clone()))?;
+    let digest = Digest::of(component).0;
+    let subject = Subject { name: &name, digest, installed: which.installed.is_some() };
+    let found = manifest_of(&args.component, component, args.manifest.as_deref())?;
+    let granted = grant(&args.grants, |policy| bind(policy, subject, &args.component))?;
+    let granted = Granted { places: granted.places.with(Deciding::Component, &args.component), ..granted };
+    match found {
+        Some(found) => Ok(Loaded::new(found, granted)),
+        None => adhoc(&args.component, granted),
     }
+}
+
+/// The entry of the policy that is for this component.
+fn bind(policy: &Policy, subject: Subject<'_>, component: &Path) -> Result<Binding, Failure> {
+    let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    let own = id(component);
+    policy.bind(subject, |path| own.is_some() && id(path) == own).map_err(Failure::usage)
+}
+
+/// What a component that is run by its path is called: the name of its file, which the operator typed.
+pub(crate) fn name_of_file(path: &Path) -> Result<ToolName, Failure> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let name = stem.to_ascii_lowercase().replace(['_', '.', ' '], "-");
+    let no_name = |error| FileError::NoName { component: path.to_owned(), reason: format!("{error}") };
+    name.parse().map_err(|error: tollgate_capability::NameError| Failure::usage(no_name(error)))
 }
 
 /// A manifest, its text, and where it comes from.
@@ -132,21 +169,30 @@ pub(crate) fn manifest_of(
     let Some(text) = embedded else { return beside.map(|beside| manifest_file(&beside)).transpose() };
     let found = parse_manifest(text, ManifestFrom::Component(path.to_owned()))?;
     match beside {
-        Some(beside) if differs(&found, &beside) => {
-            Err(Failure::usage(FileError::TwoManifests { component: path.to_owned(), beside }))
-        }
-        Some(_) | None => Ok(Some(found)),
+        Some(beside) => agrees(path, found, beside).map(Some),
+        None => Ok(Some(found)),
     }
 }
 
-/// Whether a file has another manifest for the same tool. One of another tool is none of its business.
-fn differs((manifest, text, _): &FoundManifest, beside: &Path) -> bool {
-    manifest_file(beside).is_ok_and(|(other, other_text, _)| other.name == manifest.name && other_text != *text)
+/// The manifest that a component brings, if the file beside it is no other.
+fn agrees(component: &Path, found: FoundManifest, beside: PathBuf) -> Result<FoundManifest, Failure> {
+    // A file of another kind is none of its business.
+    let Ok((other, other_text, _)) = manifest_file(&beside) else { return Ok(found) };
+    let component = || component.to_owned();
+    if other.name != found.0.name {
+        let (brought, lies) = (found.0.name, other.name);
+        return Err(Failure::usage(FileError::OtherManifest { component: component(), beside, brought, lies }));
+    }
+    if other_text != found.1 {
+        return Err(Failure::usage(FileError::TwoManifests { component: component(), beside }));
+    }
+    Ok(found)
 }
 
 /// Reads the grant of a tool whose manifest is read.
 pub(crate) fn with_manifest(found: FoundManifest, grants: &GrantArgs) -> Result<Loaded, Failure> {
-    let granted = grant(grants, &found.0.name)?;
+    let name = found.0.name.clone();
+    let granted = grant(grants, |policy| Ok(Binding { grant: policy.grant(&name), name }))?;
     Ok(Loaded::new(found, granted))
 }
 
@@ -167,14 +213,17 @@ fn parse_manifest(text: &str, from: ManifestFrom) -> Result<FoundManifest, Failu
 }
 
 /// The grant of a tool: what the policy says of it, and what the command line adds.
-fn grant(args: &GrantArgs, tool: &ToolName) -> Result<Granted, Failure> {
+fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure>) -> Result<Granted, Failure> {
     let folder = working_folder()?;
-    let path = policy_path(args.policy.as_deref(), &folder);
-    let (policy, mut text) = match &path {
-        Some(path) => parse_policy(path, &folder)?,
+    let file = policy_file(args.policy.as_deref(), &folder)?;
+    let (policy, mut text, path) = match &file {
+        Some(file) => (file.policy.clone(), file.text.clone(), Some(file.path.as_path())),
         None => Default::default(),
     };
-    let mut grant = policy.grant(tool);
+    let Binding { name, mut grant } = bind(&policy)?;
+    if let Some(file) = &file {
+        file.allows(&name).map_err(Failure::usage)?;
+    }
     for given in &args.grant {
         grant.merge_adhoc(AdhocGrant::parse(given, &folder).map_err(Failure::usage)?).map_err(Failure::usage)?;
         text.push_str("\n--grant ");
@@ -185,67 +234,40 @@ fn grant(args: &GrantArgs, tool: &ToolName) -> Result<Granted, Failure> {
         text.push_str("\n--on-violation ");
         text.push_str(on_violation);
     }
-    let running = Running { sandbox: policy.sandbox, hosts: policy.hosts };
-    Ok(Granted { grant, text, running, policy: path })
+    let places = config::deciding_places(path, &folder);
+    let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, places: places.clone() };
+    Ok(Granted { name, grant, text, running, policy, places })
 }
 
-/// The policy at `path`, or the one in the working folder, if there is one.
+/// The policy at `path`, or the one that is found in the working folder, whose settings hold for all tools.
 pub(crate) fn policy(path: Option<&Path>) -> Result<Option<(PathBuf, Policy)>, Failure> {
-    let folder = working_folder()?;
-    let Some(path) = policy_path(path, &folder) else { return Ok(None) };
-    let (policy, _text) = parse_policy(&path, &folder)?;
-    Ok(Some((path, policy)))
+    let Some(file) = policy_file(path, &working_folder()?)? else { return Ok(None) };
+    file.allows_settings().map_err(Failure::usage)?;
+    Ok(Some((path.map_or_else(|| PathBuf::from(crate::authority::POLICY_NAME), Path::to_owned), file.policy)))
 }
 
-fn parse_policy(path: &Path, folder: &Path) -> Result<(Policy, String), Failure> {
-    let text = read_text(path, "give the policy with --policy")?;
-    let absolute = folder.join(path);
-    let home = absolute.parent().unwrap_or(folder);
-    let policy = Policy::parse(&text, &path.display().to_string(), home).map_err(Failure::usage)?;
-    Ok((policy, text))
+/// The policy that is given, or the one that is found in `folder`, which is named then: it may be somebody else's idea.
+fn policy_file(given: Option<&Path>, folder: &Path) -> Result<Option<PolicyFile>, Failure> {
+    if let Some(given) = given {
+        return PolicyFile::given(given, folder).map(Some).map_err(Failure::usage);
+    }
+    let found = PolicyFile::found(folder, config::trust_store().as_ref()).map_err(Failure::usage)?;
+    if let Some(file) = &found {
+        let path = output::one_line(&file.path.display().to_string());
+        output::eprint(&format!("policy: {path} (found in this folder)\n"));
+    }
+    Ok(found)
 }
 
-/// Manifest ∩ grant, with host folders resolved; each must be there, and none may hand the tool what decides over tools.
-pub(crate) fn intersect(loaded: &Loaded) -> Result<Intersection, Failure> {
+/// Manifest ∩ grant, with host folders resolved and open; none may hand the tool what decides over tools.
+pub(crate) fn intersect(loaded: &Loaded) -> Result<(Intersection, HeldFolders), Failure> {
     let mut intersection =
         CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
-    for fs in &mut intersection.set.fs {
-        fs.host = existing_folder(&fs.guest, &fs.host)?;
-        refuse_what_decides(fs, loaded.policy.as_deref())?;
-    }
-    Ok(intersection)
-}
-
-/// Whoever changes the policy grants itself more; whoever has the key passes machine code off as a tool.
-fn refuse_what_decides(fs: &FsCapability, policy: Option<&Path>) -> Result<(), Failure> {
-    let changes = [Access::Write, Access::Create, Access::Delete].iter().any(|right| fs.access.contains(*right));
-    let reads = fs.access.contains(Access::Read);
-    let deciding = [
-        ("the policy", policy.map(Path::to_owned), changes),
-        ("the key of compiled tools", config::artifact_key(), changes || reads),
-        ("the installed tools", config::tools_folder(), changes),
-    ];
-    for (what, path, harms) in deciding {
-        // What is not there holds nothing yet.
-        let path = path.and_then(|path| fs::canonicalize(path).ok());
-        if let Some(path) = path.filter(|path| harms && path.starts_with(&fs.host)) {
-            return Err(Failure::usage(FileError::Decides { guest: fs.guest.clone(), what, path }));
-        }
-    }
-    Ok(())
-}
-
-fn existing_folder(guest: &str, host: &Path) -> Result<PathBuf, Failure> {
-    let guest = guest.to_owned();
-    let resolved = match fs::canonicalize(host) {
-        Ok(resolved) => resolved,
-        Err(source) => return Err(Failure::usage(FileError::Folder { guest, host: host.to_owned(), source })),
-    };
-    refuse_host(&resolved).map_err(Failure::usage)?;
-    if !resolved.is_dir() {
-        return Err(Failure::usage(FileError::NotAFolder { guest, host: resolved }));
-    }
-    Ok(resolved)
+    let store = config::trust_store();
+    let nesting = Nesting { grant: &loaded.grant, policy: &loaded.policy, store: store.as_ref() };
+    let held = open_folders(&mut intersection.set, nesting).map_err(Failure::usage)?;
+    loaded.places.judge(&intersection.set).map_err(Failure::usage)?;
+    Ok((intersection, held))
 }
 
 /// The manifest in a component's folder.
@@ -254,23 +276,12 @@ pub(crate) fn manifest_beside(component: &Path) -> Option<PathBuf> {
     beside.into_iter().find(|path| path.is_file())
 }
 
-fn policy_path(given: Option<&Path>, folder: &Path) -> Option<PathBuf> {
-    if let Some(path) = given {
-        return Some(path.to_owned());
-    }
-    folder.join("tollgate.toml").is_file().then(|| PathBuf::from("tollgate.toml"))
-}
-
 /// Without a manifest the operator vouches for the tool: it needs exactly what is granted.
-fn adhoc(args: &ToolArgs) -> Result<Loaded, Failure> {
-    let no_name = |reason: String| Failure::usage(FileError::NoName { component: args.component.clone(), reason });
-    let stem = args.component.file_stem().unwrap_or_default().to_string_lossy();
-    let name = stem.to_ascii_lowercase().replace(['_', '.', ' '], "-");
-    let name: ToolName = name.parse().map_err(|error| no_name(format!("{error}")))?;
-    let version = "0.0.0".parse().map_err(|error| no_name(format!("{error}")))?;
-    let granted = grant(&args.grants, &name)?;
+fn adhoc(component: &Path, granted: Granted) -> Result<Loaded, Failure> {
+    let no_name = |error| FileError::NoName { component: component.to_owned(), reason: format!("{error}") };
+    let version = "0.0.0".parse().map_err(|error: tollgate_capability::NameError| Failure::usage(no_name(error)))?;
     let manifest = Manifest {
-        name,
+        name: granted.name.clone(),
         version,
         description: String::new(),
         operations: Vec::new(),

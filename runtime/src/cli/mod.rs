@@ -20,6 +20,7 @@ mod project;
 mod report;
 mod run;
 mod tools;
+mod trust;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Install(args) => install::install(&args),
         Command::List(args) => tools::list(&args),
         Command::Remove(args) => tools::remove(&args),
+        Command::Trust(args) => trust::trust(&args),
         Command::Check(args) => check::check(&args),
         Command::Drill(args) => drill::drill(&args),
         Command::Audit(args) => audit::audit(&args),

@@ -189,8 +189,8 @@ fn rendered(report: &miette::Report) -> String {
 }
 
 fn unusable(component: &Path, error: &LoadError) -> String {
-    if matches!(error, LoadError::NoHost(_) | LoadError::ReachesLedger { .. }) {
-        return one_line(&format!("nothing was run: {error}"));
+    if matches!(error, LoadError::NoHost(_) | LoadError::Place(_) | LoadError::Folder(_)) {
+        return one_line(&format!("nothing was run: {}", with_causes(error)));
     }
     format!("`{}` cannot be used as a tool: {}", component.display(), one_line(&with_causes(error)))
 }
@@ -210,9 +210,8 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         }
         LoadError::Describe { .. } => Some("mend the tool: its list of operations must come without any host call"),
         LoadError::Schema { .. } => Some("mend the tool: the schema must be a JSON Schema, as JSON text"),
-        LoadError::ReachesLedger { .. } => {
-            Some("grant a folder that does not hold it, or keep the ledger elsewhere with --ledger")
-        }
+        LoadError::Place(place) => Some(place.advice()),
+        LoadError::Folder(_) => Some("look who exchanged the folder, then run the tool again"),
         LoadError::NotWasm
         | LoadError::CoreModule
         | LoadError::OperationName { .. }

@@ -69,8 +69,8 @@ enum RunError {
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
-    let loaded = load::load(&which.args, &bytes)?;
-    let intersection = load::intersect(&loaded)?;
+    let loaded = load::load(&which, &bytes)?;
+    let (intersection, _folders) = load::intersect(&loaded)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
     }
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     let artifact = compiled::artifact(&which, &engine, &bytes)?;
     let folder = ledger_folder(&args.ledger)?;
-    let front = start_front(&folder, loaded.running)?;
+    let front = start_front(&folder, loaded.running.clone())?;
     let by = user();
     let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
     let spec = ToolSpec::new(artifact, &loaded.manifest, intersection.set, provenance);
@@ -133,9 +133,9 @@ fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> 
 pub(crate) fn own_processes(folder: &Path, running: load::Running) -> Result<(NotaryCommand, FrontSettings), Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(RunError::NoProgram { source }))?;
     let role = NotaryRole { ledger: folder.to_owned(), origin: ORIGIN.to_owned(), software: SOFTWARE.to_owned() };
-    let load::Running { sandbox, hosts } = running;
+    let load::Running { sandbox, hosts, places } = running;
     let command = HostCommand::tollgate(&program);
-    let settings = FrontSettings { lanes_max: 1, ..FrontSettings::under(sandbox, hosts, command) };
+    let settings = FrontSettings { lanes_max: 1, places, ..FrontSettings::under(sandbox, hosts, command) };
     Ok((NotaryCommand::tollgate(&program, &role), settings))
 }
 

@@ -86,6 +86,8 @@ struct Listed {
     name: String,
     // None if its manifest cannot be used.
     version: Option<String>,
+    // The name in its manifest.
+    declared: Option<String>,
     component: Option<Component>,
     installed_s: Option<u64>,
 }
@@ -98,15 +100,18 @@ struct Component {
 impl Listed {
     /// What can be told; a tool that is damaged is listed too.
     fn of(tool: &InstalledTool) -> Self {
-        let version = load::manifest_file(&tool.manifest()).ok().map(|(manifest, ..)| manifest.version.to_string());
+        let manifest = load::manifest_file(&tool.manifest()).ok().map(|(manifest, ..)| manifest);
+        let (version, declared) =
+            manifest.map(|manifest| (manifest.version.to_string(), manifest.name.to_string())).unzip();
         let component = load::component(&tool.component()).ok();
         let component = component.map(|bytes| Component { digest: Digest::of(&bytes), bytes: bytes.len() });
-        Self { name: tool.name.to_string(), version, component, installed_s: tool.installed_s().ok() }
+        Self { name: tool.name.to_string(), version, declared, component, installed_s: tool.installed_s().ok() }
     }
 
     fn json(&self) -> Value {
         json!({
             "name": self.name,
+            "declared": self.declared,
             "version": self.version,
             "component": self.component.as_ref().map(|component| component.digest.to_string()),
             "bytes": self.component.as_ref().map(|component| component.bytes),
@@ -120,7 +125,10 @@ impl Listed {
         let digest = component.map_or_else(|| "-".to_owned(), |component| short(component.digest));
         let size =
             component.map_or_else(|| "-".to_owned(), |component| format!("{} KiB", component.bytes.div_ceil(1024)));
-        [self.name.clone(), version, digest, size, self.installed_s.map_or_else(|| "-".to_owned(), utc)]
+        let declared = self.declared.as_ref().filter(|declared| **declared != self.name);
+        let name =
+            declared.map_or_else(|| self.name.clone(), |declared| format!("{} (declared {declared})", self.name));
+        [name, version, digest, size, self.installed_s.map_or_else(|| "-".to_owned(), utc)]
     }
 }
 

@@ -51,6 +51,7 @@ impl Field {
         let folder = FsCapability {
             guest: "/drill".to_owned(),
             host: scene.granted_folder(),
+            opened: None,
             access,
             durable: std::iter::empty().collect(),
             patterns: Patterns::default(),
@@ -67,7 +68,7 @@ impl Field {
     /// [`LoadError`].
     pub(crate) fn of_tool(front: &Front, scene: &Scene, mut tool: ToolSpec) -> Result<Self, DrillError> {
         for granted in &mut tool.load.set.fs {
-            granted.host = scene.granted_folder();
+            (granted.host, granted.opened) = (scene.granted_folder(), None);
         }
         let set = tool.load.set.clone();
         Self::of(front, vec![tool], set, false)

@@ -4,7 +4,6 @@
 //! moment of its own.
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -14,6 +13,7 @@ use super::host_process::HostProcess;
 use super::slot::{Lease, NoLease, Slot, Starting};
 use super::tool::ToolSpec;
 use super::{FrontSettings, Shared};
+use crate::authority::{HeldFolders, hold};
 use crate::calls::Running;
 use crate::drill::{DrillOrder, Drilled};
 use crate::error::{CapHit, HostError, LoadError};
@@ -43,6 +43,8 @@ pub(crate) struct Member {
     running: AtomicU32,
     // Once a host has loaded it.
     operations: OnceLock<Vec<Operation>>,
+    // Open, so that no other folder gets the device and inode of one of them.
+    _folders: HeldFolders,
 }
 
 impl Group {
@@ -171,13 +173,12 @@ impl Member {
     /// Keeps what must be known of the tool later.
     pub(crate) fn new(shared: &Shared, tool: ToolSpec) -> Result<Self, LoadError> {
         let ToolSpec { name: _, load, artifact } = tool;
-        if let Some(fs) = load.set.fs.iter().find(|fs| reaches(&fs.host, &shared.ledger)) {
-            return Err(LoadError::ReachesLedger { guest: fs.guest.clone() });
-        }
+        shared.places.judge(&load.set)?;
+        let folders = hold(&load.set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         Loading::of(load.clone())?.keep_sets(&shared.ledger)?;
         let no_memory = |error: std::io::Error| HostError::Start { reason: error.to_string() };
         let code = memory_file(CODE, artifact.code()).map_err(no_memory)?;
-        Ok(Self { load, code, running: AtomicU32::new(0), operations: OnceLock::new() })
+        Ok(Self { load, code, running: AtomicU32::new(0), operations: OnceLock::new(), _folders: folders })
     }
 
     pub(crate) fn operations(&self) -> Option<&[Operation]> {
@@ -194,34 +195,4 @@ impl Member {
     }
 }
 
-/// Whether a granted folder lies in the ledger's, or holds the place of the ledger's folder: its key, its state and its side
-/// store are beside it.
-fn reaches(granted: &Path, ledger: &Path) -> bool {
-    // What cannot be found now is compared as it is written.
-    let granted = granted.canonicalize().unwrap_or_else(|_| granted.to_owned());
-    granted.starts_with(ledger) || ledger.parent().is_none_or(|beside| beside.starts_with(&granted))
-}
-
 const CODE: &str = "tollgate-code";
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_grant_reaches_the_ledger_from_inside_above_and_through_a_link() {
-        let place = tempfile::tempdir().unwrap();
-        let at = |name: &str| place.path().canonicalize().unwrap().join(name);
-        for folder in ["state/ledger/tile", "state-2", "docs"] {
-            std::fs::create_dir_all(at(folder)).unwrap();
-        }
-        std::os::unix::fs::symlink(at("state"), at("link")).unwrap();
-        let ledger = at("state/ledger");
-        for reaching in ["", "state", "state/ledger", "state/ledger/tile", "link", "link/ledger", "docs/../state"] {
-            assert!(reaches(&at(reaching), &ledger), "{reaching}");
-        }
-        for apart in ["docs", "state-2", "state/other", "state/ledger-2", "missing"] {
-            assert!(!reaches(&at(apart), &ledger), "{apart}");
-        }
-    }
-}

@@ -40,6 +40,7 @@ use self::host_process::END_WAIT;
 use self::living::Living;
 use self::reaper::Reaper;
 pub use self::tool::{HostedTool, ToolSpec};
+use crate::authority::{Deciding, DecidingPlaces};
 use crate::error::LoadError;
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
 use crate::private::PrivateTexts;
@@ -72,6 +73,8 @@ pub struct FrontSettings {
     pub idle: Duration,
     /// A host is killed so long after the deadline of a call that it has not answered.
     pub grace: Duration,
+    /// What no grant may reach, beside the ledger and the program of `command`, which count by themselves.
+    pub places: DecidingPlaces,
     /// Most calls that a host runs at the same time, beside what its tools' `limits.calls` allow. Others wait.
     pub lanes_max: u32,
 }
@@ -91,7 +94,8 @@ impl FrontSettings {
 
     pub(crate) fn under(sandbox: SandboxSettings, hosts: HostSettings, command: HostCommand) -> Self {
         let [idle, grace] = [hosts.idle_ms, hosts.grace_ms].map(Duration::from_millis);
-        Self { command, required: sandbox.require, idle, grace, lanes_max: u32::MAX }
+        let places = DecidingPlaces::none();
+        Self { command, required: sandbox.require, idle, grace, places, lanes_max: u32::MAX }
     }
 }
 
@@ -107,8 +111,8 @@ pub(crate) struct Shared {
     settings: FrontSettings,
     notary: NotaryProcess,
     private: PrivateTexts,
-    // As the file system knows it, to compare grants with.
     ledger: PathBuf,
+    places: DecidingPlaces,
     groups: Mutex<Vec<Weak<Group>>>,
     living: Living,
 }
@@ -141,7 +145,10 @@ impl Front {
         let notary = NotaryProcess::start(notary)?;
         let private = PrivateTexts::open(ledger).map_err(FrontFailure::SideStore)?;
         let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(FrontFailure::Ledger)?);
-        let shared = Arc::new(Shared { settings, notary, private, ledger, groups, living: Living::default() });
+        // Now that the ledger is there: a place is judged as it is.
+        let places = settings.places.clone().with_ledger(&ledger).with(Deciding::Program, &settings.command.program);
+        let living = Living::default();
+        let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, living });
         let reaper = Reaper::start(&shared).map_err(FrontFailure::Thread)?;
         Ok(Self { shared, reaper: Some(reaper) })
     }

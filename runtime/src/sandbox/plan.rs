@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 use tollgate_audit::Digest;
-use tollgate_capability::{Access, AccessSet, CapabilitySet};
+use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId};
 
 use super::limits::{self, LimitRow};
 use super::rights::FolderRights;
@@ -31,6 +31,9 @@ pub struct FolderRule {
     /// The folder, as resolved when the policy was loaded.
     #[serde(serialize_with = "lossy")]
     pub host: PathBuf,
+    /// Which folder that was, if somebody looked: the rule is for no other.
+    #[serde(skip)]
+    pub opened: Option<FileId>,
     /// What may be done below it; may be nothing.
     pub rights: FolderRights,
     /// The grants that bring it: guest path and rights each.
@@ -43,6 +46,7 @@ pub fn plan(set: &CapabilitySet) -> KernelPlan {
     let all: AccessSet = set.fs.iter().flat_map(|fs| fs.access.iter()).collect();
     let rules = set.fs.iter().map(|fs| FolderRule {
         host: fs.host.clone(),
+        opened: fs.opened,
         rights: FolderRights::of(fs.access, all),
         why: vec![format!("{}: {}", fs.guest, fs.access)],
     });

@@ -13,6 +13,7 @@ use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use tollgate_audit::Digest;
 
 use super::plan::FolderRule;
+use crate::authority::file_id;
 
 /// Why the rules of Landlock are not in force.
 #[derive(Debug, thiserror::Error)]
@@ -78,18 +79,25 @@ pub(super) fn restrict(abi: u32, folders: &[FolderRule]) -> Result<Handled, File
         // What this kernel cannot deny, it cannot be asked to allow.
         let rights = rule.rights.flags() & BitFlags::from_bits_truncate(handled.files);
         if !rights.is_empty() {
-            created = created.add_rule(PathBeneath::new(granted(&rule.host)?, rights))?;
+            created = created.add_rule(PathBeneath::new(granted(rule)?, rights))?;
         }
     }
     let status = created.restrict_self()?;
     if status.ruleset == RulesetStatus::FullyEnforced { Ok(handled) } else { Err(FilesError::NotEnforced) }
 }
 
-/// The path was resolved when the policy was loaded: a symbolic link anywhere in it has been put there since.
-fn granted(folder: &Path) -> Result<OwnedFd, FilesError> {
+/// The path was resolved when the policy was loaded: a symbolic link anywhere in it, or another folder at its end, has been
+/// put there since.
+fn granted(rule: &FolderRule) -> Result<OwnedFd, FilesError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat2(CWD, folder, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
-        .map_err(|errno| FilesError::Folder { folder: folder.to_owned(), source: errno.into() })
+    let failed = |source| FilesError::Folder { folder: rule.host.clone(), source };
+    let folder = openat2(CWD, &rule.host, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS)
+        .map_err(|errno| failed(errno.into()))?;
+    let found = file_id(&folder).map_err(|errno| failed(errno.into()))?;
+    if rule.opened.is_some_and(|opened| opened != found) {
+        return Err(failed(io::Error::other("another folder stands there than when the policy was loaded")));
+    }
+    Ok(folder)
 }
 
 /// SHA-256 over the masks of what is handled and the rules, one line each.

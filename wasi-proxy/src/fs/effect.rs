@@ -2,9 +2,9 @@
 
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, openat2};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{CapabilitySet, FsPath, HostCall, OpenFlags, Target};
+use tollgate_capability::{CapabilitySet, FileId, FsPath, HostCall, OpenFlags, Target};
 
 use super::probe::{Root, Roots, probe, target_of};
 use crate::gate::{Failed, Performed, Permit};
@@ -13,13 +13,20 @@ use crate::gate::{Failed, Performed, Permit};
 ///
 /// The path was resolved when the policy was loaded, so a symbolic link anywhere in it has been put there since: `ELOOP`,
 /// and no other folder is granted instead. It is opened as a place only (`O_PATH`): a sealed host may do that without
-/// Landlock's right to read folders, which a grant without `list` does not bring. A listing opens it again.
+/// Landlock's right to read folders, which a grant without `list` does not bring. A listing opens it again. Where the set
+/// says which folder it was, another one that stands there by now is `ESTALE`.
 pub(crate) fn open_preopen(permit: Permit, set: &CapabilitySet) -> Performed<std::fs::File> {
     permit.perform(|call| {
         let HostCall::Preopen { grant } = call else { return Err(Failed::Broken) };
         let fs = set.fs.get(usize::from(grant.0)).ok_or(Failed::Broken)?;
         let oflags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(openat2(CWD, &fs.host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?.into())
+        let folder = openat2(CWD, &fs.host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+        let stat = fstat(&folder)?;
+        let found = FileId { device: stat.st_dev, inode: stat.st_ino };
+        match fs.opened {
+            Some(opened) if opened != found => Err(Errno::STALE.into()),
+            Some(_) | None => Ok(folder.into()),
+        }
     })
 }
 

@@ -337,6 +337,7 @@ fn folder_gone(errno: Errno, guest: &str) -> FolderGone {
     let why = match errno {
         Errno::LOOP => "a symbolic link stands in the way that was resolved when the policy was loaded",
         Errno::NOENT => "it is no longer there",
+        Errno::STALE => "another folder stands there than when the policy was loaded",
         _other => "the system refuses",
     };
     FolderGone { guest: guest.to_owned(), why }

@@ -144,7 +144,7 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
     let mut plan = plan(&set);
     // Where this test's tool is loaded, its capability set is stored too, before the filter.
     let everything = FolderRights::of(Access::ALL.into_iter().collect(), Access::ALL.into_iter().collect());
-    plan.folders.push(FolderRule { host: ledger.clone(), rights: everything, why: Vec::new() });
+    plan.folders.push(FolderRule { host: ledger.clone(), rights: everything, why: Vec::new(), opened: None });
 
     let ended = forked(|pipe| {
         trap::set_evidence(pipe.as_raw_fd(), HOST);

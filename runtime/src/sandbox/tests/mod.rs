@@ -101,6 +101,7 @@ fn set(folders: &[(&std::path::Path, AccessSet)]) -> CapabilitySet {
     let fs = folders.iter().enumerate().map(|(number, (host, access))| FsCapability {
         guest: format!("/{number}"),
         host: host.to_path_buf(),
+        opened: None,
         access: *access,
         durable: AccessSet::EMPTY,
         patterns: Patterns::default(),

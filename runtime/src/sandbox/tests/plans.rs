@@ -14,7 +14,7 @@ fn rights(words: &[Access]) -> AccessSet {
 /// One line per folder, the calls grouped by what brings them, the limits.
 fn table(plan: &KernelPlan) -> String {
     let mut text = String::new();
-    for FolderRule { host, rights, why } in &plan.folders {
+    for FolderRule { host, rights, why, opened: _ } in &plan.folders {
         text.push_str(&format!("{}: {rights} ({})\n", host.display(), why.join("; ")));
     }
     for group in BroughtBy::ALL {

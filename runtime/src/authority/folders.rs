@@ -1,0 +1,400 @@
+//! From the host folders that a grant names to folders that are open: resolved without a link that a tool may have made,
+//! bound to device and inode, held for as long as they are in use.
+//!
+//! A folder inside another one that a tool may change can be renamed away, and a link or another folder put in its place. So
+//! such a grant is refused, unless it says `nested = true`: then the folder that stood there at the first use is the only one
+//! that is ever taken.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use rustix::fs::FileType;
+use tollgate_capability::{
+    Access, CapabilitySet, FileId, FsCapability, FsGrant, Grant, HostPathError, Policy, refuse_host,
+};
+
+use super::file_id;
+use super::mounts::Mounts;
+use super::trust::{Bound, TrustError, TrustStore};
+use super::walk::{End, Walk, absolute, open_real, walk};
+
+/// The granted folders of a tool, held open: while this lives, no other folder gets their device and inode.
+#[derive(Debug)]
+pub struct HeldFolders {
+    _folders: Vec<OwnedFd>,
+}
+
+/// Why a granted folder is not opened.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// It is not there, or out of reach.
+    #[error("the grant for `{guest}` names the folder `{}`, which cannot be used", host.display())]
+    #[diagnostic(help("create the folder, or name one that is there in `fs.\"{guest}\".host`"))]
+    Unusable {
+        /// Where the guest sees it.
+        guest: String,
+        /// As the grant names it.
+        host: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is a file.
+    #[error("the grant for `{guest}` names `{}`, which is not a folder", host.display())]
+    #[diagnostic(help("grant the folder that the file is in, and name the file in `include`"))]
+    NotAFolder {
+        /// Where the guest sees it.
+        guest: String,
+        /// As resolved.
+        host: PathBuf,
+    },
+    /// It is one that is never granted.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Host(#[from] HostPathError),
+    /// A tool may put another in its place.
+    #[error(
+        "the grant for `{guest}` names `{}`, which lies in `{}`: {changer} may change that folder, and so put another in its \
+         place", host.display(), inside.display()
+    )]
+    #[diagnostic(help(
+        "keep the two folders side by side; or write `nested = true` in fs.\"{guest}\": the folder that stands there at its \
+         first use is then the only one that is taken"
+    ))]
+    Nested {
+        /// Where the guest sees it.
+        guest: String,
+        /// As the grant names it.
+        host: PathBuf,
+        /// The folder that may be changed.
+        inside: PathBuf,
+        /// Which tool may.
+        changer: String,
+    },
+    /// A symbolic link on the way may be a tool's work.
+    #[error(
+        "the grant for `{guest}` names `{}`: the way there leads through a symbolic link in `{}`, where {changer} may make \
+         links", host.display(), inside.display()
+    )]
+    #[diagnostic(help("name the folder without the link, in `fs.\"{guest}\".host`"))]
+    Link {
+        /// Where the guest sees it.
+        guest: String,
+        /// As the grant names it.
+        host: PathBuf,
+        /// The folder that may be changed.
+        inside: PathBuf,
+        /// Which tool may.
+        changer: String,
+    },
+    /// Another folder stands there than at the first use.
+    #[error(
+        "the grant for `{guest}` names `{}`, where another folder stands than the one that was bound: {} was, {} is there now \
+         (device:inode)", host.display(), shown(*bound), shown(*found)
+    )]
+    #[diagnostic(help(
+        "look who exchanged it; if that was you, `tollgate trust {}` binds the folder that stands there now", host.display()
+    ))]
+    Exchanged {
+        /// Where the guest sees it.
+        guest: String,
+        /// As the grant names it.
+        host: PathBuf,
+        /// Which was bound.
+        bound: FileId,
+        /// Which is there.
+        found: FileId,
+    },
+    /// `nested = true`, and no place to remember which folder it is.
+    #[error("the grant for `{guest}` says `nested = true`, and there is no place to keep which folder that is")]
+    #[diagnostic(help("set TOLLGATE_HOME, XDG_STATE_HOME or HOME"))]
+    NoStore {
+        /// Where the guest sees it.
+        guest: String,
+    },
+    /// What was bound cannot be told.
+    #[error("which folder the grant for `{guest}` was bound to cannot be told")]
+    #[diagnostic(help("mend the file's rights; if others could change it, remove it and look at the folders first"))]
+    Trust {
+        /// Where the guest sees it.
+        guest: String,
+        /// Why.
+        source: TrustError,
+    },
+}
+
+fn shown(id: FileId) -> String {
+    format!("{}:{}", id.device, id.inode)
+}
+
+/// A folder that some tool may change names in.
+struct Changeable {
+    id: FileId,
+    host: PathBuf,
+    /// Which tool, and where it sees the folder.
+    by: String,
+}
+
+/// What else is granted, to judge folders by that lie in one another.
+#[derive(Debug, Clone, Copy)]
+pub struct Nesting<'a> {
+    /// The tool's own grant, with what the command line adds.
+    pub grant: &'a Grant,
+    /// What all tools get.
+    pub policy: &'a Policy,
+    /// Where it is kept which nested folder is which.
+    pub store: Option<&'a TrustStore>,
+}
+
+/// Opens the granted folders of `set`, whose host paths become the resolved ones, bound to what stands there.
+///
+/// # Errors
+///
+/// [`FolderError`] for the first that cannot be used. Nothing is opened then.
+pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<HeldFolders, FolderError> {
+    if set.fs.is_empty() {
+        return Ok(HeldFolders { _folders: Vec::new() });
+    }
+    let mounts = Mounts::here();
+    let changeable = nesting.changeable();
+    let mut folders = Vec::with_capacity(set.fs.len());
+    for fs in &mut set.fs {
+        let unusable = |source| FolderError::Unusable { guest: fs.guest.clone(), host: fs.host.clone(), source };
+        let walked = absolute(&fs.host).and_then(|host| walk(&host)).map_err(unusable)?;
+        let found = match &walked.end {
+            Some(End { file, kind: FileType::Directory }) => file_id(file).map_err(|errno| unusable(errno.into()))?,
+            Some(_) => return Err(FolderError::NotAFolder { guest: fs.guest.clone(), host: walked.resolved }),
+            None => return Err(unusable(io::ErrorKind::NotFound.into())),
+        };
+        refuse_host(&walked.resolved)?;
+        nesting.judge(fs, &walked, found, (&mounts, &changeable))?;
+        let Walk { resolved, end, .. } = walked;
+        (fs.host, fs.opened) = (resolved, Some(found));
+        folders.extend(end.map(|end| end.file));
+    }
+    Ok(HeldFolders { _folders: folders })
+}
+
+/// Holds folders that were resolved before: each must be the one that the set says, if it says one.
+///
+/// # Errors
+///
+/// Another folder stands there, or none, or a link on the way.
+pub(crate) fn hold(set: &CapabilitySet) -> io::Result<HeldFolders> {
+    let mut folders = Vec::with_capacity(set.fs.len());
+    for fs in &set.fs {
+        let folder = open_real(&fs.host)?;
+        let found = file_id(&folder)?;
+        if fs.opened.is_some_and(|opened| opened != found) {
+            return Err(io::Error::other("another folder stands there than when the policy was loaded"));
+        }
+        folders.push(folder);
+    }
+    Ok(HeldFolders { _folders: folders })
+}
+
+impl Nesting<'_> {
+    fn changeable(&self) -> Vec<Changeable> {
+        let others = self.policy.tools.iter().flat_map(|(tool, grant)| {
+            grant.fs.iter().map(move |(guest, fs)| (format!("the tool `{tool}` (as `{guest}`)"), fs))
+        });
+        let own = self.grant.fs.iter().map(|(guest, fs)| (format!("this tool (as `{guest}`)"), fs));
+        others.chain(own).filter_map(|(by, fs)| Changeable::of(by, fs)).collect()
+    }
+
+    fn judge(
+        &self,
+        fs: &FsCapability,
+        walked: &Walk,
+        found: FileId,
+        (mounts, changeable): (&Mounts, &[Changeable]),
+    ) -> Result<(), FolderError> {
+        let (guest, host) = (|| fs.guest.clone(), || fs.host.clone());
+        let above = |paths: &[PathBuf]| {
+            let above = mounts.above(paths.iter().map(PathBuf::as_path));
+            above.map_err(|source| FolderError::Unusable { guest: guest(), host: host(), source })
+        };
+        let links = above(&walked.links)?;
+        if let Some(Changeable { host: inside, by, .. }) = changeable.iter().find(|one| links.contains(&one.id)) {
+            let (inside, changer) = (inside.clone(), by.clone());
+            return Err(FolderError::Link { guest: guest(), host: host(), inside, changer });
+        }
+        // Names on the way as written, and those of the folder itself under each name that mounts give it.
+        let mut on_the_way = above(&walked.holders)?;
+        let mut own = above(std::slice::from_ref(&walked.resolved))?;
+        own.remove(&found);
+        on_the_way.append(&mut own);
+        let Some(Changeable { host: inside, by, .. }) = changeable.iter().find(|one| on_the_way.contains(&one.id))
+        else {
+            return Ok(());
+        };
+        let says_nested = self.grant.fs.iter().any(|(granted, fs)| fs.nested && granted.to_string() == guest());
+        if !says_nested {
+            let (inside, changer) = (inside.clone(), by.clone());
+            return Err(FolderError::Nested { guest: guest(), host: host(), inside, changer });
+        }
+        self.same_as_before(fs, found)
+    }
+
+    fn same_as_before(&self, fs: &FsCapability, found: FileId) -> Result<(), FolderError> {
+        let (guest, host) = (|| fs.guest.clone(), || fs.host.clone());
+        let trust = |source| FolderError::Trust { guest: guest(), source };
+        let store = self.store.ok_or_else(|| FolderError::NoStore { guest: guest() })?;
+        match store.bound(&fs.host).map_err(trust)? {
+            Bound::New => store.bind(&fs.host, found).map_err(trust),
+            Bound::To(bound) if bound == found => Ok(()),
+            Bound::To(bound) => Err(FolderError::Exchanged { guest: guest(), host: host(), bound, found }),
+        }
+    }
+}
+
+impl Changeable {
+    /// A folder in which names can be made or taken away; one that is not there holds nothing.
+    fn of(by: String, fs: &FsGrant) -> Option<Self> {
+        let changes = [Access::Create, Access::Delete].iter().any(|right| fs.access.contains(*right));
+        let walked = changes.then(|| walk(&fs.host).ok()).flatten()?;
+        let id = file_id(&walked.end?.file).ok()?;
+        Some(Self { id, host: walked.resolved, by })
+    }
+}
+
+/// The folder at `path`, to be bound anew.
+///
+/// # Errors
+///
+/// It is not there, or no folder.
+pub(crate) fn folder_at(path: &Path) -> io::Result<(PathBuf, FileId)> {
+    let path = absolute(path)?;
+    match walk(&path)?.end {
+        Some(End { file, kind: FileType::Directory }) => Ok((path, file_id(file)?)),
+        Some(_) => Err(io::ErrorKind::NotADirectory.into()),
+        None => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    struct Ground {
+        folder: tempfile::TempDir,
+        at: PathBuf,
+    }
+
+    impl Ground {
+        fn new() -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let at = folder.path().canonicalize().unwrap();
+            for name in ["work/docs", "work/other", "apart"] {
+                fs::create_dir_all(at.join(name)).unwrap();
+            }
+            Self { folder, at }
+        }
+
+        /// Opens the folders of the tool `reader` under this policy.
+        fn open(&self, policy: &str) -> Result<CapabilitySet, FolderError> {
+            let policy = Policy::parse(policy, "tollgate.toml", &self.at).unwrap();
+            let grant = policy.grant(&"reader".parse().unwrap());
+            let needs: String = grant
+                .fs
+                .iter()
+                .map(|(guest, fs)| format!("[[needs.fs]]\nguest = \"{guest}\"\naccess = [{}]\n", quoted(fs)))
+                .collect();
+            let manifest =
+                format!("[tool]\nname = \"reader\"\nversion = \"1.0.0\"\n[[operations]]\nname = \"run\"\n{needs}");
+            let manifest = tollgate_capability::Manifest::parse(&manifest, "tool.toml").unwrap();
+            let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
+            let store = TrustStore::new(self.folder.path().join("trust"));
+            open_folders(&mut set, Nesting { grant: &grant, policy: &policy, store: Some(&store) })?;
+            Ok(set)
+        }
+    }
+
+    fn quoted(fs: &FsGrant) -> String {
+        fs.access.iter().map(|right| format!("\"{right}\"")).collect::<Vec<_>>().join(", ")
+    }
+
+    const WRITER: &str = "[tools.writer]\nfs.\"/w\" = { host = \"work\", access = [\"create\", \"delete\"] }\n";
+
+    #[test]
+    fn a_folder_is_resolved_and_bound_to_what_stands_there() {
+        let ground = Ground::new();
+        symlink("work", ground.at.join("link")).unwrap();
+        let set = ground.open("[tools.reader]\nfs.\"/d\" = { host = \"link/docs\", access = [\"read\"] }").unwrap();
+        assert_eq!(set.fs[0].host, ground.at.join("work/docs"));
+        assert_eq!(set.fs[0].opened, Some(folder_at(&ground.at.join("work/docs")).unwrap().1));
+        assert!(hold(&set).is_ok());
+        fs::rename(ground.at.join("work/docs"), ground.at.join("work/docs-2")).unwrap();
+        fs::create_dir(ground.at.join("work/docs")).unwrap();
+        assert!(hold(&set).unwrap_err().to_string().contains("another folder"));
+    }
+
+    #[test]
+    fn a_folder_that_another_tool_may_exchange_is_refused() {
+        let ground = Ground::new();
+        for host in ["work/docs", "work/other/../docs", "work/other/../../apart"] {
+            let policy = format!("{WRITER}[tools.reader]\nfs.\"/d\" = {{ host = \"{host}\", access = [\"read\"] }}");
+            let error = ground.open(&policy).unwrap_err();
+            assert!(
+                matches!(&error, FolderError::Nested { inside, .. } if *inside == ground.at.join("work")),
+                "{error}"
+            );
+            assert!(error.to_string().contains("the tool `writer` (as `/w`)"), "{error}");
+        }
+        // The folder itself, one beside it, and one above it are nobody's to exchange.
+        for host in ["work", "apart", "."] {
+            let policy = format!("{WRITER}[tools.reader]\nfs.\"/d\" = {{ host = \"{host}\", access = [\"read\"] }}");
+            ground.open(&policy).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_tools_own_folders_are_judged_too() {
+        let ground = Ground::new();
+        let error = ground
+            .open(
+                "[tools.reader]\nfs.\"/w\" = { host = \"work\", access = [\"delete\"] }\nfs.\"/d\" = { host = \"work/docs\", \
+                 access = [\"read\"] }",
+            )
+            .unwrap_err();
+        assert!(matches!(error, FolderError::Nested { .. }), "{error}");
+    }
+
+    #[test]
+    fn a_link_that_a_tool_may_have_made_is_not_followed() {
+        let ground = Ground::new();
+        symlink("../../apart", ground.at.join("work/docs/link")).unwrap();
+        for nested in ["", ", nested = true"] {
+            let policy = format!(
+                "{WRITER}[tools.reader]\nfs.\"/d\" = {{ host = \"work/docs/link\", access = [\"read\"]{nested} }}"
+            );
+            let error = ground.open(&policy).unwrap_err();
+            assert!(matches!(error, FolderError::Link { .. }), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_nested_folder_is_the_one_that_stood_there_first() {
+        let ground = Ground::new();
+        let policy = format!(
+            "{WRITER}[tools.reader]\nfs.\"/d\" = {{ host = \"work/docs\", access = [\"read\"], nested = true }}"
+        );
+        ground.open(&policy).unwrap();
+        ground.open(&policy).unwrap();
+        fs::rename(ground.at.join("work/docs"), ground.at.join("work/away")).unwrap();
+        fs::create_dir(ground.at.join("work/docs")).unwrap();
+        let error = ground.open(&policy).unwrap_err();
+        assert!(matches!(error, FolderError::Exchanged { .. }), "{error}");
+        fs::remove_dir(ground.at.join("work/docs")).unwrap();
+        symlink("away", ground.at.join("work/docs")).unwrap();
+        assert!(matches!(ground.open(&policy).unwrap_err(), FolderError::Link { .. }));
+        fs::remove_file(ground.at.join("work/docs")).unwrap();
+        fs::rename(ground.at.join("work/away"), ground.at.join("work/docs")).unwrap();
+        ground.open(&policy).unwrap();
+    }
+}

@@ -1,0 +1,410 @@
+//! The table of deciding places: what on the disk decides over tools, and what no tool may do there. A grant that reaches one
+//! is refused before anything runs, whether the place is there yet or not.
+//!
+//! | place | no tool may |
+//! |---|---|
+//! | the ledger, its key, its state, its side store | have any right there |
+//! | the key of compiled tools | read or change it |
+//! | the policy, accepted policies, installed tools, the cache, the component, its manifest, this program | change it |
+//!
+//! A place counts as it is written, as it is resolved, and with every link on the way. It is reached from above, by a grant of
+//! a folder that holds one of those names, and from inside, by a grant of a folder in it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use rustix::fs::FileType;
+use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsCapability};
+
+use super::file_id;
+use super::mounts::Mounts;
+use super::policy_file::POLICY_NAME;
+use super::walk::{End, absolute, walk};
+
+/// What is at a deciding place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Deciding {
+    /// The ledger's folder, its key, its state or its side store.
+    Ledger,
+    /// The key that compiled tools are sealed with.
+    ArtifactKey,
+    /// The policy that is obeyed.
+    Policy,
+    /// Where a policy would be found. The gate keeps its name from being made or changed in a granted folder, so only links
+    /// on the way to it count.
+    PolicyFound,
+    /// Which policies are accepted, and which folders are bound.
+    TrustStore,
+    /// The installed tools.
+    Tools,
+    /// Compiled tools that are not installed.
+    Cache,
+    /// The component that runs.
+    Component,
+    /// Its manifest.
+    Manifest,
+    /// This program.
+    Program,
+}
+
+impl Deciding {
+    /// What of these rights no tool may have there.
+    #[must_use]
+    pub fn forbids(self, access: AccessSet) -> AccessSet {
+        let changes: AccessSet = [Access::Write, Access::Create, Access::Delete].into_iter().collect();
+        match self {
+            Self::Ledger => access,
+            Self::ArtifactKey => access.intersection(changes.with(Access::Read)),
+            Self::Policy
+            | Self::PolicyFound
+            | Self::TrustStore
+            | Self::Tools
+            | Self::Cache
+            | Self::Component
+            | Self::Manifest
+            | Self::Program => access.intersection(changes),
+        }
+    }
+
+    /// What to do about a grant that reaches it.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Ledger => {
+                "a tool with it would decide over its own record: grant a folder that does not hold it, or keep the ledger \
+                 elsewhere with --ledger or TOLLGATE_LEDGER"
+            }
+            Self::ArtifactKey
+            | Self::Policy
+            | Self::PolicyFound
+            | Self::TrustStore
+            | Self::Tools
+            | Self::Cache
+            | Self::Component
+            | Self::Manifest
+            | Self::Program => {
+                "a tool with it would decide over its own rights: grant a folder that does not hold it, or only `read`, \
+                 `list` and `metadata` where it may be seen"
+            }
+        }
+    }
+
+    /// What it is, for people.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ledger => "the ledger or its key",
+            Self::ArtifactKey => "the key of compiled tools",
+            Self::Policy => "the policy",
+            Self::PolicyFound => "the place where a policy is found",
+            Self::TrustStore => "the store of accepted policies",
+            Self::Tools => "the installed tools",
+            Self::Cache => "the cache of compiled tools",
+            Self::Component => "the component",
+            Self::Manifest => "the manifest",
+            Self::Program => "the program `tollgate`",
+        }
+    }
+}
+
+impl fmt::Display for Deciding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The deciding places of one program. A [`Front`](crate::Front) and the [`Books`](crate::Books) of a runtime add those of
+/// their ledger; the rest is whatever the program that embeds them decides by.
+#[derive(Debug, Clone, Default)]
+pub struct DecidingPlaces(Vec<(Deciding, PathBuf)>);
+
+/// Why a grant is refused, or cannot be judged.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// It reaches a deciding place.
+    #[error("the grant for `{guest}` hands over {what}: `{}`", path.display())]
+    #[diagnostic(help("{}", self.advice()))]
+    Reached {
+        /// The folder, as the guest sees it.
+        guest: String,
+        /// What it reaches.
+        what: Deciding,
+        /// The place.
+        path: PathBuf,
+        /// The rights that it must not have.
+        rights: AccessSet,
+    },
+    /// Whether it does cannot be told.
+    #[error("whether the grant for `{guest}` reaches {what} cannot be told: `{}`", path.display())]
+    #[diagnostic(help("{}", self.advice()))]
+    Unknown {
+        /// The folder, as the guest sees it.
+        guest: String,
+        /// What it may reach.
+        what: Deciding,
+        /// The place that cannot be looked at.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl PlaceError {
+    /// What to do about it.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::Reached { what, .. } => what.advice(),
+            Self::Unknown { .. } => {
+                "look at the folder of the grant and at that place: this user must be able to see both"
+            }
+        }
+    }
+}
+
+impl DecidingPlaces {
+    /// No place.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// These places, and `path`: a file or folder that may be there or not. A relative path starts at the working folder of
+    /// the moment at which a grant is judged.
+    #[must_use]
+    pub fn with(mut self, what: Deciding, path: &Path) -> Self {
+        self.0.push((what, path.to_owned()));
+        self
+    }
+
+    /// These places, and those of the ledger in the folder `ledger`, whose key, state and side store are beside it.
+    #[must_use]
+    pub fn with_ledger(self, ledger: &Path) -> Self {
+        // Names beside the ledger are found from its folder as resolved, and so are they here.
+        let real = ledger.canonicalize().unwrap_or_else(|_not_there| ledger.to_owned());
+        let beside = [".key", ".state", ".private"].map(|extension| {
+            let mut name = real.clone().into_os_string();
+            name.push(extension);
+            PathBuf::from(name)
+        });
+        beside.iter().fold(self.with(Deciding::Ledger, ledger), |places, path| places.with(Deciding::Ledger, path))
+    }
+
+    /// Refuses a capability set by which a tool would reach one of them. Ask after the places were made.
+    ///
+    /// # Errors
+    ///
+    /// [`PlaceError`] for the first that is reached.
+    pub fn judge(&self, set: &CapabilitySet) -> Result<(), PlaceError> {
+        if set.fs.is_empty() {
+            return Ok(());
+        }
+        let mounts = Mounts::here();
+        for (what, path) in &self.0 {
+            let mut place = None;
+            for fs in set.fs.iter().filter(|fs| !what.forbids(fs.access).is_empty()) {
+                let unknown =
+                    |source| PlaceError::Unknown { guest: fs.guest.clone(), what: *what, path: path.clone(), source };
+                let place = match &place {
+                    Some(place) => place,
+                    None => place.insert(Place::find(*what, path, &mounts).map_err(unknown)?),
+                };
+                if place.is_reached_by(fs, &mounts).map_err(unknown)? {
+                    let rights = what.forbids(fs.access);
+                    return Err(PlaceError::Reached {
+                        guest: fs.guest.clone(),
+                        what: *what,
+                        path: path.clone(),
+                        rights,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where one deciding place is now.
+struct Place {
+    /// Every folder that holds one of the names that lead there.
+    holders: BTreeSet<FileId>,
+    /// What stands there, if it is a folder.
+    folder: Option<FileId>,
+}
+
+impl Place {
+    fn find(what: Deciding, path: &Path, mounts: &Mounts) -> io::Result<Self> {
+        let walked = walk(&absolute(path)?)?;
+        let guarded =
+            what == Deciding::PolicyFound && walked.resolved.file_name().is_some_and(|name| name == POLICY_NAME);
+        // The names on the way to a link decide as those on the way to what it leads to: all are in the holders.
+        let holders = if guarded && walked.links.is_empty() { Vec::new() } else { walked.holders };
+        let holders = mounts.above(holders.iter().map(PathBuf::as_path))?;
+        let folder = match walked.end {
+            Some(End { file, kind: FileType::Directory }) => Some(file_id(&file)?),
+            Some(_) | None => None,
+        };
+        Ok(Self { holders, folder })
+    }
+
+    fn is_reached_by(&self, fs: &FsCapability, mounts: &Mounts) -> io::Result<bool> {
+        let granted = walk(&fs.host)?;
+        let Some(End { file, .. }) = &granted.end else {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "the granted folder is not there"));
+        };
+        let id = file_id(file)?;
+        if self.holders.contains(&id) || self.folder == Some(id) {
+            return Ok(true);
+        }
+        let Some(folder) = self.folder else { return Ok(false) };
+        Ok(mounts.above([granted.resolved.as_path()])?.contains(&folder))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use tollgate_capability::Patterns;
+
+    use super::*;
+
+    struct Ground {
+        _folder: tempfile::TempDir,
+        at: PathBuf,
+    }
+
+    impl Ground {
+        fn new(folders: &[&str]) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let at = folder.path().canonicalize().unwrap();
+            for name in folders {
+                fs::create_dir_all(at.join(name)).unwrap();
+            }
+            Self { _folder: folder, at }
+        }
+
+        fn set(&self, host: &str, access: &[Access]) -> CapabilitySet {
+            let fs = FsCapability {
+                guest: "/w".to_owned(),
+                host: self.at.join(host),
+                opened: None,
+                access: access.iter().copied().collect(),
+                durable: AccessSet::EMPTY,
+                patterns: Patterns::default(),
+                write_quota: 0,
+            };
+            CapabilitySet { fs: vec![fs], ..CapabilitySet::default() }
+        }
+
+        fn is_refused(&self, what: Deciding, place: &str, host: &str, access: &[Access]) -> bool {
+            let places = DecidingPlaces::none().with(what, &self.at.join(place));
+            match places.judge(&self.set(host, access)) {
+                Ok(()) => false,
+                Err(PlaceError::Reached { what: reached, .. }) => {
+                    assert_eq!(reached, what);
+                    true
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    const ALL: [Deciding; 10] = [
+        Deciding::Ledger,
+        Deciding::ArtifactKey,
+        Deciding::Policy,
+        Deciding::PolicyFound,
+        Deciding::TrustStore,
+        Deciding::Tools,
+        Deciding::Cache,
+        Deciding::Component,
+        Deciding::Manifest,
+        Deciding::Program,
+    ];
+
+    #[test]
+    fn each_place_forbids_what_the_table_says() {
+        let ground = Ground::new(&["w"]);
+        for what in ALL {
+            for access in Access::ALL {
+                let changes = matches!(access, Access::Write | Access::Create | Access::Delete);
+                let forbidden = match what {
+                    Deciding::Ledger => true,
+                    Deciding::ArtifactKey => changes || access == Access::Read,
+                    // The gate keeps this name; a link to it is judged below.
+                    Deciding::PolicyFound => false,
+                    Deciding::Policy
+                    | Deciding::TrustStore
+                    | Deciding::Tools
+                    | Deciding::Cache
+                    | Deciding::Component
+                    | Deciding::Manifest
+                    | Deciding::Program => changes,
+                };
+                let place = if what == Deciding::PolicyFound { "w/tollgate.toml" } else { "w/place" };
+                assert_eq!(ground.is_refused(what, place, "w", &[access]), forbidden, "{what}: {access}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_counts_before_it_is_there_and_from_above_and_inside() {
+        let ground = Ground::new(&["home/tools/echo", "other", "home/tools-2"]);
+        let change = [Access::Create];
+        for reaching in ["home", "home/tools", "home/tools/echo", ""] {
+            assert!(ground.is_refused(Deciding::Tools, "home/tools", reaching, &change), "{reaching}");
+        }
+        for apart in ["other", "home/tools-2"] {
+            assert!(!ground.is_refused(Deciding::Tools, "home/tools", apart, &change), "{apart}");
+        }
+        assert!(ground.is_refused(Deciding::TrustStore, "other/not/there/yet", "other", &change));
+        assert!(!ground.is_refused(Deciding::TrustStore, "home/not/there/yet", "other", &change));
+    }
+
+    #[test]
+    fn each_link_on_the_way_counts_and_what_it_leads_to() {
+        let ground = Ground::new(&["links", "real", "far"]);
+        symlink("../real/tollgate.toml", ground.at.join("links/tollgate.toml")).unwrap();
+        symlink(ground.at.join("far"), ground.at.join("real/deep")).unwrap();
+        fs::write(ground.at.join("far/key"), "").unwrap();
+        let change = [Access::Write];
+        for what in [Deciding::Policy, Deciding::PolicyFound] {
+            assert!(ground.is_refused(what, "links/tollgate.toml", "links", &change), "{what}");
+            assert!(ground.is_refused(what, "links/tollgate.toml", "real", &change), "{what}");
+            assert!(!ground.is_refused(what, "links/tollgate.toml", "far", &change), "{what}");
+        }
+        for reaching in ["real", "far"] {
+            assert!(ground.is_refused(Deciding::ArtifactKey, "real/deep/key", reaching, &[Access::Read]), "{reaching}");
+        }
+        assert!(ground.is_refused(Deciding::ArtifactKey, "links/../real/deep/key", "real", &[Access::Read]));
+    }
+
+    #[test]
+    fn a_ledger_is_reached_by_its_key_and_its_side_store_too() {
+        let ground = Ground::new(&["state/ledger/tile", "docs", "state-2"]);
+        symlink(ground.at.join("state"), ground.at.join("link")).unwrap();
+        let places = DecidingPlaces::none().with_ledger(&ground.at.join("link/ledger"));
+        let refused = |host: &str| places.judge(&ground.set(host, &[Access::Metadata])).is_err();
+        for reaching in ["", "state", "state/ledger", "state/ledger/tile", "link", "link/ledger", "docs/../state"] {
+            assert!(refused(reaching), "{reaching}");
+        }
+        for apart in ["docs", "state-2"] {
+            assert!(!refused(apart), "{apart}");
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_cannot_be_judged() {
+        let ground = Ground::new(&["w"]);
+        let places = DecidingPlaces::none().with(Deciding::Tools, &ground.at.join("tools"));
+        let judged = places.judge(&ground.set("missing", &[Access::Write]));
+        assert!(matches!(judged, Err(PlaceError::Unknown { .. })), "{judged:?}");
+    }
+}

@@ -1,0 +1,244 @@
+//! What the operator accepted once: policies that were found and reach beyond their own folder, by their text, and folders
+//! inside others that tools may change, by device and inode. A folder of its own, with a file for each.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tollgate_audit::Digest;
+use tollgate_capability::FileId;
+
+use crate::files;
+
+/// The folder with what was accepted.
+#[derive(Debug, Clone)]
+pub struct TrustStore {
+    folder: PathBuf,
+}
+
+/// Why what was accepted cannot be told, or not be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// Others may have written it.
+    #[error("`{}` can be changed by others (its mode is {mode:03o}, its owner {owner})", path.display())]
+    Exposed {
+        /// The folder or file.
+        path: PathBuf,
+        /// The permission bits.
+        mode: u32,
+        /// The owner's user id.
+        owner: u32,
+    },
+    /// What is there was not written here.
+    #[error("`{}` is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It cannot be read or written.
+    #[error("`{}` cannot be used", path.display())]
+    Unusable {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What is kept of one acceptance, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+enum Kept {
+    /// A policy with this text, in this file.
+    Policy { path: String },
+    /// A folder.
+    Folder { path: String, device: u64, inode: u64 },
+}
+
+/// What is known of a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    /// Nothing.
+    New,
+    /// It was this one.
+    To(FileId),
+}
+
+impl TrustStore {
+    /// The store in `folder`, which is made when it first takes something.
+    #[must_use]
+    pub fn new(folder: PathBuf) -> Self {
+        Self { folder }
+    }
+
+    /// Its folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whether the policy in the file `path` was accepted with exactly this text.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`].
+    pub fn accepts(&self, path: &Path, text: &str) -> Result<bool, TrustError> {
+        Ok(self.read(&policy_name(path, text))?.is_some())
+    }
+
+    /// Accepts the policy in the file `path` with this text.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`].
+    pub fn accept(&self, path: &Path, text: &str) -> Result<(), TrustError> {
+        self.write(&policy_name(path, text), &Kept::Policy { path: path.to_string_lossy().into_owned() })
+    }
+
+    /// Takes back that the policy in the file `path` was accepted with this text: whether it was.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`].
+    pub fn forget(&self, path: &Path, text: &str) -> Result<bool, TrustError> {
+        let file = self.folder.join(policy_name(path, text));
+        match fs::remove_file(&file) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(TrustError::Unusable { path: file, source }),
+        }
+    }
+
+    /// Which folder `path` was bound to.
+    pub(super) fn bound(&self, path: &Path) -> Result<Bound, TrustError> {
+        let name = folder_name(path);
+        match self.read(&name)? {
+            None => Ok(Bound::New),
+            Some(Kept::Folder { device, inode, .. }) => Ok(Bound::To(FileId { device, inode })),
+            Some(Kept::Policy { .. }) => Err(TrustError::Damaged { path: self.folder.join(name) }),
+        }
+    }
+
+    /// Binds `path` to this folder, whatever it was bound to before.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`].
+    pub fn bind(&self, path: &Path, to: FileId) -> Result<(), TrustError> {
+        let (FileId { device, inode }, shown) = (to, path.to_string_lossy().into_owned());
+        self.write(&folder_name(path), &Kept::Folder { path: shown, device, inode })
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Kept>, TrustError> {
+        if !self.is_ours(&self.folder)? {
+            return Ok(None);
+        }
+        let path = self.folder.join(name);
+        if !self.is_ours(&path)? {
+            return Ok(None);
+        }
+        let bytes =
+            files::read(&path, KEPT_BYTES_MAX).map_err(|source| TrustError::Unusable { path: path.clone(), source })?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|_not_ours| TrustError::Damaged { path })
+    }
+
+    /// Whether something stands there; what does must be this user's, and nobody else's to change.
+    fn is_ours(&self, path: &Path) -> Result<bool, TrustError> {
+        let metadata = match fs::symlink_metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(false),
+            // Where nothing can be looked at, nothing was accepted by this user.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(false),
+            Err(source) => return Err(TrustError::Unusable { path: path.to_owned(), source }),
+        };
+        let (mode, owner) = (metadata.mode() & 0o777, metadata.uid());
+        if mode & 0o022 != 0 || owner != rustix::process::geteuid().as_raw() {
+            return Err(TrustError::Exposed { path: path.to_owned(), mode, owner });
+        }
+        if !(metadata.is_dir() || metadata.is_file()) {
+            return Err(TrustError::Damaged { path: path.to_owned() });
+        }
+        Ok(true)
+    }
+
+    fn write(&self, name: &str, kept: &Kept) -> Result<(), TrustError> {
+        let failed = |source| TrustError::Unusable { path: self.folder.clone(), source };
+        files::make_folder(&self.folder).map_err(failed)?;
+        self.is_ours(&self.folder)?;
+        let text = serde_json::to_vec(kept).map_err(|error| failed(error.into()))?;
+        files::write(&self.folder, name, &text).map_err(failed)
+    }
+}
+
+/// The file that stands for a policy's path and text together.
+fn policy_name(path: &Path, text: &str) -> String {
+    hashed("policy", &[path.as_os_str().as_bytes(), text.as_bytes()])
+}
+
+fn folder_name(path: &Path) -> String {
+    // However it is written: doubled slashes and single dots say nothing.
+    let path: PathBuf = path.components().collect();
+    hashed("folder", &[path.as_os_str().as_bytes()])
+}
+
+fn hashed(kind: &str, parts: &[&[u8]]) -> String {
+    // A path has no NUL, so the two parts cannot be taken for others.
+    let digest = Digest::of(&parts.join(&0)).to_string();
+    format!("{kind}-{}", digest.trim_start_matches("sha256:"))
+}
+
+/// A path and two numbers.
+const KEPT_BYTES_MAX: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_policy_is_accepted_by_its_path_and_its_text() {
+        let place = tempfile::tempdir().unwrap();
+        let store = TrustStore::new(place.path().join("deep/trust"));
+        let (one, other) = (Path::new("/p/tollgate.toml"), Path::new("/q/tollgate.toml"));
+        assert!(!store.accepts(one, "a").unwrap());
+        store.accept(one, "a").unwrap();
+        assert!(store.accepts(one, "a").unwrap());
+        assert!(!store.accepts(one, "b").unwrap() && !store.accepts(other, "a").unwrap());
+        assert!(store.forget(one, "a").unwrap() && !store.forget(one, "a").unwrap());
+        assert!(!store.accepts(one, "a").unwrap());
+    }
+
+    #[test]
+    fn a_folder_stays_bound_until_it_is_bound_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let store = TrustStore::new(place.path().join("trust"));
+        let (path, id) = (Path::new("/w/docs"), FileId { device: 1, inode: 2 });
+        assert_eq!(store.bound(path).unwrap(), Bound::New);
+        store.bind(path, id).unwrap();
+        assert_eq!(store.bound(path).unwrap(), Bound::To(id));
+        store.bind(path, FileId { inode: 3, ..id }).unwrap();
+        assert_eq!(store.bound(path).unwrap(), Bound::To(FileId { inode: 3, ..id }));
+    }
+
+    #[test]
+    fn what_others_may_have_written_accepts_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let store = TrustStore::new(place.path().join("trust"));
+        let path = Path::new("/p/tollgate.toml");
+        store.accept(path, "a").unwrap();
+        let file = store.folder().join(policy_name(path, "a"));
+        for (exposed, mode) in [(&file, 0o620), (&file, 0o602), (&store.folder().to_owned(), 0o770)] {
+            fs::set_permissions(exposed, fs::Permissions::from_mode(mode)).unwrap();
+            assert!(matches!(store.accepts(path, "a"), Err(TrustError::Exposed { mode: found, .. }) if found == mode));
+            fs::set_permissions(exposed, fs::Permissions::from_mode(if exposed == &file { 0o600 } else { 0o700 }))
+                .unwrap();
+        }
+        fs::write(&file, "{}").unwrap();
+        assert!(matches!(store.accepts(path, "a"), Err(TrustError::Damaged { .. })));
+    }
+}

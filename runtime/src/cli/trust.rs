@@ -1,0 +1,87 @@
+//! `tollgate trust`: accepts a policy that is found in a folder as it is now, or binds a granted folder anew.
+
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+
+use super::args::TrustArgs;
+use super::exit::{Exit, Failure};
+use super::{config, output};
+use crate::authority::{POLICY_NAME, PolicyFile, TrustError, TrustStore, folder_at};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum TrustFailure {
+    #[error("there is no place to keep what is accepted: neither TOLLGATE_HOME, XDG_STATE_HOME nor HOME is set")]
+    #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
+    NoPlace,
+    #[error("there is no `{}`", path.display())]
+    #[diagnostic(help("give the policy, `tollgate.toml`, or the folder of a grant with `nested = true`"))]
+    Nothing { path: PathBuf },
+    #[error("`{}` is never found by itself", path.display())]
+    #[diagnostic(help("a policy is found as `{POLICY_NAME}` in the working folder; give others with --policy"))]
+    OtherName { path: PathBuf },
+    #[error("`{}` was not accepted as it is now", path.display())]
+    #[diagnostic(help("nothing was changed"))]
+    NotAccepted { path: PathBuf },
+    #[error("a bound folder is bound anew, not let go")]
+    #[diagnostic(help("take `nested = true` out of its grant, or call `tollgate trust` without --remove"))]
+    Folder,
+    #[error("`{}` cannot be looked at", path.display())]
+    #[diagnostic(help("mend the rights of the folders above it"))]
+    Unseen { path: PathBuf, source: std::io::Error },
+    #[error("the store of what is accepted cannot be used")]
+    #[diagnostic(help(
+        "mend the rights of its folder; if others could change it, remove it and accept the policies anew"
+    ))]
+    Store { source: TrustError },
+}
+
+pub(crate) fn trust(args: &TrustArgs) -> Result<Exit, Failure> {
+    let store = config::trust_store().ok_or_else(|| Failure::usage(TrustFailure::NoPlace))?;
+    if args.path.is_dir() {
+        return if args.remove { Err(Failure::usage(TrustFailure::Folder)) } else { bind(&store, &args.path) };
+    }
+    let file = found(&args.path)?;
+    let shown = output::one_line(&file.path.display().to_string());
+    if args.remove {
+        let was = store.forget(&file.path, &file.text).map_err(unusable)?;
+        if !was {
+            return Err(Failure::usage(TrustFailure::NotAccepted { path: file.path }));
+        }
+        output::print(&format!("no longer accepted: {shown}\n"))?;
+        return Ok(Exit::Success);
+    }
+    store.accept(&file.path, &file.text).map_err(unusable)?;
+    let reaches = file.reaches(None);
+    let lines = reaches.iter().map(|reach| format!("  reaches  {}\n", output::one_line(&reach.what)));
+    let lines: String = lines.collect();
+    let none = if reaches.is_empty() { "  reaches  nothing beyond its own folder\n" } else { "" };
+    output::print(&format!("accepted as it is now: {shown}\n{lines}{none}"))?;
+    Ok(Exit::Success)
+}
+
+/// The policy at `path`, under the name by which it will be found.
+fn found(path: &Path) -> Result<PolicyFile, Failure> {
+    if path.file_name().is_none_or(|name| name != POLICY_NAME) {
+        return Err(Failure::usage(TrustFailure::OtherName { path: path.to_owned() }));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let folder = folder
+        .canonicalize()
+        .map_err(|source| Failure::usage(TrustFailure::Unseen { path: folder.to_owned(), source }))?;
+    let file = PolicyFile::found(&folder, None).map_err(Failure::usage)?;
+    file.ok_or_else(|| Failure::usage(TrustFailure::Nothing { path: path.to_owned() }))
+}
+
+fn bind(store: &TrustStore, path: &Path) -> Result<Exit, Failure> {
+    let unseen = |source| Failure::usage(TrustFailure::Unseen { path: path.to_owned(), source });
+    let (path, id) = folder_at(path).map_err(unseen)?;
+    store.bind(&path, id).map_err(unusable)?;
+    let shown = output::one_line(&path.display().to_string());
+    output::print(&format!("bound: {shown} is the folder {}:{} (device:inode)\n", id.device, id.inode))?;
+    Ok(Exit::Success)
+}
+
+fn unusable(source: TrustError) -> Failure {
+    Failure::usage(TrustFailure::Store { source })
+}
