@@ -144,7 +144,16 @@ fn policy() -> EncodedEntry {
 fn policy_of(tool: &str) -> EncodedEntry {
     let digest = Digest::of(tool.as_bytes());
     let (manifest, grant) = (digest, digest);
-    Entry::Policy(Policy { digest, manifest, grant, tool: tool.into(), by: "operator".into() }).encode()
+    Entry::Policy(Policy {
+        digest,
+        manifest,
+        grant,
+        tool: tool.into(),
+        by: "operator".into(),
+        folders: Pairs::default(),
+        declared: None,
+    })
+    .encode()
 }
 
 fn intent(seq: u32) -> Entry<'static> {

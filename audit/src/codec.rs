@@ -28,8 +28,8 @@ pub const TEXT_BYTES_MAX: usize = 896;
 /// The newest version of the entry format. An entry names the oldest version that has its form, so that what did not
 /// change stays readable for older software. 2 is `ledger-opened` with a key, and `key-rotated`. 3 is `call` without an
 /// unsalted digest, `intent` on disk, `call-end` with a digest of the result or a cap, and `erasure`. 4 is `enforcement`, `blocked-call` and
-/// `kernel-record`. All else is 1.
-pub const ENTRY_VERSION: u64 = 4;
+/// `kernel-record`. 5 is `policy` with opened folders or a declared name. All else is 1.
+pub const ENTRY_VERSION: u64 = 5;
 
 /// An entry as stored, with its leaf hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -213,4 +213,6 @@ mod key {
     pub(super) const INSTRUCTION: u64 = 66;
     pub(super) const PROCESS: u64 = 67;
     pub(super) const RECORD: u64 = 68;
+    pub(super) const FOLDERS: u64 = 73;
+    pub(super) const DECLARED: u64 = 74;
 }

@@ -111,6 +111,10 @@ pub struct Policy<'a> {
     pub tool: Text<'a>,
     /// Who loaded it.
     pub by: Text<'a>,
+    /// The folders that were opened, by where the tool sees them: `DEVICE:INODE PATH`, the path as it was resolved.
+    pub folders: Pairs<'a, Text<'a>>,
+    /// The tool's name in its manifest, where that is another one.
+    pub declared: Option<Text<'a>>,
 }
 
 /// See [`Entry::Call`]. It has sequence 0 in its call.

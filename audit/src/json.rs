@@ -110,6 +110,11 @@ fn policy(fields: &mut Fields, entry: &Policy<'_>) {
     fields.put("manifest", entry.manifest);
     fields.put("grant", entry.grant);
     fields.put("by", &entry.by);
+    fields.put_left_out(entry.folders.left_out());
+    if !entry.folders.is_empty() {
+        fields.put("folders", &entry.folders);
+    }
+    fields.put_option("declared", entry.declared.as_ref());
 }
 
 fn call(fields: &mut Fields, entry: &Call<'_>) {

@@ -113,6 +113,7 @@ fn all_samples() -> Vec<Entry<'static>> {
         support::samples_of_version_2(),
         support::samples_of_version_3(),
         support::samples_of_version_4(),
+        vec![Entry::Policy(policy_of_version_5())],
     ]
     .concat()
 }
@@ -144,7 +145,7 @@ fn only_the_one_encoding_is_read() {
     assert!(matches!(error(&long_number), DecodeError::NotDeterministic { offset: 1 }));
     let long_text = changed(&[0x18, 0x28, 0x6e], &[0x18, 0x28, 0x78, 0x0e]);
     assert!(matches!(error(&long_text), DecodeError::NotDeterministic { .. }));
-    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x05]);
+    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x06]);
     assert!(matches!(error(&version), DecodeError::Value { field: "version", .. }));
     let older_form = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x03]);
     assert!(matches!(error(&older_form), DecodeError::Value { field: "kind", .. }));
@@ -295,6 +296,7 @@ fn rule_name(entry: &Entry<'_>) -> String {
         (Entry::LedgerOpened(_), 1) | (Entry::Call(_) | Entry::Intent(_) | Entry::CallEnd(_), 3) => {
             format!("{kind}-{version}")
         }
+        (Entry::Policy(_), 5) => "policy-5".to_owned(),
         _ => kind.to_string(),
     }
 }
@@ -319,7 +321,7 @@ fn value(decoder: &mut Decoder<'_>, form: &str) {
             assert!(length <= 64);
             (0..length).for_each(|_| value(decoder, "hash"));
         }
-        "facts" | "counters" => pairs(decoder, form),
+        "facts" | "counters" | "folders" => pairs(decoder, form),
         "usage" => {
             assert_eq!(decoder.array().unwrap(), Some(8));
             (0..8).for_each(|_| value(decoder, "uint"));
@@ -364,14 +366,48 @@ fn pairs(decoder: &mut Decoder<'_>, form: &str) {
     }
 }
 
+/// A policy as it is recorded for a tool with a folder and another name than its manifest's.
+fn policy_of_version_5() -> Policy<'static> {
+    let Entry::Policy(policy) = support::samples().swap_remove(1) else { panic!("another sample") };
+    let folders = Pairs::new([("/docs", "65024:131 /srv/docs".into())]);
+    Policy { folders, declared: Some("counter".into()), ..policy }
+}
+
+#[test]
+fn a_policy_with_folders_is_written_byte_for_byte() {
+    let bytes = Entry::Policy(policy_of_version_5()).encode();
+    let text = hex::encode(bytes.as_bytes());
+    let [set, manifest, grant] =
+        [&b"capability set"[..], b"manifest", b"grant"].map(|text| hex::encode(Digest::of(text).0));
+    let words = |text: &str| hex::encode(text);
+    let expected = format!(
+        "a9000501021819\
+         6a{}18235820{set}18245820{manifest}18255820{grant}182668{}1849a165{}73{}184a67{}",
+        words("word-count"),
+        words("operator"),
+        words("/docs"),
+        words("65024:131 /srv/docs"),
+        words("counter"),
+    );
+    assert_eq!(text, expected);
+}
+
+fn policies() -> impl Strategy<Value = Entry<'static>> {
+    let folders = prop::collection::btree_map("/[a-z]{0,70}", text(), 0..5).prop_map(Pairs::new);
+    let declared = prop::option::of(text());
+    (digest(), digest(), digest(), text(), text(), folders, declared).prop_map(
+        |(digest, manifest, grant, tool, by, folders, declared)| {
+            Entry::Policy(Policy { digest, manifest, grant, tool, by, folders, declared })
+        },
+    )
+}
+
 fn entries() -> impl Strategy<Value = Entry<'static>> {
     prop_oneof![
         (text(), text(), any::<u64>(), prop::option::of(keys())).prop_map(|(origin, software, time_ns, key)| {
             Entry::LedgerOpened(LedgerOpened { origin, software, time_ns, key })
         }),
-        (digest(), digest(), digest(), text(), text()).prop_map(|(digest, manifest, grant, tool, by)| {
-            Entry::Policy(Policy { digest, manifest, grant, tool, by })
-        }),
+        policies(),
         calls(),
         intents(),
         outcomes(),

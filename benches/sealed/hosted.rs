@@ -68,7 +68,7 @@ fn front(scene: &Scene, folder: &Path) -> Front {
 
 fn spec(scene: &Scene) -> ToolSpec {
     let engine = Engine::new(1).expect("an engine");
-    let provenance = Provenance { manifest: "", grant: "", by: "bench" };
+    let provenance = Provenance { manifest: "", grant: "", by: "bench", declared: None };
     let artifact = scene::artifact(scene.path(), &engine);
     ToolSpec::new(artifact, &scene::tool_manifest(), scene::set(scene.path()), provenance)
 }

@@ -102,7 +102,7 @@ pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
         let (runtime, meet, meeting) = (runtime.clone(), attend("worker-1".to_owned()), Arc::clone(&meeting));
         thread::spawn(move || {
             let mut worker = Worker::new(&runtime).expect("a worker");
-            let provenance = Provenance { manifest: "", grant: "", by: "bench" };
+            let provenance = Provenance { manifest: "", grant: "", by: "bench", declared: None };
             let tool = Tool::load(&mut worker, &component, &manifest, set, provenance).expect("a tool");
             meet();
             work(&mut worker, &tool, &control, meeting.steps.get().copied().unwrap_or_default());

@@ -81,6 +81,11 @@ pub enum Rule<'s> {
         /// The folder it goes to.
         guest: &'s str,
     },
+    /// `fs:/work:policy`: the name of a policy is not to be made in a folder that the tool may change.
+    FsPolicy {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+    },
     /// `fs`: any folder at all.
     FsAny,
     /// `env`.
@@ -113,6 +118,7 @@ impl fmt::Display for Rule<'_> {
             Self::FsRegular { guest } => write!(f, "fs:{guest}:regular"),
             Self::FsQuota { guest } => write!(f, "fs:{guest}:quota"),
             Self::FsNoGain { guest } => write!(f, "fs:{guest}:no-gain"),
+            Self::FsPolicy { guest } => write!(f, "fs:{guest}:policy"),
             Self::FsAny => f.write_str("fs"),
             Self::Env => f.write_str("env"),
             Self::Args => f.write_str("args"),
@@ -151,6 +157,8 @@ pub enum Reason {
     LinkText,
     /// The new place has rights that the old one lacks.
     GainsRights,
+    /// A policy could be found under this name.
+    PolicyName,
     /// More is asked for than is left.
     OverLimit {
         /// What was asked for.
@@ -177,6 +185,9 @@ impl fmt::Display for Reason {
             Self::NotRegular => f.write_str("only regular files and folders may be opened, linked or renamed"),
             Self::LinkText => f.write_str("the link would lead out of the granted folder"),
             Self::GainsRights => f.write_str("the file would gain rights in its new place"),
+            Self::PolicyName => {
+                f.write_str("the next run could find a policy under this name, which no tool may write")
+            }
             Self::OverLimit { asked, left } => write!(f, "{asked} asked for, {left} left"),
         }
     }
@@ -212,7 +223,10 @@ pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s>
         HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
         HostCall::ReadlinkAt { path } => readlink(set, path),
         HostCall::SetTimesAt { path, target } => at_path(set, path, *target, Access::Write),
-        HostCall::CreateDirectoryAt { path } => at_path(set, path, FOLDER, Access::Create),
+        HostCall::CreateDirectoryAt { path } => {
+            no_policy(set, path)?;
+            at_path(set, path, FOLDER, Access::Create)
+        }
         HostCall::RemoveDirectoryAt { path } => at_path(set, path, FOLDER, Access::Delete),
         HostCall::UnlinkFileAt { path, target } => at_name(set, path, *target, Access::Delete),
         HostCall::RenameAt { from, source, to, target } => rename(set, from, *source, to, *target),
@@ -259,6 +273,17 @@ fn folder(set: &CapabilitySet, grant: GrantIndex) -> Result<&FsCapability, Denia
 fn right(fs: &FsCapability, access: Access) -> Verdict<'_> {
     let held = granted(fs.access.contains(access), Rule::Fs { guest: &fs.guest, access })?;
     Ok(Held { durability: Durability::of(fs.durable.contains(access)), ..held })
+}
+
+/// A name that is to come into being is not that of a policy, which the next run in that folder would obey. What has that
+/// name already is not there for the tool, so nothing else of it needs to be decided.
+fn no_policy<'s>(set: &'s CapabilitySet, path: &FsPath) -> Result<(), Denial<'s>> {
+    let (fs, below) = located(set, path)?;
+    if fs.hides(below) { Err(policy_name(fs)) } else { Ok(()) }
+}
+
+fn policy_name(fs: &FsCapability) -> Denial<'_> {
+    Denial { missing: Rule::FsPolicy { guest: &fs.guest }, reason: Reason::PolicyName }
 }
 
 /// The folder itself, without any right.
@@ -317,6 +342,9 @@ fn named(target: Target) -> Target {
 }
 
 fn open<'s>(set: &'s CapabilitySet, path: &FsPath, flags: OpenFlags, target: Target, handles_open: u32) -> Verdict<'s> {
+    if flags.create {
+        no_policy(set, path)?;
+    }
     let asks_folder = flags.directory || path.folder_only();
     let makes_or_changes = flags.write || flags.truncate || flags.create;
     let seen = if asks_folder && !makes_or_changes && target == Target::Absent { FOLDER } else { target };
@@ -377,6 +405,7 @@ fn readlink<'s>(set: &'s CapabilitySet, path: &FsPath) -> Verdict<'s> {
 }
 
 fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath, target: Target) -> Verdict<'s> {
+    no_policy(set, to)?;
     let taken = at_name(set, from, source, Access::Delete)?;
     let old = folder(set, from.grant)?;
     let new = placed(set, to, named(destination(source, target)))?;
@@ -399,6 +428,7 @@ fn destination(source: Target, target: Target) -> Target {
 }
 
 fn link<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath) -> Verdict<'s> {
+    no_policy(set, to)?;
     let read = at_path(set, from, source, Access::Read)?;
     let old = folder(set, from.grant)?;
     let new = placed(set, to, Target::Absent)?;
@@ -453,6 +483,10 @@ fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath) -> Verdict<
     let (fs, below) = located(set, path)?;
     if !fs.patterns.is_empty() {
         return deny(Rule::FsPatterns { guest: &fs.guest }, Reason::SymlinkUnderPatterns);
+    }
+    // A link to a policy is another name for it.
+    if fs.hides(below) || fs.hides(content) {
+        return Err(policy_name(fs));
     }
     if leads_out(below, content) {
         return deny(Rule::FsBeneath { guest: &fs.guest }, Reason::LinkText);

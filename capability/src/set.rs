@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::AccessSet;
+use crate::access::{Access, AccessSet};
 use crate::audit::AuditSettings;
 use crate::call::{FileId, Stdio};
 use crate::patterns::Patterns;
+use crate::policy::POLICY_NAME;
 
 /// Everything a tool may do. Made by [`CapabilitySet::intersect`](crate::CapabilitySet::intersect), or empty.
 ///
@@ -62,6 +63,19 @@ pub struct FsCapability {
     pub patterns: Patterns,
     /// How many bytes one call may write below it, in all.
     pub write_quota: u64,
+}
+
+impl FsCapability {
+    /// Whether what stands at `below` is not there for the tool: the name of a policy ([`POLICY_NAME`](crate::POLICY_NAME)), in
+    /// a folder in which the tool may change something. The working folder of the next run may be any folder in it.
+    ///
+    /// Some file systems take other cases for the same name, and leave out dots and spaces at its end; so does this.
+    #[must_use]
+    pub fn hides(&self, below: &str) -> bool {
+        let changes = [Access::Write, Access::Create, Access::Delete].iter().any(|right| self.access.contains(*right));
+        let names = || below.split('/').rev().find(|name| !matches!(*name, "" | "."));
+        changes && names().is_some_and(|name| name.trim_end_matches(['.', ' ']).eq_ignore_ascii_case(POLICY_NAME))
+    }
 }
 
 /// Which standard streams may be opened.

@@ -110,6 +110,8 @@ pub fn policy() -> Vec<u8> {
         grant: Digest::of(b"grant"),
         tool: "word-count".into(),
         by: "operator".into(),
+        folders: Pairs::default(),
+        declared: None,
     }))
 }
 

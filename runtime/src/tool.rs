@@ -8,8 +8,8 @@ use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tollgate_audit::{Digest, Entry, Kept, Policy, store_set};
-use tollgate_capability::{Cap, CapabilitySet, Manifest, OperationName};
+use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
+use tollgate_capability::{Cap, CapabilitySet, FileId, Manifest, OperationName};
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
@@ -218,6 +218,8 @@ pub(crate) struct LoadOrder {
     pub(crate) grant: Digest,
     /// Who loads it.
     pub(crate) by: String,
+    /// The name in its manifest, where that is another one.
+    pub(crate) declared: Option<String>,
 }
 
 impl LoadOrder {
@@ -231,6 +233,7 @@ impl LoadOrder {
             manifest: Digest::of(provenance.manifest.as_bytes()),
             grant: Digest::of(provenance.grant.as_bytes()),
             by: provenance.by.to_owned(),
+            declared: provenance.declared.filter(|declared| *declared != manifest.name.as_str()).map(str::to_owned),
         }
     }
 }
@@ -245,14 +248,15 @@ pub(crate) struct Loading {
     manifest: Digest,
     grant: Digest,
     by: String,
+    declared: Option<String>,
 }
 
 impl Loading {
     pub(crate) fn of(order: LoadOrder) -> Result<Self, LoadError> {
-        let LoadOrder { name, version, component, operations, set, manifest, grant, by } = order;
+        let LoadOrder { name, version, component, operations, set, manifest, grant, by, declared } = order;
         let bare = bare(&set);
         let identity = |set| Identity::new(&name, &version, component, set);
-        Ok(Self { identity: identity(set)?, bare: identity(bare)?, operations, manifest, grant, by })
+        Ok(Self { identity: identity(set)?, bare: identity(bare)?, operations, manifest, grant, by, declared })
     }
 
     /// Keeps the sets beside the entries that name them by digest, so that each decision can be made again.
@@ -285,13 +289,15 @@ impl Loading {
     }
 
     fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
-        let Self { identity, manifest, grant, by, .. } = self;
+        let Self { identity, manifest, grant, by, declared, .. } = self;
         let policy = Entry::Policy(Policy {
             digest: identity.set_digest,
             manifest: *manifest,
             grant: *grant,
             tool: identity.name.as_str().into(),
             by: by.as_str().into(),
+            folders: opened_folders(&identity.set),
+            declared: declared.as_deref().map(Into::into),
         });
         let record = &machine.record;
         let deadline = Instant::now() + Duration::from_millis(identity.set.limits.deadline_ms);
@@ -300,6 +306,14 @@ impl Loading {
         let recorded = record.record(&[policy.encode()], Kept::Pipe, deadline);
         recorded.map_err(|error| unrecorded(error.source))
     }
+}
+
+/// Each folder that was looked at when the policy was loaded, as the ledger has it.
+fn opened_folders(set: &CapabilitySet) -> Pairs<'static, Text<'static>> {
+    Pairs::new(set.fs.iter().filter_map(|fs| {
+        let FileId { device, inode } = fs.opened?;
+        Some((fs.guest.clone(), Text::from(format!("{device}:{inode} {}", fs.host.display()))))
+    }))
 }
 
 /// A tool, ready to be called.
@@ -329,6 +343,8 @@ pub struct Provenance<'a> {
     pub grant: &'a str,
     /// Who loaded it, such as `uid:1000`.
     pub by: &'a str,
+    /// The name that the manifest gives, where the tool has been given another one.
+    pub declared: Option<&'a str>,
 }
 
 impl Tool {
@@ -342,12 +358,12 @@ impl Tool {
         worker: &mut Worker,
         component: &Component,
         manifest: &Manifest,
-        set: CapabilitySet,
+        mut set: CapabilitySet,
         provenance: Provenance<'_>,
     ) -> Result<Self, LoadError> {
         let books = &worker.runtime.0.books;
         books.places.judge(&set)?;
-        let folders = hold(&set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
+        let folders = hold(&mut set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         let loading = Loading::of(LoadOrder::new(manifest, component.digest, set, provenance))?;
         loading.keep_sets(&books.ledger)?;
         let describing = Noted::of(worker.runner.machine().record.next_call(now_ms()), None, "");

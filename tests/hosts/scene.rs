@@ -230,7 +230,7 @@ pub(crate) fn calls_in(ledger: &Path, operation: &str) -> usize {
 
 /// A tool of this guest.
 pub(crate) fn spec(name: &str, set: CapabilitySet) -> ToolSpec {
-    let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+    let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
     ToolSpec::new(compiled(name), &manifest(guest(name)), set, provenance)
 }
 

@@ -89,7 +89,7 @@ impl Compiled {
         let set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
         let until = Instant::now() + PATIENCE;
         loop {
-            let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+            let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
             match Tool::load(worker, &self.component, &manifest, set.clone(), provenance) {
                 Err(error) if is_away(&error) && Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(1));

@@ -89,7 +89,16 @@ fn open(dir: &Path) -> Result<Arc<Ledger>, OpenError> {
 /// Appends an entry; where the journal ends then.
 fn append(ledger: &Ledger, dir: &Path, entry: u64) -> u64 {
     let digest = tollgate_audit::Digest::of(&entry.to_be_bytes());
-    let policy = Policy { digest, manifest: digest, grant: digest, tool: "echo-read".into(), by: "tests".into() };
+    let (folders, declared) = Default::default();
+    let policy = Policy {
+        digest,
+        manifest: digest,
+        grant: digest,
+        tool: "echo-read".into(),
+        by: "tests".into(),
+        folders,
+        declared,
+    };
     ledger.append(&[Entry::Policy(policy).encode()]).expect("an entry");
     fs::metadata(dir.join("journal")).expect("a journal").len()
 }

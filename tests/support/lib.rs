@@ -129,7 +129,7 @@ impl Lab {
 
     /// As [`Self::tool_with`], for a guest that is compiled already.
     pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<Tool, LoadError> {
-        let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+        let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
         Tool::load(&mut self.worker, component, &manifest(guest), set, provenance)
     }
 
@@ -140,7 +140,7 @@ impl Lab {
         component: &Component,
         set: CapabilitySet,
     ) -> Result<Tool, LoadError> {
-        let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+        let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
         Tool::load(&mut self.worker, component, manifest, set, provenance)
     }
 

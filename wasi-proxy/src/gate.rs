@@ -221,6 +221,7 @@ impl Gate {
             | Rule::FsRegular { .. }
             | Rule::FsQuota { .. }
             | Rule::FsNoGain { .. }
+            | Rule::FsPolicy { .. }
             | Rule::FsAny
             | Rule::Env
             | Rule::Args

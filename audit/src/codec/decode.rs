@@ -26,14 +26,15 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
             Kind::LedgerOpened => matches!(version, 1 | 2),
             Kind::KeyRotated => version == 2,
             Kind::Call | Kind::Intent | Kind::CallEnd => matches!(version, 1 | 3),
-            Kind::Policy | Kind::Outcome | Kind::Violation | Kind::Closer => version == 1,
+            Kind::Policy => matches!(version, 1 | 5),
+            Kind::Outcome | Kind::Violation | Kind::Closer => version == 1,
             Kind::Erasure => version == 3,
             Kind::Enforcement | Kind::BlockedCall | Kind::KernelRecord => version == 4,
         })
     })?;
     let entry = match kind {
         Kind::LedgerOpened | Kind::KeyRotated => Entry::LedgerOpened(ledger_opened(&mut r, version, kind)?),
-        Kind::Policy => Entry::Policy(policy(&mut r)?),
+        Kind::Policy => Entry::Policy(policy(&mut r, version)?),
         Kind::Call => Entry::Call(call(&mut r, version)?),
         Kind::Intent => Entry::Intent(intent(&mut r, version)?),
         Kind::Outcome => Entry::Outcome(outcome(&mut r)?),
@@ -73,14 +74,25 @@ fn ledger_key(r: &mut Reader<'_, '_>, kind: Kind) -> Result<LedgerKey, DecodeErr
     Ok(LedgerKey { public, rotated: Some(Box::new(rotation)) })
 }
 
-fn policy<'o>(r: &mut Reader<'_, 'o>) -> Result<Policy<'o>, DecodeError> {
-    Ok(Policy {
+fn policy<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Policy<'o>, DecodeError> {
+    let left_out = if version == 1 { 0 } else { r.left_out(key::LEFT_OUT)? };
+    let mut policy = Policy {
         tool: r.text(key::TOOL)?,
         digest: Digest(r.bytes(key::CAPABILITY_SET)?),
         manifest: Digest(r.bytes(key::MANIFEST)?),
         grant: Digest(r.bytes(key::GRANT)?),
         by: r.text(key::BY)?,
-    })
+        folders: Pairs::default(),
+        declared: None,
+    };
+    if version == 1 {
+        return Ok(policy);
+    }
+    policy.folders = Pairs::read(r.pairs(key::FOLDERS, Reader::item_text)?, left_out);
+    policy.declared = r.optional_text(key::DECLARED)?;
+    // With neither it is a form of version 1.
+    let plain = policy.folders.is_empty() && left_out == 0 && policy.declared.is_none();
+    if plain { Err(r.value("version")) } else { Ok(policy) }
 }
 
 fn call<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Call<'o>, DecodeError> {

@@ -41,8 +41,8 @@ fn version(entry: &Entry<'_>) -> u64 {
         | Entry::CallEnd(CallEnd { result: Some(_), .. } | CallEnd { cap: Some(_), .. })
         | Entry::Erasure(_) => 3,
         Entry::Enforcement(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => 4,
+        Entry::Policy(entry) => version_of_policy(entry),
         Entry::LedgerOpened(LedgerOpened { key: None, .. })
-        | Entry::Policy(_)
         | Entry::Call(Call { arguments: Recorded::Unsalted(_), .. })
         | Entry::Intent(Intent { durability: Durability::Pipe, .. })
         | Entry::Outcome(_)
@@ -50,6 +50,11 @@ fn version(entry: &Entry<'_>) -> u64 {
         | Entry::CallEnd(CallEnd { result: None, cap: None, .. })
         | Entry::Closer(_) => 1,
     }
+}
+
+fn version_of_policy(entry: &Policy<'_>) -> u64 {
+    let plain = entry.folders.is_empty() && entry.folders.left_out() == 0 && entry.declared.is_none();
+    if plain { 1 } else { 5 }
 }
 
 fn ledger_opened(w: &mut Writer<'_>, entry: &LedgerOpened<'_>) {
@@ -64,11 +69,16 @@ fn ledger_opened(w: &mut Writer<'_>, entry: &LedgerOpened<'_>) {
 }
 
 fn policy(w: &mut Writer<'_>, entry: &Policy<'_>) {
+    left_out(w, entry.folders.left_out_at(w.limits().pairs));
     w.text(key::TOOL, &entry.tool)
         .bytes(key::CAPABILITY_SET, &entry.digest.0)
         .bytes(key::MANIFEST, &entry.manifest.0)
         .bytes(key::GRANT, &entry.grant.0)
         .text(key::BY, &entry.by);
+    if version_of_policy(entry) > 1 {
+        w.pairs(key::FOLDERS, &entry.folders, |w, folder| w.item_text(folder))
+            .optional_text(key::DECLARED, entry.declared.as_ref());
+    }
 }
 
 fn call(w: &mut Writer<'_>, entry: &Call<'_>) {

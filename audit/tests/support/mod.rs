@@ -210,6 +210,8 @@ fn openings() -> [Entry<'static>; 3] {
             grant: Digest::of(b"grant"),
             tool: "word-count".into(),
             by: "operator".into(),
+            folders: Pairs::default(),
+            declared: None,
         }),
         Entry::Call(Call {
             call,

@@ -177,17 +177,18 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
     Ok(HeldFolders { _folders: folders })
 }
 
-/// Holds folders that were resolved before: each must be the one that the set says, if it says one.
+/// Holds folders that were resolved before: each must be the one that the set says. Where it says none, it is bound to the one
+/// that stands there now.
 ///
 /// # Errors
 ///
 /// Another folder stands there, or none, or a link on the way.
-pub(crate) fn hold(set: &CapabilitySet) -> io::Result<HeldFolders> {
+pub(crate) fn hold(set: &mut CapabilitySet) -> io::Result<HeldFolders> {
     let mut folders = Vec::with_capacity(set.fs.len());
-    for fs in &set.fs {
+    for fs in &mut set.fs {
         let folder = open_real(&fs.host)?;
         let found = file_id(&folder)?;
-        if fs.opened.is_some_and(|opened| opened != found) {
+        if *fs.opened.get_or_insert(found) != found {
             return Err(io::Error::other("another folder stands there than when the policy was loaded"));
         }
         folders.push(folder);
@@ -325,13 +326,13 @@ mod tests {
     fn a_folder_is_resolved_and_bound_to_what_stands_there() {
         let ground = Ground::new();
         symlink("work", ground.at.join("link")).unwrap();
-        let set = ground.open("[tools.reader]\nfs.\"/d\" = { host = \"link/docs\", access = [\"read\"] }").unwrap();
+        let mut set = ground.open("[tools.reader]\nfs.\"/d\" = { host = \"link/docs\", access = [\"read\"] }").unwrap();
         assert_eq!(set.fs[0].host, ground.at.join("work/docs"));
         assert_eq!(set.fs[0].opened, Some(folder_at(&ground.at.join("work/docs")).unwrap().1));
-        assert!(hold(&set).is_ok());
+        assert!(hold(&mut set).is_ok());
         fs::rename(ground.at.join("work/docs"), ground.at.join("work/docs-2")).unwrap();
         fs::create_dir(ground.at.join("work/docs")).unwrap();
-        assert!(hold(&set).unwrap_err().to_string().contains("another folder"));
+        assert!(hold(&mut set).unwrap_err().to_string().contains("another folder"));
     }
 
     #[test]

@@ -113,7 +113,8 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let artifact = compiled::artifact(&which, &engine, &bytes)?;
     let front = start_front(scene, loaded.running.clone())?;
     let by = user();
-    let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
+    let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
+    let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, set, provenance);
     let field = Field::of_tool(&front, scene, spec).map_err(failed)?;
     Ok((front, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))

@@ -68,6 +68,9 @@ fn below(loaded: &Loaded, guest: &str, what: &str) -> Vec<String> {
         "beneath" => vec!["what is outside this folder needs a folder, a need and a grant of its own".to_owned()],
         "patterns" => vec![in_policy(&format!("`include` and `exclude` of fs.\"{guest}\" under [tools.{tool}]"))],
         "quota" => vec![in_policy(&format!("`quota` of fs.\"{guest}\" under [tools.{tool}]"))],
+        "policy" => {
+            vec!["nothing grants it: a tool would write the policy of the next run; only people write it".to_owned()]
+        }
         "regular" => vec!["nothing grants it: devices, FIFOs and sockets are never opened".to_owned()],
         _ => Vec::new(),
     }

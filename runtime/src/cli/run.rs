@@ -83,7 +83,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let folder = ledger_folder(&args.ledger)?;
     let front = start_front(&folder, loaded.running.clone())?;
     let by = user();
-    let provenance = Provenance { manifest: &loaded.manifest_text, grant: &loaded.grant_text, by: &by };
+    let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
+    let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, intersection.set, provenance);
     let tool = front.add(spec).map_err(unusable)?;
     let operation = operation(args.op.as_deref(), &tool.operations().map_err(unusable)?)?;

@@ -172,9 +172,9 @@ impl Drop for Group {
 impl Member {
     /// Keeps what must be known of the tool later.
     pub(crate) fn new(shared: &Shared, tool: ToolSpec) -> Result<Self, LoadError> {
-        let ToolSpec { name: _, load, artifact } = tool;
+        let ToolSpec { name: _, mut load, artifact } = tool;
         shared.places.judge(&load.set)?;
-        let folders = hold(&load.set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
+        let folders = hold(&mut load.set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         Loading::of(load.clone())?.keep_sets(&shared.ledger)?;
         let no_memory = |error: std::io::Error| HostError::Start { reason: error.to_string() };
         let code = memory_file(CODE, artifact.code()).map_err(no_memory)?;

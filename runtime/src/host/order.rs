@@ -61,13 +61,15 @@ pub(crate) struct ToolOrder {
     manifest: Digest,
     grant: Digest,
     by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared: Option<String>,
     /// The call in which it is asked for its operations.
     pub(crate) describing: CallId,
 }
 
 impl ToolOrder {
     pub(crate) fn new(order: &LoadOrder, describing: CallId) -> Self {
-        let LoadOrder { name, version, component, operations, set, manifest, grant, by } = order;
+        let LoadOrder { name, version, component, operations, set, manifest, grant, by, declared } = order;
         Self {
             name: name.clone(),
             version: version.clone(),
@@ -77,14 +79,15 @@ impl ToolOrder {
             manifest: *manifest,
             grant: *grant,
             by: by.clone(),
+            declared: declared.clone(),
             describing,
         }
     }
 
     pub(crate) fn into_load(self) -> LoadOrder {
-        let Self { name, version, component, operations, set, manifest, grant, by, describing: _ } = self;
+        let Self { name, version, component, operations, set, manifest, grant, by, declared, describing: _ } = self;
         let operations = operations.into_iter().collect();
-        LoadOrder { name, version, component, operations, set: set.into_set(), manifest, grant, by }
+        LoadOrder { name, version, component, operations, set: set.into_set(), manifest, grant, by, declared }
     }
 }
 

@@ -11,6 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tollgate_example_tools::{ALL, Guest};
 
+/// How the line ends that names a policy that was found.
+pub(crate) const POLICY_FOUND: &str = "/tollgate.toml (found in this folder)";
+
 /// The rights that word-count needs, granted.
 pub(crate) const DOCS: [&str; 2] = ["--grant", "fs:/docs=docs:read,list"];
 
@@ -167,11 +170,13 @@ impl Desk {
             let folder = fs::canonicalize(self.folder.path()).unwrap();
             text.replace(folder.to_str().unwrap(), "FOLDER")
         };
-        let ran = Ran {
-            code: output.status.code().unwrap_or_else(|| panic!("killed: {output:?}")),
-            stdout: text(&output.stdout),
-            stderr: text(&output.stderr),
+        let said = text(&output.stderr);
+        let (policy, stderr) = match said.split_once('\n') {
+            Some((policy, rest)) if policy.ends_with(POLICY_FOUND) => (Some(policy.to_owned()), rest.to_owned()),
+            Some(_) | None => (None, said),
         };
+        let code = output.status.code().unwrap_or_else(|| panic!("killed: {output:?}"));
+        let ran = Ran { code, stdout: text(&output.stdout), policy, stderr };
         assert!(!ran.stderr.contains("thread '"), "the program panicked: {ran:?}");
         assert!((0..=5).contains(&ran.code), "{ran:?}");
         ran
@@ -183,6 +188,9 @@ impl Desk {
 pub(crate) struct Ran {
     pub(crate) code: i32,
     pub(crate) stdout: String,
+    /// The line that names the policy that was found, which comes first on stderr.
+    pub(crate) policy: Option<String>,
+    /// What else is on stderr.
     pub(crate) stderr: String,
 }
 

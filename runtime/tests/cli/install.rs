@@ -120,12 +120,12 @@ fn tollgate_home_holds_all_of_it() {
 }
 
 #[test]
-fn the_installed_manifest_holds_and_the_policy_knows_the_tool_by_it() {
+fn the_installed_manifest_holds_and_the_policy_knows_the_tool_by_the_installed_name() {
     let desk = Desk::with("word-count");
     let ran = xdg(&desk, &["install", "tools/word-count.wasm", "--name", "wc", "--json"]);
     assert_eq!(ran.json()["name"], "wc");
     let count = ["run", "wc", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
-    xdg(&desk, &count).fails(2, &["needs what nothing grants", "[tools.word-count"]);
+    xdg(&desk, &count).fails(2, &["needs what nothing grants", "[tools.wc]"]);
     assert_eq!(xdg(&desk, &[&count[..], &DOCS].concat()).json()["files"], 2);
 }
 

@@ -50,6 +50,9 @@ fn doctor_names_the_key_where_the_kernel_is_below_the_floor() {
     assert!(ran.stdout.contains("missing: Landlock: files and folders (ABI 1, Linux 5.13)"), "{}", ran.stdout);
 
     desk.file("tollgate.toml", "[sandbox]\nrequire = \"none\"\n");
+    let ran = doctor(&["doctor"]);
+    ran.fails(2, &["reaches farther than its own folder: less of the kernel's seal than `full`", "tollgate trust"]);
+    assert_eq!(desk.run(&["trust"]).code, 0);
     let ran = doctor(&["doctor", "--json"]);
     assert_eq!(ran.code, 0, "{}", ran.stdout);
     let json = ran.json();

@@ -9,6 +9,7 @@
 )]
 
 mod audit;
+mod authority;
 mod check;
 mod compile;
 mod console;

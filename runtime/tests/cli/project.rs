@@ -101,12 +101,13 @@ fn a_component_brings_its_manifest_wherever_it_goes() {
     let kept = fs::read_dir(desk.path("tollgate-home/tools/hello")).unwrap().map(|entry| entry.unwrap().path());
     let manifest = kept.into_iter().find(|path| path.ends_with("tool.toml")).unwrap();
     assert_eq!(fs::read_to_string(manifest).unwrap(), fs::read_to_string(desk.path("hello/tool.toml")).unwrap());
-    // The manifest of another tool says nothing of this one.
+    // Which of two manifests was reviewed cannot be told.
     desk.file(
         "elsewhere/tool.toml",
         fs::read_to_string(desk.path("hello/tool.toml")).unwrap().replace("hello", "other"),
     );
-    assert_eq!(run(&desk, "elsewhere", &hello).code, 0);
+    let refused = run(&desk, "elsewhere", &hello);
+    refused.fails(2, &["brings the manifest of a tool `hello`", "`tool.toml` beside it is that of a tool `other`"]);
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn without_a_manifest_the_tool_needs_what_is_granted() {
     ran.fails(3, &["fs:/docs:read", "--grant 'fs:/docs=FOLDER/docs:read,list'"]);
     assert!(!ran.stderr.contains("needs.fs"), "{ran:?}");
     desk.file("tools/+.wasm", "");
-    desk.run(&["run", "tools/+.wasm"]).fails(2, &["gives no name for a tool", "--manifest"]);
+    desk.run(&["run", "tools/+.wasm"]).fails(2, &["gives no name for a tool", "--name"]);
 }
 
 #[test]

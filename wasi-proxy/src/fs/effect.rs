@@ -147,6 +147,9 @@ fn place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Failed> {
     if name.is_empty() {
         return Err(Errno::BUSY.into());
     }
+    if root.hidden {
+        return Err(Errno::NOENT.into());
+    }
     match root.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
         Ok(folder) => Ok(Place { folder, name }),
         Err(Errno::XDEV) => Err(Failed::Escapes),

@@ -33,7 +33,10 @@ impl Roots {
     pub(crate) fn of(&self, path: &FsPath) -> Result<Root<'_>, Failed> {
         let grant = usize::from(path.grant.0);
         match (self.folders.get(grant), self.set.fs.get(grant)) {
-            (Some(Some(folder)), Some(fs)) => Ok(Root { folder, patterned: !fs.patterns.is_empty() }),
+            (Some(Some(folder)), Some(fs)) => {
+                let hidden = path.resolved().is_ok_and(|below| fs.hides(below));
+                Ok(Root { folder, patterned: !fs.patterns.is_empty(), hidden })
+            }
             (Some(_) | None, _) => Err(Failed::Broken),
         }
     }
@@ -42,6 +45,7 @@ impl Roots {
     pub(crate) fn look(&self, path: &FsPath, follow: bool) -> Result<Probe, Failed> {
         let root = self.of(path)?;
         Ok(match path.resolved() {
+            Ok(_) if root.hidden => Probe { target: Target::Absent, fd: Err(Errno::NOENT) },
             Ok(below) => probe(root, below, follow),
             Err(_fault) => Probe { target: Target::Unknown, fd: Err(Errno::INVAL) },
         })
@@ -54,6 +58,8 @@ pub(crate) struct Root<'a> {
     pub(crate) folder: &'a std::fs::File,
     /// Patterns apply, so symbolic links are not followed below it.
     pub(crate) patterned: bool,
+    /// The path has the name of a policy, which is not there for a tool that could change it.
+    pub(crate) hidden: bool,
 }
 
 impl Root<'_> {

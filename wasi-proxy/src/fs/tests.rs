@@ -68,6 +68,7 @@ impl Scene {
         let fs = FsCapability {
             guest: "/docs".to_owned(),
             host: folder.path().canonicalize().unwrap(),
+            opened: None,
             access: all,
             durable: AccessSet::EMPTY,
             patterns: Patterns::default(),

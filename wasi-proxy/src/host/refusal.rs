@@ -57,6 +57,7 @@ fn fs_errno(reason: Reason) -> Errno {
         | Reason::FolderRenameUnderPatterns
         | Reason::NotRegular
         | Reason::LinkText
-        | Reason::GainsRights => Errno::PERM,
+        | Reason::GainsRights
+        | Reason::PolicyName => Errno::PERM,
     }
 }

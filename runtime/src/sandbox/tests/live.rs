@@ -167,7 +167,7 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
             scope.spawn(move || {
                 trap::name_thread("worker");
                 let mut worker = Worker::new(&runtime).unwrap();
-                let provenance = Provenance { manifest: "", grant: "", by: "tests" };
+                let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
                 let tool = Tool::load(&mut worker, &component, &manifest, set, provenance).unwrap();
                 to_main.send(None).unwrap();
                 to_main.send(Some(self_test(&go.recv().unwrap().unwrap()).unwrap())).unwrap();

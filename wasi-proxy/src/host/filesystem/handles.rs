@@ -258,6 +258,9 @@ impl GateView<'_> {
     pub(super) fn shows(&self, slot: usize, entry: &DirectoryEntry) -> FsResult<bool> {
         let handle = self.handle(slot)?;
         let Some(fs) = self.ctx.gate.set().fs.get(usize::from(handle.grant.0)) else { return Ok(false) };
+        if fs.hides(&entry.name) {
+            return Ok(false);
+        }
         if fs.patterns.is_empty() {
             return Ok(true);
         }

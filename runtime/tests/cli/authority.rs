@@ -1,0 +1,334 @@
+//! Who decides: which policy is obeyed, whose grant a component gets, which folders a grant means, and that no tool changes any
+//! of it. Each refusal comes before anything runs.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::process::Command;
+
+use serde_json::json;
+
+use crate::desk::{DOCS, Desk, Ran};
+
+const COUNT: [&str; 4] = ["--op", "count", "--input", r#"{"folder": "/docs"}"#];
+const GRANT: &str = "fs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n";
+
+/// The program in a folder of the desk.
+fn command(desk: &Desk, folder: &str, args: &[&str]) -> Command {
+    let mut command = desk.command(args);
+    command.current_dir(desk.path(folder)).env("TOLLGATE_LEDGER", desk.path("ledger"));
+    command
+}
+
+fn run(desk: &Desk, folder: &str, args: &[&str]) -> Ran {
+    desk.ran(&command(desk, folder, args).output().unwrap())
+}
+
+/// A desk with the prober and a folder `work` to call it in.
+fn prober() -> Desk {
+    let desk = Desk::with("probe-fs");
+    fs::create_dir(desk.path("work")).unwrap();
+    desk
+}
+
+/// Has the prober take one step with this grant, called in `work`.
+fn step(desk: &Desk, grants: &[&str], step: &serde_json::Value) -> Ran {
+    let input = json!({ "steps": [step] }).to_string();
+    let grants = grants.iter().flat_map(|grant| ["--grant", grant]);
+    let args: Vec<&str> =
+        ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", &input].into_iter().chain(grants).collect();
+    run(desk, "work", &args)
+}
+
+fn write(path: &str) -> serde_json::Value {
+    json!({ "op": "write", "path": path, "data": "[tools.probe-fs]\nrandom = \"secure\"\n" })
+}
+
+const ALL: &str = "read,write,create,delete,list,metadata";
+
+#[track_caller]
+fn nothing_was_called(desk: &Desk) {
+    assert!(desk.called().is_empty());
+}
+
+// Deciding places.
+
+#[test]
+fn a_workspace_stays_grantable_and_gets_no_policy() {
+    let desk = prober();
+    let all = format!("fs:/docs=.:{ALL}");
+    assert_eq!(step(&desk, &[&all], &write("/docs/notes.txt")).code, 0);
+    let denied = step(&desk, &[&all], &write("/docs/tollgate.toml"));
+    denied.fails(3, &["fs:/docs:policy", "could find a policy under this name", "nothing grants it"]);
+    assert!(!desk.path("work/tollgate.toml").exists() && desk.path("work/notes.txt").exists());
+}
+
+#[test]
+fn a_policy_that_is_a_link_is_out_of_reach_at_both_ends() {
+    let desk = prober();
+    fs::create_dir_all(desk.path("real")).unwrap();
+    desk.file("real/policy.toml", "");
+    symlink("../real/policy.toml", desk.path("work/tollgate.toml")).unwrap();
+    for host in ["../real", "."] {
+        let ran = step(&desk, &[&format!("fs:/docs={host}:write")], &write("/docs/policy.toml"));
+        ran.fails(2, &["hands over the policy: `FOLDER/work/tollgate.toml`", "decide over its own rights"]);
+    }
+    // With another policy in use, the one that the next run would find counts still.
+    desk.file("other.toml", "");
+    for (host, what) in [("../real", "the place where a policy is found"), (".", "the place where a policy is found")] {
+        let grant = format!("fs:/docs={host}:write");
+        let args = ["run", "../tools/probe-fs.wasm", "--policy", "../other.toml", "--grant", &grant];
+        run(&desk, "work", &args).fails(2, &[&format!("hands over {what}")]);
+    }
+    let args = ["run", "../tools/probe-fs.wasm", "--policy", "../other.toml", "--grant", "fs:/docs=..:write"];
+    run(&desk, "work", &args).fails(2, &["hands over the policy: `FOLDER/work/../other.toml`"]);
+    nothing_was_called(&desk);
+}
+
+#[test]
+fn what_is_not_there_yet_is_out_of_reach_too() {
+    let desk = prober();
+    fs::create_dir(desk.path("state")).unwrap();
+    let refused = |home: &str, right: &str, what: &str| {
+        let grant = format!("fs:/docs=../state:{right}");
+        let mut command = command(&desk, "work", &["run", "../tools/probe-fs.wasm", "--grant", &grant]);
+        let output = command.env("TOLLGATE_HOME", desk.path(home)).output().unwrap();
+        desk.ran(&output).fails(2, &[&format!("hands over {what}")]);
+        assert!(!desk.path("state/home/tools").exists());
+    };
+    refused("state/home", "read", "the key of compiled tools");
+    refused("state/home", "create", "the key of compiled tools");
+    fs::create_dir(desk.path("elsewhere")).unwrap();
+    // Each by itself: the others are elsewhere.
+    for (name, what) in [
+        ("trust", "the store of accepted policies"),
+        ("tools", "the installed tools"),
+        ("cache", "the cache of compiled tools"),
+    ] {
+        fs::remove_dir_all(desk.path("elsewhere")).unwrap();
+        fs::create_dir(desk.path("elsewhere")).unwrap();
+        symlink(desk.path(&format!("state/{name}")), desk.path(&format!("elsewhere/{name}"))).unwrap();
+        refused("elsewhere", "create", what);
+    }
+    nothing_was_called(&desk);
+}
+
+#[test]
+fn a_tool_changes_neither_its_component_nor_its_manifest_nor_the_program() {
+    let desk = prober();
+    step(&desk, &["fs:/docs=../tools:write"], &write("/docs/x")).fails(2, &["hands over the component"]);
+    fs::create_dir(desk.path("manifests")).unwrap();
+    fs::rename(desk.path("tools/probe-fs.toml"), desk.path("manifests/m.toml")).unwrap();
+    let grant = "fs:/docs=../manifests:delete";
+    let args = ["run", "../tools/probe-fs.wasm", "--manifest", "../manifests/m.toml", "--grant", grant];
+    run(&desk, "work", &args).fails(2, &["hands over the manifest"]);
+    let program = std::path::Path::new(env!("CARGO_BIN_EXE_tollgate")).parent().unwrap();
+    let grant = format!("fs:/docs={}:create", program.display());
+    step(&desk, &[&grant], &write("/docs/x")).fails(2, &["hands over the program `tollgate`"]);
+    nothing_was_called(&desk);
+    // What only looks, changes nothing.
+    assert_eq!(
+        step(&desk, &["fs:/docs=../tools:read,list,metadata"], &json!({ "op": "list", "path": "/docs" })).code,
+        0
+    );
+}
+
+#[test]
+fn a_ledger_elsewhere_does_not_give_up_the_usual_one() {
+    let desk = prober();
+    fs::create_dir_all(desk.path("state/ledger")).unwrap();
+    let args = ["run", "../tools/probe-fs.wasm", "--ledger", "../ledger-2", "--grant", "fs:/docs=../state:metadata"];
+    let output = command(&desk, "work", &args).env("TOLLGATE_LEDGER", desk.path("state/ledger")).output().unwrap();
+    desk.ran(&output).fails(2, &["hands over the ledger or its key"]);
+    assert!(!desk.path("ledger-2").exists());
+    // The one that is used counts once it is there.
+    let args =
+        ["run", "../tools/probe-fs.wasm", "--ledger", "../state/new/ledger", "--grant", "fs:/docs=../state:metadata"];
+    run(&desk, "work", &args).fails(2, &["nothing was run: the grant for `/docs` hands over the ledger or its key"]);
+}
+
+// A policy that is found.
+
+#[test]
+fn a_found_policy_is_named_and_must_be_the_users_alone() {
+    let desk = Desk::with("word-count");
+    desk.file("tollgate.toml", format!("[tools.word-count]\n{GRANT}"));
+    let count = [&["run", "tools/word-count.wasm"][..], &COUNT].concat();
+    let ran = desk.run(&count);
+    assert_eq!(ran.policy.as_deref(), Some("policy: FOLDER/tollgate.toml (found in this folder)"));
+    assert_eq!(ran.json()["files"], 2);
+    let called = desk.called();
+    for mode in [0o666, 0o646, 0o602] {
+        fs::set_permissions(desk.path("tollgate.toml"), Permissions::from_mode(mode)).unwrap();
+        let refused = desk.run(&count);
+        refused.fails(2, &["others may have written it", &format!("its mode {mode:03o}"), "chmod go-w", "--policy"]);
+    }
+    // Given by name it is the user's choice.
+    assert_eq!(desk.run(&[&count[..], &["--policy", "tollgate.toml"]].concat()).json()["files"], 2);
+    fs::set_permissions(desk.path("tollgate.toml"), Permissions::from_mode(0o644)).unwrap();
+    if rustix::process::geteuid().is_root() {
+        chown(desk.path("tollgate.toml"), Some(65534), None).unwrap();
+        desk.run(&count).fails(2, &["others may have written it: its owner is the user 65534"]);
+        desk.run(&["doctor"]).fails(2, &["others may have written it"]);
+    }
+    assert_eq!(desk.called().len(), called.len() + 1);
+}
+
+#[test]
+fn a_found_policy_grants_what_lies_below_it_until_it_is_accepted() {
+    let desk = Desk::with("word-count");
+    fs::create_dir(desk.path("project")).unwrap();
+    let text = "[tools.word-count]\nfs.\"/docs\" = { host = \"../docs\", access = [\"read\", \"list\"] }\n";
+    desk.file("project/tollgate.toml", text);
+    let count = [&["run", "../tools/word-count.wasm"][..], &COUNT].concat();
+    let refused = run(&desk, "project", &count);
+    let words =
+        ["reaches farther than its own folder", "a folder outside, for `word-count`", "tollgate trust tollgate.toml"];
+    refused.fails(2, &words);
+    assert!(refused.stderr.contains("2 │") && refused.stderr.contains("reaches farther"), "the line: {refused:?}");
+    nothing_was_called(&desk);
+    let accepted = run(&desk, "project", &["trust"]);
+    assert_eq!(accepted.code, 0, "{accepted:?}");
+    assert!(accepted.stdout.contains("FOLDER/project/../docs`, a folder outside, for `word-count`"), "{accepted:?}");
+    assert_eq!(run(&desk, "project", &count).json()["files"], 2);
+    // One more byte is another policy; so is the same text elsewhere.
+    desk.file("project/tollgate.toml", format!("{text}#\n"));
+    run(&desk, "project", &count).fails(2, &["reaches farther than its own folder"]);
+    fs::create_dir(desk.path("clone")).unwrap();
+    desk.file("clone/tollgate.toml", text);
+    run(&desk, "clone", &count).fails(2, &["reaches farther than its own folder"]);
+    desk.file("project/tollgate.toml", text);
+    assert_eq!(run(&desk, "project", &["trust", "--remove"]).code, 0);
+    run(&desk, "project", &count).fails(2, &["reaches farther than its own folder"]);
+    run(&desk, "project", &["trust", "--remove"]).fails(2, &["was not accepted as it is now"]);
+    run(&desk, "project", &["trust", "../other.toml"]).fails(2, &["is never found by itself"]);
+    assert_eq!(run(&desk, "project", &[&count[..], &["--policy", "tollgate.toml"]].concat()).json()["files"], 2);
+}
+
+// Folders of grants.
+
+#[test]
+fn a_folder_that_another_tool_can_exchange_is_refused_or_bound() {
+    let desk = Desk::with("word-count");
+    fs::create_dir(desk.path("work")).unwrap();
+    fs::rename(desk.path("docs"), desk.path("work/docs")).unwrap();
+    desk.file("secrets/a.txt", "one two three\n");
+    let policy = |nested: &str| {
+        desk.file(
+            "tollgate.toml",
+            format!(
+                "[tools.probe-fs]\nfs.\"/docs\" = {{ host = \"work\", access = [\"create\", \"delete\"] }}\n[tools.word-count]\n\
+                 fs.\"/docs\" = {{ host = \"work/docs\", access = [\"read\", \"list\"]{nested} }}\n"
+            ),
+        );
+    };
+    let count = [&["run", "tools/word-count.wasm"][..], &COUNT].concat();
+    policy("");
+    desk.run(&count).fails(2, &["which lies in `FOLDER/work`", "the tool `probe-fs` (as `/docs`)", "nested = true"]);
+    nothing_was_called(&desk);
+    policy(", nested = true");
+    assert_eq!(desk.run(&count).json()["files"], 2);
+    // As the prober could have done it.
+    fs::rename(desk.path("work/docs"), desk.path("work/away")).unwrap();
+    symlink(desk.path("secrets"), desk.path("work/docs")).unwrap();
+    desk.run(&count)
+        .fails(2, &["a symbolic link in `FOLDER/work`, where the tool `probe-fs` (as `/docs`) may make links"]);
+    fs::remove_file(desk.path("work/docs")).unwrap();
+    fs::rename(desk.path("secrets"), desk.path("work/docs")).unwrap();
+    desk.run(&count)
+        .fails(2, &["where another folder stands than the one that was bound", "tollgate trust FOLDER/work/docs"]);
+    assert_eq!(desk.called().len(), 1);
+    assert_eq!(desk.run(&["trust", "work/docs"]).code, 0);
+    assert_eq!(desk.run(&count).json()["files"], 1);
+}
+
+#[test]
+fn what_was_opened_stands_in_the_entry_of_the_policy() {
+    use std::os::unix::fs::MetadataExt as _;
+    let desk = Desk::with("word-count");
+    symlink("docs", desk.path("link")).unwrap();
+    let grant = ["--grant", "fs:/docs=link:read,list"];
+    let ran = desk.run(&[&["run", "tools/word-count.wasm"][..], &COUNT, &grant].concat());
+    assert_eq!(ran.json()["files"], 2);
+    let entries = desk.entries();
+    let policy = entries.iter().find(|entry| entry["kind"] == "policy").unwrap();
+    let found = fs::metadata(desk.path("docs")).unwrap();
+    let docs = fs::canonicalize(desk.path("docs")).unwrap();
+    let opened = format!("{}:{} {}", found.dev(), found.ino(), docs.display());
+    assert_eq!(
+        policy["folders"],
+        json!({ "/docs": opened.replace(docs.parent().unwrap().to_str().unwrap(), "FOLDER") })
+    );
+}
+
+// Whose grant it is.
+
+#[test]
+fn a_component_does_not_choose_its_grant() {
+    let desk = Desk::with("word-count");
+    desk.file("tollgate.toml", format!("[tools.word-count]\n{GRANT}"));
+    // Another component with a manifest of that name, under a file name of its own.
+    fs::copy(desk.path("tools/word-count.wasm"), desk.path("tools/evil.wasm")).unwrap();
+    fs::copy(desk.path("tools/word-count.toml"), desk.path("tools/evil.toml")).unwrap();
+    let evil = [&["run", "tools/evil.wasm"][..], &COUNT].concat();
+    desk.run(&evil).fails(2, &["the tool `evil` needs what nothing grants", "[tools.evil]"]);
+    nothing_was_called(&desk);
+    // What the operator typed is the name; `_` is as `-`.
+    fs::rename(desk.path("tools/evil.wasm"), desk.path("tools/word_count.wasm")).unwrap();
+    fs::rename(desk.path("tools/evil.toml"), desk.path("tools/word_count.toml")).unwrap();
+    assert_eq!(desk.run(&[&["run", "tools/word_count.wasm"][..], &COUNT].concat()).json()["files"], 2);
+}
+
+#[test]
+fn an_entry_is_for_its_component() {
+    let desk = Desk::with("word-count");
+    let count = [&["run", "tools/word-count.wasm"][..], &COUNT].concat();
+    let digest = desk.run(&[&["inspect", "tools/word-count.wasm", "--json"][..], &DOCS].concat()).json();
+    let digest = digest["component"].as_str().unwrap().to_owned();
+    desk.file("tollgate.toml", format!("[tools.word-count]\ncomponent = \"sha256:{}\"\n{GRANT}", "0".repeat(64)));
+    desk.run(&count).fails(2, &["is for the component sha256:0000", &digest]);
+    nothing_was_called(&desk);
+    desk.file("tollgate.toml", format!("[tools.any]\ncomponent = \"{digest}\"\n{GRANT}"));
+    assert_eq!(desk.run(&count).json()["files"], 2);
+    desk.file("tollgate.toml", format!("[tools.by-path]\ncomponent = \"tools/word-count.wasm\"\n{GRANT}"));
+    assert_eq!(desk.run(&count).json()["files"], 2);
+    let called: Vec<_> =
+        desk.entries().iter().filter_map(|entry| entry["operation"].as_str().map(|_| entry["tool"].clone())).collect();
+    assert!(called.contains(&json!("any")) && called.contains(&json!("by-path")), "{called:?}");
+    desk.file("tollgate.toml", format!("[tools.word-count]\ncomponent = \"elsewhere.wasm\"\n{GRANT}"));
+    desk.run(&count).fails(2, &["is for the component `FOLDER/elsewhere.wasm`"]);
+    desk.file("tollgate.toml", "[tools.word-count]\ncomponent = \"sha256:12\"\n");
+    desk.run(&count).fails(2, &["\"sha256:12\" names no component", "this value"]);
+}
+
+#[test]
+fn two_tools_of_one_manifest_are_told_apart_by_their_installed_names() {
+    let desk = Desk::with("word-count");
+    desk.file("tollgate.toml", format!("[tools.first]\n{GRANT}"));
+    for name in ["first", "second"] {
+        let installed = desk.run(&["install", "tools/word-count.wasm", "--name", name]);
+        assert!(installed.stdout.contains("  declared  word-count, by its manifest\n"), "{installed:?}");
+    }
+    assert_eq!(desk.run(&[&["run", "first"][..], &COUNT].concat()).json()["files"], 2);
+    desk.run(&[&["run", "second"][..], &COUNT].concat()).fails(2, &["the tool `second` needs what nothing grants"]);
+    let entries = desk.entries();
+    let policy = entries.iter().find(|entry| entry["kind"] == "policy").unwrap();
+    assert_eq!((&policy["tool"], &policy["declared"]), (&json!("first"), &json!("word-count")));
+    let call = entries.iter().find(|entry| entry["operation"] == "count").unwrap();
+    assert_eq!(call["tool"], "first");
+    let listed = desk.run(&["list"]).stdout;
+    assert!(listed.contains("first (declared word-count)"), "{listed}");
+    let inspected = desk.run(&["inspect", "first"]).stdout;
+    assert!(inspected.contains("declared   word-count, by its manifest"), "{inspected}");
+}
+
+#[test]
+fn what_a_component_calls_itself_is_not_its_installed_name_unasked() {
+    let desk = Desk::with("word-count");
+    fs::rename(desk.path("tools/word-count.wasm"), desk.path("tools/evil.wasm")).unwrap();
+    fs::rename(desk.path("tools/word-count.toml"), desk.path("tools/evil.toml")).unwrap();
+    let refused = desk.run(&["install", "tools/evil.wasm"]);
+    refused.fails(2, &["says that it is the tool `word-count`, and its file is called otherwise", "--name word-count"]);
+    assert_eq!(desk.run(&["list", "--json"]).json(), json!([]));
+    let reviewed = desk.run(&["install", "tools/evil.wasm", "--manifest", "tools/evil.toml"]);
+    assert!(reviewed.stdout.starts_with("installed word-count "), "{reviewed:?}");
+}
