@@ -1,7 +1,8 @@
 //! Words about folders.
 
 use serde_json::{Value, json};
-use tollgate_capability::{Access, PathFault, Reason};
+use tollgate::authority::{FolderError, Nesting, TrustStore, open_folders};
+use tollgate_capability::{Access, BindError, CapabilitySet, Manifest, PathFault, Policy, Reason, Subject};
 use tollgate_workspace::exists;
 use tollgate_workspace::expect::Denied;
 
@@ -149,4 +150,47 @@ pub(crate) fn quota() {
     assert_eq!(std::fs::read_to_string(texts.lab.path("docs/a.txt")).unwrap(), "old");
     assert_eq!(texts.lab.answer(&tool, "run", &overwrite("new")), json!([{ "ok": null }]));
     assert_eq!(std::fs::read_to_string(texts.lab.path("docs/a.txt")).unwrap(), "new");
+}
+
+/// What a tool's grant gives of a policy in `folder`, its folders open.
+fn opened(folder: &std::path::Path, policy: &str) -> Result<CapabilitySet, FolderError> {
+    let policy = Policy::parse(policy, "tollgate.toml", folder).unwrap();
+    let grant = policy.grant(&"probe-fs".parse().unwrap());
+    let needs = manifest_text("probe-fs", "needs.fs = [{ guest = \"/docs\", access = [\"read\"] }]");
+    let manifest = Manifest::parse(&needs, "tool.toml").unwrap();
+    let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
+    let store = TrustStore::new(folder.join("trust"));
+    open_folders(&mut set, Nesting { grant: &grant, policy: &policy, store: Some(&store) })?;
+    Ok(set)
+}
+
+#[test]
+pub(crate) fn nested() {
+    let folder = tempfile::tempdir().unwrap();
+    let docs = folder.path().join("work/docs");
+    std::fs::create_dir_all(&docs).unwrap();
+    let other = "[tools.other]\nfs.\"/work\" = { host = \"work\", access = [\"delete\"] }\n";
+    let policy = |nested: bool| {
+        format!(
+            "{other}[tools.probe-fs]\nfs.\"/docs\" = {{ host = \"work/docs\", access = [\"read\"], nested = {nested} }}"
+        )
+    };
+    let refused = opened(folder.path(), &policy(false)).unwrap_err();
+    assert!(matches!(refused, FolderError::Nested { .. }), "{refused}");
+    let bound = opened(folder.path(), &policy(true)).unwrap();
+    assert!(bound.fs[0].opened.is_some());
+    std::fs::rename(&docs, folder.path().join("away")).unwrap();
+    std::fs::create_dir(&docs).unwrap();
+    let exchanged = opened(folder.path(), &policy(true)).unwrap_err();
+    assert!(matches!(exchanged, FolderError::Exchanged { .. }), "{exchanged}");
+}
+
+#[test]
+pub(crate) fn component() {
+    let pin = format!("[tools.probe-fs]\ncontext = true\ncomponent = \"sha256:{}\"", "07".repeat(32));
+    let policy = Policy::parse(&pin, "tollgate.toml", std::path::Path::new("/p")).unwrap();
+    let name = "probe-fs".parse().unwrap();
+    let bind = |byte| policy.bind(Subject { name: &name, digest: [byte; 32], installed: true }, |_path| false);
+    assert!(bind(7).unwrap().grant.context);
+    assert!(matches!(bind(8), Err(BindError::Pinned { .. })));
 }
