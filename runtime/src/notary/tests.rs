@@ -53,6 +53,8 @@ impl Scene {
             grant: tollgate_audit::Digest::of(b"grant"),
             tool: "tool".into(),
             by: "test".into(),
+            folders: tollgate_audit::Pairs::default(),
+            declared: None,
         };
         let until = Instant::now() + PATIENCE;
         self.recorder.record(&[Entry::Policy(policy).encode()], Kept::Journal, until).unwrap();
