@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use serde_json::{Value, json};
+use tollgate_plain::one_line;
 
 use crate::checkpoint::{CHECKPOINT_FILE, Checkpoint, ParseCheckpointError, SignedCheckpoint};
 use crate::entry::{Entry, Kind};
@@ -164,7 +165,7 @@ impl fmt::Display for Answer {
             Self::NotProven { failed, .. } => ("NOT VERIFIED", failed),
         };
         writeln!(f, "{word}")?;
-        lines.iter().try_for_each(|line| writeln!(f, "{}", safe(line)))
+        lines.iter().try_for_each(|line| writeln!(f, "{}", one_line(line)))
     }
 }
 
@@ -254,12 +255,4 @@ fn read_text(path: &Path) -> Result<String, UntriedError> {
 /// The error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// Without characters that a terminal obeys: what is shown was written by others.
-fn safe(text: &str) -> String {
-    let obeyed = |c: char| {
-        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if obeyed(c) { '\u{fffd}' } else { c }).collect()
 }

@@ -71,3 +71,27 @@ fn yes_no_and_not_tried() {
     }
     assert_eq!(run(&["--help"]).0, 0);
 }
+
+#[test]
+fn what_others_wrote_steers_no_terminal() {
+    let evil = "a\u{1b}[2J\r\u{85}\u{9b}31m\u{202e}\u{2066}\u{e0041}z";
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let key = ledger.verifier_key().to_string();
+    let file = dir.path().with_extension("evil").to_str().unwrap().to_owned();
+    fs::write(&file, evil).unwrap();
+    for args in [
+        &[evil][..],
+        &["ledger", evil],
+        &["ledger", evil, "--key", evil],
+        &["receipt", &file, "--key", &key],
+        &["consistency", &file, evil, "--key", &key],
+    ] {
+        for more in [&[][..], &["--json"]] {
+            let (code, text) = run(&[args, more].concat());
+            assert_ne!(code, 0, "{args:?}");
+            let steers = |character: char| character != '\n' && tollgate_plain::is_steering(character);
+            assert!(!text.contains(steers), "{args:?}: {text:?}");
+        }
+    }
+}

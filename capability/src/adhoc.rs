@@ -18,11 +18,12 @@ use std::path::Path;
 
 use miette::Diagnostic;
 use thiserror::Error;
+use tollgate_plain::one_line;
 
 use crate::access::{Access, AccessSet};
 use crate::audit::{Acknowledge, ArgumentsRecord};
 use crate::call::Stdio;
-use crate::diagnostic::{ValueError, nearest, printable};
+use crate::diagnostic::{ValueError, nearest};
 use crate::grant::{EnvValue, FsGrant};
 use crate::host::host_path;
 use crate::limits::PartialLimits;
@@ -257,22 +258,22 @@ impl GrantText<'_> {
     fn unknown_kind(self, kind: &str) -> GrantTextError {
         let near = nearest(kind, &KINDS.map(|(kind, _form)| kind), "kinds");
         let forms = KINDS.map(|(_kind, form)| form).join("\n");
-        GrantTextError::Form { given: printable(self.0), help: format!("{near}\naccepted:\n{forms}") }
+        GrantTextError::Form { given: one_line(self.0), help: format!("{near}\naccepted:\n{forms}") }
     }
 
     fn form(self, form: &str) -> GrantTextError {
-        GrantTextError::Form { given: printable(self.0), help: format!("accepted: {form}") }
+        GrantTextError::Form { given: one_line(self.0), help: format!("accepted: {form}") }
     }
 
     fn word(self, word: &str, known: &[&str], form: &str) -> GrantTextError {
         let help = format!("{}\naccepted: {form}", nearest(word, known, "words"));
-        GrantTextError::UnknownWord { given: printable(self.0), word: printable(word), help }
+        GrantTextError::UnknownWord { given: one_line(self.0), word: one_line(word), help }
     }
 
     fn value(self, fault: impl Into<ValueError>, form: &str) -> GrantTextError {
         let fault = fault.into();
         let what_to_do = fault.help().map(|help| help.to_string()).unwrap_or_default();
-        GrantTextError::Value { given: printable(self.0), fault, help: format!("{what_to_do}\naccepted: {form}") }
+        GrantTextError::Value { given: one_line(self.0), fault, help: format!("{what_to_do}\naccepted: {form}") }
     }
 }
 

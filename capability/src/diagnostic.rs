@@ -7,6 +7,7 @@ use std::sync::Arc;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use tollgate_plain::same_length;
 
 use crate::binding::PinFault;
 use crate::host::HostPathError;
@@ -21,7 +22,7 @@ pub type SourceText = Arc<NamedSource<String>>;
 /// The text of a file, for an error of somebody else's to point into; what could steer a terminal is replaced.
 #[must_use]
 pub fn source_text(file: &str, text: &str) -> SourceText {
-    Arc::new(NamedSource::new(printable(file), printable(text)))
+    Arc::new(NamedSource::new(same_length(file), same_length(text)))
 }
 
 /// Where the value stands in a TOML text that these keys lead to, as bytes; `None` if there is none.
@@ -183,9 +184,9 @@ impl Document {
         bytes_max: usize,
     ) -> Result<(Self, T), DocumentError> {
         if text.len() > bytes_max {
-            return Err(DocumentError::TooLong { file: printable(file), bytes: text.len(), bytes_max });
+            return Err(DocumentError::TooLong { file: same_length(file), bytes: text.len(), bytes_max });
         }
-        let document = Self { text: Arc::new(NamedSource::new(printable(file), printable(text))) };
+        let document = Self { text: Arc::new(NamedSource::new(same_length(file), same_length(text))) };
         match toml::from_str(text) {
             Ok(raw) => Ok((document, raw)),
             Err(error) => Err(document.toml_error(&error)),
@@ -215,7 +216,7 @@ impl Document {
 
     fn toml_error(&self, error: &toml::de::Error) -> DocumentError {
         let at = self.span(error.span().unwrap_or_default());
-        let message = printable(error.message());
+        let message = same_length(error.message());
         let text = self.text();
         if let Some((key, known)) = unknown(&message, "unknown field `") {
             return DocumentError::UnknownKey { help: nearest(key, &known, "keys"), key: key.to_owned(), text, at };
@@ -265,18 +266,6 @@ pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
     }
 }
 
-/// `text` with each character that could steer a terminal replaced by one of the same length, so that offsets hold.
-pub(crate) fn printable(text: &str) -> String {
-    let shown = |character: char| match character {
-        '\n' | '\t' | '\r' => character,
-        '\u{0}'..='\u{1f}' | '\u{7f}' => '?',
-        '\u{80}'..='\u{9f}' => '\u{bf}',
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
-        _other => character,
-    };
-    text.chars().map(shown).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -291,12 +280,5 @@ mod tests {
         assert_eq!(unknown(none, "unknown field `"), Some(("x", vec![])));
         let odd = "unknown field `a`b`, expected `c`";
         assert_eq!(unknown(odd, "unknown field `").map(|(word, _)| word), Some("a`b"));
-    }
-
-    #[test]
-    fn printable_text_keeps_its_offsets() {
-        let steering = "a\u{1b}[31m\u{9b}b\u{202e}c\n\td";
-        assert_eq!(printable(steering), "a?[31m\u{bf}b\u{fffd}c\n\td");
-        assert_eq!(printable(steering).len(), steering.len());
     }
 }

@@ -36,7 +36,7 @@ pub enum TextError {
         /// The longest.
         bytes_max: usize,
     },
-    /// It has a character that could steer a terminal.
+    /// It has a character that could steer a terminal, or hide.
     #[error("{what} contains a control character")]
     #[diagnostic(help("take it out; line breaks and tabs may stay"))]
     Control {
@@ -82,7 +82,7 @@ pub enum TextError {
 pub(crate) fn description(text: String) -> Result<String, TextError> {
     let what = "the description";
     let text = bounded(what, text, DESCRIPTION_BYTES_MAX)?;
-    if crate::diagnostic::printable(&text) == text { Ok(text) } else { Err(TextError::Control { what }) }
+    if tollgate_plain::is_plain(&text) { Ok(text) } else { Err(TextError::Control { what }) }
 }
 
 /// A text that a guest gets as it is.

@@ -43,12 +43,13 @@ pub(crate) struct Scale {
     pub(crate) seed: u64,
 }
 
-const TESTS: [Test<Scale>; 23] = [
+const TESTS: [Test<Scale>; 24] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
     ("what_a_host_said_at_last_is_passed_on", deaths::what_a_host_said_at_last_is_passed_on),
     ("a_dead_notary_takes_nothing", deaths::a_dead_notary_takes_nothing),
+    ("texts_of_a_call_that_never_began_do_not_stay", deaths::texts_of_a_call_that_never_began_do_not_stay),
     ("a_dead_front_takes_its_hosts", orphans::a_dead_front_takes_its_hosts),
     ("ending_a_front_ends_its_calls", deaths::ending_a_front_ends_its_calls),
     ("grace_is_how_long_a_host_may_overrun", settings::grace_is_how_long_a_host_may_overrun),

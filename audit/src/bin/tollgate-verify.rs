@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         (Ok(answer), true) => say(&format!("{}\n", answer.to_json()), exit_code(&answer)),
         (Ok(answer), false) => say(&answer.to_string(), exit_code(&answer)),
         (Err(reason), true) => say(&format!("{}\n", json!({ "verified": null, "error": reason })), UNTRIED.into()),
-        (Err(reason), false) => say(&format!("not tried: {}\n", safe(&reason)), UNTRIED.into()),
+        (Err(reason), false) => say(&format!("not tried: {reason}\n"), UNTRIED.into()),
     }
 }
 
@@ -116,13 +116,9 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Without characters that a terminal obeys: what is shown was written by others.
-fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
-}
-
+/// Prints without characters that a terminal obeys: what is shown was written by others.
 fn say(text: &str, code: ExitCode) -> ExitCode {
     // A reader that has gone away changes nothing about the answer.
-    std::io::stdout().lock().write_all(text.as_bytes()).ok();
+    std::io::stdout().lock().write_all(tollgate_plain::output(text).as_bytes()).ok();
     code
 }

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use tollgate_plain::is_steering;
+
 /// Most characters shown of one text; the whole is in the JSON.
 const SHOWN_CHARS_MAX: usize = 320;
 
@@ -10,7 +12,7 @@ const SHOWN_CHARS_MAX: usize = 320;
 pub(super) fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars().take(SHOWN_CHARS_MAX) {
-        if is_hidden(character) {
+        if is_steering(character) {
             // Writing to a String cannot fail.
             write!(shown, "{}", character.escape_unicode()).unwrap_or_default();
         } else {
@@ -50,16 +52,6 @@ pub(super) fn markdown_code(text: &str) -> String {
     let text = visible(text).replace('`', "\\u{60}").replace('|', "\\u{7c}");
     // A code span loses one space on both sides, and cannot be empty.
     if text.trim().is_empty() { format!("`\"{text}\"`") } else { format!("`{text}`") }
-}
-
-/// Control characters, line ends, what changes the direction of text, and what has no width.
-fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

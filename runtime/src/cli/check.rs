@@ -54,6 +54,7 @@ fn not_granted(error: &CheckError, json: bool) -> Result<Exit, Failure> {
         format!("{}\n", json!({ "verdict": "denied", "rule": "fs", "reason": error.to_string(), "function": null }))
     } else {
         let help = error.help().map(|help| help.to_string()).unwrap_or_default();
+        let error = output::one_line(&error.to_string());
         format!("denied\n  rule      fs\n  why       {error}\n  to allow  {help}\n")
     };
     output::print(&text)?;

@@ -117,7 +117,7 @@ fn section(text: &mut String, title: &str, lines: Vec<String>) {
     }
     text.push_str(&format!("{title}:\n"));
     for line in lines {
-        text.push_str(&format!("  {line}\n"));
+        text.push_str(&format!("  {}\n", output::one_line(&line)));
     }
 }
 

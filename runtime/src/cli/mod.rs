@@ -74,7 +74,13 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
 /// `--help` and `--version` are results; what is wrong with the arguments is not.
 fn usage(error: &clap::Error) -> ExitCode {
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
-    // Nobody is left to tell if the terminal is gone.
-    error.print().unwrap_or_default();
+    // What was given is in it. Its colours are for those who gave nothing that could pass for one.
+    let text = error.render().to_string();
+    if tollgate_plain::is_plain(&text) {
+        // Nobody is left to tell if the terminal is gone.
+        error.print().unwrap_or_default();
+    } else {
+        output::eprint(&text);
+    }
     exit.into()
 }

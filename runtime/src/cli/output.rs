@@ -1,9 +1,10 @@
-//! Text on its way to stdout and stderr. Text of a guest must never reach a terminal as it is.
+//! Text on its way to stdout and stderr. Text of a guest must never reach a terminal as it is: whatever passes here is
+//! written out by [`tollgate_plain::output`], words and JSON alike.
 
-use std::fmt::Write as _;
 use std::io::{self, ErrorKind, Write};
 
 use miette::Diagnostic;
+pub(crate) use tollgate_plain::one_line;
 
 use super::exit::Failure;
 
@@ -32,7 +33,7 @@ pub(crate) fn print(text: &str) -> Result<Reader, Failure> {
 
 /// As [`print()`], to a buffer of stdout that is flushed later.
 pub(crate) fn print_to(out: &mut impl Write, text: &str) -> Result<Reader, Failure> {
-    written(out.write_all(text.as_bytes()))
+    written(out.write_all(tollgate_plain::output(text).as_bytes()))
 }
 
 /// Hands a buffer of stdout on.
@@ -50,33 +51,10 @@ fn written(result: io::Result<()>) -> Result<Reader, Failure> {
 
 /// Prints to stderr; nobody is left to tell if it is gone.
 pub(crate) fn eprint(text: &str) {
+    eprint_own(&tollgate_plain::output(text));
+}
+
+/// As [`eprint`], with characters that steer the terminal: nothing that others wrote may be in `text`.
+pub(crate) fn eprint_own(text: &str) {
     io::stderr().write_all(text.as_bytes()).unwrap_or_default();
-}
-
-/// `text` in one line, without what could steer a terminal or pass for a line of Tollgate's own.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                // Writing to a String cannot fail.
-                write!(line, "{}", character.escape_unicode()).unwrap_or_default();
-            }
-            _ if character.is_control() => {
-                write!(line, "{}", character.escape_debug()).unwrap_or_default();
-            }
-            _ => line.push(character),
-        }
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::one_line;
-
-    #[test]
-    fn one_line_steers_no_terminal() {
-        assert_eq!(one_line("a\u{1b}[31m\nb\u{9b}\u{202e}\t'ü'"), "a\\u{1b}[31m\\nb\\u{9b}\\u{202e}\\t'ü'");
-    }
 }

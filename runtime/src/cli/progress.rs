@@ -5,7 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::output::eprint;
+use super::output::eprint_own;
 
 /// Does `work`, saying `what` is done and for how long if it takes some seconds and somebody may be watching.
 pub(super) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
@@ -18,12 +18,12 @@ pub(super) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
             let started = Instant::now();
             let mut wait = FIRST;
             while until_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                eprint(&format!("\r{what} … {} s", started.elapsed().as_secs()));
+                eprint_own(&format!("\r{what} … {} s", started.elapsed().as_secs()));
                 wait = AGAIN;
             }
             if wait == AGAIN {
                 // Back to the start of the line, and empty it.
-                eprint("\r\x1b[K");
+                eprint_own("\r\x1b[K");
             }
         });
         let result = work();

@@ -24,14 +24,17 @@ pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {
         // The exit code is told even if this is not.
         output::print(&format!("{}\n", failure_json(failure))).ok();
     } else {
-        eprint(&failure_text(failure));
+        aside(failure);
     }
     failure.exit()
 }
 
 /// Says on stderr what went wrong beside what the command ends with.
 pub(crate) fn aside(failure: &Failure) {
-    eprint(&failure_text(failure));
+    match failure {
+        Failure::Usage(report) | Failure::Internal(report) => eprint_report(report),
+        Failure::Load { .. } | Failure::Call { .. } => eprint(&failure_text(failure)),
+    }
 }
 
 /// Passes the end of what the guest printed on, to stderr: stdout is for results. `--json` has all of it.
@@ -170,13 +173,23 @@ fn failure_text(failure: &Failure) -> String {
             let help = load_help(error).map(|help| format!("  help: {help}\n")).unwrap_or_default();
             format!("error: {}\n{help}", unusable(component, error))
         }
-        Failure::Usage(report) | Failure::Internal(report) => rendered(report),
+        Failure::Usage(report) | Failure::Internal(report) => rendered(report, false),
     }
 }
 
-/// With the source line where there is one; colour only on a terminal.
-fn rendered(report: &miette::Report) -> String {
-    let colour = std::io::stderr().is_terminal() && !config::no_color();
+/// Colour only on a terminal, and only where nothing in the report could pass for a colour of ours.
+fn eprint_report(report: &miette::Report) {
+    let text = rendered(report, false);
+    let is_plain = tollgate_plain::is_plain(&text);
+    if is_plain && std::io::stderr().is_terminal() && !config::no_color() {
+        output::eprint_own(&rendered(report, true));
+    } else {
+        eprint(&text);
+    }
+}
+
+/// With the source line where there is one.
+fn rendered(report: &miette::Report, colour: bool) -> String {
     let mut theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
     theme.characters.error = "error:".to_owned();
     // Lines of TOML are there to be copied: they are not wrapped.
@@ -192,7 +205,8 @@ fn unusable(component: &Path, error: &LoadError) -> String {
     if matches!(error, LoadError::NoHost(_) | LoadError::Place(_) | LoadError::Folder(_)) {
         return one_line(&format!("nothing was run: {}", with_causes(error)));
     }
-    format!("`{}` cannot be used as a tool: {}", component.display(), one_line(&with_causes(error)))
+    let component = one_line(&component.display().to_string());
+    format!("`{component}` cannot be used as a tool: {}", one_line(&with_causes(error)))
 }
 
 /// What to do about a component, where its error does not say.

@@ -114,7 +114,7 @@ fn hear(stderr: Option<ChildStderr>) -> String {
     let text = String::from_utf8_lossy(&tail);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let lines = lines.get(lines.len().saturating_sub(SAID_LINES_MAX)..).unwrap_or_default();
-    lines.join(" ").chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    lines.join(" ").chars().map(|char| if tollgate_plain::is_steering(char) { ' ' } else { char }).collect()
 }
 
 /// What is kept of what a host prints: a panic's message.

@@ -21,6 +21,7 @@ mod guides;
 mod install;
 mod kernel;
 mod ledger;
+mod plain;
 mod project;
 mod readme;
 mod reference;

@@ -24,7 +24,7 @@ pub(super) fn report(args: &ReportArgs, folder: &Path) -> Result<Exit, Failure> 
         progress::during("adding up the calls", || ActivityReport::build(entries, &filter, by, Some(&verified)));
     let text = match args.format {
         Format::Markdown => report.to_markdown(),
-        Format::Json => format!("{}\n", report.to_json()),
+        Format::Json => tollgate_plain::output(&format!("{}\n", report.to_json())).into_owned(),
         Format::Html => report.to_html(),
     };
     match &args.out {
