@@ -10,7 +10,9 @@ use crate::access::{Access, AccessSet};
 use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
 use crate::durability::Durability;
 use crate::path::{FsPath, GrantIndex, PathFault};
+use crate::reach::Reach;
 use crate::set::{Cap, CapabilitySet, FsCapability};
+use crate::standing::{Name, link_stays, links_in_folder_stay, place_is_free, place_is_kept};
 
 /// Decides whether `set` allows `call`.
 ///
@@ -86,6 +88,16 @@ pub enum Rule<'s> {
         /// The folder, as the guest sees it.
         guest: &'s str,
     },
+    /// `fs:/docs:place`: where a granted folder stands, it stays.
+    FsPlace {
+        /// The folder through which the place is named.
+        guest: &'s str,
+    },
+    /// `fs:/docs:same`: what is changed is what was decided on.
+    FsSame {
+        /// The folder.
+        guest: &'s str,
+    },
     /// `fs`: any folder at all.
     FsAny,
     /// `env`.
@@ -119,6 +131,8 @@ impl fmt::Display for Rule<'_> {
             Self::FsQuota { guest } => write!(f, "fs:{guest}:quota"),
             Self::FsNoGain { guest } => write!(f, "fs:{guest}:no-gain"),
             Self::FsPolicy { guest } => write!(f, "fs:{guest}:policy"),
+            Self::FsPlace { guest } => write!(f, "fs:{guest}:place"),
+            Self::FsSame { guest } => write!(f, "fs:{guest}:same"),
             Self::FsAny => f.write_str("fs"),
             Self::Env => f.write_str("env"),
             Self::Args => f.write_str("args"),
@@ -153,8 +167,18 @@ pub enum Reason {
     FolderRenameUnderPatterns,
     /// It is a device, FIFO or socket.
     NotRegular,
-    /// The link's text is absolute or leads out of the granted folder.
+    /// The link's text is absolute, has `..` after a name, or leads out of the granted folder from where it will stand.
     LinkText,
+    /// A symbolic link is on the way to where a link with `..` would stand, so that its text does not say where it leads.
+    LinkPlace,
+    /// A folder would come nearer to the granted folder, and links in it could lead out from there.
+    LinksInFolder,
+    /// A granted folder stands there, or in it.
+    GrantedPlace,
+    /// A granted folder lies in this one, and the name is reached through a symbolic link.
+    PlaceByLink,
+    /// Another file was put in the place of the one that was decided on, while the call was made.
+    Exchanged,
     /// The new place has rights that the old one lacks.
     GainsRights,
     /// A policy could be found under this name.
@@ -184,6 +208,17 @@ impl fmt::Display for Reason {
             Self::FolderRenameUnderPatterns => f.write_str("a folder cannot be renamed where patterns apply"),
             Self::NotRegular => f.write_str("only regular files and folders may be opened, linked or renamed"),
             Self::LinkText => f.write_str("the link would lead out of the granted folder"),
+            Self::LinkPlace => f.write_str("a link with `..` can be made or moved only where no link is on the way"),
+            Self::LinksInFolder => {
+                f.write_str("links in the folder, as far as they can be seen, would lead out of the granted folder")
+            }
+            Self::GrantedPlace => {
+                f.write_str("a granted folder stands there, and its place is not the tool's to change")
+            }
+            Self::PlaceByLink => {
+                f.write_str("a granted folder lies in this one, so names are not changed through a symbolic link")
+            }
+            Self::Exchanged => f.write_str("another file was put in its place while the call was made"),
             Self::GainsRights => f.write_str("the file would gain rights in its new place"),
             Self::PolicyName => {
                 f.write_str("the next run could find a policy under this name, which no tool may write")
@@ -223,15 +258,14 @@ pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s>
         HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
         HostCall::ReadlinkAt { path } => readlink(set, path),
         HostCall::SetTimesAt { path, target } => at_path(set, path, *target, Access::Write),
-        HostCall::CreateDirectoryAt { path } => {
-            no_policy(set, path)?;
-            at_path(set, path, FOLDER, Access::Create)
+        HostCall::CreateDirectoryAt { path, target } => create_directory(set, path, *target),
+        HostCall::RemoveDirectoryAt { path, linked, target } => remove_directory(set, path, *linked, *target),
+        HostCall::UnlinkFileAt { path, target } => unlink(set, path, *target),
+        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target } => {
+            rename(set, (from, *from_linked, *source), *reach, (to, *to_linked, *target))
         }
-        HostCall::RemoveDirectoryAt { path } => at_path(set, path, FOLDER, Access::Delete),
-        HostCall::UnlinkFileAt { path, target } => at_name(set, path, *target, Access::Delete),
-        HostCall::RenameAt { from, source, to, target } => rename(set, from, *source, to, *target),
-        HostCall::LinkAt { from, source, to } => link(set, from, *source, to),
-        HostCall::SymlinkAt { content, path } => symlink(set, content, path),
+        HostCall::LinkAt { from, source, reach, to, to_linked } => link(set, (from, *source), *reach, (to, *to_linked)),
+        HostCall::SymlinkAt { content, path, linked } => symlink(set, content, path, *linked),
         HostCall::Read { handle } => on_handle(set, handle, Access::Read),
         HostCall::Write { handle, bytes, quota_left } => write(set, handle, *bytes, *quota_left),
         HostCall::Append { handle, quota_left } => write(set, handle, 0, *quota_left),
@@ -311,10 +345,10 @@ fn placed<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Result<&
         return Ok(fs);
     }
     let fault = match target {
-        Target::Symlink => Some(Reason::SymlinkUnderPatterns),
+        Target::Symlink | Target::Link { .. } => Some(Reason::SymlinkUnderPatterns),
         Target::File { links, .. } if links > 1 => Some(Reason::HardLinksUnderPatterns),
         Target::Folder { .. } => (!fs.patterns.allow_folder(below)).then_some(Reason::Excluded),
-        Target::Absent | Target::File { .. } | Target::Special | Target::Outside | Target::Unknown => {
+        Target::Absent | Target::File { .. } | Target::Special { .. } | Target::Outside | Target::Unknown => {
             (!fs.patterns.allow_file(below)).then_some(Reason::Excluded)
         }
     };
@@ -336,8 +370,13 @@ fn at_name<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target, access: Ac
 /// A name's own target: a link or a further hard link under a name is the name's, not what it leads to.
 fn named(target: Target) -> Target {
     match target {
-        Target::Symlink | Target::File { .. } => Target::Absent,
-        Target::Absent | Target::Folder { .. } | Target::Special | Target::Outside | Target::Unknown => target,
+        Target::Link { .. } | Target::File { .. } => Target::Absent,
+        Target::Absent
+        | Target::Folder { .. }
+        | Target::Symlink
+        | Target::Special { .. }
+        | Target::Outside
+        | Target::Unknown => target,
     }
 }
 
@@ -349,8 +388,9 @@ fn open<'s>(set: &'s CapabilitySet, path: &FsPath, flags: OpenFlags, target: Tar
     let makes_or_changes = flags.write || flags.truncate || flags.create;
     let seen = if asks_folder && !makes_or_changes && target == Target::Absent { FOLDER } else { target };
     let fs = placed(set, path, seen)?;
-    if target == Target::Special {
-        return deny(Rule::FsRegular { guest: &fs.guest }, Reason::NotRegular);
+    regular(fs, target)?;
+    if flags.create {
+        place_is_free(set, fs, path, target)?;
     }
     let held = if asks_folder || matches!(target, Target::Folder { .. }) {
         opened_folder(fs, flags, target, makes_or_changes)?
@@ -388,8 +428,48 @@ fn opened_file(fs: &FsCapability, flags: OpenFlags, target: Target) -> Verdict<'
 fn stands(target: Target) -> bool {
     match target {
         Target::File { .. } | Target::Folder { .. } => true,
-        Target::Absent | Target::Symlink | Target::Special | Target::Outside | Target::Unknown => false,
+        Target::Absent
+        | Target::Link { .. }
+        | Target::Symlink
+        | Target::Special { .. }
+        | Target::Outside
+        | Target::Unknown => false,
     }
+}
+
+fn create_directory<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<'s> {
+    no_policy(set, path)?;
+    let held = at_path(set, path, reached(target), Access::Create)?;
+    place_is_free(set, folder(set, path.grant)?, path, target)?;
+    Ok(held)
+}
+
+fn remove_directory<'s>(set: &'s CapabilitySet, path: &FsPath, linked: bool, target: Target) -> Verdict<'s> {
+    let held = at_path(set, path, reached(target), Access::Delete)?;
+    place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked })?;
+    Ok(held)
+}
+
+/// A folder, as the call says, unless no folder can be reached by the path.
+fn reached(target: Target) -> Target {
+    match target {
+        Target::Outside | Target::Symlink => target,
+        Target::Absent
+        | Target::File { .. }
+        | Target::Folder { .. }
+        | Target::Link { .. }
+        | Target::Special { .. }
+        | Target::Unknown => FOLDER,
+    }
+}
+
+fn unlink<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<'s> {
+    let held = at_name(set, path, target, Access::Delete)?;
+    // A folder is not unlinked: the kernel says so.
+    if !matches!(target, Target::Folder { .. }) {
+        place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked: false })?;
+    }
+    Ok(held)
 }
 
 /// Listing in libc asks for the hash of each entry, and the hash says no more than that an entry is the same as another:
@@ -404,7 +484,12 @@ fn readlink<'s>(set: &'s CapabilitySet, path: &FsPath) -> Verdict<'s> {
     right(fs, Access::Metadata)
 }
 
-fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath, target: Target) -> Verdict<'s> {
+fn rename<'s>(
+    set: &'s CapabilitySet,
+    (from, from_linked, source): (&FsPath, bool, Target),
+    reach: Option<Reach>,
+    (to, to_linked, target): (&FsPath, bool, Target),
+) -> Verdict<'s> {
     no_policy(set, to)?;
     let taken = at_name(set, from, source, Access::Delete)?;
     let old = folder(set, from.grant)?;
@@ -419,7 +504,22 @@ fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath
     let taken = if target == Target::Absent { taken } else { taken.and(right(new, Access::Delete)?) };
     regular(old, source)?;
     no_gain(set, (old, from), (new, to), source)?;
-    Ok(taken.and(right(new, Access::Create)?))
+    let taken = taken.and(right(new, Access::Create)?);
+    let old = Name { fs: old, path: from, linked: from_linked };
+    let new = Name { fs: new, path: to, linked: to_linked };
+    place_is_kept(set, old)?;
+    place_is_kept(set, new)?;
+    match source {
+        Target::Link { .. } => link_stays(new, reach)?,
+        Target::Folder { .. } => links_in_folder_stay(old, new, reach)?,
+        Target::Absent
+        | Target::File { .. }
+        | Target::Symlink
+        | Target::Special { .. }
+        | Target::Outside
+        | Target::Unknown => {}
+    }
+    Ok(taken)
 }
 
 /// What will stand at the new name.
@@ -427,7 +527,12 @@ fn destination(source: Target, target: Target) -> Target {
     if target == Target::Outside || matches!(source, Target::Absent) { target } else { source }
 }
 
-fn link<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath) -> Verdict<'s> {
+fn link<'s>(
+    set: &'s CapabilitySet,
+    (from, source): (&FsPath, Target),
+    reach: Option<Reach>,
+    (to, to_linked): (&FsPath, bool),
+) -> Verdict<'s> {
     no_policy(set, to)?;
     let read = at_path(set, from, source, Access::Read)?;
     let old = folder(set, from.grant)?;
@@ -437,12 +542,19 @@ fn link<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath) 
     }
     regular(old, source)?;
     no_gain(set, (old, from), (new, to), source)?;
-    Ok(read.and(right(new, Access::Create)?))
+    let held = read.and(right(new, Access::Create)?);
+    let name = Name { fs: new, path: to, linked: to_linked };
+    place_is_kept(set, name)?;
+    if matches!(source, Target::Link { .. }) {
+        link_stays(name, reach)?;
+    }
+    Ok(held)
 }
 
-/// Devices, FIFOs and sockets get no new name: to the kernel that is to make one, which no right below a folder stands for.
+/// Devices, FIFOs and sockets are not opened, and get no new name: to the kernel that is to make one, which no right below
+/// a folder stands for.
 fn regular(fs: &FsCapability, source: Target) -> Result<(), Denial<'_>> {
-    if source == Target::Special {
+    if matches!(source, Target::Special { .. }) {
         return Err(Denial { missing: Rule::FsRegular { guest: &fs.guest }, reason: Reason::NotRegular });
     }
     Ok(())
@@ -458,10 +570,12 @@ fn no_gain<'s>(
     source: Target,
 ) -> Result<(), Denial<'s>> {
     let counted: AccessSet = match source {
-        Target::File { .. } | Target::Symlink | Target::Special => {
+        Target::File { .. } | Target::Link { .. } | Target::Special { .. } => {
             [Access::Read, Access::Write, Access::Metadata].into_iter().collect()
         }
-        Target::Folder { .. } | Target::Absent | Target::Outside | Target::Unknown => Access::ALL.into_iter().collect(),
+        Target::Folder { .. } | Target::Absent | Target::Symlink | Target::Outside | Target::Unknown => {
+            Access::ALL.into_iter().collect()
+        }
     };
     let place = |fs: &FsCapability, path: &FsPath| fs.host.join(path.resolved().unwrap_or_default());
     let (old_place, new_place) = (place(old, from), place(new, to));
@@ -479,7 +593,7 @@ fn rights(set: &CapabilitySet, among: impl Fn(&Path) -> bool) -> AccessSet {
     set.fs.iter().filter(|fs| among(&fs.host)).fold(AccessSet::EMPTY, |rights, fs| rights.union(fs.access))
 }
 
-fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath) -> Verdict<'s> {
+fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath, linked: bool) -> Verdict<'s> {
     let (fs, below) = located(set, path)?;
     if !fs.patterns.is_empty() {
         return deny(Rule::FsPatterns { guest: &fs.guest }, Reason::SymlinkUnderPatterns);
@@ -488,27 +602,11 @@ fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath) -> Verdict<
     if fs.hides(below) || fs.hides(content) {
         return Err(policy_name(fs));
     }
-    if leads_out(below, content) {
-        return deny(Rule::FsBeneath { guest: &fs.guest }, Reason::LinkText);
-    }
-    right(fs, Access::Create)
-}
-
-/// Whether a link at `below` with this text leads above the granted folder, by text alone.
-fn leads_out(below: &str, content: &str) -> bool {
-    if content.starts_with('/') {
-        return true;
-    }
-    let mut depth = below.matches('/').count();
-    for name in content.split('/') {
-        match name {
-            "" | "." => {}
-            ".." if depth == 0 => return true,
-            ".." => depth -= 1,
-            _name => depth += 1,
-        }
-    }
-    false
+    let name = Name { fs, path, linked };
+    link_stays(name, Some(Reach::of_text(content.as_bytes())))?;
+    let held = right(fs, Access::Create)?;
+    place_is_kept(set, name)?;
+    Ok(held)
 }
 
 fn on_handle<'s>(set: &'s CapabilitySet, handle: &HandleFacts, access: Access) -> Verdict<'s> {

@@ -152,9 +152,9 @@ fn target(host: &std::path::Path, below: &str, follow: bool, patterned: bool) ->
     } else if kind.is_dir() {
         Target::Folder { id }
     } else if kind.is_symlink() {
-        Target::Symlink
+        Target::Link { id }
     } else if kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device() {
-        Target::Special
+        Target::Special { id }
     } else {
         Target::Unknown
     }

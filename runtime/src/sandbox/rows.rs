@@ -195,6 +195,8 @@ pub(crate) static ROWS: &[CallRow] = &[
     row!(SYS_openat, &[READS_FOLDER], "O_RDONLY|O_DIRECTORY", LIST, "a folder is opened anew to be listed"),
     row!(SYS_getdents64, LIST, "read-directory"),
     row!(SYS_readlinkat, METADATA, "readlink-at"),
+    row!(SYS_readlinkat, BroughtBy::CreateAndDelete, "rename-at: where a link leads that moves"),
+    row!(SYS_readlinkat, BroughtBy::CreateAndRead, "link-at: where a link leads that gets a name"),
     row!(SYS_renameat2, BroughtBy::CreateAndDelete, "rename-at"),
     row!(SYS_linkat, BroughtBy::CreateAndRead, "link-at"),
 ];

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{CapabilitySet, FileId, FsPath, GrantIndex, Target};
+use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsPath, GrantIndex, HostCall, Reach, Target};
 
+use super::links;
 use crate::gate::Failed;
 
 /// The granted folders of a call, each once it is open.
@@ -45,10 +46,53 @@ impl Roots {
     pub(crate) fn look(&self, path: &FsPath, follow: bool) -> Result<Probe, Failed> {
         let root = self.of(path)?;
         Ok(match path.resolved() {
-            Ok(_) if root.hidden => Probe { target: Target::Absent, fd: Err(Errno::NOENT) },
+            Ok(_) if root.hidden => HIDDEN,
             Ok(below) => probe(root, below, follow),
-            Err(_fault) => Probe { target: Target::Unknown, fd: Err(Errno::INVAL) },
+            Err(_fault) => UNUSABLE,
         })
+    }
+
+    /// Looks at a name that is to be made, moved or removed. A link in the last place is the name itself; one on the way is
+    /// told, since the place of the name is another one than its text says.
+    pub(crate) fn look_at_name(&self, path: &FsPath) -> Result<Name, Failed> {
+        let root = self.of(path)?;
+        let Ok(below) = path.resolved() else { return Ok(Name { found: UNUSABLE, linked: false }) };
+        if root.hidden {
+            return Ok(Name { found: HIDDEN, linked: false });
+        }
+        let straight = probe(root.straight(), below, false);
+        let linked = straight.target == Target::Symlink;
+        let found = if linked { probe(root, below, false) } else { straight };
+        Ok(Name { found, linked })
+    }
+
+    /// Where the links lead that a rename takes elsewhere, if its decision needs that. It is looked at only where the set
+    /// brings the system calls for it to a sealed host, and otherwise the rename is denied for want of the same rights.
+    pub(crate) fn reach_of_move(&self, (from, old): (&FsPath, &Name), (to, new): (&FsPath, &Name)) -> Option<Reach> {
+        let may = |path: &FsPath, access| self.access(path).contains(access);
+        let source = old.found.target;
+        let moves = HostCall::moves_links(source, (from, old.linked), (to, new.linked));
+        if !moves || !may(from, Access::Delete) || !may(to, Access::Create) {
+            return None;
+        }
+        match (&old.found.fd, source) {
+            (Ok(folder), Target::Folder { .. }) if may(from, Access::List) => Some(links::in_folder(folder)),
+            (Ok(link), Target::Link { .. }) => Some(links::of_link(link)),
+            (Ok(_) | Err(_), _) => Some(Reach::Anywhere),
+        }
+    }
+
+    /// As [`Self::reach_of_move`], of what gets a further name.
+    pub(crate) fn reach_of_link(&self, from: &FsPath, old: &Probe, to: &FsPath) -> Option<Reach> {
+        let may = self.access(from).contains(Access::Read) && self.access(to).contains(Access::Create);
+        match (&old.fd, old.target) {
+            (Ok(link), Target::Link { .. }) if may => Some(links::of_link(link)),
+            (Ok(_) | Err(_), _) => None,
+        }
+    }
+
+    fn access(&self, path: &FsPath) -> AccessSet {
+        self.set.fs.get(usize::from(path.grant.0)).map_or(AccessSet::EMPTY, |fs| fs.access)
     }
 }
 
@@ -63,6 +107,11 @@ pub(crate) struct Root<'a> {
 }
 
 impl Root<'_> {
+    /// The same folder, with no link followed below it.
+    pub(crate) fn straight(self) -> Self {
+        Self { patterned: true, ..self }
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.folder.as_fd()
     }
@@ -96,6 +145,18 @@ pub(crate) struct Probe {
     pub(crate) fd: Result<OwnedFd, Errno>,
 }
 
+/// What is found where a path cannot be used: nothing is looked at.
+const UNUSABLE: Probe = Probe { target: Target::Unknown, fd: Err(Errno::INVAL) };
+
+/// What is found under the name of a policy: nothing, for a tool that could change it.
+const HIDDEN: Probe = Probe { target: Target::Absent, fd: Err(Errno::NOENT) };
+
+/// What stands at a name, and whether a link is on the way to it.
+pub(crate) struct Name {
+    pub(crate) found: Probe,
+    pub(crate) linked: bool,
+}
+
 /// Looks at `below`, following a symbolic link in the last place only if `follow`.
 pub(crate) fn probe(root: Root<'_>, below: &str, follow: bool) -> Probe {
     let last = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
@@ -121,9 +182,9 @@ pub(crate) fn target_of(fd: &OwnedFd) -> Target {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Target::File { id, links: stat.st_nlink },
         FileType::Directory => Target::Folder { id },
-        FileType::Symlink => Target::Symlink,
+        FileType::Symlink => Target::Link { id },
         FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
-            Target::Special
+            Target::Special { id }
         }
     }
 }

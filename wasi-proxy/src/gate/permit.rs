@@ -86,6 +86,10 @@ impl Checked {
 pub(crate) enum Failed {
     /// The way to the name leads out of the granted folder, says the kernel.
     Escapes,
+    /// Something else stands there by now than what was decided on: nothing was done, decide again.
+    Raced,
+    /// Something else was put in the place of what was decided on while the call was made, and may have been changed.
+    Exchanged,
     /// The kernel's own reason.
     Kernel(Errno),
     /// The proof is of a call with another effect, or its folder is not open: a broken invariant, so nothing was done.

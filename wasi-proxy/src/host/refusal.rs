@@ -57,6 +57,11 @@ fn fs_errno(reason: Reason) -> Errno {
         | Reason::FolderRenameUnderPatterns
         | Reason::NotRegular
         | Reason::LinkText
+        | Reason::LinkPlace
+        | Reason::LinksInFolder
+        | Reason::GrantedPlace
+        | Reason::PlaceByLink
+        | Reason::Exchanged
         | Reason::GainsRights
         | Reason::PolicyName => Errno::PERM,
     }
