@@ -274,6 +274,8 @@ impl HostCall {
             | Target::Symlink
             | Target::Special { .. }
             | Target::Outside
+            | Target::Mount
+            | Target::Pseudo
             | Target::Unknown => false,
         }
     }
@@ -378,6 +380,10 @@ pub enum Target {
     },
     /// The kernel says that a link leads out of the granted folder (`EXDEV` under `RESOLVE_BENEATH`).
     Outside,
+    /// It is in another mount than the granted folder, or is where one begins (`EXDEV` under `RESOLVE_NO_XDEV`).
+    Mount,
+    /// It is in a file system of the kernel's own, such as procfs.
+    Pseudo,
     /// The kernel could not say; the call goes on to its own error.
     Unknown,
 }
@@ -388,7 +394,7 @@ impl Target {
     pub const fn id(self) -> Option<FileId> {
         match self {
             Self::File { id, .. } | Self::Folder { id } | Self::Link { id } | Self::Special { id } => Some(id),
-            Self::Absent | Self::Symlink | Self::Outside | Self::Unknown => None,
+            Self::Absent | Self::Symlink | Self::Outside | Self::Mount | Self::Pseudo | Self::Unknown => None,
         }
     }
 
@@ -403,6 +409,8 @@ impl Target {
             Self::Symlink => "symlink",
             Self::Special { .. } => "special",
             Self::Outside => "outside",
+            Self::Mount => "mount",
+            Self::Pseudo => "pseudo",
             Self::Unknown => "unknown",
         }
     }

@@ -4,13 +4,12 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::access::{Access, AccessSet};
 use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
 use crate::durability::Durability;
-use crate::path::{FsPath, GrantIndex, PathFault};
+use crate::path::{FsPath, GrantIndex};
 use crate::reach::Reach;
+use crate::reason::Reason;
 use crate::set::{Cap, CapabilitySet, FsCapability};
 use crate::standing::{Name, link_stays, links_in_folder_stay, place_is_free, place_is_kept};
 
@@ -88,6 +87,11 @@ pub enum Rule<'s> {
         /// The folder, as the guest sees it.
         guest: &'s str,
     },
+    /// `fs:/docs:mounts`: other mounts below the folder.
+    FsMounts {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+    },
     /// `fs:/docs:place`: where a granted folder stands, it stays.
     FsPlace {
         /// The folder through which the place is named.
@@ -131,6 +135,7 @@ impl fmt::Display for Rule<'_> {
             Self::FsQuota { guest } => write!(f, "fs:{guest}:quota"),
             Self::FsNoGain { guest } => write!(f, "fs:{guest}:no-gain"),
             Self::FsPolicy { guest } => write!(f, "fs:{guest}:policy"),
+            Self::FsMounts { guest } => write!(f, "fs:{guest}:mounts"),
             Self::FsPlace { guest } => write!(f, "fs:{guest}:place"),
             Self::FsSame { guest } => write!(f, "fs:{guest}:same"),
             Self::FsAny => f.write_str("fs"),
@@ -143,87 +148,6 @@ impl fmt::Display for Rule<'_> {
             Self::Context => f.write_str("context"),
             Self::Limit(cap) => write!(f, "limits.{}", cap.as_str()),
             Self::Network => f.write_str("net"),
-        }
-    }
-}
-
-/// Why a rule does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// It was not granted.
-    NotGranted,
-    /// The path cannot be used.
-    Path(PathFault),
-    /// A symbolic link leads out of the granted folder.
-    LinkOutside,
-    /// The path matches no include pattern, or an exclude pattern.
-    Excluded,
-    /// Symbolic links are not followed or made where patterns apply.
-    SymlinkUnderPatterns,
-    /// The file has several hard links and the patterns cannot speak for its other names.
-    HardLinksUnderPatterns,
-    /// A folder cannot be renamed where patterns apply: what is in it would change its path.
-    FolderRenameUnderPatterns,
-    /// It is a device, FIFO or socket.
-    NotRegular,
-    /// The link's text is absolute, has `..` after a name, or leads out of the granted folder from where it will stand.
-    LinkText,
-    /// A symbolic link is on the way to where a link with `..` would stand, so that its text does not say where it leads.
-    LinkPlace,
-    /// A folder would come nearer to the granted folder, and links in it could lead out from there.
-    LinksInFolder,
-    /// A granted folder stands there, or in it.
-    GrantedPlace,
-    /// A granted folder lies in this one, and the name is reached through a symbolic link.
-    PlaceByLink,
-    /// Another file was put in the place of the one that was decided on, while the call was made.
-    Exchanged,
-    /// The new place has rights that the old one lacks.
-    GainsRights,
-    /// A policy could be found under this name.
-    PolicyName,
-    /// More is asked for than is left.
-    OverLimit {
-        /// What was asked for.
-        asked: u64,
-        /// What is left.
-        left: u64,
-    },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotGranted => f.write_str("it is not granted"),
-            Self::Path(fault) => fault.fmt(f),
-            Self::LinkOutside => f.write_str("a symbolic link leads out of the granted folder"),
-            Self::Excluded => f.write_str("the include and exclude patterns leave this path out"),
-            Self::SymlinkUnderPatterns => {
-                f.write_str("symbolic links are neither followed nor made where patterns apply")
-            }
-            Self::HardLinksUnderPatterns => {
-                f.write_str("the file has several hard links, and patterns cannot speak for its other names")
-            }
-            Self::FolderRenameUnderPatterns => f.write_str("a folder cannot be renamed where patterns apply"),
-            Self::NotRegular => f.write_str("only regular files and folders may be opened, linked or renamed"),
-            Self::LinkText => f.write_str("the link would lead out of the granted folder"),
-            Self::LinkPlace => f.write_str("a link with `..` can be made or moved only where no link is on the way"),
-            Self::LinksInFolder => {
-                f.write_str("links in the folder, as far as they can be seen, would lead out of the granted folder")
-            }
-            Self::GrantedPlace => {
-                f.write_str("a granted folder stands there, and its place is not the tool's to change")
-            }
-            Self::PlaceByLink => {
-                f.write_str("a granted folder lies in this one, so names are not changed through a symbolic link")
-            }
-            Self::Exchanged => f.write_str("another file was put in its place while the call was made"),
-            Self::GainsRights => f.write_str("the file would gain rights in its new place"),
-            Self::PolicyName => {
-                f.write_str("the next run could find a policy under this name, which no tool may write")
-            }
-            Self::OverLimit { asked, left } => write!(f, "{asked} asked for, {left} left"),
         }
     }
 }
@@ -338,8 +262,8 @@ fn located<'s, 'p>(set: &'s CapabilitySet, path: &'p FsPath) -> Result<(&'s FsCa
 fn placed<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Result<&'s FsCapability, Denial<'s>> {
     let (fs, below) = located(set, path)?;
     let guest = &fs.guest;
-    if target == Target::Outside {
-        return Err(Denial { missing: Rule::FsBeneath { guest }, reason: Reason::LinkOutside });
+    if let Some(denial) = elsewhere(guest, target) {
+        return Err(denial);
     }
     if fs.patterns.is_empty() {
         return Ok(fs);
@@ -348,14 +272,35 @@ fn placed<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Result<&
         Target::Symlink | Target::Link { .. } => Some(Reason::SymlinkUnderPatterns),
         Target::File { links, .. } if links > 1 => Some(Reason::HardLinksUnderPatterns),
         Target::Folder { .. } => (!fs.patterns.allow_folder(below)).then_some(Reason::Excluded),
-        Target::Absent | Target::File { .. } | Target::Special { .. } | Target::Outside | Target::Unknown => {
-            (!fs.patterns.allow_file(below)).then_some(Reason::Excluded)
-        }
+        Target::Absent
+        | Target::File { .. }
+        | Target::Special { .. }
+        | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
+        | Target::Unknown => (!fs.patterns.allow_file(below)).then_some(Reason::Excluded),
     };
     match fault {
         Some(reason) => Err(Denial { missing: Rule::FsPatterns { guest }, reason }),
         None => Ok(fs),
     }
+}
+
+/// Why what stands there is not the granted folder's, if it is not.
+fn elsewhere(guest: &str, target: Target) -> Option<Denial<'_>> {
+    let (missing, reason) = match target {
+        Target::Outside => (Rule::FsBeneath { guest }, Reason::LinkOutside),
+        Target::Mount => (Rule::FsMounts { guest }, Reason::Mount),
+        Target::Pseudo => (Rule::FsMounts { guest }, Reason::Pseudo),
+        Target::Absent
+        | Target::File { .. }
+        | Target::Folder { .. }
+        | Target::Link { .. }
+        | Target::Symlink
+        | Target::Special { .. }
+        | Target::Unknown => return None,
+    };
+    Some(Denial { missing, reason })
 }
 
 fn at_path<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target, access: Access) -> Verdict<'s> {
@@ -376,6 +321,8 @@ fn named(target: Target) -> Target {
         | Target::Symlink
         | Target::Special { .. }
         | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
         | Target::Unknown => target,
     }
 }
@@ -433,6 +380,8 @@ fn stands(target: Target) -> bool {
         | Target::Symlink
         | Target::Special { .. }
         | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
         | Target::Unknown => false,
     }
 }
@@ -446,14 +395,14 @@ fn create_directory<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -
 
 fn remove_directory<'s>(set: &'s CapabilitySet, path: &FsPath, linked: bool, target: Target) -> Verdict<'s> {
     let held = at_path(set, path, reached(target), Access::Delete)?;
-    place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked })?;
+    place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked, found: target })?;
     Ok(held)
 }
 
 /// A folder, as the call says, unless no folder can be reached by the path.
 fn reached(target: Target) -> Target {
     match target {
-        Target::Outside | Target::Symlink => target,
+        Target::Outside | Target::Mount | Target::Pseudo | Target::Symlink => target,
         Target::Absent
         | Target::File { .. }
         | Target::Folder { .. }
@@ -467,7 +416,7 @@ fn unlink<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<
     let held = at_name(set, path, target, Access::Delete)?;
     // A folder is not unlinked: the kernel says so.
     if !matches!(target, Target::Folder { .. }) {
-        place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked: false })?;
+        place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked: false, found: target })?;
     }
     Ok(held)
 }
@@ -505,8 +454,8 @@ fn rename<'s>(
     regular(old, source)?;
     no_gain(set, (old, from), (new, to), source)?;
     let taken = taken.and(right(new, Access::Create)?);
-    let old = Name { fs: old, path: from, linked: from_linked };
-    let new = Name { fs: new, path: to, linked: to_linked };
+    let old = Name { fs: old, path: from, linked: from_linked, found: source };
+    let new = Name { fs: new, path: to, linked: to_linked, found: target };
     place_is_kept(set, old)?;
     place_is_kept(set, new)?;
     match source {
@@ -517,6 +466,8 @@ fn rename<'s>(
         | Target::Symlink
         | Target::Special { .. }
         | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
         | Target::Unknown => {}
     }
     Ok(taken)
@@ -524,7 +475,8 @@ fn rename<'s>(
 
 /// What will stand at the new name.
 fn destination(source: Target, target: Target) -> Target {
-    if target == Target::Outside || matches!(source, Target::Absent) { target } else { source }
+    let is_elsewhere = matches!(target, Target::Outside | Target::Mount | Target::Pseudo | Target::Symlink);
+    if is_elsewhere || matches!(source, Target::Absent) { target } else { source }
 }
 
 fn link<'s>(
@@ -543,7 +495,7 @@ fn link<'s>(
     regular(old, source)?;
     no_gain(set, (old, from), (new, to), source)?;
     let held = read.and(right(new, Access::Create)?);
-    let name = Name { fs: new, path: to, linked: to_linked };
+    let name = Name { fs: new, path: to, linked: to_linked, found: Target::Absent };
     place_is_kept(set, name)?;
     if matches!(source, Target::Link { .. }) {
         link_stays(name, reach)?;
@@ -573,9 +525,13 @@ fn no_gain<'s>(
         Target::File { .. } | Target::Link { .. } | Target::Special { .. } => {
             [Access::Read, Access::Write, Access::Metadata].into_iter().collect()
         }
-        Target::Folder { .. } | Target::Absent | Target::Symlink | Target::Outside | Target::Unknown => {
-            Access::ALL.into_iter().collect()
-        }
+        Target::Folder { .. }
+        | Target::Absent
+        | Target::Symlink
+        | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
+        | Target::Unknown => Access::ALL.into_iter().collect(),
     };
     let place = |fs: &FsCapability, path: &FsPath| fs.host.join(path.resolved().unwrap_or_default());
     let (old_place, new_place) = (place(old, from), place(new, to));
@@ -602,7 +558,7 @@ fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath, linked: boo
     if fs.hides(below) || fs.hides(content) {
         return Err(policy_name(fs));
     }
-    let name = Name { fs, path, linked };
+    let name = Name { fs, path, linked, found: Target::Absent };
     link_stays(name, Some(Reach::of_text(content.as_bytes())))?;
     let held = right(fs, Access::Create)?;
     place_is_kept(set, name)?;

@@ -137,7 +137,7 @@ impl<'a> Facts<'a> {
                 self.uint(keys.device, id.device);
                 self.uint(keys.inode, id.inode);
             }
-            Target::Absent | Target::Symlink | Target::Outside | Target::Unknown => {}
+            Target::Absent | Target::Symlink | Target::Outside | Target::Mount | Target::Pseudo | Target::Unknown => {}
         }
     }
 

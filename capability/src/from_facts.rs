@@ -205,6 +205,8 @@ impl<'f> Left<'f> {
             "symlink" => Ok(Target::Symlink),
             "special" => Ok(Target::Special { id: self.id(keys)? }),
             "outside" => Ok(Target::Outside),
+            "mount" => Ok(Target::Mount),
+            "pseudo" => Ok(Target::Pseudo),
             "unknown" => Ok(Target::Unknown),
             _other => Err(wrong(keys.kind, "a kind of target")),
         }

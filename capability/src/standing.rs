@@ -2,9 +2,10 @@
 //! of a granted folder stays that folder's.
 
 use crate::call::Target;
-use crate::check::{Denial, Reason, Rule};
+use crate::check::{Denial, Rule};
 use crate::path::FsPath;
 use crate::reach::Reach;
+use crate::reason::Reason;
 use crate::set::{CapabilitySet, FsCapability};
 
 /// A name that is made, moved or taken away.
@@ -14,6 +15,8 @@ pub(crate) struct Name<'a, 's> {
     pub(crate) path: &'a FsPath,
     /// Whether a symbolic link is on the way to it, so that its place is another one than its text says.
     pub(crate) linked: bool,
+    /// What stands there.
+    pub(crate) found: Target,
 }
 
 impl Name<'_, '_> {
@@ -78,6 +81,11 @@ pub(crate) fn place_is_kept<'s>(set: &CapabilitySet, name: Name<'_, 's>) -> Resu
     if name.linked && set.fs.iter().any(is_in_this) {
         return Err(Denial { missing, reason: Reason::PlaceByLink });
     }
+    // By a name that no path shows, such as that of another mount.
+    let is_this = |granted: &FsCapability| granted.opened.is_some() && granted.opened == name.found.id();
+    if set.fs.iter().any(is_this) {
+        return Err(Denial { missing, reason: Reason::GrantedPlace });
+    }
     Ok(())
 }
 
@@ -88,5 +96,5 @@ pub(crate) fn place_is_free<'s>(
     path: &FsPath,
     target: Target,
 ) -> Result<(), Denial<'s>> {
-    if target == Target::Absent { place_is_kept(set, Name { fs, path, linked: false }) } else { Ok(()) }
+    if target == Target::Absent { place_is_kept(set, Name { fs, path, linked: false, found: target }) } else { Ok(()) }
 }

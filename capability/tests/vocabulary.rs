@@ -46,6 +46,7 @@ fn granted(guest: &str) -> FsCapability {
         durable: AccessSet::EMPTY,
         patterns: Patterns::default(),
         write_quota: 100,
+        mounts: false,
     }
 }
 
@@ -377,6 +378,20 @@ fn the_place_of_a_granted_folder_is_not_changed() {
     for beside in ["x", "in/x", "in/outer", "in/out/x"] {
         assert_eq!(denied(&set, &symlink("y", at(0, beside))), None, "{beside}");
     }
+}
+
+/// Another mount gives a folder another name: what was opened for a grant is known by device and inode.
+#[test]
+fn a_granted_folder_is_known_by_what_it_is() {
+    let mut set = everything();
+    let kept = Some(("fs:/docs:place".to_owned(), Reason::GrantedPlace));
+    let away = rename(at(0, "alias"), FOLDER, at(0, "x"), Target::Absent);
+    let removed = HostCall::RemoveDirectoryAt { path: at(0, "alias"), linked: false, target: FOLDER };
+    assert_eq!([denied(&set, &away), denied(&set, &removed)], [None, None]);
+    for fs in &mut set.fs {
+        fs.opened = FOLDER.id();
+    }
+    assert_eq!([denied(&set, &away), denied(&set, &removed)], [kept.clone(), kept]);
 }
 
 #[test]

@@ -67,6 +67,10 @@ pub(crate) const LOSSES: [Loss; 9] = [
     },
 ];
 
+/// Differences that no drawn probe shows, since they take a mount: `tests/mounts` shows them.
+pub(crate) const OF_MOUNTS: [(&str, &str); 1] =
+    [("mounts", "a rule of Landlock is for all that is below a folder, whatever is mounted there")];
+
 /// A gate that is made blind step by step.
 pub(crate) struct Gate {
     set: CapabilitySet,

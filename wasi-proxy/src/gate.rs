@@ -13,7 +13,7 @@ use tollgate_capability::{
 mod permit;
 
 pub use permit::Permit;
-pub(crate) use permit::{Checked, Failed, Performed, Spent};
+pub(crate) use permit::{Checked, Failed, Performed, Spent, WayOut};
 
 /// Decides and records every call of one guest instance.
 #[derive(Debug)]
@@ -125,8 +125,12 @@ impl Gate {
     }
 
     /// Records that the kernel refused a permitted call because it would have left the granted folder.
-    pub(crate) fn escaped(&mut self, spent: Spent) -> Refused {
-        self.overruled(spent, |guest| Rule::FsBeneath { guest }, Reason::LinkOutside)
+    pub(crate) fn escaped(&mut self, spent: Spent, way: WayOut) -> Refused {
+        match way {
+            WayOut::Link => self.overruled(spent, |guest| Rule::FsBeneath { guest }, Reason::LinkOutside),
+            WayOut::Mount => self.overruled(spent, |guest| Rule::FsMounts { guest }, Reason::Mount),
+            WayOut::Pseudo => self.overruled(spent, |guest| Rule::FsMounts { guest }, Reason::Pseudo),
+        }
     }
 
     /// Records that another file was put in the place of the one that a permitted call was decided on. It ends the instance:
@@ -232,6 +236,7 @@ impl Gate {
             | Rule::FsQuota { .. }
             | Rule::FsNoGain { .. }
             | Rule::FsPolicy { .. }
+            | Rule::FsMounts { .. }
             | Rule::FsPlace { .. }
             | Rule::FsSame { .. }
             | Rule::FsAny

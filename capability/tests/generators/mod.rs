@@ -37,6 +37,7 @@ pub(crate) fn folder() -> impl Strategy<Value = FsCapability> {
             durable: access.intersection(durable),
             patterns,
             write_quota: 1 << 20,
+            mounts: false,
         }
     })
 }
@@ -82,7 +83,7 @@ pub(crate) fn grant() -> impl Strategy<Value = GrantIndex> {
 pub(crate) fn target() -> impl Strategy<Value = Target> {
     let id = (any::<u64>(), any::<u64>()).prop_map(|(device, inode)| FileId { device, inode });
     let links = prop_oneof![3 => Just(1), 2 => Just(2), 1 => any::<u64>()];
-    (0_u8..9, id, links).prop_map(|(kind, id, links)| match kind {
+    (0_u8..11, id, links).prop_map(|(kind, id, links)| match kind {
         0 => Target::Absent,
         1 => Target::Folder { id },
         2 => Target::Symlink,
@@ -90,6 +91,8 @@ pub(crate) fn target() -> impl Strategy<Value = Target> {
         4 => Target::Outside,
         5 => Target::Unknown,
         6 => Target::Link { id },
+        7 => Target::Mount,
+        8 => Target::Pseudo,
         _often => Target::File { id, links },
     })
 }

@@ -75,6 +75,7 @@ fn below(loaded: &Loaded, guest: &str, what: &str) -> Vec<String> {
         "same" => {
             vec!["nothing grants it: the folder was changed by something else while the call was made".to_owned()]
         }
+        "mounts" => vec![in_policy(&format!("`mounts = true` for fs.\"{guest}\" under [tools.{tool}]"))],
         "regular" => vec!["nothing grants it: devices, FIFOs and sockets are never opened".to_owned()],
         _ => Vec::new(),
     }

@@ -180,6 +180,7 @@ pub(crate) static ROWS: &[CallRow] = &[
     row!(SYS_fstat, FOLDER, "what was opened is what was decided on"),
     row!(SYS_newfstatat, FOLDER, "the same, by older C libraries"),
     row!(SYS_statx, FOLDER, "stat of handles and of names"),
+    row!(SYS_fstatfs, FOLDER, "file systems of the kernel's own are refused"),
     row!(SYS_fcntl, &[Check::is(1, libc::F_GETFL.unsigned_abs())], "F_GETFL", FOLDER, "flags of handles"),
     row!(SYS_fsync, FOLDER, "sync: any handle may be flushed"),
     row!(SYS_fdatasync, FOLDER, "sync-data"),

@@ -9,7 +9,8 @@ use tollgate_capability::{CapabilitySet, FileId, FsPath, HostCall, OpenFlags, Re
 use super::exchange::{Decided, folder_stayed};
 use super::links;
 use super::probe::{Root, Roots, probe, target_of};
-use crate::gate::{Failed, Performed, Permit};
+use super::pseudo::is_pseudo;
+use crate::gate::{Failed, Performed, Permit, WayOut};
 
 /// Opens a granted folder by its host path: the one place where the gate uses ambient authority.
 ///
@@ -23,6 +24,9 @@ pub(crate) fn open_preopen(permit: Permit, set: &CapabilitySet) -> Performed<std
         let fs = set.fs.get(usize::from(grant.0)).ok_or(Failed::Broken)?;
         let oflags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat2(CWD, &fs.host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+        if is_pseudo(&folder)? {
+            return Err(Failed::Escapes(WayOut::Pseudo));
+        }
         let stat = fstat(&folder)?;
         let found = FileId { device: stat.st_dev, inode: stat.st_ino };
         match fs.opened {
@@ -44,8 +48,9 @@ pub(crate) enum Opened {
 pub(crate) fn open(permit: Permit, roots: &Roots) -> Performed<Opened> {
     permit.perform(|call| {
         let HostCall::OpenAt { path, flags, target, .. } = call else { return Err(Failed::Broken) };
-        let opened = opened(roots.of(path)?, path, *flags, *target);
-        opened.map_err(|errno| if errno == Errno::XDEV { Failed::Escapes } else { errno.into() })
+        let root = roots.of(path)?;
+        let opened = opened(root, path, *flags, *target);
+        opened.map_err(|errno| root.failed(errno, path.resolved().unwrap_or_default()))
     })
 }
 
@@ -60,7 +65,7 @@ fn opened(root: Root<'_>, path: &FsPath, flags: OpenFlags, target: Target) -> Re
         Target::File { .. } | Target::Folder { .. } => existing(root, below, flags, target),
         Target::Symlink | Target::Link { .. } => Err(Errno::LOOP),
         Target::Special { .. } => Err(Errno::PERM),
-        Target::Outside => Err(Errno::XDEV),
+        Target::Outside | Target::Mount | Target::Pseudo => Err(Errno::XDEV),
         Target::Unknown => Err(unknown(root, below)),
     }
 }
@@ -157,10 +162,10 @@ impl<'a> Place<'a> {
         }
         let way = if linked { root } else { root.straight() };
         match way.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+            Ok(folder) if root.mounts && is_pseudo(&folder)? => Err(Failed::Escapes(WayOut::Pseudo)),
             Ok(folder) => Ok(Self { folder, name, root }),
-            Err(Errno::XDEV) => Err(Failed::Escapes),
             Err(Errno::LOOP) if !linked && !root.patterned => Err(Failed::Raced),
-            Err(errno) => Err(errno.into()),
+            Err(errno) => Err(root.failed(errno, folder)),
         }
     }
 
@@ -299,6 +304,8 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
         | Target::Folder { .. }
         | Target::Special { .. }
         | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
         | Target::Unknown => Ok(()),
     }
 }

@@ -35,7 +35,9 @@ impl Decided {
             }
             // Nothing was decided on but the kernel's own reason.
             (Err(Errno::NOENT), Target::Absent) => Err(Errno::NOENT.into()),
-            (Err(errno), Target::Unknown | Target::Outside | Target::Symlink) => Err(errno.into()),
+            (Err(errno), Target::Unknown | Target::Outside | Target::Mount | Target::Pseudo | Target::Symlink) => {
+                Err(errno.into())
+            }
             (Err(_gone), _) => Err(Failed::Raced),
         }
     }

@@ -8,7 +8,8 @@ use rustix::io::Errno;
 use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsPath, GrantIndex, HostCall, Reach, Target};
 
 use super::links;
-use crate::gate::Failed;
+use super::pseudo::is_pseudo;
+use crate::gate::{Failed, WayOut};
 
 /// The granted folders of a call, each once it is open.
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl Roots {
         match (self.folders.get(grant), self.set.fs.get(grant)) {
             (Some(Some(folder)), Some(fs)) => {
                 let hidden = path.resolved().is_ok_and(|below| fs.hides(below));
-                Ok(Root { folder, patterned: !fs.patterns.is_empty(), hidden })
+                Ok(Root { folder, patterned: !fs.patterns.is_empty(), hidden, mounts: fs.mounts })
             }
             (Some(_) | None, _) => Err(Failed::Broken),
         }
@@ -104,6 +105,8 @@ pub(crate) struct Root<'a> {
     pub(crate) patterned: bool,
     /// The path has the name of a policy, which is not there for a tool that could change it.
     pub(crate) hidden: bool,
+    /// What is mounted below it is granted too.
+    pub(crate) mounts: bool,
 }
 
 impl Root<'_> {
@@ -116,11 +119,26 @@ impl Root<'_> {
         self.folder.as_fd()
     }
 
-    /// Containment is the kernel's: beneath, no magic links, and no links at all where patterns apply. What the operator
-    /// mounts below the folder is below it: mount points are crossed.
+    /// Containment is the kernel's: beneath, no magic links, no links at all where patterns apply, and no other mount unless
+    /// it is granted.
     pub(crate) fn resolve(&self) -> ResolveFlags {
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        if self.patterned { beneath | ResolveFlags::NO_SYMLINKS } else { beneath }
+        let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        resolve.set(ResolveFlags::NO_SYMLINKS, self.patterned);
+        resolve.set(ResolveFlags::NO_XDEV, !self.mounts);
+        resolve
+    }
+
+    /// Why the kernel refused the way to `below`: for a link that leads out and for a mount it has one word.
+    pub(crate) fn failed(&self, errno: Errno, below: &str) -> Failed {
+        if errno != Errno::XDEV {
+            return errno.into();
+        }
+        let across = Self { mounts: true, ..*self };
+        match across.openat2(below, OFlags::PATH, Mode::empty()) {
+            Err(Errno::XDEV) => Failed::Escapes(WayOut::Link),
+            Ok(_) | Err(_) if self.mounts => Failed::Escapes(WayOut::Link),
+            Ok(_) | Err(_) => Failed::Escapes(WayOut::Mount),
+        }
     }
 
     /// `openat2` below the folder; a concurrent rename makes the kernel answer `EAGAIN`, which is tried again.
@@ -161,14 +179,29 @@ pub(crate) struct Name {
 pub(crate) fn probe(root: Root<'_>, below: &str, follow: bool) -> Probe {
     let last = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
     match root.openat2(below, OFlags::PATH | last, Mode::empty()) {
+        // Below the granted folder's own mount there is its own file system alone.
+        Ok(fd) if root.mounts && is_pseudo(&fd).unwrap_or(true) => {
+            Probe { target: Target::Pseudo, fd: Err(Errno::PERM) }
+        }
         Ok(fd) => Probe { target: target_of(&fd), fd: Ok(fd) },
-        Err(errno) => Probe { target: refused(root, errno), fd: Err(errno) },
+        Err(errno) => Probe { target: refused(root, below, last, errno), fd: Err(errno) },
     }
 }
 
-fn refused(root: Root<'_>, errno: Errno) -> Target {
+fn refused(root: Root<'_>, below: &str, last: OFlags, errno: Errno) -> Target {
     match errno {
+        // A new name would be in the file system of the folder that it is made in.
+        Errno::NOENT if root.mounts => {
+            let folder = below.rsplit_once('/').map_or("", |(folder, _name)| folder);
+            let folder = root.openat2(folder, OFlags::PATH, Mode::empty());
+            if folder.is_ok_and(|folder| is_pseudo(&folder).unwrap_or(true)) { Target::Pseudo } else { Target::Absent }
+        }
         Errno::NOENT => Target::Absent,
+        Errno::XDEV if !root.mounts => {
+            let across = Root { mounts: true, ..root };
+            let is_out = across.openat2(below, OFlags::PATH | last, Mode::empty()).is_err_and(|why| why == Errno::XDEV);
+            if is_out { Target::Outside } else { Target::Mount }
+        }
         Errno::XDEV => Target::Outside,
         Errno::LOOP if root.patterned => Target::Symlink,
         _other => Target::Unknown,

@@ -71,10 +71,12 @@ impl Scene {
             guest: "/docs".to_owned(),
             host: folder.path().canonicalize().unwrap(),
             opened: None,
+            opened: None,
             access: all,
             durable: AccessSet::EMPTY,
             patterns: Patterns::default(),
             write_quota: 100,
+            mounts: false,
         };
         let set = Arc::new(CapabilitySet { fs: vec![fs], on_violation: OnViolation::Deny, ..CapabilitySet::default() });
         let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Takes), start()));

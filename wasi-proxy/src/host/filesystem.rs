@@ -43,7 +43,11 @@ impl preopens::Host for GateView<'_> {
                     self.ctx.gate.settle(spent, code(errno).name());
                     return Err(folder_gone(errno, &fs.guest).into());
                 }
-                Err(Failed::Escapes | Failed::Raced | Failed::Exchanged | Failed::Broken) => {
+                Err(Failed::Escapes(_way)) => {
+                    self.ctx.gate.settle(spent, code(Errno::PERM).name());
+                    return Err(pseudo_folder(&fs.guest).into());
+                }
+                Err(Failed::Raced | Failed::Exchanged | Failed::Broken) => {
                     return Err(Untracked.into());
                 }
             };
@@ -352,6 +356,10 @@ pub struct FolderGone {
     pub guest: String,
     /// What stands in the way.
     pub why: &'static str,
+}
+
+fn pseudo_folder(guest: &str) -> FolderGone {
+    FolderGone { guest: guest.to_owned(), why: "it is in a file system of the kernel's own" }
 }
 
 fn folder_gone(errno: Errno, guest: &str) -> FolderGone {

@@ -56,6 +56,8 @@ fn fs_errno(reason: Reason) -> Errno {
         | Reason::HardLinksUnderPatterns
         | Reason::FolderRenameUnderPatterns
         | Reason::NotRegular
+        | Reason::Mount
+        | Reason::Pseudo
         | Reason::LinkText
         | Reason::LinkPlace
         | Reason::LinksInFolder

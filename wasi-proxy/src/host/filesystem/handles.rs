@@ -68,6 +68,8 @@ impl GateView<'_> {
             | Target::Symlink
             | Target::Special { .. }
             | Target::Outside
+            | Target::Mount
+            | Target::Pseudo
             | Target::Unknown => probed,
         };
         Ok((probed, permit))
@@ -294,7 +296,7 @@ impl GateView<'_> {
                 gate.settle(spent, OK);
                 Ok(value)
             }
-            Err(Failed::Escapes) => Err(gate.escaped(spent).into()),
+            Err(Failed::Escapes(way)) => Err(gate.escaped(spent, way).into()),
             Err(Failed::Exchanged) => Err(gate.exchanged(spent).into()),
             Err(Failed::Raced) => {
                 gate.settle(spent, RACED);
@@ -331,11 +333,15 @@ pub(crate) struct Untracked;
 pub(crate) fn failed(failed: Failed) -> FsError {
     match failed {
         Failed::Kernel(errno) => code(errno).into(),
-        Failed::Escapes | Failed::Raced | Failed::Exchanged | Failed::Broken => FsError::trap(Untracked),
+        Failed::Escapes(_) | Failed::Raced | Failed::Exchanged | Failed::Broken => FsError::trap(Untracked),
     }
 }
 
 pub(super) fn code(errno: Errno) -> ErrorCode {
+    // What moves files copies them where it gets this.
+    if errno == Errno::XDEV {
+        return ErrorCode::CrossDevice;
+    }
     code_of(&std::io::Error::from(errno))
 }
 
