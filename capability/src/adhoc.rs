@@ -35,7 +35,7 @@ use crate::texts::{self, VALUES_MAX};
 /// One `--grant`. [`Grant::merge_adhoc`](crate::Grant::merge_adhoc) adds it to a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdhocGrant {
-    /// A folder, without patterns or durable rights and with the default quota.
+    /// A folder, without patterns, mounts or durable rights and with the default quota.
     Fs {
         /// Where the guest sees it.
         guest: GuestPath,
@@ -156,7 +156,15 @@ impl GrantText<'_> {
         let (access, patterns) = (self.rights(rights, FS_FORM)?, Patterns::default());
         Ok(AdhocGrant::Fs {
             guest,
-            fs: FsGrant { host, access, durable: AccessSet::EMPTY, patterns, quota: None, nested: false },
+            fs: FsGrant {
+                host,
+                access,
+                durable: AccessSet::EMPTY,
+                patterns,
+                quota: None,
+                nested: false,
+                mounts: false,
+            },
         })
     }
 

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessSet;
 use crate::functions;
 use crate::path::{FsPath, GrantIndex};
+use crate::reach::Reach;
+use crate::standing::moves_up;
 
 /// One call of a guest, decoded and not yet decided on. One variant per guarded function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,11 +58,17 @@ pub enum HostCall {
     CreateDirectoryAt {
         /// The new folder.
         path: FsPath,
+        /// What stands there now.
+        target: Target,
     },
     /// `…descriptor.remove-directory-at`.
     RemoveDirectoryAt {
         /// Which folder.
         path: FsPath,
+        /// Whether a symbolic link is on the way to it.
+        linked: bool,
+        /// What stands there now.
+        target: Target,
     },
     /// `…descriptor.unlink-file-at`.
     UnlinkFileAt {
@@ -73,10 +81,17 @@ pub enum HostCall {
     RenameAt {
         /// The old name.
         from: FsPath,
+        /// Whether a symbolic link is on the way to the old name.
+        from_linked: bool,
         /// What stands at the old name.
         source: Target,
+        /// Where the link leads that moves, or the links in a folder that moves, if they were looked at: see
+        /// [`HostCall::moves_links`].
+        reach: Option<Reach>,
         /// The new name.
         to: FsPath,
+        /// Whether a symbolic link is on the way to the new name.
+        to_linked: bool,
         /// What stands at the new name.
         target: Target,
     },
@@ -86,8 +101,12 @@ pub enum HostCall {
         from: FsPath,
         /// What stands there now.
         source: Target,
+        /// Where it leads, if it is a symbolic link.
+        reach: Option<Reach>,
         /// Its further name.
         to: FsPath,
+        /// Whether a symbolic link is on the way to the further name.
+        to_linked: bool,
     },
     /// `…descriptor.symlink-at`.
     SymlinkAt {
@@ -95,6 +114,8 @@ pub enum HostCall {
         content: String,
         /// The new name.
         path: FsPath,
+        /// Whether a symbolic link is on the way to the new name.
+        linked: bool,
     },
     /// `…descriptor.read` and `read-via-stream`.
     Read {
@@ -241,6 +262,24 @@ impl HostCall {
         }
     }
 
+    /// Whether a rename of what stands at the old name takes links elsewhere, so that the decision needs to know where they
+    /// lead: a link that moves, or a folder that comes nearer to the granted folder.
+    #[must_use]
+    pub fn moves_links(source: Target, from: (&FsPath, bool), to: (&FsPath, bool)) -> bool {
+        match source {
+            Target::Link { .. } => true,
+            Target::Folder { .. } => moves_up(from, to),
+            Target::Absent
+            | Target::File { .. }
+            | Target::Symlink
+            | Target::Special { .. }
+            | Target::Outside
+            | Target::Mount
+            | Target::Pseudo
+            | Target::Unknown => false,
+        }
+    }
+
     /// Whether the call acquires something and so is recorded by itself, before its effect. The others act on a handle
     /// that was acquired, or carry no authority: they are checked and counted.
     #[must_use]
@@ -327,17 +366,38 @@ pub enum Target {
         /// Device and inode.
         id: FileId,
     },
-    /// A symbolic link that is not followed, or may not be here.
+    /// A symbolic link that is not followed.
+    Link {
+        /// Device and inode.
+        id: FileId,
+    },
+    /// A symbolic link on the way, where none is followed.
     Symlink,
     /// A device, FIFO or socket.
-    Special,
+    Special {
+        /// Device and inode.
+        id: FileId,
+    },
     /// The kernel says that a link leads out of the granted folder (`EXDEV` under `RESOLVE_BENEATH`).
     Outside,
+    /// It is in another mount than the granted folder, or is where one begins (`EXDEV` under `RESOLVE_NO_XDEV`).
+    Mount,
+    /// It is in a file system of the kernel's own, such as procfs.
+    Pseudo,
     /// The kernel could not say; the call goes on to its own error.
     Unknown,
 }
 
 impl Target {
+    /// Device and inode, where something is known to stand there.
+    #[must_use]
+    pub const fn id(self) -> Option<FileId> {
+        match self {
+            Self::File { id, .. } | Self::Folder { id } | Self::Link { id } | Self::Special { id } => Some(id),
+            Self::Absent | Self::Symlink | Self::Outside | Self::Mount | Self::Pseudo | Self::Unknown => None,
+        }
+    }
+
     /// The word for it in the record.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -345,9 +405,12 @@ impl Target {
             Self::Absent => "absent",
             Self::File { .. } => "file",
             Self::Folder { .. } => "folder",
+            Self::Link { .. } => "link",
             Self::Symlink => "symlink",
-            Self::Special => "special",
+            Self::Special { .. } => "special",
             Self::Outside => "outside",
+            Self::Mount => "mount",
+            Self::Pseudo => "pseudo",
             Self::Unknown => "unknown",
         }
     }

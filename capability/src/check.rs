@@ -4,13 +4,14 @@
 use std::fmt;
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
-
 use crate::access::{Access, AccessSet};
 use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
 use crate::durability::Durability;
-use crate::path::{FsPath, GrantIndex, PathFault};
+use crate::path::{FsPath, GrantIndex};
+use crate::reach::Reach;
+use crate::reason::Reason;
 use crate::set::{Cap, CapabilitySet, FsCapability};
+use crate::standing::{Name, link_stays, links_in_folder_stay, place_is_free, place_is_kept};
 
 /// Decides whether `set` allows `call`.
 ///
@@ -86,6 +87,21 @@ pub enum Rule<'s> {
         /// The folder, as the guest sees it.
         guest: &'s str,
     },
+    /// `fs:/docs:mounts`: other mounts below the folder.
+    FsMounts {
+        /// The folder, as the guest sees it.
+        guest: &'s str,
+    },
+    /// `fs:/docs:place`: where a granted folder stands, it stays.
+    FsPlace {
+        /// The folder through which the place is named.
+        guest: &'s str,
+    },
+    /// `fs:/docs:same`: what is changed is what was decided on.
+    FsSame {
+        /// The folder.
+        guest: &'s str,
+    },
     /// `fs`: any folder at all.
     FsAny,
     /// `env`.
@@ -119,6 +135,9 @@ impl fmt::Display for Rule<'_> {
             Self::FsQuota { guest } => write!(f, "fs:{guest}:quota"),
             Self::FsNoGain { guest } => write!(f, "fs:{guest}:no-gain"),
             Self::FsPolicy { guest } => write!(f, "fs:{guest}:policy"),
+            Self::FsMounts { guest } => write!(f, "fs:{guest}:mounts"),
+            Self::FsPlace { guest } => write!(f, "fs:{guest}:place"),
+            Self::FsSame { guest } => write!(f, "fs:{guest}:same"),
             Self::FsAny => f.write_str("fs"),
             Self::Env => f.write_str("env"),
             Self::Args => f.write_str("args"),
@@ -129,66 +148,6 @@ impl fmt::Display for Rule<'_> {
             Self::Context => f.write_str("context"),
             Self::Limit(cap) => write!(f, "limits.{}", cap.as_str()),
             Self::Network => f.write_str("net"),
-        }
-    }
-}
-
-/// Why a rule does not hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// It was not granted.
-    NotGranted,
-    /// The path cannot be used.
-    Path(PathFault),
-    /// A symbolic link leads out of the granted folder.
-    LinkOutside,
-    /// The path matches no include pattern, or an exclude pattern.
-    Excluded,
-    /// Symbolic links are not followed or made where patterns apply.
-    SymlinkUnderPatterns,
-    /// The file has several hard links and the patterns cannot speak for its other names.
-    HardLinksUnderPatterns,
-    /// A folder cannot be renamed where patterns apply: what is in it would change its path.
-    FolderRenameUnderPatterns,
-    /// It is a device, FIFO or socket.
-    NotRegular,
-    /// The link's text is absolute or leads out of the granted folder.
-    LinkText,
-    /// The new place has rights that the old one lacks.
-    GainsRights,
-    /// A policy could be found under this name.
-    PolicyName,
-    /// More is asked for than is left.
-    OverLimit {
-        /// What was asked for.
-        asked: u64,
-        /// What is left.
-        left: u64,
-    },
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotGranted => f.write_str("it is not granted"),
-            Self::Path(fault) => fault.fmt(f),
-            Self::LinkOutside => f.write_str("a symbolic link leads out of the granted folder"),
-            Self::Excluded => f.write_str("the include and exclude patterns leave this path out"),
-            Self::SymlinkUnderPatterns => {
-                f.write_str("symbolic links are neither followed nor made where patterns apply")
-            }
-            Self::HardLinksUnderPatterns => {
-                f.write_str("the file has several hard links, and patterns cannot speak for its other names")
-            }
-            Self::FolderRenameUnderPatterns => f.write_str("a folder cannot be renamed where patterns apply"),
-            Self::NotRegular => f.write_str("only regular files and folders may be opened, linked or renamed"),
-            Self::LinkText => f.write_str("the link would lead out of the granted folder"),
-            Self::GainsRights => f.write_str("the file would gain rights in its new place"),
-            Self::PolicyName => {
-                f.write_str("the next run could find a policy under this name, which no tool may write")
-            }
-            Self::OverLimit { asked, left } => write!(f, "{asked} asked for, {left} left"),
         }
     }
 }
@@ -223,15 +182,14 @@ pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s>
         HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
         HostCall::ReadlinkAt { path } => readlink(set, path),
         HostCall::SetTimesAt { path, target } => at_path(set, path, *target, Access::Write),
-        HostCall::CreateDirectoryAt { path } => {
-            no_policy(set, path)?;
-            at_path(set, path, FOLDER, Access::Create)
+        HostCall::CreateDirectoryAt { path, target } => create_directory(set, path, *target),
+        HostCall::RemoveDirectoryAt { path, linked, target } => remove_directory(set, path, *linked, *target),
+        HostCall::UnlinkFileAt { path, target } => unlink(set, path, *target),
+        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target } => {
+            rename(set, (from, *from_linked, *source), *reach, (to, *to_linked, *target))
         }
-        HostCall::RemoveDirectoryAt { path } => at_path(set, path, FOLDER, Access::Delete),
-        HostCall::UnlinkFileAt { path, target } => at_name(set, path, *target, Access::Delete),
-        HostCall::RenameAt { from, source, to, target } => rename(set, from, *source, to, *target),
-        HostCall::LinkAt { from, source, to } => link(set, from, *source, to),
-        HostCall::SymlinkAt { content, path } => symlink(set, content, path),
+        HostCall::LinkAt { from, source, reach, to, to_linked } => link(set, (from, *source), *reach, (to, *to_linked)),
+        HostCall::SymlinkAt { content, path, linked } => symlink(set, content, path, *linked),
         HostCall::Read { handle } => on_handle(set, handle, Access::Read),
         HostCall::Write { handle, bytes, quota_left } => write(set, handle, *bytes, *quota_left),
         HostCall::Append { handle, quota_left } => write(set, handle, 0, *quota_left),
@@ -304,24 +262,45 @@ fn located<'s, 'p>(set: &'s CapabilitySet, path: &'p FsPath) -> Result<(&'s FsCa
 fn placed<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Result<&'s FsCapability, Denial<'s>> {
     let (fs, below) = located(set, path)?;
     let guest = &fs.guest;
-    if target == Target::Outside {
-        return Err(Denial { missing: Rule::FsBeneath { guest }, reason: Reason::LinkOutside });
+    if let Some(denial) = elsewhere(guest, target) {
+        return Err(denial);
     }
     if fs.patterns.is_empty() {
         return Ok(fs);
     }
     let fault = match target {
-        Target::Symlink => Some(Reason::SymlinkUnderPatterns),
+        Target::Symlink | Target::Link { .. } => Some(Reason::SymlinkUnderPatterns),
         Target::File { links, .. } if links > 1 => Some(Reason::HardLinksUnderPatterns),
         Target::Folder { .. } => (!fs.patterns.allow_folder(below)).then_some(Reason::Excluded),
-        Target::Absent | Target::File { .. } | Target::Special | Target::Outside | Target::Unknown => {
-            (!fs.patterns.allow_file(below)).then_some(Reason::Excluded)
-        }
+        Target::Absent
+        | Target::File { .. }
+        | Target::Special { .. }
+        | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
+        | Target::Unknown => (!fs.patterns.allow_file(below)).then_some(Reason::Excluded),
     };
     match fault {
         Some(reason) => Err(Denial { missing: Rule::FsPatterns { guest }, reason }),
         None => Ok(fs),
     }
+}
+
+/// Why what stands there is not the granted folder's, if it is not.
+fn elsewhere(guest: &str, target: Target) -> Option<Denial<'_>> {
+    let (missing, reason) = match target {
+        Target::Outside => (Rule::FsBeneath { guest }, Reason::LinkOutside),
+        Target::Mount => (Rule::FsMounts { guest }, Reason::Mount),
+        Target::Pseudo => (Rule::FsMounts { guest }, Reason::Pseudo),
+        Target::Absent
+        | Target::File { .. }
+        | Target::Folder { .. }
+        | Target::Link { .. }
+        | Target::Symlink
+        | Target::Special { .. }
+        | Target::Unknown => return None,
+    };
+    Some(Denial { missing, reason })
 }
 
 fn at_path<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target, access: Access) -> Verdict<'s> {
@@ -336,8 +315,15 @@ fn at_name<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target, access: Ac
 /// A name's own target: a link or a further hard link under a name is the name's, not what it leads to.
 fn named(target: Target) -> Target {
     match target {
-        Target::Symlink | Target::File { .. } => Target::Absent,
-        Target::Absent | Target::Folder { .. } | Target::Special | Target::Outside | Target::Unknown => target,
+        Target::Link { .. } | Target::File { .. } => Target::Absent,
+        Target::Absent
+        | Target::Folder { .. }
+        | Target::Symlink
+        | Target::Special { .. }
+        | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
+        | Target::Unknown => target,
     }
 }
 
@@ -349,8 +335,9 @@ fn open<'s>(set: &'s CapabilitySet, path: &FsPath, flags: OpenFlags, target: Tar
     let makes_or_changes = flags.write || flags.truncate || flags.create;
     let seen = if asks_folder && !makes_or_changes && target == Target::Absent { FOLDER } else { target };
     let fs = placed(set, path, seen)?;
-    if target == Target::Special {
-        return deny(Rule::FsRegular { guest: &fs.guest }, Reason::NotRegular);
+    regular(fs, target)?;
+    if flags.create {
+        place_is_free(set, fs, path, target)?;
     }
     let held = if asks_folder || matches!(target, Target::Folder { .. }) {
         opened_folder(fs, flags, target, makes_or_changes)?
@@ -388,8 +375,50 @@ fn opened_file(fs: &FsCapability, flags: OpenFlags, target: Target) -> Verdict<'
 fn stands(target: Target) -> bool {
     match target {
         Target::File { .. } | Target::Folder { .. } => true,
-        Target::Absent | Target::Symlink | Target::Special | Target::Outside | Target::Unknown => false,
+        Target::Absent
+        | Target::Link { .. }
+        | Target::Symlink
+        | Target::Special { .. }
+        | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
+        | Target::Unknown => false,
     }
+}
+
+fn create_directory<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<'s> {
+    no_policy(set, path)?;
+    let held = at_path(set, path, reached(target), Access::Create)?;
+    place_is_free(set, folder(set, path.grant)?, path, target)?;
+    Ok(held)
+}
+
+fn remove_directory<'s>(set: &'s CapabilitySet, path: &FsPath, linked: bool, target: Target) -> Verdict<'s> {
+    let held = at_path(set, path, reached(target), Access::Delete)?;
+    place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked, found: target })?;
+    Ok(held)
+}
+
+/// A folder, as the call says, unless no folder can be reached by the path.
+fn reached(target: Target) -> Target {
+    match target {
+        Target::Outside | Target::Mount | Target::Pseudo | Target::Symlink => target,
+        Target::Absent
+        | Target::File { .. }
+        | Target::Folder { .. }
+        | Target::Link { .. }
+        | Target::Special { .. }
+        | Target::Unknown => FOLDER,
+    }
+}
+
+fn unlink<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<'s> {
+    let held = at_name(set, path, target, Access::Delete)?;
+    // A folder is not unlinked: the kernel says so.
+    if !matches!(target, Target::Folder { .. }) {
+        place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked: false, found: target })?;
+    }
+    Ok(held)
 }
 
 /// Listing in libc asks for the hash of each entry, and the hash says no more than that an entry is the same as another:
@@ -404,7 +433,12 @@ fn readlink<'s>(set: &'s CapabilitySet, path: &FsPath) -> Verdict<'s> {
     right(fs, Access::Metadata)
 }
 
-fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath, target: Target) -> Verdict<'s> {
+fn rename<'s>(
+    set: &'s CapabilitySet,
+    (from, from_linked, source): (&FsPath, bool, Target),
+    reach: Option<Reach>,
+    (to, to_linked, target): (&FsPath, bool, Target),
+) -> Verdict<'s> {
     no_policy(set, to)?;
     let taken = at_name(set, from, source, Access::Delete)?;
     let old = folder(set, from.grant)?;
@@ -419,15 +453,38 @@ fn rename<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath
     let taken = if target == Target::Absent { taken } else { taken.and(right(new, Access::Delete)?) };
     regular(old, source)?;
     no_gain(set, (old, from), (new, to), source)?;
-    Ok(taken.and(right(new, Access::Create)?))
+    let taken = taken.and(right(new, Access::Create)?);
+    let old = Name { fs: old, path: from, linked: from_linked, found: source };
+    let new = Name { fs: new, path: to, linked: to_linked, found: target };
+    place_is_kept(set, old)?;
+    place_is_kept(set, new)?;
+    match source {
+        Target::Link { .. } => link_stays(new, reach)?,
+        Target::Folder { .. } => links_in_folder_stay(old, new, reach)?,
+        Target::Absent
+        | Target::File { .. }
+        | Target::Symlink
+        | Target::Special { .. }
+        | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
+        | Target::Unknown => {}
+    }
+    Ok(taken)
 }
 
 /// What will stand at the new name.
 fn destination(source: Target, target: Target) -> Target {
-    if target == Target::Outside || matches!(source, Target::Absent) { target } else { source }
+    let is_elsewhere = matches!(target, Target::Outside | Target::Mount | Target::Pseudo | Target::Symlink);
+    if is_elsewhere || matches!(source, Target::Absent) { target } else { source }
 }
 
-fn link<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath) -> Verdict<'s> {
+fn link<'s>(
+    set: &'s CapabilitySet,
+    (from, source): (&FsPath, Target),
+    reach: Option<Reach>,
+    (to, to_linked): (&FsPath, bool),
+) -> Verdict<'s> {
     no_policy(set, to)?;
     let read = at_path(set, from, source, Access::Read)?;
     let old = folder(set, from.grant)?;
@@ -437,12 +494,19 @@ fn link<'s>(set: &'s CapabilitySet, from: &FsPath, source: Target, to: &FsPath) 
     }
     regular(old, source)?;
     no_gain(set, (old, from), (new, to), source)?;
-    Ok(read.and(right(new, Access::Create)?))
+    let held = read.and(right(new, Access::Create)?);
+    let name = Name { fs: new, path: to, linked: to_linked, found: Target::Absent };
+    place_is_kept(set, name)?;
+    if matches!(source, Target::Link { .. }) {
+        link_stays(name, reach)?;
+    }
+    Ok(held)
 }
 
-/// Devices, FIFOs and sockets get no new name: to the kernel that is to make one, which no right below a folder stands for.
+/// Devices, FIFOs and sockets are not opened, and get no new name: to the kernel that is to make one, which no right below
+/// a folder stands for.
 fn regular(fs: &FsCapability, source: Target) -> Result<(), Denial<'_>> {
-    if source == Target::Special {
+    if matches!(source, Target::Special { .. }) {
         return Err(Denial { missing: Rule::FsRegular { guest: &fs.guest }, reason: Reason::NotRegular });
     }
     Ok(())
@@ -458,10 +522,16 @@ fn no_gain<'s>(
     source: Target,
 ) -> Result<(), Denial<'s>> {
     let counted: AccessSet = match source {
-        Target::File { .. } | Target::Symlink | Target::Special => {
+        Target::File { .. } | Target::Link { .. } | Target::Special { .. } => {
             [Access::Read, Access::Write, Access::Metadata].into_iter().collect()
         }
-        Target::Folder { .. } | Target::Absent | Target::Outside | Target::Unknown => Access::ALL.into_iter().collect(),
+        Target::Folder { .. }
+        | Target::Absent
+        | Target::Symlink
+        | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
+        | Target::Unknown => Access::ALL.into_iter().collect(),
     };
     let place = |fs: &FsCapability, path: &FsPath| fs.host.join(path.resolved().unwrap_or_default());
     let (old_place, new_place) = (place(old, from), place(new, to));
@@ -479,7 +549,7 @@ fn rights(set: &CapabilitySet, among: impl Fn(&Path) -> bool) -> AccessSet {
     set.fs.iter().filter(|fs| among(&fs.host)).fold(AccessSet::EMPTY, |rights, fs| rights.union(fs.access))
 }
 
-fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath) -> Verdict<'s> {
+fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath, linked: bool) -> Verdict<'s> {
     let (fs, below) = located(set, path)?;
     if !fs.patterns.is_empty() {
         return deny(Rule::FsPatterns { guest: &fs.guest }, Reason::SymlinkUnderPatterns);
@@ -488,27 +558,11 @@ fn symlink<'s>(set: &'s CapabilitySet, content: &str, path: &FsPath) -> Verdict<
     if fs.hides(below) || fs.hides(content) {
         return Err(policy_name(fs));
     }
-    if leads_out(below, content) {
-        return deny(Rule::FsBeneath { guest: &fs.guest }, Reason::LinkText);
-    }
-    right(fs, Access::Create)
-}
-
-/// Whether a link at `below` with this text leads above the granted folder, by text alone.
-fn leads_out(below: &str, content: &str) -> bool {
-    if content.starts_with('/') {
-        return true;
-    }
-    let mut depth = below.matches('/').count();
-    for name in content.split('/') {
-        match name {
-            "" | "." => {}
-            ".." if depth == 0 => return true,
-            ".." => depth -= 1,
-            _name => depth += 1,
-        }
-    }
-    false
+    let name = Name { fs, path, linked, found: Target::Absent };
+    link_stays(name, Some(Reach::of_text(content.as_bytes())))?;
+    let held = right(fs, Access::Create)?;
+    place_is_kept(set, name)?;
+    Ok(held)
 }
 
 fn on_handle<'s>(set: &'s CapabilitySet, handle: &HandleFacts, access: Access) -> Verdict<'s> {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::call::{HandleFacts, HostCall, OpenFlags, Target};
 use crate::path::FsPath;
+use crate::reach::Reach;
 
 impl HostCall {
     /// The facts of the call for the record, by name. Order is fixed for a variant; texts are the guest's own, uncut.
@@ -27,37 +28,36 @@ impl HostCall {
             Self::StatAt { path, target }
             | Self::MetadataHashAt { path, target }
             | Self::SetTimesAt { path, target }
+            | Self::CreateDirectoryAt { path, target }
             | Self::UnlinkFileAt { path, target } => {
                 facts.path(&PATH, path);
                 facts.target(&TARGET, *target);
             }
-            Self::ReadlinkAt { path } | Self::CreateDirectoryAt { path } | Self::RemoveDirectoryAt { path } => {
-                facts.path(&PATH, path);
-            }
-            Self::RenameAt { from, source, to, target } => {
-                facts.path(&FROM, from);
-                facts.target(&SOURCE, *source);
-                facts.path(&TO, to);
+            Self::ReadlinkAt { path } => facts.path(&PATH, path),
+            Self::RemoveDirectoryAt { path, linked, target } => {
+                facts.linked_path(&PATH, path, *linked);
                 facts.target(&TARGET, *target);
             }
-            Self::LinkAt { from, source, to } => {
-                facts.path(&FROM, from);
-                facts.target(&SOURCE, *source);
-                facts.path(&TO, to);
+            Self::RenameAt { from, from_linked, source, reach, to, to_linked, target } => {
+                facts.linked_path(&FROM, from, *from_linked);
+                facts.moved(*source, *reach);
+                facts.linked_path(&TO, to, *to_linked);
+                facts.target(&TARGET, *target);
             }
-            Self::SymlinkAt { content, path } => {
+            Self::LinkAt { from, source, reach, to, to_linked } => {
+                facts.path(&FROM, from);
+                facts.moved(*source, *reach);
+                facts.linked_path(&TO, to, *to_linked);
+            }
+            Self::SymlinkAt { content, path, linked } => {
                 facts.text("content", content);
-                facts.path(&PATH, path);
+                facts.linked_path(&PATH, path, *linked);
             }
             Self::Read { handle }
             | Self::SetTimes { handle }
             | Self::Sync { handle }
             | Self::ReadDirectory { handle } => facts.handle(handle),
-            Self::Write { handle, bytes, quota_left } => {
-                facts.handle(handle);
-                facts.uint("bytes", *bytes);
-                facts.uint("quota_left", *quota_left);
-            }
+            Self::Write { handle, bytes, quota_left } => facts.write(handle, *bytes, *quota_left),
             Self::Append { handle, quota_left } => {
                 facts.handle(handle);
                 facts.uint("quota_left", *quota_left);
@@ -133,12 +133,34 @@ impl<'a> Facts<'a> {
                 self.uint(keys.device, id.device);
                 self.uint(keys.inode, id.inode);
             }
-            Target::Folder { id } => {
+            Target::Folder { id } | Target::Link { id } | Target::Special { id } => {
                 self.uint(keys.device, id.device);
                 self.uint(keys.inode, id.inode);
             }
-            Target::Absent | Target::Symlink | Target::Special | Target::Outside | Target::Unknown => {}
+            Target::Absent | Target::Symlink | Target::Outside | Target::Mount | Target::Pseudo | Target::Unknown => {}
         }
+    }
+
+    /// A path, and whether a symbolic link is on the way to it.
+    fn linked_path(&mut self, keys: &PathKeys, path: &'a FsPath, linked: bool) {
+        self.path(keys, path);
+        self.0.push((keys.linked, Fact::Bool(linked)));
+    }
+
+    /// What gets another name, and where the links lead that get another place with it, if that was looked at.
+    fn moved(&mut self, source: Target, reach: Option<Reach>) {
+        self.target(&SOURCE, source);
+        match reach {
+            Some(Reach::Up(folders)) => self.uint(CLIMBS, u64::from(folders)),
+            Some(Reach::Anywhere) => self.text(CLIMBS, ANYWHERE),
+            None => {}
+        }
+    }
+
+    fn write(&mut self, handle: &HandleFacts, bytes: u64, quota_left: u64) {
+        self.handle(handle);
+        self.uint("bytes", bytes);
+        self.uint("quota_left", quota_left);
     }
 
     fn handle(&mut self, handle: &HandleFacts) {
@@ -152,14 +174,21 @@ pub(crate) struct PathKeys {
     pub(crate) asked: &'static str,
     pub(crate) dir: &'static str,
     pub(crate) grant: &'static str,
+    pub(crate) linked: &'static str,
 }
 
+/// How many folders up links lead, or [`ANYWHERE`].
+pub(crate) const CLIMBS: &str = "climbs";
+/// The word for links that nothing bounds.
+pub(crate) const ANYWHERE: &str = "anywhere";
+
 /// The only path of a call.
-pub(crate) const PATH: PathKeys = PathKeys { asked: "path", dir: "dir", grant: "grant" };
+pub(crate) const PATH: PathKeys = PathKeys { asked: "path", dir: "dir", grant: "grant", linked: "linked" };
 /// The old name.
-pub(crate) const FROM: PathKeys = PathKeys { asked: "from", dir: "from_dir", grant: "from_grant" };
+pub(crate) const FROM: PathKeys =
+    PathKeys { asked: "from", dir: "from_dir", grant: "from_grant", linked: "from_linked" };
 /// The new name.
-pub(crate) const TO: PathKeys = PathKeys { asked: "to", dir: "to_dir", grant: "to_grant" };
+pub(crate) const TO: PathKeys = PathKeys { asked: "to", dir: "to_dir", grant: "to_grant", linked: "to_linked" };
 
 /// The names that the facts of what stands at a path have.
 pub(crate) struct TargetKeys {

@@ -7,9 +7,10 @@ use thiserror::Error;
 
 use crate::access::{Access, AccessSet};
 use crate::call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
-use crate::facts::{FROM, Fact, PATH, PathKeys, SOURCE, TARGET, TO, TargetKeys, flag_words};
+use crate::facts::{ANYWHERE, CLIMBS, FROM, Fact, PATH, PathKeys, SOURCE, TARGET, TO, TargetKeys, flag_words};
 use crate::functions;
 use crate::path::{FsPath, GrantIndex};
+use crate::reach::Reach;
 
 impl HostCall {
     /// The call that `function` and `facts` stand for. The order of the facts does not matter. A text that the ledger cut
@@ -91,16 +92,14 @@ impl<'f> Left<'f> {
             }
             functions::READLINK_AT => Call::ReadlinkAt { path: self.path(&PATH)? },
             functions::SET_TIMES_AT => Call::SetTimesAt { path: self.path(&PATH)?, target: self.target(&TARGET)? },
-            functions::CREATE_DIRECTORY_AT => Call::CreateDirectoryAt { path: self.path(&PATH)? },
-            functions::REMOVE_DIRECTORY_AT => Call::RemoveDirectoryAt { path: self.path(&PATH)? },
+            functions::CREATE_DIRECTORY_AT => {
+                Call::CreateDirectoryAt { path: self.path(&PATH)?, target: self.target(&TARGET)? }
+            }
+            functions::REMOVE_DIRECTORY_AT => self.remove_directory_at()?,
             functions::UNLINK_FILE_AT => Call::UnlinkFileAt { path: self.path(&PATH)?, target: self.target(&TARGET)? },
             functions::RENAME_AT => self.rename_at()?,
-            functions::LINK_AT => {
-                Call::LinkAt { from: self.path(&FROM)?, source: self.target(&SOURCE)?, to: self.path(&TO)? }
-            }
-            functions::SYMLINK_AT => {
-                Call::SymlinkAt { content: self.text("content")?.to_owned(), path: self.path(&PATH)? }
-            }
+            functions::LINK_AT => self.link_at()?,
+            functions::SYMLINK_AT => self.symlink_at()?,
             functions::READ => Call::Read { handle: self.handle()? },
             functions::WRITE => self.write()?,
             functions::APPEND => Call::Append { handle: self.handle()?, quota_left: self.uint("quota_left")? },
@@ -138,8 +137,30 @@ impl<'f> Left<'f> {
     }
 
     fn rename_at(&mut self) -> Result<HostCall, FactsError> {
-        let (from, source) = (self.path(&FROM)?, self.target(&SOURCE)?);
-        Ok(HostCall::RenameAt { from, source, to: self.path(&TO)?, target: self.target(&TARGET)? })
+        Ok(HostCall::RenameAt {
+            from: self.path(&FROM)?,
+            from_linked: self.bool(FROM.linked)?,
+            source: self.target(&SOURCE)?,
+            reach: self.reach()?,
+            to: self.path(&TO)?,
+            to_linked: self.bool(TO.linked)?,
+            target: self.target(&TARGET)?,
+        })
+    }
+
+    fn remove_directory_at(&mut self) -> Result<HostCall, FactsError> {
+        let (path, linked) = (self.path(&PATH)?, self.bool(PATH.linked)?);
+        Ok(HostCall::RemoveDirectoryAt { path, linked, target: self.target(&TARGET)? })
+    }
+
+    fn link_at(&mut self) -> Result<HostCall, FactsError> {
+        let (from, source, reach) = (self.path(&FROM)?, self.target(&SOURCE)?, self.reach()?);
+        Ok(HostCall::LinkAt { from, source, reach, to: self.path(&TO)?, to_linked: self.bool(TO.linked)? })
+    }
+
+    fn symlink_at(&mut self) -> Result<HostCall, FactsError> {
+        let (content, path) = (self.text("content")?.to_owned(), self.path(&PATH)?);
+        Ok(HostCall::SymlinkAt { content, path, linked: self.bool(PATH.linked)? })
     }
 
     fn write(&mut self) -> Result<HostCall, FactsError> {
@@ -180,9 +201,12 @@ impl<'f> Left<'f> {
             "absent" => Ok(Target::Absent),
             "file" => Ok(Target::File { id: self.id(keys)?, links: self.uint(keys.links)? }),
             "folder" => Ok(Target::Folder { id: self.id(keys)? }),
+            "link" => Ok(Target::Link { id: self.id(keys)? }),
             "symlink" => Ok(Target::Symlink),
-            "special" => Ok(Target::Special),
+            "special" => Ok(Target::Special { id: self.id(keys)? }),
             "outside" => Ok(Target::Outside),
+            "mount" => Ok(Target::Mount),
+            "pseudo" => Ok(Target::Pseudo),
             "unknown" => Ok(Target::Unknown),
             _other => Err(wrong(keys.kind, "a kind of target")),
         }
@@ -233,6 +257,27 @@ impl<'f> Left<'f> {
         match self.take(name)? {
             Fact::Uint(value) => Ok(*value),
             Fact::Text(_) | Fact::Bool(_) => Err(wrong(name, "a number")),
+        }
+    }
+
+    fn bool(&mut self, name: &'static str) -> Result<bool, FactsError> {
+        match self.take(name)? {
+            Fact::Bool(value) => Ok(*value),
+            Fact::Text(_) | Fact::Uint(_) => Err(wrong(name, "true or false")),
+        }
+    }
+
+    /// Where links lead; without the fact, nobody looked.
+    fn reach(&mut self) -> Result<Option<Reach>, FactsError> {
+        let expected = "a number of at most 32 bits, or `anywhere`";
+        match self.0.remove(CLIMBS) {
+            None => Ok(None),
+            Some(Fact::Uint(folders)) => match u32::try_from(*folders) {
+                Ok(folders) => Ok(Some(Reach::Up(folders))),
+                Err(_large) => Err(wrong(CLIMBS, expected)),
+            },
+            Some(Fact::Text(word)) if word == ANYWHERE => Ok(Some(Reach::Anywhere)),
+            Some(Fact::Text(_) | Fact::Bool(_)) => Err(wrong(CLIMBS, expected)),
         }
     }
 

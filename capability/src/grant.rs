@@ -134,6 +134,8 @@ pub struct FsGrant {
     pub quota: Option<ByteSize>,
     /// Whether it may lie in a folder that a tool may change; then it is bound to its device and inode.
     pub nested: bool,
+    /// Whether what is mounted below it is granted too.
+    pub mounts: bool,
 }
 
 /// The value of an environment variable.

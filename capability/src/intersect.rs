@@ -226,6 +226,7 @@ impl Meet<'_> {
             durable: access.intersection(grant.durable),
             patterns: grant.patterns.clone(),
             write_quota: if access.contains(Access::Write) { quota } else { 0 },
+            mounts: grant.mounts,
         })
     }
 

@@ -245,6 +245,11 @@ struct RawFsGrant {
     /// another one is refused; without it the grant is refused.
     #[serde(default)]
     nested: bool,
+    /// Whether what is mounted below the folder is granted too (`mount(8)`, bind mounts, volumes of containers); without it,
+    /// other mounts are not reached, by any call. The folder itself may be where one begins. File systems of the kernel's own
+    /// (procfs, sysfs, cgroups and the like) are refused wherever they stand, here too.
+    #[serde(default)]
+    mounts: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -424,6 +429,7 @@ impl RawFsGrant {
             patterns: Patterns::new(include, exclude).map_err(|fault| document.value(exclude_at, fault))?,
             quota: self.quota.map(|quota| write_quota(document, &quota)).transpose()?,
             nested: self.nested,
+            mounts: self.mounts,
         })
     }
 }

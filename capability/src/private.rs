@@ -125,6 +125,7 @@ mod tests {
                 durable: crate::AccessSet::EMPTY,
                 patterns: crate::Patterns::default(),
                 write_quota: u64::MAX,
+                mounts: false,
             }],
             env: Some([("TOKEN".to_owned(), "s3cret".to_owned())].into()),
             args: Some(vec!["--key".to_owned(), "\u{1}k\"".to_owned()]),

@@ -63,6 +63,10 @@ pub struct FsCapability {
     pub patterns: Patterns,
     /// How many bytes one call may write below it, in all.
     pub write_quota: u64,
+    /// Whether what is mounted below it is part of it.
+    // Left out where it is not granted: a set says what there is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mounts: bool,
 }
 
 impl FsCapability {

@@ -7,8 +7,8 @@ mod generators;
 use generators::{access, below, call, flags, fs_path, grant, one_access, pattern, patterns, set, target};
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, Decision, Durability, FsPath, GrantIndex, HandleFacts, HostCall, Patterns,
-    Reason, RecordedSet, Rule, StdioSet, Target, check,
+    Access, AccessSet, CapabilitySet, Decision, Durability, FileId, FsPath, GrantIndex, HandleFacts, HostCall,
+    Patterns, Reach, Reason, RecordedSet, Rule, StdioSet, Target, check,
 };
 
 proptest! {
@@ -52,8 +52,43 @@ proptest! {
 
     #[test]
     fn devices_fifos_and_sockets_never_open(set in set(), path in fs_path(), flags in flags(), handles_open in 0_u32..99) {
-        let call = HostCall::OpenAt { path, flags, target: Target::Special, handles_open };
+        let id = FileId { device: 1, inode: 2 };
+        let call = HostCall::OpenAt { path, flags, target: Target::Special { id }, handles_open };
         prop_assert!(!allowed(&set, &call), "{call:?}");
+    }
+
+    /// Wherever a link comes to stand, its text alone leads to nothing but what is below the granted folder.
+    #[test]
+    fn no_link_that_is_made_or_moved_leads_out(set in set(), call in call()) {
+        let (to, linked, reach) = match &call {
+            HostCall::SymlinkAt { content, path, linked } => (path, *linked, Some(Reach::of_text(content.as_bytes()))),
+            HostCall::LinkAt { source: Target::Link { .. }, reach, to, to_linked, .. }
+            | HostCall::RenameAt { source: Target::Link { .. }, reach, to, to_linked, .. } => (to, *to_linked, *reach),
+            _other => return Ok(()),
+        };
+        if allowed(&set, &call) {
+            let Some(Reach::Up(up)) = reach else { return Err(TestCaseError::fail(format!("{call:?}"))) };
+            let depth = if linked { 0 } else { to.resolved().unwrap().matches('/').count() };
+            prop_assert!(up as usize <= depth, "{call:?}");
+        }
+    }
+
+    /// A folder takes the links in it along: it comes no nearer to the granted folder unless they are known to stay below it.
+    #[test]
+    fn no_folder_takes_links_out(set in set(), call in call()) {
+        let HostCall::RenameAt { from, from_linked, source: Target::Folder { .. }, reach, to, to_linked, .. } = &call else {
+            return Ok(());
+        };
+        if allowed(&set, &call) {
+            let depth = |path: &FsPath| path.resolved().unwrap().matches('/').count();
+            let is_level = !from_linked && !to_linked && depth(to) >= depth(from);
+            let links_stay = match reach {
+                Some(Reach::Up(0)) => true,
+                Some(Reach::Up(up)) => !to_linked && *up as usize <= depth(to),
+                Some(Reach::Anywhere) | None => false,
+            };
+            prop_assert!(is_level || links_stay, "{call:?}");
+        }
     }
 
     #[test]
@@ -77,7 +112,7 @@ proptest! {
     #[test]
     fn nothing_gains_rights_by_going_elsewhere(set in set(), call in call()) {
         let (from, source, to) = match &call {
-            HostCall::RenameAt { from, source, to, .. } | HostCall::LinkAt { from, source, to } => (from, *source, to),
+            HostCall::RenameAt { from, source, to, .. } | HostCall::LinkAt { from, source, to, .. } => (from, *source, to),
             _other => return Ok(()),
         };
         if allowed(&set, &call) {
@@ -201,13 +236,12 @@ fn paths(call: &HostCall) -> Vec<(&FsPath, Option<Target>)> {
         | HostCall::StatAt { path, target }
         | HostCall::MetadataHashAt { path, target }
         | HostCall::SetTimesAt { path, target }
+        | HostCall::CreateDirectoryAt { path, target }
+        | HostCall::RemoveDirectoryAt { path, target, .. }
         | HostCall::UnlinkFileAt { path, target } => vec![(path, Some(*target))],
-        HostCall::ReadlinkAt { path }
-        | HostCall::CreateDirectoryAt { path }
-        | HostCall::RemoveDirectoryAt { path }
-        | HostCall::SymlinkAt { path, .. } => vec![(path, None)],
-        HostCall::RenameAt { from, source, to, target } => vec![(from, Some(*source)), (to, Some(*target))],
-        HostCall::LinkAt { from, source, to } => vec![(from, Some(*source)), (to, None)],
+        HostCall::ReadlinkAt { path } | HostCall::SymlinkAt { path, .. } => vec![(path, None)],
+        HostCall::RenameAt { from, source, to, target, .. } => vec![(from, Some(*source)), (to, Some(*target))],
+        HostCall::LinkAt { from, source, to, .. } => vec![(from, Some(*source)), (to, None)],
         _no_path => Vec::new(),
     }
 }

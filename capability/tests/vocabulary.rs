@@ -2,7 +2,7 @@
 
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, ClockMode, Decision, Durability, FileId, FsCapability, FsPath, GrantIndex,
-    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reason, Stdio, StdioSet, Target, check,
+    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reach, Reason, Stdio, StdioSet, Target, check,
 };
 
 const READ: OpenFlags = OpenFlags {
@@ -18,6 +18,8 @@ const WRITE: OpenFlags = OpenFlags { read: false, write: true, ..READ };
 const CREATE: OpenFlags = OpenFlags { create: true, ..WRITE };
 const FILE: Target = Target::File { id: FileId { device: 1, inode: 2 }, links: 1 };
 const LINKED: Target = Target::File { id: FileId { device: 1, inode: 2 }, links: 2 };
+const LINK: Target = Target::Link { id: FileId { device: 1, inode: 4 } };
+const SPECIAL: Target = Target::Special { id: FileId { device: 1, inode: 5 } };
 const FOLDER: Target = Target::Folder { id: FileId { device: 1, inode: 3 } };
 
 /// Everything granted: `/docs` (0) and `/out` (1) with every right.
@@ -44,6 +46,7 @@ fn granted(guest: &str) -> FsCapability {
         durable: AccessSet::EMPTY,
         patterns: Patterns::default(),
         write_quota: 100,
+        mounts: false,
     }
 }
 
@@ -56,7 +59,17 @@ fn open(asked: &str, flags: OpenFlags, target: Target) -> HostCall {
 }
 
 fn rename(from: FsPath, source: Target, to: FsPath, target: Target) -> HostCall {
-    HostCall::RenameAt { from, source, to, target }
+    let reach = matches!(source, Target::Link { .. }).then_some(Reach::Up(0));
+    HostCall::RenameAt { from, from_linked: false, source, reach, to, to_linked: false, target }
+}
+
+fn link(from: FsPath, source: Target, to: FsPath) -> HostCall {
+    let reach = matches!(source, Target::Link { .. }).then_some(Reach::Up(0));
+    HostCall::LinkAt { from, source, reach, to, to_linked: false }
+}
+
+fn symlink(content: &str, path: FsPath) -> HostCall {
+    HostCall::SymlinkAt { content: content.to_owned(), path, linked: false }
 }
 
 fn handle() -> HandleFacts {
@@ -94,7 +107,7 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
     let calls = [
         (Access::Read, open("a", READ, FILE)),
         (Access::Read, HostCall::Read { handle: handle() }),
-        (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(0, "b") }),
+        (Access::Read, link(at(0, "a"), FILE, at(0, "b"))),
         (Access::Write, open("a", WRITE, FILE)),
         (Access::Write, open("a", OpenFlags { truncate: true, ..READ }, FILE)),
         (Access::Write, HostCall::Write { handle: handle(), bytes: 1, quota_left: 1 }),
@@ -104,12 +117,12 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
         (Access::Write, HostCall::SetTimesAt { path: at(0, "a"), target: FILE }),
         (Access::Create, open("a", CREATE, Target::Absent)),
         (Access::Create, open("a", CREATE, Target::Unknown)),
-        (Access::Create, HostCall::CreateDirectoryAt { path: at(0, "a") }),
-        (Access::Create, HostCall::SymlinkAt { content: "b".to_owned(), path: at(0, "a") }),
-        (Access::Create, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(0, "b") }),
+        (Access::Create, HostCall::CreateDirectoryAt { path: at(0, "a"), target: Target::Absent }),
+        (Access::Create, symlink("b", at(0, "a"))),
+        (Access::Create, link(at(0, "a"), FILE, at(0, "b"))),
         (Access::Create, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
         (Access::Delete, HostCall::UnlinkFileAt { path: at(0, "a"), target: FILE }),
-        (Access::Delete, HostCall::RemoveDirectoryAt { path: at(0, "a") }),
+        (Access::Delete, HostCall::RemoveDirectoryAt { path: at(0, "a"), linked: false, target: FOLDER }),
         (Access::Delete, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
         (Access::List, open("a", OpenFlags { directory: true, ..READ }, FOLDER)),
         (Access::List, HostCall::ReadDirectory { handle: handle() }),
@@ -130,7 +143,7 @@ fn a_durable_right_wants_the_intents_that_use_it_on_disk() {
     let calls = [
         (Access::Read, open("a", READ, FILE)),
         (Access::Read, open("a", both, FILE)),
-        (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "b") }),
+        (Access::Read, link(at(0, "a"), FILE, at(1, "b"))),
         (Access::Write, open("a", both, FILE)),
         (Access::Write, open("a", CREATE, Target::Absent)),
         (Access::Write, HostCall::SetSize { handle: handle(), size: 1, growth: 0, quota_left: 0 }),
@@ -241,27 +254,173 @@ fn renaming_onto_something_needs_the_right_to_delete_it() {
     let mut set = everything();
     set.fs[1].access = set.fs[1].access.difference(AccessSet::EMPTY.with(Access::Delete));
     assert_eq!(denied(&set, &call(Target::Absent)), None);
-    for target in [FILE, FOLDER, Target::Symlink, Target::Unknown] {
+    for target in [FILE, FOLDER, LINK, Target::Unknown] {
         assert_eq!(denied(&set, &call(target)), Some(("fs:/out:delete".to_owned(), Reason::NotGranted)));
     }
 }
 
 #[test]
 fn a_link_text_that_leads_out_is_refused() {
-    let link = |path: &str, content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: at(0, path) };
-    for (path, content) in [("a", "/etc"), ("a", ".."), ("a", "../x"), ("d/a", "../../x"), ("a", "x/../../y")] {
-        let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinkText));
-        assert_eq!(denied(&everything(), &link(path, content)), refused, "{path} -> {content}");
+    let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinkText));
+    for (path, content) in [
+        ("a", "/etc"),
+        ("a", ".."),
+        ("a", "../x"),
+        ("d/a", "../../x"),
+        ("a", "x/../../y"),
+        ("a", "p/p/../../x"),
+        ("a", "./x/../y"),
+        ("d/e/a", "../x/../b"),
+    ] {
+        assert_eq!(denied(&everything(), &symlink(content, at(0, path))), refused, "{path} -> {content}");
     }
-    for (path, content) in [("a", "b"), ("d/a", "../b"), ("a", "./x/../y"), ("d/e/a", "../../b")] {
-        assert_eq!(denied(&everything(), &link(path, content)), None, "{path} -> {content}");
+    for (path, content) in [("a", "b"), ("d/a", "../b"), ("a", "./x/y"), ("d/e/a", "./../../b")] {
+        assert_eq!(denied(&everything(), &symlink(content, at(0, path))), None, "{path} -> {content}");
+    }
+}
+
+#[test]
+fn a_link_is_judged_where_it_will_stand() {
+    let text = Some(("fs:/docs:beneath".to_owned(), Reason::LinkText));
+    let moved = |reach, to: &str| HostCall::RenameAt {
+        from: at(0, "d/e/a"),
+        from_linked: false,
+        source: LINK,
+        reach,
+        to: at(0, to),
+        to_linked: false,
+        target: Target::Absent,
+    };
+    let linked = |reach, to: &str| HostCall::LinkAt {
+        from: at(0, "d/e/a"),
+        source: LINK,
+        reach,
+        to: at(0, to),
+        to_linked: false,
+    };
+    for call in [&moved as &dyn Fn(_, &str) -> _, &linked] {
+        assert_eq!(denied(&everything(), &call(Some(Reach::Up(2)), "d/f/a")), None);
+        assert_eq!(denied(&everything(), &call(Some(Reach::Up(0)), "a")), None);
+        assert_eq!(denied(&everything(), &call(Some(Reach::Up(2)), "d/a")), text);
+        assert_eq!(denied(&everything(), &call(Some(Reach::Anywhere), "d/e/f/g/a")), text);
+        assert_eq!(denied(&everything(), &call(None, "a")), text, "nobody looked");
+    }
+}
+
+#[test]
+fn a_link_that_climbs_stands_only_where_no_link_is_on_the_way() {
+    let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinkPlace));
+    let made = |content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: at(0, "s/a"), linked: true };
+    assert_eq!(denied(&everything(), &made("../x")), refused);
+    assert_eq!(denied(&everything(), &made("x")), None);
+    let moved = |reach| HostCall::RenameAt {
+        from: at(0, "d/a"),
+        from_linked: false,
+        source: LINK,
+        reach: Some(reach),
+        to: at(0, "s/a"),
+        to_linked: true,
+        target: Target::Absent,
+    };
+    assert_eq!(denied(&everything(), &moved(Reach::Up(1))), refused);
+    assert_eq!(denied(&everything(), &moved(Reach::Up(0))), None);
+}
+
+#[test]
+fn a_folder_comes_nearer_only_with_links_that_stay() {
+    let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinksInFolder));
+    let moved = |reach, to: &str, to_linked| HostCall::RenameAt {
+        from: at(0, "d/e/a"),
+        from_linked: false,
+        source: FOLDER,
+        reach,
+        to: at(0, to),
+        to_linked,
+        target: Target::Absent,
+    };
+    assert_eq!(denied(&everything(), &moved(None, "d/f/a", false)), None, "as deep as before");
+    assert_eq!(denied(&everything(), &moved(None, "d/a", false)), refused, "nobody looked");
+    assert_eq!(denied(&everything(), &moved(Some(Reach::Up(1)), "d/a", false)), None);
+    assert_eq!(denied(&everything(), &moved(Some(Reach::Up(1)), "a", false)), refused);
+    assert_eq!(denied(&everything(), &moved(Some(Reach::Up(1)), "d/s/a", true)), refused);
+    assert_eq!(denied(&everything(), &moved(Some(Reach::Up(0)), "s", true)), None);
+    assert_eq!(denied(&everything(), &moved(Some(Reach::Anywhere), "d/a", false)), refused);
+}
+
+/// `/docs` is `/srv/w`, and `/out` lies in it as `/srv/w/in/out`.
+fn nested_places() -> CapabilitySet {
+    let mut set = everything();
+    for (fs, host) in set.fs.iter_mut().zip(["/srv/w", "/srv/w/in/out"]) {
+        fs.host = host.into();
+    }
+    set
+}
+
+#[test]
+fn the_place_of_a_granted_folder_is_not_changed() {
+    let set = nested_places();
+    let kept = Some(("fs:/docs:place".to_owned(), Reason::GrantedPlace));
+    for place in ["in", "in/out"] {
+        let away = rename(at(0, place), FOLDER, at(0, "x"), Target::Absent);
+        let over = rename(at(0, "x"), FOLDER, at(0, place), FOLDER);
+        let file = rename(at(0, "x"), FILE, at(0, place), Target::Absent);
+        let removed = HostCall::RemoveDirectoryAt { path: at(0, place), linked: false, target: FOLDER };
+        let unlinked = HostCall::UnlinkFileAt { path: at(0, place), target: LINK };
+        let made = HostCall::CreateDirectoryAt { path: at(0, place), target: Target::Absent };
+        let shadow =
+            [symlink("x", at(0, place)), link(at(0, "x"), FILE, at(0, place)), open(place, CREATE, Target::Absent)];
+        for call in [away, over, file, removed, unlinked, made].iter().chain(&shadow) {
+            assert_eq!(denied(&set, call), kept, "{call:?}");
+        }
+        let there = HostCall::CreateDirectoryAt { path: at(0, place), target: FOLDER };
+        assert_eq!(denied(&set, &there), None, "it stands there already, and stays");
+    }
+    for beside in ["x", "in/x", "in/outer", "in/out/x"] {
+        assert_eq!(denied(&set, &symlink("y", at(0, beside))), None, "{beside}");
+    }
+}
+
+/// Another mount gives a folder another name: what was opened for a grant is known by device and inode.
+#[test]
+fn a_granted_folder_is_known_by_what_it_is() {
+    let mut set = everything();
+    let kept = Some(("fs:/docs:place".to_owned(), Reason::GrantedPlace));
+    let away = rename(at(0, "alias"), FOLDER, at(0, "x"), Target::Absent);
+    let removed = HostCall::RemoveDirectoryAt { path: at(0, "alias"), linked: false, target: FOLDER };
+    assert_eq!([denied(&set, &away), denied(&set, &removed)], [None, None]);
+    for fs in &mut set.fs {
+        fs.opened = FOLDER.id();
+    }
+    assert_eq!([denied(&set, &away), denied(&set, &removed)], [kept.clone(), kept]);
+}
+
+#[test]
+fn where_a_granted_folder_lies_in_another_no_link_leads_to_a_changed_name() {
+    let by_link = Some(("fs:/docs:place".to_owned(), Reason::PlaceByLink));
+    let calls = [
+        HostCall::SymlinkAt { content: "x".to_owned(), path: at(0, "s/out"), linked: true },
+        HostCall::RemoveDirectoryAt { path: at(0, "s/out"), linked: true, target: FOLDER },
+        HostCall::LinkAt { from: at(0, "a"), source: FILE, reach: None, to: at(0, "s/out"), to_linked: true },
+        HostCall::RenameAt {
+            from: at(0, "s/out"),
+            from_linked: true,
+            source: FOLDER,
+            reach: Some(Reach::Up(0)),
+            to: at(0, "x"),
+            to_linked: false,
+            target: Target::Absent,
+        },
+    ];
+    for call in &calls {
+        assert_eq!(denied(&nested_places(), call), by_link, "{call:?}");
+        assert_eq!(denied(&everything(), call), None, "{call:?}");
     }
 }
 
 #[test]
 fn nothing_gains_rights_in_another_folder() {
     let gains = Some(("fs:/out:no-gain".to_owned(), Reason::GainsRights));
-    let link = HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "a") };
+    let link = link(at(0, "a"), FILE, at(1, "a"));
     let moved = rename(at(0, "a"), FILE, at(1, "a"), Target::Absent);
     let folder = rename(at(0, "a"), FOLDER, at(1, "a"), Target::Absent);
     let without = |access: Access| {
@@ -293,10 +452,7 @@ fn nothing_gains_rights_by_a_folder_in_or_around_another() {
         set.fs.push(FsCapability { guest: "/more".to_owned(), host: third.into(), access, ..set.fs[0].clone() });
         set
     };
-    let file = [
-        HostCall::LinkAt { from: at(0, "x/a"), source: FILE, to: at(1, "y/a") },
-        rename(at(0, "x/a"), FILE, at(1, "y/a"), Target::Absent),
-    ];
+    let file = [link(at(0, "x/a"), FILE, at(1, "y/a")), rename(at(0, "x/a"), FILE, at(1, "y/a"), Target::Absent)];
     let folder = rename(at(0, "x"), FOLDER, at(1, "y"), Target::Absent);
     for call in &file {
         for around in ["/srv/b", "/srv/b/out", "/srv/b/out/y"] {
@@ -310,18 +466,19 @@ fn nothing_gains_rights_by_a_folder_in_or_around_another() {
     for met in ["/srv/b", "/srv/b/out/y", "/srv/b/out/y/deep"] {
         assert_eq!(denied(&nested(met, &[Access::List]), &folder), gains, "{met}");
     }
-    assert_eq!(denied(&nested("/srv/a/docs/x/deep", &[Access::List]), &folder), None);
+    let kept = Some(("fs:/docs:place".to_owned(), Reason::GrantedPlace));
+    assert_eq!(denied(&nested("/srv/a/docs/x/deep", &[Access::List]), &folder), kept);
 }
 
 #[test]
 fn special_files_are_neither_linked_nor_renamed() {
     let refused = Some(("fs:/docs:regular".to_owned(), Reason::NotRegular));
-    let link = HostCall::LinkAt { from: at(0, "a"), source: Target::Special, to: at(0, "b") };
-    let moved = |target| rename(at(0, "a"), Target::Special, at(1, "b"), target);
+    let link = link(at(0, "a"), SPECIAL, at(0, "b"));
+    let moved = |target| rename(at(0, "a"), SPECIAL, at(1, "b"), target);
     for call in [link, moved(Target::Absent), moved(FILE)] {
         assert_eq!(denied(&everything(), &call), refused);
     }
-    assert_eq!(denied(&everything(), &rename(at(0, "a"), FILE, at(1, "b"), Target::Special)), None);
+    assert_eq!(denied(&everything(), &rename(at(0, "a"), FILE, at(1, "b"), SPECIAL)), None);
 }
 
 #[test]
@@ -330,7 +487,7 @@ fn hard_links_do_not_carry_a_file_past_patterns() {
     let hard = Some(("fs:/docs:patterns".to_owned(), Reason::HardLinksUnderPatterns));
     assert_eq!(denied(&set, &open("a", READ, LINKED)), hard);
     assert_eq!(denied(&everything(), &open("a", READ, LINKED)), None);
-    let link = |from, to| HostCall::LinkAt { from, source: FILE, to };
+    let link = |from, to| link(from, FILE, to);
     assert_eq!(denied(&set, &link(at(0, "a"), at(0, "b"))), hard);
     assert_eq!(denied(&set, &link(at(0, "a"), at(1, "b"))), Some(("fs:/out:patterns".to_owned(), hard_reason())));
     // Moved to a folder without patterns, it could be read there under its new name.
@@ -348,12 +505,14 @@ fn under_patterns_names_are_what_they_seem() {
     let set = with_patterns(&[], &["secret"]);
     let links = Some(("fs:/docs:patterns".to_owned(), Reason::SymlinkUnderPatterns));
     assert_eq!(denied(&set, &open("a", READ, Target::Symlink)), links);
-    assert_eq!(denied(&set, &HostCall::SymlinkAt { content: "b".to_owned(), path: at(0, "a") }), links);
+    assert_eq!(denied(&set, &symlink("b", at(0, "a"))), links);
     let renamed = rename(at(0, "a"), FOLDER, at(0, "b"), Target::Absent);
     let folder = Some(("fs:/docs:patterns".to_owned(), Reason::FolderRenameUnderPatterns));
     assert_eq!(denied(&set, &renamed), folder);
-    let unlink = |asked| HostCall::UnlinkFileAt { path: at(0, asked), target: Target::Symlink };
+    let unlink = |asked| HostCall::UnlinkFileAt { path: at(0, asked), target: LINK };
     assert_eq!(denied(&set, &unlink("a")), None);
+    let on_the_way = HostCall::UnlinkFileAt { path: at(0, "a/b"), target: Target::Symlink };
+    assert_eq!(denied(&set, &on_the_way), links);
     let excluded = Some(("fs:/docs:patterns".to_owned(), Reason::Excluded));
     assert_eq!(denied(&set, &unlink("secret")), excluded);
     assert_eq!(denied(&set, &rename(at(0, "a"), FILE, at(0, "secret"), FILE)), excluded);

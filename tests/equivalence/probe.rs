@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
-use tollgate_capability::{CapabilitySet, FileId, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Target};
+use tollgate_capability::{
+    Access, CapabilitySet, FileId, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Reach, Target,
+};
 
 /// The folders of a host that can be granted: some lie in others.
 pub(crate) const HOSTS: [&str; 5] = ["x", "x/in", "x/in/deep", "y", "y/in"];
@@ -234,17 +236,40 @@ impl Probe {
         let handle = |flags: OpenFlags| HandleFacts { grant: GrantIndex(self.from.grant), rights: rights(flags) };
         let written = HostCall::Write { handle: handle(write), bytes: 3, quota_left };
         let linked = |inside| if patterned(self.from.grant) { Target::Symlink } else { inside };
-        let renamed = |source, target| HostCall::RenameAt { from: path.clone(), source, to: to.clone(), target };
-        let hard = |source| HostCall::LinkAt { from: path.clone(), source, to: to.clone() };
-        let link = |content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: path.clone() };
+        let has =
+            |grant: GrantIndex, access| set.fs.get(usize::from(grant.0)).is_some_and(|fs| fs.access.contains(access));
+        // No link of a cell leads up; those in a folder are seen by who may list it.
+        let reach = |source| {
+            let moves = HostCall::moves_links(source, (&path, false), (&to, false));
+            let sees = matches!(source, Target::Link { .. }) || has(path.grant, Access::List);
+            moves.then_some(if sees { Reach::Up(0) } else { Reach::Anywhere })
+        };
+        let renamed = |source, target| HostCall::RenameAt {
+            from: path.clone(),
+            from_linked: false,
+            source,
+            reach: reach(source),
+            to: to.clone(),
+            to_linked: false,
+            target,
+        };
+        let hard = |source| HostCall::LinkAt {
+            from: path.clone(),
+            source,
+            reach: reach(source),
+            to: to.clone(),
+            to_linked: false,
+        };
+        let link =
+            |content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: path.clone(), linked: false };
         let create = |flags: OpenFlags| OpenFlags { create: true, ..flags };
         let folder = || flags(OpenFlags { directory: true, ..NONE }, FOLDER);
-        let path = path.clone();
+        let own = path.clone();
         match self.op {
             Op::Read => vec![flags(read, FILE), HostCall::Read { handle: handle(read) }],
             Op::FollowLink => vec![flags(read, linked(FILE)), HostCall::Read { handle: handle(read) }],
             Op::FollowAway => vec![flags(read, linked(Target::Outside)), HostCall::Read { handle: handle(read) }],
-            Op::OpenPipe => vec![flags(read, Target::Special)],
+            Op::OpenPipe => vec![flags(read, SPECIAL)],
             Op::Write => vec![flags(write, FILE), written],
             Op::Append => vec![flags(write, FILE), written],
             Op::Truncate => vec![flags(OpenFlags { truncate: true, ..NONE }, FILE)],
@@ -260,22 +285,22 @@ impl Probe {
             Op::SyncFile => vec![flags(read, FILE), HostCall::Sync { handle: handle(read) }],
             // To the gate's effect, flushing a folder is listing it.
             Op::SyncFolder => vec![HostCall::ReadDirectory { handle: list_handle(self.from.grant) }],
-            Op::Stat => vec![HostCall::StatAt { path, target: FILE }],
-            Op::Hash => vec![HostCall::MetadataHashAt { path, target: FILE }],
-            Op::ReadLink => vec![HostCall::ReadlinkAt { path }],
-            Op::SetTimes => vec![HostCall::SetTimesAt { path, target: FILE }],
-            Op::MakeFolder => vec![HostCall::CreateDirectoryAt { path }],
-            Op::RemoveFolder => vec![HostCall::RemoveDirectoryAt { path }],
-            Op::Unlink => vec![HostCall::UnlinkFileAt { path, target: FILE }],
-            Op::UnlinkLink => vec![HostCall::UnlinkFileAt { path, target: Target::Symlink }],
+            Op::Stat => vec![HostCall::StatAt { path: own, target: FILE }],
+            Op::Hash => vec![HostCall::MetadataHashAt { path: own, target: FILE }],
+            Op::ReadLink => vec![HostCall::ReadlinkAt { path: own }],
+            Op::SetTimes => vec![HostCall::SetTimesAt { path: own, target: FILE }],
+            Op::MakeFolder => vec![HostCall::CreateDirectoryAt { path: own, target: Target::Absent }],
+            Op::RemoveFolder => vec![HostCall::RemoveDirectoryAt { path: own, linked: false, target: FOLDER }],
+            Op::Unlink => vec![HostCall::UnlinkFileAt { path: own, target: FILE }],
+            Op::UnlinkLink => vec![HostCall::UnlinkFileAt { path: own, target: LINK }],
             Op::Symlink => vec![link("file.txt")],
             Op::SymlinkOut => vec![link(OUT)],
             Op::RenameFile => vec![renamed(FILE, Target::Absent)],
             Op::RenameFolder => vec![renamed(FOLDER, Target::Absent)],
-            Op::RenameLink => vec![renamed(Target::Symlink, Target::Absent)],
+            Op::RenameLink => vec![renamed(LINK, Target::Absent)],
             Op::RenameOnto => vec![renamed(FILE, FILE)],
             Op::LinkFile => vec![hard(FILE)],
-            Op::LinkLink => vec![hard(Target::Symlink)],
+            Op::LinkLink => vec![hard(LINK)],
             Op::StatOutside => vec![HostCall::StatAt { path: outside, target: FILE }],
             Op::SetTimesOutside => vec![HostCall::SetTimesAt { path: outside, target: FILE }],
             Op::ReadOutside => {
@@ -284,7 +309,9 @@ impl Probe {
             Op::WriteOutside => {
                 vec![HostCall::OpenAt { path: outside, flags: write, target: FILE, handles_open: 0 }]
             }
-            Op::LinkFromOutside => vec![HostCall::LinkAt { from: outside, source: FILE, to }],
+            Op::LinkFromOutside => {
+                vec![HostCall::LinkAt { from: outside, source: FILE, reach: None, to, to_linked: false }]
+            }
         }
     }
 
@@ -321,13 +348,12 @@ fn build(cell: &Path, away: &Path) {
 }
 
 fn rights(flags: OpenFlags) -> tollgate_capability::AccessSet {
-    use tollgate_capability::Access;
     let held = [(flags.read, Access::Read), (flags.write, Access::Write)];
     held.into_iter().filter(|(held, _)| *held).map(|(_, access)| access).collect()
 }
 
 fn list_handle(grant: u16) -> HandleFacts {
-    HandleFacts { grant: GrantIndex(grant), rights: [tollgate_capability::Access::List].into_iter().collect() }
+    HandleFacts { grant: GrantIndex(grant), rights: [Access::List].into_iter().collect() }
 }
 
 const NONE: OpenFlags = OpenFlags {
@@ -340,4 +366,6 @@ const NONE: OpenFlags = OpenFlags {
     follow: false,
 };
 pub(crate) const FILE: Target = Target::File { id: FileId { device: 1, inode: 1 }, links: 1 };
+const LINK: Target = Target::Link { id: FileId { device: 1, inode: 3 } };
+const SPECIAL: Target = Target::Special { id: FileId { device: 1, inode: 4 } };
 const FOLDER: Target = Target::Folder { id: FileId { device: 1, inode: 2 } };

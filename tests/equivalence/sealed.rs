@@ -2,6 +2,7 @@
 //! gate would use, and tells how each ended.
 
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 
 use rustix::fs::{
@@ -125,8 +126,9 @@ impl Native<'_> {
     }
 
     fn link(&self) -> Result<(), Errno> {
-        let ((old, old_name), (new, new_name)) = (place(self.from, self.path)?, place(self.to, self.to_path)?);
-        rustix::fs::linkat(old, old_name, new, new_name, AtFlags::empty())
+        let old = self.open(OFlags::PATH | OFlags::NOFOLLOW)?;
+        let (new, new_name) = place(self.to, self.to_path)?;
+        rustix::fs::linkat(CWD, format!("/proc/self/fd/{}", old.as_raw_fd()), new, new_name, AtFlags::SYMLINK_FOLLOW)
     }
 }
 

@@ -5,6 +5,7 @@ mod handles;
 mod links;
 mod open_flags;
 mod patterns;
+mod places;
 mod policy_name;
 mod preopens;
 mod quota;

@@ -72,8 +72,17 @@ fn race(site: &mut Site, set: CapabilitySet, operation: &str, step: &Value) -> B
 }
 
 /// What an intent in a race may come to.
-const ALLOWED_ENDS: [&str; 8] =
-    ["ok", "raced", "exist", "no-entry", "loop", "not-directory", "gate deny fs:/docs", "kernel deny fs:/docs"];
+const ALLOWED_ENDS: [&str; 9] = [
+    "ok",
+    "raced",
+    "exist",
+    "no-entry",
+    "loop",
+    "not-directory",
+    "is-directory",
+    "gate deny fs:/docs",
+    "kernel deny fs:/docs",
+];
 
 fn told(outcome: &Value) -> String {
     match (outcome["ok"].as_str(), outcome["err"]["kind"].as_str()) {
@@ -125,7 +134,7 @@ fn a_file_swapped_for_a_link_out_is_never_written() {
 
 #[test]
 fn a_folder_swapped_for_a_link_out_leads_nowhere() {
-    let mut site = Site::new();
+    let mut site = Site::odd();
     site.lab.folder("spare");
     site.lab.file("docs/flip/secret.txt", "inside");
     site.symlink("../outside", "spare/flip");
@@ -136,6 +145,7 @@ fn a_folder_swapped_for_a_link_out_leads_nowhere() {
     assert_only(&seen, &["ok inside", "PermissionDenied", "ResourceBusy"]);
     for (op, path, to) in [
         ("mkdir", "/docs/flip/made", ""),
+        ("rmdir", "/docs/flip/made", ""),
         ("rename", "/docs/a.txt", "/docs/flip/moved"),
         ("hard-link", "/docs/sub/b.txt", "/docs/flip/linked"),
         ("unlink", "/docs/flip/secret.txt", ""),
@@ -188,7 +198,7 @@ fn a_file_swapped_for_a_fifo_blocks_nobody() {
 
 #[test]
 fn a_new_name_is_never_taken_from_what_appears_there() {
-    let mut site = Site::new();
+    let mut site = Site::odd();
     let set = site.two("read,delete", "read,create");
     let tool = site.lenient(set);
     let stop = Arc::new(AtomicBool::new(false));
@@ -218,11 +228,56 @@ fn a_new_name_is_never_taken_from_what_appears_there() {
             fs::write(site.lab.path("docs").join(name(step)), "moved").expect("a file");
         }
         let taken = site.raw(&tool, &steps);
-        let allowed = ["ok", "exist", "not-permitted"];
+        let allowed = ["ok", "exist", "not-permitted", "busy"];
         assert!(taken.codes().iter().all(|code| allowed.contains(code)), "{:?}", taken.codes());
     }
     stop.store(true, Ordering::Relaxed);
     let (linked, replaced) = appears.join().expect("a thread");
     assert_eq!(replaced, 0, "of {linked} files, nothing may be replaced without the right to delete");
     site.lab.verified();
+}
+
+/// A file is decided on, and a folder stands at its name when it is moved: `/other` may be listed and `/docs` not, so that a
+/// folder would gain what a file would not. Each that gets there is a violation on record, and ends the call.
+#[test]
+fn a_folder_swapped_in_for_a_file_that_is_renamed_is_a_violation() {
+    let mut site = raced_site();
+    site.lab.file("spare/flip/inner", "inner");
+    let set = site.two("delete,read", "create,read,list");
+    let tool = site.lenient(set);
+    let (one, other) = (site.lab.path("docs/flip"), site.lab.path("spare/flip"));
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    // While the one is moved away there is nothing to exchange.
+    let flipper = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE).ok();
+        }
+    });
+    let moved = json!({ "op": "rename-at", "base": "/docs", "path": "flip", "to_base": "/other", "to": "moved" });
+    let (mut violations, mut folders) = (0, 0);
+    for _call in 0..CALLS * STEPS {
+        let ended = site.ended(&tool, "raw", std::slice::from_ref(&moved));
+        let there = site.lab.path("other/moved");
+        let is_folder = there.is_dir();
+        folders += u32::from(is_folder);
+        for line in &ended {
+            let exchanged = line.end.starts_with("kernel kill fs:/other:same");
+            violations += u32::from(exchanged);
+            assert!(!is_folder || line.end != "ok", "a folder was moved, and the record says {line}");
+            assert!(exchanged || ALLOWED_ENDS.iter().any(|end| line.end.starts_with(end)) || denied(line), "{line}");
+        }
+        if fs::symlink_metadata(&there).is_ok() {
+            fs::rename(&there, site.lab.path("docs/flip")).expect("what was moved goes back");
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    flipper.join().expect("a thread");
+    println!("{folders} folders were moved, {violations} violations");
+    assert!(folders <= violations, "{folders} folders were moved, {violations} violations");
+    site.lab.verified();
+}
+
+fn denied(line: &crate::site::Line) -> bool {
+    line.end.starts_with("gate deny fs:/other:no-gain")
 }

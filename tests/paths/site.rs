@@ -84,6 +84,16 @@ impl Site {
         Taken { outcomes, record: self.record(answer.call) }
     }
 
+    /// Takes steps that the guest may live through or not; gives the record.
+    pub(crate) fn ended(&mut self, tool: &Tool, operation: &str, steps: &[Value]) -> Vec<Line> {
+        let arguments = json!({ "steps": steps }).to_string();
+        let call = match self.lab.call(tool, operation, &arguments) {
+            Ok(answer) => answer.call,
+            Err(failure) => failure.call.expect("a call that ran"),
+        };
+        self.record(call)
+    }
+
     /// As [`Self::steps`], on descriptors.
     pub(crate) fn raw(&mut self, tool: &Tool, steps: &[Value]) -> Taken {
         self.steps(tool, "raw", steps)

@@ -81,6 +81,10 @@ const OF_HOSTS: [(&str, &str); 6] = [
 ];
 const HOSTS_TESTS: &str = include_str!("../hosts/main.rs");
 
+/// Words that need a mount namespace of their own, and the tests of `tests/mounts`.
+const OF_MOUNTS: [(&str, &str); 1] = [("policy.tools.*.fs.*.mounts", "mounts_that_are_granted_are_part_of_the_folder")];
+const MOUNTS_TESTS: &str = include_str!("../mounts/main.rs");
+
 /// Every other word of `tool.toml`, and a test in which it does something.
 const MANIFEST: &[(&str, fn())] = &[
     ("limits.calls", limits::calls),
@@ -190,6 +194,10 @@ fn every_word_of_the_schemas_has_a_test() {
     known.extend(FOR_PEOPLE.map(str::to_owned));
     for (word, test) in OF_HOSTS {
         assert!(HOSTS_TESTS.contains(&format!("(\"{test}\", ")), "{word}: no test {test}");
+        known.push(word.to_owned());
+    }
+    for (word, test) in OF_MOUNTS {
+        assert!(MOUNTS_TESTS.contains(&format!("(\"{test}\", ")), "{word}: no test {test}");
         known.push(word.to_owned());
     }
     let once: BTreeSet<String> = known.iter().cloned().collect();

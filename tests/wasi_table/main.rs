@@ -257,6 +257,7 @@ fn folder(lab: &Lab, without: &[Access], on_violation: OnViolation) -> Capabilit
         access,
         patterns: Patterns::default(),
         write_quota: 1 << 20,
+        mounts: false,
         durable: AccessSet::EMPTY,
     };
     CapabilitySet { fs: vec![fs], on_violation, ..CapabilitySet::default() }

@@ -13,7 +13,7 @@ use tollgate_capability::{
 mod permit;
 
 pub use permit::Permit;
-pub(crate) use permit::{Checked, Failed, Performed, Spent};
+pub(crate) use permit::{Checked, Failed, Performed, Spent, WayOut};
 
 /// Decides and records every call of one guest instance.
 #[derive(Debug)]
@@ -125,10 +125,24 @@ impl Gate {
     }
 
     /// Records that the kernel refused a permitted call because it would have left the granted folder.
-    pub(crate) fn escaped(&mut self, spent: Spent) -> Refused {
+    pub(crate) fn escaped(&mut self, spent: Spent, way: WayOut) -> Refused {
+        match way {
+            WayOut::Link => self.overruled(spent, |guest| Rule::FsBeneath { guest }, Reason::LinkOutside),
+            WayOut::Mount => self.overruled(spent, |guest| Rule::FsMounts { guest }, Reason::Mount),
+            WayOut::Pseudo => self.overruled(spent, |guest| Rule::FsMounts { guest }, Reason::Pseudo),
+        }
+    }
+
+    /// Records that another file was put in the place of the one that a permitted call was decided on. It ends the instance:
+    /// nothing but an attack, or another program that changes the folder, does that.
+    pub(crate) fn exchanged(&mut self, spent: Spent) -> Refused {
+        self.overruled(spent, |guest| Rule::FsSame { guest }, Reason::Exchanged)
+    }
+
+    /// Records that a permitted call turned out not to be what was permitted.
+    fn overruled(&mut self, spent: Spent, rule: impl FnOnce(&str) -> Rule<'_>, reason: Reason) -> Refused {
         let set = Arc::clone(&self.set);
-        let rule = fs_guest(&set, spent.call()).map_or(Rule::FsAny, |guest| Rule::FsBeneath { guest });
-        let denial = Denial { missing: rule, reason: Reason::LinkOutside };
+        let denial = Denial { missing: fs_guest(&set, spent.call()).map_or(Rule::FsAny, rule), reason };
         let violation = self.violation(spent.call(), denial);
         let kill = self.kills(denial);
         let Some(intent) = spent.into_intent() else { return refused(violation, kill) };
@@ -222,6 +236,9 @@ impl Gate {
             | Rule::FsQuota { .. }
             | Rule::FsNoGain { .. }
             | Rule::FsPolicy { .. }
+            | Rule::FsMounts { .. }
+            | Rule::FsPlace { .. }
+            | Rule::FsSame { .. }
             | Rule::FsAny
             | Rule::Env
             | Rule::Args
@@ -246,6 +263,7 @@ impl Gate {
     fn kills(&self, denial: Denial<'_>) -> bool {
         match (denial.missing, denial.reason) {
             (_, Reason::Path(PathFault::Empty | PathFault::TooLong)) => false,
+            (_, Reason::Exchanged) => true,
             (Rule::Limit(_) | Rule::WallClock | Rule::MonotonicClock | Rule::Random | Rule::Context, _) => true,
             _by_policy => self.set.on_violation == OnViolation::Kill,
         }
@@ -302,8 +320,8 @@ fn fs_guest<'s>(set: &'s CapabilitySet, call: &HostCall) -> Option<&'s str> {
         | HostCall::MetadataHashAt { path, .. }
         | HostCall::ReadlinkAt { path }
         | HostCall::SetTimesAt { path, .. }
-        | HostCall::CreateDirectoryAt { path }
-        | HostCall::RemoveDirectoryAt { path }
+        | HostCall::CreateDirectoryAt { path, .. }
+        | HostCall::RemoveDirectoryAt { path, .. }
         | HostCall::UnlinkFileAt { path, .. }
         | HostCall::SymlinkAt { path, .. } => path.grant,
         HostCall::Preopen { grant } => *grant,
@@ -350,8 +368,8 @@ fn subject(set: &CapabilitySet, call: &HostCall) -> String {
         | HostCall::MetadataHashAt { path, .. }
         | HostCall::ReadlinkAt { path }
         | HostCall::SetTimesAt { path, .. }
-        | HostCall::CreateDirectoryAt { path }
-        | HostCall::RemoveDirectoryAt { path }
+        | HostCall::CreateDirectoryAt { path, .. }
+        | HostCall::RemoveDirectoryAt { path, .. }
         | HostCall::UnlinkFileAt { path, .. }
         | HostCall::SymlinkAt { path, .. } => at(path),
         HostCall::RenameAt { from, to, .. } | HostCall::LinkAt { from, to, .. } => {

@@ -6,7 +6,7 @@ use std::ops::Range;
 use proptest::prelude::*;
 use tollgate_capability::{
     Access, AccessSet, AddressFamily, CapabilitySet, ClockMode, FileId, FsCapability, FsPath, GrantIndex, HandleFacts,
-    HostCall, OpenFlags, Patterns, RandomMode, SOCKET_METHODS, Stdio, StdioSet, Target,
+    HostCall, OpenFlags, Patterns, RandomMode, Reach, SOCKET_METHODS, Stdio, StdioSet, Target,
 };
 
 pub(crate) fn set() -> impl Strategy<Value = CapabilitySet> {
@@ -37,6 +37,7 @@ pub(crate) fn folder() -> impl Strategy<Value = FsCapability> {
             durable: access.intersection(durable),
             patterns,
             write_quota: 1 << 20,
+            mounts: false,
         }
     })
 }
@@ -82,13 +83,16 @@ pub(crate) fn grant() -> impl Strategy<Value = GrantIndex> {
 pub(crate) fn target() -> impl Strategy<Value = Target> {
     let id = (any::<u64>(), any::<u64>()).prop_map(|(device, inode)| FileId { device, inode });
     let links = prop_oneof![3 => Just(1), 2 => Just(2), 1 => any::<u64>()];
-    (0_u8..8, id, links).prop_map(|(kind, id, links)| match kind {
+    (0_u8..11, id, links).prop_map(|(kind, id, links)| match kind {
         0 => Target::Absent,
         1 => Target::Folder { id },
         2 => Target::Symlink,
-        3 => Target::Special,
+        3 => Target::Special { id },
         4 => Target::Outside,
         5 => Target::Unknown,
+        6 => Target::Link { id },
+        7 => Target::Mount,
+        8 => Target::Pseudo,
         _often => Target::File { id, links },
     })
 }
@@ -120,8 +124,8 @@ pub(crate) fn path_call() -> impl Strategy<Value = HostCall> {
             1 => HostCall::MetadataHashAt { path, target },
             2 => HostCall::ReadlinkAt { path },
             3 => HostCall::SetTimesAt { path, target },
-            4 => HostCall::CreateDirectoryAt { path },
-            5 => HostCall::RemoveDirectoryAt { path },
+            4 => HostCall::CreateDirectoryAt { path, target },
+            5 => HostCall::RemoveDirectoryAt { path, linked: flags.follow, target },
             6 => HostCall::UnlinkFileAt { path, target },
             _often => HostCall::OpenAt { path, flags, target, handles_open },
         },
@@ -129,11 +133,26 @@ pub(crate) fn path_call() -> impl Strategy<Value = HostCall> {
 }
 
 pub(crate) fn two_path_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..3, fs_path(), target(), fs_path(), target()).prop_map(|(kind, from, source, to, target)| match kind {
-        0 => HostCall::LinkAt { from, source, to },
-        1 => HostCall::SymlinkAt { content: from.asked, path: to },
-        _often => HostCall::RenameAt { from, source, to, target },
-    })
+    let old = (fs_path(), seldom(), target(), reach());
+    (0_u8..3, old, fs_path(), seldom(), target()).prop_map(
+        |(kind, (from, from_linked, source, reach), to, to_linked, target)| match kind {
+            0 => HostCall::LinkAt { from, source, reach, to, to_linked },
+            1 => HostCall::SymlinkAt { content: from.asked, path: to, linked: to_linked },
+            _often => HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target },
+        },
+    )
+}
+
+fn seldom() -> impl Strategy<Value = bool> {
+    prop_oneof![4 => Just(false), 1 => Just(true)]
+}
+
+pub(crate) fn reach() -> impl Strategy<Value = Option<Reach>> {
+    prop_oneof![
+        2 => Just(None),
+        4 => small_or_any(0_u32..3).prop_map(|up| Some(Reach::Up(up))),
+        1 => Just(Some(Reach::Anywhere)),
+    ]
 }
 
 pub(crate) fn handle_call() -> impl Strategy<Value = HostCall> {

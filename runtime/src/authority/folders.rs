@@ -15,6 +15,8 @@ use tollgate_capability::{
     Access, CapabilitySet, FileId, FsCapability, FsGrant, Grant, HostPathError, Policy, refuse_host,
 };
 
+use tollgate_wasi_proxy::is_pseudo;
+
 use super::file_id;
 use super::mounts::Mounts;
 use super::trust::{Bound, TrustError, TrustStore};
@@ -45,6 +47,15 @@ pub enum FolderError {
     #[error("the grant for `{guest}` names `{}`, which is not a folder", host.display())]
     #[diagnostic(help("grant the folder that the file is in, and name the file in `include`"))]
     NotAFolder {
+        /// Where the guest sees it.
+        guest: String,
+        /// As resolved.
+        host: PathBuf,
+    },
+    /// It is in a file system of the kernel's own.
+    #[error("the grant for `{guest}` names `{}`, which is in a file system of the kernel's own, such as procfs", host.display())]
+    #[diagnostic(help("grant a folder of files: through that one a tool could reach devices or other processes"))]
+    Pseudo {
         /// Where the guest sees it.
         guest: String,
         /// As resolved.
@@ -169,6 +180,11 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
             None => return Err(unusable(io::ErrorKind::NotFound.into())),
         };
         refuse_host(&walked.resolved)?;
+        if let Some(End { file, .. }) = &walked.end
+            && is_pseudo(file).map_err(|errno| unusable(errno.into()))?
+        {
+            return Err(FolderError::Pseudo { guest: fs.guest.clone(), host: walked.resolved });
+        }
         nesting.judge(fs, &walked, found, (&mounts, &changeable))?;
         let Walk { resolved, end, .. } = walked;
         (fs.host, fs.opened) = (resolved, Some(found));

@@ -299,6 +299,7 @@ mod tests {
                 durable: AccessSet::EMPTY,
                 patterns: Patterns::default(),
                 write_quota: 0,
+                mounts: false,
             };
             CapabilitySet { fs: vec![fs], ..CapabilitySet::default() }
         }

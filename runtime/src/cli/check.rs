@@ -6,8 +6,8 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_capability::{
-    AddressFamily, CapabilitySet, Decision, FileId, FsPath, GrantIndex, HostCall, OpenFlags, Stdio, Target,
-    check as decide,
+    AddressFamily, CapabilitySet, Decision, FileId, FsCapability, FsPath, GrantIndex, HostCall, OpenFlags, Stdio,
+    Target, check as decide,
 };
 
 use super::args::{CheckArgs, CheckCall};
@@ -126,14 +126,15 @@ fn located(set: &CapabilitySet, path: &str, follow: bool) -> Result<(FsPath, Tar
     };
     let path = FsPath::new(GrantIndex(u16::try_from(place).unwrap_or(u16::MAX)), "", asked);
     let target = match path.resolved() {
-        Ok(below) => target(&fs.host, below, follow, !fs.patterns.is_empty()),
+        Ok(below) => target(fs, below, follow),
         Err(_fault) => Target::Unknown,
     };
     Ok((path, target))
 }
 
 /// What stands at a host path now. A preview: the gate looks again, without races, when a tool asks.
-fn target(host: &std::path::Path, below: &str, follow: bool, patterned: bool) -> Target {
+fn target(granted: &FsCapability, below: &str, follow: bool) -> Target {
+    let (host, patterned) = (&granted.host, !granted.patterns.is_empty());
     let full = host.join(below);
     let resolved = fs::canonicalize(&full);
     if let Ok(resolved) = &resolved {
@@ -146,6 +147,9 @@ fn target(host: &std::path::Path, below: &str, follow: bool, patterned: bool) ->
     }
     let metadata = if follow { fs::metadata(&full) } else { fs::symlink_metadata(&full) };
     let Ok(metadata) = metadata else { return Target::Absent };
+    if !granted.mounts && fs::metadata(host).is_ok_and(|folder| folder.dev() != metadata.dev()) {
+        return Target::Mount;
+    }
     let id = FileId { device: metadata.dev(), inode: metadata.ino() };
     let kind = metadata.file_type();
     if kind.is_file() {
@@ -153,9 +157,9 @@ fn target(host: &std::path::Path, below: &str, follow: bool, patterned: bool) ->
     } else if kind.is_dir() {
         Target::Folder { id }
     } else if kind.is_symlink() {
-        Target::Symlink
+        Target::Link { id }
     } else if kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device() {
-        Target::Special
+        Target::Special { id }
     } else {
         Target::Unknown
     }

@@ -71,6 +71,11 @@ fn below(loaded: &Loaded, guest: &str, what: &str) -> Vec<String> {
         "policy" => {
             vec!["nothing grants it: a tool would write the policy of the next run; only people write it".to_owned()]
         }
+        "place" => vec!["nothing grants it: where a granted folder stands, it stays".to_owned()],
+        "same" => {
+            vec!["nothing grants it: the folder was changed by something else while the call was made".to_owned()]
+        }
+        "mounts" => vec![in_policy(&format!("`mounts = true` for fs.\"{guest}\" under [tools.{tool}]"))],
         "regular" => vec!["nothing grants it: devices, FIFOs and sockets are never opened".to_owned()],
         _ => Vec::new(),
     }

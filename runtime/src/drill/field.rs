@@ -56,6 +56,7 @@ impl Field {
             durable: std::iter::empty().collect(),
             patterns: Patterns::default(),
             write_quota: WRITE_QUOTA,
+            mounts: false,
         };
         Self::of(front, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
     }

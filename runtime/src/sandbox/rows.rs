@@ -180,6 +180,7 @@ pub(crate) static ROWS: &[CallRow] = &[
     row!(SYS_fstat, FOLDER, "what was opened is what was decided on"),
     row!(SYS_newfstatat, FOLDER, "the same, by older C libraries"),
     row!(SYS_statx, FOLDER, "stat of handles and of names"),
+    row!(SYS_fstatfs, FOLDER, "file systems of the kernel's own are refused"),
     row!(SYS_fcntl, &[Check::is(1, libc::F_GETFL.unsigned_abs())], "F_GETFL", FOLDER, "flags of handles"),
     row!(SYS_fsync, FOLDER, "sync: any handle may be flushed"),
     row!(SYS_fdatasync, FOLDER, "sync-data"),
@@ -195,6 +196,8 @@ pub(crate) static ROWS: &[CallRow] = &[
     row!(SYS_openat, &[READS_FOLDER], "O_RDONLY|O_DIRECTORY", LIST, "a folder is opened anew to be listed"),
     row!(SYS_getdents64, LIST, "read-directory"),
     row!(SYS_readlinkat, METADATA, "readlink-at"),
+    row!(SYS_readlinkat, BroughtBy::CreateAndDelete, "rename-at: where a link leads that moves"),
+    row!(SYS_readlinkat, BroughtBy::CreateAndRead, "link-at: where a link leads that gets a name"),
     row!(SYS_renameat2, BroughtBy::CreateAndDelete, "rename-at"),
     row!(SYS_linkat, BroughtBy::CreateAndRead, "link-at"),
 ];

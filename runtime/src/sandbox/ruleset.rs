@@ -11,6 +11,7 @@ use landlock::{
 };
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use tollgate_audit::Digest;
+use tollgate_wasi_proxy::is_pseudo;
 
 use super::plan::FolderRule;
 use crate::authority::file_id;
@@ -32,6 +33,12 @@ pub enum FilesError {
         folder: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A granted folder is in a file system of the kernel's own.
+    #[error("the granted folder `{}` is in a file system of the kernel's own, such as procfs, which is never granted", folder.display())]
+    Pseudo {
+        /// The folder.
+        folder: PathBuf,
     },
     /// They were taken, and are not in force.
     #[error("the kernel has Landlock, but did not enforce the rules")]
@@ -96,6 +103,9 @@ fn granted(rule: &FolderRule) -> Result<OwnedFd, FilesError> {
     let found = file_id(&folder).map_err(|errno| failed(errno.into()))?;
     if rule.opened.is_some_and(|opened| opened != found) {
         return Err(failed(io::Error::other("another folder stands there than when the policy was loaded")));
+    }
+    if is_pseudo(&folder).map_err(|errno| failed(errno.into()))? {
+        return Err(FilesError::Pseudo { folder: rule.host.clone() });
     }
     Ok(folder)
 }

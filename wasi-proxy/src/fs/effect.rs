@@ -4,10 +4,13 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{CapabilitySet, FileId, FsPath, HostCall, OpenFlags, Target};
+use tollgate_capability::{CapabilitySet, FileId, FsPath, HostCall, OpenFlags, Reach, Target};
 
+use super::exchange::{Decided, folder_stayed};
+use super::links;
 use super::probe::{Root, Roots, probe, target_of};
-use crate::gate::{Failed, Performed, Permit};
+use super::pseudo::is_pseudo;
+use crate::gate::{Failed, Performed, Permit, WayOut};
 
 /// Opens a granted folder by its host path: the one place where the gate uses ambient authority.
 ///
@@ -21,6 +24,9 @@ pub(crate) fn open_preopen(permit: Permit, set: &CapabilitySet) -> Performed<std
         let fs = set.fs.get(usize::from(grant.0)).ok_or(Failed::Broken)?;
         let oflags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let folder = openat2(CWD, &fs.host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+        if is_pseudo(&folder)? {
+            return Err(Failed::Escapes(WayOut::Pseudo));
+        }
         let stat = fstat(&folder)?;
         let found = FileId { device: stat.st_dev, inode: stat.st_ino };
         match fs.opened {
@@ -42,8 +48,9 @@ pub(crate) enum Opened {
 pub(crate) fn open(permit: Permit, roots: &Roots) -> Performed<Opened> {
     permit.perform(|call| {
         let HostCall::OpenAt { path, flags, target, .. } = call else { return Err(Failed::Broken) };
-        let opened = opened(roots.of(path)?, path, *flags, *target);
-        opened.map_err(|errno| if errno == Errno::XDEV { Failed::Escapes } else { errno.into() })
+        let root = roots.of(path)?;
+        let opened = opened(root, path, *flags, *target);
+        opened.map_err(|errno| root.failed(errno, path.resolved().unwrap_or_default()))
     })
 }
 
@@ -56,9 +63,9 @@ fn opened(root: Root<'_>, path: &FsPath, flags: OpenFlags, target: Target) -> Re
         Target::File { .. } | Target::Folder { .. } if flags.create && flags.exclusive => Err(Errno::EXIST),
         Target::Folder { .. } if flags.write || flags.truncate => Err(Errno::ISDIR),
         Target::File { .. } | Target::Folder { .. } => existing(root, below, flags, target),
-        Target::Symlink => Err(Errno::LOOP),
-        Target::Special => Err(Errno::PERM),
-        Target::Outside => Err(Errno::XDEV),
+        Target::Symlink | Target::Link { .. } => Err(Errno::LOOP),
+        Target::Special { .. } => Err(Errno::PERM),
+        Target::Outside | Target::Mount | Target::Pseudo => Err(Errno::XDEV),
         Target::Unknown => Err(unknown(root, below)),
     }
 }
@@ -75,7 +82,7 @@ fn create(root: Root<'_>, below: &str, flags: OpenFlags) -> Result<Opened, Errno
         Ok(fd) => Ok(Opened::Same(fd)),
         Err(Errno::EXIST) if flags.exclusive => Err(Errno::EXIST),
         // A link that leads nowhere stands there: what it names is not brought into being through it.
-        Err(Errno::EXIST) if probe(root, below, false).target == Target::Symlink => Err(Errno::LOOP),
+        Err(Errno::EXIST) if matches!(probe(root, below, false).target, Target::Link { .. }) => Err(Errno::LOOP),
         Err(Errno::EXIST) => Ok(Opened::Raced),
         Err(errno) => Err(errno),
     }
@@ -136,91 +143,169 @@ const NEW_FILE_MODE: RawMode = 0o666;
 const NEW_FOLDER_MODE: RawMode = 0o777;
 
 /// A name and the open folder that it is in, so that the last step follows nothing.
-struct Place<'a> {
-    folder: OwnedFd,
-    name: &'a str,
+pub(super) struct Place<'a> {
+    pub(super) folder: OwnedFd,
+    pub(super) name: &'a str,
+    root: Root<'a>,
 }
 
-fn place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Failed> {
-    let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
-    let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
-    if name.is_empty() {
-        return Err(Errno::BUSY.into());
+impl<'a> Place<'a> {
+    /// The place of a path. One that was decided on as reached without links is reached so, or [`Failed::Raced`].
+    pub(super) fn of(root: Root<'a>, path: &'a FsPath, linked: bool) -> Result<Self, Failed> {
+        let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
+        let (folder, name) = below.rsplit_once('/').unwrap_or(("", below));
+        if name.is_empty() {
+            return Err(Errno::BUSY.into());
+        }
+        if root.hidden {
+            return Err(Errno::NOENT.into());
+        }
+        let way = if linked { root } else { root.straight() };
+        match way.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+            Ok(folder) if root.mounts && is_pseudo(&folder)? => Err(Failed::Escapes(WayOut::Pseudo)),
+            Ok(folder) => Ok(Self { folder, name, root }),
+            Err(Errno::LOOP) if !linked && !root.patterned => Err(Failed::Raced),
+            Err(errno) => Err(root.failed(errno, folder)),
+        }
     }
-    if root.hidden {
-        return Err(Errno::NOENT.into());
+
+    /// As [`Self::of`], for a name that is to come into being: the granted folder itself is there already.
+    fn of_new(root: Root<'a>, path: &'a FsPath, linked: bool) -> Result<Self, Failed> {
+        match path.resolved() {
+            Ok("") => Err(Errno::EXIST.into()),
+            Ok(_) | Err(_) => Self::of(root, path, linked),
+        }
     }
-    match root.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
-        Ok(folder) => Ok(Place { folder, name }),
-        Err(Errno::XDEV) => Err(Failed::Escapes),
-        Err(errno) => Err(errno.into()),
+
+    /// What stands at the name, as a place only.
+    pub(super) fn open_name(&self) -> Result<OwnedFd, Errno> {
+        let oflags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        openat2(&self.folder, self.name, oflags, Mode::empty(), self.root.resolve())
     }
 }
 
-/// As [`place`], for a name that is to come into being: the granted folder itself is there already.
-fn new_place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Failed> {
-    match path.resolved() {
-        Ok("") => Err(Errno::EXIST.into()),
-        Ok(_) | Err(_) => place(root, path),
-    }
-}
+/// For a path whose decision does not rest on the way to it.
+const ANY_WAY: bool = true;
 
 /// Changes names as the permit's call says: makes a folder or a link, renames, removes.
 #[allow(clippy::wildcard_enum_match_arm, reason = "an effect knows its own calls, and refuses every other")]
 pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
     permit.perform(|call| match call {
-        HostCall::CreateDirectoryAt { path } => {
-            let Place { folder, name } = new_place(roots.of(path)?, path)?;
+        HostCall::CreateDirectoryAt { path, .. } => {
+            let Place { folder, name, .. } = Place::of_new(roots.of(path)?, path, ANY_WAY)?;
             Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
         }
-        HostCall::RemoveDirectoryAt { path } => {
-            let Place { folder, name } = place(roots.of(path)?, path)?;
-            Ok(rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR)?)
+        HostCall::RemoveDirectoryAt { path, linked, target } => remove_folder(roots, path, *linked, *target),
+        HostCall::UnlinkFileAt { path, target } => unlink(roots, path, *target),
+        HostCall::SymlinkAt { content, path, linked } => symlink(roots, content, path, *linked),
+        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target } => {
+            rename(roots, (from, *from_linked, *source), *reach, (to, *to_linked, *target))
         }
-        HostCall::UnlinkFileAt { path, target } => {
-            no_file_as_folder(path, *target)?;
-            let Place { folder, name } = place(roots.of(path)?, path)?;
-            Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
+        HostCall::LinkAt { from, source, reach, to, to_linked } => {
+            hard_link(roots, (from, *source), *reach, (to, *to_linked))
         }
-        HostCall::SymlinkAt { content, path } => {
-            let Place { folder, name } = new_place(roots.of(path)?, path)?;
-            Ok(rustix::fs::symlinkat(content.as_str(), folder, name)?)
-        }
-        HostCall::RenameAt { from, source, to, target } => rename(roots, (from, *source), (to, *target)),
-        HostCall::LinkAt { from, source, to } => hard_link(roots, (from, *source), to),
         _other_effect => Err(Failed::Broken),
     })
 }
 
-/// `renameat2`. What was decided on as a new name stays one: nothing that appears there meanwhile is replaced.
-fn rename(roots: &Roots, (from, source): (&FsPath, Target), (to, target): (&FsPath, Target)) -> Result<(), Failed> {
-    no_file_as_folder(from, source)?;
-    no_file_as_folder(to, source)?;
-    let old = place(roots.of(from)?, from)?;
-    let new = place(roots.of(to)?, to)?;
-    let flags = if target == Target::Absent { RenameFlags::NOREPLACE } else { RenameFlags::empty() };
-    Ok(rustix::fs::renameat_with(old.folder, old.name, new.folder, new.name, flags)?)
+/// `unlinkat` with `AT_REMOVEDIR`.
+fn remove_folder(roots: &Roots, path: &FsPath, linked: bool, target: Target) -> Result<(), Failed> {
+    let place = Place::of(roots.of(path)?, path, linked)?;
+    let decided = Decided::at(&place, target)?;
+    rustix::fs::unlinkat(&place.folder, place.name, AtFlags::REMOVEDIR)?;
+    decided.was_removed_from(&place)
 }
 
-/// `linkat`; a symbolic link at the old name is linked itself, not followed.
-fn hard_link(roots: &Roots, (from, source): (&FsPath, Target), to: &FsPath) -> Result<(), Failed> {
+/// `unlinkat`.
+fn unlink(roots: &Roots, path: &FsPath, target: Target) -> Result<(), Failed> {
+    no_file_as_folder(path, target)?;
+    let place = Place::of(roots.of(path)?, path, ANY_WAY)?;
+    let decided = Decided::at(&place, target)?;
+    rustix::fs::unlinkat(&place.folder, place.name, AtFlags::empty())?;
+    decided.was_removed_from(&place)
+}
+
+/// `symlinkat`.
+fn symlink(roots: &Roots, content: &str, path: &FsPath, linked: bool) -> Result<(), Failed> {
+    let root = roots.of(path)?;
+    let place = Place::of_new(root, path, linked)?;
+    rustix::fs::symlinkat(content, &place.folder, place.name)?;
+    match Reach::of_text(content.as_bytes()) {
+        Reach::Up(0) => Ok(()),
+        Reach::Up(_) | Reach::Anywhere => folder_stayed(root, path, &place),
+    }
+}
+
+/// `renameat2`. What was decided on as a new name stays one: nothing that appears there meanwhile is replaced.
+fn rename(
+    roots: &Roots,
+    (from, from_linked, source): (&FsPath, bool, Target),
+    reach: Option<Reach>,
+    (to, to_linked, target): (&FsPath, bool, Target),
+) -> Result<(), Failed> {
     no_file_as_folder(from, source)?;
     no_file_as_folder(to, source)?;
-    let old = place(roots.of(from)?, from)?;
-    let new = new_place(roots.of(to)?, to)?;
-    Ok(rustix::fs::linkat(old.folder, old.name, new.folder, new.name, AtFlags::empty())?)
+    let old = Place::of(roots.of(from)?, from, from_linked)?;
+    let new = Place::of(roots.of(to)?, to, to_linked)?;
+    let decided = Decided::at(&old, source)?;
+    let flags = match target.id() {
+        Some(_) => {
+            Decided::at(&new, target)?;
+            RenameFlags::empty()
+        }
+        None if target == Target::Absent => RenameFlags::NOREPLACE,
+        None => return Err(new.open_name().err().unwrap_or(Errno::AGAIN).into()),
+    };
+    rustix::fs::renameat_with(&old.folder, old.name, &new.folder, new.name, flags)?;
+    decided.moved_to(&new)?;
+    match reach {
+        None => Ok(()),
+        Some(before) if matches!(source, Target::Folder { .. }) => links_stayed(&decided, before),
+        Some(Reach::Up(0)) => Ok(()),
+        Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(roots.of(to)?, to, &new),
+    }
+}
+
+/// That nobody put a link into a folder while it moved up that leads further than those which were decided on.
+fn links_stayed(folder: &Decided, before: Reach) -> Result<(), Failed> {
+    let now = links::in_folder(&folder.fd);
+    if before.or(now) == before { Ok(()) } else { Err(Failed::Exchanged) }
+}
+
+/// `linkat`, of the very file that was decided on; a symbolic link at the old name is linked itself, not followed.
+fn hard_link(
+    roots: &Roots,
+    (from, source): (&FsPath, Target),
+    reach: Option<Reach>,
+    (to, to_linked): (&FsPath, bool),
+) -> Result<(), Failed> {
+    no_file_as_folder(from, source)?;
+    no_file_as_folder(to, source)?;
+    let old = Place::of(roots.of(from)?, from, ANY_WAY)?;
+    let root = roots.of(to)?;
+    let new = Place::of_new(root, to, to_linked)?;
+    let decided = Decided::at(&old, source)?;
+    let this = format!("/proc/self/fd/{}", decided.fd.as_raw_fd());
+    rustix::fs::linkat(CWD, this, &new.folder, new.name, AtFlags::SYMLINK_FOLLOW)?;
+    match reach {
+        None | Some(Reach::Up(0)) => Ok(()),
+        Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(root, to, &new),
+    }
 }
 
 /// A path with a trailing slash means a folder; on a file the kernel is not even asked.
 fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
     match target {
-        Target::File { .. } | Target::Symlink if path.folder_only() => Err(Errno::NOTDIR.into()),
+        Target::File { .. } | Target::Link { .. } if path.folder_only() => Err(Errno::NOTDIR.into()),
         Target::File { .. }
+        | Target::Link { .. }
         | Target::Symlink
         | Target::Absent
         | Target::Folder { .. }
-        | Target::Special
+        | Target::Special { .. }
         | Target::Outside
+        | Target::Mount
+        | Target::Pseudo
         | Target::Unknown => Ok(()),
     }
 }
@@ -229,7 +314,7 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
 pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
     permit.perform(|call| {
         let HostCall::ReadlinkAt { path } = call else { return Err(Failed::Broken) };
-        let Place { folder, name } = place(roots.of(path)?, path)?;
+        let Place { folder, name, .. } = Place::of(roots.of(path)?, path, ANY_WAY)?;
         let text = rustix::fs::readlinkat(folder, name, Vec::new()).map_err(Failed::from)?;
         let text = text.into_string().map_err(|_not_utf8| Errno::ILSEQ)?;
         if text.starts_with('/') { Err(Errno::PERM.into()) } else { Ok(text) }

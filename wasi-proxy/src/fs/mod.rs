@@ -2,13 +2,17 @@
 //! nothing here decides, and whatever changes or opens something takes the proof that its very call was allowed.
 
 mod effect;
+mod exchange;
 mod file;
+mod links;
 mod probe;
+mod pseudo;
 mod stream;
 
 pub(crate) use effect::{Opened, change, open, open_preopen, read_link, set_times};
 pub(crate) use file::{Flush, READ_BYTES_MAX, read_at, set_open_times, set_size, sync, sync_folder, write};
-pub(crate) use probe::{Probe, Roots};
+pub(crate) use probe::{Name, Probe, Roots};
+pub use pseudo::is_pseudo;
 pub(crate) use stream::GatedStream;
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ use std::sync::Arc;
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{CapabilitySet, FileId, FsPath, GrantIndex, Target};
+use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsPath, GrantIndex, HostCall, Reach, Target};
 
-use crate::gate::Failed;
+use super::links;
+use super::pseudo::is_pseudo;
+use crate::gate::{Failed, WayOut};
 
 /// The granted folders of a call, each once it is open.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ impl Roots {
         match (self.folders.get(grant), self.set.fs.get(grant)) {
             (Some(Some(folder)), Some(fs)) => {
                 let hidden = path.resolved().is_ok_and(|below| fs.hides(below));
-                Ok(Root { folder, patterned: !fs.patterns.is_empty(), hidden })
+                Ok(Root { folder, patterned: !fs.patterns.is_empty(), hidden, mounts: fs.mounts })
             }
             (Some(_) | None, _) => Err(Failed::Broken),
         }
@@ -45,10 +47,53 @@ impl Roots {
     pub(crate) fn look(&self, path: &FsPath, follow: bool) -> Result<Probe, Failed> {
         let root = self.of(path)?;
         Ok(match path.resolved() {
-            Ok(_) if root.hidden => Probe { target: Target::Absent, fd: Err(Errno::NOENT) },
+            Ok(_) if root.hidden => HIDDEN,
             Ok(below) => probe(root, below, follow),
-            Err(_fault) => Probe { target: Target::Unknown, fd: Err(Errno::INVAL) },
+            Err(_fault) => UNUSABLE,
         })
+    }
+
+    /// Looks at a name that is to be made, moved or removed. A link in the last place is the name itself; one on the way is
+    /// told, since the place of the name is another one than its text says.
+    pub(crate) fn look_at_name(&self, path: &FsPath) -> Result<Name, Failed> {
+        let root = self.of(path)?;
+        let Ok(below) = path.resolved() else { return Ok(Name { found: UNUSABLE, linked: false }) };
+        if root.hidden {
+            return Ok(Name { found: HIDDEN, linked: false });
+        }
+        let straight = probe(root.straight(), below, false);
+        let linked = straight.target == Target::Symlink;
+        let found = if linked { probe(root, below, false) } else { straight };
+        Ok(Name { found, linked })
+    }
+
+    /// Where the links lead that a rename takes elsewhere, if its decision needs that. It is looked at only where the set
+    /// brings the system calls for it to a sealed host, and otherwise the rename is denied for want of the same rights.
+    pub(crate) fn reach_of_move(&self, (from, old): (&FsPath, &Name), (to, new): (&FsPath, &Name)) -> Option<Reach> {
+        let may = |path: &FsPath, access| self.access(path).contains(access);
+        let source = old.found.target;
+        let moves = HostCall::moves_links(source, (from, old.linked), (to, new.linked));
+        if !moves || !may(from, Access::Delete) || !may(to, Access::Create) {
+            return None;
+        }
+        match (&old.found.fd, source) {
+            (Ok(folder), Target::Folder { .. }) if may(from, Access::List) => Some(links::in_folder(folder)),
+            (Ok(link), Target::Link { .. }) => Some(links::of_link(link)),
+            (Ok(_) | Err(_), _) => Some(Reach::Anywhere),
+        }
+    }
+
+    /// As [`Self::reach_of_move`], of what gets a further name.
+    pub(crate) fn reach_of_link(&self, from: &FsPath, old: &Probe, to: &FsPath) -> Option<Reach> {
+        let may = self.access(from).contains(Access::Read) && self.access(to).contains(Access::Create);
+        match (&old.fd, old.target) {
+            (Ok(link), Target::Link { .. }) if may => Some(links::of_link(link)),
+            (Ok(_) | Err(_), _) => None,
+        }
+    }
+
+    fn access(&self, path: &FsPath) -> AccessSet {
+        self.set.fs.get(usize::from(path.grant.0)).map_or(AccessSet::EMPTY, |fs| fs.access)
     }
 }
 
@@ -60,18 +105,40 @@ pub(crate) struct Root<'a> {
     pub(crate) patterned: bool,
     /// The path has the name of a policy, which is not there for a tool that could change it.
     pub(crate) hidden: bool,
+    /// What is mounted below it is granted too.
+    pub(crate) mounts: bool,
 }
 
 impl Root<'_> {
+    /// The same folder, with no link followed below it.
+    pub(crate) fn straight(self) -> Self {
+        Self { patterned: true, ..self }
+    }
+
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.folder.as_fd()
     }
 
-    /// Containment is the kernel's: beneath, no magic links, and no links at all where patterns apply. What the operator
-    /// mounts below the folder is below it: mount points are crossed.
+    /// Containment is the kernel's: beneath, no magic links, no links at all where patterns apply, and no other mount unless
+    /// it is granted.
     pub(crate) fn resolve(&self) -> ResolveFlags {
-        let beneath = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-        if self.patterned { beneath | ResolveFlags::NO_SYMLINKS } else { beneath }
+        let mut resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        resolve.set(ResolveFlags::NO_SYMLINKS, self.patterned);
+        resolve.set(ResolveFlags::NO_XDEV, !self.mounts);
+        resolve
+    }
+
+    /// Why the kernel refused the way to `below`: for a link that leads out and for a mount it has one word.
+    pub(crate) fn failed(&self, errno: Errno, below: &str) -> Failed {
+        if errno != Errno::XDEV {
+            return errno.into();
+        }
+        let across = Self { mounts: true, ..*self };
+        match across.openat2(below, OFlags::PATH, Mode::empty()) {
+            Err(Errno::XDEV) => Failed::Escapes(WayOut::Link),
+            Ok(_) | Err(_) if self.mounts => Failed::Escapes(WayOut::Link),
+            Ok(_) | Err(_) => Failed::Escapes(WayOut::Mount),
+        }
     }
 
     /// `openat2` below the folder; a concurrent rename makes the kernel answer `EAGAIN`, which is tried again.
@@ -96,18 +163,45 @@ pub(crate) struct Probe {
     pub(crate) fd: Result<OwnedFd, Errno>,
 }
 
+/// What is found where a path cannot be used: nothing is looked at.
+const UNUSABLE: Probe = Probe { target: Target::Unknown, fd: Err(Errno::INVAL) };
+
+/// What is found under the name of a policy: nothing, for a tool that could change it.
+const HIDDEN: Probe = Probe { target: Target::Absent, fd: Err(Errno::NOENT) };
+
+/// What stands at a name, and whether a link is on the way to it.
+pub(crate) struct Name {
+    pub(crate) found: Probe,
+    pub(crate) linked: bool,
+}
+
 /// Looks at `below`, following a symbolic link in the last place only if `follow`.
 pub(crate) fn probe(root: Root<'_>, below: &str, follow: bool) -> Probe {
     let last = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
     match root.openat2(below, OFlags::PATH | last, Mode::empty()) {
+        // Below the granted folder's own mount there is its own file system alone.
+        Ok(fd) if root.mounts && is_pseudo(&fd).unwrap_or(true) => {
+            Probe { target: Target::Pseudo, fd: Err(Errno::PERM) }
+        }
         Ok(fd) => Probe { target: target_of(&fd), fd: Ok(fd) },
-        Err(errno) => Probe { target: refused(root, errno), fd: Err(errno) },
+        Err(errno) => Probe { target: refused(root, below, last, errno), fd: Err(errno) },
     }
 }
 
-fn refused(root: Root<'_>, errno: Errno) -> Target {
+fn refused(root: Root<'_>, below: &str, last: OFlags, errno: Errno) -> Target {
     match errno {
+        // A new name would be in the file system of the folder that it is made in.
+        Errno::NOENT if root.mounts => {
+            let folder = below.rsplit_once('/').map_or("", |(folder, _name)| folder);
+            let folder = root.openat2(folder, OFlags::PATH, Mode::empty());
+            if folder.is_ok_and(|folder| is_pseudo(&folder).unwrap_or(true)) { Target::Pseudo } else { Target::Absent }
+        }
         Errno::NOENT => Target::Absent,
+        Errno::XDEV if !root.mounts => {
+            let across = Root { mounts: true, ..root };
+            let is_out = across.openat2(below, OFlags::PATH | last, Mode::empty()).is_err_and(|why| why == Errno::XDEV);
+            if is_out { Target::Outside } else { Target::Mount }
+        }
         Errno::XDEV => Target::Outside,
         Errno::LOOP if root.patterned => Target::Symlink,
         _other => Target::Unknown,
@@ -121,9 +215,9 @@ pub(crate) fn target_of(fd: &OwnedFd) -> Target {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Target::File { id, links: stat.st_nlink },
         FileType::Directory => Target::Folder { id },
-        FileType::Symlink => Target::Symlink,
+        FileType::Symlink => Target::Link { id },
         FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {
-            Target::Special
+            Target::Special { id }
         }
     }
 }

@@ -12,14 +12,16 @@ use tollgate_audit::{
     AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded,
 };
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Patterns,
-    Target,
+    Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OnViolation, OpenFlags,
+    Patterns, Reason, Target,
 };
 
+use super::effect::Place;
+use super::exchange::Decided;
 use super::{
     Flush, Roots, change, open, open_preopen, read_at, read_link, set_open_times, set_size, set_times, sync, write,
 };
-use crate::gate::{Checked, Failed, Gate, Performed, Permit};
+use crate::gate::{Checked, Failed, Gate, Performed, Permit, Refused};
 use crate::handle::{Handle, OnHandle, Origin};
 
 const GRANT: GrantIndex = GrantIndex(0);
@@ -69,12 +71,14 @@ impl Scene {
             guest: "/docs".to_owned(),
             host: folder.path().canonicalize().unwrap(),
             opened: None,
+            opened: None,
             access: all,
             durable: AccessSet::EMPTY,
             patterns: Patterns::default(),
             write_quota: 100,
+            mounts: false,
         };
-        let set = Arc::new(CapabilitySet { fs: vec![fs], ..CapabilitySet::default() });
+        let set = Arc::new(CapabilitySet { fs: vec![fs], on_violation: OnViolation::Deny, ..CapabilitySet::default() });
         let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Takes), start()));
         let permit = gate.admit(HostCall::Preopen { grant: GRANT }).unwrap();
         let root = open_preopen(permit, &set).result.unwrap();
@@ -94,17 +98,26 @@ impl Scene {
             HostCall::StatAt { path: path("a.txt"), target: target("a.txt") },
             HostCall::ReadlinkAt { path: path("link") },
             HostCall::SetTimesAt { path: path("a.txt"), target: target("a.txt") },
-            HostCall::CreateDirectoryAt { path: path("new") },
-            HostCall::RemoveDirectoryAt { path: path("sub") },
+            HostCall::CreateDirectoryAt { path: path("new"), target: Target::Absent },
+            HostCall::RemoveDirectoryAt { path: path("sub"), linked: false, target: target("sub") },
             HostCall::UnlinkFileAt { path: path("a.txt"), target: target("a.txt") },
             HostCall::RenameAt {
                 from: path("a.txt"),
+                from_linked: false,
                 source: target("a.txt"),
+                reach: None,
                 to: path("b.txt"),
+                to_linked: false,
                 target: Target::Absent,
             },
-            HostCall::LinkAt { from: path("a.txt"), source: target("a.txt"), to: path("b.txt") },
-            HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new") },
+            HostCall::LinkAt {
+                from: path("a.txt"),
+                source: target("a.txt"),
+                reach: None,
+                to: path("b.txt"),
+                to_linked: false,
+            },
+            HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new"), linked: false },
         ]
     }
 
@@ -212,7 +225,7 @@ fn a_permit_for_another_call_performs_nothing() {
 fn a_permit_performs_its_own_call_on_its_own_path() {
     let mut scene = Scene::new();
     let path = |asked: &str| FsPath::new(GRANT, "", asked.to_owned());
-    let permit = scene.permit(HostCall::CreateDirectoryAt { path: path("sub/new") });
+    let permit = scene.permit(HostCall::CreateDirectoryAt { path: path("sub/new"), target: Target::Absent });
     assert_eq!(change(permit, &scene.roots).result, Ok(()));
     assert!(scene.folder.path().join("sub/new").is_dir());
     let resized = scene.admitted(|handle, quota_left| HostCall::SetSize { handle, size: 2, growth: 0, quota_left });
@@ -247,4 +260,80 @@ fn a_write_is_of_no_more_bytes_than_were_allowed() {
     assert_eq!(fs::read_to_string(scene.folder.path().join("a.txt")).unwrap(), "alpha");
     assert_eq!(write(scene.checked(two), b"xy", Some(0)), Ok(2));
     assert_eq!(fs::read_to_string(scene.folder.path().join("a.txt")).unwrap(), "xypha");
+}
+
+fn path(asked: &str) -> FsPath {
+    FsPath::new(GRANT, "", asked.to_owned())
+}
+
+/// What was decided on is exchanged before the effect: nothing is done, and the call is decided again.
+#[test]
+fn what_stands_at_a_name_by_now_is_left_alone() {
+    let mut scene = Scene::new();
+    let at = |name: &str| scene.folder.path().join(name);
+    let (file, folder) = (at("a.txt"), at("sub"));
+    let calls: Vec<_> = scene.path_calls().into_iter().filter(changes_what_stands_there).collect();
+    assert_eq!(calls.len(), 4, "{calls:?}");
+    let permits: Vec<_> = calls.into_iter().map(|call| scene.permit(call)).collect();
+    // A folder for the file, and another folder for the folder.
+    fs::rename(&file, scene.folder.path().join("old.txt")).unwrap();
+    fs::rename(&folder, &file).unwrap();
+    fs::create_dir(&folder).unwrap();
+    let before = scene.snapshot();
+    for permit in permits {
+        let call = format!("{:?}", permit.call());
+        assert_eq!(change(permit, &scene.roots).result, Err(Failed::Raced), "{call}");
+        assert_eq!(scene.snapshot(), before, "{call}");
+    }
+}
+
+fn changes_what_stands_there(call: &HostCall) -> bool {
+    matches!(call, HostCall::RemoveDirectoryAt { .. } | HostCall::UnlinkFileAt { .. })
+        || matches!(call, HostCall::RenameAt { .. } | HostCall::LinkAt { .. })
+}
+
+/// Another file is moved than the one that was decided on, right before the kernel acts: it is noticed by what stands at the
+/// new name. What was replaced or removed there since is no exchange.
+#[test]
+fn another_file_that_was_moved_in_its_place_is_noticed() {
+    let scene = Scene::new();
+    let at = |name: &str| scene.folder.path().join(name);
+    let (old, new) = (path("a.txt"), path("b.txt"));
+    let place = |path| Place::of(scene.roots.of(path).unwrap(), path, false).unwrap();
+    let target = scene.roots.look(&old, false).unwrap().target;
+    let decided = Decided::at(&place(&old), target).unwrap();
+    fs::create_dir(at("b.txt")).unwrap();
+    assert_eq!(decided.moved_to(&place(&new)), Err(Failed::Exchanged));
+    fs::remove_dir(at("b.txt")).unwrap();
+    fs::rename(at("a.txt"), at("b.txt")).unwrap();
+    assert_eq!(decided.moved_to(&place(&new)), Ok(()));
+    fs::write(at("c.txt"), "c").unwrap();
+    fs::rename(at("c.txt"), at("b.txt")).unwrap();
+    assert_eq!(decided.moved_to(&place(&new)), Ok(()), "it was replaced after it was moved");
+}
+
+#[test]
+fn another_name_that_was_removed_in_its_place_is_noticed() {
+    let scene = Scene::new();
+    for (name, is_folder) in [("a.txt", false), ("link", false), ("sub", true)] {
+        let at = scene.folder.path().join(name);
+        let path = path(name);
+        let place = Place::of(scene.roots.of(&path).unwrap(), &path, false).unwrap();
+        let decided = Decided::at(&place, scene.roots.look(&path, false).unwrap().target).unwrap();
+        assert_eq!(decided.was_removed_from(&place), Err(Failed::Exchanged), "{name} is still there");
+        let removed = if is_folder { fs::remove_dir(&at) } else { fs::remove_file(&at) };
+        removed.unwrap();
+        assert_eq!(decided.was_removed_from(&place), Ok(()), "{name}");
+    }
+}
+
+/// The violation ends the instance, whatever the policy says of denials.
+#[test]
+fn an_exchange_ends_the_call() {
+    let mut scene = Scene::new();
+    let unlink = scene.path_calls().into_iter().find(|call| matches!(call, HostCall::UnlinkFileAt { .. })).unwrap();
+    let spent = scene.permit(unlink).spend();
+    let refused = scene.gate.exchanged(spent);
+    let Refused::Killed(violation) = refused else { panic!("{refused:?}") };
+    assert_eq!((violation.rule.as_str(), violation.reason), ("fs:/docs:same", Reason::Exchanged));
 }

@@ -84,12 +84,27 @@ impl Checked {
 /// Why an effect did not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failed {
-    /// The way to the name leads out of the granted folder, says the kernel.
-    Escapes,
+    /// The way to the name leads out of the granted folder.
+    Escapes(WayOut),
+    /// Something else stands there by now than what was decided on: nothing was done, decide again.
+    Raced,
+    /// Something else was put in the place of what was decided on while the call was made, and may have been changed.
+    Exchanged,
     /// The kernel's own reason.
     Kernel(Errno),
     /// The proof is of a call with another effect, or its folder is not open: a broken invariant, so nothing was done.
     Broken,
+}
+
+/// By what a way leads out of a granted folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WayOut {
+    /// A symbolic link.
+    Link,
+    /// A mount that is not granted.
+    Mount,
+    /// A file system of the kernel's own.
+    Pseudo,
 }
 
 impl From<Errno> for Failed {

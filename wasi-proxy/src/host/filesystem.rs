@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use crate::fs::{self, Flush, Opened, Probe, READ_BYTES_MAX};
+use crate::fs::{self, Flush, Name, Opened, Probe, READ_BYTES_MAX};
 use crate::gate::{Failed, Gate, Performed, Spent};
 use crate::handle::{Held, Origin};
 use crate::view::GateView;
@@ -22,7 +22,7 @@ use crate::view::GateView;
 mod handles;
 
 pub(crate) use handles::Untracked;
-use handles::{OK, TRAP, code, code_of, failed};
+use handles::{OK, RACED, RACES_MAX, TRAP, code, code_of, failed};
 
 type Fd = Resource<Descriptor>;
 
@@ -43,7 +43,13 @@ impl preopens::Host for GateView<'_> {
                     self.ctx.gate.settle(spent, code(errno).name());
                     return Err(folder_gone(errno, &fs.guest).into());
                 }
-                Err(Failed::Escapes | Failed::Broken) => return Err(Untracked.into()),
+                Err(Failed::Escapes(_way)) => {
+                    self.ctx.gate.settle(spent, code(Errno::PERM).name());
+                    return Err(pseudo_folder(&fs.guest).into());
+                }
+                Err(Failed::Raced | Failed::Exchanged | Failed::Broken) => {
+                    return Err(Untracked.into());
+                }
             };
             let rights = fs.access.intersection(AccessSet::EMPTY.with(Access::List));
             let fd = self.push_folder(folder, Origin { grant, below: String::new(), rights }, spent)?;
@@ -74,7 +80,7 @@ impl HostDescriptor for GateView<'_> {
     ) -> FsResult<Fd> {
         let flags = open_flags(path_flags, oflags, flags)?;
         let path = self.path(&fd, path)?;
-        for _race in 0..OPEN_RACES_MAX {
+        for _race in 0..RACES_MAX {
             let Probe { target, .. } = self.look(&path, flags.follow)?;
             let handles_open = self.ctx.handles.open();
             let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open };
@@ -139,26 +145,43 @@ impl HostDescriptor for GateView<'_> {
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(HostCall::CreateDirectoryAt { path })
+        self.change(|roots| {
+            let Name { found, .. } = roots.look_at_name(&path)?;
+            Ok(HostCall::CreateDirectoryAt { path: path.clone(), target: found.target })
+        })
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(HostCall::RemoveDirectoryAt { path })
+        self.change(|roots| {
+            let Name { found, linked } = roots.look_at_name(&path)?;
+            Ok(HostCall::RemoveDirectoryAt { path: path.clone(), linked, target: found.target })
+        })
     }
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        let Probe { target, .. } = self.look(&path, false)?;
-        self.change(HostCall::UnlinkFileAt { path, target })
+        self.change(|roots| {
+            let Probe { target, .. } = roots.look(&path, false)?;
+            Ok(HostCall::UnlinkFileAt { path: path.clone(), target })
+        })
     }
 
     async fn rename_at(&mut self, fd: Fd, old_path: String, new_fd: Fd, new_path: String) -> FsResult<()> {
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
-        let Probe { target: source, .. } = self.look(&from, false)?;
-        let Probe { target, .. } = self.look(&to, false)?;
-        self.change(HostCall::RenameAt { from, source, to, target })
+        self.change(|roots| {
+            let (old, new) = (roots.look_at_name(&from)?, roots.look_at_name(&to)?);
+            Ok(HostCall::RenameAt {
+                from: from.clone(),
+                from_linked: old.linked,
+                source: old.found.target,
+                reach: roots.reach_of_move((&from, &old), (&to, &new)),
+                to: to.clone(),
+                to_linked: new.linked,
+                target: new.found.target,
+            })
+        })
     }
 
     async fn link_at(
@@ -174,13 +197,20 @@ impl HostDescriptor for GateView<'_> {
         }
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
-        let Probe { target: source, .. } = self.look(&from, false)?;
-        self.change(HostCall::LinkAt { from, source, to })
+        self.change(|roots| {
+            let old = roots.look(&from, false)?;
+            let reach = roots.reach_of_link(&from, &old, &to);
+            let to_linked = roots.look_at_name(&to)?.linked;
+            Ok(HostCall::LinkAt { from: from.clone(), source: old.target, reach, to: to.clone(), to_linked })
+        })
     }
 
     async fn symlink_at(&mut self, fd: Fd, content: String, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(HostCall::SymlinkAt { content, path })
+        self.change(|roots| {
+            let Name { linked, .. } = roots.look_at_name(&path)?;
+            Ok(HostCall::SymlinkAt { content: content.clone(), path: path.clone(), linked })
+        })
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
@@ -317,11 +347,6 @@ impl HostDirectoryEntryStream for GateView<'_> {
     }
 }
 
-/// Times in a row that another file may stand where one was decided on, before the guest gets `busy`.
-const OPEN_RACES_MAX: u32 = 3;
-/// Outcome of an open that found another file than the one decided on.
-const RACED: &str = "raced";
-
 /// A granted folder cannot be opened, though it was there when the policy was loaded: the operator's to mend, not the
 /// tool's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -331,6 +356,10 @@ pub struct FolderGone {
     pub guest: String,
     /// What stands in the way.
     pub why: &'static str,
+}
+
+fn pseudo_folder(guest: &str) -> FolderGone {
+    FolderGone { guest: guest.to_owned(), why: "it is in a file system of the kernel's own" }
 }
 
 fn folder_gone(errno: Errno, guest: &str) -> FolderGone {

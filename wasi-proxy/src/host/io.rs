@@ -222,7 +222,7 @@ fn untracked() -> StreamError {
 fn failed(failed: Failed) -> StreamError {
     match failed {
         Failed::Kernel(errno) => StreamError::LastOperationFailed(wasmtime::Error::from(std::io::Error::from(errno))),
-        Failed::Escapes | Failed::Broken => untracked(),
+        Failed::Escapes(_) | Failed::Raced | Failed::Exchanged | Failed::Broken => untracked(),
     }
 }
 

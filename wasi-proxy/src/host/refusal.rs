@@ -56,7 +56,14 @@ fn fs_errno(reason: Reason) -> Errno {
         | Reason::HardLinksUnderPatterns
         | Reason::FolderRenameUnderPatterns
         | Reason::NotRegular
+        | Reason::Mount
+        | Reason::Pseudo
         | Reason::LinkText
+        | Reason::LinkPlace
+        | Reason::LinksInFolder
+        | Reason::GrantedPlace
+        | Reason::PlaceByLink
+        | Reason::Exchanged
         | Reason::GainsRights
         | Reason::PolicyName => Errno::PERM,
     }

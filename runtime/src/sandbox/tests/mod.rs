@@ -106,6 +106,7 @@ fn set(folders: &[(&std::path::Path, AccessSet)]) -> CapabilitySet {
         durable: AccessSet::EMPTY,
         patterns: Patterns::default(),
         write_quota: 1 << 20,
+        mounts: false,
     });
     CapabilitySet { fs: fs.collect(), ..CapabilitySet::default() }
 }

@@ -54,7 +54,7 @@ fn a_folder_to_read() {
     expect![[r#"
         /srv/reports: READ_FILE READ_DIR (/0: read,list)
         every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
-        any folder: openat2 fstat newfstatat statx fcntl(F_GETFL) fsync fdatasync fadvise64
+        any folder: openat2 fstat newfstatat statx fstatfs fcntl(F_GETFL) fsync fdatasync fadvise64
         fs read: pread64
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
         CORE 0
@@ -77,15 +77,15 @@ fn everything() {
         /srv/a: WRITE_FILE READ_FILE READ_DIR REMOVE_DIR REMOVE_FILE MAKE_DIR MAKE_REG MAKE_SYM REFER TRUNCATE (/0: read,write,create,delete,list,metadata)
         /srv/b:  (/1: metadata)
         every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
-        any folder: openat2 fstat newfstatat statx fcntl(F_GETFL) fsync fdatasync fadvise64
+        any folder: openat2 fstat newfstatat statx fstatfs fcntl(F_GETFL) fsync fdatasync fadvise64
         fs read: pread64
         fs write: pwrite64 pwritev2 ftruncate utimensat(no path)
         fs create: mkdirat symlinkat
         fs delete: unlinkat
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
         fs metadata: readlinkat
-        fs create and delete: renameat2
-        fs create and read: linkat
+        fs create and delete: readlinkat renameat2
+        fs create and read: readlinkat linkat
         CORE 0
         MSGQUEUE 0
         MEMLOCK 0
@@ -110,13 +110,13 @@ fn two_tools_of_one_compartment() {
         /srv/out: WRITE_FILE MAKE_DIR MAKE_REG MAKE_SYM REFER TRUNCATE (/1: write,create)
         /srv/x: READ_DIR (/1: list)
         every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
-        any folder: openat2 fstat newfstatat statx fcntl(F_GETFL) fsync fdatasync fadvise64
+        any folder: openat2 fstat newfstatat statx fstatfs fcntl(F_GETFL) fsync fdatasync fadvise64
         fs read: pread64
         fs write: pwrite64 pwritev2 ftruncate utimensat(no path)
         fs create: mkdirat symlinkat
         fs delete: unlinkat
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
-        fs create and read: linkat
+        fs create and read: readlinkat linkat
         CORE 0
         MSGQUEUE 0
         MEMLOCK 0

@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::Fd;
-use crate::fs::{self, Flush, GatedStream, Probe};
+use crate::fs::{self, Flush, GatedStream, Probe, Roots};
 use crate::gate::{Checked, Failed, Performed, Permit, Spent};
 use crate::handle::{Handle, Held, OnHandle, Origin};
 use crate::view::GateView;
@@ -33,11 +33,18 @@ impl GateView<'_> {
         self.ctx.roots.look(path, follow).map_err(failed)
     }
 
-    /// Admits a call that changes names, and performs it.
-    pub(super) fn change(&mut self, call: HostCall) -> FsResult<()> {
-        let permit = self.ctx.gate.admit(call)?;
-        let performed = fs::change(permit, &self.ctx.roots);
-        self.settle_effect(performed)
+    /// Admits a call that changes names, and performs it: what was looked at before the decision is looked at again as long
+    /// as something else stands there when it comes to the effect.
+    pub(super) fn change(&mut self, call: impl Fn(&Roots) -> Result<HostCall, Failed>) -> FsResult<()> {
+        for _race in 0..RACES_MAX {
+            let call = call(&self.ctx.roots).map_err(failed)?;
+            let permit = self.ctx.gate.admit(call)?;
+            match fs::change(permit, &self.ctx.roots) {
+                Performed { result: Err(Failed::Raced), spent } => self.ctx.gate.settle(spent, RACED),
+                performed => return self.settle_effect(performed),
+            }
+        }
+        Err(ErrorCode::Busy.into())
     }
 
     /// Admits a call on what stands at a path, and hands out the `O_PATH` descriptor of it.
@@ -56,10 +63,13 @@ impl GateView<'_> {
             Target::File { .. } if folder_only => Err(Errno::NOTDIR),
             Target::File { .. }
             | Target::Folder { .. }
+            | Target::Link { .. }
             | Target::Absent
             | Target::Symlink
-            | Target::Special
+            | Target::Special { .. }
             | Target::Outside
+            | Target::Mount
+            | Target::Pseudo
             | Target::Unknown => probed,
         };
         Ok((probed, permit))
@@ -286,7 +296,12 @@ impl GateView<'_> {
                 gate.settle(spent, OK);
                 Ok(value)
             }
-            Err(Failed::Escapes) => Err(gate.escaped(spent).into()),
+            Err(Failed::Escapes(way)) => Err(gate.escaped(spent, way).into()),
+            Err(Failed::Exchanged) => Err(gate.exchanged(spent).into()),
+            Err(Failed::Raced) => {
+                gate.settle(spent, RACED);
+                Err(ErrorCode::Busy.into())
+            }
             Err(Failed::Kernel(errno)) => {
                 let code = code(errno);
                 gate.settle(spent, code.name());
@@ -302,6 +317,10 @@ impl GateView<'_> {
 
 /// Outcome of a call that did what was asked.
 pub(super) const OK: &str = "ok";
+/// Outcome of a call that found another file than the one decided on.
+pub(super) const RACED: &str = "raced";
+/// Times in a row that another file may stand where one was decided on, before the guest gets `busy`.
+pub(super) const RACES_MAX: u32 = 3;
 /// Outcome of a call that ended the instance.
 pub(super) const TRAP: &str = "trap";
 
@@ -314,11 +333,15 @@ pub(crate) struct Untracked;
 pub(crate) fn failed(failed: Failed) -> FsError {
     match failed {
         Failed::Kernel(errno) => code(errno).into(),
-        Failed::Escapes | Failed::Broken => FsError::trap(Untracked),
+        Failed::Escapes(_) | Failed::Raced | Failed::Exchanged | Failed::Broken => FsError::trap(Untracked),
     }
 }
 
 pub(super) fn code(errno: Errno) -> ErrorCode {
+    // What moves files copies them where it gets this.
+    if errno == Errno::XDEV {
+        return ErrorCode::CrossDevice;
+    }
     code_of(&std::io::Error::from(errno))
 }
 
