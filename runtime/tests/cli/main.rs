@@ -25,3 +25,4 @@ mod project;
 mod readme;
 mod reference;
 mod run;
+mod told;
