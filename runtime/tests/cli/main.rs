@@ -26,3 +26,4 @@ mod project;
 mod readme;
 mod reference;
 mod run;
+mod told;
