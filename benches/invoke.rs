@@ -34,7 +34,7 @@ fn main() {
     if let [role, ledger] = args.as_slice()
         && role == "notary"
     {
-        let role = NotaryRole { ledger: ledger.into(), origin: ORIGIN.to_owned(), software: "bench".to_owned() };
+        let role = NotaryRole { ledger: ledger.into(), origin: Some(ORIGIN.to_owned()), software: "bench".to_owned() };
         return tollgate::notary::serve(&role).expect("a ledger");
     }
     // `cargo test --benches` runs this file too: one short round shows that it works.

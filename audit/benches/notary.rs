@@ -193,6 +193,6 @@ fn percentiles(what: &str, took: &mut [Duration], goal: &str) {
 
 fn notary(folder: &Path) {
     let front = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
-    let of = NotaryOf { folder, origin: "example.com/bench", software: "bench", now_ns: 1 };
+    let of = NotaryOf { folder, origin: Some("example.com/bench"), software: "bench", now_ns: 1 };
     Notary::open(of, front).unwrap().serve().unwrap();
 }

@@ -4,8 +4,7 @@
 //! It reads, and must never write or ask the network. A text from a ledger must never reach a terminal as it is.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -14,18 +13,23 @@ use tollgate_plain::one_line;
 
 use crate::checkpoint::{CHECKPOINT_FILE, Checkpoint, ParseCheckpointError, SignedCheckpoint};
 use crate::entry::{Entry, Kind};
+use crate::ids::TreeSize;
 use crate::key::VerifierKey;
 use crate::prover::{ProveError, Prover};
 use crate::receipt::{Disclosure, ParseReceiptError, RECEIPT_BYTES_MAX, Receipt};
-use crate::verify::Report;
+use crate::regular;
+use crate::verify::{Report, TakenOver};
 
-/// What came of a verification. Its text (`Display`) is `verified` or `NOT VERIFIED`, and a line for each statement.
+/// What came of a verification. Its text (`Display`) is `verified`, `signed to N; K newer, not proven` or `NOT VERIFIED`,
+/// and a line for each statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
     /// It verifies.
     Proven {
         /// What is proven.
         proven: Vec<String>,
+        /// Entries of a ledger that nobody has signed yet: nothing is proven of them.
+        newer: Option<Newer>,
         /// The same for programs.
         facts: Value,
     },
@@ -36,6 +40,29 @@ pub enum Answer {
         /// What is known all the same.
         facts: Value,
     },
+}
+
+/// How far a ledger is signed, where it has entries behind that. Text form: `signed to N; K newer, not proven`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Newer {
+    /// How many entries are signed.
+    pub signed_to: TreeSize,
+    /// How many are newer.
+    pub entries: u64,
+}
+
+impl Newer {
+    /// Of this ledger; `None` if all of it is signed.
+    #[must_use]
+    pub fn of(report: &Report) -> Option<Self> {
+        (!report.is_complete()).then_some(Self { signed_to: report.signed_to, entries: report.newer })
+    }
+}
+
+impl fmt::Display for Newer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "signed to {}; {} newer, not proven", self.signed_to, self.entries)
+    }
 }
 
 /// Nothing can be said, for want of something to verify.
@@ -78,9 +105,10 @@ impl Answer {
         // Numbers, names and texts always have a JSON form.
         let facts = json!(report);
         if report.is_clean() {
-            return Self::Proven { proven: proven_of_ledger(report, key), facts };
+            return Self::Proven { proven: proven_of_ledger(report, key), newer: Newer::of(report), facts };
         }
         let mut failed: Vec<_> = report.findings.iter().map(ToString::to_string).collect();
+        failed.extend(Newer::of(report).map(|newer| newer.to_string()));
         if report.findings_left_out > 0 {
             failed.push(format!("and {} more", report.findings_left_out));
         }
@@ -104,6 +132,7 @@ impl Answer {
             Err(error) => Self::no(&chain(&error)),
             Ok((entry, checkpoint)) => Self::Proven {
                 proven: proven_entry(&entry, &receipt, checkpoint, key),
+                newer: None,
                 facts: json!({ "index": receipt.index(), "entry": entry.to_json(), "checkpoint": checkpoint }),
             },
         })
@@ -133,22 +162,31 @@ impl Answer {
                 Self::no(&format!("the entries of the old checkpoint are not the first of the new one: {error}"))
             }
             Ok(()) => {
-                Self::Proven { proven: proven_consistent(old, new, key), facts: json!({ "old": old, "new": new }) }
+                let facts = json!({ "old": old, "new": new });
+                Self::Proven { proven: proven_consistent(old, new, key), newer: None, facts }
             }
         })
     }
 
-    /// Whether it verifies.
+    /// Whether it verifies, as far as it is signed.
     #[must_use]
     pub fn is_proven(&self) -> bool {
         matches!(self, Self::Proven { .. })
     }
 
-    /// For programs: `verified`, `proven` or `failed`, `facts`.
+    /// Whether it verifies and nothing is left of which nothing is proven.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        matches!(self, Self::Proven { newer: None, .. })
+    }
+
+    /// For programs: `verified`, `complete` (nothing is newer than what is signed), `proven` or `failed`, `facts`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
-            Self::Proven { proven, facts } => json!({ "verified": true, "proven": proven, "facts": facts }),
+            Self::Proven { proven, newer, facts } => {
+                json!({ "verified": true, "complete": newer.is_none(), "proven": proven, "facts": facts })
+            }
             Self::NotProven { failed, facts } => json!({ "verified": false, "failed": failed, "facts": facts }),
         }
     }
@@ -161,8 +199,9 @@ impl Answer {
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (word, lines) = match self {
-            Self::Proven { proven, .. } => ("verified", proven),
-            Self::NotProven { failed, .. } => ("NOT VERIFIED", failed),
+            Self::Proven { proven, newer: None, .. } => ("verified".to_owned(), proven),
+            Self::Proven { proven, newer: Some(newer), .. } => (newer.to_string(), proven),
+            Self::NotProven { failed, .. } => ("NOT VERIFIED".to_owned(), failed),
         };
         writeln!(f, "{word}")?;
         lines.iter().try_for_each(|line| writeln!(f, "{}", one_line(line)))
@@ -182,20 +221,31 @@ pub fn read_checkpoint(path: &Path) -> Result<SignedCheckpoint, UntriedError> {
 
 fn proven_of_ledger(report: &Report, key: Option<&VerifierKey>) -> Vec<String> {
     let origin = report.origin.as_deref().unwrap_or_default();
-    let mut proven = vec![
-        format!("The ledger {origin} has {} entries, none changed, missing or out of order.", report.size),
-        format!(
-            "Its {} calls are told without gaps: every intent has one outcome, violation or closer.",
-            report.count(Kind::Call)
-        ),
-    ];
-    match (&report.checkpoint, &report.signed_by) {
-        (Some(checkpoint), Some(signer)) => {
-            proven.push(format!("The first {} of them are signed by {signer}.", checkpoint.size));
+    let mut proven = Vec::new();
+    if report.is_complete() {
+        proven.push(format!("The ledger {origin} has {} entries, none changed, missing or out of order.", report.size));
+    }
+    proven.push(format!(
+        "Its {} calls are told without gaps: every intent has one outcome, violation or closer.",
+        report.count(Kind::Call)
+    ));
+    match &report.signed_by {
+        Some(signer) => {
+            proven.push(format!("The first {} of them are signed by {signer}.", report.signed_to));
             proven.push("Its tiles and bundles are what its journal says.".to_owned());
         }
-        _ => proven.push("NOT proven: who wrote it. It has no signed checkpoint.".to_owned()),
+        None => proven.push("NOT proven: who wrote it. It has no signed checkpoint.".to_owned()),
     }
+    if let Some(Newer { signed_to, entries }) = Newer::of(report) {
+        if report.signed_by.is_some() {
+            proven.insert(0, format!("Of the ledger {origin} the first {signed_to} entries are as they were signed."));
+        }
+        proven.push(format!(
+            "NOT proven: the {entries} newer entries. Nobody signed them, so whoever can write to the folder could have \
+             added them."
+        ));
+    }
+    proven.extend(taken_over(report));
     if key.is_none() {
         proven.push("NOT proven: that this key is the one you trust. Give it with --key.".to_owned());
     }
@@ -206,6 +256,16 @@ fn proven_of_ledger(report: &Report, key: Option<&VerifierKey>) -> Vec<String> {
         proven.push(format!("Nothing is known about the file {name}: it is no part of the ledger."));
     }
     proven
+}
+
+/// What nobody vouched for before it was signed.
+fn taken_over(report: &Report) -> impl Iterator<Item = String> {
+    report.taken_over.iter().map(|TakenOver { first, count, at, is_adoption }| {
+        let why = if *is_adoption { "an operator adopted the ledger" } else { "a crash had left them" };
+        format!(
+            "NOT proven: who wrote the {count} entries from {first} on. They were unsigned when {why} (entry {at})."
+        )
+    })
 }
 
 fn of_disclosure(disclosure: &Disclosure, key: &VerifierKey) -> Answer {
@@ -224,7 +284,8 @@ fn of_disclosure(disclosure: &Disclosure, key: &VerifierKey) -> Answer {
     proven.extend(proven_entry(&end, disclosure.receipt(), disclosed.checkpoint, key));
     let entries: Vec<_> = disclosed.entries.iter().map(Entry::to_json).collect();
     let index = disclosure.receipt().index();
-    Answer::Proven { proven, facts: json!({ "index": index, "call_end": end.to_json(), "entries": entries }) }
+    let facts = json!({ "index": index, "call_end": end.to_json(), "entries": entries });
+    Answer::Proven { proven, newer: None, facts }
 }
 
 fn proven_entry(entry: &Entry<'_>, receipt: &Receipt, checkpoint: &Checkpoint, key: &VerifierKey) -> Vec<String> {
@@ -246,10 +307,8 @@ fn proven_consistent(old: &Checkpoint, new: &Checkpoint, key: &VerifierKey) -> V
 /// A file of at most the length that a receipt can have.
 fn read_text(path: &Path) -> Result<String, UntriedError> {
     let named = |source| UntriedError::File { path: path.to_owned(), source };
-    let mut text = String::new();
-    let file = File::open(path).map_err(named)?;
-    file.take(RECEIPT_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(named)?;
-    Ok(text)
+    let bytes = regular::open_named(path).and_then(|file| regular::read_within(file, RECEIPT_BYTES_MAX));
+    String::from_utf8(bytes.map_err(named)?).map_err(|_not_text| named(io::ErrorKind::InvalidData.into()))
 }
 
 /// The error and its causes in one line.

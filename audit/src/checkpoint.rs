@@ -3,9 +3,8 @@
 //! It must never be ahead of data that is on disk, and never carry extension lines: all that is said is in entries.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::str::FromStr;
 
@@ -14,9 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::ids::{RootHash, TreeSize};
-use crate::journal::FILE_MODE;
 use crate::key::VerifierKey;
 use crate::note::{NOTE_BYTES_MAX, ParseNoteError, SignedNote, VerifyNoteError};
+use crate::regular;
 
 /// Most bytes of an origin: it names a log, usually as a URL without a scheme.
 pub const ORIGIN_BYTES_MAX: usize = 255;
@@ -198,8 +197,7 @@ pub(crate) fn publish(dir: &Path, note: &SignedNote) -> Result<(), PublishError>
     let fresh = dir.join(FRESH_FILE);
     let failed = |source| PublishError { source, by_sync: false };
     let sync_failed = |source| PublishError { source, by_sync: true };
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(&fresh).map_err(failed)?;
+    let mut file = regular::create_fresh(&fresh).map_err(failed)?;
     file.write_all(note.to_string().as_bytes()).map_err(failed)?;
     file.sync_all().map_err(sync_failed)?;
     fs::rename(&fresh, dir.join(CHECKPOINT_FILE)).map_err(failed)?;
@@ -215,9 +213,7 @@ pub(crate) fn is_origin(origin: &str) -> bool {
 
 /// Not more than a note may have, whatever the file holds.
 fn read_text(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(NOTE_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
-    Ok(text)
+    String::from_utf8(regular::read(path, NOTE_BYTES_MAX)?).map_err(|_not_text| io::ErrorKind::InvalidData.into())
 }
 
 fn parse_size(line: &str) -> Result<TreeSize, ParseCheckpointError> {

@@ -28,7 +28,7 @@ pub const TEXT_BYTES_MAX: usize = 896;
 /// The newest version of the entry format. An entry names the oldest version that has its form, so that what did not
 /// change stays readable for older software. 2 is `ledger-opened` with a key, and `key-rotated`. 3 is `call` without an
 /// unsalted digest, `intent` on disk, `call-end` with a digest of the result or a cap, and `erasure`. 4 is `enforcement`, `blocked-call` and
-/// `kernel-record`. 5 is `policy` with opened folders or a declared name. All else is 1.
+/// `kernel-record`. 5 is `policy` with opened folders or a declared name, `takeover` and `adoption`. All else is 1.
 pub const ENTRY_VERSION: u64 = 5;
 
 /// An entry as stored, with its leaf hash.
@@ -213,6 +213,10 @@ mod key {
     pub(super) const INSTRUCTION: u64 = 66;
     pub(super) const PROCESS: u64 = 67;
     pub(super) const RECORD: u64 = 68;
+    pub(super) const FIRST: u64 = 69;
+    pub(super) const COUNT: u64 = 70;
+    pub(super) const KNOWN_SIZE: u64 = 71;
+    pub(super) const KNOWN_ROOT: u64 = 72;
     pub(super) const FOLDERS: u64 = 73;
     pub(super) const DECLARED: u64 = 74;
 }

@@ -7,6 +7,7 @@ use crate::confinement::{BlockedCall, Enforcement, KernelRecord};
 use crate::ids::{CallId, Digest, HostId, PublicKey, RootHash, Sequence, Signature};
 use crate::key::VerifierKey;
 use crate::pairs::Pairs;
+use crate::takeover::{Adoption, Takeover};
 use crate::text::Text;
 
 /// Most intents that one closer lists (5 bytes each at most, to fit the entry); further ones are counted.
@@ -40,6 +41,10 @@ pub enum Entry<'a> {
     BlockedCall(BlockedCall),
     /// What the kernel's own audit says of a host.
     KernelRecord(KernelRecord<'a>),
+    /// A writer died, and the next one took over what no checkpoint covered.
+    Takeover(Takeover),
+    /// An operator let the ledger go on from a copy.
+    Adoption(Adoption<'a>),
 }
 
 /// See [`Entry::LedgerOpened`].
@@ -328,6 +333,8 @@ impl Entry<'_> {
             Self::Enforcement(_) => Kind::Enforcement,
             Self::BlockedCall(_) => Kind::BlockedCall,
             Self::KernelRecord(_) => Kind::KernelRecord,
+            Self::Takeover(_) => Kind::Takeover,
+            Self::Adoption(_) => Kind::Adoption,
         }
     }
 
@@ -341,7 +348,9 @@ impl Entry<'_> {
             | Self::Erasure(_)
             | Self::Enforcement(_)
             | Self::BlockedCall(_)
-            | Self::KernelRecord(_) => None,
+            | Self::KernelRecord(_)
+            | Self::Takeover(_)
+            | Self::Adoption(_) => None,
             Self::Call(_) => Some(Sequence(0)),
             Self::Intent(entry) => Some(entry.seq),
             Self::Outcome(entry) => Some(entry.seq),
@@ -354,7 +363,12 @@ impl Entry<'_> {
     #[must_use]
     pub fn call(&self) -> Option<CallId> {
         match self {
-            Self::LedgerOpened(_) | Self::Policy(_) | Self::Enforcement(_) | Self::KernelRecord(_) => None,
+            Self::LedgerOpened(_)
+            | Self::Policy(_)
+            | Self::Enforcement(_)
+            | Self::KernelRecord(_)
+            | Self::Takeover(_)
+            | Self::Adoption(_) => None,
             Self::Call(entry) => Some(entry.call),
             Self::Intent(entry) => Some(entry.call),
             Self::Outcome(entry) => Some(entry.call),
@@ -381,7 +395,9 @@ impl Entry<'_> {
             | Self::Violation(_)
             | Self::CallEnd(_)
             | Self::Closer(_)
-            | Self::Erasure(_) => self.call().map(CallId::host),
+            | Self::Erasure(_)
+            | Self::Takeover(_)
+            | Self::Adoption(_) => self.call().map(CallId::host),
         }
     }
 }
@@ -415,6 +431,10 @@ wire_enum! {
         BlockedCall = 12 "blocked-call",
         /// See [`Entry::KernelRecord`].
         KernelRecord = 13 "kernel-record",
+        /// See [`Entry::Takeover`].
+        Takeover = 14 "takeover",
+        /// See [`Entry::Adoption`].
+        Adoption = 15 "adoption",
     }
 }
 

@@ -278,6 +278,8 @@ pub(crate) fn moment(entry: &Entry<'_>) -> Moment {
         Entry::Call(entry) => Moment::At(entry.time_ns),
         Entry::Erasure(entry) => Moment::At(entry.time_ns),
         Entry::Enforcement(entry) => Moment::At(entry.time_ns),
+        Entry::Takeover(entry) => Moment::At(entry.time_ns),
+        Entry::Adoption(entry) => Moment::At(entry.time_ns),
         Entry::Intent(entry) => Moment::Since(entry.at_us),
         Entry::Outcome(entry) => Moment::Since(entry.at_us),
         Entry::Violation(entry) => Moment::Since(entry.at_us),

@@ -6,13 +6,14 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek as _};
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use rustix::pipe::{SpliceFlags, splice};
 
 use crate::codec::EncodedEntry;
 use crate::frame::push_frame;
+use crate::regular;
 
 /// Entries are not in the ledger; what they announce must not happen.
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +89,8 @@ impl Journal {
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         // Not for appending: `splice(2)` refuses such a file.
-        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
-        Ok(Self::of(options.open(dir.join(JOURNAL_FILE))?))
+        options.read(true).write(true).create(true).truncate(false);
+        Ok(Self::of(regular::open_with(&mut options, &dir.join(JOURNAL_FILE))?))
     }
 
     /// The journal in `file`.
@@ -164,7 +165,7 @@ pub(crate) fn read_from(dir: &Path, offset: u64) -> io::Result<File> {
 
 /// Opens the journal below `dir` for reading only.
 pub(crate) fn open_to_read(dir: &Path) -> io::Result<File> {
-    File::open(dir.join(JOURNAL_FILE))
+    regular::open(&dir.join(JOURNAL_FILE))
 }
 
 /// An interrupted write has written nothing, so it is the one error after which to try again.
@@ -178,9 +179,6 @@ fn write_once(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
 }
 
 pub(crate) const JOURNAL_FILE: &str = "journal";
-
-/// The ledger is its owner's alone.
-pub(crate) const FILE_MODE: u32 = 0o600;
 
 #[cfg(test)]
 mod tests {

@@ -10,6 +10,7 @@ use crate::entry::{
 use crate::ids::PublicKey;
 use crate::key::VerifierKey;
 use crate::pairs::Pairs;
+use crate::takeover::{Adoption, Takeover};
 use crate::text::Text;
 
 impl Entry<'_> {
@@ -32,6 +33,8 @@ impl Entry<'_> {
             Self::Enforcement(entry) => enforcement(&mut fields, entry),
             Self::BlockedCall(entry) => blocked_call(&mut fields, entry),
             Self::KernelRecord(entry) => kernel_record(&mut fields, entry),
+            Self::Takeover(entry) => takeover(&mut fields, entry),
+            Self::Adoption(entry) => adoption(&mut fields, entry),
         }
         Value::Object(fields.0)
     }
@@ -252,6 +255,24 @@ fn kernel_record(fields: &mut Fields, entry: &KernelRecord<'_>) {
     fields.put("host", entry.host);
     fields.put("process", entry.process);
     fields.put("record", &entry.text);
+}
+
+fn takeover(fields: &mut Fields, entry: &Takeover) {
+    fields.put("time_ns", entry.time_ns);
+    fields.put("first", entry.first);
+    fields.put("count", entry.count);
+}
+
+fn adoption(fields: &mut Fields, entry: &Adoption<'_>) {
+    fields.put("time_ns", entry.time_ns);
+    fields.put("reason", &entry.reason);
+    fields.put("by", &entry.by);
+    fields.put("first", entry.first);
+    fields.put("count", entry.count);
+    if let Some((size, root)) = entry.known {
+        fields.put("known_size", size);
+        fields.put("known_root", root);
+    }
 }
 
 fn hex(number: u64) -> String {

@@ -1,6 +1,6 @@
 //! The file that holds the ledger's secret key, beside the ledger's folder (which may be served to anyone).
 //!
-//! A key that others may read or write must never be used.
+//! A key that others may read or write, or that another user made, must never be used.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::journal::FILE_MODE;
 use crate::key::{ParseKeyError, SigningKey};
+use crate::regular::{self, FILE_MODE};
 
 /// The key file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,7 +24,17 @@ pub enum KeyFileError {
         /// The cause.
         source: io::Error,
     },
-    /// Group or world may read or write it.
+    /// Another user owns it, and could sign with it or change it.
+    #[error("the key file {} is of user {owner}, not of this one ({user}); a key that another user made is none", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The owner's user id.
+        owner: u32,
+        /// The effective user id of this process.
+        user: u32,
+    },
+    /// Group or world may read or write it, or its mode is otherwise more than 600.
     #[error("the key file {} is open to others (mode {mode:o}); make it 600 if nobody has read it", path.display())]
     Exposed {
         /// The file.
@@ -63,15 +73,19 @@ pub(crate) fn next_path(path: &Path) -> PathBuf {
 /// The key in the file `path`; `None` if there is no file.
 pub(crate) fn load(path: &Path) -> Result<Option<SigningKey>, KeyFileError> {
     let failed = |source| KeyFileError::Io { path: path.to_owned(), source };
-    let file = match File::open(path) {
+    let file = match regular::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
     // Of the open file: a path could be exchanged between look and read.
     let metadata = file.metadata().map_err(failed)?;
+    let (owner, user) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    if owner != user {
+        return Err(KeyFileError::Foreign { path: path.to_owned(), owner, user });
+    }
     let mode = metadata.mode() & 0o7777;
-    if mode & 0o077 != 0 {
+    if mode & !FILE_MODE != 0 {
         return Err(KeyFileError::Exposed { path: path.to_owned(), mode });
     }
     let mut text = Zeroizing::new(String::with_capacity(KEY_FILE_BYTES_MAX));
@@ -136,10 +150,30 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
         assert_eq!(load(&path).unwrap().unwrap().verifier(), key.verifier());
         assert!(matches!(create(&path, &key), Err(KeyFileError::Io { .. })), "never written over");
-        for mode in [0o640, 0o604, 0o620, 0o602] {
+        for mode in [0o640, 0o604, 0o620, 0o602, 0o610, 0o700, 0o4600] {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
             assert!(matches!(load(&path), Err(KeyFileError::Exposed { mode: found, .. }) if found == mode));
         }
+    }
+
+    /// Only root can give a file away, so elsewhere there is no such file to try.
+    #[test]
+    fn a_key_of_another_user_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ledger.key");
+        create(&path, &SigningKey::generate("example.com/ledger").unwrap()).unwrap();
+        if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
+            assert!(matches!(load(&path), Err(KeyFileError::Foreign { owner: 12_345, .. })));
+        }
+    }
+
+    #[test]
+    fn a_link_to_a_key_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let [path, link] = ["ledger.key", "link.key"].map(|name| dir.path().join(name));
+        create(&path, &SigningKey::generate("example.com/ledger").unwrap()).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(matches!(load(&link), Err(KeyFileError::Io { .. })));
     }
 
     #[test]

@@ -3,33 +3,34 @@
 //! It must never hand out an index for an entry that is not written, open over data that is lost or changed, or sign
 //! what is not on disk and remembered.
 
-use std::collections::HashMap;
-use std::fs::{DirBuilder, File};
+mod opening;
+
+use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use self::opening::{Adopts, NoHosts};
+pub(crate) use self::opening::{LiveHosts, OfHost, Opening, SpliceRest};
 use crate::call_counter::CallCounter;
 use crate::checkpoint::{self, Checkpoint};
 use crate::codec::EncodedEntry;
-use crate::confinement::BlockedCall;
 use crate::entry::{Entry, KeyRotation, LedgerKey, LedgerOpened};
 use crate::frame::frame_bytes;
 use crate::ids::{CallId, HostId, LeafHash, LeafIndex, RootHash, TreeSize};
-use crate::journal::{AppendError, Journal};
+use crate::journal::{self, AppendError, Journal};
 use crate::key::{SigningKey, VerifierKey};
-use crate::key_file::{self, beside};
+use crate::key_file;
 use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
-use crate::lock::{LedgerLock, LockError};
+use crate::lock::LedgerLock;
 use crate::note::SignedNote;
 use crate::record::{Kept, Record, RecordError};
-use crate::recover::{Found, Known};
 use crate::state::{Remembered, Resume, StateFile};
-use crate::structure::{OpenCall, Structure};
+use crate::structure::Structure;
 use crate::tail::Tail;
+use crate::takeover::Takeover;
 use crate::tile_path::{TILE_LEVELS, TileKind, TilePath};
 use crate::tile_store::TileStore;
 use crate::tiles::{Tile, TileEdge, edge_tile};
@@ -38,7 +39,7 @@ use crate::tiles::{Tile, TileEdge, edge_tile};
 ///
 /// Durability: an appended entry is in the page cache. It survives the death (SIGKILL) of any process; it
 /// survives the loss of power only once a [`checkpoint`](Ledger::checkpoint) covers it. Dropping the ledger
-/// tries to write a last checkpoint.
+/// tries to write a last checkpoint, and to remember that the ledger is closed.
 #[derive(Debug)]
 pub struct Ledger {
     dir: PathBuf,
@@ -51,6 +52,8 @@ pub struct Ledger {
     journal: File,
     recovery: Recovery,
     calls: CallCounter,
+    // What it took over is named in it. Before, it must sign nothing.
+    is_begun: bool,
     _lock: LedgerLock,
 }
 
@@ -61,6 +64,8 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Calls whose host died; each now has a closer.
     pub closed_calls: Vec<CallId>,
+    /// Entries that a dead writer left and no checkpoint covered; a [`Takeover`](crate::Takeover) names them.
+    pub taken_over: u64,
     /// The entry from which on the journal was read; those before it were known by signed tiles.
     pub read_from: LeafIndex,
 }
@@ -72,19 +77,22 @@ impl Ledger {
     /// Its key is in `<dir>.key` and what it remembers of itself in `<dir>.state`, both made if the ledger is new:
     /// beside the folder, since the folder may be served to anyone.
     ///
-    /// A frame that a died writer left unfinished is cut off; each call that it left open is closed. The journal is
-    /// read from its start, or from where the tiles of the newest checkpoint vouch for what comes before.
+    /// A frame that a died writer left unfinished is cut off; entries that it left and no checkpoint covers are judged and
+    /// named by a [`Takeover`](crate::Takeover); each call that it left open is closed. The journal is read from its
+    /// start if there are such entries, otherwise from where the tiles of the newest checkpoint vouch for what comes
+    /// before.
     ///
     /// # Errors
     ///
     /// [`OpenError`]: in use, corrupt before its end, behind its checkpoint or what it remembers, or different from
-    /// them, of another origin or key, or refused by the operating system.
+    /// them, added to while it was closed, of another origin or key, without its memory, or refused by the operating
+    /// system.
     pub fn open(dir: &Path, origin: &str, software: &str, now_ns: u64) -> Result<Self, OpenError> {
-        Self::open_for(&Opening { dir, key_path: None, origin, software, now_ns }, &mut NoHosts)
-            .map(|(ledger, _)| ledger)
+        let opening = Opening { dir, key_path: None, origin: Some(origin), software, now_ns, adopts: None };
+        Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
     }
 
-    /// As [`Ledger::open`], with the key in the file `key_path`.
+    /// As [`Ledger::open`], with the key in the file `key_path`; a new ledger gets the one that is there.
     ///
     /// # Errors
     ///
@@ -96,84 +104,35 @@ impl Ledger {
         software: &str,
         now_ns: u64,
     ) -> Result<Self, OpenError> {
-        let opening = Opening { dir, key_path: Some(key_path), origin, software, now_ns };
+        let (key_path, origin) = (Some(key_path), Some(origin));
+        let opening = Opening { dir, key_path, origin, software, now_ns, adopts: None };
         Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
     }
 
-    /// Opens the ledger while `hosts` may still be writing: their calls stay open, and are handed out.
-    pub(crate) fn open_for(
-        opening: &Opening<'_>,
-        hosts: &mut impl LiveHosts,
-    ) -> Result<(Self, HashMap<CallId, OpenCall>), OpenError> {
-        let Opening { dir, key_path, origin, software, now_ns } = *opening;
-        if !checkpoint::is_origin(origin) {
-            return Err(OpenError::BadOrigin { origin: origin.to_owned() });
-        }
-        let io_error = |source| OpenError::Io { path: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error)?;
-        let lock = LedgerLock::acquire(dir).map_err(|error| match error {
-            LockError::Io(source) => io_error(source),
-            LockError::Held { pid } => OpenError::InUse { pid },
-        })?;
-        let published = checkpoint::read(dir).map_err(OpenError::Checkpoint)?;
-        let state_path = beside(dir, "state").map_err(io_error)?;
-        let (state, remembered) = StateFile::open(&state_path).map_err(io_error)?;
-        let remembered = remembered.map_err(|_malformed| OpenError::State { path: state_path })?;
-        let journal = Journal::open(dir).map_err(io_error)?;
+    /// Opens a ledger that is there, under the name that it has.
+    ///
+    /// # Errors
+    ///
+    /// As [`Ledger::open`]; [`OpenError::Io`] if there is no journal in `dir`.
+    pub fn reopen(dir: &Path, software: &str, now_ns: u64) -> Result<Self, OpenError> {
+        must_exist(dir)?;
+        let opening = Opening { dir, key_path: None, origin: None, software, now_ns, adopts: None };
+        Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
+    }
 
-        let known = Known { dir, origin, published: published.as_ref(), remembered: remembered.as_ref() };
-        let mut found = known.recover()?;
-        if found.torn_bytes > 0 && finish_torn(&journal, &found, hosts).map_err(io_error)? {
-            found = known.recover()?;
-        }
-        let live = found.structure.take_open(|call| hosts.is_live(call.host()));
-        if hosts.are_there() {
-            known.of_hosts(&found, |seen| hosts.saw(seen)).map_err(io_error)?;
-        }
-        let key_path = key_path.map_or_else(|| beside(dir, "key").map_err(io_error), |path| Ok(path.to_owned()))?;
-        let key = ledger_key(&key_path, origin, &found)?;
-        known.check_signature(&found, key.verifier().public_key())?;
-
-        if found.torn_bytes > 0 {
-            journal.truncate(found.tail.journal_bytes).map_err(io_error)?;
-        }
-        let tiles = TileStore::new(dir);
-        tiles.prepare().map_err(io_error)?;
-        let edge = known.mend_tiles(&found, &tiles)?;
-        let partials = edge_tiles(edge.size());
-        let ledger = Self {
-            dir: dir.to_owned(),
-            key_path,
-            origin: origin.to_owned(),
-            software: software.to_owned(),
-            journal: journal.handle().map_err(io_error)?,
-            recovery: Recovery {
-                torn_bytes: found.torn_bytes,
-                closed_calls: found.structure.open_calls(),
-                read_from: LeafIndex(found.start.index),
-            },
-            writer: Mutex::new(Writer {
-                journal,
-                tail: std::mem::take(&mut found.tail),
-                edge,
-                tiles: tiles.clone(),
-                unwritten: Vec::new(),
-                spliced: 0,
-            }),
-            publisher: Mutex::new(Publisher {
-                published: published.map(|published| published.checkpoint().size),
-                key,
-                old_key: None,
-                state,
-                resume: remembered.map(|remembered| remembered.resume).unwrap_or_default(),
-                tiles,
-                partials,
-            }),
-            calls: CallCounter::of(HostId::random().map_err(io_error)?),
-            _lock: lock,
-        };
-        ledger.record_open(now_ns, &found.structure).map_err(OpenError::Append)?;
-        Ok((ledger, live))
+    /// Goes on with a ledger that is not what it remembers to be: its folder was restored from a copy, the state file
+    /// beside it is gone, or somebody added entries while it was closed. What the folder's checkpoint does not cover is
+    /// not proven; an [`Adoption`](crate::Adoption) says which entries these are, why `by` let it go on, and what it
+    /// remembered. All in the folder must fit its checkpoint, and the key must be the ledger's.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::NothingToAdopt`]: it is what it remembers to be. Otherwise as [`Ledger::open`].
+    pub fn adopt(dir: &Path, by: &str, reason: &str, software: &str, now_ns: u64) -> Result<Self, OpenError> {
+        must_exist(dir)?;
+        let adopts = Some(Adopts { by, reason });
+        let opening = Opening { dir, key_path: None, origin: None, software, now_ns, adopts };
+        Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
     }
 
     /// Appends `entries` in one write and returns the index of the first; of none, the index that comes next.
@@ -315,11 +274,15 @@ impl Ledger {
         &self.recovery
     }
 
-    fn record_open(&self, time_ns: u64, structure: &Structure) -> Result<(), AppendError> {
+    /// First what was taken over, so that no checkpoint covers it without that.
+    fn record_open(&self, time_ns: u64, takeover: Option<Takeover>, structure: &Structure) -> Result<(), AppendError> {
         let public = self.verifier_key().public_key();
         let opened = self.opened(time_ns, Some(LedgerKey { public, rotated: None }));
         let closers = self.recovery.closed_calls.iter().map(|call| structure.closer(*call, HOST_DIED));
-        let entries: Vec<_> = std::iter::once(Entry::LedgerOpened(opened))
+        let entries: Vec<_> = takeover
+            .map(Entry::Takeover)
+            .into_iter()
+            .chain([Entry::LedgerOpened(opened)])
             .chain(closers.map(Entry::Closer))
             .map(|entry| entry.encode())
             .collect();
@@ -351,6 +314,21 @@ impl Ledger {
             partials: writer.edge.partials(),
             resume: writer.tail.resume(),
         })
+    }
+
+    /// Remembers that nobody appends any more, if nothing came behind the last checkpoint.
+    fn close(&self, size: TreeSize) -> Result<(), CheckpointError> {
+        let mut publisher = self.publisher();
+        let writer = self.writer();
+        let is_all = writer.spliced == 0 && writer.tail.frontier.size() == size && !writer.journal.is_stopped();
+        drop(writer);
+        if !is_all {
+            return Ok(());
+        }
+        let closed = Remembered { is_closed: true, ..publisher.remembered.clone() };
+        publisher.state.remember(&closed).map_err(|source| CheckpointError::Remember { source })?;
+        publisher.remembered = closed;
+        Ok(())
     }
 
     fn publisher(&self) -> MutexGuard<'_, Publisher> {
@@ -389,68 +367,12 @@ impl Record for Ledger {
     }
 }
 
-/// Which ledger to open, and what it records of that.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Opening<'o> {
-    pub(crate) dir: &'o Path,
-    /// By default `<dir>.key`.
-    pub(crate) key_path: Option<&'o Path>,
-    pub(crate) origin: &'o str,
-    pub(crate) software: &'o str,
-    pub(crate) now_ns: u64,
-}
-
-/// An entry of a host by which it is known after a notary's death.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum OfHost {
-    /// It started this call.
-    Call(CallId),
-    /// It said what confines it.
-    Enforcement(HostId),
-    /// Its filter stopped a system call.
-    Blocked(BlockedCall),
-}
-
-/// Hosts that may be writing while the ledger is opened.
-pub(crate) trait LiveHosts {
-    fn are_there(&self) -> bool;
-
-    fn is_live(&self, host: HostId) -> bool;
-
-    /// Hears of an entry of a host that the journal holds; the host may be live or not.
-    fn saw(&mut self, seen: OfHost);
-
-    /// Brings the rest of the frame that begins with `torn` to the journal by `splice`, if one of the hosts has it.
-    fn finish(&mut self, torn: &[u8], splice: &mut SpliceRest<'_>) -> io::Result<bool>;
-}
-
-/// Moves so many bytes from a pipe to the journal, so far behind its end.
-pub(crate) type SpliceRest<'s> = dyn FnMut(BorrowedFd<'_>, usize, u64) -> io::Result<usize> + 's;
-
-struct NoHosts;
-
-impl LiveHosts for NoHosts {
-    fn are_there(&self) -> bool {
-        false
-    }
-
-    fn is_live(&self, _host: HostId) -> bool {
-        false
-    }
-
-    fn saw(&mut self, _seen: OfHost) {}
-
-    fn finish(&mut self, _torn: &[u8], _splice: &mut SpliceRest<'_>) -> io::Result<bool> {
-        Ok(false)
-    }
-}
-
 impl Drop for Ledger {
     fn drop(&mut self) {
-        // Where the first entry could not be written, no key is named yet by which a checkpoint could be told to be ours.
-        if self.size() > TreeSize(0) {
+        // Where the first entries could not be written, nothing says yet whose the others are.
+        if self.is_begun {
             // Best effort: without it the next open still has the journal, which is the truth.
-            self.checkpoint().ok();
+            self.checkpoint().and_then(|closing| self.close(closing.size)).ok();
         }
     }
 }
@@ -508,8 +430,8 @@ struct Publisher {
     // Signs one more checkpoint, so that who knows the old key alone can follow.
     old_key: Option<SigningKey>,
     state: StateFile,
-    // What is remembered.
-    resume: Resume,
+    // What it holds.
+    remembered: Remembered,
     tiles: TileStore,
     // Unfinished tiles that may have partial forms on disk.
     partials: Vec<TilePath>,
@@ -520,16 +442,14 @@ impl Publisher {
     fn publish(&mut self, dir: &Path, next: &NextCheckpoint) -> Result<(), CheckpointError> {
         let tiles_failed = |source| CheckpointError::Tiles { source };
         next.partials.iter().try_for_each(|tile| self.tiles.write(tile)).map_err(tiles_failed)?;
-        let mut resume = self.resume;
+        let mut resume = self.remembered.resume;
         if next.resume.index >= resume.index + RESUME_ENTRIES {
             self.tiles.sync().map_err(|source| CheckpointError::Sync { source })?;
             resume = next.resume;
         }
         let Checkpoint { origin, size, root } = next.checkpoint.clone();
-        self.state
-            .remember(&Remembered { origin, size, root, resume })
-            .map_err(|source| CheckpointError::Remember { source })?;
-        self.resume = resume;
+        self.remembered = Remembered { origin, size, root, resume, is_closed: false };
+        self.state.remember(&self.remembered).map_err(|source| CheckpointError::Remember { source })?;
         let keys: Vec<_> = std::iter::once(&self.key).chain(&self.old_key).collect();
         let note = SignedNote::sign(&next.checkpoint.to_string(), &keys);
         checkpoint::publish(dir, &note).map_err(CheckpointError::Publish)?;
@@ -550,52 +470,14 @@ impl Publisher {
     }
 }
 
-/// Joins the unfinished frame at the journal's end with its rest, if a host's pipe has it.
-fn finish_torn(journal: &Journal, found: &Found, hosts: &mut impl LiveHosts) -> io::Result<bool> {
-    let end = found.tail.journal_bytes + found.torn_bytes;
-    let torn = journal.read_tail(found.tail.journal_bytes)?;
-    hosts.finish(&torn, &mut |pipe, bytes, at| journal.splice(pipe, bytes, end + at))
-}
-
-/// The key of a ledger that holds `found`: the one in the key file, or a fresh one if the ledger has none yet.
-fn ledger_key(path: &Path, origin: &str, found: &Found) -> Result<SigningKey, OpenError> {
-    let next_path = key_file::next_path(path);
-    let named = found.structure.keys().last().map(|(_, key)| *key);
-    let is_named = |key: &SigningKey| named.is_none_or(|named| named == key.verifier().public_key());
-    let ours = |key: &SigningKey| is_named(key) && key.verifier().name() == origin;
-    let has_key = named.is_some() || found.start.index > 0;
-    match (key_file::load(path).map_err(OpenError::Key)?, has_key) {
-        (Some(key), _) if ours(&key) => {
-            // A rotation that was not recorded.
-            key_file::remove(&next_path).map_err(OpenError::Key)?;
-            Ok(key)
-        }
-        (found_key, true) => match key_file::load(&next_path).map_err(OpenError::Key)? {
-            // A rotation that was recorded, and then the process died.
-            Some(next) if ours(&next) && named.is_some() => {
-                key_file::replace(path, &next_path).map_err(OpenError::Key)?;
-                Ok(next)
-            }
-            _ if found_key.is_none() => Err(OpenError::KeyMissing { path: path.to_owned() }),
-            _ => Err(OpenError::OtherKey { path: path.to_owned() }),
-        },
-        (Some(_), false) => Err(OpenError::OtherKey { path: path.to_owned() }),
-        (None, false) => {
-            let io_error = |source| OpenError::Io { path: path.to_owned(), source };
-            let key = SigningKey::generate(origin).map_err(io_error)?;
-            // By way of another name: a process that is killed meanwhile leaves no half of a key.
-            key_file::remove(&next_path).map_err(OpenError::Key)?;
-            key_file::create(&next_path, &key).map_err(OpenError::Key)?;
-            key_file::replace(path, &next_path).map_err(OpenError::Key)?;
-            Ok(key)
-        }
-    }
-}
-
 /// The unfinished tiles of a tree of `size`, by their full names.
 fn edge_tiles(size: TreeSize) -> Vec<TilePath> {
     let hashes = (0..TILE_LEVELS).map(|level| TilePath::full(TileKind::Hashes { level }, edge_tile(size, level).0));
     hashes.chain([TilePath::full(TileKind::Entries, edge_tile(size, 0).0)]).collect()
+}
+
+fn must_exist(dir: &Path) -> Result<(), OpenError> {
+    journal::open_to_read(dir).map(drop).map_err(|source| OpenError::Io { path: dir.to_owned(), source })
 }
 
 const HOST_DIED: &str = "the host ended without closing the call";

@@ -11,6 +11,7 @@ use crate::frame::CorruptFrame;
 use crate::ids::{LeafIndex, RootHash, TreeSize};
 use crate::journal::AppendError;
 use crate::key_file::KeyFileError;
+use crate::structure::Problem;
 
 /// The ledger is not open. No entry was changed; only [`OpenError::Append`] may leave new ones.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,27 @@ pub enum OpenError {
     /// The checkpoint file cannot be used.
     #[error(transparent)]
     Checkpoint(ReadCheckpointError),
+    /// Somebody who can write to the folder added entries while nobody had the ledger open.
+    #[error(
+        "forged: {} entries were added after the ledger was closed with {closed}; nobody signed them, and they are not signed now",
+        found.0.saturating_sub(closed.0)
+    )]
+    AddedWhileClosed {
+        /// Entries when it was closed.
+        closed: TreeSize,
+        /// Entries in the journal.
+        found: TreeSize,
+    },
+    /// Entries that a dead writer left make no sense: no writer of this software wrote them, and nobody signed them.
+    #[error("entry {index} at byte {offset} of the journal, which no checkpoint covers, makes no sense: {problem}")]
+    Senseless {
+        /// Index of the first such entry.
+        index: LeafIndex,
+        /// Where its frame starts, in bytes from the start of the journal.
+        offset: u64,
+        /// What is wrong.
+        problem: Problem,
+    },
     /// Entries are missing at the end.
     #[error("data lost: the ledger has {found} entries, {known} were signed")]
     DataLost {
@@ -96,8 +118,17 @@ pub enum OpenError {
         /// The key file.
         path: PathBuf,
     },
+    /// The key says that the ledger is not new, and what it remembers of itself is gone.
+    #[error("the state file {} is gone, and the key beside it says that the ledger is not new", path.display())]
+    StateMissing {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The ledger is what it remembers to be: it needs nobody who lets it go on.
+    #[error("the ledger is what it remembers to be: there is nothing to adopt")]
+    NothingToAdopt,
     /// What the ledger remembers of its size cannot be read.
-    #[error("the state file {} holds no state", path.display())]
+    #[error("the state file {} holds no state of this version", path.display())]
     State {
         /// The file.
         path: PathBuf,

@@ -34,6 +34,7 @@ mod receipt;
 mod record;
 mod recorder;
 mod recover;
+mod regular;
 mod report;
 mod sets;
 mod show;
@@ -42,6 +43,7 @@ mod side_store;
 mod state;
 mod structure;
 mod tail;
+mod takeover;
 mod text;
 mod tile_path;
 mod tile_store;
@@ -51,7 +53,7 @@ mod tree;
 mod verify;
 mod verify_tiles;
 
-pub use crate::answer::{Answer, UntriedError, read_checkpoint};
+pub use crate::answer::{Answer, Newer, UntriedError, read_checkpoint};
 pub use crate::call_counter::CallCounter;
 pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};
 pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, Received};
@@ -107,10 +109,13 @@ pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read};
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;
+pub use crate::takeover::{Adoption, Takeover};
 pub use crate::text::{Cut, Text};
 pub use crate::tile_path::{ParseTilePathError, TILE_WIDTH, TileKind, TilePath};
 pub use crate::trail::{
     CALL_ENTRIES_MAX, CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals,
 };
 pub use crate::tree::{Frontier, leaf_hash, node_hash};
-pub use crate::verify::{Expected, FINDINGS_MAX, Finding, Report, VerifyError, VerifyOptions, verify, verify_with};
+pub use crate::verify::{
+    Expected, FINDINGS_MAX, Finding, Report, TakenOver, VerifyError, VerifyOptions, verify, verify_with,
+};

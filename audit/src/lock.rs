@@ -3,14 +3,13 @@
 //! It is the kernel's (`flock(2)`), gone with the process; the file's content only says whose it is and must
 //! never be trusted for more.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::journal::FILE_MODE;
+use crate::regular;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -27,14 +26,9 @@ pub(crate) enum LockError {
 
 impl LedgerLock {
     pub(crate) fn acquire(dir: &Path) -> Result<Self, LockError> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(FILE_MODE)
-            .open(dir.join(LOCK_FILE))
-            .map_err(LockError::Io)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let mut file = regular::open_with(&mut options, &dir.join(LOCK_FILE)).map_err(LockError::Io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { pid: read_pid(&mut file) }),
@@ -53,7 +47,7 @@ fn write_pid(file: &mut File) -> io::Result<()> {
 
 fn read_pid(file: &mut File) -> Option<u32> {
     let mut text = String::new();
-    file.take(PID_BYTES_MAX).read_to_string(&mut text).ok()?;
+    file.take(PID_BYTES_MAX as u64).read_to_string(&mut text).ok()?;
     parse(&text)
 }
 
@@ -70,16 +64,29 @@ fn parse(text: &str) -> Option<u32> {
 
 /// Whether the lock file below `dir` is what a holder writes: nothing, a process id of format version 1, or a line.
 pub(crate) fn is_sound(dir: &Path) -> bool {
-    match fs::read_to_string(dir.join(LOCK_FILE)) {
+    match text(dir) {
         Ok(text) => {
             let bare = text.strip_suffix('\n').is_some_and(|pid| pid.parse::<u32>().is_ok());
             text.is_empty() || bare || parse(&text).is_some()
         }
-        Err(error) => error.kind() != io::ErrorKind::InvalidData,
+        Err(error) => !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput),
     }
+}
+
+/// Whether another process that still runs wrote the lock file below `dir`: it probably has the ledger. Wrong where
+/// numbers of processes came again, or are another namespace's; so it may decide over no more than a moment's wait.
+pub(crate) fn is_probably_held(dir: &Path) -> bool {
+    let holder = text(dir).ok().and_then(|text| parse(&text));
+    let holder = holder.filter(|pid| *pid != std::process::id());
+    holder.is_some_and(|pid| Path::new("/proc").join(pid.to_string()).exists())
+}
+
+fn text(dir: &Path) -> io::Result<String> {
+    let bytes = regular::read(&dir.join(LOCK_FILE), PID_BYTES_MAX)?;
+    String::from_utf8(bytes).map_err(|_not_text| io::ErrorKind::InvalidData.into())
 }
 
 pub(crate) const LOCK_FILE: &str = "lock";
 
 /// Digits of the largest `u32`, a space, the check and a newline.
-const PID_BYTES_MAX: u64 = 20;
+const PID_BYTES_MAX: usize = 20;

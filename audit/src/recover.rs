@@ -15,7 +15,7 @@ use crate::key::VerifierKey;
 use crate::ledger::OfHost;
 use crate::ledger_error::OpenError;
 use crate::state::{Remembered, Resume};
-use crate::structure::Structure;
+use crate::structure::{Problem, Structure};
 use crate::tail::Tail;
 use crate::tile_store::TileStore;
 use crate::tiles::TileEdge;
@@ -27,10 +27,13 @@ pub(crate) struct Found {
     pub(crate) torn_bytes: u64,
     /// Where reading began.
     pub(crate) start: Resume,
+    // What is wrong first among the entries that nobody vouched for: their frame's index and offset.
+    wrong: Option<(LeafIndex, u64, Problem)>,
     roots: Vec<(TreeSize, RootHash)>,
 }
 
 /// What is known of a ledger before its journal is read.
+#[derive(Clone, Copy)]
 pub(crate) struct Known<'k> {
     pub(crate) dir: &'k Path,
     pub(crate) origin: &'k str,
@@ -39,10 +42,22 @@ pub(crate) struct Known<'k> {
 }
 
 impl Known<'_> {
+    /// The same without what the ledger remembers.
+    pub(crate) fn without_memory(&self) -> Self {
+        Self { remembered: None, ..*self }
+    }
+
+    /// How many of the first entries were signed, or were about to be.
+    pub(crate) fn vouched(&self) -> TreeSize {
+        self.anchors().map(|(size, _)| size).max().unwrap_or_default()
+    }
+
     /// Reads the journal, from as far on as tiles and memory allow, and compares it with what is known.
     pub(crate) fn recover(&self) -> Result<Found, OpenError> {
-        // Whatever speaks against the short way is judged by the long one.
+        // Whatever speaks against the short way is judged by the long one, and so are entries that nobody vouched for:
+        // whether a call starts a second time, only those before it can tell.
         if let Some(found) = self.resume_point().and_then(|(start, edge)| self.scan(start, &edge).ok())
+            && found.tail.frontier.size() <= self.vouched()
             && self.check(&found).is_ok()
         {
             return Ok(found);
@@ -111,7 +126,8 @@ impl Known<'_> {
         let mut structure =
             if start.index == 0 { Structure::default() } else { Structure::resumed(self.first_origin()?) };
         let mut tail = Tail::starting_at(start, edge.frontier());
-        let mut roots = Vec::new();
+        let (mut roots, mut wrong) = (Vec::new(), None);
+        let vouched = self.vouched();
         let mut frames = self.frames(start).map_err(|source| self.io_error(source))?;
         let torn_bytes = loop {
             let size = tail.frontier.size();
@@ -125,8 +141,13 @@ impl Known<'_> {
                         offset: frame.offset,
                         source,
                     })?;
-                    // Only what is needed to close calls: judging the past is `verify`'s.
-                    structure.entry(frame.index, &entry, frame.leaf, &mut |_| {});
+                    // What was vouched for is `verify`'s to judge; nothing else is signed before it is judged here.
+                    let is_vouched = frame.index.0 < vouched.0;
+                    structure.entry(frame.index, &entry, frame.leaf, &mut |problem| {
+                        if !is_vouched && wrong.is_none() {
+                            wrong = Some((frame.index, frame.offset, problem));
+                        }
+                    });
                     tail.push(frame.entry, frame.leaf, frame_bytes(frame.entry));
                 }
                 Ok(Step::Torn { bytes }) => break bytes,
@@ -135,7 +156,7 @@ impl Known<'_> {
                 Err(FrameError::Corrupt(corrupt)) => return Err(OpenError::Corrupt(corrupt)),
             }
         };
-        Ok(Found { tail, structure, torn_bytes, start, roots })
+        Ok(Found { tail, structure, torn_bytes, start, wrong, roots })
     }
 
     /// The origin that the journal's first entry names.
@@ -174,7 +195,15 @@ impl Known<'_> {
                 Some((_, root)) => return Err(OpenError::DataChanged { size, known, found: *root }),
             }
         }
-        Ok(())
+        if let Some(closed) = self.remembered.filter(|remembered| remembered.is_closed && remembered.size < size) {
+            return Err(OpenError::AddedWhileClosed { closed: closed.size, found: size });
+        }
+        match &found.wrong {
+            Some((index, offset, problem)) => {
+                Err(OpenError::Senseless { index: *index, offset: *offset, problem: problem.clone() })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Compares the checkpoint's signature with the key that was in force at its size; `current` is the key in the

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::checkpoint::Checkpoint;
-use crate::entry::Entry;
+use crate::entry::{Entry, Kind};
 use crate::filter::Filter;
 use crate::ids::{CallId, LeafIndex, RootHash, TreeSize};
 use crate::key::VerifierKey;
@@ -173,6 +173,10 @@ pub struct Integrity {
     pub beyond_checkpoint: u64,
     /// The key that signed the checkpoint, if that is the ledger's.
     pub signed_by: Option<VerifierKey>,
+    /// Entries that crashes left unsigned and the next writer took over; who wrote them is not proven.
+    pub taken_over: u64,
+    /// How often an operator let the ledger go on although it was not what it remembered to be.
+    pub adoptions: u64,
     /// What is wrong, at most [`FINDINGS_LISTED_MAX`].
     pub findings: Vec<String>,
     /// Number of findings that are not listed.
@@ -251,6 +255,8 @@ impl From<&Report> for Integrity {
             checkpoint_time_ns: None,
             beyond_checkpoint: report.size.0.saturating_sub(covered),
             signed_by: report.signed_by.clone(),
+            taken_over: report.taken_over.iter().map(|taken| taken.count).sum(),
+            adoptions: report.count(Kind::Adoption),
             findings: report.findings.iter().take(listed).map(ToString::to_string).collect(),
             findings_left_out: report.findings_left_out + further as u64,
         }

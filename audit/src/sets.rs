@@ -3,14 +3,14 @@
 //!
 //! A set must never be handed out that is not what its name says.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use crate::ids::Digest;
-use crate::journal::FILE_MODE;
+use crate::regular;
 use crate::structure::Problem;
 
 /// Longest capability set that is kept: as long as the canonical text of a set may be (`CANONICAL_BYTES_MAX` of
@@ -32,17 +32,18 @@ pub fn store_set(dir: &Path, canonical_json: &str) -> io::Result<Digest> {
     let path = dir.join(file_name(digest));
     // One at a time: they share the name of the unfinished file.
     let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-    if read_file(&path)?.is_some_and(|found| found == canonical_json.as_bytes()) {
+    // What is something else, or cannot be read, is replaced.
+    if read_file(&path).is_ok_and(|found| found.is_some_and(|found| found == canonical_json.as_bytes())) {
         return Ok(digest);
     }
     let folder = dir.join(SETS_FOLDER);
     match DirBuilder::new().mode(0o700).create(&folder) {
         Ok(()) => File::open(dir)?.sync_all()?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && regular::is_folder(&folder)? => {}
         Err(error) => return Err(error),
     }
     let fresh = dir.join(FRESH_SET);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(&fresh)?;
+    let mut file = regular::create_fresh(&fresh)?;
     file.write_all(canonical_json.as_bytes())?;
     file.sync_all()?;
     fs::rename(&fresh, &path)?;
@@ -68,13 +69,13 @@ pub fn read_set(dir: &Path, digest: Digest) -> io::Result<Option<String>> {
 
 /// What is wrong with the folder of sets in `dir`, by file.
 pub(crate) fn verify_sets(dir: &Path) -> io::Result<Vec<(String, Problem)>> {
-    let files = match fs::read_dir(dir.join(SETS_FOLDER)) {
+    let folder = dir.join(SETS_FOLDER);
+    match regular::is_folder(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-            return Ok(vec![(SETS_FOLDER.to_owned(), Problem::FileUnknown)]);
-        }
-        files => files?,
+        Ok(false) => return Ok(vec![(SETS_FOLDER.to_owned(), Problem::FileUnknown)]),
+        is_folder => is_folder?,
     };
+    let files = fs::read_dir(folder)?;
     let mut found = Vec::new();
     for file in files {
         let name = format!("{SETS_FOLDER}/{}", file?.file_name().to_string_lossy());
@@ -102,15 +103,11 @@ fn problem_of(dir: &Path, name: &str) -> Option<Problem> {
     }
 }
 
-/// Not much more than a set may have, whatever the file holds.
 fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        file => file?,
-    };
-    let mut bytes = Vec::new();
-    file.take(SET_BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    match regular::read(path, SET_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        bytes => bytes.map(Some),
+    }
 }
 
 /// `sets/<64 lower-case hex digits>.json`

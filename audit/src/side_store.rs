@@ -9,15 +9,15 @@ mod sweep;
 use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::header::{HEADER_BYTES, Header};
 use crate::ids::CallId;
-use crate::journal::FILE_MODE;
 use crate::key_file::beside;
 use crate::private::{Private, Salt};
+use crate::regular;
 use crate::side_record::{Record, RecordKind, RecordState, Records, SideStep, push_record};
 
 /// Longest text of a call that the side store keeps: as much as a tool may be given or answer.
@@ -67,8 +67,8 @@ impl SideStore {
     /// [`io::ErrorKind::InvalidData`]: corrupt before its end, or no side store. Otherwise the operating system's.
     pub fn open(dir: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
-        let file = options.open(beside(dir, EXTENSION)?)?;
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = regular::open_with(options, &beside(dir, EXTENSION)?)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -77,8 +77,9 @@ impl SideStore {
             Err(TryLockError::Error(source)) => return Err(source),
         }
         let metadata = file.metadata()?;
-        if metadata.mode() & 0o077 != 0 {
-            return Err(io::Error::new(io::ErrorKind::PermissionDenied, "the side store is open to others"));
+        if metadata.mode() & 0o077 != 0 || !regular::is_ours(&metadata) {
+            let reason = "the side store is another user's, or open to others";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
         }
         let length = match metadata.len() {
             length if length < HEADER_BYTES => {
@@ -275,7 +276,7 @@ impl Writer {
 
 /// The side store of the ledger in `dir` and its length; `None` if there is none.
 fn open_to_read(dir: &Path) -> io::Result<Option<(File, u64)>> {
-    let file = match File::open(beside(dir, EXTENSION)?) {
+    let file = match regular::open(&beside(dir, EXTENSION)?) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         file => file?,
     };

@@ -1,18 +1,21 @@
-//! What the ledger remembers apart from its data: how far it had come when it last signed, and where to go on
-//! reading. The file stands beside the folder, so that a folder put back from an older copy is noticed.
+//! What the ledger remembers apart from its data: how far it had come when it last signed, whether it was closed
+//! since, and where to go on reading. The file stands beside the folder, so that a folder put back from an older copy is
+//! noticed, and that entries which somebody added to a closed ledger are told from those that a crash left.
 //!
-//! It must be on disk before the checkpoint that it announces is signed.
+//! It must be on disk before the checkpoint that it announces is signed, and say that the ledger is open before
+//! anything is appended.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::str::FromStr as _;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::checkpoint::is_origin;
 use crate::ids::{RootHash, TreeSize};
-use crate::journal::FILE_MODE;
+use crate::regular;
 
 /// A place in the journal from which recovery can go on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +33,8 @@ pub(crate) struct Remembered {
     pub(crate) size: TreeSize,
     pub(crate) root: RootHash,
     pub(crate) resume: Resume,
+    /// Nothing was appended since, and nothing will be before this says otherwise.
+    pub(crate) is_closed: bool,
 }
 
 /// The open state file: two slots, written in turn, so that a torn write leaves the other one.
@@ -46,17 +51,30 @@ pub(crate) struct StateFile {
 pub(crate) struct StateMalformed;
 
 impl StateFile {
-    /// Opens the file `path`, making it if there is none, and reads what it remembers.
-    pub(crate) fn open(path: &Path) -> io::Result<(Self, Result<Option<Remembered>, StateMalformed>)> {
+    /// Makes the file `path`, or takes the empty one that a crash left.
+    pub(crate) fn create(path: &Path) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path)?;
-        if file.metadata()?.len() == 0 {
-            file.sync_all()?;
-            File::open(path.parent().unwrap_or_else(|| Path::new("/")))?.sync_all()?;
+        let file = regular::open_with(options.read(true).write(true).create(true).truncate(false), path)?;
+        if !regular::is_ours(&file.metadata()?) {
+            return Err(regular::not_ours());
+        }
+        file.set_len(0)?;
+        file.sync_all()?;
+        File::open(path.parent().unwrap_or_else(|| Path::new("/")))?.sync_all()?;
+        Ok(Self { file, generation: 0 })
+    }
+
+    /// Opens the file `path` and reads what it remembers; `None` if there is no file, or nothing in it.
+    pub(crate) fn open(path: &Path) -> io::Result<Result<Option<(Self, Remembered)>, StateMalformed>> {
+        let file = match regular::open_with(OpenOptions::new().read(true).write(true), path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Ok(None)),
+            file => file?,
+        };
+        if !regular::is_ours(&file.metadata()?) {
+            return Err(regular::not_ours());
         }
         let newest = newest(&read_all(&file)?);
-        let generation = newest.as_ref().map_or(0, |newest| newest.as_ref().map_or(0, |(generation, _)| *generation));
-        Ok((Self { file, generation }, newest.map(|newest| newest.map(|(_, remembered)| remembered))))
+        Ok(newest.map(|newest| newest.map(|(generation, remembered)| (Self { file, generation }, remembered))))
     }
 
     /// Writes `remembered` and brings it to disk.
@@ -72,7 +90,7 @@ impl StateFile {
 
 /// What the file `path` remembers; nothing if there is no file that may be read.
 pub(crate) fn read(path: &Path) -> io::Result<Result<Option<Remembered>, StateMalformed>> {
-    match File::open(path) {
+    match regular::open(path) {
         Ok(file) => Ok(newest(&read_all(&file)?).map(|newest| newest.map(|(_, remembered)| remembered))),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => Ok(Ok(None)),
         Err(error) => Err(error),
@@ -80,8 +98,15 @@ pub(crate) fn read(path: &Path) -> io::Result<Result<Option<Remembered>, StateMa
 }
 
 fn read_all(file: &File) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(2 * SLOT_BYTES);
-    file.take(2 * SLOT_BYTES as u64).read_to_end(&mut bytes)?;
+    let mut bytes = vec![0; 2 * SLOT_BYTES];
+    let mut have = 0;
+    while let Some(rest) = bytes.get_mut(have..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, have as u64)? {
+            0 => break,
+            read => have += read,
+        }
+    }
+    bytes.truncate(have);
     Ok(bytes)
 }
 
@@ -97,8 +122,9 @@ fn newest(bytes: &[u8]) -> Result<Option<(u64, Remembered)>, StateMalformed> {
 }
 
 fn line(generation: u64, remembered: &Remembered) -> String {
-    let Remembered { origin, size, root, resume } = remembered;
-    let said = format!("{MAGIC} {generation} {origin} {size} {root} {} {}", resume.index, resume.offset);
+    let Remembered { origin, size, root, resume, is_closed } = remembered;
+    let (Resume { index, offset }, word) = (resume, if *is_closed { CLOSED } else { OPEN });
+    let said = format!("{MAGIC} {generation} {origin} {size} {root} {index} {offset} {word}");
     let check = check(&said);
     format!("{said} {check}\n")
 }
@@ -110,12 +136,20 @@ fn parse(slot: &[u8]) -> Option<(u64, Remembered)> {
         return None;
     }
     let fields: Vec<_> = said.strip_prefix(MAGIC)?.split(' ').collect();
-    let ["", generation, origin, size, root, index, offset] = fields.as_slice() else {
+    let ["", generation, origin, size, root, index, offset, word] = fields.as_slice() else {
         return None;
     };
+    let is_closed = match *word {
+        CLOSED => true,
+        OPEN => false,
+        _ => return None,
+    };
     let resume = Resume { index: index.parse().ok()?, offset: offset.parse().ok()? };
+    if !is_origin(origin) {
+        return None;
+    }
     let (size, root) = (TreeSize(size.parse().ok()?), RootHash::from_str(root).ok()?);
-    Some((generation.parse().ok()?, Remembered { origin: (*origin).to_owned(), size, root, resume }))
+    Some((generation.parse().ok()?, Remembered { origin: (*origin).to_owned(), size, root, resume, is_closed }))
 }
 
 fn check(said: &str) -> String {
@@ -123,9 +157,12 @@ fn check(said: &str) -> String {
     hex::encode([b0, b1, b2, b3, b4, b5, b6, b7])
 }
 
-const MAGIC: &str = "tollgate-state-1";
+const MAGIC: &str = "tollgate-state-2";
 
-/// The longest line has 440 bytes, most of them the origin; a slot stays within a disk sector.
+const CLOSED: &str = "closed";
+const OPEN: &str = "open";
+
+/// The longest line has 447 bytes, most of them the origin; a slot stays within a disk sector.
 const SLOT_BYTES: usize = 512;
 
 #[cfg(test)]
@@ -136,21 +173,23 @@ mod tests {
 
     fn remembered(size: u64) -> Remembered {
         let resume = Resume { index: u64::MAX, offset: u64::MAX };
-        Remembered { origin: "o".repeat(255), size: TreeSize(size), root: RootHash([7; 32]), resume }
+        let (origin, root) = ("o".repeat(255), RootHash([7; 32]));
+        Remembered { origin, size: TreeSize(size), root, resume, is_closed: size.is_multiple_of(2) }
     }
 
     #[test]
     fn the_newest_is_read_back() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.state");
-        let (mut file, found) = StateFile::open(&path).unwrap();
-        assert_eq!(found, Ok(None));
+        assert!(matches!(StateFile::open(&path).unwrap(), Ok(None)), "no file");
+        let mut file = StateFile::create(&path).unwrap();
+        assert!(matches!(StateFile::open(&path).unwrap(), Ok(None)), "a crash came in between");
         for size in [1, 2, u64::MAX] {
             file.remember(&remembered(size)).unwrap();
             assert_eq!(read(&path).unwrap(), Ok(Some(remembered(size))));
         }
-        let (mut file, found) = StateFile::open(&path).unwrap();
-        assert_eq!(found, Ok(Some(remembered(u64::MAX))));
+        let (mut file, found) = StateFile::open(&path).unwrap().unwrap().unwrap();
+        assert_eq!(found, remembered(u64::MAX));
         file.remember(&remembered(9)).unwrap();
         assert_eq!(read(&path).unwrap(), Ok(Some(remembered(9))), "newest by writing, not by size");
     }
@@ -159,7 +198,7 @@ mod tests {
     fn a_torn_write_leaves_what_was_before() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("ledger.state");
-        let (mut file, _) = StateFile::open(&path).unwrap();
+        let mut file = StateFile::create(&path).unwrap();
         (1..=2).for_each(|size| file.remember(&remembered(size)).unwrap());
         let before = fs::read(&path).unwrap();
         file.remember(&remembered(3)).unwrap();
@@ -171,5 +210,7 @@ mod tests {
             assert!(size == 2 || size == 3, "{torn}");
         }
         assert_eq!(newest(b"something else"), Err(StateMalformed));
+        let older = String::from_utf8_lossy(&before[..]).replace("state-2", "state-1");
+        assert_eq!(newest(older.as_bytes()), Err(StateMalformed), "another version");
     }
 }

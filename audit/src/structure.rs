@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::confinement::{BlockedCall, Enforcement};
 use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, LedgerKey, LedgerOpened, Verdict};
 use crate::ids::{CallId, HostId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
+use crate::takeover::{Adoption, Takeover};
 use crate::text::Text;
 use crate::tree::Frontier;
 
@@ -141,6 +142,20 @@ pub enum Problem {
         host: HostId,
         /// The call.
         call: CallId,
+    },
+    /// An entry on what was taken over or adopted counts other entries than stand before it.
+    #[error("it says that it follows entry {first} and {count} more, which are not those before it")]
+    NotBefore {
+        /// The first entry that it names.
+        first: LeafIndex,
+        /// The number of entries that it names.
+        count: u64,
+    },
+    /// The ledger was closed, and then somebody added entries: nobody signed them, and no writer left them.
+    #[error("added after the ledger was closed with {size} entries: forged by somebody who can write to its folder")]
+    AddedWhileClosed {
+        /// The number of entries that it was closed with.
+        size: TreeSize,
     },
     /// The checkpoint file holds no checkpoint.
     #[error("no checkpoint in its file: {reason}")]
@@ -344,6 +359,11 @@ impl Structure {
             Entry::Erasure(_) => {}
             Entry::Enforcement(entry) => self.enforcement(entry, report),
             Entry::BlockedCall(entry) => self.blocked_call(entry, report),
+            Entry::Takeover(Takeover { first, count, .. }) | Entry::Adoption(Adoption { first, count, .. }) => {
+                if first.0.checked_add(*count) != Some(index.0) {
+                    report(Problem::NotBefore { first: *first, count: *count });
+                }
+            }
         }
     }
 

@@ -5,14 +5,16 @@
 //! those written last; the next open mends them.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::codec::ENTRY_BYTES_MAX;
+use crate::frame::LENGTH_BYTES;
 use crate::ids::TreeSize;
-use crate::journal::FILE_MODE;
-use crate::tile_path::{TILE_LEVELS, TileKind, TilePath};
+use crate::regular;
+use crate::tile_path::{TILE_LEVELS, TILE_WIDTH, TileKind, TilePath};
 use crate::tiles::{Tile, TileEdge, edge_tile, first};
 
 #[derive(Clone, Debug)]
@@ -79,7 +81,7 @@ impl TileStore {
     }
 
     pub(crate) fn read(&self, path: TilePath) -> io::Result<Vec<u8>> {
-        fs::read(self.file(path))
+        regular::read(&self.file(path), TILE_BYTES_MAX)
     }
 
     /// The first `count` hashes of a tile, in a ledger that published a checkpoint of `size`.
@@ -143,7 +145,11 @@ impl TileStore {
 
     /// Makes the folder, and removes what a crash left unfinished.
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        make_folder(&self.dir.join(TILE_FOLDER))?;
+        let folder = self.dir.join(TILE_FOLDER);
+        make_folder(&folder)?;
+        if !regular::is_folder(&folder)? {
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "`tile` is a link, and must be a folder"));
+        }
         for fresh in [FRESH_FULL, FRESH_PARTIAL] {
             remove_file(&self.dir.join(fresh))?;
         }
@@ -183,9 +189,12 @@ pub(crate) const FRESH_PARTIAL: &str = "tile/partial.tmp";
 
 pub(crate) const TILE_FOLDER: &str = "tile";
 
+/// A bundle of as many entries as a tile has, each as long as an entry may be.
+const TILE_BYTES_MAX: usize = 256 * (LENGTH_BYTES + ENTRY_BYTES_MAX);
+const _: () = assert!(TILE_WIDTH == 256);
+
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
-    file.write_all(bytes)
+    regular::create_fresh(path)?.write_all(bytes)
 }
 
 fn make_parent(path: &Path) -> io::Result<()> {

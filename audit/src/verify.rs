@@ -5,8 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -21,6 +23,7 @@ use crate::lock::{self, LOCK_FILE};
 use crate::sets::{SETS_FOLDER, verify_sets};
 use crate::state::{self, Remembered};
 use crate::structure::{Problem, Structure};
+use crate::takeover::{Adoption, Takeover};
 use crate::tile_store::TILE_FOLDER;
 use crate::tree::Frontier;
 use crate::verify_tiles::TileAudit;
@@ -44,6 +47,12 @@ pub struct Report {
     pub checkpoint: Option<Checkpoint>,
     /// The key that signed it, if that key is the ledger's.
     pub signed_by: Option<VerifierKey>,
+    /// How many of the entries that signature covers.
+    pub signed_to: TreeSize,
+    /// How many entries are newer: nobody signed them yet, so whoever can write to the folder could have added them.
+    pub newer: u64,
+    /// Entries that nobody had signed when a writer went on behind them, at most [`FINDINGS_MAX`].
+    pub taken_over: Vec<TakenOver>,
     /// The ledger's keys in their order, as its entries name them.
     pub keys: Vec<VerifierKey>,
     /// The size that the ledger remembers beside its folder, if it does.
@@ -58,6 +67,20 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// Number of findings that are not listed.
     pub findings_left_out: u64,
+}
+
+/// Entries that were not proven when they were taken over: by the writer after a crash, or by an operator's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TakenOver {
+    /// The first of them.
+    pub first: LeafIndex,
+    /// How many they are.
+    pub count: u64,
+    /// The entry that says so.
+    pub at: LeafIndex,
+    /// Whether an operator adopted the ledger.
+    pub is_adoption: bool,
 }
 
 /// One thing that is wrong, and where.
@@ -119,10 +142,16 @@ pub enum VerifyError {
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong. There may still be [`newer`](Self::newer) entries, of which nothing is proven.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// Whether a signature that holds covers every entry.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.newer == 0
     }
 
     /// The number of entries of `kind`.
@@ -150,7 +179,9 @@ pub fn verify(dir: &Path, expected: Option<Expected>) -> Result<Report, VerifyEr
 /// name says; checkpoint, what the ledger
 /// remembers beside its folder (if that can be read), and what the auditor expects fit the entries.
 ///
-/// A ledger that is being written may show [`Problem::TornTail`] in passing. What comes after
+/// Where entries are newer than the checkpoint and the process that has the ledger runs, its next checkpoint is awaited, at
+/// most 2 s; what comes behind that is not looked at. If none comes, the ledger may show [`Problem::TornTail`] in
+/// passing. Entries that were added to a ledger that remembers to be closed are reported. What comes after
 /// [`Problem::CorruptFrame`] is not judged: neither are entries, keys or tiles reported as missing or surplus for it.
 ///
 /// # Errors
@@ -159,8 +190,14 @@ pub fn verify(dir: &Path, expected: Option<Expected>) -> Result<Report, VerifyEr
 pub fn verify_with(dir: &Path, options: &VerifyOptions) -> Result<Report, VerifyError> {
     let other = |source| VerifyError::Other { source };
     // In this order: a ledger in use grows, and nothing may be newer than what it is compared with.
-    let remembered = beside(dir, "state").and_then(|path| state::read(&path)).map_err(other)?;
-    let checkpoint = checkpoint::read(dir);
+    let memory = || beside(dir, "state").and_then(|path| state::read(&path)).map_err(other);
+    let remembered = memory()?;
+    let must_be_signed = options.key.is_some()
+        || remembered.as_ref().is_ok_and(|known| known.as_ref().is_some_and(|known| known.size > TreeSize(0)));
+    let checkpoint = match checkpoint::read(dir) {
+        Ok(None) if must_be_signed => Ok(next_checkpoint(dir, TreeSize(0))),
+        checkpoint => checkpoint,
+    };
     let size = |published: &Published| match published {
         Published::Signed(signed) => signed.unverified().size,
         // Format version 1 has no tiles.
@@ -181,7 +218,6 @@ pub fn verify_with(dir: &Path, options: &VerifyOptions) -> Result<Report, Verify
         Ok(remembered) => verifier.remembered = remembered,
         Err(_malformed) => verifier.report_in(STATE_FILE, Problem::StateMalformed),
     }
-    let must_be_signed = verifier.remembered.is_some() || options.key.is_some();
     if verifier.published.is_none() && must_be_signed && verifier.findings.is_empty() {
         verifier.report_in(CHECKPOINT_FILE, Problem::CheckpointMissing);
     }
@@ -189,7 +225,8 @@ pub fn verify_with(dir: &Path, options: &VerifyOptions) -> Result<Report, Verify
         verifier.report_in(LOCK_FILE, Problem::FileDiffers);
     }
     verifier.anchors = verifier.anchors();
-    verifier.read(journal, tiles)?;
+    verifier.read(dir, journal, tiles)?;
+    verifier.judge_closed(memory()?.ok().flatten().as_ref());
     for (file, problem) in verify_sets(dir).map_err(other)? {
         verifier.report_in(&file, problem);
     }
@@ -208,6 +245,9 @@ struct Verifier {
     remembered: Option<Remembered>,
     // The root at the checkpoint's size, and where that was. Judged at the end: before, its signature is not.
     at_checkpoint: Option<(LeafIndex, u64, RootHash)>,
+    // Where the first entry starts that came after the ledger was closed.
+    after_close: Option<u64>,
+    taken_over: Vec<TakenOver>,
     // Roots known for a part of the ledger.
     anchors: Vec<(TreeSize, RootHash)>,
     counts: BTreeMap<Kind, u64>,
@@ -234,25 +274,19 @@ impl Verifier {
         anchors
     }
 
-    fn read(&mut self, journal: File, mut tiles: TileAudit) -> Result<(), VerifyError> {
-        // What is appended from here on is not looked at: it may be half written.
-        let length = journal.metadata().map_err(|source| VerifyError::Journal { source })?.len();
-        let mut frames = Frames::new(journal.take(length));
+    fn read(&mut self, dir: &Path, mut journal: File, mut tiles: TileAudit) -> Result<(), VerifyError> {
         self.compare_anchors();
-        let last = loop {
-            self.offset = frames.offset();
-            self.index = frames.index().0;
-            match frames.step() {
-                Ok(Step::Frame(frame)) => {
-                    tiles.push(frame.entry, frame.leaf);
-                    self.frame(frame);
-                }
-                Ok(Step::Torn { bytes }) => break Some(Problem::TornTail { bytes }),
-                Ok(Step::End) => break None,
-                Err(FrameError::Corrupt(_)) => break Some(Problem::CorruptFrame),
-                Err(FrameError::Io(source)) => return Err(VerifyError::Journal { source }),
-            }
-        };
+        let mut last = self.read_frames(&mut journal, None, &mut tiles)?;
+        let is_ahead = self.signed_size() < self.frontier.size() || matches!(last, Some(Problem::TornTail { .. }));
+        if is_ahead
+            && !matches!(last, Some(Problem::CorruptFrame))
+            && let Some(next) = next_checkpoint(dir, self.frontier.size())
+        {
+            let until = next.checkpoint().size;
+            (self.published, self.at_checkpoint) = (Some(next), None);
+            self.note_checkpoint();
+            last = self.read_frames(&mut journal, Some(until), &mut tiles)?;
+        }
         self.cut_off = matches!(last, Some(Problem::CorruptFrame));
         let whole = last.is_none();
         last.into_iter().for_each(|problem| self.report(problem));
@@ -263,12 +297,52 @@ impl Verifier {
         Ok(())
     }
 
+    /// Reads on, up to that size or to where the journal ends now; what it ends with, if not with a whole frame.
+    fn read_frames(
+        &mut self,
+        journal: &mut File,
+        until: Option<TreeSize>,
+        tiles: &mut TileAudit,
+    ) -> Result<Option<Problem>, VerifyError> {
+        let failed = |source| VerifyError::Journal { source };
+        // What is appended from here on is not looked at: it may be half written.
+        let length = journal.metadata().map_err(failed)?.len();
+        journal.seek(SeekFrom::Start(self.offset)).map_err(failed)?;
+        let rest = journal.take(length.saturating_sub(self.offset));
+        let mut frames = Frames::starting_at(rest, LeafIndex(self.index), self.offset);
+        loop {
+            self.offset = frames.offset();
+            self.index = frames.index().0;
+            if until.is_some_and(|until| self.index >= until.0) {
+                return Ok(None);
+            }
+            match frames.step() {
+                Ok(Step::Frame(frame)) => {
+                    tiles.push(frame.entry, frame.leaf);
+                    self.frame(frame);
+                }
+                Ok(Step::Torn { bytes }) => return Ok(Some(Problem::TornTail { bytes })),
+                Ok(Step::End) => return Ok(None),
+                Err(FrameError::Corrupt(_)) => return Ok(Some(Problem::CorruptFrame)),
+                Err(FrameError::Io(source)) => return Err(failed(source)),
+            }
+        }
+    }
+
+    fn signed_size(&self) -> TreeSize {
+        self.published.as_ref().map(|published| published.checkpoint().size).unwrap_or_default()
+    }
+
     fn frame(&mut self, frame: Frame<'_>) {
+        if self.remembered.as_ref().is_some_and(|known| known.is_closed && known.size.0 == self.index) {
+            self.after_close = Some(self.offset);
+        }
         self.frontier.append(frame.leaf);
         match Entry::decode(frame.entry) {
             Err(error) => self.report(Problem::NotAnEntry { reason: error.to_string() }),
             Ok(entry) => {
                 *self.counts.entry(entry.kind()).or_default() += 1;
+                self.note_taken_over(frame.index, &entry);
                 let mut problems = Vec::new();
                 self.structure.entry(frame.index, &entry, frame.leaf, &mut |problem| problems.push(problem));
                 problems.into_iter().for_each(|problem| self.report(problem));
@@ -279,12 +353,35 @@ impl Verifier {
 
     fn compare_anchors(&mut self) {
         let size = self.frontier.size();
-        if self.published.as_ref().is_some_and(|published| published.checkpoint().size == size) {
-            self.at_checkpoint = Some((LeafIndex(self.index), self.offset, self.frontier.root()));
-        }
+        self.note_checkpoint();
         let known = self.anchors.iter().filter(|(at, _)| *at == size);
         let problems: Vec<_> = known.filter_map(|(_, known)| self.compare(*known)).collect();
         problems.into_iter().for_each(|problem| self.report(problem));
+    }
+
+    fn note_checkpoint(&mut self) {
+        let size = self.frontier.size();
+        if self.published.as_ref().is_some_and(|published| published.checkpoint().size == size) {
+            self.at_checkpoint = Some((LeafIndex(self.index), self.offset, self.frontier.root()));
+        }
+    }
+
+    fn note_taken_over(&mut self, at: LeafIndex, entry: &Entry<'_>) {
+        if let Entry::Takeover(Takeover { first, count, .. }) | Entry::Adoption(Adoption { first, count, .. }) = entry
+            && self.taken_over.len() < FINDINGS_MAX
+        {
+            let is_adoption = matches!(entry, Entry::Adoption(_));
+            self.taken_over.push(TakenOver { first: *first, count: *count, at, is_adoption });
+        }
+    }
+
+    /// A writer remembers that the ledger is open before it appends: what came while it was closed is no writer's.
+    fn judge_closed(&mut self, remembered_now: Option<&Remembered>) {
+        let Some(offset) = self.after_close else { return };
+        if let Some(known) = self.remembered.clone().filter(|known| remembered_now == Some(known)) {
+            let problem = Problem::AddedWhileClosed { size: known.size };
+            self.push(Finding { file: JOURNAL_FILE.to_owned(), index: LeafIndex(known.size.0), offset, problem });
+        }
     }
 
     fn compare(&self, known: RootHash) -> Option<Problem> {
@@ -300,6 +397,7 @@ impl Verifier {
             self.judge_whole(size, &keys);
         }
         self.compare_origins();
+        let signed_to = if signed_by.is_some() { self.signed_size().min(size) } else { TreeSize(0) };
         Report {
             origin: self.structure.origin().map(str::to_owned),
             size,
@@ -307,6 +405,9 @@ impl Verifier {
             journal_bytes: self.offset,
             checkpoint: self.published.as_ref().map(|published| published.checkpoint().clone()),
             signed_by,
+            signed_to,
+            newer: size.0 - signed_to.0,
+            taken_over: self.taken_over,
             keys,
             remembered: self.remembered.map(|remembered| remembered.size),
             not_covered,
@@ -416,6 +517,21 @@ impl Verifier {
     }
 }
 
+/// The next checkpoint of at least this size that the process which has the ledger publishes; `None` if there is none to
+/// wait for, or it takes too long.
+fn next_checkpoint(dir: &Path, size: TreeSize) -> Option<Published> {
+    let until = Instant::now() + CHECKPOINT_PATIENCE;
+    loop {
+        // Asked before: it may publish and end in between.
+        let is_held = lock::is_probably_held(dir);
+        match checkpoint::read(dir) {
+            Ok(Some(next)) if next.checkpoint().size >= size => return Some(next),
+            _ if is_held && Instant::now() < until => thread::sleep(CHECKPOINT_LOOK_EVERY),
+            _ => return None,
+        }
+    }
+}
+
 /// Names in the folder `dir` that are no part of the format.
 fn not_covered(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
@@ -431,3 +547,7 @@ fn not_covered(dir: &Path) -> io::Result<Vec<String>> {
 
 /// How findings name the state file, which stands beside the folder.
 const STATE_FILE: &str = "(state)";
+
+/// A notary signs within 100 ms, unless its disk is slow.
+const CHECKPOINT_PATIENCE: Duration = Duration::from_secs(2);
+const CHECKPOINT_LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 
 use crate::ids::{LeafHash, LeafIndex, TreeSize};
+use crate::regular;
 use crate::structure::Problem;
 use crate::tile_path::{TILE_WIDTH, TileKind, TilePath};
 use crate::tile_store::{FRESH_FULL, FRESH_PARTIAL, TILE_FOLDER, TileStore};
@@ -154,8 +155,17 @@ impl TileAudit {
     }
 
     fn walk(&mut self, dir: &Path, below: &str) -> io::Result<()> {
-        let files = match fs::read_dir(dir.join(below)) {
+        match regular::is_folder(&dir.join(below)) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.strangers.push(below.to_owned());
+                return Ok(());
+            }
             // None yet, or gone since its parent was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        }
+        let files = match fs::read_dir(dir.join(below)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             files => files?,
         };

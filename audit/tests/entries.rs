@@ -12,10 +12,10 @@ use minicbor::Decoder;
 use minicbor::data::Type;
 use proptest::prelude::*;
 use tollgate_audit::{
-    Action, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest,
+    Action, Adoption, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest,
     Durability, ENTRY_BYTES_MAX, Enforcement, Entry, Erasure, Fact, HostId, Intent, KernelRecord, KeyRotation, Layer,
-    LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey, Recorded, RootHash, Sequence,
-    Signature, TEXT_BYTES_MAX, Text, ThreadName, Usage, Verdict, Violation,
+    LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey, Recorded, RootHash,
+    Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage, Verdict, Violation,
 };
 
 #[test]
@@ -101,6 +101,8 @@ fn the_largest_texts_fit() {
     let (agent, session) = (option.clone(), option.clone());
     let (decision, reason) = (option.clone(), option.clone());
     fitting(&Entry::Erasure(Erasure { call: call.call, time_ns: u64::MAX, by: long(), reason: option }));
+    let Entry::Adoption(adoption) = support::samples_of_version_5().swap_remove(1) else { panic!("no adoption") };
+    fitting(&Entry::Adoption(Adoption { reason: long(), by: long(), ..adoption }));
     fitting(&Entry::Call(Call { tool, version, operation, agent, session, decision, reason, ..call }));
     let Entry::Violation(violation) = support::samples().swap_remove(5) else { panic!("not a violation") };
     let (function, rule, message) = (long(), long(), long());
@@ -114,6 +116,7 @@ fn all_samples() -> Vec<Entry<'static>> {
         support::samples_of_version_3(),
         support::samples_of_version_4(),
         vec![Entry::Policy(policy_of_version_5())],
+        support::samples_of_version_5(),
     ]
     .concat()
 }
@@ -402,8 +405,42 @@ fn policies() -> impl Strategy<Value = Entry<'static>> {
     )
 }
 
+/// Size and root come together.
+#[test]
+fn what_an_adoption_knew_is_whole_or_absent() {
+    let whole = support::samples_of_version_5().swap_remove(1).encode();
+    let bytes = whole.as_bytes();
+    let without_root = [&[bytes[0] - 1][..], &bytes[1..bytes.len() - 36]].concat();
+    assert!(Entry::decode(&without_root).is_err());
+    let size = [0x18, 71, 0x19, 0x01, 0x2c];
+    let at = bytes.windows(size.len()).position(|window| window == size).unwrap();
+    let without_size = [&[bytes[0] - 1][..], &bytes[1..at], &bytes[at + size.len()..]].concat();
+    assert!(Entry::decode(&without_size).is_err());
+    let without_both = [&[bytes[0] - 2][..], &bytes[1..at]].concat();
+    assert!(matches!(Entry::decode(&without_both), Ok(Entry::Adoption(Adoption { known: None, .. }))));
+}
+
+fn breaks() -> impl Strategy<Value = Entry<'static>> {
+    let known = prop::option::of((any::<u64>(), any::<[u8; 32]>()));
+    let adoption = (any::<u64>(), text(), text(), any::<(u64, u64)>(), known).prop_map(
+        |(time_ns, reason, by, (first, count), known)| {
+            let known = known.map(|(size, root)| (TreeSize(size), RootHash(root)));
+            Entry::Adoption(Adoption { time_ns, reason, by, first: LeafIndex(first), count, known })
+        },
+    );
+    prop_oneof![
+        (any::<u64>(), any::<u64>(), 1..=u64::MAX).prop_map(|(time_ns, first, count)| Entry::Takeover(Takeover {
+            time_ns,
+            first: LeafIndex(first),
+            count
+        })),
+        adoption,
+    ]
+}
+
 fn entries() -> impl Strategy<Value = Entry<'static>> {
     prop_oneof![
+        breaks(),
         (text(), text(), any::<u64>(), prop::option::of(keys())).prop_map(|(origin, software, time_ns, key)| {
             Entry::LedgerOpened(LedgerOpened { origin, software, time_ns, key })
         }),

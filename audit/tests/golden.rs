@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use support::{ORIGIN, files, report, tempdir};
 use tollgate_audit::{
-    Call, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence, TreeSize,
-    Violation, call_root, disclose, find_call_end, prove, store_set, verify,
+    Adoption, Call, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, LeafIndex, Ledger, OpenError, Outcome,
+    Sequence, Takeover, TreeSize, Violation, call_root, disclose, find_call_end, prove, store_set, verify,
 };
 
 const SEED: [u8; 32] = [7; 32];
@@ -28,6 +28,15 @@ fn copy(version: u32) -> support::Folder {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
     }
+    dir
+}
+
+/// A copy with key and memory as they are when it was closed.
+fn closed_copy(version: u32) -> support::Folder {
+    let dir = copy(version);
+    support::write_key(&dir.path().with_extension("key"), SEED);
+    let report = report(dir.path());
+    support::remember(dir.path(), report.size, report.root, "closed");
     dir
 }
 
@@ -65,8 +74,7 @@ fn version_2_verifies_and_is_gone_on_with() {
     let receipt = prove(&golden(2), call).unwrap();
     assert_eq!(receipt.verify(&key).unwrap().0.kind(), Kind::CallEnd);
 
-    let dir = copy(2);
-    support::write_key(&dir.path().with_extension("key"), SEED);
+    let dir = closed_copy(2);
     drop(support::open(dir.path()));
     let after = report(dir.path());
     assert!(after.is_clean(), "{:?}", after.findings);
@@ -86,8 +94,7 @@ fn version_3_verifies_and_is_gone_on_with() {
     let disclosure = disclose(&golden(3), support::SAMPLE_CALL, &[Sequence(1)]).unwrap();
     assert!(disclosure.verify(&key).is_ok(), "what stands outside a call's tree is not disclosed with it");
 
-    let dir = copy(3);
-    support::write_key(&dir.path().with_extension("key"), SEED);
+    let dir = closed_copy(3);
     drop(support::open(dir.path()));
     let after = report(dir.path());
     assert!(after.is_clean(), "{:?}", after.findings);
@@ -105,12 +112,27 @@ fn version_4_verifies_and_is_gone_on_with() {
     let disclosure = disclose(&golden(4), support::SAMPLE_CALL, &[Sequence(2)]).unwrap();
     assert!(disclosure.verify(&key).is_ok(), "a blocked call stands outside the tree of the call that it names");
 
-    let dir = copy(4);
-    support::write_key(&dir.path().with_extension("key"), SEED);
+    let dir = closed_copy(4);
     drop(support::open(dir.path()));
     let after = report(dir.path());
     assert!(after.is_clean(), "{:?}", after.findings);
     assert_eq!(after.size, TreeSize(13));
+}
+
+#[test]
+fn version_5_verifies_and_is_gone_on_with() {
+    let before = verify(&golden(5), None).unwrap();
+    assert!(before.is_clean(), "{:?}", before.findings);
+    let counts = [Kind::Takeover, Kind::Adoption].map(|kind| before.count(kind));
+    assert_eq!((before.size, counts), (TreeSize(5), [1, 1]));
+    let taken: Vec<_> = before.taken_over.iter().map(|taken| (taken.first.0, taken.count, taken.is_adoption)).collect();
+    assert_eq!(taken, [(1, 1, false), (0, 3, true)]);
+
+    let dir = closed_copy(5);
+    drop(support::open(dir.path()));
+    let after = report(dir.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+    assert_eq!(after.size, TreeSize(6));
 }
 
 /// Time, key and entries given, every byte is.
@@ -138,6 +160,19 @@ fn version_4_is_written_byte_for_byte() {
         ledger.append(&calls_of_version_4()).unwrap();
         store_set(ledger.folder(), "capability set").unwrap();
         store_set(ledger.folder(), "another").unwrap();
+    });
+}
+
+#[test]
+fn version_5_is_written_byte_for_byte() {
+    written_as_golden(5, |ledger| {
+        let [takeover, adoption] = support::samples_of_version_5().try_into().unwrap();
+        let (Entry::Takeover(takeover), Entry::Adoption(adoption)) = (takeover, adoption) else {
+            panic!("other samples")
+        };
+        let takeover = Entry::Takeover(Takeover { first: LeafIndex(1), ..takeover });
+        let adoption = Entry::Adoption(Adoption { first: LeafIndex(0), count: 3, ..adoption });
+        ledger.append(&[support::policy(), takeover.encode(), adoption.encode(), support::policy()]).unwrap();
     });
 }
 

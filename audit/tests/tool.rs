@@ -18,6 +18,60 @@ fn run<A: AsRef<OsStr>>(args: &[A]) -> (i32, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
 }
 
+/// Before, a FIFO in the place of a file made it wait for ever, and a link to `/dev/zero` read without end.
+#[test]
+fn files_that_are_none_are_said_to_be_and_not_waited_for() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.append(&vec![support::policy(); 260]).unwrap();
+    tollgate_audit::store_set(dir.path(), "{}").unwrap();
+    drop(ledger);
+    let state = dir.path().with_extension("state");
+    let inside = support::files(dir.path()).into_keys().map(|name| dir.path().join(name));
+    for path in inside.chain([state]) {
+        let kept = path.with_extension("kept");
+        fs::rename(&path, &kept).unwrap();
+        let make: [&dyn Fn(); 3] = [
+            &|| mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap(),
+            &|| std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+            &|| std::os::unix::fs::symlink(&kept, &path).unwrap(),
+        ];
+        for make in make {
+            make();
+            let code = within_a_minute(&["ledger", dir.path().to_str().unwrap()]);
+            assert!(code == 1 || code == 2, "{}: {code}", path.display());
+            fs::remove_file(&path).unwrap();
+        }
+        fs::rename(&kept, &path).unwrap();
+    }
+    assert_eq!(run(&["ledger", dir.path().to_str().unwrap()]).0, 0);
+    let fifo = dir.path().with_extension("fifo");
+    mknodat(CWD, &fifo, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    let key = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+    let fifo = fifo.to_str().unwrap();
+    assert_eq!(within_a_minute(&["receipt", fifo, "--key", key]), 2);
+    assert_eq!(within_a_minute(&["consistency", fifo, dir.path().to_str().unwrap(), "--key", key]), 2);
+}
+
+/// Its exit code; it is killed if it does not end.
+fn within_a_minute(args: &[&str]) -> i32 {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_tollgate-verify"))
+        .args(args)
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    for _ in 0..6000 {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code().unwrap();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    panic!("{args:?} does not end");
+}
+
 #[test]
 fn yes_no_and_not_tried() {
     let dir = tempdir().unwrap();

@@ -118,7 +118,11 @@ fn is_too_long(length: [u8; 2]) -> bool {
 fn in_a_ledger(entries: &[&[u8]], host: &Host) {
     let key = key_file_text(ORIGIN, KEY_SEED).into_bytes();
     let folder = Folder::with(&[("ledger.key".to_owned(), key)].into());
-    let open = |now_ns| Ledger::open(&folder.ledger(), ORIGIN, "tollgate-fuzz", now_ns).expect("a sound ledger");
+    let key = folder.ledger().with_extension("key");
+    // A new ledger gets the key that is there.
+    let open = |now_ns| {
+        Ledger::open_with_key(&folder.ledger(), &key, ORIGIN, "tollgate-fuzz", now_ns).expect("a sound ledger")
+    };
     let ledger = open(1);
     let encoded: Vec<_> = entries.iter().map(|entry| Entry::decode(entry).expect("an entry").encode()).collect();
     ledger.append(&encoded).expect("room");
@@ -169,9 +173,12 @@ impl Host {
             if state.is_some_and(fits) { None } else { Some(Refused::Senseless) }
         };
         match entry {
-            Entry::LedgerOpened(_) | Entry::Closer(_) | Entry::Erasure(_) | Entry::KernelRecord(_) => {
-                Some(Refused::Kind)
-            }
+            Entry::LedgerOpened(_)
+            | Entry::Closer(_)
+            | Entry::Erasure(_)
+            | Entry::KernelRecord(_)
+            | Entry::Takeover(_)
+            | Entry::Adoption(_) => Some(Refused::Kind),
             Entry::Policy(_) => None,
             Entry::Enforcement(_) => self.has_begun.then_some(Refused::Senseless),
             Entry::BlockedCall(entry) => {
@@ -219,7 +226,9 @@ impl Host {
             | Entry::Erasure(_)
             | Entry::Enforcement(_)
             | Entry::BlockedCall(_)
-            | Entry::KernelRecord(_) => {}
+            | Entry::KernelRecord(_)
+            | Entry::Takeover(_)
+            | Entry::Adoption(_) => {}
         }
     }
 }

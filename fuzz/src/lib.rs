@@ -48,8 +48,8 @@ pub use crate::note::note;
 pub use crate::receipt::receipt;
 pub use crate::replay::replay;
 pub use crate::sample::{
-    KEY_SEED, ORIGIN, Sample, blocked, call, enforcement, erasure, kernel_record, key_file_text, opened, policy,
-    rotated, sample,
+    KEY_SEED, ORIGIN, Sample, adoption, blocked, call, enforcement, erasure, kernel_record, key_file_text, opened,
+    policy, rotated, sample, takeover,
 };
 pub use crate::side_records::side_store_of;
 pub use crate::side_store::side_store;

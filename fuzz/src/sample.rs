@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use tollgate_audit::{
-    AUDIT_ARCH_X86_64, Action, BlockedCall, Call, CallClass, CallEnd, CallId, Digest, Durability, Enforcement, Entry,
-    Erasure, Fact, HostId, Intent, KernelRecord, KeyRotation, Layer, Ledger, LedgerKey, LedgerOpened, Level, Outcome,
-    Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, ThreadName, Usage, Verdict, VerifierKey, Violation,
-    call_root, leaf_hash,
+    AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Digest, Durability,
+    Enforcement, Entry, Erasure, Fact, Frontier, HostId, Intent, KernelRecord, KeyRotation, Layer, LeafIndex, Ledger,
+    LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, Takeover,
+    ThreadName, TreeSize, Usage, Verdict, VerifierKey, Violation, call_root, leaf_hash,
 };
 
 use crate::folder::{Files, Folder};
@@ -54,7 +54,9 @@ impl Sample {
         entries.push(erasure(CallId([2; 16])));
         let journal: Vec<u8> = entries.iter().flat_map(|entry| frame(entry)).collect();
         let key = key_file_text(ORIGIN, KEY_SEED).into_bytes();
-        let folder = Folder::with(&[("ledger/journal".to_owned(), journal), ("ledger.key".to_owned(), key)].into());
+        let state = state_file(ORIGIN, 0, Frontier::new().root(), false);
+        let files = [("ledger/journal".to_owned(), journal), ("ledger.key".to_owned(), key)];
+        let folder = Folder::with(&files.into_iter().chain([("ledger.state".to_owned(), state)]).collect());
         let ledger = Ledger::open(&folder.ledger(), ORIGIN, "tollgate-fuzz", 3).expect("a sound ledger");
         let key = ledger.verifier_key();
         // Signs a checkpoint.
@@ -65,6 +67,11 @@ impl Sample {
         let tail = [vec![policy()], call(CallId([3; 16]), 2, false)].concat();
         journal.extend(tail.iter().flat_map(|entry| frame(entry)));
         let entries = frames(journal).0.into_iter().map(<[u8]>::to_vec).collect();
+        // Its writer died.
+        let signed = frames(&journal[..covered_bytes]).0;
+        let mut tree = Frontier::new();
+        signed.iter().for_each(|entry| tree.append(leaf_hash(entry)));
+        files.insert("ledger.state".to_owned(), state_file(ORIGIN, covered as u64, tree.root(), false));
         Self { files, key, entries, covered, covered_bytes }
     }
 }
@@ -76,6 +83,21 @@ pub fn key_file_text(origin: &str, seed: [u8; 32]) -> String {
     let key = SigningKey::from_seed(origin, &seed).expect("an origin").verifier();
     format!("PRIVATE+KEY+{origin}+{}+{secret}\n", key.id())
 }
+
+/// A state file: so much was signed last, and whether the ledger was closed.
+#[must_use]
+pub(crate) fn state_file(origin: &str, size: u64, root: RootHash, is_closed: bool) -> Vec<u8> {
+    let word = if is_closed { "closed" } else { "open" };
+    let said = format!("tollgate-state-2 1 {origin} {size} {root} 0 0 {word}");
+    let digest = Digest::of(said.as_bytes()).to_string();
+    let check = digest.strip_prefix("sha256:").and_then(|hex| hex.get(..16)).expect("a digest");
+    let mut bytes = vec![0; SLOT_BYTES];
+    bytes.extend(format!("{said} {check}\n").into_bytes());
+    bytes.resize(2 * SLOT_BYTES, 0);
+    bytes
+}
+
+const SLOT_BYTES: usize = 512;
 
 /// The seed of a key that samples use.
 pub(crate) fn seed_of(key: tollgate_audit::PublicKey) -> Option<[u8; 32]> {
@@ -167,6 +189,26 @@ pub fn blocked(host: HostId, call: Option<CallId>) -> Vec<u8> {
 pub fn kernel_record(host: HostId) -> Vec<u8> {
     let text = "audit(1700000000.000:77): pid=4321 comm=\"worker-1\" sig=31 arch=c000003e syscall=257";
     bytes(&Entry::KernelRecord(KernelRecord { host, process: 4321, text: text.into() }))
+}
+
+/// The next writer took these entries over.
+#[must_use]
+pub fn takeover(first: u64, count: u64) -> Vec<u8> {
+    let first = LeafIndex(first);
+    bytes(&Entry::Takeover(Takeover { time_ns: 1_700_000_000_000_000_005, first, count }))
+}
+
+/// An operator let the ledger go on.
+#[must_use]
+pub fn adoption(first: u64, count: u64, known: Option<u64>) -> Vec<u8> {
+    bytes(&Entry::Adoption(Adoption {
+        time_ns: 1_700_000_000_000_000_006,
+        reason: "restored from a copy".into(),
+        by: "operator".into(),
+        first: LeafIndex(first),
+        count,
+        known: known.map(|size| (TreeSize(size), RootHash([7; 32]))),
+    }))
 }
 
 /// A call that asks `asks` times for what it gets and once for what it does not. Unless it has `ended`, its last

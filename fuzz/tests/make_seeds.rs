@@ -10,8 +10,8 @@ use tollgate_audit::{
     SigningKey, TileKind, TilePath, TreeSize, disclose, prove,
 };
 use tollgate_fuzz::{
-    Folder, HOST, KEY_SEED, ORIGIN, STEP_BYTES, blocked, call, enforcement, erasure, frame, kernel_record, opened,
-    policy, rotated, sample, side_store_of,
+    Folder, HOST, KEY_SEED, ORIGIN, STEP_BYTES, adoption, blocked, call, enforcement, erasure, frame, kernel_record,
+    opened, policy, rotated, sample, side_store_of, takeover,
 };
 
 const ODD: CallId = CallId([1; 16]);
@@ -36,11 +36,13 @@ fn entries() {
     all.extend(call(EVEN, 1, true));
     all.push(erasure(EVEN));
     all.extend([enforcement(HOST), blocked(HOST, Some(EVEN)), kernel_record(HOST)]);
+    all.extend([takeover(5, 3), adoption(5, 3, Some(300))]);
     for entry in &all {
         let kind = Entry::decode(entry).unwrap().kind();
         write("entry", &format!("{kind}-v{}", entry[2]), entry);
     }
     write("entry", "blocked-call-outside-calls", &blocked(HOST, None));
+    write("entry", "adoption-without-memory", &adoption(0, 0, None));
     let [intent, allowed] = [1, 3].map(|place| Entry::decode_owned(&all[4 + place]).unwrap());
     let (Entry::Intent(mut long), Entry::Intent(mut bare)) = (intent, allowed) else { panic!("intents") };
     long.rule = "r".repeat(5000).into();
@@ -74,6 +76,8 @@ fn journals() {
     write("journal", "calls-open", &one(&[vec![key()], between].concat()));
     write("journal", "key-rotated", &one(&[key(), rotated(KEY_SEED, [2; 32]), opened(Some([2; 32]))]));
     write("journal", "no-opening", &one(&[policy()]));
+    write("journal", "taken-over", &one(&[key(), policy(), takeover(1, 1), key(), adoption(2, 2, Some(9))]));
+    write("journal", "taken-over-what-is-not-there", &one(&[key(), policy(), takeover(0, 1)]));
     let mut twice = call(ODD, 1, false);
     twice.push(twice[1].clone());
     write("journal", "intent-twice", &one(&[vec![key()], twice].concat()));

@@ -20,7 +20,7 @@ use tollgate_workspace::processes::reap_all;
 
 use crate::Scale;
 use crate::foreign::Foreign;
-use crate::front::{Compiled, data_in, notary_command, with_causes};
+use crate::front::{Compiled, ORIGIN, data_in, notary_command, with_causes};
 use crate::judge::Past;
 
 /// The first argument of the role that starts the notary, under strace if it is the first one.
@@ -212,7 +212,7 @@ impl Lab {
         words.extend(["--manifest", guest.manifest, "--json", "--op", "read"].map(Into::into));
         let data = format!("fs:/data={}:read", self.data.display());
         words.extend(["--input", r#"{"path": "/data/file"}"#, "--grant", &data].map(Into::into));
-        words.extend(["--grant", "audit:acknowledge=disk", "--ledger"].map(Into::into));
+        words.extend(["--grant", "audit:acknowledge=disk", "--origin", ORIGIN, "--ledger"].map(Into::into));
         words.push(ledger.into());
         words
     }

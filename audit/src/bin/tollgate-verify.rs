@@ -12,42 +12,57 @@ use tollgate_audit::{Answer, VerifierKey, VerifyOptions, verify_with};
 const USAGE: &str = "\
 Verifies what a Tollgate ledger proves. It reads only.
 
-  tollgate-verify ledger DIR [--key KEY]          the whole ledger in the folder DIR
+  tollgate-verify ledger DIR [--key KEY] [--complete]
+                                                  the whole ledger in the folder DIR
   tollgate-verify receipt FILE --key KEY          a receipt (.tlog-proof) or a disclosure of chosen entries
   tollgate-verify consistency OLD NEW --key KEY   whether the ledger in the folder NEW goes on from the
                                                   checkpoint in the file OLD, with nothing before it changed
 
   --key KEY   the ledger's verifier key, `name+hash+key`, from whom you trust
+  --complete  entries that are newer than what is signed, which nothing is proven of, are a failure
   --json      the answer as one JSON object
 
-Exit code: 0 verified, 1 not verified, 2 could not be tried.
+Exit code: 0 verified as far as it is signed, 1 not verified, 2 could not be tried,
+5 with --complete: verified, but there are entries that nobody signed.
 ";
 
 fn main() -> ExitCode {
     let (answer, as_json) = match Request::parse(lexopt::Parser::from_env()) {
         Ok(Request { command: Command::Help, .. }) => return say(USAGE, ExitCode::SUCCESS),
-        Ok(request) => (answer(&request), request.json),
+        Ok(request) => {
+            let with_code = |answer: Answer| {
+                let code = exit_code(&answer, request.complete);
+                (answer, code)
+            };
+            (answer(&request).map(with_code), request.json)
+        }
         Err(reason) => (Err(format!("{reason}\n\n{USAGE}")), false),
     };
     match (answer, as_json) {
-        (Ok(answer), true) => say(&format!("{}\n", answer.to_json()), exit_code(&answer)),
-        (Ok(answer), false) => say(&answer.to_string(), exit_code(&answer)),
+        (Ok((answer, code)), true) => say(&format!("{}\n", answer.to_json()), code),
+        (Ok((answer, code)), false) => say(&answer.to_string(), code),
         (Err(reason), true) => say(&format!("{}\n", json!({ "verified": null, "error": reason })), UNTRIED.into()),
         (Err(reason), false) => say(&format!("not tried: {reason}\n"), UNTRIED.into()),
     }
 }
 
-fn exit_code(answer: &Answer) -> ExitCode {
-    if answer.is_proven() { ExitCode::SUCCESS } else { NOT_PROVEN.into() }
+fn exit_code(answer: &Answer, complete: bool) -> ExitCode {
+    match answer.is_proven() {
+        true if complete && !answer.is_complete() => INCOMPLETE.into(),
+        true => ExitCode::SUCCESS,
+        false => NOT_PROVEN.into(),
+    }
 }
 
 const NOT_PROVEN: u8 = 1;
 const UNTRIED: u8 = 2;
+const INCOMPLETE: u8 = 5;
 
 /// What is asked for.
 struct Request {
     command: Command,
     json: bool,
+    complete: bool,
 }
 
 enum Command {
@@ -59,12 +74,13 @@ enum Command {
 
 impl Request {
     fn parse(mut args: lexopt::Parser) -> Result<Self, String> {
-        let (mut words, mut key, mut json) = (Vec::new(), None, false);
+        let (mut words, mut key, mut json, mut complete) = (Vec::new(), None, false, false);
         while let Some(arg) = args.next().map_err(|error| error.to_string())? {
             match arg {
                 Long("key") => key = Some(read_key(args.value().map_err(|error| error.to_string())?)?),
                 Long("json") => json = true,
-                Short('h') | Long("help") => return Ok(Self { command: Command::Help, json }),
+                Long("complete") => complete = true,
+                Short('h') | Long("help") => return Ok(Self { command: Command::Help, json, complete }),
                 Value(word) => words.push(word),
                 other @ (Short(_) | Long(_)) => return Err(other.unexpected().to_string()),
             }
@@ -80,7 +96,10 @@ impl Request {
             ("ledger" | "receipt" | "consistency", _) => return Err("not as many paths as this command takes".into()),
             (other, _) => return Err(format!("there is no command `{other}`")),
         };
-        Ok(Self { command, json })
+        if complete && !matches!(command, Command::Ledger { .. }) {
+            return Err("--complete is for ledgers".into());
+        }
+        Ok(Self { command, json, complete })
     }
 }
 

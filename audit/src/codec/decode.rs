@@ -12,8 +12,9 @@ use crate::entry::{
     Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
     KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
 };
-use crate::ids::{CallId, Digest, HostId, PublicKey, RootHash, Sequence, Signature};
+use crate::ids::{CallId, Digest, HostId, LeafIndex, PublicKey, RootHash, Sequence, Signature, TreeSize};
 use crate::pairs::Pairs;
+use crate::takeover::{Adoption, Takeover};
 
 pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) -> Result<Entry<'o>, DecodeError> {
     let mut r = Reader::start(bytes, keep)?;
@@ -30,6 +31,7 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
             Kind::Outcome | Kind::Violation | Kind::Closer => version == 1,
             Kind::Erasure => version == 3,
             Kind::Enforcement | Kind::BlockedCall | Kind::KernelRecord => version == 4,
+            Kind::Takeover | Kind::Adoption => version == 5,
         })
     })?;
     let entry = match kind {
@@ -45,6 +47,8 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
         Kind::Enforcement => Entry::Enforcement(enforcement(&mut r)?),
         Kind::BlockedCall => Entry::BlockedCall(blocked_call(&mut r)?),
         Kind::KernelRecord => Entry::KernelRecord(kernel_record(&mut r)?),
+        Kind::Takeover => Entry::Takeover(takeover(&mut r)?),
+        Kind::Adoption => Entry::Adoption(adoption(&mut r)?),
     };
     r.end()?;
     Ok(entry)
@@ -304,6 +308,26 @@ fn registers(r: &mut Reader<'_, '_>) -> Result<[u64; REGISTERS], DecodeError> {
 
 fn kernel_record<'o>(r: &mut Reader<'_, 'o>) -> Result<KernelRecord<'o>, DecodeError> {
     Ok(KernelRecord { host: HostId(r.bytes(key::HOST)?), process: r.uint(key::PROCESS)?, text: r.text(key::RECORD)? })
+}
+
+fn takeover(r: &mut Reader<'_, '_>) -> Result<Takeover, DecodeError> {
+    let time_ns = r.uint(key::TIME_NS)?;
+    let (first, count) = (LeafIndex(r.uint(key::FIRST)?), r.uint(key::COUNT)?);
+    if count == 0 { Err(r.value("count")) } else { Ok(Takeover { time_ns, first, count }) }
+}
+
+fn adoption<'o>(r: &mut Reader<'_, 'o>) -> Result<Adoption<'o>, DecodeError> {
+    Ok(Adoption {
+        time_ns: r.uint(key::TIME_NS)?,
+        reason: r.text(key::REASON)?,
+        by: r.text(key::BY)?,
+        first: LeafIndex(r.uint(key::FIRST)?),
+        count: r.uint(key::COUNT)?,
+        known: match r.optional_uint(key::KNOWN_SIZE)? {
+            Some(size) => Some((TreeSize(size), RootHash(r.bytes(key::KNOWN_ROOT)?))),
+            None => None,
+        },
+    })
 }
 
 fn sequence(r: &mut Reader<'_, '_>, key: u64) -> Result<Sequence, DecodeError> {

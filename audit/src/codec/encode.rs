@@ -10,6 +10,7 @@ use crate::entry::{
     Outcome, Policy, Recorded, Usage, Violation,
 };
 use crate::ids::Sequence;
+use crate::takeover::{Adoption, Takeover};
 
 /// Writes `entry` in place of what `out` holds.
 pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
@@ -28,6 +29,8 @@ pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
         Entry::Enforcement(entry) => enforcement(&mut w, entry),
         Entry::BlockedCall(entry) => blocked_call(&mut w, entry),
         Entry::KernelRecord(entry) => kernel_record(&mut w, entry),
+        Entry::Takeover(entry) => takeover(&mut w, entry),
+        Entry::Adoption(entry) => adoption(&mut w, entry),
     }
     w.end();
 }
@@ -42,6 +45,7 @@ fn version(entry: &Entry<'_>) -> u64 {
         | Entry::Erasure(_) => 3,
         Entry::Enforcement(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => 4,
         Entry::Policy(entry) => version_of_policy(entry),
+        Entry::Takeover(_) | Entry::Adoption(_) => 5,
         Entry::LedgerOpened(LedgerOpened { key: None, .. })
         | Entry::Call(Call { arguments: Recorded::Unsalted(_), .. })
         | Entry::Intent(Intent { durability: Durability::Pipe, .. })
@@ -230,6 +234,21 @@ fn blocked_call(w: &mut Writer<'_>, entry: &BlockedCall) {
 
 fn kernel_record(w: &mut Writer<'_>, entry: &KernelRecord<'_>) {
     w.bytes(key::HOST, &entry.host.0).uint(key::PROCESS, entry.process).text(key::RECORD, &entry.text);
+}
+
+fn takeover(w: &mut Writer<'_>, entry: &Takeover) {
+    w.uint(key::TIME_NS, entry.time_ns).uint(key::FIRST, entry.first.0).uint(key::COUNT, entry.count);
+}
+
+fn adoption(w: &mut Writer<'_>, entry: &Adoption<'_>) {
+    w.uint(key::TIME_NS, entry.time_ns)
+        .text(key::REASON, &entry.reason)
+        .text(key::BY, &entry.by)
+        .uint(key::FIRST, entry.first.0)
+        .uint(key::COUNT, entry.count);
+    if let Some((size, root)) = entry.known {
+        w.uint(key::KNOWN_SIZE, size.0).bytes(key::KNOWN_ROOT, &root.0);
+    }
 }
 
 /// Absent when nothing was left out.

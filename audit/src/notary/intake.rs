@@ -181,9 +181,12 @@ impl Intake {
                 if has_room { Ok(None) } else { Err(HostFault::TooManyIntents { call }) }
             }
             Entry::CallEnd(end) => Ok(Some(end.call)),
-            Entry::LedgerOpened(_) | Entry::Closer(_) | Entry::Erasure(_) | Entry::KernelRecord(_) => {
-                Err(HostFault::NotItsKind { kind: entry.kind() })
-            }
+            Entry::LedgerOpened(_)
+            | Entry::Closer(_)
+            | Entry::Erasure(_)
+            | Entry::KernelRecord(_)
+            | Entry::Takeover(_)
+            | Entry::Adoption(_) => Err(HostFault::NotItsKind { kind: entry.kind() }),
         }
     }
 }

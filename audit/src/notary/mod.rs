@@ -57,8 +57,8 @@ pub struct Notary {
 pub struct NotaryOf<'o> {
     /// The ledger's folder.
     pub folder: &'o std::path::Path,
-    /// Its name.
-    pub origin: &'o str,
+    /// Its name; `None` for the one that it has. That of a new ledger is then drawn.
+    pub origin: Option<&'o str>,
     /// Name and version of the software.
     pub software: &'o str,
     /// Wall clock, nanoseconds since the Unix epoch.
@@ -124,7 +124,7 @@ impl Notary {
             }
         }
         let NotaryOf { folder, origin, software, now_ns } = of;
-        let opening = Opening { dir: folder, key_path: None, origin, software, now_ns };
+        let opening = Opening { dir: folder, key_path: None, origin, software, now_ns, adopts: None };
         let mut pipes = Pipes { hosts: &told, peek: &mut peek, pasts: HashMap::new() };
         let (ledger, mut open) = open_patiently(&opening, &mut pipes).map_err(|source| {
             front.send(&FromNotary::Unusable { fault: fault_of(&source), message: with_causes(&source) }).ok();
@@ -503,14 +503,18 @@ fn fault_of(error: &OpenError) -> LedgerFault {
         OpenError::BadOrigin { .. } | OpenError::OtherOrigin { .. } => LedgerFault::Foreign,
         OpenError::Corrupt(_)
         | OpenError::NotAnEntry { .. }
+        | OpenError::Senseless { .. }
         | OpenError::Checkpoint(_)
-        | OpenError::DataLost { .. }
-        | OpenError::DataChanged { .. }
         | OpenError::CheckpointNotOurs
+        | OpenError::NothingToAdopt
         | OpenError::Key(_)
         | OpenError::KeyMissing { .. }
-        | OpenError::OtherKey { .. }
-        | OpenError::State { .. } => LedgerFault::Damaged,
+        | OpenError::OtherKey { .. } => LedgerFault::Damaged,
+        OpenError::DataLost { .. }
+        | OpenError::DataChanged { .. }
+        | OpenError::AddedWhileClosed { .. }
+        | OpenError::StateMissing { .. }
+        | OpenError::State { .. } => LedgerFault::Broken,
     }
 }
 

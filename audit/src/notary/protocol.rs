@@ -172,8 +172,10 @@ pub enum LedgerFault {
     Unreachable,
     /// It belongs to another system.
     Foreign,
-    /// It is damaged, or not what it was.
+    /// It is damaged.
     Damaged,
+    /// It is not what it remembers to be: restored from a copy, without its memory, or added to while it was closed.
+    Broken,
 }
 
 /// Most bytes of a packet between front and notary.

@@ -162,7 +162,11 @@ fn verdict(report: &ActivityReport) -> Verdict {
         let entries = counted(integrity.size.0, "entry is", "entries are");
         let text = format!("The ledger verifies: {entries} whole and unchanged, the checkpoint is {signed}.");
         let checkpoint = "The ledger verifies, and has no checkpoint: nothing signed says how far it must reach.";
-        let text = if integrity.checkpoint.is_some() { text } else { checkpoint.to_owned() };
+        let mut text = if integrity.checkpoint.is_some() { text } else { checkpoint.to_owned() };
+        if integrity.checkpoint.is_some() && integrity.beyond_checkpoint > 0 {
+            let newer = counted(integrity.beyond_checkpoint, "entry that is newer is", "entries that are newer are");
+            text.push_str(&format!(" The {newer} not proven."));
+        }
         Verdict { state: State::Sound, text }
     } else {
         let found = counted(findings, "finding", "findings");
@@ -479,6 +483,17 @@ fn integrity_rows(integrity: &Integrity) -> Vec<Vec<Cell>> {
             let signed = integrity.checkpoint_time_ns.map(|time| format!("not before {}", time_ns(time)));
             rows.push(vec![own("Signed".to_owned()), own(signed.unwrap_or_else(none))]);
         }
+    }
+    if integrity.taken_over > 0 {
+        let entries = counted(integrity.taken_over, "entry", "entries");
+        rows.push(vec![
+            own("Not proven".to_owned()),
+            own(format!("{entries} that nobody had signed when they were found")),
+        ]);
+    }
+    if integrity.adoptions > 0 {
+        let times = counted(integrity.adoptions, "time", "times");
+        rows.push(vec![own("Adopted".to_owned()), own(format!("{times}, from a copy or without its memory"))]);
     }
     let key = integrity.signed_by.as_ref().map(|key| Cell::Foreign(key.to_string()));
     rows.push(vec![own("Key".to_owned()), key.unwrap_or_else(|| own("no signature by the ledger’s key".to_owned()))]);

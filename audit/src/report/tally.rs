@@ -86,7 +86,9 @@ impl<'f> Tally<'f> {
             self.latest_ns = time_ns;
         }
         match entry {
-            Entry::LedgerOpened(_) | Entry::Policy(_) | Entry::Erasure(_) => {}
+            // What was taken over and adopted, verification says.
+            Entry::LedgerOpened(_) | Entry::Policy(_) | Entry::Erasure(_) | Entry::Takeover(_) | Entry::Adoption(_) => {
+            }
             Entry::Enforcement(enforcement) => {
                 if self.counts_outside(index) {
                     self.kernel.host(enforcement.level);

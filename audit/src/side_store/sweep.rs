@@ -13,6 +13,7 @@ use crate::entry::Entry;
 use crate::frame::{FrameError, Frames, Step};
 use crate::ids::{CallId, LeafIndex};
 use crate::journal::JOURNAL_FILE;
+use crate::regular;
 use crate::side_record::{Record, RecordState, Records, SideStep};
 
 impl Writer {
@@ -78,7 +79,7 @@ fn records_of(file: &File, from: u64, end: u64, calls: &HashSet<CallId>) -> io::
 /// Those of `calls` that have not begun in the journal, and where its whole entries end. It is read from byte `from` on; from
 /// its start where no entry begins there, as in a ledger that was exchanged for another one.
 fn not_recorded(path: &Path, from: u64, calls: HashSet<CallId>) -> io::Result<(HashSet<CallId>, u64)> {
-    let journal = File::open(path)?;
+    let journal = regular::open(path)?;
     if from > 0 {
         let mut left = calls.clone();
         if let Ok(end) = take_recorded(&journal, from, &mut left) {

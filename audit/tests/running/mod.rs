@@ -36,7 +36,7 @@ impl Running {
         front.send(&ToNotary::Start).unwrap();
         let dir = folder.to_owned();
         let thread = std::thread::spawn(move || {
-            let of = NotaryOf { folder: &dir, origin: ORIGIN, software: "tollgate test", now_ns: 1 };
+            let of = NotaryOf { folder: &dir, origin: Some(ORIGIN), software: "tollgate test", now_ns: 1 };
             Notary::open(of, theirs)?.serve()
         });
         Self { folder: folder.to_owned(), front, thread }

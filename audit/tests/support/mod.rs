@@ -13,10 +13,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 use tollgate_audit::{
-    AUDIT_ARCH_X86_64, Action, BlockedCall, Call, CallClass, CallEnd, CallEnding, CallId, CallStart, CallSummary,
-    CallTrail, Closer, DenialRef, Digest, Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact, FactRef, HostId,
-    Intent, Kept, KernelRecord, KeyRotation, Layer, Ledger, LedgerKey, LedgerOpened, Level, Outcome, OutcomeTotals,
-    Pairs, Policy, Recorded, Report, RootHash, Sequence, SigningKey, ThreadName, Usage, Verdict, Violation, verify,
+    AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallEnding, CallId, CallStart,
+    CallSummary, CallTrail, Closer, DenialRef, Digest, Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact,
+    FactRef, Frontier, HostId, Intent, Kept, KernelRecord, KeyRotation, Layer, LeafIndex, Ledger, LedgerKey,
+    LedgerOpened, Level, Outcome, OutcomeTotals, Pairs, Policy, Recorded, Report, RootHash, Sequence, SigningKey,
+    Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, verify,
 };
 
 /// A folder for a ledger, with room beside it for key and state.
@@ -77,8 +78,50 @@ pub(crate) fn write_key(path: &Path, seed: [u8; 32]) {
 /// Leaves the journal alone, as when a writer is killed before its first checkpoint.
 pub(crate) fn forget_checkpoint(dir: &Path) {
     std::fs::remove_file(dir.join("checkpoint")).unwrap();
-    std::fs::remove_file(dir.with_extension("state")).unwrap();
     std::fs::remove_dir_all(dir.join("tile")).unwrap();
+    remember(dir, TreeSize(0), Frontier::new().root(), "open");
+}
+
+/// Writes the state file by hand: the ledger signed so much last, is `open` or `closed`, and is read from its start.
+pub(crate) fn remember(dir: &Path, size: TreeSize, root: RootHash, word: &str) {
+    let said = format!("tollgate-state-2 1 {ORIGIN} {size} {root} 0 0 {word}");
+    let check = hex::encode(&Digest::of(said.as_bytes()).0[..8]);
+    // The second slot: generations count from 1.
+    let mut bytes = vec![0; 512];
+    bytes.extend(format!("{said} {check}\n").into_bytes());
+    bytes.resize(1024, 0);
+    std::fs::write(dir.with_extension("state"), bytes).unwrap();
+}
+
+/// The journal's frames of these entries, as a writer without the key makes them.
+pub(crate) fn frames(entries: &[EncodedEntry]) -> Vec<u8> {
+    let frame = |entry: &EncodedEntry| {
+        let length = u16::try_from(entry.as_bytes().len()).unwrap().to_be_bytes();
+        [&length[..], entry.as_bytes(), &entry.leaf().0[..4]].concat()
+    };
+    entries.iter().flat_map(frame).collect()
+}
+
+/// Adds entries to a journal behind its writer's back.
+pub(crate) fn forge(dir: &Path, entries: &[EncodedEntry]) {
+    let mut journal = std::fs::OpenOptions::new().append(true).open(dir.join("journal")).unwrap();
+    std::io::Write::write_all(&mut journal, &frames(entries)).unwrap();
+}
+
+/// The ledger, key and state as they are now: what a writer that is killed leaves.
+pub(crate) fn as_left_by_a_kill(dir: &Path) -> Folder {
+    let left = tempdir().unwrap();
+    for (name, bytes) in files(dir).into_iter().filter(|(name, _)| name != "lock") {
+        let path = left.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, bytes).unwrap();
+    }
+    for beside in ["key", "state"] {
+        let to = left.path().with_extension(beside);
+        std::fs::copy(dir.with_extension(beside), &to).unwrap();
+        std::fs::set_permissions(to, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    left
 }
 
 pub(crate) const ORIGIN: &str = "example.com/ledger";
@@ -147,6 +190,22 @@ pub(crate) fn samples_of_version_4() -> Vec<Entry<'static>> {
             text: "audit(1700000000.000:77): auid=1000 uid=1000 gid=1000 ses=1 pid=4321 comm=\"worker-1\" \
                    exe=\"/usr/bin/tollgate\" sig=31 arch=c000003e syscall=257 compat=0 ip=0x7f0000001234 code=0x30000"
                 .into(),
+        }),
+    ]
+}
+
+/// The entries that format version 5 brought.
+pub(crate) fn samples_of_version_5() -> Vec<Entry<'static>> {
+    let time_ns = 1_700_000_000_000_000_005;
+    vec![
+        Entry::Takeover(Takeover { time_ns, first: LeafIndex(2), count: 1 }),
+        Entry::Adoption(Adoption {
+            time_ns,
+            reason: "restored from last night's copy".into(),
+            by: "uid:1000".into(),
+            first: LeafIndex(2),
+            count: 2,
+            known: Some((TreeSize(300), RootHash([0xdd; 32]))),
         }),
     ]
 }

@@ -152,6 +152,11 @@ pub(crate) struct RunArgs {
     pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
+    /// The name of a ledger that this run makes, by which witnesses tell it from others: a URL of yours without its scheme,
+    /// such as `example.org/tollgate`. A ledger keeps its name [default for a new one: `tollgate.local/ledger/` and 16
+    /// random digits].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<String>,
     /// Write a receipt of the call's end to this file, which must not be there yet: whoever has it and the ledger's key
     /// can verify it without the ledger.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -209,9 +214,9 @@ pub(crate) struct NotaryArgs {
     /// Folder of the ledger.
     #[arg(long)]
     pub(crate) ledger: PathBuf,
-    /// Its name.
+    /// Its name [default: the one that it has, or a new one].
     #[arg(long)]
-    pub(crate) origin: String,
+    pub(crate) origin: Option<String>,
     /// Who writes.
     #[arg(long)]
     pub(crate) software: String,

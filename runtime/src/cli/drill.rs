@@ -121,7 +121,7 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
 }
 
 fn start_front(scene: &mut Scene, running: load::Running) -> Result<Front, Failure> {
-    let (notary, settings) = own_processes(scene.ledger(), running)?;
+    let (notary, settings) = own_processes(scene.ledger(), None, running)?;
     let front = Front::start(notary, scene.ledger(), settings)
         .map_err(|source| Failure::internal_as(DrillFailure::Notary { source }))?;
     scene.set_notary(front.notary().pid());

@@ -22,8 +22,7 @@ use crate::tool::{Operation, Provenance};
 
 /// Largest input that is read before the tool's own cap on it applies.
 const INPUT_BYTES_MAX: u64 = 64 << 20;
-/// The ledger's name in its checkpoints, and this program's.
-pub(crate) const ORIGIN: &str = "tollgate.local/ledger";
+/// This program's name in the ledger.
 pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -83,7 +82,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     // A component that is run by its path is asked for its operations by its first host.
     let unasked = artifact.operations().is_none().then(|| artifact.clone());
     let folder = ledger_folder(&args.ledger)?;
-    let front = start_front(&folder, loaded.running.clone())?;
+    let front = start_front(&folder, args.origin.clone(), loaded.running.clone())?;
     let by = user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };
@@ -127,8 +126,8 @@ fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &Notary
 }
 
 /// Starts this program as the notary of the ledger in `folder`, and later as the host of one tool, for one call.
-pub(crate) fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> {
-    let (notary, settings) = own_processes(folder, running)?;
+pub(crate) fn start_front(folder: &Path, origin: Option<String>, running: load::Running) -> Result<Front, Failure> {
+    let (notary, settings) = own_processes(folder, origin, running)?;
     Front::start(notary, folder, settings).map_err(|failure| match failure {
         FrontFailure::Notary(source) => no_notary(folder, source),
         FrontFailure::SideStore(source) => Failure::usage(RunError::SideStore { folder: folder.to_owned(), source }),
@@ -142,9 +141,13 @@ pub(crate) fn finish(front: Front) -> Result<(), Failure> {
 }
 
 /// This program as the notary of the ledger in `folder`, and as hosts that run one call at a time.
-pub(crate) fn own_processes(folder: &Path, running: load::Running) -> Result<(NotaryCommand, FrontSettings), Failure> {
+pub(crate) fn own_processes(
+    folder: &Path,
+    origin: Option<String>,
+    running: load::Running,
+) -> Result<(NotaryCommand, FrontSettings), Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(RunError::NoProgram { source }))?;
-    let role = NotaryRole { ledger: folder.to_owned(), origin: ORIGIN.to_owned(), software: SOFTWARE.to_owned() };
+    let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
     let load::Running { sandbox, hosts, places } = running;
     let command = HostCommand::tollgate(&program);
     let settings = FrontSettings { lanes_max: 1, places, ..FrontSettings::under(sandbox, hosts, command) };
@@ -198,9 +201,11 @@ fn no_notary(folder: &Path, source: NotaryFailure) -> Failure {
         NotaryFailure::Ledger { fault: LedgerFault::Unreachable, .. } => {
             (false, "nothing was run; mend the folder's rights, or give another with --ledger")
         }
-        NotaryFailure::Ledger { fault: LedgerFault::Foreign, .. } => {
-            (false, "nothing was run; it belongs to another system: give another folder with --ledger")
-        }
+        NotaryFailure::Ledger { fault: LedgerFault::Foreign, .. } => (
+            false,
+            "nothing was run; leave --origin out, since a ledger keeps its name, or give another folder with --ledger",
+        ),
+        NotaryFailure::Ledger { fault: LedgerFault::Broken, .. } => (true, BROKEN),
         NotaryFailure::Ledger { fault: LedgerFault::Damaged, .. } => (
             true,
             "nothing was run; keep the folder as it is for whoever looks into it: `tollgate audit verify` says more, \
@@ -213,6 +218,10 @@ fn no_notary(folder: &Path, source: NotaryFailure) -> Failure {
     let report = miette::Report::new(RunError::Ledger { folder: folder.to_owned(), help, source });
     if damaged { Failure::Internal(report) } else { Failure::Usage(report) }
 }
+
+const BROKEN: &str = "nothing was run; `tollgate audit verify` says more. If you restored the ledger from a copy, or know \
+                      otherwise why it is so, `tollgate audit adopt --reason TEXT` goes on and records the break; else \
+                      keep it as it is for whoever looks into it, and give another folder with --ledger";
 
 /// The folder of the ledger that the arguments name.
 pub(crate) fn ledger_folder(args: &LedgerArgs) -> Result<std::path::PathBuf, Failure> {

@@ -42,7 +42,8 @@ impl NotaryCommand {
     pub fn tollgate(program: &Path, role: &NotaryRole) -> Self {
         let NotaryRole { ledger, origin, software } = role;
         let mut arguments: Vec<OsString> = vec!["notary".into(), "--ledger".into(), ledger.into()];
-        arguments.extend(["--origin", origin, "--software", software].map(Into::into));
+        arguments.extend(["--software", software].map(Into::into));
+        arguments.extend(origin.iter().flat_map(|origin| ["--origin", origin]).map(Into::into));
         Self { program: program.to_owned(), arguments }
     }
 }
@@ -525,7 +526,7 @@ impl Front {
 fn may_pass(fault: LedgerFault) -> bool {
     match fault {
         LedgerFault::InUse | LedgerFault::Unreachable => true,
-        LedgerFault::Foreign | LedgerFault::Damaged => false,
+        LedgerFault::Foreign | LedgerFault::Damaged | LedgerFault::Broken => false,
     }
 }
 

@@ -13,8 +13,8 @@ use super::seal;
 pub struct NotaryRole {
     /// The ledger's folder.
     pub ledger: PathBuf,
-    /// Its name.
-    pub origin: String,
+    /// Its name; `None` for the one that it has. That of a new ledger is then drawn, so that no two have the same.
+    pub origin: Option<String>,
     /// Name and version of the software, for the record.
     pub software: String,
 }
@@ -28,7 +28,8 @@ pub struct NotaryRole {
 pub fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
     let NotaryRole { ledger, origin, software } = role;
     let now_ns = now_ns();
-    let notary = Notary::open(NotaryOf { folder: ledger, origin, software, now_ns }, control()?)?;
+    let of = NotaryOf { folder: ledger, origin: origin.as_deref(), software, now_ns };
+    let notary = Notary::open(of, control()?)?;
     seal::seal(ledger)?;
     notary.serve()
 }

@@ -135,7 +135,7 @@ fn ledger() -> PathBuf {
 #[ignore = "run as a notary"]
 fn child_is_a_notary() {
     let folder = ledger();
-    let of = NotaryOf { folder: &folder, origin: "example.com/ledger", software: "tollgate test", now_ns: 1 };
+    let of = NotaryOf { folder: &folder, origin: Some("example.com/ledger"), software: "tollgate test", now_ns: 1 };
     Notary::open(of, std::io::stdin().as_fd().try_clone_to_owned().unwrap()).unwrap().serve().unwrap();
 }
 

@@ -57,6 +57,32 @@ fn a_ledger_in_use_names_the_process_that_has_it() {
 }
 
 #[test]
+fn each_ledger_has_a_name_of_its_own() {
+    let desk = Desk::with("word-count");
+    let origin = |folder: &str| {
+        let first = desk.run(&["audit", "show", "--json", "--limit", "1", "--ledger", folder]).json();
+        first["origin"].as_str().unwrap().to_owned()
+    };
+    for folder in ["one", "other"] {
+        desk.count(&["--ledger", folder]).json();
+        desk.count(&["--ledger", folder]).json();
+        let name = origin(folder);
+        let digits = name.strip_prefix("tollgate.local/ledger/").unwrap_or_else(|| panic!("{name}"));
+        assert!(digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{name}");
+        assert_eq!(desk.run(&["audit", "verify", "--ledger", folder]).code, 0);
+    }
+    assert_ne!(origin("one"), origin("other"), "witnesses tell logs apart by it");
+    desk.count(&["--ledger", "named", "--origin", "example.org/tollgate"]).json();
+    desk.count(&["--ledger", "named"]).json();
+    assert_eq!(origin("named"), "example.org/tollgate");
+    let key = desk.run(&["audit", "key", "--ledger", "named"]).stdout;
+    assert!(key.starts_with("example.org/tollgate+"), "{key}");
+    let other = desk.count(&["--ledger", "named", "--origin", "example.org/other"]);
+    other.fails(2, &["is of origin \"example.org/tollgate\"", "nothing was run", "leave --origin out"]);
+    desk.count(&["--ledger", "bad", "--origin", "two words"]).fails(2, &["not an origin", "nothing was run"]);
+}
+
+#[test]
 fn nothing_runs_on_a_damaged_ledger() {
     let desk = Desk::with("word-count");
     desk.count(&[]).json();

@@ -215,7 +215,7 @@ fn audit(stage: &mut Stage, denied: &str) -> Result<()> {
         look: "Once, over a way that both trust.",
         args: &["audit", "key"],
         exit: 0,
-        says: &["tollgate.local/ledger+"],
+        says: &["tollgate.local/ledger/"],
     })?;
     stage.show(&Promise {
         title: "A receipt of the denied call",

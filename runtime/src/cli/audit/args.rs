@@ -41,6 +41,11 @@ pub(crate) enum AuditCommand {
     /// `operation`, and `agent`, `session`, `decision` if they were given; null outside calls) and `entry`, which is as in
     /// `audit show --json`.
     Export(ExportArgs),
+    /// Go on with a ledger that was restored from a copy, or has lost the file `.state` beside it.
+    ///
+    /// Nothing of it is changed: an entry records the break, with what the ledger remembered and which entries nobody signed.
+    /// Whoever noted a later checkpoint will see that the ledger does not continue it.
+    Adopt(AdoptArgs),
     /// Erase the arguments and the result of a call from the side store.
     ///
     /// Digests, entries and proofs stay as they are. The erasure is recorded.
@@ -62,6 +67,9 @@ pub(crate) struct VerifyArgs {
     /// The size that belongs to `--root`.
     #[arg(long, value_name = "ENTRIES", requires = "root")]
     pub(crate) size: Option<u64>,
+    /// Fail also if there are entries that nobody signed yet, of which nothing is proven.
+    #[arg(long, conflicts_with = "checkpoint")]
+    pub(crate) complete: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -208,6 +216,21 @@ pub(crate) struct ExportArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct AdoptArgs {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Why it is not what it remembers to be, for the ledger.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// Who lets it go on, for the ledger [default: the user's id].
+    #[arg(long, value_name = "WHO")]
+    pub(crate) by: Option<String>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct EraseArgs {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
@@ -234,6 +257,7 @@ impl AuditArgs {
             AuditCommand::Receipt(ReceiptArgs { command: ReceiptCommand::Verify { json, .. } }) => *json,
             AuditCommand::Consistency(args) => args.json,
             AuditCommand::Replay(args) => args.json,
+            AuditCommand::Adopt(args) => args.json,
             AuditCommand::Erase(args) => args.json,
             AuditCommand::Report(args) => args.format == Format::Json && args.out.is_none(),
             AuditCommand::Prove(_) | AuditCommand::Export(_) => false,

@@ -40,6 +40,9 @@ pub(super) fn argument(given: &str, what: &'static str) -> Failure {
     Failure::usage(AuditError::Argument { given: given.to_owned(), what })
 }
 
+const BROKEN: &str = "nothing was done; `tollgate audit verify` says more. If you restored the ledger from a copy, or know \
+                      otherwise why it is so, `tollgate audit adopt --reason TEXT` goes on and records the break";
+
 /// A ledger that cannot be verified at all.
 #[allow(clippy::wildcard_enum_match_arm, reason = "only where a file cannot be read is the folder to blame")]
 pub(super) fn not_verified(folder: &Path, error: VerifyError) -> Failure {
@@ -71,6 +74,12 @@ pub(super) fn unwritable(folder: &Path, source: OpenError) -> Failure {
     let (damaged, help) = match &source {
         OpenError::InUse { .. } => (false, "nothing was done; wait until that process ends, or end it"),
         OpenError::Io { .. } => (false, "nothing was done; do it as the user that the ledger belongs to"),
+        OpenError::NothingToAdopt => (false, "nothing was done; `tollgate run` goes on with it"),
+        OpenError::DataLost { .. }
+        | OpenError::DataChanged { .. }
+        | OpenError::AddedWhileClosed { .. }
+        | OpenError::StateMissing { .. }
+        | OpenError::State { .. } => (true, BROKEN),
         _ => (true, "nothing was done; `tollgate audit verify` says more"),
     };
     let report = miette::Report::new(AuditError::Unwritable { folder: folder.to_owned(), help, source });

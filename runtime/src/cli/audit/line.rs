@@ -1,7 +1,7 @@
 //! One entry as one line: for people, or as JSON for `jq`. Texts of guests and agents must never steer a terminal.
 
 use serde_json::Value;
-use tollgate_audit::{Call, CallId, Context, Entry, LeafIndex};
+use tollgate_audit::{Adoption, Call, CallId, Context, Entry, LeafIndex};
 
 use super::reading::context_json;
 use crate::cli::output::one_line;
@@ -79,9 +79,24 @@ pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Co
             let reason = erasure.reason.as_ref().map_or("", |reason| reason.as_str());
             format!("erasure    {} by {}; {reason}", short(erasure.call), erasure.by.as_str())
         }
+        Entry::Takeover(takeover) => format!(
+            "takeover   {} entries from {} on, taken over unproven: a crash had left them, and nobody had signed them",
+            takeover.count, takeover.first
+        ),
+        Entry::Adoption(adoption) => adopted(adoption),
         Entry::Enforcement(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => kernel_layer(entry),
     };
     format!("{:>6}  {}\n", index.0, one_line(said.trim_end_matches([' ', ';'])))
+}
+
+fn adopted(adoption: &Adoption<'_>) -> String {
+    let known = match adoption.known {
+        Some((size, _root)) => format!("remembered to have {size} entries"),
+        None => "remembered nothing".to_owned(),
+    };
+    let Adoption { by, reason, first, count, .. } = adoption;
+    let unsigned = format!("{count} entries from {first} on, which nobody had signed");
+    format!("adoption   by {}: {known}; {unsigned}; {}", by.as_str(), reason.as_str())
 }
 
 /// What an entry says of the kernel layer; nothing of the others.

@@ -1,5 +1,6 @@
 //! `tollgate audit`: one file per subcommand.
 
+mod adopt;
 mod args;
 mod choose;
 mod consistency;
@@ -39,6 +40,7 @@ pub(super) fn audit(args: &AuditArgs) -> Result<Exit, Failure> {
         AuditCommand::Replay(args) => replay::replay(args, &ledger_folder(&args.ledger)?),
         AuditCommand::Report(args) => report::report(args, &ledger_folder(&args.ledger)?),
         AuditCommand::Export(args) => export::export(args, &ledger_folder(&args.ledger)?),
+        AuditCommand::Adopt(args) => adopt::adopt(args, &ledger_folder(&args.ledger)?),
         AuditCommand::Erase(args) => erase::erase(args, &ledger_folder(&args.ledger)?),
     }
 }

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use tollgate_audit::{
-    CallId, CheckpointError, Entry, Filter, Kind, LeafIndex, Ledger, OpenError, ReceiptError, Sequence, disclose,
-    prove as receipt_of,
+    CallId, CheckpointError, LeafIndex, Ledger, OpenError, ReceiptError, Sequence, disclose, prove as receipt_of,
 };
 
 use super::args::ProveArgs;
 use super::fault::{AuditError, unwritable};
 use super::one_call;
-use super::reading::Reading;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{config, output, run};
 
@@ -94,13 +92,7 @@ fn sign(folder: &Path, index: LeafIndex) -> Result<(), Failure> {
 
 /// Opens a ledger that is there for writing, under the name that it has.
 pub(super) fn open(folder: &Path) -> Result<Ledger, OpenError> {
-    let filter = Filter { kinds: vec![Kind::LedgerOpened], ..Filter::default() };
-    let first = Reading::start(folder, filter).ok().and_then(|mut reading| reading.next_chosen().ok().flatten());
-    let origin = match &first {
-        Some((_, Entry::LedgerOpened(opened))) => opened.origin.as_str(),
-        _ => run::ORIGIN,
-    };
-    Ledger::open(folder, origin, run::SOFTWARE, config::now_ns())
+    Ledger::reopen(folder, run::SOFTWARE, config::now_ns())
 }
 
 fn by(pid: Option<u32>) -> String {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tollgate_audit::{
-    Answer, Expected, Finding, Kind, Problem, Report, RootHash, SignedCheckpoint, TreeSize, VerifierKey, VerifyOptions,
-    read_checkpoint, verify_with,
+    Answer, Expected, Finding, Kind, Newer, Problem, Report, RootHash, SignedCheckpoint, TreeSize, VerifierKey,
+    VerifyOptions, read_checkpoint, verify_with,
 };
 
 use super::args::VerifyArgs;
@@ -34,7 +34,8 @@ pub(super) fn verify(args: &VerifyArgs, folder: &Path) -> Result<Exit, Failure> 
         None => Verdict::of_all(&report, key.as_ref()),
     };
     output::print(&if args.json { verdict.json(&report) } else { verdict.text(folder, &report) })?;
-    Ok(if verdict.problems.is_empty() { Exit::Success } else { Exit::Internal })
+    let is_complete = verdict.newer.is_none() || !args.complete;
+    Ok(if verdict.problems.is_empty() && is_complete { Exit::Success } else { Exit::Internal })
 }
 
 /// What verification finds.
@@ -48,6 +49,8 @@ struct Verdict {
     size: TreeSize,
     root: RootHash,
     is_whole: bool,
+    // Entries that nobody signed.
+    newer: Option<Newer>,
     proven: Vec<String>,
     problems: Vec<String>,
 }
@@ -58,7 +61,7 @@ impl Verdict {
             Answer::Proven { proven, .. } => (proven, Vec::new()),
             Answer::NotProven { failed, .. } => (Vec::new(), failed),
         };
-        Self { size: report.size, root: report.root, is_whole: true, proven, problems }
+        Self { size: report.size, root: report.root, is_whole: true, newer: Newer::of(report), proven, problems }
     }
 
     /// Judges by what stands before the checkpoint alone.
@@ -73,7 +76,7 @@ impl Verdict {
             problems.push("the checkpoint given is not signed by this ledger's key".to_owned());
         }
         let Some(signer) = signer.filter(|_| problems.is_empty()) else {
-            return Self { size, root, is_whole: false, proven: Vec::new(), problems };
+            return Self { size, root, is_whole: false, newer: None, proven: Vec::new(), problems };
         };
         let mut proven = vec![
             format!("{signer} signed the first {size} entries of {}.", checkpoint.origin),
@@ -87,7 +90,7 @@ impl Verdict {
         if key.is_none() {
             proven.push(format!("{UNPROVEN}that this key is the one you trust. Give it with --key."));
         }
-        Self { size, root, is_whole: false, proven, problems }
+        Self { size, root, is_whole: false, newer: None, proven, problems }
     }
 
     fn json(&self, report: &Report) -> String {
@@ -95,6 +98,7 @@ impl Verdict {
         let mut value = json!(report);
         if let Value::Object(object) = &mut value {
             object.insert("ok".into(), self.problems.is_empty().into());
+            object.insert("complete".into(), self.newer.is_none().into());
             object.insert("judged_up_to".into(), json!(self.size));
             object.insert("proven".into(), json!(self.proven));
             object.insert("problems".into(), json!(self.problems));
@@ -103,7 +107,11 @@ impl Verdict {
     }
 
     fn text(&self, folder: &Path, report: &Report) -> String {
-        let verdict = if self.problems.is_empty() { "verified" } else { "DOES NOT VERIFY" };
+        let verdict = match &self.newer {
+            _ if !self.problems.is_empty() => "DOES NOT VERIFY".to_owned(),
+            Some(newer) => newer.to_string(),
+            None => "verified".to_owned(),
+        };
         let mut text = format!("{verdict}: {}\n  entries  {}\n", folder.display(), self.size);
         if self.is_whole {
             text.push_str(&format!("  calls    {}\n", report.count(Kind::Call)));

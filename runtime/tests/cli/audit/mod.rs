@@ -1,5 +1,6 @@
 //! `tollgate audit`: what is shown, what verifies, and what becomes of a reader that goes away.
 
+mod adopt;
 mod erase;
 mod export;
 mod prove;

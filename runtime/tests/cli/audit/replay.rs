@@ -72,7 +72,7 @@ impl Forged {
     /// Records a call in which `record` says what was asked.
     fn call(&self, set: Digest, record: impl FnOnce(&mut CallTrail)) {
         let dir = self.desk.path("ledger");
-        let ledger = Arc::new(Ledger::open(&dir, "tollgate.local/ledger", "forger", 0).unwrap());
+        let ledger = Arc::new(Ledger::reopen(&dir, "forger", 0).unwrap());
         let mut trail = CallTrail::begin(
             ledger,
             CallStart {

@@ -11,7 +11,7 @@ const OTHER: &str = "tollgate.local/ledger+3481d542+AYqI4910CfGV/VLbLTy6XXLKZwm/
 fn the_key_verifies_the_ledger_that_names_it() {
     let desk = counted();
     let key = desk.key();
-    assert!(key.starts_with("tollgate.local/ledger+"), "{key}");
+    assert!(key.starts_with("tollgate.local/ledger/"), "{key}");
     assert_eq!(desk.run(&["audit", "key", "--json"]).json()["key"], key.as_str());
     let ran = desk.run(&["audit", "verify", "--key", &key]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");

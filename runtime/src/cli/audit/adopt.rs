@@ -1,0 +1,39 @@
+//! `tollgate audit adopt`: goes on with a ledger that is not what it remembers to be, and records the break.
+
+use std::path::Path;
+
+use miette::Diagnostic;
+use serde_json::json;
+use tollgate_audit::{CheckpointError, Ledger};
+
+use super::args::AdoptArgs;
+use super::argument;
+use super::fault::unwritable;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::run::{SOFTWARE, user};
+use crate::cli::{config, output};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("the break is recorded, but no checkpoint covers the record yet")]
+#[diagnostic(help("the next `tollgate run` signs one"))]
+struct NotSigned {
+    source: CheckpointError,
+}
+
+pub(super) fn adopt(args: &AdoptArgs, folder: &Path) -> Result<Exit, Failure> {
+    if args.reason.trim().is_empty() {
+        return Err(argument(&args.reason, "reason: say why the ledger is not what it remembers to be"));
+    }
+    let by = args.by.clone().unwrap_or_else(user);
+    let adopted = Ledger::adopt(folder, &by, &args.reason, SOFTWARE, config::now_ns());
+    let ledger = adopted.map_err(|error| unwritable(folder, error))?;
+    let signed = ledger.checkpoint().map_err(|source| Failure::internal_as(NotSigned { source }))?;
+    let text = if args.json {
+        format!("{}\n", json!({ "ok": true, "origin": signed.origin, "size": signed.size, "root": signed.root }))
+    } else {
+        let folder = output::one_line(&folder.display().to_string());
+        format!("adopted: {folder}, now {} entries with the record of the break\n", signed.size)
+    };
+    output::print(&text)?;
+    Ok(Exit::Success)
+}
