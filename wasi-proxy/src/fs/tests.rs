@@ -71,7 +71,6 @@ impl Scene {
             guest: "/docs".to_owned(),
             host: folder.path().canonicalize().unwrap(),
             opened: None,
-            opened: None,
             access: all,
             durable: AccessSet::EMPTY,
             patterns: Patterns::default(),
