@@ -81,8 +81,7 @@ pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
         });
         // SAFETY: the recorder has the pipe until this process ends.
         unsafe { trap::set_evidence(way.pipe.as_raw_fd(), way.host) };
-        let stripped = stripped.expect("stripped");
-        stripped
+        stripped.expect("stripped")
     });
     let recorder = Arc::new(Recorder::over(way));
     recorder.set_status(Status::Ready);

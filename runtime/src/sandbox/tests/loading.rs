@@ -27,7 +27,7 @@ fn child_loads_code() {
     let code = memory_file("code", &Engine::new(1).unwrap().0.precompile_component(&component).unwrap()).unwrap();
     let garbage = memory_file("code", &[0x7f; 1 << 16]).unwrap();
     let ended = forked(|pipe| {
-        trap::set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), HOST);
         let stripped = strip(&[pipe.as_fd(), code.as_fd(), garbage.as_fd()]).unwrap();
         let engine = Engine::for_mapped_code(1).unwrap();
         let confined = stripped.confine(&plan(&CapabilitySet::default()), SandboxLevel::Full).unwrap();
