@@ -34,8 +34,9 @@ Usage: cargo xtask COMMAND
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler
   drill [-- ARGS]    setup, then native attacks from inside sealed hosts, and what stops each; fails if one escapes, or if
                      it is stopped by something else than what should. ARGS go to `tollgate drill`
-  attack [ROW]       setup, then play attacks on the built program with a hostile tool, as an outsider would: all, or those
-                     of one row. Fails if one reaches, or is stopped by something else than what should. Some need root
+  attack [ROW …]     setup, then play attacks on the built program with a hostile tool, as an outsider would: all, or those
+                     of some rows. Fails if one reaches, or is stopped by something else than what should. Some need
+                     root and are skipped without, unless CI is set
   demo               setup, then show what Tollgate promises, with real tools; fails if a promise is not kept
   schemas            write the JSON Schemas of tool.toml and tollgate.toml anew, and docs/manifest.md from them";
 
@@ -54,8 +55,7 @@ fn main() -> ExitCode {
         ["fuzz", minutes, target] => fuzz::fuzz(minutes, Some(target)),
         ["drill"] => drill(&[]),
         ["drill", "--", rest @ ..] => drill(rest),
-        ["attack"] => attack::attack(None),
-        ["attack", row] => attack::attack(Some(row)),
+        ["attack", rows @ ..] => attack::attack(rows),
         ["demo"] => demo::demo(),
         ["schemas"] => schemas(),
         ["help" | "-h" | "--help"] => {

@@ -33,7 +33,12 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     known("one call adds without end to the ledger", |scene| {
         let path = format!("/out/{}/{}/{}/{{n}}", "a".repeat(250), "b".repeat(250), "c".repeat(250));
-        recorded(scene, json!([{"do": "stat", "path": path, "times": 100_000, "stubborn": true}]))
+        recorded(
+            scene,
+            "limit:deadline=1m",
+            LEDGER_BYTES_MAX,
+            json!([{"do": "stat", "path": path, "times": 100_000, "stubborn": true}]),
+        )
     }),
     variant("names of hard links", |scene| {
         let path = format!("/out/{}-{{n}}", "x".repeat(200));
@@ -104,14 +109,23 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     variant("denied calls are recorded without end", |scene| {
         let path = format!("/out/../{}/{}/{}/{{n}}", "a".repeat(250), "b".repeat(250), "c".repeat(250));
-        recorded(scene, json!([{"do": "stat", "path": path, "times": 100_000, "stubborn": true}]))
+        recorded(scene, LOW_BYTES, 6 << 20, json!([{"do": "stat", "path": path, "times": 100_000, "stubborn": true}]))
+    }),
+    variant("small entries are recorded without end", |scene| {
+        recorded(
+            scene,
+            LOW_RECORDS,
+            1 << 20,
+            json!([{"do": "stat", "path": "/out/n", "times": 100_000, "stubborn": true}]),
+        )
     }),
     variant("targets of links are recorded without end", |scene| {
         let far = "z".repeat(3000);
         recorded(
             scene,
-            json!([{"do": "symlink", "path": "/nowhere/l", "data": "x"},
-            {"do": "symlink", "path": "/out/none/l", "data": far, "times": 100_000, "stubborn": true}]),
+            LOW_BYTES,
+            6 << 20,
+            json!([{"do": "symlink", "path": "/out/none/l", "data": far, "times": 100_000, "stubborn": true}]),
         )
     }),
 ];
@@ -120,8 +134,8 @@ pub(super) const ATTACKS: &[Attack] = &[
 const QUOTA_BYTES: u64 = 64 << 10;
 /// A file of the operator's in it, larger than the quota.
 const BIG_BYTES: u64 = 8 << 20;
-/// What one call may add to the ledger at the very most, whatever the default of the cap.
-const LEDGER_BYTES_MAX: u64 = 64 << 20;
+/// The journal after one call at the very most: the default of `limits.record_bytes`, and an eighth for its frames.
+const LEDGER_BYTES_MAX: u64 = 72 << 20;
 
 const QUOTA: Stop = Stop::denied(&["fs:/out:quota"]);
 
@@ -189,13 +203,16 @@ fn hole(scene: &Scene<'_>, steps: Value) -> Result<Verdict> {
     ran.judge(effect, &[QUOTA])
 }
 
-/// One call must end by a cap before the ledger has grown without end.
-fn recorded(scene: &Scene<'_>, steps: Value) -> Result<Verdict> {
+/// One call must end by a cap before the journal has more than `most_bytes`.
+fn recorded(scene: &Scene<'_>, limit: &str, most_bytes: u64, steps: Value) -> Result<Verdict> {
     let [policy, file] = with_quota(scene)?;
-    let options = [policy.as_str(), &file, "--on-violation", "deny", "--grant", "limit:deadline=1m"];
+    let options = [&policy, &file, "--on-violation", "deny", "--grant", "limit:deadline=1m", "--grant", limit];
     let ran = scene.hostile(&options, &steps)?;
-    let grown = weight(&scene.path("home/state/tollgate"), 64)?;
-    let effect = (grown > LEDGER_BYTES_MAX).then(|| format!("one call added {} MiB to the ledger", grown >> 20));
-    let records = [Stop::capped(&["limits.record"]), Stop::capped(&["limits.records"])];
-    ran.judge(effect, &records)
+    let journal = fs::metadata(scene.path("home/state/tollgate/ledger/journal"))?.size();
+    let effect = (journal > most_bytes).then(|| format!("one call added {} MiB to the journal", journal >> 20));
+    ran.judge(effect, &[Stop::capped(&["limits.record_bytes"]), Stop::capped(&["limits.records"])])
 }
+
+/// Grants that let a call record little.
+const LOW_BYTES: &str = "limit:record_bytes=4MiB";
+const LOW_RECORDS: &str = "limit:records=1000";

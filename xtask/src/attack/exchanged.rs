@@ -124,6 +124,17 @@ pub(super) const ATTACKS: &[Attack] = &[
         fs::remove_file(scene.path("project/work/inner/marker"))?;
         exchanged(scene, &policy, &steps)
     }),
+    variant("a nested granted folder is exchanged for another folder", |scene| {
+        let steps = json!([
+            {"do": "rename", "path": "/work/inner", "to": "/work/old"},
+            {"do": "rename", "path": "/work/private", "to": "/work/inner"},
+        ]);
+        let policy = reader("project/work/inner", ", nested = true");
+        scene.dir("project/work/inner")?;
+        write_by_second(scene, &policy)?.all_done().map_err(|error| format!("before the exchange: {error}"))?;
+        fs::remove_file(scene.path("project/work/inner/marker"))?;
+        exchanged(scene, &policy, &steps)
+    }),
     variant("an operator's link to a granted folder is exchanged by a tool", |scene| {
         scene.dir("project/elsewhere")?;
         scene.link("../elsewhere", "project/work/way")?;
@@ -144,11 +155,15 @@ fn reader(host: &str, more: &str) -> String {
 }
 
 /// A granted folder inside one that a tool may change.
-const INSIDE: Stop = Stop::refused(&["nested"]);
+const INSIDE: Stop = Stop::refused(&["nested = true"]);
+/// A link on the way to a granted folder, where a tool may make links.
+const ON_THE_WAY: Stop = Stop::refused(&["the way there leads through a symbolic link"]);
+/// A nested folder that is another one than at its first use.
+const OTHER_FOLDER: Stop = Stop::refused(&["another folder stands than the one that was bound"]);
 /// A link whose text, where it would stand, leads out.
 const LEADS_OUT: Stop = Stop::denied(&["fs:/work:beneath"]);
 /// The place of a granted folder.
-const PLACE: Stop = Stop::denied(&["fs:/work"]);
+const PLACE: Stop = Stop::denied(&["fs:/work:place"]);
 
 /// The first tool exchanges the second one's folder by `steps`; then the second one writes, and must not write to `private`.
 fn exchanged(scene: &Scene<'_>, policy: &str, steps: &Value) -> Result<Verdict> {
@@ -161,7 +176,7 @@ fn exchanged(scene: &Scene<'_>, policy: &str, steps: &Value) -> Result<Verdict> 
         || (first.exit == Some(0) && find(&scene.path("project/work/inner"), "marker"));
     let effect = written.then(|| format!("the second tool wrote to another folder; the first said {}", first.brief()));
     let judged = if first.exit == Some(0) { &second } else { &first };
-    judged.judge(effect, &[INSIDE, PLACE])
+    judged.judge(effect, &[INSIDE, ON_THE_WAY, OTHER_FOLDER, PLACE])
 }
 
 /// The second tool makes the file `marker` in the folder that it is granted.

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::machine::give_away;
+use super::machine::{give_away, give_to_group};
 use super::ran::{Ran, Stop, Verdict};
 use super::scene::{SECRET, Scene};
 use super::{Attack, known, variant};
@@ -38,9 +38,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         scene.mode("project/tollgate.toml", 0o646)?;
         not_mine(scene)
     }),
-    variant("my own policy that a group can write is obeyed", |scene| {
+    variant("my own policy that another group can write is obeyed", |scene| {
         scene.file("project/tollgate.toml", NEAR)?;
         scene.mode("project/tollgate.toml", 0o664)?;
+        if let Some(skipped) = give_to_group(scene, "project/tollgate.toml") {
+            return Ok(skipped);
+        }
         not_mine(scene)
     }),
     variant("the policy is my link to another user's file", |scene| {
@@ -78,7 +81,7 @@ pub(super) const ATTACKS: &[Attack] = &[
 /// A policy that grants nothing far.
 const NEAR: &str = "[tools.hostile]\nrandom = \"secure\"\n";
 
-const NOT_MINE: Stop = Stop::refused(&["tollgate.toml"]);
+const NOT_MINE: Stop = Stop::refused(&["others may have written it"]);
 const FARTHER: Stop = Stop::refused(&["tollgate trust"]);
 
 /// What the tool does with what the policy grants.

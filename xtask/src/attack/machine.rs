@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(4);
 /// The most of an output that is kept.
 const OUTPUT_BYTES_MAX: u64 = 32 << 20;
-/// Nobody, as most systems number it.
-pub(super) const OTHER_USER: u32 = 65534;
+/// The user and the group `nobody`, as most systems number them.
+const OTHER_USER: u32 = 65534;
 
 /// Runs a command to its end, without input.
 pub(super) fn run(mut command: Command) -> Result<Ran> {
@@ -114,12 +114,16 @@ const NO_MOUNTS: i32 = 120;
 
 /// Gives a file to another user. None if it was done; else why the attack is skipped.
 pub(super) fn give_away(scene: &Scene<'_>, below: &str) -> Option<Verdict> {
-    give(&scene.path(below))
+    given(chown(scene.path(below), Some(OTHER_USER), None))
 }
 
-fn give(path: &Path) -> Option<Verdict> {
-    let given = chown(path, Some(OTHER_USER), None);
-    given.err().map(|_no_root| Verdict::Skipped("needs root, to make a file of another user's".to_owned()))
+/// Gives a file to another group. None if it was done; else why the attack is skipped.
+pub(super) fn give_to_group(scene: &Scene<'_>, below: &str) -> Option<Verdict> {
+    given(chown(scene.path(below), None, Some(OTHER_USER)))
+}
+
+fn given(done: std::io::Result<()>) -> Option<Verdict> {
+    done.err().map(|_no_root| Verdict::Skipped("needs root, to make a file of another user's".to_owned()))
 }
 
 /// Whether this process is root's.

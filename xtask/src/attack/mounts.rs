@@ -68,9 +68,9 @@ pub(super) const ATTACKS: &[Attack] = &[
 ];
 
 /// The gate does not cross into another mount.
-const ACROSS: Stop = Stop::denied(&["fs:/work"]);
+const ACROSS: Stop = Stop::denied(&["fs:/work:mounts"]);
 /// A pseudo file system is refused as a granted folder.
-const PSEUDO: Stop = Stop::refused(&["/work"]);
+const PSEUDO: Stop = Stop::refused(&["a file system of the kernel's own"]);
 
 fn read(path: &str) -> Value {
     json!([{"do": "read", "path": path, "follow": true}])

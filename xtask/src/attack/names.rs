@@ -13,12 +13,12 @@ use crate::Result;
 pub(super) const ATTACKS: &[Attack] = &[
     known("a component names itself as a tool that is granted more", |scene| {
         impostor(scene, "tools/evil.wasm")?;
-        stolen(scene, &run(scene, "../tools/evil.wasm", &[])?, &[OTHER_NAME])
+        stolen(scene, &run(scene, "../tools/evil.wasm", &[])?, &[OTHER_NAME, NOTHING])
     }),
     known("a reviewed manifest beside it is passed over for the one inside", |scene| {
         impostor(scene, "tools/evil.wasm")?;
         scene.file("tools/evil.toml", manifest("evil", ""))?;
-        stolen(scene, &run(scene, "../tools/evil.wasm", &[])?, &[OTHER_NAME])
+        stolen(scene, &run(scene, "../tools/evil.wasm", &[])?, &[OTHER_NAME, NOTHING])
     }),
     known("a tool is installed by one name, and gets the grant of another", |scene| {
         impostor(scene, "tools/evil.wasm")?;
@@ -28,12 +28,12 @@ pub(super) const ATTACKS: &[Attack] = &[
     variant("a manifest for the whole folder is passed over", |scene| {
         impostor(scene, "tools/evil.wasm")?;
         scene.file("tools/tool.toml", manifest("evil", ""))?;
-        stolen(scene, &run(scene, "../tools/evil.wasm", &[])?, &[OTHER_NAME])
+        stolen(scene, &run(scene, "../tools/evil.wasm", &[])?, &[OTHER_NAME, NOTHING])
     }),
     variant("a manifest beside it names another tool", |scene| {
         fs::copy(&scene.stage.hostile, scene.path("tools/evil.wasm"))?;
         scene.file("tools/evil.toml", manifest("trusted", NEEDS))?;
-        stolen(scene, &run(scene, "../tools/evil.wasm", &[])?, &[OTHER_NAME])
+        stolen(scene, &run(scene, "../tools/evil.wasm", &[])?, &[OTHER_NAME, NOTHING])
     }),
     variant("a component in place of the one that is pinned by its digest", |scene| {
         let digest = scene.digest("tools/hostile.wasm")?;
@@ -65,6 +65,8 @@ pub(super) const ATTACKS: &[Attack] = &[
 
 /// Manifest and name disagree.
 const OTHER_NAME: Stop = Stop::refused(&["trusted"]);
+/// The name of its file is granted nothing.
+const NOTHING: Stop = Stop::refused(&["the tool `evil` needs what nothing grants"]);
 
 /// What the operator grants the tool that he trusts.
 const POLICY: &str = "[tools.trusted]\nfs.\"/far\" = { host = \"secret\", access = [\"read\"] }\n";

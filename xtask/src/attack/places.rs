@@ -69,6 +69,8 @@ fn from_draft(how: &str, to: &str) -> Value {
 
 /// What the gate says of a name that a policy could be found by.
 const POLICY_NAME: Stop = Stop::denied(&["fs:/work:policy"]);
+/// To the tool, the file of that name is not there.
+const NOT_THERE: Stop = Stop::new(0, &["no-entry"]);
 /// What loading says of a grant that reaches a place that decides.
 const HANDS_OVER: Stop = Stop::refused(&["hands over"]);
 
@@ -144,7 +146,14 @@ fn other_policy_in_use(scene: &Scene<'_>) -> Result<Verdict> {
     scene.file("other.toml", "")?;
     let grant = all_of("/work", ".");
     let options = ["--policy", "../other.toml", "--grant", &grant];
-    overwritten(scene, &options, "/work/tollgate.toml", "project/tollgate.toml", POLICY, &[HANDS_OVER, POLICY_NAME])
+    overwritten(
+        scene,
+        &options,
+        "/work/tollgate.toml",
+        "project/tollgate.toml",
+        POLICY,
+        &[HANDS_OVER, POLICY_NAME, NOT_THERE],
+    )
 }
 
 /// The tool writes `text` to a file that decides.

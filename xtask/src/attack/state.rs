@@ -69,13 +69,6 @@ pub(super) const ATTACKS: &[Attack] = &[
         }
         goes_on(scene, &["state"])
     }),
-    variant("the ledger's folder is another user's", |scene| {
-        base(scene)?;
-        if let Some(skipped) = give_away(scene, LEDGER) {
-            return Ok(skipped);
-        }
-        goes_on(scene, &["ledger"])
-    }),
     variant("the key is a link to another user's", |scene| {
         base(scene)?;
         fs::rename(scene.path(KEY), scene.path("theirs.key"))?;
@@ -222,10 +215,9 @@ fn hangs(command: &Command) -> Result<Verdict> {
         Some(_) if ran.says("memory") => Some("it reads until memory ends".to_owned()),
         Some(_) => None,
     };
-    ran.judge(
-        effect,
-        &[Stop::new(1, &["regular file"]), Stop::new(2, &["regular file"]), Stop::new(5, &["regular file"])],
-    )
+    // What is no file, and what is a link.
+    let stops = [1, 2, 5].map(|exit| [Stop::new(exit, &["regular file"]), Stop::new(exit, &["must be a file"])]);
+    ran.judge(effect, stops.as_flattened())
 }
 
 /// What a shell says of a process that aborted.

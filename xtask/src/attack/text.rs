@@ -31,12 +31,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     variant("a path on record, by show", |scene| on_record(scene, &["audit", "show"])),
     variant("a path on record, by show --json", |scene| on_record(scene, &["audit", "show", "--json"])),
-    variant("a path on record, by the report in Markdown", |scene| on_record(scene, &["audit", "report"])),
+    variant("a path on record, by the report in Markdown", |scene| {
+        on_record(scene, &["audit", "report", "--by", "agent"])
+    }),
     variant("a path on record, by the report in HTML", |scene| {
-        on_record(scene, &["audit", "report", "--format", "html"])
+        on_record(scene, &["audit", "report", "--by", "agent", "--format", "html"])
     }),
     variant("a path on record, by the report in JSON", |scene| {
-        on_record(scene, &["audit", "report", "--format", "json"])
+        on_record(scene, &["audit", "report", "--by", "agent", "--format", "json"])
     }),
     variant("who asks and why, by show", asked_for),
     variant("the error of a tool", |scene| {
@@ -146,9 +148,14 @@ fn answered(scene: &Scene<'_>, options: &[&str]) -> Result<Verdict> {
 fn on_record(scene: &Scene<'_>, command: &[&str]) -> Result<Verdict> {
     scene.dir("project/work")?;
     let steps = json!([{"do": "stat", "path": format!("/work/path{}", all())}]);
-    let ran = scene.hostile(&["--grant", "fs:/work=work:metadata"], &steps)?;
-    ran.steps()?;
-    clean(&scene.tollgate(command)?, &[Stop::new(0, &[])])
+    let (agent, decision) = (format!("agent{}", all()), format!("decision{}", all()));
+    let ran =
+        scene.hostile(&["--grant", "fs:/work=work:metadata", "--agent", &agent, "--decision", &decision], &steps)?;
+    if ran.exit == Some(0) {
+        return clean(&scene.tollgate(command)?, &[Stop::new(0, &["path"]), Stop::new(0, &["agent"])]);
+    }
+    // Who asks may not say so; then the path alone is on record.
+    clean(&ran, &[Stop::refused(&["agent"])])
 }
 
 fn asked_for(scene: &Scene<'_>) -> Result<Verdict> {
