@@ -72,6 +72,22 @@ pub enum PolicyFileError {
         /// The permission bits.
         mode: u32,
     },
+    /// Somebody else may put another file in its place.
+    #[error(
+        "`{}` is found here as the policy, and others may put another file in its place: the owner of the folder is the user \
+         {owner}, its mode {mode:03o}", path.display()
+    )]
+    #[diagnostic(help(
+        "read it, and give it with --policy; or make the folder yours alone (`chown $(id -u)`, `chmod go-w`)"
+    ))]
+    InFolderOfOthers {
+        /// The file.
+        path: PathBuf,
+        /// The user id of the folder's owner.
+        owner: u32,
+        /// The permission bits of the folder.
+        mode: u32,
+    },
     /// It does not parse.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -257,8 +273,28 @@ fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
     if metadata.uid() != user() || others_may_write(&file, &metadata) {
         return Err(of_others(&metadata));
     }
+    judge_folder(path)?;
     Ok(Some(file))
 }
+
+/// Whoever may rename in the folder puts any file of the user's in the policy's place, such as one that was obeyed before. Where
+/// the folder is sticky only the file's owner may, and the folder's, who is the user or root.
+fn judge_folder(path: &Path) -> Result<(), PolicyFileError> {
+    let failed = |source| PolicyFileError::Read { path: path.to_owned(), source };
+    let folder = File::open(path.parent().unwrap_or_else(|| Path::new("/"))).map_err(failed)?;
+    let metadata = folder.metadata().map_err(failed)?;
+    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
+    let others_may_rename = mode & STICKY == 0 && others_may_write(&folder, &metadata);
+    if (owner != user() && owner != ROOT) || others_may_rename {
+        return Err(PolicyFileError::InFolderOfOthers { path: path.to_owned(), owner, mode });
+    }
+    Ok(())
+}
+
+/// `S_ISVTX` (`inode(7)`).
+const STICKY: u32 = 0o1000;
+/// Who may do everything anyway.
+const ROOT: u32 = 0;
 
 /// A group that has the user's own number is taken for the user's alone, as `useradd` makes it; with an access list the mode
 /// says only what the list allows at most.

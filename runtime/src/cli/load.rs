@@ -139,10 +139,10 @@ fn bind(policy: &Policy, subject: Subject<'_>, component: &Path) -> Result<Bindi
     policy.bind(subject, |path| own.is_some() && id(path) == own).map_err(Failure::usage)
 }
 
-/// What a component that is run by its path is called: the name of its file, which the operator typed.
+/// What a component that is run by its path is called: the name of its file, which the operator typed. `_` is as `-`, since build
+/// tools make the one of the other; a name that only becomes a tool's by other changes is none.
 pub(crate) fn name_of_file(path: &Path) -> Result<ToolName, Failure> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let name = stem.to_ascii_lowercase().replace(['_', '.', ' '], "-");
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-");
     let no_name = |error| FileError::NoName { component: path.to_owned(), reason: format!("{error}") };
     name.parse().map_err(|error: tollgate_capability::NameError| Failure::usage(no_name(error)))
 }

@@ -145,9 +145,10 @@ impl Front {
     pub fn start(notary: NotaryCommand, ledger: &Path, settings: FrontSettings) -> Result<Self, FrontFailure> {
         let notary = NotaryProcess::start(notary)?;
         let private = PrivateTexts::open(ledger).map_err(FrontFailure::SideStore)?;
+        // Now that the ledger is there: a place is judged as it is, and every link on the way that it was given by.
+        let given = std::path::absolute(ledger).map_err(FrontFailure::Ledger)?;
         let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(FrontFailure::Ledger)?);
-        // Now that the ledger is there: a place is judged as it is.
-        let places = settings.places.clone().with_ledger(&ledger).with(Deciding::Program, &settings.command.program);
+        let places = settings.places.clone().with_ledger(&given).with(Deciding::Program, &settings.command.program);
         let living = Living::default();
         let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, living });
         let reaper = Reaper::start(&shared).map_err(FrontFailure::Thread)?;

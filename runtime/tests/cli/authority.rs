@@ -146,7 +146,46 @@ fn a_ledger_elsewhere_does_not_give_up_the_usual_one() {
     run(&desk, "work", &args).fails(2, &["nothing was run: the grant for `/docs` hands over the ledger or its key"]);
 }
 
+#[test]
+fn the_way_to_a_ledger_is_out_of_reach_link_by_link() {
+    let desk = prober();
+    fs::create_dir(desk.path("records")).unwrap();
+    symlink("../records", desk.path("work/records")).unwrap();
+    let grant = format!("fs:/docs=.:{ALL}");
+    let args = ["run", "../tools/probe-fs.wasm", "--ledger", "records/ledger", "--grant", &grant];
+    run(&desk, "work", &args).fails(2, &["hands over the ledger or its key: `FOLDER/work/records/ledger`"]);
+    // Beside the link there is nothing that leads to the ledger.
+    fs::create_dir(desk.path("work/apart")).unwrap();
+    let grant = format!("fs:/docs=apart:{ALL}");
+    let args = ["run", "../tools/probe-fs.wasm", "--ledger", "records/ledger", "--grant", &grant];
+    let input = json!({ "steps": [write("/docs/x")] }).to_string();
+    assert_eq!(run(&desk, "work", &[&args[..], &["--op", "run", "--input", &input]].concat()).code, 0);
+}
+
 // A policy that is found.
+
+#[test]
+fn a_found_policy_is_in_a_folder_where_nobody_else_renames() {
+    let desk = Desk::with("word-count");
+    fs::create_dir(desk.path("project")).unwrap();
+    fs::rename(desk.path("docs"), desk.path("project/docs")).unwrap();
+    desk.file("project/tollgate.toml", format!("[tools.word-count]\n{GRANT}"));
+    let count = [&["run", "../tools/word-count.wasm"][..], &COUNT].concat();
+    assert_eq!(run(&desk, "project", &count).json()["files"], 2);
+    let mode = |mode| fs::set_permissions(desk.path("project"), Permissions::from_mode(mode)).unwrap();
+    mode(0o777);
+    let refused = run(&desk, "project", &count);
+    refused.fails(2, &["others may put another file in its place", "its mode 777", "--policy"]);
+    // In a sticky folder a file is its owner's to rename.
+    mode(0o1777);
+    assert_eq!(run(&desk, "project", &count).json()["files"], 2);
+    mode(0o755);
+    if rustix::process::geteuid().is_root() {
+        chown(desk.path("project"), Some(65534), None).unwrap();
+        run(&desk, "project", &count).fails(2, &["the owner of the folder is the user 65534"]);
+    }
+    assert_eq!(run(&desk, "project", &[&count[..], &["--policy", "tollgate.toml"]].concat()).json()["files"], 2);
+}
 
 #[test]
 fn a_found_policy_is_named_and_must_be_the_users_alone() {
@@ -276,6 +315,11 @@ fn a_component_does_not_choose_its_grant() {
     fs::rename(desk.path("tools/evil.wasm"), desk.path("tools/word_count.wasm")).unwrap();
     fs::rename(desk.path("tools/evil.toml"), desk.path("tools/word_count.toml")).unwrap();
     assert_eq!(desk.run(&[&["run", "tools/word_count.wasm"][..], &COUNT].concat()).json()["files"], 2);
+    // No other name is made fit: a file that only looks like the tool's is none.
+    for name in ["tools/Word_Count.wasm", "tools/word.count.wasm", "tools/word count.wasm"] {
+        fs::copy(desk.path("tools/word_count.wasm"), desk.path(name)).unwrap();
+        desk.run(&[&["run", name][..], &COUNT].concat()).fails(2, &["gives no name for a tool", "rename the file"]);
+    }
 }
 
 #[test]

@@ -61,6 +61,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         }
         not_mine(scene)
     }),
+    variant("the policy is mine, everybody can rename in its folder", |scene| {
+        scene.file("project/tollgate.toml", NEAR)?;
+        scene.mode("project", 0o777)?;
+        not_mine(scene)
+    }),
     variant("a granted folder lies below the policy, by a link that leads outside", |scene| {
         scene.link("../secret", "project/docs")?;
         far(
@@ -82,6 +87,7 @@ pub(super) const ATTACKS: &[Attack] = &[
 const NEAR: &str = "[tools.hostile]\nrandom = \"secure\"\n";
 
 const NOT_MINE: Stop = Stop::refused(&["others may have written it"]);
+const NOT_MY_FOLDER: Stop = Stop::refused(&["others may put another file in its place"]);
 const FARTHER: Stop = Stop::refused(&["tollgate trust"]);
 
 /// What the tool does with what the policy grants.
@@ -100,7 +106,7 @@ impl Use {
 fn not_mine(scene: &Scene<'_>) -> Result<Verdict> {
     let ran = scene.hostile(&[], &RANDOM.steps())?;
     let obeyed = ran.exit == Some(0);
-    ran.judge(obeyed.then(|| "a policy was obeyed that others can write".to_owned()), &[NOT_MINE])
+    ran.judge(obeyed.then(|| "a policy was obeyed that others can write".to_owned()), &[NOT_MINE, NOT_MY_FOLDER])
 }
 
 /// A policy that reaches farther than its folder is obeyed if it is named, and not if it is found.
