@@ -45,7 +45,7 @@ use crate::error::LoadError;
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
 use crate::private::PrivateTexts;
 
-/// How to start a host: a program that calls [`serve`](crate::host::serve) with the role given in its arguments.
+/// How to start a host: a program whose `main` calls [`serve`](crate::host::serve) first, with the role given in its arguments.
 #[derive(Debug, Clone)]
 pub struct HostCommand {
     /// The program; the `tollgate` command, or one that embeds this library.

@@ -49,15 +49,24 @@ pub struct HostRole {
 /// # Errors
 ///
 /// The front cannot be understood. Whatever else goes wrong, it is told.
-pub fn serve(role: &HostRole) -> io::Result<()> {
+///
+/// # Safety
+///
+/// Nothing in this process owns or borrows a file beside its standard streams, or never uses nor closes it again: they are
+/// all closed. So this is what a `main` does first, and it ends when this returns.
+#[allow(unsafe_code, reason = "it closes what others may own, and says so")]
+pub unsafe fn serve(role: &HostRole) -> io::Result<()> {
     belong_to(role)?;
     end_by_any_panic();
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned()?);
     let handed = take_over(&control)?;
-    let stripped = sandbox::strip(&handed.descriptors(&control));
+    // SAFETY: this process has just started, and the caller owns no file beside the standard streams; what was handed over is
+    // kept.
+    let stripped = unsafe { sandbox::strip(&handed.descriptors(&control)) };
     let drill = post(&handed, &control);
     let Handed { way, status, order, code, mut lanes } = handed;
-    sandbox::trap::set_evidence(way.pipe.as_raw_fd(), way.host);
+    // SAFETY: the recorder takes the pipe, and lives in threads that end with the process.
+    unsafe { sandbox::trap::set_evidence(way.pipe.as_raw_fd(), way.host) };
     let recorder = Arc::new(Recorder::over(way));
     recorder.set_status(status);
     let count = lanes.len();

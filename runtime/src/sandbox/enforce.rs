@@ -133,17 +133,33 @@ pub struct Enforced {
 /// # Errors
 ///
 /// As those.
-pub fn confine(plan: &KernelPlan, required: SandboxLevel, keep: &[BorrowedFd<'_>]) -> Result<Confined, EnforceError> {
-    strip(keep)?.confine(plan, required)
+///
+/// # Safety
+///
+/// As [`strip`].
+#[allow(unsafe_code, reason = "it closes what others may own, and says so")]
+pub unsafe fn confine(
+    plan: &KernelPlan,
+    required: SandboxLevel,
+    keep: &[BorrowedFd<'_>],
+) -> Result<Confined, EnforceError> {
+    // SAFETY: what this function asks of its caller.
+    let stripped = unsafe { strip(keep) }?;
+    stripped.confine(plan, required)
 }
 
-/// Closes every file of this process but its standard streams and `keep`. Whatever else owns an open file must not use it
-/// again: this is for a process that has just started.
+/// Closes every file of this process but its standard streams and `keep`: for a process that has just started.
 ///
 /// # Errors
 ///
 /// The process has more than one thread, `/proc` is not there, or the kernel cannot close ranges (Linux 5.9).
-pub fn strip(keep: &[BorrowedFd<'_>]) -> Result<Stripped, EnforceError> {
+///
+/// # Safety
+///
+/// Nothing in this process owns or borrows another file, or it never uses nor closes that again (`std::os::fd`, "I/O
+/// safety"): its number may be another file's by then.
+#[allow(unsafe_code, reason = "it closes what others may own, and says so")]
+pub unsafe fn strip(keep: &[BorrowedFd<'_>]) -> Result<Stripped, EnforceError> {
     let mut kept: Vec<RawFd> = keep.iter().map(|fd| fd.as_raw_fd()).collect();
     close_but(&mut kept).map_err(EnforceError::Descriptors)?;
     let mut threads = ThreadList::open().map_err(EnforceError::ThreadList)?;

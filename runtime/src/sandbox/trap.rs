@@ -20,7 +20,12 @@ pub const BLOCKED_EXIT: i32 = 159;
 /// [`strip`](super::strip) keeps, and stay open as long as this process lives.
 ///
 /// Without it a blocked call ends the process all the same, and only stderr hears of it.
-pub fn set_evidence(pipe: RawFd, host: HostId) {
+///
+/// # Safety
+///
+/// `pipe` is open and stays so until the process ends: the handler of the signal writes into it at any time, and would else
+/// write into whatever has its number by then.
+pub unsafe fn set_evidence(pipe: RawFd, host: HostId) {
     let [h0, h1, h2, h3, h4, h5] = host.0;
     HOST.store(u64::from_be_bytes([0, 0, h0, h1, h2, h3, h4, h5]), Ordering::SeqCst);
     PIPE.store(pipe, Ordering::SeqCst);

@@ -307,7 +307,7 @@ fn child_has_threads() {
     let nothing = plan(&set(&[]));
     // A thread that was there before the filter is stopped by it, and is named in what is written down.
     let ended = forked(|pipe| {
-        trap::set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), HOST);
         let confined = confine(&nothing, SandboxLevel::Full, &[pipe.as_fd()]).unwrap();
         let (to_thread, go) = channel::<Expected>();
         let (to_main, tested) = channel();
@@ -382,7 +382,7 @@ fn child_fails_in_its_own_ways() {
     let ended = forked(|_pipe| {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
         while rustix::io::write(&write, &[0; 4096]).is_ok() {}
-        trap::set_evidence(write.as_raw_fd(), HOST);
+        set_evidence(write.as_raw_fd(), HOST);
         let confined = confine(&nothing, SandboxLevel::Full, &[write.as_fd(), read.as_fd()]).unwrap();
         let filtered = confined.filter().unwrap();
         let tested = self_test(&filtered.expected()).unwrap();

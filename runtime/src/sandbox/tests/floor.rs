@@ -40,7 +40,7 @@ fn child_has_no_landlock() {
     }
     // What the kernel has is in force all the same, and the record says what that is.
     let ended = forked(|pipe| {
-        trap::set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), HOST);
         let filtered = confine(&nothing, SandboxLevel::None, &[pipe.as_fd()]).unwrap().filter().unwrap();
         let tested = self_test(&filtered.expected()).unwrap();
         let enforced = filtered.finish(&[tested]).unwrap();

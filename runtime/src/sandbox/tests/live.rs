@@ -147,7 +147,7 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
     plan.folders.push(FolderRule { host: ledger.clone(), rights: everything, why: Vec::new(), opened: None });
 
     let ended = forked(|pipe| {
-        trap::set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), HOST);
         let stripped = strip(&[pipe.as_fd()]).unwrap();
         let engine = Engine::new(set.limits.calls).unwrap();
         let books = Books::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();

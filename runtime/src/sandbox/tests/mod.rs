@@ -12,7 +12,7 @@ mod live;
 mod plans;
 
 use std::io::{Read as _, Write as _};
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 use std::process::Command;
 
@@ -36,6 +36,23 @@ fn child(test: &str) -> Command {
     // A backtrace reads this program's file, which is out of a sealed process's reach.
     child.env_remove("RUST_BACKTRACE");
     child
+}
+
+/// As [`super::strip`], in a forked process.
+fn strip(keep: &[BorrowedFd<'_>]) -> Result<Stripped, EnforceError> {
+    // SAFETY: the process was forked for this: it uses what it keeps, and ends by `_exit`, which closes nothing twice.
+    unsafe { super::strip(keep) }
+}
+
+/// As [`super::confine`], in a forked process.
+fn confine(plan: &KernelPlan, required: SandboxLevel, keep: &[BorrowedFd<'_>]) -> Result<Confined, EnforceError> {
+    strip(keep)?.confine(plan, required)
+}
+
+/// As [`trap::set_evidence`], in a forked process.
+fn set_evidence(pipe: RawFd, host: HostId) {
+    // SAFETY: the end of the pipe that `forked` lends for as long as the process lives.
+    unsafe { trap::set_evidence(pipe, host) }
 }
 
 /// How a forked process ended.
@@ -87,7 +104,7 @@ fn forked(work: impl FnOnce(&OwnedFd)) -> Ended {
 /// Forks a process that seals itself by a plan, tests itself and does `work`.
 fn sealed(plan: &KernelPlan, work: impl FnOnce()) -> Ended {
     forked(|pipe| {
-        trap::set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), HOST);
         trap::name_thread("main");
         let filtered = confine(plan, SandboxLevel::Full, &[pipe.as_fd()]).unwrap().filter().unwrap();
         let tested = self_test(&filtered.expected()).unwrap();
