@@ -7,6 +7,7 @@
 mod evidence;
 mod field;
 mod files;
+pub(crate) mod flags;
 mod ground;
 mod kernel;
 mod machine;
@@ -17,6 +18,7 @@ mod privileges;
 mod processes;
 mod raw;
 mod scene;
+pub(crate) mod signatures;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -46,7 +48,14 @@ pub(crate) struct Attack {
     where_folder: Stop,
     /// What comes of it in a process that nothing seals.
     pub(crate) alone: Alone,
-    run: fn(&Ground) -> Reply,
+    run: Run,
+}
+
+/// How an attack is made.
+#[derive(Debug, Clone, Copy)]
+enum Run {
+    By(fn(&Ground) -> Reply),
+    WrongFlag(flags::WrongFlag),
 }
 
 /// What an attack is after.
@@ -67,13 +76,23 @@ pub(crate) enum Group {
     Privileges,
     /// What is recorded.
     Evidence,
+    /// Flags and commands of allowed system calls that no row names.
+    Flags,
 }
 
 impl Group {
     /// All of them.
     #[cfg(test)]
-    const ALL: [Self; 7] =
-        [Self::Files, Self::Pages, Self::Processes, Self::Network, Self::Kernel, Self::Privileges, Self::Evidence];
+    const ALL: [Self; 8] = [
+        Self::Files,
+        Self::Pages,
+        Self::Processes,
+        Self::Network,
+        Self::Kernel,
+        Self::Privileges,
+        Self::Evidence,
+        Self::Flags,
+    ];
 
     /// In one word.
     pub(crate) const fn as_str(self) -> &'static str {
@@ -85,6 +104,7 @@ impl Group {
             Self::Kernel => "kernel",
             Self::Privileges => "privileges",
             Self::Evidence => "evidence",
+            Self::Flags => "flags",
         }
     }
 }
@@ -142,6 +162,7 @@ pub(crate) enum Outcome {
 impl Attack {
     /// An attack that meets the same `stop` whatever is granted.
     const fn new(name: &'static str, what: &'static str, stop: Stop, run: fn(&Ground) -> Reply) -> Self {
+        let run = Run::By(run);
         Self { name, what, where_nothing: stop, then: None, where_folder: stop, alone: Alone::Works, run }
     }
 
@@ -181,7 +202,11 @@ impl Attack {
 
     /// Makes it, on this thread.
     pub(crate) fn run(&self, ground: &Ground) -> Outcome {
-        match (self.run)(ground) {
+        let reply = match self.run {
+            Run::By(run) => run(ground),
+            Run::WrongFlag(wrong) => wrong.make(),
+        };
+        match reply {
             Ok(answer) => Outcome::Escaped(answer),
             Err(Miss::Refused(errno)) => Outcome::Refused(errno),
             Err(Miss::Unable(why)) => Outcome::Unable(why.to_owned()),
@@ -191,7 +216,8 @@ impl Attack {
 
 /// Every attack, by what it is after.
 pub(crate) fn attacks() -> impl Iterator<Item = (Group, &'static Attack)> {
-    TABLE.iter().flat_map(|(group, attacks)| attacks.iter().map(move |attack| (*group, attack)))
+    let written = TABLE.iter().flat_map(|(group, attacks)| attacks.iter().map(move |attack| (*group, attack)));
+    written.chain(flags::ATTACKS.iter().map(|attack| (Group::Flags, attack)))
 }
 
 /// The attack of this name.

@@ -71,10 +71,10 @@ pub(super) const ATTACKS: &[Attack] = &[
         |_| raw!(libc::SYS_personality, libc::READ_IMPLIES_EXEC),
     ),
     Attack::blocked("remap-pages", "move pages of a shared mapping", libc::SYS_remap_file_pages, |_| {
-        let flags = libc::MAP_SHARED | MAP_ANONYMOUS;
-        let page = raw!(libc::SYS_mmap, 0, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0)?;
+        let page = writable()?;
         raw!(libc::SYS_remap_file_pages, page, PAGE, 0, 0, 0)
-    }),
+    })
+    .alone(Alone::Depends("the mapping is private: a shared one is not to be had")),
     Attack::blocked(
         "own-memory-write",
         "write over its own code by process_vm_writev(2)",
@@ -111,8 +111,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         "make memory executable through the 32-bit table (int 0x80)",
         Stop::Killed(libc::SIGSYS),
         |_| {
-            let flags = MAP_PRIVATE | MAP_ANONYMOUS | libc::MAP_32BIT;
-            let page = raw!(libc::SYS_mmap, 0, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0)?;
+            let flags = MAP_PRIVATE | MAP_ANONYMOUS;
+            let page = raw!(libc::SYS_mmap, LOW, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0)?;
             let page = u32::try_from(page).map_err(|_high| Miss::Unable("memory below 4 GiB"))?;
             machine::int_0x80([machine::OLD_MPROTECT, page, 4096, 5])
         },
@@ -126,6 +126,10 @@ fn writable() -> Reply {
 }
 
 const PAGE: u64 = 4096;
+
+/// Where nothing is, below 4 GiB.
+#[cfg(target_arch = "x86_64")]
+const LOW: u64 = 1 << 30;
 
 /// Linux 6.6, the same on every architecture.
 const SYS_MAP_SHADOW_STACK: i64 = 453;

@@ -49,11 +49,34 @@ fn what_the_filter_must_stop_is_on_no_list_of_a_host_with_nothing_granted() {
         libc::SYS_tgkill,
         libc::SYS_rt_sigaction,
     ];
-    for (_, attack) in attacks() {
+    for (_, attack) in attacks().filter(|(group, _)| *group != Group::Flags) {
         if let Stop::Filter(number) = attack.where_nothing {
             assert!(by_argument.contains(&number) || !plan.allows(number), "{}", attack.name);
         }
     }
+}
+
+/// A row is not complete without what its arguments are, and compares each that is flags or a command in all 64 bits.
+#[test]
+fn every_argument_of_every_row_is_known_and_its_flags_are_attacked() {
+    for row in crate::sandbox::ROWS {
+        let takes = signatures::takes(row.number).unwrap_or_else(|| panic!("what does {} take?", row.name));
+        for check in row.checks {
+            let (argument, mask, _value) = check.compared();
+            let is_flags = matches!(takes.get(usize::from(argument)), Some(signatures::Takes::Flags(_)));
+            assert!(is_flags, "{}: argument {argument} is compared, so what is there besides?", row.name);
+            assert_eq!(mask >> 32, u64::from(u32::MAX), "{}: argument {argument}, upper half", row.name);
+        }
+        for (place, takes) in takes.iter().enumerate() {
+            let signatures::Takes::Flags(names) = takes else { continue };
+            let compares = row.checks.iter().any(|check| usize::from(check.compared().0) == place);
+            assert!(compares, "{}: argument {place} is not compared", row.name);
+            let prefix = format!("flag-{}-{}-", row.name.replace('_', "-"), place + 1);
+            let attacked: Vec<_> = attacks().map(|(_, a)| a.name).filter(|name| name.starts_with(&prefix)).collect();
+            assert!(attacked.len() > usize::from(!names.is_empty()), "{prefix}: {attacked:?}");
+        }
+    }
+    assert!(attack("flag-renameat2-5-whiteout").is_some() && attack("flag-renameat2-5-exchange").is_some());
 }
 
 #[test]

@@ -13,7 +13,7 @@ use tollgate_audit::Digest;
 /// What an argument of a system call must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
-    /// `argument & mask == value`, all 64 bits of it if `mask` has bits above the lower 32.
+    /// `argument & mask == value`, over all 64 bits.
     Bits {
         /// Which argument, from 0.
         argument: u8,
@@ -32,13 +32,21 @@ pub enum Check {
 /// Whatever the arguments are.
 pub(crate) const ANY: &[Check] = &[];
 
-/// `prot & PROT_EXEC == 0`, the third argument of `mmap` and `mprotect`.
-pub(crate) const NOT_EXECUTABLE: Check = Check::clear(2, libc::PROT_EXEC);
+/// `prot` is reading and writing at most, the third argument of `mmap` and `mprotect`.
+pub(crate) const NOT_EXECUTABLE: Check = Check::only(2, PROT_DATA);
+
+/// The protection of memory that is not code.
+const PROT_DATA: u64 = (libc::PROT_READ | libc::PROT_WRITE).unsigned_abs() as u64;
 
 impl Check {
-    /// The argument is this number, in its lower 32 bits: what the kernel takes as an `int`.
+    /// The argument is this number, in all its 64 bits: what the kernel takes as an `int` comes with nothing above it.
     pub(crate) const fn is(argument: u8, value: u32) -> Self {
-        Self::Bits { argument, mask: LOWER, value: value as u64 }
+        Self::Bits { argument, mask: u64::MAX, value: value as u64 }
+    }
+
+    /// No bit of the argument is set but these flags.
+    pub(crate) const fn only(argument: u8, flags: u64) -> Self {
+        Self::Bits { argument, mask: !flags, value: 0 }
     }
 
     /// The argument is a null pointer.
@@ -51,18 +59,28 @@ impl Check {
         Self::Bits { argument, mask: flags.unsigned_abs() as u64, value: 0 }
     }
 
+    /// Whether arguments pass.
+    pub(crate) fn passes(self, arguments: &[u64; 6]) -> bool {
+        let (argument, mask, expected) = self.compared();
+        arguments.get(usize::from(argument)).is_some_and(|value| value & mask == expected)
+    }
+
+    /// Which argument is compared, which of its bits count, and what they must be.
+    pub(crate) fn compared(self) -> (u8, u64, u64) {
+        match self {
+            Self::Bits { argument, mask, value } => (argument, mask, value),
+            Self::OwnProcess { argument } => (argument, u64::MAX, u64::from(std::process::id())),
+        }
+    }
+
     fn condition(self, process: u32) -> Result<SeccompCondition, seccompiler::BackendError> {
         let (argument, mask, value) = match self {
             Self::Bits { argument, mask, value } => (argument, mask, value),
-            Self::OwnProcess { argument } => (argument, LOWER, u64::from(process)),
+            Self::OwnProcess { argument } => (argument, u64::MAX, u64::from(process)),
         };
-        let length = if mask > LOWER { SeccompCmpArgLen::Qword } else { SeccompCmpArgLen::Dword };
-        SeccompCondition::new(argument, length, SeccompCmpOp::MaskedEq(mask), value)
+        SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(mask), value)
     }
 }
-
-/// The bits of an argument that the kernel takes as an `int`.
-const LOWER: u64 = u32::MAX as u64;
 
 /// What happens to a system call that no row allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,11 @@
 //! The system calls of a host that runs tools, once it is sealed: every row says why, and what brings it. What has no row
 //! ends the host.
 //!
+//! A row compares every argument that is flags, a command or the like, in all 64 bits: what it does not name is not allowed,
+//! whatever the kernel makes of it one day. Which arguments those are is in `signatures`, and the drill tries the others.
+//! `openat2` has its flags in memory, where no filter sees them: there Landlock decides what is opened, made or cut.
+//! What it does not decide is `O_PATH` and the access mode 3, which give a descriptor that can be neither read nor written.
+//!
 //! Deliberately absent: starting threads, processes or programs; sockets of its own; opening by any call but `openat2`,
 //! and `openat` of folders; pages that can be executed; changing modes, owners or attributes; `seccomp`, `landlock_*` and
 //! `prctl`, so that nothing is added or taken away later; limits.
@@ -122,42 +127,111 @@ const METADATA: BroughtBy = BroughtBy::Right(Access::Metadata);
 
 /// `ioctl(2)`: which pages were written since they were last clean (`linux/fs.h`).
 pub(super) const PAGEMAP_SCAN: u32 = 0xc060_6610;
-/// The access mode and what makes or cuts files, among the flags of `openat`.
-const OPENS_TO_CHANGE: i32 = libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC | libc::O_APPEND;
-/// `openat` of a folder to read it: `O_DIRECTORY` is set, and nothing that changes anything.
+
+const fn flags(flags: i32) -> u64 {
+    flags.unsigned_abs() as u64
+}
+
+/// `openat` of a folder to read it: `O_DIRECTORY` is set, and beside it nothing but what changes nothing.
 const READS_FOLDER: Check = Check::Bits {
     argument: 2,
-    mask: (OPENS_TO_CHANGE | libc::O_DIRECTORY).unsigned_abs() as u64,
-    value: libc::O_DIRECTORY.unsigned_abs() as u64,
+    mask: !(flags(libc::O_CLOEXEC | libc::O_NOFOLLOW | libc::O_NONBLOCK) | LARGE_FILE),
+    value: flags(libc::O_DIRECTORY),
 };
+
+/// `O_LARGEFILE` as the kernel has it: to the C library it is 0, and passed all the same.
+pub(crate) const LARGE_FILE: u64 = if cfg!(target_arch = "aarch64") { 0o400_000 } else { 0o100_000 };
+
+/// What `mmap` is for: private memory, of nothing or of a file in memory.
+const PRIVATE_MEMORY: Check = Check::only(
+    3,
+    flags(libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED | libc::MAP_NORESERVE | libc::MAP_STACK),
+);
+
+/// A command of `futex`, by whichever clock, in this process or not.
+const fn futex(command: i32) -> Check {
+    let options = flags(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+    Check::Bits { argument: 1, mask: !options, value: flags(command) }
+}
+
+/// `CLOCK_REALTIME` is 0 and `CLOCK_MONOTONIC` 1; other numbers stand for other processes' clocks, too.
+const TWO_CLOCKS: Check = Check::only(0, 1);
+const LOOKS: u64 = flags(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW);
+const SENDS: Check = Check::only(3, flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT));
+/// `sizeof(struct open_how)`: what newer kernels add to it is not there.
+const OPEN_HOW_BYTES: u32 = 24;
 
 /// All rows.
 pub(crate) static ROWS: &[CallRow] = &[
-    row!(SYS_mmap, &[NOT_EXECUTABLE], "not PROT_EXEC", HOST, "memory of guests and of the host"),
+    row!(
+        SYS_mmap,
+        &[NOT_EXECUTABLE, PRIVATE_MEMORY],
+        "not PROT_EXEC; private",
+        HOST,
+        "memory of guests and of the host"
+    ),
     row!(SYS_mprotect, &[NOT_EXECUTABLE], "not PROT_EXEC", HOST, "a guest's memory grows; pages of the heap"),
     row!(SYS_munmap, HOST, "memory of guests and of the host"),
-    row!(SYS_mremap, HOST, "large buffers grow"),
-    row!(SYS_madvise, HOST, "a slot of the pool is cleaned"),
+    row!(SYS_mremap, &[Check::only(3, flags(libc::MREMAP_MAYMOVE))], "may move", HOST, "large buffers grow"),
+    row!(
+        SYS_madvise,
+        &[Check::is(2, libc::MADV_DONTNEED.unsigned_abs())],
+        "MADV_DONTNEED",
+        HOST,
+        "a slot of the pool is cleaned"
+    ),
     row!(SYS_brk, HOST, "the heap"),
     row!(SYS_ioctl, &[Check::is(1, PAGEMAP_SCAN)], "PAGEMAP_SCAN", HOST, "which pages of a slot are dirty"),
-    row!(SYS_futex, HOST, "threads wait for each other, and until a time"),
+    row!(SYS_futex, &[futex(libc::FUTEX_WAIT)], "wait", HOST, "threads wait for each other"),
+    row!(SYS_futex, &[futex(libc::FUTEX_WAKE)], "wake", HOST, "the same"),
+    row!(SYS_futex, &[futex(libc::FUTEX_WAIT_BITSET)], "wait until", HOST, "the same, until a time"),
     row!(SYS_sched_yield, HOST, "a lock is tried again"),
-    row!(SYS_sched_getaffinity, HOST, "the heap asks how many arenas it may have"),
-    row!(SYS_clock_gettime, HOST, "where it is no vDSO call"),
-    row!(SYS_clock_nanosleep, HOST, "the ticker of epochs sleeps"),
-    row!(SYS_getrandom, HOST, "hash maps, salts, random bytes of guests"),
+    row!(SYS_sched_getaffinity, &[Check::is(0, 0)], "this thread", HOST, "the heap asks how many arenas it may have"),
+    row!(SYS_clock_gettime, &[TWO_CLOCKS], "wall or monotonic", HOST, "where it is no vDSO call"),
+    row!(
+        SYS_clock_nanosleep,
+        &[TWO_CLOCKS, Check::only(1, flags(libc::TIMER_ABSTIME))],
+        "wall or monotonic",
+        HOST,
+        "the ticker of epochs sleeps"
+    ),
+    row!(
+        SYS_getrandom,
+        &[Check::only(2, (libc::GRND_NONBLOCK | libc::GRND_INSECURE) as u64)],
+        "not GRND_RANDOM",
+        HOST,
+        "hash maps, salts, random bytes of guests"
+    ),
     row!(SYS_read, HOST, "requests from the front; answers of the notary"),
     row!(SYS_write, HOST, "entries into the notary's pipe; answers to the front; panics"),
     row!(SYS_writev, &[Check::is(0, 2)], "to stderr", HOST, "last words of the C library"),
-    row!(SYS_recvfrom, HOST, "answers of the notary; requests from the front"),
-    row!(SYS_recvmsg, HOST, "the same, on sockets that keep packets apart"),
-    row!(SYS_sendto, &[Check::is_null(4)], "no address", HOST, "questions to the notary; answers to the front"),
+    row!(
+        SYS_recvfrom,
+        &[Check::only(3, flags(libc::MSG_DONTWAIT))],
+        "MSG_DONTWAIT",
+        HOST,
+        "answers of the notary; requests from the front"
+    ),
+    row!(
+        SYS_recvmsg,
+        &[Check::only(2, flags(libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT))],
+        "MSG_CMSG_CLOEXEC",
+        HOST,
+        "the same, on sockets that keep packets apart"
+    ),
+    row!(
+        SYS_sendto,
+        &[SENDS, Check::is_null(4)],
+        "no address, MSG_NOSIGNAL",
+        HOST,
+        "questions to the notary; answers to the front"
+    ),
     row!(SYS_ppoll, HOST, "waits for the notary and the front"),
     #[cfg(target_arch = "x86_64")]
     row!(SYS_poll, HOST, "the same"),
     row!(SYS_close, HOST, "descriptors"),
     row!(SYS_sigaltstack, HOST, "a thread's first call, and its end"),
-    row!(SYS_rt_sigprocmask, HOST, "panics; the end of a thread"),
+    row!(SYS_rt_sigprocmask, &[Check::only(0, 3)], "block, unblock, set", HOST, "panics; the end of a thread"),
     row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGABRT.unsigned_abs())], "SIGABRT", HOST, "panics that end the host"),
     row!(
         SYS_rt_sigaction,
@@ -173,28 +247,52 @@ pub(crate) static ROWS: &[CallRow] = &[
     row!(SYS_restart_syscall, HOST, "a wait goes on after a signal"),
     row!(SYS_gettid, HOST, "panics that end the host"),
     row!(SYS_getpid, HOST, "the same"),
-    row!(SYS_tgkill, &[Check::OwnProcess { argument: 0 }], "this process", HOST, "the same"),
+    row!(
+        SYS_tgkill,
+        &[Check::OwnProcess { argument: 0 }, Check::is(2, libc::SIGABRT.unsigned_abs())],
+        "this process, SIGABRT",
+        HOST,
+        "the same"
+    ),
     row!(SYS_exit, HOST, "the end of a thread"),
     row!(SYS_exit_group, HOST, "the end"),
-    row!(SYS_openat2, FOLDER, "preopens, and everything below them; Landlock leaves no other folder"),
+    row!(
+        SYS_openat2,
+        &[Check::is(3, OPEN_HOW_BYTES)],
+        "flags in memory: Landlock decides",
+        FOLDER,
+        "preopens, and everything below them; Landlock leaves no other folder"
+    ),
     row!(SYS_fstat, FOLDER, "what was opened is what was decided on"),
-    row!(SYS_newfstatat, FOLDER, "the same, by older C libraries"),
-    row!(SYS_statx, FOLDER, "stat of handles and of names"),
+    row!(SYS_newfstatat, &[Check::only(3, LOOKS)], "links as such, handles", FOLDER, "the same, by older C libraries"),
+    row!(SYS_statx, &[Check::only(2, LOOKS)], "links as such, handles", FOLDER, "stat of handles and of names"),
     row!(SYS_fcntl, &[Check::is(1, libc::F_GETFL.unsigned_abs())], "F_GETFL", FOLDER, "flags of handles"),
     row!(SYS_fsync, FOLDER, "sync: any handle may be flushed"),
     row!(SYS_fdatasync, FOLDER, "sync-data"),
-    row!(SYS_fadvise64, FOLDER, "advise"),
+    row!(SYS_fadvise64, &[Check::only(3, 7)], "POSIX_FADV_*", FOLDER, "advise"),
     row!(SYS_pread64, READ, "read, and streams"),
     row!(SYS_pwrite64, WRITE, "write, and streams"),
-    row!(SYS_pwritev2, WRITE, "append"),
+    row!(SYS_pwritev2, &[Check::only(5, flags(libc::RWF_APPEND))], "RWF_APPEND", WRITE, "append"),
     row!(SYS_ftruncate, WRITE, "set-size, and open with truncate"),
-    row!(SYS_utimensat, &[Check::is_null(1)], "no path", WRITE, "set-times, of open files"),
-    row!(SYS_mkdirat, CREATE, "create-directory-at"),
+    row!(SYS_utimensat, &[Check::is_null(1), Check::is(3, 0)], "no path", WRITE, "set-times, of open files"),
+    row!(SYS_mkdirat, &[Check::only(2, 0o777)], "permission bits", CREATE, "create-directory-at"),
     row!(SYS_symlinkat, CREATE, "symlink-at"),
-    row!(SYS_unlinkat, DELETE, "unlink-file-at, remove-directory-at"),
+    row!(
+        SYS_unlinkat,
+        &[Check::only(2, flags(libc::AT_REMOVEDIR))],
+        "AT_REMOVEDIR",
+        DELETE,
+        "unlink-file-at, remove-directory-at"
+    ),
     row!(SYS_openat, &[READS_FOLDER], "O_RDONLY|O_DIRECTORY", LIST, "a folder is opened anew to be listed"),
     row!(SYS_getdents64, LIST, "read-directory"),
     row!(SYS_readlinkat, METADATA, "readlink-at"),
-    row!(SYS_renameat2, BroughtBy::CreateAndDelete, "rename-at"),
-    row!(SYS_linkat, BroughtBy::CreateAndRead, "link-at"),
+    row!(
+        SYS_renameat2,
+        &[Check::only(4, libc::RENAME_NOREPLACE as u64)],
+        "RENAME_NOREPLACE",
+        BroughtBy::CreateAndDelete,
+        "rename-at"
+    ),
+    row!(SYS_linkat, &[Check::is(4, 0)], "no flags", BroughtBy::CreateAndRead, "link-at"),
 ];

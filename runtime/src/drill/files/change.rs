@@ -68,7 +68,7 @@ pub(in super::super) const CHANGE: &[Attack] = &[
         },
     )
     .then(libc::SYS_linkat)
-    .with_folder(Stop::Landlock(EXDEV)),
+    .with_folder(Stop::Filter(libc::SYS_linkat)),
     Attack::blocked("linkat-out", "give a granted file a name outside", libc::SYS_linkat, |ground| {
         let (from, to) = (ground.inside("inside")?, ground.beside("linked-out")?);
         raw!(libc::SYS_linkat, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, 0)
@@ -90,10 +90,20 @@ pub(in super::super) const CHANGE: &[Attack] = &[
         let (from, to) = (ground.file()?, ground.inside("moved-in")?);
         raw!(libc::SYS_renameat2, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, 0)
     }),
-    landlocked("rename-exchange", "put a granted file in the place of one outside", libc::SYS_renameat2, |ground| {
-        let (from, to) = (ground.inside("inside")?, ground.file()?);
-        raw!(libc::SYS_renameat2, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, libc::RENAME_EXCHANGE)
-    }),
+    Attack::blocked(
+        "rename-exchange",
+        "put a granted file in the place of one outside",
+        libc::SYS_renameat2,
+        |ground| {
+            let (from, to) = (ground.inside("inside")?, ground.file()?);
+            raw!(libc::SYS_renameat2, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, libc::RENAME_EXCHANGE)
+        },
+    ),
+    Attack::blocked("rename-whiteout", "have a rename leave a device behind", libc::SYS_renameat2, |ground| {
+        let (from, to) = (ground.inside("inside")?, ground.inside("moved")?);
+        raw!(libc::SYS_renameat2, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, libc::RENAME_WHITEOUT)
+    })
+    .alone(Alone::Depends("not every filesystem has whiteouts")),
     #[cfg(target_arch = "x86_64")]
     Attack::blocked("symlink-outside", "make a symbolic link outside by symlink(2)", libc::SYS_symlink, |ground| {
         raw!(libc::SYS_symlink, c"secret", &ground.beside("linked-by-symlink")?)

@@ -13,6 +13,7 @@ use tollgate_capability::Access;
 use super::super::enforce::EnforceError;
 use super::super::trap::BLOCKED_EXIT;
 use super::*;
+use crate::drill::{flags, signatures};
 
 #[test]
 fn what_has_no_row_ends_the_host_and_is_written_down() {
@@ -22,6 +23,16 @@ fn what_has_no_row_ends_the_host_and_is_written_down() {
 #[test]
 fn other_arguments_than_the_rows_end_the_host() {
     in_child("attacks::child_makes_calls_with_other_arguments");
+}
+
+#[test]
+fn each_bit_of_each_compared_argument_counts() {
+    in_child("attacks::child_perturbs_every_argument");
+}
+
+#[test]
+fn a_file_outside_that_is_opened_for_nothing_can_have_its_times_set_and_no_more() {
+    in_child("attacks::child_opens_for_nothing");
 }
 
 #[test]
@@ -228,6 +239,75 @@ fn child_makes_calls_with_other_arguments() {
     ] {
         assert_blocked(&reads, number, NONE);
     }
+}
+
+/// Per row: the allowed arguments pass, and with any bit of a compared one changed the filter stops the call, unless another
+/// row allows that. While the process tests itself, what is stopped is noted and fails, so that one process tries all.
+#[test]
+#[ignore = "run as a child"]
+fn child_perturbs_every_argument() {
+    // These do not come back, or wait for ever; none of them compares anything.
+    let not_run = [libc::SYS_exit, libc::SYS_exit_group, libc::SYS_rt_sigreturn, libc::SYS_ppoll];
+    let folder = tempfile::tempdir().unwrap();
+    let everything = plan(&set(&[(&folder.path().canonicalize().unwrap(), Access::ALL.into_iter().collect())]));
+    assert_eq!(everything.calls.len(), ROWS.len());
+    let ended = forked(|pipe| {
+        let filtered = confine(&everything, SandboxLevel::Full, &[pipe.as_fd()]).unwrap().filter().unwrap();
+        self_test(&filtered.expected()).unwrap();
+        let stopped = |number, arguments| {
+            call(number, arguments);
+            trap::take_noted()
+        };
+        let mut tried = 0;
+        for row in ROWS.iter().filter(|row| !not_run.contains(&row.number)) {
+            let allowed = flags::allowed(row.checks, signatures::takes(row.number).unwrap());
+            assert_eq!(stopped(row.number, allowed), None, "{} {allowed:x?}", row.name);
+            for argument in row.checks.iter().map(|check| usize::from(check.compared().0)) {
+                for bit in 0..64 {
+                    let mut arguments = allowed;
+                    arguments[argument] ^= 1 << bit;
+                    if !flags::is_allowed(row.number, &arguments) {
+                        assert_eq!(stopped(row.number, arguments), Some(row.number), "{} {arguments:x?}", row.name);
+                        tried += 1;
+                    }
+                }
+            }
+        }
+        assert!(tried > 2_000, "{tried}");
+    });
+    assert!(ended.well(), "{ended:?}");
+}
+
+/// What SECURITY.md says of times outside.
+#[test]
+#[ignore = "run as a child"]
+fn child_opens_for_nothing() {
+    let around = tempfile::tempdir().unwrap();
+    let around = around.path().canonicalize().unwrap();
+    let (granted, outside) = (around.join("granted"), around.join("outside"));
+    fs::create_dir(&granted).unwrap();
+    fs::write(&outside, "secret").unwrap();
+    let path = std::ffi::CString::new(outside.to_str().unwrap()).unwrap();
+    let ended = sealed(&plan(&set(&[(&granted, Access::ALL.into_iter().collect())])), || {
+        let (how, mut bytes) = ([3_u64, 0, 0], [0_u8; 64]);
+        let file = call(libc::SYS_openat2, [FAR, path.as_ptr().addr() as u64, address(&how), 24, 0, 0]);
+        let file = u64::try_from(file).expect("the access mode 3 is not Landlock's");
+        let buffer = bytes.as_mut_ptr().addr() as u64;
+        let refused = |number, arguments: Arguments| assert_eq!(call(number, arguments), -1, "{number}");
+        refused(libc::SYS_read, [file, buffer, 1, 0, 0, 0]);
+        refused(libc::SYS_pread64, [file, buffer, 1, 0, 0, 0]);
+        refused(libc::SYS_pwrite64, [file, buffer, 1, 0, 0, 0]);
+        refused(libc::SYS_ftruncate, [file, 0, 0, 0, 0, 0]);
+        refused(libc::SYS_getdents64, [file, buffer, 64, 0, 0, 0]);
+        refused(libc::SYS_mmap, [0, 4096, libc::PROT_READ as u64, libc::MAP_PRIVATE as u64, file, 0]);
+        let times = [1_000_u64, 0, 1_000, 0];
+        assert_eq!(call(libc::SYS_utimensat, [file, 0, address(&times), 0, 0, 0]), 0);
+    });
+    assert!(ended.well(), "{ended:?}");
+    assert_eq!(fs::read_to_string(&outside).unwrap(), "secret");
+    let modified = fs::metadata(&outside).unwrap().modified().unwrap();
+    assert_eq!(modified, std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000));
+    fs::remove_dir_all(around).unwrap();
 }
 
 #[test]

@@ -37,7 +37,7 @@ fn table(plan: &KernelPlan) -> String {
 #[test]
 fn nothing_granted() {
     expect![[r#"
-        every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
+        every host: mmap(not PROT_EXEC; private) mprotect(not PROT_EXEC) munmap mremap(may move) madvise(MADV_DONTNEED) brk ioctl(PAGEMAP_SCAN) futex(wait) futex(wake) futex(wait until) sched_yield sched_getaffinity(this thread) clock_gettime(wall or monotonic) clock_nanosleep(wall or monotonic) getrandom(not GRND_RANDOM) read write writev(to stderr) recvfrom(MSG_DONTWAIT) recvmsg(MSG_CMSG_CLOEXEC) sendto(no address, MSG_NOSIGNAL) ppoll poll close sigaltstack rt_sigprocmask(block, unblock, set) rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process, SIGABRT) exit exit_group
         CORE 0
         MSGQUEUE 0
         MEMLOCK 0
@@ -53,8 +53,8 @@ fn a_folder_to_read() {
     let set = set(&[(Path::new("/srv/reports"), rights(&[Access::Read, Access::List]))]);
     expect![[r#"
         /srv/reports: READ_FILE READ_DIR (/0: read,list)
-        every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
-        any folder: openat2 fstat newfstatat statx fcntl(F_GETFL) fsync fdatasync fadvise64
+        every host: mmap(not PROT_EXEC; private) mprotect(not PROT_EXEC) munmap mremap(may move) madvise(MADV_DONTNEED) brk ioctl(PAGEMAP_SCAN) futex(wait) futex(wake) futex(wait until) sched_yield sched_getaffinity(this thread) clock_gettime(wall or monotonic) clock_nanosleep(wall or monotonic) getrandom(not GRND_RANDOM) read write writev(to stderr) recvfrom(MSG_DONTWAIT) recvmsg(MSG_CMSG_CLOEXEC) sendto(no address, MSG_NOSIGNAL) ppoll poll close sigaltstack rt_sigprocmask(block, unblock, set) rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process, SIGABRT) exit exit_group
+        any folder: openat2(flags in memory: Landlock decides) fstat newfstatat(links as such, handles) statx(links as such, handles) fcntl(F_GETFL) fsync fdatasync fadvise64(POSIX_FADV_*)
         fs read: pread64
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
         CORE 0
@@ -76,16 +76,16 @@ fn everything() {
     expect![[r#"
         /srv/a: WRITE_FILE READ_FILE READ_DIR REMOVE_DIR REMOVE_FILE MAKE_DIR MAKE_REG MAKE_SYM REFER TRUNCATE (/0: read,write,create,delete,list,metadata)
         /srv/b:  (/1: metadata)
-        every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
-        any folder: openat2 fstat newfstatat statx fcntl(F_GETFL) fsync fdatasync fadvise64
+        every host: mmap(not PROT_EXEC; private) mprotect(not PROT_EXEC) munmap mremap(may move) madvise(MADV_DONTNEED) brk ioctl(PAGEMAP_SCAN) futex(wait) futex(wake) futex(wait until) sched_yield sched_getaffinity(this thread) clock_gettime(wall or monotonic) clock_nanosleep(wall or monotonic) getrandom(not GRND_RANDOM) read write writev(to stderr) recvfrom(MSG_DONTWAIT) recvmsg(MSG_CMSG_CLOEXEC) sendto(no address, MSG_NOSIGNAL) ppoll poll close sigaltstack rt_sigprocmask(block, unblock, set) rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process, SIGABRT) exit exit_group
+        any folder: openat2(flags in memory: Landlock decides) fstat newfstatat(links as such, handles) statx(links as such, handles) fcntl(F_GETFL) fsync fdatasync fadvise64(POSIX_FADV_*)
         fs read: pread64
-        fs write: pwrite64 pwritev2 ftruncate utimensat(no path)
-        fs create: mkdirat symlinkat
-        fs delete: unlinkat
+        fs write: pwrite64 pwritev2(RWF_APPEND) ftruncate utimensat(no path)
+        fs create: mkdirat(permission bits) symlinkat
+        fs delete: unlinkat(AT_REMOVEDIR)
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
         fs metadata: readlinkat
-        fs create and delete: renameat2
-        fs create and read: linkat
+        fs create and delete: renameat2(RENAME_NOREPLACE)
+        fs create and read: linkat(no flags)
         CORE 0
         MSGQUEUE 0
         MEMLOCK 0
@@ -109,14 +109,14 @@ fn two_tools_of_one_compartment() {
         /srv/in: READ_FILE REMOVE_DIR REMOVE_FILE REFER (/0: read; /0: delete)
         /srv/out: WRITE_FILE MAKE_DIR MAKE_REG MAKE_SYM REFER TRUNCATE (/1: write,create)
         /srv/x: READ_DIR (/1: list)
-        every host: mmap(not PROT_EXEC) mprotect(not PROT_EXEC) munmap mremap madvise brk ioctl(PAGEMAP_SCAN) futex sched_yield sched_getaffinity clock_gettime clock_nanosleep getrandom read write writev(to stderr) recvfrom recvmsg sendto(no address) ppoll poll close sigaltstack rt_sigprocmask rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process) exit exit_group
-        any folder: openat2 fstat newfstatat statx fcntl(F_GETFL) fsync fdatasync fadvise64
+        every host: mmap(not PROT_EXEC; private) mprotect(not PROT_EXEC) munmap mremap(may move) madvise(MADV_DONTNEED) brk ioctl(PAGEMAP_SCAN) futex(wait) futex(wake) futex(wait until) sched_yield sched_getaffinity(this thread) clock_gettime(wall or monotonic) clock_nanosleep(wall or monotonic) getrandom(not GRND_RANDOM) read write writev(to stderr) recvfrom(MSG_DONTWAIT) recvmsg(MSG_CMSG_CLOEXEC) sendto(no address, MSG_NOSIGNAL) ppoll poll close sigaltstack rt_sigprocmask(block, unblock, set) rt_sigaction(SIGABRT) rt_sigaction(SIGSEGV) rt_sigaction(SIGBUS) rt_sigaction(SIGILL) rt_sigaction(SIGFPE) rt_sigreturn restart_syscall gettid getpid tgkill(this process, SIGABRT) exit exit_group
+        any folder: openat2(flags in memory: Landlock decides) fstat newfstatat(links as such, handles) statx(links as such, handles) fcntl(F_GETFL) fsync fdatasync fadvise64(POSIX_FADV_*)
         fs read: pread64
-        fs write: pwrite64 pwritev2 ftruncate utimensat(no path)
-        fs create: mkdirat symlinkat
-        fs delete: unlinkat
+        fs write: pwrite64 pwritev2(RWF_APPEND) ftruncate utimensat(no path)
+        fs create: mkdirat(permission bits) symlinkat
+        fs delete: unlinkat(AT_REMOVEDIR)
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
-        fs create and read: linkat
+        fs create and read: linkat(no flags)
         CORE 0
         MSGQUEUE 0
         MEMLOCK 0
@@ -130,7 +130,7 @@ fn two_tools_of_one_compartment() {
 fn the_json_of_a_plan() {
     let mut plan = plan(&set(&[(Path::new("/srv/reports"), rights(&[Access::Read]))]));
     plan.calls.retain(|row| ["mmap", "pread64"].contains(&row.name));
-    expect![[r#"{"folders":[{"host":"/srv/reports","rights":["READ_FILE"],"why":["/0: read"]}],"calls":[{"number":9,"name":"mmap","arguments":"not PROT_EXEC","why":"memory of guests and of the host","brought_by":"every host"},{"number":17,"name":"pread64","arguments":"","why":"read, and streams","brought_by":"fs read"}],"limits":[{"resource":"CORE","most":0,"why":"a dump would hold what guests hold"},{"resource":"MSGQUEUE","most":0,"why":"there are none"},{"resource":"MEMLOCK","most":0,"why":"nothing is locked"},{"resource":"NOFILE","most":1408,"why":"handles of each call, and the host's own"},{"resource":"DATA","most":5672796160,"why":"memory, texts and stacks of each call, and the host's own"},{"resource":"NPROC","most":0,"why":"every thread is started by then"},{"resource":"FSIZE","most":0,"why":"no folder may be written"}]}"#]].assert_eq(&plan.to_json());
+    expect![[r#"{"folders":[{"host":"/srv/reports","rights":["READ_FILE"],"why":["/0: read"]}],"calls":[{"number":9,"name":"mmap","arguments":"not PROT_EXEC; private","why":"memory of guests and of the host","brought_by":"every host"},{"number":17,"name":"pread64","arguments":"","why":"read, and streams","brought_by":"fs read"}],"limits":[{"resource":"CORE","most":0,"why":"a dump would hold what guests hold"},{"resource":"MSGQUEUE","most":0,"why":"there are none"},{"resource":"MEMLOCK","most":0,"why":"nothing is locked"},{"resource":"NOFILE","most":1408,"why":"handles of each call, and the host's own"},{"resource":"DATA","most":5672796160,"why":"memory, texts and stacks of each call, and the host's own"},{"resource":"NPROC","most":0,"why":"every thread is started by then"},{"resource":"FSIZE","most":0,"why":"no folder may be written"}]}"#]].assert_eq(&plan.to_json());
 }
 
 impl KernelPlan {
