@@ -31,6 +31,7 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use tollgate::Engine;
+use tollgate_workspace::WORDS_OF_HOSTS;
 use tollgate_workspace::own_main::{self, Test};
 
 /// How long to test.
@@ -82,6 +83,9 @@ fn main() -> ExitCode {
         [deaths::PANICS, ..] => deaths::panic_as_a_host(),
         [orphans::ROLE, folder] => return orphans::drive(folder.as_ref()),
         _ => {}
+    }
+    for (word, test) in WORDS_OF_HOSTS {
+        assert!(TESTS.iter().any(|(name, _)| *name == test), "{word}: there is no test {test}");
     }
     own_main::run(&TESTS, &words, || {
         // The first one opens a file that stays open.

@@ -241,3 +241,14 @@ pub fn exists(path: &Path) -> bool {
         Err(error) => panic!("{}: {error}", path.display()),
     }
 }
+
+/// Words of a policy about the processes that run tools, and the tests of `tests/hosts` in which they do something: that
+/// program, which has such processes, does not start without one of them.
+pub const WORDS_OF_HOSTS: [(&str, &str); 6] = [
+    ("policy.compartments.*[]", "tools_of_a_compartment_share_a_host"),
+    ("policy.hosts.grace", "grace_is_how_long_a_host_may_overrun"),
+    ("policy.hosts.idle", "idle_hosts_end"),
+    ("policy.sandbox.require=full", "require_full"),
+    ("policy.sandbox.require=none", "require_none"),
+    ("policy.sandbox.require=partial", "require_partial"),
+];

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tollgate::{Component, LoadError, Tool};
 use tollgate_capability::{CapabilitySet, Manifest, MissingGrants, Policy, manifest_schema, policy_schema};
-use tollgate_workspace::{Lab, guest, manifest};
+use tollgate_workspace::{Lab, WORDS_OF_HOSTS, guest, manifest};
 
 /// A lab whose tools are loaded under texts, as their authors and operators write them.
 struct Texts {
@@ -68,18 +68,6 @@ fn manifest_text(name: &str, needs: &str) -> String {
 
 /// Words that nobody enforces, since they only tell people something.
 const FOR_PEOPLE: [&str; 2] = ["manifest.tool.description", "manifest.operations[].description"];
-
-/// Words about the processes that run tools, and the tests of `tests/hosts` in which they do something: those need such
-/// processes.
-const OF_HOSTS: [(&str, &str); 6] = [
-    ("policy.compartments.*[]", "tools_of_a_compartment_share_a_host"),
-    ("policy.hosts.grace", "grace_is_how_long_a_host_may_overrun"),
-    ("policy.hosts.idle", "idle_hosts_end"),
-    ("policy.sandbox.require=full", "require_full"),
-    ("policy.sandbox.require=none", "require_none"),
-    ("policy.sandbox.require=partial", "require_partial"),
-];
-const HOSTS_TESTS: &str = include_str!("../hosts/main.rs");
 
 /// Every other word of `tool.toml`, and a test in which it does something.
 const MANIFEST: &[(&str, fn())] = &[
@@ -188,10 +176,7 @@ fn every_word_of_the_schemas_has_a_test() {
     let mut known = tested("manifest", MANIFEST);
     known.extend(tested("policy", POLICY));
     known.extend(FOR_PEOPLE.map(str::to_owned));
-    for (word, test) in OF_HOSTS {
-        assert!(HOSTS_TESTS.contains(&format!("(\"{test}\", ")), "{word}: no test {test}");
-        known.push(word.to_owned());
-    }
+    known.extend(WORDS_OF_HOSTS.map(|(word, _test)| word.to_owned()));
     let once: BTreeSet<String> = known.iter().cloned().collect();
     assert_eq!(once.len(), known.len(), "a word is there twice");
     let mut words = BTreeSet::new();
