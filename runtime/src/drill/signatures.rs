@@ -64,6 +64,7 @@ static SIGNATURES: &[(i64, &[Takes])] = &[
     (libc::SYS_exit_group, &[N]),
     (libc::SYS_openat2, &[Fd, N, N, Flags(&[("longer", 32)])]),
     (libc::SYS_fstat, &[Fd, N]),
+    (libc::SYS_fstatfs, &[Fd, N]),
     (libc::SYS_newfstatat, &[Fd, N, N, Flags(AT)]),
     // What is asked about, the fourth, changes nothing but the answer.
     (libc::SYS_statx, &[Fd, N, Flags(AT), N, N]),

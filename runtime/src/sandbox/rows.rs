@@ -297,5 +297,11 @@ pub(crate) static ROWS: &[CallRow] = &[
         BroughtBy::CreateAndDelete,
         "rename-at"
     ),
-    row!(SYS_linkat, &[Check::is(4, 0)], "no flags", BroughtBy::CreateAndRead, "link-at"),
+    row!(
+        SYS_linkat,
+        &[Check::is(4, libc::AT_SYMLINK_FOLLOW.unsigned_abs())],
+        "AT_SYMLINK_FOLLOW",
+        BroughtBy::CreateAndRead,
+        "link-at, of the file that is held; Landlock leaves none outside"
+    ),
 ];

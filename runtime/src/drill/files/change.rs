@@ -54,7 +54,7 @@ pub(in super::super) const CHANGE: &[Attack] = &[
     }),
     Attack::blocked("linkat-in", "give a file outside a name in the granted folder", libc::SYS_linkat, |ground| {
         let (from, to) = (ground.file()?, ground.inside("linked-in")?);
-        raw!(libc::SYS_linkat, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, 0)
+        raw!(libc::SYS_linkat, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, libc::AT_SYMLINK_FOLLOW)
     })
     .with_folder(Stop::Landlock(EXDEV)),
     Attack::blocked(
@@ -68,10 +68,10 @@ pub(in super::super) const CHANGE: &[Attack] = &[
         },
     )
     .then(libc::SYS_linkat)
-    .with_folder(Stop::Filter(libc::SYS_linkat)),
+    .with_folder(Stop::Landlock(EXDEV)),
     Attack::blocked("linkat-out", "give a granted file a name outside", libc::SYS_linkat, |ground| {
         let (from, to) = (ground.inside("inside")?, ground.beside("linked-out")?);
-        raw!(libc::SYS_linkat, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, 0)
+        raw!(libc::SYS_linkat, libc::AT_FDCWD, &from, libc::AT_FDCWD, &to, libc::AT_SYMLINK_FOLLOW)
     })
     .with_folder(Stop::Landlock(EACCES)),
     #[cfg(target_arch = "x86_64")]

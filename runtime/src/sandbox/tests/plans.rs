@@ -85,7 +85,7 @@ fn everything() {
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
         fs metadata: readlinkat
         fs create and delete: readlinkat renameat2(RENAME_NOREPLACE)
-        fs create and read: readlinkat linkat(no flags)
+        fs create and read: readlinkat linkat(AT_SYMLINK_FOLLOW)
         CORE 0
         MSGQUEUE 0
         MEMLOCK 0
@@ -116,7 +116,7 @@ fn two_tools_of_one_compartment() {
         fs create: mkdirat(permission bits) symlinkat
         fs delete: unlinkat(AT_REMOVEDIR)
         fs list: openat(O_RDONLY|O_DIRECTORY) getdents64
-        fs create and read: readlinkat linkat(no flags)
+        fs create and read: readlinkat linkat(AT_SYMLINK_FOLLOW)
         CORE 0
         MSGQUEUE 0
         MEMLOCK 0
