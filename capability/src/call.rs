@@ -25,6 +25,8 @@ pub enum HostCall {
         target: Target,
         /// Handles the call holds already, without this one.
         handles_open: u32,
+        /// Bytes left of the grant's write quota, if `flags` have `create`; else it does not matter, and is 0.
+        quota_left: u64,
     },
     /// `…descriptor.stat-at`.
     StatAt {
@@ -56,6 +58,8 @@ pub enum HostCall {
     CreateDirectoryAt {
         /// The new folder.
         path: FsPath,
+        /// Bytes left of the grant's write quota.
+        quota_left: u64,
     },
     /// `…descriptor.remove-directory-at`.
     RemoveDirectoryAt {
@@ -79,6 +83,8 @@ pub enum HostCall {
         to: FsPath,
         /// What stands at the new name.
         target: Target,
+        /// Bytes left of the write quota of the new name's grant.
+        quota_left: u64,
     },
     /// `…descriptor.link-at` (a hard link).
     LinkAt {
@@ -88,6 +94,8 @@ pub enum HostCall {
         source: Target,
         /// Its further name.
         to: FsPath,
+        /// Bytes left of the write quota of the further name's grant.
+        quota_left: u64,
     },
     /// `…descriptor.symlink-at`.
     SymlinkAt {
@@ -95,6 +103,8 @@ pub enum HostCall {
         content: String,
         /// The new name.
         path: FsPath,
+        /// Bytes left of the grant's write quota.
+        quota_left: u64,
     },
     /// `…descriptor.read` and `read-via-stream`.
     Read {

@@ -12,13 +12,16 @@ impl HostCall {
     pub fn facts(&self) -> Facts<'_> {
         let mut facts = Facts(Vec::with_capacity(FACTS_USUAL));
         self.tell(&mut facts);
+        if let Some(left) = self.quota_left() {
+            facts.uint(QUOTA_LEFT, left);
+        }
         facts
     }
 
     fn tell<'a>(&'a self, facts: &mut Facts<'a>) {
         match self {
             Self::Preopen { grant } => facts.uint("grant", u64::from(grant.0)),
-            Self::OpenAt { path, flags, target, handles_open } => {
+            Self::OpenAt { path, flags, target, handles_open, .. } => {
                 facts.path(&PATH, path);
                 facts.0.push(("flags", Fact::Text(flag_words(*flags).into())));
                 facts.target(&TARGET, *target);
@@ -31,42 +34,37 @@ impl HostCall {
                 facts.path(&PATH, path);
                 facts.target(&TARGET, *target);
             }
-            Self::ReadlinkAt { path } | Self::CreateDirectoryAt { path } | Self::RemoveDirectoryAt { path } => {
+            Self::ReadlinkAt { path } | Self::CreateDirectoryAt { path, .. } | Self::RemoveDirectoryAt { path } => {
                 facts.path(&PATH, path);
             }
-            Self::RenameAt { from, source, to, target } => {
+            Self::RenameAt { from, source, to, target, .. } => {
                 facts.path(&FROM, from);
                 facts.target(&SOURCE, *source);
                 facts.path(&TO, to);
                 facts.target(&TARGET, *target);
             }
-            Self::LinkAt { from, source, to } => {
+            Self::LinkAt { from, source, to, .. } => {
                 facts.path(&FROM, from);
                 facts.target(&SOURCE, *source);
                 facts.path(&TO, to);
             }
-            Self::SymlinkAt { content, path } => {
+            Self::SymlinkAt { content, path, .. } => {
                 facts.text("content", content);
                 facts.path(&PATH, path);
             }
             Self::Read { handle }
+            | Self::Append { handle, .. }
             | Self::SetTimes { handle }
             | Self::Sync { handle }
             | Self::ReadDirectory { handle } => facts.handle(handle),
-            Self::Write { handle, bytes, quota_left } => {
+            Self::Write { handle, bytes, .. } => {
                 facts.handle(handle);
                 facts.uint("bytes", *bytes);
-                facts.uint("quota_left", *quota_left);
             }
-            Self::Append { handle, quota_left } => {
-                facts.handle(handle);
-                facts.uint("quota_left", *quota_left);
-            }
-            Self::SetSize { handle, size, growth, quota_left } => {
+            Self::SetSize { handle, size, growth, .. } => {
                 facts.handle(handle);
                 facts.uint("size", *size);
                 facts.uint("growth", *growth);
-                facts.uint("quota_left", *quota_left);
             }
             Self::WriteStdio { stream, bytes, left } => {
                 facts.text("stream", stream.as_str());
@@ -89,6 +87,9 @@ impl HostCall {
     }
 }
 
+/// The name of the fact that tells what is left of a write quota.
+pub(crate) const QUOTA_LEFT: &str = "quota_left";
+
 /// Named facts of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts<'a>(pub Vec<(&'static str, Fact<'a>)>);
@@ -105,7 +106,7 @@ pub enum Fact<'a> {
 }
 
 /// Room for the facts of the most frequent call, `open-at`.
-const FACTS_USUAL: usize = 10;
+const FACTS_USUAL: usize = 11;
 
 impl<'a> Facts<'a> {
     fn text(&mut self, name: &'static str, text: &'a str) {

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::access::{Access, AccessSet};
 use crate::call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
-use crate::facts::{FROM, Fact, PATH, PathKeys, SOURCE, TARGET, TO, TargetKeys, flag_words};
+use crate::facts::{FROM, Fact, PATH, PathKeys, QUOTA_LEFT, SOURCE, TARGET, TO, TargetKeys, flag_words};
 use crate::functions;
 use crate::path::{FsPath, GrantIndex};
 
@@ -91,19 +91,17 @@ impl<'f> Left<'f> {
             }
             functions::READLINK_AT => Call::ReadlinkAt { path: self.path(&PATH)? },
             functions::SET_TIMES_AT => Call::SetTimesAt { path: self.path(&PATH)?, target: self.target(&TARGET)? },
-            functions::CREATE_DIRECTORY_AT => Call::CreateDirectoryAt { path: self.path(&PATH)? },
+            functions::CREATE_DIRECTORY_AT => {
+                Call::CreateDirectoryAt { path: self.path(&PATH)?, quota_left: self.quota_left()? }
+            }
             functions::REMOVE_DIRECTORY_AT => Call::RemoveDirectoryAt { path: self.path(&PATH)? },
             functions::UNLINK_FILE_AT => Call::UnlinkFileAt { path: self.path(&PATH)?, target: self.target(&TARGET)? },
             functions::RENAME_AT => self.rename_at()?,
-            functions::LINK_AT => {
-                Call::LinkAt { from: self.path(&FROM)?, source: self.target(&SOURCE)?, to: self.path(&TO)? }
-            }
-            functions::SYMLINK_AT => {
-                Call::SymlinkAt { content: self.text("content")?.to_owned(), path: self.path(&PATH)? }
-            }
+            functions::LINK_AT => self.link_at()?,
+            functions::SYMLINK_AT => self.symlink_at()?,
             functions::READ => Call::Read { handle: self.handle()? },
             functions::WRITE => self.write()?,
-            functions::APPEND => Call::Append { handle: self.handle()?, quota_left: self.uint("quota_left")? },
+            functions::APPEND => Call::Append { handle: self.handle()?, quota_left: self.quota_left()? },
             functions::SET_SIZE => self.set_size()?,
             functions::SET_TIMES => Call::SetTimes { handle: self.handle()? },
             functions::SYNC => Call::Sync { handle: self.handle()? },
@@ -134,22 +132,35 @@ impl<'f> Left<'f> {
         let handles_open = self.uint("handles_open")?;
         let expected = "a number of at most 32 bits";
         let handles_open = handles_open.try_into().map_err(|_large| wrong("handles_open", expected))?;
-        Ok(HostCall::OpenAt { path, flags: self.flags()?, target, handles_open })
+        let flags = self.flags()?;
+        let quota_left = if flags.create { self.quota_left()? } else { 0 };
+        Ok(HostCall::OpenAt { path, flags, target, handles_open, quota_left })
     }
 
     fn rename_at(&mut self) -> Result<HostCall, FactsError> {
         let (from, source) = (self.path(&FROM)?, self.target(&SOURCE)?);
-        Ok(HostCall::RenameAt { from, source, to: self.path(&TO)?, target: self.target(&TARGET)? })
+        let (to, target) = (self.path(&TO)?, self.target(&TARGET)?);
+        Ok(HostCall::RenameAt { from, source, to, target, quota_left: self.quota_left()? })
+    }
+
+    fn link_at(&mut self) -> Result<HostCall, FactsError> {
+        let (from, source) = (self.path(&FROM)?, self.target(&SOURCE)?);
+        Ok(HostCall::LinkAt { from, source, to: self.path(&TO)?, quota_left: self.quota_left()? })
+    }
+
+    fn symlink_at(&mut self) -> Result<HostCall, FactsError> {
+        let (content, path) = (self.text("content")?.to_owned(), self.path(&PATH)?);
+        Ok(HostCall::SymlinkAt { content, path, quota_left: self.quota_left()? })
     }
 
     fn write(&mut self) -> Result<HostCall, FactsError> {
         let (handle, bytes) = (self.handle()?, self.uint("bytes")?);
-        Ok(HostCall::Write { handle, bytes, quota_left: self.uint("quota_left")? })
+        Ok(HostCall::Write { handle, bytes, quota_left: self.quota_left()? })
     }
 
     fn set_size(&mut self) -> Result<HostCall, FactsError> {
         let (handle, size) = (self.handle()?, self.uint("size")?);
-        Ok(HostCall::SetSize { handle, size, growth: self.uint("growth")?, quota_left: self.uint("quota_left")? })
+        Ok(HostCall::SetSize { handle, size, growth: self.uint("growth")?, quota_left: self.quota_left()? })
     }
 
     fn write_stdio(&mut self) -> Result<HostCall, FactsError> {
@@ -220,6 +231,10 @@ impl<'f> Left<'f> {
     fn grant(&mut self, name: &'static str) -> Result<GrantIndex, FactsError> {
         let index = self.uint(name)?;
         index.try_into().map(GrantIndex).map_err(|_large| wrong(name, "a number of at most 16 bits"))
+    }
+
+    fn quota_left(&mut self) -> Result<u64, FactsError> {
+        self.uint(QUOTA_LEFT)
     }
 
     fn text(&mut self, name: &'static str) -> Result<&'f str, FactsError> {

@@ -61,7 +61,7 @@ pub struct FsCapability {
     pub durable: AccessSet,
     /// Which files below it.
     pub patterns: Patterns,
-    /// How many bytes one call may write below it, in all.
+    /// How many bytes of the disk one call may take below it, in all ([`HostCall::disk_cost`](crate::HostCall::disk_cost)).
     pub write_quota: u64,
 }
 
@@ -205,6 +205,10 @@ pub struct Limits {
     pub host_memory: u64,
     /// Calls of one tool at the same time.
     pub calls: u32,
+    /// Entries that the call may add to the ledger, beside its start and its end.
+    pub records: u32,
+    /// Bytes of these entries, as they stand in the ledger.
+    pub record_bytes: u64,
 }
 
 impl Limits {
@@ -220,6 +224,8 @@ impl Limits {
         random: 64 << 10,
         host_memory: 8 << 20,
         calls: 16,
+        records: 200_000,
+        record_bytes: 64 << 20,
     };
 }
 
@@ -244,6 +250,8 @@ pub enum Cap {
     Random,
     HostMemory,
     Calls,
+    Records,
+    RecordBytes,
 }
 
 impl Cap {
@@ -261,6 +269,8 @@ impl Cap {
             Self::Random => "random",
             Self::HostMemory => "host_memory",
             Self::Calls => "calls",
+            Self::Records => "records",
+            Self::RecordBytes => "record_bytes",
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, ClockMode, Decision, Durability, FileId, FsCapability, FsPath, GrantIndex,
-    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reason, Stdio, StdioSet, Target, check,
+    HandleFacts, HostCall, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, OpenFlags, Patterns, RandomMode, Reason, Stdio,
+    StdioSet, Target, check,
 };
 
 const READ: OpenFlags = OpenFlags {
@@ -47,16 +48,19 @@ fn granted(guest: &str) -> FsCapability {
     }
 }
 
+/// What is left of a quota that does not matter.
+const ROOM: u64 = 1 << 20;
+
 fn at(grant: u16, asked: &str) -> FsPath {
     FsPath::new(GrantIndex(grant), "", asked.to_owned())
 }
 
 fn open(asked: &str, flags: OpenFlags, target: Target) -> HostCall {
-    HostCall::OpenAt { path: at(0, asked), flags, target, handles_open: 0 }
+    HostCall::OpenAt { path: at(0, asked), flags, target, handles_open: 0, quota_left: ROOM }
 }
 
 fn rename(from: FsPath, source: Target, to: FsPath, target: Target) -> HostCall {
-    HostCall::RenameAt { from, source, to, target }
+    HostCall::RenameAt { from, source, to, target, quota_left: ROOM }
 }
 
 fn handle() -> HandleFacts {
@@ -94,7 +98,7 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
     let calls = [
         (Access::Read, open("a", READ, FILE)),
         (Access::Read, HostCall::Read { handle: handle() }),
-        (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(0, "b") }),
+        (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(0, "b"), quota_left: ROOM }),
         (Access::Write, open("a", WRITE, FILE)),
         (Access::Write, open("a", OpenFlags { truncate: true, ..READ }, FILE)),
         (Access::Write, HostCall::Write { handle: handle(), bytes: 1, quota_left: 1 }),
@@ -104,9 +108,9 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
         (Access::Write, HostCall::SetTimesAt { path: at(0, "a"), target: FILE }),
         (Access::Create, open("a", CREATE, Target::Absent)),
         (Access::Create, open("a", CREATE, Target::Unknown)),
-        (Access::Create, HostCall::CreateDirectoryAt { path: at(0, "a") }),
-        (Access::Create, HostCall::SymlinkAt { content: "b".to_owned(), path: at(0, "a") }),
-        (Access::Create, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(0, "b") }),
+        (Access::Create, HostCall::CreateDirectoryAt { path: at(0, "a"), quota_left: ROOM }),
+        (Access::Create, HostCall::SymlinkAt { content: "b".to_owned(), path: at(0, "a"), quota_left: ROOM }),
+        (Access::Create, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(0, "b"), quota_left: ROOM }),
         (Access::Create, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
         (Access::Delete, HostCall::UnlinkFileAt { path: at(0, "a"), target: FILE }),
         (Access::Delete, HostCall::RemoveDirectoryAt { path: at(0, "a") }),
@@ -130,7 +134,7 @@ fn a_durable_right_wants_the_intents_that_use_it_on_disk() {
     let calls = [
         (Access::Read, open("a", READ, FILE)),
         (Access::Read, open("a", both, FILE)),
-        (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "b") }),
+        (Access::Read, HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "b"), quota_left: ROOM }),
         (Access::Write, open("a", both, FILE)),
         (Access::Write, open("a", CREATE, Target::Absent)),
         (Access::Write, HostCall::SetSize { handle: handle(), size: 1, growth: 0, quota_left: 0 }),
@@ -216,6 +220,42 @@ fn a_quota_and_a_cap_deny_the_byte_after_the_last() {
 }
 
 #[test]
+fn a_quota_denies_all_that_takes_room_on_the_disk() {
+    let cost = NAME_CHARGE_BYTES + 3;
+    let path = || at(0, "sub/new");
+    let create = |quota_left| HostCall::OpenAt {
+        path: path(),
+        flags: CREATE,
+        target: Target::Absent,
+        handles_open: 0,
+        quota_left,
+    };
+    let link = |quota_left| HostCall::LinkAt { from: at(0, "a"), source: FILE, to: path(), quota_left };
+    let renamed =
+        |quota_left| HostCall::RenameAt { from: at(0, "a"), source: FILE, to: path(), target: FILE, quota_left };
+    let folder = |quota_left| HostCall::CreateDirectoryAt { path: path(), quota_left };
+    let symlink = |quota_left| HostCall::SymlinkAt { content: "text".to_owned(), path: path(), quota_left };
+    let calls: [(u64, &dyn Fn(u64) -> HostCall); 5] = [
+        (cost + INODE_CHARGE_BYTES, &create),
+        (cost + INODE_CHARGE_BYTES, &folder),
+        (cost + INODE_CHARGE_BYTES + 4, &symlink),
+        (cost, &link),
+        (cost, &renamed),
+    ];
+    for (asked, call) in calls {
+        assert_eq!(denied(&everything(), &call(asked)), None, "{:?}", call(asked));
+        for left in [0, asked - 1] {
+            let over = Reason::OverLimit { asked, left };
+            assert_eq!(denied(&everything(), &call(left)), Some(("fs:/docs:quota".to_owned(), over)));
+        }
+    }
+    // Without the right, it is the right that is missing, whatever room there is.
+    let mut set = everything();
+    set.fs[0].access = set.fs[0].access.difference(AccessSet::EMPTY.with(Access::Create));
+    assert_eq!(denied(&set, &folder(0)), Some(("fs:/docs:create".to_owned(), Reason::NotGranted)));
+}
+
+#[test]
 fn include_and_exclude_patterns_deny_what_they_leave_out() {
     let set = with_patterns(&["*.txt"], &["private/**"]);
     let left_out = |asked: &str, target| denied(&set, &open(asked, READ, target));
@@ -248,7 +288,11 @@ fn renaming_onto_something_needs_the_right_to_delete_it() {
 
 #[test]
 fn a_link_text_that_leads_out_is_refused() {
-    let link = |path: &str, content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: at(0, path) };
+    let link = |path: &str, content: &str| HostCall::SymlinkAt {
+        content: content.to_owned(),
+        path: at(0, path),
+        quota_left: ROOM,
+    };
     for (path, content) in [("a", "/etc"), ("a", ".."), ("a", "../x"), ("d/a", "../../x"), ("a", "x/../../y")] {
         let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinkText));
         assert_eq!(denied(&everything(), &link(path, content)), refused, "{path} -> {content}");
@@ -261,7 +305,7 @@ fn a_link_text_that_leads_out_is_refused() {
 #[test]
 fn nothing_gains_rights_in_another_folder() {
     let gains = Some(("fs:/out:no-gain".to_owned(), Reason::GainsRights));
-    let link = HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "a") };
+    let link = HostCall::LinkAt { from: at(0, "a"), source: FILE, to: at(1, "a"), quota_left: ROOM };
     let moved = rename(at(0, "a"), FILE, at(1, "a"), Target::Absent);
     let folder = rename(at(0, "a"), FOLDER, at(1, "a"), Target::Absent);
     let without = |access: Access| {
@@ -294,7 +338,7 @@ fn nothing_gains_rights_by_a_folder_in_or_around_another() {
         set
     };
     let file = [
-        HostCall::LinkAt { from: at(0, "x/a"), source: FILE, to: at(1, "y/a") },
+        HostCall::LinkAt { from: at(0, "x/a"), source: FILE, to: at(1, "y/a"), quota_left: ROOM },
         rename(at(0, "x/a"), FILE, at(1, "y/a"), Target::Absent),
     ];
     let folder = rename(at(0, "x"), FOLDER, at(1, "y"), Target::Absent);
@@ -316,7 +360,7 @@ fn nothing_gains_rights_by_a_folder_in_or_around_another() {
 #[test]
 fn special_files_are_neither_linked_nor_renamed() {
     let refused = Some(("fs:/docs:regular".to_owned(), Reason::NotRegular));
-    let link = HostCall::LinkAt { from: at(0, "a"), source: Target::Special, to: at(0, "b") };
+    let link = HostCall::LinkAt { from: at(0, "a"), source: Target::Special, to: at(0, "b"), quota_left: ROOM };
     let moved = |target| rename(at(0, "a"), Target::Special, at(1, "b"), target);
     for call in [link, moved(Target::Absent), moved(FILE)] {
         assert_eq!(denied(&everything(), &call), refused);
@@ -330,7 +374,7 @@ fn hard_links_do_not_carry_a_file_past_patterns() {
     let hard = Some(("fs:/docs:patterns".to_owned(), Reason::HardLinksUnderPatterns));
     assert_eq!(denied(&set, &open("a", READ, LINKED)), hard);
     assert_eq!(denied(&everything(), &open("a", READ, LINKED)), None);
-    let link = |from, to| HostCall::LinkAt { from, source: FILE, to };
+    let link = |from, to| HostCall::LinkAt { from, source: FILE, to, quota_left: ROOM };
     assert_eq!(denied(&set, &link(at(0, "a"), at(0, "b"))), hard);
     assert_eq!(denied(&set, &link(at(0, "a"), at(1, "b"))), Some(("fs:/out:patterns".to_owned(), hard_reason())));
     // Moved to a folder without patterns, it could be read there under its new name.
@@ -348,7 +392,10 @@ fn under_patterns_names_are_what_they_seem() {
     let set = with_patterns(&[], &["secret"]);
     let links = Some(("fs:/docs:patterns".to_owned(), Reason::SymlinkUnderPatterns));
     assert_eq!(denied(&set, &open("a", READ, Target::Symlink)), links);
-    assert_eq!(denied(&set, &HostCall::SymlinkAt { content: "b".to_owned(), path: at(0, "a") }), links);
+    assert_eq!(
+        denied(&set, &HostCall::SymlinkAt { content: "b".to_owned(), path: at(0, "a"), quota_left: ROOM }),
+        links
+    );
     let renamed = rename(at(0, "a"), FOLDER, at(0, "b"), Target::Absent);
     let folder = Some(("fs:/docs:patterns".to_owned(), Reason::FolderRenameUnderPatterns));
     assert_eq!(denied(&set, &renamed), folder);

@@ -223,20 +223,28 @@ impl Probe {
         let (to_grant, to_path) = self.second();
         let to = FsPath::new(GrantIndex(to_grant), "", to_path);
         let outside = FsPath::new(GrantIndex(self.from.grant), "", OUT.to_owned());
+        let quota = |grant: u16| set.fs.get(usize::from(grant)).map_or(0, |fs| fs.write_quota);
+        let (quota_left, to_quota_left) = (quota(self.from.grant), quota(to_grant));
         let flags = |flags: OpenFlags, target| HostCall::OpenAt {
             path: path.clone(),
             flags: OpenFlags { follow: true, ..flags },
             target,
             handles_open: 0,
+            quota_left: if flags.create { quota_left } else { 0 },
         };
         let (read, write) = (OpenFlags { read: true, ..NONE }, OpenFlags { write: true, ..NONE });
-        let quota_left = set.fs.get(usize::from(self.from.grant)).map_or(0, |fs| fs.write_quota);
         let handle = |flags: OpenFlags| HandleFacts { grant: GrantIndex(self.from.grant), rights: rights(flags) };
         let written = HostCall::Write { handle: handle(write), bytes: 3, quota_left };
         let linked = |inside| if patterned(self.from.grant) { Target::Symlink } else { inside };
-        let renamed = |source, target| HostCall::RenameAt { from: path.clone(), source, to: to.clone(), target };
-        let hard = |source| HostCall::LinkAt { from: path.clone(), source, to: to.clone() };
-        let link = |content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: path.clone() };
+        let renamed = |source, target| HostCall::RenameAt {
+            from: path.clone(),
+            source,
+            to: to.clone(),
+            target,
+            quota_left: to_quota_left,
+        };
+        let hard = |source| HostCall::LinkAt { from: path.clone(), source, to: to.clone(), quota_left: to_quota_left };
+        let link = |content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: path.clone(), quota_left };
         let create = |flags: OpenFlags| OpenFlags { create: true, ..flags };
         let folder = || flags(OpenFlags { directory: true, ..NONE }, FOLDER);
         let path = path.clone();
@@ -264,7 +272,7 @@ impl Probe {
             Op::Hash => vec![HostCall::MetadataHashAt { path, target: FILE }],
             Op::ReadLink => vec![HostCall::ReadlinkAt { path }],
             Op::SetTimes => vec![HostCall::SetTimesAt { path, target: FILE }],
-            Op::MakeFolder => vec![HostCall::CreateDirectoryAt { path }],
+            Op::MakeFolder => vec![HostCall::CreateDirectoryAt { path, quota_left }],
             Op::RemoveFolder => vec![HostCall::RemoveDirectoryAt { path }],
             Op::Unlink => vec![HostCall::UnlinkFileAt { path, target: FILE }],
             Op::UnlinkLink => vec![HostCall::UnlinkFileAt { path, target: Target::Symlink }],
@@ -279,12 +287,14 @@ impl Probe {
             Op::StatOutside => vec![HostCall::StatAt { path: outside, target: FILE }],
             Op::SetTimesOutside => vec![HostCall::SetTimesAt { path: outside, target: FILE }],
             Op::ReadOutside => {
-                vec![HostCall::OpenAt { path: outside, flags: read, target: FILE, handles_open: 0 }]
+                vec![HostCall::OpenAt { path: outside, flags: read, target: FILE, handles_open: 0, quota_left: 0 }]
             }
             Op::WriteOutside => {
-                vec![HostCall::OpenAt { path: outside, flags: write, target: FILE, handles_open: 0 }]
+                vec![HostCall::OpenAt { path: outside, flags: write, target: FILE, handles_open: 0, quota_left: 0 }]
             }
-            Op::LinkFromOutside => vec![HostCall::LinkAt { from: outside, source: FILE, to }],
+            Op::LinkFromOutside => {
+                vec![HostCall::LinkAt { from: outside, source: FILE, to, quota_left: to_quota_left }]
+            }
         }
     }
 

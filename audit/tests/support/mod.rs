@@ -16,7 +16,8 @@ use tollgate_audit::{
     AUDIT_ARCH_X86_64, Action, BlockedCall, Call, CallClass, CallEnd, CallEnding, CallId, CallStart, CallSummary,
     CallTrail, Closer, DenialRef, Digest, Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact, FactRef, HostId,
     Intent, Kept, KernelRecord, KeyRotation, Layer, Ledger, LedgerKey, LedgerOpened, Level, Outcome, OutcomeTotals,
-    Pairs, Policy, Recorded, Report, RootHash, Sequence, SigningKey, ThreadName, Usage, Verdict, Violation, verify,
+    Pairs, Policy, Recorded, Report, Room, RootHash, Sequence, SigningKey, ThreadName, Usage, Verdict, Violation,
+    verify,
 };
 
 /// A folder for a ledger, with room beside it for key and state.
@@ -333,6 +334,7 @@ pub(crate) fn start(call: CallId) -> CallStart {
         call,
         started: Instant::now(),
         deadline: Instant::now(),
+        room: Room { entries: 200_000, bytes: 64 << 20 },
         time_ns: 2,
         tool: "word-count".to_owned(),
         version: "1.0.0".to_owned(),

@@ -114,26 +114,35 @@ pub(crate) fn call() -> impl Strategy<Value = HostCall> {
 }
 
 pub(crate) fn path_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..9, fs_path(), target(), flags(), small_or_any(0..80)).prop_map(
-        |(kind, path, target, flags, handles_open)| match kind {
+    (0_u8..9, fs_path(), target(), flags(), small_or_any(0..80), quota_left()).prop_map(
+        |(kind, path, target, flags, handles_open, quota_left)| match kind {
             0 => HostCall::StatAt { path, target },
             1 => HostCall::MetadataHashAt { path, target },
             2 => HostCall::ReadlinkAt { path },
             3 => HostCall::SetTimesAt { path, target },
-            4 => HostCall::CreateDirectoryAt { path },
+            4 => HostCall::CreateDirectoryAt { path, quota_left },
             5 => HostCall::RemoveDirectoryAt { path },
             6 => HostCall::UnlinkFileAt { path, target },
-            _often => HostCall::OpenAt { path, flags, target, handles_open },
+            _often => {
+                let quota_left = if flags.create { quota_left } else { 0 };
+                HostCall::OpenAt { path, flags, target, handles_open, quota_left }
+            }
         },
     )
 }
 
 pub(crate) fn two_path_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..3, fs_path(), target(), fs_path(), target()).prop_map(|(kind, from, source, to, target)| match kind {
-        0 => HostCall::LinkAt { from, source, to },
-        1 => HostCall::SymlinkAt { content: from.asked, path: to },
-        _often => HostCall::RenameAt { from, source, to, target },
+    let drawn = (0_u8..3, fs_path(), target(), fs_path(), target(), quota_left());
+    drawn.prop_map(|(kind, from, source, to, target, quota_left)| match kind {
+        0 => HostCall::LinkAt { from, source, to, quota_left },
+        1 => HostCall::SymlinkAt { content: from.asked, path: to, quota_left },
+        _often => HostCall::RenameAt { from, source, to, target, quota_left },
     })
+}
+
+/// Mostly enough for what takes little room, often nothing, now and then about what a file costs.
+fn quota_left() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => Just(1 << 20), 2 => Just(0), 2 => 4_000_u64..5_000]
 }
 
 pub(crate) fn handle_call() -> impl Strategy<Value = HostCall> {

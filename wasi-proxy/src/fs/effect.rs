@@ -169,7 +169,7 @@ fn new_place<'a>(root: Root<'_>, path: &'a FsPath) -> Result<Place<'a>, Failed> 
 #[allow(clippy::wildcard_enum_match_arm, reason = "an effect knows its own calls, and refuses every other")]
 pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
     permit.perform(|call| match call {
-        HostCall::CreateDirectoryAt { path } => {
+        HostCall::CreateDirectoryAt { path, .. } => {
             let Place { folder, name } = new_place(roots.of(path)?, path)?;
             Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
         }
@@ -182,12 +182,12 @@ pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
             let Place { folder, name } = place(roots.of(path)?, path)?;
             Ok(rustix::fs::unlinkat(folder, name, AtFlags::empty())?)
         }
-        HostCall::SymlinkAt { content, path } => {
+        HostCall::SymlinkAt { content, path, .. } => {
             let Place { folder, name } = new_place(roots.of(path)?, path)?;
             Ok(rustix::fs::symlinkat(content.as_str(), folder, name)?)
         }
-        HostCall::RenameAt { from, source, to, target } => rename(roots, (from, *source), (to, *target)),
-        HostCall::LinkAt { from, source, to } => hard_link(roots, (from, *source), to),
+        HostCall::RenameAt { from, source, to, target, .. } => rename(roots, (from, *source), (to, *target)),
+        HostCall::LinkAt { from, source, to, .. } => hard_link(roots, (from, *source), to),
         _other_effect => Err(Failed::Broken),
     })
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Timespec, Timestamps};
 use tollgate_audit::{
-    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded,
+    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
 };
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Patterns,
@@ -23,6 +23,7 @@ use crate::gate::{Checked, Failed, Gate, Performed, Permit};
 use crate::handle::{Handle, OnHandle, Origin};
 
 const GRANT: GrantIndex = GrantIndex(0);
+const QUOTA: u64 = 1 << 20;
 const TIMES: Timestamps = Timestamps {
     last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
     last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
@@ -72,7 +73,7 @@ impl Scene {
             access: all,
             durable: AccessSet::EMPTY,
             patterns: Patterns::default(),
-            write_quota: 100,
+            write_quota: QUOTA,
         };
         let set = Arc::new(CapabilitySet { fs: vec![fs], ..CapabilitySet::default() });
         let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Takes), start()));
@@ -90,11 +91,11 @@ impl Scene {
         let flags = OpenFlags { write: true, truncate: true, ..OpenFlags::default() };
         vec![
             HostCall::Preopen { grant: GRANT },
-            HostCall::OpenAt { path: path("a.txt"), flags, target: target("a.txt"), handles_open: 0 },
+            HostCall::OpenAt { path: path("a.txt"), flags, target: target("a.txt"), handles_open: 0, quota_left: 0 },
             HostCall::StatAt { path: path("a.txt"), target: target("a.txt") },
             HostCall::ReadlinkAt { path: path("link") },
             HostCall::SetTimesAt { path: path("a.txt"), target: target("a.txt") },
-            HostCall::CreateDirectoryAt { path: path("new") },
+            HostCall::CreateDirectoryAt { path: path("new"), quota_left: QUOTA },
             HostCall::RemoveDirectoryAt { path: path("sub") },
             HostCall::UnlinkFileAt { path: path("a.txt"), target: target("a.txt") },
             HostCall::RenameAt {
@@ -102,9 +103,15 @@ impl Scene {
                 source: target("a.txt"),
                 to: path("b.txt"),
                 target: Target::Absent,
+                quota_left: QUOTA,
             },
-            HostCall::LinkAt { from: path("a.txt"), source: target("a.txt"), to: path("b.txt") },
-            HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new") },
+            HostCall::LinkAt {
+                from: path("a.txt"),
+                source: target("a.txt"),
+                to: path("b.txt"),
+                quota_left: QUOTA,
+            },
+            HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new"), quota_left: QUOTA },
         ]
     }
 
@@ -144,6 +151,7 @@ fn start() -> CallStart {
         call: Takes.next_call(1),
         started: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(60),
+        room: Room { entries: 200_000, bytes: 64 << 20 },
         time_ns: 1,
         tool: "tool".to_owned(),
         version: "1.0.0".to_owned(),
@@ -212,7 +220,7 @@ fn a_permit_for_another_call_performs_nothing() {
 fn a_permit_performs_its_own_call_on_its_own_path() {
     let mut scene = Scene::new();
     let path = |asked: &str| FsPath::new(GRANT, "", asked.to_owned());
-    let permit = scene.permit(HostCall::CreateDirectoryAt { path: path("sub/new") });
+    let permit = scene.permit(HostCall::CreateDirectoryAt { path: path("sub/new"), quota_left: QUOTA });
     assert_eq!(change(permit, &scene.roots).result, Ok(()));
     assert!(scene.folder.path().join("sub/new").is_dir());
     let resized = scene.admitted(|handle, quota_left| HostCall::SetSize { handle, size: 2, growth: 0, quota_left });

@@ -77,11 +77,15 @@ impl HostDescriptor for GateView<'_> {
         for _race in 0..OPEN_RACES_MAX {
             let Probe { target, .. } = self.look(&path, flags.follow)?;
             let handles_open = self.ctx.handles.open();
-            let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open };
+            let quota_left = if flags.create { self.ctx.gate.quota_left(path.grant) } else { 0 };
+            let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open, quota_left };
             let permit = self.ctx.gate.admit(call)?;
             match fs::open(permit, &self.ctx.roots) {
                 Performed { result: Ok(Opened::Same(opened)), spent } => return self.push_opened(opened, spent),
-                Performed { result: Ok(Opened::Raced), spent } => self.ctx.gate.settle(spent, RACED),
+                Performed { result: Ok(Opened::Raced), spent } => {
+                    self.ctx.gate.give_back(&spent);
+                    self.ctx.gate.settle(spent, RACED);
+                }
                 Performed { result: Err(failed), spent } => {
                     return self.settle_effect(Performed { result: Err(failed), spent });
                 }
@@ -139,7 +143,8 @@ impl HostDescriptor for GateView<'_> {
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(HostCall::CreateDirectoryAt { path })
+        let quota_left = self.ctx.gate.quota_left(path.grant);
+        self.change(HostCall::CreateDirectoryAt { path, quota_left })
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
@@ -158,7 +163,8 @@ impl HostDescriptor for GateView<'_> {
         let to = self.path(&new_fd, new_path)?;
         let Probe { target: source, .. } = self.look(&from, false)?;
         let Probe { target, .. } = self.look(&to, false)?;
-        self.change(HostCall::RenameAt { from, source, to, target })
+        let quota_left = self.ctx.gate.quota_left(to.grant);
+        self.change(HostCall::RenameAt { from, source, to, target, quota_left })
     }
 
     async fn link_at(
@@ -175,12 +181,14 @@ impl HostDescriptor for GateView<'_> {
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
         let Probe { target: source, .. } = self.look(&from, false)?;
-        self.change(HostCall::LinkAt { from, source, to })
+        let quota_left = self.ctx.gate.quota_left(to.grant);
+        self.change(HostCall::LinkAt { from, source, to, quota_left })
     }
 
     async fn symlink_at(&mut self, fd: Fd, content: String, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(HostCall::SymlinkAt { content, path })
+        let quota_left = self.ctx.gate.quota_left(path.grant);
+        self.change(HostCall::SymlinkAt { content, path, quota_left })
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
@@ -201,8 +209,7 @@ impl HostDescriptor for GateView<'_> {
 
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
         let slot = self.file_slot(&fd)?;
-        let hole = if bytes.is_empty() { 0 } else { self.hole(slot, offset)? };
-        let on = self.checked_write(slot, hole.saturating_add(bytes.len() as u64))?;
+        let on = self.checked_write_at(slot, bytes.len() as u64, Some(offset))?;
         let written = fs::write(on, &bytes, Some(offset)).map_err(failed)?;
         self.count_written(slot, bytes.len());
         Ok(written)
@@ -216,8 +223,7 @@ impl HostDescriptor for GateView<'_> {
 
     fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
         let slot = self.file_slot(&fd)?;
-        let hole = self.hole(slot, offset)?;
-        let proof = self.checked_write(slot, hole)?;
+        let proof = self.checked_write(slot, 0)?;
         self.push_output(proof, slot, Some(offset))
     }
 
@@ -232,11 +238,7 @@ impl HostDescriptor for GateView<'_> {
         let now = self.handle(slot)?.len().map_err(|error| code_of(&error))?;
         let growth = size.saturating_sub(now);
         let on = self.admit_on(slot, |handle, quota_left| HostCall::SetSize { handle, size, growth, quota_left })?;
-        let cut = fs::set_size(on);
-        if cut.result.is_ok() {
-            self.spend(slot, growth);
-        }
-        self.settle_effect(cut)
+        self.settle_effect(fs::set_size(on))
     }
 
     async fn set_times(&mut self, fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {

@@ -219,27 +219,34 @@ impl GateView<'_> {
         Ok(on)
     }
 
-    /// Checks a write of `bytes` and takes them off the quota.
-    pub(crate) fn checked_write(&mut self, slot: usize, bytes: u64) -> FsResult<OnHandle<Checked>> {
-        let on = self.checked_on(slot, |handle, quota_left| HostCall::Write { handle, bytes, quota_left })?;
-        self.spend(slot, bytes);
-        Ok(on)
+    /// Checks a write of `bytes`, a hole before them included.
+    pub(super) fn checked_write(&mut self, slot: usize, bytes: u64) -> FsResult<OnHandle<Checked>> {
+        self.checked_on(slot, |handle, quota_left| HostCall::Write { handle, bytes, quota_left })
+    }
+
+    /// Checks a write of so many bytes at an offset, or at the end of the file, with the hole that it makes now: the file
+    /// may have been cut since the last write.
+    pub(crate) fn checked_write_at(
+        &mut self,
+        slot: usize,
+        bytes: u64,
+        offset: Option<Filesize>,
+    ) -> FsResult<OnHandle<Checked>> {
+        let hole = match offset {
+            Some(offset) if bytes > 0 => self.hole(slot, offset)?,
+            Some(_) | None => 0,
+        };
+        self.checked_write(slot, hole.saturating_add(bytes))
     }
 
     /// Bytes from the end of a file to `offset`: writing there makes the file longer by them too, so they count as
     /// written.
-    pub(super) fn hole(&self, slot: usize, offset: Filesize) -> FsResult<u64> {
+    fn hole(&self, slot: usize, offset: Filesize) -> FsResult<u64> {
         if offset == 0 {
             return Ok(0);
         }
         let end = self.handle(slot)?.len().map_err(|error| code_of(&error))?;
         Ok(offset.saturating_sub(end))
-    }
-
-    pub(super) fn spend(&mut self, slot: usize, bytes: u64) {
-        if let Some(handle) = self.ctx.handles.get(slot) {
-            self.ctx.gate.spend_quota(handle.grant, bytes);
-        }
     }
 
     pub(crate) fn count_read(&mut self, slot: usize, bytes: usize) {
@@ -288,6 +295,9 @@ impl GateView<'_> {
             }
             Err(Failed::Escapes) => Err(gate.escaped(spent).into()),
             Err(Failed::Kernel(errno)) => {
+                if made_nothing(errno) {
+                    gate.give_back(&spent);
+                }
                 let code = code(errno);
                 gate.settle(spent, code.name());
                 Err(code.into())
@@ -316,6 +326,29 @@ pub(crate) fn failed(failed: Failed) -> FsError {
         Failed::Kernel(errno) => code(errno).into(),
         Failed::Escapes | Failed::Broken => FsError::trap(Untracked),
     }
+}
+
+/// Whether this error says for certain that nothing was made. After any other one, such as a failing disk's, what was asked
+/// for may have come into being all the same, and stays charged.
+fn made_nothing(errno: Errno) -> bool {
+    const CERTAIN: [Errno; 15] = [
+        Errno::BUSY,
+        Errno::DQUOT,
+        Errno::EXIST,
+        Errno::FBIG,
+        Errno::INVAL,
+        Errno::ISDIR,
+        Errno::LOOP,
+        Errno::MLINK,
+        Errno::NAMETOOLONG,
+        Errno::NOENT,
+        Errno::NOSPC,
+        Errno::NOTDIR,
+        Errno::NOTEMPTY,
+        Errno::ROFS,
+        Errno::XDEV,
+    ];
+    CERTAIN.contains(&errno)
 }
 
 pub(super) fn code(errno: Errno) -> ErrorCode {
