@@ -148,9 +148,19 @@ pub enum HostCall {
         /// On which handle.
         handle: HandleFacts,
     },
-    /// `…descriptor.read-directory`.
+    /// `…descriptor.read-directory`, and each further page of the listing.
     ReadDirectory {
         /// On which handle.
+        handle: HandleFacts,
+    },
+    /// `…descriptor.stat`.
+    Stat {
+        /// Of which handle.
+        handle: HandleFacts,
+    },
+    /// `…descriptor.metadata-hash`.
+    MetadataHash {
+        /// Of which handle.
         handle: HandleFacts,
     },
     /// `wasi:cli/environment.get-environment`.
@@ -233,6 +243,8 @@ impl HostCall {
             Self::SetTimes { .. } => functions::SET_TIMES,
             Self::Sync { .. } => functions::SYNC,
             Self::ReadDirectory { .. } => functions::READ_DIRECTORY,
+            Self::Stat { .. } => functions::STAT,
+            Self::MetadataHash { .. } => functions::METADATA_HASH,
             Self::GetEnvironment => functions::GET_ENVIRONMENT,
             Self::GetArguments => functions::GET_ARGUMENTS,
             Self::GetStdio { stream: Stdio::Stdin } => functions::GET_STDIN,
@@ -282,6 +294,8 @@ impl HostCall {
             | Self::Append { .. }
             | Self::Sync { .. }
             | Self::ReadDirectory { .. }
+            | Self::Stat { .. }
+            | Self::MetadataHash { .. }
             | Self::GetStdio { .. }
             | Self::WriteStdio { .. }
             | Self::WallClock

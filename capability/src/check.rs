@@ -248,6 +248,8 @@ fn allowed<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
         // Any handle may be flushed; what matters is that it is one.
         HostCall::Sync { handle } => preopened(set, handle.grant),
         HostCall::ReadDirectory { handle } => on_handle(set, handle, Access::List),
+        HostCall::Stat { handle } => asked_about(set, handle, &[Access::Read, Access::Write]),
+        HostCall::MetadataHash { handle } => asked_about(set, handle, &[Access::Read, Access::Write, Access::List]),
         HostCall::GetEnvironment => granted(set.env.is_some(), Rule::Env),
         HostCall::GetArguments => granted(set.args.is_some(), Rule::Args),
         HostCall::GetStdio { stream } => granted(set.stdio.contains(*stream), Rule::Stdio(*stream)),
@@ -523,6 +525,16 @@ fn on_handle<'s>(set: &'s CapabilitySet, handle: &HandleFacts, access: Access) -
     let fs = folder(set, handle.grant)?;
     let held = right(fs, access)?;
     if handle.rights.contains(access) { Ok(held) } else { deny(held.rule, Reason::NotGranted) }
+}
+
+/// A file that was opened to be read or written may be asked about, as POSIX has it: standard libraries do so before they read
+/// one. Who lists may compare hashes, as by path. Any other handle, such as that of a granted folder, tells no more than its
+/// path would.
+fn asked_about<'s>(set: &'s CapabilitySet, handle: &HandleFacts, enough: &[Access]) -> Verdict<'s> {
+    if enough.iter().any(|access| handle.rights.contains(*access)) {
+        return preopened(set, handle.grant);
+    }
+    right(folder(set, handle.grant)?, Access::Metadata)
 }
 
 /// Whether there is room for what the call takes of the disk.

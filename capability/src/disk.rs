@@ -63,6 +63,8 @@ impl HostCall {
             | Self::SetTimes { .. }
             | Self::Sync { .. }
             | Self::ReadDirectory { .. }
+            | Self::Stat { .. }
+            | Self::MetadataHash { .. }
             | Self::GetEnvironment
             | Self::GetArguments
             | Self::GetStdio { .. }

@@ -56,7 +56,9 @@ impl HostCall {
             | Self::Append { handle, .. }
             | Self::SetTimes { handle }
             | Self::Sync { handle }
-            | Self::ReadDirectory { handle } => facts.handle(handle),
+            | Self::ReadDirectory { handle }
+            | Self::Stat { handle }
+            | Self::MetadataHash { handle } => facts.handle(handle),
             Self::Write { handle, bytes, .. } => {
                 facts.handle(handle);
                 facts.uint("bytes", *bytes);

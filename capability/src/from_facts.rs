@@ -106,6 +106,8 @@ impl<'f> Left<'f> {
             functions::SET_TIMES => Call::SetTimes { handle: self.handle()? },
             functions::SYNC => Call::Sync { handle: self.handle()? },
             functions::READ_DIRECTORY => Call::ReadDirectory { handle: self.handle()? },
+            functions::STAT => Call::Stat { handle: self.handle()? },
+            functions::METADATA_HASH => Call::MetadataHash { handle: self.handle()? },
             functions::GET_ENVIRONMENT => Call::GetEnvironment,
             functions::GET_ARGUMENTS => Call::GetArguments,
             functions::GET_STDIN => Call::GetStdio { stream: Stdio::Stdin },

@@ -121,15 +121,18 @@ impl FromIterator<Stdio> for StdioSet {
     }
 }
 
-/// What a clock shows, the finest first. The coarser of manifest and grant holds.
+/// What a clock shows, the finest first. The coarser of manifest and grant holds. The wall clock's mode is that of the times of
+/// files too; the monotonic clock's that of waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockMode {
     /// The host's time.
     Real,
-    /// The host's time, rounded down to 100 ms: too wide to time code with.
+    /// The host's time, rounded down to 100 ms: too wide to time code with. Times of files are rounded too; a wait ends when
+    /// the clock takes a step.
     Coarse,
-    /// One instant for the whole call: its start for the wall clock, zero for the monotonic clock.
+    /// One instant for the whole call: its start for the wall clock, zero for the monotonic clock. Files have no times, since
+    /// one that the tool writes would tell the present; a wait is over at once.
     Frozen,
 }
 

@@ -117,6 +117,8 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
         (Access::Delete, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
         (Access::List, open("a", OpenFlags { directory: true, ..READ }, FOLDER)),
         (Access::List, HostCall::ReadDirectory { handle: handle() }),
+        (Access::Metadata, HostCall::Stat { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
+        (Access::Metadata, HostCall::MetadataHash { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
         (Access::Metadata, HostCall::StatAt { path: at(0, "a"), target: FILE }),
         (Access::Metadata, HostCall::ReadlinkAt { path: at(0, "a") }),
     ];
@@ -204,6 +206,18 @@ fn each_word_beside_folders_denies_what_it_stands_for() {
     assert_needed("context", &HostCall::GetContext, |set| set.context = false, "context");
     assert_needed("limits.random", &HostCall::RandomBytes { bytes }, |set| set.limits.random = 3, "limits.random");
     assert_needed("limits.handles", &open("a", READ, FILE), |set| set.limits.handles = 0, "limits.handles");
+}
+
+#[test]
+fn what_was_opened_for_something_may_be_asked_about() {
+    let mut set = everything();
+    set.fs[0].access = set.fs[0].access.difference(AccessSet::EMPTY.with(Access::Metadata));
+    let metadata = Some(("fs:/docs:metadata".to_owned(), Reason::NotGranted));
+    for (right, stat) in [(Access::Read, None), (Access::Write, None), (Access::List, metadata)] {
+        let handle = || HandleFacts { grant: GrantIndex(0), rights: AccessSet::EMPTY.with(right) };
+        assert_eq!(denied(&set, &HostCall::Stat { handle: handle() }), stat, "{right}");
+        assert_eq!(denied(&set, &HostCall::MetadataHash { handle: handle() }), None, "{right}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tollgate_capability::{
 
 mod permit;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use permit::Permit;
 pub(crate) use permit::{Checked, Failed, Performed, Spent};
@@ -342,7 +342,9 @@ fn fs_guest<'s>(set: &'s CapabilitySet, call: &HostCall) -> Option<&'s str> {
         | HostCall::SetSize { handle, .. }
         | HostCall::SetTimes { handle }
         | HostCall::Sync { handle }
-        | HostCall::ReadDirectory { handle } => handle.grant,
+        | HostCall::ReadDirectory { handle }
+        | HostCall::Stat { handle }
+        | HostCall::MetadataHash { handle } => handle.grant,
         HostCall::GetEnvironment
         | HostCall::GetArguments
         | HostCall::GetStdio { .. }
@@ -393,7 +395,9 @@ fn subject(set: &CapabilitySet, call: &HostCall) -> String {
         | HostCall::SetSize { .. }
         | HostCall::SetTimes { .. }
         | HostCall::Sync { .. }
-        | HostCall::ReadDirectory { .. } => format!("a handle below `{}`", guest.unwrap_or_default()),
+        | HostCall::ReadDirectory { .. }
+        | HostCall::Stat { .. }
+        | HostCall::MetadataHash { .. } => format!("a handle below `{}`", guest.unwrap_or_default()),
         HostCall::GetEnvironment => "the environment".to_owned(),
         HostCall::GetArguments => "the argument vector".to_owned(),
         HostCall::GetStdio { stream } | HostCall::WriteStdio { stream, .. } => stream.as_str().to_owned(),

@@ -146,17 +146,20 @@ fn quota_left() -> impl Strategy<Value = u64> {
 }
 
 pub(crate) fn handle_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..8, handle(), small_or_any(0..9), small_or_any(0..9)).prop_map(|(kind, handle, bytes, quota_left)| match kind
-    {
-        0 => HostCall::Read { handle },
-        1 => HostCall::Write { handle, bytes, quota_left },
-        2 => HostCall::Append { handle, quota_left },
-        3 => HostCall::SetSize { handle, size: 1, growth: bytes, quota_left },
-        4 => HostCall::SetTimes { handle },
-        5 => HostCall::Sync { handle },
-        6 => HostCall::ReadDirectory { handle },
-        _last => HostCall::Preopen { grant: handle.grant },
-    })
+    (0_u8..10, handle(), small_or_any(0..9), small_or_any(0..9)).prop_map(
+        |(kind, handle, bytes, quota_left)| match kind {
+            0 => HostCall::Read { handle },
+            1 => HostCall::Write { handle, bytes, quota_left },
+            2 => HostCall::Append { handle, quota_left },
+            3 => HostCall::SetSize { handle, size: 1, growth: bytes, quota_left },
+            4 => HostCall::SetTimes { handle },
+            5 => HostCall::Sync { handle },
+            6 => HostCall::ReadDirectory { handle },
+            7 => HostCall::Stat { handle },
+            8 => HostCall::MetadataHash { handle },
+            _last => HostCall::Preopen { grant: handle.grant },
+        },
+    )
 }
 
 pub(crate) fn other_call() -> impl Strategy<Value = HostCall> {

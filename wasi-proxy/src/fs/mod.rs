@@ -3,12 +3,16 @@
 
 mod effect;
 mod file;
+mod listing;
 mod probe;
+mod stat;
 mod stream;
 
 pub(crate) use effect::{Opened, change, open, open_preopen, read_link, set_times};
 pub(crate) use file::{Flush, READ_BYTES_MAX, read_at, set_open_times, set_size, sync, sync_folder, write};
+pub(crate) use listing::{Listing, Next, list};
 pub(crate) use probe::{Probe, Roots};
+pub(crate) use stat::{stat, stat_at};
 pub(crate) use stream::GatedStream;
 
 #[cfg(test)]

@@ -105,12 +105,7 @@ impl Scene {
                 target: Target::Absent,
                 quota_left: QUOTA,
             },
-            HostCall::LinkAt {
-                from: path("a.txt"),
-                source: target("a.txt"),
-                to: path("b.txt"),
-                quota_left: QUOTA,
-            },
+            HostCall::LinkAt { from: path("a.txt"), source: target("a.txt"), to: path("b.txt"), quota_left: QUOTA },
             HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new"), quota_left: QUOTA },
         ]
     }

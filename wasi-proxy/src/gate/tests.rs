@@ -1,5 +1,6 @@
 //! What a call may add to the ledger, and what it takes off a write quota.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,8 +8,8 @@ use tollgate_audit::{
     AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
 };
 use tollgate_capability::{
-    Access, AccessSet, Cap, CapabilitySet, FileId, FsCapability, FsPath, GrantIndex, HostCall, INODE_CHARGE_BYTES, Limits,
-    NAME_CHARGE_BYTES, Patterns, Target,
+    Access, AccessSet, Cap, CapabilitySet, FileId, FsCapability, FsPath, GrantIndex, HostCall, INODE_CHARGE_BYTES,
+    Limits, NAME_CHARGE_BYTES, Patterns, Target,
 };
 
 use super::{Gate, Refused};
@@ -35,11 +36,15 @@ impl Record for Forgets {
     }
 }
 
-/// A gate over a folder with all rights, under these limits.
 fn gate(limits: Limits, write_quota: u64) -> Gate {
+    gate_over(Path::new("/srv/docs"), limits, write_quota)
+}
+
+/// A gate over a folder of the host with all rights, under these limits.
+pub(crate) fn gate_over(host: &Path, limits: Limits, write_quota: u64) -> Gate {
     let fs = FsCapability {
         guest: "/docs".to_owned(),
-        host: "/srv/docs".into(),
+        host: host.to_owned(),
         access: Access::ALL.into_iter().collect(),
         durable: AccessSet::EMPTY,
         patterns: Patterns::default(),
@@ -105,7 +110,8 @@ fn what_is_not_recorded_takes_no_room_in_the_ledger() {
 fn a_quota_is_charged_for_a_name_before_its_effect_and_given_back_if_there_was_none() {
     let cost = INODE_CHARGE_BYTES + NAME_CHARGE_BYTES + 3;
     let mut gate = gate(Limits::DEFAULT, 2 * cost);
-    let folder = |gate: &Gate| HostCall::CreateDirectoryAt { path: at("new"), quota_left: gate.quota_left(GrantIndex(0)) };
+    let folder =
+        |gate: &Gate| HostCall::CreateDirectoryAt { path: at("new"), quota_left: gate.quota_left(GrantIndex(0)) };
     let call = folder(&gate);
     let spent = gate.admit(call).unwrap().spend();
     assert_eq!(gate.quota_left(GrantIndex(0)), cost);

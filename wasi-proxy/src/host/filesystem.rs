@@ -14,12 +14,14 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use crate::fs::{self, Flush, Opened, Probe, READ_BYTES_MAX};
+use crate::fs::{self, Flush, Listing, Next, Opened, Probe, READ_BYTES_MAX};
 use crate::gate::{Failed, Gate, Performed, Spent};
 use crate::handle::{Held, Origin};
 use crate::view::GateView;
 
 mod handles;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use handles::Untracked;
 use handles::{OK, TRAP, code, code_of, failed};
@@ -98,16 +100,8 @@ impl HostDescriptor for GateView<'_> {
         let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
         let (probed, permit) =
             self.metadata_call(&fd, path, follow, |path, target| HostCall::StatAt { path, target })?;
-        let spent = permit.spend();
-        let stat = match self.push_probed(probed) {
-            Ok(fd) => {
-                let stat = self.wasi_fs().stat(Resource::new_borrow(fd.rep())).await;
-                self.table.delete(fd)?;
-                stat
-            }
-            Err(error) => Err(error),
-        };
-        settle_result(&mut self.ctx.gate, spent, stat)
+        let clock = self.ctx.gate.set().wall_clock;
+        self.settle_effect(fs::stat_at(permit, probed, clock))
     }
 
     async fn metadata_hash_at(&mut self, fd: Fd, path_flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
@@ -259,9 +253,10 @@ impl HostDescriptor for GateView<'_> {
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         let slot = self.any_slot(&fd)?;
         let proof = self.checked_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
-        let entries = self.listing(proof, fd).await?;
-        self.ctx.handles.hold(entries.rep(), Held::Handle(slot))?;
-        Ok(entries)
+        let listing = self.table.push(fs::list(proof).map_err(failed)?)?;
+        self.ctx.handles.hold(listing.rep(), Held::Handle(slot))?;
+        // To the bindings it is the listing of wasmtime-wasi, which nobody but that crate can make.
+        Ok(Resource::new_own(listing.rep()))
     }
 
     async fn advise(&mut self, fd: Fd, offset: Filesize, len: Filesize, advice: Advice) -> FsResult<()> {
@@ -277,10 +272,14 @@ impl HostDescriptor for GateView<'_> {
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
-        self.wasi_fs().stat(fd).await
+        let slot = self.any_slot(&fd)?;
+        let on = self.checked_on(slot, |handle, _quota| HostCall::Stat { handle })?;
+        fs::stat(on, self.ctx.gate.set().wall_clock).map_err(failed)
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
+        let slot = self.any_slot(&fd)?;
+        let _on = self.checked_on(slot, |handle, _quota| HostCall::MetadataHash { handle })?;
         self.wasi_fs().metadata_hash(fd).await
     }
 
@@ -302,18 +301,24 @@ impl HostDirectoryEntryStream for GateView<'_> {
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
         let slot = self.slot_of(stream.rep())?;
+        let listing = Resource::<Listing>::new_borrow(stream.rep());
         loop {
-            let borrowed = Resource::new_borrow(stream.rep());
-            let Some(entry) = self.wasi_fs().read_directory_entry(borrowed).await? else { return Ok(None) };
-            if self.shows(slot, &entry)? {
-                return Ok(Some(entry));
+            match self.table.get_mut(&listing)?.next() {
+                Next::End => return Ok(None),
+                Next::Page => self.turn_page(slot, &listing)?,
+                Next::Entry(entry) => {
+                    let entry = entry.map_err(code)?;
+                    if self.shows(slot, &entry)? {
+                        return Ok(Some(entry));
+                    }
+                }
             }
         }
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
         let rep = stream.rep();
-        HostDirectoryEntryStream::drop(&mut self.wasi_fs(), stream)?;
+        self.table.delete(Resource::<Listing>::new_own(rep))?;
         self.ctx.release(rep);
         Ok(())
     }

@@ -2,18 +2,18 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::io::Errno;
 use tollgate_capability::{Access, AccessSet, FsPath, HandleFacts, HostCall, Target};
+use wasmtime::Trap;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, FsPerms, OpenMode};
-use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Filesize, HostDescriptor as _,
-};
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode, Filesize};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::Fd;
-use crate::fs::{self, Flush, GatedStream, Probe};
+use crate::fs::{self, Flush, GatedStream, Listing, Probe};
 use crate::gate::{Checked, Failed, Performed, Permit, Spent};
 use crate::handle::{Handle, Held, OnHandle, Origin};
 use crate::view::GateView;
@@ -147,13 +147,14 @@ impl GateView<'_> {
         Ok(stream)
     }
 
-    /// The entries of a folder: its effect is wasmtime-wasi's, which opens the folder anew.
-    pub(super) async fn listing(
-        &mut self,
-        _proof: OnHandle<Checked>,
-        fd: Fd,
-    ) -> FsResult<Resource<DirectoryEntryStream>> {
-        self.wasi_fs().read_directory(fd).await
+    /// Reads the next page of a listing, as a call of its own. A folder in which patterns hide everything has pages without
+    /// end in one call of the guest's: the deadline holds between them.
+    pub(super) fn turn_page(&mut self, slot: usize, listing: &Resource<Listing>) -> FsResult<()> {
+        if Instant::now() >= self.ctx.input.call.deadline {
+            return Err(FsError::trap(Trap::Interrupt));
+        }
+        let proof = self.checked_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
+        self.table.get_mut(listing)?.turn(proof).map_err(failed)
     }
 
     /// The handle behind a resource that the gate made; anything else is a broken invariant.
