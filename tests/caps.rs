@@ -310,6 +310,62 @@ fn calls_at_once_are_capped() {
     lab.verified();
 }
 
+/// How many host calls a probe makes that are denied, and so recorded, one after the other.
+fn denied_calls(calls: usize) -> String {
+    json!({ "calls": vec![json!({ "call": "tcp-create" }); calls] }).to_string()
+}
+
+fn entries_between(entries: &[Entry<'_>]) -> u64 {
+    entries.iter().filter(|entry| matches!(entry.kind(), Kind::Intent | Kind::Outcome | Kind::Violation)).count() as u64
+}
+
+#[test]
+fn entries_that_a_call_adds_to_the_ledger_are_capped() {
+    let mut lab = Lab::new();
+    let tool = probe(&mut lab, Limits { records: 20, ..Limits::DEFAULT });
+    let just_fits = lab.call(&tool, "sequence", &denied_calls(10)).unwrap();
+    assert_eq!(entries_between(&lab.entries_of(just_fits.call)), 20);
+    let failure = lab.failure(&tool, "sequence", &denied_calls(11));
+    assert_cap(&failure, hit(Cap::Records, Some(22), 20));
+    let entries = lab.entries_of(failure.call.unwrap());
+    assert_eq!(entries_between(&entries), 20, "nothing is recorded beyond the cap but the end");
+    assert_eq!(end(&entries).counters.iter().map(|(_, calls)| calls).sum::<u64>(), 11);
+    lab.verified();
+}
+
+#[test]
+fn without_room_in_the_ledger_nothing_is_done() {
+    let mut lab = Lab::new();
+    lab.folder("docs");
+    let mut set = lab.set(guest("probe-fs"), &["fs:/docs=docs:create"]);
+    // The folder itself, and the first of two new ones.
+    set.limits.records = 4;
+    let tool = lab.tool_with(guest("probe-fs"), set).unwrap();
+    let step = |path: &str| json!({ "op": "create-directory-at", "base": "/docs", "path": path });
+    let arguments = json!({ "steps": [step("one"), step("two")] }).to_string();
+    lab.capped(&tool, "raw", &arguments, hit(Cap::Records, Some(6), 4));
+    assert!(lab.path("docs/one").is_dir() && !lab.path("docs/two").exists());
+    lab.verified();
+}
+
+#[test]
+fn bytes_that_a_call_adds_to_the_ledger_are_capped() {
+    let mut lab = Lab::new();
+    let limit = 8 * KIB;
+    let tool = probe(&mut lab, Limits { record_bytes: limit, ..Limits::DEFAULT });
+    let failure = lab.failure(&tool, "sequence", &denied_calls(200));
+    let CallError::Cap(found) = &failure.error else { panic!("{failure:?}") };
+    assert_eq!((found.cap, found.limit), (Cap::RecordBytes, limit));
+    assert!(found.asked.unwrap() > limit);
+    let entries = lab.entries_of(failure.call.unwrap());
+    let framed = |entry: &Entry<'_>| entry.encode().as_bytes().len() as u64 + 6;
+    // Its start and its end are its own to have, and few bytes.
+    let all: u64 = entries.iter().map(framed).sum();
+    assert!(all > limit - KIB && all < limit + KIB, "{all} bytes");
+    assert_eq!((end(&entries).class, end(&entries).cap.as_ref().unwrap().as_str()), (CallClass::Cap, "record_bytes"));
+    lab.verified();
+}
+
 #[test]
 fn a_call_that_answers_reports_what_it_used() {
     let mut lab = Lab::new();

@@ -12,8 +12,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{
-    CallClass, CallEnding, CallStart, CallTrail, Channel, Digest, Durability, FactRef, FromNotary, HostEnd, Kept,
-    Notary, NotaryOf, OutcomeTotals, Record as _, Recorded, Recorder, Status, ToNotary, Usage, verify,
+    CALL_ENTRIES_MAX, CallClass, CallEnding, CallStart, CallTrail, Channel, Digest, Durability, FactRef, FromNotary,
+    HostEnd, Kept, Notary, NotaryOf, OutcomeTotals, Record as _, Recorded, Recorder, Room, Status, ToNotary, Usage,
+    verify,
 };
 
 fn main() {
@@ -76,6 +77,7 @@ impl Running {
             call: self.recorder.next_call(1_700_000_000_000),
             started: now,
             deadline: now + Duration::from_secs(60),
+            room: Room { entries: CALL_ENTRIES_MAX, bytes: u64::MAX },
             time_ns: 1_700_000_000_000_000_000,
             tool: "word-count".to_owned(),
             version: "1.0.0".to_owned(),

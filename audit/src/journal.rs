@@ -61,11 +61,15 @@ pub enum AppendError {
         /// Why.
         reason: String,
     },
-    /// The call has as many entries as a call may have ([`CALL_ENTRIES_MAX`](crate::CALL_ENTRIES_MAX)).
-    #[error("the call has as many ledger entries as a call may have ({entries})")]
+    /// The call has no [`Room`](crate::Room) left for more.
+    #[error("the call has no room left in the ledger: {asked} {} asked for, {left} left", of.unit())]
     CallFull {
-        /// Entries of the call.
-        entries: u32,
+        /// What there is no room for.
+        of: crate::trail::RoomFor,
+        /// How much of it was asked for.
+        asked: u64,
+        /// How much of it is left.
+        left: u64,
     },
     /// The intent was closed before, or is another call's.
     #[error("intent {intent} of the call is not open")]

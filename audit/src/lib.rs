@@ -113,7 +113,8 @@ pub use crate::takeover::{Adoption, Takeover};
 pub use crate::text::{Cut, Text};
 pub use crate::tile_path::{ParseTilePathError, TILE_WIDTH, TileKind, TilePath};
 pub use crate::trail::{
-    CALL_ENTRIES_MAX, CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals,
+    CALL_ENTRIES_MAX, CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals, Room,
+    RoomFor,
 };
 pub use crate::tree::{Frontier, leaf_hash, node_hash};
 pub use crate::verify::{

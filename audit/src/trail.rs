@@ -11,14 +11,15 @@ use crate::entry::{
     Action, Call, CallClass, CallEnd, Durability, Entry, Fact, Intent, Layer, Outcome, Recorded, Usage, Verdict,
     Violation,
 };
+use crate::frame::{FRAME_BYTES_MAX, frame_bytes};
 use crate::ids::{CallId, Digest, LeafHash, RootHash, Sequence};
 use crate::journal::AppendError;
 use crate::pairs::Pairs;
 use crate::record::{Kept, Record};
 use crate::tree::Frontier;
 
-/// Most entries of a call at which it may still ask for something, so that no call fills a disk by asking.
-pub const CALL_ENTRIES_MAX: u32 = 1 << 18;
+/// Most entries that a call can have room for: their sequences stay far below 2³².
+pub const CALL_ENTRIES_MAX: u32 = 1 << 24;
 
 /// Records one call: its start, each intent and what came of it, its end.
 ///
@@ -34,6 +35,35 @@ pub struct CallTrail {
     leaves: Vec<LeafHash>,
     waiting: Vec<EncodedEntry>,
     open: Vec<IntentId>,
+    room: Room,
+}
+
+/// How much a call may add to the ledger, so that no call fills a disk by asking. Its `call` and `call-end` entries are not
+/// counted: they are always the call's to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// Entries, at most [`CALL_ENTRIES_MAX`].
+    pub entries: u32,
+    /// Bytes of these entries with their frames.
+    pub bytes: u64,
+}
+
+/// What a call has no more [`Room`] for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoomFor {
+    /// Entries.
+    Entries,
+    /// Bytes of entries.
+    Bytes,
+}
+
+impl RoomFor {
+    pub(crate) const fn unit(self) -> &'static str {
+        match self {
+            Self::Entries => "entries",
+            Self::Bytes => "bytes",
+        }
+    }
 }
 
 /// How a call starts: the fields of [`Call`], and the moment from which its entries count their time.
@@ -45,6 +75,8 @@ pub struct CallStart {
     pub started: Instant,
     /// Until when to wait for a ledger that has no room.
     pub deadline: Instant,
+    /// How much it may add to the ledger.
+    pub room: Room,
     /// The same moment by the wall clock, nanoseconds since the Unix epoch.
     pub time_ns: u64,
     /// The tool's name.
@@ -153,8 +185,9 @@ impl CallTrail {
             leaves: Vec::new(),
             waiting: Vec::new(),
             open: Vec::new(),
+            room: Room { entries: start.room.entries.min(CALL_ENTRIES_MAX), bytes: start.room.bytes },
         };
-        trail.push(&Entry::Call(start.into_entry()));
+        trail.push(Entry::Call(start.into_entry()).encode());
         trail
     }
 
@@ -170,11 +203,13 @@ impl CallTrail {
         &self.open
     }
 
-    /// Records an allowed intent. When this returns, it is kept as `durability` says and may take effect.
+    /// Records an allowed intent. When this returns, it is kept as `durability` says and may take effect. It takes the room
+    /// for its outcome or violation too, so that what was allowed can always be closed.
     ///
     /// # Errors
     ///
     /// [`AppendError`]: it is not in the ledger, or not on disk though it had to be, and must not take effect.
+    /// [`AppendError::CallFull`]: the call has no room for it; nothing is recorded.
     pub fn intent(
         &mut self,
         function: &str,
@@ -182,8 +217,10 @@ impl CallTrail {
         rule: &str,
         durability: Durability,
     ) -> Result<IntentId, AppendError> {
-        self.check_room()?;
-        let intent = IntentId(self.push_intent(function, facts, Verdict::Allow, rule, durability));
+        let (seq, entry) = self.new_intent(function, facts, Verdict::Allow, rule, durability);
+        self.take_room(2, framed(&entry) + END_BYTES)?;
+        self.push(entry);
+        let intent = IntentId(seq);
         self.open.push(intent);
         self.keep(durability.into())?;
         Ok(intent)
@@ -193,16 +230,19 @@ impl CallTrail {
     ///
     /// # Errors
     ///
-    /// [`AppendError`]: they are not in the ledger. The intent stays denied.
+    /// [`AppendError`]: they are not in the ledger. The intent stays denied. [`AppendError::CallFull`]: the call has no room
+    /// for them; nothing is recorded.
     pub fn denied(
         &mut self,
         function: &str,
         facts: &[(&str, FactRef<'_>)],
         denial: DenialRef<'_>,
     ) -> Result<(), AppendError> {
-        self.check_room()?;
-        let of = self.push_intent(function, facts, Verdict::Deny, denial.rule, Durability::Pipe);
-        self.push_violation(of, function, denial);
+        let (of, intent) = self.new_intent(function, facts, Verdict::Deny, denial.rule, Durability::Pipe);
+        let violation = self.new_violation(Sequence(of.0.saturating_add(1)), of, function, denial);
+        self.take_room(2, framed(&intent) + framed(&violation))?;
+        self.push(intent);
+        self.push(violation);
         self.grow_tree();
         self.keep(Kept::Pipe)
     }
@@ -216,7 +256,8 @@ impl CallTrail {
         if !self.take_open(intent) {
             return Err(AppendError::NotOpen { intent: intent.0 });
         }
-        self.push_violation(intent.0, function, denial);
+        let violation = self.new_violation(self.next(), intent.0, function, denial);
+        self.push_end(violation);
         self.keep(Kept::Pipe)
     }
 
@@ -257,7 +298,7 @@ impl CallTrail {
         }
         self.grow_tree();
         let (call, entries, root) = (self.call, self.next().0, self.tree.root());
-        self.push(&Entry::CallEnd(CallEnd {
+        let end = Entry::CallEnd(CallEnd {
             call,
             seq: self.next(),
             at_us: self.at_us(),
@@ -269,7 +310,8 @@ impl CallTrail {
             root,
             result: end.result,
             cap: end.cap.map(Into::into),
-        }));
+        });
+        self.push(end.encode());
         // What has ended is worth waiting for, also where the call had no time left.
         let deadline = self.deadline.max(Instant::now() + END_WAIT);
         self.write(kept, deadline)?;
@@ -306,9 +348,24 @@ impl CallTrail {
         }
     }
 
-    fn check_room(&self) -> Result<(), AppendError> {
-        let entries = self.next().0;
-        if entries < CALL_ENTRIES_MAX { Ok(()) } else { Err(AppendError::CallFull { entries }) }
+    /// Takes room for so many entries with so many bytes, or none.
+    fn take_room(&mut self, entries: u32, bytes: u64) -> Result<(), AppendError> {
+        let full = |of, asked, left| AppendError::CallFull { of, asked, left };
+        let Room { entries: entries_left, bytes: bytes_left } = self.room;
+        let Some(entries_after) = entries_left.checked_sub(entries) else {
+            return Err(full(RoomFor::Entries, entries.into(), entries_left.into()));
+        };
+        let Some(bytes_after) = bytes_left.checked_sub(bytes) else {
+            return Err(full(RoomFor::Bytes, bytes, bytes_left));
+        };
+        self.room = Room { entries: entries_after, bytes: bytes_after };
+        Ok(())
+    }
+
+    /// Adds the entry that closes an intent, and gives back what it leaves of the room that the intent took for it.
+    fn push_end(&mut self, entry: EncodedEntry) {
+        self.room.bytes = self.room.bytes.saturating_add(END_BYTES.saturating_sub(framed(&entry)));
+        self.push(entry);
     }
 
     /// Whether `intent` was open; it no longer is.
@@ -317,16 +374,16 @@ impl CallTrail {
         place.map(|place| self.open.remove(place)).is_ok()
     }
 
-    fn push_intent(
-        &mut self,
+    fn new_intent(
+        &self,
         function: &str,
         facts: &[(&str, FactRef<'_>)],
         verdict: Verdict,
         rule: &str,
         durability: Durability,
-    ) -> Sequence {
+    ) -> (Sequence, EncodedEntry) {
         let seq = self.next();
-        self.push(&Entry::Intent(Intent {
+        let intent = Entry::Intent(Intent {
             call: self.call,
             seq,
             at_us: self.at_us(),
@@ -335,14 +392,14 @@ impl CallTrail {
             verdict,
             rule: rule.into(),
             durability,
-        }));
-        seq
+        });
+        (seq, intent.encode())
     }
 
-    fn push_violation(&mut self, of: Sequence, function: &str, denial: DenialRef<'_>) {
-        self.push(&Entry::Violation(Violation {
+    fn new_violation(&self, seq: Sequence, of: Sequence, function: &str, denial: DenialRef<'_>) -> EncodedEntry {
+        let violation = Entry::Violation(Violation {
             call: self.call,
-            seq: self.next(),
+            seq,
             of,
             at_us: self.at_us(),
             function: function.into(),
@@ -350,11 +407,12 @@ impl CallTrail {
             layer: denial.layer,
             action: denial.action,
             message: denial.message.into(),
-        }));
+        });
+        violation.encode()
     }
 
     fn push_outcome(&mut self, intent: IntentId, outcome: OutcomeTotals<'_>) {
-        self.push(&Entry::Outcome(Outcome {
+        let outcome = Entry::Outcome(Outcome {
             call: self.call,
             seq: self.next(),
             of: intent.0,
@@ -363,16 +421,16 @@ impl CallTrail {
             bytes_read: outcome.bytes_read,
             bytes_written: outcome.bytes_written,
             calls: outcome.calls,
-        }));
+        });
+        self.push_end(outcome.encode());
     }
 
-    fn push(&mut self, entry: &Entry<'_>) {
-        let encoded = entry.encode();
-        self.leaves.push(encoded.leaf());
-        self.waiting.push(encoded);
+    fn push(&mut self, entry: EncodedEntry) {
+        self.leaves.push(entry.leaf());
+        self.waiting.push(entry);
     }
 
-    /// The sequence of the entry that comes next. The limit on entries keeps it far below 2³².
+    /// The sequence of the entry that comes next. The room that a call can have keeps it far below 2³².
     fn next(&self) -> Sequence {
         Sequence(u32::try_from(self.tree.size().0 + self.leaves.len() as u64).unwrap_or(u32::MAX))
     }
@@ -417,6 +475,14 @@ impl<'a> From<FactRef<'a>> for Fact<'a> {
             FactRef::Bool(switch) => Self::Bool(switch),
         }
     }
+}
+
+/// What the entry that closes an intent may have at most, with its frame: the room that is kept for it.
+const END_BYTES: u64 = FRAME_BYTES_MAX as u64;
+
+/// Bytes of an entry with its frame.
+fn framed(entry: &EncodedEntry) -> u64 {
+    frame_bytes(entry.as_bytes())
 }
 
 /// Entries that may wait for the next write: what a guest closes without asking for anything new stays bounded.

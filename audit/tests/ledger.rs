@@ -9,11 +9,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use support::{DENIAL, OK, OPEN_AT, ORIGIN, begin, ending, forget_checkpoint, open, record_call, report, tempdir};
+use support::{
+    DENIAL, OK, OPEN_AT, ORIGIN, begin, ending, forget_checkpoint, open, record_call, report, start, tempdir,
+};
 use tollgate_audit::{
-    Action, AppendError, CallId, CallTrail, DenialRef, Durability, Entry, Expected, FactRef, Kept, Kind, Layer,
-    LeafIndex, Ledger, OpenError, Problem, RootHash, Sequence, TreeSize, VerifyOptions, read, store_set, verify,
-    verify_with,
+    Action, AppendError, CallId, CallStart, CallTrail, DenialRef, Durability, Entry, Expected, FactRef, Kept, Kind,
+    Layer, LeafIndex, Ledger, OpenError, Problem, Room, RoomFor, RootHash, Sequence, TreeSize, VerifyOptions, read,
+    store_set, verify, verify_with,
 };
 
 #[test]
@@ -111,6 +113,99 @@ fn waiting_outcomes_are_bounded() {
     let intents: Vec<_> = (0..200).map(|_| trail.intent(OPEN_AT, &[], "fs", Durability::Pipe).unwrap()).collect();
     intents.into_iter().for_each(|intent| trail.outcome(intent, OK));
     assert!(report(dir.path()).count(Kind::Outcome) >= 128);
+}
+
+const READ: &str = "fs:/docs:read";
+const PATH: [(&str, FactRef<'_>); 1] = [("path", FactRef::Text("/docs/report.txt"))];
+
+fn begin_with(ledger: &Arc<Ledger>, room: Room) -> CallTrail {
+    CallTrail::begin(ledger.clone(), CallStart { room, ..start(CallId([1; 16])) })
+}
+
+/// Bytes that the entries of a call take in the journal, without those that begin and end it.
+fn bytes_between(dir: &Path) -> u64 {
+    let inner = |entry: &Entry<'_>| matches!(entry.kind(), Kind::Intent | Kind::Outcome | Kind::Violation);
+    let entries = read(dir).unwrap().map(|entry| entry.unwrap().1).filter(inner);
+    entries.map(|entry| entry.encode().as_bytes().len() as u64 + 6).sum()
+}
+
+#[test]
+fn a_call_adds_no_more_entries_than_it_has_room_for() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut trail = begin_with(&ledger, Room { entries: 5, bytes: 1 << 20 });
+    let intent = trail.intent(OPEN_AT, &PATH, READ, Durability::Pipe).unwrap();
+    trail.denied(OPEN_AT, &PATH, DENIAL).unwrap();
+    for _again in 0..3 {
+        let full = trail.intent(OPEN_AT, &PATH, READ, Durability::Pipe).unwrap_err();
+        assert!(matches!(full, AppendError::CallFull { of: RoomFor::Entries, asked: 2, left: 1 }), "{full:?}");
+        assert!(trail.denied(OPEN_AT, &PATH, DENIAL).is_err());
+    }
+    trail.outcome(intent, OK);
+    let summary = trail.end(ending(), Kept::Journal).unwrap();
+    assert_eq!(summary.entries, 5, "the start, and two for each call");
+    let report = report(dir.path());
+    assert!(report.is_clean(), "{:?}", report.findings);
+    assert_eq!(report.count(Kind::CallEnd), 1, "the end is recorded, whatever room there is");
+}
+
+#[test]
+fn a_call_adds_no_more_bytes_than_it_has_room_for() {
+    let bytes = 10_000;
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let mut trail = begin_with(&ledger, Room { entries: 1000, bytes });
+    let long = "x".repeat(500);
+    let path = [("path", FactRef::Text(&long))];
+    let mut denied = 0;
+    let full = loop {
+        match trail.denied(OPEN_AT, &path, DENIAL) {
+            Ok(()) => denied += 1,
+            Err(full) => break full,
+        }
+    };
+    assert!(matches!(full, AppendError::CallFull { of: RoomFor::Bytes, asked, left } if asked > left), "{full:?}");
+    trail.end(ending(), Kept::Journal).unwrap();
+    let taken = bytes_between(dir.path());
+    assert!(denied > 5 && taken <= bytes && taken > bytes - 2000, "{denied} denials with {taken} bytes");
+    assert!(report(dir.path()).is_clean());
+}
+
+/// An intent that is open has taken the room for whatever closes it: an end as long as an entry can be.
+#[test]
+fn what_was_allowed_can_be_closed_when_there_is_no_room_left() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let bytes = 8000;
+    let mut trail = begin_with(&ledger, Room { entries: 1000, bytes });
+    let mut open = Vec::new();
+    while let Ok(intent) = trail.intent(OPEN_AT, &PATH, READ, Durability::Pipe) {
+        open.push(intent);
+    }
+    assert_eq!(open.len(), 2, "each has three KiB for its end");
+    let long = "x".repeat(5000);
+    let denial = DenialRef { rule: &long, message: &long, ..DENIAL };
+    trail.violated(open[0], &long, denial).unwrap();
+    trail.violated(open[1], &long, denial).unwrap();
+    trail.end(ending(), Kept::Journal).unwrap();
+    assert!(bytes_between(dir.path()) <= bytes, "{}", bytes_between(dir.path()));
+    assert!(report(dir.path()).is_clean());
+}
+
+#[test]
+fn an_outcome_gives_back_what_it_does_not_take() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let bytes = 20_000;
+    let mut trail = begin_with(&ledger, Room { entries: 1000, bytes });
+    let mut done = 0;
+    while let Ok(intent) = trail.intent(OPEN_AT, &PATH, READ, Durability::Pipe) {
+        trail.outcome(intent, OK);
+        done += 1;
+    }
+    trail.end(ending(), Kept::Journal).unwrap();
+    let taken = bytes_between(dir.path());
+    assert!(done > 40 && taken <= bytes && taken > bytes - 4000, "{done} calls with {taken} bytes");
 }
 
 #[test]

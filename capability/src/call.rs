@@ -27,6 +27,8 @@ pub enum HostCall {
         target: Target,
         /// Handles the call holds already, without this one.
         handles_open: u32,
+        /// Bytes left of the grant's write quota, if `flags` have `create`; else it does not matter, and is 0.
+        quota_left: u64,
     },
     /// `…descriptor.stat-at`.
     StatAt {
@@ -60,6 +62,8 @@ pub enum HostCall {
         path: FsPath,
         /// What stands there now.
         target: Target,
+        /// Bytes left of the grant's write quota.
+        quota_left: u64,
     },
     /// `…descriptor.remove-directory-at`.
     RemoveDirectoryAt {
@@ -94,6 +98,8 @@ pub enum HostCall {
         to_linked: bool,
         /// What stands at the new name.
         target: Target,
+        /// Bytes left of the write quota of the new name's grant.
+        quota_left: u64,
     },
     /// `…descriptor.link-at` (a hard link).
     LinkAt {
@@ -107,6 +113,8 @@ pub enum HostCall {
         to: FsPath,
         /// Whether a symbolic link is on the way to the further name.
         to_linked: bool,
+        /// Bytes left of the write quota of the further name's grant.
+        quota_left: u64,
     },
     /// `…descriptor.symlink-at`.
     SymlinkAt {
@@ -116,6 +124,8 @@ pub enum HostCall {
         path: FsPath,
         /// Whether a symbolic link is on the way to the new name.
         linked: bool,
+        /// Bytes left of the grant's write quota.
+        quota_left: u64,
     },
     /// `…descriptor.read` and `read-via-stream`.
     Read {
@@ -159,9 +169,19 @@ pub enum HostCall {
         /// On which handle.
         handle: HandleFacts,
     },
-    /// `…descriptor.read-directory`.
+    /// `…descriptor.read-directory`, and each further page of the listing.
     ReadDirectory {
         /// On which handle.
+        handle: HandleFacts,
+    },
+    /// `…descriptor.stat`.
+    Stat {
+        /// Of which handle.
+        handle: HandleFacts,
+    },
+    /// `…descriptor.metadata-hash`.
+    MetadataHash {
+        /// Of which handle.
         handle: HandleFacts,
     },
     /// `wasi:cli/environment.get-environment`.
@@ -244,6 +264,8 @@ impl HostCall {
             Self::SetTimes { .. } => functions::SET_TIMES,
             Self::Sync { .. } => functions::SYNC,
             Self::ReadDirectory { .. } => functions::READ_DIRECTORY,
+            Self::Stat { .. } => functions::STAT,
+            Self::MetadataHash { .. } => functions::METADATA_HASH,
             Self::GetEnvironment => functions::GET_ENVIRONMENT,
             Self::GetArguments => functions::GET_ARGUMENTS,
             Self::GetStdio { stream: Stdio::Stdin } => functions::GET_STDIN,
@@ -311,6 +333,8 @@ impl HostCall {
             | Self::Append { .. }
             | Self::Sync { .. }
             | Self::ReadDirectory { .. }
+            | Self::Stat { .. }
+            | Self::MetadataHash { .. }
             | Self::GetStdio { .. }
             | Self::WriteStdio { .. }
             | Self::WallClock

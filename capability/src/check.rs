@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::access::{Access, AccessSet};
 use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
+use crate::disk::DiskCost;
 use crate::durability::Durability;
 use crate::path::{FsPath, GrantIndex};
 use crate::reach::Reach;
@@ -72,7 +73,7 @@ pub enum Rule<'s> {
         /// The folder, as the guest sees it.
         guest: &'s str,
     },
-    /// `fs:/docs:quota`: bytes written in one call.
+    /// `fs:/docs:quota`: what one call may take of the disk ([`HostCall::disk_cost`]).
     FsQuota {
         /// The folder, as the guest sees it.
         guest: &'s str,
@@ -175,29 +176,40 @@ impl<'s> Held<'s> {
 
 /// [`check`], with what the rights that the call needs ask of the record.
 pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
+    let held = allowed(set, call)?;
+    within_quota(set, call)?;
+    Ok(held)
+}
+
+/// The decision but for write quotas: who may not do a thing is told that, whatever room there is.
+fn allowed<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
     match call {
         HostCall::Preopen { grant } => preopened(set, *grant),
-        HostCall::OpenAt { path, flags, target, handles_open } => open(set, path, *flags, *target, *handles_open),
+        HostCall::OpenAt { path, flags, target, handles_open, .. } => open(set, path, *flags, *target, *handles_open),
         HostCall::StatAt { path, target } => at_path(set, path, *target, Access::Metadata),
         HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
         HostCall::ReadlinkAt { path } => readlink(set, path),
         HostCall::SetTimesAt { path, target } => at_path(set, path, *target, Access::Write),
-        HostCall::CreateDirectoryAt { path, target } => create_directory(set, path, *target),
+        HostCall::CreateDirectoryAt { path, target, .. } => create_directory(set, path, *target),
         HostCall::RemoveDirectoryAt { path, linked, target } => remove_directory(set, path, *linked, *target),
         HostCall::UnlinkFileAt { path, target } => unlink(set, path, *target),
-        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target } => {
+        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target, .. } => {
             rename(set, (from, *from_linked, *source), *reach, (to, *to_linked, *target))
         }
-        HostCall::LinkAt { from, source, reach, to, to_linked } => link(set, (from, *source), *reach, (to, *to_linked)),
-        HostCall::SymlinkAt { content, path, linked } => symlink(set, content, path, *linked),
+        HostCall::LinkAt { from, source, reach, to, to_linked, .. } => {
+            link(set, (from, *source), *reach, (to, *to_linked))
+        }
+        HostCall::SymlinkAt { content, path, linked, .. } => symlink(set, content, path, *linked),
         HostCall::Read { handle } => on_handle(set, handle, Access::Read),
-        HostCall::Write { handle, bytes, quota_left } => write(set, handle, *bytes, *quota_left),
-        HostCall::Append { handle, quota_left } => write(set, handle, 0, *quota_left),
-        HostCall::SetSize { handle, size: _, growth, quota_left } => write(set, handle, *growth, *quota_left),
-        HostCall::SetTimes { handle } => on_handle(set, handle, Access::Write),
+        HostCall::Write { handle, .. }
+        | HostCall::Append { handle, .. }
+        | HostCall::SetSize { handle, .. }
+        | HostCall::SetTimes { handle } => on_handle(set, handle, Access::Write),
         // Any handle may be flushed; what matters is that it is one.
         HostCall::Sync { handle } => preopened(set, handle.grant),
         HostCall::ReadDirectory { handle } => on_handle(set, handle, Access::List),
+        HostCall::Stat { handle } => asked_about(set, handle, &[Access::Read, Access::Write]),
+        HostCall::MetadataHash { handle } => asked_about(set, handle, &[Access::Read, Access::Write, Access::List]),
         HostCall::GetEnvironment => granted(set.env.is_some(), Rule::Env),
         HostCall::GetArguments => granted(set.args.is_some(), Rule::Args),
         HostCall::GetStdio { stream } => granted(set.stdio.contains(*stream), Rule::Stdio(*stream)),
@@ -571,13 +583,24 @@ fn on_handle<'s>(set: &'s CapabilitySet, handle: &HandleFacts, access: Access) -
     if handle.rights.contains(access) { Ok(held) } else { deny(held.rule, Reason::NotGranted) }
 }
 
-fn write<'s>(set: &'s CapabilitySet, handle: &HandleFacts, bytes: u64, quota_left: u64) -> Verdict<'s> {
-    let held = on_handle(set, handle, Access::Write)?;
-    let fs = folder(set, handle.grant)?;
-    if bytes > quota_left {
-        return deny(Rule::FsQuota { guest: &fs.guest }, Reason::OverLimit { asked: bytes, left: quota_left });
+/// A file that was opened to be read or written may be asked about, as POSIX has it: standard libraries do so before they read
+/// one. Who lists may compare hashes, as by path. Any other handle, such as that of a granted folder, tells no more than its
+/// path would.
+fn asked_about<'s>(set: &'s CapabilitySet, handle: &HandleFacts, enough: &[Access]) -> Verdict<'s> {
+    if enough.iter().any(|access| handle.rights.contains(*access)) {
+        return preopened(set, handle.grant);
     }
-    Ok(held)
+    right(folder(set, handle.grant)?, Access::Metadata)
+}
+
+/// Whether there is room for what the call takes of the disk.
+fn within_quota<'s>(set: &'s CapabilitySet, call: &HostCall) -> Result<(), Denial<'s>> {
+    let Some(DiskCost { grant, bytes, quota_left }) = call.disk_cost() else { return Ok(()) };
+    if bytes <= quota_left {
+        return Ok(());
+    }
+    let guest = &folder(set, grant)?.guest;
+    Err(Denial { missing: Rule::FsQuota { guest }, reason: Reason::OverLimit { asked: bytes, left: quota_left } })
 }
 
 fn write_stdio(set: &CapabilitySet, stream: Stdio, bytes: u64, left: u64) -> Verdict<'_> {

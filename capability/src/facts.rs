@@ -13,13 +13,16 @@ impl HostCall {
     pub fn facts(&self) -> Facts<'_> {
         let mut facts = Facts(Vec::with_capacity(FACTS_USUAL));
         self.tell(&mut facts);
+        if let Some(left) = self.quota_left() {
+            facts.uint(QUOTA_LEFT, left);
+        }
         facts
     }
 
     fn tell<'a>(&'a self, facts: &mut Facts<'a>) {
         match self {
             Self::Preopen { grant } => facts.uint("grant", u64::from(grant.0)),
-            Self::OpenAt { path, flags, target, handles_open } => {
+            Self::OpenAt { path, flags, target, handles_open, .. } => {
                 facts.path(&PATH, path);
                 facts.0.push(("flags", Fact::Text(flag_words(*flags).into())));
                 facts.target(&TARGET, *target);
@@ -28,7 +31,7 @@ impl HostCall {
             Self::StatAt { path, target }
             | Self::MetadataHashAt { path, target }
             | Self::SetTimesAt { path, target }
-            | Self::CreateDirectoryAt { path, target }
+            | Self::CreateDirectoryAt { path, target, .. }
             | Self::UnlinkFileAt { path, target } => {
                 facts.path(&PATH, path);
                 facts.target(&TARGET, *target);
@@ -38,35 +41,36 @@ impl HostCall {
                 facts.linked_path(&PATH, path, *linked);
                 facts.target(&TARGET, *target);
             }
-            Self::RenameAt { from, from_linked, source, reach, to, to_linked, target } => {
+            Self::RenameAt { from, from_linked, source, reach, to, to_linked, target, .. } => {
                 facts.linked_path(&FROM, from, *from_linked);
                 facts.moved(*source, *reach);
                 facts.linked_path(&TO, to, *to_linked);
                 facts.target(&TARGET, *target);
             }
-            Self::LinkAt { from, source, reach, to, to_linked } => {
+            Self::LinkAt { from, source, reach, to, to_linked, .. } => {
                 facts.path(&FROM, from);
                 facts.moved(*source, *reach);
                 facts.linked_path(&TO, to, *to_linked);
             }
-            Self::SymlinkAt { content, path, linked } => {
+            Self::SymlinkAt { content, path, linked, .. } => {
                 facts.text("content", content);
                 facts.linked_path(&PATH, path, *linked);
             }
             Self::Read { handle }
+            | Self::Append { handle, .. }
             | Self::SetTimes { handle }
             | Self::Sync { handle }
-            | Self::ReadDirectory { handle } => facts.handle(handle),
-            Self::Write { handle, bytes, quota_left } => facts.write(handle, *bytes, *quota_left),
-            Self::Append { handle, quota_left } => {
+            | Self::ReadDirectory { handle }
+            | Self::Stat { handle }
+            | Self::MetadataHash { handle } => facts.handle(handle),
+            Self::Write { handle, bytes, .. } => {
                 facts.handle(handle);
-                facts.uint("quota_left", *quota_left);
+                facts.uint("bytes", *bytes);
             }
-            Self::SetSize { handle, size, growth, quota_left } => {
+            Self::SetSize { handle, size, growth, .. } => {
                 facts.handle(handle);
                 facts.uint("size", *size);
                 facts.uint("growth", *growth);
-                facts.uint("quota_left", *quota_left);
             }
             Self::WriteStdio { stream, bytes, left } => {
                 facts.text("stream", stream.as_str());
@@ -89,6 +93,9 @@ impl HostCall {
     }
 }
 
+/// The name of the fact that tells what is left of a write quota.
+pub(crate) const QUOTA_LEFT: &str = "quota_left";
+
 /// Named facts of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts<'a>(pub Vec<(&'static str, Fact<'a>)>);
@@ -105,7 +112,7 @@ pub enum Fact<'a> {
 }
 
 /// Room for the facts of the most frequent call, `open-at`.
-const FACTS_USUAL: usize = 10;
+const FACTS_USUAL: usize = 11;
 
 impl<'a> Facts<'a> {
     fn text(&mut self, name: &'static str, text: &'a str) {
@@ -155,12 +162,6 @@ impl<'a> Facts<'a> {
             Some(Reach::Anywhere) => self.text(CLIMBS, ANYWHERE),
             None => {}
         }
-    }
-
-    fn write(&mut self, handle: &HandleFacts, bytes: u64, quota_left: u64) {
-        self.handle(handle);
-        self.uint("bytes", bytes);
-        self.uint("quota_left", quota_left);
     }
 
     fn handle(&mut self, handle: &HandleFacts) {

@@ -7,7 +7,9 @@ use thiserror::Error;
 
 use crate::access::{Access, AccessSet};
 use crate::call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
-use crate::facts::{ANYWHERE, CLIMBS, FROM, Fact, PATH, PathKeys, SOURCE, TARGET, TO, TargetKeys, flag_words};
+use crate::facts::{
+    ANYWHERE, CLIMBS, FROM, Fact, PATH, PathKeys, QUOTA_LEFT, SOURCE, TARGET, TO, TargetKeys, flag_words,
+};
 use crate::functions;
 use crate::path::{FsPath, GrantIndex};
 use crate::reach::Reach;
@@ -93,7 +95,8 @@ impl<'f> Left<'f> {
             functions::READLINK_AT => Call::ReadlinkAt { path: self.path(&PATH)? },
             functions::SET_TIMES_AT => Call::SetTimesAt { path: self.path(&PATH)?, target: self.target(&TARGET)? },
             functions::CREATE_DIRECTORY_AT => {
-                Call::CreateDirectoryAt { path: self.path(&PATH)?, target: self.target(&TARGET)? }
+                let (path, target) = (self.path(&PATH)?, self.target(&TARGET)?);
+                Call::CreateDirectoryAt { path, target, quota_left: self.quota_left()? }
             }
             functions::REMOVE_DIRECTORY_AT => self.remove_directory_at()?,
             functions::UNLINK_FILE_AT => Call::UnlinkFileAt { path: self.path(&PATH)?, target: self.target(&TARGET)? },
@@ -102,11 +105,13 @@ impl<'f> Left<'f> {
             functions::SYMLINK_AT => self.symlink_at()?,
             functions::READ => Call::Read { handle: self.handle()? },
             functions::WRITE => self.write()?,
-            functions::APPEND => Call::Append { handle: self.handle()?, quota_left: self.uint("quota_left")? },
+            functions::APPEND => Call::Append { handle: self.handle()?, quota_left: self.quota_left()? },
             functions::SET_SIZE => self.set_size()?,
             functions::SET_TIMES => Call::SetTimes { handle: self.handle()? },
             functions::SYNC => Call::Sync { handle: self.handle()? },
             functions::READ_DIRECTORY => Call::ReadDirectory { handle: self.handle()? },
+            functions::STAT => Call::Stat { handle: self.handle()? },
+            functions::METADATA_HASH => Call::MetadataHash { handle: self.handle()? },
             functions::GET_ENVIRONMENT => Call::GetEnvironment,
             functions::GET_ARGUMENTS => Call::GetArguments,
             functions::GET_STDIN => Call::GetStdio { stream: Stdio::Stdin },
@@ -133,7 +138,9 @@ impl<'f> Left<'f> {
         let handles_open = self.uint("handles_open")?;
         let expected = "a number of at most 32 bits";
         let handles_open = handles_open.try_into().map_err(|_large| wrong("handles_open", expected))?;
-        Ok(HostCall::OpenAt { path, flags: self.flags()?, target, handles_open })
+        let flags = self.flags()?;
+        let quota_left = if flags.create { self.quota_left()? } else { 0 };
+        Ok(HostCall::OpenAt { path, flags, target, handles_open, quota_left })
     }
 
     fn rename_at(&mut self) -> Result<HostCall, FactsError> {
@@ -145,6 +152,7 @@ impl<'f> Left<'f> {
             to: self.path(&TO)?,
             to_linked: self.bool(TO.linked)?,
             target: self.target(&TARGET)?,
+            quota_left: self.quota_left()?,
         })
     }
 
@@ -155,22 +163,23 @@ impl<'f> Left<'f> {
 
     fn link_at(&mut self) -> Result<HostCall, FactsError> {
         let (from, source, reach) = (self.path(&FROM)?, self.target(&SOURCE)?, self.reach()?);
-        Ok(HostCall::LinkAt { from, source, reach, to: self.path(&TO)?, to_linked: self.bool(TO.linked)? })
+        let (to, to_linked) = (self.path(&TO)?, self.bool(TO.linked)?);
+        Ok(HostCall::LinkAt { from, source, reach, to, to_linked, quota_left: self.quota_left()? })
     }
 
     fn symlink_at(&mut self) -> Result<HostCall, FactsError> {
         let (content, path) = (self.text("content")?.to_owned(), self.path(&PATH)?);
-        Ok(HostCall::SymlinkAt { content, path, linked: self.bool(PATH.linked)? })
+        Ok(HostCall::SymlinkAt { content, path, linked: self.bool(PATH.linked)?, quota_left: self.quota_left()? })
     }
 
     fn write(&mut self) -> Result<HostCall, FactsError> {
         let (handle, bytes) = (self.handle()?, self.uint("bytes")?);
-        Ok(HostCall::Write { handle, bytes, quota_left: self.uint("quota_left")? })
+        Ok(HostCall::Write { handle, bytes, quota_left: self.quota_left()? })
     }
 
     fn set_size(&mut self) -> Result<HostCall, FactsError> {
         let (handle, size) = (self.handle()?, self.uint("size")?);
-        Ok(HostCall::SetSize { handle, size, growth: self.uint("growth")?, quota_left: self.uint("quota_left")? })
+        Ok(HostCall::SetSize { handle, size, growth: self.uint("growth")?, quota_left: self.quota_left()? })
     }
 
     fn write_stdio(&mut self) -> Result<HostCall, FactsError> {
@@ -244,6 +253,10 @@ impl<'f> Left<'f> {
     fn grant(&mut self, name: &'static str) -> Result<GrantIndex, FactsError> {
         let index = self.uint(name)?;
         index.try_into().map(GrantIndex).map_err(|_large| wrong(name, "a number of at most 16 bits"))
+    }
+
+    fn quota_left(&mut self) -> Result<u64, FactsError> {
+        self.uint(QUOTA_LEFT)
     }
 
     fn text(&mut self, name: &'static str) -> Result<&'f str, FactsError> {

@@ -130,7 +130,7 @@ pub struct FsGrant {
     pub durable: AccessSet,
     /// Which files.
     pub patterns: Patterns,
-    /// Bytes that one call may write; [`WRITE_QUOTA_DEFAULT`](crate::WRITE_QUOTA_DEFAULT) if `None`.
+    /// Bytes of the disk that one call may take; [`WRITE_QUOTA_DEFAULT`](crate::WRITE_QUOTA_DEFAULT) if `None`.
     pub quota: Option<ByteSize>,
     /// Whether it may lie in a folder that a tool may change; then it is bound to its device and inode.
     pub nested: bool,

@@ -13,7 +13,7 @@ use crate::names::{EnvName, GuestPath};
 use crate::set::{Cap, CapabilitySet, ClockMode, FsCapability, Limits, RandomMode, Record, StdioSet};
 use crate::texts;
 
-/// What a call may write below a folder where the grant gives no quota, in bytes: 64 MiB.
+/// What a call may take of the disk below a folder where the grant gives no quota, in bytes: 64 MiB.
 pub const WRITE_QUOTA_DEFAULT: u64 = 64 << 20;
 
 impl CapabilitySet {
@@ -32,7 +32,7 @@ impl CapabilitySet {
     /// | random bytes | as granted, if needed |
     /// | the call's context | if needed and granted |
     /// | a cap | the lower of what the manifest expects and the grant's ceiling. Where the grant says nothing, the default is the ceiling; where the manifest says nothing, the grant's value holds, or the default |
-    /// | a write quota | the grant's or [`WRITE_QUOTA_DEFAULT`]; 0 without the right to write |
+    /// | a write quota | the grant's or [`WRITE_QUOTA_DEFAULT`]; 0 without a right that takes room on the disk, to write or to create |
     /// | a violation | as the grant says |
     /// | the record | the stricter of both |
     /// | audit settings | as the grant says |
@@ -225,7 +225,7 @@ impl Meet<'_> {
             access,
             durable: access.intersection(grant.durable),
             patterns: grant.patterns.clone(),
-            write_quota: if access.contains(Access::Write) { quota } else { 0 },
+            write_quota: if access.contains(Access::Write) || access.contains(Access::Create) { quota } else { 0 },
             mounts: grant.mounts,
         })
     }

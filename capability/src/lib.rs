@@ -20,7 +20,7 @@
 //! # Units and defaults
 //!
 //! Sizes are bytes, times milliseconds. [`Limits::DEFAULT`] holds where nobody says otherwise, [`WRITE_QUOTA_DEFAULT`] for
-//! what a call may write below a folder. Nothing else has a default but stdout and stderr, which are captured. The whole
+//! what a call may take of the disk below a folder. Nothing else has a default but stdout and stderr, which are captured. The whole
 //! vocabulary, with what each word denies, is in `docs/manifest.md`.
 //!
 //! # Deliberately absent
@@ -40,6 +40,7 @@ mod call;
 mod canonical;
 mod check;
 mod diagnostic;
+mod disk;
 mod durability;
 mod facts;
 mod from_facts;
@@ -74,6 +75,7 @@ pub use call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, T
 pub use canonical::CanonicalJsonError;
 pub use check::{Decision, Denial, Rule, check};
 pub use diagnostic::{DocumentError, SourceText, ValueError, key_span, source_text};
+pub use disk::{DiskCost, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
 pub use durability::Durability;
 pub use facts::{Fact, Facts};
 pub use from_facts::FactsError;
@@ -84,7 +86,7 @@ pub use hosts::{HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDL
 pub use intersect::{Intersection, Narrowed, Unused, WRITE_QUOTA_DEFAULT};
 pub use limits::{
     CALLS_MAX, DEADLINE_MS_MAX, FUEL_MAX, HANDLES_MAX, HOST_MEMORY_BYTES_MAX, JSON_BYTES_MAX, MEMORY_BYTES_MAX,
-    MEMORY_BYTES_MIN, PartialLimits, RANDOM_BYTES_MAX, STDIO_BYTES_MAX,
+    MEMORY_BYTES_MIN, PartialLimits, RANDOM_BYTES_MAX, RECORD_BYTES_MAX, RECORDS_MAX, STDIO_BYTES_MAX,
 };
 pub use manifest::{ArgsNeed, FsNeed, MANIFEST_BYTES_MAX, Manifest, ManifestError, Needs, Operation, RandomNeed};
 pub use missing::{Missing, MissingGrants};

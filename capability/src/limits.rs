@@ -31,10 +31,14 @@ pub const RANDOM_BYTES_MAX: u64 = 16 << 20;
 pub const HOST_MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Most calls of one tool at the same time: each holds an instance slot of the pool.
 pub const CALLS_MAX: u64 = 1_024;
+/// Most entries that one call may add to the ledger: a host call for each of five million files.
+pub const RECORDS_MAX: u64 = 10_000_000;
+/// Most bytes of entries that one call may add to the ledger: so many entries of usual length.
+pub const RECORD_BYTES_MAX: u64 = 4 << 30;
 
 impl Cap {
     /// Every cap, in the order in which they are printed.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Memory,
         Self::Fuel,
         Self::Deadline,
@@ -45,6 +49,8 @@ impl Cap {
         Self::Random,
         Self::HostMemory,
         Self::Calls,
+        Self::Records,
+        Self::RecordBytes,
     ];
 
     /// The least and the most it can be set to. Where 0 is the least, it means "none", and that makes sense.
@@ -60,6 +66,8 @@ impl Cap {
             Self::Random => (0, RANDOM_BYTES_MAX),
             Self::HostMemory => (1, HOST_MEMORY_BYTES_MAX),
             Self::Calls => (1, CALLS_MAX),
+            Self::Records => (0, RECORDS_MAX),
+            Self::RecordBytes => (0, RECORD_BYTES_MAX),
         }
     }
 
@@ -76,15 +84,21 @@ impl Cap {
 
     const fn unit(self) -> Unit {
         match self {
-            Self::Memory | Self::Input | Self::Output | Self::Stdio | Self::Random | Self::HostMemory => Unit::Bytes,
+            Self::Memory
+            | Self::Input
+            | Self::Output
+            | Self::Stdio
+            | Self::Random
+            | Self::HostMemory
+            | Self::RecordBytes => Unit::Bytes,
             Self::Deadline => Unit::Time,
-            Self::Fuel | Self::Handles | Self::Calls => Unit::Count,
+            Self::Fuel | Self::Handles | Self::Calls | Self::Records => Unit::Count,
         }
     }
 }
 
 impl Limits {
-    /// The value of one cap, in its unit: bytes, milliseconds, fuel units, handles or calls.
+    /// The value of one cap, in its unit: bytes, milliseconds, fuel units, handles, calls or entries.
     #[must_use]
     pub const fn get(&self, cap: Cap) -> u64 {
         match cap {
@@ -98,6 +112,8 @@ impl Limits {
             Cap::Random => self.random,
             Cap::HostMemory => self.host_memory,
             Cap::Calls => self.calls as u64,
+            Cap::Records => self.records as u64,
+            Cap::RecordBytes => self.record_bytes,
         }
     }
 
@@ -113,6 +129,8 @@ impl Limits {
             Cap::Random => self.random = value,
             Cap::HostMemory => self.host_memory = value,
             Cap::Calls => self.calls = u32::try_from(value).unwrap_or(u32::MAX),
+            Cap::Records => self.records = u32::try_from(value).unwrap_or(u32::MAX),
+            Cap::RecordBytes => self.record_bytes = value,
         }
     }
 }
@@ -202,6 +220,12 @@ pub(crate) struct RawLimits {
     /// Calls of the tool at the same time.
     #[schemars(with = "Option<u64>", transform = bounds(Cap::Calls))]
     calls: Option<Spanned<Quantity>>,
+    /// Entries that a call may add to the ledger, beside its start and its end: two for each host call that is recorded.
+    #[schemars(with = "Option<u64>", transform = bounds(Cap::Records))]
+    records: Option<Spanned<Quantity>>,
+    /// Bytes of the entries that a call may add to the ledger. One that is open holds 3 KiB for its end until it has one.
+    #[schemars(with = "Option<SizeSchema>", transform = bounds(Cap::RecordBytes))]
+    record_bytes: Option<Spanned<Quantity>>,
 }
 
 impl RawLimits {
@@ -217,6 +241,8 @@ impl RawLimits {
             (Cap::Random, self.random),
             (Cap::HostMemory, self.host_memory),
             (Cap::Calls, self.calls),
+            (Cap::Records, self.records),
+            (Cap::RecordBytes, self.record_bytes),
         ];
         let mut limits = PartialLimits::default();
         for (cap, quantity) in given.into_iter().filter_map(|(cap, quantity)| Some((cap, quantity?))) {

@@ -28,21 +28,22 @@ impl MissingGrants {
         std::iter::once(format!("[tools.{}]", self.tool)).chain(lines).collect::<Vec<_>>().join("\n")
     }
 
-    /// The same as values of `--grant`.
+    /// The same as values of `--grant`, but for what they cannot say: more rights of a folder that is granted already, since
+    /// a `--grant` of it would drop its patterns and its quota.
     #[must_use]
     pub fn grant_texts(&self) -> Vec<String> {
-        self.missing.iter().map(Missing::grant_text).collect()
+        self.missing.iter().filter_map(Missing::grant_text).collect()
     }
 }
 
 impl Diagnostic for MissingGrants {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         let texts = self.grant_texts().into_iter().map(|text| format!("--grant '{text}'")).collect::<Vec<_>>();
-        let lines = self.toml_lines();
-        Some(Box::new(format!(
-            "add to tollgate.toml, in the tables that are there already:\n\n{lines}\n\nor on the command line:\n\n{}",
-            texts.join(" ")
-        )))
+        let lines = format!("add to tollgate.toml, in the tables that are there already:\n\n{}", self.toml_lines());
+        if texts.len() < self.missing.len() {
+            return Some(Box::new(lines));
+        }
+        Some(Box::new(format!("{lines}\n\nor on the command line:\n\n{}", texts.join(" "))))
     }
 }
 
@@ -88,6 +89,9 @@ pub enum Missing {
 impl Missing {
     fn toml_line(&self) -> String {
         match self {
+            Self::Folder { guest, access, granted } if !granted.is_empty() => {
+                format!("# fs.\"{guest}\" is there: add {access} to its `access`, and keep the rest of it")
+            }
             Self::Folder { guest, access, .. } => {
                 let access = access.iter().map(|right| format!("\"{right}\"")).collect::<Vec<_>>().join(", ");
                 format!("fs.\"{guest}\" = {{ host = \"PATH\", access = [{access}] }}")
@@ -105,8 +109,9 @@ impl Missing {
         }
     }
 
-    fn grant_text(&self) -> String {
-        match self {
+    fn grant_text(&self) -> Option<String> {
+        Some(match self {
+            Self::Folder { granted, .. } if !granted.is_empty() => return None,
             Self::Folder { guest, access, .. } => format!("fs:{guest}=PATH:{access}"),
             Self::Env(name) | Self::HostEnv { name, .. } => format!("env:{name}=VALUE"),
             Self::Args => "args=".to_owned(),
@@ -118,7 +123,7 @@ impl Missing {
             Self::WallClock(mode) => format!("clock:wall={}", mode.as_str()),
             Self::MonotonicClock(mode) => format!("clock:monotonic={}", mode.as_str()),
             Self::Context => "context".to_owned(),
-        }
+        })
     }
 }
 

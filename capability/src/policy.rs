@@ -234,7 +234,9 @@ struct RawFsGrant {
     /// `include`.
     #[schemars(with = "Option<Vec<String>>", length(max = 64), extend("default" = NOTHING))]
     exclude: Option<Spanned<Vec<String>>>,
-    /// What one call may write. A hole in a file counts as written.
+    /// What one call may take of the disk. Bytes written count, over others too, and so does a hole in a file. A new file,
+    /// folder or symbolic link costs 4096 bytes; a new name, of these, of a hard link or of a rename, 256 bytes and its length;
+    /// the text of a symbolic link its length. Nothing that a call gives back is counted. With 0, none of it can be done.
     #[schemars(
         with = "Option<SizeSchema>",
         transform = quantity(Unit::Bytes, WRITE_QUOTA_DEFAULT, (0, QUOTA_BYTES_MAX))

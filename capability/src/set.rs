@@ -61,7 +61,7 @@ pub struct FsCapability {
     pub durable: AccessSet,
     /// Which files below it.
     pub patterns: Patterns,
-    /// How many bytes one call may write below it, in all.
+    /// How many bytes of the disk one call may take below it, in all ([`HostCall::disk_cost`](crate::HostCall::disk_cost)).
     pub write_quota: u64,
     /// Whether what is mounted below it is part of it.
     // Left out where it is not granted: a set says what there is.
@@ -125,15 +125,18 @@ impl FromIterator<Stdio> for StdioSet {
     }
 }
 
-/// What a clock shows, the finest first. The coarser of manifest and grant holds.
+/// What a clock shows, the finest first. The coarser of manifest and grant holds. The wall clock's mode is that of the times of
+/// files too; the monotonic clock's that of waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ClockMode {
     /// The host's time.
     Real,
-    /// The host's time, rounded down to 100 ms: too wide to time code with.
+    /// The host's time, rounded down to 100 ms: too wide to time code with. Times of files are rounded too; a wait ends when
+    /// the clock takes a step.
     Coarse,
-    /// One instant for the whole call: its start for the wall clock, zero for the monotonic clock.
+    /// One instant for the whole call: its start for the wall clock, zero for the monotonic clock. Files have no times, since
+    /// one that the tool writes would tell the present; a wait is over at once.
     Frozen,
 }
 
@@ -209,6 +212,10 @@ pub struct Limits {
     pub host_memory: u64,
     /// Calls of one tool at the same time.
     pub calls: u32,
+    /// Entries that the call may add to the ledger, beside its start and its end.
+    pub records: u32,
+    /// Bytes of these entries, as they stand in the ledger.
+    pub record_bytes: u64,
 }
 
 impl Limits {
@@ -224,6 +231,8 @@ impl Limits {
         random: 64 << 10,
         host_memory: 8 << 20,
         calls: 16,
+        records: 200_000,
+        record_bytes: 64 << 20,
     };
 }
 
@@ -248,6 +257,8 @@ pub enum Cap {
     Random,
     HostMemory,
     Calls,
+    Records,
+    RecordBytes,
 }
 
 impl Cap {
@@ -265,6 +276,8 @@ impl Cap {
             Self::Random => "random",
             Self::HostMemory => "host_memory",
             Self::Calls => "calls",
+            Self::Records => "records",
+            Self::RecordBytes => "record_bytes",
         }
     }
 }

@@ -4,7 +4,9 @@
 
 mod generators;
 
-use generators::{access, below, call, flags, fs_path, grant, one_access, pattern, patterns, set, target};
+use generators::{
+    access, below, call, flags, fs_path, grant, one_access, path_call, pattern, patterns, set, target, two_path_call,
+};
 use proptest::prelude::*;
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, Decision, Durability, FileId, FsPath, GrantIndex, HandleFacts, HostCall,
@@ -53,7 +55,7 @@ proptest! {
     #[test]
     fn devices_fifos_and_sockets_never_open(set in set(), path in fs_path(), flags in flags(), handles_open in 0_u32..99) {
         let id = FileId { device: 1, inode: 2 };
-        let call = HostCall::OpenAt { path, flags, target: Target::Special { id }, handles_open };
+        let call = HostCall::OpenAt { path, flags, target: Target::Special { id }, handles_open, quota_left: 0 };
         prop_assert!(!allowed(&set, &call), "{call:?}");
     }
 
@@ -61,7 +63,7 @@ proptest! {
     #[test]
     fn no_link_that_is_made_or_moved_leads_out(set in set(), call in call()) {
         let (to, linked, reach) = match &call {
-            HostCall::SymlinkAt { content, path, linked } => (path, *linked, Some(Reach::of_text(content.as_bytes()))),
+            HostCall::SymlinkAt { content, path, linked, .. } => (path, *linked, Some(Reach::of_text(content.as_bytes()))),
             HostCall::LinkAt { source: Target::Link { .. }, reach, to, to_linked, .. }
             | HostCall::RenameAt { source: Target::Link { .. }, reach, to, to_linked, .. } => (to, *to_linked, *reach),
             _other => return Ok(()),
@@ -128,17 +130,28 @@ proptest! {
     #[test]
     fn a_quota_is_never_exceeded(set in set(), call in call()) {
         let grows = match &call {
-            HostCall::Write { bytes, quota_left, .. } => *bytes > *quota_left,
-            HostCall::SetSize { growth, quota_left, .. } => *growth > *quota_left,
             HostCall::WriteStdio { bytes, left, .. } => *bytes > *left,
-            _other => false,
+            _other => call.disk_cost().is_some_and(|cost| cost.bytes > cost.quota_left),
         };
         prop_assert!(!(grows && allowed(&set, &call)), "{call:?}");
     }
 
     #[test]
+    fn with_a_quota_of_nothing_no_name_comes_into_being(set in set(), call in prop_oneof![path_call(), two_path_call()]) {
+        let makes = match &call {
+            HostCall::OpenAt { flags, target, .. } => flags.create && *target == Target::Absent,
+            HostCall::CreateDirectoryAt { .. } | HostCall::SymlinkAt { .. } => true,
+            HostCall::LinkAt { .. } | HostCall::RenameAt { .. } => true,
+            _other => false,
+        };
+        let left = call.disk_cost().map(|cost| cost.quota_left);
+        prop_assert_eq!(makes, left.is_some(), "{:?}", &call);
+        prop_assert!(!(left == Some(0) && allowed(&set, &call)), "{:?}", &call);
+    }
+
+    #[test]
     fn nothing_is_made_or_cut_without_the_right_to(set in set(), path in fs_path(), flags in flags(), target in target()) {
-        let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open: 0 };
+        let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open: 0, quota_left: u64::MAX };
         if allowed(&set, &call) {
             let access = set.fs[usize::from(path.grant.0)].access;
             let made = flags.create && !matches!(target, Target::File { .. } | Target::Folder { .. });
@@ -236,7 +249,7 @@ fn paths(call: &HostCall) -> Vec<(&FsPath, Option<Target>)> {
         | HostCall::StatAt { path, target }
         | HostCall::MetadataHashAt { path, target }
         | HostCall::SetTimesAt { path, target }
-        | HostCall::CreateDirectoryAt { path, target }
+        | HostCall::CreateDirectoryAt { path, target, .. }
         | HostCall::RemoveDirectoryAt { path, target, .. }
         | HostCall::UnlinkFileAt { path, target } => vec![(path, Some(*target))],
         HostCall::ReadlinkAt { path } | HostCall::SymlinkAt { path, .. } => vec![(path, None)],

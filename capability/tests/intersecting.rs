@@ -96,11 +96,13 @@ fn durable_rights_are_those_that_the_tool_has() {
 }
 
 #[test]
-fn a_quota_holds_where_writing_is_granted() {
-    let needs = "[[needs.fs]]\nguest = \"/out\"\naccess = [\"write\"]";
+fn a_quota_holds_where_a_right_that_takes_room_is_granted() {
+    let needs = "[[needs.fs]]\nguest = \"/out\"\naccess = [\"write\", \"create\", \"delete\"]";
     let quota = |lines: &str| met(needs, lines).set.fs[0].write_quota;
     assert_eq!(quota(r#"fs."/out" = { host = "x", access = ["write"] }"#), WRITE_QUOTA_DEFAULT);
     assert_eq!(quota(r#"fs."/out" = { host = "x", access = ["write"], quota = "1KiB" }"#), 1024);
+    assert_eq!(quota(r#"fs."/out" = { host = "x", access = ["create"], quota = "2KiB" }"#), 2048);
+    assert_eq!(quota(r#"fs."/out" = { host = "x", access = ["delete"], quota = "2KiB" }"#), 0);
 }
 
 #[test]
@@ -269,7 +271,7 @@ const TOKEN_DIGEST: &str = "b46c09677343261f0b439a472422225e3a230c9c094d6ab16762
 #[test]
 fn the_canonical_text_is_golden() {
     let json = met(ALL_NEEDS, ALL_LINES).set.to_canonical_json().unwrap();
-    expect![[r#"{"args":["cd66d98816ff075497685284c55ea2212eca8e4c425ea60c212f1dfb6ba936e6"],"audit":{"acknowledge":"pipe","arguments":"digest"},"env":{"LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TOKEN":"b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053"},"fs":[{"access":["read","list"],"durable":[],"guest":"/docs","host":"/srv/docs","patterns":{"exclude":["private"],"include":["*.txt"]},"write_quota":0},{"access":["write","create"],"durable":["create"],"guest":"/out","host":"/etc/tollgate/out","patterns":{"exclude":[],"include":[]},"write_quota":1048576}],"limits":{"calls":16,"deadline_ms":5000,"fuel":1000000000,"handles":64,"host_memory":8388608,"input":1048576,"memory":67108864,"output":1048576,"random":65536,"stdio":65536},"monotonic_clock":"coarse","on_violation":"kill","random":{"seeded":42},"record":"acquire","stdio":{"stderr":false,"stdin":true,"stdout":true},"wall_clock":"coarse"}"#]].assert_eq(&json);
+    expect![[r#"{"args":["cd66d98816ff075497685284c55ea2212eca8e4c425ea60c212f1dfb6ba936e6"],"audit":{"acknowledge":"pipe","arguments":"digest"},"env":{"LANG":"6b23c0d5f35d1b11f9b683f0b0a617355deb11277d91ae091d399c655b87940d","TOKEN":"b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053"},"fs":[{"access":["read","list"],"durable":[],"guest":"/docs","host":"/srv/docs","patterns":{"exclude":["private"],"include":["*.txt"]},"write_quota":0},{"access":["write","create"],"durable":["create"],"guest":"/out","host":"/etc/tollgate/out","patterns":{"exclude":[],"include":[]},"write_quota":1048576}],"limits":{"calls":16,"deadline_ms":5000,"fuel":1000000000,"handles":64,"host_memory":8388608,"input":1048576,"memory":67108864,"output":1048576,"random":65536,"record_bytes":67108864,"records":200000,"stdio":65536},"monotonic_clock":"coarse","on_violation":"kill","random":{"seeded":42},"record":"acquire","stdio":{"stderr":false,"stdin":true,"stdout":true},"wall_clock":"coarse"}"#]].assert_eq(&json);
 }
 
 #[test]

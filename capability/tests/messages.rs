@@ -54,7 +54,7 @@ fn an_unknown_key_names_the_nearest() {
         snippet line 32: memroy = "32MiB"
             label at line 32, columns 1 to 6: no such key here
         snippet line 33: fuel = 500_000_000
-        diagnostic help: did you mean `memory`? Known keys here: `memory`, `fuel`, `deadline`, `input`, `output`, `stdio`, `handles`, `random`, `host_memory`, `calls`
+        diagnostic help: did you mean `memory`? Known keys here: `memory`, `fuel`, `deadline`, `input`, `output`, `stdio`, `handles`, `random`, `host_memory`, `calls`, `records`, `record_bytes`
     "#]],
     );
     policy_says(

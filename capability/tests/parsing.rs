@@ -30,7 +30,7 @@ fn every_key_of_a_manifest_is_read() {
     assert_eq!(needs.random, Some(RandomNeed::Seeded));
     assert_eq!((needs.wall_clock, needs.monotonic_clock), (Some(ClockMode::Real), Some(ClockMode::Coarse)));
     let limits = Cap::ALL.map(|cap| manifest.limits.get(cap).unwrap());
-    assert_eq!(limits, [32 << 20, 500_000_000, 2_000, 4096, 64 << 10, 8_000, 8, 0, 1 << 20, 4]);
+    assert_eq!(limits, [32 << 20, 500_000_000, 2_000, 4096, 64 << 10, 8_000, 8, 0, 1 << 20, 4, 500, 96 << 10]);
     assert_eq!(manifest.record, Record::Every);
 }
 

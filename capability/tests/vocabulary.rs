@@ -2,7 +2,8 @@
 
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, ClockMode, Decision, Durability, FileId, FsCapability, FsPath, GrantIndex,
-    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reach, Reason, Stdio, StdioSet, Target, check,
+    HandleFacts, HostCall, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, OpenFlags, Patterns, RandomMode, Reach, Reason,
+    Stdio, StdioSet, Target, check,
 };
 
 const READ: OpenFlags = OpenFlags {
@@ -50,26 +51,29 @@ fn granted(guest: &str) -> FsCapability {
     }
 }
 
+/// What is left of a quota that does not matter.
+const ROOM: u64 = 1 << 20;
+
 fn at(grant: u16, asked: &str) -> FsPath {
     FsPath::new(GrantIndex(grant), "", asked.to_owned())
 }
 
 fn open(asked: &str, flags: OpenFlags, target: Target) -> HostCall {
-    HostCall::OpenAt { path: at(0, asked), flags, target, handles_open: 0 }
+    HostCall::OpenAt { path: at(0, asked), flags, target, handles_open: 0, quota_left: ROOM }
 }
 
 fn rename(from: FsPath, source: Target, to: FsPath, target: Target) -> HostCall {
     let reach = matches!(source, Target::Link { .. }).then_some(Reach::Up(0));
-    HostCall::RenameAt { from, from_linked: false, source, reach, to, to_linked: false, target }
+    HostCall::RenameAt { from, from_linked: false, source, reach, to, to_linked: false, target, quota_left: ROOM }
 }
 
 fn link(from: FsPath, source: Target, to: FsPath) -> HostCall {
     let reach = matches!(source, Target::Link { .. }).then_some(Reach::Up(0));
-    HostCall::LinkAt { from, source, reach, to, to_linked: false }
+    HostCall::LinkAt { from, source, reach, to, to_linked: false, quota_left: ROOM }
 }
 
 fn symlink(content: &str, path: FsPath) -> HostCall {
-    HostCall::SymlinkAt { content: content.to_owned(), path, linked: false }
+    HostCall::SymlinkAt { content: content.to_owned(), path, linked: false, quota_left: ROOM }
 }
 
 fn handle() -> HandleFacts {
@@ -117,7 +121,7 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
         (Access::Write, HostCall::SetTimesAt { path: at(0, "a"), target: FILE }),
         (Access::Create, open("a", CREATE, Target::Absent)),
         (Access::Create, open("a", CREATE, Target::Unknown)),
-        (Access::Create, HostCall::CreateDirectoryAt { path: at(0, "a"), target: Target::Absent }),
+        (Access::Create, HostCall::CreateDirectoryAt { path: at(0, "a"), target: Target::Absent, quota_left: ROOM }),
         (Access::Create, symlink("b", at(0, "a"))),
         (Access::Create, link(at(0, "a"), FILE, at(0, "b"))),
         (Access::Create, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
@@ -126,6 +130,8 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
         (Access::Delete, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
         (Access::List, open("a", OpenFlags { directory: true, ..READ }, FOLDER)),
         (Access::List, HostCall::ReadDirectory { handle: handle() }),
+        (Access::Metadata, HostCall::Stat { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
+        (Access::Metadata, HostCall::MetadataHash { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
         (Access::Metadata, HostCall::StatAt { path: at(0, "a"), target: FILE }),
         (Access::Metadata, HostCall::ReadlinkAt { path: at(0, "a") }),
     ];
@@ -216,6 +222,18 @@ fn each_word_beside_folders_denies_what_it_stands_for() {
 }
 
 #[test]
+fn what_was_opened_for_something_may_be_asked_about() {
+    let mut set = everything();
+    set.fs[0].access = set.fs[0].access.difference(AccessSet::EMPTY.with(Access::Metadata));
+    let metadata = Some(("fs:/docs:metadata".to_owned(), Reason::NotGranted));
+    for (right, stat) in [(Access::Read, None), (Access::Write, None), (Access::List, metadata)] {
+        let handle = || HandleFacts { grant: GrantIndex(0), rights: AccessSet::EMPTY.with(right) };
+        assert_eq!(denied(&set, &HostCall::Stat { handle: handle() }), stat, "{right}");
+        assert_eq!(denied(&set, &HostCall::MetadataHash { handle: handle() }), None, "{right}");
+    }
+}
+
+#[test]
 fn a_quota_and_a_cap_deny_the_byte_after_the_last() {
     let print = |bytes| HostCall::WriteStdio { stream: Stdio::Stderr, bytes, left: 10 };
     assert_eq!(denied(&everything(), &print(10)), None);
@@ -226,6 +244,58 @@ fn a_quota_and_a_cap_deny_the_byte_after_the_last() {
     assert_eq!(denied(&everything(), &write(11)), Some(("fs:/docs:quota".to_owned(), over)));
     let grow = HostCall::SetSize { handle: handle(), size: 1, growth: 11, quota_left: 10 };
     assert_eq!(denied(&everything(), &grow), Some(("fs:/docs:quota".to_owned(), over)));
+}
+
+#[test]
+fn a_quota_denies_all_that_takes_room_on_the_disk() {
+    let cost = NAME_CHARGE_BYTES + 3;
+    let path = || at(0, "sub/new");
+    let create = |quota_left| HostCall::OpenAt {
+        path: path(),
+        flags: CREATE,
+        target: Target::Absent,
+        handles_open: 0,
+        quota_left,
+    };
+    let link = |quota_left| HostCall::LinkAt {
+        from: at(0, "a"),
+        source: FILE,
+        reach: None,
+        to: path(),
+        to_linked: false,
+        quota_left,
+    };
+    let renamed = |quota_left| HostCall::RenameAt {
+        from: at(0, "a"),
+        from_linked: false,
+        source: FILE,
+        reach: None,
+        to: path(),
+        to_linked: false,
+        target: FILE,
+        quota_left,
+    };
+    let folder = |quota_left| HostCall::CreateDirectoryAt { path: path(), target: Target::Absent, quota_left };
+    let symlink =
+        |quota_left| HostCall::SymlinkAt { content: "text".to_owned(), path: path(), linked: false, quota_left };
+    let calls: [(u64, &dyn Fn(u64) -> HostCall); 5] = [
+        (cost + INODE_CHARGE_BYTES, &create),
+        (cost + INODE_CHARGE_BYTES, &folder),
+        (cost + INODE_CHARGE_BYTES + 4, &symlink),
+        (cost, &link),
+        (cost, &renamed),
+    ];
+    for (asked, call) in calls {
+        assert_eq!(denied(&everything(), &call(asked)), None, "{:?}", call(asked));
+        for left in [0, asked - 1] {
+            let over = Reason::OverLimit { asked, left };
+            assert_eq!(denied(&everything(), &call(left)), Some(("fs:/docs:quota".to_owned(), over)));
+        }
+    }
+    // Without the right, it is the right that is missing, whatever room there is.
+    let mut set = everything();
+    set.fs[0].access = set.fs[0].access.difference(AccessSet::EMPTY.with(Access::Create));
+    assert_eq!(denied(&set, &folder(0)), Some(("fs:/docs:create".to_owned(), Reason::NotGranted)));
 }
 
 #[test]
@@ -290,6 +360,7 @@ fn a_link_is_judged_where_it_will_stand() {
         to: at(0, to),
         to_linked: false,
         target: Target::Absent,
+        quota_left: ROOM,
     };
     let linked = |reach, to: &str| HostCall::LinkAt {
         from: at(0, "d/e/a"),
@@ -297,6 +368,7 @@ fn a_link_is_judged_where_it_will_stand() {
         reach,
         to: at(0, to),
         to_linked: false,
+        quota_left: ROOM,
     };
     for call in [&moved as &dyn Fn(_, &str) -> _, &linked] {
         assert_eq!(denied(&everything(), &call(Some(Reach::Up(2)), "d/f/a")), None);
@@ -310,7 +382,12 @@ fn a_link_is_judged_where_it_will_stand() {
 #[test]
 fn a_link_that_climbs_stands_only_where_no_link_is_on_the_way() {
     let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinkPlace));
-    let made = |content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: at(0, "s/a"), linked: true };
+    let made = |content: &str| HostCall::SymlinkAt {
+        content: content.to_owned(),
+        path: at(0, "s/a"),
+        linked: true,
+        quota_left: ROOM,
+    };
     assert_eq!(denied(&everything(), &made("../x")), refused);
     assert_eq!(denied(&everything(), &made("x")), None);
     let moved = |reach| HostCall::RenameAt {
@@ -321,6 +398,7 @@ fn a_link_that_climbs_stands_only_where_no_link_is_on_the_way() {
         to: at(0, "s/a"),
         to_linked: true,
         target: Target::Absent,
+        quota_left: ROOM,
     };
     assert_eq!(denied(&everything(), &moved(Reach::Up(1))), refused);
     assert_eq!(denied(&everything(), &moved(Reach::Up(0))), None);
@@ -337,6 +415,7 @@ fn a_folder_comes_nearer_only_with_links_that_stay() {
         to: at(0, to),
         to_linked,
         target: Target::Absent,
+        quota_left: ROOM,
     };
     assert_eq!(denied(&everything(), &moved(None, "d/f/a", false)), None, "as deep as before");
     assert_eq!(denied(&everything(), &moved(None, "d/a", false)), refused, "nobody looked");
@@ -366,13 +445,13 @@ fn the_place_of_a_granted_folder_is_not_changed() {
         let file = rename(at(0, "x"), FILE, at(0, place), Target::Absent);
         let removed = HostCall::RemoveDirectoryAt { path: at(0, place), linked: false, target: FOLDER };
         let unlinked = HostCall::UnlinkFileAt { path: at(0, place), target: LINK };
-        let made = HostCall::CreateDirectoryAt { path: at(0, place), target: Target::Absent };
+        let made = HostCall::CreateDirectoryAt { path: at(0, place), target: Target::Absent, quota_left: ROOM };
         let shadow =
             [symlink("x", at(0, place)), link(at(0, "x"), FILE, at(0, place)), open(place, CREATE, Target::Absent)];
         for call in [away, over, file, removed, unlinked, made].iter().chain(&shadow) {
             assert_eq!(denied(&set, call), kept, "{call:?}");
         }
-        let there = HostCall::CreateDirectoryAt { path: at(0, place), target: FOLDER };
+        let there = HostCall::CreateDirectoryAt { path: at(0, place), target: FOLDER, quota_left: ROOM };
         assert_eq!(denied(&set, &there), None, "it stands there already, and stays");
     }
     for beside in ["x", "in/x", "in/outer", "in/out/x"] {
@@ -398,9 +477,16 @@ fn a_granted_folder_is_known_by_what_it_is() {
 fn where_a_granted_folder_lies_in_another_no_link_leads_to_a_changed_name() {
     let by_link = Some(("fs:/docs:place".to_owned(), Reason::PlaceByLink));
     let calls = [
-        HostCall::SymlinkAt { content: "x".to_owned(), path: at(0, "s/out"), linked: true },
+        HostCall::SymlinkAt { content: "x".to_owned(), path: at(0, "s/out"), linked: true, quota_left: ROOM },
         HostCall::RemoveDirectoryAt { path: at(0, "s/out"), linked: true, target: FOLDER },
-        HostCall::LinkAt { from: at(0, "a"), source: FILE, reach: None, to: at(0, "s/out"), to_linked: true },
+        HostCall::LinkAt {
+            from: at(0, "a"),
+            source: FILE,
+            reach: None,
+            to: at(0, "s/out"),
+            to_linked: true,
+            quota_left: ROOM,
+        },
         HostCall::RenameAt {
             from: at(0, "s/out"),
             from_linked: true,
@@ -409,6 +495,7 @@ fn where_a_granted_folder_lies_in_another_no_link_leads_to_a_changed_name() {
             to: at(0, "x"),
             to_linked: false,
             target: Target::Absent,
+            quota_left: ROOM,
         },
     ];
     for call in &calls {

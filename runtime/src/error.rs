@@ -179,11 +179,14 @@ pub struct CapHit {
 impl CapHit {
     fn figures(&self) -> String {
         let unit = match self.cap {
-            Cap::Memory | Cap::Input | Cap::Output | Cap::Stdio | Cap::Random | Cap::HostMemory => " bytes",
+            Cap::Memory | Cap::Input | Cap::Output | Cap::Stdio | Cap::Random | Cap::HostMemory | Cap::RecordBytes => {
+                " bytes"
+            }
             Cap::Fuel => " units of fuel",
             Cap::Deadline => " ms",
             Cap::Handles => " open handles",
             Cap::Calls => " calls at once",
+            Cap::Records => " entries",
         };
         match self.asked {
             Some(asked) => format!("{asked} asked for, {}{unit} allowed", self.limit),

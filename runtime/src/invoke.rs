@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 pub use tollgate_audit::Usage;
-use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept};
+use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, Room};
 use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_wasi_proxy::{CallFacts, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
@@ -433,7 +433,10 @@ fn refusal(refused: &Refused, limits: &Limits) -> CallError {
             Some(cap) => CapHit { cap, asked: asked_of(violation), limit: limits.get(cap) }.into(),
             None => CallError::Violation(violation.clone()),
         },
-        Refused::Unrecorded { .. } | Refused::TooManyRecords | _ => CallError::Unrecorded(with_causes(refused)),
+        Refused::RecordsFull { cap, asked, limit, .. } => {
+            CapHit { cap: *cap, asked: Some(*asked), limit: *limit }.into()
+        }
+        Refused::Unrecorded { .. } | _ => CallError::Unrecorded(with_causes(refused)),
     }
 }
 
@@ -468,10 +471,12 @@ fn call_start(identity: &Identity, asked: &Asked<'_>, caller: &Caller, moment: M
         Asked::Invoke { operation, arguments } => (*operation, *arguments),
     };
     let Caller { agent, session, decision, reason } = caller.clone();
+    let limits = identity.set.limits;
     CallStart {
         call: noted.call,
         started: moment.started,
         deadline: moment.deadline,
+        room: Room { entries: limits.records, bytes: limits.record_bytes },
         time_ns: u64::try_from(moment.wall_start.as_nanos()).unwrap_or(u64::MAX),
         tool: identity.name.clone(),
         version: identity.version.clone(),

@@ -225,14 +225,16 @@ impl Probe {
         let (to_grant, to_path) = self.second();
         let to = FsPath::new(GrantIndex(to_grant), "", to_path);
         let outside = FsPath::new(GrantIndex(self.from.grant), "", OUT.to_owned());
+        let quota = |grant: u16| set.fs.get(usize::from(grant)).map_or(0, |fs| fs.write_quota);
+        let (quota_left, to_quota_left) = (quota(self.from.grant), quota(to_grant));
         let flags = |flags: OpenFlags, target| HostCall::OpenAt {
             path: path.clone(),
             flags: OpenFlags { follow: true, ..flags },
             target,
             handles_open: 0,
+            quota_left: if flags.create { quota_left } else { 0 },
         };
         let (read, write) = (OpenFlags { read: true, ..NONE }, OpenFlags { write: true, ..NONE });
-        let quota_left = set.fs.get(usize::from(self.from.grant)).map_or(0, |fs| fs.write_quota);
         let handle = |flags: OpenFlags| HandleFacts { grant: GrantIndex(self.from.grant), rights: rights(flags) };
         let written = HostCall::Write { handle: handle(write), bytes: 3, quota_left };
         let linked = |inside| if patterned(self.from.grant) { Target::Symlink } else { inside };
@@ -252,6 +254,7 @@ impl Probe {
             to: to.clone(),
             to_linked: false,
             target,
+            quota_left: to_quota_left,
         };
         let hard = |source| HostCall::LinkAt {
             from: path.clone(),
@@ -259,9 +262,14 @@ impl Probe {
             reach: reach(source),
             to: to.clone(),
             to_linked: false,
+            quota_left: to_quota_left,
         };
-        let link =
-            |content: &str| HostCall::SymlinkAt { content: content.to_owned(), path: path.clone(), linked: false };
+        let link = |content: &str| HostCall::SymlinkAt {
+            content: content.to_owned(),
+            path: path.clone(),
+            linked: false,
+            quota_left,
+        };
         let create = |flags: OpenFlags| OpenFlags { create: true, ..flags };
         let folder = || flags(OpenFlags { directory: true, ..NONE }, FOLDER);
         let own = path.clone();
@@ -289,7 +297,7 @@ impl Probe {
             Op::Hash => vec![HostCall::MetadataHashAt { path: own, target: FILE }],
             Op::ReadLink => vec![HostCall::ReadlinkAt { path: own }],
             Op::SetTimes => vec![HostCall::SetTimesAt { path: own, target: FILE }],
-            Op::MakeFolder => vec![HostCall::CreateDirectoryAt { path: own, target: Target::Absent }],
+            Op::MakeFolder => vec![HostCall::CreateDirectoryAt { path: own, target: Target::Absent, quota_left }],
             Op::RemoveFolder => vec![HostCall::RemoveDirectoryAt { path: own, linked: false, target: FOLDER }],
             Op::Unlink => vec![HostCall::UnlinkFileAt { path: own, target: FILE }],
             Op::UnlinkLink => vec![HostCall::UnlinkFileAt { path: own, target: LINK }],
@@ -304,14 +312,19 @@ impl Probe {
             Op::StatOutside => vec![HostCall::StatAt { path: outside, target: FILE }],
             Op::SetTimesOutside => vec![HostCall::SetTimesAt { path: outside, target: FILE }],
             Op::ReadOutside => {
-                vec![HostCall::OpenAt { path: outside, flags: read, target: FILE, handles_open: 0 }]
+                vec![HostCall::OpenAt { path: outside, flags: read, target: FILE, handles_open: 0, quota_left: 0 }]
             }
             Op::WriteOutside => {
-                vec![HostCall::OpenAt { path: outside, flags: write, target: FILE, handles_open: 0 }]
+                vec![HostCall::OpenAt { path: outside, flags: write, target: FILE, handles_open: 0, quota_left: 0 }]
             }
-            Op::LinkFromOutside => {
-                vec![HostCall::LinkAt { from: outside, source: FILE, reach: None, to, to_linked: false }]
-            }
+            Op::LinkFromOutside => vec![HostCall::LinkAt {
+                from: outside,
+                source: FILE,
+                reach: None,
+                to,
+                to_linked: false,
+                quota_left: to_quota_left,
+            }],
         }
     }
 

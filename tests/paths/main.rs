@@ -3,6 +3,7 @@
 
 mod handles;
 mod links;
+mod listings;
 mod open_flags;
 mod patterns;
 mod places;
@@ -15,3 +16,4 @@ mod renames;
 mod site;
 mod special;
 mod texts;
+mod times;

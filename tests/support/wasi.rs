@@ -125,6 +125,8 @@ pub const WITHOUT_THE_RIGHT: &[WithoutTheRight] = &[
     on_handle("set-size", "set-size", r#"{"flags": ["read"], "then": "set-size"}"#, Access::Write),
     on_handle("set-times", "set-times", r#"{"flags": ["read"], "then": "set-times"}"#, Access::Write),
     on_handle("read-directory", "read-directory", r#"{"op": "preopen", "then": "read-directory"}"#, Access::List),
+    on_handle("stat", "stat", r#"{"op": "preopen", "then": "stat"}"#, Access::Metadata),
+    on_handle("metadata-hash", "metadata-hash", r#"{"op": "preopen", "then": "metadata-hash"}"#, Access::Metadata),
 ];
 
 /// Gated functions that no guest can have denied, with the gate's name and the reason.
@@ -136,6 +138,11 @@ pub const NEVER_DENIED: &[(&str, &str, &str)] = &[
     ),
     ("wasi:filesystem/types.[method]descriptor.sync", SYNC, FLUSHES),
     ("wasi:filesystem/types.[method]descriptor.sync-data", SYNC, FLUSHES),
+    (
+        "wasi:filesystem/types.[method]directory-entry-stream.read-directory-entry",
+        "wasi:filesystem/types.[method]descriptor.read-directory",
+        "each page of a listing passes the door of read-directory; entries that the patterns leave out are not shown",
+    ),
     ("wasi:io/streams.[method]input-stream.read", READ, OPENED),
     ("wasi:io/streams.[method]input-stream.blocking-read", READ, OPENED),
     ("wasi:io/streams.[method]input-stream.skip", READ, OPENED),
@@ -226,14 +233,11 @@ pub const HARMLESS: &[(&str, &str)] = &[
     ("wasi:cli/terminal-stderr.get-terminal-stderr", NO_TERMINAL),
     ("wasi:filesystem/types.filesystem-error-code", ERROR_HELD),
     ("wasi:filesystem/types.[method]descriptor.advise", "changes nothing that anybody can see"),
-    ("wasi:filesystem/types.[method]descriptor.get-flags", HANDLE_HELD),
-    ("wasi:filesystem/types.[method]descriptor.get-type", HANDLE_HELD),
-    ("wasi:filesystem/types.[method]descriptor.stat", HANDLE_HELD),
-    ("wasi:filesystem/types.[method]descriptor.metadata-hash", HANDLE_HELD),
-    ("wasi:filesystem/types.[method]descriptor.is-same-object", HANDLE_HELD),
+    ("wasi:filesystem/types.[method]descriptor.get-flags", "tells what the guest opened the handle for"),
+    ("wasi:filesystem/types.[method]descriptor.get-type", "tells a file from a folder, and only these two are opened"),
     (
-        "wasi:filesystem/types.[method]directory-entry-stream.read-directory-entry",
-        "read-directory is gated; entries that the patterns leave out are not shown",
+        "wasi:filesystem/types.[method]descriptor.is-same-object",
+        "compares two handles that the guest holds; tells nothing else of them",
     ),
     ("wasi:io/error.[method]error.to-debug-string", ERROR_HELD),
     ("wasi:io/poll.poll", WAITS),
@@ -251,5 +255,4 @@ pub const HARMLESS: &[(&str, &str)] = &[
 
 const NO_TERMINAL: &str = "answers that there is no terminal";
 const ERROR_HELD: &str = "tells more of an error that the guest holds";
-const HANDLE_HELD: &str = "tells of a handle that the guest was allowed to open";
 const WAITS: &str = "waiting gives nothing, and the deadline ends it";

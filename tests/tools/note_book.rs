@@ -4,13 +4,15 @@ use std::fs;
 
 use serde_json::{Value, json};
 use tollgate::{CallError, Tool};
-use tollgate_capability::{CapabilitySet, Reason};
+use tollgate_capability::{CapabilitySet, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, Reason};
 use tollgate_workspace::expect::Denied;
 use tollgate_workspace::{Lab, exists, guest};
 
 use crate::{OPEN_AT, assert_sees_no_folder, refusal, without_grants};
 
+/// What is left for notes once the file is there.
 const QUOTA: u64 = 4 << 10;
+const FILE: u64 = INODE_CHARGE_BYTES + NAME_CHARGE_BYTES + "notes.jsonl".len() as u64;
 const NOTES: &[&str] = &["fs:/notes=notes:read,write,create"];
 const WRITE: &str = "wasi:filesystem/types.[method]descriptor.write";
 
@@ -22,7 +24,7 @@ fn with_folder() -> Lab {
 
 fn set(lab: &Lab) -> CapabilitySet {
     let mut set = lab.set(guest("note-book"), NOTES);
-    set.fs[0].write_quota = QUOTA;
+    set.fs[0].write_quota = FILE + QUOTA;
     set
 }
 

@@ -124,6 +124,36 @@ pub(crate) fn host_memory() {
     over.assert_denied_by_manifest_and_by_grant();
 }
 
+const FOUR_DENIALS: &str =
+    r#"{"calls": [{"call": "tcp-create"}, {"call": "tcp-create"}, {"call": "tcp-create"}, {"call": "tcp-create"}]}"#;
+const GOES_ON: &str = r#"on_violation = "deny""#;
+
+#[test]
+pub(crate) fn records() {
+    let over = Over {
+        cap: Cap::Records,
+        value: ("6", 6),
+        grant: GOES_ON,
+        operation: "sequence",
+        arguments: FOUR_DENIALS,
+        ..PROBE
+    };
+    over.assert_denied_by_manifest_and_by_grant();
+}
+
+#[test]
+pub(crate) fn record_bytes() {
+    let over = Over {
+        cap: Cap::RecordBytes,
+        value: (r#""500B""#, 500),
+        grant: GOES_ON,
+        operation: "sequence",
+        arguments: FOUR_DENIALS,
+        ..PROBE
+    };
+    over.assert_denied_by_manifest_and_by_grant();
+}
+
 /// The second call meets the first one asleep.
 #[test]
 pub(crate) fn calls() {

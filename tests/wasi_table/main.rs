@@ -72,6 +72,7 @@ fn functions_that_are_never_denied_have_the_gates_names() {
         HostCall::Preopen { grant: GrantIndex(0) }.function(),
         HostCall::Sync { handle: handle() }.function(),
         HostCall::Read { handle: handle() }.function(),
+        HostCall::ReadDirectory { handle: handle() }.function(),
         HostCall::Write { handle: handle(), bytes: 0, quota_left: 0 }.function(),
     ];
     let used: BTreeSet<&str> = NEVER_DENIED.iter().map(|(_, gate, _)| *gate).collect();
@@ -247,10 +248,10 @@ fn folder(lab: &Lab, without: &[Access], on_violation: OnViolation) -> Capabilit
     CapabilitySet { fs: vec![fs], on_violation, ..CapabilitySet::default() }
 }
 
-/// The hash of a name may be had with either of two rights.
+/// A hash may be had with either of two rights.
 fn without(method: &str, missing: Access) -> &'static [Access] {
     match (method, missing) {
-        ("metadata-hash-at", _) => &[Access::Metadata, Access::List],
+        ("metadata-hash-at" | "metadata-hash", _) => &[Access::Metadata, Access::List],
         (_, Access::Read) => &[Access::Read],
         (_, Access::Write) => &[Access::Write],
         (_, Access::Create) => &[Access::Create],

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{
-    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded,
+    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_wasi_proxy::{CallFacts, Gate, GateCtx, GateInput, GateView};
@@ -190,5 +190,6 @@ fn start() -> CallStart {
         arguments: Recorded::Nothing,
         arguments_bytes: 0,
         capability_set: Digest([0; 32]),
+        room: Room { entries: 1_000, bytes: 1 << 20 },
     }
 }

@@ -4,13 +4,18 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use tollgate_audit::{Action, AppendError, CallTrail, DenialRef, Durability, FactRef, IntentId, Layer, OutcomeTotals};
+use tollgate_audit::{
+    Action, AppendError, CALL_ENTRIES_MAX, CallTrail, DenialRef, Durability, FactRef, IntentId, Layer, OutcomeTotals,
+    RoomFor,
+};
 use tollgate_capability::{
-    Cap, CapabilitySet, Decision, Denial, Fact, GrantIndex, HostCall, OnViolation, PathFault, Reason, Record, Rule,
-    check,
+    Cap, CapabilitySet, Decision, Denial, DiskCost, Fact, GrantIndex, HostCall, OnViolation, PathFault, RECORDS_MAX,
+    Reason, Record, Rule, check,
 };
 
 mod permit;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use permit::Permit;
 pub(crate) use permit::{Checked, Failed, Performed, Spent, WayOut};
@@ -22,7 +27,6 @@ pub struct Gate {
     trail: CallTrail,
     quota_left: Vec<u64>,
     counters: Vec<Counter>,
-    recorded: u32,
 }
 
 /// How often a function was called, whether or not each call was recorded by itself.
@@ -68,20 +72,29 @@ pub enum Refused {
         /// What the ledger said.
         source: AppendError,
     },
-    /// More calls than 100,000 asked to be recorded.
-    #[error("one tool call may be recorded with at most {RECORDS_PER_CALL_MAX} host calls")]
-    TooManyRecords,
+    /// The call may add no more to the ledger, so nothing more can be done that is recorded: the instance ends.
+    #[error("{function} is not recorded, and nothing was done: {asked} asked for by `limits.{}`, {limit} allowed", cap.as_str())]
+    RecordsFull {
+        /// WIT name of the function.
+        function: Cow<'static, str>,
+        /// [`Cap::Records`] or [`Cap::RecordBytes`].
+        cap: Cap,
+        /// What the call's record would have come to.
+        asked: u64,
+        /// The cap.
+        limit: u64,
+    },
 }
 
-/// Recorded host calls in one tool call: 100,000, so that a guest cannot fill the disk with denials.
-pub(crate) const RECORDS_PER_CALL_MAX: u32 = 100_000;
+// The ledger has room for whatever the cap may be set to.
+const _: () = assert!(RECORDS_MAX <= CALL_ENTRIES_MAX as u64);
 
 impl Gate {
     /// A gate over `set` that records into `trail`.
     #[must_use]
     pub fn new(set: Arc<CapabilitySet>, trail: CallTrail) -> Self {
         let quota_left = set.fs.iter().map(|fs| fs.write_quota).collect();
-        Self { set, trail, quota_left, counters: Vec::with_capacity(COUNTERS_USUAL), recorded: 0 }
+        Self { set, trail, quota_left, counters: Vec::with_capacity(COUNTERS_USUAL) }
     }
 
     /// The capability set in force.
@@ -90,7 +103,8 @@ impl Gate {
         &self.set
     }
 
-    /// Checks `call` and records it; on `Ok` its intent is out of this process's hands.
+    /// Checks `call` and records it; on `Ok` its intent is out of this process's hands, and what it costs of a write quota is
+    /// taken off.
     ///
     /// # Errors
     ///
@@ -100,7 +114,11 @@ impl Gate {
         self.count(function);
         let set = Arc::clone(&self.set);
         match check(&set, &call) {
-            Decision::Allow(rule) => self.record_intent(call, rule),
+            Decision::Allow(rule) => {
+                let permit = self.record_intent(call, rule)?;
+                self.charge(permit.call());
+                Ok(permit)
+            }
             Decision::Deny(denial) => Err(self.record_denial(&call, denial)),
         }
     }
@@ -124,8 +142,24 @@ impl Gate {
         self.settle_intent(spent.into_intent(), totals);
     }
 
+    /// Gives back what a permitted call was charged of a write quota: only where it is certain that it took no room on the
+    /// disk.
+    pub(crate) fn give_back(&mut self, spent: &Spent) {
+        let Some(DiskCost { grant, bytes, .. }) = spent.call().disk_cost() else { return };
+        if let Some(left) = self.quota_left.get_mut(usize::from(grant.0)) {
+            *left = left.saturating_add(bytes);
+        }
+    }
+
+    /// Records that something else stood there by then than what a permitted call was decided on, so that nothing was done.
+    pub(crate) fn raced(&mut self, spent: Spent) {
+        self.give_back(&spent);
+        self.settle(spent, RACED);
+    }
+
     /// Records that the kernel refused a permitted call because it would have left the granted folder.
     pub(crate) fn escaped(&mut self, spent: Spent, way: WayOut) -> Refused {
+        self.give_back(&spent);
         match way {
             WayOut::Link => self.overruled(spent, |guest| Rule::FsBeneath { guest }, Reason::LinkOutside),
             WayOut::Mount => self.overruled(spent, |guest| Rule::FsMounts { guest }, Reason::Mount),
@@ -148,7 +182,7 @@ impl Gate {
         let Some(intent) = spent.into_intent() else { return refused(violation, kill) };
         let record = denial_record(&violation, Layer::Kernel, kill);
         let recorded = self.trail.violated(intent, &violation.function, record.as_ref());
-        conclude(recorded, violation, kill)
+        self.conclude(recorded, violation, kill)
     }
 
     pub(crate) fn settle_intent(&mut self, intent: Option<IntentId>, totals: OutcomeTotals<'_>) {
@@ -161,8 +195,8 @@ impl Gate {
         self.quota_left.get(usize::from(grant.0)).copied().unwrap_or(0)
     }
 
-    /// Takes `bytes` off the write quota of a folder.
-    pub(crate) fn spend_quota(&mut self, grant: GrantIndex, bytes: u64) {
+    fn charge(&mut self, call: &HostCall) {
+        let Some(DiskCost { grant, bytes, .. }) = call.disk_cost() else { return };
         if let Some(left) = self.quota_left.get_mut(usize::from(grant.0)) {
             *left = left.saturating_sub(bytes);
         }
@@ -186,14 +220,13 @@ impl Gate {
         if !call.acquires() && self.set.record == Record::Acquire {
             return Ok(Permit::new(call, None));
         }
-        self.room_for_record()?;
         let function = call.function();
         let facts = call.facts();
         let durability = self.durability(&call);
         let intent = self
             .trail
             .intent(function, &fact_refs(&facts.0), &rule.to_string(), durability)
-            .map_err(|source| Refused::Unrecorded { function: function.into(), source })?;
+            .map_err(|source| self.unrecorded(function.into(), source))?;
         Ok(Permit::new(call, Some(intent)))
     }
 
@@ -208,21 +241,30 @@ impl Gate {
     fn record_denial(&mut self, call: &HostCall, denial: Denial<'_>) -> Refused {
         let violation = self.violation(call, denial);
         let kill = self.kills(denial);
-        if let Err(flooded) = self.room_for_record() {
-            return flooded;
-        }
         let facts = call.facts();
         let record = denial_record(&violation, Layer::Gate, kill);
         let recorded = self.trail.denied(&violation.function, &fact_refs(&facts.0), record.as_ref());
-        conclude(recorded, violation, kill)
+        self.conclude(recorded, violation, kill)
     }
 
-    fn room_for_record(&mut self) -> Result<(), Refused> {
-        if self.recorded >= RECORDS_PER_CALL_MAX {
-            return Err(Refused::TooManyRecords);
+    fn conclude(&self, recorded: Result<(), AppendError>, violation: Violation, kill: bool) -> Refused {
+        match recorded {
+            Ok(()) => refused(violation, kill),
+            Err(source) => self.unrecorded(violation.function, source),
         }
-        self.recorded += 1;
-        Ok(())
+    }
+
+    /// Why there is no record of a call: the call has had all that it may have, or the ledger does not take it.
+    fn unrecorded(&self, function: Cow<'static, str>, source: AppendError) -> Refused {
+        let AppendError::CallFull { of, asked, left } = source else {
+            return Refused::Unrecorded { function, source };
+        };
+        let cap = match of {
+            RoomFor::Entries => Cap::Records,
+            RoomFor::Bytes => Cap::RecordBytes,
+        };
+        let limit = self.set.limits.get(cap);
+        Refused::RecordsFull { function, cap, asked: limit.saturating_sub(left).saturating_add(asked), limit }
     }
 
     fn violation(&self, call: &HostCall, denial: Denial<'_>) -> Violation {
@@ -270,15 +312,11 @@ impl Gate {
     }
 }
 
+/// Outcome of a call that found another file than the one decided on.
+const RACED: &str = "raced";
+
 /// Functions that a usual tool calls.
 const COUNTERS_USUAL: usize = 16;
-
-fn conclude(recorded: Result<(), AppendError>, violation: Violation, kill: bool) -> Refused {
-    match recorded {
-        Ok(()) => refused(violation, kill),
-        Err(source) => Refused::Unrecorded { function: violation.function, source },
-    }
-}
 
 fn refused(violation: Violation, kill: bool) -> Refused {
     if kill { Refused::Killed(violation) } else { Refused::Denied(violation) }
@@ -331,7 +369,9 @@ fn fs_guest<'s>(set: &'s CapabilitySet, call: &HostCall) -> Option<&'s str> {
         | HostCall::SetSize { handle, .. }
         | HostCall::SetTimes { handle }
         | HostCall::Sync { handle }
-        | HostCall::ReadDirectory { handle } => handle.grant,
+        | HostCall::ReadDirectory { handle }
+        | HostCall::Stat { handle }
+        | HostCall::MetadataHash { handle } => handle.grant,
         HostCall::GetEnvironment
         | HostCall::GetArguments
         | HostCall::GetStdio { .. }
@@ -382,7 +422,9 @@ fn subject(set: &CapabilitySet, call: &HostCall) -> String {
         | HostCall::SetSize { .. }
         | HostCall::SetTimes { .. }
         | HostCall::Sync { .. }
-        | HostCall::ReadDirectory { .. } => format!("a handle below `{}`", guest.unwrap_or_default()),
+        | HostCall::ReadDirectory { .. }
+        | HostCall::Stat { .. }
+        | HostCall::MetadataHash { .. } => format!("a handle below `{}`", guest.unwrap_or_default()),
         HostCall::GetEnvironment => "the environment".to_owned(),
         HostCall::GetArguments => "the argument vector".to_owned(),
         HostCall::GetStdio { stream } | HostCall::WriteStdio { stream, .. } => stream.as_str().to_owned(),

@@ -16,7 +16,7 @@ use tollgate_audit::{
     AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallEnding, CallId, CallStart,
     CallSummary, CallTrail, Closer, DenialRef, Digest, Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact,
     FactRef, Frontier, HostId, Intent, Kept, KernelRecord, KeyRotation, Layer, LeafIndex, Ledger, LedgerKey,
-    LedgerOpened, Level, Outcome, OutcomeTotals, Pairs, Policy, Recorded, Report, RootHash, Sequence, SigningKey,
+    LedgerOpened, Level, Outcome, OutcomeTotals, Pairs, Policy, Recorded, Report, Room, RootHash, Sequence, SigningKey,
     Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, verify,
 };
 
@@ -392,6 +392,7 @@ pub(crate) fn start(call: CallId) -> CallStart {
         call,
         started: Instant::now(),
         deadline: Instant::now(),
+        room: Room { entries: 200_000, bytes: 64 << 20 },
         time_ns: 2,
         tool: "word-count".to_owned(),
         version: "1.0.0".to_owned(),

@@ -118,27 +118,30 @@ pub(crate) fn call() -> impl Strategy<Value = HostCall> {
 }
 
 pub(crate) fn path_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..9, fs_path(), target(), flags(), small_or_any(0..80)).prop_map(
-        |(kind, path, target, flags, handles_open)| match kind {
+    (0_u8..9, fs_path(), target(), flags(), small_or_any(0..80), quota_left()).prop_map(
+        |(kind, path, target, flags, handles_open, quota_left)| match kind {
             0 => HostCall::StatAt { path, target },
             1 => HostCall::MetadataHashAt { path, target },
             2 => HostCall::ReadlinkAt { path },
             3 => HostCall::SetTimesAt { path, target },
-            4 => HostCall::CreateDirectoryAt { path, target },
+            4 => HostCall::CreateDirectoryAt { path, target, quota_left },
             5 => HostCall::RemoveDirectoryAt { path, linked: flags.follow, target },
             6 => HostCall::UnlinkFileAt { path, target },
-            _often => HostCall::OpenAt { path, flags, target, handles_open },
+            _often => {
+                let quota_left = if flags.create { quota_left } else { 0 };
+                HostCall::OpenAt { path, flags, target, handles_open, quota_left }
+            }
         },
     )
 }
 
 pub(crate) fn two_path_call() -> impl Strategy<Value = HostCall> {
     let old = (fs_path(), seldom(), target(), reach());
-    (0_u8..3, old, fs_path(), seldom(), target()).prop_map(
-        |(kind, (from, from_linked, source, reach), to, to_linked, target)| match kind {
-            0 => HostCall::LinkAt { from, source, reach, to, to_linked },
-            1 => HostCall::SymlinkAt { content: from.asked, path: to, linked: to_linked },
-            _often => HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target },
+    (0_u8..3, old, fs_path(), seldom(), target(), quota_left()).prop_map(
+        |(kind, (from, from_linked, source, reach), to, to_linked, target, quota_left)| match kind {
+            0 => HostCall::LinkAt { from, source, reach, to, to_linked, quota_left },
+            1 => HostCall::SymlinkAt { content: from.asked, path: to, linked: to_linked, quota_left },
+            _often => HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target, quota_left },
         },
     )
 }
@@ -155,18 +158,26 @@ pub(crate) fn reach() -> impl Strategy<Value = Option<Reach>> {
     ]
 }
 
+/// Mostly enough for what takes little room, often nothing, now and then about what a file costs.
+fn quota_left() -> impl Strategy<Value = u64> {
+    prop_oneof![4 => Just(1 << 20), 2 => Just(0), 2 => 4_000_u64..5_000]
+}
+
 pub(crate) fn handle_call() -> impl Strategy<Value = HostCall> {
-    (0_u8..8, handle(), small_or_any(0..9), small_or_any(0..9)).prop_map(|(kind, handle, bytes, quota_left)| match kind
-    {
-        0 => HostCall::Read { handle },
-        1 => HostCall::Write { handle, bytes, quota_left },
-        2 => HostCall::Append { handle, quota_left },
-        3 => HostCall::SetSize { handle, size: 1, growth: bytes, quota_left },
-        4 => HostCall::SetTimes { handle },
-        5 => HostCall::Sync { handle },
-        6 => HostCall::ReadDirectory { handle },
-        _last => HostCall::Preopen { grant: handle.grant },
-    })
+    (0_u8..10, handle(), small_or_any(0..9), small_or_any(0..9)).prop_map(
+        |(kind, handle, bytes, quota_left)| match kind {
+            0 => HostCall::Read { handle },
+            1 => HostCall::Write { handle, bytes, quota_left },
+            2 => HostCall::Append { handle, quota_left },
+            3 => HostCall::SetSize { handle, size: 1, growth: bytes, quota_left },
+            4 => HostCall::SetTimes { handle },
+            5 => HostCall::Sync { handle },
+            6 => HostCall::ReadDirectory { handle },
+            7 => HostCall::Stat { handle },
+            8 => HostCall::MetadataHash { handle },
+            _last => HostCall::Preopen { grant: handle.grant },
+        },
+    )
 }
 
 pub(crate) fn other_call() -> impl Strategy<Value = HostCall> {

@@ -45,6 +45,8 @@ handles = 8
 random = 0
 host_memory = "1MiB"
 calls = 4
+records = 500
+record_bytes = "96KiB"
 "#;
 
 pub(crate) const POLICY: &str = r#"

@@ -103,7 +103,9 @@ fn stdio(stream: &str) -> Stdio {
 
 fn open(set: &CapabilitySet, path: &str, flags: OpenFlags) -> Result<HostCall, CheckError> {
     let (path, target) = located(set, path, flags.follow)?;
-    Ok(HostCall::OpenAt { path, flags, target, handles_open: 0 })
+    let quota = set.fs.get(usize::from(path.grant.0)).map_or(0, |fs| fs.write_quota);
+    let quota_left = if flags.create { quota } else { 0 };
+    Ok(HostCall::OpenAt { path, flags, target, handles_open: 0, quota_left })
 }
 
 /// The folder that holds a guest path, as a guest's libc would find it, and what stands there on the host now.

@@ -1,13 +1,18 @@
 //! What an operator would change so that a denied call is allowed, or a cap is higher. Only text: nothing is granted here.
+//! A line must never give more than what was denied, and never drop what narrows the grant that is there.
 
-use tollgate_capability::{Access, AccessSet, ArgsNeed, Cap, ClockMode, Limits, Stdio, StdioSet};
+use std::path::Path;
+
+use tollgate_capability::{
+    Access, AccessSet, AdhocGrant, ArgsNeed, Cap, ClockMode, FsGrant, GuestPath, Limits, RandomMode, Stdio, StdioSet,
+};
 
 use super::load::{Loaded, ManifestFrom};
 
 /// The lines that would allow what `rule` denies; each a place and what to write there.
 pub(crate) fn to_allow(loaded: &Loaded, rule: &str) -> Vec<String> {
     let tool = &loaded.manifest.name;
-    let needs = &loaded.manifest.needs;
+    let (needs, grant) = (&loaded.manifest.needs, &loaded.grant);
     match rule.split_once(':') {
         Some(("fs", rest)) => rest.rsplit_once(':').map_or_else(Vec::new, |(guest, what)| below(loaded, guest, what)),
         Some(("stdio", stream)) => standard_stream(loaded, stream),
@@ -15,29 +20,33 @@ pub(crate) fn to_allow(loaded: &Loaded, rule: &str) -> Vec<String> {
             "env" => both(
                 needs.env.is_some(),
                 "env = [\"NAME\"]",
-                format!("env.NAME = \"VALUE\" under [tools.{tool}], or --grant env:NAME=VALUE"),
+                grant.env.is_empty(),
+                &format!("env.NAME = \"VALUE\" under [tools.{tool}], or --grant env:NAME=VALUE"),
                 loaded,
             ),
             "args" => both(
                 needs.args == ArgsNeed::Granted,
                 "args = true",
-                format!("args = [\"--fast\"] under [tools.{tool}], or --grant args=--fast"),
+                grant.args.is_none(),
+                &format!("args = [\"--fast\"] under [tools.{tool}], or --grant args=--fast"),
                 loaded,
             ),
             "random" => both(
                 needs.random.is_some(),
-                "random = \"secure\"",
-                format!("random = \"secure\" under [tools.{tool}], or --grant random=secure"),
+                if grant.random == Some(RandomMode::Secure) { "random = \"secure\"" } else { "random = \"seeded\"" },
+                grant.random.is_none(),
+                &format!("random = \"secure\" under [tools.{tool}], or --grant random=secure"),
                 loaded,
             ),
             "context" => both(
                 needs.context,
                 "context = true",
-                format!("context = true under [tools.{tool}], or --grant context"),
+                !grant.context,
+                &format!("context = true under [tools.{tool}], or --grant context"),
                 loaded,
             ),
-            "clocks.wall" => clock(loaded, "wall", needs.wall_clock),
-            "clocks.monotonic" => clock(loaded, "monotonic", needs.monotonic_clock),
+            "clocks.wall" => clock(loaded, "wall", needs.wall_clock, grant.wall_clock),
+            "clocks.monotonic" => clock(loaded, "monotonic", needs.monotonic_clock, grant.monotonic_clock),
             "net" => vec!["nothing grants it: this version gives no tool the network".to_owned()],
             _ => Vec::new(),
         },
@@ -85,11 +94,10 @@ fn right_below(loaded: &Loaded, guest: &str, access: Access) -> Vec<String> {
     let tool = &loaded.manifest.name;
     let mut lines = Vec::new();
     let granted = loaded.grant.fs.iter().find(|(path, _)| path.to_string() == guest);
-    if let Some((_, fs)) = granted.filter(|(_, fs)| !fs.access.contains(access)) {
+    if let Some((path, fs)) = granted.filter(|(_, fs)| !fs.access.contains(access)) {
         let wanted = fs.access.with(access);
-        let host = fs.host.display();
         lines.push(in_policy(&format!("fs.\"{guest}\" under [tools.{tool}]: access = [{}]", quoted(wanted))));
-        lines.push(format!("or for one run: --grant 'fs:{guest}={host}:{wanted}'"));
+        lines.extend(for_one_run(path, &FsGrant { access: wanted, ..fs.clone() }));
     }
     let needed = loaded.manifest.needs.fs.iter().find(|need| need.guest.to_string() == guest);
     if let Some(need) = needed.filter(|need| !need.access.contains(access) && has_author(loaded)) {
@@ -97,6 +105,17 @@ fn right_below(loaded: &Loaded, guest: &str, access: Access) -> Vec<String> {
         lines.push(in_manifest(loaded, &format!("[[needs.fs]] of {guest}: access = [{wanted}]")));
     }
     lines
+}
+
+/// The same grant as a `--grant`, if it can be said so: patterns, a quota and whatever else it has no word for would be
+/// dropped. That it says the very same is seen by reading it.
+fn for_one_run(guest: &GuestPath, wanted: &FsGrant) -> Option<String> {
+    let text = format!("fs:{guest}={}:{}", wanted.host.to_str()?, wanted.access);
+    let read = AdhocGrant::parse(&text, Path::new("/")).ok()?;
+    let same = AdhocGrant::Fs { guest: guest.clone(), fs: wanted.clone() };
+    // In quotes of the shell, and on one line: a manifest's author chose the guest's path.
+    let plain = !text.contains(|letter: char| letter == '\'' || letter.is_control());
+    (read == same && plain).then(|| format!("or for one run: --grant '{text}'"))
 }
 
 fn standard_stream(loaded: &Loaded, stream: &str) -> Vec<String> {
@@ -107,11 +126,16 @@ fn standard_stream(loaded: &Loaded, stream: &str) -> Vec<String> {
     };
     let needed = names(loaded.manifest.needs.stdio);
     let granted = names(loaded.grant.stdio.unwrap_or(StdioSet::OUTPUT));
+    let is_granted = loaded.grant.stdio.unwrap_or(StdioSet::OUTPUT);
+    let lacks = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr]
+        .into_iter()
+        .any(|one| one.as_str() == stream && !is_granted.contains(one));
     let list = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     both(
         false,
         &format!("stdio = [{}]", list(&needed)),
-        format!(
+        lacks,
+        &format!(
             "stdio = [{}] under [tools.{}], or --grant stdio={}",
             list(&granted),
             loaded.manifest.name,
@@ -121,19 +145,25 @@ fn standard_stream(loaded: &Loaded, stream: &str) -> Vec<String> {
     )
 }
 
-fn clock(loaded: &Loaded, which: &str, needed: Option<ClockMode>) -> Vec<String> {
+fn clock(loaded: &Loaded, which: &str, needed: Option<ClockMode>, granted: Option<ClockMode>) -> Vec<String> {
     let tool = &loaded.manifest.name;
+    let mode = granted.unwrap_or(ClockMode::Coarse).as_str();
     both(
         needed.is_some(),
-        &format!("clocks.{which} = \"coarse\""),
-        format!("clocks.{which} = \"coarse\" under [tools.{tool}], or --grant clock:{which}=coarse"),
+        &format!("clocks.{which} = \"{mode}\""),
+        granted.is_none(),
+        &format!("clocks.{which} = \"coarse\" under [tools.{tool}], or --grant clock:{which}=coarse"),
         loaded,
     )
 }
 
-/// The operator's line, and the author's if the manifest does not ask for it yet.
-fn both(needed: bool, manifest: &str, policy: String, loaded: &Loaded) -> Vec<String> {
-    let mut lines = vec![in_policy(&policy)];
+/// The operator's line if the grant lacks it, and the author's if the manifest does not ask for it yet. What is granted
+/// already is not offered again in another measure.
+fn both(needed: bool, manifest: &str, lacks: bool, policy: &str, loaded: &Loaded) -> Vec<String> {
+    let mut lines = Vec::new();
+    if lacks {
+        lines.push(in_policy(policy));
+    }
     if !needed && has_author(loaded) {
         lines.push(in_manifest(loaded, &format!("{manifest} under [needs]")));
     }

@@ -299,7 +299,8 @@ fn cap_text(hit: &CapHit) -> String {
 fn exact(cap: Cap, value: u64) -> String {
     match cap {
         Cap::Fuel | Cap::Handles | Cap::Calls | Cap::Deadline => cap.show(value),
-        Cap::Memory | Cap::Input | Cap::Output | Cap::Stdio | Cap::Random | Cap::HostMemory => {
+        Cap::Records => format!("{value} entries"),
+        Cap::Memory | Cap::Input | Cap::Output | Cap::Stdio | Cap::Random | Cap::HostMemory | Cap::RecordBytes => {
             let shown = cap.show(value);
             if shown.ends_with("iB") { shown } else { format!("{value} bytes") }
         }

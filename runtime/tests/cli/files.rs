@@ -80,7 +80,7 @@ fn manifests_are_refused_with_line_column_and_the_nearest_key() {
             ·    ╰── no such key here
          20 │ fuel = 2_000_000_000
             ╰────
-          help: did you mean `memory`? Known keys here: `memory`, `fuel`, `deadline`, `input`, `output`, `stdio`, `handles`, `random`, `host_memory`, `calls`
+          help: did you mean `memory`? Known keys here: `memory`, `fuel`, `deadline`, `input`, `output`, `stdio`, `handles`, `random`, `host_memory`, `calls`, `records`, `record_bytes`
     "#]]
     .assert_eq(&text);
     desk.edit("tools/word-count.toml", "memroy = \"32MiB\"", "memory = \"32MB of it\"");

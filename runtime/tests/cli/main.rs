@@ -18,6 +18,7 @@ mod drill;
 mod files;
 mod grants;
 mod guides;
+mod hints;
 mod install;
 mod kernel;
 mod ledger;

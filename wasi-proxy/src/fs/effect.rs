@@ -197,11 +197,11 @@ pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
         }
         HostCall::RemoveDirectoryAt { path, linked, target } => remove_folder(roots, path, *linked, *target),
         HostCall::UnlinkFileAt { path, target } => unlink(roots, path, *target),
-        HostCall::SymlinkAt { content, path, linked } => symlink(roots, content, path, *linked),
-        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target } => {
+        HostCall::SymlinkAt { content, path, linked, .. } => symlink(roots, content, path, *linked),
+        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target, .. } => {
             rename(roots, (from, *from_linked, *source), *reach, (to, *to_linked, *target))
         }
-        HostCall::LinkAt { from, source, reach, to, to_linked } => {
+        HostCall::LinkAt { from, source, reach, to, to_linked, .. } => {
             hard_link(roots, (from, *source), *reach, (to, *to_linked))
         }
         _other_effect => Err(Failed::Broken),

@@ -5,14 +5,18 @@ mod effect;
 mod exchange;
 mod file;
 mod links;
+mod listing;
 mod probe;
 mod pseudo;
+mod stat;
 mod stream;
 
 pub(crate) use effect::{Opened, change, open, open_preopen, read_link, set_times};
 pub(crate) use file::{Flush, READ_BYTES_MAX, read_at, set_open_times, set_size, sync, sync_folder, write};
+pub(crate) use listing::{Listing, Next, list};
 pub(crate) use probe::{Name, Probe, Roots};
 pub use pseudo::is_pseudo;
+pub(crate) use stat::{stat, stat_at};
 pub(crate) use stream::GatedStream;
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Timespec, Timestamps};
 use tollgate_audit::{
-    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded,
+    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
 };
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OnViolation, OpenFlags,
@@ -25,6 +25,7 @@ use crate::gate::{Checked, Failed, Gate, Performed, Permit, Refused};
 use crate::handle::{Handle, OnHandle, Origin};
 
 const GRANT: GrantIndex = GrantIndex(0);
+const QUOTA: u64 = 1 << 20;
 const TIMES: Timestamps = Timestamps {
     last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
     last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
@@ -74,7 +75,7 @@ impl Scene {
             access: all,
             durable: AccessSet::EMPTY,
             patterns: Patterns::default(),
-            write_quota: 100,
+            write_quota: QUOTA,
             mounts: false,
         };
         let set = Arc::new(CapabilitySet { fs: vec![fs], on_violation: OnViolation::Deny, ..CapabilitySet::default() });
@@ -93,11 +94,11 @@ impl Scene {
         let flags = OpenFlags { write: true, truncate: true, ..OpenFlags::default() };
         vec![
             HostCall::Preopen { grant: GRANT },
-            HostCall::OpenAt { path: path("a.txt"), flags, target: target("a.txt"), handles_open: 0 },
+            HostCall::OpenAt { path: path("a.txt"), flags, target: target("a.txt"), handles_open: 0, quota_left: 0 },
             HostCall::StatAt { path: path("a.txt"), target: target("a.txt") },
             HostCall::ReadlinkAt { path: path("link") },
             HostCall::SetTimesAt { path: path("a.txt"), target: target("a.txt") },
-            HostCall::CreateDirectoryAt { path: path("new"), target: Target::Absent },
+            HostCall::CreateDirectoryAt { path: path("new"), target: Target::Absent, quota_left: QUOTA },
             HostCall::RemoveDirectoryAt { path: path("sub"), linked: false, target: target("sub") },
             HostCall::UnlinkFileAt { path: path("a.txt"), target: target("a.txt") },
             HostCall::RenameAt {
@@ -108,6 +109,7 @@ impl Scene {
                 to: path("b.txt"),
                 to_linked: false,
                 target: Target::Absent,
+                quota_left: QUOTA,
             },
             HostCall::LinkAt {
                 from: path("a.txt"),
@@ -115,8 +117,9 @@ impl Scene {
                 reach: None,
                 to: path("b.txt"),
                 to_linked: false,
+                quota_left: QUOTA,
             },
-            HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new"), linked: false },
+            HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new"), linked: false, quota_left: QUOTA },
         ]
     }
 
@@ -156,6 +159,7 @@ fn start() -> CallStart {
         call: Takes.next_call(1),
         started: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(60),
+        room: Room { entries: 200_000, bytes: 64 << 20 },
         time_ns: 1,
         tool: "tool".to_owned(),
         version: "1.0.0".to_owned(),
@@ -224,7 +228,8 @@ fn a_permit_for_another_call_performs_nothing() {
 fn a_permit_performs_its_own_call_on_its_own_path() {
     let mut scene = Scene::new();
     let path = |asked: &str| FsPath::new(GRANT, "", asked.to_owned());
-    let permit = scene.permit(HostCall::CreateDirectoryAt { path: path("sub/new"), target: Target::Absent });
+    let call = HostCall::CreateDirectoryAt { path: path("sub/new"), target: Target::Absent, quota_left: QUOTA };
+    let permit = scene.permit(call);
     assert_eq!(change(permit, &scene.roots).result, Ok(()));
     assert!(scene.folder.path().join("sub/new").is_dir());
     let resized = scene.admitted(|handle, quota_left| HostCall::SetSize { handle, size: 2, growth: 0, quota_left });

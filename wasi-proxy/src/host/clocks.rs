@@ -49,9 +49,11 @@ impl monotonic_clock::Host for GateView<'_> {
 }
 
 impl GateView<'_> {
-    /// A pollable that is ready after `wait_ns`; the call's deadline ends whoever waits longer.
+    /// A pollable that is ready after `wait_ns` by the guest's own clock; the call's deadline ends whoever waits longer.
     fn wait(&mut self, proof: Checked, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
         let HostCall::MonotonicClock = proof.call() else { return Err(Untracked.into()) };
+        let elapsed_ns = u64::try_from(self.ctx.input.monotonic_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let wait_ns = real_wait_ns(self.ctx.gate.set().monotonic_clock, elapsed_ns, wait_ns);
         let pollable = monotonic_clock::Host::subscribe_duration(&mut self.wasi_clocks(), wait_ns)?;
         self.hold_pollable(pollable)
     }
@@ -77,6 +79,20 @@ fn monotonic_now(proof: &Checked, ctx: &GateCtx) -> Result<u64, Untracked> {
     Ok(u64::try_from(shown.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// How long a wait really takes. Whoever waits and looks whether it is over has a clock, so a wait must not tell more than
+/// the clock itself: it ends when a coarse clock takes a step, and at once where the clock stands still.
+fn real_wait_ns(mode: Option<ClockMode>, elapsed_ns: u64, wait_ns: u64) -> u64 {
+    match mode {
+        Some(ClockMode::Real) => wait_ns,
+        Some(ClockMode::Coarse) if wait_ns > 0 => {
+            let shown = elapsed_ns - elapsed_ns % COARSE_CLOCK_NS;
+            let steps = shown.saturating_add(wait_ns).div_ceil(COARSE_CLOCK_NS);
+            steps.saturating_mul(COARSE_CLOCK_NS).saturating_sub(elapsed_ns)
+        }
+        Some(ClockMode::Coarse | ClockMode::Frozen) | None => 0,
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "this module owns the guest's wall clock")]
 fn system_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
@@ -98,4 +114,28 @@ fn resolution_ns(mode: Option<ClockMode>) -> u64 {
 
 fn datetime(time: Duration) -> wall_clock::Datetime {
     wall_clock::Datetime { seconds: time.as_secs(), nanoseconds: time.subsec_nanos() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: u64 = 1_000_000;
+
+    #[test]
+    fn a_wait_tells_no_more_than_the_clock() {
+        let coarse = |elapsed, wait| real_wait_ns(Some(ClockMode::Coarse), elapsed, wait);
+        // Whatever the moment within a step and however short the wait, it ends with the step.
+        for elapsed in [0, 1, 42 * MS, 100 * MS - 1] {
+            for wait in [1, 5 * MS, 100 * MS] {
+                assert_eq!(elapsed + coarse(elapsed, wait), 100 * MS, "{wait} after {elapsed}");
+            }
+            assert_eq!(elapsed + coarse(elapsed, 101 * MS), 200 * MS);
+            assert_eq!(coarse(elapsed, 0), 0);
+        }
+        assert_eq!(coarse(250 * MS, 60 * MS), 50 * MS);
+        assert!(coarse(42, u64::MAX) > u64::MAX / 2);
+        assert_eq!(real_wait_ns(Some(ClockMode::Real), 42 * MS, 7), 7);
+        assert_eq!(real_wait_ns(Some(ClockMode::Frozen), 42 * MS, 7 * MS), 0, "a wait in which no time passes");
+    }
 }

@@ -14,15 +14,17 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{
 };
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
-use crate::fs::{self, Flush, Name, Opened, Probe, READ_BYTES_MAX};
+use crate::fs::{self, Flush, Listing, Name, Next, Opened, Probe, READ_BYTES_MAX};
 use crate::gate::{Failed, Gate, Performed, Spent};
 use crate::handle::{Held, Origin};
 use crate::view::GateView;
 
 mod handles;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use handles::Untracked;
-use handles::{OK, RACED, RACES_MAX, TRAP, code, code_of, failed};
+use handles::{OK, RACES_MAX, TRAP, code, code_of, failed};
 
 type Fd = Resource<Descriptor>;
 
@@ -83,11 +85,12 @@ impl HostDescriptor for GateView<'_> {
         for _race in 0..RACES_MAX {
             let Probe { target, .. } = self.look(&path, flags.follow)?;
             let handles_open = self.ctx.handles.open();
-            let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open };
+            let quota_left = if flags.create { self.ctx.gate.quota_left(path.grant) } else { 0 };
+            let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open, quota_left };
             let permit = self.ctx.gate.admit(call)?;
             match fs::open(permit, &self.ctx.roots) {
                 Performed { result: Ok(Opened::Same(opened)), spent } => return self.push_opened(opened, spent),
-                Performed { result: Ok(Opened::Raced), spent } => self.ctx.gate.settle(spent, RACED),
+                Performed { result: Ok(Opened::Raced), spent } => self.ctx.gate.raced(spent),
                 Performed { result: Err(failed), spent } => {
                     return self.settle_effect(Performed { result: Err(failed), spent });
                 }
@@ -100,16 +103,8 @@ impl HostDescriptor for GateView<'_> {
         let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
         let (probed, permit) =
             self.metadata_call(&fd, path, follow, |path, target| HostCall::StatAt { path, target })?;
-        let spent = permit.spend();
-        let stat = match self.push_probed(probed) {
-            Ok(fd) => {
-                let stat = self.wasi_fs().stat(Resource::new_borrow(fd.rep())).await;
-                self.table.delete(fd)?;
-                stat
-            }
-            Err(error) => Err(error),
-        };
-        settle_result(&mut self.ctx.gate, spent, stat)
+        let clock = self.ctx.gate.set().wall_clock;
+        self.settle_effect(fs::stat_at(permit, probed, clock))
     }
 
     async fn metadata_hash_at(&mut self, fd: Fd, path_flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
@@ -145,15 +140,16 @@ impl HostDescriptor for GateView<'_> {
 
     async fn create_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(|roots| {
+        self.change(|roots, gate| {
             let Name { found, .. } = roots.look_at_name(&path)?;
-            Ok(HostCall::CreateDirectoryAt { path: path.clone(), target: found.target })
+            let quota_left = gate.quota_left(path.grant);
+            Ok(HostCall::CreateDirectoryAt { path: path.clone(), target: found.target, quota_left })
         })
     }
 
     async fn remove_directory_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(|roots| {
+        self.change(|roots, _gate| {
             let Name { found, linked } = roots.look_at_name(&path)?;
             Ok(HostCall::RemoveDirectoryAt { path: path.clone(), linked, target: found.target })
         })
@@ -161,7 +157,7 @@ impl HostDescriptor for GateView<'_> {
 
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(|roots| {
+        self.change(|roots, _gate| {
             let Probe { target, .. } = roots.look(&path, false)?;
             Ok(HostCall::UnlinkFileAt { path: path.clone(), target })
         })
@@ -170,7 +166,7 @@ impl HostDescriptor for GateView<'_> {
     async fn rename_at(&mut self, fd: Fd, old_path: String, new_fd: Fd, new_path: String) -> FsResult<()> {
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
-        self.change(|roots| {
+        self.change(|roots, gate| {
             let (old, new) = (roots.look_at_name(&from)?, roots.look_at_name(&to)?);
             Ok(HostCall::RenameAt {
                 from: from.clone(),
@@ -180,6 +176,7 @@ impl HostDescriptor for GateView<'_> {
                 to: to.clone(),
                 to_linked: new.linked,
                 target: new.found.target,
+                quota_left: gate.quota_left(to.grant),
             })
         })
     }
@@ -197,19 +194,28 @@ impl HostDescriptor for GateView<'_> {
         }
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
-        self.change(|roots| {
+        self.change(|roots, gate| {
             let old = roots.look(&from, false)?;
+            let quota_left = gate.quota_left(to.grant);
             let reach = roots.reach_of_link(&from, &old, &to);
             let to_linked = roots.look_at_name(&to)?.linked;
-            Ok(HostCall::LinkAt { from: from.clone(), source: old.target, reach, to: to.clone(), to_linked })
+            Ok(HostCall::LinkAt {
+                from: from.clone(),
+                source: old.target,
+                reach,
+                to: to.clone(),
+                to_linked,
+                quota_left,
+            })
         })
     }
 
     async fn symlink_at(&mut self, fd: Fd, content: String, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
-        self.change(|roots| {
+        self.change(|roots, gate| {
             let Name { linked, .. } = roots.look_at_name(&path)?;
-            Ok(HostCall::SymlinkAt { content: content.clone(), path: path.clone(), linked })
+            let quota_left = gate.quota_left(path.grant);
+            Ok(HostCall::SymlinkAt { content: content.clone(), path: path.clone(), linked, quota_left })
         })
     }
 
@@ -231,8 +237,7 @@ impl HostDescriptor for GateView<'_> {
 
     async fn write(&mut self, fd: Fd, bytes: Vec<u8>, offset: Filesize) -> FsResult<Filesize> {
         let slot = self.file_slot(&fd)?;
-        let hole = if bytes.is_empty() { 0 } else { self.hole(slot, offset)? };
-        let on = self.checked_write(slot, hole.saturating_add(bytes.len() as u64))?;
+        let on = self.checked_write_at(slot, bytes.len() as u64, Some(offset))?;
         let written = fs::write(on, &bytes, Some(offset)).map_err(failed)?;
         self.count_written(slot, bytes.len());
         Ok(written)
@@ -246,8 +251,7 @@ impl HostDescriptor for GateView<'_> {
 
     fn write_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynOutputStream>> {
         let slot = self.file_slot(&fd)?;
-        let hole = self.hole(slot, offset)?;
-        let proof = self.checked_write(slot, hole)?;
+        let proof = self.checked_write(slot, 0)?;
         self.push_output(proof, slot, Some(offset))
     }
 
@@ -262,11 +266,7 @@ impl HostDescriptor for GateView<'_> {
         let now = self.handle(slot)?.len().map_err(|error| code_of(&error))?;
         let growth = size.saturating_sub(now);
         let on = self.admit_on(slot, |handle, quota_left| HostCall::SetSize { handle, size, growth, quota_left })?;
-        let cut = fs::set_size(on);
-        if cut.result.is_ok() {
-            self.spend(slot, growth);
-        }
-        self.settle_effect(cut)
+        self.settle_effect(fs::set_size(on))
     }
 
     async fn set_times(&mut self, fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {
@@ -287,9 +287,10 @@ impl HostDescriptor for GateView<'_> {
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         let slot = self.any_slot(&fd)?;
         let proof = self.checked_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
-        let entries = self.listing(proof, fd).await?;
-        self.ctx.handles.hold(entries.rep(), Held::Handle(slot))?;
-        Ok(entries)
+        let listing = self.table.push(fs::list(proof).map_err(failed)?)?;
+        self.ctx.handles.hold(listing.rep(), Held::Handle(slot))?;
+        // To the bindings it is the listing of wasmtime-wasi, which nobody but that crate can make.
+        Ok(Resource::new_own(listing.rep()))
     }
 
     async fn advise(&mut self, fd: Fd, offset: Filesize, len: Filesize, advice: Advice) -> FsResult<()> {
@@ -305,10 +306,14 @@ impl HostDescriptor for GateView<'_> {
     }
 
     async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
-        self.wasi_fs().stat(fd).await
+        let slot = self.any_slot(&fd)?;
+        let on = self.checked_on(slot, |handle, _quota| HostCall::Stat { handle })?;
+        fs::stat(on, self.ctx.gate.set().wall_clock).map_err(failed)
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
+        let slot = self.any_slot(&fd)?;
+        let _on = self.checked_on(slot, |handle, _quota| HostCall::MetadataHash { handle })?;
         self.wasi_fs().metadata_hash(fd).await
     }
 
@@ -330,18 +335,24 @@ impl HostDirectoryEntryStream for GateView<'_> {
         stream: Resource<DirectoryEntryStream>,
     ) -> FsResult<Option<DirectoryEntry>> {
         let slot = self.slot_of(stream.rep())?;
+        let listing = Resource::<Listing>::new_borrow(stream.rep());
         loop {
-            let borrowed = Resource::new_borrow(stream.rep());
-            let Some(entry) = self.wasi_fs().read_directory_entry(borrowed).await? else { return Ok(None) };
-            if self.shows(slot, &entry)? {
-                return Ok(Some(entry));
+            match self.table.get_mut(&listing)?.next() {
+                Next::End => return Ok(None),
+                Next::Page => self.turn_page(slot, &listing)?,
+                Next::Entry(entry) => {
+                    let entry = entry.map_err(code)?;
+                    if self.shows(slot, &entry)? {
+                        return Ok(Some(entry));
+                    }
+                }
             }
         }
     }
 
     fn drop(&mut self, stream: Resource<DirectoryEntryStream>) -> wasmtime::Result<()> {
         let rep = stream.rep();
-        HostDirectoryEntryStream::drop(&mut self.wasi_fs(), stream)?;
+        self.table.delete(Resource::<Listing>::new_own(rep))?;
         self.ctx.release(rep);
         Ok(())
     }

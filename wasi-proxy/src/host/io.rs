@@ -200,7 +200,7 @@ impl GateView<'_> {
     }
 
     fn write_file(&mut self, stream: &Output, slot: usize, offset: Option<u64>, bytes: &[u8]) -> StreamResult<()> {
-        let on = self.checked_write(slot, bytes.len() as u64).map_err(stream_error)?;
+        let on = self.checked_write_at(slot, bytes.len() as u64, offset).map_err(stream_error)?;
         let written = fs::write(on, bytes, offset).map_err(failed)?;
         self.ctx.handles.advance(stream.rep(), written);
         self.count_written(slot, bytes.len());

@@ -45,7 +45,7 @@ pub(crate) fn demo() -> Result<()> {
     let mut stage = Stage::new()?;
     furnish(stage.folder())?;
     stage.tell(
-        "A fresh folder: texts in `texts`, a table and two drafts in `data`, an empty folder `notes`, a secret beside them; tools in `tools`, \
+        "A fresh folder: texts in `texts`, a table and two drafts in `data`, a folder `notes` with an empty note book, a secret beside them; tools in `tools`, \
          each a WebAssembly component with its manifest.\nEvery command is recorded in the ledger: TOLLGATE_LEDGER=ledger",
     );
     grants(&mut stage)?;
@@ -65,6 +65,8 @@ fn furnish(folder: &Path) -> Result<()> {
     for name in ["data", "notes", "texts", "tools"] {
         fs::create_dir(folder.join(name))?;
     }
+    // The note book's quota is smaller than what a new file costs.
+    fs::write(folder.join("notes/notes.jsonl"), "")?;
     for sample in SAMPLES {
         let sample = workspace.join("example-tools").join(sample);
         let name = sample.file_name().ok_or("a sample has a name")?;

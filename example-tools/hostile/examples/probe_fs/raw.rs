@@ -227,7 +227,9 @@ pub(super) fn text(bytes: &[u8]) -> Value {
 }
 
 fn stat(stat: DescriptorStat) -> Value {
-    json!({ "type": type_name(stat.type_), "len": stat.size, "links": stat.link_count })
+    let times = [stat.data_access_timestamp, stat.data_modification_timestamp, stat.status_change_timestamp];
+    let times = times.map(|time| time.map(|Datetime { seconds, nanoseconds }| [seconds, nanoseconds.into()]));
+    json!({ "type": type_name(stat.type_), "len": stat.size, "links": stat.link_count, "times": times })
 }
 
 fn type_name(kind: DescriptorType) -> &'static str {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::{
     CallClass, CallEnding, CallId, CallStart, CallTrail, DenialRef, Digest, Durability, FactRef, Kept, Layer, Ledger,
-    OutcomeTotals, Recorded, Usage,
+    OutcomeTotals, Recorded, Room, Usage,
 };
 use tollgate_capability::{Fact, FsPath, GrantIndex, HostCall, OpenFlags, Target};
 use tollgate_example_tools::HOSTILE;
@@ -79,6 +79,7 @@ impl Forged {
                 call: CallId([0xff; 16]),
                 started: Instant::now(),
                 deadline: Instant::now() + Duration::from_secs(5),
+                room: Room { entries: 100, bytes: 100_000 },
                 time_ns: 0,
                 tool: "word-count".into(),
                 version: "0.1.0".into(),
@@ -112,6 +113,7 @@ fn open(path: &str, write: bool) -> HostCall {
         flags: OpenFlags { read: true, write, follow: true, ..OpenFlags::default() },
         target: Target::Absent,
         handles_open: 1,
+        quota_left: 0,
     }
 }
 

@@ -2,19 +2,19 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::io::Errno;
 use tollgate_capability::{Access, AccessSet, FsPath, HandleFacts, HostCall, Target};
+use wasmtime::Trap;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, FsPerms, OpenMode};
-use wasmtime_wasi::p2::bindings::filesystem::types::{
-    DescriptorType, DirectoryEntry, DirectoryEntryStream, ErrorCode, Filesize, HostDescriptor as _,
-};
+use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEntry, ErrorCode, Filesize};
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::Fd;
-use crate::fs::{self, Flush, GatedStream, Probe, Roots};
-use crate::gate::{Checked, Failed, Performed, Permit, Spent};
+use crate::fs::{self, Flush, GatedStream, Listing, Probe, Roots};
+use crate::gate::{Checked, Failed, Gate, Performed, Permit, Spent};
 use crate::handle::{Handle, Held, OnHandle, Origin};
 use crate::view::GateView;
 
@@ -35,12 +35,12 @@ impl GateView<'_> {
 
     /// Admits a call that changes names, and performs it: what was looked at before the decision is looked at again as long
     /// as something else stands there when it comes to the effect.
-    pub(super) fn change(&mut self, call: impl Fn(&Roots) -> Result<HostCall, Failed>) -> FsResult<()> {
+    pub(super) fn change(&mut self, call: impl Fn(&Roots, &Gate) -> Result<HostCall, Failed>) -> FsResult<()> {
         for _race in 0..RACES_MAX {
-            let call = call(&self.ctx.roots).map_err(failed)?;
+            let call = call(&self.ctx.roots, &self.ctx.gate).map_err(failed)?;
             let permit = self.ctx.gate.admit(call)?;
             match fs::change(permit, &self.ctx.roots) {
-                Performed { result: Err(Failed::Raced), spent } => self.ctx.gate.settle(spent, RACED),
+                Performed { result: Err(Failed::Raced), spent } => self.ctx.gate.raced(spent),
                 performed => return self.settle_effect(performed),
             }
         }
@@ -157,13 +157,14 @@ impl GateView<'_> {
         Ok(stream)
     }
 
-    /// The entries of a folder: its effect is wasmtime-wasi's, which opens the folder anew.
-    pub(super) async fn listing(
-        &mut self,
-        _proof: OnHandle<Checked>,
-        fd: Fd,
-    ) -> FsResult<Resource<DirectoryEntryStream>> {
-        self.wasi_fs().read_directory(fd).await
+    /// Reads the next page of a listing, as a call of its own. A folder in which patterns hide everything has pages without
+    /// end in one call of the guest's: the deadline holds between them.
+    pub(super) fn turn_page(&mut self, slot: usize, listing: &Resource<Listing>) -> FsResult<()> {
+        if Instant::now() >= self.ctx.input.call.deadline {
+            return Err(FsError::trap(Trap::Interrupt));
+        }
+        let proof = self.checked_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
+        self.table.get_mut(listing)?.turn(proof).map_err(failed)
     }
 
     /// The handle behind a resource that the gate made; anything else is a broken invariant.
@@ -229,27 +230,34 @@ impl GateView<'_> {
         Ok(on)
     }
 
-    /// Checks a write of `bytes` and takes them off the quota.
-    pub(crate) fn checked_write(&mut self, slot: usize, bytes: u64) -> FsResult<OnHandle<Checked>> {
-        let on = self.checked_on(slot, |handle, quota_left| HostCall::Write { handle, bytes, quota_left })?;
-        self.spend(slot, bytes);
-        Ok(on)
+    /// Checks a write of `bytes`, a hole before them included.
+    pub(super) fn checked_write(&mut self, slot: usize, bytes: u64) -> FsResult<OnHandle<Checked>> {
+        self.checked_on(slot, |handle, quota_left| HostCall::Write { handle, bytes, quota_left })
+    }
+
+    /// Checks a write of so many bytes at an offset, or at the end of the file, with the hole that it makes now: the file
+    /// may have been cut since the last write.
+    pub(crate) fn checked_write_at(
+        &mut self,
+        slot: usize,
+        bytes: u64,
+        offset: Option<Filesize>,
+    ) -> FsResult<OnHandle<Checked>> {
+        let hole = match offset {
+            Some(offset) if bytes > 0 => self.hole(slot, offset)?,
+            Some(_) | None => 0,
+        };
+        self.checked_write(slot, hole.saturating_add(bytes))
     }
 
     /// Bytes from the end of a file to `offset`: writing there makes the file longer by them too, so they count as
     /// written.
-    pub(super) fn hole(&self, slot: usize, offset: Filesize) -> FsResult<u64> {
+    fn hole(&self, slot: usize, offset: Filesize) -> FsResult<u64> {
         if offset == 0 {
             return Ok(0);
         }
         let end = self.handle(slot)?.len().map_err(|error| code_of(&error))?;
         Ok(offset.saturating_sub(end))
-    }
-
-    pub(super) fn spend(&mut self, slot: usize, bytes: u64) {
-        if let Some(handle) = self.ctx.handles.get(slot) {
-            self.ctx.gate.spend_quota(handle.grant, bytes);
-        }
     }
 
     pub(crate) fn count_read(&mut self, slot: usize, bytes: usize) {
@@ -299,10 +307,13 @@ impl GateView<'_> {
             Err(Failed::Escapes(way)) => Err(gate.escaped(spent, way).into()),
             Err(Failed::Exchanged) => Err(gate.exchanged(spent).into()),
             Err(Failed::Raced) => {
-                gate.settle(spent, RACED);
+                gate.raced(spent);
                 Err(ErrorCode::Busy.into())
             }
             Err(Failed::Kernel(errno)) => {
+                if made_nothing(errno) {
+                    gate.give_back(&spent);
+                }
                 let code = code(errno);
                 gate.settle(spent, code.name());
                 Err(code.into())
@@ -317,8 +328,6 @@ impl GateView<'_> {
 
 /// Outcome of a call that did what was asked.
 pub(super) const OK: &str = "ok";
-/// Outcome of a call that found another file than the one decided on.
-pub(super) const RACED: &str = "raced";
 /// Times in a row that another file may stand where one was decided on, before the guest gets `busy`.
 pub(super) const RACES_MAX: u32 = 3;
 /// Outcome of a call that ended the instance.
@@ -335,6 +344,29 @@ pub(crate) fn failed(failed: Failed) -> FsError {
         Failed::Kernel(errno) => code(errno).into(),
         Failed::Escapes(_) | Failed::Raced | Failed::Exchanged | Failed::Broken => FsError::trap(Untracked),
     }
+}
+
+/// Whether this error says for certain that nothing was made. After any other one, such as a failing disk's, what was asked
+/// for may have come into being all the same, and stays charged.
+fn made_nothing(errno: Errno) -> bool {
+    const CERTAIN: [Errno; 15] = [
+        Errno::BUSY,
+        Errno::DQUOT,
+        Errno::EXIST,
+        Errno::FBIG,
+        Errno::INVAL,
+        Errno::ISDIR,
+        Errno::LOOP,
+        Errno::MLINK,
+        Errno::NAMETOOLONG,
+        Errno::NOENT,
+        Errno::NOSPC,
+        Errno::NOTDIR,
+        Errno::NOTEMPTY,
+        Errno::ROFS,
+        Errno::XDEV,
+    ];
+    CERTAIN.contains(&errno)
 }
 
 pub(super) fn code(errno: Errno) -> ErrorCode {

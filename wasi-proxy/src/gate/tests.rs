@@ -1,0 +1,133 @@
+//! What a call may add to the ledger, and what it takes off a write quota.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tollgate_audit::{
+    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
+};
+use tollgate_capability::{
+    Access, AccessSet, Cap, CapabilitySet, FileId, FsCapability, FsPath, GrantIndex, HostCall, INODE_CHARGE_BYTES,
+    Limits, NAME_CHARGE_BYTES, Patterns, Target,
+};
+
+use super::{Gate, Refused};
+
+/// A record that keeps nothing.
+#[derive(Debug)]
+struct Forgets;
+
+impl Record for Forgets {
+    fn record(&self, _entries: &[EncodedEntry], _kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn host(&self) -> HostId {
+        HostId([1; 6])
+    }
+
+    fn next_call(&self, time_ms: u64) -> CallId {
+        CallId::new(time_ms, self.host(), 1)
+    }
+
+    fn ready(&self) -> Result<(), AppendError> {
+        Ok(())
+    }
+}
+
+fn gate(limits: Limits, write_quota: u64) -> Gate {
+    gate_over(Path::new("/srv/docs"), limits, write_quota)
+}
+
+/// A gate over a folder of the host with all rights, under these limits.
+pub(crate) fn gate_over(host: &Path, limits: Limits, write_quota: u64) -> Gate {
+    let fs = FsCapability {
+        guest: "/docs".to_owned(),
+        host: host.to_owned(),
+        access: Access::ALL.into_iter().collect(),
+        durable: AccessSet::EMPTY,
+        patterns: Patterns::default(),
+        write_quota,
+        opened: None,
+        mounts: false,
+    };
+    let set = CapabilitySet { fs: vec![fs], limits, ..CapabilitySet::default() };
+    let now = Instant::now();
+    let start = CallStart {
+        call: CallId([1; 16]),
+        started: now,
+        deadline: now,
+        room: Room { entries: limits.records, bytes: limits.record_bytes },
+        time_ns: 0,
+        tool: String::new(),
+        version: String::new(),
+        component: Digest::of(b""),
+        operation: String::new(),
+        agent: None,
+        session: None,
+        decision: None,
+        reason: None,
+        arguments: Recorded::Nothing,
+        arguments_bytes: 0,
+        capability_set: Digest::of(b""),
+    };
+    Gate::new(Arc::new(set), CallTrail::begin(Arc::new(Forgets), start))
+}
+
+fn at(asked: &str) -> FsPath {
+    FsPath::new(GrantIndex(0), "", asked.to_owned())
+}
+
+fn allowed(gate: &mut Gate, call: HostCall, result: &str) {
+    let spent = gate.admit(call).unwrap().spend();
+    gate.settle(spent, result);
+}
+
+/// What a tool may record that nobody gives another cap: a hundred thousand calls on long paths.
+#[test]
+fn a_hundred_thousand_host_calls_fit_the_defaults_and_not_one_more() {
+    let mut gate = gate(Limits::DEFAULT, 0);
+    let id = FileId { device: u64::MAX, inode: u64::MAX };
+    let path = at(&("a-folder/".repeat(25) + "file.txt"));
+    let call = HostCall::StatAt { path, target: Target::File { id, links: 1 } };
+    for _call in 0..100_000 {
+        allowed(&mut gate, call.clone(), "ok");
+    }
+    let refused = gate.admit(call).unwrap_err();
+    assert!(matches!(refused, Refused::RecordsFull { cap: Cap::Records, asked: 200_002, limit: 200_000, .. }));
+}
+
+#[test]
+fn what_is_not_recorded_takes_no_room_in_the_ledger() {
+    let mut gate = gate(Limits { records: 0, record_bytes: 0, ..Limits::DEFAULT }, 0);
+    let hash = HostCall::MetadataHashAt { path: at("a"), target: Target::Absent };
+    allowed(&mut gate, hash, "ok");
+    let full = gate.admit(HostCall::ReadlinkAt { path: at("a") }).unwrap_err();
+    assert!(matches!(full, Refused::RecordsFull { cap: Cap::Records, asked: 2, limit: 0, .. }));
+}
+
+#[test]
+fn a_quota_is_charged_for_a_name_before_its_effect_and_given_back_if_there_was_none() {
+    let cost = INODE_CHARGE_BYTES + NAME_CHARGE_BYTES + 3;
+    let mut gate = gate(Limits::DEFAULT, 2 * cost);
+    let folder = |gate: &Gate| HostCall::CreateDirectoryAt {
+        path: at("new"),
+        target: Target::Absent,
+        quota_left: gate.quota_left(GrantIndex(0)),
+    };
+    let call = folder(&gate);
+    let spent = gate.admit(call).unwrap().spend();
+    assert_eq!(gate.quota_left(GrantIndex(0)), cost);
+    gate.give_back(&spent);
+    gate.settle(spent, "exist");
+    assert_eq!(gate.quota_left(GrantIndex(0)), 2 * cost);
+    for left in [cost, 0] {
+        let call = folder(&gate);
+        allowed(&mut gate, call, "ok");
+        assert_eq!(gate.quota_left(GrantIndex(0)), left);
+    }
+    let call = folder(&gate);
+    let Refused::Killed(violation) = gate.admit(call).unwrap_err() else { panic!("a denial") };
+    assert_eq!(violation.rule, "fs:/docs:quota");
+}
