@@ -11,6 +11,7 @@ use tollgate_wasi_proxy::Violation;
 use crate::authority::PlaceError;
 use crate::compiler::CompileError;
 use crate::invoke::Usage;
+use crate::operations::{OPERATIONS_BYTES_MAX, OPERATIONS_MAX};
 
 /// Why a component cannot be used as a tool.
 ///
@@ -75,6 +76,26 @@ pub enum LoadError {
         name: String,
         /// What is wrong with it.
         message: String,
+    },
+    /// It says more of its operations than anybody can use.
+    #[error(
+        "the component says too much of its operations: {operations} of them in {bytes} bytes; the maximum is \
+         {OPERATIONS_MAX} operations in {OPERATIONS_BYTES_MAX} bytes; give it fewer, or shorter descriptions and schemas"
+    )]
+    OperationsTooLong {
+        /// How many it has.
+        operations: usize,
+        /// Bytes of all that it says, as JSON.
+        bytes: usize,
+    },
+    /// It does not say the same of its operations as before.
+    #[error(
+        "the component does not say the same of its operations as when it was installed, or first run: {}; its bytes are \
+         the same, so it, or what was stored of it, is not to be trusted: do not run it", operations.join(", ")
+    )]
+    OperationsChanged {
+        /// Those of which it says something else, escaped and in backticks; or that their order is another one.
+        operations: Vec<String>,
     },
     /// A schema that it gives cannot be used.
     #[error("operation `{operation}` gives an input schema that cannot be used: {message}")]

@@ -19,10 +19,12 @@ mod files;
 mod front;
 pub mod host;
 mod instance;
+mod interfaces;
 mod invoke;
 mod log;
 mod machine;
 pub mod notary;
+mod operations;
 pub mod package;
 mod private;
 mod registry;
@@ -36,11 +38,12 @@ pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectError};
 pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostedTool, ToolSpec};
 pub use instance::{EPOCH_TICK, engine_config};
+pub use interfaces::Import;
 pub use invoke::{Answer, Caller, Request, Usage};
 pub use log::{LogLevel, LogLine, log_lines};
 pub use runtime::{Books, Engine, Runtime, StartError, Worker};
 pub use tollgate_audit::CallId;
-pub use tool::{Component, Import, Operation, Provenance, Tool};
+pub use tool::{Component, Operation, Provenance, Tool};
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tollgate_audit::Record;
 use wasmtime::component::Linker;
 
-use crate::instance::{CallState, Ticker, engine_config};
+use crate::instance::{CallState, Ticker, engine_config, mapped_code};
 
 /// Compiles and runs WebAssembly under Tollgate's settings; cheap to clone.
 #[derive(Clone)]
@@ -26,6 +26,13 @@ impl Engine {
     /// [`StartError::Engine`].
     pub fn new(concurrent_calls: u32) -> Result<Self, StartError> {
         wasmtime::Engine::new(&engine_config(concurrent_calls)).map(Self).map_err(engine_error)
+    }
+
+    /// The same for code that stays where it is mapped ([`mapped_code::map`]).
+    pub(crate) fn for_mapped_code(concurrent_calls: u32) -> Result<Self, StartError> {
+        let mut config = engine_config(concurrent_calls);
+        mapped_code::run_where_it_is_mapped(&mut config);
+        wasmtime::Engine::new(&config).map(Self).map_err(engine_error)
     }
 }
 

@@ -53,6 +53,8 @@ pub(crate) enum StoredError {
     Refused(#[from] ArtifactError),
     #[error("it cannot be read")]
     Unreadable(#[from] io::Error),
+    #[error("it does not say which operations the component has")]
+    Untold,
 }
 
 impl Registry {
@@ -131,7 +133,7 @@ impl InstalledTool {
         self.folder.join(MANIFEST)
     }
 
-    /// The artifact, if it verifies and belongs to the component and to `engine`.
+    /// The artifact, if it verifies, belongs to the component and to `engine`, and says which operations it has.
     pub(crate) fn artifact(
         &self,
         key: &ArtifactKey,
@@ -139,7 +141,8 @@ impl InstalledTool {
         engine: &Engine,
     ) -> Result<Artifact, StoredError> {
         let stored = files::read(&self.folder.join(ARTIFACT), STORED_BYTES_MAX)?;
-        Ok(Artifact::open(&stored, key, component, engine)?)
+        let artifact = Artifact::open(&stored, key, component, engine)?;
+        if artifact.operations().is_some() { Ok(artifact) } else { Err(StoredError::Untold) }
     }
 
     /// When it was installed, in seconds since 1970.

@@ -1,7 +1,7 @@
 //! A tool, ready to be called: a compiled component, its capability set, its operations with their schemas.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -18,9 +18,12 @@ use crate::calls::Running;
 use crate::error::{CallError, CapHit, LoadError, RejectError, with_causes};
 use crate::host::order::is_sealed;
 use crate::instance::CallState;
-use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
+use crate::instance::bindings::ToolProviderPre;
+use crate::instance::mapped_code;
+use crate::interfaces::Import;
 use crate::invoke::{Request, Runner};
 use crate::machine::{Engine, LinkerOf, Machine};
+use crate::operations::{OperationText, OperationTexts};
 use crate::private::Noted;
 use crate::runtime::{Worker, now_ms};
 use crate::schema::{self, InputSchema};
@@ -33,15 +36,6 @@ pub struct Component {
     imports: Vec<Import>,
 }
 
-/// An interface that a component imports.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Import {
-    /// Its name, such as `wasi:filesystem/types@0.2.6`.
-    pub interface: String,
-    /// The functions of it that the component imports; none where it only needs the types.
-    pub functions: Vec<String>,
-}
-
 impl std::fmt::Debug for Component {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Component").field("digest", &self.digest).finish_non_exhaustive()
@@ -49,7 +43,9 @@ impl std::fmt::Debug for Component {
 }
 
 impl Component {
-    /// A component that was compiled apart, for `engine`.
+    /// A component that was compiled apart, for `engine`; its code is loaded into this process. For a process that has
+    /// sealed itself, or trusts the component: one that broke into its compiler chose the bytes that are parsed here. A
+    /// [`Front`](crate::Front) takes the [`Artifact`] itself, and loads nothing.
     ///
     /// # Errors
     ///
@@ -70,18 +66,19 @@ impl Component {
         Ok(Self { inner, digest: artifact.component(), imports })
     }
 
-    /// A component that was compiled apart, of which the front has put the code into a file in memory.
+    /// A component that was compiled apart, of which the front has put the code into a file in memory. For hosts, whose
+    /// engine must be one that [`Engine::for_mapped_code`] made.
     pub(crate) fn from_memory_file(engine: &Engine, code: &OwnedFd, component: Digest) -> Result<Self, LoadError> {
         let failed = |reason: String| LoadError::Engine(reason);
         if !is_sealed(code) {
             return Err(failed("the code of the component can still be changed".to_owned()));
         }
-        let path = format!("/proc/self/fd/{}", code.as_raw_fd());
+        let mapped = mapped_code::map(code).map_err(|error| failed(format!("its code cannot be mapped: {error}")))?;
         #[allow(unsafe_code, reason = "wasmtime's only way to load compiled code")]
         // SAFETY: as for `from_artifact`: the front puts nothing into such a file but the code of an `Artifact`
         // (`front/group.rs`), and this process takes descriptors from its front alone. The seals, checked above, keep
-        // everybody from changing the file, which wasmtime maps.
-        let loaded = unsafe { wasmtime::component::Component::deserialize_file(&engine.0, path) };
+        // everybody from changing the file, the mapping is private and never written, and it stays until the process ends.
+        let loaded = unsafe { wasmtime::component::Component::deserialize_raw(&engine.0, mapped) };
         let inner = loaded.map_err(|error| failed(format!("{error:#}")))?;
         inner.initialize_copy_on_write_image().map_err(|error| failed(format!("{error:#}")))?;
         let imports = imports(engine, &inner);
@@ -182,6 +179,23 @@ pub struct Operation {
     pub output_schema: String,
 }
 
+impl Operation {
+    /// For whoever shows and chooses operations: the schema is parsed as JSON, and not judged.
+    pub(crate) fn of(text: &OperationText) -> Result<Self, LoadError> {
+        let parsed = serde_json::from_str(&text.input_schema);
+        let schema = parsed.map_err(|error| {
+            let (operation, message) = (text.name.escape_debug().to_string(), error.to_string());
+            LoadError::Schema { operation, message }
+        });
+        Ok(Self::with_schema(text, schema?))
+    }
+
+    fn with_schema(text: &OperationText, input_schema: serde_json::Value) -> Self {
+        let OperationText { name, description, output_schema, .. } = text.clone();
+        Self { name, description, input_schema, output_schema }
+    }
+}
+
 /// Who a tool is, and what is in force for it.
 #[derive(Debug)]
 pub(crate) struct Identity {
@@ -211,6 +225,8 @@ pub(crate) struct LoadOrder {
     pub(crate) component: Digest,
     /// What it must export; whatever it does if empty.
     pub(crate) operations: BTreeSet<String>,
+    /// What it must say of them, word by word; whatever it does if it was not asked before.
+    pub(crate) told: Option<OperationTexts>,
     pub(crate) set: CapabilitySet,
     /// Of the manifest's text.
     pub(crate) manifest: Digest,
@@ -229,6 +245,7 @@ impl LoadOrder {
             version: manifest.version.to_string(),
             component,
             operations: manifest.operations.iter().map(|operation| operation.name.to_string()).collect(),
+            told: None,
             set,
             manifest: Digest::of(provenance.manifest.as_bytes()),
             grant: Digest::of(provenance.grant.as_bytes()),
@@ -245,6 +262,7 @@ pub(crate) struct Loading {
     // For the question which operations it has.
     bare: Identity,
     operations: BTreeSet<String>,
+    told: Option<OperationTexts>,
     manifest: Digest,
     grant: Digest,
     by: String,
@@ -253,10 +271,10 @@ pub(crate) struct Loading {
 
 impl Loading {
     pub(crate) fn of(order: LoadOrder) -> Result<Self, LoadError> {
-        let LoadOrder { name, version, component, operations, set, manifest, grant, by, declared } = order;
+        let LoadOrder { name, version, component, operations, told, set, manifest, grant, by, declared } = order;
         let bare = bare(&set);
         let identity = |set| Identity::new(&name, &version, component, set);
-        Ok(Self { identity: identity(set)?, bare: identity(bare)?, operations, manifest, grant, by, declared })
+        Ok(Self { identity: identity(set)?, bare: identity(bare)?, operations, told, manifest, grant, by, declared })
     }
 
     /// Keeps the sets beside the entries that name them by digest, so that each decision can be made again.
@@ -282,10 +300,15 @@ impl Loading {
         let pre = component.pre(&runner.machine().linker)?;
         self.record_policy(runner.machine())?;
         let described = runner.describe(&pre, &self.bare, describing).map_err(LoadError::of_describing)?;
-        same_operations(&self.operations, &described)?;
-        let operations = described.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
+        let texts = OperationTexts::told(described)?;
+        same_operations(&self.operations, &texts)?;
+        if let Some(before) = &self.told {
+            texts.must_be(before)?;
+        }
+        let operations = texts.iter().map(operation).collect::<Result<Vec<_>, _>>()?;
         let (operations, validators) = operations.into_iter().unzip();
-        Ok(Tool { identity: self.identity, pre, operations, validators, running: AtomicU32::new(0), _folders: None })
+        let running = AtomicU32::new(0);
+        Ok(Tool { identity: self.identity, pre, texts, operations, validators, running, _folders: None })
     }
 
     fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
@@ -320,6 +343,7 @@ fn opened_folders(set: &CapabilitySet) -> Pairs<'static, Text<'static>> {
 pub struct Tool {
     pub(crate) identity: Identity,
     pub(crate) pre: ToolProviderPre<CallState>,
+    texts: OperationTexts,
     operations: Vec<Operation>,
     // One for each operation.
     validators: Vec<jsonschema::Validator>,
@@ -389,6 +413,11 @@ impl Tool {
         &self.operations
     }
 
+    /// The same in the component's own words.
+    pub(crate) fn texts(&self) -> &OperationTexts {
+        &self.texts
+    }
+
     /// Turns down what need not reach the guest: an unknown operation, arguments over the cap, no JSON, or not
     /// according to the schema.
     pub(crate) fn accept(&self, request: &Request<'_>) -> Result<(), CallError> {
@@ -428,7 +457,7 @@ fn problem(error: &jsonschema::ValidationError<'_>) -> String {
 
 /// What a tool may do while it says which operations it has: nothing. Where it may ask for its environment or its
 /// arguments, it may ask here too, and gets empty lists: interpreters ask before they run a line of the tool.
-fn bare(set: &CapabilitySet) -> CapabilitySet {
+pub(crate) fn bare(set: &CapabilitySet) -> CapabilitySet {
     CapabilitySet {
         env: set.env.as_ref().map(|_| BTreeMap::new()),
         args: set.args.as_ref().map(|_| Vec::new()),
@@ -437,9 +466,9 @@ fn bare(set: &CapabilitySet) -> CapabilitySet {
     }
 }
 
-fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) -> Result<(), LoadError> {
+fn same_operations(declared: &BTreeSet<String>, described: &OperationTexts) -> Result<(), LoadError> {
     let mut names = BTreeSet::new();
-    for operation in described {
+    for operation in described.iter() {
         let name = &operation.name;
         if let Err(error) = name.parse::<OperationName>() {
             return Err(LoadError::OperationName { name: name.escape_debug().to_string(), message: error.to_string() });
@@ -459,12 +488,9 @@ fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) ->
     })
 }
 
-fn operation(described: wit::Operation) -> Result<(Operation, jsonschema::Validator), LoadError> {
-    let wit::Operation { name, description, input_schema, output_schema } = described;
-    match schema::parse(&input_schema) {
-        Ok(InputSchema { value, validator }) => {
-            Ok((Operation { name, description, input_schema: value, output_schema }, validator))
-        }
-        Err(message) => Err(LoadError::Schema { operation: name, message }),
+fn operation(text: &OperationText) -> Result<(Operation, jsonschema::Validator), LoadError> {
+    match schema::parse(&text.input_schema) {
+        Ok(InputSchema { value, validator }) => Ok((Operation::with_schema(text, value), validator)),
+        Err(message) => Err(LoadError::Schema { operation: text.name.clone(), message }),
     }
 }

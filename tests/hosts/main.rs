@@ -16,6 +16,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]
 
+mod code;
 mod compartments;
 mod deaths;
 mod guests;
@@ -43,7 +44,7 @@ pub(crate) struct Scale {
     pub(crate) seed: u64,
 }
 
-const TESTS: [Test<Scale>; 24] = [
+const TESTS: [Test<Scale>; 29] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
@@ -67,6 +68,11 @@ const TESTS: [Test<Scale>; 24] = [
     ("a_host_that_does_not_end_holds_up_nobody", starts::a_host_that_does_not_end_holds_up_nobody),
     ("ending_a_front_ends_starts", starts::ending_a_front_ends_starts),
     ("hosts_start_while_others_end", starts::hosts_start_while_others_end),
+    ("the_engine_is_made_before_the_process_is_confined", code::the_engine_is_made_before_the_process_is_confined),
+    ("code_is_looked_at_after_the_process_is_confined", code::code_is_looked_at_after_the_process_is_confined),
+    ("code_that_breaks_whoever_loads_it_ends_a_host", code::code_that_breaks_whoever_loads_it_ends_a_host),
+    ("a_component_is_asked_where_it_may_do_nothing", code::a_component_is_asked_where_it_may_do_nothing),
+    ("operations_must_be_those_that_are_stored", code::operations_must_be_those_that_are_stored),
     ("random_kills", random_kills::random_kills),
 ];
 

@@ -235,7 +235,7 @@ pub(crate) fn spec(name: &str, set: CapabilitySet) -> ToolSpec {
 }
 
 /// Compiles each guest once.
-fn compiled(name: &str) -> Artifact {
+pub(crate) fn compiled(name: &str) -> Artifact {
     static COMPILED: Mutex<BTreeMap<String, Artifact>> = Mutex::new(BTreeMap::new());
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     let compile = || {

@@ -113,11 +113,12 @@ const WRITING_TAKES_MAX: Duration = Duration::from_secs(3600);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::interfaces::Interfaces;
 
     const KEY: ArtifactKey = ArtifactKey([7; 32]);
 
     fn artifact(engine: &Engine, component: u8) -> Artifact {
-        Artifact::compiled(Digest([component; 32]), engine, vec![component; 1000])
+        Artifact::compiled(Digest([component; 32]), engine, Interfaces::default(), vec![component; 1000])
     }
 
     fn age(path: &Path, seconds: u64) {

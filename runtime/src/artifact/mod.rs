@@ -1,14 +1,19 @@
 //! Compiled components as they are stored: bound to the component, to the engine's settings and this machine's CPU, and
-//! to a key that only this user's Tollgate has. Must never hand out code whose binding does not hold.
+//! to a key that only this user's Tollgate has. With the machine code goes what was told of the component, so that nobody has to
+//! load that code to know. Must never hand out code whose binding does not hold.
 //!
 //! ```text
 //! offset  bytes
-//!      0      8  magic and version, "TGARTFC1"
+//!      0      8  magic and version, "TGARTFC2"
 //!      8     32  SHA-256 of the component
 //!     40     32  SHA-256 of what the engine's settings and the CPU's features are to the compiler
-//!     72      8  bytes of code, little-endian
-//!     80     32  HMAC-SHA256 with the local key over all the rest
-//!    112      …  code, as wasmtime serializes it
+//!     72      4  bytes of imports and exports, little-endian
+//!     76      4  bytes of operations; 0 where the component was not asked for them yet
+//!     80      8  bytes of code
+//!     88     32  HMAC-SHA256 with the local key over all the rest
+//!    120      …  imports and exports, JSON, as the compiler told them
+//!             …  operations, JSON, as a sealed host told them
+//!             …  code, as wasmtime serializes it
 //! ```
 
 mod cache;
@@ -25,14 +30,22 @@ pub(crate) use self::cache::{ArtifactCache, CacheLimits};
 use self::hmac::{hmac_sha256, same};
 pub use self::key::{ArtifactKey, KeyError};
 use crate::compiler::CompileLimits;
+use crate::interfaces::{INTERFACES_BYTES_MAX, Import, Interfaces};
+use crate::operations::{OPERATIONS_BYTES_MAX, OperationTexts};
 use crate::runtime::Engine;
 
 /// A compiled component. There are two ways to one: [`Compiler::compile`](crate::compiler::Compiler::compile), and
 /// [`Artifact::open`] of what was sealed with the local key.
+///
+/// Whoever made it broke out of nothing but a sealed process, at worst: its code is for sealed processes, and what it says of
+/// the component is text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Artifact {
     component: Digest,
     engine: EngineHash,
+    interfaces: Interfaces,
+    // Once the component was asked.
+    operations: Option<OperationTexts>,
     code: Vec<u8>,
 }
 
@@ -49,9 +62,12 @@ impl fmt::Debug for Artifact {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ArtifactError {
-    /// It is no artifact of this version.
-    #[error("it is no artifact of this version of Tollgate")]
+    /// It is no artifact.
+    #[error("it is no artifact of Tollgate")]
     Format,
+    /// It is stored in the form of another version.
+    #[error("it was stored by another version of Tollgate")]
+    Version,
     /// It belongs to another component.
     #[error("it was compiled from another component")]
     Component,
@@ -65,8 +81,14 @@ pub enum ArtifactError {
 
 impl Artifact {
     /// What the compiler's process made of a component.
-    pub(crate) fn compiled(component: Digest, engine: &Engine, code: Vec<u8>) -> Self {
-        Self { component, engine: EngineHash::of(engine), code }
+    pub(crate) fn compiled(component: Digest, engine: &Engine, interfaces: Interfaces, code: Vec<u8>) -> Self {
+        Self { component, engine: EngineHash::of(engine), interfaces, operations: None, code }
+    }
+
+    /// The same, with what the component says of its operations: it must say so again wherever it is loaded.
+    #[must_use]
+    pub(crate) fn with_operations(self, operations: OperationTexts) -> Self {
+        Self { operations: Some(operations), ..self }
     }
 
     /// SHA-256 of the component that it was compiled from.
@@ -81,6 +103,22 @@ impl Artifact {
         self.engine
     }
 
+    /// All that the component imports, as the compiler told it.
+    #[must_use]
+    pub fn imports(&self) -> &[Import] {
+        &self.interfaces.imports
+    }
+
+    /// The same, and what it exports.
+    pub(crate) fn interfaces(&self) -> &Interfaces {
+        &self.interfaces
+    }
+
+    /// What the component says of its operations, if it was asked.
+    pub(crate) fn operations(&self) -> Option<&OperationTexts> {
+        self.operations.as_ref()
+    }
+
     /// The code, which came from the compiler's process or through [`Artifact::open`].
     pub(crate) fn code(&self) -> &[u8] {
         &self.code
@@ -89,9 +127,12 @@ impl Artifact {
     /// The artifact as it is stored.
     #[must_use]
     pub fn seal(&self, key: &ArtifactKey) -> Vec<u8> {
-        let head = self.head();
-        let tag = hmac_sha256(&key.0, &[&head, &self.code]);
-        [&head[..], &tag, &self.code].concat()
+        let interfaces = self.interfaces.to_bytes();
+        let operations = self.operations.as_ref().map(OperationTexts::to_bytes).unwrap_or_default();
+        let told = [interfaces.len(), operations.len()];
+        let head = head(self.component, self.engine, told, self.code.len());
+        let tag = hmac_sha256(&key.0, &[&head, &interfaces, &operations, &self.code]);
+        [&head[..], &tag, &interfaces, &operations, &self.code].concat()
     }
 
     /// The artifact that was stored as `bytes`, if it was sealed with `key`, was compiled from this component, and fits
@@ -101,36 +142,52 @@ impl Artifact {
     ///
     /// [`ArtifactError`].
     pub fn open(bytes: &[u8], key: &ArtifactKey, component: Digest, engine: &Engine) -> Result<Self, ArtifactError> {
-        let (head, rest) = bytes.split_first_chunk::<HEAD_BYTES>().ok_or(ArtifactError::Format)?;
-        let (tag, code) = rest.split_first_chunk::<32>().ok_or(ArtifactError::Format)?;
-        if !head.starts_with(MAGIC) {
-            return Err(ArtifactError::Format);
+        if !bytes.starts_with(MAGIC) {
+            let is_other = bytes.starts_with(MAGIC_OF_ANY_VERSION);
+            return Err(if is_other { ArtifactError::Version } else { ArtifactError::Format });
         }
-        if !same(tag, &hmac_sha256(&key.0, &[head, code])) {
+        let (stored_head, rest) = bytes.split_first_chunk::<HEAD_BYTES>().ok_or(ArtifactError::Format)?;
+        let (tag, rest) = rest.split_first_chunk::<32>().ok_or(ArtifactError::Format)?;
+        if !same(tag, &hmac_sha256(&key.0, &[stored_head, rest])) {
             return Err(ArtifactError::Tag);
         }
-        let opened = Self { component, engine: EngineHash::of(engine), code: code.to_vec() };
-        match opened.head() {
-            expected if expected == *head => Ok(opened),
-            expected if expected.get(8..40) != head.get(8..40) => Err(ArtifactError::Component),
-            _engine => Err(ArtifactError::Engine),
+        let length = |at: usize| stored_head.get(at..).and_then(|bytes| bytes.first_chunk().copied());
+        let told = [72, 76].map(|at| length(at).map_or(0, |bytes| u32::from_le_bytes(bytes) as usize));
+        let (interfaces, rest) = rest.split_at_checked(told[0]).ok_or(ArtifactError::Format)?;
+        let (operations, code) = rest.split_at_checked(told[1]).ok_or(ArtifactError::Format)?;
+        let engine = EngineHash::of(engine);
+        match head(component, engine, told, code.len()) {
+            expected if expected == *stored_head => {}
+            expected if expected.get(8..40) != stored_head.get(8..40) => return Err(ArtifactError::Component),
+            expected if expected.get(40..72) != stored_head.get(40..72) => return Err(ArtifactError::Engine),
+            _length => return Err(ArtifactError::Format),
         }
-    }
-
-    fn head(&self) -> [u8; HEAD_BYTES] {
-        let mut head = [0; HEAD_BYTES];
-        let length = (self.code.len() as u64).to_le_bytes();
-        let fields = MAGIC.iter().chain(&self.component.0).chain(&self.engine.0).chain(&length);
-        head.iter_mut().zip(fields).for_each(|(byte, field)| *byte = *field);
-        head
+        let interfaces = Interfaces::parse(interfaces).map_err(|_unfit| ArtifactError::Format)?;
+        let operations = match operations {
+            [] => None,
+            stored => Some(OperationTexts::parse(stored).ok_or(ArtifactError::Format)?),
+        };
+        Ok(Self { component, engine, interfaces, operations, code: code.to_vec() })
     }
 }
 
-const MAGIC: &[u8; 8] = b"TGARTFC1";
-/// Largest file that is read: what the compiler gives at most, and what stands before it.
-pub(crate) const STORED_BYTES_MAX: u64 = CompileLimits::DEFAULT.artifact_bytes + 112;
 /// All before the tag.
-const HEAD_BYTES: usize = 80;
+fn head(component: Digest, engine: EngineHash, told: [usize; 2], code: usize) -> [u8; HEAD_BYTES] {
+    let mut head = [0; HEAD_BYTES];
+    // Their bounds are far below: a length that does not fit is one that cannot be opened again.
+    let told = told.map(|length| u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes()).concat();
+    let code = (code as u64).to_le_bytes();
+    let fields = MAGIC.iter().chain(&component.0).chain(&engine.0).chain(&told).chain(&code);
+    head.iter_mut().zip(fields).for_each(|(byte, field)| *byte = *field);
+    head
+}
+
+const MAGIC: &[u8; 8] = b"TGARTFC2";
+const MAGIC_OF_ANY_VERSION: &[u8; 7] = b"TGARTFC";
+/// Largest file that is read: what the compiler gives at most, and what stands before it.
+pub(crate) const STORED_BYTES_MAX: u64 =
+    CompileLimits::DEFAULT.artifact_bytes + 120 + (INTERFACES_BYTES_MAX + OPERATIONS_BYTES_MAX) as u64;
+const HEAD_BYTES: usize = 88;
 
 /// Everything about an engine and its machine that compiled code depends on: version of wasmtime, settings, instruction
 /// set and the CPU's features ([`wasmtime::Engine::precompile_compatibility_hash`]).
@@ -180,24 +237,88 @@ mod tests {
 
     const KEY: ArtifactKey = ArtifactKey([7; 32]);
 
+    fn interfaces() -> Interfaces {
+        let import = Import { interface: "wasi:io/poll@0.2.6".to_owned(), functions: vec!["poll".to_owned()] };
+        Interfaces { imports: vec![import], exports: vec!["out".to_owned()] }
+    }
+
+    fn operations() -> OperationTexts {
+        let text = [r#"[{"name":"count","description":"","input_schema":"{}","output_schema":"{}"}]"#];
+        OperationTexts::parse(text.concat().as_bytes()).unwrap()
+    }
+
     fn artifact(engine: &Engine) -> Artifact {
-        Artifact::compiled(Digest([1; 32]), engine, b"some code".to_vec())
+        let artifact = Artifact::compiled(Digest([1; 32]), engine, interfaces(), b"some code".to_vec());
+        artifact.with_operations(operations())
     }
 
     #[test]
     fn the_stored_form_has_golden_bytes() {
-        let artifact =
-            Artifact { component: Digest([1; 32]), engine: EngineHash([2; 32]), code: b"some code".to_vec() };
+        let artifact = Artifact {
+            component: Digest([1; 32]),
+            engine: EngineHash([2; 32]),
+            interfaces: interfaces(),
+            operations: Some(operations()),
+            code: b"some code".to_vec(),
+        };
         let stored = artifact.seal(&KEY);
         let expected = [
-            "5447415254464331".to_owned(),
+            "5447415254464332".to_owned(),
             "01".repeat(32),
             "02".repeat(32),
+            "57000000".to_owned(),
+            "4c000000".to_owned(),
             "0900000000000000".to_owned(),
-            "d05a993d6e45868b47bb862d795f024111dc16725d9b7b84d718c6ed1320d8f5".to_owned(),
+            "7167ab288b9c4614299411be16862573a073855ed3a70ce8b5c0c67f121c5b55".to_owned(),
+            hex::encode(r#"{"imports":[{"interface":"wasi:io/poll@0.2.6","functions":["poll"]}],"exports":["out"]}"#),
+            hex::encode(r#"[{"name":"count","description":"","input_schema":"{}","output_schema":"{}"}]"#),
             hex::encode("some code"),
         ];
         assert_eq!(hex::encode(stored), expected.concat());
+    }
+
+    #[test]
+    fn one_whose_component_was_not_asked_has_no_operations() {
+        let engine = Engine::new(1).unwrap();
+        let untold = Artifact::compiled(Digest([1; 32]), &engine, interfaces(), b"some code".to_vec());
+        assert_eq!(Artifact::open(&untold.seal(&KEY), &KEY, untold.component, &engine), Ok(untold));
+    }
+
+    /// Sealed with the right key, and still no names, no operations, or lengths that do not meet.
+    #[test]
+    fn what_is_told_is_parsed_strictly_whoever_sealed_it() {
+        let engine = Engine::new(1).unwrap();
+        let sealed = |interfaces: &str, operations: &str, told: [usize; 2]| {
+            let head = head(Digest([1; 32]), EngineHash::of(&engine), told, 9);
+            let rest = [interfaces.as_bytes(), operations.as_bytes(), b"some code"].concat();
+            let tag = hmac_sha256(&KEY.0, &[&head, &rest]);
+            Artifact::open(&[&head[..], &tag, &rest].concat(), &KEY, Digest([1; 32]), &engine)
+        };
+        let names = r#"{"imports":[],"exports":[]}"#;
+        assert!(sealed(names, "[]", [27, 2]).is_ok());
+        for (interfaces, operations, told) in [
+            ("", "[]", [0, 2]),
+            ("{}", "[]", [2, 2]),
+            (r#"{"imports":[],"exports":["a b"]}"#, "[]", [32, 2]),
+            (names, "{}", [27, 2]),
+            (names, "[1]", [27, 3]),
+            (names, "[]", [26, 2]),
+            (names, "[]", [27, 3]),
+            (names, "[]", [usize::MAX, 2]),
+            (names, "[]", [27, usize::MAX]),
+        ] {
+            assert_eq!(sealed(interfaces, operations, told), Err(ArtifactError::Format), "{interfaces} {operations}");
+        }
+    }
+
+    #[test]
+    fn one_of_another_version_is_told_apart() {
+        let engine = Engine::new(1).unwrap();
+        let mut stored = artifact(&engine).seal(&KEY);
+        stored[7] = b'1';
+        assert_eq!(Artifact::open(&stored, &KEY, Digest([1; 32]), &engine), Err(ArtifactError::Version));
+        let old = [&b"TGARTFC1"[..], &[0; 104]].concat();
+        assert_eq!(Artifact::open(&old, &KEY, Digest([1; 32]), &engine), Err(ArtifactError::Version));
     }
 
     #[test]
@@ -216,7 +337,11 @@ mod tests {
             let mut flipped = stored.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let error = Artifact::open(&flipped, &KEY, artifact.component, &engine).unwrap_err();
-            let expected = if bit < 64 { ArtifactError::Format } else { ArtifactError::Tag };
+            let expected = match bit {
+                0..56 => ArtifactError::Format,
+                56..64 => ArtifactError::Version,
+                _rest => ArtifactError::Tag,
+            };
             assert_eq!(error, expected, "bit {bit}");
         }
     }

@@ -253,6 +253,12 @@ pub(crate) struct InstallArgs {
     /// Replace the tool that has the name.
     #[arg(long)]
     pub(crate) force: bool,
+    /// The operator's policy: how well the process must be sealed in which the component is asked for its operations, and the
+    /// limits on that [default: `tollgate.toml` in this folder, if it is there].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

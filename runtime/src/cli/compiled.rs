@@ -14,7 +14,6 @@ use crate::compiler::{CompileLimits, Compiler, CompilerCommand, CompilerRole};
 use crate::error::LoadError;
 use crate::registry::{InstalledTool, StoredError};
 use crate::runtime::Engine;
-use crate::tool::Component;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum CompiledError {
@@ -33,13 +32,7 @@ enum CompiledError {
     Pipe { source: std::io::Error },
 }
 
-/// The component, to be looked at.
-pub(crate) fn component(which: &Which, engine: &Engine, bytes: &[u8]) -> Result<Component, Failure> {
-    let failed = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
-    Component::from_artifact(engine, &artifact(which, engine, bytes)?).map_err(failed)
-}
-
-/// The component, to be run.
+/// The component, compiled: as it was installed, from the cache, or compiled now. Nothing of it is loaded here.
 pub(crate) fn artifact(which: &Which, engine: &Engine, bytes: &[u8]) -> Result<Artifact, Failure> {
     let failed = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     match &which.installed {
@@ -51,7 +44,7 @@ pub(crate) fn artifact(which: &Which, engine: &Engine, bytes: &[u8]) -> Result<A
 fn installed(tool: &InstalledTool, engine: &Engine, component: Digest) -> Result<Artifact, Failure> {
     tool.artifact(&key()?, component, engine).map_err(|source| {
         let help = match &source {
-            StoredError::Refused(ArtifactError::Engine) => {
+            StoredError::Refused(ArtifactError::Engine | ArtifactError::Version) | StoredError::Untold => {
                 format!("compile it again: tollgate install {} --name {} --force", tool.component().display(), tool.name)
             }
             StoredError::Refused(_) | StoredError::Unreadable(_) => format!(
@@ -78,6 +71,15 @@ pub(crate) fn by_path(
     // A cache that takes nothing costs time only.
     cache.put(&key, &artifact).ok();
     Ok(artifact)
+}
+
+/// Keeps what a component that is run by its path was compiled to, with what it said of its operations.
+pub(crate) fn keep(artifact: &Artifact) -> Result<(), Failure> {
+    if let Some((cache, key)) = cache()? {
+        // As before: it is compiled and asked again.
+        cache.put(&key, artifact).ok();
+    }
+    Ok(())
 }
 
 /// None where nothing can be kept; a key that others may know is an error all the same.

@@ -2,7 +2,7 @@
 
 use tollgate_capability::{ArgsNeed, Manifest};
 
-use crate::tool::Import;
+use crate::interfaces::Import;
 
 /// What functions of the host need, in the manifest's words.
 struct Use {

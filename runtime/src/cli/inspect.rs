@@ -8,8 +8,9 @@ use super::exit::{Exit, Failure};
 use super::imports::compare;
 use super::load::Loaded;
 use super::{compiled, config, load, output, tools};
+use crate::artifact::Artifact;
+use crate::interfaces::Import;
 use crate::runtime::Engine;
-use crate::tool::{Component, Import};
 
 struct Inspection {
     digest: String,
@@ -28,8 +29,8 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which, &bytes)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let component = compiled::component(&which, &engine, &bytes)?;
-    let mut inspection = imports(&component, &loaded.manifest);
+    let artifact = compiled::artifact(&which, &engine, &bytes)?;
+    let mut inspection = imports(&artifact, &loaded.manifest);
     match CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable) {
         Ok(intersection) => {
             inspection.narrowed = intersection.narrowed.iter().map(ToString::to_string).collect();
@@ -44,12 +45,13 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     Ok(if ready { Exit::Success } else { Exit::Usage })
 }
 
-fn imports(component: &Component, manifest: &Manifest) -> Inspection {
-    let compared = compare(component.imports(), manifest);
+/// As the compiler told them: nothing of the component is loaded here.
+fn imports(artifact: &Artifact, manifest: &Manifest) -> Inspection {
+    let compared = compare(artifact.imports(), manifest);
     Inspection {
-        digest: component.digest().to_string(),
-        imports: component.imports().to_vec(),
-        unknown: component.unknown_imports(),
+        digest: artifact.component().to_string(),
+        imports: artifact.imports().to_vec(),
+        unknown: artifact.interfaces().unknown_imports(),
         undeclared: compared.undeclared,
         unimported: compared.unused,
         set: None,

@@ -1,4 +1,4 @@
-//! `tollgate install`: checks a tool, compiles it, and puts it under its name.
+//! `tollgate install`: checks a tool, compiles it, asks it for its operations, and puts it under its name.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -8,14 +8,16 @@ use serde_json::json;
 use tollgate_audit::Digest;
 use tollgate_capability::{Manifest, NameError, ToolName};
 
-use super::args::InstallArgs;
+use super::args::{GrantArgs, InstallArgs};
 use super::exit::{Exit, Failure};
-use super::load::{FoundManifest, ManifestFrom};
-use super::{compiled, load, output, progress, tools};
+use super::load::{FoundManifest, Loaded, ManifestFrom};
+use super::{compiled, load, output, progress, run, tools};
+use crate::artifact::Artifact;
 use crate::error::LoadError;
+use crate::front::ToolSpec;
 use crate::registry::{InstalledTool, Present, ToolFiles};
 use crate::runtime::Engine;
-use crate::tool::Component;
+use crate::tool::Provenance;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum InstallError {
@@ -49,15 +51,34 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
         return Err(is_present(tool));
     }
     let key = compiled::key()?;
+    let grants = GrantArgs { policy: args.policy.clone(), grant: Vec::new(), on_violation: None };
+    // In policy and ledger it goes by the name that it is installed under.
+    let named = Manifest { name: name.clone(), ..manifest.clone() };
+    let loaded = load::with_manifest((named, manifest_text, from), &grants)?;
     let failed = |error: LoadError| Failure::Load { component: args.component.clone(), error };
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let compiler = compiled::compiler()?;
-    let artifact = progress::during("compiling", || compiler.compile(&engine, &bytes)).map_err(failed)?;
-    Component::from_artifact(&engine, &artifact).and_then(|component| component.check(&engine)).map_err(failed)?;
-    let files = ToolFiles { component: &bytes, manifest: &manifest_text, artifact: &artifact.seal(&key) };
+    let compile = || compiler.compile(&engine, &bytes);
+    let artifact = progress::during("compiling", compile).map_err(failed)?;
+    artifact.interfaces().must_be_of_a_tool().map_err(failed)?;
+    let artifact = describe(args, &loaded, &manifest.name, artifact)?;
+    let files = ToolFiles { component: &bytes, manifest: &loaded.manifest_text, artifact: &artifact.seal(&key) };
     let goes = if args.force { Present::Goes } else { Present::Stays };
     let tool = registry.install(&name, files, goes).map_err(|source| not_installed(name, source))?;
     print(args, &tool, &manifest, artifact.component(), present.is_some())
+}
+
+/// Asks the component for its operations, in a sealed process that may do nothing. A guest runs there, so the ledger says so.
+fn describe(args: &InstallArgs, loaded: &Loaded, declared: &ToolName, artifact: Artifact) -> Result<Artifact, Failure> {
+    let failed = |error: LoadError| Failure::Load { component: args.component.clone(), error };
+    let front = run::start_front(&run::ledger_folder(&args.ledger)?, loaded.running.clone())?;
+    let by = run::user();
+    let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(declared.as_str()));
+    let provenance = Provenance { manifest, grant, by: &by, declared };
+    let spec = ToolSpec::to_describe(artifact, &loaded.manifest, &loaded.grant, provenance);
+    let described = front.describe(spec).map_err(failed)?;
+    run::finish(front)?;
+    Ok(described)
 }
 
 fn manifest(args: &InstallArgs, component: &[u8]) -> Result<FoundManifest, Failure> {

@@ -226,10 +226,14 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         LoadError::Schema { .. } => Some("mend the tool: the schema must be a JSON Schema, as JSON text"),
         LoadError::Place(place) => Some(place.advice()),
         LoadError::Folder(_) => Some("look who exchanged the folder, then run the tool again"),
+        LoadError::OperationsChanged { .. } => Some(
+            "look who could change what is stored; then install it again from where it came from: `tollgate install PATH --force`",
+        ),
         LoadError::NotWasm
         | LoadError::CoreModule
         | LoadError::OperationName { .. }
         | LoadError::Operations { .. }
+        | LoadError::OperationsTooLong { .. }
         | LoadError::Unrecorded(_)
         | LoadError::SetNotKept(_)
         | LoadError::NoHost(_)

@@ -80,6 +80,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     let artifact = compiled::artifact(&which, &engine, &bytes)?;
+    // A component that is run by its path is asked for its operations by its first host.
+    let unasked = artifact.operations().is_none().then(|| artifact.clone());
     let folder = ledger_folder(&args.ledger)?;
     let front = start_front(&folder, loaded.running.clone())?;
     let by = user();
@@ -87,6 +89,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, intersection.set, provenance);
     let tool = front.add(spec).map_err(unusable)?;
+    tool.start().map_err(unusable)?;
+    if let Some(artifact) = unasked {
+        compiled::keep(&artifact.with_operations(tool.texts().map_err(unusable)?))?;
+    }
     let operation = operation(args.op.as_deref(), &tool.operations().map_err(unusable)?)?;
     let request = Request { operation: &operation, arguments: &input, stdin: stdin.into(), caller: caller(args) };
     let answered = tool.call(&request);
@@ -101,7 +107,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         }
     };
     kept?;
-    front.finish().map_err(|source| Failure::internal_as(RunError::NotFinished { source }))?;
+    finish(front)?;
     print(&answer, args)?;
     Ok(Exit::Success)
 }
@@ -121,13 +127,18 @@ fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &Notary
 }
 
 /// Starts this program as the notary of the ledger in `folder`, and later as the host of one tool, for one call.
-fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> {
+pub(crate) fn start_front(folder: &Path, running: load::Running) -> Result<Front, Failure> {
     let (notary, settings) = own_processes(folder, running)?;
     Front::start(notary, folder, settings).map_err(|failure| match failure {
         FrontFailure::Notary(source) => no_notary(folder, source),
         FrontFailure::SideStore(source) => Failure::usage(RunError::SideStore { folder: folder.to_owned(), source }),
         FrontFailure::Ledger(source) | FrontFailure::Thread(source) => Failure::internal(source),
     })
+}
+
+/// Ends a front, once all that was recorded is on disk.
+pub(crate) fn finish(front: Front) -> Result<(), Failure> {
+    front.finish().map_err(|source| Failure::internal_as(RunError::NotFinished { source }))
 }
 
 /// This program as the notary of the ledger in `folder`, and as hosts that run one call at a time.

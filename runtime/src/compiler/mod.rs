@@ -1,11 +1,11 @@
 //! Compiles components in a process of their own: sealed before it sees the first byte, capped, and gone afterwards.
 //!
 //! ```text
-//! component ─▶ stdin ─▶ compiler's process (no file, no network, no program) ─▶ stdout ─▶ Artifact
+//! component ─▶ stdin ─▶ compiler's process (no file, no network, no program) ─▶ stdout ─▶ Artifact: imports, code
 //! ```
 //!
 //! The process that runs tools must never compile: a component that breaks the compiler gets no further than its own
-//! machine code, which runs where the tool would have run anyway.
+//! machine code, which is loaded where the tool would have run anyway, and what is told of its imports, which is text.
 
 mod calls;
 mod process;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tollgate_audit::Digest;
 
 pub use self::process::{CompilerRole, serve};
-use self::reply::Reply;
+use self::reply::{BEFORE_CODE_BYTES_MAX, Reply};
 use crate::artifact::Artifact;
 use crate::error::LoadError;
 use crate::runtime::Engine;
@@ -132,11 +132,16 @@ impl Compiler {
         refuse_what_is_no_component(component)?;
         let said = self.ask(component)?;
         match Reply::parse(said) {
-            Some(Reply::Code(code)) => Ok(Artifact::compiled(Digest::of(component), engine, code)),
-            Some(Reply::Malformed(message)) => Err(LoadError::Malformed { message }),
-            Some(Reply::NoMemory) => Err(self.limits.too_much_memory().into()),
-            Some(Reply::NoCompiler(reason)) => Err(CompileError::NoCompiler { reason }.into()),
-            None => Err(CompileError::Crashed { how: "it gave no answer".to_owned() }.into()),
+            Ok(Reply::Code { code, .. }) if code.len() as u64 > self.limits.artifact_bytes => {
+                Err(self.limits.too_much_code().into())
+            }
+            Ok(Reply::Code { interfaces, code }) => {
+                Ok(Artifact::compiled(Digest::of(component), engine, interfaces, code))
+            }
+            Ok(Reply::Malformed(message)) => Err(LoadError::Malformed { message }),
+            Ok(Reply::NoMemory) => Err(self.limits.too_much_memory().into()),
+            Ok(Reply::NoCompiler(reason)) => Err(CompileError::NoCompiler { reason }.into()),
+            Err(senseless) => Err(CompileError::Crashed { how: senseless.to_string() }.into()),
         }
     }
 
@@ -145,8 +150,8 @@ impl Compiler {
         let deadline = Instant::now() + self.limits.time;
         let mut child = Dying(self.spawn().map_err(no_compiler)?);
         let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
-        // One byte says what the rest is; one more than there may be is how too much is noticed.
-        let said_bytes_max = self.limits.artifact_bytes.saturating_add(1);
+        // One byte more than there may be is how too much is noticed.
+        let said_bytes_max = self.limits.artifact_bytes.saturating_add(BEFORE_CODE_BYTES_MAX);
         thread::scope(|scope| {
             scope.spawn(|| give(stdin, component));
             let complaints = scope.spawn(|| hear(stderr, COMPLAINT_BYTES_MAX));
@@ -159,7 +164,7 @@ impl Compiler {
             child.kill();
             let complaints = complaints.join().unwrap_or_default();
             match (said, ended) {
-                _ if too_much => Err(CompileError::TooMuchCode { limit_bytes: self.limits.artifact_bytes }),
+                _ if too_much => Err(self.limits.too_much_code()),
                 (Err(RecvTimeoutError::Timeout), _) | (_, None) => {
                     Err(CompileError::TooLong { limit: self.limits.time })
                 }
@@ -193,6 +198,10 @@ impl CompileLimits {
         }
         let said: Vec<&str> = complaints.lines().filter(|line| !line.trim().is_empty()).take(2).collect();
         CompileError::Crashed { how: format!("{status} {}", said.join(" ")).trim_end().to_owned() }
+    }
+
+    fn too_much_code(&self) -> CompileError {
+        CompileError::TooMuchCode { limit_bytes: self.artifact_bytes }
     }
 
     fn too_much_memory(&self) -> CompileError {

@@ -8,6 +8,7 @@ use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal,
 use super::CompileLimits;
 use super::calls::ALLOWED;
 use super::reply::Reply;
+use crate::interfaces::Interfaces;
 use crate::runtime::Engine;
 use crate::sandbox::trusted;
 
@@ -44,10 +45,8 @@ pub fn serve(role: &CompilerRole) -> io::Result<()> {
         Ok(engine) => compile(&engine)?,
         Err(error) => Reply::NoCompiler(crate::error::with_causes(&*error)),
     };
-    let (what, rest) = reply.parts();
     let mut out = io::stdout().lock();
-    out.write_all(&[what])?;
-    out.write_all(rest)?;
+    reply.say(&mut out)?;
     out.flush()
 }
 
@@ -85,7 +84,10 @@ fn compile(engine: &Engine) -> io::Result<Reply> {
         return if error.kind() == io::ErrorKind::OutOfMemory { Ok(Reply::NoMemory) } else { Err(error) };
     }
     Ok(match engine.0.precompile_component(&component) {
-        Ok(code) => Reply::Code(code),
+        Ok(code) => match Interfaces::read(&component) {
+            Ok(interfaces) => Reply::Code { interfaces, code },
+            Err(error) => Reply::Malformed(error.to_string()),
+        },
         Err(error) if error.is::<wasmtime::OutOfMemory>() => Reply::NoMemory,
         Err(error) => Reply::Malformed(format!("{error:#}")),
     })

@@ -19,7 +19,8 @@ use crate::drill::{DrillOrder, Drilled};
 use crate::error::{CapHit, HostError, LoadError};
 use crate::host::order::memory_file;
 use crate::host::words::Started;
-use crate::tool::{LoadOrder, Loading, Operation};
+use crate::operations::OperationTexts;
+use crate::tool::{LoadOrder, Loading};
 
 /// Tools that share one host process. Invariant: at most one such process serves at any time ([`Slot`]).
 #[derive(Debug)]
@@ -41,8 +42,8 @@ pub(crate) struct Member {
     /// Its code, in a file in memory that nobody can change.
     code: OwnedFd,
     running: AtomicU32,
-    // Once a host has loaded it.
-    operations: OnceLock<Vec<Operation>>,
+    // What it says of its operations: as it was stored, or once a host has loaded it.
+    texts: OnceLock<OperationTexts>,
     // Open, so that no other folder gets the device and inode of one of them.
     _folders: HeldFolders,
 }
@@ -109,16 +110,14 @@ impl Group {
         }
     }
 
-    /// What a host says of its tools. What another one said before must still hold.
-    fn learn(&self, tools: Vec<Vec<Operation>>) -> Result<(), LoadError> {
-        let changed = |reason: &str| HostError::Reload { reason: reason.to_owned() };
+    /// What a host says of its tools. What is stored of them, or another one said before, must still hold: a host that was
+    /// broken into compares what it likes.
+    fn learn(&self, tools: Vec<OperationTexts>) -> Result<(), LoadError> {
         if tools.len() != self.members.len() {
-            return Err(changed("it speaks of other tools").into());
+            return Err(HostError::Reload { reason: "it speaks of other tools".to_owned() }.into());
         }
-        for (member, operations) in self.members.iter().zip(tools) {
-            if *member.operations.get_or_init(|| operations.clone()) != operations {
-                return Err(changed("it has other operations than before").into());
-            }
+        for (member, texts) in self.members.iter().zip(tools) {
+            texts.must_be(member.texts.get_or_init(|| texts.clone()))?;
         }
         Ok(())
     }
@@ -178,11 +177,12 @@ impl Member {
         Loading::of(load.clone())?.keep_sets(&shared.ledger)?;
         let no_memory = |error: std::io::Error| HostError::Start { reason: error.to_string() };
         let code = memory_file(CODE, artifact.code()).map_err(no_memory)?;
-        Ok(Self { load, code, running: AtomicU32::new(0), operations: OnceLock::new(), _folders: folders })
+        let texts = load.told.clone().map_or_else(OnceLock::new, OnceLock::from);
+        Ok(Self { load, code, running: AtomicU32::new(0), texts, _folders: folders })
     }
 
-    pub(crate) fn operations(&self) -> Option<&[Operation]> {
-        self.operations.get().map(Vec::as_slice)
+    pub(crate) fn texts(&self) -> Option<&OperationTexts> {
+        self.texts.get()
     }
 
     /// Takes one of the places for calls at the same time.

@@ -40,6 +40,7 @@ use self::host_process::END_WAIT;
 use self::living::Living;
 use self::reaper::Reaper;
 pub use self::tool::{HostedTool, ToolSpec};
+use crate::artifact::Artifact;
 use crate::authority::{Deciding, DecidingPlaces};
 use crate::error::LoadError;
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
@@ -196,6 +197,20 @@ impl Front {
             added.extend(places.into_iter().zip(self.add_compartment(members)?));
         }
         Ok(added.into_values().collect())
+    }
+
+    /// Asks a component for its operations, in a host that may do nothing and ends afterwards, whatever the tool may do. The
+    /// ledger says what was asked. The artifact with the answer: from now on the component must say the same wherever it is
+    /// loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn describe(&self, tool: ToolSpec) -> Result<Artifact, LoadError> {
+        let artifact = tool.artifact.clone();
+        let asked = self.add(tool.bare())?;
+        asked.start()?;
+        Ok(artifact.with_operations(asked.texts()?))
     }
 
     fn members(&self, tools: Vec<ToolSpec>) -> Result<Vec<Arc<Member>>, LoadError> {

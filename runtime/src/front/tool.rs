@@ -1,9 +1,10 @@
 //! A tool whose calls run in a host process.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_capability::{CapabilitySet, Limits, Manifest, ToolName};
+use tollgate_capability::{ArgsNeed, CapabilitySet, Grant, Limits, Manifest, Needs, ToolName};
 
 use super::group::{Group, Member};
 use super::host_process::{END_WAIT, HostProcess, START_WAIT};
@@ -12,9 +13,10 @@ use crate::error::{CallError, CallFailure, LoadError};
 use crate::host::lane::{LaneError, LaneLimits};
 use crate::host::words::{Ask, SAID_HEADER_BYTES_MAX, Said};
 use crate::invoke::{Answer, Request};
+use crate::operations::OperationTexts;
 use crate::private::Noted;
 use crate::runtime::now_ms;
-use crate::tool::{LoadOrder, Operation, Provenance};
+use crate::tool::{LoadOrder, Operation, Provenance, bare};
 
 /// A tool for a [`Front`](crate::Front): its code, who it is, and what is in force for it.
 #[derive(Debug)]
@@ -25,11 +27,32 @@ pub struct ToolSpec {
 }
 
 impl ToolSpec {
-    /// A tool that was compiled apart.
+    /// A tool that was compiled apart. If its artifact says what the component says of its operations, the component must say
+    /// the same wherever it is loaded.
     #[must_use]
     pub fn new(artifact: Artifact, manifest: &Manifest, set: CapabilitySet, provenance: Provenance<'_>) -> Self {
-        let load = LoadOrder::new(manifest, artifact.component(), set, provenance);
+        let told = artifact.operations().cloned();
+        let load = LoadOrder { told, ..LoadOrder::new(manifest, artifact.component(), set, provenance) };
         Self { name: manifest.name.clone(), load, artifact }
+    }
+
+    /// A tool that is only asked for its operations ([`Front::describe`](crate::Front::describe)), where its grant may be made
+    /// later: of the grant its limits count alone.
+    #[must_use]
+    pub fn to_describe(artifact: Artifact, manifest: &Manifest, grant: &Grant, provenance: Provenance<'_>) -> Self {
+        let args = if manifest.needs.args == ArgsNeed::None { ArgsNeed::None } else { ArgsNeed::Empty };
+        let env = manifest.needs.env.as_ref().map(|_| BTreeSet::new());
+        let asking = Manifest { needs: Needs { env, args, ..Needs::default() }, ..manifest.clone() };
+        let limits = Grant { limits: grant.limits.clone(), ..Grant::default() };
+        // It needs nothing that is granted. If it did, it would get nothing.
+        let met = CapabilitySet::intersect(&asking, &limits, |_name| None);
+        Self::new(artifact, manifest, met.map(|met| met.set).unwrap_or_default(), provenance)
+    }
+
+    /// The same tool, with nothing that it may do.
+    pub(super) fn bare(mut self) -> Self {
+        self.load.set = bare(&self.load.set);
+        self
     }
 }
 
@@ -65,16 +88,30 @@ impl HostedTool {
         &self.member.load.set
     }
 
-    /// What it can be called for. Starts its host, if none has loaded the tool yet.
+    /// Starts its host, if there is none: the tool can be called, or it is known why not.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn start(&self) -> Result<(), LoadError> {
+        self.group.host(Instant::now() + START_WAIT + END_WAIT).map(drop)
+    }
+
+    /// What it can be called for. Starts its host, if nothing is stored of that and no host has loaded the tool yet.
     ///
     /// # Errors
     ///
     /// [`LoadError`].
     pub fn operations(&self) -> Result<Vec<Operation>, LoadError> {
-        if self.member.operations().is_none() {
-            self.group.host(Instant::now() + START_WAIT + END_WAIT)?;
+        self.texts()?.iter().map(Operation::of).collect()
+    }
+
+    /// The same in the component's own words.
+    pub(crate) fn texts(&self) -> Result<OperationTexts, LoadError> {
+        if self.member.texts().is_none() {
+            self.start()?;
         }
-        Ok(self.member.operations().unwrap_or_default().to_vec())
+        Ok(self.member.texts().cloned().unwrap_or_default())
     }
 
     /// Calls the tool, in its host, which is started if there is none.

@@ -2,8 +2,13 @@
 //! what to load before it is sealed, and answers calls afterwards; no guest runs before.
 //!
 //! ```text
-//! take over ─▶ engine, code ─▶ confine ─▶ threads ─▶ filter ─▶ self-test on each ─▶ Enforced ─▶ load tools ─▶ serve
+//! take over ─▶ engine ─▶ confine ─▶ threads ─▶ only to load ─▶ code ─▶ filter ─▶ self-test on each ─▶ Enforced
+//!                                                                                      ─▶ load tools ─▶ serve
 //! ```
+//!
+//! Compiled code is untrusted before it runs: the bytes that wasmtime parses are those of a component that may have broken
+//! into its compiler. So nothing of it is looked at before this process reaches no files but those granted, no network, and
+//! can start neither a thread nor a program.
 //!
 //! It must never serve without an [`Enforced`](crate::sandbox::Enforced), reach the ledger other than through its pipe, or start a thread once it
 //! is sealed.
@@ -24,7 +29,7 @@ use tollgate_capability::CapabilitySet;
 
 use self::lane::Lane;
 use self::muster::Muster;
-use self::order::{Handed, Order, ToHost, take_over};
+use self::order::{Handed, Order, ToHost, ToolOrder, take_over};
 use self::serving::Serving;
 use self::words::{Started, no_start};
 use crate::drill::{Held, Post, ThreadKind};
@@ -32,9 +37,9 @@ use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
 use crate::machine::{Engine, Machine};
 use crate::runtime::record_enforcement;
-use crate::sandbox::{self, Confined, EnforceError, Stripped};
+use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Stripped};
 use crate::schema;
-use crate::tool::{Component, Loading};
+use crate::tool::{Component, LoadOrder, Loading};
 
 /// What a host's process is told by its arguments.
 #[derive(Debug, Clone, Copy)]
@@ -92,7 +97,8 @@ fn post(handed: &Handed, control: &Channel) -> Option<Arc<Post>> {
 /// What a host will run, in a process that reaches no files but those granted.
 struct Prepared {
     engine: Engine,
-    tools: Vec<Unloaded>,
+    // With the call in which it is asked for its operations, and its code, at which nobody looked yet.
+    tools: Vec<(LoadOrder, CallId, OwnedFd)>,
     confined: Confined,
 }
 
@@ -104,36 +110,24 @@ pub(crate) struct Unloaded {
     pub(crate) describing: CallId,
 }
 
-/// Makes the code of the tools ready to run: the last pages of this process that become executable. Then confines it.
+/// Makes the engine, which opens `/proc/self/pagemap`, and confines this process.
 fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -> Result<Prepared, Started> {
-    let engine = Engine::new(u32::try_from(lanes).unwrap_or(u32::MAX)).map_err(|error| no_start(&error))?;
+    let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
+    let engine = Engine::for_mapped_code(lanes).map_err(|error| no_start(&error))?;
     schema::warm_up();
     let Order { required, tools, drill } = order;
-    let (mut plan, mut unloaded) =
-        (drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set())), Vec::new());
-    for (place, (order, code)) in tools.into_iter().zip(code).enumerate() {
-        let describing = order.describing;
-        let load = order.into_load();
-        let its_plan = sandbox::plan(&load.set);
-        plan = Some(match plan {
-            Some(plan) => plan.and(its_plan),
-            None => its_plan,
-        });
-        let unloadable = |error| Started::Unloadable { tool: place, error };
-        let component = Component::from_memory_file(&engine, &code, load.component).map_err(unloadable)?;
-        let loading = Loading::of(load).map_err(unloadable)?;
-        unloaded.push(Unloaded { loading, component, describing });
-    }
-    let plan = plan.unwrap_or_else(|| sandbox::plan(&CapabilitySet::default()));
+    let of_drill = drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set()));
+    let tools: Vec<_> = tools.into_iter().map(ToolOrder::into_load).zip(code).collect();
+    let plans = of_drill.into_iter().chain(tools.iter().map(|((load, _), _)| sandbox::plan(&load.set)));
+    let plan = plans.reduce(KernelPlan::and).unwrap_or_else(|| sandbox::plan(&CapabilitySet::default()));
     let confined = stripped.confine(&plan, required).map_err(|error| unsealed(&error))?;
-    Ok(Prepared { engine, tools: unloaded, confined })
+    let tools = tools.into_iter().map(|((load, describing), code)| (load, describing, code)).collect();
+    Ok(Prepared { engine, tools, confined })
 }
 
 impl Prepared {
-    /// Starts every thread that this process will have, seals them, and lets them serve.
+    /// Starts every thread that this process will have, loads the code, seals them, and lets them serve.
     fn serve(self, recorder: &Arc<Recorder>, lanes: Vec<Lane>, drill: Option<Arc<Post>>) -> io::Result<()> {
-        let Self { engine, tools, confined } = self;
-        let policies = tools.iter().map(|tool| tool.loading.policy()).collect();
         let muster = Muster::new(lanes.len() + 1);
         let first = {
             let (muster, drill) = (Arc::clone(&muster), drill.clone());
@@ -145,8 +139,8 @@ impl Prepared {
                 }
             }
         };
-        let machine = Machine::start(&engine, Arc::clone(recorder) as _, first).map_err(io::Error::other)?;
-        let serving = Arc::new(Serving::new(machine, tools, drill));
+        let machine = Machine::start(&self.engine, Arc::clone(recorder) as _, first).map_err(io::Error::other)?;
+        let serving = Arc::new(Serving::new(machine, drill));
         for (place, lane) in lanes.into_iter().enumerate() {
             let (muster, serving, event_loop) = (Arc::clone(&muster), Arc::clone(&serving), EventLoop::new()?);
             let name = format!("worker-{}", place + 1);
@@ -155,12 +149,28 @@ impl Prepared {
             thread::Builder::new().name(name).spawn(work)?;
         }
         sandbox::trap::name_thread(MAIN_THREAD);
-        let sealed = muster.seal(confined).map_err(|error| unsealed(&error)).and_then(|enforced| {
-            record_enforcement(&**recorder, &enforced, policies).map_err(|error| no_start(&error))?;
-            Ok(enforced)
-        });
-        muster.release(sealed);
+        muster.release(self.load_and_seal(recorder, &serving, &muster));
         Ok(())
+    }
+
+    /// Makes the code of the tools ready to run, the last pages of this process that become executable, and seals it.
+    fn load_and_seal(self, recorder: &Recorder, serving: &Serving, muster: &Muster) -> Result<Enforced, Started> {
+        let Self { engine, tools, confined } = self;
+        // None can be started from here on.
+        muster.gather();
+        let confined = confined.only_to_load().map_err(|error| unsealed(&error))?;
+        let unloaded = tools.into_iter().enumerate().map(|(place, (load, describing, code))| {
+            let unloadable = |error| Started::Unloadable { tool: place, error };
+            let component = Component::from_memory_file(&engine, &code, load.component).map_err(unloadable)?;
+            let loading = Loading::of(load).map_err(unloadable)?;
+            Ok(Unloaded { loading, component, describing })
+        });
+        let tools = unloaded.collect::<Result<Vec<_>, Started>>()?;
+        let policies = tools.iter().map(|tool| tool.loading.policy()).collect();
+        serving.bring(tools);
+        let enforced = muster.seal(confined).map_err(|error| unsealed(&error))?;
+        record_enforcement(recorder, &enforced, policies).map_err(|error| no_start(&error))?;
+        Ok(enforced)
     }
 }
 

@@ -53,9 +53,14 @@ impl Muster {
         }
     }
 
-    /// Seals all threads, once they are there. For the main thread.
-    pub(crate) fn seal(&self, confined: Confined) -> Result<Enforced, EnforceError> {
+    /// Waits until all threads are there. For the main thread, as is what follows.
+    pub(crate) fn gather(&self) {
         drop(self.wait(self.state(), |state| state.arrived == self.expected));
+    }
+
+    /// Seals all threads, which are there.
+    pub(crate) fn seal(&self, confined: Confined) -> Result<Enforced, EnforceError> {
+        self.gather();
         let filtered = confined.filter()?;
         let expected = filtered.expected();
         self.state().filtered = Some(expected);

@@ -1,5 +1,5 @@
 //! What a front hands to a host it has started: descriptors over the control socket, and an order of what to load in a
-//! sealed memory file. Both processes are trusted at that moment: no guest has run in the host yet.
+//! sealed memory file. Both processes are trusted at that moment: nothing of a component was looked at in the host yet.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -13,6 +13,7 @@ use tollgate_capability::{PrivateSet, SandboxLevel};
 
 use super::lane::Lane;
 use crate::drill::DrillOrder;
+use crate::operations::OperationTexts;
 use crate::tool::LoadOrder;
 
 /// The front says to a host; one JSON object a packet.
@@ -56,6 +57,7 @@ pub(crate) struct ToolOrder {
     version: String,
     component: Digest,
     operations: Vec<String>,
+    told: Option<OperationTexts>,
     // With the values that are secrets: the order is never stored.
     set: PrivateSet,
     manifest: Digest,
@@ -64,17 +66,18 @@ pub(crate) struct ToolOrder {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     declared: Option<String>,
     /// The call in which it is asked for its operations.
-    pub(crate) describing: CallId,
+    describing: CallId,
 }
 
 impl ToolOrder {
     pub(crate) fn new(order: &LoadOrder, describing: CallId) -> Self {
-        let LoadOrder { name, version, component, operations, set, manifest, grant, by, declared } = order;
+        let LoadOrder { name, version, component, operations, told, set, manifest, grant, by, declared } = order;
         Self {
             name: name.clone(),
             version: version.clone(),
             component: *component,
             operations: operations.iter().cloned().collect(),
+            told: told.clone(),
             set: PrivateSet::new(set.clone()),
             manifest: *manifest,
             grant: *grant,
@@ -84,10 +87,11 @@ impl ToolOrder {
         }
     }
 
-    pub(crate) fn into_load(self) -> LoadOrder {
-        let Self { name, version, component, operations, set, manifest, grant, by, declared, describing: _ } = self;
-        let operations = operations.into_iter().collect();
-        LoadOrder { name, version, component, operations, set: set.into_set(), manifest, grant, by, declared }
+    /// What is to be loaded, and the call in which it is asked for its operations.
+    pub(crate) fn into_load(self) -> (LoadOrder, CallId) {
+        let Self { name, version, component, operations, told, set, manifest, grant, by, declared, describing } = self;
+        let (operations, set) = (operations.into_iter().collect(), set.into_set());
+        (LoadOrder { name, version, component, operations, told, set, manifest, grant, by, declared }, describing)
     }
 }
 

@@ -32,8 +32,13 @@ enum Tools {
 }
 
 impl Serving {
-    pub(crate) fn new(machine: Arc<Machine>, tools: Vec<Unloaded>, drill: Option<Arc<Post>>) -> Self {
-        Self { machine, tools: Mutex::new(Tools::Waiting(tools)), loaded: Condvar::new(), drill }
+    pub(crate) fn new(machine: Arc<Machine>, drill: Option<Arc<Post>>) -> Self {
+        Self { machine, tools: Mutex::new(Tools::Waiting(Vec::new())), loaded: Condvar::new(), drill }
+    }
+
+    /// The tools whose code is there by now. No thread looks for them before it is sealed.
+    pub(crate) fn bring(&self, tools: Vec<Unloaded>) {
+        *self.lock() = Tools::Waiting(tools);
     }
 
     /// Serves a lane until the front closes it. The first thread loads the tools and says how the start went.
@@ -90,7 +95,7 @@ impl Serving {
                 }
             }
         }
-        let operations = tools.iter().map(|tool| tool.operations().to_vec()).collect();
+        let operations = tools.iter().map(|tool| tool.texts().clone()).collect();
         *self.lock() = if failed.is_some() { Tools::Unusable } else { Tools::Loaded(Arc::new(tools)) };
         self.loaded.notify_all();
         failed.unwrap_or(Started::Serving { tools: operations })

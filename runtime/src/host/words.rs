@@ -6,14 +6,14 @@ use tollgate_audit::{CallId, Salt};
 use super::lane::{Lane, LaneLimits};
 use crate::error::{CallError, CallFailure, HostError, LoadError, with_causes};
 use crate::invoke::{Caller, Usage};
-use crate::tool::Operation;
+use crate::operations::OperationTexts;
 
 /// The host says on its first lane, once: how its start went.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Started {
-    /// It serves; the operations of each of its tools.
-    Serving { tools: Vec<Vec<Operation>> },
+    /// It serves; what each of its tools says of its operations.
+    Serving { tools: Vec<OperationTexts> },
     /// One of its tools cannot be used.
     Unloadable { tool: usize, error: LoadError },
     /// It does not serve.

@@ -3,6 +3,7 @@
 mod caps;
 mod engine;
 mod event_loop;
+pub(crate) mod mapped_code;
 mod state;
 mod ticker;
 

@@ -2,8 +2,8 @@
 //! only [`Enforced`] says that a process may serve. Must never go on where a step failed: the process has to end.
 //!
 //! ```text
-//! strip ─▶ Stripped ─▶ (engine) ─▶ confine ─▶ Confined ─▶ (load code, start threads) ─▶ filter ─▶ Filtered
-//!                                                 ─▶ (self_test on every thread) ─▶ finish ─▶ Enforced
+//! strip ─▶ Stripped ─▶ (engine) ─▶ confine ─▶ Confined ─▶ (start threads) ─▶ only_to_load ─▶ Confined ─▶ (load code)
+//!       ─▶ filter ─▶ Filtered ─▶ (self_test on every thread) ─▶ finish ─▶ Enforced
 //! ```
 
 use std::fs::File;
@@ -19,6 +19,7 @@ use tollgate_capability::SandboxLevel;
 use super::filter::{self, FilterError, LOGGING_FILTER, Log, Otherwise, Program};
 use super::kernel::KernelOffer;
 use super::limits::{LimitRow, Limited};
+use super::loading;
 use super::plan::KernelPlan;
 use super::ruleset::{self, FilesError, Handled};
 use super::self_test::{Expected, SelfTestError, Tested};
@@ -92,7 +93,7 @@ pub struct Stripped {
     threads: ThreadList,
 }
 
-/// A process that reaches its folders and no others, within its limits. Where code is loaded and threads are started.
+/// A process that reaches its folders and no others, within its limits. Where threads are started and code is loaded.
 #[must_use = "the system calls are still open"]
 #[derive(Debug)]
 pub struct Confined {
@@ -194,6 +195,20 @@ fn drop_capabilities() -> io::Result<()> {
 }
 
 impl Confined {
+    /// Leaves every thread there is what the plan leaves them, and what loading code takes beside that: no thread can be started
+    /// afterwards, no process and no program, and there is no network; pages still become executable. For a process that loads
+    /// code that it does not trust before [`Confined::filter`], which is always laid upon this.
+    ///
+    /// # Errors
+    ///
+    /// The kernel has filters, and refuses this one.
+    pub fn only_to_load(self) -> Result<Self, EnforceError> {
+        if self.offer.seccomp {
+            loading::program(&self.plan)?.apply(Log::Nothing)?;
+        }
+        Ok(self)
+    }
+
     /// Lays the plan's filter upon every thread there is. None can be started afterwards, and no memory becomes executable.
     ///
     /// Every thread must have said that it runs: what the C library does at the start of one is not among the plan's calls.

@@ -97,6 +97,12 @@ pub(crate) const LOGGING_FILTER: &[Check] = &[
     Check::Bits { argument: 1, mask: u64::MAX, value: Log::Blocked.flags() },
 ];
 
+/// A filter for every thread, whether it records what it blocks or not; without a listener, who could answer in its place.
+pub(super) const SETS_FILTER: &[Check] = &[
+    Check::is(0, libc::SECCOMP_SET_MODE_FILTER),
+    Check::Bits { argument: 1, mask: !libc::SECCOMP_FILTER_FLAG_LOG, value: libc::SECCOMP_FILTER_FLAG_TSYNC },
+];
+
 /// A filter as the kernel takes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Program(BpfProgram);

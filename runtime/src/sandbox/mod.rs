@@ -10,6 +10,7 @@ mod features;
 mod filter;
 mod kernel;
 mod limits;
+mod loading;
 mod plan;
 mod rights;
 mod rows;

@@ -55,6 +55,10 @@ fn large(functions: usize) -> Vec<u8> {
 #[test]
 fn what_it_compiles_is_what_this_process_would_compile() {
     let bytes = word_count();
+    let engine = Engine::new(1).unwrap();
+    let told = Compiler::new(CompilerCommand::tollgate(TOLLGATE.as_ref()), CompileLimits::DEFAULT);
+    let told = told.compile(&engine, &bytes).unwrap();
+    assert_eq!(told.imports(), Component::compile(&engine, &bytes).unwrap().imports());
     let apart = under(CompileLimits::DEFAULT, &bytes).unwrap();
     let here = Component::compile(&Engine::new(1).unwrap(), &bytes).unwrap();
     assert_eq!((apart.digest(), apart.imports()), (here.digest(), here.imports()));
@@ -122,6 +126,11 @@ fn a_compiler_that_dies_says_how() {
         ("printf cELF; kill -KILL $$", "signal: 9"),
         ("exit 0", "no answer"),
         ("echo hello", "no answer"),
+        ("printf c", "cut off"),
+        (r"printf 'c\377\000\000\000{}'", "cut off"),
+        (r"printf 'c\377\377\377\377{}'", "makes no sense"),
+        (r"printf 'c\002\000\000\000{}code'", "makes no sense"),
+        (r#"printf 'c\040\000\000\000{"imports":[],"exports":["a b"]}code'"#, "`a b` is no name"),
     ];
     for (line, how) in cases {
         let error = shell(line, CompileLimits::DEFAULT);
@@ -132,7 +141,8 @@ fn a_compiler_that_dies_says_how() {
 
 #[test]
 fn what_is_no_machine_code_is_refused_by_the_engine() {
-    let error = by("/bin/sh", &["-c", "printf chello"], CompileLimits::DEFAULT, &word_count()).unwrap_err();
+    let line = r#"printf 'c\033\000\000\000{"imports":[],"exports":[]}hello'"#;
+    let error = by("/bin/sh", &["-c", line], CompileLimits::DEFAULT, &word_count()).unwrap_err();
     assert!(matches!(error, LoadError::Engine(_)), "{error}");
 }
 

@@ -27,3 +27,4 @@ mod project;
 mod readme;
 mod reference;
 mod run;
+mod told;

@@ -17,7 +17,6 @@ use crate::cli::{output, tools};
 use crate::error::LoadError;
 use crate::package::{PackageError, embed_manifest};
 use crate::runtime::Engine;
-use crate::tool::Component;
 
 /// A component that was built.
 pub(super) struct Built {
@@ -55,12 +54,11 @@ impl Project {
         let unusable = |error: LoadError| Failure::Load { component: path.clone(), error };
         let engine = Engine::new(1).map_err(Failure::internal)?;
         let artifact = compiled::by_path(&engine, &bytes, unusable)?;
-        let component = Component::from_artifact(&engine, &artifact).map_err(unusable)?;
-        component.check(&engine).map_err(unusable)?;
+        artifact.interfaces().must_be_of_a_tool().map_err(unusable)?;
         replace(&path, &bytes)
             .map_err(|source| Failure::usage(BuildError::NotWritten { path: path.clone(), source }))?;
-        let compared = compare(component.imports(), &self.manifest);
-        Ok(Built { bytes: bytes.len(), digest: component.digest(), compared, component: path })
+        let compared = compare(artifact.imports(), &self.manifest);
+        Ok(Built { bytes: bytes.len(), digest: artifact.component(), compared, component: path })
     }
 }
 

@@ -13,9 +13,9 @@ use tollgate_capability::{Access, AdhocGrant, ArgumentsRecord, Cap, Grant, Limit
 use tollgate_example_tools::Guest;
 
 use super::*;
+use crate::host::order::memory_file;
 use crate::{
-    Answer, Artifact, Books, CallError, CallFailure, Caller, Component, Engine, Provenance, Request, Runtime, Tool,
-    Worker,
+    Answer, Books, CallError, CallFailure, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker,
 };
 
 #[test]
@@ -141,6 +141,7 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
     fs::create_dir(&ledger).unwrap();
     let (manifest, bytes) = (manifest(name), fs::read(guest(name).component).unwrap());
     let compiled = Engine::new(set.limits.calls).unwrap().0.precompile_component(&bytes).unwrap();
+    let code = memory_file("code", &compiled).unwrap();
     let mut plan = plan(&set);
     // Where this test's tool is loaded, its capability set is stored too, before the filter.
     let everything = FolderRights::of(Access::ALL.into_iter().collect(), Access::ALL.into_iter().collect());
@@ -148,12 +149,11 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
 
     let ended = forked(|pipe| {
         trap::set_evidence(pipe.as_raw_fd(), HOST);
-        let stripped = strip(&[pipe.as_fd()]).unwrap();
-        let engine = Engine::new(set.limits.calls).unwrap();
+        let stripped = strip(&[pipe.as_fd(), code.as_fd()]).unwrap();
+        let engine = Engine::for_mapped_code(set.limits.calls).unwrap();
         let books = Books::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();
         let confined = stripped.confine(&plan, SandboxLevel::Full).unwrap();
-        let artifact = Artifact::compiled(Digest::of(&bytes), &engine, compiled);
-        let component = Component::from_artifact(&engine, &artifact).unwrap();
+        let component = Component::from_memory_file(&engine, &code, Digest::of(&bytes)).unwrap();
         let (to_worker, go) = channel::<Option<Expected>>();
         let (to_ticker, ticker_go) = channel::<Expected>();
         let (to_main, tested) = channel::<Option<Tested>>();

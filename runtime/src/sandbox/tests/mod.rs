@@ -9,6 +9,7 @@
 mod attacks;
 mod floor;
 mod live;
+mod loading;
 mod plans;
 
 use std::io::{Read as _, Write as _};

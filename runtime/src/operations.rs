@@ -1,0 +1,135 @@
+//! Operations in a component's own words. They are kept beside its machine code and compared with what it says at each load.
+//! Untrusted text throughout: bounded here, and judged where it is used.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::LoadError;
+use crate::instance::bindings::exports::tollgate::tool::tool as wit;
+
+/// What a component says of one of its operations, as it says it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OperationText {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) input_schema: String,
+    pub(crate) output_schema: String,
+}
+
+/// What a component says of all of them, within bounds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Vec<OperationText>")]
+pub(crate) struct OperationTexts(Vec<OperationText>);
+
+impl TryFrom<Vec<OperationText>> for OperationTexts {
+    type Error = LoadError;
+
+    fn try_from(texts: Vec<OperationText>) -> Result<Self, LoadError> {
+        let (operations, texts) = (texts.len(), Self(texts));
+        match texts.to_bytes().len() {
+            bytes if operations > OPERATIONS_MAX || bytes > OPERATIONS_BYTES_MAX => {
+                Err(LoadError::OperationsTooLong { operations, bytes })
+            }
+            _within => Ok(texts),
+        }
+    }
+}
+
+impl OperationTexts {
+    /// What an instance has answered.
+    pub(crate) fn told(operations: Vec<wit::Operation>) -> Result<Self, LoadError> {
+        let texts = operations.into_iter().map(|operation| {
+            let wit::Operation { name, description, input_schema, output_schema } = operation;
+            OperationText { name, description, input_schema, output_schema }
+        });
+        texts.collect::<Vec<_>>().try_into()
+    }
+
+    /// What was stored, as [`OperationTexts::to_bytes`] gave it.
+    pub(crate) fn parse(stored: &[u8]) -> Option<Self> {
+        let is_within = stored.len() <= OPERATIONS_BYTES_MAX;
+        is_within.then(|| serde_json::from_slice(stored).ok()).flatten()
+    }
+
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        // Texts in a list: there is nothing here that JSON cannot hold.
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, OperationText> {
+        self.0.iter()
+    }
+
+    /// That what is said now is what was said before, word by word.
+    pub(crate) fn must_be(&self, before: &Self) -> Result<(), LoadError> {
+        if self == before {
+            return Ok(());
+        }
+        let differing = |one: &Self, other: &Self| -> Vec<String> {
+            let differing = one.iter().filter(|text| !other.0.contains(text));
+            differing.map(|text| shown(&text.name)).collect()
+        };
+        let mut operations = differing(before, self);
+        operations.extend(differing(self, before));
+        operations.sort_unstable();
+        operations.dedup();
+        operations.truncate(NAMED_MAX);
+        if operations.is_empty() {
+            operations.push("their order".to_owned());
+        }
+        Err(LoadError::OperationsChanged { operations })
+    }
+}
+
+fn shown(name: &str) -> String {
+    format!("`{}`", name.chars().take(NAME_CHARS_SHOWN).flat_map(char::escape_debug).collect::<String>())
+}
+
+/// Most operations of one component.
+pub(crate) const OPERATIONS_MAX: usize = 256;
+/// Longest form of all that a component says of its operations, as JSON: 4 MiB.
+pub(crate) const OPERATIONS_BYTES_MAX: usize = 4 << 20;
+/// Operations that an error names.
+const NAMED_MAX: usize = 8;
+/// Characters of a name that an error shows.
+const NAME_CHARS_SHOWN: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    pub(crate) fn text(name: &str, description: &str) -> OperationText {
+        let (name, description) = (name.to_owned(), description.to_owned());
+        OperationText { name, description, input_schema: "{}".to_owned(), output_schema: "{}".to_owned() }
+    }
+
+    #[test]
+    fn what_is_stored_is_parsed_within_its_bounds_alone() {
+        let texts = OperationTexts::try_from(vec![text("a", "\u{1b}\0\"\n"), text("b", "\u{1f980}")]).unwrap();
+        assert_eq!(OperationTexts::parse(&texts.to_bytes()), Some(texts));
+        let too_many: Vec<_> = (0..=OPERATIONS_MAX).map(|number| text(&number.to_string(), "")).collect();
+        let error = OperationTexts::try_from(too_many.clone()).unwrap_err();
+        assert!(matches!(error, LoadError::OperationsTooLong { operations: 257, .. }), "{error}");
+        assert_eq!(OperationTexts::parse(&serde_json::to_vec(&too_many).unwrap()), None);
+        // As long as its JSON is: a control character takes six bytes there.
+        let too_long = vec![text("a", &"\0".repeat(OPERATIONS_BYTES_MAX / 6))];
+        assert!(matches!(OperationTexts::try_from(too_long), Err(LoadError::OperationsTooLong { operations: 1, .. })));
+        for stored in ["", "{}", "[{}]", "[1]", "[]x", "null"] {
+            assert_eq!(OperationTexts::parse(stored.as_bytes()), None, "{stored}");
+        }
+    }
+
+    #[test]
+    fn operations_that_are_said_otherwise_are_named() {
+        let texts = |texts: &[OperationText]| OperationTexts::try_from(texts.to_vec()).unwrap();
+        let before = texts(&[text("same", "x"), text("changed", "x"), text("gone", "x")]);
+        before.must_be(&before.clone()).unwrap();
+        let now = texts(&[text("same", "x"), text("changed", "y"), text("new\u{1b}", "x")]);
+        let error = now.must_be(&before).unwrap_err();
+        let LoadError::OperationsChanged { operations } = &error else { panic!("{error}") };
+        assert_eq!(operations, &["`changed`", "`gone`", "`new\\u{1b}`"]);
+        // The order is a part of it: whoever chooses by place would choose another.
+        let turned = texts(&[text("changed", "x"), text("same", "x"), text("gone", "x")]);
+        assert!(turned.must_be(&before).is_err());
+    }
+}
