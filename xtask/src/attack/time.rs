@@ -21,14 +21,12 @@ pub(super) const ATTACKS: &[Attack] = &[
             ]),
         )
     }),
-    known("an open file is asked about without the right to metadata", |scene| {
-        ungated(
-            scene,
-            json!([
-                {"do": "open", "path": "/work/file", "flags": ["read"], "as": "f"},
-                {"do": "stat-handle", "of": "f"},
-            ]),
-        )
+    known("an open file is asked about without any right but to make it", |scene| {
+        let steps = json!([
+            {"do": "open", "path": "/work/new-{n}", "open": ["create"], "as": "f", "times": 2},
+            {"do": "stat-handle", "of": "f"},
+        ]);
+        ungated(scene, "create", &steps)
     }),
     variant("times of a file that is open", |scene| {
         untimed(
@@ -69,38 +67,33 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     variant("times of a file are finer than the coarse clock", coarse),
     variant("the granted folder is asked about without the right to metadata", |scene| {
-        ungated(scene, json!([{"do": "stat-handle", "of": "/work"}]))
+        ungated(scene, "read,list", &json!([{"do": "stat-handle", "of": "/work"}]))
     }),
     variant("a folder that is open is asked about without the right to metadata", |scene| {
         scene.dir("project/work/folder")?;
-        ungated(
-            scene,
-            json!([
-                {"do": "open", "path": "/work/folder", "open": ["directory"], "flags": ["read"], "as": "d"},
-                {"do": "stat-handle", "of": "d"},
-            ]),
-        )
-    }),
-    variant("an open file is hashed without the right to metadata or list", |scene| {
-        prepared(scene)?;
         let steps = json!([
-            {"do": "open", "path": "/work/file", "flags": ["read"], "as": "f"},
+            {"do": "open", "path": "/work/folder", "open": ["directory"], "flags": ["read"], "as": "d"},
+            {"do": "stat-handle", "of": "d"},
+        ]);
+        ungated(scene, "read,list", &steps)
+    }),
+    variant("an open file is hashed without any right but to make it", |scene| {
+        let steps = json!([
+            {"do": "open", "path": "/work/new-{n}", "open": ["create"], "as": "f", "times": 2},
             {"do": "hash-handle", "of": "f"},
         ]);
-        told(&scene.hostile(&["--grant", "fs:/work=work:read"], &steps)?)
+        ungated(scene, "create", &steps)
     }),
-    variant("asking about an open file costs nothing", |scene| {
+    variant("an open file is asked about, and the record does not say how often", |scene| {
         prepared(scene)?;
         let steps = json!([
             {"do": "open", "path": "/work/file", "flags": ["read"], "as": "f"},
-            {"do": "stat-handle", "of": "f", "times": 5000},
+            {"do": "stat-handle", "of": "f", "times": 4321},
         ]);
-        let ran = scene.hostile(&["--grant", "fs:/work=work:read,metadata", "--grant", "limit:calls=1000"], &steps)?;
-        let free = ran.exit == Some(0);
-        ran.judge(
-            free.then(|| "5000 questions passed where 1000 calls are allowed".to_owned()),
-            &[Stop::capped(&["limits.calls"])],
-        )
+        scene.hostile(&["--grant", "fs:/work=work:read,metadata"], &steps)?.all_done()?;
+        let ends = scene.tollgate(&["audit", "export", "--kind", "call-end"])?;
+        let effect = (!ends.says("4321")).then(|| "4321 questions are not on record".to_owned());
+        ends.judge(effect, &[Stop::new(0, &["4321"])])
     }),
 ];
 
@@ -122,11 +115,15 @@ fn untimed(scene: &Scene<'_>, options: &[&str], steps: Value) -> Result<Verdict>
     ran.judge(effect, &[Stop::new(0, &[NO_TIMES])])
 }
 
-/// To ask about what is open takes the right to metadata; with it, it is answered.
-fn ungated(scene: &Scene<'_>, steps: Value) -> Result<Verdict> {
+/// To ask about what is open takes the right to metadata, unless it was opened to be read or written; with it, it is answered.
+fn ungated(scene: &Scene<'_>, rights: &str, steps: &Value) -> Result<Verdict> {
     prepared(scene)?;
-    scene.hostile(&["--grant", "fs:/work=work:read,list,metadata"], &steps)?.all_done()?;
-    told(&scene.hostile(&["--grant", "fs:/work=work:read,list"], &steps)?)
+    let grant = |rights: &str| format!("fs:/work=work:{rights}");
+    scene.hostile(&["--grant", &grant(&format!("{rights},metadata"))], steps)?.all_done()?;
+    for n in 0..2 {
+        std::fs::remove_file(scene.path(&format!("project/work/new-{n}"))).ok();
+    }
+    told(&scene.hostile(&["--grant", &grant(rights)], steps)?)
 }
 
 fn told(ran: &Ran) -> Result<Verdict> {
