@@ -114,6 +114,7 @@ fn all_samples() -> Vec<Entry<'static>> {
         support::samples_of_version_3(),
         support::samples_of_version_4(),
         vec![Entry::Policy(policy_of_version_5())],
+        vec![support::sample_of_version_5()],
     ]
     .concat()
 }
@@ -179,6 +180,14 @@ fn each_form_has_one_version() {
         // A call without a digest and one whose digest is unsalted differ in more than their version.
         assert!(read(&newer).is_err(), "{}", entry.kind());
     }
+    // The class of a request that was turned down is of version 5, and no other class is.
+    let rejected = support::sample_of_version_5();
+    for (entry, version) in [(&rejected, 1), (&rejected, 3), (&end, 5)] {
+        let mut other = bytes(entry);
+        other[2] = version;
+        assert!(matches!(read(&other), Err(DecodeError::Value { field: "class", .. })), "{version}");
+    }
+    assert_eq!(bytes(&rejected)[2], 5);
     let last = |entry: &Entry<'_>, to: &[u8]| {
         let mut bytes = bytes(entry);
         let place = bytes.len() - to.len();
@@ -297,6 +306,7 @@ fn rule_name(entry: &Entry<'_>) -> String {
             format!("{kind}-{version}")
         }
         (Entry::Policy(_), 5) => "policy-5".to_owned(),
+        (Entry::CallEnd(_), 5) => "call-end-5".to_owned(),
         _ => kind.to_string(),
     }
 }
@@ -534,13 +544,15 @@ fn violations() -> impl Strategy<Value = Entry<'static>> {
 fn call_ends() -> impl Strategy<Value = Entry<'static>> {
     let counters = prop::collection::vec(("[a-z/:.-]{1,60}", any::<u64>()), 0..12);
     let newer = (prop::option::of(digest()), prop::option::of(text()));
-    (call(), seq(), any::<u64>(), text(), any::<[u64; 8]>(), counters, any::<u32>(), digest(), newer).prop_map(
-        |(call, seq, at_us, detail, n, counters, entries, root, (result, cap))| {
+    let class = prop::sample::select(CallClass::ALL);
+    let ending = (text(), class);
+    (call(), seq(), any::<u64>(), ending, any::<[u64; 8]>(), counters, any::<u32>(), digest(), newer).prop_map(
+        |(call, seq, at_us, (detail, class), n, counters, entries, root, (result, cap))| {
             Entry::CallEnd(CallEnd {
                 call,
                 seq,
                 at_us,
-                class: CallClass::Trap,
+                class,
                 detail,
                 usage: Usage {
                     fuel_used: n[0],

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use support::{ORIGIN, files, report, tempdir};
 use tollgate_audit::{
-    Call, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence, TreeSize,
-    Violation, call_root, disclose, find_call_end, prove, store_set, verify,
+    Call, CallClass, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, Ledger, OpenError, Outcome, Sequence,
+    TreeSize, Violation, call_root, disclose, find_call_end, prove, store_set, verify,
 };
 
 const SEED: [u8; 32] = [7; 32];
@@ -141,6 +141,33 @@ fn version_4_is_written_byte_for_byte() {
     });
 }
 
+#[test]
+fn version_5_is_written_byte_for_byte() {
+    written_as_golden(5, |ledger| {
+        ledger.append(&calls_of_version_5()).unwrap();
+        store_set(ledger.folder(), "capability set").unwrap();
+    });
+}
+
+#[test]
+fn version_5_verifies_and_is_gone_on_with() {
+    let before = verify(&golden(5), None).unwrap();
+    assert!(before.is_clean(), "{:?}", before.findings);
+    assert_eq!((before.size, before.count(Kind::Call), before.count(Kind::CallEnd)), (TreeSize(5), 1, 1));
+    let key = before.signed_by.unwrap();
+    let call = find_call_end(&golden(5), support::SAMPLE_CALL).unwrap();
+    let receipt = prove(&golden(5), call).unwrap();
+    let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
+    assert_eq!((end.class, end.entries), (CallClass::Rejected, 1));
+
+    let dir = copy(5);
+    support::write_key(&dir.path().with_extension("key"), SEED);
+    drop(support::open(dir.path()));
+    let after = report(dir.path());
+    assert!(after.is_clean(), "{:?}", after.findings);
+    assert_eq!(after.size, TreeSize(6));
+}
+
 fn written_as_golden(version: u32, write: impl FnOnce(&Ledger)) {
     let dir = tempdir().unwrap();
     let key = dir.path().with_extension("key");
@@ -180,6 +207,14 @@ fn calls_of_version_3() -> Vec<EncodedEntry> {
     let [first, second, third] = tree.try_into().unwrap();
     let erasure = erasure.encode();
     vec![support::policy(), first, bare, second, erasure.clone(), third, end, bare_end, erasure]
+}
+
+/// A request that was turned down, with a digest of its arguments whose salt nobody has.
+fn calls_of_version_5() -> Vec<EncodedEntry> {
+    let call = support::samples_of_version_3().swap_remove(0).encode();
+    let Entry::CallEnd(end) = support::sample_of_version_5() else { panic!("another sample") };
+    let end = CallEnd { root: call_root(&[call.leaf()]), ..end };
+    vec![support::policy(), call, Entry::CallEnd(end).encode(), support::policy()]
 }
 
 /// A host that is stopped within one call while another one ends.

@@ -29,7 +29,6 @@ mod registry;
 pub mod replay;
 mod runtime;
 pub mod sandbox;
-mod schema;
 mod tool;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
 use tollgate_capability::{Cap, CapabilitySet, FileId, Manifest, OperationName};
+use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_BYTES_MAX, WORK_MAX};
+use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
@@ -23,7 +25,6 @@ use crate::invoke::{Request, Runner};
 use crate::machine::{Engine, LinkerOf, Machine};
 use crate::private::Noted;
 use crate::runtime::{Worker, now_ms};
-use crate::schema::{self, InputSchema};
 
 /// A component, compiled for this machine.
 #[derive(Clone)]
@@ -282,10 +283,11 @@ impl Loading {
         let pre = component.pre(&runner.machine().linker)?;
         self.record_policy(runner.machine())?;
         let described = runner.describe(&pre, &self.bare, describing).map_err(LoadError::of_describing)?;
+        within_bounds(&described)?;
         same_operations(&self.operations, &described)?;
         let operations = described.into_iter().map(operation).collect::<Result<Vec<_>, _>>()?;
-        let (operations, validators) = operations.into_iter().unzip();
-        Ok(Tool { identity: self.identity, pre, operations, validators, running: AtomicU32::new(0), _folders: None })
+        let (operations, schemas) = operations.into_iter().unzip();
+        Ok(Tool { identity: self.identity, pre, operations, schemas, running: AtomicU32::new(0), _folders: None })
     }
 
     fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
@@ -322,7 +324,7 @@ pub struct Tool {
     pub(crate) pre: ToolProviderPre<CallState>,
     operations: Vec<Operation>,
     // One for each operation.
-    validators: Vec<jsonschema::Validator>,
+    schemas: Vec<Schema>,
     running: AtomicU32,
     // Open, so that no other folder gets the device and inode of one of them. In a host its front holds them.
     _folders: Option<HeldFolders>,
@@ -366,7 +368,7 @@ impl Tool {
         let folders = hold(&mut set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         let loading = Loading::of(LoadOrder::new(manifest, component.digest, set, provenance))?;
         loading.keep_sets(&books.ledger)?;
-        let describing = Noted::of(worker.runner.machine().record.next_call(now_ms()), None, "");
+        let describing = Noted::of(worker.runner.machine().record.next_call(now_ms()), None, None);
         let tool = loading.load(&mut worker.runner, component, &describing)?;
         Ok(Self { _folders: Some(folders), ..tool })
     }
@@ -390,25 +392,28 @@ impl Tool {
     }
 
     /// Turns down what need not reach the guest: an unknown operation, arguments over the cap, no JSON, or not
-    /// according to the schema.
-    pub(crate) fn accept(&self, request: &Request<'_>) -> Result<(), CallError> {
-        let operations = self.operations.iter().zip(&self.validators);
-        let (operation, validator) =
+    /// according to the schema. Its cost is bounded by the cap on arguments, by the limits of [`tollgate_schema`], and by
+    /// the call's deadline.
+    pub(crate) fn accept(&self, request: &Request<'_>, deadline: Instant) -> Result<(), CallError> {
+        let operations = self.operations.iter().zip(&self.schemas);
+        let (operation, schema) =
             operations.into_iter().find(|(operation, _)| operation.name == request.operation).ok_or_else(|| {
                 let known = self.operations.iter().map(|operation| operation.name.clone()).collect();
                 RejectError::UnknownOperation { name: request.operation.to_owned(), known }
             })?;
-        let (asked, limit) = (request.arguments.len() as u64, self.identity.set.limits.input);
+        let limits = self.identity.set.limits;
+        let (asked, limit) = (request.arguments.len() as u64, limits.input);
         if asked > limit {
             return Err(CapHit { cap: Cap::Input, asked: Some(asked), limit }.into());
         }
-        let arguments: serde_json::Value = serde_json::from_str(request.arguments)
-            .map_err(|error| RejectError::NotJson { message: error.to_string() })?;
-        if validator.is_valid(&arguments) {
-            return Ok(());
+        let arguments = read_values(request.arguments, ARGUMENT_VALUES_MAX).map_err(unread)?;
+        let operation = operation.name.clone();
+        match schema.judge(&arguments, &mut Budget::until(deadline)) {
+            Ok(problems) if problems.is_empty() => Ok(()),
+            Ok(problems) => Err(RejectError::Schema { operation, problems }.into()),
+            Err(Stop::Work) => Err(RejectError::TooMuchWork { operation, work_max: WORK_MAX }.into()),
+            Err(Stop::Deadline) => Err(CapHit { cap: Cap::Deadline, asked: None, limit: limits.deadline_ms }.into()),
         }
-        let problems = validator.iter_errors(&arguments).take(PROBLEMS_MAX).map(|e| problem(&e)).collect();
-        Err(RejectError::Schema { operation: operation.name.clone(), problems }.into())
     }
 
     /// Takes one of the places for calls at the same time.
@@ -417,13 +422,11 @@ impl Tool {
     }
 }
 
-/// Problems with arguments that are listed: a language model mends a few at a time.
-const PROBLEMS_MAX: usize = 8;
-
-fn problem(error: &jsonschema::ValidationError<'_>) -> String {
-    let path = error.instance_path().to_string();
-    let at = if path.is_empty() { "the arguments".to_owned() } else { format!("`{path}`") };
-    format!("at {at}: {error}")
+fn unread(error: ValuesError) -> RejectError {
+    match error {
+        ValuesError::TooMany { max } => RejectError::TooManyValues { values_max: max },
+        ValuesError::NotJson { message } => RejectError::NotJson { message },
+    }
 }
 
 /// What a tool may do while it says which operations it has: nothing. Where it may ask for its environment or its
@@ -436,6 +439,42 @@ fn bare(set: &CapabilitySet) -> CapabilitySet {
         ..CapabilitySet::default()
     }
 }
+
+/// A component says as much of itself as a manifest may, and no more: whoever lists its operations reads all of it.
+fn within_bounds(described: &[wit::Operation]) -> Result<(), LoadError> {
+    let too_much = |what: String| Err(LoadError::TooMuch { what });
+    if described.len() > OPERATIONS_MAX {
+        return too_much(format!("{} operations, and at most {OPERATIONS_MAX} are taken", described.len()));
+    }
+    let mut all = 0;
+    for operation in described {
+        let wit::Operation { name, description, input_schema, output_schema } = operation;
+        for (what, text, max) in [
+            ("name", name, DESCRIPTION_BYTES_MAX),
+            ("description", description, DESCRIPTION_BYTES_MAX),
+            ("input schema", input_schema, SCHEMA_BYTES_MAX),
+            ("output schema", output_schema, SCHEMA_BYTES_MAX),
+        ] {
+            if text.len() > max {
+                return too_much(format!("a {what} of {} bytes, and at most {max} are taken", text.len()));
+            }
+            all += text.len();
+        }
+    }
+    if all > DESCRIBED_BYTES_MAX {
+        return too_much(format!("{all} bytes, and at most {DESCRIBED_BYTES_MAX} are taken"));
+    }
+    Ok(())
+}
+
+/// Most operations of a component, as of a manifest.
+pub(crate) const OPERATIONS_MAX: usize = 64;
+
+/// Longest description of an operation.
+const DESCRIPTION_BYTES_MAX: usize = 16 << 10;
+
+/// Most bytes of all that a component says of its operations.
+const DESCRIBED_BYTES_MAX: usize = 2 << 20;
 
 fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) -> Result<(), LoadError> {
     let mut names = BTreeSet::new();
@@ -459,12 +498,10 @@ fn same_operations(declared: &BTreeSet<String>, described: &[wit::Operation]) ->
     })
 }
 
-fn operation(described: wit::Operation) -> Result<(Operation, jsonschema::Validator), LoadError> {
+fn operation(described: wit::Operation) -> Result<(Operation, Schema), LoadError> {
     let wit::Operation { name, description, input_schema, output_schema } = described;
-    match schema::parse(&input_schema) {
-        Ok(InputSchema { value, validator }) => {
-            Ok((Operation { name, description, input_schema: value, output_schema }, validator))
-        }
-        Err(message) => Err(LoadError::Schema { operation: name, message }),
+    match Schema::parse(&input_schema) {
+        Ok((value, schema)) => Ok((Operation { name, description, input_schema: value, output_schema }, schema)),
+        Err(error) => Err(LoadError::Schema { operation: name, message: error.to_string() }),
     }
 }

@@ -22,6 +22,7 @@ mod guests;
 mod lanes;
 mod orphans;
 mod random_kills;
+mod rejected;
 mod scene;
 mod settings;
 mod starts;
@@ -43,7 +44,7 @@ pub(crate) struct Scale {
     pub(crate) seed: u64,
 }
 
-const TESTS: [Test<Scale>; 24] = [
+const TESTS: [Test<Scale>; 26] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
@@ -67,6 +68,8 @@ const TESTS: [Test<Scale>; 24] = [
     ("a_host_that_does_not_end_holds_up_nobody", starts::a_host_that_does_not_end_holds_up_nobody),
     ("ending_a_front_ends_starts", starts::ending_a_front_ends_starts),
     ("hosts_start_while_others_end", starts::hosts_start_while_others_end),
+    ("what_a_host_turns_down_is_on_record_and_not_kept", rejected::what_a_host_turns_down_is_on_record_and_not_kept),
+    ("a_call_that_never_reached_the_ledger_has_no_id", rejected::a_call_that_never_reached_the_ledger_has_no_id),
     ("random_kills", random_kills::random_kills),
 ];
 

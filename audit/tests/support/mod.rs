@@ -151,6 +151,23 @@ pub(crate) fn samples_of_version_4() -> Vec<Entry<'static>> {
     ]
 }
 
+/// The entry that format version 5 brought: the end of a request that was turned down, right after the call's first.
+pub(crate) fn sample_of_version_5() -> Entry<'static> {
+    let [end, _] = endings();
+    let Entry::CallEnd(end) = end else { panic!("another sample") };
+    let (class, detail) = (CallClass::Rejected, "the arguments do not match the schema of `count`".into());
+    let usage = Usage { fuel_used: 0, memory_peak_bytes: 0, output_bytes: 0, stdio_bytes: 0, ..usage() };
+    Entry::CallEnd(CallEnd {
+        seq: Sequence(1),
+        class,
+        detail,
+        usage,
+        counters: Pairs::new(Vec::<(&str, u64)>::new()),
+        entries: 1,
+        ..end
+    })
+}
+
 /// What confines this host.
 pub(crate) fn enforcement(host: HostId) -> Enforcement<'static> {
     let mut policies = [Digest::of(b"capability set"), Digest::of(b"another")];

@@ -33,7 +33,6 @@ use crate::instance::EventLoop;
 use crate::machine::{Engine, Machine};
 use crate::runtime::record_enforcement;
 use crate::sandbox::{self, Confined, EnforceError, Stripped};
-use crate::schema;
 use crate::tool::{Component, Loading};
 
 /// What a host's process is told by its arguments.
@@ -107,7 +106,6 @@ pub(crate) struct Unloaded {
 /// Makes the code of the tools ready to run: the last pages of this process that become executable. Then confines it.
 fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -> Result<Prepared, Started> {
     let engine = Engine::new(u32::try_from(lanes).unwrap_or(u32::MAX)).map_err(|error| no_start(&error))?;
-    schema::warm_up();
     let Order { required, tools, drill } = order;
     let (mut plan, mut unloaded) =
         (drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set())), Vec::new());
