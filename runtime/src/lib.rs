@@ -24,6 +24,7 @@ mod log;
 mod machine;
 pub mod notary;
 pub mod package;
+mod parent;
 mod private;
 mod registry;
 pub mod replay;

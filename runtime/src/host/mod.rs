@@ -18,7 +18,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::{io, panic, process, thread};
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::setsid;
 use tollgate_audit::{CallId, Channel, Recorder};
 use tollgate_capability::CapabilitySet;
 
@@ -31,6 +31,7 @@ use crate::drill::{Held, Post, ThreadKind};
 use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
 use crate::machine::{Engine, Machine};
+use crate::parent::die_with;
 use crate::runtime::record_enforcement;
 use crate::sandbox::{self, Confined, EnforceError, Stripped};
 use crate::tool::{Component, Loading};
@@ -165,10 +166,7 @@ impl Prepared {
 /// A session of its own, and no life without the front.
 fn belong_to(role: &HostRole) -> io::Result<()> {
     setsid()?;
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have died before that was set.
-    let parent = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
-    if parent == Some(role.front) { Ok(()) } else { Err(io::Error::other("the front is gone")) }
+    die_with(role.front)
 }
 
 /// A thread that panics leaves calls without an answer: the process ends, and the front starts another one.
