@@ -174,8 +174,8 @@ fn input_over_the_cap_never_reaches_the_guest() {
     let before = lab.entries().len();
     let failure = lab.failure(&tool, "call", &of_length(101));
     assert_cap(&failure, hit(Cap::Input, Some(101), 100));
-    assert_eq!((failure.call, failure.usage), (None, tollgate::Usage::default()));
-    assert_eq!(lab.entries().len(), before, "nothing ran, so nothing is recorded");
+    assert_eq!((failure.usage.fuel_used, failure.usage.memory_peak_bytes), (0, 0));
+    assert_eq!(lab.entries().len(), before + 2, "the call and its end: nothing ran");
     assert_eq!(lab.answer(&tool, "call", &of_length(100)), json!({ "ok": null }));
 }
 

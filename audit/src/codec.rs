@@ -28,7 +28,8 @@ pub const TEXT_BYTES_MAX: usize = 896;
 /// The newest version of the entry format. An entry names the oldest version that has its form, so that what did not
 /// change stays readable for older software. 2 is `ledger-opened` with a key, and `key-rotated`. 3 is `call` without an
 /// unsalted digest, `intent` on disk, `call-end` with a digest of the result or a cap, and `erasure`. 4 is `enforcement`, `blocked-call` and
-/// `kernel-record`. 5 is `policy` with opened folders or a declared name, `takeover` and `adoption`. All else is 1.
+/// `kernel-record`. 5 is `policy` with opened folders or a declared name, `call-end` of a request that was turned down, `takeover` and
+/// `adoption`. All else is 1.
 pub const ENTRY_VERSION: u64 = 5;
 
 /// An entry as stored, with its leaf hash.

@@ -493,6 +493,8 @@ wire_enum! {
         Trap = 4 "trap",
         /// Tollgate itself failed.
         Internal = 5 "internal",
+        /// The request was turned down before the guest ran: the call has this entry and its first, and nothing between.
+        Rejected = 6 "rejected",
     }
 }
 

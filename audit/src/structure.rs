@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use serde::Serialize;
 
 use crate::confinement::{BlockedCall, Enforcement};
-use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Entry, LedgerKey, LedgerOpened, Verdict};
+use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, LedgerKey, LedgerOpened, Verdict};
 use crate::ids::{CallId, HostId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
 use crate::takeover::{Adoption, Takeover};
 use crate::text::Text;
@@ -116,6 +116,14 @@ pub enum Problem {
         named: RootHash,
         /// The root of the entries in the ledger.
         found: RootHash,
+    },
+    /// The end of a call says that the request was turned down before the guest ran, and the call did something.
+    #[error("call {call} was turned down by its end, yet it has {entries} entries before that, a result or a cap")]
+    RejectedButRan {
+        /// The call.
+        call: CallId,
+        /// Entries of the call before its end, of which there must be one.
+        entries: u32,
     },
     /// A closer names other intents than are open.
     #[error("the closer of call {call} names other intents than are open")]
@@ -270,6 +278,11 @@ impl Structure {
     /// The number of calls that are open.
     pub(crate) fn open_count(&self) -> usize {
         self.open.len()
+    }
+
+    /// Whether `call` has started and neither ended nor been closed.
+    pub(crate) fn is_open(&self, call: CallId) -> bool {
+        self.open.contains_key(&call)
     }
 
     /// The number of intents of `call` that are open.
@@ -444,6 +457,10 @@ impl Structure {
         let count = u32::try_from(state.tree.size().0).unwrap_or(u32::MAX);
         if entry.entries != count {
             report(Problem::CallCount { call, named: entry.entries, found: count });
+        }
+        let is_bare = count == 1 && entry.result.is_none() && entry.cap.is_none();
+        if entry.class == CallClass::Rejected && !is_bare {
+            report(Problem::RejectedButRan { call, entries: count });
         }
         let root = state.tree.root();
         if entry.root != root {

@@ -101,7 +101,7 @@ fn the_largest_texts_fit() {
     let (agent, session) = (option.clone(), option.clone());
     let (decision, reason) = (option.clone(), option.clone());
     fitting(&Entry::Erasure(Erasure { call: call.call, time_ns: u64::MAX, by: long(), reason: option }));
-    let Entry::Adoption(adoption) = support::samples_of_version_5().swap_remove(1) else { panic!("no adoption") };
+    let Entry::Adoption(adoption) = support::samples_of_version_5().swap_remove(2) else { panic!("no adoption") };
     fitting(&Entry::Adoption(Adoption { reason: long(), by: long(), ..adoption }));
     fitting(&Entry::Call(Call { tool, version, operation, agent, session, decision, reason, ..call }));
     let Entry::Violation(violation) = support::samples().swap_remove(5) else { panic!("not a violation") };
@@ -115,7 +115,6 @@ fn all_samples() -> Vec<Entry<'static>> {
         support::samples_of_version_2(),
         support::samples_of_version_3(),
         support::samples_of_version_4(),
-        vec![Entry::Policy(policy_of_version_5())],
         support::samples_of_version_5(),
     ]
     .concat()
@@ -182,6 +181,14 @@ fn each_form_has_one_version() {
         // A call without a digest and one whose digest is unsalted differ in more than their version.
         assert!(read(&newer).is_err(), "{}", entry.kind());
     }
+    // The class of a request that was turned down is of version 5, and no other class is.
+    let rejected = support::samples_of_version_5().swap_remove(3);
+    for (entry, version) in [(&rejected, 1), (&rejected, 3), (&end, 5)] {
+        let mut other = bytes(entry);
+        other[2] = version;
+        assert!(matches!(read(&other), Err(DecodeError::Value { field: "class", .. })), "{version}");
+    }
+    assert_eq!(bytes(&rejected)[2], 5);
     let last = |entry: &Entry<'_>, to: &[u8]| {
         let mut bytes = bytes(entry);
         let place = bytes.len() - to.len();
@@ -300,6 +307,7 @@ fn rule_name(entry: &Entry<'_>) -> String {
             format!("{kind}-{version}")
         }
         (Entry::Policy(_), 5) => "policy-5".to_owned(),
+        (Entry::CallEnd(_), 5) => "call-end-5".to_owned(),
         _ => kind.to_string(),
     }
 }
@@ -370,15 +378,9 @@ fn pairs(decoder: &mut Decoder<'_>, form: &str) {
 }
 
 /// A policy as it is recorded for a tool with a folder and another name than its manifest's.
-fn policy_of_version_5() -> Policy<'static> {
-    let Entry::Policy(policy) = support::samples().swap_remove(1) else { panic!("another sample") };
-    let folders = Pairs::new([("/docs", "65024:131 /srv/docs".into())]);
-    Policy { folders, declared: Some("counter".into()), ..policy }
-}
-
 #[test]
 fn a_policy_with_folders_is_written_byte_for_byte() {
-    let bytes = Entry::Policy(policy_of_version_5()).encode();
+    let bytes = support::samples_of_version_5()[0].encode();
     let text = hex::encode(bytes.as_bytes());
     let [set, manifest, grant] =
         [&b"capability set"[..], b"manifest", b"grant"].map(|text| hex::encode(Digest::of(text).0));
@@ -408,7 +410,7 @@ fn policies() -> impl Strategy<Value = Entry<'static>> {
 /// Size and root come together.
 #[test]
 fn what_an_adoption_knew_is_whole_or_absent() {
-    let whole = support::samples_of_version_5().swap_remove(1).encode();
+    let whole = support::samples_of_version_5().swap_remove(2).encode();
     let bytes = whole.as_bytes();
     let without_root = [&[bytes[0] - 1][..], &bytes[1..bytes.len() - 36]].concat();
     assert!(Entry::decode(&without_root).is_err());
@@ -571,13 +573,15 @@ fn violations() -> impl Strategy<Value = Entry<'static>> {
 fn call_ends() -> impl Strategy<Value = Entry<'static>> {
     let counters = prop::collection::vec(("[a-z/:.-]{1,60}", any::<u64>()), 0..12);
     let newer = (prop::option::of(digest()), prop::option::of(text()));
-    (call(), seq(), any::<u64>(), text(), any::<[u64; 8]>(), counters, any::<u32>(), digest(), newer).prop_map(
-        |(call, seq, at_us, detail, n, counters, entries, root, (result, cap))| {
+    let class = prop::sample::select(CallClass::ALL);
+    let ending = (text(), class);
+    (call(), seq(), any::<u64>(), ending, any::<[u64; 8]>(), counters, any::<u32>(), digest(), newer).prop_map(
+        |(call, seq, at_us, (detail, class), n, counters, entries, root, (result, cap))| {
             Entry::CallEnd(CallEnd {
                 call,
                 seq,
                 at_us,
-                class: CallClass::Trap,
+                class,
                 detail,
                 usage: Usage {
                     fuel_used: n[0],

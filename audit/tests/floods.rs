@@ -128,7 +128,7 @@ fn under_a_flood_a_call_is_located_after_the_bytes_that_were_there_when_it_was_a
     notary.front.send(&ToNotary::Locate { call: support::SAMPLE_CALL }).unwrap();
     notary.front.send(&ToNotary::Checkpoint).unwrap();
     let most = flood.bytes_at_most() + 2 * (SHARE + CAPACITY + SHARE);
-    assert_eq!(notary.hear(), FromNotary::Located { index: None });
+    assert_eq!(notary.hear(), FromNotary::Located { index: None, is_on_record: false });
     let FromNotary::Checkpoint { covers } = notary.hear() else { panic!("no checkpoint") };
     let covered = of_flood(covers.unwrap());
     assert!(covered <= most, "{covered} bytes, and {most} at most were due");

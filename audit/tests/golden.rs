@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use support::{ORIGIN, files, report, tempdir};
 use tollgate_audit::{
-    Adoption, Call, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, LeafIndex, Ledger, OpenError, Outcome,
-    Sequence, Takeover, TreeSize, Violation, call_root, disclose, find_call_end, prove, store_set, verify,
+    Adoption, Call, CallClass, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, LeafIndex, Ledger,
+    OpenError, Outcome, Sequence, Takeover, TreeSize, Violation, call_root, disclose, find_call_end, prove, store_set,
+    verify,
 };
 
 const SEED: [u8; 32] = [7; 32];
@@ -123,16 +124,22 @@ fn version_4_verifies_and_is_gone_on_with() {
 fn version_5_verifies_and_is_gone_on_with() {
     let before = verify(&golden(5), None).unwrap();
     assert!(before.is_clean(), "{:?}", before.findings);
-    let counts = [Kind::Takeover, Kind::Adoption].map(|kind| before.count(kind));
-    assert_eq!((before.size, counts), (TreeSize(5), [1, 1]));
+    let counts =
+        [Kind::Policy, Kind::Takeover, Kind::Adoption, Kind::Call, Kind::CallEnd].map(|kind| before.count(kind));
+    assert_eq!((before.size, counts), (TreeSize(7), [2, 1, 1, 1, 1]));
     let taken: Vec<_> = before.taken_over.iter().map(|taken| (taken.first.0, taken.count, taken.is_adoption)).collect();
     assert_eq!(taken, [(1, 1, false), (0, 3, true)]);
+    let key = before.signed_by.unwrap();
+    let call = find_call_end(&golden(5), support::SAMPLE_CALL).unwrap();
+    let receipt = prove(&golden(5), call).unwrap();
+    let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
+    assert_eq!((end.class, end.entries), (CallClass::Rejected, 1));
 
     let dir = closed_copy(5);
     drop(support::open(dir.path()));
     let after = report(dir.path());
     assert!(after.is_clean(), "{:?}", after.findings);
-    assert_eq!(after.size, TreeSize(6));
+    assert_eq!(after.size, TreeSize(8));
 }
 
 /// Time, key and entries given, every byte is.
@@ -166,13 +173,8 @@ fn version_4_is_written_byte_for_byte() {
 #[test]
 fn version_5_is_written_byte_for_byte() {
     written_as_golden(5, |ledger| {
-        let [takeover, adoption] = support::samples_of_version_5().try_into().unwrap();
-        let (Entry::Takeover(takeover), Entry::Adoption(adoption)) = (takeover, adoption) else {
-            panic!("other samples")
-        };
-        let takeover = Entry::Takeover(Takeover { first: LeafIndex(1), ..takeover });
-        let adoption = Entry::Adoption(Adoption { first: LeafIndex(0), count: 3, ..adoption });
-        ledger.append(&[support::policy(), takeover.encode(), adoption.encode(), support::policy()]).unwrap();
+        ledger.append(&entries_of_version_5()).unwrap();
+        store_set(ledger.folder(), "capability set").unwrap();
     });
 }
 
@@ -215,6 +217,22 @@ fn calls_of_version_3() -> Vec<EncodedEntry> {
     let [first, second, third] = tree.try_into().unwrap();
     let erasure = erasure.encode();
     vec![support::policy(), first, bare, second, erasure.clone(), third, end, bare_end, erasure]
+}
+
+/// A policy with folders and a declared name, entries that were taken over and adopted, and a request that was turned down,
+/// with a digest of its arguments whose salt nobody has.
+fn entries_of_version_5() -> Vec<EncodedEntry> {
+    let [policy, takeover, adoption, end] = support::samples_of_version_5().try_into().unwrap();
+    let (Entry::Takeover(takeover), Entry::Adoption(adoption), Entry::CallEnd(end)) = (takeover, adoption, end) else {
+        panic!("other samples")
+    };
+    let takeover = Takeover { first: LeafIndex(1), ..takeover };
+    let adoption = Adoption { first: LeafIndex(0), count: 3, ..adoption };
+    let call = support::samples_of_version_3().swap_remove(0).encode();
+    let end = CallEnd { root: call_root(&[call.leaf()]), ..end };
+    let [takeover, adoption, end] =
+        [Entry::Takeover(takeover), Entry::Adoption(adoption), Entry::CallEnd(end)].map(|entry| entry.encode());
+    vec![policy.encode(), takeover, adoption, call, end, support::policy()]
 }
 
 /// A host that is stopped within one call while another one ends.

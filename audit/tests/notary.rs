@@ -115,9 +115,12 @@ fn the_front_may_ask_where_a_call_ended_and_for_a_checkpoint() {
     notary.ready();
     record_call(&recorder, Kept::Pipe);
     let call = record_call(&recorder, Kept::Pipe);
-    assert_eq!(notary.ask(&ToNotary::Locate { call }), FromNotary::Located { index: Some(LeafIndex(8)) });
+    assert_eq!(
+        notary.ask(&ToNotary::Locate { call }),
+        FromNotary::Located { index: Some(LeafIndex(8)), is_on_record: true }
+    );
     let other = ToNotary::Locate { call: CallId([9; 16]) };
-    assert_eq!(notary.ask(&other), FromNotary::Located { index: None });
+    assert_eq!(notary.ask(&other), FromNotary::Located { index: None, is_on_record: false });
     let FromNotary::Checkpoint { covers } = notary.ask(&ToNotary::Checkpoint) else { panic!("no checkpoint") };
     assert_eq!(covers, Ok(TreeSize(9)));
     drop((recorder, end));

@@ -6,8 +6,8 @@ mod support;
 
 use support::{open, report, samples, samples_of_version_3, tempdir};
 use tollgate_audit::{
-    CallEnd, CallId, Closer, Entry, HostId, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict, Violation,
-    call_root,
+    CallClass, CallEnd, CallId, Closer, Digest, Entry, HostId, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict,
+    Violation, call_root,
 };
 
 const CALL: CallId = CallId([0xca; 16]);
@@ -60,6 +60,20 @@ fn the_end_names_count_and_root() {
         problems(entries),
         [Problem::CallCount { call: CALL, named: 2, found: 3 }, Problem::CallRoot { call: CALL, named, found },]
     );
+}
+
+#[test]
+fn a_call_that_was_turned_down_has_its_first_entry_and_its_end_alone() {
+    let rejected = |entries: &[Entry<'static>], result| {
+        let mut entries = ended(entries);
+        let Some(Entry::CallEnd(end)) = entries.last_mut() else { panic!("no end") };
+        (end.class, end.result) = (CallClass::Rejected, result);
+        problems(entries)
+    };
+    assert_eq!(rejected(&[call()], None), []);
+    let did = |entries| Problem::RejectedButRan { call: CALL, entries };
+    assert_eq!(rejected(&[call()], Some(Digest::of(b"a result"))), [did(1)]);
+    assert_eq!(rejected(&[call(), intent(1, Verdict::Deny), violation(2, 1)], None), [did(3)]);
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_audit::{
-    CallId, Entry, HostFault, HostId, Intake, LeafHash, Ledger, Sequence, Verdict, VerifyOptions, call_root, leaf_hash,
-    verify_with,
+    CallClass, CallId, Entry, HostFault, HostId, Intake, LeafHash, Ledger, Sequence, Verdict, VerifyOptions, call_root,
+    leaf_hash, verify_with,
 };
 
 use crate::folder::Folder;
@@ -195,7 +195,11 @@ impl Host {
             }
             Entry::Violation(entry) => fits(&entry.call, entry.seq, &|call| call.intents.contains_key(&entry.of)),
             Entry::CallEnd(entry) => fits(&entry.call, entry.seq, &|call| {
-                entry.entries == entry.seq.0 && call.intents.is_empty() && entry.root == call_root(&call.leaves)
+                let is_bare = call.leaves.len() == 1 && entry.result.is_none() && entry.cap.is_none();
+                entry.entries == entry.seq.0
+                    && call.intents.is_empty()
+                    && entry.root == call_root(&call.leaves)
+                    && (entry.class != CallClass::Rejected || is_bare)
             }),
         }
     }

@@ -29,6 +29,7 @@ mod note;
 mod receipt;
 mod replay;
 mod sample;
+mod schema;
 mod side_records;
 mod side_store;
 mod tile_path;
@@ -49,8 +50,9 @@ pub use crate::receipt::receipt;
 pub use crate::replay::replay;
 pub use crate::sample::{
     KEY_SEED, ORIGIN, Sample, adoption, blocked, call, enforcement, erasure, kernel_record, key_file_text, opened,
-    policy, rotated, sample, takeover,
+    policy, rejected, rotated, sample, takeover,
 };
+pub use crate::schema::schema;
 pub use crate::side_records::side_store_of;
 pub use crate::side_store::side_store;
 pub use crate::tile_path::tile_path;
@@ -71,6 +73,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("note", note),
     ("receipt", receipt),
     ("replay", replay),
+    ("schema", schema),
     ("side_store", side_store),
     ("tile_path", tile_path),
     ("verifier_key", verifier_key),

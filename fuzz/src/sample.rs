@@ -321,6 +321,20 @@ fn call_end(call: CallId, seq: u32, root: RootHash) -> Entry<'static> {
     })
 }
 
+/// A request that was turned down; one that `ran` all the same has entries that it may not have.
+#[must_use]
+pub fn rejected(id: CallId, ran: bool) -> Vec<Vec<u8>> {
+    let mut entries = if ran { call(id, 0, true) } else { vec![bytes(&started(id))] };
+    if ran {
+        entries.pop();
+    }
+    let leaves: Vec<_> = entries.iter().map(|entry| leaf_hash(entry)).collect();
+    let seq = u32::try_from(entries.len()).expect("few entries");
+    let Entry::CallEnd(end) = call_end(id, seq, call_root(&leaves)) else { panic!("the end of a call") };
+    entries.push(bytes(&Entry::CallEnd(CallEnd { class: CallClass::Rejected, result: None, cap: None, ..end })));
+    entries
+}
+
 fn is_of_version_3(call: CallId) -> bool {
     call.count().is_multiple_of(2)
 }

@@ -11,7 +11,7 @@ use tollgate_audit::{
 };
 use tollgate_fuzz::{
     Folder, HOST, KEY_SEED, ORIGIN, STEP_BYTES, adoption, blocked, call, enforcement, erasure, frame, kernel_record,
-    opened, policy, rotated, sample, side_store_of, takeover,
+    opened, policy, rejected, rotated, sample, side_store_of, takeover,
 };
 
 const ODD: CallId = CallId([1; 16]);
@@ -41,6 +41,7 @@ fn entries() {
         let kind = Entry::decode(entry).unwrap().kind();
         write("entry", &format!("{kind}-v{}", entry[2]), entry);
     }
+    write("entry", "call-end-v5", &rejected(ODD, false)[1]);
     write("entry", "blocked-call-outside-calls", &blocked(HOST, None));
     write("entry", "adoption-without-memory", &adoption(0, 0, None));
     let [intent, allowed] = [1, 3].map(|place| Entry::decode_owned(&all[4 + place]).unwrap());
@@ -74,6 +75,8 @@ fn journals() {
     let mut between = call(ODD, 2, false);
     between.extend(call(EVEN, 1, false));
     write("journal", "calls-open", &one(&[vec![key()], between].concat()));
+    write("journal", "call-rejected", &one(&[vec![key()], rejected(ODD, false)].concat()));
+    write("journal", "call-rejected-but-ran", &one(&[vec![key()], rejected(ODD, true)].concat()));
     write("journal", "key-rotated", &one(&[key(), rotated(KEY_SEED, [2; 32]), opened(Some([2; 32]))]));
     write("journal", "no-opening", &one(&[policy()]));
     write("journal", "taken-over", &one(&[key(), policy(), takeover(1, 1), key(), adoption(2, 2, Some(9))]));
@@ -132,6 +135,8 @@ fn host_frames() {
     stream("calls", &[vec![policy()], first.clone(), second.clone(), open.clone()].concat());
     let between = first.iter().zip(&second).flat_map(|(first, second)| [first.clone(), second.clone()]);
     stream("calls-interleaved", &[between.collect(), first[second.len()..].to_vec()].concat());
+    stream("call-rejected", &[rejected(id(0), false), second.clone()].concat());
+    stream("call-rejected-but-ran", &rejected(id(0), true));
     stream("calls-open", &[open.clone(), call(id(3), 1, false)].concat());
     stream("calls-out-of-order", &[second, first.clone()].concat());
     let leaps = [0, u32::MAX / 2, u32::MAX - 1, 0].map(|count| call(id(count), 0, true));

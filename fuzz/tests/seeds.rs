@@ -22,7 +22,7 @@ macro_rules! replay {
 }
 
 replay! {
-    checkpoint entry grant host_frames journal ledger manifest note receipt replay side_store tile_path verifier_key
+    checkpoint entry grant host_frames journal ledger manifest note receipt replay schema side_store tile_path verifier_key
 }
 
 /// A target that is left out of one of the places would never be run there.

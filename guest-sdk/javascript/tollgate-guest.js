@@ -33,6 +33,9 @@ export class ToolError extends Error {
  * @property {object} output JSON Schema of the answer.
  */
 
+/** The only draft of JSON Schema that a host takes. */
+const DRAFT = 'https://json-schema.org/draft/2020-12/schema';
+
 /** @type {Map<string, Operation & { run: (args: any) => any }>} By name, in the order of the source. */
 const operations = new Map();
 
@@ -48,8 +51,11 @@ export function tool(operation, run) {
   const fault = (text) => new TypeError(`tool ${JSON.stringify(name)}: ${text}`);
   if (!/^[a-z][a-z0-9-]{0,63}$/.test(name ?? '')) throw fault('`name` must be of a-z, 0-9 and -, such as read-file');
   if (!description) throw fault('write a `description`: agents choose an operation by it');
-  if (typeof input !== 'object') throw fault('`input` must be a JSON Schema of the arguments');
-  if (typeof output !== 'object') throw fault('`output` must be a JSON Schema of the answer');
+  if (!input || typeof input !== 'object') throw fault('`input` must be a JSON Schema of the arguments');
+  if (!output || typeof output !== 'object') throw fault('`output` must be a JSON Schema of the answer');
+  for (const { $schema } of [input, output]) {
+    if ($schema && $schema !== DRAFT) throw fault(`\`$schema\` is ${JSON.stringify($schema)}; only draft 2020-12, ${DRAFT}, is taken`);
+  }
   if (typeof run !== 'function') throw fault('the second argument must be the function to call');
   if (operations.has(name)) throw fault('another operation has this name: give one of them another');
   const [unknown] = Object.keys(others);
@@ -88,8 +94,9 @@ export function connect(functions) {
 
 /** For the component and for tests: the operations, schemas as JSON text. */
 export function describe() {
+  const told = (/** @type {object} */ schema) => JSON.stringify({ $schema: DRAFT, ...schema });
   return [...operations.values()].map(({ name, description, input, output }) =>
-    ({ name, description, inputSchema: JSON.stringify(input), outputSchema: JSON.stringify(output) }));
+    ({ name, description, inputSchema: told(input), outputSchema: told(output) }));
 }
 
 /**

@@ -7,6 +7,7 @@ import { connect, context, describe, invoke, log, tool, ToolError } from './toll
 
 const any = { name: 'echo', description: 'Answers what it is given.', input: { type: 'object' }, output: {} };
 
+const draft = 'https://json-schema.org/draft/2020-12/schema';
 const echo = tool(any, ({ value }) => value);
 tool({ ...any, name: 'later' }, async ({ value }) => value);
 tool({ ...any, name: 'refuse' }, () => { throw new ToolError('refused', 'not today'); });
@@ -24,7 +25,8 @@ test('a function stays callable, and answers JSON', async () => {
 
 test('operations are told in the order of the source', () => {
   assert.deepEqual(describe().map(({ name }) => name), ['echo', 'later', 'refuse', 'bug', 'odd']);
-  assert.deepEqual(describe()[0], { name: 'echo', description: any.description, inputSchema: '{"type":"object"}', outputSchema: '{}' });
+  const inputSchema = `{"$schema":"${draft}","type":"object"}`;
+  assert.deepEqual(describe()[0], { name: 'echo', description: any.description, inputSchema, outputSchema: `{"$schema":"${draft}"}` });
 });
 
 test('what goes wrong has a code', async () => {
@@ -46,6 +48,7 @@ test('what a newcomer gets wrong is said', () => {
   refused({ description: '' }, /write a `description`/);
   refused({ input: 'text' }, /`input` must be a JSON Schema/);
   refused({ output: undefined }, /`output` must be a JSON Schema/);
+  refused({ input: { $schema: 'http://json-schema.org/draft-07/schema#' } }, /`\$schema` is .*draft-07.*; only draft 2020-12/);
   refused({ schema: {} }, /`schema` is unknown/);
   refused({}, /must be the function to call/, null);
   assert.equal(describe().length, 5);

@@ -53,6 +53,11 @@ def refusal(operation: str, arguments: Any) -> tuple[str, str]:
 
 
 class Schemas(unittest.TestCase):
+    def test_the_host_is_told_their_draft(self):
+        draft = "https://json-schema.org/draft/2020-12/schema"
+        for _, _, *schemas in tollgate_guest.describe():
+            self.assertEqual([json.loads(schema)["$schema"] for schema in schemas], [draft, draft])
+
     def test_of_all_kinds(self):
         operation = OPERATIONS["all-kinds"]
         self.assertEqual(operation.description, "Takes all kinds of arguments.")

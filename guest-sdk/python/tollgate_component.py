@@ -61,11 +61,7 @@ class Tool(exports.Tool):
     """The world's export."""
 
     def operations(self) -> list[wit.Operation]:
-        json = tollgate_guest.json.dumps
-        return [
-            wit.Operation(operation.name, operation.description, json(operation.input.schema), json(operation.output.schema))
-            for operation in tollgate_guest.OPERATIONS.values()
-        ]
+        return [wit.Operation(*told) for told in tollgate_guest.describe()]
 
     def invoke(self, operation: str, arguments: str) -> str:
         try:

@@ -58,6 +58,16 @@ def context() -> Context:
 ask_host = lambda: Context("0" * 32, None, 60.0)  # noqa: E731, the component puts its own here
 
 
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+"""The only draft of JSON Schema that a host takes."""
+
+
+def describe() -> list[tuple[str, str, str, str]]:
+    """What the host is told of each operation: name, description, and the schemas of arguments and answer as JSON text."""
+    told = lambda shape: json.dumps({"$schema": DRAFT, **shape.schema})  # noqa: E731
+    return [(each.name, each.description, told(each.input), told(each.output)) for each in OPERATIONS.values()]
+
+
 @dataclasses.dataclass(frozen=True)
 class Operation:
     """A function as the host sees it."""

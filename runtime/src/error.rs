@@ -11,7 +11,6 @@ use tollgate_wasi_proxy::Violation;
 use crate::authority::PlaceError;
 use crate::compiler::CompileError;
 use crate::invoke::Usage;
-use crate::operations::{OPERATIONS_BYTES_MAX, OPERATIONS_MAX};
 
 /// Why a component cannot be used as a tool.
 ///
@@ -79,14 +78,11 @@ pub enum LoadError {
     },
     /// It says more of its operations than anybody can use.
     #[error(
-        "the component says too much of its operations: {operations} of them in {bytes} bytes; the maximum is \
-         {OPERATIONS_MAX} operations in {OPERATIONS_BYTES_MAX} bytes; give it fewer, or shorter descriptions and schemas"
+        "the component says too much of its operations: {what}; give it fewer, or shorter descriptions and schemas"
     )]
     OperationsTooLong {
-        /// How many it has.
-        operations: usize,
-        /// Bytes of all that it says, as JSON.
-        bytes: usize,
+        /// Of what too much, and what the maximum is.
+        what: String,
     },
     /// It does not say the same of its operations as before.
     #[error(
@@ -162,6 +158,35 @@ pub enum RejectError {
         /// Each problem with its JSON path.
         problems: Vec<String>,
     },
+    /// The arguments have more values than may be looked at.
+    #[error("the arguments have more than {values_max} values; give fewer, or a file")]
+    TooManyValues {
+        /// The most that there may be: objects, lists, texts, numbers and the like, all counted.
+        values_max: usize,
+    },
+    /// To check the arguments takes more work than may be spent on them.
+    #[error(
+        "it takes more than {work_max} steps to check the arguments against the schema of `{operation}`; give fewer or \
+         shorter ones, or mend the tool's schema"
+    )]
+    TooMuchWork {
+        /// Which operation.
+        operation: String,
+        /// The most that may be spent.
+        work_max: u64,
+    },
+}
+
+impl RejectError {
+    /// Why, without a word of the arguments or of the request: for the ledger, which must not have their text.
+    pub(crate) fn without_texts(&self) -> String {
+        match self {
+            Self::UnknownOperation { .. } => "the tool has no such operation".to_owned(),
+            Self::NotJson { .. } => "the arguments are not JSON".to_owned(),
+            Self::Schema { operation, .. } => format!("the arguments do not match the schema of `{operation}`"),
+            Self::TooManyValues { .. } | Self::TooMuchWork { .. } => self.to_string(),
+        }
+    }
 }
 
 /// A cap that was hit.
@@ -200,7 +225,7 @@ impl CapHit {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum CallError {
-    /// The request was turned down; nothing ran and nothing was recorded.
+    /// The request was turned down: the guest did not run. On record as a call of class `rejected`.
     #[error(transparent)]
     Rejected(#[from] RejectError),
     /// The tool itself has no answer.
@@ -326,7 +351,7 @@ pub struct CallFailure {
     /// How.
     #[source]
     pub error: CallError,
-    /// The call, if it got as far as the ledger.
+    /// The call, if the ledger is known to have it.
     pub call: Option<CallId>,
     /// What it used.
     pub usage: Usage,

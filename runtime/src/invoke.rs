@@ -1,4 +1,5 @@
-//! One call from start to end, on one thread: accept, record, instantiate, run, classify, record, answer.
+//! One call from start to end, on one thread: record, accept, instantiate, run, classify, record, answer. The call is on
+//! record, and its deadline runs, before anything looks into its arguments.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -6,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 pub use tollgate_audit::Usage;
-use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, Room};
+use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, Room, Salt};
 use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_wasi_proxy::{CallFacts, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
@@ -76,16 +77,29 @@ impl Runner {
         &self.machine
     }
 
-    /// Runs a call that the tool has accepted.
+    /// Runs a call. Once the tool has accepted the request, `keep` keeps what is wanted of it: where that fails the guest
+    /// does not run.
     pub(crate) fn call(
         &mut self,
         tool: &Tool,
         request: &Request<'_>,
-        noted: &Noted,
+        (call, salt): (CallId, Option<Salt>),
+        keep: impl FnOnce() -> Result<(), CallError>,
     ) -> Result<Answer, Box<CallFailure>> {
+        let limits = tool.identity.set.limits;
+        let moment = Moment::now(limits);
+        // The digest of arguments costs as much as they are long, so that the cap comes first.
+        let is_within_cap = request.arguments.len() as u64 <= limits.input;
+        let noted = &Noted::of(call, salt, is_within_cap.then_some(request.arguments));
         let asked = Asked::Invoke { operation: request.operation, arguments: request.arguments };
-        let ran = self.run(&tool.pre, &tool.identity, &asked, request.stdin.clone(), &request.caller, noted);
-        let limit = tool.identity.set.limits.output;
+        let accept = || {
+            tool.accept(request, moment.deadline)?;
+            keep()
+        };
+        let order =
+            RunOrder { identity: &tool.identity, stdin: request.stdin.clone(), caller: &request.caller, moment };
+        let ran = self.run(&tool.pre, order, &asked, noted, accept);
+        let limit = limits.output;
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Invoke(Ok(output)) => checked_output(output, limit),
             Answered::Invoke(Err(wit::Error { code, message })) => Err(tool_error(code, message, limit)),
@@ -102,7 +116,9 @@ impl Runner {
         identity: &Identity,
         noted: &Noted,
     ) -> Result<Vec<wit::Operation>, Box<CallFailure>> {
-        let ran = self.run(pre, identity, &Asked::Describe, Bytes::new(), &Caller::default(), noted);
+        let moment = Moment::now(identity.set.limits);
+        let order = RunOrder { identity, stdin: Bytes::new(), caller: &Caller::default(), moment };
+        let ran = self.run(pre, order, &Asked::Describe, noted, || Ok(()));
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Describe(operations) => Ok(operations),
             Answered::Invoke(_) => Err(CallError::Internal("an answer to another question".into())),
@@ -111,28 +127,29 @@ impl Runner {
         Ok(operations)
     }
 
+    /// Puts a call on record, has it accepted, and runs the guest.
     fn run(
         &mut self,
         pre: &ToolProviderPre<CallState>,
-        identity: &Identity,
+        order: RunOrder<'_>,
         asked: &Asked<'_>,
-        stdin: Bytes,
-        caller: &Caller,
         noted: &Noted,
+        accept: impl FnOnce() -> Result<(), CallError>,
     ) -> Ran {
-        let started = Instant::now();
-        let wall_start = unix_time();
+        let RunOrder { identity, stdin, caller, moment } = order;
+        let Moment { started, wall_start, .. } = moment;
         let limits = identity.set.limits;
-        let moment = Moment { started, wall_start, deadline: started + Duration::from_millis(limits.deadline_ms) };
         let start = call_start(identity, asked, caller, moment, noted);
         let mut trail = CallTrail::begin(Arc::clone(&self.machine.record), start);
-        let recorded = trail.flush().map_err(|error| with_causes(&error));
+        let recorded = trail.flush();
+        let is_on_record = recorded.is_ok();
+        let accepted = recorded.map_err(|error| CallError::Unrecorded(with_causes(&error))).and_then(|()| accept());
         let gate = Gate::new(Arc::clone(&identity.set), trail);
         let call = CallFacts { id: noted.call, session: caller.session.clone(), deadline: moment.deadline };
         let input = GateInput { stdin, wall_start, monotonic_start: started, call };
         let mut store = self.store(GateCtx::new(gate, input), limits);
-        let answered = match recorded {
-            Err(reason) => Err(CallError::Unrecorded(reason)),
+        let answered = match accepted {
+            Err(error) => Err(error),
             Ok(()) => {
                 let _ticking = self.machine.ticker.tick();
                 let answered = guarded(&mut store, pre, asked, moment.deadline);
@@ -144,7 +161,7 @@ impl Runner {
         };
         let fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         let kept = kept(identity.set.audit.acknowledge);
-        let record = Record { state: store.into_data(), limits, fuel_used, started, kept };
+        let record = Record { state: store.into_data(), limits, fuel_used, started, kept, is_on_record };
         Ran { answered, record }
     }
 
@@ -186,12 +203,27 @@ enum Asked<'a> {
     Invoke { operation: &'a str, arguments: &'a str },
 }
 
+/// For whom a guest is run, and with what.
+struct RunOrder<'a> {
+    identity: &'a Identity,
+    stdin: Bytes,
+    caller: &'a Caller,
+    moment: Moment,
+}
+
 /// When a call starts, and must have ended.
 #[derive(Clone, Copy)]
 struct Moment {
     started: Instant,
     wall_start: Duration,
     deadline: Instant,
+}
+
+impl Moment {
+    fn now(limits: Limits) -> Self {
+        let started = Instant::now();
+        Self { started, wall_start: unix_time(), deadline: started + Duration::from_millis(limits.deadline_ms) }
+    }
 }
 
 enum Answered {
@@ -212,6 +244,8 @@ struct Record {
     fuel_used: u64,
     started: Instant,
     kept: Kept,
+    // Whether the ledger has the call's first entry.
+    is_on_record: bool,
 }
 
 /// A call whose end is on the record.
@@ -256,8 +290,7 @@ impl Record {
         noted: &Noted,
         output: impl Fn(&T) -> Option<&str>,
     ) -> Result<(T, Done), Box<CallFailure>> {
-        let Self { state, limits, fuel_used, started, kept } = self;
-        let call = noted.call;
+        let Self { state, limits, fuel_used, started, kept, is_on_record } = self;
         let memory_peak_bytes = state.caps.peak_bytes();
         let (trail, counters, streams) = state.gate.finish();
         let result = match &ended {
@@ -281,9 +314,11 @@ impl Record {
             Err(error) => (class_of(error), public_detail(error), cap_of(error)),
         };
         let recorded = trail.end(CallEnding { class, detail, usage, counters, result, cap }, kept);
+        // The end of a call brings its first entry with it where that had to wait.
+        let call = (is_on_record || recorded.is_ok()).then_some(noted.call);
         let recorded = recorded.map_err(|error| with_causes(&error));
         let ended = ended.map_err(|error| with_stderr(error, &streams));
-        let failure = |error| Box::new(CallFailure { error, call: Some(call), usage, output: streams.clone() });
+        let failure = |error| Box::new(CallFailure { error, call, usage, output: streams.clone() });
         match (ended, recorded) {
             (Ok(value), Ok(_root)) => Ok((value, Done { usage, streams })),
             (Ok(_), Err(reason)) => Err(failure(CallError::Unrecorded(reason))),
@@ -317,8 +352,8 @@ fn public_detail(error: &CallError) -> String {
         CallError::Tool { code, .. } if is_plain_code(code) => format!("the tool's own error [{code}]"),
         CallError::Tool { .. } => "the tool's own error".to_owned(),
         CallError::OutputNotJson { .. } => "the tool answered with text that is not JSON".to_owned(),
-        CallError::Rejected(_)
-        | CallError::Violation(_)
+        CallError::Rejected(reason) => reason.without_texts(),
+        CallError::Violation(_)
         | CallError::Cap(_)
         | CallError::Trap { .. }
         | CallError::Exit { .. }
@@ -381,8 +416,8 @@ fn class_of(error: &CallError) -> CallClass {
         CallError::Violation(_) => CallClass::Violation,
         CallError::Cap(_) => CallClass::Cap,
         CallError::Trap { .. } | CallError::Exit { .. } => CallClass::Trap,
-        CallError::Rejected(_)
-        | CallError::Unrecorded(_)
+        CallError::Rejected(_) => CallClass::Rejected,
+        CallError::Unrecorded(_)
         | CallError::Blocked { .. }
         | CallError::Overran { .. }
         | CallError::HostEnded { .. }

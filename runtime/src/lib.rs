@@ -26,12 +26,12 @@ mod machine;
 pub mod notary;
 mod operations;
 pub mod package;
+mod parent;
 mod private;
 mod registry;
 pub mod replay;
 mod runtime;
 pub mod sandbox;
-mod schema;
 mod tool;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};

@@ -2,6 +2,8 @@
 //! Untrusted text throughout: bounded here, and judged where it is used.
 
 use serde::{Deserialize, Serialize};
+use tollgate_capability::OPERATIONS_MAX;
+use tollgate_schema::limits::SCHEMA_BYTES_MAX;
 
 use crate::error::LoadError;
 use crate::instance::bindings::exports::tollgate::tool::tool as wit;
@@ -25,14 +27,34 @@ impl TryFrom<Vec<OperationText>> for OperationTexts {
     type Error = LoadError;
 
     fn try_from(texts: Vec<OperationText>) -> Result<Self, LoadError> {
-        let (operations, texts) = (texts.len(), Self(texts));
+        let too_long = |what: String| Err(LoadError::OperationsTooLong { what });
+        if texts.len() > OPERATIONS_MAX {
+            return too_long(format!("{} operations; the maximum is {OPERATIONS_MAX}", texts.len()));
+        }
+        for (what, bytes, max) in texts.iter().flat_map(lengths) {
+            if bytes > max {
+                return too_long(format!("a {what} of {bytes} bytes; the maximum is {max}"));
+            }
+        }
+        let texts = Self(texts);
         match texts.to_bytes().len() {
-            bytes if operations > OPERATIONS_MAX || bytes > OPERATIONS_BYTES_MAX => {
-                Err(LoadError::OperationsTooLong { operations, bytes })
+            bytes if bytes > OPERATIONS_BYTES_MAX => {
+                too_long(format!("{bytes} bytes as JSON; the maximum is {OPERATIONS_BYTES_MAX}"))
             }
             _within => Ok(texts),
         }
     }
+}
+
+/// Bytes of each text of an operation, and the most that it may have.
+fn lengths(text: &OperationText) -> [(&'static str, usize, usize); 4] {
+    let OperationText { name, description, input_schema, output_schema } = text;
+    [
+        ("name", name.len(), DESCRIPTION_BYTES_MAX),
+        ("description", description.len(), DESCRIPTION_BYTES_MAX),
+        ("input schema", input_schema.len(), SCHEMA_BYTES_MAX),
+        ("output schema", output_schema.len(), SCHEMA_BYTES_MAX),
+    ]
 }
 
 impl OperationTexts {
@@ -85,10 +107,10 @@ fn shown(name: &str) -> String {
     format!("`{}`", name.chars().take(NAME_CHARS_SHOWN).flat_map(char::escape_debug).collect::<String>())
 }
 
-/// Most operations of one component.
-pub(crate) const OPERATIONS_MAX: usize = 256;
-/// Longest form of all that a component says of its operations, as JSON: 4 MiB.
-pub(crate) const OPERATIONS_BYTES_MAX: usize = 4 << 20;
+/// Longest form of all that a component says of its operations, as JSON: an agent reads all of it before it chooses one.
+pub(crate) const OPERATIONS_BYTES_MAX: usize = 2 << 20;
+/// Longest description of an operation.
+const DESCRIPTION_BYTES_MAX: usize = 16 << 10;
 /// Operations that an error names.
 const NAMED_MAX: usize = 8;
 /// Characters of a name that an error shows.
@@ -108,15 +130,36 @@ mod tests {
         let texts = OperationTexts::try_from(vec![text("a", "\u{1b}\0\"\n"), text("b", "\u{1f980}")]).unwrap();
         assert_eq!(OperationTexts::parse(&texts.to_bytes()), Some(texts));
         let too_many: Vec<_> = (0..=OPERATIONS_MAX).map(|number| text(&number.to_string(), "")).collect();
-        let error = OperationTexts::try_from(too_many.clone()).unwrap_err();
-        assert!(matches!(error, LoadError::OperationsTooLong { operations: 257, .. }), "{error}");
-        assert_eq!(OperationTexts::parse(&serde_json::to_vec(&too_many).unwrap()), None);
+        too_long(too_many, "65 operations; the maximum is 64");
+        let one = |change: fn(&mut OperationText) -> &mut String, length: usize| {
+            let mut one = text("a", "");
+            *change(&mut one) = "x".repeat(length);
+            vec![one]
+        };
+        type Part = fn(&mut OperationText) -> &mut String;
+        let parts: [(&str, Part, usize); 4] = [
+            ("name", |text| &mut text.name, DESCRIPTION_BYTES_MAX),
+            ("description", |text| &mut text.description, DESCRIPTION_BYTES_MAX),
+            ("input schema", |text| &mut text.input_schema, SCHEMA_BYTES_MAX),
+            ("output schema", |text| &mut text.output_schema, SCHEMA_BYTES_MAX),
+        ];
+        for (what, part, max) in parts {
+            OperationTexts::try_from(one(part, max)).unwrap();
+            too_long(one(part, max + 1), &format!("a {what} of {} bytes; the maximum is {max}", max + 1));
+        }
         // As long as its JSON is: a control character takes six bytes there.
-        let too_long = vec![text("a", &"\0".repeat(OPERATIONS_BYTES_MAX / 6))];
-        assert!(matches!(OperationTexts::try_from(too_long), Err(LoadError::OperationsTooLong { operations: 1, .. })));
+        let controls: Vec<_> = (0..32).map(|number| text(&number.to_string(), &"\0".repeat(11 << 10))).collect();
+        assert!(controls.iter().map(|text| text.description.len()).sum::<usize>() < OPERATIONS_BYTES_MAX);
+        too_long(controls, &format!("bytes as JSON; the maximum is {OPERATIONS_BYTES_MAX}"));
         for stored in ["", "{}", "[{}]", "[1]", "[]x", "null"] {
             assert_eq!(OperationTexts::parse(stored.as_bytes()), None, "{stored}");
         }
+    }
+
+    fn too_long(texts: Vec<OperationText>, why: &str) {
+        assert_eq!(OperationTexts::parse(&serde_json::to_vec(&texts).unwrap()), None);
+        let error = OperationTexts::try_from(texts).unwrap_err();
+        assert!(matches!(&error, LoadError::OperationsTooLong { what } if what.ends_with(why)), "{error}");
     }
 
     #[test]

@@ -7,8 +7,7 @@ use wasmparser::{Chunk, Parser, Payload};
 /// Name of the section.
 pub const MANIFEST_SECTION: &str = "tollgate:manifest";
 
-/// Largest manifest that is embedded or taken out: 1 MiB.
-pub const MANIFEST_BYTES_MAX: usize = 1 << 20;
+pub use tollgate_capability::MANIFEST_BYTES_MAX;
 
 /// Why a component's manifest cannot be told, or not be embedded.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +93,16 @@ fn within_limit(bytes: usize) -> Result<(), PackageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is embedded can be read again: there is one maximum.
+    #[test]
+    fn a_manifest_that_is_embedded_is_not_too_long_to_be_read() {
+        let text = format!("# {}", "x".repeat(MANIFEST_BYTES_MAX - 1));
+        let read = tollgate_capability::Manifest::parse(&text, "tool.toml").unwrap_err().to_string();
+        let embedded = embed_manifest(EMPTY, &text).unwrap_err();
+        assert!(matches!(embedded, PackageError::TooLong { bytes } if bytes == text.len()), "{embedded}");
+        assert!(read.contains(&MANIFEST_BYTES_MAX.to_string()), "{read}");
+    }
 
     const EMPTY: &[u8] = b"\0asm\x0d\0\x01\0";
 

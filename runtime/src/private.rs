@@ -20,13 +20,22 @@ pub(crate) struct PrivateTexts {
     salts: Mutex<Vec<[u8; 32]>>,
 }
 
-/// A call that may run: its name, and what its record says of its arguments and will say of its result.
+/// A call before it starts: its name, and what shall be kept of it once its request has been accepted. Nothing of it is
+/// in the side store yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keeping {
+    pub(crate) call: CallId,
+    /// None where the policy wants nothing to be recorded.
+    pub(crate) salt: Option<Salt>,
+    texts: bool,
+}
+
+/// A call on record: its name, and what its record says of its arguments and will say of its result.
 #[derive(Debug)]
 pub(crate) struct Noted {
     pub(crate) call: CallId,
     pub(crate) arguments: Recorded,
-    pub(crate) salt: Option<Salt>,
-    keeps_texts: bool,
+    salt: Option<Salt>,
 }
 
 impl PrivateTexts {
@@ -38,34 +47,36 @@ impl PrivateTexts {
         Ok(Self { store, salts: Mutex::default() })
     }
 
-    /// Keeps what is wanted of the arguments of a call. What cannot be kept may not run.
-    pub(crate) fn note(
-        &self,
-        wanted: ArgumentsRecord,
-        call: CallId,
-        arguments: &str,
-    ) -> Result<Noted, Box<CallFailure>> {
-        let keeps_texts = match wanted {
-            ArgumentsRecord::None => return Ok(Noted::of(call, None, arguments)),
+    /// What shall be kept of a call that is about to start. Writes nothing.
+    pub(crate) fn plan(&self, wanted: ArgumentsRecord, call: CallId) -> Result<Keeping, CallError> {
+        let texts = match wanted {
+            ArgumentsRecord::None => return Ok(Keeping { call, salt: None, texts: false }),
             ArgumentsRecord::Digest => false,
             ArgumentsRecord::Full => true,
         };
-        let salt = self.salt().map_err(|error| unkept(format!("there is no randomness for a salt: {error}")))?;
-        let kept = self.store.put_call(call, &salt, keeps_texts.then_some(arguments.as_bytes()));
-        kept.map_err(|error| unkept(not_written(&error)))?;
-        Ok(Noted { keeps_texts, ..Noted::of(call, Some(salt), arguments) })
+        let none = |error| CallError::Unrecorded(format!("there is no randomness for a salt: {error}"));
+        Ok(Keeping { call, salt: Some(self.salt().map_err(none)?), texts })
+    }
+
+    /// Keeps what is wanted of the arguments of a call whose request has been accepted, before the guest runs. A call
+    /// whose arguments cannot be kept must not run.
+    pub(crate) fn keep_arguments(&self, keeping: &Keeping, arguments: &str) -> Result<(), CallError> {
+        let Keeping { call, salt, texts } = keeping;
+        let Some(salt) = salt else { return Ok(()) };
+        let kept = self.store.put_call(*call, salt, texts.then_some(arguments.as_bytes()));
+        kept.map_err(|error| CallError::Unrecorded(not_written(&error)))
     }
 
     /// Keeps what is wanted of how a call ended. A result that cannot be kept is withheld.
-    pub(crate) fn keep(
+    pub(crate) fn keep_result(
         &self,
-        noted: &Noted,
+        keeping: &Keeping,
         ended: Result<Answer, Box<CallFailure>>,
     ) -> Result<Answer, Box<CallFailure>> {
-        if !noted.keeps_texts {
+        if !keeping.texts {
             return ended;
         }
-        let put = |text: &str| self.store.put_result(noted.call, text.as_bytes());
+        let put = |text: &str| self.store.put_result(keeping.call, text.as_bytes());
         match ended {
             Ok(answer) => match put(&answer.output) {
                 Ok(()) => Ok(answer),
@@ -85,14 +96,6 @@ impl PrivateTexts {
         }
     }
 
-    /// Forgets a call that was turned down before it began.
-    pub(crate) fn forget(&self, noted: &Noted) {
-        if noted.salt.is_some() {
-            // What stays belongs to no call.
-            self.store.erase(noted.call).ok();
-        }
-    }
-
     fn salt(&self) -> Result<Salt, getrandom::Error> {
         let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
         if salts.is_empty() {
@@ -105,21 +108,17 @@ impl PrivateTexts {
 }
 
 impl Noted {
-    /// A call whose texts are kept elsewhere, or not at all.
-    pub(crate) fn of(call: CallId, salt: Option<Salt>, arguments: &str) -> Self {
-        let recorded = |salt: &Salt| Recorded::Salted(salt.arguments(arguments.as_bytes()));
-        let arguments = salt.as_ref().map_or(Recorded::Nothing, recorded);
-        Self { call, arguments, salt, keeps_texts: false }
+    /// A call with these arguments; none of those that are too long to be looked at.
+    pub(crate) fn of(call: CallId, salt: Option<Salt>, arguments: Option<&str>) -> Self {
+        let recorded = |(salt, arguments): (Salt, &str)| Recorded::Salted(salt.arguments(arguments.as_bytes()));
+        let arguments = salt.zip(arguments).map_or(Recorded::Nothing, recorded);
+        Self { call, arguments, salt }
     }
 
     /// The digest of a result, for the record.
     pub(crate) fn result(&self, result: Option<&str>) -> Option<Digest> {
         Some(self.salt.as_ref()?.result(result?.as_bytes()))
     }
-}
-
-fn unkept(reason: String) -> Box<CallFailure> {
-    CallFailure::before(CallError::Unrecorded(reason))
 }
 
 fn not_written(error: &io::Error) -> String {

@@ -114,12 +114,13 @@ impl Worker {
     ///
     /// [`CallFailure`], with what the call used until then. A result that could not be recorded is withheld.
     pub fn invoke(&mut self, tool: &Tool, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
-        tool.accept(request).map_err(CallFailure::before)?;
         let _running = tool.enter().map_err(|hit| CallFailure::before(hit.into()))?;
         let Books { record, private, .. } = &self.runtime.0.books;
-        let noted = private.note(tool.identity.set.audit.arguments, record.next_call(now_ms()), request.arguments)?;
-        let ended = self.runner.call(tool, request, &noted);
-        private.keep(&noted, ended)
+        let keeping = private.plan(tool.identity.set.audit.arguments, record.next_call(now_ms()));
+        let keeping = keeping.map_err(CallFailure::before)?;
+        let keep = || private.keep_arguments(&keeping, request.arguments);
+        let ended = self.runner.call(tool, request, (keeping.call, keeping.salt), keep);
+        private.keep_result(&keeping, ended)
     }
 }
 

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
 use tollgate_capability::{Cap, CapabilitySet, FileId, Manifest, OperationName};
+use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_VALUES_MAX, WORK_MAX};
+use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
@@ -26,7 +28,6 @@ use crate::machine::{Engine, LinkerOf, Machine};
 use crate::operations::{OperationText, OperationTexts};
 use crate::private::Noted;
 use crate::runtime::{Worker, now_ms};
-use crate::schema::{self, InputSchema};
 
 /// A component, compiled for this machine.
 #[derive(Clone)]
@@ -182,8 +183,8 @@ pub struct Operation {
 impl Operation {
     /// For whoever shows and chooses operations: the schema is parsed as JSON, and not judged.
     pub(crate) fn of(text: &OperationText) -> Result<Self, LoadError> {
-        let parsed = serde_json::from_str(&text.input_schema);
-        let schema = parsed.map_err(|error| {
+        let read = read_values(&text.input_schema, SCHEMA_VALUES_MAX);
+        let schema = read.map_err(|error| {
             let (operation, message) = (text.name.escape_debug().to_string(), error.to_string());
             LoadError::Schema { operation, message }
         });
@@ -306,9 +307,9 @@ impl Loading {
             texts.must_be(before)?;
         }
         let operations = texts.iter().map(operation).collect::<Result<Vec<_>, _>>()?;
-        let (operations, validators) = operations.into_iter().unzip();
+        let (operations, schemas) = operations.into_iter().unzip();
         let running = AtomicU32::new(0);
-        Ok(Tool { identity: self.identity, pre, texts, operations, validators, running, _folders: None })
+        Ok(Tool { identity: self.identity, pre, texts, operations, schemas, running, _folders: None })
     }
 
     fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
@@ -346,7 +347,7 @@ pub struct Tool {
     texts: OperationTexts,
     operations: Vec<Operation>,
     // One for each operation.
-    validators: Vec<jsonschema::Validator>,
+    schemas: Vec<Schema>,
     running: AtomicU32,
     // Open, so that no other folder gets the device and inode of one of them. In a host its front holds them.
     _folders: Option<HeldFolders>,
@@ -390,7 +391,7 @@ impl Tool {
         let folders = hold(&mut set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         let loading = Loading::of(LoadOrder::new(manifest, component.digest, set, provenance))?;
         loading.keep_sets(&books.ledger)?;
-        let describing = Noted::of(worker.runner.machine().record.next_call(now_ms()), None, "");
+        let describing = Noted::of(worker.runner.machine().record.next_call(now_ms()), None, None);
         let tool = loading.load(&mut worker.runner, component, &describing)?;
         Ok(Self { _folders: Some(folders), ..tool })
     }
@@ -419,25 +420,28 @@ impl Tool {
     }
 
     /// Turns down what need not reach the guest: an unknown operation, arguments over the cap, no JSON, or not
-    /// according to the schema.
-    pub(crate) fn accept(&self, request: &Request<'_>) -> Result<(), CallError> {
-        let operations = self.operations.iter().zip(&self.validators);
-        let (operation, validator) =
+    /// according to the schema. Its cost is bounded by the cap on arguments, by the limits of [`tollgate_schema`], and by
+    /// the call's deadline.
+    pub(crate) fn accept(&self, request: &Request<'_>, deadline: Instant) -> Result<(), CallError> {
+        let operations = self.operations.iter().zip(&self.schemas);
+        let (operation, schema) =
             operations.into_iter().find(|(operation, _)| operation.name == request.operation).ok_or_else(|| {
                 let known = self.operations.iter().map(|operation| operation.name.clone()).collect();
                 RejectError::UnknownOperation { name: request.operation.to_owned(), known }
             })?;
-        let (asked, limit) = (request.arguments.len() as u64, self.identity.set.limits.input);
+        let limits = self.identity.set.limits;
+        let (asked, limit) = (request.arguments.len() as u64, limits.input);
         if asked > limit {
             return Err(CapHit { cap: Cap::Input, asked: Some(asked), limit }.into());
         }
-        let arguments: serde_json::Value = serde_json::from_str(request.arguments)
-            .map_err(|error| RejectError::NotJson { message: error.to_string() })?;
-        if validator.is_valid(&arguments) {
-            return Ok(());
+        let arguments = read_values(request.arguments, ARGUMENT_VALUES_MAX).map_err(unread)?;
+        let operation = operation.name.clone();
+        match schema.judge(&arguments, &mut Budget::until(deadline)) {
+            Ok(problems) if problems.is_empty() => Ok(()),
+            Ok(problems) => Err(RejectError::Schema { operation, problems }.into()),
+            Err(Stop::Work) => Err(RejectError::TooMuchWork { operation, work_max: WORK_MAX }.into()),
+            Err(Stop::Deadline) => Err(CapHit { cap: Cap::Deadline, asked: None, limit: limits.deadline_ms }.into()),
         }
-        let problems = validator.iter_errors(&arguments).take(PROBLEMS_MAX).map(|e| problem(&e)).collect();
-        Err(RejectError::Schema { operation: operation.name.clone(), problems }.into())
     }
 
     /// Takes one of the places for calls at the same time.
@@ -446,13 +450,11 @@ impl Tool {
     }
 }
 
-/// Problems with arguments that are listed: a language model mends a few at a time.
-const PROBLEMS_MAX: usize = 8;
-
-fn problem(error: &jsonschema::ValidationError<'_>) -> String {
-    let path = error.instance_path().to_string();
-    let at = if path.is_empty() { "the arguments".to_owned() } else { format!("`{path}`") };
-    format!("at {at}: {error}")
+fn unread(error: ValuesError) -> RejectError {
+    match error {
+        ValuesError::TooMany { max } => RejectError::TooManyValues { values_max: max },
+        ValuesError::NotJson { message } => RejectError::NotJson { message },
+    }
 }
 
 /// What a tool may do while it says which operations it has: nothing. Where it may ask for its environment or its
@@ -488,9 +490,9 @@ fn same_operations(declared: &BTreeSet<String>, described: &OperationTexts) -> R
     })
 }
 
-fn operation(text: &OperationText) -> Result<(Operation, jsonschema::Validator), LoadError> {
-    match schema::parse(&text.input_schema) {
-        Ok(InputSchema { value, validator }) => Ok((Operation::with_schema(text, value), validator)),
-        Err(message) => Err(LoadError::Schema { operation: text.name.clone(), message }),
+fn operation(text: &OperationText) -> Result<(Operation, Schema), LoadError> {
+    match Schema::parse(&text.input_schema) {
+        Ok((value, schema)) => Ok((Operation::with_schema(text, value), schema)),
+        Err(error) => Err(LoadError::Schema { operation: text.name.clone(), message: error.to_string() }),
     }
 }

@@ -6,12 +6,14 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use tollgate::{CallError, CallFailure, CallId, Front, FrontSettings, HostCommand, HostError, HostedTool};
-use tollgate_audit::SideStore;
+use tollgate_audit::{Salt, SideStore};
+use tollgate_capability::ArgumentsRecord;
 use tollgate_workspace::processes::{children_of, kill};
 
 use crate::Scale;
 use crate::scene::{
-    Scene, Stops, assert_full, await_that, host_command, hosts, notary_command, read_many, sleep, start_host,
+    Scene, Stops, assert_full, await_that, host_command, hosts, notary_command, read_many, sleep, spec, stands_still,
+    start_host,
 };
 
 /// Ways for a host to die that are no answer, and what is said of each.
@@ -145,35 +147,37 @@ pub(crate) fn a_dead_notary_takes_nothing(_: Scale) {
     assert_eq!(record.enforcements().len(), 2);
 }
 
-/// Its worker stands still from before the call until it is killed: nothing of the call gets into the ledger, and its texts are
-/// gone once the ledger is opened again.
+/// A worker that stands still never puts its call on record, and nothing of that call is kept. Where a call was on its way
+/// to the ledger and its notary died, its texts are gone once the ledger is opened again.
 pub(crate) fn texts_of_a_call_that_never_began_do_not_stay(_: Scale) {
-    let scene = Scene::new();
-    let reader = scene.add("echo-read", &["fs:/data=data:read", "audit:arguments=full"]);
+    let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
+    let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
+    (set.audit.arguments, set.limits.deadline_ms) = (ArgumentsRecord::Full, 2_000);
+    let reader = scene.front.add(spec("echo-read", set)).expect("a tool");
     let (victim, ledger) = (start_host(&reader), scene.ledger());
     let answered = read_many(&reader, 1).expect("an answer").call;
     let named = || SideStore::find_calls(&ledger, usize::MAX, |_call| true).expect("a side store");
     let before = named();
     kill_process(victim, Signal::STOP).expect("a host");
-    thread::scope(|scope| {
-        let call = scope.spawn(|| read_many(&reader, 2));
-        await_that("its texts are kept", || named() != before);
-        kill(victim);
-        call.join().expect("a thread").expect_err("a call without a host");
-    });
+    await_that("every thread of the host stands still", || stands_still(victim));
+    let lost = read_many(&reader, 2).expect_err("a call without an answer");
+    assert!(matches!(lost.error, CallError::Overran { .. }), "{lost:?}");
+    assert_eq!((lost.call, named()), (None, before));
     let ended = scene.finish();
-    let after = named();
-    let [lost] = after.difference(&before).copied().collect::<Vec<_>>()[..] else { panic!("{after:?}, {before:?}") };
-    let is_kept = |call| SideStore::find(&ledger, call).expect("a side store").is_some();
-    assert!(is_kept(lost) && is_kept(answered));
     drop(reader);
+    let is_kept = |call| SideStore::find(&ledger, call).expect("a side store").is_some();
+    let on_its_way = CallId::new(1_700_000_000_000, answered.host(), u32::MAX);
     // Whoever waited for a host may hold it a moment longer.
     await_that("the side store is free", || SideStore::open(&ledger).is_ok());
+    let store = SideStore::open(&ledger).expect("a side store");
+    store.put_call(on_its_way, &Salt([1; 32]), Some(b"{}")).expect("a kept call");
+    drop(store);
+    assert!(is_kept(on_its_way) && is_kept(answered));
     let settings = FrontSettings::new(host_command());
     Front::start(notary_command(&ledger), &ledger, settings).expect("a front").finish().expect("a whole record");
-    assert!(!is_kept(lost) && is_kept(answered));
+    assert!(!is_kept(on_its_way) && is_kept(answered));
     let record = ended.judge(Vec::new(), &[answered]);
-    assert!(record.of(lost).is_empty(), "{:?}", record.of(lost));
+    assert!(record.of(on_its_way).is_empty());
 }
 
 /// A front that ends does not wait for guests; what is held of it is no more than an error.

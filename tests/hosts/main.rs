@@ -23,6 +23,7 @@ mod guests;
 mod lanes;
 mod orphans;
 mod random_kills;
+mod rejected;
 mod scene;
 mod settings;
 mod starts;
@@ -45,7 +46,7 @@ pub(crate) struct Scale {
     pub(crate) seed: u64,
 }
 
-const TESTS: [Test<Scale>; 29] = [
+const TESTS: [Test<Scale>; 31] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
@@ -74,6 +75,8 @@ const TESTS: [Test<Scale>; 29] = [
     ("code_that_breaks_whoever_loads_it_ends_a_host", code::code_that_breaks_whoever_loads_it_ends_a_host),
     ("a_component_is_asked_where_it_may_do_nothing", code::a_component_is_asked_where_it_may_do_nothing),
     ("operations_must_be_those_that_are_stored", code::operations_must_be_those_that_are_stored),
+    ("what_a_host_turns_down_is_on_record_and_not_kept", rejected::what_a_host_turns_down_is_on_record_and_not_kept),
+    ("a_call_that_never_reached_the_ledger_has_no_id", rejected::a_call_that_never_reached_the_ledger_has_no_id),
     ("random_kills", random_kills::random_kills),
 ];
 

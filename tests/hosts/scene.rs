@@ -287,6 +287,15 @@ pub(crate) fn hosts() -> Vec<Pid> {
     children_of(getpid()).into_iter().filter(is_host).collect()
 }
 
+/// Whether all threads of a process are stopped (`proc(5)`: the state stands behind the name).
+pub(crate) fn stands_still(process: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.as_raw_pid())).expect("threads");
+    threads.map(|thread| thread.expect("a thread").path().join("stat")).all(|stat| {
+        let stat = fs::read_to_string(stat).expect("the state of a thread");
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
+}
+
 /// Sets it when it is dropped, so that a test that fails ends its threads.
 pub(crate) struct Stops<'s>(pub(crate) &'s AtomicBool);
 

@@ -21,6 +21,7 @@ use std::process::{Command, ExitCode, Stdio};
 use serde_json::{Value, json};
 use tollgate::CallError;
 use tollgate_capability::{CapabilitySet, OnViolation, PrivateSet, Reason};
+use tollgate_workspace::WORDS_OF_MOUNTS;
 
 use site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
 
@@ -58,6 +59,9 @@ fn main() -> ExitCode {
     }
     if arguments.first().is_some_and(|role| role == INSIDE) {
         return run(arguments.get(1..).unwrap_or_default());
+    }
+    for (word, test) in WORDS_OF_MOUNTS {
+        assert!(TESTS.iter().any(|(name, _)| *name == test), "{word}: there is no test {test}");
     }
     let program = std::env::current_exe().expect("this program");
     let unshared = || {

@@ -252,3 +252,7 @@ pub const WORDS_OF_HOSTS: [(&str, &str); 6] = [
     ("policy.sandbox.require=none", "require_none"),
     ("policy.sandbox.require=partial", "require_partial"),
 ];
+
+/// The same of words about mounts, and the tests of `tests/mounts`.
+pub const WORDS_OF_MOUNTS: [(&str, &str); 1] =
+    [("policy.tools.*.fs.*.mounts", "mounts_that_are_granted_are_part_of_the_folder")];

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tollgate::{CallError, Caller, LoadError, RejectError, Request, Tool};
-use tollgate_audit::Entry;
+use tollgate_audit::{CallClass, Entry};
 use tollgate_capability::{COARSE_CLOCK_NS, Reason};
 use tollgate_workspace::Lab;
 use tollgate_workspace::expect::Denied;
@@ -363,5 +363,6 @@ pub(crate) fn operations_name() {
         panic!("{failure}")
     };
     assert_eq!((name.as_str(), known.as_slice()), ("another", ["call".to_owned(), "sequence".to_owned()].as_slice()));
-    assert_eq!(failure.call, None);
+    let entries = texts.lab.entries_of(failure.call.unwrap());
+    assert!(matches!(&entries[..], [Entry::Call(_), Entry::CallEnd(end)] if end.class == CallClass::Rejected));
 }

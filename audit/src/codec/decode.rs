@@ -26,7 +26,8 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
         Kind::from_number(number).filter(|kind| match kind {
             Kind::LedgerOpened => matches!(version, 1 | 2),
             Kind::KeyRotated => version == 2,
-            Kind::Call | Kind::Intent | Kind::CallEnd => matches!(version, 1 | 3),
+            Kind::Call | Kind::Intent => matches!(version, 1 | 3),
+            Kind::CallEnd => matches!(version, 1 | 3 | 5),
             Kind::Policy => matches!(version, 1 | 5),
             Kind::Outcome | Kind::Violation | Kind::Closer => version == 1,
             Kind::Erasure => version == 3,
@@ -194,7 +195,9 @@ fn call_end<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<CallEnd<'o>, Dec
         call,
         seq,
         at_us,
-        class: number(r, key::CLASS, "class", CallClass::from_number)?,
+        class: number(r, key::CLASS, "class", |number| {
+            CallClass::from_number(number).filter(|class| (*class == CallClass::Rejected) == (version == 5))
+        })?,
         detail: r.text(key::DETAIL)?,
         usage: usage(r)?,
         counters: Pairs::read(r.pairs(key::COUNTERS, Reader::item_uint)?, left_out),
@@ -208,8 +211,8 @@ fn call_end<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<CallEnd<'o>, Dec
     }
     end.result = r.optional_bytes(key::RESULT_DIGEST)?.map(Digest);
     end.cap = r.optional_text(key::CAP)?;
-    // With neither it is a form of version 1.
-    if end.result.is_none() && end.cap.is_none() { Err(r.value("version")) } else { Ok(end) }
+    // With neither it is a form of version 1, unless it is of a request that was turned down.
+    if version == 3 && end.result.is_none() && end.cap.is_none() { Err(r.value("version")) } else { Ok(end) }
 }
 
 fn usage(r: &mut Reader<'_, '_>) -> Result<Usage, DecodeError> {

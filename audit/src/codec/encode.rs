@@ -6,8 +6,8 @@ use crate::codec::writer::Writer;
 use crate::codec::{Limits, key};
 use crate::confinement::{BlockedCall, ENFORCEMENT_POLICIES_MAX, Enforcement, KernelRecord};
 use crate::entry::{
-    CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent, LedgerKey, LedgerOpened,
-    Outcome, Policy, Recorded, Usage, Violation,
+    CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent, LedgerKey,
+    LedgerOpened, Outcome, Policy, Recorded, Usage, Violation,
 };
 use crate::ids::Sequence;
 use crate::takeover::{Adoption, Takeover};
@@ -39,6 +39,7 @@ pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
 fn version(entry: &Entry<'_>) -> u64 {
     match entry {
         Entry::LedgerOpened(LedgerOpened { key: Some(_), .. }) => 2,
+        Entry::CallEnd(CallEnd { class: CallClass::Rejected, .. }) => 5,
         Entry::Call(Call { arguments: Recorded::Salted(_) | Recorded::Nothing, .. })
         | Entry::Intent(Intent { durability: Durability::Disk, .. })
         | Entry::CallEnd(CallEnd { result: Some(_), .. } | CallEnd { cap: Some(_), .. })

@@ -132,6 +132,11 @@ impl Intake {
         self.blocked.as_ref()
     }
 
+    /// Whether the host has begun this call and not ended it.
+    pub(crate) fn is_open(&self, call: CallId) -> bool {
+        self.calls.is_open(call)
+    }
+
     /// The closers of all calls that are open, each with this reason.
     pub(crate) fn closers(&self, reason: &str) -> Vec<Closer<'static>> {
         let calls = self.calls.open_calls();

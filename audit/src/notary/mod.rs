@@ -46,7 +46,8 @@ pub struct Notary {
     unfinished: Option<(usize, Drained)>,
     peek: Peek,
     witness: Option<Witness>,
-    ended_calls: VecDeque<(CallId, LeafIndex)>,
+    // With the place of its `call-end`, if it has one: a call may have been closed instead.
+    ended_calls: VecDeque<(CallId, Option<LeafIndex>)>,
     // Why nothing can be written at the moment.
     stalled: Option<String>,
     front_is_gone: bool,
@@ -240,15 +241,19 @@ impl Notary {
         host.half_drained = 0;
         let first = self.ledger.size().0;
         for (offset, call) in &drained.ends {
-            if self.ended_calls.len() == ENDED_CALLS_MAX {
-                self.ended_calls.pop_front();
-            }
-            self.ended_calls.push_back((*call, LeafIndex(first + offset)));
+            self.note_end(*call, Some(LeafIndex(first + offset)));
         }
         self.ledger.take_spliced(self.peek.entries(&drained));
         publisher.has_new();
         self.flow()?;
         Ok(drained.bytes)
+    }
+
+    fn note_end(&mut self, call: CallId, end: Option<LeafIndex>) {
+        if self.ended_calls.len() == ENDED_CALLS_MAX {
+            self.ended_calls.pop_front();
+        }
+        self.ended_calls.push_back((call, end));
     }
 
     fn answer_hosts(&mut self, publisher: &Publisher) {
@@ -269,10 +274,12 @@ impl Notary {
         {
             let Some(host) = self.hosts.get(place) else { break };
             let closers = host.intake.closers(&host.closing_reason());
+            let closed: Vec<_> = closers.iter().map(|closer| closer.call).collect();
             let closers: Vec<_> = closers.into_iter().map(Entry::Closer).map(|closer| closer.encode()).collect();
             if !self.append(&closers, publisher)? {
                 return Ok(());
             }
+            closed.into_iter().for_each(|call| self.note_end(call, None));
             let host = self.hosts.swap_remove(place);
             self.tell(&FromNotary::Over { host: host.id, ending: host.ending() })?;
             self.flow()?;
@@ -378,7 +385,8 @@ impl Notary {
                 Ok(Some((ToNotary::Locate { call }, _))) => {
                     self.drain_what_is_there(publisher)?;
                     let found = self.ended_calls.iter().rev().find(|(ended, _)| *ended == call);
-                    self.tell(&FromNotary::Located { index: found.map(|(_, index)| *index) })?;
+                    let is_on_record = found.is_some() || self.hosts.iter().any(|host| host.intake.is_open(call));
+                    self.tell(&FromNotary::Located { index: found.and_then(|(_, index)| *index), is_on_record })?;
                 }
                 Ok(Some((ToNotary::Start, _))) => {}
                 Ok(None) => self.front_is_gone = true,

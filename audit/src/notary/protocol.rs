@@ -144,6 +144,8 @@ pub enum FromNotary {
     Located {
         /// The index of its `call-end` entry, if it is one of the last few thousand.
         index: Option<LeafIndex>,
+        /// Whether the ledger has the call: it is open, or one of the last few thousand that ended or were closed.
+        is_on_record: bool,
     },
 }
 

@@ -48,6 +48,8 @@ pub struct Results {
     pub trap: u64,
     /// Tollgate itself failed.
     pub internal: u64,
+    /// Turned down before the guest ran.
+    pub rejected: u64,
     /// Not by themselves: their host died, and a closer stands for their end.
     pub closed: u64,
     /// Not yet, or not seen to the end.
@@ -83,12 +85,12 @@ impl Results {
     /// Calls that have a `call-end`.
     #[must_use]
     pub fn ended(&self) -> u64 {
-        self.success + self.tool_error + self.violation + self.cap + self.trap + self.internal
+        self.success + self.tool_error + self.violation + self.cap + self.trap + self.internal + self.rejected
     }
 
     /// Every number with its name for people, in the order in which they are shown.
     #[must_use]
-    pub fn parts(&self) -> [(&'static str, u64); 8] {
+    pub fn parts(&self) -> [(&'static str, u64); 9] {
         [
             ("success", self.success),
             ("tool error", self.tool_error),
@@ -96,6 +98,7 @@ impl Results {
             ("violation", self.violation),
             ("trap", self.trap),
             ("internal", self.internal),
+            ("rejected", self.rejected),
             ("closed", self.closed),
             ("open", self.open),
         ]
@@ -109,6 +112,7 @@ impl Results {
             CallClass::Cap => &mut self.cap,
             CallClass::Trap => &mut self.trap,
             CallClass::Internal => &mut self.internal,
+            CallClass::Rejected => &mut self.rejected,
         }
     }
 
@@ -119,6 +123,7 @@ impl Results {
         self.cap += other.cap;
         self.trap += other.trap;
         self.internal += other.internal;
+        self.rejected += other.rejected;
         self.closed += other.closed;
     }
 

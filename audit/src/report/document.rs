@@ -221,13 +221,14 @@ fn over_time(report: &ActivityReport) -> Section<'_> {
     Section { heading: "Calls over time".to_owned(), text: Vec::new(), parts: vec![part] }
 }
 
-const RESULT_COLUMNS: [(&str, bool); 8] = [
+const RESULT_COLUMNS: [(&str, bool); 9] = [
     ("Success", true),
     ("Tool error", true),
     ("Cap", true),
     ("Violation", true),
     ("Trap", true),
     ("Internal", true),
+    ("Rejected", true),
     ("Closed", true),
     ("Open", true),
 ];

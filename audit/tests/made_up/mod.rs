@@ -147,13 +147,14 @@ pub(crate) const AGENTS: [Option<&str>; 3] = [Some("agent-1"), Some("agent-2"), 
 pub(crate) const DECISIONS: [Option<&str>; 4] = [Some("d-1"), Some("d-2"), Some("d-3"), None];
 pub(crate) const PATHS: [&str; 6] = ["a.txt", "sub/b.txt", ".", "../etc/passwd", "/etc/passwd", "/docs/c"];
 pub(crate) const RULES: [&str; 4] = ["fs:/docs:read", "fs:/docs/sub:write", "fs:/data:read", "limits.handles"];
-pub(crate) const CLASSES: [CallClass; 6] = [
+pub(crate) const CLASSES: [CallClass; 7] = [
     CallClass::Success,
     CallClass::ToolError,
     CallClass::Violation,
     CallClass::Cap,
     CallClass::Trap,
     CallClass::Internal,
+    CallClass::Rejected,
 ];
 
 /// Any ledger of a few calls, several of them at a time.
@@ -209,7 +210,7 @@ fn step(
             let details =
                 ["limits.fuel", "the cap `limits.fuel` was hit: 7 allowed", "limits.host-memory", "nothing known"];
             let detail = details[pick(2, 4)];
-            story.end(call, at_us, CLASSES[pick(3, 6)], detail, usage);
+            story.end(call, at_us, CLASSES[pick(3, CLASSES.len())], detail, usage);
             return None;
         }
         _nothing => {}

@@ -61,7 +61,7 @@ impl Running {
     pub(crate) fn says_nothing(&self) {
         for _round in 0..4 {
             let said = self.ask(&ToNotary::Locate { call: CallId([0xfe; 16]) });
-            assert_eq!(said, FromNotary::Located { index: None });
+            assert_eq!(said, FromNotary::Located { index: None, is_on_record: false });
         }
     }
 

@@ -194,10 +194,18 @@ pub(crate) fn samples_of_version_4() -> Vec<Entry<'static>> {
     ]
 }
 
-/// The entries that format version 5 brought.
+/// The entries that format version 5 brought. The last is the end of a request that was turned down, right after the call's
+/// first.
 pub(crate) fn samples_of_version_5() -> Vec<Entry<'static>> {
     let time_ns = 1_700_000_000_000_000_005;
+    let (policy, [end, _]) = (samples().swap_remove(1), endings());
+    let (Entry::Policy(policy), Entry::CallEnd(end)) = (policy, end) else { panic!("other samples") };
     vec![
+        Entry::Policy(Policy {
+            folders: Pairs::new([("/docs", "65024:131 /srv/docs".into())]),
+            declared: Some("counter".into()),
+            ..policy
+        }),
         Entry::Takeover(Takeover { time_ns, first: LeafIndex(2), count: 1 }),
         Entry::Adoption(Adoption {
             time_ns,
@@ -206,6 +214,15 @@ pub(crate) fn samples_of_version_5() -> Vec<Entry<'static>> {
             first: LeafIndex(2),
             count: 2,
             known: Some((TreeSize(300), RootHash([0xdd; 32]))),
+        }),
+        Entry::CallEnd(CallEnd {
+            seq: Sequence(1),
+            class: CallClass::Rejected,
+            detail: "the arguments do not match the schema of `count`".into(),
+            usage: Usage { fuel_used: 0, memory_peak_bytes: 0, output_bytes: 0, stdio_bytes: 0, ..usage() },
+            counters: Pairs::new(Vec::<(&str, u64)>::new()),
+            entries: 1,
+            ..end
         }),
     ]
 }

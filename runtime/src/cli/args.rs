@@ -231,6 +231,9 @@ pub(crate) struct HostArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompileArgs {
+    /// The process that started this one.
+    #[arg(long)]
+    pub(crate) front: u32,
     /// CPU time over all threads, in seconds.
     #[arg(long)]
     pub(crate) cpu_seconds: u64,

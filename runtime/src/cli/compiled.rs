@@ -120,8 +120,8 @@ pub(crate) fn compiler() -> Result<Compiler, Failure> {
 
 /// Compiles, as the process that [`compiler`] starts.
 pub(crate) fn compile(args: &CompileArgs) -> Result<Exit, Failure> {
-    let CompileArgs { cpu_seconds, memory_bytes, threads } = *args;
-    let role = CompilerRole { cpu_seconds, memory_bytes, threads };
+    let CompileArgs { front, cpu_seconds, memory_bytes, threads } = *args;
+    let role = CompilerRole { front, cpu_seconds, memory_bytes, threads };
     crate::compiler::serve(&role).map_err(|source| Failure::internal_as(CompiledError::Pipe { source }))?;
     Ok(Exit::Success)
 }

@@ -299,7 +299,12 @@ pub(crate) fn component(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Reads a text file.
 pub(crate) fn read_text(path: &Path, help: &'static str) -> Result<String, Failure> {
-    let bytes = read(path, TEXT_BYTES_MAX, help)?;
+    read_text_of(path, TEXT_BYTES_MAX, help)
+}
+
+/// Reads a text file of at most `max_bytes`.
+pub(crate) fn read_text_of(path: &Path, max_bytes: u64, help: &'static str) -> Result<String, Failure> {
+    let bytes = read(path, max_bytes, help)?;
     String::from_utf8(bytes).map_err(|_not_utf8| Failure::usage(FileError::NotText { path: path.to_owned() }))
 }
 

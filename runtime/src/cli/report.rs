@@ -223,7 +223,12 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
             Some("raise this cap in manifest and grant, or mend the tool: listing its operations costs next to nothing")
         }
         LoadError::Describe { .. } => Some("mend the tool: its list of operations must come without any host call"),
-        LoadError::Schema { .. } => Some("mend the tool: the schema must be a JSON Schema, as JSON text"),
+        LoadError::Schema { .. } => Some(
+            "mend the tool: the schema must be of JSON Schema draft 2020-12, as the SDKs write it; docs/tools.md says more",
+        ),
+        LoadError::OperationsTooLong { .. } => {
+            Some("mend the tool: an agent reads all of this before it chooses an operation")
+        }
         LoadError::Place(place) => Some(place.advice()),
         LoadError::Folder(_) => Some("look who exchanged the folder, then run the tool again"),
         LoadError::OperationsChanged { .. } => Some(
@@ -233,7 +238,6 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         | LoadError::CoreModule
         | LoadError::OperationName { .. }
         | LoadError::Operations { .. }
-        | LoadError::OperationsTooLong { .. }
         | LoadError::Unrecorded(_)
         | LoadError::SetNotKept(_)
         | LoadError::NoHost(_)
@@ -282,7 +286,9 @@ fn rejected_text(reason: &RejectError) -> String {
                 "error: {reason}\n  help: give one JSON object, in quotes of the shell: --input '{{\"key\": \"value\"}}'\n"
             )
         }
-        RejectError::UnknownOperation { .. } => format!("error: {}\n", one_line(&reason.to_string())),
+        RejectError::UnknownOperation { .. } | RejectError::TooManyValues { .. } | RejectError::TooMuchWork { .. } => {
+            format!("error: {}\n", one_line(&reason.to_string()))
+        }
     }
 }
 

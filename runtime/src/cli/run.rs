@@ -252,7 +252,9 @@ fn input(given: &str) -> Result<String, Failure> {
         return String::from_utf8(bytes).map_err(|_not_utf8| Failure::usage(RunError::StdinNotText));
     }
     match given.strip_prefix('@') {
-        Some(path) => load::read_text(Path::new(path), "give a file with the arguments after the @"),
+        Some(path) => {
+            load::read_text_of(Path::new(path), INPUT_BYTES_MAX, "give a file with the arguments after the @")
+        }
         None => Ok(given.to_owned()),
     }
 }

@@ -3,18 +3,21 @@
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 
-use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::CompileLimits;
 use super::calls::ALLOWED;
 use super::reply::Reply;
 use crate::interfaces::Interfaces;
+use crate::parent::die_with;
 use crate::runtime::Engine;
 use crate::sandbox::trusted;
 
-/// What a compiler's process is told by its arguments, `--cpu-seconds`, `--memory-bytes` and `--threads`.
+/// What a compiler's process is told by its arguments, `--front`, `--cpu-seconds`, `--memory-bytes` and `--threads`.
 #[derive(Debug, Clone, Copy)]
 pub struct CompilerRole {
+    /// The process that started it, without which it must not live.
+    pub front: u32,
     /// CPU time over all threads, in seconds.
     pub cpu_seconds: u64,
     /// Memory of the process, in bytes.
@@ -27,6 +30,7 @@ pub struct CompilerRole {
 pub(super) fn arguments(limits: &CompileLimits) -> Vec<OsString> {
     let CompileLimits { cpu_seconds, memory_bytes, threads, .. } = limits;
     let arguments = [
+        ("--front", std::process::id().to_string()),
         ("--cpu-seconds", cpu_seconds.to_string()),
         ("--memory-bytes", memory_bytes.to_string()),
         ("--threads", threads.to_string()),
@@ -53,7 +57,7 @@ pub fn serve(role: &CompilerRole) -> io::Result<()> {
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 fn sealed_engine(role: &CompilerRole) -> Result<Engine, Cause> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
+    die_with(role.front)?;
     let engine = Engine::new(1)?;
     seal(role)?;
     Ok(engine)

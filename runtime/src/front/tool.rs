@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tollgate_audit::CallId;
 use tollgate_capability::{ArgsNeed, CapabilitySet, Grant, Limits, Manifest, Needs, ToolName};
 
 use super::group::{Group, Member};
 use super::host_process::{END_WAIT, HostProcess, START_WAIT};
 use crate::artifact::Artifact;
 use crate::error::{CallError, CallFailure, LoadError};
-use crate::host::lane::{LaneError, LaneLimits};
-use crate::host::words::{Ask, SAID_HEADER_BYTES_MAX, Said};
+use crate::host::lane::{Lane, LaneError, LaneLimits};
+use crate::host::words::{Ask, Go, SAID_HEADER_BYTES_MAX, SAID_VALUES_MAX, Said};
 use crate::invoke::{Answer, Request};
 use crate::operations::OperationTexts;
-use crate::private::Noted;
+use crate::private::Keeping;
 use crate::runtime::now_ms;
 use crate::tool::{LoadOrder, Operation, Provenance, bare};
 
@@ -125,21 +126,10 @@ impl HostedTool {
         let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
         let turn = self.answer_by();
         let using = self.group.host(turn).map_err(|error| before(CallError::from_load(error)))?;
-        let call = using.worker().next_call(now_ms());
-        let private = &self.group.shared.private;
-        let noted = private.note(self.capability_set().audit.arguments, call, request.arguments)?;
-        let failed = |error| {
-            let (usage, output) = Default::default();
-            Box::new(CallFailure { error, call: Some(call), usage, output })
-        };
-        match self.ask(using.worker(), turn, request, &noted) {
-            Ok(Outcome::Ended(ended)) => private.keep(&noted, ended),
-            Ok(Outcome::Rejected(error)) => {
-                private.forget(&noted);
-                Err(before(error))
-            }
-            Err(error) => Err(failed(error)),
-        }
+        let (host, private) = (using.worker(), &self.group.shared.private);
+        let keeping = private.plan(self.capability_set().audit.arguments, host.next_call(now_ms())).map_err(before)?;
+        let lane = host.take_lane(turn).map_err(before)?;
+        self.ask(host, lane, request, &keeping).and_then(|ended| private.keep_result(&keeping, ended))
     }
 
     /// By when something must come of a call that begins now, or begins to wait for its turn: its deadline, and the grace.
@@ -148,55 +138,65 @@ impl HostedTool {
         Instant::now() + deadline + self.group.shared.settings.grace
     }
 
-    /// Asks the host, once it has a lane to spare; `turn` is how long that may take.
-    fn ask(
-        &self,
-        host: &HostProcess,
-        turn: Instant,
-        request: &Request<'_>,
-        noted: &Noted,
-    ) -> Result<Outcome, CallError> {
+    /// Has a call run. What is wanted of it is kept once the host says that it is on record and in order.
+    fn ask(&self, host: &HostProcess, mut lane: Lane, request: &Request<'_>, keeping: &Keeping) -> Heard {
         let limits = self.capability_set().limits;
-        let grace = self.group.shared.settings.grace;
-        let mut lane = host.take_lane(turn)?;
         // The deadline is that of the guest, which starts now: what was waited for a lane is not its fault.
-        let until = self.answer_by();
-        let ask = Ask::new(self.place, request.operation, &request.caller, noted.call, noted.salt);
-        let said = lane
-            .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], Some(until))
-            .and_then(|()| lane.receive::<Said>(said_limits(limits), Some(until)));
-        match said {
-            Ok((said, blobs)) => match outcome(said, blobs, noted) {
-                Some(outcome) => {
-                    host.give_back(lane);
-                    Ok(outcome)
-                }
-                None => Err(host.lost("it gave an answer that is not UTF-8")),
-            },
-            Err(LaneError::Late) => Err(host.overran(limits.deadline_ms, millis(grace))),
-            Err(error) => Err(host.lost(&error.to_string())),
+        let until = Some(self.answer_by());
+        let ask = Ask::new(self.place, request.operation, &request.caller, keeping.call, keeping.salt);
+        let mut said = lane
+            .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], until)
+            .and_then(|()| lane.receive::<Said>(said_limits(limits), until));
+        let was_accepted = matches!(said, Ok((Said::Accepted, _)));
+        let mut may_answer = keeping.salt.is_none();
+        if !may_answer && was_accepted {
+            let kept = self.group.shared.private.keep_arguments(keeping, request.arguments);
+            may_answer = kept.is_ok();
+            let go = kept.map_or_else(|error| Go::End { error }, |()| Go::Run);
+            said =
+                lane.send(&go, [b"", b"", b""], until).and_then(|()| lane.receive::<Said>(said_limits(limits), until));
         }
+        let error = match said {
+            Ok((said, blobs)) => match ended(said, blobs, keeping.call, may_answer) {
+                Some(ended) => {
+                    host.give_back(lane);
+                    return Ok(ended);
+                }
+                None => host.lost("it gave an answer that makes no sense"),
+            },
+            Err(LaneError::Late) => host.overran(limits.deadline_ms, millis(self.group.shared.settings.grace)),
+            Err(error) => host.lost(&error.to_string()),
+        };
+        // The host's word counts where the notary cannot be asked any more, as when the front ends.
+        let is_on_record = self.group.shared.notary.is_on_record(keeping.call).unwrap_or(was_accepted);
+        let call = is_on_record.then_some(keeping.call);
+        Err(Box::new(CallFailure { call, ..*CallFailure::before(error) }))
     }
 }
 
-/// What a host said of a call.
-enum Outcome {
-    Ended(Result<Answer, Box<CallFailure>>),
-    Rejected(CallError),
-}
+/// How a call ended, if its host lives and made sense; or how the host failed it.
+type Heard = Result<Result<Answer, Box<CallFailure>>, Box<CallFailure>>;
 
-fn outcome(said: Said, [output, stdout, stderr]: [Vec<u8>; 3], noted: &Noted) -> Option<Outcome> {
+/// How a call ended, as its host says; none if that makes no sense. Only a call of which all that is wanted is kept has
+/// an answer.
+fn ended(
+    said: Said,
+    [output, stdout, stderr]: [Vec<u8>; 3],
+    call: CallId,
+    may_answer: bool,
+) -> Option<Result<Answer, Box<CallFailure>>> {
     let streams = tollgate_wasi_proxy::Stdout { stdout, stderr };
-    Some(match said {
-        Said::Answered { usage } => {
-            let output = String::from_utf8(output).ok()?;
-            Outcome::Ended(Ok(Answer { output, usage, streams, call: noted.call }))
+    match said {
+        Said::Answered { usage } if may_answer => {
+            Some(Ok(Answer { output: String::from_utf8(output).ok()?, usage, streams, call }))
         }
         Said::Failed { failure } => {
-            Outcome::Ended(Err(Box::new(CallFailure { call: Some(noted.call), output: streams, ..failure })))
+            let on_record = failure.call.map(|_its_own| call);
+            Some(Err(Box::new(CallFailure { call: on_record, output: streams, ..failure })))
         }
-        Said::Rejected { error } => Outcome::Rejected(error),
-    })
+        Said::Senseless { error } => Some(Err(CallFailure::before(error))),
+        Said::Accepted | Said::Answered { .. } => None,
+    }
 }
 
 /// What may come of a call: its caps bound it.
@@ -204,6 +204,7 @@ fn said_limits(limits: Limits) -> LaneLimits {
     let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     LaneLimits {
         header: SAID_HEADER_BYTES_MAX,
+        values: SAID_VALUES_MAX,
         blobs: [bytes(limits.output), bytes(limits.stdio), bytes(limits.stdio)],
     }
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tollgate_schema::count_values;
 
 /// One end of a lane.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(crate) type Blobs = [Vec<u8>; 3];
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct LaneLimits {
     pub(crate) header: usize,
+    /// JSON values of the header: in memory each takes a multiple of the two bytes that it may have in text.
+    pub(crate) values: usize,
     pub(crate) blobs: [usize; 3],
 }
 
@@ -122,6 +125,9 @@ impl Lane {
             from += length;
             part
         });
+        if count_values(parts[0]) > limits.values {
+            return Err(LaneError::Senseless(format!("more than {} values in a header", limits.values)));
+        }
         let header = serde_json::from_slice(parts[0]).map_err(|error| LaneError::Senseless(error.to_string()))?;
         parts.rotate_left(1);
         let [first, second, third, _header] = parts.map(<[u8]>::to_vec);
@@ -196,7 +202,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: LaneLimits = LaneLimits { header: 100, blobs: [1 << 20, 10, 0] };
+    const LIMITS: LaneLimits = LaneLimits { header: 100, values: 20, blobs: [1 << 20, 10, 0] };
 
     fn pair() -> (Lane, Lane) {
         let (here, there) = UnixStream::pair().unwrap();
@@ -237,6 +243,7 @@ mod tests {
         senseless(&head([2, 0, 0, u32::MAX]), "at most 0");
         senseless(&[head([2, 0, 0, 0]), b"\"\"x".to_vec()].concat(), "more than one message");
         senseless(&[head([2, 0, 0, 0]), b"{}".to_vec()].concat(), "expected a string");
+        senseless(&[head([42, 0, 0, 0]), b"[".repeat(42)].concat(), "more than 20 values in a header");
     }
 
     /// Any bytes, and sound messages with any of their bytes changed.

@@ -23,7 +23,7 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::{io, panic, process, thread};
 
-use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
+use rustix::process::setsid;
 use tollgate_audit::{CallId, Channel, Recorder};
 use tollgate_capability::CapabilitySet;
 
@@ -36,9 +36,9 @@ use crate::drill::{Held, Post, ThreadKind};
 use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
 use crate::machine::{Engine, Machine};
+use crate::parent::die_with;
 use crate::runtime::record_enforcement;
 use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Stripped};
-use crate::schema;
 use crate::tool::{Component, LoadOrder, Loading};
 
 /// What a host's process is told by its arguments.
@@ -123,7 +123,6 @@ pub(crate) struct Unloaded {
 fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -> Result<Prepared, Started> {
     let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
     let engine = Engine::for_mapped_code(lanes).map_err(|error| no_start(&error))?;
-    schema::warm_up();
     let Order { required, tools, drill } = order;
     let of_drill = drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set()));
     let tools: Vec<_> = tools.into_iter().map(ToolOrder::into_load).zip(code).collect();
@@ -186,10 +185,7 @@ impl Prepared {
 /// A session of its own, and no life without the front.
 fn belong_to(role: &HostRole) -> io::Result<()> {
     setsid()?;
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    // It may have died before that was set.
-    let parent = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
-    if parent == Some(role.front) { Ok(()) } else { Err(io::Error::other("the front is gone")) }
+    die_with(role.front)
 }
 
 /// A thread that panics leaves calls without an answer: the process ends, and the front starts another one.

@@ -4,9 +4,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Unloaded;
 use super::lane::Lane;
-use super::words::{self, ASK_LIMITS, Ask, Said, Started};
+use super::words::{self, ASK_LIMITS, Ask, Go, Said, Started};
 use crate::drill::Post;
-use crate::error::{CallError, RejectError};
+use crate::error::{CallError, CallFailure};
 use crate::instance::EventLoop;
 use crate::invoke::{Answer, Request, Runner};
 use crate::machine::Machine;
@@ -71,7 +71,7 @@ impl Serving {
         let Some(tools) = self.tools() else { return };
         // A lane that breaks is the front's to judge.
         while let Ok((ask, [arguments, stdin, _none])) = lane.receive::<Ask>(ASK_LIMITS, None) {
-            let (said, blobs) = answer(&mut runner, &tools, &ask, arguments, stdin);
+            let (said, blobs) = answer(&mut runner, &tools, &mut lane, &ask, [arguments, stdin]);
             let [output, stdout, stderr] = &blobs;
             if lane.send(&said, [output, stdout, stderr], None).is_err() {
                 return;
@@ -87,7 +87,7 @@ impl Serving {
         let mut tools = Vec::new();
         let mut failed = None;
         for (place, Unloaded { loading, component, describing }) in waiting.into_iter().enumerate() {
-            match loading.load(runner, &component, &Noted::of(describing, None, "")) {
+            match loading.load(runner, &component, &Noted::of(describing, None, None)) {
                 Ok(tool) => tools.push(tool),
                 Err(error) => {
                     failed = Some(Started::Unloadable { tool: place, error });
@@ -115,8 +115,14 @@ impl Serving {
     }
 }
 
-fn answer(runner: &mut Runner, tools: &[Tool], ask: &Ask, arguments: Vec<u8>, stdin: Vec<u8>) -> (Said, [Vec<u8>; 3]) {
-    match run(runner, tools, ask, arguments, stdin) {
+fn answer(
+    runner: &mut Runner,
+    tools: &[Tool],
+    lane: &mut Lane,
+    ask: &Ask,
+    texts: [Vec<u8>; 2],
+) -> (Said, [Vec<u8>; 3]) {
+    match run(runner, tools, lane, ask, texts) {
         Ok(Ok(Answer { output, usage, streams, call: _ })) => {
             (Said::Answered { usage }, [output.into_bytes(), streams.stdout, streams.stderr])
         }
@@ -124,20 +130,37 @@ fn answer(runner: &mut Runner, tools: &[Tool], ask: &Ask, arguments: Vec<u8>, st
             let streams = std::mem::take(&mut failure.output);
             (Said::Failed { failure: *failure }, [Vec::new(), streams.stdout, streams.stderr])
         }
-        Err(error) => (Said::Rejected { error }, Default::default()),
+        Err(what) => {
+            let error = CallError::Internal(format!("the front asks what makes no sense: {what}"));
+            (Said::Senseless { error }, Default::default())
+        }
     }
 }
 
-type Ended = Result<Answer, Box<crate::error::CallFailure>>;
+type Ended = Result<Answer, Box<CallFailure>>;
 
-fn run(runner: &mut Runner, tools: &[Tool], ask: &Ask, arguments: Vec<u8>, stdin: Vec<u8>) -> Result<Ended, CallError> {
-    let senseless = |what: &str| CallError::Internal(format!("the front asks what makes no sense: {what}"));
-    let tool = tools.get(ask.tool).ok_or_else(|| senseless("a tool that is not here"))?;
-    let salt = ask.salt().map_err(|error| senseless(&error.to_string()))?;
-    let arguments = String::from_utf8(arguments)
-        .map_err(|error| CallError::Rejected(RejectError::NotJson { message: error.to_string() }))?;
+fn run(
+    runner: &mut Runner,
+    tools: &[Tool],
+    lane: &mut Lane,
+    ask: &Ask,
+    [arguments, stdin]: [Vec<u8>; 2],
+) -> Result<Ended, String> {
+    let tool = tools.get(ask.tool).ok_or("a tool that is not here")?;
+    let salt = ask.salt().map_err(|error| error.to_string())?;
+    let arguments = String::from_utf8(arguments).map_err(|error| error.to_string())?;
     let (operation, caller) = (ask.operation.as_str(), ask.caller.clone());
     let request = Request { operation, arguments: &arguments, stdin: stdin.into(), caller };
-    tool.accept(&request)?;
-    Ok(runner.call(tool, &request, &Noted::of(ask.call, salt, &arguments)))
+    let keep = || if salt.is_some() { ask_front(lane) } else { Ok(()) };
+    Ok(runner.call(tool, &request, (ask.call, salt), keep))
+}
+
+/// Has the front keep what is wanted of a call. A front that is gone needs no answer: this process ends with it.
+fn ask_front(lane: &mut Lane) -> Result<(), CallError> {
+    let nobody = |error| CallError::Unrecorded(format!("the front does not keep the call: {error}"));
+    lane.send(&Said::Accepted, [b"", b"", b""], None).map_err(nobody)?;
+    match lane.receive::<Go>(ASK_LIMITS, None).map_err(nobody)?.0 {
+        Go::Run => Ok(()),
+        Go::End { error } => Err(error),
+    }
 }

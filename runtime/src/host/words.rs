@@ -33,19 +33,37 @@ pub(crate) struct Ask {
 }
 
 /// The host answers. The blobs are the output, and what the guest wrote to its two streams.
+///
+/// ```text
+/// Ask ─▶ entry `call` ─▶ Accepted ─▶ salt and texts kept ─▶ Go ─▶ guest ─▶ Answered or Failed
+///                    └─▶ Failed (rejected)
+/// ```
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Said {
+    /// The call is on record and its request is in order; the front says [`Go`] before the guest runs. Once, and only of
+    /// a call with a salt: where nothing is kept nobody needs to be asked.
+    Accepted,
     Answered {
         usage: Usage,
     },
     Failed {
         failure: CallFailure,
     },
-    /// Nothing ran, and nothing is on the record.
-    Rejected {
+    /// The question made no sense: nothing ran, and nothing is on the record.
+    Senseless {
         error: CallError,
     },
+}
+
+/// The front answers to [`Said::Accepted`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Go {
+    /// What is wanted of the call is kept.
+    Run,
+    /// It cannot be kept: the call ends.
+    End { error: CallError },
 }
 
 impl Ask {
@@ -73,10 +91,14 @@ pub(crate) fn tell(lane: &mut Lane, said: &impl Serialize) {
 }
 
 /// What a host takes from its front: as much as any cap allows.
-pub(crate) const ASK_LIMITS: LaneLimits = LaneLimits { header: 1 << 20, blobs: [256 << 20, 256 << 20, 0] };
+pub(crate) const ASK_LIMITS: LaneLimits = LaneLimits { header: 1 << 20, values: 64, blobs: [256 << 20, 256 << 20, 0] };
 
-/// What a front takes of the start of a host: the descriptions and schemas of the operations of a compartment.
-pub(crate) const STARTED_LIMITS: LaneLimits = LaneLimits { header: 32 << 20, blobs: [0, 0, 0] };
+/// What a front takes of the start of a host: the descriptions and schemas of the operations of a compartment. Each tool's
+/// are bounded where they are read (`operations.rs`); a host that was broken into is bounded here.
+pub(crate) const STARTED_LIMITS: LaneLimits = LaneLimits { header: 32 << 20, values: 1 << 20, blobs: [0, 0, 0] };
 
 /// Longest header of an answer: the texts of an error.
 pub(crate) const SAID_HEADER_BYTES_MAX: usize = 16 << 20;
+
+/// Most JSON values in it: the names of all operations, and some figures.
+pub(crate) const SAID_VALUES_MAX: usize = 4096;

@@ -266,7 +266,20 @@ impl NotaryProcess {
     #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
     pub fn locate(&self, call: CallId) -> Result<Option<LeafIndex>, NotaryFailure> {
         match self.ask(&ToNotary::Locate { call })? {
-            FromNotary::Located { index } => Ok(index),
+            FromNotary::Located { index, .. } => Ok(index),
+            other => Err(NotaryFailure::Ended { reason: format!("it said {other:?}") }),
+        }
+    }
+
+    /// Whether a call is in the ledger that is running or that ended or was closed lately.
+    ///
+    /// # Errors
+    ///
+    /// As [`NotaryProcess::checkpoint`]: then nobody knows.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
+    pub(crate) fn is_on_record(&self, call: CallId) -> Result<bool, NotaryFailure> {
+        match self.ask(&ToNotary::Locate { call })? {
+            FromNotary::Located { is_on_record, .. } => Ok(is_on_record),
             other => Err(NotaryFailure::Ended { reason: format!("it said {other:?}") }),
         }
     }

@@ -162,3 +162,24 @@ fn a_compiler_sees_no_environment() {
 fn a_real_compiler_survives_a_large_component() {
     under(CompileLimits::DEFAULT, &large(2_000)).unwrap();
 }
+
+/// Between the start of a compiler and its wish to die with its parent the parent may have died: it looks.
+#[test]
+fn a_compiler_that_another_process_started_does_nothing() {
+    let component = wat::parse_str("(component)").unwrap();
+    let compile = |front: u32| {
+        let mut child = std::process::Command::new(TOLLGATE)
+            .args(["compile", "--front", &front.to_string(), "--cpu-seconds", "60"])
+            .args(["--memory-bytes", &(256 << 20).to_string(), "--threads", "1"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that does nothing does not take it.
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), &component).ok();
+        child.wait_with_output().unwrap().stdout
+    };
+    assert_eq!(compile(std::process::id()).first(), Some(&b'c'), "machine code");
+    let said = String::from_utf8(compile(1)).unwrap();
+    assert_eq!(said, "nthe process that started this one is gone");
+}

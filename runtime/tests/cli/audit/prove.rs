@@ -30,11 +30,12 @@ fn a_failed_call_has_a_receipt_too() {
 }
 
 #[test]
-fn a_call_that_was_turned_down_leaves_no_receipt_behind() {
+fn a_call_that_was_turned_down_has_a_receipt_too() {
     let desk = Desk::with("word-count");
     let ran = desk.run(&["run", "tools/word-count.wasm", "--op", "count", DOCS[0], DOCS[1], "--receipt", "r"]);
     ran.fails(2, &["do not match the schema"]);
-    assert!(!desk.path("r").exists());
+    let ran = desk.run(&["audit", "receipt", "verify", "r", "--key", &desk.key(), "--json"]).json();
+    assert_eq!((&ran["verified"], &ran["facts"]["entry"]["class"]), (&true.into(), &"rejected".into()));
 }
 
 #[test]
