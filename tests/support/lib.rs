@@ -253,6 +253,6 @@ pub const WORDS_OF_HOSTS: [(&str, &str); 6] = [
     ("policy.sandbox.require=partial", "require_partial"),
 ];
 
-/// The same of words about mounts, and the tests of `tests/mounts`.
+/// Words that take a mount to show, and the tests of `tests/mounts` in which they do something.
 pub const WORDS_OF_MOUNTS: [(&str, &str); 1] =
     [("policy.tools.*.fs.*.mounts", "mounts_that_are_granted_are_part_of_the_folder")];

@@ -180,8 +180,7 @@ fn every_word_of_the_schemas_has_a_test() {
     let mut known = tested("manifest", MANIFEST);
     known.extend(tested("policy", POLICY));
     known.extend(FOR_PEOPLE.map(str::to_owned));
-    let elsewhere = WORDS_OF_HOSTS.into_iter().chain(WORDS_OF_MOUNTS);
-    known.extend(elsewhere.map(|(word, _test)| word.to_owned()));
+    known.extend(WORDS_OF_HOSTS.iter().chain(&WORDS_OF_MOUNTS).map(|(word, _test)| (*word).to_owned()));
     let once: BTreeSet<String> = known.iter().cloned().collect();
     assert_eq!(once.len(), known.len(), "a word is there twice");
     let mut words = BTreeSet::new();
