@@ -85,7 +85,7 @@ pub use crate::ledger::{Ledger, Recovery};
 pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
 pub use crate::notary::{
     FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX,
-    PIPE_SHARE_BYTES, Taken, ToNotary,
+    PIPE_SHARE_BYTES, StartedNotary, Taken, ToNotary,
 };
 pub use crate::note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,

@@ -53,6 +53,13 @@ pub struct Notary {
     front_is_gone: bool,
 }
 
+/// A notary whose last thread has started: from here on it can be sealed.
+#[derive(Debug)]
+pub struct StartedNotary {
+    notary: Notary,
+    publisher: Publisher,
+}
+
 /// Which ledger a notary keeps.
 #[derive(Clone, Copy, Debug)]
 pub struct NotaryOf<'o> {
@@ -151,20 +158,24 @@ impl Notary {
         })
     }
 
-    /// Serves until the front is gone and every host has closed its pipe.
+    /// Starts the thread that syncs and signs, the only one beside this. Whoever seals this process does it in between,
+    /// so that nothing is left by which a thread could be made.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryError::System`].
+    pub fn start(self) -> Result<StartedNotary, NotaryError> {
+        let publisher = Publisher::start(Arc::clone(&self.ledger))?;
+        Ok(StartedNotary { notary: self, publisher })
+    }
+
+    /// [`Notary::start`], then [`StartedNotary::serve`].
     ///
     /// # Errors
     ///
     /// [`NotaryError`].
-    pub fn serve(mut self) -> Result<(), NotaryError> {
-        let publisher = Publisher::start(Arc::clone(&self.ledger))?;
-        let served = self.serve_with(&publisher);
-        let published = publisher.finish();
-        match (served, published) {
-            (Err(error @ NotaryError::Stopped { .. }), _) => Err(error),
-            (_, Err(reason)) => Err(self.stop(reason)),
-            (served, Ok(())) => served,
-        }
+    pub fn serve(self) -> Result<(), NotaryError> {
+        self.start()?.serve()
     }
 
     fn serve_with(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
@@ -486,6 +497,24 @@ impl Round {
         self.bytes += bytes;
         // A look seldom shows a whole share: a page of a pipe need not be full.
         self.has_backlog |= bytes > PIPE_SHARE_BYTES / 2;
+    }
+}
+
+impl StartedNotary {
+    /// Serves until the front is gone and every host has closed its pipe.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryError`].
+    pub fn serve(self) -> Result<(), NotaryError> {
+        let Self { mut notary, publisher } = self;
+        let served = notary.serve_with(&publisher);
+        let published = publisher.finish();
+        match (served, published) {
+            (Err(error @ NotaryError::Stopped { .. }), _) => Err(error),
+            (_, Err(reason)) => Err(notary.stop(reason)),
+            (served, Ok(())) => served,
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -42,12 +42,20 @@ struct Queue {
 }
 
 impl Publisher {
+    /// Starts the thread, and waits until it has: what the start of a thread needs of the kernel is then over.
     pub(super) fn start(ledger: Arc<Ledger>) -> io::Result<Self> {
         let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let queue = Mutex::new(Queue { has_new: true, ..Queue::default() });
         let shared = Arc::new(Shared { ledger, queue, changed: Condvar::new(), wakes });
         let its = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("publisher".to_owned()).spawn(move || its.run())?;
+        let begun = Arc::new(Barrier::new(2));
+        let its_begun = Arc::clone(&begun);
+        let run = move || {
+            its_begun.wait();
+            its.run();
+        };
+        let thread = std::thread::Builder::new().name("publisher".to_owned()).spawn(run)?;
+        begun.wait();
         Ok(Self { shared, thread })
     }
 

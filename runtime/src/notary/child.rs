@@ -3,11 +3,12 @@
 //! Nothing here takes a lock. What is said may have to wait for the notary to listen.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use rustix::pipe::{PipeFlags, pipe_with};
 use tollgate_audit::{Channel, ChannelError, HostEnd, HostId, ToNotary};
 
 use super::{Followed, NotaryCommand};
@@ -17,6 +18,8 @@ use super::{Followed, NotaryCommand};
 pub(super) struct Watched {
     pub(super) process: Child,
     pub(super) channel: Arc<Channel>,
+    // What it prints. Its end never waits for anybody to read.
+    said: OwnedFd,
 }
 
 impl Watched {
@@ -24,9 +27,19 @@ impl Watched {
         self.channel.hang_up();
         match self.process.wait() {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(status.to_string()),
+            Ok(status) => Err([status.to_string(), self.last_said()].join(" ").trim().to_owned()),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    /// What it printed before it ended, such as a panic's message.
+    fn last_said(&self) -> String {
+        let mut bytes = vec![0; SAID_BYTES_MAX];
+        let read = rustix::io::read(&self.said, &mut *bytes).unwrap_or_default();
+        bytes.truncate(read);
+        let text: String = String::from_utf8_lossy(&bytes).split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown: String = text.chars().filter(|char| !char.is_control()).collect();
+        if shown.is_empty() { shown } else { format!("({shown})") }
     }
 
     pub(super) fn ended(&mut self, otherwise: &str) -> String {
@@ -44,16 +57,26 @@ impl Drop for Watched {
 #[allow(clippy::disallowed_methods, reason = "this module owns the notary's process")]
 pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
     let (channel, theirs) = Channel::pair()?;
-    // In a process group of its own: what is typed to end the front (Ctrl-C) must not end the record.
-    let process = Command::new(&command.program)
-        .args(&command.arguments)
-        .env_clear()
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        .process_group(0)
-        .spawn()?;
-    Ok(Watched { process, channel: Arc::new(channel) })
+    let (said, stderr) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let mut process = Command::new(&command.program);
+    process.args(&command.arguments).env_clear();
+    process.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(stderr));
+    own_session(&mut process);
+    Ok(Watched { process: process.spawn()?, channel: Arc::new(channel), said })
 }
+
+/// In a session of its own: what is typed to end the front (Ctrl-C) must not end the record, and the terminal is not its to
+/// write to or to type into. From before its program starts, so that there is no moment in between.
+#[allow(unsafe_code, reason = "what runs between fork and exec")]
+fn own_session(command: &mut Command) {
+    let begin = || Ok(rustix::process::setsid().map(drop)?);
+    // SAFETY: `setsid` is async-signal-safe (signal-safety(7)); the closure does nothing else, asks for no memory and takes no
+    // lock, so it may run in the child of a process with many threads.
+    unsafe { command.pre_exec(begin) };
+}
+
+/// A panic's message.
+const SAID_BYTES_MAX: usize = 1024;
 
 /// Tells a fresh notary of all hosts that there are.
 pub(super) fn say_start(channel: &Channel, hosts: &[Followed]) -> Result<(), ChannelError> {

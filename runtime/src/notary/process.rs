@@ -7,6 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tollgate_audit::{Notary, NotaryError, NotaryOf};
 
 use super::seal;
+use crate::sandbox::trusted;
 
 /// Which ledger the notary keeps.
 #[derive(Debug, Clone)]
@@ -20,18 +21,32 @@ pub struct NotaryRole {
 }
 
 /// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until its front is gone and the
-/// pipe of its host is drained. Seals this process first: its ledger's folder is all that it can reach.
+/// pipe of its host is drained. Closes every file that it inherited but its standard streams, and seals this process first: its
+/// ledger's folder is all that it can reach.
 ///
 /// # Errors
 ///
 /// [`NotaryError`]. The front has been told.
-pub fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
+///
+/// # Safety
+///
+/// Nothing in this process owns or borrows a file beside its standard streams, or never uses nor closes it again: they are
+/// all closed. So this is what a `main` does first, and it ends when this returns.
+#[allow(unsafe_code, reason = "it closes what others may own, and says so")]
+pub unsafe fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
     let NotaryRole { ledger, origin, software } = role;
     let now_ns = now_ns();
+    let control = control()?;
+    // What the front's starter had open is none of the record's business.
+    // SAFETY: the caller promises it; the descriptor that was made here is kept.
+    unsafe { trusted::close_inherited(&[control.as_fd()]) }?;
     let of = NotaryOf { folder: ledger, origin: origin.as_deref(), software, now_ns };
-    let notary = Notary::open(of, control()?)?;
-    seal::seal(ledger)?;
-    notary.serve()
+    let notary = Notary::open(of, control)?;
+    let confined = trusted::confine(&[ledger])?;
+    // Its last thread, while threads can be made.
+    let started = notary.start()?;
+    seal::seal(confined)?;
+    started.serve()
 }
 
 /// The socket to the front, which is this process's standard input.

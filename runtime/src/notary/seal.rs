@@ -2,31 +2,32 @@
 //! network, other programs, and executable pages (`seccomp(2)`).
 
 use std::io;
-use std::path::Path;
 
-use crate::sandbox::trusted::{self, ANY, Call, NOT_EXECUTABLE};
+use crate::sandbox::trusted::{ANY, Call, Check, Confined, NOT_EXECUTABLE};
 
-/// Seals this process, which must have one thread.
+/// Seals every thread of this process: no other one can be made afterwards.
 ///
 /// # Errors
 ///
-/// The kernel has Landlock or seccomp and refuses.
-pub(super) fn seal(folder: &Path) -> io::Result<()> {
-    trusted::confine(&[folder])?.allow_only(ALLOWED)
+/// The kernel has no seccomp, or refuses.
+pub(super) fn seal(confined: Confined) -> io::Result<()> {
+    confined.allow_only(ALLOWED)
 }
+
+/// `FIONREAD` (`asm-generic/ioctls.h`), the second argument of `ioctl`.
+const HOW_MUCH_IS_IN_IT: Check = Check::is(1, 0x541b);
 
 /// What a notary does beside what every process does, and why.
 const ALLOWED: &[Call] = &[
     (libc::SYS_tee, ANY, "look into a host's pipe"),
     (libc::SYS_splice, ANY, "take entries from it"),
-    (libc::SYS_ioctl, ANY, "how much is in it (FIONREAD)"),
+    (libc::SYS_ioctl, &[HOW_MUCH_IS_IN_IT], "how much is in it"),
     (libc::SYS_read, ANY, "the copy of what is in it"),
     (libc::SYS_ppoll, ANY, "wait for something to do"),
     (libc::SYS_recvmsg, ANY, "hear the front"),
     (libc::SYS_recvfrom, ANY, "hear hosts"),
     (libc::SYS_sendmsg, ANY, "answer the front"),
     (libc::SYS_sendto, ANY, "answer hosts"),
-    (libc::SYS_eventfd2, ANY, "the publisher's wake-up"),
     (libc::SYS_openat, ANY, "tiles and the checkpoint, below the ledger's folder"),
     (libc::SYS_close, ANY, "them"),
     (libc::SYS_write, ANY, "them"),
@@ -47,12 +48,7 @@ const ALLOWED: &[Call] = &[
     (libc::SYS_syncfs, ANY, "tiles"),
     (libc::SYS_fcntl, ANY, "descriptors"),
     (libc::SYS_dup, ANY, "descriptors"),
-    (libc::SYS_clone3, ANY, "the publisher's thread"),
-    (libc::SYS_clone, ANY, "the same, by older C libraries"),
-    (libc::SYS_set_robust_list, ANY, "start of a thread"),
-    (libc::SYS_rseq, ANY, "start of a thread"),
-    (libc::SYS_prctl, ANY, "name of a thread"),
-    (libc::SYS_sched_getaffinity, ANY, "stack of a thread"),
+    (libc::SYS_sched_getaffinity, ANY, "memory arenas, by their number"),
     (libc::SYS_mmap, &[NOT_EXECUTABLE], "memory"),
     (libc::SYS_clock_nanosleep, ANY, "wait"),
     (libc::SYS_nanosleep, ANY, "wait"),
@@ -84,6 +80,7 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+    use crate::sandbox::trusted;
 
     const FOLDER: &str = "TOLLGATE_TEST_SEALED_FOLDER";
 
@@ -113,7 +110,20 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let engine = wasmtime::Engine::default();
         let module = wat::parse_str("(module (func (export \"f\")))").unwrap();
-        seal(&folder).unwrap();
+        let confined = trusted::confine(&[&folder]).unwrap();
+        // As the publisher: from before the filter, and under it.
+        let (go, goes) = std::sync::mpsc::channel::<()>();
+        let (began, begun) = std::sync::mpsc::channel();
+        let file = folder.join("by-a-thread");
+        let thread = std::thread::spawn(move || {
+            began.send(()).unwrap();
+            goes.recv().unwrap();
+            fs::write(&file, "tile").unwrap();
+            fs::read("/proc/self/status").map_err(|error| error.kind())
+        });
+        begun.recv().unwrap();
+        let (pipe, writer) = io::pipe().unwrap();
+        seal(confined).unwrap();
 
         // What it needs still works.
         fs::write(folder.join("tile.tmp"), "tile").unwrap();
@@ -121,7 +131,10 @@ mod tests {
         File::open(&folder).unwrap().sync_all().unwrap();
         fs::create_dir(folder.join("deeper")).unwrap();
         fs::remove_dir_all(folder.join("deeper")).unwrap();
-        assert_eq!(std::thread::spawn(|| 42).join().unwrap(), 42);
+        go.send(()).unwrap();
+        assert_eq!(thread.join().unwrap().unwrap_err(), ErrorKind::PermissionDenied);
+        rustix::io::write(&writer, b"1234").unwrap();
+        assert_eq!(rustix::io::ioctl_fionread(&pipe).unwrap(), 4);
 
         let denied =
             |what: &str, kind: Option<ErrorKind>| assert_eq!(kind, Some(ErrorKind::PermissionDenied), "{what}");
@@ -138,6 +151,8 @@ mod tests {
             "change a mode",
             fs::set_permissions(folder.join("tile"), fs::metadata(&folder).unwrap().permissions()).err().map(kind),
         );
+        denied("another thread", std::thread::Builder::new().spawn(|| ()).err().map(kind));
+        denied("another ioctl", rustix::io::ioctl_fionbio(&pipe, true).err().map(|error| kind(error.into())));
         denied("connect", TcpStream::connect(address).err().map(kind));
         denied("send", UdpSocket::bind("127.0.0.1:0").err().map(kind));
         denied("unix socket", UnixStream::pair().err().map(kind));

@@ -378,7 +378,7 @@ impl ThreadList {
 const ENTRIES_BYTES: usize = 4096;
 
 /// Closes all from 3 on but `kept`.
-fn close_but(kept: &mut [RawFd]) -> io::Result<()> {
+pub(super) fn close_but(kept: &mut [RawFd]) -> io::Result<()> {
     kept.sort_unstable();
     let mut next = u32::try_from(libc::STDERR_FILENO).unwrap_or_default() + 1;
     for fd in kept.iter().filter_map(|&fd| u32::try_from(fd).ok()) {

@@ -6,11 +6,30 @@
 //! ```
 
 use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
+use super::enforce::close_but;
 pub(crate) use super::filter::{ANY, Check, NOT_EXECUTABLE};
 use super::filter::{Log, Otherwise, Program, no_new_privileges};
 use super::ruleset;
+
+/// Closes every file of this process but its standard streams and `keep`. For a process that has just started: whatever
+/// owns an open file by then is in `keep`.
+///
+/// # Errors
+///
+/// The kernel cannot close ranges (Linux 5.9).
+///
+/// # Safety
+///
+/// Nothing in this process owns or borrows another file, or it never uses nor closes that again (`std::os::fd`, "I/O
+/// safety"): its number may be another file's by then.
+#[allow(unsafe_code, reason = "it closes what others may own, and says so")]
+pub(crate) unsafe fn close_inherited(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
+    close_but(&mut kept)
+}
 
 /// A system call that stays open: its number, what its arguments must be, and why it is needed. Several rows with
 /// conditions for the same number allow what any of them allows; one without allows the number whatever they say.
