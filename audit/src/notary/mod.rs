@@ -508,6 +508,7 @@ impl StartedNotary {
     /// [`NotaryError`].
     pub fn serve(self) -> Result<(), NotaryError> {
         let Self { mut notary, publisher } = self;
+        publisher.begin();
         let served = notary.serve_with(&publisher);
         let published = publisher.finish();
         match (served, published) {

@@ -19,6 +19,7 @@ use crate::ledger_error::{CheckpointError, with_causes};
 pub(super) struct Publisher {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
+    meeting: Arc<Barrier>,
 }
 
 #[derive(Debug)]
@@ -42,21 +43,29 @@ struct Queue {
 }
 
 impl Publisher {
-    /// Starts the thread, and waits until it has: what the start of a thread needs of the kernel is then over.
+    /// Starts the thread, and waits until it has: what the start of a thread needs of the kernel is then over. It does nothing
+    /// before [`Publisher::begin`].
     pub(super) fn start(ledger: Arc<Ledger>) -> io::Result<Self> {
         let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let queue = Mutex::new(Queue { has_new: true, ..Queue::default() });
         let shared = Arc::new(Shared { ledger, queue, changed: Condvar::new(), wakes });
         let its = Arc::clone(&shared);
-        let begun = Arc::new(Barrier::new(2));
-        let its_begun = Arc::clone(&begun);
+        // Passed twice: by both when the thread is there, and by both when its work begins.
+        let meeting = Arc::new(Barrier::new(2));
+        let its_meeting = Arc::clone(&meeting);
         let run = move || {
-            its_begun.wait();
+            its_meeting.wait();
+            its_meeting.wait();
             its.run();
         };
         let thread = std::thread::Builder::new().name("publisher".to_owned()).spawn(run)?;
-        begun.wait();
-        Ok(Self { shared, thread })
+        meeting.wait();
+        Ok(Self { shared, thread, meeting })
+    }
+
+    /// Lets the thread begin. Once.
+    pub(super) fn begin(&self) {
+        self.meeting.wait();
     }
 
     /// There are entries that no checkpoint covers.

@@ -111,6 +111,8 @@ mod tests {
         let engine = wasmtime::Engine::default();
         let module = wat::parse_str("(module (func (export \"f\")))").unwrap();
         let confined = trusted::confine(&[&folder]).unwrap();
+        // Its threads, of which none can be made later.
+        assert!(engine.precompile_module(&module).is_ok());
         // As the publisher: from before the filter, and under it.
         let (go, goes) = std::sync::mpsc::channel::<()>();
         let (began, begun) = std::sync::mpsc::channel();
