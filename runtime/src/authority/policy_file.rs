@@ -229,6 +229,10 @@ fn grant_reaches(folder: &Path, tool: &ToolName, grant: &Grant) -> Vec<Reach> {
             let what = format!("`{}`, a folder outside, for `{tool}`", fs.host.display());
             reaches.push(Reach { what, keys: keys(["fs", &guest.to_string(), "host"]) });
         }
+        if fs.mounts {
+            let what = format!("what is mounted below `{}`, for `{tool}`", fs.host.display());
+            reaches.push(Reach { what, keys: keys(["fs", &guest.to_string(), "mounts"]) });
+        }
     }
     for (name, value) in &grant.env {
         if let EnvValue::FromHost(host) = value {
@@ -361,6 +365,7 @@ mod tests {
             ("fs.\"/d\" = { host = \"../q\", access = [\"read\"] }", "../q\""),
             ("fs.\"/d\" = { host = \"/srv\", access = [\"read\"] }", "/srv\""),
             ("fs.\"/d\" = { host = \"out\", access = [\"read\"] }", "out\""),
+            ("fs.\"/d\" = { host = \"docs\", access = [\"read\"], mounts = true }", "true"),
             ("env.TOKEN = { host = \"TOKEN\" }", "{ host = \"TOKEN\" }"),
         ];
         for (line, marked) in lines {

@@ -10,7 +10,7 @@
 //! into its compiler. So nothing of it is looked at before this process reaches no files but those granted, no network, and
 //! can start neither a thread nor a program.
 //!
-//! It must never serve without an [`Enforced`](crate::sandbox::Enforced), reach the ledger other than through its pipe, or start a thread once it
+//! It must never serve without an [`Enforced`], reach the ledger other than through its pipe, or start a thread once it
 //! is sealed.
 
 pub(crate) mod lane;

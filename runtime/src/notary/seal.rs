@@ -108,7 +108,8 @@ mod tests {
         let (folder, outside) = (around.join("ledger"), around.join("outside"));
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let engine = wasmtime::Engine::default();
+        // It compiles on the thread that asks: no other can be started any more.
+        let engine = wasmtime::Engine::new(wasmtime::Config::new().parallel_compilation(false)).unwrap();
         let module = wat::parse_str("(module (func (export \"f\")))").unwrap();
         let confined = trusted::confine(&[&folder]).unwrap();
         // Its threads, of which none can be made later.

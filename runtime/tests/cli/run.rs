@@ -62,7 +62,9 @@ fn the_only_operation_is_the_default() {
     desk.run(&["run", "tools/json-query.wasm"]).fails(2, &["several operations: query, keys", "--op"]);
     let ran = desk.run(&["run", "tools/json-query.wasm", "--op", "qeury"]);
     ran.fails(2, &["no operation `qeury`", "query, keys"]);
-    assert!(desk.called().is_empty());
+    // It was asked for, and is on record; the tool never ran.
+    assert_eq!(desk.called(), ["qeury"]);
+    assert_eq!(desk.entries().last().unwrap()["class"], "rejected");
 }
 
 #[test]
