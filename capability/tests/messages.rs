@@ -69,7 +69,7 @@ fn an_unknown_key_names_the_nearest() {
             snippet line 14: on_violations = "deny"
                 label at line 14, columns 1 to 13: no such key here
             snippet line 15: record = "every"
-            diagnostic help: did you mean `on_violation`? Known keys here: `fs`, `env`, `args`, `stdio`, `random`, `clocks`, `context`, `limits`, `on_violation`, `record`, `audit`
+            diagnostic help: did you mean `on_violation`? Known keys here: `component`, `fs`, `env`, `args`, `stdio`, `random`, `clocks`, `context`, `limits`, `on_violation`, `record`, `audit`
         "#]],
     );
 }

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use rustix::fs::FileType;
-use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsCapability};
+use tollgate_capability::{Access, AccessSet, CapabilitySet, ComponentPin, FileId, FsCapability, Policy};
 
 use super::file_id;
 use super::mounts::Mounts;
@@ -195,6 +195,15 @@ impl DecidingPlaces {
         beside.iter().fold(self.with(Deciding::Ledger, ledger), |places, path| places.with(Deciding::Ledger, path))
     }
 
+    /// These places, and the components that entries of `policy` are for: who exchanges one takes its grant.
+    #[must_use]
+    pub fn with_components_of(self, policy: &Policy) -> Self {
+        policy.tools.values().fold(self, |places, grant| match &grant.component {
+            Some(ComponentPin::Path(path)) => places.with(Deciding::Component, path),
+            Some(ComponentPin::Digest(_)) | None => places,
+        })
+    }
+
     /// Refuses a capability set by which a tool would reach one of them. Ask after the places were made.
     ///
     /// # Errors
@@ -242,8 +251,12 @@ impl Place {
         let walked = walk(&absolute(path)?)?;
         let guarded =
             what == Deciding::PolicyFound && walked.resolved.file_name().is_some_and(|name| name == POLICY_NAME);
-        // The names on the way to a link decide as those on the way to what it leads to: all are in the holders.
-        let holders = if guarded && walked.links.is_empty() { Vec::new() } else { walked.holders };
+        // The names on the way to a link decide as those on the way to what it leads to: all are in the holders. So are those
+        // of a file that is mounted there from elsewhere.
+        let mut holders = if guarded && walked.links.is_empty() { Vec::new() } else { walked.holders };
+        if !guarded && walked.end.as_ref().is_some_and(|end| end.kind != FileType::Directory) {
+            holders.push(walked.resolved);
+        }
         let holders = mounts.above(holders.iter().map(PathBuf::as_path))?;
         let folder = match walked.end {
             Some(End { file, kind: FileType::Directory }) => Some(file_id(&file)?),

@@ -54,7 +54,7 @@ pub enum TrustError {
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Kept {
     /// A policy with this text, in this file.
-    Policy { path: String },
+    Policy { path: String, text: Digest },
     /// A folder.
     Folder { path: String, device: u64, inode: u64 },
 }
@@ -87,25 +87,31 @@ impl TrustStore {
     ///
     /// [`TrustError`].
     pub fn accepts(&self, path: &Path, text: &str) -> Result<bool, TrustError> {
-        Ok(self.read(&policy_name(path, text))?.is_some())
+        let name = policy_name(path);
+        match self.read(&name)? {
+            None => Ok(false),
+            Some(Kept::Policy { text: accepted, .. }) => Ok(accepted == Digest::of(text.as_bytes())),
+            Some(Kept::Folder { .. }) => Err(TrustError::Damaged { path: self.folder.join(name) }),
+        }
     }
 
-    /// Accepts the policy in the file `path` with this text.
+    /// Accepts the policy in the file `path` with this text, and with no other that it had before.
     ///
     /// # Errors
     ///
     /// [`TrustError`].
     pub fn accept(&self, path: &Path, text: &str) -> Result<(), TrustError> {
-        self.write(&policy_name(path, text), &Kept::Policy { path: path.to_string_lossy().into_owned() })
+        let (shown, text) = (path.to_string_lossy().into_owned(), Digest::of(text.as_bytes()));
+        self.write(&policy_name(path), &Kept::Policy { path: shown, text })
     }
 
-    /// Takes back that the policy in the file `path` was accepted with this text: whether it was.
+    /// Takes back that the policy in the file `path` was accepted, with whichever text: whether it was.
     ///
     /// # Errors
     ///
     /// [`TrustError`].
-    pub fn forget(&self, path: &Path, text: &str) -> Result<bool, TrustError> {
-        let file = self.folder.join(policy_name(path, text));
+    pub fn forget(&self, path: &Path) -> Result<bool, TrustError> {
+        let file = self.folder.join(policy_name(path));
         match fs::remove_file(&file) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -174,20 +180,18 @@ impl TrustStore {
     }
 }
 
-/// The file that stands for a policy's path and text together.
-fn policy_name(path: &Path, text: &str) -> String {
-    hashed("policy", &[path.as_os_str().as_bytes(), text.as_bytes()])
+/// The file that stands for a policy's path.
+fn policy_name(path: &Path) -> String {
+    hashed("policy", path)
 }
 
 fn folder_name(path: &Path) -> String {
     // However it is written: doubled slashes and single dots say nothing.
-    let path: PathBuf = path.components().collect();
-    hashed("folder", &[path.as_os_str().as_bytes()])
+    hashed("folder", &path.components().collect::<PathBuf>())
 }
 
-fn hashed(kind: &str, parts: &[&[u8]]) -> String {
-    // A path has no NUL, so the two parts cannot be taken for others.
-    let digest = Digest::of(&parts.join(&0)).to_string();
+fn hashed(kind: &str, path: &Path) -> String {
+    let digest = Digest::of(path.as_os_str().as_bytes()).to_string();
     format!("{kind}-{}", digest.trim_start_matches("sha256:"))
 }
 
@@ -209,8 +213,10 @@ mod tests {
         store.accept(one, "a").unwrap();
         assert!(store.accepts(one, "a").unwrap());
         assert!(!store.accepts(one, "b").unwrap() && !store.accepts(other, "a").unwrap());
-        assert!(store.forget(one, "a").unwrap() && !store.forget(one, "a").unwrap());
-        assert!(!store.accepts(one, "a").unwrap());
+        store.accept(one, "b").unwrap();
+        assert!(store.accepts(one, "b").unwrap() && !store.accepts(one, "a").unwrap(), "one text at a time");
+        assert!(store.forget(one).unwrap() && !store.forget(one).unwrap());
+        assert!(!store.accepts(one, "b").unwrap());
     }
 
     #[test]
@@ -231,7 +237,7 @@ mod tests {
         let store = TrustStore::new(place.path().join("trust"));
         let path = Path::new("/p/tollgate.toml");
         store.accept(path, "a").unwrap();
-        let file = store.folder().join(policy_name(path, "a"));
+        let file = store.folder().join(policy_name(path));
         for (exposed, mode) in [(&file, 0o620), (&file, 0o602), (&store.folder().to_owned(), 0o770)] {
             fs::set_permissions(exposed, fs::Permissions::from_mode(mode)).unwrap();
             assert!(matches!(store.accepts(path, "a"), Err(TrustError::Exposed { mode: found, .. }) if found == mode));

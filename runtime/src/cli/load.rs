@@ -234,7 +234,7 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure
         text.push_str("\n--on-violation ");
         text.push_str(on_violation);
     }
-    let places = config::deciding_places(path, &folder);
+    let places = config::deciding_places(path, &folder).with_components_of(&policy);
     let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, places: places.clone() };
     Ok(Granted { name, grant, text, running, policy, places })
 }

@@ -20,7 +20,7 @@ enum TrustFailure {
     #[error("`{}` is never found by itself", path.display())]
     #[diagnostic(help("a policy is found as `{POLICY_NAME}` in the working folder; give others with --policy"))]
     OtherName { path: PathBuf },
-    #[error("`{}` was not accepted as it is now", path.display())]
+    #[error("`{}` was not accepted", path.display())]
     #[diagnostic(help("nothing was changed"))]
     NotAccepted { path: PathBuf },
     #[error("a bound folder is bound anew, not let go")]
@@ -44,7 +44,7 @@ pub(crate) fn trust(args: &TrustArgs) -> Result<Exit, Failure> {
     let file = found(&args.path)?;
     let shown = output::one_line(&file.path.display().to_string());
     if args.remove {
-        let was = store.forget(&file.path, &file.text).map_err(unusable)?;
+        let was = store.forget(&file.path).map_err(unusable)?;
         if !was {
             return Err(Failure::usage(TrustFailure::NotAccepted { path: file.path }));
         }
