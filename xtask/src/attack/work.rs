@@ -251,7 +251,7 @@ fn bytes_read(scene: &Scene<'_>, options: &[&str], exit: i32) -> Result<u64> {
 }
 
 /// What stands before the first record (`audit/README.md`).
-const SIDE_STORE_HEAD_BYTES: usize = 35;
+const SIDE_STORE_HEAD_BYTES: usize = 51;
 /// How large the side store is made.
 const SIDE_STORE_BYTES: usize = 48 << 20;
 /// How much more may be read for a request that is rejected.
