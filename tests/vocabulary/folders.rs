@@ -160,7 +160,7 @@ fn opened(folder: &std::path::Path, policy: &str) -> Result<CapabilitySet, Folde
     let manifest = Manifest::parse(&needs, "tool.toml").unwrap();
     let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
     let store = TrustStore::new(folder.join("trust"));
-    open_folders(&mut set, Nesting { grant: &grant, policy: &policy, store: Some(&store) })?;
+    open_folders(&mut set, Nesting { grant: &grant, policy: &policy, store: Some(&store), found_in: None })?;
     Ok(set)
 }
 

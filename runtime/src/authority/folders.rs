@@ -84,6 +84,20 @@ pub enum FolderError {
         /// Which tool may.
         changer: String,
     },
+    /// A policy that was found, not given, grants it, and it lies outside that policy's folder by now.
+    #[error(
+        "the grant for `{guest}` leads to `{}`, which is not below the folder of the policy that was found: `{}`",
+        host.display(), folder.display()
+    )]
+    #[diagnostic(help("accept the policy with `tollgate trust`, or give it with --policy"))]
+    Outside {
+        /// Where the guest sees it.
+        guest: String,
+        /// As resolved.
+        host: PathBuf,
+        /// The policy's folder.
+        folder: PathBuf,
+    },
     /// A symbolic link on the way may be a tool's work.
     #[error(
         "the grant for `{guest}` names `{}`: the way there leads through a symbolic link in `{}`, where {changer} may make \
@@ -157,6 +171,8 @@ pub struct Nesting<'a> {
     pub policy: &'a Policy,
     /// Where it is kept which nested folder is which.
     pub store: Option<&'a TrustStore>,
+    /// The folder of a policy that was found and never accepted: what it grants lies in there.
+    pub found_in: Option<&'a Path>,
 }
 
 /// Opens the granted folders of `set`, whose host paths become the resolved ones, bound to what stands there.
@@ -185,6 +201,7 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
         {
             return Err(FolderError::Pseudo { guest: fs.guest.clone(), host: walked.resolved });
         }
+        nesting.stays(fs, &walked)?;
         nesting.judge(fs, &walked, found, (&mounts, &changeable))?;
         let Walk { resolved, end, .. } = walked;
         (fs.host, fs.opened) = (resolved, Some(found));
@@ -219,6 +236,20 @@ impl Nesting<'_> {
         });
         let own = self.grant.fs.iter().map(|(guest, fs)| (format!("this tool (as `{guest}`)"), fs));
         others.chain(own).filter_map(|(by, fs)| Changeable::of(by, fs)).collect()
+    }
+
+    /// Judges the folder that was opened, not the one that stood there when the policy was read.
+    fn stays(&self, fs: &FsCapability, walked: &Walk) -> Result<(), FolderError> {
+        let Some(folder) = self.found_in else { return Ok(()) };
+        let own = self.grant.fs.iter().find(|(guest, _)| guest.to_string() == fs.guest);
+        let is_policys =
+            own.is_some_and(|(guest, own)| self.policy.tools.values().any(|grant| grant.fs.get(guest) == Some(own)));
+        let (guest, host) = (|| fs.guest.clone(), || walked.resolved.clone());
+        let real = walk(folder).map_err(|source| FolderError::Unusable { guest: guest(), host: host(), source })?;
+        if !is_policys || walked.resolved.starts_with(&real.resolved) {
+            return Ok(());
+        }
+        Err(FolderError::Outside { guest: guest(), host: host(), folder: folder.to_owned() })
     }
 
     fn judge(
@@ -301,6 +332,8 @@ mod tests {
     struct Ground {
         folder: tempfile::TempDir,
         at: PathBuf,
+        // The policy is found there, and never accepted.
+        found: bool,
     }
 
     impl Ground {
@@ -310,7 +343,7 @@ mod tests {
             for name in ["work/docs", "work/other", "apart"] {
                 fs::create_dir_all(at.join(name)).unwrap();
             }
-            Self { folder, at }
+            Self { folder, at, found: false }
         }
 
         /// Opens the folders of the tool `reader` under this policy.
@@ -327,7 +360,8 @@ mod tests {
             let manifest = tollgate_capability::Manifest::parse(&manifest, "tool.toml").unwrap();
             let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
             let store = TrustStore::new(self.folder.path().join("trust"));
-            open_folders(&mut set, Nesting { grant: &grant, policy: &policy, store: Some(&store) })?;
+            let found_in = self.found.then_some(self.at.as_path());
+            open_folders(&mut set, Nesting { grant: &grant, policy: &policy, store: Some(&store), found_in })?;
             Ok(set)
         }
     }
@@ -349,6 +383,19 @@ mod tests {
         fs::rename(ground.at.join("work/docs"), ground.at.join("work/docs-2")).unwrap();
         fs::create_dir(ground.at.join("work/docs")).unwrap();
         assert!(hold(&mut set).unwrap_err().to_string().contains("another folder"));
+    }
+
+    #[test]
+    fn what_a_found_policy_grants_is_judged_as_it_is_opened() {
+        let ground = Ground { found: true, ..Ground::new() };
+        let outside = tempfile::tempdir().unwrap();
+        symlink(outside.path(), ground.at.join("out")).unwrap();
+        let grant = |host: &str| format!("[tools.reader]\nfs.\"/d\" = {{ host = \"{host}\", access = [\"read\"] }}");
+        ground.open(&grant("work/docs")).unwrap();
+        ground.open(&grant(".")).unwrap();
+        let error = ground.open(&grant("out")).unwrap_err();
+        assert!(matches!(error, FolderError::Outside { .. }), "{error}");
+        Ground { found: false, ..ground }.open(&grant("out")).unwrap();
     }
 
     #[test]

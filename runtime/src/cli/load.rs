@@ -38,6 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) running: Running,
     /// What all tools get.
     policy: Policy,
+    /// The folder of the policy, if it was found and never accepted.
+    found_in: Option<PathBuf>,
     /// What no grant may reach.
     places: DecidingPlaces,
 }
@@ -49,19 +51,20 @@ struct Granted {
     text: String,
     running: Running,
     policy: Policy,
+    found_in: Option<PathBuf>,
     places: DecidingPlaces,
 }
 
 impl Loaded {
     fn new((manifest, manifest_text, manifest_from): FoundManifest, granted: Granted) -> Self {
-        let Granted { name, grant, text: grant_text, running, policy, places } = granted;
+        let Granted { name, grant, text: grant_text, running, policy, found_in, places } = granted;
         let places = match &manifest_from {
             ManifestFrom::File(path) => places.with(Deciding::Manifest, path),
             ManifestFrom::Component(_) | ManifestFrom::Grant => places,
         };
         let declared = manifest.name.clone();
         let manifest = Manifest { name, ..manifest };
-        Self { manifest, declared, manifest_text, manifest_from, grant, grant_text, running, policy, places }
+        Self { manifest, declared, manifest_text, manifest_from, grant, grant_text, running, policy, found_in, places }
     }
 }
 
@@ -236,7 +239,8 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure
     }
     let places = config::deciding_places(path, &folder).with_components_of(&policy);
     let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, places: places.clone() };
-    Ok(Granted { name, grant, text, running, policy, places })
+    let found_in = file.filter(|file| file.bounded).map(|_bounded| folder);
+    Ok(Granted { name, grant, text, running, policy, found_in, places })
 }
 
 /// The policy at `path`, or the one that is found in the working folder, whose settings hold for all tools.
@@ -264,7 +268,8 @@ pub(crate) fn intersect(loaded: &Loaded) -> Result<(Intersection, HeldFolders), 
     let mut intersection =
         CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
     let store = config::trust_store();
-    let nesting = Nesting { grant: &loaded.grant, policy: &loaded.policy, store: store.as_ref() };
+    let (grant, policy, found_in) = (&loaded.grant, &loaded.policy, loaded.found_in.as_deref());
+    let nesting = Nesting { grant, policy, store: store.as_ref(), found_in };
     let held = open_folders(&mut intersection.set, nesting).map_err(Failure::usage)?;
     loaded.places.judge(&intersection.set).map_err(Failure::usage)?;
     Ok((intersection, held))
