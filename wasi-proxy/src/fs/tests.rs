@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Timespec, Timestamps};
-use tollgate_audit::{
-    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
-};
+use tollgate_audit::{CallStart, CallTrail, Digest, Record, Recorded, Room};
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OnViolation, OpenFlags,
     Patterns, Reason, Target,
@@ -21,6 +19,7 @@ use super::exchange::Decided;
 use super::{
     Flush, Roots, change, open, open_preopen, read_at, read_link, set_open_times, set_size, set_times, sync, write,
 };
+use crate::gate::tests::Forgets;
 use crate::gate::{Checked, Failed, Gate, Performed, Permit, Refused};
 use crate::handle::{Handle, OnHandle, Origin};
 
@@ -30,28 +29,6 @@ const TIMES: Timestamps = Timestamps {
     last_access: Timespec { tv_sec: 1, tv_nsec: 0 },
     last_modification: Timespec { tv_sec: 1, tv_nsec: 0 },
 };
-
-/// A ledger that takes everything.
-#[derive(Debug)]
-struct Takes;
-
-impl Record for Takes {
-    fn record(&self, _entries: &[EncodedEntry], _kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
-        Ok(())
-    }
-
-    fn host(&self) -> HostId {
-        HostId([1; 6])
-    }
-
-    fn next_call(&self, time_ms: u64) -> CallId {
-        CallId::new(time_ms, self.host(), 1)
-    }
-
-    fn ready(&self) -> Result<(), AppendError> {
-        Ok(())
-    }
-}
 
 /// A granted folder with `a.txt` (5 bytes), `link` to it, and an empty folder `sub`, open behind a gate.
 struct Scene {
@@ -79,7 +56,7 @@ impl Scene {
             mounts: false,
         };
         let set = Arc::new(CapabilitySet { fs: vec![fs], on_violation: OnViolation::Deny, ..CapabilitySet::default() });
-        let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Takes), start()));
+        let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Forgets), start()));
         let permit = gate.admit(HostCall::Preopen { grant: GRANT }).unwrap();
         let root = open_preopen(permit, &set).result.unwrap();
         let mut roots = Roots::new(&set);
@@ -156,7 +133,7 @@ impl Scene {
 
 fn start() -> CallStart {
     CallStart {
-        call: Takes.next_call(1),
+        call: Forgets.next_call(1),
         started: Instant::now(),
         deadline: Instant::now() + Duration::from_secs(60),
         room: Room { entries: 200_000, bytes: 64 << 20 },

@@ -16,7 +16,7 @@ use super::{Gate, Refused};
 
 /// A record that keeps nothing.
 #[derive(Debug)]
-struct Forgets;
+pub(crate) struct Forgets;
 
 impl Record for Forgets {
     fn record(&self, _entries: &[EncodedEntry], _kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
