@@ -22,7 +22,7 @@ use tollgate_capability::{Access, AccessSet, CapabilitySet, ComponentPin, FileId
 use super::file_id;
 use super::mounts::Mounts;
 use super::policy_file::POLICY_NAME;
-use super::walk::{End, absolute, walk};
+use super::walk::{End, Walk, absolute, walk};
 
 /// What is at a deciding place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -214,16 +214,18 @@ impl DecidingPlaces {
             return Ok(());
         }
         let mounts = Mounts::here();
+        let granted: Vec<_> = set.fs.iter().map(|fs| (fs, Granted::find(fs, &mounts))).collect();
         for (what, path) in &self.0 {
             let mut place = None;
-            for fs in set.fs.iter().filter(|fs| !what.forbids(fs.access).is_empty()) {
+            for (fs, granted) in granted.iter().filter(|(fs, _)| !what.forbids(fs.access).is_empty()) {
                 let unknown =
                     |source| PlaceError::Unknown { guest: fs.guest.clone(), what: *what, path: path.clone(), source };
+                let granted = granted.as_ref().map_err(|error| unknown(error.kind().into()))?;
                 let place = match &place {
                     Some(place) => place,
                     None => place.insert(Place::find(*what, path, &mounts).map_err(unknown)?),
                 };
-                if place.is_reached_by(fs, &mounts).map_err(unknown)? {
+                if place.is_reached_by(granted) {
                     let rights = what.forbids(fs.access);
                     return Err(PlaceError::Reached {
                         guest: fs.guest.clone(),
@@ -265,17 +267,24 @@ impl Place {
         Ok(Self { holders, folder })
     }
 
-    fn is_reached_by(&self, fs: &FsCapability, mounts: &Mounts) -> io::Result<bool> {
-        let granted = walk(&fs.host)?;
-        let Some(End { file, .. }) = &granted.end else {
-            return Err(io::Error::new(io::ErrorKind::NotFound, "the granted folder is not there"));
-        };
-        let id = file_id(file)?;
-        if self.holders.contains(&id) || self.folder == Some(id) {
-            return Ok(true);
-        }
-        let Some(folder) = self.folder else { return Ok(false) };
-        Ok(mounts.above([granted.resolved.as_path()])?.contains(&folder))
+    fn is_reached_by(&self, granted: &Granted) -> bool {
+        self.holders.contains(&granted.id)
+            || self.folder.is_some_and(|folder| folder == granted.id || granted.above.contains(&folder))
+    }
+}
+
+/// A granted folder as it is now.
+struct Granted {
+    id: FileId,
+    /// The folder itself, and every folder that holds it.
+    above: BTreeSet<FileId>,
+}
+
+impl Granted {
+    fn find(fs: &FsCapability, mounts: &Mounts) -> io::Result<Self> {
+        let Walk { resolved, end, .. } = walk(&fs.host)?;
+        let id = file_id(end.ok_or(io::ErrorKind::NotFound)?.file)?;
+        Ok(Self { id, above: mounts.above([resolved.as_path()])? })
     }
 }
 

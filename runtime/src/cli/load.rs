@@ -40,8 +40,6 @@ pub(crate) struct Loaded {
     policy: Policy,
     /// The folder of the policy, if it was found and never accepted.
     found_in: Option<PathBuf>,
-    /// What no grant may reach.
-    places: DecidingPlaces,
 }
 
 /// A grant, and what it was read from.
@@ -52,19 +50,18 @@ struct Granted {
     running: Running,
     policy: Policy,
     found_in: Option<PathBuf>,
-    places: DecidingPlaces,
 }
 
 impl Loaded {
     fn new((manifest, manifest_text, manifest_from): FoundManifest, granted: Granted) -> Self {
-        let Granted { name, grant, text: grant_text, running, policy, found_in, places } = granted;
-        let places = match &manifest_from {
-            ManifestFrom::File(path) => places.with(Deciding::Manifest, path),
-            ManifestFrom::Component(_) | ManifestFrom::Grant => places,
+        let Granted { name, grant, text: grant_text, running, policy, found_in } = granted;
+        let running = match &manifest_from {
+            ManifestFrom::File(path) => running.with(Deciding::Manifest, path),
+            ManifestFrom::Component(_) | ManifestFrom::Grant => running,
         };
         let declared = manifest.name.clone();
         let manifest = Manifest { name, ..manifest };
-        Self { manifest, declared, manifest_text, manifest_from, grant, grant_text, running, policy, found_in, places }
+        Self { manifest, declared, manifest_text, manifest_from, grant, grant_text, running, policy, found_in }
     }
 }
 
@@ -85,6 +82,12 @@ pub(crate) struct Running {
     pub(crate) sandbox: SandboxSettings,
     pub(crate) hosts: HostSettings,
     pub(crate) places: DecidingPlaces,
+}
+
+impl Running {
+    fn with(self, what: Deciding, path: &Path) -> Self {
+        Self { places: self.places.with(what, path), ..self }
+    }
 }
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -128,7 +131,7 @@ pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
     let subject = Subject { name: &name, digest, installed: which.installed.is_some() };
     let found = manifest_of(&args.component, component, args.manifest.as_deref())?;
     let granted = grant(&args.grants, |policy| bind(policy, subject, &args.component))?;
-    let granted = Granted { places: granted.places.with(Deciding::Component, &args.component), ..granted };
+    let granted = Granted { running: granted.running.with(Deciding::Component, &args.component), ..granted };
     match found {
         Some(found) => Ok(Loaded::new(found, granted)),
         None => adhoc(&args.component, granted),
@@ -238,9 +241,9 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure
         text.push_str(on_violation);
     }
     let places = config::deciding_places(path, &folder).with_components_of(&policy);
-    let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, places: places.clone() };
+    let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, places };
     let found_in = file.filter(|file| file.bounded).map(|_bounded| folder);
-    Ok(Granted { name, grant, text, running, policy, found_in, places })
+    Ok(Granted { name, grant, text, running, policy, found_in })
 }
 
 /// The policy at `path`, or the one that is found in the working folder, whose settings hold for all tools.
@@ -271,7 +274,7 @@ pub(crate) fn intersect(loaded: &Loaded) -> Result<(Intersection, HeldFolders), 
     let (grant, policy, found_in) = (&loaded.grant, &loaded.policy, loaded.found_in.as_deref());
     let nesting = Nesting { grant, policy, store: store.as_ref(), found_in };
     let held = open_folders(&mut intersection.set, nesting).map_err(Failure::usage)?;
-    loaded.places.judge(&intersection.set).map_err(Failure::usage)?;
+    loaded.running.places.judge(&intersection.set).map_err(Failure::usage)?;
     Ok((intersection, held))
 }
 
