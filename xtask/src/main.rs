@@ -97,6 +97,11 @@ fn drill(args: &[&str]) -> Result<()> {
     if status.success() { Ok(()) } else { Err(format!("the drill failed ({status}): see above").into()) }
 }
 
+/// Whether `CI` is set, as on build servers and in `.ci/run`: nothing that `.ci/run` installs is passed over then.
+fn is_ci() -> bool {
+    !matches!(std::env::var("CI").as_deref(), Err(_) | Ok("" | "0" | "false"))
+}
+
 /// Schemas and reference are held by tests that can also write them.
 fn schemas() -> Result<()> {
     cargo::run(&["test", "--workspace", "--test", "schemas", "--test", "reference"], &[("UPDATE_EXPECT", "1")])

@@ -26,5 +26,8 @@ mod plain;
 mod project;
 mod readme;
 mod reference;
+#[path = "../../../tests/support/foreign.rs"]
+#[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
+mod required;
 mod run;
 mod told;
