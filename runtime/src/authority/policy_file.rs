@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, LabeledSpan};
@@ -16,6 +16,7 @@ use tollgate_capability::{
 
 use super::trust::{TrustError, TrustStore};
 use super::walk::walk;
+use crate::files;
 
 /// A policy, and where it is from.
 #[derive(Debug)]
@@ -140,7 +141,7 @@ impl PolicyFile {
     pub fn given(shown: &Path, folder: &Path) -> Result<Self, PolicyFileError> {
         let path = folder.join(shown);
         let failed = |source| PolicyFileError::Read { path: shown.to_owned(), source };
-        let text = text_of(File::open(&path).map_err(failed)?, shown)?;
+        let text = text_of(files::open(&path).map_err(failed)?, shown)?;
         Self::parse(shown.display().to_string(), path, text, false)
     }
 
@@ -267,9 +268,7 @@ fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
     if name.uid() != user() {
         return Err(of_others(&name));
     }
-    let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits();
-    let flags = i32::try_from(flags).map_err(|_too_large| failed(ErrorKind::InvalidInput.into()))?;
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    let file = files::open_at_once(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(PolicyFileError::NotAFile { path: path.to_owned() });

@@ -1,7 +1,7 @@
 //! From files and arguments to a manifest, a grant and a capability set whose folders exist.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use super::exit::Failure;
 use super::tools::Which;
 use super::{config, output};
 use crate::authority::{Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
+use crate::files;
 use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 
 /// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
@@ -316,16 +317,16 @@ pub(crate) fn read_text_of(path: &Path, max_bytes: u64, help: &'static str) -> R
     String::from_utf8(bytes).map_err(|_not_utf8| Failure::usage(FileError::NotText { path: path.to_owned() }))
 }
 
-/// Reads a file of at most `max_bytes`.
+/// Reads a regular file of at most `max_bytes`.
 pub(crate) fn read(path: &Path, max_bytes: u64, help: &'static str) -> Result<Vec<u8>, Failure> {
-    let failed = |source| Failure::usage(FileError::Read { path: path.to_owned(), help, source });
-    let mut bytes = Vec::new();
-    let mut file = fs::File::open(path).map_err(failed)?.take(max_bytes + 1);
-    file.read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(Failure::usage(FileError::TooLarge { path: path.to_owned(), max_bytes }));
-    }
-    Ok(bytes)
+    files::read(path, max_bytes).map_err(|source| {
+        let path = path.to_owned();
+        Failure::usage(if source.kind() == ErrorKind::FileTooLarge {
+            FileError::TooLarge { path, max_bytes }
+        } else {
+            FileError::Read { path, help, source }
+        })
+    })
 }
 
 fn working_folder() -> Result<PathBuf, Failure> {
