@@ -19,6 +19,7 @@ mod files;
 mod grants;
 mod guides;
 mod hints;
+mod inherited;
 mod install;
 mod kernel;
 mod ledger;
