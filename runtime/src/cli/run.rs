@@ -81,8 +81,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let artifact = compiled::artifact(&which, &engine, &bytes)?;
     // A component that is run by its path is asked for its operations by its first host.
     let unasked = artifact.operations().is_none().then(|| artifact.clone());
-    let folder = ledger_folder(&args.ledger)?;
-    let front = start_front(&folder, args.origin.clone(), loaded.running.clone())?;
+    let folder = ledger_folder(&args.ledger.there)?;
+    let front = start_front(&folder, args.ledger.origin.clone(), loaded.running.clone())?;
     let by = user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };

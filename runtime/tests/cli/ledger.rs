@@ -80,6 +80,13 @@ fn each_ledger_has_a_name_of_its_own() {
     let other = desk.count(&["--ledger", "named", "--origin", "example.org/other"]);
     other.fails(2, &["is of origin \"example.org/tollgate\"", "nothing was run", "leave --origin out"]);
     desk.count(&["--ledger", "bad", "--origin", "two words"]).fails(2, &["not an origin", "nothing was run"]);
+
+    let install = ["install", "tools/word-count.wasm", "--ledger", "made"];
+    let bad = desk.run(&[&install[..], &["--origin", "two words"]].concat());
+    bad.fails(2, &["not an origin"]);
+    assert_eq!(desk.run(&["list", "--json"]).stdout.trim(), "[]", "nothing was installed");
+    assert_eq!(desk.run(&[&install[..], &["--origin", "example.org/made"]].concat()).code, 0);
+    assert_eq!(origin("made"), "example.org/made", "whatever makes a ledger can name it");
 }
 
 #[test]
