@@ -4,6 +4,8 @@
 pub mod chance;
 pub mod expect;
 pub mod foreign;
+pub mod forgets;
+pub mod hmac;
 pub mod judge;
 pub mod own_main;
 pub mod processes;

@@ -19,6 +19,9 @@ mod files;
 mod grants;
 mod guides;
 mod hints;
+#[path = "../../../tests/support/hmac.rs"]
+#[allow(unreachable_pub, reason = "it is a module of the workspace's test library as well")]
+mod hmac;
 mod inherited;
 mod install;
 mod kernel;
