@@ -23,7 +23,8 @@ The project's own commands.
 Usage: cargo xtask COMMAND
 
   setup              look for the toolchain and a linker; install the target wasm32-wasip2 if it is missing
-  test [-- ARGS]     setup, then all tests of the workspace; ARGS go to `cargo test`
+  test [-- ARGS]     setup, then all tests of the workspace, and its benches in short; with ARGS, which go to `cargo test`,
+                     tests alone
   soak [ROUNDS [SEED]]
                      kill the ledger's processes at random moments in ROUNDS rounds (default 2000), fill its disk, have
                      each of its system calls fail; kill hosts as well, and start and end 50 x ROUNDS of them; an hour.
@@ -74,10 +75,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Unit tests, integration tests, doctests, and the guests' own tests on this machine.
+/// Unit tests, integration tests, doctests, and the guests' own tests on this machine. Then the benches, which as tests run in
+/// short, so that none breaks unseen.
 fn test(args: &[&str]) -> Result<()> {
     setup::setup()?;
-    cargo::run(&[&["test", "--workspace"], args].concat(), &[])
+    cargo::run(&[&["test", "--workspace"], args].concat(), &[])?;
+    if args.is_empty() { cargo::run(&["test", "--workspace", "--bench", "*"], &[]) } else { Ok(()) }
 }
 
 /// The kill tests at length; the variables are what they take instead of arguments.
