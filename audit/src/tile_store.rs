@@ -36,7 +36,12 @@ impl TileStore {
         let fresh = if path.partial.is_some() { FRESH_PARTIAL } else { FRESH_FULL };
         let fresh = Place::find(&self.dir, fresh)?;
         fresh.create_fresh()?.write_all(bytes)?;
-        fresh.rename(&Place::make(&self.dir, &path.to_string())?)
+        let path = path.to_string();
+        let place = match Place::find(&self.dir, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Place::make(&self.dir, &path),
+            found => found,
+        };
+        fresh.rename(&place?)
     }
 
     /// Writes a tile that has become full, unless it is there with these bytes. Its partial forms go.
