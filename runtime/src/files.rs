@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// What hidden names begin with; no name of a tool or an artifact does.
 pub(crate) const HIDDEN: &str = ".new-";
@@ -61,8 +62,12 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 /// Opens a regular file for reading, following links. Anything else is an error.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = open_at_once(path)?;
-    if file.metadata()?.is_file() {
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
         return Ok(file);
+    }
+    if metadata.is_dir() {
+        return Err(Errno::ISDIR.into());
     }
     Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
 }
