@@ -2,10 +2,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsPath, GrantIndex, HostCall, Reach, Target};
+use tollgate_capability::{
+    Access, AccessSet, CapabilitySet, Carries, FileId, FsCapability, FsPath, GrantIndex, HostCall, POLICY_NAME, Reach,
+    Target,
+};
 
 use super::links;
 use super::pseudo::is_pseudo;
@@ -16,12 +20,14 @@ use crate::gate::{Failed, WayOut};
 pub(crate) struct Roots {
     set: Arc<CapabilitySet>,
     folders: Vec<Option<Arc<std::fs::File>>>,
+    /// When the call must have ended: what is looked at ends with it.
+    pub(super) deadline: Instant,
 }
 
 impl Roots {
     /// No folder is open yet.
-    pub(crate) fn new(set: &Arc<CapabilitySet>) -> Self {
-        Self { set: Arc::clone(set), folders: vec![None; set.fs.len()] }
+    pub(crate) fn new(set: &Arc<CapabilitySet>, deadline: Instant) -> Self {
+        Self { set: Arc::clone(set), folders: vec![None; set.fs.len()], deadline }
     }
 
     /// Notes that a granted folder is open; the first time counts, since handles may be from then on.
@@ -37,17 +43,19 @@ impl Roots {
         match (self.folders.get(grant), self.set.fs.get(grant)) {
             (Some(Some(folder)), Some(fs)) => {
                 let hidden = path.resolved().is_ok_and(|below| fs.hides(below));
-                Ok(Root { folder, patterned: !fs.patterns.is_empty(), hidden, mounts: fs.mounts })
+                Ok(Root { folder, fs, patterned: !fs.patterns.is_empty(), hidden, mounts: fs.mounts })
             }
             (Some(_) | None, _) => Err(Failed::Broken),
         }
     }
 
-    /// Looks at a path whose text is usable; one whose text is not is denied on its text alone.
+    /// Looks at a path whose text is usable; one whose text is not is denied on its text alone. A policy is not there for a
+    /// tool that could change it, by whichever name the path ends at.
     pub(crate) fn look(&self, path: &FsPath, follow: bool) -> Result<Probe, Failed> {
         let root = self.of(path)?;
         Ok(match path.resolved() {
             Ok(_) if root.hidden => HIDDEN,
+            Ok(below) if root.fs.hides_policies() => probe_unhidden(root, below, follow),
             Ok(below) => probe(root, below, follow),
             Err(_fault) => UNUSABLE,
         })
@@ -64,6 +72,7 @@ impl Roots {
         let straight = probe(root.straight(), below, false);
         let linked = straight.target == Target::Symlink;
         let found = if linked { probe(root, below, false) } else { straight };
+        let found = if root.fs.hides_policies() { found.unless_policy(root, below) } else { found };
         Ok(Name { found, linked })
     }
 
@@ -77,9 +86,23 @@ impl Roots {
             return None;
         }
         match (&old.found.fd, source) {
-            (Ok(folder), Target::Folder { .. }) if may(from, Access::List) => Some(links::in_folder(folder)),
+            (Ok(folder), Target::Folder { .. }) if may(from, Access::List) => {
+                Some(links::in_folder(folder, self.deadline))
+            }
             (Ok(link), Target::Link { .. }) => Some(links::of_link(link)),
             (Ok(_) | Err(_), _) => Some(Reach::Anywhere),
+        }
+    }
+
+    /// Whether a policy is in the folder that a rename takes elsewhere, looked at where [`Self::reach_of_move`] would look.
+    pub(crate) fn carried_by_move(&self, (from, old): (&FsPath, &Name), to: &FsPath) -> Option<Carries> {
+        let may = |path: &FsPath, access| self.access(path).contains(access);
+        match (&old.found.fd, old.found.target) {
+            (Ok(folder), Target::Folder { .. }) if may(from, Access::Delete) && may(to, Access::Create) => {
+                let lists = may(from, Access::List);
+                Some(if lists { links::policy_in(folder, self.deadline) } else { Carries::Unseen })
+            }
+            (Ok(_) | Err(_), _) => None,
         }
     }
 
@@ -101,6 +124,7 @@ impl Roots {
 #[derive(Clone, Copy)]
 pub(crate) struct Root<'a> {
     pub(crate) folder: &'a std::fs::File,
+    pub(crate) fs: &'a FsCapability,
     /// Patterns apply, so symbolic links are not followed below it.
     pub(crate) patterned: bool,
     /// The path has the name of a policy, which is not there for a tool that could change it.
@@ -169,6 +193,9 @@ const UNUSABLE: Probe = Probe { target: Target::Unknown, fd: Err(Errno::INVAL) }
 /// What is found under the name of a policy: nothing, for a tool that could change it.
 const HIDDEN: Probe = Probe { target: Target::Absent, fd: Err(Errno::NOENT) };
 
+/// What is found where a path leads to a policy by another name.
+const POLICY: Probe = Probe { target: Target::Policy, fd: Err(Errno::NOENT) };
+
 /// What stands at a name, and whether a link is on the way to it.
 pub(crate) struct Name {
     pub(crate) found: Probe,
@@ -185,6 +212,58 @@ pub(crate) fn probe(root: Root<'_>, below: &str, follow: bool) -> Probe {
         }
         Ok(fd) => Probe { target: target_of(&fd), fd: Ok(fd) },
         Err(errno) => Probe { target: refused(root, below, last, errno), fd: Err(errno) },
+    }
+}
+
+/// As [`probe`], where policies are hidden: one that the path leads to by a link of whichever kind is not shown.
+fn probe_unhidden(root: Root<'_>, below: &str, follow: bool) -> Probe {
+    let straight = probe(root, below, false);
+    if !follow || !matches!(straight.target, Target::Link { .. }) {
+        return straight.unless_policy(root, below);
+    }
+    let followed = probe(root, below, true);
+    // The kernel's own reasons not to follow it.
+    if followed.fd.is_err() { followed } else { probe_end(root, below, straight) }
+}
+
+/// What stands where the links end that begin at `below`. The name at which they end is judged, so the last link is always
+/// followed here, by its text; the kernel follows those on the way. What is opened later is compared with what was found.
+fn probe_end(root: Root<'_>, below: &str, mut found: Probe) -> Probe {
+    let mut way = below.to_owned();
+    for _link in 0..LINKS_MAX {
+        if !matches!(found.target, Target::Link { .. }) {
+            return found.unless_policy(root, &way);
+        }
+        match found.fd.and_then(|link| links::text_of(&link)) {
+            Ok(text) => way = way.rsplit_once('/').map_or(text.clone(), |(folder, _name)| format!("{folder}/{text}")),
+            Err(errno) => return Probe { target: Target::Unknown, fd: Err(errno) },
+        }
+        if root.fs.hides(&way) {
+            return POLICY;
+        }
+        found = probe(root, &way, false);
+    }
+    Probe { target: Target::Unknown, fd: Err(Errno::LOOP) }
+}
+
+/// Links that are followed one after the other, as the kernel has it (`MAXSYMLINKS`).
+const LINKS_MAX: u32 = 40;
+
+impl Probe {
+    /// The same, unless it is the policy of the folder that it lies in, or of one above: by a hard link, or since the policy's
+    /// own name is a symbolic link to it.
+    fn unless_policy(self, root: Root<'_>, way: &str) -> Self {
+        let Target::File { id, .. } = self.target else { return self };
+        let mut folder = way;
+        while !folder.is_empty() {
+            folder = folder.rsplit_once('/').map_or("", |(above, _name)| above);
+            let policy = if folder.is_empty() { POLICY_NAME.to_owned() } else { format!("{folder}/{POLICY_NAME}") };
+            let found = root.openat2(&policy, OFlags::PATH, Mode::empty());
+            if found.is_ok_and(|policy| target_of(&policy).id() == Some(id)) {
+                return POLICY;
+            }
+        }
+        self
     }
 }
 
