@@ -32,9 +32,9 @@ pub(crate) fn of_link(link: &OwnedFd) -> Reach {
     reach_of(link.as_fd(), c"").unwrap_or(Reach::Anywhere)
 }
 
-/// The text of the link that this descriptor is of. Paths of a guest are UTF-8, so another text is `EILSEQ`.
-pub(crate) fn text_of(link: &OwnedFd) -> Result<String, Errno> {
-    readlinkat(link, c"", Vec::new())?.into_string().map_err(|_not_utf8| Errno::ILSEQ)
+/// The text of the link that this descriptor is of: any bytes.
+pub(crate) fn text_of(link: &OwnedFd) -> Result<Vec<u8>, Errno> {
+    Ok(readlinkat(link, c"", Vec::new())?.into_bytes())
 }
 
 /// Where the links below a folder lead, seen from the folder that holds it. What cannot be looked at leads anywhere.

@@ -1,6 +1,9 @@
 //! What stands at a path, found with `O_PATH`: nothing is read, created or changed by looking.
 
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -72,7 +75,7 @@ impl Roots {
         let straight = probe(root.straight(), below, false);
         let linked = straight.target == Target::Symlink;
         let found = if linked { probe(root, below, false) } else { straight };
-        let found = if root.fs.hides_policies() { found.unless_policy(root, below) } else { found };
+        let found = if root.fs.hides_policies() { found.unless_policy(root, below.as_ref()) } else { found };
         Ok(Name { found, linked })
     }
 
@@ -166,8 +169,9 @@ impl Root<'_> {
     }
 
     /// `openat2` below the folder; a concurrent rename makes the kernel answer `EAGAIN`, which is tried again.
-    pub(crate) fn openat2(&self, below: &str, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
-        let path = if below.is_empty() { "." } else { below };
+    pub(crate) fn openat2(&self, below: impl AsRef<OsStr>, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let below = below.as_ref();
+        let path = if below.is_empty() { OsStr::new(".") } else { below };
         let mut tries = 0;
         loop {
             match openat2(self.fd(), path, flags | OFlags::CLOEXEC, mode, self.resolve()) {
@@ -203,7 +207,8 @@ pub(crate) struct Name {
 }
 
 /// Looks at `below`, following a symbolic link in the last place only if `follow`.
-pub(crate) fn probe(root: Root<'_>, below: &str, follow: bool) -> Probe {
+pub(crate) fn probe(root: Root<'_>, below: impl AsRef<OsStr>, follow: bool) -> Probe {
+    let below = below.as_ref();
     let last = if follow { OFlags::empty() } else { OFlags::NOFOLLOW };
     match root.openat2(below, OFlags::PATH | last, Mode::empty()) {
         // Below the granted folder's own mount there is its own file system alone.
@@ -219,7 +224,7 @@ pub(crate) fn probe(root: Root<'_>, below: &str, follow: bool) -> Probe {
 fn probe_unhidden(root: Root<'_>, below: &str, follow: bool) -> Probe {
     let straight = probe(root, below, false);
     if !follow || !matches!(straight.target, Target::Link { .. }) {
-        return straight.unless_policy(root, below);
+        return straight.unless_policy(root, below.as_ref());
     }
     let followed = probe(root, below, true);
     // The kernel's own reasons not to follow it.
@@ -229,16 +234,16 @@ fn probe_unhidden(root: Root<'_>, below: &str, follow: bool) -> Probe {
 /// What stands where the links end that begin at `below`. The name at which they end is judged, so the last link is always
 /// followed here, by its text; the kernel follows those on the way. What is opened later is compared with what was found.
 fn probe_end(root: Root<'_>, below: &str, mut found: Probe) -> Probe {
-    let mut way = below.to_owned();
+    let mut way = OsString::from(below);
     for _link in 0..LINKS_MAX {
         if !matches!(found.target, Target::Link { .. }) {
             return found.unless_policy(root, &way);
         }
         match found.fd.and_then(|link| links::text_of(&link)) {
-            Ok(text) => way = way.rsplit_once('/').map_or(text.clone(), |(folder, _name)| format!("{folder}/{text}")),
+            Ok(text) => way = OsString::from_vec([folder_of(&way), text.as_slice()].concat()),
             Err(errno) => return Probe { target: Target::Unknown, fd: Err(errno) },
         }
-        if root.fs.hides(&way) {
+        if root.fs.hides(&way.to_string_lossy()) {
             return POLICY;
         }
         found = probe(root, &way, false);
@@ -249,29 +254,37 @@ fn probe_end(root: Root<'_>, below: &str, mut found: Probe) -> Probe {
 /// Links that are followed one after the other, as the kernel has it (`MAXSYMLINKS`).
 const LINKS_MAX: u32 = 40;
 
+/// All of a path but its last name: empty, or with a slash at the end.
+fn folder_of(way: &OsStr) -> &[u8] {
+    let bytes = way.as_bytes();
+    let names = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    bytes.get(..names).unwrap_or_default()
+}
+
 impl Probe {
     /// The same, unless it is the policy of the folder that it lies in, or of one above: by a hard link, or since the policy's
     /// own name is a symbolic link to it.
-    fn unless_policy(self, root: Root<'_>, way: &str) -> Self {
+    fn unless_policy(self, root: Root<'_>, way: &OsStr) -> Self {
         let Target::File { id, .. } = self.target else { return self };
-        let mut folder = way;
-        while !folder.is_empty() {
-            folder = folder.rsplit_once('/').map_or("", |(above, _name)| above);
-            let policy = if folder.is_empty() { POLICY_NAME.to_owned() } else { format!("{folder}/{POLICY_NAME}") };
+        let mut way = way;
+        while !way.is_empty() {
+            let folder = folder_of(way);
+            let policy = OsString::from_vec([folder, POLICY_NAME.as_bytes()].concat());
             let found = root.openat2(&policy, OFlags::PATH, Mode::empty());
             if found.is_ok_and(|policy| target_of(&policy).id() == Some(id)) {
                 return POLICY;
             }
+            way = OsStr::from_bytes(folder.strip_suffix(b"/").unwrap_or(folder));
         }
         self
     }
 }
 
-fn refused(root: Root<'_>, below: &str, last: OFlags, errno: Errno) -> Target {
+fn refused(root: Root<'_>, below: &OsStr, last: OFlags, errno: Errno) -> Target {
     match errno {
         // A new name would be in the file system of the folder that it is made in.
         Errno::NOENT if root.mounts => {
-            let folder = below.rsplit_once('/').map_or("", |(folder, _name)| folder);
+            let folder = Path::new(below).parent().unwrap_or(Path::new(""));
             let folder = root.openat2(folder, OFlags::PATH, Mode::empty());
             if folder.is_ok_and(|folder| is_pseudo(&folder).unwrap_or(true)) { Target::Pseudo } else { Target::Absent }
         }
