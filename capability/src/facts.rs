@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::call::{HandleFacts, HostCall, OpenFlags, Target};
 use crate::path::FsPath;
+use crate::policy_name::Carries;
 use crate::reach::Reach;
 
 impl HostCall {
@@ -41,9 +42,10 @@ impl HostCall {
                 facts.linked_path(&PATH, path, *linked);
                 facts.target(&TARGET, *target);
             }
-            Self::RenameAt { from, from_linked, source, reach, to, to_linked, target, .. } => {
+            Self::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, .. } => {
                 facts.linked_path(&FROM, from, *from_linked);
                 facts.moved(*source, *reach);
+                facts.carried(*carries);
                 facts.linked_path(&TO, to, *to_linked);
                 facts.target(&TARGET, *target);
             }
@@ -144,7 +146,13 @@ impl<'a> Facts<'a> {
                 self.uint(keys.device, id.device);
                 self.uint(keys.inode, id.inode);
             }
-            Target::Absent | Target::Symlink | Target::Outside | Target::Mount | Target::Pseudo | Target::Unknown => {}
+            Target::Absent
+            | Target::Symlink
+            | Target::Outside
+            | Target::Mount
+            | Target::Pseudo
+            | Target::Policy
+            | Target::Unknown => {}
         }
     }
 
@@ -164,6 +172,13 @@ impl<'a> Facts<'a> {
         }
     }
 
+    /// Whether a policy is in a folder that gets another name, if that was looked at.
+    fn carried(&mut self, carries: Option<Carries>) {
+        if let Some(carries) = carries {
+            self.text(CARRIES, carries.as_str());
+        }
+    }
+
     fn handle(&mut self, handle: &HandleFacts) {
         self.uint("grant", u64::from(handle.grant.0));
         self.0.push(("rights", Fact::Text(handle.rights.to_string().into())));
@@ -180,6 +195,8 @@ pub(crate) struct PathKeys {
 
 /// How many folders up links lead, or [`ANYWHERE`].
 pub(crate) const CLIMBS: &str = "climbs";
+/// Whether a policy is in a folder that moves.
+pub(crate) const CARRIES: &str = "carries";
 /// The word for links that nothing bounds.
 pub(crate) const ANYWHERE: &str = "anywhere";
 

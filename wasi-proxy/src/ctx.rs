@@ -65,7 +65,7 @@ impl GateCtx {
         };
         Self {
             captured: Captured::new(set.limits.stdio),
-            roots: Roots::new(set),
+            roots: Roots::new(set, input.call.deadline),
             handles: Handles::new(set.limits.handles),
             seeded,
             wasi_fs: WasiFilesystemCtx::default(),

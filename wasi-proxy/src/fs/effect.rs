@@ -58,7 +58,7 @@ fn opened(root: Root<'_>, path: &FsPath, flags: OpenFlags, target: Target) -> Re
     let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
     match target {
         Target::Absent if flags.create && !wants_folder(path, flags) => create(root, below, flags),
-        Target::Absent => Err(Errno::NOENT),
+        Target::Absent | Target::Policy => Err(Errno::NOENT),
         Target::File { .. } if wants_folder(path, flags) => Err(Errno::NOTDIR),
         Target::File { .. } | Target::Folder { .. } if flags.create && flags.exclusive => Err(Errno::EXIST),
         Target::Folder { .. } if flags.write || flags.truncate => Err(Errno::ISDIR),
@@ -260,15 +260,15 @@ fn rename(
     decided.moved_to(&new)?;
     match reach {
         None => Ok(()),
-        Some(before) if matches!(source, Target::Folder { .. }) => links_stayed(&decided, before),
+        Some(before) if matches!(source, Target::Folder { .. }) => links_stayed(roots, &decided, before),
         Some(Reach::Up(0)) => Ok(()),
         Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(roots.of(to)?, to, &new),
     }
 }
 
 /// That nobody put a link into a folder while it moved up that leads further than those which were decided on.
-fn links_stayed(folder: &Decided, before: Reach) -> Result<(), Failed> {
-    let now = links::in_folder(&folder.fd);
+fn links_stayed(roots: &Roots, folder: &Decided, before: Reach) -> Result<(), Failed> {
+    let now = links::in_folder(&folder.fd, roots.deadline);
     if before.or(now) == before { Ok(()) } else { Err(Failed::Exchanged) }
 }
 
@@ -306,6 +306,7 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
         | Target::Outside
         | Target::Mount
         | Target::Pseudo
+        | Target::Policy
         | Target::Unknown => Ok(()),
     }
 }

@@ -58,7 +58,7 @@ impl Scene {
         let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Forgets), start(ROOM)));
         let permit = gate.admit(HostCall::Preopen { grant: GRANT }).unwrap();
         let root = open_preopen(permit, &set).result.unwrap();
-        let mut roots = Roots::new(&set);
+        let mut roots = Roots::new(&set, Instant::now() + Duration::from_secs(600));
         roots.opened(GRANT, &Arc::new(root));
         Self { folder, gate, roots, set }
     }
@@ -82,6 +82,7 @@ impl Scene {
                 from_linked: false,
                 source: target("a.txt"),
                 reach: None,
+                carries: None,
                 to: path("b.txt"),
                 to_linked: false,
                 target: Target::Absent,

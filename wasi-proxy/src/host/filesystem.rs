@@ -158,8 +158,8 @@ impl HostDescriptor for GateView<'_> {
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
         self.change(|roots, _gate| {
-            let Probe { target, .. } = roots.look(&path, false)?;
-            Ok(HostCall::UnlinkFileAt { path: path.clone(), target })
+            let Name { found, .. } = roots.look_at_name(&path)?;
+            Ok(HostCall::UnlinkFileAt { path: path.clone(), target: found.target })
         })
     }
 
@@ -173,6 +173,7 @@ impl HostDescriptor for GateView<'_> {
                 from_linked: old.linked,
                 source: old.found.target,
                 reach: roots.reach_of_move((&from, &old), (&to, &new)),
+                carries: roots.carried_by_move((&from, &old), &to),
                 to: to.clone(),
                 to_linked: new.linked,
                 target: new.found.target,

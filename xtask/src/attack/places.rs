@@ -54,6 +54,35 @@ pub(super) const ATTACKS: &[Attack] = &[
     variant("this program itself is swapped", program_swapped),
     variant("the policy's folder is mounted inside a granted folder", policy_mounted),
     variant("the policy is taken away by the right to delete alone", policy_deleted),
+    variant("a folder with a policy is renamed to where the next run starts", |scene| {
+        carried(scene, "/work/staging", "/work/prod")
+    }),
+    variant("a policy goes along with a folder above it, through a link", |scene| {
+        scene.link(".", "project/here")?;
+        carried(scene, "/work/here/staging", "/work/prod")
+    }),
+    variant("a folder with a policy goes into another granted folder", |scene| {
+        carried(scene, "/work/staging", "/other/staging")
+    }),
+    variant("a policy is changed through a link that stands there", |scene| {
+        scene.link("sub/../app/tollgate.toml", "project/conf")?;
+        scene.dir("project/sub")?;
+        by_another_name(scene, "tollgate.toml", "/work/conf")
+    }),
+    variant("a policy is changed by its other hard link", |scene| {
+        scene.file("project/app/copy", KEPT)?;
+        fs::hard_link(scene.path("project/app/copy"), scene.path("project/app/tollgate.toml"))?;
+        by_another_name(scene, "copy", "/work/app/copy")
+    }),
+    variant("the file is changed that a policy's name is a link to", |scene| {
+        scene.link("kept.toml", "project/app/tollgate.toml")?;
+        by_another_name(scene, "kept.toml", "/work/app/kept.toml")
+    }),
+    variant("a policy is made by a name with a character that has no width", |scene| {
+        folded(scene, "toll\u{200b}gate.toml")
+    }),
+    variant("a policy is made by its short name", |scene| folded(scene, "TOLLGA~1.TOM")),
+    variant("a policy is made by a name in wide letters", |scene| folded(scene, "\u{ff54}ollgate.toml")),
 ];
 
 /// A policy by which the tool grants itself something.
@@ -293,4 +322,39 @@ fn policy_deleted(scene: &Scene<'_>) -> Result<Verdict> {
         scene.hostile(&["--grant", "fs:/work=.:delete"], &json!([{"do": "unlink", "path": "/work/tollgate.toml"}]))?;
     let gone = !scene.is_there("project/tollgate.toml");
     ran.judge(gone.then(|| "the tool took the policy away".to_owned()), &[HANDS_OVER, POLICY_NAME])
+}
+
+/// A folder with a policy of the operator's gets another name.
+fn carried(scene: &Scene<'_>, from: &str, to: &str) -> Result<Verdict> {
+    scene.file("project/staging/deep/tollgate.toml", POLICY)?;
+    scene.dir("other")?;
+    let (grant, other) = (all_of("/work", "."), all_of("/other", "../other"));
+    let ran =
+        scene.hostile(&["--grant", &grant, "--grant", &other], &json!([{"do": "rename", "path": from, "to": to}]))?;
+    let stays = scene.is_there("project/staging/deep/tollgate.toml");
+    ran.judge((!stays).then(|| "the policy is found under another name".to_owned()), &[POLICY_NAME])
+}
+
+/// The policy of a folder of the project, where a later run starts.
+const KEPT: &str = "[tools.hostile]\nargs = []\n";
+
+/// The tool writes to the policy of `app`, which is in `file` there, by another name.
+fn by_another_name(scene: &Scene<'_>, file: &str, name: &str) -> Result<Verdict> {
+    let policy = format!("project/app/{file}");
+    if !scene.is_there(&policy) {
+        scene.file(&policy, KEPT)?;
+    }
+    let step = json!([{"do": "overwrite", "path": name, "data": POLICY, "follow": true}]);
+    let ran = scene.hostile(&["--grant", &all_of("/work", ".")], &step)?;
+    let changed = scene.text(&policy).as_deref() != Some(KEPT);
+    ran.judge(changed.then(|| format!("the tool changed `{policy}`")), &[POLICY_NAME])
+}
+
+/// The tool makes a file whose name some file system takes for that of a policy.
+fn folded(scene: &Scene<'_>, name: &str) -> Result<Verdict> {
+    let grant = all_of("/work", ".");
+    let step = json!([{"do": "make", "path": format!("/work/{name}"), "data": POLICY}]);
+    let ran = scene.hostile(&["--grant", &grant], &step)?;
+    let made = scene.is_there(&format!("project/{name}"));
+    ran.judge(made.then(|| "the file was made".to_owned()), &[POLICY_NAME])
 }
