@@ -44,14 +44,13 @@ impl HostCall {
             }
             Self::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, .. } => {
                 facts.linked_path(&FROM, from, *from_linked);
-                facts.moved(*source, *reach);
-                facts.carried(*carries);
+                facts.moved(*source, *reach, *carries);
                 facts.linked_path(&TO, to, *to_linked);
                 facts.target(&TARGET, *target);
             }
             Self::LinkAt { from, source, reach, to, to_linked, .. } => {
                 facts.path(&FROM, from);
-                facts.moved(*source, *reach);
+                facts.moved(*source, *reach, None);
                 facts.linked_path(&TO, to, *to_linked);
             }
             Self::SymlinkAt { content, path, linked, .. } => {
@@ -162,18 +161,15 @@ impl<'a> Facts<'a> {
         self.0.push((keys.linked, Fact::Bool(linked)));
     }
 
-    /// What gets another name, and where the links lead that get another place with it, if that was looked at.
-    fn moved(&mut self, source: Target, reach: Option<Reach>) {
+    /// What gets another name, where the links lead that get another place with it, and whether a policy does, if that was
+    /// looked at.
+    fn moved(&mut self, source: Target, reach: Option<Reach>, carries: Option<Carries>) {
         self.target(&SOURCE, source);
         match reach {
             Some(Reach::Up(folders)) => self.uint(CLIMBS, u64::from(folders)),
             Some(Reach::Anywhere) => self.text(CLIMBS, ANYWHERE),
             None => {}
         }
-    }
-
-    /// Whether a policy is in a folder that gets another name, if that was looked at.
-    fn carried(&mut self, carries: Option<Carries>) {
         if let Some(carries) = carries {
             self.text(CARRIES, carries.as_str());
         }

@@ -156,6 +156,9 @@ pub(crate) struct RunArgs {
     /// can verify it without the ledger.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) receipt: Option<PathBuf>,
+    /// A folder that the component was built from, and will be again: no tool may change it.
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    pub(crate) built_from: Option<PathBuf>,
     /// Show what the tool logs from this level on; `--json` has all of it.
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log: LogLevel,

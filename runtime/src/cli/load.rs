@@ -86,7 +86,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn with(self, what: Deciding, path: &Path) -> Self {
+    /// As this, where no tool reaches `path` either.
+    pub(crate) fn with(self, what: Deciding, path: &Path) -> Self {
         Self { places: self.places.with(what, path), ..self }
     }
 }
@@ -273,9 +274,8 @@ pub(crate) fn intersect(loaded: &Loaded) -> Result<(Intersection, HeldFolders), 
         CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
     let store = config::trust_store();
     let (grant, policy, found_in) = (&loaded.grant, &loaded.policy, loaded.found_in.as_deref());
-    let nesting = Nesting { grant, policy, store: store.as_ref(), found_in };
+    let nesting = Nesting { grant, policy, store: store.as_ref(), places: &loaded.running.places, found_in };
     let held = open_folders(&mut intersection.set, nesting).map_err(Failure::usage)?;
-    loaded.running.places.judge(&intersection.set).map_err(Failure::usage)?;
     Ok((intersection, held))
 }
 

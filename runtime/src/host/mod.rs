@@ -25,6 +25,7 @@ use std::{io, panic, process, thread};
 
 use tollgate_audit::{CallId, Channel, Recorder};
 use tollgate_capability::CapabilitySet;
+use tollgate_wasi_proxy::know_devtmpfs;
 
 use self::lane::Lane;
 use self::muster::Muster;
@@ -118,10 +119,11 @@ pub(crate) struct Unloaded {
     pub(crate) describing: CallId,
 }
 
-/// Makes the engine, which opens `/proc/self/pagemap`, and confines this process.
+/// Makes the engine, which opens `/proc/self/pagemap`, learns what the gate knows from `/proc`, and confines this process.
 fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -> Result<Prepared, Started> {
     let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
     let engine = Engine::for_mapped_code(lanes).map_err(|error| no_start(&error))?;
+    know_devtmpfs();
     let Order { required, tools, drill } = order;
     let of_drill = drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set()));
     let tools: Vec<_> = tools.into_iter().map(ToolOrder::into_load).zip(code).collect();

@@ -284,7 +284,7 @@ fn refused(root: Root<'_>, below: &OsStr, last: OFlags, errno: Errno) -> Target 
     match errno {
         // A new name would be in the file system of the folder that it is made in.
         Errno::NOENT if root.mounts => {
-            let folder = Path::new(below).parent().unwrap_or(Path::new(""));
+            let folder = Path::new(below).parent().unwrap_or_else(|| Path::new(""));
             let folder = root.openat2(folder, OFlags::PATH, Mode::empty());
             if folder.is_ok_and(|folder| is_pseudo(&folder).unwrap_or(true)) { Target::Pseudo } else { Target::Absent }
         }

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::machine::run_with_mounts;
+use super::machine::{is_root, run, run_with_mounts};
 use super::ran::{Ran, Stop, Verdict};
 use super::scene::{Scene, all_of};
 use super::{Attack, known, variant};
@@ -83,6 +84,26 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     variant("a policy is made by its short name", |scene| folded(scene, "TOLLGA~1.TOM")),
     variant("a policy is made by a name in wide letters", |scene| folded(scene, "\u{ff54}ollgate.toml")),
+    variant("the key is reached by the name of a mount that was moved onto another", |scene| {
+        for folder in ["outer/real/tollgate", "other/tollgate", "first", "home/shown"] {
+            scene.dir(folder)?;
+        }
+        key_by_mounts(
+            scene,
+            "mount --bind ../outer/real ../first; mount --bind ../other ../home/shown; mount --move ../first ../home/shown",
+        )
+    }),
+    variant("the key is reached through an overlay", |scene| {
+        scene.dir("outer")?;
+        scene.dir("home/shown")?;
+        let layers = "mount -t tmpfs none ../outer; cd ../outer; mkdir lower real work; mkdir real/tollgate; mount -t overlay none -o \
+                      lowerdir=\"$PWD/lower\",upperdir=\"$PWD/real\",workdir=\"$PWD/work\" ../home/shown; cd ../project";
+        if !is_root() {
+            return Ok(Verdict::Skipped("needs root, to mount an overlay".to_owned()));
+        }
+        key_by_mounts(scene, layers)
+    }),
+    variant("a relative TOLLGATE_HOME takes what a cloned repository accepts", relative_home),
 ];
 
 /// A policy by which the tool grants itself something.
@@ -209,6 +230,31 @@ fn key_read(scene: &Scene<'_>) -> Result<Verdict> {
     let ran = scene.hostile(&options, &json!([{"do": "read", "path": "/state/tollgate/artifact.key"}]))?;
     let read = ran.steps().is_ok_and(|steps| steps.iter().any(|step| step.get("ok").is_some()));
     ran.judge(read.then(|| "the tool read the key of compiled tools".to_owned()), &[HANDS_OVER])
+}
+
+/// The state is in `home/shown`, which is `outer/real` by another name.
+fn key_by_mounts(scene: &Scene<'_>, mounts: &str) -> Result<Verdict> {
+    let grant = all_of("/outer", "../outer");
+    let steps = json!({"steps": [{"do": "read", "path": "/outer/real/tollgate/artifact.key"}]});
+    let ledger = scene.place("ledger");
+    let mut command = scene.tool_command("../tools/hostile.wasm", &["--ledger", &ledger, "--grant", &grant], &steps)?;
+    command.env("XDG_STATE_HOME", scene.path("home/shown"));
+    let ran = run_with_mounts(mounts, &command)?;
+    let read = ran.steps().is_ok_and(|steps| steps.iter().any(|step| step.get("ok").is_some()));
+    ran.judge(read.then(|| "the tool read the key of compiled tools".to_owned()), &[HANDS_OVER])
+}
+
+fn relative_home(scene: &Scene<'_>) -> Result<Verdict> {
+    scene.file("project/tollgate.toml", "[tools.hostile]\nenv.SECRET = { host = \"SECRET\" }\n")?;
+    let own = |mut command: Command| {
+        command.env("TOLLGATE_HOME", "own");
+        run(command)
+    };
+    // The repository's author made this, for the folder that it is cloned to.
+    own(scene.command(&scene.stage.tollgate, &["trust"]))?;
+    let ran = own(scene.tool_command("../tools/hostile.wasm", &[], &json!({"steps": [{"do": "env"}]}))?)?;
+    let effect = (ran.exit == Some(0)).then(|| "a policy was obeyed that the repository itself accepted".to_owned());
+    ran.judge(effect, &[Stop::refused(&["TOLLGATE_HOME is the relative path"])])
 }
 
 fn tool_swapped(scene: &Scene<'_>) -> Result<Verdict> {
