@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | test | soak | fuzz | drill | attack | demo | schemas`. Must build without the guests'
+//! The project's own commands: `cargo xtask setup | test | soak | fuzz | drill | attack | targets | demo | schemas`. Must build without the guests'
 //! target, since `setup` is what installs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 #![allow(
@@ -11,6 +11,7 @@ mod cargo;
 mod demo;
 mod fuzz;
 mod setup;
+mod targets;
 mod terminal;
 
 use std::process::{Command, ExitCode};
@@ -38,6 +39,9 @@ Usage: cargo xtask COMMAND
   attack [ROW …]     setup, then play attacks on the built program with a hostile tool, as an outsider would: all, or those
                      of some rows. Fails if one reaches, or is stopped by something else than what should. Some need
                      root and are skipped without, unless CI is set
+  targets            setup, then lint everything for Linux on aarch64, run the tests of the crates that need no kernel there
+                     (qemu-user), and check those for macOS and Windows. Needs a C compiler for aarch64, and is skipped
+                     without, unless CI is set
   demo               setup, then show what Tollgate promises, with real tools; fails if a promise is not kept
   schemas            write the JSON Schemas of tool.toml and tollgate.toml anew, and docs/manifest.md from them";
 
@@ -57,6 +61,7 @@ fn main() -> ExitCode {
         ["drill"] => drill(&[]),
         ["drill", "--", rest @ ..] => drill(rest),
         ["attack", rows @ ..] => attack::attack(rows),
+        ["targets"] => targets::targets(),
         ["demo"] => demo::demo(),
         ["schemas"] => schemas(),
         ["help" | "-h" | "--help"] => {

@@ -135,6 +135,7 @@ fn a_tool_changes_neither_its_component_nor_its_manifest_nor_the_program() {
 
 /// Runs the program in `work`, in a mount namespace of its own, after the shell lines `mounts`, which begin in the desk's folder.
 /// `None` where they cannot be taken.
+#[allow(clippy::print_stdout, reason = "says what is passed over")]
 fn run_with_mounts(desk: &Desk, mounts: &str, args: &[&str]) -> Option<Ran> {
     let script = format!("trap 'exit 120' EXIT; set -e; {mounts}\ncd \"$HERE/work\"; trap - EXIT; exec \"$@\"");
     let program = command(desk, "", args);

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, Carries, FileId, FsCapability, FsPath, GrantIndex, HostCall, POLICY_NAME, Reach,
@@ -300,12 +300,18 @@ fn refused(root: Root<'_>, below: &OsStr, last: OFlags, errno: Errno) -> Target 
     }
 }
 
+/// How many names a file has.
+#[allow(clippy::useless_conversion, reason = "32 bits on some architectures")]
+pub(super) fn names_of(stat: &Stat) -> u64 {
+    u64::from(stat.st_nlink)
+}
+
 /// The kind and identity of an open descriptor.
 pub(crate) fn target_of(fd: &OwnedFd) -> Target {
     let Ok(stat) = fstat(fd) else { return Target::Unknown };
     let id = FileId { device: stat.st_dev, inode: stat.st_ino };
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Target::File { id, links: stat.st_nlink },
+        FileType::RegularFile => Target::File { id, links: names_of(&stat) },
         FileType::Directory => Target::Folder { id },
         FileType::Symlink => Target::Link { id },
         FileType::Fifo | FileType::Socket | FileType::CharacterDevice | FileType::BlockDevice | FileType::Unknown => {

@@ -344,7 +344,7 @@ fn program_swapped(scene: &Scene<'_>) -> Result<Verdict> {
     let planned = scene.tool_command("../tools/hostile.wasm", &["--grant", &grant], &input)?;
     let mut command = scene.command(&program, &[]);
     command.args(planned.get_args());
-    let ran = super::machine::run(command)?;
+    let ran = run(command)?;
     let swapped = fs::metadata(&program)?.ino() != before;
     ran.judge(swapped.then(|| "the program that runs tools was swapped".to_owned()), &[HANDS_OVER])
 }

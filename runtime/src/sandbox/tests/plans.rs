@@ -179,6 +179,28 @@ fn every_row_says_why_and_checks_what_it_says() {
     }
 }
 
+/// What this architecture's table has alone.
+const HERE_ALONE: &[&str] = if cfg!(target_arch = "x86_64") { &["poll"] } else { &[] };
+
+#[test]
+fn the_rows_are_calls_of_both_architectures() {
+    let numbers = |arch, name: &str| {
+        let has = |number: &u64| tollgate_audit::syscall_name(arch, *number) == Some(name);
+        (0..NUMBERS_MAX).filter(has).count()
+    };
+    for row in ROWS {
+        let (x86, arm) = (
+            numbers(tollgate_audit::AUDIT_ARCH_X86_64, row.name),
+            numbers(tollgate_audit::AUDIT_ARCH_AARCH64, row.name),
+        );
+        let expected = if HERE_ALONE.contains(&row.name) { (1, 0) } else { (1, 1) };
+        assert_eq!((x86, arm), expected, "{}: how many numbers it has on x86-64 and on aarch64", row.name);
+    }
+}
+
+/// Numbers of system calls are below this on both architectures.
+const NUMBERS_MAX: u64 = 1_024;
+
 #[test]
 fn what_lets_a_host_loose_has_no_row() {
     let never = [
