@@ -177,10 +177,15 @@ pub fn syscall_name(arch: u64, number: u64) -> Option<&'static str> {
     let number = usize::try_from(number).ok()?;
     match arch {
         AUDIT_ARCH_X86_64 => syscalls::x86_64::Sysno::new(number).map(|call| call.name()),
+        // The crate's word for this one is that of 32-bit tables.
+        AUDIT_ARCH_AARCH64 if number == NEWFSTATAT_OF_AARCH64 => Some("newfstatat"),
         AUDIT_ARCH_AARCH64 => syscalls::aarch64::Sysno::new(number).map(|call| call.name()),
         _other => None,
     }
 }
+
+/// `__NR_newfstatat` in `asm-generic/unistd.h`.
+const NEWFSTATAT_OF_AARCH64: usize = 79;
 
 /// The number of x86-64 in [`BlockedCall::arch`] (`linux/audit.h`).
 pub const AUDIT_ARCH_X86_64: u64 = 0xc000_003e;
@@ -196,6 +201,7 @@ mod tests {
     fn names_of_system_calls() {
         assert_eq!(syscall_name(AUDIT_ARCH_X86_64, 257), Some("openat"));
         assert_eq!(syscall_name(AUDIT_ARCH_AARCH64, 56), Some("openat"));
+        assert_eq!(syscall_name(AUDIT_ARCH_AARCH64, 79), Some("newfstatat"));
         assert_eq!(syscall_name(AUDIT_ARCH_X86_64, 425), Some("io_uring_setup"));
         for (arch, number) in [(AUDIT_ARCH_X86_64, 10_000), (AUDIT_ARCH_X86_64, u64::MAX), (0x4000_0003, 5), (0, 0)] {
             assert_eq!(syscall_name(arch, number), None, "{arch:#x} {number}");
