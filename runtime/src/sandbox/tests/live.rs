@@ -11,9 +11,13 @@ use serde_json::{Value, json};
 use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, HostId, Kept, Record, RecordError};
 use tollgate_capability::{Access, AdhocGrant, ArgumentsRecord, Cap, Grant, Limits, Manifest};
 use tollgate_example_tools::Guest;
+use tollgate_wasi_proxy::know_devtmpfs;
 
 use super::*;
+use crate::authority::hold;
 use crate::host::order::memory_file;
+use crate::private::Noted;
+use crate::tool::{LoadOrder, Loading};
 use crate::{
     Answer, Books, CallError, CallFailure, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker,
 };
@@ -142,16 +146,19 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
     let (manifest, bytes) = (manifest(name), fs::read(guest(name).component).unwrap());
     let compiled = Engine::new(set.limits.calls).unwrap().0.precompile_component(&bytes).unwrap();
     let code = memory_file("code", &compiled).unwrap();
-    let mut plan = plan(&set);
-    // Where this test's tool is loaded, its capability set is stored too, before the filter.
-    let everything = FolderRights::of(Access::ALL.into_iter().collect(), Access::ALL.into_iter().collect());
-    plan.folders.push(FolderRule { host: ledger.clone(), rights: everything, why: Vec::new(), opened: None });
+    let plan = plan(&set);
 
     let ended = forked(|pipe| {
         set_evidence(pipe.as_raw_fd(), HOST);
         let stripped = strip(&[pipe.as_fd(), code.as_fd()]).unwrap();
         let engine = Engine::for_mapped_code(set.limits.calls).unwrap();
         let books = Books::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();
+        // What a front does for its hosts.
+        let _held = hold(&mut set).unwrap();
+        let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
+        let loading = Loading::of(LoadOrder::new(&manifest, Digest::of(&bytes), set, provenance)).unwrap();
+        loading.keep_sets(&ledger).unwrap();
+        know_devtmpfs();
         let confined = stripped.confine(&plan, SandboxLevel::Full).unwrap();
         let component = Component::from_memory_file(&engine, &code, Digest::of(&bytes)).unwrap();
         let (to_worker, go) = channel::<Option<Expected>>();
@@ -167,8 +174,8 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
             scope.spawn(move || {
                 trap::name_thread("worker");
                 let mut worker = Worker::new(&runtime).unwrap();
-                let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-                let tool = Tool::load(&mut worker, &component, &manifest, set, provenance).unwrap();
+                let describing = Noted::of(CallId([1; 16]), None, None);
+                let tool = loading.load(&mut worker.runner, &component, &describing).unwrap();
                 to_main.send(None).unwrap();
                 to_main.send(Some(self_test(&go.recv().unwrap().unwrap()).unwrap())).unwrap();
                 go.recv().unwrap();
