@@ -3,10 +3,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, makedev};
 use rustix::io::Errno;
 
 /// What hidden names begin with; no name of a tool or an artifact does.
@@ -59,11 +59,12 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Opens a regular file for reading, following links. Anything else is an error.
+/// Opens a regular file for reading, following links, or the device that is an empty one. Anything else is an error.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
     let file = open_at_once(path)?;
     let metadata = file.metadata()?;
-    if metadata.is_file() {
+    let is_null = metadata.file_type().is_char_device() && metadata.rdev() == makedev(NULL.0, NULL.1);
+    if metadata.is_file() || is_null {
         return Ok(file);
     }
     if metadata.is_dir() {
@@ -71,6 +72,9 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     }
     Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
 }
+
+/// The major and minor number of `/dev/null`, null(4).
+const NULL: (u32, u32) = (1, 3);
 
 /// Opens for reading whatever `path` is, without waiting for the other end of a FIFO, and without taking a terminal for this
 /// process. What it is must be looked at before it is read.

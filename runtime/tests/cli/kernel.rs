@@ -77,7 +77,7 @@ fn inspect_prints_what_the_kernel_leaves_a_host() {
     let call = |name: &str| calls.iter().find(|row| row["name"] == name);
     assert_eq!(call("pread64").unwrap()["brought_by"], "fs read");
     assert!(call("unlinkat").is_none() && call("socket").is_none());
-    assert_eq!(json["absent"]["fs delete"], serde_json::json!(["unlinkat"]));
+    assert_eq!(json["absent"]["fs delete"], serde_json::json!(["unlinkat", "readlinkat"]));
     let missing = desk.run(&["inspect", "tools/nothing.wasm", "--manifest", "tools/word-count.toml", "--kernel"]);
     assert_eq!((missing.code, missing.stdout.as_str()), (2, ""), "{missing:?}");
     assert!(missing.stderr.contains("cannot read `tools/nothing.wasm`"), "{missing:?}");
