@@ -19,11 +19,11 @@ use crate::policy::POLICY_NAME;
 pub struct CapabilitySet {
     /// Folders, in the order in which the guest sees them as preopens.
     pub fs: Vec<FsCapability>,
-    /// Environment variables the guest sees; `None` denies asking.
-    pub env: Option<BTreeMap<String, String>>,
-    /// Argument vector the guest sees; `None` denies asking.
-    pub args: Option<Vec<String>>,
-    /// Standard streams the guest may open. Output is captured, never inherited.
+    /// Environment variables the guest sees.
+    pub env: BTreeMap<String, String>,
+    /// Argument vector the guest sees.
+    pub args: Vec<String>,
+    /// Standard streams the guest may use: without stdin it is at its end. Output is captured, never inherited.
     pub stdio: StdioSet,
     /// `wasi:clocks/wall-clock`; `None` denies.
     pub wall_clock: Option<ClockMode>,
@@ -70,19 +70,25 @@ pub struct FsCapability {
 }
 
 impl FsCapability {
+    /// Whether the tool may change something below it.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        [Access::Write, Access::Create, Access::Delete].iter().any(|right| self.access.contains(*right))
+    }
+
     /// Whether what stands at `below` is not there for the tool: the name of a policy ([`POLICY_NAME`](crate::POLICY_NAME)), in
     /// a folder in which the tool may change something. The working folder of the next run may be any folder in it.
     ///
     /// Some file systems take other cases for the same name, and leave out dots and spaces at its end; so does this.
     #[must_use]
     pub fn hides(&self, below: &str) -> bool {
-        let changes = [Access::Write, Access::Create, Access::Delete].iter().any(|right| self.access.contains(*right));
         let names = || below.split('/').rev().find(|name| !matches!(*name, "" | "."));
-        changes && names().is_some_and(|name| name.trim_end_matches(['.', ' ']).eq_ignore_ascii_case(POLICY_NAME))
+        self.may_change()
+            && names().is_some_and(|name| name.trim_end_matches(['.', ' ']).eq_ignore_ascii_case(POLICY_NAME))
     }
 }
 
-/// Which standard streams may be opened.
+/// Which standard streams may be read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StdioSet {
@@ -100,7 +106,7 @@ impl StdioSet {
     /// What is needed, and granted, where nothing is said: stdout and stderr.
     pub const OUTPUT: Self = Self { stdin: false, stdout: true, stderr: true };
 
-    /// Whether `stream` may be opened.
+    /// Whether `stream` may be read or written.
     #[must_use]
     pub const fn contains(self, stream: Stdio) -> bool {
         match stream {

@@ -282,6 +282,7 @@ impl Gate {
             | Rule::FsPlace { .. }
             | Rule::FsSame { .. }
             | Rule::FsAny
+            | Rule::Empty
             | Rule::Env
             | Rule::Args
             | Rule::Stdio(_)

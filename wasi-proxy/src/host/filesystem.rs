@@ -272,8 +272,9 @@ impl HostDescriptor for GateView<'_> {
     async fn set_times(&mut self, fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {
         let slot = self.any_slot(&fd)?;
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
+        let kind = self.kind(&fd)?;
         let on = self.admit_on(slot, |handle, _quota| HostCall::SetTimes { handle })?;
-        self.settle_effect(fs::set_open_times(on, &times))
+        self.settle_effect(fs::set_open_times(on, kind, &times))
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
@@ -340,12 +341,9 @@ impl HostDirectoryEntryStream for GateView<'_> {
             match self.table.get_mut(&listing)?.next() {
                 Next::End => return Ok(None),
                 Next::Page => self.turn_page(slot, &listing)?,
-                Next::Entry(entry) => {
-                    let entry = entry.map_err(code)?;
-                    if self.shows(slot, &entry)? {
-                        return Ok(Some(entry));
-                    }
-                }
+                Next::Unnameable => self.ctx.gate.count(UNNAMEABLE),
+                Next::Entry(entry) if self.shows(slot, &entry)? => return Ok(Some(entry)),
+                Next::Entry(_hidden) => {}
             }
         }
     }
@@ -357,6 +355,9 @@ impl HostDirectoryEntryStream for GateView<'_> {
         Ok(())
     }
 }
+
+/// Under what the record of a call counts the entries that listings left out.
+pub const UNNAMEABLE: &str = "entries left out of listings: their names are not UTF-8";
 
 /// A granted folder cannot be opened, though it was there when the policy was loaded: the operator's to mend, not the
 /// tool's.
