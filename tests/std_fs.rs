@@ -38,7 +38,12 @@ fn under_stock(folder: &Path, arguments: &str) -> Value {
     let component = Component::from_file(&engine, guest("probe-fs").component).unwrap();
     let mut linker = Linker::new(&engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
-    linker.define_unknown_imports_as_traps(&component).unwrap();
+    // How the SDK ends a call in which a tool panics.
+    let mut call = linker.instance("tollgate:tool/call@0.1.0").unwrap();
+    call.func_wrap("fail", |_store, (_code, message): (String, String)| -> wasmtime::Result<()> {
+        Err(wasmtime::Error::msg(message))
+    })
+    .unwrap();
     let event_loop = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     event_loop.block_on(async {
         let mut wasi = WasiCtx::builder();
