@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate::{Answer, CallError, CallFailure, Caller, CapHit, Component, LoadError, Request, Tool, Worker};
 use tollgate_audit::{CallClass, Entry, Kind};
 use tollgate_capability::{Cap, CapabilitySet, ClockMode, Limits, Manifest, OnViolation, StdioSet};
@@ -347,7 +347,7 @@ fn opening_a_hundred_thousand_files_ends_with_a_cap_that_has_a_name() {
     let failure = lab.failure(&tool, "play", &arguments);
     let CallError::Cap(found) = &failure.error else { panic!("{failure:?}") };
     assert_eq!((found.cap, found.limit), (Cap::Records, 200_000));
-    assert!(failure.to_string().contains("`limits.records` is 200000"), "{failure}");
+    assert!(failure.to_string().contains("`limits.records`"), "{failure}");
     set.limits.records = 300_000;
     set.limits.record_bytes = 256 << 20;
     let raised = lab.tool_with(guest("probe-attack"), set).unwrap();

@@ -89,7 +89,9 @@ fn call(set: &CapabilitySet, asked: &CheckCall) -> Result<HostCall, CheckError> 
         CheckCall::Stdio { stream } => match stdio(stream) {
             Stdio::Stdin => HostCall::GetStdio { stream: Stdio::Stdin },
             // Any tool may have the stream; what is judged is a write.
-            stream => HostCall::WriteStdio { stream, bytes: 1, left: set.limits.stdio },
+            stream @ (Stdio::Stdout | Stdio::Stderr) => {
+                HostCall::WriteStdio { stream, bytes: 1, left: set.limits.stdio }
+            }
         },
         CheckCall::Tcp => HostCall::CreateTcpSocket { family: AddressFamily::Ipv4 },
         CheckCall::Udp => HostCall::CreateUdpSocket { family: AddressFamily::Ipv4 },
