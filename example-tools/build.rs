@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::{env, fs};
 
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
 use wit_bindgen_core::WorldGenerator as _;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -228,14 +231,16 @@ fn bindings(dirs: &Dirs) -> Result<String> {
     Ok(str::from_utf8(source)?.to_owned())
 }
 
-/// Makes a component of a core module in text that exports what the world of a tool asks for.
+/// Makes a component of a core module in text that exports what the world of a tool asks for. One that imports WASI preview 1
+/// gets it from the adapter with which other languages' tools make such components.
 fn componentise(dirs: &Dirs, wat: &Path) -> Result<Vec<u8>> {
     let mut module = wat::parse_file(wat)?;
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(dirs.workspace.join("guest-sdk/wit"))?;
     let world = resolve.select_world(&[package], Some("tool-provider"))?;
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)?;
-    Ok(ComponentEncoder::default().module(&module)?.validate(true).encode()?)
+    let (name, adapter) = (WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER);
+    Ok(ComponentEncoder::default().module(&module)?.adapter(name, adapter)?.validate(true).encode()?)
 }
 
 fn generate(tools: &[Guest], hostile: &[Guest], probes: &[Guest]) -> Result<String> {

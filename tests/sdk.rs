@@ -49,6 +49,15 @@ fn the_context_is_that_of_the_call() {
     assert!(left_ms < 2_000 && left_ms.is_multiple_of(100), "{left_ms}");
 }
 
+/// The standard library reads a variable before it starts one: that is not what is in the way.
+#[test]
+fn a_thread_that_cannot_start_is_told_as_a_thread() {
+    let mut lab = Lab::new();
+    let tool = probe(&mut lab);
+    let message = failed(&mut lab, &tool, "spawn", "{}", "panic");
+    assert!(message.contains("failed to spawn thread"), "{message}");
+}
+
 #[test]
 fn overflow_and_a_bad_index_are_errors_of_the_tool() {
     let mut lab = Lab::new();

@@ -40,8 +40,8 @@ pub enum CanonicalJsonError {
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetFields<V> {
     fs: Vec<FsCapability>,
-    env: Option<BTreeMap<String, V>>,
-    args: Option<Vec<V>>,
+    env: BTreeMap<String, V>,
+    args: Vec<V>,
     stdio: StdioSet,
     wall_clock: Option<ClockMode>,
     monotonic_clock: Option<ClockMode>,
@@ -77,8 +77,8 @@ impl<V> SetFields<V> {
         } = set;
         Self {
             fs,
-            env: env.map(|env| env.into_iter().map(|(name, value)| (name, show(value))).collect()),
-            args: args.map(|args| args.into_iter().map(show).collect()),
+            env: env.into_iter().map(|(name, value)| (name, show(value))).collect(),
+            args: args.into_iter().map(show).collect(),
             stdio,
             wall_clock,
             monotonic_clock,
@@ -109,8 +109,8 @@ impl<V> SetFields<V> {
         } = self;
         CapabilitySet {
             fs,
-            env: env.map(|env| env.into_iter().map(|(name, shown)| (name, value(shown))).collect()),
-            args: args.map(|args| args.into_iter().map(value).collect()),
+            env: env.into_iter().map(|(name, shown)| (name, value(shown))).collect(),
+            args: args.into_iter().map(value).collect(),
             stdio,
             wall_clock,
             monotonic_clock,

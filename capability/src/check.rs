@@ -106,6 +106,8 @@ pub enum Rule<'s> {
     },
     /// `fs`: any folder at all.
     FsAny,
+    /// `empty`: what is not granted of stdin, environment and arguments is empty, and any program may look at it.
+    Empty,
     /// `env`.
     Env,
     /// `args`.
@@ -141,6 +143,7 @@ impl fmt::Display for Rule<'_> {
             Self::FsPlace { guest } => write!(f, "fs:{guest}:place"),
             Self::FsSame { guest } => write!(f, "fs:{guest}:same"),
             Self::FsAny => f.write_str("fs"),
+            Self::Empty => f.write_str("empty"),
             Self::Env => f.write_str("env"),
             Self::Args => f.write_str("args"),
             Self::Stdio(stream) => write!(f, "stdio:{}", stream.as_str()),
@@ -202,18 +205,19 @@ fn allowed<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
         }
         HostCall::SymlinkAt { content, path, linked, .. } => symlink(set, content, path, *linked),
         HostCall::Read { handle } => on_handle(set, handle, Access::Read),
-        HostCall::Write { handle, .. }
-        | HostCall::Append { handle, .. }
-        | HostCall::SetSize { handle, .. }
-        | HostCall::SetTimes { handle } => on_handle(set, handle, Access::Write),
+        HostCall::Write { handle, .. } | HostCall::Append { handle, .. } | HostCall::SetSize { handle, .. } => {
+            on_handle(set, handle, Access::Write)
+        }
+        // As POSIX has it, times are set by any handle: who may write below the folder may set them by the path too.
+        HostCall::SetTimes { handle } => right(folder(set, handle.grant)?, Access::Write),
         // Any handle may be flushed; what matters is that it is one.
         HostCall::Sync { handle } => preopened(set, handle.grant),
         HostCall::ReadDirectory { handle } => on_handle(set, handle, Access::List),
         HostCall::Stat { handle } => asked_about(set, handle, &[Access::Read, Access::Write]),
         HostCall::MetadataHash { handle } => asked_about(set, handle, &[Access::Read, Access::Write, Access::List]),
-        HostCall::GetEnvironment => granted(set.env.is_some(), Rule::Env),
-        HostCall::GetArguments => granted(set.args.is_some(), Rule::Args),
-        HostCall::GetStdio { stream } => granted(set.stdio.contains(*stream), Rule::Stdio(*stream)),
+        HostCall::GetEnvironment => Ok(or_empty(!set.env.is_empty(), Rule::Env)),
+        HostCall::GetArguments => Ok(or_empty(!set.args.is_empty(), Rule::Args)),
+        HostCall::GetStdio { stream } => Ok(or_empty(set.stdio.contains(*stream), Rule::Stdio(*stream))),
         HostCall::WriteStdio { stream, bytes, left } => write_stdio(set, *stream, *bytes, *left),
         HostCall::WallClock => granted(set.wall_clock.is_some(), Rule::WallClock),
         HostCall::MonotonicClock => granted(set.monotonic_clock.is_some(), Rule::MonotonicClock),
@@ -231,6 +235,12 @@ const FOLDER: Target = Target::Folder { id: crate::call::FileId { device: 0, ino
 
 fn granted(held: bool, rule: Rule<'_>) -> Verdict<'_> {
     if held { Ok(Held::plain(rule)) } else { deny(rule, Reason::NotGranted) }
+}
+
+/// Of stdin, environment and arguments whoever asks gets what is granted, and nothing where nothing is: languages' runtimes
+/// look at all three before they run a line of the tool. Of an output stream only a write is judged.
+fn or_empty(held: bool, rule: Rule<'_>) -> Held<'_> {
+    Held::plain(if held { rule } else { Rule::Empty })
 }
 
 fn deny(missing: Rule<'_>, reason: Reason) -> Verdict<'_> {

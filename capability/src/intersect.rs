@@ -7,7 +7,7 @@ use std::fmt;
 use crate::access::{Access, AccessSet};
 use crate::call::Stdio;
 use crate::grant::{EnvValue, FsGrant, Grant};
-use crate::manifest::{ArgsNeed, FsNeed, Manifest, RandomNeed};
+use crate::manifest::{FsNeed, Manifest, RandomNeed};
 use crate::missing::{Missing, MissingGrants};
 use crate::names::{EnvName, GuestPath};
 use crate::set::{Cap, CapabilitySet, ClockMode, FsCapability, Limits, RandomMode, Record, StdioSet};
@@ -24,8 +24,8 @@ impl CapabilitySet {
     /// |---|---|
     /// | a folder | the rights that are both needed and granted; none in common is a missing grant |
     /// | durable rights | those of the folder's rights that the grant makes durable |
-    /// | environment | the variables needed, with the granted values; `env = []` needs no grant, there is nothing to see |
-    /// | arguments | the granted ones, if needed; `args = []` needs no grant, there is nothing to see |
+    /// | environment | the variables needed, with the granted values |
+    /// | arguments | the granted ones, if needed |
     /// | stdin | if both needed and granted |
     /// | stdout, stderr | if needed, and the grant has no `stdio` or names them there |
     /// | a clock | the coarser of what is needed and what is granted |
@@ -230,12 +230,11 @@ impl Meet<'_> {
         })
     }
 
-    fn environment(&mut self, mut host_env: impl FnMut(&str) -> Option<String>) -> Option<BTreeMap<String, String>> {
-        let names = self.manifest.needs.env.as_ref();
-        let needed = |name: &EnvName| names.is_some_and(|names| names.contains(name));
-        self.unused.extend(self.grant.env.keys().filter(|name| !needed(name)).cloned().map(Unused::Env));
+    fn environment(&mut self, mut host_env: impl FnMut(&str) -> Option<String>) -> BTreeMap<String, String> {
+        let names = &self.manifest.needs.env;
+        self.unused.extend(self.grant.env.keys().filter(|name| !names.contains(name)).cloned().map(Unused::Env));
         let mut environment = BTreeMap::new();
-        for name in names? {
+        for name in names {
             match env_value(name, self.grant.env.get(name), &mut host_env) {
                 Ok(value) => {
                     environment.insert(name.to_string(), value);
@@ -243,17 +242,17 @@ impl Meet<'_> {
                 Err(missing) => self.missing.push(missing),
             }
         }
-        Some(environment)
+        environment
     }
 
-    fn arguments(&mut self) -> Option<Vec<String>> {
+    fn arguments(&mut self) -> Vec<String> {
         match (self.manifest.needs.args, &self.grant.args) {
-            (ArgsNeed::Granted, Some(args)) => return Some(args.clone()),
-            (ArgsNeed::Granted, None) => self.missing.push(Missing::Args),
-            (ArgsNeed::None | ArgsNeed::Empty, Some(_)) => self.unused.push(Unused::Args),
-            (ArgsNeed::None | ArgsNeed::Empty, None) => {}
+            (true, Some(args)) => return args.clone(),
+            (true, None) => self.missing.push(Missing::Args),
+            (false, Some(_)) => self.unused.push(Unused::Args),
+            (false, None) => {}
         }
-        (self.manifest.needs.args == ArgsNeed::Empty).then(Vec::new)
+        Vec::new()
     }
 
     fn stdio(&mut self) -> StdioSet {

@@ -89,13 +89,13 @@ pub use limits::{
     CALLS_MAX, DEADLINE_MS_MAX, FUEL_MAX, HANDLES_MAX, HOST_MEMORY_BYTES_MAX, JSON_BYTES_MAX, MEMORY_BYTES_MAX,
     MEMORY_BYTES_MIN, PartialLimits, RANDOM_BYTES_MAX, RECORD_BYTES_MAX, RECORDS_MAX, STDIO_BYTES_MAX,
 };
-pub use manifest::{ArgsNeed, FsNeed, MANIFEST_BYTES_MAX, Manifest, ManifestError, Needs, Operation, RandomNeed};
+pub use manifest::{FsNeed, MANIFEST_BYTES_MAX, Manifest, ManifestError, Needs, Operation, RandomNeed};
 pub use missing::{Missing, MissingGrants};
 pub use names::{
     CompartmentName, EnvName, GUEST_PATH_BYTES_MAX, GuestPath, NAME_TEXT_BYTES_MAX, NameError, OperationName, ToolName,
     ToolVersion,
 };
-pub use path::{FsPath, GrantIndex, NAME_BYTES_MAX, PATH_BYTES_MAX, PathFault};
+pub use path::{Ending, FsPath, GrantIndex, NAME_BYTES_MAX, PATH_BYTES_MAX, PathFault};
 pub use patterns::{PATTERN_BYTES_MAX, PATTERNS_MAX, PatternError, Patterns};
 pub use policy::{POLICY_BYTES_MAX, POLICY_NAME, Policy, PolicyError};
 pub use policy_name::{Carries, names_policy};

@@ -75,10 +75,10 @@ pub struct Operation {
 pub struct Needs {
     /// Folders, in the order in which the guest sees them; none is below another.
     pub fs: Vec<FsNeed>,
-    /// Environment variables by name. `Some` and empty: the tool lists its environment and is content to find nothing.
-    pub env: Option<BTreeSet<EnvName>>,
-    /// An argument vector.
-    pub args: ArgsNeed,
+    /// Environment variables by name.
+    pub env: BTreeSet<EnvName>,
+    /// Whether it needs an argument vector.
+    pub args: bool,
     /// Standard streams. Default: stdout and stderr.
     pub stdio: StdioSet,
     /// Random bytes.
@@ -97,8 +97,8 @@ impl Needs {
     pub fn of_grant(grant: &Grant) -> Self {
         Self {
             fs: grant.fs.iter().map(|(guest, fs)| FsNeed { guest: guest.clone(), access: fs.access }).collect(),
-            env: (!grant.env.is_empty()).then(|| grant.env.keys().cloned().collect()),
-            args: if grant.args.is_some() { ArgsNeed::Granted } else { ArgsNeed::None },
+            env: grant.env.keys().cloned().collect(),
+            args: grant.args.is_some(),
             stdio: grant.stdio.unwrap_or(StdioSet::OUTPUT),
             random: grant.random.map(|mode| match mode {
                 RandomMode::Secure => RandomNeed::Secure,
@@ -115,8 +115,8 @@ impl Default for Needs {
     fn default() -> Self {
         Self {
             fs: Vec::new(),
-            env: None,
-            args: ArgsNeed::None,
+            env: BTreeSet::new(),
+            args: false,
             stdio: StdioSet::OUTPUT,
             random: None,
             wall_clock: None,
@@ -124,18 +124,6 @@ impl Default for Needs {
             context: false,
         }
     }
-}
-
-/// What a tool does with an argument vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ArgsNeed {
-    /// It never asks for one: `args = false`.
-    #[default]
-    None,
-    /// It asks, as interpreters do when they start, and is content with an empty one: `args = []`.
-    Empty,
-    /// It needs one that is granted: `args = true`.
-    Granted,
 }
 
 /// A folder that a tool needs.
@@ -274,16 +262,16 @@ struct RawNeeds {
     #[serde(default)]
     #[schemars(length(max = 64))]
     fs: Vec<RawFsNeed>,
-    /// Environment variables by name: those that the tool sees, of what is granted. An empty list says that the tool asks
-    /// for its environment and is content to find nothing: it needs no grant. Without the key, asking is denied.
+    /// Environment variables by name: those that the tool sees, of what is granted. It sees no other; without the key, or
+    /// with an empty list, its environment is empty.
     #[schemars(with = "Option<Vec<String>>", length(max = 128))]
     env: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Whether the tool needs an argument vector; without it, asking for one is denied. An empty list says that the tool
-    /// asks for one and is content to find nothing: it needs no grant.
-    #[serde(default)]
+    /// Whether the tool needs an argument vector; without it, its arguments are empty. An empty list says no more than
+    /// `false`.
+    #[serde(default, deserialize_with = "needs_args")]
     #[schemars(with = "ArgsSchema", extend("default" = false))]
-    args: ArgsNeed,
-    /// Standard streams; opening another is denied.
+    args: bool,
+    /// Standard streams. Without `stdin` it is at its end; writing to another is denied.
     #[schemars(extend("default" = [Stdio::Stdout, Stdio::Stderr]))]
     stdio: Option<Vec<Stdio>>,
     /// Which random bytes the tool needs; without it, all are denied, those of `wasi:random/insecure` too.
@@ -326,7 +314,7 @@ pub(crate) struct RawClocks {
 enum ArgsSchema {
     /// Whether it needs one that is granted.
     Granted(bool),
-    /// It asks, and is content with an empty one.
+    /// As `false`.
     Empty(#[schemars(length(max = 0))] Vec<String>),
 }
 
@@ -336,38 +324,37 @@ impl Default for ArgsSchema {
     }
 }
 
-impl<'de> Deserialize<'de> for ArgsNeed {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
+/// Whether arguments are needed: installed tools have the empty list, by which interpreters used to ask for none.
+fn needs_args<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    struct Visitor;
 
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = ArgsNeed;
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = bool;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("true, false or the empty list `[]`")
-            }
-
-            fn visit_bool<E>(self, needed: bool) -> Result<ArgsNeed, E> {
-                Ok(if needed { ArgsNeed::Granted } else { ArgsNeed::None })
-            }
-
-            fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<ArgsNeed, A::Error> {
-                match list.next_element::<serde::de::IgnoredAny>()? {
-                    None => Ok(ArgsNeed::Empty),
-                    Some(_) => Err(serde::de::Error::invalid_length(1, &self)),
-                }
-            }
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("true, false or the empty list `[]`")
         }
 
-        deserializer.deserialize_any(Visitor)
+        fn visit_bool<E>(self, needed: bool) -> Result<bool, E> {
+            Ok(needed)
+        }
+
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<bool, A::Error> {
+            match list.next_element::<serde::de::IgnoredAny>()? {
+                None => Ok(false),
+                Some(_) => Err(serde::de::Error::invalid_length(1, &self)),
+            }
+        }
     }
+
+    deserializer.deserialize_any(Visitor)
 }
 
 impl RawNeeds {
     fn narrow(self, document: &Document) -> Result<Needs, ManifestError> {
         Ok(Needs {
             fs: folders(document, self.fs)?,
-            env: self.env.map(|names| env_names(document, &names)).transpose()?,
+            env: self.env.map(|names| env_names(document, &names)).transpose()?.unwrap_or_default(),
             args: self.args,
             stdio: self.stdio.map_or(StdioSet::OUTPUT, StdioSet::from_iter),
             random: self.random,

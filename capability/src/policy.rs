@@ -167,7 +167,7 @@ struct RawGrant {
     /// The argument vector. In the ledger there is only the SHA-256 of each argument.
     #[schemars(with = "Option<Vec<String>>", length(max = 128))]
     args: Option<Spanned<Vec<Spanned<String>>>>,
-    /// Standard streams; opening another is denied.
+    /// Standard streams. Without `stdin` it is at its end; writing to another is denied.
     #[schemars(extend("default" = [Stdio::Stdout, Stdio::Stderr]))]
     stdio: Option<Vec<Stdio>>,
     /// Random bytes: `"secure"` for the operating system's, or `{ seed = 42 }` for the same bytes in every call.

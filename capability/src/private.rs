@@ -127,8 +127,8 @@ mod tests {
                 write_quota: u64::MAX,
                 mounts: false,
             }],
-            env: Some([("TOKEN".to_owned(), "s3cret".to_owned())].into()),
-            args: Some(vec!["--key".to_owned(), "\u{1}k\"".to_owned()]),
+            env: [("TOKEN".to_owned(), "s3cret".to_owned())].into(),
+            args: vec!["--key".to_owned(), "\u{1}k\"".to_owned()],
             random: Some(RandomMode::Seeded(u64::MAX)),
             ..CapabilitySet::default()
         }

@@ -19,11 +19,11 @@ use crate::policy_name::names_policy;
 pub struct CapabilitySet {
     /// Folders, in the order in which the guest sees them as preopens.
     pub fs: Vec<FsCapability>,
-    /// Environment variables the guest sees; `None` denies asking.
-    pub env: Option<BTreeMap<String, String>>,
-    /// Argument vector the guest sees; `None` denies asking.
-    pub args: Option<Vec<String>>,
-    /// Standard streams the guest may open. Output is captured, never inherited.
+    /// Environment variables the guest sees.
+    pub env: BTreeMap<String, String>,
+    /// Argument vector the guest sees.
+    pub args: Vec<String>,
+    /// Standard streams the guest may use: without stdin it is at its end. Output is captured, never inherited.
     pub stdio: StdioSet,
     /// `wasi:clocks/wall-clock`; `None` denies.
     pub wall_clock: Option<ClockMode>,
@@ -82,11 +82,17 @@ impl FsCapability {
     /// Whether policies are not there for the tool, since it may change something in the folder.
     #[must_use]
     pub fn hides_policies(&self) -> bool {
+        self.may_change()
+    }
+
+    /// Whether the tool may change something below it.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
         [Access::Write, Access::Create, Access::Delete].iter().any(|right| self.access.contains(*right))
     }
 }
 
-/// Which standard streams may be opened.
+/// Which standard streams may be read or written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StdioSet {
@@ -104,7 +110,7 @@ impl StdioSet {
     /// What is needed, and granted, where nothing is said: stdout and stderr.
     pub const OUTPUT: Self = Self { stdin: false, stdout: true, stderr: true };
 
-    /// Whether `stream` may be opened.
+    /// Whether `stream` may be read or written.
     #[must_use]
     pub const fn contains(self, stream: Stdio) -> bool {
         match stream {

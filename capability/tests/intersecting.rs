@@ -116,7 +116,7 @@ fn the_host_environment_is_asked_only_for_what_is_needed_and_taken_from_it() {
     });
     let set = met.unwrap().set;
     assert_eq!(asked, ["API_TOKEN"]);
-    assert_eq!(set.env.as_ref().unwrap()["TOKEN"], "t0ken");
+    assert_eq!(set.env["TOKEN"], "t0ken");
     assert!(!set.to_canonical_json().unwrap().contains("t0ken"));
     let unset = CapabilitySet::intersect(&needs, &grant(lines), |_| None).unwrap_err();
     assert!(unset.to_string().contains("API_TOKEN"), "{unset}");
@@ -125,15 +125,19 @@ fn the_host_environment_is_asked_only_for_what_is_needed_and_taken_from_it() {
 
 #[test]
 fn empty_arguments_need_no_grant_and_get_none() {
-    assert_eq!(met("[needs]\nargs = []", "").set.args, Some(vec![]));
-    let granted = met("[needs]\nargs = []", "args = [\"--fast\"]");
-    assert_eq!((granted.set.args, shown(&granted.unused)), (Some(vec![]), vec!["args".to_owned()]));
+    for needs in ["", "[needs]\nargs = []", "[needs]\nargs = false"] {
+        assert!(met(needs, "").set.args.is_empty());
+        let granted = met(needs, "args = [\"--fast\"]");
+        assert_eq!((granted.set.args, shown(&granted.unused)), (vec![], vec!["args".to_owned()]));
+    }
 }
 
 #[test]
 fn an_empty_environment_needs_no_grant() {
-    assert_eq!(met("[needs]\nenv = []", "").set.env, Some([].into()));
-    assert_eq!(met("", "env = { LANG = \"C\" }").set.env, None);
+    for needs in ["", "[needs]\nenv = []"] {
+        assert!(met(needs, "").set.env.is_empty());
+        assert!(met(needs, "env = { LANG = \"C\" }").set.env.is_empty());
+    }
 }
 
 #[test]
@@ -280,7 +284,7 @@ fn no_value_of_a_variable_and_no_argument_is_in_the_canonical_text() {
     let json = set.to_canonical_json().unwrap();
     assert!(!json.contains("t0ken") && !json.contains("s3cret-arg"), "{json}");
     assert!(json.contains(&format!(r#""TOKEN":"{TOKEN_DIGEST}""#)), "{json}");
-    set.env.as_mut().unwrap().insert("TOKEN".to_owned(), "other".to_owned());
+    set.env.insert("TOKEN".to_owned(), "other".to_owned());
     assert_ne!(set.to_canonical_json().unwrap(), json, "another value is another set");
 }
 

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use tollgate_capability::{CapabilitySet, PrivateSet, RecordedSet};
 
 fn with_values() -> impl Strategy<Value = CapabilitySet> {
-    let env = proptest::option::of(proptest::collection::btree_map("[A-Z_]{1,4}", any::<String>(), 0..4));
-    let args = proptest::option::of(proptest::collection::vec(any::<String>(), 0..4));
+    let env = proptest::collection::btree_map("[A-Z_]{1,4}", any::<String>(), 0..4);
+    let args = proptest::collection::vec(any::<String>(), 0..4);
     (generators::set(), env, args, any::<u64>(), any::<u32>()).prop_map(|(mut set, env, args, size, count)| {
         (set.env, set.args) = (env, args);
         (set.limits.fuel, set.limits.calls) = (size, count);

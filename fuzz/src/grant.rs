@@ -82,7 +82,7 @@ fn whole(grant: &Grant) {
         assert_eq!((had.guest.as_str(), &had.host, had.access), (guest.as_str(), &given.host, given.access));
         assert_eq!((had.durable, &had.patterns), (given.durable, &given.patterns));
     }
-    assert_eq!(set.args, grant.args);
+    assert_eq!(set.args, grant.args.clone().unwrap_or_default());
     assert_eq!(set.stdio, grant.stdio.unwrap_or(StdioSet::OUTPUT));
     assert_eq!((set.wall_clock, set.monotonic_clock), (grant.wall_clock, grant.monotonic_clock));
     assert_eq!((set.random, set.audit), (grant.random, grant.audit));
@@ -95,8 +95,7 @@ fn manifest_of(grant: &Grant) -> Manifest {
         version: "1.0.0".parse().expect("a version"),
         description: String::new(),
         operations: Vec::new(),
-        // An empty list of variables is a need too: of an environment to look at.
-        needs: Needs { env: Some(grant.env.keys().cloned().collect()), ..Needs::of_grant(grant) },
+        needs: Needs::of_grant(grant),
         limits: grant.limits.clone(),
         record: grant.record,
     }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use tollgate_capability::{
-    Access, AccessSet, ArgsNeed, Cap, ClockMode, EnvValue, FsGrant, Grant, Manifest, OnViolation, PartialLimits,
-    Policy, RandomMode, RandomNeed, Record, Stdio, StdioSet, TimeSpan, ToolName,
+    Access, AccessSet, Cap, ClockMode, EnvValue, FsGrant, Grant, Manifest, OnViolation, PartialLimits, Policy,
+    RandomMode, RandomNeed, Record, Stdio, StdioSet, TimeSpan, ToolName,
 };
 
 pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
@@ -16,15 +16,8 @@ pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
         let (name, description) = (&operation.name, quoted(&operation.description));
         writeln!(out, "[[operations]]\nname = \"{name}\"\ndescription = {description}").unwrap();
     }
-    let args = match needs.args {
-        ArgsNeed::None => "false",
-        ArgsNeed::Empty => "[]",
-        ArgsNeed::Granted => "true",
-    };
-    writeln!(out, "[needs]\nargs = {args}\nstdio = {}", stdio(needs.stdio)).unwrap();
-    if let Some(names) = &needs.env {
-        writeln!(out, "env = {}", list(names.iter().map(|name| name.as_str()))).unwrap();
-    }
+    writeln!(out, "[needs]\nargs = {}\nstdio = {}", needs.args, stdio(needs.stdio)).unwrap();
+    writeln!(out, "env = {}", list(needs.env.iter().map(|name| name.as_str()))).unwrap();
     if let Some(random) = needs.random {
         let word = match random {
             RandomNeed::Secure => "secure",

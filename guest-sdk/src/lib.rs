@@ -8,7 +8,7 @@
 //! | Rust | calls |
 //! |---|---|
 //! | `HashMap`, `HashSet` (keys are random) | `insecure-seed`; `BTreeMap` calls nothing |
-//! | `env::var`, `env::vars`, `Backtrace::capture` and so `anyhow::Error` | `get-environment` |
+//! | `env::var`, `env::vars`, `Backtrace::capture` and so `anyhow::Error` | `get-environment`, which is empty without a grant |
 //! | `fs::metadata`, `Path::exists` | `metadata-hash-at`, `stat-at` |
 //! | `fs::read_dir` | `metadata-hash-at` for each entry |
 //! | `Instant::now`, `SystemTime::now`, `thread::sleep` | the clocks |

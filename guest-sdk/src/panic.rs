@@ -9,8 +9,8 @@ const CODE: &str = "panic";
 
 /// Makes a panic end the call with the error `panic` and the message `panicked at src/lib.rs:3:5: message`.
 ///
-/// The standard hook looks `RUST_BACKTRACE` up first and writes to standard error. Under the gate both are calls that
-/// may be denied, so the tool would end as a violation instead of with its own message.
+/// The standard hook writes to standard error, which may be denied: the tool would end as a violation instead of with its own
+/// message.
 pub(crate) fn end_the_call() {
     std::panic::set_hook(Box::new(|info| call::fail(CODE, &report(info))));
 }

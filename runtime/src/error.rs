@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tollgate_audit::CallId;
 pub(crate) use tollgate_audit::with_causes;
 use tollgate_capability::Cap;
-use tollgate_wasi_proxy::Violation;
+use tollgate_wasi_proxy::{Exited, Violation};
 
 use crate::authority::PlaceError;
 use crate::compiler::CompileError;
@@ -249,10 +249,10 @@ pub enum CallError {
         message: String,
     },
     /// The guest ended itself by `exit`.
-    #[error("the tool called exit({status}) instead of answering")]
+    #[error("the tool called {how} instead of answering")]
     Exit {
-        /// The status it gave.
-        status: i32,
+        /// What it told of its status.
+        how: Exited,
     },
     /// What the guest answered is not JSON.
     #[error("the tool answered with text that is not JSON: {message}")]

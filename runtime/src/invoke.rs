@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub use tollgate_audit::Usage;
 use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, Room, Salt};
 use tollgate_capability::{Acknowledge, Cap, Limits};
-use tollgate_wasi_proxy::{CallFacts, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
+use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
@@ -448,8 +448,8 @@ fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) 
     if error.is::<PoolConcurrencyLimitError>() {
         return CallError::Internal(format!("every place of the engine is taken; start it with more: {error:#}"));
     }
-    if let Some(exit) = error.downcast_ref::<wasmtime_wasi::I32Exit>() {
-        return CallError::Exit { status: exit.0 };
+    if let Some(how) = error.downcast_ref::<Exited>() {
+        return CallError::Exit { how: *how };
     }
     match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => hit(Cap::Fuel, None, limits.fuel),
@@ -489,11 +489,15 @@ fn is_hostcall_fuel(error: &wasmtime::Error) -> bool {
 fn with_stderr(error: CallError, streams: &Stdout) -> CallError {
     let CallError::Trap { message } = error else { return error };
     let stderr = String::from_utf8_lossy(&streams.stderr);
-    match stderr.lines().rev().find(|line| !line.trim().is_empty()) {
+    let says_something = |line: &&str| !line.trim().is_empty() && !line.starts_with(ADVICE_OF_RUST);
+    match stderr.lines().rev().find(says_something) {
         Some(last) => CallError::Trap { message: format!("{last} ({message})") },
         None => CallError::Trap { message },
     }
 }
+
+/// Rust's last line of a panic, which is about the panic's reader.
+const ADVICE_OF_RUST: &str = "note: run with `RUST_BACKTRACE=";
 
 fn epoch_ticks(deadline_ms: u64) -> u64 {
     let tick_ms = u64::try_from(EPOCH_TICK.as_millis()).unwrap_or(1).max(1);

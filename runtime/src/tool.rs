@@ -1,6 +1,6 @@
 //! A tool, ready to be called: a compiled component, its capability set, its operations with their schemas.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -457,15 +457,9 @@ fn unread(error: ValuesError) -> RejectError {
     }
 }
 
-/// What a tool may do while it says which operations it has: nothing. Where it may ask for its environment or its
-/// arguments, it may ask here too, and gets empty lists: interpreters ask before they run a line of the tool.
+/// What a tool may do while it says which operations it has: nothing.
 pub(crate) fn bare(set: &CapabilitySet) -> CapabilitySet {
-    CapabilitySet {
-        env: set.env.as_ref().map(|_| BTreeMap::new()),
-        args: set.args.as_ref().map(|_| Vec::new()),
-        limits: set.limits,
-        ..CapabilitySet::default()
-    }
+    CapabilitySet { limits: set.limits, ..CapabilitySet::default() }
 }
 
 fn same_operations(declared: &BTreeSet<String>, described: &OperationTexts) -> Result<(), LoadError> {

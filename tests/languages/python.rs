@@ -11,7 +11,7 @@ const GRANT: &str = "fs:/docs=samples:read,list";
 
 /// What the interpreter asks for before the tool runs.
 const START: [(&str, &str); 2] =
-    [("wasi:cli/environment.get-environment", "env"), ("wasi:cli/environment.get-arguments", "args")];
+    [("wasi:cli/environment.get-environment", "empty"), ("wasi:cli/environment.get-arguments", "empty")];
 
 pub(crate) fn a_tool_in_python((): ()) {
     with(installed("venv/bin/componentize-py").and(installed("venv")));

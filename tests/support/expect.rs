@@ -62,6 +62,25 @@ impl Lab {
         serde_json::from_str(&answer.output).expect("JSON")
     }
 
+    /// Calls a tool that asks for what nothing grants it and gets nothing: asserts that this is allowed, under the rule
+    /// `empty`, once, and gives its answer.
+    pub fn empty(&mut self, tool: &Tool, operation: &str, arguments: &str, function: &str) -> serde_json::Value {
+        let answer = self.call(tool, operation, arguments).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
+        let entries = self.entries_of(answer.call);
+        let intents: Vec<_> = entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Intent(intent) if intent.function.as_str() == function => Some(intent),
+                _ => None,
+            })
+            .collect();
+        let [intent] = intents.as_slice() else { panic!("{intents:?}") };
+        assert_eq!((intent.rule.as_str(), intent.verdict), ("empty", Verdict::Allow));
+        assert!(denials(&entries).is_empty(), "{entries:?}");
+        self.verified();
+        serde_json::from_str(&answer.output).expect("JSON")
+    }
+
     /// Calls a tool that hits a cap which the runtime counts: no intent is denied for it.
     pub fn capped(&mut self, tool: &Tool, operation: &str, arguments: &str, hit: CapHit) -> Box<CallFailure> {
         let failure = self.cap_failure(tool, operation, arguments, hit);

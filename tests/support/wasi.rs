@@ -7,8 +7,10 @@ use tollgate_capability::Access;
 pub fn gate_names(function: &str) -> Vec<String> {
     let nothing = WITH_NOTHING.iter().filter(|row| row.function == function).map(|row| row.gate.to_owned());
     let right = WITHOUT_THE_RIGHT.iter().filter(|row| function.strip_prefix(DESCRIPTOR) == Some(row.method));
+    let empty = EMPTY_WITH_NOTHING.iter().filter(|row| row.function == function).map(|row| row.function.to_owned());
     let never = NEVER_DENIED.iter().filter(|(name, _, _)| *name == function).map(|(_, gate, _)| (*gate).to_owned());
-    let mut names: Vec<_> = nothing.chain(right.map(|row| format!("{DESCRIPTOR}{}", row.gate))).chain(never).collect();
+    let mut names: Vec<_> =
+        nothing.chain(empty).chain(right.map(|row| format!("{DESCRIPTOR}{}", row.gate))).chain(never).collect();
     if names.iter().any(|name| name == WRITE) || function == STREAM_WRITE {
         names.extend([WRITE.to_owned(), "wasi:io/streams.[method]output-stream.write".to_owned()]);
     }
@@ -45,16 +47,9 @@ const INSECURE_BYTES: &str = "wasi:random/insecure.get-insecure-random-bytes";
 const CONTEXT: &str = "tollgate:tool/call.get-context";
 const MONOTONIC: &str = "clocks.monotonic";
 const WALL: &str = "clocks.wall";
-const NO_ITEMS: &str = r#"{"ok": []}"#;
-const NOT_PERMITTED: &str = r#"{"err": "Operation not permitted (os error 1)"}"#;
 const ACCESS_DENIED: &str = r#"{"err": "access-denied"}"#;
 
 pub const WITH_NOTHING: &[WithNothing] = &[
-    goes_on("wasi:cli/environment.get-environment", r#"{"call": "environment"}"#, "env", NO_ITEMS),
-    goes_on("wasi:cli/environment.get-arguments", r#"{"call": "arguments"}"#, "args", NO_ITEMS),
-    goes_on("wasi:cli/stdin.get-stdin", r#"{"call": "stdin", "len": 9}"#, "stdio:stdin", r#"{"ok": ""}"#),
-    goes_on("wasi:cli/stdout.get-stdout", r#"{"call": "stdout", "text": "x"}"#, "stdio:stdout", NOT_PERMITTED),
-    goes_on("wasi:cli/stderr.get-stderr", r#"{"call": "stderr", "text": "x"}"#, "stdio:stderr", NOT_PERMITTED),
     ends(MONOTONIC_NOW, MONOTONIC_NOW, r#"{"call": "monotonic-clock"}"#, MONOTONIC),
     ends(
         "wasi:clocks/monotonic-clock.resolution",
@@ -79,6 +74,33 @@ pub const WITH_NOTHING: &[WithNothing] = &[
         "net",
         ACCESS_DENIED,
     ),
+];
+
+/// A gated function that a guest without any capability can call, and gets nothing from.
+pub struct EmptyWithNothing {
+    pub function: &'static str,
+    /// A call of `probe-wasi`.
+    pub call: &'static str,
+    /// What the guest gets.
+    pub answer: &'static str,
+}
+
+pub const EMPTY_WITH_NOTHING: &[EmptyWithNothing] = &[
+    EmptyWithNothing {
+        function: "wasi:cli/environment.get-environment",
+        call: r#"{"call": "environment"}"#,
+        answer: r#"{"ok": []}"#,
+    },
+    EmptyWithNothing {
+        function: "wasi:cli/environment.get-arguments",
+        call: r#"{"call": "arguments"}"#,
+        answer: r#"{"ok": []}"#,
+    },
+    EmptyWithNothing {
+        function: "wasi:cli/stdin.get-stdin",
+        call: r#"{"call": "stdin", "len": 9}"#,
+        answer: r#"{"ok": ""}"#,
+    },
 ];
 
 /// A gated method of `wasi:filesystem/types.descriptor`.
@@ -131,6 +153,8 @@ pub const WITHOUT_THE_RIGHT: &[WithoutTheRight] = &[
 
 /// Gated functions that no guest can have denied, with the gate's name and the reason.
 pub const NEVER_DENIED: &[(&str, &str, &str)] = &[
+    ("wasi:cli/stdout.get-stdout", "wasi:cli/stdout.get-stdout", WRITES_JUDGED),
+    ("wasi:cli/stderr.get-stderr", "wasi:cli/stderr.get-stderr", WRITES_JUDGED),
     (
         "wasi:filesystem/preopens.get-directories",
         "wasi:filesystem/preopens.get-directories",
@@ -154,7 +178,7 @@ pub const NEVER_DENIED: &[(&str, &str, &str)] = &[
     ("wasi:io/streams.[method]output-stream.blocking-splice", WRITE, BLOCKING),
 ];
 
-/// Denied under `deny` to a guest that got its stream in spite of the denial; see `writing_to_a_denied_stream`.
+/// Denied to a guest that has its stream, as any may; see `writing_to_a_denied_stream`.
 pub const STREAM_WRITE: &str = "wasi:io/streams.[method]output-stream.blocking-write-and-flush";
 
 const SYNC: &str = "wasi:filesystem/types.[method]descriptor.sync";
@@ -162,6 +186,7 @@ const READ: &str = "wasi:filesystem/types.[method]descriptor.read";
 const WRITE: &str = "wasi:filesystem/types.[method]descriptor.write";
 const FLUSHES: &str = "a handle that was opened may be flushed, with any right";
 const OPENED: &str = "without the right to read there is no such stream";
+const WRITES_JUDGED: &str = "each write to the stream is judged";
 const BLOCKING: &str = "passes the same door as blocking-write-and-flush, which the probe calls";
 
 /// Methods of sockets: none is ever made, so no guest gets at them; the gate denies them all the same.

@@ -5,13 +5,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::json;
 use tollgate::{CallError, Caller, LoadError, RejectError, Request, Tool};
 use tollgate_audit::{CallClass, Entry};
-use tollgate_capability::{COARSE_CLOCK_NS, Reason};
+use tollgate_capability::COARSE_CLOCK_NS;
 use tollgate_workspace::Lab;
 use tollgate_workspace::expect::Denied;
 
 use crate::{NoTool, Texts, manifest_text};
 
 const ENVIRONMENT: &str = "wasi:cli/environment.get-environment";
+const CREATE_TCP: &str = "wasi:sockets/tcp-create-socket.create-tcp-socket";
 const CONTEXT: &str = "tollgate:tool/call.get-context";
 const WALL_NOW: &str = "wasi:clocks/wall-clock.now";
 const MONOTONIC_NOW: &str = "wasi:clocks/monotonic-clock.now";
@@ -30,6 +31,13 @@ fn denied_without(name: &str, function: &str, rule: &str) {
     texts.lab.killed(&tool, "call", &call(name), Denied::not_granted(function, rule));
 }
 
+/// What a probe that needs nothing but output gets when it calls this.
+fn empty_without(name: &str, function: &str) -> serde_json::Value {
+    let mut texts = Texts::new();
+    let tool = texts.tool("probe-wasi", "record = \"every\"", "");
+    texts.lab.empty(&tool, "call", &call(name), function)
+}
+
 /// A need without a grant is an error before anything runs.
 fn refused_without_grant(needs: &str) {
     let refused = Texts::new().load("probe-wasi", &manifest_text("probe-wasi", needs), "").unwrap_err();
@@ -38,7 +46,7 @@ fn refused_without_grant(needs: &str) {
 
 #[test]
 pub(crate) fn env() {
-    denied_without("environment", ENVIRONMENT, "env");
+    assert_eq!(empty_without("environment", ENVIRONMENT), json!({ "ok": [] }));
     refused_without_grant(r#"needs.env = ["LANG"]"#);
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", r#"needs.env = ["LANG"]"#, r#"env = { LANG = "C", TOKEN = "unneeded" }"#);
@@ -60,14 +68,14 @@ pub(crate) fn env_of_the_host() {
 
 #[test]
 pub(crate) fn args() {
-    denied_without("arguments", "wasi:cli/environment.get-arguments", "args");
+    assert_eq!(empty_without("arguments", "wasi:cli/environment.get-arguments"), json!({ "ok": [] }));
     refused_without_grant("needs.args = true");
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", "needs.args = true", r#"args = ["--fast", "x"]"#);
     assert_eq!(texts.lab.answer(&tool, "call", &call("arguments")), json!({ "ok": ["--fast", "x"] }));
 }
 
-/// The empty list asks without a grant, and a grant gives it nothing.
+/// The empty list is no need: a grant gives it nothing.
 #[test]
 pub(crate) fn args_empty() {
     let mut texts = Texts::new();
@@ -79,25 +87,38 @@ pub(crate) fn args_empty() {
 
 #[test]
 pub(crate) fn stdin() {
-    denied_without("stdin", "wasi:cli/stdin.get-stdin", "stdio:stdin");
+    let mut texts = Texts::new();
+    let tool = texts.tool("probe-wasi", "record = \"every\"", "");
+    assert_eq!(texts.lab.empty(&tool, "call", &call("stdin"), "wasi:cli/stdin.get-stdin"), json!({ "ok": "" }));
+    let answer = texts.lab.worker.invoke(&tool, &from_a_caller(&call("stdin"))).unwrap();
+    assert_eq!(answer.output, r#"{"ok":""}"#, "what the caller gives is not for a tool without the grant");
     refused_without_grant(r#"needs.stdio = ["stdin"]"#);
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", r#"needs.stdio = ["stdin"]"#, r#"stdio = ["stdin"]"#);
-    let arguments = call("stdin");
-    let request = Request {
-        operation: "call",
-        arguments: &arguments,
-        stdin: "from the caller".into(),
-        caller: Caller::default(),
-    };
-    let answer = texts.lab.worker.invoke(&tool, &request).unwrap();
+    let answer = texts.lab.worker.invoke(&tool, &from_a_caller(&call("stdin"))).unwrap();
     assert_eq!(answer.output, r#"{"ok":"from the"}"#);
 }
 
-/// An output stream is denied where it is not needed, and where it is not granted.
+fn from_a_caller(arguments: &str) -> Request<'_> {
+    Request { operation: "call", arguments, stdin: "from the caller".into(), caller: Caller::default() }
+}
+
+/// All streams of stdin are one input: each goes on where the last one stopped.
+#[test]
+fn stdin_has_one_place_for_all_of_its_streams() {
+    let mut texts = Texts::new();
+    let tool = texts.tool("probe-wasi", r#"needs.stdio = ["stdin"]"#, r#"stdio = ["stdin"]"#);
+    let read = |len: u64| json!({ "call": "stdin", "len": len });
+    let arguments = json!({ "calls": [read(5), read(4), read(99), read(1)] }).to_string();
+    let request = Request { operation: "sequence", ..from_a_caller(&arguments) };
+    let answer = texts.lab.worker.invoke(&tool, &request).unwrap();
+    assert_eq!(answer.output, r#"[{"ok":"from "},{"ok":"the "},{"ok":"caller"},{"ok":""}]"#);
+}
+
+/// A write to an output stream is denied where it is not needed, and where it is not granted.
 fn output_stream(name: &str, other: &str) {
-    let (function, rule) = (format!("wasi:cli/{name}.get-{name}"), format!("stdio:{name}"));
-    let denied = Denied::not_granted(&function, &rule);
+    let rule = format!("stdio:{name}");
+    let denied = Denied::not_granted("wasi:io/streams.[method]output-stream.write", &rule);
     let mut texts = Texts::new();
     for (needs, grant) in
         [(format!("needs.stdio = [\"{other}\"]"), String::new()), (String::new(), format!("stdio = [\"{other}\"]"))]
@@ -179,6 +200,26 @@ pub(crate) fn random_seeded() {
         assert_eq!(texts.lab.answer(&again, "call", &call(name)), first);
         assert_ne!(texts.lab.answer(&other, "call", &call(name)), first, "{name}");
     }
+}
+
+/// One is drawn for an instance, and moves no other generator: a guest has the same bytes whether it has hash maps or not.
+#[test]
+fn the_hash_seed_is_drawn_once_and_moves_no_generator() {
+    let mut texts = Texts::new();
+    let (seed, bytes) = (json!({ "call": "insecure-seed" }), json!({ "call": "random-u64" }));
+    let steps = |steps: &[&serde_json::Value]| json!({ "calls": steps }).to_string();
+    for grant in ["random = { seed = 42 }", r#"random = "secure""#] {
+        let tool = texts.tool("probe-wasi", r#"needs.random = "seeded""#, grant);
+        let answer = texts.lab.answer(&tool, "sequence", &steps(&[&seed, &bytes, &seed]));
+        assert_eq!(answer[0], answer[2], "{grant}");
+    }
+    let tool = texts.tool("probe-wasi", r#"needs.random = "seeded""#, "random = { seed = 42 }");
+    let with = texts.lab.answer(&tool, "sequence", &steps(&[&seed, &bytes, &seed, &bytes]));
+    let without = texts.lab.answer(&tool, "sequence", &steps(&[&bytes, &bytes]));
+    assert_eq!([&with[1], &with[3]], [&without[0], &without[1]]);
+    let secure = texts.tool("probe-wasi", r#"needs.random = "secure""#, r#"random = "secure""#);
+    let draws = [(); 2].map(|()| texts.lab.answer(&secure, "sequence", &steps(&[&seed])));
+    assert_ne!(draws[0], draws[1], "another one for each instance");
 }
 
 /// A probe whose clock is the coarser of what it needs and what it is granted.
@@ -280,10 +321,10 @@ pub(crate) fn monotonic_clock_frozen() {
 #[test]
 pub(crate) fn on_violation_kill() {
     let mut texts = Texts::new();
-    let denied = Denied::not_granted(ENVIRONMENT, "env");
+    let denied = Denied::not_granted(CREATE_TCP, "net");
     for grant in ["", r#"on_violation = "kill""#] {
         let tool = texts.tool("probe-wasi", "", grant);
-        texts.lab.killed(&tool, "call", &call("environment"), denied);
+        texts.lab.killed(&tool, "call", &call("tcp-create"), denied);
     }
 }
 
@@ -291,8 +332,8 @@ pub(crate) fn on_violation_kill() {
 pub(crate) fn on_violation_deny() {
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", "", r#"on_violation = "deny""#);
-    let denied = Denied { function: ENVIRONMENT, rule: "env", reason: Reason::NotGranted };
-    assert_eq!(texts.lab.denied(&tool, "call", &call("environment"), &[denied]), json!({ "ok": [] }));
+    let denied = Denied::not_granted(CREATE_TCP, "net");
+    assert_eq!(texts.lab.denied(&tool, "call", &call("tcp-create"), &[denied]), json!({ "err": "access-denied" }));
 }
 
 /// The functions of all intents of a call that reads a file, under a manifest's and a grant's word for `record`.

@@ -18,8 +18,8 @@ use tollgate_capability::{
 use tollgate_wasi_proxy::{INTERFACES, OWN_INTERFACE};
 use tollgate_workspace::expect::{Denied, denials};
 use tollgate_workspace::wasi::{
-    HARMLESS, NEVER_DENIED, STREAM_WRITE, WITH_NOTHING, WITHOUT_A_SOCKET, WITHOUT_THE_RIGHT, WithNothing,
-    WithoutTheRight,
+    EMPTY_WITH_NOTHING, EmptyWithNothing, HARMLESS, NEVER_DENIED, STREAM_WRITE, WITH_NOTHING, WITHOUT_A_SOCKET,
+    WITHOUT_THE_RIGHT, WithNothing, WithoutTheRight,
 };
 use tollgate_workspace::{Lab, guest};
 use wit_parser::{Resolve, WorldItem};
@@ -74,6 +74,8 @@ fn functions_that_are_never_denied_have_the_gates_names() {
         HostCall::Read { handle: handle() }.function(),
         HostCall::ReadDirectory { handle: handle() }.function(),
         HostCall::Write { handle: handle(), bytes: 0, quota_left: 0 }.function(),
+        HostCall::GetStdio { stream: Stdio::Stdout }.function(),
+        HostCall::GetStdio { stream: Stdio::Stderr }.function(),
     ];
     let used: BTreeSet<&str> = NEVER_DENIED.iter().map(|(_, gate, _)| *gate).collect();
     assert_eq!(used, BTreeSet::from(names));
@@ -119,18 +121,28 @@ fn nothing_is_granted_so_everything_is_denied() {
     }
 }
 
-/// Under `deny` a guest has its stream, as C libraries expect, and cannot write to it.
+/// Any guest has its stream, as C libraries expect; without the grant it cannot write to it.
 #[test]
 fn writing_to_a_denied_stream_is_denied() {
     let mut lab = Lab::new();
     let tool = probe_wasi(&mut lab, OnViolation::Deny);
     for stream in [Stdio::Stdout, Stdio::Stderr] {
         let (name, rule) = (stream.as_str(), format!("stdio:{}", stream.as_str()));
-        let get = format!("wasi:cli/{name}.get-{name}");
         let write = HostCall::WriteStdio { stream, bytes: 0, left: 0 }.function();
-        let expected = [Denied::not_granted(&get, &rule), Denied::not_granted(write, &rule)];
+        let expected = [Denied::not_granted(write, &rule)];
         let answer = lab.denied(&tool, "call", &json!({ "call": name, "text": "x" }).to_string(), &expected);
         assert_eq!(answer, json!({ "err": "Operation not permitted (os error 1)" }));
+    }
+}
+
+#[test]
+fn nothing_is_granted_so_what_every_program_looks_at_is_empty() {
+    let mut lab = Lab::new();
+    let set = CapabilitySet { record: Record::Every, ..CapabilitySet::default() };
+    let tool = lab.tool_with(guest("probe-wasi"), set).unwrap();
+    for EmptyWithNothing { function, call, answer } in EMPTY_WITH_NOTHING {
+        let expected: Value = serde_json::from_str(answer).unwrap();
+        assert_eq!(lab.empty(&tool, "call", call, function), expected, "{function}");
     }
 }
 
@@ -204,9 +216,16 @@ fn workspace() -> &'static Path {
 
 fn gated() -> Vec<String> {
     let with_nothing = WITH_NOTHING.iter().map(|row| row.function.to_owned());
+    let empty = EMPTY_WITH_NOTHING.iter().map(|row| row.function.to_owned());
     let descriptors = WITHOUT_THE_RIGHT.iter().map(|row| format!("{DESCRIPTOR}.{}", row.method));
     let never = NEVER_DENIED.iter().map(|(function, _, _)| (*function).to_owned());
-    with_nothing.chain(descriptors).chain(never).chain(socket_methods()).chain([STREAM_WRITE.to_owned()]).collect()
+    with_nothing
+        .chain(empty)
+        .chain(descriptors)
+        .chain(never)
+        .chain(socket_methods())
+        .chain([STREAM_WRITE.to_owned()])
+        .collect()
 }
 
 fn harmless() -> impl Iterator<Item = String> {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use tollgate_audit::{CallId, OutcomeTotals};
-use tollgate_capability::RandomMode;
+use tollgate_capability::{RandomMode, Stdio};
 use wasmtime_wasi::clocks::WasiClocksCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 use wasmtime_wasi::sockets::WasiSocketsCtx;
@@ -45,10 +45,14 @@ pub struct CallFacts {
 pub struct GateCtx {
     pub(crate) gate: Gate,
     pub(crate) input: GateInput,
+    /// What is left of stdin; empty if that is not granted.
+    pub(crate) stdin: Bytes,
     pub(crate) captured: Captured,
     pub(crate) roots: Roots,
     pub(crate) handles: Handles,
     pub(crate) seeded: Option<StdRng>,
+    /// The seed of the guest's hash maps, once it has asked.
+    pub(crate) hash_seed: Option<(u64, u64)>,
     pub(crate) wasi_fs: WasiFilesystemCtx,
     pub(crate) wasi_clocks: WasiClocksCtx,
     pub(crate) wasi_sockets: WasiSocketsCtx,
@@ -57,17 +61,20 @@ pub struct GateCtx {
 impl GateCtx {
     /// The state of a call that starts now.
     #[must_use]
-    pub fn new(gate: Gate, input: GateInput) -> Self {
+    pub fn new(gate: Gate, mut input: GateInput) -> Self {
         let set = gate.set();
+        let brought = std::mem::take(&mut input.stdin);
         let seeded = match set.random {
             Some(RandomMode::Seeded(seed)) => Some(StdRng::seed_from_u64(seed)),
             Some(RandomMode::Secure) | None => None,
         };
         Self {
+            stdin: if set.stdio.contains(Stdio::Stdin) { brought } else { Bytes::new() },
             captured: Captured::new(set.limits.stdio),
             roots: Roots::new(set, input.call.deadline),
             handles: Handles::new(set.limits.handles),
             seeded,
+            hash_seed: None,
             wasi_fs: WasiFilesystemCtx::default(),
             wasi_clocks: WasiClocksCtx::default(),
             wasi_sockets: WasiSocketsCtx::default(),

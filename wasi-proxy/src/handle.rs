@@ -4,8 +4,9 @@
 use std::io;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use tollgate_audit::IntentId;
-use tollgate_capability::{AccessSet, GrantIndex, HandleFacts, HostCall, Stdio};
+use tollgate_capability::{Access, AccessSet, GrantIndex, HandleFacts, HostCall, Stdio};
 use wasmtime::component::ResourceTableError;
 
 use crate::gate::{Checked, Gate, Permit, Refused};
@@ -53,8 +54,9 @@ impl Handle {
         &self,
         gate: &mut Gate,
         call: impl FnOnce(HandleFacts, u64) -> HostCall,
-    ) -> Result<OnHandle<Checked>, Refused> {
-        let proof = gate.checked(self.call(gate, call))?;
+    ) -> Result<OnHandle<Checked>, Unfit> {
+        let call = self.call(gate, call)?;
+        let proof = gate.checked(call)?;
         Ok(OnHandle { proof, file: Arc::clone(&self.file) })
     }
 
@@ -63,14 +65,51 @@ impl Handle {
         &self,
         gate: &mut Gate,
         call: impl FnOnce(HandleFacts, u64) -> HostCall,
-    ) -> Result<OnHandle<Permit>, Refused> {
-        let proof = gate.admit(self.call(gate, call))?;
+    ) -> Result<OnHandle<Permit>, Unfit> {
+        let call = self.call(gate, call)?;
+        let proof = gate.admit(call)?;
         Ok(OnHandle { proof, file: Arc::clone(&self.file) })
     }
 
-    fn call(&self, gate: &Gate, call: impl FnOnce(HandleFacts, u64) -> HostCall) -> HostCall {
+    /// The call on this handle, unless it is one that no grant mends: the folder's grant has the right, and the handle was not
+    /// opened for it.
+    fn call(&self, gate: &mut Gate, call: impl FnOnce(HandleFacts, u64) -> HostCall) -> Result<HostCall, Unfit> {
         let facts = HandleFacts { grant: self.grant, rights: self.rights };
-        call(facts, gate.quota_left(self.grant))
+        let call = call(facts, gate.quota_left(self.grant));
+        let Some((access, errno)) = opened_for(&call) else { return Ok(call) };
+        let granted = gate.set().fs.get(usize::from(self.grant.0)).is_some_and(|fs| fs.access.contains(access));
+        if granted && !self.rights.contains(access) {
+            gate.count(call.function());
+            return Err(Unfit::Handle(errno));
+        }
+        Ok(call)
+    }
+}
+
+/// Why a call on a handle is not made.
+#[derive(Debug)]
+pub(crate) enum Unfit {
+    /// The gate refuses it.
+    Refused(Refused),
+    /// The handle was not opened for it: the kernel's reason for a descriptor like it.
+    Handle(Errno),
+}
+
+impl From<Refused> for Unfit {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
+}
+
+/// What a handle must have been opened for that is acted on like this, and Linux's error for one that was not.
+#[allow(clippy::wildcard_enum_match_arm, reason = "any other call does not rest on what its handle was opened for")]
+fn opened_for(call: &HostCall) -> Option<(Access, Errno)> {
+    match call {
+        HostCall::Read { .. } => Some((Access::Read, Errno::BADF)),
+        HostCall::Write { .. } | HostCall::Append { .. } => Some((Access::Write, Errno::BADF)),
+        HostCall::SetSize { .. } => Some((Access::Write, Errno::INVAL)),
+        HostCall::ReadDirectory { .. } => Some((Access::List, Errno::NOTDIR)),
+        _ => None,
     }
 }
 
@@ -108,9 +147,11 @@ pub(crate) enum Held {
         /// Where the next byte goes; `None` appends.
         offset: Option<u64>,
     },
+    /// A stream of the bytes that came with the call: all of them share one place.
+    Stdin,
     /// The captured stdout or stderr.
     Captured(Stdio),
-    /// Anything else: pollables, errors, stdin, the network token.
+    /// Anything else: pollables, errors, the network token.
     Other,
 }
 
@@ -118,7 +159,7 @@ impl Held {
     fn slot(self) -> Option<usize> {
         match self {
             Self::Handle(slot) | Self::Input { slot, .. } | Self::Output { slot, .. } => Some(slot),
-            Self::Captured(_) | Self::Other => None,
+            Self::Stdin | Self::Captured(_) | Self::Other => None,
         }
     }
 }
@@ -179,7 +220,10 @@ impl Handles {
                 *offset = offset.saturating_add(bytes);
             }
             Some(
-                Some(Held::Output { offset: None, .. } | Held::Handle(_) | Held::Captured(_) | Held::Other) | None,
+                Some(
+                    Held::Output { offset: None, .. } | Held::Handle(_) | Held::Stdin | Held::Captured(_) | Held::Other,
+                )
+                | None,
             )
             | None => {}
         }

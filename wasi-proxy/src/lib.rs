@@ -22,6 +22,6 @@ mod view;
 pub use ctx::{CallFacts, GateCtx, GateInput, Stdout};
 pub use fs::{is_pseudo, know_devtmpfs};
 pub use gate::{Counter, Gate, Permit, Refused, Violation};
-pub use host::{FAIL, Failed, FolderGone};
+pub use host::{Exited, FAIL, Failed, FolderGone, UNNAMEABLE};
 pub use linker::{INTERFACES, OWN_INTERFACE, add_to_linker, links};
 pub use view::{GateStore, GateView};

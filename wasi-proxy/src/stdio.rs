@@ -1,9 +1,6 @@
-//! The guest's standard streams: stdin from bytes, stdout and stderr into memory. Never the host's own.
+//! The guest's standard output: captured in memory. Never the host's own.
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use tollgate_capability::{HostCall, Stdio};
-use wasmtime_wasi::p2::{InputStream, Pollable, StreamError, StreamResult};
 
 use crate::ctx::Stdout;
 use crate::gate::{Checked, Failed};
@@ -42,22 +39,4 @@ impl Captured {
     pub(crate) fn into_output(self) -> Stdout {
         self.output
     }
-}
-
-/// Stdin: the bytes that came with the call.
-pub(crate) struct BytesStream(pub(crate) Bytes);
-
-#[async_trait]
-impl InputStream for BytesStream {
-    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        if self.0.is_empty() {
-            return Err(StreamError::Closed);
-        }
-        Ok(self.0.split_to(size.min(self.0.len())))
-    }
-}
-
-#[async_trait]
-impl Pollable for BytesStream {
-    async fn ready(&mut self) {}
 }

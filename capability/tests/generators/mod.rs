@@ -17,8 +17,8 @@ pub(crate) fn set() -> impl Strategy<Value = CapabilitySet> {
         |(fs, stdio, ([env, args, context], wall_clock, monotonic_clock, random), handles, random_bytes)| {
             let mut set =
                 CapabilitySet { fs, stdio, wall_clock, monotonic_clock, random, context, ..CapabilitySet::default() };
-            set.env = env.then(|| [("TOKEN".to_owned(), String::from("secret"))].into());
-            set.args = args.then(Vec::new);
+            set.env.extend(env.then(|| ("TOKEN".to_owned(), String::from("secret"))));
+            set.args.extend(args.then(|| "--fast".to_owned()));
             set.limits.handles = handles;
             set.limits.random = random_bytes;
             set

@@ -5,6 +5,7 @@ use std::process;
 use hostile_guests::{operation, parse};
 use serde::Deserialize;
 use tollgate_guest::{Error, Operation, Tool};
+use wasip2::cli::exit::exit_with_code;
 
 struct Exit;
 
@@ -14,11 +15,13 @@ tollgate_guest::export!(Exit);
 #[serde(default, deny_unknown_fields)]
 struct Args {
     code: i32,
+    /// Whether the function is called that takes a code; C libraries call the other one.
+    told: bool,
 }
 
 impl Default for Args {
     fn default() -> Self {
-        Self { code: 3 }
+        Self { code: 3, told: false }
     }
 }
 
@@ -32,6 +35,9 @@ impl Tool for Exit {
         match operation {
             "attack" => {
                 let args: Args = parse(arguments)?;
+                if args.told {
+                    exit_with_code(u8::try_from(args.code).unwrap_or(u8::MAX));
+                }
                 process::exit(args.code)
             }
             other => Err(Error::unknown_operation(other)),

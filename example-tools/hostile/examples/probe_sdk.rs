@@ -36,6 +36,13 @@ fn pick(at: usize) -> Result<u8, Error> {
     Ok([7, 8, 9][black_box(at)])
 }
 
+/// Starts a thread, which there are none of: panics.
+#[tool]
+fn spawn() -> Result<(), Error> {
+    let thread = std::thread::spawn(|| ());
+    thread.join().map_err(|_panicked| Error::new("thread", "it panicked"))
+}
+
 /// Fails as standard library calls do.
 #[tool]
 fn open(path: String) -> Result<(), Error> {

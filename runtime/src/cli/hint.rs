@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use tollgate_capability::{
-    Access, AccessSet, AdhocGrant, ArgsNeed, Cap, ClockMode, FsGrant, GuestPath, Limits, RandomMode, Stdio, StdioSet,
+    Access, AccessSet, AdhocGrant, Cap, ClockMode, FsGrant, GuestPath, Limits, RandomMode, Stdio, StdioSet,
 };
 
 use super::load::{Loaded, ManifestFrom};
@@ -17,20 +17,6 @@ pub(crate) fn to_allow(loaded: &Loaded, rule: &str) -> Vec<String> {
         Some(("fs", rest)) => rest.rsplit_once(':').map_or_else(Vec::new, |(guest, what)| below(loaded, guest, what)),
         Some(("stdio", stream)) => standard_stream(loaded, stream),
         _ => match rule {
-            "env" => both(
-                needs.env.is_some(),
-                "env = [\"NAME\"]",
-                grant.env.is_empty(),
-                &format!("env.NAME = \"VALUE\" under [tools.{tool}], or --grant env:NAME=VALUE"),
-                loaded,
-            ),
-            "args" => both(
-                needs.args == ArgsNeed::Granted,
-                "args = true",
-                grant.args.is_none(),
-                &format!("args = [\"--fast\"] under [tools.{tool}], or --grant args=--fast"),
-                loaded,
-            ),
             "random" => both(
                 needs.random.is_some(),
                 if grant.random == Some(RandomMode::Secure) { "random = \"secure\"" } else { "random = \"seeded\"" },

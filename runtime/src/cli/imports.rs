@@ -1,6 +1,6 @@
 //! What a component imports against what its manifest declares.
 
-use tollgate_capability::{ArgsNeed, Manifest};
+use tollgate_capability::Manifest;
 
 use crate::interfaces::Import;
 
@@ -12,6 +12,8 @@ struct Use {
     functions: &'static [&'static str],
     /// Whether the manifest declares it.
     declared: fn(&Manifest) -> bool,
+    /// Whether it is empty without the need, and not denied.
+    or_empty: bool,
 }
 
 const USES: [Use; 9] = [
@@ -19,42 +21,55 @@ const USES: [Use; 9] = [
         need: "fs",
         functions: &["wasi:filesystem/types", "wasi:filesystem/preopens"],
         declared: |manifest| !manifest.needs.fs.is_empty(),
+        or_empty: false,
     },
     Use {
         need: "env",
         functions: &["wasi:cli/environment.get-environment"],
-        declared: |manifest| manifest.needs.env.is_some(),
+        declared: |manifest| !manifest.needs.env.is_empty(),
+        or_empty: true,
     },
     Use {
         need: "args",
         functions: &["wasi:cli/environment.get-arguments"],
-        declared: |manifest| manifest.needs.args != ArgsNeed::None,
+        declared: |manifest| manifest.needs.args,
+        or_empty: true,
     },
-    Use { need: "stdio.stdin", functions: &["wasi:cli/stdin"], declared: |manifest| manifest.needs.stdio.stdin },
+    Use {
+        need: "stdio.stdin",
+        functions: &["wasi:cli/stdin"],
+        declared: |manifest| manifest.needs.stdio.stdin,
+        or_empty: true,
+    },
     Use {
         need: "random",
         functions: &["wasi:random/random", "wasi:random/insecure"],
         declared: |manifest| manifest.needs.random.is_some(),
+        or_empty: false,
     },
     Use {
         need: "clocks.wall",
         functions: &["wasi:clocks/wall-clock"],
         declared: |manifest| manifest.needs.wall_clock.is_some(),
+        or_empty: false,
     },
     Use {
         need: "clocks.monotonic",
         functions: &["wasi:clocks/monotonic-clock"],
         declared: |manifest| manifest.needs.monotonic_clock.is_some(),
+        or_empty: false,
     },
     Use {
         need: "context",
         functions: &["tollgate:tool/call.get-context"],
         declared: |manifest| manifest.needs.context,
+        or_empty: false,
     },
     Use {
         need: "net (not grantable)",
         functions: &["wasi:sockets/tcp-create-socket", "wasi:sockets/udp-create-socket", "wasi:sockets/ip-name-lookup"],
         declared: |_manifest| false,
+        or_empty: false,
     },
 ];
 
@@ -71,9 +86,10 @@ pub(crate) struct NeedsCompared {
 pub(crate) fn compare(imports: &[Import], manifest: &Manifest) -> NeedsCompared {
     let differing = |declared: bool| {
         let some = USES.iter().filter(move |usage| (usage.declared)(manifest) == declared);
-        some.filter(move |usage| is_imported(imports, usage) != declared).map(|usage| usage.need).collect()
+        some.filter(move |usage| is_imported(imports, usage) != declared)
     };
-    NeedsCompared { undeclared: differing(false), unused: differing(true) }
+    let undeclared = differing(false).filter(|usage| !usage.or_empty).map(|usage| usage.need).collect();
+    NeedsCompared { undeclared, unused: differing(true).map(|usage| usage.need).collect() }
 }
 
 fn is_imported(imports: &[Import], usage: &Use) -> bool {
@@ -106,13 +122,15 @@ mod tests {
     fn imports_and_needs_are_compared_function_by_function() {
         let imports = [
             import("wasi:cli/environment@0.2.6", &["get-environment"]),
+            import("wasi:cli/stdin@0.2.6", &["get-stdin"]),
+            import("wasi:random/random@0.2.6", &["get-random-u64"]),
             import("wasi:clocks/wall-clock@0.2.3", &["now"]),
             import("wasi:filesystem/types@0.2.6", &[]),
             import("tollgate:tool/call@0.1.0", &["fail"]),
         ];
         let compared =
             compare(&imports, &manifest("needs.clocks.wall = \"real\"\nneeds.args = true\nneeds.context = true"));
-        assert_eq!(compared, NeedsCompared { undeclared: vec!["env"], unused: vec!["args", "context"] });
+        assert_eq!(compared, NeedsCompared { undeclared: vec!["random"], unused: vec!["args", "context"] });
         let nothing = compare(&[], &manifest(""));
         assert_eq!(nothing, NeedsCompared { undeclared: vec![], unused: vec![] });
     }

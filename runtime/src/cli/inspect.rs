@@ -138,11 +138,11 @@ fn could_do(set: Option<&CapabilitySet>) -> Vec<String> {
         let patterns = if fs.patterns.is_empty() { "" } else { ", within patterns" };
         lines.push(format!("fs     {} is {}: {}{patterns}", fs.guest, fs.host.display(), fs.access));
     }
-    if let Some(env) = &set.env {
-        lines.push(format!("env    {}", env.keys().cloned().collect::<Vec<_>>().join(", ")));
+    if !set.env.is_empty() {
+        lines.push(format!("env    {}", set.env.keys().cloned().collect::<Vec<_>>().join(", ")));
     }
-    if let Some(args) = &set.args {
-        lines.push(format!("args   {}", args.join(" ")));
+    if !set.args.is_empty() {
+        lines.push(format!("args   {}", set.args.join(" ")));
     }
     for (name, clock) in [("wall", set.wall_clock), ("monotonic", set.monotonic_clock)] {
         lines.extend(clock.map(|mode| format!("clock  {name}: {}", mode.as_str())));

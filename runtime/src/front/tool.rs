@@ -1,11 +1,10 @@
 //! A tool whose calls run in a host process.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::CallId;
-use tollgate_capability::{ArgsNeed, CapabilitySet, Grant, Limits, Manifest, Needs, ToolName};
+use tollgate_capability::{CapabilitySet, Grant, Limits, Manifest, Needs, ToolName};
 
 use super::group::{Group, Member};
 use super::host_process::{END_WAIT, HostProcess, START_WAIT};
@@ -41,9 +40,7 @@ impl ToolSpec {
     /// later: of the grant its limits count alone.
     #[must_use]
     pub fn to_describe(artifact: Artifact, manifest: &Manifest, grant: &Grant, provenance: Provenance<'_>) -> Self {
-        let args = if manifest.needs.args == ArgsNeed::None { ArgsNeed::None } else { ArgsNeed::Empty };
-        let env = manifest.needs.env.as_ref().map(|_| BTreeSet::new());
-        let asking = Manifest { needs: Needs { env, args, ..Needs::default() }, ..manifest.clone() };
+        let asking = Manifest { needs: Needs::default(), ..manifest.clone() };
         let limits = Grant { limits: grant.limits.clone(), ..Grant::default() };
         // It needs nothing that is granted. If it did, it would get nothing.
         let met = CapabilitySet::intersect(&asking, &limits, |_name| None);

@@ -67,6 +67,19 @@ fn identity(path: PathBuf) -> (u64, i64, i64) {
     (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
 }
 
+/// Its runtime looks at standard input before it says which operations it has, and in a host that may do nothing.
+#[test]
+fn a_component_of_the_preview_1_adapter_is_installed_and_run() {
+    let desk = Desk::with("probe-preview1");
+    let installed = xdg(&desk, &["install", "tools/probe-preview1.wasm"]);
+    assert!(installed.stdout.starts_with("installed probe-preview1 0.1.0"), "{installed:?}");
+    let run = |op| xdg(&desk, &["run", "probe-preview1", "--op", op, "--grant", "fs:/docs=docs:read"]);
+    assert_eq!(run("look").json(), json!({ "environment": 0, "arguments": 0, "stdin": 0 }));
+    let printed = run("print");
+    assert_eq!((printed.code, printed.stderr.as_str()), (0, "[tool stdout] printed\n"), "{printed:?}");
+    assert!(desk.entries().iter().all(|entry| entry["kind"] != "violation"));
+}
+
 #[test]
 fn a_tool_is_installed_listed_run_inspected_and_removed() {
     let desk = desk();

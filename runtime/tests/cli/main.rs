@@ -16,6 +16,10 @@ mod console;
 mod desk;
 mod drill;
 mod files;
+mod fuse;
+#[path = "../../../tests/support/fuse.rs"]
+#[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
+mod fuse_mount;
 mod grants;
 mod guides;
 mod hints;

@@ -70,14 +70,14 @@ fn the_only_operation_is_the_default() {
 #[test]
 fn every_exit_code_has_its_cause() {
     let desk = Desk::with("word-count");
-    for name in ["panic", "exit", "eat-memory", "spin", "sleep-forever", "read-env"] {
+    for name in ["panic", "exit", "eat-memory", "spin", "sleep-forever", "resolve-name"] {
         desk.place(name);
     }
     assert_eq!(desk.count(&[]).code, 0);
     desk.run(&["run", "tools/panic.wasm"]).fails(1, &["the tool says: panicked at ", ": on purpose"]);
-    desk.run(&["run", "tools/exit.wasm"]).fails(1, &["exit(1) instead of answering"]);
+    desk.run(&["run", "tools/exit.wasm"]).fails(1, &["called exit with a failure"]);
     desk.count(&["--input", "{}"]).fails(2, &["cannot be used multiple times"]);
-    desk.run(&["run", "tools/read-env.wasm", "--op", "attack"]).fails(3, &["denied by policy: the environment"]);
+    desk.run(&["run", "tools/resolve-name.wasm"]).fails(3, &["denied by policy: the name `secret.example.com`"]);
     desk.run(&["run", "tools/eat-memory.wasm", "--op", "attack"]).fails(4, &["`limits.memory` is 16MiB"]);
     desk.run(&["run", "tools/spin.wasm", "--grant", "limit:fuel=1000000"]).fails(4, &["`limits.fuel` is 1000000"]);
     let sleep =

@@ -4,11 +4,12 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{CapabilitySet, FileId, FsPath, HostCall, OpenFlags, Reach, Target};
+use tollgate_capability::{CapabilitySet, Ending, FileId, FsPath, HostCall, OpenFlags, Reach, Target};
 
+use super::by_other_calls;
 use super::exchange::{Decided, folder_stayed};
 use super::links;
-use super::probe::{Root, Roots, probe, target_of};
+use super::probe::{Probe, Root, Roots, probe, target_of};
 use super::pseudo::is_pseudo;
 use crate::gate::{Failed, Performed, Permit, WayOut};
 
@@ -57,16 +58,34 @@ pub(crate) fn open(permit: Permit, roots: &Roots) -> Performed<Opened> {
 fn opened(root: Root<'_>, path: &FsPath, flags: OpenFlags, target: Target) -> Result<Opened, Errno> {
     let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
     match target {
-        Target::Absent if flags.create && !wants_folder(path, flags) => create(root, below, flags),
+        Target::Absent if flags.create && wants_folder(path, flags) => Err(no_folder_made(root, path, below)),
+        Target::Absent if flags.create => create(root, below, flags),
         Target::Absent | Target::Policy => Err(Errno::NOENT),
-        Target::File { .. } if wants_folder(path, flags) => Err(Errno::NOTDIR),
-        Target::File { .. } | Target::Folder { .. } if flags.create && flags.exclusive => Err(Errno::EXIST),
-        Target::Folder { .. } if flags.write || flags.truncate => Err(Errno::ISDIR),
+        Target::File { .. } | Target::Folder { .. } | Target::Link { .. }
+            if flags.create && path.ending() == Ending::Slash =>
+        {
+            Err(Errno::ISDIR)
+        }
+        Target::File { .. } | Target::Link { .. } if wants_folder(path, flags) => Err(Errno::NOTDIR),
+        Target::File { .. } | Target::Folder { .. } | Target::Link { .. } if flags.create && flags.exclusive => {
+            Err(Errno::EXIST)
+        }
+        Target::Folder { .. } if flags.write || flags.truncate || flags.create => Err(Errno::ISDIR),
         Target::File { .. } | Target::Folder { .. } => existing(root, below, flags, target),
         Target::Symlink | Target::Link { .. } => Err(Errno::LOOP),
         Target::Special { .. } => Err(Errno::PERM),
         Target::Outside | Target::Mount | Target::Pseudo => Err(Errno::XDEV),
         Target::Unknown => Err(unknown(root, below)),
+    }
+}
+
+/// Why nothing is made at a name that can only be a folder's: `open` makes files. The way to it comes first.
+fn no_folder_made(root: Root<'_>, path: &FsPath, below: &str) -> Errno {
+    let (folder, _name) = below.rsplit_once('/').unwrap_or_default();
+    match root.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+        Ok(_) if path.ending() == Ending::Slash => Errno::ISDIR,
+        Ok(_) => Errno::NOENT,
+        Err(errno) => errno,
     }
 }
 
@@ -177,6 +196,25 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// As [`Self::of`]; none if the path ends in a dot, by which no entry is moved or replaced, and a folder stands there.
+    fn of_moved(roots: &'a Roots, path: &'a FsPath, linked: bool) -> Result<Option<Self>, Failed> {
+        if path.ending() == Ending::Dot {
+            return is_folder(roots, path).map(|()| None);
+        }
+        Self::of(roots.of(path)?, path, linked).map(Some)
+    }
+
+    /// As [`Self::of_new`], for an entry that is no folder: the kernel makes none whose name ends in a slash or a dot, and says
+    /// whether something stands there.
+    fn of_new_entry(roots: &'a Roots, path: &'a FsPath, linked: bool) -> Result<Self, Failed> {
+        no_dot(roots, path, Errno::EXIST)?;
+        let place = Self::of_new(roots.of(path)?, path, linked)?;
+        if path.ending() == Ending::Slash {
+            return Err(place.open_name().err().unwrap_or(Errno::EXIST).into());
+        }
+        Ok(place)
+    }
+
     /// What stands at the name, as a place only.
     pub(super) fn open_name(&self) -> Result<OwnedFd, Errno> {
         let oflags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -192,6 +230,7 @@ const ANY_WAY: bool = true;
 pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
     permit.perform(|call| match call {
         HostCall::CreateDirectoryAt { path, .. } => {
+            no_dot(roots, path, Errno::EXIST)?;
             let Place { folder, name, .. } = Place::of_new(roots.of(path)?, path, ANY_WAY)?;
             Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
         }
@@ -210,6 +249,7 @@ pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
 
 /// `unlinkat` with `AT_REMOVEDIR`.
 fn remove_folder(roots: &Roots, path: &FsPath, linked: bool, target: Target) -> Result<(), Failed> {
+    no_dot(roots, path, Errno::INVAL)?;
     let place = Place::of(roots.of(path)?, path, linked)?;
     let decided = Decided::at(&place, target)?;
     rustix::fs::unlinkat(&place.folder, place.name, AtFlags::REMOVEDIR)?;
@@ -218,6 +258,7 @@ fn remove_folder(roots: &Roots, path: &FsPath, linked: bool, target: Target) -> 
 
 /// `unlinkat`.
 fn unlink(roots: &Roots, path: &FsPath, target: Target) -> Result<(), Failed> {
+    no_dot(roots, path, Errno::ISDIR)?;
     no_file_as_folder(path, target)?;
     let place = Place::of(roots.of(path)?, path, ANY_WAY)?;
     let decided = Decided::at(&place, target)?;
@@ -228,7 +269,7 @@ fn unlink(roots: &Roots, path: &FsPath, target: Target) -> Result<(), Failed> {
 /// `symlinkat`.
 fn symlink(roots: &Roots, content: &str, path: &FsPath, linked: bool) -> Result<(), Failed> {
     let root = roots.of(path)?;
-    let place = Place::of_new(root, path, linked)?;
+    let place = Place::of_new_entry(roots, path, linked)?;
     rustix::fs::symlinkat(content, &place.folder, place.name)?;
     match Reach::of_text(content.as_bytes()) {
         Reach::Up(0) => Ok(()),
@@ -243,11 +284,12 @@ fn rename(
     reach: Option<Reach>,
     (to, to_linked, target): (&FsPath, bool, Target),
 ) -> Result<(), Failed> {
+    let old = Place::of_moved(roots, from, from_linked)?;
+    let new = Place::of_moved(roots, to, to_linked)?;
+    let (Some(old), Some(new)) = (old, new) else { return Err(Errno::BUSY.into()) };
+    let decided = Decided::at(&old, source)?;
     no_file_as_folder(from, source)?;
     no_file_as_folder(to, source)?;
-    let old = Place::of(roots.of(from)?, from, from_linked)?;
-    let new = Place::of(roots.of(to)?, to, to_linked)?;
-    let decided = Decided::at(&old, source)?;
     let flags = match target.id() {
         Some(_) => {
             Decided::at(&new, target)?;
@@ -256,14 +298,26 @@ fn rename(
         None if target == Target::Absent => RenameFlags::NOREPLACE,
         None => return Err(new.open_name().err().unwrap_or(Errno::AGAIN).into()),
     };
-    rustix::fs::renameat_with(&old.folder, old.name, &new.folder, new.name, flags)?;
-    decided.moved_to(&new)?;
+    match rustix::fs::renameat_with(&old.folder, old.name, &new.folder, new.name, flags) {
+        Err(errno) if flags == RenameFlags::NOREPLACE && knows_no_such_flag(errno) => {
+            by_other_calls::rename(roots, (&old, source), &new, &decided)?;
+        }
+        moved => {
+            moved?;
+            decided.moved_to(&new)?;
+        }
+    }
     match reach {
         None => Ok(()),
         Some(before) if matches!(source, Target::Folder { .. }) => links_stayed(roots, &decided, before),
         Some(Reach::Up(0)) => Ok(()),
         Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(roots.of(to)?, to, &new),
     }
+}
+
+/// Whether a file system says so that it has no rename that replaces nothing: FUSE, NFS, 9p and older ZFS.
+fn knows_no_such_flag(errno: Errno) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP].contains(&errno)
 }
 
 /// That nobody put a link into a folder while it moved up that leads further than those which were decided on.
@@ -280,16 +334,45 @@ fn hard_link(
     (to, to_linked): (&FsPath, bool),
 ) -> Result<(), Failed> {
     no_file_as_folder(from, source)?;
-    no_file_as_folder(to, source)?;
-    let old = Place::of(roots.of(from)?, from, ANY_WAY)?;
     let root = roots.of(to)?;
-    let new = Place::of_new(root, to, to_linked)?;
+    if let Target::Folder { .. } = source {
+        let new = Place::of_new_entry(roots, to, to_linked)?;
+        let stands = new.open_name().is_ok();
+        return Err(if stands { Errno::EXIST } else { Errno::PERM }.into());
+    }
+    if from.folder_only() {
+        // A folder stood there a moment ago if none is missing now.
+        is_folder(roots, from)?;
+        return Err(Failed::Raced);
+    }
+    let old = Place::of(roots.of(from)?, from, ANY_WAY)?;
     let decided = Decided::at(&old, source)?;
-    let this = format!("/proc/self/fd/{}", decided.fd.as_raw_fd());
-    rustix::fs::linkat(CWD, this, &new.folder, new.name, AtFlags::SYMLINK_FOLLOW)?;
+    let new = Place::of_new_entry(roots, to, to_linked)?;
+    by_other_calls::link_held(&decided, &new)?;
     match reach {
         None | Some(Reach::Up(0)) => Ok(()),
         Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(root, to, &new),
+    }
+}
+
+/// That a path does not end in a dot: it names no entry, and the kernel says `errno` of it where a folder stands.
+fn no_dot(roots: &Roots, path: &FsPath, errno: Errno) -> Result<(), Failed> {
+    // Of the granted folder itself the place speaks.
+    if path.ending() != Ending::Dot || path.resolved() == Ok("") {
+        return Ok(());
+    }
+    is_folder(roots, path)?;
+    Err(errno.into())
+}
+
+/// That a path which can only mean a folder means one; a link is followed.
+fn is_folder(roots: &Roots, path: &FsPath) -> Result<(), Failed> {
+    let Probe { target, fd } = roots.look(path, true)?;
+    match (target, fd) {
+        (Target::Folder { .. }, _) => Ok(()),
+        (Target::Absent | Target::Policy, _) => Err(Errno::NOENT.into()),
+        (_, Ok(_no_folder)) => Err(Errno::NOTDIR.into()),
+        (_, Err(errno)) => Err(roots.of(path)?.failed(errno, path.resolved().unwrap_or_default())),
     }
 }
 
@@ -315,6 +398,10 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
 pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
     permit.perform(|call| {
         let HostCall::ReadlinkAt { path } = call else { return Err(Failed::Broken) };
+        if path.folder_only() {
+            is_folder(roots, path)?;
+            return Err(Errno::INVAL.into());
+        }
         let Place { folder, name, .. } = Place::of(roots.of(path)?, path, ANY_WAY)?;
         let text = rustix::fs::readlinkat(folder, name, Vec::new()).map_err(Failed::from)?;
         let text = text.into_string().map_err(|_not_utf8| Errno::ILSEQ)?;

@@ -2,6 +2,7 @@
 //! folders get here, so a read or write ends by itself.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, Timestamps, openat2};
 use rustix::io::{Errno, ReadWriteFlags, pread, pwrite, pwritev2};
@@ -68,13 +69,33 @@ pub(crate) fn set_size(on: OnHandle<Permit>) -> Performed<()> {
     })
 }
 
-/// `futimens`.
-pub(crate) fn set_open_times(on: OnHandle<Permit>, times: &Timestamps) -> Performed<()> {
+/// What a handle is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A regular file.
+    File,
+    /// A folder that may be listed.
+    Listed,
+    /// A folder that may not be listed, so that a sealed host cannot open it as more than a place.
+    Place,
+}
+
+/// `futimens`. A folder is opened anew for it, since it may be open as a place only.
+pub(crate) fn set_open_times(on: OnHandle<Permit>, kind: Kind, times: &Timestamps) -> Performed<()> {
     let (permit, file) = on.into_parts();
     permit.perform(|call| {
         let HostCall::SetTimes { .. } = call else { return Err(Failed::Broken) };
-        Ok(rustix::fs::futimens(&*file, times)?)
+        match kind {
+            Kind::File => Ok(rustix::fs::futimens(&*file, times)?),
+            Kind::Listed => Ok(rustix::fs::futimens(opened_anew(&file)?, times)?),
+            Kind::Place => Err(Errno::ACCESS.into()),
+        }
     })
+}
+
+fn opened_anew(folder: &std::fs::File) -> Result<OwnedFd, Errno> {
+    let oflags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    openat2(folder, ".", oflags, Mode::empty(), ResolveFlags::BENEATH)
 }
 
 /// What is flushed.
@@ -97,8 +118,7 @@ pub(crate) fn sync(on: OnHandle<Checked>, flush: Flush) -> Result<(), Failed> {
 pub(crate) fn sync_folder(on: OnHandle<Checked>, flush: Flush) -> Result<(), Failed> {
     let (proof, folder) = on.into_parts();
     let HostCall::Sync { .. } = proof.call() else { return Err(Failed::Broken) };
-    let oflags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    flushed(openat2(&*folder, ".", oflags, Mode::empty(), ResolveFlags::BENEATH)?, flush)
+    flushed(opened_anew(&folder)?, flush)
 }
 
 fn flushed(fd: impl std::os::fd::AsFd, flush: Flush) -> Result<(), Failed> {

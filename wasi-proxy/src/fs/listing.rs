@@ -16,14 +16,16 @@ use crate::handle::OnHandle;
 /// An open listing, as the guest's table holds it.
 pub(crate) struct Listing {
     folder: OwnedFd,
-    page: vec::IntoIter<Result<DirectoryEntry, Errno>>,
+    page: vec::IntoIter<Result<DirectoryEntry, NotUtf8>>,
     ended: bool,
 }
 
 /// What comes next in a listing.
 pub(crate) enum Next {
-    /// An entry, or why it cannot be told.
-    Entry(Result<DirectoryEntry, Errno>),
+    /// An entry.
+    Entry(DirectoryEntry),
+    /// An entry whose name is not UTF-8: WASI has no word for it, and no guest can open it.
+    Unnameable,
     /// Another page must be read first.
     Page,
     /// There is nothing more.
@@ -50,7 +52,8 @@ impl Listing {
     /// The next entry of the page.
     pub(crate) fn next(&mut self) -> Next {
         match self.page.next() {
-            Some(entry) => Next::Entry(entry),
+            Some(Ok(entry)) => Next::Entry(entry),
+            Some(Err(NotUtf8)) => Next::Unnameable,
             None if self.ended => Next::End,
             None => Next::Page,
         }
@@ -70,7 +73,7 @@ impl Listing {
         let mut raw = RawDir::new(&self.folder, buffer.spare_capacity_mut());
         while page.len() < PAGE_ENTRIES || !raw.is_buffer_empty() {
             match raw.next() {
-                Some(Ok(entry)) => page.extend(told(&self.folder, &entry).transpose()),
+                Some(Ok(entry)) => page.extend(told(&self.folder, &entry)),
                 Some(Err(Errno::INTR)) => {}
                 Some(Err(errno)) => {
                     self.ended = true;
@@ -87,11 +90,14 @@ impl Listing {
     }
 }
 
+/// A name that WASI cannot tell.
+struct NotUtf8;
+
 /// An entry for the guest, which is not told of `.` and `..`.
-fn told(folder: &OwnedFd, entry: &RawDirEntry<'_>) -> Result<Option<DirectoryEntry>, Errno> {
+fn told(folder: &OwnedFd, entry: &RawDirEntry<'_>) -> Option<Result<DirectoryEntry, NotUtf8>> {
     let name = entry.file_name();
     if matches!(name.to_bytes(), b"." | b"..") {
-        return Ok(None);
+        return None;
     }
     let mut found = entry.file_type();
     if found == FileType::Unknown {
@@ -100,6 +106,6 @@ fn told(folder: &OwnedFd, entry: &RawDirEntry<'_>) -> Result<Option<DirectoryEnt
         let looked = openat2(folder, name, oflags, Mode::empty(), ResolveFlags::BENEATH).and_then(fstat);
         found = looked.map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode));
     }
-    let name = name.to_str().map_err(|_not_utf8| Errno::ILSEQ)?;
-    Ok(Some(DirectoryEntry { type_: kind(found), name: name.to_owned() }))
+    let entry = |name: &str| DirectoryEntry { type_: kind(found), name: name.to_owned() };
+    Some(name.to_str().map(entry).map_err(|_not_utf8| NotUtf8))
 }

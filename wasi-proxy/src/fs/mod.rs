@@ -1,6 +1,7 @@
 //! The kernel's side of the filesystem. Everything goes through a root descriptor and `openat2(RESOLVE_BENEATH)`;
 //! nothing here decides, and whatever changes or opens something takes the proof that its very call was allowed.
 
+mod by_other_calls;
 mod effect;
 mod exchange;
 mod file;
@@ -12,7 +13,7 @@ mod stat;
 mod stream;
 
 pub(crate) use effect::{Opened, change, open, open_preopen, read_link, set_times};
-pub(crate) use file::{Flush, READ_BYTES_MAX, read_at, set_open_times, set_size, sync, sync_folder, write};
+pub(crate) use file::{Flush, Kind, READ_BYTES_MAX, read_at, set_open_times, set_size, sync, sync_folder, write};
 pub(crate) use listing::{Listing, Next, list};
 pub(crate) use probe::{Name, Probe, Roots};
 pub use pseudo::{is_pseudo, know_devtmpfs};

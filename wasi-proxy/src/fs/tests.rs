@@ -17,7 +17,8 @@ use tollgate_capability::{
 use super::effect::Place;
 use super::exchange::Decided;
 use super::{
-    Flush, Roots, change, open, open_preopen, read_at, read_link, set_open_times, set_size, set_times, sync, write,
+    Flush, Kind, Roots, change, open, open_preopen, read_at, read_link, set_open_times, set_size, set_times, sync,
+    write,
 };
 use crate::forgets::{Forgets, start};
 use crate::gate::{Checked, Failed, Gate, Performed, Permit, Refused};
@@ -211,7 +212,7 @@ fn the_proof_of_a_read_neither_writes_nor_flushes() {
     let times = |handle, _quota| HostCall::SetTimes { handle };
     assert!(broken(set_size(scene.admitted(times))));
     let cut = |handle, quota_left| HostCall::SetSize { handle, size: 0, growth: 0, quota_left };
-    assert!(broken(set_open_times(scene.admitted(cut), &TIMES)));
+    assert!(broken(set_open_times(scene.admitted(cut), Kind::File, &TIMES)));
     assert_eq!(scene.snapshot(), before);
     assert_eq!(read_at(scene.checked(read), 9, 1), Ok(b"lpha".to_vec()));
 }

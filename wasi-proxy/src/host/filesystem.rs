@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, GrantIndex, HostCall, OpenFlags};
+use tollgate_capability::{Access, AccessSet, Ending, GrantIndex, HostCall, OpenFlags};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -82,6 +82,10 @@ impl HostDescriptor for GateView<'_> {
     ) -> FsResult<Fd> {
         let flags = open_flags(path_flags, oflags, flags)?;
         let path = self.path(&fd, path)?;
+        // As the kernel has it: a dot or a slash follows a link, and what must be new, or cannot be made, follows none.
+        let new = flags.create && (flags.exclusive || path.folder_only());
+        let follow = path.ending() == Ending::Dot || ((flags.follow || path.folder_only()) && !new);
+        let flags = OpenFlags { follow, ..flags };
         for _race in 0..RACES_MAX {
             let Probe { target, .. } = self.look(&path, flags.follow)?;
             let handles_open = self.ctx.handles.open();
@@ -196,7 +200,7 @@ impl HostDescriptor for GateView<'_> {
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
         self.change(|roots, gate| {
-            let old = roots.look(&from, false)?;
+            let old = roots.look(&from, from.folder_only())?;
             let quota_left = gate.quota_left(to.grant);
             let reach = roots.reach_of_link(&from, &old, &to);
             let to_linked = roots.look_at_name(&to)?.linked;
@@ -273,8 +277,9 @@ impl HostDescriptor for GateView<'_> {
     async fn set_times(&mut self, fd: Fd, accessed: NewTimestamp, modified: NewTimestamp) -> FsResult<()> {
         let slot = self.any_slot(&fd)?;
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
+        let kind = self.kind(&fd)?;
         let on = self.admit_on(slot, |handle, _quota| HostCall::SetTimes { handle })?;
-        self.settle_effect(fs::set_open_times(on, &times))
+        self.settle_effect(fs::set_open_times(on, kind, &times))
     }
 
     async fn sync(&mut self, fd: Fd) -> FsResult<()> {
@@ -341,12 +346,9 @@ impl HostDirectoryEntryStream for GateView<'_> {
             match self.table.get_mut(&listing)?.next() {
                 Next::End => return Ok(None),
                 Next::Page => self.turn_page(slot, &listing)?,
-                Next::Entry(entry) => {
-                    let entry = entry.map_err(code)?;
-                    if self.shows(slot, &entry)? {
-                        return Ok(Some(entry));
-                    }
-                }
+                Next::Unnameable => self.ctx.gate.count(UNNAMEABLE),
+                Next::Entry(entry) if self.shows(slot, &entry)? => return Ok(Some(entry)),
+                Next::Entry(_hidden) => {}
             }
         }
     }
@@ -358,6 +360,9 @@ impl HostDirectoryEntryStream for GateView<'_> {
         Ok(())
     }
 }
+
+/// Under what the record of a call counts the entries that listings left out.
+pub const UNNAMEABLE: &str = "entries left out of listings: their names are not UTF-8";
 
 /// A granted folder cannot be opened, though it was there when the policy was loaded: the operator's to mend, not the
 /// tool's.

@@ -68,9 +68,9 @@ impl HostInputStream for GateView<'_> {
     fn read(&mut self, stream: Input, len: u64) -> StreamResult<Vec<u8>> {
         match self.ctx.handles.held(stream.rep()) {
             Some(Held::Input { slot, offset }) => self.read_file(&stream, slot, offset, read_size(len)),
-            // Stdin: opening it was the call that is gated.
-            Some(Held::Other) => Ok(self.table.get_mut(&stream)?.read(read_size(len))?.into()),
-            Some(Held::Handle(_) | Held::Output { .. } | Held::Captured(_)) | None => Err(untracked()),
+            // Having it was the call that is gated.
+            Some(Held::Stdin) => self.read_stdin(read_size(len)),
+            Some(Held::Handle(_) | Held::Output { .. } | Held::Captured(_) | Held::Other) | None => Err(untracked()),
         }
     }
 
@@ -109,7 +109,7 @@ impl streams::HostOutputStream for GateView<'_> {
         match self.ctx.handles.held(stream.rep()) {
             Some(Held::Output { slot, offset }) => self.write_file(&stream, slot, offset, &bytes),
             Some(Held::Captured(stream)) => self.write_captured(stream, &bytes),
-            Some(Held::Handle(_) | Held::Input { .. } | Held::Other) | None => Err(untracked()),
+            Some(Held::Handle(_) | Held::Input { .. } | Held::Stdin | Held::Other) | None => Err(untracked()),
         }
     }
 
@@ -197,6 +197,15 @@ impl GateView<'_> {
         self.ctx.handles.advance(stream.rep(), bytes.len() as u64);
         self.count_read(slot, bytes.len());
         Ok(bytes)
+    }
+
+    /// What is left of the caller's bytes, from whichever stream of them; they are empty unless stdin is granted.
+    fn read_stdin(&mut self, size: usize) -> StreamResult<Vec<u8>> {
+        let left = &mut self.ctx.stdin;
+        if left.is_empty() {
+            return Err(StreamError::Closed);
+        }
+        Ok(left.split_to(size.min(left.len())).into())
     }
 
     fn write_file(&mut self, stream: &Output, slot: usize, offset: Option<u64>, bytes: &[u8]) -> StreamResult<()> {

@@ -11,4 +11,5 @@ mod sockets;
 
 pub(crate) use call::bindings;
 pub use call::{FAIL, Failed};
-pub use filesystem::FolderGone;
+pub use cli::Exited;
+pub use filesystem::{FolderGone, UNNAMEABLE};

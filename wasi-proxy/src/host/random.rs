@@ -1,8 +1,9 @@
 //! `wasi:random`: the system's generator or the operator's seed where granted. Without a grant there is no harmless
 //! answer, so the instance ends even under `deny`; the hash seed alone is a constant then.
 
-use rand::Rng as _;
-use tollgate_capability::HostCall;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use tollgate_capability::{HostCall, RandomMode};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
 use crate::ctx::GateCtx;
@@ -36,13 +37,15 @@ impl insecure::Host for GateView<'_> {
 
 impl insecure_seed::Host for GateView<'_> {
     /// Rust and others seed their hash maps with this, needed or not, so it is no violation to ask. A guest without
-    /// randomness gets a constant: nothing that it could not have made up.
+    /// randomness gets a constant: nothing that it could not have made up. One is drawn for an instance, as the interface says.
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
         self.ctx.gate.count("wasi:random/insecure-seed.insecure-seed");
-        if self.ctx.gate.set().random.is_none() {
-            return Ok(CONSTANT_HASH_SEED);
+        if let Some(drawn) = self.ctx.hash_seed {
+            return Ok(drawn);
         }
-        Ok((hash_seed(self.ctx)?, hash_seed(self.ctx)?))
+        let drawn = hash_seed(self.ctx.gate.set().random)?;
+        self.ctx.hash_seed = Some(drawn);
+        Ok(drawn)
     }
 }
 
@@ -63,7 +66,10 @@ fn random_u64(proof: Checked, ctx: &mut GateCtx) -> wasmtime::Result<u64> {
     if allowed_bytes(&proof)? < 8 {
         return Err(Untracked.into());
     }
-    hash_seed(ctx)
+    match &mut ctx.seeded {
+        Some(generator) => Ok(generator.next_u64()),
+        None => Ok(getrandom::u64()?),
+    }
 }
 
 fn allowed_bytes(proof: &Checked) -> Result<u64, Untracked> {
@@ -73,10 +79,15 @@ fn allowed_bytes(proof: &Checked) -> Result<u64, Untracked> {
     Ok(*bytes)
 }
 
-/// A number of the generator that the set grants; only [`insecure_seed`] takes one without a proof.
-fn hash_seed(ctx: &mut GateCtx) -> wasmtime::Result<u64> {
-    match &mut ctx.seeded {
-        Some(generator) => Ok(generator.next_u64()),
-        None => Ok(getrandom::u64()?),
-    }
+/// The seed of an instance's hash maps. An operator's seed gives it by a generator of its own: whether a guest has hash maps
+/// must not change which random bytes it gets.
+fn hash_seed(granted: Option<RandomMode>) -> wasmtime::Result<(u64, u64)> {
+    Ok(match granted {
+        None => CONSTANT_HASH_SEED,
+        Some(RandomMode::Secure) => (getrandom::u64()?, getrandom::u64()?),
+        Some(RandomMode::Seeded(seed)) => {
+            let mut own = StdRng::seed_from_u64(seed ^ CONSTANT_HASH_SEED.0);
+            (own.next_u64(), own.next_u64())
+        }
+    })
 }

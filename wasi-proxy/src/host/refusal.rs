@@ -7,12 +7,22 @@ use wasmtime_wasi::p2::bindings::sockets::network::ErrorCode as SocketCode;
 use wasmtime_wasi::p2::{FsError, SocketError, StreamError};
 
 use crate::gate::Refused;
+use crate::handle::Unfit;
 
 impl From<Refused> for FsError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Denied(violation) => fs_code(violation.reason).into(),
             Refused::Killed(_) | Refused::Unrecorded { .. } | Refused::RecordsFull { .. } => Self::trap(refused),
+        }
+    }
+}
+
+impl From<Unfit> for FsError {
+    fn from(unfit: Unfit) -> Self {
+        match unfit {
+            Unfit::Refused(refused) => refused.into(),
+            Unfit::Handle(errno) => FsCode::from(std::io::Error::from(errno)).into(),
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, FsPath, HandleFacts, HostCall, Target};
+use tollgate_capability::{Access, AccessSet, FsCapability, FsPath, HandleFacts, HostCall, Target};
 use wasmtime::Trap;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, FsPerms, OpenMode};
@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorType, DirectoryEn
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, FsError, FsResult};
 
 use super::Fd;
-use crate::fs::{self, Flush, GatedStream, Listing, Probe, Roots};
+use crate::fs::{self, Flush, GatedStream, Kind, Listing, Probe, Roots};
 use crate::gate::{Checked, Failed, Gate, Performed, Permit, Spent};
 use crate::handle::{Handle, Held, OnHandle, Origin};
 use crate::view::GateView;
@@ -56,11 +56,11 @@ impl GateView<'_> {
         call: impl FnOnce(FsPath, Target) -> HostCall,
     ) -> FsResult<(Result<OwnedFd, Errno>, Permit)> {
         let path = self.path(fd, path)?;
-        let Probe { target, fd: probed } = self.look(&path, follow)?;
         let folder_only = path.folder_only();
+        let Probe { target, fd: probed } = self.look(&path, follow || folder_only)?;
         let permit = self.ctx.gate.admit(call(path, target))?;
         let probed = match target {
-            Target::File { .. } if folder_only => Err(Errno::NOTDIR),
+            Target::File { .. } | Target::Special { .. } if folder_only => Err(Errno::NOTDIR),
             Target::File { .. }
             | Target::Folder { .. }
             | Target::Link { .. }
@@ -111,7 +111,11 @@ impl GateView<'_> {
     }
 
     pub(super) fn push_folder(&mut self, folder: std::fs::File, origin: Origin, spent: Spent) -> wasmtime::Result<Fd> {
-        let folder = Dir::new(folder, FsPerms::ReadOnly, OpenMode::READ, true);
+        let granted = self.ctx.gate.set().fs.get(usize::from(origin.grant.0));
+        let mut mode = OpenMode::READ;
+        // What `get-flags` tells; whether something below may be changed is decided for each call.
+        mode.set(OpenMode::WRITE, granted.is_some_and(FsCapability::may_change));
+        let folder = Dir::new(folder, FsPerms::ReadOnly, mode, true);
         let shared = Arc::clone(&folder.dir);
         if origin.below.is_empty() {
             self.ctx.roots.opened(origin.grant, &shared);
@@ -197,12 +201,21 @@ impl GateView<'_> {
     pub(super) fn flush_handle(&mut self, fd: &Fd, flush: Flush) -> FsResult<()> {
         let slot = self.any_slot(fd)?;
         let on = self.checked_on(slot, |handle, _quota| HostCall::Sync { handle })?;
-        let flushed = match self.table.get(fd)? {
-            Descriptor::File(_) => fs::sync(on, flush),
-            Descriptor::Dir(_) if self.handle(slot)?.rights.contains(Access::List) => fs::sync_folder(on, flush),
-            Descriptor::Dir(_) => return Err(ErrorCode::Access.into()),
+        let flushed = match self.kind(fd)? {
+            Kind::File => fs::sync(on, flush),
+            Kind::Listed => fs::sync_folder(on, flush),
+            Kind::Place => return Err(ErrorCode::Access.into()),
         };
         flushed.map_err(failed)
+    }
+
+    /// What a handle is of.
+    pub(super) fn kind(&self, fd: &Fd) -> FsResult<Kind> {
+        Ok(match self.table.get(fd)? {
+            Descriptor::File(_) => Kind::File,
+            Descriptor::Dir(_) if self.handle(self.slot_of(fd.rep())?)?.rights.contains(Access::List) => Kind::Listed,
+            Descriptor::Dir(_) => Kind::Place,
+        })
     }
 
     pub(super) fn handle(&self, slot: usize) -> FsResult<&Handle> {
@@ -287,8 +300,9 @@ impl GateView<'_> {
             if handle.below.is_empty() { entry.name.clone() } else { format!("{}/{}", handle.below, entry.name) };
         Ok(match entry.type_ {
             DescriptorType::Directory => fs.patterns.allow_folder(&below),
+            // No link is followed there, so none is of use.
+            DescriptorType::SymbolicLink => false,
             DescriptorType::RegularFile
-            | DescriptorType::SymbolicLink
             | DescriptorType::BlockDevice
             | DescriptorType::CharacterDevice
             | DescriptorType::Fifo
