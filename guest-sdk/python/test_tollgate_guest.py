@@ -134,7 +134,6 @@ class Failures(unittest.TestCase):
 
     def test_never_end_the_interpreter(self):
         self.assertRegex(refusal("fails", {"how": "exit"})[1], "^SystemExit: 3")
-        self.assertRegex(refusal("fails", {"how": "nan"})[1], "^ValueError: Out of range float")
 
 
 class Definitions(unittest.TestCase):
