@@ -47,7 +47,9 @@ try {
   await writeFile(output, component);
 } catch (error) {
   await forget();
-  fail('componentize-js cannot make a component of tool.js', error.message);
+  const hint = error.message.includes('property name in regular expression')
+    ? '\nthis engine has no tables of Unicode, so no \\p{…}: list the ranges' : '';
+  fail('componentize-js cannot make a component of tool.js', error.message.trimEnd() + hint);
 }
 await forget();
 

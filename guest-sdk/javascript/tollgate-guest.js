@@ -137,7 +137,7 @@ function hint(error) {
 const LACKING = [
   [/\bIntl\b.*not defined/, 'this engine has no Intl: format with code of your own'],
   [/\.?normalize\b.*not a function/, 'this engine has no tables of Unicode: bundle a package for it, such as unorm'],
-  [/invalid property name in regular expression/, 'this engine has no tables of Unicode, so no \\p{…} but \\p{ASCII} and the like: list the ranges'],
+  [/invalid (class )?property name in regular expression/, 'this engine has no tables of Unicode, so no \\p{…}: list the ranges'],
   [/\b(process|require|Buffer|__dirname)\b.*not defined/, 'that is of Node, and is not there in a component'],
   [/\b(fetch|XMLHttpRequest|WebSocket)\b.*not defined/, 'a tool has no network'],
   [/\b(window|document|navigator|localStorage)\b.*not defined/, 'that is of browsers, and is not there in a component'],

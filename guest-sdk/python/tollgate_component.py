@@ -62,6 +62,8 @@ class Tool(exports.Tool):
         return [wit.Operation(*told) for told in tollgate_guest.describe()]
 
     def invoke(self, operation: str, arguments: str) -> str:
+        # As in every interpreter that runs no script: what parses a command line leaves the first word out.
+        sys.argv = sys.argv or [""]
         try:
             return tollgate_guest.invoke(operation, arguments)
         except tollgate_guest.ToolError as error:

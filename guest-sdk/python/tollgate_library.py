@@ -26,6 +26,10 @@ def bring() -> None:
     for name in BY_C:
         load(name)
     load_imports_of_functions()
+    for name in NAMED_IN_TEXTS:
+        if name.rpartition(".")[0] in sys.modules:
+            load(name)
+    load_imports_of_functions()
     for name, mend in MENDED.items():
         if name in sys.modules:
             mend()
@@ -36,6 +40,9 @@ def bring() -> None:
 
 BY_C = ("_strptime", "unicodedata", "heapq")
 """Modules that the interpreter itself loads when it first needs them, unseen by `load_imports_of_functions`."""
+
+NAMED_IN_TEXTS = ("dbm.dumb", "dbm.sqlite3", "xml.dom.minidom", "xml.sax.expatreader")
+"""Modules that their packages look up by a text: each where its package is loaded."""
 
 DEAD_WEIGHT = frozenset(
     "_pyrepl argparse bdb cProfile code compileall ctypes doctest ensurepip ftplib getopt http idlelib importlib.metadata "

@@ -2,14 +2,13 @@
 
 use serde_json::json;
 
-use crate::project::{Project, installed};
+use crate::project::{Project, installed_or_missing};
 
 pub(crate) fn a_tool_in_javascript((): ()) {
-    let package = installed("js/node_modules/@bytecodealliance/componentize-js");
-    let Some(modules) = package.and(installed("js/node_modules")) else {
-        println!("SKIPPED: JavaScript: no componentize-js in target/languages/js, where .ci/run installs it");
+    if installed_or_missing("js/node_modules/@bytecodealliance/componentize-js").is_none() {
         return;
-    };
+    }
+    let Some(modules) = installed_or_missing("js/node_modules") else { return };
     let fill_in = Project::build("fill-in", ("node_modules", &modules));
     let values = json!({ "name": "Ada", "sum": { "amount": 3 } });
     let said =
