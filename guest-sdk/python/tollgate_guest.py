@@ -174,7 +174,7 @@ def misfit(value, path: str, around: tuple) -> str | None:
         return None
     if isinstance(value, str):
         half = next((letter for letter in value if "\ud800" <= letter <= "\udfff"), None)
-        return half and f"{at}a text with {half!r}, which is half a character: {INSTEAD['half']}"
+        return half and f"{at}a text with {half!r}, which is half a character: {INSTEAD['*half']}"
     if isinstance(value, float):
         return None if math.isfinite(value) else f"{at}{value} is no number in JSON: write None"
     if any(value is outer for outer in around) or len(around) > DEPTH_MAX:
@@ -194,7 +194,7 @@ def misfit(value, path: str, around: tuple) -> str | None:
         kinds = [kind.__name__ for kind in type(value).__mro__]
         instead = next((INSTEAD[kind] for kind in kinds if kind in INSTEAD), None)
         if instead is None:
-            instead = INSTEAD["list"] if hasattr(value, "__iter__") else INSTEAD["object"]
+            instead = INSTEAD["*list"] if hasattr(value, "__iter__") else INSTEAD["*other"]
         return f"{at}a value of the type {type(value).__name__}: {instead}"
     inside = (misfit(item, place, around) for _, item, place in parts)
     return next(filter(None, (*keys, *inside)), None)
@@ -218,11 +218,11 @@ INSTEAD = {
     "frozenset": "write sorted(…) or list(…)",
     "complex": "write [….real, ….imag]",
     "coroutine": "write asyncio.run(…)",
-    "half": "write text.encode('utf-8', 'replace').decode()",
-    "list": "write list(…)",
-    "object": "write a str, int, float, bool, None, list, dict or dataclass instead",
+    "*half": "write text.encode('utf-8', 'replace').decode()",
+    "*list": "write list(…)",
+    "*other": "write a str, int, float, bool, None, list, dict or dataclass instead",
 }
-"""What to write in the place of a type."""
+"""What to write in the place of a type; `*` marks what is no name of one."""
 
 
 def words(error: BaseException) -> str:

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
-use tollgate_capability::{Cap, CapabilitySet, FileId, Manifest, OperationName};
+use tollgate_capability::{Cap, CapabilitySet, ClockMode, FileId, Manifest, OperationName};
 use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_VALUES_MAX, WORK_MAX};
 use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
 use wasmtime::component::types::ComponentItem;
@@ -458,11 +458,13 @@ fn unread(error: ValuesError) -> RejectError {
 }
 
 /// What a tool may do while it says which operations it has: nothing. Where it may ask for its environment or its
-/// arguments, it may ask here too, and gets empty lists: interpreters ask before they run a line of the tool.
+/// arguments, it may ask here too, and gets empty lists: interpreters ask before they run a line of the tool. Engines of
+/// JavaScript ask for the monotonic clock, which stands at zero here and tells nothing.
 pub(crate) fn bare(set: &CapabilitySet) -> CapabilitySet {
     CapabilitySet {
         env: set.env.as_ref().map(|_| BTreeMap::new()),
         args: set.args.as_ref().map(|_| Vec::new()),
+        monotonic_clock: Some(ClockMode::Frozen),
         limits: set.limits,
         ..CapabilitySet::default()
     }

@@ -19,10 +19,11 @@ use std::process::ExitCode;
 
 use tollgate_workspace::own_main::{self, Test};
 
-const TESTS: [Test<()>; 5] = [
+const TESTS: [Test<()>; 6] = [
     ("unit_tests", unit_tests::all),
     ("python", python::a_tool_in_python),
     ("javascript", javascript::a_tool_in_javascript),
+    ("http", javascript::http_is_linked_and_denied),
     ("library_of_python", library::of_python),
     ("library_of_javascript", library::of_javascript),
 ];

@@ -34,7 +34,7 @@ impl GateView<'_> {
     }
 
     /// For the methods without an error code of their own.
-    fn socket_trap<T>(&mut self, function: &'static str) -> wasmtime::Result<T> {
+    pub(super) fn socket_trap<T>(&mut self, function: &'static str) -> wasmtime::Result<T> {
         let refused: SocketResult<T> = self.socket_method(function);
         refused.map_err(|error| wasmtime::format_err!("{function} is denied: {error}"))
     }
