@@ -149,8 +149,8 @@ function refuseRounded(json) {
   if (!/\d{16}/.test(json)) return;
   // Each integer that would be rounded becomes a BigInt below, so that its place can be looked up.
   const marked = json.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
-    (/^-?\d+$/.test(token) && !Number.isSafeInteger(Number(token)) ? `{"${MARK}":"${token}"}` : token));
-  const values = JSON.parse(marked, (_, value) => (value?.[MARK] ? BigInt(value[MARK]) : value));
+    (/^-?\d+(\.0+)?$/.test(token) && !Number.isSafeInteger(Number(token)) ? `{"${MARK}":"${token}"}` : token));
+  const values = JSON.parse(marked, (_, value) => (value?.[MARK] ? BigInt(value[MARK].split('.')[0]) : value));
   const look = (/** @type {any} */ value, /** @type {(string | number)[]} */ trail) => {
     if (typeof value === 'bigint') {
       throw new ToolError('invalid-arguments',

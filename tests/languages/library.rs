@@ -46,7 +46,7 @@ const PYTHON_ENDINGS: [(&str, Ending); 19] = [
         "late-import",
         Refused(
             "exception",
-            "ModuleNotFoundError: No module named 'wave': a component has the modules that were imported",
+            "ModuleNotFoundError: No module named 'yaml': a component has the modules that were imported",
         ),
     ),
     ("no-module", Refused("exception", "ModuleNotFoundError: No module named 'ssl': Python has none in a component")),

@@ -89,9 +89,17 @@ import zlib
 import zoneinfo
 from typing import Any
 
-from tollgate_guest import tool
+from tollgate_guest import NEVER_THERE, tool
 
 USES = {}
+
+NOT_FOR_COMPONENTS = {"__main__", "antigravity", "idlelib", "test", "this", "turtle", "turtledemo"}
+FAILED = set()
+for module in sorted(sys.stdlib_module_names - NOT_FOR_COMPONENTS):
+    try:
+        importlib.import_module(module)
+    except ImportError:
+        FAILED.add(module)
 
 
 def use(expected, name=None):
@@ -144,7 +152,7 @@ def end(how: str) -> Any:
     if how == "deep":
         json.loads("[" * 100_000)
     if how == "late-import":
-        importlib.import_module("wave")
+        importlib.import_module("yaml")
     if how == "no-module":
         import ssl  # noqa: F401
     if how == "half":
@@ -903,11 +911,20 @@ def weak_references():
     return weakref.ref(Thing())()
 
 
-@use(["a", "b"])
+@use(["text/plain", "&lt;"])
 def import_in_a_function():
-    import textwrap as wrapped
-    from graphlib import CycleError
+    from email.mime import text
     from xml.sax.saxutils import escape
 
-    assert CycleError and escape("<") == "&lt;"
-    return wrapped.wrap("a b", 1)
+    return [text.MIMEText("a").get_content_type(), escape("<")]
+
+
+OF_WINDOWS = {"_overlapped", "_winapi", "_wmi", "msvcrt", "nt", "winreg", "winsound"}
+OF_THE_INTERPRETER = {"_curses_panel", "_interpchannels", "_interpqueues", "_remote_debugging", "_scproxy"}
+
+
+@use([[], []])
+def all_other_modules():
+    missing = FAILED - NEVER_THERE - OF_WINDOWS - OF_THE_INTERPRETER
+    there = {name for name in NEVER_THERE - {"multiprocessing"} if "." not in name} - FAILED
+    return [sorted(missing), sorted(there)]
