@@ -5,88 +5,11 @@
 
 import { getContext } from 'tollgate:tool/call@0.1.0';
 import { getStderr } from 'wasi:cli/stderr@0.2.12';
-import { now as instant, subscribeDuration } from 'wasi:clocks/monotonic-clock@0.2.12';
-import { now } from 'wasi:clocks/wall-clock@0.2.12';
 
-import { connect, describe, invoke, log, refusal, ToolError } from './tollgate-guest.js';
+import { built, nextTimer } from './library.js';
+import { connect, describe, invoke, refusal, ToolError } from './tollgate-guest.js';
 // The user's file: its calls of `tool` make the operations.
 import '../tool.js';
-
-// The engine is built without its clocks and its console: they would ask the host when an instance starts, or end in a trap
-// without a message. These ask where the tool does.
-const milliseconds = () => {
-  const { seconds, nanoseconds } = now();
-  return Number(seconds) * 1000 + Math.floor(nanoseconds / 1e6);
-};
-globalThis.Date = new Proxy(Date, {
-  construct: (Date, args, target) => Reflect.construct(Date, args.length ? args : [milliseconds()], target),
-  apply: (Date) => new Date(milliseconds()).toString(),
-  get: (Date, key) => (key === 'now' ? milliseconds : Reflect.get(Date, key)),
-});
-
-/** `console` as Node has it, on the operator's log. */
-const counts = new Map();
-const timers = new Map();
-let indent = '';
-const say = (write) => (...words) => write(...(indent ? [indent.trimEnd(), ...words] : words));
-const since = (label) => `${label}: ${milliseconds() - timers.get(label)} ms`;
-globalThis.console = {
-  error: say(log.error),
-  warn: say(log.warn),
-  info: say(log.info),
-  log: say(log.info),
-  debug: say(log.debug),
-  dir: (value) => say(log.info)(value),
-  dirxml: say(log.info),
-  table: (value) => say(log.info)(value),
-  trace: (...words) => say(log.debug)('Trace:', ...words, `\n${new Error().stack.trimEnd()}`),
-  assert: (holds, ...words) => holds || say(log.error)('Assertion failed', ...words),
-  count: (label = 'default') => say(log.info)(`${label}: ${counts.set(label, (counts.get(label) ?? 0) + 1).get(label)}`),
-  countReset: (label = 'default') => void counts.delete(label),
-  group: (...words) => { if (words.length) say(log.info)(...words); indent += '  '; },
-  groupCollapsed: (...words) => globalThis.console.group(...words),
-  groupEnd: () => { indent = indent.slice(2); },
-  time: (label = 'default') => void timers.set(label, milliseconds()),
-  timeLog: (label = 'default') => timers.has(label) && say(log.info)(since(label)),
-  timeEnd: (label = 'default') => { globalThis.console.timeLog(label); timers.delete(label); },
-  clear: () => {},
-};
-
-// Timers wait by the monotonic clock, which only those ask for that set one.
-const elapsed = () => Number(instant()) / 1e6;
-let waiting = [];
-let lastTimer = 0;
-const setTimer = (run, delay, repeats) => {
-  const timer = { id: (lastTimer += 1), run, due: elapsed() + Math.max(0, Number(delay) || 0), repeats };
-  waiting.push(timer);
-  return timer.id;
-};
-globalThis.setTimeout = (run, delay, ...args) => setTimer(() => run(...args), delay);
-globalThis.setInterval = (run, delay, ...args) => setTimer(() => run(...args), delay, Math.max(1, Number(delay) || 0));
-globalThis.clearTimeout = globalThis.clearInterval = (id) => {
-  waiting = waiting.filter((timer) => timer.id !== id);
-};
-
-/** Waits for the timer that is due first, and runs it. */
-function nextTimer() {
-  const timer = waiting.reduce((first, other) => (other.due < first.due ? other : first));
-  const left = timer.due - elapsed();
-  if (left > 0) subscribeDuration(BigInt(Math.ceil(left * 1e6))).block();
-  clearTimeout(timer.id);
-  if (timer.repeats) waiting.push({ ...timer, due: timer.due + timer.repeats });
-  timer.run();
-}
-
-AbortSignal.timeout = (delay) => {
-  const controller = new AbortController();
-  setTimeout(() => controller.abort(new DOMException('The operation timed out.', 'TimeoutError')), delay);
-  return controller.signal;
-};
-globalThis.performance = { now: elapsed };
-// What the engine is built without.
-for (const name of ['fetch', 'Performance', 'addEventListener', 'removeEventListener', 'dispatchEvent']) {
-  delete globalThis[name];
-}
 
 connect({
   write: (level, text) => {
@@ -104,6 +27,8 @@ connect({
 });
 
 if (describe().length === 0) throw new TypeError('tool.js has no operation: call tool({ … }, (args) => …)');
+
+built();
 
 /** The world's export. */
 export const tool = {
@@ -131,10 +56,7 @@ export const tool = {
 async function nothingIsLeft() {
   for (let turn = 0; turn < TURNS; turn += 1) {
     await new Blob(['x']).stream().getReader().read();
-    if (waiting.length > 0) {
-      nextTimer();
-      turn = 0;
-    }
+    if (nextTimer()) turn = 0;
   }
   const message = 'the promise that the operation returned never settles: all has run, and nothing is left that could settle it';
   throw new ToolError('never-settles', message);

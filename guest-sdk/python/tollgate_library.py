@@ -195,13 +195,17 @@ def mend_zoneinfo() -> None:
     except (ImportError, OSError):
         pass
 
+    def all_zones():
+        return set(globals()["zones"])
+
     def load_zone(key):
         if key not in zones:
             raise zoneinfo.ZoneInfoNotFoundError(f"No time zone found with key {key}: {missing}")
         return io.BytesIO(zones[key])
 
     _common.load_tzdata = load_zone
-    zoneinfo.available_timezones = _tzpath.available_timezones = lambda: set(zones)
+    # Its code and not the function, which the tool may have imported by its name.
+    _tzpath.zones, zoneinfo.available_timezones.__code__ = zones, all_zones.__code__
     zoneinfo.TZPATH = _tzpath.TZPATH = ()
 
 

@@ -44,7 +44,7 @@ pub(crate) fn http_is_linked_and_denied((): ()) {
         fs::write(file, text.replace(from, to)).expect("a file");
     };
     change("build.mjs", "disableFeatures: ['clocks', 'fetch-event', 'http', 'stdio']", "disableFeatures: []");
-    change("component.js", "['fetch', ", "[");
+    change("library.js", "['fetch', ", "[");
     fs::write(source.join("tool.js"), FETCHES).expect("a file");
     fs::write(source.join("tool.toml"), FETCHES_MANIFEST).expect("a file");
     let fetches = Project::build_from(&source, "fetches", ("node_modules", &modules));

@@ -50,6 +50,7 @@ const PYTHON: &[(&str, &str)] =
 const JAVASCRIPT: &[(&str, &str)] = sources![
     "javascript/build.mjs"
     "javascript/component.js"
+    "javascript/library.js"
     "javascript/tollgate-guest.js"
     "javascript/wit/deps/cli/cli.wit"
     "javascript/wit/deps/clocks/clocks.wit"

@@ -88,6 +88,7 @@ import zipfile
 import zlib
 import zoneinfo
 from typing import Any
+from zoneinfo import available_timezones
 
 from tollgate_guest import NEVER_THERE, tool
 
@@ -493,7 +494,7 @@ def parsing_of_times():
 def time_zones():
     zone = zoneinfo.ZoneInfo("Europe/Berlin")
     moments = [datetime.datetime(2024, month, 1, 12, tzinfo=zone).isoformat() for month in (7, 1)]
-    return [*moments, "Asia/Tokyo" in zoneinfo.available_timezones()]
+    return [*moments, "Asia/Tokyo" in available_timezones()]
 
 
 @use("ZoneInfoNotFoundError: 'No time zone found with key Nowhere/At_All: tzdata")
