@@ -94,7 +94,7 @@ export function connect(functions) {
 
 /** For the component and for tests: the operations, schemas as JSON text. */
 export function describe() {
-  const told = (/** @type {object} */ schema) => JSON.stringify({ $schema: DRAFT, ...schema });
+  const told = (/** @type {object} */ schema) => asJson({ $schema: DRAFT, ...schema });
   return [...operations.values()].map(({ name, description, input, output }) =>
     ({ name, description, inputSchema: told(input), outputSchema: told(output) }));
 }
@@ -176,11 +176,9 @@ function asJson(value, trail = [], around = []) {
   switch (typeof value) {
     case 'undefined': return trail.length === 0 || typeof trail.at(-1) === 'number' ? 'null' : undefined;
     case 'boolean': case 'bigint': return String(value);
-    case 'string': {
-      const half = HALF.exec(value)?.[0].charCodeAt(0).toString(16);
-      if (half) refuse(`a text with \\u${half}, which is half a character: write text.toWellFormed()`);
+    case 'string':
+      if (!value.isWellFormed()) refuse(`a text with half a character, ${JSON.stringify(value).slice(0, 80)}: write text.toWellFormed()`);
       return JSON.stringify(value);
-    }
     case 'number':
       if (!Number.isFinite(value)) refuse(`${value} is no number in JSON: write null`);
       if (/^-?\d{16,}$/.test(String(value)) && !Number.isSafeInteger(value)) {
@@ -201,15 +199,12 @@ function asJson(value, trail = [], around = []) {
   for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
     trail.push(key);
     const item = asJson(value[key], trail, around);
-    if (item !== undefined) parts.push(typeof key === 'number' ? item : `${JSON.stringify(key.toWellFormed())}:${item}`);
+    if (item !== undefined) parts.push(typeof key === 'number' ? item : `${asJson(key, trail)}:${item}`);
     trail.pop();
   }
   around.pop();
   return Array.isArray(value) ? `[${parts.join(',')}]` : `{${parts.join(',')}}`;
 }
-
-/** Half of a character that takes two; the host takes whole ones. */
-const HALF = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
 /** The host takes no more levels than 128. */
 const DEPTH_MAX = 120;
@@ -233,7 +228,7 @@ const step = (/** @type {object} */ value, /** @type {string} */ key) => (Array.
 /** A place in JSON. @param {(string | number)[]} trail */
 function at(trail) {
   const path = trail.map((key, index) => (typeof key === 'number' ? `[${key}]` : index ? `.${key}` : key)).join('');
-  return path && `at ${path}: `;
+  return path && `at ${path.toWellFormed()}: `;
 }
 
 /** @param {any[]} words */

@@ -71,7 +71,8 @@ test('an answer is the JSON that the function means, or is refused with its plac
     [[new Uint8Array(1)], 'at [0]: a Uint8Array is no value in JSON: write Array.from(…), or a text'],
     [{ f() {} }, 'at f: a function is no value in JSON: leave it out'],
     [new Error('no'), 'a Error is no value in JSON: throw it, or write .message'],
-    [['\ud800'], 'at [0]: a text with \\ud800, which is half a character: write text.toWellFormed()'],
+    [['a\ud800'], 'at [0]: a text with half a character, "a\\ud800": write text.toWellFormed()'],
+    [{ '\ud800': 1 }, 'at \ufffd: a text with half a character, "\\ud800": write text.toWellFormed()'],
     [circle, 'at inner.all: the object holds itself'],
   ];
   for (const [value, message] of cases) assert.equal(await refused(value), message);

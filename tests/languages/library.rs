@@ -137,10 +137,7 @@ const JAVASCRIPT_ENDINGS: [(&str, Ending); 17] = [
         "function",
         Refused("invalid-answer", "the answer cannot be JSON: at call: a function is no value in JSON: leave it out"),
     ),
-    (
-        "half",
-        Refused("invalid-answer", "the answer cannot be JSON: at [0]: a text with \\ud800, which is half a character"),
-    ),
+    ("half", Refused("invalid-answer", "the answer cannot be JSON: at [0]: a text with half a character, \"\\ud800\"")),
     ("half-error", Refused("exception", "Error: \u{fffd} (at tool.js:")),
     ("circle", Refused("invalid-answer", "the answer cannot be JSON: at inner.all: the object holds itself")),
     ("deep", Refused("invalid-answer", "the answer cannot be JSON: at [0][0][0]")),
