@@ -88,3 +88,19 @@ pub const INTERFACES: [&str; 27] = [
     "wasi:sockets/udp",
     "wasi:sockets/udp-create-socket",
 ];
+
+#[cfg(test)]
+mod tests {
+    use tollgate_capability::HTTP_FUNCTIONS;
+
+    use super::*;
+
+    #[test]
+    fn of_http_what_a_client_imports_is_linked() {
+        assert!(links("wasi:http/types@0.2.0") && links("wasi:http/outgoing-handler@0.2.10"));
+        assert!(!links("wasi:http/incoming-handler@0.2.0") && !links("wasi:http/types@0.3.0"));
+        let of_an_interface =
+            |function: &&str| function.split_once('.').is_some_and(|(name, _)| http::INTERFACES.contains(&name));
+        assert!(HTTP_FUNCTIONS.iter().all(|function| of_an_interface(&function)));
+    }
+}
