@@ -236,9 +236,11 @@ pub enum HostCall {
         /// The name.
         name: String,
     },
-    /// Any further function of `wasi:sockets`; none can be reached without a socket, and none is granted.
+    /// Any further function of `wasi:sockets`, none of which can be reached without a socket, and every function of
+    /// `wasi:http`; none is granted.
     SocketMethod {
-        /// The WIT name of the function, one of [`SOCKET_METHODS`](crate::SOCKET_METHODS).
+        /// The WIT name of the function, one of [`SOCKET_METHODS`](crate::SOCKET_METHODS) or
+        /// [`HTTP_FUNCTIONS`](crate::HTTP_FUNCTIONS).
         function: &'static str,
     },
 }

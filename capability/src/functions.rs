@@ -89,7 +89,63 @@ pub const SOCKET_METHODS: [&str; 48] = [
     "wasi:sockets/udp.[method]udp-socket.unicast-hop-limit",
 ];
 
-/// The name in [`SOCKET_METHODS`] that `function` is.
+/// The functions of `wasi:http`, which [`HostCall::SocketMethod`](crate::HostCall::SocketMethod) stands for too.
+pub const HTTP_FUNCTIONS: [&str; 52] = [
+    "wasi:http/outgoing-handler.handle",
+    "wasi:http/types.[constructor]fields",
+    "wasi:http/types.[constructor]outgoing-request",
+    "wasi:http/types.[constructor]outgoing-response",
+    "wasi:http/types.[constructor]request-options",
+    "wasi:http/types.[method]fields.append",
+    "wasi:http/types.[method]fields.clone",
+    "wasi:http/types.[method]fields.delete",
+    "wasi:http/types.[method]fields.entries",
+    "wasi:http/types.[method]fields.get",
+    "wasi:http/types.[method]fields.has",
+    "wasi:http/types.[method]fields.set",
+    "wasi:http/types.[method]future-incoming-response.get",
+    "wasi:http/types.[method]future-incoming-response.subscribe",
+    "wasi:http/types.[method]future-trailers.get",
+    "wasi:http/types.[method]future-trailers.subscribe",
+    "wasi:http/types.[method]incoming-body.stream",
+    "wasi:http/types.[method]incoming-request.authority",
+    "wasi:http/types.[method]incoming-request.consume",
+    "wasi:http/types.[method]incoming-request.headers",
+    "wasi:http/types.[method]incoming-request.method",
+    "wasi:http/types.[method]incoming-request.path-with-query",
+    "wasi:http/types.[method]incoming-request.scheme",
+    "wasi:http/types.[method]incoming-response.consume",
+    "wasi:http/types.[method]incoming-response.headers",
+    "wasi:http/types.[method]incoming-response.status",
+    "wasi:http/types.[method]outgoing-body.write",
+    "wasi:http/types.[method]outgoing-request.authority",
+    "wasi:http/types.[method]outgoing-request.body",
+    "wasi:http/types.[method]outgoing-request.headers",
+    "wasi:http/types.[method]outgoing-request.method",
+    "wasi:http/types.[method]outgoing-request.path-with-query",
+    "wasi:http/types.[method]outgoing-request.scheme",
+    "wasi:http/types.[method]outgoing-request.set-authority",
+    "wasi:http/types.[method]outgoing-request.set-method",
+    "wasi:http/types.[method]outgoing-request.set-path-with-query",
+    "wasi:http/types.[method]outgoing-request.set-scheme",
+    "wasi:http/types.[method]outgoing-response.body",
+    "wasi:http/types.[method]outgoing-response.headers",
+    "wasi:http/types.[method]outgoing-response.set-status-code",
+    "wasi:http/types.[method]outgoing-response.status-code",
+    "wasi:http/types.[method]request-options.between-bytes-timeout",
+    "wasi:http/types.[method]request-options.connect-timeout",
+    "wasi:http/types.[method]request-options.first-byte-timeout",
+    "wasi:http/types.[method]request-options.set-between-bytes-timeout",
+    "wasi:http/types.[method]request-options.set-connect-timeout",
+    "wasi:http/types.[method]request-options.set-first-byte-timeout",
+    "wasi:http/types.[static]fields.from-list",
+    "wasi:http/types.[static]incoming-body.finish",
+    "wasi:http/types.[static]outgoing-body.finish",
+    "wasi:http/types.[static]response-outparam.set",
+    "wasi:http/types.http-error-code",
+];
+
+/// The name in [`SOCKET_METHODS`] or [`HTTP_FUNCTIONS`] that `function` is.
 pub(crate) fn socket_method(function: &str) -> Option<&'static str> {
-    SOCKET_METHODS.into_iter().find(|name| *name == function)
+    SOCKET_METHODS.into_iter().chain(HTTP_FUNCTIONS).find(|name| *name == function)
 }

@@ -80,7 +80,7 @@ pub use disk::{DiskCost, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
 pub use durability::Durability;
 pub use facts::{Fact, Facts};
 pub use from_facts::FactsError;
-pub use functions::SOCKET_METHODS;
+pub use functions::{HTTP_FUNCTIONS, SOCKET_METHODS};
 pub use grant::{EnvValue, FsGrant, Grant, MergeError, QUOTA_BYTES_MAX};
 pub use host::{HostPathError, refuse_host};
 pub use hosts::{HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings};

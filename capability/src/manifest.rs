@@ -215,7 +215,7 @@ pub(crate) struct RawManifest {
     operations: Spanned<Vec<RawOperation>>,
     /// What the tool needs of the host; all else is denied. A need that nothing grants is an error before anything runs.
     ///
-    /// Network is not in the vocabulary: every call of `wasi:sockets` is denied.
+    /// Network is not in the vocabulary: every call of `wasi:sockets` and `wasi:http` is denied.
     #[serde(default)]
     needs: RawNeeds,
     /// What the tool expects of the caps on a call: it can lower a cap below the default. Above the default it gets a cap

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use generators::{call, set};
 use proptest::prelude::*;
 use tollgate_capability::{
-    AccessSet, Decision, Fact, FactsError, GrantIndex, HandleFacts, HostCall, RecordedSet, SOCKET_METHODS, check,
+    AccessSet, Decision, Fact, FactsError, GrantIndex, HTTP_FUNCTIONS, HandleFacts, HostCall, RecordedSet,
+    SOCKET_METHODS, check,
 };
 
 type Named<'f> = Vec<(&'f str, Fact<'f>)>;
@@ -152,7 +153,7 @@ fn a_function_that_no_call_has_is_named() {
         let unknown = FactsError::UnknownFunction { function: function.to_owned() };
         assert_eq!(HostCall::from_facts(function, &[]), Err(unknown), "{function}");
     }
-    for function in SOCKET_METHODS {
+    for function in SOCKET_METHODS.into_iter().chain(HTTP_FUNCTIONS) {
         assert_eq!(HostCall::from_facts(function, &[]), Ok(HostCall::SocketMethod { function }));
     }
 }

@@ -5,27 +5,11 @@
 
 import { getContext } from 'tollgate:tool/call@0.1.0';
 import { getStderr } from 'wasi:cli/stderr@0.2.12';
-import { now } from 'wasi:clocks/wall-clock@0.2.12';
 
-import { connect, describe, invoke, log } from './tollgate-guest.js';
+import { built, nextTimer } from './library.js';
+import { connect, describe, invoke, refusal, ToolError } from './tollgate-guest.js';
 // The user's file: its calls of `tool` make the operations.
 import '../tool.js';
-
-// The engine is built without its clocks and its console: they would ask the host when an instance starts. These ask where
-// the tool does.
-const milliseconds = () => {
-  const { seconds, nanoseconds } = now();
-  return Number(seconds) * 1000 + Math.floor(nanoseconds / 1e6);
-};
-globalThis.Date = new Proxy(Date, {
-  construct: (Date, args, target) => Reflect.construct(Date, args.length ? args : [milliseconds()], target),
-  apply: (Date) => new Date(milliseconds()).toString(),
-  get: (Date, key) => (key === 'now' ? milliseconds : Reflect.get(Date, key)),
-});
-globalThis.console = { ...console, error: log.error, warn: log.warn, info: log.info, log: log.info, debug: log.debug };
-for (const name of ['setTimeout', 'setInterval', 'fetch', 'performance']) {
-  delete globalThis[name];
-}
 
 connect({
   write: (level, text) => {
@@ -44,14 +28,39 @@ connect({
 
 if (describe().length === 0) throw new TypeError('tool.js has no operation: call tool({ … }, (args) => …)');
 
+built();
+
 /** The world's export. */
 export const tool = {
   operations: describe,
   invoke: async (operation, args) => {
+    const answer = invoke(operation, args);
+    let isSettled = false;
+    const settle = () => { isSettled = true; };
+    answer.then(settle, settle);
     try {
-      return await invoke(operation, args);
-    } catch ({ code, message }) {
+      // Most answers are there at once, or after a few steps; to look for what is left costs more than they do.
+      for (let step = 0; step < 8 && !isSettled; step += 1) await null;
+      return await (isSettled ? answer : Promise.race([answer, nothingIsLeft()]));
+    } catch (error) {
+      const { code, message } = refusal(error);
       throw { code, message };
     }
   },
 };
+
+/**
+ * Runs timers, and refuses when nothing is left that could settle the answer: the engine would end in a trap without a message. A
+ * read of a Blob's stream is the engine's own task: its turn comes when no promise can go on, after the tasks before it.
+ */
+async function nothingIsLeft() {
+  for (let turn = 0; turn < TURNS; turn += 1) {
+    await new Blob(['x']).stream().getReader().read();
+    if (nextTimer()) turn = 0;
+  }
+  const message = 'the promise that the operation returned never settles: all has run, and nothing is left that could settle it';
+  throw new ToolError('never-settles', message);
+}
+
+/** How many reads of streams one after another may be under way before the answer. */
+const TURNS = 1000;

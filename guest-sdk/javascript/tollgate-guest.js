@@ -94,7 +94,7 @@ export function connect(functions) {
 
 /** For the component and for tests: the operations, schemas as JSON text. */
 export function describe() {
-  const told = (/** @type {object} */ schema) => JSON.stringify({ $schema: DRAFT, ...schema });
+  const told = (/** @type {object} */ schema) => asJson({ $schema: DRAFT, ...schema });
   return [...operations.values()].map(({ name, description, input, output }) =>
     ({ name, description, inputSchema: told(input), outputSchema: told(output) }));
 }
@@ -112,20 +112,144 @@ export async function invoke(operation, args) {
   } catch (error) {
     throw new ToolError('invalid-arguments', text([error]));
   }
+  refuseRounded(args);
   try {
-    const answer = JSON.stringify(await found.run(values));
-    return answer ?? 'null';
+    return asJson(await found.run(values));
   } catch (error) {
-    if (error instanceof ToolError) throw error;
-    const place = /((?:[\w.-]+\/)*tool\.js:\d+)/.exec(error?.stack ?? '');
-    throw new ToolError('exception', text([error]) + (place ? ` (at ${place[1]})` : ''));
+    throw refusal(error);
   }
+}
+
+/** What was thrown, as the tool's refusal. @param {any} error */
+export function refusal(error) {
+  if (error instanceof ToolError) return new ToolError(String(error.code).toWellFormed(), String(error.message).toWellFormed());
+  const place = /((?:[\w.-]+\/)*tool\.js:\d+)/.exec(error?.stack ?? '');
+  return new ToolError('exception', (text([error]) + hint(error) + (place ? ` (at ${place[1]})` : '')).toWellFormed());
+}
+
+/** What to do about what this engine lacks. @param {any} error */
+function hint(error) {
+  const [, words] = LACKING.find(([pattern]) => pattern.test(String(error))) ?? [];
+  return words ? `: ${words}` : '';
+}
+
+/** Engines of browsers and of Node have these; the errors where they are missing do not say that it is by design. @type {[RegExp, string][]} */
+const LACKING = [
+  [/\bIntl\b.*not defined/, 'this engine has no Intl: format with code of your own'],
+  [/\.?normalize\b.*not a function/, 'this engine has no tables of Unicode: bundle a package for it, such as unorm'],
+  [/invalid (class )?property name in regular expression/, 'this engine has no tables of Unicode, so no \\p{…}: list the ranges'],
+  [/\b(process|require|Buffer|__dirname)\b.*not defined/, 'that is of Node, and is not there in a component'],
+  [/\b(fetch|XMLHttpRequest|WebSocket)\b.*not defined/, 'a tool has no network'],
+  [/\b(window|document|navigator|localStorage)\b.*not defined/, 'that is of browsers, and is not there in a component'],
+  [/\b(WebAssembly|SharedArrayBuffer|Atomics|Worker)\b.*not defined/, 'a component has one thread, and compiles nothing'],
+];
+
+/** Refuses the first integer that a number of JavaScript would round. @param {string} json */
+function refuseRounded(json) {
+  if (!/\d{16}/.test(json)) return;
+  // Each integer that would be rounded becomes a BigInt below, so that its place can be looked up.
+  const marked = json.replace(/"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*/g, (token) =>
+    (/^-?\d+(\.0+)?$/.test(token) && !Number.isSafeInteger(Number(token)) ? `{"${MARK}":"${token}"}` : token));
+  const values = JSON.parse(marked, (_, value) => (value?.[MARK] ? BigInt(value[MARK].split('.')[0]) : value));
+  const look = (/** @type {any} */ value, /** @type {(string | number)[]} */ trail) => {
+    if (typeof value === 'bigint') {
+      throw new ToolError('invalid-arguments',
+        `${at(trail)}${value} is beyond 2^53, where JavaScript rounds integers: take it as a text, and BigInt(…) of that`);
+    }
+    if (value && typeof value === 'object') Object.entries(value).forEach(([key, item]) => look(item, [...trail, step(value, key)]));
+  };
+  look(values, []);
+}
+
+const MARK = 'an integer that would be rounded';
+
+/**
+ * An answer as JSON text; a BigInt is an integer. Refuses what `JSON.stringify` would change or leave out in silence.
+ * @param {any} value @param {(string | number)[]} trail The keys that lead to it. @param {object[]} around
+ * @returns {string | undefined}
+ */
+function asJson(value, trail = [], around = []) {
+  const refuse = (/** @type {string} */ words) => {
+    throw new ToolError('invalid-answer', `the answer cannot be JSON: ${at(trail)}${words}`);
+  };
+  if (typeof value?.toJSON === 'function') value = value.toJSON(String(trail.at(-1) ?? ''));
+  switch (typeof value) {
+    case 'undefined': return trail.length === 0 || typeof trail.at(-1) === 'number' ? 'null' : undefined;
+    case 'boolean': case 'bigint': return String(value);
+    case 'string':
+      if (!value.isWellFormed()) refuse(`a text with half a character, ${JSON.stringify(value).slice(0, 80)}: write text.toWellFormed()`);
+      return JSON.stringify(value);
+    case 'number':
+      if (!Number.isFinite(value)) refuse(`${value} is no number in JSON: write null`);
+      if (/^-?\d{16,}$/.test(String(value)) && !Number.isSafeInteger(value)) {
+        refuse(`${value} is beyond 2^53, where JavaScript rounds integers: write a BigInt, or a text`);
+      }
+      return JSON.stringify(value);
+    case 'object': break;
+    default: refuse(`a ${typeof value} is no value in JSON: leave it out`);
+  }
+  if (value === null) return 'null';
+  const [, instead] = INSTEAD.find(([kind]) => value instanceof kind) ?? [];
+  if (instead) refuse(`a ${value.constructor?.name ?? 'value'} is no value in JSON: ${instead}`);
+  if (value instanceof Number || value instanceof String || value instanceof Boolean) return asJson(value.valueOf(), trail, around);
+  if (around.includes(value)) refuse(`the ${Array.isArray(value) ? 'array' : 'object'} holds itself`);
+  if (around.length >= DEPTH_MAX) refuse(`more than ${DEPTH_MAX} levels: make it flatter`);
+  around.push(value);
+  const parts = [];
+  for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
+    trail.push(key);
+    const item = asJson(value[key], trail, around);
+    if (item !== undefined) parts.push(typeof key === 'number' ? item : `${asJson(key, trail)}:${item}`);
+    trail.pop();
+  }
+  around.pop();
+  return Array.isArray(value) ? `[${parts.join(',')}]` : `{${parts.join(',')}}`;
+}
+
+/** The host takes no more levels than 128. */
+const DEPTH_MAX = 120;
+
+/** Objects that `JSON.stringify` writes as `{}`, or as an object of digits. @type {[Function, string][]} */
+const INSTEAD = [
+  [Promise, 'write await before it'],
+  [Map, 'write Object.fromEntries(…)'],
+  [Set, 'write [...…]'],
+  [ArrayBuffer, 'write Array.from(new Uint8Array(…)), or a text'],
+  [Object.getPrototypeOf(Uint8Array), 'write Array.from(…), or a text'],
+  [DataView, 'write an array, or a text'],
+  [WeakMap, 'write an object'],
+  [WeakSet, 'write an array'],
+  [RegExp, 'write String(…)'],
+  [Error, 'throw it, or write .message'],
+];
+
+const step = (/** @type {object} */ value, /** @type {string} */ key) => (Array.isArray(value) ? Number(key) : key);
+
+/** A place in JSON. @param {(string | number)[]} trail */
+function at(trail) {
+  const path = trail.map((key, index) => (typeof key === 'number' ? `[${key}]` : index ? `.${key}` : key)).join('');
+  return path && `at ${path.toWellFormed()}: `;
 }
 
 /** @param {any[]} words */
 function text(words) {
   return words.map((word) => {
     if (word instanceof Error) return `${word.name}: ${word.message}`;
-    return typeof word === 'string' ? word : JSON.stringify(word) ?? String(word);
+    return typeof word === 'string' ? word : shown(word);
   }).join(' ');
+}
+
+/** A value for people to read, whatever it is. @param {any} value */
+function shown(value) {
+  try {
+    const json = JSON.stringify(value, (_, item) => {
+      if (typeof item === 'bigint') return `${item}n`;
+      if (item instanceof Map) return Object.fromEntries(item);
+      return item instanceof Set ? [...item] : item;
+    });
+    return json ?? String(value);
+  } catch {
+    // It holds itself.
+    return Object.prototype.toString.call(value);
+  }
 }

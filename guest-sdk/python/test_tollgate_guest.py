@@ -1,6 +1,10 @@
 """Tests of the SDK on the host: python3 -m unittest, in this folder."""
 
+import datetime
+import decimal
+import enum
 import json
+import pathlib
 import unittest
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
@@ -29,7 +33,7 @@ def kinds(items: list[Item], options: Options, prices: dict[str, float], note: A
 
 
 @tool
-def fails(how: Literal["os", "full", "bug", "exit", "nan", "refuse"]) -> float:
+def fails(how: Literal["os", "full", "bug", "exit", "nan", "half", "refuse"]) -> float:
     """Fails."""
     if how == "os":
         open("/nowhere/at/all")
@@ -41,6 +45,8 @@ def fails(how: Literal["os", "full", "bug", "exit", "nan", "refuse"]) -> float:
         raise SystemExit(3)
     if how == "nan":
         return float("nan")
+    if how == "half":
+        raise ToolError("not-here", "\udcff.txt is not here")
     raise ToolError("refused", "not today")
 
 
@@ -134,7 +140,67 @@ class Failures(unittest.TestCase):
 
     def test_never_end_the_interpreter(self):
         self.assertRegex(refusal("fails", {"how": "exit"})[1], "^SystemExit: 3")
-        self.assertRegex(refusal("fails", {"how": "nan"})[1], "^ValueError: Out of range float")
+
+
+class Answers(unittest.TestCase):
+    """What is no JSON is refused with its place, its type, and what to write."""
+
+    def fault(self, answer):
+        with self.assertRaises(ToolError) as raised:
+            tollgate_guest.as_json(answer)
+        self.assertEqual(raised.exception.code, "invalid-answer")
+        start = "the answer cannot be JSON: "
+        self.assertTrue(raised.exception.message.startswith(start))
+        return raised.exception.message.removeprefix(start)
+
+    def test_name_the_place_and_what_to_write(self):
+        class Colour(enum.Enum):
+            RED = 1
+
+        cases = [
+            ({"days": [datetime.date(2024, 2, 29)]}, "at days[0]: a value of the type date: write .isoformat()"),
+            ([datetime.timedelta(1)], "at [0]: a value of the type timedelta: write .total_seconds()"),
+            (decimal.Decimal(1), "a value of the type Decimal: write str(…), or float(…) where rounding does no harm"),
+            (Item("a", Colour.RED), "at count: a value of the type Colour: write .value"),
+            ([[pathlib.Path("a")]], "at [0][0]: a value of the type PosixPath: write str(…)"),
+            ({"a": {"b": {1}}}, "at a.b: a value of the type set: write sorted(…) or list(…)"),
+            ([b"a"], "at [0]: a value of the type bytes: write .decode() of a text, base64.b64encode(…).decode() of data"),
+            ({"a": iter([1])}, "at a: a value of the type list_iterator: write list(…)"),
+            ([float("nan")], "at [0]: nan is no number in JSON: write None"),
+            ({(1, 2): 1}, "a key is a tuple: keys are texts, so write str(key)"),
+            (["\udcff"], "at [0]: a text with '\\udcff', which is half a character: write text.encode('utf-8', 'replace').decode()"),
+            ({"\udcff": 1}, "at (a key): a text with '\\udcff', which is half a character: write text.encode('utf-8', 'replace').decode()"),
+            (Item, "a value of the type type: write a str, int, float, bool, None, list, dict or dataclass instead"),
+        ]
+        for answer, message in cases:
+            self.assertEqual(self.fault(answer), message)
+
+    def test_that_hold_themselves(self):
+        item, items = Item("a"), []
+        item.tags = [item]
+        items.append(items)
+        self.assertEqual(self.fault(item), "at tags[0]: the Item holds itself")
+        self.assertEqual(self.fault(items), "at [0]: the list holds itself")
+
+    def test_of_all_that_is_json(self):
+        class Level(enum.IntEnum):
+            HIGH = 2
+
+        answer = [Item("é"), {"a": (1, None)}, Level.HIGH, 2**70, {1: True}]
+        expected = '[{"name": "é", "count": 1, "tags": []}, {"a": [1, null]}, 2, 1180591620717411303424, {"1": true}]'
+        self.assertEqual(tollgate_guest.as_json(answer), expected)
+
+
+class Words(unittest.TestCase):
+    def test_half_a_character_leaves_as_its_escape(self):
+        self.assertEqual(refusal("fails", {"how": "half"}), ("not-here", "\\udcff.txt is not here"))
+
+    def test_of_modules_that_are_not_there(self):
+        missing = ModuleNotFoundError("No module named 'yaml'", name="yaml")
+        self.assertIn("import it by its name in tool.py (a package must be in .venv)", tollgate_guest.words(missing))
+        never = ModuleNotFoundError("No module named '_ssl'", name="_ssl")
+        self.assertTrue(tollgate_guest.words(never).endswith("Python has none in a component; use another module"))
+        self.assertEqual(tollgate_guest.words(ImportError("cannot import name")), "cannot import name")
 
 
 class Definitions(unittest.TestCase):

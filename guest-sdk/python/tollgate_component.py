@@ -4,13 +4,6 @@ Loaded while the component is built, never in unit tests. It must not ask the ho
 interpreter would ask unbidden (time for log records, a seed for `random`) is asked only where the tool does.
 """
 
-# Modules that the standard library loads when it first needs them: in a component nothing can be loaded after the build.
-import _strptime  # noqa: F401
-import encodings.ascii  # noqa: F401
-import encodings.cp1252  # noqa: F401
-import encodings.latin_1  # noqa: F401
-import encodings.utf_8_sig  # noqa: F401
-import encodings.utf_16  # noqa: F401
 import logging
 import random
 import sys
@@ -24,6 +17,7 @@ for name in random.__all__:
         setattr(random, name, getattr(numbers, name))
 
 import tollgate_guest  # noqa: E402
+import tollgate_library  # noqa: E402
 from componentize_py_types import Err  # noqa: E402
 from wit_world import exports  # noqa: E402
 from wit_world.exports import tool as wit  # noqa: E402
@@ -51,7 +45,11 @@ logging.logThreads = logging.logProcesses = logging.logMultiprocessing = logging
 logging.getLogger().addHandler(HostLog())
 tollgate_guest.ask_host = ask_host
 
-import tool  # noqa: E402, F401  the user's file: its decorators fill OPERATIONS
+try:
+    import tool  # noqa: E402, F401  the user's file: its decorators fill OPERATIONS
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(tollgate_guest.words(error), name=error.name) from error
+tollgate_library.bring()
 
 if not tollgate_guest.OPERATIONS:
     raise TypeError("tool.py has no operation: put @tool before a function")
@@ -64,6 +62,8 @@ class Tool(exports.Tool):
         return [wit.Operation(*told) for told in tollgate_guest.describe()]
 
     def invoke(self, operation: str, arguments: str) -> str:
+        # As in every interpreter that runs no script: what parses a command line leaves the first word out.
+        sys.argv = sys.argv or [""]
         try:
             return tollgate_guest.invoke(operation, arguments)
         except tollgate_guest.ToolError as error:

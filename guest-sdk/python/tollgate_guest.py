@@ -20,6 +20,7 @@ import errno
 import inspect
 import json
 import logging
+import math
 import os
 import re
 import types
@@ -118,6 +119,15 @@ def tool(function=None, /, *, name: str | None = None):
 
 def invoke(operation: str, arguments: str) -> str:
     """Answers a call: JSON text in and out. Raises `ToolError`, whatever goes wrong."""
+    try:
+        return answered(operation, arguments)
+    except ToolError as error:
+        # Half a character, as of a file name that is no UTF-8, cannot leave a component: `\\udcff` can.
+        text = lambda words: str(words).encode("utf-8", "backslashreplace").decode()  # noqa: E731
+        raise ToolError(text(error.code), text(error.message)) from error
+
+
+def answered(operation: str, arguments: str) -> str:
     found = OPERATIONS.get(operation)
     if found is None:
         raise ToolError("unknown-operation", f"this tool has no operation {operation!r}")
@@ -126,15 +136,113 @@ def invoke(operation: str, arguments: str) -> str:
     except ValueError as error:
         raise ToolError("invalid-arguments", str(error)) from None
     try:
-        # NaN is no JSON; a dataclass is an object of its fields.
-        return json.dumps(found.function(**values), allow_nan=False, ensure_ascii=False, default=dataclasses.asdict)
+        answer = found.function(**values)
+        return as_json(answer)
     except ToolError:
         raise
     except OSError as error:
         text = f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
         raise ToolError(CODES.get(error.errno, "io"), text) from error
     except BaseException as error:  # SystemExit too: nothing may end the interpreter
-        raise ToolError("exception", f"{type(error).__name__}: {error}{place(error, found)}") from error
+        raise ToolError("exception", f"{type(error).__name__}: {words(error)}{place(error, found)}") from error
+
+
+def as_json(answer) -> str:
+    """Raises `ToolError` with the place of the first value that is no JSON."""
+    try:
+        # NaN is no JSON; a dataclass is an object of its fields.
+        text = json.dumps(answer, allow_nan=False, ensure_ascii=False, default=fields_of)
+        text.encode()
+        return text
+    except (TypeError, ValueError, RecursionError):
+        fault = misfit(answer, "", ())
+        if fault is None:
+            raise
+        raise ToolError("invalid-answer", f"the answer cannot be JSON: {fault}") from None
+
+
+def fields_of(value) -> dict:
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"{type(value).__name__} is no JSON")
+    return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+
+
+def misfit(value, path: str, around: tuple) -> str | None:
+    """What in an answer is no JSON: its place, its type, and what to write instead."""
+    at = f"at {path}: " if path else ""
+    if value is None or isinstance(value, (bool, int)):
+        return None
+    if isinstance(value, str):
+        half = next((letter for letter in value if "\ud800" <= letter <= "\udfff"), None)
+        return half and f"{at}a text with {half!r}, which is half a character: {INSTEAD['*half']}"
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{at}{value} is no number in JSON: write None"
+    if any(value is outer for outer in around) or len(around) > DEPTH_MAX:
+        return f"{at}the {type(value).__name__} {'holds itself' if len(around) <= DEPTH_MAX else 'is nested too deeply'}"
+    around = (*around, value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = fields_of(value)
+    if isinstance(value, dict):
+        parts = [(name, item, f"{path}.{name}".lstrip(".")) for name, item in value.items()]
+        odd = next((name for name, _, _ in parts if not isinstance(name, (str, int, float, type(None)))), None)
+        if odd is not None:
+            return f"{at}a key is a {type(odd).__name__}: keys are texts, so write str(key)"
+        keys = (misfit(name, f"{path} (a key)".lstrip(), ()) for name, _, _ in parts)
+    elif isinstance(value, (list, tuple)):
+        parts, keys = [(None, item, f"{path}[{index}]") for index, item in enumerate(value)], ()
+    else:
+        kinds = [kind.__name__ for kind in type(value).__mro__]
+        instead = next((INSTEAD[kind] for kind in kinds if kind in INSTEAD), None)
+        if instead is None:
+            instead = INSTEAD["*list"] if hasattr(value, "__iter__") else INSTEAD["*other"]
+        return f"{at}a value of the type {type(value).__name__}: {instead}"
+    inside = (misfit(item, place, around) for _, item, place in parts)
+    return next(filter(None, (*keys, *inside)), None)
+
+
+DEPTH_MAX = 200
+"""Deeper answers are refused: the host takes no more than 128 levels."""
+
+INSTEAD = {
+    "date": "write .isoformat()",
+    "time": "write .isoformat()",
+    "timedelta": "write .total_seconds()",
+    "Decimal": "write str(…), or float(…) where rounding does no harm",
+    "Fraction": "write str(…), or float(…) where rounding does no harm",
+    "Enum": "write .value",
+    "PurePath": "write str(…)",
+    "UUID": "write str(…)",
+    "bytes": "write .decode() of a text, base64.b64encode(…).decode() of data",
+    "bytearray": "write .decode() of a text, base64.b64encode(…).decode() of data",
+    "set": "write sorted(…) or list(…)",
+    "frozenset": "write sorted(…) or list(…)",
+    "complex": "write [….real, ….imag]",
+    "coroutine": "write asyncio.run(…)",
+    "*half": "write text.encode('utf-8', 'replace').decode()",
+    "*list": "write list(…)",
+    "*other": "write a str, int, float, bool, None, list, dict or dataclass instead",
+}
+"""What to write in the place of a type; `*` marks what is no name of one."""
+
+
+def words(error: BaseException) -> str:
+    """An error's own text; of a module that is not there, with what to do."""
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return str(error)
+    if NEVER_THERE & {error.name, error.name.partition(".")[0]}:
+        return f"{error}: Python has none in a component; use another module"
+    return (
+        f"{error}: a component has the modules that were imported when it was built; import it by its name in tool.py "
+        "(a package must be in .venv), and build again"
+    )
+
+
+NEVER_THERE = frozenset(
+    "_bz2 _ctypes _curses _dbm _gdbm _hashlib _interpreters _lzma _multiprocessing _posixshmem _posixsubprocess _ssl _tkinter _uuid "
+    "_zstd bz2 compression.bz2 compression.lzma compression.zstd ctypes curses fcntl grp lzma mmap multiprocessing pty pwd readline "
+    "resource ssl syslog termios tkinter tty".split()
+)
+"""Modules that need a system, a library or a machine that a component does not have."""
 
 
 # The codes that tools in Rust give for the same errors.

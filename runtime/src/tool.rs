@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
-use tollgate_capability::{Cap, CapabilitySet, FileId, Manifest, OperationName};
+use tollgate_capability::{Cap, CapabilitySet, ClockMode, FileId, Manifest, OperationName};
 use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_VALUES_MAX, WORK_MAX};
 use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
 use wasmtime::component::types::ComponentItem;
@@ -457,9 +457,10 @@ fn unread(error: ValuesError) -> RejectError {
     }
 }
 
-/// What a tool may do while it says which operations it has: nothing.
+/// What a tool may do while it says which operations it has: nothing. Engines of JavaScript ask for the monotonic clock before
+/// they run a line of the tool: it stands at zero here and tells nothing.
 pub(crate) fn bare(set: &CapabilitySet) -> CapabilitySet {
-    CapabilitySet { limits: set.limits, ..CapabilitySet::default() }
+    CapabilitySet { monotonic_clock: Some(ClockMode::Frozen), limits: set.limits, ..CapabilitySet::default() }
 }
 
 fn same_operations(declared: &BTreeSet<String>, described: &OperationTexts) -> Result<(), LoadError> {

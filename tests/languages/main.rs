@@ -1,8 +1,8 @@
 //! Tools from other languages: the example tools in Python and JavaScript are built by `tollgate build` with their
 //! languages' own tools, and run behind the gate in sealed hosts like any other: manifest, grants, caps, ledger.
 //!
-//! `.ci/run` installs what they need into `target/languages`. Where it is not there, a line says SKIPPED and the
-//! rest goes on; in CI that is a failure.
+//! `.ci/run` installs what they need into `target/languages`. Where it is not there, a line says SKIPPED and the rest goes on; in
+//! CI that is a failure.
 //! No test here may need the network.
 //!
 //! This program is `tollgate` as well, so that it has no harness: what it starts itself as must have one thread.
@@ -10,6 +10,7 @@
 #![allow(clippy::disallowed_methods, reason = "starts itself, and the languages' own test runners")]
 
 mod javascript;
+mod library;
 mod project;
 mod python;
 mod unit_tests;
@@ -18,11 +19,14 @@ use std::process::{Command, ExitCode};
 
 use tollgate_workspace::own_main::{self, Test};
 
-const TESTS: [Test<()>; 4] = [
+const TESTS: [Test<()>; 7] = [
     ("what_is_missing_fails_in_ci_and_is_passed_over_elsewhere", what_is_missing_fails_in_ci),
     ("unit_tests", unit_tests::all),
     ("python", python::a_tool_in_python),
     ("javascript", javascript::a_tool_in_javascript),
+    ("http", javascript::http_is_linked_and_denied),
+    ("library_of_python", library::of_python),
+    ("library_of_javascript", library::of_javascript),
 ];
 
 /// The commands of `tollgate` that the tests give, and those that it gives itself; all with a word after it, which the

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 use tollgate_audit::{Entry, read, verify};
+use tollgate_workspace::foreign;
 
 /// A project in a folder of its own, built.
 pub(crate) struct Project {
@@ -23,11 +24,16 @@ pub(crate) struct Said {
 }
 
 impl Project {
-    /// Copies an example tool, gives it what `link` names (a name in the project, what is installed), and builds it.
+    /// Builds a copy of an example tool.
     pub(crate) fn build(name: &'static str, link: (&str, &Path)) -> Self {
+        Self::build_from(&repository().join("example-tools").join(name), name, link)
+    }
+
+    /// Copies a tool, gives it what `link` names (a name in the project, what is installed), and builds it.
+    pub(crate) fn build_from(source: &Path, name: &'static str, link: (&str, &Path)) -> Self {
         let folder = scratch().join(name);
         fs::remove_dir_all(&folder).or_else(absent).expect("a folder that can be emptied");
-        copy(&repository().join("example-tools").join(name), &folder);
+        copy(source, &folder);
         std::os::unix::fs::symlink(link.1, folder.join(link.0)).expect("a link");
         let project = Self { folder, name };
         let built = project.tollgate(&["build", "."]);
@@ -53,6 +59,14 @@ impl Project {
             Vec::new()
         };
         Said { exit: output.status.code().expect("an exit code"), json, entries }
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn component(&self) -> PathBuf {
+        self.folder.join(format!("{}.wasm", self.name))
     }
 
     /// Creates a file in the project.
@@ -100,10 +114,20 @@ impl Said {
     }
 }
 
-/// Where `.ci/run` installs what other languages need.
+/// Where `.ci/run` installs what other languages need. In CI it must be there.
+pub(crate) fn installed_or_missing(path: &str) -> Option<PathBuf> {
+    let place = installed(path);
+    if place.is_none() {
+        let log = if path.starts_with("js") { "npm.log" } else { "pip-languages.log" };
+        foreign::missing(&format!("target/languages/{path}"), log);
+    }
+    place
+}
+
+/// The same, for who says by itself what is missing.
 pub(crate) fn installed(path: &str) -> Option<PathBuf> {
-    let path = repository().join("target/languages").join(path);
-    path.exists().then_some(path)
+    let place = repository().join("target/languages").join(path);
+    place.exists().then_some(place)
 }
 
 pub(crate) fn repository() -> &'static Path {

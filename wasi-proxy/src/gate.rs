@@ -439,6 +439,7 @@ fn subject(set: &CapabilitySet, call: &HostCall) -> String {
         HostCall::CreateTcpSocket { family } => format!("a TCP {} socket", family.as_str()),
         HostCall::CreateUdpSocket { family } => format!("a UDP {} socket", family.as_str()),
         HostCall::ResolveAddresses { name } => format!("the name `{}`", name.escape_debug()),
+        HostCall::SocketMethod { function } if function.starts_with("wasi:http/") => "an HTTP request".to_owned(),
         HostCall::SocketMethod { .. } => "a socket".to_owned(),
     }
 }

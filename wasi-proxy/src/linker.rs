@@ -1,12 +1,13 @@
-//! Links every WASI 0.2 interface that wasmtime-wasi has, and `tollgate:tool/call`, each to the gate.
+//! Links every WASI 0.2 interface that wasmtime-wasi has, `wasi:http`, and `tollgate:tool/call`, each to the gate.
 
 use wasmtime::component::Linker;
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random, sockets};
 
 use crate::host::bindings::tollgate::tool::call;
+use crate::host::http;
 use crate::view::{GateStore, Gated};
 
-/// Adds all of `wasi:cli/imports`, and `tollgate:tool/call`, to `linker`, behind the gate of each store.
+/// Adds all of `wasi:cli/imports`, `wasi:http` and `tollgate:tool/call` to `linker`, behind the gate of each store.
 ///
 /// # Errors
 ///
@@ -39,6 +40,7 @@ pub fn add_to_linker<T: GateStore>(linker: &mut Linker<T>) -> wasmtime::Result<(
     sockets::udp::add_to_linker::<T, Gated>(linker, T::gate)?;
     sockets::udp_create_socket::add_to_linker::<T, Gated>(linker, T::gate)?;
     sockets::ip_name_lookup::add_to_linker::<T, Gated>(linker, T::gate)?;
+    http::add_to_linker(linker)?;
     call::add_to_linker::<T, Gated>(linker, T::gate)?;
     Ok(())
 }
@@ -49,13 +51,14 @@ pub fn add_to_linker<T: GateStore>(linker: &mut Linker<T>) -> wasmtime::Result<(
 pub fn links(import: &str) -> bool {
     let Some((interface, version)) = import.split_once('@') else { return false };
     let compatible = if interface == OWN_INTERFACE { "0.1." } else { "0.2." };
-    version.starts_with(compatible) && (interface == OWN_INTERFACE || INTERFACES.contains(&interface))
+    let known = interface == OWN_INTERFACE || INTERFACES.contains(&interface) || http::INTERFACES.contains(&interface);
+    version.starts_with(compatible) && known
 }
 
 /// The interface of Tollgate's own world that is linked.
 pub const OWN_INTERFACE: &str = "tollgate:tool/call";
 
-/// Every interface of WASI that is linked.
+/// Every interface of WASI that is linked and of which something may be granted, or is harmless.
 pub const INTERFACES: [&str; 27] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -85,3 +88,19 @@ pub const INTERFACES: [&str; 27] = [
     "wasi:sockets/udp",
     "wasi:sockets/udp-create-socket",
 ];
+
+#[cfg(test)]
+mod tests {
+    use tollgate_capability::HTTP_FUNCTIONS;
+
+    use super::*;
+
+    #[test]
+    fn of_http_what_a_client_imports_is_linked() {
+        assert!(links("wasi:http/types@0.2.0") && links("wasi:http/outgoing-handler@0.2.10"));
+        assert!(!links("wasi:http/incoming-handler@0.2.0") && !links("wasi:http/types@0.3.0"));
+        let of_an_interface =
+            |function: &&str| function.split_once('.').is_some_and(|(name, _)| http::INTERFACES.contains(&name));
+        assert!(HTTP_FUNCTIONS.iter().all(|function| of_an_interface(&function)));
+    }
+}

@@ -4,6 +4,7 @@ mod call;
 mod cli;
 mod clocks;
 mod filesystem;
+pub(crate) mod http;
 mod io;
 mod random;
 mod refusal;

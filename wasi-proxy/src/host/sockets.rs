@@ -33,10 +33,11 @@ impl GateView<'_> {
         self.socket_call(HostCall::SocketMethod { function })
     }
 
-    /// For the methods without an error code of their own.
-    fn socket_trap<T>(&mut self, function: &'static str) -> wasmtime::Result<T> {
-        let refused: SocketResult<T> = self.socket_method(function);
-        refused.map_err(|error| wasmtime::format_err!("{function} is denied: {error}"))
+    /// For the functions without an error code of their own: the violation ends the instance.
+    pub(super) fn socket_trap<T>(&mut self, function: &'static str) -> wasmtime::Result<T> {
+        let permit = self.ctx.gate.admit(HostCall::SocketMethod { function })?;
+        self.ctx.gate.settle(permit.spend(), "not-supported");
+        Err(wasmtime::format_err!("{function} is not supported"))
     }
 }
 

@@ -44,11 +44,13 @@ const WORKSPACE: &str = include_str!("../../../../Cargo.toml");
 /// The world of a tool, of which other languages make their bindings themselves.
 const WORLD: (&str, &str) = ("wit/tool.wit", include_str!("../../../../guest-sdk/wit/tool.wit"));
 
-const PYTHON: &[(&str, &str)] = sources!["python/tollgate_component.py" "python/tollgate_guest.py"];
+const PYTHON: &[(&str, &str)] =
+    sources!["python/tollgate_component.py" "python/tollgate_guest.py" "python/tollgate_library.py"];
 
 const JAVASCRIPT: &[(&str, &str)] = sources![
     "javascript/build.mjs"
     "javascript/component.js"
+    "javascript/library.js"
     "javascript/tollgate-guest.js"
     "javascript/wit/deps/cli/cli.wit"
     "javascript/wit/deps/clocks/clocks.wit"
