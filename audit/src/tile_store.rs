@@ -34,16 +34,15 @@ impl TileStore {
     }
 
     fn write_bytes(&self, path: TilePath, bytes: &[u8]) -> io::Result<()> {
-        let fresh = if path.partial.is_some() { FRESH_PARTIAL } else { FRESH_FULL };
-        let (fresh, path) = (self.dir.join(fresh), self.file(path));
-        write_new(&fresh, bytes)?;
-        match fs::rename(&fresh, &path) {
+        let (fresh, path) = (self.fresh(path), self.file(path));
+        match write_new(&fresh, bytes) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 make_parent(&path)?;
-                fs::rename(&fresh, &path)
+                write_new(&fresh, bytes)
             }
             result => result,
-        }
+        }?;
+        fs::rename(&fresh, &path)
     }
 
     /// Writes a tile that has become full, unless it is there with these bytes. Its partial forms go.
@@ -114,11 +113,15 @@ impl TileStore {
     }
 
     /// Removes tiles with entries that a ledger of `size` does not have: the journal lost them with the power. The partial
-    /// forms of its unfinished tiles stay.
+    /// forms of its unfinished tiles stay, but for what a crash left half written. A full tile that was left so is written
+    /// again by whoever mends it.
     pub(crate) fn remove_beyond(&self, size: TreeSize) -> io::Result<()> {
         let kinds = (0..TILE_LEVELS).map(|level| TileKind::Hashes { level }).chain([TileKind::Entries]);
         for kind in kinds {
             let (edge, _width) = edge_tile(size, kind.level());
+            for unfinished in [TilePath::full(kind, edge), TilePath::of_width(kind, edge, 1)] {
+                remove_file(&self.fresh(unfinished))?;
+            }
             for index in edge.. {
                 let full = remove_file(&self.file(TilePath::full(kind, index)))?;
                 let partials = index > edge && self.remove_partials(TilePath::full(kind, index))?;
@@ -143,15 +146,12 @@ impl TileStore {
         rustix::fs::syncfs(File::open(&self.dir)?).map_err(io::Error::from)
     }
 
-    /// Makes the folder, and removes what a crash left unfinished.
+    /// Makes the folder.
     pub(crate) fn prepare(&self) -> io::Result<()> {
         let folder = self.dir.join(TILE_FOLDER);
         make_folder(&folder)?;
         if !regular::is_folder(&folder)? {
             return Err(io::Error::new(io::ErrorKind::NotADirectory, "`tile` is a link, and must be a folder"));
-        }
-        for fresh in [FRESH_FULL, FRESH_PARTIAL] {
-            remove_file(&self.dir.join(fresh))?;
         }
         Ok(())
     }
@@ -181,11 +181,22 @@ impl TileStore {
     fn file(&self, path: TilePath) -> PathBuf {
         self.dir.join(path.to_string())
     }
+
+    /// Where the tile is written before it has its name: in its own folder, since a file is not moved to another one where a
+    /// foreign layer of Landlock lacks `REFER`.
+    fn fresh(&self, path: TilePath) -> PathBuf {
+        self.file(path).with_file_name(if path.partial.is_some() { FRESH_PARTIAL } else { FRESH_FULL })
+    }
 }
 
-/// Files that appear under other names only when they are whole.
-pub(crate) const FRESH_FULL: &str = "tile/full.tmp";
-pub(crate) const FRESH_PARTIAL: &str = "tile/partial.tmp";
+/// Whether the file of this name is one that has no name of a tile yet.
+pub(crate) fn is_fresh(name: &str) -> bool {
+    [FRESH_FULL, FRESH_PARTIAL].contains(&name)
+}
+
+/// Files that appear under other names, in the same folder, only when they are whole.
+const FRESH_FULL: &str = "full.tmp";
+const FRESH_PARTIAL: &str = "partial.tmp";
 
 pub(crate) const TILE_FOLDER: &str = "tile";
 
