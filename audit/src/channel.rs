@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::notary::protocol::PACKET_BYTES_MAX;
+use crate::system_call::of_call;
 
 /// Most descriptors that go with one packet.
 pub const CHANNEL_FDS_MAX: usize = 64;
@@ -48,7 +49,8 @@ impl Channel {
     ///
     /// Of the operating system.
     pub fn pair() -> io::Result<(Self, OwnedFd)> {
-        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let made = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (ours, theirs) = made.map_err(|errno| of_call("socketpair", errno))?;
         Ok((Self(ours), theirs))
     }
 

@@ -14,6 +14,7 @@ use rustix::pipe::{SpliceFlags, splice};
 use crate::codec::EncodedEntry;
 use crate::frame::push_frame;
 use crate::regular;
+use crate::system_call::of_call;
 
 /// Entries are not in the ledger; what they announce must not happen.
 #[derive(Debug, thiserror::Error)]
@@ -147,7 +148,8 @@ impl Journal {
         if let Some(why) = &self.stopped {
             return Err(io::Error::other(format!("{}: {why}", AppendError::Stopped)));
         }
-        Ok(splice(pipe, None, &self.file, Some(&mut at), bytes, SpliceFlags::NONBLOCK)?)
+        let moved = splice(pipe, None, &self.file, Some(&mut at), bytes, SpliceFlags::NONBLOCK);
+        moved.map_err(|errno| of_call("splice", errno))
     }
 
     /// Takes no more; the first reason counts.
@@ -177,7 +179,7 @@ fn write_once(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
     loop {
         match file.write_at(bytes, at) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
+            result => return result.map_err(|error| of_call("pwrite64", error)),
         }
     }
 }

@@ -43,6 +43,7 @@ mod side_record;
 mod side_store;
 mod state;
 mod structure;
+mod system_call;
 mod tail;
 mod takeover;
 mod text;
@@ -86,7 +87,7 @@ pub use crate::ledger::{Ledger, Recovery};
 pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
 pub use crate::notary::{
     FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX,
-    PIPE_SHARE_BYTES, StartedNotary, Taken, ToNotary,
+    PIPE_SHARE_BYTES, StartedNotary, Taken, ToNotary, can_take_from_pipes,
 };
 pub use crate::note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,
@@ -110,6 +111,7 @@ pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read};
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;
+pub use crate::system_call::{of_call, of_thread};
 pub use crate::takeover::{Adoption, Takeover};
 pub use crate::text::{Cut, Text};
 pub use crate::tile_path::{ParseTilePathError, TILE_WIDTH, TileKind, TilePath};

@@ -10,6 +10,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::regular;
+use crate::system_call::of_call;
 
 /// Held as long as it lives.
 #[derive(Debug)]
@@ -32,7 +33,7 @@ impl LedgerLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held { pid: read_pid(&mut file) }),
-            Err(TryLockError::Error(source)) => return Err(LockError::Io(source)),
+            Err(TryLockError::Error(source)) => return Err(LockError::Io(of_call("flock", source))),
         }
         write_pid(&mut file).map_err(LockError::Io)?;
         Ok(Self(file))

@@ -26,6 +26,7 @@ use crate::ids::{CallId, HostId};
 use crate::journal::AppendError;
 use crate::notary::protocol::{ANSWER_BYTES, Answer, Wait};
 use crate::record::{Kept, Record, RecordError};
+use crate::system_call::of_call;
 
 /// Writes the entries of one host, from any of its threads.
 #[derive(Debug)]
@@ -80,13 +81,15 @@ impl HostWay {
     ///
     /// Of the operating system: no descriptors, no memory, no randomness.
     pub fn new() -> io::Result<(Self, HostEnd)> {
-        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
+        let (read, write) = pipe.map_err(|errno| of_call("pipe2", errno))?;
         // Nobody opens it anew, by `/proc/PID/fd`: a host that got at the other end could take its entries back.
         fchmod(&write, Mode::empty())?;
         // A process may have many pipes, and the system a limit on their pages: a small one works too.
         fcntl_setpipe_size(&write, PIPE_BYTES).ok();
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let (acks, notary_acks) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let sockets = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
+        let (acks, notary_acks) = sockets.map_err(|errno| of_call("socketpair", errno))?;
         let host = HostId::random()?;
         Ok((Self { host, pipe: write, acks }, HostEnd { host, pipe: read, acks: notary_acks }))
     }

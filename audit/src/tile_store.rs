@@ -33,15 +33,13 @@ impl TileStore {
     }
 
     fn write_bytes(&self, path: TilePath, bytes: &[u8]) -> io::Result<()> {
-        let fresh = if path.partial.is_some() { FRESH_PARTIAL } else { FRESH_FULL };
-        let fresh = Place::find(&self.dir, fresh)?;
-        fresh.create_fresh()?.write_all(bytes)?;
-        let path = path.to_string();
-        let place = match Place::find(&self.dir, &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Place::make(&self.dir, &path),
+        let fresh = fresh(path);
+        let place = match Place::find(&self.dir, &fresh) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Place::make(&self.dir, &fresh),
             found => found,
-        };
-        fresh.rename(&place?)
+        }?;
+        place.create_fresh()?.write_all(bytes)?;
+        place.rename(&Place::find(&self.dir, &path.to_string())?)
     }
 
     /// Writes a tile that has become full, unless it is there with these bytes. Its partial forms go.
@@ -112,11 +110,15 @@ impl TileStore {
     }
 
     /// Removes tiles with entries that a ledger of `size` does not have: the journal lost them with the power. The partial
-    /// forms of its unfinished tiles stay.
+    /// forms of its unfinished tiles stay, but for what a crash left half written. A full tile that was left so is written
+    /// again by whoever mends it.
     pub(crate) fn remove_beyond(&self, size: TreeSize) -> io::Result<()> {
         let kinds = (0..TILE_LEVELS).map(|level| TileKind::Hashes { level }).chain([TileKind::Entries]);
         for kind in kinds {
             let (edge, _width) = edge_tile(size, kind.level());
+            for unfinished in [TilePath::full(kind, edge), TilePath::of_width(kind, edge, 1)] {
+                if_there(Place::find(&self.dir, &fresh(unfinished))).map_or(Ok(false), |place| place?.remove())?;
+            }
             for index in edge.. {
                 let full = self.remove(TilePath::full(kind, index))?;
                 let partials = index > edge && self.remove_partials(TilePath::full(kind, index))?;
@@ -144,13 +146,9 @@ impl TileStore {
         rustix::fs::syncfs(File::open(&self.dir)?).map_err(io::Error::from)
     }
 
-    /// Makes the folder, and removes what a crash left unfinished.
+    /// Makes the folder.
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        Place::find(&self.dir, TILE_FOLDER)?.make_folder()?;
-        for fresh in [FRESH_FULL, FRESH_PARTIAL] {
-            Place::find(&self.dir, fresh)?.remove()?;
-        }
-        Ok(())
+        Place::find(&self.dir, TILE_FOLDER)?.make_folder()
     }
 
     /// The widths of the partial forms of a tile.
@@ -164,9 +162,22 @@ impl TileStore {
     }
 }
 
-/// Files that appear under other names only when they are whole.
-pub(crate) const FRESH_FULL: &str = "tile/full.tmp";
-pub(crate) const FRESH_PARTIAL: &str = "tile/partial.tmp";
+/// Where the tile is written before it has its name: in its own folder, since a file is not moved to another one where a foreign
+/// layer of Landlock lacks `REFER`.
+fn fresh(path: TilePath) -> String {
+    let (name, partial) = (path.to_string(), path.partial.is_some());
+    let folder = name.rsplit_once('/').map_or("", |(folder, _name)| folder);
+    format!("{folder}/{}", if partial { FRESH_PARTIAL } else { FRESH_FULL })
+}
+
+/// Whether the file of this name is one that has no name of a tile yet.
+pub(crate) fn is_fresh(name: &str) -> bool {
+    [FRESH_FULL, FRESH_PARTIAL].contains(&name)
+}
+
+/// Files that appear under other names, in the same folder, only when they are whole.
+const FRESH_FULL: &str = "full.tmp";
+const FRESH_PARTIAL: &str = "partial.tmp";
 
 pub(crate) const TILE_FOLDER: &str = "tile";
 

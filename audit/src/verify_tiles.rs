@@ -10,7 +10,7 @@ use crate::beneath::Place;
 use crate::ids::{LeafHash, LeafIndex, TreeSize};
 use crate::structure::Problem;
 use crate::tile_path::{TILE_WIDTH, TileKind, TilePath};
-use crate::tile_store::{FRESH_FULL, FRESH_PARTIAL, TILE_FOLDER, TileStore};
+use crate::tile_store::{TILE_FOLDER, TileStore, is_fresh};
 use crate::tiles::{TileEdge, edge_tile, entry_ends, first};
 
 /// A tile file that is not as it must be.
@@ -173,7 +173,7 @@ impl TileAudit {
                 self.walk(dir, &name)?;
             } else if let Ok(path) = name.parse::<TilePath>() {
                 self.listed.entry((path.kind, path.index)).or_default().push(path.width());
-            } else if name != FRESH_FULL && name != FRESH_PARTIAL {
+            } else if !is_fresh(&file.file_name().to_string_lossy()) {
                 self.strangers.push(name);
             }
         }

@@ -48,6 +48,26 @@ fn a_long_ledger_is_not_read_from_its_start() {
     assert!(after.is_clean(), "{:?}", after.findings);
 }
 
+/// Tiles are written in their own folders: what a crash leaves there is found where a tile is written next.
+#[test]
+fn a_tile_that_was_left_half_written_is_no_finding_and_goes() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    ledger.append(&vec![policy(); 600]).unwrap();
+    ledger.checkpoint().unwrap();
+    drop(ledger);
+    let left = ["entries/full.tmp", "entries/002.p/partial.tmp", "0/full.tmp", "0/002.p/partial.tmp"];
+    let left = left.map(|name| dir.path().join("tile").join(name));
+    left.iter().for_each(|path| fs::write(path, "cut sh").unwrap());
+    let found = report(dir.path());
+    assert!(found.is_clean(), "{:?}", found.findings);
+    drop(open(dir.path()));
+    assert!(left.iter().all(|path| !path.exists()), "{left:?}");
+    // Any other file there is somebody's.
+    fs::write(dir.path().join("tile/entries/notes.tmp"), "").unwrap();
+    assert!(matches!(report(dir.path()).findings[0].problem, Problem::FileUnknown));
+}
+
 #[test]
 fn a_call_left_open_long_ago_is_closed() {
     let dir = tempdir().unwrap();

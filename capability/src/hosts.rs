@@ -81,7 +81,7 @@ impl RawHosts {
     }
 }
 
-fn millis(raw: &Quantity, key: &'static str, bounds: &RangeInclusive<u64>) -> Result<u64, UnitError> {
+pub(crate) fn millis(raw: &Quantity, key: &'static str, bounds: &RangeInclusive<u64>) -> Result<u64, UnitError> {
     let millis = Unit::Time.read(raw)?;
     let show = |millis: u64| Unit::Time.show(millis);
     if millis < *bounds.start() {

@@ -15,6 +15,7 @@ use crate::access::{Access, AccessSet};
 use crate::audit::{Acknowledge, ArgumentsRecord, AuditSettings};
 use crate::binding::ComponentPin;
 use crate::call::Stdio;
+use crate::compile::{CompileSettings, RawCompile};
 use crate::diagnostic::{Document, DocumentError, SourceText};
 use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, granted};
 use crate::host::{expand, host_path};
@@ -48,6 +49,8 @@ pub struct Policy {
     pub sandbox: SandboxSettings,
     /// How long host processes stay.
     pub hosts: HostSettings,
+    /// What compiling one component may cost.
+    pub compile: CompileSettings,
     /// Which tools share a host process. No list is empty, and no tool is in them twice.
     pub compartments: BTreeMap<CompartmentName, Vec<ToolName>>,
 }
@@ -126,6 +129,9 @@ pub(crate) struct RawPolicy {
     /// How long the processes that run tools stay. A manifest has no say.
     #[serde(default)]
     hosts: RawHosts,
+    /// What compiling one component may cost. A manifest has no say.
+    #[serde(default)]
+    compile: RawCompile,
     /// Tools that share one host process: the kernel lets each do what any of them may. A tool can be in one compartment,
     /// once; every other tool has a process of its own.
     #[serde(default)]
@@ -382,6 +388,7 @@ impl RawPolicy {
             tools,
             sandbox: SandboxSettings { require: self.sandbox.require },
             hosts: self.hosts.narrow(document)?,
+            compile: self.compile.narrow(document)?,
             compartments: compartments(document, self.compartments)?,
         })
     }

@@ -223,7 +223,7 @@ fn a_compartment_that_cannot_be_says_why() {
         snippet line 28: [compartment]
             label at line 28, columns 2 to 12: no such key here
         snippet line 29: texts = ["word-count", "text-diff"]
-        diagnostic help: did you mean `compartments`? Known keys here: `variables`, `tools`, `sandbox`, `hosts`, `compartments`
+        diagnostic help: did you mean `compartments`? Known keys here: `variables`, `tools`, `sandbox`, `hosts`, `compile`, `compartments`
     "#]],
     );
 }

@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use texts::{FOLDER, MANIFEST, POLICY, rendered};
 use tollgate_capability::{
-    Access, AccessSet, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, Cap, ClockMode, CompartmentName,
-    EnvValue, Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings, Manifest,
-    OnViolation, Policy, RandomMode, RandomNeed, Record, SandboxLevel, SandboxSettings, Stdio, StdioSet,
+    Access, AccessSet, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, COMPILE_CPU_MS_MAX, COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, Cap, ClockMode, CompartmentName, CompileSettings, EnvValue, Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings, Manifest, OnViolation, Policy, RandomMode, RandomNeed, Record, SandboxLevel, SandboxSettings, Stdio, StdioSet,
 };
 
 #[test]
@@ -103,6 +101,19 @@ fn the_bounds_of_host_times_are_inside() {
         let [min, max] = bounds;
         assert!(parse(min).is_ok() && parse(max).is_ok(), "{key}");
         assert!(parse(min - 1).is_err() && parse(max + 1).is_err(), "{key}");
+    }
+}
+
+#[test]
+fn what_compiling_may_cost_is_read_and_its_bounds_are_inside() {
+    let parse = |text: &str| Policy::parse(text, "tollgate.toml", Path::new(FOLDER));
+    let said = parse("[compile]\ncpu = \"90s\"\ntime = \"2h\"").unwrap().compile;
+    assert_eq!(said, CompileSettings { cpu_ms: 90_000, time_ms: 7_200_000 });
+    assert_eq!(parse("").unwrap().compile, CompileSettings { cpu_ms: 300_000, time_ms: 3_600_000 });
+    for (key, max) in [("cpu", COMPILE_CPU_MS_MAX), ("time", COMPILE_TIME_MS_MAX)] {
+        let one = |millis: u64| parse(&format!("compile.{key} = \"{millis}ms\""));
+        assert!(one(COMPILE_MS_MIN).is_ok() && one(max).is_ok(), "{key}");
+        assert!(one(COMPILE_MS_MIN - 1).is_err() && one(max + 1).is_err(), "{key}");
     }
 }
 

@@ -1,9 +1,11 @@
 //! A process that must not outlive the one that started it, nor have its terminal: hosts and the compiler. Notaries outlive
-//! theirs, to bring what pipes hold to disk.
+//! theirs, to bring what pipes hold to disk. And that a process can be ended by the one that started it.
 
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
+use tollgate_audit::of_call;
 
 /// A session of its own, whose terminal is none, and no life without the process `parent`, as [`die_with`] says.
 ///
@@ -11,7 +13,7 @@ use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 ///
 /// As [`die_with`]; or this process leads a group already.
 pub(crate) fn belong_to(parent: u32) -> io::Result<()> {
-    setsid()?;
+    setsid().map_err(|errno| of_call("setsid", errno))?;
     die_with(parent)
 }
 
@@ -22,8 +24,26 @@ pub(crate) fn belong_to(parent: u32) -> io::Result<()> {
 ///
 /// That process is gone already, or the kernel refuses.
 fn die_with(parent: u32) -> io::Result<()> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|errno| of_call("prctl(PR_SET_PDEATHSIG)", errno))?;
     // It may have died before that was set; then another process is the parent by now.
-    let now = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
-    if now == Some(parent) { Ok(()) } else { Err(io::Error::other("the process that started this one is gone")) }
+    match getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs()) {
+        Some(now) if now == parent => Ok(()),
+        Some(_another) => Err(io::Error::other("the process that started this one is gone")),
+        None => Err(io::Error::other(
+            "the process that started this one is in another PID namespace: start it inside (`unshare --pid --fork`)",
+        )),
+    }
+}
+
+/// Whether this process may end another one by its descriptor; nothing is sent.
+///
+/// # Errors
+///
+/// It may not, or the process is gone.
+#[allow(unsafe_code, reason = "rustix sends real signals alone")]
+pub(crate) fn may_signal(process: &OwnedFd) -> io::Result<()> {
+    let (nothing, unused, flags): (libc::c_int, *const libc::siginfo_t, libc::c_uint) = (0, std::ptr::null(), 0);
+    // SAFETY: signal 0 asks alone, and of a null pointer the kernel reads nothing.
+    let answer = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), nothing, unused, flags) };
+    if answer == 0 { Ok(()) } else { Err(of_call("pidfd_send_signal", io::Error::last_os_error())) }
 }

@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-pub use self::drain::PIPE_SHARE_BYTES;
 use self::drain::{Drained, Peek};
+pub use self::drain::{PIPE_SHARE_BYTES, can_take_from_pipes};
 use self::hosts::{Host, Pipes, Told};
 pub use self::intake::{HostFault, Intake, Taken};
 pub use self::protocol::{FromNotary, HostEnding, LedgerFault, PACKET_BYTES_MAX, ToNotary};

@@ -14,6 +14,7 @@ use super::hosts::answer;
 use super::protocol::Answer;
 use crate::ledger::Ledger;
 use crate::ledger_error::{CheckpointError, with_causes};
+use crate::system_call::{of_call, of_thread};
 
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -46,7 +47,8 @@ impl Publisher {
     /// Starts the thread, and waits until it has: what the start of a thread needs of the kernel is then over. It does nothing
     /// before [`Publisher::begin`].
     pub(super) fn start(ledger: Arc<Ledger>) -> io::Result<Self> {
-        let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let wakes = wakes.map_err(|errno| of_call("eventfd2", errno))?;
         let queue = Mutex::new(Queue { has_new: true, ..Queue::default() });
         let shared = Arc::new(Shared { ledger, queue, changed: Condvar::new(), wakes });
         let its = Arc::clone(&shared);
@@ -58,7 +60,7 @@ impl Publisher {
             its_meeting.wait();
             its.run();
         };
-        let thread = std::thread::Builder::new().name("publisher".to_owned()).spawn(run)?;
+        let thread = std::thread::Builder::new().name("publisher".to_owned()).spawn(run).map_err(of_thread)?;
         meeting.wait();
         Ok(Self { shared, thread, meeting })
     }

@@ -7,7 +7,8 @@ use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::files;
 
@@ -100,11 +101,24 @@ fn make(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     files::make_folder(folder)?;
     let made = files::write_hidden(folder, &key)?;
-    let linked = fs::hard_link(&made, path);
-    fs::remove_file(&made)?;
-    match linked {
+    let placed = match fs::hard_link(&made, path) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => place_without_link(&made, path, &key),
+        linked => linked,
+    };
+    // A rename has taken the name.
+    fs::remove_file(&made).or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+    match placed {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         Ok(()) | Err(_) => files::sync_folder(folder),
+    }
+}
+
+/// Where a file system has no hard links, or a filter refuses them. If a rename that replaces nothing is not there either, the
+/// file is written under its name: a process that dies within these 32 bytes leaves one that is told to be no key.
+fn place_without_link(made: &Path, path: &Path, key: &[u8; KEY_BYTES]) -> io::Result<()> {
+    match renameat_with(CWD, made, CWD, path, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::PERM | Errno::OPNOTSUPP) => files::write_new(path, key),
+        renamed => Ok(renamed?),
     }
 }
 

@@ -155,7 +155,7 @@ impl Prepared {
             let name = format!("worker-{}", place + 1);
             let its_name = name.clone();
             let work = move || serving.work(place == 0, lane, event_loop, &muster.attend(&its_name));
-            thread::Builder::new().name(name).spawn(work)?;
+            thread::Builder::new().name(name).spawn(work).map_err(of_thread)?;
         }
         sandbox::trap::name_thread(MAIN_THREAD);
         muster.release(self.load_and_seal(recorder, &serving, &muster));

@@ -8,6 +8,7 @@
     reason = "tests start the program and stop at the first thing that is wrong"
 )]
 
+mod around;
 mod audit;
 mod authority;
 mod check;
@@ -30,6 +31,7 @@ mod inherited;
 mod install;
 mod kernel;
 mod ledger;
+mod machines;
 mod plain;
 mod project;
 mod readme;

@@ -1,0 +1,70 @@
+//! Errors of system calls that say which call it was, where what surrounds this process is to blame: a filter that refuses the
+//! call, as containers have them, or a limit that came from the shell. Must never change what kind of error it is.
+
+use std::io;
+
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+
+/// An error of a system call whose name must be known to mend it.
+#[derive(Debug, thiserror::Error)]
+#[error("{call}: {error}{blame}")]
+struct OfCall {
+    call: &'static str,
+    blame: String,
+    // Part of the text, so it is not told again as a cause.
+    error: io::Error,
+}
+
+/// The error of the system call named `call`. Where a filter may have refused it (`EPERM`, `ENOSYS`), or a limit of this process
+/// was reached (`setrlimit(2)`), its text names the call and what to do; any other error stays as it is.
+pub fn of_call(call: &'static str, error: impl Into<io::Error>) -> io::Error {
+    let error = error.into();
+    let blame = match error.raw_os_error().map(Errno::from_raw_os_error) {
+        Some(Errno::PERM | Errno::NOSYS) => REFUSED.to_owned(),
+        Some(Errno::MFILE) => at_limit(Resource::Nofile, "RLIMIT_NOFILE (`ulimit -n`)"),
+        Some(Errno::AGAIN) => at_limit(Resource::Nproc, "RLIMIT_NPROC (`ulimit -u`)"),
+        Some(Errno::NOMEM) => at_limit(Resource::As, "RLIMIT_AS, in bytes (`ulimit -v`)"),
+        Some(Errno::FBIG) => at_limit(Resource::Fsize, "RLIMIT_FSIZE, in bytes (`ulimit -f`)"),
+        _ => return error,
+    };
+    io::Error::new(error.kind(), OfCall { call, blame, error })
+}
+
+/// As [`of_call`], for the start of a thread.
+pub fn of_thread(error: io::Error) -> io::Error {
+    of_call("clone3 (a new thread)", error)
+}
+
+fn at_limit(resource: Resource, name: &str) -> String {
+    getrlimit(resource).current.map_or_else(String::new, |value| format!("; the limit {name} is {value}"))
+}
+
+const REFUSED: &str = "; a filter of system calls around this process refuses it, such as a container's: `tollgate doctor` tries \
+                       all that is needed, and says what to do";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_that_the_surroundings_cause_names_the_call_and_keeps_its_kind() {
+        let refused = of_call("memfd_create", Errno::PERM);
+        assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied);
+        let text = refused.to_string();
+        assert!(text.starts_with("memfd_create: Operation not permitted (os error 1); a filter"), "{text}");
+        assert!(text.contains("`tollgate doctor`"), "{text}");
+        assert!(of_call("tee", Errno::NOSYS).to_string().starts_with("tee: Function not implemented"));
+        let files = getrlimit(Resource::Nofile).current.unwrap();
+        let full = of_call("pipe2", Errno::MFILE).to_string();
+        assert!(full.ends_with(&format!("; the limit RLIMIT_NOFILE (`ulimit -n`) is {files}")), "{full}");
+        assert_eq!(crate::with_causes(&refused), text, "told once");
+    }
+
+    #[test]
+    fn any_other_error_stays_as_it_is() {
+        let other = of_call("openat", Errno::NOENT);
+        assert_eq!(other.raw_os_error(), Some(Errno::NOENT.raw_os_error()));
+        assert!(of_call("read", io::Error::other("torn")).raw_os_error().is_none());
+    }
+}
