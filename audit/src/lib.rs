@@ -82,7 +82,7 @@ pub use crate::journal::AppendError;
 pub use crate::key::{KeyId, ParseKeyError, SigningKey, VerifierKey};
 pub use crate::key_file::KeyFileError;
 pub use crate::ledger::{Ledger, Recovery};
-pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
+pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, os_error, with_causes};
 pub use crate::notary::{
     FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX,
     PIPE_SHARE_BYTES, StartedNotary, Taken, ToNotary,
