@@ -106,7 +106,7 @@ pub use crate::report::{
     RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results, SPANS_MAX, Share, Span, Timeline, UsageShares, utc,
 };
 pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
-pub use crate::show::{Entries, ReadError, read};
+pub use crate::show::{Entries, ReadError, read, read_near_end};
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;
 pub use crate::takeover::{Adoption, Takeover};
