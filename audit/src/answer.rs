@@ -115,7 +115,7 @@ impl Answer {
         Self::NotProven { failed, facts }
     }
 
-    /// What the receipt or disclosure in `file` proves by a checkpoint that `key` signed.
+    /// What the receipt or disclosure in `file`, or on standard input for `-`, proves by a checkpoint that `key` signed.
     ///
     /// # Errors
     ///
@@ -208,7 +208,7 @@ impl fmt::Display for Answer {
     }
 }
 
-/// The checkpoint in the file `path`, or of the ledger in the folder `path`.
+/// The checkpoint in the file `path`, on standard input for `-`, or of the ledger in the folder `path`.
 ///
 /// # Errors
 ///
@@ -307,9 +307,16 @@ fn proven_consistent(old: &Checkpoint, new: &Checkpoint, key: &VerifierKey) -> V
 /// A file of at most the length that a receipt can have.
 fn read_text(path: &Path) -> Result<String, UntriedError> {
     let named = |source| UntriedError::File { path: path.to_owned(), source };
-    let bytes = regular::open_named(path).and_then(|file| regular::read_within(file, RECEIPT_BYTES_MAX));
+    let bytes = if path.as_os_str() == STDIN {
+        regular::read_within(io::stdin().lock(), RECEIPT_BYTES_MAX)
+    } else {
+        regular::open_named(path).and_then(|file| regular::read_within(file, RECEIPT_BYTES_MAX))
+    };
     String::from_utf8(bytes.map_err(named)?).map_err(|_not_text| named(io::ErrorKind::InvalidData.into()))
 }
+
+/// The path that stands for standard input; a file of this name is `./-`.
+const STDIN: &str = "-";
 
 /// The error and its causes in one line.
 fn chain(error: &dyn std::error::Error) -> String {

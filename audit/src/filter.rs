@@ -215,6 +215,13 @@ impl Selector {
         self.calls.get(self.latest?).map(|open| &open.context)
     }
 
+    /// Whether all was seen that the choice of the latest entry hangs on, where the first entries were not taken: the start of
+    /// its call, and the time. An entry outside calls needs no call.
+    #[must_use]
+    pub fn is_informed(&self) -> bool {
+        self.latest_ns > 0 && self.latest.is_none_or(|call| self.calls.get(call).is_some())
+    }
+
     /// Number of calls that were forgotten before their end, since more than [`OPEN_CALLS_MAX`] were open. A criterion
     /// on whose call it is does not choose their further entries.
     #[must_use]

@@ -161,6 +161,20 @@ pub(crate) fn head(bytes: &[u8]) -> Head<'_> {
     }
 }
 
+/// Where in `block`, whose end is the end of a frame, whole frames begin that fill it to that end, and how many they are.
+/// A frame is never longer than [`FRAME_BYTES_MAX`], so that one begins before that.
+pub(crate) fn whole_frames(block: &[u8]) -> Option<(usize, u64)> {
+    (0..block.len().min(FRAME_BYTES_MAX)).find_map(|start| {
+        let (mut rest, mut count) = (block.get(start..)?, 0);
+        while !rest.is_empty() {
+            let Parsed::Frame { size, .. } = parse(rest) else { return None };
+            rest = rest.get(size..)?;
+            count += 1;
+        }
+        Some((start, count))
+    })
+}
+
 /// The length of the whole frame that begins with `torn`, if that can be told.
 pub(crate) fn whole_length(torn: &[u8]) -> Option<usize> {
     let length = usize::from(u16::from_be_bytes(*torn.first_chunk::<LENGTH_BYTES>()?));
@@ -231,6 +245,23 @@ mod tests {
         }
         assert!(matches!(frames.step(), Ok(Step::End)));
         assert_eq!(frames.offset(), journal.len() as u64);
+    }
+
+    #[test]
+    fn whole_frames_are_found_in_a_block_that_begins_anywhere() {
+        let whole = journal(40);
+        let mut starts: Vec<usize> = Vec::new();
+        let mut frames = Frames::new(&whole[..]);
+        while let Ok(Step::Frame(frame)) = frames.step() {
+            starts.push(usize::try_from(frame.offset).unwrap());
+        }
+        for from in 0..whole.len() {
+            let expected = starts.iter().find(|start| **start >= from);
+            let expected =
+                expected.map(|start| (start - from, starts.iter().filter(|one| *one >= start).count() as u64));
+            assert_eq!(whole_frames(&whole[from..]), expected, "{from}");
+        }
+        assert_eq!(whole_frames(&whole[..whole.len() - 1]), None, "it does not end with a frame");
     }
 
     #[test]

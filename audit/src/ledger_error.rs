@@ -224,3 +224,10 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// The number of the operating system's error among an error and its causes: that of the outermost that has one.
+#[must_use]
+pub fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error())
+}

@@ -84,7 +84,7 @@ pub use crate::journal::AppendError;
 pub use crate::key::{KeyId, ParseKeyError, SigningKey, VerifierKey};
 pub use crate::key_file::KeyFileError;
 pub use crate::ledger::{Ledger, Recovery};
-pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
+pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, os_error, with_causes};
 pub use crate::notary::{
     FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX,
     PIPE_SHARE_BYTES, StartedNotary, Taken, ToNotary, can_take_from_pipes,
@@ -108,7 +108,7 @@ pub use crate::report::{
     RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results, SPANS_MAX, Share, Span, Timeline, UsageShares, utc,
 };
 pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
-pub use crate::show::{Entries, ReadError, read};
+pub use crate::show::{Entries, ReadError, read, read_near_end};
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;
 pub use crate::system_call::{of_call, of_thread};

@@ -6,6 +6,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
@@ -30,13 +31,24 @@ impl LedgerLock {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut file = regular::open_with(&mut options, &dir.join(LOCK_FILE)).map_err(LockError::Io)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held { pid: read_pid(&mut file) }),
-            Err(TryLockError::Error(source)) => return Err(LockError::Io(of_call("flock", source))),
+        if !take(&file, Duration::ZERO).map_err(LockError::Io)? {
+            return Err(LockError::Held { pid: read_pid(&mut file) });
         }
         write_pid(&mut file).map_err(LockError::Io)?;
         Ok(Self(file))
+    }
+}
+
+/// Takes the lock of a file, waiting up to `patience` for whoever has it; whether it was taken.
+pub(crate) fn take(file: &File, patience: Duration) -> io::Result<bool> {
+    let until = Instant::now() + patience;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => std::thread::sleep(RETRY),
+            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::Error(source)) => return Err(of_call("flock", source)),
+        }
     }
 }
 
@@ -86,6 +98,12 @@ fn text(dir: &Path) -> io::Result<String> {
     let bytes = regular::read(&dir.join(LOCK_FILE), PID_BYTES_MAX)?;
     String::from_utf8(bytes).map_err(|_not_text| io::ErrorKind::InvalidData.into())
 }
+
+/// How long a process waits for another one that is about to end: within moments, all that it had is free.
+pub(crate) const ENDING_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often a lock is tried again.
+pub(crate) const RETRY: Duration = Duration::from_millis(5);
 
 pub(crate) const LOCK_FILE: &str = "lock";
 

@@ -3,7 +3,7 @@
 //! A FIFO must never keep a reader waiting, a link must never lead elsewhere, and no file is read beyond its bound.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -51,7 +51,7 @@ pub(crate) fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
 }
 
 /// The bytes of `file`, which has at most `bytes_max`.
-pub(crate) fn read_within(file: File, bytes_max: usize) -> io::Result<Vec<u8>> {
+pub(crate) fn read_within(file: impl Read, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > bytes_max {

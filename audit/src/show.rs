@@ -3,14 +3,16 @@
 //! It shows, it does not verify: only the frames' own checks are looked at.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use crate::codec::DecodeError;
-use crate::entry::Entry;
-use crate::frame::{CorruptFrame, FrameError, Frames, Step};
-use crate::ids::{LeafHash, LeafIndex};
+use crate::codec::{DecodeError, kind_and_call};
+use crate::entry::{Entry, Kind};
+use crate::frame::{CorruptFrame, FrameError, Frames, Step, whole_frames};
+use crate::ids::{CallId, LeafHash, LeafIndex};
 use crate::journal;
+use crate::key_file::beside;
+use crate::state::{self, Resume};
 
 /// An entry cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -57,7 +59,33 @@ pub fn read(dir: &Path) -> Result<Entries, ReadError> {
     Ok(Entries { dir: dir.to_owned(), frames: Some(Frames::new(journal)), end: None, latest: None })
 }
 
+/// The entries from a place near the ledger's end on, without reading what stands before: from about `bytes` before the
+/// place from which its writer would have to recover. `None` where that is the ledger's start, or cannot be told: then
+/// [`read`] reads all of it.
+///
+/// Of a call that was open when the last checkpoint was signed, all entries are read.
+#[must_use]
+pub fn read_near_end(dir: &Path, bytes: u64) -> Option<Entries> {
+    let remembered = state::read(&beside(dir, "state").ok()?).ok()?.ok()??;
+    let Resume { index, offset } = remembered.resume;
+    let before = offset.checked_sub(bytes).filter(|before| *before > 0)?;
+    let mut block = vec![0; usize::try_from(bytes).ok()?];
+    journal::read_from(dir, before).ok()?.read_exact(&mut block).ok()?;
+    let (skipped, count) = if block.is_empty() { (0, 0) } else { whole_frames(&block)? };
+    let (index, offset) = (LeafIndex(index.checked_sub(count)?), before + skipped as u64);
+    let frames = Frames::starting_at(journal::read_from(dir, offset).ok()?, index, offset);
+    Some(Entries { dir: dir.to_owned(), frames: Some(frames), end: None, latest: None })
+}
+
 impl Entries {
+    /// The next entry that is `wanted` by its kind and its call. The others are not even decoded.
+    pub fn next_of(
+        &mut self,
+        wanted: impl Fn(Kind, Option<CallId>) -> bool,
+    ) -> Option<Result<(LeafIndex, Entry<'static>), ReadError>> {
+        self.next_where(|entry| kind_and_call(entry).is_none_or(|(kind, call)| wanted(kind, call)))
+    }
+
     /// Lets reading go on behind the end that it came to, if there is more by now; whether there is. Never behind a
     /// frame that cannot be read.
     ///
@@ -88,23 +116,34 @@ impl Iterator for Entries {
     type Item = Result<(LeafIndex, Entry<'static>), ReadError>;
 
     fn next(&mut self) -> Option<Self::Item> {
+        self.next_where(|_entry| true)
+    }
+}
+
+impl Entries {
+    fn next_where(&mut self, wanted: impl Fn(&[u8]) -> bool) -> Option<<Self as Iterator>::Item> {
         let frames = self.frames.as_mut()?;
-        let end = (frames.index(), frames.offset());
-        let last = match frames.step() {
-            Ok(Step::Frame(frame)) => {
-                let index = frame.index;
-                self.latest = Some(frame.leaf);
-                let entry = Entry::decode_owned(frame.entry)
-                    .map(|entry| (index, entry))
-                    .map_err(|source| ReadError::NotAnEntry { index, source });
-                return Some(entry);
+        let last = loop {
+            let end = (frames.index(), frames.offset());
+            match frames.step() {
+                Ok(Step::Frame(frame)) => {
+                    let index = frame.index;
+                    self.latest = Some(frame.leaf);
+                    if !wanted(frame.entry) {
+                        continue;
+                    }
+                    let entry = Entry::decode_owned(frame.entry)
+                        .map(|entry| (index, entry))
+                        .map_err(|source| ReadError::NotAnEntry { index, source });
+                    return Some(entry);
+                }
+                Ok(Step::Torn { .. } | Step::End) => {
+                    self.end = Some(end);
+                    break None;
+                }
+                Err(FrameError::Io(source)) => break Some(Err(ReadError::Io { source })),
+                Err(FrameError::Corrupt(corrupt)) => break Some(Err(ReadError::Corrupt(corrupt))),
             }
-            Ok(Step::Torn { .. } | Step::End) => {
-                self.end = Some(end);
-                None
-            }
-            Err(FrameError::Io(source)) => Some(Err(ReadError::Io { source })),
-            Err(FrameError::Corrupt(corrupt)) => Some(Err(ReadError::Corrupt(corrupt))),
         };
         self.frames = None;
         last
@@ -117,8 +156,24 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::entry::LedgerOpened;
+    use crate::entry::{LedgerOpened, Policy};
     use crate::frame::push_frame;
+    use crate::ids::Digest;
+    use crate::pairs::Pairs;
+    use crate::tree::leaf_hash;
+
+    fn policy() -> Policy<'static> {
+        let digest = Digest::of(b"");
+        let (tool, by) = ("a".into(), "b".into());
+        Policy { digest, manifest: digest, grant: digest, tool, by, folders: Pairs::default(), declared: None }
+    }
+
+    /// A frame of anything.
+    fn push_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+        out.extend(u16::try_from(bytes.len()).unwrap().to_be_bytes());
+        out.extend(bytes);
+        out.extend(&leaf_hash(bytes).0[..4]);
+    }
 
     #[test]
     fn reading_goes_on_behind_whole_frames_only() {
@@ -147,6 +202,18 @@ mod tests {
         assert!(entries.go_on().unwrap());
         assert_eq!(entries.by_ref().map(|read| read.unwrap().0).collect::<Vec<_>>(), [LeafIndex(1)]);
         assert_eq!(entries.latest_leaf(), Some(entry(1).leaf()));
+
+        // Of a kind that is not wanted: it is passed over, though it is no entry.
+        let mut broken = Vec::new();
+        let mut bytes = Entry::Policy(policy()).encode().as_bytes().to_vec();
+        bytes.push(0);
+        push_bytes(&mut broken, &bytes);
+        journal.write_all(&broken).unwrap();
+        assert!(entries.go_on().unwrap());
+        assert!(entries.next_of(|kind, _call| kind != Kind::Policy).is_none());
+        let mut again = read(dir.path()).unwrap();
+        let not_one = again.by_ref().nth(2).unwrap();
+        assert!(matches!(not_one, Err(ReadError::NotAnEntry { index: LeafIndex(2), .. })), "{not_one:?}");
 
         journal.write_all(&[0; 99]).unwrap();
         assert!(entries.go_on().unwrap());

@@ -7,7 +7,7 @@ mod header;
 mod sweep;
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use self::header::{HEADER_BYTES, Header};
 use crate::ids::CallId;
 use crate::key_file::beside;
+use crate::lock;
 use crate::private::{Private, Salt};
 use crate::regular;
 use crate::side_record::{Record, RecordKind, RecordState, Records, SideStep, push_record};
@@ -69,12 +70,9 @@ impl SideStore {
         let mut options = OpenOptions::new();
         let options = options.read(true).write(true).create(true).truncate(false);
         let file = regular::open_with(options, &beside(dir, EXTENSION)?)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::new(io::ErrorKind::WouldBlock, "the side store is open elsewhere"));
-            }
-            Err(TryLockError::Error(source)) => return Err(source),
+        // The ledger is free a moment before its side store is: its front closes that one when its notary has gone.
+        if !lock::take(&file, lock::ENDING_PATIENCE)? {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "the side store is open elsewhere"));
         }
         let metadata = file.metadata()?;
         if metadata.mode() & 0o077 != 0 || !regular::is_ours(&metadata) {

@@ -144,6 +144,14 @@ pub enum RejectError {
         /// What there is.
         known: Vec<String>,
     },
+    /// More is given than any tool takes.
+    #[error("{what} longer than {max} bytes, the most that any tool takes")]
+    TooLong {
+        /// What is, with its verb.
+        what: String,
+        /// The most that is taken.
+        max: u64,
+    },
     /// The arguments are not JSON.
     #[error("the arguments are not JSON: {message}")]
     NotJson {
@@ -178,13 +186,18 @@ pub enum RejectError {
 }
 
 impl RejectError {
+    /// As [`RejectError::TooLong`] names the arguments.
+    pub(crate) const ARGUMENTS: &str = "the arguments are";
+    /// As it names what the guest may read from stdin.
+    pub(crate) const STDIN: &str = "standard input is";
+
     /// Why, without a word of the arguments or of the request: for the ledger, which must not have their text.
     pub(crate) fn without_texts(&self) -> String {
         match self {
             Self::UnknownOperation { .. } => "the tool has no such operation".to_owned(),
             Self::NotJson { .. } => "the arguments are not JSON".to_owned(),
             Self::Schema { operation, .. } => format!("the arguments do not match the schema of `{operation}`"),
-            Self::TooManyValues { .. } | Self::TooMuchWork { .. } => self.to_string(),
+            Self::TooLong { .. } | Self::TooManyValues { .. } | Self::TooMuchWork { .. } => self.to_string(),
         }
     }
 }

@@ -40,7 +40,7 @@ pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectErro
 pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostedTool, ToolSpec};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;
-pub use invoke::{Answer, Caller, Request, Usage};
+pub use invoke::{Answer, Caller, Request, STDIN_BYTES_MAX, Usage};
 pub use log::{LogLevel, LogLine, log_lines};
 pub use runtime::{Books, Engine, Runtime, StartError, Worker};
 pub use tollgate_audit::CallId;

@@ -31,9 +31,11 @@ impl TryFrom<Vec<OperationText>> for OperationTexts {
         if texts.len() > OPERATIONS_MAX {
             return too_long(format!("{} operations; the maximum is {OPERATIONS_MAX}", texts.len()));
         }
-        for (what, bytes, max) in texts.iter().flat_map(lengths) {
+        let lengths = texts.iter().flat_map(|text| lengths(text).map(|length| (&text.name, length)));
+        for (name, (what, bytes, max)) in lengths {
             if bytes > max {
-                return too_long(format!("a {what} of {bytes} bytes; the maximum is {max}"));
+                let name = shown(name);
+                return too_long(format!("the {what} of {name} has {bytes} bytes; the maximum is {max}"));
             }
         }
         let texts = Self(texts);
@@ -162,7 +164,9 @@ mod tests {
         ];
         for (what, part, max) in parts {
             OperationTexts::try_from(one(part, max)).unwrap();
-            too_long(one(part, max + 1), &format!("a {what} of {} bytes; the maximum is {max}", max + 1));
+            too_long(one(part, max + 1), &format!(" has {} bytes; the maximum is {max}", max + 1));
+            let error = OperationTexts::try_from(one(part, max + 1)).unwrap_err();
+            assert!(error.to_string().contains(&format!("the {what} of `")), "{error}");
         }
         // As long as its JSON is: a control character takes six bytes there.
         let controls: Vec<_> = (0..32).map(|number| text(&number.to_string(), &"\0".repeat(11 << 10))).collect();

@@ -1,8 +1,8 @@
 //! Installed tools: a folder for each, under its name, with component, manifest and artifact. A tool appears, changes and
 //! goes as a whole. Must never make a path of anything but a [`ToolName`].
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tollgate_audit::Digest;
 use tollgate_capability::ToolName;
 
-use crate::artifact::{Artifact, ArtifactError, ArtifactKey, STORED_BYTES_MAX};
+use crate::artifact::{Artifact, ArtifactError, ArtifactKey, HEAD_BYTES, STORED_BYTES_MAX, declared_component};
 use crate::files;
 use crate::runtime::Engine;
 
@@ -146,6 +146,15 @@ impl InstalledTool {
         if artifact.operations().is_some() { Ok(artifact) } else { Err(StoredError::Untold) }
     }
 
+    /// Which component it was installed with, and its length, without reading it: what is told is what was stored, and only
+    /// running the tool shows whether the component is still that one.
+    pub(crate) fn told_component(&self) -> io::Result<(Digest, u64)> {
+        let mut head = [0; HEAD_BYTES];
+        File::open(self.folder.join(ARTIFACT))?.read_exact(&mut head)?;
+        let digest = declared_component(&head).ok_or(ErrorKind::InvalidData)?;
+        Ok((digest, fs::metadata(self.component())?.len()))
+    }
+
     /// When it was installed, in seconds since 1970.
     pub(crate) fn installed_s(&self) -> io::Result<u64> {
         let modified: SystemTime = fs::metadata(self.folder.join(ARTIFACT))?.modified()?;
@@ -161,44 +170,60 @@ fn place(new: &Path, folder: &Path, tool: ToolFiles<'_>, present: Present) -> io
         files::write_new(&new.join(name), bytes)?;
     }
     files::sync_folder(new)?;
-    match (move_to_new_name(new, folder), present) {
-        (Err(error), Present::Goes) if error.kind() == ErrorKind::AlreadyExists => exchange(new, folder),
+    match (take_name(new, folder, rename_as), present) {
+        (Err(error), Present::Goes) if error.kind() == ErrorKind::AlreadyExists => exchange(new, folder, rename_as),
         (moved, _) => moved,
     }
 }
 
-/// Moves a folder to a name that must be free. Where the file system has no such rename (FUSE, NFS, 9p), the name is looked at
-/// first: what appears there meanwhile is replaced only if it is an empty folder.
-fn move_to_new_name(new: &Path, folder: &Path) -> io::Result<()> {
-    match renameat_with(CWD, new, CWD, folder, RenameFlags::NOREPLACE) {
-        Err(errno) if knows_no_such_flag(errno) => match fs::symlink_metadata(folder) {
-            Ok(_stands) => Err(ErrorKind::AlreadyExists.into()),
-            Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(new, folder),
-            Err(error) => Err(error),
-        },
+/// A rename with flags, as the kernel does it.
+type Rename = fn(&Path, &Path, RenameFlags) -> Result<(), Errno>;
+
+fn rename_as(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), Errno> {
+    renameat_with(CWD, from, CWD, to, flags)
+}
+
+/// Gives the folder `new` a name that nothing has.
+fn take_name(new: &Path, folder: &Path, rename: Rename) -> io::Result<()> {
+    match rename(new, folder, RenameFlags::NOREPLACE) {
+        Err(error) if is_unknown(error) => {
+            // FUSE, NFS and others know a plain rename alone. It replaces an empty folder, which no tool is.
+            if folder.try_exists()? { Err(ErrorKind::AlreadyExists.into()) } else { plain(rename, new, folder) }
+        }
         moved => Ok(moved?),
     }
 }
 
-/// Puts a folder in the place of another one, which gets its name. Where the file system has no such rename, there is no tool
-/// under the name for a moment.
-fn exchange(new: &Path, folder: &Path) -> io::Result<()> {
-    match renameat_with(CWD, new, CWD, folder, RenameFlags::EXCHANGE) {
-        Err(errno) if knows_no_such_flag(errno) => {
-            let aside = files::hidden_name(folder.parent().unwrap_or(folder))?;
-            fs::rename(folder, &aside)?;
-            if let Err(error) = fs::rename(new, folder) {
-                fs::rename(&aside, folder)?;
-                return Err(error);
+/// Exchanges the folders `new` and `folder`.
+fn exchange(new: &Path, folder: &Path, rename: Rename) -> io::Result<()> {
+    match rename(new, folder, RenameFlags::EXCHANGE) {
+        Err(error) if is_unknown(error) => {
+            // A crash in between leaves no tool of this name, and both under hidden ones.
+            let old = files::hidden_name(folder.parent().unwrap_or(folder))?;
+            plain(rename, folder, &old)?;
+            match plain(rename, new, folder) {
+                Ok(()) => plain(rename, &old, new),
+                Err(error) => {
+                    plain(rename, &old, folder)?;
+                    Err(error)
+                }
             }
-            fs::rename(&aside, new)
         }
-        exchanged => Ok(exchanged?),
+        moved => Ok(moved?),
     }
 }
 
-fn knows_no_such_flag(errno: Errno) -> bool {
-    [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP].contains(&errno)
+/// A rename of folders without flags: what has the name goes only if it is empty.
+fn plain(rename: Rename, from: &Path, to: &Path) -> io::Result<()> {
+    match rename(from, to, RenameFlags::empty()) {
+        Err(Errno::NOTEMPTY) => Err(ErrorKind::AlreadyExists.into()),
+        moved => Ok(moved?),
+    }
+}
+
+/// Whether a file system does not know a flag of a rename (`renameat2(2)`).
+fn is_unknown(error: Errno) -> bool {
+    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)
 }
 
 const COMPONENT: &str = "component.wasm";
@@ -234,6 +259,47 @@ mod tests {
         assert_eq!(names(&registry), ["word-count"]);
         registry.remove(&tool).unwrap();
         assert_eq!(fs::read_dir(around.path().join("deep/tools")).unwrap().count(), 0, "nothing is left over");
+    }
+
+    /// As on FUSE and NFS.
+    fn without_flags(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), Errno> {
+        if flags.is_empty() { rename_as(from, to, flags) } else { Err(Errno::INVAL) }
+    }
+
+    #[test]
+    fn without_flags_of_renames_tools_are_placed_and_exchanged_all_the_same() {
+        let around = tempfile::tempdir().unwrap();
+        let [new, tool] = ["new", "tool"].map(|name| around.path().join(name));
+        let make = |folder: &Path, text: &str| {
+            fs::create_dir(folder).unwrap();
+            fs::write(folder.join("component"), text).unwrap();
+        };
+        let text = |folder: &Path| fs::read_to_string(folder.join("component")).unwrap();
+        make(&new, "one");
+        take_name(&new, &tool, without_flags).unwrap();
+        assert_eq!((text(&tool).as_str(), new.exists()), ("one", false));
+        make(&new, "two");
+        let taken = take_name(&new, &tool, without_flags).unwrap_err();
+        assert_eq!((taken.kind(), text(&tool).as_str(), text(&new).as_str()), (ErrorKind::AlreadyExists, "one", "two"));
+        exchange(&new, &tool, without_flags).unwrap();
+        assert_eq!((text(&tool).as_str(), text(&new).as_str()), ("two", "one"));
+        assert_eq!(fs::read_dir(around.path()).unwrap().count(), 2, "nothing is left over");
+    }
+
+    /// Not even a byte of it: a list of many tools would read them all.
+    #[test]
+    fn what_a_tool_was_installed_with_is_told_without_reading_its_component() {
+        let around = tempfile::tempdir().unwrap();
+        let registry = Registry::new(around.path().to_owned());
+        let head = [&b"TGARTFC2"[..], &[7; 32], &[0; 48]].concat();
+        let files = ToolFiles { artifact: &head, ..FIRST };
+        let tool = registry.install(&"a-tool".parse().unwrap(), files, Present::Stays).unwrap();
+        // A component that is read never ends.
+        fs::remove_file(tool.component()).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", tool.component()).unwrap();
+        assert_eq!(tool.told_component().unwrap(), (Digest([7; 32]), 0));
+        fs::write(around.path().join("a-tool").join(ARTIFACT), &head[..80]).unwrap();
+        assert!(tool.told_component().is_err());
     }
 
     #[test]

@@ -423,6 +423,7 @@ impl Tool {
     /// according to the schema. Its cost is bounded by the cap on arguments, by the limits of [`tollgate_schema`], and by
     /// the call's deadline.
     pub(crate) fn accept(&self, request: &Request<'_>, deadline: Instant) -> Result<(), CallError> {
+        request.must_fit()?;
         let operations = self.operations.iter().zip(&self.schemas);
         let (operation, schema) =
             operations.into_iter().find(|(operation, _)| operation.name == request.operation).ok_or_else(|| {

@@ -14,7 +14,8 @@ Verifies what a Tollgate ledger proves. It reads only.
 
   tollgate-verify ledger DIR [--key KEY] [--complete]
                                                   the whole ledger in the folder DIR
-  tollgate-verify receipt FILE --key KEY          a receipt (.tlog-proof) or a disclosure of chosen entries
+  tollgate-verify receipt FILE --key KEY          a receipt (.tlog-proof) or a disclosure of chosen entries, or `-` for
+                                                  standard input
   tollgate-verify consistency OLD NEW --key KEY   whether the ledger in the folder NEW goes on from the
                                                   checkpoint in the file OLD, with nothing before it changed
 

@@ -213,7 +213,9 @@ impl Opening<'_> {
             return Err(OpenError::BadOrigin { origin: origin.to_owned() });
         }
         let io_error = |source| OpenError::Io { path: dir.to_owned(), source };
-        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(io_error)?;
+        // Without dots at its end, which name nothing until the folder before them is there.
+        let named: PathBuf = dir.components().collect();
+        DirBuilder::new().recursive(true).mode(0o700).create(named).map_err(io_error)?;
         if !regular::is_ours(&std::fs::metadata(dir).map_err(io_error)?) {
             return Err(io_error(regular::not_ours()));
         }

@@ -33,7 +33,8 @@ use crate::entry::Entry;
 use crate::ids::{CallId, LeafIndex, TreeSize};
 use crate::journal::AppendError;
 use crate::ledger::{Ledger, Opening};
-use crate::ledger_error::{OpenError, with_causes};
+use crate::ledger_error::{OpenError, os_error, with_causes};
+use crate::lock;
 use crate::structure::OpenCall;
 
 /// A notary with its ledger open, about to serve.
@@ -135,7 +136,8 @@ impl Notary {
         let opening = Opening { dir: folder, key_path: None, origin, software, now_ns, adopts: None };
         let mut pipes = Pipes { hosts: &told, peek: &mut peek, pasts: HashMap::new() };
         let (ledger, mut open) = open_patiently(&opening, &mut pipes).map_err(|source| {
-            front.send(&FromNotary::Unusable { fault: fault_of(&source), message: with_causes(&source) }).ok();
+            let (fault, os_error) = (fault_of(&source), os_error(&source));
+            front.send(&FromNotary::Unusable { fault, message: with_causes(&source), os_error }).ok();
             NotaryError::Open { source }
         })?;
         let mut pasts = pipes.pasts;
@@ -524,10 +526,10 @@ fn open_patiently(
     opening: &Opening<'_>,
     pipes: &mut Pipes<'_>,
 ) -> Result<(Ledger, HashMap<CallId, OpenCall>), OpenError> {
-    let patience = Instant::now() + LOCK_PATIENCE;
+    let patience = Instant::now() + lock::ENDING_PATIENCE;
     loop {
         match Ledger::open_for(opening, pipes) {
-            Err(OpenError::InUse { .. }) if Instant::now() < patience => std::thread::sleep(LOCK_RETRY),
+            Err(OpenError::InUse { .. }) if Instant::now() < patience => std::thread::sleep(lock::RETRY),
             opened => return opened,
         }
     }
@@ -593,9 +595,6 @@ const ENDING_EVERY: Duration = Duration::from_millis(10);
 
 /// How often a full disk is tried again, and the kernel is heard where it says much.
 const RETRY_EVERY: Duration = Duration::from_millis(100);
-
-const LOCK_PATIENCE: Duration = Duration::from_millis(500);
-const LOCK_RETRY: Duration = Duration::from_millis(5);
 
 /// Ends of calls whose place is known without reading the journal: enough for the calls of some tenths of a second.
 const ENDED_CALLS_MAX: usize = 4096;

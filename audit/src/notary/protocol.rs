@@ -107,6 +107,8 @@ pub enum FromNotary {
         fault: LedgerFault,
         /// What is wrong, with its causes.
         message: String,
+        /// The number of the operating system's error, if there is one among the causes.
+        os_error: Option<i32>,
     },
     /// Nothing can be written; what comes waits.
     Stalled {

@@ -81,9 +81,21 @@ fn files_below(folder: &str) -> Result<Vec<String>, Error> {
 
 fn list(folder: &str, files: &mut Vec<String>, folders: &mut Vec<String>) -> io::Result<()> {
     let at = if folder.is_empty() { "/" } else { folder };
+    let mut left_out = 0;
     for entry in fs::read_dir(at)? {
-        let entry = entry?;
-        let path = format!("{folder}/{}", entry.file_name().to_string_lossy());
+        // A name that is not UTF-8 is no path here: nothing of this name can be opened.
+        let entry = match entry {
+            Err(error) if error.raw_os_error() == Some(ILSEQ) => {
+                left_out += 1;
+                continue;
+            }
+            entry => entry?,
+        };
+        let Ok(name) = entry.file_name().into_string() else {
+            left_out += 1;
+            continue;
+        };
+        let path = format!("{folder}/{name}");
         let kind = entry.file_type()?;
         if kind.is_dir() {
             folders.push(path);
@@ -91,8 +103,14 @@ fn list(folder: &str, files: &mut Vec<String>, folders: &mut Vec<String>) -> io:
             files.push(path);
         }
     }
+    if left_out > 0 {
+        tollgate_guest::log::warn!("{at}: left out {left_out} names that are not UTF-8");
+    }
     Ok(())
 }
+
+/// A name cannot be told to a tool (`wasi:filesystem/types.error-code.illegal-byte-sequence`).
+const ILSEQ: i32 = if cfg!(target_os = "wasi") { 25 } else { 84 };
 
 fn most_frequent(frequencies: Frequencies, top: usize) -> Vec<WordFrequency> {
     let mut words: Vec<_> = frequencies.into_iter().map(|(word, count)| WordFrequency { word, count }).collect();
@@ -137,6 +155,16 @@ mod tests {
     fn a_trailing_slash_changes_nothing() {
         let (_keep, path) = folder();
         assert_eq!(count(&format!("{path}/"), 5).unwrap(), count(&path, 5).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_name_that_is_not_utf_8_is_left_out_and_the_rest_counted() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let (_keep, path) = folder();
+        let before = count(&path, 5).unwrap();
+        fs::write(std::path::Path::new(&path).join(std::ffi::OsStr::from_bytes(b"\xff.txt")), "unseen").unwrap();
+        assert_eq!(count(&path, 5).unwrap(), before);
     }
 
     #[test]

@@ -171,6 +171,13 @@ impl Artifact {
     }
 }
 
+/// Which component the stored artifact whose beginning this is says that it was compiled from. Nothing is verified.
+pub(crate) fn declared_component(beginning: &[u8]) -> Option<Digest> {
+    let head = beginning.get(..HEAD_BYTES)?;
+    let component = head.strip_prefix(MAGIC)?.first_chunk()?;
+    Some(Digest(*component))
+}
+
 /// All before the tag.
 fn head(component: Digest, engine: EngineHash, told: [usize; 2], code: usize) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
@@ -187,7 +194,8 @@ const MAGIC_OF_ANY_VERSION: &[u8; 7] = b"TGARTFC";
 /// Largest file that is read: what the compiler gives at most, and what stands before it.
 pub(crate) const STORED_BYTES_MAX: u64 =
     CompileLimits::DEFAULT.artifact_bytes + 120 + (INTERFACES_BYTES_MAX + OPERATIONS_BYTES_MAX) as u64;
-const HEAD_BYTES: usize = 88;
+/// What stands before the tag.
+pub(crate) const HEAD_BYTES: usize = 88;
 
 /// Everything about an engine and its machine that compiled code depends on: version of wasmtime, settings, instruction
 /// set and the CPU's features ([`wasmtime::Engine::precompile_compatibility_hash`]).

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueHint};
+use tollgate_capability::TimeSpan;
 
 use super::audit::AuditArgs;
 use super::project::Language;
@@ -132,10 +133,11 @@ pub(crate) struct RunArgs {
     /// Which operation [default: the only one].
     #[arg(long, value_name = "NAME")]
     pub(crate) op: Option<String>,
-    /// Arguments as JSON, `@FILE` to read them from a file, or `-` from standard input.
+    /// Arguments as JSON, `@FILE` to read them from a file, or `-` from standard input: at most `limits.input`, however they
+    /// are given, of which the kernel takes 128 KiB here. A byte-order mark before them is ignored.
     #[arg(long, value_name = "JSON", default_value = "{}")]
     pub(crate) input: String,
-    /// A file for the tool's standard input, if it is granted.
+    /// A file for the tool's standard input, if it is granted, or `-` to pass this program's on: at most 64 MiB.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) stdin: Option<PathBuf>,
     /// Who asks, for the ledger.
@@ -201,22 +203,36 @@ pub(crate) struct DevArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct LedgerArgs {
-    /// Folder of the ledger [default: `$TOLLGATE_LEDGER`, or `tollgate/ledger` below `$XDG_STATE_HOME` or
-    /// `~/.local/state`].
+    /// Folder of the ledger [default: `$TOLLGATE_LEDGER`, or `$TOLLGATE_HOME/ledger`, or `tollgate/ledger` below
+    /// `$XDG_STATE_HOME` or `~/.local/state`].
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) ledger: Option<PathBuf>,
+}
+
+/// A ledger to write to: one process at a time can.
+#[derive(Debug, clap::Args)]
+pub(crate) struct WritableLedgerArgs {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// How long to wait while another process writes to the ledger; `0s` not at all.
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = parse_time_span)]
+    pub(crate) wait: TimeSpan,
 }
 
 /// A ledger that is made if it is not there.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NewLedgerArgs {
     #[command(flatten)]
-    pub(crate) there: LedgerArgs,
+    pub(crate) there: WritableLedgerArgs,
     /// The name of a ledger that this makes, by which witnesses tell it from others: a URL of yours without its scheme,
     /// such as `example.org/tollgate`. A ledger keeps its name [default for a new one: `tollgate.local/ledger/` and 16
     /// random digits].
     #[arg(long, value_name = "NAME")]
     pub(crate) origin: Option<String>,
+}
+
+fn parse_time_span(text: &str) -> Result<TimeSpan, String> {
+    text.parse().map_err(|error| format!("{error}: write a number and a unit, such as `30s` or `1m`"))
 }
 
 #[derive(Debug, clap::Args)]

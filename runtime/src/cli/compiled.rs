@@ -8,6 +8,7 @@ use tollgate_audit::Digest;
 use tollgate_capability::{CompileSettings, ToolName};
 
 use super::args::CompileArgs;
+use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::tools::Which;
 use super::{config, output, progress};
@@ -24,7 +25,7 @@ enum CompiledError {
     Refused { name: ToolName, help: String, source: StoredError },
     #[error("no key for compiled tools can be used")]
     #[diagnostic(help("{help}"))]
-    Key { help: &'static str, source: KeyError },
+    Key { help: String, source: KeyError },
     #[error("there is no place for the key of compiled tools: neither TOLLGATE_HOME, XDG_STATE_HOME nor HOME is set")]
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace,
@@ -70,7 +71,7 @@ pub(crate) fn by_path(
     cost: CompileSettings,
     failed: impl Fn(LoadError) -> Failure,
 ) -> Result<Artifact, Failure> {
-    let compile = || progress::during("compiling", || compiler(cost)?.compile(engine, bytes).map_err(&failed));
+    let compile = || progress::during(COMPILING, || compiler(cost)?.compile(engine, bytes).map_err(&failed));
     let Some((cache, key)) = cache()? else { return compile() };
     if let Some(artifact) = cache.get(&key, Digest::of(bytes), engine) {
         return Ok(artifact);
@@ -136,11 +137,13 @@ fn no_key(source: KeyError) -> Failure {
         KeyError::Exposed { .. } => {
             "whoever knows it can pass machine code off as a tool: remove the file, and install the tools again with \
              `tollgate install PATH --force`; if nobody else could read it, `chmod 600` is enough"
+                .to_owned()
         }
         KeyError::Damaged { .. } => {
             "remove it, and install the tools again with `tollgate install PATH --force`; another is made by itself"
+                .to_owned()
         }
-        KeyError::Unusable { .. } => "mend the rights of its folder, or set TOLLGATE_HOME to another folder",
+        KeyError::Unusable { source, .. } => advice(source, Place::KEY),
     };
     Failure::usage(CompiledError::Key { help, source })
 }
@@ -161,3 +164,6 @@ pub(crate) fn compile(args: &CompileArgs) -> Result<Exit, Failure> {
     served.map_err(|source| Failure::internal_as(CompiledError::Pipe { source }))?;
     Ok(Exit::Success)
 }
+
+/// What is said while a component is compiled: an interpreter takes half a minute on two cores.
+pub(crate) const COMPILING: &str = "compiling, which is kept for the next time";

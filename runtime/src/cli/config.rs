@@ -26,10 +26,10 @@ pub(crate) fn must_be_absolute() -> Result<(), Failure> {
     }
 }
 
-/// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$XDG_STATE_HOME/tollgate/ledger`, else
-/// `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
+/// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$TOLLGATE_HOME/ledger`, else
+/// `$XDG_STATE_HOME/tollgate/ledger`, else `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
 pub(crate) fn ledger_folder() -> Option<PathBuf> {
-    if let Some(folder) = path("TOLLGATE_LEDGER") {
+    if let Some(folder) = path("TOLLGATE_LEDGER").or_else(|| in_home("ledger")) {
         return Some(folder);
     }
     Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/ledger"))

@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 use tollgate_audit::{Kind, VerifyError};
 
 use super::args::{DrillArgs, ToolArgs};
+use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
-use super::run::{own_processes, user};
+use super::ledger::{own_processes, user};
 use super::{compiled, load, output, tools};
 use crate::drill::{Attack, DrillError, Field, Group, Scene, Stop, ThreadKind, Verdict, attack, attacks};
 use crate::error::LoadError;
@@ -23,8 +24,8 @@ enum DrillFailure {
     #[diagnostic(help("`tollgate drill --list` prints them all"))]
     Unknown { name: String },
     #[error("files for the drill cannot be made")]
-    #[diagnostic(help("they are made in the folder for temporary files; set TMPDIR to another one"))]
-    Scene { source: std::io::Error },
+    #[diagnostic(help("{help}"))]
+    Scene { help: String, source: std::io::Error },
     #[error("the drill cannot go on")]
     #[diagnostic(help("`tollgate doctor` says what this machine's kernel can enforce"))]
     Host { source: LoadError },
@@ -228,7 +229,8 @@ fn line_as_json(line: &Line) -> Value {
 }
 
 fn no_scene(source: std::io::Error) -> Failure {
-    Failure::usage(DrillFailure::Scene { source })
+    let help = advice(&source, Place::SCENE);
+    Failure::usage(DrillFailure::Scene { help, source })
 }
 
 fn failed(error: DrillError) -> Failure {

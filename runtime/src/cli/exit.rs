@@ -6,7 +6,7 @@ use std::process::{ExitCode, ExitStatus};
 use miette::Report;
 
 use crate::compiler::CompileError;
-use crate::error::{CallError, CallFailure, HostError, LoadError};
+use crate::error::{CallError, CallFailure, HostError, LoadError, with_causes};
 use crate::log::LogLevel;
 
 /// How the process ends.
@@ -80,6 +80,17 @@ impl Failure {
     /// As [`Failure::internal`], with help for the user.
     pub(crate) fn internal_as(error: impl miette::Diagnostic + Send + Sync + 'static) -> Self {
         Self::Internal(Report::new(error))
+    }
+
+    /// Its causes in one line, if nothing was asked of a tool yet.
+    pub(crate) fn causes(&self) -> String {
+        match self {
+            Self::Usage(report) | Self::Internal(report) => {
+                report.chain().map(ToString::to_string).collect::<Vec<_>>().join(": ")
+            }
+            Self::Load { error, .. } => with_causes(error),
+            Self::Call { failure, .. } => with_causes(&failure.error),
+        }
     }
 
     pub(crate) fn exit(&self) -> Exit {

@@ -9,9 +9,10 @@ use tollgate_audit::Digest;
 use tollgate_capability::{Manifest, NameError, ToolName};
 
 use super::args::{GrantArgs, InstallArgs};
+use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::load::{FoundManifest, Loaded, ManifestFrom};
-use super::{compiled, load, output, progress, run, tools};
+use super::{compiled, ledger, load, output, progress, tools};
 use crate::artifact::Artifact;
 use crate::error::LoadError;
 use crate::front::ToolSpec;
@@ -37,8 +38,8 @@ enum InstallError {
     #[diagnostic(help("replace it with --force, or install this one as another with --name"))]
     Present { name: ToolName, what: String },
     #[error("`{name}` cannot be installed")]
-    #[diagnostic(help("mend the rights of the folder of tools, or set TOLLGATE_HOME to another folder"))]
-    NotInstalled { name: ToolName, source: std::io::Error },
+    #[diagnostic(help("{help}"))]
+    NotInstalled { name: ToolName, help: String, source: std::io::Error },
 }
 
 pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
@@ -59,7 +60,7 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let compiler = compiled::compiler(loaded.running.compile)?;
     let compile = || compiler.compile(&engine, &bytes);
-    let artifact = progress::during("compiling", compile).map_err(failed)?;
+    let artifact = progress::during(compiled::COMPILING, compile).map_err(failed)?;
     artifact.interfaces().must_be_of_a_tool().map_err(failed)?;
     let artifact = describe(args, &loaded, &manifest.name, artifact)?;
     let files = ToolFiles { component: &bytes, manifest: &loaded.manifest_text, artifact: &artifact.seal(&key) };
@@ -71,14 +72,15 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
 /// Asks the component for its operations, in a sealed process that may do nothing. A guest runs there, so the ledger says so.
 fn describe(args: &InstallArgs, loaded: &Loaded, declared: &ToolName, artifact: Artifact) -> Result<Artifact, Failure> {
     let failed = |error: LoadError| Failure::Load { component: args.component.clone(), error };
-    let folder = run::ledger_folder(&args.ledger.there)?;
-    let front = run::start_front(&folder, args.ledger.origin.clone(), loaded.running.clone())?;
-    let by = run::user();
+    let folder = args.ledger.there.folder()?;
+    let front =
+        ledger::start_front(&folder, args.ledger.there.wait, args.ledger.origin.clone(), loaded.running.clone())?;
+    let by = ledger::user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::to_describe(artifact, &loaded.manifest, &loaded.grant, provenance);
     let described = front.describe(spec).map_err(failed)?;
-    run::finish(front)?;
+    ledger::finish(front)?;
     Ok(described)
 }
 
@@ -105,7 +107,7 @@ fn name(args: &InstallArgs, manifest: &Manifest, from: &ManifestFrom) -> Result<
 
 fn is_present(tool: &InstalledTool) -> Failure {
     let version = load::manifest_file(&tool.manifest()).map(|(manifest, ..)| manifest.version.to_string());
-    let digest = load::component(&tool.component()).map(|bytes| tools::short(Digest::of(&bytes)));
+    let digest = tool.told_component().map(|(digest, _)| tools::short(digest));
     let (version, digest) = (version.unwrap_or_else(|_| "damaged".into()), digest.unwrap_or_else(|_| "damaged".into()));
     let when = tool.installed_s().map(|seconds| format!(", since {}", tollgate_audit::utc(seconds)));
     let what = format!("{} {digest}{}", output::one_line(&version), when.unwrap_or_default());
@@ -117,7 +119,8 @@ fn not_installed(name: ToolName, source: std::io::Error) -> Failure {
     if source.kind() == ErrorKind::AlreadyExists {
         return Failure::usage(InstallError::Present { name, what: "since just now".to_owned() });
     }
-    Failure::usage(InstallError::NotInstalled { name, source })
+    let help = advice(&source, Place::TOOLS);
+    Failure::usage(InstallError::NotInstalled { name, help, source })
 }
 
 fn print(

@@ -1,7 +1,7 @@
 //! From files and arguments to a manifest, a grant and a capability set whose folders exist.
 
 use std::fs;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +13,10 @@ use tollgate_capability::{
 };
 
 use super::args::GrantArgs;
+use super::cause::Place;
 use super::exit::Failure;
 use super::tools::Which;
-use super::{config, output};
+use super::{cause, config, given, output};
 use crate::authority::{Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
 use crate::files;
 use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
@@ -23,7 +24,7 @@ use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 /// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
 const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 /// Largest text file that is read.
-const TEXT_BYTES_MAX: u64 = 16 << 20;
+pub(crate) const TEXT_BYTES_MAX: u64 = 16 << 20;
 
 /// A manifest and the grant that it meets.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl Running {
 pub(crate) enum FileError {
     #[error("cannot read `{}`", path.display())]
     #[diagnostic(help("{help}"))]
-    Read { path: PathBuf, help: &'static str, source: std::io::Error },
+    Read { path: PathBuf, help: String, source: io::Error },
     #[error("`{}` is larger than {max_bytes} bytes", path.display())]
     #[diagnostic(help("give the right file; nothing of this size is expected here"))]
     TooLarge { path: PathBuf, max_bytes: u64 },
@@ -106,7 +107,7 @@ pub(crate) enum FileError {
     NotText { path: PathBuf },
     #[error("cannot tell the working folder")]
     #[diagnostic(help("go to a folder that exists"))]
-    WorkingFolder { source: std::io::Error },
+    WorkingFolder { source: io::Error },
     #[error("the manifest that `{}` brings cannot be used: {fault}", component.display())]
     #[diagnostic(help("build it again with `tollgate build`, or give a manifest with --manifest"))]
     Embedded { component: PathBuf, fault: PackageError },
@@ -207,6 +208,7 @@ pub(crate) fn with_manifest(found: FoundManifest, grants: &GrantArgs) -> Result<
 
 /// Reads a manifest from a file.
 pub(crate) fn manifest_file(path: &Path) -> Result<FoundManifest, Failure> {
+    given::must_be_a_file("--manifest", Some(path))?;
     let text = read_text(path, "give the tool's manifest with --manifest")?;
     parse_manifest(&text, ManifestFrom::File(path.to_owned()))
 }
@@ -259,6 +261,7 @@ pub(crate) fn policy(path: Option<&Path>) -> Result<Option<(PathBuf, Policy)>, F
 /// The policy that is given, or the one that is found in `folder`, which is named then: it may be somebody else's idea.
 fn policy_file(given: Option<&Path>, folder: &Path) -> Result<Option<PolicyFile>, Failure> {
     if let Some(given) = given {
+        given::must_be_a_file("--policy", Some(given))?;
         return PolicyFile::given(given, folder).map(Some).map_err(Failure::usage);
     }
     let found = PolicyFile::found(folder, config::trust_store().as_ref()).map_err(Failure::usage)?;
@@ -309,25 +312,26 @@ pub(crate) fn component(path: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Reads a text file.
 pub(crate) fn read_text(path: &Path, help: &'static str) -> Result<String, Failure> {
-    read_text_of(path, TEXT_BYTES_MAX, help)
-}
-
-/// Reads a text file of at most `max_bytes`.
-pub(crate) fn read_text_of(path: &Path, max_bytes: u64, help: &'static str) -> Result<String, Failure> {
-    let bytes = read(path, max_bytes, help)?;
+    let bytes = read(path, TEXT_BYTES_MAX, help)?;
     String::from_utf8(bytes).map_err(|_not_utf8| Failure::usage(FileError::NotText { path: path.to_owned() }))
 }
 
 /// Reads a regular file of at most `max_bytes`.
 pub(crate) fn read(path: &Path, max_bytes: u64, help: &'static str) -> Result<Vec<u8>, Failure> {
     files::read(path, max_bytes).map_err(|source| {
-        let path = path.to_owned();
-        Failure::usage(if source.kind() == ErrorKind::FileTooLarge {
-            FileError::TooLarge { path, max_bytes }
+        if source.kind() == ErrorKind::FileTooLarge {
+            Failure::usage(FileError::TooLarge { path: path.to_owned(), max_bytes })
         } else {
-            FileError::Read { path, help, source }
-        })
+            unread(path, help, source)
+        }
     })
+}
+
+/// Why a file was not read. `help` is for a path that leads nowhere: all else has its cause in what stands there.
+pub(crate) fn unread(path: &Path, help: &'static str, source: io::Error) -> Failure {
+    let leads_nowhere = matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+    let help = if leads_nowhere { help.to_owned() } else { cause::advice(&source, Place::INPUT) };
+    Failure::usage(FileError::Read { path: path.to_owned(), help, source })
 }
 
 fn working_folder() -> Result<PathBuf, Failure> {

@@ -2,18 +2,21 @@
 
 mod args;
 mod audit;
+mod cause;
 mod check;
 mod compiled;
 mod config;
 mod doctor;
 mod drill;
 mod exit;
+mod given;
 mod hint;
 mod imports;
 mod inspect;
 mod install;
 mod kernel_plan;
 mod lacking;
+mod ledger;
 mod load;
 mod output;
 mod progress;

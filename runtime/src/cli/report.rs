@@ -303,9 +303,10 @@ fn rejected_text(reason: &RejectError) -> String {
                 "error: {reason}\n  help: give one JSON object, in quotes of the shell: --input '{{\"key\": \"value\"}}'\n"
             )
         }
-        RejectError::UnknownOperation { .. } | RejectError::TooManyValues { .. } | RejectError::TooMuchWork { .. } => {
-            format!("error: {}\n", one_line(&reason.to_string()))
-        }
+        RejectError::UnknownOperation { .. }
+        | RejectError::TooLong { .. }
+        | RejectError::TooManyValues { .. }
+        | RejectError::TooMuchWork { .. } => format!("error: {}\n", one_line(&reason.to_string())),
     }
 }
 

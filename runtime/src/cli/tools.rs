@@ -6,6 +6,7 @@ use tollgate_audit::{Digest, utc};
 use tollgate_capability::{NameError, ToolName};
 
 use super::args::{ListArgs, RemoveArgs, ToolArgs};
+use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::{config, load, output};
 use crate::registry::{InstalledTool, Registry};
@@ -31,11 +32,11 @@ pub(crate) enum NameUseError {
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace,
     #[error("the tools in `{}` cannot be listed", folder.display())]
-    #[diagnostic(help("mend the folder's rights, or set TOLLGATE_HOME to another folder"))]
-    Unlisted { folder: std::path::PathBuf, source: std::io::Error },
+    #[diagnostic(help("{help}"))]
+    Unlisted { folder: std::path::PathBuf, help: String, source: std::io::Error },
     #[error("`{name}` cannot be removed")]
-    #[diagnostic(help("mend the rights of the folder `{}`", folder.display()))]
-    NotRemoved { name: ToolName, folder: std::path::PathBuf, source: std::io::Error },
+    #[diagnostic(help("{help}: `{}`", folder.display()))]
+    NotRemoved { name: ToolName, folder: std::path::PathBuf, help: String, source: std::io::Error },
 }
 
 /// A word without `/` and `.wasm` is a name; all else is a path.
@@ -94,7 +95,7 @@ struct Listed {
 
 struct Component {
     digest: Digest,
-    bytes: usize,
+    bytes: u64,
 }
 
 impl Listed {
@@ -103,8 +104,8 @@ impl Listed {
         let manifest = load::manifest_file(&tool.manifest()).ok().map(|(manifest, ..)| manifest);
         let (version, declared) =
             manifest.map(|manifest| (manifest.version.to_string(), manifest.name.to_string())).unzip();
-        let component = load::component(&tool.component()).ok();
-        let component = component.map(|bytes| Component { digest: Digest::of(&bytes), bytes: bytes.len() });
+        let component = tool.told_component().ok();
+        let component = component.map(|(digest, bytes)| Component { digest, bytes });
         Self { name: tool.name.to_string(), version, declared, component, installed_s: tool.installed_s().ok() }
     }
 
@@ -139,9 +140,10 @@ pub(crate) fn short(digest: Digest) -> String {
 
 pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
     let tools = match config::tools_folder() {
-        Some(folder) => Registry::new(folder.clone())
-            .tools()
-            .map_err(|source| Failure::usage(NameUseError::Unlisted { folder, source }))?,
+        Some(folder) => Registry::new(folder.clone()).tools().map_err(|source| {
+            let help = advice(&source, Place::TOOLS);
+            Failure::usage(NameUseError::Unlisted { folder, help, source })
+        })?,
         None => Vec::new(),
     };
     let listed: Vec<Listed> = tools.iter().map(Listed::of).collect();
@@ -170,8 +172,8 @@ fn table(listed: &[Listed]) -> String {
 pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
     let tool = find(&args.name)?;
     let failed = |source| {
-        let (name, folder) = (tool.name.clone(), tool.folder().to_owned());
-        Failure::usage(NameUseError::NotRemoved { name, folder, source })
+        let (name, folder, help) = (tool.name.clone(), tool.folder().to_owned(), advice(&source, Place::TOOL));
+        Failure::usage(NameUseError::NotRemoved { name, folder, help, source })
     };
     registry()?.remove(&tool).map_err(failed)?;
     output::print(&format!("removed {}\n", tool.name))?;

@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
+use tollgate_audit::os_error;
 
 use super::args::TrustArgs;
+use super::cause::{Place, advice, advice_on};
 use super::exit::{Exit, Failure};
 use super::{config, output};
 use crate::authority::{POLICY_NAME, PolicyFile, TrustError, TrustStore, folder_at};
@@ -27,13 +29,11 @@ enum TrustFailure {
     #[diagnostic(help("take `nested = true` out of its grant, or call `tollgate trust` without --remove"))]
     Folder,
     #[error("`{}` cannot be looked at", path.display())]
-    #[diagnostic(help("mend the rights of the folders above it"))]
-    Unseen { path: PathBuf, source: std::io::Error },
+    #[diagnostic(help("{help}"))]
+    Unseen { path: PathBuf, help: String, source: std::io::Error },
     #[error("the store of what is accepted cannot be used")]
-    #[diagnostic(help(
-        "mend the rights of its folder; if others could change it, remove it and accept the policies anew"
-    ))]
-    Store { source: TrustError },
+    #[diagnostic(help("{help}"))]
+    Store { help: String, source: TrustError },
 }
 
 pub(crate) fn trust(args: &TrustArgs) -> Result<Exit, Failure> {
@@ -66,22 +66,28 @@ fn found(path: &Path) -> Result<PolicyFile, Failure> {
         return Err(Failure::usage(TrustFailure::OtherName { path: path.to_owned() }));
     }
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let folder = folder
-        .canonicalize()
-        .map_err(|source| Failure::usage(TrustFailure::Unseen { path: folder.to_owned(), source }))?;
+    let folder = folder.canonicalize().map_err(|source| unseen(folder, source))?;
     let file = PolicyFile::found(&folder, None).map_err(Failure::usage)?;
     file.ok_or_else(|| Failure::usage(TrustFailure::Nothing { path: path.to_owned() }))
 }
 
 fn bind(store: &TrustStore, path: &Path) -> Result<Exit, Failure> {
-    let unseen = |source| Failure::usage(TrustFailure::Unseen { path: path.to_owned(), source });
-    let (path, id) = folder_at(path).map_err(unseen)?;
+    let (path, id) = folder_at(path).map_err(|source| unseen(path, source))?;
     store.bind(&path, id).map_err(unusable)?;
     let shown = output::one_line(&path.display().to_string());
     output::print(&format!("bound: {shown} is the folder {}:{} (device:inode)\n", id.device, id.inode))?;
     Ok(Exit::Success)
 }
 
+fn unseen(path: &Path, source: std::io::Error) -> Failure {
+    let help = advice(&source, Place::POLICY);
+    Failure::usage(TrustFailure::Unseen { path: path.to_owned(), help, source })
+}
+
 fn unusable(source: TrustError) -> Failure {
-    Failure::usage(TrustFailure::Store { source })
+    let help = match os_error(&source) {
+        Some(number) => advice_on(Some(number), Place::TRUST),
+        None => "look who could change it; then remove it, and accept the policies anew".to_owned(),
+    };
+    Failure::usage(TrustFailure::Store { help, source })
 }

@@ -120,6 +120,7 @@ impl HostedTool {
     /// recorded is withheld.
     pub fn call(&self, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
         let before = CallFailure::before;
+        request.must_fit().map_err(|error| before(error.into()))?;
         let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
         let turn = self.answer_by();
         let using = self.group.host(turn).map_err(|error| before(CallError::from_load(error)))?;

@@ -87,6 +87,8 @@ pub enum NotaryFailure {
         fault: LedgerFault,
         /// What is wrong.
         message: String,
+        /// The number of the operating system's error, if there is one among the causes.
+        os_error: Option<i32>,
     },
     /// It died, or ended, before its work was done.
     #[error("the notary, which keeps the ledger, has ended: {reason}")]
@@ -173,10 +175,10 @@ impl NotaryProcess {
         say_start(&child.channel, &[]).ok();
         match child.channel.receive::<FromNotary>() {
             Ok(Some((FromNotary::Ready { .. }, _))) => {}
-            Ok(Some((FromNotary::Unusable { fault, message }, _))) => {
+            Ok(Some((FromNotary::Unusable { fault, message, os_error }, _))) => {
                 // What is out of reach may be so by a limit of the shell's.
                 let around = if fault == LedgerFault::Unreachable { in_words() } else { String::new() };
-                return Err(NotaryFailure::Ledger { fault, message: message + &around });
+                return Err(NotaryFailure::Ledger { fault, message: message + &around, os_error });
             }
             Ok(said) => return Err(NotaryFailure::Ended { reason: child.ended(&format!("{said:?}")) }),
             Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
@@ -464,7 +466,7 @@ impl Front {
                     self.stall(reason);
                 }
                 Ok(Some((FromNotary::Flowing, _))) => is_stalled = false,
-                Ok(Some((FromNotary::Unusable { fault, message }, _))) => {
+                Ok(Some((FromNotary::Unusable { fault, message, .. }, _))) => {
                     return Err(NoStart::Unusable(fault, message));
                 }
                 Ok(_) | Err(_) => return Err(NoStart::Died(child.ended("it did not get ready"))),

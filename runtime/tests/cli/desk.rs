@@ -3,9 +3,9 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -13,6 +13,9 @@ use tollgate_example_tools::{ALL, Guest};
 
 /// How the line ends that names a policy that was found.
 pub(crate) const POLICY_FOUND: &str = "/tollgate.toml (found in this folder)";
+
+/// What is said where compiling takes long, as it may on a machine that does much else.
+pub(crate) const COMPILING: &str = "compiling, which is kept for the next time …";
 
 /// The rights that word-count needs, granted.
 pub(crate) const DOCS: [&str; 2] = ["--grant", "fs:/docs=docs:read,list"];
@@ -170,7 +173,7 @@ impl Desk {
             let folder = fs::canonicalize(self.folder.path()).unwrap();
             text.replace(folder.to_str().unwrap(), "FOLDER")
         };
-        let said = text(&output.stderr);
+        let said = text(&output.stderr).replace(&format!("{COMPILING}\n"), "");
         let (policy, stderr) = match said.split_once('\n') {
             Some((policy, rest)) if policy.ends_with(POLICY_FOUND) => (Some(policy.to_owned()), rest.to_owned()),
             Some(_) | None => (None, said),
@@ -237,7 +240,7 @@ pub(crate) fn guest(name: &str) -> &'static Guest {
 }
 
 /// A process that is ended with the test.
-pub(crate) struct Background(pub(crate) std::process::Child);
+pub(crate) struct Background(pub(crate) Child);
 
 impl Drop for Background {
     fn drop(&mut self) {
@@ -253,6 +256,23 @@ pub(crate) struct Sleeper<'d> {
     /// The process that has the ledger.
     pub(crate) notary: String,
     desk: &'d Desk,
+}
+
+impl Sleeper<'_> {
+    /// Ends the call as soon as `waiter`, whose stderr is a pipe, says that it waits for it; how that one ended.
+    pub(crate) fn end_once_waited_for(self, mut waiter: Child) -> Ran {
+        let mut said = String::new();
+        let mut stderr = BufReader::new(waiter.stderr.take().unwrap());
+        stderr.read_line(&mut said).unwrap();
+        let why = format!("the ledger is in use by process {}\n", self.notary);
+        assert!(said.starts_with("waiting up to ") && said.ends_with(&why), "{said}");
+        let desk = self.desk;
+        drop(self);
+        // It says so once.
+        stderr.read_to_string(&mut said).unwrap();
+        let output = waiter.wait_with_output().unwrap();
+        desk.ran(&Output { stderr: said.into_bytes(), ..output })
+    }
 }
 
 impl Drop for Sleeper<'_> {

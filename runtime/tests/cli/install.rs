@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::json;
+use tollgate_audit::Digest;
 
 use crate::desk::{DOCS, Desk, Ran};
 
@@ -130,6 +131,42 @@ fn tollgate_home_holds_all_of_it() {
     for path in ["tools/json-query/component.artifact", "artifact.key", "cache"] {
         assert!(desk.path("tollgate-home").join(path).exists(), "{path}");
     }
+    // Nothing is kept anywhere else.
+    let alone = |args: &[&str]| {
+        let mut command = desk.command(args);
+        command.env_remove("TOLLGATE_LEDGER").env("HOME", desk.path("user")).env("TOLLGATE_HOME", desk.path("all"));
+        desk.ran(&command.output().unwrap())
+    };
+    fs::create_dir(desk.path("user")).unwrap();
+    desk.file("tollgate.toml", "[tools.json-query]\nlimits.memory = \"8MiB\"\n");
+    assert_eq!(alone(&["trust"]).code, 0);
+    assert_eq!(alone(&["install", "tools/json-query.wasm"]).code, 0);
+    assert_eq!(alone(&[&["run", "tools/json-query.wasm"], &QUERY[..]].concat()).code, 0);
+    assert_eq!(alone(&["audit", "verify"]).code, 0);
+    let mut kept: Vec<_> = fs::read_dir(desk.path("all"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    kept.sort_unstable();
+    let expected =
+        ["artifact.key", "cache", "ledger", "ledger.key", "ledger.private", "ledger.state", "tools", "trust"];
+    assert_eq!(kept, expected);
+    assert_eq!(fs::read_dir(desk.path("user")).unwrap().count(), 0);
+}
+
+/// A list of many tools must not read them: here whoever opens a component to read it waits for ever.
+#[test]
+fn tools_are_listed_without_reading_their_components() {
+    let desk = installed();
+    let before = xdg(&desk, &["list", "--json"]).json();
+    let digest = Digest::of(&fs::read(desk.path("tools/json-query.wasm")).unwrap()).to_string();
+    assert_eq!(before[0]["component"], digest);
+    assert_eq!(before[0]["bytes"], fs::metadata(desk.path("tools/json-query.wasm")).unwrap().len());
+    let component = of_tool(&desk, "component.wasm");
+    fs::remove_file(&component).unwrap();
+    rustix::fs::mknodat(rustix::fs::CWD, &component, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    assert_eq!(xdg(&desk, &["list", "--json"]).json()[0]["component"], digest);
+    xdg(&desk, &["install", "tools/json-query.wasm"]).fails(2, &["a tool `json-query` is installed: 0.1.0 sha256:"]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Where the ledger is, and when nothing runs because of it.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use crate::desk::Desk;
 
@@ -22,16 +23,16 @@ fn the_ledger_is_where_argument_and_environment_say() {
     assert!(desk.path("mine/journal").is_file() && !desk.path("ledger").exists());
     let run = |state: Option<&str>, home: Option<&str>| {
         let mut command = desk.command(&COUNT);
-        command.env_remove("TOLLGATE_LEDGER").env_remove("HOME");
+        command.env_remove("TOLLGATE_LEDGER").env_remove("HOME").env_remove("TOLLGATE_HOME");
         command.envs(state.map(|state| ("XDG_STATE_HOME", desk.path(state))));
         command.envs(home.map(|home| ("HOME", desk.path(home))));
         desk.ran(&command.output().unwrap())
     };
     run(Some("state"), Some("home")).json();
-    assert!(desk.path("state/tollgate/ledger/journal").is_file() && !desk.path("home").exists());
+    assert!(desk.path("state/tollgate/ledger/journal").is_file() && !desk.path("home/.local/state").exists());
     run(None, Some("home")).json();
     assert!(desk.path("home/.local/state/tollgate/ledger/journal").is_file());
-    run(None, None).fails(2, &["no place for the ledger", "HOME", "--ledger"]);
+    run(None, None).fails(2, &["no place for the ledger", "TOLLGATE_HOME", "HOME", "--ledger"]);
 }
 
 #[test]
@@ -47,13 +48,129 @@ fn a_ledger_in_use_names_the_process_that_has_it() {
     let sleeper = desk.sleeper();
     let pid = &sleeper.notary;
     assert_ne!(*pid, sleeper.host.as_ref().unwrap().0.id().to_string(), "the notary has it, not the host");
-    let ran = desk.count(&[]);
-    ran.fails(2, &[&format!("in use by process {pid}"), "nothing was run", "wait until it ends", "--ledger"]);
+    let ran = desk.count(&["--wait", "0s"]);
+    ran.fails(2, &[&format!("in use by process {pid}"), "nothing was run", "--wait", "--ledger"]);
+    desk.count(&["--wait", "soon"]).fails(2, &["soon", "is not a duration", "`30s`"]);
     // Reading needs no lock.
     assert_eq!(desk.run(&["audit", "show"]).code, 0);
     drop(sleeper);
     desk.count(&[]).json();
     assert!(desk.run(&["audit", "show"]).stdout.contains("closer"));
+}
+
+#[test]
+fn a_run_waits_for_the_one_that_has_the_ledger_and_says_so_once() {
+    let desk = Desk::with("word-count");
+    let sleeper = desk.sleeper();
+    let counting = desk.command(&COUNT).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let ran = sleeper.end_once_waited_for(counting);
+    assert_eq!((ran.code, ran.report()["files"].as_u64()), (0, Some(2)), "{ran:?}");
+    assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    assert!(ran.stderr.starts_with("waiting up to 1m for `ledger`: "), "{ran:?}");
+}
+
+#[test]
+fn runs_at_once_on_one_ledger_all_end_well() {
+    let desk = Desk::with("word-count");
+    let started: Vec<_> =
+        (0..5).map(|_| desk.command(&COUNT).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).collect();
+    for child in started {
+        let ran = desk.ran(&child.wait_with_output().unwrap());
+        assert_eq!((ran.code, ran.report()["files"].as_u64()), (0, Some(2)), "{ran:?}");
+    }
+    assert_eq!(desk.called(), ["count"; 5]);
+    assert!(desk.run(&["audit", "verify", "--complete"]).stdout.starts_with("verified: ledger\n"));
+}
+
+/// The answer of a call is on record before it is printed: who does not read it keeps nothing.
+#[test]
+fn a_run_whose_output_nobody_reads_keeps_the_ledger_from_nobody() {
+    let desk = Desk::with("echo");
+    let (out, into) = std::io::pipe().unwrap();
+    // More than a pipe holds.
+    let input = format!("{{\"text\": \"{}\"}}", "x".repeat(200_000));
+    desk.file("in.json", input);
+    let echo = ["run", "tools/echo.wasm", "--input", "@in.json"];
+    assert_eq!(desk.run(&echo).code, 0);
+    let ended = |entry: &serde_json::Value| entry["kind"] == "call-end" && entry["context"]["operation"] == "echo";
+    let mut stuck = desk.command(&echo).stdout(into).spawn().unwrap();
+    let start = std::time::Instant::now();
+    while desk.entries().iter().filter(|entry| ended(entry)).count() < 2 {
+        assert!(start.elapsed().as_secs() < 60, "it does not end");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let other = desk.run(&echo);
+    assert_eq!((other.code, other.stdout.len() > 200_000), (0, true), "{other:?}");
+    assert!(stuck.try_wait().unwrap().is_none(), "it waits for its reader");
+    drop(out);
+    stuck.wait().unwrap();
+}
+
+#[test]
+fn dots_at_the_end_of_a_ledger_name_nothing() {
+    let desk = Desk::with("word-count");
+    for (folder, place) in [("./new/./", "new"), ("other/.", "other"), ("deep/er/./", "deep/er")] {
+        desk.count(&["--ledger", folder]).json();
+        assert!(desk.path(place).join("journal").is_file(), "{folder}");
+        assert!(desk.path(&format!("{place}.key")).is_file(), "{folder}");
+    }
+}
+
+/// The cause decides: nobody is sent to rights where a file stands in the way.
+#[test]
+fn what_helps_a_ledger_that_cannot_be_made_is_what_hinders_it() {
+    let desk = Desk::with("word-count");
+    let causes = [
+        ("secret.txt/ledger", "a file stands where a folder should"),
+        ("/proc/no-ledger", "something on the way is not there"),
+        (&"x".repeat(300), "shorten the path"),
+    ];
+    for (folder, help) in causes {
+        let ran = desk.count(&["--ledger", folder]);
+        ran.fails(2, &[help, "nothing was run", "or give another one with --ledger"]);
+        assert!(!ran.stderr.contains("rights"), "{ran:?}");
+    }
+}
+
+/// Disks of a mount namespace of this test's own: one that is full, one that is read-only, and a machine without `/dev/null`.
+#[test]
+fn a_disk_is_blamed_where_it_is_to_blame() {
+    let desk = Desk::with("word-count");
+    let inside = |script: &str, args: &[&str]| {
+        let run = desk.command(args);
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", script, "sh"]).arg(run.get_program()).args(run.get_args());
+        command.current_dir(desk.path("")).env("TOLLGATE_LEDGER", "ledger").env("TOLLGATE_HOME", desk.home());
+        command.output()
+    };
+    if !inside("true", &[]).is_ok_and(|output| output.status.success()) {
+        println!("SKIPPED: no mount namespace can be made here");
+        return;
+    }
+    fs::create_dir(desk.path("disk")).unwrap();
+    let full = "mount -t tmpfs -o size=16k none disk && ! head -c 99999 /dev/zero > disk/fill 2> heard && exec \"$@\"";
+    let read_only = "mount -t tmpfs -o ro none disk && exec \"$@\"";
+    let without_null = "mount -t tmpfs none /dev && exec \"$@\" < lock";
+    desk.file("lock", "");
+    let count = [&COUNT[..], &["--ledger", "disk/ledger"]].concat();
+    desk.count(&[]).json();
+    let cases: [(&str, &[&str], i32, &str); 4] = [
+        (full, &count, 2, "make room on the disk of the ledger's folder: it is full"),
+        (read_only, &count, 2, "mount the file system of the ledger's folder for writing"),
+        (without_null, &COUNT, 5, "make `/dev/null`"),
+        (
+            read_only,
+            &["audit", "report", "--out", "disk/report"],
+            2,
+            "mount the file system of the folder of this file",
+        ),
+    ];
+    for (script, args, code, help) in cases {
+        let ran = desk.ran(&inside(script, args).unwrap());
+        assert_eq!(ran.code, code, "{args:?}: {ran:?}");
+        ran.says(&[help]);
+        assert!(!ran.stderr.contains("rights"), "{ran:?}");
+    }
 }
 
 #[test]

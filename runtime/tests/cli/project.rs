@@ -72,6 +72,31 @@ fn what_agents_are_shown_is_the_functions_own() {
     assert_eq!(shown["output"]["greeting"], "Hello, Ada!");
 }
 
+/// Not only when somebody runs it: an agent is shown all of it.
+#[test]
+fn too_many_operations_and_too_long_schemas_are_noticed_when_a_tool_is_built() {
+    let desk = made("too-much");
+    let more: String = (0..64)
+        .map(|number| format!("/// One.\n#[tool]\nfn more_{number}() -> Result<u32, Error> {{ Ok({number}) }}\n"))
+        .collect();
+    let source = fs::read_to_string(desk.path("hello/src/lib.rs")).unwrap();
+    desk.file("hello/src/lib.rs", source.replace("#[cfg(test)]", &format!("{more}\n#[cfg(test)]")));
+    let ran = run(&desk, "hello", &["build"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    ran.says(&["says too much of its operations: 65 operations; the maximum is 64"]);
+    assert!(!desk.path("hello/hello.wasm").exists());
+    assert!(!desk.path("ledger").exists(), "the record of the build is nobody's");
+    let long = source.replace("/// Who is greeted.", &format!("/// {}", "x".repeat(66_000)));
+    desk.file("hello/src/lib.rs", long);
+    let ran = run(&desk, "hello", &["build"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    ran.says(&["the input schema of `greet` has 66", " bytes; the maximum is 65536"]);
+    // In the manifest too.
+    let listed: String = (0..65).map(|number| format!("[[operations]]\nname = \"more-{number}\"\n")).collect();
+    desk.edit("hello/tool.toml", "[limits]", &format!("{listed}[limits]"));
+    run(&desk, "hello", &["build"]).fails(2, &["66", "64"]);
+}
+
 #[test]
 fn needs_and_imports_are_compared() {
     let desk = made("compared");

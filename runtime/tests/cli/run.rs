@@ -50,7 +50,71 @@ fn arguments_come_from_a_file_or_from_standard_input() {
     assert_eq!(desk.run(&run("@in.json")).json()["value"], "ü");
     assert_eq!(desk.run_with_input(&run("-"), input.as_bytes()).json()["value"], "ü");
     desk.run_with_input(&run("-"), b"\xff{}").fails(2, &["standard input is not UTF-8 text"]);
-    desk.run(&run("@nothing.json")).fails(2, &["cannot read `nothing.json`", "No such file", "after the @"]);
+    desk.run(&run("@nothing.json")).fails(2, &["cannot read `nothing.json`", "No such file"]);
+    assert_eq!(desk.run_with_input(&run("@-"), input.as_bytes()).json()["value"], "ü");
+}
+
+/// RFC 8259 §8.1 lets a parser ignore it, and editors write it.
+#[test]
+fn a_byte_order_mark_before_arguments_is_ignored_however_they_are_given() {
+    let desk = Desk::with("json-query");
+    let input = "\u{feff}{\"document\": {\"a\": 1}, \"pointer\": \"/a\"}";
+    desk.file("in.json", input);
+    let run = |input: &str| desk.run(&["run", "tools/json-query.wasm", "--op", "query", "--input", input]);
+    assert_eq!(run("@in.json").json()["value"], 1);
+    assert_eq!(run(input).json()["value"], 1);
+    let piped = ["run", "tools/json-query.wasm", "--op", "query", "--input", "-"];
+    assert_eq!(desk.run_with_input(&piped, input.as_bytes()).json()["value"], 1);
+    run(&input.replace('{', "\u{feff}{")).fails(2, &["are not JSON"]);
+}
+
+/// By a file, by standard input and by the library (`invoke.rs`); the kernel takes no text of a command that is as long.
+#[test]
+fn the_most_that_is_taken_is_the_same_for_every_way_of_giving_it() {
+    let desk = Desk::with("json-query");
+    std::fs::remove_file(desk.path("tools/json-query.toml")).unwrap();
+    let long = std::fs::File::create(desk.path("long")).unwrap();
+    long.set_len((64 << 20) + 1).unwrap();
+    let start = ["run", "tools/json-query.wasm", "--op", "keys", "--grant", "stdio=stdin"];
+    let from_long = |args: &[&str]| {
+        let mut command = desk.command(&[&start, args].concat());
+        command.stdin(std::fs::File::open(desk.path("long")).unwrap());
+        desk.ran(&command.output().unwrap())
+    };
+    let too_long = "longer than 67108864 bytes, the most that any tool takes";
+    for args in [["--input", "@long"], ["--input", "-"]] {
+        from_long(&args).fails(2, &["the arguments are", too_long]);
+    }
+    for args in [["--stdin", "long"], ["--stdin", "-"]] {
+        from_long(&args).fails(2, &["standard input is", too_long]);
+    }
+    assert_eq!(desk.called().len(), 0, "nothing was called");
+    // Below that, the tool's own cap holds, for every way too.
+    let input = r#"{"document": {"a": 1}}"#;
+    desk.file("in.json", input);
+    let capped = [&start[..], &["--grant", "limit:input=20"]].concat();
+    for given in [input, "@in.json", "-"] {
+        let ran = desk.run_with_input(&[&capped[..], &["--input", given]].concat(), input.as_bytes());
+        ran.fails(4, &["`limits.input` is 20 bytes, and 22 bytes asked for"]);
+    }
+}
+
+#[test]
+fn a_dash_is_a_standard_stream_or_is_refused() {
+    let desk = Desk::with("json-query");
+    let start = ["run", "tools/json-query.wasm", "--op", "keys"];
+    let run = |args: &[&str]| desk.run(&[&start, args].concat());
+    run(&["--manifest", "-"]).fails(2, &["`--manifest -` would be standard input", "`./-`"]);
+    run(&["--policy", "-"]).fails(2, &["`--policy -` would be standard input", "`./-`"]);
+    run(&["--input", "-", "--receipt", "-"]).fails(2, &["`--receipt -` would be standard output", "`./-`"]);
+    assert!(!desk.path("-").exists());
+    std::fs::remove_file(desk.path("tools/json-query.toml")).unwrap();
+    let granted = ["--grant", "stdio=stdin"];
+    run(&[&granted[..], &["--input", "-", "--stdin", "-"]].concat()).fails(2, &["standard input is given twice"]);
+    let input = r#"{"document": {"a": 1}}"#;
+    let piped = |args: &[&str]| desk.run_with_input(&[&start, args].concat(), input.as_bytes()).json();
+    assert_eq!(piped(&[&granted[..], &["--input", input, "--stdin", "-"]].concat()), json!({ "keys": ["a"] }));
+    assert_eq!(piped(&["--input", "-"]), json!({ "keys": ["a"] }));
 }
 
 #[test]

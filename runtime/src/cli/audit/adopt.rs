@@ -9,8 +9,9 @@ use tollgate_audit::{CheckpointError, Ledger};
 use super::args::AdoptArgs;
 use super::argument;
 use super::fault::unwritable;
+use super::once_free;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::run::{SOFTWARE, user};
+use crate::cli::ledger::{SOFTWARE, user};
 use crate::cli::{config, output};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -25,8 +26,8 @@ pub(super) fn adopt(args: &AdoptArgs, folder: &Path) -> Result<Exit, Failure> {
         return Err(argument(&args.reason, "reason: say why the ledger is not what it remembers to be"));
     }
     let by = args.by.clone().unwrap_or_else(user);
-    let adopted = Ledger::adopt(folder, &by, &args.reason, SOFTWARE, config::now_ns());
-    let ledger = adopted.map_err(|error| unwritable(folder, error))?;
+    let adopt = || Ledger::adopt(folder, &by, &args.reason, SOFTWARE, config::now_ns());
+    let ledger = once_free(folder, args.ledger.wait, adopt).map_err(|error| unwritable(folder, error))?;
     let signed = ledger.checkpoint().map_err(|source| Failure::internal_as(NotSigned { source }))?;
     let text = if args.json {
         format!("{}\n", json!({ "ok": true, "origin": signed.origin, "size": signed.size, "root": signed.root }))

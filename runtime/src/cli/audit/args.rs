@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Subcommand, ValueEnum, ValueHint};
 
 use super::choose::FilterArgs;
-use crate::cli::args::LedgerArgs;
+use crate::cli::args::{LedgerArgs, WritableLedgerArgs};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AuditArgs {
@@ -58,7 +58,7 @@ pub(crate) struct VerifyArgs {
     pub(crate) ledger: LedgerArgs,
     #[arg(long, value_name = "KEY", help = KEY_HELP)]
     pub(crate) key: Option<String>,
-    /// Only up to this checkpoint, a copy of the ledger's file `checkpoint` noted earlier.
+    /// Only up to this checkpoint, a copy of the ledger's file `checkpoint` noted earlier, or `-` for standard input.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "root")]
     pub(crate) checkpoint: Option<PathBuf>,
     /// A root noted earlier (hex), as `audit verify` prints it; needs `--size`.
@@ -111,14 +111,14 @@ pub(crate) struct KeyArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct ProveArgs {
     #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
+    pub(crate) ledger: WritableLedgerArgs,
     #[arg(long, value_name = "ID", help = ONE_CALL_HELP)]
     pub(crate) call: String,
     /// Disclose the entry with this number in the call (`#N` in `audit show`; 0 is the call itself). May be given several
     /// times.
     #[arg(long = "intent", value_name = "N")]
     pub(crate) intents: Vec<u32>,
-    /// A file for it, which must not be there yet [default: standard output].
+    /// A file for it, which must not be there yet, or `-` [default: standard output].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
 }
@@ -133,7 +133,7 @@ pub(crate) struct ReceiptArgs {
 pub(crate) enum ReceiptCommand {
     /// Say what a receipt or a disclosure proves.
     Verify {
-        /// The receipt, as `tollgate run --receipt` or `audit prove` wrote it.
+        /// The receipt, as `tollgate run --receipt` or `audit prove` wrote it, or `-` for standard input.
         #[arg(value_hint = ValueHint::FilePath)]
         file: PathBuf,
         #[arg(long, value_name = "KEY", help = KEY_HELP)]
@@ -146,7 +146,7 @@ pub(crate) enum ReceiptCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConsistencyArgs {
-    /// The earlier checkpoint.
+    /// The earlier checkpoint, or `-` for standard input.
     #[arg(value_hint = ValueHint::FilePath)]
     pub(crate) old: PathBuf,
     /// The ledger's folder, or the file `checkpoint` in it.
@@ -183,7 +183,7 @@ pub(crate) struct ReportArgs {
     /// The form of the report.
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
-    /// A file for it [default: standard output].
+    /// A file for it, or `-` [default: standard output].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
@@ -218,7 +218,7 @@ pub(crate) struct ExportArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct AdoptArgs {
     #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
+    pub(crate) ledger: WritableLedgerArgs,
     /// Why it is not what it remembers to be, for the ledger.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
@@ -233,7 +233,7 @@ pub(crate) struct AdoptArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct EraseArgs {
     #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
+    pub(crate) ledger: WritableLedgerArgs,
     #[arg(long, value_name = "ID", help = ONE_CALL_HELP)]
     pub(crate) call: String,
     /// Why, for the ledger.
@@ -265,6 +265,5 @@ impl AuditArgs {
     }
 }
 
-const KEY_HELP: &str =
-    "The ledger's verifier key, `name+hash+key`, or @FILE with it: from somebody whom you trust, not from the ledger";
+const KEY_HELP: &str = "The ledger's verifier key, `name+hash+key`, or @FILE or @- (standard input) with it: from somebody whom you trust, not from the ledger";
 const ONE_CALL_HELP: &str = "The call: its id, the first digits of it, or the short form that `audit show` prints";

@@ -10,10 +10,10 @@ use tollgate_audit::{AppendError, CallId, CheckpointError, Entry, Erased, Erasur
 
 use super::args::EraseArgs;
 use super::fault::unwritable;
-use super::one_call;
 use super::prove::open;
+use super::{once_free, one_call};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::run::user;
+use crate::cli::ledger::user;
 use crate::cli::{config, output};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -43,7 +43,7 @@ pub(super) fn erase(args: &EraseArgs, folder: &Path) -> Result<Exit, Failure> {
         output::print(&said(call, None, args.json))?;
         return Ok(Exit::Success);
     }
-    let ledger = open(folder).map_err(|error| unwritable(folder, error))?;
+    let ledger = once_free(folder, args.ledger.wait, || open(folder)).map_err(|error| unwritable(folder, error))?;
     let store = SideStore::open(folder).map_err(|source| {
         let is_used = source.kind() == io::ErrorKind::WouldBlock;
         Failure::usage(if is_used { EraseError::InUse { source } } else { EraseError::SideStore { source } })

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use tollgate_audit::{OpenError, ReadError, VerifyError};
 
+use crate::cli::cause::{Place, advice};
 use crate::cli::exit::Failure;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -17,8 +18,8 @@ pub(super) enum AuditError {
     #[diagnostic(help("give its folder with --ledger; the first `tollgate run` makes one"))]
     NoLedger { folder: PathBuf },
     #[error("the ledger in `{}` cannot be read", folder.display())]
-    #[diagnostic(help("read it as the user that it belongs to, or give another folder with --ledger"))]
-    Unreadable { folder: PathBuf, source: io::Error },
+    #[diagnostic(help("{help}"))]
+    Unreadable { folder: PathBuf, help: String, source: io::Error },
     #[error("the ledger in `{}` is damaged", folder.display())]
     #[diagnostic(help("what is printed is what stands before the damage; `tollgate audit verify` says more"))]
     Damaged { folder: PathBuf, source: ReadError },
@@ -30,17 +31,17 @@ pub(super) enum AuditError {
     SeveralCalls { folder: PathBuf, given: String, found: Vec<String> },
     #[error("the ledger in `{}` cannot be written to", folder.display())]
     #[diagnostic(help("{help}"))]
-    Unwritable { folder: PathBuf, help: &'static str, source: OpenError },
+    Unwritable { folder: PathBuf, help: String, source: OpenError },
     #[error("cannot write `{}`", path.display())]
     #[diagnostic(help("{help}"))]
-    File { path: PathBuf, help: &'static str, source: io::Error },
+    File { path: PathBuf, help: String, source: io::Error },
 }
 
 pub(super) fn argument(given: &str, what: &'static str) -> Failure {
     Failure::usage(AuditError::Argument { given: given.to_owned(), what })
 }
 
-const BROKEN: &str = "nothing was done; `tollgate audit verify` says more. If you restored the ledger from a copy, or know \
+const BROKEN: &str = "`tollgate audit verify` says more. If you restored the ledger from a copy, or know \
                       otherwise why it is so, `tollgate audit adopt --reason TEXT` goes on and records the break";
 
 /// A ledger that cannot be verified at all.
@@ -64,24 +65,35 @@ pub(super) fn not_read(folder: &Path, error: ReadError) -> Failure {
 
 pub(super) fn unreadable(folder: &Path, source: io::Error) -> Failure {
     let folder = folder.to_owned();
-    let absent = matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
-    Failure::usage(if absent { AuditError::NoLedger { folder } } else { AuditError::Unreadable { folder, source } })
+    if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
+        return Failure::usage(AuditError::NoLedger { folder });
+    }
+    let help = if source.kind() == io::ErrorKind::PermissionDenied {
+        "read it as the user that it belongs to, or give another folder with --ledger".to_owned()
+    } else {
+        advice(&source, Place::LEDGER)
+    };
+    Failure::usage(AuditError::Unreadable { folder, help, source })
 }
 
 /// A ledger that is needed for writing, with what to do about it.
 #[allow(clippy::wildcard_enum_match_arm, reason = "all that is left says that the ledger cannot be trusted")]
 pub(super) fn unwritable(folder: &Path, source: OpenError) -> Failure {
     let (damaged, help) = match &source {
-        OpenError::InUse { .. } => (false, "nothing was done; wait until that process ends, or end it"),
-        OpenError::Io { .. } => (false, "nothing was done; do it as the user that the ledger belongs to"),
-        OpenError::NothingToAdopt => (false, "nothing was done; `tollgate run` goes on with it"),
+        OpenError::InUse { .. } => (false, "wait for longer with --wait, or end that process".to_owned()),
+        OpenError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            (false, "do it as the user that the ledger belongs to".to_owned())
+        }
+        OpenError::Io { source, .. } => (false, advice(source, Place::LEDGER)),
+        OpenError::NothingToAdopt => (false, "`tollgate run` goes on with it".to_owned()),
         OpenError::DataLost { .. }
         | OpenError::DataChanged { .. }
         | OpenError::AddedWhileClosed { .. }
         | OpenError::StateMissing { .. }
-        | OpenError::State { .. } => (true, BROKEN),
-        _ => (true, "nothing was done; `tollgate audit verify` says more"),
+        | OpenError::State { .. } => (true, BROKEN.to_owned()),
+        _ => (true, "`tollgate audit verify` says more".to_owned()),
     };
+    let help = format!("nothing was done; {help}");
     let report = miette::Report::new(AuditError::Unwritable { folder: folder.to_owned(), help, source });
     if damaged { Failure::Internal(report) } else { Failure::Usage(report) }
 }

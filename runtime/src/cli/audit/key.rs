@@ -9,7 +9,7 @@ use super::args::KeyArgs;
 use super::argument;
 use super::reading::Reading;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::{load, output};
+use crate::cli::{given, output};
 
 /// A ledger of the first format, which signs nothing.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -18,10 +18,9 @@ use crate::cli::{load, output};
 struct NoKey;
 
 pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
-    let filter = Filter { kinds: vec![Kind::LedgerOpened, Kind::KeyRotated], ..Filter::default() };
-    let mut reading = Reading::start(folder, filter)?;
+    let mut reading = Reading::start(folder, Filter::default())?;
     let mut keys: Vec<VerifierKey> = Vec::new();
-    while let Some((_, entry)) = reading.next_chosen()? {
+    while let Some((_, entry)) = reading.next_of(|kind, _call| kind == Kind::LedgerOpened)? {
         let Entry::LedgerOpened(opened) = entry else { continue };
         let key = opened.key.and_then(|key| VerifierKey::new(opened.origin.as_str(), key.public).ok());
         keys.extend(key.filter(|key| !keys.contains(key)));
@@ -38,10 +37,7 @@ pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
 
 /// A key as `--key` takes it.
 pub(super) fn parse_key(given: &str) -> Result<VerifierKey, Failure> {
-    let text = match given.strip_prefix('@') {
-        Some(path) => load::read_text(Path::new(path), "give a file with the ledger's key after the @")?,
-        None => given.to_owned(),
-    };
+    let text = given::text(given, "the key")?;
     text.trim().parse().map_err(|_no_key| argument(given, KEY))
 }
 

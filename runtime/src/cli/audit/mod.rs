@@ -23,24 +23,40 @@ mod when;
 pub(super) use args::AuditArgs;
 pub(super) use prove::SavedReceipt;
 
+use std::path::Path;
+
 use args::AuditCommand;
 use fault::argument;
+use tollgate_audit::{Ledger, OpenError};
+use tollgate_capability::TimeSpan;
 
 use super::exit::{Exit, Failure};
-use super::run::ledger_folder;
+use super::ledger::{Patience, folder};
 
 pub(super) fn audit(args: &AuditArgs) -> Result<Exit, Failure> {
     match &args.command {
-        AuditCommand::Verify(args) => verify::verify(args, &ledger_folder(&args.ledger)?),
-        AuditCommand::Show(args) => show::show(args, &ledger_folder(&args.ledger)?),
-        AuditCommand::Key(args) => key::key(args, &ledger_folder(&args.ledger)?),
-        AuditCommand::Prove(args) => prove::prove(args, &ledger_folder(&args.ledger)?),
+        AuditCommand::Verify(args) => verify::verify(args, &folder(&args.ledger)?),
+        AuditCommand::Show(args) => show::show(args, &folder(&args.ledger)?),
+        AuditCommand::Key(args) => key::key(args, &folder(&args.ledger)?),
+        AuditCommand::Prove(args) => prove::prove(args, &args.ledger.folder()?),
         AuditCommand::Receipt(args) => receipt::receipt(args),
         AuditCommand::Consistency(args) => consistency::consistency(args),
-        AuditCommand::Replay(args) => replay::replay(args, &ledger_folder(&args.ledger)?),
-        AuditCommand::Report(args) => report::report(args, &ledger_folder(&args.ledger)?),
-        AuditCommand::Export(args) => export::export(args, &ledger_folder(&args.ledger)?),
-        AuditCommand::Adopt(args) => adopt::adopt(args, &ledger_folder(&args.ledger)?),
-        AuditCommand::Erase(args) => erase::erase(args, &ledger_folder(&args.ledger)?),
+        AuditCommand::Replay(args) => replay::replay(args, &folder(&args.ledger)?),
+        AuditCommand::Report(args) => report::report(args, &folder(&args.ledger)?),
+        AuditCommand::Export(args) => export::export(args, &folder(&args.ledger)?),
+        AuditCommand::Adopt(args) => adopt::adopt(args, &args.ledger.folder()?),
+        AuditCommand::Erase(args) => erase::erase(args, &args.ledger.folder()?),
+    }
+}
+
+/// Opens a ledger for writing, and waits for whoever has it.
+fn once_free(folder: &Path, wait: TimeSpan, open: impl Fn() -> Result<Ledger, OpenError>) -> Result<Ledger, OpenError> {
+    let mut patience = Patience::new(wait);
+    loop {
+        let opened = open();
+        let in_use = opened.as_ref().err().filter(|error| matches!(error, OpenError::InUse { .. }));
+        if !in_use.is_some_and(|error| patience.allows_another_try(folder, &error.to_string())) {
+            return opened;
+        }
     }
 }

@@ -46,8 +46,8 @@ pub(super) fn find_erasable(folder: &Path, given: &str) -> Result<Erasable, Fail
 
 /// Whether an entry says that a call of which there is no other entry was erased.
 fn has_erasure(folder: &Path, id: CallId) -> Result<bool, Failure> {
-    let mut reading = Reading::start(folder, Filter { kinds: vec![Kind::Erasure], ..Filter::default() })?;
-    while let Some((_, entry, _)) = reading.next()? {
+    let mut reading = Reading::start(folder, Filter::default())?;
+    while let Some((_, entry)) = reading.next_of(|kind, _call| kind == Kind::Erasure)? {
         if entry.call() == Some(id) {
             return Ok(true);
         }
@@ -63,7 +63,8 @@ fn pattern(given: &str) -> Result<CallPattern, Failure> {
 fn matching(folder: &Path, pattern: &CallPattern) -> Result<Vec<OneCall>, Failure> {
     let mut reading = Reading::start(folder, Filter::default())?;
     let mut found: Vec<OneCall> = Vec::new();
-    while let Some((index, entry, _)) = reading.next()? {
+    let may_match = |_kind, call: Option<CallId>| call.is_none_or(|call| pattern.matches(call));
+    while let Some((index, entry)) = reading.next_of(may_match)? {
         let Some(id) = entry.call().filter(|id| pattern.matches(*id)) else { continue };
         if let Entry::Call(call) = entry {
             found.push(OneCall { id, call, end: None, is_erased: false });

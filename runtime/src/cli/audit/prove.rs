@@ -12,8 +12,11 @@ use tollgate_audit::{
 use super::args::ProveArgs;
 use super::fault::{AuditError, unwritable};
 use super::one_call;
+use crate::cli::cause::{Place, advice};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::{config, output, run};
+use crate::cli::given::is_dash;
+use crate::cli::ledger::{Patience, SOFTWARE};
+use crate::cli::{config, output};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ProveFault {
@@ -24,7 +27,7 @@ enum ProveFault {
     #[diagnostic(help("it has #0 to #{last}, as `tollgate audit show --call {call}` prints them"))]
     NoEntry { call: CallId, intent: u32, last: u32 },
     #[error("no checkpoint covers entry {index} yet, and the ledger is in use{}", by(*pid))]
-    #[diagnostic(help("its notary signs one within moments: try again, or wait until that process ends"))]
+    #[diagnostic(help("its notary signs one within moments: wait for longer with --wait"))]
     NotCovered { index: LeafIndex, pid: Option<u32> },
     #[error("no checkpoint can be made of the ledger in `{}`", folder.display())]
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
@@ -57,17 +60,27 @@ pub(super) fn prove(args: &ProveArgs, folder: &Path) -> Result<Exit, Failure> {
     let mut chosen: Vec<_> = args.intents.iter().copied().map(Sequence).collect();
     chosen.sort_unstable();
     chosen.dedup();
-    let saved = args.out.as_deref().map(SavedReceipt::reserve).transpose()?;
+    let saved = args.out.as_deref().filter(|path| !is_dash(path)).map(SavedReceipt::reserve).transpose()?;
     let make = || match chosen.as_slice() {
         [] => receipt_of(folder, index).map(|receipt| receipt.to_string()),
         chosen => disclose(folder, call, chosen).map(|disclosure| disclosure.to_string()),
     };
-    let text = match make() {
-        Err(ReceiptError::NotCovered { .. } | ReceiptError::Unsigned) => {
-            sign(folder, index)?;
-            make()
+    let mut patience = Patience::new(args.ledger.wait);
+    let text = loop {
+        match make() {
+            Err(ReceiptError::NotCovered { .. } | ReceiptError::Unsigned) => {}
+            made => break made,
         }
-        made => made,
+        // If another process has the ledger, its notary is about to sign.
+        match sign(folder)? {
+            Signed::Now => break make(),
+            Signed::InUse { pid } => {
+                let why = OpenError::InUse { pid }.to_string();
+                if !patience.allows_another_try(folder, &why) {
+                    return Err(Failure::usage(ProveFault::NotCovered { index, pid }));
+                }
+            }
+        }
     };
     let folder = folder.to_owned();
     let text = text.map_err(|source| Failure::internal_as(ProveFault::NoReceipt { folder, source }))?;
@@ -78,21 +91,30 @@ pub(super) fn prove(args: &ProveArgs, folder: &Path) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// Has a checkpoint signed that covers `index`, if nobody else has the ledger.
-fn sign(folder: &Path, index: LeafIndex) -> Result<(), Failure> {
-    let ledger = open(folder).map_err(|error| {
-        let OpenError::InUse { pid } = error else { return unwritable(folder, error) };
-        Failure::usage(ProveFault::NotCovered { index, pid })
-    })?;
+enum Signed {
+    Now,
+    /// By this process, if it says so.
+    InUse {
+        pid: Option<u32>,
+    },
+}
+
+/// Has a checkpoint signed of the whole ledger, if nobody else has it.
+fn sign(folder: &Path) -> Result<Signed, Failure> {
+    let ledger = match open(folder) {
+        Ok(ledger) => ledger,
+        Err(OpenError::InUse { pid }) => return Ok(Signed::InUse { pid }),
+        Err(error) => return Err(unwritable(folder, error)),
+    };
     let signed = ledger.checkpoint();
     signed
-        .map(|_checkpoint| ())
+        .map(|_checkpoint| Signed::Now)
         .map_err(|source| Failure::internal_as(ProveFault::NoCheckpoint { folder: folder.to_owned(), source }))
 }
 
 /// Opens a ledger that is there for writing, under the name that it has.
 pub(super) fn open(folder: &Path) -> Result<Ledger, OpenError> {
-    Ledger::reopen(folder, run::SOFTWARE, config::now_ns())
+    Ledger::reopen(folder, SOFTWARE, config::now_ns())
 }
 
 fn by(pid: Option<u32>) -> String {
@@ -112,9 +134,9 @@ impl SavedReceipt {
         let made = OpenOptions::new().write(true).create_new(true).open(path);
         let file = made.map_err(|source| {
             let help = if source.kind() == io::ErrorKind::AlreadyExists {
-                "nothing was done; it is there already: give another name"
+                "nothing was done; it is there already: give another name".to_owned()
             } else {
-                "nothing was done; give a file in a folder that you may write to"
+                format!("nothing was done; {}", advice(&source, Place::OUTPUT))
             };
             Failure::usage(AuditError::File { path: path.to_owned(), help, source })
         })?;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tollgate_audit::{Context, Entries, Entry, Filter, LeafHash, LeafIndex, Selector, read};
+use tollgate_audit::{
+    CallId, CallPattern, Context, Entries, Entry, Filter, Kind, LeafHash, LeafIndex, Selector, read, read_near_end,
+};
 
 use super::fault::not_read;
 use crate::cli::exit::Failure;
@@ -13,20 +15,50 @@ pub(super) struct Reading {
     folder: PathBuf,
     entries: Entries,
     selector: Selector,
+    // The choice of any entry hangs on entries of these calls alone.
+    only: Option<CallPattern>,
 }
 
 impl Reading {
     pub(super) fn start(folder: &Path, filter: Filter) -> Result<Self, Failure> {
         let entries = read(folder).map_err(|error| not_read(folder, error))?;
-        Ok(Self { folder: folder.to_owned(), entries, selector: filter.selector() })
+        Ok(Self::of(folder, filter, entries))
+    }
+
+    /// From about `bytes` before the ledger's newer entries on, if it is longer and its own writer says where they are.
+    pub(super) fn near_end(folder: &Path, filter: Filter, bytes: u64) -> Option<Self> {
+        Some(Self::of(folder, filter, read_near_end(folder, bytes)?))
+    }
+
+    fn of(folder: &Path, filter: Filter, entries: Entries) -> Self {
+        // The time of an entry that says none is that of the one before, whosever it is.
+        let is_timed = filter.from_ns.is_some() || filter.until_ns.is_some();
+        let only = filter.call.clone().filter(|_| !is_timed);
+        Self { folder: folder.to_owned(), entries, selector: filter.selector(), only }
     }
 
     /// The next entry and whether it is chosen; `None` where the ledger ends for now.
     pub(super) fn next(&mut self) -> Result<Option<(LeafIndex, Entry<'static>, bool)>, Failure> {
-        let Some(read) = self.entries.next() else { return Ok(None) };
+        let only = self.only.as_ref();
+        let may_count = |call: Option<CallId>| call.is_none_or(|call| only.is_none_or(|only| only.matches(call)));
+        let Some(read) = self.entries.next_of(|_kind, call| may_count(call)) else { return Ok(None) };
         let (index, entry) = read.map_err(|error| not_read(&self.folder, error))?;
         let is_chosen = self.selector.selects(index, &entry);
         Ok(Some((index, entry, is_chosen)))
+    }
+
+    /// The next entry of which `wanted` is true. The selector is passed over, and with it whose call it is.
+    pub(super) fn next_of(
+        &mut self,
+        wanted: impl Fn(Kind, Option<CallId>) -> bool,
+    ) -> Result<Option<(LeafIndex, Entry<'static>)>, Failure> {
+        let read = self.entries.next_of(wanted).transpose();
+        read.map_err(|error| not_read(&self.folder, error))
+    }
+
+    /// Whether all was seen that the choice of the entry read last hangs on.
+    pub(super) fn is_informed(&self) -> bool {
+        self.selector.is_informed()
     }
 
     /// The next entry that is chosen.

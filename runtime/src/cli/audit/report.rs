@@ -7,7 +7,9 @@ use tollgate_audit::{ActivityReport, GroupBy, VerifyOptions, read};
 use super::args::{By, Format, ReportArgs};
 use super::fault::{AuditError, not_read};
 use super::verify::checked;
+use crate::cli::cause::{Place, advice};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::given::is_dash;
 use crate::cli::{output, progress};
 
 pub(super) fn report(args: &ReportArgs, folder: &Path) -> Result<Exit, Failure> {
@@ -27,11 +29,11 @@ pub(super) fn report(args: &ReportArgs, folder: &Path) -> Result<Exit, Failure> 
         Format::Json => tollgate_plain::output(&format!("{}\n", report.to_json())).into_owned(),
         Format::Html => report.to_html(),
     };
-    match &args.out {
+    match args.out.as_deref().filter(|path| !is_dash(path)) {
         None => output::print(&text).map(|_reader| ())?,
         Some(path) => std::fs::write(path, text).map_err(|source| {
-            let help = "give a file in a folder that you may write to";
-            Failure::usage(AuditError::File { path: path.clone(), help, source })
+            let help = advice(&source, Place::OUTPUT);
+            Failure::usage(AuditError::File { path: path.to_owned(), help, source })
         })?,
     }
     // What the report says of a ledger that does not verify need not be true.

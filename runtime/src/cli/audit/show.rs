@@ -5,6 +5,7 @@ use std::io::{self, BufWriter, StdoutLock};
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tollgate_audit::{Context, Entry, Filter, LeafIndex};
 
 use super::args::ShowArgs;
 use super::fault::AuditError;
@@ -15,32 +16,35 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{self, Reader};
 
 pub(super) fn show(args: &ShowArgs, folder: &Path) -> Result<Exit, Failure> {
-    let mut reading = Reading::start(folder, args.filter.filter()?)?;
+    let filter = args.filter.filter()?;
     let mut page = Page { out: BufWriter::new(io::stdout().lock()), left: args.limit };
-    let (mut kept, mut found) = (VecDeque::new(), false);
-    let damage = loop {
-        let line = match next_line(&mut reading, args.json) {
-            Ok(Some(line)) => line,
-            Ok(None) => break None,
-            Err(damage) => break Some(damage),
+    let mut printed = false;
+    let (reading, damage) = if let Some(count) = args.last {
+        let (reading, last) = last(folder, &filter, count)?;
+        for Chosen { index, entry, context } in last.chosen {
+            printed = true;
+            if !page.put(&line(args.json)(index, &entry, context.as_ref()))? {
+                return page.end();
+            }
+        }
+        (reading, last.damage)
+    } else {
+        let mut reading = Reading::start(folder, filter)?;
+        let damage = loop {
+            match next_line(&mut reading, args.json) {
+                Ok(Some(line)) if page.put(&line)? => printed = true,
+                Ok(Some(_)) => return page.end(),
+                Ok(None) => break None,
+                Err(damage) => break Some(damage),
+            }
         };
-        found = true;
-        match args.last {
-            Some(last) => keep(&mut kept, line, last),
-            None if page.put(&line)? => {}
-            None => return page.end(),
-        }
+        (reading, damage)
     };
-    for line in kept {
-        if !page.put(&line)? {
-            return page.end();
-        }
-    }
     output::flush(&mut page.out)?;
     match (damage, &args.filter.call) {
         (Some(damage), _) => Err(damage),
         (None, _) if args.follow => follow(reading, page, args.json),
-        (None, Some(given)) if !found => {
+        (None, Some(given)) if !printed && args.last != Some(0) => {
             Err(Failure::usage(AuditError::NoCall { folder: folder.to_owned(), given: given.clone() }))
         }
         (None, Some(given)) if args.private => {
@@ -53,15 +57,72 @@ pub(super) fn show(args: &ShowArgs, folder: &Path) -> Result<Exit, Failure> {
 
 fn next_line(reading: &mut Reading, json: bool) -> Result<Option<String>, Failure> {
     let Some((index, entry)) = reading.next_chosen()? else { return Ok(None) };
-    let line = if json { json_line } else { text_line };
-    Ok(Some(line(index, &entry, reading.context())))
+    Ok(Some(line(json)(index, &entry, reading.context())))
 }
 
-/// Keeps the last `count` lines.
-fn keep(lines: &mut VecDeque<String>, line: String, count: usize) {
-    lines.push_back(line);
-    if lines.len() > count {
-        lines.pop_front();
+fn line(json: bool) -> fn(LeafIndex, &Entry<'_>, Option<&Context>) -> String {
+    if json { json_line } else { text_line }
+}
+
+/// An entry that is chosen, and whose call it is of.
+struct Chosen {
+    index: LeafIndex,
+    entry: Entry<'static>,
+    context: Option<Context>,
+}
+
+/// The last entries that are chosen of those that were read.
+#[derive(Default)]
+struct Last {
+    chosen: VecDeque<Chosen>,
+    // The latest entry of which it cannot be told whether it is chosen, since the reading began behind what says so.
+    untold: Option<LeafIndex>,
+    damage: Option<Failure>,
+}
+
+/// The last `count` entries that are chosen, and the reading, which stands behind them. Of a long ledger no more is read than
+/// what they and their calls are in, unless they are rare.
+fn last(folder: &Path, filter: &Filter, count: usize) -> Result<(Reading, Last), Failure> {
+    for bytes in NEAR_BYTES {
+        let Some(mut reading) = Reading::near_end(folder, filter.clone(), bytes) else { break };
+        let last = Last::of(&mut reading, count);
+        if last.is_whole(count) {
+            return Ok((reading, last));
+        }
+    }
+    let mut reading = Reading::start(folder, filter.clone())?;
+    let last = Last::of(&mut reading, count);
+    Ok((reading, last))
+}
+
+impl Last {
+    fn of(reading: &mut Reading, count: usize) -> Self {
+        let mut last = Self::default();
+        loop {
+            match reading.next() {
+                Ok(Some((index, entry, is_chosen))) => {
+                    if !reading.is_informed() {
+                        last.untold = Some(index);
+                    }
+                    if is_chosen {
+                        let context = reading.context().cloned();
+                        last.chosen.push_back(Chosen { index, entry, context });
+                    }
+                    if last.chosen.len() > count {
+                        last.chosen.pop_front();
+                    }
+                }
+                Ok(None) => return last,
+                Err(damage) => return Self { damage: Some(damage), ..last },
+            }
+        }
+    }
+
+    /// Whether reading from the ledger's start would give the same.
+    fn is_whole(&self, count: usize) -> bool {
+        let first = self.chosen.front().map(|chosen| chosen.index);
+        let is_told = self.untold.is_none_or(|untold| first.is_none_or(|first| untold < first));
+        self.damage.is_none() && self.chosen.len() == count && is_told
     }
 }
 
@@ -112,6 +173,10 @@ impl Page {
         Ok(Exit::Success)
     }
 }
+
+/// Where to begin before a ledger's newer entries: where these are not enough, ever farther, until reading all costs little
+/// more.
+const NEAR_BYTES: [u64; 4] = [0, 64 << 10, 1 << 20, 16 << 20];
 
 /// A fifth of a second: soon enough for people, and seldom enough to cost nothing.
 const POLL_EVERY: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };

@@ -7,17 +7,22 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_audit::Digest;
-use tollgate_capability::CompileSettings;
+use tollgate_capability::{CompileSettings, Grant, TimeSpan};
 
 use super::{Language, Project, builder};
+use crate::artifact::Artifact;
 use crate::cli::args::BuildArgs;
+use crate::cli::cause::{Place, advice};
 use crate::cli::compiled;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::imports::{NeedsCompared, compare};
-use crate::cli::{output, tools};
-use crate::error::LoadError;
+use crate::cli::load::Running;
+use crate::cli::{ledger, output, tools};
+use crate::error::{LoadError, with_causes};
+use crate::front::ToolSpec;
 use crate::package::{PackageError, embed_manifest};
 use crate::runtime::Engine;
+use crate::tool::Provenance;
 
 /// A component that was built.
 pub(super) struct Built {
@@ -25,6 +30,8 @@ pub(super) struct Built {
     bytes: usize,
     digest: Digest,
     compared: NeedsCompared,
+    // Why the component was not asked for its operations.
+    unasked: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -33,8 +40,8 @@ enum BuildError {
     #[diagnostic(help("the build tool must give a plain component; `tollgate build` alone embeds the manifest"))]
     NotEmbedded { fault: PackageError },
     #[error("`{}` cannot be written", path.display())]
-    #[diagnostic(help("mend the rights of the project's folder, or make room on its disk"))]
-    NotWritten { path: PathBuf, source: std::io::Error },
+    #[diagnostic(help("{help}"))]
+    NotWritten { path: PathBuf, help: String, source: std::io::Error },
 }
 
 pub(crate) fn build(args: &BuildArgs) -> Result<Exit, Failure> {
@@ -56,10 +63,47 @@ impl Project {
         let engine = Engine::new(1).map_err(Failure::internal)?;
         let artifact = compiled::by_path(&engine, &bytes, CompileSettings::DEFAULT, unusable)?;
         artifact.interfaces().must_be_of_a_tool().map_err(unusable)?;
-        replace(&path, &bytes)
-            .map_err(|source| Failure::usage(BuildError::NotWritten { path: path.clone(), source }))?;
+        let unasked = self.ask(artifact.clone()).map_err(unusable)?;
+        replace(&path, &bytes).map_err(|source| {
+            let (path, help) = (path.clone(), advice(&source, Place::PROJECT));
+            Failure::usage(BuildError::NotWritten { path, help, source })
+        })?;
         let compared = compare(artifact.imports(), &self.manifest);
-        Ok(Built { bytes: bytes.len(), digest: artifact.component(), compared, component: path })
+        Ok(Built { bytes: bytes.len(), digest: artifact.component(), compared, unasked, component: path })
+    }
+
+    /// Asks the component for its operations as its first run will, so that what no tool may say is noticed here. Why it was
+    /// not asked, where this machine runs no sealed process.
+    fn ask(&self, artifact: Artifact) -> Result<Option<String>, LoadError> {
+        if artifact.operations().is_some() {
+            return Ok(None);
+        }
+        // A guest runs, so there is a record; nobody needs it afterwards.
+        let around = match tempfile::Builder::new().prefix("tollgate-build-").tempdir() {
+            Ok(around) => around,
+            Err(error) => return Ok(Some(format!("there is no folder for temporary files: {error}"))),
+        };
+        let front = match ledger::start_front(
+            &around.path().join("ledger"),
+            TimeSpan::from_millis(0),
+            None,
+            Running::default(),
+        ) {
+            Ok(front) => front,
+            Err(failure) => return Ok(Some(failure.causes())),
+        };
+        let (by, declared) = (ledger::user(), Some(self.manifest.name.as_str()));
+        let provenance = Provenance { manifest: &self.manifest_text, grant: "", by: &by, declared };
+        let spec = ToolSpec::to_describe(artifact, &self.manifest, &Grant::default(), provenance);
+        match front.describe(spec) {
+            Ok(described) => {
+                // It is asked again otherwise.
+                compiled::keep(&described).ok();
+                Ok(None)
+            }
+            Err(LoadError::NoHost(error)) => Ok(Some(with_causes(&error))),
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -93,6 +137,10 @@ impl Built {
             let undeclared = undeclared.join(", ");
             text.push_str(&format!("  imported, not declared  {undeclared}: denied if it is called\n"));
         }
+        if let Some(why) = &self.unasked {
+            let why = output::one_line(why);
+            text.push_str(&format!("  not asked for its operations, since no tool runs here  {why}\n"));
+        }
         text
     }
 
@@ -104,6 +152,7 @@ impl Built {
             "path": self.component.to_string_lossy(),
             "component": self.digest.to_string(),
             "bytes": self.bytes,
+            "operations_not_asked": self.unasked,
             "declared_not_imported": self.compared.unused,
             "imported_not_declared": self.compared.undeclared,
         });

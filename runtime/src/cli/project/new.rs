@@ -9,6 +9,7 @@ use tollgate_capability::{NameError, ToolName};
 
 use super::{Language, sdk};
 use crate::cli::args::NewArgs;
+use crate::cli::cause::{Place, advice};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 
@@ -21,10 +22,8 @@ enum NewError {
     #[diagnostic(help("nothing was written; take another name, or remove it"))]
     Present { folder: PathBuf },
     #[error("`{}` cannot be written", path.display())]
-    #[diagnostic(help(
-        "mend the rights of the folder, or make room on its disk; what was written is in the new folder"
-    ))]
-    NotWritten { path: PathBuf, source: std::io::Error },
+    #[diagnostic(help("{help}; what was written is in the new folder"))]
+    NotWritten { path: PathBuf, help: String, source: std::io::Error },
 }
 
 /// A file of a project: its path there, and its text, in which `{{name}}` stands for the tool's name.
@@ -102,12 +101,17 @@ fn make(folder: &Path) -> Result<(), Failure> {
         if source.kind() == ErrorKind::AlreadyExists {
             return Failure::usage(NewError::Present { folder: folder.to_owned() });
         }
-        Failure::usage(NewError::NotWritten { path: folder.to_owned(), source })
+        not_written(folder, source)
     })
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let folder = path.parent().unwrap_or(path);
     let written = fs::create_dir_all(folder).and_then(|()| fs::write(path, text));
-    written.map_err(|source| Failure::usage(NewError::NotWritten { path: path.to_owned(), source }))
+    written.map_err(|source| not_written(path, source))
+}
+
+fn not_written(path: &Path, source: std::io::Error) -> Failure {
+    let help = advice(&source, Place::PROJECT);
+    Failure::usage(NewError::NotWritten { path: path.to_owned(), help, source })
 }

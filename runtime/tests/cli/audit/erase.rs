@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::json;
 use tollgate_audit::{CallId, Salt, SideStore};
@@ -114,9 +115,20 @@ fn nothing_is_erased_while_the_ledger_is_in_use() {
     let (desk, call) = confided();
     let sleeper = desk.sleeper();
     let pid = &sleeper.notary;
-    let ran = desk.run(&["audit", "erase", "--call", &call]);
-    ran.fails(2, &["cannot be written to", &format!("in use by process {pid}"), "nothing was done"]);
+    let ran = desk.run(&["audit", "erase", "--call", &call, "--wait", "0s"]);
+    ran.fails(2, &["cannot be written to", &format!("in use by process {pid}"), "nothing was done", "--wait"]);
     assert_eq!(places(&desk), ["ledger.private"]);
+}
+
+#[test]
+fn an_erasure_waits_for_the_run_that_has_the_ledger() {
+    let (desk, call) = confided();
+    let sleeper = desk.sleeper();
+    let erasing = desk.command(&["audit", "erase", "--call", &call]).stderr(Stdio::piped()).spawn().unwrap();
+    let ended = sleeper.end_once_waited_for(erasing);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(places(&desk).is_empty());
+    assert_eq!(desk.run(&["audit", "verify"]).code, 0);
 }
 
 #[test]

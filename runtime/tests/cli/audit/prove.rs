@@ -95,10 +95,10 @@ fn a_call_that_no_checkpoint_covers_gets_one_unless_the_ledger_is_in_use() {
     desk.count(&[]).json();
     let call = desk.call_of("count");
     fs::write(&checkpoint, old).unwrap();
-    let prove = ["audit", "prove", "--call", &call, "--out", "r"];
+    let prove = ["audit", "prove", "--call", &call, "--out", "r", "--wait", "0s"];
     let lock = fs::File::open(desk.path("ledger/lock")).unwrap();
     lock.try_lock().unwrap();
-    desk.run(&prove).fails(2, &["no checkpoint covers entry", "in use by process ", "try again"]);
+    desk.run(&prove).fails(2, &["no checkpoint covers entry", "in use by process ", "--wait"]);
     assert!(!desk.path("r").exists());
     drop(lock);
     assert_eq!(desk.run(&prove).code, 0);
@@ -126,6 +126,27 @@ fn a_receipt_that_does_not_hold_is_refused() {
     desk.run(&["audit", "receipt", "verify", "r"]).fails(2, &["--key"]);
     desk.file("key", desk.key());
     assert_eq!(verify("r", "@key").code, 0);
+}
+
+#[test]
+fn a_receipt_and_a_key_are_taken_from_standard_input() {
+    let desk = Desk::with("word-count");
+    desk.count(&["--receipt", "r"]).json();
+    let (receipt, key) = (fs::read(desk.path("r")).unwrap(), desk.key());
+    let verify = |file: &str, key: &str, input: &[u8]| {
+        desk.run_with_input(&["audit", "receipt", "verify", file, "--key", key], input)
+    };
+    assert!(verify("-", &key, &receipt).stdout.starts_with("verified\n"));
+    assert!(verify("r", "@-", key.as_bytes()).stdout.starts_with("verified\n"));
+    let checkpoint = fs::read(desk.path("ledger/checkpoint")).unwrap();
+    let noted = ["audit", "verify", "--checkpoint", "-", "--key", &key];
+    assert_eq!(desk.run_with_input(&noted, &checkpoint).code, 0);
+    // A file of this name is another thing.
+    desk.file("-", "no receipt");
+    verify("./-", &key, &receipt).fails(2, &["nothing to verify", "the first line is neither"]);
+    let call = desk.call_of("count");
+    let printed = desk.run(&["audit", "prove", "--call", &call, "--out", "-"]);
+    assert_eq!((printed.code, verify("-", &key, printed.stdout.as_bytes()).code), (0, 0), "{printed:?}");
 }
 
 #[test]

@@ -1,9 +1,12 @@
 //! `tollgate audit show`: its filters, and following a ledger that grows.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
+use tollgate_audit::{Digest, Entry, Ledger, Pairs, Policy};
 
 use crate::desk::{DOCS, Desk};
 
@@ -77,6 +80,79 @@ fn a_filter_that_cannot_be_read_is_refused() {
     desk.run(&["audit", "show", "--verdict", "maybe"]).fails(2, &["maybe", "allow"]);
     desk.run(&["audit", "show", "--private"]).fails(2, &["--call"]);
 }
+
+/// What stands before is not read: here it is damaged.
+#[test]
+fn the_last_entries_of_a_long_ledger_are_shown_without_reading_what_stands_before() {
+    let desk = Desk::with("word-count");
+    lengthen(&desk.path("ledger"));
+    desk.count(&[]).json();
+    for decision in ["d-1", "d-2", "d-3"] {
+        desk.run(&[
+            "run",
+            "tools/word-count.wasm",
+            "--op",
+            "count-file",
+            "--input",
+            r#"{"path": "/docs/a.txt"}"#,
+            "--grant",
+            "fs:/docs=docs:read,list",
+            "--decision",
+            decision,
+        ])
+        .json();
+    }
+    let [few, of_one, text] = [
+        &["audit", "show", "--json", "--last", "5"][..],
+        &["audit", "show", "--json", "--last", "4", "--decision", "d-3"],
+        &["audit", "show", "--last", "3", "--kind", "call"],
+    ];
+    let whole = |args: &[&str]| {
+        let shown = desk.run(args);
+        assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{shown:?}");
+        shown.stdout
+    };
+    let all = whole(&["audit", "show", "--json"]);
+    assert!(all.lines().count() > LONG, "{}", all.lines().count());
+    let last = |count: usize| {
+        all.lines().skip(all.lines().count() - count).map(|line| format!("{line}\n")).collect::<String>()
+    };
+    let before = [whole(few), whole(of_one), whole(text)];
+    assert_eq!(before[0], last(5));
+    assert!(before[1].lines().count() == 4 && before[1].lines().all(|line| line.contains("\"decision\":\"d-3\"")));
+    assert!(before[2].lines().count() == 3 && before[2].ends_with(" count-file decision=d-3\n"), "{}", before[2]);
+    let mut journal = fs::OpenOptions::new().write(true).open(desk.path("ledger/journal")).unwrap();
+    journal.write_all(&[0xff; 64]).unwrap();
+    assert_eq!([whole(few), whole(of_one), whole(text)], before);
+    // What is older is looked for, and the damage is told.
+    desk.run(&["audit", "show", "--last", "60000"]).fails(5, &["is damaged"]);
+    // Without the writer's memory of where its newer entries are, all is read.
+    fs::remove_file(desk.path("ledger.state")).unwrap();
+    assert_eq!(desk.run(few).code, 5);
+}
+
+/// Makes a ledger of many entries, none of them of a call.
+fn lengthen(folder: &Path) {
+    let ledger = Ledger::open(folder, "example.org/long", "a test", 1).unwrap();
+    let digest = Digest::of(b"nothing");
+    let policy = Policy {
+        digest,
+        manifest: digest,
+        grant: digest,
+        tool: "other".into(),
+        by: "a test".into(),
+        folders: Pairs::default(),
+        declared: None,
+    };
+    let entries = vec![Entry::Policy(policy).encode(); LONG / 10];
+    for _ in 0..10 {
+        ledger.append(&entries).unwrap();
+        ledger.checkpoint().unwrap();
+    }
+}
+
+/// More entries than the writer of a ledger would read again to recover.
+const LONG: usize = 40_000;
 
 #[test]
 fn following_goes_on_with_what_others_record() {

@@ -1,0 +1,185 @@
+//! What to do where the operating system refuses: the number of its error decides what helps, and the place says of what.
+//! Only text. It must never send anybody to look at rights where the disk, the file system or a limit is to blame.
+
+use std::error::Error;
+
+use rustix::io::Errno;
+use tollgate_audit::os_error;
+
+/// Something that is read or written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    /// What it is called.
+    what: &'static str,
+    /// What else can be done than to mend it.
+    instead: Option<&'static str>,
+}
+
+impl Place {
+    pub(crate) const LEDGER: Self = Self::or("the ledger's folder", "give another one with --ledger");
+    pub(crate) const SIDE_STORE: Self =
+        Self::or("the file with `.private` behind the ledger's name", "give another ledger with --ledger");
+    pub(crate) const TOOLS: Self = Self::or("the folder of tools", ANOTHER_HOME);
+    pub(crate) const TOOL: Self = Self::only("the tool's folder");
+    pub(crate) const KEY: Self = Self::or("the folder of the key", ANOTHER_HOME);
+    pub(crate) const TRUST: Self = Self::or("the store of what is accepted", ANOTHER_HOME);
+    pub(crate) const POLICY: Self = Self::only("the folder of the policy or of the grant");
+    pub(crate) const PROJECT: Self = Self::only("the project's folder");
+    pub(crate) const OUTPUT: Self = Self::or("the folder of this file", "give another file");
+    pub(crate) const INPUT: Self = Self::or("this file", "give another one");
+    pub(crate) const SCENE: Self = Self::or("the folder for temporary files", "set TMPDIR to another one");
+    pub(crate) const PROGRAM: Self = Self::only("this program's own file");
+
+    #[cfg(test)]
+    const ALL: [Self; 12] = [
+        Self::LEDGER,
+        Self::SIDE_STORE,
+        Self::TOOLS,
+        Self::TOOL,
+        Self::KEY,
+        Self::TRUST,
+        Self::POLICY,
+        Self::PROJECT,
+        Self::OUTPUT,
+        Self::INPUT,
+        Self::SCENE,
+        Self::PROGRAM,
+    ];
+
+    const fn or(what: &'static str, instead: &'static str) -> Self {
+        Self { what, instead: Some(instead) }
+    }
+
+    const fn only(what: &'static str) -> Self {
+        Self { what, instead: None }
+    }
+}
+
+/// What to do about an error at a place.
+pub(crate) fn advice(error: &(dyn Error + 'static), place: Place) -> String {
+    advice_on(os_error(error), place)
+}
+
+/// The same, by the number of the operating system's error, if there is one.
+pub(crate) fn advice_on(number: Option<i32>, place: Place) -> String {
+    let errno = number.map(Errno::from_raw_os_error);
+    let mend = errno.and_then(|errno| of_place(errno, place.what));
+    match (mend, errno.and_then(of_process), place.instead) {
+        (Some(mend), _, Some(instead)) => format!("{mend}, or {instead}"),
+        (Some(mend), _, None) => mend,
+        (None, Some(limit), _) => limit.to_owned(),
+        (None, None, Some(instead)) => format!("look at {}, or {instead}", place.what),
+        (None, None, None) => format!("look at {}", place.what),
+    }
+}
+
+/// What is mended where the file system is to blame.
+fn of_place(errno: Errno, what: &str) -> Option<String> {
+    Some(match errno {
+        Errno::ACCESS | Errno::PERM => format!("mend the rights of {what}"),
+        Errno::ROFS => format!("mount the file system of {what} for writing: it is read-only"),
+        Errno::NOSPC => format!("make room on the disk of {what}: it is full"),
+        Errno::DQUOT => format!("make room on the disk of {what}, or have the quota raised: it is used up"),
+        Errno::FBIG => format!("raise the largest size that a file of {what} may have (`ulimit -f`)"),
+        Errno::NOTSUP | Errno::NOSYS | Errno::INVAL | Errno::XDEV => {
+            format!("move {what} to a file system that can do this: network and FUSE file systems often cannot")
+        }
+        Errno::NOENT => format!("make {what}, and the folders above it: something on the way is not there"),
+        Errno::NOTDIR => format!("look at the path of {what}: a file stands where a folder should"),
+        Errno::ISDIR => format!("look at {what}: a folder stands where a file should"),
+        Errno::EXIST | Errno::NOTEMPTY => format!("look at {what}: what should be made is there already"),
+        Errno::LOOP => format!("mend the symbolic links on the way to {what}: they lead in circles"),
+        Errno::NAMETOOLONG => format!("shorten the path of {what}"),
+        Errno::BUSY | Errno::TXTBSY => format!("wait until nothing else uses {what}"),
+        Errno::IO | Errno::STALE | Errno::NODEV | Errno::NXIO | Errno::NOTCONN | Errno::TIMEDOUT => {
+            format!("look at the device or server of {what}, which fails: the system's log says more")
+        }
+        _ => return None,
+    })
+}
+
+/// What is raised where a limit on this process is to blame: another place would not help.
+fn of_process(errno: Errno) -> Option<&'static str> {
+    Some(match errno {
+        Errno::MFILE => "raise the limit on open files (`ulimit -n`)",
+        Errno::NFILE => "close programs: the system has no more open files to give",
+        Errno::NOMEM => "make room in memory, or raise its limit (`ulimit -v`, the cgroup's `memory.max`)",
+        Errno::AGAIN => "raise the limit on processes and threads (`ulimit -u`, the cgroup's `pids.max`)",
+        _ => return None,
+    })
+}
+
+const ANOTHER_HOME: &str = "set TOLLGATE_HOME to another folder";
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    /// Numbers of errors, and what the help must name; most of them at every place.
+    const CAUSES: [(Errno, &str); 27] = [
+        (Errno::ACCESS, "the rights of"),
+        (Errno::PERM, "the rights of"),
+        (Errno::ROFS, "read-only"),
+        (Errno::NOSPC, "it is full"),
+        (Errno::DQUOT, "quota"),
+        (Errno::FBIG, "`ulimit -f`"),
+        (Errno::NOTSUP, "FUSE"),
+        (Errno::NOSYS, "FUSE"),
+        (Errno::INVAL, "FUSE"),
+        (Errno::XDEV, "FUSE"),
+        (Errno::NOENT, "is not there"),
+        (Errno::NOTDIR, "a file stands where a folder should"),
+        (Errno::ISDIR, "a folder stands where a file should"),
+        (Errno::EXIST, "is there already"),
+        (Errno::NOTEMPTY, "is there already"),
+        (Errno::LOOP, "in circles"),
+        (Errno::NAMETOOLONG, "shorten"),
+        (Errno::BUSY, "nothing else uses"),
+        (Errno::TXTBSY, "nothing else uses"),
+        (Errno::IO, "system's log"),
+        (Errno::STALE, "system's log"),
+        (Errno::NODEV, "system's log"),
+        (Errno::NOTCONN, "system's log"),
+        (Errno::MFILE, "`ulimit -n`"),
+        (Errno::NFILE, "no more open files"),
+        (Errno::NOMEM, "`memory.max`"),
+        (Errno::AGAIN, "`pids.max`"),
+    ];
+
+    #[test]
+    fn the_cause_decides_the_help_at_every_place() {
+        for place in Place::ALL {
+            for (errno, named) in CAUSES {
+                let error = io::Error::from(errno);
+                let help = advice(&error, place);
+                assert!(help.contains(named), "{errno} at {place:?}: {help}");
+                let is_of_process = of_process(errno).is_some();
+                assert_eq!(help.contains(place.what), !is_of_process, "{errno} at {place:?}: {help}");
+                let is_of_rights = matches!(errno, Errno::ACCESS | Errno::PERM);
+                assert_eq!(help.contains("rights"), is_of_rights, "{errno} at {place:?}: {help}");
+                let instead = place.instead.filter(|_| !is_of_process);
+                assert!(instead.is_none_or(|instead| help.ends_with(instead)), "{errno} at {place:?}: {help}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_has_no_number_blames_nothing() {
+        for place in Place::ALL {
+            let help = advice(&io::Error::other("it belongs to another user"), place);
+            assert!(help.starts_with("look at ") && !help.contains("rights"), "{help}");
+        }
+    }
+
+    /// An error of a library that was caused by one of the operating system.
+    #[test]
+    fn the_number_is_found_among_the_causes() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] io::Error);
+        let help = advice(&Outer(Errno::NOSPC.into()), Place::LEDGER);
+        assert_eq!(help, "make room on the disk of the ledger's folder: it is full, or give another one with --ledger");
+    }
+}

@@ -1,0 +1,193 @@
+//! The ledger that a command writes to: which one it is, how long it is waited for, and why it cannot be used.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use miette::Diagnostic;
+use rustix::io::Errno;
+use tollgate_audit::{LedgerFault, os_error};
+use tollgate_capability::TimeSpan;
+
+use super::args::{LedgerArgs, WritableLedgerArgs};
+use super::cause::{Place, advice, advice_on};
+use super::exit::Failure;
+use super::{config, load, output};
+use crate::front::{Front, FrontFailure, FrontSettings, HostCommand};
+use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
+
+/// This program's name in the ledger.
+pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum LedgerError {
+    #[error("there is no place for the ledger: neither TOLLGATE_LEDGER, TOLLGATE_HOME, XDG_STATE_HOME nor HOME is set")]
+    #[diagnostic(help("give a folder with --ledger"))]
+    NoPlace,
+    #[error("the ledger in `{}` cannot be used", folder.display())]
+    #[diagnostic(help("nothing was run; {help}"))]
+    Unusable { folder: PathBuf, help: String, source: NotaryFailure },
+    #[error("the side store beside the ledger in `{}` cannot be used", folder.display())]
+    #[diagnostic(help("nothing was run; {help}"))]
+    SideStore { folder: PathBuf, help: String, source: std::io::Error },
+    #[error("this program's own file cannot be found, so neither notary nor hosts can be started")]
+    #[diagnostic(help("it is told by `/proc/self/exe`: mount procfs at /proc"))]
+    NoProgram { source: std::io::Error },
+    #[error("the call is over, but its record may not be whole, so its answer is withheld")]
+    #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
+    NotFinished { source: NotaryFailure },
+}
+
+/// The folder of the ledger that the arguments name.
+pub(crate) fn folder(args: &LedgerArgs) -> Result<PathBuf, Failure> {
+    let folder = args.ledger.clone().or_else(config::ledger_folder);
+    folder.ok_or_else(|| Failure::usage(LedgerError::NoPlace))
+}
+
+/// How long a command still waits for a ledger that another process writes to. Only one process can, and no process that has
+/// one tells when it will be free, so it is tried again and again.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    wait: TimeSpan,
+    until: Instant,
+    has_said: bool,
+}
+
+impl Patience {
+    pub(crate) fn new(wait: TimeSpan) -> Self {
+        Self { wait, until: Instant::now() + Duration::from_millis(wait.millis()), has_said: false }
+    }
+
+    /// Waits a moment, if there is time left: whether the ledger may be tried again. Says once that it is waited for.
+    pub(crate) fn allows_another_try(&mut self, folder: &Path, why: &str) -> bool {
+        let left = self.until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return false;
+        }
+        if !self.has_said {
+            self.has_said = true;
+            let folder = output::one_line(&folder.display().to_string());
+            output::eprint(&format!("waiting up to {} for `{folder}`: {}\n", self.wait, output::one_line(why)));
+        }
+        thread::sleep(TRY_EVERY.min(left));
+        true
+    }
+}
+
+/// Who runs this program, for the record.
+pub(crate) fn user() -> String {
+    format!("uid:{}", rustix::process::getuid().as_raw())
+}
+
+/// Starts this program as the notary of a ledger, and later as the host of one tool, for one call. Waits for a ledger that is
+/// in use.
+pub(crate) fn start_front(
+    folder: &Path,
+    wait: TimeSpan,
+    origin: Option<String>,
+    running: load::Running,
+) -> Result<Front, Failure> {
+    let (notary, settings) = own_processes(folder, origin, running)?;
+    let mut patience = Patience::new(wait);
+    loop {
+        let failure = match Front::start(notary.clone(), folder, settings.clone()) {
+            Ok(front) => return Ok(front),
+            Err(failure) => failure,
+        };
+        let is_used = in_use(&failure);
+        if !is_used.is_some_and(|why| patience.allows_another_try(folder, &why)) {
+            return Err(no_front(folder, failure));
+        }
+    }
+}
+
+/// Ends a front, once all that was recorded is on disk.
+pub(crate) fn finish(front: Front) -> Result<(), Failure> {
+    front.finish().map_err(|source| Failure::internal_as(LedgerError::NotFinished { source }))
+}
+
+/// This program as the notary of the ledger in `folder`, and as hosts that run one call at a time.
+pub(crate) fn own_processes(
+    folder: &Path,
+    origin: Option<String>,
+    running: load::Running,
+) -> Result<(NotaryCommand, FrontSettings), Failure> {
+    let program = config::this_program().map_err(|source| Failure::internal_as(LedgerError::NoProgram { source }))?;
+    let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
+    let load::Running { sandbox, hosts, places, compile: _ } = running;
+    let command = HostCommand::tollgate(&program);
+    let settings = FrontSettings { lanes_max: 1, places, ..FrontSettings::under(sandbox, hosts, command) };
+    Ok((NotaryCommand::tollgate(&program, &role), settings))
+}
+
+/// Why another process is waited for.
+fn in_use(failure: &FrontFailure) -> Option<String> {
+    match failure {
+        FrontFailure::Notary(NotaryFailure::Ledger { fault: LedgerFault::InUse, message, .. }) => Some(message.clone()),
+        FrontFailure::SideStore(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(error.to_string()),
+        FrontFailure::Notary(_) | FrontFailure::SideStore(_) | FrontFailure::Ledger(_) | FrontFailure::Thread(_) => {
+            None
+        }
+    }
+}
+
+fn no_front(folder: &Path, failure: FrontFailure) -> Failure {
+    match failure {
+        FrontFailure::Notary(source) => no_notary(folder, source),
+        FrontFailure::SideStore(source) => {
+            let help = advice(&source, Place::SIDE_STORE);
+            Failure::usage(LedgerError::SideStore { folder: folder.to_owned(), help, source })
+        }
+        FrontFailure::Ledger(source) | FrontFailure::Thread(source) => Failure::internal(source),
+    }
+}
+
+/// Whether a ledger cannot be used now, or cannot be trusted.
+fn no_notary(folder: &Path, source: NotaryFailure) -> Failure {
+    let (is_internal, help) = match &source {
+        NotaryFailure::Ledger { fault: LedgerFault::InUse, .. } => {
+            (false, "wait for longer with --wait, or give another folder with --ledger".to_owned())
+        }
+        NotaryFailure::Ledger { fault: LedgerFault::Unreachable, os_error, .. } => {
+            (false, advice_on(*os_error, Place::LEDGER))
+        }
+        NotaryFailure::Ledger { fault: LedgerFault::Foreign, .. } => (
+            false,
+            "leave --origin out, since a ledger keeps its name, or give another folder with --ledger".to_owned(),
+        ),
+        NotaryFailure::Ledger { fault: LedgerFault::Broken, .. } => (true, BROKEN.to_owned()),
+        NotaryFailure::Ledger { fault: LedgerFault::Damaged, .. } => (true, DAMAGED.to_owned()),
+        NotaryFailure::Start { source } => (true, not_started(source)),
+        NotaryFailure::Ended { .. } => (true, "the reason stands above".to_owned()),
+    };
+    let report = miette::Report::new(LedgerError::Unusable { folder: folder.to_owned(), help, source });
+    if is_internal { Failure::Internal(report) } else { Failure::Usage(report) }
+}
+
+/// What to do where a process of this program cannot be started.
+fn not_started(error: &std::io::Error) -> String {
+    // What is not there is named: the system's error does not say which of both it is.
+    if os_error(error) == Some(Errno::NOENT.raw_os_error()) && !Path::new(NULL).exists() {
+        return format!("make `{NULL}`, which this process's environment lacks: containers and chroots need it too");
+    }
+    advice(error, Place::PROGRAM)
+}
+
+const NULL: &str = "/dev/null";
+
+const BROKEN: &str = "`tollgate audit verify` says more. If you restored the ledger from a copy, or know otherwise why it \
+                      is so, `tollgate audit adopt --reason TEXT` goes on and records the break; else keep it as it is for \
+                      whoever looks into it, and give another folder with --ledger";
+
+const DAMAGED: &str = "keep the folder as it is for whoever looks into it: `tollgate audit verify` says more, and --ledger \
+                       takes another folder";
+
+/// Often enough that a ledger is taken soon after it is free.
+const TRY_EVERY: Duration = Duration::from_millis(100);
+
+impl WritableLedgerArgs {
+    /// The folder of the ledger.
+    pub(crate) fn folder(&self) -> Result<PathBuf, Failure> {
+        folder(&self.ledger)
+    }
+}
