@@ -167,13 +167,13 @@ impl TileAudit {
             }
             names => names?,
         };
-        for (name, is_folder) in names {
-            let name = format!("{below}/{name}");
+        for (own, is_folder) in names {
+            let name = format!("{below}/{own}");
             if is_folder {
                 self.walk(dir, &name)?;
             } else if let Ok(path) = name.parse::<TilePath>() {
                 self.listed.entry((path.kind, path.index)).or_default().push(path.width());
-            } else if !is_fresh(&file.file_name().to_string_lossy()) {
+            } else if !is_fresh(&own) {
                 self.strangers.push(name);
             }
         }

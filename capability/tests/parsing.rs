@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use texts::{FOLDER, MANIFEST, POLICY, rendered};
 use tollgate_capability::{
-    Access, AccessSet, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, COMPILE_CPU_MS_MAX, COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, Cap, ClockMode, CompartmentName, CompileSettings, EnvValue, Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings, Manifest, OnViolation, Policy, RandomMode, RandomNeed, Record, SandboxLevel, SandboxSettings, Stdio, StdioSet,
+    Access, AccessSet, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, COMPILE_CPU_MS_MAX, COMPILE_MS_MIN,
+    COMPILE_TIME_MS_MAX, Cap, ClockMode, CompartmentName, CompileSettings, EnvValue, Grant, HOST_GRACE_MS_MAX,
+    HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings, Manifest, OnViolation, Policy, RandomMode,
+    RandomNeed, Record, SandboxLevel, SandboxSettings, Stdio, StdioSet,
 };
 
 #[test]

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tollgate_capability::{Grant, Manifest, SandboxLevel, SandboxSettings};
 
 use crate::artifact::Artifact;
-use crate::cli::{config, load, output, run};
+use crate::cli::ledger::own_processes;
+use crate::cli::{config, load, output};
 use crate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use crate::error::{LoadError, with_causes};
 use crate::front::{Front, ToolSpec};
@@ -75,7 +76,7 @@ fn compile() -> Result<Artifact, String> {
 fn start(ledger: &std::path::Path) -> Result<Front, String> {
     let sandbox = SandboxSettings { require: SandboxLevel::None };
     let running = load::Running { sandbox, ..load::Running::default() };
-    let (notary, settings) = run::own_processes(ledger, None, running).map_err(|failure| format!("{failure:?}"))?;
+    let (notary, settings) = own_processes(ledger, None, running).map_err(|failure| format!("{failure:?}"))?;
     Front::start(notary, ledger, settings).map_err(|error| with_causes(&error))
 }
 
