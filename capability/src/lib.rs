@@ -94,7 +94,7 @@ pub use names::{
     CompartmentName, EnvName, GUEST_PATH_BYTES_MAX, GuestPath, NAME_TEXT_BYTES_MAX, NameError, OperationName, ToolName,
     ToolVersion,
 };
-pub use path::{FsPath, GrantIndex, NAME_BYTES_MAX, PATH_BYTES_MAX, PathFault};
+pub use path::{Ending, FsPath, GrantIndex, NAME_BYTES_MAX, PATH_BYTES_MAX, PathFault};
 pub use patterns::{PATTERN_BYTES_MAX, PATTERNS_MAX, PatternError, Patterns};
 pub use policy::{POLICY_BYTES_MAX, POLICY_NAME, Policy, PolicyError};
 pub use private::{PRIVATE_BYTES_MAX, PrivateSet, PrivateSetError};

@@ -20,7 +20,19 @@ pub struct FsPath {
     /// The text the guest gave.
     pub asked: String,
     resolved: Result<String, PathFault>,
-    folder_only: bool,
+    ending: Ending,
+}
+
+/// How a path's text ends, which is lost when it is made plain and still counts: the kernel makes, moves and removes no entry
+/// that is named by a text which can only mean a folder that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// In a name.
+    Name,
+    /// In a name and a slash.
+    Slash,
+    /// In `.` or `..`, with a slash or without.
+    Dot,
 }
 
 impl FsPath {
@@ -28,8 +40,12 @@ impl FsPath {
     #[must_use]
     pub fn new(grant: GrantIndex, dir: &str, asked: String) -> Self {
         let resolved = resolve(dir, &asked);
-        let folder_only = matches!(asked.rsplit('/').next(), Some("" | "." | ".."));
-        Self { grant, dir: dir.to_owned(), asked, resolved, folder_only }
+        let ending = match asked.rsplit('/').find(|name| !name.is_empty()) {
+            Some("." | "..") => Ending::Dot,
+            _name if asked.ends_with('/') => Ending::Slash,
+            _name => Ending::Name,
+        };
+        Self { grant, dir: dir.to_owned(), asked, resolved, ending }
     }
 
     /// The path below the granted folder, normalised: `""` for the folder itself, `a/b` for what is in it.
@@ -44,10 +60,16 @@ impl FsPath {
         }
     }
 
-    /// Whether the text can only mean a folder (its last name is empty, `.` or `..`), so that a file there is an error.
+    /// How the text ends.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.ending
+    }
+
+    /// Whether the text can only mean a folder, so that a file there is an error, and a link is followed.
     #[must_use]
     pub fn folder_only(&self) -> bool {
-        self.folder_only
+        self.ending != Ending::Name
     }
 }
 

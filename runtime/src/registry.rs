@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 use tollgate_audit::Digest;
 use tollgate_capability::ToolName;
 
@@ -160,13 +161,44 @@ fn place(new: &Path, folder: &Path, tool: ToolFiles<'_>, present: Present) -> io
         files::write_new(&new.join(name), bytes)?;
     }
     files::sync_folder(new)?;
-    let moved = renameat_with(CWD, new, CWD, folder, RenameFlags::NOREPLACE).map_err(io::Error::from);
-    match (moved, present) {
-        (Err(error), Present::Goes) if error.kind() == ErrorKind::AlreadyExists => {
-            Ok(renameat_with(CWD, new, CWD, folder, RenameFlags::EXCHANGE)?)
-        }
+    match (move_to_new_name(new, folder), present) {
+        (Err(error), Present::Goes) if error.kind() == ErrorKind::AlreadyExists => exchange(new, folder),
         (moved, _) => moved,
     }
+}
+
+/// Moves a folder to a name that must be free. Where the file system has no such rename (FUSE, NFS, 9p), the name is looked at
+/// first: what appears there meanwhile is replaced only if it is an empty folder.
+fn move_to_new_name(new: &Path, folder: &Path) -> io::Result<()> {
+    match renameat_with(CWD, new, CWD, folder, RenameFlags::NOREPLACE) {
+        Err(errno) if knows_no_such_flag(errno) => match fs::symlink_metadata(folder) {
+            Ok(_stands) => Err(ErrorKind::AlreadyExists.into()),
+            Err(error) if error.kind() == ErrorKind::NotFound => fs::rename(new, folder),
+            Err(error) => Err(error),
+        },
+        moved => Ok(moved?),
+    }
+}
+
+/// Puts a folder in the place of another one, which gets its name. Where the file system has no such rename, there is no tool
+/// under the name for a moment.
+fn exchange(new: &Path, folder: &Path) -> io::Result<()> {
+    match renameat_with(CWD, new, CWD, folder, RenameFlags::EXCHANGE) {
+        Err(errno) if knows_no_such_flag(errno) => {
+            let aside = files::hidden_name(folder.parent().unwrap_or(folder))?;
+            fs::rename(folder, &aside)?;
+            if let Err(error) = fs::rename(new, folder) {
+                fs::rename(&aside, folder)?;
+                return Err(error);
+            }
+            fs::rename(&aside, new)
+        }
+        exchanged => Ok(exchanged?),
+    }
+}
+
+fn knows_no_such_flag(errno: Errno) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP].contains(&errno)
 }
 
 const COMPONENT: &str = "component.wasm";

@@ -91,7 +91,7 @@ fn links_that_lead_out_are_refused_by_the_gate_where_it_looks() {
     for path in OUT {
         steps.extend([read(path), write(path, "x"), followed("stat-at", path), followed("metadata-hash-at", path)]);
         steps.push(followed("set-times-at", path));
-        for open in [vec!["create"], vec!["create", "exclusive"], vec!["truncate"], vec!["directory"]] {
+        for open in [vec!["create"], vec!["truncate"], vec!["directory"]] {
             steps.push(json!({ "op": "open-at", "base": "/docs", "path": path, "open": open, "follow": true }));
         }
     }
@@ -105,6 +105,37 @@ fn links_that_lead_out_are_refused_by_the_gate_where_it_looks() {
     }
     let refusals: Vec<_> = steps.into_iter().map(|step| Refusal::new(step, BENEATH, Reason::LinkOutside)).collect();
     site.refused(&site.set(ALL), &refusals);
+}
+
+/// What must be new is looked for at the name itself, wherever a link there leads.
+#[test]
+fn nothing_new_is_made_where_any_link_stands() {
+    let mut site = linked();
+    let tool = site.load(site.set(ALL));
+    let before = site.snapshot();
+    for path in OUT.into_iter().chain(["dangling", "loop1", "in"]) {
+        for follow in [true, false] {
+            let new = json!({
+                "op": "open-at", "base": "/docs", "path": path, "open": ["create", "exclusive"], "flags": ["write"],
+                "follow": follow,
+            });
+            assert_eq!(site.raw(&tool, &[new]).codes(), ["exist"], "{path}");
+        }
+    }
+    assert_eq!(site.snapshot(), before);
+}
+
+/// As Python's `os.walk` does: every entry of a folder is looked at, and a link that leads out is no folder to go into.
+#[test]
+fn a_walk_looks_at_links_that_lead_out_and_lives() {
+    let mut site = linked();
+    let tool = site.load(site.set(ALL));
+    let looks: Vec<_> = OUT.iter().map(|path| followed("stat-at", path)).collect();
+    let taken = site.raw(&tool, &looks);
+    assert_eq!(taken.codes(), vec!["not-permitted"; looks.len()]);
+    assert!(taken.record.iter().all(|line| line.end.starts_with("gate deny fs:/docs:beneath")), "{:?}", taken.record);
+    let failure = site.fails(&tool, "raw", &[read(OUT[0])]);
+    assert!(matches!(failure.error, tollgate::CallError::Violation(_)), "to open it ends the tool: {failure}");
 }
 
 #[test]

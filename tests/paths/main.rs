@@ -3,6 +3,7 @@
 
 mod handles;
 mod links;
+mod linux;
 mod listings;
 mod open_flags;
 mod patterns;

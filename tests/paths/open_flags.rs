@@ -61,10 +61,10 @@ fn model(flags: Bits, rights: Bits, kind: Kind) -> &'static str {
     match kind {
         Kind::Absent if flag("create") => "ok",
         Kind::Absent => "no-entry",
+        Kind::File | Kind::Link if flag("directory") => "not-directory",
+        Kind::File | Kind::Folder | Kind::Link if flag("create") && flag("exclusive") => "exist",
         Kind::Link => "loop",
-        Kind::File if flag("directory") => "not-directory",
-        Kind::File | Kind::Folder if flag("create") && flag("exclusive") => "exist",
-        Kind::Folder if changes => "is-directory",
+        Kind::Folder if changes || flag("create") => "is-directory",
         Kind::File | Kind::Folder => "ok",
     }
 }
@@ -82,8 +82,9 @@ fn model_then(then: &str, flags: Bits, rights: Bits, kind: Kind) -> &'static str
     };
     match kind {
         Kind::Folder => "bad-descriptor",
-        Kind::Absent | Kind::File | Kind::Link if opened_for_it && right(then) => "ok",
-        Kind::Absent | Kind::File | Kind::Link => "not-permitted",
+        Kind::Absent | Kind::File | Kind::Link if !right(then) => "not-permitted",
+        Kind::Absent | Kind::File | Kind::Link if opened_for_it => "ok",
+        Kind::Absent | Kind::File | Kind::Link => "bad-descriptor",
     }
 }
 

@@ -119,7 +119,11 @@ impl Site {
         let strict = self.load(CapabilitySet { on_violation: OnViolation::Kill, ..set.clone() });
         for refusal in refusals {
             let arguments = json!({ "steps": [refusal.step] }).to_string();
-            self.lab.killed(&strict, "raw", &arguments, refusal.denied());
+            if refusal.is_a_look_out() {
+                self.lab.denied(&strict, "raw", &arguments, &[refusal.denied()]);
+            } else {
+                self.lab.killed(&strict, "raw", &arguments, refusal.denied());
+            }
             assert_eq!(self.snapshot(), before, "{}", refusal.step);
         }
     }
@@ -252,6 +256,12 @@ impl Refusal {
     /// The same refusal of a changed step.
     pub(crate) fn changed(self, change: impl FnOnce(Value) -> Value) -> Self {
         Self { step: change(self.step), ..self }
+    }
+
+    /// Whether it only looks at what a link leads to that leads out: denied, and never killed.
+    fn is_a_look_out(&self) -> bool {
+        let looks = ["stat-at", "metadata-hash-at"].iter().any(|method| self.function.ends_with(method));
+        looks && self.reason == Reason::LinkOutside
     }
 
     fn denied(&self) -> Denied<'_> {

@@ -4,6 +4,7 @@
 pub mod chance;
 pub mod expect;
 pub mod foreign;
+pub mod fuse;
 pub mod judge;
 pub mod own_main;
 pub mod processes;

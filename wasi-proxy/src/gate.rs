@@ -178,7 +178,7 @@ impl Gate {
         let set = Arc::clone(&self.set);
         let denial = Denial { missing: fs_guest(&set, spent.call()).map_or(Rule::FsAny, rule), reason };
         let violation = self.violation(spent.call(), denial);
-        let kill = self.kills(denial);
+        let kill = self.kills(spent.call(), denial);
         let Some(intent) = spent.into_intent() else { return refused(violation, kill) };
         let record = denial_record(&violation, Layer::Kernel, kill);
         let recorded = self.trail.violated(intent, &violation.function, record.as_ref());
@@ -240,7 +240,7 @@ impl Gate {
 
     fn record_denial(&mut self, call: &HostCall, denial: Denial<'_>) -> Refused {
         let violation = self.violation(call, denial);
-        let kill = self.kills(denial);
+        let kill = self.kills(call, denial);
         let facts = call.facts();
         let record = denial_record(&violation, Layer::Gate, kill);
         let recorded = self.trail.denied(&violation.function, &fact_refs(&facts.0), record.as_ref());
@@ -302,9 +302,12 @@ impl Gate {
     }
 
     /// A cap always ends the instance, and so does the denial of a function without an error code to give; a path that
-    /// means nothing to any kernel never does.
-    fn kills(&self, denial: Denial<'_>) -> bool {
+    /// means nothing to any kernel never does, nor does a look at what a link names that leads out: whoever walks through
+    /// folders looks at every entry, and opens what the look did not refuse.
+    fn kills(&self, call: &HostCall, denial: Denial<'_>) -> bool {
+        let looks = matches!(call, HostCall::StatAt { .. } | HostCall::MetadataHashAt { .. });
         match (denial.missing, denial.reason) {
+            (_, Reason::LinkOutside) if looks => false,
             (_, Reason::Path(PathFault::Empty | PathFault::TooLong)) => false,
             (_, Reason::Exchanged) => true,
             (Rule::Limit(_) | Rule::WallClock | Rule::MonotonicClock | Rule::Random | Rule::Context, _) => true,

@@ -16,6 +16,13 @@ mod console;
 mod desk;
 mod drill;
 mod files;
+#[path = "../../../tests/support/foreign.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests of the workspace")]
+mod foreign;
+mod fuse;
+#[path = "../../../tests/support/fuse.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests of the workspace")]
+mod fuse_mount;
 mod grants;
 mod guides;
 mod hints;

@@ -4,8 +4,9 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{CapabilitySet, FileId, FsPath, HostCall, OpenFlags, Reach, Target};
+use tollgate_capability::{CapabilitySet, Ending, FileId, FsPath, HostCall, OpenFlags, Reach, Target};
 
+use super::by_other_calls;
 use super::exchange::{Decided, folder_stayed};
 use super::links;
 use super::probe::{Root, Roots, probe, target_of};
@@ -57,16 +58,35 @@ pub(crate) fn open(permit: Permit, roots: &Roots) -> Performed<Opened> {
 fn opened(root: Root<'_>, path: &FsPath, flags: OpenFlags, target: Target) -> Result<Opened, Errno> {
     let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
     match target {
-        Target::Absent if flags.create && !wants_folder(path, flags) => create(root, below, flags),
+        Target::Absent if flags.create && wants_folder(path, flags) => Err(no_folder_made(root, path, below)),
+        Target::Absent if flags.create => create(root, below, flags),
         Target::Absent => Err(Errno::NOENT),
-        Target::File { .. } if wants_folder(path, flags) => Err(Errno::NOTDIR),
-        Target::File { .. } | Target::Folder { .. } if flags.create && flags.exclusive => Err(Errno::EXIST),
-        Target::Folder { .. } if flags.write || flags.truncate => Err(Errno::ISDIR),
+        Target::File { .. } | Target::Folder { .. } | Target::Link { .. }
+            if flags.create && path.ending() == Ending::Slash =>
+        {
+            Err(Errno::ISDIR)
+        }
+        Target::Folder { .. } if flags.create && path.folder_only() => Err(Errno::ISDIR),
+        Target::File { .. } | Target::Link { .. } if wants_folder(path, flags) => Err(Errno::NOTDIR),
+        Target::File { .. } | Target::Folder { .. } | Target::Link { .. } if flags.create && flags.exclusive => {
+            Err(Errno::EXIST)
+        }
+        Target::Folder { .. } if flags.write || flags.truncate || flags.create => Err(Errno::ISDIR),
         Target::File { .. } | Target::Folder { .. } => existing(root, below, flags, target),
         Target::Symlink | Target::Link { .. } => Err(Errno::LOOP),
         Target::Special { .. } => Err(Errno::PERM),
         Target::Outside | Target::Mount | Target::Pseudo => Err(Errno::XDEV),
         Target::Unknown => Err(unknown(root, below)),
+    }
+}
+
+/// Why nothing is made at a name that can only be a folder's: `open` makes files. The way to it comes first.
+fn no_folder_made(root: Root<'_>, path: &FsPath, below: &str) -> Errno {
+    let (folder, _name) = below.rsplit_once('/').unwrap_or_default();
+    match root.openat2(folder, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+        Ok(_) if path.ending() == Ending::Slash => Errno::ISDIR,
+        Ok(_) => Errno::NOENT,
+        Err(errno) => errno,
     }
 }
 
@@ -177,6 +197,17 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// As [`Self::of_new`], for an entry that is no folder: the kernel makes none whose name ends in a slash or a dot, and says
+    /// whether something stands there.
+    fn of_new_entry(root: Root<'a>, path: &'a FsPath, linked: bool) -> Result<Self, Failed> {
+        no_dot(root, path, Errno::EXIST)?;
+        let place = Self::of_new(root, path, linked)?;
+        if path.ending() == Ending::Slash {
+            return Err(place.open_name().err().unwrap_or(Errno::EXIST).into());
+        }
+        Ok(place)
+    }
+
     /// What stands at the name, as a place only.
     pub(super) fn open_name(&self) -> Result<OwnedFd, Errno> {
         let oflags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -192,6 +223,7 @@ const ANY_WAY: bool = true;
 pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
     permit.perform(|call| match call {
         HostCall::CreateDirectoryAt { path, .. } => {
+            no_dot(roots.of(path)?, path, Errno::EXIST)?;
             let Place { folder, name, .. } = Place::of_new(roots.of(path)?, path, ANY_WAY)?;
             Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
         }
@@ -210,6 +242,7 @@ pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
 
 /// `unlinkat` with `AT_REMOVEDIR`.
 fn remove_folder(roots: &Roots, path: &FsPath, linked: bool, target: Target) -> Result<(), Failed> {
+    no_dot(roots.of(path)?, path, Errno::INVAL)?;
     let place = Place::of(roots.of(path)?, path, linked)?;
     let decided = Decided::at(&place, target)?;
     rustix::fs::unlinkat(&place.folder, place.name, AtFlags::REMOVEDIR)?;
@@ -228,7 +261,7 @@ fn unlink(roots: &Roots, path: &FsPath, target: Target) -> Result<(), Failed> {
 /// `symlinkat`.
 fn symlink(roots: &Roots, content: &str, path: &FsPath, linked: bool) -> Result<(), Failed> {
     let root = roots.of(path)?;
-    let place = Place::of_new(root, path, linked)?;
+    let place = Place::of_new_entry(root, path, linked)?;
     rustix::fs::symlinkat(content, &place.folder, place.name)?;
     match Reach::of_text(content.as_bytes()) {
         Reach::Up(0) => Ok(()),
@@ -243,11 +276,13 @@ fn rename(
     reach: Option<Reach>,
     (to, to_linked, target): (&FsPath, bool, Target),
 ) -> Result<(), Failed> {
-    no_file_as_folder(from, source)?;
-    no_file_as_folder(to, source)?;
     let old = Place::of(roots.of(from)?, from, from_linked)?;
     let new = Place::of(roots.of(to)?, to, to_linked)?;
+    no_dot(roots.of(from)?, from, Errno::BUSY)?;
+    no_dot(roots.of(to)?, to, Errno::BUSY)?;
     let decided = Decided::at(&old, source)?;
+    no_file_as_folder(from, source)?;
+    no_file_as_folder(to, source)?;
     let flags = match target.id() {
         Some(_) => {
             Decided::at(&new, target)?;
@@ -256,14 +291,26 @@ fn rename(
         None if target == Target::Absent => RenameFlags::NOREPLACE,
         None => return Err(new.open_name().err().unwrap_or(Errno::AGAIN).into()),
     };
-    rustix::fs::renameat_with(&old.folder, old.name, &new.folder, new.name, flags)?;
-    decided.moved_to(&new)?;
+    match rustix::fs::renameat_with(&old.folder, old.name, &new.folder, new.name, flags) {
+        Err(errno) if flags == RenameFlags::NOREPLACE && knows_no_such_flag(errno) => {
+            by_other_calls::rename(roots, (&old, source), &new, &decided)?;
+        }
+        moved => {
+            moved?;
+            decided.moved_to(&new)?;
+        }
+    }
     match reach {
         None => Ok(()),
         Some(before) if matches!(source, Target::Folder { .. }) => links_stayed(&decided, before),
         Some(Reach::Up(0)) => Ok(()),
         Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(roots.of(to)?, to, &new),
     }
+}
+
+/// Whether a file system says so that it has no rename that replaces nothing: FUSE, NFS, 9p and older ZFS.
+fn knows_no_such_flag(errno: Errno) -> bool {
+    [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP].contains(&errno)
 }
 
 /// That nobody put a link into a folder while it moved up that leads further than those which were decided on.
@@ -280,16 +327,43 @@ fn hard_link(
     (to, to_linked): (&FsPath, bool),
 ) -> Result<(), Failed> {
     no_file_as_folder(from, source)?;
-    no_file_as_folder(to, source)?;
-    let old = Place::of(roots.of(from)?, from, ANY_WAY)?;
     let root = roots.of(to)?;
-    let new = Place::of_new(root, to, to_linked)?;
+    if let Target::Folder { .. } = source {
+        let new = Place::of_new_entry(root, to, to_linked)?;
+        let stands = new.open_name().is_ok();
+        return Err(if stands { Errno::EXIST } else { Errno::PERM }.into());
+    }
+    let old = Place::of(roots.of(from)?, from, ANY_WAY)?;
     let decided = Decided::at(&old, source)?;
-    let this = format!("/proc/self/fd/{}", decided.fd.as_raw_fd());
-    rustix::fs::linkat(CWD, this, &new.folder, new.name, AtFlags::SYMLINK_FOLLOW)?;
+    let new = Place::of_new_entry(root, to, to_linked)?;
+    by_other_calls::link_held(&decided, &new)?;
     match reach {
         None | Some(Reach::Up(0)) => Ok(()),
         Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(root, to, &new),
+    }
+}
+
+/// That a path does not end in a dot: it names no entry, and the kernel says `errno` of it where a folder stands.
+fn no_dot(root: Root<'_>, path: &FsPath, errno: Errno) -> Result<(), Failed> {
+    let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
+    // Of the granted folder itself the place speaks.
+    if path.ending() != Ending::Dot || below.is_empty() {
+        return Ok(());
+    }
+    Err(match no_link(root, below) {
+        Failed::Kernel(Errno::INVAL) => errno.into(),
+        other => other,
+    })
+}
+
+/// What the kernel says of a path that can only mean a folder where it wants a link: a folder is none.
+fn no_link(root: Root<'_>, below: &str) -> Failed {
+    if root.hidden {
+        return Errno::NOENT.into();
+    }
+    match root.openat2(below, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+        Ok(_folder) => Errno::INVAL.into(),
+        Err(errno) => root.failed(errno, below),
     }
 }
 
@@ -314,7 +388,12 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
 pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
     permit.perform(|call| {
         let HostCall::ReadlinkAt { path } = call else { return Err(Failed::Broken) };
-        let Place { folder, name, .. } = Place::of(roots.of(path)?, path, ANY_WAY)?;
+        let root = roots.of(path)?;
+        let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
+        if below.is_empty() || path.folder_only() {
+            return Err(no_link(root, below));
+        }
+        let Place { folder, name, .. } = Place::of(root, path, ANY_WAY)?;
         let text = rustix::fs::readlinkat(folder, name, Vec::new()).map_err(Failed::from)?;
         let text = text.into_string().map_err(|_not_utf8| Errno::ILSEQ)?;
         if text.starts_with('/') { Err(Errno::PERM.into()) } else { Ok(text) }

@@ -1,6 +1,7 @@
 //! The kernel's side of the filesystem. Everything goes through a root descriptor and `openat2(RESOLVE_BENEATH)`;
 //! nothing here decides, and whatever changes or opens something takes the proof that its very call was allowed.
 
+mod by_other_calls;
 mod effect;
 mod exchange;
 mod file;

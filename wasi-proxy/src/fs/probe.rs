@@ -92,6 +92,11 @@ impl Roots {
         }
     }
 
+    /// Whether the set brings a sealed host the system call that gives a file another name.
+    pub(super) fn may_link(&self) -> bool {
+        [Access::Create, Access::Read].into_iter().all(|right| self.set.fs.iter().any(|fs| fs.access.contains(right)))
+    }
+
     fn access(&self, path: &FsPath) -> AccessSet {
         self.set.fs.get(usize::from(path.grant.0)).map_or(AccessSet::EMPTY, |fs| fs.access)
     }

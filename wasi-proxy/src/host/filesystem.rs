@@ -82,6 +82,9 @@ impl HostDescriptor for GateView<'_> {
     ) -> FsResult<Fd> {
         let flags = open_flags(path_flags, oflags, flags)?;
         let path = self.path(&fd, path)?;
+        // As the kernel has it: a slash follows a link, and what must be new follows none.
+        let follow = (flags.follow || path.folder_only()) && !(flags.create && flags.exclusive);
+        let flags = OpenFlags { follow, ..flags };
         for _race in 0..RACES_MAX {
             let Probe { target, .. } = self.look(&path, flags.follow)?;
             let handles_open = self.ctx.handles.open();
@@ -195,7 +198,7 @@ impl HostDescriptor for GateView<'_> {
         let from = self.path(&fd, old_path)?;
         let to = self.path(&new_fd, new_path)?;
         self.change(|roots, gate| {
-            let old = roots.look(&from, false)?;
+            let old = roots.look(&from, from.folder_only())?;
             let quota_left = gate.quota_left(to.grant);
             let reach = roots.reach_of_link(&from, &old, &to);
             let to_linked = roots.look_at_name(&to)?.linked;

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 pub(crate) struct Step {
     op: Op,
     path: String,
-    /// The new name (`rename`, `hard-link`), or the place of the link that points to `path` (`symlink`).
+    /// The new name (`rename`, `hard-link`, `copy`), or the place of the link that points to `path` (`symlink`).
     #[serde(default)]
     to: String,
     /// What is written.
@@ -56,6 +56,13 @@ enum Op {
     Fstat,
     SetTimes,
     OpenDir,
+    /// The path without links and dots.
+    Canonicalize,
+    /// Copies a file's content to `to`.
+    Copy,
+    MkdirAll,
+    RmdirAll,
+    Exists,
 }
 
 impl Step {
@@ -88,6 +95,11 @@ impl Step {
             Op::Fstat => File::open(path)?.metadata().map(|metadata| stat(&metadata)),
             Op::SetTimes => set_times(path).map(done),
             Op::OpenDir => File::open(path).map(|_| Value::Null),
+            Op::Canonicalize => fs::canonicalize(path).map(|plain| plain.to_string_lossy().into()),
+            Op::Copy => fs::copy(path, to).map(Value::from),
+            Op::MkdirAll => fs::create_dir_all(path).map(done),
+            Op::RmdirAll => fs::remove_dir_all(path).map(done),
+            Op::Exists => fs::exists(path).map(Value::from),
         }
     }
 

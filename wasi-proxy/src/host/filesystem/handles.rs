@@ -56,11 +56,11 @@ impl GateView<'_> {
         call: impl FnOnce(FsPath, Target) -> HostCall,
     ) -> FsResult<(Result<OwnedFd, Errno>, Permit)> {
         let path = self.path(fd, path)?;
-        let Probe { target, fd: probed } = self.look(&path, follow)?;
         let folder_only = path.folder_only();
+        let Probe { target, fd: probed } = self.look(&path, follow || folder_only)?;
         let permit = self.ctx.gate.admit(call(path, target))?;
         let probed = match target {
-            Target::File { .. } if folder_only => Err(Errno::NOTDIR),
+            Target::File { .. } | Target::Special { .. } if folder_only => Err(Errno::NOTDIR),
             Target::File { .. }
             | Target::Folder { .. }
             | Target::Link { .. }
@@ -299,8 +299,9 @@ impl GateView<'_> {
             if handle.below.is_empty() { entry.name.clone() } else { format!("{}/{}", handle.below, entry.name) };
         Ok(match entry.type_ {
             DescriptorType::Directory => fs.patterns.allow_folder(&below),
+            // No link is followed there, so none is of use.
+            DescriptorType::SymbolicLink => false,
             DescriptorType::RegularFile
-            | DescriptorType::SymbolicLink
             | DescriptorType::BlockDevice
             | DescriptorType::CharacterDevice
             | DescriptorType::Fifo
