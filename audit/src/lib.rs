@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod beneath;
 mod call_counter;
 mod call_tree;
 mod channel;

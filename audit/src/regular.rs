@@ -28,9 +28,7 @@ pub(crate) fn open_named(path: &Path) -> io::Result<File> {
 pub(crate) fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     let options = options.mode(FILE_MODE).custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
     match options.open(path) {
-        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => {
-            Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link, not a regular file"))
-        }
+        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Err(is_link()),
         opened => checked(opened?),
     }
 }
@@ -78,7 +76,13 @@ pub(crate) fn is_folder(path: &Path) -> io::Result<bool> {
     fs::symlink_metadata(path).map(|metadata| metadata.is_dir())
 }
 
-fn checked(file: File) -> io::Result<File> {
+/// The error for a link.
+pub(crate) fn is_link() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link, not a regular file")
+}
+
+/// `file`, if it is a regular one.
+pub(crate) fn checked(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {

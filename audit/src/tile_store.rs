@@ -2,18 +2,17 @@
 //!
 //! A file appears whole or not at all, whichever process dies, and is never changed to something else while its entries
 //! stand: the journal decides what a tile holds. Tiles do not wait for the disk, so the loss of power can tear or lose
-//! those written last; the next open mends them.
+//! those written last; the next open mends them. No link below the ledger's folder is followed ([`Place`]).
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirBuilder, File};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::beneath::{Place, is_absent};
 use crate::codec::ENTRY_BYTES_MAX;
 use crate::frame::LENGTH_BYTES;
 use crate::ids::TreeSize;
-use crate::regular;
 use crate::tile_path::{TILE_LEVELS, TILE_WIDTH, TileKind, TilePath};
 use crate::tiles::{Tile, TileEdge, edge_tile, first};
 
@@ -35,15 +34,14 @@ impl TileStore {
 
     fn write_bytes(&self, path: TilePath, bytes: &[u8]) -> io::Result<()> {
         let fresh = if path.partial.is_some() { FRESH_PARTIAL } else { FRESH_FULL };
-        let (fresh, path) = (self.dir.join(fresh), self.file(path));
-        write_new(&fresh, bytes)?;
-        match fs::rename(&fresh, &path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                make_parent(&path)?;
-                fs::rename(&fresh, &path)
-            }
-            result => result,
-        }
+        let fresh = Place::find(&self.dir, fresh)?;
+        fresh.create_fresh()?.write_all(bytes)?;
+        let path = path.to_string();
+        let place = match Place::find(&self.dir, &path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Place::make(&self.dir, &path),
+            found => found,
+        };
+        fresh.rename(&place?)
     }
 
     /// Writes a tile that has become full, unless it is there with these bytes. Its partial forms go.
@@ -66,7 +64,7 @@ impl TileStore {
                 let path = TilePath::of_width(path.kind, path.index, width);
                 match first(path.kind, bytes, width) {
                     Some(bytes) => self.mend(path, bytes)?,
-                    None => drop(remove_file(&self.file(path))?),
+                    None => drop(self.remove(path)?),
                 }
             }
         }
@@ -81,7 +79,7 @@ impl TileStore {
     }
 
     pub(crate) fn read(&self, path: TilePath) -> io::Result<Vec<u8>> {
-        regular::read(&self.file(path), TILE_BYTES_MAX)
+        Place::find(&self.dir, &path.to_string())?.read(TILE_BYTES_MAX)
     }
 
     /// The first `count` hashes of a tile, in a ledger that published a checkpoint of `size`.
@@ -120,7 +118,7 @@ impl TileStore {
         for kind in kinds {
             let (edge, _width) = edge_tile(size, kind.level());
             for index in edge.. {
-                let full = remove_file(&self.file(TilePath::full(kind, index)))?;
+                let full = self.remove(TilePath::full(kind, index))?;
                 let partials = index > edge && self.remove_partials(TilePath::full(kind, index))?;
                 if !full && !partials && index > edge {
                     break;
@@ -132,10 +130,13 @@ impl TileStore {
 
     /// Removes the partial forms of a tile; whether there were any.
     pub(crate) fn remove_partials(&self, path: TilePath) -> io::Result<bool> {
-        match fs::remove_dir_all(self.dir.join(path.partials_folder())) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
-            result => result.map(|()| true),
-        }
+        let folder = path.partials_folder();
+        if_there(Place::find(&self.dir, &folder)).map_or(Ok(false), |place| place?.remove_folder())
+    }
+
+    /// Removes a tile; whether it was there.
+    fn remove(&self, path: TilePath) -> io::Result<bool> {
+        if_there(Place::find(&self.dir, &path.to_string())).map_or(Ok(false), |place| place?.remove())
     }
 
     /// Brings all that was written to disk.
@@ -145,13 +146,9 @@ impl TileStore {
 
     /// Makes the folder, and removes what a crash left unfinished.
     pub(crate) fn prepare(&self) -> io::Result<()> {
-        let folder = self.dir.join(TILE_FOLDER);
-        make_folder(&folder)?;
-        if !regular::is_folder(&folder)? {
-            return Err(io::Error::new(io::ErrorKind::NotADirectory, "`tile` is a link, and must be a folder"));
-        }
+        Place::find(&self.dir, TILE_FOLDER)?.make_folder()?;
         for fresh in [FRESH_FULL, FRESH_PARTIAL] {
-            remove_file(&self.dir.join(fresh))?;
+            Place::find(&self.dir, fresh)?.remove()?;
         }
         Ok(())
     }
@@ -159,27 +156,11 @@ impl TileStore {
     /// The widths of the partial forms of a tile.
     fn partial_widths(&self, path: TilePath) -> io::Result<BTreeSet<u64>> {
         let folder = path.partials_folder();
-        let files = match fs::read_dir(self.dir.join(&folder)) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(BTreeSet::new());
-            }
-            files => files?,
-        };
-        let mut widths = BTreeSet::new();
-        for file in files {
-            let file = file?;
-            let name = format!("{folder}/{}", file.file_name().to_string_lossy());
-            if let Ok(found) = name.parse::<TilePath>()
-                && !file.file_type()?.is_dir()
-            {
-                widths.insert(found.width());
-            }
-        }
-        Ok(widths)
-    }
-
-    fn file(&self, path: TilePath) -> PathBuf {
-        self.dir.join(path.to_string())
+        let names = Place::find(&self.dir, &folder).and_then(|place| place.names());
+        let files =
+            if_there(names).transpose()?.unwrap_or_default().into_iter().filter(|(_name, is_folder)| !is_folder);
+        let tiles = files.filter_map(|(name, _)| format!("{folder}/{name}").parse::<TilePath>().ok());
+        Ok(tiles.map(TilePath::width).collect())
     }
 }
 
@@ -193,21 +174,10 @@ pub(crate) const TILE_FOLDER: &str = "tile";
 const TILE_BYTES_MAX: usize = 256 * (LENGTH_BYTES + ENTRY_BYTES_MAX);
 const _: () = assert!(TILE_WIDTH == 256);
 
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    regular::create_fresh(path)?.write_all(bytes)
-}
-
-fn make_parent(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), make_folder)
-}
-
-fn make_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
-}
-
-fn remove_file(path: &Path) -> io::Result<bool> {
-    match fs::remove_file(path) {
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
-        result => result.map(|()| true),
+/// `None` where there is nothing.
+fn if_there<T>(found: io::Result<T>) -> Option<io::Result<T>> {
+    match found {
+        Err(error) if is_absent(&error) => None,
+        found => Some(found),
     }
 }

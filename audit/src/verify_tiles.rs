@@ -3,12 +3,11 @@
 //! Every file below `tile/` is accounted for: equal to the journal, or reported.
 
 use std::collections::HashMap;
-use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::beneath::Place;
 use crate::ids::{LeafHash, LeafIndex, TreeSize};
-use crate::regular;
 use crate::structure::Problem;
 use crate::tile_path::{TILE_WIDTH, TileKind, TilePath};
 use crate::tile_store::{FRESH_FULL, FRESH_PARTIAL, TILE_FOLDER, TileStore};
@@ -155,24 +154,22 @@ impl TileAudit {
     }
 
     fn walk(&mut self, dir: &Path, below: &str) -> io::Result<()> {
-        match regular::is_folder(&dir.join(below)) {
-            Ok(true) => {}
-            Ok(false) => {
+        if below.split('/').count() > FOLDERS_DEEP_MAX {
+            self.strangers.push(below.to_owned());
+            return Ok(());
+        }
+        let names = match Place::find(dir, below).and_then(|place| place.names()) {
+            // None yet, or gone since its parent was read.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
                 self.strangers.push(below.to_owned());
                 return Ok(());
             }
-            // None yet, or gone since its parent was read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(error),
-        }
-        let files = match fs::read_dir(dir.join(below)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            files => files?,
+            names => names?,
         };
-        for file in files {
-            let file = file?;
-            let name = format!("{below}/{}", file.file_name().to_string_lossy());
-            if file.file_type()?.is_dir() {
+        for (name, is_folder) in names {
+            let name = format!("{below}/{name}");
+            if is_folder {
                 self.walk(dir, &name)?;
             } else if let Ok(path) = name.parse::<TilePath>() {
                 self.listed.entry((path.kind, path.index)).or_default().push(path.width());
@@ -183,3 +180,6 @@ impl TileAudit {
         Ok(())
     }
 }
+
+/// No tile lies deeper, whatever its index: `tile/0/x…/x…/x…/x…/x…/x…/NNN.p`.
+const FOLDERS_DEEP_MAX: usize = 9;

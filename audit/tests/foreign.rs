@@ -30,7 +30,7 @@ const SIZES: [u64; 8] = [1, 2, 255, 256, 257, 65_535, 65_536, 65_537];
 fn go_verifies_our_ledgers() {
     let build = tempfile::tempdir().unwrap();
     let Some(program) = build_go(build.path()) else {
-        return missing(GO);
+        return missing(GO, "apt.log");
     };
     at_every_size(|dir, key, old| {
         let mut command = Command::new(&program);
@@ -47,7 +47,7 @@ fn aics_tlog_verifies_our_ledgers() {
         found.is_ok_and(|found| found.status.success())
     };
     let Some(python) = pythons.into_iter().find(has) else {
-        return missing("python3 with aics-tlog");
+        return missing("python3 with aics-tlog", "pip.log");
     };
     let program = tests_folder().join("foreign_verify/audit.py");
     at_every_size(|dir, key, _old| Command::new(python).arg(&program).arg(dir).arg(key).output().unwrap());
@@ -67,6 +67,7 @@ fn a_verifier_that_is_missing_fails_in_ci_and_is_passed_over_elsewhere() {
         let expected =
             if passes { format!("SKIPPED: {GO} is missing") } else { format!("{GO} is missing, and with CI") };
         assert!(said.contains(&expected), "CI={ci}: {said}");
+        assert_eq!(said.contains("target/apt.log"), !passes, "CI={ci}: {said}");
     }
 }
 

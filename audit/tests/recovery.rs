@@ -7,10 +7,13 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use support::{Folder, OPEN_AT, ORIGIN, begin, files, open, policy, record_call, report, tempdir};
-use tollgate_audit::{CallId, Durability, Kind, LeafIndex, Ledger, OpenError, Problem, TreeSize};
+use tollgate_audit::{
+    CallId, Durability, Finding, Kind, LeafIndex, Ledger, OpenError, Problem, Prover, TreeSize, with_causes,
+};
 
 /// A ledger with a resume point behind its start.
 fn long() -> Folder {
@@ -222,4 +225,41 @@ fn partial_tiles_stay_until_the_full_one_is_there() {
     ledger.append(&vec![policy(); 200]).unwrap();
     ledger.checkpoint().unwrap();
     assert_eq!(names(dir.path()), ["tile/0/000", "tile/0/001.p/45"]);
+}
+
+/// A link in the place of a folder below `tile/`: what it leads to is neither read as the ledger's nor changed.
+#[test]
+fn no_link_in_the_place_of_a_folder_of_tiles_is_followed() {
+    for name in ["tile", "tile/0", "tile/entries", "tile/0/001.p", "tile/entries/001.p"] {
+        let (dir, elsewhere) = (tempdir().unwrap(), tempdir().unwrap());
+        let ledger = open(dir.path());
+        ledger.append(&vec![policy(); 299]).unwrap();
+        ledger.checkpoint().unwrap();
+        let folder = dir.path().join(name);
+        fs::rename(&folder, elsewhere.path().join("moved")).unwrap();
+        symlink(elsewhere.path().join("moved"), &folder).unwrap();
+        let before = files(elsewhere.path());
+        assert!(!before.is_empty());
+
+        let found = report(dir.path()).findings;
+        let is_named = |finding: &Finding| finding.file == name && matches!(finding.problem, Problem::FileUnknown);
+        assert!(found.iter().any(is_named), "{name}: {found:?}");
+        assert!(found.iter().any(|finding| matches!(finding.problem, Problem::FileMissing)), "{name}: {found:?}");
+        if !name.ends_with(".p") {
+            let mut prover = Prover::new(dir.path(), TreeSize(256));
+            let proven = prover.entry(LeafIndex(3)).map(drop).and_then(|()| prover.inclusion(LeafIndex(3)).map(drop));
+            let error = proven.unwrap_err();
+            assert!(with_causes(&error).contains("is a link, or no folder"), "{name}: {error:?}");
+        }
+
+        // A ledger that runs can be unable to publish, and one that is opened can refuse: neither writes through the link.
+        ledger.append(&vec![policy(); 300]).unwrap();
+        let published = ledger.checkpoint().map(drop).map_err(|error| with_causes(&error));
+        drop(ledger);
+        let opened = Ledger::open(dir.path(), ORIGIN, "test", 1).map(drop).map_err(|error| with_causes(&error));
+        assert_eq!(files(elsewhere.path()), before, "{name}: {published:?} {opened:?}");
+        let errors: Vec<String> = [published, opened].into_iter().filter_map(Result::err).collect();
+        assert!(errors.iter().all(|error| error.contains("is a link, or no folder")), "{name}: {errors:?}");
+        assert!(!errors.is_empty() || name.ends_with(".p"), "{name}");
+    }
 }

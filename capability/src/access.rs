@@ -17,7 +17,7 @@ pub enum Access {
     Write,
     /// Make files, folders and links; be the target of a rename.
     Create,
-    /// Unlink a file, remove a folder; be the source of a rename, or overwritten by one.
+    /// Unlink a file, remove a folder; be the source of a rename, or overwritten by one. A folder is renamed with `list` too.
     Delete,
     /// Open a folder, list it, flush it; the metadata hash, as with `metadata`.
     List,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::access::AccessSet;
 use crate::functions;
 use crate::path::{FsPath, GrantIndex};
+use crate::policy_name::Carries;
 use crate::reach::Reach;
 use crate::standing::moves_up;
 
@@ -92,6 +93,8 @@ pub enum HostCall {
         /// Where the link leads that moves, or the links in a folder that moves, if they were looked at: see
         /// [`HostCall::moves_links`].
         reach: Option<Reach>,
+        /// Whether a folder that moves has a policy in it, if it was looked at.
+        carries: Option<Carries>,
         /// The new name.
         to: FsPath,
         /// Whether a symbolic link is on the way to the new name.
@@ -298,6 +301,7 @@ impl HostCall {
             | Target::Outside
             | Target::Mount
             | Target::Pseudo
+            | Target::Policy
             | Target::Unknown => false,
         }
     }
@@ -408,6 +412,8 @@ pub enum Target {
     Mount,
     /// It is in a file system of the kernel's own, such as procfs.
     Pseudo,
+    /// A policy under another name, by a link: it is not there for a tool that could change it, and is not changed.
+    Policy,
     /// The kernel could not say; the call goes on to its own error.
     Unknown,
 }
@@ -418,7 +424,13 @@ impl Target {
     pub const fn id(self) -> Option<FileId> {
         match self {
             Self::File { id, .. } | Self::Folder { id } | Self::Link { id } | Self::Special { id } => Some(id),
-            Self::Absent | Self::Symlink | Self::Outside | Self::Mount | Self::Pseudo | Self::Unknown => None,
+            Self::Absent
+            | Self::Symlink
+            | Self::Outside
+            | Self::Mount
+            | Self::Pseudo
+            | Self::Policy
+            | Self::Unknown => None,
         }
     }
 
@@ -435,6 +447,7 @@ impl Target {
             Self::Outside => "outside",
             Self::Mount => "mount",
             Self::Pseudo => "pseudo",
+            Self::Policy => "policy",
             Self::Unknown => "unknown",
         }
     }

@@ -9,10 +9,11 @@ use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
 use crate::disk::DiskCost;
 use crate::durability::Durability;
 use crate::path::{FsPath, GrantIndex};
+use crate::policy_name::Carries;
 use crate::reach::Reach;
 use crate::reason::Reason;
 use crate::set::{Cap, CapabilitySet, FsCapability};
-use crate::standing::{Name, link_stays, links_in_folder_stay, place_is_free, place_is_kept};
+use crate::standing::{Name, link_stays, links_in_folder_stay, no_policy_moves, place_is_free, place_is_kept};
 
 /// Decides whether `set` allows `call`.
 ///
@@ -192,12 +193,12 @@ fn allowed<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
         HostCall::StatAt { path, target } => at_path(set, path, *target, Access::Metadata),
         HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
         HostCall::ReadlinkAt { path } => readlink(set, path),
-        HostCall::SetTimesAt { path, target } => at_path(set, path, *target, Access::Write),
+        HostCall::SetTimesAt { path, target } => set_times(set, path, *target),
         HostCall::CreateDirectoryAt { path, target, .. } => create_directory(set, path, *target),
         HostCall::RemoveDirectoryAt { path, linked, target } => remove_directory(set, path, *linked, *target),
         HostCall::UnlinkFileAt { path, target } => unlink(set, path, *target),
-        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target, .. } => {
-            rename(set, (from, *from_linked, *source), *reach, (to, *to_linked, *target))
+        HostCall::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, .. } => {
+            rename(set, (from, *from_linked, *source), (*reach, *carries), (to, *to_linked, *target))
         }
         HostCall::LinkAt { from, source, reach, to, to_linked, .. } => {
             link(set, (from, *source), *reach, (to, *to_linked))
@@ -262,6 +263,14 @@ fn no_policy<'s>(set: &'s CapabilitySet, path: &FsPath) -> Result<(), Denial<'s>
     if fs.hides(below) { Err(policy_name(fs)) } else { Ok(()) }
 }
 
+/// A policy is not changed by another name either, and gets none. To look at it is no matter: the effect finds nothing.
+fn no_policy_file(fs: &FsCapability, target: Target) -> Result<(), Denial<'_>> {
+    if target == Target::Policy {
+        return Err(Denial { missing: Rule::FsPolicy { guest: &fs.guest }, reason: Reason::PolicyByLink });
+    }
+    Ok(())
+}
+
 fn policy_name(fs: &FsCapability) -> Denial<'_> {
     Denial { missing: Rule::FsPolicy { guest: &fs.guest }, reason: Reason::PolicyName }
 }
@@ -300,6 +309,7 @@ fn placed<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Result<&
         | Target::Outside
         | Target::Mount
         | Target::Pseudo
+        | Target::Policy
         | Target::Unknown => (!fs.patterns.allow_file(below)).then_some(Reason::Excluded),
     };
     match fault {
@@ -320,6 +330,7 @@ fn elsewhere(guest: &str, target: Target) -> Option<Denial<'_>> {
         | Target::Link { .. }
         | Target::Symlink
         | Target::Special { .. }
+        | Target::Policy
         | Target::Unknown => return None,
     };
     Some(Denial { missing, reason })
@@ -327,6 +338,12 @@ fn elsewhere(guest: &str, target: Target) -> Option<Denial<'_>> {
 
 fn at_path<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target, access: Access) -> Verdict<'s> {
     right(placed(set, path, target)?, access)
+}
+
+fn set_times<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<'s> {
+    let held = at_path(set, path, target, Access::Write)?;
+    no_policy_file(folder(set, path.grant)?, target)?;
+    Ok(held)
 }
 
 /// A call on the name itself, whatever it names: nothing is followed, so a symbolic link is no danger here.
@@ -345,6 +362,7 @@ fn named(target: Target) -> Target {
         | Target::Outside
         | Target::Mount
         | Target::Pseudo
+        | Target::Policy
         | Target::Unknown => target,
     }
 }
@@ -358,6 +376,9 @@ fn open<'s>(set: &'s CapabilitySet, path: &FsPath, flags: OpenFlags, target: Tar
     let seen = if asks_folder && !makes_or_changes && target == Target::Absent { FOLDER } else { target };
     let fs = placed(set, path, seen)?;
     regular(fs, target)?;
+    if makes_or_changes {
+        no_policy_file(fs, target)?;
+    }
     if flags.create {
         place_is_free(set, fs, path, target)?;
     }
@@ -404,6 +425,7 @@ fn stands(target: Target) -> bool {
         | Target::Outside
         | Target::Mount
         | Target::Pseudo
+        | Target::Policy
         | Target::Unknown => false,
     }
 }
@@ -430,12 +452,14 @@ fn reached(target: Target) -> Target {
         | Target::Folder { .. }
         | Target::Link { .. }
         | Target::Special { .. }
+        | Target::Policy
         | Target::Unknown => FOLDER,
     }
 }
 
 fn unlink<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<'s> {
     let held = at_name(set, path, target, Access::Delete)?;
+    no_policy_file(folder(set, path.grant)?, target)?;
     // A folder is not unlinked: the kernel says so.
     if !matches!(target, Target::Folder { .. }) {
         place_is_kept(set, Name { fs: folder(set, path.grant)?, path, linked: false, found: target })?;
@@ -458,7 +482,7 @@ fn readlink<'s>(set: &'s CapabilitySet, path: &FsPath) -> Verdict<'s> {
 fn rename<'s>(
     set: &'s CapabilitySet,
     (from, from_linked, source): (&FsPath, bool, Target),
-    reach: Option<Reach>,
+    (reach, carries): (Option<Reach>, Option<Carries>),
     (to, to_linked, target): (&FsPath, bool, Target),
 ) -> Verdict<'s> {
     no_policy(set, to)?;
@@ -474,6 +498,8 @@ fn rename<'s>(
     }
     let taken = if target == Target::Absent { taken } else { taken.and(right(new, Access::Delete)?) };
     regular(old, source)?;
+    no_policy_file(old, source)?;
+    no_policy_file(new, target)?;
     no_gain(set, (old, from), (new, to), source)?;
     let taken = taken.and(right(new, Access::Create)?);
     let old = Name { fs: old, path: from, linked: from_linked, found: source };
@@ -482,7 +508,10 @@ fn rename<'s>(
     place_is_kept(set, new)?;
     match source {
         Target::Link { .. } => link_stays(new, reach)?,
-        Target::Folder { .. } => links_in_folder_stay(old, new, reach)?,
+        Target::Folder { .. } => {
+            links_in_folder_stay(old, new, reach)?;
+            no_policy_moves(old, carries)?;
+        }
         Target::Absent
         | Target::File { .. }
         | Target::Symlink
@@ -490,6 +519,7 @@ fn rename<'s>(
         | Target::Outside
         | Target::Mount
         | Target::Pseudo
+        | Target::Policy
         | Target::Unknown => {}
     }
     Ok(taken)
@@ -515,6 +545,7 @@ fn link<'s>(
         return deny(Rule::FsPatterns { guest: &new.guest }, Reason::HardLinksUnderPatterns);
     }
     regular(old, source)?;
+    no_policy_file(old, source)?;
     no_gain(set, (old, from), (new, to), source)?;
     let held = read.and(right(new, Access::Create)?);
     let name = Name { fs: new, path: to, linked: to_linked, found: Target::Absent };
@@ -553,6 +584,7 @@ fn no_gain<'s>(
         | Target::Outside
         | Target::Mount
         | Target::Pseudo
+        | Target::Policy
         | Target::Unknown => Access::ALL.into_iter().collect(),
     };
     let place = |fs: &FsCapability, path: &FsPath| fs.host.join(path.resolved().unwrap_or_default());

@@ -142,6 +142,7 @@ mod tests {
             from_linked: false,
             source: FILE,
             reach: None,
+            carries: None,
             to: at(1, "new"),
             to_linked: false,
             target: FILE,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use crate::call::{HandleFacts, HostCall, OpenFlags, Target};
 use crate::path::FsPath;
+use crate::policy_name::Carries;
 use crate::reach::Reach;
 
 impl HostCall {
@@ -41,15 +42,15 @@ impl HostCall {
                 facts.linked_path(&PATH, path, *linked);
                 facts.target(&TARGET, *target);
             }
-            Self::RenameAt { from, from_linked, source, reach, to, to_linked, target, .. } => {
+            Self::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, .. } => {
                 facts.linked_path(&FROM, from, *from_linked);
-                facts.moved(*source, *reach);
+                facts.moved(*source, *reach, *carries);
                 facts.linked_path(&TO, to, *to_linked);
                 facts.target(&TARGET, *target);
             }
             Self::LinkAt { from, source, reach, to, to_linked, .. } => {
                 facts.path(&FROM, from);
-                facts.moved(*source, *reach);
+                facts.moved(*source, *reach, None);
                 facts.linked_path(&TO, to, *to_linked);
             }
             Self::SymlinkAt { content, path, linked, .. } => {
@@ -144,7 +145,13 @@ impl<'a> Facts<'a> {
                 self.uint(keys.device, id.device);
                 self.uint(keys.inode, id.inode);
             }
-            Target::Absent | Target::Symlink | Target::Outside | Target::Mount | Target::Pseudo | Target::Unknown => {}
+            Target::Absent
+            | Target::Symlink
+            | Target::Outside
+            | Target::Mount
+            | Target::Pseudo
+            | Target::Policy
+            | Target::Unknown => {}
         }
     }
 
@@ -154,13 +161,17 @@ impl<'a> Facts<'a> {
         self.0.push((keys.linked, Fact::Bool(linked)));
     }
 
-    /// What gets another name, and where the links lead that get another place with it, if that was looked at.
-    fn moved(&mut self, source: Target, reach: Option<Reach>) {
+    /// What gets another name, where the links lead that get another place with it, and whether a policy does, if that was
+    /// looked at.
+    fn moved(&mut self, source: Target, reach: Option<Reach>, carries: Option<Carries>) {
         self.target(&SOURCE, source);
         match reach {
             Some(Reach::Up(folders)) => self.uint(CLIMBS, u64::from(folders)),
             Some(Reach::Anywhere) => self.text(CLIMBS, ANYWHERE),
             None => {}
+        }
+        if let Some(carries) = carries {
+            self.text(CARRIES, carries.as_str());
         }
     }
 
@@ -180,6 +191,8 @@ pub(crate) struct PathKeys {
 
 /// How many folders up links lead, or [`ANYWHERE`].
 pub(crate) const CLIMBS: &str = "climbs";
+/// Whether a policy is in a folder that moves.
+pub(crate) const CARRIES: &str = "carries";
 /// The word for links that nothing bounds.
 pub(crate) const ANYWHERE: &str = "anywhere";
 

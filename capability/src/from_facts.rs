@@ -8,10 +8,11 @@ use thiserror::Error;
 use crate::access::{Access, AccessSet};
 use crate::call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
 use crate::facts::{
-    ANYWHERE, CLIMBS, FROM, Fact, PATH, PathKeys, QUOTA_LEFT, SOURCE, TARGET, TO, TargetKeys, flag_words,
+    ANYWHERE, CARRIES, CLIMBS, FROM, Fact, PATH, PathKeys, QUOTA_LEFT, SOURCE, TARGET, TO, TargetKeys, flag_words,
 };
 use crate::functions;
 use crate::path::{FsPath, GrantIndex};
+use crate::policy_name::Carries;
 use crate::reach::Reach;
 
 impl HostCall {
@@ -149,6 +150,7 @@ impl<'f> Left<'f> {
             from_linked: self.bool(FROM.linked)?,
             source: self.target(&SOURCE)?,
             reach: self.reach()?,
+            carries: self.carries()?,
             to: self.path(&TO)?,
             to_linked: self.bool(TO.linked)?,
             target: self.target(&TARGET)?,
@@ -216,6 +218,7 @@ impl<'f> Left<'f> {
             "outside" => Ok(Target::Outside),
             "mount" => Ok(Target::Mount),
             "pseudo" => Ok(Target::Pseudo),
+            "policy" => Ok(Target::Policy),
             "unknown" => Ok(Target::Unknown),
             _other => Err(wrong(keys.kind, "a kind of target")),
         }
@@ -292,6 +295,16 @@ impl<'f> Left<'f> {
             Some(Fact::Text(word)) if word == ANYWHERE => Ok(Some(Reach::Anywhere)),
             Some(Fact::Text(_) | Fact::Bool(_)) => Err(wrong(CLIMBS, expected)),
         }
+    }
+
+    /// What a folder takes along; without the fact, nobody looked.
+    fn carries(&mut self) -> Result<Option<Carries>, FactsError> {
+        if !self.0.contains_key(CARRIES) {
+            return Ok(None);
+        }
+        let word = self.text(CARRIES)?;
+        let known = Carries::ALL.into_iter().find(|carries| carries.as_str() == word);
+        known.map(Some).ok_or_else(|| wrong(CARRIES, "`no-policy`, `policy` or `unseen`"))
     }
 
     fn take(&mut self, name: &'static str) -> Result<&'f Fact<'f>, FactsError> {

@@ -56,6 +56,7 @@ mod names;
 mod path;
 mod patterns;
 mod policy;
+mod policy_name;
 mod private;
 mod reach;
 mod reason;
@@ -97,6 +98,7 @@ pub use names::{
 pub use path::{Ending, FsPath, GrantIndex, NAME_BYTES_MAX, PATH_BYTES_MAX, PathFault};
 pub use patterns::{PATTERN_BYTES_MAX, PATTERNS_MAX, PatternError, Patterns};
 pub use policy::{POLICY_BYTES_MAX, POLICY_NAME, Policy, PolicyError};
+pub use policy_name::{Carries, names_policy};
 pub use private::{PRIVATE_BYTES_MAX, PrivateSet, PrivateSetError};
 pub use reach::Reach;
 pub use reason::Reason;

@@ -46,6 +46,12 @@ pub enum Reason {
     GainsRights,
     /// A policy could be found under this name.
     PolicyName,
+    /// The path leads to a policy by another name.
+    PolicyByLink,
+    /// There is a policy in the folder, which would be found under another name.
+    PolicyInFolder,
+    /// The folder was not seen whole: a policy could be in it.
+    FolderUnseen,
     /// More is asked for than is left.
     OverLimit {
         /// What was asked for.
@@ -88,6 +94,16 @@ impl fmt::Display for Reason {
             Self::PolicyName => {
                 f.write_str("the next run could find a policy under this name, which no tool may write")
             }
+            Self::PolicyByLink => {
+                f.write_str("the path leads to a policy (`tollgate.toml`) by a link, and no tool may change one")
+            }
+            Self::PolicyInFolder => f.write_str(
+                "a policy (`tollgate.toml`) is in the folder, and the next run would find it under another name",
+            ),
+            Self::FolderUnseen => f.write_str(
+                "a policy could be in the folder, which was not seen whole: that takes `list`, no other mount in it, and \
+                 at most 1,000,000 entries",
+            ),
             Self::OverLimit { asked, left } => write!(f, "{asked} asked for, {left} left"),
         }
     }

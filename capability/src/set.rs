@@ -9,7 +9,7 @@ use crate::access::{Access, AccessSet};
 use crate::audit::AuditSettings;
 use crate::call::{FileId, Stdio};
 use crate::patterns::Patterns;
-use crate::policy::POLICY_NAME;
+use crate::policy_name::names_policy;
 
 /// Everything a tool may do. Made by [`CapabilitySet::intersect`](crate::CapabilitySet::intersect), or empty.
 ///
@@ -70,21 +70,25 @@ pub struct FsCapability {
 }
 
 impl FsCapability {
+    /// Whether what stands at `below` is not there for the tool: the name of a policy, in whatever spelling
+    /// ([`names_policy`]), in a folder in which the tool may change something. The working folder of the next run may be any
+    /// folder in it.
+    #[must_use]
+    pub fn hides(&self, below: &str) -> bool {
+        let name = || below.split('/').rev().find(|name| !matches!(*name, "" | "."));
+        self.hides_policies() && name().is_some_and(names_policy)
+    }
+
+    /// Whether policies are not there for the tool, since it may change something in the folder.
+    #[must_use]
+    pub fn hides_policies(&self) -> bool {
+        self.may_change()
+    }
+
     /// Whether the tool may change something below it.
     #[must_use]
     pub fn may_change(&self) -> bool {
         [Access::Write, Access::Create, Access::Delete].iter().any(|right| self.access.contains(*right))
-    }
-
-    /// Whether what stands at `below` is not there for the tool: the name of a policy ([`POLICY_NAME`](crate::POLICY_NAME)), in
-    /// a folder in which the tool may change something. The working folder of the next run may be any folder in it.
-    ///
-    /// Some file systems take other cases for the same name, and leave out dots and spaces at its end; so does this.
-    #[must_use]
-    pub fn hides(&self, below: &str) -> bool {
-        let names = || below.split('/').rev().find(|name| !matches!(*name, "" | "."));
-        self.may_change()
-            && names().is_some_and(|name| name.trim_end_matches(['.', ' ']).eq_ignore_ascii_case(POLICY_NAME))
     }
 }
 

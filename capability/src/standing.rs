@@ -1,9 +1,10 @@
-//! Two things that must hold wherever a tool changes names: links lead nowhere out of their granted folder, and the place
-//! of a granted folder stays that folder's.
+//! Three things that must hold wherever a tool changes names: links lead nowhere out of their granted folder, policies stay
+//! where they are, and the place of a granted folder stays that folder's.
 
 use crate::call::Target;
 use crate::check::{Denial, Rule};
 use crate::path::FsPath;
+use crate::policy_name::Carries;
 use crate::reach::Reach;
 use crate::reason::Reason;
 use crate::set::{CapabilitySet, FsCapability};
@@ -63,6 +64,17 @@ pub(crate) fn links_in_folder_stay<'s>(
 pub(crate) fn moves_up(from: (&FsPath, bool), to: (&FsPath, bool)) -> bool {
     let depth = |path: &FsPath| path.resolved().unwrap_or_default().matches('/').count();
     from.1 || to.1 || depth(to.0) < depth(from.0)
+}
+
+/// A folder that moves takes no policy along: a later run that starts in the folder's new place would find it there. What
+/// nobody looked at may have one.
+pub(crate) fn no_policy_moves<'s>(folder: Name<'_, 's>, carries: Option<Carries>) -> Result<(), Denial<'s>> {
+    let reason = match carries {
+        Some(Carries::NoPolicy) => return Ok(()),
+        Some(Carries::Policy) => Reason::PolicyInFolder,
+        Some(Carries::Unseen) | None => Reason::FolderUnseen,
+    };
+    Err(Denial { missing: Rule::FsPolicy { guest: &folder.fs.guest }, reason })
 }
 
 /// The place of a granted folder, and of every folder that it is in, stays what it is: another folder in its place would be

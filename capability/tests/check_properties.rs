@@ -9,7 +9,7 @@ use generators::{
 };
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, Decision, Durability, FileId, FsPath, GrantIndex, HandleFacts, HostCall,
+    Access, AccessSet, CapabilitySet, Carries, Decision, Durability, FileId, FsPath, GrantIndex, HandleFacts, HostCall,
     Patterns, Reach, Reason, RecordedSet, Rule, StdioSet, Target, check,
 };
 
@@ -95,6 +95,14 @@ proptest! {
                 Some(Reach::Anywhere) | None => false,
             };
             prop_assert!(is_level || links_stay, "{call:?}");
+        }
+    }
+
+    /// A policy stays where it is: no folder moves unless it was seen whole, and has none in it.
+    #[test]
+    fn no_folder_takes_a_policy_along(set in set(), call in call()) {
+        if let HostCall::RenameAt { source: Target::Folder { .. }, carries, .. } = &call {
+            prop_assert!(*carries == Some(Carries::NoPolicy) || !allowed(&set, &call), "{call:?}");
         }
     }
 

@@ -1,9 +1,9 @@
 //! Every word of the vocabulary denies something, and each rule about links, renames and patterns does what it says.
 
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, ClockMode, Decision, Durability, FileId, FsCapability, FsPath, GrantIndex,
-    HandleFacts, HostCall, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, OpenFlags, Patterns, RandomMode, Reach, Reason,
-    Stdio, StdioSet, Target, check,
+    Access, AccessSet, CapabilitySet, Carries, ClockMode, Decision, Durability, FileId, FsCapability, FsPath,
+    GrantIndex, HandleFacts, HostCall, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, OpenFlags, Patterns, RandomMode, Reach,
+    Reason, Stdio, StdioSet, Target, check,
 };
 
 const READ: OpenFlags = OpenFlags {
@@ -64,7 +64,18 @@ fn open(asked: &str, flags: OpenFlags, target: Target) -> HostCall {
 
 fn rename(from: FsPath, source: Target, to: FsPath, target: Target) -> HostCall {
     let reach = matches!(source, Target::Link { .. }).then_some(Reach::Up(0));
-    HostCall::RenameAt { from, from_linked: false, source, reach, to, to_linked: false, target, quota_left: ROOM }
+    let carries = matches!(source, Target::Folder { .. }).then_some(Carries::NoPolicy);
+    HostCall::RenameAt {
+        from,
+        from_linked: false,
+        source,
+        reach,
+        carries,
+        to,
+        to_linked: false,
+        target,
+        quota_left: ROOM,
+    }
 }
 
 fn link(from: FsPath, source: Target, to: FsPath) -> HostCall {
@@ -285,6 +296,7 @@ fn a_quota_denies_all_that_takes_room_on_the_disk() {
         from_linked: false,
         source: FILE,
         reach: None,
+        carries: None,
         to: path(),
         to_linked: false,
         target: FILE,
@@ -372,6 +384,7 @@ fn a_link_is_judged_where_it_will_stand() {
         from_linked: false,
         source: LINK,
         reach,
+        carries: None,
         to: at(0, to),
         to_linked: false,
         target: Target::Absent,
@@ -410,6 +423,7 @@ fn a_link_that_climbs_stands_only_where_no_link_is_on_the_way() {
         from_linked: false,
         source: LINK,
         reach: Some(reach),
+        carries: None,
         to: at(0, "s/a"),
         to_linked: true,
         target: Target::Absent,
@@ -427,6 +441,7 @@ fn a_folder_comes_nearer_only_with_links_that_stay() {
         from_linked: false,
         source: FOLDER,
         reach,
+        carries: Some(Carries::NoPolicy),
         to: at(0, to),
         to_linked,
         target: Target::Absent,
@@ -439,6 +454,29 @@ fn a_folder_comes_nearer_only_with_links_that_stay() {
     assert_eq!(denied(&everything(), &moved(Some(Reach::Up(1)), "d/s/a", true)), refused);
     assert_eq!(denied(&everything(), &moved(Some(Reach::Up(0)), "s", true)), None);
     assert_eq!(denied(&everything(), &moved(Some(Reach::Anywhere), "d/a", false)), refused);
+}
+
+#[test]
+fn a_folder_takes_no_policy_along() {
+    let moved = |carries| {
+        let (from, to) = (at(0, "a"), at(0, "b"));
+        HostCall::RenameAt {
+            from,
+            from_linked: false,
+            source: FOLDER,
+            reach: None,
+            carries,
+            to,
+            to_linked: false,
+            target: Target::Absent,
+            quota_left: ROOM,
+        }
+    };
+    let refused = |reason| Some(("fs:/docs:policy".to_owned(), reason));
+    assert_eq!(denied(&everything(), &moved(Some(Carries::NoPolicy))), None);
+    assert_eq!(denied(&everything(), &moved(Some(Carries::Policy))), refused(Reason::PolicyInFolder));
+    assert_eq!(denied(&everything(), &moved(Some(Carries::Unseen))), refused(Reason::FolderUnseen));
+    assert_eq!(denied(&everything(), &moved(None)), refused(Reason::FolderUnseen), "nobody looked");
 }
 
 /// `/docs` is `/srv/w`, and `/out` lies in it as `/srv/w/in/out`.
@@ -507,6 +545,7 @@ fn where_a_granted_folder_lies_in_another_no_link_leads_to_a_changed_name() {
             from_linked: true,
             source: FOLDER,
             reach: Some(Reach::Up(0)),
+            carries: Some(Carries::NoPolicy),
             to: at(0, "x"),
             to_linked: false,
             target: Target::Absent,

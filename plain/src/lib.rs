@@ -13,15 +13,17 @@ use std::fmt::Write as _;
 /// functions below say so.
 ///
 /// C0 controls, delete and C1 controls; what changes the direction of text (UAX #9); line and paragraph separators; what has no
-/// width or no shape (UTS #36, UTR #53), also tags and variation selectors, in which a whole text can hide.
+/// width or no shape (UTS #36, UTR #53; `Default_Ignorable_Code_Point` of UAX #44), also tags and variation selectors, in which
+/// a whole text can hide; letters and symbols that are blank. Spaces are no steering, however wide: a gap is seen.
 #[must_use]
 pub const fn is_steering(character: char) -> bool {
     matches!(character,
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}'
         | '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
         | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+        | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{13430}'..='\u{1343f}' | '\u{13441}' | '\u{13442}' | '\u{16fe4}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// For a place within one line: each steering character as Rust writes it (`\n`, `\u{202e}`).
@@ -100,10 +102,20 @@ mod tests {
             ("grapheme joiner", 0x34f..=0x34f),
             ("Arabic letter mark", 0x61c..=0x61c),
             ("Hangul fillers", 0x115f..=0x1160),
+            ("Hangul filler", 0x3164..=0x3164),
+            ("Hangul filler of half a width", 0xffa0..=0xffa0),
+            ("Khmer inherent vowels", 0x17b4..=0x17b5),
+            ("Mongolian variation selectors and vowel separator", 0x180b..=0x180f),
+            ("braille blank", 0x2800..=0x2800),
+            ("reserved, ignorable by default", 0xfff0..=0xfff8),
+            ("hieroglyph format", 0x13430..=0x1343f),
+            ("hieroglyph blanks", 0x13441..=0x13442),
+            ("Khitan filler", 0x16fe4..=0x16fe4),
+            ("musical null note head", 0x1d159..=0x1d159),
             ("zero width, left-to-right and right-to-left mark", 0x200b..=0x200f),
             ("line and paragraph separator", 0x2028..=0x2029),
             ("embeddings and overrides", 0x202a..=0x202e),
-            ("word joiner, invisible operators", 0x2060..=0x2064),
+            ("word joiner, invisible operators, one that is reserved", 0x2060..=0x2065),
             ("isolates", 0x2066..=0x2069),
             ("deprecated format characters", 0x206a..=0x206f),
             ("variation selectors", 0xfe00..=0xfe0f),
@@ -111,13 +123,12 @@ mod tests {
             ("interlinear annotation", 0xfff9..=0xfffb),
             ("shorthand format", 0x1bca0..=0x1bca3),
             ("musical format", 0x1d173..=0x1d17a),
-            ("tags", 0xe0000..=0xe007f),
-            ("more variation selectors", 0xe0100..=0xe01ef),
+            ("tags, more variation selectors, others that are ignorable by default", 0xe0000..=0xe0fff),
         ];
         ranges.iter().flat_map(|(_, range)| range.clone()).filter_map(char::from_u32).collect()
     }
 
-    const SEEN: &str = "aZ ~ grüße 日本 العربية עברית 🙂 \\ \" ' / é e\u{301} ½ \u{a0}";
+    const SEEN: &str = "aZ ~ grüße 日本 العربية עברית 🙂 \\ \" ' / é e\u{301} ½ \u{a0} \u{2003} \u{3000} \u{2801} \u{3131} \u{1d158} \u{13000}";
 
     #[test]
     fn the_table_has_all_that_steers_and_nothing_that_is_seen() {
@@ -126,6 +137,26 @@ mod tests {
         for (text, expected) in [(&*table(), false), (SEEN, true), ("a\n\tb\r\n", true), ("a\rb", false), ("\r", false)]
         {
             assert_eq!(is_plain(text), expected, "{text:?}");
+        }
+    }
+
+    /// Each of these looks like nothing, or like a space: two names that differ by it look the same.
+    #[test]
+    fn a_blank_letter_is_written_out() {
+        for (blank, expected) in [
+            ('\u{2800}', "a\\u{2800}b"),
+            ('\u{3164}', "a\\u{3164}b"),
+            ('\u{ffa0}', "a\\u{ffa0}b"),
+            ('\u{115f}', "a\\u{115f}b"),
+            ('\u{1160}', "a\\u{1160}b"),
+            ('\u{1d159}', "a\\u{1d159}b"),
+        ] {
+            let text = format!("a{blank}b");
+            assert_eq!(one_line(&text), expected);
+            assert!(
+                !output(&text).contains(blank) && !same_length(&text).contains(blank) && !is_plain(&text),
+                "{text:?}"
+            );
         }
     }
 

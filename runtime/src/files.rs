@@ -1,9 +1,13 @@
-//! Files that appear whole or not at all: written under a hidden name, on disk, then renamed.
+//! Files that appear whole or not at all: written under a hidden name, on disk, then renamed. And files that are read: regular
+//! ones alone, since a FIFO would be waited for without end.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 /// What hidden names begin with; no name of a tool or an artifact does.
 pub(crate) const HIDDEN: &str = ".new-";
@@ -55,9 +59,30 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Reads a file of at most `max_bytes`.
+/// Opens a regular file for reading, following links. Anything else is an error.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let file = open_at_once(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() {
+        return Ok(file);
+    }
+    if metadata.is_dir() {
+        return Err(Errno::ISDIR.into());
+    }
+    Err(io::Error::new(ErrorKind::InvalidInput, "it is not a regular file"))
+}
+
+/// Opens for reading whatever `path` is, without waiting for the other end of a FIFO, and without taking a terminal for this
+/// process. What it is must be looked at before it is read.
+pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
+    // The bits of open(2) are an `int` to the kernel.
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    OpenOptions::new().read(true).custom_flags(flags).open(path)
+}
+
+/// Reads a regular file of at most `max_bytes`.
 pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
+    open(path)?.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }

@@ -15,7 +15,7 @@ pub(crate) struct Loss {
 }
 
 /// All of them below folders, in the order in which they are applied.
-pub(crate) const LOSSES: [Loss; 9] = [
+pub(crate) const LOSSES: [Loss; 10] = [
     Loss {
         name: "names outside",
         reason: "Landlock does not judge looking at a name (`O_PATH`, stat): with any folder granted, a host can tell that a \
@@ -57,8 +57,13 @@ pub(crate) const LOSSES: [Loss; 9] = [
     Loss {
         name: "metadata",
         reason: "Landlock has no right for stat, and `readlinkat` is there for every name if one folder grants `metadata`, or \
-                 if names can move or be linked",
+                 lets the tool change something",
         blind: no_metadata,
+    },
+    Loss {
+        name: "policies in folders",
+        reason: "a folder is moved without a look at what is in it; the gate takes `list` to look for policies",
+        blind: |gate| gate.all_look = true,
     },
     Loss {
         name: "link without read",
@@ -75,17 +80,19 @@ pub(crate) const OF_MOUNTS: [(&str, &str); 1] =
 pub(crate) struct Gate {
     set: CapabilitySet,
     probe: Probe,
+    all_look: bool,
 }
 
 impl Gate {
     pub(crate) fn new(set: &CapabilitySet, probe: &Probe) -> Self {
-        Self { set: set.clone(), probe: probe.clone() }
+        Self { set: set.clone(), probe: probe.clone(), all_look: false }
     }
 
     /// What the gate says, blind to `losses`.
     pub(crate) fn allows<'l>(mut self, losses: impl IntoIterator<Item = &'l Loss>) -> bool {
         losses.into_iter().for_each(|loss| (loss.blind)(&mut self));
-        self.probe.calls(&self.set).iter().all(|call| matches!(check(&self.set, call), Decision::Allow(_)))
+        let calls = self.probe.calls(&self.set, self.all_look);
+        calls.iter().all(|call| matches!(check(&self.set, call), Decision::Allow(_)))
     }
 
     fn turn(&mut self, from: Op, to: Op) {
@@ -133,8 +140,8 @@ fn folders_unite(gate: &mut Gate) {
 }
 
 fn no_metadata(gate: &mut Gate) {
-    let moves = gate.somewhere(Access::Create) && (gate.somewhere(Access::Delete) || gate.somewhere(Access::Read));
-    if gate.probe.op != Op::ReadLink || gate.somewhere(Access::Metadata) || moves {
+    let reads_links = [Access::Metadata, Access::Write, Access::Create, Access::Delete];
+    if gate.probe.op != Op::ReadLink || reads_links.into_iter().any(|access| gate.somewhere(access)) {
         gate.set.fs.iter_mut().for_each(|fs| fs.access = fs.access.with(Access::Metadata));
     }
 }

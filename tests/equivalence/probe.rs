@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use tollgate_capability::{
-    Access, CapabilitySet, FileId, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Reach, Target,
+    Access, CapabilitySet, Carries, FileId, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Reach, Target,
 };
 
 /// The folders of a host that can be granted: some lie in others.
@@ -218,8 +218,9 @@ impl Probe {
         }
     }
 
-    /// The calls that the step comes to, with the facts that their decisions rest on.
-    pub(crate) fn calls(&self, set: &CapabilitySet) -> Vec<HostCall> {
+    /// The calls that the step comes to, with the facts that their decisions rest on. Folders that move are looked through by
+    /// who may list them, or by everybody.
+    pub(crate) fn calls(&self, set: &CapabilitySet, all_look: bool) -> Vec<HostCall> {
         let patterned = |grant: u16| set.fs.get(usize::from(grant)).is_some_and(|fs| !fs.patterns.is_empty());
         let path = FsPath::new(GrantIndex(self.from.grant), "", self.path());
         let (to_grant, to_path) = self.second();
@@ -246,11 +247,15 @@ impl Probe {
             let sees = matches!(source, Target::Link { .. }) || has(path.grant, Access::List);
             moves.then_some(if sees { Reach::Up(0) } else { Reach::Anywhere })
         };
+        // No cell has a policy in it.
+        let looks = all_look || has(path.grant, Access::List);
+        let carries = Some(if looks { Carries::NoPolicy } else { Carries::Unseen });
         let renamed = |source, target| HostCall::RenameAt {
             from: path.clone(),
             from_linked: false,
             source,
             reach: reach(source),
+            carries: carries.filter(|_| matches!(source, Target::Folder { .. })),
             to: to.clone(),
             to_linked: false,
             target,

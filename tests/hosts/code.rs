@@ -5,8 +5,8 @@ use std::fs;
 
 use tollgate::sandbox;
 use tollgate::{Artifact, ArtifactKey, Engine, HostError, LoadError, Provenance, ToolSpec};
-use tollgate_audit::Digest;
 use tollgate_capability::CapabilitySet;
+use tollgate_workspace::hmac::hmac;
 use tollgate_workspace::{guest, manifest};
 
 use crate::Scale;
@@ -129,17 +129,6 @@ fn forged_of(artifact: &Artifact, change: impl FnOnce(&mut Vec<u8>, &mut String)
     let engine = Engine::new(1).expect("an engine");
     let forged = [&head[..], &tag, &rest].concat();
     Artifact::open(&forged, &key, artifact.component(), &engine).expect("a seal that holds")
-}
-
-/// HMAC-SHA256 (RFC 2104).
-fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
-    let pad = |byte: u8| {
-        let mut block = [byte; 64];
-        block.iter_mut().zip(key).for_each(|(padded, key)| *padded ^= key);
-        block
-    };
-    let inner = Digest::of(&[&pad(0x36)[..], text].concat());
-    Digest::of(&[&pad(0x5c)[..], &inner.0].concat()).0
 }
 
 /// Moves the section `.text` of an ELF file by one byte, and says that it need not be aligned.

@@ -59,7 +59,7 @@ const KILL: &str = "signal=SIGKILL";
 
 pub(crate) fn faults(scale: Scale) {
     if !Command::new("strace").arg("-V").output().is_ok_and(|output| output.status.success()) {
-        return missing("`strace`");
+        return missing("`strace`", "apt.log");
     }
     let around = tempfile::tempdir().expect("a folder");
     let lab = Lab::new(around.path());

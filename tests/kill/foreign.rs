@@ -19,7 +19,7 @@ impl Foreign {
         command.env("GO111MODULE", "off").env("GOPATH", "/usr/share/gocode").env("GOCACHE", folder.join("go-cache"));
         let is_built = command.output().is_ok_and(|built| built.status.success());
         if !is_built {
-            missing("Go's verifier (`go` with golang.org/x/mod below /usr/share/gocode)");
+            missing("Go's verifier (`go` with golang.org/x/mod below /usr/share/gocode)", "apt.log");
         }
         Self(is_built.then_some(program))
     }

@@ -1,14 +1,21 @@
 //! `fill-in`: JavaScript that computes, and makes no host call at all.
 
+use std::path::PathBuf;
+
 use serde_json::json;
+use tollgate_workspace::foreign::missing;
 
 use crate::project::{Project, installed};
 
 pub(crate) fn a_tool_in_javascript((): ()) {
     let package = installed("js/node_modules/@bytecodealliance/componentize-js");
-    let Some(modules) = package.and(installed("js/node_modules")) else {
-        println!("SKIPPED: JavaScript: no componentize-js in target/languages/js, where .ci/run installs it");
-        return;
+    with(package.and(installed("js/node_modules")));
+}
+
+/// With the packages that have componentize-js among them, where there are some.
+pub(crate) fn with(modules: Option<PathBuf>) {
+    let Some(modules) = modules else {
+        return missing("componentize-js in target/languages/js", "npm.log");
     };
     let fill_in = Project::build("fill-in", ("node_modules", &modules));
     let values = json!({ "name": "Ada", "sum": { "amount": 3 } });

@@ -1,6 +1,9 @@
 //! `outline`: CPython reads files through the gate, and no more than that.
 
+use std::path::PathBuf;
+
 use serde_json::json;
+use tollgate_workspace::foreign::missing;
 
 use crate::project::{Project, installed};
 
@@ -11,9 +14,13 @@ const START: [(&str, &str); 2] =
     [("wasi:cli/environment.get-environment", "empty"), ("wasi:cli/environment.get-arguments", "empty")];
 
 pub(crate) fn a_tool_in_python((): ()) {
-    let Some(environment) = installed("venv/bin/componentize-py").and(installed("venv")) else {
-        println!("SKIPPED: Python: no componentize-py in target/languages/venv, where .ci/run installs it");
-        return;
+    with(installed("venv/bin/componentize-py").and(installed("venv")));
+}
+
+/// With the environment that has componentize-py, where there is one.
+pub(crate) fn with(environment: Option<PathBuf>) {
+    let Some(environment) = environment else {
+        return missing("componentize-py in target/languages/venv", "pip-languages.log");
     };
     let outline = Project::build("outline", (".venv", &environment));
     reads_what_is_granted(&outline);

@@ -4,16 +4,18 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use tollgate_workspace::foreign::missing;
+
 use crate::project::{copy, repository, scratch, text};
 
 pub(crate) fn all((): ()) {
     let root = repository();
-    for (language, runner, args, example) in [
-        ("python", "python3", ["-m", "unittest"].as_slice(), "outline"),
-        ("javascript", "node", ["--test"].as_slice(), "fill-in"),
+    for (language, runner, args, example, log) in [
+        ("python", "python3", ["-m", "unittest"].as_slice(), "outline", "pip-languages.log"),
+        ("javascript", "node", ["--test"].as_slice(), "fill-in", "npm.log"),
     ] {
         if Command::new(runner).arg("--version").output().is_err() {
-            println!("SKIPPED: unit tests of {language}: no `{runner}`");
+            missing(&format!("`{runner}` for the unit tests of {language}"), log);
             continue;
         }
         let sdk = root.join("guest-sdk").join(language);

@@ -199,7 +199,13 @@ fn judge(top: &OwnedFd, request: &Request) -> Said {
 
 /// The rows of the table in docs/wasi.md that the generator meets.
 fn difference(base: &OwnedFd, request: &Request) -> Option<Said> {
-    let Request { op, path, dir, open, .. } = request;
+    let Request { op, path, dir, to, open, .. } = request;
+    // A name that is too long is seen before anything is looked at.
+    let names_two = ["rename-at", "link-at", "symlink-at"].contains(op);
+    let too_long = |path: &str| path.split('/').any(|name| name.len() > 255);
+    if (*op != "symlink-at" && too_long(path)) || (names_two && too_long(to)) {
+        return Some(Err("name-too-long"));
+    }
     let is_top = |path: &str| dir.is_none() && Request::is_dot(path);
     match *op {
         // The granted folder itself.

@@ -17,7 +17,7 @@ fn a_rename_needs_delete_here_and_create_there() {
     let step = step_to("rename-at", "a.txt", "sub/new");
     site.refused(&site.set("create"), &[Refusal::new(step.clone(), "fs:/docs:delete", Reason::NotGranted)]);
     site.refused(&site.set("delete"), &[Refusal::new(step.clone(), "fs:/docs:create", Reason::NotGranted)]);
-    let strict = site.load(site.set("create,delete"));
+    let strict = site.load(site.set("create,delete,list"));
     let taken =
         site.raw(&strict, &[step, step_to("rename-at", "sub/new", "sub/b.txt"), step_to("rename-at", "sub", "s")]);
     assert_eq!(taken.lines(), vec!["rename-at fs:/docs:create -> ok"; 3]);

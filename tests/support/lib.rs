@@ -4,7 +4,9 @@
 pub mod chance;
 pub mod expect;
 pub mod foreign;
+pub mod forgets;
 pub mod fuse;
+pub mod hmac;
 pub mod judge;
 pub mod own_main;
 pub mod processes;

@@ -1,7 +1,7 @@
 //! Words about folders.
 
 use serde_json::{Value, json};
-use tollgate::authority::{FolderError, Nesting, TrustStore, open_folders};
+use tollgate::authority::{DecidingPlaces, FolderError, Nesting, TrustStore, open_folders};
 use tollgate_capability::{Access, BindError, CapabilitySet, Manifest, PathFault, Policy, Reason, Subject};
 use tollgate_workspace::exists;
 use tollgate_workspace::expect::Denied;
@@ -160,7 +160,9 @@ fn opened(folder: &std::path::Path, policy: &str) -> Result<CapabilitySet, Folde
     let manifest = Manifest::parse(&needs, "tool.toml").unwrap();
     let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
     let store = TrustStore::new(folder.join("trust"));
-    open_folders(&mut set, Nesting { grant: &grant, policy: &policy, store: Some(&store), found_in: None })?;
+    let places = DecidingPlaces::none();
+    let nesting = Nesting { grant: &grant, policy: &policy, store: Some(&store), places: &places, found_in: None };
+    open_folders(&mut set, nesting)?;
     Ok(set)
 }
 

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{
-    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
-};
+use tollgate_audit::{CallTrail, Record as _, Room};
 use tollgate_capability::CapabilitySet;
 use tollgate_wasi_proxy::{CallFacts, Gate, GateCtx, GateInput, GateView};
+use tollgate_workspace::forgets::{Forgets, start};
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets::ip_name_lookup::HostResolveAddressStream as Lookup;
 use wasmtime_wasi::p2::bindings::sockets::network::{IpSocketAddress, Ipv4SocketAddress};
@@ -42,11 +41,13 @@ fn the_methods_of_sockets_are_denied_by_their_own_names() {
     assert_eq!(called, expected);
 }
 
+const ROOM: Room = Room { entries: 1_000, bytes: 1 << 20 };
+
 /// How a call was refused, and what the gate counted.
 fn behind_a_gate(call: Method) -> (Option<String>, Vec<(String, u64)>) {
-    let gate = Gate::new(Arc::new(CapabilitySet::default()), CallTrail::begin(Arc::new(Takes), start()));
+    let gate = Gate::new(Arc::new(CapabilitySet::default()), CallTrail::begin(Arc::new(Forgets), start(ROOM)));
     let now = Instant::now();
-    let facts = CallFacts { id: Takes.next_call(1), session: None, deadline: now + Duration::from_secs(3_600) };
+    let facts = CallFacts { id: Forgets.next_call(1), session: None, deadline: now + Duration::from_secs(3_600) };
     let input = GateInput { stdin: Default::default(), wall_start: Duration::ZERO, monotonic_start: now, call: facts };
     let (mut ctx, mut table) = (GateCtx::new(gate, input), ResourceTable::new());
     let refused = call(&mut GateView { ctx: &mut ctx, table: &mut table });
@@ -148,48 +149,5 @@ fn later<T, E: Debug>(answer: impl Future<Output = Result<T, E>>) -> Option<Stri
     match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => now(answer),
         Poll::Pending => panic!("it waits for something"),
-    }
-}
-
-/// A ledger that takes everything.
-#[derive(Debug)]
-struct Takes;
-
-impl Record for Takes {
-    fn record(&self, _entries: &[EncodedEntry], _kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
-        Ok(())
-    }
-
-    fn host(&self) -> HostId {
-        HostId([1; 6])
-    }
-
-    fn next_call(&self, time_ms: u64) -> CallId {
-        CallId::new(time_ms, self.host(), 1)
-    }
-
-    fn ready(&self) -> Result<(), AppendError> {
-        Ok(())
-    }
-}
-
-fn start() -> CallStart {
-    CallStart {
-        call: Takes.next_call(1),
-        started: Instant::now(),
-        deadline: Instant::now() + Duration::from_secs(3_600),
-        time_ns: 1,
-        tool: "tool".to_owned(),
-        version: "1.0.0".to_owned(),
-        component: Digest([0; 32]),
-        operation: "run".to_owned(),
-        agent: None,
-        session: None,
-        decision: None,
-        reason: None,
-        arguments: Recorded::Nothing,
-        arguments_bytes: 0,
-        capability_set: Digest([0; 32]),
-        room: Room { entries: 1_000, bytes: 1 << 20 },
     }
 }

@@ -71,7 +71,7 @@ impl GateCtx {
         Self {
             stdin: if set.stdio.contains(Stdio::Stdin) { brought } else { Bytes::new() },
             captured: Captured::new(set.limits.stdio),
-            roots: Roots::new(set),
+            roots: Roots::new(set, input.call.deadline),
             handles: Handles::new(set.limits.handles),
             seeded,
             hash_seed: None,

@@ -7,6 +7,10 @@
 #![deny(unsafe_code)]
 
 mod ctx;
+#[cfg(test)]
+#[path = "../../tests/support/forgets.rs"]
+#[allow(unreachable_pub, reason = "it is a module of the workspace's test library as well")]
+mod forgets;
 mod fs;
 mod gate;
 mod handle;
@@ -16,7 +20,7 @@ mod stdio;
 mod view;
 
 pub use ctx::{CallFacts, GateCtx, GateInput, Stdout};
-pub use fs::is_pseudo;
+pub use fs::{is_pseudo, know_devtmpfs};
 pub use gate::{Counter, Gate, Permit, Refused, Violation};
 pub use host::{Exited, FAIL, Failed, FolderGone, UNNAMEABLE};
 pub use linker::{INTERFACES, OWN_INTERFACE, add_to_linker, links};

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask setup | test | soak | fuzz | drill | attack | demo | schemas`. Must build without the guests'
+//! The project's own commands: `cargo xtask setup | test | soak | fuzz | drill | attack | targets | demo | schemas`. Must build without the guests'
 //! target, since `setup` is what installs it.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its terminal")]
 #![allow(
@@ -11,6 +11,7 @@ mod cargo;
 mod demo;
 mod fuzz;
 mod setup;
+mod targets;
 mod terminal;
 
 use std::process::{Command, ExitCode};
@@ -23,7 +24,8 @@ The project's own commands.
 Usage: cargo xtask COMMAND
 
   setup              look for the toolchain and a linker; install the target wasm32-wasip2 if it is missing
-  test [-- ARGS]     setup, then all tests of the workspace; ARGS go to `cargo test`
+  test [-- ARGS]     setup, then all tests of the workspace, and its benches in short; with ARGS, which go to `cargo test`,
+                     tests alone
   soak [ROUNDS [SEED]]
                      kill the ledger's processes at random moments in ROUNDS rounds (default 2000), fill its disk, have
                      each of its system calls fail; kill hosts as well, and start and end 50 x ROUNDS of them; an hour.
@@ -37,6 +39,9 @@ Usage: cargo xtask COMMAND
   attack [ROW …]     setup, then play attacks on the built program with a hostile tool, as an outsider would: all, or those
                      of some rows. Fails if one reaches, or is stopped by something else than what should. Some need
                      root and are skipped without, unless CI is set
+  targets            setup, then lint everything for Linux on aarch64, run the tests of the crates that need no kernel there
+                     (qemu-user), and check those for macOS and Windows. Needs a C compiler for aarch64, and is skipped
+                     without, unless CI is set
   demo               setup, then show what Tollgate promises, with real tools; fails if a promise is not kept
   schemas            write the JSON Schemas of tool.toml and tollgate.toml anew, and docs/manifest.md from them";
 
@@ -56,6 +61,7 @@ fn main() -> ExitCode {
         ["drill"] => drill(&[]),
         ["drill", "--", rest @ ..] => drill(rest),
         ["attack", rows @ ..] => attack::attack(rows),
+        ["targets"] => targets::targets(),
         ["demo"] => demo::demo(),
         ["schemas"] => schemas(),
         ["help" | "-h" | "--help"] => {
@@ -74,10 +80,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Unit tests, integration tests, doctests, and the guests' own tests on this machine.
+/// Unit tests, integration tests, doctests, and the guests' own tests on this machine. Then the benches, which as tests run in
+/// short, so that none breaks unseen.
 fn test(args: &[&str]) -> Result<()> {
     setup::setup()?;
-    cargo::run(&[&["test", "--workspace"], args].concat(), &[])
+    cargo::run(&[&["test", "--workspace"], args].concat(), &[])?;
+    if args.is_empty() { cargo::run(&["test", "--workspace", "--bench", "*"], &[]) } else { Ok(()) }
 }
 
 /// The kill tests at length; the variables are what they take instead of arguments.
@@ -95,6 +103,11 @@ fn drill(args: &[&str]) -> Result<()> {
     let status = Command::new(&program).arg("drill").args(args).status();
     let status = status.map_err(|error| format!("cannot start `{}`: {error}", program.display()))?;
     if status.success() { Ok(()) } else { Err(format!("the drill failed ({status}): see above").into()) }
+}
+
+/// Whether `CI` is set, as on build servers and in `.ci/run`: nothing that `.ci/run` installs is passed over then.
+fn is_ci() -> bool {
+    !matches!(std::env::var("CI").as_deref(), Err(_) | Ok("" | "0" | "false"))
 }
 
 /// Schemas and reference are held by tests that can also write them.

@@ -16,31 +16,33 @@ pub(crate) fn setup() -> Result<()> {
     let linker = ["cc", "gcc", "clang"].into_iter().find(|linker| said(linker, &["--version"]).is_some()).ok_or(
         "there is no C linker (cc): install one, such as with `apt-get install gcc libc6-dev` or `dnf install gcc`",
     )?;
-    if !target_installed() {
-        install_target()?;
-    }
+    have_target(TARGET)?;
     eprintln!("xtask: {}, linker {linker}, target {TARGET}: all there", rustc.trim());
     Ok(())
 }
 
-fn target_installed() -> bool {
-    said("rustc", &["--print", "target-libdir", "--target", TARGET])
-        .is_some_and(|libdir| Path::new(libdir.trim()).is_dir())
-}
-
-fn install_target() -> Result<()> {
-    eprintln!("xtask: the target {TARGET} is missing: rustup target add {TARGET}");
+/// Looks for the standard library of a target; installs it if rustup can.
+pub(crate) fn have_target(target: &str) -> Result<()> {
+    if installed(target) {
+        return Ok(());
+    }
+    eprintln!("xtask: the target {target} is missing: rustup target add {target}");
     // rustup takes the toolchain from `rust-toolchain.toml` in the folder that it runs in.
-    let added = Command::new("rustup").args(["target", "add", TARGET]).current_dir(cargo::workspace()?).status();
+    let added = Command::new("rustup").args(["target", "add", target]).current_dir(cargo::workspace()?).status();
     match added {
-        Ok(status) if status.success() && target_installed() => Ok(()),
-        Ok(status) => Err(format!("`rustup target add {TARGET}` did not install it ({status}): see above").into()),
+        Ok(status) if status.success() && installed(target) => Ok(()),
+        Ok(status) => Err(format!("`rustup target add {target}` did not install it ({status}): see above").into()),
         Err(_no_rustup) => Err(format!(
-            "the guests need the target {TARGET}, and there is no rustup to add it: install rustup (https://rustup.rs), or \
-             the standard library for {TARGET} of this rustc from your distribution"
+            "the target {target} is needed, and there is no rustup to add it: install rustup (https://rustup.rs), or the \
+             standard library for {target} of this rustc from your distribution"
         )
         .into()),
     }
+}
+
+fn installed(target: &str) -> bool {
+    said("rustc", &["--print", "target-libdir", "--target", target])
+        .is_some_and(|libdir| Path::new(libdir.trim()).is_dir())
 }
 
 /// What a program prints, if it is there and succeeds.

@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AccessSet, AddressFamily, CapabilitySet, ClockMode, FileId, FsCapability, FsPath, GrantIndex, HandleFacts,
-    HostCall, OpenFlags, Patterns, RandomMode, Reach, SOCKET_METHODS, Stdio, StdioSet, Target,
+    Access, AccessSet, AddressFamily, CapabilitySet, Carries, ClockMode, FileId, FsCapability, FsPath, GrantIndex,
+    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reach, SOCKET_METHODS, Stdio, StdioSet, Target,
 };
 
 pub(crate) fn set() -> impl Strategy<Value = CapabilitySet> {
@@ -83,7 +83,7 @@ pub(crate) fn grant() -> impl Strategy<Value = GrantIndex> {
 pub(crate) fn target() -> impl Strategy<Value = Target> {
     let id = (any::<u64>(), any::<u64>()).prop_map(|(device, inode)| FileId { device, inode });
     let links = prop_oneof![3 => Just(1), 2 => Just(2), 1 => any::<u64>()];
-    (0_u8..11, id, links).prop_map(|(kind, id, links)| match kind {
+    (0_u8..12, id, links).prop_map(|(kind, id, links)| match kind {
         0 => Target::Absent,
         1 => Target::Folder { id },
         2 => Target::Symlink,
@@ -93,6 +93,7 @@ pub(crate) fn target() -> impl Strategy<Value = Target> {
         6 => Target::Link { id },
         7 => Target::Mount,
         8 => Target::Pseudo,
+        9 => Target::Policy,
         _often => Target::File { id, links },
     })
 }
@@ -136,12 +137,14 @@ pub(crate) fn path_call() -> impl Strategy<Value = HostCall> {
 }
 
 pub(crate) fn two_path_call() -> impl Strategy<Value = HostCall> {
-    let old = (fs_path(), seldom(), target(), reach());
+    let old = (fs_path(), seldom(), target(), reach(), carries());
     (0_u8..3, old, fs_path(), seldom(), target(), quota_left()).prop_map(
-        |(kind, (from, from_linked, source, reach), to, to_linked, target, quota_left)| match kind {
+        |(kind, (from, from_linked, source, reach, carries), to, to_linked, target, quota_left)| match kind {
             0 => HostCall::LinkAt { from, source, reach, to, to_linked, quota_left },
             1 => HostCall::SymlinkAt { content: from.asked, path: to, linked: to_linked, quota_left },
-            _often => HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target, quota_left },
+            _often => {
+                HostCall::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, quota_left }
+            }
         },
     )
 }
@@ -156,6 +159,11 @@ pub(crate) fn reach() -> impl Strategy<Value = Option<Reach>> {
         4 => small_or_any(0_u32..3).prop_map(|up| Some(Reach::Up(up))),
         1 => Just(Some(Reach::Anywhere)),
     ]
+}
+
+/// Mostly that there is no policy.
+fn carries() -> impl Strategy<Value = Option<Carries>> {
+    prop_oneof![4 => Just(Some(Carries::NoPolicy)), 1 => prop::option::of(prop::sample::select(&Carries::ALL[..]))]
 }
 
 /// Mostly enough for what takes little room, often nothing, now and then about what a file costs.

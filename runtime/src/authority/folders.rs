@@ -5,6 +5,7 @@
 //! such a grant is refused, unless it says `nested = true`: then the folder that stood there at the first use is the only one
 //! that is ever taken.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,7 @@ use tollgate_wasi_proxy::is_pseudo;
 
 use super::file_id;
 use super::mounts::Mounts;
+use super::places::{DecidingPlaces, PlaceError};
 use super::trust::{Bound, TrustError, TrustStore};
 use super::walk::{End, Walk, absolute, open_real, walk};
 
@@ -40,6 +42,13 @@ pub enum FolderError {
         guest: String,
         /// As the grant names it.
         host: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Which mounts there are cannot be told.
+    #[error("which folders the grants reach cannot be told: the mounts of this process cannot be read")]
+    #[diagnostic(help("mount procfs at /proc, which has them in `/proc/self/mountinfo`"))]
+    Mounts {
         /// Why.
         source: io::Error,
     },
@@ -65,6 +74,10 @@ pub enum FolderError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Host(#[from] HostPathError),
+    /// It reaches what decides over tools.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Place(#[from] PlaceError),
     /// A tool may put another in its place.
     #[error(
         "the grant for `{guest}` names `{}`, which lies in `{}`: {changer} may change that folder, and so put another in its \
@@ -139,8 +152,8 @@ pub enum FolderError {
         /// Where the guest sees it.
         guest: String,
     },
-    /// What was bound cannot be told.
-    #[error("which folder the grant for `{guest}` was bound to cannot be told")]
+    /// What was bound, or where tools could make links, cannot be told or kept.
+    #[error("what is kept of the folders of the grant for `{guest}` cannot be used")]
     #[diagnostic(help("mend the file's rights; if others could change it, remove it and look at the folders first"))]
     Trust {
         /// Where the guest sees it.
@@ -169,13 +182,17 @@ pub struct Nesting<'a> {
     pub grant: &'a Grant,
     /// What all tools get.
     pub policy: &'a Policy,
-    /// Where it is kept which nested folder is which.
+    /// Where it is kept which nested folder is which, and in which folders tools could make links. Without it only links that
+    /// tools of this policy can make are known.
     pub store: Option<&'a TrustStore>,
+    /// What no grant may reach.
+    pub places: &'a DecidingPlaces,
     /// The folder of a policy that was found and never accepted: what it grants lies in there.
     pub found_in: Option<&'a Path>,
 }
 
-/// Opens the granted folders of `set`, whose host paths become the resolved ones, bound to what stands there.
+/// Opens the granted folders of `set`, whose host paths become the resolved ones, bound to what stands there. None reaches a
+/// deciding place.
 ///
 /// # Errors
 ///
@@ -184,7 +201,7 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
     if set.fs.is_empty() {
         return Ok(HeldFolders { _folders: Vec::new() });
     }
-    let mounts = Mounts::here();
+    let mounts = Mounts::here().map_err(|source| FolderError::Mounts { source })?;
     let changeable = nesting.changeable();
     let mut folders = Vec::with_capacity(set.fs.len());
     for fs in &mut set.fs {
@@ -207,6 +224,8 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
         (fs.host, fs.opened) = (resolved, Some(found));
         folders.extend(end.map(|end| end.file));
     }
+    nesting.places.judge_by(set, &mounts)?;
+    nesting.remember(set)?;
     Ok(HeldFolders { _folders: folders })
 }
 
@@ -269,6 +288,7 @@ impl Nesting<'_> {
             let (inside, changer) = (inside.clone(), by.clone());
             return Err(FolderError::Link { guest: guest(), host: host(), inside, changer });
         }
+        self.made_by_no_earlier_tool(fs, &links)?;
         // Names on the way as written, and those of the folder itself under each name that mounts give it.
         let mut on_the_way = above(&walked.holders)?;
         let mut own = above(std::slice::from_ref(&walked.resolved))?;
@@ -284,6 +304,30 @@ impl Nesting<'_> {
             return Err(FolderError::Nested { guest: guest(), host: host(), inside, changer });
         }
         self.same_as_before(fs, found)
+    }
+
+    /// A tool of another policy, or of a `--grant`, is in no text here: what any could change on this user's behalf is kept.
+    fn made_by_no_earlier_tool(&self, fs: &FsCapability, links: &BTreeSet<FileId>) -> Result<(), FolderError> {
+        let Some(store) = self.store else { return Ok(()) };
+        for folder in links {
+            let inside = store.created_in(*folder);
+            let inside = inside.map_err(|source| FolderError::Trust { guest: fs.guest.clone(), source })?;
+            if let Some(inside) = inside {
+                let (guest, host, changer) = (fs.guest.clone(), fs.host.clone(), "a tool of an earlier run".to_owned());
+                return Err(FolderError::Link { guest, host, inside, changer });
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps in which folders the tool of this set can make links.
+    fn remember(&self, set: &CapabilitySet) -> Result<(), FolderError> {
+        let Some(store) = self.store else { return Ok(()) };
+        for fs in set.fs.iter().filter(|fs| fs.access.contains(Access::Create)) {
+            let kept = fs.opened.map_or(Ok(()), |opened| store.creates_in(opened, &fs.host));
+            kept.map_err(|source| FolderError::Trust { guest: fs.guest.clone(), source })?;
+        }
+        Ok(())
     }
 
     fn same_as_before(&self, fs: &FsCapability, found: FileId) -> Result<(), FolderError> {
@@ -361,7 +405,9 @@ mod tests {
             let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
             let store = TrustStore::new(self.folder.path().join("trust"));
             let found_in = self.found.then_some(self.at.as_path());
-            open_folders(&mut set, Nesting { grant: &grant, policy: &policy, store: Some(&store), found_in })?;
+            let places = DecidingPlaces::none();
+            let nesting = Nesting { grant: &grant, policy: &policy, store: Some(&store), places: &places, found_in };
+            open_folders(&mut set, nesting)?;
             Ok(set)
         }
     }
@@ -440,6 +486,29 @@ mod tests {
             let error = ground.open(&policy).unwrap_err();
             assert!(matches!(error, FolderError::Link { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn a_link_that_a_tool_of_another_policy_may_have_made_is_not_followed() {
+        let ground = Ground::new();
+        symlink("../apart", ground.at.join("work/link")).unwrap();
+        let reader = |host: &str| format!("[tools.reader]\nfs.\"/d\" = {{ host = \"{host}\", access = [\"read\"] }}");
+        let earlier = |right: &str| {
+            ground.open(&format!("[tools.reader]\nfs.\"/w\" = {{ host = \"work\", access = [\"{right}\"] }}")).unwrap();
+        };
+        // Who can only take names away makes no link.
+        earlier("delete");
+        assert_eq!(ground.open(&reader("work/link")).unwrap().fs[0].host, ground.at.join("apart"));
+        earlier("create");
+        let error = ground.open(&reader("work/link")).unwrap_err();
+        assert!(matches!(&error, FolderError::Link { inside, .. } if *inside == ground.at.join("work")), "{error}");
+        // Also deeper, where the folder has got another name, and not beside it.
+        fs::rename(ground.at.join("work"), ground.at.join("renamed")).unwrap();
+        symlink("../../apart", ground.at.join("renamed/docs/link")).unwrap();
+        symlink("apart", ground.at.join("link")).unwrap();
+        assert!(matches!(ground.open(&reader("renamed/docs/link")).unwrap_err(), FolderError::Link { .. }));
+        ground.open(&reader("renamed/docs")).unwrap();
+        ground.open(&reader("link")).unwrap();
     }
 
     #[test]

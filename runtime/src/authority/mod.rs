@@ -15,6 +15,7 @@ mod folders;
 mod mounts;
 mod places;
 mod policy_file;
+mod private_group;
 mod trust;
 mod walk;
 

@@ -1,11 +1,11 @@
-//! The names that one folder has by way of several mounts (`mount(8)`, bind mounts), from `/proc/self/mountinfo`. Where that
-//! file cannot be read there is one name for each folder: a container without `/proc` makes no bind mounts unseen.
+//! The names that one folder has by way of several mounts (`mount(8)`, bind mounts) and of overlays, from
+//! `/proc/self/mountinfo`. What other file systems show of folders elsewhere, such as one over FUSE, is not told there.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +23,8 @@ struct Mount {
     root: PathBuf,
     /// Where.
     point: PathBuf,
+    /// The folders that an overlay is made of, by their real paths.
+    layers: Vec<PathBuf>,
 }
 
 /// All mounts that this process sees.
@@ -30,8 +32,11 @@ struct Mount {
 pub(super) struct Mounts(Vec<Mount>);
 
 impl Mounts {
-    pub(super) fn here() -> Self {
-        fs::read("/proc/self/mountinfo").map_or_else(|_unreadable| Self::default(), |text| Self::parse(&text))
+    /// # Errors
+    ///
+    /// They cannot be read, as where `/proc` is not mounted.
+    pub(super) fn here() -> io::Result<Self> {
+        Ok(Self::parse(&fs::read(MOUNTS)?))
     }
 
     fn parse(text: &[u8]) -> Self {
@@ -57,24 +62,57 @@ impl Mounts {
             let id = id(&path)?;
             ids.insert(id);
             // A name that another mount covers leads elsewhere, and is no name of this folder.
-            let same =
-                self.other_names(&path).into_iter().filter(|other| self::id(other).is_ok_and(|found| found == id));
-            waiting.extend(same.flat_map(|other| other.ancestors().map(Path::to_owned).collect::<Vec<_>>()));
+            let same = self.other_names(&path).into_iter().filter(|other| is_at(other, id));
+            // The same folder has other numbers in an overlay than in its layers.
+            let layered = self.names_by_layers(&path).into_iter().filter(|other| fs::symlink_metadata(other).is_ok());
+            waiting.extend(
+                same.chain(layered).flat_map(|other| other.ancestors().map(Path::to_owned).collect::<Vec<_>>()),
+            );
         }
         Ok(ids)
     }
 
     /// What else the folder at this real path may be called.
+    ///
+    /// Which of the mounts on the way is on top is not asked, since moving a mount changes it without a trace in their order:
+    /// a name by a mount that is covered is none, and shows another folder.
     fn other_names(&self, path: &Path) -> Vec<PathBuf> {
-        // Of mounts on one another the last one is seen.
-        let holding = |mount: &&Mount| path.starts_with(&mount.point);
-        let depth = |mount: &&Mount| mount.point.components().count();
-        let Some(own) = self.0.iter().filter(holding).max_by_key(depth) else { return Vec::new() };
-        let Ok(below) = path.strip_prefix(&own.point) else { return Vec::new() };
-        let inside = own.root.join(below);
-        let others = self.0.iter().filter(|other| other.device == own.device && **other != *own);
-        others.filter_map(|other| Some(other.point.join(inside.strip_prefix(&other.root).ok()?))).collect()
+        let by = |own: &Mount| {
+            let inside = own.root.join(path.strip_prefix(&own.point).ok()?);
+            let others = self.0.iter().filter(|other| other.device == own.device && *other != own);
+            Some(
+                others.filter_map(|other| Some(joined(&other.point, inside.strip_prefix(&other.root).ok()?))).collect(),
+            )
+        };
+        self.0.iter().filter_map(by).flat_map(|names: Vec<PathBuf>| names).collect()
     }
+
+    /// What the folder at this real path may be called in the layers of an overlay, or in the overlay whose layer it is in.
+    fn names_by_layers(&self, path: &Path) -> Vec<PathBuf> {
+        let mut names = Vec::new();
+        for overlay in self.0.iter().filter(|mount| !mount.layers.is_empty()) {
+            let inside = path.strip_prefix(&overlay.point).ok().map(|below| overlay.root.join(below));
+            for layer in &overlay.layers {
+                let below = inside.as_deref().and_then(|inside| inside.strip_prefix("/").ok());
+                names.extend(below.map(|below| joined(layer, below)));
+                let shown = path.strip_prefix(layer).ok().map(|below| Path::new("/").join(below));
+                let shown = shown.as_deref().and_then(|shown| shown.strip_prefix(&overlay.root).ok());
+                names.extend(shown.map(|below| joined(&overlay.point, below)));
+            }
+        }
+        names
+    }
+}
+
+const MOUNTS: &str = "/proc/self/mountinfo";
+
+/// `below` in `folder`, without the slash that joining nothing would add: a file may be mounted.
+fn joined(folder: &Path, below: &Path) -> PathBuf {
+    if below.as_os_str().is_empty() { folder.to_owned() } else { folder.join(below) }
+}
+
+fn is_at(path: &Path, expected: FileId) -> bool {
+    id(path).is_ok_and(|found| found == expected)
 }
 
 fn id(path: &Path) -> io::Result<FileId> {
@@ -82,12 +120,43 @@ fn id(path: &Path) -> io::Result<FileId> {
     Ok(FileId { device: metadata.dev(), inode: metadata.ino() })
 }
 
-/// One line: `ID PARENT MAJOR:MINOR ROOT POINT …`.
+/// One line: `ID PARENT MAJOR:MINOR ROOT POINT OPTIONS TAGS… - TYPE SOURCE OPTIONS`.
 fn mount(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ').skip(2);
     let device = String::from_utf8(fields.next()?.to_vec()).ok()?;
     let (root, point) = (unescaped(fields.next()?), unescaped(fields.next()?));
-    Some(Mount { device, root, point })
+    let mut of_kind = fields.skip_while(|field| *field != b"-").skip(1);
+    let layers = match (of_kind.next(), of_kind.nth(1)) {
+        (Some(b"overlay"), Some(options)) => layers(options),
+        (Some(_), _) | (None, _) => Vec::new(),
+    };
+    Some(Mount { device, root, point, layers })
+}
+
+/// The folders in the options of an overlay (`Documentation/filesystems/overlayfs.rst`). Those that were given by a relative path
+/// cannot be told, and those outside this process's root are not there.
+fn layers(options: &[u8]) -> Vec<PathBuf> {
+    let values = options.split(|byte| *byte == b',').filter_map(|option| {
+        let (key, value) = option.split_at(option.iter().position(|byte| *byte == b'=')?);
+        let is_folder = [&b"lowerdir"[..], b"lowerdir+", b"datadir+", b"upperdir", b"workdir"].contains(&key);
+        is_folder.then(|| (key == b"lowerdir", unescaped(value.get(1..).unwrap_or_default())))
+    });
+    let folders = values.flat_map(|(is_list, value)| if is_list { in_list(&value) } else { vec![value] });
+    folders.filter(|folder| folder.is_absolute()).filter_map(|folder| folder.canonicalize().ok()).collect()
+}
+
+/// Paths with a colon between them, two before one with data alone. In a path `\:` is a colon.
+fn in_list(list: &Path) -> Vec<PathBuf> {
+    let mut folders = vec![Vec::new()];
+    let mut bytes = list.as_os_str().as_bytes().iter().copied();
+    while let Some(byte) = bytes.next() {
+        let literal = if byte == b'\\' { bytes.next() } else { Some(byte).filter(|byte| *byte != b':') };
+        match (literal, folders.last_mut()) {
+            (Some(literal), Some(folder)) => folder.push(literal),
+            (None, _) | (_, None) => folders.push(Vec::new()),
+        }
+    }
+    folders.into_iter().map(|folder| PathBuf::from(OsString::from_vec(folder))).collect()
 }
 
 /// A path in which space, tab, newline and backslash are written as three octal digits.
@@ -123,9 +192,41 @@ mod tests {
         let mounts = Mounts::parse(TABLE);
         let names = |path: &str| mounts.other_names(Path::new(path));
         assert_eq!(names("/srv/data/x"), [PathBuf::from("/home/u/bound/x")]);
+        // By the mount that is on top, and by the one below it.
         assert_eq!(names("/home/u/bound/x"), [PathBuf::from("/srv/data/x")]);
         assert_eq!(names("/srv"), Vec::<PathBuf>::new());
         assert_eq!(names("/mnt/with space/x"), Vec::<PathBuf>::new());
+    }
+
+    #[test]
+    fn a_mount_that_was_moved_onto_a_newer_one_hides_no_name() {
+        let moved = b"20 1 8:1 / / rw - ext4 a rw\n21 22 8:2 /in /m rw - ext4 b rw\n22 20 8:1 /srv /m rw - ext4 a rw\n\
+            23 20 8:2 / /b rw - ext4 b rw\n";
+        assert!(Mounts::parse(moved).other_names(Path::new("/m/x")).contains(&PathBuf::from("/b/in/x")));
+    }
+
+    #[test]
+    fn an_overlay_and_its_layers_have_each_others_names() {
+        let place = tempfile::tempdir().unwrap();
+        let at = place.path().canonicalize().unwrap();
+        for name in ["lower", "lo:wer", "upper/docs", "work", "merged"] {
+            fs::create_dir_all(at.join(name)).unwrap();
+        }
+        let shown = at.display();
+        let text = format!(
+            "30 20 0:40 / {shown}/merged rw - overlay o rw,lowerdir={shown}/lower:{shown}/lo\\134:wer:relative,upperdir=\
+             {shown}/upper,workdir={shown}/work\n31 20 0:40 /docs {shown}/docs rw - overlay o rw,lowerdir+={shown}/lower\n"
+        );
+        let mounts = Mounts::parse(text.as_bytes());
+        assert_eq!(mounts.0[0].layers, ["lower", "lo:wer", "upper", "work"].map(|name| at.join(name)));
+        let names = |path: &str| mounts.names_by_layers(&at.join(path));
+        for layer in ["lower", "lo:wer", "upper"] {
+            assert!(names("merged/docs/x").contains(&at.join(layer).join("docs/x")), "{layer}");
+            assert!(names(&format!("{layer}/docs/x")).contains(&at.join("merged/docs/x")), "{layer}");
+        }
+        assert!(names("docs/x").contains(&at.join("lower/docs/x")));
+        assert!(names("lower/docs/x").contains(&at.join("docs/x")));
+        assert!(!names("lower/other").contains(&at.join("docs")));
     }
 
     #[test]
@@ -133,7 +234,7 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let deep = place.path().canonicalize().unwrap().join("a/b");
         fs::create_dir_all(&deep).unwrap();
-        let above = Mounts::here().above([deep.as_path()]).unwrap();
+        let above = Mounts::here().unwrap().above([deep.as_path()]).unwrap();
         for folder in deep.ancestors() {
             assert!(above.contains(&id(folder).unwrap()), "{}", folder.display());
         }

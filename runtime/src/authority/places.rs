@@ -6,6 +6,7 @@
 //! | the ledger, its key, its state, its side store | have any right there |
 //! | the key of compiled tools | read or change it |
 //! | the policy, accepted policies, installed tools, the cache, the component, its manifest, this program | change it |
+//! | the project that the component is built from over and over | change it |
 //!
 //! A place counts as it is written, as it is resolved, and with every link on the way. It is reached from above, by a grant of
 //! a folder that holds one of those names, and from inside, by a grant of a folder in it.
@@ -47,6 +48,8 @@ pub enum Deciding {
     Component,
     /// Its manifest.
     Manifest,
+    /// The project that the component was built from, and will be again: what is built runs unsealed.
+    Project,
     /// This program.
     Program,
 }
@@ -66,6 +69,7 @@ impl Deciding {
             | Self::Cache
             | Self::Component
             | Self::Manifest
+            | Self::Project
             | Self::Program => access.intersection(changes),
         }
     }
@@ -77,6 +81,10 @@ impl Deciding {
             Self::Ledger => {
                 "a tool with it would decide over its own record: grant a folder that does not hold it, or keep the ledger \
                  elsewhere with --ledger or TOLLGATE_LEDGER"
+            }
+            Self::Project => {
+                "what a tool writes there is built and run unsealed the next time: grant a folder outside the project, or use \
+                 `tollgate build` and `tollgate run` instead of `tollgate dev`"
             }
             Self::ArtifactKey
             | Self::Policy
@@ -106,6 +114,7 @@ impl Deciding {
             Self::Cache => "the cache of compiled tools",
             Self::Component => "the component",
             Self::Manifest => "the manifest",
+            Self::Project => "the project that is built",
             Self::Program => "the program `tollgate`",
         }
     }
@@ -139,6 +148,15 @@ pub enum PlaceError {
         /// The rights that it must not have.
         rights: AccessSet,
     },
+    /// Which mounts there are cannot be told.
+    #[error(
+        "whether the grants reach what decides over tools cannot be told: the mounts of this process cannot be read"
+    )]
+    #[diagnostic(help("{}", self.advice()))]
+    Mounts {
+        /// Why.
+        source: io::Error,
+    },
     /// Whether it does cannot be told.
     #[error("whether the grant for `{guest}` reaches {what} cannot be told: `{}`", path.display())]
     #[diagnostic(help("{}", self.advice()))]
@@ -160,6 +178,7 @@ impl PlaceError {
     pub const fn advice(&self) -> &'static str {
         match self {
             Self::Reached { what, .. } => what.advice(),
+            Self::Mounts { .. } => "mount procfs at /proc, which has them in `/proc/self/mountinfo`",
             Self::Unknown { .. } => {
                 "look at the folder of the grant and at that place: this user must be able to see both"
             }
@@ -213,8 +232,12 @@ impl DecidingPlaces {
         if set.fs.is_empty() {
             return Ok(());
         }
-        let mounts = Mounts::here();
-        let granted: Vec<_> = set.fs.iter().map(|fs| (fs, Granted::find(fs, &mounts))).collect();
+        self.judge_by(set, &Mounts::here().map_err(|source| PlaceError::Mounts { source })?)
+    }
+
+    /// As [`DecidingPlaces::judge`], by mounts that were just read.
+    pub(super) fn judge_by(&self, set: &CapabilitySet, mounts: &Mounts) -> Result<(), PlaceError> {
+        let granted: Vec<_> = set.fs.iter().map(|fs| (fs, Granted::find(fs, mounts))).collect();
         for (what, path) in &self.0 {
             let mut place = None;
             for (fs, granted) in granted.iter().filter(|(fs, _)| !what.forbids(fs.access).is_empty()) {
@@ -223,7 +246,7 @@ impl DecidingPlaces {
                 let granted = granted.as_ref().map_err(|error| unknown(error.kind().into()))?;
                 let place = match &place {
                     Some(place) => place,
-                    None => place.insert(Place::find(*what, path, &mounts).map_err(unknown)?),
+                    None => place.insert(Place::find(*what, path, mounts).map_err(unknown)?),
                 };
                 if place.is_reached_by(granted) {
                     let rights = what.forbids(fs.access);
@@ -339,7 +362,7 @@ mod tests {
         }
     }
 
-    const ALL: [Deciding; 10] = [
+    const ALL: [Deciding; 11] = [
         Deciding::Ledger,
         Deciding::ArtifactKey,
         Deciding::Policy,
@@ -349,6 +372,7 @@ mod tests {
         Deciding::Cache,
         Deciding::Component,
         Deciding::Manifest,
+        Deciding::Project,
         Deciding::Program,
     ];
 
@@ -369,6 +393,7 @@ mod tests {
                     | Deciding::Cache
                     | Deciding::Component
                     | Deciding::Manifest
+                    | Deciding::Project
                     | Deciding::Program => changes,
                 };
                 let place = if what == Deciding::PolicyFound { "w/tollgate.toml" } else { "w/place" };

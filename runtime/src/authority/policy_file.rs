@@ -4,18 +4,23 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, LabeledSpan};
+use rustix::fs::{Mode, OFlags, Stat, fgetxattr_query, fstat, openat};
+use rustix::io::Errno;
 pub use tollgate_capability::POLICY_NAME;
 use tollgate_capability::{
     EnvValue, Grant, POLICY_BYTES_MAX, Policy, PolicyError, SandboxSettings, SourceText, ToolName, key_span,
     source_text,
 };
 
+use super::private_group::is_private_group;
 use super::trust::{TrustError, TrustStore};
-use super::walk::walk;
+use super::walk::{Step, walk, walk_by};
+use crate::files;
 
 /// A policy, and where it is from.
 #[derive(Debug)]
@@ -74,15 +79,19 @@ pub enum PolicyFileError {
     },
     /// Somebody else may put another file in its place.
     #[error(
-        "`{}` is found here as the policy, and others may put another file in its place: the owner of the folder is the user \
-         {owner}, its mode {mode:03o}", path.display()
+        "`{}` is found here as the policy, and others may put another file in its place: the owner of the folder `{}` is the \
+         user {owner}, its group {group}, its mode {mode:03o}", path.display(), folder.display()
     )]
     #[diagnostic(help(
-        "read it, and give it with --policy; or make the folder yours alone (`chown $(id -u)`, `chmod go-w`)"
+        "read it, and give it with --policy; or make that folder yours alone (`chown $(id -u)`, `chmod go-w`)"
     ))]
     InFolderOfOthers {
         /// The file.
         path: PathBuf,
+        /// The folder that a name on the way to the file is in.
+        folder: PathBuf,
+        /// The group of the folder.
+        group: u32,
         /// The user id of the folder's owner.
         owner: u32,
         /// The permission bits of the folder.
@@ -140,7 +149,7 @@ impl PolicyFile {
     pub fn given(shown: &Path, folder: &Path) -> Result<Self, PolicyFileError> {
         let path = folder.join(shown);
         let failed = |source| PolicyFileError::Read { path: shown.to_owned(), source };
-        let text = text_of(File::open(&path).map_err(failed)?, shown)?;
+        let text = text_of(files::open(&path).map_err(failed)?, shown)?;
         Self::parse(shown.display().to_string(), path, text, false)
     }
 
@@ -267,45 +276,75 @@ fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
     if name.uid() != user() {
         return Err(of_others(&name));
     }
-    let flags = (rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits();
-    let flags = i32::try_from(flags).map_err(|_too_large| failed(ErrorKind::InvalidInput.into()))?;
-    let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(failed)?;
+    let file = files::open_at_once(path).map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     if !metadata.is_file() {
         return Err(PolicyFileError::NotAFile { path: path.to_owned() });
     }
-    if metadata.uid() != user() || others_may_write(&file, &metadata) {
+    let found = fstat(&file).map_err(|errno| failed(errno.into()))?;
+    if found.st_uid != user() || others_may_write(&file, &found) {
         return Err(of_others(&metadata));
     }
-    judge_folder(path)?;
+    judge_way(path, &found)?;
     Ok(Some(file))
 }
 
-/// Whoever may rename in the folder puts any file of the user's in the policy's place, such as one that was obeyed before. Where
-/// the folder is sticky only the file's owner may, and the folder's, who is the user or root.
-fn judge_folder(path: &Path) -> Result<(), PolicyFileError> {
+/// Whoever may rename on the way to the policy puts any file of the user's in its place, such as one that was obeyed before. So
+/// each folder counts that a name on the way is in, up to `/`, and those behind each link.
+fn judge_way(path: &Path, opened: &Stat) -> Result<(), PolicyFileError> {
     let failed = |source| PolicyFileError::Read { path: path.to_owned(), source };
-    let folder = File::open(path.parent().unwrap_or_else(|| Path::new("/"))).map_err(failed)?;
-    let metadata = folder.metadata().map_err(failed)?;
-    let (owner, mode) = (metadata.uid(), metadata.mode() & 0o7777);
-    let others_may_rename = mode & STICKY == 0 && others_may_write(&folder, &metadata);
-    if (owner != user() && owner != ROOT) || others_may_rename {
-        return Err(PolicyFileError::InFolderOfOthers { path: path.to_owned(), owner, mode });
+    let mut fault = Ok(());
+    let walked = walk_by(path, |step| {
+        if fault.is_ok() {
+            fault = judge_step(path, step);
+        }
+    });
+    let walked = walked.map_err(failed)?;
+    fault?;
+    // The way was opened before it was judged, and once more as it was.
+    let same = walked.end.is_some_and(|end| {
+        fstat(&end.file).is_ok_and(|end| (end.st_dev, end.st_ino) == (opened.st_dev, opened.st_ino))
+    });
+    if same { Ok(()) } else { Err(failed(io::Error::other("another file stands there now"))) }
+}
+
+/// In a sticky folder a name is renamed by the owner of what it names, and by the folder's owner.
+fn judge_step(path: &Path, step: Step<'_>) -> Result<(), PolicyFileError> {
+    let failed = |errno: Errno| PolicyFileError::Read { path: path.to_owned(), source: errno.into() };
+    let folder = fstat(step.folder).map_err(failed)?;
+    let (owner, group, mode) = (folder.st_uid, folder.st_gid, folder.st_mode & 0o7777);
+    let is_kept = mode & STICKY != 0 && is_trusted(step.named.st_uid);
+    if is_trusted(owner) && (is_kept || !others_may_write(step.folder, &folder)) {
+        return Ok(());
     }
-    Ok(())
+    let (path, folder) = (path.to_owned(), step.path.to_owned());
+    Err(PolicyFileError::InFolderOfOthers { path, folder, owner, group, mode })
+}
+
+/// The user, and root, who may do everything anyway.
+fn is_trusted(owner: u32) -> bool {
+    owner == user() || owner == ROOT
 }
 
 /// `S_ISVTX` (`inode(7)`).
 const STICKY: u32 = 0o1000;
-/// Who may do everything anyway.
 const ROOT: u32 = 0;
 
-/// A group that has the user's own number is taken for the user's alone, as `useradd` makes it; with an access list the mode
-/// says only what the list allows at most.
-fn others_may_write(file: &File, metadata: &fs::Metadata) -> bool {
-    let listed = rustix::fs::fgetxattr(file, "system.posix_acl_access", &mut [0_u8; 0]).is_ok_and(|bytes| bytes > 0);
-    let own_group = metadata.gid() == metadata.uid() && !listed;
-    metadata.mode() & 0o002 != 0 || (metadata.mode() & 0o020 != 0 && !own_group)
+/// Whether others than the owner may write there. The bits of the group say what an access list allows at most.
+fn others_may_write(file: &impl AsFd, stat: &Stat) -> bool {
+    let (others, group) = (stat.st_mode & 0o002 != 0, stat.st_mode & 0o020 != 0);
+    others || (group && !(is_private_group(stat.st_gid, stat.st_uid) && has_no_list(file)))
+}
+
+/// Whether there surely is no access list. A place (`O_PATH`) has no attributes to ask for, so a folder is opened for that.
+fn has_no_list(file: &impl AsFd) -> bool {
+    let list = |file: BorrowedFd<'_>| fgetxattr_query(file, "system.posix_acl_access");
+    let found = match list(file.as_fd()) {
+        Err(Errno::BADF) => openat(file, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+            .and_then(|folder| list(folder.as_fd())),
+        found => found,
+    };
+    matches!(found, Ok(0) | Err(Errno::NODATA | Errno::OPNOTSUPP))
 }
 
 fn user() -> u32 {
@@ -414,6 +453,71 @@ mod tests {
         }
     }
 
+    /// In which folder others may put another file in the policy's place.
+    fn exposed(found: Result<Option<PolicyFile>, PolicyFileError>) -> Option<PathBuf> {
+        match found {
+            Ok(_) => None,
+            Err(PolicyFileError::InFolderOfOthers { folder, .. }) => Some(folder),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn each_folder_above_a_found_policy_is_its_owners_alone_to_rename_in() {
+        let ground = Ground::new("");
+        for (bits, refused) in [(0o777, true), (0o757, true), (0o1777, false), (0o711, false), (0o700, false)] {
+            mode(&ground.at, bits);
+            assert_eq!(exposed(ground.found()), refused.then(|| ground.at.clone()), "{bits:o}");
+        }
+        let stat = fs::metadata(&ground.at).unwrap();
+        mode(&ground.at, 0o775);
+        assert_eq!(exposed(ground.found()).is_none(), is_private_group(stat.gid(), stat.uid()));
+    }
+
+    #[test]
+    fn the_folders_behind_each_link_to_a_found_policy_are_judged_too() {
+        let ground = Ground::new("");
+        let (open, link) = (ground.at.join("open"), ground.at.join("p/tollgate.toml"));
+        fs::create_dir_all(open.join("deep")).unwrap();
+        fs::rename(&link, open.join("deep/policy.toml")).unwrap();
+        symlink("../open/deep/policy.toml", &link).unwrap();
+        symlink("open", ground.at.join("way")).unwrap();
+        fs::write(open.join("tollgate.toml"), "").unwrap();
+        let by_a_link = || PolicyFile::found(&ground.at.join("way"), None);
+        assert_eq!((exposed(ground.found()), exposed(by_a_link())), (None, None));
+        mode(&open, 0o777);
+        assert_eq!((exposed(ground.found()), exposed(by_a_link())), (Some(open.clone()), Some(open.clone())));
+        mode(&open, 0o755);
+        // In a sticky folder a link of another user's can still be exchanged by that user.
+        if rustix::process::geteuid().is_root() {
+            mode(&ground.at, 0o1777);
+            assert_eq!(exposed(by_a_link()), None);
+            std::os::unix::fs::lchown(ground.at.join("way"), Some(65534), None).unwrap();
+            assert_eq!(exposed(by_a_link()), Some(ground.at.clone()));
+        }
+    }
+
+    #[test]
+    fn an_access_list_lets_others_in_whatever_the_group() {
+        let ground = Ground::new("");
+        let entry = |tag: u16, rights: u16, id: u32| {
+            [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+        };
+        let no = u32::MAX;
+        // Version 2; the owner, a user, the group, the mask, and others (`posix_acl_xattr.h`).
+        let list = [entry(1, 7, no), entry(2, 7, 65534), entry(4, 5, no), entry(16, 7, no), entry(32, 5, no)].concat();
+        let list = [&2_u32.to_le_bytes()[..], &list].concat();
+        let flags = rustix::fs::XattrFlags::empty();
+        if rustix::fs::setxattr(&ground.at, "system.posix_acl_access", &list, flags).is_err() {
+            return println!("SKIPPED: this file system keeps no access lists");
+        }
+        assert_eq!(exposed(ground.found()).as_deref(), Some(ground.at.as_path()));
+    }
+
     #[test]
     fn what_is_no_file_is_not_passed_over() {
         let ground = Ground::new("");
@@ -423,7 +527,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         assert!(matches!(ground.found(), Err(PolicyFileError::NotAFile { .. })));
         fs::remove_dir(&path).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert!(matches!(ground.found(), Err(PolicyFileError::NotAFile { .. })), "nor waited for");
         fs::remove_file(&path).unwrap();
         symlink("nowhere", &path).unwrap();

@@ -1,5 +1,6 @@
 //! What the operator accepted once: policies that were found and reach beyond their own folder, by their text, and folders
-//! inside others that tools may change, by device and inode. A folder of its own, with a file for each.
+//! inside others that tools may change, by device and inode. And in which folders tools have been able to make links, under
+//! whichever policy. A folder of its own, with a file for each.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -57,6 +58,8 @@ enum Kept {
     Policy { path: String, text: Digest },
     /// A folder.
     Folder { path: String, device: u64, inode: u64 },
+    /// A folder in which a tool was granted `create`.
+    Created { path: String, device: u64, inode: u64 },
 }
 
 /// What is known of a folder.
@@ -91,7 +94,9 @@ impl TrustStore {
         match self.read(&name)? {
             None => Ok(false),
             Some(Kept::Policy { text: accepted, .. }) => Ok(accepted == Digest::of(text.as_bytes())),
-            Some(Kept::Folder { .. }) => Err(TrustError::Damaged { path: self.folder.join(name) }),
+            Some(Kept::Folder { .. } | Kept::Created { .. }) => {
+                Err(TrustError::Damaged { path: self.folder.join(name) })
+            }
         }
     }
 
@@ -125,7 +130,9 @@ impl TrustStore {
         match self.read(&name)? {
             None => Ok(Bound::New),
             Some(Kept::Folder { device, inode, .. }) => Ok(Bound::To(FileId { device, inode })),
-            Some(Kept::Policy { .. }) => Err(TrustError::Damaged { path: self.folder.join(name) }),
+            Some(Kept::Policy { .. } | Kept::Created { .. }) => {
+                Err(TrustError::Damaged { path: self.folder.join(name) })
+            }
         }
     }
 
@@ -137,6 +144,27 @@ impl TrustStore {
     pub fn bind(&self, path: &Path, to: FileId) -> Result<(), TrustError> {
         let (FileId { device, inode }, shown) = (to, path.to_string_lossy().into_owned());
         self.write(&folder_name(path), &Kept::Folder { path: shown, device, inode })
+    }
+
+    /// Where this folder was when a tool could first make links in it; `None` if none ever could.
+    pub(super) fn created_in(&self, folder: FileId) -> Result<Option<PathBuf>, TrustError> {
+        let name = created_name(folder);
+        match self.read(&name)? {
+            None => Ok(None),
+            Some(Kept::Created { path, .. }) => Ok(Some(PathBuf::from(path))),
+            Some(Kept::Policy { .. } | Kept::Folder { .. }) => {
+                Err(TrustError::Damaged { path: self.folder.join(name) })
+            }
+        }
+    }
+
+    /// Keeps that a tool can make links in this folder, for good: they may stay when no tool can any more.
+    pub(super) fn creates_in(&self, folder: FileId, path: &Path) -> Result<(), TrustError> {
+        if self.created_in(folder)?.is_some() {
+            return Ok(());
+        }
+        let (FileId { device, inode }, path) = (folder, path.to_string_lossy().into_owned());
+        self.write(&created_name(folder), &Kept::Created { path, device, inode })
     }
 
     fn read(&self, name: &str) -> Result<Option<Kept>, TrustError> {
@@ -190,6 +218,10 @@ fn folder_name(path: &Path) -> String {
     hashed("folder", &path.components().collect::<PathBuf>())
 }
 
+fn created_name(folder: FileId) -> String {
+    format!("created-{}-{}", folder.device, folder.inode)
+}
+
 fn hashed(kind: &str, path: &Path) -> String {
     let digest = Digest::of(path.as_os_str().as_bytes()).to_string();
     format!("{kind}-{}", digest.trim_start_matches("sha256:"))
@@ -229,6 +261,18 @@ mod tests {
         assert_eq!(store.bound(path).unwrap(), Bound::To(id));
         store.bind(path, FileId { inode: 3, ..id }).unwrap();
         assert_eq!(store.bound(path).unwrap(), Bound::To(FileId { inode: 3, ..id }));
+    }
+
+    #[test]
+    fn a_folder_in_which_a_tool_could_make_links_is_remembered_by_what_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let store = TrustStore::new(place.path().join("trust"));
+        let id = FileId { device: 1, inode: 2 };
+        assert_eq!(store.created_in(id).unwrap(), None);
+        store.creates_in(id, Path::new("/w")).unwrap();
+        store.creates_in(id, Path::new("/renamed")).unwrap();
+        assert_eq!(store.created_in(id).unwrap(), Some(PathBuf::from("/w")));
+        assert_eq!(store.created_in(FileId { device: 2, ..id }).unwrap(), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, open, openat, readlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat};
 use rustix::io::Errno;
 
 /// Links that are followed on one way: as many as Linux follows (`path_resolution(7)`).
@@ -35,12 +35,31 @@ pub(super) struct End {
     pub(super) kind: FileType,
 }
 
+/// A name on the way, which stands there: what it is in, and what it names itself, be it a link.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Step<'w> {
+    /// As a place only (`O_PATH`).
+    pub(super) folder: &'w OwnedFd,
+    /// The folder's real path.
+    pub(super) path: &'w Path,
+    pub(super) named: &'w Stat,
+}
+
 /// Walks the absolute path `path`.
 ///
 /// # Errors
 ///
 /// A system call fails for another reason than that nothing can be reached there.
 pub(super) fn walk(path: &Path) -> io::Result<Walk> {
+    walk_by(path, |_step| {})
+}
+
+/// As [`walk`], and shows each step as it is taken.
+///
+/// # Errors
+///
+/// Those of [`walk`].
+pub(super) fn walk_by(path: &Path, mut show: impl FnMut(Step<'_>)) -> io::Result<Walk> {
     let mut walk = Walk { holders: Vec::new(), links: Vec::new(), resolved: PathBuf::from("/"), end: None };
     let mut names = names(path.as_os_str());
     let mut here = End { file: open("/", PLACE, Mode::empty())?, kind: FileType::Directory };
@@ -63,7 +82,9 @@ pub(super) fn walk(path: &Path) -> io::Result<Walk> {
             }
             Err(errno) => return Err(errno.into()),
         };
-        let kind = FileType::from_raw_mode(fstat(&next)?.st_mode);
+        let named = fstat(&next)?;
+        show(Step { folder: &here.file, path: &walk.resolved, named: &named });
+        let kind = FileType::from_raw_mode(named.st_mode);
         if kind != FileType::Symlink {
             here = End { file: next, kind };
             walk.resolved.push(name);

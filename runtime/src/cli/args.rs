@@ -151,16 +151,14 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
     #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
-    /// The name of a ledger that this run makes, by which witnesses tell it from others: a URL of yours without its scheme,
-    /// such as `example.org/tollgate`. A ledger keeps its name [default for a new one: `tollgate.local/ledger/` and 16
-    /// random digits].
-    #[arg(long, value_name = "NAME")]
-    pub(crate) origin: Option<String>,
+    pub(crate) ledger: NewLedgerArgs,
     /// Write a receipt of the call's end to this file, which must not be there yet: whoever has it and the ledger's key
     /// can verify it without the ledger.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) receipt: Option<PathBuf>,
+    /// A folder that the component was built from, and will be again: no tool may change it.
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    pub(crate) built_from: Option<PathBuf>,
     /// Show what the tool logs from this level on; `--json` has all of it.
     #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
     pub(crate) log: LogLevel,
@@ -207,6 +205,18 @@ pub(crate) struct LedgerArgs {
     /// `~/.local/state`].
     #[arg(long, value_name = "FOLDER", value_hint = ValueHint::DirPath)]
     pub(crate) ledger: Option<PathBuf>,
+}
+
+/// A ledger that is made if it is not there.
+#[derive(Debug, clap::Args)]
+pub(crate) struct NewLedgerArgs {
+    #[command(flatten)]
+    pub(crate) there: LedgerArgs,
+    /// The name of a ledger that this makes, by which witnesses tell it from others: a URL of yours without its scheme,
+    /// such as `example.org/tollgate`. A ledger keeps its name [default for a new one: `tollgate.local/ledger/` and 16
+    /// random digits].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -266,7 +276,7 @@ pub(crate) struct InstallArgs {
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) policy: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) ledger: LedgerArgs,
+    pub(crate) ledger: NewLedgerArgs,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

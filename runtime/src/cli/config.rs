@@ -5,7 +5,26 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use miette::Diagnostic;
+
+use super::exit::Failure;
 use crate::authority::{Deciding, DecidingPlaces, POLICY_NAME, TrustStore};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum ConfigError {
+    #[error("TOLLGATE_HOME is the relative path `{}`: which tools and accepted policies hold would depend on the folder you are in",
+        path.display())]
+    #[diagnostic(help("give it as an absolute path"))]
+    RelativeHome { path: PathBuf },
+}
+
+/// Refuses an environment that leaves it to the working folder what decides over tools: a cloned repository could bring its own.
+pub(crate) fn must_be_absolute() -> Result<(), Failure> {
+    match path("TOLLGATE_HOME").filter(|path| path.is_relative()) {
+        Some(path) => Err(Failure::usage(ConfigError::RelativeHome { path })),
+        None => Ok(()),
+    }
+}
 
 /// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$XDG_STATE_HOME/tollgate/ledger`, else
 /// `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
@@ -60,16 +79,18 @@ pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPla
 }
 
 fn in_home(name: &str) -> Option<PathBuf> {
-    Some(path("TOLLGATE_HOME")?.join(name))
+    Some(absolute("TOLLGATE_HOME")?.join(name))
 }
 
+/// "All paths set in these environment variables must be absolute. If an implementation encounters a relative path in any of
+/// these variables it should consider the path invalid and ignore it" (XDG Base Directory Specification 0.8).
 fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
-    path(variable).or_else(|| Some(path("HOME")?.join(below_home)))
+    absolute(variable).or_else(|| Some(home()?.join(below_home)))
 }
 
 /// The user's home folder.
 pub(crate) fn home() -> Option<PathBuf> {
-    path("HOME")
+    absolute("HOME")
 }
 
 /// The file of this program.
@@ -91,6 +112,10 @@ pub(crate) fn host_variable(name: &str) -> Option<String> {
 /// Whether colour is unwanted (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     path("NO_COLOR").is_some()
+}
+
+fn absolute(name: &str) -> Option<PathBuf> {
+    path(name).filter(|path| path.is_absolute())
 }
 
 fn path(name: &str) -> Option<PathBuf> {

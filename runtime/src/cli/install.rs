@@ -71,7 +71,8 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
 /// Asks the component for its operations, in a sealed process that may do nothing. A guest runs there, so the ledger says so.
 fn describe(args: &InstallArgs, loaded: &Loaded, declared: &ToolName, artifact: Artifact) -> Result<Artifact, Failure> {
     let failed = |error: LoadError| Failure::Load { component: args.component.clone(), error };
-    let front = run::start_front(&run::ledger_folder(&args.ledger)?, None, loaded.running.clone())?;
+    let folder = run::ledger_folder(&args.ledger.there)?;
+    let front = run::start_front(&folder, args.ledger.origin.clone(), loaded.running.clone())?;
     let by = run::user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };

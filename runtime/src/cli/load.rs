@@ -1,7 +1,7 @@
 //! From files and arguments to a manifest, a grant and a capability set whose folders exist.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -17,6 +17,7 @@ use super::exit::Failure;
 use super::tools::Which;
 use super::{config, output};
 use crate::authority::{Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
+use crate::files;
 use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 
 /// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
@@ -85,7 +86,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    fn with(self, what: Deciding, path: &Path) -> Self {
+    /// As this, where no tool reaches `path` either.
+    pub(crate) fn with(self, what: Deciding, path: &Path) -> Self {
         Self { places: self.places.with(what, path), ..self }
     }
 }
@@ -272,9 +274,8 @@ pub(crate) fn intersect(loaded: &Loaded) -> Result<(Intersection, HeldFolders), 
         CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
     let store = config::trust_store();
     let (grant, policy, found_in) = (&loaded.grant, &loaded.policy, loaded.found_in.as_deref());
-    let nesting = Nesting { grant, policy, store: store.as_ref(), found_in };
+    let nesting = Nesting { grant, policy, store: store.as_ref(), places: &loaded.running.places, found_in };
     let held = open_folders(&mut intersection.set, nesting).map_err(Failure::usage)?;
-    loaded.running.places.judge(&intersection.set).map_err(Failure::usage)?;
     Ok((intersection, held))
 }
 
@@ -316,16 +317,16 @@ pub(crate) fn read_text_of(path: &Path, max_bytes: u64, help: &'static str) -> R
     String::from_utf8(bytes).map_err(|_not_utf8| Failure::usage(FileError::NotText { path: path.to_owned() }))
 }
 
-/// Reads a file of at most `max_bytes`.
+/// Reads a regular file of at most `max_bytes`.
 pub(crate) fn read(path: &Path, max_bytes: u64, help: &'static str) -> Result<Vec<u8>, Failure> {
-    let failed = |source| Failure::usage(FileError::Read { path: path.to_owned(), help, source });
-    let mut bytes = Vec::new();
-    let mut file = fs::File::open(path).map_err(failed)?.take(max_bytes + 1);
-    file.read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.len() as u64 > max_bytes {
-        return Err(Failure::usage(FileError::TooLarge { path: path.to_owned(), max_bytes }));
-    }
-    Ok(bytes)
+    files::read(path, max_bytes).map_err(|source| {
+        let path = path.to_owned();
+        Failure::usage(if source.kind() == ErrorKind::FileTooLarge {
+            FileError::TooLarge { path, max_bytes }
+        } else {
+            FileError::Read { path, help, source }
+        })
+    })
 }
 
 fn working_folder() -> Result<PathBuf, Failure> {

@@ -44,6 +44,7 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(args: Args) -> Result<Exit, Failure> {
+    config::must_be_absolute()?;
     match args.command {
         Command::Run(args) => run::run(&args),
         Command::New(args) => project::new(&args),

@@ -11,6 +11,7 @@ use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::load::Loaded;
 use super::{compiled, config, hint, load, output, report, tools};
+use crate::authority::Deciding;
 use crate::error::{CallError, CallFailure, LoadError};
 use crate::front::{Front, FrontFailure, FrontSettings, HostCommand, ToolSpec};
 use crate::host::HostRole;
@@ -54,6 +55,7 @@ enum RunError {
     #[diagnostic(help("nothing was run; it is the file with `.private` behind the ledger's name"))]
     SideStore { folder: std::path::PathBuf, source: std::io::Error },
     #[error("this program's own file cannot be found, so neither notary nor hosts can be started")]
+    #[diagnostic(help("it is told by `/proc/self/exe`: mount procfs at /proc"))]
     NoProgram { source: std::io::Error },
     #[error("call {call} is over, and has no receipt")]
     #[diagnostic(help(
@@ -68,7 +70,10 @@ enum RunError {
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let which = tools::which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
-    let loaded = load::load(&which, &bytes)?;
+    let mut loaded = load::load(&which, &bytes)?;
+    if let Some(project) = &args.built_from {
+        loaded.running = loaded.running.with(Deciding::Project, project);
+    }
     let (intersection, _folders) = load::intersect(&loaded)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
@@ -81,8 +86,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let artifact = compiled::artifact(&which, &engine, &bytes)?;
     // A component that is run by its path is asked for its operations by its first host.
     let unasked = artifact.operations().is_none().then(|| artifact.clone());
-    let folder = ledger_folder(&args.ledger)?;
-    let front = start_front(&folder, args.origin.clone(), loaded.running.clone())?;
+    let folder = ledger_folder(&args.ledger.there)?;
+    let front = start_front(&folder, args.ledger.origin.clone(), loaded.running.clone())?;
     let by = user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };

@@ -9,7 +9,7 @@ use super::CompileLimits;
 use super::calls::ALLOWED;
 use super::reply::Reply;
 use crate::interfaces::Interfaces;
-use crate::parent::die_with;
+use crate::parent::belong_to;
 use crate::runtime::Engine;
 use crate::sandbox::trusted;
 
@@ -39,13 +39,23 @@ pub(super) fn arguments(limits: &CompileLimits) -> Vec<OsString> {
 }
 
 /// Compiles the component on standard input to standard output, as the process that a
-/// [`Compiler`](super::Compiler) started, which must have one thread. Seals it first.
+/// [`Compiler`](super::Compiler) started, which must have one thread. Closes every file that it inherited but its standard
+/// streams, leaves the session of whoever started it, and seals it first.
 ///
 /// # Errors
 ///
 /// Nobody takes the answer. Whatever else is wrong is the answer.
-pub fn serve(role: &CompilerRole) -> io::Result<()> {
-    let reply = match sealed_engine(role) {
+///
+/// # Safety
+///
+/// Nothing in this process owns or borrows a file beside its standard streams, or never uses nor closes it again: they are
+/// all closed. So this is what a `main` does first, and it ends when this returns.
+#[allow(unsafe_code, reason = "it closes what others may own, and says so")]
+pub unsafe fn serve(role: &CompilerRole) -> io::Result<()> {
+    // What the front's starter had open is nothing for a component that breaks the compiler.
+    // SAFETY: the caller promises it; nothing has been opened here yet.
+    let closed = unsafe { trusted::close_inherited(&[]) };
+    let reply = match closed.map_err(Cause::from).and_then(|()| sealed_engine(role)) {
         Ok(engine) => compile(&engine)?,
         Err(error) => Reply::NoCompiler(crate::error::with_causes(&*error)),
     };
@@ -57,7 +67,7 @@ pub fn serve(role: &CompilerRole) -> io::Result<()> {
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 fn sealed_engine(role: &CompilerRole) -> Result<Engine, Cause> {
-    die_with(role.front)?;
+    belong_to(role.front)?;
     let engine = Engine::new(1)?;
     seal(role)?;
     Ok(engine)

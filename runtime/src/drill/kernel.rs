@@ -3,9 +3,11 @@
 //! Where an attack could harm the machine if nothing stopped it, its arguments are such that the kernel refuses them.
 
 #[cfg(target_arch = "x86_64")]
+use super::Stop;
+#[cfg(target_arch = "x86_64")]
 use super::machine;
 use super::raw::{descriptor, raw};
-use super::{Alone, Attack, Stop};
+use super::{Alone, Attack};
 
 const PRIVILEGED: Alone = Alone::Depends("it takes a capability, or a part that the kernel may lack");
 const REFUSED_ANYWAY: Alone = Alone::Depends("its arguments are such that the kernel refuses them");

@@ -3,7 +3,9 @@
 use libc::{EACCES, MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE};
 
 use super::machine;
-use super::raw::{Miss, Reply, descriptor, open2, raw};
+#[cfg(target_arch = "x86_64")]
+use super::raw::Miss;
+use super::raw::{Reply, descriptor, open2, raw};
 use super::{Alone, Attack, Stop};
 
 pub(super) const ATTACKS: &[Attack] = &[

@@ -74,7 +74,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     })
     .alone(Alone::Depends("not every kernel has it")),
     Attack::blocked("speculation", "switch a mitigation off", libc::SYS_prctl, |_| {
-        raw!(libc::SYS_prctl, libc::PR_SET_SPECULATION_CTRL, 0, libc::PR_SPEC_ENABLE, 0, 0)
+        raw!(libc::SYS_prctl, PR_SET_SPECULATION_CTRL, 0, PR_SPEC_ENABLE, 0, 0)
     })
     .alone(Alone::Depends("not every processor needs it")),
     Attack::blocked("new-filter", "put a filter over the filter that answers calls itself", libc::SYS_seccomp, |_| {
@@ -135,5 +135,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
 ];
 
+/// linux/prctl.h, Linux 4.17. The C library's headers do not have them on every architecture.
+const PR_SET_SPECULATION_CTRL: i32 = 53;
+const PR_SPEC_ENABLE: i32 = 1 << 1;
 /// linux/prctl.h, Linux 5.11.
 const PR_SET_SYSCALL_USER_DISPATCH: i32 = 59;

@@ -23,9 +23,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::{io, panic, process, thread};
 
-use rustix::process::setsid;
 use tollgate_audit::{CallId, Channel, Recorder};
 use tollgate_capability::CapabilitySet;
+use tollgate_wasi_proxy::know_devtmpfs;
 
 use self::lane::Lane;
 use self::muster::Muster;
@@ -36,7 +36,7 @@ use crate::drill::{Held, Post, ThreadKind};
 use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
 use crate::machine::{Engine, Machine};
-use crate::parent::die_with;
+use crate::parent::belong_to;
 use crate::runtime::record_enforcement;
 use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Stripped};
 use crate::tool::{Component, LoadOrder, Loading};
@@ -61,7 +61,7 @@ pub struct HostRole {
 /// all closed. So this is what a `main` does first, and it ends when this returns.
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
 pub unsafe fn serve(role: &HostRole) -> io::Result<()> {
-    belong_to(role)?;
+    belong_to(role.front)?;
     end_by_any_panic();
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned()?);
     let handed = take_over(&control)?;
@@ -119,10 +119,11 @@ pub(crate) struct Unloaded {
     pub(crate) describing: CallId,
 }
 
-/// Makes the engine, which opens `/proc/self/pagemap`, and confines this process.
+/// Makes the engine, which opens `/proc/self/pagemap`, learns what the gate knows from `/proc`, and confines this process.
 fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -> Result<Prepared, Started> {
     let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
     let engine = Engine::for_mapped_code(lanes).map_err(|error| no_start(&error))?;
+    know_devtmpfs();
     let Order { required, tools, drill } = order;
     let of_drill = drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set()));
     let tools: Vec<_> = tools.into_iter().map(ToolOrder::into_load).zip(code).collect();
@@ -180,12 +181,6 @@ impl Prepared {
         record_enforcement(recorder, &enforced, policies).map_err(|error| no_start(&error))?;
         Ok(enforced)
     }
-}
-
-/// A session of its own, and no life without the front.
-fn belong_to(role: &HostRole) -> io::Result<()> {
-    setsid()?;
-    die_with(role.front)
 }
 
 /// A thread that panics leaves calls without an answer: the process ends, and the front starts another one.

@@ -10,6 +10,7 @@ use crate::error::{CallError, CallFailure};
 use crate::instance::EventLoop;
 use crate::invoke::{Answer, Request, Runner};
 use crate::machine::Machine;
+use crate::operations::too_much_together;
 use crate::private::Noted;
 use crate::sandbox::Enforced;
 use crate::tool::Tool;
@@ -95,7 +96,11 @@ impl Serving {
                 }
             }
         }
-        let operations = tools.iter().map(|tool| tool.texts().clone()).collect();
+        let operations: Vec<_> = tools.iter().map(|tool| tool.texts().clone()).collect();
+        if failed.is_none() {
+            let too_much = too_much_together(&operations);
+            failed = too_much.map(|(tool, error)| Started::Unloadable { tool, error });
+        }
         *self.lock() = if failed.is_some() { Tools::Unusable } else { Tools::Loaded(Arc::new(tools)) };
         self.loaded.notify_all();
         failed.unwrap_or(Started::Serving { tools: operations })

@@ -6,7 +6,7 @@ use tollgate_audit::{CallId, Salt};
 use super::lane::{Lane, LaneLimits};
 use crate::error::{CallError, CallFailure, HostError, LoadError, with_causes};
 use crate::invoke::{Caller, Usage};
-use crate::operations::OperationTexts;
+use crate::operations::{ALL_OPERATIONS_BYTES_MAX, OperationTexts};
 
 /// The host says on its first lane, once: how its start went.
 #[derive(Debug, Serialize, Deserialize)]
@@ -93,12 +93,68 @@ pub(crate) fn tell(lane: &mut Lane, said: &impl Serialize) {
 /// What a host takes from its front: as much as any cap allows.
 pub(crate) const ASK_LIMITS: LaneLimits = LaneLimits { header: 1 << 20, values: 64, blobs: [256 << 20, 256 << 20, 0] };
 
-/// What a front takes of the start of a host: the descriptions and schemas of the operations of a compartment. Each tool's
-/// are bounded where they are read (`operations.rs`); a host that was broken into is bounded here.
-pub(crate) const STARTED_LIMITS: LaneLimits = LaneLimits { header: 32 << 20, values: 1 << 20, blobs: [0, 0, 0] };
+/// What a front takes of the start of a host: the descriptions and schemas of the operations of a compartment, and the words
+/// around them. A host refuses tools that say more (`operations.rs`); one that was broken into is bounded here.
+pub(crate) const STARTED_LIMITS: LaneLimits =
+    LaneLimits { header: ALL_OPERATIONS_BYTES_MAX + (64 << 10), values: 1 << 20, blobs: [0, 0, 0] };
 
 /// Longest header of an answer: the texts of an error.
 pub(crate) const SAID_HEADER_BYTES_MAX: usize = 16 << 20;
 
 /// Most JSON values in it: the names of all operations, and some figures.
 pub(crate) const SAID_VALUES_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+    use std::thread;
+
+    use tollgate_capability::OPERATIONS_MAX;
+
+    use super::*;
+    use crate::host::lane::Lane;
+    use crate::operations::{OperationText, too_much_together};
+
+    /// What a tool says that has as many operations as it may, with descriptions and schemas of these lengths.
+    fn says(description: usize, schema: usize) -> OperationTexts {
+        let fields: String = (0..schema / 40).map(|number| format!(r#""{number:08}":{{"type":"string"}},"#)).collect();
+        let schema = format!(r#"{{"type":"object","properties":{{{fields}"z":{{}}}}}}"#);
+        let operation = |number: usize| OperationText {
+            name: format!("operation-{number}"),
+            description: "d".repeat(description),
+            input_schema: schema.clone(),
+            output_schema: schema.clone(),
+        };
+        (0..OPERATIONS_MAX).map(operation).collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    /// What the front takes of a start in which these tools serve.
+    fn through(tools: Vec<OperationTexts>) -> Vec<OperationTexts> {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let host = thread::spawn(move || tell(&mut Lane::new(theirs), &Started::Serving { tools }));
+        let (started, _none) = Lane::new(ours).receive::<Started>(STARTED_LIMITS, None).unwrap();
+        host.join().unwrap();
+        let Started::Serving { tools } = started else { panic!("{started:?}") };
+        tools
+    }
+
+    #[test]
+    fn a_start_of_64_tools_with_all_the_operations_that_each_may_have_fits() {
+        let tools = vec![says(500, 2 << 10); 64];
+        assert!(too_much_together(&tools).is_none());
+        assert!(through(tools.clone()) == tools);
+    }
+
+    #[test]
+    fn tools_that_say_too_much_together_are_refused_by_name_before_the_front_would_refuse_them() {
+        let one = says(2 << 10, 10 << 10);
+        let fit = ALL_OPERATIONS_BYTES_MAX / one.to_bytes().len();
+        let mut tools = vec![one; fit];
+        assert!((1..64).contains(&fit) && too_much_together(&tools).is_none(), "{fit}");
+        assert!(through(tools.clone()) == tools, "whatever a host does not refuse is taken");
+        tools.push(tools[0].clone());
+        let (tool, error) = too_much_together(&tools).unwrap();
+        let named = format!("together with the {fit} tools before it in its compartment; the maximum is 33554432");
+        assert!(tool == fit && error.to_string().contains(&named), "{tool}: {error}");
+    }
+}

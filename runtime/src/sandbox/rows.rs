@@ -288,8 +288,9 @@ pub(crate) static ROWS: &[CallRow] = &[
     row!(SYS_openat, &[READS_FOLDER], "O_RDONLY|O_DIRECTORY", LIST, "a folder is opened anew to be listed"),
     row!(SYS_getdents64, LIST, "read-directory"),
     row!(SYS_readlinkat, METADATA, "readlink-at"),
-    row!(SYS_readlinkat, BroughtBy::CreateAndDelete, "rename-at: where a link leads that moves"),
-    row!(SYS_readlinkat, BroughtBy::CreateAndRead, "link-at: where a link leads that gets a name"),
+    row!(SYS_readlinkat, WRITE, "open-at: whether a link leads to a policy"),
+    row!(SYS_readlinkat, CREATE, "the same; rename-at and link-at: where a link leads that gets a name"),
+    row!(SYS_readlinkat, DELETE, "open-at: whether a link leads to a policy"),
     row!(
         SYS_renameat2,
         &[Check::only(4, libc::RENAME_NOREPLACE as u64)],

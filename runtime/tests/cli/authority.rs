@@ -8,6 +8,7 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::desk::{DOCS, Desk, Ran};
+use crate::required::is_ci;
 
 const COUNT: [&str; 4] = ["--op", "count", "--input", r#"{"folder": "/docs"}"#];
 const GRANT: &str = "fs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n";
@@ -132,35 +133,107 @@ fn a_tool_changes_neither_its_component_nor_its_manifest_nor_the_program() {
     );
 }
 
+/// Runs the program in `work`, in a mount namespace of its own, after the shell lines `mounts`, which begin in the desk's folder.
+/// `None` where they cannot be taken.
+#[allow(clippy::print_stdout, reason = "says what is passed over")]
+fn run_with_mounts(desk: &Desk, mounts: &str, args: &[&str]) -> Option<Ran> {
+    let script = format!("trap 'exit 120' EXIT; set -e; {mounts}\ncd \"$HERE/work\"; trap - EXIT; exec \"$@\"");
+    let program = command(desk, "", args);
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "sh", "-c", &script, "sh"]).arg(program.get_program()).args(program.get_args());
+    let here = fs::canonicalize(desk.path("")).unwrap();
+    unshare.current_dir(&here).env("HERE", &here);
+    unshare.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = unshare.output().ok()?;
+    if output.status.code() != Some(120) && !output.stderr.starts_with(b"unshare: ") {
+        return Some(desk.ran(&output));
+    }
+    assert!(!is_ci(), "with CI no check is passed over: {output:?}");
+    println!("SKIPPED: these mounts cannot be made (root?): {output:?}");
+    None
+}
+
+#[test]
+fn a_mount_that_was_moved_onto_another_hides_no_place() {
+    let desk = prober();
+    for folder in ["outer/real/home", "other/home", "first", "shown"] {
+        fs::create_dir_all(desk.path(folder)).unwrap();
+    }
+    // The newer mount is below the older one, which was moved.
+    let mounts = "mount --bind outer/real first; mount --bind other shown; mount --move first shown; export \
+                  TOLLGATE_HOME=\"$HERE/shown/home\"";
+    let args = |host| ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}", "--grant", host];
+    let Some(ran) = run_with_mounts(&desk, mounts, &args("fs:/docs=../outer:create")) else { return };
+    ran.fails(2, &["hands over the key of compiled tools: `FOLDER/shown/home/artifact.key`"]);
+    nothing_was_called(&desk);
+    // What was covered is no place any more.
+    assert_eq!(run_with_mounts(&desk, mounts, &args("fs:/docs=../other:create")).unwrap().code, 0);
+}
+
+#[test]
+fn a_place_is_out_of_reach_through_an_overlay_too() {
+    let desk = prober();
+    fs::create_dir(desk.path("ov")).unwrap();
+    let mounts = "mount -t tmpfs none ov; cd ov; mkdir lower upper upper/home work merged apart; mount -t overlay none -o \
+                  \"lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work\" merged; cd ..; export TOLLGATE_HOME=";
+    for (home, host, reached) in [
+        ("upper/home", "merged", true),
+        ("merged/home", "upper", true),
+        ("merged/home", "lower", true),
+        ("upper/home", "apart", false),
+    ] {
+        let (mounts, grant) = (format!("{mounts}\"$HERE/ov/{home}\""), format!("fs:/docs=../ov/{host}:create"));
+        let args = ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}", "--grant", &grant];
+        let Some(ran) = run_with_mounts(&desk, &mounts, &args) else { return };
+        if reached {
+            ran.fails(2, &[&format!("hands over the key of compiled tools: `FOLDER/ov/{home}/artifact.key`")]);
+        } else {
+            assert_eq!(ran.code, 0, "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn devtmpfs_is_no_granted_folder_where_dev_is_another_file_system() {
+    let desk = prober();
+    fs::create_dir(desk.path("devices")).unwrap();
+    let mounts = "mount -t devtmpfs none devices; mount -t tmpfs none /dev; for device in null zero random urandom; do touch \
+                  /dev/$device; mount --bind devices/$device /dev/$device; done";
+    let args = ["run", "../tools/probe-fs.wasm", "--grant", "fs:/docs=../devices:read,list"];
+    let Some(ran) = run_with_mounts(&desk, mounts, &args) else { return };
+    ran.fails(2, &["names `FOLDER/devices`, which is in a file system of the kernel's own"]);
+    nothing_was_called(&desk);
+}
+
+#[test]
+fn what_decides_does_not_depend_on_the_working_folder() {
+    let desk = Desk::with("word-count");
+    let count = [&["run", "tools/word-count.wasm"][..], &COUNT, &DOCS].concat();
+    for args in [&count[..], &["trust"], &["list"], &["doctor"]] {
+        let output = desk.command(args).env("TOLLGATE_HOME", "own").output().unwrap();
+        desk.ran(&output).fails(2, &["TOLLGATE_HOME is the relative path `own`", "give it as an absolute path"]);
+    }
+    nothing_was_called(&desk);
+    // The specification has it that these are passed over.
+    let mut command = desk.command(&count);
+    command.env_remove("TOLLGATE_HOME").env("HOME", desk.path("home"));
+    for variable in ["XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
+        command.env(variable, "own");
+    }
+    assert_eq!(desk.ran(&command.output().unwrap()).json()["files"], 2);
+    assert!(!desk.path("own").exists() && desk.path("home/.local/state/tollgate/artifact.key").exists());
+}
+
 #[test]
 fn a_file_that_is_mounted_from_a_granted_folder_is_out_of_reach_there() {
-    let mounts = |script: &str| Command::new("unshare").args(["--mount", "sh", "-c", script]).output();
-    if !mounts("true").is_ok_and(|output| output.status.success()) {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "no mount namespace can be made, and with CI no check is passed over"
-        );
-        return println!("SKIPPED: no mount namespace can be made (root?)");
-    }
     let desk = prober();
     fs::create_dir(desk.path("source")).unwrap();
     fs::rename(desk.path("tools/probe-fs.wasm"), desk.path("source/c.wasm")).unwrap();
     desk.file("tools/probe-fs.wasm", "");
-    let at = |name: &str| desk.path(name).display().to_string();
-    let script = format!(
-        "mount --bind {} {} && cd {} && exec {} run ../tools/probe-fs.wasm --grant fs:/docs=../source:write --op run --input \
-         '{{\"steps\": []}}'",
-        at("source/c.wasm"),
-        at("tools/probe-fs.wasm"),
-        at("work"),
-        env!("CARGO_BIN_EXE_tollgate"),
-    );
-    let mut command = Command::new("unshare");
-    command
-        .args(["--mount", "sh", "-c", &script])
-        .env("TOLLGATE_HOME", desk.home())
-        .env("TOLLGATE_LEDGER", desk.path("ledger"));
-    desk.ran(&command.output().unwrap()).fails(2, &["hands over the component"]);
+    let mounts = "mount --bind source/c.wasm tools/probe-fs.wasm";
+    let args = ["run", "../tools/probe-fs.wasm", "--grant", "fs:/docs=../source:write"];
+    let Some(ran) = run_with_mounts(&desk, mounts, &args) else { return };
+    ran.fails(2, &["hands over the component"]);
     nothing_was_called(&desk);
 }
 
@@ -226,9 +299,27 @@ fn a_found_policy_is_in_a_folder_where_nobody_else_renames() {
     mode(0o755);
     if rustix::process::geteuid().is_root() {
         chown(desk.path("project"), Some(65534), None).unwrap();
-        run(&desk, "project", &count).fails(2, &["the owner of the folder is the user 65534"]);
+        run(&desk, "project", &count).fails(2, &["the owner of the folder `FOLDER/project` is the user 65534"]);
     }
     assert_eq!(run(&desk, "project", &[&count[..], &["--policy", "tollgate.toml"]].concat()).json()["files"], 2);
+}
+
+#[test]
+fn a_found_policy_is_judged_by_each_folder_above_it() {
+    let desk = Desk::with("word-count");
+    fs::create_dir_all(desk.path("outer/project")).unwrap();
+    fs::rename(desk.path("docs"), desk.path("outer/project/docs")).unwrap();
+    desk.file("outer/project/tollgate.toml", format!("[tools.word-count]\n{GRANT}"));
+    let count = [&["run", "../../tools/word-count.wasm"][..], &COUNT].concat();
+    let mode = |mode| fs::set_permissions(desk.path("outer"), Permissions::from_mode(mode)).unwrap();
+    mode(0o777);
+    let refused = run(&desk, "outer/project", &count);
+    refused.fails(2, &["put another file in its place: the owner of the folder `FOLDER/outer`", "its mode 777"]);
+    nothing_was_called(&desk);
+    for near in [0o1777, 0o711] {
+        mode(near);
+        assert_eq!(run(&desk, "outer/project", &count).json()["files"], 2);
+    }
 }
 
 #[test]
@@ -322,6 +413,23 @@ fn a_folder_that_another_tool_can_exchange_is_refused_or_bound() {
     assert_eq!(desk.called().len(), 1);
     assert_eq!(desk.run(&["trust", "work/docs"]).code, 0);
     assert_eq!(desk.run(&count).json()["files"], 1);
+}
+
+#[test]
+fn a_link_of_a_tool_that_another_grant_let_make_it_is_not_followed() {
+    let desk = prober();
+    desk.place("word-count");
+    symlink("../docs", desk.path("work/link")).unwrap();
+    let count = [&["run", "../tools/word-count.wasm"][..], &COUNT, &["--grant", "fs:/docs=link:read,list"]].concat();
+    assert_eq!(run(&desk, "work", &count).json()["files"], 2);
+    // The policy that the reader runs under says nothing of this grant.
+    assert_eq!(step(&desk, &["fs:/docs=.:create,write"], &write("/docs/x")).code, 0);
+    let called = desk.called();
+    let refused = run(&desk, "work", &count);
+    refused.fails(2, &["a symbolic link in `FOLDER/work`, where a tool of an earlier run may make links"]);
+    assert_eq!(desk.called(), called);
+    let named = [&["run", "../tools/word-count.wasm"][..], &COUNT, &["--grant", "fs:/docs=../docs:read,list"]].concat();
+    assert_eq!(run(&desk, "work", &named).json()["files"], 2);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Bad arguments and bad files: each is refused with what happened, where, and what to do; nothing is called.
 
-use expect_test::expect;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use crate::desk::{DOCS, Desk};
+use expect_test::expect;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+use crate::desk::{DOCS, Desk, Ran};
 
 /// Runs word-count, and asserts that it was refused before anything was called.
 #[track_caller]
@@ -189,4 +193,53 @@ fn completions_are_scripts() {
         assert!(ran.stdout.contains("tollgate") && ran.stdout.contains("on-violation"), "{shell}");
     }
     desk.run(&["completions", "cmd"]).fails(2, &["cmd", "bash"]);
+}
+
+/// Before, each of these waited for ever for somebody to write.
+#[test]
+fn a_fifo_is_refused_wherever_a_file_is_named_and_never_waited_for() {
+    let desk = Desk::with("word-count");
+    mknodat(CWD, desk.path("fifo"), FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+    std::os::unix::fs::symlink("fifo", desk.path("link")).unwrap();
+    std::fs::copy(desk.path("tools/word-count.wasm"), desk.path("bare.wasm")).unwrap();
+    assert_eq!(desk.count(&[]).code, 0);
+    let before = desk.called().len();
+    let run = ["run", "tools/word-count.wasm", "--op", "count", DOCS[0], DOCS[1]];
+    let named = |more: &[&'static str]| [&run[..], more].concat();
+    let input = ["--input", "{}"];
+    for args in [
+        named(&["--input", "@fifo"]),
+        named(&["--input", "@link"]),
+        named(&[&input[..], &["--manifest", "fifo"]].concat()),
+        named(&[&input[..], &["--policy", "fifo"]].concat()),
+        vec!["run", "bare.wasm", "--grant", "stdio=stdin", "--stdin", "fifo"],
+        vec!["run", "./fifo", "--input", "{}"],
+        vec!["inspect", "./fifo"],
+        vec!["inspect", "./link"],
+        vec!["install", "fifo"],
+        vec!["audit", "verify", "--key", "@fifo"],
+        vec!["audit", "receipt", "verify", "fifo", "--key", "@fifo"],
+        vec!["audit", "consistency", "fifo", "ledger", "--key", "@fifo"],
+    ] {
+        let ran = ends(&desk, &args);
+        assert_eq!(ran.code, 2, "{args:?}: {ran:?}");
+        assert!(ran.stderr.contains("it is not a regular file"), "{args:?}: {ran:?}");
+    }
+    assert_eq!(desk.called().len(), before, "nothing was called");
+}
+
+/// Runs the program; one that waits for ever is a failure.
+#[track_caller]
+fn ends(desk: &Desk, args: &[&str]) -> Ran {
+    let mut command = desk.command(args);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(120);
+    while child.try_wait().unwrap().is_none() {
+        if Instant::now() > until {
+            child.kill().unwrap();
+            panic!("{args:?}: it waits for ever");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    desk.ran(&child.wait_with_output().unwrap())
 }

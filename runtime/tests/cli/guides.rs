@@ -6,6 +6,7 @@ use std::path::Path;
 
 use crate::console::{assert_prints, blocks, commands};
 use crate::desk::Desk;
+use crate::required::missing;
 
 #[test]
 fn a_new_user_writes_a_tool_by_the_readme_alone() {
@@ -25,7 +26,7 @@ fn a_new_user_writes_a_tool_by_the_readme_alone() {
             !installs
         });
     } else {
-        println!("SKIPPED: the README's tool in Python: componentize-py is not installed in target/languages/venv");
+        missing("componentize-py in target/languages/venv, for the README's tool in Python,", "pip-languages.log");
     }
 }
 

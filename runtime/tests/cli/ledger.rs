@@ -80,30 +80,13 @@ fn each_ledger_has_a_name_of_its_own() {
     let other = desk.count(&["--ledger", "named", "--origin", "example.org/other"]);
     other.fails(2, &["is of origin \"example.org/tollgate\"", "nothing was run", "leave --origin out"]);
     desk.count(&["--ledger", "bad", "--origin", "two words"]).fails(2, &["not an origin", "nothing was run"]);
-}
 
-/// Its starter's files, and the terminal, are none of the record's business.
-#[test]
-fn the_notary_keeps_nothing_that_it_inherits() {
-    use rustix::fs::{Mode, OFlags};
-    let desk = Desk::with("word-count");
-    // Without close-on-exec: every process that is started now inherits it.
-    let secret = rustix::fs::open(desk.path("secret.txt"), OFlags::RDONLY, Mode::empty()).unwrap();
-    let sleeper = desk.sleeper();
-    drop(secret);
-    let of_notary = |name: &str| std::path::Path::new("/proc").join(&sleeper.notary).join(name);
-    let open: Vec<_> = fs::read_dir(of_notary("fd"))
-        .unwrap()
-        .filter_map(|fd| fs::read_link(fd.unwrap().path()).ok())
-        .map(|path| path.display().to_string())
-        .collect();
-    assert!(!open.iter().any(|path| path.ends_with("secret.txt")), "{open:?}");
-    assert!(open.iter().any(|path| path.ends_with("ledger/journal")), "{open:?}");
-    let stderr = fs::read_link(of_notary("fd/2")).unwrap();
-    assert!(stderr.to_str().unwrap().starts_with("pipe:"), "{stderr:?}");
-    let stat = fs::read_to_string(of_notary("stat")).unwrap();
-    let after_name: Vec<_> = stat.rsplit_once(") ").unwrap().1.split(' ').collect();
-    assert_eq!((after_name[3], after_name[4]), (sleeper.notary.as_str(), "0"), "its own session, without a terminal");
+    let install = ["install", "tools/word-count.wasm", "--ledger", "made"];
+    let bad = desk.run(&[&install[..], &["--origin", "two words"]].concat());
+    bad.fails(2, &["not an origin"]);
+    assert_eq!(desk.run(&["list", "--json"]).stdout.trim(), "[]", "nothing was installed");
+    assert_eq!(desk.run(&[&install[..], &["--origin", "example.org/made"]].concat()).code, 0);
+    assert_eq!(origin("made"), "example.org/made", "whatever makes a ledger can name it");
 }
 
 #[test]

@@ -26,6 +26,10 @@ mod fuse_mount;
 mod grants;
 mod guides;
 mod hints;
+#[path = "../../../tests/support/hmac.rs"]
+#[allow(unreachable_pub, reason = "it is a module of the workspace's test library as well")]
+mod hmac;
+mod inherited;
 mod install;
 mod kernel;
 mod ledger;
@@ -33,5 +37,8 @@ mod plain;
 mod project;
 mod readme;
 mod reference;
+#[path = "../../../tests/support/foreign.rs"]
+#[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
+mod required;
 mod run;
 mod told;

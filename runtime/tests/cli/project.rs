@@ -155,6 +155,27 @@ fn dev_builds_and_runs_again_after_each_change() {
 }
 
 #[test]
+fn a_tool_changes_no_project_that_dev_builds_again() {
+    let desk = made("own-project");
+    let needs = "\n[[needs.fs]]\nguest = \"/docs\"\naccess = [\"read\", \"write\", \"create\"]\n";
+    let manifest = fs::read_to_string(desk.path("hello/tool.toml")).unwrap();
+    desk.file("hello/tool.toml", manifest + needs);
+    for folder in ["apart", "hello/notes"] {
+        fs::create_dir(desk.path(folder)).unwrap();
+    }
+    let dev = |host: &str| {
+        let grant = format!("fs:/docs={host}:read,write,create");
+        run(&desk, "hello", &[&["dev", "--once"][..], &GREET, &["--grant", &grant]].concat())
+    };
+    for host in ["src", "notes"] {
+        dev(host).fails(2, &["hands over the project that is built: `FOLDER/hello`", "outside the project"]);
+    }
+    dev(".").fails(2, &["hands over the component"]);
+    assert!(desk.called().is_empty());
+    assert_eq!(dev("../apart").code, 0);
+}
+
+#[test]
 fn what_is_no_project_says_what_is_missing() {
     let desk = made("missing");
     run(&desk, "", &["build"]).fails(2, &["is no tool's project: there is no `tool.toml`", "tollgate new NAME"]);

@@ -7,9 +7,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use tollgate_audit::{Digest, Entry, Level, read, read_set};
+use tollgate_audit::{Entry, Level, read, read_set};
 
 use crate::desk::{Desk, Ran};
+use crate::hmac::hmac;
 
 const QUERY: [&str; 4] = ["--op", "query", "--input", r#"{"document": {"a": 1}, "pointer": "/a"}"#];
 
@@ -43,17 +44,6 @@ impl Parts {
         let tag = hmac(&fs::read(key).unwrap(), &[&self.head[..], &rest].concat());
         [&self.head[..], &tag, &rest].concat()
     }
-}
-
-/// HMAC-SHA256 (RFC 2104).
-fn hmac(key: &[u8], text: &[u8]) -> [u8; 32] {
-    let pad = |byte: u8| {
-        let mut block = [byte; 64];
-        block.iter_mut().zip(key).for_each(|(padded, key)| *padded ^= key);
-        block
-    };
-    let inner = Digest::of(&[&pad(0x36)[..], text].concat());
-    Digest::of(&[&pad(0x5c)[..], &inner.0].concat()).0
 }
 
 /// A desk where json-query is installed.

@@ -9,7 +9,7 @@ use tollgate_capability::{CapabilitySet, Ending, FileId, FsPath, HostCall, OpenF
 use super::by_other_calls;
 use super::exchange::{Decided, folder_stayed};
 use super::links;
-use super::probe::{Root, Roots, probe, target_of};
+use super::probe::{Probe, Root, Roots, probe, target_of};
 use super::pseudo::is_pseudo;
 use crate::gate::{Failed, Performed, Permit, WayOut};
 
@@ -60,13 +60,12 @@ fn opened(root: Root<'_>, path: &FsPath, flags: OpenFlags, target: Target) -> Re
     match target {
         Target::Absent if flags.create && wants_folder(path, flags) => Err(no_folder_made(root, path, below)),
         Target::Absent if flags.create => create(root, below, flags),
-        Target::Absent => Err(Errno::NOENT),
+        Target::Absent | Target::Policy => Err(Errno::NOENT),
         Target::File { .. } | Target::Folder { .. } | Target::Link { .. }
             if flags.create && path.ending() == Ending::Slash =>
         {
             Err(Errno::ISDIR)
         }
-        Target::Folder { .. } if flags.create && path.folder_only() => Err(Errno::ISDIR),
         Target::File { .. } | Target::Link { .. } if wants_folder(path, flags) => Err(Errno::NOTDIR),
         Target::File { .. } | Target::Folder { .. } | Target::Link { .. } if flags.create && flags.exclusive => {
             Err(Errno::EXIST)
@@ -197,11 +196,19 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// As [`Self::of`]; none if the path ends in a dot, by which no entry is moved or replaced, and a folder stands there.
+    fn of_moved(roots: &'a Roots, path: &'a FsPath, linked: bool) -> Result<Option<Self>, Failed> {
+        if path.ending() == Ending::Dot {
+            return is_folder(roots, path).map(|()| None);
+        }
+        Self::of(roots.of(path)?, path, linked).map(Some)
+    }
+
     /// As [`Self::of_new`], for an entry that is no folder: the kernel makes none whose name ends in a slash or a dot, and says
     /// whether something stands there.
-    fn of_new_entry(root: Root<'a>, path: &'a FsPath, linked: bool) -> Result<Self, Failed> {
-        no_dot(root, path, Errno::EXIST)?;
-        let place = Self::of_new(root, path, linked)?;
+    fn of_new_entry(roots: &'a Roots, path: &'a FsPath, linked: bool) -> Result<Self, Failed> {
+        no_dot(roots, path, Errno::EXIST)?;
+        let place = Self::of_new(roots.of(path)?, path, linked)?;
         if path.ending() == Ending::Slash {
             return Err(place.open_name().err().unwrap_or(Errno::EXIST).into());
         }
@@ -223,7 +230,7 @@ const ANY_WAY: bool = true;
 pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
     permit.perform(|call| match call {
         HostCall::CreateDirectoryAt { path, .. } => {
-            no_dot(roots.of(path)?, path, Errno::EXIST)?;
+            no_dot(roots, path, Errno::EXIST)?;
             let Place { folder, name, .. } = Place::of_new(roots.of(path)?, path, ANY_WAY)?;
             Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
         }
@@ -242,7 +249,7 @@ pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
 
 /// `unlinkat` with `AT_REMOVEDIR`.
 fn remove_folder(roots: &Roots, path: &FsPath, linked: bool, target: Target) -> Result<(), Failed> {
-    no_dot(roots.of(path)?, path, Errno::INVAL)?;
+    no_dot(roots, path, Errno::INVAL)?;
     let place = Place::of(roots.of(path)?, path, linked)?;
     let decided = Decided::at(&place, target)?;
     rustix::fs::unlinkat(&place.folder, place.name, AtFlags::REMOVEDIR)?;
@@ -251,6 +258,7 @@ fn remove_folder(roots: &Roots, path: &FsPath, linked: bool, target: Target) -> 
 
 /// `unlinkat`.
 fn unlink(roots: &Roots, path: &FsPath, target: Target) -> Result<(), Failed> {
+    no_dot(roots, path, Errno::ISDIR)?;
     no_file_as_folder(path, target)?;
     let place = Place::of(roots.of(path)?, path, ANY_WAY)?;
     let decided = Decided::at(&place, target)?;
@@ -261,7 +269,7 @@ fn unlink(roots: &Roots, path: &FsPath, target: Target) -> Result<(), Failed> {
 /// `symlinkat`.
 fn symlink(roots: &Roots, content: &str, path: &FsPath, linked: bool) -> Result<(), Failed> {
     let root = roots.of(path)?;
-    let place = Place::of_new_entry(root, path, linked)?;
+    let place = Place::of_new_entry(roots, path, linked)?;
     rustix::fs::symlinkat(content, &place.folder, place.name)?;
     match Reach::of_text(content.as_bytes()) {
         Reach::Up(0) => Ok(()),
@@ -276,10 +284,9 @@ fn rename(
     reach: Option<Reach>,
     (to, to_linked, target): (&FsPath, bool, Target),
 ) -> Result<(), Failed> {
-    let old = Place::of(roots.of(from)?, from, from_linked)?;
-    let new = Place::of(roots.of(to)?, to, to_linked)?;
-    no_dot(roots.of(from)?, from, Errno::BUSY)?;
-    no_dot(roots.of(to)?, to, Errno::BUSY)?;
+    let old = Place::of_moved(roots, from, from_linked)?;
+    let new = Place::of_moved(roots, to, to_linked)?;
+    let (Some(old), Some(new)) = (old, new) else { return Err(Errno::BUSY.into()) };
     let decided = Decided::at(&old, source)?;
     no_file_as_folder(from, source)?;
     no_file_as_folder(to, source)?;
@@ -302,7 +309,7 @@ fn rename(
     }
     match reach {
         None => Ok(()),
-        Some(before) if matches!(source, Target::Folder { .. }) => links_stayed(&decided, before),
+        Some(before) if matches!(source, Target::Folder { .. }) => links_stayed(roots, &decided, before),
         Some(Reach::Up(0)) => Ok(()),
         Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(roots.of(to)?, to, &new),
     }
@@ -314,8 +321,8 @@ fn knows_no_such_flag(errno: Errno) -> bool {
 }
 
 /// That nobody put a link into a folder while it moved up that leads further than those which were decided on.
-fn links_stayed(folder: &Decided, before: Reach) -> Result<(), Failed> {
-    let now = links::in_folder(&folder.fd);
+fn links_stayed(roots: &Roots, folder: &Decided, before: Reach) -> Result<(), Failed> {
+    let now = links::in_folder(&folder.fd, roots.deadline);
     if before.or(now) == before { Ok(()) } else { Err(Failed::Exchanged) }
 }
 
@@ -329,13 +336,18 @@ fn hard_link(
     no_file_as_folder(from, source)?;
     let root = roots.of(to)?;
     if let Target::Folder { .. } = source {
-        let new = Place::of_new_entry(root, to, to_linked)?;
+        let new = Place::of_new_entry(roots, to, to_linked)?;
         let stands = new.open_name().is_ok();
         return Err(if stands { Errno::EXIST } else { Errno::PERM }.into());
     }
+    if from.folder_only() {
+        // A folder stood there a moment ago if none is missing now.
+        is_folder(roots, from)?;
+        return Err(Failed::Raced);
+    }
     let old = Place::of(roots.of(from)?, from, ANY_WAY)?;
     let decided = Decided::at(&old, source)?;
-    let new = Place::of_new_entry(root, to, to_linked)?;
+    let new = Place::of_new_entry(roots, to, to_linked)?;
     by_other_calls::link_held(&decided, &new)?;
     match reach {
         None | Some(Reach::Up(0)) => Ok(()),
@@ -344,26 +356,23 @@ fn hard_link(
 }
 
 /// That a path does not end in a dot: it names no entry, and the kernel says `errno` of it where a folder stands.
-fn no_dot(root: Root<'_>, path: &FsPath, errno: Errno) -> Result<(), Failed> {
-    let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
+fn no_dot(roots: &Roots, path: &FsPath, errno: Errno) -> Result<(), Failed> {
     // Of the granted folder itself the place speaks.
-    if path.ending() != Ending::Dot || below.is_empty() {
+    if path.ending() != Ending::Dot || path.resolved() == Ok("") {
         return Ok(());
     }
-    Err(match no_link(root, below) {
-        Failed::Kernel(Errno::INVAL) => errno.into(),
-        other => other,
-    })
+    is_folder(roots, path)?;
+    Err(errno.into())
 }
 
-/// What the kernel says of a path that can only mean a folder where it wants a link: a folder is none.
-fn no_link(root: Root<'_>, below: &str) -> Failed {
-    if root.hidden {
-        return Errno::NOENT.into();
-    }
-    match root.openat2(below, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
-        Ok(_folder) => Errno::INVAL.into(),
-        Err(errno) => root.failed(errno, below),
+/// That a path which can only mean a folder means one; a link is followed.
+fn is_folder(roots: &Roots, path: &FsPath) -> Result<(), Failed> {
+    let Probe { target, fd } = roots.look(path, true)?;
+    match (target, fd) {
+        (Target::Folder { .. }, _) => Ok(()),
+        (Target::Absent | Target::Policy, _) => Err(Errno::NOENT.into()),
+        (_, Ok(_no_folder)) => Err(Errno::NOTDIR.into()),
+        (_, Err(errno)) => Err(roots.of(path)?.failed(errno, path.resolved().unwrap_or_default())),
     }
 }
 
@@ -380,6 +389,7 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
         | Target::Outside
         | Target::Mount
         | Target::Pseudo
+        | Target::Policy
         | Target::Unknown => Ok(()),
     }
 }
@@ -388,12 +398,11 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
 pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
     permit.perform(|call| {
         let HostCall::ReadlinkAt { path } = call else { return Err(Failed::Broken) };
-        let root = roots.of(path)?;
-        let below = path.resolved().map_err(|_fault| Errno::INVAL)?;
-        if below.is_empty() || path.folder_only() {
-            return Err(no_link(root, below));
+        if path.folder_only() {
+            is_folder(roots, path)?;
+            return Err(Errno::INVAL.into());
         }
-        let Place { folder, name, .. } = Place::of(root, path, ANY_WAY)?;
+        let Place { folder, name, .. } = Place::of(roots.of(path)?, path, ANY_WAY)?;
         let text = rustix::fs::readlinkat(folder, name, Vec::new()).map_err(Failed::from)?;
         let text = text.into_string().map_err(|_not_utf8| Errno::ILSEQ)?;
         if text.starts_with('/') { Err(Errno::PERM.into()) } else { Ok(text) }

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use tollgate_capability::{FsPath, Target};
 
 use super::effect::Place;
-use super::probe::{Root, target_of};
+use super::probe::{Root, names_of, target_of};
 use crate::gate::Failed;
 
 /// What was decided on, held open, so that its name may come and go.
@@ -26,7 +26,7 @@ impl Decided {
     pub(super) fn at(place: &Place<'_>, decided: Target) -> Result<Self, Failed> {
         match (place.open_name(), decided) {
             (Ok(fd), _) => {
-                let links = fstat(&fd)?.st_nlink;
+                let links = names_of(&fstat(&fd)?);
                 let target = target_of(&fd);
                 if target.id().is_none() || target.id() != decided.id() {
                     return Err(Failed::Raced);
@@ -61,7 +61,7 @@ impl Decided {
     }
 
     fn lost_a_name(&self) -> bool {
-        fstat(&self.fd).map_or(true, |now| now.st_nlink < self.links)
+        fstat(&self.fd).map_or(true, |now| names_of(&now) < self.links)
     }
 }
 

@@ -16,7 +16,7 @@ pub(crate) use effect::{Opened, change, open, open_preopen, read_link, set_times
 pub(crate) use file::{Flush, Kind, READ_BYTES_MAX, read_at, set_open_times, set_size, sync, sync_folder, write};
 pub(crate) use listing::{Listing, Next, list};
 pub(crate) use probe::{Name, Probe, Roots};
-pub use pseudo::is_pseudo;
+pub use pseudo::{is_pseudo, know_devtmpfs};
 pub(crate) use stat::{stat, stat_at};
 pub(crate) use stream::GatedStream;
 

@@ -8,6 +8,7 @@ use tollgate_capability::{COARSE_CLOCK_NS, ClockMode, HostCall};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorStat, DescriptorType};
 
+use super::probe::names_of;
 use crate::gate::{Checked, Failed, Performed, Permit};
 use crate::handle::OnHandle;
 
@@ -34,7 +35,7 @@ fn told(file: impl AsFd, clock: Option<ClockMode>) -> Result<DescriptorStat, Fai
     let found: Stat = fstat(file)?;
     Ok(DescriptorStat {
         type_: kind(FileType::from_raw_mode(found.st_mode)),
-        link_count: found.st_nlink,
+        link_count: names_of(&found),
         size: u64::try_from(found.st_size).unwrap_or(0),
         data_access_timestamp: shown(clock, found.st_atime, found.st_atime_nsec),
         data_modification_timestamp: shown(clock, found.st_mtime, found.st_mtime_nsec),

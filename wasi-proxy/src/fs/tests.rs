@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Timespec, Timestamps};
-use tollgate_audit::{CallStart, CallTrail, Digest, Record, Recorded, Room};
+use tollgate_audit::{CallTrail, Room};
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OnViolation, OpenFlags,
     Patterns, Reason, Target,
@@ -20,7 +20,7 @@ use super::{
     Flush, Kind, Roots, change, open, open_preopen, read_at, read_link, set_open_times, set_size, set_times, sync,
     write,
 };
-use crate::gate::tests::Forgets;
+use crate::forgets::{Forgets, start};
 use crate::gate::{Checked, Failed, Gate, Performed, Permit, Refused};
 use crate::handle::{Handle, OnHandle, Origin};
 
@@ -57,10 +57,10 @@ impl Scene {
             mounts: false,
         };
         let set = Arc::new(CapabilitySet { fs: vec![fs], on_violation: OnViolation::Deny, ..CapabilitySet::default() });
-        let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Forgets), start()));
+        let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Forgets), start(ROOM)));
         let permit = gate.admit(HostCall::Preopen { grant: GRANT }).unwrap();
         let root = open_preopen(permit, &set).result.unwrap();
-        let mut roots = Roots::new(&set);
+        let mut roots = Roots::new(&set, Instant::now() + Duration::from_secs(600));
         roots.opened(GRANT, &Arc::new(root));
         Self { folder, gate, roots, set }
     }
@@ -84,6 +84,7 @@ impl Scene {
                 from_linked: false,
                 source: target("a.txt"),
                 reach: None,
+                carries: None,
                 to: path("b.txt"),
                 to_linked: false,
                 target: Target::Absent,
@@ -132,26 +133,8 @@ impl Scene {
     }
 }
 
-fn start() -> CallStart {
-    CallStart {
-        call: Forgets.next_call(1),
-        started: Instant::now(),
-        deadline: Instant::now() + Duration::from_secs(60),
-        room: Room { entries: 200_000, bytes: 64 << 20 },
-        time_ns: 1,
-        tool: "tool".to_owned(),
-        version: "1.0.0".to_owned(),
-        component: Digest([0; 32]),
-        operation: "run".to_owned(),
-        agent: None,
-        session: None,
-        decision: None,
-        reason: None,
-        arguments: Recorded::Nothing,
-        arguments_bytes: 0,
-        capability_set: Digest([0; 32]),
-    }
-}
+/// More than any effect here takes.
+const ROOM: Room = Room { entries: 200_000, bytes: 64 << 20 };
 
 fn broken<T>(Performed { result, .. }: Performed<T>) -> bool {
     matches!(result, Err(Failed::Broken))

@@ -2,39 +2,15 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use tollgate_audit::{
-    AppendError, CallId, CallStart, CallTrail, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
-};
+use tollgate_audit::{CallTrail, Room};
 use tollgate_capability::{
     Access, AccessSet, Cap, CapabilitySet, FileId, FsCapability, FsPath, GrantIndex, HostCall, INODE_CHARGE_BYTES,
     Limits, NAME_CHARGE_BYTES, Patterns, Target,
 };
 
 use super::{Gate, Refused};
-
-/// A record that keeps nothing.
-#[derive(Debug)]
-pub(crate) struct Forgets;
-
-impl Record for Forgets {
-    fn record(&self, _entries: &[EncodedEntry], _kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
-        Ok(())
-    }
-
-    fn host(&self) -> HostId {
-        HostId([1; 6])
-    }
-
-    fn next_call(&self, time_ms: u64) -> CallId {
-        CallId::new(time_ms, self.host(), 1)
-    }
-
-    fn ready(&self) -> Result<(), AppendError> {
-        Ok(())
-    }
-}
+use crate::forgets::{Forgets, start};
 
 fn gate(limits: Limits, write_quota: u64) -> Gate {
     gate_over(Path::new("/srv/docs"), limits, write_quota)
@@ -53,25 +29,7 @@ pub(crate) fn gate_over(host: &Path, limits: Limits, write_quota: u64) -> Gate {
         mounts: false,
     };
     let set = CapabilitySet { fs: vec![fs], limits, ..CapabilitySet::default() };
-    let now = Instant::now();
-    let start = CallStart {
-        call: CallId([1; 16]),
-        started: now,
-        deadline: now,
-        room: Room { entries: limits.records, bytes: limits.record_bytes },
-        time_ns: 0,
-        tool: String::new(),
-        version: String::new(),
-        component: Digest::of(b""),
-        operation: String::new(),
-        agent: None,
-        session: None,
-        decision: None,
-        reason: None,
-        arguments: Recorded::Nothing,
-        arguments_bytes: 0,
-        capability_set: Digest::of(b""),
-    };
+    let start = start(Room { entries: limits.records, bytes: limits.record_bytes });
     Gate::new(Arc::new(set), CallTrail::begin(Arc::new(Forgets), start))
 }
 

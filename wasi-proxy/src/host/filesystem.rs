@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, GrantIndex, HostCall, OpenFlags};
+use tollgate_capability::{Access, AccessSet, Ending, GrantIndex, HostCall, OpenFlags};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -82,8 +82,9 @@ impl HostDescriptor for GateView<'_> {
     ) -> FsResult<Fd> {
         let flags = open_flags(path_flags, oflags, flags)?;
         let path = self.path(&fd, path)?;
-        // As the kernel has it: a slash follows a link, and what must be new follows none.
-        let follow = (flags.follow || path.folder_only()) && !(flags.create && flags.exclusive);
+        // As the kernel has it: a dot or a slash follows a link, and what must be new, or cannot be made, follows none.
+        let new = flags.create && (flags.exclusive || path.folder_only());
+        let follow = path.ending() == Ending::Dot || ((flags.follow || path.folder_only()) && !new);
         let flags = OpenFlags { follow, ..flags };
         for _race in 0..RACES_MAX {
             let Probe { target, .. } = self.look(&path, flags.follow)?;
@@ -161,8 +162,8 @@ impl HostDescriptor for GateView<'_> {
     async fn unlink_file_at(&mut self, fd: Fd, path: String) -> FsResult<()> {
         let path = self.path(&fd, path)?;
         self.change(|roots, _gate| {
-            let Probe { target, .. } = roots.look(&path, false)?;
-            Ok(HostCall::UnlinkFileAt { path: path.clone(), target })
+            let Name { found, .. } = roots.look_at_name(&path)?;
+            Ok(HostCall::UnlinkFileAt { path: path.clone(), target: found.target })
         })
     }
 
@@ -176,6 +177,7 @@ impl HostDescriptor for GateView<'_> {
                 from_linked: old.linked,
                 source: old.found.target,
                 reach: roots.reach_of_move((&from, &old), (&to, &new)),
+                carries: roots.carried_by_move((&from, &old), &to),
                 to: to.clone(),
                 to_linked: new.linked,
                 target: new.found.target,

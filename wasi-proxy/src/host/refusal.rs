@@ -75,6 +75,9 @@ fn fs_errno(reason: Reason) -> Errno {
         | Reason::PlaceByLink
         | Reason::Exchanged
         | Reason::GainsRights
-        | Reason::PolicyName => Errno::PERM,
+        | Reason::PolicyName
+        | Reason::PolicyByLink
+        | Reason::PolicyInFolder
+        | Reason::FolderUnseen => Errno::PERM,
     }
 }

@@ -135,6 +135,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         fs::remove_file(scene.path("project/work/inner/marker"))?;
         exchanged(scene, &policy, &steps)
     }),
+    variant("a link to a granted folder was made by a tool under another policy", by_another_policy),
     variant("an operator's link to a granted folder is exchanged by a tool", |scene| {
         scene.dir("project/elsewhere")?;
         scene.link("../elsewhere", "project/work/way")?;
@@ -152,6 +153,17 @@ fn reader(host: &str, more: &str) -> String {
         "[tools.hostile]\nfs.\"/work\" = {{ host = \"project/work\", access = [\"read\", \"write\", \"create\", \"delete\", \
          \"list\", \"metadata\"] }}\n\n[tools.writer]\nfs.\"/in\" = {{ host = \"{host}\", access = [\"create\", \"write\"]{more} }}\n"
     )
+}
+
+fn by_another_policy(scene: &Scene<'_>) -> Result<Verdict> {
+    scene.dir("project/work/private")?;
+    let grant = all_of("/work", "work");
+    let steps = json!([{"do": "symlink", "path": "/work/inner", "data": "private"}]);
+    scene.hostile(&["--grant", &grant], &steps)?.all_done()?;
+    let policy = "[tools.writer]\nfs.\"/in\" = { host = \"project/work/inner\", access = [\"create\", \"write\"] }\n";
+    let ran = write_by_second(scene, policy)?;
+    let written = find(&scene.path("project/work/private"), "marker");
+    ran.judge(written.then(|| "the second tool wrote to the folder that the first one chose".to_owned()), &[ON_THE_WAY])
 }
 
 /// A granted folder inside one that a tool may change.

@@ -66,6 +66,17 @@ pub(super) const ATTACKS: &[Attack] = &[
         scene.mode("project", 0o777)?;
         not_mine(scene)
     }),
+    variant("the policy and its folder are mine, everybody can rename in the folder above", |scene| {
+        scene.file("project/tollgate.toml", NEAR)?;
+        scene.mode("", 0o777)?;
+        not_mine(scene)
+    }),
+    variant("the policy is my link, everybody can rename in a folder behind it", |scene| {
+        scene.file("open/mine/policy.toml", NEAR)?;
+        scene.link("../open/mine/policy.toml", "project/tollgate.toml")?;
+        scene.mode("open", 0o777)?;
+        not_mine(scene)
+    }),
     variant("a granted folder lies below the policy, by a link that leads outside", |scene| {
         scene.link("../secret", "project/docs")?;
         far(

@@ -28,7 +28,7 @@ use self::ran::Verdict;
 use self::scene::Scene;
 use self::stage::Stage;
 use crate::terminal::{Style, Terminal};
-use crate::{Result, cargo, setup};
+use crate::{Result, cargo, is_ci, setup};
 
 /// One attack.
 struct Attack {
@@ -144,9 +144,4 @@ impl Tally {
         terminal.line(Style::Bad, &summary);
         Err(format!("these attacks were not held:\n{}", self.failed.join("\n")).into())
     }
-}
-
-/// Whether `CI` is set, as on build servers and in `.ci/run`.
-fn is_ci() -> bool {
-    !matches!(std::env::var("CI").as_deref(), Err(_) | Ok("" | "0" | "false"))
 }

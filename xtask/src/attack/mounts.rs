@@ -57,6 +57,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         scene.file("project/work/file", "mine")?;
         allowed_mounts(scene, "mount --bind /proc/version file", "/work/file")
     }),
+    variant("devtmpfs is mounted where /dev is another file system", |scene| {
+        if !is_root() {
+            return Ok(Verdict::Skipped("needs root, to mount devtmpfs".to_owned()));
+        }
+        let mounts = "mount -t devtmpfs none mount; mount -t tmpfs none /dev; touch /dev/null; mount --bind mount/null /dev/null";
+        take_in_mounts(scene, mounts, &json!([{"do": "stat", "path": "/work/mount"}]))
+    }),
     variant("a file is written into a mount", |scene| {
         scene.dir("project/work/mount")?;
         let secret = scene.place("secret");
@@ -116,8 +123,12 @@ fn reached_at_load(ran: &Ran) -> Result<Verdict> {
     ran.judge(has_read(ran).then(|| "the tool read /proc".to_owned()), &[PSEUDO])
 }
 
-/// The grant says `mounts = true`: a disk may be mounted there, and what the kernel shows of itself may not.
 fn allowed_mounts(scene: &Scene<'_>, mounts: &str, path: &str) -> Result<Verdict> {
+    take_in_mounts(scene, mounts, &read(path))
+}
+
+/// The grant says `mounts = true`: a disk may be mounted there, and what the kernel shows of itself may not.
+fn take_in_mounts(scene: &Scene<'_>, mounts: &str, steps: &Value) -> Result<Verdict> {
     let policy = "[tools.hostile]\nfs.\"/work\" = { host = \"project/work\", access = [\"read\", \"metadata\"], mounts = true }\n";
     scene.file("policy.toml", policy)?;
     let mut options = ["--policy", "../policy.toml"];
@@ -131,6 +142,6 @@ fn allowed_mounts(scene: &Scene<'_>, mounts: &str, path: &str) -> Result<Verdict
         options = ["--grant", &grant];
         below(scene, disk, "/work/mount/file")?.all_done()?;
     }
-    let ran = mounted(scene, mounts, &options, &read(path))?;
+    let ran = mounted(scene, mounts, &options, steps)?;
     ran.judge(has_read(&ran).then(|| "the tool read what the kernel shows of itself".to_owned()), &[ACROSS, PSEUDO])
 }

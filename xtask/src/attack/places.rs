@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use super::machine::run_with_mounts;
+use super::machine::{is_root, run, run_with_mounts};
 use super::ran::{Ran, Stop, Verdict};
 use super::scene::{Scene, all_of};
 use super::{Attack, known, variant};
@@ -54,6 +55,55 @@ pub(super) const ATTACKS: &[Attack] = &[
     variant("this program itself is swapped", program_swapped),
     variant("the policy's folder is mounted inside a granted folder", policy_mounted),
     variant("the policy is taken away by the right to delete alone", policy_deleted),
+    variant("a folder with a policy is renamed to where the next run starts", |scene| {
+        carried(scene, "/work/staging", "/work/prod")
+    }),
+    variant("a policy goes along with a folder above it, through a link", |scene| {
+        scene.link(".", "project/here")?;
+        carried(scene, "/work/here/staging", "/work/prod")
+    }),
+    variant("a folder with a policy goes into another granted folder", |scene| {
+        carried(scene, "/work/staging", "/other/staging")
+    }),
+    variant("a policy is changed through a link that stands there", |scene| {
+        scene.link("sub/../app/tollgate.toml", "project/conf")?;
+        scene.dir("project/sub")?;
+        by_another_name(scene, "tollgate.toml", "/work/conf")
+    }),
+    variant("a policy is changed by its other hard link", |scene| {
+        scene.file("project/app/copy", KEPT)?;
+        fs::hard_link(scene.path("project/app/copy"), scene.path("project/app/tollgate.toml"))?;
+        by_another_name(scene, "copy", "/work/app/copy")
+    }),
+    variant("the file is changed that a policy's name is a link to", |scene| {
+        scene.link("kept.toml", "project/app/tollgate.toml")?;
+        by_another_name(scene, "kept.toml", "/work/app/kept.toml")
+    }),
+    variant("a policy is made by a name with a character that has no width", |scene| {
+        folded(scene, "toll\u{200b}gate.toml")
+    }),
+    variant("a policy is made by its short name", |scene| folded(scene, "TOLLGA~1.TOM")),
+    variant("a policy is made by a name in wide letters", |scene| folded(scene, "\u{ff54}ollgate.toml")),
+    variant("the key is reached by the name of a mount that was moved onto another", |scene| {
+        for folder in ["outer/real/tollgate", "other/tollgate", "first", "home/shown"] {
+            scene.dir(folder)?;
+        }
+        key_by_mounts(
+            scene,
+            "mount --bind ../outer/real ../first; mount --bind ../other ../home/shown; mount --move ../first ../home/shown",
+        )
+    }),
+    variant("the key is reached through an overlay", |scene| {
+        scene.dir("outer")?;
+        scene.dir("home/shown")?;
+        let layers = "mount -t tmpfs none ../outer; cd ../outer; mkdir lower real work; mkdir real/tollgate; mount -t overlay none -o \
+                      lowerdir=\"$PWD/lower\",upperdir=\"$PWD/real\",workdir=\"$PWD/work\" ../home/shown; cd ../project";
+        if !is_root() {
+            return Ok(Verdict::Skipped("needs root, to mount an overlay".to_owned()));
+        }
+        key_by_mounts(scene, layers)
+    }),
+    variant("a relative TOLLGATE_HOME takes what a cloned repository accepts", relative_home),
 ];
 
 /// A policy by which the tool grants itself something.
@@ -182,6 +232,31 @@ fn key_read(scene: &Scene<'_>) -> Result<Verdict> {
     ran.judge(read.then(|| "the tool read the key of compiled tools".to_owned()), &[HANDS_OVER])
 }
 
+/// The state is in `home/shown`, which is `outer/real` by another name.
+fn key_by_mounts(scene: &Scene<'_>, mounts: &str) -> Result<Verdict> {
+    let grant = all_of("/outer", "../outer");
+    let steps = json!({"steps": [{"do": "read", "path": "/outer/real/tollgate/artifact.key"}]});
+    let ledger = scene.place("ledger");
+    let mut command = scene.tool_command("../tools/hostile.wasm", &["--ledger", &ledger, "--grant", &grant], &steps)?;
+    command.env("XDG_STATE_HOME", scene.path("home/shown"));
+    let ran = run_with_mounts(mounts, &command)?;
+    let read = ran.steps().is_ok_and(|steps| steps.iter().any(|step| step.get("ok").is_some()));
+    ran.judge(read.then(|| "the tool read the key of compiled tools".to_owned()), &[HANDS_OVER])
+}
+
+fn relative_home(scene: &Scene<'_>) -> Result<Verdict> {
+    scene.file("project/tollgate.toml", "[tools.hostile]\nenv.SECRET = { host = \"SECRET\" }\n")?;
+    let own = |mut command: Command| {
+        command.env("TOLLGATE_HOME", "own");
+        run(command)
+    };
+    // The repository's author made this, for the folder that it is cloned to.
+    own(scene.command(&scene.stage.tollgate, &["trust"]))?;
+    let ran = own(scene.tool_command("../tools/hostile.wasm", &[], &json!({"steps": [{"do": "env"}]}))?)?;
+    let effect = (ran.exit == Some(0)).then(|| "a policy was obeyed that the repository itself accepted".to_owned());
+    ran.judge(effect, &[Stop::refused(&["TOLLGATE_HOME is the relative path"])])
+}
+
 fn tool_swapped(scene: &Scene<'_>) -> Result<Verdict> {
     let grant = all_of("/tools", "../tools");
     overwritten(scene, &["--grant", &grant], "/tools/hostile.wasm", "tools/hostile.wasm", "swapped", &[HANDS_OVER])
@@ -269,7 +344,7 @@ fn program_swapped(scene: &Scene<'_>) -> Result<Verdict> {
     let planned = scene.tool_command("../tools/hostile.wasm", &["--grant", &grant], &input)?;
     let mut command = scene.command(&program, &[]);
     command.args(planned.get_args());
-    let ran = super::machine::run(command)?;
+    let ran = run(command)?;
     let swapped = fs::metadata(&program)?.ino() != before;
     ran.judge(swapped.then(|| "the program that runs tools was swapped".to_owned()), &[HANDS_OVER])
 }
@@ -293,4 +368,39 @@ fn policy_deleted(scene: &Scene<'_>) -> Result<Verdict> {
         scene.hostile(&["--grant", "fs:/work=.:delete"], &json!([{"do": "unlink", "path": "/work/tollgate.toml"}]))?;
     let gone = !scene.is_there("project/tollgate.toml");
     ran.judge(gone.then(|| "the tool took the policy away".to_owned()), &[HANDS_OVER, POLICY_NAME])
+}
+
+/// A folder with a policy of the operator's gets another name.
+fn carried(scene: &Scene<'_>, from: &str, to: &str) -> Result<Verdict> {
+    scene.file("project/staging/deep/tollgate.toml", POLICY)?;
+    scene.dir("other")?;
+    let (grant, other) = (all_of("/work", "."), all_of("/other", "../other"));
+    let ran =
+        scene.hostile(&["--grant", &grant, "--grant", &other], &json!([{"do": "rename", "path": from, "to": to}]))?;
+    let stays = scene.is_there("project/staging/deep/tollgate.toml");
+    ran.judge((!stays).then(|| "the policy is found under another name".to_owned()), &[POLICY_NAME])
+}
+
+/// The policy of a folder of the project, where a later run starts.
+const KEPT: &str = "[tools.hostile]\nargs = []\n";
+
+/// The tool writes to the policy of `app`, which is in `file` there, by another name.
+fn by_another_name(scene: &Scene<'_>, file: &str, name: &str) -> Result<Verdict> {
+    let policy = format!("project/app/{file}");
+    if !scene.is_there(&policy) {
+        scene.file(&policy, KEPT)?;
+    }
+    let step = json!([{"do": "overwrite", "path": name, "data": POLICY, "follow": true}]);
+    let ran = scene.hostile(&["--grant", &all_of("/work", ".")], &step)?;
+    let changed = scene.text(&policy).as_deref() != Some(KEPT);
+    ran.judge(changed.then(|| format!("the tool changed `{policy}`")), &[POLICY_NAME])
+}
+
+/// The tool makes a file whose name some file system takes for that of a policy.
+fn folded(scene: &Scene<'_>, name: &str) -> Result<Verdict> {
+    let grant = all_of("/work", ".");
+    let step = json!([{"do": "make", "path": format!("/work/{name}"), "data": POLICY}]);
+    let ran = scene.hostile(&["--grant", &grant], &step)?;
+    let made = scene.is_there(&format!("project/{name}"));
+    ran.judge(made.then(|| "the file was made".to_owned()), &[POLICY_NAME])
 }

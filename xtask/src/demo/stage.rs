@@ -73,7 +73,7 @@ impl Stage {
             .args(args)
             .current_dir(&self.folder)
             .env("TOLLGATE_LEDGER", "ledger")
-            .env("TOLLGATE_HOME", "home")
+            .env("TOLLGATE_HOME", self.folder.join("home"))
             .stdin(Stdio::null());
         let output = command.output();
         output.map_err(|error| format!("cannot start {}: {error}", self.tollgate.display()).into())

@@ -5,7 +5,7 @@ use std::fs;
 
 use super::indented;
 use super::stage::{Promise, Stage};
-use crate::{Result, cargo};
+use crate::{Result, cargo, is_ci};
 
 /// What the operator adds for the note book: only a file can name a quota.
 const NOTES: &str = r#"
@@ -163,7 +163,7 @@ fn guessing(stage: &mut Stage) -> Result<()> {
 
 /// Tools with an interpreter of their own inside.
 fn other_languages(stage: &mut Stage) -> Result<()> {
-    if is_there(stage, "outline")? {
+    if is_there(stage, "outline", "pip-languages.log")? {
         stage.show(&Promise {
             title: "outline: a tool in Python",
             look: "CPython behind the same gate: the headings of the Markdown files in a folder, and of nothing else.",
@@ -172,7 +172,7 @@ fn other_languages(stage: &mut Stage) -> Result<()> {
             says: &[r#""path": "/docs/"#],
         })?;
     }
-    if is_there(stage, "fill-in")? {
+    if is_there(stage, "fill-in", "npm.log")? {
         let input = r#"{"template": "Dear {{name}}, {{greeting}}", "values": {"name": "Ada"}}"#;
         stage.show(&Promise {
             title: "fill-in: a tool in JavaScript",
@@ -185,15 +185,38 @@ fn other_languages(stage: &mut Stage) -> Result<()> {
     Ok(())
 }
 
-/// Puts a component on stage that `tests/languages` has built, if it has.
-fn is_there(stage: &Stage, name: &str) -> Result<bool> {
+/// Puts a component on stage that `tests/languages` has built, if it has. `log` says why its language's tools are missing.
+fn is_there(stage: &Stage, name: &str, log: &str) -> Result<bool> {
     let built = cargo::built()?.with_file_name("tmp").join(format!("languages/{name}/{name}.wasm"));
     if !built.is_file() {
-        stage.tell(&format!(
-            "SKIPPED: {name} is not built here; `cargo xtask test` does so where `.ci/run` could install its language's tools"
-        ));
+        stage.tell(&passed_over(name, log, is_ci())?);
         return Ok(false);
     }
     fs::copy(&built, stage.folder().join(format!("tools/{name}.wasm")))?;
     Ok(true)
+}
+
+/// What is said of a tool that is not shown because it is not built. In CI that is an error.
+fn passed_over(name: &str, log: &str, is_ci: bool) -> Result<String> {
+    let what = format!(
+        "{name} is not built here; `cargo xtask test` does so where `.ci/run` could install its language's tools: if it could \
+         not, target/{log} says why"
+    );
+    if is_ci {
+        Err(format!("with CI set no tool is passed over: {what}").into())
+    } else {
+        Ok(format!("SKIPPED: {what}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tool_that_is_not_built_fails_in_ci_and_is_passed_over_elsewhere() {
+        let refused = passed_over("fill-in", "npm.log", true).unwrap_err().to_string();
+        assert!(refused.contains("fill-in is not built here") && refused.contains("target/npm.log"), "{refused}");
+        assert!(passed_over("fill-in", "npm.log", false).unwrap().starts_with("SKIPPED: fill-in"));
+    }
 }

@@ -49,13 +49,16 @@ fn round(args: &DevArgs) -> Result<Exit, Failure> {
     let project = Project::open(&args.project)?;
     let built = project.build()?;
     output::eprint(&format!("[dev] {}", built.text(&project)));
-    run(&built.component, &args.run)
+    run(&project.folder, &built.component, &args.run)
 }
 
 #[allow(clippy::disallowed_methods, reason = "runs this program again: each run is a front of its own")]
-fn run(component: &Path, args: &[String]) -> Result<Exit, Failure> {
+fn run(project: &Path, component: &Path, args: &[String]) -> Result<Exit, Failure> {
     let not_started = |source| Failure::internal_as(DevError::NotStarted { source });
     let program = config::this_program().map_err(not_started)?;
-    let status = Command::new(program).arg("run").arg(component).args(args).status().map_err(not_started)?;
+    // The next round builds the project's files, with all that its user may do.
+    let mut run = Command::new(program);
+    run.arg("run").arg(component).arg("--built-from").arg(project).args(args);
+    let status = run.status().map_err(not_started)?;
     Ok(Exit::of_status(status))
 }

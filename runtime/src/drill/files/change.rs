@@ -11,6 +11,9 @@ const fn landlocked(name: &'static str, what: &'static str, number: i64, run: fn
     Attack::blocked(name, what, number, run).with_folder(Stop::Landlock(EACCES))
 }
 
+/// Linux 6.6, the same number on every architecture. The C library's headers do not have it on all of them.
+const SYS_FCHMODAT2: i64 = 452;
+
 const NOT_EVERY_FILESYSTEM: Alone = Alone::Depends("not every filesystem has attributes");
 
 pub(in super::super) const CHANGE: &[Attack] = &[
@@ -154,8 +157,8 @@ pub(in super::super) const CHANGE: &[Attack] = &[
     Attack::blocked("fchmodat-outside", "the same by fchmodat(2)", libc::SYS_fchmodat, |ground| {
         raw!(libc::SYS_fchmodat, libc::AT_FDCWD, &ground.file()?, 0o777)
     }),
-    Attack::blocked("fchmodat2-outside", "the same by fchmodat2(2)", libc::SYS_fchmodat2, |ground| {
-        raw!(libc::SYS_fchmodat2, libc::AT_FDCWD, &ground.file()?, 0o777, 0)
+    Attack::blocked("fchmodat2-outside", "the same by fchmodat2(2)", SYS_FCHMODAT2, |ground| {
+        raw!(SYS_FCHMODAT2, libc::AT_FDCWD, &ground.file()?, 0o777, 0)
     })
     .alone(Alone::Depends("it is of Linux 6.6")),
     Attack::blocked("setuid-inside", "make a granted file run as its owner", libc::SYS_fchmodat, |ground| {

@@ -5,7 +5,6 @@
 #![allow(clippy::cast_sign_loss, reason = "flags on their way to raw system calls")]
 #![allow(unsafe_code, reason = "children are forked, and attack by raw system calls")]
 
-#[cfg(target_arch = "x86_64")]
 mod attacks;
 mod floor;
 mod live;

@@ -70,6 +70,7 @@ impl GateView<'_> {
             | Target::Outside
             | Target::Mount
             | Target::Pseudo
+            | Target::Policy
             | Target::Unknown => probed,
         };
         Ok((probed, permit))
