@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tollgate::{Answer, CallError, CallFailure, Caller, CapHit, Component, LoadError, Request, Tool, Worker};
 use tollgate_audit::{CallClass, Entry, Kind};
 use tollgate_capability::{Cap, CapabilitySet, ClockMode, Limits, Manifest, OnViolation, StdioSet};
@@ -330,6 +330,28 @@ fn entries_that_a_call_adds_to_the_ledger_are_capped() {
     let entries = lab.entries_of(failure.call.unwrap());
     assert_eq!(entries_between(&entries), 20, "nothing is recorded beyond the cap but the end");
     assert_eq!(end(&entries).counters.iter().map(|(_, calls)| calls).sum::<u64>(), 11);
+    lab.verified();
+}
+
+/// The cap is the operator's to raise, and the end says which it is.
+#[test]
+fn opening_a_hundred_thousand_files_ends_with_a_cap_that_has_a_name() {
+    let mut lab = Lab::new();
+    lab.file("docs/a.txt", "a");
+    let fs = lab.set(guest("word-count"), &["fs:/docs=docs:read,list"]).fs;
+    let limits = Limits { fuel: 100_000_000_000, deadline_ms: 300_000, ..Limits::DEFAULT };
+    let mut set = CapabilitySet { fs, limits, ..CapabilitySet::default() };
+    let tool = lab.tool_with(guest("probe-attack"), set.clone()).unwrap();
+    let open = json!({ "do": "read", "path": "/docs/a.txt", "flags": ["read"], "times": 100_000 });
+    let arguments = json!({ "steps": [open], "answer": "null" }).to_string();
+    let failure = lab.failure(&tool, "play", &arguments);
+    let CallError::Cap(found) = &failure.error else { panic!("{failure:?}") };
+    assert_eq!((found.cap, found.limit), (Cap::Records, 200_000));
+    assert!(failure.to_string().contains("`limits.records`"), "{failure}");
+    set.limits.records = 300_000;
+    set.limits.record_bytes = 256 << 20;
+    let raised = lab.tool_with(guest("probe-attack"), set).unwrap();
+    assert_eq!(lab.answer(&raised, "play", &arguments), Value::Null);
     lab.verified();
 }
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde_json::{Value, json};
+use tollgate_workspace::foreign::missing;
 use tollgate_workspace::fuse::Fuse;
 use tollgate_workspace::{Lab, guest};
 
@@ -16,7 +17,7 @@ fn on_fuse(lab: &Lab) -> Option<Fuse> {
     lab.file("behind/a.txt", "alpha");
     lab.file("behind/sub/b.txt", "beta");
     std::os::unix::fs::symlink("a.txt", lab.path("behind/link")).unwrap();
-    let fuse = Fuse::over(&lab.path("behind"), &lab.folder("docs"))?;
+    let fuse = Fuse::over(&lab.path("behind"), &lab.folder("docs"), missing)?;
     let (old, new) = (lab.path("docs/a.txt"), lab.path("docs/probe"));
     let refused = renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE);
     assert_eq!(refused, Err(Errno::INVAL), "else this mount shows nothing");
@@ -80,7 +81,7 @@ fn what_stands_at_a_name_is_replaced_as_on_any_file_system() {
 fn a_tool_that_reads_nothing_cannot_give_a_file_a_new_name() {
     let mut lab = Lab::new();
     let Some(_fuse) = on_fuse(&lab) else { return };
-    let tool = lab.tool(guest("probe-fs"), &["fs:/docs=docs:create,delete"]);
+    let tool = lab.tool(guest("probe-fs"), &["fs:/docs=docs:create,delete,list"]);
     let steps = [rename("a.txt", "b.txt"), rename("sub", "moved")];
     let taken = lab.answer(&tool, "raw", &json!({ "steps": steps }).to_string());
     assert_eq!(codes(&taken), ["unsupported", "ok"], "{taken}");

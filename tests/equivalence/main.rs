@@ -342,8 +342,6 @@ fn beside_folders_the_kernel_leaves_clocks_and_randomness() {
         HostCall::WallClock,
         HostCall::MonotonicClock,
         HostCall::RandomBytes { bytes: 1 },
-        HostCall::GetEnvironment,
-        HostCall::GetArguments,
         HostCall::CreateTcpSocket { family: tollgate_capability::AddressFamily::Ipv4 },
         HostCall::CreateUdpSocket { family: tollgate_capability::AddressFamily::Ipv6 },
         HostCall::ResolveAddresses { name: "localhost".to_owned() },

@@ -113,7 +113,9 @@ fn nothing_new_is_made_where_any_link_stands() {
     let mut site = linked();
     let tool = site.load(site.set(ALL));
     let before = site.snapshot();
-    for path in OUT.into_iter().chain(["dangling", "loop1", "in"]) {
+    // Links themselves, and not what is behind one.
+    let links = OUT.into_iter().filter(|path| !path.contains('/'));
+    for path in links.chain(["dangling", "loop1", "in"]) {
         for follow in [true, false] {
             let new = json!({
                 "op": "open-at", "base": "/docs", "path": path, "open": ["create", "exclusive"], "flags": ["write"],

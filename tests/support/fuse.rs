@@ -11,20 +11,21 @@ pub struct Fuse {
 }
 
 impl Fuse {
-    /// Mounts `folder` at `at`. None, with a line that says why, where this machine does not let anybody do that.
+    /// Mounts `folder` at `at`. None, with a line that says why, where this machine does not let anybody do that; `missing` is
+    /// told where only bindfs is missing, which `.ci/run` installs.
     ///
     /// # Panics
     ///
-    /// In CI, where only bindfs is missing, which `.ci/run` installs.
+    /// As `missing` does in CI.
     #[allow(clippy::disallowed_methods, reason = "the mount is another program's")]
-    pub fn over(folder: &Path, at: &Path) -> Option<Self> {
+    pub fn over(folder: &Path, at: &Path, missing: fn(&str, &str)) -> Option<Self> {
         if !Path::new("/dev/fuse").exists() {
             println!("SKIPPED: this machine has no /dev/fuse");
             return None;
         }
         // It returns when the mount is there, and serves it from the background.
         let Ok(mounted) = Command::new("bindfs").arg("--no-allow-other").args([folder, at]).output() else {
-            super::foreign::missing("bindfs");
+            missing("bindfs", "apt.log");
             return None;
         };
         if !mounted.status.success() {

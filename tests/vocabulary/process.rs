@@ -202,6 +202,26 @@ pub(crate) fn random_seeded() {
     }
 }
 
+/// One is drawn for an instance, and moves no other generator: a guest has the same bytes whether it has hash maps or not.
+#[test]
+fn the_hash_seed_is_drawn_once_and_moves_no_generator() {
+    let mut texts = Texts::new();
+    let (seed, bytes) = (json!({ "call": "insecure-seed" }), json!({ "call": "random-u64" }));
+    let steps = |steps: &[&serde_json::Value]| json!({ "calls": steps }).to_string();
+    for grant in ["random = { seed = 42 }", r#"random = "secure""#] {
+        let tool = texts.tool("probe-wasi", r#"needs.random = "seeded""#, grant);
+        let answer = texts.lab.answer(&tool, "sequence", &steps(&[&seed, &bytes, &seed]));
+        assert_eq!(answer[0], answer[2], "{grant}");
+    }
+    let tool = texts.tool("probe-wasi", r#"needs.random = "seeded""#, "random = { seed = 42 }");
+    let with = texts.lab.answer(&tool, "sequence", &steps(&[&seed, &bytes, &seed, &bytes]));
+    let without = texts.lab.answer(&tool, "sequence", &steps(&[&bytes, &bytes]));
+    assert_eq!([&with[1], &with[3]], [&without[0], &without[1]]);
+    let secure = texts.tool("probe-wasi", r#"needs.random = "secure""#, r#"random = "secure""#);
+    let draws = [(); 2].map(|()| texts.lab.answer(&secure, "sequence", &steps(&[&seed])));
+    assert_ne!(draws[0], draws[1], "another one for each instance");
+}
+
 /// A probe whose clock is the coarser of what it needs and what it is granted.
 fn clock(texts: &mut Texts, which: &str, needed: &str, granted: &str) -> Tool {
     texts.tool(

@@ -86,7 +86,13 @@ fn call(set: &CapabilitySet, asked: &CheckCall) -> Result<HostCall, CheckError> 
         CheckCall::WallClock => HostCall::WallClock,
         CheckCall::MonotonicClock => HostCall::MonotonicClock,
         CheckCall::Context => HostCall::GetContext,
-        CheckCall::Stdio { stream } => HostCall::GetStdio { stream: stdio(stream) },
+        CheckCall::Stdio { stream } => match stdio(stream) {
+            Stdio::Stdin => HostCall::GetStdio { stream: Stdio::Stdin },
+            // Any tool may have the stream; what is judged is a write.
+            stream @ (Stdio::Stdout | Stdio::Stderr) => {
+                HostCall::WriteStdio { stream, bytes: 1, left: set.limits.stdio }
+            }
+        },
         CheckCall::Tcp => HostCall::CreateTcpSocket { family: AddressFamily::Ipv4 },
         CheckCall::Udp => HostCall::CreateUdpSocket { family: AddressFamily::Ipv4 },
         CheckCall::Resolve { name } => HostCall::ResolveAddresses { name: name.clone() },

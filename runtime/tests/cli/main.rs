@@ -16,12 +16,9 @@ mod console;
 mod desk;
 mod drill;
 mod files;
-#[path = "../../../tests/support/foreign.rs"]
-#[allow(unreachable_pub, reason = "shared with the tests of the workspace")]
-mod foreign;
 mod fuse;
 #[path = "../../../tests/support/fuse.rs"]
-#[allow(unreachable_pub, reason = "shared with the tests of the workspace")]
+#[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
 mod fuse_mount;
 mod grants;
 mod guides;
