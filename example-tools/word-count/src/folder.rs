@@ -83,14 +83,9 @@ fn list(folder: &str, files: &mut Vec<String>, folders: &mut Vec<String>) -> io:
     let at = if folder.is_empty() { "/" } else { folder };
     let mut left_out = 0;
     for entry in fs::read_dir(at)? {
+        // An error ends the listing: to count what came before it would be a wrong answer.
+        let entry = entry?;
         // A name that is not UTF-8 is no path here: nothing of this name can be opened.
-        let entry = match entry {
-            Err(error) if error.raw_os_error() == Some(ILSEQ) => {
-                left_out += 1;
-                continue;
-            }
-            entry => entry?,
-        };
         let Ok(name) = entry.file_name().into_string() else {
             left_out += 1;
             continue;
@@ -108,9 +103,6 @@ fn list(folder: &str, files: &mut Vec<String>, folders: &mut Vec<String>) -> io:
     }
     Ok(())
 }
-
-/// A name cannot be told to a tool (`wasi:filesystem/types.error-code.illegal-byte-sequence`).
-const ILSEQ: i32 = if cfg!(target_os = "wasi") { 25 } else { 84 };
 
 fn most_frequent(frequencies: Frequencies, top: usize) -> Vec<WordFrequency> {
     let mut words: Vec<_> = frequencies.into_iter().map(|(word, count)| WordFrequency { word, count }).collect();
