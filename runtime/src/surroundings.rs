@@ -203,7 +203,8 @@ pub(crate) fn starts_processes_beside_itself() -> bool {
     of("pid").is_none_or(|own| of("pid_for_children") == Some(own))
 }
 
-const OTHER_NAMESPACE: &str = "what this process starts is put into another PID namespace, which does not work: begin inside it (`unshare --pid --fork`)";
+const OTHER_NAMESPACE: &str = "what this process starts is put into another PID namespace, which does not \
+                               work: begin inside it (`unshare --pid --fork`)";
 
 /// Why a process that nobody here has killed was ended by this signal, if what surrounds it is to blame. `before` is the group as
 /// it was before the process started.

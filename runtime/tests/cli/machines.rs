@@ -1,6 +1,6 @@
-//! Ordinary machines: containers that refuse system calls, foreign layers of Landlock, shells with low limits, a part of a CPU, little
-//! memory, another PID namespace, volumes of other users, a cache that cannot be written. It works, or the error says what is in
-//! the way, and what to do.
+//! Ordinary machines: containers that refuse system calls, foreign layers of Landlock, shells with low limits, a part of a CPU,
+//! little memory, another PID namespace, volumes of other users, a cache that cannot be written. It works, or the error says what
+//! is in the way, and what to do.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
