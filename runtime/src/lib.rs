@@ -32,6 +32,7 @@ mod registry;
 pub mod replay;
 mod runtime;
 pub mod sandbox;
+mod surroundings;
 mod tool;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};

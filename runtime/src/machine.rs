@@ -3,10 +3,11 @@
 use std::io;
 use std::sync::Arc;
 
-use tollgate_audit::Record;
+use tollgate_audit::{Record, of_thread};
 use wasmtime::component::Linker;
 
 use crate::instance::{CallState, Ticker, engine_config, mapped_code};
+use crate::surroundings;
 
 /// Compiles and runs WebAssembly under Tollgate's settings; cheap to clone.
 #[derive(Clone)]
@@ -54,7 +55,7 @@ impl Machine {
     ) -> Result<Arc<Self>, StartError> {
         let engine = engine.0.clone();
         let linker = LinkerOf::new(&engine)?;
-        let ticker = Ticker::start(engine.clone(), first).map_err(StartError::Thread)?;
+        let ticker = Ticker::start(engine.clone(), first).map_err(|error| StartError::Thread(of_thread(error)))?;
         Ok(Arc::new(Self { engine, linker, record, ticker }))
     }
 }
@@ -91,6 +92,7 @@ pub enum StartError {
     Unrecorded(String),
 }
 
+/// What an engine takes at its start is addresses and memory: a limit on these is named.
 fn engine_error(error: wasmtime::Error) -> StartError {
-    StartError::Engine(format!("{error:#}"))
+    StartError::Engine(format!("{error:#}{}", surroundings::in_words()))
 }

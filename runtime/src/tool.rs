@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
-use tollgate_capability::{Cap, CapabilitySet, FileId, Manifest, OperationName};
+use tollgate_capability::{Cap, CapabilitySet, FileId, Limits, Manifest, OperationName};
 use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_VALUES_MAX, WORK_MAX};
 use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
 use wasmtime::component::types::ComponentItem;
@@ -313,7 +313,7 @@ impl Loading {
     }
 
     fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
-        let Self { identity, manifest, grant, by, declared, .. } = self;
+        let Self { identity, bare, manifest, grant, by, declared, .. } = self;
         let policy = Entry::Policy(Policy {
             digest: identity.set_digest,
             manifest: *manifest,
@@ -324,7 +324,7 @@ impl Loading {
             declared: declared.as_deref().map(Into::into),
         });
         let record = &machine.record;
-        let deadline = Instant::now() + Duration::from_millis(identity.set.limits.deadline_ms);
+        let deadline = Instant::now() + Duration::from_millis(bare.set.limits.deadline_ms);
         let unrecorded = |error| LoadError::Unrecorded(with_causes(&error));
         record.ready().map_err(unrecorded)?;
         let recorded = record.record(&[policy.encode()], Kept::Pipe, deadline);
@@ -458,15 +458,21 @@ fn unread(error: ValuesError) -> RejectError {
 }
 
 /// What a tool may do while it says which operations it has: nothing. Where it may ask for its environment or its
-/// arguments, it may ask here too, and gets empty lists: interpreters ask before they run a line of the tool.
+/// arguments, it may ask here too, and gets empty lists: interpreters ask before they run a line of the tool. Fuel is the cap on
+/// its work; the clock is far above, since a process with a part of a CPU takes longer and works the same.
 pub(crate) fn bare(set: &CapabilitySet) -> CapabilitySet {
+    let deadline_ms = set.limits.deadline_ms.max(DESCRIBE_MS_MIN);
     CapabilitySet {
         env: set.env.as_ref().map(|_| BTreeMap::new()),
         args: set.args.as_ref().map(|_| Vec::new()),
-        limits: set.limits,
+        limits: Limits { deadline_ms, ..set.limits },
         ..CapabilitySet::default()
     }
 }
+
+/// Least deadline for a tool that says which operations it has, in milliseconds: what takes a second of a whole CPU has come to
+/// its end with a fiftieth of one.
+pub(crate) const DESCRIBE_MS_MIN: u64 = 60_000;
 
 fn same_operations(declared: &BTreeSet<String>, described: &OperationTexts) -> Result<(), LoadError> {
     let mut names = BTreeSet::new();
@@ -494,5 +500,22 @@ fn operation(text: &OperationText) -> Result<(Operation, Schema), LoadError> {
     match Schema::parse(&text.input_schema) {
         Ok((value, schema)) => Ok((Operation::with_schema(text, value), schema)),
         Err(error) => Err(LoadError::Schema { operation: text.name.clone(), message: error.to_string() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A process with a part of a CPU takes longer to ask, and asks the same: fuel bounds the work.
+    #[test]
+    fn a_component_is_asked_within_its_fuel_and_far_below_the_clock() {
+        let of = |deadline_ms| CapabilitySet {
+            limits: Limits { deadline_ms, fuel: 7, ..Limits::DEFAULT },
+            ..CapabilitySet::default()
+        };
+        let asked = |deadline_ms| bare(&of(deadline_ms)).limits;
+        assert_eq!(asked(1), Limits { deadline_ms: DESCRIBE_MS_MIN, fuel: 7, ..Limits::DEFAULT });
+        assert_eq!(asked(DESCRIBE_MS_MIN + 1).deadline_ms, DESCRIBE_MS_MIN + 1, "what is granted is not taken away");
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct Scale {
     pub(crate) seed: u64,
 }
 
-const TESTS: [Test<Scale>; 31] = [
+const TESTS: [Test<Scale>; 32] = [
     ("guests_that_fail_leave_their_host", guests::guests_that_fail_leave_their_host),
     ("a_dead_host_takes_its_calls_alone", deaths::a_dead_host_takes_its_calls_alone),
     ("a_host_that_dies_idle_is_replaced", deaths::a_host_that_dies_idle_is_replaced),
@@ -58,6 +58,7 @@ const TESTS: [Test<Scale>; 31] = [
     ("grace_is_how_long_a_host_may_overrun", settings::grace_is_how_long_a_host_may_overrun),
     ("a_host_that_overruns_while_others_wait", settings::a_host_that_overruns_while_others_wait),
     ("idle_hosts_end", settings::idle_hosts_end),
+    ("what_a_policy_says_of_compiling_holds", settings::what_a_policy_says_of_compiling_holds),
     ("require_full", settings::require_full),
     ("require_partial", settings::require_partial),
     ("require_none", settings::require_none),

@@ -239,12 +239,18 @@ pub(crate) fn compiled(name: &str) -> Artifact {
     static COMPILED: Mutex<BTreeMap<String, Artifact>> = Mutex::new(BTreeMap::new());
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
     let compile = || {
-        let command = CompilerCommand { program: this_program(), arguments: vec!["compile".into()] };
         let engine = Engine::new(1).expect("an engine");
         let component = fs::read(guest(name).component).expect("a component");
-        Compiler::new(command, CompileLimits::DEFAULT).compile(&engine, &component).expect("a component that compiles")
+        Compiler::new(compiler_command(), CompileLimits::DEFAULT)
+            .compile(&engine, &component)
+            .expect("a component that compiles")
     };
     compiled.entry(name.to_owned()).or_insert_with(compile).clone()
+}
+
+/// This program as a compiler.
+pub(crate) fn compiler_command() -> CompilerCommand {
+    CompilerCommand { program: this_program(), arguments: vec!["compile".into()] }
 }
 
 /// What the sleeper is given. Its deadline may be longer than its manifest's.

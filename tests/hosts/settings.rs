@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
-use tollgate::{CallError, FrontSettings, HostCommand, HostError, HostedTool, LoadError};
+use tollgate::compiler::{CompileError, CompileLimits, Compiler};
+use tollgate::{CallError, Engine, FrontSettings, HostCommand, HostError, HostedTool, LoadError};
 use tollgate_audit::Level;
 
 use crate::Scale;
 use crate::scene::{
-    Scene, assert_full, await_that, host_command, hosts, parse, read_many, sleep, sleeps, spec, start_host,
+    Scene, assert_full, await_that, compiler_command, host_command, hosts, parse, read_many, sleep, sleeps, spec,
+    start_host,
 };
 
 /// A host that stands still is given the grace of the policy beyond the deadline of its call, and no less.
@@ -45,6 +47,32 @@ pub(crate) fn grace_is_how_long_a_host_may_overrun(_: Scale) {
         );
     }
 }
+
+/// CPU time and the clock, each by itself, over a component that takes more than a second of either.
+pub(crate) fn what_a_policy_says_of_compiling_holds(_: Scale) {
+    let component =
+        wat::parse_str(format!("(component (core module {}))", FUNCTION.repeat(30_000))).expect("a component");
+    let under = |policy: &str| {
+        let limits = CompileLimits::of(parse(policy).compile);
+        // By one thread, so that the clock is not faster than the CPU.
+        let compiler = Compiler::new(compiler_command(), CompileLimits { threads: 1, ..limits });
+        compiler.compile(&Engine::new(1).expect("an engine"), &component)
+    };
+    let second = Duration::from_secs(1);
+    let LoadError::Compile(CompileError::TooMuchCpu { limit, .. }) = under("compile.cpu = \"1s\"").expect_err("CPU")
+    else {
+        panic!("not by the CPU")
+    };
+    assert_eq!(limit, second);
+    let LoadError::Compile(CompileError::TooLong { limit, .. }) = under("compile.time = \"1s\"").expect_err("time")
+    else {
+        panic!("not by the clock")
+    };
+    assert_eq!(limit, second);
+}
+
+const FUNCTION: &str = "(func (param i32) (result i32) local.get 0 i32.const 3 i32.mul local.get 0 i32.xor i32.const 5 i32.mul \
+                        local.get 0 i32.xor i32.const 7 i32.mul local.get 0 i32.xor i32.const 9 i32.mul local.get 0 i32.xor)";
 
 /// Calls that share a host with one that is killed for overrunning are lost with it, and told how.
 pub(crate) fn a_host_that_overruns_while_others_wait(_: Scale) {

@@ -39,6 +39,11 @@ impl ArtifactCache {
         Self { folder, most }
     }
 
+    /// Where it is.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The artifact of a component for an engine, if it is there and sealed with `key`.
     pub(crate) fn get(&self, key: &ArtifactKey, component: Digest, engine: &Engine) -> Option<Artifact> {
         let path = self.folder.join(name(component, EngineHash::of(engine)));

@@ -6,13 +6,14 @@ use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_capability::{
-    AddressFamily, CapabilitySet, Decision, FileId, FsCapability, FsPath, GrantIndex, HostCall, OpenFlags, Stdio,
-    Target, check as decide,
+    Access, AddressFamily, CapabilitySet, Decision, FileId, FsCapability, FsPath, GrantIndex, HostCall, OpenFlags,
+    Stdio, Target, check as decide,
 };
 
 use super::args::{CheckArgs, CheckCall};
 use super::exit::{Exit, Failure};
 use super::{hint, load, output};
+use crate::sandbox::path_out_of_reach;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum CheckError {
@@ -28,25 +29,56 @@ pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
         Ok(call) => call,
         Err(error) => return not_granted(&error, args.json),
     };
+    let lacking = lacking(&set, &args.call);
     let decision = decide(&set, &call);
     let (verdict, rule, reason) = match decision {
         Decision::Allow(rule) => ("allowed", rule.to_string(), None),
         Decision::Deny(denial) => ("denied", denial.missing.to_string(), Some(denial.reason.to_string())),
     };
     let text = if args.json {
-        format!("{}\n", json!({ "verdict": verdict, "rule": rule, "reason": reason, "function": call.function() }))
+        format!(
+            "{}\n",
+            json!({ "verdict": verdict, "rule": rule, "reason": reason, "function": call.function(), "out_of_reach": lacking })
+        )
     } else {
         let why = reason.as_ref().map(|reason| format!("  why       {reason}\n")).unwrap_or_default();
         let hints = if reason.is_some() { hint::to_allow(&loaded, &rule) } else { Vec::new() };
         let labels = std::iter::once("to allow").chain(std::iter::repeat(""));
         let hints: String = hints.iter().zip(labels).map(|(hint, label)| format!("  {label:<10}{hint}\n")).collect();
-        format!("{verdict}\n  rule      {rule}\n{why}  function  {}\n{hints}", call.function())
+        let lacking =
+            lacking.map(|lacking| format!("  but       {}\n", output::one_line(&lacking))).unwrap_or_default();
+        format!("{verdict}\n  rule      {rule}\n{why}  function  {}\n{lacking}{hints}", call.function())
     };
     output::print(&text)?;
     Ok(match decision {
         Decision::Allow(_) => Exit::Success,
         Decision::Deny(_) => Exit::Violation,
     })
+}
+
+/// Why the tool's process will not be able to do it, whatever the policy says: it has no capabilities.
+fn lacking(set: &CapabilitySet, asked: &CheckCall) -> Option<String> {
+    let (right, path) = match asked {
+        CheckCall::Read { path } => (Access::Read, path),
+        CheckCall::Write { path } => (Access::Write, path),
+        CheckCall::Create { path } => (Access::Create, path),
+        CheckCall::List { path } => (Access::List, path),
+        CheckCall::Delete { path } => (Access::Delete, path),
+        CheckCall::Stat { path } => (Access::Metadata, path),
+        CheckCall::Env
+        | CheckCall::Args
+        | CheckCall::Random { .. }
+        | CheckCall::WallClock
+        | CheckCall::MonotonicClock
+        | CheckCall::Context
+        | CheckCall::Stdio { .. }
+        | CheckCall::Tcp
+        | CheckCall::Udp
+        | CheckCall::Resolve { .. } => return None,
+    };
+    let (path, _target) = located(set, path, right == Access::Metadata).ok()?;
+    let folder = set.fs.get(usize::from(path.grant.0))?;
+    path_out_of_reach(&folder.host.join(path.resolved().ok()?), right).map(|lacking| lacking.to_string())
 }
 
 fn not_granted(error: &CheckError, json: bool) -> Result<Exit, Failure> {

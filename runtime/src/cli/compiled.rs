@@ -1,17 +1,19 @@
 //! From a component's bytes to a component that runs, without compiling in this process: as it was installed, from the
 //! cache, or from a compiler's process. And `tollgate compile`, which is that process.
 
+use std::sync::Once;
+
 use miette::Diagnostic;
 use tollgate_audit::Digest;
-use tollgate_capability::ToolName;
+use tollgate_capability::{CompileSettings, ToolName};
 
 use super::args::CompileArgs;
 use super::exit::{Exit, Failure};
 use super::tools::Which;
-use super::{config, progress};
+use super::{config, output, progress};
 use crate::artifact::{Artifact, ArtifactCache, ArtifactError, ArtifactKey, CacheLimits, KeyError};
 use crate::compiler::{CompileLimits, Compiler, CompilerCommand, CompilerRole};
-use crate::error::LoadError;
+use crate::error::{LoadError, with_causes};
 use crate::registry::{InstalledTool, StoredError};
 use crate::runtime::Engine;
 
@@ -33,11 +35,16 @@ enum CompiledError {
 }
 
 /// The component, compiled: as it was installed, from the cache, or compiled now. Nothing of it is loaded here.
-pub(crate) fn artifact(which: &Which, engine: &Engine, bytes: &[u8]) -> Result<Artifact, Failure> {
+pub(crate) fn artifact(
+    which: &Which,
+    engine: &Engine,
+    bytes: &[u8],
+    cost: CompileSettings,
+) -> Result<Artifact, Failure> {
     let failed = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     match &which.installed {
         Some(tool) => installed(tool, engine, Digest::of(bytes)),
-        None => by_path(engine, bytes, failed),
+        None => by_path(engine, bytes, cost, failed),
     }
 }
 
@@ -60,34 +67,60 @@ fn installed(tool: &InstalledTool, engine: &Engine, component: Digest) -> Result
 pub(crate) fn by_path(
     engine: &Engine,
     bytes: &[u8],
+    cost: CompileSettings,
     failed: impl Fn(LoadError) -> Failure,
 ) -> Result<Artifact, Failure> {
-    let compile = || progress::during("compiling", || compiler()?.compile(engine, bytes).map_err(&failed));
+    let compile = || progress::during("compiling", || compiler(cost)?.compile(engine, bytes).map_err(&failed));
     let Some((cache, key)) = cache()? else { return compile() };
     if let Some(artifact) = cache.get(&key, Digest::of(bytes), engine) {
         return Ok(artifact);
     }
     let artifact = compile()?;
-    // A cache that takes nothing costs time only.
-    cache.put(&key, &artifact).ok();
+    put(&cache, &key, &artifact);
     Ok(artifact)
 }
 
 /// Keeps what a component that is run by its path was compiled to, with what it said of its operations.
 pub(crate) fn keep(artifact: &Artifact) -> Result<(), Failure> {
     if let Some((cache, key)) = cache()? {
-        // As before: it is compiled and asked again.
-        cache.put(&key, artifact).ok();
+        put(&cache, &key, artifact);
     }
     Ok(())
 }
 
+/// A cache that takes nothing costs time only; that is said, since it may be half a minute for each call.
+fn put(cache: &ArtifactCache, key: &ArtifactKey, artifact: &Artifact) {
+    if let Err(error) = cache.put(key, artifact) {
+        not_kept(&format!("`{}` cannot be written: {error}", cache.folder().display()));
+    }
+}
+
+/// Says once in this process why the next call compiles again.
+fn not_kept(why: &str) {
+    static SAID: Once = Once::new();
+    SAID.call_once(|| {
+        let why = output::one_line(why);
+        output::eprint(&format!(
+            "warning: what is compiled is not kept, so that each call compiles again: {why}; mend that, or set TOLLGATE_HOME \
+             to a folder that can be written\n"
+        ));
+    });
+}
+
 /// None where nothing can be kept; a key that others may know is an error all the same.
 fn cache() -> Result<Option<(ArtifactCache, ArtifactKey)>, Failure> {
-    let (Some(folder), Some(path)) = (config::cache_folder(), config::artifact_key()) else { return Ok(None) };
+    let (Some(folder), Some(path)) = (config::cache_folder(), config::artifact_key()) else {
+        not_kept(
+            "there is no place for it: neither TOLLGATE_HOME, XDG_CACHE_HOME with XDG_STATE_HOME, nor HOME is set",
+        );
+        return Ok(None);
+    };
     match ArtifactKey::open_or_make(&path) {
         Ok(key) => Ok(Some((ArtifactCache::new(folder, CacheLimits::DEFAULT), key))),
-        Err(KeyError::Unusable { .. }) => Ok(None),
+        Err(error @ KeyError::Unusable { .. }) => {
+            not_kept(&with_causes(&error));
+            Ok(None)
+        }
         Err(source) => Err(no_key(source)),
     }
 }
@@ -113,9 +146,9 @@ fn no_key(source: KeyError) -> Failure {
 }
 
 /// This program as the compiler's process.
-pub(crate) fn compiler() -> Result<Compiler, Failure> {
+pub(crate) fn compiler(cost: CompileSettings) -> Result<Compiler, Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(CompiledError::NoProgram { source }))?;
-    Ok(Compiler::new(CompilerCommand::tollgate(&program), CompileLimits::DEFAULT))
+    Ok(Compiler::new(CompilerCommand::tollgate(&program), CompileLimits::of(cost)))
 }
 
 /// Compiles, as the process that [`compiler`] starts.

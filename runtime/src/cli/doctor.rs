@@ -1,20 +1,27 @@
 //! `tollgate doctor`: what this machine's kernel enforces around tools, what that means, and whether the policy here lets
-//! tools run on it. It must never change anything.
+//! tools run on it: each thing that Tollgate needs is tried, and each of its processes is started. It must never change anything.
+
+mod trial;
 
 use std::path::Path;
 
 use serde_json::json;
 use tollgate_capability::{SandboxLevel, SandboxSettings};
 
+use self::trial::Trial;
 use super::args::DoctorArgs;
 use super::exit::{Exit, Failure};
 use super::{load, output};
 use crate::sandbox::{Feature, FeatureGroup, KernelOffer, features};
+use crate::surroundings::{Group, LowLimit, low_limits};
 
 struct Findings {
     kernel: String,
     offer: KernelOffer,
     features: Vec<Feature>,
+    trials: Vec<Trial>,
+    low: Vec<LowLimit>,
+    group: Group,
     /// The file that says what is required, unless that is the default.
     policy: Option<String>,
     required: SandboxLevel,
@@ -23,7 +30,8 @@ struct Findings {
 impl Findings {
     fn lacks(&self) -> Vec<&'static str> {
         let needed = self.features.iter().filter(|feature| feature.group == FeatureGroup::Needed && !feature.there);
-        self.offer.lacks(self.required).into_iter().chain(needed.map(|feature| feature.name)).collect()
+        let lacks = self.offer.lacks(self.required).into_iter().chain(needed.map(|feature| feature.name));
+        lacks.chain(self.trials.iter().filter_map(Trial::lacks)).collect()
     }
 }
 
@@ -33,6 +41,9 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
         kernel: kernel_release(),
         offer: KernelOffer::here(),
         features: features(),
+        trials: trial::all(),
+        low: low_limits(),
+        group: Group::here(),
         required: policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.sandbox).require,
         policy: policy.map(|(path, _)| path.display().to_string()),
     };
@@ -59,12 +70,15 @@ fn json_text(findings: &Findings) -> String {
         "lacks": lacks,
         "lacks_for_full": findings.offer.lacks(SandboxLevel::Full),
         "features": findings.features,
+        "processes": findings.trials.iter().map(Trial::json).collect::<Vec<_>>(),
+        "low_limits": findings.low,
+        "control_group": findings.group,
     })
     .to_string()
 }
 
 fn text(findings: &Findings) -> String {
-    let Findings { kernel, offer, features, policy, required } = findings;
+    let Findings { kernel, offer, features, trials, low, group, policy, required } = findings;
     let level = offer.level();
     let mut text =
         format!("kernel {kernel}, Landlock ABI {}: level `{level}`\n  {}\n", offer.landlock_abi, meaning(level));
@@ -77,6 +91,15 @@ fn text(findings: &Findings) -> String {
         for Feature { name, there, without, .. } in features.iter().filter(|feature| feature.group == group) {
             text.push_str(&if *there { format!("  yes  {name}\n") } else { format!("  no   {name}: {without}\n") });
         }
+    }
+    text.push_str("the processes of a call, each started and sealed here as for a tool:\n");
+    text.extend(trials.iter().map(Trial::text));
+    let given: Vec<String> = low.iter().map(ToString::to_string).chain(group.lines()).collect();
+    if !given.is_empty() {
+        text.push_str(
+            "what the shell and the container leave (raise it with `ulimit`, or in the container's settings):\n",
+        );
+        text.extend(given.iter().map(|line| format!("  low  {line}\n")));
     }
     let whose = policy.as_ref().map_or_else(|| "by default".to_owned(), |path| format!("by {path}"));
     let lacks = findings.lacks();

@@ -110,7 +110,7 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let loaded = load::load(&which, &bytes)?;
     let set = load::intersect(&loaded)?.0.set;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let artifact = compiled::artifact(&which, &engine, &bytes)?;
+    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
     let front = start_front(scene, loaded.running.clone())?;
     let by = user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));

@@ -7,7 +7,7 @@ use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
 use super::imports::compare;
 use super::load::Loaded;
-use super::{compiled, config, load, output, tools};
+use super::{compiled, config, lacking, load, output, tools};
 use crate::artifact::Artifact;
 use crate::interfaces::Import;
 use crate::runtime::Engine;
@@ -21,6 +21,7 @@ struct Inspection {
     set: Option<CapabilitySet>,
     narrowed: Vec<String>,
     unused: Vec<String>,
+    lacking: Vec<String>,
     missing: Option<MissingGrants>,
 }
 
@@ -29,13 +30,15 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which, &bytes)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let artifact = compiled::artifact(&which, &engine, &bytes)?;
+    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
     let mut inspection = imports(&artifact, &loaded.manifest);
     match CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable) {
         Ok(intersection) => {
             inspection.narrowed = intersection.narrowed.iter().map(ToString::to_string).collect();
             inspection.unused = intersection.unused.iter().map(ToString::to_string).collect();
-            inspection.set = Some(load::intersect(&loaded)?.0.set);
+            let set = load::intersect(&loaded)?.0.set;
+            inspection.lacking = lacking::lines(&set);
+            inspection.set = Some(set);
         }
         Err(missing) => inspection.missing = Some(missing),
     }
@@ -57,6 +60,7 @@ fn imports(artifact: &Artifact, manifest: &Manifest) -> Inspection {
         set: None,
         narrowed: Vec::new(),
         unused: Vec::new(),
+        lacking: Vec::new(),
         missing: None,
     }
 }
@@ -79,6 +83,7 @@ fn json_text(loaded: &Loaded, inspection: &Inspection) -> String {
         "capability_set": inspection.set.as_ref().and_then(set_json),
         "narrowed": inspection.narrowed,
         "granted_not_needed": inspection.unused,
+        "granted_out_of_reach": inspection.lacking,
         "missing": missing,
     })
     .to_string()
@@ -104,6 +109,7 @@ fn text(loaded: &Loaded, inspection: &Inspection) -> String {
     section(&mut text, "declared in the manifest, not imported: nothing in it can use it", unimported);
     section(&mut text, "narrowed by the grant", inspection.narrowed.clone());
     section(&mut text, "granted, not needed", inspection.unused.clone());
+    section(&mut text, "granted, but this machine will not give it to the tool's process", inspection.lacking.clone());
     if let Some(missing) = &inspection.missing {
         let lines = missing.toml_lines().lines().map(str::to_owned).collect();
         section(&mut text, "missing: the tool will not start; add to tollgate.toml", lines);

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use tollgate_audit::Digest;
 use tollgate_capability::{
-    AdhocGrant, Binding, CapabilitySet, Grant, HostSettings, Intersection, Manifest, Needs, OnViolation, Policy,
-    SandboxSettings, Subject, ToolName,
+    AdhocGrant, Binding, CapabilitySet, CompileSettings, Grant, HostSettings, Intersection, Manifest, Needs,
+    OnViolation, Policy, SandboxSettings, Subject, ToolName,
 };
 
 use super::args::GrantArgs;
@@ -81,6 +81,7 @@ pub(crate) enum ManifestFrom {
 pub(crate) struct Running {
     pub(crate) sandbox: SandboxSettings,
     pub(crate) hosts: HostSettings,
+    pub(crate) compile: CompileSettings,
     pub(crate) places: DecidingPlaces,
 }
 
@@ -241,7 +242,7 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure
         text.push_str(on_violation);
     }
     let places = config::deciding_places(path, &folder).with_components_of(&policy);
-    let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, places };
+    let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, compile: policy.compile, places };
     let found_in = file.filter(|file| file.bounded).map(|_bounded| folder);
     Ok(Granted { name, grant, text, running, policy, found_in })
 }

@@ -13,6 +13,7 @@ mod imports;
 mod inspect;
 mod install;
 mod kernel_plan;
+mod lacking;
 mod load;
 mod output;
 mod progress;
@@ -29,9 +30,16 @@ use clap::{CommandFactory as _, Parser as _};
 use args::{Args, Command};
 use exit::{Exit, Failure};
 
+use crate::surroundings::{small_stack, survive_size_limit};
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    // This process writes files in memory and on disk, and those that it starts do.
+    survive_size_limit();
+    if let Some(small) = small_stack() {
+        output::eprint(&format!("warning: {small}\n"));
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => return usage(&error),

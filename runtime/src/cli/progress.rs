@@ -14,7 +14,7 @@ pub(super) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
     }
     let (done, until_done) = channel::<()>();
     thread::scope(|scope| {
-        scope.spawn(move || {
+        let watch = move || {
             let started = Instant::now();
             let mut wait = FIRST;
             while until_done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
@@ -25,7 +25,9 @@ pub(super) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
                 // Back to the start of the line, and empty it.
                 eprint_own("\r\x1b[K");
             }
-        });
+        };
+        // Without a thread to say so, the work goes on in silence.
+        thread::Builder::new().spawn_scoped(scope, watch).ok();
         let result = work();
         drop(done);
         result

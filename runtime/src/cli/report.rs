@@ -214,14 +214,31 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
     match error {
         LoadError::Malformed { .. } => Some("look whether the file was copied whole"),
         LoadError::Compile(CompileError::NoCompiler { .. }) => None,
-        LoadError::Compile(_) => Some("nothing was run; no usual tool does this: ask its author what it does"),
+        LoadError::Compile(CompileError::TooLong { .. }) => Some(
+            "nothing was run; give this process more CPU, or more time: `time` under [compile] in tollgate.toml. `tollgate doctor` \
+             says what CPU there is",
+        ),
+        LoadError::Compile(CompileError::NoMemory { .. }) => Some(
+            "nothing was run; give this container more memory: to compile a Python interpreter, once, takes some 450 MiB",
+        ),
+        LoadError::Compile(CompileError::TooMuchCpu { .. }) => Some(
+            "nothing was run; a Python interpreter takes less than a tenth of the default: ask the tool's author, or raise `cpu` \
+             under [compile] in tollgate.toml",
+        ),
+        LoadError::Compile(CompileError::TooMuchMemory { .. } | CompileError::TooMuchCode { .. }) => {
+            Some("nothing was run; no usual tool does this, unless a limit above is low: ask its author what it does")
+        }
+        LoadError::Compile(CompileError::Crashed { .. }) => {
+            Some("nothing was run; no usual tool does this: ask its author what it does")
+        }
         LoadError::UnknownImports { .. } => {
             Some("build it without what needs them; `tollgate inspect` lists all that it imports")
         }
         LoadError::NotATool { .. } => Some("build it with the tollgate-guest crate, or to guest-sdk/wit/tool.wit"),
-        LoadError::Describe { source } if matches!(source.error, CallError::Cap(_)) => {
-            Some("raise this cap in manifest and grant, or mend the tool: listing its operations costs next to nothing")
-        }
+        LoadError::Describe { source } if matches!(source.error, CallError::Cap(_)) => Some(
+            "raise this cap in manifest and grant, or mend the tool: listing its operations costs next to nothing. \
+                 `tollgate doctor` says whether this process has little CPU",
+        ),
         LoadError::Describe { .. } => Some("mend the tool: its list of operations must come without any host call"),
         LoadError::Schema { .. } => Some(
             "mend the tool: the schema must be of JSON Schema draft 2020-12, as the SDKs write it; docs/tools.md says more",

@@ -10,7 +10,7 @@ use super::args::{HostArgs, LedgerArgs, NotaryArgs, RunArgs};
 use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::load::Loaded;
-use super::{compiled, config, hint, load, output, report, tools};
+use super::{compiled, config, hint, lacking, load, output, report, tools};
 use crate::error::{CallError, CallFailure, LoadError};
 use crate::front::{Front, FrontFailure, FrontSettings, HostCommand, ToolSpec};
 use crate::host::HostRole;
@@ -73,12 +73,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
     }
+    lacking::warn(&intersection.set);
     let input = input(&args.input)?;
     let stdin = stdin(args.stdin.as_deref())?;
     let receipt = args.receipt.as_deref().map(SavedReceipt::reserve).transpose()?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
-    let artifact = compiled::artifact(&which, &engine, &bytes)?;
+    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
     // A component that is run by its path is asked for its operations by its first host.
     let unasked = artifact.operations().is_none().then(|| artifact.clone());
     let folder = ledger_folder(&args.ledger)?;
@@ -148,7 +149,7 @@ pub(crate) fn own_processes(
 ) -> Result<(NotaryCommand, FrontSettings), Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(RunError::NoProgram { source }))?;
     let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
-    let load::Running { sandbox, hosts, places } = running;
+    let load::Running { sandbox, hosts, places, compile: _ } = running;
     let command = HostCommand::tollgate(&program);
     let settings = FrontSettings { lanes_max: 1, places, ..FrontSettings::under(sandbox, hosts, command) };
     Ok((NotaryCommand::tollgate(&program, &role), settings))

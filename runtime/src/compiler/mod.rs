@@ -20,13 +20,16 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::Digest;
+use rustix::process::{Resource, getrlimit};
+use tollgate_audit::{Digest, of_thread};
+use tollgate_capability::CompileSettings;
 
 pub use self::process::{CompilerRole, serve};
 use self::reply::{BEFORE_CODE_BYTES_MAX, Reply};
 use crate::artifact::Artifact;
 use crate::error::LoadError;
 use crate::runtime::Engine;
+use crate::surroundings::{Group, in_words, of_start, why_ended};
 use crate::tool::refuse_what_is_no_component;
 
 /// How to start a compiler: a program that calls [`serve`] with the role given in its arguments. What it gives back is run
@@ -50,7 +53,8 @@ impl CompilerCommand {
 /// What compiling one component may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// Time by the clock, for all of it; 2 minutes by default.
+    /// Time by the clock, for all of it; 1 hour by default. It ends what no longer moves, and is far above what `cpu_seconds`
+    /// takes where a process has a part of a CPU.
     pub time: Duration,
     /// CPU time over all threads, in whole seconds; 5 minutes by default.
     pub cpu_seconds: u64,
@@ -63,31 +67,56 @@ pub struct CompileLimits {
 }
 
 impl CompileLimits {
-    /// Twenty times what a Python interpreter takes.
+    /// Ten times the CPU time that a Python interpreter takes.
     pub const DEFAULT: Self = Self {
-        time: Duration::from_secs(120),
-        cpu_seconds: 300,
+        time: Duration::from_millis(CompileSettings::DEFAULT.time_ms),
+        cpu_seconds: CompileSettings::DEFAULT.cpu_ms.div_ceil(1_000),
         memory_bytes: 2 << 30,
         artifact_bytes: 512 << 20,
         threads: 8,
     };
+
+    /// What a policy says: `compile.cpu`, `compile.time`.
+    #[must_use]
+    pub const fn of(settings: CompileSettings) -> Self {
+        let CompileSettings { cpu_ms, time_ms } = settings;
+        Self { time: Duration::from_millis(time_ms), cpu_seconds: cpu_ms.div_ceil(1_000), ..Self::DEFAULT }
+    }
 }
 
 /// Why a component was not compiled.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CompileError {
-    /// Its time was over.
-    #[error("compiling it takes longer than {} s, so it was stopped", limit.as_secs_f64())]
+    /// It did not come to its end by the clock.
+    #[error("compiling it takes longer than {} s by the clock (`compile.time`), so it was stopped{around}", limit.as_secs_f64())]
     TooLong {
-        /// The limit, by the clock or on the CPU.
+        /// The limit.
         limit: Duration,
+        /// What little the machine gives, as the end of a sentence; may be empty.
+        around: String,
+    },
+    /// Its CPU time was over.
+    #[error("compiling it takes more than {} s of CPU time (`compile.cpu`), so it was stopped{around}", limit.as_secs())]
+    TooMuchCpu {
+        /// The limit.
+        limit: Duration,
+        /// As before.
+        around: String,
     },
     /// Its memory was not enough.
-    #[error("compiling it takes more than {limit_bytes} bytes of memory")]
+    #[error("compiling it takes more than {limit_bytes} bytes of memory{around}")]
     TooMuchMemory {
         /// The limit.
         limit_bytes: u64,
+        /// As before.
+        around: String,
+    },
+    /// There was less memory than it may have.
+    #[error("the kernel killed the compiler for want of memory: {room}")]
+    NoMemory {
+        /// How much there is, in words.
+        room: String,
     },
     /// It becomes too much code.
     #[error("it becomes more than {limit_bytes} bytes of machine code")]
@@ -148,15 +177,23 @@ impl Compiler {
     /// Starts the process, gives it the component, and takes what it says until it has ended well.
     fn ask(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
         let deadline = Instant::now() + self.limits.time;
+        let before = Group::here();
         let mut child = Dying(self.spawn().map_err(no_compiler)?);
         let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
         // One byte more than there may be is how too much is noticed.
         let said_bytes_max = self.limits.artifact_bytes.saturating_add(BEFORE_CODE_BYTES_MAX);
         thread::scope(|scope| {
-            scope.spawn(|| give(stdin, component));
-            let complaints = scope.spawn(|| hear(stderr, COMPLAINT_BYTES_MAX));
             let (sender, said) = mpsc::channel();
-            scope.spawn(move || sender.send(hear(stdout, said_bytes_max.saturating_add(1))));
+            let helpers = || -> io::Result<_> {
+                helper().spawn_scoped(scope, move || give(stdin, component))?;
+                helper().spawn_scoped(scope, move || sender.send(hear(stdout, said_bytes_max.saturating_add(1))))?;
+                helper().spawn_scoped(scope, move || hear(stderr, COMPLAINT_BYTES_MAX))
+            };
+            let complaints = helpers().map_err(|error| {
+                // Its pipes break, and the threads that are there end.
+                child.kill();
+                no_compiler(of_start(of_thread(error)))
+            })?;
             let said = said.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             let too_much = said.as_ref().is_ok_and(|said| said.len() as u64 > said_bytes_max);
             let ended = if too_much { None } else { child.ends_by(deadline) };
@@ -166,10 +203,10 @@ impl Compiler {
             match (said, ended) {
                 _ if too_much => Err(self.limits.too_much_code()),
                 (Err(RecvTimeoutError::Timeout), _) | (_, None) => {
-                    Err(CompileError::TooLong { limit: self.limits.time })
+                    Err(CompileError::TooLong { limit: self.limits.time, around: in_words() })
                 }
                 (Ok(said), Some(status)) if status.success() => Ok(said),
-                (_, Some(status)) => Err(self.limits.blame(status, &String::from_utf8_lossy(&complaints))),
+                (_, Some(status)) => Err(self.limits.blame(status, &before, &String::from_utf8_lossy(&complaints))),
             }
         })
     }
@@ -184,17 +221,26 @@ impl Compiler {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
+            .map_err(of_start)
     }
 }
 
 impl CompileLimits {
     /// What a compiler died of.
-    fn blame(&self, status: ExitStatus, complaints: &str) -> CompileError {
+    fn blame(&self, status: ExitStatus, before: &Group, complaints: &str) -> CompileError {
         if status.signal() == Some(libc::SIGXCPU) {
-            return CompileError::TooLong { limit: Duration::from_secs(self.cpu_seconds) };
+            // One of the shell's that is lower holds in its place.
+            let inherited = getrlimit(Resource::Cpu).maximum.unwrap_or(u64::MAX);
+            let limit = Duration::from_secs(self.cpu_seconds.min(inherited));
+            return CompileError::TooMuchCpu { limit, around: in_words() };
         }
         if status.signal() == Some(libc::SIGABRT) && complaints.contains(ALLOCATION_FAILED) {
             return self.too_much_memory();
+        }
+        if status.signal() == Some(libc::SIGKILL)
+            && let Some(room) = why_ended(status.signal(), before)
+        {
+            return CompileError::NoMemory { room };
         }
         let said: Vec<&str> = complaints.lines().filter(|line| !line.trim().is_empty()).take(2).collect();
         CompileError::Crashed { how: format!("{status} {}", said.join(" ")).trim_end().to_owned() }
@@ -205,7 +251,8 @@ impl CompileLimits {
     }
 
     fn too_much_memory(&self) -> CompileError {
-        CompileError::TooMuchMemory { limit_bytes: self.memory_bytes }
+        let inherited = getrlimit(Resource::Data).maximum.unwrap_or(u64::MAX);
+        CompileError::TooMuchMemory { limit_bytes: self.memory_bytes.min(inherited), around: in_words() }
     }
 }
 
@@ -223,6 +270,11 @@ fn hear(from: Option<impl Read>, bytes_max: u64) -> Vec<u8> {
         from.take(bytes_max).read_to_end(&mut heard).ok();
     }
     heard
+}
+
+/// A thread at one end of a pipe.
+fn helper() -> thread::Builder {
+    thread::Builder::new().name("compiler-pipe".to_owned())
 }
 
 fn no_compiler(error: io::Error) -> CompileError {

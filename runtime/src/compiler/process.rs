@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tollgate_audit::of_call;
 
 use super::CompileLimits;
 use super::calls::ALLOWED;
@@ -12,6 +13,7 @@ use crate::interfaces::Interfaces;
 use crate::parent::die_with;
 use crate::runtime::Engine;
 use crate::sandbox::trusted;
+use crate::surroundings::in_words;
 
 /// What a compiler's process is told by its arguments, `--front`, `--cpu-seconds`, `--memory-bytes` and `--threads`.
 #[derive(Debug, Clone, Copy)]
@@ -68,7 +70,8 @@ pub(super) fn seal(role: &CompilerRole) -> Result<(), Cause> {
     let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = usize::try_from(role.threads).unwrap_or(usize::MAX).clamp(1, available);
     let confined = trusted::confine(&[])?;
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global()?;
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    pool.map_err(|error| format!("{error}{}", in_words()))?;
     for (resource, most) in [
         (Resource::Cpu, role.cpu_seconds),
         (Resource::Data, role.memory_bytes),
@@ -77,7 +80,11 @@ pub(super) fn seal(role: &CompilerRole) -> Result<(), Cause> {
     ] {
         // CPU time over the first limit ends in SIGXCPU, which says why; over the second in SIGKILL.
         let maximum = if resource == Resource::Cpu { most.saturating_add(1) } else { most };
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(maximum) })?;
+        // One that came from the shell and is lower already stays.
+        let inherited = getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let (current, maximum) = (Some(most.min(inherited)), Some(maximum.min(inherited)));
+        let set = setrlimit(resource, Rlimit { current, maximum });
+        set.map_err(|errno| of_call("prlimit64", errno))?;
     }
     Ok(confined.allow_only(ALLOWED)?)
 }

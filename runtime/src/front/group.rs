@@ -16,7 +16,7 @@ use super::{FrontSettings, Shared};
 use crate::authority::{HeldFolders, hold};
 use crate::calls::Running;
 use crate::drill::{DrillOrder, Drilled};
-use crate::error::{CapHit, HostError, LoadError};
+use crate::error::{CapHit, HostError, LoadError, with_causes};
 use crate::host::order::memory_file;
 use crate::host::words::Started;
 use crate::operations::OperationTexts;
@@ -175,7 +175,7 @@ impl Member {
         shared.places.judge(&load.set)?;
         let folders = hold(&mut load.set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         Loading::of(load.clone())?.keep_sets(&shared.ledger)?;
-        let no_memory = |error: std::io::Error| HostError::Start { reason: error.to_string() };
+        let no_memory = |error: std::io::Error| HostError::Start { reason: with_causes(&error) };
         let code = memory_file(CODE, artifact.code()).map_err(no_memory)?;
         let texts = load.told.clone().map_or_else(OnceLock::new, OnceLock::from);
         Ok(Self { load, code, running: AtomicU32::new(0), texts, _folders: folders })

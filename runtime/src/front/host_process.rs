@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::process::{Signal, pidfd_send_signal};
-use tollgate_audit::{CallCounter, CallId, Channel, ChannelError, HostEnding, HostId, HostWay, Status};
+use tollgate_audit::{CallCounter, CallId, Channel, ChannelError, HostEnding, HostId, HostWay, Status, of_call};
 
 use super::group::Group;
 use super::launch::launch;
@@ -22,6 +22,8 @@ use crate::host::order::{Order, ToHost, ToolOrder, hand_over};
 use crate::host::words::{STARTED_LIMITS, Started};
 use crate::notary::Follows;
 use crate::runtime::now_ms;
+use crate::surroundings::in_words;
+use crate::tool::DESCRIBE_MS_MIN;
 
 /// A host process. It is told to end when it is dropped.
 #[derive(Debug)]
@@ -58,7 +60,7 @@ struct WayState {
 impl HostProcess {
     /// Starts the host of a group, and waits until it says how that went.
     pub(crate) fn start(group: &Group) -> Result<(Self, Started), HostError> {
-        let failed = |error: std::io::Error| HostError::Start { reason: with_causes(&error) };
+        let failed = |error: std::io::Error| no_host(with_causes(&error));
         let shared = &group.shared;
         let (way, end) = HostWay::new().map_err(failed)?;
         let calls = CallCounter::of(way.host);
@@ -67,7 +69,7 @@ impl HostProcess {
         let order = Order { required: shared.settings.required, tools: describing.collect(), drill };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _lane in 0..group.lanes(&shared.settings) {
-            let (here, there) = UnixStream::pair().map_err(failed)?;
+            let (here, there) = UnixStream::pair().map_err(|error| failed(of_call("socketpair", error)))?;
             ours.push(Lane::new(here));
             theirs.push(there);
         }
@@ -89,7 +91,7 @@ impl HostProcess {
                 let (lanes, lane_is_free) = (Mutex::new(ours), Condvar::new());
                 Ok((Self { way: host, calls, lanes, lane_is_free }, started))
             }
-            Err(error) => Err(HostError::Start { reason: host.end_of(&error.to_string()).0 }),
+            Err(error) => Err(no_host(host.end_of(&error.to_string()).0)),
         }
     }
 
@@ -288,6 +290,11 @@ impl Follows for Way {
     }
 }
 
+/// There is no host, for a reason that may lie in what surrounds this process.
+fn no_host(reason: String) -> HostError {
+    HostError::Start { reason: reason + &in_words() }
+}
+
 /// Whether a process has ended, waited for or not.
 fn is_dead(process: &OwnedFd) -> bool {
     let mut polled = [PollFd::new(process, PollFlags::IN)];
@@ -298,8 +305,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A host loads code and asks each tool for its operations, which has the tool's deadline.
-pub(super) const START_WAIT: Duration = Duration::from_secs(60);
+/// A host loads code and asks each tool for its operations: far above what that takes with a part of a CPU.
+pub(super) const START_WAIT: Duration = Duration::from_millis(3 * DESCRIBE_MS_MIN);
 
 /// How long a host that has closed a lane may take to be gone.
 const DYING_WAIT: Duration = Duration::from_millis(500);

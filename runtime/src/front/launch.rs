@@ -5,6 +5,7 @@
 
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
@@ -12,10 +13,12 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tollgate_audit::{Channel, HostEnd};
+use tollgate_audit::{Channel, HostEnd, of_call, of_thread};
 
 use super::host_process::Way;
 use super::{HostCommand, Shared};
+use crate::parent::may_signal;
+use crate::surroundings::{Group, of_start, why_ended};
 
 /// Starts a process, which the notary follows from then on. It has nothing yet but its control socket.
 pub(super) fn launch(shared: &Arc<Shared>, end: HostEnd, until: Instant) -> io::Result<Arc<Way>> {
@@ -24,7 +27,7 @@ pub(super) fn launch(shared: &Arc<Shared>, end: HostEnd, until: Instant) -> io::
     let (to_starter, started) = mpsc::sync_channel(0);
     let shared = Arc::clone(shared);
     let work = move || start_and_wait(&shared, end, control, stdin, &to_starter);
-    thread::Builder::new().name("host-watch".to_owned()).spawn(work)?;
+    thread::Builder::new().name("host-watch".to_owned()).spawn(work).map_err(of_thread)?;
     let left = until.saturating_duration_since(Instant::now());
     let late = |_late| io::Error::new(io::ErrorKind::TimedOut, "the process has not come up in time");
     started.recv_timeout(left).map_err(late)?
@@ -38,7 +41,7 @@ fn start_and_wait(
     stdin: OwnedFd,
     starter: &SyncSender<io::Result<Arc<Way>>>,
 ) {
-    let host = end.host;
+    let (host, before) = (end.host, Group::here());
     let spawned = spawn(&shared.settings.command, stdin).and_then(|mut child| match pidfd(child.id()) {
         Ok(process) => Ok((child, process)),
         Err(error) => {
@@ -63,19 +66,22 @@ fn start_and_wait(
     if starter.send(Ok(Arc::clone(&way))).is_err() {
         way.kill("nobody waits for it any more");
     }
-    await_end(shared, &mut child, &way);
+    await_end(shared, &mut child, &way, &before);
     shared.living.leave(&way);
 }
 
 /// Waits for the end of a host, so that no zombie is left and the notary hears of it.
-fn await_end(shared: &Shared, child: &mut Child, way: &Way) {
+fn await_end(shared: &Shared, child: &mut Child, way: &Way, before: &Group) {
     let said = hear(child.stderr.take());
     let status = child.wait();
     let ended = match &status {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    let parts = [Some(ended), way.killed(), Some(said).filter(|said| !said.is_empty())];
+    let killed = way.killed();
+    let signal = status.as_ref().ok().and_then(ExitStatusExt::signal);
+    let around = if killed.is_none() { why_ended(signal, before) } else { None };
+    let parts = [Some(ended), killed, around, Some(said).filter(|said| !said.is_empty())];
     let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
     // Before anybody else hears of it: a front that ends waits for no more than that, and then for the notary.
     shared.notary.ended(way.host, &how);
@@ -93,12 +99,17 @@ fn spawn(command: &HostCommand, stdin: OwnedFd) -> io::Result<Child> {
         .stdin(Stdio::from(stdin))
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    process.spawn()
+    process.spawn().map_err(of_start)
 }
 
 fn pidfd(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
-    Ok(pidfd_open(pid, PidfdFlags::empty())?)
+    let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| of_call("pidfd_open", errno))?;
+    // One that could not be killed must not run a guest. It may have died already, which is noticed otherwise.
+    match may_signal(&process) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        Ok(()) | Err(_) => Ok(process),
+    }
 }
 
 /// The last line that a host printed before it ended, such as a panic's. It is untrusted text.

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::{io, panic, process, thread};
 
 use rustix::process::setsid;
-use tollgate_audit::{CallId, Channel, Recorder};
+use tollgate_audit::{CallId, Channel, Recorder, of_call, of_thread};
 use tollgate_capability::CapabilitySet;
 
 use self::lane::Lane;
@@ -154,7 +154,7 @@ impl Prepared {
             let name = format!("worker-{}", place + 1);
             let its_name = name.clone();
             let work = move || serving.work(place == 0, lane, event_loop, &muster.attend(&its_name));
-            thread::Builder::new().name(name).spawn(work)?;
+            thread::Builder::new().name(name).spawn(work).map_err(of_thread)?;
         }
         sandbox::trap::name_thread(MAIN_THREAD);
         muster.release(self.load_and_seal(recorder, &serving, &muster));
@@ -184,7 +184,7 @@ impl Prepared {
 
 /// A session of its own, and no life without the front.
 fn belong_to(role: &HostRole) -> io::Result<()> {
-    setsid()?;
+    setsid().map_err(|errno| of_call("setsid", errno))?;
     die_with(role.front)
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use serde::{Deserialize, Serialize};
-use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
+use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status, of_call};
 use tollgate_capability::{PrivateSet, SandboxLevel};
 
 use super::lane::Lane;
@@ -164,9 +164,10 @@ pub(crate) fn take_over(control: &Channel) -> io::Result<Handed> {
 
 /// A file in memory that nobody can change any more.
 pub(crate) fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
-    let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-    file.write_all(bytes)?;
-    fcntl_add_seals(&file, SEALED)?;
+    let made = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
+    let mut file = File::from(made.map_err(|errno| of_call("memfd_create", errno))?);
+    file.write_all(bytes).map_err(|error| of_call("write to a file in memory", error))?;
+    fcntl_add_seals(&file, SEALED).map_err(|errno| of_call("fcntl(F_ADD_SEALS)", errno))?;
     Ok(file.into())
 }
 

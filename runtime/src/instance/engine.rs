@@ -37,6 +37,17 @@ pub fn engine_config(concurrent_calls: u32) -> Config {
     config
 }
 
+/// Addresses that an engine with room for `concurrent_calls` calls reserves at its start, in bytes: what `RLIMIT_AS` (`ulimit -v`)
+/// must leave beside the program itself. No memory stands behind most of them.
+pub(crate) fn engine_reserves_bytes(concurrent_calls: u32) -> u64 {
+    const GUARD_BYTES: u64 = 32 << 20;
+    const ELEMENT_BYTES: u64 = 8;
+    let memories = u64::from(MEMORIES_PER_TOOL_MAX) * (MEMORY_BYTES_MAX as u64 + GUARD_BYTES);
+    let tables = u64::from(TABLES_PER_TOOL_MAX) * TABLE_ELEMENTS_MAX as u64 * ELEMENT_BYTES;
+    let stack = NATIVE_STACK_BYTES as u64;
+    (memories + tables + stack).saturating_mul(u64::from(concurrent_calls.max(1))).saturating_add(GUARD_BYTES)
+}
+
 fn pool(concurrent_calls: u32) -> PoolingAllocationConfig {
     let calls = concurrent_calls.max(1);
     let mut pool = PoolingAllocationConfig::new();

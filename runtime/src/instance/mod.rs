@@ -8,6 +8,7 @@ mod state;
 mod ticker;
 
 pub(crate) use caps::Caps;
+pub(crate) use engine::engine_reserves_bytes;
 pub use engine::{EPOCH_TICK, engine_config};
 pub(crate) use event_loop::EventLoop;
 pub(crate) use state::{CallState, bindings};

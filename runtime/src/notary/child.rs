@@ -4,14 +4,15 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use tollgate_audit::{Channel, ChannelError, HostEnd, HostId, ToNotary};
+use tollgate_audit::{Channel, ChannelError, HostEnd, HostId, ToNotary, of_call};
 
 use super::{Followed, NotaryCommand};
+use crate::surroundings::{Group, of_start, why_ended};
 
 /// A notary's process, and the way to it. It is never left behind as a zombie, and never waited for while it waits for us.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) struct Watched {
     pub(super) channel: Arc<Channel>,
     // What it prints. Its end never waits for anybody to read.
     said: OwnedFd,
+    // As it was before the start.
+    before: Group,
 }
 
 impl Watched {
@@ -27,7 +30,10 @@ impl Watched {
         self.channel.hang_up();
         match self.process.wait() {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err([status.to_string(), self.last_said()].join(" ").trim().to_owned()),
+            Ok(status) => {
+                let around = why_ended(status.signal(), &self.before).unwrap_or_default();
+                Err([status.to_string(), around, self.last_said()].join(" ").trim().to_owned())
+            }
             Err(error) => Err(error.to_string()),
         }
     }
@@ -56,13 +62,15 @@ impl Drop for Watched {
 /// Starts a notary's process.
 #[allow(clippy::disallowed_methods, reason = "this module owns the notary's process")]
 pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
-    let (channel, theirs) = Channel::pair()?;
-    let (said, stderr) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    let (before, (channel, theirs)) = (Group::here(), Channel::pair()?);
+    let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
+    let (said, stderr) = pipe.map_err(|errno| of_call("pipe2", errno))?;
     let mut process = Command::new(&command.program);
     process.args(&command.arguments).env_clear();
     process.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(stderr));
     own_session(&mut process);
-    Ok(Watched { process: process.spawn()?, channel: Arc::new(channel), said })
+    let process = process.spawn().map_err(of_start)?;
+    Ok(Watched { process, channel: Arc::new(channel), said, before })
 }
 
 /// In a session of its own: what is typed to end the front (Ctrl-C) must not end the record, and the terminal is not its to

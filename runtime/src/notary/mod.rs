@@ -20,12 +20,13 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::{
     CallId, Channel, ChannelError, FromNotary, HostEnd, HostEnding, HostId, LeafIndex, LedgerFault, Recorder, Status,
-    ToNotary, TreeSize,
+    ToNotary, TreeSize, of_thread,
 };
 
 use self::child::{Watched, say_ended, say_host, say_start, spawn};
 pub use self::process::{NotaryRole, serve};
 use self::restart::{Next, Restarts};
+use crate::surroundings::in_words;
 
 /// How to start a notary: a program that calls [`serve`] with the role given in its arguments.
 #[derive(Debug, Clone)]
@@ -173,7 +174,9 @@ impl NotaryProcess {
         match child.channel.receive::<FromNotary>() {
             Ok(Some((FromNotary::Ready { .. }, _))) => {}
             Ok(Some((FromNotary::Unusable { fault, message }, _))) => {
-                return Err(NotaryFailure::Ledger { fault, message });
+                // What is out of reach may be so by a limit of the shell's.
+                let around = if fault == LedgerFault::Unreachable { in_words() } else { String::new() };
+                return Err(NotaryFailure::Ledger { fault, message: message + &around });
             }
             Ok(said) => return Err(NotaryFailure::Ended { reason: child.ended(&format!("{said:?}")) }),
             Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
@@ -191,8 +194,8 @@ impl NotaryProcess {
         let (state, telling) = (Mutex::new(state), Mutex::new(()));
         let front = Arc::new(Front { command, telling, state, changed: Condvar::new(), replies: sender });
         let its_front = Arc::clone(&front);
-        let watch =
-            std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_front.watch(child))?;
+        let watch = std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_front.watch(child));
+        let watch = watch.map_err(of_thread)?;
         Ok(Self { front, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
     }
 

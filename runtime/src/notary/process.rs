@@ -8,6 +8,7 @@ use tollgate_audit::{Notary, NotaryError, NotaryOf};
 
 use super::seal;
 use crate::sandbox::trusted;
+use crate::surroundings::survive_size_limit;
 
 /// Which ledger the notary keeps.
 #[derive(Debug, Clone)]
@@ -35,6 +36,7 @@ pub struct NotaryRole {
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
 pub unsafe fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
     let NotaryRole { ledger, origin, software } = role;
+    survive_size_limit();
     let now_ns = now_ns();
     let control = control()?;
     // What the front's starter had open is none of the record's business.

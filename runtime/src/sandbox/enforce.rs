@@ -6,6 +6,7 @@
 //!       ─▶ filter ─▶ Filtered ─▶ (self_test on every thread) ─▶ finish ─▶ Enforced
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Seek as _};
 use std::mem::MaybeUninit;
@@ -13,7 +14,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 
 use rustix::fs::RawDir;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use tollgate_audit::{Digest, Enforcement, HostId, Level, Text};
+use tollgate_audit::{Digest, Enforcement, HostId, Level, Text, of_call};
 use tollgate_capability::SandboxLevel;
 
 use super::filter::{self, FilterError, LOGGING_FILTER, Log, Otherwise, Program};
@@ -49,7 +50,7 @@ pub enum EnforceError {
         lacks: Vec<&'static str>,
     },
     /// `/proc/self/task` says which threads there are.
-    #[error("cannot list the threads of this process (is /proc mounted?)")]
+    #[error("cannot list the threads of this process: is /proc mounted, for this PID namespace or one around it?")]
     ThreadList(#[source] io::Error),
     /// `close_range(2)`.
     #[error("cannot close the files that the host is not to have")]
@@ -78,10 +79,12 @@ pub enum EnforceError {
     #[error(transparent)]
     SelfTest(#[from] SelfTestError),
     /// A thread has not shown that the seal holds.
-    #[error("thread {thread} did not pass the self-test")]
+    #[error("{tested} of {threads} threads passed the self-test, and all must")]
     Untested {
-        /// Its number.
-        thread: u32,
+        /// Those that passed.
+        tested: usize,
+        /// All that there are.
+        threads: usize,
     },
 }
 
@@ -111,7 +114,7 @@ pub struct Filtered {
     confined: Confined,
     /// What is still to be laid upon them: the same, but for `seccomp` itself, and with a log.
     filter: Option<Program>,
-    threads: Vec<u32>,
+    threads: usize,
 }
 
 /// Proof that this process is sealed as far as its kernel can, that this is at least what the policy requires, and that
@@ -190,7 +193,8 @@ impl Stripped {
             return Err(EnforceError::BelowFloor { reached, required, lacks: offer.lacks(required) });
         }
         set_limits(plan.limits.iter().filter(|row| !row.resource.comes_last()))?;
-        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(|errno| EnforceError::Privileges(errno.into()))?;
+        let undumpable = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        undumpable.map_err(|errno| EnforceError::Privileges(of_call("prctl(PR_SET_DUMPABLE)", errno)))?;
         filter::no_new_privileges().map_err(EnforceError::Privileges)?;
         let handled = ruleset::restrict(offer.landlock_abi, &plan.folders)?;
         drop_capabilities().map_err(EnforceError::Privileges)?;
@@ -201,13 +205,13 @@ impl Stripped {
 /// No capability is left, whoever the user is: modes of files hold for root too, the pipe's among them, which no rule of
 /// Landlock covers.
 #[allow(unsafe_code, reason = "rustix has it behind a feature that would build wasmtime again")]
-fn drop_capabilities() -> io::Result<()> {
+pub(super) fn drop_capabilities() -> io::Result<()> {
     // struct __user_cap_header_struct: version 3, this thread; three sets of 64 bits in two structs of three words.
     let (mut header, none) = ([0x2008_0522_u32, 0], [0_u32; 6]);
     // SAFETY: the kernel reads 8 bytes of the header, to which it may write a version, and 24 of the sets, as version 3 says;
     // both are alive for the call.
     let answer = unsafe { libc::syscall(libc::SYS_capset, header.as_mut_ptr(), none.as_ptr()) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if answer == 0 { Ok(()) } else { Err(of_call("capset", io::Error::last_os_error())) }
 }
 
 impl Confined {
@@ -234,7 +238,7 @@ impl Confined {
     /// The kernel refuses a step, or a thread has a filter of its own.
     pub fn filter(mut self) -> Result<Filtered, EnforceError> {
         set_limits(self.plan.limits.iter().filter(|row| row.resource.comes_last()))?;
-        let threads = self.threads.list().map_err(EnforceError::ThreadList)?;
+        let threads = self.threads.list().map_err(EnforceError::ThreadList)?.len();
         if !self.offer.seccomp {
             return Ok(Filtered { confined: self, filter: None, threads });
         }
@@ -266,9 +270,11 @@ impl Filtered {
     ///
     /// A thread is missing among those that were tested, or the kernel refuses the last step.
     pub fn finish(self, tested: &[Tested]) -> Result<Enforced, EnforceError> {
-        let untested = self.threads.iter().find(|&&thread| !tested.contains(&Tested { thread }));
-        if let Some(&thread) = untested {
-            return Err(EnforceError::Untested { thread });
+        // They are counted: `/proc` may have other numbers for them, where it is that of another PID namespace. No thread can
+        // have come since they were listed, and each that was tested is one of them.
+        let passed = tested.iter().map(|tested| tested.thread).collect::<BTreeSet<_>>().len();
+        if passed != self.threads {
+            return Err(EnforceError::Untested { tested: passed, threads: self.threads });
         }
         let self_test = self.expected().text();
         if let Some(filter) = &self.filter {
@@ -281,7 +287,7 @@ impl Filtered {
             required,
             landlock_abi: offer.landlock_abi,
             handled,
-            threads: threads.len() as u64,
+            threads: threads as u64,
             ruleset: ruleset::digest(handled, &plan.folders),
             filter: filter.map_or_else(|| Digest::of(b""), |filter| filter.digest()),
             plan: plan.digest(),
@@ -347,7 +353,8 @@ fn in_ledger(level: SandboxLevel) -> Level {
 
 fn set_limits<'r>(rows: impl Iterator<Item = &'r LimitRow>) -> Result<(), EnforceError> {
     for row in rows {
-        row.set().map_err(|source| EnforceError::Limit { limit: row.resource, source })?;
+        let set = row.set().map_err(|source| of_call("prlimit64", source));
+        set.map_err(|source| EnforceError::Limit { limit: row.resource, source })?;
     }
     Ok(())
 }
@@ -395,7 +402,7 @@ pub(super) fn close_range(first: u32, last: u32) -> io::Result<()> {
     let flags: u32 = 0;
     // SAFETY: takes numbers alone. Whoever owns one of these files was told by `strip` that it is gone.
     let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if answer == 0 { Ok(()) } else { Err(of_call("close_range", io::Error::last_os_error())) }
 }
 
 /// glibc asks `/proc/sys/vm/overcommit_memory` before it gives memory of an arena back, which is out of a sealed host's

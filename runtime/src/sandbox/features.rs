@@ -3,14 +3,20 @@
 
 use std::fs::{self, File};
 use std::os::fd::AsRawFd as _;
+use std::thread;
 
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, fcntl_add_seals, memfd_create, openat2};
+use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use serde::Serialize;
 
-use super::enforce::close_range;
-use super::filter::knows_action;
+use super::enforce::{close_range, drop_capabilities};
+use super::filter::{knows_action, no_new_privileges};
 use super::kernel::{LANDLOCK_ABI_FULL, STEPS, landlock_abi};
 use super::rows::PAGEMAP_SCAN;
+use super::trap;
+use crate::parent::may_signal;
+use crate::surroundings::starts_processes_beside_itself;
 
 /// Something that a kernel may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -60,19 +66,75 @@ pub fn features() -> Vec<Feature> {
         there: knows_action(action),
         without: "no host is filtered: level `none`",
     });
-    let needed = |name, there, without| Feature { name, group: FeatureGroup::Needed, there, without };
     let extra = |name, there, without| Feature { name, group: FeatureGroup::Extra, there, without };
-    landlock
-        .chain(filter)
-        .chain([
-            needed("openat2: opening below a folder", has_openat2(), "no granted folder can be opened (Linux 5.6)"),
-            needed("close_range: inherited files are closed", has_close_range(), "no host starts (Linux 5.9)"),
-            needed("/proc: threads are counted", has_task_list(), "no host starts: mount /proc"),
-            needed("memfd: sealed memory", has_sealed_memory(), "machine code cannot be handed to a host"),
-            extra("PAGEMAP_SCAN: dirty pages are found", has_pagemap_scan(), "calls end more slowly (Linux 6.7)"),
-            extra("CAP_AUDIT_READ: the kernel's own record of blocked calls", has_audit_read(), "no second witness"),
-        ])
-        .collect()
+    let extras = [
+        extra("PAGEMAP_SCAN: dirty pages are found", has_pagemap_scan(), "calls end more slowly (Linux 6.7)"),
+        extra("CAP_AUDIT_READ: the kernel's own record of blocked calls", has_audit_read(), "no second witness"),
+    ];
+    landlock.chain(filter).chain(needed()).chain(extras).collect()
+}
+
+/// What Tollgate does not run without: what it is for, in which process, and what to do.
+fn needed() -> impl Iterator<Item = Feature> {
+    let needed = [
+        (
+            "openat2: the worker opens below a granted folder",
+            has_openat2(),
+            "no folder can be granted; Linux 5.6, or let the filter around this process allow it",
+        ),
+        (
+            "close_range: worker and notary close what they inherit",
+            has_close_range(),
+            "none of them starts; Linux 5.9, or let the filter around this process allow it",
+        ),
+        (
+            "/proc: the worker counts its threads",
+            has_task_list(),
+            "no worker starts; mount /proc, of this PID namespace or of one around it",
+        ),
+        (
+            "memfd_create: machine code and orders go to the worker in sealed memory",
+            has_sealed_memory(),
+            "no worker starts; let the filter around this process allow memfd_create, and fcntl with F_ADD_SEALS",
+        ),
+        (
+            "pidfd_open, pidfd_send_signal: a worker that does not end is killed, and no other process",
+            has_pidfd(),
+            "no worker starts; Linux 5.3, or let the filter around this process allow both",
+        ),
+        (
+            "socketpair: supervisor, worker and notary talk",
+            has_socket_pair(),
+            "none of them starts; let the filter around this process allow it",
+        ),
+        (
+            "tee, splice: the notary takes entries out of pipes and loses none",
+            tollgate_audit::can_take_from_pipes().is_ok(),
+            "nothing can be recorded, so nothing runs; let the filter around this process allow both",
+        ),
+        (
+            "eventfd2: the notary's threads wake each other",
+            has_eventfd(),
+            "the notary does not start; let the filter around this process allow it",
+        ),
+        (
+            "threads: worker, notary and compiler start theirs before they are sealed",
+            has_threads(),
+            "none of them starts; let the filter around this process allow clone and clone3, and see RLIMIT_NPROC",
+        ),
+        (
+            "capset, sigaltstack, prctl: a worker gives up privileges, and hears what its filter blocks",
+            can_give_up(),
+            "no worker is sealed; let the filter around this process allow them",
+        ),
+        (
+            "processes: they start in this PID namespace",
+            starts_processes_beside_itself(),
+            "none of them starts; begin inside the other namespace, as with `unshare --pid --fork`",
+        ),
+    ];
+    let feature = |(name, there, without)| Feature { name, group: FeatureGroup::Needed, there, without };
+    needed.into_iter().map(feature)
 }
 
 fn has_openat2() -> bool {
@@ -83,6 +145,33 @@ fn has_openat2() -> bool {
 fn has_close_range() -> bool {
     // No file has the last number.
     close_range(u32::MAX, u32::MAX).is_ok()
+}
+
+fn has_pidfd() -> bool {
+    // No signal: whether one could be sent to this process.
+    let own = pidfd_open(getpid(), PidfdFlags::empty());
+    own.is_ok_and(|own| may_signal(&own).is_ok())
+}
+
+fn has_socket_pair() -> bool {
+    tollgate_audit::Channel::pair().is_ok()
+}
+
+fn has_eventfd() -> bool {
+    eventfd(0, EventfdFlags::CLOEXEC).is_ok()
+}
+
+fn has_threads() -> bool {
+    thread::Builder::new().spawn(|| ()).is_ok_and(|thread| thread.join().is_ok())
+}
+
+/// Tried on a thread that ends with it.
+fn can_give_up() -> bool {
+    let give_up = || {
+        let (capabilities, privileges) = (drop_capabilities(), no_new_privileges());
+        capabilities.is_ok() && privileges.is_ok() && trap::give_stack().is_ok()
+    };
+    thread::Builder::new().spawn(give_up).is_ok_and(|thread| thread.join().unwrap_or_default())
 }
 
 fn has_task_list() -> bool {

@@ -8,7 +8,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, sock_filter,
 };
-use tollgate_audit::Digest;
+use tollgate_audit::{Digest, of_call};
 
 /// What an argument of a system call must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Program {
         match seccomp(libc::SECCOMP_SET_MODE_FILTER, log.flags(), (&raw const program).cast()) {
             Ok(0) => Ok(()),
             Ok(thread) => Err(FilterError::Thread { thread }),
-            Err(error) => Err(FilterError::Refused(error)),
+            Err(error) => Err(FilterError::Refused(of_call("seccomp", error))),
         }
     }
 
@@ -205,7 +205,7 @@ pub(crate) fn no_new_privileges() -> io::Result<()> {
     let (on, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
     // SAFETY: this option takes numbers alone, and each is passed in the type that the kernel reads.
     let answer = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, on, unused, unused, unused) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if answer == 0 { Ok(()) } else { Err(of_call("prctl(PR_SET_NO_NEW_PRIVS)", io::Error::last_os_error())) }
 }
 
 /// Whether the kernel takes filters that trap, kill and cover all threads.

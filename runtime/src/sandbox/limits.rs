@@ -60,6 +60,15 @@ impl Limited {
         }
     }
 
+    /// The limit that a shell may have set lower, with its name and the option of `ulimit`; none where a worker has 0.
+    pub(crate) const fn of_shell(self) -> Option<(Resource, &'static str, &'static str)> {
+        match self {
+            Self::Files => Some((Resource::Nofile, "RLIMIT_NOFILE", "-n")),
+            Self::Data => Some((Resource::Data, "RLIMIT_DATA", "-d")),
+            Self::Core | Self::MessageQueues | Self::LockedMemory | Self::FileSize | Self::Processes => None,
+        }
+    }
+
     const fn resource(self) -> Resource {
         match self {
             Self::Core => Resource::Core,

@@ -21,7 +21,10 @@ use crate::authority::file_id;
 #[non_exhaustive]
 pub enum FilesError {
     /// The kernel refuses them.
-    #[error("Landlock refuses the rules")]
+    #[error(
+        "the kernel, or a filter around this process, refuses the rules of Landlock (landlock_create_ruleset, \
+         landlock_add_rule, landlock_restrict_self, prctl); `tollgate doctor` says more"
+    )]
     Ruleset(#[from] RulesetError),
     /// A folder of Tollgate's own is not there.
     #[error("a folder that must stay in reach cannot be opened")]

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
-use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, HostId, ThreadName, write_blocked_frame};
+use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, HostId, ThreadName, of_call, write_blocked_frame};
 
 /// How a host's process ends that tripped its filter: 128 + `SIGSYS`, as a shell would say it.
 pub const BLOCKED_EXIT: i32 = 159;
@@ -49,7 +49,7 @@ pub(super) fn give_stack() -> io::Result<()> {
     let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
     // SAFETY: the memory is as long as said, nothing else uses it, and it is never freed.
     let answer = unsafe { libc::sigaltstack(&raw const stack, std::ptr::null_mut()) };
-    if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if answer == 0 { Ok(()) } else { Err(of_call("sigaltstack", io::Error::last_os_error())) }
 }
 
 /// Several times what the handler takes in a build without optimisation, beside the largest frame of a kernel signal.

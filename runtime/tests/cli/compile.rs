@@ -78,11 +78,14 @@ fn a_component_that_does_not_compile_is_malformed() {
 fn one_that_takes_too_long_is_stopped() {
     let limits = CompileLimits { time: Duration::from_millis(1), ..CompileLimits::DEFAULT };
     let error = under(limits, &word_count()).unwrap_err();
-    assert!(matches!(error, LoadError::Compile(CompileError::TooLong { limit }) if limit == limits.time), "{error}");
+    assert!(
+        matches!(error, LoadError::Compile(CompileError::TooLong { limit, .. }) if limit == limits.time),
+        "{error}"
+    );
     let soon = CompileLimits { time: Duration::from_millis(200), ..CompileLimits::DEFAULT };
     for line in ["exec sleep 60", "exec sleep 60 >&-", "while :; do :; done"] {
         let error = shell(line, soon);
-        assert!(matches!(error, CompileError::TooLong { limit } if limit == soon.time), "{line}: {error}");
+        assert!(matches!(error, CompileError::TooLong { limit, .. } if limit == soon.time), "{line}: {error}");
     }
 }
 
@@ -91,7 +94,7 @@ fn one_that_takes_too_much_cpu_is_stopped() {
     let limits = CompileLimits { cpu_seconds: 1, ..CompileLimits::DEFAULT };
     let error = under(limits, &large(40_000)).unwrap_err();
     let second = Duration::from_secs(1);
-    assert!(matches!(error, LoadError::Compile(CompileError::TooLong { limit }) if limit == second), "{error}");
+    assert!(matches!(error, LoadError::Compile(CompileError::TooMuchCpu { limit, .. }) if limit == second), "{error}");
 }
 
 #[test]
@@ -100,8 +103,7 @@ fn one_that_takes_too_much_memory_is_stopped() {
         let limits = CompileLimits { memory_bytes, ..CompileLimits::DEFAULT };
         let error = under(limits, &large(10_000)).unwrap_err();
         let expected = |limit| limit == memory_bytes;
-        let is =
-            matches!(error, LoadError::Compile(CompileError::TooMuchMemory { limit_bytes }) if expected(limit_bytes));
+        let is = matches!(error, LoadError::Compile(CompileError::TooMuchMemory { limit_bytes, .. }) if expected(limit_bytes));
         assert!(is, "{memory_bytes}: {error}");
     }
 }

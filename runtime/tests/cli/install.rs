@@ -288,15 +288,21 @@ fn without_a_place_to_keep_anything_it_compiles_each_time() {
     let desk = desk();
     desk.file("file", "");
     let by_path = [&["run", "tools/json-query.wasm"], &QUERY[..]].concat();
-    for variable in ["XDG_CACHE_HOME", "XDG_STATE_HOME"] {
+    let answers = |ran: Ran, why: &str| {
+        assert_eq!((ran.code, ran.report()), (0, json!({"value": 1})), "{ran:?}");
+        ran.says(&["warning: what is compiled is not kept", why]);
+        assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
+    };
+    for (variable, place) in
+        [("XDG_CACHE_HOME", "`FOLDER/file/tollgate`"), ("XDG_STATE_HOME", "`FOLDER/file/tollgate/artifact.key`")]
+    {
         let mut command = command(&desk, &by_path);
-        let ran = desk.ran(&command.env(variable, desk.path("file")).output().unwrap());
-        assert_eq!(ran.json(), json!({"value": 1}), "{variable}");
+        answers(desk.ran(&command.env(variable, desk.path("file")).output().unwrap()), place);
     }
     assert!(!desk.path("cache").exists());
     let mut homeless = command(&desk, &by_path);
     homeless.env_remove("HOME").env_remove("XDG_CACHE_HOME").env_remove("XDG_STATE_HOME").env_remove("XDG_DATA_HOME");
-    assert_eq!(desk.ran(&homeless.output().unwrap()).json(), json!({"value": 1}));
+    answers(desk.ran(&homeless.output().unwrap()), "there is no place for it");
     let mut homeless = command(&desk, &["install", "tools/json-query.wasm"]);
     homeless.env_remove("HOME").env_remove("XDG_DATA_HOME");
     desk.ran(&homeless.output().unwrap()).fails(2, &["no place for tools", "TOLLGATE_HOME"]);

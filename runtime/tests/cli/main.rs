@@ -8,6 +8,7 @@
     reason = "tests start the program and stop at the first thing that is wrong"
 )]
 
+mod around;
 mod audit;
 mod authority;
 mod check;
@@ -22,6 +23,7 @@ mod hints;
 mod install;
 mod kernel;
 mod ledger;
+mod machines;
 mod plain;
 mod project;
 mod readme;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_audit::Digest;
+use tollgate_capability::CompileSettings;
 
 use super::{Language, Project, builder};
 use crate::cli::args::BuildArgs;
@@ -53,7 +54,7 @@ impl Project {
             .map_err(|fault| Failure::usage(BuildError::NotEmbedded { fault }))?;
         let unusable = |error: LoadError| Failure::Load { component: path.clone(), error };
         let engine = Engine::new(1).map_err(Failure::internal)?;
-        let artifact = compiled::by_path(&engine, &bytes, unusable)?;
+        let artifact = compiled::by_path(&engine, &bytes, CompileSettings::DEFAULT, unusable)?;
         artifact.interfaces().must_be_of_a_tool().map_err(unusable)?;
         replace(&path, &bytes)
             .map_err(|source| Failure::usage(BuildError::NotWritten { path: path.clone(), source }))?;
