@@ -94,7 +94,7 @@ export function connect(functions) {
 
 /** For the component and for tests: the operations, schemas as JSON text. */
 export function describe() {
-  const told = (/** @type {object} */ schema) => asJson({ $schema: DRAFT, ...schema });
+  const told = (/** @type {object} */ schema) => JSON.stringify({ $schema: DRAFT, ...schema });
   return [...operations.values()].map(({ name, description, input, output }) =>
     ({ name, description, inputSchema: told(input), outputSchema: told(output) }));
 }
@@ -169,41 +169,54 @@ const MARK = 'an integer that would be rounded';
  * @returns {string | undefined}
  */
 function asJson(value, trail = [], around = []) {
-  const refuse = (/** @type {string} */ words) => {
-    throw new ToolError('invalid-answer', `the answer cannot be JSON: ${at(trail)}${words}`);
-  };
-  if (typeof value?.toJSON === 'function') value = value.toJSON(String(trail.at(-1) ?? ''));
   switch (typeof value) {
-    case 'undefined': return trail.length === 0 || typeof trail.at(-1) === 'number' ? 'null' : undefined;
-    case 'boolean': case 'bigint': return String(value);
+    case 'object': return value === null ? 'null' : objectAsJson(value, trail, around);
     case 'string':
-      if (!value.isWellFormed()) refuse(`a text with half a character, ${JSON.stringify(value).slice(0, 80)}: write text.toWellFormed()`);
+      if (!value.isWellFormed()) refuse(trail, `a text with half a character, ${JSON.stringify(value).slice(0, 80)}: write text.toWellFormed()`);
       return JSON.stringify(value);
     case 'number':
-      if (!Number.isFinite(value)) refuse(`${value} is no number in JSON: write null`);
-      if (/^-?\d{16,}$/.test(String(value)) && !Number.isSafeInteger(value)) {
-        refuse(`${value} is beyond 2^53, where JavaScript rounds integers: write a BigInt, or a text`);
+      if (!Number.isFinite(value)) refuse(trail, `${value} is no number in JSON: write null`);
+      if (!Number.isSafeInteger(value) && /^-?\d+$/.test(String(value))) {
+        refuse(trail, `${value} is beyond 2^53, where JavaScript rounds integers: write a BigInt, or a text`);
       }
       return JSON.stringify(value);
-    case 'object': break;
-    default: refuse(`a ${typeof value} is no value in JSON: leave it out`);
+    case 'boolean': case 'bigint': return String(value);
+    case 'undefined': return trail.length === 0 || typeof trail.at(-1) === 'number' ? 'null' : undefined;
+    default: return refuse(trail, `a ${typeof value} is no value in JSON: leave it out`);
   }
-  if (value === null) return 'null';
-  const [, instead] = INSTEAD.find(([kind]) => value instanceof kind) ?? [];
-  if (instead) refuse(`a ${value.constructor?.name ?? 'value'} is no value in JSON: ${instead}`);
-  if (value instanceof Number || value instanceof String || value instanceof Boolean) return asJson(value.valueOf(), trail, around);
-  if (around.includes(value)) refuse(`the ${Array.isArray(value) ? 'array' : 'object'} holds itself`);
-  if (around.length >= DEPTH_MAX) refuse(`more than ${DEPTH_MAX} levels: make it flatter`);
+}
+
+/** @param {any} value @param {(string | number)[]} trail @param {object[]} around @returns {string | undefined} */
+function objectAsJson(value, trail, around) {
+  const list = Array.isArray(value);
+  if (!list && Object.getPrototypeOf(value) !== Object.prototype) {
+    const [, instead] = INSTEAD.find(([kind]) => value instanceof kind) ?? [];
+    if (instead) refuse(trail, `a ${value.constructor?.name ?? 'value'} is no value in JSON: ${instead}`);
+    if (value instanceof Number || value instanceof String || value instanceof Boolean) return asJson(value.valueOf(), trail, around);
+  }
+  if (around.includes(value)) refuse(trail, `the ${list ? 'array' : 'object'} holds itself`);
+  if (around.length >= DEPTH_MAX) refuse(trail, `more than ${DEPTH_MAX} levels: make it flatter`);
   around.push(value);
-  const parts = [];
-  for (const key of Array.isArray(value) ? value.keys() : Object.keys(value)) {
-    trail.push(key);
-    const item = asJson(value[key], trail, around);
-    if (item !== undefined) parts.push(typeof key === 'number' ? item : `${asJson(key, trail)}:${item}`);
-    trail.pop();
+  let json;
+  if (typeof value.toJSON === 'function') {
+    json = asJson(value.toJSON(String(trail.at(-1) ?? '')), trail, around);
+  } else {
+    const parts = [];
+    for (const key of list ? value.keys() : Object.keys(value)) {
+      trail.push(key);
+      const item = asJson(value[key], trail, around);
+      if (item !== undefined) parts.push(list ? item : `${asJson(key, trail)}:${item}`);
+      trail.pop();
+    }
+    json = list ? `[${parts.join(',')}]` : `{${parts.join(',')}}`;
   }
   around.pop();
-  return Array.isArray(value) ? `[${parts.join(',')}]` : `{${parts.join(',')}}`;
+  return json;
+}
+
+/** @param {(string | number)[]} trail @param {string} words @returns {never} */
+function refuse(trail, words) {
+  throw new ToolError('invalid-answer', `the answer cannot be JSON: ${at(trail)}${words}`);
 }
 
 /** The host takes no more levels than 128. */

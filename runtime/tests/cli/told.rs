@@ -231,17 +231,18 @@ fn an_installed_artifact_without_operations_is_refused() {
 #[test]
 fn a_tool_that_attacks_while_it_is_asked_is_not_installed() {
     let desk = Desk::with("json-query");
-    let clock = "(import \"wasi:clocks/monotonic-clock@0.2.6\" (instance $clock (export \"now\" (func (result u64)))))
-        (core func $now (canon lower (func $clock \"now\")))";
+    let random =
+        "(import \"wasi:random/random@0.2.6\" (instance $random (export \"get-random-u64\" (func (result u64)))))
+        (core func $draw (canon lower (func $random \"get-random-u64\")))";
     let text = include_str!("../../../tests/caps.wat")
-        .replace(";;COMPONENT", clock)
-        .replace(";;MODULE", "(import \"clock\" \"now\" (func $now (result i64)))")
-        .replace(";;WITH", "(with \"clock\" (instance (export \"now\" (func $now))))")
-        .replace("(i32.const 1200))\n", "(drop (call $now)) (i32.const 1200))\n");
+        .replace(";;COMPONENT", random)
+        .replace(";;MODULE", "(import \"random\" \"draw\" (func $draw (result i64)))")
+        .replace(";;WITH", "(with \"random\" (instance (export \"draw\" (func $draw))))")
+        .replace("(i32.const 1200))\n", "(drop (call $draw)) (i32.const 1200))\n");
     desk.file("tools/json-query.wasm", wat::parse_str(text).unwrap());
     let ran = desk.run(&["install", "tools/json-query.wasm"]);
-    ran.fails(3, &["failed when asked for its operations", "clocks.monotonic"]);
+    ran.fails(3, &["failed when asked for its operations", "random"]);
     assert!(!desk.home().join("tools").exists(), "nothing is installed");
     let violation = desk.entries().into_iter().find(|entry| entry["kind"] == "violation").expect("on record");
-    assert_eq!(violation["rule"], "clocks.monotonic", "{violation}");
+    assert_eq!(violation["rule"], "random", "{violation}");
 }
