@@ -100,7 +100,7 @@ mod tests {
         assert!(links("wasi:http/types@0.2.0") && links("wasi:http/outgoing-handler@0.2.10"));
         assert!(!links("wasi:http/incoming-handler@0.2.0") && !links("wasi:http/types@0.3.0"));
         let of_an_interface =
-            |function: &&str| function.split_once('.').is_some_and(|(name, _)| http::INTERFACES.contains(&name));
-        assert!(HTTP_FUNCTIONS.iter().all(|function| of_an_interface(&function)));
+            |function: &str| function.split_once('.').is_some_and(|(name, _)| http::INTERFACES.contains(&name));
+        assert!(HTTP_FUNCTIONS.iter().all(|function| of_an_interface(function)));
     }
 }
