@@ -11,6 +11,7 @@ use tollgate_audit::Digest;
 use tollgate_capability::ToolName;
 
 use crate::artifact::{Artifact, ArtifactError, ArtifactKey, STORED_BYTES_MAX};
+use crate::authority::has_other_name;
 use crate::files;
 use crate::runtime::Engine;
 
@@ -143,6 +144,24 @@ impl InstalledTool {
         let stored = files::read(&self.folder.join(ARTIFACT), STORED_BYTES_MAX)?;
         let artifact = Artifact::open(&stored, key, component, engine)?;
         if artifact.operations().is_some() { Ok(artifact) } else { Err(StoredError::Untold) }
+    }
+
+    /// The first of its files that has another name: they were made with one each, and by another somebody could change them.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be looked at.
+    pub(crate) fn with_other_name(&self) -> io::Result<Option<PathBuf>> {
+        for name in [COMPONENT, MANIFEST, ARTIFACT] {
+            let path = self.folder.join(name);
+            match fs::metadata(&path) {
+                Ok(metadata) if has_other_name(&metadata) => return Ok(Some(path)),
+                // Whoever reads it says that it is not there.
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     /// When it was installed, in seconds since 1970.

@@ -26,6 +26,7 @@ mod inherited;
 mod install;
 mod kernel;
 mod ledger;
+mod obeyed;
 mod plain;
 mod project;
 mod readme;
