@@ -262,8 +262,10 @@ impl Nesting<'_> {
     fn stays(&self, fs: &FsCapability, walked: &Walk) -> Result<(), FolderError> {
         let Some(bounds) = self.bounds else { return Ok(()) };
         let own = self.grant.fs.iter().find(|(guest, _)| guest.to_string() == fs.guest);
+        // The command line may add rights to a folder of the policy's.
+        let is_host = |policys: Option<&FsGrant>, own: &FsGrant| policys.is_some_and(|fs| fs.host == own.host);
         let is_policys =
-            own.is_some_and(|(guest, own)| self.policy.tools.values().any(|grant| grant.fs.get(guest) == Some(own)));
+            own.is_some_and(|(guest, own)| self.policy.tools.values().any(|grant| is_host(grant.fs.get(guest), own)));
         let (guest, host) = (|| fs.guest.clone(), || walked.resolved.clone());
         let unusable = |source| FolderError::Unusable { guest: guest(), host: host(), source };
         if !is_policys || bounds.hold(&fs.guest, &walked.resolved).map_err(unusable)? {

@@ -455,4 +455,24 @@ mod tests {
         fs::write(&path, format!("{text}\n")).unwrap();
         assert!(ground.allows().is_err(), "its text is another");
     }
+
+    #[test]
+    fn a_folder_is_opened_below_the_policy_or_where_it_was_when_it_was_accepted() {
+        let ground = Ground::new(
+            "[tools.echo]\nfs.\"/d\" = { host = \"docs\", access = [\"read\"] }\nfs.\"/q\" = { host = \"../q\", access = \
+             [\"read\"] }\n[tools.other]\nfs.\"/o\" = { host = \"../q\", access = [\"read\"] }",
+        );
+        let holds = |guest: &str, path: &str| {
+            let bounds = ground.found().unwrap().unwrap().bounds(&"echo".parse().unwrap()).unwrap();
+            bounds.hold(guest, &ground.at.join(path)).unwrap()
+        };
+        assert!(holds("/d", "p/docs") && !holds("/q", "q"));
+        ground.found().unwrap().unwrap().accept(&TrustStore::new(ground.at.join("trust"))).unwrap();
+        assert!(holds("/d", "p/docs") && holds("/q", "q") && holds("/q", "p/docs"));
+        for (guest, path) in [("/d", "q"), ("/q", "q/deeper"), ("/q", ""), ("/o", "q")] {
+            assert!(!holds(guest, path), "{guest} {path}");
+        }
+        let given = PolicyFile::given(Path::new("tollgate.toml"), &ground.at.join("p")).unwrap();
+        assert!(given.bounds(&"echo".parse().unwrap()).is_none());
+    }
 }

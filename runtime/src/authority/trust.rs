@@ -245,8 +245,11 @@ impl TrustStore {
 
     fn write(&self, name: &str, kept: &Kept) -> Result<(), TrustError> {
         let failed = |source| TrustError::Unusable { path: self.folder.clone(), source };
-        files::make_folder(&self.folder).map_err(failed)?;
-        self.is_ours(&self.folder)?;
+        // A link must not have a folder made behind it.
+        if !self.is_ours(&self.folder)? {
+            files::make_folder(&self.folder).map_err(failed)?;
+            self.is_ours(&self.folder)?;
+        }
         let text = serde_json::to_vec(kept).map_err(|error| failed(error.into()))?;
         if text.len() as u64 > KEPT_BYTES_MAX {
             return Err(failed(ErrorKind::FileTooLarge.into()));
@@ -319,6 +322,9 @@ mod tests {
         let by_a_link = TrustStore::new(place.path().join("link"));
         assert!(matches!(by_a_link.accepted(path, "a"), Err(TrustError::Link { .. })));
         assert!(matches!(by_a_link.accept(path, "a", Vec::new()), Err(TrustError::Link { .. })));
+        fs::rename(place.path().join("trust"), place.path().join("away")).unwrap();
+        assert!(matches!(by_a_link.accept(path, "a", Vec::new()), Err(TrustError::Link { .. })));
+        assert!(!place.path().join("trust").exists());
     }
 
     #[test]

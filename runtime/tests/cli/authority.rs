@@ -1,8 +1,8 @@
 //! Who decides: which policy is obeyed, whose grant a component gets, which folders a grant means, and that no tool changes any
 //! of it. Each refusal comes before anything runs.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use serde_json::json;
