@@ -13,7 +13,7 @@ use rustix::io::Errno;
 use super::policy_file::PolicyFileError;
 use super::private_group::is_private_group;
 use super::walk::{Step, walk_by};
-use super::{ROOT, has_other_name, user};
+use super::{ROOT, has_other_name, is_own};
 
 /// Opens what is found, if it is the user's own or root's, and has no other name.
 pub(super) fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
@@ -86,7 +86,7 @@ fn judge_step(path: &Path, step: Step<'_>) -> Result<(), PolicyFileError> {
 
 /// The user, and root, who may do everything anyway.
 fn is_trusted(owner: u32) -> bool {
-    owner == user() || owner == ROOT
+    owner == ROOT || is_own(owner)
 }
 
 /// `S_ISVTX` (`inode(7)`).

@@ -17,7 +17,7 @@ use tollgate_capability::{
 use super::found::open_found;
 use super::trust::{AcceptedLine, TrustError, TrustStore};
 use super::walk::walk;
-use super::{has_other_name, user};
+use super::{has_other_name, is_own};
 use crate::files;
 
 /// A policy, and where it is from.
@@ -164,7 +164,7 @@ pub enum PolicyFileError {
 /// What to do about a file or folder of `owner` that others may change.
 fn advice(owner: u32, path: &Path) -> String {
     // Nobody but its owner changes its mode, and in a user namespace the owner may be nobody.
-    if owner == user() {
+    if is_own(owner) {
         return format!("make it yours alone (`chmod go-w {}`), or give the policy with --policy", path.display());
     }
     "give the policy with --policy, or put a copy of your own into a folder of your own".to_owned()

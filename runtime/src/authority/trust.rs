@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use tollgate_audit::Digest;
 use tollgate_capability::FileId;
 
-use super::has_other_name;
+use super::{has_other_name, is_own};
 use crate::files;
 
 /// The folder with what was accepted.
@@ -231,7 +231,7 @@ impl TrustStore {
             return Err(TrustError::Link { path: path.to_owned() });
         }
         let (mode, owner) = (metadata.mode() & 0o777, metadata.uid());
-        if mode & 0o022 != 0 || owner != super::user() {
+        if mode & 0o022 != 0 || !is_own(owner) {
             return Err(TrustError::Exposed { path: path.to_owned(), mode, owner });
         }
         if !(metadata.is_dir() || metadata.is_file()) {

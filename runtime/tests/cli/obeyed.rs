@@ -4,6 +4,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 
 use serde_json::json;
 
@@ -278,4 +279,22 @@ fn a_store_that_is_a_link_is_named_as_one() {
     let output = desk.command(&["trust"]).env("TOLLGATE_HOME", desk.path("own")).output().unwrap();
     desk.ran(&output).fails(2, &["`FOLDER/own/trust` is a symbolic link", "in the link's place", "set TOLLGATE_HOME"]);
     assert_eq!(fs::read_dir(desk.path("elsewhere")).unwrap().count(), 0);
+}
+
+#[test]
+#[allow(clippy::print_stdout, reason = "says what is passed over")]
+fn where_users_have_no_number_of_their_own_nobodys_policy_is_mine() {
+    let desk = Desk::new();
+    desk.file("tollgate.toml", "");
+    let program = command(&desk, "", &["trust"]);
+    let mut unshare = Command::new("unshare");
+    unshare.arg("--user").arg(program.get_program()).args(program.get_args()).current_dir(desk.path(""));
+    unshare.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let output = unshare.output();
+    let Some(output) = output.ok().filter(|output| !output.stderr.starts_with(b"unshare: ")) else {
+        return println!("SKIPPED: no user namespace can be made");
+    };
+    // Everybody is shown as 65534 there, this user too.
+    desk.ran(&output).fails(2, &["others may", "the user 65534", "give the policy with --policy"]);
+    assert_eq!(desk.run(&["trust"]).code, 0);
 }
