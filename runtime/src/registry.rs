@@ -12,6 +12,7 @@ use tollgate_audit::Digest;
 use tollgate_capability::ToolName;
 
 use crate::artifact::{Artifact, ArtifactError, ArtifactKey, HEAD_BYTES, STORED_BYTES_MAX, declared_component};
+use crate::authority::has_other_name;
 use crate::files;
 use crate::runtime::Engine;
 
@@ -153,6 +154,24 @@ impl InstalledTool {
         File::open(self.folder.join(ARTIFACT))?.read_exact(&mut head)?;
         let digest = declared_component(&head).ok_or(ErrorKind::InvalidData)?;
         Ok((digest, fs::metadata(self.component())?.len()))
+    }
+
+    /// The first of its files that has another name: they were made with one each, and by another somebody could change them.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be looked at.
+    pub(crate) fn with_other_name(&self) -> io::Result<Option<PathBuf>> {
+        for name in [COMPONENT, MANIFEST, ARTIFACT] {
+            let path = self.folder.join(name);
+            match fs::metadata(&path) {
+                Ok(metadata) if has_other_name(&metadata) => return Ok(Some(path)),
+                // Whoever reads it says that it is not there.
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Ok(None)
     }
 
     /// When it was installed, in seconds since 1970.

@@ -21,6 +21,7 @@ use tollgate_wasi_proxy::is_pseudo;
 use super::file_id;
 use super::mounts::Mounts;
 use super::places::{DecidingPlaces, PlaceError};
+use super::policy_file::Bounds;
 use super::trust::{Bound, TrustError, TrustStore};
 use super::walk::{End, Walk, absolute, open_real, walk};
 
@@ -97,12 +98,12 @@ pub enum FolderError {
         /// Which tool may.
         changer: String,
     },
-    /// A policy that was found, not given, grants it, and it lies outside that policy's folder by now.
+    /// A policy that was found, not given, grants it, and by now it is neither in that policy's folder nor what was accepted.
     #[error(
-        "the grant for `{guest}` leads to `{}`, which is not below the folder of the policy that was found: `{}`",
-        host.display(), folder.display()
+        "the grant for `{guest}` leads to `{}`, which is neither below the folder of the policy that was found, `{}`, nor what \
+         was accepted", host.display(), folder.display()
     )]
-    #[diagnostic(help("accept the policy with `tollgate trust`, or give it with --policy"))]
+    #[diagnostic(help("look where it leads; then run `tollgate trust` again, or give the policy with --policy"))]
     Outside {
         /// Where the guest sees it.
         guest: String,
@@ -187,8 +188,8 @@ pub struct Nesting<'a> {
     pub store: Option<&'a TrustStore>,
     /// What no grant may reach.
     pub places: &'a DecidingPlaces,
-    /// The folder of a policy that was found and never accepted: what it grants lies in there.
-    pub found_in: Option<&'a Path>,
+    /// Where a policy that was found, not given, may grant folders.
+    pub bounds: Option<&'a Bounds>,
 }
 
 /// Opens the granted folders of `set`, whose host paths become the resolved ones, bound to what stands there. None reaches a
@@ -259,16 +260,18 @@ impl Nesting<'_> {
 
     /// Judges the folder that was opened, not the one that stood there when the policy was read.
     fn stays(&self, fs: &FsCapability, walked: &Walk) -> Result<(), FolderError> {
-        let Some(folder) = self.found_in else { return Ok(()) };
+        let Some(bounds) = self.bounds else { return Ok(()) };
         let own = self.grant.fs.iter().find(|(guest, _)| guest.to_string() == fs.guest);
+        // The command line may add rights to a folder of the policy's.
+        let is_host = |policys: Option<&FsGrant>, own: &FsGrant| policys.is_some_and(|fs| fs.host == own.host);
         let is_policys =
-            own.is_some_and(|(guest, own)| self.policy.tools.values().any(|grant| grant.fs.get(guest) == Some(own)));
+            own.is_some_and(|(guest, own)| self.policy.tools.values().any(|grant| is_host(grant.fs.get(guest), own)));
         let (guest, host) = (|| fs.guest.clone(), || walked.resolved.clone());
-        let real = walk(folder).map_err(|source| FolderError::Unusable { guest: guest(), host: host(), source })?;
-        if !is_policys || walked.resolved.starts_with(&real.resolved) {
+        let unusable = |source| FolderError::Unusable { guest: guest(), host: host(), source };
+        if !is_policys || bounds.hold(&fs.guest, &walked.resolved).map_err(unusable)? {
             return Ok(());
         }
-        Err(FolderError::Outside { guest: guest(), host: host(), folder: folder.to_owned() })
+        Err(FolderError::Outside { guest: guest(), host: host(), folder: bounds.folder.clone() })
     }
 
     fn judge(
@@ -404,9 +407,15 @@ mod tests {
             let manifest = tollgate_capability::Manifest::parse(&manifest, "tool.toml").unwrap();
             let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
             let store = TrustStore::new(self.folder.path().join("trust"));
-            let found_in = self.found.then_some(self.at.as_path());
+            let bounds = self.found.then(|| Bounds::of_folder(&self.at));
             let places = DecidingPlaces::none();
-            let nesting = Nesting { grant: &grant, policy: &policy, store: Some(&store), places: &places, found_in };
+            let nesting = Nesting {
+                grant: &grant,
+                policy: &policy,
+                store: Some(&store),
+                places: &places,
+                bounds: bounds.as_ref(),
+            };
             open_folders(&mut set, nesting)?;
             Ok(set)
         }

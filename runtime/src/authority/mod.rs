@@ -12,6 +12,7 @@
 //! mounts give it.
 
 mod folders;
+mod found;
 mod mounts;
 mod places;
 mod policy_file;
@@ -22,10 +23,12 @@ mod walk;
 pub use folders::{FolderError, HeldFolders, Nesting, open_folders};
 pub(crate) use folders::{folder_at, hold};
 pub use places::{Deciding, DecidingPlaces, PlaceError};
-pub use policy_file::{POLICY_NAME, PolicyFile, PolicyFileError, Reach};
+pub use policy_file::{Bounds, POLICY_NAME, PolicyFile, PolicyFileError, Reach};
 pub use trust::{TrustError, TrustStore};
 
+use std::fs::{self, Metadata};
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt as _;
 
 use rustix::fs::fstat;
 use tollgate_capability::FileId;
@@ -34,4 +37,43 @@ use tollgate_capability::FileId;
 pub(crate) fn file_id(file: impl AsFd) -> Result<FileId, rustix::io::Errno> {
     let stat = fstat(file)?;
     Ok(FileId { device: stat.st_dev, inode: stat.st_ino })
+}
+
+/// Whether a file has a second name (a hard link), by which a tool could change it that may write in that name's folder. Nobody
+/// links and writes a file of root's but root.
+pub(crate) fn has_other_name(file: &Metadata) -> bool {
+    let is_roots = file.uid() == ROOT && user() != ROOT && file.mode() & 0o022 == 0;
+    file.is_file() && file.nlink() > 1 && !is_roots
+}
+
+/// Whether what has this owner is surely this user's.
+fn is_own(owner: u32) -> bool {
+    let read = |path| fs::read_to_string(path).unwrap_or_default();
+    owner == user() && (owner != NOBODY || maps_all(&read("/proc/self/uid_map")))
+}
+
+/// Whether each user has a number of its own here. In a user namespace all that have none are shown as [`NOBODY`]
+/// (`user_namespaces(7)`), and so may this user be.
+fn maps_all(uid_map: &str) -> bool {
+    uid_map.split_whitespace().eq(["0", "0", "4294967295"])
+}
+
+/// As `/proc/sys/kernel/overflowuid` has it, unless somebody changed it.
+const NOBODY: u32 = 65534;
+
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+const ROOT: u32 = 0;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn users_without_a_number_are_told_apart_only_where_there_are_none() {
+        assert!(super::maps_all("         0          0 4294967295\n"));
+        for map in ["", "0 1000 1\n", "0 100000 65536\n", "0 0 65536\n65536 65536 4294901759\n"] {
+            assert!(!super::maps_all(map), "{map}");
+        }
+    }
 }

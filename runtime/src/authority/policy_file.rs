@@ -1,25 +1,23 @@
 //! The policy that is obeyed: given by name, or found in the working folder. Whoever can put a file into a folder writes what
 //! is found there, so a found policy must be the user's own, grants what lies below its own folder, and reaches farther only
-//! once it was accepted as it is ([`TrustStore`], as direnv does).
+//! in the lines that were shown when it was accepted, and only to where they led then ([`TrustStore`], as direnv does).
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read as _};
-use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt as _;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, LabeledSpan};
-use rustix::fs::{Mode, OFlags, Stat, fgetxattr_query, fstat, openat};
-use rustix::io::Errno;
 pub use tollgate_capability::POLICY_NAME;
 use tollgate_capability::{
     EnvValue, Grant, POLICY_BYTES_MAX, Policy, PolicyError, SandboxSettings, SourceText, ToolName, key_span,
     source_text,
 };
 
-use super::private_group::is_private_group;
-use super::trust::{TrustError, TrustStore};
-use super::walk::{Step, walk, walk_by};
+use super::found::open_found;
+use super::trust::{AcceptedLine, TrustError, TrustStore};
+use super::walk::walk;
+use super::{has_other_name, is_own};
 use crate::files;
 
 /// A policy, and where it is from.
@@ -31,9 +29,28 @@ pub struct PolicyFile {
     pub text: String,
     /// What it says.
     pub policy: Policy,
-    /// Whether it was found, not given, and never accepted.
-    pub bounded: bool,
     shown: String,
+    origin: Origin,
+}
+
+/// How a policy came to be obeyed.
+#[derive(Debug)]
+enum Origin {
+    /// The user named it.
+    Given,
+    /// It was found, and never accepted.
+    Found,
+    /// It was found, and accepted with these lines, which reach farther than its folder.
+    Accepted(Vec<AcceptedLine>),
+}
+
+/// Where the folders lie that a found policy may grant one tool.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// The policy's folder.
+    pub(super) folder: PathBuf,
+    /// Folders outside, as resolved when they were accepted, by where the guest sees them.
+    accepted: BTreeMap<String, PathBuf>,
 }
 
 /// Why a policy is not obeyed.
@@ -63,14 +80,28 @@ pub enum PolicyFileError {
         /// The path.
         path: PathBuf,
     },
+    /// What is found is a symbolic link.
+    #[error("`{}` is found here as the policy, and it is a symbolic link", path.display())]
+    #[diagnostic(help("give the policy with --policy, or put a copy in its place"))]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// It has another name.
+    #[error("the policy `{path}` has another name (a hard link), by which somebody could change it", path = path.display())]
+    #[diagnostic(help("read it; then make it a file of its own: `cp {path} {path}.new && mv {path}.new {path}`", path = path.display()))]
+    OtherName {
+        /// The file.
+        path: PathBuf,
+    },
     /// Somebody else wrote it, or may.
     #[error(
         "`{}` is found here as the policy, and others may have written it: its owner is the user {owner}, its mode {mode:03o}",
         path.display()
     )]
-    #[diagnostic(help("read it; then make it yours alone (`chown $(id -u)`, `chmod go-w`), or give it with --policy"))]
+    #[diagnostic(help("read it; then {}", advice(*owner, path)))]
     OfOthers {
-        /// The file, or the link that stands there.
+        /// The file.
         path: PathBuf,
         /// The owner's user id.
         owner: u32,
@@ -82,9 +113,7 @@ pub enum PolicyFileError {
         "`{}` is found here as the policy, and others may put another file in its place: the owner of the folder `{}` is the \
          user {owner}, its group {group}, its mode {mode:03o}", path.display(), folder.display()
     )]
-    #[diagnostic(help(
-        "read it, and give it with --policy; or make that folder yours alone (`chown $(id -u)`, `chmod go-w`)"
-    ))]
+    #[diagnostic(help("read it; then {}", advice(*owner, folder)))]
     InFolderOfOthers {
         /// The file.
         path: PathBuf,
@@ -102,13 +131,16 @@ pub enum PolicyFileError {
     #[diagnostic(transparent)]
     Policy(#[from] PolicyError),
     /// It was found, and reaches farther than its own folder.
-    #[error("`{file}` is found here, not given, and reaches farther than its own folder: {reach}")]
+    #[error("`{file}` is found here, not given, and reaches farther than {}: {reach}", bound(*accepted))]
     #[diagnostic(help(
-        "read the lines; then `tollgate trust {file}` accepts the policy as it is now, or give it with --policy {file}"
+        "read the lines, and look where they lead; then run `tollgate trust {file}`{}, which accepts the policy as it is now, or \
+         give it with --policy {file}", if *accepted { " again" } else { "" }
     ))]
     ReachesFarther {
         /// The file, as errors show it.
         file: String,
+        /// Whether it was accepted, when its lines led elsewhere.
+        accepted: bool,
         /// What it reaches for.
         reach: String,
         /// Its text.
@@ -120,9 +152,7 @@ pub enum PolicyFileError {
     },
     /// Whether it was accepted cannot be told.
     #[error("whether the policy `{}` was accepted cannot be told", path.display())]
-    #[diagnostic(help(
-        "mend the rights of the store; if others could change it, remove it and accept the policies anew"
-    ))]
+    #[diagnostic(help("{}", source.advice()))]
     Trust {
         /// The file.
         path: PathBuf,
@@ -131,13 +161,27 @@ pub enum PolicyFileError {
     },
 }
 
+/// What to do about a file or folder of `owner` that others may change.
+fn advice(owner: u32, path: &Path) -> String {
+    // Nobody but its owner changes its mode, and in a user namespace the owner may be nobody.
+    if is_own(owner) {
+        return format!("make it yours alone (`chmod go-w {}`), or give the policy with --policy", path.display());
+    }
+    "give the policy with --policy, or put a copy of your own into a folder of your own".to_owned()
+}
+
+/// What a found policy stays within.
+const fn bound(accepted: bool) -> &'static str {
+    if accepted { "what was accepted" } else { "its own folder" }
+}
+
 /// A line by which a policy reaches farther than its own folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
     /// What it reaches for.
     pub what: String,
-    /// The keys that lead to the line.
-    keys: Vec<String>,
+    /// The line, and where it leads.
+    line: AcceptedLine,
 }
 
 impl PolicyFile {
@@ -149,8 +193,12 @@ impl PolicyFile {
     pub fn given(shown: &Path, folder: &Path) -> Result<Self, PolicyFileError> {
         let path = folder.join(shown);
         let failed = |source| PolicyFileError::Read { path: shown.to_owned(), source };
-        let text = text_of(files::open(&path).map_err(failed)?, shown)?;
-        Self::parse(shown.display().to_string(), path, text, false)
+        let file = files::open(&path).map_err(failed)?;
+        if has_other_name(&file.metadata().map_err(failed)?) {
+            return Err(PolicyFileError::OtherName { path: shown.to_owned() });
+        }
+        let text = text_of(file, shown)?;
+        Self::parse(shown.display().to_string(), path, text, Origin::Given)
     }
 
     /// The policy that is found in `folder`, if there is one.
@@ -162,25 +210,38 @@ impl PolicyFile {
         let path = folder.join(POLICY_NAME);
         let Some(file) = open_found(&path)? else { return Ok(None) };
         let text = text_of(file, Path::new(POLICY_NAME))?;
-        let accepted = store.map_or(Ok(false), |store| store.accepts(&path, &text));
+        let accepted = store.map_or(Ok(None), |store| store.accepted(&path, &text));
         let accepted = accepted.map_err(|source| PolicyFileError::Trust { path: path.clone(), source })?;
-        Self::parse(POLICY_NAME.to_owned(), path, text, !accepted).map(Some)
+        let origin = accepted.map_or(Origin::Found, Origin::Accepted);
+        Self::parse(POLICY_NAME.to_owned(), path, text, origin).map(Some)
     }
 
-    fn parse(shown: String, path: PathBuf, text: String, bounded: bool) -> Result<Self, PolicyFileError> {
+    fn parse(shown: String, path: PathBuf, text: String, origin: Origin) -> Result<Self, PolicyFileError> {
         let folder = path.parent().unwrap_or_else(|| Path::new("/"));
         let policy = Policy::parse(&text, &shown, folder)?;
-        Ok(Self { path, text, policy, bounded, shown })
+        Ok(Self { path, text, policy, shown, origin })
     }
 
-    /// Whether `tool` may have its grant from here: what was found reaches no farther than its own folder.
+    /// Accepts it as it is now: its text, and the lines that reach farther than its own folder, which are returned to be shown,
+    /// each with where it leads.
+    ///
+    /// # Errors
+    ///
+    /// [`TrustError`].
+    pub fn accept(&self, store: &TrustStore) -> Result<Vec<Reach>, TrustError> {
+        let reaches = self.reaches(None);
+        store.accept(&self.path, &self.text, reaches.iter().map(|reach| reach.line.clone()).collect())?;
+        Ok(reaches)
+    }
+
+    /// Whether `tool` may have its grant from here: what was found reaches no farther than its own folder, and than what was
+    /// accepted.
     ///
     /// # Errors
     ///
     /// [`PolicyFileError::ReachesFarther`] names each line that does.
     pub fn allows(&self, tool: &ToolName) -> Result<(), PolicyFileError> {
-        let reaches = if self.bounded { self.reaches(Some(tool)) } else { Vec::new() };
-        self.refuse(&reaches)
+        self.judge(self.reaches(Some(tool)))
     }
 
     /// Whether what it says of all tools may hold: the level that `sandbox.require` asks for.
@@ -189,166 +250,118 @@ impl PolicyFile {
     ///
     /// [`PolicyFileError::ReachesFarther`].
     pub fn allows_settings(&self) -> Result<(), PolicyFileError> {
-        let reaches = if self.bounded { self.settings_reach() } else { Vec::new() };
-        self.refuse(&reaches)
+        self.judge(self.settings_reach())
+    }
+
+    /// Where the folders must lie that it grants `tool`, when they are opened; `None` if it was given.
+    #[must_use]
+    pub fn bounds(&self, tool: &ToolName) -> Option<Bounds> {
+        let accepted = match &self.origin {
+            Origin::Given => return None,
+            Origin::Found => &[][..],
+            Origin::Accepted(lines) => lines,
+        };
+        let host = |line: &AcceptedLine| match line.keys.as_slice() {
+            [_tools, of, fs, guest, key] if *of == tool.to_string() && fs == "fs" && key == "host" => {
+                Some((guest.clone(), line.leads_to.clone()?))
+            }
+            _ => None,
+        };
+        Some(Bounds { folder: self.folder().to_owned(), accepted: accepted.iter().filter_map(host).collect() })
     }
 
     /// The lines that reach farther than its own folder: in the grant of `tool`, or of every tool.
-    #[must_use]
-    pub fn reaches(&self, tool: Option<&ToolName>) -> Vec<Reach> {
-        let folder = self.path.parent().unwrap_or_else(|| Path::new("/"));
+    fn reaches(&self, tool: Option<&ToolName>) -> Vec<Reach> {
         let grants = self.policy.tools.iter().filter(|(name, _)| tool.is_none_or(|tool| tool == *name));
-        let of_tools = grants.flat_map(|(name, grant)| grant_reaches(folder, name, grant));
+        let of_tools = grants.flat_map(|(name, grant)| grant_reaches(self.folder(), name, grant));
         self.settings_reach().into_iter().chain(of_tools).collect()
+    }
+
+    fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or_else(|| Path::new("/"))
     }
 
     fn settings_reach(&self) -> Vec<Reach> {
         let (asked, default) = (self.policy.sandbox.require, SandboxSettings::default().require);
         let keys = ["sandbox", "require"].map(str::to_owned).to_vec();
-        let reach = Reach { what: format!("less of the kernel's seal than `{default}`"), keys };
+        let line = AcceptedLine { keys, leads_to: None };
+        let reach = Reach { what: format!("less of the kernel's seal than `{default}`"), line };
         (asked < default).then_some(reach).into_iter().collect()
     }
 
-    fn refuse(&self, reaches: &[Reach]) -> Result<(), PolicyFileError> {
+    /// Refuses lines that reach farther, unless they lead where they led when they were accepted.
+    fn judge(&self, mut reaches: Vec<Reach>) -> Result<(), PolicyFileError> {
+        let accepted = match &self.origin {
+            Origin::Given => return Ok(()),
+            Origin::Found => None,
+            Origin::Accepted(lines) => Some(lines),
+        };
+        reaches.retain(|reach| accepted.is_none_or(|lines| !lines.contains(&reach.line)));
         if reaches.is_empty() {
             return Ok(());
         }
-        let text = source_text(&self.shown, &self.text);
-        let line = |reach: &Reach| {
-            let keys: Vec<&str> = reach.keys.iter().map(String::as_str).collect();
+        let span = |reach: &Reach| {
+            let keys: Vec<&str> = reach.line.keys.iter().map(String::as_str).collect();
             key_span(&self.text, &keys).map(|span| LabeledSpan::new_with_span(Some("reaches farther".to_owned()), span))
         };
         Err(PolicyFileError::ReachesFarther {
             file: self.shown.clone(),
+            accepted: accepted.is_some(),
             reach: reaches.iter().map(|reach| reach.what.as_str()).collect::<Vec<_>>().join("; "),
-            lines: reaches.iter().filter_map(line).collect(),
-            text,
+            lines: reaches.iter().filter_map(span).collect(),
+            text: source_text(&self.shown, &self.text),
         })
     }
 }
 
+impl Bounds {
+    /// The bounds of a policy in `folder` that was never accepted.
+    #[cfg(test)]
+    pub(super) fn of_folder(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), accepted: BTreeMap::new() }
+    }
+
+    /// Whether a folder at this real path may be what the guest sees as `guest`.
+    pub(super) fn hold(&self, guest: &str, resolved: &Path) -> io::Result<bool> {
+        let is_accepted = self.accepted.get(guest).is_some_and(|accepted| accepted == resolved);
+        Ok(is_accepted || resolved.starts_with(&walk(&self.folder)?.resolved))
+    }
+}
+
 fn grant_reaches(folder: &Path, tool: &ToolName, grant: &Grant) -> Vec<Reach> {
-    let keys = |rest: [&str; 3]| {
-        let head = ["tools".to_owned(), tool.to_string()];
-        head.into_iter().chain(rest.map(str::to_owned)).filter(|key| !key.is_empty()).collect()
+    let line = |rest: &[&str], leads_to: Option<PathBuf>| {
+        let keys = ["tools", tool.as_str()].into_iter().chain(rest.iter().copied()).map(str::to_owned).collect();
+        AcceptedLine { keys, leads_to }
     };
     let mut reaches = Vec::new();
     for (guest, fs) in &grant.fs {
-        if !is_below(&fs.host, folder) {
-            let what = format!("`{}`, a folder outside, for `{tool}`", fs.host.display());
-            reaches.push(Reach { what, keys: keys(["fs", &guest.to_string(), "host"]) });
+        let guest = guest.to_string();
+        let resolved = resolved(&fs.host);
+        let is_below = resolved.as_ref().zip(self::resolved(folder)).is_some_and(|(path, of)| path.starts_with(of));
+        // What cannot be told is not below, and leads where it is written.
+        let leads_to = resolved.unwrap_or_else(|| fs.host.clone());
+        let shown = leads_to.display().to_string();
+        if !is_below {
+            let what = format!("`{shown}` as `{guest}`, a folder outside, for `{tool}`");
+            reaches.push(Reach { what, line: line(&["fs", &guest, "host"], Some(leads_to.clone())) });
         }
         if fs.mounts {
-            let what = format!("what is mounted below `{}`, for `{tool}`", fs.host.display());
-            reaches.push(Reach { what, keys: keys(["fs", &guest.to_string(), "mounts"]) });
+            let what = format!("what is mounted below `{shown}`, for `{tool}`");
+            reaches.push(Reach { what, line: line(&["fs", &guest, "mounts"], Some(leads_to)) });
         }
     }
     for (name, value) in &grant.env {
         if let EnvValue::FromHost(host) = value {
             let what = format!("the variable `{host}` of your environment, for `{tool}`");
-            reaches.push(Reach { what, keys: keys(["env", &name.to_string(), ""]) });
+            reaches.push(Reach { what, line: line(&["env", &name.to_string()], None) });
         }
     }
     reaches
 }
 
-/// Whether `path` leads to `folder` or into it. What cannot be told does not.
-fn is_below(path: &Path, folder: &Path) -> bool {
-    let resolved = |path: &Path| walk(path).map(|walked| walked.resolved);
-    match (resolved(path), resolved(folder)) {
-        (Ok(path), Ok(folder)) => path.starts_with(folder),
-        (Err(_), _) | (_, Err(_)) => false,
-    }
-}
-
-/// Opens what is found, if it is the user's own: the link that may stand there, and the file.
-fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
-    let failed = |source| PolicyFileError::Read { path: path.to_owned(), source };
-    let name = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        metadata => metadata.map_err(failed)?,
-    };
-    let of_others = |metadata: &fs::Metadata| PolicyFileError::OfOthers {
-        path: path.to_owned(),
-        owner: metadata.uid(),
-        mode: metadata.mode() & 0o7777,
-    };
-    if name.uid() != user() {
-        return Err(of_others(&name));
-    }
-    let file = files::open_at_once(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(PolicyFileError::NotAFile { path: path.to_owned() });
-    }
-    let found = fstat(&file).map_err(|errno| failed(errno.into()))?;
-    if found.st_uid != user() || others_may_write(&file, &found) {
-        return Err(of_others(&metadata));
-    }
-    judge_way(path, &found)?;
-    Ok(Some(file))
-}
-
-/// Whoever may rename on the way to the policy puts any file of the user's in its place, such as one that was obeyed before. So
-/// each folder counts that a name on the way is in, up to `/`, and those behind each link.
-fn judge_way(path: &Path, opened: &Stat) -> Result<(), PolicyFileError> {
-    let failed = |source| PolicyFileError::Read { path: path.to_owned(), source };
-    let mut fault = Ok(());
-    let walked = walk_by(path, |step| {
-        if fault.is_ok() {
-            fault = judge_step(path, step);
-        }
-    });
-    let walked = walked.map_err(failed)?;
-    fault?;
-    // The way was opened before it was judged, and once more as it was.
-    let same = walked.end.is_some_and(|end| {
-        fstat(&end.file).is_ok_and(|end| (end.st_dev, end.st_ino) == (opened.st_dev, opened.st_ino))
-    });
-    if same { Ok(()) } else { Err(failed(io::Error::other("another file stands there now"))) }
-}
-
-/// In a sticky folder a name is renamed by the owner of what it names, and by the folder's owner.
-fn judge_step(path: &Path, step: Step<'_>) -> Result<(), PolicyFileError> {
-    let failed = |errno: Errno| PolicyFileError::Read { path: path.to_owned(), source: errno.into() };
-    let folder = fstat(step.folder).map_err(failed)?;
-    let (owner, group, mode) = (folder.st_uid, folder.st_gid, folder.st_mode & 0o7777);
-    let is_kept = mode & STICKY != 0 && is_trusted(step.named.st_uid);
-    if is_trusted(owner) && (is_kept || !others_may_write(step.folder, &folder)) {
-        return Ok(());
-    }
-    let (path, folder) = (path.to_owned(), step.path.to_owned());
-    Err(PolicyFileError::InFolderOfOthers { path, folder, owner, group, mode })
-}
-
-/// The user, and root, who may do everything anyway.
-fn is_trusted(owner: u32) -> bool {
-    owner == user() || owner == ROOT
-}
-
-/// `S_ISVTX` (`inode(7)`).
-const STICKY: u32 = 0o1000;
-const ROOT: u32 = 0;
-
-/// Whether others than the owner may write there. The bits of the group say what an access list allows at most.
-fn others_may_write(file: &impl AsFd, stat: &Stat) -> bool {
-    let (others, group) = (stat.st_mode & 0o002 != 0, stat.st_mode & 0o020 != 0);
-    others || (group && !(is_private_group(stat.st_gid, stat.st_uid) && has_no_list(file)))
-}
-
-/// Whether there surely is no access list. A place (`O_PATH`) has no attributes to ask for, so a folder is opened for that.
-fn has_no_list(file: &impl AsFd) -> bool {
-    let list = |file: BorrowedFd<'_>| fgetxattr_query(file, "system.posix_acl_access");
-    let found = match list(file.as_fd()) {
-        Err(Errno::BADF) => openat(file, ".", OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-            .and_then(|folder| list(folder.as_fd())),
-        found => found,
-    };
-    matches!(found, Ok(0) | Err(Errno::NODATA | Errno::OPNOTSUPP))
-}
-
-fn user() -> u32 {
-    rustix::process::geteuid().as_raw()
+/// Where `path` leads.
+fn resolved(path: &Path) -> Option<PathBuf> {
+    walk(path).ok().map(|walked| walked.resolved)
 }
 
 fn text_of(file: File, shown: &Path) -> Result<String, PolicyFileError> {
@@ -361,7 +374,8 @@ fn text_of(file: File, shown: &Path) -> Result<String, PolicyFileError> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::fs;
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -436,101 +450,29 @@ mod tests {
         given.allows(&"echo".parse().unwrap()).unwrap();
         let store = TrustStore::new(ground.at.join("trust"));
         let path = ground.at.join("p/tollgate.toml");
-        store.accept(&path, text).unwrap();
+        ground.found().unwrap().unwrap().accept(&store).unwrap();
         ground.allows().unwrap();
         fs::write(&path, format!("{text}\n")).unwrap();
         assert!(ground.allows().is_err(), "its text is another");
     }
 
     #[test]
-    fn what_others_may_have_written_is_not_obeyed() {
-        let ground = Ground::new("");
-        let path = ground.at.join("p/tollgate.toml");
-        for (mode, refused) in [(0o600, false), (0o644, false), (0o646, true), (0o666, true), (0o602, true)] {
-            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
-            let found = ground.found();
-            assert_eq!(matches!(found, Err(PolicyFileError::OfOthers { .. })), refused, "{mode:o}: {found:?}");
-        }
-    }
-
-    /// In which folder others may put another file in the policy's place.
-    fn exposed(found: Result<Option<PolicyFile>, PolicyFileError>) -> Option<PathBuf> {
-        match found {
-            Ok(_) => None,
-            Err(PolicyFileError::InFolderOfOthers { folder, .. }) => Some(folder),
-            Err(error) => panic!("{error}"),
-        }
-    }
-
-    fn mode(path: &Path, mode: u32) {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-    }
-
-    #[test]
-    fn each_folder_above_a_found_policy_is_its_owners_alone_to_rename_in() {
-        let ground = Ground::new("");
-        for (bits, refused) in [(0o777, true), (0o757, true), (0o1777, false), (0o711, false), (0o700, false)] {
-            mode(&ground.at, bits);
-            assert_eq!(exposed(ground.found()), refused.then(|| ground.at.clone()), "{bits:o}");
-        }
-        let stat = fs::metadata(&ground.at).unwrap();
-        mode(&ground.at, 0o775);
-        assert_eq!(exposed(ground.found()).is_none(), is_private_group(stat.gid(), stat.uid()));
-    }
-
-    #[test]
-    fn the_folders_behind_each_link_to_a_found_policy_are_judged_too() {
-        let ground = Ground::new("");
-        let (open, link) = (ground.at.join("open"), ground.at.join("p/tollgate.toml"));
-        fs::create_dir_all(open.join("deep")).unwrap();
-        fs::rename(&link, open.join("deep/policy.toml")).unwrap();
-        symlink("../open/deep/policy.toml", &link).unwrap();
-        symlink("open", ground.at.join("way")).unwrap();
-        fs::write(open.join("tollgate.toml"), "").unwrap();
-        let by_a_link = || PolicyFile::found(&ground.at.join("way"), None);
-        assert_eq!((exposed(ground.found()), exposed(by_a_link())), (None, None));
-        mode(&open, 0o777);
-        assert_eq!((exposed(ground.found()), exposed(by_a_link())), (Some(open.clone()), Some(open.clone())));
-        mode(&open, 0o755);
-        // In a sticky folder a link of another user's can still be exchanged by that user.
-        if rustix::process::geteuid().is_root() {
-            mode(&ground.at, 0o1777);
-            assert_eq!(exposed(by_a_link()), None);
-            std::os::unix::fs::lchown(ground.at.join("way"), Some(65534), None).unwrap();
-            assert_eq!(exposed(by_a_link()), Some(ground.at.clone()));
-        }
-    }
-
-    #[test]
-    fn an_access_list_lets_others_in_whatever_the_group() {
-        let ground = Ground::new("");
-        let entry = |tag: u16, rights: u16, id: u32| {
-            [&tag.to_le_bytes()[..], &rights.to_le_bytes(), &id.to_le_bytes()].concat()
+    fn a_folder_is_opened_below_the_policy_or_where_it_was_when_it_was_accepted() {
+        let ground = Ground::new(
+            "[tools.echo]\nfs.\"/d\" = { host = \"docs\", access = [\"read\"] }\nfs.\"/q\" = { host = \"../q\", access = \
+             [\"read\"] }\n[tools.other]\nfs.\"/o\" = { host = \"../q\", access = [\"read\"] }",
+        );
+        let holds = |guest: &str, path: &str| {
+            let bounds = ground.found().unwrap().unwrap().bounds(&"echo".parse().unwrap()).unwrap();
+            bounds.hold(guest, &ground.at.join(path)).unwrap()
         };
-        let no = u32::MAX;
-        // Version 2; the owner, a user, the group, the mask, and others (`posix_acl_xattr.h`).
-        let list = [entry(1, 7, no), entry(2, 7, 65534), entry(4, 5, no), entry(16, 7, no), entry(32, 5, no)].concat();
-        let list = [&2_u32.to_le_bytes()[..], &list].concat();
-        let flags = rustix::fs::XattrFlags::empty();
-        if rustix::fs::setxattr(&ground.at, "system.posix_acl_access", &list, flags).is_err() {
-            return println!("SKIPPED: this file system keeps no access lists");
+        assert!(holds("/d", "p/docs") && !holds("/q", "q"));
+        ground.found().unwrap().unwrap().accept(&TrustStore::new(ground.at.join("trust"))).unwrap();
+        assert!(holds("/d", "p/docs") && holds("/q", "q") && holds("/q", "p/docs"));
+        for (guest, path) in [("/d", "q"), ("/q", "q/deeper"), ("/q", ""), ("/o", "q")] {
+            assert!(!holds(guest, path), "{guest} {path}");
         }
-        assert_eq!(exposed(ground.found()).as_deref(), Some(ground.at.as_path()));
-    }
-
-    #[test]
-    fn what_is_no_file_is_not_passed_over() {
-        let ground = Ground::new("");
-        let path = ground.at.join("p/tollgate.toml");
-        fs::remove_file(&path).unwrap();
-        assert!(ground.found().unwrap().is_none());
-        fs::create_dir(&path).unwrap();
-        assert!(matches!(ground.found(), Err(PolicyFileError::NotAFile { .. })));
-        fs::remove_dir(&path).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
-        assert!(matches!(ground.found(), Err(PolicyFileError::NotAFile { .. })), "nor waited for");
-        fs::remove_file(&path).unwrap();
-        symlink("nowhere", &path).unwrap();
-        assert!(matches!(ground.found(), Err(PolicyFileError::Read { .. })));
+        let given = PolicyFile::given(Path::new("tollgate.toml"), &ground.at.join("p")).unwrap();
+        assert!(given.bounds(&"echo".parse().unwrap()).is_none());
     }
 }

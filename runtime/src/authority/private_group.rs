@@ -16,8 +16,9 @@ fn is_private(group: u32, owner: u32, passwd: &str, groups: &str) -> bool {
     let members = named.iter().flat_map(|found| found.members.split(',')).filter(|name| !name.is_empty());
     let has_others = users(passwd).any(|user| user.group == group && user.id != owner)
         || members.map(Some).any(|member| member != own_name);
-    // Programs that make users give the user's own number to a group of theirs, or the user's name.
-    !has_others && (group == owner || named.iter().any(|found| Some(found.name) == own_name))
+    // Programs that make users give the user's own number to a group of theirs, or the user's name. Of a user or a group that is
+    // in neither file it cannot be told who else is in there.
+    own_name.is_some() && !has_others && named.iter().any(|found| group == owner || Some(found.name) == own_name)
 }
 
 struct User<'a> {
@@ -58,7 +59,8 @@ mod tests {
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/sh\nada:x:1000:2000::/home/ada:/bin/sh\nbob:x:1001:1001::/:/bin/sh\n\
         cid:x:1002:100::/:/bin/sh\ndan:x:1003:100::/:/bin/sh\nnonsense\n";
-    const GROUPS: &str = "ada:x:2000:\nbob:x:1001:bob\nusers:x:100:\nteam:x:3000:ada\nshared:x:1004:ada\neve:x:3001:";
+    const GROUPS: &str =
+        "root:x:0:\nada:x:2000:\nbob:x:1001:bob\nusers:x:100:\nteam:x:3000:ada\nshared:x:1004:ada\neve:x:3001:";
 
     #[test]
     fn a_group_is_private_by_its_number_or_its_name_and_has_no_other_member() {
@@ -75,7 +77,10 @@ mod tests {
             // The group of a number with a member who is another user.
             (1004, 1004, false),
             // What no file knows, such as the users of a directory service.
-            (5000, 5000, true),
+            (5000, 5000, false),
+            // A user that no file knows, in a group that one knows; and the other way round.
+            (3001, 3001, false),
+            (1003, 1003, false),
             (5000, 5001, false),
         ] {
             assert_eq!(is_private(group, owner, PASSWD, GROUPS), private, "{group} of {owner}");

@@ -1,4 +1,5 @@
-//! What the operator accepted once: policies that were found and reach beyond their own folder, by their text, and folders
+//! What the operator accepted once: policies that were found and reach beyond their own folder, by their text and by where the
+//! lines led that were shown, and folders
 //! inside others that tools may change, by device and inode. And in which folders tools have been able to make links, under
 //! whichever policy. A folder of its own, with a file for each.
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tollgate_audit::Digest;
 use tollgate_capability::FileId;
 
+use super::{has_other_name, is_own};
 use crate::files;
 
 /// The folder with what was accepted.
@@ -34,6 +36,18 @@ pub enum TrustError {
         /// The owner's user id.
         owner: u32,
     },
+    /// It is a link, and others may change where it leads.
+    #[error("`{}` is a symbolic link, and what was accepted is kept in files and a folder of their own", path.display())]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// It has another name.
+    #[error("`{}` has another name (a hard link), by which somebody could change it", path.display())]
+    OtherName {
+        /// The file.
+        path: PathBuf,
+    },
     /// What is there was not written here.
     #[error("`{}` is damaged", path.display())]
     Damaged {
@@ -50,12 +64,42 @@ pub enum TrustError {
     },
 }
 
+impl TrustError {
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        match self {
+            Self::Link { .. } => {
+                "put the folder or file itself in the link's place; to keep all elsewhere, set TOLLGATE_HOME".to_owned()
+            }
+            Self::OtherName { path } => format!(
+                "look at it; then make it a file of its own: `cp {path} {path}.new && mv {path}.new {path}`",
+                path = path.display()
+            ),
+            Self::Exposed { .. } | Self::Damaged { .. } | Self::Unusable { .. } => {
+                "mend the rights of the store; if others could change it, remove it and accept the policies anew"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// A line of a policy that reaches farther than the policy's folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AcceptedLine {
+    /// The keys that lead to the line.
+    pub(super) keys: Vec<String>,
+    /// The real path of the folder that the line means.
+    pub(super) leads_to: Option<PathBuf>,
+}
+
 /// What is kept of one acceptance, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 enum Kept {
-    /// A policy with this text, in this file.
-    Policy { path: String, text: Digest },
+    /// A policy with this text, in this file, and its lines that reach farther.
+    Policy { path: String, text: Digest, lines: Vec<AcceptedLine> },
     /// A folder.
     Folder { path: String, device: u64, inode: u64 },
     /// A folder in which a tool was granted `create`.
@@ -84,16 +128,14 @@ impl TrustStore {
         &self.folder
     }
 
-    /// Whether the policy in the file `path` was accepted with exactly this text.
-    ///
-    /// # Errors
-    ///
-    /// [`TrustError`].
-    pub fn accepts(&self, path: &Path, text: &str) -> Result<bool, TrustError> {
+    /// The lines with which the policy in the file `path` was accepted; `None` if it never was with exactly this text.
+    pub(super) fn accepted(&self, path: &Path, text: &str) -> Result<Option<Vec<AcceptedLine>>, TrustError> {
         let name = policy_name(path);
         match self.read(&name)? {
-            None => Ok(false),
-            Some(Kept::Policy { text: accepted, .. }) => Ok(accepted == Digest::of(text.as_bytes())),
+            None => Ok(None),
+            Some(Kept::Policy { text: accepted, lines, .. }) => {
+                Ok((accepted == Digest::of(text.as_bytes())).then_some(lines))
+            }
             Some(Kept::Folder { .. } | Kept::Created { .. }) => {
                 Err(TrustError::Damaged { path: self.folder.join(name) })
             }
@@ -101,13 +143,9 @@ impl TrustStore {
     }
 
     /// Accepts the policy in the file `path` with this text, and with no other that it had before.
-    ///
-    /// # Errors
-    ///
-    /// [`TrustError`].
-    pub fn accept(&self, path: &Path, text: &str) -> Result<(), TrustError> {
+    pub(super) fn accept(&self, path: &Path, text: &str, lines: Vec<AcceptedLine>) -> Result<(), TrustError> {
         let (shown, text) = (path.to_string_lossy().into_owned(), Digest::of(text.as_bytes()));
-        self.write(&policy_name(path), &Kept::Policy { path: shown, text })
+        self.write(&policy_name(path), &Kept::Policy { path: shown, text, lines })
     }
 
     /// Takes back that the policy in the file `path` was accepted, with whichever text: whether it was.
@@ -189,21 +227,33 @@ impl TrustStore {
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(false),
             Err(source) => return Err(TrustError::Unusable { path: path.to_owned(), source }),
         };
+        if metadata.is_symlink() {
+            return Err(TrustError::Link { path: path.to_owned() });
+        }
         let (mode, owner) = (metadata.mode() & 0o777, metadata.uid());
-        if mode & 0o022 != 0 || owner != rustix::process::geteuid().as_raw() {
+        if mode & 0o022 != 0 || !is_own(owner) {
             return Err(TrustError::Exposed { path: path.to_owned(), mode, owner });
         }
         if !(metadata.is_dir() || metadata.is_file()) {
             return Err(TrustError::Damaged { path: path.to_owned() });
+        }
+        if has_other_name(&metadata) {
+            return Err(TrustError::OtherName { path: path.to_owned() });
         }
         Ok(true)
     }
 
     fn write(&self, name: &str, kept: &Kept) -> Result<(), TrustError> {
         let failed = |source| TrustError::Unusable { path: self.folder.clone(), source };
-        files::make_folder(&self.folder).map_err(failed)?;
-        self.is_ours(&self.folder)?;
+        // A link must not have a folder made behind it.
+        if !self.is_ours(&self.folder)? {
+            files::make_folder(&self.folder).map_err(failed)?;
+            self.is_ours(&self.folder)?;
+        }
         let text = serde_json::to_vec(kept).map_err(|error| failed(error.into()))?;
+        if text.len() as u64 > KEPT_BYTES_MAX {
+            return Err(failed(ErrorKind::FileTooLarge.into()));
+        }
         files::write(&self.folder, name, &text).map_err(failed)
     }
 }
@@ -227,12 +277,12 @@ fn hashed(kind: &str, path: &Path) -> String {
     format!("{kind}-{}", digest.trim_start_matches("sha256:"))
 }
 
-/// A path and two numbers.
-const KEPT_BYTES_MAX: u64 = 64 << 10;
+/// A path and two numbers, or the lines of the largest policy with the paths that they lead to.
+const KEPT_BYTES_MAX: u64 = 16 << 20;
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -241,14 +291,40 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let store = TrustStore::new(place.path().join("deep/trust"));
         let (one, other) = (Path::new("/p/tollgate.toml"), Path::new("/q/tollgate.toml"));
-        assert!(!store.accepts(one, "a").unwrap());
-        store.accept(one, "a").unwrap();
-        assert!(store.accepts(one, "a").unwrap());
-        assert!(!store.accepts(one, "b").unwrap() && !store.accepts(other, "a").unwrap());
-        store.accept(one, "b").unwrap();
-        assert!(store.accepts(one, "b").unwrap() && !store.accepts(one, "a").unwrap(), "one text at a time");
+        let lines = || vec![AcceptedLine { keys: vec!["tools".to_owned()], leads_to: Some(PathBuf::from("/x")) }];
+        let accepted = |path, text| store.accepted(path, text).unwrap();
+        assert_eq!(accepted(one, "a"), None);
+        store.accept(one, "a", lines()).unwrap();
+        assert_eq!(accepted(one, "a"), Some(lines()));
+        assert_eq!((accepted(one, "b"), accepted(other, "a")), (None, None));
+        store.accept(one, "b", Vec::new()).unwrap();
+        assert_eq!((accepted(one, "b"), accepted(one, "a")), (Some(Vec::new()), None), "one text at a time");
         assert!(store.forget(one).unwrap() && !store.forget(one).unwrap());
-        assert!(!store.accepts(one, "b").unwrap());
+        assert_eq!(accepted(one, "b"), None);
+    }
+
+    #[test]
+    fn what_has_another_name_or_is_a_link_accepts_nothing() {
+        let place = tempfile::tempdir().unwrap();
+        let store = TrustStore::new(place.path().join("trust"));
+        let path = Path::new("/p/tollgate.toml");
+        store.accept(path, "a", Vec::new()).unwrap();
+        let (file, kept) = (store.folder().join(policy_name(path)), place.path().join("kept"));
+        fs::hard_link(&file, &kept).unwrap();
+        assert!(matches!(store.accepted(path, "a"), Err(TrustError::OtherName { path }) if path == file));
+        fs::remove_file(&file).unwrap();
+        symlink(&kept, &file).unwrap();
+        assert!(matches!(store.accepted(path, "a"), Err(TrustError::Link { path }) if path == file));
+        fs::remove_file(&file).unwrap();
+        fs::rename(&kept, &file).unwrap();
+        assert_eq!(store.accepted(path, "a").unwrap(), Some(Vec::new()));
+        symlink("trust", place.path().join("link")).unwrap();
+        let by_a_link = TrustStore::new(place.path().join("link"));
+        assert!(matches!(by_a_link.accepted(path, "a"), Err(TrustError::Link { .. })));
+        assert!(matches!(by_a_link.accept(path, "a", Vec::new()), Err(TrustError::Link { .. })));
+        fs::rename(place.path().join("trust"), place.path().join("away")).unwrap();
+        assert!(matches!(by_a_link.accept(path, "a", Vec::new()), Err(TrustError::Link { .. })));
+        assert!(!place.path().join("trust").exists());
     }
 
     #[test]
@@ -280,15 +356,15 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let store = TrustStore::new(place.path().join("trust"));
         let path = Path::new("/p/tollgate.toml");
-        store.accept(path, "a").unwrap();
+        store.accept(path, "a", Vec::new()).unwrap();
         let file = store.folder().join(policy_name(path));
         for (exposed, mode) in [(&file, 0o620), (&file, 0o602), (&store.folder().to_owned(), 0o770)] {
             fs::set_permissions(exposed, fs::Permissions::from_mode(mode)).unwrap();
-            assert!(matches!(store.accepts(path, "a"), Err(TrustError::Exposed { mode: found, .. }) if found == mode));
+            assert!(matches!(store.accepted(path, "a"), Err(TrustError::Exposed { mode: found, .. }) if found == mode));
             fs::set_permissions(exposed, fs::Permissions::from_mode(if exposed == &file { 0o600 } else { 0o700 }))
                 .unwrap();
         }
         fs::write(&file, "{}").unwrap();
-        assert!(matches!(store.accepts(path, "a"), Err(TrustError::Damaged { .. })));
+        assert!(matches!(store.accepted(path, "a"), Err(TrustError::Damaged { .. })));
     }
 }

@@ -17,7 +17,7 @@ use super::cause::Place;
 use super::exit::Failure;
 use super::tools::Which;
 use super::{cause, config, given, output};
-use crate::authority::{Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
+use crate::authority::{Bounds, Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
 use crate::files;
 use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 
@@ -40,8 +40,8 @@ pub(crate) struct Loaded {
     pub(crate) running: Running,
     /// What all tools get.
     policy: Policy,
-    /// The folder of the policy, if it was found and never accepted.
-    found_in: Option<PathBuf>,
+    /// Where the policy may grant folders, if it was found.
+    bounds: Option<Bounds>,
 }
 
 /// A grant, and what it was read from.
@@ -51,19 +51,19 @@ struct Granted {
     text: String,
     running: Running,
     policy: Policy,
-    found_in: Option<PathBuf>,
+    bounds: Option<Bounds>,
 }
 
 impl Loaded {
     fn new((manifest, manifest_text, manifest_from): FoundManifest, granted: Granted) -> Self {
-        let Granted { name, grant, text: grant_text, running, policy, found_in } = granted;
+        let Granted { name, grant, text: grant_text, running, policy, bounds } = granted;
         let running = match &manifest_from {
             ManifestFrom::File(path) => running.with(Deciding::Manifest, path),
             ManifestFrom::Component(_) | ManifestFrom::Grant => running,
         };
         let declared = manifest.name.clone();
         let manifest = Manifest { name, ..manifest };
-        Self { manifest, declared, manifest_text, manifest_from, grant, grant_text, running, policy, found_in }
+        Self { manifest, declared, manifest_text, manifest_from, grant, grant_text, running, policy, bounds }
     }
 }
 
@@ -247,8 +247,8 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure
     }
     let places = config::deciding_places(path, &folder).with_components_of(&policy);
     let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, compile: policy.compile, places };
-    let found_in = file.filter(|file| file.bounded).map(|_bounded| folder);
-    Ok(Granted { name, grant, text, running, policy, found_in })
+    let bounds = file.and_then(|file| file.bounds(&name));
+    Ok(Granted { name, grant, text, running, policy, bounds })
 }
 
 /// The policy at `path`, or the one that is found in the working folder, whose settings hold for all tools.
@@ -277,8 +277,8 @@ pub(crate) fn intersect(loaded: &Loaded) -> Result<(Intersection, HeldFolders), 
     let mut intersection =
         CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
     let store = config::trust_store();
-    let (grant, policy, found_in) = (&loaded.grant, &loaded.policy, loaded.found_in.as_deref());
-    let nesting = Nesting { grant, policy, store: store.as_ref(), places: &loaded.running.places, found_in };
+    let (grant, policy, bounds) = (&loaded.grant, &loaded.policy, loaded.bounds.as_ref());
+    let nesting = Nesting { grant, policy, store: store.as_ref(), places: &loaded.running.places, bounds };
     let held = open_folders(&mut intersection.set, nesting).map_err(Failure::usage)?;
     Ok((intersection, held))
 }

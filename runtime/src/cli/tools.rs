@@ -28,6 +28,15 @@ pub(crate) enum NameUseError {
     #[error("`{name}` cannot be the name of a tool")]
     #[diagnostic(help("{help}"))]
     NoName { name: String, help: String, source: NameError },
+    #[error("the installed tool `{name}` cannot be looked at")]
+    #[diagnostic(help("mend the rights of the folder `{}`", folder.display()))]
+    Unseen { name: ToolName, folder: std::path::PathBuf, source: std::io::Error },
+    #[error("`{path}`, of the installed tool `{name}`, has another name (a hard link), by which somebody could change it",
+        path = path.display())]
+    #[diagnostic(help(
+        "install it again, or make it a file of its own: `cp {path} {path}.new && mv {path}.new {path}`", path = path.display()
+    ))]
+    OtherName { name: ToolName, path: std::path::PathBuf },
     #[error("there is no place for tools: neither TOLLGATE_HOME, XDG_DATA_HOME nor HOME is set")]
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace,
@@ -45,6 +54,12 @@ pub(crate) fn which(args: &ToolArgs) -> Result<Which, Failure> {
         return Ok(Which { args: args.clone(), installed: None });
     };
     let tool = find(name)?;
+    let looked_at = tool.with_other_name().map_err(|source| {
+        Failure::usage(NameUseError::Unseen { name: tool.name.clone(), folder: tool.folder().to_owned(), source })
+    })?;
+    if let Some(path) = looked_at {
+        return Err(Failure::usage(NameUseError::OtherName { name: tool.name, path }));
+    }
     let mut args = args.clone();
     args.component = tool.component();
     args.manifest = args.manifest.or_else(|| Some(tool.manifest()));

@@ -51,8 +51,7 @@ pub(crate) fn trust(args: &TrustArgs) -> Result<Exit, Failure> {
         output::print(&format!("no longer accepted: {shown}\n"))?;
         return Ok(Exit::Success);
     }
-    store.accept(&file.path, &file.text).map_err(unusable)?;
-    let reaches = file.reaches(None);
+    let reaches = file.accept(&store).map_err(unusable)?;
     let lines = reaches.iter().map(|reach| format!("  reaches  {}\n", output::one_line(&reach.what)));
     let lines: String = lines.collect();
     let none = if reaches.is_empty() { "  reaches  nothing beyond its own folder\n" } else { "" };

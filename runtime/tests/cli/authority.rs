@@ -1,8 +1,8 @@
 //! Who decides: which policy is obeyed, whose grant a component gets, which folders a grant means, and that no tool changes any
 //! of it. Each refusal comes before anything runs.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use serde_json::json;
@@ -10,29 +10,29 @@ use serde_json::json;
 use crate::desk::{DOCS, Desk, Ran};
 use crate::required::is_ci;
 
-const COUNT: [&str; 4] = ["--op", "count", "--input", r#"{"folder": "/docs"}"#];
-const GRANT: &str = "fs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n";
+pub(crate) const COUNT: [&str; 4] = ["--op", "count", "--input", r#"{"folder": "/docs"}"#];
+pub(crate) const GRANT: &str = "fs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n";
 
 /// The program in a folder of the desk.
-fn command(desk: &Desk, folder: &str, args: &[&str]) -> Command {
+pub(crate) fn command(desk: &Desk, folder: &str, args: &[&str]) -> Command {
     let mut command = desk.command(args);
     command.current_dir(desk.path(folder)).env("TOLLGATE_LEDGER", desk.path("ledger"));
     command
 }
 
-fn run(desk: &Desk, folder: &str, args: &[&str]) -> Ran {
+pub(crate) fn run(desk: &Desk, folder: &str, args: &[&str]) -> Ran {
     desk.ran(&command(desk, folder, args).output().unwrap())
 }
 
 /// A desk with the prober and a folder `work` to call it in.
-fn prober() -> Desk {
+pub(crate) fn prober() -> Desk {
     let desk = Desk::with("probe-fs");
     fs::create_dir(desk.path("work")).unwrap();
     desk
 }
 
 /// Has the prober take one step with this grant, called in `work`.
-fn step(desk: &Desk, grants: &[&str], step: &serde_json::Value) -> Ran {
+pub(crate) fn step(desk: &Desk, grants: &[&str], step: &serde_json::Value) -> Ran {
     let input = json!({ "steps": [step] }).to_string();
     let grants = grants.iter().flat_map(|grant| ["--grant", grant]);
     let args: Vec<&str> =
@@ -44,10 +44,10 @@ fn write(path: &str) -> serde_json::Value {
     json!({ "op": "write", "path": path, "data": "[tools.probe-fs]\nrandom = \"secure\"\n" })
 }
 
-const ALL: &str = "read,write,create,delete,list,metadata";
+pub(crate) const ALL: &str = "read,write,create,delete,list,metadata";
 
 #[track_caller]
-fn nothing_was_called(desk: &Desk) {
+pub(crate) fn nothing_was_called(desk: &Desk) {
     assert!(desk.called().is_empty());
 }
 
@@ -68,12 +68,15 @@ fn a_policy_that_is_a_link_is_out_of_reach_at_both_ends() {
     let desk = prober();
     fs::create_dir_all(desk.path("real")).unwrap();
     desk.file("real/policy.toml", "");
-    symlink("../real/policy.toml", desk.path("work/tollgate.toml")).unwrap();
+    symlink("../real/policy.toml", desk.path("work/link.toml")).unwrap();
     for host in ["../real", "."] {
-        let ran = step(&desk, &[&format!("fs:/docs={host}:write")], &write("/docs/policy.toml"));
-        ran.fails(2, &["hands over the policy: `FOLDER/work/tollgate.toml`", "decide over its own rights"]);
+        let grant = format!("fs:/docs={host}:write");
+        let args = ["run", "../tools/probe-fs.wasm", "--policy", "link.toml", "--grant", &grant];
+        let ran = run(&desk, "work", &args);
+        ran.fails(2, &["hands over the policy: `FOLDER/work/link.toml`", "decide over its own rights"]);
     }
     // With another policy in use, the one that the next run would find counts still.
+    fs::rename(desk.path("work/link.toml"), desk.path("work/tollgate.toml")).unwrap();
     desk.file("other.toml", "");
     for (host, what) in [("../real", "the place where a policy is found"), (".", "the place where a policy is found")] {
         let grant = format!("fs:/docs={host}:write");
@@ -277,105 +280,6 @@ fn the_way_to_a_ledger_is_out_of_reach_link_by_link() {
     let args = ["run", "../tools/probe-fs.wasm", "--ledger", "records/ledger", "--grant", &grant];
     let input = json!({ "steps": [write("/docs/x")] }).to_string();
     assert_eq!(run(&desk, "work", &[&args[..], &["--op", "run", "--input", &input]].concat()).code, 0);
-}
-
-// A policy that is found.
-
-#[test]
-fn a_found_policy_is_in_a_folder_where_nobody_else_renames() {
-    let desk = Desk::with("word-count");
-    fs::create_dir(desk.path("project")).unwrap();
-    fs::rename(desk.path("docs"), desk.path("project/docs")).unwrap();
-    desk.file("project/tollgate.toml", format!("[tools.word-count]\n{GRANT}"));
-    let count = [&["run", "../tools/word-count.wasm"][..], &COUNT].concat();
-    assert_eq!(run(&desk, "project", &count).json()["files"], 2);
-    let mode = |mode| fs::set_permissions(desk.path("project"), Permissions::from_mode(mode)).unwrap();
-    mode(0o777);
-    let refused = run(&desk, "project", &count);
-    refused.fails(2, &["others may put another file in its place", "its mode 777", "--policy"]);
-    // In a sticky folder a file is its owner's to rename.
-    mode(0o1777);
-    assert_eq!(run(&desk, "project", &count).json()["files"], 2);
-    mode(0o755);
-    if rustix::process::geteuid().is_root() {
-        chown(desk.path("project"), Some(65534), None).unwrap();
-        run(&desk, "project", &count).fails(2, &["the owner of the folder `FOLDER/project` is the user 65534"]);
-    }
-    assert_eq!(run(&desk, "project", &[&count[..], &["--policy", "tollgate.toml"]].concat()).json()["files"], 2);
-}
-
-#[test]
-fn a_found_policy_is_judged_by_each_folder_above_it() {
-    let desk = Desk::with("word-count");
-    fs::create_dir_all(desk.path("outer/project")).unwrap();
-    fs::rename(desk.path("docs"), desk.path("outer/project/docs")).unwrap();
-    desk.file("outer/project/tollgate.toml", format!("[tools.word-count]\n{GRANT}"));
-    let count = [&["run", "../../tools/word-count.wasm"][..], &COUNT].concat();
-    let mode = |mode| fs::set_permissions(desk.path("outer"), Permissions::from_mode(mode)).unwrap();
-    mode(0o777);
-    let refused = run(&desk, "outer/project", &count);
-    refused.fails(2, &["put another file in its place: the owner of the folder `FOLDER/outer`", "its mode 777"]);
-    nothing_was_called(&desk);
-    for near in [0o1777, 0o711] {
-        mode(near);
-        assert_eq!(run(&desk, "outer/project", &count).json()["files"], 2);
-    }
-}
-
-#[test]
-fn a_found_policy_is_named_and_must_be_the_users_alone() {
-    let desk = Desk::with("word-count");
-    desk.file("tollgate.toml", format!("[tools.word-count]\n{GRANT}"));
-    let count = [&["run", "tools/word-count.wasm"][..], &COUNT].concat();
-    let ran = desk.run(&count);
-    assert_eq!(ran.policy.as_deref(), Some("policy: FOLDER/tollgate.toml (found in this folder)"));
-    assert_eq!(ran.json()["files"], 2);
-    let called = desk.called();
-    for mode in [0o666, 0o646, 0o602] {
-        fs::set_permissions(desk.path("tollgate.toml"), Permissions::from_mode(mode)).unwrap();
-        let refused = desk.run(&count);
-        refused.fails(2, &["others may have written it", &format!("its mode {mode:03o}"), "chmod go-w", "--policy"]);
-    }
-    // Given by name it is the user's choice.
-    assert_eq!(desk.run(&[&count[..], &["--policy", "tollgate.toml"]].concat()).json()["files"], 2);
-    fs::set_permissions(desk.path("tollgate.toml"), Permissions::from_mode(0o644)).unwrap();
-    if rustix::process::geteuid().is_root() {
-        chown(desk.path("tollgate.toml"), Some(65534), None).unwrap();
-        desk.run(&count).fails(2, &["others may have written it: its owner is the user 65534"]);
-        desk.run(&["doctor"]).fails(2, &["others may have written it"]);
-    }
-    assert_eq!(desk.called().len(), called.len() + 1);
-}
-
-#[test]
-fn a_found_policy_grants_what_lies_below_it_until_it_is_accepted() {
-    let desk = Desk::with("word-count");
-    fs::create_dir(desk.path("project")).unwrap();
-    let text = "[tools.word-count]\nfs.\"/docs\" = { host = \"../docs\", access = [\"read\", \"list\"] }\n";
-    desk.file("project/tollgate.toml", text);
-    let count = [&["run", "../tools/word-count.wasm"][..], &COUNT].concat();
-    let refused = run(&desk, "project", &count);
-    let words =
-        ["reaches farther than its own folder", "a folder outside, for `word-count`", "tollgate trust tollgate.toml"];
-    refused.fails(2, &words);
-    assert!(refused.stderr.contains("2 │") && refused.stderr.contains("reaches farther"), "the line: {refused:?}");
-    nothing_was_called(&desk);
-    let accepted = run(&desk, "project", &["trust"]);
-    assert_eq!(accepted.code, 0, "{accepted:?}");
-    assert!(accepted.stdout.contains("FOLDER/project/../docs`, a folder outside, for `word-count`"), "{accepted:?}");
-    assert_eq!(run(&desk, "project", &count).json()["files"], 2);
-    // One more byte is another policy; so is the same text elsewhere.
-    desk.file("project/tollgate.toml", format!("{text}#\n"));
-    run(&desk, "project", &count).fails(2, &["reaches farther than its own folder"]);
-    fs::create_dir(desk.path("clone")).unwrap();
-    desk.file("clone/tollgate.toml", text);
-    run(&desk, "clone", &count).fails(2, &["reaches farther than its own folder"]);
-    desk.file("project/tollgate.toml", text);
-    assert_eq!(run(&desk, "project", &["trust", "--remove"]).code, 0);
-    run(&desk, "project", &count).fails(2, &["reaches farther than its own folder"]);
-    run(&desk, "project", &["trust", "--remove"]).fails(2, &["was not accepted"]);
-    run(&desk, "project", &["trust", "../other.toml"]).fails(2, &["is never found by itself"]);
-    assert_eq!(run(&desk, "project", &[&count[..], &["--policy", "tollgate.toml"]].concat()).json()["files"], 2);
 }
 
 // Folders of grants.

@@ -32,6 +32,7 @@ mod install;
 mod kernel;
 mod ledger;
 mod machines;
+mod obeyed;
 mod plain;
 mod project;
 mod readme;

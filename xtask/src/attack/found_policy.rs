@@ -99,6 +99,7 @@ const NEAR: &str = "[tools.hostile]\nrandom = \"secure\"\n";
 
 const NOT_MINE: Stop = Stop::refused(&["others may have written it"]);
 const NOT_MY_FOLDER: Stop = Stop::refused(&["others may put another file in its place"]);
+const A_LINK: Stop = Stop::refused(&["it is a symbolic link"]);
 const FARTHER: Stop = Stop::refused(&["tollgate trust"]);
 
 /// What the tool does with what the policy grants.
@@ -117,7 +118,10 @@ impl Use {
 fn not_mine(scene: &Scene<'_>) -> Result<Verdict> {
     let ran = scene.hostile(&[], &RANDOM.steps())?;
     let obeyed = ran.exit == Some(0);
-    ran.judge(obeyed.then(|| "a policy was obeyed that others can write".to_owned()), &[NOT_MINE, NOT_MY_FOLDER])
+    ran.judge(
+        obeyed.then(|| "a policy was obeyed that others can write".to_owned()),
+        &[NOT_MINE, NOT_MY_FOLDER, A_LINK],
+    )
 }
 
 /// A policy that reaches farther than its folder is obeyed if it is named, and not if it is found.

@@ -123,6 +123,8 @@ const POLICY_NAME: Stop = Stop::denied(&["fs:/work:policy"]);
 const NOT_THERE: Stop = Stop::new(0, &["no-entry"]);
 /// What loading says of a grant that reaches a place that decides.
 const HANDS_OVER: Stop = Stop::refused(&["hands over"]);
+/// What loading says of a link that is found as the policy.
+const A_LINK: Stop = Stop::refused(&["it is a symbolic link"]);
 
 /// Whether the next run obeys a policy by which the tool gets random bytes.
 fn obeyed(scene: &Scene<'_>) -> Result<bool> {
@@ -181,14 +183,14 @@ fn link_exchanged(scene: &Scene<'_>) -> Result<Verdict> {
         ]),
     )?;
     let link = fs::read_link(scene.path("project/tollgate.toml")).is_ok();
-    ran.judge((!link).then(|| "the link to the policy was exchanged".to_owned()), &[HANDS_OVER, POLICY_NAME])
+    ran.judge((!link).then(|| "the link to the policy was exchanged".to_owned()), &[HANDS_OVER, POLICY_NAME, A_LINK])
 }
 
 fn link_target(scene: &Scene<'_>) -> Result<Verdict> {
     scene.file("etc/policy.toml", "[tools.hostile]\nargs = []\n")?;
     scene.link("../etc/policy.toml", "project/tollgate.toml")?;
     let grant = all_of("/etc", "../etc");
-    overwritten(scene, &["--grant", &grant], "/etc/policy.toml", "etc/policy.toml", POLICY, &[HANDS_OVER])
+    overwritten(scene, &["--grant", &grant], "/etc/policy.toml", "etc/policy.toml", POLICY, &[HANDS_OVER, A_LINK])
 }
 
 fn other_policy_in_use(scene: &Scene<'_>) -> Result<Verdict> {
