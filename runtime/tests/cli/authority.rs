@@ -1,6 +1,8 @@
 //! Who decides: which policy is obeyed, whose grant a component gets, which folders a grant means, and that no tool changes any
 //! of it. Each refusal comes before anything runs.
 
+mod kept;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
 use std::process::Command;
@@ -206,6 +208,30 @@ fn devtmpfs_is_no_granted_folder_where_dev_is_another_file_system() {
 }
 
 #[test]
+fn a_file_system_of_the_kernel_is_known_through_an_overlay() {
+    let desk = prober();
+    fs::create_dir(desk.path("ov")).unwrap();
+    let mounts = "mount -t tmpfs none ov; cd ov; mkdir lower out out/merged; mount -t overlay none -o \
+                  \"lowerdir=/sys:$PWD/lower\" out/merged; cd ..";
+    let run = |grant: &[&str]| {
+        let args = [&["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}"], grant].concat();
+        run_with_mounts(&desk, mounts, &args)
+    };
+    let Some(ran) = run(&["--grant", "fs:/docs=../ov/out/merged:read,list"]) else { return };
+    ran.fails(2, &["names `FOLDER/ov/out/merged`, which is in a file system of the kernel's own"]);
+    let policy = |mounts: bool| {
+        let entry = format!("{{ host = \"ov/out\", access = [\"read\"], mounts = {mounts} }}");
+        desk.file("p.toml", format!("[tools.probe-fs]\nfs.\"/docs\" = {entry}\n"));
+    };
+    policy(true);
+    run(&["--policy", "../p.toml"]).unwrap().fails(2, &["which is in a file system of the kernel's own"]);
+    nothing_was_called(&desk);
+    // Without other mounts nothing of the overlay is reached.
+    policy(false);
+    assert_eq!(run(&["--policy", "../p.toml"]).unwrap().code, 0);
+}
+
+#[test]
 fn what_decides_does_not_depend_on_the_working_folder() {
     let desk = Desk::with("word-count");
     let count = [&["run", "tools/word-count.wasm"][..], &COUNT, &DOCS].concat();
@@ -235,6 +261,75 @@ fn a_file_that_is_mounted_from_a_granted_folder_is_out_of_reach_there() {
     let Some(ran) = run_with_mounts(&desk, mounts, &args) else { return };
     ran.fails(2, &["hands over the component"]);
     nothing_was_called(&desk);
+}
+
+#[test]
+fn a_policy_that_is_mounted_into_the_working_folder_is_out_of_reach_at_its_source() {
+    let desk = prober();
+    for file in ["source/conf.toml", "work/tollgate.toml", "p.toml"] {
+        desk.file(file, "");
+    }
+    let args = |grant| {
+        let args = ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}"];
+        [&args[..], &["--policy", "../p.toml", "--grant", grant]].concat()
+    };
+    let mounts = "mount --bind source/conf.toml work/tollgate.toml";
+    let Some(ran) = run_with_mounts(&desk, mounts, &args("fs:/docs=../source:write")) else { return };
+    ran.fails(2, &["hands over the place where a policy is found"]);
+    nothing_was_called(&desk);
+    // The gate keeps the name itself, and so one that a mount of the folder gives it.
+    for (mounts, grant) in [(mounts, "fs:/docs=.:write"), ("mount --bind work source", "fs:/docs=../source:write")] {
+        assert_eq!(run_with_mounts(&desk, mounts, &args(grant)).unwrap().code, 0, "{mounts}");
+    }
+}
+
+#[test]
+fn a_tool_exchanges_no_receipt_of_its_own_call() {
+    let desk = prober();
+    fs::create_dir(desk.path("work/d")).unwrap();
+    let run = |grant: &str, receipt: &str| {
+        let args = ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}"];
+        run(&desk, "work", &[&args[..], &["--grant", grant, "--receipt", receipt]].concat())
+    };
+    for (right, receipt) in [("create", "d/r"), ("delete", "d/r"), ("write", "d/r"), ("create", "d/sub/../r")] {
+        run(&format!("fs:/docs=d:{right}"), receipt).fails(2, &["hands over the place of the receipt: `d/"]);
+        assert!(!desk.path("work/d/r").exists());
+    }
+    nothing_was_called(&desk);
+    for (grant, receipt) in [("fs:/docs=d:read,list", "d/r"), ("fs:/docs=d:create", "r")] {
+        assert_eq!(run(grant, receipt).code, 0);
+        assert!(desk.path("work").join(receipt).exists());
+    }
+}
+
+#[test]
+fn a_tool_takes_no_grant_by_the_name_of_another_tools_file() {
+    let desk = Desk::with("word-count");
+    let count = [&["run", "tools/word-count.wasm"][..], &COUNT].concat();
+    let policy = |right: &str, entry: &str| {
+        let other = format!("[tools.other]\nfs.\"/w\" = {{ host = \"tools\", access = [\"{right}\"] }}\n");
+        desk.file("tollgate.toml", format!("{other}[tools.word-count]\n{entry}{GRANT}"));
+    };
+    for right in ["write", "create", "delete"] {
+        policy(right, "");
+        desk.run(&count).fails(
+            2,
+            &[
+                "gets the entry `word-count` of the policy",
+                "the tool `other` may exchange it (as `/w`)",
+                "tollgate install",
+            ],
+        );
+    }
+    nothing_was_called(&desk);
+    policy("read", "");
+    assert_eq!(desk.run(&count).code, 0);
+    // By its digest no other component gets the entry, and by its path none that the table of places leaves to a tool.
+    let inspected = desk.run(&["inspect", "tools/word-count.wasm", "--json"]).report();
+    policy("write", &format!("component = \"{}\"\n", inspected["component"].as_str().unwrap()));
+    assert_eq!(desk.run(&count).code, 0);
+    policy("write", "component = \"tools/word-count.wasm\"\n");
+    assert_eq!(desk.run(&count).code, 0);
 }
 
 #[test]
