@@ -5,13 +5,9 @@
 //! such a grant is refused, unless it says `nested = true`: then the folder that stood there at the first use is the only one
 //! that is ever taken.
 
-use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
 
 use miette::Diagnostic;
 use rustix::fs::FileType;
@@ -338,42 +334,6 @@ impl Nesting<'_> {
         self.same_as_before(fs, found)
     }
 
-    /// A tool of another policy, or of a `--grant`, is in no text here: what any could change on this user's behalf is kept.
-    fn made_by_no_earlier_tool(
-        &self,
-        fs: &FsCapability,
-        walked: &Walk,
-        links: &BTreeSet<FileId>,
-    ) -> Result<(), FolderError> {
-        let Some(store) = self.store else { return Ok(()) };
-        for folder in links {
-            let born = || walked.links.iter().flat_map(|path| path.ancestors()).find_map(|path| born_ns(path, *folder));
-            let inside = store.created_in(*folder, born);
-            let inside = inside.map_err(|source| FolderError::Trust { guest: fs.guest.clone(), source })?;
-            if let Some(inside) = inside {
-                let (guest, host, changer) = (fs.guest.clone(), fs.host.clone(), "a tool of an earlier run".to_owned());
-                return Err(FolderError::Link { guest, host, inside, changer });
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps in which folders the tool of this set can make links. Says why, if there is no place that can be written.
-    fn remember(&self, set: &CapabilitySet) -> Result<Option<String>, FolderError> {
-        for fs in set.fs.iter().filter(|fs| fs.access.contains(Access::Create)) {
-            let Some(store) = self.store else { return Ok(Some("there is no place to keep where".to_owned())) };
-            let Some(opened) = fs.opened else { continue };
-            match store.creates_in(opened, &fs.host, born_ns(&fs.host, opened)) {
-                Ok(()) => {}
-                Err(TrustError::Unusable { path, source }) if is_unwritable(&source) => {
-                    return Ok(Some(format!("`{}` cannot be written: {source}", path.display())));
-                }
-                Err(source) => return Err(FolderError::Trust { guest: fs.guest.clone(), source }),
-            }
-        }
-        Ok(None)
-    }
-
     fn same_as_before(&self, fs: &FsCapability, found: FileId) -> Result<(), FolderError> {
         let (guest, host) = (|| fs.guest.clone(), || fs.host.clone());
         let trust = |source| FolderError::Trust { guest: guest(), source };
@@ -397,20 +357,6 @@ impl Changeable {
     }
 }
 
-/// A store on a disk that is full could be the work of a tool, and is no such place.
-fn is_unwritable(error: &io::Error) -> bool {
-    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
-    matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory)
-}
-
-/// When the folder `id` was made, in nanoseconds since the Unix epoch, if it is at this real path and its file system tells.
-fn born_ns(path: &Path, id: FileId) -> Option<u64> {
-    let metadata = fs::symlink_metadata(path).ok()?;
-    let is_it = (metadata.dev(), metadata.ino()) == (id.device, id.inode);
-    let born = metadata.created().ok().filter(|_born| is_it)?;
-    u64::try_from(born.duration_since(UNIX_EPOCH).ok()?.as_nanos()).ok()
-}
-
 /// The folder at `path`, to be bound anew.
 ///
 /// # Errors
@@ -427,8 +373,10 @@ pub(crate) fn folder_at(path: &Path) -> io::Result<(PathBuf, FileId)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::symlink;
 
+    use super::super::remembered::born_ns;
     use super::*;
 
     struct Ground {

@@ -4,7 +4,8 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
-use super::{nothing_was_called, prober, run, run_with_mounts, step, write};
+use super::mounts::run_with_mounts;
+use super::{command, nothing_was_called, prober, run, step, write};
 
 const WARNING: &str = "warning: links that this tool makes will not be remembered";
 const NOTHING: [&str; 6] = ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}"];
@@ -15,12 +16,12 @@ fn what_is_only_looked_at_is_not_kept() {
     let desk = prober();
     let trust = desk.home().join("trust");
     let looks = [
-        &["inspect", "../tools/probe-fs.wasm"][..],
-        &["inspect", "../tools/probe-fs.wasm", "--kernel"],
-        &["check", "read", "/docs/a", "--manifest", "../tools/probe-fs.toml"],
+        (&["inspect", "../tools/probe-fs.wasm"][..], &[][..]),
+        (&["inspect", "../tools/probe-fs.wasm"], &["--kernel"]),
+        (&["check", "--manifest", "../tools/probe-fs.toml"], &["read", "/docs/a"]),
     ];
-    for look in looks {
-        let ran = run(&desk, "work", &[look, &CREATE].concat());
+    for (look, rest) in looks {
+        let ran = run(&desk, "work", &[look, &CREATE, rest].concat());
         assert!(matches!(ran.code, 0 | 3), "{ran:?}");
         assert!(!trust.exists(), "{look:?}");
     }
@@ -42,6 +43,18 @@ fn where_nothing_can_be_kept_a_run_says_so_and_goes_on() {
     let ran =
         run_with_mounts(&desk, readable, &[&NOTHING[..], &["--grant", "fs:/docs=.:read,write"]].concat()).unwrap();
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
+}
+
+#[test]
+fn without_a_place_to_keep_anything_a_run_says_so_and_goes_on() {
+    let desk = prober();
+    let mut command = command(&desk, "work", &[&NOTHING[..], &CREATE].concat());
+    for variable in ["TOLLGATE_HOME", "HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
+        command.env_remove(variable);
+    }
+    let ran = desk.ran(&command.output().unwrap());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.says(&[WARNING, "there is no place to keep where"]);
 }
 
 #[test]
