@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
-    /// Open a file to read it, read it; be the source of a hard link.
+    /// Open a file to read it, read it; be the source of a hard link, with `write` too.
     Read,
-    /// Open a file to write or cut it, write to it; change its length or times.
+    /// Open a file to write or cut it, write to it; change its length or times. A hard link needs it where its source is, since
+    /// any tool with `write` at the new name changes the same file.
     Write,
     /// Make files, folders and links; be the target of a rename.
     Create,

@@ -547,7 +547,8 @@ fn link<'s>(
     regular(old, source)?;
     no_policy_file(old, source)?;
     no_gain(set, (old, from), (new, to), source)?;
-    let held = read.and(right(new, Access::Create)?);
+    // The file lives on under both names: another tool, or this one under another grant, may write where the new name stands.
+    let held = read.and(right(old, Access::Write)?).and(right(new, Access::Create)?);
     let name = Name { fs: new, path: to, linked: to_linked, found: Target::Absent };
     place_is_kept(set, name)?;
     if matches!(source, Target::Link { .. }) {

@@ -66,9 +66,9 @@ pub(crate) const LOSSES: [Loss; 10] = [
         blind: |gate| gate.all_look = true,
     },
     Loss {
-        name: "link without read",
-        reason: "Landlock does not ask whether what is linked may be read; it sees to it that nothing is gained",
-        blind: link_without_read,
+        name: "link without read or write",
+        reason: "Landlock does not ask whether what is linked may be read or written; it sees to it that this tool gains nothing",
+        blind: link_without_rights,
     },
 ];
 
@@ -147,7 +147,7 @@ fn no_metadata(gate: &mut Gate) {
 }
 
 /// To rename asks for the same rights at the new name, and guards against the same gains.
-fn link_without_read(gate: &mut Gate) {
+fn link_without_rights(gate: &mut Gate) {
     let renamed = match gate.probe.op {
         Op::LinkFile => Op::RenameFile,
         Op::LinkLink => Op::RenameLink,

@@ -343,16 +343,17 @@ fn a_folder_with_too_much_in_it_does_not_move_up() {
 }
 
 #[test]
-fn hard_links_within_a_folder_need_read_and_create() {
+fn hard_links_within_a_folder_need_read_and_write_and_create() {
     let mut site = Site::odd();
-    let strict = site.load(site.set("read,create"));
+    let strict = site.load(site.set("read,write,create"));
     let taken = site.raw(&strict, &[step_to("link-at", "a.txt", "sub/again"), read("sub/again")]);
     assert_eq!(taken.outcomes[1]["ok"], "alpha");
     assert_eq!(taken.lines(), ["link-at fs:/docs:create -> ok", "open-at fs:/docs:read -> ok"]);
     let step = step_to("link-at", "a.txt", "new");
     site.refused(&site.set("create"), &[Refusal::new(step.clone(), "fs:/docs:read", Reason::NotGranted)]);
-    site.refused(&site.set("read"), &[Refusal::new(step, "fs:/docs:create", Reason::NotGranted)]);
-    let strict = site.load(site.set("read,create"));
+    site.refused(&site.set("read,create"), &[Refusal::new(step.clone(), "fs:/docs:write", Reason::NotGranted)]);
+    site.refused(&site.set("read,write"), &[Refusal::new(step, "fs:/docs:create", Reason::NotGranted)]);
+    let strict = site.load(site.set("read,write,create"));
     let links = [("sub", "new"), ("absent", "new"), ("a.txt", "sub/b.txt"), ("a.txt", "a.txt"), ("a.txt", "x/y")];
     let taken = site.raw(&strict, &links.map(|(old, new)| step_to("link-at", old, new)));
     assert_eq!(taken.codes(), ["not-permitted", "no-entry", "exist", "exist", "no-entry"]);
@@ -370,11 +371,25 @@ fn a_hard_link_gains_no_rights_in_another_folder() {
         let set = site.two(docs, other);
         site.refused(&set, &[Refusal::new(link.clone(), "fs:/other:no-gain", Reason::GainsRights)]);
     }
-    for (docs, other) in [("read", "read,create"), ("read,write", "create"), ("read", "read,create,delete,list")] {
+    for (docs, other) in
+        [("read,write", "read,create"), ("read,write", "create"), ("read,write", "read,create,delete,list")]
+    {
         let set = site.two(docs, other);
         let strict = site.load(set);
         assert_eq!(site.raw(&strict, std::slice::from_ref(&link)).codes(), ["ok"], "{docs} to {other}");
         fs::remove_file(site.lab.path("other/new")).expect("a new link");
+    }
+}
+
+/// A folder that may be read alone stays so for every tool: one of another grant may write where the new name would stand.
+#[test]
+fn a_hard_link_is_made_of_no_file_that_the_tool_may_not_write() {
+    let mut site = Site::new();
+    let link = json!({ "op": "link-at", "base": "/docs", "path": "a.txt", "to_base": "/other", "to": "new" });
+    for docs in ["read,list", "read,create,delete,list,metadata"] {
+        let set = site.two(docs, "create");
+        site.refused(&set, &[Refusal::new(link.clone(), "fs:/docs:write", Reason::NotGranted)]);
+        assert!(!site.lab.path("other/new").exists(), "{docs}");
     }
 }
 

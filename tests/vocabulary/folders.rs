@@ -161,7 +161,8 @@ fn opened(folder: &std::path::Path, policy: &str) -> Result<CapabilitySet, Folde
     let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
     let store = TrustStore::new(folder.join("trust"));
     let places = DecidingPlaces::none();
-    let nesting = Nesting { grant: &grant, policy: &policy, store: Some(&store), places: &places, bounds: None };
+    let (store, starts) = (Some(&store), true);
+    let nesting = Nesting { grant: &grant, policy: &policy, store, starts, places: &places, bounds: None };
     open_folders(&mut set, nesting)?;
     Ok(set)
 }

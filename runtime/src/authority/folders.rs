@@ -5,7 +5,6 @@
 //! such a grant is refused, unless it says `nested = true`: then the folder that stood there at the first use is the only one
 //! that is ever taken.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -29,6 +28,15 @@ use super::walk::{End, Walk, absolute, open_real, walk};
 #[derive(Debug)]
 pub struct HeldFolders {
     _folders: Vec<OwnedFd>,
+    unremembered: Option<String>,
+}
+
+impl HeldFolders {
+    /// Why links that the tool makes will not be remembered, if that cannot be kept: grants of later runs may then follow them.
+    #[must_use]
+    pub fn unremembered(&self) -> Option<&str> {
+        self.unremembered.as_deref()
+    }
 }
 
 /// Why a granted folder is not opened.
@@ -62,7 +70,18 @@ pub enum FolderError {
         /// As resolved.
         host: PathBuf,
     },
-    /// It is in a file system of the kernel's own.
+    /// Its path has no text, so that neither the ledger nor a grant that is shown could name it.
+    #[error("the grant for `{guest}` leads to the folder `{}`, whose path is not UTF-8 text", host.display())]
+    #[diagnostic(help(
+        "rename the folder, or the one above it that has such a name: the ledger names folders by text"
+    ))]
+    NotText {
+        /// Where the guest sees it.
+        guest: String,
+        /// As resolved.
+        host: PathBuf,
+    },
+    /// It is in a file system of the kernel's own, or in an overlay of one.
     #[error("the grant for `{guest}` names `{}`, which is in a file system of the kernel's own, such as procfs", host.display())]
     #[diagnostic(help("grant a folder of files: through that one a tool could reach devices or other processes"))]
     Pseudo {
@@ -186,6 +205,8 @@ pub struct Nesting<'a> {
     /// Where it is kept which nested folder is which, and in which folders tools could make links. Without it only links that
     /// tools of this policy can make are known.
     pub store: Option<&'a TrustStore>,
+    /// Whether a tool is started with the folders. Else nothing is kept in the store: they are only looked at.
+    pub starts: bool,
     /// What no grant may reach.
     pub places: &'a DecidingPlaces,
     /// Where a policy that was found, not given, may grant folders.
@@ -200,7 +221,7 @@ pub struct Nesting<'a> {
 /// [`FolderError`] for the first that cannot be used. Nothing is opened then.
 pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<HeldFolders, FolderError> {
     if set.fs.is_empty() {
-        return Ok(HeldFolders { _folders: Vec::new() });
+        return Ok(HeldFolders { _folders: Vec::new(), unremembered: None });
     }
     let mounts = Mounts::here().map_err(|source| FolderError::Mounts { source })?;
     let changeable = nesting.changeable();
@@ -213,10 +234,11 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
             Some(_) => return Err(FolderError::NotAFolder { guest: fs.guest.clone(), host: walked.resolved }),
             None => return Err(unusable(io::ErrorKind::NotFound.into())),
         };
+        if walked.resolved.to_str().is_none() {
+            return Err(FolderError::NotText { guest: fs.guest.clone(), host: walked.resolved });
+        }
         refuse_host(&walked.resolved)?;
-        if let Some(End { file, .. }) = &walked.end
-            && is_pseudo(file).map_err(|errno| unusable(errno.into()))?
-        {
+        if is_kernels(&walked, fs.mounts, &mounts).map_err(unusable)? {
             return Err(FolderError::Pseudo { guest: fs.guest.clone(), host: walked.resolved });
         }
         nesting.stays(fs, &walked)?;
@@ -226,8 +248,14 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
         folders.extend(end.map(|end| end.file));
     }
     nesting.places.judge_by(set, &mounts)?;
-    nesting.remember(set)?;
-    Ok(HeldFolders { _folders: folders })
+    let unremembered = if nesting.starts { nesting.remember(set)? } else { None };
+    Ok(HeldFolders { _folders: folders, unremembered })
+}
+
+/// Whether the folder is in a file system of the kernel's own, by itself or by a layer of an overlay.
+fn is_kernels(walked: &Walk, with_mounts: bool, mounts: &Mounts) -> io::Result<bool> {
+    let itself = walked.end.as_ref().map_or(Ok(false), |end| is_pseudo(&end.file))?;
+    Ok(itself || mounts.shows_pseudo(&walked.resolved, with_mounts)?)
 }
 
 /// Holds folders that were resolved before: each must be the one that the set says. Where it says none, it is bound to the one
@@ -246,7 +274,7 @@ pub(crate) fn hold(set: &mut CapabilitySet) -> io::Result<HeldFolders> {
         }
         folders.push(folder);
     }
-    Ok(HeldFolders { _folders: folders })
+    Ok(HeldFolders { _folders: folders, unremembered: None })
 }
 
 impl Nesting<'_> {
@@ -291,7 +319,7 @@ impl Nesting<'_> {
             let (inside, changer) = (inside.clone(), by.clone());
             return Err(FolderError::Link { guest: guest(), host: host(), inside, changer });
         }
-        self.made_by_no_earlier_tool(fs, &links)?;
+        self.made_by_no_earlier_tool(fs, walked, &links)?;
         // Names on the way as written, and those of the folder itself under each name that mounts give it.
         let mut on_the_way = above(&walked.holders)?;
         let mut own = above(std::slice::from_ref(&walked.resolved))?;
@@ -309,35 +337,12 @@ impl Nesting<'_> {
         self.same_as_before(fs, found)
     }
 
-    /// A tool of another policy, or of a `--grant`, is in no text here: what any could change on this user's behalf is kept.
-    fn made_by_no_earlier_tool(&self, fs: &FsCapability, links: &BTreeSet<FileId>) -> Result<(), FolderError> {
-        let Some(store) = self.store else { return Ok(()) };
-        for folder in links {
-            let inside = store.created_in(*folder);
-            let inside = inside.map_err(|source| FolderError::Trust { guest: fs.guest.clone(), source })?;
-            if let Some(inside) = inside {
-                let (guest, host, changer) = (fs.guest.clone(), fs.host.clone(), "a tool of an earlier run".to_owned());
-                return Err(FolderError::Link { guest, host, inside, changer });
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps in which folders the tool of this set can make links.
-    fn remember(&self, set: &CapabilitySet) -> Result<(), FolderError> {
-        let Some(store) = self.store else { return Ok(()) };
-        for fs in set.fs.iter().filter(|fs| fs.access.contains(Access::Create)) {
-            let kept = fs.opened.map_or(Ok(()), |opened| store.creates_in(opened, &fs.host));
-            kept.map_err(|source| FolderError::Trust { guest: fs.guest.clone(), source })?;
-        }
-        Ok(())
-    }
-
     fn same_as_before(&self, fs: &FsCapability, found: FileId) -> Result<(), FolderError> {
         let (guest, host) = (|| fs.guest.clone(), || fs.host.clone());
         let trust = |source| FolderError::Trust { guest: guest(), source };
         let store = self.store.ok_or_else(|| FolderError::NoStore { guest: guest() })?;
         match store.bound(&fs.host).map_err(trust)? {
+            Bound::New if !self.starts => Ok(()),
             Bound::New => store.bind(&fs.host, found).map_err(trust),
             Bound::To(bound) if bound == found => Ok(()),
             Bound::To(bound) => Err(FolderError::Exchanged { guest: guest(), host: host(), bound, found }),
@@ -374,6 +379,7 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
+    use super::super::remembered::born_ns;
     use super::*;
 
     struct Ground {
@@ -381,6 +387,8 @@ mod tests {
         at: PathBuf,
         // The policy is found there, and never accepted.
         found: bool,
+        // A tool runs with the folders.
+        starts: bool,
     }
 
     impl Ground {
@@ -390,7 +398,7 @@ mod tests {
             for name in ["work/docs", "work/other", "apart"] {
                 fs::create_dir_all(at.join(name)).unwrap();
             }
-            Self { folder, at, found: false }
+            Self { folder, at, found: false, starts: true }
         }
 
         /// Opens the folders of the tool `reader` under this policy.
@@ -409,13 +417,8 @@ mod tests {
             let store = TrustStore::new(self.folder.path().join("trust"));
             let bounds = self.found.then(|| Bounds::of_folder(&self.at));
             let places = DecidingPlaces::none();
-            let nesting = Nesting {
-                grant: &grant,
-                policy: &policy,
-                store: Some(&store),
-                places: &places,
-                bounds: bounds.as_ref(),
-            };
+            let (store, starts, bounds) = (Some(&store), self.starts, bounds.as_ref());
+            let nesting = Nesting { grant: &grant, policy: &policy, store, starts, places: &places, bounds };
             open_folders(&mut set, nesting)?;
             Ok(set)
         }
@@ -518,6 +521,34 @@ mod tests {
         assert!(matches!(ground.open(&reader("renamed/docs/link")).unwrap_err(), FolderError::Link { .. }));
         ground.open(&reader("renamed/docs")).unwrap();
         ground.open(&reader("link")).unwrap();
+    }
+
+    #[test]
+    fn what_no_tool_runs_with_is_neither_bound_nor_remembered() {
+        let ground = Ground { starts: false, ..Ground::new() };
+        symlink("../apart", ground.at.join("work/link")).unwrap();
+        ground.open("[tools.reader]\nfs.\"/w\" = { host = \"work\", access = [\"create\"] }").unwrap();
+        let nested = format!(
+            "{WRITER}[tools.reader]\nfs.\"/d\" = {{ host = \"work/docs\", access = [\"read\"], nested = true }}"
+        );
+        ground.open(&nested).unwrap();
+        assert!(!ground.at.join("trust").exists());
+        ground.open("[tools.reader]\nfs.\"/d\" = { host = \"work/link\", access = [\"read\"] }").unwrap();
+    }
+
+    #[test]
+    fn a_folder_that_got_the_number_of_a_remembered_one_is_another() {
+        let ground = Ground::new();
+        let id = folder_at(&ground.at.join("work")).unwrap().1;
+        let Some(born) = born_ns(&ground.at.join("work"), id) else { return };
+        assert_eq!(born_ns(&ground.at.join("apart"), id), None, "it is not there");
+        symlink("../apart", ground.at.join("work/link")).unwrap();
+        let store = TrustStore::new(ground.at.join("trust"));
+        let policy = "[tools.reader]\nfs.\"/d\" = { host = \"work/link\", access = [\"read\"] }";
+        store.creates_in(id, Path::new("/gone"), Some(born - 1)).unwrap();
+        ground.open(policy).unwrap();
+        store.creates_in(id, &ground.at.join("work"), Some(born)).unwrap();
+        assert!(matches!(ground.open(policy).unwrap_err(), FolderError::Link { .. }));
     }
 
     #[test]

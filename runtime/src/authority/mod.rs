@@ -17,6 +17,7 @@ mod mounts;
 mod places;
 mod policy_file;
 mod private_group;
+mod remembered;
 mod trust;
 mod walk;
 

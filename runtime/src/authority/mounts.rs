@@ -10,6 +10,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tollgate_capability::FileId;
+use tollgate_wasi_proxy::is_pseudo;
+
+use super::walk::open_real;
 
 /// Names that are followed for one folder. Above that something is made to be endless.
 const NAMES_MAX: usize = 4096;
@@ -70,6 +73,42 @@ impl Mounts {
             );
         }
         Ok(ids)
+    }
+
+    /// The other names of what is at this real path, by mounts of itself or of a folder above it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be looked at.
+    pub(super) fn other_names_of(&self, path: &Path) -> io::Result<Vec<PathBuf>> {
+        let id = id(path)?;
+        Ok(self.other_names(path).into_iter().filter(|other| other != path && is_at(other, id)).collect())
+    }
+
+    /// Whether the folder at this real path shows a file system of the kernel's own as a layer of an overlay: it is in such an
+    /// overlay, or, with `below`, one is mounted in it.
+    ///
+    /// # Errors
+    ///
+    /// The kernel cannot tell what a layer is.
+    pub(super) fn shows_pseudo(&self, path: &Path, below: bool) -> io::Result<bool> {
+        let (mut waiting, mut seen) = (vec![path.to_owned()], BTreeSet::new());
+        while let Some(path) = waiting.pop() {
+            let is_first = seen.is_empty();
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            let is_of = |mount: &&Mount| {
+                path.starts_with(&mount.point) || (below && is_first && mount.point.starts_with(&path))
+            };
+            for layer in self.0.iter().filter(is_of).flat_map(|mount| &mount.layers) {
+                if is_pseudo(open_real(layer)?)? {
+                    return Ok(true);
+                }
+                waiting.push(layer.clone());
+            }
+        }
+        Ok(false)
     }
 
     /// What else the folder at this real path may be called.
@@ -227,6 +266,34 @@ mod tests {
         assert!(names("docs/x").contains(&at.join("lower/docs/x")));
         assert!(names("lower/docs/x").contains(&at.join("docs/x")));
         assert!(!names("lower/other").contains(&at.join("docs")));
+    }
+
+    #[test]
+    fn an_overlay_of_a_file_system_of_the_kernel_shows_it() {
+        let place = tempfile::tempdir().unwrap();
+        let at = place.path().canonicalize().unwrap();
+        for name in ["files", "over", "again", "plain"] {
+            fs::create_dir_all(at.join(name)).unwrap();
+        }
+        let shown = at.display();
+        let line =
+            |point: &str, lower: &str| format!("30 20 0:40 / {shown}/{point} ro - overlay o ro,lowerdir={lower}\n");
+        let over = line("over", &format!("{shown}/files:/proc"));
+        let text =
+            format!("{over}{}{}", line("again", &format!("{shown}/over")), line("plain", &format!("{shown}/files")));
+        let mounts = Mounts::parse(text.as_bytes());
+        for (path, below, pseudo) in [
+            ("over", false, true),
+            ("over/deep", false, true),
+            ("again", false, true),
+            ("plain", false, false),
+            ("files", true, false),
+            (".", false, false),
+            (".", true, true),
+        ] {
+            let path = at.join(path).components().collect::<PathBuf>();
+            assert_eq!(mounts.shows_pseudo(&path, below).unwrap(), pseudo, "{}", path.display());
+        }
     }
 
     #[test]

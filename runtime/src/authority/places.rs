@@ -7,6 +7,7 @@
 //! | the key of compiled tools | read or change it |
 //! | the policy, accepted policies, installed tools, the cache, the component, its manifest, this program | change it |
 //! | the project that the component is built from over and over | change it |
+//! | the receipt that a call will get | change it |
 //!
 //! A place counts as it is written, as it is resolved, and with every link on the way. It is reached from above, by a grant of
 //! a folder that holds one of those names, and from inside, by a grant of a folder in it.
@@ -18,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use rustix::fs::FileType;
-use tollgate_capability::{Access, AccessSet, CapabilitySet, ComponentPin, FileId, FsCapability, Policy};
+use tollgate_capability::{Access, AccessSet, CapabilitySet, ComponentPin, FileId, FsCapability, Policy, ToolName};
 
 use super::file_id;
 use super::mounts::Mounts;
@@ -50,6 +51,8 @@ pub enum Deciding {
     Manifest,
     /// The project that the component was built from, and will be again: what is built runs unsealed.
     Project,
+    /// The receipt that a call will get: whoever is shown it takes it for what the call did.
+    Receipt,
     /// This program.
     Program,
 }
@@ -70,6 +73,7 @@ impl Deciding {
             | Self::Component
             | Self::Manifest
             | Self::Project
+            | Self::Receipt
             | Self::Program => access.intersection(changes),
         }
     }
@@ -85,6 +89,9 @@ impl Deciding {
             Self::Project => {
                 "what a tool writes there is built and run unsealed the next time: grant a folder outside the project, or use \
                  `tollgate build` and `tollgate run` instead of `tollgate dev`"
+            }
+            Self::Receipt => {
+                "a tool with it could exchange the receipt of its own call: name a file outside the folders that it may change"
             }
             Self::ArtifactKey
             | Self::Policy
@@ -115,6 +122,7 @@ impl Deciding {
             Self::Component => "the component",
             Self::Manifest => "the manifest",
             Self::Project => "the project that is built",
+            Self::Receipt => "the place of the receipt",
             Self::Program => "the program `tollgate`",
         }
     }
@@ -148,6 +156,22 @@ pub enum PlaceError {
         /// The rights that it must not have.
         rights: AccessSet,
     },
+    /// A component gets the entry of its file's name, and another tool may exchange the file.
+    #[error(
+        "`{}` gets the entry `{name}` of the policy by the name of its file, and the tool `{changer}` may exchange it (as \
+         `{guest}`)", component.display()
+    )]
+    #[diagnostic(help("{}", self.advice()))]
+    Exchangeable {
+        /// The component's file.
+        component: PathBuf,
+        /// The entry.
+        name: ToolName,
+        /// The tool that may change the folder of the file.
+        changer: ToolName,
+        /// The folder, as that tool sees it.
+        guest: String,
+    },
     /// Which mounts there are cannot be told.
     #[error(
         "whether the grants reach what decides over tools cannot be told: the mounts of this process cannot be read"
@@ -178,6 +202,10 @@ impl PlaceError {
     pub const fn advice(&self) -> &'static str {
         match self {
             Self::Reached { what, .. } => what.advice(),
+            Self::Exchangeable { .. } => {
+                "a tool with it would take the other's grant: install the component with `tollgate install`, write its digest \
+                 into `component` of its entry, or move it to a folder that no tool may change"
+            }
             Self::Mounts { .. } => "mount procfs at /proc, which has them in `/proc/self/mountinfo`",
             Self::Unknown { .. } => {
                 "look at the folder of the grant and at that place: this user must be able to see both"
@@ -221,6 +249,42 @@ impl DecidingPlaces {
             Some(ComponentPin::Path(path)) => places.with(Deciding::Component, path),
             Some(ComponentPin::Digest(_)) | None => places,
         })
+    }
+
+    /// Refuses a component that gets the entry `name` of `policy` because its file has that name, if another entry lets a tool
+    /// change the file or the way to it: that tool would take the grant.
+    ///
+    /// # Errors
+    ///
+    /// [`PlaceError`] for the first such entry.
+    pub fn judge_name(component: &Path, name: &ToolName, policy: &Policy) -> Result<(), PlaceError> {
+        let others = policy.tools.iter().filter(|(tool, _)| *tool != name);
+        let mut changes = others
+            .flat_map(|(tool, grant)| grant.fs.iter().map(move |(guest, fs)| (tool, guest, fs)))
+            .filter(|(_, _, fs)| !Deciding::Component.forbids(fs.access).is_empty())
+            .peekable();
+        if !policy.tools.contains_key(name) || changes.peek().is_none() {
+            return Ok(());
+        }
+        let mounts = Mounts::here().map_err(|source| PlaceError::Mounts { source })?;
+        for (changer, guest, fs) in changes {
+            let guest = guest.to_string();
+            let judged = Place::find(Deciding::Component, component, &mounts).and_then(|place| {
+                Ok(Granted::at(&fs.host, &mounts)?.is_some_and(|granted| place.is_reached_by(&granted)))
+            });
+            let component = component.to_owned();
+            match judged {
+                Ok(false) => {}
+                Ok(true) => {
+                    let (name, changer) = (name.clone(), changer.clone());
+                    return Err(PlaceError::Exchangeable { component, name, changer, guest });
+                }
+                Err(source) => {
+                    return Err(PlaceError::Unknown { guest, what: Deciding::Component, path: component, source });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Refuses a capability set by which a tool would reach one of them. Ask after the places were made.
@@ -279,8 +343,15 @@ impl Place {
         // The names on the way to a link decide as those on the way to what it leads to: all are in the holders. So are those
         // of a file that is mounted there from elsewhere.
         let mut holders = if guarded && walked.links.is_empty() { Vec::new() } else { walked.holders };
-        if !guarded && walked.end.as_ref().is_some_and(|end| end.kind != FileType::Directory) {
-            holders.push(walked.resolved);
+        if walked.end.as_ref().is_some_and(|end| end.kind != FileType::Directory) {
+            if guarded {
+                // The gate keeps the name of a policy, and no other one that a mount gives to the file.
+                let others = mounts.other_names_of(&walked.resolved)?.into_iter();
+                let unkept = others.filter(|name| name.file_name().is_some_and(|name| name != POLICY_NAME));
+                holders.extend(unkept.filter_map(|name| name.parent().map(Path::to_owned)));
+            } else {
+                holders.push(walked.resolved);
+            }
         }
         let holders = mounts.above(holders.iter().map(PathBuf::as_path))?;
         let folder = match walked.end {
@@ -305,9 +376,14 @@ struct Granted {
 
 impl Granted {
     fn find(fs: &FsCapability, mounts: &Mounts) -> io::Result<Self> {
-        let Walk { resolved, end, .. } = walk(&fs.host)?;
-        let id = file_id(end.ok_or(io::ErrorKind::NotFound)?.file)?;
-        Ok(Self { id, above: mounts.above([resolved.as_path()])? })
+        Ok(Self::at(&fs.host, mounts)?.ok_or(io::ErrorKind::NotFound)?)
+    }
+
+    /// The folder at `host`, if there is one.
+    fn at(host: &Path, mounts: &Mounts) -> io::Result<Option<Self>> {
+        let Walk { resolved, end, .. } = walk(&absolute(host)?)?;
+        let Some(End { file, .. }) = end else { return Ok(None) };
+        Ok(Some(Self { id: file_id(file)?, above: mounts.above([resolved.as_path()])? }))
     }
 }
 
@@ -362,7 +438,7 @@ mod tests {
         }
     }
 
-    const ALL: [Deciding; 11] = [
+    const ALL: [Deciding; 12] = [
         Deciding::Ledger,
         Deciding::ArtifactKey,
         Deciding::Policy,
@@ -373,6 +449,7 @@ mod tests {
         Deciding::Component,
         Deciding::Manifest,
         Deciding::Project,
+        Deciding::Receipt,
         Deciding::Program,
     ];
 
@@ -394,6 +471,7 @@ mod tests {
                     | Deciding::Component
                     | Deciding::Manifest
                     | Deciding::Project
+                    | Deciding::Receipt
                     | Deciding::Program => changes,
                 };
                 let place = if what == Deciding::PolicyFound { "w/tollgate.toml" } else { "w/place" };

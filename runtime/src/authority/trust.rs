@@ -102,8 +102,9 @@ enum Kept {
     Policy { path: String, text: Digest, lines: Vec<AcceptedLine> },
     /// A folder.
     Folder { path: String, device: u64, inode: u64 },
-    /// A folder in which a tool was granted `create`.
-    Created { path: String, device: u64, inode: u64 },
+    /// A folder in which a tool was granted `create`. The number of one that was removed is given to another: they are told
+    /// apart by when they were made, where the file system keeps that.
+    Created { path: String, device: u64, inode: u64, born_ns: Option<u64> },
 }
 
 /// What is known of a folder.
@@ -184,12 +185,20 @@ impl TrustStore {
         self.write(&folder_name(path), &Kept::Folder { path: shown, device, inode })
     }
 
-    /// Where this folder was when a tool could first make links in it; `None` if none ever could.
-    pub(super) fn created_in(&self, folder: FileId) -> Result<Option<PathBuf>, TrustError> {
+    /// Where this folder was when a tool could first make links in it; `None` if none ever could. `born_ns` says when it was
+    /// made, if that can be told.
+    pub(super) fn created_in(
+        &self,
+        folder: FileId,
+        born_ns: impl FnOnce() -> Option<u64>,
+    ) -> Result<Option<PathBuf>, TrustError> {
         let name = created_name(folder);
         match self.read(&name)? {
             None => Ok(None),
-            Some(Kept::Created { path, .. }) => Ok(Some(PathBuf::from(path))),
+            Some(Kept::Created { path, born_ns: kept, .. }) => {
+                let is_another = kept.zip(born_ns()).is_some_and(|(kept, own)| kept != own);
+                Ok((!is_another).then(|| PathBuf::from(path)))
+            }
             Some(Kept::Policy { .. } | Kept::Folder { .. }) => {
                 Err(TrustError::Damaged { path: self.folder.join(name) })
             }
@@ -197,12 +206,12 @@ impl TrustStore {
     }
 
     /// Keeps that a tool can make links in this folder, for good: they may stay when no tool can any more.
-    pub(super) fn creates_in(&self, folder: FileId, path: &Path) -> Result<(), TrustError> {
-        if self.created_in(folder)?.is_some() {
+    pub(super) fn creates_in(&self, folder: FileId, path: &Path, born_ns: Option<u64>) -> Result<(), TrustError> {
+        if self.created_in(folder, || born_ns)?.is_some() {
             return Ok(());
         }
         let (FileId { device, inode }, path) = (folder, path.to_string_lossy().into_owned());
-        self.write(&created_name(folder), &Kept::Created { path, device, inode })
+        self.write(&created_name(folder), &Kept::Created { path, device, inode, born_ns })
     }
 
     fn read(&self, name: &str) -> Result<Option<Kept>, TrustError> {
@@ -344,11 +353,17 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let store = TrustStore::new(place.path().join("trust"));
         let id = FileId { device: 1, inode: 2 };
-        assert_eq!(store.created_in(id).unwrap(), None);
-        store.creates_in(id, Path::new("/w")).unwrap();
-        store.creates_in(id, Path::new("/renamed")).unwrap();
-        assert_eq!(store.created_in(id).unwrap(), Some(PathBuf::from("/w")));
-        assert_eq!(store.created_in(FileId { device: 2, ..id }).unwrap(), None);
+        let created_in = |id, born: Option<u64>| store.created_in(id, || born).unwrap();
+        assert_eq!(created_in(id, Some(5)), None);
+        store.creates_in(id, Path::new("/w"), Some(5)).unwrap();
+        store.creates_in(id, Path::new("/renamed"), Some(5)).unwrap();
+        assert_eq!(created_in(id, Some(5)), Some(PathBuf::from("/w")));
+        assert_eq!(created_in(FileId { device: 2, ..id }, Some(5)), None);
+        // Its number was given to another folder; where that cannot be told it is taken for the same.
+        assert_eq!(created_in(id, Some(6)), None);
+        assert_eq!(created_in(id, None), Some(PathBuf::from("/w")));
+        store.creates_in(id, Path::new("/new"), Some(6)).unwrap();
+        assert_eq!(created_in(id, Some(6)), Some(PathBuf::from("/new")));
     }
 
     #[test]

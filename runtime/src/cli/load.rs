@@ -136,6 +136,10 @@ pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
     let found = manifest_of(&args.component, component, args.manifest.as_deref())?;
     let granted = grant(&args.grants, |policy| bind(policy, subject, &args.component))?;
     let granted = Granted { running: granted.running.with(Deciding::Component, &args.component), ..granted };
+    // By a path or a digest in `component` no other file gets the entry.
+    if which.installed.is_none() && granted.grant.component.is_none() {
+        DecidingPlaces::judge_name(&args.component, &granted.name, &granted.policy).map_err(Failure::usage)?;
+    }
     match found {
         Some(found) => Ok(Loaded::new(found, granted)),
         None => adhoc(&args.component, granted),
@@ -272,13 +276,30 @@ fn policy_file(given: Option<&Path>, folder: &Path) -> Result<Option<PolicyFile>
     Ok(found)
 }
 
-/// Manifest ∩ grant, with host folders resolved and open; none may hand the tool what decides over tools.
+/// Manifest ∩ grant, with host folders resolved and open; none may hand the tool what decides over tools. Nothing is kept.
 pub(crate) fn intersect(loaded: &Loaded) -> Result<(Intersection, HeldFolders), Failure> {
+    opened(loaded, false)
+}
+
+/// As [`intersect`], for a tool that will run: in which folders it could make links is kept, or said that it is not.
+pub(crate) fn intersect_to_run(loaded: &Loaded) -> Result<(Intersection, HeldFolders), Failure> {
+    let (intersection, held) = opened(loaded, true)?;
+    if let Some(why) = held.unremembered() {
+        let why = output::one_line(why);
+        output::eprint(&format!(
+            "warning: links that this tool makes will not be remembered, so later runs may follow them ({why}); set \
+             TOLLGATE_HOME to a folder that this user can write\n"
+        ));
+    }
+    Ok((intersection, held))
+}
+
+fn opened(loaded: &Loaded, starts: bool) -> Result<(Intersection, HeldFolders), Failure> {
     let mut intersection =
         CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
     let store = config::trust_store();
     let (grant, policy, bounds) = (&loaded.grant, &loaded.policy, loaded.bounds.as_ref());
-    let nesting = Nesting { grant, policy, store: store.as_ref(), places: &loaded.running.places, bounds };
+    let nesting = Nesting { grant, policy, store: store.as_ref(), starts, places: &loaded.running.places, bounds };
     let held = open_folders(&mut intersection.set, nesting).map_err(Failure::usage)?;
     Ok((intersection, held))
 }

@@ -45,7 +45,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if let Some(project) = &args.built_from {
         loaded.running = loaded.running.with(Deciding::Project, project);
     }
-    let (intersection, _folders) = load::intersect(&loaded)?;
+    if let Some(receipt) = &args.receipt {
+        loaded.running = loaded.running.with(Deciding::Receipt, receipt);
+    }
+    let (intersection, _folders) = load::intersect_to_run(&loaded)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
     }

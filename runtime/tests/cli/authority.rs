@@ -1,6 +1,9 @@
 //! Who decides: which policy is obeyed, whose grant a component gets, which folders a grant means, and that no tool changes any
 //! of it. Each refusal comes before anything runs.
 
+mod kept;
+mod mounts;
+
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -8,7 +11,6 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::desk::{DOCS, Desk, Ran};
-use crate::required::is_ci;
 
 pub(crate) const COUNT: [&str; 4] = ["--op", "count", "--input", r#"{"folder": "/docs"}"#];
 pub(crate) const GRANT: &str = "fs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n";
@@ -136,78 +138,6 @@ fn a_tool_changes_neither_its_component_nor_its_manifest_nor_the_program() {
     );
 }
 
-/// Runs the program in `work`, in a mount namespace of its own, after the shell lines `mounts`, which begin in the desk's folder.
-/// `None` where they cannot be taken.
-#[allow(clippy::print_stdout, reason = "says what is passed over")]
-fn run_with_mounts(desk: &Desk, mounts: &str, args: &[&str]) -> Option<Ran> {
-    let script = format!("trap 'exit 120' EXIT; set -e; {mounts}\ncd \"$HERE/work\"; trap - EXIT; exec \"$@\"");
-    let program = command(desk, "", args);
-    let mut unshare = Command::new("unshare");
-    unshare.args(["--mount", "sh", "-c", &script, "sh"]).arg(program.get_program()).args(program.get_args());
-    let here = fs::canonicalize(desk.path("")).unwrap();
-    unshare.current_dir(&here).env("HERE", &here);
-    unshare.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = unshare.output().ok()?;
-    if output.status.code() != Some(120) && !output.stderr.starts_with(b"unshare: ") {
-        return Some(desk.ran(&output));
-    }
-    assert!(!is_ci(), "with CI no check is passed over: {output:?}");
-    println!("SKIPPED: these mounts cannot be made (root?): {output:?}");
-    None
-}
-
-#[test]
-fn a_mount_that_was_moved_onto_another_hides_no_place() {
-    let desk = prober();
-    for folder in ["outer/real/home", "other/home", "first", "shown"] {
-        fs::create_dir_all(desk.path(folder)).unwrap();
-    }
-    // The newer mount is below the older one, which was moved.
-    let mounts = "mount --bind outer/real first; mount --bind other shown; mount --move first shown; export \
-                  TOLLGATE_HOME=\"$HERE/shown/home\"";
-    let args = |host| ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}", "--grant", host];
-    let Some(ran) = run_with_mounts(&desk, mounts, &args("fs:/docs=../outer:create")) else { return };
-    ran.fails(2, &["hands over the key of compiled tools: `FOLDER/shown/home/artifact.key`"]);
-    nothing_was_called(&desk);
-    // What was covered is no place any more.
-    assert_eq!(run_with_mounts(&desk, mounts, &args("fs:/docs=../other:create")).unwrap().code, 0);
-}
-
-#[test]
-fn a_place_is_out_of_reach_through_an_overlay_too() {
-    let desk = prober();
-    fs::create_dir(desk.path("ov")).unwrap();
-    let mounts = "mount -t tmpfs none ov; cd ov; mkdir lower upper upper/home work merged apart; mount -t overlay none -o \
-                  \"lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work\" merged; cd ..; export TOLLGATE_HOME=";
-    for (home, host, reached) in [
-        ("upper/home", "merged", true),
-        ("merged/home", "upper", true),
-        ("merged/home", "lower", true),
-        ("upper/home", "apart", false),
-    ] {
-        let (mounts, grant) = (format!("{mounts}\"$HERE/ov/{home}\""), format!("fs:/docs=../ov/{host}:create"));
-        let args = ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}", "--grant", &grant];
-        let Some(ran) = run_with_mounts(&desk, &mounts, &args) else { return };
-        if reached {
-            ran.fails(2, &[&format!("hands over the key of compiled tools: `FOLDER/ov/{home}/artifact.key`")]);
-        } else {
-            assert_eq!(ran.code, 0, "{ran:?}");
-        }
-    }
-}
-
-#[test]
-fn devtmpfs_is_no_granted_folder_where_dev_is_another_file_system() {
-    let desk = prober();
-    fs::create_dir(desk.path("devices")).unwrap();
-    let mounts = "mount -t devtmpfs none devices; mount -t tmpfs none /dev; for device in null zero random urandom; do touch \
-                  /dev/$device; mount --bind devices/$device /dev/$device; done";
-    let args = ["run", "../tools/probe-fs.wasm", "--grant", "fs:/docs=../devices:read,list"];
-    let Some(ran) = run_with_mounts(&desk, mounts, &args) else { return };
-    ran.fails(2, &["names `FOLDER/devices`, which is in a file system of the kernel's own"]);
-    nothing_was_called(&desk);
-}
-
 #[test]
 fn what_decides_does_not_depend_on_the_working_folder() {
     let desk = Desk::with("word-count");
@@ -228,16 +158,52 @@ fn what_decides_does_not_depend_on_the_working_folder() {
 }
 
 #[test]
-fn a_file_that_is_mounted_from_a_granted_folder_is_out_of_reach_there() {
+fn a_tool_exchanges_no_receipt_of_its_own_call() {
     let desk = prober();
-    fs::create_dir(desk.path("source")).unwrap();
-    fs::rename(desk.path("tools/probe-fs.wasm"), desk.path("source/c.wasm")).unwrap();
-    desk.file("tools/probe-fs.wasm", "");
-    let mounts = "mount --bind source/c.wasm tools/probe-fs.wasm";
-    let args = ["run", "../tools/probe-fs.wasm", "--grant", "fs:/docs=../source:write"];
-    let Some(ran) = run_with_mounts(&desk, mounts, &args) else { return };
-    ran.fails(2, &["hands over the component"]);
+    fs::create_dir(desk.path("work/d")).unwrap();
+    let run = |grant: &str, receipt: &str| {
+        let args = ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", "{\"steps\": []}"];
+        run(&desk, "work", &[&args[..], &["--grant", grant, "--receipt", receipt]].concat())
+    };
+    for (right, receipt) in [("create", "d/r"), ("delete", "d/r"), ("write", "d/r"), ("create", "d/sub/../r")] {
+        run(&format!("fs:/docs=d:{right}"), receipt).fails(2, &["hands over the place of the receipt: `d/"]);
+        assert!(!desk.path("work/d/r").exists());
+    }
     nothing_was_called(&desk);
+    for (grant, receipt) in [("fs:/docs=d:read,list", "d/r"), ("fs:/docs=d:create", "r")] {
+        assert_eq!(run(grant, receipt).code, 0);
+        assert!(desk.path("work").join(receipt).exists());
+    }
+}
+
+#[test]
+fn a_tool_takes_no_grant_by_the_name_of_another_tools_file() {
+    let desk = Desk::with("word-count");
+    let count = [&["run", "tools/word-count.wasm"][..], &COUNT].concat();
+    let policy = |right: &str, entry: &str| {
+        let other = format!("[tools.other]\nfs.\"/w\" = {{ host = \"tools\", access = [\"{right}\"] }}\n");
+        desk.file("tollgate.toml", format!("{other}[tools.word-count]\n{entry}{GRANT}"));
+    };
+    for right in ["write", "create", "delete"] {
+        policy(right, "");
+        desk.run(&count).fails(
+            2,
+            &[
+                "gets the entry `word-count` of the policy",
+                "the tool `other` may exchange it (as `/w`)",
+                "tollgate install",
+            ],
+        );
+    }
+    nothing_was_called(&desk);
+    policy("read", "");
+    assert_eq!(desk.run(&count).code, 0);
+    // By its digest no other component gets the entry, and by its path none that the table of places leaves to a tool.
+    let inspected = desk.run(&["inspect", "tools/word-count.wasm", "--json"]).report();
+    policy("write", &format!("component = \"{}\"\n", inspected["component"].as_str().unwrap()));
+    assert_eq!(desk.run(&count).code, 0);
+    policy("write", "component = \"tools/word-count.wasm\"\n");
+    assert_eq!(desk.run(&count).code, 0);
 }
 
 #[test]

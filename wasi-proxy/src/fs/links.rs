@@ -15,8 +15,9 @@ use tollgate_capability::{Carries, Reach, names_policy};
 /// system call of its own.
 const LINKS_ENTRIES_MAX: usize = 10_000;
 
-/// Entries that are looked at for policies in a folder that moves: more may have one among them. Listing so many takes less
-/// than a second, and the folders of packages that tools rename have a tenth of them. [`Reason::FolderUnseen`] names it.
+/// Entries that are looked at for policies in a folder that moves: more may have one among them. Listing so many can take ten
+/// seconds and more, within the call's deadline; the folders of packages that tools rename have a tenth of them.
+/// [`Reason::FolderUnseen`] names it.
 ///
 /// [`Reason::FolderUnseen`]: tollgate_capability::Reason::FolderUnseen
 const POLICY_ENTRIES_MAX: usize = 1_000_000;
