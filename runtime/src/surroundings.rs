@@ -192,8 +192,12 @@ pub(crate) fn in_words() -> String {
 /// is low.
 pub(crate) fn of_start(error: io::Error) -> io::Error {
     let named = of_call("clone3, setsid or execve", error);
+    let around = in_words();
     // Another text than the system's names it already.
-    if named.raw_os_error().is_none() { named } else { io::Error::new(named.kind(), format!("{named}{}", in_words())) }
+    if named.raw_os_error().is_none() || around.is_empty() {
+        return named;
+    }
+    io::Error::new(named.kind(), format!("{named}{around}"))
 }
 
 /// Whether processes that are started here are in this process's own PID namespace. Without `/proc` nobody knows.

@@ -468,8 +468,8 @@ pub(crate) fn bare(set: &CapabilitySet) -> CapabilitySet {
 }
 
 /// Least deadline for a tool that says which operations it has, in milliseconds: what takes a second of a whole CPU has come to
-/// its end with a fiftieth of one.
-pub(crate) const DESCRIBE_MS_MIN: u64 = 60_000;
+/// its end with a twentieth of one.
+pub(crate) const DESCRIBE_MS_MIN: u64 = 20_000;
 
 fn same_operations(declared: &BTreeSet<String>, described: &OperationTexts) -> Result<(), LoadError> {
     let mut names = BTreeSet::new();

@@ -1,7 +1,6 @@
 //! What options give: a text, `@FILE`, or `-` for standard input. There is one maximum for every way of giving the same, and
 //! standard input can be given once.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -11,6 +10,7 @@ use tollgate_capability::JSON_BYTES_MAX;
 use super::exit::Failure;
 use super::load;
 use crate::error::RejectError;
+use crate::files;
 use crate::invoke::STDIN_BYTES_MAX;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -62,7 +62,7 @@ impl<'a> Source<'a> {
             Self::Stdin => {
                 beginning(io::stdin().lock(), max).map_err(|source| Failure::usage(GivenError::Stdin { what, source }))
             }
-            Self::File(path) => File::open(path).and_then(|file| beginning(file, max)).map_err(|source| {
+            Self::File(path) => files::open(path).and_then(|file| beginning(file, max)).map_err(|source| {
                 load::unread(path, "give a file that is there, for --input and --key after the @", source)
             }),
         }

@@ -86,7 +86,7 @@ fn unseen(path: &Path, source: std::io::Error) -> Failure {
 fn unusable(source: TrustError) -> Failure {
     let help = match os_error(&source) {
         Some(number) => advice_on(Some(number), Place::TRUST),
-        None => "look who could change it; then remove it, and accept the policies anew".to_owned(),
+        None => source.advice(),
     };
     Failure::usage(TrustFailure::Store { help, source })
 }

@@ -306,7 +306,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A host loads code and asks each tool for its operations: far above what that takes with a part of a CPU.
-pub(super) const START_WAIT: Duration = Duration::from_millis(3 * DESCRIBE_MS_MIN);
+pub(super) const START_WAIT: Duration = Duration::from_millis(9 * DESCRIBE_MS_MIN);
 
 /// How long a host that has closed a lane may take to be gone.
 const DYING_WAIT: Duration = Duration::from_millis(500);
