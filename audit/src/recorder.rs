@@ -200,7 +200,7 @@ impl Recorder {
     fn write_some(&self, entries: &[EncodedEntry]) -> Result<Written, AppendError> {
         let mut pipe = lock(&self.pipe);
         let Pipe { end, frames } = &mut *pipe;
-        let Some(end) = end else { return Err(AppendError::Closed { reason: "the record is closed".to_owned() }) };
+        let Some(end) = end else { return Err(AppendError::Closed { reason: self.reason_or("the record is closed") }) };
         let count = fill(frames, entries);
         loop {
             match rustix::io::write(&**end, frames) {
@@ -274,11 +274,11 @@ impl Recorder {
         }
     }
 
-    /// Why the socket is closed: the front says it before, where it can.
-    fn closing_reason(&self) -> String {
+    /// Why nothing is taken any more: the front says it before it closes pipe or socket, where it can.
+    fn reason_or(&self, otherwise: &str) -> String {
         match &*lock(&self.status) {
             Status::Closed { reason } => reason.clone(),
-            Status::Ready | Status::Away | Status::Stalled { .. } => "the notary's socket is closed".to_owned(),
+            Status::Ready | Status::Away | Status::Stalled { .. } => otherwise.to_owned(),
         }
     }
 
@@ -290,7 +290,7 @@ impl Recorder {
         }
         let mut bytes = [0; ANSWER_BYTES];
         match recv(&self.acks, &mut bytes, RecvFlags::empty()) {
-            Ok((_, 0)) => Err(AppendError::Closed { reason: self.closing_reason() }),
+            Ok((_, 0)) => Err(AppendError::Closed { reason: self.reason_or("the notary's socket is closed") }),
             Ok(_) => Ok(Some(Answer::decode(bytes))),
             Err(Errno::INTR | Errno::AGAIN) => Ok(None),
             Err(error) => Err(closed(error)),
