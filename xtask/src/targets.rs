@@ -4,7 +4,7 @@
 use std::env;
 use std::process::{Command, Stdio};
 
-use crate::{Result, cargo, setup};
+use crate::{Result, cargo, is_ci, setup};
 
 const ARM: &str = "aarch64-unknown-linux-gnu";
 const ELSEWHERE: [&str; 2] = ["aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
@@ -44,7 +44,7 @@ pub(crate) fn targets() -> Result<()> {
 /// Whether a program is there. In CI, where `.ci/run` installs it, it must be.
 fn has(program: &str, package: &str) -> Result<bool> {
     let there = Command::new(program).arg("--version").stdin(Stdio::null()).stdout(Stdio::null()).status().is_ok();
-    if !there && env::var_os("CI").is_some_and(|ci| ci == "true") {
+    if !there && is_ci() {
         return Err(format!("there is no {program}, which `.ci/run` installs: see target/apt.log").into());
     }
     if !there {

@@ -31,6 +31,9 @@ pub(crate) fn commands(block: &str) -> Vec<(&str, &str)> {
         rest = next;
     }
     assert!(rest.is_empty() && commands.len() == count, "not commands and what they print:\n{block}");
+    // Each starts anew here, and a reader would stay there.
+    let stay = commands.iter().all(|(line, _)| !line.starts_with("cd "));
+    assert!(stay, "a command leaves the folder of the page; put it in parentheses:\n{block}");
     commands
 }
 

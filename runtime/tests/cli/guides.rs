@@ -27,7 +27,7 @@ fn the_readme_works_as_typed_and_in_order_in_one_empty_folder() {
         let project = desk.path("first-line-py");
         follow_with(&desk, python, &mut setup, |line| {
             // What this installs is installed already; a test uses no network.
-            let installs = line.starts_with("cd first-line-py && python3 -m venv .venv");
+            let installs = line.starts_with("(cd first-line-py && python3 -m venv .venv");
             if installs {
                 std::os::unix::fs::symlink(&installed, project.join(".venv")).unwrap();
             }
