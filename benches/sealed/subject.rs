@@ -12,7 +12,7 @@ use rustix::net::SendFlags;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
 use tollgate::{Books, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker};
 use tollgate_audit::{Channel, HostId, HostWay, Recorder, Status};
-use tollgate_capability::{CapabilitySet, SandboxLevel};
+use tollgate_capability::{CapabilitySet, FsCapability, SandboxLevel};
 
 use crate::scene::{self, CALLS, Call};
 
@@ -134,14 +134,14 @@ fn way(control: &Channel) -> HostWay {
     HostWay { host, pipe, acks }
 }
 
-/// Where the sets are stored too: a host needs no way there, since it leaves that to its front.
+/// Where the sets are stored too, and where the kernel tells of mounts, by which a grant is judged: a host needs no way to
+/// either, since its front does both.
 fn with_books(set: &CapabilitySet, books: &Path) -> CapabilitySet {
     let mut with = set.clone();
-    let books = set.fs.iter().take(1).cloned().map(|mut fs| {
-        fs.host = books.to_owned();
-        fs
+    let more = set.fs.iter().take(1).flat_map(|fs| {
+        [books, Path::new("/proc/self")].map(|host| FsCapability { host: host.to_owned(), ..fs.clone() })
     });
-    with.fs.extend(books);
+    with.fs.extend(more);
     with
 }
 
