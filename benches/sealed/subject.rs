@@ -138,8 +138,9 @@ fn way(control: &Channel) -> HostWay {
 /// either, since its front does both.
 fn with_books(set: &CapabilitySet, books: &Path) -> CapabilitySet {
     let mut with = set.clone();
+    let own = format!("/proc/{}", std::process::id());
     let more = set.fs.iter().take(1).flat_map(|fs| {
-        [books, Path::new("/proc/self")].map(|host| FsCapability { host: host.to_owned(), ..fs.clone() })
+        [books, Path::new(&own)].map(|host| FsCapability { host: host.to_owned(), ..fs.clone() })
     });
     with.fs.extend(more);
     with
