@@ -12,7 +12,8 @@ use rustix::net::SendFlags;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
 use tollgate::{Books, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker};
 use tollgate_audit::{Channel, HostId, HostWay, Recorder, Status};
-use tollgate_capability::{CapabilitySet, FsCapability, SandboxLevel};
+use tollgate_capability::SandboxLevel;
+use tollgate_workspace::forgets::Forgets;
 
 use crate::scene::{self, CALLS, Call};
 
@@ -89,9 +90,17 @@ pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
     let engine = Engine::new(set.limits.calls).expect("an engine");
     let component = Component::from_artifact(&engine, &scene::artifact(scene, &engine)).expect("the component");
     let manifest = scene::tool_manifest();
+    // A front judges the grant before a host is confined; so it is here, by a runtime of its own that records nothing.
+    let tool = {
+        let unrecorded = Books::open(Arc::new(Forgets), books).expect("a side store");
+        let runtime = Runtime::start_unsealed(&engine, unrecorded).expect("a runtime");
+        let provenance = Provenance { manifest: "", grant: "", by: "bench", declared: None };
+        let mut worker = Worker::new(&runtime).expect("a worker");
+        Tool::load(&mut worker, &component, &manifest, set.clone(), provenance).expect("a tool")
+    };
     let recorded = Books::open(recorder, books).expect("a side store");
     let confined = stripped.map(|stripped| {
-        let confine = || stripped.confine(&sandbox::plan(&with_books(&set, books)), SandboxLevel::Full);
+        let confine = || stripped.confine(&sandbox::plan(&set), SandboxLevel::Full);
         timed(&mut steps.0[1], confine).expect("confined")
     });
     // Every thread for calls, the ticker, and this one.
@@ -106,8 +115,6 @@ pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
         let (runtime, meet, meeting) = (runtime.clone(), attend("worker-1".to_owned()), Arc::clone(&meeting));
         thread::spawn(move || {
             let mut worker = Worker::new(&runtime).expect("a worker");
-            let provenance = Provenance { manifest: "", grant: "", by: "bench", declared: None };
-            let tool = Tool::load(&mut worker, &component, &manifest, set, provenance).expect("a tool");
             meet();
             work(&mut worker, &tool, &control, meeting.steps.get().copied().unwrap_or_default());
         })
@@ -132,18 +139,6 @@ fn way(control: &Channel) -> HostWay {
     let (host, fds) = control.receive::<HostId>().expect("a way").expect("somebody who starts this");
     let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).expect("two descriptors");
     HostWay { host, pipe, acks }
-}
-
-/// Where the sets are stored too, and where the kernel tells of mounts, by which a grant is judged: a host needs no way to
-/// either, since its front does both.
-fn with_books(set: &CapabilitySet, books: &Path) -> CapabilitySet {
-    let mut with = set.clone();
-    let own = format!("/proc/{}", std::process::id());
-    let more = set.fs.iter().take(1).flat_map(|fs| {
-        [books, Path::new(&own)].map(|host| FsCapability { host: host.to_owned(), ..fs.clone() })
-    });
-    with.fs.extend(more);
-    with
 }
 
 fn work(worker: &mut Worker, tool: &Tool, control: &Channel, steps: Steps) {
