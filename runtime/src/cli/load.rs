@@ -92,6 +92,11 @@ impl Running {
     pub(crate) fn with(self, what: Deciding, path: &Path) -> Self {
         Self { places: self.places.with(what, path), ..self }
     }
+
+    /// As this, where no tool reaches the ledger in `folder`, which may not be there yet.
+    pub(crate) fn with_ledger(self, folder: &Path) -> Self {
+        Self { places: self.places.with_ledger(folder), ..self }
+    }
 }
 
 #[derive(Debug, thiserror::Error, Diagnostic)]

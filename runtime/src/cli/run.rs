@@ -48,6 +48,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     if let Some(receipt) = &args.receipt {
         loaded.running = loaded.running.with(Deciding::Receipt, receipt);
     }
+    let folder = args.ledger.there.folder()?;
+    // Before it is made: a ledger and its key must not be left where a tool may be let in later.
+    loaded.running = loaded.running.with_ledger(&folder);
     let (intersection, _folders) = load::intersect_to_run(&loaded)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(Failure::usage(RunError::StdinNotGranted));
@@ -61,7 +64,6 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
     // A component that is run by its path is asked for its operations by its first host.
     let unasked = artifact.operations().is_none().then(|| artifact.clone());
-    let folder = args.ledger.there.folder()?;
     let front =
         ledger::start_front(&folder, args.ledger.there.wait, args.ledger.origin.clone(), loaded.running.clone())?;
     let by = ledger::user();

@@ -56,6 +56,20 @@ pub(crate) fn nothing_was_called(desk: &Desk) {
 // Deciding places.
 
 #[test]
+fn no_ledger_is_made_in_a_granted_folder() {
+    let desk = Desk::with("word-count");
+    for ledger in ["docs/led", "docs"] {
+        let run = ["run", "tools/word-count.wasm", "--ledger", ledger];
+        let ran = desk.run(&[&run[..], &COUNT, &DOCS].concat());
+        ran.fails(2, &["the grant for `/docs` hands over the ledger or its key"]);
+        let left = fs::read_dir(desk.path("docs")).unwrap().map(|entry| entry.unwrap().file_name());
+        let left: Vec<_> = left.filter(|name| !name.to_string_lossy().ends_with(".txt")).collect();
+        assert!(!desk.path("docs/led").exists() && !desk.path("docs/led.key").exists(), "{left:?}");
+        assert!(!desk.path("docs.key").exists() && !desk.path("docs/checkpoint").exists(), "{left:?}");
+    }
+}
+
+#[test]
 fn a_workspace_stays_grantable_and_gets_no_policy() {
     let desk = prober();
     let all = format!("fs:/docs=.:{ALL}");

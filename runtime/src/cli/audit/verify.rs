@@ -49,6 +49,8 @@ struct Verdict {
     size: TreeSize,
     root: RootHash,
     is_whole: bool,
+    // Whether there is nothing in the ledger that was not judged.
+    is_all: bool,
     // Entries that nobody signed.
     newer: Option<Newer>,
     proven: Vec<String>,
@@ -61,7 +63,15 @@ impl Verdict {
             Answer::Proven { proven, .. } => (proven, Vec::new()),
             Answer::NotProven { failed, .. } => (Vec::new(), failed),
         };
-        Self { size: report.size, root: report.root, is_whole: true, newer: Newer::of(report), proven, problems }
+        Self {
+            size: report.size,
+            root: report.root,
+            is_whole: true,
+            is_all: true,
+            newer: Newer::of(report),
+            proven,
+            problems,
+        }
     }
 
     /// Judges by what stands before the checkpoint alone.
@@ -76,13 +86,20 @@ impl Verdict {
             problems.push("the checkpoint given is not signed by this ledger's key".to_owned());
         }
         let Some(signer) = signer.filter(|_| problems.is_empty()) else {
-            return Self { size, root, is_whole: false, newer: None, proven: Vec::new(), problems };
+            let proven = Vec::new();
+            return Self { size, root, is_whole: false, is_all: false, newer: None, proven, problems };
         };
+        let all_here = "They are all here, none changed, missing or out of order";
         let mut proven = vec![
             format!("{signer} signed the first {size} entries of {}.", checkpoint.origin),
-            "They are all here, none changed, missing or out of order: the ledger was only added to.".to_owned(),
+            if behind.is_empty() {
+                format!("{all_here}: the ledger was only added to.")
+            } else {
+                format!("{all_here}. What stood behind them does not verify.")
+            },
         ];
         let more = report.size.0.saturating_sub(size.0);
+        let is_all = more == 0 && behind.is_empty();
         if more > 0 {
             proven.push(format!("{UNPROVEN}the {more} entries behind them; leave out --checkpoint for these."));
         }
@@ -90,7 +107,7 @@ impl Verdict {
         if key.is_none() {
             proven.push(format!("{UNPROVEN}that this key is the one you trust. Give it with --key."));
         }
-        Self { size, root, is_whole: false, newer: None, proven, problems }
+        Self { size, root, is_whole: false, is_all, newer: None, proven, problems }
     }
 
     fn json(&self, report: &Report) -> String {
@@ -98,7 +115,7 @@ impl Verdict {
         let mut value = json!(report);
         if let Value::Object(object) = &mut value {
             object.insert("ok".into(), self.problems.is_empty().into());
-            object.insert("complete".into(), self.newer.is_none().into());
+            object.insert("complete".into(), (self.is_all && self.newer.is_none()).into());
             object.insert("judged_up_to".into(), json!(self.size));
             object.insert("proven".into(), json!(self.proven));
             object.insert("problems".into(), json!(self.problems));
@@ -110,6 +127,7 @@ impl Verdict {
         let verdict = match &self.newer {
             _ if !self.problems.is_empty() => "DOES NOT VERIFY".to_owned(),
             Some(newer) => newer.to_string(),
+            None if !self.is_all => format!("verified to {}; what is newer is not judged", self.size),
             None => "verified".to_owned(),
         };
         let mut text = format!("{verdict}: {}\n  entries  {}\n", folder.display(), self.size);

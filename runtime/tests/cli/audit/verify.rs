@@ -50,6 +50,12 @@ fn a_ledger_verifies_up_to_a_checkpoint_noted_earlier() {
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     assert!(ran.stdout.contains("none changed, missing or out of order: the ledger was only added to.\n"), "{ran:?}");
     assert!(ran.stdout.contains("  unproven the "), "{ran:?}");
+    assert!(
+        ran.stdout.starts_with("verified to ") && ran.stdout.contains("; what is newer is not judged: "),
+        "{ran:?}"
+    );
+    let json = [&verify[..], &["--json"]].concat();
+    assert_eq!(desk.run(&json).json()["complete"], false);
     // What stands behind it is not judged; what stands before it is.
     let journal = desk.path("ledger/journal");
     let whole = fs::read(&journal).unwrap();
@@ -60,7 +66,10 @@ fn a_ledger_verifies_up_to_a_checkpoint_noted_earlier() {
     };
     damaged(noted_bytes + 100);
     assert_eq!(desk.run(&["audit", "verify"]).code, 5);
-    assert_eq!(desk.run(&verify).code, 0);
+    let ran = desk.run(&verify);
+    assert_eq!((ran.code, ran.stdout.contains("only added to")), (0, false), "{ran:?}");
+    assert!(ran.stdout.contains("What stood behind them does not verify."), "{ran:?}");
+    assert_eq!(desk.run(&json).json()["complete"], false);
     damaged(noted_bytes - 100);
     let ran = desk.run(&verify);
     assert_eq!((ran.code, ran.stdout.starts_with("DOES NOT VERIFY: ledger\n")), (5, true), "{ran:?}");
