@@ -102,11 +102,11 @@ fn grants(stage: &mut Stage) -> Result<()> {
     stage.tell(&format!("The operator adds them to tollgate.toml, and names the folder:\n\n{}", indented(POLICY)));
     stage.show(&Promise {
         title: "What could the tool do now?",
-        look: "One folder to read and list, two streams to print to, the caps, and no more. The code that it brings could \
-               ask for its environment; that would be denied.",
+        look: "One folder to read and list, two streams to print to, the caps, and no more. The code that it brings may \
+               ask for its environment, which is empty.",
         args: &["inspect", "tools/word-count.wasm"],
         exit: 0,
-        says: &["could do:", "fs     /docs is ", ": read,list", "memory 32MiB", "denied if it is called:\n  env\n"],
+        says: &["could do:", "fs     /docs is ", ": read,list", "memory 32MiB", "wasi:cli/environment"],
     })?;
     let who = ["--agent", "writer-7", "--decision", "step-3", "--reason", "how long are the texts?"];
     stage.show(&Promise {
