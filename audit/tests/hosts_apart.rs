@@ -10,6 +10,14 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests that run this program as a child")]
 
+#[path = "../../tests/support/foreign.rs"]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "it is a module of the workspace's test library as well"
+)]
+mod required;
 mod running;
 mod support;
 
@@ -389,7 +397,7 @@ fn the_kernel_is_the_second_witness() {
     let notary = Running::start(dir.path(), &[]);
     let FromNotary::Ready { witness, .. } = notary.hear() else { panic!("not ready") };
     if !witness {
-        eprintln!("SKIPPED: this process may not hear the kernel's audit (CAP_AUDIT_READ)");
+        required::skipped("this process may not hear the kernel's audit (CAP_AUDIT_READ)");
         drop(host);
         notary.ended();
         return;

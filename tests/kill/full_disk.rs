@@ -9,6 +9,7 @@ use std::time::Instant;
 use rustix::process::Pid;
 use tollgate::{CallError, CallId};
 use tollgate_audit::{Entry, Problem, read, verify};
+use tollgate_workspace::foreign::skipped;
 use tollgate_workspace::judge::{assert_once, verified};
 use tollgate_workspace::processes::{PATIENCE, kill, reap_all};
 
@@ -28,7 +29,7 @@ pub(crate) fn full_disk(scale: Scale) {
             let around = tempfile::tempdir().expect("a folder");
             let mount = around.path().join("small");
             let Some(disk) = Disk::mount(&mount) else {
-                return println!("SKIPPED: full_disk: no file system can be mounted (root?)");
+                return skipped("full_disk: no file system can be mounted (root?)");
             };
             fills_and_empties(&compiled, &disk, &mount.join(below), acknowledge, is_killed);
             drop(disk);

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use tollgate::CallError;
 use tollgate_capability::{CapabilitySet, OnViolation, PrivateSet, Reason};
 use tollgate_workspace::WORDS_OF_MOUNTS;
-use tollgate_workspace::foreign::is_ci;
+use tollgate_workspace::foreign::{is_ci, skipped};
 
 use site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
 
@@ -74,7 +74,7 @@ fn main() -> ExitCode {
         command
     };
     if !unshared().arg("true").status().is_ok_and(|status| status.success()) {
-        println!("SKIPPED: mounts: no mount namespace can be made (root?)");
+        skipped("mounts: no mount namespace can be made (root?)");
         return if is_root() && is_ci() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
     }
     let status = unshared().arg(program).arg(INSIDE).args(&arguments).status().expect("a process");

@@ -14,7 +14,25 @@ pub fn missing(what: &str, log: &str) {
         "{what} is missing, and with CI set no check is passed over: `.ci/run` installs it; why it could not stands in \
          target/{log}"
     );
-    println!("SKIPPED: {what} is missing");
+    skipped(&format!("{what} is missing"));
+}
+
+/// Says that a check is passed over, and why: on stdout, which a passing test does not show, and in the file that
+/// `TOLLGATE_SKIPPED` names, which `.ci/run` prints at its end.
+///
+/// # Panics
+///
+/// Where that file cannot be written: what is passed over must be seen.
+#[allow(clippy::disallowed_methods, reason = "the environment names the file")]
+pub fn skipped(why: &str) {
+    println!("SKIPPED: {why}");
+    let Some(file) = std::env::var_os("TOLLGATE_SKIPPED") else { return };
+    let test = std::thread::current().name().unwrap_or("main").to_owned();
+    let written = std::fs::OpenOptions::new().create(true).append(true).open(&file).and_then(|mut file| {
+        // One write: tests run at the same time.
+        std::io::Write::write_all(&mut file, format!("{test}: {why}\n").as_bytes())
+    });
+    assert!(written.is_ok(), "{} cannot be written: {written:?}", file.to_string_lossy());
 }
 
 /// Whether `CI` is set, as on build servers and in `.ci/run`.

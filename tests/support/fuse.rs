@@ -18,9 +18,9 @@ impl Fuse {
     ///
     /// As `missing` does in CI.
     #[allow(clippy::disallowed_methods, reason = "the mount is another program's")]
-    pub fn over(folder: &Path, at: &Path, missing: fn(&str, &str)) -> Option<Self> {
+    pub fn over(folder: &Path, at: &Path, missing: fn(&str, &str), skipped: fn(&str)) -> Option<Self> {
         if !Path::new("/dev/fuse").exists() {
-            println!("SKIPPED: this machine has no /dev/fuse");
+            skipped("this machine has no /dev/fuse");
             return None;
         }
         // It returns when the mount is there, and serves it from the background.
@@ -29,7 +29,7 @@ impl Fuse {
             return None;
         };
         if !mounted.status.success() {
-            println!("SKIPPED: FUSE cannot be mounted here: {}", String::from_utf8_lossy(&mounted.stderr).trim());
+            skipped(&format!("FUSE cannot be mounted here: {}", String::from_utf8_lossy(&mounted.stderr).trim()));
             return None;
         }
         Some(Self { at: at.to_owned() })

@@ -1,8 +1,6 @@
 //! What surrounds the program in these tests: a filter that refuses system calls, a foreign layer of Landlock, limits of a shell,
 //! a small control group, another PID namespace. Each is there before the program is.
 
-#![allow(clippy::print_stdout, reason = "a test that skips itself says why")]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt as _;
@@ -12,6 +10,8 @@ use std::process::Command;
 use landlock::{ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
+
+use crate::required::skipped;
 
 /// Has these system calls refused, by `EPERM` as containers do it, or by `ENOSYS`.
 pub(crate) fn refuse(command: &mut Command, calls: &[i64], errno: i32) {
@@ -58,7 +58,7 @@ pub(crate) fn in_pid_namespace(options: &[&str], command: &Command) -> Option<Co
         unshare
     };
     if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
-        println!("SKIPPED: `unshare {}` does not work here (root?)", options.join(" "));
+        skipped(&format!("`unshare {}` does not work here (root?)", options.join(" ")));
         return None;
     }
     let mut around = unshare();
@@ -116,7 +116,7 @@ impl SmallGroup {
                 return Some(group);
             }
         }
-        println!("SKIPPED: no control group with {controller} can be made here (root?)");
+        skipped(&format!("no control group with {controller} can be made here (root?)"));
         None
     }
 

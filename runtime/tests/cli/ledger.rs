@@ -4,6 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::desk::Desk;
+use crate::required::skipped;
 
 const COUNT: [&str; 8] = [
     "run",
@@ -144,7 +145,7 @@ fn a_disk_is_blamed_where_it_is_to_blame() {
         command.output()
     };
     if !inside("true", &[]).is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: no mount namespace can be made here");
+        skipped("no mount namespace can be made here");
         return;
     }
     fs::create_dir(desk.path("disk")).unwrap();

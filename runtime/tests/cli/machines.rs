@@ -10,6 +10,7 @@ use rustix::process::Resource;
 
 use crate::around::{self, SmallGroup};
 use crate::desk::{DOCS, Desk, Ran};
+use crate::required::skipped;
 
 const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
 
@@ -208,7 +209,7 @@ fn a_stack_that_is_too_small_is_named_before_it_runs_out() {
 #[test]
 fn a_process_that_no_other_may_stand_beside_names_the_limit_on_processes() {
     if !is_root() {
-        return println!("SKIPPED: only root can become a user that has no process yet");
+        return skipped("only root can become a user that has no process yet");
     }
     let desk = Desk::with("word-count");
     let open = |path: &std::path::Path| fs::set_permissions(path, fs::Permissions::from_mode(0o777)).unwrap();
@@ -220,7 +221,7 @@ fn a_process_that_no_other_may_stand_beside_names_the_limit_on_processes() {
     command.args(["--reuid", "54321", "--regid", "54321", "--clear-groups", "prlimit", "--nproc=1:1"]);
     command.arg(desk.path("tollgate")).args([&COUNT[..], &DOCS].concat()).current_dir(desk.path(""));
     command.env("TOLLGATE_LEDGER", "ledger").env("TOLLGATE_HOME", desk.path("tollgate-home"));
-    let Ok(output) = command.output() else { return println!("SKIPPED: there is no setpriv(1) or prlimit(1)") };
+    let Ok(output) = command.output() else { return skipped("there is no setpriv(1) or prlimit(1)") };
     let ran = desk.ran(&output);
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("RLIMIT_NPROC (`ulimit -u`) is 1"), "{ran:?}");
@@ -337,7 +338,7 @@ fn a_key_is_made_where_nothing_can_be_linked() {
 #[test]
 fn what_is_granted_and_out_of_the_workers_reach_is_said_by_inspect_check_and_start() {
     if !is_root() {
-        return println!("SKIPPED: only root can give a folder away");
+        return skipped("only root can give a folder away");
     }
     let desk = Desk::with("word-count");
     let (volume, file) = (desk.path("docs"), desk.path("docs/a.txt"));

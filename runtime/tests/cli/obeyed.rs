@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::authority::{ALL, COUNT, GRANT, command, nothing_was_called, prober, run, step};
 use crate::desk::Desk;
+use crate::required::skipped;
 
 #[test]
 fn a_found_policy_is_in_a_folder_where_nobody_else_renames() {
@@ -238,11 +239,10 @@ fn a_link_is_found_as_no_policy_wherever_it_leads() {
 }
 
 #[test]
-#[allow(clippy::print_stdout, reason = "says what is passed over")]
 fn a_policy_of_roots_is_obeyed_by_any_user() {
     let desk = Desk::new();
     if !rustix::process::geteuid().is_root() {
-        return println!("SKIPPED: only root can be another user");
+        return skipped("only root can be another user");
     }
     fs::set_permissions(desk.path(""), Permissions::from_mode(0o755)).unwrap();
     fs::create_dir_all(desk.path("app/docs")).unwrap();
@@ -254,7 +254,7 @@ fn a_policy_of_roots_is_obeyed_by_any_user() {
         command.env("TOLLGATE_HOME", desk.path("of-user")).uid(4321).gid(4321);
         command.output().map(|output| desk.ran(&output))
     };
-    let Ok(ran) = trust() else { return println!("SKIPPED: another user cannot reach the program") };
+    let Ok(ran) = trust() else { return skipped("another user cannot reach the program") };
     assert_eq!(ran.code, 0, "{ran:?}");
     // Nobody links and writes root's file but root.
     fs::hard_link(desk.path("app/tollgate.toml"), desk.path("app/kept")).unwrap();
@@ -282,7 +282,6 @@ fn a_store_that_is_a_link_is_named_as_one() {
 }
 
 #[test]
-#[allow(clippy::print_stdout, reason = "says what is passed over")]
 fn where_users_have_no_number_of_their_own_nobodys_policy_is_mine() {
     let desk = Desk::new();
     desk.file("tollgate.toml", "");
@@ -292,7 +291,7 @@ fn where_users_have_no_number_of_their_own_nobodys_policy_is_mine() {
     unshare.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let output = unshare.output();
     let Some(output) = output.ok().filter(|output| !output.stderr.starts_with(b"unshare: ")) else {
-        return println!("SKIPPED: no user namespace can be made");
+        return skipped("no user namespace can be made");
     };
     // Everybody is shown as 65534 there, this user too.
     desk.ran(&output).fails(2, &["others may", "the user 65534", "give the policy with --policy"]);

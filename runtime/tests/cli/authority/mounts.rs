@@ -5,11 +5,10 @@ use std::process::Command;
 
 use super::{command, nothing_was_called, prober};
 use crate::desk::{Desk, Ran};
-use crate::required::is_ci;
+use crate::required::{is_ci, skipped};
 
 /// Runs the program in `work`, in a mount namespace of its own, after the shell lines `mounts`, which begin in the desk's folder.
 /// `None` where they cannot be taken.
-#[allow(clippy::print_stdout, reason = "says what is passed over")]
 pub(super) fn run_with_mounts(desk: &Desk, mounts: &str, args: &[&str]) -> Option<Ran> {
     let script = format!("trap 'exit 120' EXIT; set -e; {mounts}\ncd \"$HERE/work\"; trap - EXIT; exec \"$@\"");
     let program = command(desk, "", args);
@@ -23,7 +22,7 @@ pub(super) fn run_with_mounts(desk: &Desk, mounts: &str, args: &[&str]) -> Optio
         return Some(desk.ran(&output));
     }
     assert!(!is_ci(), "with CI no check is passed over: {output:?}");
-    println!("SKIPPED: these mounts cannot be made (root?): {output:?}");
+    skipped(&format!("these mounts cannot be made (root?): {output:?}"));
     None
 }
 
