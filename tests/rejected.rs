@@ -150,7 +150,7 @@ impl Scene {
         let mut set = full(set_in(folder.path(), guest, &[]));
         set.limits.deadline_ms = deadline_ms;
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        let tool = Tool::load(&mut worker, &component, &manifest(guest), set, provenance).unwrap();
+        let tool = worker.load(&component, &manifest(guest), set, provenance).unwrap();
         Self { folder, record, worker, tool }
     }
 

@@ -96,7 +96,7 @@ pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
         let runtime = Runtime::start_unsealed(&engine, unrecorded).expect("a runtime");
         let provenance = Provenance { manifest: "", grant: "", by: "bench", declared: None };
         let mut worker = Worker::new(&runtime).expect("a worker");
-        Tool::load(&mut worker, &component, &manifest, set.clone(), provenance).expect("a tool")
+        worker.load(&component, &manifest, set.clone(), provenance).expect("a tool")
     };
     let recorded = Books::open(recorder, books).expect("a side store");
     let confined = stripped.map(|stripped| {

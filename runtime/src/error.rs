@@ -1,16 +1,15 @@
 //! What can go wrong, by who is to blame: the tool's load, the request, the call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tollgate_audit::CallId;
 pub(crate) use tollgate_audit::with_causes;
+use tollgate_audit::{CallId, Usage};
 use tollgate_capability::Cap;
 use tollgate_wasi_proxy::{Exited, Violation};
 
 use crate::authority::PlaceError;
-use crate::compiler::CompileError;
-use crate::invoke::Usage;
 
 /// Why a component cannot be used as a tool.
 ///
@@ -129,6 +128,60 @@ impl From<PlaceError> for LoadError {
     fn from(error: PlaceError) -> Self {
         Self::Place(Arc::new(error))
     }
+}
+
+/// Why a component was not compiled.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CompileError {
+    /// It did not come to its end by the clock.
+    #[error("compiling it takes longer than {} s by the clock (`compile.time`), so it was stopped{around}", limit.as_secs_f64())]
+    TooLong {
+        /// The limit.
+        limit: Duration,
+        /// What little the machine gives, as the end of a sentence; may be empty.
+        around: String,
+    },
+    /// Its CPU time was over.
+    #[error("compiling it takes more than {} s of CPU time (`compile.cpu`), so it was stopped{around}", limit.as_secs())]
+    TooMuchCpu {
+        /// The limit.
+        limit: Duration,
+        /// As before.
+        around: String,
+    },
+    /// Its memory was not enough.
+    #[error("compiling it takes more than {limit_bytes} bytes of memory{around}")]
+    TooMuchMemory {
+        /// The limit.
+        limit_bytes: u64,
+        /// As before.
+        around: String,
+    },
+    /// There was less memory than it may have.
+    #[error("the kernel killed the compiler for want of memory: {room}")]
+    NoMemory {
+        /// How much there is, in words.
+        room: String,
+    },
+    /// It becomes too much code.
+    #[error("it becomes more than {limit_bytes} bytes of machine code")]
+    TooMuchCode {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The compiler died of it.
+    #[error("the compiler crashed on it: {how}")]
+    Crashed {
+        /// How, and what it said at last.
+        how: String,
+    },
+    /// There is no compiler, whatever the component.
+    #[error("the compiler's process cannot do its work: {reason}")]
+    NoCompiler {
+        /// Why.
+        reason: String,
+    },
 }
 
 /// Why a request was turned down before the guest ran.
@@ -315,6 +368,25 @@ impl LoadError {
 }
 
 impl CallError {
+    /// What a tool says of its own is its caller's affair: like a result, it is not on the record in plain.
+    pub(crate) fn private_text(&self) -> Option<String> {
+        match self {
+            Self::Tool { code, message } => Some(serde_json::json!({ "code": code, "message": message }).to_string()),
+            Self::Rejected(_)
+            | Self::Violation(_)
+            | Self::Cap(_)
+            | Self::Trap { .. }
+            | Self::Exit { .. }
+            | Self::OutputNotJson { .. }
+            | Self::Unrecorded(_)
+            | Self::Blocked { .. }
+            | Self::Overran { .. }
+            | Self::HostEnded { .. }
+            | Self::NoHost(_)
+            | Self::Internal(_) => None,
+        }
+    }
+
     /// Of a call whose tool cannot be loaded in a new host.
     #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it is, the tool loaded before and does not now")]
     pub(crate) fn from_load(error: LoadError) -> Self {

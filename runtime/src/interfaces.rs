@@ -172,6 +172,18 @@ const NAMES_MAX: usize = 4096;
 /// Longest name; those of WASI have up to 60 bytes.
 const NAME_BYTES_MAX: usize = 256;
 
+/// Tells by the first bytes what is no component at all.
+pub(crate) fn refuse_what_is_no_component(bytes: &[u8]) -> Result<(), LoadError> {
+    match bytes.get(..8) {
+        Some(b"\0asm\x0d\0\x01\0") => Ok(()),
+        Some(b"\0asm\x01\0\0\0") => Err(LoadError::CoreModule),
+        Some([b'\0', b'a', b's', b'm', version @ ..]) => {
+            Err(LoadError::Malformed { message: format!("unknown version {version:02x?}") })
+        }
+        _no_header => Err(LoadError::NotWasm),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

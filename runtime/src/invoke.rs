@@ -2,79 +2,24 @@
 //! record, and its deadline runs, before anything looks into its arguments.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde::{Deserialize, Serialize};
-pub use tollgate_audit::Usage;
-use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, Room, Salt};
-use tollgate_capability::{Acknowledge, Cap, JSON_BYTES_MAX, Limits};
+use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, Room, Salt, Usage};
+use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
-use crate::error::{CallError, CallFailure, CapHit, RejectError, with_causes};
+use crate::clock::unix_time;
+use crate::error::{CallError, CallFailure, CapHit, with_causes};
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::instance::{CallState, Caps, EPOCH_TICK, EventLoop};
 use crate::machine::Machine;
 use crate::private::Noted;
+use crate::request::{Answer, Caller, Request};
 use crate::sandbox::{Enforced, trap};
 use crate::tool::{Identity, Tool};
-
-/// What is asked of a tool.
-#[derive(Debug, Clone)]
-pub struct Request<'a> {
-    /// Which operation.
-    pub operation: &'a str,
-    /// Its arguments: JSON text without a byte-order mark, of at most `limits.input`.
-    pub arguments: &'a str,
-    /// What the guest may read from stdin, if it is granted: at most [`STDIN_BYTES_MAX`].
-    pub stdin: Bytes,
-    /// Who asks.
-    pub caller: Caller,
-}
-
-/// Most bytes that a guest may be given on stdin: whoever has more gives it a folder.
-pub const STDIN_BYTES_MAX: u64 = 64 << 20;
-
-impl Request<'_> {
-    /// That no more is given than any tool takes: what is longer cannot be handed to a worker. The tool's own cap on its
-    /// arguments comes later, and is on record.
-    pub(crate) fn must_fit(&self) -> Result<(), RejectError> {
-        let parts = [
-            (RejectError::ARGUMENTS, self.arguments.len(), JSON_BYTES_MAX),
-            (RejectError::STDIN, self.stdin.len(), STDIN_BYTES_MAX),
-        ];
-        let too_long = parts.into_iter().find(|(_, bytes, max)| *bytes as u64 > *max);
-        too_long.map_or(Ok(()), |(what, _, max)| Err(RejectError::TooLong { what: what.to_owned(), max }))
-    }
-}
-
-/// Who asks, as the ledger keeps it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Caller {
-    /// The agent.
-    pub agent: Option<String>,
-    /// Its session.
-    pub session: Option<String>,
-    /// The step of the language model that led here.
-    pub decision: Option<String>,
-    /// Why, in its own words.
-    pub reason: Option<String>,
-}
-
-/// What a call gave.
-#[derive(Debug, Clone)]
-pub struct Answer {
-    /// The tool's result, JSON text.
-    pub output: String,
-    /// What it used.
-    pub usage: Usage,
-    /// What the guest wrote to its streams.
-    pub streams: Stdout,
-    /// The call's name in the ledger.
-    pub call: CallId,
-}
 
 /// Runs one call at a time, file calls included, on the thread that asks.
 #[derive(Debug)]
@@ -311,7 +256,7 @@ impl Record {
         let (trail, counters, streams) = state.gate.finish();
         let result = match &ended {
             Ok(value) => output(value).map(str::to_owned),
-            Err(error) => private_text(error),
+            Err(error) => error.private_text(),
         };
         let usage = Usage {
             fuel_used,
@@ -340,25 +285,6 @@ impl Record {
             (Ok(_), Err(reason)) => Err(failure(CallError::Unrecorded(reason))),
             (Err(error), _) => Err(failure(error)),
         }
-    }
-}
-
-/// What a tool says of its own is its caller's affair: like a result, it is not on the record in plain.
-pub(crate) fn private_text(error: &CallError) -> Option<String> {
-    match error {
-        CallError::Tool { code, message } => Some(serde_json::json!({ "code": code, "message": message }).to_string()),
-        CallError::Rejected(_)
-        | CallError::Violation(_)
-        | CallError::Cap(_)
-        | CallError::Trap { .. }
-        | CallError::Exit { .. }
-        | CallError::OutputNotJson { .. }
-        | CallError::Unrecorded(_)
-        | CallError::Blocked { .. }
-        | CallError::Overran { .. }
-        | CallError::HostEnded { .. }
-        | CallError::NoHost(_)
-        | CallError::Internal(_) => None,
     }
 }
 
@@ -549,29 +475,3 @@ fn call_start(identity: &Identity, asked: &Asked<'_>, caller: &Caller, moment: M
 
 /// How the ledger names the question for a tool's operations; no operation can have a colon in its name.
 const DESCRIBE: &str = "tollgate:describe";
-
-#[allow(clippy::disallowed_methods, reason = "the start of a call is read here, once")]
-pub(crate) fn unix_time() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// As the command line refuses it, whichever way it is given.
-    #[test]
-    fn more_than_any_tool_takes_is_refused_before_it_is_sent() {
-        let fits = |arguments: usize, stdin: u64| {
-            let arguments = " ".repeat(arguments);
-            let stdin = vec![0; usize::try_from(stdin).unwrap()].into();
-            Request { operation: "count", arguments: &arguments, stdin, caller: Caller::default() }.must_fit()
-        };
-        let arguments_max = usize::try_from(JSON_BYTES_MAX).unwrap();
-        fits(arguments_max, STDIN_BYTES_MAX).unwrap();
-        let long = fits(arguments_max + 1, 0).unwrap_err().to_string();
-        assert_eq!(long, "the arguments are longer than 67108864 bytes, the most that any tool takes");
-        let long = fits(0, STDIN_BYTES_MAX + 1).unwrap_err().to_string();
-        assert_eq!(long, "standard input is longer than 67108864 bytes, the most that any tool takes");
-    }
-}

@@ -10,7 +10,7 @@ use tollgate_audit::{CallId, Digest, Recorded, Salt, SideStore};
 use tollgate_capability::ArgumentsRecord;
 
 use crate::error::{CallError, CallFailure, with_causes};
-use crate::invoke::{Answer, private_text};
+use crate::request::Answer;
 
 /// Keeps the salts of calls, and their texts where the policy wants that. Whoever runs the guest need not reach it.
 #[derive(Debug)]
@@ -87,9 +87,9 @@ impl PrivateTexts {
                 }
             },
             Err(failure) => {
-                if let Some(text) = private_text(&failure.error) {
+                if let Some(text) = &failure.error.private_text() {
                     // The call has failed either way.
-                    put(&text).ok();
+                    put(text).ok();
                 }
                 Err(failure)
             }

@@ -4,17 +4,20 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use tollgate_audit::{Digest, Entry, Kept, Record, RecordError};
+use tollgate_audit::Record;
+use tollgate_capability::{CapabilitySet, Manifest};
 
-use crate::authority::DecidingPlaces;
-use crate::error::{CallFailure, with_causes};
+use crate::authority::{DecidingPlaces, hold};
+use crate::clock::{now_ms, now_ns};
+use crate::component::Component;
+use crate::error::{CallFailure, LoadError, with_causes};
 use crate::instance::EventLoop;
-use crate::invoke::{Answer, Request, Runner, unix_time};
-use crate::machine::Machine;
-pub use crate::machine::{Engine, StartError};
-use crate::private::PrivateTexts;
+use crate::invoke::Runner;
+use crate::loading::{LoadOrder, Loading, Provenance};
+use crate::machine::{Engine, Machine, StartError};
+use crate::private::{Noted, PrivateTexts};
+use crate::request::{Answer, Request};
 use crate::sandbox::Enforced;
 use crate::tool::Tool;
 
@@ -83,7 +86,7 @@ impl Runtime {
     ) -> Result<Self, StartError> {
         let machine = Machine::start(engine, Arc::clone(&books.record), first)?;
         let enforced = Enforced::nothing_by_choice();
-        let recorded = record_enforcement(&*books.record, &enforced, Vec::new());
+        let recorded = enforced.record(&*books.record, now_ns(), Vec::new());
         recorded.map_err(|error| StartError::Unrecorded(with_causes(&error)))?;
         Ok(Self(Arc::new(Shared { machine, books, enforced })))
     }
@@ -108,6 +111,28 @@ impl Worker {
         Ok(Self { runtime: runtime.clone(), runner: Runner::new(machine, event_loop, enforced) })
     }
 
+    /// Loads a tool: links it, records the policy in force, and asks the component for its operations, in an instance
+    /// of its own without any capability.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn load(
+        &mut self,
+        component: &Component,
+        manifest: &Manifest,
+        mut set: CapabilitySet,
+        provenance: Provenance<'_>,
+    ) -> Result<Tool, LoadError> {
+        let books = &self.runtime.0.books;
+        books.places.judge(&set)?;
+        let folders = hold(&mut set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
+        let loading = Loading::of(LoadOrder::new(manifest, component.digest(), set, provenance))?;
+        loading.keep_sets(&books.ledger)?;
+        let describing = Noted::of(books.record.next_call(now_ms()), None, None);
+        Ok(loading.load(&mut self.runner, component, &describing)?.holding(folders))
+    }
+
     /// Calls a tool.
     ///
     /// # Errors
@@ -123,22 +148,3 @@ impl Worker {
         private.keep_result(&keeping, ended)
     }
 }
-
-/// The wall clock, for the id of a call.
-pub(crate) fn now_ms() -> u64 {
-    u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Says in the ledger how this process is sealed, for tools under the capability sets with these digests.
-pub(crate) fn record_enforcement(
-    record: &dyn Record,
-    enforced: &Enforced,
-    policies: Vec<Digest>,
-) -> Result<(), RecordError> {
-    let now_ns = u64::try_from(unix_time().as_nanos()).unwrap_or(u64::MAX);
-    let entry = Entry::Enforcement(enforced.entry(record.host(), now_ns, policies)).encode();
-    record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT)
-}
-
-/// How long the first entry may wait for room in the notary's pipe.
-const RECORD_WAIT: Duration = Duration::from_secs(5);

@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 use tollgate_audit::of_call;
 
-use crate::compiler::CompileLimits;
+use crate::compile_limits::CompileLimits;
 use crate::instance::engine_reserves_bytes;
 use crate::sandbox::LimitRow;
 

@@ -90,7 +90,7 @@ impl Compiled {
         let until = Instant::now() + PATIENCE;
         loop {
             let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-            match Tool::load(worker, &self.component, &manifest, set.clone(), provenance) {
+            match worker.load(&self.component, &manifest, set.clone(), provenance) {
                 Err(error) if is_away(&error) && Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(1));
                 }

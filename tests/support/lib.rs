@@ -133,7 +133,7 @@ impl Lab {
     /// As [`Self::tool_with`], for a guest that is compiled already.
     pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<Tool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        Tool::load(&mut self.worker, component, &manifest(guest), set, provenance)
+        self.worker.load(component, &manifest(guest), set, provenance)
     }
 
     /// Loads a component under a manifest of the test's own.
@@ -144,7 +144,7 @@ impl Lab {
         set: CapabilitySet,
     ) -> Result<Tool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        Tool::load(&mut self.worker, component, manifest, set, provenance)
+        self.worker.load(component, manifest, set, provenance)
     }
 
     /// Compiles a component in WebAssembly text.

@@ -10,7 +10,7 @@ use tollgate_audit::Digest;
 
 use super::{Artifact, ArtifactKey, EngineHash, STORED_BYTES_MAX};
 use crate::files;
-use crate::runtime::Engine;
+use crate::machine::Engine;
 
 /// A folder of artifacts.
 #[derive(Debug, Clone)]

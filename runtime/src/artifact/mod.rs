@@ -29,10 +29,10 @@ use tollgate_audit::Digest;
 pub(crate) use self::cache::{ArtifactCache, CacheLimits};
 use self::hmac::{hmac_sha256, same};
 pub use self::key::{ArtifactKey, KeyError};
-use crate::compiler::CompileLimits;
+use crate::compile_limits::CompileLimits;
 use crate::interfaces::{INTERFACES_BYTES_MAX, Import, Interfaces};
+use crate::machine::Engine;
 use crate::operations::{OPERATIONS_BYTES_MAX, OperationTexts};
-use crate::runtime::Engine;
 
 /// A compiled component. There are two ways to one: [`Compiler::compile`](crate::compiler::Compiler::compile), and
 /// [`Artifact::open`] of what was sealed with the local key.

@@ -13,10 +13,11 @@ use super::exit::{Exit, Failure};
 use super::tools::Which;
 use super::{config, output, progress};
 use crate::artifact::{Artifact, ArtifactCache, ArtifactError, ArtifactKey, CacheLimits, KeyError};
-use crate::compiler::{CompileLimits, Compiler, CompilerCommand, CompilerRole};
+use crate::compile_limits::CompileLimits;
+use crate::compiler::{Compiler, CompilerCommand, CompilerRole};
 use crate::error::{LoadError, with_causes};
+use crate::machine::Engine;
 use crate::registry::{InstalledTool, StoredError};
-use crate::runtime::Engine;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum CompiledError {

@@ -14,9 +14,9 @@ use super::{compiled, load, output, tools};
 use crate::drill::{Attack, DrillError, Field, Group, Scene, Stop, ThreadKind, Verdict, attack, attacks};
 use crate::error::LoadError;
 use crate::front::{Front, FrontFailure, ToolSpec};
+use crate::loading::Provenance;
+use crate::machine::Engine;
 use crate::notary::NotaryFailure;
-use crate::runtime::Engine;
-use crate::tool::Provenance;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum DrillFailure {

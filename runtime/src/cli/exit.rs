@@ -5,8 +5,7 @@ use std::process::{ExitCode, ExitStatus};
 
 use miette::Report;
 
-use crate::compiler::CompileError;
-use crate::error::{CallError, CallFailure, HostError, LoadError, with_causes};
+use crate::error::{CallError, CallFailure, CompileError, HostError, LoadError, with_causes};
 use crate::log::LogLevel;
 
 /// How the process ends.

@@ -11,7 +11,7 @@ use super::exit::Failure;
 use super::load;
 use crate::error::RejectError;
 use crate::files;
-use crate::invoke::STDIN_BYTES_MAX;
+use crate::request::STDIN_BYTES_MAX;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum GivenError {

@@ -10,7 +10,7 @@ use super::load::Loaded;
 use super::{compiled, config, lacking, load, output, tools};
 use crate::artifact::Artifact;
 use crate::interfaces::Import;
-use crate::runtime::Engine;
+use crate::machine::Engine;
 
 struct Inspection {
     digest: String,

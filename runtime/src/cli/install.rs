@@ -16,9 +16,9 @@ use super::{compiled, ledger, load, output, progress, tools};
 use crate::artifact::Artifact;
 use crate::error::LoadError;
 use crate::front::ToolSpec;
+use crate::loading::Provenance;
+use crate::machine::Engine;
 use crate::registry::{InstalledTool, Present, ToolFiles};
-use crate::runtime::Engine;
-use crate::tool::Provenance;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum InstallError {

@@ -13,10 +13,9 @@ use tollgate_wasi_proxy::{Stdout, Violation};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::output::{self, eprint, one_line};
-use crate::compiler::CompileError;
-use crate::error::{CallError, CallFailure, CapHit, LoadError, RejectError, with_causes};
-use crate::invoke::Answer;
+use crate::error::{CallError, CallFailure, CapHit, CompileError, LoadError, RejectError, with_causes};
 use crate::log::{LogLevel, log_lines};
+use crate::request::Answer;
 
 /// Prints a failure, to stdout as JSON or to stderr for people, and says how the process ends.
 pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {

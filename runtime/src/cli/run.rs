@@ -15,11 +15,12 @@ use crate::authority::Deciding;
 use crate::error::{CallError, CallFailure, LoadError};
 use crate::front::ToolSpec;
 use crate::host::HostRole;
-use crate::invoke::{Answer, Caller, Request};
+use crate::loading::Provenance;
 use crate::log::LogLevel;
+use crate::machine::Engine;
 use crate::notary::{NotaryProcess, NotaryRole};
-use crate::runtime::Engine;
-use crate::tool::{Operation, Provenance};
+use crate::request::{Answer, Caller, Request};
+use crate::tool::Operation;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum RunError {

@@ -22,15 +22,16 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 use tollgate_audit::{Digest, of_thread};
-use tollgate_capability::CompileSettings;
 
 pub use self::process::{CompilerRole, serve};
 use self::reply::{BEFORE_CODE_BYTES_MAX, Reply};
 use crate::artifact::Artifact;
+pub use crate::compile_limits::CompileLimits;
+pub use crate::error::CompileError;
 use crate::error::LoadError;
-use crate::runtime::Engine;
+use crate::interfaces::refuse_what_is_no_component;
+use crate::machine::Engine;
 use crate::surroundings::{Group, in_words, of_start, why_ended};
-use crate::tool::refuse_what_is_no_component;
 
 /// How to start a compiler: a program that calls [`serve`] with the role given in its arguments. What it gives back is run
 /// as machine code: it must be this program, or one that is trusted as this one is.
@@ -48,94 +49,6 @@ impl CompilerCommand {
     pub fn tollgate(program: &Path) -> Self {
         Self { program: program.to_owned(), arguments: vec!["compile".into()] }
     }
-}
-
-/// What compiling one component may cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CompileLimits {
-    /// Time by the clock, for all of it; 1 hour by default. It ends what no longer moves, and is far above what `cpu_seconds`
-    /// takes where a process has a part of a CPU.
-    pub time: Duration,
-    /// CPU time over all threads, in whole seconds; 5 minutes by default.
-    pub cpu_seconds: u64,
-    /// Memory of the process, in bytes; 2 GiB by default.
-    pub memory_bytes: u64,
-    /// The machine code, in bytes; 512 MiB by default.
-    pub artifact_bytes: u64,
-    /// Threads that compile at the same time; as many as there are processors by default, and at most 8.
-    pub threads: u32,
-}
-
-impl CompileLimits {
-    /// Ten times the CPU time that a Python interpreter takes.
-    pub const DEFAULT: Self = Self {
-        time: Duration::from_millis(CompileSettings::DEFAULT.time_ms),
-        cpu_seconds: CompileSettings::DEFAULT.cpu_ms.div_ceil(1_000),
-        memory_bytes: 2 << 30,
-        artifact_bytes: 512 << 20,
-        threads: 8,
-    };
-
-    /// What a policy says: `compile.cpu`, `compile.time`.
-    #[must_use]
-    pub const fn of(settings: CompileSettings) -> Self {
-        let CompileSettings { cpu_ms, time_ms } = settings;
-        Self { time: Duration::from_millis(time_ms), cpu_seconds: cpu_ms.div_ceil(1_000), ..Self::DEFAULT }
-    }
-}
-
-/// Why a component was not compiled.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum CompileError {
-    /// It did not come to its end by the clock.
-    #[error("compiling it takes longer than {} s by the clock (`compile.time`), so it was stopped{around}", limit.as_secs_f64())]
-    TooLong {
-        /// The limit.
-        limit: Duration,
-        /// What little the machine gives, as the end of a sentence; may be empty.
-        around: String,
-    },
-    /// Its CPU time was over.
-    #[error("compiling it takes more than {} s of CPU time (`compile.cpu`), so it was stopped{around}", limit.as_secs())]
-    TooMuchCpu {
-        /// The limit.
-        limit: Duration,
-        /// As before.
-        around: String,
-    },
-    /// Its memory was not enough.
-    #[error("compiling it takes more than {limit_bytes} bytes of memory{around}")]
-    TooMuchMemory {
-        /// The limit.
-        limit_bytes: u64,
-        /// As before.
-        around: String,
-    },
-    /// There was less memory than it may have.
-    #[error("the kernel killed the compiler for want of memory: {room}")]
-    NoMemory {
-        /// How much there is, in words.
-        room: String,
-    },
-    /// It becomes too much code.
-    #[error("it becomes more than {limit_bytes} bytes of machine code")]
-    TooMuchCode {
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// The compiler died of it.
-    #[error("the compiler crashed on it: {how}")]
-    Crashed {
-        /// How, and what it said at last.
-        how: String,
-    },
-    /// There is no compiler, whatever the component.
-    #[error("the compiler's process cannot do its work: {reason}")]
-    NoCompiler {
-        /// Why.
-        reason: String,
-    },
 }
 
 /// Makes artifacts of components.

@@ -6,12 +6,12 @@ use std::io::{self, Read as _, Write as _};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tollgate_audit::of_call;
 
-use super::CompileLimits;
 use super::calls::ALLOWED;
 use super::reply::Reply;
+use crate::compile_limits::CompileLimits;
 use crate::interfaces::Interfaces;
+use crate::machine::Engine;
 use crate::parent::belong_to;
-use crate::runtime::Engine;
 use crate::sandbox::trusted;
 use crate::surroundings::in_words;
 

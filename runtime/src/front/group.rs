@@ -3,24 +3,18 @@
 //! Any thread may ask for the host. It is started by a thread of its own, outside every lock; whoever needs it waits until a
 //! moment of its own.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::Shared;
 use super::host_process::HostProcess;
+use super::member::Member;
 use super::slot::{Lease, NoLease, Slot, Starting};
-use super::tool::ToolSpec;
-use super::{FrontSettings, Shared};
-use crate::authority::{HeldFolders, hold};
-use crate::calls::Running;
 use crate::drill::{DrillOrder, Drilled};
-use crate::error::{CapHit, HostError, LoadError, with_causes};
-use crate::host::order::memory_file;
+use crate::error::{HostError, LoadError};
 use crate::host::words::Started;
 use crate::operations::OperationTexts;
-use crate::tool::{LoadOrder, Loading};
 
 /// Tools that share one host process. Invariant: at most one such process serves at any time ([`Slot`]).
 #[derive(Debug)]
@@ -35,19 +29,6 @@ pub(crate) struct Group {
 /// The host of a group, for one call or question: it is not idle meanwhile.
 pub(crate) type Using = Lease<Arc<HostProcess>, LoadError>;
 
-/// One of the tools.
-#[derive(Debug)]
-pub(crate) struct Member {
-    pub(crate) load: LoadOrder,
-    /// Its code, in a file in memory that nobody can change.
-    code: OwnedFd,
-    running: AtomicU32,
-    // What it says of its operations: as it was stored, or once a host has loaded it.
-    texts: OnceLock<OperationTexts>,
-    // Open, so that no other folder gets the device and inode of one of them.
-    _folders: HeldFolders,
-}
-
 impl Group {
     pub(crate) fn new(shared: &Arc<Shared>, members: Vec<Arc<Member>>) -> Self {
         Self { shared: Arc::clone(shared), members, drill: None, slot: Slot::new() }
@@ -56,7 +37,7 @@ impl Group {
     /// Starts a host that makes one attack: what came of it.
     pub(crate) fn drill(&mut self, order: DrillOrder, judged: bool) -> Result<Drilled, LoadError> {
         self.drill = Some(order);
-        let (host, started) = HostProcess::start(self)?;
+        let (host, started) = HostProcess::start(&self.shared, &self.members, self.drill.clone())?;
         match started {
             Started::Serving { .. } => Ok(host.drilled(judged)),
             Started::Unloadable { error, .. } => Err(error),
@@ -95,7 +76,7 @@ impl Group {
 
     /// A host that serves.
     fn started(&self) -> Result<HostProcess, LoadError> {
-        let (host, started) = HostProcess::start(self)?;
+        let (host, started) = HostProcess::start(&self.shared, &self.members, self.drill.clone())?;
         let serves = match started {
             Started::Serving { tools } => self.learn(tools),
             Started::Unloadable { error, .. } => Err(error),
@@ -117,15 +98,9 @@ impl Group {
             return Err(HostError::Reload { reason: "it speaks of other tools".to_owned() }.into());
         }
         for (member, texts) in self.members.iter().zip(tools) {
-            texts.must_be(member.texts.get_or_init(|| texts.clone()))?;
+            member.learn(texts)?;
         }
         Ok(())
-    }
-
-    /// Calls that a host runs at the same time.
-    pub(crate) fn lanes(&self, settings: &FrontSettings) -> u32 {
-        let calls = self.members.iter().map(|member| member.load.set.limits.calls);
-        calls.fold(0, u32::saturating_add).clamp(1, settings.lanes_max.max(1))
     }
 
     /// Tells the host to end if it has had no call for so long.
@@ -167,32 +142,3 @@ impl Drop for Group {
         self.close();
     }
 }
-
-impl Member {
-    /// Keeps what must be known of the tool later.
-    pub(crate) fn new(shared: &Shared, tool: ToolSpec) -> Result<Self, LoadError> {
-        let ToolSpec { name: _, mut load, artifact } = tool;
-        shared.places.judge(&load.set)?;
-        let folders = hold(&mut load.set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
-        Loading::of(load.clone())?.keep_sets(&shared.ledger)?;
-        let no_memory = |error: std::io::Error| HostError::Start { reason: with_causes(&error) };
-        let code = memory_file(CODE, artifact.code()).map_err(no_memory)?;
-        let texts = load.told.clone().map_or_else(OnceLock::new, OnceLock::from);
-        Ok(Self { load, code, running: AtomicU32::new(0), texts, _folders: folders })
-    }
-
-    pub(crate) fn texts(&self) -> Option<&OperationTexts> {
-        self.texts.get()
-    }
-
-    /// Takes one of the places for calls at the same time.
-    pub(crate) fn enter(&self) -> Result<Running<'_>, CapHit> {
-        Running::enter(&self.running, self.load.set.limits.calls)
-    }
-
-    pub(crate) fn code(&self) -> BorrowedFd<'_> {
-        self.code.as_fd()
-    }
-}
-
-const CODE: &str = "tollgate-code";

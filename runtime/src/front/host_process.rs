@@ -2,28 +2,26 @@
 //!
 //! Any thread may use it. No lock is held over a system call or a wait for a process.
 
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
-use std::process::ExitStatus;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use rustix::process::{Signal, pidfd_send_signal};
-use tollgate_audit::{CallCounter, CallId, Channel, ChannelError, HostEnding, HostId, HostWay, Status, of_call};
+use tollgate_audit::{CallCounter, CallId, HostEnding, HostWay, of_call};
 
-use super::group::Group;
+use super::Shared;
 use super::launch::launch;
-use crate::drill::{Drilled, Outcome};
+use super::member::Member;
+use super::way::{END_WAIT, NOT_ENDED, Way};
+use crate::clock::now_ms;
+use crate::drill::{DrillOrder, Drilled, Outcome};
 use crate::error::{CallError, HostError, with_causes};
 use crate::host::lane::{Lane, LaneError};
-use crate::host::order::{Order, ToHost, ToolOrder, hand_over};
+use crate::host::order::{Order, ToolOrder, hand_over};
 use crate::host::words::{STARTED_LIMITS, Started};
-use crate::notary::Follows;
-use crate::runtime::now_ms;
+use crate::loading::DESCRIBE_MS_MIN;
 use crate::surroundings::in_words;
-use crate::tool::DESCRIBE_MS_MIN;
 
 /// A host process. It is told to end when it is dropped.
 #[derive(Debug)]
@@ -34,41 +32,20 @@ pub(crate) struct HostProcess {
     lane_is_free: Condvar,
 }
 
-/// What those who hear of its end share.
-#[derive(Debug)]
-pub(super) struct Way {
-    pub(super) host: HostId,
-    process: OwnedFd,
-    control: Channel,
-    state: Mutex<WayState>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct WayState {
-    // Since when it is to end by itself.
-    told_to_end: Option<Instant>,
-    // Why it was killed.
-    killed: Option<String>,
-    // How its process ended, once it has; and how it was, in words.
-    status: Option<ExitStatus>,
-    ended: Option<String>,
-    // Once all that came of it is in the ledger.
-    over: Option<HostEnding>,
-}
-
 impl HostProcess {
     /// Starts the host of a group, and waits until it says how that went.
-    pub(crate) fn start(group: &Group) -> Result<(Self, Started), HostError> {
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        members: &[Arc<Member>],
+        drill: Option<DrillOrder>,
+    ) -> Result<(Self, Started), HostError> {
         let failed = |error: std::io::Error| no_host(with_causes(&error));
-        let shared = &group.shared;
         let (way, end) = HostWay::new().map_err(failed)?;
         let calls = CallCounter::of(way.host);
-        let describing = group.members.iter().map(|member| ToolOrder::new(&member.load, calls.next(now_ms())));
-        let drill = group.drill.clone();
+        let describing = members.iter().map(|member| ToolOrder::new(&member.load, calls.next(now_ms())));
         let order = Order { required: shared.settings.required, tools: describing.collect(), drill };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _lane in 0..group.lanes(&shared.settings) {
+        for _lane in 0..lanes(members, shared.settings.lanes_max) {
             let (here, there) = UnixStream::pair().map_err(|error| failed(of_call("socketpair", error)))?;
             ours.push(Lane::new(here));
             theirs.push(there);
@@ -77,7 +54,7 @@ impl HostProcess {
         let host = launch(shared, end, until).map_err(failed)?;
         // It has nothing to do but to take what it is handed.
         set_socket_timeout(&host.control, Timeout::Send, Some(START_WAIT)).map_err(|errno| failed(errno.into()))?;
-        let code: Vec<BorrowedFd<'_>> = group.members.iter().map(|member| member.code()).collect();
+        let code: Vec<BorrowedFd<'_>> = members.iter().map(|member| member.code()).collect();
         let handed = hand_over(&host.control, &way, &order, &code, &theirs);
         // What is left open here would keep the notary waiting for more.
         drop((way, theirs));
@@ -195,99 +172,10 @@ impl Drop for HostProcess {
     }
 }
 
-impl Way {
-    pub(super) fn new(host: HostId, process: OwnedFd, control: Channel) -> Self {
-        Self { host, process, control, state: Mutex::default(), changed: Condvar::new() }
-    }
-
-    pub(super) fn tell_to_end(&self) {
-        self.state().told_to_end.get_or_insert_with(Instant::now);
-        self.control.hang_up();
-    }
-
-    /// Kills the host if it was told to end and has had the time.
-    pub(super) fn kill_if_overdue(&self) {
-        let is_overdue = self.state().told_to_end.is_some_and(|told| told.elapsed() >= END_WAIT);
-        if is_overdue {
-            self.kill(NOT_ENDED);
-        }
-    }
-
-    pub(super) fn kill(&self, reason: &str) {
-        {
-            let mut state = self.state();
-            if state.ended.is_some() || state.killed.is_some() {
-                return;
-            }
-            state.killed = Some(reason.to_owned());
-        }
-        // One that has ended meanwhile needs no signal.
-        pidfd_send_signal(&self.process, Signal::KILL).ok();
-    }
-
-    /// Why it was killed, if it was.
-    pub(super) fn killed(&self) -> Option<String> {
-        self.state().killed.clone()
-    }
-
-    /// Its process is gone, and the notary has been told.
-    pub(super) fn has_come_to_its_end(&self, status: Option<ExitStatus>, how: String) {
-        {
-            let mut state = self.state();
-            state.status = status;
-            state.ended = Some(how);
-        }
-        self.changed.notify_all();
-    }
-
-    fn has_ended(&self) -> bool {
-        let is_known = {
-            let state = self.state();
-            state.ended.is_some() || state.killed.is_some()
-        };
-        // Whoever waits for its end may not have heard of it yet, and nothing must be asked of it meanwhile.
-        is_known || is_dead(&self.process)
-    }
-
-    /// Waits for the end of a host that has broken off, or is to be ended now: how it ended, and what the ledger says.
-    fn end_of(&self, reason: &str) -> (String, Option<HostEnding>) {
-        // One that dies by itself has something to say about it.
-        if self.wait(DYING_WAIT, |state| state.ended.is_some() || state.killed.is_some()).ended.is_none() {
-            self.kill(reason);
-        }
-        let state = self.wait(END_WAIT, |state| state.ended.is_some() && state.over.is_some());
-        (state.ended.clone().unwrap_or_else(|| reason.to_owned()), state.over.clone())
-    }
-
-    fn wait(&self, most: Duration, until: impl Fn(&WayState) -> bool) -> MutexGuard<'_, WayState> {
-        let waited = self.changed.wait_timeout_while(self.state(), most, |state| !until(state));
-        waited.unwrap_or_else(PoisonError::into_inner).0
-    }
-
-    fn state(&self) -> MutexGuard<'_, WayState> {
-        lock(&self.state)
-    }
-}
-
-impl Follows for Way {
-    fn status(&self, status: Status) {
-        match self.control.send_at_once(&ToHost::Notary { status }) {
-            Err(ChannelError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                self.kill("it does not hear the front");
-            }
-            // A host that is gone is noticed otherwise.
-            Ok(()) | Err(_) => {}
-        }
-    }
-
-    fn condemned(&self, fault: &str) {
-        self.kill(&format!("condemned by the notary: {fault}"));
-    }
-
-    fn over(&self, ending: HostEnding) {
-        self.state().over = Some(ending);
-        self.changed.notify_all();
-    }
+/// Calls that a host runs at the same time.
+fn lanes(members: &[Arc<Member>], lanes_max: u32) -> u32 {
+    let calls = members.iter().map(|member| member.load.set.limits.calls);
+    calls.fold(0, u32::saturating_add).clamp(1, lanes_max.max(1))
 }
 
 /// There is no host, for a reason that may lie in what surrounds this process.
@@ -295,26 +183,11 @@ fn no_host(reason: String) -> HostError {
     HostError::Start { reason: reason + &in_words() }
 }
 
-/// Whether a process has ended, waited for or not.
-fn is_dead(process: &OwnedFd) -> bool {
-    let mut polled = [PollFd::new(process, PollFlags::IN)];
-    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
-}
+/// A host loads code and asks each tool for its operations: far above what that takes with a part of a CPU.
+pub(super) const START_WAIT: Duration = Duration::from_millis(9 * DESCRIBE_MS_MIN);
+
+const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// A host loads code and asks each tool for its operations: far above what that takes with a part of a CPU.
-pub(super) const START_WAIT: Duration = Duration::from_millis(9 * DESCRIBE_MS_MIN);
-
-/// How long a host that has closed a lane may take to be gone.
-const DYING_WAIT: Duration = Duration::from_millis(500);
-
-/// How long a host may take to end that was told to, and how long after its end its record may take to be closed.
-pub(super) const END_WAIT: Duration = Duration::from_secs(3);
-
-const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
-
-/// Why a host is killed that was told to end.
-pub(super) const NOT_ENDED: &str = "it did not end when it was told to";

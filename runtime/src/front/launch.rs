@@ -15,7 +15,7 @@ use std::time::Instant;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tollgate_audit::{Channel, HostEnd, of_call, of_thread};
 
-use super::host_process::Way;
+use super::way::Way;
 use super::{HostCommand, Shared};
 use crate::parent::may_signal;
 use crate::surroundings::{Group, of_start, why_ended};

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::host_process::Way;
+use super::way::Way;
 
 /// The list of them.
 #[derive(Debug, Default)]

@@ -20,10 +20,13 @@ mod group;
 mod host_process;
 mod launch;
 mod living;
+mod member;
 mod reaper;
 mod slot;
 mod sync;
 mod tool;
+mod tool_spec;
+mod way;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -35,11 +38,12 @@ use std::time::{Duration, Instant};
 use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
 
 pub(crate) use self::group::Group;
-use self::group::Member;
-use self::host_process::END_WAIT;
 use self::living::Living;
+use self::member::Member;
 use self::reaper::Reaper;
-pub use self::tool::{HostedTool, ToolSpec};
+pub use self::tool::HostedTool;
+pub use self::tool_spec::ToolSpec;
+use self::way::{END_WAIT, NOT_ENDED};
 use crate::artifact::Artifact;
 use crate::authority::{Deciding, DecidingPlaces};
 use crate::error::LoadError;
@@ -288,7 +292,7 @@ impl Shared {
     fn end_all(&self) {
         self.living.close().iter().for_each(|way| way.tell_to_end());
         let left = self.living.await_none(END_WAIT);
-        left.iter().for_each(|way| way.kill(host_process::NOT_ENDED));
+        left.iter().for_each(|way| way.kill(NOT_ENDED));
         self.living.await_none(END_WAIT);
     }
 }

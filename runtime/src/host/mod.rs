@@ -32,14 +32,15 @@ use self::muster::Muster;
 use self::order::{Handed, Order, ToHost, ToolOrder, take_over};
 use self::serving::Serving;
 use self::words::{Started, no_start};
+use crate::clock::now_ns;
+use crate::component::Component;
 use crate::drill::{Held, Post, ThreadKind};
 use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
+use crate::loading::{LoadOrder, Loading};
 use crate::machine::{Engine, Machine};
 use crate::parent::belong_to;
-use crate::runtime::record_enforcement;
 use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Stripped};
-use crate::tool::{Component, LoadOrder, Loading};
 
 /// What a host's process is told by its arguments.
 #[derive(Debug, Clone, Copy)]
@@ -178,7 +179,7 @@ impl Prepared {
         let policies = tools.iter().map(|tool| tool.loading.policy()).collect();
         serving.bring(tools);
         let enforced = muster.seal(confined).map_err(|error| unsealed(&error))?;
-        record_enforcement(recorder, &enforced, policies).map_err(|error| no_start(&error))?;
+        enforced.record(recorder, now_ns(), policies).map_err(|error| no_start(&error))?;
         Ok(enforced)
     }
 }

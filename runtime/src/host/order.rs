@@ -1,20 +1,19 @@
 //! What a front hands to a host it has started: descriptors over the control socket, and an order of what to load in a
 //! sealed memory file. Both processes are trusted at that moment: nothing of a component was looked at in the host yet.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, Write as _};
+use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
 use serde::{Deserialize, Serialize};
-use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status, of_call};
+use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
 use tollgate_capability::{PrivateSet, SandboxLevel};
 
 use super::lane::Lane;
 use crate::drill::DrillOrder;
+use crate::loading::LoadOrder;
+use crate::memory_file::{memory_file, read_memory_file};
 use crate::operations::OperationTexts;
-use crate::tool::LoadOrder;
 
 /// The front says to a host; one JSON object a packet.
 #[derive(Debug, Serialize, Deserialize)]
@@ -161,30 +160,6 @@ pub(crate) fn take_over(control: &Channel) -> io::Result<Handed> {
     }
     Ok(Handed { way, status, order, code, lanes })
 }
-
-/// A file in memory that nobody can change any more.
-pub(crate) fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
-    let made = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
-    let mut file = File::from(made.map_err(|errno| of_call("memfd_create", errno))?);
-    file.write_all(bytes).map_err(|error| of_call("write to a file in memory", error))?;
-    fcntl_add_seals(&file, SEALED).map_err(|errno| of_call("fcntl(F_ADD_SEALS)", errno))?;
-    Ok(file.into())
-}
-
-/// Whether `file` is one that [`memory_file`] made: nobody can change it.
-pub(crate) fn is_sealed(file: &OwnedFd) -> bool {
-    fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALED))
-}
-
-fn read_memory_file(file: OwnedFd) -> io::Result<Vec<u8>> {
-    let mut file = File::from(file);
-    let mut bytes = Vec::new();
-    file.rewind()?;
-    file.read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-const SEALED: SealFlags = SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags::SHRINK).union(SealFlags::SEAL);
 
 /// Below what a channel takes with one packet.
 const FDS_AT_ONCE: usize = 32;

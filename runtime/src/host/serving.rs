@@ -8,10 +8,11 @@ use super::words::{self, ASK_LIMITS, Ask, Go, Said, Started};
 use crate::drill::Post;
 use crate::error::{CallError, CallFailure};
 use crate::instance::EventLoop;
-use crate::invoke::{Answer, Request, Runner};
+use crate::invoke::Runner;
 use crate::machine::Machine;
 use crate::operations::too_much_together;
 use crate::private::Noted;
+use crate::request::{Answer, Request};
 use crate::sandbox::Enforced;
 use crate::tool::Tool;
 

@@ -5,8 +5,9 @@ use tollgate_audit::{CallId, Salt};
 
 use super::lane::{Lane, LaneLimits};
 use crate::error::{CallError, CallFailure, HostError, LoadError, with_causes};
-use crate::invoke::{Caller, Usage};
 use crate::operations::{ALL_OPERATIONS_BYTES_MAX, OperationTexts};
+use crate::request::Caller;
+use tollgate_audit::Usage;
 
 /// The host says on its first lane, once: how its start went.
 #[derive(Debug, Serialize, Deserialize)]

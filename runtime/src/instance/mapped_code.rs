@@ -67,7 +67,7 @@ mod tests {
 
     use super::*;
     use crate::Engine;
-    use crate::host::order::memory_file;
+    use crate::memory_file::memory_file;
 
     const WAY: &str = "TOLLGATE_TEST_WAY";
     const CODE: &str = "TOLLGATE_TEST_CODE";

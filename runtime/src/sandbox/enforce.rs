@@ -11,12 +11,14 @@ use std::fs::File;
 use std::io::{self, Seek as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
+use std::time::{Duration, Instant};
 
 use rustix::fs::RawDir;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use tollgate_audit::{Digest, Enforcement, HostId, Level, Text, of_call};
+use tollgate_audit::{Digest, Enforcement, Entry, HostId, Kept, Level, Record, RecordError, Text, of_call};
 use tollgate_capability::SandboxLevel;
 
+use super::descriptors::close_but;
 use super::filter::{self, FilterError, LOGGING_FILTER, Log, Otherwise, Program};
 use super::kernel::KernelOffer;
 use super::limits::{LimitRow, Limited};
@@ -341,7 +343,20 @@ impl Enforced {
             self_test: Text::from(self.self_test.as_str()),
         }
     }
+
+    /// Puts that entry on the record. Waits for room in the notary's pipe, at most [`RECORD_WAIT`].
+    ///
+    /// # Errors
+    ///
+    /// The record does not take it.
+    pub(crate) fn record(&self, record: &dyn Record, time_ns: u64, policies: Vec<Digest>) -> Result<(), RecordError> {
+        let entry = Entry::Enforcement(self.entry(record.host(), time_ns, policies)).encode();
+        record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT)
+    }
 }
+
+/// How long the first entry may wait for room in the notary's pipe.
+const RECORD_WAIT: Duration = Duration::from_secs(5);
 
 fn in_ledger(level: SandboxLevel) -> Level {
     match level {
@@ -383,27 +398,6 @@ impl ThreadList {
 
 /// Bytes of folder entries that are read at once; any number of threads is listed by as many reads as it takes.
 const ENTRIES_BYTES: usize = 4096;
-
-/// Closes all from 3 on but `kept`.
-pub(super) fn close_but(kept: &mut [RawFd]) -> io::Result<()> {
-    kept.sort_unstable();
-    let mut next = u32::try_from(libc::STDERR_FILENO).unwrap_or_default() + 1;
-    for fd in kept.iter().filter_map(|&fd| u32::try_from(fd).ok()) {
-        if fd > next {
-            close_range(next, fd - 1)?;
-        }
-        next = next.max(fd.saturating_add(1));
-    }
-    close_range(next, u32::MAX)
-}
-
-#[allow(unsafe_code, reason = "no crate here has close_range(2)")]
-pub(super) fn close_range(first: u32, last: u32) -> io::Result<()> {
-    let flags: u32 = 0;
-    // SAFETY: takes numbers alone. Whoever owns one of these files was told by `strip` that it is gone.
-    let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
-    if answer == 0 { Ok(()) } else { Err(of_call("close_range", io::Error::last_os_error())) }
-}
 
 /// glibc asks `/proc/sys/vm/overcommit_memory` before it gives memory of an arena back, which is out of a sealed host's
 /// reach: it never gives any back. What may be taken at all is limited (`RLIMIT_DATA`).

@@ -10,7 +10,8 @@ use rustix::fs::{CWD, MemfdFlags, Mode, OFlags, ResolveFlags, SealFlags, fcntl_a
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use serde::Serialize;
 
-use super::enforce::{close_range, drop_capabilities};
+use super::descriptors::close_range;
+use super::enforce::drop_capabilities;
 use super::filter::{knows_action, no_new_privileges};
 use super::kernel::{LANDLOCK_ABI_FULL, STEPS, landlock_abi};
 use super::rows::PAGEMAP_SCAN;

@@ -5,6 +5,7 @@
 //! applies it in one order, and what comes out, [`Enforced`], is what lets a host serve. Tollgate's own processes are
 //! sealed by `trusted`, more simply.
 
+mod descriptors;
 pub mod enforce;
 mod features;
 mod filter;

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
-use super::enforce::close_but;
+use super::descriptors::close_but;
 pub(crate) use super::filter::{ANY, Check, NOT_EXECUTABLE};
 use super::filter::{Log, Otherwise, Program, no_new_privileges};
 use super::ruleset;

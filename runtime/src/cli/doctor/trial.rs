@@ -7,11 +7,12 @@ use tollgate_capability::{Grant, Manifest, SandboxLevel, SandboxSettings};
 use crate::artifact::Artifact;
 use crate::cli::ledger::own_processes;
 use crate::cli::{config, load, output};
-use crate::compiler::{CompileLimits, Compiler, CompilerCommand};
+use crate::compile_limits::CompileLimits;
+use crate::compiler::{Compiler, CompilerCommand};
 use crate::error::{LoadError, with_causes};
 use crate::front::{Front, ToolSpec};
-use crate::runtime::Engine;
-use crate::tool::Provenance;
+use crate::loading::Provenance;
+use crate::machine::Engine;
 
 /// What came of the start of one process.
 pub(super) struct Trial {

@@ -20,9 +20,9 @@ use crate::cli::load::Running;
 use crate::cli::{ledger, output, tools};
 use crate::error::{LoadError, with_causes};
 use crate::front::ToolSpec;
+use crate::loading::Provenance;
+use crate::machine::Engine;
 use crate::package::{PackageError, embed_manifest};
-use crate::runtime::Engine;
-use crate::tool::Provenance;
 
 /// A component that was built.
 pub(super) struct Built {

@@ -15,9 +15,9 @@ use tollgate_wasi_proxy::know_devtmpfs;
 
 use super::*;
 use crate::authority::hold;
-use crate::host::order::memory_file;
+use crate::loading::{LoadOrder, Loading};
+use crate::memory_file::memory_file;
 use crate::private::Noted;
-use crate::tool::{LoadOrder, Loading};
 use crate::{
     Answer, Books, CallError, CallFailure, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker,
 };

@@ -9,7 +9,7 @@ use std::{fs, thread};
 use tollgate_audit::Digest;
 
 use super::*;
-use crate::host::order::memory_file;
+use crate::memory_file::memory_file;
 use crate::{Component, Engine, LoadError};
 
 #[test]
