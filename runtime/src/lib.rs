@@ -44,7 +44,7 @@ mod tool;
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;
 pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectError};
-pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostedTool, ToolSpec};
+pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostProcessEnd, HostedTool, ToolSpec, Trial};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;
 pub use loading::Provenance;

@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueHint};
 use tollgate_capability::TimeSpan;
 
 use super::audit::AuditArgs;
 use super::project::Language;
-use crate::drill::ThreadKind;
+use crate::host::ThreadKind;
 use crate::log::LogLevel;
 
 const EXIT_CODES: &str = "\
@@ -336,8 +337,8 @@ pub(crate) struct DrillArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) attack: Vec<String>,
     /// Attack from this kind of thread alone. May be given several times.
-    #[arg(long, value_name = "KIND", value_enum)]
-    pub(crate) thread: Vec<ThreadKind>,
+    #[arg(long, value_name = "KIND", value_parser = PossibleValuesParser::new(ThreadKind::ALL.map(ThreadKind::as_str)))]
+    pub(crate) thread: Vec<String>,
     /// Print the attacks, and make none.
     #[arg(long, conflicts_with = "json")]
     pub(crate) list: bool,

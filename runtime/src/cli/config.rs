@@ -93,10 +93,18 @@ pub(crate) fn home() -> Option<PathBuf> {
     absolute("HOME")
 }
 
-/// The file of this program.
+/// The file of the `tollgate` program: this one, or the one beside it where this is the program of the drill.
 pub(crate) fn this_program() -> std::io::Result<PathBuf> {
-    env::current_exe()
+    let own = env::current_exe()?;
+    Ok(if own.ends_with(DRILL) { own.with_file_name("tollgate") } else { own })
 }
+
+/// The program of the drill, which stands beside `tollgate`.
+pub(crate) fn drill_program() -> std::io::Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(DRILL))
+}
+
+const DRILL: &str = "tollgate-drill";
 
 /// The wall clock, in nanoseconds since the Unix epoch.
 pub(crate) fn now_ns() -> u64 {

@@ -1,7 +1,11 @@
 //! `tollgate drill`: native attacks from inside sealed hosts, and what stopped each.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
+use clap::Parser;
 use miette::Diagnostic;
 use serde_json::{Value, json};
 use tollgate_audit::{Kind, VerifyError};
@@ -10,13 +14,15 @@ use super::args::{DrillArgs, ToolArgs};
 use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::ledger::{own_processes, user};
-use super::{compiled, load, output, tools};
-use crate::drill::{Attack, DrillError, Field, Group, Scene, Stop, ThreadKind, Verdict, attack, attacks};
+use super::{compiled, config, load, output, report, tools, usage};
+use crate::drill::{Attack, DrillError, DrillOrder, Field, Group, Scene, Stop, Verdict, attack, attacks};
 use crate::error::LoadError;
-use crate::front::{Front, FrontFailure, ToolSpec};
+use crate::front::{Front, FrontFailure, HostCommand, ToolSpec};
+use crate::host::{HostRole, ThreadKind};
 use crate::loading::Provenance;
 use crate::machine::Engine;
 use crate::notary::NotaryFailure;
+use crate::surroundings::survive_size_limit;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum DrillFailure {
@@ -29,6 +35,11 @@ enum DrillFailure {
     #[error("the drill cannot go on")]
     #[diagnostic(help("`tollgate doctor` says what this machine's kernel can enforce"))]
     Host { source: LoadError },
+    #[error("this program's own path is not known")]
+    NoProgram { source: std::io::Error },
+    #[error("`{}`, which makes the attacks, cannot be started", program.display())]
+    #[diagnostic(help("it stands beside `tollgate`, where `cargo install` puts both: install both again"))]
+    NotBeside { program: PathBuf, source: std::io::Error },
     #[error("no notary keeps the drill's ledger")]
     Notary { source: FrontFailure },
     #[error("the drill's ledger is not whole")]
@@ -51,7 +62,70 @@ struct Line {
     verdict: Verdict,
 }
 
-pub(crate) fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
+/// Goes on as `tollgate-drill`, which stands beside this program and has the attacks. The arguments are sound.
+#[allow(clippy::disallowed_methods, reason = "this process becomes the program of the drill")]
+pub(super) fn become_drill() -> Failure {
+    let program = match config::drill_program() {
+        Ok(program) => program,
+        Err(source) => return Failure::internal_as(DrillFailure::NoProgram { source }),
+    };
+    let source = Command::new(&program).args(std::env::args_os().skip(2)).exec();
+    Failure::usage(DrillFailure::NotBeside { program, source })
+}
+
+/// The command line of `tollgate-drill`: that of `tollgate drill`, and the process of a host that attacks.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let is_attacker = args.get(1).is_some_and(|first| first == ATTACKER);
+    let (json, done) = if is_attacker {
+        match Attacker::try_parse() {
+            Ok(attacker) => (false, attack_as(&attacker)),
+            Err(error) => return usage(&error),
+        }
+    } else {
+        survive_size_limit();
+        match CommandLine::try_parse() {
+            Ok(line) => (line.args.json, config::must_be_absolute().and_then(|()| drill(&line.args))),
+            Err(error) => return usage(&error),
+        }
+    };
+    done.unwrap_or_else(|failure| report::failure(&failure, json)).into()
+}
+
+#[derive(Debug, Parser)]
+#[command(name = "tollgate drill", bin_name = "tollgate drill")]
+struct CommandLine {
+    #[command(flatten)]
+    args: DrillArgs,
+}
+
+/// What a host that attacks is told.
+#[derive(Debug, Parser)]
+struct Attacker {
+    /// [`ATTACKER`].
+    _role: String,
+    /// The process that started it.
+    #[arg(long)]
+    front: u32,
+    /// The attack, in JSON.
+    #[arg(long)]
+    order: String,
+}
+
+/// Serves as a host that was started for an attack.
+#[allow(unsafe_code, reason = "a host closes every file that it was not handed")]
+fn attack_as(attacker: &Attacker) -> Result<Exit, Failure> {
+    let order: DrillOrder = serde_json::from_str(&attacker.order).map_err(Failure::internal)?;
+    // SAFETY: this process does nothing else: it has opened no file before, and ends afterwards.
+    unsafe { crate::host::serve_and(&HostRole { front: attacker.front }, order) }.map_err(Failure::internal)?;
+    Ok(Exit::Success)
+}
+
+/// The first argument of such a process.
+const ATTACKER: &str = "attacker";
+
+fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
     let chosen = chosen(args)?;
     if args.list {
         return list(&chosen);
@@ -59,12 +133,12 @@ pub(crate) fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
     let mut scene = Scene::new().map_err(no_scene)?;
     let (front, fields) = fields(args, &mut scene)?;
     let mut lines = Vec::new();
-    for (ground, mut field) in fields {
+    for (ground, field) in fields {
         if !args.json {
             output::print(&format!("{ground}:\n"))?;
         }
         for (group, attack) in &chosen {
-            let made = make(&mut field, &mut scene, *group, attack, ground, &args.thread)?;
+            let made = make(&field, &mut scene, *group, attack, ground, &args.thread)?;
             if !args.json {
                 output::print(&text(&made))?;
             }
@@ -99,10 +173,12 @@ type Fields = Vec<(&'static str, Field)>;
 
 /// The front, and what its hosts are sealed for.
 fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failure> {
+    let program = config::drill_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
+    let attackers = HostCommand { program, arguments: vec![ATTACKER.into()] };
     let Some(component) = &args.component else {
         let front = start_front(scene, load::Running::default())?;
-        let bare = Field::bare(&front).map_err(failed)?;
-        let folder = Field::with_folder(&front, scene).map_err(failed)?;
+        let bare = Field::bare(&front, &attackers).map_err(failed)?;
+        let folder = Field::with_folder(&front, &attackers, scene).map_err(failed)?;
         return Ok((front, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
     };
     let (manifest, grants) = (args.manifest.clone(), args.grants.clone());
@@ -117,7 +193,7 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, set, provenance);
-    let field = Field::of_tool(&front, scene, spec).map_err(failed)?;
+    let field = Field::of_tool(&front, &attackers, scene, spec).map_err(failed)?;
     Ok((front, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
 }
 
@@ -130,14 +206,16 @@ fn start_front(scene: &mut Scene, running: load::Running) -> Result<Front, Failu
 }
 
 fn make(
-    field: &mut Field,
+    field: &Field,
     scene: &mut Scene,
     group: Group,
     attack: &'static Attack,
     ground: &'static str,
-    threads: &[ThreadKind],
+    threads: &[String],
 ) -> Result<Vec<Line>, Failure> {
-    let kinds = ThreadKind::ALL.into_iter().filter(|kind| threads.is_empty() || threads.contains(kind));
+    let kinds = ThreadKind::ALL
+        .into_iter()
+        .filter(|kind| threads.is_empty() || threads.iter().any(|name| name == kind.as_str()));
     let stop = field.stop(attack);
     kinds
         .map(|thread| {
@@ -237,5 +315,6 @@ fn failed(error: DrillError) -> Failure {
     match error {
         DrillError::Host(source) => Failure::internal_as(DrillFailure::Host { source }),
         DrillError::Scene(source) => no_scene(source),
+        DrillError::Order(source) => Failure::internal(source),
     }
 }

@@ -7,7 +7,7 @@ mod check;
 mod compiled;
 mod config;
 mod doctor;
-mod drill;
+pub mod drill;
 mod exit;
 mod given;
 mod hint;
@@ -69,7 +69,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Remove(args) => tools::remove(&args),
         Command::Trust(args) => trust::trust(&args),
         Command::Check(args) => check::check(&args),
-        Command::Drill(args) => drill::drill(&args),
+        Command::Drill(_) => Err(drill::become_drill()),
         Command::Audit(args) => audit::audit(&args),
         Command::Notary(args) => run::notary(&args),
         Command::Host(args) => run::host(&args),

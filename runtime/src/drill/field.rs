@@ -2,18 +2,21 @@
 
 use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
 
-use super::post::{DrillOrder, ThreadKind};
+use super::order::{DrillOrder, outcome_in};
 use super::scene::{Harm, Scene};
-use super::verdict::{Verdict, judge};
+use super::verdict::{Drilled, Verdict, judge};
 use super::{Attack, Stop};
 use crate::error::LoadError;
-use crate::front::{Front, Group, ToolSpec};
+use crate::front::{Front, HostCommand, ToolSpec, Trial};
+use crate::host::ThreadKind;
 use crate::sandbox::{self, KernelPlan};
 
 /// Hosts of one tool, or of none.
 #[derive(Debug)]
 pub(crate) struct Field {
-    group: Group,
+    trial: Trial,
+    // The program that attacks, and how it is told that it is a host.
+    command: HostCommand,
     plan: KernelPlan,
     // What hosts are sealed for that have no tool.
     set: Option<CapabilitySet>,
@@ -26,6 +29,9 @@ pub(crate) enum DrillError {
     /// A host does not start.
     #[error("a host does not start")]
     Host(#[from] LoadError),
+    /// The order for an attack cannot be written.
+    #[error("an order for the drill cannot be written")]
+    Order(#[from] serde_json::Error),
     /// The place for attacks cannot be made.
     #[error("files for the drill cannot be made")]
     Scene(#[from] std::io::Error),
@@ -37,8 +43,8 @@ impl Field {
     /// # Errors
     ///
     /// The front has ended.
-    pub(crate) fn bare(front: &Front) -> Result<Self, DrillError> {
-        Self::of(front, Vec::new(), CapabilitySet::default(), true)
+    pub(crate) fn bare(front: &Front, command: &HostCommand) -> Result<Self, DrillError> {
+        Self::of(front, command, Vec::new(), CapabilitySet::default(), true)
     }
 
     /// Hosts without a tool, and with the folder of the scene granted, with every right.
@@ -46,7 +52,7 @@ impl Field {
     /// # Errors
     ///
     /// The front has ended.
-    pub(crate) fn with_folder(front: &Front, scene: &Scene) -> Result<Self, DrillError> {
+    pub(crate) fn with_folder(front: &Front, command: &HostCommand, scene: &Scene) -> Result<Self, DrillError> {
         let access = Access::ALL.into_iter().collect();
         let folder = FsCapability {
             guest: "/drill".to_owned(),
@@ -58,7 +64,7 @@ impl Field {
             write_quota: WRITE_QUOTA,
             mounts: false,
         };
-        Self::of(front, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
+        Self::of(front, command, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
     }
 
     /// Hosts of this tool. The folder of the scene takes the place of those that are granted, so that no attack comes near
@@ -67,18 +73,29 @@ impl Field {
     /// # Errors
     ///
     /// [`LoadError`].
-    pub(crate) fn of_tool(front: &Front, scene: &Scene, mut tool: ToolSpec) -> Result<Self, DrillError> {
+    pub(crate) fn of_tool(
+        front: &Front,
+        command: &HostCommand,
+        scene: &Scene,
+        mut tool: ToolSpec,
+    ) -> Result<Self, DrillError> {
         for granted in &mut tool.load.set.fs {
             (granted.host, granted.opened) = (scene.granted_folder(), None);
         }
         let set = tool.load.set.clone();
-        Self::of(front, vec![tool], set, false)
+        Self::of(front, command, vec![tool], set, false)
     }
 
-    fn of(front: &Front, tools: Vec<ToolSpec>, set: CapabilitySet, has_no_tool: bool) -> Result<Self, DrillError> {
+    fn of(
+        front: &Front,
+        command: &HostCommand,
+        tools: Vec<ToolSpec>,
+        set: CapabilitySet,
+        has_no_tool: bool,
+    ) -> Result<Self, DrillError> {
         let (plan, is_granted) = (sandbox::plan(&set), !set.fs.is_empty());
-        let group = front.drill_group(tools)?;
-        Ok(Self { group, plan, set: has_no_tool.then_some(set), is_granted })
+        let trial = front.trial(tools)?;
+        Ok(Self { trial, command: command.clone(), plan, set: has_no_tool.then_some(set), is_granted })
     }
 
     /// What must stop an attack here.
@@ -91,21 +108,19 @@ impl Field {
     /// # Errors
     ///
     /// [`DrillError`]: it was not made.
-    pub(crate) fn make(
-        &mut self,
-        scene: &mut Scene,
-        attack: &Attack,
-        thread: ThreadKind,
-    ) -> Result<Verdict, DrillError> {
+    pub(crate) fn make(&self, scene: &mut Scene, attack: &Attack, thread: ThreadKind) -> Result<Verdict, DrillError> {
         let stop = self.stop(attack);
         let order = DrillOrder {
             attack: attack.name.to_owned(),
             thread,
             aim: scene.aim(self.is_granted)?,
             set: self.set.clone().map(PrivateSet::new),
+            is_judged: matches!(stop, Stop::Notary(_)),
         };
-        let is_judged = matches!(stop, Stop::Notary(_));
-        let drilled = self.group.drill(order, is_judged)?;
+        let mut command = self.command.clone();
+        command.arguments.extend(["--order".into(), serde_json::to_string(&order)?.into()]);
+        let end = self.trial.run(&command)?;
+        let drilled = Drilled { outcome: outcome_in(&end.said), end };
         Ok(match scene.unharmed() {
             Ok(()) => judge(stop, thread, &drilled),
             Err(harm) => Verdict::Escaped(tell(&harm)),

@@ -7,9 +7,9 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tollgate_audit::HostId;
 
 use super::raw::Miss;
+use crate::host::SealedProcess;
 
 /// Targets outside the host. The front makes them for the drill and watches them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -43,28 +43,13 @@ pub(crate) struct Aim {
     pub(crate) abstract_name: String,
 }
 
-/// What the host itself holds.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Held {
-    /// Its id in the ledger.
-    pub(crate) host: HostId,
-    /// Its socket to the front.
-    pub(crate) control: RawFd,
-    /// Its end of the pipe to the notary.
-    pub(crate) pipe: RawFd,
-    /// Its socket to the notary.
-    pub(crate) acks: RawFd,
-    /// The socket on which a thread gets its calls.
-    pub(crate) lane: RawFd,
-}
-
 /// Where an attack takes place.
 #[derive(Debug, Clone)]
 pub(crate) struct Ground {
     /// What there is outside.
     pub(crate) aim: Aim,
     /// What there is within.
-    pub(crate) held: Held,
+    pub(crate) held: SealedProcess,
 }
 
 impl Ground {

@@ -1,8 +1,9 @@
 //! Native attacks from inside a sealed host, as code would make them that broke out of wasm: the table of attacks, and
 //! what must stop each. `tollgate drill` and the tests run them.
 //!
-//! An attack aims at things that were made for it and does no lasting damage if it gets its way. It must never be made
-//! in a process that was not started for it.
+//! An attack aims at things that were made for it and does no lasting damage if it gets its way. It is made in a process of the
+//! program `tollgate-drill`, whose code is that of a host but for the attack ([`AfterSealed`](crate::host::AfterSealed)); no
+//! message to a host brings it about.
 
 mod evidence;
 mod field;
@@ -12,8 +13,8 @@ mod ground;
 mod kernel;
 mod machine;
 mod network;
+mod order;
 mod pages;
-mod post;
 mod privileges;
 mod processes;
 mod raw;
@@ -28,10 +29,10 @@ use serde::{Deserialize, Serialize};
 use crate::sandbox::KernelPlan;
 
 pub(crate) use field::{DrillError, Field};
-pub(crate) use ground::{Ground, Held};
-pub(crate) use post::{DrillOrder, Post, ThreadKind};
+pub(crate) use ground::Ground;
+pub(crate) use order::DrillOrder;
 pub(crate) use scene::Scene;
-pub(crate) use verdict::{Drilled, Verdict};
+pub(crate) use verdict::Verdict;
 
 use raw::{Miss, Reply};
 

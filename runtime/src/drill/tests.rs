@@ -12,6 +12,7 @@ use tollgate_audit::HostId;
 use tollgate_capability::CapabilitySet;
 
 use super::*;
+use crate::host::SealedProcess;
 
 const ATTACK: &str = "TOLLGATE_TEST_ATTACK";
 const AIM: &str = "TOLLGATE_TEST_AIM";
@@ -133,8 +134,7 @@ fn alone(attack: &Attack) -> Option<Outcome> {
 #[allow(clippy::exit, reason = "after an attack the test harness is in no state to end by itself")]
 fn child_makes_an_attack() {
     let text = |name: &str| std::env::var(name).unwrap();
-    let [control, pipe, acks, lane] = serde_json::from_str(&text(FDS)).unwrap();
-    let held = Held { host: HostId([7; 6]), control, pipe, acks, lane };
+    let held = SealedProcess::new(HostId([7; 6]), serde_json::from_str(&text(FDS)).unwrap());
     let ground = Ground { aim: serde_json::from_str(&text(AIM)).unwrap(), held };
     let outcome = attack(&text(ATTACK)).unwrap().run(&ground);
     println!("\noutcome {}", serde_json::to_string(&outcome).unwrap());

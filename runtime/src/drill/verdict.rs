@@ -1,25 +1,21 @@
 //! Whether an attack was stopped, and by what should. That it came to nothing is not enough.
 
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::ExitStatus;
 
 use tollgate_audit::{BlockedCall, HostEnding};
 
-use super::post::ThreadKind;
 use super::{Outcome, Stop};
+use crate::front::HostProcessEnd;
+use crate::host::ThreadKind;
 use crate::sandbox::trap::BLOCKED_EXIT;
 
-/// What a front saw of a host that it had started for an attack.
+/// What was seen of a host that was started for an attack.
 #[derive(Debug)]
 pub(crate) struct Drilled {
     /// What the host said of it, if it still could.
     pub(crate) outcome: Option<Outcome>,
     /// How its process ended.
-    pub(crate) status: Option<ExitStatus>,
-    /// The same in words.
-    pub(crate) how: String,
-    /// What the notary made of it.
-    pub(crate) ending: Option<HostEnding>,
+    pub(crate) end: HostProcessEnd,
 }
 
 /// What is to be said of an attack.
@@ -53,7 +49,7 @@ pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdic
         Stop::Killed(signal) => by_kernel(signal, drilled),
         Stop::Notary(fault) => by_notary(fault, drilled),
     };
-    match (shown, &drilled.outcome, &drilled.ending) {
+    match (shown, &drilled.outcome, &drilled.end.ending) {
         (Some(how), _, _) => Verdict::Stopped(how),
         (None, Some(Outcome::Escaped(answer)), Some(HostEnding::Closed) | None) => {
             Verdict::Escaped(format!("the kernel answered {answer}, and the host went on"))
@@ -65,8 +61,8 @@ pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdic
 /// The host has ended itself, unless the front was faster, which hears of it from the notary; and what it was about to do
 /// is in the ledger, with the thread's name.
 fn by_filter(number: i64, thread: ThreadKind, drilled: &Drilled) -> Option<String> {
-    let Some(HostEnding::Blocked(blocked)) = &drilled.ending else { return None };
-    let status = drilled.status?;
+    let Some(HostEnding::Blocked(blocked)) = &drilled.end.ending else { return None };
+    let status = drilled.end.status?;
     let is_it = i64::try_from(blocked.number).is_ok_and(|blocked| blocked == number)
         && blocked.thread.as_str().starts_with(thread.as_str())
         && (status.code() == Some(BLOCKED_EXIT) || status.signal() == Some(libc::SIGKILL))
@@ -75,12 +71,12 @@ fn by_filter(number: i64, thread: ThreadKind, drilled: &Drilled) -> Option<Strin
 }
 
 fn by_kernel(signal: i32, drilled: &Drilled) -> Option<String> {
-    let is_it = drilled.status?.signal() == Some(signal) && drilled.outcome.is_none();
+    let is_it = drilled.end.status?.signal() == Some(signal) && drilled.outcome.is_none();
     is_it.then(|| format!("kernel: process killed by {}", signal_name(signal)))
 }
 
 fn by_notary(fault: &str, drilled: &Drilled) -> Option<String> {
-    let Some(HostEnding::Condemned { fault: found }) = &drilled.ending else { return None };
+    let Some(HostEnding::Condemned { fault: found }) = &drilled.end.ending else { return None };
     found.contains(fault).then(|| format!("notary: {found}"))
 }
 
@@ -93,9 +89,9 @@ fn otherwise(stop: Stop, drilled: &Drilled) -> String {
         Some(Outcome::Refused(errno)) => format!("refused with {}", name_of(*errno)),
         Some(Outcome::Escaped(answer)) => format!("the kernel answered {answer}"),
         Some(Outcome::Unable(why)) => format!("not made for want of: {why}"),
-        None => drilled.how.clone(),
+        None => drilled.end.how.clone(),
     };
-    let ending = match &drilled.ending {
+    let ending = match &drilled.end.ending {
         Some(HostEnding::Blocked(blocked)) => format!("; seccomp: {blocked}"),
         Some(HostEnding::Condemned { fault }) => format!("; notary: {fault}"),
         Some(HostEnding::Closed) | None => String::new(),
@@ -130,12 +126,15 @@ fn signal_name(signal: i32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::ExitStatus;
+
     use tollgate_audit::{AUDIT_ARCH_X86_64, HostId, ThreadName};
 
     use super::*;
 
     fn drilled(outcome: Option<Outcome>, wait_status: i32, ending: Option<HostEnding>) -> Drilled {
-        Drilled { outcome, status: Some(ExitStatus::from_raw(wait_status)), how: "as it did".to_owned(), ending }
+        let (status, how) = (Some(ExitStatus::from_raw(wait_status)), "as it did".to_owned());
+        Drilled { outcome, end: HostProcessEnd { status, said: String::new(), how, ending } }
     }
 
     fn blocked(number: u64, thread: &str) -> Option<HostEnding> {

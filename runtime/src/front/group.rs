@@ -11,7 +11,6 @@ use super::Shared;
 use super::host_process::HostProcess;
 use super::member::Member;
 use super::slot::{Lease, NoLease, Slot, Starting};
-use crate::drill::{DrillOrder, Drilled};
 use crate::error::{HostError, LoadError};
 use crate::host::words::Started;
 use crate::operations::OperationTexts;
@@ -21,8 +20,6 @@ use crate::operations::OperationTexts;
 pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) members: Vec<Arc<Member>>,
-    /// An attack that its host shall make.
-    pub(crate) drill: Option<DrillOrder>,
     slot: Arc<Slot<Arc<HostProcess>, LoadError>>,
 }
 
@@ -31,18 +28,7 @@ pub(crate) type Using = Lease<Arc<HostProcess>, LoadError>;
 
 impl Group {
     pub(crate) fn new(shared: &Arc<Shared>, members: Vec<Arc<Member>>) -> Self {
-        Self { shared: Arc::clone(shared), members, drill: None, slot: Slot::new() }
-    }
-
-    /// Starts a host that makes one attack: what came of it.
-    pub(crate) fn drill(&mut self, order: DrillOrder, judged: bool) -> Result<Drilled, LoadError> {
-        self.drill = Some(order);
-        let (host, started) = HostProcess::start(&self.shared, &self.members, self.drill.clone())?;
-        match started {
-            Started::Serving { .. } => Ok(host.drilled(judged)),
-            Started::Unloadable { error, .. } => Err(error),
-            Started::NoHost { error } => Err(error.into()),
-        }
+        Self { shared: Arc::clone(shared), members, slot: Slot::new() }
     }
 
     /// The host, for one call or question, until when the caller can wait for it; it is started if there is none.
@@ -76,7 +62,7 @@ impl Group {
 
     /// A host that serves.
     fn started(&self) -> Result<HostProcess, LoadError> {
-        let (host, started) = HostProcess::start(&self.shared, &self.members, self.drill.clone())?;
+        let (host, started) = HostProcess::start(&self.shared, &self.shared.settings.command, &self.members)?;
         let serves = match started {
             Started::Serving { tools } => self.learn(tools),
             Started::Unloadable { error, .. } => Err(error),

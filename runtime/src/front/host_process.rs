@@ -10,12 +10,11 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use tollgate_audit::{CallCounter, CallId, HostEnding, HostWay, of_call};
 
-use super::Shared;
 use super::launch::launch;
 use super::member::Member;
 use super::way::{END_WAIT, NOT_ENDED, Way};
+use super::{HostCommand, Shared};
 use crate::clock::now_ms;
-use crate::drill::{DrillOrder, Drilled, Outcome};
 use crate::error::{CallError, HostError, with_causes};
 use crate::host::lane::{Lane, LaneError};
 use crate::host::order::{Order, ToolOrder, hand_over};
@@ -32,18 +31,31 @@ pub(crate) struct HostProcess {
     lane_is_free: Condvar,
 }
 
+/// How a host process ended.
+#[derive(Debug)]
+pub struct HostProcessEnd {
+    /// What the kernel says of it.
+    pub status: Option<std::process::ExitStatus>,
+    /// The last of what it printed to its standard error: untrusted text, in one line.
+    pub said: String,
+    /// All that is known, in words; what it said is in it.
+    pub how: String,
+    /// What the notary made of it.
+    pub ending: Option<HostEnding>,
+}
+
 impl HostProcess {
     /// Starts the host of a group, and waits until it says how that went.
     pub(crate) fn start(
         shared: &Arc<Shared>,
+        command: &HostCommand,
         members: &[Arc<Member>],
-        drill: Option<DrillOrder>,
     ) -> Result<(Self, Started), HostError> {
         let failed = |error: std::io::Error| no_host(with_causes(&error));
         let (way, end) = HostWay::new().map_err(failed)?;
         let calls = CallCounter::of(way.host);
         let describing = members.iter().map(|member| ToolOrder::new(&member.load, calls.next(now_ms())));
-        let order = Order { required: shared.settings.required, tools: describing.collect(), drill };
+        let order = Order { required: shared.settings.required, tools: describing.collect() };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _lane in 0..lanes(members, shared.settings.lanes_max) {
             let (here, there) = UnixStream::pair().map_err(|error| failed(of_call("socketpair", error)))?;
@@ -51,7 +63,7 @@ impl HostProcess {
             theirs.push(there);
         }
         let until = Instant::now() + START_WAIT;
-        let host = launch(shared, end, until).map_err(failed)?;
+        let host = launch(shared, command, end, until).map_err(failed)?;
         // It has nothing to do but to take what it is handed.
         set_socket_timeout(&host.control, Timeout::Send, Some(START_WAIT)).map_err(|errno| failed(errno.into()))?;
         let code: Vec<BorrowedFd<'_>> = members.iter().map(|member| member.code()).collect();
@@ -125,28 +137,15 @@ impl HostProcess {
         }
     }
 
-    /// What came of the attack that the host was started for, and how it ended. If that is for the notary to judge, it is
-    /// given the time.
-    pub(crate) fn drilled(&self, judged: bool) -> Drilled {
-        let until = Instant::now() + START_WAIT;
-        let said = self.take_lane(until).ok().and_then(|mut lane| {
-            let said =
-                lane.send(&(), [b"", b"", b""], Some(until)).and_then(|()| lane.receive(STARTED_LIMITS, Some(until)));
-            let said: Option<(Outcome, _)> = said.ok();
-            // Without a lane the host has nothing to do.
-            self.give_back(lane);
-            said
-        });
-        if said.is_some() && judged {
-            drop(self.way.wait(END_WAIT, |state| state.ended.is_some() && state.over.is_some()));
-        }
-        let outcome = said.map(|(outcome, _none)| outcome);
-        if outcome.is_some() && !self.has_ended() {
+    /// Waits until the host has ended by itself and its record is closed, at most `most`; one that still lives then is ended.
+    pub(super) fn await_end(&self, most: Duration) -> HostProcessEnd {
+        drop(self.way.wait(most, |state| state.ended.is_some()));
+        if !self.has_ended() {
             self.end();
         }
-        let (how, ending) = self.way.end_of("it made an attack and gave no answer");
-        let status = self.way.state().status;
-        Drilled { outcome, status, how, ending }
+        let (how, ending) = self.way.end_of("it did not end by itself");
+        let state = self.way.state();
+        HostProcessEnd { status: state.status, said: state.said.clone(), how, ending }
     }
 
     /// Tells the host to end by itself, and waits for none of it. One that does not is killed by [`Way::kill_if_overdue`].

@@ -21,12 +21,17 @@ use crate::parent::may_signal;
 use crate::surroundings::{Group, of_start, why_ended};
 
 /// Starts a process, which the notary follows from then on. It has nothing yet but its control socket.
-pub(super) fn launch(shared: &Arc<Shared>, end: HostEnd, until: Instant) -> io::Result<Arc<Way>> {
+pub(super) fn launch(
+    shared: &Arc<Shared>,
+    command: &HostCommand,
+    end: HostEnd,
+    until: Instant,
+) -> io::Result<Arc<Way>> {
     let (control, stdin) = Channel::pair()?;
     // Nothing is kept in between: what is not taken in time is known not to be.
     let (to_starter, started) = mpsc::sync_channel(0);
-    let shared = Arc::clone(shared);
-    let work = move || start_and_wait(&shared, end, control, stdin, &to_starter);
+    let (shared, command) = (Arc::clone(shared), command.clone());
+    let work = move || start_and_wait(&shared, &command, end, control, stdin, &to_starter);
     thread::Builder::new().name("host-watch".to_owned()).spawn(work).map_err(of_thread)?;
     let left = until.saturating_duration_since(Instant::now());
     let late = |_late| io::Error::new(io::ErrorKind::TimedOut, "the process has not come up in time");
@@ -36,13 +41,14 @@ pub(super) fn launch(shared: &Arc<Shared>, end: HostEnd, until: Instant) -> io::
 /// The life of the thread of a host.
 fn start_and_wait(
     shared: &Shared,
+    command: &HostCommand,
     end: HostEnd,
     control: Channel,
     stdin: OwnedFd,
     starter: &SyncSender<io::Result<Arc<Way>>>,
 ) {
     let (host, before) = (end.host, Group::here());
-    let spawned = spawn(&shared.settings.command, stdin).and_then(|mut child| match pidfd(child.id()) {
+    let spawned = spawn(command, stdin).and_then(|mut child| match pidfd(child.id()) {
         Ok(process) => Ok((child, process)),
         Err(error) => {
             child.kill().and_then(|()| child.wait())?;
@@ -81,11 +87,11 @@ fn await_end(shared: &Shared, child: &mut Child, way: &Way, before: &Group) {
     let killed = way.killed();
     let signal = status.as_ref().ok().and_then(ExitStatusExt::signal);
     let around = if killed.is_none() { why_ended(signal, before) } else { None };
-    let parts = [Some(ended), killed, around, Some(said).filter(|said| !said.is_empty())];
+    let parts = [Some(ended), killed, around, Some(said.clone()).filter(|said| !said.is_empty())];
     let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
     // Before anybody else hears of it: a front that ends waits for no more than that, and then for the notary.
     shared.notary.ended(way.host, &how);
-    way.has_come_to_its_end(status.ok(), how);
+    way.has_come_to_its_end(status.ok(), said, how);
 }
 
 #[allow(clippy::disallowed_methods, reason = "this module owns the processes of hosts")]

@@ -26,6 +26,7 @@ mod slot;
 mod sync;
 mod tool;
 mod tool_spec;
+mod trial;
 mod way;
 
 use std::collections::BTreeMap;
@@ -37,12 +38,14 @@ use std::time::{Duration, Instant};
 
 use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
 
-pub(crate) use self::group::Group;
+use self::group::Group;
+pub use self::host_process::HostProcessEnd;
 use self::living::Living;
 use self::member::Member;
 use self::reaper::Reaper;
 pub use self::tool::HostedTool;
 pub use self::tool_spec::ToolSpec;
+pub use self::trial::Trial;
 use self::way::{END_WAIT, NOT_ENDED};
 use crate::artifact::Artifact;
 use crate::authority::{Deciding, DecidingPlaces};
@@ -227,9 +230,13 @@ impl Front {
         group
     }
 
-    /// Takes tools whose hosts are started for attacks alone, one each; none serves.
-    pub(crate) fn drill_group(&self, tools: Vec<ToolSpec>) -> Result<Group, LoadError> {
-        Ok(Group::new(&self.shared, self.members(tools)?))
+    /// Takes tools whose hosts are started for trials alone; none serves.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of one of them cannot be kept.
+    pub fn trial(&self, tools: Vec<ToolSpec>) -> Result<Trial, LoadError> {
+        Ok(Trial::new(&self.shared, self.members(tools)?))
     }
 
     /// The notary.

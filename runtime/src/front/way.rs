@@ -29,8 +29,9 @@ pub(super) struct WayState {
     told_to_end: Option<Instant>,
     // Why it was killed.
     killed: Option<String>,
-    // How its process ended, once it has; and how it was, in words.
+    // How its process ended, once it has; what it said at last; and how it was, in words.
     pub(super) status: Option<ExitStatus>,
+    pub(super) said: String,
     pub(super) ended: Option<String>,
     // Once all that came of it is in the ledger.
     pub(super) over: Option<HostEnding>,
@@ -72,10 +73,10 @@ impl Way {
     }
 
     /// Its process is gone, and the notary has been told.
-    pub(super) fn has_come_to_its_end(&self, status: Option<ExitStatus>, how: String) {
+    pub(super) fn has_come_to_its_end(&self, status: Option<ExitStatus>, said: String, how: String) {
         {
             let mut state = self.state();
-            state.status = status;
+            (state.status, state.said) = (status, said);
             state.ended = Some(how);
         }
         self.changed.notify_all();

@@ -13,6 +13,7 @@
 //! It must never serve without an [`Enforced`], reach the ledger other than through its pipe, or start a thread once it
 //! is sealed.
 
+mod after;
 pub(crate) mod lane;
 mod muster;
 pub(crate) mod order;
@@ -27,6 +28,8 @@ use tollgate_audit::{CallId, Channel, Recorder, of_thread};
 use tollgate_capability::CapabilitySet;
 use tollgate_wasi_proxy::know_devtmpfs;
 
+use self::after::After;
+pub use self::after::{AfterSealed, NothingElse, SealedProcess, ThreadKind};
 use self::lane::Lane;
 use self::muster::Muster;
 use self::order::{Handed, Order, ToHost, ToolOrder, take_over};
@@ -34,7 +37,6 @@ use self::serving::Serving;
 use self::words::{Started, no_start};
 use crate::clock::now_ns;
 use crate::component::Component;
-use crate::drill::{Held, Post, ThreadKind};
 use crate::error::{HostError, with_causes};
 use crate::instance::EventLoop;
 use crate::loading::{LoadOrder, Loading};
@@ -62,6 +64,21 @@ pub struct HostRole {
 /// all closed. So this is what a `main` does first, and it ends when this returns.
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
 pub unsafe fn serve(role: &HostRole) -> io::Result<()> {
+    // SAFETY: as the caller promises.
+    unsafe { serve_and(role, NothingElse) }
+}
+
+/// As [`serve`], in a process that does something else besides once it is sealed.
+///
+/// # Errors
+///
+/// As for [`serve`].
+///
+/// # Safety
+///
+/// As for [`serve`].
+#[allow(unsafe_code, reason = "it closes what others may own, and says so")]
+pub unsafe fn serve_and(role: &HostRole, hook: impl AfterSealed) -> io::Result<()> {
     belong_to(role.front)?;
     end_by_any_panic();
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned()?);
@@ -69,39 +86,25 @@ pub unsafe fn serve(role: &HostRole) -> io::Result<()> {
     // SAFETY: this process has just started, and the caller owns no file beside the standard streams; what was handed over is
     // kept.
     let stripped = unsafe { sandbox::strip(&handed.descriptors(&control)) };
-    let drill = post(&handed, &control);
+    let after = After::new(hook, handed.as_process(&control));
     let Handed { way, status, order, code, mut lanes } = handed;
     // SAFETY: the recorder takes the pipe, and lives in threads that end with the process.
     unsafe { sandbox::trap::set_evidence(way.pipe.as_raw_fd(), way.host) };
     let recorder = Arc::new(Recorder::over(way));
     recorder.set_status(status);
     let count = lanes.len();
-    let prepared =
-        stripped.map_err(|error| unsealed(&error)).and_then(|stripped| prepare(stripped, order, code, count));
+    let prepared = stripped
+        .map_err(|error| unsealed(&error))
+        .and_then(|stripped| prepare(stripped, order, code, count, after.sealed_for()));
     match prepared {
-        Ok(prepared) => prepared.serve(&recorder, lanes, drill.clone())?,
+        Ok(prepared) => prepared.serve(&recorder, lanes, &after)?,
         Err(error) => {
             lanes.iter_mut().take(1).for_each(|lane| words::tell(lane, &error));
             return Ok(());
         }
     }
-    if let Some(drill) = drill {
-        drill.attend(ThreadKind::Main);
-    }
+    after.on(ThreadKind::Main);
     hear(&control, &recorder)
-}
-
-/// Where threads meet over an attack, in a host that was started for one.
-fn post(handed: &Handed, control: &Channel) -> Option<Arc<Post>> {
-    let order = handed.order.drill.clone()?;
-    let held = Held {
-        host: handed.way.host,
-        control: control.as_fd().as_raw_fd(),
-        pipe: handed.way.pipe.as_raw_fd(),
-        acks: handed.way.acks.as_raw_fd(),
-        lane: handed.lanes.first()?.as_fd().as_raw_fd(),
-    };
-    Some(Arc::new(Post::new(order, held)))
 }
 
 /// What a host will run, in a process that reaches no files but those granted.
@@ -121,14 +124,20 @@ pub(crate) struct Unloaded {
 }
 
 /// Makes the engine, which opens `/proc/self/pagemap`, learns what the gate knows from `/proc`, and confines this process.
-fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -> Result<Prepared, Started> {
+fn prepare(
+    stripped: Stripped,
+    order: Order,
+    code: Vec<OwnedFd>,
+    lanes: usize,
+    besides: Option<CapabilitySet>,
+) -> Result<Prepared, Started> {
     let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
     let engine = Engine::for_mapped_code(lanes).map_err(|error| no_start(&error))?;
     know_devtmpfs();
-    let Order { required, tools, drill } = order;
-    let of_drill = drill.and_then(|drill| drill.set).map(|set| sandbox::plan(&set.into_set()));
+    let Order { required, tools } = order;
+    let besides = besides.map(|set| sandbox::plan(&set));
     let tools: Vec<_> = tools.into_iter().map(ToolOrder::into_load).zip(code).collect();
-    let plans = of_drill.into_iter().chain(tools.iter().map(|((load, _), _)| sandbox::plan(&load.set)));
+    let plans = besides.into_iter().chain(tools.iter().map(|((load, _), _)| sandbox::plan(&load.set)));
     let plan = plans.reduce(KernelPlan::and).unwrap_or_else(|| sandbox::plan(&CapabilitySet::default()));
     let confined = stripped.confine(&plan, required).map_err(|error| unsealed(&error))?;
     let tools = tools.into_iter().map(|((load, describing), code)| (load, describing, code)).collect();
@@ -137,25 +146,29 @@ fn prepare(stripped: Stripped, order: Order, code: Vec<OwnedFd>, lanes: usize) -
 
 impl Prepared {
     /// Starts every thread that this process will have, loads the code, seals them, and lets them serve.
-    fn serve(self, recorder: &Arc<Recorder>, lanes: Vec<Lane>, drill: Option<Arc<Post>>) -> io::Result<()> {
+    fn serve<A: AfterSealed>(
+        self,
+        recorder: &Arc<Recorder>,
+        lanes: Vec<Lane>,
+        after: &Arc<After<A>>,
+    ) -> io::Result<()> {
         let muster = Muster::new(lanes.len() + 1);
         let first = {
-            let (muster, drill) = (Arc::clone(&muster), drill.clone());
+            let (muster, after) = (Arc::clone(&muster), Arc::clone(after));
             move || {
-                if muster.attend(EPOCH_THREAD).is_ok()
-                    && let Some(drill) = drill
-                {
-                    drill.attend(ThreadKind::Epoch);
+                if muster.attend(EPOCH_THREAD).is_ok() {
+                    after.on(ThreadKind::Epoch);
                 }
             }
         };
         let machine = Machine::start(&self.engine, Arc::clone(recorder) as _, first).map_err(io::Error::other)?;
-        let serving = Arc::new(Serving::new(machine, drill));
+        let serving = Arc::new(Serving::new(machine));
         for (place, lane) in lanes.into_iter().enumerate() {
             let (muster, serving, event_loop) = (Arc::clone(&muster), Arc::clone(&serving), EventLoop::new()?);
+            let after = (place == 0).then(|| Arc::clone(after));
             let name = format!("worker-{}", place + 1);
             let its_name = name.clone();
-            let work = move || serving.work(place == 0, lane, event_loop, &muster.attend(&its_name));
+            let work = move || serving.work(after.as_deref(), lane, event_loop, &muster.attend(&its_name));
             thread::Builder::new().name(name).spawn(work).map_err(of_thread)?;
         }
         sandbox::trap::name_thread(MAIN_THREAD);

@@ -2,15 +2,15 @@
 //! sealed memory file. Both processes are trusted at that moment: nothing of a component was looked at in the host yet.
 
 use std::io;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
 use tollgate_capability::{PrivateSet, SandboxLevel};
 
+use super::after::SealedProcess;
 use super::lane::Lane;
-use crate::drill::DrillOrder;
 use crate::loading::LoadOrder;
 use crate::memory_file::{memory_file, read_memory_file};
 use crate::operations::OperationTexts;
@@ -43,9 +43,6 @@ pub(crate) enum ToHost {
 pub(crate) struct Order {
     pub(crate) required: SandboxLevel,
     pub(crate) tools: Vec<ToolOrder>,
-    /// An attack that it shall make once it is sealed, to see what stops it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) drill: Option<DrillOrder>,
 }
 
 /// One of its tools.
@@ -111,6 +108,15 @@ impl Handed {
         let own = [control.as_fd(), self.way.pipe.as_fd(), self.way.acks.as_fd()];
         let code = self.code.iter().map(|code| code.as_fd());
         own.into_iter().chain(code).chain(self.lanes.iter().map(Lane::as_fd)).collect()
+    }
+
+    /// This process, as code sees it that runs in it.
+    pub(crate) fn as_process(&self, control: &Channel) -> SealedProcess {
+        let of = |fd: BorrowedFd<'_>| fd.as_raw_fd();
+        // `take_over` has seen that there is a lane.
+        let lane = self.lanes.first().map_or(-1, |lane| of(lane.as_fd()));
+        let fds = [of(control.as_fd()), of(self.way.pipe.as_fd()), of(self.way.acks.as_fd()), lane];
+        SealedProcess::new(self.way.host, fds)
     }
 }
 

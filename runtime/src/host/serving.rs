@@ -3,9 +3,9 @@
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Unloaded;
+use super::after::{After, AfterSealed, ThreadKind};
 use super::lane::Lane;
 use super::words::{self, ASK_LIMITS, Ask, Go, Said, Started};
-use crate::drill::Post;
 use crate::error::{CallError, CallFailure};
 use crate::instance::EventLoop;
 use crate::invoke::Runner;
@@ -22,7 +22,6 @@ pub(crate) struct Serving {
     machine: Arc<Machine>,
     tools: Mutex<Tools>,
     loaded: Condvar,
-    drill: Option<Arc<Post>>,
 }
 
 #[derive(Debug)]
@@ -34,8 +33,8 @@ enum Tools {
 }
 
 impl Serving {
-    pub(crate) fn new(machine: Arc<Machine>, drill: Option<Arc<Post>>) -> Self {
-        Self { machine, tools: Mutex::new(Tools::Waiting(Vec::new())), loaded: Condvar::new(), drill }
+    pub(crate) fn new(machine: Arc<Machine>) -> Self {
+        Self { machine, tools: Mutex::new(Tools::Waiting(Vec::new())), loaded: Condvar::new() }
     }
 
     /// The tools whose code is there by now. No thread looks for them before it is sealed.
@@ -43,10 +42,11 @@ impl Serving {
         *self.lock() = Tools::Waiting(tools);
     }
 
-    /// Serves a lane until the front closes it. The first thread loads the tools and says how the start went.
-    pub(crate) fn work(
+    /// Serves a lane until the front closes it. The first thread, which has the hook, loads the tools and says how the start
+    /// went.
+    pub(super) fn work<A: AfterSealed>(
         &self,
-        is_first: bool,
+        first: Option<&After<A>>,
         mut lane: Lane,
         event_loop: EventLoop,
         sealed: &Result<Arc<Enforced>, Arc<Started>>,
@@ -54,21 +54,17 @@ impl Serving {
         let enforced = match sealed {
             Ok(enforced) => enforced,
             Err(started) => {
-                if is_first {
+                if first.is_some() {
                     words::tell(&mut lane, &**started);
                 }
                 return;
             }
         };
         let mut runner = Runner::new(&self.machine, event_loop, enforced);
-        if is_first {
+        if let Some(after) = first {
             words::tell(&mut lane, &self.load(&mut runner));
-            // The front says when.
-            if let Some(drill) = &self.drill
-                && lane.receive::<()>(ASK_LIMITS, None).is_ok()
-            {
-                words::tell(&mut lane, &drill.go());
-            }
+            after.process.has_started();
+            after.on(ThreadKind::Worker);
         }
         let Some(tools) = self.tools() else { return };
         // A lane that breaks is the front's to judge.
