@@ -7,55 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use tollgate_workspace::documented::assert_documented;
+use tollgate_workspace::stock::Stock;
 use tollgate_workspace::{Lab, guest};
-use wasmtime::component::{Component, Linker, ResourceTable};
-use wasmtime::{Engine, Store};
-use wasmtime_wasi::filesystem::FsPerms;
-use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-mod bindings {
-    wasmtime::component::bindgen!({
-        path: "guest-sdk/wit",
-        world: "tool-provider",
-        exports: { default: async },
-    });
-}
+/// What plain wasmtime does not do, as docs/wasi.md has it.
+const SLASH: &str = "`remove-directory-at` of `folder/`";
 
-struct State {
-    wasi: WasiCtx,
-    table: ResourceTable,
-}
-
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
-    }
-}
-
-/// Calls the prober under wasmtime-wasi alone, with a folder as `/docs`.
-fn under_stock(folder: &Path, arguments: &str) -> Value {
-    let engine = Engine::default();
-    let component = Component::from_file(&engine, guest("probe-fs").component).unwrap();
-    let mut linker = Linker::new(&engine);
-    wasmtime_wasi::p2::add_to_linker_async(&mut linker).unwrap();
-    // How the SDK ends a call in which a tool panics.
-    let mut call = linker.instance("tollgate:tool/call@0.1.0").unwrap();
-    call.func_wrap("fail", |_store, (_code, message): (String, String)| -> wasmtime::Result<()> {
-        Err(wasmtime::Error::msg(message))
-    })
-    .unwrap();
-    let event_loop = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    event_loop.block_on(async {
-        let mut wasi = WasiCtx::builder();
-        wasi.preopened_dir(folder, "/docs", FsPerms::ReadWrite).unwrap();
-        let mut store = Store::new(&engine, State { wasi: wasi.build(), table: ResourceTable::new() });
-        let tool = bindings::ToolProvider::instantiate_async(&mut store, &component, &linker).await.unwrap();
-        let answer = tool.tollgate_tool_tool().call_invoke(&mut store, "run", arguments).await.unwrap();
-        serde_json::from_str(&answer.unwrap()).unwrap()
-    })
-}
-
-/// A step, and why it differs if it does.
+/// A step, and the row of docs/wasi.md by which it differs if it does.
 struct Step(Value, Option<&'static str>);
 
 fn one(op: &str, path: &str) -> Step {
@@ -130,8 +89,8 @@ fn steps() -> Vec<Step> {
         one("rmdir", "a.txt"),
         one("rmdir", "slashed"),
         one("mkdir", "to-remove"),
-        one("rmdir", "to-remove/").differs("plain wasmtime refuses the slash, with which Linux removes a folder"),
-        one("rmdir", "to-remove").differs("plain wasmtime removes it only now"),
+        one("rmdir", "to-remove/").differs(SLASH),
+        one("rmdir", "to-remove").differs(SLASH),
         one("rmdir-all", "deep"),
         one("stat", "deep"),
         two("rename", "copy.txt", "moved.txt"),
@@ -205,7 +164,8 @@ fn the_standard_library_is_answered_as_under_plain_wasmtime() {
     let tool =
         lab.tool(guest("probe-fs"), &["fs:/docs=docs:read,write,create,delete,list,metadata", "limit:handles=200"]);
     let gate = lab.answer(&tool, "run", &arguments);
-    let stock = under_stock(&twin, &arguments);
+    let stock = Stock::new(guest("probe-fs")).answer(&twin, "run", &arguments);
+    assert_documented(SLASH);
     let mut differing = Vec::new();
     for ((step, gate), stock) in steps.iter().zip(gate.as_array().unwrap()).zip(stock.as_array().unwrap()) {
         match step.1 {

@@ -2,6 +2,7 @@
 //! command line, and the ledger's entries to assert on. Nothing here is shipped.
 
 pub mod chance;
+pub mod documented;
 pub mod expect;
 pub mod foreign;
 pub mod forgets;
@@ -10,6 +11,7 @@ pub mod hmac;
 pub mod judge;
 pub mod own_main;
 pub mod processes;
+pub mod stock;
 mod trace;
 mod unable;
 pub mod wasi;

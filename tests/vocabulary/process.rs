@@ -220,6 +220,9 @@ fn the_hash_seed_is_drawn_once_and_moves_no_generator() {
     let secure = texts.tool("probe-wasi", r#"needs.random = "secure""#, r#"random = "secure""#);
     let draws = [(); 2].map(|()| texts.lab.answer(&secure, "sequence", &steps(&[&seed])));
     assert_ne!(draws[0], draws[1], "another one for each instance");
+    let ungranted = texts.tool("probe-wasi", "", "");
+    let draws = [(); 2].map(|()| texts.lab.answer(&ungranted, "sequence", &steps(&[&seed])));
+    assert_eq!(draws[0], draws[1], "a constant where nothing is granted");
 }
 
 /// A probe whose clock is the coarser of what it needs and what it is granted.

@@ -1,6 +1,7 @@
 //! Every function of `wasi:cli/imports`, and of our own world, is either gated or listed as harmless with the reason, and what is gated is
 //! denied when it is not granted.
 
+mod documented;
 mod sockets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -144,6 +145,7 @@ fn nothing_is_granted_so_what_every_program_looks_at_is_empty() {
         let expected: Value = serde_json::from_str(answer).unwrap();
         assert_eq!(lab.empty(&tool, "call", call, function), expected, "{function}");
     }
+    assert_eq!(lab.answer(&tool, "call", r#"{"call": "initial-cwd"}"#), json!({ "ok": null }));
 }
 
 #[test]

@@ -27,8 +27,7 @@ pub(super) fn rename(
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno.into()),
         }
-        rustix::fs::renameat_with(&old.folder, old.name, &new.folder, new.name, RenameFlags::empty())?;
-        return decided.moved_to(new);
+        return move_folder(old, new, decided);
     }
     // A sealed host has the system call only where the set brings it, as for `link-at`.
     if !roots.may_link() {
@@ -40,6 +39,12 @@ pub(super) fn rename(
     // Whatever the reason: the file keeps both names, which takes room.
     rustix::fs::unlinkat(&old.folder, old.name, AtFlags::empty()).map_err(|_errno| Errno::IO)?;
     still.was_removed_from(old)
+}
+
+/// Plain `renameat`: of a folder it replaces an empty folder at most.
+pub(super) fn move_folder(old: &Place<'_>, new: &Place<'_>, decided: &Decided) -> Result<(), Failed> {
+    rustix::fs::renameat_with(&old.folder, old.name, &new.folder, new.name, RenameFlags::empty())?;
+    decided.moved_to(new)
 }
 
 /// `linkat`, of the very file that is held.

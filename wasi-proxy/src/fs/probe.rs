@@ -269,6 +269,9 @@ fn folder_of(way: &OsStr) -> &[u8] {
 impl Probe {
     /// The same, unless it is the policy of the folder that it lies in, or of one above: by a hard link, or since the policy's
     /// own name is a symbolic link to it.
+    ///
+    /// A policy that is found must have one name and be no link, but that is only looked at when it is obeyed: a tool could
+    /// change it by its second name, remove that name, and the next run would find a policy with one name.
     fn unless_policy(self, root: Root<'_>, way: &OsStr) -> Self {
         let Target::File { id, .. } = self.target else { return self };
         let mut way = way;

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Timespec, Timestamps};
+use rustix::io::Errno;
 use tollgate_audit::{CallTrail, Room};
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OnViolation, OpenFlags,
     Patterns, Reason, Target,
 };
 
+use super::by_other_calls::{self, link_held, move_folder};
 use super::effect::Place;
 use super::exchange::Decided;
 use super::{
@@ -301,4 +304,104 @@ fn an_exchange_ends_the_call() {
     let refused = scene.gate.exchanged(spent);
     let Refused::Killed(violation) = refused else { panic!("{refused:?}") };
     assert_eq!((violation.rule.as_str(), violation.reason), ("fs:/docs:same", Reason::Exchanged));
+}
+
+/// A rename without `RENAME_NOREPLACE` of what stood at `old` before `meanwhile`, and what it came to.
+fn renamed_meanwhile(scene: &Scene, old: &str, new: &str, meanwhile: impl FnOnce(&Path)) -> Result<(), Failed> {
+    let (old, new) = (path(old), path(new));
+    let place = |path| Place::of(scene.roots.of(path).unwrap(), path, false).unwrap();
+    let (old_place, new_place) = (place(&old), place(&new));
+    let target = scene.roots.look(&old, false).unwrap().target;
+    let decided = Decided::at(&old_place, target).unwrap();
+    meanwhile(scene.folder.path());
+    by_other_calls::rename(&scene.roots, (&old_place, target), &new_place, &decided)
+}
+
+#[test]
+fn by_other_calls_each_kind_gets_a_new_name() {
+    for old in ["a.txt", "link", "sub"] {
+        let scene = Scene::new();
+        let before = fs::symlink_metadata(scene.folder.path().join(old)).unwrap().ino();
+        assert_eq!(renamed_meanwhile(&scene, old, "new", |_| {}), Ok(()), "{old}");
+        assert_eq!(fs::symlink_metadata(scene.folder.path().join("new")).unwrap().ino(), before, "{old}");
+        assert!(fs::symlink_metadata(scene.folder.path().join(old)).is_err(), "{old}");
+    }
+}
+
+#[test]
+fn a_new_name_by_other_calls_replaces_nothing() {
+    for old in ["a.txt", "link", "sub"] {
+        let refused = if old == "sub" { Failed::Raced } else { Errno::EXIST.into() };
+        for make in [|new: &Path| fs::write(new, "new").unwrap(), |new: &Path| fs::create_dir(new).unwrap()] {
+            let scene = Scene::new();
+            let mut before = BTreeMap::new();
+            let said = renamed_meanwhile(&scene, old, "new", |folder| {
+                make(&folder.join("new"));
+                before = scene.snapshot();
+            });
+            assert_eq!(said, Err(refused), "{old}");
+            assert_eq!(scene.snapshot(), before, "{old}");
+        }
+    }
+}
+
+/// What stands at the old name by then is not what was linked, and is not removed.
+#[test]
+fn a_file_that_takes_the_old_name_meanwhile_is_not_removed() {
+    let scene = Scene::new();
+    let at = |name: &str| scene.folder.path().join(name);
+    let said = renamed_meanwhile(&scene, "a.txt", "new", |_| {
+        fs::rename(at("a.txt"), at("kept")).unwrap();
+        fs::write(at("a.txt"), "another").unwrap();
+    });
+    assert_eq!(said, Err(Failed::Exchanged));
+    for (name, text) in [("a.txt", "another"), ("kept", "alpha"), ("new", "alpha")] {
+        assert_eq!(fs::read_to_string(at(name)).unwrap(), text, "{name}");
+    }
+}
+
+/// The new name is made, and the old one is never removed: as a process that dies there leaves it.
+#[test]
+fn a_rename_by_other_calls_that_ends_in_between_leaves_both_names() {
+    for old in ["a.txt", "link"] {
+        let scene = Scene::new();
+        let at = |name: &str| fs::symlink_metadata(scene.folder.path().join(name)).unwrap().ino();
+        let (old_path, new_path) = (path(old), path("new"));
+        let place = |path| Place::of(scene.roots.of(path).unwrap(), path, false).unwrap();
+        let decided = Decided::at(&place(&old_path), scene.roots.look(&old_path, false).unwrap().target).unwrap();
+        assert_eq!(link_held(&decided, &place(&new_path)), Ok(()));
+        assert_eq!(at(old), at("new"), "one file with two names");
+        // Tried again, it replaces and removes nothing.
+        assert_eq!(renamed_meanwhile(&scene, old, "new", |_| {}), Err(Errno::EXIST.into()), "{old}");
+        assert_eq!(at(old), at("new"));
+    }
+}
+
+/// What appears at the new name after it was looked whether it is free.
+#[test]
+fn a_folder_by_other_calls_replaces_an_empty_one_alone() {
+    let (old, new) = (path("sub"), path("new"));
+    let make = |at: &Path, kind: &str| match kind {
+        "nothing" => {}
+        "an empty folder" => fs::create_dir(at).unwrap(),
+        "a folder" => fs::create_dir_all(at.join("in")).unwrap(),
+        "a file" => fs::write(at, "new").unwrap(),
+        other => panic!("{other}"),
+    };
+    for (kind, refused) in [
+        ("nothing", None),
+        ("an empty folder", None),
+        ("a folder", Some(Errno::NOTEMPTY)),
+        ("a file", Some(Errno::NOTDIR)),
+    ] {
+        let scene = Scene::new();
+        let place = |path| Place::of(scene.roots.of(path).unwrap(), path, false).unwrap();
+        let decided = Decided::at(&place(&old), scene.roots.look(&old, false).unwrap().target).unwrap();
+        make(&scene.folder.path().join("new"), kind);
+        let before = scene.snapshot();
+        let said = move_folder(&place(&old), &place(&new), &decided);
+        assert_eq!(said, refused.map_or(Ok(()), |errno| Err(errno.into())), "{kind}");
+        assert_eq!(scene.snapshot() == before, refused.is_some(), "{kind}");
+        assert_eq!(scene.folder.path().join("sub").exists(), refused.is_some(), "{kind}");
+    }
 }
