@@ -7,6 +7,7 @@ mod prove;
 mod replay;
 mod report;
 mod show;
+mod torn;
 mod verify;
 
 use std::io::pipe;
