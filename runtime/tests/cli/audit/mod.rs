@@ -96,6 +96,30 @@ fn a_folder_without_a_ledger_is_said_to_be_one() {
 }
 
 #[test]
+fn arguments_that_cannot_be_used_are_told_as_json_where_json_is_wanted() {
+    let desk = Desk::new();
+    for (args, message, help) in [
+        (&["verify", "--nope"][..], "unexpected argument '--nope' found", "Usage: tollgate audit verify"),
+        (
+            &["adopt"],
+            "the following required arguments were not provided:\n  --reason <TEXT>",
+            "Usage: tollgate audit adopt",
+        ),
+        (&["prove", "--call", "1"], "unexpected argument '--json' found", "Usage: tollgate audit prove"),
+        (&["verify", "--key", "x"], "`x` is not a verifier key", "copy it from what tollgate printed"),
+        (&["show"], "there is no ledger in `ledger`", "give its folder with --ledger"),
+    ] {
+        let ran = desk.run(&[&["audit"], args, &["--json"]].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (2, ""), "{ran:?}");
+        let told = ran.report();
+        let [said, advice] = ["message", "help"].map(|name| told["error"][name].as_str().unwrap());
+        assert_eq!((&told["ok"], &told["error"]["kind"]), (&false.into(), &"usage".into()), "{told}");
+        assert!(said.starts_with(message) && advice.contains(help), "{told}");
+    }
+    desk.run(&["audit", "verify", "--nope"]).fails(2, &["error: unexpected argument '--nope' found", "Usage: "]);
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let desk = counted();
     let commands: [&[&str]; 6] = [

@@ -74,7 +74,7 @@ fn a_key_that_is_not_there_is_not_promised() {
     let ran = desk.run(&["audit", "key"]);
     ran.fails(2, &["no entry of the ledger names a key", "tollgate audit verify"]);
     assert!(!ran.stderr.contains("tollgate run"), "{ran:?}");
-    let mut damaged = journal.clone();
+    let mut damaged = journal;
     let middle = damaged.len() / 2;
     damaged[middle..middle + 60].fill(0xff);
     fs::write(desk.path("ledger/journal"), damaged).unwrap();
