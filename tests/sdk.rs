@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use tollgate::{CallError, Caller, Request, Tool};
-use tollgate_audit::Kind;
+use tollgate_audit::{Entry, Kind};
 use tollgate_workspace::{Lab, guest};
 
 /// A tool that may know its call's context, and read one file.
@@ -56,6 +56,31 @@ fn a_thread_that_cannot_start_is_told_as_a_thread() {
     let tool = probe(&mut lab);
     let message = failed(&mut lab, &tool, "spawn", "{}", "panic");
     assert!(message.contains("failed to spawn thread"), "{message}");
+}
+
+#[test]
+fn rayon_computes_on_the_one_thread_and_makes_no_pool() {
+    let mut lab = Lab::new();
+    let tool = probe(&mut lab);
+    let answer = lab.call(&tool, "sum-in-parallel", r#"{"below": 100000}"#).unwrap();
+    assert_eq!(answer.output, "4999950000");
+    let entries = lab.entries_of(answer.call);
+    let intents: Vec<_> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Intent(intent) => Some((intent.function.as_str(), intent.rule.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        intents,
+        [("wasi:cli/environment.get-environment", "empty")],
+        "it reads its variables and asks for nothing"
+    );
+    for operation in ["pool", "try-spawn"] {
+        let message = failed(&mut lab, &tool, operation, "{}", "thread");
+        assert_eq!(message, "Not supported (os error 58)", "{operation}");
+    }
 }
 
 #[test]

@@ -14,11 +14,11 @@ use tollgate_plain::one_line;
 use crate::checkpoint::{CHECKPOINT_FILE, Checkpoint, ParseCheckpointError, SignedCheckpoint};
 use crate::entry::{Entry, Kind};
 use crate::ids::TreeSize;
-use crate::key::VerifierKey;
+use crate::key::{ParseKeyError, VerifierKey};
 use crate::prover::{ProveError, Prover};
 use crate::receipt::{Disclosure, ParseReceiptError, RECEIPT_BYTES_MAX, Receipt};
 use crate::regular;
-use crate::verify::{Report, TakenOver};
+use crate::verify::{Report, TakenOver, VerifyError, VerifyOptions, verify_with};
 
 /// What came of a verification. Its text (`Display`) is `verified`, `signed to N; K newer, not proven` or `NOT VERIFIED`,
 /// and a line for each statement.
@@ -93,6 +93,22 @@ pub enum UntriedError {
         /// What is wrong.
         source: ParseReceiptError,
     },
+    /// A key is none, or its file holds none.
+    #[error("`{given}`")]
+    Key {
+        /// What was given.
+        given: String,
+        /// What is wrong.
+        source: ParseKeyError,
+    },
+    /// A ledger cannot be read.
+    #[error("{}", folder.display())]
+    Ledger {
+        /// Its folder.
+        folder: PathBuf,
+        /// The cause.
+        source: VerifyError,
+    },
     /// The proof cannot be made out of the folder.
     #[error(transparent)]
     Prove(ProveError),
@@ -113,6 +129,18 @@ impl Answer {
             failed.push(format!("and {} more", report.findings_left_out));
         }
         Self::NotProven { failed, facts }
+    }
+
+    /// What the ledger in `folder` proves, if `key` is one of its keys, where there is one given.
+    ///
+    /// # Errors
+    ///
+    /// [`UntriedError::Ledger`].
+    pub fn of_folder(folder: &Path, key: Option<&VerifierKey>) -> Result<Self, UntriedError> {
+        let options = VerifyOptions { key: key.cloned(), expected: None };
+        let report = verify_with(folder, &options);
+        let report = report.map_err(|source| UntriedError::Ledger { folder: folder.to_owned(), source })?;
+        Ok(Self::of_ledger(&report, key))
     }
 
     /// What the receipt or disclosure in `file`, or on standard input for `-`, proves by a checkpoint that `key` signed.
@@ -219,6 +247,17 @@ pub fn read_checkpoint(path: &Path) -> Result<SignedCheckpoint, UntriedError> {
     SignedCheckpoint::from_str(&text).map_err(|source| UntriedError::Checkpoint { path, source })
 }
 
+/// The key `given`, or in a file as `@FILE`, or on standard input as `@-`.
+///
+/// # Errors
+///
+/// [`UntriedError::Key`], [`UntriedError::File`].
+pub fn read_key(given: &str) -> Result<VerifierKey, UntriedError> {
+    let text = given.strip_prefix('@').map(|path| read_text(Path::new(path))).transpose()?;
+    let parsed = text.as_deref().unwrap_or(given).trim().parse();
+    parsed.map_err(|source| UntriedError::Key { given: given.to_owned(), source })
+}
+
 fn proven_of_ledger(report: &Report, key: Option<&VerifierKey>) -> Vec<String> {
     let origin = report.origin.as_deref().unwrap_or_default();
     let mut proven = Vec::new();
@@ -253,18 +292,23 @@ fn proven_of_ledger(report: &Report, key: Option<&VerifierKey>) -> Vec<String> {
         proven.push(format!("{} calls have not ended yet.", report.open_calls.len()));
     }
     for name in &report.not_covered {
-        proven.push(format!("Nothing is known about the file {name}: it is no part of the ledger."));
+        proven.push(format!("NOT proven: anything about the file {name}, which is no part of the ledger."));
     }
     proven
 }
 
 /// What nobody vouched for before it was signed.
 fn taken_over(report: &Report) -> impl Iterator<Item = String> {
-    report.taken_over.iter().map(|TakenOver { first, count, at, is_adoption }| {
-        let why = if *is_adoption { "an operator adopted the ledger" } else { "a crash had left them" };
-        format!(
-            "NOT proven: who wrote the {count} entries from {first} on. They were unsigned when {why} (entry {at})."
-        )
+    report.taken_over.iter().map(|TakenOver { first, count, at, is_adoption }| match (is_adoption, count) {
+        (true, 0) => format!("NOT proven: that nothing is missing before entry {at}, where an operator adopted the ledger."),
+        (true, _) => format!(
+            "NOT proven: who wrote the {count} entries from {first} on, and that nothing is missing behind them: an operator \
+             adopted the ledger (entry {at})."
+        ),
+        (false, _) => format!(
+            "NOT proven: who wrote the {count} entries from {first} on. They were unsigned when a crash had left them \
+             (entry {at})."
+        ),
     })
 }
 

@@ -123,7 +123,8 @@ impl Ledger {
     /// Goes on with a ledger that is not what it remembers to be: its folder was restored from a copy, the state file
     /// beside it is gone, or somebody added entries while it was closed. What the folder's checkpoint does not cover is
     /// not proven; an [`Adoption`](crate::Adoption) says which entries these are, why `by` let it go on, and what it
-    /// remembered. All in the folder must fit its checkpoint, and the key must be the ledger's.
+    /// remembered. All in the folder must fit its checkpoint, unless that signs more entries than there are, as in a copy that
+    /// was made while the ledger was in use: then none of them are proven. The key must be the ledger's.
     ///
     /// # Errors
     ///

@@ -119,10 +119,16 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The key says that the ledger is not new, and what it remembers of itself is gone.
-    #[error("the state file {} is gone, and the key beside it says that the ledger is not new", path.display())]
+    #[error(
+        "the state file {} is {}, and the key beside it says that the ledger is not new",
+        path.display(),
+        if *is_empty { "empty" } else { "gone" }
+    )]
     StateMissing {
         /// Where it should be.
         path: PathBuf,
+        /// Whether there is a file, and nothing in it.
+        is_empty: bool,
     },
     /// The ledger is what it remembers to be: it needs nobody who lets it go on.
     #[error("the ledger is what it remembers to be: there is nothing to adopt")]

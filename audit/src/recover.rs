@@ -47,9 +47,26 @@ impl Known<'_> {
         Self { remembered: None, ..*self }
     }
 
+    /// The same without a checkpoint that is newer than the journal: a copy that was made while the ledger was in use may
+    /// have one.
+    pub(crate) fn without_newer_checkpoint(&self, size: TreeSize) -> Self {
+        Self { published: self.published.filter(|published| published.checkpoint().size <= size), ..*self }
+    }
+
+    /// What an operator gives up who adopts a ledger of `size`: what it remembers, or what a newer checkpoint signs.
+    pub(crate) fn given_up(&self, size: TreeSize) -> Option<(TreeSize, RootHash)> {
+        let keeps_checkpoint = self.published.is_none() || self.without_newer_checkpoint(size).published.is_some();
+        let anchors = if keeps_checkpoint { Self { published: None, ..*self } } else { *self };
+        anchors.newest()
+    }
+
+    fn newest(&self) -> Option<(TreeSize, RootHash)> {
+        self.anchors().max_by_key(|(size, _)| *size)
+    }
+
     /// How many of the first entries were signed, or were about to be.
     pub(crate) fn vouched(&self) -> TreeSize {
-        self.anchors().map(|(size, _)| size).max().unwrap_or_default()
+        self.newest().map(|(size, _)| size).unwrap_or_default()
     }
 
     /// Reads the journal, from as far on as tiles and memory allow, and compares it with what is known.

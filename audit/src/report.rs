@@ -199,7 +199,7 @@ impl ActivityReport {
             match read {
                 Ok((index, entry)) => tally.entry(index, &entry),
                 Err(ReadError::NotAnEntry { .. }) => tally.reading.not_entries += 1,
-                Err(error @ (ReadError::Io { .. } | ReadError::Corrupt(_))) => {
+                Err(error @ (ReadError::Io { .. } | ReadError::Corrupt(_) | ReadError::Torn { .. })) => {
                     tally.reading.stopped = Some(error.to_string());
                     break;
                 }

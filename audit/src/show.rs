@@ -5,6 +5,8 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::codec::{DecodeError, kind_and_call};
 use crate::entry::{Entry, Kind};
@@ -12,6 +14,7 @@ use crate::frame::{CorruptFrame, FrameError, Frames, Step, whole_frames};
 use crate::ids::{CallId, LeafHash, LeafIndex};
 use crate::journal;
 use crate::key_file::beside;
+use crate::lock;
 use crate::state::{self, Resume};
 
 /// An entry cannot be read.
@@ -35,17 +38,29 @@ pub enum ReadError {
         /// What is wrong.
         source: DecodeError,
     },
+    /// The journal ends within an entry, and nobody is about to write the rest.
+    #[error("the journal ends within entry {index}, which starts at byte {offset}: {bytes} bytes of it are left out")]
+    Torn {
+        /// Index that the entry would have.
+        index: LeafIndex,
+        /// Where its frame starts, in bytes from the start of the journal.
+        offset: u64,
+        /// What there is of the frame.
+        bytes: u64,
+    },
 }
 
 /// The entries of a ledger in order, up to its end or to the first frame that cannot be read.
 ///
-/// An unfinished frame at the end is not shown: nobody was told that its entry is in the ledger.
+/// An unfinished frame at the end is not shown: nobody was told that its entry is in the ledger. [`Entries::whole`] tells of it.
 #[derive(Debug)]
 pub struct Entries {
     dir: PathBuf,
     frames: Option<Frames<File>>,
     // Where reading ended, unless at a frame that cannot be read.
     end: Option<(LeafIndex, u64)>,
+    // Bytes of an unfinished frame there.
+    torn: u64,
     latest: Option<LeafHash>,
 }
 
@@ -56,7 +71,7 @@ pub struct Entries {
 /// [`ReadError::Io`] when there is no journal to open.
 pub fn read(dir: &Path) -> Result<Entries, ReadError> {
     let journal = journal::open_to_read(dir).map_err(|source| ReadError::Io { source })?;
-    Ok(Entries { dir: dir.to_owned(), frames: Some(Frames::new(journal)), end: None, latest: None })
+    Ok(Entries { dir: dir.to_owned(), frames: Some(Frames::new(journal)), end: None, torn: 0, latest: None })
 }
 
 /// The entries from a place near the ledger's end on, without reading what stands before: from about `bytes` before the
@@ -74,7 +89,7 @@ pub fn read_near_end(dir: &Path, bytes: u64) -> Option<Entries> {
     let (skipped, count) = if block.is_empty() { (0, 0) } else { whole_frames(&block)? };
     let (index, offset) = (LeafIndex(index.checked_sub(count)?), before + skipped as u64);
     let frames = Frames::starting_at(journal::read_from(dir, offset).ok()?, index, offset);
-    Some(Entries { dir: dir.to_owned(), frames: Some(frames), end: None, latest: None })
+    Some(Entries { dir: dir.to_owned(), frames: Some(frames), end: None, torn: 0, latest: None })
 }
 
 impl Entries {
@@ -103,6 +118,30 @@ impl Entries {
         self.frames = Some(Frames::starting_at(journal, index, offset));
         self.end = None;
         Ok(true)
+    }
+
+    /// Whether nothing stood behind the end that reading came to. A frame that the ledger's writer is about to finish is waited
+    /// for, at most 2 s, and not read.
+    ///
+    /// # Errors
+    ///
+    /// [`ReadError::Torn`], [`ReadError::Io`].
+    pub fn whole(&self) -> Result<(), ReadError> {
+        let Some((index, offset)) = self.end.filter(|_| self.torn > 0) else { return Ok(()) };
+        let until = Instant::now() + WRITER_PATIENCE;
+        loop {
+            // Asked before: it may finish and end in between.
+            let is_held = lock::is_probably_held(&self.dir);
+            let journal =
+                fs::metadata(self.dir.join(journal::JOURNAL_FILE)).map_err(|source| ReadError::Io { source })?;
+            if journal.len() != offset + self.torn {
+                return Ok(());
+            }
+            if !is_held || Instant::now() >= until {
+                return Err(ReadError::Torn { index, offset, bytes: self.torn });
+            }
+            thread::sleep(WRITER_LOOK_EVERY);
+        }
     }
 
     /// The leaf hash of the entry read last.
@@ -137,8 +176,12 @@ impl Entries {
                         .map_err(|source| ReadError::NotAnEntry { index, source });
                     return Some(entry);
                 }
-                Ok(Step::Torn { .. } | Step::End) => {
-                    self.end = Some(end);
+                Ok(Step::Torn { bytes }) => {
+                    (self.end, self.torn) = (Some(end), bytes);
+                    break None;
+                }
+                Ok(Step::End) => {
+                    (self.end, self.torn) = (Some(end), 0);
                     break None;
                 }
                 Err(FrameError::Io(source)) => break Some(Err(ReadError::Io { source })),
@@ -149,6 +192,10 @@ impl Entries {
         last
     }
 }
+
+/// A writer finishes an entry within moments, unless its disk is slow.
+const WRITER_PATIENCE: Duration = Duration::from_secs(2);
+const WRITER_LOOK_EVERY: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {
@@ -198,7 +245,13 @@ mod tests {
         journal.write_all(&second[..9]).unwrap();
         assert!(entries.go_on().unwrap());
         assert!(entries.next().is_none(), "half a frame is no entry");
+        let torn = entries.whole().unwrap_err().to_string();
+        let offset = frame(0).len();
+        let said =
+            format!("the journal ends within entry 1, which starts at byte {offset}: 9 bytes of it are left out");
+        assert_eq!(torn, said);
         journal.write_all(&second[9..]).unwrap();
+        entries.whole().unwrap();
         assert!(entries.go_on().unwrap());
         assert_eq!(entries.by_ref().map(|read| read.unwrap().0).collect::<Vec<_>>(), [LeafIndex(1)]);
         assert_eq!(entries.latest_leaf(), Some(entry(1).leaf()));

@@ -28,10 +28,12 @@ pub struct Adoption<'a> {
     pub reason: Text<'a>,
     /// Who.
     pub by: Text<'a>,
-    /// The first entry that the checkpoint in the folder did not cover.
+    /// The first entry that the checkpoint in the folder did not cover. One that signs more entries than there were speaks for
+    /// none of them.
     pub first: LeafIndex,
     /// How many such entries there were: all from the first up to this entry.
     pub count: u64,
-    /// Size and root that the ledger remembered of itself; `None` if it remembered nothing.
+    /// Size and root that the ledger remembered of itself, or that a checkpoint newer than its journal signed; `None` if
+    /// it remembered nothing.
     pub known: Option<(TreeSize, RootHash)>,
 }

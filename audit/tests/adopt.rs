@@ -46,8 +46,10 @@ fn a_key_without_its_memory_is_not_a_new_ledgers() {
     fs::remove_file(&state).unwrap();
     assert!(matches!(missing(), OpenError::StateMissing { .. }), "removed");
     assert!(!state.exists(), "not made in passing");
+    assert!(missing().to_string().contains("ledger.state is gone, "), "{}", missing());
     fs::write(&state, "").unwrap();
-    assert!(matches!(missing(), OpenError::StateMissing { .. }), "emptied");
+    assert!(matches!(missing(), OpenError::StateMissing { is_empty: true, .. }), "emptied");
+    assert!(missing().to_string().contains("ledger.state is empty, "), "{}", missing());
     fs::remove_file(&state).unwrap();
     // Not even with nothing left of the ledger but its key.
     let aside = dir.path().with_extension("aside");
@@ -114,26 +116,83 @@ fn forged_entries_are_adopted_as_not_proven() {
     gone_on_with(dir.path(), 11);
 }
 
-/// What the folder itself contradicts, nobody's word mends.
+/// A copy that was made while the ledger was in use: first of its journal, which ends within an entry, then of its checkpoint.
 #[test]
-fn a_damaged_or_sound_ledger_is_not_adopted() {
-    let dir = closed();
-    assert!(matches!(adopt(dir.path()), Err(OpenError::NothingToAdopt)));
-    let whole = fs::read(dir.path().join("journal")).unwrap();
-    let state = dir.path().with_extension("state");
-    fs::write(dir.path().join("journal"), &whole[..whole.len() / 2]).unwrap();
+fn a_copy_whose_checkpoint_is_newer_than_its_journal_is_adopted_and_none_of_it_is_proven() {
     for with_state in [true, false] {
+        let dir = closed();
+        let known = report(dir.path());
+        let (journal, state) = (dir.path().join("journal"), dir.path().with_extension("state"));
+        let whole = fs::read(&journal).unwrap();
+        fs::write(&journal, &whole[..whole.len() - 9]).unwrap();
         if !with_state {
             fs::remove_file(&state).unwrap();
         }
-        let error = adopt(dir.path()).unwrap_err();
-        assert!(matches!(error, OpenError::DataLost { .. }), "the checkpoint knows more: {error}");
-        assert_eq!(
-            (state.exists(), fs::read(dir.path().join("journal")).unwrap().len()),
-            (with_state, whole.len() / 2)
-        );
+        let checkpoint = fs::read(dir.path().join("checkpoint")).unwrap();
+        // Never without an operator's word.
+        Ledger::open(dir.path(), ORIGIN, "test", 1).unwrap_err();
+        Ledger::reopen(dir.path(), "test", 1).unwrap_err();
+        assert_eq!(fs::read(dir.path().join("checkpoint")).unwrap(), checkpoint, "nothing was signed");
+        assert_eq!((state.exists(), fs::read(&journal).unwrap().len()), (with_state, whole.len() - 9));
+
+        let adopted = adopt(dir.path()).unwrap();
+        assert!(adopted.recovery().torn_bytes > 0);
+        drop(adopted);
+        let entry = adoption(dir.path(), 6);
+        assert_eq!((entry.first, entry.count), (LeafIndex(0), 6));
+        assert_eq!(entry.known, Some((known.size, known.root)), "what was lost is named");
+        let found = report(dir.path());
+        assert!(found.is_clean() && found.is_complete(), "{:?}", found.findings);
+        let proven = format!("{}", tollgate_audit::Answer::of_ledger(&found, None));
+        let unproven = "NOT proven: who wrote the 6 entries from 0 on, and that nothing is missing behind them: an operator \
+                        adopted the ledger (entry 6).\n";
+        assert!(proven.contains(unproven), "{proven}");
+        // The call's end was lost: a closer follows what opening wrote.
+        gone_on_with(dir.path(), 9);
     }
-    fs::write(dir.path().join("journal"), &whole).unwrap();
+}
+
+/// What the folder itself contradicts, nobody's word mends.
+#[test]
+fn a_ledger_that_contradicts_itself_is_not_adopted() {
+    let dir = closed();
+    let copy = as_left_by_a_kill(dir.path());
+    let (checkpoint, journal) = (dir.path().join("checkpoint"), dir.path().join("journal"));
+    record_call(&open(copy.path()), 3);
+    record_call(&open(dir.path()), 2);
+    let (right, whole) = (fs::read(&checkpoint).unwrap(), fs::read(&journal).unwrap());
+    let refused = || {
+        let (signed, there) = (fs::read(&checkpoint).unwrap(), fs::read(&journal).unwrap());
+        let error = adopt(dir.path()).unwrap_err();
+        assert_eq!((fs::read(&checkpoint).unwrap(), fs::read(&journal).unwrap()), (signed, there), "{error}");
+        error
+    };
+    fs::copy(copy.path().join("checkpoint"), &checkpoint).unwrap();
+    assert!(
+        matches!(refused(), OpenError::DataChanged { size: TreeSize(14), .. }),
+        "its checkpoint is of another history"
+    );
+    // One that is newer must be signed all the same.
+    let other = tempdir().unwrap();
+    for call in 1..=3 {
+        record_call(&open(other.path()), call);
+    }
+    fs::copy(other.path().join("checkpoint"), &checkpoint).unwrap();
+    assert!(matches!(refused(), OpenError::CheckpointNotOurs), "its checkpoint is of another key");
+    fs::write(&checkpoint, &right).unwrap();
+    for left in [0, 9] {
+        fs::write(&journal, &whole[..left]).unwrap();
+        let error = refused();
+        assert!(matches!(error, OpenError::DataLost { known: TreeSize(14), found: TreeSize(0) }), "{left}: {error}");
+    }
+}
+
+#[test]
+fn a_sound_ledger_or_one_without_its_key_is_not_adopted() {
+    let dir = closed();
+    assert!(matches!(adopt(dir.path()), Err(OpenError::NothingToAdopt)));
+    let state = dir.path().with_extension("state");
+    fs::remove_file(&state).unwrap();
     fs::rename(dir.path().with_extension("key"), dir.path().with_extension("elsewhere")).unwrap();
     assert!(matches!(adopt(dir.path()), Err(OpenError::KeyMissing { .. })));
     assert!(!state.exists(), "nor is it a new ledger then");

@@ -13,9 +13,14 @@ use serde_json::Value;
 use support::{open, record_call, tempdir};
 use tollgate_audit::{CallId, Sequence, disclose, find_call_end, prove};
 
+/// Its exit code, and what it prints: to stdout, or to stderr where nothing was tried and nobody wants JSON.
 fn run<A: AsRef<OsStr>>(args: &[A]) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_tollgate-verify")).args(args).output().unwrap();
-    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    let code = output.status.code().unwrap();
+    let is_error = code == 2 && !args.iter().any(|arg| arg.as_ref() == "--json");
+    let (said, silent) = if is_error { (output.stderr, output.stdout) } else { (output.stdout, output.stderr) };
+    assert_eq!(String::from_utf8_lossy(&silent), "");
+    (code, String::from_utf8(said).unwrap())
 }
 
 /// Before, a FIFO in the place of a file made it wait for ever, and a link to `/dev/zero` read without end.
@@ -122,7 +127,26 @@ fn yes_no_and_not_tried() {
     ] {
         let (code, text) = run(args);
         assert!(code == 2 && text.starts_with("not tried: "), "{args:?}: {code} {text}");
+        let (code, json) = run(&[args, &["--json"]].concat());
+        let json: Value = serde_json::from_str(&json).unwrap();
+        let reason = json["error"].as_str().unwrap();
+        assert_eq!((code, &json["verified"]), (2, &Value::Null), "{json}");
+        assert!(text.starts_with(&format!("not tried: {reason}\n")), "{args:?}: {text} {json}");
     }
+    let (code, text) = run(&["ledger", "/now\nhere"]);
+    assert!(
+        code == 2 && text.starts_with("not tried: /now\\nhere: ") && text.contains(": No such file"),
+        "{code} {text}"
+    );
+    let at = format!("@{}", file("key-file"));
+    fs::write(file("key-file"), format!("{key}\n")).unwrap();
+    assert_eq!(run(&["receipt", &receipt, "--key", &at]), run(&["receipt", &receipt, "--key", &key]));
+    fs::write(file("key-file"), "").unwrap();
+    let (code, text) = run(&["receipt", &receipt, "--key", &at]);
+    let said = format!("not tried: --key: `{at}`: a verifier key reads `name+hash+key`\n");
+    assert!(code == 2 && text.starts_with(&said), "{code} {text}");
+    let (code, text) = run(&["receipt", &receipt, "--key", "@/nowhere"]);
+    assert!(code == 2 && text.starts_with("not tried: --key: /nowhere: No such file"), "{code} {text}");
     assert_eq!(run(&["--help"]).0, 0);
 }
 

@@ -39,7 +39,8 @@ const started = new Map();
 let indent = '';
 const say = (level) => (...words) => {
   if (isBuilding) return engineConsole.error(...words);
-  return log[level](...(indent ? [indent.trimEnd(), ...words] : words));
+  // The space behind it parts it from the words.
+  return log[level](...(indent ? [indent.slice(1), ...words] : words));
 };
 const [error, warn, info, debug] = ['error', 'warn', 'info', 'debug'].map(say);
 globalThis.console = {
@@ -65,7 +66,9 @@ globalThis.console = {
   groupCollapsed: (...words) => globalThis.console.group(...words),
   groupEnd: () => { indent = indent.slice(2); },
   time: (label = 'default') => { started.set(label, milliseconds()); },
-  timeLog: (label = 'default') => { if (started.has(label)) info(`${label}: ${milliseconds() - started.get(label)} ms`); },
+  timeLog: (label = 'default', ...words) => {
+    if (started.has(label)) info(`${label}: ${milliseconds() - started.get(label)} ms`, ...words);
+  },
   timeEnd: (label = 'default') => {
     globalThis.console.timeLog(label);
     started.delete(label);

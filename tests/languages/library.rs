@@ -1,11 +1,16 @@
 //! A hundred uses of Python's library and sixty of JavaScript's, behind the gate and in the twin: the same component under plain
 //! wasmtime (`library/twin.py`). Both give what the uses say, and end alike; what the gate ends otherwise stands in a table.
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use tollgate_audit::Entry;
+use tollgate_wasi_proxy::UNNAMEABLE;
 
 use crate::project::{Project, Said, copy, installed_or_missing, repository, scratch, text};
 
@@ -143,6 +148,68 @@ const JAVASCRIPT_ENDINGS: [(&str, Ending); 17] = [
     ("deep", Refused("invalid-answer", "the answer cannot be JSON: at [0][0][0]")),
 ];
 
+/// The recipe of the guide for folders with secrets in them.
+const EXCLUDES: &str = r#"
+[tools.python-library]
+random = "secure"
+clocks = { wall = "real", monotonic = "real" }
+stdio = ["stdin", "stdout"]
+fs."/d" = { host = "d", access = ["read", "list", "metadata", "create", "write", "delete"], exclude = [".*"] }
+limits = { fuel = 10_000_000_000, memory = "128MiB", deadline = "60s" }
+"#;
+
+/// The methods of the console.
+const CONSOLE: [&str; 19] = [
+    "assert",
+    "clear",
+    "count",
+    "countReset",
+    "debug",
+    "dir",
+    "dirxml",
+    "error",
+    "group",
+    "groupCollapsed",
+    "groupEnd",
+    "info",
+    "log",
+    "table",
+    "time",
+    "timeEnd",
+    "timeLog",
+    "trace",
+    "warn",
+];
+
+/// What they write, in the order in which the tool calls them.
+const CONSOLE_LINES: [(&str, &str); 25] = [
+    ("info", r#"log 1 {"a":["2n"]} TypeError: why undefined"#),
+    ("info", "two"),
+    ("info", "lines"),
+    ("info", "%s as it is"),
+    ("info", "info"),
+    ("warn", "warn"),
+    ("error", "error"),
+    ("debug", "debug"),
+    ("debug", "Trace: here 1 "),
+    ("debug", "AT"),
+    ("info", r#"{"a":1}"#),
+    ("info", "a b"),
+    ("info", r#"[{"a":1},{"a":2}]"#),
+    ("error", "Assertion failed so 1"),
+    ("info", "default: 1"),
+    ("info", "own: 1"),
+    ("info", "default: 2"),
+    ("info", "default: 1"),
+    ("info", "outer"),
+    ("info", "  in"),
+    ("info", "  inner"),
+    ("warn", "    deep"),
+    ("info", "out"),
+    ("info", "span: N ms so far"),
+    ("info", "span: N ms"),
+];
+
 const CLOCKS: [&str; 3] = ["random=secure", "clock:wall=real", "clock:monotonic=real"];
 const LIMITS: [&str; 3] = ["limit:fuel=10000000000", "limit:memory=128MiB", "limit:deadline=60s"];
 
@@ -156,6 +223,7 @@ pub(crate) fn of_python((): ()) {
         println!("{how} differs: {why}");
         library.ends(how, here, in_the_twin);
     }
+    library.walks_to_the_end();
 }
 
 pub(crate) fn of_javascript((): ()) {
@@ -167,6 +235,7 @@ pub(crate) fn of_javascript((): ()) {
         library.ends(how, ending, ending);
     }
     library.keeps_integers_whole();
+    library.tells_each_line_of_the_console();
 }
 
 /// A tool of many uses.
@@ -188,9 +257,12 @@ impl Library {
         copy(&repository().join("tests/languages/library").join(language), &source);
         copy(&repository().join("guest-sdk").join(language), &source.join("vendor"));
         let project = Project::build_from(&source, name, (link, &modules));
-        let files =
-            (language == "python").then_some(["fs:/d=d:read,list,metadata,create,write,delete", "stdio=stdin,stdout"]);
-        let grants = CLOCKS.into_iter().chain(LIMITS).chain(files.into_iter().flatten()).collect();
+        let own: &[_] = if language == "python" {
+            &["fs:/d=d:read,list,metadata,create,write,delete", "stdio=stdin,stdout"]
+        } else {
+            &["stdio=stderr"]
+        };
+        let grants = CLOCKS.into_iter().chain(LIMITS).chain(own.iter().copied()).collect();
         Some(Self { project, python, grants })
     }
 
@@ -247,6 +319,62 @@ impl Library {
         let exact = json!({ "total": [1_152_921_504_606_846_976_u64, 1e300, 0.1, -9_007_199_254_740_991_i64] });
         assert_eq!(self.here("end", &json!({ "how": "exact" })).answer(), &exact);
         assert_eq!(self.twin("end", &json!({ "how": "exact" }))["answer"], exact);
+    }
+
+    /// `os.walk` over folders that other tools left: what the tool cannot have is hidden or a name, and stops nothing.
+    fn walks_to_the_end(&self) {
+        let folder = self.empty_folder();
+        fs::create_dir_all(folder.join("sub")).expect("a folder");
+        for file in ["a.txt", "sub/b.txt", ".env", "sub/.key"] {
+            fs::write(folder.join(file), "x").expect("a file");
+        }
+        symlink("sub", folder.join("within")).expect("a link");
+        let policy = self.project.folder().join("tollgate.toml");
+        fs::write(&policy, EXCLUDES).expect("a policy");
+        let said = self.project.run("walk", &json!({ "folder": "/d" }), &[]);
+        fs::remove_file(policy).expect("the policy");
+        assert_eq!(said.answer(), &json!([["/d", ["sub"], ["a.txt"]], ["/d/sub", [], ["b.txt"]]]), "with patterns");
+
+        // As a virtual environment has them: to a file and to a folder.
+        symlink("/usr/bin/env", folder.join("python")).expect("a link");
+        symlink("/usr", folder.join("sub/lib64")).expect("a link");
+        let said = self.project.run("walk", &json!({ "folder": "/d" }), &self.grants);
+        let sub = json!(["/d/sub", [], [".key", "b.txt", "lib64"]]);
+        let all = json!([["/d", ["sub", "within"], [".env", "a.txt", "python"]], sub]);
+        assert_eq!(said.answer(), &all, "with links that lead out");
+        let denied = said.entries.iter().filter(|entry| matches!(entry, Entry::Violation(_))).count();
+        assert_eq!(denied, 2, "each is on record: {:?}", said.entries);
+
+        let odd = folder.join(OsStr::from_bytes(b"caf\xe9"));
+        fs::create_dir(&odd).expect("a file system that takes any bytes");
+        fs::write(odd.join("c.txt"), "x").expect("a file");
+        let said = self.project.run("walk", &json!({ "folder": "/d" }), &self.grants);
+        assert_eq!(said.answer(), &all, "with a name that WASI cannot say");
+        let counted = said.entries.iter().filter_map(|entry| match entry {
+            Entry::CallEnd(end) => end.counters.get(UNNAMEABLE).copied(),
+            _ => None,
+        });
+        assert_eq!(counted.collect::<Vec<_>>(), [1]);
+    }
+
+    /// By method, level and text.
+    fn tells_each_line_of_the_console(&self) {
+        let said = self.here("console", &json!({}));
+        assert_eq!(said.answer(), &json!(CONSOLE));
+        let lines = said.json["log"].as_array().expect("a log").iter().map(|line| {
+            let text = line["text"].as_str().expect("a text");
+            // How long it took, and where it stood, is another matter each time.
+            let text = match text.strip_prefix("span: ").and_then(|rest| rest.split_once(' ')) {
+                Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => format!("span: N {rest}"),
+                _ if line["level"] == "debug" && text.contains(".js:") => "AT".to_owned(),
+                _ => text.to_owned(),
+            };
+            (line["level"].as_str().expect("a level").to_owned(), text)
+        });
+        let mut lines: Vec<_> = lines.collect();
+        lines.dedup_by(|line, before| line.1 == "AT" && before.1 == "AT");
+        let lines: Vec<_> = lines.iter().map(|(level, text)| (level.as_str(), text.as_str())).collect();
+        assert_eq!(lines, CONSOLE_LINES);
     }
 
     fn here(&self, operation: &str, arguments: &Value) -> Said {

@@ -1,13 +1,14 @@
 //! `tollgate-verify`: verifies ledgers, receipts and checkpoints of Tollgate, for those who trust none of its other
 //! parts. It reads, and must never write or ask the network.
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use serde_json::json;
-use tollgate_audit::{Answer, VerifierKey, VerifyOptions, verify_with};
+use tollgate_audit::{Answer, VerifierKey, read_key, with_causes};
+use tollgate_plain::one_line;
 
 const USAGE: &str = "\
 Verifies what a Tollgate ledger proves. It reads only.
@@ -19,32 +20,33 @@ Verifies what a Tollgate ledger proves. It reads only.
   tollgate-verify consistency OLD NEW --key KEY   whether the ledger in the folder NEW goes on from the
                                                   checkpoint in the file OLD, with nothing before it changed
 
-  --key KEY   the ledger's verifier key, `name+hash+key`, from whom you trust
+  --key KEY   the ledger's verifier key, `name+hash+key`, from whom you trust; @FILE or @- (standard input) has it
   --complete  entries that are newer than what is signed, which nothing is proven of, are a failure
-  --json      the answer as one JSON object
+  --json      the answer, or why there is none, as one JSON object
 
 Exit code: 0 verified as far as it is signed, 1 not verified, 2 could not be tried,
 5 with --complete: verified, but there are entries that nobody signed.
 ";
 
 fn main() -> ExitCode {
-    let (answer, as_json) = match Request::parse(lexopt::Parser::from_env()) {
-        Ok(Request { command: Command::Help, .. }) => return say(USAGE, ExitCode::SUCCESS),
-        Ok(request) => {
-            let with_code = |answer: Answer| {
-                let code = exit_code(&answer, request.complete);
-                (answer, code)
-            };
-            (answer(&request).map(with_code), request.json)
-        }
-        Err(reason) => (Err(format!("{reason}\n\n{USAGE}")), false),
+    // Known before the arguments are: a program that gave it reads JSON, also where they are wrong.
+    let as_json = std::env::args_os().any(|arg| arg == "--json");
+    let (out, request) = (io::stdout().lock(), Request::parse(lexopt::Parser::from_env()));
+    let (reason, usage) = match request {
+        Ok(Request { command: Command::Help, .. }) => return say(out, USAGE, ExitCode::SUCCESS),
+        Ok(request) => match answer(&request) {
+            Ok(answer) => {
+                let text = if as_json { format!("{}\n", answer.to_json()) } else { answer.to_string() };
+                return say(out, &text, exit_code(&answer, request.complete));
+            }
+            Err(reason) => (reason, String::new()),
+        },
+        Err(reason) => (reason, format!("\n{USAGE}")),
     };
-    match (answer, as_json) {
-        (Ok((answer, code)), true) => say(&format!("{}\n", answer.to_json()), code),
-        (Ok((answer, code)), false) => say(&answer.to_string(), code),
-        (Err(reason), true) => say(&format!("{}\n", json!({ "verified": null, "error": reason })), UNTRIED.into()),
-        (Err(reason), false) => say(&format!("not tried: {reason}\n"), UNTRIED.into()),
+    if as_json {
+        return say(out, &format!("{}\n", json!({ "verified": null, "error": reason })), UNTRIED.into());
     }
+    say(io::stderr().lock(), &format!("not tried: {}\n{usage}", one_line(&reason)), UNTRIED.into())
 }
 
 fn exit_code(answer: &Answer, complete: bool) -> ExitCode {
@@ -62,7 +64,6 @@ const INCOMPLETE: u8 = 5;
 /// What is asked for.
 struct Request {
     command: Command,
-    json: bool,
     complete: bool,
 }
 
@@ -75,13 +76,13 @@ enum Command {
 
 impl Request {
     fn parse(mut args: lexopt::Parser) -> Result<Self, String> {
-        let (mut words, mut key, mut json, mut complete) = (Vec::new(), None, false, false);
+        let (mut words, mut key, mut complete) = (Vec::new(), None, false);
         while let Some(arg) = args.next().map_err(|error| error.to_string())? {
             match arg {
-                Long("key") => key = Some(read_key(args.value().map_err(|error| error.to_string())?)?),
-                Long("json") => json = true,
+                Long("key") => key = Some(given_key(args.value().map_err(|error| error.to_string())?)?),
+                Long("json") => {}
                 Long("complete") => complete = true,
-                Short('h') | Long("help") => return Ok(Self { command: Command::Help, json, complete }),
+                Short('h') | Long("help") => return Ok(Self { command: Command::Help, complete }),
                 Value(word) => words.push(word),
                 other @ (Short(_) | Long(_)) => return Err(other.unexpected().to_string()),
             }
@@ -100,45 +101,28 @@ impl Request {
         if complete && !matches!(command, Command::Ledger { .. }) {
             return Err("--complete is for ledgers".into());
         }
-        Ok(Self { command, json, complete })
+        Ok(Self { command, complete })
     }
 }
 
-fn read_key(text: std::ffi::OsString) -> Result<VerifierKey, String> {
+fn given_key(text: std::ffi::OsString) -> Result<VerifierKey, String> {
     let text = text.into_string().map_err(|_not_text| "the key is not text")?;
-    text.trim().parse().map_err(|error| format!("--key: {error}"))
+    read_key(&text).map_err(|error| format!("--key: {}", with_causes(&error)))
 }
 
 fn answer(request: &Request) -> Result<Answer, String> {
-    match &request.command {
-        Command::Ledger { dir, key } => ledger(dir, key.as_ref()),
-        Command::Receipt { file, key } => Answer::of_receipt(file, key).map_err(|error| chain(&error)),
-        Command::Consistency { old, new, key } => Answer::of_consistency(old, new, key).map_err(|error| chain(&error)),
-        Command::Help => Err(USAGE.to_owned()),
-    }
-}
-
-fn ledger(dir: &Path, key: Option<&VerifierKey>) -> Result<Answer, String> {
-    let options = VerifyOptions { key: key.cloned(), expected: None };
-    let report = verify_with(dir, &options).map_err(|error| chain(&error))?;
-    Ok(Answer::of_ledger(&report, key))
-}
-
-/// The error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        text.push_str(": ");
-        text.push_str(&source.to_string());
-        cause = source.source();
-    }
-    text
+    let answer = match &request.command {
+        Command::Ledger { dir, key } => Answer::of_folder(dir, key.as_ref()),
+        Command::Receipt { file, key } => Answer::of_receipt(file, key),
+        Command::Consistency { old, new, key } => Answer::of_consistency(old, new, key),
+        Command::Help => return Err(USAGE.to_owned()),
+    };
+    answer.map_err(|error| with_causes(&error))
 }
 
 /// Prints without characters that a terminal obeys: what is shown was written by others.
-fn say(text: &str, code: ExitCode) -> ExitCode {
+fn say(mut to: impl Write, text: &str, code: ExitCode) -> ExitCode {
     // A reader that has gone away changes nothing about the answer.
-    std::io::stdout().lock().write_all(tollgate_plain::output(text).as_bytes()).ok();
+    to.write_all(tollgate_plain::output(text).as_bytes()).ok();
     code
 }

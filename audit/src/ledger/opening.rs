@@ -132,6 +132,7 @@ impl Ledger {
         if let Some(adopts) = opening.adopts {
             adopts.record(opening.now_ns, &known, &mut found, &mut journal)?;
         }
+        let known = known.without_newer_checkpoint(size);
         let remembered = opening.start_from(&known);
         let mut state = state.map_or_else(|| StateFile::create(&place.state_path), Ok).map_err(io_error)?;
         // Before anything is appended: from here on a crash may leave entries.
@@ -149,7 +150,7 @@ impl Ledger {
             unwritten: Vec::new(),
             spliced: 0,
         };
-        let published = place.published.as_ref().map(|published| published.checkpoint().size);
+        let published = known.published.map(|published| published.checkpoint().size);
         let partials = edge_tiles(writer.edge.size());
         let publisher = Publisher { published, key, old_key: None, state, remembered, tiles, partials };
         let recovery = Recovery {
@@ -231,7 +232,7 @@ impl Opening<'_> {
         let (state, remembered) = match StateFile::open(&state_path).map_err(of_state)? {
             Ok(Some((state, remembered))) => (Some(state), Some(remembered)),
             Ok(None) if self.adopts.is_none() && self.was_there(&key_path).map_err(io_error)? => {
-                return Err(OpenError::StateMissing { path: state_path });
+                return Err(OpenError::StateMissing { is_empty: state_path.exists(), path: state_path });
             }
             Err(_malformed) if self.adopts.is_none() => return Err(OpenError::State { path: state_path }),
             Ok(None) | Err(_) => (None, None),
@@ -277,10 +278,8 @@ impl Opening<'_> {
         match found {
             Ok(found) if known.remembered.is_none() && names_a_key(&found) => Ok(found),
             Ok(_sound) => Err(OpenError::NothingToAdopt),
-            Err(OpenError::DataLost { .. } | OpenError::DataChanged { .. } | OpenError::AddedWhileClosed { .. })
-                if known.remembered.is_some() =>
-            {
-                known.without_memory().recover()
+            Err(OpenError::DataLost { .. } | OpenError::DataChanged { .. } | OpenError::AddedWhileClosed { .. }) => {
+                adoptable(&known.without_memory())
             }
             Err(error) => Err(error),
         }
@@ -316,14 +315,15 @@ impl Adopts<'_> {
         found: &mut Found,
         journal: &mut Journal,
     ) -> Result<(), OpenError> {
-        let first = known.without_memory().vouched();
+        let size = found.tail.frontier.size();
+        let first = known.without_memory().without_newer_checkpoint(size).vouched();
         let adoption = Entry::Adoption(Adoption {
             time_ns,
             reason: self.reason.into(),
             by: self.by.into(),
             first: LeafIndex(first.0),
-            count: found.tail.frontier.size().0.saturating_sub(first.0),
-            known: known.remembered.map(|remembered| (remembered.size, remembered.root)),
+            count: size.0.saturating_sub(first.0),
+            known: known.given_up(size),
         });
         let entry = [adoption.encode()];
         journal.append(&entry, found.tail.journal_bytes).map_err(OpenError::Append)?;
@@ -332,6 +332,17 @@ impl Adopts<'_> {
         let [entry] = &entry;
         found.tail.push(entry.as_bytes(), entry.leaf(), frame_bytes(entry.as_bytes()));
         Ok(())
+    }
+}
+
+/// What the journal of a copy holds. Its checkpoint may be newer, and then speaks for none of it.
+fn adoptable(known: &Known<'_>) -> Result<Found, OpenError> {
+    match known.recover() {
+        Err(OpenError::DataLost { known: signed, found: size }) => {
+            let found = known.without_newer_checkpoint(size).recover()?;
+            if names_a_key(&found) { Ok(found) } else { Err(OpenError::DataLost { known: signed, found: size }) }
+        }
+        found => found,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::hint::black_box;
 
+use rayon::prelude::*;
 use serde_json::{Value, json};
 use tollgate_guest::{Context, Error, log, tool};
 
@@ -41,6 +42,26 @@ fn pick(at: usize) -> Result<u8, Error> {
 fn spawn() -> Result<(), Error> {
     let thread = std::thread::spawn(|| ());
     thread.join().map_err(|_panicked| Error::new("thread", "it panicked"))
+}
+
+/// Adds up all numbers below one with rayon, whose own pool is this thread where there is no other.
+#[tool]
+fn sum_in_parallel(below: u32) -> Result<u64, Error> {
+    Ok((0..below).into_par_iter().map(u64::from).sum())
+}
+
+/// Makes a pool of two threads: fails.
+#[tool]
+fn pool() -> Result<(), Error> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build();
+    pool.map(drop).map_err(|error| Error::new("thread", error.to_string()))
+}
+
+/// Starts a thread and minds that there is none: fails.
+#[tool]
+fn try_spawn() -> Result<(), Error> {
+    let thread = std::thread::Builder::new().spawn(|| ());
+    thread.map(drop).map_err(|error| Error::new("thread", error.to_string()))
 }
 
 /// Fails as standard library calls do.

@@ -88,6 +88,11 @@ fn usage(error: &clap::Error) -> ExitCode {
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
     // What was given is in it. Its colours are for those who gave nothing that could pass for one.
     let text = error.render().to_string();
+    // Known before the arguments are: a program that gave it reads JSON, also where they are wrong.
+    if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
+        output::print(&report::usage_json(&text)).ok();
+        return exit.into();
+    }
     if tollgate_plain::is_plain(&text) {
         // Nobody is left to tell if the terminal is gone.
         error.print().unwrap_or_default();

@@ -121,6 +121,14 @@ fn failure_json(failure: &Failure) -> Value {
     }
 }
 
+/// What is wrong with the arguments, out of the text for people.
+pub(crate) fn usage_json(text: &str) -> String {
+    let (message, help) = text.split_once("\n\n").unwrap_or((text, ""));
+    let message = message.strip_prefix("error: ").unwrap_or(message).trim_end();
+    let error = json!({ "kind": "usage", "message": message, "help": help.trim() });
+    format!("{}\n", json!({ "ok": false, "error": error }))
+}
+
 fn report_json(kind: &str, report: &miette::Report) -> Value {
     json!({
         "kind": kind,

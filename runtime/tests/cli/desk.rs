@@ -16,6 +16,8 @@ pub(crate) const POLICY_FOUND: &str = "/tollgate.toml (found in this folder)";
 
 /// What is said where compiling takes long, as it may on a machine that does much else.
 pub(crate) const COMPILING: &str = "compiling, which is kept for the next time …";
+/// The same of building in Python or JavaScript.
+pub(crate) const BUILDING: &str = "building …";
 
 /// The rights that word-count needs, granted.
 pub(crate) const DOCS: [&str; 2] = ["--grant", "fs:/docs=docs:read,list"];

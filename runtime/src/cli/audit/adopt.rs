@@ -7,8 +7,7 @@ use serde_json::json;
 use tollgate_audit::{CheckpointError, Ledger};
 
 use super::args::AdoptArgs;
-use super::argument;
-use super::fault::unwritable;
+use super::fault::{must_say, not_adopted};
 use super::once_free;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::ledger::{SOFTWARE, user};
@@ -22,12 +21,11 @@ struct NotSigned {
 }
 
 pub(super) fn adopt(args: &AdoptArgs, folder: &Path) -> Result<Exit, Failure> {
-    if args.reason.trim().is_empty() {
-        return Err(argument(&args.reason, "reason: say why the ledger is not what it remembers to be"));
-    }
+    must_say("--reason", "why the ledger is not what it remembers to be", Some(&args.reason))?;
+    must_say("--by", "who lets it go on, or leave it out", args.by.as_deref())?;
     let by = args.by.clone().unwrap_or_else(user);
     let adopt = || Ledger::adopt(folder, &by, &args.reason, SOFTWARE, config::now_ns());
-    let ledger = once_free(folder, args.ledger.wait, adopt).map_err(|error| unwritable(folder, error))?;
+    let ledger = once_free(folder, args.ledger.wait, adopt).map_err(|error| not_adopted(folder, error))?;
     let signed = ledger.checkpoint().map_err(|source| Failure::internal_as(NotSigned { source }))?;
     let text = if args.json {
         format!("{}\n", json!({ "ok": true, "origin": signed.origin, "size": signed.size, "root": signed.root }))

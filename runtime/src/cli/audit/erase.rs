@@ -9,7 +9,7 @@ use serde_json::json;
 use tollgate_audit::{AppendError, CallId, CheckpointError, Entry, Erased, Erasure, SideStore};
 
 use super::args::EraseArgs;
-use super::fault::unwritable;
+use super::fault::{must_say, unwritable};
 use super::prove::open;
 use super::{once_free, one_call};
 use crate::cli::exit::{Exit, Failure};
@@ -36,6 +36,8 @@ enum EraseError {
 }
 
 pub(super) fn erase(args: &EraseArgs, folder: &Path) -> Result<Exit, Failure> {
+    must_say("--reason", "why, or leave it out", args.reason.as_deref())?;
+    must_say("--by", "who wants it, or leave it out", args.by.as_deref())?;
     let one = one_call::find_erasable(folder, &args.call)?;
     let call = one.id;
     let find = || SideStore::find(folder, call);

@@ -36,6 +36,7 @@ pub(super) fn export(args: &ExportArgs, folder: &Path) -> Result<Exit, Failure> 
         }
     }
     output::flush(&mut out)?;
+    reading.whole()?;
     Ok(Exit::Success)
 }
 

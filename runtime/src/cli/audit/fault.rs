@@ -7,7 +7,8 @@ use miette::Diagnostic;
 use tollgate_audit::{OpenError, ReadError, VerifyError};
 
 use crate::cli::cause::{Place, advice};
-use crate::cli::exit::Failure;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::report::aside;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum AuditError {
@@ -21,8 +22,18 @@ pub(super) enum AuditError {
     #[diagnostic(help("{help}"))]
     Unreadable { folder: PathBuf, help: String, source: io::Error },
     #[error("the ledger in `{}` is damaged", folder.display())]
-    #[diagnostic(help("what is printed is what stands before the damage; `tollgate audit verify` says more"))]
+    #[diagnostic(help(
+        "`tollgate audit show` prints what stands before the damage; `tollgate audit verify` says more"
+    ))]
     Damaged { folder: PathBuf, source: ReadError },
+    #[error("the last entry of the ledger in `{}` is not whole", folder.display())]
+    #[diagnostic(help(
+        "a crash left it so, or somebody cut the journal: `tollgate audit verify` says whether entries are missing that were signed"
+    ))]
+    Torn { folder: PathBuf, source: ReadError },
+    #[error("`{option}` is given no words")]
+    #[diagnostic(help("nothing was done; say {what}: it goes on record"))]
+    NoWords { option: &'static str, what: &'static str },
     #[error("the ledger in `{}` has no call `{given}`", folder.display())]
     #[diagnostic(help("`tollgate audit show` lists all calls"))]
     NoCall { folder: PathBuf, given: String },
@@ -41,8 +52,25 @@ pub(super) fn argument(given: &str, what: &'static str) -> Failure {
     Failure::usage(AuditError::Argument { given: given.to_owned(), what })
 }
 
+/// That a text for the record says something.
+pub(super) fn must_say(option: &'static str, what: &'static str, given: Option<&str>) -> Result<(), Failure> {
+    match given {
+        Some(given) if given.trim().is_empty() => Err(Failure::usage(AuditError::NoWords { option, what })),
+        Some(_) | None => Ok(()),
+    }
+}
+
 const BROKEN: &str = "`tollgate audit verify` says more. If you restored the ledger from a copy, or know \
                       otherwise why it is so, `tollgate audit adopt --reason TEXT` goes on and records the break";
+
+const CONTRADICTS: &str = "the folder contradicts itself, which no reason mends: `tollgate audit verify` says more. Restore \
+                           another copy, or keep this one as it is and give a new folder with --ledger";
+
+/// Says why what is printed is not all, and how the command ends for it.
+pub(super) fn said(damage: &Failure) -> Exit {
+    aside(damage);
+    damage.exit()
+}
 
 /// A ledger that cannot be verified at all.
 #[allow(clippy::wildcard_enum_match_arm, reason = "only where a file cannot be read is the folder to blame")]
@@ -59,6 +87,7 @@ pub(super) fn not_verified(folder: &Path, error: VerifyError) -> Failure {
 pub(super) fn not_read(folder: &Path, error: ReadError) -> Failure {
     match error {
         ReadError::Io { source } => unreadable(folder, source),
+        source @ ReadError::Torn { .. } => Failure::internal_as(AuditError::Torn { folder: folder.to_owned(), source }),
         source => Failure::internal_as(AuditError::Damaged { folder: folder.to_owned(), source }),
     }
 }
@@ -77,8 +106,17 @@ pub(super) fn unreadable(folder: &Path, source: io::Error) -> Failure {
 }
 
 /// A ledger that is needed for writing, with what to do about it.
-#[allow(clippy::wildcard_enum_match_arm, reason = "all that is left says that the ledger cannot be trusted")]
 pub(super) fn unwritable(folder: &Path, source: OpenError) -> Failure {
+    unusable(folder, source, BROKEN)
+}
+
+/// A ledger that even an operator's word does not mend.
+pub(super) fn not_adopted(folder: &Path, source: OpenError) -> Failure {
+    unusable(folder, source, CONTRADICTS)
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "all that is left says that the ledger cannot be trusted")]
+fn unusable(folder: &Path, source: OpenError, broken: &str) -> Failure {
     let (damaged, help) = match &source {
         OpenError::InUse { .. } => (false, "wait for longer with --wait, or end that process".to_owned()),
         OpenError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
@@ -90,7 +128,10 @@ pub(super) fn unwritable(folder: &Path, source: OpenError) -> Failure {
         | OpenError::DataChanged { .. }
         | OpenError::AddedWhileClosed { .. }
         | OpenError::StateMissing { .. }
-        | OpenError::State { .. } => (true, BROKEN.to_owned()),
+        | OpenError::State { .. } => (true, broken.to_owned()),
+        OpenError::KeyMissing { .. } | OpenError::OtherKey { .. } => {
+            (true, "put the ledger's key back, the file with `.key` behind the ledger's name".to_owned())
+        }
         _ => (true, "`tollgate audit verify` says more".to_owned()),
     };
     let help = format!("nothing was done; {help}");

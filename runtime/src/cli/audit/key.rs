@@ -7,32 +7,39 @@ use tollgate_audit::{Entry, Filter, Kind, VerifierKey};
 
 use super::args::KeyArgs;
 use super::argument;
+use super::fault::said;
 use super::reading::Reading;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{given, output};
 
-/// A ledger of the first format, which signs nothing.
+/// A ledger of the first format, which signs nothing, or one of which nothing is left.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("the ledger names no key yet")]
-#[diagnostic(help("the next `tollgate run` gives it one"))]
+#[error("no entry of the ledger names a key")]
+#[diagnostic(help("`tollgate audit verify` says whether entries are missing"))]
 struct NoKey;
 
 pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
     let mut reading = Reading::start(folder, Filter::default())?;
     let mut keys: Vec<VerifierKey> = Vec::new();
-    while let Some((_, entry)) = reading.next_of(|kind, _call| kind == Kind::LedgerOpened)? {
-        let Entry::LedgerOpened(opened) = entry else { continue };
+    let damage = loop {
+        let opened = match reading.next_of(|kind, _call| kind == Kind::LedgerOpened) {
+            Ok(Some((_, Entry::LedgerOpened(opened)))) => opened,
+            Ok(Some(_)) => continue,
+            Ok(None) => break reading.whole().err(),
+            Err(damage) => break Some(damage),
+        };
         let key = opened.key.and_then(|key| VerifierKey::new(opened.origin.as_str(), key.public).ok());
         keys.extend(key.filter(|key| !keys.contains(key)));
-    }
-    let Some(last) = keys.last() else { return Err(Failure::usage(NoKey)) };
+    };
+    let Some(last) = keys.last() else { return Err(damage.unwrap_or_else(|| Failure::usage(NoKey))) };
     let text = if args.json {
         format!("{}\n", json!({ "key": last, "keys": keys }))
     } else {
         keys.iter().map(|key| format!("{key}\n")).collect()
     };
     output::print(&text)?;
-    Ok(Exit::Success)
+    // There may be newer ones behind.
+    Ok(damage.map_or(Exit::Success, |damage| said(&damage)))
 }
 
 /// A key as `--key` takes it.

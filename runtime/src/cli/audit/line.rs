@@ -1,7 +1,8 @@
 //! One entry as one line: for people, or as JSON for `jq`. Texts of guests and agents must never steer a terminal.
 
 use serde_json::Value;
-use tollgate_audit::{Adoption, Call, CallId, Context, Entry, LeafIndex};
+use tollgate_audit::{Adoption, Call, CallEnd, CallId, Context, Entry, LeafIndex};
+use tollgate_wasi_proxy::UNNAMEABLE;
 
 use super::reading::context_json;
 use crate::cli::output::one_line;
@@ -66,12 +67,13 @@ pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Co
             decided_by(context)
         ),
         Entry::CallEnd(end) => format!(
-            "call-end   {} {} in {} µs, {} fuel, {} bytes of memory; {}",
+            "call-end   {} {} in {} µs, {} fuel, {} bytes of memory{}; {}",
             short(end.call),
             end.class.as_str(),
             end.usage.wall_us,
             end.usage.fuel_used,
             end.usage.memory_peak_bytes,
+            left_out(end),
             end.detail.as_str()
         ),
         Entry::Closer(closer) => format!("closer     {} {}", short(closer.call), closer.reason.as_str()),
@@ -89,14 +91,23 @@ pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Co
     format!("{:>6}  {}\n", index.0, one_line(said.trim_end_matches([' ', ';'])))
 }
 
+/// What a tool could not see of the folders that it listed.
+fn left_out(end: &CallEnd<'_>) -> String {
+    let counted = end.counters.get(UNNAMEABLE);
+    counted.map(|count| format!("; {count} {UNNAMEABLE}")).unwrap_or_default()
+}
+
 fn adopted(adoption: &Adoption<'_>) -> String {
     let known = match adoption.known {
-        Some((size, _root)) => format!("remembered to have {size} entries"),
+        Some((size, _root)) => format!("known to have had {size} entries"),
         None => "remembered nothing".to_owned(),
     };
     let Adoption { by, reason, first, count, .. } = adoption;
-    let unsigned = format!("{count} entries from {first} on, which nobody had signed");
-    format!("adoption   by {}: {known}; {unsigned}; {}", by.as_str(), reason.as_str())
+    let unproven = match count {
+        0 => String::new(),
+        count => format!("; {count} entries from {first} on are not proven"),
+    };
+    format!("adoption   by {}: {known}{unproven}; {}", by.as_str(), reason.as_str())
 }
 
 /// What an entry says of the kernel layer; nothing of the others.

@@ -72,6 +72,11 @@ impl Reading {
         }
     }
 
+    /// Whether no unfinished entry stood behind the end.
+    pub(super) fn whole(&self) -> Result<(), Failure> {
+        self.entries.whole().map_err(|error| not_read(&self.folder, error))
+    }
+
     /// Goes on with what came behind the end.
     pub(super) fn go_on(&mut self) -> Result<(), Failure> {
         self.entries.go_on().map(|_more| ()).map_err(|error| not_read(&self.folder, error))

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use tollgate_audit::{Verdict, read_set};
 
 use super::args::ReplayArgs;
+use super::fault::said;
 use super::reading::Reading;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{self, one_line};
@@ -15,8 +16,11 @@ use crate::replay::{Difference, Repeated, Replay, Ruling, Unrepeatable};
 
 pub(super) fn replay(args: &ReplayArgs, folder: &Path) -> Result<Exit, Failure> {
     let mut reading = Reading::start(folder, args.filter.filter()?)?;
-    let found = progress::during("repeating decisions", || Found::of(&mut reading, folder))?;
+    let (found, damage) = progress::during("repeating decisions", || Found::of(&mut reading, folder));
     output::print(&if args.json { found.json() } else { found.text(folder) })?;
+    if let Some(damage) = damage {
+        return Ok(said(&damage));
+    }
     let fails = found.differences_count > 0 || (args.strict && !found.unrepeatable.is_empty());
     Ok(if fails { Exit::Internal } else { Exit::Success })
 }
@@ -28,13 +32,21 @@ struct Found {
     differences: Vec<Difference>,
     differences_count: u64,
     unrepeatable: BTreeMap<Unrepeatable, u64>,
+    // Whether the ledger has more, which cannot be read.
+    is_cut_off: bool,
 }
 
 impl Found {
-    fn of(reading: &mut Reading, folder: &Path) -> Result<Self, Failure> {
+    /// With why it is not all that the ledger has.
+    fn of(reading: &mut Reading, folder: &Path) -> (Self, Option<Failure>) {
         let mut replay = Replay::new(|digest| read_set(folder, digest));
         let mut found = Self::default();
-        while let Some((index, entry, is_chosen)) = reading.next()? {
+        let damage = loop {
+            let (index, entry, is_chosen) = match reading.next() {
+                Ok(Some(read)) => read,
+                Ok(None) => break reading.whole().err(),
+                Err(damage) => break Some(damage),
+            };
             match replay.entry(index, &entry, is_chosen) {
                 None => {}
                 Some(Repeated::Same) => found.same += 1,
@@ -46,8 +58,9 @@ impl Found {
                     }
                 }
             }
-        }
-        Ok(found)
+        };
+        found.is_cut_off = damage.is_some();
+        (found, damage)
     }
 
     fn decisions(&self) -> u64 {
@@ -57,7 +70,7 @@ impl Found {
     fn json(&self) -> String {
         let unrepeatable: BTreeMap<_, _> = self.unrepeatable.iter().map(|(why, count)| (why.as_str(), count)).collect();
         let value = json!({
-            "ok": self.differences_count == 0,
+            "ok": self.differences_count == 0 && !self.is_cut_off,
             "decisions": self.decisions(),
             "same": self.same,
             "different": self.differences_count,
@@ -68,12 +81,13 @@ impl Found {
     }
 
     fn text(&self, folder: &Path) -> String {
-        let verdict = match (self.differences_count, self.unrepeatable.is_empty()) {
+        let verdict = match (self.differences_count, self.unrepeatable.is_empty() && !self.is_cut_off) {
             (0, true) => "repeated",
             (0, false) => "repeated in part",
             (1.., _) => "DIFFERENT DECISIONS",
         };
-        let mut text = format!("{verdict}: {}\n  decisions  {}\n", folder.display(), self.decisions());
+        let mut text =
+            format!("{verdict}: {}\n  decisions  {}\n", one_line(&folder.display().to_string()), self.decisions());
         text.push_str(&format!("  same       {}\n  different  {}\n", self.same, self.differences_count));
         for (why, count) in &self.unrepeatable {
             text.push_str(&format!("  unknown    {count}: {why}\n"));

@@ -42,17 +42,20 @@ pub(super) fn show(args: &ShowArgs, folder: &Path) -> Result<Exit, Failure> {
     };
     output::flush(&mut page.out)?;
     match (damage, &args.filter.call) {
-        (Some(damage), _) => Err(damage),
-        (None, _) if args.follow => follow(reading, page, args.json),
+        (Some(damage), _) => return Err(damage),
+        (None, _) if args.follow => return follow(reading, page, args.json),
         (None, Some(given)) if !printed && args.last != Some(0) => {
-            Err(Failure::usage(AuditError::NoCall { folder: folder.to_owned(), given: given.clone() }))
+            reading.whole()?;
+            return Err(Failure::usage(AuditError::NoCall { folder: folder.to_owned(), given: given.clone() }));
         }
         (None, Some(given)) if args.private => {
             page.put(&private::shown(folder, &one_call::find(folder, given)?, args.json)?)?;
-            page.end()
         }
-        (None, _) => page.end(),
+        (None, _) => {}
     }
+    let exit = page.end()?;
+    reading.whole()?;
+    Ok(exit)
 }
 
 fn next_line(reading: &mut Reading, json: bool) -> Result<Option<String>, Failure> {

@@ -130,7 +130,8 @@ impl Verdict {
             None if !self.is_all => format!("verified to {}; what is newer is not judged", self.size),
             None => "verified".to_owned(),
         };
-        let mut text = format!("{verdict}: {}\n  entries  {}\n", folder.display(), self.size);
+        let folder = one_line(&folder.display().to_string());
+        let mut text = format!("{verdict}: {folder}\n  entries  {}\n", self.size);
         if self.is_whole {
             text.push_str(&format!("  calls    {}\n", report.count(Kind::Call)));
         }

@@ -70,7 +70,10 @@ fn a_ledger_without_its_memory_runs_nothing_until_it_is_adopted() {
     desk.count(&[]).fails(5, &words);
     assert!(!desk.path("ledger.state").exists());
     desk.run(&["audit", "adopt"]).fails(2, &["--reason"]);
-    desk.run(&["audit", "adopt", "--reason", " "]).fails(2, &["is not a reason"]);
+    for nothing in ["", " "] {
+        desk.run(&["audit", "adopt", "--reason", nothing]).fails(2, &["`--reason` is given no words", "say why"]);
+        desk.run(&["audit", "adopt", "--reason", "a", "--by", nothing]).fails(2, &["`--by` is given no words"]);
+    }
     let adopted = desk.run(&["audit", "adopt", "--reason", "the disk was\u{1b}[2J restored", "--by", "ops"]);
     assert_eq!((adopted.code, adopted.stderr.as_str()), (0, ""), "{adopted:?}");
     assert!(adopted.stdout.starts_with("adopted: ledger, now "), "{adopted:?}");
@@ -78,13 +81,51 @@ fn a_ledger_without_its_memory_runs_nothing_until_it_is_adopted() {
     desk.count(&[]).json();
 
     let shown = desk.run(&["audit", "show", "--kind", "adoption"]).stdout;
-    assert!(shown.contains("adoption   by ops: remembered nothing; 0 entries from "), "{shown}");
+    assert!(shown.contains("adoption   by ops: remembered nothing; the disk was"), "{shown}");
     assert!(shown.contains("restored\n") && !shown.contains('\u{1b}'), "{shown:?}");
     let exported = desk.run(&["audit", "export", "--kind", "adoption"]).json();
     assert_eq!((&exported["entry"]["by"], exported["time_ns"].is_u64()), (&"ops".into(), true), "{exported}");
     let verified = desk.run(&["audit", "verify"]);
-    assert!(verified.code == 0 && verified.stdout.contains("an operator adopted the ledger"), "{verified:?}");
+    let adopted_at = exported["index"].as_u64().unwrap();
+    let unproven = format!(
+        "  unproven that nothing is missing before entry {adopted_at}, where an operator adopted the ledger.\n"
+    );
+    assert!(verified.code == 0 && verified.stdout.contains(&unproven), "{verified:?}");
     let report = desk.run(&["audit", "report"]).stdout;
     assert!(report.contains("| Adopted | 1 time, from a copy"), "{report}");
     assert_eq!(desk.run(&["audit", "replay", "--strict"]).code, 0);
+}
+
+/// The folder of a ledger in use was copied, its journal first: what its newer checkpoint signs is lost.
+#[test]
+fn a_copy_with_a_newer_checkpoint_is_adopted_on_record_and_never_run_before() {
+    let desk = counted();
+    let journal = fs::read(desk.path("ledger/journal")).unwrap();
+    fs::write(desk.path("ledger/journal"), &journal[..journal.len() - 9]).unwrap();
+    let entries = frames(&journal).len() as u64;
+    desk.count(&[]).fails(5, &["data lost", "nothing was run", "audit adopt --reason TEXT"]);
+    assert_eq!(fs::read(desk.path("ledger/journal")).unwrap().len(), journal.len() - 9);
+    let adopted = desk.run(&["audit", "adopt", "--reason", "last night's copy"]);
+    assert_eq!((adopted.code, adopted.stderr.as_str()), (0, ""), "{adopted:?}");
+    desk.count(&[]).json();
+    let known = desk.run(&["audit", "export", "--kind", "adoption"]).json()["entry"].clone();
+    assert_eq!((&known["first"], &known["count"]), (&0.into(), &(entries - 1).into()), "{known}");
+    let shown = desk.run(&["audit", "show", "--kind", "adoption"]).stdout;
+    let said = format!("known to have had {entries} entries; {} entries from 0 on are not proven; last", entries - 1);
+    assert!(shown.contains(&said), "{shown}");
+    assert_eq!(desk.run(&["audit", "verify", "--complete"]).code, 0);
+}
+
+#[test]
+fn a_ledger_that_no_reason_mends_is_not_sent_to_adopt_again() {
+    let desk = counted();
+    fs::write(desk.path("ledger/journal"), "").unwrap();
+    let adopt = desk.run(&["audit", "adopt", "--reason", "a copy"]);
+    adopt.fails(5, &["data lost: the ledger has 0 entries", "nothing was done", "Restore another copy"]);
+    assert!(!adopt.stderr.contains("audit adopt"), "{adopt:?}");
+    let desk = counted();
+    fs::remove_file(desk.path("ledger.state")).unwrap();
+    fs::remove_file(desk.path("ledger.key")).unwrap();
+    desk.run(&["audit", "adopt", "--reason", "a copy"])
+        .fails(5, &["the ledger's key is gone", "put the ledger's key back"]);
 }

@@ -7,6 +7,7 @@ mod prove;
 mod replay;
 mod report;
 mod show;
+mod torn;
 mod verify;
 
 use std::io::pipe;
@@ -92,6 +93,30 @@ fn a_folder_without_a_ledger_is_said_to_be_one() {
         desk.run(&["audit", command]).fails(2, &["there is no ledger in `ledger`", "--ledger"]);
         desk.run(&["audit", command, "--ledger", "secret.txt"]).fails(2, &["there is no ledger in `secret.txt`"]);
     }
+}
+
+#[test]
+fn arguments_that_cannot_be_used_are_told_as_json_where_json_is_wanted() {
+    let desk = Desk::new();
+    for (args, message, help) in [
+        (&["verify", "--nope"][..], "unexpected argument '--nope' found", "Usage: tollgate audit verify"),
+        (
+            &["adopt"],
+            "the following required arguments were not provided:\n  --reason <TEXT>",
+            "Usage: tollgate audit adopt",
+        ),
+        (&["prove", "--call", "1"], "unexpected argument '--json' found", "Usage: tollgate audit prove"),
+        (&["verify", "--key", "x"], "`x` is not a verifier key", "copy it from what tollgate printed"),
+        (&["show"], "there is no ledger in `ledger`", "give its folder with --ledger"),
+    ] {
+        let ran = desk.run(&[&["audit"], args, &["--json"]].concat());
+        assert_eq!((ran.code, ran.stderr.as_str()), (2, ""), "{ran:?}");
+        let told = ran.report();
+        let [said, advice] = ["message", "help"].map(|name| told["error"][name].as_str().unwrap());
+        assert_eq!((&told["ok"], &told["error"]["kind"]), (&false.into(), &"usage".into()), "{told}");
+        assert!(said.starts_with(message) && advice.contains(help), "{told}");
+    }
+    desk.run(&["audit", "verify", "--nope"]).fails(2, &["error: unexpected argument '--nope' found", "Usage: "]);
 }
 
 #[test]

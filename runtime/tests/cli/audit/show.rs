@@ -71,6 +71,24 @@ fn each_filter_chooses() {
     assert_eq!(shown(&desk, &["--limit", "2"]), all[..2]);
 }
 
+/// WASI cannot name such a file, and no tool can open it.
+#[test]
+fn names_that_are_not_utf8_are_left_out_and_counted_for_people_too() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let desk = Desk::with("word-count");
+    let said = " entries left out of listings: their names are not UTF-8";
+    let without = desk.count(&[]).json();
+    let ends = ["audit", "show", "--kind", "call-end"];
+    assert!(!desk.run(&ends).stdout.contains(said));
+    for name in [&b"caf\xe9.txt"[..], b"na\xefve.txt"] {
+        fs::write(desk.path("docs").join(std::ffi::OsStr::from_bytes(name)), "not counted\n").unwrap();
+    }
+    assert_eq!(desk.count(&[]).json(), without);
+    let shown = desk.run(&ends).stdout;
+    assert_eq!(shown.matches(said).count(), 1, "{shown}");
+    assert!(shown.trim_end().ends_with(&format!(" bytes of memory; 2{said}")), "{shown}");
+}
+
 #[test]
 fn a_filter_that_cannot_be_read_is_refused() {
     let desk = two_decisions();

@@ -165,3 +165,43 @@ export const echo = tool({
   input: { type: 'object', properties: { value: {} } },
   output: {},
 }, ({ value }) => value);
+
+export const methods = tool({
+  name: 'console',
+  description: 'Calls each method of the console, and names them.',
+  input: { type: 'object' },
+  output: { type: 'array' },
+}, () => {
+  console.log('log', 1, { a: [2n] }, new TypeError('why'), undefined);
+  console.log('two\nlines');
+  console.log('%s', 'as it is');
+  console.info('info');
+  console.warn('warn');
+  console.error('error');
+  console.debug('debug');
+  console.trace('here', 1);
+  console.dir({ a: 1 }, { depth: 0 });
+  console.dirxml('a', 'b');
+  console.table([{ a: 1 }, { a: 2 }]);
+  console.assert(true, 'silent');
+  console.assert(false, 'so', 1);
+  console.count();
+  console.count('own');
+  console.count();
+  console.countReset();
+  console.count();
+  console.group('outer');
+  console.info('in');
+  console.groupCollapsed('inner');
+  console.warn('deep');
+  console.groupEnd();
+  console.groupEnd();
+  console.groupEnd();
+  console.info('out');
+  console.time('span');
+  console.timeLog('span', 'so far');
+  console.timeEnd('span');
+  console.timeEnd('span');
+  console.clear();
+  return Object.keys(console).sort();
+});

@@ -129,6 +129,12 @@ def run(folder: str) -> dict[str, list[Any]]:
 
 
 @tool
+def walk(folder: str) -> list[Any]:
+    """Names what is below a folder."""
+    return sorted([place, sorted(folders), sorted(files)] for place, folders, files in os.walk(folder))
+
+
+@tool
 def end(how: str) -> Any:
     """Does what ends a call, or is refused with words."""
     if how == "socket":
