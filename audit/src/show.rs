@@ -12,6 +12,7 @@ use crate::frame::{CorruptFrame, FrameError, Frames, Step, whole_frames};
 use crate::ids::{CallId, LeafHash, LeafIndex};
 use crate::journal;
 use crate::key_file::beside;
+use crate::seek;
 use crate::state::{self, Resume};
 
 /// An entry cannot be read.
@@ -59,6 +60,17 @@ pub fn read(dir: &Path) -> Result<Entries, ReadError> {
     Ok(Entries { dir: dir.to_owned(), frames: Some(Frames::new(journal)), end: None, latest: None })
 }
 
+/// The entries of the ledger in the folder `dir` from shortly before the first one of `call` on; all of them where that place
+/// cannot be told, as where there is no such call.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_for_call(dir: &Path, call: CallId) -> Result<Entries, ReadError> {
+    let frames = seek::frames_for(dir, call).map_err(|source| ReadError::Io { source })?;
+    Ok(Entries { dir: dir.to_owned(), frames: Some(frames), end: None, latest: None })
+}
+
 /// The entries from a place near the ledger's end on, without reading what stands before: from about `bytes` before the
 /// place from which its writer would have to recover. `None` where that is the ledger's start, or cannot be told: then
 /// [`read`] reads all of it.
@@ -103,6 +115,12 @@ impl Entries {
         self.frames = Some(Frames::starting_at(journal, index, offset));
         self.end = None;
         Ok(true)
+    }
+
+    /// The index of the entry that comes next; `None` behind the end.
+    #[must_use]
+    pub fn index(&self) -> Option<LeafIndex> {
+        self.frames.as_ref().map(Frames::index)
     }
 
     /// The leaf hash of the entry read last.

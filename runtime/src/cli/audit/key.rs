@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use serde_json::json;
-use tollgate_audit::{Entry, Filter, Kind, VerifierKey};
+use tollgate_audit::{Entry, Filter, Kind, LeafIndex, VerifierKey, read_checkpoint};
 
 use super::args::KeyArgs;
 use super::argument;
 use super::reading::Reading;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::{given, output};
+use crate::cli::{given, output, progress};
 
 /// A ledger of the first format, which signs nothing.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -19,12 +19,16 @@ struct NoKey;
 
 pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
     let mut reading = Reading::start(folder, Filter::default())?;
-    let mut keys: Vec<VerifierKey> = Vec::new();
-    while let Some((_, entry)) = reading.next_of(|kind, _call| kind == Kind::LedgerOpened)? {
-        let Entry::LedgerOpened(opened) = entry else { continue };
-        let key = opened.key.and_then(|key| VerifierKey::new(opened.origin.as_str(), key.public).ok());
-        keys.extend(key.filter(|key| !keys.contains(key)));
+    let mut keys: Vec<VerifierKey> = next_key(&mut reading)?.into_iter().collect();
+    if let Some(newer) = keys.first().and_then(|first| newer(folder, first)) {
+        reading = newer;
     }
+    progress::during("looking for keys", || -> Result<(), Failure> {
+        while let Some(key) = next_key(&mut reading)? {
+            keys.extend((!keys.contains(&key)).then_some(key));
+        }
+        Ok(())
+    })?;
     let Some(last) = keys.last() else { return Err(Failure::usage(NoKey)) };
     let text = if args.json {
         format!("{}\n", json!({ "key": last, "keys": keys }))
@@ -33,6 +37,24 @@ pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
     };
     output::print(&text)?;
     Ok(Exit::Success)
+}
+
+fn next_key(reading: &mut Reading) -> Result<Option<VerifierKey>, Failure> {
+    while let Some((_, entry)) = reading.next_of(|kind, _call| matches!(kind, Kind::LedgerOpened | Kind::KeyRotated))? {
+        let Entry::LedgerOpened(opened) = entry else { continue };
+        if let Some(key) = opened.key.and_then(|key| VerifierKey::new(opened.origin.as_str(), key.public).ok()) {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+/// The ledger's newer entries, where none before them can bring another key: each rotation makes a new one, so that the last
+/// checkpoint is not signed by the `first` key if it comes behind a rotation.
+fn newer(folder: &Path, first: &VerifierKey) -> Option<Reading> {
+    let checkpoint = read_checkpoint(folder).ok()?;
+    let signed = checkpoint.verify(first).ok()?.size;
+    Reading::near_end(folder, Filter::default(), 0).filter(|newer| newer.index() <= Some(LeafIndex(signed.0)))
 }
 
 /// A key as `--key` takes it.
