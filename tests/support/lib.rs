@@ -10,6 +10,7 @@ pub mod hmac;
 pub mod judge;
 pub mod own_main;
 pub mod processes;
+pub mod small_group;
 mod trace;
 mod unable;
 pub mod wasi;

@@ -43,4 +43,12 @@ mod reference;
 mod required;
 mod run;
 mod scale;
+#[path = "../../../tests/support/small_group.rs"]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "it is a module of the workspace's test library as well"
+)]
+mod small_group;
 mod told;
