@@ -6,7 +6,6 @@ use std::path::Path;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use serde_json::{Value, json};
-use tollgate_workspace::foreign::{missing, skipped};
 use tollgate_workspace::fuse::Fuse;
 use tollgate_workspace::{Lab, guest};
 
@@ -17,7 +16,7 @@ fn on_fuse(lab: &Lab) -> Option<Fuse> {
     lab.file("behind/a.txt", "alpha");
     lab.file("behind/sub/b.txt", "beta");
     std::os::unix::fs::symlink("a.txt", lab.path("behind/link")).unwrap();
-    let fuse = Fuse::over(&lab.path("behind"), &lab.folder("docs"), missing, skipped)?;
+    let fuse = Fuse::over(&lab.path("behind"), &lab.folder("docs"))?;
     let (old, new) = (lab.path("docs/a.txt"), lab.path("docs/probe"));
     let refused = renameat_with(CWD, old, CWD, new, RenameFlags::NOREPLACE);
     assert_eq!(refused, Err(Errno::INVAL), "else this mount shows nothing");

@@ -57,6 +57,12 @@ impl<'a> Place<'a> {
         regular::read_within(file, bytes_max)
     }
 
+    /// The length of the file in bytes.
+    pub(crate) fn bytes(&self) -> io::Result<u64> {
+        let found = statat(&self.folder, self.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        u64::try_from(found.st_size).map_err(io::Error::other)
+    }
+
     /// Makes the file anew, empty. Whatever had the name is unlinked, not followed and not written to.
     pub(crate) fn create_fresh(&self) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;

@@ -53,6 +53,13 @@ impl CallId {
         Self([t0, t1, t2, t3, t4, t5, h0, h1, h2, h3, h4, h5, c0, c1, c2, c3])
     }
 
+    /// When the call started: milliseconds since the Unix epoch.
+    #[must_use]
+    pub fn time_ms(self) -> u64 {
+        let [t0, t1, t2, t3, t4, t5, ..] = self.0;
+        u64::from_be_bytes([0, 0, t0, t1, t2, t3, t4, t5])
+    }
+
     /// The host that runs the call.
     #[must_use]
     pub fn host(self) -> HostId {

@@ -37,6 +37,7 @@ mod recorder;
 mod recover;
 mod regular;
 mod report;
+mod seek;
 mod sets;
 mod show;
 mod side_record;
@@ -108,7 +109,7 @@ pub use crate::report::{
     RANKED_TOOLS_MAX, Ranked, Ranking, Reading, Results, SPANS_MAX, Share, Span, Timeline, UsageShares, utc,
 };
 pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
-pub use crate::show::{Entries, ReadError, read, read_near_end};
+pub use crate::show::{Entries, ReadError, read, read_for_call, read_near_end};
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;
 pub use crate::system_call::{of_call, of_thread};

@@ -15,13 +15,13 @@ use crate::call_tree::{CallProofError, prove_in_call, verify_in_call};
 use crate::checkpoint::{self, Checkpoint, ParseCheckpointError, Published, ReadCheckpointError, SignedCheckpoint};
 use crate::codec::{DecodeError, ENTRY_BYTES_MAX, kind_and_call};
 use crate::entry::{CallEnd, Entry, Kind};
-use crate::frame::{FrameError, Frames, Step};
+use crate::frame::{FrameError, Step};
 use crate::ids::{CallId, LeafHash, LeafIndex, Sequence, TreeSize};
-use crate::journal;
 use crate::key::VerifierKey;
 use crate::note::{NOTE_BYTES_MAX, VerifyNoteError};
 use crate::proof::{InclusionProof, ProofError};
 use crate::prover::{ProveError, Prover};
+use crate::seek;
 use crate::tree::leaf_hash;
 
 /// Most bytes of a receipt or a disclosure: a note of the largest size, and thousands of entries.
@@ -185,7 +185,7 @@ pub fn prove(dir: &Path, index: LeafIndex) -> Result<Receipt, ReceiptError> {
     Ok(Receipt { entry, index, proof, checkpoint })
 }
 
-/// The index of the `call-end` of `call` in the ledger in `dir`. It reads the journal from its start.
+/// The index of the `call-end` of `call` in the ledger in `dir`.
 ///
 /// # Errors
 ///
@@ -194,8 +194,7 @@ pub fn find_call_end(dir: &Path, call: CallId) -> Result<LeafIndex, ReceiptError
     call_entries(dir, call).map(|(end, _)| end)
 }
 
-/// The entries of `call` at the places `chosen` (rising), proven by the receipt of its end. It reads the journal from
-/// its start.
+/// The entries of `call` at the places `chosen` (rising), proven by the receipt of its end.
 ///
 /// # Errors
 ///
@@ -214,7 +213,7 @@ pub fn disclose(dir: &Path, call: CallId, chosen: &[Sequence]) -> Result<Disclos
 /// Where the end of `call` is, and its entries before.
 fn call_entries(dir: &Path, call: CallId) -> Result<(LeafIndex, Vec<Vec<u8>>), ReceiptError> {
     let failed = |source| ReceiptError::Journal { source: Some(source) };
-    let mut frames = Frames::new(journal::open_to_read(dir).map_err(failed)?);
+    let mut frames = seek::frames_for(dir, call).map_err(failed)?;
     let mut entries = Vec::new();
     loop {
         match frames.step() {

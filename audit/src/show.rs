@@ -15,6 +15,7 @@ use crate::ids::{CallId, LeafHash, LeafIndex};
 use crate::journal;
 use crate::key_file::beside;
 use crate::lock;
+use crate::seek;
 use crate::state::{self, Resume};
 
 /// An entry cannot be read.
@@ -72,6 +73,17 @@ pub struct Entries {
 pub fn read(dir: &Path) -> Result<Entries, ReadError> {
     let journal = journal::open_to_read(dir).map_err(|source| ReadError::Io { source })?;
     Ok(Entries { dir: dir.to_owned(), frames: Some(Frames::new(journal)), end: None, torn: 0, latest: None })
+}
+
+/// The entries of the ledger in the folder `dir` from shortly before the first one of `call` on; all of them where that place
+/// cannot be told, as where there is no such call.
+///
+/// # Errors
+///
+/// As [`read`].
+pub fn read_for_call(dir: &Path, call: CallId) -> Result<Entries, ReadError> {
+    let frames = seek::frames_for(dir, call).map_err(|source| ReadError::Io { source })?;
+    Ok(Entries { dir: dir.to_owned(), frames: Some(frames), end: None, torn: 0, latest: None })
 }
 
 /// The entries from a place near the ledger's end on, without reading what stands before: from about `bytes` before the
@@ -142,6 +154,12 @@ impl Entries {
             }
             thread::sleep(WRITER_LOOK_EVERY);
         }
+    }
+
+    /// The index of the entry that comes next; `None` behind the end.
+    #[must_use]
+    pub fn index(&self) -> Option<LeafIndex> {
+        self.frames.as_ref().map(Frames::index)
     }
 
     /// The leaf hash of the entry read last.

@@ -80,6 +80,11 @@ impl TileStore {
         Place::find(&self.dir, &path.to_string())?.read(TILE_BYTES_MAX)
     }
 
+    /// The length of a tile in bytes.
+    pub(crate) fn bytes(&self, path: TilePath) -> io::Result<u64> {
+        Place::find(&self.dir, &path.to_string())?.bytes()
+    }
+
     /// The first `count` hashes of a tile, in a ledger that published a checkpoint of `size`.
     pub(crate) fn hashes(&self, level: u8, index: u64, count: u64, size: TreeSize) -> io::Result<Vec<u8>> {
         let kind = TileKind::Hashes { level };

@@ -19,10 +19,11 @@ use std::process::{Command, ExitCode};
 
 use tollgate_workspace::own_main::{self, Test};
 
-const TESTS: [Test<()>; 7] = [
+const TESTS: [Test<()>; 8] = [
     ("what_is_missing_fails_in_ci_and_is_passed_over_elsewhere", what_is_missing_fails_in_ci),
     ("unit_tests", unit_tests::all),
     ("python", python::a_tool_in_python),
+    ("python_on_a_small_machine", python::a_tool_on_a_small_machine),
     ("javascript", javascript::a_tool_in_javascript),
     ("http", javascript::http_is_linked_and_denied),
     ("library_of_python", library::of_python),
@@ -31,7 +32,7 @@ const TESTS: [Test<()>; 7] = [
 
 /// The commands of `tollgate` that the tests give, and those that it gives itself; all with a word after it, which the
 /// name of a test has not.
-const COMMANDS: [&str; 5] = ["build", "run", "compile", "notary", "host"];
+const COMMANDS: [&str; 6] = ["build", "install", "run", "compile", "notary", "host"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

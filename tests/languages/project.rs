@@ -78,9 +78,14 @@ impl Project {
 
     /// This program as `tollgate`, in the project's folder. What it compiles is kept for the commands that follow.
     fn tollgate(&self, args: &[&str]) -> Output {
+        self.command(args).output().expect("this program")
+    }
+
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         command.args(args).current_dir(&self.folder).env("TOLLGATE_HOME", scratch().join("home"));
-        command.env_remove("TOLLGATE_LEDGER").output().expect("this program")
+        command.env_remove("TOLLGATE_LEDGER");
+        command
     }
 }
 

@@ -3,9 +3,11 @@
 use std::path::PathBuf;
 
 use serde_json::json;
+use tollgate_audit::verify;
 use tollgate_workspace::foreign::missing;
+use tollgate_workspace::small_group::SmallGroup;
 
-use crate::project::{Project, installed};
+use crate::project::{Project, installed, installed_or_missing, text};
 
 const GRANT: &str = "fs:/docs=samples:read,list";
 
@@ -16,6 +18,44 @@ const START: [(&str, &str); 2] =
 pub(crate) fn a_tool_in_python((): ()) {
     with(installed("venv/bin/componentize-py").and(installed("venv")));
 }
+
+/// In small containers. To compile the interpreter takes more than 200 MiB, which is said; with a part of a CPU it is compiled and
+/// installed; then 200 MiB are enough to call it. What `tollgate build` compiled is not there: the place of tools is another one.
+pub(crate) fn a_tool_on_a_small_machine((): ()) {
+    let Some(environment) = installed_or_missing("venv/bin/componentize-py").and(installed("venv")) else { return };
+    let Some(little_memory) = SmallGroup::of_memory("python-memory", 200 << 20) else { return };
+    let Some(slow) = SmallGroup::of_cpu("python-cpu", CPU_THOUSANDTHS) else { return };
+    let both = SmallGroup::of_cpu_and_memory("python", CPU_THOUSANDTHS, 200 << 20).expect("each can be made");
+    let outline = Project::build("outline", (".venv", &environment));
+    let around = tempfile::tempdir().expect("a folder");
+    let ledger = around.path().join("ledger");
+    let run_in = |group: &SmallGroup, args: &[&str]| {
+        let mut command = outline.command(args);
+        command.env("TOLLGATE_HOME", around.path()).env("TOLLGATE_LEDGER", &ledger);
+        group.hold(&mut command);
+        let output = command.output().expect("this program");
+        (output.status.code(), text(&output.stdout).into_owned(), text(&output.stderr).into_owned())
+    };
+    let (code, _, said) = run_in(&little_memory, &["install", "outline.wasm"]);
+    assert_eq!(code, Some(2), "{said}");
+    for words in ["the kernel killed the compiler for want of memory", "200 MiB of memory", "a Python interpreter"] {
+        assert!(said.contains(words), "{said}");
+    }
+    assert!(!said.contains("author") && !around.path().join("tools/outline").exists(), "{said}");
+    let (code, installed, said) = run_in(&slow, &["install", "outline.wasm"]);
+    assert!(code == Some(0) && installed.starts_with("installed outline "), "{installed}{said}");
+    let call = ["run", "outline", "--op", "outline-file", "--input", GUIDE, "--grant", GRANT];
+    let (code, answer, said) = run_in(&both, &call);
+    assert_eq!((code, said.as_str()), (Some(0), ""), "{answer}");
+    let answer: serde_json::Value = serde_json::from_str(&answer).expect("JSON");
+    assert_eq!(answer["headings"].as_array().map(Vec::len), Some(3), "{answer}");
+    assert!(verify(&ledger, None).expect("a ledger").is_clean());
+}
+
+/// With a fifth, as such containers have, compiling the interpreter takes more than a minute.
+const CPU_THOUSANDTHS: u32 = 500;
+
+const GUIDE: &str = r#"{"path": "/docs/guide.md", "depth": 2}"#;
 
 /// With the environment that has componentize-py, where there is one.
 pub(crate) fn with(environment: Option<PathBuf>) {

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::foreign::{missing, skipped};
+
 /// A mount by bindfs, until it is dropped.
 #[derive(Debug)]
 pub struct Fuse {
@@ -11,14 +13,14 @@ pub struct Fuse {
 }
 
 impl Fuse {
-    /// Mounts `folder` at `at`. None, with a line that says why, where this machine does not let anybody do that; `missing` is
-    /// told where only bindfs is missing, which `.ci/run` installs.
+    /// Mounts `folder` at `at`. None, with a line that says why, where this machine does not let anybody do that, or bindfs is
+    /// missing, which `.ci/run` installs.
     ///
     /// # Panics
     ///
-    /// As `missing` does in CI.
+    /// In CI, where bindfs is missing.
     #[allow(clippy::disallowed_methods, reason = "the mount is another program's")]
-    pub fn over(folder: &Path, at: &Path, missing: fn(&str, &str), skipped: fn(&str)) -> Option<Self> {
+    pub fn over(folder: &Path, at: &Path) -> Option<Self> {
         if !Path::new("/dev/fuse").exists() {
             skipped("this machine has no /dev/fuse");
             return None;

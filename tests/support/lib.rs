@@ -11,6 +11,7 @@ pub mod hmac;
 pub mod judge;
 pub mod own_main;
 pub mod processes;
+pub mod small_group;
 pub mod stock;
 mod trace;
 mod unable;

@@ -21,8 +21,17 @@ impl CallPattern {
     /// Whether `call` is one of them.
     #[must_use]
     pub fn matches(&self, call: CallId) -> bool {
-        let id = call.to_string();
-        id.starts_with(&self.head) && id.ends_with(&self.tail)
+        let mut digits = [0; CALL_ID_DIGITS];
+        // They are as many as an id has.
+        hex::encode_to_slice(call.0, &mut digits).is_ok()
+            && digits.starts_with(self.head.as_bytes())
+            && digits.ends_with(self.tail.as_bytes())
+    }
+
+    /// The call, if its whole id is given.
+    #[must_use]
+    pub fn whole(&self) -> Option<CallId> {
+        format!("{}{}", self.head, self.tail).parse().ok()
     }
 }
 
@@ -56,7 +65,9 @@ mod tests {
     fn whole_start_and_both_ends() {
         let call = CallId([0x0a, 0xbc, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f]);
         for text in [call.to_string().as_str(), "0", "0abc", "0abc…7f", "0a...7f", "0abc…"] {
-            assert!(text.parse::<CallPattern>().unwrap().matches(call), "{text}");
+            let pattern = text.parse::<CallPattern>().unwrap();
+            assert!(pattern.matches(call), "{text}");
+            assert_eq!(pattern.whole(), (text.len() == CALL_ID_DIGITS).then_some(call), "{text}");
         }
         for text in ["1", "0abd", "0abc…7e"] {
             assert!(!text.parse::<CallPattern>().unwrap().matches(call), "{text}");

@@ -26,6 +26,11 @@ pub(super) fn during<T>(what: &str, work: impl FnOnce() -> T) -> T {
     })
 }
 
+/// As [`during`], of work that prints: where its lines come on a terminal, they show themselves that it goes on.
+pub(super) fn during_output<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    if std::io::stdout().is_terminal() { work() } else { during(what, work) }
+}
+
 fn count_seconds(what: &str, until_done: &Receiver<()>, first: Duration, say: impl Fn(&str)) {
     let started = Instant::now();
     let (mut wait, mut has_said) = (first, false);

@@ -1,10 +1,9 @@
 //! What surrounds the program in these tests: a filter that refuses system calls, a foreign layer of Landlock, limits of a shell,
-//! a small control group, another PID namespace. Each is there before the program is.
+//! another PID namespace. Each is there before the program is.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use landlock::{ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _};
@@ -71,70 +70,4 @@ pub(crate) fn in_pid_namespace(options: &[&str], command: &Command) -> Option<Co
         };
     }
     Some(around)
-}
-
-/// A control group with little of one thing, of version 1 or 2; it goes when it is dropped.
-pub(crate) struct SmallGroup(PathBuf);
-
-impl SmallGroup {
-    /// A fifth of a CPU; none where no group can be made.
-    pub(crate) fn of_cpu(name: &str) -> Option<Self> {
-        let v1 = [("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "20000")];
-        Self::make("cpu", name, &v1, &[("cpu.max", "20000 100000")])
-    }
-
-    /// So many bytes of memory; none where no group can be made.
-    pub(crate) fn of_memory(name: &str, bytes: u64) -> Option<Self> {
-        let bytes = bytes.to_string();
-        Self::make(
-            "memory",
-            name,
-            &[("memory.limit_in_bytes", &bytes)],
-            &[("memory.max", &bytes), ("memory.swap.max", "0")],
-        )
-    }
-
-    fn make(controller: &str, name: &str, v1: &[(&str, &str)], v2: &[(&str, &str)]) -> Option<Self> {
-        let name = format!("tollgate-test-{name}-{}", std::process::id());
-        let below =
-            [format!("/sys/fs/cgroup/{controller}"), "/sys/fs/cgroup".to_owned(), "/sys/fs/cgroup/unified".to_owned()];
-        for root in below {
-            let folder = Path::new(&root).join(&name);
-            if fs::create_dir(&folder).is_err() {
-                continue;
-            }
-            let group = Self(folder);
-            let holds = |files: &[(&str, &str)]| files.iter().all(|(file, _)| group.0.join(file).exists());
-            let files = [v1, v2].into_iter().find(|files| holds(&files[..1]));
-            let is_set = files.is_some_and(|files| {
-                // Swap is not everywhere.
-                files
-                    .iter()
-                    .all(|(file, value)| fs::write(group.0.join(file), value).is_ok() || *file == "memory.swap.max")
-            });
-            if is_set {
-                return Some(group);
-            }
-        }
-        skipped(&format!("no control group with {controller} can be made here (root?)"));
-        None
-    }
-
-    /// Has the program run in it.
-    pub(crate) fn hold(&self, command: &mut Command) {
-        let processes = self.0.join("cgroup.procs");
-        before(command, move || fs::write(&processes, "0"));
-    }
-}
-
-impl Drop for SmallGroup {
-    fn drop(&mut self) {
-        // A process that has just been killed is in it for a moment.
-        for _try in 0..200 {
-            if fs::remove_dir(&self.0).is_ok() {
-                return;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(10));
-        }
-    }
 }

@@ -4,14 +4,13 @@ use serde_json::json;
 
 use crate::desk::Desk;
 use crate::fuse_mount::Fuse;
-use crate::required::{missing, skipped};
 
 #[test]
 fn a_tool_is_installed_and_replaced_where_its_home_is_on_fuse() {
     let desk = Desk::with("json-query");
     std::fs::create_dir_all(desk.path("behind")).unwrap();
     std::fs::create_dir_all(desk.home()).unwrap();
-    let Some(_fuse) = Fuse::over(&desk.path("behind"), &desk.home(), missing, skipped) else { return };
+    let Some(_fuse) = Fuse::over(&desk.path("behind"), &desk.home()) else { return };
     let installed = desk.run(&["install", "tools/json-query.wasm"]);
     assert!(installed.stdout.starts_with("installed json-query 0.1.0"), "{installed:?}");
     let again = desk.run(&["install", "tools/json-query.wasm"]);
@@ -30,7 +29,7 @@ fn a_sealed_tool_gives_a_file_a_new_name_on_fuse() {
     let desk = Desk::with("probe-fs");
     desk.file("behind/a.txt", "alpha");
     std::fs::create_dir_all(desk.path("mounted")).unwrap();
-    let Some(_fuse) = Fuse::over(&desk.path("behind"), &desk.path("mounted"), missing, skipped) else { return };
+    let Some(_fuse) = Fuse::over(&desk.path("behind"), &desk.path("mounted")) else { return };
     let steps =
         json!({ "steps": [{ "op": "rename-at", "base": "/docs", "path": "a.txt", "to": "b.txt" }] }).to_string();
     let grant = "fs:/docs=mounted:read,write,create,delete,list,metadata";

@@ -8,9 +8,10 @@ use std::process::Command;
 
 use rustix::process::Resource;
 
-use crate::around::{self, SmallGroup};
+use crate::around;
 use crate::desk::{DOCS, Desk, Ran};
 use crate::required::skipped;
+use crate::small_group::SmallGroup;
 
 const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
 
@@ -257,7 +258,7 @@ fn heavy(desk: &Desk) {
 
 #[test]
 fn with_a_fifth_of_a_cpu_a_tool_is_installed_and_the_clock_is_blamed_with_the_throttling() {
-    let Some(group) = SmallGroup::of_cpu("cpu") else { return };
+    let Some(group) = SmallGroup::of_cpu("cpu", 200) else { return };
     let desk = Desk::with("word-count");
     let ran = run(&desk, &["install", "tools/word-count.wasm"], |command| group.hold(command));
     assert_eq!(ran.code, 0, "{ran:?}");

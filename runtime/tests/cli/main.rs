@@ -30,6 +30,7 @@ mod hmac;
 mod inherited;
 mod install;
 mod kernel;
+mod large;
 mod ledger;
 mod machines;
 mod obeyed;
@@ -41,4 +42,16 @@ mod reference;
 #[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
 mod required;
 mod run;
+mod scale;
+#[path = "../../../tests/support/small_group.rs"]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "it is a module of the workspace's test library as well"
+)]
+mod small_group;
 mod told;
+
+// As the modules of the test library know it.
+use required as foreign;

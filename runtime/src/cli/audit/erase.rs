@@ -38,10 +38,9 @@ enum EraseError {
 pub(super) fn erase(args: &EraseArgs, folder: &Path) -> Result<Exit, Failure> {
     must_say("--reason", "why, or leave it out", args.reason.as_deref())?;
     must_say("--by", "who wants it, or leave it out", args.by.as_deref())?;
-    let one = one_call::find_erasable(folder, &args.call)?;
-    let call = one.id;
-    let find = || SideStore::find(folder, call);
-    if one.is_erased && find().map_err(|source| Failure::usage(EraseError::SideStore { source }))?.is_none() {
+    let call = one_call::find_erasable(folder, &args.call)?;
+    let kept = SideStore::find(folder, call).map_err(|source| Failure::usage(EraseError::SideStore { source }))?;
+    if kept.is_none() && one_call::is_erased(folder, call)? {
         output::print(&said(call, None, args.json))?;
         return Ok(Exit::Success);
     }

@@ -1,6 +1,6 @@
 //! `tollgate audit export`: the names of its fields are documented in its help, and stay.
 
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde_json::json;
@@ -10,19 +10,19 @@ use super::args::ExportArgs;
 use super::reading::{Reading, context_json};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{self, Reader};
+use crate::cli::progress;
 
 pub(super) fn export(args: &ExportArgs, folder: &Path) -> Result<Exit, Failure> {
     let mut reading = Reading::start(folder, args.filter.filter()?)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    loop {
-        let (index, entry) = match reading.next_chosen() {
-            Ok(Some(chosen)) => chosen,
-            Ok(None) => break,
-            Err(damage) => {
-                output::flush(&mut out)?;
-                return Err(damage);
-            }
-        };
+    let printed = progress::during_output("exporting the ledger", || print_chosen(&mut reading, &mut out));
+    output::flush(&mut out)?;
+    printed.map(|()| Exit::Success)
+}
+
+/// Prints what is chosen, up to the ledger's end or until the reader has gone.
+fn print_chosen(reading: &mut Reading, out: &mut impl Write) -> Result<(), Failure> {
+    while let Some((index, entry)) = reading.next_chosen()? {
         let context = reading.context();
         let line = json!({
             "index": index,
@@ -31,13 +31,11 @@ pub(super) fn export(args: &ExportArgs, folder: &Path) -> Result<Exit, Failure> 
             "context": context.map(context_json),
             "entry": entry.to_json(),
         });
-        if output::print_to(&mut out, &format!("{line}\n"))? == Reader::Gone {
-            return Ok(Exit::Success);
+        if output::print_to(out, &format!("{line}\n"))? == Reader::Gone {
+            return Ok(());
         }
     }
-    output::flush(&mut out)?;
-    reading.whole()?;
-    Ok(Exit::Success)
+    reading.whole()
 }
 
 /// When the entry was made, as far as it or its call says.

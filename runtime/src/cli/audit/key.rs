@@ -3,14 +3,14 @@
 use std::path::Path;
 
 use serde_json::json;
-use tollgate_audit::{Entry, Filter, Kind, VerifierKey};
+use tollgate_audit::{Entry, Filter, Kind, LeafIndex, VerifierKey, read_checkpoint};
 
 use super::args::KeyArgs;
 use super::argument;
 use super::fault::said;
 use super::reading::Reading;
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::{given, output};
+use crate::cli::{given, output, progress};
 
 /// A ledger of the first format, which signs nothing, or one of which nothing is left.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -20,17 +20,8 @@ struct NoKey;
 
 pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
     let mut reading = Reading::start(folder, Filter::default())?;
-    let mut keys: Vec<VerifierKey> = Vec::new();
-    let damage = loop {
-        let opened = match reading.next_of(|kind, _call| kind == Kind::LedgerOpened) {
-            Ok(Some((_, Entry::LedgerOpened(opened)))) => opened,
-            Ok(Some(_)) => continue,
-            Ok(None) => break reading.whole().err(),
-            Err(damage) => break Some(damage),
-        };
-        let key = opened.key.and_then(|key| VerifierKey::new(opened.origin.as_str(), key.public).ok());
-        keys.extend(key.filter(|key| !keys.contains(key)));
-    };
+    let mut keys = Vec::new();
+    let damage = progress::during("looking for keys", || collect(folder, &mut reading, &mut keys)).err();
     let Some(last) = keys.last() else { return Err(damage.unwrap_or_else(|| Failure::usage(NoKey))) };
     let text = if args.json {
         format!("{}\n", json!({ "key": last, "keys": keys }))
@@ -40,6 +31,37 @@ pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
     output::print(&text)?;
     // There may be newer ones behind.
     Ok(damage.map_or(Exit::Success, |damage| said(&damage)))
+}
+
+/// Collects the keys, up to the ledger's end or to where it cannot be read.
+fn collect(folder: &Path, reading: &mut Reading, keys: &mut Vec<VerifierKey>) -> Result<(), Failure> {
+    while let Some(key) = next_key(reading)? {
+        if keys.is_empty()
+            && let Some(newer) = newer(folder, &key)
+        {
+            *reading = newer;
+        }
+        keys.extend((!keys.contains(&key)).then_some(key));
+    }
+    reading.whole()
+}
+
+fn next_key(reading: &mut Reading) -> Result<Option<VerifierKey>, Failure> {
+    while let Some((_, entry)) = reading.next_of(|kind, _call| matches!(kind, Kind::LedgerOpened | Kind::KeyRotated))? {
+        let Entry::LedgerOpened(opened) = entry else { continue };
+        if let Some(key) = opened.key.and_then(|key| VerifierKey::new(opened.origin.as_str(), key.public).ok()) {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
+/// The ledger's newer entries, where none before them can bring another key: each rotation makes a new one, so that the last
+/// checkpoint is not signed by the `first` key if it comes behind a rotation.
+fn newer(folder: &Path, first: &VerifierKey) -> Option<Reading> {
+    let checkpoint = read_checkpoint(folder).ok()?;
+    let signed = checkpoint.verify(first).ok()?.size;
+    Reading::near_end(folder, Filter::default(), 0).filter(|newer| newer.index() <= Some(LeafIndex(signed.0)))
 }
 
 /// A key as `--key` takes it.

@@ -9,50 +9,39 @@ use super::fault::{AuditError, argument};
 use super::private::SideStoreUnreadable;
 use super::reading::Reading;
 use crate::cli::exit::Failure;
+use crate::cli::progress;
 
 /// What a ledger has of one call.
 pub(super) struct OneCall {
     pub(super) id: CallId,
     pub(super) call: Call<'static>,
     pub(super) end: Option<(LeafIndex, CallEnd<'static>)>,
-    pub(super) is_erased: bool,
 }
 
-/// Looks for the call that `given` means. It reads the whole ledger.
+/// Looks for the call that `given` means. If that is not its whole id, it reads the whole ledger.
 pub(super) fn find(folder: &Path, given: &str) -> Result<OneCall, Failure> {
     let found = matching(folder, &pattern(given)?)?;
     only(folder, given, found, |one| one.id)
 }
 
-/// What there is to erase of a call.
-pub(super) struct Erasable {
-    pub(super) id: CallId,
-    pub(super) is_erased: bool,
-}
-
 /// As [`find`], also among the calls that only the side store knows: their worker died before their first entry.
-pub(super) fn find_erasable(folder: &Path, given: &str) -> Result<Erasable, Failure> {
+pub(super) fn find_erasable(folder: &Path, given: &str) -> Result<CallId, Failure> {
     let pattern = pattern(given)?;
-    let recorded = matching(folder, &pattern)?;
-    let is_unrecorded = |id| pattern.matches(id) && recorded.iter().all(|one| one.id != id);
-    let unrecorded = SideStore::find_calls(folder, CALLS_NAMED_MAX, is_unrecorded)
-        .map_err(|source| Failure::usage(SideStoreUnreadable { source }))?;
-    let recorded = recorded.iter().map(|OneCall { id, is_erased, .. }| (*id, Some(*is_erased)));
-    let found = recorded.chain(unrecorded.into_iter().map(|id| (id, None))).collect();
-    let (id, is_erased) = only(folder, given, found, |(id, _)| *id)?;
-    let is_erased = is_erased.map_or_else(|| has_erasure(folder, id), Ok)?;
-    Ok(Erasable { id, is_erased })
+    let mut found: Vec<_> = matching(folder, &pattern)?.into_iter().map(|one| one.id).collect();
+    if found.is_empty() || pattern.whole().is_none() {
+        let is_unrecorded = |id| pattern.matches(id) && !found.contains(&id);
+        let unrecorded = SideStore::find_calls(folder, CALLS_NAMED_MAX, is_unrecorded);
+        found.extend(unrecorded.map_err(|source| Failure::usage(SideStoreUnreadable { source }))?);
+    }
+    only(folder, given, found, |id| *id)
 }
 
-/// Whether an entry says that a call of which there is no other entry was erased.
-fn has_erasure(folder: &Path, id: CallId) -> Result<bool, Failure> {
-    let mut reading = Reading::start(folder, Filter::default())?;
-    while let Some((_, entry)) = reading.next_of(|kind, _call| kind == Kind::Erasure)? {
-        if entry.call() == Some(id) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+/// Whether an entry says that the call was erased. There may be no other entry of it.
+pub(super) fn is_erased(folder: &Path, id: CallId) -> Result<bool, Failure> {
+    let mut reading = Reading::start(folder, Filter { call: id.to_string().parse().ok(), ..Filter::default() })?;
+    let is_of_it = |kind, call| kind == Kind::Erasure && call == Some(id);
+    let erasure = progress::during("looking for an erasure", || reading.next_of(is_of_it))?;
+    Ok(erasure.is_some())
 }
 
 fn pattern(given: &str) -> Result<CallPattern, Failure> {
@@ -61,21 +50,29 @@ fn pattern(given: &str) -> Result<CallPattern, Failure> {
 
 /// Calls of the ledger, a few at most.
 fn matching(folder: &Path, pattern: &CallPattern) -> Result<Vec<OneCall>, Failure> {
-    let mut reading = Reading::start(folder, Filter::default())?;
+    progress::during("looking for the call", || {
+        let mut reading = Reading::start(folder, Filter { call: Some(pattern.clone()), ..Filter::default() })?;
+        matching_in(&mut reading, pattern)
+    })
+}
+
+fn matching_in(reading: &mut Reading, pattern: &CallPattern) -> Result<Vec<OneCall>, Failure> {
     let mut found: Vec<OneCall> = Vec::new();
-    let may_match = |_kind, call: Option<CallId>| call.is_none_or(|call| pattern.matches(call));
+    let may_match = |kind, call: Option<CallId>| {
+        matches!(kind, Kind::Call | Kind::CallEnd) && call.is_some_and(|call| pattern.matches(call))
+    };
     while let Some((index, entry)) = reading.next_of(may_match)? {
-        let Some(id) = entry.call().filter(|id| pattern.matches(*id)) else { continue };
         if let Entry::Call(call) = entry {
-            found.push(OneCall { id, call, end: None, is_erased: false });
+            found.push(OneCall { id: call.call, call, end: None });
             if found.len() > CALLS_NAMED_MAX {
                 break;
             }
-        } else if let Some(one) = found.iter_mut().find(|one| one.id == id) {
-            if let Entry::CallEnd(end) = entry {
-                one.end = Some((index, end));
-            } else if let Entry::Erasure(_) = entry {
-                one.is_erased = true;
+        } else if let Entry::CallEnd(end) = entry
+            && let Some(one) = found.iter_mut().find(|one| one.id == end.call)
+        {
+            one.end = Some((index, end));
+            if pattern.whole().is_some() {
+                break;
             }
         }
     }

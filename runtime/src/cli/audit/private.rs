@@ -7,7 +7,7 @@ use serde_json::json;
 use tollgate_audit::{Compared, Private, SideStore};
 
 use super::line::short;
-use super::one_call::OneCall;
+use super::one_call::{OneCall, is_erased};
 use crate::cli::exit::Failure;
 use crate::cli::output::one_line;
 
@@ -21,6 +21,7 @@ pub(super) struct SideStoreUnreadable {
 /// Arguments and result as lines for people, or one JSON object.
 pub(super) fn shown(folder: &Path, call: &OneCall, as_json: bool) -> Result<String, Failure> {
     let kept = SideStore::find(folder, call.id).map_err(|source| Failure::usage(SideStoreUnreadable { source }))?;
+    let is_erased = is_erased(folder, call.id)?;
     let arguments = kept.as_ref().map_or(Compared::NotKept, |kept| kept.check_arguments(&call.call));
     let result = match (&kept, &call.end) {
         (Some(kept), Some((_, end))) => kept.check_result(end),
@@ -35,7 +36,7 @@ pub(super) fn shown(folder: &Path, call: &OneCall, as_json: bool) -> Result<Stri
         let [(_, arguments, compared), (_, result, result_compared)] = texts;
         let private = json!({
             "call": call.id,
-            "erased": call.is_erased,
+            "erased": is_erased,
             "arguments": arguments,
             "arguments_are": word(compared),
             "result": result,
@@ -45,7 +46,7 @@ pub(super) fn shown(folder: &Path, call: &OneCall, as_json: bool) -> Result<Stri
     }
     let line = |(name, text, compared): (&str, Option<String>, Compared)| {
         let text = text.map(|text| format!(": {}", one_line(&text))).unwrap_or_default();
-        let said = said(compared, call.is_erased);
+        let said = said(compared, is_erased);
         format!("        private    {} {name}, {said}{text}\n", short(call.id))
     };
     Ok(texts.into_iter().map(line).collect())

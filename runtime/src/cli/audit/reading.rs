@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 use tollgate_audit::{
-    CallId, CallPattern, Context, Entries, Entry, Filter, Kind, LeafHash, LeafIndex, Selector, read, read_near_end,
+    CallId, CallPattern, Context, Entries, Entry, Filter, Kind, LeafHash, LeafIndex, Selector, read, read_for_call,
+    read_near_end,
 };
 
 use super::fault::not_read;
 use crate::cli::exit::Failure;
 
-/// Reads a ledger from its start.
+/// Reads a ledger from its start; for one call, from where that starts.
 pub(super) struct Reading {
     folder: PathBuf,
     entries: Entries,
@@ -21,7 +22,9 @@ pub(super) struct Reading {
 
 impl Reading {
     pub(super) fn start(folder: &Path, filter: Filter) -> Result<Self, Failure> {
-        let entries = read(folder).map_err(|error| not_read(folder, error))?;
+        let read =
+            only(&filter).and_then(CallPattern::whole).map_or_else(|| read(folder), |call| read_for_call(folder, call));
+        let entries = read.map_err(|error| not_read(folder, error))?;
         Ok(Self::of(folder, filter, entries))
     }
 
@@ -31,9 +34,7 @@ impl Reading {
     }
 
     fn of(folder: &Path, filter: Filter, entries: Entries) -> Self {
-        // The time of an entry that says none is that of the one before, whosever it is.
-        let is_timed = filter.from_ns.is_some() || filter.until_ns.is_some();
-        let only = filter.call.clone().filter(|_| !is_timed);
+        let only = only(&filter).cloned();
         Self { folder: folder.to_owned(), entries, selector: filter.selector(), only }
     }
 
@@ -87,9 +88,21 @@ impl Reading {
         self.selector.context()
     }
 
+    /// Which entry comes next; `None` behind the end.
+    pub(super) fn index(&self) -> Option<LeafIndex> {
+        self.entries.index()
+    }
+
     pub(super) fn leaf(&self) -> Option<LeafHash> {
         self.entries.latest_leaf()
     }
+}
+
+/// The calls on whose entries alone the choice of any entry hangs. The time of an entry that says none is that of the one before,
+/// whosever it is.
+fn only(filter: &Filter) -> Option<&CallPattern> {
+    let is_timed = filter.from_ns.is_some() || filter.until_ns.is_some();
+    filter.call.as_ref().filter(|_| !is_timed)
 }
 
 /// Whose call an entry is of, for programs.

@@ -14,13 +14,14 @@ use super::reading::Reading;
 use super::{one_call, private};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output::{self, Reader};
+use crate::cli::progress;
 
 pub(super) fn show(args: &ShowArgs, folder: &Path) -> Result<Exit, Failure> {
     let filter = args.filter.filter()?;
     let mut page = Page { out: BufWriter::new(io::stdout().lock()), left: args.limit };
     let mut printed = false;
     let (reading, damage) = if let Some(count) = args.last {
-        let (reading, last) = last(folder, &filter, count)?;
+        let (reading, last) = progress::during_output(READING, || last(folder, &filter, count))?;
         for Chosen { index, entry, context } in last.chosen {
             printed = true;
             if !page.put(&line(args.json)(index, &entry, context.as_ref()))? {
@@ -30,13 +31,14 @@ pub(super) fn show(args: &ShowArgs, folder: &Path) -> Result<Exit, Failure> {
         (reading, last.damage)
     } else {
         let mut reading = Reading::start(folder, filter)?;
-        let damage = loop {
-            match next_line(&mut reading, args.json) {
-                Ok(Some(line)) if page.put(&line)? => printed = true,
-                Ok(Some(_)) => return page.end(),
-                Ok(None) => break None,
-                Err(damage) => break Some(damage),
+        let shown = progress::during_output(READING, || print_chosen(&mut reading, &mut page, args.json));
+        let damage = match shown {
+            Ok(None) => return page.end(),
+            Ok(Some(any)) => {
+                printed = any;
+                None
             }
+            Err(damage) => Some(damage),
         };
         (reading, damage)
     };
@@ -56,6 +58,18 @@ pub(super) fn show(args: &ShowArgs, folder: &Path) -> Result<Exit, Failure> {
     let exit = page.end()?;
     reading.whole()?;
     Ok(exit)
+}
+
+/// Prints what is chosen up to the ledger's end, and says whether there was any; `None` if no more is wanted before that.
+fn print_chosen(reading: &mut Reading, page: &mut Page, json: bool) -> Result<Option<bool>, Failure> {
+    let mut any = false;
+    while let Some(line) = next_line(reading, json)? {
+        if !page.put(&line)? {
+            return Ok(None);
+        }
+        any = true;
+    }
+    Ok(Some(any))
 }
 
 fn next_line(reading: &mut Reading, json: bool) -> Result<Option<String>, Failure> {
@@ -84,9 +98,10 @@ struct Last {
 }
 
 /// The last `count` entries that are chosen, and the reading, which stands behind them. Of a long ledger no more is read than
-/// what they and their calls are in, unless they are rare.
+/// what they and their calls are in, unless they are rare; of one call, from its start on.
 fn last(folder: &Path, filter: &Filter, count: usize) -> Result<(Reading, Last), Failure> {
-    for bytes in NEAR_BYTES {
+    let is_one = filter.call.as_ref().is_some_and(|call| call.whole().is_some());
+    for bytes in NEAR_BYTES.into_iter().filter(|_| !is_one) {
         let Some(mut reading) = Reading::near_end(folder, filter.clone(), bytes) else { break };
         let last = Last::of(&mut reading, count);
         if last.is_whole(count) {
@@ -176,6 +191,8 @@ impl Page {
         Ok(Exit::Success)
     }
 }
+
+const READING: &str = "reading the ledger";
 
 /// Where to begin before a ledger's newer entries: where these are not enough, ever farther, until reading all costs little
 /// more.
