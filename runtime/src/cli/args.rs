@@ -154,7 +154,7 @@ pub(crate) struct RunArgs {
     pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) ledger: NewLedgerArgs,
-    /// Write a receipt of the call's end to this file, which must not be there yet: whoever has it and the ledger's key
+    /// Write a receipt of the call's end to this file, which must not be there yet, or be empty: whoever has it and the ledger's key
     /// can verify it without the ledger.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) receipt: Option<PathBuf>,
