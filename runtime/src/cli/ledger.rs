@@ -21,7 +21,7 @@ pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION")
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum LedgerError {
-    #[error("there is no place for the ledger: neither TOLLGATE_LEDGER, TOLLGATE_HOME, XDG_STATE_HOME nor HOME is set")]
+    #[error("there is no place for the ledger: {}", config::no_place("TOLLGATE_LEDGER, TOLLGATE_HOME, XDG_STATE_HOME"))]
     #[diagnostic(help("give a folder with --ledger"))]
     NoPlace,
     #[error("the ledger in `{}` cannot be used", folder.display())]

@@ -37,7 +37,10 @@ pub(crate) enum NameUseError {
         "install it again, or make it a file of its own: `cp {path} {path}.new && mv {path}.new {path}`", path = path.display()
     ))]
     OtherName { name: ToolName, path: std::path::PathBuf },
-    #[error("there is no place for tools: neither TOLLGATE_HOME, XDG_DATA_HOME nor HOME is set")]
+    #[error("`{}`, of the installed tool `{name}`, is not there", path.display())]
+    #[diagnostic(help("install it again from where it came from: `tollgate install PATH --name {name} --force`"))]
+    Gone { name: ToolName, path: std::path::PathBuf },
+    #[error("there is no place for tools: {}", config::no_place("TOLLGATE_HOME, XDG_DATA_HOME"))]
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace,
     #[error("the tools in `{}` cannot be listed", folder.display())]

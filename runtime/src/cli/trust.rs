@@ -13,7 +13,7 @@ use crate::authority::{POLICY_NAME, PolicyFile, TrustError, TrustStore, folder_a
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum TrustFailure {
-    #[error("there is no place to keep what is accepted: neither TOLLGATE_HOME, XDG_STATE_HOME nor HOME is set")]
+    #[error("there is no place to keep what is accepted: {}", config::no_place("TOLLGATE_HOME, XDG_STATE_HOME"))]
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace,
     #[error("there is no `{}`", path.display())]

@@ -28,6 +28,7 @@ fn the_ledger_is_where_argument_and_environment_say() {
         command.envs(home.map(|home| ("HOME", desk.path(home))));
         desk.ran(&command.output().unwrap())
     };
+    fs::create_dir(desk.path("home")).unwrap();
     run(Some("state"), Some("home")).json();
     assert!(desk.path("state/tollgate/ledger/journal").is_file() && !desk.path("home/.local/state").exists());
     run(None, Some("home")).json();
