@@ -133,6 +133,11 @@ pub(crate) fn key() -> Result<ArtifactKey, Failure> {
 
 fn no_key(source: KeyError) -> Failure {
     let help = match &source {
+        KeyError::OfAnother { .. } => {
+            "leave it to that user: run this as that user, or set TOLLGATE_HOME to a folder of your own. HOME is another user's \
+             too, maybe: below sudo, `sudo -H` sets it"
+                .to_owned()
+        }
         KeyError::Exposed { .. } => {
             "whoever knows it can pass machine code off as a tool: remove the file, and install the tools again with \
              `tollgate install PATH --force`; if nobody else could read it, `chmod 600` is enough"
