@@ -235,9 +235,9 @@ pub(crate) fn survive_size_limit() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// A warning where the stack of a process's first thread is so small that it may run out before anything else could be said.
-pub(crate) fn small_stack() -> Option<String> {
-    low_limits().into_iter().find(|low| low.name == STACK).map(|low| low.to_string())
+/// Where the stack of a process's first thread is so small that it may run out before anything else could be said: how small.
+pub(crate) fn small_stack() -> Option<LowLimit> {
+    low_limits().into_iter().find(|low| low.name == STACK)
 }
 
 /// The folders of this process's group for a controller, from its own up to the mount's. Of version 2 or 1 (`cgroups(7)`).

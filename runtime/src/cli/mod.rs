@@ -41,6 +41,10 @@ pub fn main() -> ExitCode {
     // This process writes files in memory and on disk, and those that it starts do.
     survive_size_limit();
     if let Some(small) = small_stack() {
+        if small.value < STACK_BYTES_MIN {
+            output::eprint(&format!("error: {small}\n  help: nothing was done; raise it with `ulimit -s`\n"));
+            return Exit::Usage.into();
+        }
         output::eprint(&format!("warning: {small}\n"));
     }
     let args = match Args::try_parse() {
@@ -88,6 +92,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
     // What was given is in it. Its colours are for those who gave nothing that could pass for one.
     let text = error.render().to_string();
+    if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
+        report::wrong_arguments(&text);
+        return exit.into();
+    }
     if tollgate_plain::is_plain(&text) {
         // Nobody is left to tell if the terminal is gone.
         error.print().unwrap_or_default();
@@ -96,3 +104,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     exit.into()
 }
+
+/// With less, the arguments alone run out of it.
+const STACK_BYTES_MIN: u64 = 96 << 10;

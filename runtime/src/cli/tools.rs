@@ -194,7 +194,11 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
         Failure::usage(NameUseError::NotRemoved { name, folder, help, source })
     };
     registry()?.remove(&tool).map_err(failed)?;
-    output::print(&format!("removed {}\n", tool.name))?;
+    output::print(&if args.json {
+        format!("{}\n", json!({ "ok": true, "removed": tool.name.as_str() }))
+    } else {
+        format!("removed {}\n", tool.name)
+    })?;
     Ok(Exit::Success)
 }
 
