@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
-use tollgate_audit::of_call;
+use tollgate_audit::{of_call, with_more};
 
 use crate::compiler::CompileLimits;
 use crate::instance::engine_reserves_bytes;
@@ -191,13 +191,8 @@ pub(crate) fn in_words() -> String {
 /// The error of a process that could not be started: by name where something that surrounds this one refuses it, else with what
 /// is low.
 pub(crate) fn of_start(error: io::Error) -> io::Error {
-    let named = of_call("clone3, setsid or execve", error);
-    let around = in_words();
     // Another text than the system's names it already.
-    if named.raw_os_error().is_none() || around.is_empty() {
-        return named;
-    }
-    io::Error::new(named.kind(), format!("{named}{around}"))
+    with_more(of_call("clone3, setsid or execve", error), &in_words())
 }
 
 /// Whether processes that are started here are in this process's own PID namespace. Without `/proc` nobody knows.

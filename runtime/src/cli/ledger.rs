@@ -15,6 +15,7 @@ use super::exit::Failure;
 use super::{config, load, output};
 use crate::front::{Front, FrontFailure, FrontSettings, HostCommand};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
+use crate::surroundings::starts_processes_beside_itself;
 
 /// This program's name in the ledger.
 pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
@@ -169,6 +170,9 @@ fn not_started(error: &std::io::Error) -> String {
     // What is not there is named: the system's error does not say which of both it is.
     if os_error(error) == Some(Errno::NOENT.raw_os_error()) && !Path::new(NULL).exists() {
         return format!("make `{NULL}`, which this process's environment lacks: containers and chroots need it too");
+    }
+    if !starts_processes_beside_itself() {
+        return "begin inside the PID namespace: `unshare --pid --fork`".to_owned();
     }
     advice(error, Place::PROGRAM)
 }

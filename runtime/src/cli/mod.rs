@@ -2,7 +2,6 @@
 
 mod args;
 mod audit;
-mod cause;
 mod check;
 mod compiled;
 mod config;
@@ -33,6 +32,7 @@ use clap::{CommandFactory as _, Parser as _};
 use args::{Args, Command};
 use exit::{Exit, Failure};
 
+use crate::cause;
 use crate::surroundings::{small_stack, survive_size_limit};
 
 /// Runs the command line of this process.

@@ -29,7 +29,7 @@ pub(crate) enum NameUseError {
     #[diagnostic(help("{help}"))]
     NoName { name: String, help: String, source: NameError },
     #[error("the installed tool `{name}` cannot be looked at")]
-    #[diagnostic(help("mend the rights of the folder `{}`", folder.display()))]
+    #[diagnostic(help("{}: `{}`", advice(source, Place::TOOL), folder.display()))]
     Unseen { name: ToolName, folder: std::path::PathBuf, source: std::io::Error },
     #[error("`{path}`, of the installed tool `{name}`, has another name (a hard link), by which somebody could change it",
         path = path.display())]
@@ -62,6 +62,11 @@ pub(crate) fn which(args: &ToolArgs) -> Result<Which, Failure> {
     })?;
     if let Some(path) = looked_at {
         return Err(Failure::usage(NameUseError::OtherName { name: tool.name, path }));
+    }
+    let manifest = args.manifest.is_none().then(|| tool.manifest());
+    let mut files = std::iter::once(tool.component()).chain(manifest);
+    if let Some(path) = files.find(|path| path.try_exists().is_ok_and(|is_there| !is_there)) {
+        return Err(Failure::usage(NameUseError::Gone { name: tool.name, path }));
     }
     let mut args = args.clone();
     args.component = tool.component();
