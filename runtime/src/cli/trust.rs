@@ -49,19 +49,18 @@ pub(crate) fn trust(args: &TrustArgs) -> Result<Exit, Failure> {
         if !was {
             return Err(Failure::usage(TrustFailure::NotAccepted { path: file.path }));
         }
-        return print(args, json!({ "removed": shown }), &format!("no longer accepted: {shown}\n"));
+        return print(args, &json!({ "ok": true, "removed": shown }), &format!("no longer accepted: {shown}\n"));
     }
     let reaches = file.accept(&store).map_err(unusable)?;
     let reaches: Vec<String> = reaches.iter().map(|reach| output::one_line(&reach.what)).collect();
     let lines: String = reaches.iter().map(|reach| format!("  reaches  {reach}\n")).collect();
     let none = if reaches.is_empty() { "  reaches  nothing beyond its own folder\n" } else { "" };
     let text = format!("accepted as it is now: {shown}\n{lines}{none}");
-    print(args, json!({ "accepted": shown, "reaches": reaches }), &text)
+    print(args, &json!({ "ok": true, "accepted": shown, "reaches": reaches }), &text)
 }
 
-/// Prints what was done, with `"ok": true` for machines.
-fn print(args: &TrustArgs, mut done: Value, text: &str) -> Result<Exit, Failure> {
-    done["ok"] = json!(true);
+/// Prints what was done.
+fn print(args: &TrustArgs, done: &Value, text: &str) -> Result<Exit, Failure> {
     output::print(&if args.json { format!("{done}\n") } else { text.to_owned() })?;
     Ok(Exit::Success)
 }
@@ -86,7 +85,7 @@ fn bind(store: &TrustStore, args: &TrustArgs) -> Result<Exit, Failure> {
     store.bind(&path, id).map_err(unusable)?;
     let shown = output::one_line(&path.display().to_string());
     let text = format!("bound: {shown} is the folder {}:{} (device:inode)\n", id.device, id.inode);
-    print(args, json!({ "bound": shown, "device": id.device, "inode": id.inode }), &text)
+    print(args, &json!({ "ok": true, "bound": shown, "device": id.device, "inode": id.inode }), &text)
 }
 
 fn unseen(path: &Path, source: std::io::Error) -> Failure {
