@@ -59,7 +59,7 @@ pub struct Bounds {
 #[non_exhaustive]
 pub enum PolicyFileError {
     /// It cannot be read.
-    #[error("cannot read the policy `{}`", path.display())]
+    #[error("cannot read `{}`", path.display())]
     #[diagnostic(help("{}", unread_help(source)))]
     Read {
         /// The file.

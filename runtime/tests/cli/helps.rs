@@ -176,19 +176,11 @@ fn a_file_that_is_not_there_is_told_as_that() {
     let desk = Desk::with("word-count");
     let run = |more: &[&str]| desk.run(&[&COUNT[..], &DOCS, more].concat());
     let policy = run(&["--policy", "nope"]);
-    fails(
-        &policy,
-        2,
-        &["cannot read the policy `nope`", "No such file", "help: give a file that is there with --policy"],
-    );
+    fails(&policy, 2, &["cannot read `nope`", "No such file", "help: give a file that is there with --policy"]);
     let folder = run(&["--policy", "docs"]);
-    fails(
-        &folder,
-        2,
-        &["cannot read the policy `docs`", "help: look at this file: a folder stands where a file should"],
-    );
+    fails(&folder, 2, &["cannot read `docs`", "help: look at this file: a folder stands where a file should"]);
     let manifest = run(&["--manifest", "nope"]);
-    fails(&manifest, 2, &["cannot read `nope`", "help: give a file that is there: the tool's manifest"]);
+    fails(&manifest, 2, &["cannot read `nope`", "help: give a file that is there with --manifest: the tool's"]);
     fails(&desk.run(&["trust", "nope"]), 2, &["there is no `nope`", "help: give the policy, `tollgate.toml`, or"]);
     assert!(!desk.path("ledger").exists());
 }
