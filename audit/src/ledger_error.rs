@@ -12,6 +12,7 @@ use crate::ids::{LeafIndex, RootHash, TreeSize};
 use crate::journal::AppendError;
 use crate::key_file::KeyFileError;
 use crate::structure::Problem;
+use crate::system_call::number;
 
 /// The ledger is not open. No entry was changed; only [`OpenError::Append`] may leave new ones.
 #[derive(Debug, thiserror::Error)]
@@ -235,5 +236,5 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 #[must_use]
 pub fn os_error(error: &(dyn std::error::Error + 'static)) -> Option<i32> {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
-    causes.find_map(|cause| cause.downcast_ref::<io::Error>()?.raw_os_error())
+    causes.find_map(|cause| number(cause.downcast_ref::<io::Error>()?))
 }

@@ -112,7 +112,7 @@ pub use crate::sets::{SET_BYTES_MAX, read_set, store_set};
 pub use crate::show::{Entries, ReadError, read, read_for_call, read_near_end};
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::structure::Problem;
-pub use crate::system_call::{of_call, of_thread};
+pub use crate::system_call::{is_refused_call, of_call, of_thread, with_more};
 pub use crate::takeover::{Adoption, Takeover};
 pub use crate::text::{Cut, Text};
 pub use crate::tile_path::{ParseTilePathError, TILE_WIDTH, TileKind, TilePath};

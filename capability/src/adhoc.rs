@@ -264,6 +264,9 @@ impl GrantText<'_> {
     }
 
     fn unknown_kind(self, kind: &str) -> GrantTextError {
+        if let Some((_kind, form)) = KINDS.iter().find(|(known, _form)| *known == kind) {
+            return self.form(form);
+        }
         let near = nearest(kind, &KINDS.map(|(kind, _form)| kind), "kinds");
         let forms = KINDS.map(|(_kind, form)| form).join("\n");
         GrantTextError::Form { given: one_line(self.0), help: format!("{near}\naccepted:\n{forms}") }

@@ -42,13 +42,11 @@ pub fn key_span(text: &str, keys: &[&str]) -> Option<Range<usize>> {
 #[non_exhaustive]
 pub enum DocumentError {
     /// The file is too long to be one of ours.
-    #[error("{file} has {bytes} bytes, and the most is {bytes_max}")]
+    #[error("{file} has more than {bytes_max} bytes, which is the maximum")]
     #[diagnostic(help("shorten it; descriptions and patterns have limits of their own"))]
     TooLong {
         /// Its name.
         file: String,
-        /// Its length.
-        bytes: usize,
         /// The longest.
         bytes_max: usize,
     },
@@ -184,7 +182,7 @@ impl Document {
         bytes_max: usize,
     ) -> Result<(Self, T), DocumentError> {
         if text.len() > bytes_max {
-            return Err(DocumentError::TooLong { file: same_length(file), bytes: text.len(), bytes_max });
+            return Err(DocumentError::TooLong { file: same_length(file), bytes_max });
         }
         let document = Self { text: Arc::new(NamedSource::new(same_length(file), same_length(text))) };
         match toml::from_str(text) {
@@ -233,8 +231,12 @@ impl Document {
             return DocumentError::MissingKey { key: key.to_owned(), text, at };
         }
         if let Some(message) = message.strip_prefix("invalid ") {
-            let message = message.trim_start_matches("type: ").trim_start_matches("value: ").to_owned();
+            let message = in_toml(message.trim_start_matches("type: ").trim_start_matches("value: "));
             return DocumentError::WrongType { message, text, at };
+        }
+        // Of one that is none of several words.
+        if message == "wanted string or table" {
+            return DocumentError::WrongType { message: "expected a word in quotes".to_owned(), text, at };
         }
         let help = if message.starts_with("duplicate key") {
             "a key can be given once: keep one of the two and take the other out"
@@ -252,9 +254,29 @@ fn unknown<'m>(message: &'m str, prefix: &str) -> Option<(&'m str, Vec<&'m str>)
     Some((word, known.split('`').skip(1).step_by(2).collect()))
 }
 
+/// What serde says of a value of a wrong type, in the words of TOML in the place of Rust's.
+fn in_toml(message: &str) -> String {
+    let Some((given, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let given = given.trim_end_matches(" as i128").trim_end_matches(" as u128");
+    let expected = match expected {
+        "a map" => "a table",
+        "a sequence" => "a list",
+        "a boolean" => "`true` or `false`",
+        "u64" => "a whole number from 0 to 18446744073709551615",
+        expected if expected.starts_with("struct ") => "a table",
+        expected => expected,
+    };
+    format!("{given}, expected {expected}")
+}
+
 /// Names the nearest of `known`, then all of them.
 pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
     let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    if NETWORK.contains(&given) && !known.is_empty() {
+        return format!(
+            "the network cannot be granted, to any tool: each call of it is denied. Known {kind} here: {list}"
+        );
+    }
     if known.is_empty() {
         return format!("there are no {kind} here");
     }
@@ -266,9 +288,36 @@ pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
     }
 }
 
+/// What one would call the network.
+const NETWORK: [&str; 10] = ["net", "network", "tcp", "udp", "http", "https", "dns", "socket", "sockets", "internet"];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wrong_type_is_told_in_the_words_of_toml() {
+        for (said, told) in [
+            ("integer `3`, expected struct RawGrant", "integer `3`, expected a table"),
+            ("integer `3`, expected a map", "integer `3`, expected a table"),
+            ("string \"read\", expected a sequence", "string \"read\", expected a list"),
+            ("integer `3`, expected a boolean", "integer `3`, expected `true` or `false`"),
+            (
+                "integer `99999999999999999999` as i128, expected u64",
+                "integer `99999999999999999999`, expected a whole number from 0 to 18446744073709551615",
+            ),
+            ("string \"x, expected u64\", expected a string", "string \"x, expected u64\", expected a string"),
+        ] {
+            assert_eq!(in_toml(said), told);
+        }
+    }
+
+    #[test]
+    fn the_network_is_no_slip_of_the_pen() {
+        let help = nearest("net", &["fs", "env"], "keys");
+        assert!(help.starts_with("the network cannot be granted, to any tool"), "{help}");
+        assert!(nearest("nev", &["fs", "env"], "keys").starts_with("did you mean `env`?"));
+    }
 
     #[test]
     fn serde_messages_are_taken_apart() {

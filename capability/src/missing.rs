@@ -97,7 +97,7 @@ impl Missing {
                 format!("fs.\"{guest}\" = {{ host = \"PATH\", access = [{access}] }}")
             }
             Self::Env(name) | Self::HostEnv { name, .. } => format!("env.{name} = \"VALUE\""),
-            Self::Args => "args = []".to_owned(),
+            Self::Args => "args = [\"VALUE\"]".to_owned(),
             Self::Stdin { granted } => {
                 let streams = with_stdin(*granted).map(|stream| format!("\"{}\"", stream.as_str())).collect::<Vec<_>>();
                 format!("stdio = [{}]", streams.join(", "))
@@ -114,7 +114,7 @@ impl Missing {
             Self::Folder { granted, .. } if !granted.is_empty() => return None,
             Self::Folder { guest, access, .. } => format!("fs:{guest}=PATH:{access}"),
             Self::Env(name) | Self::HostEnv { name, .. } => format!("env:{name}=VALUE"),
-            Self::Args => "args=".to_owned(),
+            Self::Args => "args=VALUE".to_owned(),
             Self::Stdin { granted } => {
                 let streams = with_stdin(*granted).map(Stdio::as_str).collect::<Vec<_>>();
                 format!("stdio={}", streams.join(","))

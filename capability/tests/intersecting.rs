@@ -232,7 +232,7 @@ fn missing_grants_print_the_lines_to_add() {
         fs."/out" = { host = "PATH", access = ["write", "create"] }
         env.LANG = "VALUE"
         env.TOKEN = "VALUE"
-        args = []
+        args = ["VALUE"]
         stdio = ["stdin", "stdout", "stderr"]
         clocks.wall = "real"
         clocks.monotonic = "coarse"
@@ -240,7 +240,7 @@ fn missing_grants_print_the_lines_to_add() {
 
         or on the command line:
 
-        --grant 'fs:/docs=PATH:read,list' --grant 'fs:/out=PATH:write,create' --grant 'env:LANG=VALUE' --grant 'env:TOKEN=VALUE' --grant 'args=' --grant 'stdio=stdin,stdout,stderr' --grant 'clock:wall=real' --grant 'clock:monotonic=coarse' --grant 'random=secure'
+        --grant 'fs:/docs=PATH:read,list' --grant 'fs:/out=PATH:write,create' --grant 'env:LANG=VALUE' --grant 'env:TOKEN=VALUE' --grant 'args=VALUE' --grant 'stdio=stdin,stdout,stderr' --grant 'clock:wall=real' --grant 'clock:monotonic=coarse' --grant 'random=secure'
     "#]].assert_eq(&text);
 }
 

@@ -12,9 +12,11 @@ use rustix::io::Errno;
 /// What hidden names begin with; no name of a tool or an artifact does.
 pub(crate) const HIDDEN: &str = ".new-";
 
-/// Makes a folder and those above it, for their owner alone.
+/// Makes a folder and those above it, for their owner alone. That one is there already is no error.
 pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    // What is there then is no folder.
+    made.map_err(|error| if error.kind() == ErrorKind::AlreadyExists { Errno::NOTDIR.into() } else { error })
 }
 
 /// Writes a file of its own, for its owner alone, and has it on disk.

@@ -11,6 +11,7 @@
 mod artifact;
 pub mod authority;
 mod calls;
+mod cause;
 pub mod cli;
 mod clock;
 mod compile_limits;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
-use tollgate_audit::of_call;
+use tollgate_audit::{of_call, with_more};
 
 use crate::compile_limits::CompileLimits;
 use crate::instance::engine_reserves_bytes;
@@ -191,13 +191,8 @@ pub(crate) fn in_words() -> String {
 /// The error of a process that could not be started: by name where something that surrounds this one refuses it, else with what
 /// is low.
 pub(crate) fn of_start(error: io::Error) -> io::Error {
-    let named = of_call("clone3, setsid or execve", error);
-    let around = in_words();
     // Another text than the system's names it already.
-    if named.raw_os_error().is_none() || around.is_empty() {
-        return named;
-    }
-    io::Error::new(named.kind(), format!("{named}{around}"))
+    with_more(of_call("clone3, setsid or execve", error), &in_words())
 }
 
 /// Whether processes that are started here are in this process's own PID namespace. Without `/proc` nobody knows.
@@ -235,9 +230,9 @@ pub(crate) fn survive_size_limit() {
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// A warning where the stack of a process's first thread is so small that it may run out before anything else could be said.
-pub(crate) fn small_stack() -> Option<String> {
-    low_limits().into_iter().find(|low| low.name == STACK).map(|low| low.to_string())
+/// Where the stack of a process's first thread is so small that it may run out before anything else could be said: how small.
+pub(crate) fn small_stack() -> Option<LowLimit> {
+    low_limits().into_iter().find(|low| low.name == STACK)
 }
 
 /// The folders of this process's group for a controller, from its own up to the mount's. Of version 2 or 1 (`cgroups(7)`).

@@ -26,15 +26,23 @@ impl fmt::Debug for ArtifactKey {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {
+    /// It is another user's.
+    #[error("the key `{}` belongs to the user {owner}, and this process is the user {user}", path.display())]
+    OfAnother {
+        /// Its file.
+        path: PathBuf,
+        /// The owner's user id.
+        owner: u32,
+        /// This process's.
+        user: u32,
+    },
     /// Others may read or change it.
-    #[error("the key `{}` can be read or changed by others (its mode is {mode:03o}, its owner {owner})", path.display())]
+    #[error("the key `{}` can be read or changed by others (its mode is {mode:03o})", path.display())]
     Exposed {
         /// Its file.
         path: PathBuf,
         /// The permission bits.
         mode: u32,
-        /// The owner's user id.
-        owner: u32,
     },
     /// What is there is no key.
     #[error("`{}` is no key: it must be a file of {KEY_BYTES} bytes", path.display())]
@@ -84,8 +92,12 @@ impl ArtifactKey {
             return Err(damaged());
         }
         let (mode, owner) = (metadata.mode() & 0o777, metadata.uid());
-        if mode & 0o077 != 0 || owner != rustix::process::geteuid().as_raw() {
-            return Err(KeyError::Exposed { path: path.to_owned(), mode, owner });
+        let user = rustix::process::geteuid().as_raw();
+        if owner != user {
+            return Err(KeyError::OfAnother { path: path.to_owned(), owner, user });
+        }
+        if mode & 0o077 != 0 {
+            return Err(KeyError::Exposed { path: path.to_owned(), mode });
         }
         let mut bytes = Vec::with_capacity(KEY_BYTES);
         // One more than there may be, to notice.
@@ -164,6 +176,19 @@ mod tests {
             let error = ArtifactKey::open_or_make(&path).unwrap_err();
             assert!(matches!(error, KeyError::Exposed { mode: found, .. } if found == mode), "{error}");
         }
+    }
+
+    #[test]
+    fn a_key_of_another_user_is_told_as_that_and_not_as_a_matter_of_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("artifact.key");
+        ArtifactKey::open_or_make(&path).unwrap();
+        if std::os::unix::fs::chown(&path, Some(54_321), None).is_err() {
+            return println!("SKIPPED: only root can give a file away");
+        }
+        let error = ArtifactKey::open_or_make(&path).unwrap_err();
+        assert!(matches!(error, KeyError::OfAnother { owner: 54_321, user: 0, .. }), "{error}");
+        assert!(error.to_string().ends_with("belongs to the user 54321, and this process is the user 0"), "{error}");
     }
 
     #[test]

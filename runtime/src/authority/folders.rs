@@ -23,6 +23,7 @@ use super::places::{DecidingPlaces, PlaceError};
 use super::policy_file::Bounds;
 use super::trust::{Bound, TrustError, TrustStore};
 use super::walk::{End, Walk, absolute, open_real, walk};
+use crate::cause::{Place, advice};
 
 /// The granted folders of a tool, held open: while this lives, no other folder gets their device and inode.
 #[derive(Debug)]
@@ -45,7 +46,7 @@ impl HeldFolders {
 pub enum FolderError {
     /// It is not there, or out of reach.
     #[error("the grant for `{guest}` names the folder `{}`, which cannot be used", host.display())]
-    #[diagnostic(help("create the folder, or name one that is there in `fs.\"{guest}\".host`"))]
+    #[diagnostic(help("{}", unusable_help(guest, source)))]
     Unusable {
         /// Where the guest sees it.
         guest: String,
@@ -174,13 +175,21 @@ pub enum FolderError {
     },
     /// What was bound, or where tools could make links, cannot be told or kept.
     #[error("what is kept of the folders of the grant for `{guest}` cannot be used")]
-    #[diagnostic(help("mend the file's rights; if others could change it, remove it and look at the folders first"))]
+    #[diagnostic(help("{}", source.advice()))]
     Trust {
         /// Where the guest sees it.
         guest: String,
         /// Why.
         source: TrustError,
     },
+}
+
+/// A folder that is not there is made or named rightly; all else has its cause in what stands there.
+fn unusable_help(guest: &str, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return format!("create the folder, or name one that is there in `fs.\"{guest}\".host`");
+    }
+    advice(error, Place::GRANTED)
 }
 
 fn shown(id: FileId) -> String {
@@ -232,7 +241,7 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
         let found = match &walked.end {
             Some(End { file, kind: FileType::Directory }) => file_id(file).map_err(|errno| unusable(errno.into()))?,
             Some(_) => return Err(FolderError::NotAFolder { guest: fs.guest.clone(), host: walked.resolved }),
-            None => return Err(unusable(io::ErrorKind::NotFound.into())),
+            None => return Err(unusable(why_unreached(&fs.host))),
         };
         if walked.resolved.to_str().is_none() {
             return Err(FolderError::NotText { guest: fs.guest.clone(), host: walked.resolved });
@@ -250,6 +259,11 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
     nesting.places.judge_by(set, &mounts)?;
     let unremembered = if nesting.starts { nesting.remember(set)? } else { None };
     Ok(HeldFolders { _folders: folders, unremembered })
+}
+
+/// Why a walk ended before the folder, for words alone.
+fn why_unreached(host: &Path) -> io::Error {
+    std::fs::metadata(host).err().unwrap_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// Whether the folder is in a file system of the kernel's own, by itself or by a layer of an overlay.
@@ -441,6 +455,15 @@ mod tests {
         fs::rename(ground.at.join("work/docs"), ground.at.join("work/docs-2")).unwrap();
         fs::create_dir(ground.at.join("work/docs")).unwrap();
         assert!(hold(&mut set).unwrap_err().to_string().contains("another folder"));
+    }
+
+    /// As where the program behind a FUSE mount has ended.
+    #[test]
+    fn a_folder_that_is_there_and_fails_is_not_to_be_created() {
+        let help = unusable_help("/docs", &rustix::io::Errno::NOTCONN.into());
+        assert!(help.starts_with("look at the device or server of the folder that is granted, which fails"), "{help}");
+        let help = unusable_help("/docs", &io::ErrorKind::NotFound.into());
+        assert_eq!(help, "create the folder, or name one that is there in `fs.\"/docs\".host`");
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::found::open_found;
 use super::trust::{AcceptedLine, TrustError, TrustStore};
 use super::walk::walk;
 use super::{has_other_name, is_own};
+use crate::cause::{self, Place};
 use crate::files;
 
 /// A policy, and where it is from.
@@ -59,7 +60,7 @@ pub struct Bounds {
 pub enum PolicyFileError {
     /// It cannot be read.
     #[error("cannot read `{}`", path.display())]
-    #[diagnostic(help("give the policy with --policy"))]
+    #[diagnostic(help("{}", unread_help(source)))]
     Read {
         /// The file.
         path: PathBuf,
@@ -159,6 +160,14 @@ pub enum PolicyFileError {
         /// Why.
         source: TrustError,
     },
+}
+
+/// What to do about a policy that is not read.
+fn unread_help(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::NotFound {
+        return "give a file that is there with --policy; a relative path starts at this folder".to_owned();
+    }
+    cause::advice(error, Place::INPUT)
 }
 
 /// What to do about a file or folder of `owner` that others may change.

@@ -14,6 +14,7 @@ use tollgate_audit::Digest;
 use tollgate_capability::FileId;
 
 use super::{has_other_name, is_own};
+use crate::cause::{Place, advice};
 use crate::files;
 
 /// The folder with what was accepted.
@@ -76,10 +77,20 @@ impl TrustError {
                 "look at it; then make it a file of its own: `cp {path} {path}.new && mv {path}.new {path}`",
                 path = path.display()
             ),
-            Self::Exposed { .. } | Self::Damaged { .. } | Self::Unusable { .. } => {
-                "mend the rights of the store; if others could change it, remove it and accept the policies anew"
+            Self::Exposed { owner, .. } if !is_own(*owner) => {
+                "run this as that user; or, to accept policies as this one, set TOLLGATE_HOME to a folder of its own"
                     .to_owned()
             }
+            Self::Exposed { path, .. } => format!(
+                "look what others wrote there; then make it yours alone (`chmod go-w {}`), or remove it and accept the policies \
+                 anew with `tollgate trust`",
+                path.display()
+            ),
+            Self::Damaged { .. } => {
+                "look who wrote it; then remove it, and accept the policy or the folder anew with `tollgate trust`"
+                    .to_owned()
+            }
+            Self::Unusable { source, .. } => advice(source, Place::TRUST),
         }
     }
 }

@@ -85,10 +85,10 @@ impl Args {
             Command::Install(args) => args.json,
             Command::List(args) => args.json,
             Command::Drill(args) => args.json,
-            Command::New(_)
-            | Command::Dev(_)
-            | Command::Remove(_)
-            | Command::Trust(_)
+            Command::New(args) => args.json,
+            Command::Remove(args) => args.json,
+            Command::Trust(args) => args.json,
+            Command::Dev(_)
             | Command::Notary(_)
             | Command::Host(_)
             | Command::Compile(_)
@@ -155,7 +155,7 @@ pub(crate) struct RunArgs {
     pub(crate) reason: Option<String>,
     #[command(flatten)]
     pub(crate) ledger: NewLedgerArgs,
-    /// Write a receipt of the call's end to this file, which must not be there yet: whoever has it and the ledger's key
+    /// Write a receipt of the call's end to this file, which must not be there yet, or be empty: whoever has it and the ledger's key
     /// can verify it without the ledger.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) receipt: Option<PathBuf>,
@@ -177,6 +177,9 @@ pub(crate) struct NewArgs {
     /// What it is written in.
     #[arg(long, value_enum, default_value_t = Language::Rust)]
     pub(crate) lang: Language,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -228,8 +231,19 @@ pub(crate) struct NewLedgerArgs {
     /// The name of a ledger that this makes, by which witnesses tell it from others: a URL of yours without its scheme,
     /// such as `example.org/tollgate`. A ledger keeps its name [default for a new one: `tollgate.local/ledger/` and 16
     /// random digits].
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = parse_origin)]
     pub(crate) origin: Option<String>,
+}
+
+/// As checkpoints have it (C2SP tlog-checkpoint).
+fn parse_origin(text: &str) -> Result<String, String> {
+    if let Some((_scheme, rest)) = text.split_once("://") {
+        return Err(format!("a ledger's name is a URL without its scheme: `{rest}`"));
+    }
+    if !(1..=255).contains(&text.len()) || text.contains(|char: char| char.is_whitespace() || char == '+') {
+        return Err("write 1 to 255 bytes without spaces and plus signs, such as `example.org/tollgate`".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 fn parse_time_span(text: &str) -> Result<TimeSpan, String> {
@@ -310,6 +324,9 @@ pub(crate) struct ListArgs {
 pub(crate) struct RemoveArgs {
     /// The tool's name.
     pub(crate) name: String,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -320,6 +337,9 @@ pub(crate) struct TrustArgs {
     /// Accept the policy no longer.
     #[arg(long)]
     pub(crate) remove: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, clap::Args)]

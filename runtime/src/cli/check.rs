@@ -149,15 +149,18 @@ fn open(set: &CapabilitySet, path: &str, flags: OpenFlags) -> Result<HostCall, C
 /// The folder that holds a guest path, as a guest's libc would find it, and what stands there on the host now.
 fn located(set: &CapabilitySet, path: &str, follow: bool) -> Result<(FsPath, Target), CheckError> {
     let holder = |guest: &str| -> Option<String> {
-        let rest = path.strip_prefix(guest.trim_end_matches('/'))?;
-        if !rest.is_empty() && !rest.starts_with('/') {
+        // A tool starts at the root: a relative path means the same as an absolute one.
+        let (guest, path) = (guest.trim_matches('/'), path.trim_start_matches('/'));
+        let rest = path.strip_prefix(guest)?;
+        if !guest.is_empty() && !rest.is_empty() && !rest.starts_with('/') {
             return None;
         }
         let rest = rest.trim_start_matches('/');
         Some(if rest.is_empty() { ".".to_owned() } else { rest.to_owned() })
     };
-    let found = set.fs.iter().enumerate().find_map(|(place, fs)| Some((place, fs, holder(&fs.guest)?)));
-    let Some((place, fs, asked)) = found else {
+    let held = set.fs.iter().enumerate().filter_map(|(place, fs)| Some((place, fs, holder(&fs.guest)?)));
+    // Of folders inside one another, a libc takes the innermost.
+    let Some((place, fs, asked)) = held.max_by_key(|(_, fs, _)| fs.guest.len()) else {
         let granted = match set.fs.as_slice() {
             [] => "none".to_owned(),
             some => some.iter().map(|fs| fs.guest.as_str()).collect::<Vec<_>>().join(", "),

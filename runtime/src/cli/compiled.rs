@@ -27,7 +27,7 @@ enum CompiledError {
     #[error("no key for compiled tools can be used")]
     #[diagnostic(help("{help}"))]
     Key { help: String, source: KeyError },
-    #[error("there is no place for the key of compiled tools: neither TOLLGATE_HOME, XDG_STATE_HOME nor HOME is set")]
+    #[error("there is no place for the key of compiled tools: {}", config::no_place("TOLLGATE_HOME, XDG_STATE_HOME"))]
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace,
     #[error("this program's own file cannot be found, so the compiler cannot be started")]
@@ -112,9 +112,8 @@ fn not_kept(why: &str) {
 /// None where nothing can be kept; a key that others may know is an error all the same.
 fn cache() -> Result<Option<(ArtifactCache, ArtifactKey)>, Failure> {
     let (Some(folder), Some(path)) = (config::cache_folder(), config::artifact_key()) else {
-        not_kept(
-            "there is no place for it: neither TOLLGATE_HOME, XDG_CACHE_HOME with XDG_STATE_HOME, nor HOME is set",
-        );
+        let why = config::no_place("TOLLGATE_HOME, XDG_CACHE_HOME with XDG_STATE_HOME");
+        not_kept(&format!("there is no place for it: {why}"));
         return Ok(None);
     };
     match ArtifactKey::open_or_make(&path) {
@@ -135,6 +134,11 @@ pub(crate) fn key() -> Result<ArtifactKey, Failure> {
 
 fn no_key(source: KeyError) -> Failure {
     let help = match &source {
+        KeyError::OfAnother { .. } => {
+            "leave it to that user: run this as that user, or set TOLLGATE_HOME to a folder of your own. HOME is another user's \
+             too, maybe: below sudo, `sudo -H` sets it"
+                .to_owned()
+        }
         KeyError::Exposed { .. } => {
             "whoever knows it can pass machine code off as a tool: remove the file, and install the tools again with \
              `tollgate install PATH --force`; if nobody else could read it, `chmod 600` is enough"

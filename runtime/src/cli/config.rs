@@ -29,6 +29,10 @@ pub(crate) fn must_be_absolute() -> Result<(), Failure> {
 /// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$TOLLGATE_HOME/ledger`, else
 /// `$XDG_STATE_HOME/tollgate/ledger`, else `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
 pub(crate) fn ledger_folder() -> Option<PathBuf> {
+    in_a_home(ledger_place())
+}
+
+fn ledger_place() -> Option<PathBuf> {
     if let Some(folder) = path("TOLLGATE_LEDGER").or_else(|| in_home("ledger")) {
         return Some(folder);
     }
@@ -38,44 +42,72 @@ pub(crate) fn ledger_folder() -> Option<PathBuf> {
 /// Where installed tools are: `$TOLLGATE_HOME/tools`, else `$XDG_DATA_HOME/tollgate/tools`, else
 /// `~/.local/share/tollgate/tools`.
 pub(crate) fn tools_folder() -> Option<PathBuf> {
+    in_a_home(tools_place())
+}
+
+fn tools_place() -> Option<PathBuf> {
     in_home("tools").or_else(|| Some(xdg("XDG_DATA_HOME", ".local/share")?.join("tollgate/tools")))
 }
 
 /// Where artifacts of tools that are run by their path are kept: `$TOLLGATE_HOME/cache`, else
 /// `$XDG_CACHE_HOME/tollgate`, else `~/.cache/tollgate`.
 pub(crate) fn cache_folder() -> Option<PathBuf> {
+    in_a_home(cache_place())
+}
+
+fn cache_place() -> Option<PathBuf> {
     in_home("cache").or_else(|| Some(xdg("XDG_CACHE_HOME", ".cache")?.join("tollgate")))
 }
 
 /// The key that artifacts are sealed with: `$TOLLGATE_HOME/artifact.key`, else
 /// `$XDG_STATE_HOME/tollgate/artifact.key`, else `~/.local/state/tollgate/artifact.key`.
 pub(crate) fn artifact_key() -> Option<PathBuf> {
+    in_a_home(key_place())
+}
+
+fn key_place() -> Option<PathBuf> {
     in_home("artifact.key").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/artifact.key")))
 }
 
 /// What the operator accepted: `$TOLLGATE_HOME/trust`, else `$XDG_STATE_HOME/tollgate/trust`, else
 /// `~/.local/state/tollgate/trust`.
 pub(crate) fn trust_store() -> Option<TrustStore> {
-    let folder = in_home("trust").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/trust")))?;
-    Some(TrustStore::new(folder))
+    in_a_home(trust_place()).map(TrustStore::new)
+}
+
+fn trust_place() -> Option<PathBuf> {
+    in_home("trust").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/trust")))
+}
+
+/// A place, unless it is below a home that is not there: this program makes its own folders, and nobody's home.
+fn in_a_home(place: Option<PathBuf>) -> Option<PathBuf> {
+    place.filter(|place| home().is_none_or(|home| home.is_dir() || !place.starts_with(home)))
+}
+
+/// Why there is no place: none of the variables `others` gives one, nor does HOME.
+pub(crate) fn no_place(others: &str) -> String {
+    match home().filter(|home| !home.is_dir()) {
+        Some(home) => format!("none is given by {others}, and HOME is `{}`, where no folder is", home.display()),
+        None => format!("neither {others} nor HOME is set"),
+    }
 }
 
 /// What no tool may change, with the policy in `policy`, or with the one that would be found in the folder `here`.
 pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPlaces {
-    let trust = trust_store();
+    // Those below a home that is not there too: it may be there later, and what a tool has put there with it.
     let places = [
         (Deciding::Policy, policy.map(Path::to_owned)),
         (Deciding::PolicyFound, Some(here.join(POLICY_NAME))),
-        (Deciding::ArtifactKey, artifact_key()),
-        (Deciding::TrustStore, trust.map(|store| store.folder().to_owned())),
-        (Deciding::Tools, tools_folder()),
-        (Deciding::Cache, cache_folder()),
+        (Deciding::ArtifactKey, key_place()),
+        (Deciding::TrustStore, trust_place()),
+        (Deciding::Tools, tools_place()),
+        (Deciding::Cache, cache_place()),
         (Deciding::Program, this_program().ok()),
     ];
     let there = places.into_iter().filter_map(|(what, path)| Some((what, path?)));
     let places = there.fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
     // Without `--ledger` it is this one; with it, the front adds the one that is used.
-    ledger_folder().map_or_else(|| places.clone(), |ledger| places.clone().with_ledger(&ledger))
+    ledger_place().map_or_else(|| places.clone(), |ledger| places.clone().with_ledger(&ledger))
 }
 
 fn in_home(name: &str) -> Option<PathBuf> {

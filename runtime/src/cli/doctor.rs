@@ -3,7 +3,7 @@
 
 mod trial;
 
-use std::path::Path;
+use std::mem::MaybeUninit;
 
 use serde_json::json;
 use tollgate_capability::{SandboxLevel, SandboxSettings};
@@ -52,9 +52,18 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
     Ok(if findings.lacks().is_empty() { Exit::Success } else { Exit::Usage })
 }
 
+/// Without `/proc` too (`uname(2)`).
+#[allow(unsafe_code, reason = "no crate here asks for it")]
 fn kernel_release() -> String {
-    let read = std::fs::read_to_string(Path::new("/proc/sys/kernel/osrelease"));
-    read.map_or_else(|_no_proc| "of unknown release".to_owned(), |release| release.trim().to_owned())
+    let mut names = MaybeUninit::<libc::utsname>::uninit();
+    // SAFETY: `names` is a whole `utsname` to write to.
+    if unsafe { libc::uname(names.as_mut_ptr()) } != 0 {
+        return "of unknown release".to_owned();
+    }
+    // SAFETY: the call succeeded, so all of it is written.
+    let names = unsafe { names.assume_init() };
+    let bytes = names.release.iter().map(|byte| byte.cast_unsigned()).take_while(|byte| *byte != 0);
+    String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned()
 }
 
 fn json_text(findings: &Findings) -> String {

@@ -16,8 +16,8 @@ use crate::request::STDIN_BYTES_MAX;
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum GivenError {
     #[error("cannot read standard input")]
-    #[diagnostic(help("give {what} there, or in a file"))]
-    Stdin { what: &'static str, source: io::Error },
+    #[diagnostic(help("{help}"))]
+    Stdin { help: &'static str, source: io::Error },
     #[error("{what} is not UTF-8 text")]
     #[diagnostic(help("save it as UTF-8"))]
     NotText { what: String },
@@ -56,12 +56,15 @@ impl<'a> Source<'a> {
     }
 
     /// At most `max` bytes of it, and one more if there are more.
-    fn read(self, what: &'static str, max: u64) -> Result<Vec<u8>, Failure> {
+    fn read(self, max: u64) -> Result<Vec<u8>, Failure> {
         match self {
             Self::Text(text) => Ok(text.as_bytes().to_vec()),
-            Self::Stdin => {
-                beginning(io::stdin().lock(), max).map_err(|source| Failure::usage(GivenError::Stdin { what, source }))
-            }
+            Self::Stdin => beginning(io::stdin().lock(), max).map_err(|source| {
+                let is_folder = source.kind() == io::ErrorKind::IsADirectory;
+                let help =
+                    if is_folder { "it is a folder: give a file there" } else { "give another file or pipe there" };
+                Failure::usage(GivenError::Stdin { help, source })
+            }),
             Self::File(path) => files::open(path).and_then(|file| beginning(file, max)).map_err(|source| {
                 load::unread(path, "give a file that is there, for --input and --key after the @", source)
             }),
@@ -69,7 +72,7 @@ impl<'a> Source<'a> {
     }
 
     fn text(self, what: &'static str, max: u64) -> Result<String, Failure> {
-        let bytes = self.read(what, max)?;
+        let bytes = self.read(max)?;
         if bytes.len() as u64 > max {
             return Err(too_long(what, max));
         }
@@ -105,7 +108,7 @@ pub(crate) fn to_tool(input: &str, stdin: Option<&Path>) -> Result<Given, Failur
     if arguments.starts_with(BYTE_ORDER_MARK) {
         arguments.drain(..BYTE_ORDER_MARK.len_utf8());
     }
-    let stdin = stdin.map(|stdin| stdin.read(RejectError::STDIN, STDIN_BYTES_MAX)).transpose()?.unwrap_or_default();
+    let stdin = stdin.map(|stdin| stdin.read(STDIN_BYTES_MAX)).transpose()?.unwrap_or_default();
     if stdin.len() as u64 > STDIN_BYTES_MAX {
         return Err(too_long(RejectError::STDIN, STDIN_BYTES_MAX));
     }

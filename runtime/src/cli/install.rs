@@ -18,7 +18,7 @@ use crate::error::LoadError;
 use crate::front::ToolSpec;
 use crate::loading::Provenance;
 use crate::machine::Engine;
-use crate::registry::{InstalledTool, Present, ToolFiles};
+use crate::registry::{InstalledTool, Present, Registry, ToolFiles};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum InstallError {
@@ -65,7 +65,7 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let artifact = describe(args, &loaded, &manifest.name, artifact)?;
     let files = ToolFiles { component: &bytes, manifest: &loaded.manifest_text, artifact: &artifact.seal(&key) };
     let goes = if args.force { Present::Goes } else { Present::Stays };
-    let tool = registry.install(&name, files, goes).map_err(|source| not_installed(name, source))?;
+    let tool = registry.install(&name, files, goes).map_err(|source| not_installed(&registry, name, source))?;
     print(args, &tool, &manifest, artifact.component(), present.is_some())
 }
 
@@ -114,9 +114,9 @@ fn is_present(tool: &InstalledTool) -> Failure {
     Failure::usage(InstallError::Present { name: tool.name.clone(), what })
 }
 
-fn not_installed(name: ToolName, source: std::io::Error) -> Failure {
-    // Between the look and the installation another process had the name.
-    if source.kind() == ErrorKind::AlreadyExists {
+fn not_installed(registry: &Registry, name: ToolName, source: std::io::Error) -> Failure {
+    // Between the look and the installation another process had the name. What is no folder is no tool.
+    if source.kind() == ErrorKind::AlreadyExists && registry.find(&name).is_some() {
         return Failure::usage(InstallError::Present { name, what: "since just now".to_owned() });
     }
     let help = advice(&source, Place::TOOLS);

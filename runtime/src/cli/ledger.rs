@@ -15,13 +15,14 @@ use super::exit::Failure;
 use super::{config, load, output};
 use crate::front::{Front, FrontFailure, FrontSettings, HostCommand};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
+use crate::surroundings::starts_processes_beside_itself;
 
 /// This program's name in the ledger.
 pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum LedgerError {
-    #[error("there is no place for the ledger: neither TOLLGATE_LEDGER, TOLLGATE_HOME, XDG_STATE_HOME nor HOME is set")]
+    #[error("there is no place for the ledger: {}", config::no_place("TOLLGATE_LEDGER, TOLLGATE_HOME, XDG_STATE_HOME"))]
     #[diagnostic(help("give a folder with --ledger"))]
     NoPlace,
     #[error("the ledger in `{}` cannot be used", folder.display())]
@@ -169,6 +170,9 @@ fn not_started(error: &std::io::Error) -> String {
     // What is not there is named: the system's error does not say which of both it is.
     if os_error(error) == Some(Errno::NOENT.raw_os_error()) && !Path::new(NULL).exists() {
         return format!("make `{NULL}`, which this process's environment lacks: containers and chroots need it too");
+    }
+    if !starts_processes_beside_itself() {
+        return "begin inside the PID namespace: `unshare --pid --fork`".to_owned();
     }
     advice(error, Place::PROGRAM)
 }

@@ -218,7 +218,7 @@ pub(crate) fn with_manifest(found: FoundManifest, grants: &GrantArgs) -> Result<
 /// Reads a manifest from a file.
 pub(crate) fn manifest_file(path: &Path) -> Result<FoundManifest, Failure> {
     given::must_be_a_file("--manifest", Some(path))?;
-    let text = read_text(path, "give the tool's manifest with --manifest")?;
+    let text = read_text(path, "give a file that is there with --manifest: the tool's manifest, such as `tool.toml`")?;
     parse_manifest(&text, ManifestFrom::File(path.to_owned()))
 }
 

@@ -2,7 +2,6 @@
 
 mod args;
 mod audit;
-mod cause;
 mod check;
 mod compiled;
 mod config;
@@ -33,6 +32,7 @@ use clap::{CommandFactory as _, Parser as _};
 use args::{Args, Command};
 use exit::{Exit, Failure};
 
+use crate::cause;
 use crate::surroundings::{small_stack, survive_size_limit};
 
 /// Runs the command line of this process.
@@ -41,6 +41,10 @@ pub fn main() -> ExitCode {
     // This process writes files in memory and on disk, and those that it starts do.
     survive_size_limit();
     if let Some(small) = small_stack() {
+        if small.value < STACK_BYTES_MIN {
+            output::eprint(&format!("error: {small}\n  help: nothing was done; raise it with `ulimit -s`\n"));
+            return Exit::Usage.into();
+        }
         output::eprint(&format!("warning: {small}\n"));
     }
     let args = match Args::try_parse() {
@@ -90,7 +94,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
     // Known before the arguments are: a program that gave it reads JSON, also where they are wrong.
     if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
-        output::print(&report::usage_json(&text)).ok();
+        report::wrong_arguments(&text);
         return exit.into();
     }
     if tollgate_plain::is_plain(&text) {
@@ -101,3 +105,6 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
     exit.into()
 }
+
+/// With less, the arguments alone run out of it.
+const STACK_BYTES_MIN: u64 = 96 << 10;

@@ -2,8 +2,10 @@
 //! written out by [`tollgate_plain::output`], words and JSON alike.
 
 use std::io::{self, ErrorKind, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::Diagnostic;
+use rustix::io::Errno;
 pub(crate) use tollgate_plain::one_line;
 
 use super::exit::Failure;
@@ -42,6 +44,7 @@ pub(crate) fn flush(out: &mut impl Write) -> Result<Reader, Failure> {
 }
 
 fn written(result: io::Result<()>) -> Result<Reader, Failure> {
+    let result = if WAS_CLOSED.load(Ordering::Relaxed) { Err(Errno::BADF.into()) } else { result };
     match result {
         Ok(()) => Ok(Reader::Listens),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::Gone),
@@ -57,4 +60,21 @@ pub(crate) fn eprint(text: &str) {
 /// As [`eprint`], with characters that steer the terminal: nothing that others wrote may be in `text`.
 pub(crate) fn eprint_own(text: &str) {
     io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+}
+
+/// Whether standard output was closed when this process started. Rust's runtime opens `/dev/null` in its place before `main`, where
+/// every result would be lost without an error.
+static WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+#[allow(unsafe_code, reason = "there is no other place that is reached before Rust's runtime")]
+#[used]
+// SAFETY: the section holds pointers to functions of this type, which the C library calls once before `main`.
+#[unsafe(link_section = ".init_array")]
+static LOOK: extern "C" fn() = look;
+
+#[allow(unsafe_code, reason = "a file that may be closed has no owner")]
+extern "C" fn look() {
+    // SAFETY: takes numbers alone, and changes nothing.
+    let answer = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+    WAS_CLOSED.store(answer < 0, Ordering::Relaxed);
 }

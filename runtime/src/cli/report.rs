@@ -20,12 +20,23 @@ use crate::request::Answer;
 /// Prints a failure, to stdout as JSON or to stderr for people, and says how the process ends.
 pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {
     if json {
-        // The exit code is told even if this is not.
-        output::print(&format!("{}\n", failure_json(failure))).ok();
+        // Where it cannot be told to a machine, somebody may still read it.
+        if output::print(&format!("{}\n", failure_json(failure))).is_err() {
+            aside(failure);
+        }
     } else {
         aside(failure);
     }
     failure.exit()
+}
+
+/// Prints to stdout, as JSON, what is wrong with the arguments, as clap says it.
+pub(crate) fn wrong_arguments(text: &str) {
+    let text = text.strip_prefix("error: ").unwrap_or(text);
+    let (message, help) = text.split_once("\n\n").unwrap_or((text, ""));
+    let error = json!({ "kind": "usage", "message": message.trim(), "help": help.trim() });
+    // The exit code is told even if this is not.
+    output::print(&format!("{}\n", json!({ "ok": false, "error": error }))).ok();
 }
 
 /// Says on stderr what went wrong beside what the command ends with.
@@ -119,14 +130,6 @@ fn failure_json(failure: &Failure) -> Value {
         Failure::Usage(report) => json!({ "ok": false, "error": report_json("usage", report) }),
         Failure::Internal(report) => json!({ "ok": false, "error": report_json("internal", report) }),
     }
-}
-
-/// What is wrong with the arguments, out of the text for people.
-pub(crate) fn usage_json(text: &str) -> String {
-    let (message, help) = text.split_once("\n\n").unwrap_or((text, ""));
-    let message = message.strip_prefix("error: ").unwrap_or(message).trim_end();
-    let error = json!({ "kind": "usage", "message": message, "help": help.trim() });
-    format!("{}\n", json!({ "ok": false, "error": error }))
 }
 
 fn report_json(kind: &str, report: &miette::Report) -> Value {

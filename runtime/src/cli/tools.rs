@@ -29,7 +29,7 @@ pub(crate) enum NameUseError {
     #[diagnostic(help("{help}"))]
     NoName { name: String, help: String, source: NameError },
     #[error("the installed tool `{name}` cannot be looked at")]
-    #[diagnostic(help("mend the rights of the folder `{}`", folder.display()))]
+    #[diagnostic(help("{}: `{}`", advice(source, Place::TOOL), folder.display()))]
     Unseen { name: ToolName, folder: std::path::PathBuf, source: std::io::Error },
     #[error("`{path}`, of the installed tool `{name}`, has another name (a hard link), by which somebody could change it",
         path = path.display())]
@@ -37,7 +37,10 @@ pub(crate) enum NameUseError {
         "install it again, or make it a file of its own: `cp {path} {path}.new && mv {path}.new {path}`", path = path.display()
     ))]
     OtherName { name: ToolName, path: std::path::PathBuf },
-    #[error("there is no place for tools: neither TOLLGATE_HOME, XDG_DATA_HOME nor HOME is set")]
+    #[error("`{}`, of the installed tool `{name}`, is not there", path.display())]
+    #[diagnostic(help("install it again from where it came from: `tollgate install PATH --name {name} --force`"))]
+    Gone { name: ToolName, path: std::path::PathBuf },
+    #[error("there is no place for tools: {}", config::no_place("TOLLGATE_HOME, XDG_DATA_HOME"))]
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace,
     #[error("the tools in `{}` cannot be listed", folder.display())]
@@ -59,6 +62,11 @@ pub(crate) fn which(args: &ToolArgs) -> Result<Which, Failure> {
     })?;
     if let Some(path) = looked_at {
         return Err(Failure::usage(NameUseError::OtherName { name: tool.name, path }));
+    }
+    let manifest = args.manifest.is_none().then(|| tool.manifest());
+    let mut files = std::iter::once(tool.component()).chain(manifest);
+    if let Some(path) = files.find(|path| path.try_exists().is_ok_and(|is_there| !is_there)) {
+        return Err(Failure::usage(NameUseError::Gone { name: tool.name, path }));
     }
     let mut args = args.clone();
     args.component = tool.component();
@@ -191,7 +199,11 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
         Failure::usage(NameUseError::NotRemoved { name, folder, help, source })
     };
     registry()?.remove(&tool).map_err(failed)?;
-    output::print(&format!("removed {}\n", tool.name))?;
+    output::print(&if args.json {
+        format!("{}\n", json!({ "ok": true, "removed": tool.name.as_str() }))
+    } else {
+        format!("removed {}\n", tool.name)
+    })?;
     Ok(Exit::Success)
 }
 

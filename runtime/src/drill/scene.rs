@@ -66,6 +66,8 @@ impl Scene {
     ///
     /// Of the operating system.
     pub(crate) fn new() -> io::Result<Self> {
+        // Its error names the cause by a number, which that of `tempdir` does not.
+        fs::metadata(std::env::temp_dir())?;
         let folder = tempfile::Builder::new().prefix("tollgate-drill-").tempdir()?;
         let path = folder.path().canonicalize()?;
         let outside = path.join("outside");

@@ -1,7 +1,7 @@
 //! What this machine's kernel has of all that Tollgate uses, found by trying each thing in a way that changes nothing; for
 //! `tollgate doctor`.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsRawFd as _;
 use std::thread;
 
@@ -92,6 +92,11 @@ fn needed() -> impl Iterator<Item = Feature> {
             "/proc: the worker counts its threads",
             has_task_list(),
             "no worker starts; mount /proc, of this PID namespace or of one around it",
+        ),
+        (
+            "/dev/null: worker, notary and compiler have it in the place of streams",
+            OpenOptions::new().read(true).write(true).open("/dev/null").is_ok(),
+            "none of them starts; make it, as containers and chroots have it: `mknod -m 666 /dev/null c 1 3`",
         ),
         (
             "memfd_create: machine code and orders go to the worker in sealed memory",

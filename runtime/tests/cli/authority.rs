@@ -163,6 +163,7 @@ fn what_decides_does_not_depend_on_the_working_folder() {
     nothing_was_called(&desk);
     // The specification has it that these are passed over.
     let mut command = desk.command(&count);
+    fs::create_dir(desk.path("home")).unwrap();
     command.env_remove("TOLLGATE_HOME").env("HOME", desk.path("home"));
     for variable in ["XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME"] {
         command.env(variable, "own");

@@ -117,6 +117,16 @@ fn paths_are_decided_as_a_tool_would_ask() {
     assert_eq!(check("/docs/../secret.txt"), (3, "fs:/docs:beneath".into()));
     assert_eq!(check("/docs/link"), (3, "fs:/docs:beneath".into()));
     assert_eq!(check("/docsx/a.txt"), (3, "fs".into()));
+    // A tool starts at the root, as a run of the same tool shows.
+    let named = ["docs/a.txt", "//docs/a.txt", "docs/./a.txt", "docs//a.txt"].map(|path| (path, true));
+    let not_named = ["./docs/a.txt", "/./docs/a.txt", "docsx/a.txt", "a.txt"].map(|path| (path, false));
+    for (path, is_named) in named.into_iter().chain(not_named) {
+        let rule = if is_named { (0, "fs:/docs:read".to_owned()) } else { (3, "fs".to_owned()) };
+        assert_eq!(check(path), rule, "{path}");
+        let input = json!({ "path": path }).to_string();
+        let count = ["run", "tools/word-count.wasm", "--op", "count-file", "--input", &input, DOCS[0], DOCS[1]];
+        assert_eq!(desk.run(&count).code, if is_named { 0 } else { 1 }, "{path}");
+    }
     assert_eq!(check("/etc/passwd"), (3, "fs".into()));
 }
 

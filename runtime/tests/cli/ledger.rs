@@ -29,6 +29,7 @@ fn the_ledger_is_where_argument_and_environment_say() {
         command.envs(home.map(|home| ("HOME", desk.path(home))));
         desk.ran(&command.output().unwrap())
     };
+    fs::create_dir(desk.path("home")).unwrap();
     run(Some("state"), Some("home")).json();
     assert!(desk.path("state/tollgate/ledger/journal").is_file() && !desk.path("home/.local/state").exists());
     run(None, Some("home")).json();
@@ -197,11 +198,17 @@ fn each_ledger_has_a_name_of_its_own() {
     assert!(key.starts_with("example.org/tollgate+"), "{key}");
     let other = desk.count(&["--ledger", "named", "--origin", "example.org/other"]);
     other.fails(2, &["is of origin \"example.org/tollgate\"", "nothing was run", "leave --origin out"]);
-    desk.count(&["--ledger", "bad", "--origin", "two words"]).fails(2, &["not an origin", "nothing was run"]);
+    for bad in ["two words", "", "a+b"] {
+        let help = "write 1 to 255 bytes without spaces and plus signs, such as `example.org/tollgate`";
+        desk.count(&["--ledger", "bad", "--origin", bad]).fails(2, &["for '--origin <NAME>'", help]);
+    }
+    let scheme = desk.count(&["--ledger", "bad", "--origin", "https://example.org/tollgate"]);
+    scheme.fails(2, &["a ledger's name is a URL without its scheme: `example.org/tollgate`"]);
+    assert!(!desk.path("bad").exists());
 
     let install = ["install", "tools/word-count.wasm", "--ledger", "made"];
     let bad = desk.run(&[&install[..], &["--origin", "two words"]].concat());
-    bad.fails(2, &["not an origin"]);
+    bad.fails(2, &["without spaces and plus signs"]);
     assert_eq!(desk.run(&["list", "--json"]).stdout.trim(), "[]", "nothing was installed");
     assert_eq!(desk.run(&[&install[..], &["--origin", "example.org/made"]].concat()).code, 0);
     assert_eq!(origin("made"), "example.org/made", "whatever makes a ledger can name it");

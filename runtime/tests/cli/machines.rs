@@ -193,18 +193,21 @@ fn a_low_limit_of_the_shell_is_named_with_its_value() {
     }
 }
 
-/// The first thread of a process runs out of its stack without a word but Rust's own.
+/// The first thread of a process would run out of its stack without a word but Rust's own.
 #[test]
 fn a_stack_that_is_too_small_is_named_before_it_runs_out() {
     let desk = Desk::with("word-count");
     let mut command = desk.command(&[&COUNT[..], &DOCS].concat());
     around::limit(&mut command, Resource::Stack, 64 << 10);
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.starts_with("warning: RLIMIT_STACK (`ulimit -s`) is 65536 bytes, and 1 MiB may be needed"),
-        "{output:?}"
+    let ran = desk.ran(&command.output().unwrap());
+    ran.fails(
+        2,
+        &["error: RLIMIT_STACK (`ulimit -s`) is 65536 bytes, and 1 MiB may be needed", "help: nothing was done"],
     );
+    assert!(!desk.path("ledger").exists());
+    let ran = count(&desk, |command| around::limit(command, Resource::Stack, 512 << 10));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran.says(&["warning: RLIMIT_STACK (`ulimit -s`) is 524288 bytes, and 1 MiB may be needed"]);
 }
 
 #[test]

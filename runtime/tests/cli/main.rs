@@ -23,6 +23,7 @@ mod fuse;
 mod fuse_mount;
 mod grants;
 mod guides;
+mod helps;
 mod hints;
 #[path = "../../../tests/support/hmac.rs"]
 #[allow(unreachable_pub, reason = "it is a module of the workspace's test library as well")]

@@ -106,6 +106,7 @@ fn a_found_policy_grants_what_lies_below_it_until_it_is_accepted() {
     assert_eq!(run(&desk, "project", &["trust", "--remove"]).code, 0);
     run(&desk, "project", &count).fails(2, &["reaches farther than its own folder"]);
     run(&desk, "project", &["trust", "--remove"]).fails(2, &["was not accepted"]);
+    desk.file("other.toml", text);
     run(&desk, "project", &["trust", "../other.toml"]).fails(2, &["is never found by itself"]);
     assert_eq!(run(&desk, "project", &[&count[..], &["--policy", "tollgate.toml"]].concat()).json()["files"], 2);
 }

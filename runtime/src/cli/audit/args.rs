@@ -118,7 +118,7 @@ pub(crate) struct ProveArgs {
     /// times.
     #[arg(long = "intent", value_name = "N")]
     pub(crate) intents: Vec<u32>,
-    /// A file for it, which must not be there yet, or `-` [default: standard output].
+    /// A file for it, which must not be there yet, or be empty, or `-` [default: standard output].
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
 }

@@ -1,10 +1,12 @@
 //! `tollgate audit prove`, and the receipt that `tollgate run` writes.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
+use rustix::fs::OFlags;
 use tollgate_audit::{
     CallId, CheckpointError, LeafIndex, Ledger, OpenError, ReceiptError, Sequence, disclose, prove as receipt_of,
 };
@@ -121,7 +123,8 @@ fn by(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
 }
 
-/// A file for a receipt, made before it is needed so that it can be written then; removed again if it is not.
+/// A file for a receipt, made before it is needed so that it can be written then; removed again if it is not. It is locked as
+/// long, so that what a killed command left empty is told from what a running one will write to.
 pub(crate) struct SavedReceipt {
     path: PathBuf,
     file: File,
@@ -129,10 +132,9 @@ pub(crate) struct SavedReceipt {
 }
 
 impl SavedReceipt {
-    /// Makes the file. One that is there already is evidence, and left alone.
+    /// Makes the file. One that is there already is evidence, and left alone, unless it is empty and nobody will write to it.
     pub(crate) fn reserve(path: &Path) -> Result<Self, Failure> {
-        let made = OpenOptions::new().write(true).create_new(true).open(path);
-        let file = made.map_err(|source| {
+        let file = reserved(path).map_err(|source| {
             let help = if source.kind() == io::ErrorKind::AlreadyExists {
                 "nothing was done; it is there already: give another name".to_owned()
             } else {
@@ -154,6 +156,35 @@ impl SavedReceipt {
         self.is_kept = written.is_ok();
         written.map_err(|source| SaveError::File { path: self.path.clone(), source })
     }
+}
+
+/// A file at `path` that is empty, and this process's to write to.
+fn reserved(path: &Path) -> io::Result<File> {
+    let there = match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(file) => {
+            // Where files cannot be locked no other process takes an empty one over.
+            return match file.try_lock() {
+                Err(TryLockError::WouldBlock) => Err(io::ErrorKind::AlreadyExists.into()),
+                Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+            };
+        }
+        Err(error) => error,
+    };
+    if there.kind() != io::ErrorKind::AlreadyExists {
+        return Err(there);
+    }
+    left_empty(path).ok_or(there)
+}
+
+/// The file at `path`, if a command that was killed left it empty.
+fn left_empty(path: &Path) -> Option<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new().write(true).custom_flags(flags).open(path).ok()?;
+    file.try_lock().ok()?;
+    // Before it was locked, another process may have written to it, or put another in its place.
+    let (opened, named) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
+    let is_same = (opened.dev(), opened.ino()) == (named.dev(), named.ino());
+    (is_same && opened.is_file() && opened.len() == 0).then_some(file)
 }
 
 impl Drop for SavedReceipt {

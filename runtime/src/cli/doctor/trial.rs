@@ -1,10 +1,15 @@
 //! Starts each process that a tool is run with, as it is started and sealed for a tool, around an empty component. Must change
 //! nothing: what it writes is in a folder of its own, which goes.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
-use tollgate_capability::{Grant, Manifest, SandboxLevel, SandboxSettings};
+use tollgate_capability::{
+    Access, AccessSet, CapabilitySet, FsCapability, Manifest, Patterns, SandboxLevel, SandboxSettings,
+};
 
 use crate::artifact::Artifact;
+use crate::authority::hold;
 use crate::cli::ledger::own_processes;
 use crate::cli::{config, load, output};
 use crate::compile_limits::CompileLimits;
@@ -49,12 +54,12 @@ pub(super) fn all() -> Vec<Trial> {
         (Err(error), _) => {
             Err(format!("no folder for temporary files can be made ({error}): set TMPDIR to another one"))
         }
-        (Ok(folder), Ok(_)) => start(&folder.path().join("ledger")),
+        (Ok(folder), Ok(_)) => start(&folder.path().join("ledger")).map(|front| (front, folder.path())),
         (Ok(_), Err(_)) => Err("not tried, as nothing is compiled".to_owned()),
     };
     let (worked, recorded) = match (front, &compiled) {
-        (Ok(front), Ok(artifact)) => {
-            (work(&front, artifact.clone()), front.finish().map_err(|error| with_causes(&error)))
+        (Ok((front, folder)), Ok(artifact)) => {
+            (work(&front, artifact.clone(), folder), front.finish().map_err(|error| with_causes(&error)))
         }
         (Err(reason), _) => (Err("not tried, as nothing can be recorded".to_owned()), Err(reason)),
         (Ok(_), Err(_)) => (Err("not tried, as nothing is compiled".to_owned()), Ok(())),
@@ -74,19 +79,37 @@ fn compile() -> Result<Artifact, String> {
 }
 
 /// With what this kernel has: what the policy requires of it is told apart.
-fn start(ledger: &std::path::Path) -> Result<Front, String> {
+fn start(ledger: &Path) -> Result<Front, String> {
     let sandbox = SandboxSettings { require: SandboxLevel::None };
     let running = load::Running { sandbox, ..load::Running::default() };
     let (notary, settings) = own_processes(ledger, None, running).map_err(|failure| format!("{failure:?}"))?;
     Front::start(notary, ledger, settings).map_err(|error| with_causes(&error))
 }
 
-/// The empty component is loaded, in a sealed process, and found to be no tool.
-fn work(front: &Front, artifact: Artifact) -> Result<(), String> {
+/// The empty component is loaded, in a process that is sealed for a granted folder, and found to be no tool.
+fn work(front: &Front, artifact: Artifact, folder: &Path) -> Result<(), String> {
     let manifest = Manifest::parse(MANIFEST, "tool.toml").map_err(|error| error.to_string())?;
     let provenance = Provenance { manifest: MANIFEST, grant: "", by: "tollgate doctor", declared: None };
-    match front.describe(ToolSpec::to_describe(artifact, &manifest, &Grant::default(), provenance)) {
-        Ok(_) | Err(LoadError::NotATool { .. }) => Ok(()),
+    // Beside the ledger, which no tool may reach.
+    let host = folder.join("granted");
+    let made = std::fs::create_dir(&host).and_then(|()| host.canonicalize());
+    let host = made.map_err(|error| error.to_string())?;
+    let granted = FsCapability {
+        guest: "/doctor".to_owned(),
+        host,
+        opened: None,
+        access: [Access::Read, Access::List].into_iter().collect(),
+        durable: AccessSet::EMPTY,
+        patterns: Patterns::default(),
+        write_quota: 0,
+        mounts: false,
+    };
+    let mut set = CapabilitySet { fs: vec![granted], ..CapabilitySet::default() };
+    // Whoever starts a tool holds its folders from before.
+    let _folders = hold(&mut set).map_err(|error| error.to_string())?;
+    let spec = ToolSpec::new(artifact, &manifest, set, provenance);
+    match front.add(spec).and_then(|tool| tool.start()) {
+        Ok(()) | Err(LoadError::NotATool { .. }) => Ok(()),
         Err(error) => Err(with_causes(&error)),
     }
 }

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
+use serde_json::json;
 use tollgate_capability::{NameError, ToolName};
 
 use super::{Language, sdk};
@@ -79,7 +80,11 @@ pub(crate) fn new(args: &NewArgs) -> Result<Exit, Failure> {
     for (path, text) in sdk::files(args.lang)? {
         write(&folder.join("vendor").join(path), &text)?;
     }
-    output::print(&made(&name, args.lang))?;
+    output::print(&if args.json {
+        format!("{}\n", json!({ "ok": true, "name": name.as_str(), "folder": folder }))
+    } else {
+        made(&name, args.lang)
+    })?;
     Ok(Exit::Success)
 }
 

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use rustix::io::Errno;
-use tollgate_audit::os_error;
+use tollgate_audit::{is_refused_call, os_error};
 
 /// Something that is read or written.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +24,7 @@ impl Place {
     pub(crate) const KEY: Self = Self::or("the folder of the key", ANOTHER_HOME);
     pub(crate) const TRUST: Self = Self::or("the store of what is accepted", ANOTHER_HOME);
     pub(crate) const POLICY: Self = Self::only("the folder of the policy or of the grant");
+    pub(crate) const GRANTED: Self = Self::or("the folder that is granted", "name another one in its `host`");
     pub(crate) const PROJECT: Self = Self::only("the project's folder");
     pub(crate) const OUTPUT: Self = Self::or("the folder of this file", "give another file");
     pub(crate) const INPUT: Self = Self::or("this file", "give another one");
@@ -31,7 +32,7 @@ impl Place {
     pub(crate) const PROGRAM: Self = Self::only("this program's own file");
 
     #[cfg(test)]
-    const ALL: [Self; 12] = [
+    const ALL: [Self; 13] = [
         Self::LEDGER,
         Self::SIDE_STORE,
         Self::TOOLS,
@@ -39,6 +40,7 @@ impl Place {
         Self::KEY,
         Self::TRUST,
         Self::POLICY,
+        Self::GRANTED,
         Self::PROJECT,
         Self::OUTPUT,
         Self::INPUT,
@@ -57,6 +59,9 @@ impl Place {
 
 /// What to do about an error at a place.
 pub(crate) fn advice(error: &(dyn Error + 'static), place: Place) -> String {
+    if is_refused_call(error) {
+        return "look what refuses the system call: `tollgate doctor` tries all that is needed".to_owned();
+    }
     advice_on(os_error(error), place)
 }
 
@@ -113,7 +118,10 @@ const ANOTHER_HOME: &str = "set TOLLGATE_HOME to another folder";
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::path::{Path, PathBuf};
+    use std::{fs, io};
+
+    use tollgate_audit::of_call;
 
     use super::*;
 
@@ -163,6 +171,35 @@ mod tests {
                 assert!(instead.is_none_or(|instead| help.ends_with(instead)), "{errno} at {place:?}: {help}");
             }
         }
+    }
+
+    /// A fixed text that sends to rights would be said whatever the cause is.
+    #[test]
+    fn no_other_source_sends_to_the_rights_of_anything() {
+        fn is_told(at: &Path, found: &mut Vec<PathBuf>) {
+            for entry in fs::read_dir(at).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    is_told(&path, found);
+                } else if fs::read_to_string(&path).unwrap().to_lowercase().contains("mend the rights") {
+                    found.push(path);
+                }
+            }
+        }
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let mut found = Vec::new();
+        is_told(&sources, &mut found);
+        assert_eq!(found, [sources.join("cause.rs")]);
+    }
+
+    #[test]
+    fn a_refused_system_call_is_no_matter_of_rights() {
+        let help = advice(&of_call("flock", Errno::PERM), Place::LEDGER);
+        assert_eq!(help, "look what refuses the system call: `tollgate doctor` tries all that is needed");
+        assert_eq!(
+            advice(&of_call("pipe2", Errno::MFILE), Place::PROGRAM),
+            "raise the limit on open files (`ulimit -n`)"
+        );
     }
 
     #[test]

@@ -1,0 +1,346 @@
+//! Helps: the cause decides what is said, and nobody is sent to look at what is not to blame.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+
+use rustix::process::Resource;
+use serde_json::json;
+
+use crate::around;
+use crate::desk::{DOCS, Desk, Ran};
+
+const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
+
+/// What is said on stderr, without the breaks of its lines.
+fn said(ran: &Ran) -> String {
+    ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[track_caller]
+fn fails(ran: &Ran, code: i32, words: &[&str]) {
+    assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{ran:?}");
+    for word in words {
+        assert!(said(ran).contains(word), "no {word:?} in {}", said(ran));
+    }
+}
+
+#[test]
+fn an_installed_tool_that_cannot_be_looked_at_is_told_by_its_cause() {
+    let desk = Desk::with("word-count");
+    assert_eq!(desk.run(&["install", "tools/word-count.wasm"]).code, 0);
+    let component = desk.home().join("tools/word-count/component.wasm");
+    fs::remove_file(&component).unwrap();
+    symlink("component.wasm", &component).unwrap();
+    let ran = desk.run(&["run", "word-count"]);
+    let help = "help: mend the symbolic links on the way to the tool's folder: they lead in circles: \
+                `FOLDER/tollgate-home/tools/word-count`";
+    fails(&ran, 2, &["the installed tool `word-count` cannot be looked at", help]);
+}
+
+#[test]
+fn a_store_of_what_is_accepted_is_told_by_its_cause() {
+    let desk = Desk::with("word-count");
+    desk.file("tollgate.toml", "[sandbox]\nrequire = \"none\"\n");
+    assert_eq!(desk.run(&["trust", "tollgate.toml"]).code, 0);
+    let trust = desk.home().join("trust");
+    let kept = fs::read_dir(&trust).unwrap().next().unwrap().unwrap().path();
+    fs::write(&kept, "{").unwrap();
+    let damaged = desk.run(&COUNT);
+    fails(
+        &damaged,
+        2,
+        &["is damaged", "help: look who wrote it; then remove it, and accept the policy or the folder anew"],
+    );
+    fs::set_permissions(&kept, fs::Permissions::from_mode(0o622)).unwrap();
+    fails(&desk.run(&COUNT), 2, &["its mode is 622", "help: look what others wrote there; then make it yours alone"]);
+    fs::remove_dir_all(&trust).unwrap();
+    fs::write(&trust, "").unwrap();
+    let a_file = "help: look at the path of the store of what is accepted: a file stands where a folder should, or set \
+                  TOLLGATE_HOME to another folder";
+    fails(&desk.run(&["trust", "tollgate.toml"]), 2, &[a_file]);
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn a_granted_folder_is_told_by_its_cause() {
+    let desk = Desk::with("word-count");
+    symlink("circle", desk.path("circle")).unwrap();
+    let count = |grant: &str| desk.run(&[&COUNT[..], &["--grant", grant]].concat());
+    let circle = "help: mend the symbolic links on the way to the folder that is granted: they lead in circles, or name another \
+                  one in its `host`";
+    fails(&count("fs:/docs=circle:read,list"), 2, &["which cannot be used", circle]);
+    let absent = "help: create the folder, or name one that is there in `fs.\"/docs\".host`";
+    fails(&count("fs:/docs=absent:read,list"), 2, &["which cannot be used", absent]);
+    fails(&count("fs:/docs=secret.txt/below:read,list"), 2, &["a file stands where a folder should"]);
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn too_few_files_are_raised_and_the_programs_own_file_is_let_alone() {
+    let desk = Desk::with("word-count");
+    assert_eq!(desk.run(&[&COUNT[..], &DOCS].concat()).code, 0);
+    let mut command = desk.command(&[&COUNT[..], &DOCS].concat());
+    around::limit(&mut command, Resource::Nofile, 10);
+    let ran = desk.ran(&command.output().unwrap());
+    fails(&ran, 5, &["Too many open files", "help: nothing was run; raise the limit on open files (`ulimit -n`)"]);
+    assert!(!said(&ran).contains("this program's own file"), "{ran:?}");
+}
+
+/// What doctor calls enough is enough for a run.
+#[test]
+fn doctor_wants_as_many_files_as_a_run() {
+    let desk = Desk::with("word-count");
+    let args = [&COUNT[..], &DOCS].concat();
+    assert_eq!(desk.run(&args).code, 0);
+    let below = |args: &[&str], files: u64| {
+        let mut command = desk.command(args);
+        around::limit(&mut command, Resource::Nofile, files);
+        desk.ran(&command.output().unwrap())
+    };
+    let runs: Vec<bool> = (16..28).map(|files| below(&args, files).code == 0).collect();
+    assert!(!runs[0] && runs[11], "{runs:?}");
+    let says: Vec<bool> = (16..28).map(|files| below(&["doctor"], files).code == 0).collect();
+    assert_eq!(says, runs);
+}
+
+#[test]
+fn a_key_of_another_user_is_left_to_that_user() {
+    let desk = Desk::with("word-count");
+    assert_eq!(desk.run(&[&COUNT[..], &DOCS].concat()).code, 0);
+    let key = desk.home().join("artifact.key");
+    if chown(&key, Some(54_321), None).is_err() {
+        return println!("SKIPPED: only root can give a file away");
+    }
+    let ran = desk.run(&[&COUNT[..], &DOCS].concat());
+    fails(&ran, 2, &["belongs to the user 54321, and this process is the user 0", "help: leave it to that user"]);
+    assert!(!said(&ran).contains("remove") && !said(&ran).contains("mode"), "{ran:?}");
+    assert!(key.exists());
+}
+
+#[test]
+fn a_file_in_the_place_of_tools_is_no_tool() {
+    let desk = Desk::with("word-count");
+    let install = ["install", "tools/word-count.wasm"];
+    desk.file("tollgate-home/tools", "");
+    let ran = desk.run(&install);
+    fails(
+        &ran,
+        2,
+        &["`word-count` cannot be installed", "help: look at the path of the folder of tools: a file stands"],
+    );
+    fs::remove_file(desk.home().join("tools")).unwrap();
+    let name = desk.file("tollgate-home/tools/word-count", "");
+    let ran = desk.run(&install);
+    fails(&ran, 2, &["`word-count` cannot be installed", "what should be made is there already"]);
+    assert!(!said(&ran).contains("is installed:"), "{ran:?}");
+    assert_eq!(fs::read(name).unwrap(), b"");
+}
+
+/// A call that is killed leaves the file that it had reserved.
+#[test]
+fn an_empty_receipt_of_a_killed_run_does_not_block_the_next() {
+    let desk = Desk::with("word-count");
+    let count = [&COUNT[..], &DOCS, &["--receipt", "receipt"]].concat();
+    desk.file("receipt", "");
+    assert_eq!(desk.run(&count).code, 0);
+    let receipt = fs::read(desk.path("receipt")).unwrap();
+    assert!(!receipt.is_empty());
+    fails(&desk.run(&count), 2, &["cannot write `receipt`", "help: nothing was done; it is there already"]);
+    assert_eq!(fs::read(desk.path("receipt")).unwrap(), receipt);
+    // What another command will write to is not free, nor is what stands elsewhere.
+    let other = fs::File::create(desk.path("other")).unwrap();
+    other.try_lock().unwrap();
+    symlink("elsewhere", desk.path("link")).unwrap();
+    desk.file("elsewhere", "");
+    for taken in ["other", "link", "/dev/null"] {
+        let ran = desk.run(&[&COUNT[..], &DOCS, &["--receipt", taken]].concat());
+        fails(&ran, 2, &["help: nothing was done; it is there already"]);
+    }
+    drop(other);
+    assert_eq!(desk.run(&[&COUNT[..], &DOCS, &["--receipt", "other"]].concat()).code, 0);
+    assert_eq!(fs::read(desk.path("elsewhere")).unwrap(), b"");
+    assert_eq!(desk.called().len(), 2);
+}
+
+#[test]
+fn a_folder_in_the_place_of_standard_input_is_told_as_one() {
+    let desk = Desk::with("word-count");
+    let mut command = desk.command(&[&COUNT[..5], &["-"], &DOCS].concat());
+    command.stdin(fs::File::open(desk.path("docs")).unwrap());
+    let ran = desk.ran(&command.output().unwrap());
+    fails(&ran, 2, &["cannot read standard input", "Is a directory", "help: it is a folder: give a file there"]);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_told_as_that() {
+    let desk = Desk::with("word-count");
+    let run = |more: &[&str]| desk.run(&[&COUNT[..], &DOCS, more].concat());
+    let policy = run(&["--policy", "nope"]);
+    fails(&policy, 2, &["cannot read `nope`", "No such file", "help: give a file that is there with --policy"]);
+    let folder = run(&["--policy", "docs"]);
+    fails(&folder, 2, &["cannot read `docs`", "help: look at this file: a folder stands where a file should"]);
+    let manifest = run(&["--manifest", "nope"]);
+    fails(&manifest, 2, &["cannot read `nope`", "help: give a file that is there with --manifest: the tool's"]);
+    fails(&desk.run(&["trust", "nope"]), 2, &["there is no `nope`", "help: give the policy, `tollgate.toml`, or"]);
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn a_file_of_an_installed_tool_that_is_gone_is_told_as_that() {
+    let desk = Desk::with("word-count");
+    for file in ["component.wasm", "tool.toml"] {
+        assert_eq!(desk.run(&["install", "tools/word-count.wasm", "--force"]).code, 0);
+        fs::remove_file(desk.home().join("tools/word-count").join(file)).unwrap();
+        let gone =
+            format!("`FOLDER/tollgate-home/tools/word-count/{file}`, of the installed tool `word-count`, is not there");
+        let help = "help: install it again from where it came from: `tollgate install PATH --name word-count --force`";
+        fails(&desk.run(&["run", "word-count"]), 2, &[&gone, help]);
+    }
+}
+
+#[test]
+fn a_grant_in_half_is_told_its_own_form_and_the_network_that_it_cannot_be_granted() {
+    let desk = Desk::with("word-count");
+    let run = |grant: &str| desk.run(&[&COUNT[..], &["--grant", grant]].concat());
+    let half = run("fs");
+    fails(&half, 2, &["the grant `fs` does not have an accepted form", "help: accepted: fs:GUEST=HOST:ACCESS"]);
+    assert!(!said(&half).contains("did you mean"), "{half:?}");
+    for network in ["net", "net=example.com", "tcp:443"] {
+        let ran = run(network);
+        fails(
+            &ran,
+            2,
+            &["help: the network cannot be granted, to any tool: each call of it is denied. Known kinds here: `fs`"],
+        );
+        assert!(!said(&ran).contains("did you mean"), "{ran:?}");
+    }
+    desk.file("tollgate.toml", "[tools.word-count]\nnet = [\"example.com\"]\n");
+    fails(&run("fs:/docs=docs:read"), 2, &["unknown key `net`", "help: the network cannot be granted, to any tool"]);
+}
+
+#[test]
+fn a_policy_is_measured_and_its_types_are_told_in_the_words_of_toml() {
+    let desk = Desk::with("word-count");
+    let run = || desk.run(&[&COUNT[..], &["--policy", "policy"]].concat());
+    for (policy, told) in [
+        ("tools.a = 3", "integer `3`, expected a table"),
+        ("tools.a.fs.\"/d\" = 3", "integer `3`, expected a table"),
+        ("sandbox = 3", "integer `3`, expected a table"),
+        ("tools.a.clocks.wall = 3", "expected a word in quotes"),
+        ("tools.a.stdio = 3", "integer `3`, expected a list"),
+        (
+            "tools.a.random = { seed = 99999999999999999999 }",
+            "`99999999999999999999`, expected a whole number from 0 to",
+        ),
+    ] {
+        desk.file("policy", policy);
+        fails(&run(), 2, &["the value does not fit: ", told]);
+        for rust in ["struct", "Raw", "i128", "u64", "sequence", "a map"] {
+            assert!(!said(&run()).contains(rust), "{rust}: {}", said(&run()));
+        }
+    }
+    desk.file("policy", "#".repeat(3 << 20));
+    let long = run();
+    fails(&long, 2, &["policy has more than 1048576 bytes, which is the maximum"]);
+    assert!(!said(&long).contains("1048577"), "{long:?}");
+}
+
+#[test]
+fn a_drill_without_a_folder_for_temporary_files_names_its_variable() {
+    let desk = Desk::empty();
+    let mut command = desk.command(&["drill"]);
+    command.env("TMPDIR", "/nonexistent");
+    let ran = desk.ran(&command.output().unwrap());
+    let help = "help: make the folder for temporary files, and the folders above it: something on the way is not there, or set \
+                TMPDIR to another one";
+    fails(&ran, 2, &["files for the drill cannot be made", help]);
+}
+
+/// Also for root, who could make it.
+#[test]
+fn no_home_is_made() {
+    let desk = Desk::with("word-count");
+    let run = |args: &[&str]| {
+        let mut command = desk.command(args);
+        command.env_remove("TOLLGATE_HOME").env_remove("TOLLGATE_LEDGER").env("HOME", desk.path("no/home"));
+        for name in ["XDG_DATA_HOME", "XDG_CACHE_HOME"] {
+            command.env_remove(name);
+        }
+        desk.ran(&command.output().unwrap())
+    };
+    let count = [&COUNT[..], &DOCS].concat();
+    let none = "is given by TOLLGATE_HOME, XDG_STATE_HOME, and HOME is `FOLDER/no/home`, where no folder is";
+    let ledger =
+        "is given by TOLLGATE_LEDGER, TOLLGATE_HOME, XDG_STATE_HOME, and HOME is `FOLDER/no/home`, where no folder is";
+    fails(&run(&count), 2, &["there is no place for the ledger: none", ledger, "give a folder with --ledger"]);
+    fails(&run(&["install", "tools/word-count.wasm"]), 2, &["there is no place for tools: none is given by"]);
+    desk.file("tollgate.toml", "[sandbox]\nrequire = \"none\"\n");
+    fails(&run(&["trust"]), 2, &["there is no place to keep what is accepted: none", none]);
+    fs::remove_file(desk.path("tollgate.toml")).unwrap();
+    // With a ledger that is given it runs, and says what it does not keep.
+    let ran = run(&[&count[..], &["--ledger", "ledger"]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(said(&ran).contains("warning: what is compiled is not kept"), "{ran:?}");
+    assert!(!desk.path("no").exists());
+    // What no tool may change is below it all the same: it may be there later.
+    fs::create_dir(desk.path("no")).unwrap();
+    let into = ["--ledger", "ledger", "--grant", "fs:/docs=no:read,list,create"];
+    let ran = run(&[&COUNT[..], &into].concat());
+    assert_ne!(ran.code, 0, "{ran:?}");
+    assert!(!desk.path("no/home").exists());
+}
+
+#[test]
+fn wrong_arguments_are_told_to_machines_too() {
+    let desk = Desk::empty();
+    let ran = desk.run(&["list", "--bogus", "--json"]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (2, ""), "{ran:?}");
+    let report = ran.report();
+    assert_eq!(report["ok"], false);
+    assert_eq!(report["error"]["kind"], "usage");
+    assert_eq!(report["error"]["message"], "unexpected argument '--bogus' found");
+    assert!(report["error"]["help"].as_str().unwrap().contains("Usage: tollgate list"), "{report}");
+    fails(&desk.run(&["list", "--bogus"]), 2, &["unexpected argument '--bogus' found"]);
+}
+
+#[test]
+fn new_remove_and_trust_are_told_to_machines_too() {
+    let desk = Desk::with("word-count");
+    assert_eq!(desk.run(&["install", "tools/word-count.wasm"]).code, 0);
+    assert_eq!(desk.run(&["remove", "word-count", "--json"]).json(), json!({ "ok": true, "removed": "word-count" }));
+    let gone = desk.run(&["remove", "word-count", "--json"]);
+    assert_eq!((gone.code, &gone.report()["error"]["message"]), (2, &json!("no tool `word-count` is installed")));
+    let made = desk.run(&["new", "greeter", "--json"]).json();
+    assert_eq!(made, json!({ "ok": true, "name": "greeter", "folder": "greeter" }));
+    desk.file("tollgate.toml", "[sandbox]\nrequire = \"none\"\n");
+    let accepted = desk.run(&["trust", "--json"]).json();
+    let reaches = ["less of the kernel's seal than `full`"];
+    assert_eq!(accepted, json!({ "ok": true, "accepted": "FOLDER/tollgate.toml", "reaches": reaches }));
+    let removed = desk.run(&["trust", "--remove", "--json"]).json();
+    assert_eq!(removed, json!({ "ok": true, "removed": "FOLDER/tollgate.toml" }));
+    let bound = desk.run(&["trust", "docs", "--json"]).json();
+    assert_eq!((&bound["ok"], &bound["bound"]), (&json!(true), &json!("FOLDER/docs")));
+    assert_eq!(desk.run(&["trust", "nope", "--json"]).report()["error"]["message"], "there is no `nope`");
+}
+
+#[test]
+fn a_result_that_nothing_takes_is_an_error() {
+    let desk = Desk::with("word-count");
+    let tollgate = env!("CARGO_BIN_EXE_tollgate");
+    let into = |redirection: &str, args: &[&str]| {
+        let inner = desk.command(args);
+        let mut command = std::process::Command::new("sh");
+        command.args(["-c", &format!("exec \"$@\" {redirection}"), "sh", tollgate]).args(inner.get_args());
+        command.current_dir(desk.path("")).env("TOLLGATE_LEDGER", "ledger").env("TOLLGATE_HOME", desk.home());
+        desk.ran(&command.output().unwrap())
+    };
+    let count = [&COUNT[..], &DOCS].concat();
+    for args in [&count[..], &["doctor"], &["list", "--json"], &["audit", "show"]] {
+        let closed = into(">&-", args);
+        fails(&closed, 5, &["cannot write to standard output", "Bad file descriptor", "only its result is lost"]);
+        // Who wants no result has said so.
+        assert_ne!(into(">/dev/null", args).code, 5, "{args:?}");
+        assert_ne!(into("1<>/dev/null", args).code, 5, "{args:?}");
+    }
+    assert_eq!(desk.called().len(), 3);
+}
