@@ -13,7 +13,7 @@ use tollgate_audit::{of_call, with_more};
 
 use crate::compile_limits::CompileLimits;
 use crate::instance::engine_reserves_bytes;
-use crate::sandbox::LimitRow;
+use crate::sandbox::{LimitRow, starts_processes_beside_itself};
 
 /// A limit from the shell that is lower than what Tollgate's processes may need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -193,13 +193,6 @@ pub(crate) fn in_words() -> String {
 pub(crate) fn of_start(error: io::Error) -> io::Error {
     // Another text than the system's names it already.
     with_more(of_call("clone3, setsid or execve", error), &in_words())
-}
-
-/// Whether processes that are started here are in this process's own PID namespace. Without `/proc` nobody knows.
-pub(crate) fn starts_processes_beside_itself() -> bool {
-    let of = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).ok();
-    // A namespace that has no process yet has no link either.
-    of("pid").is_none_or(|own| of("pid_for_children") == Some(own))
 }
 
 const OTHER_NAMESPACE: &str = "what this process starts is put into another PID namespace, which does not \

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, Stat, fgetxattr_query, fstat, open, openat};
 use rustix::io::Errno;
 
-use super::policy_file::PolicyFileError;
+use super::policy_file_error::PolicyFileError;
 use super::private_group::is_private_group;
 use super::walk::{Step, walk_by};
 use super::{ROOT, has_other_name, is_own};

@@ -16,6 +16,7 @@ mod found;
 mod mounts;
 mod places;
 mod policy_file;
+mod policy_file_error;
 mod private_group;
 mod remembered;
 mod trust;
@@ -24,7 +25,8 @@ mod walk;
 pub use folders::{FolderError, HeldFolders, Nesting, open_folders};
 pub(crate) use folders::{folder_at, hold};
 pub use places::{Deciding, DecidingPlaces, PlaceError};
-pub use policy_file::{Bounds, POLICY_NAME, PolicyFile, PolicyFileError, Reach};
+pub use policy_file::{Bounds, POLICY_NAME, PolicyFile, Reach};
+pub use policy_file_error::PolicyFileError;
 pub use trust::{TrustError, TrustStore};
 
 use std::fs::{self, Metadata};

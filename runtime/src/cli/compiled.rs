@@ -10,7 +10,7 @@ use tollgate_capability::{CompileSettings, ToolName};
 use super::args::CompileArgs;
 use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
-use super::tools::Which;
+use super::which::Which;
 use super::{config, output, progress};
 use crate::artifact::{Artifact, ArtifactCache, ArtifactError, ArtifactKey, CacheLimits, KeyError};
 use crate::compile_limits::CompileLimits;

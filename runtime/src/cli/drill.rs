@@ -14,7 +14,9 @@ use super::args::{DrillArgs, ToolArgs};
 use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::ledger::{own_processes, user};
-use super::{compiled, config, load, output, report, tools, usage};
+use super::running::Running;
+use super::which::which;
+use super::{compiled, config, load, output, report, usage};
 use crate::drill::{Attack, DrillError, DrillOrder, Field, Group, Scene, Stop, Verdict, attack, attacks};
 use crate::error::LoadError;
 use crate::front::{Front, FrontFailure, HostCommand, ToolSpec};
@@ -176,13 +178,13 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let program = config::drill_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
     let attackers = HostCommand { program, arguments: vec![ATTACKER.into()] };
     let Some(component) = &args.component else {
-        let front = start_front(scene, load::Running::default())?;
+        let front = start_front(scene, Running::default())?;
         let bare = Field::bare(&front, &attackers).map_err(failed)?;
         let folder = Field::with_folder(&front, &attackers, scene).map_err(failed)?;
         return Ok((front, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
     };
     let (manifest, grants) = (args.manifest.clone(), args.grants.clone());
-    let which = tools::which(&ToolArgs { component: component.clone(), manifest, grants })?;
+    let which = which(&ToolArgs { component: component.clone(), manifest, grants })?;
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which, &bytes)?;
     let set = load::intersect(&loaded)?.0.set;
@@ -197,7 +199,7 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     Ok((front, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
 }
 
-fn start_front(scene: &mut Scene, running: load::Running) -> Result<Front, Failure> {
+fn start_front(scene: &mut Scene, running: Running) -> Result<Front, Failure> {
     let (notary, settings) = own_processes(scene.ledger(), None, running)?;
     let front = Front::start(notary, scene.ledger(), settings)
         .map_err(|source| Failure::internal_as(DrillFailure::Notary { source }))?;

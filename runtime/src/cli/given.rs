@@ -8,7 +8,8 @@ use miette::Diagnostic;
 use tollgate_capability::JSON_BYTES_MAX;
 
 use super::exit::Failure;
-use super::load;
+use super::input::TEXT_BYTES_MAX;
+use super::input::unread;
 use crate::error::RejectError;
 use crate::files;
 use crate::request::STDIN_BYTES_MAX;
@@ -65,9 +66,9 @@ impl<'a> Source<'a> {
                     if is_folder { "it is a folder: give a file there" } else { "give another file or pipe there" };
                 Failure::usage(GivenError::Stdin { help, source })
             }),
-            Self::File(path) => files::open(path).and_then(|file| beginning(file, max)).map_err(|source| {
-                load::unread(path, "give a file that is there, for --input and --key after the @", source)
-            }),
+            Self::File(path) => files::open(path)
+                .and_then(|file| beginning(file, max))
+                .map_err(|source| unread(path, "give a file that is there, for --input and --key after the @", source)),
         }
     }
 
@@ -118,7 +119,7 @@ pub(crate) fn to_tool(input: &str, stdin: Option<&Path>) -> Result<Given, Failur
 /// A text that an option gives itself, or with `@FILE` or `@-`.
 pub(crate) fn text(given: &str, what: &'static str) -> Result<String, Failure> {
     match given.strip_prefix('@') {
-        Some(path) => Source::of_path(Path::new(path)).text(what, load::TEXT_BYTES_MAX),
+        Some(path) => Source::of_path(Path::new(path)).text(what, TEXT_BYTES_MAX),
         None => Ok(given.to_owned()),
     }
 }

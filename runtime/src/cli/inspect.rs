@@ -7,7 +7,8 @@ use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
 use super::imports::compare;
 use super::load::Loaded;
-use super::{compiled, config, lacking, load, output, tools};
+use super::which::which;
+use super::{compiled, config, lacking, load, output};
 use crate::artifact::Artifact;
 use crate::interfaces::Import;
 use crate::machine::Engine;
@@ -26,7 +27,7 @@ struct Inspection {
 }
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
-    let which = tools::which(&args.tool)?;
+    let which = which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which, &bytes)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;

@@ -12,6 +12,7 @@ use super::args::{GrantArgs, InstallArgs};
 use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::load::{FoundManifest, Loaded, ManifestFrom};
+use super::which::registry;
 use super::{compiled, ledger, load, output, progress, tools};
 use crate::artifact::Artifact;
 use crate::error::LoadError;
@@ -46,7 +47,7 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let bytes = load::component(&args.component)?;
     let (manifest, manifest_text, from) = manifest(args, &bytes)?;
     let name = name(args, &manifest, &from)?;
-    let registry = tools::registry()?;
+    let registry = registry()?;
     let present = registry.find(&name);
     if let Some(tool) = present.as_ref().filter(|_| !args.force) {
         return Err(is_present(tool));

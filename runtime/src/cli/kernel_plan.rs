@@ -5,11 +5,12 @@ use tollgate_capability::Manifest;
 
 use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
-use super::{load, output, tools};
+use super::which::which;
+use super::{load, output};
 use crate::sandbox::{BroughtBy, CallRow, FolderRule, KernelPlan, LimitRow, ROWS, plan};
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
-    let which = tools::which(&args.tool)?;
+    let which = which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which, &bytes)?;
     let set = load::intersect(&loaded)?.0.set;

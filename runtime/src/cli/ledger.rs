@@ -12,10 +12,11 @@ use tollgate_capability::TimeSpan;
 use super::args::{LedgerArgs, WritableLedgerArgs};
 use super::cause::{Place, advice, advice_on};
 use super::exit::Failure;
-use super::{config, load, output};
+use super::running::Running;
+use super::{config, output};
 use crate::front::{Front, FrontFailure, FrontSettings, HostCommand};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
-use crate::surroundings::starts_processes_beside_itself;
+use crate::sandbox::starts_processes_beside_itself;
 
 /// This program's name in the ledger.
 pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
@@ -86,7 +87,7 @@ pub(crate) fn start_front(
     folder: &Path,
     wait: TimeSpan,
     origin: Option<String>,
-    running: load::Running,
+    running: Running,
 ) -> Result<Front, Failure> {
     let (notary, settings) = own_processes(folder, origin, running)?;
     let mut patience = Patience::new(wait);
@@ -111,11 +112,11 @@ pub(crate) fn finish(front: Front) -> Result<(), Failure> {
 pub(crate) fn own_processes(
     folder: &Path,
     origin: Option<String>,
-    running: load::Running,
+    running: Running,
 ) -> Result<(NotaryCommand, FrontSettings), Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(LedgerError::NoProgram { source }))?;
     let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
-    let load::Running { sandbox, hosts, places, compile: _ } = running;
+    let Running { sandbox, hosts, places, compile: _ } = running;
     let command = HostCommand::tollgate(&program);
     let settings = FrontSettings { lanes_max: 1, places, ..FrontSettings::under(sandbox, hosts, command) };
     Ok((NotaryCommand::tollgate(&program, &role), settings))

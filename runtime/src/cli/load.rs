@@ -1,31 +1,27 @@
 //! From files and arguments to a manifest, a grant and a capability set whose folders exist.
 
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::{self};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use tollgate_audit::Digest;
 use tollgate_capability::{
-    AdhocGrant, Binding, CapabilitySet, CompileSettings, Grant, HostSettings, Intersection, Manifest, Needs,
-    OnViolation, Policy, SandboxSettings, Subject, ToolName,
+    AdhocGrant, Binding, CapabilitySet, Grant, Intersection, Manifest, Needs, OnViolation, Policy, Subject, ToolName,
 };
 
 use super::args::GrantArgs;
-use super::cause::Place;
 use super::exit::Failure;
-use super::tools::Which;
-use super::{cause, config, given, output};
+use super::input::{read, read_text};
+use super::running::Running;
+use super::which::Which;
+use super::{config, given, output};
 use crate::authority::{Bounds, Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
-use crate::files;
 use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 
 /// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
 const COMPONENT_BYTES_MAX: u64 = 256 << 20;
-/// Largest text file that is read.
-pub(crate) const TEXT_BYTES_MAX: u64 = 16 << 20;
-
 /// A manifest and the grant that it meets.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -78,38 +74,8 @@ pub(crate) enum ManifestFrom {
     Grant,
 }
 
-/// How hosts are run: what a policy says of them, and what none of their tools may reach.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Running {
-    pub(crate) sandbox: SandboxSettings,
-    pub(crate) hosts: HostSettings,
-    pub(crate) compile: CompileSettings,
-    pub(crate) places: DecidingPlaces,
-}
-
-impl Running {
-    /// As this, where no tool reaches `path` either.
-    pub(crate) fn with(self, what: Deciding, path: &Path) -> Self {
-        Self { places: self.places.with(what, path), ..self }
-    }
-
-    /// As this, where no tool reaches the ledger in `folder`, which may not be there yet.
-    pub(crate) fn with_ledger(self, folder: &Path) -> Self {
-        Self { places: self.places.with_ledger(folder), ..self }
-    }
-}
-
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(crate) enum FileError {
-    #[error("cannot read `{}`", path.display())]
-    #[diagnostic(help("{help}"))]
-    Read { path: PathBuf, help: String, source: io::Error },
-    #[error("`{}` is larger than {max_bytes} bytes", path.display())]
-    #[diagnostic(help("give the right file; nothing of this size is expected here"))]
-    TooLarge { path: PathBuf, max_bytes: u64 },
-    #[error("`{}` is not UTF-8 text", path.display())]
-    #[diagnostic(help("save it as UTF-8"))]
-    NotText { path: PathBuf },
     #[error("cannot tell the working folder")]
     #[diagnostic(help("go to a folder that exists"))]
     WorkingFolder { source: io::Error },
@@ -334,30 +300,6 @@ fn adhoc(component: &Path, granted: Granted) -> Result<Loaded, Failure> {
 /// Reads the component.
 pub(crate) fn component(path: &Path) -> Result<Vec<u8>, Failure> {
     read(path, COMPONENT_BYTES_MAX, "give the path of a component built for wasm32-wasip2")
-}
-
-/// Reads a text file.
-pub(crate) fn read_text(path: &Path, help: &'static str) -> Result<String, Failure> {
-    let bytes = read(path, TEXT_BYTES_MAX, help)?;
-    String::from_utf8(bytes).map_err(|_not_utf8| Failure::usage(FileError::NotText { path: path.to_owned() }))
-}
-
-/// Reads a regular file of at most `max_bytes`.
-pub(crate) fn read(path: &Path, max_bytes: u64, help: &'static str) -> Result<Vec<u8>, Failure> {
-    files::read(path, max_bytes).map_err(|source| {
-        if source.kind() == ErrorKind::FileTooLarge {
-            Failure::usage(FileError::TooLarge { path: path.to_owned(), max_bytes })
-        } else {
-            unread(path, help, source)
-        }
-    })
-}
-
-/// Why a file was not read. `help` is for a path that leads nowhere: all else has its cause in what stands there.
-pub(crate) fn unread(path: &Path, help: &'static str, source: io::Error) -> Failure {
-    let leads_nowhere = matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-    let help = if leads_nowhere { help.to_owned() } else { cause::advice(&source, Place::INPUT) };
-    Failure::usage(FileError::Read { path: path.to_owned(), help, source })
 }
 
 fn working_folder() -> Result<PathBuf, Failure> {

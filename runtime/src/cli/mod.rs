@@ -3,6 +3,7 @@
 mod args;
 mod audit;
 mod check;
+mod command_line;
 mod compiled;
 mod config;
 mod doctor;
@@ -11,10 +12,12 @@ mod exit;
 mod given;
 mod hint;
 mod imports;
+mod input;
 mod inspect;
 mod install;
 mod kernel_plan;
 mod lacking;
+mod language;
 mod ledger;
 mod load;
 mod output;
@@ -22,14 +25,16 @@ mod progress;
 mod project;
 mod report;
 mod run;
+mod running;
 mod tools;
 mod trust;
+mod which;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::{Args, Command};
+use command_line::{Args, Command};
 use exit::{Exit, Failure};
 
 use crate::cause;

@@ -10,7 +10,8 @@ use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::given::{self, Given};
 use super::load::Loaded;
-use super::{compiled, hint, lacking, ledger, load, output, report, tools};
+use super::which::which;
+use super::{compiled, hint, lacking, ledger, load, output, report};
 use crate::authority::Deciding;
 use crate::error::{CallError, CallFailure, LoadError};
 use crate::front::ToolSpec;
@@ -40,7 +41,7 @@ enum RunError {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    let which = tools::which(&args.tool)?;
+    let which = which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
     let mut loaded = load::load(&which, &bytes)?;
     if let Some(project) = &args.built_from {

@@ -17,7 +17,6 @@ use super::kernel::{LANDLOCK_ABI_FULL, STEPS, landlock_abi};
 use super::rows::PAGEMAP_SCAN;
 use super::trap;
 use crate::parent::may_signal;
-use crate::surroundings::starts_processes_beside_itself;
 
 /// Something that a kernel may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -208,4 +207,11 @@ fn has_audit_read() -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & CAP_AUDIT_READ != 0)
+}
+
+/// Whether processes that are started here are in this process's own PID namespace. Without `/proc` nobody knows.
+pub(crate) fn starts_processes_beside_itself() -> bool {
+    let of = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).ok();
+    // A namespace that has no process yet has no link either.
+    of("pid").is_none_or(|own| of("pid_for_children") == Some(own))
 }

@@ -24,6 +24,7 @@ pub mod trap;
 pub(crate) mod trusted;
 
 pub use enforce::{Confined, EnforceError, Enforced, Filtered, Stripped, confine, strip};
+pub(crate) use features::starts_processes_beside_itself;
 pub use features::{Feature, FeatureGroup, features};
 pub use filter::{Check, FilterError};
 pub use kernel::{KernelOffer, LANDLOCK_ABI_FULL};

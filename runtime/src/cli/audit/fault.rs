@@ -10,6 +10,13 @@ use crate::cli::cause::{Place, advice};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::report::aside;
 
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("the side store beside the ledger cannot be read")]
+#[diagnostic(help("read it as the user that it belongs to; it is the file with `.private` behind the ledger's name"))]
+pub(super) struct SideStoreUnreadable {
+    pub(super) source: io::Error,
+}
+
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub(super) enum AuditError {
     #[error("`{given}` is not a {what}")]

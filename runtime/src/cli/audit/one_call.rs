@@ -5,8 +5,7 @@ use std::path::Path;
 use tollgate_audit::{Call, CallEnd, CallId, CallPattern, Entry, Filter, Kind, LeafIndex, SideStore};
 
 use super::choose::CALL;
-use super::fault::{AuditError, argument};
-use super::private::SideStoreUnreadable;
+use super::fault::{AuditError, SideStoreUnreadable, argument};
 use super::reading::Reading;
 use crate::cli::exit::Failure;
 use crate::cli::progress;

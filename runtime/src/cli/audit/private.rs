@@ -1,22 +1,15 @@
 //! What the side store keeps of a call, beside what the ledger says of it.
 
-use std::io;
 use std::path::Path;
 
 use serde_json::json;
 use tollgate_audit::{Compared, Private, SideStore};
 
+use super::fault::SideStoreUnreadable;
 use super::line::short;
 use super::one_call::{OneCall, is_erased};
 use crate::cli::exit::Failure;
 use crate::cli::output::one_line;
-
-#[derive(Debug, thiserror::Error, miette::Diagnostic)]
-#[error("the side store beside the ledger cannot be read")]
-#[diagnostic(help("read it as the user that it belongs to; it is the file with `.private` behind the ledger's name"))]
-pub(super) struct SideStoreUnreadable {
-    pub(super) source: io::Error,
-}
 
 /// Arguments and result as lines for people, or one JSON object.
 pub(super) fn shown(folder: &Path, call: &OneCall, as_json: bool) -> Result<String, Failure> {

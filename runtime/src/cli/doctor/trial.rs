@@ -11,7 +11,8 @@ use tollgate_capability::{
 use crate::artifact::Artifact;
 use crate::authority::hold;
 use crate::cli::ledger::own_processes;
-use crate::cli::{config, load, output};
+use crate::cli::running::Running;
+use crate::cli::{config, output};
 use crate::compile_limits::CompileLimits;
 use crate::compiler::{Compiler, CompilerCommand};
 use crate::error::{LoadError, with_causes};
@@ -81,7 +82,7 @@ fn compile() -> Result<Artifact, String> {
 /// With what this kernel has: what the policy requires of it is told apart.
 fn start(ledger: &Path) -> Result<Front, String> {
     let sandbox = SandboxSettings { require: SandboxLevel::None };
-    let running = load::Running { sandbox, ..load::Running::default() };
+    let running = Running { sandbox, ..Running::default() };
     let (notary, settings) = own_processes(ledger, None, running).map_err(|failure| format!("{failure:?}"))?;
     Front::start(notary, ledger, settings).map_err(|error| with_causes(&error))
 }

@@ -9,14 +9,15 @@ use serde_json::json;
 use tollgate_audit::Digest;
 use tollgate_capability::{CompileSettings, Grant, TimeSpan};
 
-use super::{Language, Project, builder};
+use super::{Project, builder};
 use crate::artifact::Artifact;
 use crate::cli::args::BuildArgs;
 use crate::cli::cause::{Place, advice};
 use crate::cli::compiled;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::imports::{NeedsCompared, compare};
-use crate::cli::load::Running;
+use crate::cli::language::Language;
+use crate::cli::running::Running;
 use crate::cli::{ledger, output, tools};
 use crate::error::{LoadError, with_causes};
 use crate::front::ToolSpec;

@@ -9,8 +9,9 @@ use std::process::{Command, Output, Stdio};
 use miette::Diagnostic;
 use serde::Deserialize;
 
-use super::{Language, Project};
+use super::Project;
 use crate::cli::exit::Failure;
+use crate::cli::language::Language;
 use crate::cli::{config, load, progress};
 
 /// What components are compiled for.

@@ -10,45 +10,15 @@ mod watch;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use miette::Diagnostic;
 use tollgate_capability::Manifest;
 
 use super::exit::Failure;
 use super::load;
+use crate::cli::language::Language;
 pub(crate) use build::build;
 pub(crate) use dev::dev;
 pub(crate) use new::new;
-
-/// What a tool is written in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Language {
-    Rust,
-    Python,
-    Javascript,
-}
-
-impl Language {
-    const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Javascript];
-
-    /// The file in a project's folder that says so.
-    fn mark(self) -> &'static str {
-        match self {
-            Self::Rust => "Cargo.toml",
-            Self::Python => "tool.py",
-            Self::Javascript => "tool.js",
-        }
-    }
-
-    /// Extensions of the files that its components are made of.
-    fn sources(self) -> &'static [&'static str] {
-        match self {
-            Self::Rust => &["rs"],
-            Self::Python => &["py"],
-            Self::Javascript => &["js", "mjs"],
-        }
-    }
-}
 
 /// A tool's project.
 #[derive(Debug)]

@@ -8,10 +8,11 @@ use miette::Diagnostic;
 use serde_json::json;
 use tollgate_capability::{NameError, ToolName};
 
-use super::{Language, sdk};
+use super::sdk;
 use crate::cli::args::NewArgs;
 use crate::cli::cause::{Place, advice};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::language::Language;
 use crate::cli::output;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]

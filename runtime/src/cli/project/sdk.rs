@@ -3,8 +3,8 @@
 use miette::Diagnostic;
 use toml::{Table, Value};
 
-use super::Language;
 use crate::cli::exit::Failure;
+use crate::cli::language::Language;
 
 /// A file of the SDK: its path below `vendor`, and its text.
 pub(super) type SdkFile = (String, String);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::Language;
+use crate::cli::language::Language;
 
 /// Files with their times of change and lengths.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,95 @@
+//! The commands, and the raw arguments of each.
+
+use clap::{Parser, Subcommand};
+
+use super::args::{
+    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, HostArgs, InspectArgs, InstallArgs, ListArgs,
+    NewArgs, NotaryArgs, RemoveArgs, RunArgs, TrustArgs,
+};
+use super::audit::AuditArgs;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  success
+  1  the tool refused, crashed or answered nonsense
+  2  arguments, files or a request that cannot be used; nothing was called
+  3  denied by policy
+  4  a cap was hit
+  5  tollgate itself failed, or a ledger, a proof or a decision on record does not hold";
+
+/// Run the tools of AI agents behind a gate: every host call checked, recorded, capped.
+#[derive(Debug, Parser)]
+#[command(name = "tollgate", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run one operation of a tool and print its result.
+    Run(RunArgs),
+    /// Make a project for a new tool.
+    New(NewArgs),
+    /// Build a project's component, put its manifest into it, and compare what it imports with what it declares.
+    Build(BuildArgs),
+    /// Build a project and run its tool, again whenever a file of it changes.
+    Dev(DevArgs),
+    /// Show what a tool could do under a manifest and a grant, and what is missing.
+    Inspect(InspectArgs),
+    /// Show what this machine's kernel enforces around tools, and whether the policy lets them run here.
+    Doctor(DoctorArgs),
+    /// Compile a tool and put it under its name, to `tollgate run NAME`.
+    Install(InstallArgs),
+    /// List the tools that are installed.
+    List(ListArgs),
+    /// Remove a tool that is installed.
+    Remove(RemoveArgs),
+    /// Accept the policy that is found in a folder as it is now, though it reaches farther than that folder.
+    Trust(TrustArgs),
+    /// Say whether a host call would be allowed, and by which rule.
+    Check(CheckArgs),
+    /// Show, verify, prove, report: all that concerns the ledger.
+    Audit(AuditArgs),
+    /// Make native attacks from inside sealed hosts, as code that broke out of WebAssembly would, and show what stops each.
+    Drill(DrillArgs),
+    /// Keep a ledger for the process at the other end of standard input.
+    #[command(hide = true)]
+    Notary(NotaryArgs),
+    /// Run the calls of tools, sealed, for the process at the other end of standard input.
+    #[command(hide = true)]
+    Host(HostArgs),
+    /// Compile the component on standard input to standard output, in a sandbox.
+    #[command(hide = true)]
+    Compile(CompileArgs),
+    /// Print shell completions.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+impl Args {
+    /// Whether machine output is wanted.
+    pub(crate) fn json(&self) -> bool {
+        match &self.command {
+            Command::Run(args) => args.json,
+            Command::Build(args) => args.json,
+            Command::Inspect(args) => args.json,
+            Command::Doctor(args) => args.json,
+            Command::Check(args) => args.json,
+            Command::Audit(args) => args.json(),
+            Command::Install(args) => args.json,
+            Command::List(args) => args.json,
+            Command::Drill(args) => args.json,
+            Command::New(args) => args.json,
+            Command::Remove(args) => args.json,
+            Command::Trust(args) => args.json,
+            Command::Dev(_)
+            | Command::Notary(_)
+            | Command::Host(_)
+            | Command::Compile(_)
+            | Command::Completions { .. } => false,
+        }
+    }
+}
