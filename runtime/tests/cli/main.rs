@@ -36,6 +36,7 @@ mod ledger;
 mod machines;
 mod obeyed;
 mod plain;
+mod program;
 mod project;
 mod readme;
 mod reference;
