@@ -114,6 +114,29 @@ pub(crate) fn lower_than(plan: &[LimitRow]) -> Vec<LowLimit> {
 pub(crate) struct Group {
     pub(crate) cpu: Option<CpuShare>,
     pub(crate) memory: Option<MemoryRoom>,
+    pub(crate) pids: Option<PidsRoom>,
+}
+
+/// A bound on processes and threads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct PidsRoom {
+    pub(crate) max: u64,
+    /// How many there are, if the kernel says so.
+    pub(crate) current: Option<u64>,
+}
+
+impl PidsRoom {
+    fn left(&self) -> u64 {
+        self.max.saturating_sub(self.current.unwrap_or_default())
+    }
+}
+
+impl fmt::Display for PidsRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { max, current } = self;
+        write!(f, "this process and those beside it may have {max} processes and threads (cgroup pids.max)")?;
+        current.map_or(Ok(()), |current| write!(f, ", and have {current}"))
+    }
 }
 
 /// A bound on CPU time.
@@ -163,12 +186,14 @@ impl Group {
         let cpu = folders("cpu").iter().filter_map(|folder| cpu_share(folder)).min_by_key(|cpu| cpu.millicpus);
         let memory =
             folders("memory").iter().filter_map(|folder| memory_room(folder)).min_by_key(|room| room.max_bytes);
-        Self { cpu, memory }
+        let pids = folders("pids").iter().filter_map(|folder| pids_room(folder)).min_by_key(PidsRoom::left);
+        Self { cpu, memory, pids }
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
         let cpu = self.cpu.iter().map(ToString::to_string);
-        cpu.chain(self.memory.iter().map(ToString::to_string)).collect()
+        let memory = self.memory.iter().map(ToString::to_string);
+        cpu.chain(memory).chain(self.pids.iter().map(ToString::to_string)).collect()
     }
 
     /// Whether the kernel has killed another process of the group for want of memory since it was like `before`.
@@ -181,11 +206,12 @@ impl Group {
 /// All that is low here, as the end of a message; empty where nothing is. A group's bounds are told where they have been felt.
 pub(crate) fn in_words() -> String {
     let low = low_limits().into_iter().map(|low| low.to_string());
-    let Group { cpu, memory } = Group::here();
+    let Group { cpu, memory, pids } = Group::here();
+    let pids = pids.filter(|room| room.left() < THREADS_NEEDED).map(|room| room.to_string());
     let cpu = cpu.filter(|cpu| cpu.throttled != Some(0)).map(|cpu| cpu.to_string());
     let memory = memory.filter(|room| room.oom_kills != Some(0)).map(|room| room.to_string());
     let outside = (!starts_processes_beside_itself()).then(|| OTHER_NAMESPACE.to_owned());
-    low.chain(cpu).chain(memory).chain(outside).map(|line| format!("; {line}")).collect()
+    low.chain(cpu).chain(memory).chain(pids).chain(outside).map(|line| format!("; {line}")).collect()
 }
 
 /// The error of a process that could not be started: by name where something that surrounds this one refuses it, else with what
@@ -243,7 +269,11 @@ fn group_folders(mounts: &str, own: &str, controller: &str) -> Vec<PathBuf> {
         let folder = if at.join(below).is_dir() { at.join(below) } else { at.clone() };
         let has_it = |folder: &&Path| folder.starts_with(&at);
         let folders: Vec<PathBuf> = folder.ancestors().take_while(has_it).map(Path::to_owned).collect();
-        let files: &[&str] = if controller == "cpu" { &CPU_FILES } else { &MEMORY_FILES };
+        let files: &[&str] = match controller {
+            "cpu" => &CPU_FILES,
+            "pids" => &PIDS_FILES,
+            _memory => &MEMORY_FILES,
+        };
         if folders.iter().any(|folder| files.iter().any(|file| folder.join(file).exists())) {
             return folders;
         }
@@ -283,6 +313,11 @@ fn memory_room(folder: &Path) -> Option<MemoryRoom> {
     Some(MemoryRoom { max_bytes, oom_kills })
 }
 
+fn pids_room(folder: &Path) -> Option<PidsRoom> {
+    // `max`, which is no number, where there is no limit.
+    Some(PidsRoom { max: number(folder, "pids.max")?, current: number(folder, "pids.current") })
+}
+
 fn read(folder: &Path, file: &str) -> Option<String> {
     fs::read_to_string(folder.join(file)).ok()
 }
@@ -300,6 +335,7 @@ fn field(folder: &Path, file: &str, name: &str) -> Option<u64> {
 const STACK: &str = "RLIMIT_STACK";
 const CPU_FILES: [&str; 2] = ["cpu.max", "cpu.cfs_quota_us"];
 const MEMORY_FILES: [&str; 2] = ["memory.max", "memory.limit_in_bytes"];
+const PIDS_FILES: [&str; 1] = ["pids.max"];
 const NO_LIMIT_BYTES: u64 = 1 << 60;
 
 /// What a tool with the default caps may have open, with its worker's own.
@@ -335,6 +371,20 @@ mod tests {
         let memory = folders.iter().filter_map(|folder| memory_room(folder)).min_by_key(|room| room.max_bytes).unwrap();
         assert_eq!(memory, MemoryRoom { max_bytes: 200 << 20, oom_kills: Some(2) });
         assert!(memory.to_string().contains("200 MiB of memory"), "{memory}");
+    }
+
+    #[test]
+    fn a_bound_on_processes_is_said_with_how_many_there_are() {
+        let tree = tempfile::tempdir().unwrap();
+        fs::write(tree.path().join("pids.max"), "max\n").unwrap();
+        assert_eq!(pids_room(tree.path()), None);
+        fs::write(tree.path().join("pids.max"), "9\n").unwrap();
+        fs::write(tree.path().join("pids.current"), "7\n").unwrap();
+        let room = pids_room(tree.path()).unwrap();
+        assert_eq!(
+            (room.left(), &*room.to_string()),
+            (2, "this process and those beside it may have 9 processes and threads (cgroup pids.max), and have 7")
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 #![allow(clippy::disallowed_methods, reason = "this module owns the process's environment and clock")]
 
 use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -79,16 +81,32 @@ fn trust_place() -> Option<PathBuf> {
     in_home("trust").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/trust")))
 }
 
-/// A place, unless it is below a home that is not there: this program makes its own folders, and nobody's home.
+/// A place, unless it is below a home that is not there, or is new in that of another user: this program makes its own folders,
+/// nobody's home, and none that locks another user out of theirs.
 fn in_a_home(place: Option<PathBuf>) -> Option<PathBuf> {
-    place.filter(|place| home().is_none_or(|home| home.is_dir() || !place.starts_with(home)))
+    let is_usable = |place: &PathBuf| {
+        let Some(home) = home().filter(|home| place.starts_with(home)) else { return true };
+        home.is_dir() && (place.exists() || owner_of_others(&home).is_none())
+    };
+    place.filter(is_usable)
+}
+
+/// The user that a folder belongs to, if that is another one than this process's.
+fn owner_of_others(folder: &Path) -> Option<u32> {
+    let owner = fs::metadata(folder).ok()?.uid();
+    (owner != rustix::process::geteuid().as_raw()).then_some(owner)
 }
 
 /// Why there is no place: none of the variables `others` gives one, nor does HOME.
 pub(crate) fn no_place(others: &str) -> String {
-    match home().filter(|home| !home.is_dir()) {
-        Some(home) => format!("none is given by {others}, and HOME is `{}`, where no folder is", home.display()),
-        None => format!("neither {others} nor HOME is set"),
+    let Some(home) = home() else { return format!("neither {others} nor HOME is set") };
+    match owner_of_others(&home) {
+        Some(owner) => format!(
+            "none is given by {others}, and HOME is `{}`, which belongs to the user {owner}: a folder made there by this user \
+             would be closed to that one",
+            home.display()
+        ),
+        None => format!("none is given by {others}, and HOME is `{}`, where no folder is", home.display()),
     }
 }
 

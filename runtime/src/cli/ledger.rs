@@ -13,7 +13,7 @@ use super::args::{LedgerArgs, WritableLedgerArgs};
 use super::cause::{Place, advice, advice_on};
 use super::exit::Failure;
 use super::running::Running;
-use super::{config, output};
+use super::{config, output, progress};
 use crate::front::{Front, FrontFailure, FrontSettings, HostCommand};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
 use crate::sandbox::starts_processes_beside_itself;
@@ -92,7 +92,8 @@ pub(crate) fn start_front(
     let (notary, settings) = own_processes(folder, origin, running)?;
     let mut patience = Patience::new(wait);
     loop {
-        let failure = match Front::start(notary.clone(), folder, settings.clone()) {
+        let start = || Front::start(notary.clone(), folder, settings.clone());
+        let failure = match progress::during("opening the ledger", start) {
             Ok(front) => return Ok(front),
             Err(failure) => failure,
         };
@@ -105,7 +106,8 @@ pub(crate) fn start_front(
 
 /// Ends a front, once all that was recorded is on disk.
 pub(crate) fn finish(front: Front) -> Result<(), Failure> {
-    front.finish().map_err(|source| Failure::internal_as(LedgerError::NotFinished { source }))
+    let finished = progress::during("bringing the record to disk", || front.finish());
+    finished.map_err(|source| Failure::internal_as(LedgerError::NotFinished { source }))
 }
 
 /// This program as the notary of the ledger in `folder`, and as hosts that run one call at a time.

@@ -16,7 +16,7 @@ use super::exit::Failure;
 use super::input::{read, read_text};
 use super::running::Running;
 use super::which::Which;
-use super::{config, given, output};
+use super::{config, given, output, progress};
 use crate::authority::{Bounds, Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
 use crate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 
@@ -271,7 +271,9 @@ fn opened(loaded: &Loaded, starts: bool) -> Result<(Intersection, HeldFolders), 
     let store = config::trust_store();
     let (grant, policy, bounds) = (&loaded.grant, &loaded.policy, loaded.bounds.as_ref());
     let nesting = Nesting { grant, policy, store: store.as_ref(), starts, places: &loaded.running.places, bounds };
-    let held = open_folders(&mut intersection.set, nesting).map_err(Failure::usage)?;
+    // A file system that stands still keeps it waiting.
+    let open = || open_folders(&mut intersection.set, nesting);
+    let held = progress::during("looking at the granted folders", open).map_err(Failure::usage)?;
     Ok((intersection, held))
 }
 

@@ -238,9 +238,10 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         LoadError::Compile(CompileError::TooMuchMemory { .. } | CompileError::TooMuchCode { .. }) => {
             Some("nothing was run; no usual tool does this, unless a limit above is low: ask its author what it does")
         }
-        LoadError::Compile(CompileError::Crashed { .. }) => {
-            Some("nothing was run; no usual tool does this: ask its author what it does")
-        }
+        LoadError::Compile(CompileError::Crashed { .. }) => Some(
+            "nothing was run; no usual tool does this: ask its author what it does; where a filter around this process refuses \
+                 system calls, `tollgate doctor` names them",
+        ),
         LoadError::UnknownImports { .. } => {
             Some("build it without what needs them; `tollgate inspect` lists all that it imports")
         }

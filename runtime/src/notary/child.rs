@@ -23,6 +23,8 @@ pub(super) struct Watched {
     said: OwnedFd,
     // As it was before the start.
     before: Group,
+    // Nobody waits for its end.
+    is_abandoned: bool,
 }
 
 impl Watched {
@@ -48,6 +50,12 @@ impl Watched {
         if shown.is_empty() { shown } else { format!("({shown})") }
     }
 
+    /// Kills it, and waits for none of its end: a process that waits for a file system that stands still has none.
+    pub(super) fn abandon(mut self) {
+        self.process.kill().ok();
+        self.is_abandoned = true;
+    }
+
     pub(super) fn ended(&mut self, otherwise: &str) -> String {
         self.ended_well().err().unwrap_or_else(|| otherwise.to_owned())
     }
@@ -55,7 +63,9 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.ended_well().ok();
+        if !self.is_abandoned {
+            self.ended_well().ok();
+        }
     }
 }
 
@@ -70,7 +80,7 @@ pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
     process.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(stderr));
     own_session(&mut process);
     let process = process.spawn().map_err(of_start)?;
-    Ok(Watched { process, channel: Arc::new(channel), said, before })
+    Ok(Watched { process, channel: Arc::new(channel), said, before, is_abandoned: false })
 }
 
 /// In a session of its own: what is typed to end the front (Ctrl-C) must not end the record, and the terminal is not its to

@@ -19,8 +19,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{
-    CallId, Channel, ChannelError, FromNotary, HostEnd, HostEnding, HostId, LeafIndex, LedgerFault, Recorder, Status,
-    ToNotary, TreeSize, of_thread,
+    CallId, Channel, ChannelError, FromNotary, HostEnd, HostEnding, HostId, LeafIndex, LedgerFault, Received, Recorder,
+    Status, ToNotary, TreeSize, of_thread,
 };
 
 use self::child::{Watched, say_ended, say_host, say_start, spawn};
@@ -171,9 +171,25 @@ impl NotaryProcess {
     /// [`NotaryFailure`].
     pub fn start(command: NotaryCommand) -> Result<Self, NotaryFailure> {
         let mut child = spawn(&command)?;
-        // One that is dead already is noticed when it says nothing.
-        say_start(&child.channel, &[]).ok();
-        match child.channel.receive::<FromNotary>() {
+        match say_start(&child.channel, &[]) {
+            // One that is dead already is noticed when it says nothing.
+            Err(ChannelError::Io(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+                child.abandon();
+                return Err(error.into());
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let said = match child.channel.receive_until::<FromNotary>(Instant::now() + READY_WAIT) {
+            Ok(Received::Packet(said, fds)) => Ok(Some((said, fds))),
+            Ok(Received::Late) => {
+                let reason = stands_still(child.process.id(), READY_WAIT);
+                child.abandon();
+                return Err(NotaryFailure::Ended { reason });
+            }
+            Ok(Received::Gone) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match said {
             Ok(Some((FromNotary::Ready { .. }, _))) => {}
             Ok(Some((FromNotary::Unusable { fault, message, os_error }, _))) => {
                 // What is out of reach may be so by a limit of the shell's.
@@ -257,7 +273,7 @@ impl NotaryProcess {
     /// [`NotaryFailure::Ended`], also when the notary died meanwhile and is being started again.
     #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
     pub fn checkpoint(&self) -> Result<TreeSize, NotaryFailure> {
-        match self.ask(&ToNotary::Checkpoint)? {
+        match self.ask(&ToNotary::Checkpoint, DISK_WAIT)? {
             FromNotary::Checkpoint { covers } => covers.map_err(|reason| NotaryFailure::Ended { reason }),
             other => Err(NotaryFailure::Ended { reason: format!("it said {other:?}") }),
         }
@@ -270,7 +286,7 @@ impl NotaryProcess {
     /// As [`NotaryProcess::checkpoint`].
     #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
     pub fn locate(&self, call: CallId) -> Result<Option<LeafIndex>, NotaryFailure> {
-        match self.ask(&ToNotary::Locate { call })? {
+        match self.ask(&ToNotary::Locate { call }, ANSWER_WAIT)? {
             FromNotary::Located { index, .. } => Ok(index),
             other => Err(NotaryFailure::Ended { reason: format!("it said {other:?}") }),
         }
@@ -283,14 +299,15 @@ impl NotaryProcess {
     /// As [`NotaryProcess::checkpoint`]: then nobody knows.
     #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
     pub(crate) fn is_on_record(&self, call: CallId) -> Result<bool, NotaryFailure> {
-        match self.ask(&ToNotary::Locate { call })? {
+        match self.ask(&ToNotary::Locate { call }, ANSWER_WAIT)? {
             FromNotary::Located { is_on_record, .. } => Ok(is_on_record),
             other => Err(NotaryFailure::Ended { reason: format!("it said {other:?}") }),
         }
     }
 
     /// Ends the record of every host in this process, and waits until all of it is on disk under a checkpoint and the notary is gone. A notary that
-    /// cannot write, as on a full disk, is waited for a second and then left: it goes on by itself once it can, and ends.
+    /// cannot write, as on a full disk, is waited for a second and then left, and one that gives no sign of itself for 30 seconds is
+    /// too: it goes on by itself once it can, and ends.
     ///
     /// # Errors
     ///
@@ -301,6 +318,10 @@ impl NotaryProcess {
 
     /// As [`NotaryProcess::finish`], once.
     pub(crate) fn end(&self) -> Result<(), NotaryFailure> {
+        self.end_within(END_WAIT)
+    }
+
+    fn end_within(&self, most: Duration) -> Result<(), NotaryFailure> {
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(watch) = watch else { return Ok(()) };
         let mut state = self.front.state();
@@ -313,7 +334,12 @@ impl NotaryProcess {
         if let Some(channel) = &state.channel {
             channel.hang_up();
         }
+        let until = Instant::now() + most;
         while state.ended.is_none() && !watch.is_finished() {
+            // It still has what the pipes hold, as one that cannot write.
+            if Instant::now() >= until {
+                return Err(NotaryFailure::Ended { reason: stands_still(state.child, most) });
+            }
             // Without a notary nobody would go on: that one is waited for.
             if let Some((since, reason)) = &state.stalled
                 && state.channel.is_some()
@@ -334,14 +360,14 @@ impl NotaryProcess {
         }
     }
 
-    fn ask(&self, say: &ToNotary) -> Result<FromNotary, NotaryFailure> {
+    fn ask(&self, say: &ToNotary, most: Duration) -> Result<FromNotary, NotaryFailure> {
         // One question at a time; an answer to an earlier one, whose asker gave up, is dropped.
         let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
         while replies.try_recv().is_ok() {}
         let away = || NotaryFailure::Ended { reason: "it has died, and another one is being started".to_owned() };
         let channel = self.front.state().channel.clone().ok_or_else(away)?;
         channel.send(say).map_err(|error| NotaryFailure::Ended { reason: error.to_string() })?;
-        match replies.recv_timeout(ANSWER_WAIT) {
+        match replies.recv_timeout(most) {
             Ok(FromNotary::Stopped { reason }) => Err(NotaryFailure::Ended { reason }),
             Ok(reply) => Ok(reply),
             Err(_none) => Err(NotaryFailure::Ended { reason: "it gave no answer".to_owned() }),
@@ -550,8 +576,26 @@ fn may_pass(fault: LedgerFault) -> bool {
 
 const CLOSED: &str = "the record is closed";
 
+/// What is to be said of a notary that has given no sign of itself for so long.
+fn stands_still(pid: u32, waited: Duration) -> String {
+    let waited = waited.as_secs();
+    format!(
+        "it has given no sign for {waited} s: the process {pid} is stopped (`kill -CONT {pid}` has it go on), or the ledger's file \
+         system stands still; what was recorded before stands"
+    )
+}
+
+/// How long a notary may take to open its ledger, which it may have to recover.
+const READY_WAIT: Duration = Duration::from_secs(60);
+
 /// A checkpoint waits for the disk.
-const ANSWER_WAIT: Duration = Duration::from_secs(60);
+const DISK_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a notary may take for an answer that it knows by heart.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a notary may take to bring what the pipes hold to disk, once its front ends.
+const END_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a front that wants to end waits for a notary that cannot write.
 const STALL_PATIENCE: Duration = Duration::from_secs(1);

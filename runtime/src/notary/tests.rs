@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tollgate_audit::{
     AppendError, Channel, Entry, FromNotary, Kept, Notary, NotaryOf, Record as _, Recorder, ToNotary, TreeSize, read,
     verify,
@@ -124,6 +124,24 @@ fn a_notary_that_has_no_room_from_its_start_on_is_stalled_and_goes_on_by_itself(
     assert_eq!(scene.notary.checkpoint().unwrap(), TreeSize(7));
     scene.await_status(Result::is_ok);
     scene.notary.finish().unwrap();
+}
+
+/// As where somebody stopped it, or its file system stands still.
+#[test]
+fn a_notary_that_stands_still_is_named_and_left_with_what_its_pipes_hold() {
+    let scene = Scene::start("notary::tests::child_is_a_notary");
+    let (notary, ledger) = (Pid::from_raw(i32::try_from(scene.notary.pid()).unwrap()).unwrap(), scene.ledger());
+    kill_process(notary, Signal::STOP).unwrap();
+    let failure = scene.notary.end_within(Duration::from_millis(200)).unwrap_err().to_string();
+    let pid = notary.as_raw_pid();
+    assert!(failure.contains(&format!("the process {pid} is stopped (`kill -CONT {pid}` has it go on)")), "{failure}");
+    drop(scene.notary);
+    kill_process(notary, Signal::CONT).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while test_kill_process(notary).is_ok() && !verify(&ledger, None).is_ok_and(|report| report.is_clean()) {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 /// The argument behind `--skip`, by which no test is skipped.

@@ -123,6 +123,11 @@ fn needed() -> impl Iterator<Item = Feature> {
             "the notary does not start; let the filter around this process allow it",
         ),
         (
+            "getrandom: keys, salts and the seeds of the engine are drawn",
+            getrandom::fill(&mut [0_u8; 16]).is_ok(),
+            "no component is compiled, and no ledger made; let the filter around this process allow it",
+        ),
+        (
             "threads: worker, notary and compiler start theirs before they are sealed",
             has_threads(),
             "none of them starts; let the filter around this process allow clone and clone3, and see RLIMIT_NPROC",
