@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, LabeledSpan};
 pub use tollgate_capability::POLICY_NAME;
-use tollgate_capability::{
+use tollgate_config::{
     EnvValue, Grant, POLICY_BYTES_MAX, Policy, PolicyError, SandboxSettings, SourceText, ToolName, key_span,
     source_text,
 };

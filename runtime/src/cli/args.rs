@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand, ValueHint};
-use tollgate_capability::TimeSpan;
+use tollgate_config::TimeSpan;
 
 use super::audit::AuditArgs;
 use super::project::Language;

@@ -3,7 +3,7 @@
 use miette::Diagnostic;
 use serde_json::{Value, json};
 use tollgate_audit::{Digest, utc};
-use tollgate_capability::{NameError, ToolName};
+use tollgate_config::{NameError, ToolName};
 
 use super::args::{ListArgs, RemoveArgs, ToolArgs};
 use super::cause::{Place, advice};

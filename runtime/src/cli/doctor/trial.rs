@@ -2,7 +2,7 @@
 //! nothing: what it writes is in a folder of its own, which goes.
 
 use serde_json::{Value, json};
-use tollgate_capability::{Grant, Manifest, SandboxLevel, SandboxSettings};
+use tollgate_config::{Grant, Manifest, SandboxLevel, SandboxSettings};
 
 use crate::artifact::Artifact;
 use crate::cli::ledger::own_processes;

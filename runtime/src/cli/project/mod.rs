@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use miette::Diagnostic;
-use tollgate_capability::Manifest;
+use tollgate_config::Manifest;
 
 use super::exit::Failure;
 use super::load;

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use tollgate_capability::{NameError, ToolName};
+use tollgate_config::{NameError, ToolName};
 
 use super::{Language, sdk};
 use crate::cli::args::NewArgs;

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use tollgate_capability::PatternError;
 use tollgate_plain::same_length;
 
-use crate::binding::PinFault;
 use crate::host::HostPathError;
-use crate::names::NameError;
-use crate::patterns::PatternError;
+use crate::names::{CompartmentName, NameError, ToolName};
+use crate::nearest::nearest;
+use crate::pin::PinFault;
 use crate::texts::TextError;
 use crate::units::UnitError;
 
@@ -140,6 +141,36 @@ pub enum DocumentError {
     },
 }
 
+/// Why a policy is refused.
+#[derive(Debug, Clone, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// What any file can have wrong with it.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Document(#[from] DocumentError),
+    /// A tool is in two compartments, or twice in one.
+    #[error("the tool `{tool}` is in a compartment twice: in `{earlier}` and in `{later}`")]
+    #[diagnostic(help("a tool has one host process: take it out of one of the two lists"))]
+    TwoCompartments {
+        /// The tool.
+        tool: ToolName,
+        /// The compartment that comes first in the file.
+        earlier: CompartmentName,
+        /// The one that comes second, or the same.
+        later: CompartmentName,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The first place.
+        #[label("`{tool}` is here first")]
+        first: SourceSpan,
+        /// The second place.
+        #[label(primary, "and here again")]
+        second: SourceSpan,
+    },
+}
+
 /// Why a value cannot be used, wherever it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 #[non_exhaustive]
@@ -154,7 +185,7 @@ pub enum ValueError {
     Name(#[from] NameError),
     /// A pattern.
     #[error(transparent)]
-    #[diagnostic(transparent)]
+    #[diagnostic(help("{}", .0.help()))]
     Pattern(#[from] PatternError),
     /// A host path.
     #[error(transparent)]
@@ -250,20 +281,6 @@ fn unknown<'m>(message: &'m str, prefix: &str) -> Option<(&'m str, Vec<&'m str>)
     let rest = message.strip_prefix(prefix)?;
     let (word, known) = rest.split_once("`, expected ").or_else(|| rest.split_once("`, there are no "))?;
     Some((word, known.split('`').skip(1).step_by(2).collect()))
-}
-
-/// Names the nearest of `known`, then all of them.
-pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
-    let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    if known.is_empty() {
-        return format!("there are no {kind} here");
-    }
-    match known.iter().min_by_key(|word| strsim::damerau_levenshtein(given, word)) {
-        Some(word) if strsim::damerau_levenshtein(given, word) <= given.chars().count().div_ceil(2) => {
-            format!("did you mean `{word}`? Known {kind} here: {list}")
-        }
-        Some(_) | None => format!("known {kind} here: {list}"),
-    }
 }
 
 #[cfg(test)]
