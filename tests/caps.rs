@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tollgate::{Answer, CallError, CallFailure, Caller, CapHit, Component, LoadError, Request, Tool, Worker};
 use tollgate_audit::{CallClass, Entry, Kind};
-use tollgate_capability::{Cap, CapabilitySet, ClockMode, Limits, Manifest, OnViolation, StdioSet};
+use tollgate_capability::{Cap, CapabilitySet, ClockMode, Limits, OnViolation, StdioSet};
+use tollgate_config::Manifest;
 use tollgate_workspace::expect::end;
 use tollgate_workspace::{Lab, guest};
 

@@ -8,7 +8,8 @@ use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use tollgate::notary::NotaryCommand;
 use tollgate::{Artifact, ArtifactKey, Engine, HostCommand};
 use tollgate_audit::Digest;
-use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest};
+use tollgate_capability::CapabilitySet;
+use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
 use tollgate_example_tools::Guest;
 use tollgate_workspace::{ORIGIN, guest, manifest};
 
@@ -110,7 +111,7 @@ pub(crate) fn set(scene: &Path) -> CapabilitySet {
     for text in ["fs:/data=data:read,list", "audit:arguments=none"] {
         grant.merge_adhoc(AdhocGrant::parse(text, scene).expect("a grant")).expect("a grant that fits");
     }
-    let granted = CapabilitySet::intersect(&tool_manifest(), &grant, |_name| None);
+    let granted = intersect(&tool_manifest(), &grant, |_name| None);
     let mut set = granted.expect("every need granted").set;
     for fs in &mut set.fs {
         fs.host = fs::canonicalize(&fs.host).expect("a granted folder that exists");

@@ -12,7 +12,7 @@ use rustix::net::SendFlags;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
 use tollgate::{Books, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker};
 use tollgate_audit::{Channel, HostId, HostWay, Recorder, Status};
-use tollgate_capability::SandboxLevel;
+use tollgate_config::SandboxLevel;
 use tollgate_workspace::forgets::Forgets;
 
 use crate::scene::{self, CALLS, Call};

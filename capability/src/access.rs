@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// What is linked or renamed must not gain rights: what counts is what all granted folders give at either place of the
 /// host, since they may lie in one another. Devices, FIFOs and sockets are neither opened, linked nor renamed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Access {
     /// Open a file to read it, read it; be the source of a hard link, with `write` too.
@@ -41,11 +42,6 @@ impl Access {
             Self::List => "list",
             Self::Metadata => "metadata",
         }
-    }
-
-    /// The right with this name in manifests and grants.
-    pub(crate) fn by_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|access| access.as_str() == word)
     }
 
     const fn bit(self) -> u8 {

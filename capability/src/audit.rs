@@ -1,7 +1,6 @@
 //! What the operator asks of the record of a call beside its host calls. A manifest must never have a say in it: its author
 //! is not trusted.
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How calls of one tool are recorded and answered (`[tools.NAME.audit]`).
@@ -15,7 +14,8 @@ pub struct AuditSettings {
 }
 
 /// Whether a call's arguments and results are recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ArgumentsRecord {
     /// As salted digests: who has them can show that it was these.
@@ -43,7 +43,8 @@ impl ArgumentsRecord {
 }
 
 /// How safe the end of a call must be before its result is handed out, the weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Acknowledge {
     /// In the notary's pipe: it outlives the host process.

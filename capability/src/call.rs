@@ -5,10 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::AccessSet;
 use crate::functions;
-use crate::path::{FsPath, GrantIndex};
+use crate::path::{FsPath, GrantIndex, moves_up};
 use crate::policy_name::Carries;
 use crate::reach::Reach;
-use crate::standing::moves_up;
 
 /// One call of a guest, decoded and not yet decided on. One variant per guarded function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -475,7 +474,8 @@ pub struct HandleFacts {
 }
 
 /// A standard stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 #[allow(missing_docs, reason = "the three standard streams")]
 pub enum Stdio {

@@ -73,6 +73,12 @@ impl FsPath {
     }
 }
 
+/// Whether a folder may come nearer to its granted folder by this move, so that the links in it have to be looked at.
+pub(crate) fn moves_up(from: (&FsPath, bool), to: (&FsPath, bool)) -> bool {
+    let depth = |path: &FsPath| path.resolved().unwrap_or_default().matches('/').count();
+    from.1 || to.1 || depth(to.0) < depth(from.0)
+}
+
 /// Index of a filesystem capability in its [`CapabilitySet`](crate::CapabilitySet).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GrantIndex(pub u16);

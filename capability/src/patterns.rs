@@ -19,7 +19,6 @@
 //! cannot be left out.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -97,36 +96,29 @@ impl PartialEq for Patterns {
 impl Eq for Patterns {}
 
 /// Why patterns cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum PatternError {
     /// The list is longer than [`PATTERNS_MAX`].
     #[error("{count} patterns in one list, and the most is {PATTERNS_MAX}")]
-    #[diagnostic(help("join patterns with `*` or `**`, or grant a folder that needs fewer"))]
     TooMany {
         /// How many there are.
         count: usize,
     },
     /// It is longer than [`PATTERN_BYTES_MAX`], or empty.
     #[error("the pattern {pattern:?} is empty or longer than {PATTERN_BYTES_MAX} bytes")]
-    #[diagnostic(help("leave an empty pattern out; match longer paths with `*` or `**`"))]
     Length {
         /// The pattern.
         pattern: String,
     },
     /// It ends in a slash, or has an empty, `.` or `..` name.
     #[error("the pattern {pattern:?} is not a normalised path")]
-    #[diagnostic(help("write names with one `/` between them; for a folder and all in it write `private/**`"))]
     NotNormalised {
         /// The pattern.
         pattern: String,
     },
     /// It uses glob syntax that is not supported.
     #[error("the pattern {pattern:?} uses `{symbol}`, which has no meaning here")]
-    #[diagnostic(help(
-        "patterns know `*`, `?` and `**` as a whole name; write alternatives as patterns of their own, what is to be left \
-         out in `exclude`, and `\\{symbol}` for the character itself"
-    ))]
     Unsupported {
         /// The pattern.
         pattern: String,
@@ -135,13 +127,31 @@ pub enum PatternError {
     },
     /// The glob library refuses it.
     #[error("the pattern {pattern:?} cannot be used: {reason}")]
-    #[diagnostic(help("patterns know `*`, `?` and `**` as a whole name"))]
     Glob {
         /// The pattern.
         pattern: String,
         /// What it says.
         reason: String,
     },
+}
+
+impl PatternError {
+    /// What to do about it.
+    #[must_use]
+    pub fn help(&self) -> String {
+        match self {
+            Self::TooMany { .. } => "join patterns with `*` or `**`, or grant a folder that needs fewer".to_owned(),
+            Self::Length { .. } => "leave an empty pattern out; match longer paths with `*` or `**`".to_owned(),
+            Self::NotNormalised { .. } => {
+                "write names with one `/` between them; for a folder and all in it write `private/**`".to_owned()
+            }
+            Self::Unsupported { symbol, .. } => format!(
+                "patterns know `*`, `?` and `**` as a whole name; write alternatives as patterns of their own, what is to \
+                 be left out in `exclude`, and `\\{symbol}` for the character itself"
+            ),
+            Self::Glob { .. } => "patterns know `*`, `?` and `**` as a whole name".to_owned(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,7 +5,9 @@
 use tollgate_plain::is_steering;
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::policy::POLICY_NAME;
+/// The name of the file that is found as the policy in the working folder. In folders that a tool may change, the gate keeps
+/// it from being made, changed or seen.
+pub const POLICY_NAME: &str = "tollgate.toml";
 
 /// Whether some file system takes `name` for [`POLICY_NAME`].
 ///

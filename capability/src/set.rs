@@ -11,7 +11,7 @@ use crate::call::{FileId, Stdio};
 use crate::patterns::Patterns;
 use crate::policy_name::names_policy;
 
-/// Everything a tool may do. Made by [`CapabilitySet::intersect`](crate::CapabilitySet::intersect), or empty.
+/// Everything a tool may do. Made of manifest and grant by `tollgate_config::intersect`, or empty.
 ///
 /// It has no serde form on purpose, since it holds values that may be secrets: the text that is kept of it is
 /// [`CapabilitySet::to_canonical_json`]. [`PrivateSet`](crate::PrivateSet) hands it whole to another process of ours.
@@ -137,7 +137,8 @@ impl FromIterator<Stdio> for StdioSet {
 
 /// What a clock shows, the finest first. The coarser of manifest and grant holds. The wall clock's mode is that of the times of
 /// files too; the monotonic clock's that of waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum ClockMode {
     /// The host's time.
@@ -176,7 +177,8 @@ pub enum RandomMode {
 }
 
 /// What happens when a call is denied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum OnViolation {
     /// The instance ends before the first byte; the caller gets the violation.
@@ -188,7 +190,8 @@ pub enum OnViolation {
 
 /// Which calls are recorded by themselves; every call is checked and counted either way. The stricter of manifest and
 /// grant holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Record {
     /// Calls that acquire something, and every denial.

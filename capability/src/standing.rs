@@ -2,11 +2,11 @@
 //! where they are, and the place of a granted folder stays that folder's.
 
 use crate::call::Target;
-use crate::check::{Denial, Rule};
-use crate::path::FsPath;
+use crate::path::{FsPath, moves_up};
 use crate::policy_name::Carries;
 use crate::reach::Reach;
 use crate::reason::Reason;
+use crate::rule::{Denial, Rule};
 use crate::set::{CapabilitySet, FsCapability};
 
 /// A name that is made, moved or taken away.
@@ -58,12 +58,6 @@ pub(crate) fn links_in_folder_stay<'s>(
         return Ok(());
     }
     Err(Denial { missing: Rule::FsBeneath { guest: &new.fs.guest }, reason: Reason::LinksInFolder })
-}
-
-/// Whether a folder may come nearer to its granted folder by this move, so that the links in it have to be looked at.
-pub(crate) fn moves_up(from: (&FsPath, bool), to: (&FsPath, bool)) -> bool {
-    let depth = |path: &FsPath| path.resolved().unwrap_or_default().matches('/').count();
-    from.1 || to.1 || depth(to.0) < depth(from.0)
 }
 
 /// A folder that moves takes no policy along: a later run that starts in the folder's new place would find it there. What

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use tollgate_capability::{
-    Access, AccessSet, AdhocGrant, CapabilitySet, EnvValue, FsGrant, Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN,
-    HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, Manifest, Needs, PATH_BYTES_MAX, POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX,
-    RandomMode, StdioSet, refuse_host,
+use tollgate_capability::{Access, AccessSet, PATH_BYTES_MAX, RandomMode, StdioSet};
+use tollgate_config::{
+    AdhocGrant, EnvValue, FsGrant, Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN,
+    Manifest, Needs, POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX, intersect, refuse_host, show_limit,
 };
 
 use crate::diagnostics::shown;
@@ -73,7 +73,7 @@ fn folder(fs: &FsGrant) {
 
 /// A tool that needs what the grant gives gets it as it stands there.
 fn whole(grant: &Grant) {
-    let met = CapabilitySet::intersect(&manifest_of(grant), grant, |_| Some("value".to_owned()));
+    let met = intersect(&manifest_of(grant), grant, |_| Some("value".to_owned()));
     let met = met.unwrap_or_else(|missing| panic!("{missing}"));
     assert!(met.unused.is_empty(), "{:?}", met.unused);
     let set = met.set;
@@ -151,7 +151,7 @@ fn adhoc_text(adhoc: &AdhocGrant) -> String {
         AdhocGrant::Limits(limits) => {
             let given = |cap: tollgate_capability::Cap| limits.get(cap).map(|value| (cap, value));
             let (cap, value) = tollgate_capability::Cap::ALL.into_iter().find_map(given).expect("one limit");
-            format!("limit:{}={}", cap.as_str(), cap.show(value))
+            format!("limit:{}={}", cap.as_str(), show_limit(cap, value))
         }
     }
 }

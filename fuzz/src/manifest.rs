@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use tollgate_audit::Digest;
-use tollgate_capability::{
-    AdhocGrant, CapabilitySet, Grant, GrantIndex, HostCall, MANIFEST_BYTES_MAX, Manifest, MissingGrants,
-    OPERATIONS_MAX, Policy, RecordedSet, Stdio, check,
+use tollgate_capability::{CapabilitySet, GrantIndex, HostCall, RecordedSet, Stdio, check};
+use tollgate_config::{
+    AdhocGrant, Grant, MANIFEST_BYTES_MAX, Manifest, MissingGrants, OPERATIONS_MAX, Policy, intersect,
 };
 
 use crate::diagnostics::shown;
@@ -88,7 +88,7 @@ pub(crate) fn canonical(set: &CapabilitySet) {
 }
 
 fn meet(manifest: &Manifest, grant: &Grant) -> Result<CapabilitySet, MissingGrants> {
-    CapabilitySet::intersect(manifest, grant, |_| None).map(|met| met.set)
+    intersect(manifest, grant, |_| None).map(|met| met.set)
 }
 
 /// The folder that policies and working directories are in.

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use tollgate_capability::{
-    Access, AccessSet, Cap, ClockMode, EnvValue, FsGrant, Grant, Manifest, OnViolation, PartialLimits, Policy,
-    RandomMode, RandomNeed, Record, Stdio, StdioSet, TimeSpan, ToolName,
+use tollgate_capability::{Access, AccessSet, Cap, ClockMode, OnViolation, RandomMode, Record, Stdio, StdioSet};
+use tollgate_config::{
+    EnvValue, FsGrant, Grant, Manifest, PartialLimits, Policy, RandomNeed, TimeSpan, ToolName, show_limit,
 };
 
 pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
@@ -109,7 +109,7 @@ fn clocks(out: &mut String, wall: Option<ClockMode>, monotonic: Option<ClockMode
 fn limits(out: &mut String, prefix: &str, limits: &PartialLimits) {
     for cap in Cap::ALL {
         if let Some(value) = limits.get(cap) {
-            writeln!(out, "{prefix}{} = \"{}\"", cap.as_str(), cap.show(value)).unwrap();
+            writeln!(out, "{prefix}{} = \"{}\"", cap.as_str(), show_limit(cap, value)).unwrap();
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tollgate_capability::CompileSettings;
+use tollgate_config::CompileSettings;
 
 /// What compiling one component may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
-use tollgate_capability::{CapabilitySet, ClockMode, FileId, Limits, Manifest, OperationName};
+use tollgate_capability::{CapabilitySet, ClockMode, FileId, Limits};
+use tollgate_config::{Manifest, OperationName};
 
 use crate::component::Component;
 use crate::error::{LoadError, with_causes};

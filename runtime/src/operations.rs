@@ -2,7 +2,7 @@
 //! Untrusted text throughout: bounded here, and judged where it is used.
 
 use serde::{Deserialize, Serialize};
-use tollgate_capability::OPERATIONS_MAX;
+use tollgate_config::OPERATIONS_MAX;
 use tollgate_schema::limits::SCHEMA_BYTES_MAX;
 
 use crate::error::LoadError;

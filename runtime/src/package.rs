@@ -7,7 +7,7 @@ use wasmparser::{Chunk, Parser, Payload};
 /// Name of the section.
 pub const MANIFEST_SECTION: &str = "tollgate:manifest";
 
-pub use tollgate_capability::MANIFEST_BYTES_MAX;
+pub use tollgate_config::MANIFEST_BYTES_MAX;
 
 /// Why a component's manifest cannot be told, or not be embedded.
 #[derive(Debug, thiserror::Error)]
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_manifest_that_is_embedded_is_not_too_long_to_be_read() {
         let text = format!("# {}", "x".repeat(MANIFEST_BYTES_MAX - 1));
-        let read = tollgate_capability::Manifest::parse(&text, "tool.toml").unwrap_err().to_string();
+        let read = tollgate_config::Manifest::parse(&text, "tool.toml").unwrap_err().to_string();
         let embedded = embed_manifest(EMPTY, &text).unwrap_err();
         assert!(matches!(embedded, PackageError::TooLong { bytes } if bytes == text.len()), "{embedded}");
         assert!(read.contains(&MANIFEST_BYTES_MAX.to_string()), "{read}");

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tollgate_audit::Digest;
-use tollgate_capability::ToolName;
+use tollgate_config::ToolName;
 
 use crate::artifact::{Artifact, ArtifactError, ArtifactKey, HEAD_BYTES, STORED_BYTES_MAX, declared_component};
 use crate::authority::has_other_name;

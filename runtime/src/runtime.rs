@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tollgate_audit::Record;
-use tollgate_capability::{CapabilitySet, Manifest};
+use tollgate_capability::CapabilitySet;
+use tollgate_config::Manifest;
 
 use crate::authority::{DecidingPlaces, hold};
 use crate::clock::{now_ms, now_ns};

@@ -12,7 +12,8 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType};
 use serde_json::Value;
 use tollgate::sandbox::{KernelPlan, confine, plan};
-use tollgate_capability::{PrivateSet, SandboxLevel};
+use tollgate_capability::PrivateSet;
+use tollgate_config::SandboxLevel;
 
 use crate::probe::{OUT, Op};
 

@@ -16,7 +16,8 @@ use tollgate::{
     Request, ToolSpec,
 };
 use tollgate_audit::{Closer, Enforcement, Entry, HostId, Level, read};
-use tollgate_capability::{CapabilitySet, Policy};
+use tollgate_capability::CapabilitySet;
+use tollgate_config::Policy;
 use tollgate_workspace::judge::{assert_once, verified};
 use tollgate_workspace::processes::{PATIENCE, children_of, open_fds};
 use tollgate_workspace::{ORIGIN, guest, manifest, set_in};

@@ -11,7 +11,7 @@ use tollgate::{
     Worker,
 };
 use tollgate_audit::{AppendError, Record as _, Recorder};
-use tollgate_capability::{AdhocGrant, CapabilitySet, Grant};
+use tollgate_config::{AdhocGrant, Grant, intersect};
 use tollgate_workspace::processes::{PATIENCE, children_of, kill};
 use tollgate_workspace::{guest, manifest};
 
@@ -86,7 +86,7 @@ impl Compiled {
             let parsed = AdhocGrant::parse(text, Path::new("/")).expect("a grant");
             grant.merge_adhoc(parsed).expect("a grant that fits");
         }
-        let set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
+        let set = intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
         let until = Instant::now() + PATIENCE;
         loop {
             let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };

@@ -28,7 +28,8 @@ use tollgate::{
     Tool, Worker,
 };
 use tollgate_audit::{Entry, Kept, Ledger, Record, Report, read, verify};
-use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
+use tollgate_capability::{CapabilitySet, OnViolation};
+use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
 use tollgate_example_tools::Guest;
 
 pub use unable::{UNABLE, Unable};
@@ -221,7 +222,7 @@ pub fn set_in(folder: &Path, guest: &Guest, grants: &[&str]) -> CapabilitySet {
     for text in grants {
         grant.merge_adhoc(AdhocGrant::parse(text, folder).expect("a grant")).expect("a grant that fits");
     }
-    let mut set = CapabilitySet::intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
+    let mut set = intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
     for fs in &mut set.fs {
         fs.host = fs::canonicalize(&fs.host).expect("a granted folder that exists");
     }

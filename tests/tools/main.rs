@@ -12,7 +12,7 @@ mod text_diff;
 use serde_json::Value;
 use tollgate::{CallError, Tool};
 use tollgate_audit::Kind;
-use tollgate_capability::{CapabilitySet, Grant, MissingGrants};
+use tollgate_config::{Grant, MissingGrants, intersect};
 use tollgate_workspace::{Lab, guest, manifest};
 
 const OPEN_AT: &str = "wasi:filesystem/types.[method]descriptor.open-at";
@@ -32,7 +32,7 @@ fn every_tool_is_tested() {
 
 /// What a tool is missing where nothing is granted.
 fn without_grants(name: &str) -> MissingGrants {
-    CapabilitySet::intersect(&manifest(guest(name)), &Grant::default(), |_name| None).unwrap_err()
+    intersect(&manifest(guest(name)), &Grant::default(), |_name| None).unwrap_err()
 }
 
 /// The code and the message with which a tool refuses.

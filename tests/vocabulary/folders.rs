@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use tollgate::authority::{DecidingPlaces, FolderError, Nesting, TrustStore, open_folders};
-use tollgate_capability::{Access, BindError, CapabilitySet, Manifest, PathFault, Policy, Reason, Subject};
+use tollgate_capability::{Access, CapabilitySet, PathFault, Reason};
+use tollgate_config::{BindError, Manifest, Policy, Subject, intersect};
 use tollgate_workspace::exists;
 use tollgate_workspace::expect::Denied;
 
@@ -158,7 +159,7 @@ fn opened(folder: &std::path::Path, policy: &str) -> Result<CapabilitySet, Folde
     let grant = policy.grant(&"probe-fs".parse().unwrap());
     let needs = manifest_text("probe-fs", "needs.fs = [{ guest = \"/docs\", access = [\"read\"] }]");
     let manifest = Manifest::parse(&needs, "tool.toml").unwrap();
-    let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
+    let mut set = intersect(&manifest, &grant, |_| None).unwrap().set;
     let store = TrustStore::new(folder.join("trust"));
     let places = DecidingPlaces::none();
     let (store, starts) = (Some(&store), true);

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tollgate::{Component, LoadError, Tool};
-use tollgate_capability::{CapabilitySet, Manifest, MissingGrants, Policy, manifest_schema, policy_schema};
+use tollgate_config::{Manifest, MissingGrants, Policy, intersect, manifest_schema, policy_schema};
 use tollgate_workspace::{Lab, WORDS_OF_HOSTS, WORDS_OF_MOUNTS, guest, manifest};
 
 /// A lab whose tools are loaded under texts, as their authors and operators write them.
@@ -49,7 +49,7 @@ impl Texts {
         let manifest = Manifest::parse(manifest, "tool.toml").unwrap_or_else(|error| panic!("{error:?}"));
         let policy = Policy::parse(policy, "tollgate.toml", &lab.path("")).unwrap_or_else(|error| panic!("{error:?}"));
         let host = |name: &str| (name == "OPERATORS_TOKEN").then(|| "from the host".to_owned());
-        let met = CapabilitySet::intersect(&manifest, &policy.grant(&manifest.name), host).map_err(NoTool::Missing)?;
+        let met = intersect(&manifest, &policy.grant(&manifest.name), host).map_err(NoTool::Missing)?;
         let mut set = met.set;
         for fs in &mut set.fs {
             fs.host = std::fs::canonicalize(&fs.host).unwrap();

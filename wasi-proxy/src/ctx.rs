@@ -15,7 +15,7 @@ use wasmtime_wasi::sockets::WasiSocketsCtx;
 use crate::fs::Roots;
 use crate::gate::{Counter, Gate};
 use crate::handle::{Handle, Handles};
-use crate::stdio::Captured;
+use crate::stdio::{Captured, Stdout};
 
 /// What a call brings with it.
 #[derive(Debug, Clone)]
@@ -105,15 +105,6 @@ impl fmt::Debug for GateCtx {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GateCtx").field("gate", &self.gate).finish_non_exhaustive()
     }
-}
-
-/// What the guest wrote to its standard streams, at most `limits.stdio` bytes together.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Stdout {
-    /// Bytes of stdout.
-    pub stdout: Vec<u8>,
-    /// Bytes of stderr.
-    pub stderr: Vec<u8>,
 }
 
 fn settle(gate: &mut Gate, handle: &Handle) {

@@ -19,9 +19,10 @@ mod linker;
 mod stdio;
 mod view;
 
-pub use ctx::{CallFacts, GateCtx, GateInput, Stdout};
+pub use ctx::{CallFacts, GateCtx, GateInput};
 pub use fs::{is_pseudo, know_devtmpfs};
 pub use gate::{Counter, Gate, Permit, Refused, Violation};
 pub use host::{Exited, FAIL, Failed, FolderGone, UNNAMEABLE};
 pub use linker::{INTERFACES, OWN_INTERFACE, add_to_linker, links};
+pub use stdio::Stdout;
 pub use view::{GateStore, GateView};

@@ -2,7 +2,6 @@
 
 use tollgate_capability::{HostCall, Stdio};
 
-use crate::ctx::Stdout;
 use crate::gate::{Checked, Failed};
 
 /// Captured output of both streams.
@@ -39,4 +38,13 @@ impl Captured {
     pub(crate) fn into_output(self) -> Stdout {
         self.output
     }
+}
+
+/// What the guest wrote to its standard streams, at most `limits.stdio` bytes together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stdout {
+    /// Bytes of stdout.
+    pub stdout: Vec<u8>,
+    /// Bytes of stderr.
+    pub stderr: Vec<u8>,
 }

@@ -9,11 +9,13 @@ use crate::{Result, cargo, is_ci, setup};
 const ARM: &str = "aarch64-unknown-linux-gnu";
 const ELSEWHERE: [&str; 2] = ["aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
 /// The crates that are the same on every system.
-const PURE: [&str; 4] = ["tollgate-capability", "tollgate-guest", "tollgate-plain", "tollgate-schema"];
+const PURE: [&str; 5] =
+    ["tollgate-capability", "tollgate-config", "tollgate-guest", "tollgate-plain", "tollgate-schema"];
 /// Their tests that need nothing but themselves.
-const TESTS: [(&str, &[&str]); 4] = [
+const TESTS: [(&str, &[&str]); 5] = [
     ("tollgate-audit", &["entries", "golden", "sets", "structure"]),
     ("tollgate-capability", &["*"]),
+    ("tollgate-config", &["*"]),
     ("tollgate-guest", &["by_hand", "tool"]),
     ("tollgate-schema", &["*"]),
 ];

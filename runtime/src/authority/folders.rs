@@ -11,9 +11,8 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use rustix::fs::FileType;
-use tollgate_capability::{
-    Access, CapabilitySet, FileId, FsCapability, FsGrant, Grant, HostPathError, Policy, refuse_host,
-};
+use tollgate_capability::{Access, CapabilitySet, FileId, FsCapability};
+use tollgate_config::{FsGrant, Grant, HostPathError, Policy, refuse_host};
 
 use tollgate_wasi_proxy::is_pseudo;
 
@@ -426,8 +425,8 @@ mod tests {
                 .collect();
             let manifest =
                 format!("[tool]\nname = \"reader\"\nversion = \"1.0.0\"\n[[operations]]\nname = \"run\"\n{needs}");
-            let manifest = tollgate_capability::Manifest::parse(&manifest, "tool.toml").unwrap();
-            let mut set = CapabilitySet::intersect(&manifest, &grant, |_| None).unwrap().set;
+            let manifest = tollgate_config::Manifest::parse(&manifest, "tool.toml").unwrap();
+            let mut set = tollgate_config::intersect(&manifest, &grant, |_| None).unwrap().set;
             let store = TrustStore::new(self.folder.path().join("trust"));
             let bounds = self.found.then(|| Bounds::of_folder(&self.at));
             let places = DecidingPlaces::none();

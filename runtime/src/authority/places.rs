@@ -19,7 +19,8 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use rustix::fs::FileType;
-use tollgate_capability::{Access, AccessSet, CapabilitySet, ComponentPin, FileId, FsCapability, Policy, ToolName};
+use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsCapability};
+use tollgate_config::{ComponentPin, Policy, ToolName};
 
 use super::file_id;
 use super::mounts::Mounts;

@@ -9,9 +9,7 @@ use std::path::{Path, PathBuf};
 
 use miette::LabeledSpan;
 pub use tollgate_capability::POLICY_NAME;
-use tollgate_capability::{
-    EnvValue, Grant, POLICY_BYTES_MAX, Policy, SandboxSettings, ToolName, key_span, source_text,
-};
+use tollgate_config::{EnvValue, Grant, POLICY_BYTES_MAX, Policy, SandboxSettings, ToolName, key_span, source_text};
 
 use super::found::open_found;
 use super::has_other_name;

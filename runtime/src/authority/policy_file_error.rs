@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use miette::{Diagnostic, LabeledSpan};
-use tollgate_capability::{PolicyError, SourceText};
+use tollgate_config::{PolicyError, SourceText};
 
 use super::is_own;
 use super::trust::TrustError;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Subcommand, ValueHint};
-use tollgate_capability::TimeSpan;
+use tollgate_config::TimeSpan;
 
 use super::language::Language;
 use crate::host::ThreadKind;

@@ -5,7 +5,7 @@ use std::sync::Once;
 
 use miette::Diagnostic;
 use tollgate_audit::Digest;
-use tollgate_capability::{CompileSettings, ToolName};
+use tollgate_config::{CompileSettings, ToolName};
 
 use super::args::CompileArgs;
 use super::cause::{Place, advice};

@@ -6,7 +6,7 @@ mod trial;
 use std::mem::MaybeUninit;
 
 use serde_json::json;
-use tollgate_capability::{SandboxLevel, SandboxSettings};
+use tollgate_config::{SandboxLevel, SandboxSettings};
 
 use self::trial::Trial;
 use super::args::DoctorArgs;

@@ -3,9 +3,8 @@
 
 use std::path::Path;
 
-use tollgate_capability::{
-    Access, AccessSet, AdhocGrant, Cap, ClockMode, FsGrant, GuestPath, Limits, RandomMode, Stdio, StdioSet,
-};
+use tollgate_capability::{Access, AccessSet, Cap, ClockMode, Limits, RandomMode, Stdio, StdioSet};
+use tollgate_config::{AdhocGrant, FsGrant, GuestPath, show_limit};
 
 use super::load::{Loaded, ManifestFrom};
 
@@ -49,7 +48,7 @@ pub(crate) fn to_raise(loaded: &Loaded, cap: Cap) -> Vec<String> {
         lines.push(in_policy(&format!("limits.{key} = … under [tools.{tool}], or --grant limit:{key}=…")));
     }
     if let Some(expected) = expected.filter(|expected| *expected <= ceiling) {
-        lines.push(in_manifest(loaded, &format!("{key} under [limits], which is {} there", cap.show(expected))));
+        lines.push(in_manifest(loaded, &format!("{key} under [limits], which is {} there", show_limit(cap, expected))));
     }
     lines
 }

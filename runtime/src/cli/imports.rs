@@ -1,6 +1,6 @@
 //! What a component imports against what its manifest declares.
 
-use tollgate_capability::Manifest;
+use tollgate_config::Manifest;
 
 use crate::interfaces::Import;
 

@@ -1,7 +1,8 @@
 //! `tollgate inspect`: what a component imports against what its manifest needs and its grant gives.
 
 use serde_json::{Value, json};
-use tollgate_capability::{Cap, CapabilitySet, Manifest, MissingGrants, RandomMode};
+use tollgate_capability::{Cap, CapabilitySet, RandomMode};
+use tollgate_config::{Manifest, MissingGrants, intersect, show_limit};
 
 use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
@@ -33,7 +34,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
     let mut inspection = imports(&artifact, &loaded.manifest);
-    match CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable) {
+    match intersect(&loaded.manifest, &loaded.grant, config::host_variable) {
         Ok(intersection) => {
             inspection.narrowed = intersection.narrowed.iter().map(ToString::to_string).collect();
             inspection.unused = intersection.unused.iter().map(ToString::to_string).collect();
@@ -163,7 +164,7 @@ fn could_do(set: Option<&CapabilitySet>) -> Vec<String> {
     let stdio = &set.stdio;
     let streams = [stream(stdio.stdin, "stdin"), stream(stdio.stdout, "stdout"), stream(stdio.stderr, "stderr")];
     lines.push(format!("stdio  {}", streams.into_iter().flatten().collect::<Vec<_>>().join(", ")));
-    let limit = |cap: Cap| format!("{} {}", cap.as_str(), cap.show(set.limits.get(cap)));
+    let limit = |cap: Cap| format!("{} {}", cap.as_str(), show_limit(cap, set.limits.get(cap)));
     lines.push(format!("limits {}", Cap::ALL.map(limit).join(", ")));
     lines
 }

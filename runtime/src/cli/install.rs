@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_audit::Digest;
-use tollgate_capability::{Manifest, NameError, ToolName};
+use tollgate_config::{Manifest, NameError, ToolName};
 
 use super::args::{GrantArgs, InstallArgs};
 use super::cause::{Place, advice};

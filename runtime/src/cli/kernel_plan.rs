@@ -1,7 +1,7 @@
 //! `tollgate inspect TOOL --kernel`: what the kernel leaves the process that runs a tool, and what it does not.
 
 use serde_json::{Value, json};
-use tollgate_capability::Manifest;
+use tollgate_config::Manifest;
 
 use super::args::InspectArgs;
 use super::exit::{Exit, Failure};

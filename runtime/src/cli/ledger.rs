@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use miette::Diagnostic;
 use rustix::io::Errno;
 use tollgate_audit::{LedgerFault, os_error};
-use tollgate_capability::TimeSpan;
+use tollgate_config::TimeSpan;
 
 use super::args::{LedgerArgs, WritableLedgerArgs};
 use super::cause::{Place, advice, advice_on};

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use tollgate_audit::Digest;
-use tollgate_capability::{
-    AdhocGrant, Binding, CapabilitySet, Grant, Intersection, Manifest, Needs, OnViolation, Policy, Subject, ToolName,
-};
+use tollgate_capability::OnViolation;
+use tollgate_config::{AdhocGrant, Binding, Grant, Intersection, Manifest, Needs, Policy, Subject, ToolName};
 
 use super::args::GrantArgs;
 use super::exit::Failure;
@@ -129,7 +128,7 @@ fn bind(policy: &Policy, subject: Subject<'_>, component: &Path) -> Result<Bindi
 pub(crate) fn name_of_file(path: &Path) -> Result<ToolName, Failure> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().replace('_', "-");
     let no_name = |error| FileError::NoName { component: path.to_owned(), reason: format!("{error}") };
-    name.parse().map_err(|error: tollgate_capability::NameError| Failure::usage(no_name(error)))
+    name.parse().map_err(|error: tollgate_config::NameError| Failure::usage(no_name(error)))
 }
 
 /// A manifest, its text, and where it comes from.
@@ -267,7 +266,7 @@ pub(crate) fn intersect_to_run(loaded: &Loaded) -> Result<(Intersection, HeldFol
 
 fn opened(loaded: &Loaded, starts: bool) -> Result<(Intersection, HeldFolders), Failure> {
     let mut intersection =
-        CapabilitySet::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
+        tollgate_config::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
     let store = config::trust_store();
     let (grant, policy, bounds) = (&loaded.grant, &loaded.policy, loaded.bounds.as_ref());
     let nesting = Nesting { grant, policy, store: store.as_ref(), starts, places: &loaded.running.places, bounds };
@@ -286,7 +285,7 @@ pub(crate) fn manifest_beside(component: &Path) -> Option<PathBuf> {
 /// Without a manifest the operator vouches for the tool: it needs exactly what is granted.
 fn adhoc(component: &Path, granted: Granted) -> Result<Loaded, Failure> {
     let no_name = |error| FileError::NoName { component: component.to_owned(), reason: format!("{error}") };
-    let version = "0.0.0".parse().map_err(|error: tollgate_capability::NameError| Failure::usage(no_name(error)))?;
+    let version = "0.0.0".parse().map_err(|error: tollgate_config::NameError| Failure::usage(no_name(error)))?;
     let manifest = Manifest {
         name: granted.name.clone(),
         version,

@@ -8,6 +8,7 @@ use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Value, json};
 use tollgate_audit::Usage;
 use tollgate_capability::Cap;
+use tollgate_config::show_limit;
 use tollgate_wasi_proxy::{Stdout, Violation};
 
 use super::config;
@@ -333,10 +334,10 @@ fn cap_text(hit: &CapHit) -> String {
 /// A value of a cap with its unit, spelt out where the cap's own way of writing it has none.
 fn exact(cap: Cap, value: u64) -> String {
     match cap {
-        Cap::Fuel | Cap::Handles | Cap::Calls | Cap::Deadline => cap.show(value),
+        Cap::Fuel | Cap::Handles | Cap::Calls | Cap::Deadline => show_limit(cap, value),
         Cap::Records => format!("{value} entries"),
         Cap::Memory | Cap::Input | Cap::Output | Cap::Stdio | Cap::Random | Cap::HostMemory | Cap::RecordBytes => {
-            let shown = cap.show(value);
+            let shown = show_limit(cap, value);
             if shown.ends_with("iB") { shown } else { format!("{value} bytes") }
         }
     }

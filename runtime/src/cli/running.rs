@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tollgate_capability::{CompileSettings, HostSettings, SandboxSettings};
+use tollgate_config::{CompileSettings, HostSettings, SandboxSettings};
 
 use crate::authority::{Deciding, DecidingPlaces};
 

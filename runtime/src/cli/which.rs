@@ -1,7 +1,7 @@
 //! Which files a tool's name stands for.
 
 use miette::Diagnostic;
-use tollgate_capability::{NameError, ToolName};
+use tollgate_config::{NameError, ToolName};
 
 use super::args::ToolArgs;
 use super::cause::{Place, advice};

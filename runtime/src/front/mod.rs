@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
+use tollgate_config::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
 
 use self::group::Group;
 pub use self::host_process::HostProcessEnd;

@@ -1,6 +1,7 @@
 //! What a front is told of a tool: its code, who it is, and what is in force for it.
 
-use tollgate_capability::{CapabilitySet, Grant, Manifest, Needs, ToolName};
+use tollgate_capability::CapabilitySet;
+use tollgate_config::{Grant, Manifest, Needs, ToolName, intersect};
 
 use crate::artifact::Artifact;
 use crate::loading::{LoadOrder, Provenance, bare};
@@ -30,7 +31,7 @@ impl ToolSpec {
         let asking = Manifest { needs: Needs::default(), ..manifest.clone() };
         let limits = Grant { limits: grant.limits.clone(), ..Grant::default() };
         // It needs nothing that is granted. If it did, it would get nothing.
-        let met = CapabilitySet::intersect(&asking, &limits, |_name| None);
+        let met = intersect(&asking, &limits, |_name| None);
         Self::new(artifact, manifest, met.map(|met| met.set).unwrap_or_default(), provenance)
     }
 

@@ -7,7 +7,8 @@ use std::os::unix::net::UnixStream;
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
-use tollgate_capability::{PrivateSet, SandboxLevel};
+use tollgate_capability::PrivateSet;
+use tollgate_config::SandboxLevel;
 
 use super::after::SealedProcess;
 use super::lane::Lane;

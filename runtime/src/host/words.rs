@@ -110,7 +110,7 @@ mod tests {
     use std::os::unix::net::UnixStream;
     use std::thread;
 
-    use tollgate_capability::OPERATIONS_MAX;
+    use tollgate_config::OPERATIONS_MAX;
 
     use super::*;
     use crate::host::lane::Lane;

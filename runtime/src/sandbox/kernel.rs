@@ -1,7 +1,7 @@
 //! What this machine's kernel can enforce, found by asking it; nothing is enforced by asking.
 
 use serde::Serialize;
-use tollgate_capability::SandboxLevel;
+use tollgate_config::SandboxLevel;
 
 use super::filter;
 

@@ -1,5 +1,5 @@
 //! The examples of the manifest reference, run as they stand. That each key has one is tested where the page is made:
-//! `capability/tests/reference`.
+//! `capability/config/tests/reference`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -7,8 +7,8 @@ use rustix::fs::{AtFlags, CWD, RenameFlags};
 use rustix::io::Errno;
 use tollgate_capability::Target;
 
-use super::effect::Place;
 use super::exchange::Decided;
+use super::place::Place;
 use super::probe::Roots;
 use crate::gate::Failed;
 

@@ -8,7 +8,7 @@ use rustix::fs::{Mode, OFlags, fstat};
 use rustix::io::Errno;
 use tollgate_capability::{FsPath, Target};
 
-use super::effect::Place;
+use super::place::Place;
 use super::probe::{Root, names_of, target_of};
 use crate::gate::Failed;
 

@@ -7,6 +7,7 @@ mod exchange;
 mod file;
 mod links;
 mod listing;
+mod place;
 mod probe;
 mod pseudo;
 mod stat;

@@ -17,8 +17,8 @@ use tollgate_capability::{
 };
 
 use super::by_other_calls::{self, link_held, move_folder};
-use super::effect::Place;
 use super::exchange::Decided;
+use super::place::Place;
 use super::{
     Flush, Kind, Roots, change, open, open_preopen, read_at, read_link, set_open_times, set_size, set_times, sync,
     write,

@@ -14,7 +14,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     known("another user's policy of mode 666 is obeyed", |scene| {
         scene.file("project/tollgate.toml", NEAR)?;
         scene.mode("project/tollgate.toml", 0o666)?;
-        if let Some(skipped) = give_away(scene, "project/tollgate.toml") {
+        if let Some(skipped) = give_away(&scene.path("project/tollgate.toml")) {
             return Ok(skipped);
         }
         not_mine(scene)
@@ -41,7 +41,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     variant("my own policy that another group can write is obeyed", |scene| {
         scene.file("project/tollgate.toml", NEAR)?;
         scene.mode("project/tollgate.toml", 0o664)?;
-        if let Some(skipped) = give_to_group(scene, "project/tollgate.toml") {
+        if let Some(skipped) = give_to_group(&scene.path("project/tollgate.toml")) {
             return Ok(skipped);
         }
         not_mine(scene)
@@ -49,14 +49,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     variant("the policy is my link to another user's file", |scene| {
         scene.file("theirs/policy.toml", NEAR)?;
         scene.link("../theirs/policy.toml", "project/tollgate.toml")?;
-        if let Some(skipped) = give_away(scene, "theirs/policy.toml") {
+        if let Some(skipped) = give_away(&scene.path("theirs/policy.toml")) {
             return Ok(skipped);
         }
         not_mine(scene)
     }),
     variant("the policy is mine, its folder is another user's", |scene| {
         scene.file("project/tollgate.toml", NEAR)?;
-        if let Some(skipped) = give_away(scene, "project") {
+        if let Some(skipped) = give_away(&scene.path("project")) {
             return Ok(skipped);
         }
         not_mine(scene)

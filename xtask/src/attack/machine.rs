@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use super::ran::{Ran, Verdict};
-use super::scene::Scene;
 use crate::Result;
 
 /// How long a command may take before the attack is given up.
@@ -113,13 +112,13 @@ pub(super) fn run_with_mounts(mounts: &str, command: &Command) -> Result<Ran> {
 const NO_MOUNTS: i32 = 120;
 
 /// Gives a file to another user. None if it was done; else why the attack is skipped.
-pub(super) fn give_away(scene: &Scene<'_>, below: &str) -> Option<Verdict> {
-    given(chown(scene.path(below), Some(OTHER_USER), None))
+pub(super) fn give_away(file: &Path) -> Option<Verdict> {
+    given(chown(file, Some(OTHER_USER), None))
 }
 
 /// Gives a file to another group. None if it was done; else why the attack is skipped.
-pub(super) fn give_to_group(scene: &Scene<'_>, below: &str) -> Option<Verdict> {
-    given(chown(scene.path(below), None, Some(OTHER_USER)))
+pub(super) fn give_to_group(file: &Path) -> Option<Verdict> {
+    given(chown(file, None, Some(OTHER_USER)))
 }
 
 fn given(done: std::io::Result<()>) -> Option<Verdict> {

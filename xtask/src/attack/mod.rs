@@ -77,6 +77,7 @@ pub(crate) fn attack(rows: &[&str]) -> Result<()> {
     setup::setup()?;
     cargo::run(&["build", "--workspace"], &[])?;
     let stage = Stage::new()?;
+    Scene::compile_once(&stage)?;
     let terminal = Terminal::of_stdout();
     let (started, mut tally) = (Instant::now(), Tally::default());
     for row in rows {

@@ -44,6 +44,16 @@ impl<'a> Scene<'a> {
         Ok(scene)
     }
 
+    /// Runs the hostile tool once; from then on each scene begins with a copy of what was compiled, and of its key.
+    pub(super) fn compile_once(stage: &'a Stage) -> Result<()> {
+        let scene = Self::new(stage)?;
+        scene.hostile(&[], &json!([]))?.all_done()?;
+        fs::create_dir_all(stage.seed().join("state/tollgate"))?;
+        copy_tree(&scene.path("home/cache"), &stage.seed().join("cache"))?;
+        fs::copy(scene.path("home/state/tollgate/artifact.key"), stage.seed().join("state/tollgate/artifact.key"))?;
+        Ok(())
+    }
+
     /// A place in the scene, by its path below the scene's folder.
     pub(super) fn path(&self, below: &str) -> PathBuf {
         self.folder.join(below)

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
 
-use super::scene::Scene;
 use crate::{Result, cargo};
 
 pub(super) struct Stage {
@@ -22,25 +21,13 @@ impl Stage {
         let built = cargo::built()?;
         let folder = env::temp_dir().join(format!("tollgate-attack-{}", process::id()));
         fs::create_dir(&folder).map_err(|error| format!("cannot make the folder {}: {error}", folder.display()))?;
-        let stage = Self {
+        Ok(Self {
             folder,
             tollgate: built.join("tollgate"),
             verify: built.join("tollgate-verify"),
             hostile: built.join("guests/wasm32-wasip2/guest/examples/probe_attack.wasm"),
             scenes: AtomicU32::new(0),
-        };
-        stage.compile()?;
-        Ok(stage)
-    }
-
-    /// Runs the hostile tool once; from then on each scene begins with a copy of what was compiled, and of its key.
-    fn compile(&self) -> Result<()> {
-        let scene = Scene::new(self)?;
-        scene.hostile(&[], &serde_json::json!([]))?.all_done()?;
-        fs::create_dir_all(self.seed().join("state/tollgate"))?;
-        copy_tree(&scene.path("home/cache"), &self.seed().join("cache"))?;
-        fs::copy(scene.path("home/state/tollgate/artifact.key"), self.seed().join("state/tollgate/artifact.key"))?;
-        Ok(())
+        })
     }
 
     /// What each home begins with.

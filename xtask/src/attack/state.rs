@@ -23,7 +23,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     known("the key is another user's", |scene| {
         base(scene)?;
-        if let Some(skipped) = give_away(scene, KEY) {
+        if let Some(skipped) = give_away(&scene.path(KEY)) {
             return Ok(skipped);
         }
         goes_on(scene, &["key"])
@@ -64,7 +64,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     variant("the state is another user's", |scene| {
         base(scene)?;
-        if let Some(skipped) = give_away(scene, STATE) {
+        if let Some(skipped) = give_away(&scene.path(STATE)) {
             return Ok(skipped);
         }
         goes_on(scene, &["state"])
@@ -72,7 +72,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     variant("the key is a link to another user's", |scene| {
         base(scene)?;
         fs::rename(scene.path(KEY), scene.path("theirs.key"))?;
-        if let Some(skipped) = give_away(scene, "theirs.key") {
+        if let Some(skipped) = give_away(&scene.path("theirs.key")) {
             return Ok(skipped);
         }
         scene.link(&scene.place("theirs.key"), KEY)?;
@@ -80,7 +80,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     variant("the side store is another user's", |scene| {
         base(scene)?;
-        if let Some(skipped) = give_away(scene, "home/state/tollgate/ledger.private") {
+        if let Some(skipped) = give_away(&scene.path("home/state/tollgate/ledger.private")) {
             return Ok(skipped);
         }
         goes_on(scene, &["side store"])

@@ -28,7 +28,7 @@ use std::path::Path;
 use args::AuditCommand;
 use fault::argument;
 use tollgate_audit::{Ledger, OpenError};
-use tollgate_capability::TimeSpan;
+use tollgate_config::TimeSpan;
 
 use super::exit::{Exit, Failure};
 use super::ledger::{Patience, folder};

@@ -4,9 +4,8 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, FsCapability, Manifest, Patterns, SandboxLevel, SandboxSettings,
-};
+use tollgate_capability::{Access, AccessSet, CapabilitySet, FsCapability, Patterns};
+use tollgate_config::{Manifest, SandboxLevel, SandboxSettings};
 
 use crate::artifact::Artifact;
 use crate::authority::hold;

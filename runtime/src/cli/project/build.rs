@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_audit::Digest;
-use tollgate_capability::{CompileSettings, Grant, TimeSpan};
+use tollgate_config::{CompileSettings, Grant, TimeSpan};
 
 use super::{Project, builder};
 use crate::artifact::Artifact;

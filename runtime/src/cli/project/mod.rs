@@ -11,7 +11,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use tollgate_capability::Manifest;
+use tollgate_config::Manifest;
 
 use super::exit::Failure;
 use super::load;

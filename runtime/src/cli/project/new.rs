@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use serde_json::json;
-use tollgate_capability::{NameError, ToolName};
+use tollgate_config::{NameError, ToolName};
 
 use super::sdk;
 use crate::cli::args::NewArgs;

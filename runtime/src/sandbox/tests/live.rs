@@ -9,7 +9,8 @@ use std::{fs, thread};
 
 use serde_json::{Value, json};
 use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, HostId, Kept, Record, RecordError};
-use tollgate_capability::{Access, AdhocGrant, ArgumentsRecord, Cap, Grant, Limits, Manifest};
+use tollgate_capability::{Access, ArgumentsRecord, Cap, Limits};
+use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
 use tollgate_example_tools::Guest;
 use tollgate_wasi_proxy::know_devtmpfs;
 
@@ -125,7 +126,7 @@ fn granted(manifest: &Manifest, grants: &[&str]) -> CapabilitySet {
     for text in grants {
         grant.merge_adhoc(AdhocGrant::parse(text, Path::new("/")).unwrap()).unwrap();
     }
-    CapabilitySet::intersect(manifest, &grant, |_name| None).unwrap().set
+    intersect(manifest, &grant, |_name| None).unwrap().set
 }
 
 fn guest(name: &str) -> &'static Guest {

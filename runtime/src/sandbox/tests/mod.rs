@@ -18,7 +18,8 @@ use std::process::Command;
 
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
 use tollgate_audit::{BlockedCall, Entry, HostId};
-use tollgate_capability::{AccessSet, CapabilitySet, FsCapability, Patterns, SandboxLevel};
+use tollgate_capability::{AccessSet, CapabilitySet, FsCapability, Patterns};
+use tollgate_config::SandboxLevel;
 
 use super::*;
 

@@ -4,11 +4,9 @@ use std::fmt;
 
 use miette::Diagnostic;
 use thiserror::Error;
+use tollgate_capability::{AccessSet, ClockMode, Stdio, StdioSet};
 
-use crate::access::AccessSet;
-use crate::call::Stdio;
 use crate::names::{EnvName, GuestPath, ToolName};
-use crate::set::{ClockMode, StdioSet};
 
 /// A tool cannot start: it needs what nothing grants.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -3,8 +3,7 @@
 
 use miette::Diagnostic;
 use thiserror::Error;
-
-use crate::access::AccessSet;
+use tollgate_capability::AccessSet;
 
 /// Longest description, in bytes: a language model reads all of them.
 pub const DESCRIPTION_BYTES_MAX: usize = 4_096;

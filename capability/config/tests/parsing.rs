@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use texts::{FOLDER, MANIFEST, POLICY, rendered};
 use tollgate_capability::{
-    Access, AccessSet, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, COMPILE_CPU_MS_MAX, COMPILE_MS_MIN,
-    COMPILE_TIME_MS_MAX, Cap, ClockMode, CompartmentName, CompileSettings, EnvValue, Grant, HOST_GRACE_MS_MAX,
-    HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings, Manifest, OnViolation, Policy, RandomMode,
-    RandomNeed, Record, SandboxLevel, SandboxSettings, Stdio, StdioSet,
+    Access, AccessSet, Acknowledge, ArgumentsRecord, AuditSettings, Cap, ClockMode, OnViolation, RandomMode, Record,
+    Stdio, StdioSet,
+};
+use tollgate_config::{
+    AdhocGrant, COMPILE_CPU_MS_MAX, COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, CompartmentName, CompileSettings, EnvValue,
+    Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings, Manifest, Policy,
+    RandomNeed, SandboxLevel, SandboxSettings,
 };
 
 #[test]
@@ -51,7 +54,7 @@ fn every_key_of_a_policy_is_read() {
     assert_eq!(docs.host, PathBuf::from("/etc/tollgate/work/reports"));
     assert_eq!(docs.access.to_string(), "read,list");
     assert_eq!((docs.patterns.include(), docs.patterns.exclude()), (&["*.txt".into()][..], &["private/**".into()][..]));
-    assert_eq!(docs.quota.map(tollgate_capability::ByteSize::bytes), Some(1 << 20));
+    assert_eq!(docs.quota.map(tollgate_config::ByteSize::bytes), Some(1 << 20));
     let out = &grant.fs[&"/out".parse().unwrap()];
     assert_eq!((out.host.as_path(), out.quota), (Path::new("/srv/$out"), None));
     assert_eq!((out.durable.to_string().as_str(), docs.durable.is_empty()), ("delete", true));

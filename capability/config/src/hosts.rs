@@ -9,12 +9,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::diagnostic::{Document, DocumentError};
-use crate::limits::DurationSchema;
-use crate::manifest::parsed;
+use crate::diagnostic::{Document, DocumentError, PolicyError};
 use crate::names::{CompartmentName, ToolName};
-use crate::policy::PolicyError;
-use crate::schema::quantity;
+use crate::schema::{DurationSchema, quantity};
+use crate::shared::parsed;
 use crate::texts::{self, COMPARTMENT_TOOLS_MAX, POLICY_ENTRIES_MAX, TextError};
 use crate::units::{Quantity, Unit, UnitError};
 

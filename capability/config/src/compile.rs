@@ -7,8 +7,7 @@ use toml::Spanned;
 
 use crate::diagnostic::{Document, DocumentError};
 use crate::hosts::millis;
-use crate::limits::DurationSchema;
-use crate::schema::quantity;
+use crate::schema::{DurationSchema, quantity};
 use crate::units::{Quantity, Unit};
 
 /// Least CPU time, and least time by the clock, in milliseconds: the kernel counts CPU time in whole seconds

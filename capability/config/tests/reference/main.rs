@@ -1,5 +1,5 @@
 //! `docs/manifest.md` is what the schemas and the examples in `docs/reference` give. To write it anew:
-//! `UPDATE_EXPECT=1 cargo test -p tollgate-capability --test reference`. That the examples are true is tested where they can
+//! `UPDATE_EXPECT=1 cargo test -p tollgate-config --test reference`. That the examples are true is tested where they can
 //! be run: `runtime/tests/cli/reference.rs`.
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use expect_test::expect_file;
-use tollgate_capability::{manifest_schema, policy_schema};
+use tollgate_config::{manifest_schema, policy_schema};
 
 use crate::keys::{Item, items};
 
@@ -26,7 +26,7 @@ type Examples = BTreeMap<String, String>;
 #[test]
 fn the_page_is_what_schemas_and_examples_give() {
     let page = page::page((&manifest_schema(), &examples("manifest")), (&policy_schema(), &examples("policy")));
-    expect_file!["../../../docs/manifest.md"].assert_eq(&page);
+    expect_file!["../../../../docs/manifest.md"].assert_eq(&page);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn every_example_uses_its_key_and_denies_something() {
 }
 
 fn examples(folder: &str) -> Examples {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/reference").join(folder);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference").join(folder);
     let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let example = |path: PathBuf| {
         let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap().to_owned();

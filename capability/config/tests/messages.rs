@@ -7,7 +7,7 @@ use std::path::Path;
 
 use expect_test::{Expect, expect};
 use texts::{FOLDER, MANIFEST, POLICY, rendered};
-use tollgate_capability::{AdhocGrant, Grant, GuestPath, Manifest, Policy};
+use tollgate_config::{AdhocGrant, Grant, GuestPath, Manifest, Policy};
 
 fn manifest_says(from: &str, to: &str, expect: &Expect) {
     let text = MANIFEST.replacen(from, to, 1);

@@ -4,70 +4,66 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::access::{Access, AccessSet};
-use crate::call::Stdio;
-use crate::grant::{EnvValue, FsGrant, Grant};
+use tollgate_capability::{
+    Access, AccessSet, Cap, CapabilitySet, ClockMode, FsCapability, Limits, RandomMode, Record, Stdio, StdioSet,
+};
+
+use crate::grant::{EnvValue, FsGrant, Grant, WRITE_QUOTA_DEFAULT};
+use crate::limits::show_limit;
 use crate::manifest::{FsNeed, Manifest, RandomNeed};
 use crate::missing::{Missing, MissingGrants};
 use crate::names::{EnvName, GuestPath};
-use crate::set::{Cap, CapabilitySet, ClockMode, FsCapability, Limits, RandomMode, Record, StdioSet};
 use crate::texts;
 
-/// What a call may take of the disk below a folder where the grant gives no quota, in bytes: 64 MiB.
-pub const WRITE_QUOTA_DEFAULT: u64 = 64 << 20;
-
-impl CapabilitySet {
-    /// What a tool with this manifest may do under this grant. `host_env` looks up a variable of the operator's
-    /// environment; it is asked only for variables that the manifest needs and the grant takes from there.
-    ///
-    /// | of | the set holds |
-    /// |---|---|
-    /// | a folder | the rights that are both needed and granted; none in common is a missing grant |
-    /// | durable rights | those of the folder's rights that the grant makes durable |
-    /// | environment | the variables needed, with the granted values |
-    /// | arguments | the granted ones, if needed |
-    /// | stdin | if both needed and granted |
-    /// | stdout, stderr | if needed, and the grant has no `stdio` or names them there |
-    /// | a clock | the coarser of what is needed and what is granted |
-    /// | random bytes | as granted, if needed |
-    /// | the call's context | if needed and granted |
-    /// | a cap | the lower of what the manifest expects and the grant's ceiling. Where the grant says nothing, the default is the ceiling; where the manifest says nothing, the grant's value holds, or the default |
-    /// | a write quota | the grant's or [`WRITE_QUOTA_DEFAULT`]; 0 without a right that takes room on the disk, to write or to create |
-    /// | a violation | as the grant says |
-    /// | the record | the stricter of both |
-    /// | audit settings | as the grant says |
-    ///
-    /// # Errors
-    ///
-    /// [`MissingGrants`] lists every need without a grant, and what to add.
-    pub fn intersect(
-        manifest: &Manifest,
-        grant: &Grant,
-        host_env: impl FnMut(&str) -> Option<String>,
-    ) -> Result<Intersection, MissingGrants> {
-        let mut meet = Meet { manifest, grant, missing: Vec::new(), narrowed: Vec::new(), unused: Vec::new() };
-        let set = Self {
-            fs: meet.folders(),
-            env: meet.environment(host_env),
-            args: meet.arguments(),
-            stdio: meet.stdio(),
-            wall_clock: meet.wall_clock(),
-            monotonic_clock: meet.monotonic_clock(),
-            random: meet.random(),
-            context: meet.context(),
-            limits: meet.limits(),
-            on_violation: grant.on_violation,
-            record: stricter(manifest.record, grant.record),
-            audit: grant.audit,
-        };
-        if meet.missing.is_empty() {
-            Ok(Intersection { set, narrowed: meet.narrowed, unused: meet.unused })
-        } else {
-            Err(MissingGrants { tool: manifest.name.clone(), missing: meet.missing })
-        }
+/// What a tool with this manifest may do under this grant. `host_env` looks up a variable of the operator's
+/// environment; it is asked only for variables that the manifest needs and the grant takes from there.
+///
+/// | of | the set holds |
+/// |---|---|
+/// | a folder | the rights that are both needed and granted; none in common is a missing grant |
+/// | durable rights | those of the folder's rights that the grant makes durable |
+/// | environment | the variables needed, with the granted values |
+/// | arguments | the granted ones, if needed |
+/// | stdin | if both needed and granted |
+/// | stdout, stderr | if needed, and the grant has no `stdio` or names them there |
+/// | a clock | the coarser of what is needed and what is granted |
+/// | random bytes | as granted, if needed |
+/// | the call's context | if needed and granted |
+/// | a cap | the lower of what the manifest expects and the grant's ceiling. Where the grant says nothing, the default is the ceiling; where the manifest says nothing, the grant's value holds, or the default |
+/// | a write quota | the grant's or [`WRITE_QUOTA_DEFAULT`]; 0 without a right that takes room on the disk, to write or to create |
+/// | a violation | as the grant says |
+/// | the record | the stricter of both |
+/// | audit settings | as the grant says |
+///
+/// # Errors
+///
+/// [`MissingGrants`] lists every need without a grant, and what to add.
+pub fn intersect(
+    manifest: &Manifest,
+    grant: &Grant,
+    host_env: impl FnMut(&str) -> Option<String>,
+) -> Result<Intersection, MissingGrants> {
+    let mut meet = Meet { manifest, grant, missing: Vec::new(), narrowed: Vec::new(), unused: Vec::new() };
+    let set = CapabilitySet {
+        fs: meet.folders(),
+        env: meet.environment(host_env),
+        args: meet.arguments(),
+        stdio: meet.stdio(),
+        wall_clock: meet.wall_clock(),
+        monotonic_clock: meet.monotonic_clock(),
+        random: meet.random(),
+        context: meet.context(),
+        limits: meet.limits(),
+        on_violation: grant.on_violation,
+        record: stricter(manifest.record, grant.record),
+        audit: grant.audit,
+    };
+    if meet.missing.is_empty() {
+        Ok(Intersection { set, narrowed: meet.narrowed, unused: meet.unused })
+    } else {
+        Err(MissingGrants { tool: manifest.name.clone(), missing: meet.missing })
     }
 }
-
 /// A capability set, and where manifest and grant differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Intersection {
@@ -132,7 +128,7 @@ impl fmt::Display for Narrowed {
             }
             Self::Random => f.write_str("random: secure needed, seeded granted"),
             Self::Limit { cap, expected, holds } => {
-                let (expected, holds) = (cap.show(*expected), cap.show(*holds));
+                let (expected, holds) = (show_limit(*cap, *expected), show_limit(*cap, *holds));
                 write!(f, "limits.{}: {expected} expected, {holds} holds", cap.as_str())
             }
         }

@@ -18,21 +18,20 @@ use std::path::Path;
 
 use miette::Diagnostic;
 use thiserror::Error;
+use tollgate_capability::{
+    Access, AccessSet, Acknowledge, ArgumentsRecord, Cap, ClockMode, Patterns, RandomMode, Stdio, StdioSet,
+};
 use tollgate_plain::one_line;
 
-use crate::access::{Access, AccessSet};
-use crate::audit::{Acknowledge, ArgumentsRecord};
-use crate::call::Stdio;
-use crate::diagnostic::{ValueError, nearest};
-use crate::grant::{EnvValue, FsGrant};
+use crate::diagnostic::ValueError;
+use crate::grant::{EnvValue, FsGrant, Grant, granted};
 use crate::host::host_path;
 use crate::limits::PartialLimits;
 use crate::names::{EnvName, GuestPath};
-use crate::patterns::Patterns;
-use crate::set::{Cap, ClockMode, RandomMode, StdioSet};
-use crate::texts::{self, VALUES_MAX};
+use crate::nearest::nearest;
+use crate::texts::{self, TextError, VALUES_MAX};
 
-/// One `--grant`. [`Grant::merge_adhoc`](crate::Grant::merge_adhoc) adds it to a grant.
+/// One `--grant`. [`Grant::merge_adhoc`] adds it to a grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AdhocGrant {
     /// A folder, without patterns, mounts or durable rights and with the default quota.
@@ -101,6 +100,66 @@ impl AdhocGrant {
             _unknown => Err(text.unknown_kind(kind)),
         }
     }
+}
+
+impl Grant {
+    /// Adds what the command line gives. For the same folder, variable, clock, limit or audit setting it replaces what was there; a
+    /// folder that is given anew has no durable rights until they are given anew too.
+    ///
+    /// # Errors
+    ///
+    /// A [`MergeError`] if it makes a right durable that is not granted by then. The grant is as it was.
+    pub fn merge_adhoc(&mut self, adhoc: AdhocGrant) -> Result<(), MergeError> {
+        match adhoc {
+            AdhocGrant::Fs { guest, fs } => {
+                self.fs.insert(guest, fs);
+            }
+            AdhocGrant::Durable { guest, durable } => self.make_durable(guest, durable)?,
+            AdhocGrant::Env { name, value } => {
+                self.env.insert(name, value);
+            }
+            AdhocGrant::Args(args) => self.args = Some(args),
+            AdhocGrant::Stdio(stdio) => self.stdio = Some(stdio),
+            AdhocGrant::Random(random) => self.random = Some(random),
+            AdhocGrant::WallClock(clock) => self.wall_clock = Some(clock),
+            AdhocGrant::MonotonicClock(clock) => self.monotonic_clock = Some(clock),
+            AdhocGrant::Context => self.context = true,
+            AdhocGrant::Arguments(arguments) => self.audit.arguments = arguments,
+            AdhocGrant::Acknowledge(acknowledge) => self.audit.acknowledge = acknowledge,
+            AdhocGrant::Limits(limits) => self.limits.replace_with(&limits),
+        }
+        Ok(())
+    }
+
+    fn make_durable(&mut self, guest: GuestPath, durable: AccessSet) -> Result<(), MergeError> {
+        let Some(fs) = self.fs.get_mut(&guest) else { return Err(MergeError::NoFolder { guest }) };
+        fs.durable = granted(durable, fs.access).map_err(|fault| MergeError::Durable { guest, fault })?;
+        Ok(())
+    }
+}
+
+/// Why what the command line gives does not fit what is granted already.
+#[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum MergeError {
+    /// Rights are durable below a folder that is not granted.
+    #[error("the rights below `{guest}` cannot be durable: no such folder is granted")]
+    #[diagnostic(help(
+        "grant the folder first, such as --grant 'fs:{guest}=PATH:write' --grant 'durable:{guest}=write'"
+    ))]
+    NoFolder {
+        /// The folder.
+        guest: GuestPath,
+    },
+    /// Rights are durable that are not granted.
+    #[error("below `{guest}`: {fault}")]
+    #[diagnostic(help("grant them in `fs:{guest}=…` before `durable:{guest}=…`, or take them out there"))]
+    Durable {
+        /// The folder.
+        guest: GuestPath,
+        /// Which rights.
+        fault: TextError,
+    },
 }
 
 /// Why a `--grant` is refused.
@@ -180,7 +239,10 @@ impl GrantText<'_> {
 
     fn rights(self, words: &str, form: &str) -> Result<AccessSet, GrantTextError> {
         let known = Access::ALL.map(Access::as_str);
-        let right = |word: &str| Access::by_word(word).ok_or_else(|| self.word(word, &known, form));
+        let right = |word: &str| {
+            let found = Access::ALL.into_iter().find(|access| access.as_str() == word);
+            found.ok_or_else(|| self.word(word, &known, form))
+        };
         words.split(',').map(right).collect()
     }
 
@@ -257,7 +319,8 @@ impl GrantText<'_> {
     fn limit(self, rest: &str) -> Parsed {
         let (key, value) = rest.split_once('=').ok_or_else(|| self.form(LIMIT_FORM))?;
         let known = Cap::ALL.map(Cap::as_str);
-        let cap = Cap::by_key(key).ok_or_else(|| self.word(key, &known, LIMIT_FORM))?;
+        let cap = Cap::ALL.into_iter().find(|cap| cap.as_str() == key);
+        let cap = cap.ok_or_else(|| self.word(key, &known, LIMIT_FORM))?;
         let mut limits = PartialLimits::default();
         limits.set_text(cap, value).map_err(|fault| self.value(fault, LIMIT_FORM))?;
         Ok(AdhocGrant::Limits(limits))

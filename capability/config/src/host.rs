@@ -6,9 +6,9 @@ use std::path::{Component, Path, PathBuf};
 
 use miette::Diagnostic;
 use thiserror::Error;
+use tollgate_capability::PATH_BYTES_MAX;
 
-use crate::diagnostic::nearest;
-use crate::path::PATH_BYTES_MAX;
+use crate::nearest::nearest;
 
 /// Why a host path cannot be granted.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use tollgate_capability::PatternError;
 use tollgate_plain::same_length;
 
-use crate::binding::PinFault;
 use crate::host::HostPathError;
-use crate::names::NameError;
-use crate::patterns::PatternError;
+use crate::names::{CompartmentName, NameError, ToolName};
+use crate::nearest::nearest;
+use crate::pin::PinFault;
 use crate::texts::TextError;
 use crate::units::UnitError;
 
@@ -138,6 +139,36 @@ pub enum DocumentError {
     },
 }
 
+/// Why a policy is refused.
+#[derive(Debug, Clone, Error, Diagnostic)]
+#[non_exhaustive]
+pub enum PolicyError {
+    /// What any file can have wrong with it.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Document(#[from] DocumentError),
+    /// A tool is in two compartments, or twice in one.
+    #[error("the tool `{tool}` is in a compartment twice: in `{earlier}` and in `{later}`")]
+    #[diagnostic(help("a tool has one host process: take it out of one of the two lists"))]
+    TwoCompartments {
+        /// The tool.
+        tool: ToolName,
+        /// The compartment that comes first in the file.
+        earlier: CompartmentName,
+        /// The one that comes second, or the same.
+        later: CompartmentName,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The first place.
+        #[label("`{tool}` is here first")]
+        first: SourceSpan,
+        /// The second place.
+        #[label(primary, "and here again")]
+        second: SourceSpan,
+    },
+}
+
 /// Why a value cannot be used, wherever it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 #[non_exhaustive]
@@ -152,7 +183,7 @@ pub enum ValueError {
     Name(#[from] NameError),
     /// A pattern.
     #[error(transparent)]
-    #[diagnostic(transparent)]
+    #[diagnostic(help("{}", .0.help()))]
     Pattern(#[from] PatternError),
     /// A host path.
     #[error(transparent)]
@@ -268,28 +299,6 @@ fn in_toml(message: &str) -> String {
     };
     format!("{given}, expected {expected}")
 }
-
-/// Names the nearest of `known`, then all of them.
-pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
-    let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    if NETWORK.contains(&given) && !known.is_empty() {
-        return format!(
-            "the network cannot be granted, to any tool: each call of it is denied. Known {kind} here: {list}"
-        );
-    }
-    if known.is_empty() {
-        return format!("there are no {kind} here");
-    }
-    match known.iter().min_by_key(|word| strsim::damerau_levenshtein(given, word)) {
-        Some(word) if strsim::damerau_levenshtein(given, word) <= given.chars().count().div_ceil(2) => {
-            format!("did you mean `{word}`? Known {kind} here: {list}")
-        }
-        Some(_) | None => format!("known {kind} here: {list}"),
-    }
-}
-
-/// What one would call the network.
-const NETWORK: [&str; 10] = ["net", "network", "tcp", "udp", "http", "https", "dns", "socket", "sockets", "internet"];
 
 #[cfg(test)]
 mod tests {

@@ -7,9 +7,11 @@ use expect_test::expect;
 use miette::{Diagnostic, NarratableReportHandler};
 use sha2::{Digest, Sha256};
 use tollgate_capability::{
-    Access, Acknowledge, AdhocGrant, ArgumentsRecord, AuditSettings, CANONICAL_BYTES_MAX, CapabilitySet, ClockMode,
-    Grant, Intersection, Limits, Manifest, MissingGrants, OnViolation, Policy, RandomMode, Record, RecordedSet,
-    StdioSet, WRITE_QUOTA_DEFAULT,
+    Access, Acknowledge, ArgumentsRecord, AuditSettings, CANONICAL_BYTES_MAX, CapabilitySet, ClockMode, Limits,
+    OnViolation, RandomMode, Record, RecordedSet, StdioSet,
+};
+use tollgate_config::{
+    AdhocGrant, Grant, Intersection, Manifest, MissingGrants, Policy, WRITE_QUOTA_DEFAULT, intersect,
 };
 
 fn manifest(rest: &str) -> Manifest {
@@ -25,11 +27,11 @@ fn grant(lines: &str) -> Grant {
 }
 
 fn met(needs: &str, lines: &str) -> Intersection {
-    CapabilitySet::intersect(&manifest(needs), &grant(lines), |_| None).unwrap()
+    intersect(&manifest(needs), &grant(lines), |_| None).unwrap()
 }
 
 fn unmet(needs: &str, lines: &str) -> MissingGrants {
-    CapabilitySet::intersect(&manifest(needs), &grant(lines), |_| None).unwrap_err()
+    intersect(&manifest(needs), &grant(lines), |_| None).unwrap_err()
 }
 
 fn shown(list: &[impl ToString]) -> Vec<String> {
@@ -110,7 +112,7 @@ fn the_host_environment_is_asked_only_for_what_is_needed_and_taken_from_it() {
     let lines = r#"env = { LANG = "C", TOKEN = { host = "API_TOKEN" }, OTHER = { host = "SECRET" } }"#;
     let needs = manifest("[needs]\nenv = [\"LANG\", \"TOKEN\"]");
     let mut asked = Vec::new();
-    let met = CapabilitySet::intersect(&needs, &grant(lines), |name| {
+    let met = intersect(&needs, &grant(lines), |name| {
         asked.push(name.to_owned());
         Some("t0ken".to_owned())
     });
@@ -118,9 +120,9 @@ fn the_host_environment_is_asked_only_for_what_is_needed_and_taken_from_it() {
     assert_eq!(asked, ["API_TOKEN"]);
     assert_eq!(set.env["TOKEN"], "t0ken");
     assert!(!set.to_canonical_json().unwrap().contains("t0ken"));
-    let unset = CapabilitySet::intersect(&needs, &grant(lines), |_| None).unwrap_err();
+    let unset = intersect(&needs, &grant(lines), |_| None).unwrap_err();
     assert!(unset.to_string().contains("API_TOKEN"), "{unset}");
-    assert!(CapabilitySet::intersect(&needs, &grant(lines), |_| Some("a\0b".to_owned())).is_err());
+    assert!(intersect(&needs, &grant(lines), |_| Some("a\0b".to_owned())).is_err());
 }
 
 #[test]
@@ -254,7 +256,7 @@ fn the_lines_and_the_texts_that_are_printed_are_enough() {
     }
     let lines = policy.grant(&"word-count".parse().unwrap());
     assert_eq!(lines, adhoc);
-    let met = CapabilitySet::intersect(&manifest(ALL_NEEDS), &lines, |_| None).unwrap();
+    let met = intersect(&manifest(ALL_NEEDS), &lines, |_| None).unwrap();
     assert!(met.narrowed.is_empty(), "{:?}", met.narrowed);
     assert!(met.set.fs[1].access.contains(Access::Create));
 }

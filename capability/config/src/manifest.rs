@@ -8,16 +8,16 @@ use miette::{Diagnostic, SourceSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use tollgate_capability::{Access, AccessSet, ClockMode, RandomMode, Record, Stdio, StdioSet};
 use toml::Spanned;
 
-use crate::access::{Access, AccessSet};
-use crate::call::Stdio;
 use crate::diagnostic::{Document, DocumentError, SourceText};
 use crate::grant::Grant;
 use crate::limits::{PartialLimits, RawLimits};
 use crate::names::{EnvName, GuestPath, OperationName, ToolName, ToolVersion};
-use crate::set::{ClockMode, RandomMode, Record, StdioSet};
-use crate::texts::{self, FOLDERS_MAX, OPERATIONS_MAX, TextError, VALUES_MAX};
+use crate::schema::without_null;
+use crate::shared::{RawClocks, parsed, rights};
+use crate::texts::{self, FOLDERS_MAX, OPERATIONS_MAX, VALUES_MAX};
 
 /// Longest manifest, in bytes: all its parts at their longest would be more, but no tool needs all of them.
 pub const MANIFEST_BYTES_MAX: usize = 256 << 10;
@@ -59,6 +59,12 @@ impl Manifest {
             record: raw.record,
         })
     }
+}
+
+/// The schema of `tool.toml`.
+#[must_use]
+pub fn manifest_schema() -> serde_json::Value {
+    without_null(schemars::schema_for!(RawManifest))
 }
 
 /// One thing that a tool can be called for.
@@ -207,7 +213,7 @@ pub enum ManifestError {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Tollgate tool manifest (tool.toml)")]
-pub(crate) struct RawManifest {
+struct RawManifest {
     /// What the tool is.
     tool: RawTool,
     /// What can be called.
@@ -294,17 +300,6 @@ struct RawFsNeed {
     /// What the tool does there. What is granted and not needed is denied too.
     #[schemars(with = "Vec<Access>", length(min = 1))]
     access: Spanned<Vec<Access>>,
-}
-
-/// Both clocks.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(rename = "Clocks")]
-pub(crate) struct RawClocks {
-    /// The time of day.
-    pub(crate) wall: Option<ClockMode>,
-    /// The time since some instant.
-    pub(crate) monotonic: Option<ClockMode>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -408,20 +403,6 @@ fn env_names(document: &Document, raw: &Spanned<Vec<Spanned<String>>>) -> Result
     texts::count("environment variables", names.len(), VALUES_MAX)
         .map_err(|fault| document.value(raw.span(), fault))?;
     names.iter().map(|name| parsed(document, name)).collect()
-}
-
-/// The name that a text should be.
-pub(crate) fn parsed<T>(document: &Document, raw: &Spanned<String>) -> Result<T, DocumentError>
-where
-    T: std::str::FromStr<Err = crate::names::NameError>,
-{
-    raw.get_ref().parse().map_err(|fault: T::Err| document.value(raw.span(), fault))
-}
-
-/// At least one right.
-pub(crate) fn rights(document: &Document, raw: &Spanned<Vec<Access>>) -> Result<AccessSet, DocumentError> {
-    let access = raw.get_ref().iter().copied().collect::<AccessSet>();
-    if access.is_empty() { Err(document.value(raw.span(), TextError::NoAccess)) } else { Ok(access) }
 }
 
 fn description(document: &Document, raw: Option<Spanned<String>>) -> Result<String, DocumentError> {

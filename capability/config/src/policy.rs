@@ -5,35 +5,27 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
-use miette::{Diagnostic, SourceSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+use tollgate_capability::{
+    Access, AccessSet, Acknowledge, ArgumentsRecord, AuditSettings, OnViolation, Patterns, RandomMode, Record, Stdio,
+    StdioSet,
+};
 use toml::Spanned;
 
-use crate::access::{Access, AccessSet};
-use crate::audit::{Acknowledge, ArgumentsRecord, AuditSettings};
-use crate::binding::ComponentPin;
-use crate::call::Stdio;
 use crate::compile::{CompileSettings, RawCompile};
-use crate::diagnostic::{Document, DocumentError, SourceText};
-use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, granted};
+use crate::diagnostic::{Document, DocumentError, PolicyError};
+use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, WRITE_QUOTA_DEFAULT, granted};
 use crate::host::{expand, host_path};
 use crate::hosts::{HostSettings, RawCompartments, RawHosts, compartments};
-use crate::intersect::WRITE_QUOTA_DEFAULT;
-use crate::limits::{RawLimits, SizeSchema};
-use crate::manifest::{RawClocks, parsed, rights};
+use crate::limits::RawLimits;
 use crate::names::{CompartmentName, EnvName, GuestPath, ToolName};
-use crate::patterns::Patterns;
+use crate::pin::ComponentPin;
 use crate::sandbox::{SandboxLevel, SandboxSettings};
-use crate::schema::{NOTHING, key, quantity, values_length};
-use crate::set::{OnViolation, RandomMode, Record, StdioSet};
+use crate::schema::{NOTHING, SizeSchema, key, quantity, values_length, without_null};
+use crate::shared::{RawClocks, parsed, rights};
 use crate::texts::{self, COMPARTMENT_TOOLS_MAX, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
 use crate::units::{ByteSize, Quantity, Unit, UnitError};
-
-/// The name of the file that is found as the policy in the working folder. In folders that a tool may change, the gate keeps
-/// it from being made, changed or seen.
-pub const POLICY_NAME: &str = "tollgate.toml";
 
 /// Longest policy, in bytes: a thousand tools with a kilobyte each.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;
@@ -80,41 +72,17 @@ impl Policy {
     }
 }
 
-/// Why a policy is refused.
-#[derive(Debug, Clone, Error, Diagnostic)]
-#[non_exhaustive]
-pub enum PolicyError {
-    /// What any file can have wrong with it.
-    #[error(transparent)]
-    #[diagnostic(transparent)]
-    Document(#[from] DocumentError),
-    /// A tool is in two compartments, or twice in one.
-    #[error("the tool `{tool}` is in a compartment twice: in `{earlier}` and in `{later}`")]
-    #[diagnostic(help("a tool has one host process: take it out of one of the two lists"))]
-    TwoCompartments {
-        /// The tool.
-        tool: ToolName,
-        /// The compartment that comes first in the file.
-        earlier: CompartmentName,
-        /// The one that comes second, or the same.
-        later: CompartmentName,
-        /// The file.
-        #[source_code]
-        text: SourceText,
-        /// The first place.
-        #[label("`{tool}` is here first")]
-        first: SourceSpan,
-        /// The second place.
-        #[label(primary, "and here again")]
-        second: SourceSpan,
-    },
+/// The schema of `tollgate.toml`.
+#[must_use]
+pub fn policy_schema() -> serde_json::Value {
+    without_null(schemars::schema_for!(RawPolicy))
 }
 
 /// `tollgate.toml`: what an operator gives each tool.
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Tollgate policy (tollgate.toml)")]
-pub(crate) struct RawPolicy {
+struct RawPolicy {
     /// What `${NAME}` in a host path stands for. `$$` is a dollar sign there.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, String>", extend("propertyNames" = key("NAME")))]

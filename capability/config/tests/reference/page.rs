@@ -16,7 +16,7 @@ const ABOUT: &str = "\
 All keys of `tool.toml`, the manifest, in which a tool's author says what the tool needs, and of `tollgate.toml`, the policy,
 in which an operator says what each tool gets. What holds for a call is what both say: nothing granted means nothing allowed.
 Keys that are not on this page are errors. [grants.md](grants.md) says how to grant; editors take the
-[schema of the manifest](../capability/schema/tool.schema.json) and [that of the policy](../capability/schema/tollgate.schema.json).
+[schema of the manifest](../capability/config/schema/tool.schema.json) and [that of the policy](../capability/config/schema/tollgate.schema.json).
 
 Each key has an example in which it denies something; where one command cannot show that (`calls`, `hosts`, clocks, texts for
 people), in which a value of it is refused, or something withheld. The examples are run as tests, with the example tools and hostile

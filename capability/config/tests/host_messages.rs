@@ -8,7 +8,7 @@ use std::path::Path;
 
 use expect_test::{Expect, expect};
 use texts::{FOLDER, POLICY, rendered};
-use tollgate_capability::Policy;
+use tollgate_config::Policy;
 
 fn policy_says(from: &str, to: &str, expect: &Expect) {
     let text = POLICY.replacen(from, to, 1);

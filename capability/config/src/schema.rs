@@ -3,23 +3,10 @@
 
 use schemars::Schema;
 use schemars::transform::{RecursiveTransform, Transform};
+use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::manifest::RawManifest;
-use crate::policy::RawPolicy;
 use crate::units::Unit;
-
-/// The schema of `tool.toml`.
-#[must_use]
-pub fn manifest_schema() -> Value {
-    without_null(schemars::schema_for!(RawManifest))
-}
-
-/// The schema of `tollgate.toml`.
-#[must_use]
-pub fn policy_schema() -> Value {
-    without_null(schemars::schema_for!(RawPolicy))
-}
 
 /// How a reader should call the keys of a table that the file names itself.
 pub(crate) fn key(placeholder: &str) -> Value {
@@ -57,8 +44,28 @@ pub(crate) fn quantity(unit: Unit, default: u64, (min, max): (u64, u64)) -> impl
     }
 }
 
+/// A number of bytes, or a text of a whole number and a unit: `16MiB`, `512B`, `2MB`. `KiB`, `MiB`, `GiB` and `TiB` are
+/// powers of 1024, `KB`, `MB`, `GB` and `TB` of 1000.
+#[derive(Serialize, schemars::JsonSchema)]
+#[serde(untagged)]
+#[schemars(rename = "Size")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) enum SizeSchema {
+    /// Bytes.
+    Bytes(u64),
+    /// A number and a unit.
+    Text(#[schemars(regex(pattern = r"^[0-9]+(B|KiB|MiB|GiB|TiB|KB|MB|GB|TB)?$"))] String),
+}
+
+/// A text of a whole number and a unit: `500ms`, `2s`, `1m`, `1h`.
+#[derive(Serialize, schemars::JsonSchema)]
+#[serde(transparent)]
+#[schemars(rename = "Duration")]
+#[allow(dead_code, reason = "only its schema is used")]
+pub(crate) struct DurationSchema(#[schemars(regex(pattern = r"^[0-9]+(ms|s|m|h)$"))] String);
+
 /// TOML has no null: a key that may be left out is not one that may be null.
-fn without_null(mut schema: Schema) -> Value {
+pub(crate) fn without_null(mut schema: Schema) -> Value {
     RecursiveTransform(take_null_out).transform(&mut schema);
     schema.to_value()
 }

@@ -1,0 +1,23 @@
+//! The word that somebody may have meant.
+
+/// Names the nearest of `known`, then all of them.
+pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
+    let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
+    if NETWORK.contains(&given) && !known.is_empty() {
+        return format!(
+            "the network cannot be granted, to any tool: each call of it is denied. Known {kind} here: {list}"
+        );
+    }
+    if known.is_empty() {
+        return format!("there are no {kind} here");
+    }
+    match known.iter().min_by_key(|word| strsim::damerau_levenshtein(given, word)) {
+        Some(word) if strsim::damerau_levenshtein(given, word) <= given.chars().count().div_ceil(2) => {
+            format!("did you mean `{word}`? Known {kind} here: {list}")
+        }
+        Some(_) | None => format!("known {kind} here: {list}"),
+    }
+}
+
+/// What one would call the network.
+const NETWORK: [&str; 10] = ["net", "network", "tcp", "udp", "http", "https", "dns", "socket", "sockets", "internet"];
