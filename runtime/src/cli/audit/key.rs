@@ -12,7 +12,7 @@ use super::reading::Reading;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{given, output};
 
-/// A ledger of the first format, which signs nothing, or one of which nothing is left.
+/// Nothing is left of the ledger.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("no entry of the ledger names a key")]
 #[diagnostic(help("`tollgate audit verify` says whether entries are missing"))]
@@ -28,7 +28,7 @@ pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
             Ok(None) => break reading.whole().err(),
             Err(damage) => break Some(damage),
         };
-        let key = opened.key.and_then(|key| VerifierKey::new(opened.origin.as_str(), key.public).ok());
+        let key = VerifierKey::new(opened.origin.as_str(), opened.key.public).ok();
         keys.extend(key.filter(|key| !keys.contains(key)));
     };
     let Some(last) = keys.last() else { return Err(damage.unwrap_or_else(|| Failure::usage(NoKey))) };
