@@ -14,11 +14,13 @@ use rustix::net::{
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::notary::protocol::PACKET_BYTES_MAX;
 use crate::system_call::of_call;
 
 /// Most descriptors that go with one packet.
 pub const CHANNEL_FDS_MAX: usize = 64;
+
+/// Most bytes of a packet between front and notary.
+pub const PACKET_BYTES_MAX: usize = 8192;
 
 /// One end.
 #[derive(Debug)]

@@ -13,12 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use crate::ids::{RootHash, TreeSize};
-use crate::key::VerifierKey;
+use crate::key::{ORIGIN_BYTES_MAX, VerifierKey, is_origin};
 use crate::note::{NOTE_BYTES_MAX, ParseNoteError, SignedNote, VerifyNoteError};
 use crate::regular;
-
-/// Most bytes of an origin: it names a log, usually as a URL without a scheme.
-pub const ORIGIN_BYTES_MAX: usize = 255;
 
 /// How far a ledger has come.
 ///
@@ -159,31 +156,10 @@ pub struct PublishError {
     pub(crate) by_sync: bool,
 }
 
-/// What the checkpoint file holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Published {
-    Signed(SignedCheckpoint),
-    /// As of format version 1: only where the ledger has no key.
-    Unsigned(Checkpoint),
-}
-
-impl Published {
-    pub(crate) fn checkpoint(&self) -> &Checkpoint {
-        match self {
-            Self::Signed(signed) => signed.unverified(),
-            Self::Unsigned(checkpoint) => checkpoint,
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, ParseCheckpointError> {
-        if let Ok(bare) = text.parse() { Ok(Self::Unsigned(bare)) } else { text.parse().map(Self::Signed) }
-    }
-}
-
 /// The checkpoint below `dir`, if there is one.
-pub(crate) fn read(dir: &Path) -> Result<Option<Published>, ReadCheckpointError> {
+pub(crate) fn read(dir: &Path) -> Result<Option<SignedCheckpoint>, ReadCheckpointError> {
     match read_text(&dir.join(CHECKPOINT_FILE)) {
-        Ok(text) => Published::parse(&text).map(Some).map_err(|source| ReadCheckpointError::Malformed { source }),
+        Ok(text) => text.parse().map(Some).map_err(|source| ReadCheckpointError::Malformed { source }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             Err(ReadCheckpointError::Malformed { source: ParseCheckpointError::Lines })
@@ -202,13 +178,6 @@ pub(crate) fn publish(dir: &Path, note: &SignedNote) -> Result<(), PublishError>
     file.sync_all().map_err(sync_failed)?;
     fs::rename(&fresh, dir.join(CHECKPOINT_FILE)).map_err(failed)?;
     File::open(dir).map_err(failed)?.sync_all().map_err(sync_failed)
-}
-
-/// Whether `origin` may name a log (C2SP tlog-checkpoint, and key names of signed-note: no spaces, no plus signs).
-pub(crate) fn is_origin(origin: &str) -> bool {
-    !origin.is_empty()
-        && origin.len() <= ORIGIN_BYTES_MAX
-        && !origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
 }
 
 /// Not more than a note may have, whatever the file holds.

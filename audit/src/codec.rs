@@ -25,12 +25,15 @@ pub const ENTRY_BYTES_MAX: usize = 3 * 1024;
 /// Most bytes of a text, or of the part of it that an entry shows: three such texts fit beside all other fields.
 pub const TEXT_BYTES_MAX: usize = 896;
 
-/// The newest version of the entry format. An entry names the oldest version that has its form, so that what did not
-/// change stays readable for older software. 2 is `ledger-opened` with a key, and `key-rotated`. 3 is `call` without an
-/// unsalted digest, `intent` on disk, `call-end` with a digest of the result or a cap, and `erasure`. 4 is `enforcement`, `blocked-call` and
-/// `kernel-record`. 5 is `policy` with opened folders or a declared name, `call-end` of a request that was turned down, `takeover` and
-/// `adoption`. All else is 1.
+/// The version of the entry format, which every entry names. Versions 1 to 4 were never released, and none of their
+/// entries is read.
 pub const ENTRY_VERSION: u64 = 5;
+
+/// Bytes of the length before an entry in its frame.
+pub(crate) const LENGTH_BYTES: usize = 2;
+
+/// Bytes of the check behind it.
+pub(crate) const CHECK_BYTES: usize = 4;
 
 /// An entry as stored, with its leaf hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,7 +56,13 @@ impl EncodedEntry {
     }
 }
 
-/// Kind and call of an entry by the bytes at its start alone, which stand at fixed places in every version.
+/// The version of an entry by the bytes at its start alone.
+pub(crate) fn version(entry: &[u8]) -> Option<u64> {
+    let [_map, 0x00, version @ 0..=23, ..] = entry else { return None };
+    Some(u64::from(*version))
+}
+
+/// Kind and call of an entry by the bytes at its start alone, which stand at fixed places.
 pub(crate) fn kind_and_call(entry: &[u8]) -> Option<(Kind, Option<CallId>)> {
     let [_map, 0x00, _version, 0x01, kind, rest @ ..] = entry else {
         return None;
@@ -143,7 +152,7 @@ mod form {
     }
 }
 
-/// Keys of the entry map. One meaning each, whatever the kind.
+/// Keys of the entry map. One meaning each, whatever the kind. The next key is the one after the last; 46 stays free.
 mod key {
     pub(super) const VERSION: u64 = 0;
     pub(super) const KIND: u64 = 1;
@@ -191,7 +200,6 @@ mod key {
     pub(super) const SIGNATURE: u64 = 43;
     pub(super) const OLD_SIGNATURE: u64 = 44;
     pub(super) const DURABILITY: u64 = 45;
-    pub(super) const SALTED: u64 = 46;
     pub(super) const RESULT_DIGEST: u64 = 47;
     pub(super) const CAP: u64 = 48;
     pub(super) const HOST: u64 = 49;

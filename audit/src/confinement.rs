@@ -7,9 +7,9 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::entry::wire_enum;
 use crate::ids::{CallId, Digest, HostId};
 use crate::text::Text;
+use crate::wire_enum::wire_enum;
 
 /// Most capability sets that one [`Enforcement`] lists (34 bytes each, to fit the entry); further ones are counted.
 pub const ENFORCEMENT_POLICIES_MAX: usize = 64;

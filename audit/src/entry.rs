@@ -1,7 +1,6 @@
 //! What the ledger can say: one variant of [`Entry`] per kind.
 //!
-//! Plain data. No entry may carry the plain text of arguments or results: digests only, salted ones since format
-//! version 3.
+//! Plain data. No entry may carry the plain text of arguments or results: salted digests only.
 
 use crate::confinement::{BlockedCall, Enforcement, KernelRecord};
 use crate::ids::{CallId, Digest, HostId, PublicKey, RootHash, Sequence, Signature};
@@ -9,6 +8,7 @@ use crate::key::VerifierKey;
 use crate::pairs::Pairs;
 use crate::takeover::{Adoption, Takeover};
 use crate::text::Text;
+use crate::wire_enum::wire_enum;
 
 /// Most intents that one closer lists (5 bytes each at most, to fit the entry); further ones are counted.
 pub const CLOSER_SEQUENCES_MAX: usize = 512;
@@ -56,8 +56,8 @@ pub struct LedgerOpened<'a> {
     pub software: Text<'a>,
     /// Wall clock, nanoseconds since the Unix epoch.
     pub time_ns: u64,
-    /// The key that signs checkpoints from here on; absent in format version 1, which has none.
-    pub key: Option<LedgerKey>,
+    /// The key that signs checkpoints from here on.
+    pub key: LedgerKey,
 }
 
 /// The key that signs a ledger's checkpoints.
@@ -156,8 +156,6 @@ pub struct Call<'a> {
 /// What an entry says of a text that must not stand in the ledger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recorded {
-    /// SHA-256 of the text alone, as format versions 1 and 2 had it. Whoever guesses the text can confirm the guess.
-    Unsalted(Digest),
     /// A digest that nobody can match with a guess without the call's [`Salt`](crate::Salt).
     Salted(Digest),
     /// Nothing.
@@ -320,7 +318,7 @@ impl Entry<'_> {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::LedgerOpened(LedgerOpened { key: Some(LedgerKey { rotated: Some(_), .. }), .. }) => Kind::KeyRotated,
+            Self::LedgerOpened(LedgerOpened { key: LedgerKey { rotated: Some(_), .. }, .. }) => Kind::KeyRotated,
             Self::LedgerOpened(_) => Kind::LedgerOpened,
             Self::Policy(_) => Kind::Policy,
             Self::Call(_) => Kind::Call,
@@ -497,44 +495,3 @@ wire_enum! {
         Rejected = 6 "rejected",
     }
 }
-
-/// An enum with a number on the wire and a name for humans.
-macro_rules! wire_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $number:literal $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant,)+ }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &[Self] = &[$(Self::$variant,)+];
-
-            /// The name that people and `jq` see.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-
-            pub(crate) fn number(self) -> u64 {
-                match self { $(Self::$variant => $number,)+ }
-            }
-
-            pub(crate) fn from_number(number: u64) -> Option<Self> {
-                match number { $($number => Some(Self::$variant),)+ _ => None }
-            }
-        }
-
-        impl std::fmt::Display for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.pad(self.as_str())
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.as_str())
-            }
-        }
-    };
-}
-pub(crate) use wire_enum;

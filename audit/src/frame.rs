@@ -4,7 +4,7 @@
 
 use std::io::{self, Read};
 
-use crate::codec::{ENTRY_BYTES_MAX, EncodedEntry};
+use crate::codec::{CHECK_BYTES, ENTRY_BYTES_MAX, EncodedEntry, LENGTH_BYTES};
 use crate::ids::{LeafHash, LeafIndex};
 use crate::tree::leaf_hash;
 
@@ -223,16 +223,14 @@ fn parse(bytes: &[u8]) -> Parsed<'_> {
     if leaf.0.starts_with(check) { Parsed::Frame { entry, leaf, size } } else { Parsed::Mismatch { size } }
 }
 
-pub(crate) const LENGTH_BYTES: usize = 2;
-pub(crate) const CHECK_BYTES: usize = 4;
-
 /// Reads of this many bytes are no longer what limits the speed of a scan.
 const BUFFER_BYTES: usize = 256 * 1024;
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{Entry, LedgerOpened};
+    use crate::entry::{Entry, LedgerKey, LedgerOpened};
+    use crate::ids::PublicKey;
 
     #[test]
     fn frames_are_read_back_across_buffers() {
@@ -281,7 +279,12 @@ mod tests {
         for time_ns in 0..entries as u64 {
             // A large time keeps all frames equally long.
             let time_ns = u64::MAX - time_ns;
-            let opened = LedgerOpened { origin: "o".into(), software: software.as_str().into(), time_ns, key: None };
+            let opened = LedgerOpened {
+                origin: "o".into(),
+                software: software.as_str().into(),
+                time_ns,
+                key: LedgerKey { public: PublicKey([0; 32]), rotated: None },
+            };
             push_frame(&mut out, &Entry::LedgerOpened(opened).encode());
         }
         out

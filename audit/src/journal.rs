@@ -11,74 +11,11 @@ use std::path::Path;
 
 use rustix::pipe::{SpliceFlags, splice};
 
-use crate::codec::EncodedEntry;
-use crate::frame::push_frame;
+use crate::append_error::AppendError;
+use crate::codec::{self, ENTRY_VERSION, EncodedEntry};
+use crate::frame::{FRAME_BYTES_MAX, Head, head, push_frame};
 use crate::regular;
 use crate::system_call::of_call;
-
-/// Entries are not in the ledger; what they announce must not happen.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum AppendError {
-    /// The operating system refused the write (disk full, quota, file size limit).
-    #[error("the ledger cannot be written")]
-    Write {
-        /// The cause.
-        source: io::Error,
-    },
-    /// Only a part was written, and taken back.
-    #[error("the ledger took {written} of {wanted} bytes")]
-    Short {
-        /// Bytes written.
-        written: usize,
-        /// Bytes there were to write.
-        wanted: usize,
-    },
-    /// The entries are written, yet it is unknown whether they are on disk.
-    #[error("the ledger cannot be brought to disk")]
-    Sync {
-        /// The cause.
-        source: io::Error,
-    },
-    /// An earlier write failed and could not be taken back, or an earlier sync failed; the ledger takes no more until it is
-    /// opened again.
-    #[error("the ledger is stopped since an earlier write failed")]
-    Stopped,
-    /// The notary, which keeps the ledger, is not there at the moment.
-    #[error("the notary, which keeps the ledger, is away; it is being started again")]
-    Away,
-    /// The ledger takes nothing at the moment; it goes on by itself when the reason is gone.
-    #[error("the ledger takes nothing at the moment: {reason}")]
-    Stalled {
-        /// Why.
-        reason: String,
-    },
-    /// The ledger had no room, or gave no sign, before the deadline.
-    #[error("the ledger did not take the record in time")]
-    Late,
-    /// The ledger takes nothing from this process any more.
-    #[error("the ledger takes no more from this process: {reason}")]
-    Closed {
-        /// Why.
-        reason: String,
-    },
-    /// The call has no [`Room`](crate::Room) left for more.
-    #[error("the call has no room left in the ledger: {asked} {} asked for, {left} left", of.unit())]
-    CallFull {
-        /// What there is no room for.
-        of: crate::trail::RoomFor,
-        /// How much of it was asked for.
-        asked: u64,
-        /// How much of it is left.
-        left: u64,
-    },
-    /// The intent was closed before, or is another call's.
-    #[error("intent {intent} of the call is not open")]
-    NotOpen {
-        /// Sequence of the intent.
-        intent: crate::ids::Sequence,
-    },
-}
 
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -169,9 +106,36 @@ pub(crate) fn read_from(dir: &Path, offset: u64) -> io::Result<File> {
     Ok(file)
 }
 
-/// Opens the journal below `dir` for reading only.
+/// Opens the journal below `dir` for reading only. One of an [`OlderFormat`] is refused.
 pub(crate) fn open_to_read(dir: &Path) -> io::Result<File> {
-    regular::open(&dir.join(JOURNAL_FILE))
+    let file = regular::open(&dir.join(JOURNAL_FILE))?;
+    let mut start = [0; FRAME_BYTES_MAX];
+    let bytes = file.read_at(&mut start, 0)?;
+    match head(start.get(..bytes).unwrap_or_default()) {
+        Head::Frame { entry, .. } => match codec::version(entry).filter(|found| (1..ENTRY_VERSION).contains(found)) {
+            Some(found) => Err(io::Error::new(io::ErrorKind::InvalidData, OlderFormat { found })),
+            None => Ok(file),
+        },
+        Head::Incomplete | Head::Bad => Ok(file),
+    }
+}
+
+/// A ledger was begun in a format before [`ENTRY_VERSION`]; nothing of it was read, and nothing in it was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this ledger has format {found}; this program reads format {ENTRY_VERSION}: keep the ledger and the program that wrote it"
+)]
+pub struct OlderFormat {
+    /// The format that its first entry names.
+    pub found: u64,
+}
+
+impl OlderFormat {
+    /// Whether this is why a journal could not be read.
+    #[must_use]
+    pub fn is_cause_of(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|cause| cause.is::<Self>())
+    }
 }
 
 /// An interrupted write has written nothing, so it is the one error after which to try again.
@@ -189,14 +153,20 @@ pub(crate) const JOURNAL_FILE: &str = "journal";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{Entry, LedgerOpened};
+    use crate::entry::{Entry, LedgerKey, LedgerOpened};
+    use crate::ids::PublicKey;
 
     #[test]
     fn nothing_is_appended_after_a_failed_write() {
         let dir = tempfile::tempdir().unwrap();
         drop(Journal::open(dir.path()).unwrap());
         let mut journal = Journal::of(open_to_read(dir.path()).unwrap());
-        let opened = LedgerOpened { origin: "o".into(), software: "s".into(), time_ns: 0, key: None };
+        let opened = LedgerOpened {
+            origin: "o".into(),
+            software: "s".into(),
+            time_ns: 0,
+            key: LedgerKey { public: PublicKey([0; 32]), rotated: None },
+        };
         let entry = [Entry::LedgerOpened(opened).encode()];
 
         assert!(matches!(journal.append(&entry, 0), Err(AppendError::Write { .. })));

@@ -93,7 +93,7 @@ fn ledger_opened(fields: &mut Fields, entry: &LedgerOpened<'_>) {
     fields.put("origin", &entry.origin);
     fields.put("software", &entry.software);
     fields.put("time_ns", entry.time_ns);
-    let Some(key) = &entry.key else { return };
+    let key = &entry.key;
     fields.put("key", key_text(&entry.origin, key.public));
     if let Some(rotation) = &key.rotated {
         fields.put("old_key", key_text(&entry.origin, rotation.old_key));
@@ -131,9 +131,8 @@ fn call(fields: &mut Fields, entry: &Call<'_>) {
     fields.put_option("session", entry.session.as_ref());
     fields.put_option("decision", entry.decision.as_ref());
     fields.put_option("reason", entry.reason.as_ref());
-    if let Recorded::Unsalted(digest) | Recorded::Salted(digest) = entry.arguments {
+    if let Recorded::Salted(digest) = entry.arguments {
         fields.put("arguments", digest);
-        fields.put("salted", matches!(entry.arguments, Recorded::Salted(_)));
     }
     fields.put("arguments_bytes", entry.arguments_bytes);
     fields.put("capability_set", entry.capability_set);

@@ -12,8 +12,10 @@ use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use crate::checkpoint::is_origin;
 use crate::ids::{PublicKey, Signature};
+
+/// Most bytes of an origin: it names a log, usually as a URL without a scheme.
+pub const ORIGIN_BYTES_MAX: usize = 255;
 
 /// Four bytes that, with a key's name, tell keys of a note apart (C2SP signed-note, "Signatures"). A hint, no proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -221,6 +223,13 @@ fn key_id(name: &str, key: &[u8; 32]) -> KeyId {
 const ED25519: u8 = 0x01;
 
 const SECRET_PREFIX: &str = "PRIVATE+KEY+";
+
+/// Whether `origin` may name a log (C2SP tlog-checkpoint, and key names of signed-note: no spaces, no plus signs).
+pub(crate) fn is_origin(origin: &str) -> bool {
+    !origin.is_empty()
+        && origin.len() <= ORIGIN_BYTES_MAX
+        && !origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')
+}
 
 #[cfg(test)]
 mod tests {

@@ -13,14 +13,15 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use self::opening::{Adopts, NoHosts};
-pub(crate) use self::opening::{LiveHosts, OfHost, Opening, SpliceRest};
+pub(crate) use self::opening::{LiveHosts, Opening, SpliceRest};
+use crate::append_error::AppendError;
 use crate::call_counter::CallCounter;
 use crate::checkpoint::{self, Checkpoint};
 use crate::codec::EncodedEntry;
 use crate::entry::{Entry, KeyRotation, LedgerKey, LedgerOpened};
 use crate::frame::frame_bytes;
-use crate::ids::{CallId, HostId, LeafHash, LeafIndex, RootHash, TreeSize};
-use crate::journal::{self, AppendError, Journal};
+use crate::ids::{CallId, HostId, LeafHash, LeafIndex, PublicKey, RootHash, TreeSize};
+use crate::journal::{self, Journal};
 use crate::key::{SigningKey, VerifierKey};
 use crate::key_file;
 use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, with_causes};
@@ -278,7 +279,7 @@ impl Ledger {
     /// First what was taken over, so that no checkpoint covers it without that.
     fn record_open(&self, time_ns: u64, takeover: Option<Takeover>, structure: &Structure) -> Result<(), AppendError> {
         let public = self.verifier_key().public_key();
-        let opened = self.opened(time_ns, Some(LedgerKey { public, rotated: None }));
+        let opened = self.opened(time_ns, public);
         let closers = self.recovery.closed_calls.iter().map(|call| structure.closer(*call, HOST_DIED));
         let entries: Vec<_> = takeover
             .map(Entry::Takeover)
@@ -291,16 +292,18 @@ impl Ledger {
         Ok(())
     }
 
-    fn opened(&self, time_ns: u64, key: Option<LedgerKey>) -> LedgerOpened<'_> {
+    fn opened(&self, time_ns: u64, public: PublicKey) -> LedgerOpened<'_> {
+        let key = LedgerKey { public, rotated: None };
         LedgerOpened { origin: self.origin.as_str().into(), software: self.software.as_str().into(), time_ns, key }
     }
 
     fn rotation(&self, old: &SigningKey, fresh: &SigningKey, time_ns: u64) -> LedgerOpened<'_> {
         let (old_key, public) = (old.verifier().public_key(), fresh.verifier().public_key());
-        let statement = self.opened(time_ns, None).rotation_statement(old_key, public);
+        let mut entry = self.opened(time_ns, public);
+        let statement = entry.rotation_statement(old_key, public);
         let [signature, old_signature] = [fresh, old].map(|key| key.sign(statement.as_bytes()));
-        let rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
-        self.opened(time_ns, Some(LedgerKey { public, rotated }))
+        entry.key.rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
+        entry
     }
 
     fn next_checkpoint(&self) -> Result<NextCheckpoint, CheckpointError> {

@@ -5,11 +5,11 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::append_error::AppendError;
 use crate::checkpoint::{PublishError, ReadCheckpointError};
 use crate::codec::DecodeError;
 use crate::frame::CorruptFrame;
 use crate::ids::{LeafIndex, RootHash, TreeSize};
-use crate::journal::AppendError;
 use crate::key_file::KeyFileError;
 use crate::structure::Problem;
 use crate::system_call::number;

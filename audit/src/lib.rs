@@ -6,7 +6,9 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod acks;
 mod answer;
+mod append_error;
 mod beneath;
 mod call_counter;
 mod call_tree;
@@ -55,14 +57,14 @@ mod trail;
 mod tree;
 mod verify;
 mod verify_tiles;
+mod wire_enum;
 
 pub use crate::answer::{Answer, Newer, UntriedError, read_checkpoint, read_key};
+pub use crate::append_error::{AppendError, RoomFor};
 pub use crate::call_counter::CallCounter;
 pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};
-pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, Received};
-pub use crate::checkpoint::{
-    Checkpoint, ORIGIN_BYTES_MAX, ParseCheckpointError, PublishError, ReadCheckpointError, SignedCheckpoint,
-};
+pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, PACKET_BYTES_MAX, Received};
+pub use crate::checkpoint::{Checkpoint, ParseCheckpointError, PublishError, ReadCheckpointError, SignedCheckpoint};
 pub use crate::codec::blocked_frame::{BLOCKED_FRAME_BYTES_MAX, write_blocked_frame};
 pub use crate::codec::{DecodeError, ENTRY_BYTES_MAX, ENTRY_VERSION, EncodedEntry, TEXT_BYTES_MAX};
 pub use crate::confinement::{
@@ -81,14 +83,14 @@ pub use crate::frame::{CorruptFrame, FRAME_BYTES_MAX};
 pub use crate::ids::{
     CallId, Digest, HostId, LeafHash, LeafIndex, ParseIdError, PublicKey, RootHash, Sequence, Signature, TreeSize,
 };
-pub use crate::journal::AppendError;
-pub use crate::key::{KeyId, ParseKeyError, SigningKey, VerifierKey};
+pub use crate::journal::OlderFormat;
+pub use crate::key::{KeyId, ORIGIN_BYTES_MAX, ParseKeyError, SigningKey, VerifierKey};
 pub use crate::key_file::KeyFileError;
 pub use crate::ledger::{Ledger, Recovery};
 pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError, os_error, with_causes};
 pub use crate::notary::{
-    FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PACKET_BYTES_MAX,
-    PIPE_SHARE_BYTES, StartedNotary, Taken, ToNotary, can_take_from_pipes,
+    FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PIPE_SHARE_BYTES,
+    StartedNotary, Taken, ToNotary, can_take_from_pipes,
 };
 pub use crate::note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,
@@ -118,7 +120,6 @@ pub use crate::text::{Cut, Text};
 pub use crate::tile_path::{ParseTilePathError, TILE_WIDTH, TileKind, TilePath};
 pub use crate::trail::{
     CALL_ENTRIES_MAX, CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals, Room,
-    RoomFor,
 };
 pub use crate::tree::{Frontier, leaf_hash, node_hash};
 pub use crate::verify::{

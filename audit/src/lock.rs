@@ -75,13 +75,10 @@ fn parse(text: &str) -> Option<u32> {
     (line(pid) == text).then_some(pid)
 }
 
-/// Whether the lock file below `dir` is what a holder writes: nothing, a process id of format version 1, or a line.
+/// Whether the lock file below `dir` is what a holder writes: nothing, or a line.
 pub(crate) fn is_sound(dir: &Path) -> bool {
     match text(dir) {
-        Ok(text) => {
-            let bare = text.strip_suffix('\n').is_some_and(|pid| pid.parse::<u32>().is_ok());
-            text.is_empty() || bare || parse(&text).is_some()
-        }
+        Ok(text) => text.is_empty() || parse(&text).is_some(),
         Err(error) => !matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput),
     }
 }

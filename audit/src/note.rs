@@ -9,9 +9,8 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::checkpoint::is_origin;
 use crate::ids::Signature;
-use crate::key::{KeyId, SigningKey, VerifierKey};
+use crate::key::{KeyId, SigningKey, VerifierKey, is_origin};
 
 /// Most bytes of a note: room for a hundred witnesses with large signatures.
 pub const NOTE_BYTES_MAX: usize = 1 << 20;

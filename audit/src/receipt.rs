@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::call_tree::{CallProofError, prove_in_call, verify_in_call};
-use crate::checkpoint::{self, Checkpoint, ParseCheckpointError, Published, ReadCheckpointError, SignedCheckpoint};
+use crate::checkpoint::{self, Checkpoint, ParseCheckpointError, ReadCheckpointError, SignedCheckpoint};
 use crate::codec::{DecodeError, ENTRY_BYTES_MAX, kind_and_call};
 use crate::entry::{CallEnd, Entry, Kind};
 use crate::frame::{FrameError, Step};
@@ -170,10 +170,7 @@ pub enum ReceiptError {
 ///
 /// [`ReceiptError`].
 pub fn prove(dir: &Path, index: LeafIndex) -> Result<Receipt, ReceiptError> {
-    let checkpoint = match checkpoint::read(dir).map_err(ReceiptError::Checkpoint)? {
-        Some(Published::Signed(checkpoint)) => checkpoint,
-        Some(Published::Unsigned(_)) | None => return Err(ReceiptError::Unsigned),
-    };
+    let checkpoint = checkpoint::read(dir).map_err(ReceiptError::Checkpoint)?.ok_or(ReceiptError::Unsigned)?;
     let (size, root) = (checkpoint.unverified().size, checkpoint.unverified().root);
     if index.0 >= size.0 {
         return Err(ReceiptError::NotCovered { index, size });

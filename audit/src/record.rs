@@ -5,10 +5,10 @@
 use std::fmt::Debug;
 use std::time::Instant;
 
+use crate::append_error::AppendError;
 use crate::codec::EncodedEntry;
 use crate::entry::Durability;
 use crate::ids::{CallId, HostId};
-use crate::journal::AppendError;
 
 /// Takes entries into a ledger.
 pub trait Record: Debug + Send + Sync {

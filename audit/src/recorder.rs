@@ -20,11 +20,11 @@ use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
 use crate::call_counter::CallCounter;
 use serde::{Deserialize, Serialize};
 
+use crate::acks::{ANSWER_BYTES, Answer, Wait};
+use crate::append_error::AppendError;
 use crate::codec::EncodedEntry;
 use crate::frame::push_frame;
 use crate::ids::{CallId, HostId};
-use crate::journal::AppendError;
-use crate::notary::protocol::{ANSWER_BYTES, Answer, Wait};
 use crate::record::{Kept, Record, RecordError};
 use crate::system_call::of_call;
 

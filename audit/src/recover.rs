@@ -5,14 +5,14 @@
 use std::io;
 use std::path::Path;
 
-use crate::checkpoint::Published;
+use crate::checkpoint::SignedCheckpoint;
 use crate::codec::kind_and_call;
+use crate::confinement::BlockedCall;
 use crate::entry::{Entry, Kind};
 use crate::frame::{FrameError, Frames, Step, frame_bytes};
-use crate::ids::{LeafIndex, PublicKey, RootHash, TreeSize};
+use crate::ids::{CallId, HostId, LeafIndex, PublicKey, RootHash, TreeSize};
 use crate::journal;
 use crate::key::VerifierKey;
-use crate::ledger::OfHost;
 use crate::ledger_error::OpenError;
 use crate::state::{Remembered, Resume};
 use crate::structure::{Problem, Structure};
@@ -37,8 +37,19 @@ pub(crate) struct Found {
 pub(crate) struct Known<'k> {
     pub(crate) dir: &'k Path,
     pub(crate) origin: &'k str,
-    pub(crate) published: Option<&'k Published>,
+    pub(crate) published: Option<&'k SignedCheckpoint>,
     pub(crate) remembered: Option<&'k Remembered>,
+}
+
+/// An entry of a host by which it is known after a notary's death.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum OfHost {
+    /// It started this call.
+    Call(CallId),
+    /// It said what confines it.
+    Enforcement(HostId),
+    /// Its filter stopped a system call.
+    Blocked(BlockedCall),
 }
 
 impl Known<'_> {
@@ -50,7 +61,7 @@ impl Known<'_> {
     /// The same without a checkpoint that is newer than the journal: a copy that was made while the ledger was in use may
     /// have one.
     pub(crate) fn without_newer_checkpoint(&self, size: TreeSize) -> Self {
-        Self { published: self.published.filter(|published| published.checkpoint().size <= size), ..*self }
+        Self { published: self.published.filter(|published| published.unverified().size <= size), ..*self }
     }
 
     /// What an operator gives up who adopts a ledger of `size`: what it remembers, or what a newer checkpoint signs.
@@ -103,7 +114,7 @@ impl Known<'_> {
             full.iter().try_for_each(|tile| store.mend_full(tile)).map_err(failed)?;
         }
         store.remove_beyond(size).map_err(failed)?;
-        let published = self.published.map(|published| published.checkpoint().size).unwrap_or_default();
+        let published = self.published.map(|published| published.unverified().size).unwrap_or_default();
         store.mend_partials(&edge, published).map_err(failed)?;
         Ok(edge)
     }
@@ -126,7 +137,7 @@ impl Known<'_> {
     }
 
     fn resume_point(&self) -> Option<(Resume, TileEdge)> {
-        let (resume, published) = (self.remembered?.resume, self.published?.checkpoint());
+        let (resume, published) = (self.remembered?.resume, self.published?.unverified());
         if resume.index == 0 || resume.index > published.size.0 || !resume.index.is_multiple_of(256) {
             return None;
         }
@@ -190,7 +201,7 @@ impl Known<'_> {
 
     /// Roots that the journal must have had.
     fn anchors(&self) -> impl Iterator<Item = (TreeSize, RootHash)> {
-        let published = self.published.map(|published| (published.checkpoint().size, published.checkpoint().root));
+        let published = self.published.map(|published| (published.unverified().size, published.unverified().root));
         let remembered = self.remembered.map(|remembered| (remembered.size, remembered.root));
         published.into_iter().chain(remembered)
     }
@@ -200,7 +211,7 @@ impl Known<'_> {
         if size > TreeSize(0) && found.structure.origin() != Some(self.origin) {
             return Err(self.other_origin(found.structure.origin().unwrap_or_default()));
         }
-        let published = self.published.map(|published| published.checkpoint().origin.as_str());
+        let published = self.published.map(|published| published.unverified().origin.as_str());
         let named = published.into_iter().chain(self.remembered.map(|remembered| remembered.origin.as_str()));
         if let Some(other) = named.into_iter().find(|named| *named != self.origin) {
             return Err(self.other_origin(other));
@@ -229,17 +240,12 @@ impl Known<'_> {
         let Some(published) = self.published else {
             return Ok(());
         };
-        let size = published.checkpoint().size;
+        let size = published.unverified().size;
         let from_start = found.start.index == 0;
         let in_force = found.structure.key_at(size).or_else(|| (!from_start).then_some(current));
-        match (published, in_force) {
-            (Published::Unsigned(_), None) => Ok(()),
-            (Published::Signed(signed), Some(key)) => {
-                let key = VerifierKey::new(self.origin, key).map_err(|_no_key| OpenError::CheckpointNotOurs)?;
-                signed.verify(&key).map(|_checkpoint| ()).map_err(|_wrong| OpenError::CheckpointNotOurs)
-            }
-            (Published::Signed(_), None) | (Published::Unsigned(_), Some(_)) => Err(OpenError::CheckpointNotOurs),
-        }
+        let key = in_force.and_then(|key| VerifierKey::new(self.origin, key).ok());
+        let is_ours = key.is_some_and(|key| published.verify(&key).is_ok());
+        if is_ours { Ok(()) } else { Err(OpenError::CheckpointNotOurs) }
     }
 
     fn io_error(&self, source: io::Error) -> OpenError {

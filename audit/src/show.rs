@@ -221,9 +221,10 @@ mod tests {
     use std::io::Write as _;
 
     use super::*;
-    use crate::entry::{LedgerOpened, Policy};
+    use crate::entry::{LedgerKey, LedgerOpened, Policy};
     use crate::frame::push_frame;
     use crate::ids::Digest;
+    use crate::ids::PublicKey;
     use crate::pairs::Pairs;
     use crate::tree::leaf_hash;
 
@@ -245,7 +246,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut journal = OpenOptions::new().create(true).append(true).open(dir.path().join("journal")).unwrap();
         let entry = |time_ns| {
-            Entry::LedgerOpened(LedgerOpened { origin: "o".into(), software: "s".into(), time_ns, key: None }).encode()
+            Entry::LedgerOpened(LedgerOpened {
+                origin: "o".into(),
+                software: "s".into(),
+                time_ns,
+                key: LedgerKey { public: PublicKey([0; 32]), rotated: None },
+            })
+            .encode()
         };
         let frame = |time_ns| {
             let mut frame = Vec::new();

@@ -13,8 +13,8 @@ use std::str::FromStr as _;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::checkpoint::is_origin;
 use crate::ids::{RootHash, TreeSize};
+use crate::key::is_origin;
 use crate::regular;
 
 /// A place in the journal from which recovery can go on.

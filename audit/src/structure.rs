@@ -387,12 +387,7 @@ impl Structure {
             Some(_) => report(Problem::OriginChanged),
         }
         let before = self.keys.last().map(|(_, key)| *key);
-        let Some(LedgerKey { public, rotated }) = &entry.key else {
-            if before.is_some() {
-                report(Problem::KeyChanged);
-            }
-            return;
-        };
+        let LedgerKey { public, rotated } = &entry.key;
         match rotated {
             Some(rotation) => {
                 if before.is_some_and(|before| before != rotation.old_key) {

@@ -10,8 +10,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::beneath::{Place, is_absent};
-use crate::codec::ENTRY_BYTES_MAX;
-use crate::frame::LENGTH_BYTES;
+use crate::codec::{ENTRY_BYTES_MAX, LENGTH_BYTES};
 use crate::ids::TreeSize;
 use crate::tile_path::{TILE_LEVELS, TILE_WIDTH, TileKind, TilePath};
 use crate::tiles::{Tile, TileEdge, edge_tile, first};

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::append_error::{AppendError, RoomFor};
 use crate::codec::EncodedEntry;
 use crate::entry::{
     Action, Call, CallClass, CallEnd, Durability, Entry, Fact, Intent, Layer, Outcome, Recorded, Usage, Verdict,
@@ -13,7 +14,6 @@ use crate::entry::{
 };
 use crate::frame::{FRAME_BYTES_MAX, frame_bytes};
 use crate::ids::{CallId, Digest, LeafHash, RootHash, Sequence};
-use crate::journal::AppendError;
 use crate::pairs::Pairs;
 use crate::record::{Kept, Record};
 use crate::tree::Frontier;
@@ -46,24 +46,6 @@ pub struct Room {
     pub entries: u32,
     /// Bytes of these entries with their frames.
     pub bytes: u64,
-}
-
-/// What a call has no more [`Room`] for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RoomFor {
-    /// Entries.
-    Entries,
-    /// Bytes of entries.
-    Bytes,
-}
-
-impl RoomFor {
-    pub(crate) const fn unit(self) -> &'static str {
-        match self {
-            Self::Entries => "entries",
-            Self::Bytes => "bytes",
-        }
-    }
 }
 
 /// How a call starts: the fields of [`Call`], and the moment from which its entries count their time.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::checkpoint::{self, CHECKPOINT_FILE, Checkpoint, Published, ReadCheckpointError};
+use crate::checkpoint::{self, CHECKPOINT_FILE, Checkpoint, ReadCheckpointError, SignedCheckpoint};
 use crate::entry::{Entry, Kind};
 use crate::frame::{Frame, FrameError, Frames, Step};
 use crate::ids::{CallId, LeafIndex, RootHash, TreeSize};
@@ -198,11 +198,7 @@ pub fn verify_with(dir: &Path, options: &VerifyOptions) -> Result<Report, Verify
         Ok(None) if must_be_signed => Ok(next_checkpoint(dir, TreeSize(0))),
         checkpoint => checkpoint,
     };
-    let size = |published: &Published| match published {
-        Published::Signed(signed) => signed.unverified().size,
-        // Format version 1 has no tiles.
-        Published::Unsigned(_) => TreeSize(0),
-    };
+    let size = |published: &SignedCheckpoint| published.unverified().size;
     let required = checkpoint.as_ref().ok().and_then(Option::as_ref).map_or(TreeSize(0), size);
     let tiles = TileAudit::list(dir, required).map_err(other)?;
     let journal = journal::open_to_read(dir).map_err(|source| VerifyError::Journal { source })?;
@@ -241,7 +237,7 @@ struct Verifier {
     key: Option<VerifierKey>,
     frontier: Frontier,
     structure: Structure,
-    published: Option<Published>,
+    published: Option<SignedCheckpoint>,
     remembered: Option<Remembered>,
     // The root at the checkpoint's size, and where that was. Judged at the end: before, its signature is not.
     at_checkpoint: Option<(LeafIndex, u64, RootHash)>,
@@ -282,7 +278,7 @@ impl Verifier {
             && !matches!(last, Some(Problem::CorruptFrame))
             && let Some(next) = next_checkpoint(dir, self.frontier.size())
         {
-            let until = next.checkpoint().size;
+            let until = next.unverified().size;
             (self.published, self.at_checkpoint) = (Some(next), None);
             self.note_checkpoint();
             last = self.read_frames(&mut journal, Some(until), &mut tiles)?;
@@ -330,7 +326,7 @@ impl Verifier {
     }
 
     fn signed_size(&self) -> TreeSize {
-        self.published.as_ref().map(|published| published.checkpoint().size).unwrap_or_default()
+        self.published.as_ref().map(|published| published.unverified().size).unwrap_or_default()
     }
 
     fn frame(&mut self, frame: Frame<'_>) {
@@ -361,7 +357,7 @@ impl Verifier {
 
     fn note_checkpoint(&mut self) {
         let size = self.frontier.size();
-        if self.published.as_ref().is_some_and(|published| published.checkpoint().size == size) {
+        if self.published.as_ref().is_some_and(|published| published.unverified().size == size) {
             self.at_checkpoint = Some((LeafIndex(self.index), self.offset, self.frontier.root()));
         }
     }
@@ -403,7 +399,7 @@ impl Verifier {
             size,
             root: self.frontier.root(),
             journal_bytes: self.offset,
-            checkpoint: self.published.as_ref().map(|published| published.checkpoint().clone()),
+            checkpoint: self.published.as_ref().map(|published| published.unverified().clone()),
             signed_by,
             signed_to,
             newer: size.0 - signed_to.0,
@@ -438,7 +434,7 @@ impl Verifier {
         let Some(origin) = self.structure.origin().map(str::to_owned) else {
             return;
         };
-        let published = self.published.as_ref().map(|published| (CHECKPOINT_FILE, &published.checkpoint().origin));
+        let published = self.published.as_ref().map(|published| (CHECKPOINT_FILE, &published.unverified().origin));
         let remembered = self.remembered.as_ref().map(|remembered| (STATE_FILE, &remembered.origin));
         let others = published.into_iter().chain(remembered).filter(|(_, named)| **named != origin);
         let others: Vec<_> = others.map(|(file, named)| (file, named.clone())).collect();
@@ -455,9 +451,9 @@ impl Verifier {
     /// Judges the checkpoint by its signature, and only then the entries by it. Returns the key that signed.
     fn judge_checkpoint(&mut self) -> Option<VerifierKey> {
         let published = self.published.clone()?;
-        let Checkpoint { size, root, .. } = *published.checkpoint();
+        let Checkpoint { size, root, .. } = *published.unverified();
         let signed_by = match self.signed_by(&published) {
-            Ok(key) => key,
+            Ok(key) => Some(key),
             // The key in force at its size may be one that could not be read.
             Err(_) if self.cut_off && self.at_checkpoint.is_none() => return None,
             Err(reason) => {
@@ -481,19 +477,13 @@ impl Verifier {
         signed_by
     }
 
-    /// The ledger's key that signed `published`; of format version 1, none had to.
-    fn signed_by(&self, published: &Published) -> Result<Option<VerifierKey>, String> {
-        let Checkpoint { origin, size, .. } = published.checkpoint();
+    /// The ledger's key that signed `published`.
+    fn signed_by(&self, published: &SignedCheckpoint) -> Result<VerifierKey, String> {
+        let Checkpoint { origin, size, .. } = published.unverified();
         let key = self.structure.key_at(*size).and_then(|key| VerifierKey::new(origin, key).ok());
-        match (published, key) {
-            (Published::Unsigned(_), None) => Ok(None),
-            (Published::Signed(signed), Some(key)) => match signed.verify(&key) {
-                Ok(_checkpoint) => Ok(Some(key)),
-                Err(error) => Err(error.to_string()),
-            },
-            (Published::Unsigned(_), Some(_)) => Err("there is no signature".to_owned()),
-            (Published::Signed(_), None) => Err("the ledger names no key".to_owned()),
-        }
+        let key = key.ok_or("the ledger names no key")?;
+        published.verify(&key).map_err(|error| error.to_string())?;
+        Ok(key)
     }
 
     /// Reports what is wrong with the entry at hand, or with the whole.
@@ -504,7 +494,7 @@ impl Verifier {
 
     /// Reports what is wrong with a file as a whole.
     fn report_in(&mut self, file: &str, problem: Problem) {
-        let index = self.published.as_ref().map_or(0, |published| published.checkpoint().size.0);
+        let index = self.published.as_ref().map_or(0, |published| published.unverified().size.0);
         self.push(Finding { file: file.to_owned(), index: LeafIndex(index), offset: 0, problem });
     }
 
@@ -520,13 +510,13 @@ impl Verifier {
 
 /// The next checkpoint of at least this size that the process which has the ledger publishes; `None` if there is none to
 /// wait for, or it takes too long.
-fn next_checkpoint(dir: &Path, size: TreeSize) -> Option<Published> {
+fn next_checkpoint(dir: &Path, size: TreeSize) -> Option<SignedCheckpoint> {
     let until = Instant::now() + CHECKPOINT_PATIENCE;
     loop {
         // Asked before: it may publish and end in between.
         let is_held = lock::is_probably_held(dir);
         match checkpoint::read(dir) {
-            Ok(Some(next)) if next.checkpoint().size >= size => return Some(next),
+            Ok(Some(next)) if next.unverified().size >= size => return Some(next),
             _ if is_held && Instant::now() < until => thread::sleep(CHECKPOINT_LOOK_EVERY),
             _ => return None,
         }

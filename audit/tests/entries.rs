@@ -13,9 +13,10 @@ use minicbor::data::Type;
 use proptest::prelude::*;
 use tollgate_audit::{
     Action, Adoption, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest,
-    Durability, ENTRY_BYTES_MAX, Enforcement, Entry, Erasure, Fact, HostId, Intent, KernelRecord, KeyRotation, Layer,
-    LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey, Recorded, RootHash,
-    Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage, Verdict, Violation,
+    Durability, ENTRY_BYTES_MAX, ENTRY_VERSION, Enforcement, Entry, Erasure, Fact, HostId, Intent, KernelRecord,
+    KeyRotation, Kind, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey,
+    Recorded, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage, Verdict,
+    Violation,
 };
 
 #[test]
@@ -101,7 +102,7 @@ fn the_largest_texts_fit() {
     let (agent, session) = (option.clone(), option.clone());
     let (decision, reason) = (option.clone(), option.clone());
     fitting(&Entry::Erasure(Erasure { call: call.call, time_ns: u64::MAX, by: long(), reason: option }));
-    let Entry::Adoption(adoption) = support::samples_of_version_5().swap_remove(2) else { panic!("no adoption") };
+    let Entry::Adoption(adoption) = support::break_samples().swap_remove(2) else { panic!("no adoption") };
     fitting(&Entry::Adoption(Adoption { reason: long(), by: long(), ..adoption }));
     fitting(&Entry::Call(Call { tool, version, operation, agent, session, decision, reason, ..call }));
     let Entry::Violation(violation) = support::samples().swap_remove(5) else { panic!("not a violation") };
@@ -112,10 +113,10 @@ fn the_largest_texts_fit() {
 fn all_samples() -> Vec<Entry<'static>> {
     [
         support::samples(),
-        support::samples_of_version_2(),
-        support::samples_of_version_3(),
-        support::samples_of_version_4(),
-        support::samples_of_version_5(),
+        support::key_samples(),
+        support::private_samples(),
+        support::host_samples(),
+        support::break_samples(),
     ]
     .concat()
 }
@@ -130,7 +131,7 @@ fn fitting(entry: &Entry<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Each change keeps the bytes CBOR but makes them another encoding, or another version.
+/// Each change keeps the bytes CBOR but makes them another encoding, or another entry.
 #[test]
 fn only_the_one_encoding_is_read() {
     let bytes = support::samples()[0].encode().as_bytes().to_vec();
@@ -138,68 +139,51 @@ fn only_the_one_encoding_is_read() {
         let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
         [&bytes[..at], to, &bytes[at + from.len()..]].concat()
     };
-    assert_eq!(bytes[..5], [0xa5, 0x00, 0x01, 0x01, 0x01], "map of 5, version 1, kind 1");
+    assert_eq!(bytes[..5], [0xa6, 0x00, 0x05, 0x01, 0x01], "map of 6, version 5, kind 1");
 
     let error = |bytes: &[u8]| Entry::decode(bytes).unwrap_err();
     let trailing = [&bytes[..], &[0]].concat();
     assert!(matches!(error(&trailing), DecodeError::Trailing { .. }));
-    let long_number = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x18, 0x00, 0x01]);
+    let long_number = changed(&[0xa6, 0x00, 0x05], &[0xa6, 0x18, 0x00, 0x05]);
     assert!(matches!(error(&long_number), DecodeError::NotDeterministic { offset: 1 }));
     let long_text = changed(&[0x18, 0x28, 0x6e], &[0x18, 0x28, 0x78, 0x0e]);
     assert!(matches!(error(&long_text), DecodeError::NotDeterministic { .. }));
-    let version = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x06]);
-    assert!(matches!(error(&version), DecodeError::Value { field: "version", .. }));
-    let older_form = changed(&[0xa5, 0x00, 0x01], &[0xa5, 0x00, 0x03]);
-    assert!(matches!(error(&older_form), DecodeError::Value { field: "kind", .. }));
-    let kind = changed(&[0x01, 0x01, 0x01], &[0x01, 0x01, 0x09]);
+    let kind = changed(&[0x05, 0x01, 0x01], &[0x05, 0x01, 0x10]);
     assert!(matches!(error(&kind), DecodeError::Value { field: "kind", .. }));
-    let order = changed(&[0x00, 0x01, 0x01, 0x01], &[0x01, 0x01, 0x00, 0x01]);
+    let order = changed(&[0x00, 0x05, 0x01, 0x01], &[0x01, 0x01, 0x00, 0x05]);
     assert!(matches!(error(&order), DecodeError::Key { expected: 0, found: Some(1), .. }));
-    let unknown = [&changed(&[0xa5], &[0xa6])[..], &[0x18, 0x29, 0x00]].concat();
-    assert!(matches!(error(&unknown), DecodeError::UnexpectedKey { found: 41, .. }));
-    let missing = changed(&[0xa5], &[0xa4]);
-    assert!(matches!(error(&missing), DecodeError::Key { expected: 40, found: None, .. }));
-    let indefinite = [&changed(&[0xa5], &[0xbf])[..], &[0xff]].concat();
+    let unknown = [&changed(&[0xa6], &[0xa7])[..], &[0x18, 0x2a, 0x00]].concat();
+    assert!(matches!(error(&unknown), DecodeError::UnexpectedKey { found: 42, .. }));
+    let missing = changed(&[0xa6], &[0xa5]);
+    assert!(matches!(error(&missing), DecodeError::Key { expected: 41, found: None, .. }));
+    let indefinite = [&changed(&[0xa6], &[0xbf])[..], &[0xff]].concat();
     assert!(matches!(error(&indefinite), DecodeError::NotDeterministic { offset: 0 }));
     assert!(matches!(error(&[0; ENTRY_BYTES_MAX + 1]), DecodeError::TooLong { .. }));
 }
 
-/// What has a form of version 1 is not read in one that claims to be of version 3, and the other way round.
 #[test]
-fn each_form_has_one_version() {
-    let [call, bare, intent, end, _erasure] = support::samples_of_version_3().try_into().unwrap();
-    let read = |bytes: &[u8]| Entry::decode(bytes).map(|entry| entry.kind());
-    let bytes = |entry: &Entry<'_>| entry.encode().as_bytes().to_vec();
-    for entry in [&call, &bare, &intent, &end] {
-        let mut older = bytes(entry);
-        older[2] = 1;
-        assert!(read(&older).is_err(), "{}", entry.kind());
+fn no_other_version_is_read() {
+    for entry in all_samples() {
+        let mut bytes = entry.encode().as_bytes().to_vec();
+        assert_eq!(u64::from(bytes[2]), ENTRY_VERSION);
+        for other in (0..=23_u8).filter(|other| u64::from(*other) != ENTRY_VERSION) {
+            bytes[2] = other;
+            assert_eq!(Entry::decode(&bytes), Err(DecodeError::Version { found: other.into() }), "{}", entry.kind());
+        }
     }
-    for entry in support::samples() {
-        let mut newer = bytes(&entry);
-        newer[2] = 3;
-        // A call without a digest and one whose digest is unsalted differ in more than their version.
-        assert!(read(&newer).is_err(), "{}", entry.kind());
-    }
-    // The class of a request that was turned down is of version 5, and no other class is.
-    let rejected = support::samples_of_version_5().swap_remove(3);
-    for (entry, version) in [(&rejected, 1), (&rejected, 3), (&end, 5)] {
-        let mut other = bytes(entry);
-        other[2] = version;
-        assert!(matches!(read(&other), Err(DecodeError::Value { field: "class", .. })), "{version}");
-    }
-    assert_eq!(bytes(&rejected)[2], 5);
-    let last = |entry: &Entry<'_>, to: &[u8]| {
-        let mut bytes = bytes(entry);
+}
+
+/// An absent key is the one form of an intent that is not on disk.
+#[test]
+fn durability_has_one_form() {
+    let bytes = support::private_samples()[2].encode().as_bytes().to_vec();
+    let last = |to: &[u8]| {
         let place = bytes.len() - to.len();
-        bytes[place..].copy_from_slice(to);
-        read(&bytes)
+        Entry::decode(&[&bytes[..place], to].concat()).map(|entry| entry.kind())
     };
-    assert_eq!(last(&call, &[0x18, 46, 0xf5]), Ok(tollgate_audit::Kind::Call));
-    assert!(matches!(last(&call, &[0x18, 46, 0xf4]), Err(DecodeError::Value { field: "salted", .. })));
-    assert!(last(&intent, &[0x18, 45, 0x01]).is_ok());
-    assert!(matches!(last(&intent, &[0x18, 45, 0x00]), Err(DecodeError::Value { field: "durability", .. })));
-    assert!(matches!(last(&intent, &[0x18, 45, 0x02]), Err(DecodeError::Value { field: "durability", .. })));
+    assert_eq!(last(&[0x18, 45, 0x01]), Ok(Kind::Intent));
+    assert!(matches!(last(&[0x18, 45, 0x00]), Err(DecodeError::Value { field: "durability", .. })));
+    assert!(matches!(last(&[0x18, 45, 0x02]), Err(DecodeError::Value { field: "durability", .. })));
 }
 
 proptest! {
@@ -248,10 +232,10 @@ fn samples_conform_to_the_cddl() {
     for entry in all_samples() {
         conforms(&rules, entry.encode().as_bytes());
     }
-    let kinds = all_samples();
-    assert_eq!(rules.len(), kinds.len(), "one rule per kind and form");
-    let named: BTreeSet<_> = kinds.iter().map(rule_name).collect();
-    assert!(rules.keys().eq(&named), "each has a sample: {named:?}");
+    let kinds: BTreeSet<_> = Kind::ALL.iter().map(ToString::to_string).collect();
+    assert!(rules.keys().eq(&kinds), "one rule per kind");
+    let named: BTreeSet<_> = all_samples().iter().map(|entry| entry.kind().to_string()).collect();
+    assert_eq!(named, kinds, "each has a sample");
 }
 
 /// One line of a map in the CDDL: `? 29: words, ; agent`.
@@ -282,7 +266,7 @@ fn field(line: &str) -> Field {
 
 /// Checks an entry against the CDDL by means that share nothing with the codec but `minicbor`.
 fn conforms(rules: &BTreeMap<String, Vec<Field>>, bytes: &[u8]) {
-    let name = &rule_name(&Entry::decode(bytes).unwrap());
+    let name = &Entry::decode(bytes).unwrap().kind().to_string();
     let mut decoder = Decoder::new(bytes);
     let mut left = decoder.map().unwrap().unwrap();
     for field in &rules[name] {
@@ -298,23 +282,8 @@ fn conforms(rules: &BTreeMap<String, Vec<Field>>, bytes: &[u8]) {
     assert_eq!((left, decoder.position()), (0, bytes.len()), "{name} has unknown keys");
 }
 
-/// The rule for the form of `entry`.
-fn rule_name(entry: &Entry<'_>) -> String {
-    let (kind, version) = (entry.kind(), entry.encode().as_bytes()[2]);
-    match (entry, version) {
-        (Entry::Call(Call { arguments: Recorded::Nothing, .. }), _) => "call-without-arguments-3".to_owned(),
-        (Entry::LedgerOpened(_), 1) | (Entry::Call(_) | Entry::Intent(_) | Entry::CallEnd(_), 3) => {
-            format!("{kind}-{version}")
-        }
-        (Entry::Policy(_), 5) => "policy-5".to_owned(),
-        (Entry::CallEnd(_), 5) => "call-end-5".to_owned(),
-        _ => kind.to_string(),
-    }
-}
-
 fn value(decoder: &mut Decoder<'_>, form: &str) {
     match form {
-        "true" => assert!(decoder.bool().unwrap()),
         "uint" => drop(decoder.u64().unwrap()),
         "seq" => drop(decoder.u32().unwrap()),
         "id" => assert_eq!(decoder.bytes().unwrap().len(), 16),
@@ -380,7 +349,7 @@ fn pairs(decoder: &mut Decoder<'_>, form: &str) {
 /// A policy as it is recorded for a tool with a folder and another name than its manifest's.
 #[test]
 fn a_policy_with_folders_is_written_byte_for_byte() {
-    let bytes = support::samples_of_version_5()[0].encode();
+    let bytes = support::break_samples()[0].encode();
     let text = hex::encode(bytes.as_bytes());
     let [set, manifest, grant] =
         [&b"capability set"[..], b"manifest", b"grant"].map(|text| hex::encode(Digest::of(text).0));
@@ -410,7 +379,7 @@ fn policies() -> impl Strategy<Value = Entry<'static>> {
 /// Size and root come together.
 #[test]
 fn what_an_adoption_knew_is_whole_or_absent() {
-    let whole = support::samples_of_version_5().swap_remove(2).encode();
+    let whole = support::break_samples().swap_remove(2).encode();
     let bytes = whole.as_bytes();
     let without_root = [&[bytes[0] - 1][..], &bytes[1..bytes.len() - 36]].concat();
     assert!(Entry::decode(&without_root).is_err());
@@ -443,7 +412,7 @@ fn breaks() -> impl Strategy<Value = Entry<'static>> {
 fn entries() -> impl Strategy<Value = Entry<'static>> {
     prop_oneof![
         breaks(),
-        (text(), text(), any::<u64>(), prop::option::of(keys())).prop_map(|(origin, software, time_ns, key)| {
+        (text(), text(), any::<u64>(), keys()).prop_map(|(origin, software, time_ns, key)| {
             Entry::LedgerOpened(LedgerOpened { origin, software, time_ns, key })
         }),
         policies(),
@@ -507,11 +476,7 @@ fn host() -> impl Strategy<Value = HostId> {
 fn calls() -> impl Strategy<Value = Entry<'static>> {
     let texts = (text(), text(), text());
     let options = prop::array::uniform4(prop::option::of(text()));
-    let arguments = prop_oneof![
-        digest().prop_map(Recorded::Unsalted),
-        digest().prop_map(Recorded::Salted),
-        Just(Recorded::Nothing),
-    ];
+    let arguments = prop_oneof![digest().prop_map(Recorded::Salted), Just(Recorded::Nothing),];
     let digests = (digest(), arguments, digest());
     (call(), any::<u64>(), texts, options, digests, any::<u64>()).prop_map(
         |(call, time_ns, texts, options, digests, arguments_bytes)| {

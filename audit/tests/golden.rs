@@ -1,6 +1,6 @@
-//! One golden ledger per format version, checked in: what was written then is read for ever.
+//! Golden ledgers, checked in: what was written then is read for ever, from the first release on.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "golden files are renewed as those of expect-test")]
 
 mod support;
@@ -11,20 +11,20 @@ use std::path::{Path, PathBuf};
 use support::{ORIGIN, files, report, tempdir};
 use tollgate_audit::{
     Adoption, Call, CallClass, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, LeafIndex, Ledger,
-    OpenError, Outcome, Sequence, Takeover, TreeSize, Violation, call_root, disclose, find_call_end, prove, store_set,
-    verify,
+    OpenError, Outcome, Problem, ReadCheckpointError, RootHash, Sequence, Takeover, TreeSize, Violation, call_root,
+    disclose, find_call_end, prove, read, store_set, verify,
 };
 
 const SEED: [u8; 32] = [7; 32];
 
-fn golden(version: u32) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/ledger-v{version}"))
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/golden/ledger-{name}"))
 }
 
 /// A copy that may be written.
-fn copy(version: u32) -> support::Folder {
+fn copy(name: &str) -> support::Folder {
     let dir = tempdir().unwrap();
-    for (name, bytes) in files(&golden(version)) {
+    for (name, bytes) in files(&golden(name)) {
         let path = dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
@@ -33,96 +33,66 @@ fn copy(version: u32) -> support::Folder {
 }
 
 /// A copy with key and memory as they are when it was closed.
-fn closed_copy(version: u32) -> support::Folder {
-    let dir = copy(version);
+fn closed_copy(name: &str) -> support::Folder {
+    let dir = copy(name);
     support::write_key(&dir.path().with_extension("key"), SEED);
     let report = report(dir.path());
     support::remember(dir.path(), report.size, report.root, "closed");
     dir
 }
 
-#[test]
-fn version_1_verifies_and_is_gone_on_with() {
-    let before = verify(&golden(1), None).unwrap();
-    assert!(before.is_clean(), "{:?}", before.findings);
-    assert_eq!((before.size, before.count(Kind::CallEnd), before.signed_by), (TreeSize(14), 2, None));
-
-    let dir = copy(1);
+/// A closed ledger verifies after it was opened once more, which is one entry.
+fn is_gone_on_with(name: &str, size: u64) {
+    let dir = closed_copy(name);
     drop(support::open(dir.path()));
     let after = report(dir.path());
     assert!(after.is_clean(), "{:?}", after.findings);
-    assert_eq!((after.size, after.count(Kind::Closer)), (TreeSize(16), 1));
-    assert_eq!(after.signed_by, after.keys.first().cloned());
-    assert!(after.signed_by.is_some());
-
-    // From now on the unsigned checkpoint is one that anybody could have written.
-    fs::copy(golden(1).join("checkpoint"), dir.path().join("checkpoint")).unwrap();
-    assert!(report(dir.path()).is_clean(), "over the entries of version 1 it was right");
-    let bare = fs::read_to_string(dir.path().join("checkpoint")).unwrap().replace("14\n", "16\n");
-    fs::write(dir.path().join("checkpoint"), bare).unwrap();
-    assert!(!report(dir.path()).is_clean());
-    let error = Ledger::open(dir.path(), ORIGIN, "test", 1).unwrap_err();
-    assert!(matches!(error, OpenError::DataChanged { .. } | OpenError::CheckpointNotOurs), "{error}");
+    assert_eq!(after.size, TreeSize(size + 1));
 }
 
 #[test]
-fn version_2_verifies_and_is_gone_on_with() {
-    let before = verify(&golden(2), None).unwrap();
+fn a_long_ledger_verifies_and_is_gone_on_with() {
+    let before = verify(&golden("long"), None).unwrap();
     assert!(before.is_clean(), "{:?}", before.findings);
     assert_eq!((before.size, before.count(Kind::CallEnd)), (TreeSize(270), 1));
     let key = before.signed_by.unwrap();
-    let call = find_call_end(&golden(2), support::SAMPLE_CALL).unwrap();
-    let receipt = prove(&golden(2), call).unwrap();
+    let call = find_call_end(&golden("long"), support::SAMPLE_CALL).unwrap();
+    let receipt = prove(&golden("long"), call).unwrap();
     assert_eq!(receipt.verify(&key).unwrap().0.kind(), Kind::CallEnd);
-
-    let dir = closed_copy(2);
-    drop(support::open(dir.path()));
-    let after = report(dir.path());
-    assert!(after.is_clean(), "{:?}", after.findings);
-    assert_eq!(after.size, TreeSize(271));
+    is_gone_on_with("long", 270);
 }
 
 #[test]
-fn version_3_verifies_and_is_gone_on_with() {
-    let before = verify(&golden(3), None).unwrap();
+fn private_data_and_caps_verify_and_are_gone_on_with() {
+    let before = verify(&golden("private"), None).unwrap();
     assert!(before.is_clean(), "{:?}", before.findings);
     assert_eq!((before.size, before.count(Kind::CallEnd), before.count(Kind::Erasure)), (TreeSize(10), 2, 2));
     let key = before.signed_by.unwrap();
-    let call = find_call_end(&golden(3), support::SAMPLE_CALL).unwrap();
-    let receipt = prove(&golden(3), call).unwrap();
+    let call = find_call_end(&golden("private"), support::SAMPLE_CALL).unwrap();
+    let receipt = prove(&golden("private"), call).unwrap();
     let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
     assert_eq!(end.cap, Some("fuel".into()));
-    let disclosure = disclose(&golden(3), support::SAMPLE_CALL, &[Sequence(1)]).unwrap();
+    let disclosure = disclose(&golden("private"), support::SAMPLE_CALL, &[Sequence(1)]).unwrap();
     assert!(disclosure.verify(&key).is_ok(), "what stands outside a call's tree is not disclosed with it");
-
-    let dir = closed_copy(3);
-    drop(support::open(dir.path()));
-    let after = report(dir.path());
-    assert!(after.is_clean(), "{:?}", after.findings);
-    assert_eq!(after.size, TreeSize(11));
+    is_gone_on_with("private", 10);
 }
 
 #[test]
-fn version_4_verifies_and_is_gone_on_with() {
-    let before = verify(&golden(4), None).unwrap();
+fn entries_about_hosts_verify_and_are_gone_on_with() {
+    let before = verify(&golden("hosts"), None).unwrap();
     assert!(before.is_clean(), "{:?}", before.findings);
     let counts =
         [Kind::Enforcement, Kind::BlockedCall, Kind::KernelRecord, Kind::Closer].map(|kind| before.count(kind));
     assert_eq!((before.size, counts), (TreeSize(12), [1, 2, 1, 1]));
     let key = before.signed_by.unwrap();
-    let disclosure = disclose(&golden(4), support::SAMPLE_CALL, &[Sequence(2)]).unwrap();
+    let disclosure = disclose(&golden("hosts"), support::SAMPLE_CALL, &[Sequence(2)]).unwrap();
     assert!(disclosure.verify(&key).is_ok(), "a blocked call stands outside the tree of the call that it names");
-
-    let dir = closed_copy(4);
-    drop(support::open(dir.path()));
-    let after = report(dir.path());
-    assert!(after.is_clean(), "{:?}", after.findings);
-    assert_eq!(after.size, TreeSize(13));
+    is_gone_on_with("hosts", 12);
 }
 
 #[test]
-fn version_5_verifies_and_is_gone_on_with() {
-    let before = verify(&golden(5), None).unwrap();
+fn breaks_verify_and_are_gone_on_with() {
+    let before = verify(&golden("breaks"), None).unwrap();
     assert!(before.is_clean(), "{:?}", before.findings);
     let counts =
         [Kind::Policy, Kind::Takeover, Kind::Adoption, Kind::Call, Kind::CallEnd].map(|kind| before.count(kind));
@@ -130,22 +100,59 @@ fn version_5_verifies_and_is_gone_on_with() {
     let taken: Vec<_> = before.taken_over.iter().map(|taken| (taken.first.0, taken.count, taken.is_adoption)).collect();
     assert_eq!(taken, [(1, 1, false), (0, 3, true)]);
     let key = before.signed_by.unwrap();
-    let call = find_call_end(&golden(5), support::SAMPLE_CALL).unwrap();
-    let receipt = prove(&golden(5), call).unwrap();
+    let call = find_call_end(&golden("breaks"), support::SAMPLE_CALL).unwrap();
+    let receipt = prove(&golden("breaks"), call).unwrap();
     let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
     assert_eq!((end.class, end.entries), (CallClass::Rejected, 1));
+    is_gone_on_with("breaks", 7);
+}
 
-    let dir = closed_copy(5);
-    drop(support::open(dir.path()));
-    let after = report(dir.path());
-    assert!(after.is_clean(), "{:?}", after.findings);
-    assert_eq!(after.size, TreeSize(8));
+/// Anybody could have written a checkpoint without a signature, also one over the right entries.
+#[test]
+fn a_checkpoint_without_a_signature_is_none() {
+    let dir = closed_copy("long");
+    let signed = fs::read_to_string(dir.path().join("checkpoint")).unwrap();
+    let (bare, _signatures) = signed.split_once("\n\n").unwrap();
+    fs::write(dir.path().join("checkpoint"), format!("{bare}\n")).unwrap();
+    let findings = report(dir.path()).findings;
+    assert!(matches!(findings[0].problem, Problem::CheckpointMalformed { .. }), "{findings:?}");
+    let error = Ledger::open(dir.path(), ORIGIN, "test", 1).unwrap_err();
+    assert!(matches!(error, OpenError::Checkpoint(ReadCheckpointError::Malformed { .. })), "{error}");
+}
+
+const OLDER_FORMAT: &str =
+    "this ledger has format 2; this program reads format 5: keep the ledger and the program that wrote it";
+
+/// A ledger as it was written before format 5, whose first entry is of format 2.
+#[test]
+fn an_older_format_is_refused_by_its_number_and_stays_as_it_is() {
+    let dir = copy("of-format-4");
+    support::write_key(&dir.path().with_extension("key"), SEED);
+    support::remember(dir.path(), TreeSize(12), RootHash([0xee; 32]), "closed");
+    let around = dir.path().parent().unwrap();
+    let before = files(around);
+    let path = dir.path();
+    let refusals: [Box<dyn std::error::Error>; 8] = [
+        Box::new(Ledger::open(path, ORIGIN, "test", 1).unwrap_err()),
+        Box::new(Ledger::open_with_key(path, &path.with_extension("key"), ORIGIN, "test", 1).unwrap_err()),
+        Box::new(Ledger::reopen(path, "test", 1).unwrap_err()),
+        Box::new(Ledger::adopt(path, "operator", "it is old", "test", 1).unwrap_err()),
+        Box::new(read(path).unwrap_err()),
+        Box::new(verify(path, None).unwrap_err()),
+        Box::new(find_call_end(path, support::SAMPLE_CALL).unwrap_err()),
+        Box::new(disclose(path, support::SAMPLE_CALL, &[Sequence(2)]).unwrap_err()),
+    ];
+    for refusal in refusals {
+        let cause = refusal.source().map(ToString::to_string);
+        assert_eq!(cause.as_deref(), Some(OLDER_FORMAT), "{refusal:?}");
+    }
+    assert!(files(around) == before, "a byte has changed");
 }
 
 /// Time, key and entries given, every byte is.
 #[test]
-fn version_2_is_written_byte_for_byte() {
-    written_as_golden(2, |ledger| {
+fn a_long_ledger_is_written_byte_for_byte() {
+    written_as_golden("long", |ledger| {
         ledger.append(&call()).unwrap();
         ledger.checkpoint().unwrap();
         ledger.append(&vec![support::policy(); 263]).unwrap();
@@ -153,40 +160,39 @@ fn version_2_is_written_byte_for_byte() {
 }
 
 #[test]
-fn version_3_is_written_byte_for_byte() {
-    written_as_golden(3, |ledger| {
-        ledger.append(&calls_of_version_3()).unwrap();
+fn private_data_and_caps_are_written_byte_for_byte() {
+    written_as_golden("private", |ledger| {
+        ledger.append(&private_calls()).unwrap();
         // What the entries of the samples name.
         store_set(ledger.folder(), "capability set").unwrap();
     });
 }
 
 #[test]
-fn version_4_is_written_byte_for_byte() {
-    written_as_golden(4, |ledger| {
-        ledger.append(&calls_of_version_4()).unwrap();
+fn entries_about_hosts_are_written_byte_for_byte() {
+    written_as_golden("hosts", |ledger| {
+        ledger.append(&calls_of_a_stopped_host()).unwrap();
         store_set(ledger.folder(), "capability set").unwrap();
         store_set(ledger.folder(), "another").unwrap();
     });
 }
 
 #[test]
-fn version_5_is_written_byte_for_byte() {
-    written_as_golden(5, |ledger| {
-        ledger.append(&entries_of_version_5()).unwrap();
+fn breaks_are_written_byte_for_byte() {
+    written_as_golden("breaks", |ledger| {
+        ledger.append(&breaks()).unwrap();
         store_set(ledger.folder(), "capability set").unwrap();
     });
 }
 
-fn written_as_golden(version: u32, write: impl FnOnce(&Ledger)) {
+fn written_as_golden(name: &str, write: impl FnOnce(&Ledger)) {
     let dir = tempdir().unwrap();
     let key = dir.path().with_extension("key");
     support::write_key(&key, SEED);
-    let software = format!("tollgate 0.{version}.0");
-    write(&Ledger::open_with_key(dir.path(), &key, ORIGIN, &software, 7).unwrap());
+    write(&Ledger::open_with_key(dir.path(), &key, ORIGIN, "tollgate 0.5.0", 7).unwrap());
     let mut written = files(dir.path());
     written.remove("lock");
-    let golden = golden(version);
+    let golden = golden(name);
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         fs::remove_dir_all(&golden).ok();
         for (name, bytes) in &written {
@@ -201,8 +207,8 @@ fn written_as_golden(version: u32, write: impl FnOnce(&Ledger)) {
 }
 
 /// A call that a cap ends, one of which nothing is recorded but that it was, and erasures during and after the first.
-fn calls_of_version_3() -> Vec<EncodedEntry> {
-    let [call, bare, intent, end, erasure] = support::samples_of_version_3().try_into().unwrap();
+fn private_calls() -> Vec<EncodedEntry> {
+    let [call, bare, intent, end, erasure] = support::private_samples().try_into().unwrap();
     let outcome = support::samples().swap_remove(4);
     let (Entry::Call(bare), Entry::CallEnd(end)) = (bare, end) else { panic!("other samples") };
     let tree: Vec<_> = [call, intent, outcome].iter().map(Entry::encode).collect();
@@ -221,14 +227,14 @@ fn calls_of_version_3() -> Vec<EncodedEntry> {
 
 /// A policy with folders and a declared name, entries that were taken over and adopted, and a request that was turned down,
 /// with a digest of its arguments whose salt nobody has.
-fn entries_of_version_5() -> Vec<EncodedEntry> {
-    let [policy, takeover, adoption, end] = support::samples_of_version_5().try_into().unwrap();
+fn breaks() -> Vec<EncodedEntry> {
+    let [policy, takeover, adoption, end] = support::break_samples().try_into().unwrap();
     let (Entry::Takeover(takeover), Entry::Adoption(adoption), Entry::CallEnd(end)) = (takeover, adoption, end) else {
         panic!("other samples")
     };
     let takeover = Takeover { first: LeafIndex(1), ..takeover };
     let adoption = Adoption { first: LeafIndex(0), count: 3, ..adoption };
-    let call = support::samples_of_version_3().swap_remove(0).encode();
+    let call = support::private_samples().swap_remove(0).encode();
     let end = CallEnd { root: call_root(&[call.leaf()]), ..end };
     let [takeover, adoption, end] =
         [Entry::Takeover(takeover), Entry::Adoption(adoption), Entry::CallEnd(end)].map(|entry| entry.encode());
@@ -236,9 +242,9 @@ fn entries_of_version_5() -> Vec<EncodedEntry> {
 }
 
 /// A host that is stopped within one call while another one ends.
-fn calls_of_version_4() -> Vec<EncodedEntry> {
-    let [call, _bare, intent, end, _erasure] = support::samples_of_version_3().try_into().unwrap();
-    let [enforcement, blocked, record] = support::samples_of_version_4().try_into().unwrap();
+fn calls_of_a_stopped_host() -> Vec<EncodedEntry> {
+    let [call, _bare, intent, end, _erasure] = support::private_samples().try_into().unwrap();
+    let [enforcement, blocked, record] = support::host_samples().try_into().unwrap();
     let outcome = support::samples().swap_remove(4);
     let (Entry::Call(start), Entry::CallEnd(end)) = (call.clone(), end) else { panic!("other samples") };
     let host = support::SAMPLE_CALL.host();
@@ -287,5 +293,5 @@ fn call() -> Vec<EncodedEntry> {
 
 #[test]
 fn an_unknown_call_has_no_receipt() {
-    assert!(find_call_end(&golden(2), CallId([0; 16])).is_err());
+    assert!(find_call_end(&golden("long"), CallId([0; 16])).is_err());
 }

@@ -213,7 +213,7 @@ fn a_host_that_lies_about_itself_is_condemned() {
         let enforcement = || Entry::Enforcement(support::enforcement(host));
         let call = |count| Entry::Call(support::call(CallId::new(1, host, count)));
         let other = HostId([0xee; 6]);
-        let record = support::samples_of_version_4().swap_remove(2);
+        let record = support::host_samples().swap_remove(2);
         let Entry::KernelRecord(record) = record else { panic!("no record") };
         let record = Entry::KernelRecord(tollgate_audit::KernelRecord { host, ..record });
         let blocked = |host, call| Entry::BlockedCall(support::blocked(host, call));

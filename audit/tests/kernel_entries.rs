@@ -1,4 +1,4 @@
-//! The entries of format version 4: each has one form, and fits.
+//! The entries about hosts: each has one form, and fits.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
@@ -8,18 +8,10 @@ use tollgate_audit::{
     DecodeError, Digest, ENFORCEMENT_POLICIES_MAX, ENTRY_BYTES_MAX, Enforcement, Entry, KernelRecord, Text,
 };
 
-/// Nothing but its one form is read of the kinds of version 4.
+/// Nothing but its one form is read of the kinds that hosts write.
 #[test]
-fn the_kinds_of_version_4_have_one_form() {
-    let [enforcement, blocked, record] = support::samples_of_version_4().try_into().unwrap();
-    for entry in [&enforcement, &blocked, &record] {
-        let mut bytes = entry.encode().as_bytes().to_vec();
-        assert_eq!(bytes[2], 4);
-        for older in 1..=3 {
-            bytes[2] = older;
-            assert!(matches!(Entry::decode(&bytes), Err(DecodeError::Value { field: "kind", .. })));
-        }
-    }
+fn the_kinds_of_hosts_have_one_form() {
+    let [enforcement, blocked, _record] = support::host_samples().try_into().unwrap();
     let Entry::Enforcement(enforcement) = enforcement else { panic!("no enforcement") };
     let bytes = Entry::Enforcement(enforcement.clone()).encode().as_bytes().to_vec();
     let [low, high] = [enforcement.policies[0].0, enforcement.policies[1].0];

@@ -55,7 +55,7 @@ fn morning() -> Story {
     story.call(died, time_ns + 2 * SECOND, who("notes", Some("agent-8"), Some("d-2")));
     story.intent(died, 5, ".", Verdict::Allow, "fs:/docs:list");
     story.push(Entry::BlockedCall(support::blocked(died.host(), Some(died))));
-    let Entry::KernelRecord(record) = support::samples_of_version_4().swap_remove(2) else { panic!("no record") };
+    let Entry::KernelRecord(record) = support::host_samples().swap_remove(2) else { panic!("no record") };
     story.push(Entry::KernelRecord(KernelRecord { host: died.host(), ..record }));
     story.closer(died);
     story.call(running, time_ns + 3 * SECOND, who("word-count", Some("agent-8"), Some("d-3")));
@@ -313,7 +313,7 @@ fn naive(story: &Story, filter: &Filter) -> Sums {
                 Entry::CallEnd(end) => {
                     add(format!("{} of {group}", end.class), 1);
                     let caps = ["fuel", "host-memory"];
-                    let said = end.cap.as_ref().unwrap_or(&end.detail).as_str();
+                    let said = end.cap.as_ref().map_or("unknown", |cap| cap.as_str());
                     let cap = caps.iter().find(|cap| said.contains(*cap)).unwrap_or(&"unknown");
                     add(format!("cap {cap}"), u64::from(end.class == CallClass::Cap));
                     add("shares".to_owned(), 1);

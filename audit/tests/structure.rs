@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::{open, report, samples, samples_of_version_3, tempdir};
+use support::{open, private_samples, report, samples, tempdir};
 use tollgate_audit::{
     CallClass, CallEnd, CallId, Closer, Digest, Entry, HostId, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict,
     Violation, call_root,
@@ -97,7 +97,7 @@ fn the_closer_of_a_senseless_call_fits() {
 
 #[test]
 fn texts_of_any_call_are_erased_at_any_time() {
-    let erasure = samples_of_version_3().swap_remove(4);
+    let erasure = private_samples().swap_remove(4);
     assert_eq!(problems(vec![erasure.clone()]), [], "its worker died before its first entry");
     let mut entries = vec![call(), intent(1, Verdict::Allow), outcome(2, 1)];
     entries = ended(&entries);
@@ -122,7 +122,7 @@ fn a_host_says_once_and_first_what_confines_it() {
 fn a_blocked_call_is_of_an_open_call_or_of_none() {
     let host = CALL.host();
     let blocked = |host, call| Entry::BlockedCall(support::blocked(host, call));
-    let record = support::samples_of_version_4().swap_remove(2);
+    let record = support::host_samples().swap_remove(2);
     let while_open = [call(), intent(1, Verdict::Allow), blocked(host, Some(CALL)), outcome(2, 1), blocked(host, None)];
     let with_closer = [&while_open[..], &[record, closer(&[])]].concat();
     assert_eq!(problems(with_closer), [], "outside the call's own sequence");
@@ -139,7 +139,8 @@ fn the_ledger_keeps_its_origin() {
     let mut opened = samples().swap_remove(0);
     let Entry::LedgerOpened(entry) = &mut opened else { panic!("not opened") };
     entry.origin = "example.com/other".into();
-    assert_eq!(problems(vec![opened]), [Problem::OriginChanged, Problem::KeyChanged]);
+    let signature = Problem::CheckpointSignature { reason: "no signature by a known key".to_owned() };
+    assert_eq!(problems(vec![opened]), [Problem::OriginChanged, Problem::KeyChanged, signature]);
 }
 
 #[test]

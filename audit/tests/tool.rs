@@ -173,3 +173,12 @@ fn what_others_wrote_steers_no_terminal() {
         }
     }
 }
+
+#[test]
+fn an_older_format_is_refused_by_its_number() {
+    let older = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/ledger-of-format-4");
+    let (code, said) = run(&["ledger", older]);
+    let refusal =
+        "this ledger has format 2; this program reads format 5: keep the ledger and the program that wrote it";
+    assert_eq!((code, said.contains(refusal)), (2, true), "{said}");
+}

@@ -22,6 +22,11 @@ pub fn frames(journal: &[u8]) -> (Vec<&[u8]>, usize) {
     (entries, end)
 }
 
+/// Whether the first entry names a format before the one that is read.
+pub(crate) fn is_older(entries: &[&[u8]]) -> bool {
+    matches!(entries.first(), Some([_map, 0, 1..=4, ..]))
+}
+
 /// `journal` with the check of each frame made to fit its entry, as far as the lengths lead.
 pub(crate) fn with_checks_mended(journal: &[u8]) -> Vec<u8> {
     let (mut mended, mut end) = (Vec::with_capacity(journal.len()), 0);

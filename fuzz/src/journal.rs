@@ -1,17 +1,18 @@
 //! Bytes as the journal of a ledger whose writer died before it signed anything: reading, verifying, recovering.
 
 use tollgate_audit::{
-    Entry, Finding, Frontier, Ledger, LedgerKey, LedgerOpened, PublicKey, ReadError, Recovery, SigningKey,
-    VerifyOptions, leaf_hash, read, verify, verify_with,
+    Entry, Finding, Frontier, Ledger, LedgerOpened, PublicKey, ReadError, Recovery, SigningKey, VerifyOptions,
+    leaf_hash, read, verify, verify_with,
 };
 
 use crate::folder::Folder;
-use crate::frames::{frames, with_checks_mended};
+use crate::frames::{frames, is_older, with_checks_mended};
 use crate::sample::{ORIGIN, key_file_text, seed_of, state_file};
 
 /// Reading, verifying and opening agree on what the journal holds. It opens exactly if every frame before its end can
 /// be read, it makes sense, and it says whose it is; then it loses nothing but an unfinished frame, says what it took
-/// over, has no open calls, opens again, and verifies. If it does not open, no byte of it has changed.
+/// over, has no open calls, opens again, and verifies. If it does not open, no byte of it has changed. One of an older format is
+/// neither read, verified nor opened.
 ///
 /// Once with the bytes as they are, and once with checks that fit, which no mutation would find.
 pub fn journal(bytes: &[u8]) {
@@ -25,6 +26,9 @@ pub fn journal(bytes: &[u8]) {
 fn ledger_of(journal: &[u8]) {
     let folder = Folder::with(&[(JOURNAL.to_owned(), journal.to_vec())].into());
     let (entries, end) = frames(journal);
+    if is_older(&entries) {
+        return refused(&folder, journal);
+    }
     let decoded: Vec<_> = entries.iter().map(|entry| Entry::decode(entry).ok()).collect();
     let before = verify(&folder.ledger(), None).expect("a journal to read");
     let corrupt = read_alike(&folder, &decoded);
@@ -68,6 +72,14 @@ fn ledger_of(journal: &[u8]) {
     }
 }
 
+/// A ledger of an older format is refused, and stays as it is.
+fn refused(folder: &Folder, journal: &[u8]) {
+    assert!(read(&folder.ledger()).is_err());
+    assert!(verify(&folder.ledger(), None).is_err());
+    assert!(Ledger::open(&folder.ledger(), ORIGIN, "tollgate-fuzz", 1).is_err());
+    assert_eq!(folder.files(), [(JOURNAL.to_owned(), journal.to_vec())].into());
+}
+
 /// Reads the entries and compares them; whether there is a corrupt frame after them.
 fn read_alike(folder: &Folder, decoded: &[Option<Entry<'_>>]) -> bool {
     let mut items = read(&folder.ledger()).expect("a journal to read");
@@ -107,10 +119,8 @@ fn opened(ledger: Ledger, folder: &Folder, whole: &[u8]) {
 }
 
 fn named_key(entry: &Entry<'_>) -> Option<PublicKey> {
-    let Entry::LedgerOpened(LedgerOpened { key: Some(LedgerKey { public, .. }), .. }) = entry else {
-        return None;
-    };
-    Some(*public)
+    let Entry::LedgerOpened(LedgerOpened { key, .. }) = entry else { return None };
+    Some(key.public)
 }
 
 fn is(finding: &Finding, problem: &str) -> bool {

@@ -3,7 +3,7 @@
 use tollgate_audit::{Ledger, VerifyOptions, read, verify_with};
 
 use crate::folder::{Files, Folder};
-use crate::frames::{frames, with_checks_mended};
+use crate::frames::{frames, is_older, with_checks_mended};
 use crate::sample::{ORIGIN, Sample, sample};
 
 /// The bytes say what happens to the files of the sample ledger, [`STEP_BYTES`] for each step. Whoever knows the key
@@ -22,6 +22,12 @@ pub fn ledger(bytes: &[u8]) {
     let unharmed =
         files.get(JOURNAL).is_some_and(|journal| journal.starts_with(&sample.files[JOURNAL][..sample.covered_bytes]));
     if let Some(journal) = files.get(JOURNAL) {
+        if is_older(&frames(journal).0) {
+            assert!(read(&folder.ledger()).is_err());
+            assert!(Ledger::open(&folder.ledger(), ORIGIN, "tollgate-fuzz", 4).is_err());
+            assert_eq!(folder.files(), files);
+            return;
+        }
         read_up_to_the_damage(&folder, journal, sample);
         in_order(&folder, &files, unharmed, sample);
     }

@@ -48,7 +48,7 @@ pub fn sample() -> &'static Sample {
 
 impl Sample {
     fn new() -> Self {
-        let mut entries = vec![opened(Some(KEY_SEED)), policy()];
+        let mut entries = vec![opened(KEY_SEED), policy()];
         entries.extend(call(CallId([1; 16]), ASKS, true));
         entries.extend(call(CallId([2; 16]), 1, true));
         entries.push(erasure(CallId([2; 16])));
@@ -105,11 +105,11 @@ pub(crate) fn seed_of(key: tollgate_audit::PublicKey) -> Option<[u8; 32]> {
     KEYS.iter().map(|(seed, _)| *seed).find(is_of)
 }
 
-/// `ledger-opened`, with the key of a seed, or without one as in version 1.
+/// `ledger-opened`, with the key of a seed.
 #[must_use]
-pub fn opened(seed: Option<[u8; 32]>) -> Vec<u8> {
-    let key = seed.map(|seed| SigningKey::from_seed(ORIGIN, &seed).expect("an origin").verifier().public_key());
-    bytes(&Entry::LedgerOpened(ledger_opened(key.map(|public| LedgerKey { public, rotated: None }))))
+pub fn opened(seed: [u8; 32]) -> Vec<u8> {
+    let public = SigningKey::from_seed(ORIGIN, &seed).expect("an origin").verifier().public_key();
+    bytes(&Entry::LedgerOpened(ledger_opened(LedgerKey { public, rotated: None })))
 }
 
 /// `key-rotated`, from the key of one seed to that of another.
@@ -117,10 +117,11 @@ pub fn opened(seed: Option<[u8; 32]>) -> Vec<u8> {
 pub fn rotated(old: [u8; 32], new: [u8; 32]) -> Vec<u8> {
     let [old, new] = [old, new].map(|seed| SigningKey::from_seed(ORIGIN, &seed).expect("an origin"));
     let [old_key, public] = [&old, &new].map(|key| key.verifier().public_key());
-    let statement = ledger_opened(None).rotation_statement(old_key, public);
+    let mut entry = ledger_opened(LedgerKey { public, rotated: None });
+    let statement = entry.rotation_statement(old_key, public);
     let [signature, old_signature] = [&new, &old].map(|key| key.sign(statement.as_bytes()));
-    let rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
-    bytes(&Entry::LedgerOpened(ledger_opened(Some(LedgerKey { public, rotated }))))
+    entry.key.rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
+    bytes(&Entry::LedgerOpened(entry))
 }
 
 /// An entry that stands alone.
@@ -212,7 +213,7 @@ pub fn adoption(first: u64, count: u64, known: Option<u64>) -> Vec<u8> {
 }
 
 /// A call that asks `asks` times for what it gets and once for what it does not. Unless it has `ended`, its last
-/// intent is open. Calls of odd number are as version 1 had them, those of even number as version 3 has them.
+/// intent is open. Calls of even number have what the policy's `audit` settings and caps add.
 #[must_use]
 pub fn call(call: CallId, asks: u32, ended: bool) -> Vec<Vec<u8>> {
     let mut entries = vec![bytes(&started(call))];
@@ -233,7 +234,7 @@ pub fn call(call: CallId, asks: u32, ended: bool) -> Vec<Vec<u8>> {
     entries
 }
 
-fn ledger_opened(key: Option<LedgerKey>) -> LedgerOpened<'static> {
+fn ledger_opened(key: LedgerKey) -> LedgerOpened<'static> {
     LedgerOpened { origin: ORIGIN.into(), software: "tollgate 0.1.0".into(), time_ns: 1_700_000_000_000_000_000, key }
 }
 
@@ -249,11 +250,7 @@ fn started(call: CallId) -> Entry<'static> {
         session: None,
         decision: None,
         reason: Some("the user asked how long the report is".into()),
-        arguments: if is_of_version_3(call) {
-            Recorded::Salted(Digest::of(b"salted {}"))
-        } else {
-            Recorded::Unsalted(Digest::of(b"{}"))
-        },
+        arguments: if is_full(call) { Recorded::Salted(Digest::of(b"salted {}")) } else { Recorded::Nothing },
         arguments_bytes: 2,
         capability_set: Digest::of(b"capability set"),
     })
@@ -272,7 +269,7 @@ fn intent(call: CallId, seq: u32, verdict: Verdict) -> Entry<'static> {
         ]),
         verdict,
         rule: "fs:/docs:read".into(),
-        durability: if is_of_version_3(call) { Durability::Disk } else { Durability::Pipe },
+        durability: if is_full(call) { Durability::Disk } else { Durability::Pipe },
     })
 }
 
@@ -305,19 +302,19 @@ fn violation(call: CallId, seq: u32, of: u32) -> Entry<'static> {
 }
 
 fn call_end(call: CallId, seq: u32, root: RootHash) -> Entry<'static> {
-    let is_new = is_of_version_3(call);
+    let is_full = is_full(call);
     Entry::CallEnd(CallEnd {
         call,
         seq: Sequence(seq),
         at_us: 70_001,
-        class: if is_new { CallClass::Cap } else { CallClass::Success },
+        class: if is_full { CallClass::Cap } else { CallClass::Success },
         detail: "".into(),
         usage: Usage { fuel_used: 123_456, fuel_cap: 500_000_000, wall_us: 70_001, ..Usage::default() },
         counters: Pairs::new([("wasi:clocks/monotonic-clock.now", 12)]),
         entries: seq,
         root,
-        result: is_new.then(|| Digest::of(b"salted result")),
-        cap: is_new.then(|| "fuel".into()),
+        result: is_full.then(|| Digest::of(b"salted result")),
+        cap: is_full.then(|| "fuel".into()),
     })
 }
 
@@ -335,7 +332,7 @@ pub fn rejected(id: CallId, ran: bool) -> Vec<Vec<u8>> {
     entries
 }
 
-fn is_of_version_3(call: CallId) -> bool {
+fn is_full(call: CallId) -> bool {
     call.count().is_multiple_of(2)
 }
 

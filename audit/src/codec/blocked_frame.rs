@@ -3,10 +3,9 @@
 //! A signal may come at any instruction (`signal-safety(7)`): this must never allocate, take a lock, or panic. What it
 //! writes is what [`Entry::encode`](crate::Entry::encode) and the journal write.
 
-use super::{form, key};
+use super::{CHECK_BYTES, ENTRY_VERSION, LENGTH_BYTES, form, key};
 use crate::confinement::{BlockedCall, THREAD_NAME_BYTES_MAX};
 use crate::entry::Kind;
-use crate::frame::{CHECK_BYTES, LENGTH_BYTES};
 use crate::tree::leaf_hash;
 
 /// Most bytes of such a frame; far below `PIPE_BUF`, so that one write to a pipe is atomic.
@@ -19,7 +18,7 @@ pub fn write_blocked_frame(out: &mut [u8; BLOCKED_FRAME_BYTES_MAX], blocked: &Bl
     let BlockedCall { host, call, thread, number, arch, arguments, instruction } = blocked;
     let mut w = Fixed { out, length: LENGTH_BYTES };
     w.head(form::MAP, if call.is_some() { FIELDS } else { FIELDS - 1 });
-    w.uint(key::VERSION, VERSION);
+    w.uint(key::VERSION, ENTRY_VERSION);
     w.uint(key::KIND, Kind::BlockedCall.number());
     if let Some(call) = call {
         w.bytes(key::CALL, form::BYTES, &call.0);
@@ -77,8 +76,6 @@ impl Fixed<'_> {
         self.length
     }
 }
-
-const VERSION: u64 = 4;
 
 /// Fields of an entry that names a call.
 const FIELDS: u64 = 9;

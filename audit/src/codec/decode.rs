@@ -19,30 +19,18 @@ use crate::takeover::{Adoption, Takeover};
 pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) -> Result<Entry<'o>, DecodeError> {
     let mut r = Reader::start(bytes, keep)?;
     let version = r.uint(key::VERSION)?;
-    if !(1..=ENTRY_VERSION).contains(&version) {
-        return Err(r.value("version"));
+    if version != ENTRY_VERSION {
+        return Err(DecodeError::Version { found: version });
     }
-    let kind = number(&mut r, key::KIND, "kind", |number| {
-        Kind::from_number(number).filter(|kind| match kind {
-            Kind::LedgerOpened => matches!(version, 1 | 2),
-            Kind::KeyRotated => version == 2,
-            Kind::Call | Kind::Intent => matches!(version, 1 | 3),
-            Kind::CallEnd => matches!(version, 1 | 3 | 5),
-            Kind::Policy => matches!(version, 1 | 5),
-            Kind::Outcome | Kind::Violation | Kind::Closer => version == 1,
-            Kind::Erasure => version == 3,
-            Kind::Enforcement | Kind::BlockedCall | Kind::KernelRecord => version == 4,
-            Kind::Takeover | Kind::Adoption => version == 5,
-        })
-    })?;
+    let kind = number(&mut r, key::KIND, "kind", Kind::from_number)?;
     let entry = match kind {
-        Kind::LedgerOpened | Kind::KeyRotated => Entry::LedgerOpened(ledger_opened(&mut r, version, kind)?),
-        Kind::Policy => Entry::Policy(policy(&mut r, version)?),
-        Kind::Call => Entry::Call(call(&mut r, version)?),
-        Kind::Intent => Entry::Intent(intent(&mut r, version)?),
+        Kind::LedgerOpened | Kind::KeyRotated => Entry::LedgerOpened(ledger_opened(&mut r, kind)?),
+        Kind::Policy => Entry::Policy(policy(&mut r)?),
+        Kind::Call => Entry::Call(call(&mut r)?),
+        Kind::Intent => Entry::Intent(intent(&mut r)?),
         Kind::Outcome => Entry::Outcome(outcome(&mut r)?),
         Kind::Violation => Entry::Violation(violation(&mut r)?),
-        Kind::CallEnd => Entry::CallEnd(call_end(&mut r, version)?),
+        Kind::CallEnd => Entry::CallEnd(call_end(&mut r)?),
         Kind::Closer => Entry::Closer(closer(&mut r)?),
         Kind::Erasure => Entry::Erasure(erasure(&mut r)?),
         Kind::Enforcement => Entry::Enforcement(enforcement(&mut r)?),
@@ -57,12 +45,12 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
 
 // Fields are read in the order in which they are written below: the order of their keys.
 
-fn ledger_opened<'o>(r: &mut Reader<'_, 'o>, version: u64, kind: Kind) -> Result<LedgerOpened<'o>, DecodeError> {
+fn ledger_opened<'o>(r: &mut Reader<'_, 'o>, kind: Kind) -> Result<LedgerOpened<'o>, DecodeError> {
     Ok(LedgerOpened {
         time_ns: r.uint(key::TIME_NS)?,
         origin: r.text(key::ORIGIN)?,
         software: r.text(key::SOFTWARE)?,
-        key: if version == 1 { None } else { Some(ledger_key(r, kind)?) },
+        key: ledger_key(r, kind)?,
     })
 }
 
@@ -79,29 +67,21 @@ fn ledger_key(r: &mut Reader<'_, '_>, kind: Kind) -> Result<LedgerKey, DecodeErr
     Ok(LedgerKey { public, rotated: Some(Box::new(rotation)) })
 }
 
-fn policy<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Policy<'o>, DecodeError> {
-    let left_out = if version == 1 { 0 } else { r.left_out(key::LEFT_OUT)? };
-    let mut policy = Policy {
+fn policy<'o>(r: &mut Reader<'_, 'o>) -> Result<Policy<'o>, DecodeError> {
+    let left_out = r.left_out(key::LEFT_OUT)?;
+    Ok(Policy {
         tool: r.text(key::TOOL)?,
         digest: Digest(r.bytes(key::CAPABILITY_SET)?),
         manifest: Digest(r.bytes(key::MANIFEST)?),
         grant: Digest(r.bytes(key::GRANT)?),
         by: r.text(key::BY)?,
-        folders: Pairs::default(),
-        declared: None,
-    };
-    if version == 1 {
-        return Ok(policy);
-    }
-    policy.folders = Pairs::read(r.pairs(key::FOLDERS, Reader::item_text)?, left_out);
-    policy.declared = r.optional_text(key::DECLARED)?;
-    // With neither it is a form of version 1.
-    let plain = policy.folders.is_empty() && left_out == 0 && policy.declared.is_none();
-    if plain { Err(r.value("version")) } else { Ok(policy) }
+        folders: Pairs::read(r.pairs(key::FOLDERS, Reader::item_text)?, left_out),
+        declared: r.optional_text(key::DECLARED)?,
+    })
 }
 
-fn call<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Call<'o>, DecodeError> {
-    let call = Call {
+fn call<'o>(r: &mut Reader<'_, 'o>) -> Result<Call<'o>, DecodeError> {
+    Ok(Call {
         call: CallId(r.bytes(key::CALL)?),
         time_ns: r.uint(key::TIME_NS)?,
         tool: r.text(key::TOOL)?,
@@ -112,25 +92,15 @@ fn call<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Call<'o>, DecodeErro
         session: r.optional_text(key::SESSION)?,
         decision: r.optional_text(key::DECISION)?,
         reason: r.optional_text(key::REASON)?,
-        arguments: arguments(r, version)?,
+        arguments: r
+            .optional_bytes(key::ARGUMENTS)?
+            .map_or(Recorded::Nothing, |digest| Recorded::Salted(Digest(digest))),
         arguments_bytes: r.uint(key::ARGUMENTS_BYTES)?,
         capability_set: Digest(r.bytes(key::CAPABILITY_SET)?),
-    };
-    // Its key comes last; only a salted digest has it.
-    let salted = matches!(call.arguments, Recorded::Salted(_)).then_some(true);
-    if r.optional_bool(key::SALTED)? == salted { Ok(call) } else { Err(r.value("salted")) }
+    })
 }
 
-/// In version 1 a digest is unsalted, later it is salted.
-fn arguments(r: &mut Reader<'_, '_>, version: u64) -> Result<Recorded, DecodeError> {
-    if version == 1 {
-        return Ok(Recorded::Unsalted(Digest(r.bytes(key::ARGUMENTS)?)));
-    }
-    let digest = r.optional_bytes(key::ARGUMENTS)?.map(Digest);
-    Ok(digest.map_or(Recorded::Nothing, Recorded::Salted))
-}
-
-fn intent<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Intent<'o>, DecodeError> {
+fn intent<'o>(r: &mut Reader<'_, 'o>) -> Result<Intent<'o>, DecodeError> {
     let call = CallId(r.bytes(key::CALL)?);
     let seq = sequence(r, key::SEQ)?;
     let at_us = r.uint(key::AT_US)?;
@@ -139,12 +109,12 @@ fn intent<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<Intent<'o>, Decode
     let verdict = number(r, key::VERDICT, "verdict", Verdict::from_number)?;
     let rule = r.text(key::RULE)?;
     let facts = Pairs::read(facts, r.left_out(key::LEFT_OUT)?);
-    let durability = match version {
-        1 => Durability::Pipe,
+    let durability = match r.optional_uint(key::DURABILITY)? {
+        None => Durability::Pipe,
         // What is not on disk has one form only: no key.
-        _ => number(r, key::DURABILITY, "durability", |number| {
-            Durability::from_number(number).filter(|durability| *durability != Durability::Pipe)
-        })?,
+        Some(number) => Durability::from_number(number)
+            .filter(|durability| *durability != Durability::Pipe)
+            .ok_or_else(|| r.value("durability"))?,
     };
     Ok(Intent { call, seq, at_us, function, facts, verdict, rule, durability })
 }
@@ -186,33 +156,24 @@ fn violation<'o>(r: &mut Reader<'_, 'o>) -> Result<Violation<'o>, DecodeError> {
     })
 }
 
-fn call_end<'o>(r: &mut Reader<'_, 'o>, version: u64) -> Result<CallEnd<'o>, DecodeError> {
+fn call_end<'o>(r: &mut Reader<'_, 'o>) -> Result<CallEnd<'o>, DecodeError> {
     let call = CallId(r.bytes(key::CALL)?);
     let seq = sequence(r, key::SEQ)?;
     let at_us = r.uint(key::AT_US)?;
     let left_out = r.left_out(key::LEFT_OUT)?;
-    let mut end = CallEnd {
+    Ok(CallEnd {
         call,
         seq,
         at_us,
-        class: number(r, key::CLASS, "class", |number| {
-            CallClass::from_number(number).filter(|class| (*class == CallClass::Rejected) == (version == 5))
-        })?,
+        class: number(r, key::CLASS, "class", CallClass::from_number)?,
         detail: r.text(key::DETAIL)?,
         usage: usage(r)?,
         counters: Pairs::read(r.pairs(key::COUNTERS, Reader::item_uint)?, left_out),
         entries: u32_of(r, key::ENTRIES, "number of entries")?,
         root: RootHash(r.bytes(key::ROOT)?),
-        result: None,
-        cap: None,
-    };
-    if version == 1 {
-        return Ok(end);
-    }
-    end.result = r.optional_bytes(key::RESULT_DIGEST)?.map(Digest);
-    end.cap = r.optional_text(key::CAP)?;
-    // With neither it is a form of version 1, unless it is of a request that was turned down.
-    if version == 3 && end.result.is_none() && end.cap.is_none() { Err(r.value("version")) } else { Ok(end) }
+        result: r.optional_bytes(key::RESULT_DIGEST)?.map(Digest),
+        cap: r.optional_text(key::CAP)?,
+    })
 }
 
 fn usage(r: &mut Reader<'_, '_>) -> Result<Usage, DecodeError> {

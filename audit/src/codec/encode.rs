@@ -3,11 +3,11 @@
 //! No field may be left out for its value: only absent options are.
 
 use crate::codec::writer::Writer;
-use crate::codec::{Limits, key};
+use crate::codec::{ENTRY_VERSION, Limits, key};
 use crate::confinement::{BlockedCall, ENFORCEMENT_POLICIES_MAX, Enforcement, KernelRecord};
 use crate::entry::{
-    CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent, LedgerKey,
-    LedgerOpened, Outcome, Policy, Recorded, Usage, Violation,
+    CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent, LedgerKey, LedgerOpened,
+    Outcome, Policy, Recorded, Usage, Violation,
 };
 use crate::ids::Sequence;
 use crate::takeover::{Adoption, Takeover};
@@ -15,7 +15,7 @@ use crate::takeover::{Adoption, Takeover};
 /// Writes `entry` in place of what `out` holds.
 pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
     let mut w = Writer::start(out, limits);
-    w.uint(key::VERSION, version(entry)).uint(key::KIND, entry.kind().number());
+    w.uint(key::VERSION, ENTRY_VERSION).uint(key::KIND, entry.kind().number());
     match entry {
         Entry::LedgerOpened(entry) => ledger_opened(&mut w, entry),
         Entry::Policy(entry) => policy(&mut w, entry),
@@ -35,36 +35,9 @@ pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
     w.end();
 }
 
-/// The oldest version of the format that has this form of entry.
-fn version(entry: &Entry<'_>) -> u64 {
-    match entry {
-        Entry::LedgerOpened(LedgerOpened { key: Some(_), .. }) => 2,
-        Entry::CallEnd(CallEnd { class: CallClass::Rejected, .. }) => 5,
-        Entry::Call(Call { arguments: Recorded::Salted(_) | Recorded::Nothing, .. })
-        | Entry::Intent(Intent { durability: Durability::Disk, .. })
-        | Entry::CallEnd(CallEnd { result: Some(_), .. } | CallEnd { cap: Some(_), .. })
-        | Entry::Erasure(_) => 3,
-        Entry::Enforcement(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => 4,
-        Entry::Policy(entry) => version_of_policy(entry),
-        Entry::Takeover(_) | Entry::Adoption(_) => 5,
-        Entry::LedgerOpened(LedgerOpened { key: None, .. })
-        | Entry::Call(Call { arguments: Recorded::Unsalted(_), .. })
-        | Entry::Intent(Intent { durability: Durability::Pipe, .. })
-        | Entry::Outcome(_)
-        | Entry::Violation(_)
-        | Entry::CallEnd(CallEnd { result: None, cap: None, .. })
-        | Entry::Closer(_) => 1,
-    }
-}
-
-fn version_of_policy(entry: &Policy<'_>) -> u64 {
-    let plain = entry.folders.is_empty() && entry.folders.left_out() == 0 && entry.declared.is_none();
-    if plain { 1 } else { 5 }
-}
-
 fn ledger_opened(w: &mut Writer<'_>, entry: &LedgerOpened<'_>) {
     w.uint(key::TIME_NS, entry.time_ns).text(key::ORIGIN, &entry.origin).text(key::SOFTWARE, &entry.software);
-    let Some(LedgerKey { public, rotated }) = &entry.key else { return };
+    let LedgerKey { public, rotated } = &entry.key;
     w.bytes(key::PUBLIC_KEY, &public.0);
     if let Some(rotation) = rotated {
         w.bytes(key::OLD_PUBLIC_KEY, &rotation.old_key.0)
@@ -79,11 +52,9 @@ fn policy(w: &mut Writer<'_>, entry: &Policy<'_>) {
         .bytes(key::CAPABILITY_SET, &entry.digest.0)
         .bytes(key::MANIFEST, &entry.manifest.0)
         .bytes(key::GRANT, &entry.grant.0)
-        .text(key::BY, &entry.by);
-    if version_of_policy(entry) > 1 {
-        w.pairs(key::FOLDERS, &entry.folders, |w, folder| w.item_text(folder))
-            .optional_text(key::DECLARED, entry.declared.as_ref());
-    }
+        .text(key::BY, &entry.by)
+        .pairs(key::FOLDERS, &entry.folders, |w, folder| w.item_text(folder))
+        .optional_text(key::DECLARED, entry.declared.as_ref());
 }
 
 fn call(w: &mut Writer<'_>, entry: &Call<'_>) {
@@ -97,13 +68,10 @@ fn call(w: &mut Writer<'_>, entry: &Call<'_>) {
         .optional_text(key::SESSION, entry.session.as_ref())
         .optional_text(key::DECISION, entry.decision.as_ref())
         .optional_text(key::REASON, entry.reason.as_ref());
-    if let Recorded::Unsalted(digest) | Recorded::Salted(digest) = &entry.arguments {
+    if let Recorded::Salted(digest) = &entry.arguments {
         w.bytes(key::ARGUMENTS, &digest.0);
     }
     w.uint(key::ARGUMENTS_BYTES, entry.arguments_bytes).bytes(key::CAPABILITY_SET, &entry.capability_set.0);
-    if let Recorded::Salted(_) = entry.arguments {
-        w.bool(key::SALTED, true);
-    }
 }
 
 fn intent(w: &mut Writer<'_>, entry: &Intent<'_>) {

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use crate::codec::form::{ARRAY, BYTES, FALSE, MAP, TEXT, TRUE, UINT};
-use crate::codec::{ENTRY_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::codec::{ENTRY_BYTES_MAX, ENTRY_VERSION, TEXT_BYTES_MAX};
 use crate::ids::Digest;
 use crate::pairs::{PAIR_KEY_BYTES_MAX, PAIRS_MAX, order};
 use crate::text::{Cut, Text};
@@ -19,6 +19,12 @@ pub enum DecodeError {
     TooLong {
         /// Length of what was given.
         bytes: usize,
+    },
+    /// Of another version of the format. Nothing else of it is known.
+    #[error("it has format {found}, and this program reads format {ENTRY_VERSION}")]
+    Version {
+        /// The version that the entry names.
+        found: u64,
     },
     /// The bytes end within a value.
     #[error("the entry ends within the value at byte {offset}")]
@@ -116,10 +122,6 @@ impl<'b, 'o> Reader<'b, 'o> {
 
     pub(super) fn optional_bytes<const N: usize>(&mut self, key: u64) -> Result<Option<[u8; N]>, DecodeError> {
         if self.has(key)? { self.item_bytes().map(Some) } else { Ok(None) }
-    }
-
-    pub(super) fn optional_bool(&mut self, key: u64) -> Result<Option<bool>, DecodeError> {
-        if self.has(key)? { self.item_bool().map(Some) } else { Ok(None) }
     }
 
     /// A text that is never cut.

@@ -39,12 +39,6 @@ impl<'v> Writer<'v> {
         self
     }
 
-    pub(super) fn bool(&mut self, key: u64, value: bool) -> &mut Self {
-        self.key(key);
-        self.item_bool(value);
-        self
-    }
-
     pub(super) fn bytes(&mut self, key: u64, value: &[u8]) -> &mut Self {
         self.key(key);
         self.item_bytes(value);

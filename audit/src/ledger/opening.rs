@@ -13,17 +13,16 @@ use std::sync::Mutex;
 
 use super::{Ledger, Publisher, Recovery, Writer, edge_tiles};
 use crate::call_counter::CallCounter;
-use crate::checkpoint::{self, Checkpoint, Published};
-use crate::confinement::BlockedCall;
+use crate::checkpoint::{self, Checkpoint, SignedCheckpoint};
 use crate::entry::Entry;
 use crate::frame::frame_bytes;
 use crate::ids::{CallId, HostId, LeafIndex, TreeSize};
-use crate::journal::{self, Journal};
-use crate::key::SigningKey;
+use crate::journal::{self, Journal, OlderFormat};
+use crate::key::{SigningKey, is_origin};
 use crate::key_file::{self, beside};
 use crate::ledger_error::OpenError;
 use crate::lock::{LedgerLock, LockError};
-use crate::recover::{Found, Known};
+use crate::recover::{Found, Known, OfHost};
 use crate::regular;
 use crate::show;
 use crate::state::{Remembered, Resume, StateFile};
@@ -51,17 +50,6 @@ pub(crate) struct Opening<'o> {
 pub(crate) struct Adopts<'o> {
     pub(crate) by: &'o str,
     pub(crate) reason: &'o str,
-}
-
-/// An entry of a host by which it is known after a notary's death.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum OfHost {
-    /// It started this call.
-    Call(CallId),
-    /// It said what confines it.
-    Enforcement(HostId),
-    /// Its filter stopped a system call.
-    Blocked(BlockedCall),
 }
 
 /// Hosts that may be writing while the ledger is opened.
@@ -150,7 +138,7 @@ impl Ledger {
             unwritten: Vec::new(),
             spliced: 0,
         };
-        let published = known.published.map(|published| published.checkpoint().size);
+        let published = known.published.map(|published| published.unverified().size);
         let partials = edge_tiles(writer.edge.size());
         let publisher = Publisher { published, key, old_key: None, state, remembered, tiles, partials };
         let recovery = Recovery {
@@ -191,7 +179,7 @@ impl Ledger {
 /// What stands around a journal, the ledger being locked.
 struct Place {
     lock: LedgerLock,
-    published: Option<Published>,
+    published: Option<SignedCheckpoint>,
     key_path: PathBuf,
     state_path: PathBuf,
     state: Option<StateFile>,
@@ -210,8 +198,14 @@ impl Opening<'_> {
     /// Locks the ledger and reads what stands around its journal.
     fn enter(&self) -> Result<Place, OpenError> {
         let dir = self.dir;
-        if let Some(origin) = self.origin.filter(|origin| !checkpoint::is_origin(origin)) {
+        if let Some(origin) = self.origin.filter(|origin| !is_origin(origin)) {
             return Err(OpenError::BadOrigin { origin: origin.to_owned() });
+        }
+        // Before the lock file is written: a ledger that is refused for its format stays as it is.
+        if let Err(source) = journal::open_to_read(dir)
+            && OlderFormat::is_cause_of(&source)
+        {
+            return Err(OpenError::Io { path: dir.to_owned(), source });
         }
         let io_error = |source| OpenError::Io { path: dir.to_owned(), source };
         // Without dots at its end, which name nothing until the folder before them is there.
@@ -253,12 +247,12 @@ impl Opening<'_> {
     }
 
     /// The name of a ledger that remembers none: its key's, else what its folder says, else a new one.
-    fn name(&self, key_path: &Path, published: Option<&Published>) -> Result<String, OpenError> {
+    fn name(&self, key_path: &Path, published: Option<&SignedCheckpoint>) -> Result<String, OpenError> {
         if let Some(key) = key_file::load(key_path).map_err(OpenError::Key)? {
             return Ok(key.verifier().name().to_owned());
         }
         if let Some(published) = published {
-            return Ok(published.checkpoint().origin.clone());
+            return Ok(published.unverified().origin.clone());
         }
         match show::read(self.dir).ok().and_then(|mut entries| entries.next()) {
             Some(Ok((_, Entry::LedgerOpened(opened)))) => Ok(opened.origin.to_string()),
@@ -297,7 +291,7 @@ impl Opening<'_> {
         if let Some(remembered) = known.remembered.filter(|_| self.adopts.is_none()) {
             return Remembered { is_closed: false, ..remembered.clone() };
         }
-        let published = known.published.map(Published::checkpoint).filter(|_| self.adopts.is_some());
+        let published = known.published.map(SignedCheckpoint::unverified).filter(|_| self.adopts.is_some());
         let (size, root) = match published {
             Some(Checkpoint { size, root, .. }) => (*size, *root),
             None => (TreeSize(0), Frontier::new().root()),

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
+use rustix::net::{RecvFlags, recv};
 
 use super::drain::{Drained, Peek, Seen};
 use super::intake::{HostFault, Intake, Past};
-use super::protocol::{Answer, HostEnding, WAIT_BYTES, Wait};
+use super::protocol::HostEnding;
 use super::publisher::Publisher;
+use crate::acks::{Answer, WAIT_BYTES, Wait};
 use crate::confinement::KernelRecord;
 use crate::frame::{Head, head, whole_length};
 use crate::ids::HostId;
-use crate::ledger::{LiveHosts, OfHost, SpliceRest};
+use crate::ledger::{LiveHosts, SpliceRest};
 use crate::record::Kept;
 use crate::recorder::HostEnd;
+use crate::recover::OfHost;
 
 #[derive(Debug)]
 pub(super) struct Host {
@@ -272,7 +274,7 @@ impl Host {
         {
             match wait.kept {
                 Kept::Pipe | Kept::Journal => {
-                    if !answer(&self.acks, Answer { token: wait.token, done: true }) {
+                    if !(Answer { token: wait.token, done: true }.send(&self.acks)) {
                         return;
                     }
                 }
@@ -286,12 +288,6 @@ impl Host {
     pub(super) fn is_owed(&self) -> bool {
         self.waits.front().is_some_and(|(after, _)| *after <= self.drained)
     }
-}
-
-/// Says it; `false` if the socket is full of answers that the host has not read yet.
-pub(super) fn answer(acks: &OwnedFd, answer: Answer) -> bool {
-    let sent = send(acks, &answer.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
-    !matches!(sent, Err(Errno::AGAIN))
 }
 
 /// What the front told of a host.

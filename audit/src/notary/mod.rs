@@ -24,14 +24,15 @@ use self::drain::{Drained, Peek};
 pub use self::drain::{PIPE_SHARE_BYTES, can_take_from_pipes};
 use self::hosts::{Host, Pipes, Told};
 pub use self::intake::{HostFault, Intake, Taken};
-pub use self::protocol::{FromNotary, HostEnding, LedgerFault, PACKET_BYTES_MAX, ToNotary};
+pub use self::protocol::{FromNotary, HostEnding, LedgerFault, ToNotary};
 use self::publisher::Publisher;
 use self::witness::Witness;
+use crate::append_error::AppendError;
 use crate::channel::{Channel, ChannelError};
 use crate::codec::EncodedEntry;
 use crate::entry::Entry;
 use crate::ids::{CallId, LeafIndex, TreeSize};
-use crate::journal::AppendError;
+use crate::journal::OlderFormat;
 use crate::ledger::{Ledger, Opening};
 use crate::ledger_error::{OpenError, os_error, with_causes};
 use crate::lock;
@@ -538,6 +539,7 @@ fn open_patiently(
 fn fault_of(error: &OpenError) -> LedgerFault {
     match error {
         OpenError::InUse { .. } => LedgerFault::InUse,
+        OpenError::Io { source, .. } if OlderFormat::is_cause_of(source) => LedgerFault::OlderFormat,
         // Of the entry that says that it was opened: it could not be written.
         OpenError::Io { .. } | OpenError::Append(_) => LedgerFault::Unreachable,
         OpenError::BadOrigin { .. } | OpenError::OtherOrigin { .. } => LedgerFault::Foreign,

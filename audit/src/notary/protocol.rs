@@ -1,65 +1,11 @@
-//! What hosts, the front and the notary say to each other beside entries.
-//!
-//! A host is not trusted: nothing that it can send here has a length or a text.
+//! What the front and the notary say to each other.
 
 use serde::{Deserialize, Serialize};
 
 use crate::confinement::BlockedCall;
 use crate::ids::{CallId, HostId, LeafIndex, TreeSize};
-use crate::record::Kept;
 
-/// A host asks: say when all that I wrote until now is kept so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Wait {
-    pub(crate) token: u64,
-    pub(crate) kept: Kept,
-}
-
-/// The notary answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Answer {
-    pub(crate) token: u64,
-    /// Whether it is kept as asked; if not, it never will be.
-    pub(crate) done: bool,
-}
-
-pub(crate) const WAIT_BYTES: usize = 9;
-pub(crate) const ANSWER_BYTES: usize = 9;
-
-impl Wait {
-    pub(crate) fn encode(self) -> [u8; WAIT_BYTES] {
-        let kept = match self.kept {
-            Kept::Pipe => 0,
-            Kept::Journal => 1,
-            Kept::Disk => 2,
-        };
-        with_token(self.token, kept)
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (token, kept) = split_token(*bytes.as_array()?);
-        let kept = match kept {
-            0 => Kept::Pipe,
-            1 => Kept::Journal,
-            2 => Kept::Disk,
-            3.. => return None,
-        };
-        Some(Self { token, kept })
-    }
-}
-
-impl Answer {
-    pub(crate) fn encode(self) -> [u8; ANSWER_BYTES] {
-        with_token(self.token, u8::from(self.done))
-    }
-
-    pub(crate) fn decode(bytes: [u8; ANSWER_BYTES]) -> Self {
-        let (token, done) = split_token(bytes);
-        Self { token, done: done == 1 }
-    }
-}
-
-/// The front says to the notary; one JSON object a packet, at most [`PACKET_BYTES_MAX`].
+/// The front says to the notary; one JSON object a packet, at most [`PACKET_BYTES_MAX`](crate::PACKET_BYTES_MAX).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToNotary {
@@ -174,6 +120,8 @@ pub enum LedgerFault {
     InUse,
     /// The operating system refuses.
     Unreachable,
+    /// It was begun in a format that is not read any more.
+    OlderFormat,
     /// It belongs to another system.
     Foreign,
     /// It is damaged.
@@ -182,22 +130,10 @@ pub enum LedgerFault {
     Broken,
 }
 
-/// Most bytes of a packet between front and notary.
-pub const PACKET_BYTES_MAX: usize = 8192;
-
-fn with_token(token: u64, tag: u8) -> [u8; 9] {
-    let [t0, t1, t2, t3, t4, t5, t6, t7] = token.to_le_bytes();
-    [t0, t1, t2, t3, t4, t5, t6, t7, tag]
-}
-
-fn split_token(bytes: [u8; 9]) -> (u64, u8) {
-    let [token @ .., tag] = bytes;
-    (u64::from_le_bytes(token), tag)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::channel::PACKET_BYTES_MAX;
     use crate::confinement::{AUDIT_ARCH_X86_64, ThreadName};
 
     #[test]

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
 
-use super::hosts::answer;
-use super::protocol::Answer;
+use crate::acks::Answer;
 use crate::ledger::Ledger;
 use crate::ledger_error::{CheckpointError, with_causes};
 use crate::system_call::{of_call, of_thread};
@@ -93,7 +92,7 @@ impl Publisher {
         }
         // It may have been written for a failure too: hence the look.
         rustix::io::read(&self.shared.wakes, &mut [0; 8]).ok();
-        queue.unsaid.retain(|(acks, said)| !answer(acks, *said));
+        queue.unsaid.retain(|(acks, said)| !said.send(acks));
         queue.unsaid.truncate(UNSAID_MAX);
         true
     }
@@ -165,7 +164,7 @@ impl Shared {
         if !syncs.is_empty() {
             let synced = self.ledger.sync();
             let done = synced.is_ok();
-            let said = |(acks, token): &(Arc<OwnedFd>, u64)| answer(acks, Answer { token: *token, done });
+            let said = |(acks, token): &(Arc<OwnedFd>, u64)| Answer { token: *token, done }.send(acks);
             let unsaid: Vec<_> = syncs.iter().filter(|sync| !said(sync)).collect();
             if !unsaid.is_empty() {
                 let unsaid = unsaid.into_iter().map(|(acks, token)| (Arc::clone(acks), Answer { token: *token, done }));

@@ -295,15 +295,11 @@ impl CallNote {
     }
 }
 
-/// The cap that ended the call. Format versions 1 and 2 name it in the words on how the call ended.
+/// The cap that ended the call.
 fn cap_hit<'a>(end: &'a CallEnd<'_>) -> Option<&'a str> {
     if end.class != CallClass::Cap {
         return None;
     }
-    let said = end.detail.as_str().split_once("limits.").map(|(_, rest)| {
-        let ends = rest.find(|character: char| !character.is_ascii_lowercase() && character != '-' && character != '_');
-        rest.split_at(ends.unwrap_or(rest.len())).0
-    });
-    let named = end.cap.as_ref().map(Text::as_str).or(said);
+    let named = end.cap.as_ref().map(Text::as_str);
     Some(named.filter(|name| !name.is_empty()).unwrap_or("unknown"))
 }

@@ -111,7 +111,6 @@ impl Story {
         self.open.remove(&call);
         let entries = seq.0;
         let root = call_root(&self.leaves[&call]);
-        // As format version 3 names a cap; in earlier ones only the words do.
         let cap = detail.strip_prefix("limits.").map(|cap| cap.to_owned().into());
         let detail = if cap.is_some() { "".into() } else { detail.to_owned().into() };
         self.push(Entry::CallEnd(CallEnd { call, seq, at_us, class, detail, cap, usage, entries, root, ..sample }));

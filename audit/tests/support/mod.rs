@@ -16,8 +16,8 @@ use tollgate_audit::{
     AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallEnding, CallId, CallStart,
     CallSummary, CallTrail, Closer, DenialRef, Digest, Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact,
     FactRef, Frontier, HostId, Intent, Kept, KernelRecord, KeyRotation, Layer, LeafIndex, Ledger, LedgerKey,
-    LedgerOpened, Level, Outcome, OutcomeTotals, Pairs, Policy, Recorded, Report, Room, RootHash, Sequence, SigningKey,
-    Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, verify,
+    LedgerOpened, Level, Outcome, OutcomeTotals, Pairs, Policy, PublicKey, Recorded, Report, Room, RootHash, Sequence,
+    SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, verify,
 };
 
 /// A folder for a ledger, with room beside it for key and state.
@@ -135,23 +135,22 @@ pub(crate) const DENIAL: DenialRef<'_> = DenialRef {
     message: "policy does not allow writing below /docs",
 };
 
-/// The entries that format version 2 brought.
-pub(crate) fn samples_of_version_2() -> Vec<Entry<'static>> {
+/// A ledger that is opened with a key, and goes on under another one.
+pub(crate) fn key_samples() -> Vec<Entry<'static>> {
     let [old, new] = [1, 2].map(|seed| SigningKey::from_seed(ORIGIN, &[seed; 32]).unwrap());
     let time_ns = 1_700_000_000_000_000_002;
-    let opened = |key| LedgerOpened { origin: ORIGIN.into(), software: "tollgate 0.2.0".into(), time_ns, key };
     let [old_key, public] = [&old, &new].map(|key| key.verifier().public_key());
-    let statement = opened(None).rotation_statement(old_key, public);
+    let key = LedgerKey { public: old_key, rotated: None };
+    let opened = LedgerOpened { origin: ORIGIN.into(), software: "tollgate 0.2.0".into(), time_ns, key };
+    let statement = opened.rotation_statement(old_key, public);
     let [signature, old_signature] = [&new, &old].map(|key| key.sign(statement.as_bytes()));
     let rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
-    vec![
-        Entry::LedgerOpened(opened(Some(LedgerKey { public: old_key, rotated: None }))),
-        Entry::LedgerOpened(opened(Some(LedgerKey { public, rotated }))),
-    ]
+    let rotated = LedgerOpened { key: LedgerKey { public, rotated }, ..opened.clone() };
+    vec![Entry::LedgerOpened(opened), Entry::LedgerOpened(rotated)]
 }
 
-/// The entries that format version 3 brought, of the call in [`samples`].
-pub(crate) fn samples_of_version_3() -> Vec<Entry<'static>> {
+/// Entries with and without what depends on the policy's `audit` settings, of the call in [`samples`].
+pub(crate) fn private_samples() -> Vec<Entry<'static>> {
     let [_, _, call] = openings();
     let [intent, ..] = host_calls();
     let [end, _] = endings();
@@ -178,8 +177,8 @@ pub(crate) fn samples_of_version_3() -> Vec<Entry<'static>> {
     ]
 }
 
-/// The entries that format version 4 brought, of the call in [`samples`].
-pub(crate) fn samples_of_version_4() -> Vec<Entry<'static>> {
+/// One entry of each kind that is about a host, of the call in [`samples`].
+pub(crate) fn host_samples() -> Vec<Entry<'static>> {
     let host = SAMPLE_CALL.host();
     vec![
         Entry::Enforcement(enforcement(host)),
@@ -194,9 +193,8 @@ pub(crate) fn samples_of_version_4() -> Vec<Entry<'static>> {
     ]
 }
 
-/// The entries that format version 5 brought. The last is the end of a request that was turned down, right after the call's
-/// first.
-pub(crate) fn samples_of_version_5() -> Vec<Entry<'static>> {
+/// A policy with folders, breaks, and the end of a request that was turned down, right after the call's first.
+pub(crate) fn break_samples() -> Vec<Entry<'static>> {
     let time_ns = 1_700_000_000_000_000_005;
     let (policy, [end, _]) = (samples().swap_remove(1), endings());
     let (Entry::Policy(policy), Entry::CallEnd(end)) = (policy, end) else { panic!("other samples") };
@@ -263,12 +261,16 @@ pub(crate) fn blocked(host: HostId, call: Option<CallId>) -> BlockedCall {
     }
 }
 
-/// One entry of each kind of format version 1, in the order of their numbers. They belong to one call, yet not to one sound story.
+/// One entry of each of the first eight kinds, in the order of their numbers. They belong to one call, yet not to one sound story.
 pub(crate) fn samples() -> Vec<Entry<'static>> {
     let [opened, policy, call] = openings();
     let [intent, outcome, violation] = host_calls();
     let [end, closer] = endings();
     vec![opened, policy, call, intent, outcome, violation, end, closer]
+}
+
+fn sample_key() -> PublicKey {
+    SigningKey::from_seed(ORIGIN, &[1; 32]).unwrap().verifier().public_key()
 }
 
 fn openings() -> [Entry<'static>; 3] {
@@ -278,7 +280,7 @@ fn openings() -> [Entry<'static>; 3] {
             origin: ORIGIN.into(),
             software: "tollgate 0.1.0".into(),
             time_ns: 1_700_000_000_000_000_000,
-            key: None,
+            key: LedgerKey { public: sample_key(), rotated: None },
         }),
         Entry::Policy(Policy {
             digest: Digest::of(b"capability set"),
@@ -300,7 +302,7 @@ fn openings() -> [Entry<'static>; 3] {
             session: None,
             decision: Some("d-42".into()),
             reason: Some("the user asked how long the report is".into()),
-            arguments: Recorded::Unsalted(Digest::of(b"{}")),
+            arguments: Recorded::Salted(Digest::of(b"salted {}")),
             arguments_bytes: 2,
             capability_set: Digest::of(b"capability set"),
         }),

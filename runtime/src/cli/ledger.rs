@@ -155,6 +155,7 @@ fn no_notary(folder: &Path, source: NotaryFailure) -> Failure {
         NotaryFailure::Ledger { fault: LedgerFault::Unreachable, os_error, .. } => {
             (false, advice_on(*os_error, Place::LEDGER))
         }
+        NotaryFailure::Ledger { fault: LedgerFault::OlderFormat, .. } => (false, NEW_LEDGER.to_owned()),
         NotaryFailure::Ledger { fault: LedgerFault::Foreign, .. } => (
             false,
             "leave --origin out, since a ledger keeps its name, or give another folder with --ledger".to_owned(),
@@ -179,6 +180,9 @@ fn not_started(error: &std::io::Error) -> String {
     }
     advice(error, Place::PROGRAM)
 }
+
+/// What to do beside keeping a ledger that this program does not read.
+pub(crate) const NEW_LEDGER: &str = "start a new ledger: give another folder with --ledger";
 
 const NULL: &str = "/dev/null";
 

@@ -4,8 +4,8 @@ use std::ffi::CString;
 
 use libc::EACCES;
 use tollgate_audit::{
-    Call, CallId, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, HostId, KernelRecord, LedgerOpened, Level,
-    Recorded,
+    Call, CallId, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, HostId, KernelRecord, LedgerKey,
+    LedgerOpened, Level, PublicKey, Recorded,
 };
 
 use super::ground::{Ground, text};
@@ -152,7 +152,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         "write that the ledger was opened, under another key",
         "not a host's to write",
         |ground| {
-            let opened = LedgerOpened { origin: "drill".into(), software: "drill".into(), time_ns: 0, key: None };
+            let key = LedgerKey { public: PublicKey([0; 32]), rotated: None };
+            let opened = LedgerOpened { origin: "drill".into(), software: "drill".into(), time_ns: 0, key };
             write(ground, &frame(&Entry::LedgerOpened(opened).encode()))
         },
     ),

@@ -570,7 +570,7 @@ impl Front {
 fn may_pass(fault: LedgerFault) -> bool {
     match fault {
         LedgerFault::InUse | LedgerFault::Unreachable => true,
-        LedgerFault::Foreign | LedgerFault::Damaged | LedgerFault::Broken => false,
+        LedgerFault::OlderFormat | LedgerFault::Foreign | LedgerFault::Damaged | LedgerFault::Broken => false,
     }
 }
 

@@ -4,10 +4,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use tollgate_audit::{OpenError, ReadError, VerifyError};
+use tollgate_audit::{OlderFormat, OpenError, ReadError, VerifyError};
 
 use crate::cli::cause::{Place, advice};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::ledger::NEW_LEDGER;
 use crate::cli::report::aside;
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
@@ -104,7 +105,9 @@ pub(super) fn unreadable(folder: &Path, source: io::Error) -> Failure {
     if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) {
         return Failure::usage(AuditError::NoLedger { folder });
     }
-    let help = if source.kind() == io::ErrorKind::PermissionDenied {
+    let help = if OlderFormat::is_cause_of(&source) {
+        NEW_LEDGER.to_owned()
+    } else if source.kind() == io::ErrorKind::PermissionDenied {
         "read it as the user that it belongs to, or give another folder with --ledger".to_owned()
     } else {
         advice(&source, Place::LEDGER)
@@ -126,6 +129,7 @@ pub(super) fn not_adopted(folder: &Path, source: OpenError) -> Failure {
 fn unusable(folder: &Path, source: OpenError, broken: &str) -> Failure {
     let (damaged, help) = match &source {
         OpenError::InUse { .. } => (false, "wait for longer with --wait, or end that process".to_owned()),
+        OpenError::Io { source, .. } if OlderFormat::is_cause_of(source) => (false, NEW_LEDGER.to_owned()),
         OpenError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             (false, "do it as the user that the ledger belongs to".to_owned())
         }

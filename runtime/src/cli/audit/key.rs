@@ -12,7 +12,7 @@ use super::reading::Reading;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{given, output, progress};
 
-/// A ledger of the first format, which signs nothing, or one of which nothing is left.
+/// Nothing is left of the ledger.
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("no entry of the ledger names a key")]
 #[diagnostic(help("`tollgate audit verify` says whether entries are missing"))]
@@ -49,7 +49,7 @@ fn collect(folder: &Path, reading: &mut Reading, keys: &mut Vec<VerifierKey>) ->
 fn next_key(reading: &mut Reading) -> Result<Option<VerifierKey>, Failure> {
     while let Some((_, entry)) = reading.next_of(|kind, _call| matches!(kind, Kind::LedgerOpened | Kind::KeyRotated))? {
         let Entry::LedgerOpened(opened) = entry else { continue };
-        if let Some(key) = opened.key.and_then(|key| VerifierKey::new(opened.origin.as_str(), key.public).ok()) {
+        if let Ok(key) = VerifierKey::new(opened.origin.as_str(), opened.key.public) {
             return Ok(Some(key));
         }
     }

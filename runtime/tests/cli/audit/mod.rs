@@ -3,6 +3,7 @@
 mod adopt;
 mod erase;
 mod export;
+mod older;
 mod prove;
 mod replay;
 mod report;
