@@ -3,7 +3,7 @@
 //! ```text
 //! this program ─┬─ notary    (as the `tollgate` command; so are compiler and host)
 //!               ├─ subject   (does what a host does, in one of the ways of `Seal`)
-//!               └─ host      (of a front, for what a process of its own costs)
+//!               └─ host      (of a supervisor, for what a process of its own costs)
 //! ```
 //!
 //! Ways are measured in turn in one run, so that they see the same machine. One of them is there twice under another name:
@@ -127,7 +127,7 @@ fn calls(scale: Scale, scene: &Scene, notary: &mut Notary) {
             twins.into_iter().for_each(|(_, twin)| twin.end(notary));
             hosted.end();
         }
-        let names = Seal::ALL.map(Seal::as_str).into_iter().chain(["through a front"]);
+        let names = Seal::ALL.map(Seal::as_str).into_iter().chain(["through a supervisor"]);
         println!("## {}\n", call.name);
         table(&names.zip(&took).map(|(name, took)| Row { name: name.to_owned(), took }).collect::<Vec<_>>());
         let [_, noise, confined, sealed, hosted] = ratios.map(|mut ratios| {
@@ -135,7 +135,7 @@ fn calls(scale: Scale, scene: &Scene, notary: &mut Notary) {
             ratios[ratios.len() / 2]
         });
         println!("\nMedian of the rounds' ratios to the first: noise {noise:.3}, confined {confined:.3},");
-        println!("sealed {sealed:.3}, through a front {hosted:.2}.");
+        println!("sealed {sealed:.3}, through a supervisor {hosted:.2}.");
         println!("The filter adds {:+.1} % to confined (goal: under 3 %).\n", 100.0 * (sealed / confined - 1.0));
     }
 }
@@ -151,7 +151,7 @@ fn cold_starts(scale: Scale, scene: &Scene) {
     println!("# To the first answer, µs, {} of each\n", scale.starts);
     table(&[
         Row { name: "its host".to_owned(), took: &first },
-        Row { name: "its host, and before it the front and the notary".to_owned(), took: &all },
+        Row { name: "its host, and before it the supervisor and the notary".to_owned(), took: &all },
     ]);
 }
 

@@ -1,4 +1,4 @@
-//! A notary for processes that this program starts by itself: it is told of each, as a front tells it.
+//! A notary for processes that this program starts by itself: it is told of each, as a supervisor tells it.
 
 use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};

@@ -104,7 +104,7 @@ pub(crate) fn tool_manifest() -> Manifest {
     manifest(tool())
 }
 
-/// What the tool may do. Salts are kept by fronts alone: there are none, so that all ways write the same.
+/// What the tool may do. Salts are kept by supervisors alone: there are none, so that all ways write the same.
 pub(crate) fn set(scene: &Path) -> CapabilitySet {
     let mut grant = Grant::default();
     for text in ["fs:/data=data:read,list", "audit:arguments=none"] {

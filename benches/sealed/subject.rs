@@ -90,7 +90,7 @@ pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
     let engine = Engine::new(set.limits.calls).expect("an engine");
     let component = Component::from_artifact(&engine, &scene::artifact(scene, &engine)).expect("the component");
     let manifest = scene::tool_manifest();
-    // A front judges the grant before a host is confined; so it is here, by a runtime of its own that records nothing.
+    // A supervisor judges the grant before a host is confined; so it is here, by a runtime of its own that records nothing.
     let tool = {
         let unrecorded = Books::open(Arc::new(Forgets), books).expect("a side store");
         let runtime = Runtime::start_unsealed(&engine, unrecorded).expect("a runtime");

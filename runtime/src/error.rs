@@ -13,7 +13,7 @@ use crate::authority::PlaceError;
 
 /// Why a component cannot be used as a tool.
 ///
-/// Its serde form is what a host process tells the front; what only the front can run into has none.
+/// Its serde form is what a host process tells the supervisor; what only the supervisor can run into has none.
 #[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]

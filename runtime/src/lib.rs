@@ -20,7 +20,6 @@ mod component;
 mod drill;
 mod error;
 mod files;
-mod front;
 pub mod host;
 mod instance;
 mod interfaces;
@@ -39,13 +38,13 @@ pub mod replay;
 mod request;
 mod runtime;
 pub mod sandbox;
+mod supervisor;
 mod surroundings;
 mod tool;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;
 pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectError};
-pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostProcessEnd, HostedTool, ToolSpec, Trial};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;
 pub use loading::Provenance;
@@ -53,6 +52,9 @@ pub use log::{LogLevel, LogLine, log_lines};
 pub use machine::{Engine, StartError};
 pub use request::{Answer, Caller, Request, STDIN_BYTES_MAX};
 pub use runtime::{Books, Runtime, Worker};
+pub use supervisor::{
+    HostCommand, HostProcessEnd, HostedTool, Supervisor, SupervisorError, SupervisorSettings, ToolSpec, Trial,
+};
 pub use tollgate_audit::{CallId, Usage};
 pub use tool::{Operation, Tool};
 

@@ -125,8 +125,8 @@ fn shown(name: &str) -> String {
 
 /// Longest form of all that a component says of its operations, as JSON: an agent reads all of it before it chooses one.
 pub(crate) const OPERATIONS_BYTES_MAX: usize = 2 << 20;
-/// Longest form of what all tools of a compartment say together: many times what 64 ordinary tools do, and what a front may have
-/// to hold for a host that was broken into.
+/// Longest form of what all tools of a compartment say together: many times what 64 ordinary tools do, and what a
+/// supervisor may have to hold for a host that was broken into.
 pub(crate) const ALL_OPERATIONS_BYTES_MAX: usize = 32 << 20;
 /// Longest description of an operation.
 const DESCRIPTION_BYTES_MAX: usize = 16 << 10;

@@ -16,7 +16,7 @@ use crate::scene::{READS, Scene, assert_full, await_that, compiled, hosts, read_
 pub(crate) fn code_is_looked_at_after_the_process_is_confined(_: Scale) {
     let scene = Scene::new();
     let set = scene.set("echo-read", &READS);
-    let garbage = scene.front.add(forged("echo-read", set, |code| *code = b"hello".to_vec())).expect("a tool");
+    let garbage = scene.supervisor.add(forged("echo-read", set, |code| *code = b"hello".to_vec())).expect("a tool");
     let error = garbage.start().expect_err("no machine code");
     assert!(matches!(&error, LoadError::Engine(_)), "{error}");
     let (data, away) = (scene.folder().join("data"), scene.folder().join("away"));
@@ -32,15 +32,17 @@ pub(crate) fn code_is_looked_at_after_the_process_is_confined(_: Scale) {
 /// The code is aligned so that wasmtime panics over it: that ends the host, and nobody else.
 pub(crate) fn code_that_breaks_whoever_loads_it_ends_a_host(_: Scale) {
     let scene = Scene::new();
-    let broken =
-        scene.front.add(forged("echo-read", scene.set("echo-read", &READS), |code| misalign(code))).expect("a tool");
+    let broken = scene
+        .supervisor
+        .add(forged("echo-read", scene.set("echo-read", &READS), |code| misalign(code)))
+        .expect("a tool");
     for _start in 0..2 {
         let error = broken.start().expect_err("code that nobody can load");
         let LoadError::NoHost(HostError::Start { reason }) = &error else { panic!("{error}") };
         // A panic, with the two sides of what wasmtime asserts.
         assert!(reason.contains("SIGABRT") && reason.contains("left: 1"), "{reason}");
     }
-    // The front goes on, as do its other tools.
+    // The supervisor goes on, as do its other tools.
     let reader = scene.reader();
     let answered = read_many(&reader, 1).expect("an answer").call;
     let record = scene.end(vec![broken, reader], &[answered]);
@@ -52,9 +54,9 @@ pub(crate) fn a_component_is_asked_where_it_may_do_nothing(_: Scale) {
     let scene = Scene::new();
     let set = scene.set("echo-read", &READS);
     let (limits, spec) = (set.limits, |artifact| spec_of("echo-read", artifact, set.clone()));
-    let described = scene.front.describe(spec(compiled("echo-read"))).expect("operations");
+    let described = scene.supervisor.describe(spec(compiled("echo-read"))).expect("operations");
     await_that("it is gone", || hosts().is_empty());
-    let tool = scene.front.add(spec(described)).expect("a tool");
+    let tool = scene.supervisor.add(spec(described)).expect("a tool");
     let names: Vec<_> = tool.operations().expect("operations").into_iter().map(|operation| operation.name).collect();
     assert!(names.iter().any(|name| name == "read-many"), "{names:?}");
     assert_eq!(hosts(), [], "what is stored needs no host");
@@ -71,12 +73,13 @@ pub(crate) fn a_component_is_asked_where_it_may_do_nothing(_: Scale) {
 pub(crate) fn operations_must_be_those_that_are_stored(_: Scale) {
     let scene = Scene::new();
     let set = scene.set("echo-read", &READS);
-    let described = scene.front.describe(spec_of("echo-read", compiled("echo-read"), set.clone())).expect("operations");
+    let described =
+        scene.supervisor.describe(spec_of("echo-read", compiled("echo-read"), set.clone())).expect("operations");
     let forged = forged_of(&described, |_code, operations| {
         let before = r#""name":"read-many","description":""#;
         *operations = operations.replacen(before, &format!("{before}Deletes all. "), 1);
     });
-    let tool = scene.front.add(spec_of("echo-read", forged, set)).expect("a tool");
+    let tool = scene.supervisor.add(spec_of("echo-read", forged, set)).expect("a tool");
     let error = tool.start().expect_err("other operations");
     let LoadError::OperationsChanged { operations } = &error else { panic!("{error}") };
     assert_eq!(operations, &["`read-many`"]);

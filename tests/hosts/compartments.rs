@@ -20,7 +20,7 @@ pub(crate) fn tools_of_a_compartment_share_a_host(_: Scale) {
     let alone = sleeps(scene.folder(), 60_000);
     let sets = [("echo-read", &reads), ("sleep-forever", &alone), ("overrun-quota", &writes)];
     let specs = sets.iter().map(|(name, set)| spec(name, (*set).clone())).collect();
-    let tools = scene.front.add_by_policy(&policy, specs).expect("tools");
+    let tools = scene.supervisor.add_by_policy(&policy, specs).expect("tools");
     assert_eq!(tools.iter().map(|tool| tool.name()).collect::<Vec<_>>(), sets.map(|(name, _)| name));
     let shared = start_host(&tools[0]);
     let written = call(&tools[2], "stream", r#"{"bytes": 1000}"#).expect("an answer").call;
@@ -43,7 +43,7 @@ pub(crate) fn tools_of_a_compartment_share_a_host(_: Scale) {
 pub(crate) fn a_dead_compartment_takes_all_its_calls(_: Scale) {
     let scene = Scene::new();
     let specs = [(); 2].map(|()| spec("sleep-forever", sleeps(scene.folder(), 60_000)));
-    let mut tools = scene.front.add_compartment(specs.into()).expect("tools");
+    let mut tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
     tools.push(scene.sleeper());
     let (shared, _own) = (start_host(&tools[0]), start_host(&tools[2]));
     let (lost, answered) = thread::scope(|scope| {

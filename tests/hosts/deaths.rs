@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
-use tollgate::{CallError, CallFailure, CallId, Front, FrontSettings, HostCommand, HostError, HostedTool};
+use tollgate::{CallError, CallFailure, CallId, HostCommand, HostError, HostedTool, Supervisor, SupervisorSettings};
 use tollgate_audit::{Salt, SideStore};
 use tollgate_capability::ArgumentsRecord;
 use tollgate_workspace::processes::{children_of, kill};
@@ -79,7 +79,7 @@ pub(crate) fn a_host_that_dies_idle_is_replaced(_: Scale) {
 pub(crate) fn what_a_host_said_at_last_is_passed_on(_: Scale) {
     let HostCommand { program, .. } = host_command();
     let command = HostCommand { program, arguments: vec![PANICS.into()] };
-    let scene = Scene::with(FrontSettings::new(command));
+    let scene = Scene::with(SupervisorSettings::new(command));
     let reader = scene.reader();
     let failure = read_many(&reader, 1).expect_err("a call without a host");
     let CallError::NoHost(HostError::Start { reason }) = &failure.error else { panic!("{failure:?}") };
@@ -128,10 +128,10 @@ pub(crate) fn a_dead_notary_takes_nothing(_: Scale) {
             });
         }
         for _death in 0..DEATHS {
-            let (pid, done) = (scene.front.notary().pid(), count());
+            let (pid, done) = (scene.supervisor.notary().pid(), count());
             await_that("calls", || count() > done + CALLS_BETWEEN);
             kill(Pid::from_raw(pid.try_into().expect("a pid")).expect("a pid"));
-            await_that("another notary", || scene.front.notary().pid() != pid);
+            await_that("another notary", || scene.supervisor.notary().pid() != pid);
         }
         let done = count();
         await_that("calls", || count() > done + CALLS_BETWEEN);
@@ -153,7 +153,7 @@ pub(crate) fn texts_of_a_call_that_never_began_do_not_stay(_: Scale) {
     let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
     let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
     (set.audit.arguments, set.limits.deadline_ms) = (ArgumentsRecord::Full, 2_000);
-    let reader = scene.front.add(spec("echo-read", set)).expect("a tool");
+    let reader = scene.supervisor.add(spec("echo-read", set)).expect("a tool");
     let (victim, ledger) = (start_host(&reader), scene.ledger());
     let answered = read_many(&reader, 1).expect("an answer").call;
     let named = || SideStore::find_calls(&ledger, usize::MAX, |_call| true).expect("a side store");
@@ -173,15 +173,18 @@ pub(crate) fn texts_of_a_call_that_never_began_do_not_stay(_: Scale) {
     store.put_call(on_its_way, &Salt([1; 32]), Some(b"{}")).expect("a kept call");
     drop(store);
     assert!(is_kept(on_its_way) && is_kept(answered));
-    let settings = FrontSettings::new(host_command());
-    Front::start(notary_command(&ledger), &ledger, settings).expect("a front").finish().expect("a whole record");
+    let settings = SupervisorSettings::new(host_command());
+    Supervisor::start(notary_command(&ledger), &ledger, settings)
+        .expect("a supervisor")
+        .finish()
+        .expect("a whole record");
     assert!(!is_kept(on_its_way) && is_kept(answered));
     let record = ended.judge(Vec::new(), &[answered]);
     assert!(record.of(on_its_way).is_empty());
 }
 
-/// A front that ends does not wait for guests; what is held of it is no more than an error.
-pub(crate) fn ending_a_front_ends_its_calls(_: Scale) {
+/// A supervisor that ends does not wait for guests; what is held of it is no more than an error.
+pub(crate) fn ending_a_supervisor_ends_its_calls(_: Scale) {
     let scene = Scene::new();
     let sleeper = scene.sleeper();
     start_host(&sleeper);
@@ -192,7 +195,7 @@ pub(crate) fn ending_a_front_ends_its_calls(_: Scale) {
         (call.join().expect("a thread").expect_err("a call without a host"), ended)
     });
     assert_ended(&lost, "exit status: 0");
-    let refused = sleep(&sleeper, 1).expect_err("a call without a front");
+    let refused = sleep(&sleeper, 1).expect_err("a call without a supervisor");
     assert!(matches!(refused.error, CallError::NoHost(HostError::Start { .. })), "{refused:?}");
     let record = ended.judge(vec![sleeper], &[]);
     let reason = record.closer(lost.call.expect("a call that began")).reason.as_str();

@@ -31,7 +31,7 @@ pub(crate) fn guests_that_fail_leave_their_host(_: Scale) {
     let scene = Scene::new();
     let mut specs: Vec<_> = FAILING.iter().map(|(name, grants, ..)| spec(name, scene.set(name, grants))).collect();
     specs.push(spec("echo-read", scene.set("echo-read", &READS)));
-    let mut tools = scene.front.add_compartment(specs).expect("tools");
+    let mut tools = scene.supervisor.add_compartment(specs).expect("tools");
     let reader = tools.pop().expect("the last one");
     let mut answered = vec![call(&reader, "echo", "{}").expect("an answer").call];
     let before = hosts();

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use tollgate::{CallError, CapHit, FrontSettings, HostedTool};
+use tollgate::{CallError, CapHit, HostedTool, SupervisorSettings};
 use tollgate_audit::Entry;
 use tollgate_capability::Cap;
 
@@ -42,9 +42,9 @@ pub(crate) fn calls_of_a_host_run_at_the_same_time(_: Scale) {
 /// lane, and is answered. A busy machine makes the wait longer, and has all of the deadline for a call that does nothing.
 pub(crate) fn a_call_that_waited_has_its_whole_deadline(_: Scale) {
     let grace = Duration::from_millis(HOUR_MS);
-    let scene = Scene::with(FrontSettings { lanes_max: 1, grace, ..FrontSettings::new(host_command()) });
+    let scene = Scene::with(SupervisorSettings { lanes_max: 1, grace, ..SupervisorSettings::new(host_command()) });
     let specs = [HOUR_MS, DEADLINE_MS].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
-    let tools = scene.front.add_compartment(specs.into()).expect("tools");
+    let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
     start_host(&tools[0]);
     let answered = thread::scope(|scope| {
         let holds_the_lane = scope.spawn(|| sleep(&tools[0], DEADLINE_MS + DEADLINE_MS / 2));
@@ -59,7 +59,7 @@ pub(crate) fn a_call_that_waited_has_its_whole_deadline(_: Scale) {
 fn limited(scene: &Scene, deadline_ms: u64, calls: u32) -> HostedTool {
     let mut set = sleeps(scene.folder(), deadline_ms);
     set.limits.calls = calls;
-    scene.front.add(spec("sleep-forever", set)).expect("a tool")
+    scene.supervisor.add(spec("sleep-forever", set)).expect("a tool")
 }
 
 const HOUR_MS: u64 = 3_600_000;

@@ -1,10 +1,10 @@
-//! Hosts: what a caller is told, what the ledger holds and what is left, when a host, the notary or the front ends in the
+//! Hosts: what a caller is told, what the ledger holds and what is left, when a host, the notary or the supervisor ends in the
 //! middle of calls; and what a policy says of hosts.
 //!
 //! ```text
-//! this program (front) ─┬─ notary (the `tollgate notary` command, which this program is as well)
+//! this program (supervisor) ─┬─ notary (the `tollgate notary` command, which this program is as well)
 //!                       ├─ host, one for each tool or compartment (as well)
-//!                       └─ driver (a front of its own, to be killed)
+//!                            └─ driver (a supervisor of its own, to be killed)
 //! ```
 //!
 //! `cargo test --test hosts` runs them in short, `cargo xtask soak` at length: `TOLLGATE_SOAK_ROUNDS` sets the rounds of
@@ -53,8 +53,8 @@ const TESTS: [Test<Scale>; 32] = [
     ("what_a_host_said_at_last_is_passed_on", deaths::what_a_host_said_at_last_is_passed_on),
     ("a_dead_notary_takes_nothing", deaths::a_dead_notary_takes_nothing),
     ("texts_of_a_call_that_never_began_do_not_stay", deaths::texts_of_a_call_that_never_began_do_not_stay),
-    ("a_dead_front_takes_its_hosts", orphans::a_dead_front_takes_its_hosts),
-    ("ending_a_front_ends_its_calls", deaths::ending_a_front_ends_its_calls),
+    ("a_dead_supervisor_takes_its_hosts", orphans::a_dead_supervisor_takes_its_hosts),
+    ("ending_a_supervisor_ends_its_calls", deaths::ending_a_supervisor_ends_its_calls),
     ("grace_is_how_long_a_host_may_overrun", settings::grace_is_how_long_a_host_may_overrun),
     ("a_host_that_overruns_while_others_wait", settings::a_host_that_overruns_while_others_wait),
     ("idle_hosts_end", settings::idle_hosts_end),
@@ -69,7 +69,7 @@ const TESTS: [Test<Scale>; 32] = [
     ("a_slow_start_holds_up_no_other_tool", starts::a_slow_start_holds_up_no_other_tool),
     ("a_caller_leaves_a_slow_start_at_its_deadline", starts::a_caller_leaves_a_slow_start_at_its_deadline),
     ("a_host_that_does_not_end_holds_up_nobody", starts::a_host_that_does_not_end_holds_up_nobody),
-    ("ending_a_front_ends_starts", starts::ending_a_front_ends_starts),
+    ("ending_a_supervisor_ends_starts", starts::ending_a_supervisor_ends_starts),
     ("hosts_start_while_others_end", starts::hosts_start_while_others_end),
     ("the_engine_is_made_before_the_process_is_confined", code::the_engine_is_made_before_the_process_is_confined),
     ("code_is_looked_at_after_the_process_is_confined", code::code_is_looked_at_after_the_process_is_confined),
@@ -87,7 +87,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["notary", rest @ ..] if rest.contains(&"--ledger") => return tollgate::cli::main(),
         ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate::cli::main(),
-        ["host", rest @ ..] if rest.contains(&"--front") => return tollgate::cli::main(),
+        ["host", rest @ ..] if rest.contains(&"--supervisor") => return tollgate::cli::main(),
         [settings::WITHOUT_LANDLOCK, command @ ..] => return settings::without_landlock(command),
         [starts::WAITS, folder, command @ ..] => return starts::wait(folder.as_ref(), command),
         [deaths::PANICS, ..] => deaths::panic_as_a_host(),

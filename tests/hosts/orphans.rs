@@ -1,4 +1,4 @@
-//! A front that is killed: its hosts die with it, its notary brings to the ledger what was acknowledged, and ends.
+//! A supervisor that is killed: its hosts die with it, its notary brings to the ledger what was acknowledged, and ends.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::thread;
 
 use rustix::process::Pid;
-use tollgate::{CallId, Front, FrontSettings};
+use tollgate::{CallId, Supervisor, SupervisorSettings};
 use tollgate_audit::Ledger;
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::{children_of, kill, reap_all};
@@ -17,10 +17,10 @@ use crate::scene::{
     READS, Record, await_that, calls_in, host_command, notary_command, read_many, sleep, sleeps, spec, write_data,
 };
 
-/// The first argument of the front that is killed.
+/// The first argument of the supervisor that is killed.
 pub(crate) const ROLE: &str = "role-driver";
 
-pub(crate) fn a_dead_front_takes_its_hosts(scale: Scale) {
+pub(crate) fn a_dead_supervisor_takes_its_hosts(scale: Scale) {
     for round in 0..ROUNDS {
         let mut chance = Chance::of(scale.seed, round);
         let folder = tempfile::tempdir().expect("a folder");
@@ -44,8 +44,8 @@ pub(crate) fn a_dead_front_takes_its_hosts(scale: Scale) {
         let ended = reap_all(None);
         let well = ended.iter().filter(|ended| ended.status.exit_status() == Some(0)).count();
         let by_kill = ended.iter().filter(|ended| ended.status.terminating_signal() == Some(9)).count();
-        assert_eq!((children, ended.len()), (3, 4), "a notary and two hosts, beside their front");
-        // A host that hears of the front's end before the kernel tells it ends by itself, as the notary does.
+        assert_eq!((children, ended.len()), (3, 4), "a notary and two hosts, beside their supervisor");
+        // A host that hears of the supervisor's end before the kernel tells it ends by itself, as the notary does.
         assert!(well >= 1 && by_kill >= 1 && well + by_kill == 4, "{well} ended well, {by_kill} by SIGKILL");
         drop(Ledger::open(&folder.path().join("ledger"), ORIGIN, "tests", 1).expect("a ledger that opens"));
         let record = Record::judged(folder, &acknowledged);
@@ -57,15 +57,15 @@ pub(crate) fn a_dead_front_takes_its_hosts(scale: Scale) {
     }
 }
 
-/// The front: calls until it is killed, and says which calls were answered. One of its hosts has a call that does not end.
+/// The supervisor: calls until it is killed, and says which calls were answered. One of its hosts has a call that does not end.
 pub(crate) fn drive(folder: &Path) -> ExitCode {
     let ledger = folder.join("ledger");
-    let settings = FrontSettings::new(host_command());
-    let front = Front::start(notary_command(&ledger), &ledger, settings).expect("a front");
+    let settings = SupervisorSettings::new(host_command());
+    let supervisor = Supervisor::start(notary_command(&ledger), &ledger, settings).expect("a supervisor");
     let reads = set_in(folder, guest("echo-read"), &READS);
     let (reader, sleeper) = (
-        front.add(spec("echo-read", reads)).expect("a tool"),
-        front.add(spec("sleep-forever", sleeps(folder, 60_000))).expect("a tool"),
+        supervisor.add(spec("echo-read", reads)).expect("a tool"),
+        supervisor.add(spec("sleep-forever", sleeps(folder, 60_000))).expect("a tool"),
     );
     sleeper.operations().expect("a tool that loads");
     reader.operations().expect("a tool that loads");

@@ -26,7 +26,7 @@ pub(crate) fn random_kills(scale: Scale) {
 fn run(mut chance: Chance) {
     let scene = Scene::new();
     let specs = [(); 2].map(|()| spec("echo-read", scene.set("echo-read", &READS)));
-    let mut tools = scene.front.add_compartment(specs.into()).expect("tools");
+    let mut tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
     for acknowledge in ["pipe", "journal", "disk"] {
         tools.push(scene.add("echo-read", &[&READS[..], &[&format!("audit:acknowledge={acknowledge}")]].concat()));
     }
@@ -48,7 +48,7 @@ fn run(mut chance: Chance) {
             next = seen.ended.load(Ordering::Relaxed) + 10 + chance.below(50);
             let victims = hosts();
             if kills.1 < NOTARIES_MAX && chance.below(4) == 0 {
-                Pid::from_raw(scene.front.notary().pid().cast_signed()).into_iter().for_each(kill);
+                Pid::from_raw(scene.supervisor.notary().pid().cast_signed()).into_iter().for_each(kill);
                 kills.1 += 1;
             } else if let Ok(count @ 1..) = u64::try_from(victims.len()) {
                 kill(victims[usize::try_from(chance.below(count)).expect("a small number")]);
@@ -117,5 +117,5 @@ fn until_answered(tool: &HostedTool) -> CallId {
 const THREADS: u64 = 8;
 const CALLS: u64 = 125;
 
-/// A front gives up a notary that dies 20 times in ten seconds.
+/// A supervisor gives up a notary that dies 20 times in ten seconds.
 const NOTARIES_MAX: u64 = 10;

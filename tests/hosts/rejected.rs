@@ -14,7 +14,7 @@ pub(crate) fn what_a_host_turns_down_is_on_record_and_not_kept(_: Scale) {
     let scene = Scene::new();
     let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
     set.audit.arguments = ArgumentsRecord::Full;
-    let reader = scene.front.add(spec("echo-read", set)).expect("a tool");
+    let reader = scene.supervisor.add(spec("echo-read", set)).expect("a tool");
     // Its schema has a pattern, which the sealed host matches.
     let query = scene.add("json-query", &[]);
     let good = read_many(&reader, 1).expect("an answer").call;
@@ -47,7 +47,7 @@ pub(crate) fn a_call_that_never_reached_the_ledger_has_no_id(_: Scale) {
     let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
     let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
     set.limits.deadline_ms = 100;
-    let reader = scene.front.add(spec("echo-read", set)).expect("a tool");
+    let reader = scene.supervisor.add(spec("echo-read", set)).expect("a tool");
     let host = start_host(&reader);
     kill_process(host, Signal::STOP).expect("a host");
     await_that("every thread of the host stands still", || stands_still(host));

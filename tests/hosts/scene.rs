@@ -1,4 +1,4 @@
-//! A front with a ledger of its own, and what must hold once it has ended: the ledger is whole, and nothing is left.
+//! A supervisor with a ledger of its own, and what must hold once it has ended: the ledger is whole, and nothing is left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use tollgate::notary::NotaryCommand;
 use tollgate::{
-    Answer, Artifact, CallFailure, CallId, Caller, Engine, Front, FrontSettings, HostCommand, HostedTool, Provenance,
-    Request, ToolSpec,
+    Answer, Artifact, CallFailure, CallId, Caller, Engine, HostCommand, HostedTool, Provenance, Request, Supervisor,
+    SupervisorSettings, ToolSpec,
 };
 use tollgate_audit::{Closer, Enforcement, Entry, HostId, Level, read};
 use tollgate_capability::{CapabilitySet, Policy};
@@ -21,32 +21,32 @@ use tollgate_workspace::judge::{assert_once, verified};
 use tollgate_workspace::processes::{PATIENCE, children_of, open_fds};
 use tollgate_workspace::{ORIGIN, guest, manifest, set_in};
 
-/// A front, and a folder with its ledger and the file `data/file`.
+/// A supervisor, and a folder with its ledger and the file `data/file`.
 pub(crate) struct Scene {
     // Before the folder, which its notary needs to the end.
-    pub(crate) front: Front,
+    pub(crate) supervisor: Supervisor,
     folder: TempDir,
     fds: usize,
 }
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        Self::with(FrontSettings::new(host_command()))
+        Self::with(SupervisorSettings::new(host_command()))
     }
 
     /// Under what the text of a policy says of hosts.
     pub(crate) fn under(policy: &str) -> Self {
-        Self::with(FrontSettings::of(&parse(policy), host_command()))
+        Self::with(SupervisorSettings::of(&parse(policy), host_command()))
     }
 
-    pub(crate) fn with(settings: FrontSettings) -> Self {
+    pub(crate) fn with(settings: SupervisorSettings) -> Self {
         assert_eq!(children_of(getpid()), [], "processes of an earlier test");
         let folder = tempfile::tempdir().expect("a folder");
         write_data(folder.path());
         let fds = open_fds();
         let ledger = folder.path().join("ledger");
-        let front = Front::start(notary_command(&ledger), &ledger, settings).expect("a front");
-        Self { folder, front, fds }
+        let supervisor = Supervisor::start(notary_command(&ledger), &ledger, settings).expect("a supervisor");
+        Self { folder, supervisor, fds }
     }
 
     pub(crate) fn folder(&self) -> &Path {
@@ -60,7 +60,7 @@ impl Scene {
 
     /// Takes a tool that has a host of its own.
     pub(crate) fn add(&self, name: &str, grants: &[&str]) -> HostedTool {
-        self.front.add(spec(name, self.set(name, grants))).expect("a tool")
+        self.supervisor.add(spec(name, self.set(name, grants))).expect("a tool")
     }
 
     /// A tool that reads the file, and is never in doubt.
@@ -70,7 +70,7 @@ impl Scene {
 
     /// A tool that sleeps as long as it is told, and has a minute for it.
     pub(crate) fn sleeper(&self) -> HostedTool {
-        self.front.add(spec("sleep-forever", sleeps(self.folder(), 60_000))).expect("a tool")
+        self.supervisor.add(spec("sleep-forever", sleeps(self.folder(), 60_000))).expect("a tool")
     }
 
     pub(crate) fn ledger(&self) -> PathBuf {
@@ -82,22 +82,22 @@ impl Scene {
         await_that(&format!("{count} calls of {operation}"), || calls_in(&self.ledger(), operation) >= count);
     }
 
-    /// Ends the front. The ledger is whole and holds each of these calls once; neither a process, a descriptor nor a file
+    /// Ends the supervisor. The ledger is whole and holds each of these calls once; neither a process, a descriptor nor a file
     /// is left.
     pub(crate) fn end(self, tools: Vec<HostedTool>, acknowledged: &[CallId]) -> Record {
         self.finish().judge(tools, acknowledged)
     }
 
-    /// Ends the front. Its tools may be held longer.
+    /// Ends the supervisor. Its tools may be held longer.
     pub(crate) fn finish(self) -> Finished {
-        let Self { folder, front, fds } = self;
-        front.finish().expect("a whole record");
-        assert_eq!(hosts(), [], "hosts after the front");
+        let Self { folder, supervisor, fds } = self;
+        supervisor.finish().expect("a whole record");
+        assert_eq!(hosts(), [], "hosts after the supervisor");
         Finished { folder, fds }
     }
 }
 
-/// What is left of a scene without its front.
+/// What is left of a scene without its supervisor.
 pub(crate) struct Finished {
     folder: TempDir,
     fds: usize,
@@ -126,7 +126,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Judges the ledger of an ended front, and what else is in its folder.
+    /// Judges the ledger of an ended supervisor, and what else is in its folder.
     pub(crate) fn judged(folder: TempDir, acknowledged: &[CallId]) -> Self {
         let ledger = folder.path().join("ledger");
         let report = verified(&ledger, None);
@@ -208,7 +208,7 @@ pub(crate) fn assert_full(enforcement: &Enforcement<'_>) {
     assert_eq!((enforcement.level, enforcement.required), (Level::Full, Level::Full), "{enforcement:?}");
 }
 
-/// What a host, a notary or a front must not leave beside the ledger, or within it.
+/// What a host, a notary or a supervisor must not leave beside the ledger, or within it.
 fn assert_no_more_files(folder: &Path) {
     let names = |folder: &Path| -> BTreeSet<String> {
         let files = fs::read_dir(folder).expect("a folder");

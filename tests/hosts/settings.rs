@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tollgate::compiler::{CompileError, CompileLimits, Compiler};
-use tollgate::{CallError, Engine, FrontSettings, HostCommand, HostError, HostedTool, LoadError};
+use tollgate::{CallError, Engine, HostCommand, HostError, HostedTool, LoadError, SupervisorSettings};
 use tollgate_audit::Level;
 
 use crate::Scale;
@@ -78,7 +78,7 @@ const FUNCTION: &str = "(func (param i32) (result i32) local.get 0 i32.const 3 i
 pub(crate) fn a_host_that_overruns_while_others_wait(_: Scale) {
     let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
     let specs = [1_000, 60_000].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
-    let tools = scene.front.add_compartment(specs.into()).expect("tools");
+    let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
     let host = start_host(&tools[0]);
     thread::scope(|scope| {
         let calls = tools.iter().map(|tool| scope.spawn(|| sleep(tool, 50_000))).collect::<Vec<_>>();
@@ -151,11 +151,11 @@ fn refused_without_landlock(policy: &str) {
     assert!(record.hosts_of("echo-read").is_empty() && record.enforcements().is_empty(), "nothing ran");
 }
 
-/// A front whose hosts see no Landlock.
+/// A supervisor whose hosts see no Landlock.
 fn without(policy: &str) -> (Scene, HostedTool) {
     let HostCommand { program, mut arguments } = host_command();
     arguments.insert(0, WITHOUT_LANDLOCK.into());
-    let scene = Scene::with(FrontSettings::of(&parse(policy), HostCommand { program, arguments }));
+    let scene = Scene::with(SupervisorSettings::of(&parse(policy), HostCommand { program, arguments }));
     let reader = scene.reader();
     (scene, reader)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use tempfile::TempDir;
-use tollgate::{CallError, CallFailure, CallId, FrontSettings, HostCommand, HostError, HostedTool};
+use tollgate::{CallError, CallFailure, CallId, HostCommand, HostError, HostedTool, SupervisorSettings};
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::children_of;
 
@@ -56,7 +56,8 @@ pub(crate) fn hosts_start_while_others_end(scale: Scale) {
 /// While one tool's host does not come up, hosts of another start, are used, are found idle and end.
 pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
     let gate = Gate::closed();
-    let scene = Scene::with(FrontSettings { idle: Duration::from_millis(10), ..FrontSettings::new(gate.command()) });
+    let scene =
+        Scene::with(SupervisorSettings { idle: Duration::from_millis(10), ..SupervisorSettings::new(gate.command()) });
     let (slow, quick) = (long(&scene, "echo-read", &READS), scene.sleeper());
     let answered: Vec<CallId> = thread::scope(|scope| {
         let waiting = scope.spawn(|| read_many(&slow, 1));
@@ -78,9 +79,9 @@ pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
 pub(crate) fn a_caller_leaves_a_slow_start_at_its_deadline(_: Scale) {
     let gate = Gate::closed();
     let grace = Duration::from_millis(50);
-    let scene = Scene::with(FrontSettings { grace, ..FrontSettings::new(gate.command()) });
+    let scene = Scene::with(SupervisorSettings { grace, ..SupervisorSettings::new(gate.command()) });
     let specs = [50, 3_600_000].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
-    let tools = scene.front.add_compartment(specs.into()).expect("tools");
+    let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
     let failure = sleep(&tools[0], 1).expect_err("no host in time");
     assert_no_host(&failure, "takes longer than the call may wait");
     let answered = thread::scope(|scope| {
@@ -112,10 +113,10 @@ pub(crate) fn a_host_that_does_not_end_holds_up_nobody(_: Scale) {
     assert_eq!((record.hosts_of("sleep-forever").len(), record.closers()), (2, 0));
 }
 
-/// A front that ends does not wait until a host has come up that never will.
-pub(crate) fn ending_a_front_ends_starts(_: Scale) {
+/// A supervisor that ends does not wait until a host has come up that never will.
+pub(crate) fn ending_a_supervisor_ends_starts(_: Scale) {
     let gate = Gate::closed();
-    let scene = Scene::with(FrontSettings::new(gate.command()));
+    let scene = Scene::with(SupervisorSettings::new(gate.command()));
     let slow = long(&scene, "echo-read", &READS);
     let (failure, ended) = thread::scope(|scope| {
         let waiting = scope.spawn(|| read_many(&slow, 1));
@@ -123,7 +124,7 @@ pub(crate) fn ending_a_front_ends_starts(_: Scale) {
         let ended = scene.finish();
         (waiting.join().expect("a thread").expect_err("a call without a host"), ended)
     });
-    assert_no_host(&failure, "the front has ended");
+    assert_no_host(&failure, "the supervisor has ended");
     let record = ended.judge(vec![slow], &[]);
     assert!(record.enforcements().is_empty(), "nothing ran");
 }
@@ -137,7 +138,7 @@ fn assert_no_host(failure: &CallFailure, words: &str) {
 fn long(scene: &Scene, name: &str, grants: &[&str]) -> HostedTool {
     let mut set = scene.set(name, grants);
     set.limits.deadline_ms = 3_600_000;
-    scene.front.add(spec(name, set)).expect("a tool")
+    scene.supervisor.add(spec(name, set)).expect("a tool")
 }
 
 /// Keeps the first host that is started from coming up.
@@ -167,12 +168,12 @@ impl Gate {
 /// The first argument of this program where it waits before it becomes a host, if it is the first that does.
 pub(crate) const WAITS: &str = "role-waits";
 
-/// Waits for the gate, or until the front is gone.
+/// Waits for the gate, or until the supervisor is gone.
 pub(crate) fn wait(folder: &Path, command: &[&str]) -> ExitCode {
-    let front = parent_id();
+    let supervisor = parent_id();
     if fs::File::create_new(is_first(folder)).is_ok() {
         while !is_open(folder).exists() {
-            if parent_id() != front {
+            if parent_id() != supervisor {
                 return ExitCode::FAILURE;
             }
             thread::sleep(Duration::from_millis(1));

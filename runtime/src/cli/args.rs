@@ -267,14 +267,14 @@ pub(crate) struct NotaryArgs {
 pub(crate) struct HostArgs {
     /// The process that starts it.
     #[arg(long)]
-    pub(crate) front: u32,
+    pub(crate) supervisor: u32,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompileArgs {
     /// The process that started this one.
     #[arg(long)]
-    pub(crate) front: u32,
+    pub(crate) supervisor: u32,
     /// CPU time over all threads, in seconds.
     #[arg(long)]
     pub(crate) cpu_seconds: u64,

@@ -17,11 +17,11 @@ use super::ledger::{own_processes, user};
 use super::{compiled, config, load, output, report, tools, usage};
 use crate::drill::{Attack, DrillError, DrillOrder, Field, Group, Scene, Stop, Verdict, attack, attacks};
 use crate::error::LoadError;
-use crate::front::{Front, FrontFailure, HostCommand, ToolSpec};
 use crate::host::{HostRole, ThreadKind};
 use crate::loading::Provenance;
 use crate::machine::Engine;
 use crate::notary::NotaryFailure;
+use crate::supervisor::{HostCommand, Supervisor, SupervisorError, ToolSpec};
 use crate::surroundings::survive_size_limit;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -41,7 +41,7 @@ enum DrillFailure {
     #[diagnostic(help("it stands beside `tollgate`, where `cargo install` puts both: install both again"))]
     NotBeside { program: PathBuf, source: std::io::Error },
     #[error("no notary keeps the drill's ledger")]
-    Notary { source: FrontFailure },
+    Notary { source: SupervisorError },
     #[error("the drill's ledger is not whole")]
     NotFinished { source: NotaryFailure },
     #[error("the drill's ledger cannot be verified")]
@@ -107,7 +107,7 @@ struct Attacker {
     _role: String,
     /// The process that started it.
     #[arg(long)]
-    front: u32,
+    supervisor: u32,
     /// The attack, in JSON.
     #[arg(long)]
     order: String,
@@ -118,7 +118,8 @@ struct Attacker {
 fn attack_as(attacker: &Attacker) -> Result<Exit, Failure> {
     let order: DrillOrder = serde_json::from_str(&attacker.order).map_err(Failure::internal)?;
     // SAFETY: this process does nothing else: it has opened no file before, and ends afterwards.
-    unsafe { crate::host::serve_and(&HostRole { front: attacker.front }, order) }.map_err(Failure::internal)?;
+    unsafe { crate::host::serve_and(&HostRole { supervisor: attacker.supervisor }, order) }
+        .map_err(Failure::internal)?;
     Ok(Exit::Success)
 }
 
@@ -131,7 +132,7 @@ fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
         return list(&chosen);
     }
     let mut scene = Scene::new().map_err(no_scene)?;
-    let (front, fields) = fields(args, &mut scene)?;
+    let (supervisor, fields) = fields(args, &mut scene)?;
     let mut lines = Vec::new();
     for (ground, field) in fields {
         if !args.json {
@@ -145,7 +146,7 @@ fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
             lines.extend(made);
         }
     }
-    front.finish().map_err(|source| Failure::internal_as(DrillFailure::NotFinished { source }))?;
+    supervisor.finish().map_err(|source| Failure::internal_as(DrillFailure::NotFinished { source }))?;
     let recorded = verify(scene.ledger())?;
     scene.close().map_err(no_scene)?;
     let stopped = lines.iter().filter(|line| line.verdict.is_stopped()).count();
@@ -171,15 +172,15 @@ fn list(chosen: &[(Group, &'static Attack)]) -> Result<Exit, Failure> {
 
 type Fields = Vec<(&'static str, Field)>;
 
-/// The front, and what its hosts are sealed for.
-fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failure> {
+/// The supervisor, and what its hosts are sealed for.
+fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Fields), Failure> {
     let program = config::drill_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
     let attackers = HostCommand { program, arguments: vec![ATTACKER.into()] };
     let Some(component) = &args.component else {
-        let front = start_front(scene, load::Running::default())?;
-        let bare = Field::bare(&front, &attackers).map_err(failed)?;
-        let folder = Field::with_folder(&front, &attackers, scene).map_err(failed)?;
-        return Ok((front, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
+        let supervisor = start_supervisor(scene, load::Running::default())?;
+        let bare = Field::bare(&supervisor, &attackers).map_err(failed)?;
+        let folder = Field::with_folder(&supervisor, &attackers, scene).map_err(failed)?;
+        return Ok((supervisor, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
     };
     let (manifest, grants) = (args.manifest.clone(), args.grants.clone());
     let which = tools::which(&ToolArgs { component: component.clone(), manifest, grants })?;
@@ -188,21 +189,21 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let set = load::intersect(&loaded)?.0.set;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
-    let front = start_front(scene, loaded.running.clone())?;
+    let supervisor = start_supervisor(scene, loaded.running.clone())?;
     let by = user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, set, provenance);
-    let field = Field::of_tool(&front, &attackers, scene, spec).map_err(failed)?;
-    Ok((front, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
+    let field = Field::of_tool(&supervisor, &attackers, scene, spec).map_err(failed)?;
+    Ok((supervisor, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
 }
 
-fn start_front(scene: &mut Scene, running: load::Running) -> Result<Front, Failure> {
+fn start_supervisor(scene: &mut Scene, running: load::Running) -> Result<Supervisor, Failure> {
     let (notary, settings) = own_processes(scene.ledger(), None, running)?;
-    let front = Front::start(notary, scene.ledger(), settings)
+    let supervisor = Supervisor::start(notary, scene.ledger(), settings)
         .map_err(|source| Failure::internal_as(DrillFailure::Notary { source }))?;
-    scene.set_notary(front.notary().pid());
-    Ok(front)
+    scene.set_notary(supervisor.notary().pid());
+    Ok(supervisor)
 }
 
 fn make(

@@ -7,9 +7,9 @@ use super::scene::{Harm, Scene};
 use super::verdict::{Drilled, Verdict, judge};
 use super::{Attack, Stop};
 use crate::error::LoadError;
-use crate::front::{Front, HostCommand, ToolSpec, Trial};
 use crate::host::ThreadKind;
 use crate::sandbox::{self, KernelPlan};
+use crate::supervisor::{HostCommand, Supervisor, ToolSpec, Trial};
 
 /// Hosts of one tool, or of none.
 #[derive(Debug)]
@@ -42,17 +42,21 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// The front has ended.
-    pub(crate) fn bare(front: &Front, command: &HostCommand) -> Result<Self, DrillError> {
-        Self::of(front, command, Vec::new(), CapabilitySet::default(), true)
+    /// The supervisor has ended.
+    pub(crate) fn bare(supervisor: &Supervisor, command: &HostCommand) -> Result<Self, DrillError> {
+        Self::of(supervisor, command, Vec::new(), CapabilitySet::default(), true)
     }
 
     /// Hosts without a tool, and with the folder of the scene granted, with every right.
     ///
     /// # Errors
     ///
-    /// The front has ended.
-    pub(crate) fn with_folder(front: &Front, command: &HostCommand, scene: &Scene) -> Result<Self, DrillError> {
+    /// The supervisor has ended.
+    pub(crate) fn with_folder(
+        supervisor: &Supervisor,
+        command: &HostCommand,
+        scene: &Scene,
+    ) -> Result<Self, DrillError> {
         let access = Access::ALL.into_iter().collect();
         let folder = FsCapability {
             guest: "/drill".to_owned(),
@@ -64,7 +68,7 @@ impl Field {
             write_quota: WRITE_QUOTA,
             mounts: false,
         };
-        Self::of(front, command, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
+        Self::of(supervisor, command, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
     }
 
     /// Hosts of this tool. The folder of the scene takes the place of those that are granted, so that no attack comes near
@@ -74,7 +78,7 @@ impl Field {
     ///
     /// [`LoadError`].
     pub(crate) fn of_tool(
-        front: &Front,
+        supervisor: &Supervisor,
         command: &HostCommand,
         scene: &Scene,
         mut tool: ToolSpec,
@@ -83,18 +87,18 @@ impl Field {
             (granted.host, granted.opened) = (scene.granted_folder(), None);
         }
         let set = tool.load.set.clone();
-        Self::of(front, command, vec![tool], set, false)
+        Self::of(supervisor, command, vec![tool], set, false)
     }
 
     fn of(
-        front: &Front,
+        supervisor: &Supervisor,
         command: &HostCommand,
         tools: Vec<ToolSpec>,
         set: CapabilitySet,
         has_no_tool: bool,
     ) -> Result<Self, DrillError> {
         let (plan, is_granted) = (sandbox::plan(&set), !set.fs.is_empty());
-        let trial = front.trial(tools)?;
+        let trial = supervisor.trial(tools)?;
         Ok(Self { trial, command: command.clone(), plan, set: has_no_tool.then_some(set), is_granted })
     }
 

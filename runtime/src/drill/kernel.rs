@@ -113,7 +113,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::blocked("unshare-files", "part from what threads share", libc::SYS_unshare, |_| {
         raw!(libc::SYS_unshare, libc::CLONE_FS | libc::CLONE_FILES)
     }),
-    Attack::blocked("setns", "enter a namespace of the front", libc::SYS_setns, |ground| {
+    Attack::blocked("setns", "enter a namespace of the supervisor", libc::SYS_setns, |ground| {
         raw!(libc::SYS_setns, ground.held.pipe, 0)
     })
     .alone(REFUSED_ANYWAY),

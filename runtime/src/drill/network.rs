@@ -131,7 +131,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_setsockopt, ground.held.acks, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &size, 4)
     })
     .alone(Alone::Depends("it takes CAP_NET_ADMIN")),
-    Attack::blocked("shut-control", "shut the front's end of a socket", libc::SYS_shutdown, |ground| {
+    Attack::blocked("shut-control", "shut the supervisor's end of a socket", libc::SYS_shutdown, |ground| {
         raw!(libc::SYS_shutdown, ground.held.control, libc::SHUT_RDWR)
     }),
     Attack::blocked("who-is-there", "ask for the name of a socket's other end", libc::SYS_getpeername, |ground| {

@@ -5,9 +5,9 @@ use std::os::unix::process::ExitStatusExt as _;
 use tollgate_audit::{BlockedCall, HostEnding};
 
 use super::{Outcome, Stop};
-use crate::front::HostProcessEnd;
 use crate::host::ThreadKind;
 use crate::sandbox::trap::BLOCKED_EXIT;
+use crate::supervisor::HostProcessEnd;
 
 /// What was seen of a host that was started for an attack.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdic
     }
 }
 
-/// The host has ended itself, unless the front was faster, which hears of it from the notary; and what it was about to do
+/// The host has ended itself, unless the supervisor was faster, which hears of it from the notary; and what it was about to do
 /// is in the ledger, with the thread's name.
 fn by_filter(number: i64, thread: ThreadKind, drilled: &Drilled) -> Option<String> {
     let Some(HostEnding::Blocked(blocked)) = &drilled.end.ending else { return None };

@@ -36,7 +36,7 @@ impl AfterSealed for NothingElse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ThreadKind {
-    /// Hears the front.
+    /// Hears the supervisor.
     Main,
     /// Runs calls. The name of each begins with it.
     Worker,
@@ -64,7 +64,7 @@ impl ThreadKind {
 pub struct SealedProcess {
     /// Its id in the ledger.
     pub host: HostId,
-    /// Its socket to the front.
+    /// Its socket to the supervisor.
     pub control: RawFd,
     /// Its end of the pipe to the notary.
     pub pipe: RawFd,
@@ -88,13 +88,13 @@ impl SealedProcess {
         Self { host, control, pipe, acks, lane, told: Arc::default() }
     }
 
-    /// Waits until the front has been told how the start went.
+    /// Waits until the supervisor has been told how the start went.
     pub fn await_start(&self) {
         let told = self.told.is_told.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.told.changed.wait_while(told, |told| !*told).unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// The front has been told.
+    /// The supervisor has been told.
     pub(super) fn has_started(&self) {
         *self.told.is_told.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.told.changed.notify_all();

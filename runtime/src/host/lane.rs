@@ -1,4 +1,4 @@
-//! A lane: the socket between one thread of a host and the front. One question, one answer at a time.
+//! A lane: the socket between one thread of a host and the supervisor. One question, one answer at a time.
 //!
 //! ```text
 //! offset  bytes

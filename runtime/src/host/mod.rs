@@ -48,15 +48,15 @@ use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Strippe
 #[derive(Debug, Clone, Copy)]
 pub struct HostRole {
     /// The process that started it, without which it must not live.
-    pub front: u32,
+    pub supervisor: u32,
 }
 
-/// Runs calls as the process that a [`Front`](crate::Front) started, which must have one thread and the control socket as
-/// its standard input. Returns when the front is gone or has no more calls.
+/// Runs calls as the process that a [`Supervisor`](crate::Supervisor) started, which must have one thread and the control
+/// socket as its standard input. Returns when the supervisor is gone or has no more calls.
 ///
 /// # Errors
 ///
-/// The front cannot be understood. Whatever else goes wrong, it is told.
+/// The supervisor cannot be understood. Whatever else goes wrong, it is told.
 ///
 /// # Safety
 ///
@@ -79,7 +79,7 @@ pub unsafe fn serve(role: &HostRole) -> io::Result<()> {
 /// As for [`serve`].
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
 pub unsafe fn serve_and(role: &HostRole, hook: impl AfterSealed) -> io::Result<()> {
-    belong_to(role.front)?;
+    belong_to(role.supervisor)?;
     end_by_any_panic();
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned()?);
     let handed = take_over(&control)?;
@@ -197,7 +197,7 @@ impl Prepared {
     }
 }
 
-/// A thread that panics leaves calls without an answer: the process ends, and the front starts another one.
+/// A thread that panics leaves calls without an answer: the process ends, and the supervisor starts another one.
 fn end_by_any_panic() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panicked| {
@@ -213,7 +213,7 @@ fn unsealed(error: &EnforceError) -> Started {
     Started::NoHost { error }
 }
 
-/// Hears the front until it has nothing more to say.
+/// Hears the supervisor until it has nothing more to say.
 fn hear(control: &Channel, recorder: &Recorder) -> io::Result<()> {
     while let Some((said, _none)) = control.receive::<ToHost>().map_err(io::Error::other)? {
         match said {

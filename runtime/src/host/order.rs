@@ -1,4 +1,4 @@
-//! What a front hands to a host it has started: descriptors over the control socket, and an order of what to load in a
+//! What a supervisor hands to a host it has started: descriptors over the control socket, and an order of what to load in a
 //! sealed memory file. Both processes are trusted at that moment: nothing of a component was looked at in the host yet.
 
 use std::io;
@@ -15,7 +15,7 @@ use crate::loading::LoadOrder;
 use crate::memory_file::{memory_file, read_memory_file};
 use crate::operations::OperationTexts;
 
-/// The front says to a host; one JSON object a packet.
+/// The supervisor says to a host; one JSON object a packet.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum ToHost {
@@ -146,7 +146,7 @@ pub(crate) fn take_over(control: &Channel) -> io::Result<Handed> {
     let (mut host, mut status, mut code, mut lanes) = (None, Status::Away, Vec::new(), Vec::new());
     loop {
         let said = control.receive::<ToHost>().map_err(io::Error::other)?;
-        let (said, fds) = said.ok_or_else(|| io::Error::other("the front is gone"))?;
+        let (said, fds) = said.ok_or_else(|| io::Error::other("the supervisor is gone"))?;
         match said {
             ToHost::Host { host: id } => {
                 let fds = <[OwnedFd; 3]>::try_from(fds);

@@ -42,8 +42,8 @@ impl Serving {
         *self.lock() = Tools::Waiting(tools);
     }
 
-    /// Serves a lane until the front closes it. The first thread, which has the hook, loads the tools and says how the start
-    /// went.
+    /// Serves a lane until the supervisor closes it. The first thread, which has the hook, loads the tools and says how the
+    /// start went.
     pub(super) fn work<A: AfterSealed>(
         &self,
         first: Option<&After<A>>,
@@ -67,7 +67,7 @@ impl Serving {
             after.on(ThreadKind::Worker);
         }
         let Some(tools) = self.tools() else { return };
-        // A lane that breaks is the front's to judge.
+        // A lane that breaks is the supervisor's to judge.
         while let Ok((ask, [arguments, stdin, _none])) = lane.receive::<Ask>(ASK_LIMITS, None) {
             let (said, blobs) = answer(&mut runner, &tools, &mut lane, &ask, [arguments, stdin]);
             let [output, stdout, stderr] = &blobs;
@@ -133,7 +133,7 @@ fn answer(
             (Said::Failed { failure: *failure }, [Vec::new(), streams.stdout, streams.stderr])
         }
         Err(what) => {
-            let error = CallError::Internal(format!("the front asks what makes no sense: {what}"));
+            let error = CallError::Internal(format!("the supervisor asks what makes no sense: {what}"));
             (Said::Senseless { error }, Default::default())
         }
     }
@@ -153,13 +153,13 @@ fn run(
     let arguments = String::from_utf8(arguments).map_err(|error| error.to_string())?;
     let (operation, caller) = (ask.operation.as_str(), ask.caller.clone());
     let request = Request { operation, arguments: &arguments, stdin: stdin.into(), caller };
-    let keep = || if salt.is_some() { ask_front(lane) } else { Ok(()) };
+    let keep = || if salt.is_some() { ask_supervisor(lane) } else { Ok(()) };
     Ok(runner.call(tool, &request, (ask.call, salt), keep))
 }
 
-/// Has the front keep what is wanted of a call. A front that is gone needs no answer: this process ends with it.
-fn ask_front(lane: &mut Lane) -> Result<(), CallError> {
-    let nobody = |error| CallError::Unrecorded(format!("the front does not keep the call: {error}"));
+/// Has the supervisor keep what is wanted of a call. A supervisor that is gone needs no answer: this process ends with it.
+fn ask_supervisor(lane: &mut Lane) -> Result<(), CallError> {
+    let nobody = |error| CallError::Unrecorded(format!("the supervisor does not keep the call: {error}"));
     lane.send(&Said::Accepted, [b"", b"", b""], None).map_err(nobody)?;
     match lane.receive::<Go>(ASK_LIMITS, None).map_err(nobody)?.0 {
         Go::Run => Ok(()),

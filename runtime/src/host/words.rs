@@ -1,4 +1,4 @@
-//! What front and host say to each other on a lane.
+//! What supervisor and host say to each other on a lane.
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Salt};
@@ -21,7 +21,7 @@ pub(crate) enum Started {
     NoHost { error: HostError },
 }
 
-/// The front asks. The blobs are arguments and standard input.
+/// The supervisor asks. The blobs are arguments and standard input.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Ask {
@@ -42,7 +42,7 @@ pub(crate) struct Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Said {
-    /// The call is on record and its request is in order; the front says [`Go`] before the guest runs. Once, and only of
+    /// The call is on record and its request is in order; the supervisor says [`Go`] before the guest runs. Once, and only of
     /// a call with a salt: where nothing is kept nobody needs to be asked.
     Accepted,
     Answered {
@@ -57,7 +57,7 @@ pub(crate) enum Said {
     },
 }
 
-/// The front answers to [`Said::Accepted`].
+/// The supervisor answers to [`Said::Accepted`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Go {
@@ -91,11 +91,11 @@ pub(crate) fn tell(lane: &mut Lane, said: &impl Serialize) {
     lane.send(said, [b"", b"", b""], None).ok();
 }
 
-/// What a host takes from its front: as much as any cap allows.
+/// What a host takes from its supervisor: as much as any cap allows.
 pub(crate) const ASK_LIMITS: LaneLimits = LaneLimits { header: 1 << 20, values: 64, blobs: [256 << 20, 256 << 20, 0] };
 
-/// What a front takes of the start of a host: the descriptions and schemas of the operations of a compartment, and the words
-/// around them. A host refuses tools that say more (`operations.rs`); one that was broken into is bounded here.
+/// What a supervisor takes of the start of a host: the descriptions and schemas of the operations of a compartment, and the
+/// words around them. A host refuses tools that say more (`operations.rs`); one that was broken into is bounded here.
 pub(crate) const STARTED_LIMITS: LaneLimits =
     LaneLimits { header: ALL_OPERATIONS_BYTES_MAX + (64 << 10), values: 1 << 20, blobs: [0, 0, 0] };
 
@@ -129,7 +129,7 @@ mod tests {
         (0..OPERATIONS_MAX).map(operation).collect::<Vec<_>>().try_into().unwrap()
     }
 
-    /// What the front takes of a start in which these tools serve.
+    /// What the supervisor takes of a start in which these tools serve.
     fn through(tools: Vec<OperationTexts>) -> Vec<OperationTexts> {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let host = thread::spawn(move || tell(&mut Lane::new(theirs), &Started::Serving { tools }));
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn tools_that_say_too_much_together_are_refused_by_name_before_the_front_would_refuse_them() {
+    fn tools_that_say_too_much_together_are_refused_by_name_before_the_supervisor_would_refuse_them() {
         let one = says(2 << 10, 10 << 10);
         let fit = ALL_OPERATIONS_BYTES_MAX / one.to_bytes().len();
         let mut tools = vec![one; fit];

@@ -1,4 +1,4 @@
-//! The process of a notary, and what the front says to it.
+//! The process of a notary, and what the supervisor says to it.
 //!
 //! Nothing here takes a lock. What is said may have to wait for the notary to listen.
 
@@ -73,8 +73,8 @@ pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
     Ok(Watched { process, channel: Arc::new(channel), said, before })
 }
 
-/// In a session of its own: what is typed to end the front (Ctrl-C) must not end the record, and the terminal is not its to
-/// write to or to type into. From before its program starts, so that there is no moment in between.
+/// In a session of its own: what is typed to end the supervisor (Ctrl-C) must not end the record, and the terminal is not
+/// its to write to or to type into. From before its program starts, so that there is no moment in between.
 #[allow(unsafe_code, reason = "what runs between fork and exec")]
 fn own_session(command: &mut Command) {
     let begin = || Ok(rustix::process::setsid().map(drop)?);

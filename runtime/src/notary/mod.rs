@@ -1,6 +1,6 @@
-//! The notary from the front's side: a process that is started, watched, and started again when it dies.
+//! The notary from the supervisor's side: a process that is started, watched, and started again when it dies.
 //!
-//! While there is none, nothing new begins. The front keeps the read ends of the hosts' pipes, so that what was recorded
+//! While there is none, nothing new begins. The supervisor keeps the read ends of the hosts' pipes, so that what was recorded
 //! outlives each notary. It must never start one again after a sync has failed.
 
 mod child;
@@ -52,7 +52,7 @@ impl NotaryCommand {
 /// A notary in a process of its own, and the ways of hosts to it.
 #[derive(Debug)]
 pub struct NotaryProcess {
-    front: Arc<Front>,
+    client: Arc<Client>,
     replies: Mutex<Receiver<FromNotary>>,
     watch: Mutex<Option<JoinHandle<()>>>,
 }
@@ -100,21 +100,21 @@ pub enum NotaryFailure {
 
 /// What the watching thread and its users share. Locks: `telling` before `state`.
 #[derive(Debug)]
-struct Front {
+struct Client {
     command: NotaryCommand,
     /// Held by whoever tells a notary of hosts, so that each notary hears of each host, once and in order. What is told may
     /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, so that
     /// neither ever waits for the other.
     telling: Mutex<()>,
     // Nothing waits under this lock.
-    state: Mutex<FrontState>,
+    state: Mutex<ClientState>,
     // The notary stalls, or there will be no other.
     changed: Condvar,
     replies: Sender<FromNotary>,
 }
 
 #[derive(Debug)]
-struct FrontState {
+struct ClientState {
     // None while there is no notary.
     channel: Option<Arc<Channel>>,
     child: u32,
@@ -184,7 +184,7 @@ impl NotaryProcess {
             Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
         }
         let (sender, replies) = mpsc::channel();
-        let state = FrontState {
+        let state = ClientState {
             channel: Some(Arc::clone(&child.channel)),
             child: child.process.id(),
             status: Status::Ready,
@@ -194,11 +194,11 @@ impl NotaryProcess {
             ended: None,
         };
         let (state, telling) = (Mutex::new(state), Mutex::new(()));
-        let front = Arc::new(Front { command, telling, state, changed: Condvar::new(), replies: sender });
-        let its_front = Arc::clone(&front);
-        let watch = std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_front.watch(child));
+        let client = Arc::new(Client { command, telling, state, changed: Condvar::new(), replies: sender });
+        let its_client = Arc::clone(&client);
+        let watch = std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_client.watch(child));
         let watch = watch.map_err(of_thread)?;
-        Ok(Self { front, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
+        Ok(Self { client, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
     }
 
     /// Where a host in this process records: another one at each call.
@@ -215,10 +215,10 @@ impl NotaryProcess {
 
     /// Lets the notary take the entries of a host from now on; `process` if it has one of its own.
     pub(crate) fn follow(&self, end: HostEnd, process: Option<u32>, follower: Arc<dyn Follows>) {
-        let _telling = self.front.telling();
+        let _telling = self.client.telling();
         let end = Arc::new(end);
         let channel = {
-            let mut state = self.front.state();
+            let mut state = self.client.state();
             follower.status(state.status.clone());
             state.hosts.push(Followed { end: Arc::clone(&end), process, how: None, follower });
             state.channel.clone()
@@ -231,9 +231,9 @@ impl NotaryProcess {
 
     /// Says how the process of a host ended. Its pipe is drained before its calls are closed.
     pub(crate) fn ended(&self, host: HostId, how: &str) {
-        let _telling = self.front.telling();
+        let _telling = self.client.telling();
         let channel = {
-            let mut state = self.front.state();
+            let mut state = self.client.state();
             let followed = state.hosts.iter_mut().find(|followed| followed.end.host == host);
             let Some(followed) = followed else { return };
             followed.how = Some(how.to_owned());
@@ -247,7 +247,7 @@ impl NotaryProcess {
     /// The process id of the notary that is there now, or was there last.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.front.state().child
+        self.client.state().child
     }
 
     /// Has a checkpoint made of all that was recorded until now; the number of entries that it covers.
@@ -303,7 +303,7 @@ impl NotaryProcess {
     pub(crate) fn end(&self) -> Result<(), NotaryFailure> {
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(watch) = watch else { return Ok(()) };
-        let mut state = self.front.state();
+        let mut state = self.client.state();
         state.is_finishing = true;
         let closed = Status::Closed { reason: CLOSED.to_owned() };
         for followed in state.hosts.iter().filter(|followed| followed.process.is_none()) {
@@ -322,11 +322,12 @@ impl NotaryProcess {
                 let reason = format!("{reason}; process {} keeps what there is and goes on once it can", state.child);
                 return Err(NotaryFailure::Ended { reason });
             }
-            (state, _) = self.front.changed.wait_timeout(state, STALL_PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            (state, _) =
+                self.client.changed.wait_timeout(state, STALL_PATIENCE).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
         let panicked = watch.join().is_err();
-        let ended = self.front.state().ended.clone();
+        let ended = self.client.state().ended.clone();
         match ended {
             Some(Ok(())) if !panicked => Ok(()),
             Some(Err(reason)) => Err(NotaryFailure::Ended { reason }),
@@ -339,7 +340,7 @@ impl NotaryProcess {
         let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
         while replies.try_recv().is_ok() {}
         let away = || NotaryFailure::Ended { reason: "it has died, and another one is being started".to_owned() };
-        let channel = self.front.state().channel.clone().ok_or_else(away)?;
+        let channel = self.client.state().channel.clone().ok_or_else(away)?;
         channel.send(say).map_err(|error| NotaryFailure::Ended { reason: error.to_string() })?;
         match replies.recv_timeout(ANSWER_WAIT) {
             Ok(FromNotary::Stopped { reason }) => Err(NotaryFailure::Ended { reason }),
@@ -356,7 +357,7 @@ impl Drop for NotaryProcess {
     }
 }
 
-impl Front {
+impl Client {
     /// Hears what the notary says; starts another one when it dies.
     fn watch(&self, mut child: Watched) {
         let mut restarts = Restarts::default();
@@ -531,7 +532,7 @@ impl Front {
         self.replies.send(reply).ok();
     }
 
-    fn state(&self) -> MutexGuard<'_, FrontState> {
+    fn state(&self) -> MutexGuard<'_, ClientState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -553,7 +554,7 @@ const CLOSED: &str = "the record is closed";
 /// A checkpoint waits for the disk.
 const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a front that wants to end waits for a notary that cannot write.
+/// How long a supervisor that wants to end waits for a notary that cannot write.
 const STALL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a ledger that is out of reach is tried again.

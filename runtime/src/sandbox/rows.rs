@@ -202,15 +202,15 @@ pub(crate) static ROWS: &[CallRow] = &[
         HOST,
         "hash maps, salts, random bytes of guests"
     ),
-    row!(SYS_read, HOST, "requests from the front; answers of the notary"),
-    row!(SYS_write, HOST, "entries into the notary's pipe; answers to the front; panics"),
+    row!(SYS_read, HOST, "requests from the supervisor; answers of the notary"),
+    row!(SYS_write, HOST, "entries into the notary's pipe; answers to the supervisor; panics"),
     row!(SYS_writev, &[Check::is(0, 2)], "to stderr", HOST, "last words of the C library"),
     row!(
         SYS_recvfrom,
         &[Check::only(3, flags(libc::MSG_DONTWAIT))],
         "MSG_DONTWAIT",
         HOST,
-        "answers of the notary; requests from the front"
+        "answers of the notary; requests from the supervisor"
     ),
     row!(
         SYS_recvmsg,
@@ -224,9 +224,9 @@ pub(crate) static ROWS: &[CallRow] = &[
         &[SENDS, Check::is_null(4)],
         "no address, MSG_NOSIGNAL",
         HOST,
-        "questions to the notary; answers to the front"
+        "questions to the notary; answers to the supervisor"
     ),
-    row!(SYS_ppoll, HOST, "waits for the notary and the front"),
+    row!(SYS_ppoll, HOST, "waits for the notary and the supervisor"),
     #[cfg(target_arch = "x86_64")]
     row!(SYS_poll, HOST, "the same"),
     row!(SYS_close, HOST, "descriptors"),

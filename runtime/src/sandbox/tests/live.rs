@@ -153,7 +153,7 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
         let stripped = strip(&[pipe.as_fd(), code.as_fd()]).unwrap();
         let engine = Engine::for_mapped_code(set.limits.calls).unwrap();
         let books = Books::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();
-        // What a front does for its hosts.
+        // What a supervisor does for its hosts.
         let _held = hold(&mut set).unwrap();
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
         let loading = Loading::of(LoadOrder::new(&manifest, Digest::of(&bytes), set, provenance)).unwrap();

@@ -1,4 +1,4 @@
-//! A front that calls a tool through a notary: the tool compiled once, a ledger opened as often as wanted.
+//! An embedder that calls a tool through a notary: the tool compiled once, a ledger opened as often as wanted.
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -25,7 +25,7 @@ pub(crate) struct Compiled {
 }
 
 /// A notary, and the tool loaded to record through it.
-pub(crate) struct Front {
+pub(crate) struct Embedder {
     pub(crate) notary: NotaryProcess,
     recorder: Arc<Recorder>,
     pub(crate) runtime: Runtime,
@@ -33,15 +33,15 @@ pub(crate) struct Front {
     pub(crate) tool: Tool,
 }
 
-/// Why there is no front.
+/// Why there is no embedder.
 #[derive(Debug)]
-pub(crate) enum NoFront {
+pub(crate) enum NoStart {
     Notary(NotaryFailure),
     Start(StartError),
     Load(LoadError),
 }
 
-impl std::fmt::Display for NoFront {
+impl std::fmt::Display for NoStart {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Notary(failure) => f.write_str(&with_causes(failure)),
@@ -61,20 +61,20 @@ impl Compiled {
 
     /// Starts a notary by `command` and loads the tool, whose `/data` is the folder `data`. `acknowledge` is the word of
     /// the policy for when a call is.
-    pub(crate) fn front(
+    pub(crate) fn embedder(
         &self,
         command: NotaryCommand,
         ledger: &Path,
         data: &Path,
         acknowledge: &str,
-    ) -> Result<Front, NoFront> {
-        let notary = NotaryProcess::start(command).map_err(NoFront::Notary)?;
+    ) -> Result<Embedder, NoStart> {
+        let notary = NotaryProcess::start(command).map_err(NoStart::Notary)?;
         let recorder = notary.recorder().expect("a way to the notary");
         let books = Books::open(Arc::clone(&recorder) as _, ledger).expect("a side store");
-        let runtime = Runtime::start_unsealed(&self.engine, books).map_err(NoFront::Start)?;
+        let runtime = Runtime::start_unsealed(&self.engine, books).map_err(NoStart::Start)?;
         let mut worker = Worker::new(&runtime).expect("a worker");
-        let tool = self.load(&mut worker, data, acknowledge).map_err(NoFront::Load)?;
-        Ok(Front { notary, recorder, runtime, worker, tool })
+        let tool = self.load(&mut worker, data, acknowledge).map_err(NoStart::Load)?;
+        Ok(Embedder { notary, recorder, runtime, worker, tool })
     }
 
     /// Tries again while the notary is being started again.
@@ -100,7 +100,7 @@ impl Compiled {
     }
 }
 
-impl Front {
+impl Embedder {
     /// Waits until the notary takes what is new, or never will.
     pub(crate) fn await_ready(&self) -> Result<(), AppendError> {
         let until = Instant::now() + PATIENCE;

@@ -1,11 +1,11 @@
-//! What a front is told of a tool: its code, who it is, and what is in force for it.
+//! What a supervisor is told of a tool: its code, who it is, and what is in force for it.
 
 use tollgate_capability::{CapabilitySet, Grant, Manifest, Needs, ToolName};
 
 use crate::artifact::Artifact;
 use crate::loading::{LoadOrder, Provenance, bare};
 
-/// A tool for a [`Front`](crate::Front): its code, who it is, and what is in force for it.
+/// A tool for a [`Supervisor`](crate::Supervisor): its code, who it is, and what is in force for it.
 #[derive(Debug)]
 pub struct ToolSpec {
     pub(crate) name: ToolName,
@@ -23,8 +23,8 @@ impl ToolSpec {
         Self { name: manifest.name.clone(), load, artifact }
     }
 
-    /// A tool that is only asked for its operations ([`Front::describe`](crate::Front::describe)), where its grant may be made
-    /// later: of the grant its limits count alone.
+    /// A tool that is only asked for its operations ([`Supervisor::describe`](crate::Supervisor::describe)), where its
+    /// grant may be made later: of the grant its limits count alone.
     #[must_use]
     pub fn to_describe(artifact: Artifact, manifest: &Manifest, grant: &Grant, provenance: Provenance<'_>) -> Self {
         let asking = Manifest { needs: Needs::default(), ..manifest.clone() };

@@ -113,7 +113,7 @@ impl Group {
 fn no_host(none: NoLease<LoadError>) -> LoadError {
     let reason = match none {
         NoLease::Failed(error) => return error,
-        NoLease::Closed => "the front has ended",
+        NoLease::Closed => "the supervisor has ended",
         NoLease::Late => {
             "it takes longer than the call may wait, which is its deadline and the grace after it; the start goes on, and a \
              later call finds the host ready"

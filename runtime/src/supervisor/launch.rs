@@ -67,7 +67,7 @@ fn start_and_wait(
     shared.notary.follow(end, Some(child.id()), Arc::clone(&way) as _);
     let may_live = shared.living.enter(&way);
     if !may_live {
-        way.kill("its front has ended");
+        way.kill("its supervisor has ended");
     }
     if starter.send(Ok(Arc::clone(&way))).is_err() {
         way.kill("nobody waits for it any more");
@@ -89,7 +89,7 @@ fn await_end(shared: &Shared, child: &mut Child, way: &Way, before: &Group) {
     let around = if killed.is_none() { why_ended(signal, before) } else { None };
     let parts = [Some(ended), killed, around, Some(said.clone()).filter(|said| !said.is_empty())];
     let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
-    // Before anybody else hears of it: a front that ends waits for no more than that, and then for the notary.
+    // Before anybody else hears of it: a supervisor that ends waits for no more than that, and then for the notary.
     shared.notary.ended(way.host, &how);
     way.has_come_to_its_end(status.ok(), said, how);
 }
@@ -99,7 +99,7 @@ fn spawn(command: &HostCommand, stdin: OwnedFd) -> io::Result<Child> {
     let mut process = Command::new(&command.program);
     process
         .args(&command.arguments)
-        .args(["--front", &std::process::id().to_string()])
+        .args(["--supervisor", &std::process::id().to_string()])
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::from(stdin))

@@ -130,7 +130,7 @@ impl HostedTool {
             Err(LaneError::Late) => host.overran(limits.deadline_ms, millis(self.group.shared.settings.grace)),
             Err(error) => host.lost(&error.to_string()),
         };
-        // The host's word counts where the notary cannot be asked any more, as when the front ends.
+        // The host's word counts where the notary cannot be asked any more, as when the supervisor ends.
         let is_on_record = self.group.shared.notary.is_on_record(keeping.call).unwrap_or(was_accepted);
         let call = is_on_record.then_some(keeping.call);
         Err(Box::new(CallFailure { call, ..*CallFailure::before(error) }))

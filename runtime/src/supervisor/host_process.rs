@@ -1,4 +1,4 @@
-//! A host from the front's side: its process, its lanes, and how it ended.
+//! A host from the supervisor's side: its process, its lanes, and how it ended.
 //!
 //! Any thread may use it. No lock is held over a system call or a wait for a process.
 

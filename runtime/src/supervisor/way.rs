@@ -115,7 +115,7 @@ impl Follows for Way {
     fn status(&self, status: Status) {
         match self.control.send_at_once(&ToHost::Notary { status }) {
             Err(ChannelError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                self.kill("it does not hear the front");
+                self.kill("it does not hear the supervisor");
             }
             // A host that is gone is noticed otherwise.
             Ok(()) | Err(_) => {}

@@ -1,4 +1,4 @@
-//! The host processes that are there, from their start until their end is recorded: so that none outlives its front.
+//! The host processes that are there, from their start until their end is recorded: so that none outlives its supervisor.
 //!
 //! Any thread may use it. It must never wait for a process, nor speak to one, while it holds its lock.
 

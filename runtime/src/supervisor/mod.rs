@@ -1,4 +1,4 @@
-//! The front: starts hosts, gives them calls, and ends those that do not come back. It runs no guest itself.
+//! The supervisor: starts hosts, gives them calls, and ends those that do not come back. It runs no guest itself.
 //!
 //! ```text
 //! HostedTool::call ─▶ Group ─▶ Host ─▶ lane ─▶ answer, or how the host ended
@@ -72,7 +72,7 @@ impl HostCommand {
 
 /// How hosts are run.
 #[derive(Debug, Clone)]
-pub struct FrontSettings {
+pub struct SupervisorSettings {
     /// How to start one.
     pub command: HostCommand,
     /// How well each must be sealed, or it does not serve.
@@ -87,7 +87,7 @@ pub struct FrontSettings {
     pub lanes_max: u32,
 }
 
-impl FrontSettings {
+impl SupervisorSettings {
     /// What holds where a policy says nothing, with hosts that `command` starts.
     #[must_use]
     pub fn new(command: HostCommand) -> Self {
@@ -109,14 +109,14 @@ impl FrontSettings {
 
 /// Runs tools in sealed processes, and has their calls recorded by a notary. Dropping it ends them all.
 #[derive(Debug)]
-pub struct Front {
+pub struct Supervisor {
     shared: Arc<Shared>,
     reaper: Option<Reaper>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    settings: FrontSettings,
+    settings: SupervisorSettings,
     notary: NotaryProcess,
     private: PrivateTexts,
     ledger: PathBuf,
@@ -125,10 +125,10 @@ pub(crate) struct Shared {
     living: Living,
 }
 
-/// Why there is no front.
+/// Why there is no supervisor.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum FrontFailure {
+pub enum SupervisorError {
     /// No notary.
     #[error(transparent)]
     Notary(#[from] NotaryFailure),
@@ -143,22 +143,22 @@ pub enum FrontFailure {
     Thread(#[source] io::Error),
 }
 
-impl Front {
+impl Supervisor {
     /// Starts the notary of the ledger in the folder `ledger`.
     ///
     /// # Errors
     ///
-    /// [`FrontFailure`].
-    pub fn start(notary: NotaryCommand, ledger: &Path, settings: FrontSettings) -> Result<Self, FrontFailure> {
+    /// [`SupervisorError`].
+    pub fn start(notary: NotaryCommand, ledger: &Path, settings: SupervisorSettings) -> Result<Self, SupervisorError> {
         let notary = NotaryProcess::start(notary)?;
-        let private = PrivateTexts::open(ledger).map_err(FrontFailure::SideStore)?;
+        let private = PrivateTexts::open(ledger).map_err(SupervisorError::SideStore)?;
         // Now that the ledger is there: a place is judged as it is, and every link on the way that it was given by.
-        let given = std::path::absolute(ledger).map_err(FrontFailure::Ledger)?;
-        let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(FrontFailure::Ledger)?);
+        let given = std::path::absolute(ledger).map_err(SupervisorError::Ledger)?;
+        let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(SupervisorError::Ledger)?);
         let places = settings.places.clone().with_ledger(&given).with(Deciding::Program, &settings.command.program);
         let living = Living::default();
         let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, living });
-        let reaper = Reaper::start(&shared).map_err(FrontFailure::Thread)?;
+        let reaper = Reaper::start(&shared).map_err(SupervisorError::Thread)?;
         Ok(Self { shared, reaper: Some(reaper) })
     }
 
@@ -269,7 +269,7 @@ impl Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for Supervisor {
     fn drop(&mut self) {
         // Best effort: what the pipes hold is brought to disk by the notary in any case.
         self.end().ok();
