@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tollgate::{Answer, CallError, CallFailure, Caller, CapHit, Component, LoadError, Request, Tool, Worker};
+use tollgate::{Answer, CallError, CallFailure, Caller, CapHit, Component, InProcessThread, LoadError, Request, Tool};
 use tollgate_audit::{CallClass, Entry, Kind};
 use tollgate_capability::{Cap, CapabilitySet, ClockMode, Limits, Manifest, OnViolation, StdioSet};
 use tollgate_workspace::expect::end;
@@ -285,7 +285,7 @@ fn host_memory_holds_before_a_byte_is_on_disk() {
 /// What one thread asks of a tool while another does.
 fn call_on_own_thread(lab: &Lab, tool: &Tool, arguments: &str) -> Result<Answer, Box<CallFailure>> {
     let request = Request { operation: "call", arguments, stdin: Default::default(), caller: Caller::default() };
-    Worker::new(&lab.runtime).unwrap().invoke(tool, &request)
+    InProcessThread::new(&lab.in_process).unwrap().invoke(tool, &request)
 }
 
 #[test]

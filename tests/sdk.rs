@@ -42,7 +42,7 @@ fn the_context_is_that_of_the_call() {
     let tool = probe(&mut lab);
     let caller = Caller { session: Some("s-1".into()), ..Caller::default() };
     let request = Request { operation: "context", arguments: "{}", stdin: Default::default(), caller };
-    let answer = lab.worker.invoke(&tool, &request).unwrap();
+    let answer = lab.thread.invoke(&tool, &request).unwrap();
     let told: serde_json::Value = serde_json::from_str(&answer.output).unwrap();
     assert_eq!((&told["id"], &told["session"]), (&json!(answer.call.to_string()), &json!("s-1")));
     let left_ms = told["deadline_left_ms"].as_u64().unwrap();

@@ -4,7 +4,7 @@
 //! Request ─▶ Tool::accept ─▶ instance ─▶ [ gate: check ▶ record ▶ effect ▶ outcome ]* ─▶ Answer | CallFailure
 //! ```
 //!
-//! [`Runtime`] holds the engine and the ledger, [`Tool`] a compiled component with its capability set, [`Worker`] a
+//! [`InProcess`] holds the engine and the ledger, [`Tool`] a compiled component with its capability set, [`InProcessThread`] a
 //! thread's event loop. A [`Compiler`](compiler::Compiler) compiles components apart, to [`Artifact`]s. The command line is in `cli`, and nothing here reads the environment but `cli`.
 #![deny(unsafe_code)]
 
@@ -21,6 +21,7 @@ mod drill;
 mod error;
 mod files;
 pub mod host;
+mod in_process;
 mod instance;
 mod interfaces;
 mod invoke;
@@ -36,7 +37,6 @@ mod private;
 mod registry;
 pub mod replay;
 mod request;
-mod runtime;
 pub mod sandbox;
 mod supervisor;
 mod surroundings;
@@ -45,13 +45,13 @@ mod tool;
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;
 pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectError};
+pub use in_process::{AuditSink, InProcess, InProcessThread};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;
 pub use loading::Provenance;
 pub use log::{LogLevel, LogLine, log_lines};
 pub use machine::{Engine, StartError};
 pub use request::{Answer, Caller, Request, STDIN_BYTES_MAX};
-pub use runtime::{Books, Runtime, Worker};
 pub use supervisor::{
     HostCommand, HostProcessEnd, HostedTool, Supervisor, SupervisorError, SupervisorSettings, ToolSpec, Trial,
 };

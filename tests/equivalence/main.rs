@@ -215,7 +215,7 @@ impl Site {
         let arguments = json!({ "steps": steps }).to_string();
         let request =
             Request { operation: "raw", arguments: &arguments, stdin: Default::default(), caller: Caller::default() };
-        let answer = self.lab.worker.invoke(&tool, &request).unwrap_or_else(|failure| panic!("{failure}"));
+        let answer = self.lab.thread.invoke(&tool, &request).unwrap_or_else(|failure| panic!("{failure}"));
         let outcomes: Vec<Value> = serde_json::from_str(&answer.output).expect("JSON");
         let end = |outcome: &Value| outcome["err"]["kind"].as_str().unwrap_or("ok").to_owned();
         outcomes.iter().map(end).collect()

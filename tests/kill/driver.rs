@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
 use tollgate::notary::NotaryProcess;
-use tollgate::{CallError, CallId, Tool, Worker};
+use tollgate::{CallError, CallId, InProcessThread, Tool};
 use tollgate_workspace::processes::{PATIENCE, children_of, kill, open_fds};
 
 use crate::embedder::{Compiled, Embedder, call, notary_command};
@@ -44,15 +44,15 @@ pub(crate) fn main(data: &Path) -> ExitCode {
 }
 
 fn drive(embedder: Embedder, told_to_stop: impl FnOnce()) {
-    let workers: Vec<_> = (0..THREADS).map(|_| Worker::new(&embedder.runtime).expect("a worker")).collect();
+    let threads: Vec<_> = (0..THREADS).map(|_| InProcessThread::new(&embedder.in_process).expect("a thread")).collect();
     embedder.await_ready().expect("a notary");
     let fds = open_fds();
     say("ready");
     let stop = AtomicBool::new(false);
-    let workers = std::thread::scope(|scope| {
-        let threads = (1..).zip(workers).map(|(times, worker)| {
+    let threads = std::thread::scope(|scope| {
+        let threads = (1..).zip(threads).map(|(times, thread)| {
             let (tool, stop) = (&embedder.tool, &stop);
-            scope.spawn(move || call_until(stop, worker, tool, times))
+            scope.spawn(move || call_until(stop, thread, tool, times))
         });
         let threads: Vec<_> = threads.collect();
         scope.spawn(|| name_notaries(&stop, &embedder.notary));
@@ -62,7 +62,7 @@ fn drive(embedder: Embedder, told_to_stop: impl FnOnce()) {
     });
     embedder.await_ready().expect("a notary at the end");
     say(format_args!("fds {fds} {}", open_fds()));
-    drop(workers);
+    drop(threads);
     let Embedder { notary, .. } = embedder;
     let children = children_of(getpid()).len();
     match notary.finish() {
@@ -84,9 +84,9 @@ fn name_notaries(stop: &AtomicBool, notary: &NotaryProcess) {
     }
 }
 
-fn call_until(stop: &AtomicBool, mut worker: Worker, tool: &Tool, times: u64) -> Worker {
+fn call_until(stop: &AtomicBool, mut thread: InProcessThread, tool: &Tool, times: u64) -> InProcessThread {
     while !stop.load(Ordering::Relaxed) {
-        match call(&mut worker, tool, times).map_err(|failure| failure.error) {
+        match call(&mut thread, tool, times).map_err(|failure| failure.error) {
             Ok(answer) => say(format_args!("ok {}", answer.call)),
             Err(CallError::Unrecorded(reason)) => {
                 say(format_args!("refused {reason}"));
@@ -96,7 +96,7 @@ fn call_until(stop: &AtomicBool, mut worker: Worker, tool: &Tool, times: u64) ->
             Err(other) => say(format_args!("wrong {other}")),
         }
     }
-    worker
+    thread
 }
 
 fn say(line: impl Display) {

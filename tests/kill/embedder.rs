@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::process::getpid;
 use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
 use tollgate::{
-    Answer, Books, CallFailure, Caller, Component, Engine, LoadError, Provenance, Request, Runtime, StartError, Tool,
-    Worker,
+    Answer, AuditSink, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadError, Provenance,
+    Request, StartError, Tool,
 };
 use tollgate_audit::{AppendError, Record as _, Recorder};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant};
@@ -28,8 +28,8 @@ pub(crate) struct Compiled {
 pub(crate) struct Embedder {
     pub(crate) notary: NotaryProcess,
     recorder: Arc<Recorder>,
-    pub(crate) runtime: Runtime,
-    pub(crate) worker: Worker,
+    pub(crate) in_process: InProcess,
+    pub(crate) thread: InProcessThread,
     pub(crate) tool: Tool,
 }
 
@@ -70,15 +70,15 @@ impl Compiled {
     ) -> Result<Embedder, NoStart> {
         let notary = NotaryProcess::start(command).map_err(NoStart::Notary)?;
         let recorder = notary.recorder().expect("a way to the notary");
-        let books = Books::open(Arc::clone(&recorder) as _, ledger).expect("a side store");
-        let runtime = Runtime::start_unsealed(&self.engine, books).map_err(NoStart::Start)?;
-        let mut worker = Worker::new(&runtime).expect("a worker");
-        let tool = self.load(&mut worker, data, acknowledge).map_err(NoStart::Load)?;
-        Ok(Embedder { notary, recorder, runtime, worker, tool })
+        let sink = AuditSink::open(Arc::clone(&recorder) as _, ledger).expect("a side store");
+        let in_process = InProcess::start_unsealed(&self.engine, sink).map_err(NoStart::Start)?;
+        let mut thread = InProcessThread::new(&in_process).expect("a thread");
+        let tool = self.load(&mut thread, data, acknowledge).map_err(NoStart::Load)?;
+        Ok(Embedder { notary, recorder, in_process, thread, tool })
     }
 
     /// Tries again while the notary is being started again.
-    fn load(&self, worker: &mut Worker, data: &Path, acknowledge: &str) -> Result<Tool, LoadError> {
+    fn load(&self, thread: &mut InProcessThread, data: &Path, acknowledge: &str) -> Result<Tool, LoadError> {
         let manifest = manifest(guest("echo-read"));
         let mut grant = Grant::default();
         let data = format!("fs:/data={}:read", data.display());
@@ -90,7 +90,7 @@ impl Compiled {
         let until = Instant::now() + PATIENCE;
         loop {
             let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-            match worker.load(&self.component, &manifest, set.clone(), provenance) {
+            match thread.load(&self.component, &manifest, set.clone(), provenance) {
                 Err(error) if is_away(&error) && Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -126,15 +126,15 @@ impl Embedder {
     }
 
     pub(crate) fn call(&mut self, times: u64) -> Result<Answer, Box<CallFailure>> {
-        call(&mut self.worker, &self.tool, times)
+        call(&mut self.thread, &self.tool, times)
     }
 }
 
 /// Has the tool open and read its file so many times.
-pub(crate) fn call(worker: &mut Worker, tool: &Tool, times: u64) -> Result<Answer, Box<CallFailure>> {
+pub(crate) fn call(thread: &mut InProcessThread, tool: &Tool, times: u64) -> Result<Answer, Box<CallFailure>> {
     let arguments = format!(r#"{{"path": "/data/file", "times": {times}}}"#);
     let caller = Caller::default();
-    worker.invoke(tool, &Request { operation: "read-many", arguments: &arguments, stdin: Default::default(), caller })
+    thread.invoke(tool, &Request { operation: "read-many", arguments: &arguments, stdin: Default::default(), caller })
 }
 
 /// This program as the notary of a ledger.

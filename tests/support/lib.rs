@@ -24,8 +24,8 @@ use std::{fs, io};
 use tempfile::TempDir;
 use tollgate::notary::{NotaryCommand, NotaryProcess};
 use tollgate::{
-    Answer, Books, CallError, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime,
-    Tool, Worker,
+    Answer, AuditSink, CallError, CallFailure, CallId, Caller, Component, Engine, InProcess, InProcessThread,
+    LoadError, Provenance, Request, Tool,
 };
 use tollgate_audit::{Entry, Kept, Ledger, Record, Report, read, verify};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
@@ -37,8 +37,8 @@ pub use unable::{UNABLE, Unable};
 pub struct Lab {
     folder: TempDir,
     engine: Engine,
-    pub runtime: Runtime,
-    pub worker: Worker,
+    pub in_process: InProcess,
+    pub thread: InProcessThread,
     notary: Option<NotaryProcess>,
     /// Whether guests make requests that mean nothing (flags that contradict each other) or that race with changes of the
     /// folder: such a call may be refused before there is anything to decide, or be decided again.
@@ -71,10 +71,10 @@ impl Lab {
 
     fn over(folder: TempDir, record: Arc<dyn Record>, notary: Option<NotaryProcess>) -> Self {
         let engine = Engine::new(4).expect("an engine");
-        let books = Books::open(record, &folder.path().join("ledger")).expect("a side store");
-        let runtime = Runtime::start_unsealed(&engine, books).expect("a runtime");
-        let worker = Worker::new(&runtime).expect("a worker");
-        Self { folder, engine, runtime, worker, notary, odd_requests: false }
+        let sink = AuditSink::open(record, &folder.path().join("ledger")).expect("a side store");
+        let in_process = InProcess::start_unsealed(&engine, sink).expect("an engine");
+        let thread = InProcessThread::new(&in_process).expect("a thread");
+        Self { folder, engine, in_process, thread, notary, odd_requests: false }
     }
 
     /// Ends the record of a lab with a notary: all of it is in the ledger then.
@@ -136,7 +136,7 @@ impl Lab {
     /// As [`Self::tool_with`], for a guest that is compiled already.
     pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<Tool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        self.worker.load(component, &manifest(guest), set, provenance)
+        self.thread.load(component, &manifest(guest), set, provenance)
     }
 
     /// Loads a component under a manifest of the test's own.
@@ -147,7 +147,7 @@ impl Lab {
         set: CapabilitySet,
     ) -> Result<Tool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        self.worker.load(component, manifest, set, provenance)
+        self.thread.load(component, manifest, set, provenance)
     }
 
     /// Compiles a component in WebAssembly text.
@@ -160,10 +160,10 @@ impl Lab {
     pub fn call(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
         let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
         if self.notary.is_some() {
-            return self.worker.invoke(tool, &request);
+            return self.thread.invoke(tool, &request);
         }
-        let worker = &mut self.worker;
-        let (ended, asked) = trace::traced(|| worker.invoke(tool, &request));
+        let thread = &mut self.thread;
+        let (ended, asked) = trace::traced(|| thread.invoke(tool, &request));
         let call = match &ended {
             Ok(answer) => Some(answer.call),
             Err(failure) if matches!(failure.error, CallError::Unrecorded(_)) => None,

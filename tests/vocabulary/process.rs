@@ -90,12 +90,12 @@ pub(crate) fn stdin() {
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", "record = \"every\"", "");
     assert_eq!(texts.lab.empty(&tool, "call", &call("stdin"), "wasi:cli/stdin.get-stdin"), json!({ "ok": "" }));
-    let answer = texts.lab.worker.invoke(&tool, &from_a_caller(&call("stdin"))).unwrap();
+    let answer = texts.lab.thread.invoke(&tool, &from_a_caller(&call("stdin"))).unwrap();
     assert_eq!(answer.output, r#"{"ok":""}"#, "what the caller gives is not for a tool without the grant");
     refused_without_grant(r#"needs.stdio = ["stdin"]"#);
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", r#"needs.stdio = ["stdin"]"#, r#"stdio = ["stdin"]"#);
-    let answer = texts.lab.worker.invoke(&tool, &from_a_caller(&call("stdin"))).unwrap();
+    let answer = texts.lab.thread.invoke(&tool, &from_a_caller(&call("stdin"))).unwrap();
     assert_eq!(answer.output, r#"{"ok":"from the"}"#);
 }
 
@@ -111,7 +111,7 @@ fn stdin_has_one_place_for_all_of_its_streams() {
     let read = |len: u64| json!({ "call": "stdin", "len": len });
     let arguments = json!({ "calls": [read(5), read(4), read(99), read(1)] }).to_string();
     let request = Request { operation: "sequence", ..from_a_caller(&arguments) };
-    let answer = texts.lab.worker.invoke(&tool, &request).unwrap();
+    let answer = texts.lab.thread.invoke(&tool, &request).unwrap();
     assert_eq!(answer.output, r#"[{"ok":"from "},{"ok":"the "},{"ok":"caller"},{"ok":""}]"#);
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn context() {
     let arguments = call("context");
     let caller = Caller { session: Some("s-1".into()), ..Caller::default() };
     let request = Request { operation: "call", arguments: &arguments, stdin: Default::default(), caller };
-    let answer = texts.lab.worker.invoke(&tool, &request).unwrap();
+    let answer = texts.lab.thread.invoke(&tool, &request).unwrap();
     let told: serde_json::Value = serde_json::from_str(&answer.output).unwrap();
     assert_eq!(told["ok"]["id"], answer.call.to_string());
     assert_eq!(told["ok"]["session"], "s-1");

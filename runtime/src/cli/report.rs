@@ -362,14 +362,14 @@ mod tests {
 
     #[test]
     fn a_blocked_system_call_is_told_as_evidence_and_not_as_a_fault_of_the_tool() {
-        let error = CallError::Blocked { call: "system call ptrace (101) on thread worker-1".into() };
+        let error = CallError::Blocked { call: "system call ptrace (101) on thread executor-1".into() };
         let json = error_json(&error);
         assert_eq!((&json["kind"], &json["layer"]), (&json!("violation"), &json!("kernel")));
-        assert_eq!(json["blocked"], "system call ptrace (101) on thread worker-1");
+        assert_eq!(json["blocked"], "system call ptrace (101) on thread executor-1");
         let failure = CallFailure { error, call: None, usage: Default::default(), output: Default::default() };
         let text = call_text(&failure, &[]);
         assert!(
-            text.starts_with("stopped by the kernel layer: system call ptrace (101) on thread worker-1\n"),
+            text.starts_with("stopped by the kernel layer: system call ptrace (101) on thread executor-1\n"),
             "{text}"
         );
         assert!(text.contains("audit show --kind blocked-call"), "{text}");

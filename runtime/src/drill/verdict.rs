@@ -148,10 +148,10 @@ mod tests {
     fn it_counts_what_stopped_an_attack() {
         let open = Stop::Filter(2);
         let trapped = BLOCKED_EXIT << 8;
-        let is_stopped = |stop, drilled: Drilled| judge(stop, ThreadKind::Worker, &drilled).is_stopped();
-        assert!(is_stopped(open, drilled(None, trapped, blocked(2, "worker-1"))));
-        assert!(is_stopped(open, drilled(None, libc::SIGKILL, blocked(2, "worker-1"))));
-        assert!(!is_stopped(open, drilled(None, trapped, blocked(257, "worker-1"))), "another call");
+        let is_stopped = |stop, drilled: Drilled| judge(stop, ThreadKind::Executor, &drilled).is_stopped();
+        assert!(is_stopped(open, drilled(None, trapped, blocked(2, "executor-1"))));
+        assert!(is_stopped(open, drilled(None, libc::SIGKILL, blocked(2, "executor-1"))));
+        assert!(!is_stopped(open, drilled(None, trapped, blocked(257, "executor-1"))), "another call");
         assert!(!is_stopped(open, drilled(None, trapped, blocked(2, "main"))), "another thread");
         assert!(!is_stopped(open, drilled(None, trapped, Some(HostEnding::Closed))), "no evidence");
         assert!(!is_stopped(open, drilled(Some(Outcome::Refused(1)), 0, Some(HostEnding::Closed))));

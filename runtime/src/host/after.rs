@@ -39,21 +39,21 @@ pub enum ThreadKind {
     /// Hears the supervisor.
     Main,
     /// Runs calls. The name of each begins with it.
-    Worker,
+    Executor,
     /// Advances the engine's epoch.
     Epoch,
 }
 
 impl ThreadKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Main, Self::Worker, Self::Epoch];
+    pub const ALL: [Self; 3] = [Self::Main, Self::Executor, Self::Epoch];
 
     /// In one word, as the ledger names the threads.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Main => "main",
-            Self::Worker => "worker",
+            Self::Executor => "executor",
             Self::Epoch => "epoch",
         }
     }

@@ -166,7 +166,7 @@ impl Prepared {
         for (place, lane) in lanes.into_iter().enumerate() {
             let (muster, serving, event_loop) = (Arc::clone(&muster), Arc::clone(&serving), EventLoop::new()?);
             let after = (place == 0).then(|| Arc::clone(after));
-            let name = format!("worker-{}", place + 1);
+            let name = format!("executor-{}", place + 1);
             let its_name = name.clone();
             let work = move || serving.work(after.as_deref(), lane, event_loop, &muster.attend(&its_name));
             thread::Builder::new().name(name).spawn(work).map_err(of_thread)?;

@@ -64,7 +64,7 @@ impl Serving {
         if let Some(after) = first {
             words::tell(&mut lane, &self.load(&mut runner));
             after.process.has_started();
-            after.on(ThreadKind::Worker);
+            after.on(ThreadKind::Executor);
         }
         let Some(tools) = self.tools() else { return };
         // A lane that breaks is the supervisor's to judge.

@@ -162,7 +162,7 @@ fn write_down(blocked: &Blocked, arguments: [u64; 6]) {
 const TRIES_MAX: u32 = 100;
 const WAIT_MS: libc::c_int = 10;
 
-/// Tells stderr: `tollgate: the filter stopped system call 41 on thread worker-1`.
+/// Tells stderr: `tollgate: the filter stopped system call 41 on thread executor-1`.
 fn say(blocked: &BlockedCall) {
     let mut digits = [0_u8; 20];
     let mut rest = blocked.number;

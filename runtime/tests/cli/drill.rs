@@ -31,7 +31,8 @@ fn nothing_escapes_from_a_sealed_host() {
 fn a_tool_is_drilled_as_it_is_granted_but_not_on_its_folders() {
     let desk = Desk::with("word-count");
     let before = std::fs::metadata(desk.path("docs")).unwrap().modified().unwrap();
-    let args = ["drill", "tools/word-count.wasm", "--thread", "worker", "--json", "--grant", "fs:/docs=docs:read,list"];
+    let args =
+        ["drill", "tools/word-count.wasm", "--thread", "executor", "--json", "--grant", "fs:/docs=docs:read,list"];
     let ran = desk.run(&args);
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
     let failed: Vec<&Value> =

@@ -402,7 +402,7 @@ fn child_has_threads() {
         let (to_thread, go) = channel::<Expected>();
         let (to_main, tested) = channel();
         let thread = thread::spawn(move || {
-            trap::name_thread("worker-1");
+            trap::name_thread("executor-1");
             to_main.send(None).unwrap();
             to_main.send(Some(self_test(&go.recv().unwrap()).unwrap())).unwrap();
             go.recv().unwrap_err();
@@ -418,7 +418,7 @@ fn child_has_threads() {
     });
     assert_eq!(ended.status.exit_status(), Some(BLOCKED_EXIT), "{ended:?}");
     let blocked = ended.blocked.unwrap();
-    assert_eq!((blocked.thread.as_str(), blocked.number), ("worker-1", libc::SYS_getppid.unsigned_abs()));
+    assert_eq!((blocked.thread.as_str(), blocked.number), ("executor-1", libc::SYS_getppid.unsigned_abs()));
 
     // One that was not tested keeps the host from serving, and one that is there too early keeps it from being sealed.
     let ended = forked(|pipe| {

@@ -21,28 +21,28 @@ use crate::request::{Answer, Request};
 use crate::sandbox::Enforced;
 use crate::tool::Tool;
 
-/// Shared by all tools and workers of a process; cheap to clone.
+/// Runs calls in this process. Shared by its tools and threads; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Runtime(pub(crate) Arc<Shared>);
+pub struct InProcess(pub(crate) Arc<Shared>);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) machine: Arc<Machine>,
-    pub(crate) books: Books,
+    pub(crate) sink: AuditSink,
     enforced: Enforced,
 }
 
-/// Where a runtime keeps what must be known later: the record of its calls, what of it may be erased, and the capability
-/// sets that were in force.
+/// Where the calls of this process are recorded: their ledger, the side store for what may be erased, and the capability sets
+/// that were in force.
 #[derive(Debug)]
-pub struct Books {
+pub struct AuditSink {
     record: Arc<dyn Record>,
     private: PrivateTexts,
     pub(crate) ledger: PathBuf,
     pub(crate) places: DecidingPlaces,
 }
 
-impl Books {
+impl AuditSink {
     /// Records into `record`, whose ledger is in the folder `ledger`: a notary's [`Recorder`](tollgate_audit::Recorder), or
     /// a [`Ledger`](tollgate_audit::Ledger) that this process itself holds.
     ///
@@ -54,7 +54,7 @@ impl Books {
         Ok(Self { record, private: PrivateTexts::open(ledger)?, ledger: ledger.to_owned(), places })
     }
 
-    /// These books, where no grant may reach `places` either; those of the ledger count by themselves.
+    /// The same sink, where no grant may reach `places` either. The places of the ledger count by themselves.
     #[must_use]
     pub fn with_places(mut self, places: DecidingPlaces) -> Self {
         self.places = places.with_ledger(&self.ledger);
@@ -62,18 +62,18 @@ impl Books {
     }
 }
 
-impl Runtime {
-    /// Runs calls on `engine`, recording them into `books`, in this process, which no kernel layer seals: on the record
+impl InProcess {
+    /// Runs calls on `engine`, recording them into `sink`, in this process, which no kernel layer seals: on the record
     /// as an enforcement of nothing.
     ///
     /// # Errors
     ///
     /// [`StartError`].
-    pub fn start_unsealed(engine: &Engine, books: Books) -> Result<Self, StartError> {
-        Self::start_before_sealing(engine, books, || ())
+    pub fn start_unsealed(engine: &Engine, sink: AuditSink) -> Result<Self, StartError> {
+        Self::start_before_sealing(engine, sink, || ())
     }
 
-    /// As [`Runtime::start_unsealed`], in a process that seals itself afterwards. It starts one thread, which does `first`
+    /// As [`InProcess::start_unsealed`], in a process that seals itself afterwards. It starts one thread, which does `first`
     /// before anything else: where that thread waits for the filter and tests itself ([`self_test`](crate::sandbox::self_test)).
     ///
     /// # Errors
@@ -81,34 +81,35 @@ impl Runtime {
     /// [`StartError`].
     pub fn start_before_sealing(
         engine: &Engine,
-        books: Books,
+        sink: AuditSink,
         first: impl FnOnce() + Send + 'static,
     ) -> Result<Self, StartError> {
-        let machine = Machine::start(engine, Arc::clone(&books.record), first)?;
+        let machine = Machine::start(engine, Arc::clone(&sink.record), first)?;
         let enforced = Enforced::nothing_by_choice();
-        let recorded = enforced.record(&*books.record, now_ns(), Vec::new());
+        let recorded = enforced.record(&*sink.record, now_ns(), Vec::new());
         recorded.map_err(|error| StartError::Unrecorded(with_causes(&error)))?;
-        Ok(Self(Arc::new(Shared { machine, books, enforced })))
+        Ok(Self(Arc::new(Shared { machine, sink, enforced })))
     }
 }
 
-/// A thread's own event loop: runs one call at a time, file calls included, on the thread that asks.
+/// One thread's part of it: runs one call at a time, file calls included, on the thread that asks. A call blocks that thread
+/// until its deadline at most.
 #[derive(Debug)]
-pub struct Worker {
-    pub(crate) runtime: Runtime,
+pub struct InProcessThread {
+    pub(crate) in_process: InProcess,
     pub(crate) runner: Runner,
 }
 
-impl Worker {
-    /// A worker for this thread. Must not be used from inside another tokio event loop.
+impl InProcessThread {
+    /// The event loop of the calling thread. Must not be used from inside another tokio event loop.
     ///
     /// # Errors
     ///
     /// [`StartError::Thread`].
-    pub fn new(runtime: &Runtime) -> Result<Self, StartError> {
+    pub fn new(in_process: &InProcess) -> Result<Self, StartError> {
         let event_loop = EventLoop::new().map_err(StartError::Thread)?;
-        let Shared { machine, enforced, .. } = &*runtime.0;
-        Ok(Self { runtime: runtime.clone(), runner: Runner::new(machine, event_loop, enforced) })
+        let Shared { machine, enforced, .. } = &*in_process.0;
+        Ok(Self { in_process: in_process.clone(), runner: Runner::new(machine, event_loop, enforced) })
     }
 
     /// Loads a tool: links it, records the policy in force, and asks the component for its operations, in an instance
@@ -124,12 +125,12 @@ impl Worker {
         mut set: CapabilitySet,
         provenance: Provenance<'_>,
     ) -> Result<Tool, LoadError> {
-        let books = &self.runtime.0.books;
-        books.places.judge(&set)?;
+        let sink = &self.in_process.0.sink;
+        sink.places.judge(&set)?;
         let folders = hold(&mut set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         let loading = Loading::of(LoadOrder::new(manifest, component.digest(), set, provenance))?;
-        loading.keep_sets(&books.ledger)?;
-        let describing = Noted::of(books.record.next_call(now_ms()), None, None);
+        loading.keep_sets(&sink.ledger)?;
+        let describing = Noted::of(sink.record.next_call(now_ms()), None, None);
         Ok(loading.load(&mut self.runner, component, &describing)?.holding(folders))
     }
 
@@ -140,7 +141,7 @@ impl Worker {
     /// [`CallFailure`], with what the call used until then. A result that could not be recorded is withheld.
     pub fn invoke(&mut self, tool: &Tool, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
         let _running = tool.enter().map_err(|hit| CallFailure::before(hit.into()))?;
-        let Books { record, private, .. } = &self.runtime.0.books;
+        let AuditSink { record, private, .. } = &self.in_process.0.sink;
         let keeping = private.plan(tool.identity.set.audit.arguments, record.next_call(now_ms()));
         let keeping = keeping.map_err(CallFailure::before)?;
         let keep = || private.keep_arguments(&keeping, request.arguments);
