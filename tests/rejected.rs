@@ -1,6 +1,6 @@
 //! A request that is turned down is a call: its entry and its deadline come before anything looks into its arguments, its
-//! end says `rejected`, and neither salt nor text of it is kept. In this process; `tests/hosts/rejected.rs` is the same for
-//! hosts.
+//! end says `rejected`, and neither salt nor text of it is kept. In this process; `tests/workers/rejected.rs` is the same for
+//! workers.
 
 use std::fs;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use tollgate::{Caller, Engine, HostedTool, Provenance, Request, Supervisor, Supe
 
 use crate::scene::{self, CALLS, Call, Scene};
 
-/// A supervisor with a tool, whose host has started.
+/// A supervisor with a tool, whose worker has started.
 pub(crate) struct Hosted {
     // Fields are dropped in this order: the ledger's folder last.
     tool: HostedTool,
@@ -21,19 +21,19 @@ impl Hosted {
         let ledger = folder(scene);
         let supervisor = supervisor(scene, ledger.path());
         let tool = supervisor.add(spec(scene)).expect("a tool");
-        tool.operations().expect("a host");
+        tool.operations().expect("a worker");
         Self { tool, supervisor, _ledger: ledger }
     }
 
-    /// From before there is a host to the first answer; and the same from before there is a supervisor.
+    /// From before there is a worker to the first answer; and the same from before there is a supervisor.
     pub(crate) fn cold_start(scene: &Scene) -> (Duration, Duration) {
         let (ledger, spec) = (folder(scene), spec(scene));
         let before = Instant::now();
         let supervisor = supervisor(scene, ledger.path());
-        let before_host = Instant::now();
+        let before_worker = Instant::now();
         let tool = supervisor.add(spec).expect("a tool");
         one(&tool, &CALLS[0]);
-        let took = (before_host.elapsed(), before.elapsed());
+        let took = (before_worker.elapsed(), before.elapsed());
         supervisor.finish().expect("a whole record");
         took
     }
@@ -63,7 +63,7 @@ fn folder(scene: &Scene) -> TempDir {
 
 fn supervisor(scene: &Scene, folder: &Path) -> Supervisor {
     let ledger = folder.join("ledger");
-    Supervisor::start(scene.notary(&ledger), &ledger, SupervisorSettings::new(scene.host())).expect("a supervisor")
+    Supervisor::start(scene.notary(&ledger), &ledger, SupervisorSettings::new(scene.worker())).expect("a supervisor")
 }
 
 fn spec(scene: &Scene) -> ToolSpec {

@@ -6,7 +6,7 @@ use std::{env, fs};
 use tempfile::TempDir;
 use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use tollgate::notary::NotaryCommand;
-use tollgate::{Artifact, ArtifactKey, Engine, HostCommand};
+use tollgate::{Artifact, ArtifactKey, Engine, WorkerCommand};
 use tollgate_audit::Digest;
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest};
 use tollgate_example_tools::Guest;
@@ -83,8 +83,8 @@ impl Scene {
         NotaryCommand { program: self.program.clone(), arguments }
     }
 
-    pub(crate) fn host(&self) -> HostCommand {
-        HostCommand { program: self.program.clone(), arguments: vec!["host".into()] }
+    pub(crate) fn worker(&self) -> WorkerCommand {
+        WorkerCommand { program: self.program.clone(), arguments: vec!["worker".into()] }
     }
 }
 

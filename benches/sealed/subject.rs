@@ -1,5 +1,5 @@
-//! A process that does what a host does before it serves and then serves calls, sealed, in part or not: the same code, so
-//! that what lies between the ways is the seal. Other than a host it loads its tool before it is sealed.
+//! A process that does what a worker does before it serves and then serves calls, sealed, in part or not: the same code, so
+//! that what lies between the ways is the seal. Other than a worker it loads its tool before it is sealed.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -90,7 +90,7 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
     let engine = Engine::new(set.limits.calls).expect("an engine");
     let component = Component::from_artifact(&engine, &scene::artifact(scene, &engine)).expect("the component");
     let manifest = scene::tool_manifest();
-    // A supervisor judges the grant before a host is confined; so it is here, by calls in this process that record nothing.
+    // A supervisor judges the grant before a worker is confined; so it is here, by calls in this process that record nothing.
     let tool = {
         let unrecorded = AuditSink::open(Arc::new(Forgets), sink).expect("a side store");
         let in_process = InProcess::start_unsealed(&engine, unrecorded).expect("an engine");
@@ -136,9 +136,9 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
 }
 
 fn way(control: &Channel) -> HostWay {
-    let (host, fds) = control.receive::<HostId>().expect("a way").expect("somebody who starts this");
+    let (worker, fds) = control.receive::<HostId>().expect("a way").expect("somebody who starts this");
     let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).expect("two descriptors");
-    HostWay { host, pipe, acks }
+    HostWay { host: worker, pipe, acks }
 }
 
 fn work(thread: &mut InProcessThread, tool: &Tool, control: &Channel, steps: Steps) {

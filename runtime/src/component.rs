@@ -51,7 +51,7 @@ impl Component {
         Ok(Self { inner, digest: artifact.component(), imports })
     }
 
-    /// A component that was compiled apart, of which the supervisor has put the code into a file in memory. For hosts, whose
+    /// A component that was compiled apart, of which the supervisor has put the code into a file in memory. For workers, whose
     /// engine must be one that [`Engine::for_mapped_code`] made.
     pub(crate) fn from_memory_file(engine: &Engine, code: &OwnedFd, component: Digest) -> Result<Self, LoadError> {
         let failed = |reason: String| LoadError::Engine(reason);

@@ -302,8 +302,8 @@ fn public_detail(error: &CallError) -> String {
         | CallError::Unrecorded(_)
         | CallError::Blocked { .. }
         | CallError::Overran { .. }
-        | CallError::HostEnded { .. }
-        | CallError::NoHost(_)
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
         | CallError::Internal(_) => error.to_string(),
     }
 }
@@ -338,7 +338,7 @@ fn tool_error(code: String, message: String, output_cap: u64) -> CallError {
     CallError::Tool { code, message }
 }
 
-/// Longest text of a tool's own error, whatever its output may be: a host's answer has room for it in any spelling.
+/// Longest text of a tool's own error, whatever its output may be: a worker's answer has room for it in any spelling.
 const ERROR_TEXT_BYTES_MAX: u64 = 1 << 20;
 
 fn checked_output(output: String, limit: u64) -> Result<String, CallError> {
@@ -362,8 +362,8 @@ fn class_of(error: &CallError) -> CallClass {
         CallError::Unrecorded(_)
         | CallError::Blocked { .. }
         | CallError::Overran { .. }
-        | CallError::HostEnded { .. }
-        | CallError::NoHost(_)
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
         | CallError::Internal(_) => CallClass::Internal,
     }
 }

@@ -20,7 +20,6 @@ mod component;
 mod drill;
 mod error;
 mod files;
-pub mod host;
 mod in_process;
 mod instance;
 mod interfaces;
@@ -41,10 +40,11 @@ pub mod sandbox;
 mod supervisor;
 mod surroundings;
 mod tool;
+pub mod worker;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;
-pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectError};
+pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError, WorkerError};
 pub use in_process::{AuditSink, InProcess, InProcessThread};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;
@@ -53,7 +53,7 @@ pub use log::{LogLevel, LogLine, log_lines};
 pub use machine::{Engine, StartError};
 pub use request::{Answer, Caller, Request, STDIN_BYTES_MAX};
 pub use supervisor::{
-    HostCommand, HostProcessEnd, HostedTool, Supervisor, SupervisorError, SupervisorSettings, ToolSpec, Trial,
+    HostedTool, Supervisor, SupervisorError, SupervisorSettings, ToolSpec, Trial, WorkerCommand, WorkerEnd,
 };
 pub use tollgate_audit::{CallId, Usage};
 pub use tool::{Operation, Tool};

@@ -77,7 +77,7 @@ pub struct Tool {
     // One for each operation.
     schemas: Vec<Schema>,
     running: AtomicU32,
-    // Open, so that no other folder gets the device and inode of one of them. In a host its supervisor holds them.
+    // Open, so that no other folder gets the device and inode of one of them. In a worker its supervisor holds them.
     _folders: Option<HeldFolders>,
 }
 

@@ -2,7 +2,7 @@
 //! the kernel allows beyond the gate is a loss of granularity that is known by name ([`losses::LOSSES`]).
 //!
 //! Sets and probes are drawn. Each probe is taken by a guest behind the real gate, and natively by a process that is
-//! sealed as a host is, below two trees of files that are alike. The tests have no harness of their own, since the sealed
+//! sealed as a worker is, below two trees of files that are alike. The tests have no harness of their own, since the sealed
 //! process must have one thread.
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested")]

@@ -44,7 +44,7 @@ const FAULTS: [(&str, &[&str]); 14] = [
     ("recvmsg", &[EIO, KILL]),
 ];
 
-/// What fails in a whole `tollgate run`; hardly anything of it is the host's.
+/// What fails in a whole `tollgate run`; hardly anything of it is the worker's.
 const RUN_FAULTS: [(&str, &[&str]); 5] = [
     ("fdatasync", &[EIO]),
     ("splice", &[EIO, KILL]),

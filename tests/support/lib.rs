@@ -248,14 +248,14 @@ pub fn exists(path: &Path) -> bool {
     }
 }
 
-/// Words of a policy about the processes that run tools, and the tests of `tests/hosts` in which they do something: that
+/// Words of a policy about the processes that run tools, and the tests of `tests/workers` in which they do something: that
 /// program, which has such processes, does not start without one of them.
-pub const WORDS_OF_HOSTS: [(&str, &str); 8] = [
+pub const WORDS_OF_WORKERS: [(&str, &str); 8] = [
     ("policy.compartments.*[]", "tools_of_a_compartment_share_a_host"),
     ("policy.compile.cpu", "what_a_policy_says_of_compiling_holds"),
     ("policy.compile.time", "what_a_policy_says_of_compiling_holds"),
-    ("policy.hosts.grace", "grace_is_how_long_a_host_may_overrun"),
-    ("policy.hosts.idle", "idle_hosts_end"),
+    ("policy.hosts.grace", "grace_is_how_long_a_worker_may_overrun"),
+    ("policy.hosts.idle", "idle_workers_end"),
     ("policy.sandbox.require=full", "require_full"),
     ("policy.sandbox.require=none", "require_none"),
     ("policy.sandbox.require=partial", "require_partial"),

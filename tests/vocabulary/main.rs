@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use tollgate::{Component, LoadError, Tool};
 use tollgate_capability::{CapabilitySet, Manifest, MissingGrants, Policy, manifest_schema, policy_schema};
-use tollgate_workspace::{Lab, WORDS_OF_HOSTS, WORDS_OF_MOUNTS, guest, manifest};
+use tollgate_workspace::{Lab, WORDS_OF_MOUNTS, WORDS_OF_WORKERS, guest, manifest};
 
 /// A lab whose tools are loaded under texts, as their authors and operators write them.
 struct Texts {
@@ -180,7 +180,7 @@ fn every_word_of_the_schemas_has_a_test() {
     let mut known = tested("manifest", MANIFEST);
     known.extend(tested("policy", POLICY));
     known.extend(FOR_PEOPLE.map(str::to_owned));
-    known.extend(WORDS_OF_HOSTS.iter().chain(&WORDS_OF_MOUNTS).map(|(word, _test)| (*word).to_owned()));
+    known.extend(WORDS_OF_WORKERS.iter().chain(&WORDS_OF_MOUNTS).map(|(word, _test)| (*word).to_owned()));
     let once: BTreeSet<String> = known.iter().cloned().collect();
     assert_eq!(once.len(), known.len(), "a word is there twice");
     let mut words = BTreeSet::new();

@@ -12,7 +12,7 @@
 //!     80      8  bytes of code
 //!     88     32  HMAC-SHA256 with the local key over all the rest
 //!    120      …  imports and exports, JSON, as the compiler told them
-//!             …  operations, JSON, as a sealed host told them
+//!             …  operations, JSON, as a sealed worker told them
 //!             …  code, as wasmtime serializes it
 //! ```
 

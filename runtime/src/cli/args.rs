@@ -8,8 +8,8 @@ use tollgate_capability::TimeSpan;
 
 use super::audit::AuditArgs;
 use super::project::Language;
-use crate::host::ThreadKind;
 use crate::log::LogLevel;
+use crate::worker::ThreadKind;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -54,14 +54,14 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show, verify, prove, report: all that concerns the ledger.
     Audit(AuditArgs),
-    /// Make native attacks from inside sealed hosts, as code that broke out of WebAssembly would, and show what stops each.
+    /// Make native attacks from inside sealed workers, as code that broke out of WebAssembly would, and show what stops each.
     Drill(DrillArgs),
     /// Keep a ledger for the process at the other end of standard input.
     #[command(hide = true)]
     Notary(NotaryArgs),
     /// Run the calls of tools, sealed, for the process at the other end of standard input.
     #[command(hide = true)]
-    Host(HostArgs),
+    Worker(WorkerArgs),
     /// Compile the component on standard input to standard output, in a sandbox.
     #[command(hide = true)]
     Compile(CompileArgs),
@@ -90,7 +90,7 @@ impl Args {
             Command::Trust(args) => args.json,
             Command::Dev(_)
             | Command::Notary(_)
-            | Command::Host(_)
+            | Command::Worker(_)
             | Command::Compile(_)
             | Command::Completions { .. } => false,
         }
@@ -264,7 +264,7 @@ pub(crate) struct NotaryArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct HostArgs {
+pub(crate) struct WorkerArgs {
     /// The process that starts it.
     #[arg(long)]
     pub(crate) supervisor: u32,
@@ -344,7 +344,7 @@ pub(crate) struct TrustArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DrillArgs {
-    /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed [default: hosts without a
+    /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed [default: workers without a
     /// tool, with nothing granted, and with one folder granted].
     #[arg(value_name = "TOOL", value_hint = ValueHint::FilePath)]
     pub(crate) component: Option<PathBuf>,

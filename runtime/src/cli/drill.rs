@@ -1,4 +1,4 @@
-//! `tollgate drill`: native attacks from inside sealed hosts, and what stopped each.
+//! `tollgate drill`: native attacks from inside sealed workers, and what stopped each.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -17,12 +17,12 @@ use super::ledger::{own_processes, user};
 use super::{compiled, config, load, output, report, tools, usage};
 use crate::drill::{Attack, DrillError, DrillOrder, Field, Group, Scene, Stop, Verdict, attack, attacks};
 use crate::error::LoadError;
-use crate::host::{HostRole, ThreadKind};
 use crate::loading::Provenance;
 use crate::machine::Engine;
 use crate::notary::NotaryFailure;
-use crate::supervisor::{HostCommand, Supervisor, SupervisorError, ToolSpec};
+use crate::supervisor::{Supervisor, SupervisorError, ToolSpec, WorkerCommand};
 use crate::surroundings::survive_size_limit;
+use crate::worker::{ThreadKind, WorkerRole};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum DrillFailure {
@@ -34,7 +34,7 @@ enum DrillFailure {
     Scene { help: String, source: std::io::Error },
     #[error("the drill cannot go on")]
     #[diagnostic(help("`tollgate doctor` says what this machine's kernel can enforce"))]
-    Host { source: LoadError },
+    Worker { source: LoadError },
     #[error("this program's own path is not known")]
     NoProgram { source: std::io::Error },
     #[error("`{}`, which makes the attacks, cannot be started", program.display())]
@@ -73,7 +73,7 @@ pub(super) fn become_drill() -> Failure {
     Failure::usage(DrillFailure::NotBeside { program, source })
 }
 
-/// The command line of `tollgate-drill`: that of `tollgate drill`, and the process of a host that attacks.
+/// The command line of `tollgate-drill`: that of `tollgate drill`, and the process of a worker that attacks.
 #[must_use]
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -100,7 +100,7 @@ struct CommandLine {
     args: DrillArgs,
 }
 
-/// What a host that attacks is told.
+/// What a worker that attacks is told.
 #[derive(Debug, Parser)]
 struct Attacker {
     /// [`ATTACKER`].
@@ -113,12 +113,12 @@ struct Attacker {
     order: String,
 }
 
-/// Serves as a host that was started for an attack.
-#[allow(unsafe_code, reason = "a host closes every file that it was not handed")]
+/// Serves as a worker that was started for an attack.
+#[allow(unsafe_code, reason = "a worker closes every file that it was not handed")]
 fn attack_as(attacker: &Attacker) -> Result<Exit, Failure> {
     let order: DrillOrder = serde_json::from_str(&attacker.order).map_err(Failure::internal)?;
     // SAFETY: this process does nothing else: it has opened no file before, and ends afterwards.
-    unsafe { crate::host::serve_and(&HostRole { supervisor: attacker.supervisor }, order) }
+    unsafe { crate::worker::serve_and(&WorkerRole { supervisor: attacker.supervisor }, order) }
         .map_err(Failure::internal)?;
     Ok(Exit::Success)
 }
@@ -172,10 +172,10 @@ fn list(chosen: &[(Group, &'static Attack)]) -> Result<Exit, Failure> {
 
 type Fields = Vec<(&'static str, Field)>;
 
-/// The supervisor, and what its hosts are sealed for.
+/// The supervisor, and what its workers are sealed for.
 fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Fields), Failure> {
     let program = config::drill_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
-    let attackers = HostCommand { program, arguments: vec![ATTACKER.into()] };
+    let attackers = WorkerCommand { program, arguments: vec![ATTACKER.into()] };
     let Some(component) = &args.component else {
         let supervisor = start_supervisor(scene, load::Running::default())?;
         let bare = Field::bare(&supervisor, &attackers).map_err(failed)?;
@@ -246,7 +246,7 @@ fn one_line(line: &Line) -> String {
 /// What the ledger holds of blocked calls.
 #[derive(Clone, Copy)]
 struct Recorded {
-    /// By the hosts that made them.
+    /// By the workers that made them.
     blocked_calls: u64,
     /// By the kernel, where the notary may listen to its audit.
     kernel_records: u64,
@@ -314,7 +314,7 @@ fn no_scene(source: std::io::Error) -> Failure {
 
 fn failed(error: DrillError) -> Failure {
     match error {
-        DrillError::Host(source) => Failure::internal_as(DrillFailure::Host { source }),
+        DrillError::Worker(source) => Failure::internal_as(DrillFailure::Worker { source }),
         DrillError::Scene(source) => no_scene(source),
         DrillError::Order(source) => Failure::internal(source),
     }

@@ -14,7 +14,7 @@ use super::cause::{Place, advice, advice_on};
 use super::exit::Failure;
 use super::{config, load, output};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
-use crate::supervisor::{HostCommand, Supervisor, SupervisorError, SupervisorSettings};
+use crate::supervisor::{Supervisor, SupervisorError, SupervisorSettings, WorkerCommand};
 use crate::surroundings::starts_processes_beside_itself;
 
 /// This program's name in the ledger.
@@ -31,7 +31,7 @@ enum LedgerError {
     #[error("the side store beside the ledger in `{}` cannot be used", folder.display())]
     #[diagnostic(help("nothing was run; {help}"))]
     SideStore { folder: PathBuf, help: String, source: std::io::Error },
-    #[error("this program's own file cannot be found, so neither notary nor hosts can be started")]
+    #[error("this program's own file cannot be found, so neither notary nor workers can be started")]
     #[diagnostic(help("it is told by `/proc/self/exe`: mount procfs at /proc"))]
     NoProgram { source: std::io::Error },
     #[error("the call is over, but its record may not be whole, so its answer is withheld")]
@@ -80,7 +80,7 @@ pub(crate) fn user() -> String {
     format!("uid:{}", rustix::process::getuid().as_raw())
 }
 
-/// Starts this program as the notary of a ledger, and later as the host of one tool, for one call. Waits for a ledger that is
+/// Starts this program as the notary of a ledger, and later as the worker of one tool, for one call. Waits for a ledger that is
 /// in use.
 pub(crate) fn start_supervisor(
     folder: &Path,
@@ -107,7 +107,7 @@ pub(crate) fn finish(supervisor: Supervisor) -> Result<(), Failure> {
     supervisor.finish().map_err(|source| Failure::internal_as(LedgerError::NotFinished { source }))
 }
 
-/// This program as the notary of the ledger in `folder`, and as hosts that run one call at a time.
+/// This program as the notary of the ledger in `folder`, and as workers that run one call at a time.
 pub(crate) fn own_processes(
     folder: &Path,
     origin: Option<String>,
@@ -116,7 +116,7 @@ pub(crate) fn own_processes(
     let program = config::this_program().map_err(|source| Failure::internal_as(LedgerError::NoProgram { source }))?;
     let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
     let load::Running { sandbox, hosts, places, compile: _ } = running;
-    let command = HostCommand::tollgate(&program);
+    let command = WorkerCommand::tollgate(&program);
     let settings = SupervisorSettings { lanes_max: 1, places, ..SupervisorSettings::under(sandbox, hosts, command) };
     Ok((NotaryCommand::tollgate(&program, &role), settings))
 }

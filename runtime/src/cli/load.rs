@@ -78,7 +78,7 @@ pub(crate) enum ManifestFrom {
     Grant,
 }
 
-/// How hosts are run: what a policy says of them, and what none of their tools may reach.
+/// How workers are run: what a policy says of them, and what none of their tools may reach.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running {
     pub(crate) sandbox: SandboxSettings,

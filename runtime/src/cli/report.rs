@@ -168,7 +168,7 @@ fn error_json(error: &CallError) -> Value {
         CallError::Overran { deadline_ms, grace_ms } => {
             json!({ "kind": "cap", "message": message, "cap": "deadline", "asked": null, "limit": deadline_ms, "grace": grace_ms })
         }
-        CallError::HostEnded { .. } | CallError::NoHost(_) => json!({ "kind": "host", "message": message }),
+        CallError::WorkerEnded { .. } | CallError::NoWorker(_) => json!({ "kind": "worker", "message": message }),
         CallError::Unrecorded(_) | CallError::Internal(_) => json!({ "kind": "internal", "message": message }),
     }
 }
@@ -212,7 +212,7 @@ fn rendered(report: &miette::Report, colour: bool) -> String {
 }
 
 fn unusable(component: &Path, error: &LoadError) -> String {
-    if matches!(error, LoadError::NoHost(_) | LoadError::Place(_) | LoadError::Folder(_)) {
+    if matches!(error, LoadError::NoWorker(_) | LoadError::Place(_) | LoadError::Folder(_)) {
         return one_line(&format!("nothing was run: {}", with_causes(error)));
     }
     let component = one_line(&component.display().to_string());
@@ -267,7 +267,7 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         | LoadError::Operations { .. }
         | LoadError::Unrecorded(_)
         | LoadError::SetNotKept(_)
-        | LoadError::NoHost(_)
+        | LoadError::NoWorker(_)
         | LoadError::Engine(_) => None,
     }
 }
@@ -286,8 +286,8 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
         | CallError::Overran { .. }
-        | CallError::HostEnded { .. }
-        | CallError::NoHost(_)
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
         | CallError::Internal(_) => format!("error: {}\n", one_line(&with_causes(&failure.error))),
     };
     for (place, hint) in hints.iter().enumerate() {
@@ -342,7 +342,7 @@ fn exact(cap: Cap, value: u64) -> String {
 }
 
 /// What a blocked system call means.
-const BROKEN: &str = "No tool can do this through WASI: its host is broken, or was broken into. The host was stopped, and \
+const BROKEN: &str = "No tool can do this through WASI: its worker is broken, or was broken into. The worker was stopped, and \
                       the system call is in the ledger: `tollgate audit show --kind blocked-call`.";
 
 /// Said to agents too, so that they do not look for a way round.

@@ -5,7 +5,7 @@ use std::path::Path;
 use miette::Diagnostic;
 use tollgate_audit::{CallId, NotaryError};
 
-use super::args::{HostArgs, NotaryArgs, RunArgs};
+use super::args::{NotaryArgs, RunArgs, WorkerArgs};
 use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::given::{self, Given};
@@ -13,7 +13,6 @@ use super::load::Loaded;
 use super::{compiled, hint, lacking, ledger, load, output, report, tools};
 use crate::authority::Deciding;
 use crate::error::{CallError, CallFailure, LoadError};
-use crate::host::HostRole;
 use crate::loading::Provenance;
 use crate::log::LogLevel;
 use crate::machine::Engine;
@@ -21,6 +20,7 @@ use crate::notary::{NotaryProcess, NotaryRole};
 use crate::request::{Answer, Caller, Request};
 use crate::supervisor::ToolSpec;
 use crate::tool::Operation;
+use crate::worker::WorkerRole;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum RunError {
@@ -63,7 +63,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
-    // A component that is run by its path is asked for its operations by its first host.
+    // A component that is run by its path is asked for its operations by its first worker.
     let unasked = artifact.operations().is_none().then(|| artifact.clone());
     let supervisor =
         ledger::start_supervisor(&folder, args.ledger.there.wait, args.ledger.origin.clone(), loaded.running.clone())?;
@@ -107,10 +107,10 @@ fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &Notary
 }
 
 /// Runs calls, as the process that a supervisor starts.
-#[allow(unsafe_code, reason = "a host closes every file that it was not handed")]
-pub(crate) fn host(args: &HostArgs) -> Result<Exit, Failure> {
+#[allow(unsafe_code, reason = "a worker closes every file that it was not handed")]
+pub(crate) fn worker(args: &WorkerArgs) -> Result<Exit, Failure> {
     // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
-    unsafe { crate::host::serve(&HostRole { supervisor: args.supervisor }) }.map_err(Failure::internal)?;
+    unsafe { crate::worker::serve(&WorkerRole { supervisor: args.supervisor }) }.map_err(Failure::internal)?;
     Ok(Exit::Success)
 }
 
@@ -140,8 +140,8 @@ fn failed(failure: Box<CallFailure>, loaded: &Loaded, log: LogLevel) -> Failure 
         | CallError::Unrecorded(_)
         | CallError::Blocked { .. }
         | CallError::Overran { .. }
-        | CallError::HostEnded { .. }
-        | CallError::NoHost(_)
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
         | CallError::Internal(_) => Vec::new(),
     };
     Failure::Call { failure, hints, log }

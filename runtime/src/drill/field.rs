@@ -1,4 +1,4 @@
-//! Where attacks are made: hosts that are all sealed alike, one for each attack.
+//! Where attacks are made: workers that are all sealed alike, one for each attack.
 
 use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
 
@@ -7,18 +7,18 @@ use super::scene::{Harm, Scene};
 use super::verdict::{Drilled, Verdict, judge};
 use super::{Attack, Stop};
 use crate::error::LoadError;
-use crate::host::ThreadKind;
 use crate::sandbox::{self, KernelPlan};
-use crate::supervisor::{HostCommand, Supervisor, ToolSpec, Trial};
+use crate::supervisor::{Supervisor, ToolSpec, Trial, WorkerCommand};
+use crate::worker::ThreadKind;
 
-/// Hosts of one tool, or of none.
+/// Workers of one tool, or of none.
 #[derive(Debug)]
 pub(crate) struct Field {
     trial: Trial,
-    // The program that attacks, and how it is told that it is a host.
-    command: HostCommand,
+    // The program that attacks, and how it is told that it is a worker.
+    command: WorkerCommand,
     plan: KernelPlan,
-    // What hosts are sealed for that have no tool.
+    // What workers are sealed for that have no tool.
     set: Option<CapabilitySet>,
     is_granted: bool,
 }
@@ -26,9 +26,9 @@ pub(crate) struct Field {
 /// Why an attack could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DrillError {
-    /// A host does not start.
-    #[error("a host does not start")]
-    Host(#[from] LoadError),
+    /// A worker does not start.
+    #[error("a worker does not start")]
+    Worker(#[from] LoadError),
     /// The order for an attack cannot be written.
     #[error("an order for the drill cannot be written")]
     Order(#[from] serde_json::Error),
@@ -38,23 +38,23 @@ pub(crate) enum DrillError {
 }
 
 impl Field {
-    /// Hosts without a tool, and with nothing granted.
+    /// Workers without a tool, and with nothing granted.
     ///
     /// # Errors
     ///
     /// The supervisor has ended.
-    pub(crate) fn bare(supervisor: &Supervisor, command: &HostCommand) -> Result<Self, DrillError> {
+    pub(crate) fn bare(supervisor: &Supervisor, command: &WorkerCommand) -> Result<Self, DrillError> {
         Self::of(supervisor, command, Vec::new(), CapabilitySet::default(), true)
     }
 
-    /// Hosts without a tool, and with the folder of the scene granted, with every right.
+    /// Workers without a tool, and with the folder of the scene granted, with every right.
     ///
     /// # Errors
     ///
     /// The supervisor has ended.
     pub(crate) fn with_folder(
         supervisor: &Supervisor,
-        command: &HostCommand,
+        command: &WorkerCommand,
         scene: &Scene,
     ) -> Result<Self, DrillError> {
         let access = Access::ALL.into_iter().collect();
@@ -71,7 +71,7 @@ impl Field {
         Self::of(supervisor, command, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
     }
 
-    /// Hosts of this tool. The folder of the scene takes the place of those that are granted, so that no attack comes near
+    /// Workers of this tool. The folder of the scene takes the place of those that are granted, so that no attack comes near
     /// them; the rights stay.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Field {
     /// [`LoadError`].
     pub(crate) fn of_tool(
         supervisor: &Supervisor,
-        command: &HostCommand,
+        command: &WorkerCommand,
         scene: &Scene,
         mut tool: ToolSpec,
     ) -> Result<Self, DrillError> {
@@ -92,7 +92,7 @@ impl Field {
 
     fn of(
         supervisor: &Supervisor,
-        command: &HostCommand,
+        command: &WorkerCommand,
         tools: Vec<ToolSpec>,
         set: CapabilitySet,
         has_no_tool: bool,
@@ -107,7 +107,7 @@ impl Field {
         attack.stopped_by(&self.plan)
     }
 
-    /// Has a host make the attack, and looks what came of it.
+    /// Has a worker make the attack, and looks what came of it.
     ///
     /// # Errors
     ///

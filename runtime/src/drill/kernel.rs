@@ -1,4 +1,4 @@
-//! Parts of the kernel that a host has no use for: each is a door that has been broken before.
+//! Parts of the kernel that a worker has no use for: each is a door that has been broken before.
 //!
 //! Where an attack could harm the machine if nothing stopped it, its arguments are such that the kernel refuses them.
 

@@ -34,7 +34,7 @@ pub(crate) struct Scene {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Harm {
     /// A file or folder.
-    #[error("outside the host, `{}` is not what it was", path.display())]
+    #[error("outside the worker, `{}` is not what it was", path.display())]
     Changed {
         /// Which.
         path: PathBuf,
@@ -125,7 +125,7 @@ impl Scene {
 
     fn granted(&self) -> io::Result<PathBuf> {
         let granted = self.granted_folder();
-        // Emptied, not removed: a host is sealed for the folder, not for its name.
+        // Emptied, not removed: a worker is sealed for the folder, not for its name.
         fs::create_dir_all(&granted)?;
         for entry in fs::read_dir(&granted)? {
             let entry = entry?;

@@ -12,7 +12,7 @@ use tollgate_audit::HostId;
 use tollgate_capability::CapabilitySet;
 
 use super::*;
-use crate::host::SealedProcess;
+use crate::worker::SealedProcess;
 
 const ATTACK: &str = "TOLLGATE_TEST_ATTACK";
 const AIM: &str = "TOLLGATE_TEST_AIM";

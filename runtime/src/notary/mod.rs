@@ -1,6 +1,6 @@
 //! The notary from the supervisor's side: a process that is started, watched, and started again when it dies.
 //!
-//! While there is none, nothing new begins. The supervisor keeps the read ends of the hosts' pipes, so that what was recorded
+//! While there is none, nothing new begins. The supervisor keeps the read ends of the writers' pipes, so that what was recorded
 //! outlives each notary. It must never start one again after a sync has failed.
 
 mod child;
@@ -23,7 +23,7 @@ use tollgate_audit::{
     ToNotary, TreeSize, of_thread,
 };
 
-use self::child::{Watched, say_ended, say_host, say_start, spawn};
+use self::child::{Watched, say_ended, say_start, say_writer, spawn};
 pub use self::process::{NotaryRole, serve};
 use self::restart::{Next, Restarts};
 use crate::surroundings::in_words;
@@ -49,7 +49,7 @@ impl NotaryCommand {
     }
 }
 
-/// A notary in a process of its own, and the ways of hosts to it.
+/// A notary in a process of its own, and the ways of writers to it.
 #[derive(Debug)]
 pub struct NotaryProcess {
     client: Arc<Client>,
@@ -57,12 +57,12 @@ pub struct NotaryProcess {
     watch: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What a host wants to know of the notary. Called from the thread that hears the notary: it must not wait.
+/// What a writer wants to know of the notary. Called from the thread that hears the notary: it must not wait.
 pub(crate) trait Follows: std::fmt::Debug + Send + Sync {
     /// Whether the notary takes what is new.
     fn status(&self, status: Status);
 
-    /// The host wrote what it may not, or its filter stopped it: it must be ended.
+    /// The writer wrote what it may not, or its filter stopped it: it must be ended.
     fn condemned(&self, fault: &str);
 
     /// All that came of it is in the ledger, and its calls are closed.
@@ -102,7 +102,7 @@ pub enum NotaryFailure {
 #[derive(Debug)]
 struct Client {
     command: NotaryCommand,
-    /// Held by whoever tells a notary of hosts, so that each notary hears of each host, once and in order. What is told may
+    /// Held by whoever tells a notary of writers, so that each notary hears of each writer, once and in order. What is told may
     /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, so that
     /// neither ever waits for the other.
     telling: Mutex<()>,
@@ -119,7 +119,7 @@ struct ClientState {
     channel: Option<Arc<Channel>>,
     child: u32,
     status: Status,
-    hosts: Vec<Followed>,
+    writers: Vec<Followed>,
     is_finishing: bool,
     // Since when it cannot write, and why.
     stalled: Option<(Instant, String)>,
@@ -127,7 +127,7 @@ struct ClientState {
     ended: Option<Result<(), String>>,
 }
 
-/// A host, until all that came of it is in the ledger.
+/// A writer, until all that came of it is in the ledger.
 #[derive(Debug, Clone)]
 struct Followed {
     end: Arc<HostEnd>,
@@ -148,7 +148,7 @@ enum NoStart {
     Unusable(LedgerFault, String),
 }
 
-/// A host in this process.
+/// A writer in this process.
 impl Follows for Recorder {
     fn status(&self, status: Status) {
         self.set_status(status);
@@ -188,7 +188,7 @@ impl NotaryProcess {
             channel: Some(Arc::clone(&child.channel)),
             child: child.process.id(),
             status: Status::Ready,
-            hosts: Vec::new(),
+            writers: Vec::new(),
             is_finishing: false,
             stalled: None,
             ended: None,
@@ -201,7 +201,7 @@ impl NotaryProcess {
         Ok(Self { client, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
     }
 
-    /// Where a host in this process records: another one at each call.
+    /// Where a writer in this process records: another one at each call.
     ///
     /// # Errors
     ///
@@ -213,28 +213,28 @@ impl NotaryProcess {
         Ok(recorder)
     }
 
-    /// Lets the notary take the entries of a host from now on; `process` if it has one of its own.
+    /// Lets the notary take the entries of a writer from now on; `process` if it has one of its own.
     pub(crate) fn follow(&self, end: HostEnd, process: Option<u32>, follower: Arc<dyn Follows>) {
         let _telling = self.client.telling();
         let end = Arc::new(end);
         let channel = {
             let mut state = self.client.state();
             follower.status(state.status.clone());
-            state.hosts.push(Followed { end: Arc::clone(&end), process, how: None, follower });
+            state.writers.push(Followed { end: Arc::clone(&end), process, how: None, follower });
             state.channel.clone()
         };
         if let Some(channel) = channel {
             // A notary that is dead already hears of it from the next one's start.
-            say_host(&channel, &end, process).ok();
+            say_writer(&channel, &end, process).ok();
         }
     }
 
-    /// Says how the process of a host ended. Its pipe is drained before its calls are closed.
+    /// Says how the process of a writer ended. Its pipe is drained before its calls are closed.
     pub(crate) fn ended(&self, host: HostId, how: &str) {
         let _telling = self.client.telling();
         let channel = {
             let mut state = self.client.state();
-            let followed = state.hosts.iter_mut().find(|followed| followed.end.host == host);
+            let followed = state.writers.iter_mut().find(|followed| followed.end.host == host);
             let Some(followed) = followed else { return };
             followed.how = Some(how.to_owned());
             state.channel.clone()
@@ -289,8 +289,9 @@ impl NotaryProcess {
         }
     }
 
-    /// Ends the record of every host in this process, and waits until all of it is on disk under a checkpoint and the notary is gone. A notary that
-    /// cannot write, as on a full disk, is waited for a second and then left: it goes on by itself once it can, and ends.
+    /// Ends the record of every writer in this process, and waits until all of it is on disk under a checkpoint and the
+    /// notary is gone. A notary that cannot write, as on a full disk, is waited for a second and then left: it goes on by
+    /// itself once it can, and ends.
     ///
     /// # Errors
     ///
@@ -306,7 +307,7 @@ impl NotaryProcess {
         let mut state = self.client.state();
         state.is_finishing = true;
         let closed = Status::Closed { reason: CLOSED.to_owned() };
-        for followed in state.hosts.iter().filter(|followed| followed.process.is_none()) {
+        for followed in state.writers.iter().filter(|followed| followed.process.is_none()) {
             followed.follower.status(closed.clone());
             followed.follower.over(HostEnding::Closed);
         }
@@ -400,7 +401,7 @@ impl Client {
                 }
                 FromNotary::Over { host, ending } => {
                     if let Some(follower) = self.follower(host) {
-                        self.state().hosts.retain(|followed| followed.end.host != host);
+                        self.state().writers.retain(|followed| followed.end.host != host);
                         follower.over(ending);
                     }
                 }
@@ -445,16 +446,16 @@ impl Client {
         }
     }
 
-    /// Starts one notary, tells it of all hosts, and waits until it has the ledger open.
+    /// Starts one notary, tells it of all writers, and waits until it has the ledger open.
     fn start_one(&self, restarts: &mut Restarts) -> Result<Watched, NoStart> {
         let mut child = spawn(&self.command).map_err(NoStart::NotStarted)?;
         restarts.started();
         {
-            // No host may come in between and be told to neither notary.
+            // No writer may come in between and be told to neither notary.
             let _telling = self.telling();
-            let hosts = self.state().hosts.clone();
+            let writers = self.state().writers.clone();
             // One that is dead already is noticed when it says nothing.
-            say_start(&child.channel, &hosts).ok();
+            say_start(&child.channel, &writers).ok();
             self.state().channel = Some(Arc::clone(&child.channel));
         }
         let mut is_stalled = false;
@@ -502,8 +503,8 @@ impl Client {
         let mut state = self.state();
         state.ended = Some(ended);
         state.channel = None;
-        // Their ends stay open: a host that waits for an answer hears the reason, not that a socket is closed.
-        let left: Vec<_> = state.hosts.iter().map(|followed| Arc::clone(&followed.follower)).collect();
+        // Their ends stay open: a writer that waits for an answer hears the reason, not that a socket is closed.
+        let left: Vec<_> = state.writers.iter().map(|followed| Arc::clone(&followed.follower)).collect();
         drop(state);
         self.changed.notify_all();
         self.reply(FromNotary::Stopped { reason });
@@ -515,15 +516,15 @@ impl Client {
     fn set_status(&self, status: Status) {
         let mut state = self.state();
         state.status = status.clone();
-        // Under the lock, so that each host hears of changes in their order.
-        for followed in &state.hosts {
+        // Under the lock, so that each writer hears of changes in their order.
+        for followed in &state.writers {
             followed.follower.status(status.clone());
         }
     }
 
     fn follower(&self, host: HostId) -> Option<Arc<dyn Follows>> {
         let state = self.state();
-        let followed = state.hosts.iter().find(|followed| followed.end.host == host)?;
+        let followed = state.writers.iter().find(|followed| followed.end.host == host)?;
         Some(Arc::clone(&followed.follower))
     }
 

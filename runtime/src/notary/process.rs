@@ -22,8 +22,8 @@ pub struct NotaryRole {
 }
 
 /// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until its supervisor is gone and the
-/// pipe of its host is drained. Closes every file that it inherited but its standard streams, and seals this process first: its
-/// ledger's folder is all that it can reach.
+/// pipe of its writer is drained. Closes every file that it inherited but its standard streams, and seals this process
+/// first: its ledger's folder is all that it can reach.
 ///
 /// # Errors
 ///

@@ -144,12 +144,12 @@ fn child_is_a_notary() {
 #[ignore = "run as a notary"]
 fn child_has_no_room_the_second_time() {
     let supervisor = Channel::new(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
-    let mut has_hosts = false;
+    let mut has_writers = false;
     while let Some((say, _fds)) = supervisor.receive::<ToNotary>().unwrap() {
         match say {
-            ToNotary::Host { .. } => has_hosts = true,
+            ToNotary::Host { .. } => has_writers = true,
             ToNotary::Start => {
-                if has_hosts {
+                if has_writers {
                     supervisor.send(&FromNotary::Stalled { reason: "no room".to_owned() }).unwrap();
                 }
                 let (size, verifier_key) = (TreeSize(1), String::new());

@@ -1,6 +1,6 @@
-//! Tools that share a host process, and that process while there is one.
+//! Tools that share a worker process, and that process while there is one.
 //!
-//! Any thread may ask for the host. It is started by a thread of its own, outside every lock; whoever needs it waits until a
+//! Any thread may ask for the worker. It is started by a thread of its own, outside every lock; whoever needs it waits until a
 //! moment of its own.
 
 use std::sync::Arc;
@@ -8,32 +8,32 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Shared;
-use super::host_process::HostProcess;
 use super::member::Member;
 use super::slot::{Lease, NoLease, Slot, Starting};
-use crate::error::{HostError, LoadError};
-use crate::host::words::Started;
+use super::worker_process::WorkerProcess;
+use crate::error::{LoadError, WorkerError};
 use crate::operations::OperationTexts;
+use crate::worker::words::Started;
 
-/// Tools that share one host process. Invariant: at most one such process serves at any time ([`Slot`]).
+/// Tools that share one worker process. Invariant: at most one such process serves at any time ([`Slot`]).
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
     pub(crate) members: Vec<Arc<Member>>,
-    slot: Arc<Slot<Arc<HostProcess>, LoadError>>,
+    slot: Arc<Slot<Arc<WorkerProcess>, LoadError>>,
 }
 
-/// The host of a group, for one call or question: it is not idle meanwhile.
-pub(crate) type Using = Lease<Arc<HostProcess>, LoadError>;
+/// The worker of a group, for one call or question: it is not idle meanwhile.
+pub(crate) type Using = Lease<Arc<WorkerProcess>, LoadError>;
 
 impl Group {
     pub(crate) fn new(shared: &Arc<Shared>, members: Vec<Arc<Member>>) -> Self {
         Self { shared: Arc::clone(shared), members, slot: Slot::new() }
     }
 
-    /// The host, for one call or question, until when the caller can wait for it; it is started if there is none.
-    pub(crate) fn host(self: &Arc<Self>, until: Instant) -> Result<Using, LoadError> {
-        let lease = || self.slot.lease(until, |starting| self.start(starting)).map_err(no_host);
+    /// The worker, for one call or question, until when the caller can wait for it; it is started if there is none.
+    pub(crate) fn worker(self: &Arc<Self>, until: Instant) -> Result<Using, LoadError> {
+        let lease = || self.slot.lease(until, |starting| self.start(starting)).map_err(no_worker);
         let using = lease()?;
         if !using.worker().has_ended() {
             return Ok(using);
@@ -45,43 +45,43 @@ impl Group {
         lease()
     }
 
-    /// Has a thread start the host. Without a thread the duty to do so is dropped, and whoever waits hears of that.
-    fn start(self: &Arc<Self>, starting: Starting<Arc<HostProcess>, LoadError>) {
+    /// Has a thread start the worker. Without a thread the duty to do so is dropped, and whoever waits hears of that.
+    fn start(self: &Arc<Self>, starting: Starting<Arc<WorkerProcess>, LoadError>) {
         let group = Arc::clone(self);
         let work = move || match group.started() {
-            Ok(host) => {
-                if let Err((host, starting)) = starting.serve(Arc::new(host)) {
-                    host.end();
+            Ok(worker) => {
+                if let Err((worker, starting)) = starting.serve(Arc::new(worker)) {
+                    worker.end();
                     drop(starting);
                 }
             }
             Err(error) => starting.fail(error),
         };
-        thread::Builder::new().name("host-start".to_owned()).spawn(work).ok();
+        thread::Builder::new().name("worker-start".to_owned()).spawn(work).ok();
     }
 
-    /// A host that serves.
-    fn started(&self) -> Result<HostProcess, LoadError> {
-        let (host, started) = HostProcess::start(&self.shared, &self.shared.settings.command, &self.members)?;
+    /// A worker that serves.
+    fn started(&self) -> Result<WorkerProcess, LoadError> {
+        let (worker, started) = WorkerProcess::start(&self.shared, &self.shared.settings.command, &self.members)?;
         let serves = match started {
             Started::Serving { tools } => self.learn(tools),
             Started::Unloadable { error, .. } => Err(error),
-            Started::NoHost { error } => Err(error.into()),
+            Started::NoWorker { error } => Err(error.into()),
         };
         match serves {
-            Ok(()) => Ok(host),
+            Ok(()) => Ok(worker),
             Err(error) => {
-                host.end();
+                worker.end();
                 Err(error)
             }
         }
     }
 
-    /// What a host says of its tools. What is stored of them, or another one said before, must still hold: a host that was
+    /// What a worker says of its tools. What is stored of them, or another one said before, must still hold: a worker that was
     /// broken into compares what it likes.
     fn learn(&self, tools: Vec<OperationTexts>) -> Result<(), LoadError> {
         if tools.len() != self.members.len() {
-            return Err(HostError::Reload { reason: "it speaks of other tools".to_owned() }.into());
+            return Err(WorkerError::Reload { reason: "it speaks of other tools".to_owned() }.into());
         }
         for (member, texts) in self.members.iter().zip(tools) {
             member.learn(texts)?;
@@ -89,17 +89,17 @@ impl Group {
         Ok(())
     }
 
-    /// Tells the host to end if it has had no call for so long.
+    /// Tells the worker to end if it has had no call for so long.
     pub(crate) fn end_if_idle(&self, idle: Duration) {
-        if let Some(host) = self.slot.take_idle(|since| since.elapsed() >= idle) {
-            host.tell_to_end();
+        if let Some(worker) = self.slot.take_idle(|since| since.elapsed() >= idle) {
+            worker.tell_to_end();
         }
     }
 
-    /// Tells the host to end, if there is one. There will be no other.
+    /// Tells the worker to end, if there is one. There will be no other.
     pub(crate) fn close(&self) {
-        if let Some(host) = self.slot.close() {
-            host.tell_to_end();
+        if let Some(worker) = self.slot.close() {
+            worker.tell_to_end();
         }
     }
 
@@ -109,18 +109,18 @@ impl Group {
     }
 }
 
-/// Why there is no host, as the caller hears it.
-fn no_host(none: NoLease<LoadError>) -> LoadError {
+/// Why there is no worker, as the caller hears it.
+fn no_worker(none: NoLease<LoadError>) -> LoadError {
     let reason = match none {
         NoLease::Failed(error) => return error,
         NoLease::Closed => "the supervisor has ended",
         NoLease::Late => {
             "it takes longer than the call may wait, which is its deadline and the grace after it; the start goes on, and a \
-             later call finds the host ready"
+             later call finds the worker ready"
         }
         NoLease::Abandoned => "there is no thread to start it, or that thread has failed",
     };
-    HostError::Start { reason: reason.to_owned() }.into()
+    WorkerError::Start { reason: reason.to_owned() }.into()
 }
 
 impl Drop for Group {

@@ -1,7 +1,7 @@
-//! Starts host processes and waits for their ends: one thread for each process does both.
+//! Starts worker processes and waits for their ends: one thread for each process does both.
 //!
-//! A host dies with the thread that started it (`PR_SET_PDEATHSIG`, `prctl(2)`), so that thread lives until the host is
-//! gone. As every host has its own, no start waits for another start, nor for an end that does not come.
+//! A worker dies with the thread that started it (`PR_SET_PDEATHSIG`, `prctl(2)`), so that thread lives until the worker is
+//! gone. As every worker has its own, no start waits for another start, nor for an end that does not come.
 
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -16,14 +16,14 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tollgate_audit::{Channel, HostEnd, of_call, of_thread};
 
 use super::way::Way;
-use super::{HostCommand, Shared};
+use super::{Shared, WorkerCommand};
 use crate::parent::may_signal;
 use crate::surroundings::{Group, of_start, why_ended};
 
 /// Starts a process, which the notary follows from then on. It has nothing yet but its control socket.
 pub(super) fn launch(
     shared: &Arc<Shared>,
-    command: &HostCommand,
+    command: &WorkerCommand,
     end: HostEnd,
     until: Instant,
 ) -> io::Result<Arc<Way>> {
@@ -32,22 +32,22 @@ pub(super) fn launch(
     let (to_starter, started) = mpsc::sync_channel(0);
     let (shared, command) = (Arc::clone(shared), command.clone());
     let work = move || start_and_wait(&shared, &command, end, control, stdin, &to_starter);
-    thread::Builder::new().name("host-watch".to_owned()).spawn(work).map_err(of_thread)?;
+    thread::Builder::new().name("worker-watch".to_owned()).spawn(work).map_err(of_thread)?;
     let left = until.saturating_duration_since(Instant::now());
     let late = |_late| io::Error::new(io::ErrorKind::TimedOut, "the process has not come up in time");
     started.recv_timeout(left).map_err(late)?
 }
 
-/// The life of the thread of a host.
+/// The life of the thread of a worker.
 fn start_and_wait(
     shared: &Shared,
-    command: &HostCommand,
+    command: &WorkerCommand,
     end: HostEnd,
     control: Channel,
     stdin: OwnedFd,
     starter: &SyncSender<io::Result<Arc<Way>>>,
 ) {
-    let (host, before) = (end.host, Group::here());
+    let (id, before) = (end.host, Group::here());
     let spawned = spawn(command, stdin).and_then(|mut child| match pidfd(child.id()) {
         Ok(process) => Ok((child, process)),
         Err(error) => {
@@ -63,7 +63,7 @@ fn start_and_wait(
             return;
         }
     };
-    let way = Arc::new(Way::new(host, process, control));
+    let way = Arc::new(Way::new(id, process, control));
     shared.notary.follow(end, Some(child.id()), Arc::clone(&way) as _);
     let may_live = shared.living.enter(&way);
     if !may_live {
@@ -76,7 +76,7 @@ fn start_and_wait(
     shared.living.leave(&way);
 }
 
-/// Waits for the end of a host, so that no zombie is left and the notary hears of it.
+/// Waits for the end of a worker, so that no zombie is left and the notary hears of it.
 fn await_end(shared: &Shared, child: &mut Child, way: &Way, before: &Group) {
     let said = hear(child.stderr.take());
     let status = child.wait();
@@ -90,12 +90,12 @@ fn await_end(shared: &Shared, child: &mut Child, way: &Way, before: &Group) {
     let parts = [Some(ended), killed, around, Some(said.clone()).filter(|said| !said.is_empty())];
     let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
     // Before anybody else hears of it: a supervisor that ends waits for no more than that, and then for the notary.
-    shared.notary.ended(way.host, &how);
+    shared.notary.ended(way.id, &how);
     way.has_come_to_its_end(status.ok(), said, how);
 }
 
-#[allow(clippy::disallowed_methods, reason = "this module owns the processes of hosts")]
-fn spawn(command: &HostCommand, stdin: OwnedFd) -> io::Result<Child> {
+#[allow(clippy::disallowed_methods, reason = "this module owns the processes of workers")]
+fn spawn(command: &WorkerCommand, stdin: OwnedFd) -> io::Result<Child> {
     let mut process = Command::new(&command.program);
     process
         .args(&command.arguments)
@@ -118,7 +118,7 @@ fn pidfd(pid: u32) -> io::Result<OwnedFd> {
     }
 }
 
-/// The last line that a host printed before it ended, such as a panic's. It is untrusted text.
+/// The last line that a worker printed before it ended, such as a panic's. It is untrusted text.
 fn hear(stderr: Option<ChildStderr>) -> String {
     let mut tail = Vec::new();
     if let Some(mut stderr) = stderr {
@@ -134,6 +134,6 @@ fn hear(stderr: Option<ChildStderr>) -> String {
     lines.join(" ").chars().map(|char| if tollgate_plain::is_steering(char) { ' ' } else { char }).collect()
 }
 
-/// What is kept of what a host prints: a panic's message.
+/// What is kept of what a worker prints: a panic's message.
 const SAID_BYTES_MAX: usize = 1024;
 const SAID_LINES_MAX: usize = 3;

@@ -1,4 +1,4 @@
-//! The host processes that are there, from their start until their end is recorded: so that none outlives its supervisor.
+//! The worker processes that are there, from their start until their end is recorded: so that none outlives its supervisor.
 //!
 //! Any thread may use it. It must never wait for a process, nor speak to one, while it holds its lock.
 
@@ -22,7 +22,7 @@ struct State {
 }
 
 impl Living {
-    /// Whether a host may live that has just been started.
+    /// Whether a worker may live that has just been started.
     pub(super) fn enter(&self, way: &Arc<Way>) -> bool {
         let mut state = self.state();
         if !state.is_closed {
@@ -31,7 +31,7 @@ impl Living {
         !state.is_closed
     }
 
-    /// The end of a host is recorded.
+    /// The end of a worker is recorded.
     pub(super) fn leave(&self, way: &Arc<Way>) {
         let gone = {
             let mut state = self.state();

@@ -8,7 +8,7 @@ use super::Shared;
 use super::tool_spec::ToolSpec;
 use crate::authority::{HeldFolders, hold};
 use crate::calls::Running;
-use crate::error::{CapHit, HostError, LoadError, with_causes};
+use crate::error::{CapHit, LoadError, WorkerError, with_causes};
 use crate::loading::{LoadOrder, Loading};
 use crate::memory_file::memory_file;
 use crate::operations::OperationTexts;
@@ -20,7 +20,7 @@ pub(crate) struct Member {
     /// Its code, in a file in memory that nobody can change.
     code: OwnedFd,
     running: AtomicU32,
-    // What it says of its operations: as it was stored, or once a host has loaded it.
+    // What it says of its operations: as it was stored, or once a worker has loaded it.
     texts: OnceLock<OperationTexts>,
     // Open, so that no other folder gets the device and inode of one of them.
     _folders: HeldFolders,
@@ -33,13 +33,13 @@ impl Member {
         shared.places.judge(&load.set)?;
         let folders = hold(&mut load.set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         Loading::of(load.clone())?.keep_sets(&shared.ledger)?;
-        let no_memory = |error: std::io::Error| HostError::Start { reason: with_causes(&error) };
+        let no_memory = |error: std::io::Error| WorkerError::Start { reason: with_causes(&error) };
         let code = memory_file(CODE, artifact.code()).map_err(no_memory)?;
         let texts = load.told.clone().map_or_else(OnceLock::new, OnceLock::from);
         Ok(Self { load, code, running: AtomicU32::new(0), texts, _folders: folders })
     }
 
-    /// What a host says of the tool. What is stored of it, or another host said before, must still hold.
+    /// What a worker says of the tool. What is stored of it, or another worker said before, must still hold.
     pub(crate) fn learn(&self, texts: OperationTexts) -> Result<(), LoadError> {
         texts.must_be(self.texts.get_or_init(|| texts.clone()))
     }

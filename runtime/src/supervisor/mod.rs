@@ -1,23 +1,22 @@
-//! The supervisor: starts hosts, gives them calls, and ends those that do not come back. It runs no guest itself.
+//! The supervisor: starts workers, gives them calls, and ends those that do not come back. It runs no guest itself.
 //!
 //! ```text
-//! HostedTool::call ─▶ Group ─▶ Host ─▶ lane ─▶ answer, or how the host ended
-//!                     one host process, while it is needed
+//! HostedTool::call ─▶ Group ─▶ worker ─▶ lane ─▶ answer, or how the worker ended
+//!                     one worker process, while it is needed
 //! ```
 //!
 //! | thread | does | waits for |
 //! |---|---|---|
-//! | a caller's | a call | the start of the host and a lane, together until its deadline and grace; then its answer, as long again |
-//! | `host-start`, for each start | hands a new host what it needs, hears how it went | the host, [`START_WAIT`](host_process::START_WAIT) |
-//! | `host-watch`, for each host | starts the process, reads its stderr, reaps it | the end of the process |
-//! | `host-reaper` | tells idle hosts to end, kills those that do not | nothing but its next round |
+//! | a caller's | a call | the start of the worker and a lane, together until its deadline and grace; then its answer, as long again |
+//! | `worker-start`, for each start | hands a new worker what it needs, hears how it went | the worker, [`START_WAIT`](worker_process::START_WAIT) |
+//! | `worker-watch`, for each worker | starts the process, reads its stderr, reaps it | the end of the process |
+//! | `worker-reaper` | tells idle workers to end, kills those that do not | nothing but its next round |
 //!
 //! No lock is held over any of these waits.
 //!
-//! It must never take a host's word for more than the tool's own answer: what a host says is bounded, in size and in time.
+//! It must never take a worker's word for more than the tool's own answer: what a worker says is bounded, in size and in time.
 
 mod group;
-mod host_process;
 mod launch;
 mod living;
 mod member;
@@ -28,6 +27,7 @@ mod tool;
 mod tool_spec;
 mod trial;
 mod way;
+mod worker_process;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -39,7 +39,6 @@ use std::time::{Duration, Instant};
 use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
 
 use self::group::Group;
-pub use self::host_process::HostProcessEnd;
 use self::living::Living;
 use self::member::Member;
 use self::reaper::Reaper;
@@ -47,60 +46,62 @@ pub use self::tool::HostedTool;
 pub use self::tool_spec::ToolSpec;
 pub use self::trial::Trial;
 use self::way::{END_WAIT, NOT_ENDED};
+pub use self::worker_process::WorkerEnd;
 use crate::artifact::Artifact;
 use crate::authority::{Deciding, DecidingPlaces};
 use crate::error::LoadError;
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
 use crate::private::PrivateTexts;
 
-/// How to start a host: a program whose `main` calls [`serve`](crate::host::serve) first, with the role given in its arguments.
+/// How to start a worker: a program whose `main` calls [`serve`](crate::worker::serve) first, with the role given in its
+/// arguments.
 #[derive(Debug, Clone)]
-pub struct HostCommand {
+pub struct WorkerCommand {
     /// The program; the `tollgate` command, or one that embeds this library.
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
 }
 
-impl HostCommand {
-    /// The `tollgate` command at `program`, as a host.
+impl WorkerCommand {
+    /// The `tollgate` command at `program`, as a worker.
     #[must_use]
     pub fn tollgate(program: &Path) -> Self {
-        Self { program: program.to_owned(), arguments: vec!["host".into()] }
+        Self { program: program.to_owned(), arguments: vec!["worker".into()] }
     }
 }
 
-/// How hosts are run.
+/// How workers are run.
 #[derive(Debug, Clone)]
 pub struct SupervisorSettings {
     /// How to start one.
-    pub command: HostCommand,
+    pub command: WorkerCommand,
     /// How well each must be sealed, or it does not serve.
     pub required: SandboxLevel,
-    /// A host without calls for so long is ended; the next call starts another one.
+    /// A worker without calls for so long is ended; the next call starts another one.
     pub idle: Duration,
-    /// A host is killed so long after the deadline of a call that it has not answered.
+    /// A worker is killed so long after the deadline of a call that it has not answered.
     pub grace: Duration,
     /// What no grant may reach, beside the ledger and the program of `command`, which count by themselves.
     pub places: DecidingPlaces,
-    /// Most calls that a host runs at the same time, beside what its tools' `limits.calls` allow. Others wait.
+    /// Most calls that a worker runs at the same time, beside what its tools' `limits.calls` allow. Others wait.
     pub lanes_max: u32,
 }
 
 impl SupervisorSettings {
-    /// What holds where a policy says nothing, with hosts that `command` starts.
+    /// What holds where a policy says nothing, with workers that `command` starts.
     #[must_use]
-    pub fn new(command: HostCommand) -> Self {
+    pub fn new(command: WorkerCommand) -> Self {
         Self::under(SandboxSettings::default(), HostSettings::DEFAULT, command)
     }
 
     /// What a policy says: `sandbox.require`, `hosts.idle`, `hosts.grace`.
     #[must_use]
-    pub fn of(policy: &Policy, command: HostCommand) -> Self {
+    pub fn of(policy: &Policy, command: WorkerCommand) -> Self {
         Self::under(policy.sandbox, policy.hosts, command)
     }
 
-    pub(crate) fn under(sandbox: SandboxSettings, hosts: HostSettings, command: HostCommand) -> Self {
+    pub(crate) fn under(sandbox: SandboxSettings, hosts: HostSettings, command: WorkerCommand) -> Self {
         let [idle, grace] = [hosts.idle_ms, hosts.grace_ms].map(Duration::from_millis);
         let places = DecidingPlaces::none();
         Self { command, required: sandbox.require, idle, grace, places, lanes_max: u32::MAX }
@@ -162,7 +163,7 @@ impl Supervisor {
         Ok(Self { shared, reaper: Some(reaper) })
     }
 
-    /// Takes a tool that has a host process of its own, which starts when it is first needed.
+    /// Takes a tool that has a worker process of its own, which starts when it is first needed.
     ///
     /// # Errors
     ///
@@ -172,7 +173,7 @@ impl Supervisor {
         Ok(HostedTool::new(self.group(vec![Arc::clone(&member)]), 0, member))
     }
 
-    /// Takes the tools of a compartment: they share a host process, and what that may do is what they may together.
+    /// Takes the tools of a compartment: they share a worker process, and what that may do is what they may together.
     ///
     /// # Errors
     ///
@@ -181,7 +182,7 @@ impl Supervisor {
         Ok(HostedTool::all_of(&self.group(self.members(tools)?)))
     }
 
-    /// Takes tools as the `[compartments]` of a policy say: those of one compartment share a host process, every other tool
+    /// Takes tools as the `[compartments]` of a policy say: those of one compartment share a worker process, every other tool
     /// has one of its own. In the order of `tools`.
     ///
     /// # Errors
@@ -206,7 +207,7 @@ impl Supervisor {
         Ok(added.into_values().collect())
     }
 
-    /// Asks a component for its operations, in a host that may do nothing and ends afterwards, whatever the tool may do. The
+    /// Asks a component for its operations, in a worker that may do nothing and ends afterwards, whatever the tool may do. The
     /// ledger says what was asked. The artifact with the answer: from now on the component must say the same wherever it is
     /// loaded.
     ///
@@ -230,7 +231,7 @@ impl Supervisor {
         group
     }
 
-    /// Takes tools whose hosts are started for trials alone; none serves.
+    /// Takes tools whose workers are started for trials alone; none serves.
     ///
     /// # Errors
     ///
@@ -245,7 +246,7 @@ impl Supervisor {
         &self.shared.notary
     }
 
-    /// Ends every host, and waits until all that was recorded is on disk and the notary is gone. Tools that are still held
+    /// Ends every worker, and waits until all that was recorded is on disk and the notary is gone. Tools that are still held
     /// can no longer be called.
     ///
     /// # Errors
@@ -262,7 +263,7 @@ impl Supervisor {
         let groups = self.shared.all_groups();
         groups.iter().for_each(|group| group.close());
         self.shared.end_all();
-        // A start that was under way finds its host ended.
+        // A start that was under way finds its worker ended.
         let until = Instant::now() + END_WAIT;
         groups.iter().for_each(|group| group.await_closed(until));
         self.shared.notary.end()
@@ -287,7 +288,7 @@ impl Shared {
         groups.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Tells idle hosts to end, and kills those that were told before and did not.
+    /// Tells idle workers to end, and kills those that were told before and did not.
     fn end_idle(&self) {
         for group in self.all_groups() {
             group.end_if_idle(self.settings.idle);
@@ -295,7 +296,7 @@ impl Shared {
         self.living.all().iter().for_each(|way| way.kill_if_overdue());
     }
 
-    /// Has every host end, all at the same time. None starts afterwards.
+    /// Has every worker end, all at the same time. None starts afterwards.
     fn end_all(&self) {
         self.living.close().iter().for_each(|way| way.tell_to_end());
         let left = self.living.await_none(END_WAIT);

@@ -1,4 +1,4 @@
-//! The thread that has idle hosts end. It tells them to, and looks later whether they did: it waits for none, so that one
+//! The thread that has idle workers end. It tells them to, and looks later whether they did: it waits for none, so that one
 //! that does not end keeps no other.
 
 use std::convert::Infallible;
@@ -23,7 +23,7 @@ impl Reaper {
         let (stop, stopped) = mpsc::channel();
         let every = (shared.settings.idle / 4).clamp(LOOK_AT_LEAST_EVERY, LOOK_AT_MOST_EVERY);
         let shared = Arc::downgrade(shared);
-        let thread = thread::Builder::new().name("host-reaper".to_owned());
+        let thread = thread::Builder::new().name("worker-reaper".to_owned());
         let thread = thread.spawn(move || reap(&stopped, &shared, every))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }
@@ -45,6 +45,6 @@ fn reap(stopped: &Receiver<Infallible>, shared: &Weak<Shared>, every: Duration) 
     }
 }
 
-/// How often idle hosts are looked for.
+/// How often idle workers are looked for.
 const LOOK_AT_LEAST_EVERY: Duration = Duration::from_millis(10);
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! A tool whose calls run in a host process.
+//! A tool whose calls run in a worker process.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,17 +7,17 @@ use tollgate_audit::CallId;
 use tollgate_capability::{CapabilitySet, Limits};
 
 use super::group::Group;
-use super::host_process::{HostProcess, START_WAIT};
 use super::member::Member;
 use super::way::END_WAIT;
+use super::worker_process::{START_WAIT, WorkerProcess};
 use crate::clock::now_ms;
 use crate::error::{CallError, CallFailure, LoadError};
-use crate::host::lane::{Lane, LaneError, LaneLimits};
-use crate::host::words::{Ask, Go, SAID_HEADER_BYTES_MAX, SAID_VALUES_MAX, Said};
 use crate::operations::OperationTexts;
 use crate::private::Keeping;
 use crate::request::{Answer, Request};
 use crate::tool::Operation;
+use crate::worker::lane::{Lane, LaneError, LaneLimits};
+use crate::worker::words::{Ask, Go, SAID_HEADER_BYTES_MAX, SAID_VALUES_MAX, Said};
 
 /// A tool, ready to be called, from any thread.
 #[derive(Debug, Clone)]
@@ -51,16 +51,16 @@ impl HostedTool {
         &self.member.load.set
     }
 
-    /// Starts its host, if there is none: the tool can be called, or it is known why not.
+    /// Starts its worker, if there is none: the tool can be called, or it is known why not.
     ///
     /// # Errors
     ///
     /// [`LoadError`].
     pub fn start(&self) -> Result<(), LoadError> {
-        self.group.host(Instant::now() + START_WAIT + END_WAIT).map(drop)
+        self.group.worker(Instant::now() + START_WAIT + END_WAIT).map(drop)
     }
 
-    /// What it can be called for. Starts its host, if nothing is stored of that and no host has loaded the tool yet.
+    /// What it can be called for. Starts its worker, if nothing is stored of that and no worker has loaded the tool yet.
     ///
     /// # Errors
     ///
@@ -77,22 +77,23 @@ impl HostedTool {
         Ok(self.member.texts().cloned().unwrap_or_default())
     }
 
-    /// Calls the tool, in its host, which is started if there is none.
+    /// Calls the tool, in its worker, which is started if there is none.
     ///
     /// # Errors
     ///
-    /// [`CallFailure`], with what the call used until then, as far as the host could say. A result that could not be
+    /// [`CallFailure`], with what the call used until then, as far as the worker could say. A result that could not be
     /// recorded is withheld.
     pub fn call(&self, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
         let before = CallFailure::before;
         request.must_fit().map_err(|error| before(error.into()))?;
         let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
         let turn = self.answer_by();
-        let using = self.group.host(turn).map_err(|error| before(CallError::from_load(error)))?;
-        let (host, private) = (using.worker(), &self.group.shared.private);
-        let keeping = private.plan(self.capability_set().audit.arguments, host.next_call(now_ms())).map_err(before)?;
-        let lane = host.take_lane(turn).map_err(before)?;
-        self.ask(host, lane, request, &keeping).and_then(|ended| private.keep_result(&keeping, ended))
+        let using = self.group.worker(turn).map_err(|error| before(CallError::from_load(error)))?;
+        let (worker, private) = (using.worker(), &self.group.shared.private);
+        let keeping =
+            private.plan(self.capability_set().audit.arguments, worker.next_call(now_ms())).map_err(before)?;
+        let lane = worker.take_lane(turn).map_err(before)?;
+        self.ask(worker, lane, request, &keeping).and_then(|ended| private.keep_result(&keeping, ended))
     }
 
     /// By when something must come of a call that begins now, or begins to wait for its turn: its deadline, and the grace.
@@ -101,8 +102,8 @@ impl HostedTool {
         Instant::now() + deadline + self.group.shared.settings.grace
     }
 
-    /// Has a call run. What is wanted of it is kept once the host says that it is on record and in order.
-    fn ask(&self, host: &HostProcess, mut lane: Lane, request: &Request<'_>, keeping: &Keeping) -> Heard {
+    /// Has a call run. What is wanted of it is kept once the worker says that it is on record and in order.
+    fn ask(&self, worker: &WorkerProcess, mut lane: Lane, request: &Request<'_>, keeping: &Keeping) -> Heard {
         let limits = self.capability_set().limits;
         // The deadline is that of the guest, which starts now: what was waited for a lane is not its fault.
         let until = Some(self.answer_by());
@@ -122,25 +123,25 @@ impl HostedTool {
         let error = match said {
             Ok((said, blobs)) => match ended(said, blobs, keeping.call, may_answer) {
                 Some(ended) => {
-                    host.give_back(lane);
+                    worker.give_back(lane);
                     return Ok(ended);
                 }
-                None => host.lost("it gave an answer that makes no sense"),
+                None => worker.lost("it gave an answer that makes no sense"),
             },
-            Err(LaneError::Late) => host.overran(limits.deadline_ms, millis(self.group.shared.settings.grace)),
-            Err(error) => host.lost(&error.to_string()),
+            Err(LaneError::Late) => worker.overran(limits.deadline_ms, millis(self.group.shared.settings.grace)),
+            Err(error) => worker.lost(&error.to_string()),
         };
-        // The host's word counts where the notary cannot be asked any more, as when the supervisor ends.
+        // The worker's word counts where the notary cannot be asked any more, as when the supervisor ends.
         let is_on_record = self.group.shared.notary.is_on_record(keeping.call).unwrap_or(was_accepted);
         let call = is_on_record.then_some(keeping.call);
         Err(Box::new(CallFailure { call, ..*CallFailure::before(error) }))
     }
 }
 
-/// How a call ended, if its host lives and made sense; or how the host failed it.
+/// How a call ended, if its worker lives and made sense; or how the worker failed it.
 type Heard = Result<Result<Answer, Box<CallFailure>>, Box<CallFailure>>;
 
-/// How a call ended, as its host says; none if that makes no sense. Only a call of which all that is wanted is kept has
+/// How a call ended, as its worker says; none if that makes no sense. Only a call of which all that is wanted is kept has
 /// an answer.
 fn ended(
     said: Said,

@@ -1,5 +1,5 @@
-//! What is known of a host process by those who hear of its end: the thread that waits for it, the notary's client, and whoever
-//! calls the host. Any thread may use it; no lock is held over a system call or a wait for a process.
+//! What is known of a worker process by those who hear of its end: the thread that waits for it, the notary's client, and
+//! whoever calls the worker. Any thread may use it; no lock is held over a system call or a wait for a process.
 
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
@@ -10,13 +10,13 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
 use tollgate_audit::{Channel, ChannelError, HostEnding, HostId, Status};
 
-use crate::host::order::ToHost;
 use crate::notary::Follows;
+use crate::worker::order::ToWorker;
 
 /// What those who hear of its end share.
 #[derive(Debug)]
 pub(super) struct Way {
-    pub(super) host: HostId,
+    pub(super) id: HostId,
     process: OwnedFd,
     pub(super) control: Channel,
     state: Mutex<WayState>,
@@ -38,8 +38,8 @@ pub(super) struct WayState {
 }
 
 impl Way {
-    pub(super) fn new(host: HostId, process: OwnedFd, control: Channel) -> Self {
-        Self { host, process, control, state: Mutex::default(), changed: Condvar::new() }
+    pub(super) fn new(id: HostId, process: OwnedFd, control: Channel) -> Self {
+        Self { id, process, control, state: Mutex::default(), changed: Condvar::new() }
     }
 
     pub(super) fn tell_to_end(&self) {
@@ -47,7 +47,7 @@ impl Way {
         self.control.hang_up();
     }
 
-    /// Kills the host if it was told to end and has had the time.
+    /// Kills the worker if it was told to end and has had the time.
     pub(super) fn kill_if_overdue(&self) {
         let is_overdue = self.state().told_to_end.is_some_and(|told| told.elapsed() >= END_WAIT);
         if is_overdue {
@@ -91,7 +91,7 @@ impl Way {
         is_known || is_dead(&self.process)
     }
 
-    /// Waits for the end of a host that has broken off, or is to be ended now: how it ended, and what the ledger says.
+    /// Waits for the end of a worker that has broken off, or is to be ended now: how it ended, and what the ledger says.
     pub(super) fn end_of(&self, reason: &str) -> (String, Option<HostEnding>) {
         // One that dies by itself has something to say about it.
         if self.wait(DYING_WAIT, |state| state.ended.is_some() || state.killed.is_some()).ended.is_none() {
@@ -113,11 +113,11 @@ impl Way {
 
 impl Follows for Way {
     fn status(&self, status: Status) {
-        match self.control.send_at_once(&ToHost::Notary { status }) {
+        match self.control.send_at_once(&ToWorker::Notary { status }) {
             Err(ChannelError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 self.kill("it does not hear the supervisor");
             }
-            // A host that is gone is noticed otherwise.
+            // A worker that is gone is noticed otherwise.
             Ok(()) | Err(_) => {}
         }
     }
@@ -138,11 +138,11 @@ fn is_dead(process: &OwnedFd) -> bool {
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// How long a host that has closed a lane may take to be gone.
+/// How long a worker that has closed a lane may take to be gone.
 const DYING_WAIT: Duration = Duration::from_millis(500);
 
-/// How long a host may take to end that was told to, and how long after its end its record may take to be closed.
+/// How long a worker may take to end that was told to, and how long after its end its record may take to be closed.
 pub(super) const END_WAIT: Duration = Duration::from_secs(3);
 
-/// Why a host is killed that was told to end.
+/// Why a worker is killed that was told to end.
 pub(super) const NOT_ENDED: &str = "it did not end when it was told to";

@@ -101,7 +101,7 @@ impl Project {
                 compiled::keep(&described).ok();
                 Ok(None)
             }
-            Err(LoadError::NoHost(error)) => Ok(Some(with_causes(&error))),
+            Err(LoadError::NoWorker(error)) => Ok(Some(with_causes(&error))),
             Err(error) => Err(error),
         }
     }

@@ -65,7 +65,7 @@ fn child_runs_tools() {
     fs::write(folder.join("a"), "text").unwrap();
     let mut set = set(&[(&folder, Access::ALL.into_iter().collect())]);
     set.fs[0].guest = "/docs".to_owned();
-    in_sealed_host("probe-fs", set, |thread, tool| {
+    in_sealed_worker("probe-fs", set, |thread, tool| {
         // There is room for as much as all calls may take at once, within the limit on memory.
         let Limits { memory, calls, .. } = Limits::DEFAULT;
         drop(std::hint::black_box(Vec::<u8>::with_capacity(usize::try_from(memory * u64::from(calls)).unwrap())));
@@ -111,7 +111,7 @@ fn guests_fail_as_they_do_without_a_seal() {
 fn child_runs_failing_guests() {
     for (name, arguments, grants, as_it_should) in FAILING {
         let set = granted(&manifest(name), grants);
-        in_sealed_host(name, set, |thread, tool| {
+        in_sealed_worker(name, set, |thread, tool| {
             // Twice: the slot that one guest left is taken by the next.
             for _call in 0..2 {
                 let failure = invoke(thread, tool, "attack", arguments).unwrap_err();
@@ -138,8 +138,8 @@ fn manifest(name: &str) -> Manifest {
 }
 
 /// Loads a guest in a process of its own, seals that by the plan of `set`, and does `work` on a thread of it.
-fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut InProcessThread, &Tool) + Send) {
-    // What may be erased later is written outside a sealed host: here, not at all.
+fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut InProcessThread, &Tool) + Send) {
+    // What may be erased later is written outside a sealed worker: here, not at all.
     set.audit.arguments = ArgumentsRecord::None;
     let around = tempfile::tempdir().unwrap();
     let ledger = around.path().canonicalize().unwrap().join("ledger");
@@ -154,7 +154,7 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut InP
         let stripped = strip(&[pipe.as_fd(), code.as_fd()]).unwrap();
         let engine = Engine::for_mapped_code(set.limits.calls).unwrap();
         let sink = AuditSink::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();
-        // What a supervisor does for its hosts.
+        // What a supervisor does for its workers.
         let _held = hold(&mut set).unwrap();
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
         let loading = Loading::of(LoadOrder::new(&manifest, Digest::of(&bytes), set, provenance)).unwrap();

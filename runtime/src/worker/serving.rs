@@ -1,4 +1,4 @@
-//! The threads of a host that run calls: each has a lane, and runs what is asked there from start to end.
+//! The threads of a worker that run calls: each has a lane, and runs what is asked there from start to end.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 

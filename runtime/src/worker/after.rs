@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use tollgate_audit::HostId;
 use tollgate_capability::CapabilitySet;
 
-/// What happens in a host that is sealed and serves. In the `tollgate` program it is [`NothingElse`]; a drill makes its attacks
-/// here, in a process that is the shipped one in all else. It is a type parameter of [`serve_and`](super::serve_and): no
-/// message brings it about.
+/// What happens in a worker that is sealed and serves. In the `tollgate` program it is [`NothingElse`]; a drill makes its
+/// attacks here, in a process that is the shipped one in all else. It is a type parameter of
+/// [`serve_and`](super::serve_and): no message brings it about.
 pub trait AfterSealed: Debug + Send + Sync + 'static {
     /// What the process is sealed for beside its tools.
     fn sealed_for(&self) -> Option<CapabilitySet>;
@@ -32,7 +32,7 @@ impl AfterSealed for NothingElse {
     fn after_sealed(&self, _thread: ThreadKind, _process: &SealedProcess) {}
 }
 
-/// The kinds of thread that a host has.
+/// The kinds of thread that a worker has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ThreadKind {
@@ -59,11 +59,11 @@ impl ThreadKind {
     }
 }
 
-/// A host as code sees it that runs in it.
+/// A worker as code sees it that runs in it.
 #[derive(Debug, Clone)]
 pub struct SealedProcess {
     /// Its id in the ledger.
-    pub host: HostId,
+    pub id: HostId,
     /// Its socket to the supervisor.
     pub control: RawFd,
     /// Its end of the pipe to the notary.
@@ -84,8 +84,8 @@ struct Told {
 impl SealedProcess {
     /// A process that holds these descriptors: control, pipe, acks, lane.
     #[must_use]
-    pub fn new(host: HostId, [control, pipe, acks, lane]: [RawFd; 4]) -> Self {
-        Self { host, control, pipe, acks, lane, told: Arc::default() }
+    pub fn new(id: HostId, [control, pipe, acks, lane]: [RawFd; 4]) -> Self {
+        Self { id, control, pipe, acks, lane, told: Arc::default() }
     }
 
     /// Waits until the supervisor has been told how the start went.
@@ -101,7 +101,7 @@ impl SealedProcess {
     }
 }
 
-/// A host's hook, with what it is called with.
+/// A worker's hook, with what it is called with.
 #[derive(Debug)]
 pub(super) struct After<A> {
     hook: A,

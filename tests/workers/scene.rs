@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use tollgate::notary::NotaryCommand;
 use tollgate::{
-    Answer, Artifact, CallFailure, CallId, Caller, Engine, HostCommand, HostedTool, Provenance, Request, Supervisor,
-    SupervisorSettings, ToolSpec,
+    Answer, Artifact, CallFailure, CallId, Caller, Engine, HostedTool, Provenance, Request, Supervisor,
+    SupervisorSettings, ToolSpec, WorkerCommand,
 };
 use tollgate_audit::{Closer, Enforcement, Entry, HostId, Level, read};
 use tollgate_capability::{CapabilitySet, Policy};
@@ -31,12 +31,12 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new() -> Self {
-        Self::with(SupervisorSettings::new(host_command()))
+        Self::with(SupervisorSettings::new(worker_command()))
     }
 
-    /// Under what the text of a policy says of hosts.
+    /// Under what the text of a policy says of workers.
     pub(crate) fn under(policy: &str) -> Self {
-        Self::with(SupervisorSettings::of(&parse(policy), host_command()))
+        Self::with(SupervisorSettings::of(&parse(policy), worker_command()))
     }
 
     pub(crate) fn with(settings: SupervisorSettings) -> Self {
@@ -58,7 +58,7 @@ impl Scene {
         set_in(self.folder.path(), guest(name), grants)
     }
 
-    /// Takes a tool that has a host of its own.
+    /// Takes a tool that has a worker of its own.
     pub(crate) fn add(&self, name: &str, grants: &[&str]) -> HostedTool {
         self.supervisor.add(spec(name, self.set(name, grants))).expect("a tool")
     }
@@ -92,7 +92,7 @@ impl Scene {
     pub(crate) fn finish(self) -> Finished {
         let Self { folder, supervisor, fds } = self;
         supervisor.finish().expect("a whole record");
-        assert_eq!(hosts(), [], "hosts after the supervisor");
+        assert_eq!(workers(), [], "workers after the supervisor");
         Finished { folder, fds }
     }
 }
@@ -109,7 +109,7 @@ impl Finished {
         let Self { folder, fds } = self;
         drop(tools);
         await_that("no process is left", || children_of(getpid()).is_empty());
-        // Threads that waited for a host may have some a moment longer.
+        // Threads that waited for a worker may have some a moment longer.
         let until = Instant::now() + PATIENCE;
         while open_fds() > fds {
             assert!(Instant::now() < until, "{fds} descriptors before, now {:?}", open_files());
@@ -135,22 +135,22 @@ impl Record {
         assert_no_more_files(folder.path());
         let entries = read(&ledger).expect("a ledger").map(|entry| entry.expect("an entry").1).collect();
         let record = Self { entries, _folder: folder };
-        record.assert_each_host_is_sealed();
+        record.assert_each_worker_is_sealed();
         record
     }
 
-    /// The hosts that ran calls of a tool, in the order of their first ones.
+    /// The workers that ran calls of a tool, in the order of their first ones.
     pub(crate) fn hosts_of(&self, tool: &str) -> Vec<HostId> {
-        let mut hosts = Vec::new();
+        let mut workers = Vec::new();
         for entry in &self.entries {
             if let Entry::Call(call) = entry
                 && call.tool.as_str() == tool
-                && !hosts.contains(&call.call.host())
+                && !workers.contains(&call.call.host())
             {
-                hosts.push(call.call.host());
+                workers.push(call.call.host());
             }
         }
-        hosts
+        workers
     }
 
     pub(crate) fn enforcements(&self) -> Vec<&Enforcement<'static>> {
@@ -158,10 +158,10 @@ impl Record {
         entries.filter_map(|entry| if let Entry::Enforcement(found) = entry { Some(found) } else { None }).collect()
     }
 
-    /// The seal of a host.
-    pub(crate) fn enforcement(&self, host: HostId) -> &Enforcement<'static> {
-        let of = self.enforcements().into_iter().filter(|enforcement| enforcement.host == host).collect::<Vec<_>>();
-        let [only] = of[..] else { panic!("seals of {host}: {of:?}") };
+    /// The seal of a worker.
+    pub(crate) fn enforcement(&self, worker: HostId) -> &Enforcement<'static> {
+        let of = self.enforcements().into_iter().filter(|enforcement| enforcement.host == worker).collect::<Vec<_>>();
+        let [only] = of[..] else { panic!("seals of {worker}: {of:?}") };
         only
     }
 
@@ -184,8 +184,8 @@ impl Record {
         self.entries.iter().filter(|entry| entry.call() == Some(call)).collect()
     }
 
-    /// No call is of a host whose seal is not in the ledger before it.
-    fn assert_each_host_is_sealed(&self) {
+    /// No call is of a worker whose seal is not in the ledger before it.
+    fn assert_each_worker_is_sealed(&self) {
         let mut sealed = BTreeSet::new();
         for entry in &self.entries {
             match entry {
@@ -194,7 +194,7 @@ impl Record {
                     assert!(enforcement.level >= enforcement.required, "{enforcement:?}");
                 }
                 Entry::Call(call) => {
-                    assert!(sealed.contains(&call.call.host().to_string()), "of an unsealed host: {call:?}");
+                    assert!(sealed.contains(&call.call.host().to_string()), "of an unsealed worker: {call:?}");
                 }
                 Entry::BlockedCall(blocked) => panic!("the filter blocked {blocked}"),
                 _ => {}
@@ -203,12 +203,12 @@ impl Record {
     }
 }
 
-/// A host that is sealed as well as can be.
+/// A worker that is sealed as well as can be.
 pub(crate) fn assert_full(enforcement: &Enforcement<'_>) {
     assert_eq!((enforcement.level, enforcement.required), (Level::Full, Level::Full), "{enforcement:?}");
 }
 
-/// What a host, a notary or a supervisor must not leave beside the ledger, or within it.
+/// What a worker, a notary or a supervisor must not leave beside the ledger, or within it.
 fn assert_no_more_files(folder: &Path) {
     let names = |folder: &Path| -> BTreeSet<String> {
         let files = fs::read_dir(folder).expect("a folder");
@@ -275,22 +275,22 @@ pub(crate) fn sleep(tool: &HostedTool, millis: u64) -> Result<Answer, Box<CallFa
     call(tool, "attack", &format!(r#"{{"millis": {millis}}}"#))
 }
 
-/// Starts the host of a tool that has none yet; its process.
-pub(crate) fn start_host(tool: &HostedTool) -> Pid {
-    let before = hosts();
+/// Starts the worker of a tool that has none yet; its process.
+pub(crate) fn start_worker(tool: &HostedTool) -> Pid {
+    let before = workers();
     tool.operations().expect("a tool that loads");
-    let new: Vec<_> = hosts().into_iter().filter(|pid| !before.contains(pid)).collect();
-    let [only] = new[..] else { panic!("new hosts: {new:?}") };
+    let new: Vec<_> = workers().into_iter().filter(|pid| !before.contains(pid)).collect();
+    let [only] = new[..] else { panic!("new workers: {new:?}") };
     only
 }
 
-/// The processes of hosts that live.
-pub(crate) fn hosts() -> Vec<Pid> {
-    let is_host = |pid: &Pid| {
+/// The processes of workers that live.
+pub(crate) fn workers() -> Vec<Pid> {
+    let is_worker = |pid: &Pid| {
         let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())).unwrap_or_default();
-        line.split(|byte| *byte == 0).nth(1) == Some(b"host")
+        line.split(|byte| *byte == 0).nth(1) == Some(b"worker")
     };
-    children_of(getpid()).into_iter().filter(is_host).collect()
+    children_of(getpid()).into_iter().filter(is_worker).collect()
 }
 
 /// Whether all threads of a process are stopped (`proc(5)`: the state stands behind the name).
@@ -331,9 +331,9 @@ pub(crate) fn parse(policy: &str) -> Policy {
     Policy::parse(policy, "tollgate.toml", Path::new("/")).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-/// This program as a host.
-pub(crate) fn host_command() -> HostCommand {
-    HostCommand { program: this_program(), arguments: vec!["host".into()] }
+/// This program as a worker.
+pub(crate) fn worker_command() -> WorkerCommand {
+    WorkerCommand { program: this_program(), arguments: vec!["worker".into()] }
 }
 
 /// This program as the notary of a ledger.

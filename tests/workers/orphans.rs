@@ -1,4 +1,4 @@
-//! A supervisor that is killed: its hosts die with it, its notary brings to the ledger what was acknowledged, and ends.
+//! A supervisor that is killed: its workers die with it, its notary brings to the ledger what was acknowledged, and ends.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -14,13 +14,13 @@ use tollgate_workspace::{ORIGIN, guest, set_in};
 
 use crate::Scale;
 use crate::scene::{
-    READS, Record, await_that, calls_in, host_command, notary_command, read_many, sleep, sleeps, spec, write_data,
+    READS, Record, await_that, calls_in, notary_command, read_many, sleep, sleeps, spec, worker_command, write_data,
 };
 
 /// The first argument of the supervisor that is killed.
 pub(crate) const ROLE: &str = "role-driver";
 
-pub(crate) fn a_dead_supervisor_takes_its_hosts(scale: Scale) {
+pub(crate) fn a_dead_supervisor_takes_its_workers(scale: Scale) {
     for round in 0..ROUNDS {
         let mut chance = Chance::of(scale.seed, round);
         let folder = tempfile::tempdir().expect("a folder");
@@ -44,12 +44,12 @@ pub(crate) fn a_dead_supervisor_takes_its_hosts(scale: Scale) {
         let ended = reap_all(None);
         let well = ended.iter().filter(|ended| ended.status.exit_status() == Some(0)).count();
         let by_kill = ended.iter().filter(|ended| ended.status.terminating_signal() == Some(9)).count();
-        assert_eq!((children, ended.len()), (3, 4), "a notary and two hosts, beside their supervisor");
-        // A host that hears of the supervisor's end before the kernel tells it ends by itself, as the notary does.
+        assert_eq!((children, ended.len()), (3, 4), "a notary and two workers, beside their supervisor");
+        // A worker that hears of the supervisor's end before the kernel tells it ends by itself, as the notary does.
         assert!(well >= 1 && by_kill >= 1 && well + by_kill == 4, "{well} ended well, {by_kill} by SIGKILL");
         drop(Ledger::open(&folder.path().join("ledger"), ORIGIN, "tests", 1).expect("a ledger that opens"));
         let record = Record::judged(folder, &acknowledged);
-        let [sleeper] = record.hosts_of("sleep-forever")[..] else { panic!("one host") };
+        let [sleeper] = record.hosts_of("sleep-forever")[..] else { panic!("one worker") };
         let mut lost =
             record.entries.iter().filter_map(tollgate_audit::Entry::call).filter(|call| call.host() == sleeper);
         let lost = lost.next_back().expect("the call that never ended");
@@ -57,10 +57,11 @@ pub(crate) fn a_dead_supervisor_takes_its_hosts(scale: Scale) {
     }
 }
 
-/// The supervisor: calls until it is killed, and says which calls were answered. One of its hosts has a call that does not end.
+/// The supervisor: calls until it is killed, and says which calls were answered. One of its workers has a call that does
+/// not end.
 pub(crate) fn drive(folder: &Path) -> ExitCode {
     let ledger = folder.join("ledger");
-    let settings = SupervisorSettings::new(host_command());
+    let settings = SupervisorSettings::new(worker_command());
     let supervisor = Supervisor::start(notary_command(&ledger), &ledger, settings).expect("a supervisor");
     let reads = set_in(folder, guest("echo-read"), &READS);
     let (reader, sleeper) = (

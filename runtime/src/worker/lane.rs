@@ -1,4 +1,4 @@
-//! A lane: the socket between one thread of a host and the supervisor. One question, one answer at a time.
+//! A lane: the socket between one thread of a worker and the supervisor. One question, one answer at a time.
 //!
 //! ```text
 //! offset  bytes
@@ -9,7 +9,7 @@
 //!
 //! A side that always waits without a limit makes no other system calls than to read and to write.
 //!
-//! A host is not trusted: nothing is read beyond the limits that the reader gives, nor beyond its deadline.
+//! A worker is not trusted: nothing is read beyond the limits that the reader gives, nor beyond its deadline.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd};

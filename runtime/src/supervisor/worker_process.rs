@@ -1,4 +1,4 @@
-//! A host from the supervisor's side: its process, its lanes, and how it ended.
+//! A worker from the supervisor's side: its process, its lanes, and how it ended.
 //!
 //! Any thread may use it. No lock is held over a system call or a wait for a process.
 
@@ -13,27 +13,27 @@ use tollgate_audit::{CallCounter, CallId, HostEnding, HostWay, of_call};
 use super::launch::launch;
 use super::member::Member;
 use super::way::{END_WAIT, NOT_ENDED, Way};
-use super::{HostCommand, Shared};
+use super::{Shared, WorkerCommand};
 use crate::clock::now_ms;
-use crate::error::{CallError, HostError, with_causes};
-use crate::host::lane::{Lane, LaneError};
-use crate::host::order::{Order, ToolOrder, hand_over};
-use crate::host::words::{STARTED_LIMITS, Started};
+use crate::error::{CallError, WorkerError, with_causes};
 use crate::loading::DESCRIBE_MS_MIN;
 use crate::surroundings::in_words;
+use crate::worker::lane::{Lane, LaneError};
+use crate::worker::order::{Order, ToolOrder, hand_over};
+use crate::worker::words::{STARTED_LIMITS, Started};
 
-/// A host process. It is told to end when it is dropped.
+/// A worker process. It is told to end when it is dropped.
 #[derive(Debug)]
-pub(crate) struct HostProcess {
+pub(crate) struct WorkerProcess {
     way: Arc<Way>,
     calls: CallCounter,
     lanes: Mutex<Vec<Lane>>,
     lane_is_free: Condvar,
 }
 
-/// How a host process ended.
+/// How a worker process ended.
 #[derive(Debug)]
-pub struct HostProcessEnd {
+pub struct WorkerEnd {
     /// What the kernel says of it.
     pub status: Option<std::process::ExitStatus>,
     /// The last of what it printed to its standard error: untrusted text, in one line.
@@ -44,14 +44,14 @@ pub struct HostProcessEnd {
     pub ending: Option<HostEnding>,
 }
 
-impl HostProcess {
-    /// Starts the host of a group, and waits until it says how that went.
+impl WorkerProcess {
+    /// Starts the worker of a group, and waits until it says how that went.
     pub(crate) fn start(
         shared: &Arc<Shared>,
-        command: &HostCommand,
+        command: &WorkerCommand,
         members: &[Arc<Member>],
-    ) -> Result<(Self, Started), HostError> {
-        let failed = |error: std::io::Error| no_host(with_causes(&error));
+    ) -> Result<(Self, Started), WorkerError> {
+        let failed = |error: std::io::Error| no_worker(with_causes(&error));
         let (way, end) = HostWay::new().map_err(failed)?;
         let calls = CallCounter::of(way.host);
         let describing = members.iter().map(|member| ToolOrder::new(&member.load, calls.next(now_ms())));
@@ -63,11 +63,11 @@ impl HostProcess {
             theirs.push(there);
         }
         let until = Instant::now() + START_WAIT;
-        let host = launch(shared, command, end, until).map_err(failed)?;
+        let worker = launch(shared, command, end, until).map_err(failed)?;
         // It has nothing to do but to take what it is handed.
-        set_socket_timeout(&host.control, Timeout::Send, Some(START_WAIT)).map_err(|errno| failed(errno.into()))?;
+        set_socket_timeout(&worker.control, Timeout::Send, Some(START_WAIT)).map_err(|errno| failed(errno.into()))?;
         let code: Vec<BorrowedFd<'_>> = members.iter().map(|member| member.code()).collect();
-        let handed = hand_over(&host.control, &way, &order, &code, &theirs);
+        let handed = hand_over(&worker.control, &way, &order, &code, &theirs);
         // What is left open here would keep the notary waiting for more.
         drop((way, theirs));
         let started = match (handed, ours.first_mut()) {
@@ -78,9 +78,9 @@ impl HostProcess {
         match started {
             Ok((started, _none)) => {
                 let (lanes, lane_is_free) = (Mutex::new(ours), Condvar::new());
-                Ok((Self { way: host, calls, lanes, lane_is_free }, started))
+                Ok((Self { way: worker, calls, lanes, lane_is_free }, started))
             }
-            Err(error) => Err(no_host(host.end_of(&error.to_string()).0)),
+            Err(error) => Err(no_worker(worker.end_of(&error.to_string()).0)),
         }
     }
 
@@ -92,7 +92,7 @@ impl HostProcess {
         self.way.has_ended()
     }
 
-    /// Waits for a thread of the host that has nothing to do.
+    /// Waits for a thread of the worker that has nothing to do.
     pub(crate) fn take_lane(&self, until: Instant) -> Result<Lane, CallError> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
@@ -103,7 +103,7 @@ impl HostProcess {
                 return Ok(lane);
             }
             if left.is_zero() {
-                return Err(CallError::Internal("no thread of the tool's host had time for the call".to_owned()));
+                return Err(CallError::Internal("no thread of the tool's worker had time for the call".to_owned()));
             }
             if self.has_ended() {
                 return Err(self.lost("it ended before the call began"));
@@ -117,7 +117,7 @@ impl HostProcess {
         self.lane_is_free.notify_one();
     }
 
-    /// Kills the host, which has not answered in time.
+    /// Kills the worker, which has not answered in time.
     pub(crate) fn overran(&self, deadline_ms: u64, grace_ms: u64) -> CallError {
         match self.way.end_of(&format!("it gave no answer {grace_ms} ms after the deadline of {deadline_ms} ms")) {
             // It was on its way out already.
@@ -126,36 +126,36 @@ impl HostProcess {
         }
     }
 
-    /// Kills the host, if it lives, since `reason`; what became of its calls.
+    /// Kills the worker, if it lives, since `reason`; what became of its calls.
     pub(crate) fn lost(&self, reason: &str) -> CallError {
         match self.way.end_of(reason) {
             (_, Some(HostEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
             (_, Some(HostEnding::Condemned { fault })) => {
-                CallError::HostEnded { how: format!("it wrote what it may not: {fault}") }
+                CallError::WorkerEnded { how: format!("it wrote what it may not: {fault}") }
             }
-            (how, Some(HostEnding::Closed) | None) => CallError::HostEnded { how },
+            (how, Some(HostEnding::Closed) | None) => CallError::WorkerEnded { how },
         }
     }
 
-    /// Waits until the host has ended by itself and its record is closed, at most `most`; one that still lives then is ended.
-    pub(super) fn await_end(&self, most: Duration) -> HostProcessEnd {
+    /// Waits until the worker has ended by itself and its record is closed, at most `most`; one that still lives then is ended.
+    pub(super) fn await_end(&self, most: Duration) -> WorkerEnd {
         drop(self.way.wait(most, |state| state.ended.is_some()));
         if !self.has_ended() {
             self.end();
         }
         let (how, ending) = self.way.end_of("it did not end by itself");
         let state = self.way.state();
-        HostProcessEnd { status: state.status, said: state.said.clone(), how, ending }
+        WorkerEnd { status: state.status, said: state.said.clone(), how, ending }
     }
 
-    /// Tells the host to end by itself, and waits for none of it. One that does not is killed by [`Way::kill_if_overdue`].
+    /// Tells the worker to end by itself, and waits for none of it. One that does not is killed by [`Way::kill_if_overdue`].
     pub(crate) fn tell_to_end(&self) {
         self.way.tell_to_end();
         let lanes = std::mem::take(&mut *lock(&self.lanes));
         drop(lanes);
     }
 
-    /// Has the host end by itself; kills it if it does not.
+    /// Has the worker end by itself; kills it if it does not.
     pub(crate) fn end(&self) {
         self.tell_to_end();
         if self.way.wait(END_WAIT, |state| state.ended.is_some()).ended.is_none() {
@@ -165,24 +165,24 @@ impl HostProcess {
     }
 }
 
-impl Drop for HostProcess {
+impl Drop for WorkerProcess {
     fn drop(&mut self) {
         self.way.tell_to_end();
     }
 }
 
-/// Calls that a host runs at the same time.
+/// Calls that a worker runs at the same time.
 fn lanes(members: &[Arc<Member>], lanes_max: u32) -> u32 {
     let calls = members.iter().map(|member| member.load.set.limits.calls);
     calls.fold(0, u32::saturating_add).clamp(1, lanes_max.max(1))
 }
 
-/// There is no host, for a reason that may lie in what surrounds this process.
-fn no_host(reason: String) -> HostError {
-    HostError::Start { reason: reason + &in_words() }
+/// There is no worker, for a reason that may lie in what surrounds this process.
+fn no_worker(reason: String) -> WorkerError {
+    WorkerError::Start { reason: reason + &in_words() }
 }
 
-/// A host loads code and asks each tool for its operations: far above what that takes with a part of a CPU.
+/// A worker loads code and asks each tool for its operations: far above what that takes with a part of a CPU.
 pub(super) const START_WAIT: Duration = Duration::from_millis(9 * DESCRIBE_MS_MIN);
 
 const LOOK_UP_EVERY: Duration = Duration::from_millis(100);

@@ -1,4 +1,4 @@
-//! Hosts that start and end while others do: no start waits for another one or for an end, and callers wait no longer than
+//! Workers that start and end while others do: no start waits for another one or for an end, and callers wait no longer than
 //! they can.
 
 use std::collections::BTreeSet;
@@ -12,14 +12,14 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use tempfile::TempDir;
-use tollgate::{CallError, CallFailure, CallId, HostCommand, HostError, HostedTool, SupervisorSettings};
+use tollgate::{CallError, CallFailure, CallId, HostedTool, SupervisorSettings, WorkerCommand, WorkerError};
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::children_of;
 
 use crate::Scale;
-use crate::scene::{READS, Scene, await_that, call, host_command, hosts, read_many, sleep, sleeps, spec};
+use crate::scene::{READS, Scene, await_that, call, read_many, sleep, sleeps, spec, worker_command, workers};
 
-/// The deadlock that there was: hosts are ended for being idle at the moment when others start. Thousands of real starts.
+/// The deadlock that there was: workers are ended for being idle at the moment when others start. Thousands of real starts.
 pub(crate) fn hosts_start_while_others_end(scale: Scale) {
     for batch in 0..scale.batches_of_starts {
         let scene = Scene::under("[hosts]\nidle = \"10ms\"\n");
@@ -37,7 +37,7 @@ pub(crate) fn hosts_start_while_others_end(scale: Scale) {
                         if seen.insert(answer.call.host()) {
                             started.fetch_add(1, Ordering::Relaxed);
                         }
-                        // Around the moment at which the host is found idle.
+                        // Around the moment at which the worker is found idle.
                         thread::sleep(Duration::from_millis(chance.below(30)));
                     }
                     answered
@@ -46,14 +46,14 @@ pub(crate) fn hosts_start_while_others_end(scale: Scale) {
             let callers: Vec<_> = callers.collect();
             callers.into_iter().flat_map(|caller| caller.join().expect("a thread")).collect()
         });
-        let hosts: BTreeSet<_> = answered.iter().map(|call| call.host()).collect();
+        let workers: BTreeSet<_> = answered.iter().map(|call| call.host()).collect();
         let record = scene.end(tools.into(), &answered);
-        assert!(hosts.len() >= STARTS_OF_A_BATCH, "{}", hosts.len());
-        assert_eq!((record.enforcements().len(), record.closers()), (hosts.len(), 0), "no start was in vain");
+        assert!(workers.len() >= STARTS_OF_A_BATCH, "{}", workers.len());
+        assert_eq!((record.enforcements().len(), record.closers()), (workers.len(), 0), "no start was in vain");
     }
 }
 
-/// While one tool's host does not come up, hosts of another start, are used, are found idle and end.
+/// While one tool's worker does not come up, workers of another start, are used, are found idle and end.
 pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
     let gate = Gate::closed();
     let scene =
@@ -65,7 +65,7 @@ pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
         let mut answered = Vec::new();
         for _host in 0..5 {
             answered.push(sleep(&quick, 1).expect("an answer").call);
-            await_that("the idle host ends", || hosts().is_empty());
+            await_that("the idle worker ends", || workers().is_empty());
         }
         gate.open();
         answered.push(waiting.join().expect("a thread").expect("an answer").call);
@@ -75,45 +75,45 @@ pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
     assert_eq!((record.hosts_of("sleep-forever").len(), record.hosts_of("echo-read").len()), (5, 1));
 }
 
-/// A call that cannot wait for the host any longer is told so. The start goes on, for whoever can.
+/// A call that cannot wait for the worker any longer is told so. The start goes on, for whoever can.
 pub(crate) fn a_caller_leaves_a_slow_start_at_its_deadline(_: Scale) {
     let gate = Gate::closed();
     let grace = Duration::from_millis(50);
     let scene = Scene::with(SupervisorSettings { grace, ..SupervisorSettings::new(gate.command()) });
     let specs = [50, 3_600_000].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
     let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
-    let failure = sleep(&tools[0], 1).expect_err("no host in time");
-    assert_no_host(&failure, "takes longer than the call may wait");
+    let failure = sleep(&tools[0], 1).expect_err("no worker in time");
+    assert_no_worker(&failure, "takes longer than the call may wait");
     let answered = thread::scope(|scope| {
         let patient = scope.spawn(|| sleep(&tools[1], 1));
         gate.await_start();
-        let failure = sleep(&tools[0], 1).expect_err("no host in time, again");
-        assert_no_host(&failure, "takes longer than the call may wait");
+        let failure = sleep(&tools[0], 1).expect_err("no worker in time, again");
+        assert_no_worker(&failure, "takes longer than the call may wait");
         gate.open();
         patient.join().expect("a thread").expect("an answer from the same start").call
     });
     let record = scene.end(tools, &[answered]);
-    assert_eq!((record.enforcements().len(), record.closers()), (1, 0), "one host started");
+    assert_eq!((record.enforcements().len(), record.closers()), (1, 0), "one worker started");
 }
 
-/// A host that stands still when it is told to end is killed; meanwhile its tool has another one, and so have others.
-pub(crate) fn a_host_that_does_not_end_holds_up_nobody(_: Scale) {
+/// A worker that stands still when it is told to end is killed; meanwhile its tool has another one, and so have others.
+pub(crate) fn a_worker_that_does_not_end_holds_up_nobody(_: Scale) {
     let scene = Scene::under("[hosts]\nidle = \"500ms\"\n");
     let (sleeper, reader) = (scene.sleeper(), long(&scene, "echo-read", &READS));
     let mut answered = vec![sleep(&sleeper, 1).expect("an answer").call];
     // It may be found idle before it is stopped, and then ends by itself.
-    let stopped = hosts();
-    stopped.iter().for_each(|host| kill_process(*host, Signal::STOP).unwrap_or_default());
-    await_that("the stopped host is killed", || {
+    let stopped = workers();
+    stopped.iter().for_each(|worker| kill_process(*worker, Signal::STOP).unwrap_or_default());
+    await_that("the stopped worker is killed", || {
         answered.push(read_many(&reader, 1).expect("an answer").call);
         !children_of(getpid()).iter().any(|child| stopped.contains(child))
     });
-    answered.push(sleep(&sleeper, 1).expect("an answer of another host").call);
+    answered.push(sleep(&sleeper, 1).expect("an answer of another worker").call);
     let record = scene.end(vec![sleeper, reader], &answered);
     assert_eq!((record.hosts_of("sleep-forever").len(), record.closers()), (2, 0));
 }
 
-/// A supervisor that ends does not wait until a host has come up that never will.
+/// A supervisor that ends does not wait until a worker has come up that never will.
 pub(crate) fn ending_a_supervisor_ends_starts(_: Scale) {
     let gate = Gate::closed();
     let scene = Scene::with(SupervisorSettings::new(gate.command()));
@@ -122,15 +122,15 @@ pub(crate) fn ending_a_supervisor_ends_starts(_: Scale) {
         let waiting = scope.spawn(|| read_many(&slow, 1));
         gate.await_start();
         let ended = scene.finish();
-        (waiting.join().expect("a thread").expect_err("a call without a host"), ended)
+        (waiting.join().expect("a thread").expect_err("a call without a worker"), ended)
     });
-    assert_no_host(&failure, "the supervisor has ended");
+    assert_no_worker(&failure, "the supervisor has ended");
     let record = ended.judge(vec![slow], &[]);
     assert!(record.enforcements().is_empty(), "nothing ran");
 }
 
-fn assert_no_host(failure: &CallFailure, words: &str) {
-    let CallError::NoHost(HostError::Start { reason }) = &failure.error else { panic!("{failure:?}") };
+fn assert_no_worker(failure: &CallFailure, words: &str) {
+    let CallError::NoWorker(WorkerError::Start { reason }) = &failure.error else { panic!("{failure:?}") };
     assert!(reason.contains(words), "{reason}");
 }
 
@@ -141,7 +141,7 @@ fn long(scene: &Scene, name: &str, grants: &[&str]) -> HostedTool {
     scene.supervisor.add(spec(name, set)).expect("a tool")
 }
 
-/// Keeps the first host that is started from coming up.
+/// Keeps the first worker that is started from coming up.
 struct Gate(TempDir);
 
 impl Gate {
@@ -149,15 +149,15 @@ impl Gate {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
-    fn command(&self) -> HostCommand {
-        let HostCommand { program, arguments } = host_command();
+    fn command(&self) -> WorkerCommand {
+        let WorkerCommand { program, arguments } = worker_command();
         let role = [WAITS.into(), self.0.path().into()];
-        HostCommand { program, arguments: role.into_iter().chain(arguments).collect() }
+        WorkerCommand { program, arguments: role.into_iter().chain(arguments).collect() }
     }
 
-    /// Waits until that host's process is there.
+    /// Waits until that worker's process is there.
     fn await_start(&self) {
-        await_that("a host that waits", || is_first(self.0.path()).exists());
+        await_that("a worker that waits", || is_first(self.0.path()).exists());
     }
 
     fn open(&self) {
@@ -165,7 +165,7 @@ impl Gate {
     }
 }
 
-/// The first argument of this program where it waits before it becomes a host, if it is the first that does.
+/// The first argument of this program where it waits before it becomes a worker, if it is the first that does.
 pub(crate) const WAITS: &str = "role-waits";
 
 /// Waits for the gate, or until the supervisor is gone.
@@ -193,5 +193,5 @@ fn is_open(folder: &Path) -> PathBuf {
 /// Real starts in one ledger; a soak has many of them.
 const STARTS_OF_A_BATCH: usize = 2_000;
 
-/// Tools whose hosts start and end at the same time.
+/// Tools whose workers start and end at the same time.
 const TOOLS: usize = 4;

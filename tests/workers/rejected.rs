@@ -1,4 +1,4 @@
-//! Requests that a host turns down, and calls that never reach the ledger. `tests/rejected.rs` is the same without hosts.
+//! Requests that a worker turns down, and calls that never reach the ledger. `tests/rejected.rs` is the same without workers.
 
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
@@ -7,15 +7,15 @@ use tollgate_audit::{CallClass, Entry, SideStore};
 use tollgate_capability::ArgumentsRecord;
 
 use crate::Scale;
-use crate::scene::{Scene, await_that, call, read_many, spec, stands_still, start_host};
+use crate::scene::{Scene, await_that, call, read_many, spec, stands_still, start_worker};
 
-/// What the sealed host turns down is a call of two entries, of which the side store has nothing. Its host stays.
-pub(crate) fn what_a_host_turns_down_is_on_record_and_not_kept(_: Scale) {
+/// What the sealed worker turns down is a call of two entries, of which the side store has nothing. Its worker stays.
+pub(crate) fn what_a_worker_turns_down_is_on_record_and_not_kept(_: Scale) {
     let scene = Scene::new();
     let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
     set.audit.arguments = ArgumentsRecord::Full;
     let reader = scene.supervisor.add(spec("echo-read", set)).expect("a tool");
-    // Its schema has a pattern, which the sealed host matches.
+    // Its schema has a pattern, which the sealed worker matches.
     let query = scene.add("json-query", &[]);
     let good = read_many(&reader, 1).expect("an answer").call;
     let store = std::fs::read(scene.folder().join("ledger.private")).expect("a side store");
@@ -42,15 +42,15 @@ pub(crate) fn what_a_host_turns_down_is_on_record_and_not_kept(_: Scale) {
     assert_eq!((record.hosts_of("echo-read").len(), record.closers()), (1, 0));
 }
 
-/// A host that stands still before it takes a call is killed; the call is in no ledger, and nobody is told an id for it.
+/// A worker that stands still before it takes a call is killed; the call is in no ledger, and nobody is told an id for it.
 pub(crate) fn a_call_that_never_reached_the_ledger_has_no_id(_: Scale) {
     let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
     let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
     set.limits.deadline_ms = 100;
     let reader = scene.supervisor.add(spec("echo-read", set)).expect("a tool");
-    let host = start_host(&reader);
-    kill_process(host, Signal::STOP).expect("a host");
-    await_that("every thread of the host stands still", || stands_still(host));
+    let worker = start_worker(&reader);
+    kill_process(worker, Signal::STOP).expect("a worker");
+    await_that("every thread of the worker stands still", || stands_still(worker));
     let failure = read_many(&reader, 1).expect_err("a call without an answer");
     assert!(matches!(failure.error, CallError::Overran { deadline_ms: 100, grace_ms: 50 }), "{failure:?}");
     assert_eq!(failure.call, None);

@@ -1,5 +1,5 @@
-//! What a supervisor hands to a host it has started: descriptors over the control socket, and an order of what to load in a
-//! sealed memory file. Both processes are trusted at that moment: nothing of a component was looked at in the host yet.
+//! What a supervisor hands to a worker it has started: descriptors over the control socket, and an order of what to load in a
+//! sealed memory file. Both processes are trusted at that moment: nothing of a component was looked at in the worker yet.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -15,14 +15,14 @@ use crate::loading::LoadOrder;
 use crate::memory_file::{memory_file, read_memory_file};
 use crate::operations::OperationTexts;
 
-/// The supervisor says to a host; one JSON object a packet.
+/// The supervisor says to a worker; one JSON object a packet.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum ToHost {
+pub(crate) enum ToWorker {
     /// First. With three descriptors: its pipe and its socket to the notary, and the order.
-    Host {
+    Hello {
         /// Its id.
-        host: HostId,
+        id: HostId,
     },
     /// Descriptors of compiled components, in the order of the tools.
     Code,
@@ -37,7 +37,7 @@ pub(crate) enum ToHost {
     },
 }
 
-/// What a host shall load, and how well it must be sealed.
+/// What a worker shall load, and how well it must be sealed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Order {
@@ -91,7 +91,7 @@ impl ToolOrder {
     }
 }
 
-/// All that a host is handed.
+/// All that a worker is handed.
 #[derive(Debug)]
 pub(crate) struct Handed {
     pub(crate) way: HostWay,
@@ -103,7 +103,7 @@ pub(crate) struct Handed {
 }
 
 impl Handed {
-    /// All that a host may have open, but its standard streams.
+    /// All that a worker may have open, but its standard streams.
     pub(crate) fn descriptors<'h>(&'h self, control: &'h Channel) -> Vec<BorrowedFd<'h>> {
         let own = [control.as_fd(), self.way.pipe.as_fd(), self.way.acks.as_fd()];
         let code = self.code.iter().map(|code| code.as_fd());
@@ -130,37 +130,37 @@ pub(crate) fn hand_over(
 ) -> io::Result<()> {
     let order = memory_file("tollgate-order", &serde_json::to_vec(order)?)?;
     let fds = [way.pipe.as_fd(), way.acks.as_fd(), order.as_fd()];
-    control.send_with(&ToHost::Host { host: way.host }, &fds).map_err(io::Error::other)?;
+    control.send_with(&ToWorker::Hello { id: way.host }, &fds).map_err(io::Error::other)?;
     for code in code.chunks(FDS_AT_ONCE) {
-        control.send_with(&ToHost::Code, code).map_err(io::Error::other)?;
+        control.send_with(&ToWorker::Code, code).map_err(io::Error::other)?;
     }
     for lanes in lanes.chunks(FDS_AT_ONCE) {
         let fds: Vec<BorrowedFd<'_>> = lanes.iter().map(|lane| lane.as_fd()).collect();
-        control.send_with(&ToHost::Lanes, &fds).map_err(io::Error::other)?;
+        control.send_with(&ToWorker::Lanes, &fds).map_err(io::Error::other)?;
     }
-    control.send(&ToHost::Start).map_err(io::Error::other)
+    control.send(&ToWorker::Start).map_err(io::Error::other)
 }
 
 /// Takes everything over.
 pub(crate) fn take_over(control: &Channel) -> io::Result<Handed> {
-    let (mut host, mut status, mut code, mut lanes) = (None, Status::Away, Vec::new(), Vec::new());
+    let (mut worker, mut status, mut code, mut lanes) = (None, Status::Away, Vec::new(), Vec::new());
     loop {
-        let said = control.receive::<ToHost>().map_err(io::Error::other)?;
+        let said = control.receive::<ToWorker>().map_err(io::Error::other)?;
         let (said, fds) = said.ok_or_else(|| io::Error::other("the supervisor is gone"))?;
         match said {
-            ToHost::Host { host: id } => {
+            ToWorker::Hello { id } => {
                 let fds = <[OwnedFd; 3]>::try_from(fds);
-                let [pipe, acks, order] = fds.map_err(|_other| io::Error::other("a host without its descriptors"))?;
+                let [pipe, acks, order] = fds.map_err(|_other| io::Error::other("a worker without its descriptors"))?;
                 let order = serde_json::from_slice(&read_memory_file(order)?)?;
-                host = Some((HostWay { host: id, pipe, acks }, order));
+                worker = Some((HostWay { host: id, pipe, acks }, order));
             }
-            ToHost::Code => code.extend(fds),
-            ToHost::Lanes => lanes.extend(fds.into_iter().map(|fd| Lane::new(UnixStream::from(fd)))),
-            ToHost::Notary { status: now } => status = now,
-            ToHost::Start => break,
+            ToWorker::Code => code.extend(fds),
+            ToWorker::Lanes => lanes.extend(fds.into_iter().map(|fd| Lane::new(UnixStream::from(fd)))),
+            ToWorker::Notary { status: now } => status = now,
+            ToWorker::Start => break,
         }
     }
-    let (way, order): (HostWay, Order) = host.ok_or_else(|| io::Error::other("a start without an order"))?;
+    let (way, order): (HostWay, Order) = worker.ok_or_else(|| io::Error::other("a start without an order"))?;
     if code.len() != order.tools.len() || lanes.is_empty() {
         return Err(io::Error::other("an order whose descriptors are not complete"));
     }

@@ -1,4 +1,4 @@
-//! The host's own process: runs the calls of one tool, or of those of one compartment, sealed by the kernel. It is told
+//! The worker's own process: runs the calls of one tool, or of those of one compartment, sealed by the kernel. It is told
 //! what to load before it is sealed, and answers calls afterwards; no guest runs before.
 //!
 //! ```text
@@ -32,21 +32,21 @@ use self::after::After;
 pub use self::after::{AfterSealed, NothingElse, SealedProcess, ThreadKind};
 use self::lane::Lane;
 use self::muster::Muster;
-use self::order::{Handed, Order, ToHost, ToolOrder, take_over};
+use self::order::{Handed, Order, ToWorker, ToolOrder, take_over};
 use self::serving::Serving;
 use self::words::{Started, no_start};
 use crate::clock::now_ns;
 use crate::component::Component;
-use crate::error::{HostError, with_causes};
+use crate::error::{WorkerError, with_causes};
 use crate::instance::EventLoop;
 use crate::loading::{LoadOrder, Loading};
 use crate::machine::{Engine, Machine};
 use crate::parent::belong_to;
 use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Stripped};
 
-/// What a host's process is told by its arguments.
+/// What a worker's process is told by its arguments.
 #[derive(Debug, Clone, Copy)]
-pub struct HostRole {
+pub struct WorkerRole {
     /// The process that started it, without which it must not live.
     pub supervisor: u32,
 }
@@ -63,7 +63,7 @@ pub struct HostRole {
 /// Nothing in this process owns or borrows a file beside its standard streams, or never uses nor closes it again: they are
 /// all closed. So this is what a `main` does first, and it ends when this returns.
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
-pub unsafe fn serve(role: &HostRole) -> io::Result<()> {
+pub unsafe fn serve(role: &WorkerRole) -> io::Result<()> {
     // SAFETY: as the caller promises.
     unsafe { serve_and(role, NothingElse) }
 }
@@ -78,7 +78,7 @@ pub unsafe fn serve(role: &HostRole) -> io::Result<()> {
 ///
 /// As for [`serve`].
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
-pub unsafe fn serve_and(role: &HostRole, hook: impl AfterSealed) -> io::Result<()> {
+pub unsafe fn serve_and(role: &WorkerRole, hook: impl AfterSealed) -> io::Result<()> {
     belong_to(role.supervisor)?;
     end_by_any_panic();
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned()?);
@@ -107,7 +107,7 @@ pub unsafe fn serve_and(role: &HostRole, hook: impl AfterSealed) -> io::Result<(
     hear(&control, &recorder)
 }
 
-/// What a host will run, in a process that reaches no files but those granted.
+/// What a worker will run, in a process that reaches no files but those granted.
 struct Prepared {
     engine: Engine,
     // With the call in which it is asked for its operations, and its code, at which nobody looked yet.
@@ -209,16 +209,16 @@ fn end_by_any_panic() {
 fn unsealed(error: &EnforceError) -> Started {
     let reason = with_causes(error);
     let is_below = matches!(error, EnforceError::BelowFloor { .. });
-    let error = if is_below { HostError::BelowFloor { reason } } else { HostError::NotSealed { reason } };
-    Started::NoHost { error }
+    let error = if is_below { WorkerError::BelowFloor { reason } } else { WorkerError::NotSealed { reason } };
+    Started::NoWorker { error }
 }
 
 /// Hears the supervisor until it has nothing more to say.
 fn hear(control: &Channel, recorder: &Recorder) -> io::Result<()> {
-    while let Some((said, _none)) = control.receive::<ToHost>().map_err(io::Error::other)? {
+    while let Some((said, _none)) = control.receive::<ToWorker>().map_err(io::Error::other)? {
         match said {
-            ToHost::Notary { status } => recorder.set_status(status),
-            ToHost::Host { .. } | ToHost::Code | ToHost::Lanes | ToHost::Start => {
+            ToWorker::Notary { status } => recorder.set_status(status),
+            ToWorker::Hello { .. } | ToWorker::Code | ToWorker::Lanes | ToWorker::Start => {
                 return Err(io::Error::other("a second start"));
             }
         }

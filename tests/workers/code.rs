@@ -4,13 +4,13 @@
 use std::fs;
 
 use tollgate::sandbox;
-use tollgate::{Artifact, ArtifactKey, Engine, HostError, LoadError, Provenance, ToolSpec};
+use tollgate::{Artifact, ArtifactKey, Engine, LoadError, Provenance, ToolSpec, WorkerError};
 use tollgate_capability::CapabilitySet;
 use tollgate_workspace::hmac::hmac;
 use tollgate_workspace::{guest, manifest};
 
 use crate::Scale;
-use crate::scene::{READS, Scene, assert_full, await_that, compiled, hosts, read_many, start_host};
+use crate::scene::{READS, Scene, assert_full, await_that, compiled, read_many, start_worker, workers};
 
 /// A process that looked at the code before it is confined would say what is wrong with the code.
 pub(crate) fn code_is_looked_at_after_the_process_is_confined(_: Scale) {
@@ -22,15 +22,15 @@ pub(crate) fn code_is_looked_at_after_the_process_is_confined(_: Scale) {
     let (data, away) = (scene.folder().join("data"), scene.folder().join("away"));
     fs::rename(&data, &away).expect("a folder that can be moved");
     let error = garbage.start().expect_err("no folder");
-    let LoadError::NoHost(HostError::NotSealed { reason }) = &error else { panic!("{error}") };
+    let LoadError::NoWorker(WorkerError::NotSealed { reason }) = &error else { panic!("{error}") };
     assert!(reason.contains("cannot confine the process to its folders"), "{reason}");
     fs::rename(away, data).expect("a folder that can be moved");
-    await_that("neither of them serves", || hosts().is_empty());
+    await_that("neither of them serves", || workers().is_empty());
     drop(scene.end(vec![garbage], &[]));
 }
 
-/// The code is aligned so that wasmtime panics over it: that ends the host, and nobody else.
-pub(crate) fn code_that_breaks_whoever_loads_it_ends_a_host(_: Scale) {
+/// The code is aligned so that wasmtime panics over it: that ends the worker, and nobody else.
+pub(crate) fn code_that_breaks_whoever_loads_it_ends_a_worker(_: Scale) {
     let scene = Scene::new();
     let broken = scene
         .supervisor
@@ -38,7 +38,7 @@ pub(crate) fn code_that_breaks_whoever_loads_it_ends_a_host(_: Scale) {
         .expect("a tool");
     for _start in 0..2 {
         let error = broken.start().expect_err("code that nobody can load");
-        let LoadError::NoHost(HostError::Start { reason }) = &error else { panic!("{error}") };
+        let LoadError::NoWorker(WorkerError::Start { reason }) = &error else { panic!("{error}") };
         // A panic, with the two sides of what wasmtime asserts.
         assert!(reason.contains("SIGABRT") && reason.contains("left: 1"), "{reason}");
     }
@@ -46,7 +46,7 @@ pub(crate) fn code_that_breaks_whoever_loads_it_ends_a_host(_: Scale) {
     let reader = scene.reader();
     let answered = read_many(&reader, 1).expect("an answer").call;
     let record = scene.end(vec![broken, reader], &[answered]);
-    assert_eq!(record.enforcements().len(), 1, "a host that ends so has not served");
+    assert_eq!(record.enforcements().len(), 1, "a worker that ends so has not served");
 }
 
 /// Whatever a tool is granted, it is asked in a process that reaches nothing; then no process is needed to know.
@@ -55,11 +55,11 @@ pub(crate) fn a_component_is_asked_where_it_may_do_nothing(_: Scale) {
     let set = scene.set("echo-read", &READS);
     let (limits, spec) = (set.limits, |artifact| spec_of("echo-read", artifact, set.clone()));
     let described = scene.supervisor.describe(spec(compiled("echo-read"))).expect("operations");
-    await_that("it is gone", || hosts().is_empty());
+    await_that("it is gone", || workers().is_empty());
     let tool = scene.supervisor.add(spec(described)).expect("a tool");
     let names: Vec<_> = tool.operations().expect("operations").into_iter().map(|operation| operation.name).collect();
     assert!(names.iter().any(|name| name == "read-many"), "{names:?}");
-    assert_eq!(hosts(), [], "what is stored needs no host");
+    assert_eq!(workers(), [], "what is stored needs no worker");
     let answered = read_many(&tool, 1).expect("an answer").call;
     let record = scene.end(vec![tool], &[answered]);
     let [asked, served] = record.enforcements()[..] else { panic!("{:?}", record.enforcements()) };
@@ -69,7 +69,7 @@ pub(crate) fn a_component_is_asked_where_it_may_do_nothing(_: Scale) {
     assert_ne!(served.plan, nothing.digest());
 }
 
-/// Refused by name, and nothing is called. A host that serves again must say the same, too.
+/// Refused by name, and nothing is called. A worker that serves again must say the same, too.
 pub(crate) fn operations_must_be_those_that_are_stored(_: Scale) {
     let scene = Scene::new();
     let set = scene.set("echo-read", &READS);
@@ -93,9 +93,9 @@ pub(crate) fn operations_must_be_those_that_are_stored(_: Scale) {
 pub(crate) fn the_engine_is_made_before_the_process_is_confined(_: Scale) {
     let scene = Scene::new();
     let reader = scene.reader();
-    let host = start_host(&reader);
+    let worker = start_worker(&reader);
     // A process that cannot be dumped shows what it has open to root alone.
-    if let Ok(fds) = fs::read_dir(format!("/proc/{}/fd", host.as_raw_pid())) {
+    if let Ok(fds) = fs::read_dir(format!("/proc/{}/fd", worker.as_raw_pid())) {
         let open: Vec<_> = fds.filter_map(|fd| fs::read_link(fd.ok()?.path()).ok()).collect();
         assert!(open.iter().any(|file| file.ends_with("pagemap")), "{open:?}");
         assert!(!open.iter().any(|file| file.to_string_lossy().contains("tollgate-code")), "closed by now: {open:?}");

@@ -1,15 +1,15 @@
-//! What supervisor and host say to each other on a lane.
+//! What supervisor and worker say to each other on a lane.
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Salt};
 
 use super::lane::{Lane, LaneLimits};
-use crate::error::{CallError, CallFailure, HostError, LoadError, with_causes};
+use crate::error::{CallError, CallFailure, LoadError, WorkerError, with_causes};
 use crate::operations::{ALL_OPERATIONS_BYTES_MAX, OperationTexts};
 use crate::request::Caller;
 use tollgate_audit::Usage;
 
-/// The host says on its first lane, once: how its start went.
+/// The worker says on its first lane, once: how its start went.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Started {
@@ -18,7 +18,7 @@ pub(crate) enum Started {
     /// One of its tools cannot be used.
     Unloadable { tool: usize, error: LoadError },
     /// It does not serve.
-    NoHost { error: HostError },
+    NoWorker { error: WorkerError },
 }
 
 /// The supervisor asks. The blobs are arguments and standard input.
@@ -29,11 +29,11 @@ pub(crate) struct Ask {
     pub(crate) operation: String,
     pub(crate) caller: Caller,
     pub(crate) call: CallId,
-    // Half a secret: the record of the call is made with it, in the host.
+    // Half a secret: the record of the call is made with it, in the worker.
     salt: Option<String>,
 }
 
-/// The host answers. The blobs are the output, and what the guest wrote to its two streams.
+/// The worker answers. The blobs are the output, and what the guest wrote to its two streams.
 ///
 /// ```text
 /// Ask ─▶ entry `call` ─▶ Accepted ─▶ salt and texts kept ─▶ Go ─▶ guest ─▶ Answered or Failed
@@ -81,9 +81,9 @@ impl Ask {
     }
 }
 
-/// Why a host does not start, of something that has to do with neither its seal nor its tools.
+/// Why a worker does not start, of something that has to do with neither its seal nor its tools.
 pub(crate) fn no_start(error: &(dyn std::error::Error + 'static)) -> Started {
-    Started::NoHost { error: HostError::Start { reason: with_causes(error) } }
+    Started::NoWorker { error: WorkerError::Start { reason: with_causes(error) } }
 }
 
 /// Says something without blobs, such as how the start went, if there still is somebody to hear it.
@@ -91,11 +91,11 @@ pub(crate) fn tell(lane: &mut Lane, said: &impl Serialize) {
     lane.send(said, [b"", b"", b""], None).ok();
 }
 
-/// What a host takes from its supervisor: as much as any cap allows.
+/// What a worker takes from its supervisor: as much as any cap allows.
 pub(crate) const ASK_LIMITS: LaneLimits = LaneLimits { header: 1 << 20, values: 64, blobs: [256 << 20, 256 << 20, 0] };
 
-/// What a supervisor takes of the start of a host: the descriptions and schemas of the operations of a compartment, and the
-/// words around them. A host refuses tools that say more (`operations.rs`); one that was broken into is bounded here.
+/// What a supervisor takes of the start of a worker: the descriptions and schemas of the operations of a compartment, and the
+/// words around them. A worker refuses tools that say more (`operations.rs`); one that was broken into is bounded here.
 pub(crate) const STARTED_LIMITS: LaneLimits =
     LaneLimits { header: ALL_OPERATIONS_BYTES_MAX + (64 << 10), values: 1 << 20, blobs: [0, 0, 0] };
 
@@ -113,8 +113,8 @@ mod tests {
     use tollgate_capability::OPERATIONS_MAX;
 
     use super::*;
-    use crate::host::lane::Lane;
     use crate::operations::{OperationText, too_much_together};
+    use crate::worker::lane::Lane;
 
     /// What a tool says that has as many operations as it may, with descriptions and schemas of these lengths.
     fn says(description: usize, schema: usize) -> OperationTexts {
@@ -132,9 +132,9 @@ mod tests {
     /// What the supervisor takes of a start in which these tools serve.
     fn through(tools: Vec<OperationTexts>) -> Vec<OperationTexts> {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let host = thread::spawn(move || tell(&mut Lane::new(theirs), &Started::Serving { tools }));
+        let worker = thread::spawn(move || tell(&mut Lane::new(theirs), &Started::Serving { tools }));
         let (started, _none) = Lane::new(ours).receive::<Started>(STARTED_LIMITS, None).unwrap();
-        host.join().unwrap();
+        worker.join().unwrap();
         let Started::Serving { tools } = started else { panic!("{started:?}") };
         tools
     }
@@ -152,7 +152,7 @@ mod tests {
         let fit = ALL_OPERATIONS_BYTES_MAX / one.to_bytes().len();
         let mut tools = vec![one; fit];
         assert!((1..64).contains(&fit) && too_much_together(&tools).is_none(), "{fit}");
-        assert!(through(tools.clone()) == tools, "whatever a host does not refuse is taken");
+        assert!(through(tools.clone()) == tools, "whatever a worker does not refuse is taken");
         tools.push(tools[0].clone());
         let (tool, error) = too_much_together(&tools).unwrap();
         let named = format!("together with the {fit} tools before it in its compartment; the maximum is 33554432");

@@ -1,4 +1,4 @@
-//! Eight threads call five tools while hosts, and at times the notary, are killed at random: every call comes back, and what
+//! Eight threads call five tools while workers, and at times the notary, are killed at random: every call comes back, and what
 //! was answered is in the ledger.
 
 use std::collections::BTreeMap;
@@ -8,12 +8,12 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Pid;
-use tollgate::{CallError, CallId, HostError, HostedTool};
+use tollgate::{CallError, CallId, HostedTool, WorkerError};
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::kill;
 
 use crate::Scale;
-use crate::scene::{READS, Scene, hosts, read_many, spec};
+use crate::scene::{READS, Scene, read_many, spec, workers};
 
 pub(crate) fn random_kills(scale: Scale) {
     let Scale { rounds, seed, .. } = scale;
@@ -46,7 +46,7 @@ fn run(mut chance: Chance) {
                 continue;
             }
             next = seen.ended.load(Ordering::Relaxed) + 10 + chance.below(50);
-            let victims = hosts();
+            let victims = workers();
             if kills.1 < NOTARIES_MAX && chance.below(4) == 0 {
                 Pid::from_raw(scene.supervisor.notary().pid().cast_signed()).into_iter().for_each(kill);
                 kills.1 += 1;
@@ -58,7 +58,7 @@ fn run(mut chance: Chance) {
     });
     let Seen { answered, failed, .. } = seen;
     let (answered, failed) = (answered.into_inner().expect("a list"), failed.into_inner().expect("a list"));
-    println!("killed: {} hosts, {} notaries; answered {}; failed {failed:?}", kills.0, kills.1, answered.len());
+    println!("killed: {} workers, {} notaries; answered {}; failed {failed:?}", kills.0, kills.1, answered.len());
     assert_eq!(answered.len() as u64 + failed.values().sum::<u64>(), THREADS * CALLS, "every call comes back");
     assert!(kills.0 > 0 && answered.len() as u64 > THREADS * CALLS / 10, "there is something to see");
     let mut last = Vec::new();
@@ -91,14 +91,14 @@ fn calls(tools: &[HostedTool], seen: &Seen, mut chance: Chance) {
     }
 }
 
-/// Why a call failed, in a word; only the death of a host or of the notary is a reason.
+/// Why a call failed, in a word; only the death of a worker or of the notary is a reason.
 fn why(error: &CallError) -> &'static str {
     let text = format!("{error:?}");
     match error {
-        CallError::HostEnded { how } if how.contains("signal: 9 (SIGKILL)") => "its host died",
+        CallError::WorkerEnded { how } if how.contains("signal: 9 (SIGKILL)") => "its worker died",
         CallError::Unrecorded(_) if text.contains("is away") => "the notary was away",
-        CallError::NoHost(HostError::Start { .. }) if text.contains("signal: 9 (SIGKILL)") => "a new host died",
-        CallError::NoHost(_) if text.contains("is away") => "a new host had no notary",
+        CallError::NoWorker(WorkerError::Start { .. }) if text.contains("signal: 9 (SIGKILL)") => "a new worker died",
+        CallError::NoWorker(_) if text.contains("is away") => "a new worker had no notary",
         _ => panic!("neither answered nor for a death: {text}"),
     }
 }

@@ -1,4 +1,4 @@
-//! Calls of one host at the same time.
+//! Calls of one worker at the same time.
 
 use std::thread;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use tollgate_audit::Entry;
 use tollgate_capability::Cap;
 
 use crate::Scale;
-use crate::scene::{Scene, host_command, hosts, sleep, sleeps, spec, start_host};
+use crate::scene::{Scene, sleep, sleeps, spec, start_worker, worker_command, workers};
 
 /// As many as `limits.calls`, in one process; one more is turned down. None of them ends by itself, so that all that began
 /// run at the same time.
-pub(crate) fn calls_of_a_host_run_at_the_same_time(_: Scale) {
+pub(crate) fn calls_of_a_worker_run_at_the_same_time(_: Scale) {
     let scene = Scene::new();
     let sleeper = limited(&scene, HOUR_MS, 4);
-    let host = start_host(&sleeper);
+    let worker = start_worker(&sleeper);
     let (ended, lost) = thread::scope(|scope| {
         let calls = [(); 4].map(|()| scope.spawn(|| sleep(&sleeper, HOUR_MS)));
         scene.await_calls("attack", 4);
         let failure = sleep(&sleeper, 1).expect_err("one too many");
         let CallError::Cap(hit) = failure.error else { panic!("{failure:?}") };
         assert_eq!((hit, failure.call), (CapHit { cap: Cap::Calls, asked: Some(5), limit: 4 }, None));
-        assert_eq!(hosts(), [host]);
+        assert_eq!(workers(), [worker]);
         let ended = scene.finish();
-        let lost = calls.map(|call| call.join().expect("a thread").expect_err("a call without a host"));
+        let lost = calls.map(|call| call.join().expect("a thread").expect_err("a call without a worker"));
         (ended, lost.map(|failure| failure.call.expect("a call that began")))
     });
     let record = ended.judge(vec![sleeper], &[]);
@@ -42,10 +42,10 @@ pub(crate) fn calls_of_a_host_run_at_the_same_time(_: Scale) {
 /// lane, and is answered. A busy machine makes the wait longer, and has all of the deadline for a call that does nothing.
 pub(crate) fn a_call_that_waited_has_its_whole_deadline(_: Scale) {
     let grace = Duration::from_millis(HOUR_MS);
-    let scene = Scene::with(SupervisorSettings { lanes_max: 1, grace, ..SupervisorSettings::new(host_command()) });
+    let scene = Scene::with(SupervisorSettings { lanes_max: 1, grace, ..SupervisorSettings::new(worker_command()) });
     let specs = [HOUR_MS, DEADLINE_MS].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
     let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
-    start_host(&tools[0]);
+    start_worker(&tools[0]);
     let answered = thread::scope(|scope| {
         let holds_the_lane = scope.spawn(|| sleep(&tools[0], DEADLINE_MS + DEADLINE_MS / 2));
         scene.await_calls("attack", 1);

@@ -1,11 +1,11 @@
-//! Guests that fail: their callers are told what they would be told by a call in this process, and the host lives on.
+//! Guests that fail: their callers are told what they would be told by a call in this process, and the worker lives on.
 
 use tollgate::CallError;
 use tollgate_audit::Entry;
 use tollgate_workspace::{Lab, guest};
 
 use crate::Scale;
-use crate::scene::{READS, Scene, assert_full, call, hosts, spec};
+use crate::scene::{READS, Scene, assert_full, call, spec, workers};
 
 /// Guests, their grants, and an operation that fails.
 const FAILING: [(&str, &[&str], &str, &str); 9] = [
@@ -20,8 +20,8 @@ const FAILING: [(&str, &[&str], &str, &str); 9] = [
     ("exit", &[], "attack", r#"{"code": 3}"#),
 ];
 
-/// All are in one host, beside a tool that works.
-pub(crate) fn guests_that_fail_leave_their_host(_: Scale) {
+/// All are in one worker, beside a tool that works.
+pub(crate) fn guests_that_fail_leave_their_worker(_: Scale) {
     let mut lab = Lab::new();
     let expected = FAILING.map(|(name, grants, operation, arguments)| {
         let tool = lab.tool(guest(name), grants);
@@ -34,7 +34,7 @@ pub(crate) fn guests_that_fail_leave_their_host(_: Scale) {
     let mut tools = scene.supervisor.add_compartment(specs).expect("tools");
     let reader = tools.pop().expect("the last one");
     let mut answered = vec![call(&reader, "echo", "{}").expect("an answer").call];
-    let before = hosts();
+    let before = workers();
     assert_eq!(before.len(), 1);
     let mut failed = Vec::new();
     for _twice in 0..2 {
@@ -48,7 +48,7 @@ pub(crate) fn guests_that_fail_leave_their_host(_: Scale) {
             answered.push(call(&reader, "echo", "{}").expect("an answer").call);
         }
     }
-    assert_eq!(hosts(), before, "the host lives on");
+    assert_eq!(workers(), before, "the worker lives on");
     tools.push(reader);
     let record = scene.end(tools, &[answered, failed.clone()].concat());
     assert_eq!(record.enforcements().len(), 1);

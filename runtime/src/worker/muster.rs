@@ -1,4 +1,4 @@
-//! Where the threads of a host meet before it serves: none goes on before each of them has seen that it is sealed.
+//! Where the threads of a worker meet before it serves: none goes on before each of them has seen that it is sealed.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Tools that share a host: its seal leaves what they need together, and its death is that of all their calls.
+//! Tools that share a worker: its seal leaves what they need together, and its death is that of all their calls.
 
 use std::fs;
 use std::thread;
@@ -8,10 +8,10 @@ use tollgate::sandbox::plan;
 use tollgate_workspace::processes::kill;
 
 use crate::Scale;
-use crate::scene::{READS, Scene, assert_full, call, hosts, parse, read_many, sleep, sleeps, spec, start_host};
+use crate::scene::{READS, Scene, assert_full, call, parse, read_many, sleep, sleeps, spec, start_worker, workers};
 
 /// Two tools that the policy puts together, and one that it does not name, given in another order.
-pub(crate) fn tools_of_a_compartment_share_a_host(_: Scale) {
+pub(crate) fn tools_of_a_compartment_share_a_worker(_: Scale) {
     let scene = Scene::new();
     fs::create_dir(scene.folder().join("out")).expect("a folder");
     let policy = parse("[compartments]\npair = [\"overrun-quota\", \"echo-read\"]\n");
@@ -22,11 +22,11 @@ pub(crate) fn tools_of_a_compartment_share_a_host(_: Scale) {
     let specs = sets.iter().map(|(name, set)| spec(name, (*set).clone())).collect();
     let tools = scene.supervisor.add_by_policy(&policy, specs).expect("tools");
     assert_eq!(tools.iter().map(|tool| tool.name()).collect::<Vec<_>>(), sets.map(|(name, _)| name));
-    let shared = start_host(&tools[0]);
+    let shared = start_worker(&tools[0]);
     let written = call(&tools[2], "stream", r#"{"bytes": 1000}"#).expect("an answer").call;
     let read = read_many(&tools[0], 1).expect("an answer").call;
-    assert_eq!(hosts(), [shared], "one process for both");
-    start_host(&tools[1]);
+    assert_eq!(workers(), [shared], "one process for both");
+    start_worker(&tools[1]);
     let slept = sleep(&tools[1], 1).expect("an answer").call;
     let record = scene.end(tools, &[written, read, slept]);
     assert_eq!((written.host() == read.host(), written.host() == slept.host()), (true, false));
@@ -45,7 +45,7 @@ pub(crate) fn a_dead_compartment_takes_all_its_calls(_: Scale) {
     let specs = [(); 2].map(|()| spec("sleep-forever", sleeps(scene.folder(), 60_000)));
     let mut tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
     tools.push(scene.sleeper());
-    let (shared, _own) = (start_host(&tools[0]), start_host(&tools[2]));
+    let (shared, _own) = (start_worker(&tools[0]), start_worker(&tools[2]));
     let (lost, answered) = thread::scope(|scope| {
         let lost: Vec<_> = tools[..2].iter().map(|tool| scope.spawn(|| sleep(tool, 50_000))).collect();
         let beside = scope.spawn(|| sleep(&tools[2], 1_000));
@@ -57,7 +57,7 @@ pub(crate) fn a_dead_compartment_takes_all_its_calls(_: Scale) {
     let record = scene.end(tools, &[answered]);
     assert_eq!((record.enforcements().len(), record.closers()), (2, 2));
     for failure in lost {
-        let CallError::HostEnded { how } = &failure.error else { panic!("{failure:?}") };
+        let CallError::WorkerEnded { how } = &failure.error else { panic!("{failure:?}") };
         assert_eq!(how, "signal: 9 (SIGKILL)");
         record.closer(failure.call.expect("a call that began"));
     }
