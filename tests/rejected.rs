@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tollgate::{
-    AuditSink, CallError, CallFailure, Caller, Engine, InProcess, InProcessThread, Provenance, RejectError, Request,
-    Tool,
+    AuditSink, CallError, CallFailure, Caller, Engine, InProcess, InProcessThread, LoadedTool, Provenance, RejectError,
+    Request,
 };
 use tollgate_audit::{
     AppendError, CallClass, CallId, EncodedEntry, Entry, HostId, Kept, Ledger, Record, RecordError, Recorded,
@@ -134,7 +134,7 @@ struct Scene {
     folder: tempfile::TempDir,
     record: Arc<Moody>,
     thread: InProcessThread,
-    tool: Tool,
+    tool: LoadedTool,
 }
 
 impl Scene {

@@ -4,14 +4,14 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tollgate::{Caller, Engine, HostedTool, Provenance, Request, Supervisor, SupervisorSettings, ToolSpec};
+use tollgate::{Caller, Engine, Provenance, Request, Supervisor, SupervisorSettings, Tool, ToolSpec};
 
 use crate::scene::{self, CALLS, Call, Scene};
 
 /// A supervisor with a tool, whose worker has started.
 pub(crate) struct Hosted {
     // Fields are dropped in this order: the ledger's folder last.
-    tool: HostedTool,
+    tool: Tool,
     supervisor: Supervisor,
     _ledger: TempDir,
 }
@@ -47,7 +47,7 @@ impl Hosted {
     }
 }
 
-fn one(tool: &HostedTool, call: &Call) -> Duration {
+fn one(tool: &Tool, call: &Call) -> Duration {
     let Call { operation, arguments, .. } = *call;
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
     let before = Instant::now();

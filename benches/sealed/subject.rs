@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::SendFlags;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
-use tollgate::{AuditSink, Caller, Component, Engine, InProcess, InProcessThread, Provenance, Request, Tool};
+use tollgate::{AuditSink, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool, Provenance, Request};
 use tollgate_audit::{Channel, HostId, HostWay, Recorder, Status};
 use tollgate_capability::SandboxLevel;
 use tollgate_workspace::forgets::Forgets;
@@ -141,7 +141,7 @@ fn way(control: &Channel) -> HostWay {
     HostWay { host: worker, pipe, acks }
 }
 
-fn work(thread: &mut InProcessThread, tool: &Tool, control: &Channel, steps: Steps) {
+fn work(thread: &mut InProcessThread, tool: &LoadedTool, control: &Channel, steps: Steps) {
     say(control, &steps.nanos());
     while let Some((call, _none)) = control.receive::<usize>().expect("a request") {
         let times: Vec<u64> = (0..CALLS[call].batch).map(|_| one(thread, tool, &CALLS[call])).collect();
@@ -155,7 +155,7 @@ fn say(control: &Channel, nanos: &[u64]) {
     rustix::net::send(control.as_fd(), &packet, SendFlags::empty()).expect("somebody who hears");
 }
 
-fn one(thread: &mut InProcessThread, tool: &Tool, call: &Call) -> u64 {
+fn one(thread: &mut InProcessThread, tool: &LoadedTool, call: &Call) -> u64 {
     let Call { operation, arguments, .. } = *call;
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
     let before = Instant::now();

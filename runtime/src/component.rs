@@ -6,11 +6,12 @@ use tollgate_audit::Digest;
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
+use crate::engine::Engine;
 use crate::error::LoadError;
+use crate::executor::LinkerOf;
 use crate::instance::bindings::ToolProviderPre;
 use crate::instance::{CallState, mapped_code};
 use crate::interfaces::{Import, refuse_what_is_no_component};
-use crate::machine::{Engine, LinkerOf};
 use crate::memory_file::is_sealed;
 
 /// A component, compiled for this machine.

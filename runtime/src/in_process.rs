@@ -9,17 +9,18 @@ use tollgate_audit::Record;
 use tollgate_capability::{CapabilitySet, Manifest};
 
 use crate::authority::{DecidingPlaces, hold};
+use crate::call::ExecutorThread;
 use crate::clock::{now_ms, now_ns};
 use crate::component::Component;
+use crate::engine::{Engine, StartError};
 use crate::error::{CallFailure, LoadError, with_causes};
+use crate::executor::Executor;
 use crate::instance::EventLoop;
-use crate::invoke::Runner;
 use crate::loading::{LoadOrder, Loading, Provenance};
-use crate::machine::{Engine, Machine, StartError};
 use crate::private::{Noted, PrivateTexts};
 use crate::request::{Answer, Request};
 use crate::sandbox::Enforced;
-use crate::tool::Tool;
+use crate::tool::LoadedTool;
 
 /// Runs calls in this process. Shared by its tools and threads; cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ pub struct InProcess(pub(crate) Arc<Shared>);
 
 #[derive(Debug)]
 pub(crate) struct Shared {
-    pub(crate) machine: Arc<Machine>,
+    pub(crate) executor: Arc<Executor>,
     pub(crate) sink: AuditSink,
     enforced: Enforced,
 }
@@ -84,11 +85,11 @@ impl InProcess {
         sink: AuditSink,
         first: impl FnOnce() + Send + 'static,
     ) -> Result<Self, StartError> {
-        let machine = Machine::start(engine, Arc::clone(&sink.record), first)?;
+        let executor = Executor::start(engine, Arc::clone(&sink.record), first)?;
         let enforced = Enforced::nothing_by_choice();
         let recorded = enforced.record(&*sink.record, now_ns(), Vec::new());
         recorded.map_err(|error| StartError::Unrecorded(with_causes(&error)))?;
-        Ok(Self(Arc::new(Shared { machine, sink, enforced })))
+        Ok(Self(Arc::new(Shared { executor, sink, enforced })))
     }
 }
 
@@ -97,7 +98,7 @@ impl InProcess {
 #[derive(Debug)]
 pub struct InProcessThread {
     pub(crate) in_process: InProcess,
-    pub(crate) runner: Runner,
+    pub(crate) thread: ExecutorThread,
 }
 
 impl InProcessThread {
@@ -108,8 +109,8 @@ impl InProcessThread {
     /// [`StartError::Thread`].
     pub fn new(in_process: &InProcess) -> Result<Self, StartError> {
         let event_loop = EventLoop::new().map_err(StartError::Thread)?;
-        let Shared { machine, enforced, .. } = &*in_process.0;
-        Ok(Self { in_process: in_process.clone(), runner: Runner::new(machine, event_loop, enforced) })
+        let Shared { executor, enforced, .. } = &*in_process.0;
+        Ok(Self { in_process: in_process.clone(), thread: ExecutorThread::new(executor, event_loop, enforced) })
     }
 
     /// Loads a tool: links it, records the policy in force, and asks the component for its operations, in an instance
@@ -124,14 +125,14 @@ impl InProcessThread {
         manifest: &Manifest,
         mut set: CapabilitySet,
         provenance: Provenance<'_>,
-    ) -> Result<Tool, LoadError> {
+    ) -> Result<LoadedTool, LoadError> {
         let sink = &self.in_process.0.sink;
         sink.places.judge(&set)?;
         let folders = hold(&mut set).map_err(|error| LoadError::Folder(Arc::new(error)))?;
         let loading = Loading::of(LoadOrder::new(manifest, component.digest(), set, provenance))?;
         loading.keep_sets(&sink.ledger)?;
         let describing = Noted::of(sink.record.next_call(now_ms()), None, None);
-        Ok(loading.load(&mut self.runner, component, &describing)?.holding(folders))
+        Ok(loading.load(&mut self.thread, component, &describing)?.holding(folders))
     }
 
     /// Calls a tool.
@@ -139,13 +140,13 @@ impl InProcessThread {
     /// # Errors
     ///
     /// [`CallFailure`], with what the call used until then. A result that could not be recorded is withheld.
-    pub fn invoke(&mut self, tool: &Tool, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
+    pub fn invoke(&mut self, tool: &LoadedTool, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
         let _running = tool.enter().map_err(|hit| CallFailure::before(hit.into()))?;
         let AuditSink { record, private, .. } = &self.in_process.0.sink;
         let keeping = private.plan(tool.identity.set.audit.arguments, record.next_call(now_ms()));
         let keeping = keeping.map_err(CallFailure::before)?;
         let keep = || private.keep_arguments(&keeping, request.arguments);
-        let ended = self.runner.call(tool, request, (keeping.call, keeping.salt), keep);
+        let ended = self.thread.call(tool, request, (keeping.call, keeping.salt), keep);
         private.keep_result(&keeping, ended)
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
 use tollgate::notary::NotaryProcess;
-use tollgate::{CallError, CallId, InProcessThread, Tool};
+use tollgate::{CallError, CallId, InProcessThread, LoadedTool};
 use tollgate_workspace::processes::{PATIENCE, children_of, kill, open_fds};
 
 use crate::embedder::{Compiled, Embedder, call, notary_command};
@@ -84,7 +84,7 @@ fn name_notaries(stop: &AtomicBool, notary: &NotaryProcess) {
     }
 }
 
-fn call_until(stop: &AtomicBool, mut thread: InProcessThread, tool: &Tool, times: u64) -> InProcessThread {
+fn call_until(stop: &AtomicBool, mut thread: InProcessThread, tool: &LoadedTool, times: u64) -> InProcessThread {
     while !stop.load(Ordering::Relaxed) {
         match call(&mut thread, tool, times).map_err(|failure| failure.error) {
             Ok(answer) => say(format_args!("ok {}", answer.call)),

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rustix::process::getpid;
 use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
 use tollgate::{
-    Answer, AuditSink, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadError, Provenance,
-    Request, StartError, Tool,
+    Answer, AuditSink, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadError, LoadedTool,
+    Provenance, Request, StartError,
 };
 use tollgate_audit::{AppendError, Record as _, Recorder};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant};
@@ -30,7 +30,7 @@ pub(crate) struct Embedder {
     recorder: Arc<Recorder>,
     pub(crate) in_process: InProcess,
     pub(crate) thread: InProcessThread,
-    pub(crate) tool: Tool,
+    pub(crate) tool: LoadedTool,
 }
 
 /// Why there is no embedder.
@@ -78,7 +78,7 @@ impl Compiled {
     }
 
     /// Tries again while the notary is being started again.
-    fn load(&self, thread: &mut InProcessThread, data: &Path, acknowledge: &str) -> Result<Tool, LoadError> {
+    fn load(&self, thread: &mut InProcessThread, data: &Path, acknowledge: &str) -> Result<LoadedTool, LoadError> {
         let manifest = manifest(guest("echo-read"));
         let mut grant = Grant::default();
         let data = format!("fs:/data={}:read", data.display());
@@ -131,7 +131,7 @@ impl Embedder {
 }
 
 /// Has the tool open and read its file so many times.
-pub(crate) fn call(thread: &mut InProcessThread, tool: &Tool, times: u64) -> Result<Answer, Box<CallFailure>> {
+pub(crate) fn call(thread: &mut InProcessThread, tool: &LoadedTool, times: u64) -> Result<Answer, Box<CallFailure>> {
     let arguments = format!(r#"{{"path": "/data/file", "times": {times}}}"#);
     let caller = Caller::default();
     thread.invoke(tool, &Request { operation: "read-many", arguments: &arguments, stdin: Default::default(), caller })

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tollgate::notary::{NotaryCommand, NotaryProcess};
 use tollgate::{
     Answer, AuditSink, CallError, CallFailure, CallId, Caller, Component, Engine, InProcess, InProcessThread,
-    LoadError, Provenance, Request, Tool,
+    LoadError, LoadedTool, Provenance, Request,
 };
 use tollgate_audit::{Entry, Kept, Ledger, Record, Report, read, verify};
 use tollgate_capability::{AdhocGrant, CapabilitySet, Grant, Manifest, OnViolation};
@@ -111,19 +111,19 @@ impl Lab {
     }
 
     /// Loads a guest under grants.
-    pub fn tool(&mut self, guest: &Guest, grants: &[&str]) -> Tool {
+    pub fn tool(&mut self, guest: &Guest, grants: &[&str]) -> LoadedTool {
         let set = self.set(guest, grants);
         self.tool_with(guest, set).expect("a tool that loads")
     }
 
     /// As [`Self::tool`], with denied calls answered by error codes.
-    pub fn tool_that_goes_on(&mut self, guest: &Guest, grants: &[&str]) -> Tool {
+    pub fn tool_that_goes_on(&mut self, guest: &Guest, grants: &[&str]) -> LoadedTool {
         let set = CapabilitySet { on_violation: OnViolation::Deny, ..self.set(guest, grants) };
         self.tool_with(guest, set).expect("a tool that loads")
     }
 
     /// Loads a guest under a capability set.
-    pub fn tool_with(&mut self, guest: &Guest, set: CapabilitySet) -> Result<Tool, LoadError> {
+    pub fn tool_with(&mut self, guest: &Guest, set: CapabilitySet) -> Result<LoadedTool, LoadError> {
         let component = self.component(guest)?;
         self.load(guest, &component, set)
     }
@@ -134,7 +134,7 @@ impl Lab {
     }
 
     /// As [`Self::tool_with`], for a guest that is compiled already.
-    pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<Tool, LoadError> {
+    pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<LoadedTool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
         self.thread.load(component, &manifest(guest), set, provenance)
     }
@@ -145,7 +145,7 @@ impl Lab {
         manifest: &Manifest,
         component: &Component,
         set: CapabilitySet,
-    ) -> Result<Tool, LoadError> {
+    ) -> Result<LoadedTool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
         self.thread.load(component, manifest, set, provenance)
     }
@@ -157,7 +157,7 @@ impl Lab {
 
     /// Calls a tool. In a lab whose ledger can be looked at, the record of the call is compared with what the guest was
     /// seen to ask for.
-    pub fn call(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+    pub fn call(&mut self, tool: &LoadedTool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
         let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
         if self.notary.is_some() {
             return self.thread.invoke(tool, &request);
@@ -176,7 +176,7 @@ impl Lab {
     }
 
     /// Calls a tool that answers, and parses its answer.
-    pub fn answer(&mut self, tool: &Tool, operation: &str, arguments: &str) -> serde_json::Value {
+    pub fn answer(&mut self, tool: &LoadedTool, operation: &str, arguments: &str) -> serde_json::Value {
         let answer = self.call(tool, operation, arguments).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
         serde_json::from_str(&answer.output).expect("JSON")
     }

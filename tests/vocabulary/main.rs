@@ -9,7 +9,7 @@ mod process;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use tollgate::{Component, LoadError, Tool};
+use tollgate::{Component, LoadError, LoadedTool};
 use tollgate_capability::{CapabilitySet, Manifest, MissingGrants, Policy, manifest_schema, policy_schema};
 use tollgate_workspace::{Lab, WORDS_OF_MOUNTS, WORDS_OF_WORKERS, guest, manifest};
 
@@ -37,13 +37,13 @@ impl Texts {
 
     /// A guest that needs something and is granted something: lines of `tool.toml` before its first table, and of
     /// `[tools.NAME]`.
-    fn tool(&mut self, name: &'static str, needs: &str, grant: &str) -> Tool {
+    fn tool(&mut self, name: &'static str, needs: &str, grant: &str) -> LoadedTool {
         let policy = format!("[tools.{name}]\n{grant}");
         self.load(name, &manifest_text(name, needs), &policy).unwrap()
     }
 
     /// A guest under a whole manifest and a whole policy.
-    fn load(&mut self, name: &'static str, manifest: &str, policy: &str) -> Result<Tool, NoTool> {
+    fn load(&mut self, name: &'static str, manifest: &str, policy: &str) -> Result<LoadedTool, NoTool> {
         let lab = &mut self.lab;
         let component = self.components.entry(name).or_insert_with(|| lab.component(guest(name)).unwrap()).clone();
         let manifest = Manifest::parse(manifest, "tool.toml").unwrap_or_else(|error| panic!("{error:?}"));

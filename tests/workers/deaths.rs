@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
-use tollgate::{
-    CallError, CallFailure, CallId, HostedTool, Supervisor, SupervisorSettings, WorkerCommand, WorkerError,
-};
+use tollgate::{CallError, CallFailure, CallId, Supervisor, SupervisorSettings, Tool, WorkerCommand, WorkerError};
 use tollgate_audit::{Salt, SideStore};
 use tollgate_capability::ArgumentsRecord;
 use tollgate_workspace::processes::{children_of, kill};
@@ -216,7 +214,7 @@ fn assert_ended(failure: &CallFailure, words: &str) {
 }
 
 /// Has calls answered on another thread, from before `act` until after it.
-fn while_reading(reader: &HostedTool, act: impl FnOnce()) -> Vec<CallId> {
+fn while_reading(reader: &Tool, act: impl FnOnce()) -> Vec<CallId> {
     let (stop, count) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let answered = || count.lock().expect("a list").len();
     thread::scope(|scope| {

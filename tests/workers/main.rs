@@ -18,9 +18,9 @@
 
 mod code;
 mod compartments;
+mod connections;
 mod deaths;
 mod guests;
-mod lanes;
 mod orphans;
 mod random_kills;
 mod rejected;
@@ -64,8 +64,11 @@ const TESTS: [Test<Scale>; 32] = [
     ("require_none", settings::require_none),
     ("tools_of_a_compartment_share_a_worker", compartments::tools_of_a_compartment_share_a_worker),
     ("a_dead_compartment_takes_all_its_calls", compartments::a_dead_compartment_takes_all_its_calls),
-    ("calls_of_a_worker_run_at_the_same_time", lanes::calls_of_a_worker_run_at_the_same_time),
-    ("a_call_that_waited_for_a_lane_has_its_whole_deadline", lanes::a_call_that_waited_has_its_whole_deadline),
+    ("calls_of_a_worker_run_at_the_same_time", connections::calls_of_a_worker_run_at_the_same_time),
+    (
+        "a_call_that_waited_for_a_connection_has_its_whole_deadline",
+        connections::a_call_that_waited_has_its_whole_deadline,
+    ),
     ("a_slow_start_holds_up_no_other_tool", starts::a_slow_start_holds_up_no_other_tool),
     ("a_caller_leaves_a_slow_start_at_its_deadline", starts::a_caller_leaves_a_slow_start_at_its_deadline),
     ("a_worker_that_does_not_end_holds_up_nobody", starts::a_worker_that_does_not_end_holds_up_nobody),

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::Pid;
-use tollgate::{CallError, CallId, HostedTool, WorkerError};
+use tollgate::{CallError, CallId, Tool, WorkerError};
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::kill;
 
@@ -76,7 +76,7 @@ struct Seen {
     failed: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-fn calls(tools: &[HostedTool], seen: &Seen, mut chance: Chance) {
+fn calls(tools: &[Tool], seen: &Seen, mut chance: Chance) {
     for _call in 0..CALLS {
         let tool = &tools[usize::try_from(chance.below(tools.len() as u64)).expect("a small number")];
         match read_many(tool, chance.below(8)) {
@@ -104,7 +104,7 @@ fn why(error: &CallError) -> &'static str {
 }
 
 /// Once nobody is killed any more.
-fn until_answered(tool: &HostedTool) -> CallId {
+fn until_answered(tool: &Tool) -> CallId {
     loop {
         match read_many(tool, 1) {
             Ok(answer) => return answer.call,

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use tollgate::notary::NotaryCommand;
 use tollgate::{
-    Answer, Artifact, CallFailure, CallId, Caller, Engine, HostedTool, Provenance, Request, Supervisor,
-    SupervisorSettings, ToolSpec, WorkerCommand,
+    Answer, Artifact, CallFailure, CallId, Caller, Engine, Provenance, Request, Supervisor, SupervisorSettings, Tool,
+    ToolSpec, WorkerCommand,
 };
 use tollgate_audit::{Closer, Enforcement, Entry, HostId, Level, read};
 use tollgate_capability::{CapabilitySet, Policy};
@@ -59,17 +59,17 @@ impl Scene {
     }
 
     /// Takes a tool that has a worker of its own.
-    pub(crate) fn add(&self, name: &str, grants: &[&str]) -> HostedTool {
+    pub(crate) fn add(&self, name: &str, grants: &[&str]) -> Tool {
         self.supervisor.add(spec(name, self.set(name, grants))).expect("a tool")
     }
 
     /// A tool that reads the file, and is never in doubt.
-    pub(crate) fn reader(&self) -> HostedTool {
+    pub(crate) fn reader(&self) -> Tool {
         self.add("echo-read", &READS)
     }
 
     /// A tool that sleeps as long as it is told, and has a minute for it.
-    pub(crate) fn sleeper(&self) -> HostedTool {
+    pub(crate) fn sleeper(&self) -> Tool {
         self.supervisor.add(spec("sleep-forever", sleeps(self.folder(), 60_000))).expect("a tool")
     }
 
@@ -84,7 +84,7 @@ impl Scene {
 
     /// Ends the supervisor. The ledger is whole and holds each of these calls once; neither a process, a descriptor nor a file
     /// is left.
-    pub(crate) fn end(self, tools: Vec<HostedTool>, acknowledged: &[CallId]) -> Record {
+    pub(crate) fn end(self, tools: Vec<Tool>, acknowledged: &[CallId]) -> Record {
         self.finish().judge(tools, acknowledged)
     }
 
@@ -105,7 +105,7 @@ pub(crate) struct Finished {
 
 impl Finished {
     /// As [`Scene::end`].
-    pub(crate) fn judge(self, tools: Vec<HostedTool>, acknowledged: &[CallId]) -> Record {
+    pub(crate) fn judge(self, tools: Vec<Tool>, acknowledged: &[CallId]) -> Record {
         let Self { folder, fds } = self;
         drop(tools);
         await_that("no process is left", || children_of(getpid()).is_empty());
@@ -261,22 +261,22 @@ pub(crate) fn sleeps(folder: &Path, deadline_ms: u64) -> CapabilitySet {
 }
 
 /// Calls an operation with JSON arguments.
-pub(crate) fn call(tool: &HostedTool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+pub(crate) fn call(tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
     tool.call(&Request { operation, arguments, stdin: Default::default(), caller: Caller::default() })
 }
 
 /// Has the reader open and read its file so many times.
-pub(crate) fn read_many(tool: &HostedTool, times: u64) -> Result<Answer, Box<CallFailure>> {
+pub(crate) fn read_many(tool: &Tool, times: u64) -> Result<Answer, Box<CallFailure>> {
     call(tool, "read-many", &format!(r#"{{"path": "/data/file", "times": {times}}}"#))
 }
 
 /// Has the sleeper sleep.
-pub(crate) fn sleep(tool: &HostedTool, millis: u64) -> Result<Answer, Box<CallFailure>> {
+pub(crate) fn sleep(tool: &Tool, millis: u64) -> Result<Answer, Box<CallFailure>> {
     call(tool, "attack", &format!(r#"{{"millis": {millis}}}"#))
 }
 
 /// Starts the worker of a tool that has none yet; its process.
-pub(crate) fn start_worker(tool: &HostedTool) -> Pid {
+pub(crate) fn start_worker(tool: &Tool) -> Pid {
     let before = workers();
     tool.operations().expect("a tool that loads");
     let new: Vec<_> = workers().into_iter().filter(|pid| !before.contains(pid)).collect();

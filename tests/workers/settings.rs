@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tollgate::compiler::{CompileError, CompileLimits, Compiler};
-use tollgate::{CallError, Engine, HostedTool, LoadError, SupervisorSettings, WorkerCommand, WorkerError};
+use tollgate::{CallError, Engine, LoadError, SupervisorSettings, Tool, WorkerCommand, WorkerError};
 use tollgate_audit::Level;
 
 use crate::Scale;
@@ -152,7 +152,7 @@ fn refused_without_landlock(policy: &str) {
 }
 
 /// A supervisor whose workers see no Landlock.
-fn without(policy: &str) -> (Scene, HostedTool) {
+fn without(policy: &str) -> (Scene, Tool) {
     let WorkerCommand { program, mut arguments } = worker_command();
     arguments.insert(0, WITHOUT_LANDLOCK.into());
     let scene = Scene::with(SupervisorSettings::of(&parse(policy), WorkerCommand { program, arguments }));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use tempfile::TempDir;
-use tollgate::{CallError, CallFailure, CallId, HostedTool, SupervisorSettings, WorkerCommand, WorkerError};
+use tollgate::{CallError, CallFailure, CallId, SupervisorSettings, Tool, WorkerCommand, WorkerError};
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::children_of;
 
@@ -135,7 +135,7 @@ fn assert_no_worker(failure: &CallFailure, words: &str) {
 }
 
 /// A tool whose calls may wait and run for an hour.
-fn long(scene: &Scene, name: &str, grants: &[&str]) -> HostedTool {
+fn long(scene: &Scene, name: &str, grants: &[&str]) -> Tool {
     let mut set = scene.set(name, grants);
     set.limits.deadline_ms = 3_600_000;
     scene.supervisor.add(spec(name, set)).expect("a tool")

@@ -30,8 +30,8 @@ pub(crate) use self::cache::{ArtifactCache, CacheLimits};
 use self::hmac::{hmac_sha256, same};
 pub use self::key::{ArtifactKey, KeyError};
 use crate::compile_limits::CompileLimits;
+use crate::engine::Engine;
 use crate::interfaces::{INTERFACES_BYTES_MAX, Import, Interfaces};
-use crate::machine::Engine;
 use crate::operations::{OPERATIONS_BYTES_MAX, OperationTexts};
 
 /// A compiled component. There are two ways to one: [`Compiler::compile`](crate::compiler::Compiler::compile), and

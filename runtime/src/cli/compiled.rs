@@ -15,8 +15,8 @@ use super::{config, output, progress};
 use crate::artifact::{Artifact, ArtifactCache, ArtifactError, ArtifactKey, CacheLimits, KeyError};
 use crate::compile_limits::CompileLimits;
 use crate::compiler::{Compiler, CompilerCommand, CompilerRole};
+use crate::engine::Engine;
 use crate::error::{LoadError, with_causes};
-use crate::machine::Engine;
 use crate::registry::{InstalledTool, StoredError};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]

@@ -9,8 +9,8 @@ use super::imports::compare;
 use super::load::Loaded;
 use super::{compiled, config, lacking, load, output, tools};
 use crate::artifact::Artifact;
+use crate::engine::Engine;
 use crate::interfaces::Import;
-use crate::machine::Engine;
 
 struct Inspection {
     digest: String,

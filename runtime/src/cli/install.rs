@@ -14,9 +14,9 @@ use super::exit::{Exit, Failure};
 use super::load::{FoundManifest, Loaded, ManifestFrom};
 use super::{compiled, ledger, load, output, progress, tools};
 use crate::artifact::Artifact;
+use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::loading::Provenance;
-use crate::machine::Engine;
 use crate::registry::{InstalledTool, Present, Registry, ToolFiles};
 use crate::supervisor::ToolSpec;
 

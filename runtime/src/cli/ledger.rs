@@ -117,7 +117,8 @@ pub(crate) fn own_processes(
     let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
     let load::Running { sandbox, hosts, places, compile: _ } = running;
     let command = WorkerCommand::tollgate(&program);
-    let settings = SupervisorSettings { lanes_max: 1, places, ..SupervisorSettings::under(sandbox, hosts, command) };
+    let settings =
+        SupervisorSettings { connections_max: 1, places, ..SupervisorSettings::under(sandbox, hosts, command) };
     Ok((NotaryCommand::tollgate(&program, &role), settings))
 }
 

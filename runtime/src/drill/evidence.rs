@@ -86,7 +86,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     .with_folder(Stop::Absent(libc::ENXIO, "sockets cannot be opened by a path"))
     .alone(Alone::Depends("sockets cannot be opened by a path")),
     Attack::blocked("splice-pipe", "move entries out of the pipe", libc::SYS_splice, |ground| {
-        raw!(libc::SYS_splice, ground.held.pipe, 0, ground.held.lane, 0, 16, libc::SPLICE_F_NONBLOCK)
+        raw!(libc::SYS_splice, ground.held.pipe, 0, ground.held.connection, 0, 16, libc::SPLICE_F_NONBLOCK)
     })
     .alone(Alone::Depends("it holds the end to write to")),
     Attack::blocked("tee-pipe", "copy entries out of the pipe", libc::SYS_tee, |ground| {

@@ -1,4 +1,8 @@
-//! The notary from the supervisor's side: a process that is started, watched, and started again when it dies.
+//! The supervisor's side of the notary: its process is started, watched, and started again when it dies.
+//!
+//! One thread, `notary-watch`, starts notaries, hears them and waits for their ends. Any thread may ask for a checkpoint or
+//! the place of a call: one question at a time, each of which blocks its thread for `ANSWER_WAIT` at most. An end waits for
+//! the notary's last checkpoint, and for `STALL_PATIENCE` where its disk takes nothing.
 //!
 //! While there is none, nothing new begins. The supervisor keeps the read ends of the writers' pipes, so that what was recorded
 //! outlives each notary. It must never start one again after a sync has failed.

@@ -88,7 +88,7 @@ impl Serialize for Limited {
     }
 }
 
-/// Files that a worker has open beside those of its calls: standard streams, pipe, sockets, lanes, `/proc/self/pagemap`,
+/// Files that a worker has open beside those of its calls: standard streams, pipe, sockets, connections, `/proc/self/pagemap`,
 /// one image per memory of a component, with room to spare.
 const FILES_OF_WORKER: u64 = 256;
 /// Files that a call has open for a moment, beside the guest's handles: a probe, and the folders of two names.

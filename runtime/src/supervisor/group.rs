@@ -13,7 +13,7 @@ use super::slot::{Lease, NoLease, Slot, Starting};
 use super::worker_process::WorkerProcess;
 use crate::error::{LoadError, WorkerError};
 use crate::operations::OperationTexts;
-use crate::worker::words::Started;
+use crate::worker::protocol::Started;
 
 /// Tools that share one worker process. Invariant: at most one such process serves at any time ([`Slot`]).
 #[derive(Debug)]

@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 use super::Shared;
 use super::tool_spec::ToolSpec;
 use crate::authority::{HeldFolders, hold};
-use crate::calls::Running;
 use crate::error::{CapHit, LoadError, WorkerError, with_causes};
 use crate::loading::{LoadOrder, Loading};
 use crate::memory_file::memory_file;
 use crate::operations::OperationTexts;
+use crate::running::Running;
 
 /// One tool of a group.
 #[derive(Debug)]

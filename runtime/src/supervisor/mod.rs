@@ -1,32 +1,32 @@
 //! The supervisor: starts workers, gives them calls, and ends those that do not come back. It runs no guest itself.
 //!
 //! ```text
-//! HostedTool::call ─▶ Group ─▶ worker ─▶ lane ─▶ answer, or how the worker ended
+//! Tool::call ─▶ Group ─▶ worker ─▶ connection ─▶ answer, or how the worker ended
 //!                     one worker process, while it is needed
 //! ```
 //!
 //! | thread | does | waits for |
 //! |---|---|---|
-//! | a caller's | a call | the start of the worker and a lane, together until its deadline and grace; then its answer, as long again |
+//! | a caller's | a call | the start of the worker and a connection, together until its deadline and grace; then its answer, as long again |
 //! | `worker-start`, for each start | hands a new worker what it needs, hears how it went | the worker, [`START_WAIT`](worker_process::START_WAIT) |
 //! | `worker-watch`, for each worker | starts the process, reads its stderr, reaps it | the end of the process |
-//! | `worker-reaper` | tells idle workers to end, kills those that do not | nothing but its next round |
+//! | `reaper`, one | tells idle workers to end, kills those that do not | nothing but its next round |
 //!
-//! No lock is held over any of these waits.
+//! The notary's client has a thread too, `notary-watch` ([`notary`](crate::notary)). No lock is held over any of these waits.
 //!
-//! It must never take a worker's word for more than the tool's own answer: what a worker says is bounded, in size and in time.
+//! The supervisor believes a worker nothing but the tool's own answer. What a worker says is bounded in size and in time.
 
 mod group;
-mod launch;
-mod living;
+mod live_workers;
 mod member;
 mod reaper;
 mod slot;
+mod spawner;
 mod sync;
 mod tool;
 mod tool_spec;
 mod trial;
-mod way;
+mod worker_handle;
 mod worker_process;
 
 use std::collections::BTreeMap;
@@ -39,13 +39,13 @@ use std::time::{Duration, Instant};
 use tollgate_capability::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
 
 use self::group::Group;
-use self::living::Living;
+use self::live_workers::LiveWorkers;
 use self::member::Member;
 use self::reaper::Reaper;
-pub use self::tool::HostedTool;
+pub use self::tool::Tool;
 pub use self::tool_spec::ToolSpec;
 pub use self::trial::Trial;
-use self::way::{END_WAIT, NOT_ENDED};
+use self::worker_handle::{END_WAIT, NOT_ENDED};
 pub use self::worker_process::WorkerEnd;
 use crate::artifact::Artifact;
 use crate::authority::{Deciding, DecidingPlaces};
@@ -85,7 +85,7 @@ pub struct SupervisorSettings {
     /// What no grant may reach, beside the ledger and the program of `command`, which count by themselves.
     pub places: DecidingPlaces,
     /// Most calls that a worker runs at the same time, beside what its tools' `limits.calls` allow. Others wait.
-    pub lanes_max: u32,
+    pub connections_max: u32,
 }
 
 impl SupervisorSettings {
@@ -104,7 +104,7 @@ impl SupervisorSettings {
     pub(crate) fn under(sandbox: SandboxSettings, hosts: HostSettings, command: WorkerCommand) -> Self {
         let [idle, grace] = [hosts.idle_ms, hosts.grace_ms].map(Duration::from_millis);
         let places = DecidingPlaces::none();
-        Self { command, required: sandbox.require, idle, grace, places, lanes_max: u32::MAX }
+        Self { command, required: sandbox.require, idle, grace, places, connections_max: u32::MAX }
     }
 }
 
@@ -123,7 +123,7 @@ pub(crate) struct Shared {
     ledger: PathBuf,
     places: DecidingPlaces,
     groups: Mutex<Vec<Weak<Group>>>,
-    living: Living,
+    live_workers: LiveWorkers,
 }
 
 /// Why there is no supervisor.
@@ -157,8 +157,8 @@ impl Supervisor {
         let given = std::path::absolute(ledger).map_err(SupervisorError::Ledger)?;
         let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(SupervisorError::Ledger)?);
         let places = settings.places.clone().with_ledger(&given).with(Deciding::Program, &settings.command.program);
-        let living = Living::default();
-        let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, living });
+        let live_workers = LiveWorkers::default();
+        let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, live_workers });
         let reaper = Reaper::start(&shared).map_err(SupervisorError::Thread)?;
         Ok(Self { shared, reaper: Some(reaper) })
     }
@@ -168,9 +168,9 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`LoadError`]: what must be known of it cannot be kept.
-    pub fn add(&self, tool: ToolSpec) -> Result<HostedTool, LoadError> {
+    pub fn add(&self, tool: ToolSpec) -> Result<Tool, LoadError> {
         let member = Arc::new(Member::new(&self.shared, tool)?);
-        Ok(HostedTool::new(self.group(vec![Arc::clone(&member)]), 0, member))
+        Ok(Tool::new(self.group(vec![Arc::clone(&member)]), 0, member))
     }
 
     /// Takes the tools of a compartment: they share a worker process, and what that may do is what they may together.
@@ -178,8 +178,8 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`LoadError`]: what must be known of one of them cannot be kept.
-    pub fn add_compartment(&self, tools: Vec<ToolSpec>) -> Result<Vec<HostedTool>, LoadError> {
-        Ok(HostedTool::all_of(&self.group(self.members(tools)?)))
+    pub fn add_compartment(&self, tools: Vec<ToolSpec>) -> Result<Vec<Tool>, LoadError> {
+        Ok(Tool::all_of(&self.group(self.members(tools)?)))
     }
 
     /// Takes tools as the `[compartments]` of a policy say: those of one compartment share a worker process, every other tool
@@ -188,7 +188,7 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`LoadError`]: what must be known of one of them cannot be kept.
-    pub fn add_by_policy(&self, policy: &Policy, tools: Vec<ToolSpec>) -> Result<Vec<HostedTool>, LoadError> {
+    pub fn add_by_policy(&self, policy: &Policy, tools: Vec<ToolSpec>) -> Result<Vec<Tool>, LoadError> {
         let mut compartments: Vec<(Option<&CompartmentName>, Vec<usize>, Vec<ToolSpec>)> = Vec::new();
         for (place, tool) in tools.into_iter().enumerate() {
             let own = policy.compartment_of(&tool.name);
@@ -293,14 +293,14 @@ impl Shared {
         for group in self.all_groups() {
             group.end_if_idle(self.settings.idle);
         }
-        self.living.all().iter().for_each(|way| way.kill_if_overdue());
+        self.live_workers.all().iter().for_each(|handle| handle.kill_if_overdue());
     }
 
     /// Has every worker end, all at the same time. None starts afterwards.
     fn end_all(&self) {
-        self.living.close().iter().for_each(|way| way.tell_to_end());
-        let left = self.living.await_none(END_WAIT);
-        left.iter().for_each(|way| way.kill(NOT_ENDED));
-        self.living.await_none(END_WAIT);
+        self.live_workers.close().iter().for_each(|handle| handle.tell_to_end());
+        let left = self.live_workers.await_none(END_WAIT);
+        left.iter().for_each(|handle| handle.kill(NOT_ENDED));
+        self.live_workers.await_none(END_WAIT);
     }
 }

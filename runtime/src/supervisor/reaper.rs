@@ -1,5 +1,5 @@
-//! The thread that has idle workers end. It tells them to, and looks later whether they did: it waits for none, so that one
-//! that does not end keeps no other.
+//! The thread that ends idle workers. It tells a worker to end and kills it in a later round if it did not. It waits for no
+//! worker, so that one that does not end holds up no other.
 
 use std::convert::Infallible;
 use std::io;
@@ -23,7 +23,7 @@ impl Reaper {
         let (stop, stopped) = mpsc::channel();
         let every = (shared.settings.idle / 4).clamp(LOOK_AT_LEAST_EVERY, LOOK_AT_MOST_EVERY);
         let shared = Arc::downgrade(shared);
-        let thread = thread::Builder::new().name("worker-reaper".to_owned());
+        let thread = thread::Builder::new().name("reaper".to_owned());
         let thread = thread.spawn(move || reap(&stopped, &shared, every))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
     }

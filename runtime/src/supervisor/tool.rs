@@ -8,7 +8,7 @@ use tollgate_capability::{CapabilitySet, Limits};
 
 use super::group::Group;
 use super::member::Member;
-use super::way::END_WAIT;
+use super::worker_handle::END_WAIT;
 use super::worker_process::{START_WAIT, WorkerProcess};
 use crate::clock::now_ms;
 use crate::error::{CallError, CallFailure, LoadError};
@@ -16,19 +16,19 @@ use crate::operations::OperationTexts;
 use crate::private::Keeping;
 use crate::request::{Answer, Request};
 use crate::tool::Operation;
-use crate::worker::lane::{Lane, LaneError, LaneLimits};
-use crate::worker::words::{Ask, Go, SAID_HEADER_BYTES_MAX, SAID_VALUES_MAX, Said};
+use crate::worker::connection::{Connection, ConnectionError, MessageLimits};
+use crate::worker::protocol::{Ask, Go, SAID_HEADER_BYTES_MAX, SAID_VALUES_MAX, Said};
 
 /// A tool, ready to be called, from any thread.
 #[derive(Debug, Clone)]
-pub struct HostedTool {
+pub struct Tool {
     group: Arc<Group>,
     // Its place in the group, and what is there.
     place: usize,
     member: Arc<Member>,
 }
 
-impl HostedTool {
+impl Tool {
     /// All tools of a group, in their order.
     pub(crate) fn all_of(group: &Arc<Group>) -> Vec<Self> {
         let members = group.members.iter().enumerate();
@@ -92,8 +92,8 @@ impl HostedTool {
         let (worker, private) = (using.worker(), &self.group.shared.private);
         let keeping =
             private.plan(self.capability_set().audit.arguments, worker.next_call(now_ms())).map_err(before)?;
-        let lane = worker.take_lane(turn).map_err(before)?;
-        self.ask(worker, lane, request, &keeping).and_then(|ended| private.keep_result(&keeping, ended))
+        let connection = worker.take_connection(turn).map_err(before)?;
+        self.ask(worker, connection, request, &keeping).and_then(|ended| private.keep_result(&keeping, ended))
     }
 
     /// By when something must come of a call that begins now, or begins to wait for its turn: its deadline, and the grace.
@@ -103,32 +103,39 @@ impl HostedTool {
     }
 
     /// Has a call run. What is wanted of it is kept once the worker says that it is on record and in order.
-    fn ask(&self, worker: &WorkerProcess, mut lane: Lane, request: &Request<'_>, keeping: &Keeping) -> Heard {
+    fn ask(
+        &self,
+        worker: &WorkerProcess,
+        mut connection: Connection,
+        request: &Request<'_>,
+        keeping: &Keeping,
+    ) -> Heard {
         let limits = self.capability_set().limits;
-        // The deadline is that of the guest, which starts now: what was waited for a lane is not its fault.
+        // The deadline is that of the guest, which starts now: what was waited for a connection is not its fault.
         let until = Some(self.answer_by());
         let ask = Ask::new(self.place, request.operation, &request.caller, keeping.call, keeping.salt);
-        let mut said = lane
+        let mut said = connection
             .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], until)
-            .and_then(|()| lane.receive::<Said>(said_limits(limits), until));
+            .and_then(|()| connection.receive::<Said>(said_limits(limits), until));
         let was_accepted = matches!(said, Ok((Said::Accepted, _)));
         let mut may_answer = keeping.salt.is_none();
         if !may_answer && was_accepted {
             let kept = self.group.shared.private.keep_arguments(keeping, request.arguments);
             may_answer = kept.is_ok();
             let go = kept.map_or_else(|error| Go::End { error }, |()| Go::Run);
-            said =
-                lane.send(&go, [b"", b"", b""], until).and_then(|()| lane.receive::<Said>(said_limits(limits), until));
+            said = connection
+                .send(&go, [b"", b"", b""], until)
+                .and_then(|()| connection.receive::<Said>(said_limits(limits), until));
         }
         let error = match said {
             Ok((said, blobs)) => match ended(said, blobs, keeping.call, may_answer) {
                 Some(ended) => {
-                    worker.give_back(lane);
+                    worker.give_back(connection);
                     return Ok(ended);
                 }
                 None => worker.lost("it gave an answer that makes no sense"),
             },
-            Err(LaneError::Late) => worker.overran(limits.deadline_ms, millis(self.group.shared.settings.grace)),
+            Err(ConnectionError::Late) => worker.overran(limits.deadline_ms, millis(self.group.shared.settings.grace)),
             Err(error) => worker.lost(&error.to_string()),
         };
         // The worker's word counts where the notary cannot be asked any more, as when the supervisor ends.
@@ -164,9 +171,9 @@ fn ended(
 }
 
 /// What may come of a call: its caps bound it.
-fn said_limits(limits: Limits) -> LaneLimits {
+fn said_limits(limits: Limits) -> MessageLimits {
     let bytes = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-    LaneLimits {
+    MessageLimits {
         header: SAID_HEADER_BYTES_MAX,
         values: SAID_VALUES_MAX,
         blobs: [bytes(limits.output), bytes(limits.stdio), bytes(limits.stdio)],

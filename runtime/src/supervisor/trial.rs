@@ -6,7 +6,7 @@ use super::member::Member;
 use super::worker_process::{START_WAIT, WorkerEnd, WorkerProcess};
 use super::{Shared, WorkerCommand};
 use crate::error::LoadError;
-use crate::worker::words::Started;
+use crate::worker::protocol::Started;
 
 /// Tools whose workers are started for a trial; there may be none.
 #[derive(Debug)]

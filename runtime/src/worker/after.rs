@@ -71,7 +71,7 @@ pub struct SealedProcess {
     /// Its socket to the notary.
     pub acks: RawFd,
     /// The socket on which its first thread gets its calls.
-    pub lane: RawFd,
+    pub connection: RawFd,
     told: Arc<Told>,
 }
 
@@ -82,10 +82,10 @@ struct Told {
 }
 
 impl SealedProcess {
-    /// A process that holds these descriptors: control, pipe, acks, lane.
+    /// A process that holds these descriptors: control, pipe, acks, connection.
     #[must_use]
-    pub fn new(id: HostId, [control, pipe, acks, lane]: [RawFd; 4]) -> Self {
-        Self { id, control, pipe, acks, lane, told: Arc::default() }
+    pub fn new(id: HostId, [control, pipe, acks, connection]: [RawFd; 4]) -> Self {
+        Self { id, control, pipe, acks, connection, told: Arc::default() }
     }
 
     /// Waits until the supervisor has been told how the start went.

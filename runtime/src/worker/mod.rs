@@ -10,15 +10,23 @@
 //! into its compiler. So nothing of it is looked at before this process reaches no files but those granted, no network, and
 //! can start neither a thread nor a program.
 //!
-//! It must never serve without an [`Enforced`], reach the ledger other than through its pipe, or start a thread once it
-//! is sealed.
+//! | thread | does | waits for |
+//! |---|---|---|
+//! | `main` | takes over, seals the process, then hears the supervisor | the supervisor's next word, without a limit |
+//! | `executor-N`, one for each connection | runs the calls that come on its connection | the next call, without a limit; within a call its deadline, and the notary where entries must be kept |
+//! | `epoch` | ticks while calls run, so that a guest past its deadline stops | the next tick |
+//!
+//! Waits without a limit are the supervisor's to end: the process dies with it, and is killed where it overruns.
+//!
+//! A worker must never serve without an [`Enforced`], reach the ledger other than through its pipe, or start a thread once
+//! it is sealed.
 
 mod after;
-pub(crate) mod lane;
-mod muster;
-pub(crate) mod order;
+mod barrier;
+pub(crate) mod connection;
+pub(crate) mod protocol;
 mod serving;
-pub(crate) mod words;
+pub(crate) mod start;
 
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
@@ -30,17 +38,18 @@ use tollgate_wasi_proxy::know_devtmpfs;
 
 use self::after::After;
 pub use self::after::{AfterSealed, NothingElse, SealedProcess, ThreadKind};
-use self::lane::Lane;
-use self::muster::Muster;
-use self::order::{Handed, Order, ToWorker, ToolOrder, take_over};
+use self::barrier::SealBarrier;
+use self::connection::Connection;
+use self::protocol::{Started, no_start};
 use self::serving::Serving;
-use self::words::{Started, no_start};
+use self::start::{Handed, StartOrder, ToWorker, ToolOrder, take_over};
 use crate::clock::now_ns;
 use crate::component::Component;
+use crate::engine::Engine;
 use crate::error::{WorkerError, with_causes};
+use crate::executor::Executor;
 use crate::instance::EventLoop;
 use crate::loading::{LoadOrder, Loading};
-use crate::machine::{Engine, Machine};
 use crate::parent::belong_to;
 use crate::sandbox::{self, Confined, EnforceError, Enforced, KernelPlan, Stripped};
 
@@ -87,19 +96,19 @@ pub unsafe fn serve_and(role: &WorkerRole, hook: impl AfterSealed) -> io::Result
     // kept.
     let stripped = unsafe { sandbox::strip(&handed.descriptors(&control)) };
     let after = After::new(hook, handed.as_process(&control));
-    let Handed { way, status, order, code, mut lanes } = handed;
+    let Handed { channel, status, order, code, mut connections } = handed;
     // SAFETY: the recorder takes the pipe, and lives in threads that end with the process.
-    unsafe { sandbox::trap::set_evidence(way.pipe.as_raw_fd(), way.host) };
-    let recorder = Arc::new(Recorder::over(way));
+    unsafe { sandbox::trap::set_evidence(channel.pipe.as_raw_fd(), channel.host) };
+    let recorder = Arc::new(Recorder::over(channel));
     recorder.set_status(status);
-    let count = lanes.len();
+    let count = connections.len();
     let prepared = stripped
         .map_err(|error| unsealed(&error))
         .and_then(|stripped| prepare(stripped, order, code, count, after.sealed_for()));
     match prepared {
-        Ok(prepared) => prepared.serve(&recorder, lanes, &after)?,
+        Ok(prepared) => prepared.serve(&recorder, connections, &after)?,
         Err(error) => {
-            lanes.iter_mut().take(1).for_each(|lane| words::tell(lane, &error));
+            connections.iter_mut().take(1).for_each(|connection| protocol::tell(connection, &error));
             return Ok(());
         }
     }
@@ -126,15 +135,15 @@ pub(crate) struct Unloaded {
 /// Makes the engine, which opens `/proc/self/pagemap`, learns what the gate knows from `/proc`, and confines this process.
 fn prepare(
     stripped: Stripped,
-    order: Order,
+    order: StartOrder,
     code: Vec<OwnedFd>,
-    lanes: usize,
+    connections: usize,
     besides: Option<CapabilitySet>,
 ) -> Result<Prepared, Started> {
-    let lanes = u32::try_from(lanes).unwrap_or(u32::MAX);
-    let engine = Engine::for_mapped_code(lanes).map_err(|error| no_start(&error))?;
+    let connections = u32::try_from(connections).unwrap_or(u32::MAX);
+    let engine = Engine::for_mapped_code(connections).map_err(|error| no_start(&error))?;
     know_devtmpfs();
-    let Order { required, tools } = order;
+    let StartOrder { required, tools } = order;
     let besides = besides.map(|set| sandbox::plan(&set));
     let tools: Vec<_> = tools.into_iter().map(ToolOrder::into_load).zip(code).collect();
     let plans = besides.into_iter().chain(tools.iter().map(|((load, _), _)| sandbox::plan(&load.set)));
@@ -149,38 +158,38 @@ impl Prepared {
     fn serve<A: AfterSealed>(
         self,
         recorder: &Arc<Recorder>,
-        lanes: Vec<Lane>,
+        connections: Vec<Connection>,
         after: &Arc<After<A>>,
     ) -> io::Result<()> {
-        let muster = Muster::new(lanes.len() + 1);
+        let barrier = SealBarrier::new(connections.len() + 1);
         let first = {
-            let (muster, after) = (Arc::clone(&muster), Arc::clone(after));
+            let (barrier, after) = (Arc::clone(&barrier), Arc::clone(after));
             move || {
-                if muster.attend(EPOCH_THREAD).is_ok() {
+                if barrier.arrive(EPOCH_THREAD).is_ok() {
                     after.on(ThreadKind::Epoch);
                 }
             }
         };
-        let machine = Machine::start(&self.engine, Arc::clone(recorder) as _, first).map_err(io::Error::other)?;
-        let serving = Arc::new(Serving::new(machine));
-        for (place, lane) in lanes.into_iter().enumerate() {
-            let (muster, serving, event_loop) = (Arc::clone(&muster), Arc::clone(&serving), EventLoop::new()?);
+        let executor = Executor::start(&self.engine, Arc::clone(recorder) as _, first).map_err(io::Error::other)?;
+        let serving = Arc::new(Serving::new(executor));
+        for (place, connection) in connections.into_iter().enumerate() {
+            let (barrier, serving, event_loop) = (Arc::clone(&barrier), Arc::clone(&serving), EventLoop::new()?);
             let after = (place == 0).then(|| Arc::clone(after));
             let name = format!("executor-{}", place + 1);
             let its_name = name.clone();
-            let work = move || serving.work(after.as_deref(), lane, event_loop, &muster.attend(&its_name));
+            let work = move || serving.work(after.as_deref(), connection, event_loop, &barrier.arrive(&its_name));
             thread::Builder::new().name(name).spawn(work).map_err(of_thread)?;
         }
         sandbox::trap::name_thread(MAIN_THREAD);
-        muster.release(self.load_and_seal(recorder, &serving, &muster));
+        barrier.release(self.load_and_seal(recorder, &serving, &barrier));
         Ok(())
     }
 
     /// Makes the code of the tools ready to run, the last pages of this process that become executable, and seals it.
-    fn load_and_seal(self, recorder: &Recorder, serving: &Serving, muster: &Muster) -> Result<Enforced, Started> {
+    fn load_and_seal(self, recorder: &Recorder, serving: &Serving, barrier: &SealBarrier) -> Result<Enforced, Started> {
         let Self { engine, tools, confined } = self;
         // None can be started from here on.
-        muster.gather();
+        barrier.await_all();
         let confined = confined.only_to_load().map_err(|error| unsealed(&error))?;
         let unloaded = tools.into_iter().enumerate().map(|(place, (load, describing, code))| {
             let unloadable = |error| Started::Unloadable { tool: place, error };
@@ -191,7 +200,7 @@ impl Prepared {
         let tools = unloaded.collect::<Result<Vec<_>, Started>>()?;
         let policies = tools.iter().map(|tool| tool.loading.policy()).collect();
         serving.bring(tools);
-        let enforced = muster.seal(confined).map_err(|error| unsealed(&error))?;
+        let enforced = barrier.seal(confined).map_err(|error| unsealed(&error))?;
         enforced.record(recorder, now_ns(), policies).map_err(|error| no_start(&error))?;
         Ok(enforced)
     }
@@ -218,7 +227,7 @@ fn hear(control: &Channel, recorder: &Recorder) -> io::Result<()> {
     while let Some((said, _none)) = control.receive::<ToWorker>().map_err(io::Error::other)? {
         match said {
             ToWorker::Notary { status } => recorder.set_status(status),
-            ToWorker::Hello { .. } | ToWorker::Code | ToWorker::Lanes | ToWorker::Start => {
+            ToWorker::Hello { .. } | ToWorker::Code | ToWorker::Connections | ToWorker::Start => {
                 return Err(io::Error::other("a second start"));
             }
         }

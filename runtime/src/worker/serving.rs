@@ -1,25 +1,25 @@
-//! The threads of a worker that run calls: each has a lane, and runs what is asked there from start to end.
+//! The threads of a worker that run calls: each has a connection, and runs what is asked there from start to end.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::Unloaded;
 use super::after::{After, AfterSealed, ThreadKind};
-use super::lane::Lane;
-use super::words::{self, ASK_LIMITS, Ask, Go, Said, Started};
+use super::connection::Connection;
+use super::protocol::{self, ASK_LIMITS, Ask, Go, Said, Started};
+use crate::call::ExecutorThread;
 use crate::error::{CallError, CallFailure};
+use crate::executor::Executor;
 use crate::instance::EventLoop;
-use crate::invoke::Runner;
-use crate::machine::Machine;
 use crate::operations::too_much_together;
 use crate::private::Noted;
 use crate::request::{Answer, Request};
 use crate::sandbox::Enforced;
-use crate::tool::Tool;
+use crate::tool::LoadedTool;
 
 /// What the threads share: the tools, once the first thread has loaded them.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    machine: Arc<Machine>,
+    executor: Arc<Executor>,
     tools: Mutex<Tools>,
     loaded: Condvar,
 }
@@ -28,13 +28,13 @@ pub(crate) struct Serving {
 enum Tools {
     Waiting(Vec<Unloaded>),
     Loading,
-    Loaded(Arc<Vec<Tool>>),
+    Loaded(Arc<Vec<LoadedTool>>),
     Unusable,
 }
 
 impl Serving {
-    pub(crate) fn new(machine: Arc<Machine>) -> Self {
-        Self { machine, tools: Mutex::new(Tools::Waiting(Vec::new())), loaded: Condvar::new() }
+    pub(crate) fn new(executor: Arc<Executor>) -> Self {
+        Self { executor, tools: Mutex::new(Tools::Waiting(Vec::new())), loaded: Condvar::new() }
     }
 
     /// The tools whose code is there by now. No thread looks for them before it is sealed.
@@ -42,12 +42,12 @@ impl Serving {
         *self.lock() = Tools::Waiting(tools);
     }
 
-    /// Serves a lane until the supervisor closes it. The first thread, which has the hook, loads the tools and says how the
-    /// start went.
+    /// Serves a connection until the supervisor closes it. The first thread, which has the hook, loads the tools and says
+    /// how the start went.
     pub(super) fn work<A: AfterSealed>(
         &self,
         first: Option<&After<A>>,
-        mut lane: Lane,
+        mut connection: Connection,
         event_loop: EventLoop,
         sealed: &Result<Arc<Enforced>, Arc<Started>>,
     ) {
@@ -55,29 +55,29 @@ impl Serving {
             Ok(enforced) => enforced,
             Err(started) => {
                 if first.is_some() {
-                    words::tell(&mut lane, &**started);
+                    protocol::tell(&mut connection, &**started);
                 }
                 return;
             }
         };
-        let mut runner = Runner::new(&self.machine, event_loop, enforced);
+        let mut thread = ExecutorThread::new(&self.executor, event_loop, enforced);
         if let Some(after) = first {
-            words::tell(&mut lane, &self.load(&mut runner));
+            protocol::tell(&mut connection, &self.load(&mut thread));
             after.process.has_started();
             after.on(ThreadKind::Executor);
         }
         let Some(tools) = self.tools() else { return };
-        // A lane that breaks is the supervisor's to judge.
-        while let Ok((ask, [arguments, stdin, _none])) = lane.receive::<Ask>(ASK_LIMITS, None) {
-            let (said, blobs) = answer(&mut runner, &tools, &mut lane, &ask, [arguments, stdin]);
+        // A connection that breaks is the supervisor's to judge.
+        while let Ok((ask, [arguments, stdin, _none])) = connection.receive::<Ask>(ASK_LIMITS, None) {
+            let (said, blobs) = answer(&mut thread, &tools, &mut connection, &ask, [arguments, stdin]);
             let [output, stdout, stderr] = &blobs;
-            if lane.send(&said, [output, stdout, stderr], None).is_err() {
+            if connection.send(&said, [output, stdout, stderr], None).is_err() {
                 return;
             }
         }
     }
 
-    fn load(&self, runner: &mut Runner) -> Started {
+    fn load(&self, thread: &mut ExecutorThread) -> Started {
         let waiting = match std::mem::replace(&mut *self.lock(), Tools::Loading) {
             Tools::Waiting(waiting) => waiting,
             Tools::Loading | Tools::Loaded(_) | Tools::Unusable => Vec::new(),
@@ -85,7 +85,7 @@ impl Serving {
         let mut tools = Vec::new();
         let mut failed = None;
         for (place, Unloaded { loading, component, describing }) in waiting.into_iter().enumerate() {
-            match loading.load(runner, &component, &Noted::of(describing, None, None)) {
+            match loading.load(thread, &component, &Noted::of(describing, None, None)) {
                 Ok(tool) => tools.push(tool),
                 Err(error) => {
                     failed = Some(Started::Unloadable { tool: place, error });
@@ -103,7 +103,7 @@ impl Serving {
         failed.unwrap_or(Started::Serving { tools: operations })
     }
 
-    fn tools(&self) -> Option<Arc<Vec<Tool>>> {
+    fn tools(&self) -> Option<Arc<Vec<LoadedTool>>> {
         let is_waiting = |tools: &mut Tools| matches!(tools, Tools::Waiting(_) | Tools::Loading);
         let tools = self.loaded.wait_while(self.lock(), is_waiting).unwrap_or_else(PoisonError::into_inner);
         match &*tools {
@@ -118,13 +118,13 @@ impl Serving {
 }
 
 fn answer(
-    runner: &mut Runner,
-    tools: &[Tool],
-    lane: &mut Lane,
+    thread: &mut ExecutorThread,
+    tools: &[LoadedTool],
+    connection: &mut Connection,
     ask: &Ask,
     texts: [Vec<u8>; 2],
 ) -> (Said, [Vec<u8>; 3]) {
-    match run(runner, tools, lane, ask, texts) {
+    match run(thread, tools, connection, ask, texts) {
         Ok(Ok(Answer { output, usage, streams, call: _ })) => {
             (Said::Answered { usage }, [output.into_bytes(), streams.stdout, streams.stderr])
         }
@@ -142,9 +142,9 @@ fn answer(
 type Ended = Result<Answer, Box<CallFailure>>;
 
 fn run(
-    runner: &mut Runner,
-    tools: &[Tool],
-    lane: &mut Lane,
+    thread: &mut ExecutorThread,
+    tools: &[LoadedTool],
+    connection: &mut Connection,
     ask: &Ask,
     [arguments, stdin]: [Vec<u8>; 2],
 ) -> Result<Ended, String> {
@@ -153,15 +153,15 @@ fn run(
     let arguments = String::from_utf8(arguments).map_err(|error| error.to_string())?;
     let (operation, caller) = (ask.operation.as_str(), ask.caller.clone());
     let request = Request { operation, arguments: &arguments, stdin: stdin.into(), caller };
-    let keep = || if salt.is_some() { ask_supervisor(lane) } else { Ok(()) };
-    Ok(runner.call(tool, &request, (ask.call, salt), keep))
+    let keep = || if salt.is_some() { ask_supervisor(connection) } else { Ok(()) };
+    Ok(thread.call(tool, &request, (ask.call, salt), keep))
 }
 
 /// Has the supervisor keep what is wanted of a call. A supervisor that is gone needs no answer: this process ends with it.
-fn ask_supervisor(lane: &mut Lane) -> Result<(), CallError> {
+fn ask_supervisor(connection: &mut Connection) -> Result<(), CallError> {
     let nobody = |error| CallError::Unrecorded(format!("the supervisor does not keep the call: {error}"));
-    lane.send(&Said::Accepted, [b"", b"", b""], None).map_err(nobody)?;
-    match lane.receive::<Go>(ASK_LIMITS, None).map_err(nobody)?.0 {
+    connection.send(&Said::Accepted, [b"", b"", b""], None).map_err(nobody)?;
+    match connection.receive::<Go>(ASK_LIMITS, None).map_err(nobody)?.0 {
         Go::Run => Ok(()),
         Go::End { error } => Err(error),
     }

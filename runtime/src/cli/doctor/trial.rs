@@ -14,9 +14,9 @@ use crate::cli::ledger::own_processes;
 use crate::cli::{config, load, output};
 use crate::compile_limits::CompileLimits;
 use crate::compiler::{Compiler, CompilerCommand};
+use crate::engine::Engine;
 use crate::error::{LoadError, with_causes};
 use crate::loading::Provenance;
-use crate::machine::Engine;
 use crate::supervisor::{Supervisor, ToolSpec};
 
 /// What came of the start of one process.

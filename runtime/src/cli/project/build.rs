@@ -18,9 +18,9 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::imports::{NeedsCompared, compare};
 use crate::cli::load::Running;
 use crate::cli::{ledger, output, tools};
+use crate::engine::Engine;
 use crate::error::{LoadError, with_causes};
 use crate::loading::Provenance;
-use crate::machine::Engine;
 use crate::package::{PackageError, embed_manifest};
 use crate::supervisor::ToolSpec;
 

@@ -19,8 +19,8 @@ use crate::loading::{LoadOrder, Loading};
 use crate::memory_file::memory_file;
 use crate::private::Noted;
 use crate::{
-    Answer, AuditSink, CallError, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, Provenance,
-    Request, Tool,
+    Answer, AuditSink, CallError, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool,
+    Provenance, Request,
 };
 
 #[test]
@@ -138,7 +138,7 @@ fn manifest(name: &str) -> Manifest {
 }
 
 /// Loads a guest in a process of its own, seals that by the plan of `set`, and does `work` on a thread of it.
-fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut InProcessThread, &Tool) + Send) {
+fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut InProcessThread, &LoadedTool) + Send) {
     // What may be erased later is written outside a sealed worker: here, not at all.
     set.audit.arguments = ArgumentsRecord::None;
     let around = tempfile::tempdir().unwrap();
@@ -176,7 +176,7 @@ fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut I
                 trap::name_thread("worker");
                 let mut thread = InProcessThread::new(&in_process).unwrap();
                 let describing = Noted::of(CallId([1; 16]), None, None);
-                let tool = loading.load(&mut thread.runner, &component, &describing).unwrap();
+                let tool = loading.load(&mut thread.thread, &component, &describing).unwrap();
                 to_main.send(None).unwrap();
                 to_main.send(Some(self_test(&go.recv().unwrap().unwrap()).unwrap())).unwrap();
                 go.recv().unwrap();
@@ -197,7 +197,7 @@ fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut I
     assert!(ended.well(), "{name}: {ended:?}");
 }
 
-fn serve(thread: &mut InProcessThread, tool: &Tool) {
+fn serve(thread: &mut InProcessThread, tool: &LoadedTool) {
     for _call in 0..3 {
         let run = [
             json!({ "op": "read", "path": "/docs/a" }),
@@ -255,7 +255,7 @@ fn all_well(answers: &Value) {
     }
 }
 
-fn ask(thread: &mut InProcessThread, tool: &Tool, operation: &str, steps: &[Value]) -> Value {
+fn ask(thread: &mut InProcessThread, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Value {
     let answer = invoke(thread, tool, operation, &json!({ "steps": steps }).to_string());
     let answer = answer.unwrap_or_else(|failure| panic!("{operation}: {failure}"));
     serde_json::from_str(&answer.output).unwrap()
@@ -263,7 +263,7 @@ fn ask(thread: &mut InProcessThread, tool: &Tool, operation: &str, steps: &[Valu
 
 fn invoke(
     thread: &mut InProcessThread,
-    tool: &Tool,
+    tool: &LoadedTool,
     operation: &str,
     arguments: &str,
 ) -> Result<Answer, Box<CallFailure>> {

@@ -15,18 +15,18 @@ use std::time::Instant;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tollgate_audit::{Channel, HostEnd, of_call, of_thread};
 
-use super::way::Way;
+use super::worker_handle::WorkerHandle;
 use super::{Shared, WorkerCommand};
 use crate::parent::may_signal;
 use crate::surroundings::{Group, of_start, why_ended};
 
 /// Starts a process, which the notary follows from then on. It has nothing yet but its control socket.
-pub(super) fn launch(
+pub(super) fn start_worker(
     shared: &Arc<Shared>,
     command: &WorkerCommand,
     end: HostEnd,
     until: Instant,
-) -> io::Result<Arc<Way>> {
+) -> io::Result<Arc<WorkerHandle>> {
     let (control, stdin) = Channel::pair()?;
     // Nothing is kept in between: what is not taken in time is known not to be.
     let (to_starter, started) = mpsc::sync_channel(0);
@@ -45,7 +45,7 @@ fn start_and_wait(
     end: HostEnd,
     control: Channel,
     stdin: OwnedFd,
-    starter: &SyncSender<io::Result<Arc<Way>>>,
+    starter: &SyncSender<io::Result<Arc<WorkerHandle>>>,
 ) {
     let (id, before) = (end.host, Group::here());
     let spawned = spawn(command, stdin).and_then(|mut child| match pidfd(child.id()) {
@@ -63,35 +63,35 @@ fn start_and_wait(
             return;
         }
     };
-    let way = Arc::new(Way::new(id, process, control));
-    shared.notary.follow(end, Some(child.id()), Arc::clone(&way) as _);
-    let may_live = shared.living.enter(&way);
+    let handle = Arc::new(WorkerHandle::new(id, process, control));
+    shared.notary.follow(end, Some(child.id()), Arc::clone(&handle) as _);
+    let may_live = shared.live_workers.enter(&handle);
     if !may_live {
-        way.kill("its supervisor has ended");
+        handle.kill("its supervisor has ended");
     }
-    if starter.send(Ok(Arc::clone(&way))).is_err() {
-        way.kill("nobody waits for it any more");
+    if starter.send(Ok(Arc::clone(&handle))).is_err() {
+        handle.kill("nobody waits for it any more");
     }
-    await_end(shared, &mut child, &way, &before);
-    shared.living.leave(&way);
+    await_end(shared, &mut child, &handle, &before);
+    shared.live_workers.leave(&handle);
 }
 
 /// Waits for the end of a worker, so that no zombie is left and the notary hears of it.
-fn await_end(shared: &Shared, child: &mut Child, way: &Way, before: &Group) {
+fn await_end(shared: &Shared, child: &mut Child, handle: &WorkerHandle, before: &Group) {
     let said = hear(child.stderr.take());
     let status = child.wait();
     let ended = match &status {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    let killed = way.killed();
+    let killed = handle.killed();
     let signal = status.as_ref().ok().and_then(ExitStatusExt::signal);
     let around = if killed.is_none() { why_ended(signal, before) } else { None };
     let parts = [Some(ended), killed, around, Some(said.clone()).filter(|said| !said.is_empty())];
     let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
     // Before anybody else hears of it: a supervisor that ends waits for no more than that, and then for the notary.
-    shared.notary.ended(way.id, &how);
-    way.has_come_to_its_end(status.ok(), said, how);
+    shared.notary.ended(handle.id, &how);
+    handle.has_come_to_its_end(status.ok(), said, how);
 }
 
 #[allow(clippy::disallowed_methods, reason = "this module owns the processes of workers")]

@@ -13,36 +13,37 @@ use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::clock::unix_time;
 use crate::error::{CallError, CallFailure, CapHit, with_causes};
+use crate::executor::Executor;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::instance::{CallState, Caps, EPOCH_TICK, EventLoop};
-use crate::machine::Machine;
 use crate::private::Noted;
 use crate::request::{Answer, Caller, Request};
 use crate::sandbox::{Enforced, trap};
-use crate::tool::{Identity, Tool};
+use crate::tool::{Identity, LoadedTool};
 
-/// Runs one call at a time, file calls included, on the thread that asks.
+/// Runs one call at a time, file calls included, on the thread that asks. A call blocks that thread until its deadline at
+/// most, and then for what its end takes to record.
 #[derive(Debug)]
-pub(crate) struct Runner {
-    machine: Arc<Machine>,
+pub(crate) struct ExecutorThread {
+    executor: Arc<Executor>,
     event_loop: EventLoop,
 }
 
-impl Runner {
+impl ExecutorThread {
     /// A process runs calls only once its seal is there, or is done without by choice.
-    pub(crate) fn new(machine: &Arc<Machine>, event_loop: EventLoop, _sealed: &Enforced) -> Self {
-        Self { machine: Arc::clone(machine), event_loop }
+    pub(crate) fn new(executor: &Arc<Executor>, event_loop: EventLoop, _sealed: &Enforced) -> Self {
+        Self { executor: Arc::clone(executor), event_loop }
     }
 
-    pub(crate) fn machine(&self) -> &Arc<Machine> {
-        &self.machine
+    pub(crate) fn executor(&self) -> &Arc<Executor> {
+        &self.executor
     }
 
     /// Runs a call. Once the tool has accepted the request, `keep` keeps what is wanted of it: where that fails the guest
     /// does not run.
     pub(crate) fn call(
         &mut self,
-        tool: &Tool,
+        tool: &LoadedTool,
         request: &Request<'_>,
         (call, salt): (CallId, Option<Salt>),
         keep: impl FnOnce() -> Result<(), CallError>,
@@ -101,7 +102,7 @@ impl Runner {
         let Moment { started, wall_start, .. } = moment;
         let limits = identity.set.limits;
         let start = call_start(identity, asked, caller, moment, noted);
-        let mut trail = CallTrail::begin(Arc::clone(&self.machine.record), start);
+        let mut trail = CallTrail::begin(Arc::clone(&self.executor.record), start);
         let recorded = trail.flush();
         let is_on_record = recorded.is_ok();
         let accepted = recorded.map_err(|error| CallError::Unrecorded(with_causes(&error))).and_then(|()| accept());
@@ -112,7 +113,7 @@ impl Runner {
         let answered = match accepted {
             Err(error) => Err(error),
             Ok(()) => {
-                let _ticking = self.machine.ticker.tick();
+                let _ticking = self.executor.ticker.tick();
                 let answered = guarded(&mut store, pre, asked, moment.deadline);
                 trap::set_call(Some(noted.call));
                 let answered = self.event_loop.block_on(answered);
@@ -130,7 +131,7 @@ impl Runner {
         let mut table = ResourceTable::new();
         table.set_max_capacity(table_entries(limits.handles));
         let state = CallState { gate, table, caps: Caps::new(limits.memory) };
-        let mut store = Store::new(&self.machine.engine, state);
+        let mut store = Store::new(&self.executor.engine, state);
         store.limiter(|state| &mut state.caps);
         store.set_hostcall_fuel(usize::try_from(limits.host_memory).unwrap_or(usize::MAX));
         store.set_epoch_deadline(epoch_ticks(limits.deadline_ms));

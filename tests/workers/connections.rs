@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use tollgate::{CallError, CapHit, HostedTool, SupervisorSettings};
+use tollgate::{CallError, CapHit, SupervisorSettings, Tool};
 use tollgate_audit::Entry;
 use tollgate_capability::Cap;
 
@@ -39,24 +39,25 @@ pub(crate) fn calls_of_a_worker_run_at_the_same_time(_: Scale) {
 }
 
 /// The time that a call waits for its turn is not taken from its guest: it waits longer than its whole deadline for the only
-/// lane, and is answered. A busy machine makes the wait longer, and has all of the deadline for a call that does nothing.
+/// connection, and is answered. A busy machine makes the wait longer, and has all of the deadline for a call that does nothing.
 pub(crate) fn a_call_that_waited_has_its_whole_deadline(_: Scale) {
     let grace = Duration::from_millis(HOUR_MS);
-    let scene = Scene::with(SupervisorSettings { lanes_max: 1, grace, ..SupervisorSettings::new(worker_command()) });
+    let scene =
+        Scene::with(SupervisorSettings { connections_max: 1, grace, ..SupervisorSettings::new(worker_command()) });
     let specs = [HOUR_MS, DEADLINE_MS].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
     let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
     start_worker(&tools[0]);
     let answered = thread::scope(|scope| {
-        let holds_the_lane = scope.spawn(|| sleep(&tools[0], DEADLINE_MS + DEADLINE_MS / 2));
+        let holds_the_connection = scope.spawn(|| sleep(&tools[0], DEADLINE_MS + DEADLINE_MS / 2));
         scene.await_calls("attack", 1);
         let waited = sleep(&tools[1], 1).expect("an answer").call;
-        [holds_the_lane.join().expect("a thread").expect("an answer").call, waited]
+        [holds_the_connection.join().expect("a thread").expect("an answer").call, waited]
     });
     let record = scene.end(tools, &answered);
     assert_eq!((record.enforcements().len(), record.closers()), (1, 0));
 }
 
-fn limited(scene: &Scene, deadline_ms: u64, calls: u32) -> HostedTool {
+fn limited(scene: &Scene, deadline_ms: u64, calls: u32) -> Tool {
     let mut set = sleeps(scene.folder(), deadline_ms);
     set.limits.calls = calls;
     scene.supervisor.add(spec("sleep-forever", set)).expect("a tool")

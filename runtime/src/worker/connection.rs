@@ -1,4 +1,4 @@
-//! A lane: the socket between one thread of a worker and the supervisor. One question, one answer at a time.
+//! A connection: the socket between one thread of a worker and the supervisor. One question, one answer at a time.
 //!
 //! ```text
 //! offset  bytes
@@ -20,9 +20,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tollgate_schema::count_values;
 
-/// One end of a lane.
+/// One end of a connection.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct Connection {
     socket: UnixStream,
     // Kept between messages for its memory.
     buffer: Vec<u8>,
@@ -33,7 +33,7 @@ pub(crate) type Blobs = [Vec<u8>; 3];
 
 /// Longest message that is taken: its header, and each of its blobs.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct LaneLimits {
+pub(crate) struct MessageLimits {
     pub(crate) header: usize,
     /// JSON values of the header: in memory each takes a multiple of the two bytes that it may have in text.
     pub(crate) values: usize,
@@ -42,7 +42,7 @@ pub(crate) struct LaneLimits {
 
 /// Nothing came through.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LaneError {
+pub(crate) enum ConnectionError {
     /// The other end is gone.
     #[error("the other end is gone")]
     Gone,
@@ -57,7 +57,7 @@ pub(crate) enum LaneError {
     Io(io::Error),
 }
 
-impl Lane {
+impl Connection {
     pub(crate) fn new(socket: UnixStream) -> Self {
         Self { socket, buffer: Vec::new() }
     }
@@ -68,14 +68,16 @@ impl Lane {
         header: &impl Serialize,
         blobs: [&[u8]; 3],
         until: Option<Instant>,
-    ) -> Result<(), LaneError> {
+    ) -> Result<(), ConnectionError> {
         self.buffer.clear();
         self.buffer.extend_from_slice(&[0; HEAD_BYTES]);
-        serde_json::to_writer(&mut self.buffer, header).map_err(|error| LaneError::Senseless(error.to_string()))?;
+        serde_json::to_writer(&mut self.buffer, header)
+            .map_err(|error| ConnectionError::Senseless(error.to_string()))?;
         let [first, second, third] = blobs.map(<[u8]>::len);
         let lengths = [self.buffer.len() - HEAD_BYTES, first, second, third];
         for (place, length) in lengths.into_iter().enumerate() {
-            let length = u32::try_from(length).map_err(|_too_long| LaneError::Senseless(format!("{length} bytes")))?;
+            let length =
+                u32::try_from(length).map_err(|_too_long| ConnectionError::Senseless(format!("{length} bytes")))?;
             if let Some(bytes) = self.buffer.get_mut(place * 4..place * 4 + 4) {
                 bytes.copy_from_slice(&length.to_le_bytes());
             }
@@ -86,7 +88,7 @@ impl Lane {
         let mut rest = self.buffer.as_slice();
         while !rest.is_empty() {
             if let Some(until) = until {
-                self.socket.set_write_timeout(Some(left(until)?)).map_err(LaneError::Io)?;
+                self.socket.set_write_timeout(Some(left(until)?)).map_err(ConnectionError::Io)?;
             }
             match self.socket.write(rest) {
                 Ok(written) => rest = rest.get(written..).unwrap_or_default(),
@@ -100,16 +102,16 @@ impl Lane {
     /// Waits for a message.
     pub(crate) fn receive<H: DeserializeOwned>(
         &mut self,
-        limits: LaneLimits,
+        limits: MessageLimits,
         until: Option<Instant>,
-    ) -> Result<(H, Blobs), LaneError> {
+    ) -> Result<(H, Blobs), ConnectionError> {
         self.buffer.resize(AT_ONCE_BYTES, 0);
         let mut have = 0;
         self.read_until(&mut have, HEAD_BYTES, until)?;
         let lengths = self.lengths();
         let allowed = [limits.header, limits.blobs[0], limits.blobs[1], limits.blobs[2]];
         if let Some((length, most)) = lengths.iter().zip(allowed).find(|(length, most)| **length > *most) {
-            return Err(LaneError::Senseless(format!("{length} bytes where at most {most} may come")));
+            return Err(ConnectionError::Senseless(format!("{length} bytes where at most {most} may come")));
         }
         let whole = lengths.iter().fold(HEAD_BYTES, |sum, length| sum + length);
         if self.buffer.len() < whole {
@@ -117,7 +119,7 @@ impl Lane {
         }
         self.read_until(&mut have, whole, until)?;
         if have > whole {
-            return Err(LaneError::Senseless("more than one message at once".to_owned()));
+            return Err(ConnectionError::Senseless("more than one message at once".to_owned()));
         }
         let mut from = HEAD_BYTES;
         let mut parts = lengths.map(|length| {
@@ -126,9 +128,9 @@ impl Lane {
             part
         });
         if count_values(parts[0]) > limits.values {
-            return Err(LaneError::Senseless(format!("more than {} values in a header", limits.values)));
+            return Err(ConnectionError::Senseless(format!("more than {} values in a header", limits.values)));
         }
-        let header = serde_json::from_slice(parts[0]).map_err(|error| LaneError::Senseless(error.to_string()))?;
+        let header = serde_json::from_slice(parts[0]).map_err(|error| ConnectionError::Senseless(error.to_string()))?;
         parts.rotate_left(1);
         let [first, second, third, _header] = parts.map(<[u8]>::to_vec);
         self.trim();
@@ -146,13 +148,13 @@ impl Lane {
         })
     }
 
-    fn read_until(&mut self, have: &mut usize, wanted: usize, until: Option<Instant>) -> Result<(), LaneError> {
+    fn read_until(&mut self, have: &mut usize, wanted: usize, until: Option<Instant>) -> Result<(), ConnectionError> {
         while *have < wanted {
             if let Some(until) = until {
-                self.socket.set_read_timeout(Some(left(until)?)).map_err(LaneError::Io)?;
+                self.socket.set_read_timeout(Some(left(until)?)).map_err(ConnectionError::Io)?;
             }
             match self.socket.read(self.buffer.get_mut(*have..).unwrap_or_default()) {
-                Ok(0) => return Err(LaneError::Gone),
+                Ok(0) => return Err(ConnectionError::Gone),
                 Ok(read) => *have += read,
                 Err(error) => retry(error)?,
             }
@@ -169,22 +171,22 @@ impl Lane {
 }
 
 /// What is left of the time; never none, which would mean no limit.
-fn left(until: Instant) -> Result<Duration, LaneError> {
+fn left(until: Instant) -> Result<Duration, ConnectionError> {
     let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(LaneError::Late) } else { Ok(left) }
+    if left.is_zero() { Err(ConnectionError::Late) } else { Ok(left) }
 }
 
-fn retry(error: io::Error) -> Result<(), LaneError> {
+fn retry(error: io::Error) -> Result<(), ConnectionError> {
     use ErrorKind::{BrokenPipe, ConnectionReset, Interrupted, TimedOut, WouldBlock};
     let kind = error.kind();
     if kind == Interrupted {
         Ok(())
     } else if matches!(kind, WouldBlock | TimedOut) {
-        Err(LaneError::Late)
+        Err(ConnectionError::Late)
     } else if matches!(kind, BrokenPipe | ConnectionReset) {
-        Err(LaneError::Gone)
+        Err(ConnectionError::Gone)
     } else {
-        Err(LaneError::Io(error))
+        Err(ConnectionError::Io(error))
     }
 }
 
@@ -193,7 +195,7 @@ const HEAD_BYTES: usize = 16;
 /// A usual message comes in one read.
 const AT_ONCE_BYTES: usize = 16 << 10;
 
-/// Memory that a lane keeps between messages.
+/// Memory that a connection keeps between messages.
 const KEPT_BYTES_MAX: usize = 1 << 20;
 
 #[cfg(test)]
@@ -202,11 +204,11 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: LaneLimits = LaneLimits { header: 100, values: 20, blobs: [1 << 20, 10, 0] };
+    const LIMITS: MessageLimits = MessageLimits { header: 100, values: 20, blobs: [1 << 20, 10, 0] };
 
-    fn pair() -> (Lane, Lane) {
+    fn pair() -> (Connection, Connection) {
         let (here, there) = UnixStream::pair().unwrap();
-        (Lane::new(here), Lane::new(there))
+        (Connection::new(here), Connection::new(there))
     }
 
     #[test]
@@ -225,7 +227,7 @@ mod tests {
         let (header, blobs) = there.receive::<String>(LIMITS, None).unwrap();
         assert_eq!((header.as_str(), blobs), ("large", [large, b"0123456789".to_vec(), vec![]]));
         sender.join().unwrap();
-        assert!(matches!(there.receive::<String>(LIMITS, None), Err(LaneError::Gone)));
+        assert!(matches!(there.receive::<String>(LIMITS, None), Err(ConnectionError::Gone)));
     }
 
     #[test]
@@ -283,7 +285,7 @@ mod tests {
     fn nobody_is_waited_for_longer_than_asked() {
         let (_here, mut there) = pair();
         let soon = Some(Instant::now() + Duration::from_millis(20));
-        assert!(matches!(there.receive::<String>(LIMITS, soon), Err(LaneError::Late)));
-        assert!(matches!(there.send(&"", [&vec![0; 8 << 20], b"", b""], soon), Err(LaneError::Late)));
+        assert!(matches!(there.receive::<String>(LIMITS, soon), Err(ConnectionError::Late)));
+        assert!(matches!(there.send(&"", [&vec![0; 8 << 20], b"", b""], soon), Err(ConnectionError::Late)));
     }
 }

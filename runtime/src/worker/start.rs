@@ -10,7 +10,7 @@ use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
 use tollgate_capability::{PrivateSet, SandboxLevel};
 
 use super::after::SealedProcess;
-use super::lane::Lane;
+use super::connection::Connection;
 use crate::loading::LoadOrder;
 use crate::memory_file::{memory_file, read_memory_file};
 use crate::operations::OperationTexts;
@@ -26,8 +26,8 @@ pub(crate) enum ToWorker {
     },
     /// Descriptors of compiled components, in the order of the tools.
     Code,
-    /// Descriptors of lanes.
-    Lanes,
+    /// Descriptors of connections.
+    Connections,
     /// All is handed over.
     Start,
     /// Whether the notary takes what is new.
@@ -40,7 +40,7 @@ pub(crate) enum ToWorker {
 /// What a worker shall load, and how well it must be sealed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Order {
+pub(crate) struct StartOrder {
     pub(crate) required: SandboxLevel,
     pub(crate) tools: Vec<ToolOrder>,
 }
@@ -94,56 +94,56 @@ impl ToolOrder {
 /// All that a worker is handed.
 #[derive(Debug)]
 pub(crate) struct Handed {
-    pub(crate) way: HostWay,
+    pub(crate) channel: HostWay,
     /// Whether the notary takes what is new.
     pub(crate) status: Status,
-    pub(crate) order: Order,
+    pub(crate) order: StartOrder,
     pub(crate) code: Vec<OwnedFd>,
-    pub(crate) lanes: Vec<Lane>,
+    pub(crate) connections: Vec<Connection>,
 }
 
 impl Handed {
     /// All that a worker may have open, but its standard streams.
     pub(crate) fn descriptors<'h>(&'h self, control: &'h Channel) -> Vec<BorrowedFd<'h>> {
-        let own = [control.as_fd(), self.way.pipe.as_fd(), self.way.acks.as_fd()];
+        let own = [control.as_fd(), self.channel.pipe.as_fd(), self.channel.acks.as_fd()];
         let code = self.code.iter().map(|code| code.as_fd());
-        own.into_iter().chain(code).chain(self.lanes.iter().map(Lane::as_fd)).collect()
+        own.into_iter().chain(code).chain(self.connections.iter().map(Connection::as_fd)).collect()
     }
 
     /// This process, as code sees it that runs in it.
     pub(crate) fn as_process(&self, control: &Channel) -> SealedProcess {
         let of = |fd: BorrowedFd<'_>| fd.as_raw_fd();
-        // `take_over` has seen that there is a lane.
-        let lane = self.lanes.first().map_or(-1, |lane| of(lane.as_fd()));
-        let fds = [of(control.as_fd()), of(self.way.pipe.as_fd()), of(self.way.acks.as_fd()), lane];
-        SealedProcess::new(self.way.host, fds)
+        // `take_over` has seen that there is a connection.
+        let connection = self.connections.first().map_or(-1, |connection| of(connection.as_fd()));
+        let fds = [of(control.as_fd()), of(self.channel.pipe.as_fd()), of(self.channel.acks.as_fd()), connection];
+        SealedProcess::new(self.channel.host, fds)
     }
 }
 
 /// Hands everything over.
 pub(crate) fn hand_over(
     control: &Channel,
-    way: &HostWay,
-    order: &Order,
+    channel: &HostWay,
+    order: &StartOrder,
     code: &[BorrowedFd<'_>],
-    lanes: &[UnixStream],
+    connections: &[UnixStream],
 ) -> io::Result<()> {
     let order = memory_file("tollgate-order", &serde_json::to_vec(order)?)?;
-    let fds = [way.pipe.as_fd(), way.acks.as_fd(), order.as_fd()];
-    control.send_with(&ToWorker::Hello { id: way.host }, &fds).map_err(io::Error::other)?;
+    let fds = [channel.pipe.as_fd(), channel.acks.as_fd(), order.as_fd()];
+    control.send_with(&ToWorker::Hello { id: channel.host }, &fds).map_err(io::Error::other)?;
     for code in code.chunks(FDS_AT_ONCE) {
         control.send_with(&ToWorker::Code, code).map_err(io::Error::other)?;
     }
-    for lanes in lanes.chunks(FDS_AT_ONCE) {
-        let fds: Vec<BorrowedFd<'_>> = lanes.iter().map(|lane| lane.as_fd()).collect();
-        control.send_with(&ToWorker::Lanes, &fds).map_err(io::Error::other)?;
+    for connections in connections.chunks(FDS_AT_ONCE) {
+        let fds: Vec<BorrowedFd<'_>> = connections.iter().map(|connection| connection.as_fd()).collect();
+        control.send_with(&ToWorker::Connections, &fds).map_err(io::Error::other)?;
     }
     control.send(&ToWorker::Start).map_err(io::Error::other)
 }
 
 /// Takes everything over.
 pub(crate) fn take_over(control: &Channel) -> io::Result<Handed> {
-    let (mut worker, mut status, mut code, mut lanes) = (None, Status::Away, Vec::new(), Vec::new());
+    let (mut worker, mut status, mut code, mut connections) = (None, Status::Away, Vec::new(), Vec::new());
     loop {
         let said = control.receive::<ToWorker>().map_err(io::Error::other)?;
         let (said, fds) = said.ok_or_else(|| io::Error::other("the supervisor is gone"))?;
@@ -155,16 +155,18 @@ pub(crate) fn take_over(control: &Channel) -> io::Result<Handed> {
                 worker = Some((HostWay { host: id, pipe, acks }, order));
             }
             ToWorker::Code => code.extend(fds),
-            ToWorker::Lanes => lanes.extend(fds.into_iter().map(|fd| Lane::new(UnixStream::from(fd)))),
+            ToWorker::Connections => {
+                connections.extend(fds.into_iter().map(|fd| Connection::new(UnixStream::from(fd))));
+            }
             ToWorker::Notary { status: now } => status = now,
             ToWorker::Start => break,
         }
     }
-    let (way, order): (HostWay, Order) = worker.ok_or_else(|| io::Error::other("a start without an order"))?;
-    if code.len() != order.tools.len() || lanes.is_empty() {
+    let (channel, order): (HostWay, StartOrder) = worker.ok_or_else(|| io::Error::other("a start without an order"))?;
+    if code.len() != order.tools.len() || connections.is_empty() {
         return Err(io::Error::other("an order whose descriptors are not complete"));
     }
-    Ok(Handed { way, status, order, code, lanes })
+    Ok(Handed { channel, status, order, code, connections })
 }
 
 /// Below what a channel takes with one packet.

@@ -1,15 +1,16 @@
-//! What supervisor and worker say to each other on a lane.
+//! What supervisor and worker say to each other on a connection, as JSON headers with three blobs
+//! ([`connection`](super::connection)).
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Salt};
 
-use super::lane::{Lane, LaneLimits};
+use super::connection::{Connection, MessageLimits};
 use crate::error::{CallError, CallFailure, LoadError, WorkerError, with_causes};
 use crate::operations::{ALL_OPERATIONS_BYTES_MAX, OperationTexts};
 use crate::request::Caller;
 use tollgate_audit::Usage;
 
-/// The worker says on its first lane, once: how its start went.
+/// The worker says on its first connection, once: how its start went.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Started {
@@ -29,7 +30,7 @@ pub(crate) struct Ask {
     pub(crate) operation: String,
     pub(crate) caller: Caller,
     pub(crate) call: CallId,
-    // Half a secret: the record of the call is made with it, in the worker.
+    // Salt for the argument digest. Secret: with it, arguments can be guessed. The worker needs it to record the call.
     salt: Option<String>,
 }
 
@@ -87,17 +88,18 @@ pub(crate) fn no_start(error: &(dyn std::error::Error + 'static)) -> Started {
 }
 
 /// Says something without blobs, such as how the start went, if there still is somebody to hear it.
-pub(crate) fn tell(lane: &mut Lane, said: &impl Serialize) {
-    lane.send(said, [b"", b"", b""], None).ok();
+pub(crate) fn tell(connection: &mut Connection, said: &impl Serialize) {
+    connection.send(said, [b"", b"", b""], None).ok();
 }
 
 /// What a worker takes from its supervisor: as much as any cap allows.
-pub(crate) const ASK_LIMITS: LaneLimits = LaneLimits { header: 1 << 20, values: 64, blobs: [256 << 20, 256 << 20, 0] };
+pub(crate) const ASK_LIMITS: MessageLimits =
+    MessageLimits { header: 1 << 20, values: 64, blobs: [256 << 20, 256 << 20, 0] };
 
 /// What a supervisor takes of the start of a worker: the descriptions and schemas of the operations of a compartment, and the
 /// words around them. A worker refuses tools that say more (`operations.rs`); one that was broken into is bounded here.
-pub(crate) const STARTED_LIMITS: LaneLimits =
-    LaneLimits { header: ALL_OPERATIONS_BYTES_MAX + (64 << 10), values: 1 << 20, blobs: [0, 0, 0] };
+pub(crate) const STARTED_LIMITS: MessageLimits =
+    MessageLimits { header: ALL_OPERATIONS_BYTES_MAX + (64 << 10), values: 1 << 20, blobs: [0, 0, 0] };
 
 /// Longest header of an answer: the texts of an error.
 pub(crate) const SAID_HEADER_BYTES_MAX: usize = 16 << 20;
@@ -114,7 +116,7 @@ mod tests {
 
     use super::*;
     use crate::operations::{OperationText, too_much_together};
-    use crate::worker::lane::Lane;
+    use crate::worker::connection::Connection;
 
     /// What a tool says that has as many operations as it may, with descriptions and schemas of these lengths.
     fn says(description: usize, schema: usize) -> OperationTexts {
@@ -132,8 +134,8 @@ mod tests {
     /// What the supervisor takes of a start in which these tools serve.
     fn through(tools: Vec<OperationTexts>) -> Vec<OperationTexts> {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let worker = thread::spawn(move || tell(&mut Lane::new(theirs), &Started::Serving { tools }));
-        let (started, _none) = Lane::new(ours).receive::<Started>(STARTED_LIMITS, None).unwrap();
+        let worker = thread::spawn(move || tell(&mut Connection::new(theirs), &Started::Serving { tools }));
+        let (started, _none) = Connection::new(ours).receive::<Started>(STARTED_LIMITS, None).unwrap();
         worker.join().unwrap();
         let Started::Serving { tools } = started else { panic!("{started:?}") };
         tools

@@ -11,20 +11,20 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tollgate_audit::{Channel, ChannelError, HostEnding, HostId, Status};
 
 use crate::notary::Follows;
-use crate::worker::order::ToWorker;
+use crate::worker::start::ToWorker;
 
 /// What those who hear of its end share.
 #[derive(Debug)]
-pub(super) struct Way {
+pub(super) struct WorkerHandle {
     pub(super) id: HostId,
     process: OwnedFd,
     pub(super) control: Channel,
-    state: Mutex<WayState>,
+    state: Mutex<HandleState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct WayState {
+pub(super) struct HandleState {
     // Since when it is to end by itself.
     told_to_end: Option<Instant>,
     // Why it was killed.
@@ -37,7 +37,7 @@ pub(super) struct WayState {
     pub(super) over: Option<HostEnding>,
 }
 
-impl Way {
+impl WorkerHandle {
     pub(super) fn new(id: HostId, process: OwnedFd, control: Channel) -> Self {
         Self { id, process, control, state: Mutex::default(), changed: Condvar::new() }
     }
@@ -101,17 +101,17 @@ impl Way {
         (state.ended.clone().unwrap_or_else(|| reason.to_owned()), state.over.clone())
     }
 
-    pub(super) fn wait(&self, most: Duration, until: impl Fn(&WayState) -> bool) -> MutexGuard<'_, WayState> {
+    pub(super) fn wait(&self, most: Duration, until: impl Fn(&HandleState) -> bool) -> MutexGuard<'_, HandleState> {
         let waited = self.changed.wait_timeout_while(self.state(), most, |state| !until(state));
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, WayState> {
+    pub(super) fn state(&self) -> MutexGuard<'_, HandleState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Follows for Way {
+impl Follows for WorkerHandle {
     fn status(&self, status: Status) {
         match self.control.send_at_once(&ToWorker::Notary { status }) {
             Err(ChannelError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -138,7 +138,7 @@ fn is_dead(process: &OwnedFd) -> bool {
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// How long a worker that has closed a lane may take to be gone.
+/// How long a worker that has closed a connection may take to be gone.
 const DYING_WAIT: Duration = Duration::from_millis(500);
 
 /// How long a worker may take to end that was told to, and how long after its end its record may take to be closed.

@@ -1,13 +1,15 @@
-//! Where the threads of a worker meet before it serves: none goes on before each of them has seen that it is sealed.
+//! Where the threads of a worker wait before it serves: none goes on before each has seen that it is sealed.
+//!
+//! Waits have no limit of their own: the supervisor kills a worker that is not ready after `START_WAIT`.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use super::words::Started;
+use super::protocol::Started;
 use crate::sandbox::{self, Confined, EnforceError, Enforced, Expected, SelfTestError, Tested};
 
-/// Meets every thread but the main one, which leads.
+/// Holds every thread but the main one, which leads, until the process is sealed or will not be.
 #[derive(Debug)]
-pub(crate) struct Muster {
+pub(crate) struct SealBarrier {
     expected: usize,
     state: Mutex<State>,
     changed: Condvar,
@@ -23,16 +25,16 @@ struct State {
     released: Option<Result<Arc<Enforced>, Arc<Started>>>,
 }
 
-impl Muster {
-    /// For so many threads beside the main one.
+impl SealBarrier {
+    /// A barrier for `expected` threads beside the main one.
     pub(crate) fn new(expected: usize) -> Arc<Self> {
         let state = State { arrived: 0, filtered: None, tested: Vec::new(), released: None };
         Arc::new(Self { expected, state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    /// Comes to the muster, tests the seal of this thread once it is there, and waits until all have done so. The proof
-    /// that this process may serve; or what there is to say instead.
-    pub(crate) fn attend(&self, name: &str) -> Result<Arc<Enforced>, Arc<Started>> {
+    /// Arrives at the barrier, tests the seal of this thread once the filter is there, and waits until all threads have done
+    /// so. Returns the proof that this process may serve, or what to tell the supervisor instead.
+    pub(crate) fn arrive(&self, name: &str) -> Result<Arc<Enforced>, Arc<Started>> {
         sandbox::trap::name_thread(name);
         let mut state = self.state();
         state.arrived += 1;
@@ -53,14 +55,14 @@ impl Muster {
         }
     }
 
-    /// Waits until all threads are there. For the main thread, as is what follows.
-    pub(crate) fn gather(&self) {
+    /// Waits until all threads have arrived. For the main thread, as are the methods below.
+    pub(crate) fn await_all(&self) {
         drop(self.wait(self.state(), |state| state.arrived == self.expected));
     }
 
-    /// Seals all threads, which are there.
+    /// Waits for all threads, and seals them.
     pub(crate) fn seal(&self, confined: Confined) -> Result<Enforced, EnforceError> {
-        self.gather();
+        self.await_all();
         let filtered = confined.filter()?;
         let expected = filtered.expected();
         self.state().filtered = Some(expected);
@@ -72,7 +74,7 @@ impl Muster {
         filtered.finish(&tested)
     }
 
-    /// Lets all threads go on, or go.
+    /// Releases the barrier: threads proceed if all are sealed, else they exit.
     pub(crate) fn release(&self, sealed: Result<Enforced, Started>) {
         self.state().released = Some(sealed.map(Arc::new).map_err(Arc::new));
         self.changed.notify_all();
