@@ -251,7 +251,7 @@ pub fn exists(path: &Path) -> bool {
 /// Words of a policy about the processes that run tools, and the tests of `tests/workers` in which they do something: that
 /// program, which has such processes, does not start without one of them.
 pub const WORDS_OF_WORKERS: [(&str, &str); 8] = [
-    ("policy.compartments.*[]", "tools_of_a_compartment_share_a_host"),
+    ("policy.compartments.*[]", "tools_of_a_compartment_share_a_worker"),
     ("policy.compile.cpu", "what_a_policy_says_of_compiling_holds"),
     ("policy.compile.time", "what_a_policy_says_of_compiling_holds"),
     ("policy.hosts.grace", "grace_is_how_long_a_worker_may_overrun"),

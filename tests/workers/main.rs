@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! this program (supervisor) ─┬─ notary (the `tollgate notary` command, which this program is as well)
-//!                       ├─ worker, one for each tool or compartment (as well)
+//!                            ├─ worker, one for each tool or compartment (as well)
 //!                            └─ driver (a supervisor of its own, to be killed)
 //! ```
 //!

@@ -1,7 +1,7 @@
 //! Tools that share a worker process, and that process while there is one.
 //!
-//! Any thread may ask for the worker. It is started by a thread of its own, outside every lock; whoever needs it waits until a
-//! moment of its own.
+//! Any thread may ask for the worker. A thread of its own starts it, outside every lock. Each caller waits for that start until
+//! the caller's own deadline.
 
 use std::sync::Arc;
 use std::thread;
@@ -23,7 +23,7 @@ pub(crate) struct Group {
     slot: Arc<Slot<Arc<WorkerProcess>, LoadError>>,
 }
 
-/// The worker of a group, for one call or question: it is not idle meanwhile.
+/// The use of a group's worker for one call or question. The worker does not count as idle meanwhile.
 pub(crate) type Using = Lease<Arc<WorkerProcess>, LoadError>;
 
 impl Group {
@@ -31,7 +31,7 @@ impl Group {
         Self { shared: Arc::clone(shared), members, slot: Slot::new() }
     }
 
-    /// The worker, for one call or question, until when the caller can wait for it; it is started if there is none.
+    /// Returns the worker, for one call or question. Starts it if there is none, and waits for that until `until`.
     pub(crate) fn worker(self: &Arc<Self>, until: Instant) -> Result<Using, LoadError> {
         let lease = || self.slot.lease(until, |starting| self.start(starting)).map_err(no_worker);
         let using = lease()?;
@@ -77,8 +77,8 @@ impl Group {
         }
     }
 
-    /// What a worker says of its tools. What is stored of them, or another one said before, must still hold: a worker that was
-    /// broken into compares what it likes.
+    /// Compares what a worker says of its tools with what is stored of them, or with what a worker before it said. The worker
+    /// compares too, but one that was broken into may say anything.
     fn learn(&self, tools: Vec<OperationTexts>) -> Result<(), LoadError> {
         if tools.len() != self.members.len() {
             return Err(WorkerError::Reload { reason: "it speaks of other tools".to_owned() }.into());
@@ -89,21 +89,21 @@ impl Group {
         Ok(())
     }
 
-    /// Tells the worker to end if it has had no call for so long.
+    /// Tells the worker to end if it has had no call for `idle`.
     pub(crate) fn end_if_idle(&self, idle: Duration) {
         if let Some(worker) = self.slot.take_idle(|since| since.elapsed() >= idle) {
             worker.tell_to_end();
         }
     }
 
-    /// Tells the worker to end, if there is one. There will be no other.
+    /// Tells the worker to end, if there is one. The group never starts another.
     pub(crate) fn close(&self) {
         if let Some(worker) = self.slot.close() {
             worker.tell_to_end();
         }
     }
 
-    /// After [`Group::close`]: waits until a start that was under way is over.
+    /// After [`Group::close`]: waits until a start that was under way is over, at most until `until`.
     pub(crate) fn await_closed(&self, until: Instant) {
         self.slot.await_closed(until);
     }

@@ -20,7 +20,8 @@ use super::{Shared, WorkerCommand};
 use crate::parent::may_signal;
 use crate::surroundings::{Group, of_start, why_ended};
 
-/// Starts a process, which the notary follows from then on. It has nothing yet but its control socket.
+/// Starts a worker process, which has nothing yet but its control socket, and has the notary follow it. Waits for the process
+/// until `until`; one that comes up later is killed.
 pub(super) fn start_worker(
     shared: &Arc<Shared>,
     command: &WorkerCommand,
@@ -38,7 +39,7 @@ pub(super) fn start_worker(
     started.recv_timeout(left).map_err(late)?
 }
 
-/// The life of the thread of a worker.
+/// What the thread of a worker does, from the start of the process to its end.
 fn start_and_wait(
     shared: &Shared,
     command: &WorkerCommand,

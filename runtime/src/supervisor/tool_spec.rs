@@ -1,11 +1,11 @@
-//! What a supervisor is told of a tool: its code, who it is, and what is in force for it.
+//! What a supervisor is told of a tool: its code, its identity, and its effective capability set.
 
 use tollgate_capability::{CapabilitySet, Grant, Manifest, Needs, ToolName};
 
 use crate::artifact::Artifact;
 use crate::loading::{LoadOrder, Provenance, bare};
 
-/// A tool for a [`Supervisor`](crate::Supervisor): its code, who it is, and what is in force for it.
+/// A tool for a [`Supervisor`](crate::Supervisor): its code, its identity, and its effective capability set.
 #[derive(Debug)]
 pub struct ToolSpec {
     pub(crate) name: ToolName,

@@ -1,4 +1,4 @@
-//! Workers that are started for a trial, one at a time, and serve nobody: to see how they are sealed, and how they end.
+//! Workers that are started one at a time, as a trial of how they are sealed and how they end. They serve no calls.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! What is known of a worker process by those who hear of its end: the thread that waits for it, the notary's client, and
-//! whoever calls the worker. Any thread may use it; no lock is held over a system call or a wait for a process.
+//! The state of a worker process, shared by all who learn of its end: the thread that waits for the process, the notary's
+//! client, and callers. Any thread may use it. No lock is held over a system call or a wait for a process.
 
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
@@ -13,7 +13,7 @@ use tollgate_audit::{Channel, ChannelError, HostEnding, HostId, Status};
 use crate::notary::Follows;
 use crate::worker::start::ToWorker;
 
-/// What those who hear of its end share.
+/// One worker's process, its control socket, and what is known of its end.
 #[derive(Debug)]
 pub(super) struct WorkerHandle {
     pub(super) id: HostId,
@@ -25,15 +25,15 @@ pub(super) struct WorkerHandle {
 
 #[derive(Debug, Default)]
 pub(super) struct HandleState {
-    // Since when it is to end by itself.
+    // When it was told to end.
     told_to_end: Option<Instant>,
     // Why it was killed.
     killed: Option<String>,
-    // How its process ended, once it has; what it said at last; and how it was, in words.
+    // Once its process has ended: the exit status, the last that it printed, and all of it in words.
     pub(super) status: Option<ExitStatus>,
     pub(super) said: String,
     pub(super) ended: Option<String>,
-    // Once all that came of it is in the ledger.
+    // Set once all that it recorded is in the ledger.
     pub(super) over: Option<HostEnding>,
 }
 

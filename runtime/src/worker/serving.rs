@@ -1,4 +1,4 @@
-//! The threads of a worker that run calls: each has a connection, and runs what is asked there from start to end.
+//! The executor threads of a worker: each has a connection, and runs the calls that come on it from start to end.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -37,7 +37,7 @@ impl Serving {
         Self { executor, tools: Mutex::new(Tools::Waiting(Vec::new())), loaded: Condvar::new() }
     }
 
-    /// The tools whose code is there by now. No thread looks for them before it is sealed.
+    /// Takes the tools whose code is mapped. No thread looks for them before it is sealed.
     pub(crate) fn bring(&self, tools: Vec<Unloaded>) {
         *self.lock() = Tools::Waiting(tools);
     }

@@ -1,5 +1,5 @@
-//! What a supervisor hands to a worker it has started: descriptors over the control socket, and an order of what to load in a
-//! sealed memory file. Both processes are trusted at that moment: nothing of a component was looked at in the worker yet.
+//! What a supervisor hands to a worker that it has started: descriptors, over the control socket, and the order of what to
+//! load, in a sealed memory file. Both processes are still trusted then: the worker has looked at nothing of a component.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
