@@ -73,7 +73,7 @@ const TESTS: [Test<Scale>; 32] = [
     ("a_caller_leaves_a_slow_start_at_its_deadline", starts::a_caller_leaves_a_slow_start_at_its_deadline),
     ("a_worker_that_does_not_end_holds_up_nobody", starts::a_worker_that_does_not_end_holds_up_nobody),
     ("ending_a_supervisor_ends_starts", starts::ending_a_supervisor_ends_starts),
-    ("hosts_start_while_others_end", starts::hosts_start_while_others_end),
+    ("workers_start_while_others_end", starts::workers_start_while_others_end),
     ("the_engine_is_made_before_the_process_is_confined", code::the_engine_is_made_before_the_process_is_confined),
     ("code_is_looked_at_after_the_process_is_confined", code::code_is_looked_at_after_the_process_is_confined),
     ("code_that_breaks_whoever_loads_it_ends_a_worker", code::code_that_breaks_whoever_loads_it_ends_a_worker),

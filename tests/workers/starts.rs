@@ -20,7 +20,7 @@ use crate::Scale;
 use crate::scene::{READS, Scene, await_that, call, read_many, sleep, sleeps, spec, worker_command, workers};
 
 /// The deadlock that there was: workers are ended for being idle at the moment when others start. Thousands of real starts.
-pub(crate) fn hosts_start_while_others_end(scale: Scale) {
+pub(crate) fn workers_start_while_others_end(scale: Scale) {
     for batch in 0..scale.batches_of_starts {
         let scene = Scene::under("[hosts]\nidle = \"10ms\"\n");
         let tools = [(); TOOLS].map(|()| long(&scene, "echo-read", &READS));
