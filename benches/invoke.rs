@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use tollgate::notary::{NotaryCommand, NotaryRole};
-use tollgate::{EPOCH_TICK, Tool, engine_config};
+use tollgate::{EPOCH_TICK, LoadedTool, engine_config};
 use tollgate_workspace::{Lab, ORIGIN, guest};
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
@@ -86,7 +86,7 @@ const CALLS: [Call; 3] = [
     },
 ];
 
-fn measure(call: &Call, rounds: usize, stock: &Twin, floor: &Twin, lab: &mut Lab, tools: &[Tool; 2]) {
+fn measure(call: &Call, rounds: usize, stock: &Twin, floor: &Twin, lab: &mut Lab, tools: &[LoadedTool; 2]) {
     let mut times: [Vec<Duration>; 4] = Default::default();
     for round in 0..rounds {
         for turn in 0..4 {

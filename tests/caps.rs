@@ -4,7 +4,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tollgate::{Answer, CallError, CallFailure, Caller, CapHit, Component, LoadError, Request, Tool, Worker};
+use tollgate::{
+    Answer, CallError, CallFailure, Caller, CapHit, Component, InProcessThread, LoadError, LoadedTool, Request,
+};
 use tollgate_audit::{CallClass, Entry, Kind};
 use tollgate_capability::{Cap, CapabilitySet, ClockMode, Limits, OnViolation, StdioSet};
 use tollgate_config::Manifest;
@@ -45,7 +47,7 @@ impl Wat {
         lab.component_of_bytes(&wat::parse_str(text).unwrap())
     }
 
-    fn load(&self, lab: &mut Lab, set: CapabilitySet) -> Result<Tool, LoadError> {
+    fn load(&self, lab: &mut Lab, set: CapabilitySet) -> Result<LoadedTool, LoadError> {
         let manifest = "[tool]\nname = \"in-text\"\nversion = \"0.1.0\"\n\n[[operations]]\nname = \"run\"\n";
         let component = self.component(lab);
         lab.load_as(&Manifest::parse(manifest, "tool.toml").unwrap(), &component, set)
@@ -56,7 +58,7 @@ fn limited(limits: Limits) -> CapabilitySet {
     CapabilitySet { limits, ..CapabilitySet::default() }
 }
 
-fn probe(lab: &mut Lab, limits: Limits) -> Tool {
+fn probe(lab: &mut Lab, limits: Limits) -> LoadedTool {
     let set = CapabilitySet {
         stdio: StdioSet::OUTPUT,
         monotonic_clock: Some(ClockMode::Real),
@@ -67,7 +69,7 @@ fn probe(lab: &mut Lab, limits: Limits) -> Tool {
 }
 
 /// The failure of a tool that fails when asked for its operations, and the class on the record.
-fn load_failure(lab: &Lab, loaded: Result<Tool, LoadError>) -> (Box<CallFailure>, CallClass) {
+fn load_failure(lab: &Lab, loaded: Result<LoadedTool, LoadError>) -> (Box<CallFailure>, CallClass) {
     let Err(LoadError::Describe { source }) = loaded else { panic!("{loaded:?}") };
     let entries = lab.entries_of(source.call.unwrap());
     let class = end(&entries).class;
@@ -284,9 +286,9 @@ fn host_memory_holds_before_a_byte_is_on_disk() {
 }
 
 /// What one thread asks of a tool while another does.
-fn call_on_own_thread(lab: &Lab, tool: &Tool, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+fn call_on_own_thread(lab: &Lab, tool: &LoadedTool, arguments: &str) -> Result<Answer, Box<CallFailure>> {
     let request = Request { operation: "call", arguments, stdin: Default::default(), caller: Caller::default() };
-    Worker::new(&lab.runtime).unwrap().invoke(tool, &request)
+    InProcessThread::new(&lab.in_process).unwrap().invoke(tool, &request)
 }
 
 #[test]

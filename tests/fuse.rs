@@ -75,7 +75,7 @@ fn what_stands_at_a_name_is_replaced_as_on_any_file_system() {
     lab.verified();
 }
 
-/// A file gets its new name by a link, for which a sealed host has the system call only where a folder may be read.
+/// A file gets its new name by a link, for which a sealed worker has the system call only where a folder may be read.
 #[test]
 fn a_tool_that_reads_nothing_cannot_give_a_file_a_new_name() {
     let mut lab = Lab::new();

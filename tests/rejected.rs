@@ -1,6 +1,6 @@
 //! A request that is turned down is a call: its entry and its deadline come before anything looks into its arguments, its
-//! end says `rejected`, and neither salt nor text of it is kept. In this process; `tests/hosts/rejected.rs` is the same for
-//! hosts.
+//! end says `rejected`, and neither salt nor text of it is kept. In this process; `tests/workers/rejected.rs` is the same for
+//! workers.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tollgate::{
-    Books, CallError, CallFailure, Caller, Engine, Provenance, RejectError, Request, Runtime, Tool, Worker,
+    AuditSink, CallError, CallFailure, Caller, Engine, InProcess, InProcessThread, LoadedTool, Provenance, RejectError,
+    Request,
 };
 use tollgate_audit::{
     AppendError, CallClass, CallId, EncodedEntry, Entry, HostId, Kept, Ledger, Record, RecordError, Recorded,
@@ -132,8 +133,8 @@ impl Record for Moody {
 struct Scene {
     folder: tempfile::TempDir,
     record: Arc<Moody>,
-    worker: Worker,
-    tool: Tool,
+    thread: InProcessThread,
+    tool: LoadedTool,
 }
 
 impl Scene {
@@ -143,20 +144,20 @@ impl Scene {
         let opened = Arc::new(Ledger::open(&ledger, ORIGIN, "tests", 0).unwrap());
         let record = Arc::new(Moody { ledger: opened, takes: AtomicU64::new(u64::MAX), slow_ms: AtomicU64::new(0) });
         let engine = Engine::new(1).unwrap();
-        let books = Books::open(Arc::clone(&record) as _, &ledger).unwrap();
-        let mut worker = Worker::new(&Runtime::start_unsealed(&engine, books).unwrap()).unwrap();
+        let sink = AuditSink::open(Arc::clone(&record) as _, &ledger).unwrap();
+        let mut thread = InProcessThread::new(&InProcess::start_unsealed(&engine, sink).unwrap()).unwrap();
         let guest = guest("json-query");
         let component = tollgate::Component::compile(&engine, &fs::read(guest.component).unwrap()).unwrap();
         let mut set = full(set_in(folder.path(), guest, &[]));
         set.limits.deadline_ms = deadline_ms;
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        let tool = worker.load(&component, &manifest(guest), set, provenance).unwrap();
-        Self { folder, record, worker, tool }
+        let tool = thread.load(&component, &manifest(guest), set, provenance).unwrap();
+        Self { folder, record, thread, tool }
     }
 
     fn fails(&mut self, arguments: &str) -> Box<CallFailure> {
         let request = Request { operation: "query", arguments, stdin: Default::default(), caller: Caller::default() };
-        self.worker.invoke(&self.tool, &request).expect_err("a call that fails")
+        self.thread.invoke(&self.tool, &request).expect_err("a call that fails")
     }
 
     fn entries(&self) -> Vec<Entry<'static>> {

@@ -1,40 +1,40 @@
-//! The same calls through a front, which has a process for the tool.
+//! The same calls through a supervisor, which has a process for the tool.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use tollgate::{Caller, Engine, Front, FrontSettings, HostedTool, Provenance, Request, ToolSpec};
+use tollgate::{Caller, Engine, Provenance, Request, Supervisor, SupervisorSettings, Tool, ToolSpec};
 
 use crate::scene::{self, CALLS, Call, Scene};
 
-/// A front with a tool, whose host has started.
+/// A supervisor with a tool, whose worker has started.
 pub(crate) struct Hosted {
     // Fields are dropped in this order: the ledger's folder last.
-    tool: HostedTool,
-    front: Front,
+    tool: Tool,
+    supervisor: Supervisor,
     _ledger: TempDir,
 }
 
 impl Hosted {
     pub(crate) fn start(scene: &Scene) -> Self {
         let ledger = folder(scene);
-        let front = front(scene, ledger.path());
-        let tool = front.add(spec(scene)).expect("a tool");
-        tool.operations().expect("a host");
-        Self { tool, front, _ledger: ledger }
+        let supervisor = supervisor(scene, ledger.path());
+        let tool = supervisor.add(spec(scene)).expect("a tool");
+        tool.operations().expect("a worker");
+        Self { tool, supervisor, _ledger: ledger }
     }
 
-    /// From before there is a host to the first answer; and the same from before there is a front.
+    /// From before there is a worker to the first answer; and the same from before there is a supervisor.
     pub(crate) fn cold_start(scene: &Scene) -> (Duration, Duration) {
         let (ledger, spec) = (folder(scene), spec(scene));
         let before = Instant::now();
-        let front = front(scene, ledger.path());
-        let before_host = Instant::now();
-        let tool = front.add(spec).expect("a tool");
+        let supervisor = supervisor(scene, ledger.path());
+        let before_worker = Instant::now();
+        let tool = supervisor.add(spec).expect("a tool");
         one(&tool, &CALLS[0]);
-        let took = (before_host.elapsed(), before.elapsed());
-        front.finish().expect("a whole record");
+        let took = (before_worker.elapsed(), before.elapsed());
+        supervisor.finish().expect("a whole record");
         took
     }
 
@@ -43,11 +43,11 @@ impl Hosted {
     }
 
     pub(crate) fn end(self) {
-        self.front.finish().expect("a whole record");
+        self.supervisor.finish().expect("a whole record");
     }
 }
 
-fn one(tool: &HostedTool, call: &Call) -> Duration {
+fn one(tool: &Tool, call: &Call) -> Duration {
     let Call { operation, arguments, .. } = *call;
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
     let before = Instant::now();
@@ -61,9 +61,9 @@ fn folder(scene: &Scene) -> TempDir {
     tempfile::tempdir_in(scene.path()).expect("a temporary folder")
 }
 
-fn front(scene: &Scene, folder: &Path) -> Front {
+fn supervisor(scene: &Scene, folder: &Path) -> Supervisor {
     let ledger = folder.join("ledger");
-    Front::start(scene.notary(&ledger), &ledger, FrontSettings::new(scene.host())).expect("a front")
+    Supervisor::start(scene.notary(&ledger), &ledger, SupervisorSettings::new(scene.worker())).expect("a supervisor")
 }
 
 fn spec(scene: &Scene) -> ToolSpec {

@@ -1,9 +1,9 @@
-//! What sealing costs: what it adds to the start of a host and to a call, and what a call through another process costs.
+//! What sealing costs: what it adds to the start of a worker and to a call, and what a call through another process costs.
 //!
 //! ```text
-//! this program ─┬─ notary    (as the `tollgate` command; so are compiler and host)
-//!               ├─ subject   (does what a host does, in one of the ways of `Seal`)
-//!               └─ host      (of a front, for what a process of its own costs)
+//! this program ─┬─ notary    (as the `tollgate` command; so are compiler and worker)
+//!               ├─ subject   (does what a worker does, in one of the ways of `Seal`)
+//!               └─ worker    (of a supervisor, for what a process of its own costs)
 //! ```
 //!
 //! Ways are measured in turn in one run, so that they see the same machine. One of them is there twice under another name:
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["notary" | "host" | "compile", ..] => return tollgate::cli::main(),
+        ["notary" | "worker" | "compile", ..] => return tollgate::cli::main(),
         ["subject", seal, scene, books] => {
             subject::serve(Seal::of(seal), scene.as_ref(), books.as_ref());
             return ExitCode::SUCCESS;
@@ -69,7 +69,7 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// What sealing adds to the start of a host.
+/// What sealing adds to the start of a worker.
 fn starts(scale: Scale, scene: &Scene, notary: &mut Notary) {
     let mut took: [Vec<Duration>; WAYS] = Default::default();
     let mut steps = Vec::new();
@@ -83,7 +83,7 @@ fn starts(scale: Scale, scene: &Scene, notary: &mut Notary) {
             twin.end(notary);
         }
     }
-    println!("# Start of a host, µs, {} of each\n", scale.starts);
+    println!("# Start of a worker, µs, {} of each\n", scale.starts);
     println!("From its start until it is ready to serve, with {} threads for calls.\n", scene.calls_at_once());
     let rows = Seal::ALL.iter().zip(&took).map(|(seal, took)| Row { name: seal.as_str().to_owned(), took });
     table(&rows.collect::<Vec<_>>());
@@ -127,7 +127,7 @@ fn calls(scale: Scale, scene: &Scene, notary: &mut Notary) {
             twins.into_iter().for_each(|(_, twin)| twin.end(notary));
             hosted.end();
         }
-        let names = Seal::ALL.map(Seal::as_str).into_iter().chain(["through a front"]);
+        let names = Seal::ALL.map(Seal::as_str).into_iter().chain(["through a supervisor"]);
         println!("## {}\n", call.name);
         table(&names.zip(&took).map(|(name, took)| Row { name: name.to_owned(), took }).collect::<Vec<_>>());
         let [_, noise, confined, sealed, hosted] = ratios.map(|mut ratios| {
@@ -135,7 +135,7 @@ fn calls(scale: Scale, scene: &Scene, notary: &mut Notary) {
             ratios[ratios.len() / 2]
         });
         println!("\nMedian of the rounds' ratios to the first: noise {noise:.3}, confined {confined:.3},");
-        println!("sealed {sealed:.3}, through a front {hosted:.2}.");
+        println!("sealed {sealed:.3}, through a supervisor {hosted:.2}.");
         println!("The filter adds {:+.1} % to confined (goal: under 3 %).\n", 100.0 * (sealed / confined - 1.0));
     }
 }
@@ -144,14 +144,14 @@ fn calls(scale: Scale, scene: &Scene, notary: &mut Notary) {
 fn cold_starts(scale: Scale, scene: &Scene) {
     let (mut first, mut all): (Vec<Duration>, Vec<Duration>) = Default::default();
     for _start in 0..scale.starts {
-        let (of_host, of_all) = Hosted::cold_start(scene);
-        first.push(of_host);
+        let (of_worker, of_all) = Hosted::cold_start(scene);
+        first.push(of_worker);
         all.push(of_all);
     }
     println!("# To the first answer, µs, {} of each\n", scale.starts);
     table(&[
-        Row { name: "its host".to_owned(), took: &first },
-        Row { name: "its host, and before it the front and the notary".to_owned(), took: &all },
+        Row { name: "its worker".to_owned(), took: &first },
+        Row { name: "its worker, and before it the supervisor and the notary".to_owned(), took: &all },
     ]);
 }
 

@@ -1,4 +1,4 @@
-//! A notary for processes that this program starts by itself: it is told of each, as a front tells it.
+//! A notary for processes that this program starts by itself: it is told of each, as a supervisor tells it.
 
 use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
@@ -30,19 +30,19 @@ impl Notary {
         Self { process, channel }
     }
 
-    /// Tells it of a new host.
+    /// Tells it of a new worker.
     pub(crate) fn meet(&mut self, end: &HostEnd) {
         let say = ToNotary::Host { host: end.host, process: None };
         self.channel.send_with(&say, &[end.pipe.as_fd(), end.acks.as_fd()]).expect("a notary that hears");
     }
 
-    /// Waits until it has seen the last of a host, which wrote nothing that it may not.
-    pub(crate) fn part(&mut self, host: HostId) {
+    /// Waits until it has seen the last of a worker, which wrote nothing that it may not.
+    pub(crate) fn part(&mut self, worker: HostId) {
         loop {
             let said = self.channel.receive::<FromNotary>().expect("a notary that speaks");
             match said.expect("a notary that lives").0 {
-                FromNotary::Over { host: over, .. } if over == host => return,
-                FromNotary::Condemned { fault, .. } => panic!("the notary condemns a host: {fault}"),
+                FromNotary::Over { host: over, .. } if over == worker => return,
+                FromNotary::Condemned { fault, .. } => panic!("the notary condemns a worker: {fault}"),
                 _other => {}
             }
         }

@@ -6,7 +6,7 @@ use std::{env, fs};
 use tempfile::TempDir;
 use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use tollgate::notary::NotaryCommand;
-use tollgate::{Artifact, ArtifactKey, Engine, HostCommand};
+use tollgate::{Artifact, ArtifactKey, Engine, WorkerCommand};
 use tollgate_audit::Digest;
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
@@ -84,8 +84,8 @@ impl Scene {
         NotaryCommand { program: self.program.clone(), arguments }
     }
 
-    pub(crate) fn host(&self) -> HostCommand {
-        HostCommand { program: self.program.clone(), arguments: vec!["host".into()] }
+    pub(crate) fn worker(&self) -> WorkerCommand {
+        WorkerCommand { program: self.program.clone(), arguments: vec!["worker".into()] }
     }
 }
 
@@ -105,7 +105,7 @@ pub(crate) fn tool_manifest() -> Manifest {
     manifest(tool())
 }
 
-/// What the tool may do. Salts are kept by fronts alone: there are none, so that all ways write the same.
+/// What the tool may do. Salts are kept by supervisors alone: there are none, so that all ways write the same.
 pub(crate) fn set(scene: &Path) -> CapabilitySet {
     let mut grant = Grant::default();
     for text in ["fs:/data=data:read,list", "audit:arguments=none"] {

@@ -1,5 +1,5 @@
-//! A process that does what a host does before it serves and then serves calls, sealed, in part or not: the same code, so
-//! that what lies between the ways is the seal. Other than a host it loads its tool before it is sealed.
+//! A process that does what a worker does before it serves and then serves calls, sealed, in part or not: the same code, so
+//! that what lies between the ways is the seal. Other than a worker it loads its tool before it is sealed.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::net::SendFlags;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
-use tollgate::{Books, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker};
+use tollgate::{AuditSink, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool, Provenance, Request};
 use tollgate_audit::{Channel, HostId, HostWay, Recorder, Status};
 use tollgate_config::SandboxLevel;
 use tollgate_workspace::forgets::Forgets;
@@ -70,7 +70,7 @@ impl Steps {
 }
 
 /// Gets ready, says so, and serves until the other end hangs up.
-pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
+pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned().expect("a descriptor"));
     let way = way(&control);
     let mut steps = Steps::default();
@@ -90,39 +90,39 @@ pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
     let engine = Engine::new(set.limits.calls).expect("an engine");
     let component = Component::from_artifact(&engine, &scene::artifact(scene, &engine)).expect("the component");
     let manifest = scene::tool_manifest();
-    // A front judges the grant before a host is confined; so it is here, by a runtime of its own that records nothing.
+    // A supervisor judges the grant before a worker is confined; so it is here, by calls in this process that record nothing.
     let tool = {
-        let unrecorded = Books::open(Arc::new(Forgets), books).expect("a side store");
-        let runtime = Runtime::start_unsealed(&engine, unrecorded).expect("a runtime");
+        let unrecorded = AuditSink::open(Arc::new(Forgets), sink).expect("a side store");
+        let in_process = InProcess::start_unsealed(&engine, unrecorded).expect("an engine");
         let provenance = Provenance { manifest: "", grant: "", by: "bench", declared: None };
-        let mut worker = Worker::new(&runtime).expect("a worker");
-        worker.load(&component, &manifest, set.clone(), provenance).expect("a tool")
+        let mut thread = InProcessThread::new(&in_process).expect("a thread");
+        thread.load(&component, &manifest, set.clone(), provenance).expect("a tool")
     };
-    let recorded = Books::open(recorder, books).expect("a side store");
+    let recorded = AuditSink::open(recorder, sink).expect("a side store");
     let confined = stripped.map(|stripped| {
         let confine = || stripped.confine(&sandbox::plan(&set), SandboxLevel::Full);
         timed(&mut steps.0[1], confine).expect("confined")
     });
     // Every thread for calls, the ticker, and this one.
-    let workers = set.limits.calls;
-    let meeting = Arc::new(Meeting::of(workers as usize + 2));
+    let threads = set.limits.calls;
+    let meeting = Arc::new(Meeting::of(threads as usize + 2));
     let attend = |name: String| {
         let meeting = Arc::clone(&meeting);
         move || meeting.attend(&name)
     };
-    let runtime = Runtime::start_before_sealing(&engine, recorded, attend("epoch".to_owned())).expect("a runtime");
+    let in_process = InProcess::start_before_sealing(&engine, recorded, attend("epoch".to_owned())).expect("an engine");
     let first = {
-        let (runtime, meet, meeting) = (runtime.clone(), attend("worker-1".to_owned()), Arc::clone(&meeting));
+        let (in_process, meet, meeting) = (in_process.clone(), attend("executor-1".to_owned()), Arc::clone(&meeting));
         thread::spawn(move || {
-            let mut worker = Worker::new(&runtime).expect("a worker");
+            let mut thread = InProcessThread::new(&in_process).expect("a thread");
             meet();
-            work(&mut worker, &tool, &control, meeting.steps.get().copied().unwrap_or_default());
+            work(&mut thread, &tool, &control, meeting.steps.get().copied().unwrap_or_default());
         })
     };
-    for number in 2..=workers {
-        let (runtime, meet) = (runtime.clone(), attend(format!("worker-{number}")));
+    for number in 2..=threads {
+        let (in_process, meet) = (in_process.clone(), attend(format!("executor-{number}")));
         thread::spawn(move || {
-            let _worker = Worker::new(&runtime).expect("a worker");
+            let _thread = InProcessThread::new(&in_process).expect("a thread");
             meet();
             // As one that has no calls.
             loop {
@@ -130,21 +130,21 @@ pub(crate) fn serve(seal: Seal, scene: &Path, books: &Path) {
             }
         });
     }
-    drop(runtime);
+    drop(in_process);
     meeting.lead(confined.filter(|_| seal == Seal::Sealed), steps);
     first.join().expect("a thread that ends well");
 }
 
 fn way(control: &Channel) -> HostWay {
-    let (host, fds) = control.receive::<HostId>().expect("a way").expect("somebody who starts this");
+    let (worker, fds) = control.receive::<HostId>().expect("a way").expect("somebody who starts this");
     let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).expect("two descriptors");
-    HostWay { host, pipe, acks }
+    HostWay { host: worker, pipe, acks }
 }
 
-fn work(worker: &mut Worker, tool: &Tool, control: &Channel, steps: Steps) {
+fn work(thread: &mut InProcessThread, tool: &LoadedTool, control: &Channel, steps: Steps) {
     say(control, &steps.nanos());
     while let Some((call, _none)) = control.receive::<usize>().expect("a request") {
-        let times: Vec<u64> = (0..CALLS[call].batch).map(|_| one(worker, tool, &CALLS[call])).collect();
+        let times: Vec<u64> = (0..CALLS[call].batch).map(|_| one(thread, tool, &CALLS[call])).collect();
         say(control, &times);
     }
 }
@@ -155,11 +155,11 @@ fn say(control: &Channel, nanos: &[u64]) {
     rustix::net::send(control.as_fd(), &packet, SendFlags::empty()).expect("somebody who hears");
 }
 
-fn one(worker: &mut Worker, tool: &Tool, call: &Call) -> u64 {
+fn one(thread: &mut InProcessThread, tool: &LoadedTool, call: &Call) -> u64 {
     let Call { operation, arguments, .. } = *call;
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
     let before = Instant::now();
-    let answer = worker.invoke(tool, &request).expect("an answer");
+    let answer = thread.invoke(tool, &request).expect("an answer");
     let took = before.elapsed();
     assert_eq!(answer.output, call.answer);
     nanos(took)

@@ -19,7 +19,7 @@ pub(crate) struct Twin {
     pub(crate) steps: Steps,
     process: Child,
     control: Channel,
-    host: HostId,
+    worker: HostId,
 }
 
 impl Twin {
@@ -32,7 +32,7 @@ impl Twin {
         let (way, end) = HostWay::new().expect("a way to the notary");
         notary.meet(&end);
         let (control, stdin) = Channel::pair().expect("a socket pair");
-        let host = way.host;
+        let worker = way.host;
         let mut command = Command::new(scene.program());
         // Where each way keeps what it may keep: two of them live at the same time.
         command.args(["subject", seal.as_str()]).arg(scene.path()).arg(scene.path().join(whose.as_str()));
@@ -41,11 +41,11 @@ impl Twin {
         let process = command.spawn().expect("a subject");
         // With it goes the other end: a subject that dies is noticed.
         drop(command);
-        control.send_with(&host, &[way.pipe.as_fd(), way.acks.as_fd()]).expect("a subject that hears");
+        control.send_with(&worker, &[way.pipe.as_fd(), way.acks.as_fd()]).expect("a subject that hears");
         let said = control.receive::<[u64; Steps::NAMES.len()]>().expect("an answer");
         let took = before.elapsed();
         let (steps, _none) = said.expect("a subject that is ready");
-        Self { seal, took, steps: Steps::of(steps), process, control, host }
+        Self { seal, took, steps: Steps::of(steps), process, control, worker }
     }
 
     /// The times of a batch of calls, as the subject measures them.
@@ -62,6 +62,6 @@ impl Twin {
         self.control.hang_up();
         let status = self.process.wait().expect("the end");
         assert!(status.success(), "{}: {status}", self.seal.as_str());
-        notary.part(self.host);
+        notary.part(self.worker);
     }
 }

@@ -177,7 +177,7 @@ pub fn blocked(host: HostId, call: Option<CallId>) -> Vec<u8> {
     bytes(&Entry::BlockedCall(BlockedCall {
         host,
         call,
-        thread: ThreadName::new("worker-1"),
+        thread: ThreadName::new("executor-1"),
         number: 257,
         arch: AUDIT_ARCH_X86_64,
         arguments: [u64::MAX - 99, 0x7f00_0000_2000, 0, 0, 0, 0],
@@ -188,7 +188,7 @@ pub fn blocked(host: HostId, call: Option<CallId>) -> Vec<u8> {
 /// What the kernel says of it.
 #[must_use]
 pub fn kernel_record(host: HostId) -> Vec<u8> {
-    let text = "audit(1700000000.000:77): pid=4321 comm=\"worker-1\" sig=31 arch=c000003e syscall=257";
+    let text = "audit(1700000000.000:77): pid=4321 comm=\"executor-1\" sig=31 arch=c000003e syscall=257";
     bytes(&Entry::KernelRecord(KernelRecord { host, process: 4321, text: text.into() }))
 }
 

@@ -6,11 +6,12 @@ use tollgate_audit::Digest;
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
+use crate::engine::Engine;
 use crate::error::LoadError;
+use crate::executor::LinkerOf;
 use crate::instance::bindings::ToolProviderPre;
 use crate::instance::{CallState, mapped_code};
 use crate::interfaces::{Import, refuse_what_is_no_component};
-use crate::machine::{Engine, LinkerOf};
 use crate::memory_file::is_sealed;
 
 /// A component, compiled for this machine.
@@ -30,7 +31,7 @@ impl std::fmt::Debug for Component {
 impl Component {
     /// A component that was compiled apart, for `engine`; its code is loaded into this process. For a process that has
     /// sealed itself, or trusts the component: one that broke into its compiler chose the bytes that are parsed here. A
-    /// [`Front`](crate::Front) takes the [`Artifact`] itself, and loads nothing.
+    /// [`Supervisor`](crate::Supervisor) takes the [`Artifact`] itself, and loads nothing.
     ///
     /// # Errors
     ///
@@ -51,7 +52,7 @@ impl Component {
         Ok(Self { inner, digest: artifact.component(), imports })
     }
 
-    /// A component that was compiled apart, of which the front has put the code into a file in memory. For hosts, whose
+    /// A component that was compiled apart, of which the supervisor has put the code into a file in memory. For workers, whose
     /// engine must be one that [`Engine::for_mapped_code`] made.
     pub(crate) fn from_memory_file(engine: &Engine, code: &OwnedFd, component: Digest) -> Result<Self, LoadError> {
         let failed = |reason: String| LoadError::Engine(reason);
@@ -60,8 +61,8 @@ impl Component {
         }
         let mapped = mapped_code::map(code).map_err(|error| failed(format!("its code cannot be mapped: {error}")))?;
         #[allow(unsafe_code, reason = "wasmtime's only way to load compiled code")]
-        // SAFETY: as for `from_artifact`: the front puts nothing into such a file but the code of an `Artifact`
-        // (`front/group.rs`), and this process takes descriptors from its front alone. The seals, checked above, keep
+        // SAFETY: as for `from_artifact`: the supervisor puts nothing into such a file but the code of an `Artifact`
+        // (`supervisor/group.rs`), and this process takes descriptors from its supervisor alone. The seals, checked above, keep
         // everybody from changing the file, the mapping is private and never written, and it stays until the process ends.
         let loaded = unsafe { wasmtime::component::Component::deserialize_raw(&engine.0, mapped) };
         let inner = loaded.map_err(|error| failed(format!("{error:#}")))?;

@@ -13,7 +13,7 @@ use crate::authority::PlaceError;
 
 /// Why a component cannot be used as a tool.
 ///
-/// Its serde form is what a host process tells the front; what only the front can run into has none.
+/// Its serde form is what a worker process tells the supervisor; what only the supervisor can run into has none.
 #[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -118,10 +118,10 @@ pub enum LoadError {
     /// The engine refused.
     #[error("the engine failed: {0}")]
     Engine(String),
-    /// There is no host process for it.
+    /// There is no worker process for it.
     #[serde(skip)]
     #[error(transparent)]
-    NoHost(#[from] HostError),
+    NoWorker(#[from] WorkerError),
 }
 
 impl From<PlaceError> for LoadError {
@@ -329,29 +329,29 @@ pub enum CallError {
     /// The ledger did not take a record, so the call was ended.
     #[error("the ledger did not take a record, so the call was ended: {0}")]
     Unrecorded(String),
-    /// The tool's host made a system call that nothing in it needs, so it was stopped: it is broken, or broken into.
-    #[error("the tool's host was stopped: it made the system call {call}, which the kernel layer blocks")]
+    /// The tool's worker made a system call that nothing in it needs, so it was stopped: it is broken, or broken into.
+    #[error("the tool's worker was stopped: it made the system call {call}, which the kernel layer blocks")]
     Blocked {
         /// The system call by name and number, with the thread that made it.
         call: String,
     },
-    /// The tool's host did not come back by the deadline and the grace after it, so it was killed.
-    #[error("the tool's host was killed: it gave no answer {grace_ms} ms after the deadline of {deadline_ms} ms")]
+    /// The tool's worker did not come back by the deadline and the grace after it, so it was killed.
+    #[error("the tool's worker was killed: it gave no answer {grace_ms} ms after the deadline of {deadline_ms} ms")]
     Overran {
         /// The call's deadline.
         deadline_ms: u64,
         /// What it was given beyond that.
         grace_ms: u64,
     },
-    /// The tool's host ended during the call.
-    #[error("the tool's host ended during the call: {how}")]
-    HostEnded {
+    /// The tool's worker ended during the call.
+    #[error("the tool's worker ended during the call: {how}")]
+    WorkerEnded {
         /// How.
         how: String,
     },
-    /// There is no host to run the call.
+    /// There is no worker to run the call.
     #[error(transparent)]
-    NoHost(#[from] HostError),
+    NoWorker(#[from] WorkerError),
     /// Tollgate itself failed.
     #[error("tollgate failed: {0}")]
     Internal(String),
@@ -381,48 +381,48 @@ impl CallError {
             | Self::Unrecorded(_)
             | Self::Blocked { .. }
             | Self::Overran { .. }
-            | Self::HostEnded { .. }
-            | Self::NoHost(_)
+            | Self::WorkerEnded { .. }
+            | Self::NoWorker(_)
             | Self::Internal(_) => None,
         }
     }
 
-    /// Of a call whose tool cannot be loaded in a new host.
+    /// Of a call whose tool cannot be loaded in a new worker.
     #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it is, the tool loaded before and does not now")]
     pub(crate) fn from_load(error: LoadError) -> Self {
         match error {
-            LoadError::NoHost(error) => Self::NoHost(error),
+            LoadError::NoWorker(error) => Self::NoWorker(error),
             LoadError::Unrecorded(reason) => Self::Unrecorded(reason),
-            error => Self::NoHost(HostError::Reload { reason: with_causes(&error) }),
+            error => Self::NoWorker(WorkerError::Reload { reason: with_causes(&error) }),
         }
     }
 }
 
-/// Why there is no host process for a tool.
+/// Why there is no worker process for a tool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum HostError {
+pub enum WorkerError {
     /// The process cannot be started, or died before it served.
-    #[error("the tool's host does not start: {reason}")]
+    #[error("the tool's worker does not start: {reason}")]
     Start {
         /// Why.
         reason: String,
     },
     /// The kernel cannot enforce as much as the policy demands.
-    #[error("the tool's host is not sealed well enough: {reason}")]
+    #[error("the tool's worker is not sealed well enough: {reason}")]
     BelowFloor {
         /// What is demanded, what is reached, what lacks.
         reason: String,
     },
     /// The kernel enforces the seal, but something is not as it must be.
-    #[error("the tool's host cannot be sealed: {reason}")]
+    #[error("the tool's worker cannot be sealed: {reason}")]
     NotSealed {
         /// Why.
         reason: String,
     },
-    /// The tool was loaded in this host before, and is not the same any more.
-    #[error("the tool does not load again in a new host: {reason}")]
+    /// The tool was loaded in this worker before, and is not the same any more.
+    #[error("the tool does not load again in a new worker: {reason}")]
     Reload {
         /// Why.
         reason: String,

@@ -1,16 +1,17 @@
 //! Runs the tools of AI agents: each call in a fresh instance, behind the gate, under caps, on the record.
 //!
 //! ```text
-//! Request ─▶ Tool::accept ─▶ instance ─▶ [ gate: check ▶ record ▶ effect ▶ outcome ]* ─▶ Answer | CallFailure
+//! Request ─▶ LoadedTool::accept ─▶ instance ─▶ [ gate: check ▶ record ▶ effect ▶ outcome ]* ─▶ Answer | CallFailure
 //! ```
 //!
-//! [`Runtime`] holds the engine and the ledger, [`Tool`] a compiled component with its capability set, [`Worker`] a
-//! thread's event loop. A [`Compiler`](compiler::Compiler) compiles components apart, to [`Artifact`]s. The command line is in `cli`, and nothing here reads the environment but `cli`.
+//! A [`Supervisor`] runs tools in sealed worker processes, each behind a [`Tool`]. [`InProcess`] runs them in the embedder's own
+//! process, each as a [`LoadedTool`]. A [`Compiler`](compiler::Compiler) compiles components apart, to [`Artifact`]s. The
+//! command line is in `cli`, and nothing here reads the environment but `cli`.
 #![deny(unsafe_code)]
 
 mod artifact;
 pub mod authority;
-mod calls;
+mod call;
 mod cause;
 pub mod cli;
 mod clock;
@@ -18,16 +19,15 @@ mod compile_limits;
 pub mod compiler;
 mod component;
 mod drill;
+mod engine;
 mod error;
+mod executor;
 mod files;
-mod front;
-pub mod host;
+mod in_process;
 mod instance;
 mod interfaces;
-mod invoke;
 mod loading;
 mod log;
-mod machine;
 mod memory_file;
 pub mod notary;
 mod operations;
@@ -37,24 +37,28 @@ mod private;
 mod registry;
 pub mod replay;
 mod request;
-mod runtime;
+mod running;
 pub mod sandbox;
+mod supervisor;
 mod surroundings;
 mod tool;
+pub mod worker;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;
-pub use error::{CallError, CallFailure, CapHit, HostError, LoadError, RejectError};
-pub use front::{Front, FrontFailure, FrontSettings, HostCommand, HostProcessEnd, HostedTool, ToolSpec, Trial};
+pub use engine::{Engine, StartError};
+pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError, WorkerError};
+pub use in_process::{AuditSink, InProcess, InProcessThread};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;
 pub use loading::Provenance;
 pub use log::{LogLevel, LogLine, log_lines};
-pub use machine::{Engine, StartError};
 pub use request::{Answer, Caller, Request, STDIN_BYTES_MAX};
-pub use runtime::{Books, Runtime, Worker};
+pub use supervisor::{
+    Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec, Trial, WorkerCommand, WorkerEnd,
+};
 pub use tollgate_audit::{CallId, Usage};
-pub use tool::{Operation, Tool};
+pub use tool::{LoadedTool, Operation};
 
 /// The examples of the README, compiled.
 #[cfg(doctest)]

@@ -9,13 +9,13 @@ use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
 use tollgate_capability::{CapabilitySet, ClockMode, FileId, Limits};
 use tollgate_config::{Manifest, OperationName};
 
+use crate::call::ExecutorThread;
 use crate::component::Component;
 use crate::error::{LoadError, with_causes};
-use crate::invoke::Runner;
-use crate::machine::Machine;
+use crate::executor::Executor;
 use crate::operations::OperationTexts;
 use crate::private::Noted;
-use crate::tool::{Identity, Tool};
+use crate::tool::{Identity, LoadedTool};
 
 /// What is to be loaded, and under which policy: plain data, for whichever process runs it.
 #[derive(Debug, Clone)]
@@ -94,22 +94,22 @@ impl Loading {
     /// Links it, records the policy in force, and asks for its operations.
     pub(crate) fn load(
         self,
-        runner: &mut Runner,
+        thread: &mut ExecutorThread,
         component: &Component,
         describing: &Noted,
-    ) -> Result<Tool, LoadError> {
-        let pre = component.pre(&runner.machine().linker)?;
-        self.record_policy(runner.machine())?;
-        let described = runner.describe(&pre, &self.bare, describing).map_err(LoadError::of_describing)?;
+    ) -> Result<LoadedTool, LoadError> {
+        let pre = component.pre(&thread.executor().linker)?;
+        self.record_policy(thread.executor())?;
+        let described = thread.describe(&pre, &self.bare, describing).map_err(LoadError::of_describing)?;
         let texts = OperationTexts::told(described)?;
         same_operations(&self.operations, &texts)?;
         if let Some(before) = &self.told {
             texts.must_be(before)?;
         }
-        Tool::described(self.identity, pre, texts)
+        LoadedTool::described(self.identity, pre, texts)
     }
 
-    fn record_policy(&self, machine: &Machine) -> Result<(), LoadError> {
+    fn record_policy(&self, executor: &Executor) -> Result<(), LoadError> {
         let Self { identity, bare, manifest, grant, by, declared, .. } = self;
         let policy = Entry::Policy(Policy {
             digest: identity.set_digest,
@@ -120,7 +120,7 @@ impl Loading {
             folders: opened_folders(&identity.set),
             declared: declared.as_deref().map(Into::into),
         });
-        let record = &machine.record;
+        let record = &executor.record;
         let deadline = Instant::now() + Duration::from_millis(bare.set.limits.deadline_ms);
         let unrecorded = |error| LoadError::Unrecorded(with_causes(&error));
         record.ready().map_err(unrecorded)?;

@@ -105,7 +105,7 @@ impl OperationTexts {
     }
 }
 
-/// The first of the tools of one host with which they say too much together, and that as an error.
+/// The first of the tools of one worker with which they say too much together, and that as an error.
 pub(crate) fn too_much_together(tools: &[OperationTexts]) -> Option<(usize, LoadError)> {
     let mut bytes = 0;
     let place = tools.iter().position(|texts| {
@@ -125,8 +125,8 @@ fn shown(name: &str) -> String {
 
 /// Longest form of all that a component says of its operations, as JSON: an agent reads all of it before it chooses one.
 pub(crate) const OPERATIONS_BYTES_MAX: usize = 2 << 20;
-/// Longest form of what all tools of a compartment say together: many times what 64 ordinary tools do, and what a front may have
-/// to hold for a host that was broken into.
+/// Longest form of what all tools of a compartment say together: many times what 64 ordinary tools do, and what a
+/// supervisor may have to hold for a worker that was broken into.
 pub(crate) const ALL_OPERATIONS_BYTES_MAX: usize = 32 << 20;
 /// Longest description of an operation.
 const DESCRIPTION_BYTES_MAX: usize = 16 << 10;

@@ -1,4 +1,4 @@
-//! A process that must not outlive the one that started it, nor have its terminal: hosts and the compiler. Notaries outlive
+//! A process that must not outlive the one that started it, nor have its terminal: workers and the compiler. Notaries outlive
 //! theirs, to bring what pipes hold to disk. And that a process can be ended by the one that started it.
 
 use std::io;

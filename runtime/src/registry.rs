@@ -13,8 +13,8 @@ use tollgate_config::ToolName;
 
 use crate::artifact::{Artifact, ArtifactError, ArtifactKey, HEAD_BYTES, STORED_BYTES_MAX, declared_component};
 use crate::authority::has_other_name;
+use crate::engine::Engine;
 use crate::files;
-use crate::machine::Engine;
 
 /// The folder with a folder for each tool.
 #[derive(Debug, Clone)]

@@ -11,12 +11,12 @@ use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_VALUES_MAX, WORK_MAX};
 use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
 
 use crate::authority::HeldFolders;
-use crate::calls::Running;
 use crate::error::{CallError, CapHit, LoadError, RejectError};
 use crate::instance::CallState;
 use crate::instance::bindings::ToolProviderPre;
 use crate::operations::{OperationText, OperationTexts};
 use crate::request::Request;
+use crate::running::Running;
 
 /// One thing the tool can be called for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl Operation {
     }
 }
 
-/// Who a tool is, and what is in force for it.
+/// A tool's identity (name, version, digest) and its effective capability set.
 #[derive(Debug)]
 pub(crate) struct Identity {
     pub(crate) name: String,
@@ -69,7 +69,7 @@ impl Identity {
 }
 
 /// A tool, ready to be called.
-pub struct Tool {
+pub struct LoadedTool {
     pub(crate) identity: Identity,
     pub(crate) pre: ToolProviderPre<CallState>,
     texts: OperationTexts,
@@ -77,17 +77,17 @@ pub struct Tool {
     // One for each operation.
     schemas: Vec<Schema>,
     running: AtomicU32,
-    // Open, so that no other folder gets the device and inode of one of them. In a host its front holds them.
+    // Open, so that no other folder gets the device and inode of one of them. In a worker its supervisor holds them.
     _folders: Option<HeldFolders>,
 }
 
-impl std::fmt::Debug for Tool {
+impl std::fmt::Debug for LoadedTool {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tool").field("identity", &self.identity).finish_non_exhaustive()
+        f.debug_struct("LoadedTool").field("identity", &self.identity).finish_non_exhaustive()
     }
 }
 
-impl Tool {
+impl LoadedTool {
     /// A tool of a component that has said which operations it has.
     pub(crate) fn described(
         identity: Identity,

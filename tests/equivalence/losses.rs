@@ -18,7 +18,7 @@ pub(crate) struct Loss {
 pub(crate) const LOSSES: [Loss; 10] = [
     Loss {
         name: "names outside",
-        reason: "Landlock does not judge looking at a name (`O_PATH`, stat): with any folder granted, a host can tell that a \
+        reason: "Landlock does not judge looking at a name (`O_PATH`, stat): with any folder granted, a worker can tell that a \
                  path exists, its size and its times",
         blind: names_outside,
     },

@@ -2,7 +2,7 @@
 //! the kernel allows beyond the gate is a loss of granularity that is known by name ([`losses::LOSSES`]).
 //!
 //! Sets and probes are drawn. Each probe is taken by a guest behind the real gate, and natively by a process that is
-//! sealed as a host is, below two trees of files that are alike. The tests have no harness of their own, since the sealed
+//! sealed as a worker is, below two trees of files that are alike. The tests have no harness of their own, since the sealed
 //! process must have one thread.
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested")]
@@ -215,7 +215,7 @@ impl Site {
         let arguments = json!({ "steps": steps }).to_string();
         let request =
             Request { operation: "raw", arguments: &arguments, stdin: Default::default(), caller: Caller::default() };
-        let answer = self.lab.worker.invoke(&tool, &request).unwrap_or_else(|failure| panic!("{failure}"));
+        let answer = self.lab.thread.invoke(&tool, &request).unwrap_or_else(|failure| panic!("{failure}"));
         let outcomes: Vec<Value> = serde_json::from_str(&answer.output).expect("JSON");
         let end = |outcome: &Value| outcome["err"]["kind"].as_str().unwrap_or("ok").to_owned();
         outcomes.iter().map(end).collect()

@@ -1,4 +1,4 @@
-//! The sealed process: sealed as a host is, then it does natively what each probe says, with the system calls that the
+//! The sealed process: sealed as a worker is, then it does natively what each probe says, with the system calls that the
 //! gate would use, and tells how each ended.
 
 use std::io::{Read as _, Write as _};

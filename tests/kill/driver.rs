@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
 use tollgate::notary::NotaryProcess;
-use tollgate::{CallError, CallId, Tool, Worker};
+use tollgate::{CallError, CallId, InProcessThread, LoadedTool};
 use tollgate_workspace::processes::{PATIENCE, children_of, kill, open_fds};
 
-use crate::front::{Compiled, Front, call, notary_command};
+use crate::embedder::{Compiled, Embedder, call, notary_command};
 
 /// The first argument of this role.
 pub(crate) const ROLE: &str = "role-driver";
@@ -36,34 +36,34 @@ pub(crate) fn main(data: &Path) -> ExitCode {
     // Nobody wants it any more.
     let Some((acknowledge, ledger)) = line.trim_end().split_once(' ') else { return ExitCode::SUCCESS };
     let ledger = PathBuf::from(ledger);
-    match compiled.front(notary_command(&ledger), &ledger, data, acknowledge) {
-        Ok(front) => drive(front, || drop(stdin.read_line(&mut String::new()))),
+    match compiled.embedder(notary_command(&ledger), &ledger, data, acknowledge) {
+        Ok(embedder) => drive(embedder, || drop(stdin.read_line(&mut String::new()))),
         Err(none) => say(format_args!("none {none}")),
     }
     ExitCode::SUCCESS
 }
 
-fn drive(front: Front, told_to_stop: impl FnOnce()) {
-    let workers: Vec<_> = (0..THREADS).map(|_| Worker::new(&front.runtime).expect("a worker")).collect();
-    front.await_ready().expect("a notary");
+fn drive(embedder: Embedder, told_to_stop: impl FnOnce()) {
+    let threads: Vec<_> = (0..THREADS).map(|_| InProcessThread::new(&embedder.in_process).expect("a thread")).collect();
+    embedder.await_ready().expect("a notary");
     let fds = open_fds();
     say("ready");
     let stop = AtomicBool::new(false);
-    let workers = std::thread::scope(|scope| {
-        let threads = (1..).zip(workers).map(|(times, worker)| {
-            let (tool, stop) = (&front.tool, &stop);
-            scope.spawn(move || call_until(stop, worker, tool, times))
+    let threads = std::thread::scope(|scope| {
+        let threads = (1..).zip(threads).map(|(times, thread)| {
+            let (tool, stop) = (&embedder.tool, &stop);
+            scope.spawn(move || call_until(stop, thread, tool, times))
         });
         let threads: Vec<_> = threads.collect();
-        scope.spawn(|| name_notaries(&stop, &front.notary));
+        scope.spawn(|| name_notaries(&stop, &embedder.notary));
         told_to_stop();
         stop.store(true, Ordering::Relaxed);
         threads.into_iter().map(|thread| thread.join().expect("a thread that ends")).collect::<Vec<_>>()
     });
-    front.await_ready().expect("a notary at the end");
+    embedder.await_ready().expect("a notary at the end");
     say(format_args!("fds {fds} {}", open_fds()));
-    drop(workers);
-    let Front { notary, .. } = front;
+    drop(threads);
+    let Embedder { notary, .. } = embedder;
     let children = children_of(getpid()).len();
     match notary.finish() {
         Ok(()) => say(format_args!("finished {children} {}", children_of(getpid()).len())),
@@ -84,9 +84,9 @@ fn name_notaries(stop: &AtomicBool, notary: &NotaryProcess) {
     }
 }
 
-fn call_until(stop: &AtomicBool, mut worker: Worker, tool: &Tool, times: u64) -> Worker {
+fn call_until(stop: &AtomicBool, mut thread: InProcessThread, tool: &LoadedTool, times: u64) -> InProcessThread {
     while !stop.load(Ordering::Relaxed) {
-        match call(&mut worker, tool, times).map_err(|failure| failure.error) {
+        match call(&mut thread, tool, times).map_err(|failure| failure.error) {
             Ok(answer) => say(format_args!("ok {}", answer.call)),
             Err(CallError::Unrecorded(reason)) => {
                 say(format_args!("refused {reason}"));
@@ -96,7 +96,7 @@ fn call_until(stop: &AtomicBool, mut worker: Worker, tool: &Tool, times: u64) ->
             Err(other) => say(format_args!("wrong {other}")),
         }
     }
-    worker
+    thread
 }
 
 fn say(line: impl Display) {

@@ -1,7 +1,7 @@
 //! Faults in place of the notary's system calls, one at a time: the n-th call of a kind fails, or is where it is killed.
 //!
-//! `strace --inject` sits between the front and the first notary. Whatever fails, calls fail closed or are in the ledger, the
-//! ledger can be gone on with, and after an error of syncing nothing is signed.
+//! `strace --inject` sits between the embedder and the first notary. Whatever fails, calls fail closed or are in the
+//! ledger, the ledger can be gone on with, and after an error of syncing nothing is signed.
 
 use std::cell::RefCell;
 use std::ffi::OsString;
@@ -19,8 +19,8 @@ use tollgate_workspace::guest;
 use tollgate_workspace::processes::reap_all;
 
 use crate::Scale;
+use crate::embedder::{Compiled, ORIGIN, data_in, notary_command, with_causes};
 use crate::foreign::Foreign;
-use crate::front::{Compiled, ORIGIN, data_in, notary_command, with_causes};
 use crate::judge::Past;
 
 /// The first argument of the role that starts the notary, under strace if it is the first one.
@@ -44,7 +44,7 @@ const FAULTS: [(&str, &[&str]); 14] = [
     ("recvmsg", &[EIO, KILL]),
 ];
 
-/// What fails in a whole `tollgate run`; hardly anything of it is the host's.
+/// What fails in a whole `tollgate run`; hardly anything of it is the worker's.
 const RUN_FAULTS: [(&str, &[&str]); 5] = [
     ("fdatasync", &[EIO]),
     ("splice", &[EIO, KILL]),
@@ -117,11 +117,12 @@ impl Lab {
         let lab = Self { folder: folder.to_owned(), data, compiled, foreign, found: RefCell::default() };
         let ledger = lab.folder.join("long").join("ledger");
         fs::create_dir(lab.folder.join("long")).expect("a folder");
-        let mut front = lab.compiled.front(notary_command(&ledger), &ledger, &lab.data, "disk").expect("a front");
-        while front.notary.checkpoint().expect("a checkpoint").0 < 248 {
-            front.call(1).expect("a call");
+        let mut embedder =
+            lab.compiled.embedder(notary_command(&ledger), &ledger, &lab.data, "disk").expect("an embedder");
+        while embedder.notary.checkpoint().expect("a checkpoint").0 < 248 {
+            embedder.call(1).expect("a call");
         }
-        front.finish().expect("an end in good order");
+        embedder.finish().expect("an end in good order");
         lab
     }
 
@@ -235,21 +236,21 @@ impl Lab {
         let command = under_strace(notary_command(ledger), &log, &format!("{calls}:{effect}:when={nth}"), place);
         let mut acknowledged = Vec::new();
         let mut failures = Vec::new();
-        match self.compiled.front(command, ledger, &self.data, "disk") {
-            Ok(mut front) => {
+        match self.compiled.embedder(command, ledger, &self.data, "disk") {
+            Ok(mut embedder) => {
                 for times in 1..=CALLS {
-                    match front.call(times).map_err(|failure| failure.error) {
+                    match embedder.call(times).map_err(|failure| failure.error) {
                         Ok(answer) => acknowledged.push(answer.call),
                         Err(CallError::Unrecorded(reason)) => {
                             failures.push(reason);
-                            if front.await_ready().is_err() {
+                            if embedder.await_ready().is_err() {
                                 break;
                             }
                         }
                         Err(other) => panic!("{other}"),
                     }
                 }
-                failures.extend(front.finish().err().map(|failure| with_causes(&failure)));
+                failures.extend(embedder.finish().err().map(|failure| with_causes(&failure)));
             }
             Err(none) => failures.push(none.to_string()),
         }

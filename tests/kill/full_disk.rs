@@ -14,7 +14,7 @@ use tollgate_workspace::judge::{assert_once, verified};
 use tollgate_workspace::processes::{PATIENCE, kill, reap_all};
 
 use crate::Scale;
-use crate::front::{Compiled, Front, data_in, notary_command};
+use crate::embedder::{Compiled, Embedder, data_in, notary_command};
 
 pub(crate) fn full_disk(scale: Scale) {
     let compiled = Compiled::new();
@@ -42,19 +42,19 @@ pub(crate) fn full_disk(scale: Scale) {
 
 fn fills_and_empties(compiled: &Compiled, disk: &Disk, ledger: &Path, acknowledge: &str, is_killed: bool) {
     let data = data_in(disk.0.parent().expect("a folder"));
-    let mut front = compiled.front(notary_command(ledger), ledger, &data, acknowledge).expect("a front");
+    let mut embedder = compiled.embedder(notary_command(ledger), ledger, &data, acknowledge).expect("an embedder");
     let filler = disk.fill(ROOM_BYTES);
     let mut acknowledged = Vec::new();
-    let reason = call_until_refused(&mut front, &mut acknowledged);
+    let reason = call_until_refused(&mut embedder, &mut acknowledged);
     assert!(reason.contains("No space left"), "{reason}");
     assert!(!acknowledged.is_empty());
     let deaths = if is_killed { 3 } else { 0 };
     for _ in 0..deaths {
         // What the next one frees by opening the ledger is taken too, so that the one after it has no room for that.
         filler.grow();
-        let pid = front.notary.pid();
+        let pid = embedder.notary.pid();
         kill(Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("a process id"));
-        await_next(&mut front, pid, &reason);
+        await_next(&mut embedder, pid, &reason);
     }
     // Nothing is wrong with what is there; an entry may be half in.
     let report = verify(ledger, None).expect("a ledger that can be read");
@@ -62,11 +62,11 @@ fn fills_and_empties(compiled: &Compiled, disk: &Disk, ledger: &Path, acknowledg
     assert!(report.findings.iter().all(|finding| is_torn(&finding.problem)), "{:?}", report.findings);
 
     drop(filler);
-    front.await_ready().expect("it goes on by itself");
+    embedder.await_ready().expect("it goes on by itself");
     for _ in 0..10 {
-        acknowledged.push(front.call(1).unwrap_or_else(|failure| panic!("{failure}")).call);
+        acknowledged.push(embedder.call(1).unwrap_or_else(|failure| panic!("{failure}")).call);
     }
-    front.finish().expect("an end in good order");
+    embedder.finish().expect("an end in good order");
     assert!(reap_all(None).is_empty(), "processes that nobody waited for");
     verified(ledger, None);
     assert_once(ledger, &acknowledged);
@@ -74,9 +74,9 @@ fn fills_and_empties(compiled: &Compiled, disk: &Disk, ledger: &Path, acknowledg
 }
 
 /// Calls until one is refused; why it is.
-fn call_until_refused(front: &mut Front, acknowledged: &mut Vec<CallId>) -> String {
+fn call_until_refused(embedder: &mut Embedder, acknowledged: &mut Vec<CallId>) -> String {
     for _ in 0..CALLS_MAX {
-        match front.call(1).map_err(|failure| failure.error) {
+        match embedder.call(1).map_err(|failure| failure.error) {
             Ok(answer) => acknowledged.push(answer.call),
             Err(CallError::Unrecorded(reason)) => return reason,
             Err(other) => panic!("{other}"),
@@ -85,11 +85,11 @@ fn call_until_refused(front: &mut Front, acknowledged: &mut Vec<CallId>) -> Stri
     panic!("the disk is never full");
 }
 
-/// Waits until there is another notary than `dead`, or the front says that there can be none now.
-fn await_next(front: &mut Front, dead: u32, stalled: &str) {
+/// Waits until there is another notary than `dead`, or the embedder says that there can be none now.
+fn await_next(embedder: &mut Embedder, dead: u32, stalled: &str) {
     let until = Instant::now() + PATIENCE;
-    while front.notary.pid() == dead {
-        let reason = call_until_refused(front, &mut Vec::new());
+    while embedder.notary.pid() == dead {
+        let reason = call_until_refused(embedder, &mut Vec::new());
         if reason.contains("No space left") && reason != stalled {
             return;
         }

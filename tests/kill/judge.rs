@@ -6,7 +6,7 @@ use tollgate::CallId;
 use tollgate_audit::{Expected, Ledger};
 use tollgate_workspace::judge::{assert_once, verified};
 
-use crate::front::ORIGIN;
+use crate::embedder::ORIGIN;
 
 /// A ledger that rounds go on with.
 #[derive(Default)]

@@ -13,8 +13,8 @@ use tollgate_workspace::processes::{Ended, children_of, kill, kill_group, reap_a
 
 use crate::Scale;
 use crate::driver::{Driver, Said};
+use crate::embedder::data_in;
 use crate::foreign::Foreign;
-use crate::front::data_in;
 use crate::judge::Past;
 
 pub(crate) fn kills(scale: Scale) {

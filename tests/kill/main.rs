@@ -1,7 +1,7 @@
 //! Kills: what a ledger holds after its processes died at any moment, its disk was full, or the system refused a call.
 //!
 //! ```text
-//! this program ─┬─ driver (front and host; makes calls, prints a line for each that is acknowledged)
+//! this program ─┬─ driver (embedder and worker; makes calls, prints a line for each that is acknowledged)
 //!               └───── notary (the `tollgate notary` command, which this program is as well)
 //! ```
 //!
@@ -24,9 +24,9 @@
 #![allow(clippy::zombie_processes, reason = "`reap_all` waits for every child, adopted ones too")]
 
 mod driver;
+mod embedder;
 mod faults;
 mod foreign;
-mod front;
 mod full_disk;
 mod judge;
 mod kills;
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     match words.as_slice() {
         ["run" | "notary" | "audit", rest @ ..] if rest.contains(&"--ledger") => return tollgate::cli::main(),
         ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate::cli::main(),
-        ["host", rest @ ..] if rest.contains(&"--front") => return tollgate::cli::main(),
+        ["worker", rest @ ..] if rest.contains(&"--supervisor") => return tollgate::cli::main(),
         [driver::ROLE, data] => return driver::main(data.as_ref()),
         [faults::ONCE, mark, command @ ..] => return faults::once(mark.as_ref(), command),
         _ => {}

@@ -9,7 +9,7 @@ use tollgate_audit::{Entry, Ledger, OpenError, Policy, TreeSize, verify};
 use tollgate_workspace::judge::verified;
 
 use crate::Scale;
-use crate::front::ORIGIN;
+use crate::embedder::ORIGIN;
 
 /// A checkpoint covers all but the last three entries: those may be lost, nothing before them.
 pub(crate) fn torn(scale: Scale) {

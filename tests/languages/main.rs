@@ -1,5 +1,5 @@
 //! Tools from other languages: the example tools in Python and JavaScript are built by `tollgate build` with their
-//! languages' own tools, and run behind the gate in sealed hosts like any other: manifest, grants, caps, ledger.
+//! languages' own tools, and run behind the gate in sealed workers like any other: manifest, grants, caps, ledger.
 //!
 //! `.ci/run` installs what they need into `target/languages`. Where it is not there, a line says SKIPPED and the rest goes on; in
 //! CI that is a failure.
@@ -32,7 +32,7 @@ const TESTS: [Test<()>; 8] = [
 
 /// The commands of `tollgate` that the tests give, and those that it gives itself; all with a word after it, which the
 /// name of a test has not.
-const COMMANDS: [&str; 6] = ["build", "install", "run", "compile", "notary", "host"];
+const COMMANDS: [&str; 6] = ["build", "install", "run", "compile", "notary", "worker"];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();

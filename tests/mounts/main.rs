@@ -28,7 +28,7 @@ use site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
 
 /// The role of the process in the namespace.
 const INSIDE: &str = "inside";
-/// The role of a process that is sealed as a host is.
+/// The role of a process that is sealed as a worker is.
 const SEALED: &str = "sealed";
 const MOUNTS: &str = "fs:/docs:mounts";
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
-use tollgate::{CallError, CallFailure, Component, Tool};
+use tollgate::{CallError, CallFailure, Component, LoadedTool};
 use tollgate_audit::{Action, CallId, Entry, Layer, Verdict};
 use tollgate_capability::{Access, AccessSet, CapabilitySet, FsCapability, OnViolation, Patterns, Reason};
 use tollgate_example_tools::Guest;
@@ -66,17 +66,17 @@ impl Site {
         set
     }
 
-    pub(crate) fn load(&mut self, set: CapabilitySet) -> Tool {
+    pub(crate) fn load(&mut self, set: CapabilitySet) -> LoadedTool {
         self.lab.load(prober(), &self.component, set).expect("a tool that loads")
     }
 
     /// Loads the prober with denied calls answered by error codes.
-    pub(crate) fn lenient(&mut self, set: CapabilitySet) -> Tool {
+    pub(crate) fn lenient(&mut self, set: CapabilitySet) -> LoadedTool {
         self.load(CapabilitySet { on_violation: OnViolation::Deny, ..set })
     }
 
     /// Takes steps that the guest lives through: an outcome for each.
-    pub(crate) fn steps(&mut self, tool: &Tool, operation: &str, steps: &[Value]) -> Taken {
+    pub(crate) fn steps(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Taken {
         let arguments = json!({ "steps": steps }).to_string();
         let answer =
             self.lab.call(tool, operation, &arguments).unwrap_or_else(|failure| panic!("{steps:?}: {failure}"));
@@ -85,7 +85,7 @@ impl Site {
     }
 
     /// Takes steps that the guest may live through or not; gives the record.
-    pub(crate) fn ended(&mut self, tool: &Tool, operation: &str, steps: &[Value]) -> Vec<Line> {
+    pub(crate) fn ended(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Vec<Line> {
         let arguments = json!({ "steps": steps }).to_string();
         let call = match self.lab.call(tool, operation, &arguments) {
             Ok(answer) => answer.call,
@@ -95,12 +95,12 @@ impl Site {
     }
 
     /// As [`Self::steps`], on descriptors.
-    pub(crate) fn raw(&mut self, tool: &Tool, steps: &[Value]) -> Taken {
+    pub(crate) fn raw(&mut self, tool: &LoadedTool, steps: &[Value]) -> Taken {
         self.steps(tool, "raw", steps)
     }
 
     /// Takes steps that end the guest.
-    pub(crate) fn fails(&mut self, tool: &Tool, operation: &str, steps: &[Value]) -> Box<CallFailure> {
+    pub(crate) fn fails(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Box<CallFailure> {
         self.lab.failure(tool, operation, &json!({ "steps": steps }).to_string())
     }
 

@@ -24,8 +24,8 @@ use std::{fs, io};
 use tempfile::TempDir;
 use tollgate::notary::{NotaryCommand, NotaryProcess};
 use tollgate::{
-    Answer, Books, CallError, CallFailure, CallId, Caller, Component, Engine, LoadError, Provenance, Request, Runtime,
-    Tool, Worker,
+    Answer, AuditSink, CallError, CallFailure, CallId, Caller, Component, Engine, InProcess, InProcessThread,
+    LoadError, LoadedTool, Provenance, Request,
 };
 use tollgate_audit::{Entry, Kept, Ledger, Record, Report, read, verify};
 use tollgate_capability::{CapabilitySet, OnViolation};
@@ -38,8 +38,8 @@ pub use unable::{UNABLE, Unable};
 pub struct Lab {
     folder: TempDir,
     engine: Engine,
-    pub runtime: Runtime,
-    pub worker: Worker,
+    pub in_process: InProcess,
+    pub thread: InProcessThread,
     notary: Option<NotaryProcess>,
     /// Whether guests make requests that mean nothing (flags that contradict each other) or that race with changes of the
     /// folder: such a call may be refused before there is anything to decide, or be decided again.
@@ -72,10 +72,10 @@ impl Lab {
 
     fn over(folder: TempDir, record: Arc<dyn Record>, notary: Option<NotaryProcess>) -> Self {
         let engine = Engine::new(4).expect("an engine");
-        let books = Books::open(record, &folder.path().join("ledger")).expect("a side store");
-        let runtime = Runtime::start_unsealed(&engine, books).expect("a runtime");
-        let worker = Worker::new(&runtime).expect("a worker");
-        Self { folder, engine, runtime, worker, notary, odd_requests: false }
+        let sink = AuditSink::open(record, &folder.path().join("ledger")).expect("a side store");
+        let in_process = InProcess::start_unsealed(&engine, sink).expect("an engine");
+        let thread = InProcessThread::new(&in_process).expect("a thread");
+        Self { folder, engine, in_process, thread, notary, odd_requests: false }
     }
 
     /// Ends the record of a lab with a notary: all of it is in the ledger then.
@@ -112,19 +112,19 @@ impl Lab {
     }
 
     /// Loads a guest under grants.
-    pub fn tool(&mut self, guest: &Guest, grants: &[&str]) -> Tool {
+    pub fn tool(&mut self, guest: &Guest, grants: &[&str]) -> LoadedTool {
         let set = self.set(guest, grants);
         self.tool_with(guest, set).expect("a tool that loads")
     }
 
     /// As [`Self::tool`], with denied calls answered by error codes.
-    pub fn tool_that_goes_on(&mut self, guest: &Guest, grants: &[&str]) -> Tool {
+    pub fn tool_that_goes_on(&mut self, guest: &Guest, grants: &[&str]) -> LoadedTool {
         let set = CapabilitySet { on_violation: OnViolation::Deny, ..self.set(guest, grants) };
         self.tool_with(guest, set).expect("a tool that loads")
     }
 
     /// Loads a guest under a capability set.
-    pub fn tool_with(&mut self, guest: &Guest, set: CapabilitySet) -> Result<Tool, LoadError> {
+    pub fn tool_with(&mut self, guest: &Guest, set: CapabilitySet) -> Result<LoadedTool, LoadError> {
         let component = self.component(guest)?;
         self.load(guest, &component, set)
     }
@@ -135,9 +135,9 @@ impl Lab {
     }
 
     /// As [`Self::tool_with`], for a guest that is compiled already.
-    pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<Tool, LoadError> {
+    pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<LoadedTool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        self.worker.load(component, &manifest(guest), set, provenance)
+        self.thread.load(component, &manifest(guest), set, provenance)
     }
 
     /// Loads a component under a manifest of the test's own.
@@ -146,9 +146,9 @@ impl Lab {
         manifest: &Manifest,
         component: &Component,
         set: CapabilitySet,
-    ) -> Result<Tool, LoadError> {
+    ) -> Result<LoadedTool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        self.worker.load(component, manifest, set, provenance)
+        self.thread.load(component, manifest, set, provenance)
     }
 
     /// Compiles a component in WebAssembly text.
@@ -158,13 +158,13 @@ impl Lab {
 
     /// Calls a tool. In a lab whose ledger can be looked at, the record of the call is compared with what the guest was
     /// seen to ask for.
-    pub fn call(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+    pub fn call(&mut self, tool: &LoadedTool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
         let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
         if self.notary.is_some() {
-            return self.worker.invoke(tool, &request);
+            return self.thread.invoke(tool, &request);
         }
-        let worker = &mut self.worker;
-        let (ended, asked) = trace::traced(|| worker.invoke(tool, &request));
+        let thread = &mut self.thread;
+        let (ended, asked) = trace::traced(|| thread.invoke(tool, &request));
         let call = match &ended {
             Ok(answer) => Some(answer.call),
             Err(failure) if matches!(failure.error, CallError::Unrecorded(_)) => None,
@@ -177,7 +177,7 @@ impl Lab {
     }
 
     /// Calls a tool that answers, and parses its answer.
-    pub fn answer(&mut self, tool: &Tool, operation: &str, arguments: &str) -> serde_json::Value {
+    pub fn answer(&mut self, tool: &LoadedTool, operation: &str, arguments: &str) -> serde_json::Value {
         let answer = self.call(tool, operation, arguments).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
         serde_json::from_str(&answer.output).expect("JSON")
     }
@@ -249,14 +249,14 @@ pub fn exists(path: &Path) -> bool {
     }
 }
 
-/// Words of a policy about the processes that run tools, and the tests of `tests/hosts` in which they do something: that
+/// Words of a policy about the processes that run tools, and the tests of `tests/workers` in which they do something: that
 /// program, which has such processes, does not start without one of them.
-pub const WORDS_OF_HOSTS: [(&str, &str); 8] = [
-    ("policy.compartments.*[]", "tools_of_a_compartment_share_a_host"),
+pub const WORDS_OF_WORKERS: [(&str, &str); 8] = [
+    ("policy.compartments.*[]", "tools_of_a_compartment_share_a_worker"),
     ("policy.compile.cpu", "what_a_policy_says_of_compiling_holds"),
     ("policy.compile.time", "what_a_policy_says_of_compiling_holds"),
-    ("policy.hosts.grace", "grace_is_how_long_a_host_may_overrun"),
-    ("policy.hosts.idle", "idle_hosts_end"),
+    ("policy.hosts.grace", "grace_is_how_long_a_worker_may_overrun"),
+    ("policy.hosts.idle", "idle_workers_end"),
     ("policy.sandbox.require=full", "require_full"),
     ("policy.sandbox.require=none", "require_none"),
     ("policy.sandbox.require=partial", "require_partial"),

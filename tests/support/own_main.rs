@@ -1,4 +1,4 @@
-//! Test programs with a main function of their own: their processes act as notary or host, which must have one thread.
+//! Test programs with a main function of their own: their processes act as notary or worker, which must have one thread.
 #![allow(clippy::disallowed_methods, reason = "the environment says how long to test")]
 
 use std::panic::{RefUnwindSafe, catch_unwind};

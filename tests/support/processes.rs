@@ -10,7 +10,7 @@ use rustix::process::{
 /// Longest wait for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A notary whose front was killed becomes a child of this process, so that its end can be waited for.
+/// A notary whose supervisor was killed becomes a child of this process, so that its end can be waited for.
 pub fn adopt_orphans() {
     set_child_subreaper(Some(getpid())).expect("a subreaper");
 }

@@ -9,9 +9,10 @@ mod process;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use tollgate::{Component, LoadError, Tool};
+use tollgate::{Component, LoadError, LoadedTool};
+
 use tollgate_config::{Manifest, MissingGrants, Policy, intersect, manifest_schema, policy_schema};
-use tollgate_workspace::{Lab, WORDS_OF_HOSTS, WORDS_OF_MOUNTS, guest, manifest};
+use tollgate_workspace::{Lab, WORDS_OF_MOUNTS, WORDS_OF_WORKERS, guest, manifest};
 
 /// A lab whose tools are loaded under texts, as their authors and operators write them.
 struct Texts {
@@ -37,13 +38,13 @@ impl Texts {
 
     /// A guest that needs something and is granted something: lines of `tool.toml` before its first table, and of
     /// `[tools.NAME]`.
-    fn tool(&mut self, name: &'static str, needs: &str, grant: &str) -> Tool {
+    fn tool(&mut self, name: &'static str, needs: &str, grant: &str) -> LoadedTool {
         let policy = format!("[tools.{name}]\n{grant}");
         self.load(name, &manifest_text(name, needs), &policy).unwrap()
     }
 
     /// A guest under a whole manifest and a whole policy.
-    fn load(&mut self, name: &'static str, manifest: &str, policy: &str) -> Result<Tool, NoTool> {
+    fn load(&mut self, name: &'static str, manifest: &str, policy: &str) -> Result<LoadedTool, NoTool> {
         let lab = &mut self.lab;
         let component = self.components.entry(name).or_insert_with(|| lab.component(guest(name)).unwrap()).clone();
         let manifest = Manifest::parse(manifest, "tool.toml").unwrap_or_else(|error| panic!("{error:?}"));
@@ -180,7 +181,7 @@ fn every_word_of_the_schemas_has_a_test() {
     let mut known = tested("manifest", MANIFEST);
     known.extend(tested("policy", POLICY));
     known.extend(FOR_PEOPLE.map(str::to_owned));
-    known.extend(WORDS_OF_HOSTS.iter().chain(&WORDS_OF_MOUNTS).map(|(word, _test)| (*word).to_owned()));
+    known.extend(WORDS_OF_WORKERS.iter().chain(&WORDS_OF_MOUNTS).map(|(word, _test)| (*word).to_owned()));
     let once: BTreeSet<String> = known.iter().cloned().collect();
     assert_eq!(once.len(), known.len(), "a word is there twice");
     let mut words = BTreeSet::new();

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use std::{env, fs};
 
 use serde_json::{Value, json};
-use tollgate::Tool;
+use tollgate::LoadedTool;
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, GrantIndex, HandleFacts, HostCall, OnViolation, Patterns, Record,
     Stdio,
@@ -248,7 +248,7 @@ fn intent_function(entry: &tollgate_audit::Entry<'_>) -> Option<String> {
     }
 }
 
-fn probe_wasi(lab: &mut Lab, on_violation: OnViolation) -> Tool {
+fn probe_wasi(lab: &mut Lab, on_violation: OnViolation) -> LoadedTool {
     let set = CapabilitySet { on_violation, ..CapabilitySet::default() };
     lab.tool_with(guest("probe-wasi"), set).unwrap()
 }

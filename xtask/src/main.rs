@@ -28,13 +28,13 @@ Usage: cargo xtask COMMAND
                      tests alone
   soak [ROUNDS [SEED]]
                      kill the ledger's processes at random moments in ROUNDS rounds (default 2000), fill its disk, have
-                     each of its system calls fail; kill hosts as well, and start and end 50 x ROUNDS of them; an hour.
+                     each of its system calls fail; kill workers as well, and start and end 50 x ROUNDS of them; an hour.
                      Part of it needs root or strace, and is skipped without. SEED repeats the choices of another run.
-                     `tests/kill` and `tests/hosts` say more
+                     `tests/kill` and `tests/workers` say more
   fuzz [MINUTES [TARGET]]
                      libFuzzer over all fuzz targets, or TARGET, for MINUTES in all (default 1; 0.5 is half a minute);
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler
-  drill [-- ARGS]    setup, then native attacks from inside sealed hosts, and what stops each; fails if one escapes, or if
+  drill [-- ARGS]    setup, then native attacks from inside sealed workers, and what stops each; fails if one escapes, or if
                      it is stopped by something else than what should. ARGS go to `tollgate drill`
   attack [ROW …]     setup, then play attacks on the built program with a hostile tool, as an outsider would: all, or those
                      of some rows. Fails if one reaches, or is stopped by something else than what should. Some need
@@ -92,7 +92,7 @@ fn test(args: &[&str]) -> Result<()> {
 fn soak(rounds: &str, seed: &[(&str, &str)]) -> Result<()> {
     setup::setup()?;
     let variables = [&[("TOLLGATE_SOAK_ROUNDS", rounds)], seed].concat();
-    cargo::run(&["test", "--workspace", "--test", "kill", "--test", "hosts"], &variables)
+    cargo::run(&["test", "--workspace", "--test", "kill", "--test", "workers"], &variables)
 }
 
 /// The attacks of `tollgate drill`.

@@ -9,8 +9,8 @@ use std::time::{Duration, SystemTime};
 use tollgate_audit::Digest;
 
 use super::{Artifact, ArtifactKey, EngineHash, STORED_BYTES_MAX};
+use crate::engine::Engine;
 use crate::files;
-use crate::machine::Engine;
 
 /// A folder of artifacts.
 #[derive(Debug, Clone)]

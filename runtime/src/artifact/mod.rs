@@ -12,7 +12,7 @@
 //!     80      8  bytes of code
 //!     88     32  HMAC-SHA256 with the local key over all the rest
 //!    120      …  imports and exports, JSON, as the compiler told them
-//!             …  operations, JSON, as a sealed host told them
+//!             …  operations, JSON, as a sealed worker told them
 //!             …  code, as wasmtime serializes it
 //! ```
 
@@ -30,8 +30,8 @@ pub(crate) use self::cache::{ArtifactCache, CacheLimits};
 use self::hmac::{hmac_sha256, same};
 pub use self::key::{ArtifactKey, KeyError};
 use crate::compile_limits::CompileLimits;
+use crate::engine::Engine;
 use crate::interfaces::{INTERFACES_BYTES_MAX, Import, Interfaces};
-use crate::machine::Engine;
 use crate::operations::{OPERATIONS_BYTES_MAX, OperationTexts};
 
 /// A compiled component. There are two ways to one: [`Compiler::compile`](crate::compiler::Compiler::compile), and

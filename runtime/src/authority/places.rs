@@ -135,8 +135,8 @@ impl fmt::Display for Deciding {
     }
 }
 
-/// The deciding places of one program. A [`Front`](crate::Front) and the [`Books`](crate::Books) of a runtime add those of
-/// their ledger; the rest is whatever the program that embeds them decides by.
+/// The deciding places of one program. A [`Supervisor`](crate::Supervisor) and the [`AuditSink`](crate::AuditSink) of an
+/// embedder add those of their ledger; the rest is whatever the program that embeds them decides by.
 #[derive(Debug, Clone, Default)]
 pub struct DecidingPlaces(Vec<(Deciding, PathBuf)>);
 

@@ -1,4 +1,4 @@
-//! The attacks of `tollgate drill`, which starts this program from beside itself. It is a host's process too, with code that
+//! The attacks of `tollgate drill`, which starts this program from beside itself. It is a worker's process too, with code that
 //! attacks where the shipped one does nothing.
 
 use std::process::ExitCode;

@@ -7,8 +7,8 @@ use clap::{Subcommand, ValueHint};
 use tollgate_config::TimeSpan;
 
 use super::language::Language;
-use crate::host::ThreadKind;
 use crate::log::LogLevel;
+use crate::worker::ThreadKind;
 
 /// Which tool, under which manifest and grant.
 #[derive(Debug, Clone, clap::Args)]
@@ -177,17 +177,17 @@ pub(crate) struct NotaryArgs {
 }
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct HostArgs {
+pub(crate) struct WorkerArgs {
     /// The process that starts it.
     #[arg(long)]
-    pub(crate) front: u32,
+    pub(crate) supervisor: u32,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CompileArgs {
     /// The process that started this one.
     #[arg(long)]
-    pub(crate) front: u32,
+    pub(crate) supervisor: u32,
     /// CPU time over all threads, in seconds.
     #[arg(long)]
     pub(crate) cpu_seconds: u64,
@@ -257,7 +257,7 @@ pub(crate) struct TrustArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DrillArgs {
-    /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed [default: hosts without a
+    /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed [default: workers without a
     /// tool, with nothing granted, and with one folder granted].
     #[arg(value_name = "TOOL", value_hint = ValueHint::FilePath)]
     pub(crate) component: Option<PathBuf>,

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::args::{
-    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, HostArgs, InspectArgs, InstallArgs, ListArgs,
-    NewArgs, NotaryArgs, RemoveArgs, RunArgs, TrustArgs,
+    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, InspectArgs, InstallArgs, ListArgs, NewArgs,
+    NotaryArgs, RemoveArgs, RunArgs, TrustArgs, WorkerArgs,
 };
 use super::audit::AuditArgs;
 
@@ -51,14 +51,14 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show, verify, prove, report: all that concerns the ledger.
     Audit(AuditArgs),
-    /// Make native attacks from inside sealed hosts, as code that broke out of WebAssembly would, and show what stops each.
+    /// Make native attacks from inside sealed workers, as code that broke out of WebAssembly would, and show what stops each.
     Drill(DrillArgs),
     /// Keep a ledger for the process at the other end of standard input.
     #[command(hide = true)]
     Notary(NotaryArgs),
     /// Run the calls of tools, sealed, for the process at the other end of standard input.
     #[command(hide = true)]
-    Host(HostArgs),
+    Worker(WorkerArgs),
     /// Compile the component on standard input to standard output, in a sandbox.
     #[command(hide = true)]
     Compile(CompileArgs),
@@ -87,7 +87,7 @@ impl Args {
             Command::Trust(args) => args.json,
             Command::Dev(_)
             | Command::Notary(_)
-            | Command::Host(_)
+            | Command::Worker(_)
             | Command::Compile(_)
             | Command::Completions { .. } => false,
         }

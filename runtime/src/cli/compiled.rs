@@ -15,8 +15,8 @@ use super::{config, output, progress};
 use crate::artifact::{Artifact, ArtifactCache, ArtifactError, ArtifactKey, CacheLimits, KeyError};
 use crate::compile_limits::CompileLimits;
 use crate::compiler::{Compiler, CompilerCommand, CompilerRole};
+use crate::engine::Engine;
 use crate::error::{LoadError, with_causes};
-use crate::machine::Engine;
 use crate::registry::{InstalledTool, StoredError};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -162,8 +162,8 @@ pub(crate) fn compiler(cost: CompileSettings) -> Result<Compiler, Failure> {
 /// Compiles, as the process that [`compiler`] starts.
 #[allow(unsafe_code, reason = "a compiler closes every file that it was not handed")]
 pub(crate) fn compile(args: &CompileArgs) -> Result<Exit, Failure> {
-    let CompileArgs { front, cpu_seconds, memory_bytes, threads } = *args;
-    let role = CompilerRole { front, cpu_seconds, memory_bytes, threads };
+    let CompileArgs { supervisor, cpu_seconds, memory_bytes, threads } = *args;
+    let role = CompilerRole { supervisor, cpu_seconds, memory_bytes, threads };
     // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
     let served = unsafe { crate::compiler::serve(&role) };
     served.map_err(|source| Failure::internal_as(CompiledError::Pipe { source }))?;

@@ -124,7 +124,7 @@ pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPla
     ];
     let there = places.into_iter().filter_map(|(what, path)| Some((what, path?)));
     let places = there.fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
-    // Without `--ledger` it is this one; with it, the front adds the one that is used.
+    // Without `--ledger` it is this one; with it, the supervisor adds the one that is used.
     ledger_place().map_or_else(|| places.clone(), |ledger| places.clone().with_ledger(&ledger))
 }
 

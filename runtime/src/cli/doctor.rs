@@ -92,7 +92,7 @@ fn text(findings: &Findings) -> String {
     let mut text =
         format!("kernel {kernel}, Landlock ABI {}: level `{level}`\n  {}\n", offer.landlock_abi, meaning(level));
     for (group, title) in [
-        (FeatureGroup::Level, "what a host is sealed with (level `full` has all of it)"),
+        (FeatureGroup::Level, "what a worker is sealed with (level `full` has all of it)"),
         (FeatureGroup::Needed, "what Tollgate does not run without"),
         (FeatureGroup::Extra, "what makes it better"),
     ] {
@@ -137,7 +137,7 @@ fn meaning(level: SandboxLevel) -> &'static str {
             "code that broke out of a tool reaches the tool's granted folders, with the granted rights, and nothing else"
         }
         SandboxLevel::Partial => {
-            "code that broke out of a tool makes a host's own system calls alone; where this kernel's Landlock is too old to \
+            "code that broke out of a tool makes a worker's own system calls alone; where this kernel's Landlock is too old to \
              judge one, it may reach beyond the granted folders"
         }
         SandboxLevel::None => {

@@ -1,4 +1,4 @@
-//! `tollgate drill`: native attacks from inside sealed hosts, and what stopped each.
+//! `tollgate drill`: native attacks from inside sealed workers, and what stopped each.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
@@ -18,13 +18,13 @@ use super::running::Running;
 use super::which::which;
 use super::{compiled, config, load, output, report, usage};
 use crate::drill::{Attack, DrillError, DrillOrder, Field, Group, Scene, Stop, Verdict, attack, attacks};
+use crate::engine::Engine;
 use crate::error::LoadError;
-use crate::front::{Front, FrontFailure, HostCommand, ToolSpec};
-use crate::host::{HostRole, ThreadKind};
 use crate::loading::Provenance;
-use crate::machine::Engine;
 use crate::notary::NotaryFailure;
+use crate::supervisor::{Supervisor, SupervisorError, ToolSpec, WorkerCommand};
 use crate::surroundings::survive_size_limit;
+use crate::worker::{ThreadKind, WorkerRole};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum DrillFailure {
@@ -36,14 +36,14 @@ enum DrillFailure {
     Scene { help: String, source: std::io::Error },
     #[error("the drill cannot go on")]
     #[diagnostic(help("`tollgate doctor` says what this machine's kernel can enforce"))]
-    Host { source: LoadError },
+    Worker { source: LoadError },
     #[error("this program's own path is not known")]
     NoProgram { source: std::io::Error },
     #[error("`{}`, which makes the attacks, cannot be started", program.display())]
     #[diagnostic(help("it stands beside `tollgate`, where `cargo install` puts both: install both again"))]
     NotBeside { program: PathBuf, source: std::io::Error },
     #[error("no notary keeps the drill's ledger")]
-    Notary { source: FrontFailure },
+    Notary { source: SupervisorError },
     #[error("the drill's ledger is not whole")]
     NotFinished { source: NotaryFailure },
     #[error("the drill's ledger cannot be verified")]
@@ -75,7 +75,7 @@ pub(super) fn become_drill() -> Failure {
     Failure::usage(DrillFailure::NotBeside { program, source })
 }
 
-/// The command line of `tollgate-drill`: that of `tollgate drill`, and the process of a host that attacks.
+/// The command line of `tollgate-drill`: that of `tollgate drill`, and the process of a worker that attacks.
 #[must_use]
 pub fn main() -> ExitCode {
     let args: Vec<OsString> = std::env::args_os().collect();
@@ -102,25 +102,26 @@ struct CommandLine {
     args: DrillArgs,
 }
 
-/// What a host that attacks is told.
+/// What a worker that attacks is told.
 #[derive(Debug, Parser)]
 struct Attacker {
     /// [`ATTACKER`].
     _role: String,
     /// The process that started it.
     #[arg(long)]
-    front: u32,
+    supervisor: u32,
     /// The attack, in JSON.
     #[arg(long)]
     order: String,
 }
 
-/// Serves as a host that was started for an attack.
-#[allow(unsafe_code, reason = "a host closes every file that it was not handed")]
+/// Serves as a worker that was started for an attack.
+#[allow(unsafe_code, reason = "a worker closes every file that it was not handed")]
 fn attack_as(attacker: &Attacker) -> Result<Exit, Failure> {
     let order: DrillOrder = serde_json::from_str(&attacker.order).map_err(Failure::internal)?;
     // SAFETY: this process does nothing else: it has opened no file before, and ends afterwards.
-    unsafe { crate::host::serve_and(&HostRole { front: attacker.front }, order) }.map_err(Failure::internal)?;
+    unsafe { crate::worker::serve_and(&WorkerRole { supervisor: attacker.supervisor }, order) }
+        .map_err(Failure::internal)?;
     Ok(Exit::Success)
 }
 
@@ -133,7 +134,7 @@ fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
         return list(&chosen);
     }
     let mut scene = Scene::new().map_err(no_scene)?;
-    let (front, fields) = fields(args, &mut scene)?;
+    let (supervisor, fields) = fields(args, &mut scene)?;
     let mut lines = Vec::new();
     for (ground, field) in fields {
         if !args.json {
@@ -147,7 +148,7 @@ fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
             lines.extend(made);
         }
     }
-    front.finish().map_err(|source| Failure::internal_as(DrillFailure::NotFinished { source }))?;
+    supervisor.finish().map_err(|source| Failure::internal_as(DrillFailure::NotFinished { source }))?;
     let recorded = verify(scene.ledger())?;
     scene.close().map_err(no_scene)?;
     let stopped = lines.iter().filter(|line| line.verdict.is_stopped()).count();
@@ -173,15 +174,15 @@ fn list(chosen: &[(Group, &'static Attack)]) -> Result<Exit, Failure> {
 
 type Fields = Vec<(&'static str, Field)>;
 
-/// The front, and what its hosts are sealed for.
-fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failure> {
+/// The supervisor, and what its workers are sealed for.
+fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Fields), Failure> {
     let program = config::drill_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
-    let attackers = HostCommand { program, arguments: vec![ATTACKER.into()] };
+    let attackers = WorkerCommand { program, arguments: vec![ATTACKER.into()] };
     let Some(component) = &args.component else {
-        let front = start_front(scene, Running::default())?;
-        let bare = Field::bare(&front, &attackers).map_err(failed)?;
-        let folder = Field::with_folder(&front, &attackers, scene).map_err(failed)?;
-        return Ok((front, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
+        let supervisor = start_supervisor(scene, Running::default())?;
+        let bare = Field::bare(&supervisor, &attackers).map_err(failed)?;
+        let folder = Field::with_folder(&supervisor, &attackers, scene).map_err(failed)?;
+        return Ok((supervisor, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
     };
     let (manifest, grants) = (args.manifest.clone(), args.grants.clone());
     let which = which(&ToolArgs { component: component.clone(), manifest, grants })?;
@@ -190,21 +191,21 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Front, Fields), Failur
     let set = load::intersect(&loaded)?.0.set;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
-    let front = start_front(scene, loaded.running.clone())?;
+    let supervisor = start_supervisor(scene, loaded.running.clone())?;
     let by = user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, set, provenance);
-    let field = Field::of_tool(&front, &attackers, scene, spec).map_err(failed)?;
-    Ok((front, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
+    let field = Field::of_tool(&supervisor, &attackers, scene, spec).map_err(failed)?;
+    Ok((supervisor, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
 }
 
-fn start_front(scene: &mut Scene, running: Running) -> Result<Front, Failure> {
+fn start_supervisor(scene: &mut Scene, running: Running) -> Result<Supervisor, Failure> {
     let (notary, settings) = own_processes(scene.ledger(), None, running)?;
-    let front = Front::start(notary, scene.ledger(), settings)
+    let supervisor = Supervisor::start(notary, scene.ledger(), settings)
         .map_err(|source| Failure::internal_as(DrillFailure::Notary { source }))?;
-    scene.set_notary(front.notary().pid());
-    Ok(front)
+    scene.set_notary(supervisor.notary().pid());
+    Ok(supervisor)
 }
 
 fn make(
@@ -247,7 +248,7 @@ fn one_line(line: &Line) -> String {
 /// What the ledger holds of blocked calls.
 #[derive(Clone, Copy)]
 struct Recorded {
-    /// By the hosts that made them.
+    /// By the workers that made them.
     blocked_calls: u64,
     /// By the kernel, where the notary may listen to its audit.
     kernel_records: u64,
@@ -315,7 +316,7 @@ fn no_scene(source: std::io::Error) -> Failure {
 
 fn failed(error: DrillError) -> Failure {
     match error {
-        DrillError::Host(source) => Failure::internal_as(DrillFailure::Host { source }),
+        DrillError::Worker(source) => Failure::internal_as(DrillFailure::Worker { source }),
         DrillError::Scene(source) => no_scene(source),
         DrillError::Order(source) => Failure::internal(source),
     }

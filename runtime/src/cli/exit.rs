@@ -5,7 +5,7 @@ use std::process::{ExitCode, ExitStatus};
 
 use miette::Report;
 
-use crate::error::{CallError, CallFailure, CompileError, HostError, LoadError, with_causes};
+use crate::error::{CallError, CallFailure, CompileError, LoadError, WorkerError, with_causes};
 use crate::log::LogLevel;
 
 /// How the process ends.
@@ -99,8 +99,8 @@ impl Failure {
                 error: LoadError::Unrecorded(_) | LoadError::SetNotKept(_) | LoadError::Engine(_), ..
             }
             | Self::Internal(_) => Exit::Internal,
-            Self::Load { error: LoadError::NoHost(HostError::BelowFloor { .. }), .. } => Exit::Usage,
-            Self::Load { error: LoadError::NoHost(_), .. } => Exit::Internal,
+            Self::Load { error: LoadError::NoWorker(WorkerError::BelowFloor { .. }), .. } => Exit::Usage,
+            Self::Load { error: LoadError::NoWorker(_), .. } => Exit::Internal,
             Self::Load { error: LoadError::Compile(CompileError::NoCompiler { .. }), .. } => Exit::Internal,
             Self::Load { error: LoadError::Describe { source }, .. } => of_call(&source.error),
             Self::Load { .. } => Exit::Usage,
@@ -117,8 +117,8 @@ fn of_call(error: &CallError) -> Exit {
         }
         CallError::Violation(_) | CallError::Blocked { .. } => Exit::Violation,
         CallError::Cap(_) | CallError::Overran { .. } => Exit::Cap,
-        CallError::NoHost(HostError::BelowFloor { .. }) => Exit::Usage,
-        CallError::Unrecorded(_) | CallError::HostEnded { .. } | CallError::NoHost(_) | CallError::Internal(_) => {
+        CallError::NoWorker(WorkerError::BelowFloor { .. }) => Exit::Usage,
+        CallError::Unrecorded(_) | CallError::WorkerEnded { .. } | CallError::NoWorker(_) | CallError::Internal(_) => {
             Exit::Internal
         }
     }

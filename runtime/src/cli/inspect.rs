@@ -11,8 +11,8 @@ use super::load::Loaded;
 use super::which::which;
 use super::{compiled, config, lacking, load, output};
 use crate::artifact::Artifact;
+use crate::engine::Engine;
 use crate::interfaces::Import;
-use crate::machine::Engine;
 
 struct Inspection {
     digest: String,

@@ -15,11 +15,11 @@ use super::load::{FoundManifest, Loaded, ManifestFrom};
 use super::which::registry;
 use super::{compiled, ledger, load, output, progress, tools};
 use crate::artifact::Artifact;
+use crate::engine::Engine;
 use crate::error::LoadError;
-use crate::front::ToolSpec;
 use crate::loading::Provenance;
-use crate::machine::Engine;
 use crate::registry::{InstalledTool, Present, Registry, ToolFiles};
+use crate::supervisor::ToolSpec;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum InstallError {
@@ -74,14 +74,14 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
 fn describe(args: &InstallArgs, loaded: &Loaded, declared: &ToolName, artifact: Artifact) -> Result<Artifact, Failure> {
     let failed = |error: LoadError| Failure::Load { component: args.component.clone(), error };
     let folder = args.ledger.there.folder()?;
-    let front =
-        ledger::start_front(&folder, args.ledger.there.wait, args.ledger.origin.clone(), loaded.running.clone())?;
+    let supervisor =
+        ledger::start_supervisor(&folder, args.ledger.there.wait, args.ledger.origin.clone(), loaded.running.clone())?;
     let by = ledger::user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::to_describe(artifact, &loaded.manifest, &loaded.grant, provenance);
-    let described = front.describe(spec).map_err(failed)?;
-    ledger::finish(front)?;
+    let described = supervisor.describe(spec).map_err(failed)?;
+    ledger::finish(supervisor)?;
     Ok(described)
 }
 

@@ -34,7 +34,7 @@ fn json_text(manifest: &Manifest, plan: &KernelPlan) -> String {
 
 fn text(manifest: &Manifest, plan: &KernelPlan) -> String {
     let mut text =
-        format!("{} {}: what the kernel leaves its host; all else is denied\n", manifest.name, manifest.version);
+        format!("{} {}: what the kernel leaves its worker; all else is denied\n", manifest.name, manifest.version);
     text.push_str("folders (Landlock):\n");
     if plan.folders.is_empty() {
         text.push_str("  none\n");
@@ -45,7 +45,7 @@ fn text(manifest: &Manifest, plan: &KernelPlan) -> String {
         text.push_str(&format!("  {host}  {rights}  ({})\n", output::one_line(&why.join("; "))));
     }
     text.push_str("network: none; signals to other processes: none; abstract unix sockets: none (Landlock)\n");
-    text.push_str("system calls (seccomp), by what brings them; any other ends the host and is recorded:\n");
+    text.push_str("system calls (seccomp), by what brings them; any other ends the worker and is recorded:\n");
     for group in BroughtBy::ALL {
         let rows: Vec<&CallRow> = plan.calls.iter().filter(|row| row.brought_by == group).collect();
         if !rows.is_empty() {

@@ -14,9 +14,9 @@ use super::cause::{Place, advice, advice_on};
 use super::exit::Failure;
 use super::running::Running;
 use super::{config, output, progress};
-use crate::front::{Front, FrontFailure, FrontSettings, HostCommand};
 use crate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
 use crate::sandbox::starts_processes_beside_itself;
+use crate::supervisor::{Supervisor, SupervisorError, SupervisorSettings, WorkerCommand};
 
 /// This program's name in the ledger.
 pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
@@ -32,7 +32,7 @@ enum LedgerError {
     #[error("the side store beside the ledger in `{}` cannot be used", folder.display())]
     #[diagnostic(help("nothing was run; {help}"))]
     SideStore { folder: PathBuf, help: String, source: std::io::Error },
-    #[error("this program's own file cannot be found, so neither notary nor hosts can be started")]
+    #[error("this program's own file cannot be found, so neither notary nor workers can be started")]
     #[diagnostic(help("it is told by `/proc/self/exe`: mount procfs at /proc"))]
     NoProgram { source: std::io::Error },
     #[error("the call is over, but its record may not be whole, so its answer is withheld")]
@@ -81,68 +81,72 @@ pub(crate) fn user() -> String {
     format!("uid:{}", rustix::process::getuid().as_raw())
 }
 
-/// Starts this program as the notary of a ledger, and later as the host of one tool, for one call. Waits for a ledger that is
+/// Starts this program as the notary of a ledger, and later as the worker of one tool, for one call. Waits for a ledger that is
 /// in use.
-pub(crate) fn start_front(
+pub(crate) fn start_supervisor(
     folder: &Path,
     wait: TimeSpan,
     origin: Option<String>,
     running: Running,
-) -> Result<Front, Failure> {
+) -> Result<Supervisor, Failure> {
     let (notary, settings) = own_processes(folder, origin, running)?;
     let mut patience = Patience::new(wait);
     loop {
-        let start = || Front::start(notary.clone(), folder, settings.clone());
+        let start = || Supervisor::start(notary.clone(), folder, settings.clone());
         let failure = match progress::during("opening the ledger", start) {
-            Ok(front) => return Ok(front),
+            Ok(supervisor) => return Ok(supervisor),
             Err(failure) => failure,
         };
         let is_used = in_use(&failure);
         if !is_used.is_some_and(|why| patience.allows_another_try(folder, &why)) {
-            return Err(no_front(folder, failure));
+            return Err(no_supervisor(folder, failure));
         }
     }
 }
 
-/// Ends a front, once all that was recorded is on disk.
-pub(crate) fn finish(front: Front) -> Result<(), Failure> {
-    let finished = progress::during("bringing the record to disk", || front.finish());
+/// Ends a supervisor, once all that was recorded is on disk.
+pub(crate) fn finish(supervisor: Supervisor) -> Result<(), Failure> {
+    let finished = progress::during("bringing the record to disk", || supervisor.finish());
     finished.map_err(|source| Failure::internal_as(LedgerError::NotFinished { source }))
 }
 
-/// This program as the notary of the ledger in `folder`, and as hosts that run one call at a time.
+/// This program as the notary of the ledger in `folder`, and as workers that run one call at a time.
 pub(crate) fn own_processes(
     folder: &Path,
     origin: Option<String>,
     running: Running,
-) -> Result<(NotaryCommand, FrontSettings), Failure> {
+) -> Result<(NotaryCommand, SupervisorSettings), Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(LedgerError::NoProgram { source }))?;
     let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
     let Running { sandbox, hosts, places, compile: _ } = running;
-    let command = HostCommand::tollgate(&program);
-    let settings = FrontSettings { lanes_max: 1, places, ..FrontSettings::under(sandbox, hosts, command) };
+    let command = WorkerCommand::tollgate(&program);
+    let settings =
+        SupervisorSettings { connections_max: 1, places, ..SupervisorSettings::under(sandbox, hosts, command) };
     Ok((NotaryCommand::tollgate(&program, &role), settings))
 }
 
 /// Why another process is waited for.
-fn in_use(failure: &FrontFailure) -> Option<String> {
+fn in_use(failure: &SupervisorError) -> Option<String> {
     match failure {
-        FrontFailure::Notary(NotaryFailure::Ledger { fault: LedgerFault::InUse, message, .. }) => Some(message.clone()),
-        FrontFailure::SideStore(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(error.to_string()),
-        FrontFailure::Notary(_) | FrontFailure::SideStore(_) | FrontFailure::Ledger(_) | FrontFailure::Thread(_) => {
-            None
+        SupervisorError::Notary(NotaryFailure::Ledger { fault: LedgerFault::InUse, message, .. }) => {
+            Some(message.clone())
         }
+        SupervisorError::SideStore(error) if error.kind() == std::io::ErrorKind::WouldBlock => Some(error.to_string()),
+        SupervisorError::Notary(_)
+        | SupervisorError::SideStore(_)
+        | SupervisorError::Ledger(_)
+        | SupervisorError::Thread(_) => None,
     }
 }
 
-fn no_front(folder: &Path, failure: FrontFailure) -> Failure {
+fn no_supervisor(folder: &Path, failure: SupervisorError) -> Failure {
     match failure {
-        FrontFailure::Notary(source) => no_notary(folder, source),
-        FrontFailure::SideStore(source) => {
+        SupervisorError::Notary(source) => no_notary(folder, source),
+        SupervisorError::SideStore(source) => {
             let help = advice(&source, Place::SIDE_STORE);
             Failure::usage(LedgerError::SideStore { folder: folder.to_owned(), help, source })
         }
-        FrontFailure::Ledger(source) | FrontFailure::Thread(source) => Failure::internal(source),
+        SupervisorError::Ledger(source) | SupervisorError::Thread(source) => Failure::internal(source),
     }
 }
 

@@ -81,7 +81,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Drill(_) => Err(drill::become_drill()),
         Command::Audit(args) => audit::audit(&args),
         Command::Notary(args) => run::notary(&args),
-        Command::Host(args) => run::host(&args),
+        Command::Worker(args) => run::worker(&args),
         Command::Compile(args) => compiled::compile(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

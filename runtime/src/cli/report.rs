@@ -169,7 +169,7 @@ fn error_json(error: &CallError) -> Value {
         CallError::Overran { deadline_ms, grace_ms } => {
             json!({ "kind": "cap", "message": message, "cap": "deadline", "asked": null, "limit": deadline_ms, "grace": grace_ms })
         }
-        CallError::HostEnded { .. } | CallError::NoHost(_) => json!({ "kind": "host", "message": message }),
+        CallError::WorkerEnded { .. } | CallError::NoWorker(_) => json!({ "kind": "worker", "message": message }),
         CallError::Unrecorded(_) | CallError::Internal(_) => json!({ "kind": "internal", "message": message }),
     }
 }
@@ -213,7 +213,7 @@ fn rendered(report: &miette::Report, colour: bool) -> String {
 }
 
 fn unusable(component: &Path, error: &LoadError) -> String {
-    if matches!(error, LoadError::NoHost(_) | LoadError::Place(_) | LoadError::Folder(_)) {
+    if matches!(error, LoadError::NoWorker(_) | LoadError::Place(_) | LoadError::Folder(_)) {
         return one_line(&format!("nothing was run: {}", with_causes(error)));
     }
     let component = one_line(&component.display().to_string());
@@ -269,7 +269,7 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         | LoadError::Operations { .. }
         | LoadError::Unrecorded(_)
         | LoadError::SetNotKept(_)
-        | LoadError::NoHost(_)
+        | LoadError::NoWorker(_)
         | LoadError::Engine(_) => None,
     }
 }
@@ -288,8 +288,8 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
         | CallError::Overran { .. }
-        | CallError::HostEnded { .. }
-        | CallError::NoHost(_)
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
         | CallError::Internal(_) => format!("error: {}\n", one_line(&with_causes(&failure.error))),
     };
     for (place, hint) in hints.iter().enumerate() {
@@ -344,7 +344,7 @@ fn exact(cap: Cap, value: u64) -> String {
 }
 
 /// What a blocked system call means.
-const BROKEN: &str = "No tool can do this through WASI: its host is broken, or was broken into. The host was stopped, and \
+const BROKEN: &str = "No tool can do this through WASI: its worker is broken, or was broken into. The worker was stopped, and \
                       the system call is in the ledger: `tollgate audit show --kind blocked-call`.";
 
 /// Said to agents too, so that they do not look for a way round.
@@ -364,14 +364,14 @@ mod tests {
 
     #[test]
     fn a_blocked_system_call_is_told_as_evidence_and_not_as_a_fault_of_the_tool() {
-        let error = CallError::Blocked { call: "system call ptrace (101) on thread worker-1".into() };
+        let error = CallError::Blocked { call: "system call ptrace (101) on thread executor-1".into() };
         let json = error_json(&error);
         assert_eq!((&json["kind"], &json["layer"]), (&json!("violation"), &json!("kernel")));
-        assert_eq!(json["blocked"], "system call ptrace (101) on thread worker-1");
+        assert_eq!(json["blocked"], "system call ptrace (101) on thread executor-1");
         let failure = CallFailure { error, call: None, usage: Default::default(), output: Default::default() };
         let text = call_text(&failure, &[]);
         assert!(
-            text.starts_with("stopped by the kernel layer: system call ptrace (101) on thread worker-1\n"),
+            text.starts_with("stopped by the kernel layer: system call ptrace (101) on thread executor-1\n"),
             "{text}"
         );
         assert!(text.contains("audit show --kind blocked-call"), "{text}");

@@ -5,7 +5,7 @@ use std::path::Path;
 use miette::Diagnostic;
 use tollgate_audit::{CallId, NotaryError};
 
-use super::args::{HostArgs, NotaryArgs, RunArgs};
+use super::args::{NotaryArgs, RunArgs, WorkerArgs};
 use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::given::{self, Given};
@@ -13,15 +13,15 @@ use super::load::Loaded;
 use super::which::which;
 use super::{compiled, hint, lacking, ledger, load, output, report};
 use crate::authority::Deciding;
+use crate::engine::Engine;
 use crate::error::{CallError, CallFailure, LoadError};
-use crate::front::ToolSpec;
-use crate::host::HostRole;
 use crate::loading::Provenance;
 use crate::log::LogLevel;
-use crate::machine::Engine;
 use crate::notary::{NotaryProcess, NotaryRole};
 use crate::request::{Answer, Caller, Request};
+use crate::supervisor::ToolSpec;
 use crate::tool::Operation;
+use crate::worker::WorkerRole;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum RunError {
@@ -64,15 +64,15 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
-    // A component that is run by its path is asked for its operations by its first host.
+    // A component that is run by its path is asked for its operations by its first worker.
     let unasked = artifact.operations().is_none().then(|| artifact.clone());
-    let front =
-        ledger::start_front(&folder, args.ledger.there.wait, args.ledger.origin.clone(), loaded.running.clone())?;
+    let supervisor =
+        ledger::start_supervisor(&folder, args.ledger.there.wait, args.ledger.origin.clone(), loaded.running.clone())?;
     let by = ledger::user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, intersection.set, provenance);
-    let tool = front.add(spec).map_err(unusable)?;
+    let tool = supervisor.add(spec).map_err(unusable)?;
     tool.start().map_err(unusable)?;
     if let Some(artifact) = unasked {
         compiled::keep(&artifact.with_operations(tool.texts().map_err(unusable)?))?;
@@ -81,7 +81,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let request = Request { operation: &operation, arguments: &arguments, stdin: stdin.into(), caller: caller(args) };
     let answered = tool.call(&request);
     let call = answered.as_ref().map_or_else(|failure| failure.call, |answer| Some(answer.call));
-    let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, front.notary()));
+    let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, supervisor.notary()));
     let answer = match answered {
         Ok(answer) => answer,
         Err(failure) => {
@@ -93,7 +93,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     kept?;
     // Whoever reads slowly what is printed must not keep the ledger from others.
     drop(tool);
-    ledger::finish(front)?;
+    ledger::finish(supervisor)?;
     print(&answer, args)?;
     Ok(Exit::Success)
 }
@@ -107,15 +107,15 @@ fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &Notary
     file.prove(folder, index).map_err(|error| no_receipt(error.into()))
 }
 
-/// Runs calls, as the process that a front starts.
-#[allow(unsafe_code, reason = "a host closes every file that it was not handed")]
-pub(crate) fn host(args: &HostArgs) -> Result<Exit, Failure> {
+/// Runs calls, as the process that a supervisor starts.
+#[allow(unsafe_code, reason = "a worker closes every file that it was not handed")]
+pub(crate) fn worker(args: &WorkerArgs) -> Result<Exit, Failure> {
     // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
-    unsafe { crate::host::serve(&HostRole { front: args.front }) }.map_err(Failure::internal)?;
+    unsafe { crate::worker::serve(&WorkerRole { supervisor: args.supervisor }) }.map_err(Failure::internal)?;
     Ok(Exit::Success)
 }
 
-/// Keeps a ledger, as the process that [`ledger::start_front`] starts.
+/// Keeps a ledger, as the process that [`ledger::start_supervisor`] starts.
 #[allow(unsafe_code, reason = "a notary closes every file that it was not handed")]
 pub(crate) fn notary(args: &NotaryArgs) -> Result<Exit, Failure> {
     let NotaryArgs { ledger, origin, software } = args;
@@ -123,7 +123,7 @@ pub(crate) fn notary(args: &NotaryArgs) -> Result<Exit, Failure> {
     // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
     let served = unsafe { crate::notary::serve(&role) };
     match served {
-        // The front says it.
+        // The supervisor says it.
         Ok(()) | Err(NotaryError::Open { .. }) => Ok(Exit::Success),
         Err(error) => Err(Failure::internal(error)),
     }
@@ -141,8 +141,8 @@ fn failed(failure: Box<CallFailure>, loaded: &Loaded, log: LogLevel) -> Failure 
         | CallError::Unrecorded(_)
         | CallError::Blocked { .. }
         | CallError::Overran { .. }
-        | CallError::HostEnded { .. }
-        | CallError::NoHost(_)
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
         | CallError::Internal(_) => Vec::new(),
     };
     Failure::Call { failure, hints, log }

@@ -6,7 +6,7 @@ use tollgate_config::{CompileSettings, HostSettings, SandboxSettings};
 
 use crate::authority::{Deciding, DecidingPlaces};
 
-/// How hosts are run: what a policy says of them, and what none of their tools may reach.
+/// How workers are run: what a policy says of them, and what none of their tools may reach.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running {
     pub(crate) sandbox: SandboxSettings,

@@ -54,7 +54,7 @@ mod tests {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut open = File::options().read(true).write(true).open(&outside).unwrap();
         let engine = crate::Engine::new(1).unwrap();
-        seal(&CompilerRole { front: 0, cpu_seconds: 60, memory_bytes: 256 << 20, threads: 2 }).unwrap();
+        seal(&CompilerRole { supervisor: 0, cpu_seconds: 60, memory_bytes: 256 << 20, threads: 2 }).unwrap();
 
         // What it needs still works, a panic included.
         let component = wat::parse_str("(component (core module (func (export \"f\"))))").unwrap();

@@ -27,10 +27,10 @@ pub use self::process::{CompilerRole, serve};
 use self::reply::{BEFORE_CODE_BYTES_MAX, Reply};
 use crate::artifact::Artifact;
 pub use crate::compile_limits::CompileLimits;
+use crate::engine::Engine;
 pub use crate::error::CompileError;
 use crate::error::LoadError;
 use crate::interfaces::refuse_what_is_no_component;
-use crate::machine::Engine;
 use crate::surroundings::{Group, in_words, of_start, why_ended};
 
 /// How to start a compiler: a program that calls [`serve`] with the role given in its arguments. What it gives back is run

@@ -9,17 +9,17 @@ use tollgate_audit::of_call;
 use super::calls::ALLOWED;
 use super::reply::Reply;
 use crate::compile_limits::CompileLimits;
+use crate::engine::Engine;
 use crate::interfaces::Interfaces;
-use crate::machine::Engine;
 use crate::parent::belong_to;
 use crate::sandbox::trusted;
 use crate::surroundings::in_words;
 
-/// What a compiler's process is told by its arguments, `--front`, `--cpu-seconds`, `--memory-bytes` and `--threads`.
+/// What a compiler's process is told by its arguments, `--supervisor`, `--cpu-seconds`, `--memory-bytes` and `--threads`.
 #[derive(Debug, Clone, Copy)]
 pub struct CompilerRole {
     /// The process that started it, without which it must not live.
-    pub front: u32,
+    pub supervisor: u32,
     /// CPU time over all threads, in seconds.
     pub cpu_seconds: u64,
     /// Memory of the process, in bytes.
@@ -32,7 +32,7 @@ pub struct CompilerRole {
 pub(super) fn arguments(limits: &CompileLimits) -> Vec<OsString> {
     let CompileLimits { cpu_seconds, memory_bytes, threads, .. } = limits;
     let arguments = [
-        ("--front", std::process::id().to_string()),
+        ("--supervisor", std::process::id().to_string()),
         ("--cpu-seconds", cpu_seconds.to_string()),
         ("--memory-bytes", memory_bytes.to_string()),
         ("--threads", threads.to_string()),
@@ -54,7 +54,7 @@ pub(super) fn arguments(limits: &CompileLimits) -> Vec<OsString> {
 /// all closed. So this is what a `main` does first, and it ends when this returns.
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
 pub unsafe fn serve(role: &CompilerRole) -> io::Result<()> {
-    // What the front's starter had open is nothing for a component that breaks the compiler.
+    // What the supervisor's starter had open is nothing for a component that breaks the compiler.
     // SAFETY: the caller promises it; nothing has been opened here yet.
     let closed = unsafe { trusted::close_inherited(&[]) };
     let reply = match closed.map_err(Cause::from).and_then(|()| sealed_engine(role)) {
@@ -69,7 +69,7 @@ pub unsafe fn serve(role: &CompilerRole) -> io::Result<()> {
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 fn sealed_engine(role: &CompilerRole) -> Result<Engine, Cause> {
-    belong_to(role.front)?;
+    belong_to(role.supervisor)?;
     let engine = Engine::new(1)?;
     seal(role)?;
     Ok(engine)

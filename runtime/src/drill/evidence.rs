@@ -63,7 +63,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::new(
         "read-pipe",
         "read its own entries back out of the pipe",
-        Stop::Absent(libc::EBADF, "a host holds the end to write to"),
+        Stop::Absent(libc::EBADF, "a worker holds the end to write to"),
         |ground| {
             let mut bytes = [0_u64; 8];
             raw!(libc::SYS_read, ground.held.pipe, &mut bytes, 64)
@@ -75,7 +75,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     })
     .with_folder(Stop::Absent(
         EACCES,
-        "the pipe's mode lets nobody open it, and the host has no capability to pass it",
+        "the pipe's mode lets nobody open it, and the worker has no capability to pass it",
     )),
     Attack::blocked(
         "reopen-socket",
@@ -86,7 +86,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     .with_folder(Stop::Absent(libc::ENXIO, "sockets cannot be opened by a path"))
     .alone(Alone::Depends("sockets cannot be opened by a path")),
     Attack::blocked("splice-pipe", "move entries out of the pipe", libc::SYS_splice, |ground| {
-        raw!(libc::SYS_splice, ground.held.pipe, 0, ground.held.lane, 0, 16, libc::SPLICE_F_NONBLOCK)
+        raw!(libc::SYS_splice, ground.held.pipe, 0, ground.held.connection, 0, 16, libc::SPLICE_F_NONBLOCK)
     })
     .alone(Alone::Depends("it holds the end to write to")),
     Attack::blocked("tee-pipe", "copy entries out of the pipe", libc::SYS_tee, |ground| {
@@ -120,7 +120,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &[0; 6])
     }),
     condemned("wrong-check", "write an entry with a wrong check", "bytes that are no frame", |ground| {
-        let mut frame = frame(&closer(ground.held.host));
+        let mut frame = frame(&closer(ground.held.id));
         if let Some(last) = frame.last_mut() {
             *last ^= 1;
         }
@@ -132,19 +132,19 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &[0, 1, 0xf6, c0, c1, c2, c3])
     }),
     condemned("half-frame", "write half a frame, and no more", "an unfinished frame", |ground| {
-        let frame = frame(&closer(ground.held.host));
+        let frame = frame(&closer(ground.held.id));
         write(ground, frame.get(..frame.len() / 2).unwrap_or_default())
     }),
-    condemned("other-host", "write an entry of another host's call", "which is another one", |ground| {
-        let mut id = ground.held.host;
+    condemned("other-worker", "write an entry of another worker's call", "which is another one", |ground| {
+        let mut id = ground.held.id;
         id.0[0] ^= 1;
         write(ground, &frame(&start(id, 0)))
     }),
     condemned("close-own-call", "write that a call was closed", "not a host's to write", |ground| {
-        write(ground, &frame(&closer(ground.held.host)))
+        write(ground, &frame(&closer(ground.held.id)))
     }),
     condemned("erase", "write that private texts were erased", "not a host's to write", |ground| {
-        let erasure = Erasure { call: id(ground.held.host, 0), time_ns: 0, by: "drill".into(), reason: None };
+        let erasure = Erasure { call: id(ground.held.id, 0), time_ns: 0, by: "drill".into(), reason: None };
         write(ground, &frame(&Entry::Erasure(erasure).encode()))
     }),
     condemned(
@@ -158,13 +158,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         },
     ),
     condemned("forge-kernel", "write a record in the kernel's name", "not a host's to write", |ground| {
-        let record = KernelRecord { host: ground.held.host, process: 1, text: "drill".into() };
+        let record = KernelRecord { host: ground.held.id, process: 1, text: "drill".into() };
         write(ground, &frame(&Entry::KernelRecord(record).encode()))
     }),
     condemned("seal-again", "write that it is sealed otherwise than it is", "entries that make no sense", |ground| {
         let none = Digest([0; 32]);
         let enforcement = Enforcement {
-            host: ground.held.host,
+            host: ground.held.id,
             time_ns: 0,
             level: Level::Full,
             required: Level::Full,
@@ -183,13 +183,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &frame(&Entry::Enforcement(enforcement).encode()))
     }),
     condemned("replay", "start a call a second time", "a second time", |ground| {
-        let frame = frame(&start(ground.held.host, REPLAYED));
+        let frame = frame(&start(ground.held.id, REPLAYED));
         write(ground, &frame)?;
         write(ground, &frame)
     }),
-    condemned("many-calls", "start more calls than a host can have", "calls at once", |ground| {
-        for count in 0..MORE_CALLS_THAN_A_HOST_HAS {
-            let frame = frame(&start(ground.held.host, REPLAYED + 1 + count));
+    condemned("many-calls", "start more calls than a worker can have", "calls at once", |ground| {
+        for count in 0..MORE_CALLS_THAN_A_WORKER_HAS {
+            let frame = frame(&start(ground.held.id, REPLAYED + 1 + count));
             while_full(|| write(ground, &frame))?;
         }
         Ok(0)
@@ -201,7 +201,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         send(ground, &[0; 4096])
     }),
     condemned("many-questions", "ask and never listen", "questions at once", |ground| {
-        for token in 0..MORE_QUESTIONS_THAN_A_HOST_HAS {
+        for token in 0..MORE_QUESTIONS_THAN_A_WORKER_HAS {
             let mut question = [0; 9];
             question[..8].copy_from_slice(&u64::from(token).to_le_bytes());
             while_full(|| send(ground, &question))?;
@@ -233,7 +233,7 @@ fn journal(ground: &Ground) -> Result<CString, Miss> {
     text(&ground.aim.ledger.join("journal"))
 }
 
-/// A frame of the journal, as a host writes them: length, entry, the first bytes of its leaf hash.
+/// A frame of the journal, as a worker writes them: length, entry, the first bytes of its leaf hash.
 fn frame(entry: &EncodedEntry) -> Vec<u8> {
     let bytes = entry.as_bytes();
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
@@ -288,9 +288,9 @@ fn closer(host: HostId) -> EncodedEntry {
     Entry::Closer(Closer { call: id(host, REPLAYED), of: Vec::new(), left_out: 0, reason: "drill".into() }).encode()
 }
 
-/// Above the number of any call that a host of the drill has had.
+/// Above the number of any call that a worker of the drill has had.
 const REPLAYED: u32 = 1 << 20;
 
-const MORE_CALLS_THAN_A_HOST_HAS: u32 = (1 << 14) + 1;
+const MORE_CALLS_THAN_A_WORKER_HAS: u32 = (1 << 14) + 1;
 
-const MORE_QUESTIONS_THAN_A_HOST_HAS: u32 = 1 << 16;
+const MORE_QUESTIONS_THAN_A_WORKER_HAS: u32 = 1 << 16;

@@ -1,4 +1,4 @@
-//! Where attacks are made: hosts that are all sealed alike, one for each attack.
+//! Where attacks are made: workers that are all sealed alike, one for each attack.
 
 use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
 
@@ -7,18 +7,18 @@ use super::scene::{Harm, Scene};
 use super::verdict::{Drilled, Verdict, judge};
 use super::{Attack, Stop};
 use crate::error::LoadError;
-use crate::front::{Front, HostCommand, ToolSpec, Trial};
-use crate::host::ThreadKind;
 use crate::sandbox::{self, KernelPlan};
+use crate::supervisor::{Supervisor, ToolSpec, Trial, WorkerCommand};
+use crate::worker::ThreadKind;
 
-/// Hosts of one tool, or of none.
+/// Workers of one tool, or of none.
 #[derive(Debug)]
 pub(crate) struct Field {
     trial: Trial,
-    // The program that attacks, and how it is told that it is a host.
-    command: HostCommand,
+    // The program that attacks, and how it is told that it is a worker.
+    command: WorkerCommand,
     plan: KernelPlan,
-    // What hosts are sealed for that have no tool.
+    // What workers are sealed for that have no tool.
     set: Option<CapabilitySet>,
     is_granted: bool,
 }
@@ -26,9 +26,9 @@ pub(crate) struct Field {
 /// Why an attack could not be made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DrillError {
-    /// A host does not start.
-    #[error("a host does not start")]
-    Host(#[from] LoadError),
+    /// A worker does not start.
+    #[error("a worker does not start")]
+    Worker(#[from] LoadError),
     /// The order for an attack cannot be written.
     #[error("an order for the drill cannot be written")]
     Order(#[from] serde_json::Error),
@@ -38,21 +38,25 @@ pub(crate) enum DrillError {
 }
 
 impl Field {
-    /// Hosts without a tool, and with nothing granted.
+    /// Workers without a tool, and with nothing granted.
     ///
     /// # Errors
     ///
-    /// The front has ended.
-    pub(crate) fn bare(front: &Front, command: &HostCommand) -> Result<Self, DrillError> {
-        Self::of(front, command, Vec::new(), CapabilitySet::default(), true)
+    /// The supervisor has ended.
+    pub(crate) fn bare(supervisor: &Supervisor, command: &WorkerCommand) -> Result<Self, DrillError> {
+        Self::of(supervisor, command, Vec::new(), CapabilitySet::default(), true)
     }
 
-    /// Hosts without a tool, and with the folder of the scene granted, with every right.
+    /// Workers without a tool, and with the folder of the scene granted, with every right.
     ///
     /// # Errors
     ///
-    /// The front has ended.
-    pub(crate) fn with_folder(front: &Front, command: &HostCommand, scene: &Scene) -> Result<Self, DrillError> {
+    /// The supervisor has ended.
+    pub(crate) fn with_folder(
+        supervisor: &Supervisor,
+        command: &WorkerCommand,
+        scene: &Scene,
+    ) -> Result<Self, DrillError> {
         let access = Access::ALL.into_iter().collect();
         let folder = FsCapability {
             guest: "/drill".to_owned(),
@@ -64,18 +68,18 @@ impl Field {
             write_quota: WRITE_QUOTA,
             mounts: false,
         };
-        Self::of(front, command, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
+        Self::of(supervisor, command, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
     }
 
-    /// Hosts of this tool. The folder of the scene takes the place of those that are granted, so that no attack comes near
+    /// Workers of this tool. The folder of the scene takes the place of those that are granted, so that no attack comes near
     /// them; the rights stay.
     ///
     /// # Errors
     ///
     /// [`LoadError`].
     pub(crate) fn of_tool(
-        front: &Front,
-        command: &HostCommand,
+        supervisor: &Supervisor,
+        command: &WorkerCommand,
         scene: &Scene,
         mut tool: ToolSpec,
     ) -> Result<Self, DrillError> {
@@ -83,18 +87,18 @@ impl Field {
             (granted.host, granted.opened) = (scene.granted_folder(), None);
         }
         let set = tool.load.set.clone();
-        Self::of(front, command, vec![tool], set, false)
+        Self::of(supervisor, command, vec![tool], set, false)
     }
 
     fn of(
-        front: &Front,
-        command: &HostCommand,
+        supervisor: &Supervisor,
+        command: &WorkerCommand,
         tools: Vec<ToolSpec>,
         set: CapabilitySet,
         has_no_tool: bool,
     ) -> Result<Self, DrillError> {
         let (plan, is_granted) = (sandbox::plan(&set), !set.fs.is_empty());
-        let trial = front.trial(tools)?;
+        let trial = supervisor.trial(tools)?;
         Ok(Self { trial, command: command.clone(), plan, set: has_no_tool.then_some(set), is_granted })
     }
 
@@ -103,7 +107,7 @@ impl Field {
         attack.stopped_by(&self.plan)
     }
 
-    /// Has a host make the attack, and looks what came of it.
+    /// Has a worker make the attack, and looks what came of it.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What an attacker is told to aim at, and what it holds: all that somebody who read Tollgate's source and owns the host
+//! What an attacker is told to aim at, and what it holds: all that somebody who read Tollgate's source and owns the worker
 //! could know.
 
 use std::ffi::CString;
@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::raw::Miss;
-use crate::host::SealedProcess;
+use crate::worker::SealedProcess;
 
-/// Targets outside the host. The front makes them for the drill and watches them.
+/// Targets outside the worker. The supervisor makes them for the drill and watches them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Aim {
@@ -21,7 +21,7 @@ pub(crate) struct Aim {
     pub(crate) outside_folder: PathBuf,
     /// A folder that is granted to read, write, create, delete and list; it has a file `inside`.
     pub(crate) granted: Option<PathBuf>,
-    /// The front.
+    /// The supervisor.
     pub(crate) parent: i32,
     /// Where eight bytes of it are that nobody may read or change.
     pub(crate) parent_memory: u64,

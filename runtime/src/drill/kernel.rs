@@ -1,4 +1,4 @@
-//! Parts of the kernel that a host has no use for: each is a door that has been broken before.
+//! Parts of the kernel that a worker has no use for: each is a door that has been broken before.
 //!
 //! Where an attack could harm the machine if nothing stopped it, its arguments are such that the kernel refuses them.
 
@@ -113,7 +113,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::blocked("unshare-files", "part from what threads share", libc::SYS_unshare, |_| {
         raw!(libc::SYS_unshare, libc::CLONE_FS | libc::CLONE_FILES)
     }),
-    Attack::blocked("setns", "enter a namespace of the front", libc::SYS_setns, |ground| {
+    Attack::blocked("setns", "enter a namespace of the supervisor", libc::SYS_setns, |ground| {
         raw!(libc::SYS_setns, ground.held.pipe, 0)
     })
     .alone(REFUSED_ANYWAY),

@@ -1,9 +1,9 @@
-//! Native attacks from inside a sealed host, as code would make them that broke out of wasm: the table of attacks, and
+//! Native attacks from inside a sealed worker, as code would make them that broke out of wasm: the table of attacks, and
 //! what must stop each. `tollgate drill` and the tests run them.
 //!
 //! An attack aims at things that were made for it and does no lasting damage if it gets its way. It is made in a process of the
-//! program `tollgate-drill`, whose code is that of a host but for the attack ([`AfterSealed`](crate::host::AfterSealed)); no
-//! message to a host brings it about.
+//! program `tollgate-drill`, whose code is that of a worker but for the attack
+//! ([`AfterSealed`](crate::worker::AfterSealed)); no message to a worker brings it about.
 
 mod evidence;
 mod field;
@@ -71,7 +71,7 @@ pub(crate) enum Group {
     Processes,
     /// Anybody to talk to.
     Network,
-    /// Parts of the kernel that a host has no use for.
+    /// Parts of the kernel that a worker has no use for.
     Kernel,
     /// More rights, fewer limits.
     Privileges,
@@ -113,13 +113,13 @@ impl Group {
 /// What must stop an attack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// The filter, at this system call: the host has written it into the ledger and ended itself.
+    /// The filter, at this system call: the worker has written it into the ledger and ended itself.
     Filter(i64),
     /// Landlock, with this errno.
     Landlock(i32),
     /// The kernel ends the process by this signal.
     Killed(i32),
-    /// The notary condemns the host, for what this is part of.
+    /// The notary condemns the worker, for what this is part of.
     Notary(&'static str),
     /// A resource limit, with this errno.
     Limit(i32),
@@ -148,7 +148,7 @@ impl std::fmt::Display for Alone {
     }
 }
 
-/// What came of an attack, as the thread that made it says. A host that is stopped by the filter says nothing.
+/// What came of an attack, as the thread that made it says. A worker that is stopped by the filter says nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Outcome {
@@ -187,7 +187,7 @@ impl Attack {
         Self { alone, ..self }
     }
 
-    /// What must stop it in a host with this plan: where a folder brings the system call, what comes after the filter.
+    /// What must stop it in a worker with this plan: where a folder brings the system call, what comes after the filter.
     pub(crate) fn stopped_by(&self, plan: &KernelPlan) -> Stop {
         match self.where_nothing {
             Stop::Filter(number) if !plan.allows(number) => self.where_nothing,

@@ -90,31 +90,31 @@ pub(super) const ATTACKS: &[Attack] = &[
         let mut pair = [0_i32; 2];
         raw!(libc::SYS_socketpair, libc::AF_UNIX, libc::SOCK_STREAM, 0, &mut pair)
     }),
-    Attack::blocked("connect-lane", "connect a socket that is there to somebody else", libc::SYS_connect, |ground| {
+    Attack::blocked("reconnect", "connect a socket that is there to somebody else", libc::SYS_connect, |ground| {
         let address = unix(&[&[0], ground.aim.abstract_name.as_bytes()])?;
-        raw!(libc::SYS_connect, ground.held.lane, address.as_slice(), address.len() as u64)
+        raw!(libc::SYS_connect, ground.held.connection, address.as_slice(), address.len() as u64)
     })
     .alone(Alone::Depends("a socket of a pair is connected")),
-    Attack::blocked("disconnect-lane", "disconnect a socket that is there (AF_UNSPEC)", libc::SYS_connect, |ground| {
+    Attack::blocked("disconnect", "disconnect a socket that is there (AF_UNSPEC)", libc::SYS_connect, |ground| {
         raw!(libc::SYS_connect, ground.held.acks, &[0_u64; 2], 16)
     })
     .alone(Alone::Depends("only datagram sockets can be disconnected")),
-    Attack::blocked("bind-lane", "give a socket that is there a name", libc::SYS_bind, |ground| {
-        raw!(libc::SYS_bind, ground.held.lane, &unix_autobind(), 2)
+    Attack::blocked("bind-connection", "give a socket that is there a name", libc::SYS_bind, |ground| {
+        raw!(libc::SYS_bind, ground.held.connection, &unix_autobind(), 2)
     })
     .alone(Alone::Depends("the socket may have a name")),
-    Attack::blocked("listen-lane", "listen on a socket that is there", libc::SYS_listen, |ground| {
-        raw!(libc::SYS_listen, ground.held.lane, 1)
+    Attack::blocked("listen-connection", "listen on a socket that is there", libc::SYS_listen, |ground| {
+        raw!(libc::SYS_listen, ground.held.connection, 1)
     })
     .alone(Alone::Depends("a socket without a name cannot")),
-    Attack::blocked("accept-lane", "accept on a socket that is there", libc::SYS_accept4, |ground| {
-        raw!(libc::SYS_accept4, ground.held.lane, 0, 0, libc::SOCK_NONBLOCK)
+    Attack::blocked("accept-connection", "accept on a socket that is there", libc::SYS_accept4, |ground| {
+        raw!(libc::SYS_accept4, ground.held.connection, 0, 0, libc::SOCK_NONBLOCK)
     })
     .alone(Alone::Depends("it does not listen")),
     Attack::blocked("send-to-other", "send to somebody else on a socket that is there", libc::SYS_sendto, |ground| {
         let address = unix(&[&[0], ground.aim.abstract_name.as_bytes()])?;
         let length = address.len() as u64;
-        raw!(libc::SYS_sendto, ground.held.lane, c"drill", 5, libc::MSG_DONTWAIT, address.as_slice(), length)
+        raw!(libc::SYS_sendto, ground.held.connection, c"drill", 5, libc::MSG_DONTWAIT, address.as_slice(), length)
     })
     .alone(Alone::Depends("a connected socket sends to its peer")),
     Attack::blocked("send-descriptor", "hand the notary a descriptor (SCM_RIGHTS)", libc::SYS_sendmsg, |ground| {
@@ -131,7 +131,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_setsockopt, ground.held.acks, libc::SOL_SOCKET, libc::SO_SNDBUFFORCE, &size, 4)
     })
     .alone(Alone::Depends("it takes CAP_NET_ADMIN")),
-    Attack::blocked("shut-control", "shut the front's end of a socket", libc::SYS_shutdown, |ground| {
+    Attack::blocked("shut-control", "shut the supervisor's end of a socket", libc::SYS_shutdown, |ground| {
         raw!(libc::SYS_shutdown, ground.held.control, libc::SHUT_RDWR)
     }),
     Attack::blocked("who-is-there", "ask for the name of a socket's other end", libc::SYS_getpeername, |ground| {

@@ -11,9 +11,9 @@ use tollgate_capability::{CapabilitySet, PrivateSet};
 
 use super::ground::{Aim, Ground};
 use super::{Outcome, attack};
-use crate::host::{AfterSealed, SealedProcess, ThreadKind};
+use crate::worker::{AfterSealed, SealedProcess, ThreadKind};
 
-/// One attack, as the code of a host's process that makes it.
+/// One attack, as the code of a worker's process that makes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct DrillOrder {
@@ -23,7 +23,7 @@ pub(crate) struct DrillOrder {
     pub(crate) thread: ThreadKind,
     /// At what.
     pub(crate) aim: Aim,
-    /// What the host is sealed for, if it has no tool.
+    /// What the worker is sealed for, if it has no tool.
     pub(crate) set: Option<PrivateSet>,
     /// Whether the notary is to judge it, which takes its time.
     pub(crate) is_judged: bool,
@@ -75,5 +75,5 @@ fn wait(time: Duration) {
 /// Stands before what came of an attack.
 const SAYS: &str = "tollgate-drill says: ";
 
-/// How long the notary may take to condemn a host.
+/// How long the notary may take to condemn a worker.
 const JUDGED_WITHIN: Duration = Duration::from_secs(3);

@@ -43,7 +43,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_execveat, ground.held.pipe, c"", &[0_u64; 1], &[0_u64; 1], libc::AT_EMPTY_PATH)
     })
     .alone(Alone::Depends("a pipe is no program")),
-    Attack::blocked("ptrace-parent", "take hold of the front by ptrace(2)", libc::SYS_ptrace, |ground| {
+    Attack::blocked("ptrace-parent", "take hold of the supervisor by ptrace(2)", libc::SYS_ptrace, |ground| {
         raw!(libc::SYS_ptrace, libc::PTRACE_SEIZE, ground.aim.parent, 0, 0)
     })
     .alone(Alone::Depends("a parent may be traced by privileged users alone")),
@@ -55,21 +55,21 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_ptrace, libc::PTRACE_TRACEME, 0, 0, 0)
     })
     .alone(Alone::Never("whoever started the process would wait for ever for its end")),
-    Attack::blocked("read-parent-memory", "read the front's memory", libc::SYS_process_vm_readv, |ground| {
+    Attack::blocked("read-parent-memory", "read the supervisor's memory", libc::SYS_process_vm_readv, |ground| {
         let mut stolen = [0_u64; 1];
         let to = [stolen.as_mut_ptr().expose_provenance() as u64, 8];
         let from = [ground.aim.parent_memory, 8];
         raw!(libc::SYS_process_vm_readv, ground.aim.parent, &to, 1, &from, 1, 0)
     })
     .alone(Alone::Depends("a parent's memory is open to privileged users alone")),
-    Attack::blocked("write-parent-memory", "write the front's memory", libc::SYS_process_vm_writev, |ground| {
+    Attack::blocked("write-parent-memory", "write the supervisor's memory", libc::SYS_process_vm_writev, |ground| {
         let lie = [0_u64; 1];
         let from = [lie.as_ptr().expose_provenance() as u64, 8];
         let to = [ground.aim.parent_memory, 8];
         raw!(libc::SYS_process_vm_writev, ground.aim.parent, &from, 1, &to, 1, 0)
     })
     .alone(Alone::Depends("a parent's memory is open to privileged users alone")),
-    Attack::blocked("kill-parent", "send the front a signal", libc::SYS_kill, |ground| {
+    Attack::blocked("kill-parent", "send the supervisor a signal", libc::SYS_kill, |ground| {
         raw!(libc::SYS_kill, ground.aim.parent, IGNORED)
     }),
     Attack::blocked("kill-notary", "send the notary a signal", libc::SYS_kill, |ground| {
@@ -81,7 +81,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::blocked("kill-everybody", "send every process a signal (number 0: none)", libc::SYS_kill, |_| {
         raw!(libc::SYS_kill, -1, 0)
     }),
-    Attack::blocked("tkill", "send a thread of the front a signal by tkill(2)", libc::SYS_tkill, |ground| {
+    Attack::blocked("tkill", "send a thread of the supervisor a signal by tkill(2)", libc::SYS_tkill, |ground| {
         raw!(libc::SYS_tkill, ground.aim.parent, IGNORED)
     }),
     Attack::blocked("tgkill-notary", "send a thread of the notary a signal by tgkill(2)", libc::SYS_tgkill, |ground| {
@@ -139,13 +139,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         raw!(libc::SYS_ioctl, ground.held.control, libc::TIOCSTI, c"x")
     })
     .alone(Alone::Depends("the socket is no terminal")),
-    Attack::blocked("leave-group", "leave the process group that the front may end", libc::SYS_setpgid, |_| {
+    Attack::blocked("leave-group", "leave the process group that the supervisor may end", libc::SYS_setpgid, |_| {
         raw!(libc::SYS_setpgid, 0, 0)
     })
     .alone(Alone::Depends("a session's leader cannot")),
     Attack::blocked("leave-session", "leave the session", libc::SYS_setsid, |_| raw!(libc::SYS_setsid))
         .alone(Alone::Depends("a group's leader cannot")),
-    Attack::blocked("outlive-parent", "go on when the front dies (PR_SET_PDEATHSIG)", libc::SYS_prctl, |_| {
+    Attack::blocked("outlive-parent", "go on when the supervisor dies (PR_SET_PDEATHSIG)", libc::SYS_prctl, |_| {
         raw!(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, 0, 0, 0, 0)
     }),
     Attack::blocked("adopt-orphans", "become who orphans go to", libc::SYS_prctl, |_| {
@@ -166,7 +166,7 @@ pub(super) const ATTACKS: &[Attack] = &[
     .alone(Alone::Depends("a parent is open to privileged users alone")),
     Attack::blocked(
         "slow-parent",
-        "take processor time from the front (setpriority)",
+        "take processor time from the supervisor (setpriority)",
         libc::SYS_setpriority,
         |ground| raw!(libc::SYS_setpriority, libc::PRIO_PROCESS.cast_signed(), ground.aim.notary, 1),
     ),

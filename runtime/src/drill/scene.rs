@@ -1,6 +1,6 @@
 //! What a drill is made with: files, sockets and memory that nobody granted, and a watch over them.
 //!
-//! The front makes it and keeps it; no attack is made in its process.
+//! The supervisor makes it and keeps it; no attack is made in its process.
 
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
@@ -34,7 +34,7 @@ pub(crate) struct Scene {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Harm {
     /// A file or folder.
-    #[error("outside the host, `{}` is not what it was", path.display())]
+    #[error("outside the worker, `{}` is not what it was", path.display())]
     Changed {
         /// Which.
         path: PathBuf,
@@ -45,8 +45,8 @@ pub(crate) enum Harm {
         /// Which.
         who: &'static str,
     },
-    /// Memory of the front.
-    #[error("the front's memory was written")]
+    /// Memory of the supervisor.
+    #[error("the supervisor's memory was written")]
     Memory,
     /// A socket.
     #[error("something came to the {what}")]
@@ -125,7 +125,7 @@ impl Scene {
 
     fn granted(&self) -> io::Result<PathBuf> {
         let granted = self.granted_folder();
-        // Emptied, not removed: a host is sealed for the folder, not for its name.
+        // Emptied, not removed: a worker is sealed for the folder, not for its name.
         fs::create_dir_all(&granted)?;
         for entry in fs::read_dir(&granted)? {
             let entry = entry?;
@@ -232,5 +232,5 @@ fn silent<T>(what: &'static str, heard: io::Result<T>) -> Result<(), Harm> {
     }
 }
 
-/// What stands in the front's memory.
+/// What stands in the supervisor's memory.
 const MEMORY: u64 = 0x746f_6c6c_6761_7465;

@@ -12,7 +12,7 @@ use tollgate_audit::HostId;
 use tollgate_capability::CapabilitySet;
 
 use super::*;
-use crate::host::SealedProcess;
+use crate::worker::SealedProcess;
 
 const ATTACK: &str = "TOLLGATE_TEST_ATTACK";
 const AIM: &str = "TOLLGATE_TEST_AIM";
@@ -113,8 +113,8 @@ fn alone(attack: &Attack) -> Option<Outcome> {
     let pair = || socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::NONBLOCK, None).unwrap();
     // Inherited: neither is closed on exec.
     let (_out, pipe) = pipe_with(PipeFlags::NONBLOCK).unwrap();
-    let (control, acks, lane) = (pair(), pair(), pair());
-    let fds = [control.0.as_raw_fd(), pipe.as_raw_fd(), acks.0.as_raw_fd(), lane.0.as_raw_fd()];
+    let (control, acks, connection) = (pair(), pair(), pair());
+    let fds = [control.0.as_raw_fd(), pipe.as_raw_fd(), acks.0.as_raw_fd(), connection.0.as_raw_fd()];
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "drill::tests::child_makes_an_attack", "--ignored", "--nocapture"])
         .env(ATTACK, attack.name)

@@ -5,17 +5,17 @@ use std::os::unix::process::ExitStatusExt as _;
 use tollgate_audit::{BlockedCall, HostEnding};
 
 use super::{Outcome, Stop};
-use crate::front::HostProcessEnd;
-use crate::host::ThreadKind;
 use crate::sandbox::trap::BLOCKED_EXIT;
+use crate::supervisor::WorkerEnd;
+use crate::worker::ThreadKind;
 
-/// What was seen of a host that was started for an attack.
+/// What was seen of a worker that was started for an attack.
 #[derive(Debug)]
 pub(crate) struct Drilled {
-    /// What the host said of it, if it still could.
+    /// What the worker said of it, if it still could.
     pub(crate) outcome: Option<Outcome>,
     /// How its process ended.
-    pub(crate) end: HostProcessEnd,
+    pub(crate) end: WorkerEnd,
 }
 
 /// What is to be said of an attack.
@@ -52,14 +52,14 @@ pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdic
     match (shown, &drilled.outcome, &drilled.end.ending) {
         (Some(how), _, _) => Verdict::Stopped(how),
         (None, Some(Outcome::Escaped(answer)), Some(HostEnding::Closed) | None) => {
-            Verdict::Escaped(format!("the kernel answered {answer}, and the host went on"))
+            Verdict::Escaped(format!("the kernel answered {answer}, and the worker went on"))
         }
         (None, _, _) => Verdict::Otherwise(otherwise(stop, drilled)),
     }
 }
 
-/// The host has ended itself, unless the front was faster, which hears of it from the notary; and what it was about to do
-/// is in the ledger, with the thread's name.
+/// The worker has ended itself, unless the supervisor was faster, which hears of it from the notary; and what it was about
+/// to do is in the ledger, with the thread's name.
 fn by_filter(number: i64, thread: ThreadKind, drilled: &Drilled) -> Option<String> {
     let Some(HostEnding::Blocked(blocked)) = &drilled.end.ending else { return None };
     let status = drilled.end.status?;
@@ -134,7 +134,7 @@ mod tests {
 
     fn drilled(outcome: Option<Outcome>, wait_status: i32, ending: Option<HostEnding>) -> Drilled {
         let (status, how) = (Some(ExitStatus::from_raw(wait_status)), "as it did".to_owned());
-        Drilled { outcome, end: HostProcessEnd { status, said: String::new(), how, ending } }
+        Drilled { outcome, end: WorkerEnd { status, said: String::new(), how, ending } }
     }
 
     fn blocked(number: u64, thread: &str) -> Option<HostEnding> {
@@ -148,10 +148,10 @@ mod tests {
     fn it_counts_what_stopped_an_attack() {
         let open = Stop::Filter(2);
         let trapped = BLOCKED_EXIT << 8;
-        let is_stopped = |stop, drilled: Drilled| judge(stop, ThreadKind::Worker, &drilled).is_stopped();
-        assert!(is_stopped(open, drilled(None, trapped, blocked(2, "worker-1"))));
-        assert!(is_stopped(open, drilled(None, libc::SIGKILL, blocked(2, "worker-1"))));
-        assert!(!is_stopped(open, drilled(None, trapped, blocked(257, "worker-1"))), "another call");
+        let is_stopped = |stop, drilled: Drilled| judge(stop, ThreadKind::Executor, &drilled).is_stopped();
+        assert!(is_stopped(open, drilled(None, trapped, blocked(2, "executor-1"))));
+        assert!(is_stopped(open, drilled(None, libc::SIGKILL, blocked(2, "executor-1"))));
+        assert!(!is_stopped(open, drilled(None, trapped, blocked(257, "executor-1"))), "another call");
         assert!(!is_stopped(open, drilled(None, trapped, blocked(2, "main"))), "another thread");
         assert!(!is_stopped(open, drilled(None, trapped, Some(HostEnding::Closed))), "no evidence");
         assert!(!is_stopped(open, drilled(Some(Outcome::Refused(1)), 0, Some(HostEnding::Closed))));

@@ -28,7 +28,7 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Ticking<'t>(&'t Shared);
 
-/// How long the thread goes on ticking after the last call: waking it costs a call more than a tick costs an idle host.
+/// How long the thread goes on ticking after the last call: waking it costs a call more than a tick costs an idle worker.
 const LINGER: Duration = Duration::from_millis(200);
 
 impl Ticker {

@@ -1,4 +1,4 @@
-//! The process of a notary, and what the front says to it.
+//! The process of a notary, and what the supervisor says to it.
 //!
 //! Nothing here takes a lock. What is said may have to wait for the notary to listen.
 
@@ -83,8 +83,8 @@ pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
     Ok(Watched { process, channel: Arc::new(channel), said, before, is_abandoned: false })
 }
 
-/// In a session of its own: what is typed to end the front (Ctrl-C) must not end the record, and the terminal is not its to
-/// write to or to type into. From before its program starts, so that there is no moment in between.
+/// In a session of its own: what is typed to end the supervisor (Ctrl-C) must not end the record, and the terminal is not
+/// its to write to or to type into. From before its program starts, so that there is no moment in between.
 #[allow(unsafe_code, reason = "what runs between fork and exec")]
 fn own_session(command: &mut Command) {
     let begin = || Ok(rustix::process::setsid().map(drop)?);
@@ -96,13 +96,13 @@ fn own_session(command: &mut Command) {
 /// A panic's message.
 const SAID_BYTES_MAX: usize = 1024;
 
-/// Tells a fresh notary of all hosts that there are.
-pub(super) fn say_start(channel: &Channel, hosts: &[Followed]) -> Result<(), ChannelError> {
-    for Followed { end, process, .. } in hosts {
-        say_host(channel, end, *process)?;
+/// Tells a fresh notary of all writers that there are.
+pub(super) fn say_start(channel: &Channel, writers: &[Followed]) -> Result<(), ChannelError> {
+    for Followed { end, process, .. } in writers {
+        say_writer(channel, end, *process)?;
     }
     channel.send(&ToNotary::Start)?;
-    for followed in hosts {
+    for followed in writers {
         if let Some(how) = &followed.how {
             say_ended(channel, followed.end.host, how)?;
         }
@@ -110,13 +110,13 @@ pub(super) fn say_start(channel: &Channel, hosts: &[Followed]) -> Result<(), Cha
     Ok(())
 }
 
-/// Tells a notary of a host.
-pub(super) fn say_host(channel: &Channel, end: &HostEnd, process: Option<u32>) -> Result<(), ChannelError> {
+/// Tells a notary of a writer.
+pub(super) fn say_writer(channel: &Channel, end: &HostEnd, process: Option<u32>) -> Result<(), ChannelError> {
     let say = ToNotary::Host { host: end.host, process };
     channel.send_with(&say, &[end.pipe.as_fd(), end.acks.as_fd()])
 }
 
-/// Tells a notary how the process of a host ended.
+/// Tells a notary how the process of a writer ended.
 pub(super) fn say_ended(channel: &Channel, host: HostId, how: &str) -> Result<(), ChannelError> {
     channel.send(&ToNotary::Ended { host, how: how.to_owned() })
 }

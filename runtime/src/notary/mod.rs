@@ -1,6 +1,10 @@
-//! The notary from the front's side: a process that is started, watched, and started again when it dies.
+//! The supervisor's side of the notary: its process is started, watched, and started again when it dies.
 //!
-//! While there is none, nothing new begins. The front keeps the read ends of the hosts' pipes, so that what was recorded
+//! One thread, `notary-watch`, starts notaries, hears them and waits for their ends. Any thread may ask for a checkpoint or
+//! the place of a call: one question at a time, each of which blocks its thread for `ANSWER_WAIT` at most. An end waits for
+//! the notary's last checkpoint, and for `STALL_PATIENCE` where its disk takes nothing.
+//!
+//! While there is none, nothing new begins. The supervisor keeps the read ends of the writers' pipes, so that what was recorded
 //! outlives each notary. It must never start one again after a sync has failed.
 
 mod child;
@@ -23,7 +27,7 @@ use tollgate_audit::{
     Status, ToNotary, TreeSize, of_thread,
 };
 
-use self::child::{Watched, say_ended, say_host, say_start, spawn};
+use self::child::{Watched, say_ended, say_start, say_writer, spawn};
 pub use self::process::{NotaryRole, serve};
 use self::restart::{Next, Restarts};
 use crate::surroundings::in_words;
@@ -49,20 +53,20 @@ impl NotaryCommand {
     }
 }
 
-/// A notary in a process of its own, and the ways of hosts to it.
+/// A notary in a process of its own, and the ways of writers to it.
 #[derive(Debug)]
 pub struct NotaryProcess {
-    front: Arc<Front>,
+    client: Arc<Client>,
     replies: Mutex<Receiver<FromNotary>>,
     watch: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What a host wants to know of the notary. Called from the thread that hears the notary: it must not wait.
+/// What a writer wants to know of the notary. Called from the thread that hears the notary: it must not wait.
 pub(crate) trait Follows: std::fmt::Debug + Send + Sync {
     /// Whether the notary takes what is new.
     fn status(&self, status: Status);
 
-    /// The host wrote what it may not, or its filter stopped it: it must be ended.
+    /// The writer wrote what it may not, or its filter stopped it: it must be ended.
     fn condemned(&self, fault: &str);
 
     /// All that came of it is in the ledger, and its calls are closed.
@@ -100,26 +104,26 @@ pub enum NotaryFailure {
 
 /// What the watching thread and its users share. Locks: `telling` before `state`.
 #[derive(Debug)]
-struct Front {
+struct Client {
     command: NotaryCommand,
-    /// Held by whoever tells a notary of hosts, so that each notary hears of each host, once and in order. What is told may
+    /// Held by whoever tells a notary of writers, so that each notary hears of each writer, once and in order. What is told may
     /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, so that
     /// neither ever waits for the other.
     telling: Mutex<()>,
     // Nothing waits under this lock.
-    state: Mutex<FrontState>,
+    state: Mutex<ClientState>,
     // The notary stalls, or there will be no other.
     changed: Condvar,
     replies: Sender<FromNotary>,
 }
 
 #[derive(Debug)]
-struct FrontState {
+struct ClientState {
     // None while there is no notary.
     channel: Option<Arc<Channel>>,
     child: u32,
     status: Status,
-    hosts: Vec<Followed>,
+    writers: Vec<Followed>,
     is_finishing: bool,
     // Since when it cannot write, and why.
     stalled: Option<(Instant, String)>,
@@ -127,7 +131,7 @@ struct FrontState {
     ended: Option<Result<(), String>>,
 }
 
-/// A host, until all that came of it is in the ledger.
+/// A writer, until all that came of it is in the ledger.
 #[derive(Debug, Clone)]
 struct Followed {
     end: Arc<HostEnd>,
@@ -148,7 +152,7 @@ enum NoStart {
     Unusable(LedgerFault, String),
 }
 
-/// A host in this process.
+/// A writer in this process.
 impl Follows for Recorder {
     fn status(&self, status: Status) {
         self.set_status(status);
@@ -200,24 +204,24 @@ impl NotaryProcess {
             Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
         }
         let (sender, replies) = mpsc::channel();
-        let state = FrontState {
+        let state = ClientState {
             channel: Some(Arc::clone(&child.channel)),
             child: child.process.id(),
             status: Status::Ready,
-            hosts: Vec::new(),
+            writers: Vec::new(),
             is_finishing: false,
             stalled: None,
             ended: None,
         };
         let (state, telling) = (Mutex::new(state), Mutex::new(()));
-        let front = Arc::new(Front { command, telling, state, changed: Condvar::new(), replies: sender });
-        let its_front = Arc::clone(&front);
-        let watch = std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_front.watch(child));
+        let client = Arc::new(Client { command, telling, state, changed: Condvar::new(), replies: sender });
+        let its_client = Arc::clone(&client);
+        let watch = std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_client.watch(child));
         let watch = watch.map_err(of_thread)?;
-        Ok(Self { front, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
+        Ok(Self { client, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
     }
 
-    /// Where a host in this process records: another one at each call.
+    /// Where a writer in this process records: another one at each call.
     ///
     /// # Errors
     ///
@@ -229,28 +233,28 @@ impl NotaryProcess {
         Ok(recorder)
     }
 
-    /// Lets the notary take the entries of a host from now on; `process` if it has one of its own.
+    /// Lets the notary take the entries of a writer from now on; `process` if it has one of its own.
     pub(crate) fn follow(&self, end: HostEnd, process: Option<u32>, follower: Arc<dyn Follows>) {
-        let _telling = self.front.telling();
+        let _telling = self.client.telling();
         let end = Arc::new(end);
         let channel = {
-            let mut state = self.front.state();
+            let mut state = self.client.state();
             follower.status(state.status.clone());
-            state.hosts.push(Followed { end: Arc::clone(&end), process, how: None, follower });
+            state.writers.push(Followed { end: Arc::clone(&end), process, how: None, follower });
             state.channel.clone()
         };
         if let Some(channel) = channel {
             // A notary that is dead already hears of it from the next one's start.
-            say_host(&channel, &end, process).ok();
+            say_writer(&channel, &end, process).ok();
         }
     }
 
-    /// Says how the process of a host ended. Its pipe is drained before its calls are closed.
+    /// Says how the process of a writer ended. Its pipe is drained before its calls are closed.
     pub(crate) fn ended(&self, host: HostId, how: &str) {
-        let _telling = self.front.telling();
+        let _telling = self.client.telling();
         let channel = {
-            let mut state = self.front.state();
-            let followed = state.hosts.iter_mut().find(|followed| followed.end.host == host);
+            let mut state = self.client.state();
+            let followed = state.writers.iter_mut().find(|followed| followed.end.host == host);
             let Some(followed) = followed else { return };
             followed.how = Some(how.to_owned());
             state.channel.clone()
@@ -263,7 +267,7 @@ impl NotaryProcess {
     /// The process id of the notary that is there now, or was there last.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.front.state().child
+        self.client.state().child
     }
 
     /// Has a checkpoint made of all that was recorded until now; the number of entries that it covers.
@@ -305,9 +309,9 @@ impl NotaryProcess {
         }
     }
 
-    /// Ends the record of every host in this process, and waits until all of it is on disk under a checkpoint and the notary is gone. A notary that
-    /// cannot write, as on a full disk, is waited for a second and then left, and one that gives no sign of itself for 30 seconds is
-    /// too: it goes on by itself once it can, and ends.
+    /// Ends the record of every writer in this process, and waits until all of it is on disk under a checkpoint and the notary
+    /// is gone. A notary that cannot write, as on a full disk, is waited for a second and then left, and one that gives no
+    /// sign of itself for 30 seconds is too: it goes on by itself once it can, and ends.
     ///
     /// # Errors
     ///
@@ -324,10 +328,10 @@ impl NotaryProcess {
     fn end_within(&self, most: Duration) -> Result<(), NotaryFailure> {
         let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(watch) = watch else { return Ok(()) };
-        let mut state = self.front.state();
+        let mut state = self.client.state();
         state.is_finishing = true;
         let closed = Status::Closed { reason: CLOSED.to_owned() };
-        for followed in state.hosts.iter().filter(|followed| followed.process.is_none()) {
+        for followed in state.writers.iter().filter(|followed| followed.process.is_none()) {
             followed.follower.status(closed.clone());
             followed.follower.over(HostEnding::Closed);
         }
@@ -348,11 +352,12 @@ impl NotaryProcess {
                 let reason = format!("{reason}; process {} keeps what there is and goes on once it can", state.child);
                 return Err(NotaryFailure::Ended { reason });
             }
-            (state, _) = self.front.changed.wait_timeout(state, STALL_PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            (state, _) =
+                self.client.changed.wait_timeout(state, STALL_PATIENCE).unwrap_or_else(PoisonError::into_inner);
         }
         drop(state);
         let panicked = watch.join().is_err();
-        let ended = self.front.state().ended.clone();
+        let ended = self.client.state().ended.clone();
         match ended {
             Some(Ok(())) if !panicked => Ok(()),
             Some(Err(reason)) => Err(NotaryFailure::Ended { reason }),
@@ -365,7 +370,7 @@ impl NotaryProcess {
         let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
         while replies.try_recv().is_ok() {}
         let away = || NotaryFailure::Ended { reason: "it has died, and another one is being started".to_owned() };
-        let channel = self.front.state().channel.clone().ok_or_else(away)?;
+        let channel = self.client.state().channel.clone().ok_or_else(away)?;
         channel.send(say).map_err(|error| NotaryFailure::Ended { reason: error.to_string() })?;
         match replies.recv_timeout(most) {
             Ok(FromNotary::Stopped { reason }) => Err(NotaryFailure::Ended { reason }),
@@ -382,7 +387,7 @@ impl Drop for NotaryProcess {
     }
 }
 
-impl Front {
+impl Client {
     /// Hears what the notary says; starts another one when it dies.
     fn watch(&self, mut child: Watched) {
         let mut restarts = Restarts::default();
@@ -425,7 +430,7 @@ impl Front {
                 }
                 FromNotary::Over { host, ending } => {
                     if let Some(follower) = self.follower(host) {
-                        self.state().hosts.retain(|followed| followed.end.host != host);
+                        self.state().writers.retain(|followed| followed.end.host != host);
                         follower.over(ending);
                     }
                 }
@@ -470,16 +475,16 @@ impl Front {
         }
     }
 
-    /// Starts one notary, tells it of all hosts, and waits until it has the ledger open.
+    /// Starts one notary, tells it of all writers, and waits until it has the ledger open.
     fn start_one(&self, restarts: &mut Restarts) -> Result<Watched, NoStart> {
         let mut child = spawn(&self.command).map_err(NoStart::NotStarted)?;
         restarts.started();
         {
-            // No host may come in between and be told to neither notary.
+            // No writer may come in between and be told to neither notary.
             let _telling = self.telling();
-            let hosts = self.state().hosts.clone();
+            let writers = self.state().writers.clone();
             // One that is dead already is noticed when it says nothing.
-            say_start(&child.channel, &hosts).ok();
+            say_start(&child.channel, &writers).ok();
             self.state().channel = Some(Arc::clone(&child.channel));
         }
         let mut is_stalled = false;
@@ -527,8 +532,8 @@ impl Front {
         let mut state = self.state();
         state.ended = Some(ended);
         state.channel = None;
-        // Their ends stay open: a host that waits for an answer hears the reason, not that a socket is closed.
-        let left: Vec<_> = state.hosts.iter().map(|followed| Arc::clone(&followed.follower)).collect();
+        // Their ends stay open: a writer that waits for an answer hears the reason, not that a socket is closed.
+        let left: Vec<_> = state.writers.iter().map(|followed| Arc::clone(&followed.follower)).collect();
         drop(state);
         self.changed.notify_all();
         self.reply(FromNotary::Stopped { reason });
@@ -540,15 +545,15 @@ impl Front {
     fn set_status(&self, status: Status) {
         let mut state = self.state();
         state.status = status.clone();
-        // Under the lock, so that each host hears of changes in their order.
-        for followed in &state.hosts {
+        // Under the lock, so that each writer hears of changes in their order.
+        for followed in &state.writers {
             followed.follower.status(status.clone());
         }
     }
 
     fn follower(&self, host: HostId) -> Option<Arc<dyn Follows>> {
         let state = self.state();
-        let followed = state.hosts.iter().find(|followed| followed.end.host == host)?;
+        let followed = state.writers.iter().find(|followed| followed.end.host == host)?;
         Some(Arc::clone(&followed.follower))
     }
 
@@ -557,7 +562,7 @@ impl Front {
         self.replies.send(reply).ok();
     }
 
-    fn state(&self) -> MutexGuard<'_, FrontState> {
+    fn state(&self) -> MutexGuard<'_, ClientState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -597,7 +602,7 @@ const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// How long a notary may take to bring what the pipes hold to disk, once its front ends.
 const END_WAIT: Duration = Duration::from_secs(30);
 
-/// How long a front that wants to end waits for a notary that cannot write.
+/// How long a supervisor that wants to end waits for a notary that cannot write.
 const STALL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// How often a ledger that is out of reach is tried again.

@@ -21,13 +21,13 @@ pub struct NotaryRole {
     pub software: String,
 }
 
-/// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until its front is gone and the
-/// pipe of its host is drained. Closes every file that it inherited but its standard streams, and seals this process first: its
-/// ledger's folder is all that it can reach.
+/// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until its supervisor is gone and the
+/// pipe of its writer is drained. Closes every file that it inherited but its standard streams, and seals this process
+/// first: its ledger's folder is all that it can reach.
 ///
 /// # Errors
 ///
-/// [`NotaryError`]. The front has been told.
+/// [`NotaryError`]. The supervisor has been told.
 ///
 /// # Safety
 ///
@@ -39,7 +39,7 @@ pub unsafe fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
     survive_size_limit();
     let now_ns = now_ns();
     let control = control()?;
-    // What the front's starter had open is none of the record's business.
+    // What the supervisor's starter had open is none of the record's business.
     // SAFETY: the caller promises it; the descriptor that was made here is kept.
     unsafe { trusted::close_inherited(&[control.as_fd()]) }?;
     let of = NotaryOf { folder: ledger, origin: origin.as_deref(), software, now_ns };
@@ -51,7 +51,7 @@ pub unsafe fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
     started.serve()
 }
 
-/// The socket to the front, which is this process's standard input.
+/// The socket to the supervisor, which is this process's standard input.
 fn control() -> std::io::Result<OwnedFd> {
     std::io::stdin().as_fd().try_clone_to_owned()
 }

@@ -75,7 +75,7 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Goes on as a front would; how often it was tried, how long that took, and why it ended, if it did.
+    /// Goes on as a supervisor would; how often it was tried, how long that took, and why it ended, if it did.
     fn tries(mut next: impl FnMut(Instant) -> Next, most: usize) -> (usize, Duration, Option<String>) {
         let start = Instant::now();
         let mut now = start;

@@ -19,15 +19,15 @@ const HOW_MUCH_IS_IN_IT: Check = Check::is(1, 0x541b);
 
 /// What a notary does beside what every process does, and why.
 const ALLOWED: &[Call] = &[
-    (libc::SYS_tee, ANY, "look into a host's pipe"),
+    (libc::SYS_tee, ANY, "look into a writer's pipe"),
     (libc::SYS_splice, ANY, "take entries from it"),
     (libc::SYS_ioctl, &[HOW_MUCH_IS_IN_IT], "how much is in it"),
     (libc::SYS_read, ANY, "the copy of what is in it"),
     (libc::SYS_ppoll, ANY, "wait for something to do"),
-    (libc::SYS_recvmsg, ANY, "hear the front"),
-    (libc::SYS_recvfrom, ANY, "hear hosts"),
-    (libc::SYS_sendmsg, ANY, "answer the front"),
-    (libc::SYS_sendto, ANY, "answer hosts"),
+    (libc::SYS_recvmsg, ANY, "hear the supervisor"),
+    (libc::SYS_recvfrom, ANY, "hear writers"),
+    (libc::SYS_sendmsg, ANY, "answer the supervisor"),
+    (libc::SYS_sendto, ANY, "answer writers"),
     (libc::SYS_openat, ANY, "tiles and the checkpoint, below the ledger's folder"),
     (libc::SYS_close, ANY, "them"),
     (libc::SYS_write, ANY, "them"),

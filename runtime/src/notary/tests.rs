@@ -1,4 +1,4 @@
-//! The front and a notary that dies, that cannot be started, that has no room: this program is the notary.
+//! The supervisor and a notary that dies, that cannot be started, that has no room: this program is the notary.
 
 #![allow(clippy::disallowed_methods, reason = "tests that run themselves as the notary")]
 
@@ -106,7 +106,7 @@ fn a_notary_that_cannot_be_started_for_a_while_is_not_closed_for_good() {
 }
 
 #[test]
-fn a_front_that_ends_while_no_notary_can_be_started_says_so() {
+fn a_supervisor_that_ends_while_no_notary_can_be_started_says_so() {
     let scene = Scene::start("notary::tests::child_is_a_notary");
     scene.record();
     std::fs::remove_file(scene.program()).unwrap();
@@ -161,21 +161,21 @@ fn child_is_a_notary() {
 #[test]
 #[ignore = "run as a notary"]
 fn child_has_no_room_the_second_time() {
-    let front = Channel::new(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
-    let mut has_hosts = false;
-    while let Some((say, _fds)) = front.receive::<ToNotary>().unwrap() {
+    let supervisor = Channel::new(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    let mut has_writers = false;
+    while let Some((say, _fds)) = supervisor.receive::<ToNotary>().unwrap() {
         match say {
-            ToNotary::Host { .. } => has_hosts = true,
+            ToNotary::Host { .. } => has_writers = true,
             ToNotary::Start => {
-                if has_hosts {
-                    front.send(&FromNotary::Stalled { reason: "no room".to_owned() }).unwrap();
+                if has_writers {
+                    supervisor.send(&FromNotary::Stalled { reason: "no room".to_owned() }).unwrap();
                 }
                 let (size, verifier_key) = (TreeSize(1), String::new());
-                front.send(&FromNotary::Ready { size, verifier_key, witness: false }).unwrap();
+                supervisor.send(&FromNotary::Ready { size, verifier_key, witness: false }).unwrap();
             }
             ToNotary::Checkpoint => {
-                front.send(&FromNotary::Flowing).unwrap();
-                front.send(&FromNotary::Checkpoint { covers: Ok(TreeSize(7)) }).unwrap();
+                supervisor.send(&FromNotary::Flowing).unwrap();
+                supervisor.send(&FromNotary::Checkpoint { covers: Ok(TreeSize(7)) }).unwrap();
             }
             ToNotary::Ended { .. } | ToNotary::Locate { .. } => {}
         }

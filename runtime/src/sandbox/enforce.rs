@@ -55,7 +55,7 @@ pub enum EnforceError {
     #[error("cannot list the threads of this process: is /proc mounted, for this PID namespace or one around it?")]
     ThreadList(#[source] io::Error),
     /// `close_range(2)`.
-    #[error("cannot close the files that the host is not to have")]
+    #[error("cannot close the files that the worker is not to have")]
     Descriptors(#[source] io::Error),
     /// `setrlimit(2)`.
     #[error("cannot set the limit {}", limit.as_str())]
@@ -399,7 +399,7 @@ impl ThreadList {
 /// Bytes of folder entries that are read at once; any number of threads is listed by as many reads as it takes.
 const ENTRIES_BYTES: usize = 4096;
 
-/// glibc asks `/proc/sys/vm/overcommit_memory` before it gives memory of an arena back, which is out of a sealed host's
+/// glibc asks `/proc/sys/vm/overcommit_memory` before it gives memory of an arena back, which is out of a sealed worker's
 /// reach: it never gives any back. What may be taken at all is limited (`RLIMIT_DATA`).
 #[cfg(target_env = "gnu")]
 #[allow(unsafe_code, reason = "a setting of the C library")]

@@ -51,7 +51,7 @@ pub fn features() -> Vec<Feature> {
         let (group, without) = if *step <= LANDLOCK_ABI_FULL {
             (FeatureGroup::Level, "the system call filter alone stands against it; below `full`")
         } else {
-            (FeatureGroup::Extra, "nothing is missing: hosts are sealed without it")
+            (FeatureGroup::Extra, "nothing is missing: workers are sealed without it")
         };
         Feature { name, group, there: *step <= abi, without }
     });
@@ -64,7 +64,7 @@ pub fn features() -> Vec<Feature> {
         name,
         group: FeatureGroup::Level,
         there: knows_action(action),
-        without: "no host is filtered: level `none`",
+        without: "no worker is filtered: level `none`",
     });
     let extra = |name, there, without| Feature { name, group: FeatureGroup::Extra, there, without };
     let extras = [

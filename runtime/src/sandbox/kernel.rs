@@ -9,7 +9,7 @@ use super::filter;
 /// ioctls, the scopes of signals and abstract unix sockets (Linux 6.12).
 pub const LANDLOCK_ABI_FULL: u32 = 6;
 
-/// What the kernel has of what a host is sealed with.
+/// What the kernel has of what a worker is sealed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct KernelOffer {
     /// Version of Landlock's interface; 0 without Landlock.
@@ -25,7 +25,7 @@ impl KernelOffer {
         Self { landlock_abi: landlock_abi(), seccomp: filter::is_available() }
     }
 
-    /// The level that a host reaches with it.
+    /// The level that a worker reaches with it.
     #[must_use]
     pub const fn level(self) -> SandboxLevel {
         match (self.seccomp, self.landlock_abi) {
@@ -53,7 +53,7 @@ impl KernelOffer {
     }
 }
 
-/// What each version of Landlock's interface gives a host.
+/// What each version of Landlock's interface gives a worker.
 pub(crate) const STEPS: &[(u32, &str)] = &[
     (1, "Landlock: files and folders (ABI 1, Linux 5.13)"),
     (2, "Landlock: links and renames between folders, by right (ABI 2, Linux 5.19)"),

@@ -1,5 +1,5 @@
-//! Resource limits of a host, by `setrlimit(2)`: what it may take is computed from the caps on its calls. They can be
-//! lowered later, never raised: `setrlimit` and `prlimit64` are not among a host's system calls.
+//! Resource limits of a worker, by `setrlimit(2)`: what it may take is computed from the caps on its calls. They can be
+//! lowered later, never raised: `setrlimit` and `prlimit64` are not among a worker's system calls.
 
 use std::io;
 
@@ -88,19 +88,19 @@ impl Serialize for Limited {
     }
 }
 
-/// Files that a host has open beside those of its calls: standard streams, pipe, sockets, lanes, `/proc/self/pagemap`,
+/// Files that a worker has open beside those of its calls: standard streams, pipe, sockets, connections, `/proc/self/pagemap`,
 /// one image per memory of a component, with room to spare.
-const FILES_OF_HOST: u64 = 256;
+const FILES_OF_WORKER: u64 = 256;
 /// Files that a call has open for a moment, beside the guest's handles: a probe, and the folders of two names.
 const FILES_OF_CALL: u64 = 8;
-/// Bytes of memory that a host takes beside its calls: the program, code being loaded, arenas of the heap.
-const DATA_OF_HOST: u64 = 512 << 20;
+/// Bytes of memory that a worker takes beside its calls: the program, code being loaded, arenas of the heap.
+const DATA_OF_WORKER: u64 = 512 << 20;
 /// Bytes of memory that a call takes beside its caps: its native stack, its thread's stack, its pool slots for tables (16
 /// of 8 MiB, which count whole), its store.
 const DATA_OF_CALL: u64 = 160 << 20;
 
-/// The limits of a host that runs calls under these caps, and that may or may not write files.
-pub(super) fn of_host(caps: &Limits, writes: bool) -> Vec<LimitRow> {
+/// The limits of a worker that runs calls under these caps, and that may or may not write files.
+pub(super) fn of_worker(caps: &Limits, writes: bool) -> Vec<LimitRow> {
     let calls = u64::from(caps.calls);
     let files = calls.saturating_mul(u64::from(caps.handles).saturating_add(FILES_OF_CALL));
     // Twice, since a slot of the pool keeps what an earlier call let it grow to while the next one fills another.
@@ -113,13 +113,13 @@ pub(super) fn of_host(caps: &Limits, writes: bool) -> Vec<LimitRow> {
         LimitRow { resource: Limited::LockedMemory, most: 0, why: "nothing is locked" },
         LimitRow {
             resource: Limited::Files,
-            most: files.saturating_add(FILES_OF_HOST),
-            why: "handles of each call, and the host's own",
+            most: files.saturating_add(FILES_OF_WORKER),
+            why: "handles of each call, and the worker's own",
         },
         LimitRow {
             resource: Limited::Data,
-            most: calls.saturating_mul(of_call).saturating_add(DATA_OF_HOST),
-            why: "memory, texts and stacks of each call, and the host's own",
+            most: calls.saturating_mul(of_call).saturating_add(DATA_OF_WORKER),
+            why: "memory, texts and stacks of each call, and the worker's own",
         },
         LimitRow { resource: Limited::Processes, most: 0, why: "every thread is started by then" },
     ];
@@ -129,14 +129,14 @@ pub(super) fn of_host(caps: &Limits, writes: bool) -> Vec<LimitRow> {
     rows
 }
 
-/// The limits of a host that runs the calls of two hosts: what adds up is added up, and what one of them may do without
+/// The limits of a worker that runs the calls of two workers: what adds up is added up, and what one of them may do without
 /// limit has none.
 pub(super) fn united(one: &[LimitRow], other: &[LimitRow]) -> Vec<LimitRow> {
     let of_both = |row: &LimitRow| {
         let twin = other.iter().find(|twin| twin.resource == row.resource)?;
         let most = match row.resource {
-            Limited::Files => row.most.saturating_add(twin.most).saturating_sub(FILES_OF_HOST),
-            Limited::Data => row.most.saturating_add(twin.most).saturating_sub(DATA_OF_HOST),
+            Limited::Files => row.most.saturating_add(twin.most).saturating_sub(FILES_OF_WORKER),
+            Limited::Data => row.most.saturating_add(twin.most).saturating_sub(DATA_OF_WORKER),
             Limited::Core | Limited::MessageQueues | Limited::LockedMemory | Limited::FileSize | Limited::Processes => {
                 row.most.max(twin.most)
             }

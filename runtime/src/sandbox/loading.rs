@@ -1,8 +1,9 @@
-//! What a host may ask of the kernel while it loads code, beside what its plan leaves it: every thread has started by then, and
-//! pages still become executable. Whatever is parsed there comes from a component that may have broken into its compiler.
+//! What a worker may ask of the kernel while it loads code, beside what its plan leaves it: every thread has started by
+//! then, and pages still become executable. Whatever is parsed there comes from a component that may have broken into its
+//! compiler.
 //!
 //! Deliberately absent: sockets, programs, processes, threads, and files but those of the plan. What has no row fails with
-//! `EPERM`: nothing sound asks for it, and once the host's own filter is there it is evidence.
+//! `EPERM`: nothing sound asks for it, and once the worker's own filter is there it is evidence.
 
 use super::filter::{ANY, Check, Program, SETS_FILTER};
 use super::plan::KernelPlan;

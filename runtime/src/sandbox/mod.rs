@@ -1,8 +1,8 @@
 //! The second line of defence: a process gives up, for good, what it does not need. Files, network and signals by
 //! `landlock(7)`, system calls by `seccomp(2)`, resources by `setrlimit(2)`.
 //!
-//! What a host that runs tools may ask of the kernel is compiled from what its tools may do, purely: [`plan()`]. [`enforce`]
-//! applies it in one order, and what comes out, [`Enforced`], is what lets a host serve. Tollgate's own processes are
+//! What a worker that runs tools may ask of the kernel is compiled from what its tools may do, purely: [`plan()`]. [`enforce`]
+//! applies it in one order, and what comes out, [`Enforced`], is what lets a worker serve. Tollgate's own processes are
 //! sealed by `trusted`, more simply.
 
 mod descriptors;

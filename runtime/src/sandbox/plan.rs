@@ -1,4 +1,4 @@
-//! From what a tool may do to what its host may ask of the kernel. Pure: no I/O, and every capability set has a plan.
+//! From what a tool may do to what its worker may ask of the kernel. Pure: no I/O, and every capability set has a plan.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use super::limits::{self, LimitRow};
 use super::rights::FolderRights;
 use super::rows::{CallRow, ROWS};
 
-/// What the kernel lets a host do: everything else is denied. Its JSON is printed by `tollgate inspect --kernel --json`.
+/// What the kernel lets a worker do: everything else is denied. Its JSON is printed by `tollgate inspect --kernel --json`.
 ///
 /// Network is in no plan: there are no TCP ports, and every scope of Landlock is closed (abstract unix sockets, signals to
 /// other processes).
@@ -40,7 +40,7 @@ pub struct FolderRule {
     pub why: Vec<String>,
 }
 
-/// The plan of a host that runs one tool.
+/// The plan of a worker that runs one tool.
 #[must_use]
 pub fn plan(set: &CapabilitySet) -> KernelPlan {
     let all: AccessSet = set.fs.iter().flat_map(|fs| fs.access.iter()).collect();
@@ -54,12 +54,12 @@ pub fn plan(set: &CapabilitySet) -> KernelPlan {
     KernelPlan {
         folders: by_path(rules),
         calls: ROWS.iter().filter(|row| row.brought_by.is_in(granted)).copied().collect(),
-        limits: limits::of_host(&set.limits, all.contains(Access::Write)),
+        limits: limits::of_worker(&set.limits, all.contains(Access::Write)),
     }
 }
 
 impl KernelPlan {
-    /// The plan of a host that runs the tools of both: a compartment's.
+    /// The plan of a worker that runs the tools of both: a compartment's.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         let either = |row: &&CallRow| self.calls.contains(row) || other.calls.contains(row);

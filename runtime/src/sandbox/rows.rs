@@ -1,5 +1,5 @@
-//! The system calls of a host that runs tools, once it is sealed: every row says why, and what brings it. What has no row
-//! ends the host.
+//! The system calls of a worker that runs tools, once it is sealed: every row says why, and what brings it. What has no row
+//! ends the worker.
 //!
 //! A row compares every argument that is flags, a command or the like, in all 64 bits: what it does not name is not allowed,
 //! whatever the kernel makes of it one day. Which arguments those are is in `signatures`, and the drill tries the others.
@@ -15,7 +15,7 @@ use tollgate_capability::{Access, AccessSet};
 
 use super::filter::{ANY, Check, NOT_EXECUTABLE};
 
-/// A system call that a sealed host may make. Several rows for the same number allow what any of them allows.
+/// A system call that a sealed worker may make. Several rows for the same number allow what any of them allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct CallRow {
     /// Its number on this architecture.
@@ -27,17 +27,17 @@ pub struct CallRow {
     pub checks: &'static [Check],
     /// The same in words.
     pub arguments: &'static str,
-    /// Why a host makes it.
+    /// Why a worker makes it.
     pub why: &'static str,
     /// What it comes with.
     pub brought_by: BroughtBy,
 }
 
-/// What makes a row part of a host's list.
+/// What makes a row part of a worker's list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BroughtBy {
-    /// Every host needs it.
-    EveryHost,
+    /// Every worker needs it.
+    EveryWorker,
     /// Any granted folder, whatever its rights.
     AnyFolder,
     /// This right below any folder.
@@ -51,7 +51,7 @@ pub enum BroughtBy {
 impl BroughtBy {
     /// Every value, in the order of the table.
     pub const ALL: [Self; 10] = [
-        Self::EveryHost,
+        Self::EveryWorker,
         Self::AnyFolder,
         Self::Right(Access::Read),
         Self::Right(Access::Write),
@@ -67,7 +67,7 @@ impl BroughtBy {
     pub(crate) fn is_in(self, folders: Option<AccessSet>) -> bool {
         let has = |right| folders.is_some_and(|rights| rights.contains(right));
         match self {
-            Self::EveryHost => true,
+            Self::EveryWorker => true,
             Self::AnyFolder => folders.is_some(),
             Self::Right(right) => has(right),
             Self::CreateAndDelete => has(Access::Create) && has(Access::Delete),
@@ -79,7 +79,7 @@ impl BroughtBy {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::EveryHost => "every host",
+            Self::EveryWorker => "every worker",
             Self::AnyFolder => "any folder",
             Self::Right(Access::Read) => "fs read",
             Self::Right(Access::Write) => "fs write",
@@ -116,7 +116,7 @@ macro_rules! row {
     };
 }
 
-const HOST: BroughtBy = BroughtBy::EveryHost;
+const WORKER: BroughtBy = BroughtBy::EveryWorker;
 const FOLDER: BroughtBy = BroughtBy::AnyFolder;
 const READ: BroughtBy = BroughtBy::Right(Access::Read);
 const WRITE: BroughtBy = BroughtBy::Right(Access::Write);
@@ -167,95 +167,101 @@ pub(crate) static ROWS: &[CallRow] = &[
         SYS_mmap,
         &[NOT_EXECUTABLE, PRIVATE_MEMORY],
         "not PROT_EXEC; private",
-        HOST,
-        "memory of guests and of the host"
+        WORKER,
+        "memory of guests and of the worker"
     ),
-    row!(SYS_mprotect, &[NOT_EXECUTABLE], "not PROT_EXEC", HOST, "a guest's memory grows; pages of the heap"),
-    row!(SYS_munmap, HOST, "memory of guests and of the host"),
-    row!(SYS_mremap, &[Check::only(3, flags(libc::MREMAP_MAYMOVE))], "may move", HOST, "large buffers grow"),
+    row!(SYS_mprotect, &[NOT_EXECUTABLE], "not PROT_EXEC", WORKER, "a guest's memory grows; pages of the heap"),
+    row!(SYS_munmap, WORKER, "memory of guests and of the worker"),
+    row!(SYS_mremap, &[Check::only(3, flags(libc::MREMAP_MAYMOVE))], "may move", WORKER, "large buffers grow"),
     row!(
         SYS_madvise,
         &[Check::is(2, libc::MADV_DONTNEED.unsigned_abs())],
         "MADV_DONTNEED",
-        HOST,
+        WORKER,
         "a slot of the pool is cleaned"
     ),
-    row!(SYS_brk, HOST, "the heap"),
-    row!(SYS_ioctl, &[Check::is(1, PAGEMAP_SCAN)], "PAGEMAP_SCAN", HOST, "which pages of a slot are dirty"),
-    row!(SYS_futex, &[futex(libc::FUTEX_WAIT)], "wait", HOST, "threads wait for each other"),
-    row!(SYS_futex, &[futex(libc::FUTEX_WAKE)], "wake", HOST, "the same"),
-    row!(SYS_futex, &[futex(libc::FUTEX_WAIT_BITSET)], "wait until", HOST, "the same, until a time"),
-    row!(SYS_sched_yield, HOST, "a lock is tried again"),
-    row!(SYS_sched_getaffinity, &[Check::is(0, 0)], "this thread", HOST, "the heap asks how many arenas it may have"),
-    row!(SYS_clock_gettime, &[TWO_CLOCKS], "wall or monotonic", HOST, "where it is no vDSO call"),
+    row!(SYS_brk, WORKER, "the heap"),
+    row!(SYS_ioctl, &[Check::is(1, PAGEMAP_SCAN)], "PAGEMAP_SCAN", WORKER, "which pages of a slot are dirty"),
+    row!(SYS_futex, &[futex(libc::FUTEX_WAIT)], "wait", WORKER, "threads wait for each other"),
+    row!(SYS_futex, &[futex(libc::FUTEX_WAKE)], "wake", WORKER, "the same"),
+    row!(SYS_futex, &[futex(libc::FUTEX_WAIT_BITSET)], "wait until", WORKER, "the same, until a time"),
+    row!(SYS_sched_yield, WORKER, "a lock is tried again"),
+    row!(SYS_sched_getaffinity, &[Check::is(0, 0)], "this thread", WORKER, "the heap asks how many arenas it may have"),
+    row!(SYS_clock_gettime, &[TWO_CLOCKS], "wall or monotonic", WORKER, "where it is no vDSO call"),
     row!(
         SYS_clock_nanosleep,
         &[TWO_CLOCKS, Check::only(1, flags(libc::TIMER_ABSTIME))],
         "wall or monotonic",
-        HOST,
+        WORKER,
         "the ticker of epochs sleeps"
     ),
     row!(
         SYS_getrandom,
         &[Check::only(2, (libc::GRND_NONBLOCK | libc::GRND_INSECURE) as u64)],
         "not GRND_RANDOM",
-        HOST,
+        WORKER,
         "hash maps, salts, random bytes of guests"
     ),
-    row!(SYS_read, HOST, "requests from the front; answers of the notary"),
-    row!(SYS_write, HOST, "entries into the notary's pipe; answers to the front; panics"),
-    row!(SYS_writev, &[Check::is(0, 2)], "to stderr", HOST, "last words of the C library"),
+    row!(SYS_read, WORKER, "requests from the supervisor; answers of the notary"),
+    row!(SYS_write, WORKER, "entries into the notary's pipe; answers to the supervisor; panics"),
+    row!(SYS_writev, &[Check::is(0, 2)], "to stderr", WORKER, "last words of the C library"),
     row!(
         SYS_recvfrom,
         &[Check::only(3, flags(libc::MSG_DONTWAIT))],
         "MSG_DONTWAIT",
-        HOST,
-        "answers of the notary; requests from the front"
+        WORKER,
+        "answers of the notary; requests from the supervisor"
     ),
     row!(
         SYS_recvmsg,
         &[Check::only(2, flags(libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT))],
         "MSG_CMSG_CLOEXEC",
-        HOST,
+        WORKER,
         "the same, on sockets that keep packets apart"
     ),
     row!(
         SYS_sendto,
         &[SENDS, Check::is_null(4)],
         "no address, MSG_NOSIGNAL",
-        HOST,
-        "questions to the notary; answers to the front"
+        WORKER,
+        "questions to the notary; answers to the supervisor"
     ),
-    row!(SYS_ppoll, HOST, "waits for the notary and the front"),
+    row!(SYS_ppoll, WORKER, "waits for the notary and the supervisor"),
     #[cfg(target_arch = "x86_64")]
-    row!(SYS_poll, HOST, "the same"),
-    row!(SYS_close, HOST, "descriptors"),
-    row!(SYS_sigaltstack, HOST, "a thread's first call, and its end"),
-    row!(SYS_rt_sigprocmask, &[Check::only(0, 3)], "block, unblock, set", HOST, "panics; the end of a thread"),
-    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGABRT.unsigned_abs())], "SIGABRT", HOST, "panics that end the host"),
+    row!(SYS_poll, WORKER, "the same"),
+    row!(SYS_close, WORKER, "descriptors"),
+    row!(SYS_sigaltstack, WORKER, "a thread's first call, and its end"),
+    row!(SYS_rt_sigprocmask, &[Check::only(0, 3)], "block, unblock, set", WORKER, "panics; the end of a thread"),
+    row!(
+        SYS_rt_sigaction,
+        &[Check::is(0, libc::SIGABRT.unsigned_abs())],
+        "SIGABRT",
+        WORKER,
+        "panics that end the worker"
+    ),
     row!(
         SYS_rt_sigaction,
         &[Check::is(0, libc::SIGSEGV.unsigned_abs())],
         "SIGSEGV",
-        HOST,
-        "a crash of the host ends it"
+        WORKER,
+        "a crash of the worker ends it"
     ),
-    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGBUS.unsigned_abs())], "SIGBUS", HOST, "the same"),
-    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGILL.unsigned_abs())], "SIGILL", HOST, "the same"),
-    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGFPE.unsigned_abs())], "SIGFPE", HOST, "the same"),
-    row!(SYS_rt_sigreturn, HOST, "a trap of a guest is handled"),
-    row!(SYS_restart_syscall, HOST, "a wait goes on after a signal"),
-    row!(SYS_gettid, HOST, "panics that end the host"),
-    row!(SYS_getpid, HOST, "the same"),
+    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGBUS.unsigned_abs())], "SIGBUS", WORKER, "the same"),
+    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGILL.unsigned_abs())], "SIGILL", WORKER, "the same"),
+    row!(SYS_rt_sigaction, &[Check::is(0, libc::SIGFPE.unsigned_abs())], "SIGFPE", WORKER, "the same"),
+    row!(SYS_rt_sigreturn, WORKER, "a trap of a guest is handled"),
+    row!(SYS_restart_syscall, WORKER, "a wait goes on after a signal"),
+    row!(SYS_gettid, WORKER, "panics that end the worker"),
+    row!(SYS_getpid, WORKER, "the same"),
     row!(
         SYS_tgkill,
         &[Check::OwnProcess { argument: 0 }, Check::is(2, libc::SIGABRT.unsigned_abs())],
         "this process, SIGABRT",
-        HOST,
+        WORKER,
         "the same"
     ),
-    row!(SYS_exit, HOST, "the end of a thread"),
-    row!(SYS_exit_group, HOST, "the end"),
+    row!(SYS_exit, WORKER, "the end of a thread"),
+    row!(SYS_exit_group, WORKER, "the end"),
     row!(
         SYS_openat2,
         &[Check::is(3, OPEN_HOW_BYTES)],

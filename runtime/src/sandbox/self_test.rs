@@ -1,4 +1,4 @@
-//! What every thread of a host tries before it serves: what must fail, fails, and for the reason it should. A thread that
+//! What every thread of a worker tries before it serves: what must fail, fails, and for the reason it should. A thread that
 //! was not covered by the seal would be found here.
 
 use std::fmt;

@@ -1,7 +1,7 @@
-//! The handler of `SIGSYS`: what happens when a sealed host makes a system call that its filter does not allow.
+//! The handler of `SIGSYS`: what happens when a sealed worker makes a system call that its filter does not allow.
 //!
 //! While the self-test runs, the number is noted for the thread and the call fails with `EPERM`. From then on it is written
-//! into the notary's pipe and the process ends: a host that trips its filter is broken or broken into, and does not go on.
+//! into the notary's pipe and the process ends: a worker that trips its filter is broken or broken into, and does not go on.
 //!
 //! The handler must never allocate, lock, panic, or make a system call that the filter does not allow.
 #![allow(unsafe_code, reason = "a signal handler: its installation, what the kernel hands it, and raw system calls")]
@@ -13,10 +13,10 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
 use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, HostId, ThreadName, of_call, write_blocked_frame};
 
-/// How a host's process ends that tripped its filter: 128 + `SIGSYS`, as a shell would say it.
+/// How a worker's process ends that tripped its filter: 128 + `SIGSYS`, as a shell would say it.
 pub const BLOCKED_EXIT: i32 = 159;
 
-/// Where blocked calls are written down: the host's end of its pipe to the notary, which must be among what
+/// Where blocked calls are written down: the worker's end of its pipe to the notary, which must be among what
 /// [`strip`](super::strip) keeps, and stay open as long as this process lives.
 ///
 /// Without it a blocked call ends the process all the same, and only stderr hears of it.
@@ -44,7 +44,7 @@ pub fn name_thread(name: &str) {
 /// Gives the handler a stack on this thread, for as long as the thread lives: what a thread has by itself may be little more
 /// than what the kernel puts there (`AT_MINSIGSTKSZ` in `getauxval(3)`).
 pub(super) fn give_stack() -> io::Result<()> {
-    // Never freed: a handler may stand on it until the process ends, and a host's threads live as long as the host.
+    // Never freed: a handler may stand on it until the process ends, and a worker's threads live as long as the worker.
     let stack = Box::leak(vec![0_u8; STACK_BYTES].into_boxed_slice());
     let stack = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
     // SAFETY: the memory is as long as said, nothing else uses it, and it is never freed.
@@ -162,7 +162,7 @@ fn write_down(blocked: &Blocked, arguments: [u64; 6]) {
 const TRIES_MAX: u32 = 100;
 const WAIT_MS: libc::c_int = 10;
 
-/// Tells stderr: `tollgate: the filter stopped system call 41 on thread worker-1`.
+/// Tells stderr: `tollgate: the filter stopped system call 41 on thread executor-1`.
 fn say(blocked: &BlockedCall) {
     let mut digits = [0_u8; 20];
     let mut rest = blocked.number;

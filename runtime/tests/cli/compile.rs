@@ -169,9 +169,9 @@ fn a_real_compiler_survives_a_large_component() {
 #[test]
 fn a_compiler_that_another_process_started_does_nothing() {
     let component = wat::parse_str("(component)").unwrap();
-    let compile = |front: u32| {
+    let compile = |supervisor: u32| {
         let mut child = std::process::Command::new(TOLLGATE)
-            .args(["compile", "--front", &front.to_string(), "--cpu-seconds", "60"])
+            .args(["compile", "--supervisor", &supervisor.to_string(), "--cpu-seconds", "60"])
             .args(["--memory-bytes", &(256 << 20).to_string(), "--threads", "1"])
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())

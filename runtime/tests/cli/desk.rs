@@ -150,10 +150,10 @@ impl Desk {
         fs::remove_file(self.path("ledger/lock")).ok();
         let grants = ["--grant", "clock:monotonic=real", "--grant", "limit:deadline=1h"];
         let sleep = [&["run", "tools/sleep-forever.wasm"][..], &grants].concat();
-        let host = Background(self.command(&sleep).spawn().unwrap());
+        let run = Background(self.command(&sleep).spawn().unwrap());
         wait_for(&self.path("ledger/lock"), |bytes| bytes.ends_with(b"\n"));
         let lock = fs::read_to_string(self.path("ledger/lock")).unwrap();
-        Sleeper { host: Some(host), notary: lock.split(' ').next().unwrap().to_owned(), desk: self }
+        Sleeper { run: Some(run), notary: lock.split(' ').next().unwrap().to_owned(), desk: self }
     }
 
     /// Waits until no process has the ledger.
@@ -253,10 +253,10 @@ impl Drop for Background {
     }
 }
 
-/// A call that never ends by itself. Its host is killed with the test; the notary, which outlives it for a moment, is
+/// A call that never ends by itself. Its worker is killed with the test; the notary, which outlives it for a moment, is
 /// waited for.
 pub(crate) struct Sleeper<'d> {
-    pub(crate) host: Option<Background>,
+    pub(crate) run: Option<Background>,
     /// The process that has the ledger.
     pub(crate) notary: String,
     desk: &'d Desk,
@@ -281,7 +281,7 @@ impl Sleeper<'_> {
 
 impl Drop for Sleeper<'_> {
     fn drop(&mut self) {
-        drop(self.host.take());
+        drop(self.run.take());
         self.desk.wait_until_free();
     }
 }

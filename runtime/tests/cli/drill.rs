@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::desk::Desk;
 
 #[test]
-fn nothing_escapes_from_a_sealed_host() {
+fn nothing_escapes_from_a_sealed_worker() {
     let desk = Desk::new();
     let ran = desk.run(&["drill", "--json"]);
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
@@ -31,7 +31,8 @@ fn nothing_escapes_from_a_sealed_host() {
 fn a_tool_is_drilled_as_it_is_granted_but_not_on_its_folders() {
     let desk = Desk::with("word-count");
     let before = std::fs::metadata(desk.path("docs")).unwrap().modified().unwrap();
-    let args = ["drill", "tools/word-count.wasm", "--thread", "worker", "--json", "--grant", "fs:/docs=docs:read,list"];
+    let args =
+        ["drill", "tools/word-count.wasm", "--thread", "executor", "--json", "--grant", "fs:/docs=docs:read,list"];
     let ran = desk.run(&args);
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
     let failed: Vec<&Value> =
@@ -39,7 +40,7 @@ fn a_tool_is_drilled_as_it_is_granted_but_not_on_its_folders() {
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(std::fs::metadata(desk.path("docs")).unwrap().modified().unwrap(), before);
-    // What this tool may not do either: its host has no call to move a file.
+    // What this tool may not do either: its worker has no call to move a file.
     let moved = report["attacks"].as_array().unwrap().iter().find(|attack| attack["attack"] == "rename-out").unwrap();
     assert!(moved["how"].as_str().unwrap().starts_with("seccomp: renameat2"), "{moved}");
 }

@@ -23,7 +23,7 @@ fn a_tool_is_installed_and_replaced_where_its_home_is_on_fuse() {
     assert_eq!(tools, 1, "nothing is left over");
 }
 
-/// In a sealed host, whose filter knows no more calls than the grants bring.
+/// In a sealed worker, whose filter knows no more calls than the grants bring.
 #[test]
 fn a_sealed_tool_gives_a_file_a_new_name_on_fuse() {
     let desk = Desk::with("probe-fs");

@@ -52,7 +52,7 @@ impl Process {
 }
 
 #[test]
-fn the_notary_and_a_host_keep_nothing_that_they_inherit() {
+fn the_notary_and_a_worker_keep_nothing_that_they_inherit() {
     let desk = Desk::with("word-count");
     let secret = inheritable(&desk);
     let sleeper = desk.sleeper();
@@ -63,21 +63,21 @@ fn the_notary_and_a_host_keep_nothing_that_they_inherit() {
     let stderr = fs::read_link(notary.0.join("fd/2")).unwrap();
     assert!(stderr.to_str().unwrap().starts_with("pipe:"), "{stderr:?}");
 
-    let front = sleeper.host.as_ref().unwrap().0.id().to_string();
-    let host = loop {
+    let supervisor = sleeper.run.as_ref().unwrap().0.id().to_string();
+    let worker = loop {
         let processes = fs::read_dir("/proc").unwrap().map(|entry| Process(entry.unwrap().path()));
-        let is_host = |process: &Process| {
-            let is_child = process.stat().is_some_and(|stat| stat[1] == front);
+        let is_worker = |process: &Process| {
+            let is_child = process.stat().is_some_and(|stat| stat[1] == supervisor);
             is_child && process.0.file_name().unwrap().to_str() != Some(&sleeper.notary)
         };
-        if let Some(host) = processes.into_iter().find(is_host) {
-            break host;
+        if let Some(worker) = processes.into_iter().find(is_worker) {
+            break worker;
         }
-        assert!(notary.stat().is_some(), "the front has ended");
+        assert!(notary.stat().is_some(), "the supervisor has ended");
     };
-    host.await_seal();
+    worker.await_seal();
     // It is not dumpable, so that only root may look (`proc(5)`).
-    if let Some(open) = host.keeps_nothing() {
+    if let Some(open) = worker.keeps_nothing() {
         assert!(open.len() > 3, "{open:?}");
     }
 }
@@ -88,7 +88,7 @@ fn the_compiler_keeps_nothing_that_it_inherits() {
     desk.file("secret.txt", "swordfish");
     let secret = inheritable(&desk);
     let mut command = Command::new(env!("CARGO_BIN_EXE_tollgate"));
-    command.args(["compile", "--front", &std::process::id().to_string()]);
+    command.args(["compile", "--supervisor", &std::process::id().to_string()]);
     command.args(["--cpu-seconds", "60", "--memory-bytes", "2000000000", "--threads", "1"]);
     let streams = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let compiler = Ending(streams.spawn().unwrap());

@@ -68,7 +68,7 @@ fn identity(path: PathBuf) -> (u64, i64, i64) {
     (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
 }
 
-/// Its runtime looks at standard input before it says which operations it has, and in a host that may do nothing.
+/// Its runtime looks at standard input before it says which operations it has, and in a worker that may do nothing.
 #[test]
 fn a_component_of_the_preview_1_adapter_is_installed_and_run() {
     let desk = Desk::with("probe-preview1");

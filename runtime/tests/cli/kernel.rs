@@ -64,7 +64,7 @@ fn doctor_names_the_key_where_the_kernel_is_below_the_floor() {
 }
 
 #[test]
-fn inspect_prints_what_the_kernel_leaves_a_host() {
+fn inspect_prints_what_the_kernel_leaves_a_worker() {
     let desk = Desk::with("word-count");
     let ran = desk.run(&[&["inspect", "tools/word-count.wasm", "--kernel"], &DOCS[..]].concat());
     assert_eq!(ran.code, 0, "{}", ran.stderr);

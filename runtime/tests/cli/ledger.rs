@@ -49,7 +49,7 @@ fn a_ledger_in_use_names_the_process_that_has_it() {
     let desk = Desk::with("word-count");
     let sleeper = desk.sleeper();
     let pid = &sleeper.notary;
-    assert_ne!(*pid, sleeper.host.as_ref().unwrap().0.id().to_string(), "the notary has it, not the host");
+    assert_ne!(*pid, sleeper.run.as_ref().unwrap().0.id().to_string(), "the notary has it, not the supervisor");
     let ran = desk.count(&["--wait", "0s"]);
     ran.fails(2, &[&format!("in use by process {pid}"), "nothing was run", "--wait", "--ledger"]);
     desk.count(&["--wait", "soon"]).fails(2, &["soon", "is not a duration", "`30s`"]);

@@ -1,5 +1,5 @@
 //! What is stored of a tool beside its machine code: its imports, as the compiler told them, and its operations, as a sealed
-//! host did. The code itself is loaded by sealed hosts alone, whoever asks for what.
+//! worker did. The code itself is loaded by sealed workers alone, whoever asks for what.
 //!
 //! Artifacts are forged here with the right key, as one could who has it, or as a compiler does that a component broke into.
 
@@ -136,7 +136,7 @@ fn imports_are_those_that_the_compiler_told() {
 }
 
 #[test]
-fn operations_are_told_at_install_by_a_host_that_may_do_nothing() {
+fn operations_are_told_at_install_by_a_worker_that_may_do_nothing() {
     let desk = Desk::with("word-count");
     assert_eq!(desk.run(&["install", "tools/word-count.wasm"]).code, 0);
     let ledger = desk.path("ledger");

@@ -151,7 +151,7 @@ fn killed(scene: &Scene<'_>) -> Result<Verdict> {
     if !kept(scene) {
         return Err("the words were never kept".into());
     }
-    // What is left of the run ends by itself: it has lost its front.
+    // What is left of the run ends by itself: it has lost its supervisor.
     let mut next = run(scene, &[], "next");
     for _ in 0..20 {
         if next.is_ok() {

@@ -194,7 +194,7 @@ mod tests {
         let blocked = BlockedCall {
             host,
             call: Some(CallId([0xab; 16])),
-            thread: ThreadName::new("worker-1"),
+            thread: ThreadName::new("executor-1"),
             number: 257,
             arch: AUDIT_ARCH_X86_64,
             arguments: [0; 6],
@@ -208,7 +208,7 @@ mod tests {
         );
         assert_eq!(
             line(Entry::BlockedCall(blocked)),
-            "     5  blocked    abab…abababababab host 070707070707 system call openat (257) on thread worker-1\n"
+            "     5  blocked    abab…abababababab host 070707070707 system call openat (257) on thread executor-1\n"
         );
         let record = line(Entry::KernelRecord(record));
         assert!(record.starts_with("     5  kernel     host 070707070707 audit(1.2:3): pid=42"), "{record}");

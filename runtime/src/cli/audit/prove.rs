@@ -23,7 +23,7 @@ use crate::cli::{config, output};
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ProveFault {
     #[error("call {call} has no end on record")]
-    #[diagnostic(help("what is proven is its end: wait for it; a call whose host died never gets one"))]
+    #[diagnostic(help("what is proven is its end: wait for it; a call whose worker died never gets one"))]
     NotEnded { call: CallId },
     #[error("call {call} has no entry #{intent} before its end")]
     #[diagnostic(help("it has #0 to #{last}, as `tollgate audit show --call {call}` prints them"))]

@@ -14,10 +14,10 @@ use crate::cli::running::Running;
 use crate::cli::{config, output};
 use crate::compile_limits::CompileLimits;
 use crate::compiler::{Compiler, CompilerCommand};
+use crate::engine::Engine;
 use crate::error::{LoadError, with_causes};
-use crate::front::{Front, ToolSpec};
 use crate::loading::Provenance;
-use crate::machine::Engine;
+use crate::supervisor::{Supervisor, ToolSpec};
 
 /// What came of the start of one process.
 pub(super) struct Trial {
@@ -50,16 +50,16 @@ pub(super) fn all() -> Vec<Trial> {
     let trial = |name, what_for, done: &Result<(), String>| Trial { name, what_for, failed: done.clone().err() };
     let compiled = compile();
     let folder = tempfile::tempdir();
-    let front = match (&folder, &compiled) {
+    let supervisor = match (&folder, &compiled) {
         (Err(error), _) => {
             Err(format!("no folder for temporary files can be made ({error}): set TMPDIR to another one"))
         }
-        (Ok(folder), Ok(_)) => start(&folder.path().join("ledger")).map(|front| (front, folder.path())),
+        (Ok(folder), Ok(_)) => start(&folder.path().join("ledger")).map(|supervisor| (supervisor, folder.path())),
         (Ok(_), Err(_)) => Err("not tried, as nothing is compiled".to_owned()),
     };
-    let (worked, recorded) = match (front, &compiled) {
-        (Ok((front, folder)), Ok(artifact)) => {
-            (work(&front, artifact.clone(), folder), front.finish().map_err(|error| with_causes(&error)))
+    let (worked, recorded) = match (supervisor, &compiled) {
+        (Ok((supervisor, folder)), Ok(artifact)) => {
+            (work(&supervisor, artifact.clone(), folder), supervisor.finish().map_err(|error| with_causes(&error)))
         }
         (Err(reason), _) => (Err("not tried, as nothing can be recorded".to_owned()), Err(reason)),
         (Ok(_), Err(_)) => (Err("not tried, as nothing is compiled".to_owned()), Ok(())),
@@ -79,15 +79,15 @@ fn compile() -> Result<Artifact, String> {
 }
 
 /// With what this kernel has: what the policy requires of it is told apart.
-fn start(ledger: &Path) -> Result<Front, String> {
+fn start(ledger: &Path) -> Result<Supervisor, String> {
     let sandbox = SandboxSettings { require: SandboxLevel::None };
     let running = Running { sandbox, ..Running::default() };
     let (notary, settings) = own_processes(ledger, None, running).map_err(|failure| format!("{failure:?}"))?;
-    Front::start(notary, ledger, settings).map_err(|error| with_causes(&error))
+    Supervisor::start(notary, ledger, settings).map_err(|error| with_causes(&error))
 }
 
 /// The empty component is loaded, in a process that is sealed for a granted folder, and found to be no tool.
-fn work(front: &Front, artifact: Artifact, folder: &Path) -> Result<(), String> {
+fn work(supervisor: &Supervisor, artifact: Artifact, folder: &Path) -> Result<(), String> {
     let manifest = Manifest::parse(MANIFEST, "tool.toml").map_err(|error| error.to_string())?;
     let provenance = Provenance { manifest: MANIFEST, grant: "", by: "tollgate doctor", declared: None };
     // Beside the ledger, which no tool may reach.
@@ -108,7 +108,7 @@ fn work(front: &Front, artifact: Artifact, folder: &Path) -> Result<(), String> 
     // Whoever starts a tool holds its folders from before.
     let _folders = hold(&mut set).map_err(|error| error.to_string())?;
     let spec = ToolSpec::new(artifact, &manifest, set, provenance);
-    match front.add(spec).and_then(|tool| tool.start()) {
+    match supervisor.add(spec).and_then(|tool| tool.start()) {
         Ok(()) | Err(LoadError::NotATool { .. }) => Ok(()),
         Err(error) => Err(with_causes(&error)),
     }

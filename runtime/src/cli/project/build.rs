@@ -19,11 +19,11 @@ use crate::cli::imports::{NeedsCompared, compare};
 use crate::cli::language::Language;
 use crate::cli::running::Running;
 use crate::cli::{ledger, output, tools};
+use crate::engine::Engine;
 use crate::error::{LoadError, with_causes};
-use crate::front::ToolSpec;
 use crate::loading::Provenance;
-use crate::machine::Engine;
 use crate::package::{PackageError, embed_manifest};
+use crate::supervisor::ToolSpec;
 
 /// A component that was built.
 pub(super) struct Built {
@@ -84,25 +84,25 @@ impl Project {
             Ok(around) => around,
             Err(error) => return Ok(Some(format!("there is no folder for temporary files: {error}"))),
         };
-        let front = match ledger::start_front(
+        let supervisor = match ledger::start_supervisor(
             &around.path().join("ledger"),
             TimeSpan::from_millis(0),
             None,
             Running::default(),
         ) {
-            Ok(front) => front,
+            Ok(supervisor) => supervisor,
             Err(failure) => return Ok(Some(failure.causes())),
         };
         let (by, declared) = (ledger::user(), Some(self.manifest.name.as_str()));
         let provenance = Provenance { manifest: &self.manifest_text, grant: "", by: &by, declared };
         let spec = ToolSpec::to_describe(artifact, &self.manifest, &Grant::default(), provenance);
-        match front.describe(spec) {
+        match supervisor.describe(spec) {
             Ok(described) => {
                 // It is asked again otherwise.
                 compiled::keep(&described).ok();
                 Ok(None)
             }
-            Err(LoadError::NoHost(error)) => Ok(Some(with_causes(&error))),
+            Err(LoadError::NoWorker(error)) => Ok(Some(with_causes(&error))),
             Err(error) => Err(error),
         }
     }

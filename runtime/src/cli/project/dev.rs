@@ -52,7 +52,7 @@ fn round(args: &DevArgs) -> Result<Exit, Failure> {
     run(&project.folder, &built.component, &args.run)
 }
 
-#[allow(clippy::disallowed_methods, reason = "runs this program again: each run is a front of its own")]
+#[allow(clippy::disallowed_methods, reason = "runs this program again: each run is a supervisor of its own")]
 fn run(project: &Path, component: &Path, args: &[String]) -> Result<Exit, Failure> {
     let not_started = |source| Failure::internal_as(DevError::NotStarted { source });
     let program = config::this_program().map_err(not_started)?;

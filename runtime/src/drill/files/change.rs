@@ -224,11 +224,11 @@ pub(in super::super) const CHANGE: &[Attack] = &[
     })
     .alone(Alone::Depends("neither is a file")),
     Attack::blocked("copy-range", "copy between descriptors within the kernel", libc::SYS_copy_file_range, |ground| {
-        raw!(libc::SYS_copy_file_range, ground.held.lane, 0, ground.held.pipe, 0, 16, 0)
+        raw!(libc::SYS_copy_file_range, ground.held.connection, 0, ground.held.pipe, 0, 16, 0)
     })
     .alone(Alone::Depends("neither is a file")),
     Attack::blocked("sendfile", "copy from a descriptor to the pipe", libc::SYS_sendfile, |ground| {
-        raw!(libc::SYS_sendfile, ground.held.pipe, ground.held.lane, 0, 16)
+        raw!(libc::SYS_sendfile, ground.held.pipe, ground.held.connection, 0, 16)
     })
     .alone(Alone::Never("it would wait for a request")),
     Attack::blocked("sync-everything", "make the machine wait for its disks", libc::SYS_sync, |_| raw!(libc::SYS_sync))

@@ -44,11 +44,11 @@ pub(in super::super) const READ: &[Attack] = &[
     by_openat2("symlink-out", "read a file outside through a symbolic link in the granted folder", |ground| {
         open2(&ground.inside("link-out")?, libc::O_RDONLY)
     }),
-    by_openat2("read-parent-environment", "read the front's environment in /proc", |ground| {
+    by_openat2("read-parent-environment", "read the supervisor's environment in /proc", |ground| {
         let path = std::path::PathBuf::from(format!("/proc/{}/environ", ground.aim.parent));
         open2(&super::super::ground::text(&path)?, libc::O_RDONLY)
     }),
-    by_openat2("read-parent-memory-file", "open the front's /proc/PID/mem", |ground| {
+    by_openat2("read-parent-memory-file", "open the supervisor's /proc/PID/mem", |ground| {
         let path = std::path::PathBuf::from(format!("/proc/{}/mem", ground.aim.parent));
         open2(&super::super::ground::text(&path)?, libc::O_RDWR)
     }),

@@ -402,7 +402,7 @@ fn child_has_threads() {
         let (to_thread, go) = channel::<Expected>();
         let (to_main, tested) = channel();
         let thread = thread::spawn(move || {
-            trap::name_thread("worker-1");
+            trap::name_thread("executor-1");
             to_main.send(None).unwrap();
             to_main.send(Some(self_test(&go.recv().unwrap()).unwrap())).unwrap();
             go.recv().unwrap_err();
@@ -418,9 +418,9 @@ fn child_has_threads() {
     });
     assert_eq!(ended.status.exit_status(), Some(BLOCKED_EXIT), "{ended:?}");
     let blocked = ended.blocked.unwrap();
-    assert_eq!((blocked.thread.as_str(), blocked.number), ("worker-1", libc::SYS_getppid.unsigned_abs()));
+    assert_eq!((blocked.thread.as_str(), blocked.number), ("executor-1", libc::SYS_getppid.unsigned_abs()));
 
-    // One that was not tested keeps the host from serving, and one that is there too early keeps it from being sealed.
+    // One that was not tested keeps the worker from serving, and one that is there too early keeps it from being sealed.
     let ended = forked(|pipe| {
         let confined = confine(&nothing, SandboxLevel::Full, &[pipe.as_fd()]).unwrap();
         let (to_main, runs) = channel();
@@ -468,7 +468,7 @@ fn child_fails_in_its_own_ways() {
         drop(std::hint::black_box(vec![1_u8; usize::try_from(data).unwrap() + 1]));
     });
     assert_eq!(ended.status.terminating_signal(), Some(libc::SIGABRT), "{ended:?}");
-    // An entry that the pipe has no room for does not keep a blocked call from ending the host.
+    // An entry that the pipe has no room for does not keep a blocked call from ending the worker.
     let ended = forked(|_pipe| {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
         while rustix::io::write(&write, &[0; 4096]).is_ok() {}

@@ -20,7 +20,8 @@ use crate::loading::{LoadOrder, Loading};
 use crate::memory_file::memory_file;
 use crate::private::Noted;
 use crate::{
-    Answer, Books, CallError, CallFailure, Caller, Component, Engine, Provenance, Request, Runtime, Tool, Worker,
+    Answer, AuditSink, CallError, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool,
+    Provenance, Request,
 };
 
 #[test]
@@ -65,11 +66,11 @@ fn child_runs_tools() {
     fs::write(folder.join("a"), "text").unwrap();
     let mut set = set(&[(&folder, Access::ALL.into_iter().collect())]);
     set.fs[0].guest = "/docs".to_owned();
-    in_sealed_host("probe-fs", set, |worker, tool| {
+    in_sealed_worker("probe-fs", set, |thread, tool| {
         // There is room for as much as all calls may take at once, within the limit on memory.
         let Limits { memory, calls, .. } = Limits::DEFAULT;
         drop(std::hint::black_box(Vec::<u8>::with_capacity(usize::try_from(memory * u64::from(calls)).unwrap())));
-        serve(worker, tool);
+        serve(thread, tool);
     });
 }
 
@@ -111,10 +112,10 @@ fn guests_fail_as_they_do_without_a_seal() {
 fn child_runs_failing_guests() {
     for (name, arguments, grants, as_it_should) in FAILING {
         let set = granted(&manifest(name), grants);
-        in_sealed_host(name, set, |worker, tool| {
+        in_sealed_worker(name, set, |thread, tool| {
             // Twice: the slot that one guest left is taken by the next.
             for _call in 0..2 {
-                let failure = invoke(worker, tool, "attack", arguments).unwrap_err();
+                let failure = invoke(thread, tool, "attack", arguments).unwrap_err();
                 assert!(as_it_should(&failure.error), "{name}: {failure}");
             }
         });
@@ -138,8 +139,8 @@ fn manifest(name: &str) -> Manifest {
 }
 
 /// Loads a guest in a process of its own, seals that by the plan of `set`, and does `work` on a thread of it.
-fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Worker, &Tool) + Send) {
-    // What may be erased later is written outside a sealed host: here, not at all.
+fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut InProcessThread, &LoadedTool) + Send) {
+    // What may be erased later is written outside a sealed worker: here, not at all.
     set.audit.arguments = ArgumentsRecord::None;
     let around = tempfile::tempdir().unwrap();
     let ledger = around.path().canonicalize().unwrap().join("ledger");
@@ -153,8 +154,8 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
         set_evidence(pipe.as_raw_fd(), HOST);
         let stripped = strip(&[pipe.as_fd(), code.as_fd()]).unwrap();
         let engine = Engine::for_mapped_code(set.limits.calls).unwrap();
-        let books = Books::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();
-        // What a front does for its hosts.
+        let sink = AuditSink::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();
+        // What a supervisor does for its workers.
         let _held = hold(&mut set).unwrap();
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
         let loading = Loading::of(LoadOrder::new(&manifest, Digest::of(&bytes), set, provenance)).unwrap();
@@ -162,7 +163,7 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
         know_devtmpfs();
         let confined = stripped.confine(&plan, SandboxLevel::Full).unwrap();
         let component = Component::from_memory_file(&engine, &code, Digest::of(&bytes)).unwrap();
-        let (to_worker, go) = channel::<Option<Expected>>();
+        let (to_thread, go) = channel::<Option<Expected>>();
         let (to_ticker, ticker_go) = channel::<Expected>();
         let (to_main, tested) = channel::<Option<Tested>>();
         let from_ticker = to_main.clone();
@@ -170,34 +171,34 @@ fn in_sealed_host(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut Wor
             from_ticker.send(None).unwrap();
             from_ticker.send(Some(self_test(&ticker_go.recv().unwrap()).unwrap())).unwrap();
         };
-        let runtime = Runtime::start_before_sealing(&engine, books, ticker).unwrap();
+        let in_process = InProcess::start_before_sealing(&engine, sink, ticker).unwrap();
         thread::scope(|scope| {
             scope.spawn(move || {
                 trap::name_thread("worker");
-                let mut worker = Worker::new(&runtime).unwrap();
+                let mut thread = InProcessThread::new(&in_process).unwrap();
                 let describing = Noted::of(CallId([1; 16]), None, None);
-                let tool = loading.load(&mut worker.runner, &component, &describing).unwrap();
+                let tool = loading.load(&mut thread.thread, &component, &describing).unwrap();
                 to_main.send(None).unwrap();
                 to_main.send(Some(self_test(&go.recv().unwrap().unwrap()).unwrap())).unwrap();
                 go.recv().unwrap();
-                work(&mut worker, &tool);
+                work(&mut thread, &tool);
             });
             // Both have started by then.
             assert_eq!([tested.recv().unwrap(), tested.recv().unwrap()], [None, None]);
             let filtered = confined.filter().unwrap();
-            to_worker.send(Some(filtered.expected())).unwrap();
+            to_thread.send(Some(filtered.expected())).unwrap();
             to_ticker.send(filtered.expected()).unwrap();
             let [first, second] = [(); 2].map(|()| tested.recv().unwrap().unwrap());
             let all = [self_test(&filtered.expected()).unwrap(), first, second];
             let enforced = filtered.finish(&all).unwrap();
             assert_eq!(enforced.level(), SandboxLevel::Full);
-            to_worker.send(None).unwrap();
+            to_thread.send(None).unwrap();
         });
     });
     assert!(ended.well(), "{name}: {ended:?}");
 }
 
-fn serve(worker: &mut Worker, tool: &Tool) {
+fn serve(thread: &mut InProcessThread, tool: &LoadedTool) {
     for _call in 0..3 {
         let run = [
             json!({ "op": "read", "path": "/docs/a" }),
@@ -222,8 +223,8 @@ fn serve(worker: &mut Worker, tool: &Tool) {
             json!({ "op": "unlink", "path": "/docs/folder/new" }),
             json!({ "op": "rmdir", "path": "/docs/folder" }),
         ];
-        all_well(&ask(worker, tool, "run", &run));
-        all_well(&ask(worker, tool, "raw", &raw_steps()));
+        all_well(&ask(thread, tool, "run", &run));
+        all_well(&ask(thread, tool, "raw", &raw_steps()));
     }
 }
 
@@ -255,13 +256,18 @@ fn all_well(answers: &Value) {
     }
 }
 
-fn ask(worker: &mut Worker, tool: &Tool, operation: &str, steps: &[Value]) -> Value {
-    let answer = invoke(worker, tool, operation, &json!({ "steps": steps }).to_string());
+fn ask(thread: &mut InProcessThread, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Value {
+    let answer = invoke(thread, tool, operation, &json!({ "steps": steps }).to_string());
     let answer = answer.unwrap_or_else(|failure| panic!("{operation}: {failure}"));
     serde_json::from_str(&answer.output).unwrap()
 }
 
-fn invoke(worker: &mut Worker, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+fn invoke(
+    thread: &mut InProcessThread,
+    tool: &LoadedTool,
+    operation: &str,
+    arguments: &str,
+) -> Result<Answer, Box<CallFailure>> {
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
-    worker.invoke(tool, &request)
+    thread.invoke(tool, &request)
 }

@@ -1,0 +1,123 @@
+//! What a worker's threads do once it is sealed, beside what they are there for.
+
+use std::fmt::Debug;
+use std::os::fd::RawFd;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+use tollgate_audit::HostId;
+use tollgate_capability::CapabilitySet;
+
+/// What happens in a worker that is sealed and serves. In the `tollgate` program it is [`NothingElse`]; a drill makes its
+/// attacks here, in a process that is the shipped one in all else. It is a type parameter of
+/// [`serve_and`](super::serve_and): no message brings it about.
+pub trait AfterSealed: Debug + Send + Sync + 'static {
+    /// What the process is sealed for beside its tools.
+    fn sealed_for(&self) -> Option<CapabilitySet>;
+
+    /// Called once on each kind of thread, on one of it, when that thread is sealed. May block: the thread then does not do
+    /// what it is there for.
+    fn after_sealed(&self, thread: ThreadKind, process: &SealedProcess);
+}
+
+/// Nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct NothingElse;
+
+impl AfterSealed for NothingElse {
+    fn sealed_for(&self) -> Option<CapabilitySet> {
+        None
+    }
+
+    fn after_sealed(&self, _thread: ThreadKind, _process: &SealedProcess) {}
+}
+
+/// The kinds of thread that a worker has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ThreadKind {
+    /// Hears the supervisor.
+    Main,
+    /// Runs calls. The name of each begins with it.
+    Executor,
+    /// Advances the engine's epoch.
+    Epoch,
+}
+
+impl ThreadKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Main, Self::Executor, Self::Epoch];
+
+    /// In one word, as the ledger names the threads.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Executor => "executor",
+            Self::Epoch => "epoch",
+        }
+    }
+}
+
+/// A worker as code sees it that runs in it.
+#[derive(Debug, Clone)]
+pub struct SealedProcess {
+    /// Its id in the ledger.
+    pub id: HostId,
+    /// Its socket to the supervisor.
+    pub control: RawFd,
+    /// Its end of the pipe to the notary.
+    pub pipe: RawFd,
+    /// Its socket to the notary.
+    pub acks: RawFd,
+    /// The socket on which its first thread gets its calls.
+    pub connection: RawFd,
+    told: Arc<Told>,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    is_told: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl SealedProcess {
+    /// A process that holds these descriptors: control, pipe, acks, connection.
+    #[must_use]
+    pub fn new(id: HostId, [control, pipe, acks, connection]: [RawFd; 4]) -> Self {
+        Self { id, control, pipe, acks, connection, told: Arc::default() }
+    }
+
+    /// Waits until the supervisor has been told how the start went.
+    pub fn await_start(&self) {
+        let told = self.told.is_told.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.told.changed.wait_while(told, |told| !*told).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The supervisor has been told.
+    pub(super) fn has_started(&self) {
+        *self.told.is_told.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.told.changed.notify_all();
+    }
+}
+
+/// A worker's hook, with what it is called with.
+#[derive(Debug)]
+pub(super) struct After<A> {
+    hook: A,
+    pub(super) process: SealedProcess,
+}
+
+impl<A: AfterSealed> After<A> {
+    pub(super) fn new(hook: A, process: SealedProcess) -> Arc<Self> {
+        Arc::new(Self { hook, process })
+    }
+
+    pub(super) fn sealed_for(&self) -> Option<CapabilitySet> {
+        self.hook.sealed_for()
+    }
+
+    pub(super) fn on(&self, thread: ThreadKind) {
+        self.hook.after_sealed(thread, &self.process);
+    }
+}

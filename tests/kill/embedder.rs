@@ -1,0 +1,169 @@
+//! An embedder that calls a tool through a notary: the tool compiled once, a ledger opened as often as wanted.
+
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use rustix::process::getpid;
+use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
+use tollgate::{
+    Answer, AuditSink, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadError, LoadedTool,
+    Provenance, Request, StartError,
+};
+use tollgate_audit::{AppendError, Record as _, Recorder};
+use tollgate_config::{AdhocGrant, Grant, intersect};
+use tollgate_workspace::processes::{PATIENCE, children_of, kill};
+use tollgate_workspace::{guest, manifest};
+
+/// As the `tollgate` command has it.
+pub(crate) const ORIGIN: &str = "tollgate.local/ledger";
+
+/// The tool, compiled.
+pub(crate) struct Compiled {
+    engine: Engine,
+    component: Component,
+}
+
+/// A notary, and the tool loaded to record through it.
+pub(crate) struct Embedder {
+    pub(crate) notary: NotaryProcess,
+    recorder: Arc<Recorder>,
+    pub(crate) in_process: InProcess,
+    pub(crate) thread: InProcessThread,
+    pub(crate) tool: LoadedTool,
+}
+
+/// Why there is no embedder.
+#[derive(Debug)]
+pub(crate) enum NoStart {
+    Notary(NotaryFailure),
+    Start(StartError),
+    Load(LoadError),
+}
+
+impl std::fmt::Display for NoStart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Notary(failure) => f.write_str(&with_causes(failure)),
+            Self::Start(error) => f.write_str(&with_causes(error)),
+            Self::Load(error) => f.write_str(&with_causes(error)),
+        }
+    }
+}
+
+impl Compiled {
+    pub(crate) fn new() -> Self {
+        let engine = Engine::new(4).expect("an engine");
+        let bytes = std::fs::read(guest("echo-read").component).expect("a component");
+        let component = Component::compile(&engine, &bytes).expect("a component that compiles");
+        Self { engine, component }
+    }
+
+    /// Starts a notary by `command` and loads the tool, whose `/data` is the folder `data`. `acknowledge` is the word of
+    /// the policy for when a call is.
+    pub(crate) fn embedder(
+        &self,
+        command: NotaryCommand,
+        ledger: &Path,
+        data: &Path,
+        acknowledge: &str,
+    ) -> Result<Embedder, NoStart> {
+        let notary = NotaryProcess::start(command).map_err(NoStart::Notary)?;
+        let recorder = notary.recorder().expect("a way to the notary");
+        let sink = AuditSink::open(Arc::clone(&recorder) as _, ledger).expect("a side store");
+        let in_process = InProcess::start_unsealed(&self.engine, sink).map_err(NoStart::Start)?;
+        let mut thread = InProcessThread::new(&in_process).expect("a thread");
+        let tool = self.load(&mut thread, data, acknowledge).map_err(NoStart::Load)?;
+        Ok(Embedder { notary, recorder, in_process, thread, tool })
+    }
+
+    /// Tries again while the notary is being started again.
+    fn load(&self, thread: &mut InProcessThread, data: &Path, acknowledge: &str) -> Result<LoadedTool, LoadError> {
+        let manifest = manifest(guest("echo-read"));
+        let mut grant = Grant::default();
+        let data = format!("fs:/data={}:read", data.display());
+        for text in [&data, &format!("audit:acknowledge={acknowledge}"), "audit:arguments=none"] {
+            let parsed = AdhocGrant::parse(text, Path::new("/")).expect("a grant");
+            grant.merge_adhoc(parsed).expect("a grant that fits");
+        }
+        let set = intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
+            match thread.load(&self.component, &manifest, set.clone(), provenance) {
+                Err(error) if is_away(&error) && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done => return done,
+            }
+        }
+    }
+}
+
+impl Embedder {
+    /// Waits until the notary takes what is new, or never will.
+    pub(crate) fn await_ready(&self) -> Result<(), AppendError> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.recorder.ready() {
+                Err(AppendError::Away | AppendError::Stalled { .. }) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(1))
+                }
+                ready => return ready,
+            }
+        }
+    }
+
+    /// Ends the record, which must not take for ever.
+    pub(crate) fn finish(self) -> Result<(), NotaryFailure> {
+        let Self { notary, .. } = self;
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || done.send(notary.finish()));
+        ended.recv_timeout(PATIENCE).unwrap_or_else(|_| {
+            children_of(getpid()).into_iter().for_each(kill);
+            panic!("the notary does not end")
+        })
+    }
+
+    pub(crate) fn call(&mut self, times: u64) -> Result<Answer, Box<CallFailure>> {
+        call(&mut self.thread, &self.tool, times)
+    }
+}
+
+/// Has the tool open and read its file so many times.
+pub(crate) fn call(thread: &mut InProcessThread, tool: &LoadedTool, times: u64) -> Result<Answer, Box<CallFailure>> {
+    let arguments = format!(r#"{{"path": "/data/file", "times": {times}}}"#);
+    let caller = Caller::default();
+    thread.invoke(tool, &Request { operation: "read-many", arguments: &arguments, stdin: Default::default(), caller })
+}
+
+/// This program as the notary of a ledger.
+pub(crate) fn notary_command(ledger: &Path) -> NotaryCommand {
+    let mut arguments = vec!["notary".into(), "--ledger".into(), ledger.into()];
+    arguments.extend(["--origin", ORIGIN, "--software", "tests"].map(Into::into));
+    NotaryCommand { program: std::env::current_exe().expect("this program"), arguments }
+}
+
+/// A folder with the file that the tool reads.
+pub(crate) fn data_in(folder: &Path) -> std::path::PathBuf {
+    let data = folder.join("data");
+    std::fs::create_dir_all(&data).expect("a folder");
+    std::fs::write(data.join("file"), "x".repeat(4096)).expect("a file");
+    data
+}
+
+fn is_away(error: &LoadError) -> bool {
+    with_causes(error).contains("is away")
+}
+
+/// An error with all its causes in one line.
+pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
