@@ -1,3 +1,27 @@
-//! The house in order: what ARCHITECTURE.md says of files and folders is true.
+//! The house in order: which crate and which module may use which, and that what ARCHITECTURE.md says of files and folders is
+//! true.
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
+#![allow(clippy::disallowed_methods, reason = "sources are read where they stand, and cargo is asked for its packages")]
 
+mod crates;
 mod map;
+mod modules;
+
+use std::path::Path;
+
+use modules::{Modules, cycles};
+
+/// Those with more than a few modules. The bindings of `guest-sdk` are generated, and name what implements them.
+const CRATES: [&str; 6] = ["audit", "capability", "capability/config", "runtime", "wasi-proxy", "xtask"];
+
+#[test]
+fn no_module_uses_one_that_uses_it() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    for name in CRATES {
+        let uses = Modules::read(&root.join(name).join("src")).uses();
+        assert!(uses.len() > 5, "{name}: what was read?");
+        found.extend(cycles(&uses).into_iter().map(|group| format!("{name}: {}", group.join(", "))));
+    }
+    assert!(found.is_empty(), "these modules use each other, so that none is read without all:\n{}", found.join("\n"));
+}

@@ -1,0 +1,66 @@
+//! Which crate of the workspace may use which: one direction, from what decides and what is proof up to the program.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// Each crate that is shipped, with the crates of the workspace that it uses.
+const MAY_USE: [(&str, &[&str]); 9] = [
+    ("tollgate-plain", &[]),
+    ("tollgate-schema", &[]),
+    ("tollgate-capability", &["tollgate-plain"]),
+    ("tollgate-config", &["tollgate-capability", "tollgate-plain"]),
+    ("tollgate-audit", &["tollgate-plain"]),
+    ("tollgate-wasi-proxy", &["tollgate-audit", "tollgate-capability"]),
+    (
+        "tollgate",
+        &[
+            "tollgate-audit",
+            "tollgate-capability",
+            "tollgate-config",
+            "tollgate-plain",
+            "tollgate-schema",
+            "tollgate-wasi-proxy",
+        ],
+    ),
+    ("tollgate-guest-macros", &[]),
+    ("tollgate-guest", &["tollgate-guest-macros"]),
+];
+
+/// What the decision core and the format of the ledger do without: a verifier and an auditor's replay need no more than these.
+const NOT_BELOW: [&str; 4] = ["toml", "miette", "strsim", "clap"];
+
+#[test]
+fn crates_use_each_other_in_one_direction() {
+    let uses = uses();
+    for (name, may_use) in MAY_USE {
+        let used: BTreeSet<&str> =
+            uses[name].iter().map(String::as_str).filter(|used| uses.contains_key(*used)).collect();
+        assert_eq!(used, may_use.iter().copied().collect(), "{name}");
+    }
+    for name in ["tollgate-capability", "tollgate-audit", "tollgate-wasi-proxy", "tollgate-plain", "tollgate-schema"] {
+        let too_much: Vec<_> = NOT_BELOW.iter().filter(|other| uses[name].contains(**other)).collect();
+        assert!(too_much.is_empty(), "{name} uses {too_much:?}");
+    }
+}
+
+/// The packages of the workspace, and what each uses outside its tests.
+fn uses() -> BTreeMap<String, BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let packages = metadata["packages"].as_array().expect("packages").iter();
+    packages
+        .map(|package| {
+            let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
+            let normal = dependencies.filter(|dependency| dependency["kind"].is_null());
+            (text(&package["name"]), normal.map(|dependency| text(&dependency["name"])).collect())
+        })
+        .collect()
+}
