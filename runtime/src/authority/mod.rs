@@ -50,7 +50,7 @@ pub(crate) fn has_other_name(file: &Metadata) -> bool {
 }
 
 /// Whether what has this owner is surely this user's.
-fn is_own(owner: u32) -> bool {
+pub(crate) fn is_own(owner: u32) -> bool {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     owner == user() && (owner != NOBODY || maps_all(&read("/proc/self/uid_map")))
 }
@@ -68,7 +68,7 @@ fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-const ROOT: u32 = 0;
+pub(crate) const ROOT: u32 = 0;
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the ledger, its key, its state, its side store | have any right there |
 //! | the key of compiled tools | read or change it |
-//! | the policy, accepted policies, installed tools, the cache, the component, its manifest, this program | change it |
+//! | the policy, accepted policies, installed tools, the cache, the component, its manifest, this program, that of the drill | change it |
 //! | the project that the component is built from over and over | change it |
 //! | the receipt that a call will get | change it |
 //!
@@ -55,6 +55,8 @@ pub enum Deciding {
     Receipt,
     /// This program.
     Program,
+    /// The program of the drill, which the operator runs unsealed.
+    Drill,
 }
 
 impl Deciding {
@@ -74,7 +76,8 @@ impl Deciding {
             | Self::Manifest
             | Self::Project
             | Self::Receipt
-            | Self::Program => access.intersection(changes),
+            | Self::Program
+            | Self::Drill => access.intersection(changes),
         }
     }
 
@@ -101,7 +104,8 @@ impl Deciding {
             | Self::Cache
             | Self::Component
             | Self::Manifest
-            | Self::Program => {
+            | Self::Program
+            | Self::Drill => {
                 "a tool with it would decide over its own rights: grant a folder that does not hold it, or only `read`, \
                  `list` and `metadata` where it may be seen"
             }
@@ -124,6 +128,7 @@ impl Deciding {
             Self::Project => "the project that is built",
             Self::Receipt => "the place of the receipt",
             Self::Program => "the program `tollgate`",
+            Self::Drill => "the program of `tollgate drill`",
         }
     }
 }
@@ -438,7 +443,7 @@ mod tests {
         }
     }
 
-    const ALL: [Deciding; 12] = [
+    const ALL: [Deciding; 13] = [
         Deciding::Ledger,
         Deciding::ArtifactKey,
         Deciding::Policy,
@@ -451,6 +456,7 @@ mod tests {
         Deciding::Project,
         Deciding::Receipt,
         Deciding::Program,
+        Deciding::Drill,
     ];
 
     #[test]
@@ -472,7 +478,8 @@ mod tests {
                     | Deciding::Manifest
                     | Deciding::Project
                     | Deciding::Receipt
-                    | Deciding::Program => changes,
+                    | Deciding::Program
+                    | Deciding::Drill => changes,
                 };
                 let place = if what == Deciding::PolicyFound { "w/tollgate.toml" } else { "w/place" };
                 assert_eq!(ground.is_refused(what, place, "w", &[access]), forbidden, "{what}: {access}");
