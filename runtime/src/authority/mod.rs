@@ -24,6 +24,7 @@ mod walk;
 
 pub use folders::{FolderError, HeldFolders, Nesting, open_folders};
 pub(crate) use folders::{folder_at, hold};
+pub(crate) use found::{is_trusted, others_may_write};
 pub use places::{Deciding, DecidingPlaces, PlaceError};
 pub use policy_file::{Bounds, POLICY_NAME, PolicyFile, Reach};
 pub use policy_file_error::PolicyFileError;
@@ -50,7 +51,7 @@ pub(crate) fn has_other_name(file: &Metadata) -> bool {
 }
 
 /// Whether what has this owner is surely this user's.
-pub(crate) fn is_own(owner: u32) -> bool {
+fn is_own(owner: u32) -> bool {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     owner == user() && (owner != NOBODY || maps_all(&read("/proc/self/uid_map")))
 }
@@ -68,7 +69,7 @@ fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-pub(crate) const ROOT: u32 = 0;
+const ROOT: u32 = 0;
 
 #[cfg(test)]
 mod tests {

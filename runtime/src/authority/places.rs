@@ -256,6 +256,17 @@ impl DecidingPlaces {
         })
     }
 
+    /// What `path` would be written to, at one of them or in it, whether that is there yet or not. The place of a receipt is
+    /// written to once, and what a project makes is its own.
+    pub(crate) fn holding(&self, path: &Path) -> Option<Deciding> {
+        // What cannot be looked at is where it is written to be.
+        let real = |path: &Path| walk(&absolute(path).ok()?).ok().map(|walked| walked.resolved);
+        let path = real(path).unwrap_or_else(|| path.to_owned());
+        let places = self.0.iter().filter(|(what, _)| !matches!(what, Deciding::Receipt | Deciding::Project));
+        let held = |place: &Path| path.starts_with(real(place).as_deref().unwrap_or(place));
+        places.into_iter().find(|(_, place)| held(place)).map(|(what, _)| *what)
+    }
+
     /// Refuses a component that gets the entry `name` of `policy` because its file has that name, if another entry lets a tool
     /// change the file or the way to it: that tool would take the grant.
     ///

@@ -10,6 +10,7 @@ use std::process::{Command, ExitCode};
 
 use clap::Parser;
 use miette::Diagnostic;
+use rustix::fs::fstat;
 use serde_json::{Value, json};
 use tollgate_audit::{Kind, VerifyError};
 
@@ -20,7 +21,7 @@ use super::ledger::{own_processes, user};
 use super::running::Running;
 use super::which::which;
 use super::{compiled, config, load, output, report, usage};
-use crate::authority::{ROOT, has_other_name, is_own};
+use crate::authority::{has_other_name, is_trusted, others_may_write};
 use crate::drill::{Attack, DrillError, DrillOrder, Field, Group, Scene, Stop, Verdict, attack, attacks};
 use crate::error::LoadError;
 use crate::files;
@@ -96,11 +97,11 @@ pub(super) fn become_drill() -> Failure {
 
 /// Why somebody else may have written this file, if somebody may have.
 fn exposed(program: &Path, file: &File) -> Option<&'static str> {
-    let Ok(metadata) = file.metadata() else { return Some("it cannot be looked at") };
-    if metadata.uid() != ROOT && !is_own(metadata.uid()) {
+    let (Ok(metadata), Ok(stat)) = (file.metadata(), fstat(file)) else { return Some("it cannot be looked at") };
+    if !is_trusted(metadata.uid()) {
         return Some("it is another user's");
     }
-    if metadata.mode() & 0o022 != 0 {
+    if others_may_write(file, &stat) {
         return Some("others may write it");
     }
     (has_other_name(&metadata) && metadata.nlink() > names_of(program, &metadata))

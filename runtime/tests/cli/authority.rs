@@ -198,7 +198,7 @@ fn no_tool_changes_what_the_drill_runs_unsealed() {
     assert_eq!(run(&["drill", "--list"]).code, 0);
     let built = [&grant[..7], &["fs:/docs=../bin/deps:write"]].concat();
     run(&built).fails(2, &["hands over the program of `tollgate drill`"]);
-    fs::set_permissions(&drill, fs::Permissions::from_mode(0o775)).unwrap();
+    fs::set_permissions(&drill, fs::Permissions::from_mode(0o757)).unwrap();
     refused("others may write it");
 }
 
