@@ -49,6 +49,8 @@ pub enum HostCall {
     ReadlinkAt {
         /// Which link.
         path: FsPath,
+        /// What stands there now.
+        target: Target,
     },
     /// `…descriptor.set-times-at`.
     SetTimesAt {

@@ -397,7 +397,7 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
 /// `readlinkat`; an absolute text is withheld, since it would tell host paths.
 pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
     permit.perform(|call| {
-        let HostCall::ReadlinkAt { path } = call else { return Err(Failed::Broken) };
+        let HostCall::ReadlinkAt { path, .. } = call else { return Err(Failed::Broken) };
         if path.folder_only() {
             is_folder(roots, path)?;
             return Err(Errno::INVAL.into());
