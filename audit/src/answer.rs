@@ -262,7 +262,10 @@ fn proven_of_ledger(report: &Report, key: Option<&VerifierKey>) -> Vec<String> {
     let origin = report.origin.as_deref().unwrap_or_default();
     let mut proven = Vec::new();
     if report.is_complete() {
-        proven.push(format!("The ledger {origin} has {} entries, none changed, missing or out of order.", report.size));
+        // What an adoption gave up is missing, and nothing tells of it.
+        let is_adopted = report.taken_over.iter().any(|taken| taken.is_adoption);
+        let how = if is_adopted { "none changed or out of order" } else { "none changed, missing or out of order" };
+        proven.push(format!("The ledger {origin} has {} entries, {how}.", report.size));
     }
     proven.push(format!(
         "Its {} calls are told without gaps: every intent has one outcome, violation or closer.",

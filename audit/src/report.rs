@@ -199,7 +199,12 @@ impl ActivityReport {
             match read {
                 Ok((index, entry)) => tally.entry(index, &entry),
                 Err(ReadError::NotAnEntry { .. }) => tally.reading.not_entries += 1,
-                Err(error @ (ReadError::Io { .. } | ReadError::Corrupt(_) | ReadError::Torn { .. })) => {
+                Err(
+                    error @ (ReadError::Io { .. }
+                    | ReadError::Corrupt(_)
+                    | ReadError::Torn { .. }
+                    | ReadError::Cut { .. }),
+                ) => {
                     tally.reading.stopped = Some(error.to_string());
                     break;
                 }

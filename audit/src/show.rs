@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::checkpoint;
 use crate::codec::{DecodeError, kind_and_call};
 use crate::entry::{Entry, Kind};
 use crate::frame::{CorruptFrame, FrameError, Frames, Step, whole_frames};
@@ -48,6 +49,12 @@ pub enum ReadError {
         offset: u64,
         /// What there is of the frame.
         bytes: u64,
+    },
+    /// The journal ends before entries that were in it: its checkpoint or the file beside the ledger's folder counts them.
+    #[error("the journal ends before its last entries: {known} entries are known to have been here")]
+    Cut {
+        /// How many entries there were.
+        known: u64,
     },
 }
 
@@ -137,9 +144,17 @@ impl Entries {
     ///
     /// # Errors
     ///
-    /// [`ReadError::Torn`], [`ReadError::Io`].
+    /// [`ReadError::Torn`], [`ReadError::Cut`], [`ReadError::Io`].
     pub fn whole(&self) -> Result<(), ReadError> {
-        let Some((index, offset)) = self.end.filter(|_| self.torn > 0) else { return Ok(()) };
+        match self.end {
+            Some((index, offset)) if self.torn > 0 => self.not_torn(index, offset),
+            Some((index, offset)) => self.not_cut(index, offset),
+            None => Ok(()),
+        }
+    }
+
+    /// That an unfinished frame is the writer's, who goes on.
+    fn not_torn(&self, index: LeafIndex, offset: u64) -> Result<(), ReadError> {
         let until = Instant::now() + WRITER_PATIENCE;
         loop {
             // Asked before: it may finish and end in between.
@@ -154,6 +169,18 @@ impl Entries {
             }
             thread::sleep(WRITER_LOOK_EVERY);
         }
+    }
+
+    /// That as many entries are there as are known to have been.
+    fn not_cut(&self, index: LeafIndex, offset: u64) -> Result<(), ReadError> {
+        // Asked before: a writer counts entries behind the end when they are in the journal, which is longer by then.
+        let known = known(&self.dir);
+        let journal = fs::metadata(self.dir.join(journal::JOURNAL_FILE)).map_err(|source| ReadError::Io { source })?;
+        // A reading that began near the end that is known may have begun behind the one that is.
+        if journal.len() < offset || (journal.len() == offset && known > index.0) {
+            return Err(ReadError::Cut { known: known.max(index.0) });
+        }
+        Ok(())
     }
 
     /// The index of the entry that comes next; `None` behind the end.
@@ -209,6 +236,13 @@ impl Entries {
         self.frames = None;
         last
     }
+}
+
+/// How many entries the ledger in `dir` is known to have had: none where nothing that can be read says so.
+fn known(dir: &Path) -> u64 {
+    let signed = checkpoint::read(dir).ok().flatten().map(|signed| signed.unverified().size.0);
+    let state = || state::read(&beside(dir, "state").ok()?).ok()?.ok()?;
+    signed.max(state().map(|remembered| remembered.size.0)).unwrap_or_default()
 }
 
 /// A writer finishes an entry within moments, unless its disk is slow.

@@ -48,6 +48,8 @@ pub enum HostCall {
     ReadlinkAt {
         /// Which link.
         path: FsPath,
+        /// What stands there now.
+        target: Target,
     },
     /// `…descriptor.set-times-at`.
     SetTimesAt {

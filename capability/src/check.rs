@@ -87,7 +87,7 @@ fn allowed<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
         HostCall::OpenAt { path, flags, target, handles_open, .. } => open(set, path, *flags, *target, *handles_open),
         HostCall::StatAt { path, target } => at_path(set, path, *target, Access::Metadata),
         HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
-        HostCall::ReadlinkAt { path } => readlink(set, path),
+        HostCall::ReadlinkAt { path, target } => at_path(set, path, *target, Access::Metadata),
         HostCall::SetTimesAt { path, target } => set_times(set, path, *target),
         HostCall::CreateDirectoryAt { path, target, .. } => create_directory(set, path, *target),
         HostCall::RemoveDirectoryAt { path, linked, target } => remove_directory(set, path, *linked, *target),
@@ -367,11 +367,6 @@ fn unlink<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<
 fn metadata_hash<'s>(set: &'s CapabilitySet, path: &FsPath, target: Target) -> Verdict<'s> {
     let fs = placed(set, path, target)?;
     if fs.access.contains(Access::List) { right(fs, Access::List) } else { right(fs, Access::Metadata) }
-}
-
-fn readlink<'s>(set: &'s CapabilitySet, path: &FsPath) -> Verdict<'s> {
-    let fs = placed(set, path, Target::Absent)?;
-    right(fs, Access::Metadata)
 }
 
 fn rename<'s>(

@@ -31,13 +31,13 @@ impl HostCall {
             }
             Self::StatAt { path, target }
             | Self::MetadataHashAt { path, target }
+            | Self::ReadlinkAt { path, target }
             | Self::SetTimesAt { path, target }
             | Self::CreateDirectoryAt { path, target, .. }
             | Self::UnlinkFileAt { path, target } => {
                 facts.path(&PATH, path);
                 facts.target(&TARGET, *target);
             }
-            Self::ReadlinkAt { path } => facts.path(&PATH, path),
             Self::RemoveDirectoryAt { path, linked, target } => {
                 facts.linked_path(&PATH, path, *linked);
                 facts.target(&TARGET, *target);

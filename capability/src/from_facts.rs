@@ -93,7 +93,7 @@ impl<'f> Left<'f> {
             functions::METADATA_HASH_AT => {
                 Call::MetadataHashAt { path: self.path(&PATH)?, target: self.target(&TARGET)? }
             }
-            functions::READLINK_AT => Call::ReadlinkAt { path: self.path(&PATH)? },
+            functions::READLINK_AT => Call::ReadlinkAt { path: self.path(&PATH)?, target: self.target(&TARGET)? },
             functions::SET_TIMES_AT => Call::SetTimesAt { path: self.path(&PATH)?, target: self.target(&TARGET)? },
             functions::CREATE_DIRECTORY_AT => {
                 let (path, target) = (self.path(&PATH)?, self.target(&TARGET)?);

@@ -263,11 +263,12 @@ fn paths(call: &HostCall) -> Vec<(&FsPath, Option<Target>)> {
         HostCall::OpenAt { path, target, .. }
         | HostCall::StatAt { path, target }
         | HostCall::MetadataHashAt { path, target }
+        | HostCall::ReadlinkAt { path, target }
         | HostCall::SetTimesAt { path, target }
         | HostCall::CreateDirectoryAt { path, target, .. }
         | HostCall::RemoveDirectoryAt { path, target, .. }
         | HostCall::UnlinkFileAt { path, target } => vec![(path, Some(*target))],
-        HostCall::ReadlinkAt { path } | HostCall::SymlinkAt { path, .. } => vec![(path, None)],
+        HostCall::SymlinkAt { path, .. } => vec![(path, None)],
         HostCall::RenameAt { from, source, to, target, .. } => vec![(from, Some(*source)), (to, Some(*target))],
         HostCall::LinkAt { from, source, to, .. } => vec![(from, Some(*source)), (to, None)],
         _no_path => Vec::new(),

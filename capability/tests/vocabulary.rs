@@ -145,7 +145,7 @@ fn each_right_below_a_folder_denies_what_it_stands_for() {
         (Access::Metadata, HostCall::Stat { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
         (Access::Metadata, HostCall::MetadataHash { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
         (Access::Metadata, HostCall::StatAt { path: at(0, "a"), target: FILE }),
-        (Access::Metadata, HostCall::ReadlinkAt { path: at(0, "a") }),
+        (Access::Metadata, HostCall::ReadlinkAt { path: at(0, "a"), target: FILE }),
     ];
     for (access, call) in calls {
         let take = |set: &mut CapabilitySet| {

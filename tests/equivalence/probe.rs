@@ -300,7 +300,7 @@ impl Probe {
             Op::SyncFolder => vec![HostCall::ReadDirectory { handle: list_handle(self.from.grant) }],
             Op::Stat => vec![HostCall::StatAt { path: own, target: FILE }],
             Op::Hash => vec![HostCall::MetadataHashAt { path: own, target: FILE }],
-            Op::ReadLink => vec![HostCall::ReadlinkAt { path: own }],
+            Op::ReadLink => vec![HostCall::ReadlinkAt { path: own, target: LINK }],
             Op::SetTimes => vec![HostCall::SetTimesAt { path: own, target: FILE }],
             Op::MakeFolder => vec![HostCall::CreateDirectoryAt { path: own, target: Target::Absent, quota_left }],
             Op::RemoveFolder => vec![HostCall::RemoveDirectoryAt { path: own, linked: false, target: FOLDER }],

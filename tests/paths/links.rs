@@ -102,6 +102,7 @@ fn links_that_lead_out_are_refused_by_the_gate_where_it_looks() {
         steps.push(step_to("link-at", &below, "new"));
         steps.push(step("create-directory-at", &format!("{folder}/new")));
         steps.push(step("remove-directory-at", &below));
+        steps.push(step("readlink-at", &below));
     }
     let refusals: Vec<_> = steps.into_iter().map(|step| Refusal::new(step, BENEATH, Reason::LinkOutside)).collect();
     site.refused(&site.set(ALL), &refusals);
@@ -146,7 +147,7 @@ fn the_kernel_refuses_a_way_out_where_the_gate_does_not_look() {
     let mut steps = Vec::new();
     for folder in ["out-folder", "out-absolute-folder", "parent", "sub/../parent"] {
         let below = format!("{folder}/secret.txt");
-        steps.extend([step("readlink-at", &below), step_to("symlink-at", "a.txt", &below)]);
+        steps.push(step_to("symlink-at", "a.txt", &below));
         steps.push(step_to("link-at", "a.txt", &format!("{folder}/new")));
     }
     site.stopped_by_kernel(&site.set(ALL), &steps);

@@ -360,7 +360,7 @@ fn fs_guest<'s>(set: &'s CapabilitySet, call: &HostCall) -> Option<&'s str> {
         HostCall::OpenAt { path, .. }
         | HostCall::StatAt { path, .. }
         | HostCall::MetadataHashAt { path, .. }
-        | HostCall::ReadlinkAt { path }
+        | HostCall::ReadlinkAt { path, .. }
         | HostCall::SetTimesAt { path, .. }
         | HostCall::CreateDirectoryAt { path, .. }
         | HostCall::RemoveDirectoryAt { path, .. }
@@ -410,7 +410,7 @@ fn subject(set: &CapabilitySet, call: &HostCall) -> String {
         HostCall::OpenAt { path, .. }
         | HostCall::StatAt { path, .. }
         | HostCall::MetadataHashAt { path, .. }
-        | HostCall::ReadlinkAt { path }
+        | HostCall::ReadlinkAt { path, .. }
         | HostCall::SetTimesAt { path, .. }
         | HostCall::CreateDirectoryAt { path, .. }
         | HostCall::RemoveDirectoryAt { path, .. }

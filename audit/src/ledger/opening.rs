@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use super::{Ledger, Publisher, Recovery, Writer, edge_tiles};
 use crate::call_counter::CallCounter;
 use crate::checkpoint::{self, Checkpoint, SignedCheckpoint};
-use crate::entry::Entry;
+use crate::entry::{Entry, LedgerKey, LedgerOpened};
 use crate::frame::frame_bytes;
 use crate::ids::{CallId, HostId, LeafIndex, TreeSize};
 use crate::journal::{self, Journal, OlderFormat};
@@ -99,12 +99,12 @@ impl Ledger {
         let of_journal = |source| OpenError::Io { path: dir.join(journal::JOURNAL_FILE), source };
         let mut journal = Journal::open(dir).map_err(of_journal)?;
         let known = place.known(dir);
-        let mut found = opening.recover(&known, &journal, hosts)?;
+        let mut found = opening.recover(&known, &place.key_path, &journal, hosts)?;
         let live = found.structure.take_open(|call| hosts.is_live(call.host()));
         if hosts.are_there() {
             known.of_hosts(&found, |seen| hosts.saw(seen)).map_err(io_error)?;
         }
-        if state.is_none() && !names_a_key(&found) {
+        if state.is_none() && !names_a_key(&found) && opening.adopts.is_none() {
             // Before its key, so that a key without a state is one that has lost it.
             let mut made = StateFile::create(&place.state_path).map_err(io_error)?;
             made.remember(&opening.start_from(&known)).map_err(io_error)?;
@@ -118,7 +118,7 @@ impl Ledger {
         let size = found.tail.frontier.size();
         let takeover = opening.takeover(size, &known);
         if let Some(adopts) = opening.adopts {
-            adopts.record(opening.now_ns, &known, &mut found, &mut journal)?;
+            adopts.record(opening.opened(&place.origin, &key), &known, &mut found, &mut journal)?;
         }
         let known = known.without_newer_checkpoint(size);
         let remembered = opening.start_from(&known);
@@ -261,7 +261,13 @@ impl Opening<'_> {
     }
 
     /// What the journal holds, if it may be gone on with.
-    fn recover(&self, known: &Known<'_>, journal: &Journal, hosts: &mut impl LiveHosts) -> Result<Found, OpenError> {
+    fn recover(
+        &self,
+        known: &Known<'_>,
+        key_path: &Path,
+        journal: &Journal,
+        hosts: &mut impl LiveHosts,
+    ) -> Result<Found, OpenError> {
         let io_error = |source| OpenError::Io { path: self.dir.to_owned(), source };
         let found = known.recover();
         if self.adopts.is_none() {
@@ -270,7 +276,10 @@ impl Opening<'_> {
             return if is_whole { Ok(found) } else { known.recover() };
         }
         match found {
-            Ok(found) if known.remembered.is_none() && names_a_key(&found) => Ok(found),
+            // One that lost every entry names no key, and has one: it is not new.
+            Ok(found) if known.remembered.is_none() && (names_a_key(&found) || is_emptied(&found, key_path)) => {
+                Ok(found)
+            }
             Ok(_sound) => Err(OpenError::NothingToAdopt),
             Err(OpenError::DataLost { .. } | OpenError::DataChanged { .. } | OpenError::AddedWhileClosed { .. }) => {
                 adoptable(&known.without_memory())
@@ -284,6 +293,12 @@ impl Opening<'_> {
         let first = LeafIndex(known.vouched().0);
         let count = size.0.checked_sub(first.0).filter(|count| *count > 0 && self.adopts.is_none())?;
         Some(Takeover { time_ns: self.now_ns, first, count })
+    }
+
+    /// The first entry of a ledger that has none.
+    fn opened<'o>(&'o self, origin: &'o str, key: &SigningKey) -> LedgerOpened<'o> {
+        let key = LedgerKey { public: key.verifier().public_key(), rotated: None };
+        LedgerOpened { origin: origin.into(), software: self.software.into(), time_ns: self.now_ns, key }
     }
 
     /// What to remember from the start on: that the ledger is open, and how far it was vouched for.
@@ -301,30 +316,35 @@ impl Opening<'_> {
 }
 
 impl Adopts<'_> {
-    /// Writes the break into the journal, before the memory of it is overwritten.
+    /// Writes the break into the journal, before the memory of it is overwritten. One that has lost every entry starts with
+    /// `opened`.
     fn record(
         &self,
-        time_ns: u64,
+        opened: LedgerOpened<'_>,
         known: &Known<'_>,
         found: &mut Found,
         journal: &mut Journal,
     ) -> Result<(), OpenError> {
         let size = found.tail.frontier.size();
-        let first = known.without_memory().without_newer_checkpoint(size).vouched();
+        let signed = known.without_memory().without_newer_checkpoint(size).vouched();
+        let is_emptied = size == TreeSize(0);
+        let (at, first) = if is_emptied { (1, 1) } else { (size.0, signed.0) };
         let adoption = Entry::Adoption(Adoption {
-            time_ns,
+            time_ns: opened.time_ns,
             reason: self.reason.into(),
             by: self.by.into(),
-            first: LeafIndex(first.0),
-            count: size.0.saturating_sub(first.0),
+            first: LeafIndex(first),
+            count: at.saturating_sub(first),
             known: known.given_up(size),
         });
-        let entry = [adoption.encode()];
-        journal.append(&entry, found.tail.journal_bytes).map_err(OpenError::Append)?;
+        let start = is_emptied.then_some(Entry::LedgerOpened(opened));
+        let entries: Vec<_> = start.iter().chain([&adoption]).map(Entry::encode).collect();
+        journal.append(&entries, found.tail.journal_bytes).map_err(OpenError::Append)?;
         let io_error = |source| OpenError::Io { path: known.dir.to_owned(), source };
         journal.handle().and_then(|file| file.sync_data()).map_err(io_error)?;
-        let [entry] = &entry;
-        found.tail.push(entry.as_bytes(), entry.leaf(), frame_bytes(entry.as_bytes()));
+        for entry in &entries {
+            found.tail.push(entry.as_bytes(), entry.leaf(), frame_bytes(entry.as_bytes()));
+        }
         Ok(())
     }
 }
@@ -338,6 +358,10 @@ fn adoptable(known: &Known<'_>) -> Result<Found, OpenError> {
         }
         found => found,
     }
+}
+
+fn is_emptied(found: &Found, key_path: &Path) -> bool {
+    found.tail.frontier.size() == TreeSize(0) && key_path.exists()
 }
 
 fn names_a_key(found: &Found) -> bool {

@@ -8,7 +8,7 @@ use miette::{Diagnostic, NamedSource, SourceSpan};
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use tollgate_capability::PatternError;
-use tollgate_plain::same_length;
+use tollgate_plain::{one_line, same_length};
 
 use crate::host::HostPathError;
 use crate::names::{CompartmentName, NameError, ToolName};
@@ -23,7 +23,7 @@ pub type SourceText = Arc<NamedSource<String>>;
 /// The text of a file, for an error of somebody else's to point into; what could steer a terminal is replaced.
 #[must_use]
 pub fn source_text(file: &str, text: &str) -> SourceText {
-    Arc::new(NamedSource::new(same_length(file), same_length(text)))
+    Arc::new(NamedSource::new(one_line(file), same_length(text)))
 }
 
 /// Where the value stands in a TOML text that these keys lead to, as bytes; `None` if there is none.
@@ -213,9 +213,9 @@ impl Document {
         bytes_max: usize,
     ) -> Result<(Self, T), DocumentError> {
         if text.len() > bytes_max {
-            return Err(DocumentError::TooLong { file: same_length(file), bytes_max });
+            return Err(DocumentError::TooLong { file: one_line(file), bytes_max });
         }
-        let document = Self { text: Arc::new(NamedSource::new(same_length(file), same_length(text))) };
+        let document = Self { text: source_text(file, text) };
         match toml::from_str(text) {
             Ok(raw) => Ok((document, raw)),
             Err(error) => Err(document.toml_error(&error)),

@@ -123,7 +123,7 @@ pub(crate) fn path_call() -> impl Strategy<Value = HostCall> {
         |(kind, path, target, flags, handles_open, quota_left)| match kind {
             0 => HostCall::StatAt { path, target },
             1 => HostCall::MetadataHashAt { path, target },
-            2 => HostCall::ReadlinkAt { path },
+            2 => HostCall::ReadlinkAt { path, target },
             3 => HostCall::SetTimesAt { path, target },
             4 => HostCall::CreateDirectoryAt { path, target, quota_left },
             5 => HostCall::RemoveDirectoryAt { path, linked: flags.follow, target },

@@ -24,6 +24,7 @@ mod walk;
 
 pub use folders::{FolderError, HeldFolders, Nesting, open_folders};
 pub(crate) use folders::{folder_at, hold};
+pub(crate) use found::{is_trusted, others_may_write};
 pub use places::{Deciding, DecidingPlaces, PlaceError};
 pub use policy_file::{Bounds, POLICY_NAME, PolicyFile, Reach};
 pub use policy_file_error::PolicyFileError;

@@ -5,7 +5,7 @@
 //! |---|---|
 //! | the ledger, its key, its state, its side store | have any right there |
 //! | the key of compiled tools | read or change it |
-//! | the policy, accepted policies, installed tools, the cache, the component, its manifest, this program | change it |
+//! | the policy, accepted policies, installed tools, the cache, the component, its manifest, this program, that of the drill | change it |
 //! | the project that the component is built from over and over | change it |
 //! | the receipt that a call will get | change it |
 //!
@@ -56,6 +56,8 @@ pub enum Deciding {
     Receipt,
     /// This program.
     Program,
+    /// The program of the drill, which the operator runs unsealed.
+    Drill,
 }
 
 impl Deciding {
@@ -75,7 +77,8 @@ impl Deciding {
             | Self::Manifest
             | Self::Project
             | Self::Receipt
-            | Self::Program => access.intersection(changes),
+            | Self::Program
+            | Self::Drill => access.intersection(changes),
         }
     }
 
@@ -102,7 +105,8 @@ impl Deciding {
             | Self::Cache
             | Self::Component
             | Self::Manifest
-            | Self::Program => {
+            | Self::Program
+            | Self::Drill => {
                 "a tool with it would decide over its own rights: grant a folder that does not hold it, or only `read`, \
                  `list` and `metadata` where it may be seen"
             }
@@ -125,6 +129,7 @@ impl Deciding {
             Self::Project => "the project that is built",
             Self::Receipt => "the place of the receipt",
             Self::Program => "the program `tollgate`",
+            Self::Drill => "the program of `tollgate drill`",
         }
     }
 }
@@ -250,6 +255,17 @@ impl DecidingPlaces {
             Some(ComponentPin::Path(path)) => places.with(Deciding::Component, path),
             Some(ComponentPin::Digest(_)) | None => places,
         })
+    }
+
+    /// What `path` would be written to, at one of them or in it, whether that is there yet or not. The place of a receipt is
+    /// written to once, and what a project makes is its own.
+    pub(crate) fn holding(&self, path: &Path) -> Option<Deciding> {
+        // What cannot be looked at is where it is written to be.
+        let real = |path: &Path| walk(&absolute(path).ok()?).ok().map(|walked| walked.resolved);
+        let path = real(path).unwrap_or_else(|| path.to_owned());
+        let places = self.0.iter().filter(|(what, _)| !matches!(what, Deciding::Receipt | Deciding::Project));
+        let held = |place: &Path| path.starts_with(real(place).as_deref().unwrap_or(place));
+        places.into_iter().find(|(_, place)| held(place)).map(|(what, _)| *what)
     }
 
     /// Refuses a component that gets the entry `name` of `policy` because its file has that name, if another entry lets a tool
@@ -439,7 +455,7 @@ mod tests {
         }
     }
 
-    const ALL: [Deciding; 12] = [
+    const ALL: [Deciding; 13] = [
         Deciding::Ledger,
         Deciding::ArtifactKey,
         Deciding::Policy,
@@ -452,6 +468,7 @@ mod tests {
         Deciding::Project,
         Deciding::Receipt,
         Deciding::Program,
+        Deciding::Drill,
     ];
 
     #[test]
@@ -473,7 +490,8 @@ mod tests {
                     | Deciding::Manifest
                     | Deciding::Project
                     | Deciding::Receipt
-                    | Deciding::Program => changes,
+                    | Deciding::Program
+                    | Deciding::Drill => changes,
                 };
                 let place = if what == Deciding::PolicyFound { "w/tollgate.toml" } else { "w/place" };
                 assert_eq!(ground.is_refused(what, place, "w", &[access]), forbidden, "{what}: {access}");

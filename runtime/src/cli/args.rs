@@ -7,6 +7,7 @@ use clap::{Subcommand, ValueHint};
 use tollgate_config::TimeSpan;
 
 use super::language::Language;
+use super::output::one_line;
 use crate::log::LogLevel;
 use crate::worker::ThreadKind;
 
@@ -151,7 +152,7 @@ pub(crate) struct NewLedgerArgs {
 /// As checkpoints have it (C2SP tlog-checkpoint).
 fn parse_origin(text: &str) -> Result<String, String> {
     if let Some((_scheme, rest)) = text.split_once("://") {
-        return Err(format!("a ledger's name is a URL without its scheme: `{rest}`"));
+        return Err(format!("a ledger's name is a URL without its scheme: `{}`", one_line(rest)));
     }
     if !(1..=255).contains(&text.len()) || text.contains(|char: char| char.is_whitespace() || char == '+') {
         return Err("write 1 to 255 bytes without spaces and plus signs, such as `example.org/tollgate`".to_owned());

@@ -1,14 +1,14 @@
 //! `tollgate check`: would this call be allowed, and by which rule.
 
-use std::fs;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::io;
+use std::sync::Arc;
 
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_capability::{
-    Access, AddressFamily, CapabilitySet, Decision, FileId, FsCapability, FsPath, GrantIndex, HostCall, OpenFlags,
-    Stdio, Target, check as decide,
+    Access, AddressFamily, CapabilitySet, Decision, FsPath, GrantIndex, HostCall, OpenFlags, Stdio, check as decide,
 };
+use tollgate_wasi_proxy::Preview;
 
 use super::args::{CheckArgs, CheckCall};
 use super::exit::{Exit, Failure};
@@ -20,14 +20,18 @@ enum CheckError {
     #[error("`{path}` is below no granted folder, so the tool cannot even name it; granted: {granted}")]
     #[diagnostic(help("grant a folder that holds it: fs.\"GUEST\" = {{ host = \"PATH\", access = [\"read\"] }}"))]
     NoFolder { path: String, granted: String },
+    #[error("whether `{path}` would be allowed cannot be told: what stands there cannot be looked at as a run does")]
+    #[diagnostic(help("a run may deny it: ask as the user that runs the tool, on the machine that does"))]
+    Unseen { path: String, source: io::Error },
 }
 
 pub(crate) fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let loaded = load::with_manifest(load::manifest_file(&args.manifest)?, &args.grants)?;
-    let set = load::intersect(&loaded)?.0.set;
+    let set = Arc::new(load::intersect(&loaded)?.0.set);
     let call = match call(&set, &args.call) {
         Ok(call) => call,
-        Err(error) => return not_granted(&error, args.json),
+        Err(error @ CheckError::NoFolder { .. }) => return not_granted(&error, args.json),
+        Err(error @ CheckError::Unseen { .. }) => return Err(Failure::usage(error)),
     };
     let lacking = lacking(&set, &args.call);
     let decision = decide(&set, &call);
@@ -76,7 +80,7 @@ fn lacking(set: &CapabilitySet, asked: &CheckCall) -> Option<String> {
         | CheckCall::Udp
         | CheckCall::Resolve { .. } => return None,
     };
-    let (path, _target) = located(set, path, right == Access::Metadata).ok()?;
+    let path = located(set, path).ok()?;
     let folder = set.fs.get(usize::from(path.grant.0))?;
     path_out_of_reach(&folder.host.join(path.resolved().ok()?), right).map(|lacking| lacking.to_string())
 }
@@ -93,7 +97,7 @@ fn not_granted(error: &CheckError, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Violation)
 }
 
-fn call(set: &CapabilitySet, asked: &CheckCall) -> Result<HostCall, CheckError> {
+fn call(set: &Arc<CapabilitySet>, asked: &CheckCall) -> Result<HostCall, CheckError> {
     Ok(match asked {
         CheckCall::Read { path } => open(set, path, OpenFlags { read: true, follow: true, ..OpenFlags::default() })?,
         CheckCall::Write { path } => open(set, path, OpenFlags { write: true, follow: true, ..OpenFlags::default() })?,
@@ -105,11 +109,13 @@ fn call(set: &CapabilitySet, asked: &CheckCall) -> Result<HostCall, CheckError> 
             open(set, path, OpenFlags { directory: true, read: true, follow: true, ..OpenFlags::default() })?
         }
         CheckCall::Delete { path } => {
-            let (path, target) = located(set, path, false)?;
+            let (path, asked) = (located(set, path)?, path);
+            let target = Preview::of(set).name(&path).map_err(|source| unseen(asked, source))?;
             HostCall::UnlinkFileAt { path, target }
         }
         CheckCall::Stat { path } => {
-            let (path, target) = located(set, path, true)?;
+            let (path, asked) = (located(set, path)?, path);
+            let target = Preview::of(set).target(&path, true).map_err(|source| unseen(asked, source))?;
             HostCall::StatAt { path, target }
         }
         CheckCall::Env => HostCall::GetEnvironment,
@@ -139,15 +145,20 @@ fn stdio(stream: &str) -> Stdio {
     }
 }
 
-fn open(set: &CapabilitySet, path: &str, flags: OpenFlags) -> Result<HostCall, CheckError> {
-    let (path, target) = located(set, path, flags.follow)?;
+fn open(set: &Arc<CapabilitySet>, asked: &str, flags: OpenFlags) -> Result<HostCall, CheckError> {
+    let path = located(set, asked)?;
+    let target = Preview::of(set).target(&path, flags.follow).map_err(|source| unseen(asked, source))?;
     let quota = set.fs.get(usize::from(path.grant.0)).map_or(0, |fs| fs.write_quota);
     let quota_left = if flags.create { quota } else { 0 };
     Ok(HostCall::OpenAt { path, flags, target, handles_open: 0, quota_left })
 }
 
-/// The folder that holds a guest path, as a guest's libc would find it, and what stands there on the host now.
-fn located(set: &CapabilitySet, path: &str, follow: bool) -> Result<(FsPath, Target), CheckError> {
+fn unseen(path: &str, source: io::Error) -> CheckError {
+    CheckError::Unseen { path: output::one_line(path), source }
+}
+
+/// The folder that holds a guest path, as a guest's libc would find it.
+fn located(set: &CapabilitySet, path: &str) -> Result<FsPath, CheckError> {
     let holder = |guest: &str| -> Option<String> {
         // A tool starts at the root: a relative path means the same as an absolute one.
         let (guest, path) = (guest.trim_matches('/'), path.trim_start_matches('/'));
@@ -160,50 +171,12 @@ fn located(set: &CapabilitySet, path: &str, follow: bool) -> Result<(FsPath, Tar
     };
     let held = set.fs.iter().enumerate().filter_map(|(place, fs)| Some((place, fs, holder(&fs.guest)?)));
     // Of folders inside one another, a libc takes the innermost.
-    let Some((place, fs, asked)) = held.max_by_key(|(_, fs, _)| fs.guest.len()) else {
+    let Some((place, _, asked)) = held.max_by_key(|(_, fs, _)| fs.guest.len()) else {
         let granted = match set.fs.as_slice() {
             [] => "none".to_owned(),
             some => some.iter().map(|fs| fs.guest.as_str()).collect::<Vec<_>>().join(", "),
         };
         return Err(CheckError::NoFolder { path: path.to_owned(), granted });
     };
-    let path = FsPath::new(GrantIndex(u16::try_from(place).unwrap_or(u16::MAX)), "", asked);
-    let target = match path.resolved() {
-        Ok(below) => target(fs, below, follow),
-        Err(_fault) => Target::Unknown,
-    };
-    Ok((path, target))
-}
-
-/// What stands at a host path now. A preview: the gate looks again, without races, when a tool asks.
-fn target(granted: &FsCapability, below: &str, follow: bool) -> Target {
-    let (host, patterned) = (&granted.host, !granted.patterns.is_empty());
-    let full = host.join(below);
-    let resolved = fs::canonicalize(&full);
-    if let Ok(resolved) = &resolved {
-        if !resolved.starts_with(host) {
-            return Target::Outside;
-        }
-        if patterned && *resolved != full {
-            return Target::Symlink;
-        }
-    }
-    let metadata = if follow { fs::metadata(&full) } else { fs::symlink_metadata(&full) };
-    let Ok(metadata) = metadata else { return Target::Absent };
-    if !granted.mounts && fs::metadata(host).is_ok_and(|folder| folder.dev() != metadata.dev()) {
-        return Target::Mount;
-    }
-    let id = FileId { device: metadata.dev(), inode: metadata.ino() };
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        Target::File { id, links: metadata.nlink() }
-    } else if kind.is_dir() {
-        Target::Folder { id }
-    } else if kind.is_symlink() {
-        Target::Link { id }
-    } else if kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device() {
-        Target::Special { id }
-    } else {
-        Target::Unknown
-    }
+    Ok(FsPath::new(GrantIndex(u16::try_from(place).unwrap_or(u16::MAX)), "", asked))
 }

@@ -121,6 +121,9 @@ pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPla
         (Deciding::Tools, tools_place()),
         (Deciding::Cache, cache_place()),
         (Deciding::Program, this_program().ok()),
+        (Deciding::Drill, drill_program().ok()),
+        // There it has its other name in a folder that `cargo` builds to.
+        (Deciding::Drill, drill_program().ok().map(|program| program.with_file_name(BUILT))),
     ];
     let there = places.into_iter().filter_map(|(what, path)| Some((what, path?)));
     let places = there.fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
@@ -155,6 +158,9 @@ pub(crate) fn drill_program() -> std::io::Result<PathBuf> {
 }
 
 const DRILL: &str = "tollgate-drill";
+
+/// The folder beside a program from which `cargo` has hard-linked it.
+pub(crate) const BUILT: &str = "deps";
 
 /// The wall clock, in nanoseconds since the Unix epoch.
 pub(crate) fn now_ns() -> u64 {

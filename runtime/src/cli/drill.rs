@@ -1,12 +1,16 @@
 //! `tollgate drill`: native attacks from inside sealed workers, and what stopped each.
 
 use std::ffi::OsString;
+use std::fs::{self, DirEntry, File, Metadata};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
 use miette::Diagnostic;
+use rustix::fs::fstat;
 use serde_json::{Value, json};
 use tollgate_audit::{Kind, VerifyError};
 
@@ -17,9 +21,11 @@ use super::ledger::{own_processes, user};
 use super::running::Running;
 use super::which::which;
 use super::{compiled, config, load, output, report, usage};
+use crate::authority::{has_other_name, is_trusted, others_may_write};
 use crate::drill::{Attack, DrillError, DrillOrder, Field, Group, Scene, Stop, Verdict, attack, attacks};
 use crate::engine::Engine;
 use crate::error::LoadError;
+use crate::files;
 use crate::loading::Provenance;
 use crate::notary::NotaryFailure;
 use crate::supervisor::{Supervisor, SupervisorError, ToolSpec, WorkerCommand};
@@ -42,6 +48,11 @@ enum DrillFailure {
     #[error("`{}`, which makes the attacks, cannot be started", program.display())]
     #[diagnostic(help("it stands beside `tollgate`, where `cargo install` puts both: install both again"))]
     NotBeside { program: PathBuf, source: std::io::Error },
+    #[error("`{}`, which would run unsealed, is not run: {why}", program.display())]
+    #[diagnostic(help(
+        "nothing was done; look at it, then install it again beside `tollgate`, as this user or as root"
+    ))]
+    Exposed { program: PathBuf, why: &'static str },
     #[error("no notary keeps the drill's ledger")]
     Notary { source: SupervisorError },
     #[error("the drill's ledger is not whole")]
@@ -71,8 +82,41 @@ pub(super) fn become_drill() -> Failure {
         Ok(program) => program,
         Err(source) => return Failure::internal_as(DrillFailure::NoProgram { source }),
     };
-    let source = Command::new(&program).args(std::env::args_os().skip(2)).exec();
+    // What was looked at is what runs, whatever gets the name in between.
+    let file = match files::open(&program) {
+        Ok(file) => file,
+        Err(source) => return Failure::usage(DrillFailure::NotBeside { program, source }),
+    };
+    if let Some(why) = exposed(&program, &file) {
+        return Failure::usage(DrillFailure::Exposed { program, why });
+    }
+    let opened = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let source = Command::new(opened).args(std::env::args_os().skip(2)).exec();
     Failure::usage(DrillFailure::NotBeside { program, source })
+}
+
+/// Why somebody else may have written this file, if somebody may have.
+fn exposed(program: &Path, file: &File) -> Option<&'static str> {
+    let (Ok(metadata), Ok(stat)) = (file.metadata(), fstat(file)) else { return Some("it cannot be looked at") };
+    if !is_trusted(metadata.uid()) {
+        return Some("it is another user's");
+    }
+    if others_may_write(file, &stat) {
+        return Some("others may write it");
+    }
+    (has_other_name(&metadata) && metadata.nlink() > names_of(program, &metadata))
+        .then_some("it has another name somewhere (a hard link), by which a tool may have changed it")
+}
+
+/// How many names of this file are beside the program, and where `cargo` has linked it from. No grant lets a tool change those.
+fn names_of(program: &Path, file: &Metadata) -> u64 {
+    let Ok(program) = program.canonicalize() else { return 0 };
+    let is_name = |entry: &DirEntry| {
+        entry.metadata().is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == (file.dev(), file.ino()))
+    };
+    let beside = program.parent().map(fs::read_dir).into_iter().flatten();
+    let built = fs::read_dir(program.with_file_name(config::BUILT));
+    beside.chain(built).flatten().flatten().filter(is_name).count() as u64
 }
 
 /// The command line of `tollgate-drill`: that of `tollgate drill`, and the process of a worker that attacks.
@@ -106,7 +150,8 @@ struct CommandLine {
 #[derive(Debug, Parser)]
 struct Attacker {
     /// [`ATTACKER`].
-    _role: String,
+    #[arg(long, required = true)]
+    as_attacker: bool,
     /// The process that started it.
     #[arg(long)]
     supervisor: u32,
@@ -125,8 +170,8 @@ fn attack_as(attacker: &Attacker) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-/// The first argument of such a process.
-const ATTACKER: &str = "attacker";
+/// The first argument of such a process: no tool can be called so, and `tollgate drill` does not know it.
+const ATTACKER: &str = "--as-attacker";
 
 fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
     let chosen = chosen(args)?;
@@ -176,8 +221,8 @@ type Fields = Vec<(&'static str, Field)>;
 
 /// The supervisor, and what its workers are sealed for.
 fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Fields), Failure> {
-    let program = config::drill_program().map_err(|source| Failure::internal_as(DrillFailure::NoProgram { source }))?;
-    let attackers = WorkerCommand { program, arguments: vec![ATTACKER.into()] };
+    // This program itself, whatever has its name by now.
+    let attackers = WorkerCommand { program: "/proc/self/exe".into(), arguments: vec![ATTACKER.into()] };
     let Some(component) = &args.component else {
         let supervisor = start_supervisor(scene, Running::default())?;
         let bare = Field::bare(&supervisor, &attackers).map_err(failed)?;

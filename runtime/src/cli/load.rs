@@ -303,6 +303,6 @@ pub(crate) fn component(path: &Path) -> Result<Vec<u8>, Failure> {
     read(path, COMPONENT_BYTES_MAX, "give the path of a component built for wasm32-wasip2")
 }
 
-fn working_folder() -> Result<PathBuf, Failure> {
+pub(crate) fn working_folder() -> Result<PathBuf, Failure> {
     std::env::current_dir().map_err(|source| Failure::usage(FileError::WorkingFolder { source }))
 }

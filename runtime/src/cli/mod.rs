@@ -96,19 +96,27 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
 fn usage(error: &clap::Error) -> ExitCode {
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
     // What was given is in it. Its colours are for those who gave nothing that could pass for one.
-    let text = error.render().to_string();
+    let rendered = error.render().to_string();
+    let text = std::env::args_os().fold(rendered.clone(), |text, arg| on_one_line(text, &arg.to_string_lossy()));
     // Known before the arguments are: a program that gave it reads JSON, also where they are wrong.
     if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
         report::wrong_arguments(&text);
         return exit.into();
     }
-    if tollgate_plain::is_plain(&text) {
+    if text == rendered && tollgate_plain::is_plain(&text) {
         // Nobody is left to tell if the terminal is gone.
         error.print().unwrap_or_default();
     } else {
         output::eprint(&text);
     }
     exit.into()
+}
+
+/// What clap says, where the argument `arg` or the value in it starts no line.
+fn on_one_line(text: String, arg: &str) -> String {
+    let value = arg.split_once('=').map(|(_option, value)| value);
+    let given = std::iter::once(arg).chain(value).filter(|given| given.contains('\n'));
+    given.fold(text, |text, given| text.replace(given, &given.replace('\n', "\\n")))
 }
 
 /// With less, the arguments alone run out of it.

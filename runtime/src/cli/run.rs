@@ -60,7 +60,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     lacking::warn(&intersection.set);
     given::must_not_be_stdout("--receipt", args.receipt.as_deref())?;
     let Given { arguments, stdin } = given::to_tool(&args.input, args.stdin.as_deref())?;
-    let receipt = args.receipt.as_deref().map(SavedReceipt::reserve).transpose()?;
+    let receipt =
+        args.receipt.as_deref().map(|path| SavedReceipt::reserve(path, &loaded.running.places)).transpose()?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
     let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;

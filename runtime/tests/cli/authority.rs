@@ -5,7 +5,8 @@ mod kept;
 mod mounts;
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
@@ -141,7 +142,7 @@ fn a_tool_changes_neither_its_component_nor_its_manifest_nor_the_program() {
     let grant = "fs:/docs=../manifests:delete";
     let args = ["run", "../tools/probe-fs.wasm", "--manifest", "../manifests/m.toml", "--grant", grant];
     run(&desk, "work", &args).fails(2, &["hands over the manifest"]);
-    let program = std::path::Path::new(env!("CARGO_BIN_EXE_tollgate")).parent().unwrap();
+    let program = Path::new(env!("CARGO_BIN_EXE_tollgate")).parent().unwrap();
     let grant = format!("fs:/docs={}:create", program.display());
     step(&desk, &[&grant], &write("/docs/x")).fails(2, &["hands over the program `tollgate`"]);
     nothing_was_called(&desk);
@@ -150,6 +151,65 @@ fn a_tool_changes_neither_its_component_nor_its_manifest_nor_the_program() {
         step(&desk, &["fs:/docs=../tools:read,list,metadata"], &json!({ "op": "list", "path": "/docs" })).code,
         0
     );
+}
+
+#[test]
+fn no_tool_changes_what_the_drill_runs_unsealed() {
+    let desk = prober();
+    for folder in ["bin", "shared"] {
+        fs::create_dir(desk.path(folder)).unwrap();
+    }
+    for program in [env!("CARGO_BIN_EXE_tollgate"), env!("CARGO_BIN_EXE_tollgate-drill")] {
+        fs::copy(program, desk.path("bin").join(Path::new(program).file_name().unwrap())).unwrap();
+    }
+    let (drill, shared) = (desk.path("bin/tollgate-drill"), desk.path("shared/drill"));
+    let run = |args: &[&str]| {
+        let named = command(&desk, "work", args);
+        let mut copied = Command::new(desk.path("bin/tollgate"));
+        copied.args(named.get_args()).current_dir(desk.path("work"));
+        copied.envs(named.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        desk.ran(&copied.output().unwrap())
+    };
+    assert_eq!(run(&["drill", "--list"]).code, 0);
+
+    // By a link beside `tollgate`.
+    fs::rename(&drill, &shared).unwrap();
+    symlink("../shared/drill", &drill).unwrap();
+    let input = json!({ "steps": [write("/docs/drill")] }).to_string();
+    let grant =
+        ["run", "../tools/probe-fs.wasm", "--op", "run", "--input", &input, "--grant", "fs:/docs=../shared:write"];
+    run(&grant).fails(2, &["the grant for `/docs` hands over the program of `tollgate drill`"]);
+    nothing_was_called(&desk);
+    assert_eq!(fs::read(&shared).unwrap(), fs::read(env!("CARGO_BIN_EXE_tollgate-drill")).unwrap());
+
+    // By a name of the same file.
+    fs::remove_file(&drill).unwrap();
+    fs::hard_link(&shared, &drill).unwrap();
+    let refused = |why: &str| {
+        let why = format!("bin/tollgate-drill`, which would run unsealed, is not run: {why}");
+        let ran = run(&["drill", "--list"]);
+        ran.fails(2, &[&why]);
+        assert_eq!(ran.stdout, "");
+    };
+    refused("it has another name somewhere (a hard link), by which a tool may have changed it");
+    // `cargo` leaves one where no tool may change it.
+    fs::create_dir(desk.path("bin/deps")).unwrap();
+    fs::rename(&shared, desk.path("bin/deps/tollgate_drill-0123")).unwrap();
+    assert_eq!(run(&["drill", "--list"]).code, 0);
+    let built = [&grant[..7], &["fs:/docs=../bin/deps:write"]].concat();
+    run(&built).fails(2, &["hands over the program of `tollgate drill`"]);
+    fs::set_permissions(&drill, fs::Permissions::from_mode(0o757)).unwrap();
+    refused("others may write it");
+}
+
+/// A process that attacks is no tool's name away.
+#[test]
+fn the_drill_takes_no_argument_for_the_role_of_an_attacker() {
+    let desk = Desk::new();
+    desk.run(&["drill", "--as-attacker"]).fails(2, &["unexpected argument '--as-attacker'"]);
+    let order = ["--front", "1", "--order", "{}"];
+    desk.run(&[&["drill", "attacker"], &order[..]].concat()).fails(2, &["unexpected argument '--front'"]);
+    desk.run(&["drill", "attacker"]).fails(2, &["no tool `attacker` is installed"]);
 }
 
 #[test]

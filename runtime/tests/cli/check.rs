@@ -130,6 +130,44 @@ fn paths_are_decided_as_a_tool_would_ask() {
     assert_eq!(check("/etc/passwd"), (3, "fs".into()));
 }
 
+/// Both look at the disk in the same way.
+#[test]
+fn check_decides_as_a_run_does_whatever_stands_on_the_way() {
+    let desk = Desk::with("probe-fs");
+    std::fs::create_dir(desk.path("docs/sub")).unwrap();
+    desk.file("docs/sub/b.txt", "beta");
+    for (text, link) in [("..", "up"), ("nowhere", "gone"), ("sub", "alias"), ("tollgate.toml", "policy")] {
+        std::os::unix::fs::symlink(text, desk.path("docs").join(link)).unwrap();
+    }
+    desk.file("docs/tollgate.toml", "");
+    let rights = "host = \"docs\", access = [\"read\", \"write\", \"create\", \"delete\", \"list\", \"metadata\"]";
+    let decided = |patterns: &str, verb: &str, path: &str, step: serde_json::Value| {
+        desk.file("tollgate.toml", format!("[tools.probe-fs]\nfs.\"/docs\" = {{ {rights}{patterns} }}\n"));
+        let checked = desk.run(&["check", "--manifest", "tools/probe-fs.toml", "--json", verb, path]);
+        let rule = checked.report()["rule"].as_str().unwrap().to_owned();
+        let input = json!({ "steps": [step] }).to_string();
+        let ran = desk.run(&["run", "tools/probe-fs.wasm", "--op", "run", "--input", &input, "--json"]);
+        assert_eq!(checked.code == 3, ran.code == 3, "{verb} {path}: {checked:?}, {ran:?}");
+        if ran.code == 3 {
+            assert_eq!(ran.report()["error"]["rule"], rule, "{verb} {path}: {checked:?}, {ran:?}");
+        }
+        (checked.code, rule)
+    };
+    let read = |path: &str| json!({ "op": "read", "path": path });
+    let write = |path: &str| json!({ "op": "write", "path": path, "data": "x" });
+    let denied = |rule: &str| (3, format!("fs:/docs:{rule}"));
+    assert_eq!(decided("", "read", "/docs/sub/b.txt", read("/docs/sub/b.txt")), (0, "fs:/docs:read".to_owned()));
+    assert_eq!(decided("", "create", "/docs/up/new", write("/docs/up/new")), denied("beneath"));
+    assert_eq!(decided("", "write", "/docs/policy", write("/docs/policy")), denied("policy"));
+    let excluding = ", exclude = [\"*.md\"]";
+    assert_eq!(decided(excluding, "read", "/docs/alias/b.txt", read("/docs/alias/b.txt")), denied("patterns"));
+    assert_eq!(decided(excluding, "read", "/docs/gone", read("/docs/gone")), denied("patterns"));
+    let unlink = json!({ "op": "unlink", "path": "/docs/up" });
+    assert_eq!(decided("", "delete", "/docs/up", unlink), (0, "fs:/docs:delete".to_owned()));
+    assert!(desk.path("docs/up").symlink_metadata().is_err() && !desk.path("new").exists());
+    assert_eq!(std::fs::read(desk.path("docs/tollgate.toml")).unwrap(), b"");
+}
+
 #[test]
 fn inspect_tells_what_a_tool_could_do() {
     let desk = Desk::with("word-count");

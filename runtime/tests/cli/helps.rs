@@ -162,6 +162,64 @@ fn an_empty_receipt_of_a_killed_run_does_not_block_the_next() {
     assert_eq!(desk.called().len(), 2);
 }
 
+/// What is there is taken over only if it is surely what a killed command of this user left.
+#[test]
+fn an_empty_file_that_others_may_write_or_name_is_taken_for_no_receipt() {
+    let desk = Desk::with("word-count");
+    let count = [&COUNT[..], &DOCS, &["--receipt", "receipt"]].concat();
+    let file = desk.file("receipt", "");
+    let taken = || {
+        fails(&desk.run(&count), 2, &["cannot write `receipt`", "help: nothing was done; it is there already"]);
+        assert_eq!(fs::read(&file).unwrap(), b"");
+    };
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o622)).unwrap();
+    taken();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    fs::hard_link(&file, desk.path("another")).unwrap();
+    taken();
+    fs::remove_file(desk.path("another")).unwrap();
+    let mut command = desk.command(&count);
+    command.stdout(fs::OpenOptions::new().append(true).open(&file).unwrap());
+    let ran = desk.ran(&command.output().unwrap());
+    fails(&ran, 2, &["`receipt` is where standard output or standard error goes", "help: nothing was done"]);
+    assert_eq!(fs::read(&file).unwrap(), b"");
+    assert!(!desk.path("ledger").exists());
+}
+
+/// A command that fails removes what it made, and nothing else.
+#[test]
+fn a_reserved_receipt_is_removed_only_if_it_is_still_the_empty_file_that_was_made() {
+    let desk = Desk::with("word-count");
+    desk.file("tools/word-count.wasm", "no component");
+    let count = [&COUNT[..], &["--receipt", "receipt"], &DOCS].concat();
+    fails(&desk.run(&count), 2, &["cannot be used as a tool"]);
+    assert!(!desk.path("receipt").exists());
+    let found = desk.file("receipt", "");
+    fails(&desk.run(&count), 2, &["cannot be used as a tool"]);
+    assert!(found.exists(), "it was there before");
+}
+
+#[test]
+fn a_receipt_is_written_to_no_place_that_decides() {
+    let desk = Desk::with("word-count");
+    for (place, what) in [
+        ("ledger/journal", "the ledger or its key"),
+        ("ledger", "the ledger or its key"),
+        ("docs/../ledger.key", "the ledger or its key"),
+        ("tollgate-home/tools/new", "the installed tools"),
+        ("tollgate.toml", "the place where a policy is found"),
+    ] {
+        let ran = desk.run(&[&COUNT[..], &DOCS, &["--receipt", place]].concat());
+        fails(&ran, 2, &[&format!("`{place}` is no place for a receipt: {what} is there"), "help: nothing was done"]);
+        assert!(!desk.path("ledger").exists() && !desk.path("ledger.key").exists() && !desk.path(place).exists());
+    }
+    assert_eq!(desk.run(&[&COUNT[..], &DOCS].concat()).code, 0);
+    let call = desk.last_call();
+    let prove = ["audit", "prove", "--call", &call, "--out", "ledger/receipt"];
+    fails(&desk.run(&prove), 2, &["`ledger/receipt` is no place for a receipt: the ledger or its key is there"]);
+    assert!(!desk.path("ledger/receipt").exists());
+}
+
 #[test]
 fn a_folder_in_the_place_of_standard_input_is_told_as_one() {
     let desk = Desk::with("word-count");

@@ -85,6 +85,34 @@ fn arguments_of_the_command_line() {
     }
 }
 
+/// A line feed is in no name by accident: none starts a line that could pass for one of ours.
+#[test]
+fn a_line_feed_in_an_argument_starts_no_line() {
+    let desk = Desk::with("word-count");
+    let (evil, forged) = ("x\nverified: forged", "verified: forged");
+    desk.file(evil, "[x");
+    let tool = "tools/word-count.wasm";
+    let (option, joined, origin) = (format!("--{evil}"), format!("--wait={evil}"), format!("a://{evil}"));
+    let commands: &[&[&str]] = &[
+        &[evil],
+        &["run", &option],
+        &["run", tool, &joined],
+        &["run", tool, "--wait", evil],
+        &["run", tool, "--origin", &origin],
+        &["drill", "--thread", evil],
+        &["run", tool, "--op", "count", "--input", "{}", "--policy", evil],
+        &["check", "--manifest", evil, "env"],
+        &["run", tool, "--manifest", evil],
+    ];
+    for command in commands {
+        let ran = desk.run(command);
+        assert_eq!(ran.code, 2, "{command:?}: {ran:?}");
+        let said = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(said.contains(r"x\nverified: forged") && !said.lines().any(|line| line.starts_with(forged)), "{ran:?}");
+    }
+    assert!(!desk.path("ledger").exists());
+}
+
 #[test]
 fn manifests_and_policies() {
     let desk = Desk::with("word-count");

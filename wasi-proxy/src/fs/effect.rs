@@ -4,7 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{CapabilitySet, Ending, FileId, FsPath, HostCall, OpenFlags, Reach, Target};
+use tollgate_capability::{CapabilitySet, Ending, FileId, FsCapability, FsPath, HostCall, OpenFlags, Reach, Target};
 
 use super::by_other_calls;
 use super::exchange::{Decided, folder_stayed};
@@ -23,19 +23,23 @@ use crate::gate::{Failed, Performed, Permit, WayOut};
 pub(crate) fn open_preopen(permit: Permit, set: &CapabilitySet) -> Performed<std::fs::File> {
     permit.perform(|call| {
         let HostCall::Preopen { grant } = call else { return Err(Failed::Broken) };
-        let fs = set.fs.get(usize::from(grant.0)).ok_or(Failed::Broken)?;
-        let oflags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let folder = openat2(CWD, &fs.host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
-        if is_pseudo(&folder)? {
-            return Err(Failed::Escapes(WayOut::Pseudo));
-        }
-        let stat = fstat(&folder)?;
-        let found = FileId { device: stat.st_dev, inode: stat.st_ino };
-        match fs.opened {
-            Some(opened) if opened != found => Err(Errno::STALE.into()),
-            Some(_) | None => Ok(folder.into()),
-        }
+        open_folder(set.fs.get(usize::from(grant.0)).ok_or(Failed::Broken)?)
     })
+}
+
+/// As [`open_preopen`], without a call: as a place.
+pub(super) fn open_folder(fs: &FsCapability) -> Result<std::fs::File, Failed> {
+    let oflags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let folder = openat2(CWD, &fs.host, oflags, Mode::empty(), ResolveFlags::NO_SYMLINKS)?;
+    if is_pseudo(&folder)? {
+        return Err(Failed::Escapes(WayOut::Pseudo));
+    }
+    let stat = fstat(&folder)?;
+    let found = FileId { device: stat.st_dev, inode: stat.st_ino };
+    match fs.opened {
+        Some(opened) if opened != found => Err(Errno::STALE.into()),
+        Some(_) | None => Ok(folder.into()),
+    }
 }
 
 /// What opening gave.
@@ -316,7 +320,7 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
 /// `readlinkat`; an absolute text is withheld, since it would tell host paths.
 pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
     permit.perform(|call| {
-        let HostCall::ReadlinkAt { path } = call else { return Err(Failed::Broken) };
+        let HostCall::ReadlinkAt { path, .. } = call else { return Err(Failed::Broken) };
         if path.folder_only() {
             is_folder(roots, path)?;
             return Err(Errno::INVAL.into());

@@ -77,7 +77,7 @@ impl Scene {
             HostCall::Preopen { grant: GRANT },
             HostCall::OpenAt { path: path("a.txt"), flags, target: target("a.txt"), handles_open: 0, quota_left: 0 },
             HostCall::StatAt { path: path("a.txt"), target: target("a.txt") },
-            HostCall::ReadlinkAt { path: path("link") },
+            HostCall::ReadlinkAt { path: path("link"), target: target("link") },
             HostCall::SetTimesAt { path: path("a.txt"), target: target("a.txt") },
             HostCall::CreateDirectoryAt { path: path("new"), target: Target::Absent, quota_left: QUOTA },
             HostCall::RemoveDirectoryAt { path: path("sub"), linked: false, target: target("sub") },

@@ -61,7 +61,7 @@ fn what_is_not_recorded_takes_no_room_in_the_ledger() {
     let mut gate = gate(Limits { records: 0, record_bytes: 0, ..Limits::DEFAULT }, 0);
     let hash = HostCall::MetadataHashAt { path: at("a"), target: Target::Absent };
     allowed(&mut gate, hash, "ok");
-    let full = gate.admit(HostCall::ReadlinkAt { path: at("a") }).unwrap_err();
+    let full = gate.admit(HostCall::ReadlinkAt { path: at("a"), target: Target::Absent }).unwrap_err();
     assert!(matches!(full, Refused::RecordsFull { cap: Cap::Records, asked: 2, limit: 0, .. }));
 }
 

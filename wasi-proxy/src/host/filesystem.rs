@@ -225,8 +225,8 @@ impl HostDescriptor for GateView<'_> {
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
-        let path = self.path(&fd, path)?;
-        let permit = self.ctx.gate.admit(HostCall::ReadlinkAt { path })?;
+        let (_probed, permit) =
+            self.metadata_call(&fd, path, false, |path, target| HostCall::ReadlinkAt { path, target })?;
         self.settle_effect(fs::read_link(permit, &self.ctx.roots))
     }
 

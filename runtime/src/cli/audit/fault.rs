@@ -39,6 +39,11 @@ pub(super) enum AuditError {
         "a crash left it so, or somebody cut the journal: `tollgate audit verify` says whether entries are missing that were signed"
     ))]
     Torn { folder: PathBuf, source: ReadError },
+    #[error("the ledger in `{}` is not whole: entries are missing at its end", folder.display())]
+    #[diagnostic(help(
+        "somebody cut the journal, or put an older copy in its place: `tollgate audit verify` says more"
+    ))]
+    Cut { folder: PathBuf, source: ReadError },
     #[error("`{option}` is given no words")]
     #[diagnostic(help("nothing was done; say {what}: it goes on record"))]
     NoWords { option: &'static str, what: &'static str },
@@ -96,6 +101,7 @@ pub(super) fn not_read(folder: &Path, error: ReadError) -> Failure {
     match error {
         ReadError::Io { source } => unreadable(folder, source),
         source @ ReadError::Torn { .. } => Failure::internal_as(AuditError::Torn { folder: folder.to_owned(), source }),
+        source @ ReadError::Cut { .. } => Failure::internal_as(AuditError::Cut { folder: folder.to_owned(), source }),
         source => Failure::internal_as(AuditError::Damaged { folder: folder.to_owned(), source }),
     }
 }

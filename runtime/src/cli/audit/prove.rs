@@ -1,12 +1,13 @@
 //! `tollgate audit prove`, and the receipt that `tollgate run` writes.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
+use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, fstat};
 use tollgate_audit::{
     CallId, CheckpointError, LeafIndex, Ledger, OpenError, ReceiptError, Sequence, disclose, prove as receipt_of,
 };
@@ -14,11 +15,12 @@ use tollgate_audit::{
 use super::args::ProveArgs;
 use super::fault::{AuditError, unwritable};
 use super::one_call;
+use crate::authority::{Deciding, DecidingPlaces, file_id, is_trusted, others_may_write};
 use crate::cli::cause::{Place, advice};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::given::is_dash;
 use crate::cli::ledger::{Patience, SOFTWARE};
-use crate::cli::{config, output};
+use crate::cli::{config, load, output};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ProveFault {
@@ -40,6 +42,12 @@ enum ProveFault {
     #[error(transparent)]
     #[diagnostic(help("look at the disk, and do it again"))]
     NotSaved(SaveError),
+    #[error("`{}` is no place for a receipt: {what} is there", path.display())]
+    #[diagnostic(help("nothing was done; name a file elsewhere"))]
+    Decides { path: PathBuf, what: Deciding },
+    #[error("`{}` is where standard output or standard error goes", path.display())]
+    #[diagnostic(help("nothing was done; name another file for the receipt"))]
+    Stream { path: PathBuf },
 }
 
 /// Why there is no receipt of a call that is over.
@@ -62,7 +70,9 @@ pub(super) fn prove(args: &ProveArgs, folder: &Path) -> Result<Exit, Failure> {
     let mut chosen: Vec<_> = args.intents.iter().copied().map(Sequence).collect();
     chosen.sort_unstable();
     chosen.dedup();
-    let saved = args.out.as_deref().filter(|path| !is_dash(path)).map(SavedReceipt::reserve).transpose()?;
+    let out = args.out.as_deref().filter(|path| !is_dash(path));
+    let places = || Ok(config::deciding_places(None, &load::working_folder()?).with_ledger(folder));
+    let saved = out.map(|path| SavedReceipt::reserve(path, &places()?)).transpose()?;
     let make = || match chosen.as_slice() {
         [] => receipt_of(folder, index).map(|receipt| receipt.to_string()),
         chosen => disclose(folder, call, chosen).map(|disclosure| disclosure.to_string()),
@@ -123,18 +133,22 @@ fn by(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" by process {pid}")).unwrap_or_default()
 }
 
-/// A file for a receipt, made before it is needed so that it can be written then; removed again if it is not. It is locked as
-/// long, so that what a killed command left empty is told from what a running one will write to.
+/// A file for a receipt, made before it is needed so that it can be written then; removed again if it is not, and was made here.
+/// It is locked as long, so that what a killed command left empty is told from what a running one will write to.
 pub(crate) struct SavedReceipt {
     path: PathBuf,
     file: File,
-    is_kept: bool,
+    is_new: bool,
 }
 
 impl SavedReceipt {
-    /// Makes the file. One that is there already is evidence, and left alone, unless it is empty and nobody will write to it.
-    pub(crate) fn reserve(path: &Path) -> Result<Self, Failure> {
-        let file = reserved(path).map_err(|source| {
+    /// Makes the file, which is at none of `places`. One that is there already is evidence, and left alone, unless it is empty
+    /// and nobody will write to it.
+    pub(crate) fn reserve(path: &Path, places: &DecidingPlaces) -> Result<Self, Failure> {
+        if let Some(what) = places.holding(path) {
+            return Err(Failure::usage(ProveFault::Decides { path: path.to_owned(), what }));
+        }
+        let (file, is_new) = reserved(path).map_err(|source| {
             let help = if source.kind() == io::ErrorKind::AlreadyExists {
                 "nothing was done; it is there already: give another name".to_owned()
             } else {
@@ -142,7 +156,11 @@ impl SavedReceipt {
             };
             Failure::usage(AuditError::File { path: path.to_owned(), help, source })
         })?;
-        Ok(Self { path: path.to_owned(), file, is_kept: false })
+        let saved = Self { path: path.to_owned(), file, is_new };
+        if is_stream(&saved.file) {
+            return Err(Failure::usage(ProveFault::Stream { path: path.to_owned() }));
+        }
+        Ok(saved)
     }
 
     /// Writes the receipt of the entry `index`.
@@ -152,20 +170,33 @@ impl SavedReceipt {
     }
 
     fn keep(mut self, text: &str) -> Result<(), SaveError> {
+        let failed = |source| SaveError::File { path: self.path.clone(), source };
+        // The call has taken its time.
+        if empty_at(&self.path, &self.file).is_none() {
+            return Err(failed(io::Error::new(
+                io::ErrorKind::AlreadyExists,
+                "somebody has written it, or exchanged it",
+            )));
+        }
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_all());
-        self.is_kept = written.is_ok();
-        written.map_err(|source| SaveError::File { path: self.path.clone(), source })
+        if let Err(source) = written {
+            self.file.set_len(0).ok();
+            return Err(failed(source));
+        }
+        self.is_new = false;
+        Ok(())
     }
 }
 
-/// A file at `path` that is empty, and this process's to write to.
-fn reserved(path: &Path) -> io::Result<File> {
-    let there = match OpenOptions::new().write(true).create_new(true).open(path) {
+/// A file at `path` that is empty, and this process's to write to; whether it was made for that.
+fn reserved(path: &Path) -> io::Result<(File, bool)> {
+    // Nobody else writes a receipt, whatever the mask of this process says.
+    let there = match OpenOptions::new().write(true).create_new(true).mode(0o644).open(path) {
         Ok(file) => {
             // Where files cannot be locked no other process takes an empty one over.
             return match file.try_lock() {
                 Err(TryLockError::WouldBlock) => Err(io::ErrorKind::AlreadyExists.into()),
-                Ok(()) | Err(TryLockError::Error(_)) => Ok(file),
+                Ok(()) | Err(TryLockError::Error(_)) => Ok((file, true)),
             };
         }
         Err(error) => error,
@@ -173,7 +204,7 @@ fn reserved(path: &Path) -> io::Result<File> {
     if there.kind() != io::ErrorKind::AlreadyExists {
         return Err(there);
     }
-    left_empty(path).ok_or(there)
+    left_empty(path).map(|file| (file, false)).ok_or(there)
 }
 
 /// The file at `path`, if a command that was killed left it empty.
@@ -182,16 +213,62 @@ fn left_empty(path: &Path) -> Option<File> {
     let file = OpenOptions::new().write(true).custom_flags(flags).open(path).ok()?;
     file.try_lock().ok()?;
     // Before it was locked, another process may have written to it, or put another in its place.
+    let opened = empty_at(path, &file)?;
+    let is_ours = is_trusted(opened.uid()) && !others_may_write(&file, &fstat(&file).ok()?);
+    (is_ours && opened.nlink() == 1).then_some(file)
+}
+
+/// What `file` is, if it is a file that is empty and is the one at `path`.
+fn empty_at(path: &Path, file: &File) -> Option<Metadata> {
     let (opened, named) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
     let is_same = (opened.dev(), opened.ino()) == (named.dev(), named.ino());
-    (is_same && opened.is_file() && opened.len() == 0).then_some(file)
+    (is_same && opened.is_file() && opened.len() == 0).then_some(opened)
+}
+
+/// Whether what this command prints goes into `file`.
+fn is_stream(file: &File) -> bool {
+    let into = |stream: &dyn AsFd| file_id(stream).is_ok_and(|stream| file_id(file).is_ok_and(|file| file == stream));
+    into(&io::stdout()) || into(&io::stderr())
 }
 
 impl Drop for SavedReceipt {
     fn drop(&mut self) {
-        if !self.is_kept {
-            // An empty file is no receipt, and says so.
+        // An empty file is no receipt, and says so.
+        if self.is_new && empty_at(&self.path, &self.file).is_some() {
             fs::remove_file(&self.path).ok();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_into_its_place_meanwhile_is_neither_written_nor_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, other) = (folder.path().join("r"), folder.path().join("other"));
+        let reserve = || SavedReceipt::reserve(&path, &DecidingPlaces::none()).unwrap();
+        let refused = |saved: SavedReceipt| {
+            let Err(SaveError::File { source, .. }) = saved.keep("receipt") else { panic!("kept") };
+            assert_eq!(source.to_string(), "somebody has written it, or exchanged it");
+        };
+        let saved = reserve();
+        fs::write(&path, "theirs").unwrap();
+        refused(saved);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "theirs");
+        fs::remove_file(&path).unwrap();
+
+        let saved = reserve();
+        fs::write(&other, "").unwrap();
+        fs::rename(&other, &path).unwrap();
+        refused(saved);
+        assert_eq!(fs::read(&path).unwrap(), b"", "another file");
+        fs::remove_file(&path).unwrap();
+
+        drop(reserve());
+        assert!(!path.exists(), "it was made for nothing");
+        reserve().keep("receipt").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "receipt");
     }
 }

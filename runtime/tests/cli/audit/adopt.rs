@@ -91,9 +91,35 @@ fn a_ledger_without_its_memory_runs_nothing_until_it_is_adopted() {
         "  unproven that nothing is missing before entry {adopted_at}, where an operator adopted the ledger.\n"
     );
     assert!(verified.code == 0 && verified.stdout.contains(&unproven), "{verified:?}");
+    assert!(verified.stdout.contains(" entries, none changed or out of order.\n"), "{verified:?}");
+    assert!(!verified.stdout.contains(", missing"), "nothing speaks of what the adoption gave up: {verified:?}");
     let report = desk.run(&["audit", "report"]).stdout;
     assert!(report.contains("| Adopted | 1 time, from a copy"), "{report}");
     assert_eq!(desk.run(&["audit", "replay", "--strict"]).code, 0);
+}
+
+/// Nothing is left but the key: an operator's word starts the ledger again, on record.
+#[test]
+fn a_ledger_that_lost_every_entry_is_adopted() {
+    for lost in [&["ledger.state", "ledger/checkpoint"][..], &["ledger/checkpoint"]] {
+        let desk = counted();
+        let key = desk.key();
+        fs::write(desk.path("ledger/journal"), "").unwrap();
+        fs::remove_dir_all(desk.path("ledger/tile")).unwrap();
+        for file in lost {
+            fs::remove_file(desk.path(file)).unwrap();
+        }
+        desk.count(&[]).fails(5, &["nothing was run", "audit adopt --reason TEXT"]);
+        assert_eq!(fs::read(desk.path("ledger/journal")).unwrap(), b"");
+        let adopted = desk.run(&["audit", "adopt", "--reason", "emptied"]);
+        assert_eq!((adopted.code, adopted.stderr.as_str()), (0, ""), "{lost:?}: {adopted:?}");
+        desk.count(&[]).json();
+        let verified = desk.run(&["audit", "verify", "--complete", "--key", &key]);
+        assert_eq!(verified.code, 0, "{lost:?}: {verified:?}");
+        let unproven = "  unproven that nothing is missing before entry 1, where an operator adopted the ledger.\n";
+        assert!(verified.stdout.contains(unproven), "{verified:?}");
+        assert_eq!(desk.run(&["audit", "adopt", "--reason", "again"]).code, 2, "nothing to adopt");
+    }
 }
 
 /// The folder of a ledger in use was copied, its journal first: what its newer checkpoint signs is lost.

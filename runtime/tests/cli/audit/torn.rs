@@ -72,6 +72,12 @@ fn a_key_that_is_not_there_is_not_promised() {
     says_what_is_left_out(&ran, 1);
     fs::write(desk.path("ledger/journal"), "").unwrap();
     let ran = desk.run(&["audit", "key"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{ran:?}");
+    ran.says(&["entries are missing at its end"]);
+    for counts in ["ledger.state", "ledger/checkpoint"] {
+        fs::remove_file(desk.path(counts)).unwrap();
+    }
+    let ran = desk.run(&["audit", "key"]);
     ran.fails(2, &["no entry of the ledger names a key", "tollgate audit verify"]);
     assert!(!ran.stderr.contains("tollgate run"), "{ran:?}");
     let mut damaged = journal;
@@ -82,6 +88,63 @@ fn a_key_that_is_not_there_is_not_promised() {
     assert_eq!(ran.code, 5, "{ran:?}");
     ran.says(&["is damaged", "`tollgate audit show` prints what stands before the damage"]);
     assert!(ran.stdout.starts_with("tollgate.local/ledger/"), "{ran:?}");
+}
+
+/// Where entries end there is nothing torn to see.
+#[test]
+fn a_journal_that_was_cut_between_entries_is_told_from_a_whole_one() {
+    let desk = counted();
+    let commands =
+        [&["audit", "show"][..], &["audit", "export"], &["audit", "show", "--last", "9999"], &["audit", "key"]];
+    let before = commands.map(|args| desk.run(args).stdout);
+    let entries = desk.entries().len();
+    let (journal, state) =
+        (fs::read(desk.path("ledger/journal")).unwrap(), fs::read(desk.path("ledger.state")).unwrap());
+    // Each frame: its length, the entry, four bytes to check it by.
+    let mut ends = vec![0];
+    while let Some([high, low]) = journal.get(ends[ends.len() - 1]..).and_then(|rest| rest.first_chunk()) {
+        ends.push(ends[ends.len() - 1] + 6 + usize::from(u16::from_be_bytes([*high, *low])));
+    }
+    assert_eq!(ends.len(), entries + 1);
+    let missing = [
+        "the ledger in `ledger` is not whole: entries are missing at its end".to_owned(),
+        format!("{entries} entries are known to have been here"),
+        "`tollgate audit verify` says more".to_owned(),
+    ];
+    let is_missing = |ran: &Ran| {
+        assert_eq!(ran.code, 5, "{ran:?}");
+        ran.says(&missing.each_ref().map(String::as_str));
+    };
+    for left in [entries - 1, entries / 2, 1] {
+        fs::write(desk.path("ledger/journal"), &journal[..ends[left]]).unwrap();
+        for is_remembered in [true, false] {
+            // The checkpoint alone says it too.
+            fs::write(desk.path("ledger.state"), if is_remembered { &state[..] } else { b"" }).unwrap();
+            for (args, before) in commands.into_iter().zip(&before) {
+                let ran = desk.run(args);
+                is_missing(&ran);
+                assert!(before.starts_with(&ran.stdout) && !ran.stdout.is_empty(), "{args:?}: {ran:?}");
+            }
+            let replayed = desk.run(&["audit", "replay"]);
+            is_missing(&replayed);
+            assert!(replayed.stdout.starts_with("repeated in part: ledger\n"), "{replayed:?}");
+        }
+    }
+    fs::write(desk.path("ledger/journal"), &journal).unwrap();
+    assert_eq!(commands.map(|args| desk.run(args).stdout), before);
+}
+
+/// Who reads while another writes is told nothing of the kind, wherever the reading ends.
+#[test]
+fn a_ledger_that_is_written_to_meanwhile_is_whole() {
+    let desk = counted();
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| (0..4).for_each(|_| drop(desk.count(&[]).json())));
+        while !writer.is_finished() {
+            let shown = desk.run(&["audit", "export"]);
+            assert_eq!((shown.code, shown.stderr.as_str()), (0, ""), "{shown:?}");
+        }
+    });
 }
 
 #[test]

@@ -44,6 +44,29 @@ fn a_mount_that_was_moved_onto_another_hides_no_place() {
 }
 
 #[test]
+fn check_sees_what_is_mounted_below_a_granted_folder() {
+    let desk = prober();
+    for folder in ["granted/bound", "granted/proc", "other"] {
+        fs::create_dir_all(desk.path(folder)).unwrap();
+    }
+    let mounts = "mount --bind other granted/bound; mount -t proc none granted/proc";
+    let rights = "host = \"../granted\", access = [\"read\", \"write\", \"create\"]";
+    for (more, path, is_allowed) in [
+        ("", "/docs/bound/new", false),
+        ("", "/docs/proc/new", false),
+        (", mounts = true", "/docs/bound/new", true),
+        (", mounts = true", "/docs/proc/new", false),
+    ] {
+        desk.file("work/tollgate.toml", format!("[tools.probe-fs]\nfs.\"/docs\" = {{ {rights}{more} }}\n"));
+        let given = ["check", "--policy", "tollgate.toml", "--manifest", "../tools/probe-fs.toml"];
+        let args = [&given[..], &["--json", "create", path]].concat();
+        let Some(ran) = run_with_mounts(&desk, mounts, &args) else { return };
+        let rule = if is_allowed { "fs:/docs:create" } else { "fs:/docs:mounts" };
+        assert_eq!((ran.code, ran.report()["rule"].as_str()), (if is_allowed { 0 } else { 3 }, Some(rule)), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_place_is_out_of_reach_through_an_overlay_too() {
     let desk = prober();
     fs::create_dir(desk.path("ov")).unwrap();
