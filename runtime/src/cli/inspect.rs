@@ -112,6 +112,7 @@ fn text(loaded: &Loaded, inspection: &Inspection) -> String {
     section(&mut text, "granted, not needed", inspection.unused.clone());
     section(&mut text, "granted, but this machine will not give it to the tool's process", inspection.lacking.clone());
     if let Some(missing) = &inspection.missing {
+        section(&mut text, "where a grant may be", loaded.astray().into_iter().collect());
         let lines = missing.toml_lines().lines().map(str::to_owned).collect();
         section(&mut text, "missing: the tool will not start; add to tollgate.toml", lines);
         let grants = missing.grant_texts().into_iter().map(|grant| format!("--grant '{grant}'")).collect();

@@ -28,6 +28,7 @@ mod run;
 mod running;
 mod tools;
 mod trust;
+mod ungranted;
 mod which;
 
 use std::process::ExitCode;

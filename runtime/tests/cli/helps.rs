@@ -344,3 +344,88 @@ fn a_result_that_nothing_takes_is_an_error() {
     }
     assert_eq!(desk.called().len(), 3);
 }
+
+#[test]
+fn a_policy_in_a_folder_above_is_named_and_not_obeyed() {
+    let desk = Desk::with("word-count");
+    desk.file(
+        "tollgate.toml",
+        "[tools.word-count]\nfs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n",
+    );
+    fs::create_dir_all(desk.path("a/b")).unwrap();
+    let below = |folder: &str, component: &str, more: &[&str]| {
+        let mut command = desk.command(&[&["run", component][..], &COUNT[2..], more].concat());
+        command.current_dir(desk.path(folder)).env("TOLLGATE_LEDGER", desk.path("ledger"));
+        desk.ran(&command.output().unwrap())
+    };
+    let (needs, lines) = ("needs what nothing grants", "or add to tollgate.toml, in the tables that are there already");
+    let above = "help: no tollgate.toml is in this folder; there is one in `..`: run there, or give it with --policy \
+                 ../tollgate.toml";
+    fails(&below("a", "../tools/word-count.wasm", &[]), 2, &[needs, above, lines]);
+    let farther = "there is one in `../..`: run there, or give it with --policy ../../tollgate.toml";
+    fails(&below("a/b", "../../tools/word-count.wasm", &[]), 2, &[needs, farther]);
+    assert!(!desk.path("ledger").exists());
+    assert_eq!(below("a", "../tools/word-count.wasm", &["--policy", "../tollgate.toml"]).code, 0);
+    // A link is followed by nobody, so nobody is sent to it.
+    fs::rename(desk.path("tollgate.toml"), desk.path("real.toml")).unwrap();
+    symlink("real.toml", desk.path("tollgate.toml")).unwrap();
+    let ran = below("a", "../tools/word-count.wasm", &[]);
+    fails(&ran, 2, &["help: add to tollgate.toml"]);
+    assert!(!said(&ran).contains("there is one in"), "{ran:?}");
+}
+
+#[test]
+fn a_table_under_a_misspelt_name_is_named() {
+    let desk = Desk::with("word-count");
+    let grant = "fs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n";
+    desk.file("tollgate.toml", format!("[tools.wrod-count]\n{grant}"));
+    let near = "help: the policy `FOLDER/tollgate.toml` names `wrod-count` and not `word-count`: did you mean \
+                `[tools.word-count]`? or add to tollgate.toml";
+    fails(&desk.run(&COUNT), 2, &["needs what nothing grants", near]);
+    let inspected = desk.run(&["inspect", "tools/word-count.wasm"]);
+    assert!(inspected.code == 2 && inspected.stdout.contains("did you mean `[tools.word-count]`?"), "{inspected:?}");
+    desk.file("tollgate.toml", format!("[tools.outline]\n{grant}"));
+    fails(
+        &desk.run(&COUNT),
+        2,
+        &["help: the policy `FOLDER/tollgate.toml` has no table `[tools.word-count]` or add to"],
+    );
+    desk.file("tollgate.toml", "[tools.word-count]\n");
+    fails(&desk.run(&COUNT), 2, &["help: add to tollgate.toml"]);
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn a_project_that_is_not_built_is_told_to_be() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["new", "first-line"]).code, 0);
+    let not_built = "help: the folder `first-line` is a tool's project, and not built: `tollgate build first-line`, then run \
+                     `first-line/first-line.wasm`";
+    let named = desk.run(&["run", "first-line"]);
+    fails(&named, 2, &["no tool `first-line` is installed", not_built]);
+    assert!(!said(&named).contains("the file here"), "{named:?}");
+    fails(
+        &desk.run(&["run", "first-line/first-line.wasm"]),
+        2,
+        &["cannot read `first-line/first-line.wasm`", not_built],
+    );
+    fails(&desk.run(&["inspect", "first-line/other.wasm"]), 2, &[not_built]);
+    let folder = desk.run(&["run", "./first-line"]);
+    fails(&folder, 2, &["`./first-line` is a folder, and no component", "`tollgate build ./first-line`"]);
+    let mut inside = desk.command(&["run", "first-line.wasm"]);
+    let inside = desk.ran(&inside.current_dir(desk.path("first-line")).output().unwrap());
+    fails(
+        &inside,
+        2,
+        &["help: this folder is a tool's project, and not built: `tollgate build`, then run `first-line.wasm`"],
+    );
+    desk.file("first-line/first-line.wasm", "");
+    let built =
+        "help: the folder `first-line` is a tool's project: what is built of it is `first-line/first-line.wasm`";
+    fails(&desk.run(&["run", "first-line"]), 2, &[built]);
+    // A folder that is no project is none of a tool's.
+    let other = desk.run(&["run", "docs"]);
+    fails(&other, 2, &["no tool `docs` is installed", "help: no tool is installed yet"]);
+    fails(&desk.run(&["dev", "docs", "--op", "greet"]), 2, &["`docs` is no tool's project", "`tollgate dev FOLDER`"]);
+    assert!(!desk.path("ledger").exists());
+}

@@ -14,7 +14,7 @@ use miette::Diagnostic;
 use tollgate_capability::Manifest;
 
 use super::exit::Failure;
-use super::load;
+use super::{load, output};
 use crate::cli::language::Language;
 pub(crate) use build::build;
 pub(crate) use dev::dev;
@@ -36,7 +36,10 @@ const MANIFEST: &str = "tool.toml";
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ProjectError {
     #[error("`{}` is no tool's project: there is no `{MANIFEST}`", folder.display())]
-    #[diagnostic(help("`tollgate new NAME` makes a project; give the folder of one, or go there"))]
+    #[diagnostic(help(
+        "`tollgate new NAME` makes a project; give the folder of one (`tollgate build FOLDER`, `tollgate dev FOLDER`), or \
+                      go there"
+    ))]
     NoManifest { folder: PathBuf },
     #[error("`{}` cannot be told as Rust, Python or JavaScript: it has {found}", folder.display())]
     #[diagnostic(help("a project has one of `Cargo.toml`, `tool.py` and `tool.js` beside `{MANIFEST}`"))]
@@ -62,6 +65,33 @@ impl Project {
     fn component(&self) -> PathBuf {
         self.folder.join(format!("{}.wasm", self.manifest.name))
     }
+}
+
+/// How to run the tool whose project is in `folder`; `None` if that is no project.
+pub(crate) fn how_to_run(folder: &Path) -> Option<String> {
+    if !folder.join(MANIFEST).is_file() || language(folder).is_err() {
+        return None;
+    }
+    // A component in this folder has no folder before its name.
+    let here = folder.as_os_str().is_empty() || folder == Path::new(".");
+    let (this, build) = if here {
+        ("this folder".to_owned(), "tollgate build".to_owned())
+    } else {
+        let shown = output::one_line(&folder.display().to_string());
+        (format!("the folder `{shown}`"), format!("tollgate build {shown}"))
+    };
+    // What is wrong with a manifest is said when it is built.
+    let Ok((manifest, ..)) = load::manifest_file(&folder.join(MANIFEST)) else {
+        return Some(format!("{this} is a tool's project: build it with `{build}`"));
+    };
+    let component = folder.join(format!("{}.wasm", manifest.name));
+    let is_built = component.is_file();
+    let component = output::one_line(&component.display().to_string());
+    Some(if is_built {
+        format!("{this} is a tool's project: what is built of it is `{component}`")
+    } else {
+        format!("{this} is a tool's project, and not built: `{build}`, then run `{component}`")
+    })
 }
 
 fn language(folder: &Path) -> Result<Language, Failure> {
