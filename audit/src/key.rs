@@ -220,7 +220,7 @@ fn key_id(name: &str, key: &[u8; 32]) -> KeyId {
 /// The signature type of signed-note for plain Ed25519.
 const ED25519: u8 = 0x01;
 
-const SECRET_PREFIX: &str = "PRIVATE+KEY+";
+pub(crate) const SECRET_PREFIX: &str = "PRIVATE+KEY+";
 
 #[cfg(test)]
 mod tests {

@@ -56,7 +56,7 @@ mod tree;
 mod verify;
 mod verify_tiles;
 
-pub use crate::answer::{Answer, Newer, UntriedError, read_checkpoint, read_key};
+pub use crate::answer::{Answer, Newer, UntriedError, key_hint, read_checkpoint, read_key};
 pub use crate::call_counter::CallCounter;
 pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};
 pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, Received};

@@ -116,6 +116,16 @@ fn yes_no_and_not_tried() {
         let (code, text) = run(args);
         assert!(code == 1 && text.starts_with("NOT VERIFIED\n"), "{args:?}: {code} {text}");
     }
+    let (_, swapped) = run(&["consistency", folder, &old, "--key", &key]);
+    assert!(swapped.contains("; the old one is given first, so they may be swapped"), "{swapped}");
+    let beside = file("verifier");
+    fs::write(&beside, &key).unwrap();
+    let (code, text) = run(&["receipt", &receipt, "--key", &beside]);
+    let meant = format!("`{beside}` (there is a file of this name: did you mean `@{beside}`?)");
+    assert!(code == 2 && text.starts_with("not tried: ") && text.contains(&meant), "{code} {text}");
+    let secret = format!("@{}", file("key"));
+    let (code, text) = run(&["receipt", &receipt, "--key", &secret]);
+    assert!(code == 2 && text.contains("that is the secret key"), "{code} {text}");
     for args in [
         &[][..],
         &["receipt", &receipt],
