@@ -46,7 +46,7 @@ pub(crate) fn astray(path: Option<&Path>, policy: &Policy, tool: &ToolName) -> O
     let shown = output::one_line(&path.display().to_string());
     Some(match near {
         Some(near) => format!("the policy `{shown}` names `{near}` and not `{tool}`: did you mean `[tools.{tool}]`?"),
-        None => format!("the policy `{shown}` has no table `[tools.{tool}]`"),
+        None => format!("the policy `{shown}` has no table `[tools.{tool}]`: give another one with --policy"),
     })
 }
 

@@ -388,7 +388,9 @@ fn a_table_under_a_misspelt_name_is_named() {
     fails(
         &desk.run(&COUNT),
         2,
-        &["help: the policy `FOLDER/tollgate.toml` has no table `[tools.word-count]` or add to"],
+        &[
+            "help: the policy `FOLDER/tollgate.toml` has no table `[tools.word-count]`: give another one with --policy or add to",
+        ],
     );
     desk.file("tollgate.toml", "[tools.word-count]\n");
     fails(&desk.run(&COUNT), 2, &["help: add to tollgate.toml"]);
