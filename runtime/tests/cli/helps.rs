@@ -431,3 +431,29 @@ fn a_project_that_is_not_built_is_told_to_be() {
     fails(&desk.run(&["dev", "docs", "--op", "greet"]), 2, &["`docs` is no tool's project", "`tollgate dev FOLDER`"]);
     assert!(!desk.path("ledger").exists());
 }
+
+#[test]
+fn a_grant_of_the_folder_above_tollgates_own_is_told_to_move_either() {
+    let desk = Desk::with("word-count");
+    let other = tempfile::tempdir().unwrap();
+    let grant = |access: &str| {
+        let grant = format!("fs:/docs=.:{access}");
+        let args = [&COUNT[..], &["--grant", &grant, "--manifest", "own.toml"]].concat();
+        desk.file(
+            "own.toml",
+            fs::read_to_string(desk.path("tools/word-count.toml"))
+                .unwrap()
+                .replace("[\"read\", \"list\"]", "[\"read\"]"),
+        );
+        let mut command = desk.command(&args);
+        desk.ran(&command.env("TOLLGATE_LEDGER", other.path().join("ledger")).output().unwrap())
+    };
+    let reads = grant("read");
+    let key = ["hands over the key of compiled tools: `FOLDER/tollgate-home/artifact.key`", MOVE];
+    fails(&reads, 2, &key);
+    assert!(!said(&reads).contains("or only"), "{reads:?}");
+    assert!(!desk.path("ledger").exists() && !other.path().join("ledger").exists());
+}
+
+const MOVE: &str = "help: a tool that reads it could forge compiled tools: move TOLLGATE_HOME out of the folder, or grant a \
+                    folder beside it";
