@@ -457,3 +457,55 @@ fn a_grant_of_the_folder_above_tollgates_own_is_told_to_move_either() {
 
 const MOVE: &str = "help: a tool that reads it could forge compiled tools: move TOLLGATE_HOME out of the folder, or grant a \
                     folder beside it";
+
+#[test]
+fn standard_input_that_is_granted_and_not_needed_is_told_as_that() {
+    let desk = Desk::with("word-count");
+    let run = |more: &[&str]| desk.run(&[&COUNT[..], &DOCS, &["--stdin", "secret.txt"], more].concat());
+    let need = "in tools/word-count.toml: stdio = [\"stdin\", \"stdout\", \"stderr\"] under [needs]";
+    let granted = run(&["--grant", "stdio=stdin,stdout,stderr"]);
+    fails(&granted, 2, &["it is granted, and the manifest does not need it", need, "or leave --stdin out"]);
+    assert!(!said(&granted).contains("--grant"), "{granted:?}");
+    let grant = "or --grant stdio=stdin,stdout,stderr";
+    fails(&run(&[]), 2, &["it is not granted, and the manifest does not need it", need, grant, "or leave --stdin out"]);
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn what_would_allow_it_is_told_to_machines_too() {
+    let desk = Desk::with("word-count");
+    let dot = ["run", "tools/word-count.wasm", "--op", "count-file", "--input", r#"{"path": "/docs/a.txt"}"#];
+    let run = |more: &[&str]| desk.run(&[&dot[..], &["--grant", "fs:/docs=docs:list", "--json"], more].concat());
+    desk.edit("tools/word-count.toml", "[\"read\", \"list\"]", "[\"list\"]");
+    let denied = run(&[]).report()["error"].clone();
+    assert_eq!(denied["rule"], "fs:/docs:read");
+    let lines = denied["to_allow"].as_array().unwrap();
+    assert!(
+        lines[0].as_str().unwrap().starts_with("in tollgate.toml: fs.\"/docs\" under [tools.word-count]: access = [")
+    );
+    assert_eq!(lines.last().unwrap(), "in tools/word-count.toml: [[needs.fs]] of /docs: access = [\"read\", \"list\"]");
+    let text = desk.run(&[&dot[..], &["--grant", "fs:/docs=docs:list"]].concat());
+    assert!(lines.iter().all(|line| text.stderr.contains(line.as_str().unwrap())), "{text:?}");
+    desk.edit("tools/word-count.toml", "[\"list\"]", "[\"read\", \"list\"]");
+    let capped = desk.run(&[&dot[..], &DOCS, &["--grant", "limit:output=1", "--json"]].concat()).report();
+    let raise = "in tollgate.toml: limits.output = … under [tools.word-count], or --grant limit:output=…";
+    assert_eq!((&capped["error"]["kind"], &capped["error"]["to_raise"]), (&json!("cap"), &json!([raise])));
+}
+
+#[test]
+fn a_path_of_the_host_and_a_file_without_its_sign_are_told_as_that() {
+    let desk = Desk::with("word-count");
+    let count = |input: &str| {
+        desk.run(&[&["run", "tools/word-count.wasm", "--op", "count-file", "--input", input][..], &DOCS].concat())
+    };
+    let host = count(&json!({ "path": desk.path("docs/a.txt") }).to_string());
+    fails(&host, 1, &["[not-found]", "note the tool sees `FOLDER/docs` as `/docs`"]);
+    let absent = count(r#"{"path": "/docs/none.txt"}"#);
+    fails(&absent, 1, &["[not-found]"]);
+    assert!(!said(&absent).contains("the tool sees"), "{absent:?}");
+    desk.file("in.json", r#"{"path": "/docs/a.txt"}"#);
+    let file = "note there is a file of this name: did you mean --input @in.json?";
+    fails(&count("in.json"), 2, &["the arguments are not JSON", file]);
+    assert!(!said(&count("{")).contains("note "));
+    assert_eq!(count("@in.json").code, 0);
+}
