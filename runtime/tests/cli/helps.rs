@@ -509,3 +509,14 @@ fn a_path_of_the_host_and_a_file_without_its_sign_are_told_as_that() {
     assert!(!said(&count("{")).contains("note "));
     assert_eq!(count("@in.json").code, 0);
 }
+
+#[test]
+fn entries_that_nothing_is_of_are_told_to_be_none() {
+    let desk = Desk::with("word-count");
+    assert_eq!(desk.run(&[&COUNT[..], &DOCS].concat()).code, 0);
+    let none = desk.run(&["audit", "show", "--agent", "nobody"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""), "{none:?}");
+    assert_eq!(none.stderr, "nothing in the ledger in `ledger` matches\n");
+    assert_eq!(desk.run(&["audit", "show", "--agent", "nobody", "--json"]).stderr, "");
+    assert_eq!(desk.run(&["audit", "show", "--last", "1"]).stderr, "");
+}
