@@ -520,3 +520,20 @@ fn entries_that_nothing_is_of_are_told_to_be_none() {
     assert_eq!(desk.run(&["audit", "show", "--agent", "nobody", "--json"]).stderr, "");
     assert_eq!(desk.run(&["audit", "show", "--last", "1"]).stderr, "");
 }
+
+#[test]
+fn a_ledger_that_takes_no_checkpoint_runs_nothing() {
+    let desk = Desk::with("word-count");
+    let count = [&COUNT[..], &DOCS].concat();
+    assert_eq!(desk.run(&count).code, 0);
+    let mode = |mode| fs::set_permissions(desk.path("ledger"), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o500);
+    let mut command = desk.command(&count);
+    around::without_override(&mut command);
+    let ran = desk.ran(&command.output().unwrap());
+    mode(0o700);
+    let help = "help: nothing was run; mend the rights of the ledger's folder, or give another one with --ledger";
+    fails(&ran, 2, &["nothing can be written in the folder of the ledger, `ledger`", "Permission denied", help]);
+    assert_eq!(desk.called().len(), 1);
+    assert_eq!(desk.run(&["audit", "verify"]).code, 0);
+}
