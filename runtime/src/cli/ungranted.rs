@@ -41,13 +41,10 @@ pub(crate) fn astray(path: Option<&Path>, policy: &Policy, tool: &ToolName) -> O
         return None;
     }
     let distance = |name: &&ToolName| strsim::damerau_levenshtein(tool.as_str(), name.as_str());
-    let near =
-        policy.tools.keys().min_by_key(distance).filter(|name| distance(name) <= tool.as_str().len().div_ceil(3));
+    // Farther apart are two tools, and no slip of the pen.
+    let near = policy.tools.keys().min_by_key(distance).filter(|name| distance(name) <= 2)?;
     let shown = output::one_line(&path.display().to_string());
-    Some(match near {
-        Some(near) => format!("the policy `{shown}` names `{near}` and not `{tool}`: did you mean `[tools.{tool}]`?"),
-        None => format!("the policy `{shown}` has no table `[tools.{tool}]`: give another one with --policy"),
-    })
+    Some(format!("the policy `{shown}` names `{near}` and not `{tool}`: did you mean `[tools.{tool}]`?"))
 }
 
 /// The nearest folder above this one that has a policy of this user's; another user's is nobody's to propose.
