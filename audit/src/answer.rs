@@ -14,7 +14,7 @@ use tollgate_plain::one_line;
 use crate::checkpoint::{CHECKPOINT_FILE, Checkpoint, ParseCheckpointError, SignedCheckpoint};
 use crate::entry::{Entry, Kind};
 use crate::ids::TreeSize;
-use crate::key::{ParseKeyError, VerifierKey};
+use crate::key::{ParseKeyError, SECRET_PREFIX, VerifierKey};
 use crate::prover::{ProveError, Prover};
 use crate::receipt::{Disclosure, ParseReceiptError, RECEIPT_BYTES_MAX, Receipt};
 use crate::regular;
@@ -94,10 +94,12 @@ pub enum UntriedError {
         source: ParseReceiptError,
     },
     /// A key is none, or its file holds none.
-    #[error("`{given}`")]
+    #[error("`{given}`{}", hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default())]
     Key {
         /// What was given.
         given: String,
+        /// What may have been meant.
+        hint: Option<String>,
         /// What is wrong.
         source: ParseKeyError,
     },
@@ -181,7 +183,10 @@ impl Answer {
             (_, Err(error)) => return Ok(Self::no(&format!("the new checkpoint: {}", chain(&error)))),
         };
         if new.size < old.size {
-            let step = format!("the new checkpoint has {} entries, the old one had {}", new.size, old.size);
+            let step = format!(
+                "the new checkpoint has {} entries, the old one had {}; the old one is given first, so they may be swapped",
+                new.size, old.size
+            );
             return Ok(Self::no(&step));
         }
         let proof = Prover::new(tiles, new.size).consistency(old.size).map_err(UntriedError::Prove)?;
@@ -254,8 +259,21 @@ pub fn read_checkpoint(path: &Path) -> Result<SignedCheckpoint, UntriedError> {
 /// [`UntriedError::Key`], [`UntriedError::File`].
 pub fn read_key(given: &str) -> Result<VerifierKey, UntriedError> {
     let text = given.strip_prefix('@').map(|path| read_text(Path::new(path))).transpose()?;
-    let parsed = text.as_deref().unwrap_or(given).trim().parse();
-    parsed.map_err(|source| UntriedError::Key { given: given.to_owned(), source })
+    let text = text.as_deref().unwrap_or(given);
+    let parsed = text.trim().parse();
+    parsed.map_err(|source| UntriedError::Key { given: given.to_owned(), hint: key_hint(given, text), source })
+}
+
+/// What may have been meant by a key that is none: `given`, where `text` is what it is or what its file has.
+#[must_use]
+pub fn key_hint(given: &str, text: &str) -> Option<String> {
+    if text.starts_with(SECRET_PREFIX) {
+        let hint =
+            "that is the secret key, by which the ledger is signed: give the one that `tollgate audit key` prints";
+        return Some(hint.to_owned());
+    }
+    let is_file = !given.starts_with('@') && Path::new(given).is_file();
+    is_file.then(|| format!("there is a file of this name: did you mean `@{given}`?"))
 }
 
 fn proven_of_ledger(report: &Report, key: Option<&VerifierKey>) -> Vec<String> {

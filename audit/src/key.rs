@@ -222,7 +222,7 @@ fn key_id(name: &str, key: &[u8; 32]) -> KeyId {
 /// The signature type of signed-note for plain Ed25519.
 const ED25519: u8 = 0x01;
 
-const SECRET_PREFIX: &str = "PRIVATE+KEY+";
+pub(crate) const SECRET_PREFIX: &str = "PRIVATE+KEY+";
 
 /// Whether `origin` may name a log (C2SP tlog-checkpoint, and key names of signed-note: no spaces, no plus signs).
 pub(crate) fn is_origin(origin: &str) -> bool {

@@ -59,7 +59,7 @@ mod verify;
 mod verify_tiles;
 mod wire_enum;
 
-pub use crate::answer::{Answer, Newer, UntriedError, read_checkpoint, read_key};
+pub use crate::answer::{Answer, Newer, UntriedError, key_hint, read_checkpoint, read_key};
 pub use crate::append_error::{AppendError, RoomFor};
 pub use crate::call_counter::CallCounter;
 pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};

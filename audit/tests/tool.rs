@@ -78,6 +78,28 @@ fn within_a_minute(args: &[&str]) -> i32 {
 }
 
 #[test]
+fn what_was_meant_is_said() {
+    let dir = tempdir().unwrap();
+    let ledger = open(dir.path());
+    let key = ledger.verifier_key().to_string();
+    ledger.checkpoint().unwrap();
+    let file = |name: &str| dir.path().with_extension(name).to_str().unwrap().to_owned();
+    let (old, beside, folder) = (file("old"), file("verifier"), dir.path().to_str().unwrap());
+    fs::copy(dir.path().join("checkpoint"), &old).unwrap();
+    record_call(&ledger, 1);
+    ledger.checkpoint().unwrap();
+    let (code, text) = run(&["consistency", folder, &old, "--key", &key]);
+    let swapped = "; the old one is given first, so they may be swapped";
+    assert!(code == 1 && text.contains(swapped), "{code} {text}");
+    fs::write(&beside, &key).unwrap();
+    let (code, text) = run(&["receipt", "none", "--key", &beside]);
+    let meant = format!("`{beside}` (there is a file of this name: did you mean `@{beside}`?)");
+    assert!(code == 2 && text.starts_with("not tried: ") && text.contains(&meant), "{code} {text}");
+    let (code, text) = run(&["receipt", "none", "--key", &format!("@{}", file("key"))]);
+    assert!(code == 2 && text.contains("that is the secret key"), "{code} {text}");
+}
+
+#[test]
 fn yes_no_and_not_tried() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());

@@ -98,7 +98,7 @@ pub enum DocumentError {
     },
     /// A key that must be there is not.
     #[error("the key `{key}` is missing")]
-    #[diagnostic(help("add `{key} = …` to this table"))]
+    #[diagnostic(help("{}", missing_help(key)))]
     MissingKey {
         /// The key.
         key: String,
@@ -111,10 +111,12 @@ pub enum DocumentError {
     },
     /// A value of the wrong type.
     #[error("the value does not fit: {message}")]
-    #[diagnostic(help("change it to what is expected"))]
     WrongType {
         /// What is there and what is expected.
         message: String,
+        /// What to do.
+        #[help]
+        help: String,
         /// The file.
         #[source_code]
         text: SourceText,
@@ -243,6 +245,26 @@ impl Document {
         (start, line).into()
     }
 
+    /// The line that a span begins in.
+    fn line(&self, at: &SourceSpan) -> Option<&str> {
+        let start = self.text.inner().get(..at.offset())?.rfind('\n').map_or(0, |end| end + 1);
+        self.text.inner().get(start..)?.lines().next()
+    }
+
+    /// What to do about a value of another type, of which serde says `message`.
+    fn wrong_type_help(&self, message: &str, at: &SourceSpan) -> String {
+        let given = self.text.inner().get(at.offset()..at.offset() + at.len()).unwrap_or_default();
+        let Some((what, expected)) = message.rsplit_once(", expected ") else { return CHANGE.to_owned() };
+        match (what, expected) {
+            ("map", "a sequence") if given.starts_with('[') => format!("write `[{given}]`: there can be several"),
+            (what, "a sequence") if what.starts_with("string ") => format!("write `[{given}]`: there can be several"),
+            (what, "struct RawFsGrant") if what.starts_with("string ") => {
+                format!("write `{{ host = {given}, access = [\"read\"] }}`")
+            }
+            _ => CHANGE.to_owned(),
+        }
+    }
+
     fn toml_error(&self, error: &toml::de::Error) -> DocumentError {
         let at = self.span(error.span().unwrap_or_default());
         let message = same_length(error.message());
@@ -261,13 +283,20 @@ impl Document {
         if let Some(key) = message.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
             return DocumentError::MissingKey { key: key.to_owned(), text, at };
         }
+        if message.starts_with("invalid unquoted key") {
+            let is_path = self.line(&at).is_some_and(|line| line.contains("fs./"));
+            let example = if is_path { "a path stands in quotes: `fs.\"/notes\"`" } else { "put the key in quotes" };
+            return DocumentError::Syntax { message, help: example.to_owned(), text, at };
+        }
         if let Some(message) = message.strip_prefix("invalid ") {
-            let message = in_toml(message.trim_start_matches("type: ").trim_start_matches("value: "));
-            return DocumentError::WrongType { message, text, at };
+            let message = message.trim_start_matches("type: ").trim_start_matches("value: ");
+            let help = self.wrong_type_help(message, &at);
+            return DocumentError::WrongType { message: in_toml(message), help, text, at };
         }
         // Of one that is none of several words.
         if message == "wanted string or table" {
-            return DocumentError::WrongType { message: "expected a word in quotes".to_owned(), text, at };
+            let message = "expected a word in quotes".to_owned();
+            return DocumentError::WrongType { message, help: CHANGE.to_owned(), text, at };
         }
         let help = if message.starts_with("duplicate key") {
             "a key can be given once: keep one of the two and take the other out"
@@ -275,6 +304,19 @@ impl Document {
             "see https://toml.io for the grammar"
         };
         DocumentError::Syntax { message, help: help.to_owned(), text, at }
+    }
+}
+
+/// What to write in the place of a value of another type.
+const CHANGE: &str = "change it to what is expected";
+
+/// What to add where a key is not there: for what is a table of its own, the table.
+fn missing_help(key: &str) -> String {
+    let operations = "[[operations]]\nname = \"run\"";
+    match key {
+        "tool" => format!("begin with:\n[tool]\nname = \"my-tool\"\nversion = \"0.1.0\"\n\n{operations}"),
+        "operations" => format!("add what the tool can be called for:\n{operations}"),
+        key => format!("add `{key} = …` to this table"),
     }
 }
 

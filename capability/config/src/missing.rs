@@ -27,15 +27,28 @@ impl MissingGrants {
     }
 
     /// The same as values of `--grant`, but for what they cannot say: more rights of a folder that is granted already, since
-    /// a `--grant` of it would drop its patterns and its quota.
+    /// a `--grant` of it would drop its patterns and its quota; and what is not set in the operator's environment.
     #[must_use]
     pub fn grant_texts(&self) -> Vec<String> {
         self.missing.iter().filter_map(Missing::grant_text).collect()
+    }
+
+    /// What to set where nothing is missing but variables of the operator's environment: the policy needs no other line, and
+    /// what is in such a variable may be a secret that should not stand there.
+    fn exports(&self) -> Option<String> {
+        let export = |missing: &Missing| {
+            if let Missing::HostEnv { host, .. } = missing { Some(format!("export {host}=…")) } else { None }
+        };
+        let exports = self.missing.iter().map(export).collect::<Option<Vec<_>>>()?;
+        Some(format!("it is granted from your environment, so set it before `tollgate` runs: `{}`", exports.join("; ")))
     }
 }
 
 impl Diagnostic for MissingGrants {
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        if let Some(exports) = self.exports() {
+            return Some(Box::new(exports));
+        }
         let texts = self.grant_texts().into_iter().map(|text| format!("--grant '{text}'")).collect::<Vec<_>>();
         let lines = format!("add to tollgate.toml, in the tables that are there already:\n\n{}", self.toml_lines());
         if texts.len() < self.missing.len() {
@@ -94,7 +107,10 @@ impl Missing {
                 let access = access.iter().map(|right| format!("\"{right}\"")).collect::<Vec<_>>().join(", ");
                 format!("fs.\"{guest}\" = {{ host = \"PATH\", access = [{access}] }}")
             }
-            Self::Env(name) | Self::HostEnv { name, .. } => format!("env.{name} = \"VALUE\""),
+            Self::Env(name) => format!("env.{name} = \"VALUE\"  # a secret: env.{name} = {{ host = \"{name}\" }}"),
+            Self::HostEnv { name, host } => {
+                format!("# env.{name} is there, and takes {host} from your environment: `export {host}=…`")
+            }
             Self::Args => "args = [\"VALUE\"]".to_owned(),
             Self::Stdin { granted } => {
                 let streams = with_stdin(*granted).map(|stream| format!("\"{}\"", stream.as_str())).collect::<Vec<_>>();
@@ -110,8 +126,9 @@ impl Missing {
     fn grant_text(&self) -> Option<String> {
         Some(match self {
             Self::Folder { granted, .. } if !granted.is_empty() => return None,
+            Self::HostEnv { .. } => return None,
             Self::Folder { guest, access, .. } => format!("fs:{guest}=PATH:{access}"),
-            Self::Env(name) | Self::HostEnv { name, .. } => format!("env:{name}=VALUE"),
+            Self::Env(name) => format!("env:{name}=VALUE"),
             Self::Args => "args=VALUE".to_owned(),
             Self::Stdin { granted } => {
                 let streams = with_stdin(*granted).map(Stdio::as_str).collect::<Vec<_>>();

@@ -20,7 +20,8 @@ pub enum NameError {
     /// Not the name of a tool, an operation or a compartment.
     #[error("{given:?} is not a name for {what}")]
     #[diagnostic(help(
-        "use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`"
+        "{}use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`",
+        name_help(given)
     ))]
     Name {
         /// What it should name.
@@ -133,6 +134,12 @@ impl GuestPath {
             None => false,
         }
     }
+}
+
+/// The name that was meant where only its case and its dashes are wrong.
+fn name_help(given: &str) -> String {
+    let meant = given.to_lowercase().replace(['_', ' ', '.'], "-");
+    if is_name(&meant) && meant != given { format!("did you mean `{meant}`? ") } else { String::new() }
 }
 
 fn is_name(text: &str) -> bool {

@@ -232,18 +232,22 @@ fn missing_grants_print_the_lines_to_add() {
         [tools.word-count]
         fs."/docs" = { host = "PATH", access = ["read", "list"] }
         fs."/out" = { host = "PATH", access = ["write", "create"] }
-        env.LANG = "VALUE"
-        env.TOKEN = "VALUE"
+        env.LANG = "VALUE"  # a secret: env.LANG = { host = "LANG" }
+        # env.TOKEN is there, and takes TOKEN from your environment: `export TOKEN=…`
         args = ["VALUE"]
         stdio = ["stdin", "stdout", "stderr"]
         clocks.wall = "real"
         clocks.monotonic = "coarse"
         random = "secure"
-
-        or on the command line:
-
-        --grant 'fs:/docs=PATH:read,list' --grant 'fs:/out=PATH:write,create' --grant 'env:LANG=VALUE' --grant 'env:TOKEN=VALUE' --grant 'args=VALUE' --grant 'stdio=stdin,stdout,stderr' --grant 'clock:wall=real' --grant 'clock:monotonic=coarse' --grant 'random=secure'
     "#]].assert_eq(&text);
+}
+
+#[test]
+fn a_variable_that_is_granted_and_not_set_is_exported_and_not_written_down() {
+    let missing = unmet("[needs]\nenv = [\"TOKEN\"]", "env.TOKEN = { host = \"MY_TOKEN\" }");
+    let help = missing.help().unwrap().to_string();
+    assert_eq!(help, "it is granted from your environment, so set it before `tollgate` runs: `export MY_TOKEN=…`");
+    assert!(missing.grant_texts().is_empty(), "{missing:?}");
 }
 
 #[test]

@@ -282,7 +282,7 @@ fn a_value_of_the_wrong_kind_says_what_is_expected() {
         snippet line 5: name = "Word Count"
             label at line 5, columns 8 to 19: this value
         snippet line 6: version = "0.1.0"
-        diagnostic help: use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`
+        diagnostic help: did you mean `word-count`? use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`
     "#]],
     );
     manifest_says(
@@ -611,4 +611,44 @@ fn a_bad_grant_text_shows_the_accepted_form() {
         accepted: limit:CAP=VALUE, such as limit:memory=16MiB
     "#]],
     );
+}
+
+/// What people write who know TOML from elsewhere.
+#[test]
+fn usual_slips_are_told_what_to_write() {
+    let manifest = |text: &str, told: &str| {
+        let said = rendered(&Manifest::parse(text, "tool.toml").unwrap_err());
+        assert!(said.contains(told), "{text}: no {told:?} in {said}");
+    };
+    let policy = |line: &str, told: &str| {
+        let text = format!("[tools.a]\n{line}\n");
+        let said = rendered(&Policy::parse(&text, "tollgate.toml", Path::new(FOLDER)).unwrap_err());
+        assert!(said.contains(told), "{text}: no {told:?} in {said}");
+    };
+    policy("fs./notes = { host = \"notes\", access = [\"read\"] }", "help: a path stands in quotes: `fs.\"/notes\"`");
+    policy("fs.\"/notes\" = { host = \"notes\", access = \"read\" }", "help: write `[\"read\"]`: there can be several");
+    policy("fs.\"/notes\" = \"./notes\"", "help: write `{ host = \"./notes\", access = [\"read\"] }`");
+    policy("args = \"-x\"", "help: write `[\"-x\"]`: there can be several");
+    let tool = "[tool]\nname = \"a\"\nversion = \"0.1.0\"\n";
+    let operations = "[[operations]]\nname = \"run\"\n";
+    manifest(
+        "",
+        "help: begin with:\n[tool]\nname = \"my-tool\"\nversion = \"0.1.0\"\n\n[[operations]]\nname = \"run\"",
+    );
+    manifest(tool, "help: add what the tool can be called for:\n[[operations]]\nname = \"run\"");
+    manifest(&format!("{tool}[operations]\nname = \"run\"\n"), "help: write `[[operations]]`: there can be several");
+    manifest(
+        &format!("{tool}{operations}[needs.fs]\nguest = \"/a\"\naccess = [\"read\"]\n"),
+        "help: write `[[needs.fs]]`: there can be several",
+    );
+    manifest(
+        &format!("{tool}{operations}[[needs.fs]]\nguest = \"/a\"\naccess = \"read\"\n"),
+        "help: write `[\"read\"]`: there can be several",
+    );
+    let named = |name: &str| format!("[tool]\nname = \"{name}\"\nversion = \"0.1.0\"\n{operations}");
+    manifest(&named("first_line"), "help: did you mean `first-line`? use lower-case letters");
+    manifest(&named("First Line"), "help: did you mean `first-line`? use lower-case letters");
+    manifest(&named("9"), "help: use lower-case letters");
+    let operation = tool.to_owned() + "[[operations]]\nname = \"first_line\"\n";
+    manifest(&operation, "help: did you mean `first-line`? use lower-case letters");
 }

@@ -56,6 +56,11 @@ fn is_own(owner: u32) -> bool {
     owner == user() && (owner != NOBODY || maps_all(&read("/proc/self/uid_map")))
 }
 
+/// Whether a file of this user is at `path`, and no link.
+pub(crate) fn is_own_file(path: &std::path::Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && is_own(found.uid()))
+}
+
 /// Whether each user has a number of its own here. In a user namespace all that have none are shown as [`NOBODY`]
 /// (`user_namespaces(7)`), and so may this user be.
 fn maps_all(uid_map: &str) -> bool {

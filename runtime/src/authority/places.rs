@@ -82,9 +82,9 @@ impl Deciding {
         }
     }
 
-    /// What to do about a grant that reaches it.
+    /// What to do about a grant that reaches it with these rights, which it must not have.
     #[must_use]
-    pub const fn advice(self) -> &'static str {
+    pub fn advice(self, rights: AccessSet) -> &'static str {
         match self {
             Self::Ledger => {
                 "a tool with it would decide over its own record: grant a folder that does not hold it, or keep the ledger \
@@ -97,16 +97,16 @@ impl Deciding {
             Self::Receipt => {
                 "a tool with it could exchange the receipt of its own call: name a file outside the folders that it may change"
             }
-            Self::ArtifactKey
-            | Self::Policy
-            | Self::PolicyFound
-            | Self::TrustStore
-            | Self::Tools
-            | Self::Cache
-            | Self::Component
-            | Self::Manifest
-            | Self::Program
-            | Self::Drill => {
+            // Who may only read the others decides nothing.
+            Self::ArtifactKey if rights.contains(Access::Read) => {
+                "a tool that reads it could forge compiled tools: move TOLLGATE_HOME out of the folder, or grant a folder \
+                 beside it"
+            }
+            Self::ArtifactKey | Self::TrustStore | Self::Tools | Self::Cache => {
+                "a tool with it would decide over its own rights: move TOLLGATE_HOME out of the folder, or grant a folder \
+                 beside it"
+            }
+            Self::Policy | Self::PolicyFound | Self::Component | Self::Manifest | Self::Program | Self::Drill => {
                 "a tool with it would decide over its own rights: grant a folder that does not hold it, or only `read`, \
                  `list` and `metadata` where it may be seen"
             }
@@ -205,9 +205,9 @@ pub enum PlaceError {
 impl PlaceError {
     /// What to do about it.
     #[must_use]
-    pub const fn advice(&self) -> &'static str {
+    pub fn advice(&self) -> &'static str {
         match self {
-            Self::Reached { what, .. } => what.advice(),
+            Self::Reached { what, rights, .. } => what.advice(*rights),
             Self::Exchangeable { .. } => {
                 "a tool with it would take the other's grant: install the component with `tollgate install`, write its digest \
                  into `component` of its entry, or move it to a folder that no tool may change"

@@ -114,7 +114,7 @@ pub(crate) struct DevArgs {
     /// Build and run once, and end as the run ends.
     #[arg(long)]
     pub(crate) once: bool,
-    /// What `tollgate run` takes after the component, such as `--op greet --input '{}' --grant …`.
+    /// The project's folder, if it is not given with `--project`; then what `tollgate run` takes after the component, such as `--op greet --input '{}' --grant …`.
     #[arg(value_name = "RUN OPTIONS", trailing_var_arg = true, allow_hyphen_values = true)]
     pub(crate) run: Vec<String>,
 }

@@ -53,6 +53,19 @@ pub(crate) fn to_raise(loaded: &Loaded, cap: Cap) -> Vec<String> {
     lines
 }
 
+/// Where the tool sees its folders, if an argument is a path of the host in the place of one of the tool's.
+pub(crate) fn seen_elsewhere(loaded: &Loaded, arguments: &str) -> Vec<String> {
+    let arguments: serde_json::Value = serde_json::from_str(arguments).unwrap_or_default();
+    let given = arguments.as_object().into_iter().flat_map(|object| object.values()).filter_map(|value| value.as_str());
+    let folders = &loaded.grant.fs;
+    let is_seen = |path: &str| folders.keys().any(|guest| Path::new(path).starts_with(guest.to_string()));
+    let is_of_host = |path: &str| !path.is_empty() && !is_seen(path) && Path::new(path).exists();
+    if !given.into_iter().any(is_of_host) {
+        return Vec::new();
+    }
+    folders.iter().map(|(guest, fs)| format!("the tool sees `{}` as `{guest}`", fs.host.display())).collect()
+}
+
 fn below(loaded: &Loaded, guest: &str, what: &str) -> Vec<String> {
     let tool = &loaded.manifest.name;
     if let Some(access) = Access::ALL.into_iter().find(|access| access.as_str() == what) {
@@ -116,8 +129,11 @@ fn standard_stream(loaded: &Loaded, stream: &str) -> Vec<String> {
         .into_iter()
         .any(|one| one.as_str() == stream && !is_granted.contains(one));
     let list = |names: &[&str]| names.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let needs = loaded.manifest.needs.stdio;
     both(
-        false,
+        [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr]
+            .into_iter()
+            .any(|one| one.as_str() == stream && needs.contains(one)),
         &format!("stdio = [{}]", list(&needed)),
         lacks,
         &format!(

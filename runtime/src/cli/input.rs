@@ -32,7 +32,7 @@ pub(crate) fn read_text(path: &Path, help: &'static str) -> Result<String, Failu
 }
 
 /// Reads a regular file of at most `max_bytes`.
-pub(crate) fn read(path: &Path, max_bytes: u64, help: &'static str) -> Result<Vec<u8>, Failure> {
+pub(crate) fn read(path: &Path, max_bytes: u64, help: &str) -> Result<Vec<u8>, Failure> {
     files::read(path, max_bytes).map_err(|source| {
         if source.kind() == ErrorKind::FileTooLarge {
             Failure::usage(InputError::TooLarge { path: path.to_owned(), max_bytes })
@@ -43,7 +43,7 @@ pub(crate) fn read(path: &Path, max_bytes: u64, help: &'static str) -> Result<Ve
 }
 
 /// Why a file was not read. `help` is for a path that leads nowhere: all else has its cause in what stands there.
-pub(crate) fn unread(path: &Path, help: &'static str, source: io::Error) -> Failure {
+pub(crate) fn unread(path: &Path, help: &str, source: io::Error) -> Failure {
     let leads_nowhere = matches!(source.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
     let help = if leads_nowhere { help.to_owned() } else { cause::advice(&source, Place::INPUT) };
     Failure::usage(InputError::Read { path: path.to_owned(), help, source })

@@ -12,12 +12,17 @@ use super::which::which;
 use super::{compiled, config, lacking, load, output};
 use crate::artifact::Artifact;
 use crate::engine::Engine;
+use crate::error::LoadError;
 use crate::interfaces::Import;
+use crate::tool::Operation;
 
 struct Inspection {
     digest: String,
     imports: Vec<Import>,
+    operations: Vec<Shown>,
     unknown: Vec<String>,
+    // Why it is no tool.
+    not_a_tool: Option<String>,
     undeclared: Vec<&'static str>,
     unimported: Vec<&'static str>,
     set: Option<CapabilitySet>,
@@ -25,6 +30,64 @@ struct Inspection {
     unused: Vec<String>,
     lacking: Vec<String>,
     missing: Option<MissingGrants>,
+}
+
+/// An operation, as far as it is known without running anything.
+struct Shown {
+    name: String,
+    description: String,
+    // Where the component was asked for it.
+    input_schema: Option<Value>,
+}
+
+impl Shown {
+    /// Of what the component said when it was installed or first run; before that, of what its manifest declares.
+    fn all(artifact: &Artifact, manifest: &Manifest) -> Vec<Self> {
+        let Some(told) = artifact.operations() else {
+            let declared = manifest.operations.iter().map(|operation| Self {
+                name: operation.name.to_string(),
+                description: operation.description.clone(),
+                input_schema: None,
+            });
+            return declared.collect();
+        };
+        let told = told.iter().map(|text| Self {
+            name: text.name.clone(),
+            description: text.description.clone(),
+            input_schema: Operation::of(text).ok().map(|operation| operation.input_schema),
+        });
+        told.collect()
+    }
+
+    /// The names of its arguments; those that may be left out in brackets.
+    fn arguments(&self) -> Option<String> {
+        let schema = self.input_schema.as_ref()?;
+        let required = self.required();
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let name = |name: &String| if required.contains(&name.as_str()) { name.clone() } else { format!("[{name}]") };
+        Some(properties.into_iter().flat_map(|properties| properties.keys().map(name)).collect::<Vec<_>>().join(", "))
+    }
+
+    fn required(&self) -> Vec<&str> {
+        let required = self.input_schema.as_ref().and_then(|schema| schema.get("required")?.as_array());
+        required.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
+    fn json(&self) -> Value {
+        let required = self.input_schema.is_some().then(|| self.required());
+        json!({
+            "name": self.name,
+            "description": self.description,
+            "required": required,
+            "input_schema": self.input_schema,
+        })
+    }
+
+    fn line(&self) -> String {
+        let arguments = self.arguments().map(|names| format!("({names})")).unwrap_or_default();
+        let description = self.description.lines().next().unwrap_or_default();
+        format!("{}{arguments}  {description}", self.name).trim_end().to_owned()
+    }
 }
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
@@ -44,7 +107,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
         }
         Err(missing) => inspection.missing = Some(missing),
     }
-    let ready = inspection.missing.is_none() && inspection.unknown.is_empty();
+    let ready = inspection.missing.is_none() && inspection.unknown.is_empty() && inspection.not_a_tool.is_none();
     let text = if args.json { json_text(&loaded, &inspection) } else { text(&loaded, &inspection) };
     output::print(&format!("{}\n", text.trim_end()))?;
     Ok(if ready { Exit::Success } else { Exit::Usage })
@@ -56,7 +119,12 @@ fn imports(artifact: &Artifact, manifest: &Manifest) -> Inspection {
     Inspection {
         digest: artifact.component().to_string(),
         imports: artifact.imports().to_vec(),
+        operations: Shown::all(artifact, manifest),
         unknown: artifact.interfaces().unknown_imports(),
+        not_a_tool: match artifact.interfaces().must_be_of_a_tool() {
+            Err(error @ LoadError::NotATool { .. }) => Some(error.to_string()),
+            Ok(()) | Err(_) => None,
+        },
         undeclared: compared.undeclared,
         unimported: compared.unused,
         set: None,
@@ -78,6 +146,8 @@ fn json_text(loaded: &Loaded, inspection: &Inspection) -> String {
         "declared": loaded.declared.to_string(),
         "version": manifest.version.to_string(),
         "component": inspection.digest,
+        "operations": inspection.operations.iter().map(Shown::json).collect::<Vec<_>>(),
+        "not_a_tool": inspection.not_a_tool,
         "imports": Value::Object(imports.collect()),
         "unknown_imports": inspection.unknown,
         "imported_not_declared": inspection.undeclared,
@@ -102,6 +172,8 @@ fn text(loaded: &Loaded, inspection: &Inspection) -> String {
     if loaded.declared != manifest.name {
         text.push_str(&format!("  declared   {}, by its manifest\n", loaded.declared));
     }
+    section(&mut text, "no tool: it will not run", inspection.not_a_tool.iter().cloned().collect());
+    section(&mut text, "operations", inspection.operations.iter().map(Shown::line).collect());
     section(&mut text, "could do", could_do(inspection.set.as_ref()));
     section(&mut text, "imports", inspection.imports.iter().map(import_line).collect());
     section(&mut text, "imported, but Tollgate does not have it: the tool will not load", inspection.unknown.clone());
@@ -113,6 +185,7 @@ fn text(loaded: &Loaded, inspection: &Inspection) -> String {
     section(&mut text, "granted, not needed", inspection.unused.clone());
     section(&mut text, "granted, but this machine will not give it to the tool's process", inspection.lacking.clone());
     if let Some(missing) = &inspection.missing {
+        section(&mut text, "where a grant may be", loaded.astray().into_iter().collect());
         let lines = missing.toml_lines().lines().map(str::to_owned).collect();
         section(&mut text, "missing: the tool will not start; add to tollgate.toml", lines);
         let grants = missing.grant_texts().into_iter().map(|grant| format!("--grant '{grant}'")).collect();

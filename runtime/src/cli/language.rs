@@ -1,5 +1,7 @@
 //! Languages of tools.
 
+use std::path::Path;
+
 use clap::ValueEnum;
 
 /// What a tool is written in.
@@ -11,7 +13,12 @@ pub(crate) enum Language {
 }
 
 impl Language {
-    pub(crate) const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Javascript];
+    const ALL: [Self; 3] = [Self::Rust, Self::Python, Self::Javascript];
+
+    /// The languages whose files are in a project's folder.
+    pub(crate) fn marked(folder: &Path) -> Vec<Self> {
+        Self::ALL.into_iter().filter(|language| folder.join(language.mark()).is_file()).collect()
+    }
 
     /// The file in a project's folder that says so.
     pub(crate) fn mark(self) -> &'static str {

@@ -29,6 +29,9 @@ enum LedgerError {
     #[error("the ledger in `{}` cannot be used", folder.display())]
     #[diagnostic(help("nothing was run; {help}"))]
     Unusable { folder: PathBuf, help: String, source: NotaryFailure },
+    #[error("nothing can be written in the folder of the ledger, `{}`", folder.display())]
+    #[diagnostic(help("nothing was run; {help}"))]
+    ReadOnly { folder: PathBuf, help: String, source: std::io::Error },
     #[error("the side store beside the ledger in `{}` cannot be used", folder.display())]
     #[diagnostic(help("nothing was run; {help}"))]
     SideStore { folder: PathBuf, help: String, source: std::io::Error },
@@ -89,6 +92,7 @@ pub(crate) fn start_supervisor(
     origin: Option<String>,
     running: Running,
 ) -> Result<Supervisor, Failure> {
+    must_take_checkpoints(folder)?;
     let (notary, settings) = own_processes(folder, origin, running)?;
     let mut patience = Patience::new(wait);
     loop {
@@ -108,6 +112,18 @@ pub(crate) fn start_supervisor(
 pub(crate) fn finish(supervisor: Supervisor) -> Result<(), Failure> {
     let finished = progress::during("bringing the record to disk", || supervisor.finish());
     finished.map_err(|source| Failure::internal_as(LedgerError::NotFinished { source }))
+}
+
+/// A ledger that is there takes entries wherever its files can be written; a checkpoint is a new file, and comes after the call.
+fn must_take_checkpoints(folder: &Path) -> Result<(), Failure> {
+    match rustix::fs::access(folder, rustix::fs::Access::WRITE_OK) {
+        Err(errno @ (Errno::ACCESS | Errno::PERM)) => {
+            let (folder, help) = (folder.to_owned(), advice(&std::io::Error::from(errno), Place::LEDGER));
+            Err(Failure::usage(LedgerError::ReadOnly { folder, help, source: errno.into() }))
+        }
+        // What else is wrong with it is told where it is opened.
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// This program as the notary of the ledger in `folder`, and as workers that run one call at a time.

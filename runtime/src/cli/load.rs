@@ -14,6 +14,8 @@ use super::args::GrantArgs;
 use super::exit::Failure;
 use super::input::{read, read_text};
 use super::running::Running;
+use super::unbuilt::how_to_run;
+use super::ungranted::{Ungranted, astray};
 use super::which::Which;
 use super::{config, given, output, progress};
 use crate::authority::{Bounds, Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
@@ -35,6 +37,8 @@ pub(crate) struct Loaded {
     pub(crate) running: Running,
     /// What all tools get.
     policy: Policy,
+    /// Its file.
+    policy_path: Option<PathBuf>,
     /// Where the policy may grant folders, if it was found.
     bounds: Option<Bounds>,
 }
@@ -46,19 +50,36 @@ struct Granted {
     text: String,
     running: Running,
     policy: Policy,
+    policy_path: Option<PathBuf>,
     bounds: Option<Bounds>,
 }
 
 impl Loaded {
     fn new((manifest, manifest_text, manifest_from): FoundManifest, granted: Granted) -> Self {
-        let Granted { name, grant, text: grant_text, running, policy, bounds } = granted;
+        let Granted { name, grant, text: grant_text, running, policy, policy_path, bounds } = granted;
         let running = match &manifest_from {
             ManifestFrom::File(path) => running.with(Deciding::Manifest, path),
             ManifestFrom::Component(_) | ManifestFrom::Grant => running,
         };
         let declared = manifest.name.clone();
         let manifest = Manifest { name, ..manifest };
-        Self { manifest, declared, manifest_text, manifest_from, grant, grant_text, running, policy, bounds }
+        Self {
+            manifest,
+            declared,
+            manifest_text,
+            manifest_from,
+            grant,
+            grant_text,
+            running,
+            policy,
+            policy_path,
+            bounds,
+        }
+    }
+
+    /// Why the policy may grant the tool nothing though somebody wrote that it should.
+    pub(crate) fn astray(&self) -> Option<String> {
+        astray(self.policy_path.as_deref(), &self.policy, &self.manifest.name)
     }
 }
 
@@ -95,6 +116,9 @@ pub(crate) enum FileError {
     #[error("`{}` gives no name for a tool: {reason}", component.display())]
     #[diagnostic(help("rename the file, or install it with `tollgate install PATH --name NAME`"))]
     NoName { component: PathBuf, reason: String },
+    #[error("`{}` is a folder, and no component", folder.display())]
+    #[diagnostic(help("{help}"))]
+    AProject { folder: PathBuf, help: String },
 }
 
 /// Reads the manifest and the grant of a tool; `component` is what stands at its path.
@@ -221,8 +245,9 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure
     }
     let places = config::deciding_places(path, &folder).with_components_of(&policy);
     let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, compile: policy.compile, places };
+    let policy_path = path.map(Path::to_owned);
     let bounds = file.and_then(|file| file.bounds(&name));
-    Ok(Granted { name, grant, text, running, policy, bounds })
+    Ok(Granted { name, grant, text, running, policy, policy_path, bounds })
 }
 
 /// The policy at `path`, or the one that is found in the working folder, whose settings hold for all tools.
@@ -265,8 +290,8 @@ pub(crate) fn intersect_to_run(loaded: &Loaded) -> Result<(Intersection, HeldFol
 }
 
 fn opened(loaded: &Loaded, starts: bool) -> Result<(Intersection, HeldFolders), Failure> {
-    let mut intersection =
-        tollgate_config::intersect(&loaded.manifest, &loaded.grant, config::host_variable).map_err(Failure::usage)?;
+    let mut intersection = tollgate_config::intersect(&loaded.manifest, &loaded.grant, config::host_variable)
+        .map_err(|missing| Failure::usage(Ungranted { missing, astray: loaded.astray() }))?;
     let store = config::trust_store();
     let (grant, policy, bounds) = (&loaded.grant, &loaded.policy, loaded.bounds.as_ref());
     let nesting = Nesting { grant, policy, store: store.as_ref(), starts, places: &loaded.running.places, bounds };
@@ -300,7 +325,15 @@ fn adhoc(component: &Path, granted: Granted) -> Result<Loaded, Failure> {
 
 /// Reads the component.
 pub(crate) fn component(path: &Path) -> Result<Vec<u8>, Failure> {
-    read(path, COMPONENT_BYTES_MAX, "give the path of a component built for wasm32-wasip2")
+    if let Some(help) = path.is_dir().then(|| how_to_run(path)).flatten() {
+        return Err(Failure::usage(FileError::AProject { folder: path.to_owned(), help }));
+    }
+    let project = path.parent().filter(|_| !path.exists()).and_then(how_to_run);
+    read(
+        path,
+        COMPONENT_BYTES_MAX,
+        project.as_deref().unwrap_or("give the path of a component built for wasm32-wasip2"),
+    )
 }
 
 pub(crate) fn working_folder() -> Result<PathBuf, Failure> {

@@ -28,6 +28,8 @@ mod run;
 mod running;
 mod tools;
 mod trust;
+mod unbuilt;
+mod ungranted;
 mod which;
 
 use std::process::ExitCode;

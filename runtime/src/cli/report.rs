@@ -115,10 +115,10 @@ fn percent(used: u64, cap: u64) -> f64 {
 
 fn failure_json(failure: &Failure) -> Value {
     match failure {
-        Failure::Call { failure, .. } => json!({
+        Failure::Call { failure, hints, .. } => json!({
             "ok": false,
             "call": failure.call.map(|call| call.to_string()),
-            "error": error_json(&failure.error),
+            "error": with_hints(error_json(&failure.error), &failure.error, hints),
             "usage": usage(&failure.usage),
             "stdout": String::from_utf8_lossy(&failure.output.stdout),
             "stderr": String::from_utf8_lossy(&failure.output.stderr),
@@ -139,6 +139,32 @@ fn report_json(kind: &str, report: &miette::Report) -> Value {
         "message": report.chain().map(ToString::to_string).collect::<Vec<_>>().join(": "),
         "help": report.help().map(|help| help.to_string()),
     })
+}
+
+/// What hints to an error are called.
+fn hint_label(error: &CallError) -> &'static str {
+    match error {
+        CallError::Violation(_) => "to allow",
+        CallError::Cap(_) => "to raise",
+        CallError::Rejected(_)
+        | CallError::Tool { .. }
+        | CallError::Trap { .. }
+        | CallError::Exit { .. }
+        | CallError::OutputNotJson { .. }
+        | CallError::Unrecorded(_)
+        | CallError::Blocked { .. }
+        | CallError::Overran { .. }
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
+        | CallError::Internal(_) => "note",
+    }
+}
+
+fn with_hints(mut told: Value, error: &CallError, hints: &[String]) -> Value {
+    if let Some(object) = told.as_object_mut().filter(|_| !hints.is_empty()) {
+        object.insert(hint_label(error).replace(' ', "_"), json!(hints));
+    }
+    told
 }
 
 fn error_json(error: &CallError) -> Value {
@@ -293,8 +319,7 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::Internal(_) => format!("error: {}\n", one_line(&with_causes(&failure.error))),
     };
     for (place, hint) in hints.iter().enumerate() {
-        let verb = if matches!(failure.error, CallError::Cap(_)) { "to raise" } else { "to allow" };
-        let label = if place == 0 { verb } else { "" };
+        let label = if place == 0 { hint_label(&failure.error) } else { "" };
         text.push_str(&format!("  {label:<10}{}\n", one_line(hint)));
     }
     if let Some(call) = failure.call {

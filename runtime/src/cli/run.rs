@@ -14,9 +14,8 @@ use super::which::which;
 use super::{compiled, hint, lacking, ledger, load, output, report};
 use crate::authority::Deciding;
 use crate::engine::Engine;
-use crate::error::{CallError, CallFailure, LoadError};
+use crate::error::{CallError, CallFailure, LoadError, RejectError};
 use crate::loading::Provenance;
-use crate::log::LogLevel;
 use crate::notary::{NotaryProcess, NotaryRole};
 use crate::request::{Answer, Caller, Request};
 use crate::supervisor::ToolSpec;
@@ -28,11 +27,9 @@ enum RunError {
     #[error("the tool has several operations: {known}")]
     #[diagnostic(help("choose one with --op"))]
     WhichOperation { known: String },
-    #[error("--stdin is given, but the tool has no standard input")]
-    #[diagnostic(help(
-        "grant it with --grant stdio=stdin,stdout,stderr, and let the manifest need it; or leave --stdin out"
-    ))]
-    StdinNotGranted,
+    #[error("--stdin is given, but the tool has no standard input: {lacks}")]
+    #[diagnostic(help("{}", hints.iter().map(|hint| format!("{hint}\n")).collect::<String>() + "or leave --stdin out"))]
+    NoStdin { lacks: &'static str, hints: Vec<String> },
     #[error("call {call} is over, and has no receipt")]
     #[diagnostic(help(
         "its answer, if it has one, is withheld; `tollgate audit prove --call {call}` makes a receipt later"
@@ -55,7 +52,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     loaded.running = loaded.running.with_ledger(&folder);
     let (intersection, _folders) = load::intersect_to_run(&loaded)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
-        return Err(Failure::usage(RunError::StdinNotGranted));
+        return Err(no_stdin(&loaded));
     }
     lacking::warn(&intersection.set);
     given::must_not_be_stdout("--receipt", args.receipt.as_deref())?;
@@ -88,7 +85,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         Err(failure) => {
             // How the call failed matters more than that nothing proves it.
             kept.unwrap_or_else(|no_receipt| report::aside(&no_receipt));
-            return Err(failed(failure, &loaded, args.log));
+            return Err(failed(failure, &loaded, args, &arguments));
         }
     };
     kept?;
@@ -97,6 +94,17 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     ledger::finish(supervisor)?;
     print(&answer, args)?;
     Ok(Exit::Success)
+}
+
+/// What of the two that it takes is not there.
+fn no_stdin(loaded: &Loaded) -> Failure {
+    // A need without a grant has been told before.
+    let lacks = if loaded.grant.stdio.is_some_and(|granted| granted.stdin) {
+        "it is granted, and the manifest does not need it"
+    } else {
+        "it is not granted, and the manifest does not need it"
+    };
+    Failure::usage(RunError::NoStdin { lacks, hints: hint::to_allow(loaded, "stdio:stdin") })
 }
 
 /// Writes the receipt of the end of `call`.
@@ -130,10 +138,14 @@ pub(crate) fn notary(args: &NotaryArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn failed(failure: Box<CallFailure>, loaded: &Loaded, log: LogLevel) -> Failure {
+fn failed(failure: Box<CallFailure>, loaded: &Loaded, args: &RunArgs, arguments: &str) -> Failure {
     let hints = match &failure.error {
         CallError::Violation(violation) => hint::to_allow(loaded, &violation.rule),
         CallError::Cap(hit) => hint::to_raise(loaded, hit.cap),
+        CallError::Rejected(RejectError::NotJson { .. }) if Path::new(&args.input).is_file() => {
+            vec![format!("there is a file of this name: did you mean --input @{}?", args.input)]
+        }
+        CallError::Tool { code, .. } if code == "not-found" => hint::seen_elsewhere(loaded, arguments),
         CallError::Rejected(_)
         | CallError::Tool { .. }
         | CallError::Trap { .. }
@@ -146,6 +158,7 @@ fn failed(failure: Box<CallFailure>, loaded: &Loaded, log: LogLevel) -> Failure 
         | CallError::NoWorker(_)
         | CallError::Internal(_) => Vec::new(),
     };
+    let log = args.log;
     Failure::Call { failure, hints, log }
 }
 

@@ -6,6 +6,7 @@ use tollgate_config::{NameError, ToolName};
 use super::args::ToolArgs;
 use super::cause::{Place, advice};
 use super::exit::Failure;
+use super::unbuilt::how_to_run;
 use super::{config, output};
 use crate::registry::{InstalledTool, Registry};
 
@@ -79,7 +80,7 @@ pub(crate) fn registry() -> Result<Registry, Failure> {
 
 /// The installed tool of this name.
 pub(crate) fn find(given: &str) -> Result<InstalledTool, Failure> {
-    let as_path = std::path::Path::new(given).exists().then(|| format!("the file here is `./{given}`"));
+    let as_path = here(std::path::Path::new(given));
     let name: ToolName = given.parse().map_err(|source| {
         let help = as_path.clone().unwrap_or_else(|| "give a name that `tollgate list` prints, or a path".to_owned());
         Failure::usage(NameUseError::NoName { name: output::one_line(given), help, source })
@@ -91,6 +92,15 @@ pub(crate) fn find(given: &str) -> Result<InstalledTool, Failure> {
         let help = as_path.unwrap_or_else(|| nearest(&name, &known));
         Failure::usage(NameUseError::Unknown { name, help })
     })
+}
+
+/// What stands in this folder under the name.
+fn here(given: &std::path::Path) -> Option<String> {
+    if given.is_dir() {
+        how_to_run(given)
+    } else {
+        given.exists().then(|| format!("the file here is `./{}`", given.display()))
+    }
 }
 
 fn nearest(name: &ToolName, known: &[InstalledTool]) -> String {

@@ -43,6 +43,17 @@ pub(crate) fn limit(command: &mut Command, resource: Resource, value: u64) {
     });
 }
 
+/// Has root obey the rights of files, as every other user does.
+#[allow(unsafe_code, reason = "rustix gives this call with a feature that nothing else here takes")]
+pub(crate) fn without_override(command: &mut Command) {
+    const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
+    before(command, || {
+        // SAFETY: the call takes numbers alone. Who may not drop it does not have it.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0) };
+        Ok(())
+    });
+}
+
 #[allow(unsafe_code, reason = "what surrounds a program must be there before it")]
 fn before(command: &mut Command, work: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static) {
     // SAFETY: between fork and exec the closures above make system calls, and allocate nothing where these succeed.

@@ -200,3 +200,41 @@ fn inspect_in_json_has_set_and_imports() {
     assert_eq!(missing.code, 2);
     assert_eq!(missing.report()["missing"]["grants"], json!(["fs:/docs=PATH:read,list"]));
 }
+
+#[test]
+fn inspect_shows_operations_as_far_as_they_are_known() {
+    let desk = Desk::with("word-count");
+    let inspect = |tool: &str| desk.run(&["inspect", tool, DOCS[0], DOCS[1]]);
+    // Nobody asked the component yet.
+    let declared = inspect("tools/word-count.wasm");
+    assert!(declared.stdout.contains("\noperations:\n  count"), "{declared:?}");
+    assert_eq!(
+        desk.run(&["inspect", "tools/word-count.wasm", DOCS[0], DOCS[1], "--json"]).json()["operations"][0]["required"],
+        json!(null)
+    );
+    assert!(!desk.path("ledger").exists());
+    assert_eq!(desk.run(&["install", "tools/word-count.wasm"]).code, 0);
+    let told = inspect("word-count");
+    assert!(told.stdout.contains("  count(folder, [top])  "), "{told:?}");
+    assert!(told.stdout.contains("  count-file(path)  "), "{told:?}");
+    let operations = desk.run(&["inspect", "word-count", DOCS[0], DOCS[1], "--json"]).json()["operations"].clone();
+    assert_eq!((&operations[0]["name"], &operations[0]["required"]), (&json!("count"), &json!(["folder"])));
+    assert!(operations[0]["input_schema"]["properties"]["top"].is_object(), "{operations}");
+    assert!(operations[1]["description"].as_str().is_some_and(|text| !text.is_empty()), "{operations}");
+}
+
+#[test]
+fn inspect_says_that_a_component_is_no_tool() {
+    let desk = Desk::new();
+    desk.file("none.wasm", wat::parse_str("(component)").unwrap());
+    let ran = desk.run(&["inspect", "none.wasm"]);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(
+        ran.stdout.contains("\nno tool: it will not run:\n  the component exports no `tollgate:tool/tool@0.1.0`"),
+        "{ran:?}"
+    );
+    assert_eq!(desk.run(&["run", "none.wasm"]).code, 2);
+    let report = desk.run(&["inspect", "none.wasm", "--json"]).report();
+    assert!(report["not_a_tool"].as_str().unwrap().contains("it exports nothing"), "{report}");
+    assert!(desk.called().is_empty());
+}

@@ -51,7 +51,8 @@ fn files_that_are_no_component_are_told_apart() {
         assert!(text.starts_with("error: `tools/word-count.wasm` cannot be used as a tool: "), "{text}");
     }
     let inspected = desk.run(&["inspect", "tools/word-count.wasm", DOCS[0], DOCS[1]]);
-    assert_eq!(inspected.code, 0, "{inspected:?}");
+    assert_eq!(inspected.code, 2, "{inspected:?}");
+    assert!(inspected.stdout.contains("no tool: it will not run:\n"), "{inspected:?}");
     desk.file("tools/word-count.wasm", wat::parse_str(import).unwrap());
     let inspected = desk.run(&["inspect", "tools/word-count.wasm", DOCS[0], DOCS[1]]);
     assert_eq!(inspected.code, 2);

@@ -402,3 +402,193 @@ fn a_result_that_nothing_takes_is_an_error() {
     }
     assert_eq!(desk.called().len(), 3);
 }
+
+#[test]
+fn a_policy_in_a_folder_above_is_named_and_not_obeyed() {
+    let desk = Desk::with("word-count");
+    desk.file(
+        "tollgate.toml",
+        "[tools.word-count]\nfs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n",
+    );
+    fs::create_dir_all(desk.path("a/b")).unwrap();
+    let below = |folder: &str, component: &str, more: &[&str]| {
+        let mut command = desk.command(&[&["run", component][..], &COUNT[2..], more].concat());
+        command.current_dir(desk.path(folder)).env("TOLLGATE_LEDGER", desk.path("ledger"));
+        desk.ran(&command.output().unwrap())
+    };
+    let (needs, lines) = ("needs what nothing grants", "or add to tollgate.toml, in the tables that are there already");
+    let above = "help: no tollgate.toml is in this folder; there is one in `..`: run there, or give it with --policy \
+                 ../tollgate.toml";
+    fails(&below("a", "../tools/word-count.wasm", &[]), 2, &[needs, above, lines]);
+    let farther = "there is one in `../..`: run there, or give it with --policy ../../tollgate.toml";
+    fails(&below("a/b", "../../tools/word-count.wasm", &[]), 2, &[needs, farther]);
+    assert!(!desk.path("ledger").exists());
+    assert_eq!(below("a", "../tools/word-count.wasm", &["--policy", "../tollgate.toml"]).code, 0);
+    // A link is followed by nobody, so nobody is sent to it.
+    fs::rename(desk.path("tollgate.toml"), desk.path("real.toml")).unwrap();
+    symlink("real.toml", desk.path("tollgate.toml")).unwrap();
+    let ran = below("a", "../tools/word-count.wasm", &[]);
+    fails(&ran, 2, &["help: add to tollgate.toml"]);
+    assert!(!said(&ran).contains("there is one in"), "{ran:?}");
+}
+
+#[test]
+fn a_table_under_a_misspelt_name_is_named() {
+    let desk = Desk::with("word-count");
+    let grant = "fs.\"/docs\" = { host = \"docs\", access = [\"read\", \"list\"] }\n";
+    desk.file("tollgate.toml", format!("[tools.wrod-count]\n{grant}"));
+    let near = "help: the policy `FOLDER/tollgate.toml` names `wrod-count` and not `word-count`: did you mean \
+                `[tools.word-count]`? or add to tollgate.toml";
+    fails(&desk.run(&COUNT), 2, &["needs what nothing grants", near]);
+    let inspected = desk.run(&["inspect", "tools/word-count.wasm"]);
+    assert!(inspected.code == 2 && inspected.stdout.contains("did you mean `[tools.word-count]`?"), "{inspected:?}");
+    // The name of another tool is no slip.
+    for other in ["outline", "word-count-py"] {
+        desk.file("tollgate.toml", format!("[tools.{other}]\n{grant}"));
+        fails(&desk.run(&COUNT), 2, &["help: add to tollgate.toml"]);
+    }
+    desk.file("tollgate.toml", "[tools.word-count]\n");
+    fails(&desk.run(&COUNT), 2, &["help: add to tollgate.toml"]);
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn a_project_that_is_not_built_is_told_to_be() {
+    let desk = Desk::new();
+    assert_eq!(desk.run(&["new", "first-line"]).code, 0);
+    let not_built = "help: the folder `first-line` is a tool's project, and not built: `tollgate build first-line`, then run \
+                     `first-line/first-line.wasm`";
+    let named = desk.run(&["run", "first-line"]);
+    fails(&named, 2, &["no tool `first-line` is installed", not_built]);
+    assert!(!said(&named).contains("the file here"), "{named:?}");
+    fails(
+        &desk.run(&["run", "first-line/first-line.wasm"]),
+        2,
+        &["cannot read `first-line/first-line.wasm`", not_built],
+    );
+    fails(&desk.run(&["inspect", "first-line/other.wasm"]), 2, &[not_built]);
+    let folder = desk.run(&["run", "./first-line"]);
+    fails(&folder, 2, &["`./first-line` is a folder, and no component", "`tollgate build ./first-line`"]);
+    let mut inside = desk.command(&["run", "first-line.wasm"]);
+    let inside = desk.ran(&inside.current_dir(desk.path("first-line")).output().unwrap());
+    fails(
+        &inside,
+        2,
+        &["help: this folder is a tool's project, and not built: `tollgate build`, then run `first-line.wasm`"],
+    );
+    desk.file("first-line/first-line.wasm", "");
+    let built =
+        "help: the folder `first-line` is a tool's project: what is built of it is `first-line/first-line.wasm`";
+    fails(&desk.run(&["run", "first-line"]), 2, &[built]);
+    // A folder that is no project is none of a tool's.
+    let other = desk.run(&["run", "docs"]);
+    fails(&other, 2, &["no tool `docs` is installed", "help: no tool is installed yet"]);
+    fails(&desk.run(&["dev", "docs", "--op", "greet"]), 2, &["`docs` is no tool's project", "`tollgate dev FOLDER`"]);
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn a_grant_of_the_folder_above_tollgates_own_is_told_to_move_either() {
+    let desk = Desk::with("word-count");
+    let other = tempfile::tempdir().unwrap();
+    let grant = |access: &str| {
+        let grant = format!("fs:/docs=.:{access}");
+        let args = [&COUNT[..], &["--grant", &grant, "--manifest", "own.toml"]].concat();
+        desk.file(
+            "own.toml",
+            fs::read_to_string(desk.path("tools/word-count.toml"))
+                .unwrap()
+                .replace("[\"read\", \"list\"]", "[\"read\"]"),
+        );
+        let mut command = desk.command(&args);
+        desk.ran(&command.env("TOLLGATE_LEDGER", other.path().join("ledger")).output().unwrap())
+    };
+    let reads = grant("read");
+    let key = ["hands over the key of compiled tools: `FOLDER/tollgate-home/artifact.key`", MOVE];
+    fails(&reads, 2, &key);
+    assert!(!said(&reads).contains("or only"), "{reads:?}");
+    assert!(!desk.path("ledger").exists() && !other.path().join("ledger").exists());
+}
+
+const MOVE: &str = "help: a tool that reads it could forge compiled tools: move TOLLGATE_HOME out of the folder, or grant a \
+                    folder beside it";
+
+#[test]
+fn standard_input_that_is_granted_and_not_needed_is_told_as_that() {
+    let desk = Desk::with("word-count");
+    let run = |more: &[&str]| desk.run(&[&COUNT[..], &DOCS, &["--stdin", "secret.txt"], more].concat());
+    let need = "in tools/word-count.toml: stdio = [\"stdin\", \"stdout\", \"stderr\"] under [needs]";
+    let granted = run(&["--grant", "stdio=stdin,stdout,stderr"]);
+    fails(&granted, 2, &["it is granted, and the manifest does not need it", need, "or leave --stdin out"]);
+    assert!(!said(&granted).contains("--grant"), "{granted:?}");
+    let grant = "or --grant stdio=stdin,stdout,stderr";
+    fails(&run(&[]), 2, &["it is not granted, and the manifest does not need it", need, grant, "or leave --stdin out"]);
+    assert!(!desk.path("ledger").exists());
+}
+
+#[test]
+fn what_would_allow_it_is_told_to_machines_too() {
+    let desk = Desk::with("word-count");
+    let dot = ["run", "tools/word-count.wasm", "--op", "count-file", "--input", r#"{"path": "/docs/a.txt"}"#];
+    let run = |more: &[&str]| desk.run(&[&dot[..], &["--grant", "fs:/docs=docs:list", "--json"], more].concat());
+    desk.edit("tools/word-count.toml", "[\"read\", \"list\"]", "[\"list\"]");
+    let denied = run(&[]).report()["error"].clone();
+    assert_eq!(denied["rule"], "fs:/docs:read");
+    let lines = denied["to_allow"].as_array().unwrap();
+    assert!(
+        lines[0].as_str().unwrap().starts_with("in tollgate.toml: fs.\"/docs\" under [tools.word-count]: access = [")
+    );
+    assert_eq!(lines.last().unwrap(), "in tools/word-count.toml: [[needs.fs]] of /docs: access = [\"read\", \"list\"]");
+    let text = desk.run(&[&dot[..], &["--grant", "fs:/docs=docs:list"]].concat());
+    assert!(lines.iter().all(|line| text.stderr.contains(line.as_str().unwrap())), "{text:?}");
+    desk.edit("tools/word-count.toml", "[\"list\"]", "[\"read\", \"list\"]");
+    let capped = desk.run(&[&dot[..], &DOCS, &["--grant", "limit:output=1", "--json"]].concat()).report();
+    let raise = "in tollgate.toml: limits.output = … under [tools.word-count], or --grant limit:output=…";
+    assert_eq!((&capped["error"]["kind"], &capped["error"]["to_raise"]), (&json!("cap"), &json!([raise])));
+}
+
+#[test]
+fn a_path_of_the_host_and_a_file_without_its_sign_are_told_as_that() {
+    let desk = Desk::with("word-count");
+    let count = |input: &str| {
+        desk.run(&[&["run", "tools/word-count.wasm", "--op", "count-file", "--input", input][..], &DOCS].concat())
+    };
+    let host = count(&json!({ "path": desk.path("docs/a.txt") }).to_string());
+    fails(&host, 1, &["[not-found]", "note the tool sees `FOLDER/docs` as `/docs`"]);
+    let absent = count(r#"{"path": "/docs/none.txt"}"#);
+    fails(&absent, 1, &["[not-found]"]);
+    assert!(!said(&absent).contains("the tool sees"), "{absent:?}");
+    desk.file("in.json", r#"{"path": "/docs/a.txt"}"#);
+    let file = "note there is a file of this name: did you mean --input @in.json?";
+    fails(&count("in.json"), 2, &["the arguments are not JSON", file]);
+    assert!(!said(&count("{")).contains("note "));
+    assert_eq!(count("@in.json").code, 0);
+}
+
+#[test]
+fn entries_that_nothing_is_of_are_told_to_be_none() {
+    let desk = Desk::with("word-count");
+    assert_eq!(desk.run(&[&COUNT[..], &DOCS].concat()).code, 0);
+    let none = desk.run(&["audit", "show", "--agent", "nobody"]);
+    assert_eq!((none.code, none.stdout.as_str()), (0, ""), "{none:?}");
+    assert_eq!(none.stderr, "nothing in the ledger in `ledger` matches\n");
+    assert_eq!(desk.run(&["audit", "show", "--agent", "nobody", "--json"]).stderr, "");
+    assert_eq!(desk.run(&["audit", "show", "--last", "1"]).stderr, "");
+}
+
+#[test]
+fn a_ledger_that_takes_no_checkpoint_runs_nothing() {
+    let desk = Desk::with("word-count");
+    let count = [&COUNT[..], &DOCS].concat();
+    assert_eq!(desk.run(&count).code, 0);
+    let mode = |mode| fs::set_permissions(desk.path("ledger"), fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o500);
+    let mut command = desk.command(&count);
+    around::without_override(&mut command);
+    let ran = desk.ran(&command.output().unwrap());
+    mode(0o700);
+    let help = "help: nothing was run; mend the rights of the ledger's folder, or give another one with --ledger";
+    fails(&ran, 2, &["nothing can be written in the folder of the ledger, `ledger`", "Permission denied", help]);
+    assert_eq!(desk.called().len(), 1);
+    assert_eq!(desk.run(&["audit", "verify"]).code, 0);
+}

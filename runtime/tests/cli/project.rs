@@ -100,14 +100,21 @@ fn too_many_operations_and_too_long_schemas_are_noticed_when_a_tool_is_built() {
 #[test]
 fn needs_and_imports_are_compared() {
     let desk = made("compared");
-    desk.edit("hello/tool.toml", "[limits]", "[needs]\nclocks.wall = \"real\"\ncontext = true\n\n[limits]");
+    desk.edit(
+        "hello/tool.toml",
+        "[limits]",
+        "[needs]\nclocks.wall = \"real\"\ncontext = true\n\n[limits]\noutput = \"64MiB\"",
+    );
     desk.edit("hello/src/lib.rs", "if name.is_empty()", "if name.is_empty() || std::fs::read(&name).is_ok()");
     let built = run(&desk, "hello", &["build"]);
     assert_eq!(built.code, 0, "{built:?}");
     let line = |start: &str| built.stdout.lines().find(|line| line.trim_start().starts_with(start)).unwrap().to_owned();
     assert!(line("declared, not imported").contains("clocks.wall, context: "), "{built:?}");
     assert!(line("imported, not declared").contains("fs"), "{built:?}");
+    let above = "limits.output = 64MiB: the default holds until the policy grants more";
+    assert!(line("above the default").ends_with(above), "{built:?}");
     let json = desk.ran(&command(&desk, "hello", &["build", "--json"]).stderr(Stdio::null()).output().unwrap()).json();
+    assert_eq!(json["above_default_limits"], serde_json::json!(["limits.output = 64MiB"]));
     assert_eq!(json["declared_not_imported"], serde_json::json!(["clocks.wall", "context"]));
     assert!(json["imported_not_declared"].as_array().unwrap().contains(&"fs".into()), "{json}");
     assert_eq!(json["bytes"], fs::metadata(desk.path("hello/hello.wasm")).unwrap().len());

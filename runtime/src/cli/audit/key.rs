@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::json;
-use tollgate_audit::{Entry, Filter, Kind, LeafIndex, VerifierKey, read_checkpoint};
+use tollgate_audit::{Entry, Filter, Kind, LeafIndex, VerifierKey, key_hint, read_checkpoint};
 
 use super::args::KeyArgs;
 use super::argument;
@@ -17,6 +17,14 @@ use crate::cli::{given, output, progress};
 #[error("no entry of the ledger names a key")]
 #[diagnostic(help("`tollgate audit verify` says whether entries are missing"))]
 struct NoKey;
+
+#[derive(Debug, thiserror::Error, miette::Diagnostic)]
+#[error("`{given}` is not a verifier key")]
+#[diagnostic(help("{help}"))]
+struct NoSuchKey {
+    given: String,
+    help: String,
+}
 
 pub(super) fn key(args: &KeyArgs, folder: &Path) -> Result<Exit, Failure> {
     let mut reading = Reading::start(folder, Filter::default())?;
@@ -67,7 +75,10 @@ fn newer(folder: &Path, first: &VerifierKey) -> Option<Reading> {
 /// A key as `--key` takes it.
 pub(super) fn parse_key(given: &str) -> Result<VerifierKey, Failure> {
     let text = given::text(given, "the key")?;
-    text.trim().parse().map_err(|_no_key| argument(given, KEY))
+    text.trim().parse().map_err(|_no_key| match key_hint(given, &text) {
+        Some(help) => Failure::usage(NoSuchKey { given: given.to_owned(), help }),
+        None => argument(given, KEY),
+    })
 }
 
 const KEY: &str = "verifier key, `name+hash+key`, nor a file with one behind an @";

@@ -53,6 +53,10 @@ pub(super) fn show(args: &ShowArgs, folder: &Path) -> Result<Exit, Failure> {
         (None, Some(given)) if args.private => {
             page.put(&private::shown(folder, &one_call::find(folder, given)?, args.json)?)?;
         }
+        (None, _) if !printed && args.last != Some(0) && !args.json => {
+            let folder = output::one_line(&folder.display().to_string());
+            output::eprint(&format!("nothing in the ledger in `{folder}` matches\n"));
+        }
         (None, _) => {}
     }
     let exit = page.end()?;

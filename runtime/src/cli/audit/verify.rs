@@ -33,6 +33,7 @@ pub(super) fn verify(args: &VerifyArgs, folder: &Path) -> Result<Exit, Failure> 
         Some(noted) => Verdict::up_to(noted, &report, key.as_ref()),
         None => Verdict::of_all(&report, key.as_ref()),
     };
+    let verdict = Verdict { help: another_ledger(folder, &report), ..verdict };
     output::print(&if args.json { verdict.json(&report) } else { verdict.text(folder, &report) })?;
     let is_complete = verdict.newer.is_none() || !args.complete;
     Ok(if verdict.problems.is_empty() && is_complete { Exit::Success } else { Exit::Internal })
@@ -55,6 +56,19 @@ struct Verdict {
     newer: Option<Newer>,
     proven: Vec<String>,
     problems: Vec<String>,
+    // What may have been meant.
+    help: Option<String>,
+}
+
+/// Where the key that was given is none of the ledger's: another ledger may have been meant.
+fn another_ledger(folder: &Path, report: &Report) -> Option<String> {
+    let is_unknown = report.findings.iter().any(|finding| matches!(finding.problem, Problem::KeyUnknown { .. }));
+    let own = report.keys.last().filter(|_| is_unknown)?;
+    Some(format!(
+        "the ledger in {} has the key {own}; if another one is meant, give its folder with --ledger, or set TOLLGATE_LEDGER or \
+         TOLLGATE_HOME as where it was made",
+        folder.display()
+    ))
 }
 
 impl Verdict {
@@ -71,6 +85,7 @@ impl Verdict {
             newer: Newer::of(report),
             proven,
             problems,
+            help: None,
         }
     }
 
@@ -87,7 +102,7 @@ impl Verdict {
         }
         let Some(signer) = signer.filter(|_| problems.is_empty()) else {
             let proven = Vec::new();
-            return Self { size, root, is_whole: false, is_all: false, newer: None, proven, problems };
+            return Self { size, root, is_whole: false, is_all: false, newer: None, proven, problems, help: None };
         };
         let all_here = "They are all here, none changed, missing or out of order";
         let mut proven = vec![
@@ -107,7 +122,7 @@ impl Verdict {
         if key.is_none() {
             proven.push(format!("{UNPROVEN}that this key is the one you trust. Give it with --key."));
         }
-        Self { size, root, is_whole: false, is_all, newer: None, proven, problems }
+        Self { size, root, is_whole: false, is_all, newer: None, proven, problems, help: None }
     }
 
     fn json(&self, report: &Report) -> String {
@@ -119,6 +134,7 @@ impl Verdict {
             object.insert("judged_up_to".into(), json!(self.size));
             object.insert("proven".into(), json!(self.proven));
             object.insert("problems".into(), json!(self.problems));
+            object.extend(self.help.as_ref().map(|help| ("help".into(), json!(help))));
         }
         format!("{value}\n")
     }
@@ -143,6 +159,9 @@ impl Verdict {
         });
         for (label, line) in problems.chain(proven) {
             text.push_str(&format!("  {label:<8} {}\n", one_line(line)));
+        }
+        if let Some(help) = &self.help {
+            text.push_str(&format!("  help     {}\n", one_line(help)));
         }
         text
     }

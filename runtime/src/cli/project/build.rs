@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_audit::Digest;
-use tollgate_config::{CompileSettings, Grant, TimeSpan};
+use tollgate_capability::{Cap, Limits};
+use tollgate_config::{CompileSettings, Grant, Manifest, TimeSpan, show_limit};
 
 use super::{Project, builder};
 use crate::artifact::Artifact;
@@ -115,6 +116,13 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::rename(&part, path)
 }
 
+/// The caps that the manifest expects above the ceiling where no grant says more.
+fn above_default(manifest: &Manifest) -> Vec<String> {
+    let above = |cap: &Cap| manifest.limits.get(*cap).filter(|expected| *expected > Limits::DEFAULT.get(*cap));
+    let line = |cap: Cap| Some(format!("limits.{} = {}", cap.as_str(), show_limit(cap, above(&cap)?)));
+    Cap::ALL.into_iter().filter_map(line).collect()
+}
+
 impl Built {
     /// For people.
     pub(super) fn text(&self, project: &Project) -> String {
@@ -138,6 +146,13 @@ impl Built {
             let undeclared = undeclared.join(", ");
             text.push_str(&format!("  imported, not declared  {undeclared}: denied if it is called\n"));
         }
+        let above = above_default(&project.manifest);
+        if !above.is_empty() {
+            text.push_str(&format!(
+                "  above the default       {}: the default holds until the policy grants more\n",
+                above.join(", ")
+            ));
+        }
         if let Some(why) = &self.unasked {
             let why = output::one_line(why);
             text.push_str(&format!("  not asked for its operations, since no tool runs here  {why}\n"));
@@ -153,6 +168,7 @@ impl Built {
             "path": self.component.to_string_lossy(),
             "component": self.digest.to_string(),
             "bytes": self.bytes,
+            "above_default_limits": above_default(&project.manifest),
             "operations_not_asked": self.unasked,
             "declared_not_imported": self.compared.unused,
             "imported_not_declared": self.compared.undeclared,

@@ -117,11 +117,14 @@ fn python(project: &Project) -> Result<Vec<u8>, Failure> {
     command.args(["-p", ".", "-p", "vendor", "-o"]).arg(&out.0);
     // The last line is what is wrong in `tool.py`, not where in componentize-py it was noticed.
     command.env("RUST_BACKTRACE", "0");
-    ran(project, &mut command, NO_COMPONENTIZE_PY, "the last line of the traceback says what to mend")?;
+    ran(project, &mut command, NO_COMPONENTIZE_PY, PYTHON_FAILED)?;
     load::component(&out.0)
 }
 
 const NO_COMPONENTIZE_PY: &str = "python3 -m venv .venv && .venv/bin/pip install -r requirements.txt";
+
+const PYTHON_FAILED: &str = "the last line of the traceback says what to mend. A module that it does not find is a package in pure \
+                             Python: put its name into requirements.txt, then .venv/bin/pip install -r requirements.txt";
 
 /// SpiderMonkey with the tool inside, by componentize-js.
 fn javascript(project: &Project) -> Result<Vec<u8>, Failure> {

@@ -24,11 +24,16 @@ enum DevError {
 
 /// Never returns, but with `--once` or where there is no project.
 pub(crate) fn dev(args: &DevArgs) -> Result<Exit, Failure> {
-    let mut language = Project::open(&args.project)?.language;
+    // Options of a run begin with a dash; a folder may stand before them, as `tollgate build` takes it.
+    let (project, run) = match args.run.split_first() {
+        Some((folder, run)) if !folder.starts_with('-') && args.project == Path::new(".") => (Path::new(folder), run),
+        Some(_) | None => (args.project.as_path(), args.run.as_slice()),
+    };
+    let mut language = Project::open(project)?.language;
     loop {
         // What changes while it is built shows afterwards.
-        let seen = Snapshot::of(&args.project, language);
-        let ended = round(args);
+        let seen = Snapshot::of(project, language);
+        let ended = round(project, run);
         if args.once {
             return ended;
         }
@@ -37,19 +42,19 @@ pub(crate) fn dev(args: &DevArgs) -> Result<Exit, Failure> {
             Err(failure) => report::aside(&failure),
         }
         output::eprint("[dev] waits for a change; Ctrl-C ends\n");
-        while Snapshot::of(&args.project, language) == seen {
+        while Snapshot::of(project, language) == seen {
             thread::sleep(LOOK_EVERY);
         }
         // Until the manifest is mended, the language is the one that it was.
-        language = Project::open(&args.project).map_or(language, |project| project.language);
+        language = Project::open(project).map_or(language, |project| project.language);
     }
 }
 
-fn round(args: &DevArgs) -> Result<Exit, Failure> {
-    let project = Project::open(&args.project)?;
+fn round(project: &Path, options: &[String]) -> Result<Exit, Failure> {
+    let project = Project::open(project)?;
     let built = project.build()?;
     output::eprint(&format!("[dev] {}", built.text(&project)));
-    run(&project.folder, &built.component, &args.run)
+    run(&project.folder, &built.component, options)
 }
 
 #[allow(clippy::disallowed_methods, reason = "runs this program again: each run is a supervisor of its own")]

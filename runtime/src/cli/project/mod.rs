@@ -16,6 +16,7 @@ use tollgate_config::Manifest;
 use super::exit::Failure;
 use super::load;
 use crate::cli::language::Language;
+use crate::cli::unbuilt::MANIFEST;
 pub(crate) use build::build;
 pub(crate) use dev::dev;
 pub(crate) use new::new;
@@ -30,13 +31,13 @@ struct Project {
     language: Language,
 }
 
-/// The manifest's name in a project's folder.
-const MANIFEST: &str = "tool.toml";
-
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ProjectError {
     #[error("`{}` is no tool's project: there is no `{MANIFEST}`", folder.display())]
-    #[diagnostic(help("`tollgate new NAME` makes a project; give the folder of one, or go there"))]
+    #[diagnostic(help(
+        "`tollgate new NAME` makes a project; give the folder of one (`tollgate build FOLDER`, `tollgate dev FOLDER`), or \
+                      go there"
+    ))]
     NoManifest { folder: PathBuf },
     #[error("`{}` cannot be told as Rust, Python or JavaScript: it has {found}", folder.display())]
     #[diagnostic(help("a project has one of `Cargo.toml`, `tool.py` and `tool.js` beside `{MANIFEST}`"))]
@@ -65,7 +66,7 @@ impl Project {
 }
 
 fn language(folder: &Path) -> Result<Language, Failure> {
-    let found: Vec<_> = Language::ALL.into_iter().filter(|language| folder.join(language.mark()).is_file()).collect();
+    let found = Language::marked(folder);
     if let [one] = found[..] {
         return Ok(one);
     }

@@ -27,8 +27,32 @@ fn a_ledger_under_another_key_does_not_verify() {
     other.count(&[]).json();
     let ran = desk.run(&["audit", "verify", "--key", &other.key()]);
     assert_eq!((ran.code, ran.stdout.starts_with("DOES NOT VERIFY: ledger\n")), (5, true), "{ran:?}");
+    let help = format!(
+        "the ledger in ledger has the key {}; if another one is meant, give its folder with --ledger, or set TOLLGATE_LEDGER or \
+         TOLLGATE_HOME as where it was made",
+        desk.key()
+    );
+    assert!(ran.stdout.contains(&format!("  help     {help}\n")), "{ran:?}");
+    let told = desk.run(&["audit", "verify", "--key", &other.key(), "--json"]).report();
+    assert_eq!(told["help"], help.as_str());
+    assert!(desk.run(&["audit", "verify", "--key", &desk.key(), "--json"]).json().get("help").is_none());
     desk.run(&["audit", "verify", "--key", OTHER]).fails(2, &["is not a verifier key"]);
     desk.run(&["audit", "verify", "--key", "@nowhere"]).fails(2, &["cannot read `nowhere`", "after the @"]);
+}
+
+#[test]
+fn a_key_that_is_none_is_told_what_was_meant() {
+    let desk = counted();
+    desk.file("trusted.key", desk.key());
+    let verify = |key: &str| desk.run(&["audit", "verify", "--key", key]);
+    let meant = ["`trusted.key` is not a verifier key", "there is a file of this name: did you mean `@trusted.key`?"];
+    verify("trusted.key").fails(2, &meant);
+    desk.run(&["audit", "receipt", "verify", "none", "--key", "trusted.key"]).fails(2, &meant);
+    let secret = verify("@ledger.key");
+    secret.fails(2, &["`@ledger.key` is not a verifier key", "that is the secret key", "`tollgate audit key` prints"]);
+    let text = fs::read_to_string(desk.path("ledger.key")).unwrap();
+    assert!(!secret.stderr.contains(text.trim()), "{secret:?}");
+    verify("other.key").fails(2, &["copy it from what tollgate printed"]);
 }
 
 #[test]
