@@ -164,7 +164,7 @@ fn a_compartment_that_cannot_be_says_why() {
         snippet line 29: texts = ["word-count", "Text Diff"]
             label at line 29, columns 24 to 34: this value
         snippet line 30: dice = ["dice"]
-        diagnostic help: use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`
+        diagnostic help: did you mean `text-diff`? use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`
     "#]],
     );
     policy_says(
