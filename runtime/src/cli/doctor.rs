@@ -62,7 +62,7 @@ fn kernel_release() -> String {
     }
     // SAFETY: the call succeeded, so all of it is written.
     let names = unsafe { names.assume_init() };
-    let bytes = names.release.iter().map(|byte| byte.cast_unsigned()).take_while(|byte| *byte != 0);
+    let bytes = names.release.iter().map(|byte| byte.to_ne_bytes()[0]).take_while(|byte| *byte != 0);
     String::from_utf8_lossy(&bytes.collect::<Vec<_>>()).into_owned()
 }
 
