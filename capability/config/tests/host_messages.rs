@@ -171,16 +171,16 @@ fn a_compartment_that_cannot_be_says_why() {
         "texts = ",
         "Texts = ",
         &expect![[r#"
-        "Texts" is not a name for a compartment
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 28, column 1
+            "Texts" is not a name for a compartment
+                Diagnostic severity: error
+            Begin snippet for tollgate.toml starting at line 28, column 1
 
-        snippet line 28: [compartments]
-        snippet line 29: Texts = ["word-count", "text-diff"]
-            label at line 29, columns 1 to 5: this value
-        snippet line 30: dice = ["dice"]
-        diagnostic help: use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`
-    "#]],
+            snippet line 28: [compartments]
+            snippet line 29: Texts = ["word-count", "text-diff"]
+                label at line 29, columns 1 to 5: this value
+            snippet line 30: dice = ["dice"]
+            diagnostic help: did you mean `texts`? use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`
+        "#]],
     );
     policy_says(
         "[\"dice\"]",
