@@ -167,7 +167,7 @@ impl<'v> Compiler<'v> {
         if keywords.get("items").is_some_and(Value::is_array) {
             return Err("`items` is a list, as in older drafts; write `prefixItems`".to_owned());
         }
-        let prefix = self.several(keywords, "prefixItems", depth)?.unwrap_or_default();
+        let prefix = self.some(keywords, "prefixItems", depth)?.unwrap_or_default();
         let rest = self.below(keywords, "items", depth)?;
         if !prefix.is_empty() || rest.is_some() {
             checks.push(Check::List(OfList::Items { prefix, rest }));
@@ -246,21 +246,17 @@ impl<'v> Compiler<'v> {
         Ok(Some(id))
     }
 
-    fn several(&mut self, keywords: &'v Keywords, name: &'v str, depth: usize) -> Result<Option<Vec<NodeId>>, String> {
+    /// A list of schemas, of which there must be one at least (JSON Schema 2020-12, `schemaArray`).
+    fn some(&mut self, keywords: &'v Keywords, name: &'v str, depth: usize) -> Result<Option<Vec<NodeId>>, String> {
         let Some(value) = keywords.get(name) else { return Ok(None) };
         let values = value.as_array().ok_or_else(|| format!("`{name}` must be a list of schemas"))?;
+        if values.is_empty() {
+            return Err(format!("`{name}` is an empty list"));
+        }
         self.place.push(name);
         let nodes = values.iter().map(|value| self.schema(value, depth + 1)).collect::<Result<_, _>>()?;
         self.place.pop();
         Ok(Some(nodes))
-    }
-
-    /// As [`Self::several`], of which there must be one at least.
-    fn some(&mut self, keywords: &'v Keywords, name: &'v str, depth: usize) -> Result<Option<Vec<NodeId>>, String> {
-        match self.several(keywords, name, depth)? {
-            Some(nodes) if nodes.is_empty() => Err(format!("`{name}` is an empty list")),
-            nodes => Ok(nodes),
-        }
     }
 
     fn named(&mut self, keywords: &'v Keywords, name: &'v str, depth: usize) -> Result<Vec<(&'v str, NodeId)>, String> {

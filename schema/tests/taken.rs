@@ -86,6 +86,15 @@ fn draft_2020_12_alone_is_taken() {
 }
 
 /// A draft-04 `id` moved the base of references, so that a walk over `#/…` saw no circle where the evaluation ran in one.
+/// As the draft has it (`schemaArray`): other judges refuse such a schema.
+#[test]
+fn no_list_of_schemas_is_empty() {
+    for keyword in ["prefixItems", "allOf", "anyOf", "oneOf"] {
+        let error = refused(&json!({ keyword: [] }).to_string());
+        assert!(error.contains(&format!("`{keyword}` is an empty list")), "{error}");
+    }
+}
+
 #[test]
 fn an_older_id_hides_no_recursion() {
     let hidden = r##"{"id": "http://a/", "properties": {"a": {"$ref": "http://a/#"}}}"##;
