@@ -180,12 +180,10 @@ impl fmt::Display for MemoryRoom {
 impl Group {
     /// As far as `/proc` and the groups' files can be read.
     pub(crate) fn here() -> Self {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        let own = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let folders = |controller: &str| group_folders(&mounts, &own, controller);
+        let places = Places::here();
+        let folders = |controller: &str| places.folders(controller);
         let cpu = folders("cpu").iter().filter_map(|folder| cpu_share(folder)).min_by_key(|cpu| cpu.millicpus);
-        let memory =
-            folders("memory").iter().filter_map(|folder| memory_room(folder)).min_by_key(|room| room.max_bytes);
+        let memory = least_memory(&places);
         let pids = folders("pids").iter().filter_map(|folder| pids_room(folder)).min_by_key(PidsRoom::left);
         Self { cpu, memory, pids }
     }
@@ -195,12 +193,36 @@ impl Group {
         let memory = self.memory.iter().map(ToString::to_string);
         cpu.chain(memory).chain(self.pids.iter().map(ToString::to_string)).collect()
     }
+}
 
-    /// Whether the kernel has killed another process of the group for want of memory since it was like `before`.
-    pub(crate) fn has_killed_since(&self, before: &Self) -> bool {
-        let kills = |group: &Self| group.memory.as_ref().and_then(|room| room.oom_kills).unwrap_or_default();
-        kills(self) > kills(before)
+/// Where the control groups of this process are told.
+struct Places {
+    mounts: String,
+    own: String,
+}
+
+impl Places {
+    fn here() -> Self {
+        let read = |file| fs::read_to_string(file).unwrap_or_default();
+        Self { mounts: read("/proc/self/mountinfo"), own: read("/proc/self/cgroup") }
     }
+
+    fn folders(&self, controller: &str) -> Vec<PathBuf> {
+        group_folders(&self.mounts, &self.own, controller)
+    }
+}
+
+fn least_memory(places: &Places) -> Option<MemoryRoom> {
+    places.folders("memory").iter().filter_map(|folder| memory_room(folder)).min_by_key(|room| room.max_bytes)
+}
+
+/// How many processes of this one's group the kernel has killed for want of memory: all that is looked at before a start.
+pub(crate) fn oom_kills() -> u64 {
+    kills(least_memory(&Places::here()).as_ref())
+}
+
+fn kills(room: Option<&MemoryRoom>) -> u64 {
+    room.and_then(|room| room.oom_kills).unwrap_or_default()
 }
 
 /// All that is low here, as the end of a message; empty where nothing is. A group's bounds are told where they have been felt.
@@ -224,9 +246,9 @@ pub(crate) fn of_start(error: io::Error) -> io::Error {
 const OTHER_NAMESPACE: &str = "what this process starts is put into another PID namespace, which does not \
                                work: begin inside it (`unshare --pid --fork`)";
 
-/// Why a process that nobody here has killed was ended by this signal, if what surrounds it is to blame. `before` is the group as
-/// it was before the process started.
-pub(crate) fn why_ended(signal: Option<i32>, before: &Group) -> Option<String> {
+/// Why a process that nobody here has killed was ended by this signal, if what surrounds it is to blame. `before` is what
+/// [`oom_kills`] said before the process started.
+pub(crate) fn why_ended(signal: Option<i32>, before: u64) -> Option<String> {
     let of_limit = |name: &str, ulimit: &str, resource| {
         let value = getrlimit(resource).current?;
         Some(format!("the limit {name} (`ulimit {ulimit}`) is {}", Shown(name, value)))
@@ -235,8 +257,8 @@ pub(crate) fn why_ended(signal: Option<i32>, before: &Group) -> Option<String> {
         libc::SIGXCPU => of_limit("RLIMIT_CPU", "-t", Resource::Cpu),
         libc::SIGXFSZ => of_limit("RLIMIT_FSIZE", "-f", Resource::Fsize),
         libc::SIGKILL => {
-            let now = Group::here();
-            now.memory.as_ref().filter(|_room| now.has_killed_since(before)).map(ToString::to_string)
+            let now = least_memory(&Places::here());
+            now.filter(|room| kills(Some(room)) > before).map(|room| room.to_string())
         }
         _other => None,
     }

@@ -31,7 +31,7 @@ use crate::engine::Engine;
 pub use crate::error::CompileError;
 use crate::error::LoadError;
 use crate::interfaces::refuse_what_is_no_component;
-use crate::surroundings::{Group, in_words, of_start, why_ended};
+use crate::surroundings::{in_words, of_start, oom_kills, why_ended};
 
 /// How to start a compiler: a program that calls [`serve`] with the role given in its arguments. What it gives back is run
 /// as machine code: it must be this program, or one that is trusted as this one is.
@@ -90,7 +90,7 @@ impl Compiler {
     /// Starts the process, gives it the component, and takes what it says until it has ended well.
     fn ask(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
         let deadline = Instant::now() + self.limits.time;
-        let before = Group::here();
+        let before = oom_kills();
         let mut child = Dying(self.spawn().map_err(no_compiler)?);
         let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
         // One byte more than there may be is how too much is noticed.
@@ -119,7 +119,7 @@ impl Compiler {
                     Err(CompileError::TooLong { limit: self.limits.time, around: in_words() })
                 }
                 (Ok(said), Some(status)) if status.success() => Ok(said),
-                (_, Some(status)) => Err(self.limits.blame(status, &before, &String::from_utf8_lossy(&complaints))),
+                (_, Some(status)) => Err(self.limits.blame(status, before, &String::from_utf8_lossy(&complaints))),
             }
         })
     }
@@ -140,7 +140,7 @@ impl Compiler {
 
 impl CompileLimits {
     /// What a compiler died of.
-    fn blame(&self, status: ExitStatus, before: &Group, complaints: &str) -> CompileError {
+    fn blame(&self, status: ExitStatus, before: u64, complaints: &str) -> CompileError {
         if status.signal() == Some(libc::SIGXCPU) {
             // One of the shell's that is lower holds in its place.
             let inherited = getrlimit(Resource::Cpu).maximum.unwrap_or(u64::MAX);

@@ -12,7 +12,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use tollgate_audit::{Channel, ChannelError, HostEnd, HostId, ToNotary, of_call};
 
 use super::{Followed, NotaryCommand};
-use crate::surroundings::{Group, of_start, why_ended};
+use crate::surroundings::{of_start, oom_kills, why_ended};
 
 /// A notary's process, and the way to it. It is never left behind as a zombie, and never waited for while it waits for us.
 #[derive(Debug)]
@@ -21,8 +21,8 @@ pub(super) struct Watched {
     pub(super) channel: Arc<Channel>,
     // What it prints. Its end never waits for anybody to read.
     said: OwnedFd,
-    // As it was before the start.
-    before: Group,
+    // Before the start.
+    oom_kills: u64,
     // Nobody waits for its end.
     is_abandoned: bool,
 }
@@ -33,7 +33,7 @@ impl Watched {
         match self.process.wait() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => {
-                let around = why_ended(status.signal(), &self.before).unwrap_or_default();
+                let around = why_ended(status.signal(), self.oom_kills).unwrap_or_default();
                 Err([status.to_string(), around, self.last_said()].join(" ").trim().to_owned())
             }
             Err(error) => Err(error.to_string()),
@@ -72,7 +72,7 @@ impl Drop for Watched {
 /// Starts a notary's process.
 #[allow(clippy::disallowed_methods, reason = "this module owns the notary's process")]
 pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
-    let (before, (channel, theirs)) = (Group::here(), Channel::pair()?);
+    let (oom_kills, (channel, theirs)) = (oom_kills(), Channel::pair()?);
     let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
     let (said, stderr) = pipe.map_err(|errno| of_call("pipe2", errno))?;
     let mut process = Command::new(&command.program);
@@ -80,7 +80,7 @@ pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
     process.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(stderr));
     own_session(&mut process);
     let process = process.spawn().map_err(of_start)?;
-    Ok(Watched { process, channel: Arc::new(channel), said, before, is_abandoned: false })
+    Ok(Watched { process, channel: Arc::new(channel), said, oom_kills, is_abandoned: false })
 }
 
 /// In a session of its own: what is typed to end the supervisor (Ctrl-C) must not end the record, and the terminal is not

@@ -18,7 +18,7 @@ use tollgate_audit::{Channel, HostEnd, of_call, of_thread};
 use super::worker_handle::WorkerHandle;
 use super::{Shared, WorkerCommand};
 use crate::parent::may_signal;
-use crate::surroundings::{Group, of_start, why_ended};
+use crate::surroundings::{of_start, oom_kills, why_ended};
 
 /// Starts a worker process, which has nothing yet but its control socket, and has the notary follow it. Waits for the process
 /// until `until`; one that comes up later is killed.
@@ -48,7 +48,7 @@ fn start_and_wait(
     stdin: OwnedFd,
     starter: &SyncSender<io::Result<Arc<WorkerHandle>>>,
 ) {
-    let (id, before) = (end.host, Group::here());
+    let (id, before) = (end.host, oom_kills());
     let spawned = spawn(command, stdin).and_then(|mut child| match pidfd(child.id()) {
         Ok(process) => Ok((child, process)),
         Err(error) => {
@@ -73,12 +73,12 @@ fn start_and_wait(
     if starter.send(Ok(Arc::clone(&handle))).is_err() {
         handle.kill("nobody waits for it any more");
     }
-    await_end(shared, &mut child, &handle, &before);
+    await_end(shared, &mut child, &handle, before);
     shared.live_workers.leave(&handle);
 }
 
 /// Waits for the end of a worker, so that no zombie is left and the notary hears of it.
-fn await_end(shared: &Shared, child: &mut Child, handle: &WorkerHandle, before: &Group) {
+fn await_end(shared: &Shared, child: &mut Child, handle: &WorkerHandle, before: u64) {
     let said = hear(child.stderr.take());
     let status = child.wait();
     let ended = match &status {
