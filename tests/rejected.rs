@@ -55,7 +55,7 @@ fn a_rejected_request_is_a_call_of_two_entries_and_nothing_of_it_is_kept() {
     let tool = lab.tool_with(tool, set).unwrap();
     let good = lab.call(&tool, "read-many", r#"{"path": "/data/a.txt", "times": 1}"#).unwrap().call;
     assert!(SideStore::find(&lab.ledger(), good).unwrap().is_some(), "of a call that ran all is kept");
-    let store = fs::read(lab.path("ledger.private")).unwrap();
+    let store = fs::read(lab.path("ledger.private/00000001.open")).unwrap();
     for (operation, arguments, detail) in rejected() {
         let before = lab.entries().len();
         let failure = lab.failure(&tool, operation, &arguments);
@@ -72,7 +72,10 @@ fn a_rejected_request_is_a_call_of_two_entries_and_nothing_of_it_is_kept() {
         assert_eq!(SideStore::find(&lab.ledger(), call).unwrap(), None);
     }
     // Nothing was put and taken back: it costs the same however much the store holds.
-    assert!(fs::read(lab.path("ledger.private")).unwrap() == store, "the side store has not been touched");
+    assert!(
+        fs::read(lab.path("ledger.private/00000001.open")).unwrap() == store,
+        "the side store has not been touched"
+    );
     let journal = fs::read(lab.path("ledger/journal")).unwrap();
     assert!(!journal.windows(SECRET.len()).any(|window| window == SECRET.as_bytes()), "no text of arguments");
     lab.verified();
@@ -177,12 +180,12 @@ fn a_request_is_not_looked_at_before_its_call_is_on_record() {
         assert_eq!(failure.call, None, "an id that is in no ledger names nothing");
     }
     assert_eq!(scene.entries().len(), before);
-    let store = fs::metadata(scene.folder.path().join("ledger.private")).unwrap().len();
+    let store = fs::metadata(scene.folder.path().join("ledger.private/00000001.open")).unwrap().len();
     scene.record.takes.store(u64::MAX, Ordering::SeqCst);
     let failure = scene.fails("{");
     assert!(matches!(failure.error, CallError::Rejected(RejectError::NotJson { .. })), "{failure:?}");
     assert_eq!(scene.entries().iter().filter(|entry| entry.call() == failure.call).count(), 2);
-    assert_eq!(fs::metadata(scene.folder.path().join("ledger.private")).unwrap().len(), store);
+    assert_eq!(fs::metadata(scene.folder.path().join("ledger.private/00000001.open")).unwrap().len(), store);
 }
 
 /// A call whose first entry is in the ledger and whose end is not: its id is told, since the ledger has it.

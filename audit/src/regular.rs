@@ -61,6 +61,13 @@ pub(crate) fn read_within(file: impl Read, bytes_max: usize) -> io::Result<Vec<u
     Ok(bytes)
 }
 
+/// The first bytes of `file`, `bytes_max` at most.
+pub(crate) fn read_start(file: &File, bytes_max: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(bytes_max as u64).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Whether the user of this process owns what has this metadata: another owner can change it, or its mode, at any time.
 pub(crate) fn is_ours(metadata: &fs::Metadata) -> bool {
     metadata.uid() == rustix::process::geteuid().as_raw()

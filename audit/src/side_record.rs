@@ -1,6 +1,6 @@
 //! Records of the side store: what each says of itself, and how they are read one after the other.
 //!
-//! A record's frame holds nothing of its content but the length, so that it can stand when the content is erased.
+//! Records are only ever added. A frame that fails its check, anywhere but at the end of a file, is corruption.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, SeekFrom};
@@ -18,23 +18,12 @@ pub(crate) enum RecordKind {
     Result,
 }
 
-/// How far a record's erasure has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RecordState {
-    Live,
-    /// Its content may be there in part.
-    Erasing,
-    /// Its content is zeros.
-    Erased,
-}
-
-/// The frame of a record: state, kind, `u32` length (big-endian), call, check over these but the state, check of the
-/// content (zeros when erased). Then the content.
+/// The frame of a record: kind, `u32` length of the content (big-endian), call, check over these, check of the content. The
+/// content follows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Record {
     /// Where its frame starts.
     pub(crate) offset: u64,
-    pub(crate) state: RecordState,
     pub(crate) kind: RecordKind,
     pub(crate) call: CallId,
     pub(crate) length: u32,
@@ -62,7 +51,6 @@ pub(crate) struct Records<'f> {
 pub(crate) fn push_record(out: &mut Vec<u8>, kind: RecordKind, call: CallId, content: &[u8]) {
     let length = u32::try_from(content.len()).unwrap_or(u32::MAX);
     let said = said(kind, length, call);
-    out.push(RecordState::Live.byte());
     out.extend_from_slice(&said);
     out.extend_from_slice(&check(&said));
     out.extend_from_slice(&check(content));
@@ -71,8 +59,7 @@ pub(crate) fn push_record(out: &mut Vec<u8>, kind: RecordKind, call: CallId, con
 
 impl Record {
     fn parse(offset: u64, frame: &[u8; FRAME_BYTES]) -> Option<Self> {
-        let (state, rest) = frame.split_first()?;
-        let (said, rest) = rest.split_first_chunk::<SAID_BYTES>()?;
+        let (said, rest) = frame.split_first_chunk::<SAID_BYTES>()?;
         let (found, rest) = rest.split_first_chunk::<CHECK_BYTES>()?;
         let [kind, l0, l1, l2, l3, call @ ..] = said;
         if check(said) != *found {
@@ -80,7 +67,6 @@ impl Record {
         }
         Some(Self {
             offset,
-            state: RecordState::from_byte(*state)?,
             kind: RecordKind::from_byte(*kind)?,
             call: CallId(*call),
             length: u32::from_be_bytes([*l0, *l1, *l2, *l3]),
@@ -93,29 +79,12 @@ impl Record {
         self.offset + (FRAME_BYTES as u64) + u64::from(self.length)
     }
 
-    /// Where what is erased starts: the check of the content would confirm a guess. It reaches to the end.
-    pub(crate) fn erased_from(&self) -> u64 {
-        self.offset + (FRAME_BYTES - CHECK_BYTES) as u64
-    }
-
     /// Its content; `None` if that is not what was written.
     pub(crate) fn content(&self, file: &File) -> io::Result<Option<Vec<u8>>> {
         let length = usize::try_from(self.length).map_err(io::Error::other)?;
         let mut content = vec![0; length];
         file.read_exact_at(&mut content, self.offset + FRAME_BYTES as u64)?;
         Ok((check(&content) == self.check).then_some(content))
-    }
-
-    pub(crate) fn mark(&self, file: &File, state: RecordState) -> io::Result<()> {
-        file.write_all_at(&[state.byte()], self.offset)
-    }
-
-    /// Its state as it is by now.
-    pub(crate) fn state_now(&self, file: &File) -> io::Result<Option<RecordState>> {
-        let mut state = [0];
-        file.read_exact_at(&mut state, self.offset)?;
-        let [state] = state;
-        Ok(RecordState::from_byte(state))
     }
 }
 
@@ -129,6 +98,11 @@ impl<'f> Records<'f> {
     /// Where the next record starts.
     pub(crate) fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Where they end.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
     }
 
     pub(crate) fn step(&mut self) -> io::Result<SideStep> {
@@ -183,20 +157,6 @@ impl RecordKind {
     }
 }
 
-impl RecordState {
-    fn byte(self) -> u8 {
-        match self {
-            Self::Live => b'L',
-            Self::Erasing => b'E',
-            Self::Erased => b'X',
-        }
-    }
-
-    fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Live, Self::Erasing, Self::Erased].into_iter().find(|state| state.byte() == byte)
-    }
-}
-
 fn said(kind: RecordKind, length: u32, call: CallId) -> [u8; SAID_BYTES] {
     let mut said = [kind.byte(); SAID_BYTES];
     if let Some((head, rest)) = said.split_at_mut_checked(1 + LENGTH_BYTES) {
@@ -216,7 +176,7 @@ const LENGTH_BYTES: usize = 4;
 /// Kind, length and call.
 const SAID_BYTES: usize = 1 + LENGTH_BYTES + 16;
 pub(crate) const CHECK_BYTES: usize = 8;
-pub(crate) const FRAME_BYTES: usize = 1 + SAID_BYTES + 2 * CHECK_BYTES;
+pub(crate) const FRAME_BYTES: usize = SAID_BYTES + 2 * CHECK_BYTES;
 
 /// Reads of this many bytes; contents that are longer are passed over.
 const BUFFER_BYTES: usize = 64 * 1024;

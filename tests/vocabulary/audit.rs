@@ -123,7 +123,7 @@ fn recorded(word: &str) -> (Recorded, bool, Option<tollgate_audit::Private>, boo
         bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes())
     };
     assert!(!is_plain("ledger/journal"), "{word}");
-    (call.arguments, end.result.is_some(), private, is_plain("ledger.private"))
+    (call.arguments, end.result.is_some(), private, is_plain("ledger.private/00000001.open"))
 }
 
 #[test]

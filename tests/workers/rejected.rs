@@ -18,7 +18,7 @@ pub(crate) fn what_a_worker_turns_down_is_on_record_and_not_kept(_: Scale) {
     // Its schema has a pattern, which the sealed worker matches.
     let query = scene.add("json-query", &[]);
     let good = read_many(&reader, 1).expect("an answer").call;
-    let store = std::fs::read(scene.folder().join("ledger.private")).expect("a side store");
+    let store = std::fs::read(scene.folder().join("ledger.private/00000001.open")).expect("a side store");
     let mut rejected = Vec::new();
     for (operation, arguments) in [("none", "{}"), ("read-many", "{"), ("read-many", r#"{"path": "a-secret"}"#)] {
         rejected.push(call(&reader, operation, arguments).expect_err("turned down"));
@@ -27,7 +27,7 @@ pub(crate) fn what_a_worker_turns_down_is_on_record_and_not_kept(_: Scale) {
     rejected.push(call(&query, "query", &pointer).expect_err("turned down"));
     let CallError::Rejected(RejectError::Schema { problems, .. }) = &rejected[3].error else { panic!("{rejected:?}") };
     assert!(problems[0].contains("does not match"), "{problems:?}");
-    let after = std::fs::read(scene.folder().join("ledger.private")).expect("a side store");
+    let after = std::fs::read(scene.folder().join("ledger.private/00000001.open")).expect("a side store");
     assert!(after == store, "the side store has not been touched");
     let again = read_many(&reader, 1).expect("an answer").call;
     assert!(SideStore::find(&scene.ledger(), again).expect("a store").is_some());

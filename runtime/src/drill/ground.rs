@@ -31,7 +31,7 @@ pub(crate) struct Aim {
     pub(crate) ledger: PathBuf,
     /// Its key.
     pub(crate) ledger_key: PathBuf,
-    /// Where private texts are kept.
+    /// A file in which private texts are kept.
     pub(crate) side_store: PathBuf,
     /// Port of a TCP listener on 127.0.0.1.
     pub(crate) tcp_port: u16,

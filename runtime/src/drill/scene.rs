@@ -92,7 +92,7 @@ impl Scene {
             notary: 0,
             ledger: path.join("ledger"),
             ledger_key: path.join("ledger.key"),
-            side_store: path.join("ledger.private"),
+            side_store: path.join("ledger.private/00000001.open"),
             tcp_port: tcp.local_addr()?.port(),
             udp_port: udp.local_addr()?.port(),
             unix_path,

@@ -106,7 +106,9 @@ fn alone(attack: &Attack) -> Option<Outcome> {
     let mut scene = Scene::new().unwrap();
     scene.set_notary(notary.id());
     let aim = scene.aim(true).unwrap();
-    fs::create_dir(&aim.ledger).unwrap();
+    for folder in [&aim.ledger, aim.side_store.parent().unwrap()] {
+        fs::create_dir(folder).unwrap();
+    }
     for file in [&aim.ledger.join("journal"), &aim.ledger_key, &aim.side_store] {
         fs::write(file, "there").unwrap();
     }

@@ -58,6 +58,8 @@ const FULL: [&str; 2] = ["--grant", "audit:arguments=full"];
 /// What must be forgotten.
 const WORDS: &str = "the-words-that-must-be-forgotten";
 const STATE: &str = "home/state/tollgate";
+/// Where the texts are.
+const SHARD: &str = "ledger.private/00000001.open";
 
 fn run(scene: &Scene<'_>, options: &[&str], words: &str) -> Result<Ran> {
     let input: Value = json!({"answer": format!("\"{words}\"")});
@@ -74,7 +76,7 @@ fn lost_call(scene: &Scene<'_>) -> Result<String> {
     run(scene, &FULL, "first")?;
     copy_tree(&scene.path(STATE), &scene.path("copy"))?;
     let ran = run(scene, &FULL, WORDS)?;
-    fs::copy(scene.path(STATE).join("ledger.private"), scene.path("copy/ledger.private"))?;
+    fs::copy(scene.path(STATE).join(SHARD), scene.path("copy").join(SHARD))?;
     fs::remove_dir_all(scene.path(STATE))?;
     fs::rename(scene.path("copy"), scene.path(STATE))?;
     if !kept(scene) {
@@ -89,7 +91,7 @@ fn erase(scene: &Scene<'_>, call: &str) -> Result<Ran> {
 
 /// Cuts the side store's last bytes off, as a write that was cut short.
 fn cut(scene: &Scene<'_>, bytes: u64) -> Result<()> {
-    let path = scene.path(STATE).join("ledger.private");
+    let path = scene.path(STATE).join(SHARD);
     let file = fs::File::options().write(true).open(&path)?;
     Ok(file.set_len(fs::metadata(&path)?.len().saturating_sub(bytes))?)
 }
@@ -122,7 +124,7 @@ fn gone(scene: &Scene<'_>, ran: &Ran) -> Result<Verdict> {
 
 /// The result was cut; of the two places that had the words, only the arguments' may have them.
 fn torn_gone(scene: &Scene<'_>, ran: &Ran) -> Result<Verdict> {
-    let store = fs::read(scene.path(STATE).join("ledger.private"))?;
+    let store = fs::read(scene.path(STATE).join(SHARD))?;
     let begin = WORDS.trim_end_matches("forgotten").as_bytes();
     let places = store.windows(begin.len()).filter(|window| *window == begin).count();
     match places {

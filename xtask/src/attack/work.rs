@@ -210,7 +210,7 @@ fn listed(scene: &Scene<'_>, names: u32, listings: u32) -> Result<Verdict> {
 /// Beside a side store of many records, to reject a request must read no more than to answer one.
 fn side_store_read(scene: &Scene<'_>) -> Result<Verdict> {
     scene.hostile(&["--grant", "audit:arguments=full"], &json!([]))?.done()?;
-    let store = scene.path("home/state/tollgate/ledger.private");
+    let store = scene.path("home/state/tollgate/ledger.private/00000001.open");
     let mut bytes = fs::read(&store)?;
     let records = bytes.get(SIDE_STORE_HEAD_BYTES..).unwrap_or_default().to_vec();
     if records.is_empty() {
@@ -251,7 +251,7 @@ fn bytes_read(scene: &Scene<'_>, options: &[&str], exit: i32) -> Result<u64> {
 }
 
 /// What stands before the first record (`audit/README.md`).
-const SIDE_STORE_HEAD_BYTES: usize = 51;
+const SIDE_STORE_HEAD_BYTES: usize = 43;
 /// How large the side store is made.
 const SIDE_STORE_BYTES: usize = 48 << 20;
 /// How much more may be read for a request that is rejected.
@@ -263,7 +263,7 @@ fn rejected_text_is_kept(scene: &Scene<'_>) -> Result<Verdict> {
     let schema = json!({"type": "object", "properties": {"steps": {"type": "array"}}});
     let tool = with_schema(scene, "strict", &schema.to_string())?;
     let ran = scene.tool(&tool, &["--grant", "audit:arguments=full"], &json!({"steps": WORDS}))?;
-    let store = scene.text("home/state/tollgate/ledger.private").unwrap_or_default();
+    let store = scene.text("home/state/tollgate/ledger.private/00000001.open").unwrap_or_default();
     let journal = scene.text("home/state/tollgate/ledger/journal").unwrap_or_default();
     let kept = store.contains(WORDS) || journal.contains(WORDS);
     ran.judge(kept.then(|| "its text stands beside the ledger".to_owned()), &[REJECTED])

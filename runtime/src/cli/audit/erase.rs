@@ -22,7 +22,7 @@ enum EraseError {
     #[diagnostic(help("nothing was erased; wait until the `tollgate run` that has it ends"))]
     InUse { source: io::Error },
     #[error("the side store beside the ledger cannot be opened")]
-    #[diagnostic(help("nothing was erased; it is the file with `.private` behind the ledger's name"))]
+    #[diagnostic(help("nothing was erased; it is the folder with `.private` behind the ledger's name"))]
     SideStore { source: io::Error },
     #[error("the data of call {call} may still be there")]
     #[diagnostic(help("look at the disk, and do it again"))]

@@ -1,5 +1,6 @@
 //! The one call that an id means.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use tollgate_audit::{Call, CallEnd, CallId, CallPattern, Entry, Filter, Kind, LeafIndex, SideStore};
@@ -32,6 +33,9 @@ pub(super) fn find_erasable(folder: &Path, given: &str) -> Result<CallId, Failur
         let unrecorded = SideStore::find_calls(folder, CALLS_NAMED_MAX, is_unrecorded);
         found.extend(unrecorded.map_err(|source| Failure::usage(SideStoreUnreadable { source }))?);
     }
+    if found.is_empty() {
+        found.extend(erased(folder, &pattern)?);
+    }
     only(folder, given, found, |id| *id)
 }
 
@@ -41,6 +45,21 @@ pub(super) fn is_erased(folder: &Path, id: CallId) -> Result<bool, Failure> {
     let is_of_it = |kind, call| kind == Kind::Erasure && call == Some(id);
     let erasure = progress::during("looking for an erasure", || reading.next_of(is_of_it))?;
     Ok(erasure.is_some())
+}
+
+/// Calls of which the ledger says nothing but that they were erased, a few at most.
+fn erased(folder: &Path, pattern: &CallPattern) -> Result<BTreeSet<CallId>, Failure> {
+    let mut reading = Reading::start(folder, Filter { call: Some(pattern.clone()), ..Filter::default() })?;
+    let mut found = BTreeSet::new();
+    let is_match = |kind, call: Option<CallId>| kind == Kind::Erasure && call.is_some_and(|id| pattern.matches(id));
+    progress::during("looking for an erasure", || {
+        while found.len() < CALLS_NAMED_MAX
+            && let Some((_index, entry)) = reading.next_of(is_match)?
+        {
+            found.extend(entry.call());
+        }
+        Ok(found)
+    })
 }
 
 fn pattern(given: &str) -> Result<CallPattern, Failure> {

@@ -39,7 +39,7 @@ fn places(desk: &Desk) -> Vec<String> {
 #[test]
 fn what_is_erased_is_nowhere_and_what_was_proven_stays_proven() {
     let (desk, call) = confided();
-    assert_eq!(places(&desk), ["ledger.private"]);
+    assert_eq!(places(&desk), ["00000001.open"]);
     let ran = desk.run(&["audit", "erase", "--call", &call, "--reason", "asked to", "--by", "dpo"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""), "{ran:?}");
     assert!(ran.stdout.starts_with(&format!("erased: call {call}, ")), "{ran:?}");
@@ -77,7 +77,7 @@ fn texts_of_a_call_that_never_began_are_erased_by_its_id() {
     let desk = Desk::with("word-count");
     desk.count(&[]).json();
     let call = lost(&desk);
-    assert_eq!(places(&desk), ["ledger.private"]);
+    assert_eq!(places(&desk), ["00000001.open"]);
     let ran = desk.run(&["audit", "erase", "--call", &call[..6], "--by", "dpo", "--json"]).json();
     let told = json!([ran["call"], ran["records"], ran["was_erased"]]);
     assert_eq!(told, json!([call, 2, false]), "{ran}");
@@ -96,7 +96,7 @@ fn a_call_is_looked_for_in_the_ledger_and_in_the_side_store() {
     lost(&desk);
     let ran = desk.run(&["audit", "erase", "--call", "01"]);
     ran.fails(2, &["several calls", &call, &CallId([1; 16]).to_string()]);
-    assert_eq!(places(&desk), ["ledger.private"]);
+    assert_eq!(places(&desk), ["00000001.open"]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn texts_of_a_call_that_never_began_do_not_outlive_the_next_run() {
     let desk = Desk::with("word-count");
     desk.count(&[]).json();
     lost(&desk);
-    assert_eq!(places(&desk), ["ledger.private"]);
+    assert_eq!(places(&desk), ["00000001.open"]);
     desk.count(&[]).json();
     assert!(places(&desk).is_empty());
     assert!(desk.entries().iter().all(|entry| entry["kind"] != "erasure"), "the ledger never spoke of it");
@@ -117,7 +117,7 @@ fn nothing_is_erased_while_the_ledger_is_in_use() {
     let pid = &sleeper.notary;
     let ran = desk.run(&["audit", "erase", "--call", &call, "--wait", "0s"]);
     ran.fails(2, &["cannot be written to", &format!("in use by process {pid}"), "nothing was done", "--wait"]);
-    assert_eq!(places(&desk), ["ledger.private"]);
+    assert_eq!(places(&desk), ["00000001.open"]);
 }
 
 #[test]
@@ -158,10 +158,10 @@ fn private_data_is_shown_beside_what_is_on_record() {
 #[test]
 fn private_data_that_was_changed_is_told() {
     let (desk, call) = confided();
-    let mut bytes = fs::read(desk.path("ledger.private")).unwrap();
+    let mut bytes = fs::read(desk.path("ledger.private/00000001.open")).unwrap();
     let place = bytes.windows(SECRET.len()).position(|part| part == SECRET.as_bytes()).unwrap();
     bytes[place] ^= 1;
-    fs::write(desk.path("ledger.private"), bytes).unwrap();
+    fs::write(desk.path("ledger.private/00000001.open"), bytes).unwrap();
     let ran = desk.run(&["audit", "show", "--call", &call, "--private"]);
     assert_eq!(ran.code, 2);
     ran.says(&["the side store beside the ledger cannot be read", "corrupt"]);
@@ -180,10 +180,13 @@ fn where_only_digests_are_kept_no_text_is_shown() {
 fn a_side_store_that_others_may_read_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let (desk, call) = confided();
-    let store = desk.path("ledger.private");
-    fs::set_permissions(&store, fs::Permissions::from_mode(0o644)).unwrap();
-    let ran = desk.run(&["audit", "erase", "--call", &call]);
-    ran.fails(2, &["side store beside the ledger cannot be opened", "open to others", "nothing was erased"]);
-    assert_eq!(places(&desk), ["ledger.private"]);
+    for (name, mode, right) in [("ledger.private", 0o755, 0o700), ("ledger.private/00000001.open", 0o644, 0o600)] {
+        let change = |mode| fs::set_permissions(desk.path(name), fs::Permissions::from_mode(mode)).unwrap();
+        change(mode);
+        let ran = desk.run(&["audit", "erase", "--call", &call]);
+        ran.fails(2, &["side store beside the ledger cannot be opened", "open to others", "nothing was erased"]);
+        change(right);
+        assert_eq!(places(&desk), ["00000001.open"]);
+    }
     assert!(desk.entries().iter().all(|entry| entry["kind"] != "erasure"));
 }
