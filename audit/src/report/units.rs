@@ -1,6 +1,6 @@
 //! Numbers with their units, for people.
 
-use std::fmt::Write as _;
+use jiff::Timestamp;
 
 /// `1234567` as `1,234,567`.
 pub(super) fn count(number: u64) -> String {
@@ -71,31 +71,17 @@ pub fn time(seconds: u64) -> String {
 
 /// The day of a point in time, such as `2026-11-03`.
 pub(super) fn date(seconds: u64) -> String {
-    let (year, month, day) = civil(seconds / 86_400);
-    format!("{year:04}-{month:02}-{day:02}")
+    at(seconds).strftime("%Y-%m-%d").to_string()
 }
 
 /// The time of day, such as `14:05:09`.
 pub(super) fn clock(seconds: u64) -> String {
-    let mut text = String::new();
-    for (place, part) in [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60].into_iter().enumerate() {
-        // Writing to a String cannot fail.
-        write!(text, "{}{part:02}", if place > 0 { ":" } else { "" }).unwrap_or_default();
-    }
-    text
+    at(seconds).strftime("%H:%M:%S").to_string()
 }
 
-/// Year, month and day of a number of days since 1970-01-01 (Howard Hinnant, "chrono-compatible low-level date
-/// algorithms", `civil_from_days`, without the days before).
-fn civil(days: u64) -> (u64, u64, u64) {
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+/// No clock of a ledger, which counts nanoseconds in 64 bits, is beyond the year 2554.
+fn at(seconds: u64) -> Timestamp {
+    i64::try_from(seconds).ok().and_then(|seconds| Timestamp::from_second(seconds).ok()).unwrap_or(Timestamp::MAX)
 }
 
 #[cfg(test)]

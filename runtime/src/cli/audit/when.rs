@@ -1,6 +1,10 @@
 //! Points in time as people give them: RFC 3339, a day, or so long ago. UTC and given offsets only: it must never ask for a
 //! time zone.
 
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
 /// Nanoseconds since the Unix epoch; `None` if it is no time, or one before that.
 pub(super) fn parse_time(text: &str, now_ns: u64) -> Option<u64> {
     ago_ns(text).map(|ago| now_ns.saturating_sub(ago)).or_else(|| at_ns(text))
@@ -23,67 +27,25 @@ fn ago_ns(text: &str) -> Option<u64> {
 
 /// RFC 3339 §5.6 `date-time`, a space being as good as the `T`; or a `full-date`, which is its midnight in UTC.
 fn at_ns(text: &str) -> Option<u64> {
-    let (date, rest) = text.split_at_checked(10)?;
-    let [year, month, day] = numbers(date, '-', [4, 2, 2])?;
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = *DAYS.get(usize::try_from(month).ok()?.checked_sub(1)?)? + i64::from(month == 2 && leap);
-    if !(1..=days).contains(&day) {
+    let bytes = text.as_bytes();
+    if bytes.get(4) != Some(&b'-') || bytes.get(7) != Some(&b'-') {
         return None;
     }
-    let midnight = days_since_epoch(year, month, day) * 86_400;
-    let (seconds, nanos) = if rest.is_empty() { (0, 0) } else { time_of_day(rest.strip_prefix(['T', 't', ' '])?)? };
+    let time: Timestamp = match bytes.get(19) {
+        None => {
+            let day: Date = text.parse().ok().filter(|_| bytes.len() == 10)?;
+            // The last day that the crate knows ends beyond its last point in time.
+            day.to_zoned(TimeZone::UTC).map_or(Timestamp::MAX, |midnight| midnight.timestamp())
+        }
+        // The crate takes times without seconds too.
+        Some(_) => text.parse().ok().filter(|_| bytes.get(16) == Some(&b':'))?,
+    };
     // What no clock of a ledger reaches is later than all of it.
-    Some(u64::try_from(midnight + seconds).ok()?.saturating_mul(NS).saturating_add(nanos))
-}
-
-/// Seconds from midnight in UTC, and nanoseconds.
-fn time_of_day(text: &str) -> Option<(i64, u64)> {
-    let (clock, rest) = text.split_at_checked(8)?;
-    let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
-    let (nanos, zone) = match rest.strip_prefix('.') {
-        None => (0, rest),
-        Some(rest) => {
-            let (digits, zone) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
-            (format!("{digits:0<9}").get(..9)?.parse().ok().filter(|_| !digits.is_empty())?, zone)
-        }
-    };
-    let offset = match zone.strip_prefix(['+', '-']) {
-        None if matches!(zone, "Z" | "z") => 0,
-        None => return None,
-        Some(offset) => {
-            let [hours, minutes] = numbers(offset, ':', [2, 2])?;
-            let size = (hours < 24 && minutes < 60).then_some((hours * 60 + minutes) * 60)?;
-            if zone.starts_with('-') { -size } else { size }
-        }
-    };
-    // 60 is a leap second.
-    let in_range = hour < 24 && minute < 60 && second <= 60;
-    in_range.then_some((hour * 3600 + minute * 60 + second - offset, nanos))
-}
-
-/// Numbers of so many digits each, with `mark` between them.
-fn numbers<const N: usize>(text: &str, mark: char, digits: [usize; N]) -> Option<[i64; N]> {
-    let mut parts = text.split(mark);
-    let mut found = [0; N];
-    for (number, digits) in found.iter_mut().zip(digits) {
-        let part = parts.next().filter(|part| part.len() == digits && part.bytes().all(|b| b.is_ascii_digit()))?;
-        *number = part.parse().ok()?;
-    }
-    parts.next().is_none().then_some(found)
-}
-
-/// Howard Hinnant, "chrono-compatible low-level date algorithms", `days_from_civil`, for years from 0 on.
-fn days_since_epoch(year: i64, month: i64, day: i64) -> i64 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
-    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+    u128::try_from(time.as_nanosecond()).ok().map(|ns| u64::try_from(ns).unwrap_or(u64::MAX))
 }
 
 const NS: u64 = 1_000_000_000;
 const UNITS: [(char, u64); 5] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400), ('w', 604_800)];
-const DAYS: [i64; 12] = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 #[cfg(test)]
 mod tests {
