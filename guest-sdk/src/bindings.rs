@@ -26,8 +26,3 @@
 // Checked in, so that an author's build does not need what generates it: three quarters of all crates otherwise. A test in
 // `example-tools` compares it with the WIT, and writes it with `UPDATE_EXPECT=1`.
 include!("bindings/generated.rs");
-
-#[cfg(target_family = "wasm")]
-use crate::shim::Shim;
-#[cfg(target_family = "wasm")]
-export!(Shim with_types_in self);

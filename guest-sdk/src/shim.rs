@@ -38,3 +38,12 @@ extern "C" fn initialize() {
     // before any export and never again, so each constructor runs once.
     unsafe { __wasm_call_ctors() }
 }
+
+/// What the component exports. The macro writes the functions of the canonical ABI, so that its lints are allowed here.
+#[cfg(target_family = "wasm")]
+#[allow(unsafe_code, clippy::undocumented_unsafe_blocks, reason = "generated code; raw pointers cross the boundary")]
+mod exports {
+    use super::Shim;
+
+    crate::bindings::export!(Shim with_types_in crate::bindings);
+}

@@ -12,7 +12,7 @@ use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
 use crate::clock::unix_time;
-use crate::error::{CallError, CallFailure, CapHit, with_causes};
+use crate::error::{CallError, CallErrorKind, CallFailure, CapHit, with_causes};
 use crate::executor::Executor;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::instance::{CallState, Caps, EPOCH_TICK, EventLoop};
@@ -291,22 +291,17 @@ impl Record {
 
 /// How a call ended, without the tool's own words.
 fn public_detail(error: &CallError) -> String {
-    match error {
-        CallError::Tool { code, .. } if is_plain_code(code) => format!("the tool's own error [{code}]"),
-        CallError::Tool { .. } => "the tool's own error".to_owned(),
-        CallError::OutputNotJson { .. } => "the tool answered with text that is not JSON".to_owned(),
-        CallError::Rejected(reason) => reason.without_texts(),
-        CallError::Violation(_)
-        | CallError::Cap(_)
-        | CallError::Trap { .. }
-        | CallError::Exit { .. }
-        | CallError::Unrecorded(_)
-        | CallError::Blocked { .. }
-        | CallError::Overran { .. }
-        | CallError::WorkerEnded { .. }
-        | CallError::NoWorker(_)
-        | CallError::Internal(_) => error.to_string(),
+    if let CallError::Rejected(reason) = error {
+        return reason.without_texts();
     }
+    if let CallError::Tool { code, .. } = error {
+        let code = if is_plain_code(code) { format!(" [{code}]") } else { String::new() };
+        return format!("the tool's own error{code}");
+    }
+    if let CallError::OutputNotJson { .. } = error {
+        return "the tool answered with text that is not JSON".to_owned();
+    }
+    error.to_string()
 }
 
 /// Whether a code is the short word that it should be, and no message.
@@ -354,18 +349,13 @@ fn checked_output(output: String, limit: u64) -> Result<String, CallError> {
 }
 
 fn class_of(error: &CallError) -> CallClass {
-    match error {
-        CallError::Tool { .. } | CallError::OutputNotJson { .. } => CallClass::ToolError,
-        CallError::Violation(_) => CallClass::Violation,
-        CallError::Cap(_) => CallClass::Cap,
-        CallError::Trap { .. } | CallError::Exit { .. } => CallClass::Trap,
-        CallError::Rejected(_) => CallClass::Rejected,
-        CallError::Unrecorded(_)
-        | CallError::Blocked { .. }
-        | CallError::Overran { .. }
-        | CallError::WorkerEnded { .. }
-        | CallError::NoWorker(_)
-        | CallError::Internal(_) => CallClass::Internal,
+    match error.kind() {
+        CallErrorKind::Tool | CallErrorKind::Output => CallClass::ToolError,
+        CallErrorKind::Violation => CallClass::Violation,
+        CallErrorKind::Cap => CallClass::Cap,
+        CallErrorKind::Trap => CallClass::Trap,
+        CallErrorKind::Rejected => CallClass::Rejected,
+        CallErrorKind::Worker | CallErrorKind::Internal => CallClass::Internal,
     }
 }
 

@@ -357,6 +357,31 @@ pub enum CallError {
     Internal(String),
 }
 
+/// Whose doing a failed call is: what tells apart who has to do something about it.
+///
+/// Its serde form, such as `output`, is the `kind` of an error in `--json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CallErrorKind {
+    /// The caller's: the request was turned down.
+    Rejected,
+    /// The tool's: it has no answer, and says why.
+    Tool,
+    /// The tool's: its answer is not JSON.
+    Output,
+    /// The tool's: it crashed, or ended itself.
+    Trap,
+    /// The policy does not allow what the tool, or its broken worker, did.
+    Violation,
+    /// A cap ended the call.
+    Cap,
+    /// The tool's worker is not there, or ended.
+    Worker,
+    /// Tollgate itself failed, or its ledger.
+    Internal,
+}
+
 impl LoadError {
     /// What the ledger does not take is not the tool's fault.
     pub(crate) fn of_describing(source: Box<CallFailure>) -> Self {
@@ -368,23 +393,25 @@ impl LoadError {
 }
 
 impl CallError {
+    /// Whose doing it is.
+    #[must_use]
+    pub fn kind(&self) -> CallErrorKind {
+        match self {
+            Self::Rejected(_) => CallErrorKind::Rejected,
+            Self::Tool { .. } => CallErrorKind::Tool,
+            Self::OutputNotJson { .. } => CallErrorKind::Output,
+            Self::Trap { .. } | Self::Exit { .. } => CallErrorKind::Trap,
+            Self::Violation(_) | Self::Blocked { .. } => CallErrorKind::Violation,
+            Self::Cap(_) | Self::Overran { .. } => CallErrorKind::Cap,
+            Self::WorkerEnded { .. } | Self::NoWorker(_) => CallErrorKind::Worker,
+            Self::Unrecorded(_) | Self::Internal(_) => CallErrorKind::Internal,
+        }
+    }
+
     /// What a tool says of its own is its caller's affair: like a result, it is not on the record in plain.
     pub(crate) fn private_text(&self) -> Option<String> {
-        match self {
-            Self::Tool { code, message } => Some(serde_json::json!({ "code": code, "message": message }).to_string()),
-            Self::Rejected(_)
-            | Self::Violation(_)
-            | Self::Cap(_)
-            | Self::Trap { .. }
-            | Self::Exit { .. }
-            | Self::OutputNotJson { .. }
-            | Self::Unrecorded(_)
-            | Self::Blocked { .. }
-            | Self::Overran { .. }
-            | Self::WorkerEnded { .. }
-            | Self::NoWorker(_)
-            | Self::Internal(_) => None,
-        }
+        let Self::Tool { code, message } = self else { return None };
+        Some(serde_json::json!({ "code": code, "message": message }).to_string())
     }
 
     /// Of a call whose tool cannot be loaded in a new worker.

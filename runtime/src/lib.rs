@@ -47,7 +47,7 @@ pub mod worker;
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;
 pub use engine::{Engine, StartError};
-pub use error::{CallError, CallFailure, CapHit, LoadError, RejectError, WorkerError};
+pub use error::{CallError, CallErrorKind, CallFailure, CapHit, LoadError, RejectError, WorkerError};
 pub use in_process::{AuditSink, InProcess, InProcessThread};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;

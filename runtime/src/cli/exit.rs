@@ -5,7 +5,7 @@ use std::process::{ExitCode, ExitStatus};
 
 use miette::Report;
 
-use crate::error::{CallError, CallFailure, CompileError, LoadError, WorkerError, with_causes};
+use crate::error::{CallError, CallErrorKind, CallFailure, CompileError, LoadError, WorkerError, with_causes};
 use crate::log::LogLevel;
 
 /// How the process ends.
@@ -110,16 +110,14 @@ impl Failure {
 }
 
 fn of_call(error: &CallError) -> Exit {
-    match error {
-        CallError::Rejected(_) => Exit::Usage,
-        CallError::Tool { .. } | CallError::Trap { .. } | CallError::Exit { .. } | CallError::OutputNotJson { .. } => {
-            Exit::Tool
-        }
-        CallError::Violation(_) | CallError::Blocked { .. } => Exit::Violation,
-        CallError::Cap(_) | CallError::Overran { .. } => Exit::Cap,
-        CallError::NoWorker(WorkerError::BelowFloor { .. }) => Exit::Usage,
-        CallError::Unrecorded(_) | CallError::WorkerEnded { .. } | CallError::NoWorker(_) | CallError::Internal(_) => {
-            Exit::Internal
-        }
+    if let CallError::NoWorker(WorkerError::BelowFloor { .. }) = error {
+        return Exit::Usage;
+    }
+    match error.kind() {
+        CallErrorKind::Rejected => Exit::Usage,
+        CallErrorKind::Tool | CallErrorKind::Output | CallErrorKind::Trap => Exit::Tool,
+        CallErrorKind::Violation => Exit::Violation,
+        CallErrorKind::Cap => Exit::Cap,
+        CallErrorKind::Worker | CallErrorKind::Internal => Exit::Internal,
     }
 }

@@ -14,7 +14,7 @@ use tollgate_wasi_proxy::{Stdout, Violation};
 use super::config;
 use super::exit::{Exit, Failure};
 use super::output::{self, eprint, one_line};
-use crate::error::{CallError, CallFailure, CapHit, CompileError, LoadError, RejectError, with_causes};
+use crate::error::{CallError, CallErrorKind, CallFailure, CapHit, CompileError, LoadError, RejectError, with_causes};
 use crate::log::{LogLevel, log_lines};
 use crate::request::Answer;
 
@@ -143,20 +143,15 @@ fn report_json(kind: &str, report: &miette::Report) -> Value {
 
 /// What hints to an error are called.
 fn hint_label(error: &CallError) -> &'static str {
-    match error {
-        CallError::Violation(_) => "to allow",
-        CallError::Cap(_) => "to raise",
-        CallError::Rejected(_)
-        | CallError::Tool { .. }
-        | CallError::Trap { .. }
-        | CallError::Exit { .. }
-        | CallError::OutputNotJson { .. }
-        | CallError::Unrecorded(_)
-        | CallError::Blocked { .. }
-        | CallError::Overran { .. }
-        | CallError::WorkerEnded { .. }
-        | CallError::NoWorker(_)
-        | CallError::Internal(_) => "note",
+    match error.kind() {
+        CallErrorKind::Violation => "to allow",
+        CallErrorKind::Cap => "to raise",
+        CallErrorKind::Rejected
+        | CallErrorKind::Tool
+        | CallErrorKind::Output
+        | CallErrorKind::Trap
+        | CallErrorKind::Worker
+        | CallErrorKind::Internal => "note",
     }
 }
 
@@ -186,17 +181,20 @@ fn error_json(error: &CallError) -> Value {
         CallError::Rejected(RejectError::Schema { problems, .. }) => {
             json!({ "kind": "rejected", "message": message, "problems": problems })
         }
-        CallError::Rejected(_) => json!({ "kind": "rejected", "message": message }),
-        CallError::Trap { .. } | CallError::Exit { .. } => json!({ "kind": "trap", "message": message }),
-        CallError::OutputNotJson { .. } => json!({ "kind": "output", "message": message }),
         CallError::Blocked { call } => {
             json!({ "kind": "violation", "layer": "kernel", "message": message, "blocked": call, "advice": BROKEN })
         }
         CallError::Overran { deadline_ms, grace_ms } => {
             json!({ "kind": "cap", "message": message, "cap": "deadline", "asked": null, "limit": deadline_ms, "grace": grace_ms })
         }
-        CallError::WorkerEnded { .. } | CallError::NoWorker(_) => json!({ "kind": "worker", "message": message }),
-        CallError::Unrecorded(_) | CallError::Internal(_) => json!({ "kind": "internal", "message": message }),
+        CallError::Rejected(_)
+        | CallError::Trap { .. }
+        | CallError::Exit { .. }
+        | CallError::OutputNotJson { .. }
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
+        | CallError::Unrecorded(_)
+        | CallError::Internal(_) => json!({ "kind": error.kind(), "message": message }),
     }
 }
 

@@ -139,27 +139,25 @@ pub(crate) fn notary(args: &NotaryArgs) -> Result<Exit, Failure> {
 }
 
 fn failed(failure: Box<CallFailure>, loaded: &Loaded, args: &RunArgs, arguments: &str) -> Failure {
-    let hints = match &failure.error {
-        CallError::Violation(violation) => hint::to_allow(loaded, &violation.rule),
-        CallError::Cap(hit) => hint::to_raise(loaded, hit.cap),
-        CallError::Rejected(RejectError::NotJson { .. }) if Path::new(&args.input).is_file() => {
-            vec![format!("there is a file of this name: did you mean --input @{}?", args.input)]
-        }
-        CallError::Tool { code, .. } if code == "not-found" => hint::seen_elsewhere(loaded, arguments),
-        CallError::Rejected(_)
-        | CallError::Tool { .. }
-        | CallError::Trap { .. }
-        | CallError::Exit { .. }
-        | CallError::OutputNotJson { .. }
-        | CallError::Unrecorded(_)
-        | CallError::Blocked { .. }
-        | CallError::Overran { .. }
-        | CallError::WorkerEnded { .. }
-        | CallError::NoWorker(_)
-        | CallError::Internal(_) => Vec::new(),
-    };
-    let log = args.log;
-    Failure::Call { failure, hints, log }
+    let hints = hints(&failure.error, loaded, args, arguments);
+    Failure::Call { failure, hints, log: args.log }
+}
+
+/// What could be done about a failed call, where that is known.
+fn hints(error: &CallError, loaded: &Loaded, args: &RunArgs, arguments: &str) -> Vec<String> {
+    if let CallError::Violation(violation) = error {
+        return hint::to_allow(loaded, &violation.rule);
+    }
+    if let CallError::Cap(hit) = error {
+        return hint::to_raise(loaded, hit.cap);
+    }
+    if matches!(error, CallError::Rejected(RejectError::NotJson { .. })) && Path::new(&args.input).is_file() {
+        return vec![format!("there is a file of this name: did you mean --input @{}?", args.input)];
+    }
+    if matches!(error, CallError::Tool { code, .. } if code == "not-found") {
+        return hint::seen_elsewhere(loaded, arguments);
+    }
+    Vec::new()
 }
 
 fn operation(asked: Option<&str>, operations: &[Operation]) -> Result<String, Failure> {
