@@ -13,10 +13,8 @@ use tollgate::{
     AuditSink, CallError, CallFailure, Caller, Engine, InProcess, InProcessThread, LoadedTool, Provenance, RejectError,
     Request,
 };
-use tollgate_audit::{
-    AppendError, CallClass, CallId, EncodedEntry, Entry, HostId, Kept, Ledger, Record, RecordError, Recorded,
-    SideStore, read,
-};
+use tollgate_audit::{AppendError, CallClass, CallId, EncodedEntry, Entry, HostId, Kept, Record, RecordError, Recorded, read};
+use tollgate_ledger::{Ledger, SideStore};
 use tollgate_capability::{ArgumentsRecord, Cap, CapabilitySet};
 use tollgate_workspace::{Lab, ORIGIN, guest, manifest, set_in};
 

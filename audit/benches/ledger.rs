@@ -8,10 +8,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{
-    CallId, Digest, Durability, EncodedEntry, Entry, Fact, Intent, LeafIndex, Ledger, Pairs, Policy, Prover, Salt,
-    Sequence, SideStore, TreeSize, Verdict, prove, verify,
-};
+use tollgate_audit::{CallId, Digest, Durability, EncodedEntry, Entry, Fact, Intent, LeafIndex, Pairs, Policy, Prover, Salt, Sequence, TreeSize, Verdict, prove, verify};
+use tollgate_ledger::{Ledger, SideStore};
 
 fn main() {
     // `cargo test --bench ledger` runs this file too: a hundredth of it shows that it works.

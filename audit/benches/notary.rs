@@ -11,11 +11,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{
-    CALL_ENTRIES_MAX, CallClass, CallEnding, CallStart, CallTrail, Channel, Digest, Durability, FactRef, FromNotary,
-    HostEnd, Kept, Notary, NotaryOf, OutcomeTotals, Record as _, Recorded, Recorder, Room, Status, ToNotary, Usage,
-    verify,
-};
+use tollgate_audit::{CallClass, Digest, Durability, Kept, Record as _, Recorded, Usage, verify};
+use tollgate_notary::{CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, Channel, FactRef, FromNotary, HostEnd, Notary, NotaryOf, OutcomeTotals, Recorder, Room, Status, ToNotary};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -158,7 +155,7 @@ fn flood(folder: &Path, entries: u64) {
     assert!(report.is_clean(), "{:?}", report.findings.first());
 }
 
-fn intent(trail: &mut CallTrail) -> tollgate_audit::IntentId {
+fn intent(trail: &mut CallTrail) -> tollgate_notary::IntentId {
     let facts = [("path", FactRef::Text("/docs/report.txt")), ("create", FactRef::Bool(false))];
     trail.intent("wasi:filesystem/types.open-at", &facts, "fs:/docs:read", Durability::Pipe).unwrap()
 }

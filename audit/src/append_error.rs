@@ -80,7 +80,7 @@ pub enum RoomFor {
 }
 
 impl RoomFor {
-    pub(crate) const fn unit(self) -> &'static str {
+    pub const fn unit(self) -> &'static str {
         match self {
             Self::Entries => "entries",
             Self::Bytes => "bytes",

@@ -3,8 +3,7 @@
 //! It must never be ahead of data that is on disk, and never carry extension lines: all that is said is in entries.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::str::FromStr;
 
@@ -146,18 +145,8 @@ pub enum ReadCheckpointError {
     },
 }
 
-/// The checkpoint file cannot be replaced; the old one stands.
-#[derive(Debug, thiserror::Error)]
-#[error("the checkpoint file cannot be written")]
-pub struct PublishError {
-    /// The cause.
-    source: io::Error,
-    // What is on disk is then unknown.
-    pub(crate) by_sync: bool,
-}
-
 /// The checkpoint below `dir`, if there is one.
-pub(crate) fn read(dir: &Path) -> Result<Option<SignedCheckpoint>, ReadCheckpointError> {
+pub fn read(dir: &Path) -> Result<Option<SignedCheckpoint>, ReadCheckpointError> {
     match read_text(&dir.join(CHECKPOINT_FILE)) {
         Ok(text) => text.parse().map(Some).map_err(|source| ReadCheckpointError::Malformed { source }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -166,18 +155,6 @@ pub(crate) fn read(dir: &Path) -> Result<Option<SignedCheckpoint>, ReadCheckpoin
         }
         Err(source) => Err(ReadCheckpointError::Io { source }),
     }
-}
-
-/// Replaces the checkpoint below `dir`: written beside it, synced, renamed, folder synced.
-pub(crate) fn publish(dir: &Path, note: &SignedNote) -> Result<(), PublishError> {
-    let fresh = dir.join(FRESH_FILE);
-    let failed = |source| PublishError { source, by_sync: false };
-    let sync_failed = |source| PublishError { source, by_sync: true };
-    let mut file = regular::create_fresh(&fresh).map_err(failed)?;
-    file.write_all(note.to_string().as_bytes()).map_err(failed)?;
-    file.sync_all().map_err(sync_failed)?;
-    fs::rename(&fresh, dir.join(CHECKPOINT_FILE)).map_err(failed)?;
-    File::open(dir).map_err(failed)?.sync_all().map_err(sync_failed)
 }
 
 /// Not more than a note may have, whatever the file holds.
@@ -199,10 +176,10 @@ fn parse_root(line: &str) -> Result<RootHash, ParseCheckpointError> {
     bytes.try_into().map(RootHash).or(Err(ParseCheckpointError::Root))
 }
 
-pub(crate) const CHECKPOINT_FILE: &str = "checkpoint";
+pub const CHECKPOINT_FILE: &str = "checkpoint";
 
 /// Left behind only by a crash.
-const FRESH_FILE: &str = "checkpoint.tmp";
+pub const FRESH_FILE: &str = "checkpoint.tmp";
 
 #[cfg(test)]
 mod tests {

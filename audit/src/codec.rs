@@ -4,7 +4,7 @@
 //! produce: whatever is read back would be written as the same bytes. Verification must never depend on that
 //! and hashes the stored bytes.
 
-pub(crate) mod blocked_frame;
+pub mod blocked_frame;
 mod decode;
 mod encode;
 mod reader;
@@ -30,10 +30,10 @@ pub const TEXT_BYTES_MAX: usize = 896;
 pub const ENTRY_VERSION: u64 = 5;
 
 /// Bytes of the length before an entry in its frame.
-pub(crate) const LENGTH_BYTES: usize = 2;
+pub const LENGTH_BYTES: usize = 2;
 
 /// Bytes of the check behind it.
-pub(crate) const CHECK_BYTES: usize = 4;
+pub const CHECK_BYTES: usize = 4;
 
 /// An entry as stored, with its leaf hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,13 +57,13 @@ impl EncodedEntry {
 }
 
 /// The version of an entry by the bytes at its start alone.
-pub(crate) fn version(entry: &[u8]) -> Option<u64> {
+pub fn version(entry: &[u8]) -> Option<u64> {
     let [_map, 0x00, version @ 0..=23, ..] = entry else { return None };
     Some(u64::from(*version))
 }
 
 /// Kind and call of an entry by the bytes at its start alone, which stand at fixed places.
-pub(crate) fn kind_and_call(entry: &[u8]) -> Option<(Kind, Option<CallId>)> {
+pub fn kind_and_call(entry: &[u8]) -> Option<(Kind, Option<CallId>)> {
     let [_map, 0x00, _version, 0x01, kind, rest @ ..] = entry else {
         return None;
     };

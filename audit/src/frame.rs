@@ -22,7 +22,7 @@ pub struct CorruptFrame {
 }
 
 /// Puts the frame of `entry` at the end of `out`.
-pub(crate) fn push_frame(out: &mut Vec<u8>, entry: &EncodedEntry) {
+pub fn push_frame(out: &mut Vec<u8>, entry: &EncodedEntry) {
     let bytes = entry.as_bytes();
     // An encoded entry is never longer than ENTRY_BYTES_MAX.
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
@@ -33,23 +33,23 @@ pub(crate) fn push_frame(out: &mut Vec<u8>, entry: &EncodedEntry) {
 }
 
 /// Length of the frame of `entry` in bytes.
-pub(crate) fn frame_bytes(entry: &[u8]) -> u64 {
+pub fn frame_bytes(entry: &[u8]) -> u64 {
     (LENGTH_BYTES + entry.len() + CHECK_BYTES) as u64
 }
 
 /// One frame of a journal.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Frame<'f> {
-    pub(crate) index: LeafIndex,
+pub struct Frame<'f> {
+    pub index: LeafIndex,
     /// Bytes from the start of the journal.
-    pub(crate) offset: u64,
-    pub(crate) entry: &'f [u8],
-    pub(crate) leaf: LeafHash,
+    pub offset: u64,
+    pub entry: &'f [u8],
+    pub leaf: LeafHash,
 }
 
 /// The next thing in a journal.
 #[derive(Debug)]
-pub(crate) enum Step<'f> {
+pub enum Step<'f> {
     Frame(Frame<'f>),
     /// The journal ends within a frame: the last write was cut short.
     Torn {
@@ -60,14 +60,14 @@ pub(crate) enum Step<'f> {
 
 /// Why there is no next thing.
 #[derive(Debug)]
-pub(crate) enum FrameError {
+pub enum FrameError {
     Io(io::Error),
     Corrupt(CorruptFrame),
 }
 
 /// Reads a journal frame by frame in constant memory.
 #[derive(Debug)]
-pub(crate) struct Frames<R> {
+pub struct Frames<R> {
     source: R,
     buffer: Box<[u8]>,
     start: usize,
@@ -78,26 +78,26 @@ pub(crate) struct Frames<R> {
 }
 
 impl<R: Read> Frames<R> {
-    pub(crate) fn new(source: R) -> Self {
+    pub fn new(source: R) -> Self {
         let buffer = vec![0; BUFFER_BYTES].into_boxed_slice();
         Self { source, buffer, start: 0, end: 0, at_end: false, index: 0, offset: 0 }
     }
 
     /// Reads from the frame of entry `index` on, at whose first byte, `offset` of the journal, `source` stands.
-    pub(crate) fn starting_at(source: R, index: LeafIndex, offset: u64) -> Self {
+    pub fn starting_at(source: R, index: LeafIndex, offset: u64) -> Self {
         Self { index: index.0, offset, ..Self::new(source) }
     }
 
     /// Where the next frame starts, in bytes from the start of the journal.
-    pub(crate) fn offset(&self) -> u64 {
+    pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    pub(crate) fn index(&self) -> LeafIndex {
+    pub fn index(&self) -> LeafIndex {
         LeafIndex(self.index)
     }
 
-    pub(crate) fn step(&mut self) -> Result<Step<'_>, FrameError> {
+    pub fn step(&mut self) -> Result<Step<'_>, FrameError> {
         self.fill().map_err(FrameError::Io)?;
         let (index, offset) = (LeafIndex(self.index), self.offset);
         let rest = self.buffer.get(self.start..self.end).unwrap_or_default();
@@ -142,7 +142,7 @@ impl<R: Read> Frames<R> {
 
 /// The frame that some bytes begin with.
 #[derive(Debug)]
-pub(crate) enum Head<'b> {
+pub enum Head<'b> {
     Frame {
         entry: &'b [u8],
         leaf: LeafHash,
@@ -153,7 +153,7 @@ pub(crate) enum Head<'b> {
     Bad,
 }
 
-pub(crate) fn head(bytes: &[u8]) -> Head<'_> {
+pub fn head(bytes: &[u8]) -> Head<'_> {
     match parse(bytes) {
         Parsed::Frame { entry, leaf, size } => Head::Frame { entry, leaf, size },
         Parsed::Incomplete => Head::Incomplete,
@@ -163,7 +163,7 @@ pub(crate) fn head(bytes: &[u8]) -> Head<'_> {
 
 /// Where in `block`, whose end is the end of a frame, whole frames begin that fill it to that end, and how many they are.
 /// A frame is never longer than [`FRAME_BYTES_MAX`], so that one begins before that.
-pub(crate) fn whole_frames(block: &[u8]) -> Option<(usize, u64)> {
+pub fn whole_frames(block: &[u8]) -> Option<(usize, u64)> {
     (0..block.len().min(FRAME_BYTES_MAX)).find_map(|start| {
         let (mut rest, mut count) = (block.get(start..)?, 0);
         while !rest.is_empty() {
@@ -176,7 +176,7 @@ pub(crate) fn whole_frames(block: &[u8]) -> Option<(usize, u64)> {
 }
 
 /// The length of the whole frame that begins with `torn`, if that can be told.
-pub(crate) fn whole_length(torn: &[u8]) -> Option<usize> {
+pub fn whole_length(torn: &[u8]) -> Option<usize> {
     let length = usize::from(u16::from_be_bytes(*torn.first_chunk::<LENGTH_BYTES>()?));
     (1..=ENTRY_BYTES_MAX).contains(&length).then_some(LENGTH_BYTES + length + CHECK_BYTES)
 }

@@ -107,7 +107,7 @@ impl SigningKey {
     /// # Panics
     ///
     /// Never for a name that is an origin; see [`SigningKey::from_seed`].
-    pub(crate) fn generate(name: &str) -> std::io::Result<Self> {
+    pub fn generate(name: &str) -> std::io::Result<Self> {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice())?;
         Ok(Self { name: name.to_owned(), key: DalekKey::from_bytes(&seed) })
@@ -139,7 +139,7 @@ impl SigningKey {
     }
 
     /// The text of a key file: `PRIVATE+KEY+name+hash+base64(0x01 ‖ seed)`, as Go's `note.GenerateKey` writes it.
-    pub(crate) fn to_secret_text(&self) -> Zeroizing<String> {
+    pub fn to_secret_text(&self) -> Zeroizing<String> {
         let mut bytes = Zeroizing::new(vec![ED25519]);
         bytes.extend_from_slice(self.key.as_bytes());
         let encoded = Zeroizing::new(STANDARD.encode(&*bytes));
@@ -147,7 +147,7 @@ impl SigningKey {
         Zeroizing::new(format!("{SECRET_PREFIX}{}+{id}+{}", self.name, *encoded))
     }
 
-    pub(crate) fn from_secret_text(text: &str) -> Result<Self, ParseKeyError> {
+    pub fn from_secret_text(text: &str) -> Result<Self, ParseKeyError> {
         let parts = text.strip_prefix(SECRET_PREFIX).ok_or(ParseKeyError::Form)?;
         let (name, id, seed) = split(parts)?;
         let key = Self::from_seed(name, &seed)?;
@@ -222,10 +222,10 @@ fn key_id(name: &str, key: &[u8; 32]) -> KeyId {
 /// The signature type of signed-note for plain Ed25519.
 const ED25519: u8 = 0x01;
 
-pub(crate) const SECRET_PREFIX: &str = "PRIVATE+KEY+";
+pub const SECRET_PREFIX: &str = "PRIVATE+KEY+";
 
 /// Whether `origin` may name a log (C2SP tlog-checkpoint, and key names of signed-note: no spaces, no plus signs).
-pub(crate) fn is_origin(origin: &str) -> bool {
+pub fn is_origin(origin: &str) -> bool {
     !origin.is_empty()
         && origin.len() <= ORIGIN_BYTES_MAX
         && !origin.contains(|c: char| c.is_whitespace() || c.is_control() || c == '+')

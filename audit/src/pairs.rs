@@ -61,12 +61,12 @@ impl<'a, V> Pairs<'a, V> {
     }
 
     /// Number of pairs left out when only the first `limit` are stored.
-    pub(crate) fn left_out_at(&self, limit: usize) -> u64 {
+    pub fn left_out_at(&self, limit: usize) -> u64 {
         self.left_out.saturating_add(self.pairs.len().saturating_sub(limit) as u64)
     }
 
     /// The pairs as read from an entry, which has checked names, order and number.
-    pub(crate) fn read(pairs: Vec<(Cow<'a, str>, V)>, left_out: u64) -> Self {
+    pub fn read(pairs: Vec<(Cow<'a, str>, V)>, left_out: u64) -> Self {
         Self { pairs, left_out }
     }
 }
@@ -78,7 +78,7 @@ impl<V> Default for Pairs<'_, V> {
 }
 
 /// Compares as the encoded names compare: the length stands before the text.
-pub(crate) fn order(key: &str) -> (usize, &[u8]) {
+pub fn order(key: &str) -> (usize, &[u8]) {
     (key.len(), key.as_bytes())
 }
 

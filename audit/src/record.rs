@@ -65,7 +65,7 @@ pub struct RecordError {
 }
 
 impl RecordError {
-    pub(crate) fn none_taken(source: AppendError) -> Self {
+    pub fn none_taken(source: AppendError) -> Self {
         Self { taken: 0, source }
     }
 }

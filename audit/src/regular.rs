@@ -4,54 +4,34 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use rustix::fs::OFlags;
-use rustix::io::Errno;
-
 /// The mode of every file of a ledger: it is its owner's alone.
-pub(crate) const FILE_MODE: u32 = 0o600;
+pub const FILE_MODE: u32 = 0o600;
 
 /// Opens the regular file `path` for reading.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+pub fn open(path: &Path) -> io::Result<File> {
     open_with(OpenOptions::new().read(true), path)
 }
 
 /// Opens a regular file that the user names, who may name it by a link.
-pub(crate) fn open_named(path: &Path) -> io::Result<File> {
+pub fn open_named(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    checked(options.read(true).custom_flags(flags(OFlags::NONBLOCK)).open(path)?)
+    checked(system::never_waiting(options.read(true)).open(path)?)
 }
 
 /// Opens the regular file `path` as `options` say. They must not truncate it: what it is, is known only once it is open.
-pub(crate) fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
-    let options = options.mode(FILE_MODE).custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
-    match options.open(path) {
-        Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Err(is_link()),
-        opened => checked(opened?),
-    }
-}
-
-/// Makes the file `path` anew, empty. Whatever had the name is unlinked, not followed and not written to.
-pub(crate) fn create_fresh(path: &Path) -> io::Result<File> {
-    let create = || OpenOptions::new().write(true).create_new(true).mode(FILE_MODE).open(path);
-    match create() {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            fs::remove_file(path)?;
-            create()
-        }
-        made => made,
-    }
+pub fn open_with(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    checked(system::open_no_link(options, path)?)
 }
 
 /// The bytes of the regular file `path`, which has at most `bytes_max`.
-pub(crate) fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, bytes_max: usize) -> io::Result<Vec<u8>> {
     read_within(open(path)?, bytes_max)
 }
 
 /// The bytes of `file`, which has at most `bytes_max`.
-pub(crate) fn read_within(file: impl Read, bytes_max: usize) -> io::Result<Vec<u8>> {
+pub fn read_within(file: impl Read, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(bytes_max as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > bytes_max {
@@ -62,49 +42,89 @@ pub(crate) fn read_within(file: impl Read, bytes_max: usize) -> io::Result<Vec<u
 }
 
 /// The first bytes of `file`, `bytes_max` at most.
-pub(crate) fn read_start(file: &File, bytes_max: usize) -> io::Result<Vec<u8>> {
+pub fn read_start(file: &File, bytes_max: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(bytes_max as u64).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
-/// Whether the user of this process owns what has this metadata: another owner can change it, or its mode, at any time.
-pub(crate) fn is_ours(metadata: &fs::Metadata) -> bool {
-    metadata.uid() == rustix::process::geteuid().as_raw()
-}
-
-/// The error for a file or folder of another user.
-pub(crate) fn not_ours() -> io::Error {
-    io::Error::new(io::ErrorKind::PermissionDenied, "it belongs to another user, who could change it")
-}
-
 /// Whether `path` is a folder itself, not a link to one.
-pub(crate) fn is_folder(path: &Path) -> io::Result<bool> {
+pub fn is_folder(path: &Path) -> io::Result<bool> {
     fs::symlink_metadata(path).map(|metadata| metadata.is_dir())
 }
 
 /// The error for a link.
-pub(crate) fn is_link() -> io::Error {
+pub fn is_link() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "it is a symbolic link, not a regular file")
 }
 
 /// `file`, if it is a regular one.
-pub(crate) fn checked(file: File) -> io::Result<File> {
+pub fn checked(file: File) -> io::Result<File> {
     if file.metadata()?.is_file() {
         Ok(file)
     } else {
-        Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"))
+        Err(not_regular())
     }
 }
 
-fn flags(flags: OFlags) -> i32 {
-    // The bits of open(2) are an `int` to the kernel.
-    flags.bits().cast_signed()
+fn not_regular() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")
 }
 
-#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod system {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    use std::path::Path;
+
+    use rustix::fs::OFlags;
+    use rustix::io::Errno;
+
+    pub(super) fn never_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+        options.custom_flags(flags(OFlags::NONBLOCK))
+    }
+
+    pub(super) fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+        let options = options.mode(super::FILE_MODE).custom_flags(flags(OFlags::NOFOLLOW | OFlags::NONBLOCK));
+        match options.open(path) {
+            Err(error) if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) => Err(super::is_link()),
+            opened => opened,
+        }
+    }
+
+    fn flags(flags: OFlags) -> i32 {
+        // The bits of open(2) are an `int` to the kernel.
+        flags.bits().cast_signed()
+    }
+}
+
+/// Elsewhere ledgers are only read, copies of them as a rule: what a name stands for is looked at before it is opened, which
+/// whoever can write to the folder could exchange in between.
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::fs::{File, OpenOptions, symlink_metadata};
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn never_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+        options
+    }
+
+    pub(super) fn open_no_link(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+        let kind = symlink_metadata(path)?.file_type();
+        if kind.is_symlink() {
+            return Err(super::is_link());
+        }
+        if !kind.is_file() {
+            return Err(super::not_regular());
+        }
+        options.open(path)
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
 mod tests {
-    use std::io::Write as _;
     use std::os::unix::fs::symlink;
 
     use rustix::fs::{CWD, FileType, Mode, mknodat};
@@ -130,15 +150,5 @@ mod tests {
         assert!(open_named(&link).is_ok() && open_named(&fifo).is_err());
         assert_eq!(read(&file, 5).unwrap(), b"12345");
         assert_eq!(read(&file, 4).unwrap_err().kind(), io::ErrorKind::InvalidData);
-    }
-
-    #[test]
-    fn a_link_in_the_place_of_a_new_file_is_not_followed() {
-        let dir = tempfile::tempdir().unwrap();
-        let [link, victim] = ["tile.tmp", "victim"].map(|name| dir.path().join(name));
-        fs::write(&victim, "kept").unwrap();
-        symlink(&victim, &link).unwrap();
-        create_fresh(&link).unwrap().write_all(b"new").unwrap();
-        assert_eq!((fs::read(&victim).unwrap(), fs::read(&link).unwrap()), (b"kept".to_vec(), b"new".to_vec()));
     }
 }

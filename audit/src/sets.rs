@@ -3,11 +3,9 @@
 //!
 //! A set must never be handed out that is not what its name says.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs;
+use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
 use crate::ids::Digest;
 use crate::regular;
@@ -16,40 +14,6 @@ use crate::structure::Problem;
 /// Longest capability set that is kept: as long as the canonical text of a set may be (`CANONICAL_BYTES_MAX` of
 /// `tollgate-capability`).
 pub const SET_BYTES_MAX: usize = 16 << 20;
-
-/// Writes a capability set to `sets/` in the ledger's folder `dir` (folder mode 0700, file 0600), on disk when this
-/// returns, and returns the digest under which it is there. What is there already is left alone, or mended if it is
-/// something else. Only for the process that has the ledger open.
-///
-/// # Errors
-///
-/// [`io::ErrorKind::InvalidInput`]: longer than [`SET_BYTES_MAX`]. Otherwise the operating system's.
-pub fn store_set(dir: &Path, canonical_json: &str) -> io::Result<Digest> {
-    if canonical_json.len() > SET_BYTES_MAX {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the capability set is too long"));
-    }
-    let digest = Digest::of(canonical_json.as_bytes());
-    let path = dir.join(file_name(digest));
-    // One at a time: they share the name of the unfinished file.
-    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
-    // What is something else, or cannot be read, is replaced.
-    if read_file(&path).is_ok_and(|found| found.is_some_and(|found| found == canonical_json.as_bytes())) {
-        return Ok(digest);
-    }
-    let folder = dir.join(SETS_FOLDER);
-    match DirBuilder::new().mode(0o700).create(&folder) {
-        Ok(()) => File::open(dir)?.sync_all()?,
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && regular::is_folder(&folder)? => {}
-        Err(error) => return Err(error),
-    }
-    let fresh = dir.join(FRESH_SET);
-    let mut file = regular::create_fresh(&fresh)?;
-    file.write_all(canonical_json.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&fresh, &path)?;
-    File::open(&folder)?.sync_all()?;
-    Ok(digest)
-}
 
 /// The capability set with this digest from the ledger's folder `dir`; `None` if it is not there.
 ///
@@ -68,7 +32,7 @@ pub fn read_set(dir: &Path, digest: Digest) -> io::Result<Option<String>> {
 }
 
 /// What is wrong with the folder of sets in `dir`, by file.
-pub(crate) fn verify_sets(dir: &Path) -> io::Result<Vec<(String, Problem)>> {
+pub fn verify_sets(dir: &Path) -> io::Result<Vec<(String, Problem)>> {
     let folder = dir.join(SETS_FOLDER);
     match regular::is_folder(&folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -103,15 +67,15 @@ fn problem_of(dir: &Path, name: &str) -> Option<Problem> {
     }
 }
 
-fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
+pub fn read_file(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match regular::read(path, SET_BYTES_MAX) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         bytes => bytes.map(Some),
     }
 }
 
-/// `sets/<64 lower-case hex digits>.json`
-fn file_name(digest: Digest) -> String {
+/// `sets/<64 lower-case hex digits>.json`, the place of a set in the ledger's folder.
+pub fn file_name(digest: Digest) -> String {
     format!("{SETS_FOLDER}/{}.json", hex::encode(digest.0))
 }
 
@@ -120,10 +84,8 @@ fn digest_of(name: &str) -> Option<Digest> {
     format!("sha256:{digits}").parse().ok()
 }
 
-static WRITING: Mutex<()> = Mutex::new(());
-
-pub(crate) const SETS_FOLDER: &str = "sets";
+pub const SETS_FOLDER: &str = "sets";
 
 /// Left behind only by a crash.
-const FRESH_SET: &str = "sets/set.tmp";
+pub const FRESH_SET: &str = "sets/set.tmp";
 const FRESH_EXTENSION: &str = ".tmp";

@@ -14,14 +14,13 @@ use crate::entry::{Entry, Kind};
 use crate::frame::{CorruptFrame, FrameError, Frames, Step, whole_frames};
 use crate::ids::{CallId, LeafHash, LeafIndex};
 use crate::journal;
-use crate::key_file::beside;
+use crate::beside::beside;
 use crate::lock;
 use crate::seek;
 use crate::state::{self, Resume};
 
 /// An entry cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReadError {
     /// The journal cannot be opened or read.
     #[error("the journal cannot be read")]

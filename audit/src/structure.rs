@@ -230,7 +230,7 @@ pub enum Problem {
 
 /// Follows the calls of a ledger, entry by entry.
 #[derive(Debug)]
-pub(crate) struct Structure {
+pub struct Structure {
     origin: Option<String>,
     // By the index from which on they sign, rising.
     keys: Vec<(LeafIndex, PublicKey)>,
@@ -251,7 +251,7 @@ enum Begun {
 }
 
 #[derive(Debug)]
-pub(crate) struct OpenCall {
+pub struct OpenCall {
     first: LeafIndex,
     tree: Frontier,
     next: Sequence,
@@ -261,69 +261,69 @@ pub(crate) struct OpenCall {
 
 impl Structure {
     /// The structure of a ledger of this origin, from somewhere behind its start on.
-    pub(crate) fn resumed(origin: String) -> Self {
+    pub fn resumed(origin: String) -> Self {
         Self { origin: Some(origin), resumed: true, ..Self::default() }
     }
 
     /// The structure of what one host writes: memory does not grow with the calls that ended.
-    pub(crate) fn of_host() -> Self {
+    pub fn of_host() -> Self {
         Self { resumed: true, ended: None, ..Self::default() }
     }
 
     /// Goes on with a host that has begun before: with a call, or by saying what confines it.
-    pub(crate) fn has_begun(&mut self, host: HostId, is_confined: bool) {
+    pub fn has_begun(&mut self, host: HostId, is_confined: bool) {
         self.hosts.insert(host, if is_confined { Begun::Enforcement } else { Begun::Call });
     }
 
     /// The number of calls that are open.
-    pub(crate) fn open_count(&self) -> usize {
+    pub fn open_count(&self) -> usize {
         self.open.len()
     }
 
     /// Whether `call` has started and neither ended nor been closed.
-    pub(crate) fn is_open(&self, call: CallId) -> bool {
+    pub fn is_open(&self, call: CallId) -> bool {
         self.open.contains_key(&call)
     }
 
     /// The number of intents of `call` that are open.
-    pub(crate) fn open_intents(&self, call: CallId) -> usize {
+    pub fn open_intents(&self, call: CallId) -> usize {
         self.open.get(&call).map_or(0, |state| state.intents.len())
     }
 
     /// Takes the open calls for which `is_wanted` out, each to be gone on with by [`Structure::adopt`].
-    pub(crate) fn take_open(&mut self, is_wanted: impl Fn(CallId) -> bool) -> HashMap<CallId, OpenCall> {
+    pub fn take_open(&mut self, is_wanted: impl Fn(CallId) -> bool) -> HashMap<CallId, OpenCall> {
         self.open.extract_if(|call, _state| is_wanted(*call)).collect()
     }
 
     /// Goes on with calls that another structure has followed until here.
-    pub(crate) fn adopt(&mut self, open: HashMap<CallId, OpenCall>) {
+    pub fn adopt(&mut self, open: HashMap<CallId, OpenCall>) {
         self.open.extend(open);
     }
 
     /// The keys that signed, each with the entry that named it.
-    pub(crate) fn keys(&self) -> &[(LeafIndex, PublicKey)] {
+    pub fn keys(&self) -> &[(LeafIndex, PublicKey)] {
         &self.keys
     }
 
     /// The key in force over the first `size` entries. A rotation tells which key was before it.
-    pub(crate) fn key_at(&self, size: TreeSize) -> Option<PublicKey> {
+    pub fn key_at(&self, size: TreeSize) -> Option<PublicKey> {
         self.keys.iter().rev().find(|(index, _)| index.0 < size.0).map(|(_, key)| *key)
     }
 
     /// The origin that the first entry names.
-    pub(crate) fn origin(&self) -> Option<&str> {
+    pub fn origin(&self) -> Option<&str> {
         self.origin.as_deref()
     }
 
     /// The calls that started and neither ended nor were closed, in the order of their start.
-    pub(crate) fn open_calls(&self) -> Vec<CallId> {
+    pub fn open_calls(&self) -> Vec<CallId> {
         let mut calls: Vec<_> = self.open.iter().map(|(call, state)| (state.first, *call)).collect();
         calls.sort_unstable();
         calls.into_iter().map(|(_, call)| call).collect()
     }
 
     /// The closer that fits `call` as it stands. Each number is in it once, rising, whatever the journal holds.
-    pub(crate) fn closer(&self, call: CallId, reason: impl Into<Text<'static>>) -> Closer<'static> {
+    pub fn closer(&self, call: CallId, reason: impl Into<Text<'static>>) -> Closer<'static> {
         let open = self.open.get(&call).map(|state| state.intents.as_slice()).unwrap_or_default();
         let mut of: Vec<_> = open.iter().map(|(seq, _)| *seq).collect();
         of.sort_unstable();
@@ -334,7 +334,7 @@ impl Structure {
     }
 
     /// Takes the next entry; what is wrong with it goes to `report`.
-    pub(crate) fn entry(
+    pub fn entry(
         &mut self,
         index: LeafIndex,
         entry: &Entry<'_>,

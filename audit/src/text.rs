@@ -49,12 +49,12 @@ impl<'a> Text<'a> {
         }
     }
 
-    pub(crate) fn with_cut(shown: Cow<'a, str>, cut: Cut) -> Self {
+    pub fn with_cut(shown: Cow<'a, str>, cut: Cut) -> Self {
         Self { shown, cut: Some(Box::new(cut)) }
     }
 
     /// What to store when at most `limit` bytes may be shown: the shown text, and what was cut if anything was.
-    pub(crate) fn stored(&self, limit: usize) -> (&str, Option<Cut>) {
+    pub fn stored(&self, limit: usize) -> (&str, Option<Cut>) {
         let (prefix, rest) = self.shown.split_at(self.shown.floor_char_boundary(limit));
         match self.cut() {
             Some(cut) => (prefix, Some(*cut)),

@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub const TILE_WIDTH: u64 = 256;
 
 /// Levels that a tree of at most 2⁶⁴ entries has.
-pub(crate) const TILE_LEVELS: u8 = 8;
+pub const TILE_LEVELS: u8 = 8;
 
 /// What a tile holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,7 +25,7 @@ pub enum TileKind {
 
 impl TileKind {
     /// The level of the hashes; a bundle goes with the tile of its leaf hashes.
-    pub(crate) fn level(self) -> u8 {
+    pub fn level(self) -> u8 {
         match self {
             Self::Hashes { level } => level,
             Self::Entries => 0,
@@ -50,22 +50,22 @@ pub struct TilePath {
 pub struct ParseTilePathError;
 
 impl TilePath {
-    pub(crate) fn full(kind: TileKind, index: u64) -> Self {
+    pub fn full(kind: TileKind, index: u64) -> Self {
         Self { kind, index, partial: None }
     }
 
     /// The first `width` (1 to 256) hashes or entries of a tile.
-    pub(crate) fn of_width(kind: TileKind, index: u64, width: u64) -> Self {
+    pub fn of_width(kind: TileKind, index: u64, width: u64) -> Self {
         Self { kind, index, partial: u8::try_from(width).ok() }
     }
 
     /// Number of hashes or entries.
-    pub(crate) fn width(self) -> u64 {
+    pub fn width(self) -> u64 {
         self.partial.map_or(TILE_WIDTH, u64::from)
     }
 
     /// The folder of its partial forms.
-    pub(crate) fn partials_folder(self) -> String {
+    pub fn partials_folder(self) -> String {
         format!("{}.p", Self { partial: None, ..self })
     }
 }

@@ -8,7 +8,7 @@ use crate::tree::{Frontier, node_hash};
 
 /// The right edge of the tree in tiles: at most 255 hashes per level, and the entries of the unfinished bundle.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct TileEdge {
+pub struct TileEdge {
     size: u64,
     // Concatenated hashes, by level.
     levels: Vec<Vec<u8>>,
@@ -17,24 +17,24 @@ pub(crate) struct TileEdge {
 
 /// A tile or a bundle with its name.
 #[derive(Clone, Debug)]
-pub(crate) struct Tile {
-    pub(crate) path: TilePath,
-    pub(crate) bytes: Vec<u8>,
+pub struct Tile {
+    pub path: TilePath,
+    pub bytes: Vec<u8>,
 }
 
 impl TileEdge {
     /// The edge of a tree of `size` entries, a multiple of the tile width, by the hashes in its unfinished tiles.
-    pub(crate) fn from_levels(size: TreeSize, levels: Vec<Vec<u8>>) -> Self {
+    pub fn from_levels(size: TreeSize, levels: Vec<Vec<u8>>) -> Self {
         debug_assert_eq!(size.0 % TILE_WIDTH, 0, "else the bundle is missing");
         Self { size: size.0, levels, bundle: Vec::new() }
     }
 
-    pub(crate) fn size(&self) -> TreeSize {
+    pub fn size(&self) -> TreeSize {
         TreeSize(self.size)
     }
 
     /// The tree's frontier: the whole subtrees that the unfinished tiles hold.
-    pub(crate) fn frontier(&self) -> Frontier {
+    pub fn frontier(&self) -> Frontier {
         let mut peaks = Vec::new();
         for hashes in self.levels.iter().rev() {
             peaks.extend(peaks_of(hashes));
@@ -43,7 +43,7 @@ impl TileEdge {
     }
 
     /// Adds an entry; tiles that it fills go to `full`.
-    pub(crate) fn push(&mut self, entry: &[u8], leaf: LeafHash, full: &mut impl FnMut(Tile)) {
+    pub fn push(&mut self, entry: &[u8], leaf: LeafHash, full: &mut impl FnMut(Tile)) {
         let length = u16::try_from(entry.len()).unwrap_or(u16::MAX);
         self.bundle.extend_from_slice(&length.to_be_bytes());
         self.bundle.extend_from_slice(entry);
@@ -77,7 +77,7 @@ impl TileEdge {
     }
 
     /// The unfinished tiles as they are now, for a checkpoint of this size.
-    pub(crate) fn partials(&self) -> Vec<Tile> {
+    pub fn partials(&self) -> Vec<Tile> {
         let mut tiles = Vec::new();
         let mut below = self.size;
         for (level, hashes) in (0..).zip(&self.levels) {
@@ -98,7 +98,7 @@ impl TileEdge {
 
     /// The unfinished tile of each level and the unfinished bundle, by the names that they have when full, with what they
     /// hold so far.
-    pub(crate) fn unfinished(&self) -> impl Iterator<Item = (TilePath, &[u8])> {
+    pub fn unfinished(&self) -> impl Iterator<Item = (TilePath, &[u8])> {
         let path = |kind: TileKind| TilePath::full(kind, edge_tile(self.size(), kind.level()).0);
         let hashes = (0..TILE_LEVELS).map(move |level| (path(TileKind::Hashes { level }), self.hashes(level)));
         hashes.chain([(path(TileKind::Entries), self.bundle.as_slice())])
@@ -110,7 +110,7 @@ impl TileEdge {
 }
 
 /// The bytes of the first `width` hashes or entries of a tile; `None` if it has fewer.
-pub(crate) fn first(kind: TileKind, bytes: &[u8], width: u64) -> Option<&[u8]> {
+pub fn first(kind: TileKind, bytes: &[u8], width: u64) -> Option<&[u8]> {
     let width = usize::try_from(width).ok()?;
     let end = match kind {
         TileKind::Hashes { .. } => width.checked_mul(32)?,
@@ -120,7 +120,7 @@ pub(crate) fn first(kind: TileKind, bytes: &[u8], width: u64) -> Option<&[u8]> {
 }
 
 /// Where each entry of a bundle ends.
-pub(crate) fn entry_ends(bundle: &[u8]) -> impl Iterator<Item = usize> {
+pub fn entry_ends(bundle: &[u8]) -> impl Iterator<Item = usize> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let length = bundle.get(at..)?.first_chunk().map(|length| usize::from(u16::from_be_bytes(*length)))?;
@@ -130,7 +130,7 @@ pub(crate) fn entry_ends(bundle: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 /// The root of whole subtree `hashes`, a power of two of them.
-pub(crate) fn subtree_root(hashes: &[u8]) -> Option<[u8; 32]> {
+pub fn subtree_root(hashes: &[u8]) -> Option<[u8; 32]> {
     let mut layer: Vec<[u8; 32]> = hashes.as_chunks().0.to_vec();
     while layer.len() > 1 {
         layer = layer.as_chunks::<2>().0.iter().map(|[left, right]| node_hash(left, right)).collect();
@@ -139,7 +139,7 @@ pub(crate) fn subtree_root(hashes: &[u8]) -> Option<[u8; 32]> {
 }
 
 /// The unfinished or full tile of `level` that a tree of `size` has at its right edge: index and width.
-pub(crate) fn edge_tile(size: TreeSize, level: u8) -> (u64, u64) {
+pub fn edge_tile(size: TreeSize, level: u8) -> (u64, u64) {
     let below = size.0.checked_shr(u32::from(level) * 8).unwrap_or(0);
     (below / TILE_WIDTH, below % TILE_WIDTH)
 }
@@ -163,7 +163,7 @@ fn root_of_full(hashes: &[u8]) -> [u8; 32] {
 }
 
 /// Bytes of a full hash tile.
-pub(crate) const TILE_BYTES: usize = 256 * 32;
+pub const TILE_BYTES: usize = 256 * 32;
 
 #[cfg(test)]
 mod tests {

@@ -35,7 +35,7 @@ impl Frontier {
     }
 
     /// `peaks` are as many as `size` has one bits.
-    pub(crate) fn from_peaks(size: TreeSize, peaks: Vec<[u8; 32]>) -> Self {
+    pub fn from_peaks(size: TreeSize, peaks: Vec<[u8; 32]>) -> Self {
         debug_assert_eq!(u32::try_from(peaks.len()), Ok(size.0.count_ones()));
         Self { size, peaks }
     }

@@ -18,7 +18,7 @@ use crate::frame::{Frame, FrameError, Frames, Step};
 use crate::ids::{CallId, LeafIndex, RootHash, TreeSize};
 use crate::journal::{self, JOURNAL_FILE};
 use crate::key::VerifierKey;
-use crate::key_file::beside;
+use crate::beside::beside;
 use crate::lock::{self, LOCK_FILE};
 use crate::sets::{SETS_FOLDER, verify_sets};
 use crate::state::{self, Remembered};

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 
 use support::{Folder, ORIGIN, as_left_by_a_kill, forge, open, policy, record_call, report, tempdir};
-use tollgate_audit::{Adoption, Entry, Kind, LeafIndex, Ledger, OpenError, TreeSize, read};
+use tollgate_audit::{Adoption, Entry, Kind, LeafIndex, TreeSize, read};
+use tollgate_ledger::{Ledger, OpenError};
 
 const REASON: &str = "restored from last night's copy";
 
@@ -205,12 +206,12 @@ fn a_sound_ledger_or_one_without_its_key_is_not_adopted() {
 fn a_ledger_keeps_the_name_that_was_drawn_for_it() {
     let names = [1, 2].map(|_| {
         let dir = tempdir().unwrap();
-        let opened = |origin| tollgate_audit::NotaryOf { folder: dir.path(), origin, software: "test", now_ns: 1 };
+        let opened = |origin| tollgate_notary::NotaryOf { folder: dir.path(), origin, software: "test", now_ns: 1 };
         let by_notary = |origin| {
-            let (front, theirs) = tollgate_audit::Channel::pair().unwrap();
-            front.send(&tollgate_audit::ToNotary::Start).unwrap();
+            let (front, theirs) = tollgate_notary::Channel::pair().unwrap();
+            front.send(&tollgate_notary::ToNotary::Start).unwrap();
             drop(front);
-            tollgate_audit::Notary::open(opened(origin), theirs).and_then(tollgate_audit::Notary::serve)
+            tollgate_notary::Notary::open(opened(origin), theirs).and_then(tollgate_notary::Notary::serve)
         };
         by_notary(None).unwrap();
         let name = report(dir.path()).origin.unwrap();

@@ -89,7 +89,7 @@ fn a_ledger_whose_first_entry_does_not_fit_opens_later() {
 #[ignore = "run as a child"]
 fn child_has_no_room() {
     let dir = std::env::var_os(DIR).unwrap();
-    let opened = tollgate_audit::Ledger::open(Path::new(&dir), support::ORIGIN, "test", 1);
+    let opened = tollgate_ledger::Ledger::open(Path::new(&dir), support::ORIGIN, "test", 1);
     assert!(opened.is_err(), "{opened:?}");
 }
 

@@ -13,9 +13,8 @@ mod support;
 
 use made_up::{Placed, RULES, START_S, Story, TOOLS, Who, any_story, fits_intent};
 use proptest::prelude::*;
-use tollgate_audit::{
-    CallClass, CallId, Entry, Filter, Kind, Layer, LeafIndex, OPEN_CALLS_MAX, OPEN_INTENTS_MAX, Usage, Verdict,
-};
+use tollgate_audit::{CallClass, CallId, Entry, Kind, Layer, LeafIndex, Usage, Verdict};
+use tollgate_report::{Filter, OPEN_CALLS_MAX, OPEN_INTENTS_MAX};
 
 const A: CallId = CallId([0xaa; 16]);
 const B: CallId = CallId([0xbb; 16]);

@@ -16,9 +16,8 @@ use running::{Running, frame, record_call, tell_host_in, verified};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::fcntl_getpipe_size;
 use support::{policy, tempdir};
-use tollgate_audit::{
-    Entry, FromNotary, HostEnd, HostEnding, HostWay, Kept, PIPE_SHARE_BYTES, Recorder, Status, ToNotary, TreeSize, read,
-};
+use tollgate_audit::{Entry, Kept, TreeSize, read};
+use tollgate_notary::{FromNotary, HostEnd, HostEnding, HostWay, PIPE_SHARE_BYTES, Recorder, Status, ToNotary};
 
 /// The threads of a host that write as fast as its pipe takes it, until they have written [`FLOOD_BYTES`] or nobody reads
 /// any more.

@@ -30,11 +30,9 @@ use std::time::{Duration, Instant};
 
 use running::{FAR, Running, begin, frame, kinds, record_call, tell_host, tell_host_in, verified};
 use support::{OK, OPEN_AT, ending, report, start, tempdir};
-use tollgate_audit::{
-    AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallCounter, CallId, CallStart, CallTrail, Durability, Entry,
-    FromNotary, HostEnd, HostEnding, HostId, HostWay, Kept, Kind, Record as _, Recorder, Status, ToNotary, TreeSize,
-    read, write_blocked_frame,
-};
+use tollgate_audit::{AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, Durability, Entry, HostId, Kept, Kind, Record as _, TreeSize, read, write_blocked_frame};
+use tollgate_ledger::CallCounter;
+use tollgate_notary::{CallStart, CallTrail, FromNotary, HostEnd, HostEnding, HostWay, Recorder, Status, ToNotary};
 
 /// A host that a test writes for, and the front's end of it.
 struct Apart {

@@ -8,9 +8,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
 use support::{ORIGIN, forget_checkpoint, open, record_call, report, tempdir, write_key};
-use tollgate_audit::{
-    Entry, Kind, Ledger, OpenError, Problem, SignedCheckpoint, SigningKey, VerifyOptions, read, verify_with,
-};
+use tollgate_audit::{Entry, Kind, Problem, SignedCheckpoint, SigningKey, VerifyOptions, read, verify_with};
+use tollgate_ledger::{Ledger, OpenError};
 
 #[test]
 fn the_key_is_made_once_and_named_in_the_log() {

@@ -12,11 +12,9 @@ use std::sync::Arc;
 use support::{
     DENIAL, OK, OPEN_AT, ORIGIN, begin, ending, forget_checkpoint, open, record_call, report, start, tempdir,
 };
-use tollgate_audit::{
-    Action, AppendError, CallId, CallStart, CallTrail, DenialRef, Durability, Entry, Expected, FactRef, Kept, Kind,
-    Layer, LeafIndex, Ledger, OpenError, Problem, Room, RoomFor, RootHash, Sequence, TreeSize, VerifyOptions, read,
-    store_set, verify, verify_with,
-};
+use tollgate_audit::{Action, AppendError, CallId, Durability, Entry, Expected, Kept, Kind, Layer, LeafIndex, Problem, RoomFor, RootHash, Sequence, TreeSize, VerifyOptions, read, verify, verify_with};
+use tollgate_ledger::{Ledger, OpenError, store_set};
+use tollgate_notary::{CallStart, CallTrail, DenialRef, FactRef, Room};
 
 #[test]
 fn a_recorded_call_verifies() {

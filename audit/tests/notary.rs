@@ -14,10 +14,8 @@ use std::time::{Duration, Instant};
 use running::{FAR, Running, begin, begin_until, frame, kinds, record_call, tell_host, verified};
 use rustix::pipe::SpliceFlags;
 use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, tempdir};
-use tollgate_audit::{
-    AppendError, CallId, CallTrail, Channel, Durability, Entry, FromNotary, HostEnd, HostId, Kept, Kind, LeafIndex,
-    Notary, NotaryError, NotaryOf, Record, Recorder, Status, ToNotary, TreeSize, read,
-};
+use tollgate_audit::{AppendError, CallId, Durability, Entry, HostId, Kept, Kind, LeafIndex, Record, TreeSize, read};
+use tollgate_notary::{CallTrail, Channel, FromNotary, HostEnd, Notary, NotaryError, NotaryOf, Recorder, Status, ToNotary};
 
 fn host() -> (Arc<Recorder>, HostEnd) {
     let (recorder, end) = Recorder::new().unwrap();

@@ -13,10 +13,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use support::tempdir;
-use tollgate_audit::{
-    Call, CallEnd, CallId, Compared, Digest, Entry, Erased, Ledger, PRIVATE_BYTES_MAX, Private, Recorded, Salt,
-    SideStore,
-};
+use tollgate_audit::{Call, CallEnd, CallId, Compared, Digest, Entry, Private, Recorded, Salt};
+use tollgate_ledger::{Erased, Ledger, PRIVATE_BYTES_MAX, SideStore};
 
 /// Bytes before the first record.
 const HEADER: usize = 43;

@@ -11,9 +11,8 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use support::{Folder, OPEN_AT, ORIGIN, begin, files, open, policy, record_call, report, tempdir};
-use tollgate_audit::{
-    CallId, Durability, Finding, Kind, LeafIndex, Ledger, OpenError, Problem, Prover, TreeSize, with_causes,
-};
+use tollgate_audit::{CallId, Durability, Finding, Kind, LeafIndex, Problem, Prover, TreeSize, with_causes};
+use tollgate_ledger::{Ledger, OpenError};
 
 /// A ledger with a resume point behind its start.
 fn long() -> Folder {

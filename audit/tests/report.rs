@@ -17,10 +17,9 @@ use expect_test::expect_file;
 use made_up::{START_S, Story, TOOLS, Who, any_story, fits_intent, placed_path};
 use proptest::prelude::*;
 use support::{ORIGIN, tempdir, usage, write_key};
-use tollgate_audit::{
-    ActivityReport, CallClass, CallId, Entry, Filter, GROUPS_MAX, GroupBy, KernelRecord, Kind, Layer, LeafIndex,
-    Ledger, ReadError, Usage, Verdict, VerifyOptions, read, verify, verify_with,
-};
+use tollgate_audit::{CallClass, CallId, Entry, KernelRecord, Kind, Layer, LeafIndex, ReadError, Usage, Verdict, VerifyOptions, read, verify, verify_with};
+use tollgate_ledger::Ledger;
+use tollgate_report::{ActivityReport, Filter, GROUPS_MAX, GroupBy};
 
 const SECOND: u64 = 1_000_000_000;
 

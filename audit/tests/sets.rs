@@ -10,7 +10,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use support::{open, report, tempdir};
-use tollgate_audit::{Digest, Problem, SET_BYTES_MAX, read_set, store_set};
+use tollgate_audit::{Digest, Problem, SET_BYTES_MAX, read_set};
+use tollgate_ledger::store_set;
 
 const SET: &str = r#"{"folders":[],"tool":"word-count"}"#;
 

@@ -30,7 +30,7 @@ fn files_that_are_none_are_said_to_be_and_not_waited_for() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
     ledger.append(&vec![support::policy(); 260]).unwrap();
-    tollgate_audit::store_set(dir.path(), "{}").unwrap();
+    tollgate_ledger::store_set(dir.path(), "{}").unwrap();
     drop(ledger);
     let state = dir.path().with_extension("state");
     let inside = support::files(dir.path()).into_keys().map(|name| dir.path().join(name));

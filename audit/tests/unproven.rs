@@ -12,9 +12,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use support::{ORIGIN, as_left_by_a_kill, begin, forge, open, policy, record_call, report, tempdir};
-use tollgate_audit::{
-    CallId, Entry, Kind, LeafIndex, Ledger, OpenError, Outcome, Problem, Sequence, Takeover, TreeSize, read, verify,
-};
+use tollgate_audit::{CallId, Entry, Kind, LeafIndex, Outcome, Problem, Sequence, Takeover, TreeSize, read, verify};
+use tollgate_ledger::{Ledger, OpenError};
 
 fn reopened(dir: &Path) -> Result<Ledger, OpenError> {
     Ledger::open(dir, ORIGIN, "test", 3)

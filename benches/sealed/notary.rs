@@ -3,7 +3,8 @@
 use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
 
-use tollgate_audit::{Channel, FromNotary, HostEnd, HostId, ToNotary};
+use tollgate_audit::HostId;
+use tollgate_notary::{Channel, FromNotary, HostEnd, ToNotary};
 
 use crate::scene::Scene;
 

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::net::SendFlags;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
 use tollgate::{AuditSink, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool, Provenance, Request};
-use tollgate_audit::{Channel, HostId, HostWay, Recorder, Status};
+use tollgate_audit::HostId;
+use tollgate_notary::{Channel, HostWay, Recorder, Status};
 use tollgate_config::SandboxLevel;
 use tollgate_workspace::forgets::Forgets;
 

@@ -4,7 +4,8 @@ use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{Channel, HostId, HostWay};
+use tollgate_audit::HostId;
+use tollgate_notary::{Channel, HostWay};
 
 use crate::notary::Notary;
 use crate::scene::{CALLS, Scene};

@@ -1,6 +1,7 @@
 //! Damage to a signed ledger: bytes changed, cut off, put in, taken out or repeated, files taken away.
 
-use tollgate_audit::{Ledger, VerifyOptions, read, verify_with};
+use tollgate_audit::{VerifyOptions, read, verify_with};
+use tollgate_ledger::Ledger;
 
 use crate::folder::{Files, Folder};
 use crate::frames::{frames, is_older, with_checks_mended};

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use tollgate_audit::{CallId, Private, Salt, SideStore};
+use tollgate_audit::{CallId, Private, Salt};
+use tollgate_ledger::SideStore;
 
 use crate::folder::Folder;
 use crate::side_records::{HEADER_BYTES, SideEnd, hint, kept, record, side_records, with_side_checks_mended};

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tollgate_audit::{CallClass, CallEnding, CallId, CallStart, CallTrail, Kept, Room, Salt, Usage};
+use tollgate_audit::{CallClass, CallId, Kept, Salt, Usage};
+use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};

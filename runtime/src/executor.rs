@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use tollgate_audit::{Record, of_thread};
+use tollgate_audit::Record;
+use tollgate_ledger::of_thread;
 use wasmtime::component::Linker;
 
 use crate::engine::{Engine, StartError, engine_error};

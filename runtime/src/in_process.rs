@@ -45,8 +45,8 @@ pub struct AuditSink {
 }
 
 impl AuditSink {
-    /// Records into `record`, whose ledger is in the folder `ledger`: a notary's [`Recorder`](tollgate_audit::Recorder), or
-    /// a [`Ledger`](tollgate_audit::Ledger) that this process itself holds.
+    /// Records into `record`, whose ledger is in the folder `ledger`: a notary's [`Recorder`](tollgate_notary::Recorder), or
+    /// a [`Ledger`](tollgate_ledger::Ledger) that this process itself holds.
     ///
     /// # Errors
     ///

@@ -35,7 +35,6 @@ pub mod package;
 mod parent;
 mod private;
 mod registry;
-pub mod replay;
 mod request;
 mod running;
 pub mod sandbox;

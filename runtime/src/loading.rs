@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text, store_set};
+use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text};
+use tollgate_ledger::store_set;
 use tollgate_capability::{CapabilitySet, ClockMode, FileId, Limits};
 use tollgate_config::{Manifest, OperationName};
 

@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
-use tollgate_audit::of_call;
+use tollgate_ledger::of_call;
 
 /// A session of its own, whose terminal is none, and no life without the process `parent`, as [`die_with`] says.
 ///

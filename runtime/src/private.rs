@@ -6,7 +6,8 @@ use std::io;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use tollgate_audit::{CallId, Digest, Recorded, Salt, SideStore};
+use tollgate_audit::{CallId, Digest, Recorded, Salt};
+use tollgate_ledger::SideStore;
 use tollgate_capability::ArgumentsRecord;
 
 use crate::error::{CallError, CallFailure, with_causes};

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
-use tollgate_audit::{of_call, with_more};
+use tollgate_ledger::{of_call, with_more};
 
 use crate::compile_limits::CompileLimits;
 use crate::instance::engine_reserves_bytes;

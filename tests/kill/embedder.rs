@@ -10,7 +10,8 @@ use tollgate::{
     Answer, AuditSink, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadError, LoadedTool,
     Provenance, Request, StartError,
 };
-use tollgate_audit::{AppendError, Record as _, Recorder};
+use tollgate_audit::{AppendError, Record as _};
+use tollgate_notary::Recorder;
 use tollgate_config::{AdhocGrant, Grant, intersect};
 use tollgate_workspace::processes::{PATIENCE, children_of, kill};
 use tollgate_workspace::{guest, manifest};

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use tollgate::CallId;
-use tollgate_audit::{Expected, Ledger};
+use tollgate_audit::Expected;
+use tollgate_ledger::Ledger;
 use tollgate_workspace::judge::{assert_once, verified};
 
 use crate::embedder::ORIGIN;

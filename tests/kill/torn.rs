@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use tollgate_audit::{Entry, Ledger, OpenError, Policy, TreeSize, verify};
+use tollgate_audit::{Entry, Policy, TreeSize, verify};
+use tollgate_ledger::{Ledger, OpenError};
 use tollgate_workspace::judge::verified;
 
 use crate::Scale;

@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{
-    AppendError, CallId, CallStart, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded, Room,
-};
+use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded};
+use tollgate_notary::{CallStart, Room};
 
 /// A record that keeps nothing.
 #[derive(Debug)]

@@ -27,7 +27,8 @@ use tollgate::{
     Answer, AuditSink, CallError, CallFailure, CallId, Caller, Component, Engine, InProcess, InProcessThread,
     LoadError, LoadedTool, Provenance, Request,
 };
-use tollgate_audit::{Entry, Kept, Ledger, Record, Report, read, verify};
+use tollgate_audit::{Entry, Kept, Record, Report, read, verify};
+use tollgate_ledger::Ledger;
 use tollgate_capability::{CapabilitySet, OnViolation};
 use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
 use tollgate_example_tools::Guest;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tollgate_audit::{AppendError, CallId, EncodedEntry, HostId, Kept, Ledger, Record, RecordError};
+use tollgate_audit::{AppendError, CallId, EncodedEntry, HostId, Kept, Record, RecordError};
+use tollgate_ledger::Ledger;
 
 /// Takes entries that need not be kept so well, and refuses the others.
 #[derive(Debug)]

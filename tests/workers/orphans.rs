@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::Pid;
 use tollgate::{CallId, Supervisor, SupervisorSettings};
-use tollgate_audit::Ledger;
+use tollgate_ledger::Ledger;
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::{children_of, kill, reap_all};
 use tollgate_workspace::{ORIGIN, guest, set_in};

@@ -3,7 +3,8 @@
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 use tollgate::{CallError, RejectError};
-use tollgate_audit::{CallClass, Entry, SideStore};
+use tollgate_audit::{CallClass, Entry};
+use tollgate_ledger::SideStore;
 use tollgate_capability::ArgumentsRecord;
 
 use crate::Scale;

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
-use tollgate_audit::{CallId, OutcomeTotals};
+use tollgate_audit::CallId;
+use tollgate_notary::OutcomeTotals;
 use tollgate_capability::{RandomMode, Stdio};
 use wasmtime_wasi::clocks::WasiClocksCtx;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
@@ -85,7 +86,7 @@ impl GateCtx {
 
     /// Ends the call behind the gate: handles that are still open are settled.
     #[must_use]
-    pub fn finish(mut self) -> (tollgate_audit::CallTrail, Vec<Counter>, Stdout) {
+    pub fn finish(mut self) -> (tollgate_notary::CallTrail, Vec<Counter>, Stdout) {
         for handle in self.handles.release_all() {
             settle(&mut self.gate, &handle);
         }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use tollgate_audit::IntentId;
+use tollgate_notary::IntentId;
 use tollgate_capability::{Access, AccessSet, GrantIndex, HandleFacts, HostCall, Stdio};
 use wasmtime::component::ResourceTableError;
 

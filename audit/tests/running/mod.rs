@@ -9,10 +9,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{
-    CallId, CallStart, CallTrail, Channel, Durability, FromNotary, HostEnd, Kept, Kind, Notary, NotaryError, NotaryOf,
-    Record as _, Recorder, ToNotary, TreeSize, read,
-};
+use tollgate_audit::{CallId, Durability, Kept, Kind, Record as _, TreeSize, read};
+use tollgate_notary::{CallStart, CallTrail, Channel, FromNotary, HostEnd, Notary, NotaryError, NotaryOf, Recorder, ToNotary};
 
 use crate::support::{OK, OPEN_AT, ORIGIN, ending, report, start};
 

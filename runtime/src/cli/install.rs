@@ -110,7 +110,7 @@ fn is_present(tool: &InstalledTool) -> Failure {
     let version = load::manifest_file(&tool.manifest()).map(|(manifest, ..)| manifest.version.to_string());
     let digest = tool.told_component().map(|(digest, _)| tools::short(digest));
     let (version, digest) = (version.unwrap_or_else(|_| "damaged".into()), digest.unwrap_or_else(|_| "damaged".into()));
-    let when = tool.installed_s().map(|seconds| format!(", since {}", tollgate_audit::utc(seconds)));
+    let when = tool.installed_s().map(|seconds| format!(", since {}", tollgate_report::utc(seconds)));
     let what = format!("{} {digest}{}", output::one_line(&version), when.unwrap_or_default());
     Failure::usage(InstallError::Present { name: tool.name.clone(), what })
 }

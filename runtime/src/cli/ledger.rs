@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use rustix::io::Errno;
-use tollgate_audit::{LedgerFault, os_error};
+use tollgate_ledger::os_error;
+use tollgate_notary::LedgerFault;
 use tollgate_config::TimeSpan;
 
 use super::args::{LedgerArgs, WritableLedgerArgs};

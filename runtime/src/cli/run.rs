@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use miette::Diagnostic;
-use tollgate_audit::{CallId, NotaryError};
+use tollgate_audit::CallId;
+use tollgate_notary::NotaryError;
 
 use super::args::{NotaryArgs, RunArgs, WorkerArgs};
 use super::audit::SavedReceipt;

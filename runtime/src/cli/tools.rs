@@ -1,7 +1,8 @@
 //! Names of tools: which files a name stands for, `tollgate list`, `tollgate remove`.
 
 use serde_json::{Value, json};
-use tollgate_audit::{Digest, utc};
+use tollgate_audit::Digest;
+use tollgate_report::utc;
 
 use super::args::{ListArgs, RemoveArgs};
 use super::cause::{Place, advice};

@@ -21,7 +21,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
-use tollgate_audit::{Digest, of_thread};
+use tollgate_audit::Digest;
+use tollgate_ledger::of_thread;
 
 pub use self::process::{CompilerRole, serve};
 use self::reply::{BEFORE_CODE_BYTES_MAX, Reply};

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::io::{self, Read as _, Write as _};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tollgate_audit::of_call;
+use tollgate_ledger::of_call;
 
 use super::calls::ALLOWED;
 use super::reply::Reply;

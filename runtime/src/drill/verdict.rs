@@ -2,7 +2,8 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
-use tollgate_audit::{BlockedCall, HostEnding};
+use tollgate_audit::BlockedCall;
+use tollgate_notary::HostEnding;
 
 use super::{Outcome, Stop};
 use crate::sandbox::trap::BLOCKED_EXIT;

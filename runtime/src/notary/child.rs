@@ -9,7 +9,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use tollgate_audit::{Channel, ChannelError, HostEnd, HostId, ToNotary, of_call};
+use tollgate_audit::HostId;
+use tollgate_ledger::of_call;
+use tollgate_notary::{Channel, ChannelError, HostEnd, ToNotary};
 
 use super::{Followed, NotaryCommand};
 use crate::surroundings::{of_start, oom_kills, why_ended};

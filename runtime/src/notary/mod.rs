@@ -22,10 +22,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{
-    CallId, Channel, ChannelError, FromNotary, HostEnd, HostEnding, HostId, LeafIndex, LedgerFault, Received, Recorder,
-    Status, ToNotary, TreeSize, of_thread,
-};
+use tollgate_audit::{CallId, HostId, LeafIndex, TreeSize};
+use tollgate_ledger::of_thread;
+use tollgate_notary::{Channel, ChannelError, FromNotary, HostEnd, HostEnding, LedgerFault, Received, Recorder, Status, ToNotary};
 
 use self::child::{Watched, say_ended, say_start, say_writer, spawn};
 pub use self::process::{NotaryRole, serve};

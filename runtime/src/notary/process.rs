@@ -4,7 +4,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tollgate_audit::{Notary, NotaryError, NotaryOf};
+use tollgate_notary::{Notary, NotaryError, NotaryOf};
 
 use super::seal;
 use crate::sandbox::trusted;

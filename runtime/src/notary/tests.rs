@@ -8,10 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tollgate_audit::{
-    AppendError, Channel, Entry, FromNotary, Kept, Notary, NotaryOf, Record as _, Recorder, ToNotary, TreeSize, read,
-    verify,
-};
+use tollgate_audit::{AppendError, Entry, Kept, Record as _, TreeSize, read, verify};
+use tollgate_notary::{Channel, FromNotary, Notary, NotaryOf, Recorder, ToNotary};
 
 use super::{NotaryCommand, NotaryProcess};
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::RawFd;
 
-use tollgate_audit::of_call;
+use tollgate_ledger::of_call;
 
 /// Closes all from 3 on but `kept`.
 pub(super) fn close_but(kept: &mut [RawFd]) -> io::Result<()> {

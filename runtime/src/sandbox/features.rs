@@ -114,7 +114,7 @@ fn needed() -> impl Iterator<Item = Feature> {
         ),
         (
             "tee, splice: the notary takes entries out of pipes and loses none",
-            tollgate_audit::can_take_from_pipes().is_ok(),
+            tollgate_notary::can_take_from_pipes().is_ok(),
             "nothing can be recorded, so nothing runs; let the filter around this process allow both",
         ),
         (
@@ -164,7 +164,7 @@ fn has_pidfd() -> bool {
 }
 
 fn has_socket_pair() -> bool {
-    tollgate_audit::Channel::pair().is_ok()
+    tollgate_notary::Channel::pair().is_ok()
 }
 
 fn has_eventfd() -> bool {

@@ -8,7 +8,8 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
     TargetArch, sock_filter,
 };
-use tollgate_audit::{Digest, of_call};
+use tollgate_audit::Digest;
+use tollgate_ledger::of_call;
 
 /// What an argument of a system call must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

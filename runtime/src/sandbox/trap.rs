@@ -11,7 +11,8 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
-use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, HostId, ThreadName, of_call, write_blocked_frame};
+use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, HostId, ThreadName, write_blocked_frame};
+use tollgate_ledger::of_call;
 
 /// How a worker's process ends that tripped its filter: 128 + `SIGSYS`, as a shell would say it.
 pub const BLOCKED_EXIT: i32 = 159;

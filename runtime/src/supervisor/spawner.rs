@@ -13,7 +13,8 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
-use tollgate_audit::{Channel, HostEnd, of_call, of_thread};
+use tollgate_ledger::{of_call, of_thread};
+use tollgate_notary::{Channel, HostEnd};
 
 use super::worker_handle::WorkerHandle;
 use super::{Shared, WorkerCommand};

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
-use tollgate_audit::{Channel, ChannelError, HostEnding, HostId, Status};
+use tollgate_audit::HostId;
+use tollgate_notary::{Channel, ChannelError, HostEnding, Status};
 
 use crate::notary::Follows;
 use crate::worker::start::ToWorker;

@@ -8,7 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
-use tollgate_audit::{CallCounter, CallId, HostEnding, HostWay, of_call};
+use tollgate_audit::CallId;
+use tollgate_ledger::{CallCounter, of_call};
+use tollgate_notary::{HostEnding, HostWay};
 
 use super::member::Member;
 use super::spawner::start_worker;

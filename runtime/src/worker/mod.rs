@@ -32,7 +32,9 @@ use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::sync::Arc;
 use std::{io, panic, process, thread};
 
-use tollgate_audit::{CallId, Channel, Recorder, of_thread};
+use tollgate_audit::CallId;
+use tollgate_ledger::of_thread;
+use tollgate_notary::{Channel, Recorder};
 use tollgate_capability::CapabilitySet;
 use tollgate_wasi_proxy::know_devtmpfs;
 

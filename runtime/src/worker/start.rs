@@ -6,7 +6,8 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use serde::{Deserialize, Serialize};
-use tollgate_audit::{CallId, Channel, Digest, HostId, HostWay, Status};
+use tollgate_audit::{CallId, Digest, HostId};
+use tollgate_notary::{Channel, HostWay, Status};
 use tollgate_capability::PrivateSet;
 use tollgate_config::SandboxLevel;
 

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Child;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use tollgate_audit::{CallId, EncodedEntry, Entry, HostId, LeafHash, Ledger, Salt, SideStore, call_root, read};
+use tollgate_audit::{CallId, EncodedEntry, Entry, HostId, LeafHash, Salt, call_root, read};
+use tollgate_ledger::{Ledger, SideStore};
 
 /// Repeats the last call of the ledger in `folder`, under new ids and a second after each other, until the ledger has
 /// `entries`; the calls. The side store has as much of each as of a call whose arguments are kept.

@@ -3,7 +3,8 @@
 
 use std::process::Stdio;
 
-use tollgate_audit::{Ledger, read_for_call};
+use tollgate_audit::read_for_call;
+use tollgate_ledger::Ledger;
 
 use crate::desk::{DOCS, Desk};
 use crate::large::{bytes_read, lengthen, multiply};

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
-use tollgate_audit::{CallTrail, Room};
+use tollgate_notary::{CallTrail, Room};
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OnViolation, OpenFlags,
     Patterns, Reason, Target,

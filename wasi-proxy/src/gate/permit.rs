@@ -2,7 +2,7 @@
 //! on: no effect happens twice for one decision, or for another call than the decided one.
 
 use rustix::io::Errno;
-use tollgate_audit::IntentId;
+use tollgate_notary::IntentId;
 use tollgate_capability::HostCall;
 
 /// Proof that a call was allowed and that its intent, if it is of the recorded kind, is in the ledger.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollgate_audit::{CallTrail, Room};
+use tollgate_notary::{CallTrail, Room};
 use tollgate_capability::{
     Access, AccessSet, Cap, CapabilitySet, FileId, FsCapability, FsPath, GrantIndex, HostCall, INODE_CHARGE_BYTES,
     Limits, NAME_CHARGE_BYTES, Patterns, Target,

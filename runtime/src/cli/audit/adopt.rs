@@ -4,7 +4,7 @@ use std::path::Path;
 
 use miette::Diagnostic;
 use serde_json::json;
-use tollgate_audit::{CheckpointError, Ledger};
+use tollgate_ledger::{CheckpointError, Ledger};
 
 use super::args::AdoptArgs;
 use super::fault::{must_say, not_adopted};

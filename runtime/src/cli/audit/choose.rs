@@ -1,7 +1,8 @@
 //! Which entries: the filters that all commands over entries have.
 
 use clap::builder::PossibleValuesParser;
-use tollgate_audit::{Filter, Kind, Verdict};
+use tollgate_audit::{Kind, Verdict};
+use tollgate_report::Filter;
 
 use super::argument;
 use super::when::parse_time;

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use miette::Diagnostic;
 use serde_json::json;
-use tollgate_audit::{AppendError, CallId, CheckpointError, Entry, Erased, Erasure, SideStore};
+use tollgate_audit::{AppendError, CallId, Entry, Erasure};
+use tollgate_ledger::{CheckpointError, Erased, SideStore};
 
 use super::args::EraseArgs;
 use super::fault::{must_say, unwritable};

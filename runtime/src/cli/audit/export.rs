@@ -4,7 +4,8 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use serde_json::json;
-use tollgate_audit::{Context, Entry};
+use tollgate_audit::Entry;
+use tollgate_report::Context;
 
 use super::args::ExportArgs;
 use super::reading::{Reading, context_json};

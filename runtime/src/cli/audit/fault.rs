@@ -4,7 +4,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use tollgate_audit::{OlderFormat, OpenError, ReadError, VerifyError};
+use tollgate_audit::{OlderFormat, ReadError, VerifyError};
+use tollgate_ledger::OpenError;
 
 use crate::cli::cause::{Place, advice};
 use crate::cli::exit::{Exit, Failure};

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use serde_json::json;
-use tollgate_audit::{Entry, Filter, Kind, LeafIndex, VerifierKey, key_hint, read_checkpoint};
+use tollgate_audit::{Entry, Kind, LeafIndex, VerifierKey, key_hint, read_checkpoint};
+use tollgate_report::Filter;
 
 use super::args::KeyArgs;
 use super::argument;

@@ -1,7 +1,8 @@
 //! One entry as one line: for people, or as JSON for `jq`. Texts of guests and agents must never steer a terminal.
 
 use serde_json::Value;
-use tollgate_audit::{Adoption, Call, CallEnd, CallId, Context, Entry, LeafIndex};
+use tollgate_audit::{Adoption, Call, CallEnd, CallId, Entry, LeafIndex};
+use tollgate_report::Context;
 use tollgate_wasi_proxy::UNNAMEABLE;
 
 use super::reading::context_json;
@@ -164,9 +165,7 @@ fn facts(entry: &Entry<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tollgate_audit::{
-        AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, HostId, KernelRecord, Level, ThreadName,
-    };
+    use tollgate_audit::{AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, HostId, KernelRecord, Level, ThreadName};
 
     use super::*;
 

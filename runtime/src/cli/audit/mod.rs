@@ -27,7 +27,7 @@ use std::path::Path;
 
 use args::AuditCommand;
 use fault::argument;
-use tollgate_audit::{Ledger, OpenError};
+use tollgate_ledger::{Ledger, OpenError};
 use tollgate_config::TimeSpan;
 
 use super::exit::{Exit, Failure};

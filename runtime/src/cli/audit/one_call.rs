@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use tollgate_audit::{Call, CallEnd, CallId, CallPattern, Entry, Filter, Kind, LeafIndex, SideStore};
+use tollgate_audit::{Call, CallEnd, CallId, Entry, Kind, LeafIndex};
+use tollgate_ledger::SideStore;
+use tollgate_report::{CallPattern, Filter};
 
 use super::choose::CALL;
 use super::fault::{AuditError, SideStoreUnreadable, argument};

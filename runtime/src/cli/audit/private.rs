@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use serde_json::json;
-use tollgate_audit::{Compared, Private, SideStore};
+use tollgate_audit::{Compared, Private};
+use tollgate_ledger::SideStore;
 
 use super::fault::SideStoreUnreadable;
 use super::line::short;

@@ -8,9 +8,8 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use rustix::fs::{OFlags, fstat};
-use tollgate_audit::{
-    CallId, CheckpointError, LeafIndex, Ledger, OpenError, ReceiptError, Sequence, disclose, prove as receipt_of,
-};
+use tollgate_audit::{CallId, LeafIndex, ReceiptError, Sequence, disclose, prove as receipt_of};
+use tollgate_ledger::{CheckpointError, Ledger, OpenError};
 
 use super::args::ProveArgs;
 use super::fault::{AuditError, unwritable};

@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tollgate_audit::{
-    CallId, CallPattern, Context, Entries, Entry, Filter, Kind, LeafHash, LeafIndex, Selector, read, read_for_call,
-    read_near_end,
-};
+use tollgate_audit::{CallId, Entries, Entry, Kind, LeafHash, LeafIndex, read, read_for_call, read_near_end};
+use tollgate_report::{CallPattern, Context, Filter, Selector};
 
 use super::fault::not_read;
 use crate::cli::exit::Failure;

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use tollgate_audit::{ActivityReport, GroupBy, VerifyOptions, read};
+use tollgate_audit::{VerifyOptions, read};
+use tollgate_report::{ActivityReport, GroupBy};
 
 use super::args::{By, Format, ReportArgs};
 use super::fault::{AuditError, not_read};

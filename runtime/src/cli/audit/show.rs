@@ -5,7 +5,8 @@ use std::io::{self, BufWriter, StdoutLock};
 use std::path::Path;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tollgate_audit::{Context, Entry, Filter, LeafIndex};
+use tollgate_audit::{Entry, LeafIndex};
+use tollgate_report::{Context, Filter};
 
 use super::args::ShowArgs;
 use super::fault::AuditError;

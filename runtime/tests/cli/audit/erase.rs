@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::json;
-use tollgate_audit::{CallId, Salt, SideStore};
+use tollgate_audit::{CallId, Salt};
+use tollgate_ledger::SideStore;
 
 use crate::desk::Desk;
 

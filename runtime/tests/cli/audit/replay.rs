@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{
-    CallClass, CallEnding, CallId, CallStart, CallTrail, DenialRef, Digest, Durability, FactRef, Kept, Layer, Ledger,
-    OutcomeTotals, Recorded, Room, Usage,
-};
+use tollgate_audit::{CallClass, CallId, Digest, Durability, Kept, Layer, Recorded, Usage};
+use tollgate_ledger::Ledger;
+use tollgate_notary::{CallEnding, CallStart, CallTrail, DenialRef, FactRef, OutcomeTotals, Room};
 use tollgate_capability::{Fact, FsPath, GrantIndex, HostCall, OpenFlags, Target};
 use tollgate_example_tools::HOSTILE;
 

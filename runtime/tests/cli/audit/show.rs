@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
-use tollgate_audit::{Digest, Entry, Ledger, Pairs, Policy};
+use tollgate_audit::{Digest, Entry, Pairs, Policy};
+use tollgate_ledger::Ledger;
 
 use crate::desk::{DOCS, Desk};
 

@@ -1,0 +1,21 @@
+//! The notary, the process that writes the ledger for others, and what those who record have of it: the record of a call, its
+//! pipe, and the channel to whoever started the notary.
+//!
+//! It must never take an entry from a writer that the writer may not write.
+#![forbid(unsafe_code)]
+
+mod acks;
+mod channel;
+mod notary;
+mod recorder;
+mod trail;
+
+pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, PACKET_BYTES_MAX, Received};
+pub use crate::notary::{
+    FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PIPE_SHARE_BYTES,
+    StartedNotary, Taken, ToNotary, can_take_from_pipes,
+};
+pub use crate::recorder::{HostEnd, HostWay, Recorder, Status};
+pub use crate::trail::{
+    CALL_ENTRIES_MAX, CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals, Room,
+};

@@ -1,0 +1,487 @@
+//! The hosts that a notary serves: their pipes and sockets.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use super::drain::{Drained, Peek, Seen};
+use super::intake::{HostFault, Intake, Past};
+use super::protocol::HostEnding;
+use super::publisher::Publisher;
+use crate::acks::{Answer, WAIT_BYTES, Wait};
+use tollgate_audit::confinement::KernelRecord;
+use tollgate_audit::frame::{Head, head, whole_length};
+use tollgate_audit::ids::HostId;
+use tollgate_ledger::ledger::{LiveHosts, SpliceRest};
+use tollgate_audit::record::Kept;
+use crate::recorder::HostEnd;
+use tollgate_ledger::ledger::OfHost;
+
+#[derive(Debug)]
+pub(super) struct Host {
+    pub(super) id: HostId,
+    pub(super) pipe: OwnedFd,
+    pub(super) acks: Arc<OwnedFd>,
+    pub(super) intake: Intake,
+    pub(super) fault: Option<Fault>,
+    /// Bytes that have come out of its pipe.
+    pub(super) drained: u64,
+    /// Bytes beyond those that have come out, of frames that are half in the journal.
+    pub(super) half_drained: u64,
+    // So many bytes must have come out before what was last asked of the notary is answered.
+    due: u64,
+    /// The process that it is alone in.
+    pub(super) process: Option<u32>,
+    // How that ended, once the front has said it.
+    how: Option<String>,
+    // All that it can have written, once its process has ended and that is known.
+    wrote_at_most: Option<u64>,
+    // Nobody is left to write into its pipe.
+    has_ended: bool,
+    // It asks nothing more.
+    has_hung_up: bool,
+    // Since when it has ended or is to be ended.
+    ending_since: Option<Instant>,
+    is_announced: bool,
+    // What the kernel said of it and is not in the ledger yet; how often it did in all.
+    said: Vec<KernelRecord<'static>>,
+    said_count: usize,
+    // By the number of bytes that must have come out of its pipe, rising.
+    waits: VecDeque<(u64, Wait)>,
+}
+
+/// Why nothing more is taken from a host.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Fault {
+    #[error(transparent)]
+    Entries(#[from] HostFault),
+    #[error("an unfinished frame at its end")]
+    Unfinished,
+    #[error("a question that is none")]
+    Question,
+    #[error("more questions at once than a host has threads")]
+    Questions,
+}
+
+impl Host {
+    pub(super) fn new(intake: Intake, told: Told) -> Self {
+        let Told { end: HostEnd { host: id, pipe, acks }, process, how } = told;
+        let mut host = Self {
+            id,
+            pipe,
+            acks: Arc::new(acks),
+            intake,
+            fault: None,
+            drained: 0,
+            half_drained: 0,
+            due: 0,
+            process,
+            how: None,
+            wrote_at_most: None,
+            has_ended: false,
+            has_hung_up: false,
+            ending_since: None,
+            is_announced: false,
+            said: Vec::new(),
+            said_count: 0,
+            waits: VecDeque::new(),
+        };
+        how.into_iter().for_each(|how| host.process_ended(how));
+        host
+    }
+
+    /// The front says that its process has ended. It writes no more, whoever else may hold its pipe and write.
+    pub(super) fn process_ended(&mut self, how: String) {
+        if self.how.is_none() {
+            self.how = Some(how);
+            self.wrote_at_most = self.written().ok();
+        }
+    }
+
+    /// How many bytes have gone into its pipe until now.
+    fn written(&self) -> io::Result<u64> {
+        let in_pipe = rustix::io::ioctl_fionread(&self.pipe)?;
+        Ok((self.drained + self.half_drained).saturating_add(in_pipe))
+    }
+
+    /// Notes what is in its pipe now, which is due before the next answer to the front.
+    pub(super) fn note_due(&mut self) -> io::Result<()> {
+        self.due = self.written()?;
+        Ok(())
+    }
+
+    /// Whether some of what was noted is still to be taken.
+    pub(super) fn is_due(&self) -> bool {
+        self.drained < self.due && !self.is_over()
+    }
+
+    /// Looks at what its pipe holds; the frames that may go into the journal.
+    pub(super) fn drain(&mut self, peek: &mut Peek) -> io::Result<Option<Drained>> {
+        if self.is_over() {
+            return Ok(None);
+        }
+        if self.wrote_at_most.is_some_and(|bytes| self.drained >= bytes) {
+            self.has_ended = true;
+            return Ok(None);
+        }
+        let count = match peek.look(self.pipe.as_fd())? {
+            Seen::Bytes(count) => count,
+            Seen::Empty if self.how.is_none() => return Ok(None),
+            Seen::Empty | Seen::Over => {
+                self.has_ended = true;
+                return Ok(None);
+            }
+        };
+        let (drained, fault) = peek.take(count, |bytes, taken| self.intake.take(bytes, taken));
+        self.fault = fault.map(Fault::from);
+        if drained.bytes == 0 && self.fault.is_none() {
+            // Less than a frame. A host that is sound writes whole frames only.
+            self.fault = Some(Fault::Unfinished);
+        }
+        Ok((drained.bytes > 0).then_some(drained))
+    }
+
+    /// Whether nothing more comes from it, or is taken. One whose filter stopped a system call ends by itself, or is ended
+    /// by the front; what its threads wrote meanwhile counts.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over_at(Instant::now())
+    }
+
+    fn is_over_at(&self, now: Instant) -> bool {
+        let is_late = || self.waited(now) >= END_WAIT;
+        self.has_ended || self.fault.is_some() || (self.intake.blocked().is_some() && is_late())
+    }
+
+    /// How long ago it was seen that it ends.
+    fn waited(&self, now: Instant) -> Duration {
+        self.ending_since.map(|since| now.saturating_duration_since(since)).unwrap_or_default()
+    }
+
+    /// Whether it is over at `now` and its calls can be closed: how its process ended is known, or will not be.
+    pub(super) fn can_be_closed(&self, front_is_gone: bool, has_witness: bool, now: Instant) -> bool {
+        let waited = self.waited(now);
+        let is_apart = self.process.is_some();
+        let is_how_awaited = is_apart && self.how.is_none() && !front_is_gone && waited < END_WAIT;
+        // The kernel's record of a blocked call comes by another way.
+        let may_be_witnessed = is_apart && has_witness && self.intake.blocked().is_some();
+        let is_witness_awaited = may_be_witnessed && self.said_count == 0 && waited < WITNESS_WAIT;
+        self.is_over_at(now) && !is_how_awaited && !is_witness_awaited
+    }
+
+    /// The kernel said this of its process. The first few are kept.
+    pub(super) fn kernel_says(&mut self, process: u32, text: String) {
+        if self.said_count < KERNEL_RECORDS_MAX {
+            self.said_count += 1;
+            self.said.push(KernelRecord { host: self.id, process: process.into(), text: text.into() });
+        }
+    }
+
+    /// What the kernel said and is not in the ledger yet.
+    pub(super) fn kernel_said(&self) -> &[KernelRecord<'static>] {
+        &self.said
+    }
+
+    /// It is in the ledger now.
+    pub(super) fn kernel_is_heard(&mut self) {
+        self.said.clear();
+    }
+
+    /// Whether it is waited for by the clock.
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending_since.is_some()
+    }
+
+    /// Notes that it ends; what the front must know of at once.
+    pub(super) fn news(&mut self) -> Option<String> {
+        let trouble = match (&self.fault, self.intake.blocked()) {
+            (Some(fault), _) => Some(fault.to_string()),
+            (None, Some(blocked)) => Some(format!("blocked {blocked}")),
+            (None, None) => None,
+        };
+        if self.has_ended || trouble.is_some() {
+            self.ending_since.get_or_insert_with(Instant::now);
+        }
+        if self.is_announced {
+            return None;
+        }
+        self.is_announced = trouble.is_some();
+        trouble
+    }
+
+    /// How it ended.
+    pub(super) fn ending(&self) -> HostEnding {
+        match (&self.fault, self.intake.blocked()) {
+            // Evidence of a blocked call comes first: what is wrong after it may come of the same.
+            (_, Some(blocked)) => HostEnding::Blocked(*blocked),
+            (Some(fault), None) => HostEnding::Condemned { fault: fault.to_string() },
+            (None, None) => HostEnding::Closed,
+        }
+    }
+
+    /// Why its open calls are closed.
+    pub(super) fn closing_reason(&self) -> String {
+        match (self.ending(), &self.how) {
+            (HostEnding::Blocked(blocked), _) => format!("the host was stopped: blocked {blocked}"),
+            (HostEnding::Condemned { fault }, _) => format!("the host wrote what it may not: {fault}"),
+            (HostEnding::Closed, None) => HOST_ENDED.to_owned(),
+            (HostEnding::Closed, Some(how)) => format!("{HOST_ENDED}: {how}"),
+        }
+    }
+
+    /// What tells that there is something to do: its socket, and its pipe if that `is_listened` to.
+    pub(super) fn wakes(&self, is_listened: bool) -> impl Iterator<Item = BorrowedFd<'_>> {
+        // What is over stays readable for ever.
+        let acks = (!self.is_over() && !self.has_hung_up).then(|| self.acks.as_fd());
+        let pipe = (!self.is_over() && is_listened).then(|| self.pipe.as_fd());
+        acks.into_iter().chain(pipe)
+    }
+
+    /// Reads what it asks.
+    pub(super) fn hear(&mut self) {
+        while self.fault.is_none() && !self.has_hung_up {
+            let mut bytes = [0; WAIT_BYTES + 1];
+            let wait = match recv(&*self.acks, &mut bytes, RecvFlags::DONTWAIT) {
+                Err(Errno::AGAIN) => return,
+                Err(Errno::INTR) => continue,
+                // The pipe tells when it is over.
+                Ok((_, 0)) | Err(_) => {
+                    self.has_hung_up = true;
+                    return;
+                }
+                Ok((read, _)) => Wait::decode(bytes.get(..read).unwrap_or_default()),
+            };
+            match wait {
+                None => self.fault = Some(Fault::Question),
+                Some(_) if self.waits.len() >= WAITS_MAX => self.fault = Some(Fault::Questions),
+                Some(wait) => {
+                    // Without a count it is never answered, and the call ends by its deadline.
+                    let written = self.written().unwrap_or(u64::MAX);
+                    self.waits.push_back((written, wait));
+                }
+            }
+        }
+    }
+
+    /// Answers what can be answered, as far as the socket has room.
+    pub(super) fn answer(&mut self, publisher: &Publisher) {
+        while let Some((after, wait)) = self.waits.front()
+            && *after <= self.drained
+        {
+            match wait.kept {
+                Kept::Pipe | Kept::Journal => {
+                    if !(Answer { token: wait.token, done: true }.send(&self.acks)) {
+                        return;
+                    }
+                }
+                Kept::Disk => publisher.sync_for(&self.acks, wait.token),
+            }
+            self.waits.pop_front();
+        }
+    }
+
+    /// Whether there are answers that its socket had no room for.
+    pub(super) fn is_owed(&self) -> bool {
+        self.waits.front().is_some_and(|(after, _)| *after <= self.drained)
+    }
+}
+
+/// What the front told of a host.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) end: HostEnd,
+    /// The process that it is alone in.
+    pub(super) process: Option<u32>,
+    /// How that ended.
+    pub(super) how: Option<String>,
+}
+
+impl Told {
+    /// With the two descriptors that come with a host.
+    pub(super) fn new(host: HostId, process: Option<u32>, fds: Vec<OwnedFd>) -> Result<Self, &'static str> {
+        let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).map_err(|_other| "a host without its two descriptors")?;
+        Ok(Self { end: HostEnd { host, pipe, acks }, process, how: None })
+    }
+}
+
+/// The pipes of hosts that were writing when an earlier notary died.
+pub(super) struct Pipes<'p> {
+    pub(super) hosts: &'p [Told],
+    pub(super) peek: &'p mut Peek,
+    /// What the journal holds of them.
+    pub(super) pasts: HashMap<HostId, Past>,
+}
+
+impl LiveHosts for Pipes<'_> {
+    fn are_there(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
+    fn is_live(&self, host: HostId) -> bool {
+        self.hosts.iter().any(|told| told.end.host == host)
+    }
+
+    fn saw(&mut self, seen: OfHost) {
+        let host = match seen {
+            OfHost::Call(call) => call.host(),
+            OfHost::Enforcement(host) => host,
+            OfHost::Blocked(blocked) => blocked.host,
+        };
+        if !self.is_live(host) {
+            return;
+        }
+        let past = self.pasts.entry(host).or_default();
+        match seen {
+            OfHost::Call(call) => drop(past.counts.take(call.count())),
+            OfHost::Enforcement(_) => past.is_confined = true,
+            OfHost::Blocked(blocked) => drop(past.blocked.get_or_insert(blocked)),
+        }
+    }
+
+    /// The frame was cut in two by the death of a notary within `splice`: its end is what a pipe begins with.
+    fn finish(&mut self, torn: &[u8], splice: &mut SpliceRest<'_>) -> io::Result<bool> {
+        for Told { end, .. } in self.hosts {
+            let Seen::Bytes(count) = self.peek.look(end.pipe.as_fd())? else { continue };
+            let joined = [torn, self.peek.bytes(count)].concat();
+            let Some(whole) = whole_length(&joined).filter(|whole| (torn.len()..=joined.len()).contains(whole)) else {
+                continue;
+            };
+            if !matches!(head(&joined), Head::Frame { .. }) {
+                continue;
+            }
+            let rest = whole - torn.len();
+            let mut moved = 0;
+            while moved < rest {
+                moved += splice_some(end.pipe.as_fd(), rest - moved, moved, splice)?;
+            }
+            return Ok(true);
+        }
+        Ok(false)
+    }
+}
+
+fn splice_some(pipe: BorrowedFd<'_>, bytes: usize, at: usize, splice: &mut SpliceRest<'_>) -> io::Result<usize> {
+    match splice(pipe, bytes, at as u64) {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+        moved => moved,
+    }
+}
+
+const HOST_ENDED: &str = "the host ended without closing the call";
+
+/// How long the front has to say how a host's process ended, and that process to end.
+const END_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a blocked call waits for what the kernel says of it.
+const WITNESS_WAIT: Duration = Duration::from_millis(50);
+
+/// Enough to see what a host ran into; a host cannot fill the ledger with them.
+const KERNEL_RECORDS_MAX: usize = 16;
+
+/// Far above the threads of any host.
+const WAITS_MAX: usize = 1 << 14;
+
+#[cfg(test)]
+mod tests {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    use super::*;
+    use tollgate_audit::codec::blocked_frame::{BLOCKED_FRAME_BYTES_MAX, write_blocked_frame};
+    use tollgate_audit::confinement::{AUDIT_ARCH_X86_64, BlockedCall, ThreadName};
+    use crate::recorder::HostWay;
+
+    /// A host in a process of its own, and its ends of the way here.
+    fn apart() -> (Host, HostWay) {
+        let (way, HostEnd { host, pipe, acks }) = HostWay::new().unwrap();
+        let told = Told::new(host, Some(4_000_000), vec![pipe, acks]).unwrap();
+        (Host::new(Intake::new(host), told), way)
+    }
+
+    /// As when its filter has stopped a system call.
+    fn block(host: &mut Host) {
+        let blocked = BlockedCall {
+            host: host.id,
+            call: None,
+            thread: ThreadName::new("worker-1"),
+            number: 257,
+            arch: AUDIT_ARCH_X86_64,
+            arguments: [0; 6],
+            instruction: 0,
+        };
+        let mut bytes = [0; BLOCKED_FRAME_BYTES_MAX];
+        let length = write_blocked_frame(&mut bytes, &blocked);
+        let (used, fault) = host.intake.take(&bytes[..length], |_taken| {});
+        assert!(used == length && fault.is_none());
+    }
+
+    /// Notes that it ends; when that was.
+    fn ends(host: &mut Host) -> Instant {
+        host.news();
+        host.ending_since.unwrap()
+    }
+
+    const MOMENT: Duration = Duration::from_nanos(1);
+
+    #[test]
+    fn how_a_process_ended_is_awaited_for_a_while_and_not_where_nobody_will_say_it() {
+        let (mut host, way) = apart();
+        drop(way);
+        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
+        let since = ends(&mut host);
+        for waited in [Duration::ZERO, END_WAIT - MOMENT] {
+            assert!(!host.can_be_closed(false, false, since + waited), "the front may still say it");
+            assert!(host.can_be_closed(true, false, since + waited), "no front is there to say it");
+        }
+        assert!(host.can_be_closed(false, false, since + END_WAIT), "it is not waited for any longer");
+        host.process_ended("exit code 1".to_owned());
+        assert!(host.can_be_closed(false, false, since), "it is said");
+    }
+
+    #[test]
+    fn a_blocked_host_that_does_not_end_is_over_after_a_while() {
+        let (mut host, _way) = apart();
+        block(&mut host);
+        let since = ends(&mut host);
+        host.process_ended("exit code 159".to_owned());
+        for waited in [Duration::ZERO, END_WAIT - MOMENT] {
+            assert!(!host.is_over_at(since + waited), "what its threads wrote meanwhile counts");
+            assert!(!host.can_be_closed(true, false, since + waited));
+        }
+        assert!(host.can_be_closed(false, false, since + END_WAIT));
+    }
+
+    #[test]
+    fn what_the_kernel_says_of_a_blocked_host_is_awaited_for_a_moment() {
+        let (mut host, way) = apart();
+        block(&mut host);
+        drop(way);
+        let since = ends(&mut host);
+        host.process_ended("exit code 159".to_owned());
+        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
+        assert!(host.can_be_closed(false, false, since), "no witness is there");
+        assert!(!host.can_be_closed(false, true, since + WITNESS_WAIT - MOMENT));
+        assert!(host.can_be_closed(false, true, since + WITNESS_WAIT), "it is not waited for any longer");
+        host.kernel_says(4_000_000, "sig=31".to_owned());
+        assert!(host.can_be_closed(false, true, since), "it is said");
+    }
+
+    /// A socket that is closed stays readable for ever: a notary that polled it would never sleep.
+    #[test]
+    fn a_host_that_hangs_up_does_not_keep_its_notary_awake() {
+        let (mut host, HostWay { acks, pipe, .. }) = apart();
+        drop(acks);
+        host.hear();
+        let mut polled: Vec<_> = host.wakes(true).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        assert_eq!(polled.len(), 1, "its pipe alone");
+        assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(0), "nothing to wake for");
+        drop(pipe);
+        assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(1), "until its pipe is closed too");
+        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
+        assert_eq!(host.wakes(true).count(), 0, "and then it is over");
+    }
+}
