@@ -13,9 +13,11 @@ use tollgate::{
     AuditSink, CallError, CallFailure, Caller, Engine, InProcess, InProcessThread, LoadedTool, Provenance, RejectError,
     Request,
 };
-use tollgate_audit::{AppendError, CallClass, CallId, EncodedEntry, Entry, HostId, Kept, Record, RecordError, Recorded, read};
-use tollgate_ledger::{Ledger, SideStore};
+use tollgate_audit::{
+    AppendError, CallClass, CallId, EncodedEntry, Entry, HostId, Kept, Record, RecordError, Recorded, read,
+};
 use tollgate_capability::{ArgumentsRecord, Cap, CapabilitySet};
+use tollgate_ledger::{Ledger, SideStore};
 use tollgate_workspace::{Lab, ORIGIN, guest, manifest, set_in};
 
 const SECRET: &str = "a-secret-that-an-agent-passed-on";

@@ -2,10 +2,10 @@
 //!
 //! A link in the place of a folder must lead neither a reader nor a writer elsewhere.
 
-#[cfg(not(target_os = "linux"))]
-mod by_path;
 #[cfg(target_os = "linux")]
 mod by_folder;
+#[cfg(not(target_os = "linux"))]
+mod by_path;
 
 #[cfg(target_os = "linux")]
 pub use self::by_folder::{FOLDER, Place};

@@ -14,3 +14,19 @@ pub fn beside(dir: &Path, extension: &str) -> io::Result<PathBuf> {
     name.push(extension);
     Ok(dir.with_file_name(name))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beside_is_never_inside() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = dir.path().join("ledger");
+        fs::create_dir(&ledger).unwrap();
+        let expected = fs::canonicalize(dir.path()).unwrap().join("ledger.key");
+        assert_eq!(beside(&ledger, "key").unwrap(), expected);
+        assert_eq!(beside(&ledger.join("."), "key").unwrap(), expected);
+        assert!(beside(Path::new("/"), "key").is_err());
+    }
+}

@@ -109,6 +109,7 @@ pub mod tree;
 pub use crate::answer::{Answer, Newer, UntriedError, key_hint, read_checkpoint, read_key};
 pub use crate::append_error::{AppendError, RoomFor};
 pub use crate::call_tree::{CallProofError, call_root, prove_in_call, verify_in_call};
+pub use crate::causes::with_causes;
 pub use crate::checkpoint::{Checkpoint, ParseCheckpointError, ReadCheckpointError, SignedCheckpoint};
 pub use crate::codec::blocked_frame::{BLOCKED_FRAME_BYTES_MAX, write_blocked_frame};
 pub use crate::codec::{DecodeError, ENTRY_BYTES_MAX, ENTRY_VERSION, EncodedEntry, TEXT_BYTES_MAX};
@@ -126,7 +127,6 @@ pub use crate::ids::{
 };
 pub use crate::journal::OlderFormat;
 pub use crate::key::{KeyId, ORIGIN_BYTES_MAX, ParseKeyError, SigningKey, VerifierKey};
-pub use crate::causes::with_causes;
 pub use crate::note::{
     NOTE_BYTES_MAX, NOTE_SIGNATURES_MAX, NoteSignature, ParseNoteError, SignedNote, VerifyNoteError,
 };

@@ -60,11 +60,7 @@ pub fn is_link() -> io::Error {
 
 /// `file`, if it is a regular one.
 pub fn checked(file: File) -> io::Result<File> {
-    if file.metadata()?.is_file() {
-        Ok(file)
-    } else {
-        Err(not_regular())
-    }
+    if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular()) }
 }
 
 fn not_regular() -> io::Error {

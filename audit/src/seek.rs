@@ -12,10 +12,10 @@ use crate::checkpoint;
 use crate::codec::{CHECK_BYTES, LENGTH_BYTES, kind_and_call};
 use crate::entry::{Entry, Kind};
 
+use crate::beside::beside;
 use crate::frame::{Frames, Step};
 use crate::ids::{CallId, LeafIndex};
 use crate::journal;
-use crate::beside::beside;
 use crate::moment::{Moment, moment};
 use crate::state::{self, Resume};
 use crate::tile_path::{TILE_WIDTH, TileKind, TilePath};

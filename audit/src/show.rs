@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::beside::beside;
 use crate::checkpoint;
 use crate::codec::{DecodeError, kind_and_call};
 use crate::entry::{Entry, Kind};
 use crate::frame::{CorruptFrame, FrameError, Frames, Step, whole_frames};
 use crate::ids::{CallId, LeafHash, LeafIndex};
 use crate::journal;
-use crate::beside::beside;
 use crate::lock;
 use crate::seek;
 use crate::state::{self, Resume};

@@ -334,13 +334,7 @@ impl Structure {
     }
 
     /// Takes the next entry; what is wrong with it goes to `report`.
-    pub fn entry(
-        &mut self,
-        index: LeafIndex,
-        entry: &Entry<'_>,
-        leaf: LeafHash,
-        report: &mut impl FnMut(Problem),
-    ) {
+    pub fn entry(&mut self, index: LeafIndex, entry: &Entry<'_>, leaf: LeafHash, report: &mut impl FnMut(Problem)) {
         if index == LeafIndex(0) && !matches!(entry, Entry::LedgerOpened(_)) {
             report(Problem::NotOpened);
         }

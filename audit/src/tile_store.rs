@@ -59,7 +59,6 @@ impl TileStore {
         }
         Ok(TileEdge::from_levels(at, levels))
     }
-
 }
 
 /// Whether the file of this name is one that has no name of a tile yet.

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::beside::beside;
 use crate::checkpoint::{self, CHECKPOINT_FILE, Checkpoint, ReadCheckpointError, SignedCheckpoint};
 use crate::entry::{Entry, Kind};
 use crate::frame::{Frame, FrameError, Frames, Step};
 use crate::ids::{CallId, LeafIndex, RootHash, TreeSize};
 use crate::journal::{self, JOURNAL_FILE};
 use crate::key::VerifierKey;
-use crate::beside::beside;
 use crate::lock::{self, LOCK_FILE};
 use crate::sets::{SETS_FOLDER, verify_sets};
 use crate::state::{self, Remembered};

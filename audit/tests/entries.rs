@@ -11,7 +11,13 @@ use expect_test::expect_file;
 use minicbor::Decoder;
 use minicbor::data::Type;
 use proptest::prelude::*;
-use tollgate_audit::{Action, Adoption, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest, Durability, ENTRY_BYTES_MAX, ENTRY_VERSION, Enforcement, Entry, Erasure, Fact, HostId, Intent, KernelRecord, KeyRotation, Kind, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey, Recorded, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage, Verdict, Violation};
+use tollgate_audit::{
+    Action, Adoption, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest,
+    Durability, ENTRY_BYTES_MAX, ENTRY_VERSION, Enforcement, Entry, Erasure, Fact, HostId, Intent, KernelRecord,
+    KeyRotation, Kind, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey,
+    Recorded, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage, Verdict,
+    Violation,
+};
 
 #[test]
 fn golden_bytes() {

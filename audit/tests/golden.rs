@@ -9,7 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use support::{ORIGIN, files, report, tempdir};
-use tollgate_audit::{Adoption, Call, CallClass, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, LeafIndex, Outcome, Problem, ReadCheckpointError, RootHash, Sequence, Takeover, TreeSize, Violation, call_root, disclose, find_call_end, prove, read, verify};
+use tollgate_audit::{
+    Adoption, Call, CallClass, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, LeafIndex, Outcome, Problem,
+    ReadCheckpointError, RootHash, Sequence, Takeover, TreeSize, Violation, call_root, disclose, find_call_end, prove,
+    read, verify,
+};
 use tollgate_ledger::{Ledger, OpenError, store_set};
 
 const SEED: [u8; 32] = [7; 32];

@@ -4,7 +4,9 @@
 
 mod support;
 
-use tollgate_audit::{DecodeError, Digest, ENFORCEMENT_POLICIES_MAX, ENTRY_BYTES_MAX, Enforcement, Entry, KernelRecord, Text};
+use tollgate_audit::{
+    DecodeError, Digest, ENFORCEMENT_POLICIES_MAX, ENTRY_BYTES_MAX, Enforcement, Entry, KernelRecord, Text,
+};
 
 /// Nothing but its one form is read of the kinds that hosts write.
 #[test]

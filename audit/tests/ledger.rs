@@ -12,7 +12,10 @@ use std::sync::Arc;
 use support::{
     DENIAL, OK, OPEN_AT, ORIGIN, begin, ending, forget_checkpoint, open, record_call, report, start, tempdir,
 };
-use tollgate_audit::{Action, AppendError, CallId, Durability, Entry, Expected, Kept, Kind, Layer, LeafIndex, Problem, RoomFor, RootHash, Sequence, TreeSize, VerifyOptions, read, verify, verify_with};
+use tollgate_audit::{
+    Action, AppendError, CallId, Durability, Entry, Expected, Kept, Kind, Layer, LeafIndex, Problem, RoomFor, RootHash,
+    Sequence, TreeSize, VerifyOptions, read, verify, verify_with,
+};
 use tollgate_ledger::{Ledger, OpenError, store_set};
 use tollgate_notary::{CallStart, CallTrail, DenialRef, FactRef, Room};
 

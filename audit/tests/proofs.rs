@@ -14,7 +14,10 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use support::{open, tempdir};
-use tollgate_audit::{ConsistencyProof, Frontier, InclusionProof, LeafHash, LeafIndex, ProofError, ProveError, Prover, RootHash, TreeSize, leaf_hash};
+use tollgate_audit::{
+    ConsistencyProof, Frontier, InclusionProof, LeafHash, LeafIndex, ProofError, ProveError, Prover, RootHash,
+    TreeSize, leaf_hash,
+};
 use tollgate_ledger::Ledger;
 
 /// A ledger with a checkpoint at each size of `sizes`, and the root at every size.

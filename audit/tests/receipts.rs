@@ -6,7 +6,10 @@ mod support;
 
 use proptest::prelude::*;
 use support::{Folder, open, record_call, tempdir};
-use tollgate_audit::{CallId, Disclosure, Entry, Kind, LeafIndex, Receipt, ReceiptError, Sequence, SigningKey, VerifierKey, VerifyReceiptError, disclose, find_call_end, prove};
+use tollgate_audit::{
+    CallId, Disclosure, Entry, Kind, LeafIndex, Receipt, ReceiptError, Sequence, SigningKey, VerifierKey,
+    VerifyReceiptError, disclose, find_call_end, prove,
+};
 
 fn recorded() -> (Folder, VerifierKey, LeafIndex) {
     let dir = tempdir().unwrap();

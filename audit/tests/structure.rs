@@ -5,7 +5,10 @@
 mod support;
 
 use support::{open, private_samples, report, samples, tempdir};
-use tollgate_audit::{CallClass, CallEnd, CallId, Closer, Digest, Entry, HostId, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict, Violation, call_root};
+use tollgate_audit::{
+    CallClass, CallEnd, CallId, Closer, Digest, Entry, HostId, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict,
+    Violation, call_root,
+};
 
 const CALL: CallId = CallId([0xca; 16]);
 

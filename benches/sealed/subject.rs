@@ -12,8 +12,8 @@ use rustix::net::SendFlags;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
 use tollgate::{AuditSink, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool, Provenance, Request};
 use tollgate_audit::HostId;
-use tollgate_notary::{Channel, HostWay, Recorder, Status};
 use tollgate_config::SandboxLevel;
+use tollgate_notary::{Channel, HostWay, Recorder, Status};
 use tollgate_workspace::forgets::Forgets;
 
 use crate::scene::{self, CALLS, Call};

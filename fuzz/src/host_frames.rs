@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tollgate_audit::{CallClass, CallId, Entry, HostId, LeafHash, Sequence, Verdict, VerifyOptions, call_root, leaf_hash, verify_with};
+use tollgate_audit::{
+    CallClass, CallId, Entry, HostId, LeafHash, Sequence, Verdict, VerifyOptions, call_root, leaf_hash, verify_with,
+};
 use tollgate_ledger::Ledger;
 use tollgate_notary::{HostFault, Intake};
 

@@ -1,6 +1,9 @@
 //! Bytes as the journal of a ledger whose writer died before it signed anything: reading, verifying, recovering.
 
-use tollgate_audit::{Entry, Finding, Frontier, LedgerOpened, PublicKey, ReadError, SigningKey, VerifyOptions, leaf_hash, read, verify, verify_with};
+use tollgate_audit::{
+    Entry, Finding, Frontier, LedgerOpened, PublicKey, ReadError, SigningKey, VerifyOptions, leaf_hash, read, verify,
+    verify_with,
+};
 use tollgate_ledger::{Ledger, Recovery};
 
 use crate::folder::Folder;

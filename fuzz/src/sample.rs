@@ -2,7 +2,12 @@
 
 use std::sync::OnceLock;
 
-use tollgate_audit::{AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Digest, Durability, Enforcement, Entry, Erasure, Fact, Frontier, HostId, Intent, KernelRecord, KeyRotation, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, VerifierKey, Violation, call_root, leaf_hash};
+use tollgate_audit::{
+    AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Digest, Durability,
+    Enforcement, Entry, Erasure, Fact, Frontier, HostId, Intent, KernelRecord, KeyRotation, Layer, LeafIndex,
+    LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, Takeover,
+    ThreadName, TreeSize, Usage, Verdict, VerifierKey, Violation, call_root, leaf_hash,
+};
 use tollgate_ledger::Ledger;
 
 use crate::folder::{Files, Folder};

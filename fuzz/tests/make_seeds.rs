@@ -5,7 +5,10 @@
 
 use std::path::Path;
 
-use tollgate_audit::{CallId, Checkpoint, Disclosure, Entry, KeyId, LeafIndex, NoteSignature, Receipt, RootHash, Sequence, SignedNote, SigningKey, TileKind, TilePath, TreeSize, disclose, prove};
+use tollgate_audit::{
+    CallId, Checkpoint, Disclosure, Entry, KeyId, LeafIndex, NoteSignature, Receipt, RootHash, Sequence, SignedNote,
+    SigningKey, TileKind, TilePath, TreeSize, disclose, prove,
+};
 use tollgate_fuzz::{
     Folder, HOST, KEY_SEED, ORIGIN, STEP_BYTES, adoption, blocked, call, enforcement, erasure, frame, kernel_record,
     opened, policy, rejected, rotated, sample, side_store_of, takeover,

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tollgate_audit::{CallClass, CallId, Kept, Salt, Usage};
-use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_capability::{Acknowledge, Cap, Limits};
+use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{Digest, Entry, Kept, Pairs, Policy, Text};
-use tollgate_ledger::store_set;
 use tollgate_capability::{CapabilitySet, ClockMode, FileId, Limits};
 use tollgate_config::{Manifest, OperationName};
+use tollgate_ledger::store_set;
 
 use crate::call::ExecutorThread;
 use crate::component::Component;

@@ -7,8 +7,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use tollgate_audit::{CallId, Digest, Recorded, Salt};
-use tollgate_ledger::SideStore;
 use tollgate_capability::ArgumentsRecord;
+use tollgate_ledger::SideStore;
 
 use crate::error::{CallError, CallFailure, with_causes};
 use crate::request::Answer;

@@ -11,8 +11,8 @@ use tollgate::{
     Provenance, Request, StartError,
 };
 use tollgate_audit::{AppendError, Record as _};
-use tollgate_notary::Recorder;
 use tollgate_config::{AdhocGrant, Grant, intersect};
+use tollgate_notary::Recorder;
 use tollgate_workspace::processes::{PATIENCE, children_of, kill};
 use tollgate_workspace::{guest, manifest};
 

@@ -28,10 +28,10 @@ use tollgate::{
     LoadError, LoadedTool, Provenance, Request,
 };
 use tollgate_audit::{Entry, Kept, Record, Report, read, verify};
-use tollgate_ledger::Ledger;
 use tollgate_capability::{CapabilitySet, OnViolation};
 use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
 use tollgate_example_tools::Guest;
+use tollgate_ledger::Ledger;
 
 pub use unable::{UNABLE, Unable};
 

@@ -6,8 +6,8 @@ use std::fs;
 use serde_json::{Value, json};
 use tollgate::CallError;
 use tollgate_audit::{Durability, Entry, Kept, Recorded};
-use tollgate_ledger::SideStore;
 use tollgate_capability::Access;
+use tollgate_ledger::SideStore;
 use tollgate_workspace::{Lab, UNABLE, exists};
 
 use crate::Texts;

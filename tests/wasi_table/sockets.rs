@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use tollgate_audit::Record as _;
-use tollgate_notary::{CallTrail, Room};
 use tollgate_capability::CapabilitySet;
+use tollgate_notary::{CallTrail, Room};
 use tollgate_wasi_proxy::{CallFacts, Gate, GateCtx, GateInput, GateView};
 use tollgate_workspace::forgets::{Forgets, start};
 use wasmtime::component::{Resource, ResourceTable};

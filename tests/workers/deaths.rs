@@ -7,8 +7,8 @@ use std::thread;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use tollgate::{CallError, CallFailure, CallId, Supervisor, SupervisorSettings, Tool, WorkerCommand, WorkerError};
 use tollgate_audit::Salt;
-use tollgate_ledger::SideStore;
 use tollgate_capability::ArgumentsRecord;
+use tollgate_ledger::SideStore;
 use tollgate_workspace::processes::{children_of, kill};
 
 use crate::Scale;

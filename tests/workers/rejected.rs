@@ -4,8 +4,8 @@ use rustix::process::{Signal, kill_process};
 use serde_json::json;
 use tollgate::{CallError, RejectError};
 use tollgate_audit::{CallClass, Entry};
-use tollgate_ledger::SideStore;
 use tollgate_capability::ArgumentsRecord;
+use tollgate_ledger::SideStore;
 
 use crate::Scale;
 use crate::scene::{Scene, await_that, call, read_many, spec, stands_still, start_worker};

@@ -141,7 +141,9 @@ impl Request {
             ("replay", [dir]) => Command::Replay { dir: dir.clone(), key: needed? },
             ("receipt", [file]) => Command::Receipt { file: file.clone(), key: needed? },
             ("consistency", [old, new]) => Command::Consistency { old: old.clone(), new: new.clone(), key: needed? },
-            ("ledger" | "replay" | "receipt" | "consistency", _) => return Err("not as many paths as this command takes".into()),
+            ("ledger" | "replay" | "receipt" | "consistency", _) => {
+                return Err("not as many paths as this command takes".into());
+            }
             (other, _) => return Err(format!("there is no command `{other}`")),
         };
         if complete && !matches!(command, Command::Ledger { .. } | Command::Replay { .. }) {

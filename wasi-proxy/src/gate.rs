@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{Action, AppendError, Durability, Layer, RoomFor};
-use tollgate_notary::{CALL_ENTRIES_MAX, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals};
 use tollgate_capability::{
     Cap, CapabilitySet, Decision, Denial, DiskCost, Fact, GrantIndex, HostCall, OnViolation, PathFault, RECORDS_MAX,
     Reason, Record, Rule, check,
 };
+use tollgate_notary::{CALL_ENTRIES_MAX, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals};
 
 mod permit;
 #[cfg(test)]

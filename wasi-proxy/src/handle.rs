@@ -5,8 +5,8 @@ use std::io;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use tollgate_notary::IntentId;
 use tollgate_capability::{Access, AccessSet, GrantIndex, HandleFacts, HostCall, Stdio};
+use tollgate_notary::IntentId;
 use wasmtime::component::ResourceTableError;
 
 use crate::gate::{Checked, Gate, Permit, Refused};

@@ -5,13 +5,13 @@
 use std::io;
 use std::path::PathBuf;
 
-use tollgate_audit::append_error::AppendError;
+use crate::key_file::KeyFileError;
 use crate::publish::PublishError;
+use tollgate_audit::append_error::AppendError;
 use tollgate_audit::checkpoint::ReadCheckpointError;
 use tollgate_audit::codec::DecodeError;
 use tollgate_audit::frame::CorruptFrame;
 use tollgate_audit::ids::{LeafIndex, RootHash, TreeSize};
-use crate::key_file::KeyFileError;
 use tollgate_audit::structure::Problem;
 
 /// The ledger is not open. No entry was changed; only [`OpenError::Append`] may leave new ones.

@@ -25,10 +25,10 @@ mod tail;
 mod tile_writer;
 
 pub use crate::call_counter::CallCounter;
-pub use crate::publish::PublishError;
 pub use crate::key_file::KeyFileError;
 pub use crate::ledger::{Ledger, Recovery};
 pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
+pub use crate::publish::PublishError;
 pub use crate::sets::store_set;
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
 pub use crate::system_call::{is_refused_call, of_call, of_thread, os_error, with_more};

@@ -64,7 +64,5 @@ fn read_pid(file: &mut File) -> Option<u32> {
     parse(&text)
 }
 
-
 /// How often a lock is tried again.
 pub(crate) const RETRY: Duration = Duration::from_millis(5);
-

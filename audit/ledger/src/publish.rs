@@ -30,4 +30,3 @@ pub(crate) fn publish(dir: &Path, note: &SignedNote) -> Result<(), PublishError>
     fs::rename(&fresh, dir.join(CHECKPOINT_FILE)).map_err(failed)?;
     File::open(dir).map_err(failed)?.sync_all().map_err(sync_failed)
 }
-

@@ -5,6 +5,9 @@
 use std::io;
 use std::path::Path;
 
+use crate::ledger_error::OpenError;
+use crate::tail::Tail;
+use crate::tile_writer::TileWriter;
 use tollgate_audit::checkpoint::SignedCheckpoint;
 use tollgate_audit::codec::kind_and_call;
 use tollgate_audit::confinement::BlockedCall;
@@ -13,12 +16,9 @@ use tollgate_audit::frame::{FrameError, Frames, Step, frame_bytes};
 use tollgate_audit::ids::{CallId, HostId, LeafIndex, PublicKey, RootHash, TreeSize};
 use tollgate_audit::journal;
 use tollgate_audit::key::VerifierKey;
-use crate::ledger_error::OpenError;
 use tollgate_audit::state::{Remembered, Resume};
 use tollgate_audit::structure::{Problem, Structure};
-use crate::tail::Tail;
 use tollgate_audit::tile_store::TileStore;
-use crate::tile_writer::TileWriter;
 use tollgate_audit::tiles::TileEdge;
 
 /// What a ledger's folder holds.

@@ -17,12 +17,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use self::shard::{FULL, HEADER_BYTES, OPEN, Shard, Swept, is_named, must_be_private};
+use crate::side_record::{RecordKind, Records, SideStep, push_record};
+use tollgate_audit::beside::beside;
 use tollgate_audit::ids::CallId;
 use tollgate_audit::journal::JOURNAL_FILE;
-use tollgate_audit::beside::beside;
 use tollgate_audit::private::{Private, Salt};
 use tollgate_audit::regular;
-use crate::side_record::{RecordKind, Records, SideStep, push_record};
 
 /// Longest text of a call that the side store keeps: as much as a tool may be given or answer.
 pub const PRIVATE_BYTES_MAX: usize = 64 << 20;

@@ -99,22 +99,22 @@ mod tests {
         let files = getrlimit(Resource::Nofile).current.unwrap();
         let full = of_call("pipe2", Errno::MFILE).to_string();
         assert!(full.ends_with(&format!("; the limit RLIMIT_NOFILE (`ulimit -n`) is {files}")), "{full}");
-        assert_eq!(crate::with_causes(&refused), text, "told once");
+        assert_eq!(tollgate_audit::with_causes(&refused), text, "told once");
     }
 
     #[test]
     fn the_number_is_found_behind_the_words_unless_a_filter_refused_the_call() {
         for errno in [Errno::MFILE, Errno::AGAIN, Errno::NOMEM, Errno::FBIG] {
             let named = of_call("clone3", errno);
-            assert_eq!((crate::os_error(&named), is_refused_call(&named)), (Some(errno.raw_os_error()), false));
+            assert_eq!((os_error(&named), is_refused_call(&named)), (Some(errno.raw_os_error()), false));
         }
         for errno in [Errno::PERM, Errno::NOSYS] {
             let named = of_call("clone3", errno);
-            assert_eq!((crate::os_error(&named), is_refused_call(&named)), (None, true));
+            assert_eq!((os_error(&named), is_refused_call(&named)), (None, true));
         }
         let more = with_more(Errno::NOENT.into(), "; little memory");
         assert_eq!(more.to_string(), "No such file or directory (os error 2); little memory");
-        assert_eq!((crate::os_error(&more), is_refused_call(&more)), (Some(Errno::NOENT.raw_os_error()), false));
+        assert_eq!((os_error(&more), is_refused_call(&more)), (Some(Errno::NOENT.raw_os_error()), false));
         assert_eq!(with_more(io::Error::other("torn"), "; more").to_string(), "torn");
     }
 

@@ -86,7 +86,8 @@ impl TileWriter {
         for kind in kinds {
             let (edge, _width) = edge_tile(size, kind.level());
             for unfinished in [TilePath::full(kind, edge), TilePath::of_width(kind, edge, 1)] {
-                if_there(Place::find(&self.dir, &fresh(unfinished))).map_or(Ok(false), |place| beneath::remove(&place?))?;
+                if_there(Place::find(&self.dir, &fresh(unfinished)))
+                    .map_or(Ok(false), |place| beneath::remove(&place?))?;
             }
             for index in edge.. {
                 let full = self.remove(TilePath::full(kind, index))?;

@@ -17,8 +17,8 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socketpair};
 use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
 
-use tollgate_ledger::CallCounter;
 use serde::{Deserialize, Serialize};
+use tollgate_ledger::CallCounter;
 
 use crate::acks::{ANSWER_BYTES, Answer, Wait};
 use tollgate_audit::append_error::AppendError;

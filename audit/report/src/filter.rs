@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use tollgate_audit::entry::{Call, Entry, Intent, Kind, Policy, Verdict, Violation};
-use tollgate_audit::moment::{Moment, moment};
 use tollgate_audit::ids::{CallId, LeafIndex};
+use tollgate_audit::moment::{Moment, moment};
 use tollgate_audit::text::Text;
 
 mod call_pattern;

@@ -7,13 +7,13 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::filter::Filter;
+use tollgate_audit::Report;
 use tollgate_audit::checkpoint::Checkpoint;
 use tollgate_audit::entry::{Entry, Kind};
-use crate::filter::Filter;
 use tollgate_audit::ids::{CallId, LeafIndex, RootHash, TreeSize};
 use tollgate_audit::key::VerifierKey;
 use tollgate_audit::show::ReadError;
-use tollgate_audit::Report;
 
 mod activity;
 mod charts;

@@ -12,7 +12,12 @@ use std::time::Instant;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
-use tollgate_audit::{AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Closer, Digest, Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact, Frontier, HostId, Intent, Kept, KernelRecord, KeyRotation, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, PublicKey, Recorded, Report, RootHash, Sequence, SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, verify};
+use tollgate_audit::{
+    AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Closer, Digest, Durability,
+    EncodedEntry, Enforcement, Entry, Erasure, Fact, Frontier, HostId, Intent, Kept, KernelRecord, KeyRotation, Layer,
+    LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, PublicKey, Recorded, Report, RootHash, Sequence,
+    SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, verify,
+};
 use tollgate_ledger::Ledger;
 use tollgate_notary::{CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, OutcomeTotals, Room};
 

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use rustix::io::Errno;
+use tollgate_config::TimeSpan;
 use tollgate_ledger::os_error;
 use tollgate_notary::LedgerFault;
-use tollgate_config::TimeSpan;
 
 use super::args::{LedgerArgs, WritableLedgerArgs};
 use super::cause::{Place, advice, advice_on};

@@ -3,7 +3,10 @@
 use std::ffi::CString;
 
 use libc::EACCES;
-use tollgate_audit::{Call, CallId, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, HostId, KernelRecord, LedgerKey, LedgerOpened, Level, PublicKey, Recorded};
+use tollgate_audit::{
+    Call, CallId, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, HostId, KernelRecord, LedgerKey,
+    LedgerOpened, Level, PublicKey, Recorded,
+};
 
 use super::ground::{Ground, text};
 use super::raw::{Miss, Reply, open2, raw};

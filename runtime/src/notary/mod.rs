@@ -24,7 +24,9 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::{CallId, HostId, LeafIndex, TreeSize};
 use tollgate_ledger::of_thread;
-use tollgate_notary::{Channel, ChannelError, FromNotary, HostEnd, HostEnding, LedgerFault, Received, Recorder, Status, ToNotary};
+use tollgate_notary::{
+    Channel, ChannelError, FromNotary, HostEnd, HostEnding, LedgerFault, Received, Recorder, Status, ToNotary,
+};
 
 use self::child::{Watched, say_ended, say_start, say_writer, spawn};
 pub use self::process::{NotaryRole, serve};

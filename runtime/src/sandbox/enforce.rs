@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::RawDir;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tollgate_audit::{Digest, Enforcement, Entry, HostId, Kept, Level, Record, RecordError, Text};
-use tollgate_ledger::of_call;
 use tollgate_config::SandboxLevel;
+use tollgate_ledger::of_call;
 
 use super::descriptors::close_but;
 use super::filter::{self, FilterError, LOGGING_FILTER, Log, Otherwise, Program};

@@ -33,9 +33,9 @@ use std::sync::Arc;
 use std::{io, panic, process, thread};
 
 use tollgate_audit::CallId;
+use tollgate_capability::CapabilitySet;
 use tollgate_ledger::of_thread;
 use tollgate_notary::{Channel, Recorder};
-use tollgate_capability::CapabilitySet;
 use tollgate_wasi_proxy::know_devtmpfs;
 
 use self::after::After;

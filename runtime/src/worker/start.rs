@@ -7,9 +7,9 @@ use std::os::unix::net::UnixStream;
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Digest, HostId};
-use tollgate_notary::{Channel, HostWay, Status};
 use tollgate_capability::PrivateSet;
 use tollgate_config::SandboxLevel;
+use tollgate_notary::{Channel, HostWay, Status};
 
 use super::after::SealedProcess;
 use super::connection::Connection;

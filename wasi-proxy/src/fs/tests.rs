@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
-use tollgate_notary::{CallTrail, Room};
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OnViolation, OpenFlags,
     Patterns, Reason, Target,
 };
+use tollgate_notary::{CallTrail, Room};
 
 use super::by_other_calls::{self, link_held, move_folder};
 use super::exchange::Decided;

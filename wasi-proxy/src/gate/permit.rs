@@ -2,8 +2,8 @@
 //! on: no effect happens twice for one decision, or for another call than the decided one.
 
 use rustix::io::Errno;
-use tollgate_notary::IntentId;
 use tollgate_capability::HostCall;
+use tollgate_notary::IntentId;
 
 /// Proof that a call was allowed and that its intent, if it is of the recorded kind, is in the ledger.
 #[must_use = "a dropped permit leaves an intent without an outcome"]

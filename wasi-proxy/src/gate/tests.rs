@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use tollgate_notary::{CallTrail, Room};
 use tollgate_capability::{
     Access, AccessSet, Cap, CapabilitySet, FileId, FsCapability, FsPath, GrantIndex, HostCall, INODE_CHARGE_BYTES,
     Limits, NAME_CHARGE_BYTES, Patterns, Target,
 };
+use tollgate_notary::{CallTrail, Room};
 
 use super::{Gate, Refused};
 use crate::forgets::{Forgets, start};

@@ -13,25 +13,25 @@ use std::sync::Mutex;
 
 use super::{Ledger, Publisher, Recovery, Writer, edge_tiles};
 use crate::call_counter::CallCounter;
+use crate::journal::Journal;
+use crate::key_file;
+use crate::ledger_error::OpenError;
+use crate::lock::{LedgerLock, LockError};
+use crate::owner;
+use crate::recover::{Found, Known, OfHost};
+use crate::state::StateFile;
+use crate::tile_writer::TileWriter;
+use tollgate_audit::beside::beside;
 use tollgate_audit::checkpoint::{self, Checkpoint, SignedCheckpoint};
 use tollgate_audit::entry::{Entry, LedgerKey, LedgerOpened};
 use tollgate_audit::frame::frame_bytes;
 use tollgate_audit::ids::{CallId, HostId, LeafIndex, TreeSize};
-use crate::journal::Journal;
 use tollgate_audit::journal::{self, OlderFormat};
 use tollgate_audit::key::{SigningKey, is_origin};
-use crate::key_file;
-use tollgate_audit::beside::beside;
-use crate::ledger_error::OpenError;
-use crate::lock::{LedgerLock, LockError};
-use crate::recover::{Found, Known, OfHost};
-use crate::owner;
 use tollgate_audit::show;
-use crate::state::StateFile;
 use tollgate_audit::state::{Remembered, Resume};
 use tollgate_audit::structure::OpenCall;
 use tollgate_audit::takeover::{Adoption, Takeover};
-use crate::tile_writer::TileWriter;
 use tollgate_audit::tree::Frontier;
 
 /// Which ledger to open, and what it records of that.

@@ -11,8 +11,8 @@ use std::time::Duration;
 use super::Erased;
 use crate::lock;
 use crate::owner;
-use tollgate_audit::regular;
 use crate::side_record::{CHECK_BYTES, Record, Records, SideStep, check};
+use tollgate_audit::regular;
 
 /// A shard that this process writes.
 #[derive(Debug)]
@@ -321,8 +321,8 @@ const ATTEMPTS: u32 = 8;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tollgate_audit::ids::CallId;
     use crate::side_record::{RecordKind, push_record};
+    use tollgate_audit::ids::CallId;
 
     fn shard(folder: &Path) -> Shard {
         let mut shard = Shard::create(folder.join("00000001.open"), 7).unwrap().unwrap();

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use super::shard::{Shard, Swept};
 use super::{Erased, length_of};
+use crate::side_record::SideStep;
 use tollgate_audit::entry::Entry;
 use tollgate_audit::frame::{FrameError, Frames, Step};
 use tollgate_audit::ids::{CallId, LeafIndex};
 use tollgate_audit::journal::JOURNAL_FILE;
 use tollgate_audit::regular;
-use crate::side_record::SideStep;
 
 impl Shard {
     /// See [`SideStore::sweep`](super::SideStore::sweep).

@@ -14,13 +14,13 @@ use super::intake::{HostFault, Intake, Past};
 use super::protocol::HostEnding;
 use super::publisher::Publisher;
 use crate::acks::{Answer, WAIT_BYTES, Wait};
+use crate::recorder::HostEnd;
 use tollgate_audit::confinement::KernelRecord;
 use tollgate_audit::frame::{Head, head, whole_length};
 use tollgate_audit::ids::HostId;
-use tollgate_ledger::ledger::{LiveHosts, SpliceRest};
 use tollgate_audit::record::Kept;
-use crate::recorder::HostEnd;
 use tollgate_ledger::ledger::OfHost;
+use tollgate_ledger::ledger::{LiveHosts, SpliceRest};
 
 #[derive(Debug)]
 pub(super) struct Host {
@@ -391,9 +391,9 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
+    use crate::recorder::HostWay;
     use tollgate_audit::codec::blocked_frame::{BLOCKED_FRAME_BYTES_MAX, write_blocked_frame};
     use tollgate_audit::confinement::{AUDIT_ARCH_X86_64, BlockedCall, ThreadName};
-    use crate::recorder::HostWay;
 
     /// A host in a process of its own, and its ends of the way here.
     fn apart() -> (Host, HostWay) {

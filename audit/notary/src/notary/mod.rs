@@ -27,16 +27,16 @@ pub use self::intake::{HostFault, Intake, Taken};
 pub use self::protocol::{FromNotary, HostEnding, LedgerFault, ToNotary};
 use self::publisher::Publisher;
 use self::witness::Witness;
-use tollgate_audit::append_error::AppendError;
 use crate::channel::{Channel, ChannelError};
+use tollgate_audit::append_error::AppendError;
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::entry::Entry;
 use tollgate_audit::ids::{CallId, LeafIndex, TreeSize};
 use tollgate_audit::journal::OlderFormat;
-use tollgate_ledger::ledger::{Ledger, Opening};
-use tollgate_audit::with_causes;
-use tollgate_ledger::{OpenError, os_error};
 use tollgate_audit::structure::OpenCall;
+use tollgate_audit::with_causes;
+use tollgate_ledger::ledger::{Ledger, Opening};
+use tollgate_ledger::{OpenError, os_error};
 
 /// A notary with its ledger open, about to serve.
 #[derive(Debug)]

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{EventfdFlags, eventfd};
 
 use crate::acks::Answer;
-use tollgate_ledger::ledger::Ledger;
 use tollgate_audit::with_causes;
 use tollgate_ledger::CheckpointError;
+use tollgate_ledger::ledger::Ledger;
 use tollgate_ledger::{of_call, of_thread};
 
 #[derive(Debug)]

@@ -11,11 +11,11 @@ use super::ranking::Counters;
 use super::shares::ShareCounters;
 use super::timeline::{Span, Spans};
 use super::{ActivityReport, CALLS_LISTED_MAX, CallNote, FORMAT, GROUPS_MAX, Group, GroupBy, Integrity, Reading};
+use crate::filter::{Context, Filter, Hit, OpenCalls, paths_asked};
 use tollgate_audit::confinement::BlockedCall;
 use tollgate_audit::entry::{Call, CallClass, CallEnd, Closer, Entry, Intent, Outcome, Verdict, Violation};
-use crate::filter::{Context, Filter, Hit, OpenCalls, paths_asked};
-use tollgate_audit::moment::{Moment, moment};
 use tollgate_audit::ids::{CallId, LeafIndex};
+use tollgate_audit::moment::{Moment, moment};
 use tollgate_audit::text::Text;
 
 pub(super) struct Tally<'f> {

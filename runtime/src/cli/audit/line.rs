@@ -165,7 +165,9 @@ fn facts(entry: &Entry<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tollgate_audit::{AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, HostId, KernelRecord, Level, ThreadName};
+    use tollgate_audit::{
+        AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, HostId, KernelRecord, Level, ThreadName,
+    };
 
     use super::*;
 

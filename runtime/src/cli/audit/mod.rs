@@ -27,8 +27,8 @@ use std::path::Path;
 
 use args::AuditCommand;
 use fault::argument;
-use tollgate_ledger::{Ledger, OpenError};
 use tollgate_config::TimeSpan;
+use tollgate_ledger::{Ledger, OpenError};
 
 use super::exit::{Exit, Failure};
 use super::ledger::{Patience, folder};

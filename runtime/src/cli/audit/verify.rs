@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tollgate_audit::{Answer, Expected, Finding, Kind, Newer, Problem, Report, RootHash, SignedCheckpoint, TreeSize, VerifierKey, VerifyOptions, read_checkpoint, verify_with};
+use tollgate_audit::{
+    Answer, Expected, Finding, Kind, Newer, Problem, Report, RootHash, SignedCheckpoint, TreeSize, VerifierKey,
+    VerifyOptions, read_checkpoint, verify_with,
+};
 
 use super::args::VerifyArgs;
 use super::argument;

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{CallClass, CallId, Digest, Durability, Kept, Layer, Recorded, Usage};
-use tollgate_ledger::Ledger;
-use tollgate_notary::{CallEnding, CallStart, CallTrail, DenialRef, FactRef, OutcomeTotals, Room};
 use tollgate_capability::{Fact, FsPath, GrantIndex, HostCall, OpenFlags, Target};
 use tollgate_example_tools::HOSTILE;
+use tollgate_ledger::Ledger;
+use tollgate_notary::{CallEnding, CallStart, CallTrail, DenialRef, FactRef, OutcomeTotals, Room};
 
 use super::counted;
 use crate::desk::{DOCS, Desk};

@@ -12,7 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{CallClass, Digest, Durability, Kept, Record as _, Recorded, Usage, verify};
-use tollgate_notary::{CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, Channel, FactRef, FromNotary, HostEnd, Notary, NotaryOf, OutcomeTotals, Recorder, Room, Status, ToNotary};
+use tollgate_notary::{
+    CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, Channel, FactRef, FromNotary, HostEnd, Notary, NotaryOf,
+    OutcomeTotals, Recorder, Room, Status, ToNotary,
+};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -12,7 +12,10 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use tollgate_audit::{Action, Call, CallClass, CallEnd, CallId, Closer, Entry, Fact, Intent, Layer, LeafHash, LeafIndex, LedgerOpened, Outcome, Pairs, Policy, ReadError, Sequence, Usage, Verdict, Violation, call_root};
+use tollgate_audit::{
+    Action, Call, CallClass, CallEnd, CallId, Closer, Entry, Fact, Intent, Layer, LeafHash, LeafIndex, LedgerOpened,
+    Outcome, Pairs, Policy, ReadError, Sequence, Usage, Verdict, Violation, call_root,
+};
 use tollgate_report::Filter;
 
 use crate::support::{OPEN_AT, samples};

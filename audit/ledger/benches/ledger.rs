@@ -8,7 +8,10 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{CallId, Digest, Durability, EncodedEntry, Entry, Fact, Intent, LeafIndex, Pairs, Policy, Prover, Salt, Sequence, TreeSize, Verdict, prove, verify};
+use tollgate_audit::{
+    CallId, Digest, Durability, EncodedEntry, Entry, Fact, Intent, LeafIndex, Pairs, Policy, Prover, Salt, Sequence,
+    TreeSize, Verdict, prove, verify,
+};
 use tollgate_ledger::{Ledger, SideStore};
 
 fn main() {

@@ -9,6 +9,7 @@
 )]
 
 mod made_up;
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use made_up::{Placed, RULES, START_S, Story, TOOLS, Who, any_story, fits_intent};

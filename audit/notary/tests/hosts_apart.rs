@@ -10,7 +10,7 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests that run this program as a child")]
 
-#[path = "../../tests/support/foreign.rs"]
+#[path = "../../../tests/support/foreign.rs"]
 #[allow(
     unreachable_pub,
     dead_code,
@@ -19,6 +19,7 @@
 )]
 mod required;
 mod running;
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,7 +31,10 @@ use std::time::{Duration, Instant};
 
 use running::{FAR, Running, begin, frame, kinds, record_call, tell_host, tell_host_in, verified};
 use support::{OK, OPEN_AT, ending, report, start, tempdir};
-use tollgate_audit::{AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, Durability, Entry, HostId, Kept, Kind, Record as _, TreeSize, read, write_blocked_frame};
+use tollgate_audit::{
+    AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, Durability, Entry, HostId, Kept, Kind, Record as _,
+    TreeSize, read, write_blocked_frame,
+};
 use tollgate_ledger::CallCounter;
 use tollgate_notary::{CallStart, CallTrail, FromNotary, HostEnd, HostEnding, HostWay, Recorder, Status, ToNotary};
 

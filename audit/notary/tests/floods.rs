@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
 mod running;
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::os::fd::OwnedFd;

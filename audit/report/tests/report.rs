@@ -9,6 +9,7 @@
 )]
 
 mod made_up;
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,10 @@ use expect_test::expect_file;
 use made_up::{START_S, Story, TOOLS, Who, any_story, fits_intent, placed_path};
 use proptest::prelude::*;
 use support::{ORIGIN, tempdir, usage, write_key};
-use tollgate_audit::{CallClass, CallId, Entry, KernelRecord, Kind, Layer, LeafIndex, ReadError, Usage, Verdict, VerifyOptions, read, verify, verify_with};
+use tollgate_audit::{
+    CallClass, CallId, Entry, KernelRecord, Kind, Layer, LeafIndex, ReadError, Usage, Verdict, VerifyOptions, read,
+    verify, verify_with,
+};
 use tollgate_ledger::Ledger;
 use tollgate_report::{ActivityReport, Filter, GROUPS_MAX, GroupBy};
 

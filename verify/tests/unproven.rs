@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "tests that run programs, themselves among them")]
 
+#[path = "../../audit/tests/support/mod.rs"]
 mod support;
 
 use std::fs;

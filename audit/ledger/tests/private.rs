@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "tests that run themselves as a child")]
 
+#[path = "../../tests/support/mod.rs"]
 mod support;
 
 use std::fs;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "tests that run the program")]
 
+#[path = "../../audit/tests/support/mod.rs"]
 mod support;
 
 use std::ffi::OsStr;
@@ -198,7 +199,7 @@ fn what_others_wrote_steers_no_terminal() {
 
 #[test]
 fn an_older_format_is_refused_by_its_number() {
-    let older = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/ledger-of-format-4");
+    let older = concat!(env!("CARGO_MANIFEST_DIR"), "/../audit/tests/golden/ledger-of-format-4");
     let (code, said) = run(&["ledger", older]);
     let refusal =
         "this ledger has format 2; this program reads format 5: keep the ledger and the program that wrote it";
