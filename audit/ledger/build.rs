@@ -8,7 +8,7 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if var_os("CARGO_CFG_TARGET_OS").is_none_or(|system| system != "linux") {
         println!(
-            "cargo::error=Tollgate's ledger, gate and command line need Linux; the guest SDK and `tollgate-capability` build anywhere"
+            "cargo::error=Tollgate's ledger, gate and command line need Linux; the guest SDK, `tollgate-capability` and `tollgate-verify` build anywhere"
         );
     }
 }

@@ -1,48 +1,70 @@
-//! Which crate of the workspace may use which: one direction, from what decides and what is proof up to the program.
+//! Which crate of the workspace may use which: one direction, from what decides and what is proof up to the program, as
+//! ARCHITECTURE.md draws it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 use serde_json::Value;
 
-/// Each crate that is shipped, with the crates of the workspace that it uses.
-const MAY_USE: [(&str, &[&str]); 9] = [
-    ("tollgate-plain", &[]),
-    ("tollgate-schema", &[]),
-    ("tollgate-capability", &["tollgate-plain"]),
-    ("tollgate-config", &["tollgate-capability", "tollgate-plain"]),
-    ("tollgate-audit", &["tollgate-plain"]),
-    ("tollgate-wasi-proxy", &["tollgate-audit", "tollgate-capability"]),
-    (
-        "tollgate",
-        &[
-            "tollgate-audit",
-            "tollgate-capability",
-            "tollgate-config",
-            "tollgate-plain",
-            "tollgate-schema",
-            "tollgate-wasi-proxy",
-        ],
-    ),
-    ("tollgate-guest-macros", &[]),
-    ("tollgate-guest", &["tollgate-guest-macros"]),
-];
-
-/// What the decision core and the format of the ledger do without: a verifier and an auditor's replay need no more than these.
+/// What the crates that only decide, read and prove do without: a verifier and an auditor's replay need no more than these.
 const NOT_BELOW: [&str; 4] = ["toml", "miette", "strsim", "clap"];
 
+/// What nothing that a verifier links may bring, however far below.
+const NOT_IN_THE_VERIFIER: [&str; 9] = [
+    "toml",
+    "miette",
+    "strsim",
+    "clap",
+    "wasmtime",
+    "tollgate-config",
+    "tollgate-ledger",
+    "tollgate-notary",
+    "tollgate-report",
+];
+
 #[test]
-fn crates_use_each_other_in_one_direction() {
-    let uses = uses();
-    for (name, may_use) in MAY_USE {
-        let used: BTreeSet<&str> =
-            uses[name].iter().map(String::as_str).filter(|used| uses.contains_key(*used)).collect();
-        assert_eq!(used, may_use.iter().copied().collect(), "{name}");
+fn crates_use_each_other_as_the_picture_shows() {
+    let (uses, shown) = (uses(), picture());
+    assert!(shown.len() > 10, "{shown:?}");
+    for (name, shown) in &shown {
+        let ours = uses[name].iter().filter(|used| uses.contains_key(*used));
+        assert_eq!(ours.cloned().collect::<BTreeSet<_>>(), *shown, "{name}");
     }
     for name in ["tollgate-capability", "tollgate-audit", "tollgate-wasi-proxy", "tollgate-plain", "tollgate-schema"] {
         let too_much: Vec<_> = NOT_BELOW.iter().filter(|other| uses[name].contains(**other)).collect();
         assert!(too_much.is_empty(), "{name} uses {too_much:?}");
     }
+}
+
+/// Its whole tree, as cargo would link it for the program of an auditor.
+#[test]
+fn a_verifier_links_neither_what_configures_nor_what_writes() {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--offline", "--edges", "normal", "--prefix", "none", "--format", "{p}"])
+        .args(["--package", "tollgate-verify", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8_lossy(&output.stdout);
+    let linked: BTreeSet<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(linked.contains("tollgate-audit") && linked.contains("tollgate-capability"), "{tree}");
+    let too_much: Vec<_> = NOT_IN_THE_VERIFIER.iter().filter(|other| linked.contains(**other)).collect();
+    assert!(too_much.is_empty(), "tollgate-verify links {too_much:?}");
+}
+
+/// The drawn crates of ARCHITECTURE.md, by the names of their packages, and what each uses of ours.
+fn picture() -> BTreeMap<String, BTreeSet<String>> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/ARCHITECTURE.md")).expect("a text");
+    let (_, after) = text.split_once("\nDependencies go one way.").expect("a picture of the crates");
+    let drawn = after.split("```").nth(1).expect("what is drawn");
+    let package = |name: &str| match name.trim() {
+        "tollgate" => "tollgate".to_owned(),
+        name => format!("tollgate-{name}"),
+    };
+    let rows = drawn.lines().filter_map(|line| line.split_once("─▶"));
+    let used = |list: &str| list.split(',').filter(|name| !name.trim().is_empty()).map(package).collect();
+    rows.map(|(name, list)| (package(name), used(list))).collect()
 }
 
 /// The packages of the workspace, and what each uses outside its tests.

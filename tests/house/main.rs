@@ -11,8 +11,19 @@ use std::path::Path;
 
 use modules::{Modules, cycles};
 
-/// Those with more than a few modules. The bindings of `guest-sdk` are generated, and name what implements them.
-const CRATES: [&str; 6] = ["audit", "capability", "capability/config", "runtime", "wasi-proxy", "xtask"];
+/// Those with more than a few modules.
+const CRATES: [&str; 10] = [
+    "audit",
+    "audit/ledger",
+    "audit/notary",
+    "audit/report",
+    "capability",
+    "capability/config",
+    "guest-sdk",
+    "runtime",
+    "wasi-proxy",
+    "xtask",
+];
 
 #[test]
 fn no_module_uses_one_that_uses_it() {
@@ -20,7 +31,7 @@ fn no_module_uses_one_that_uses_it() {
     let mut found = Vec::new();
     for name in CRATES {
         let uses = Modules::read(&root.join(name).join("src")).uses();
-        assert!(uses.len() > 5, "{name}: what was read?");
+        assert!(uses.len() > 3, "{name}: what was read?");
         found.extend(cycles(&uses).into_iter().map(|group| format!("{name}: {}", group.join(", "))));
     }
     assert!(found.is_empty(), "these modules use each other, so that none is read without all:\n{}", found.join("\n"));

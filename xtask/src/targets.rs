@@ -9,8 +9,15 @@ use crate::{Result, cargo, is_ci, setup};
 const ARM: &str = "aarch64-unknown-linux-gnu";
 const ELSEWHERE: [&str; 2] = ["aarch64-apple-darwin", "x86_64-pc-windows-msvc"];
 /// The crates that are the same on every system.
-const PURE: [&str; 5] =
-    ["tollgate-capability", "tollgate-config", "tollgate-guest", "tollgate-plain", "tollgate-schema"];
+const PURE: [&str; 7] = [
+    "tollgate-audit",
+    "tollgate-capability",
+    "tollgate-config",
+    "tollgate-guest",
+    "tollgate-plain",
+    "tollgate-schema",
+    "tollgate-verify",
+];
 /// Their tests that need nothing but themselves.
 const TESTS: [(&str, &[&str]); 5] = [
     ("tollgate-audit", &["entries", "golden", "sets", "structure"]),
@@ -20,7 +27,7 @@ const TESTS: [(&str, &[&str]); 5] = [
     ("tollgate-schema", &["*"]),
 ];
 /// The lowest of the crates that need Linux.
-const LOWEST_OF_LINUX: &str = "tollgate-audit";
+const LOWEST_OF_LINUX: &str = "tollgate-ledger";
 
 /// Lints the workspace for aarch64, runs the tests of the pure crates there, and checks these crates for macOS and Windows.
 pub(crate) fn targets() -> Result<()> {
