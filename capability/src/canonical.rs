@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::audit::AuditSettings;
+use crate::record_settings::AuditSettings;
 use crate::set::{CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, Record, StdioSet};
 
 impl CapabilitySet {

@@ -4,7 +4,7 @@
 /// How safe an intent is before its effect, the weaker first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Durability {
-    /// In the notary's pipe: it outlives the host process.
+    /// In the notary's pipe: it outlives the worker.
     #[default]
     Pipe,
     /// On disk: it outlives the machine's power.

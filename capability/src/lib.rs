@@ -26,7 +26,6 @@
 #![forbid(unsafe_code)]
 
 mod access;
-mod audit;
 mod call;
 mod canonical;
 mod check;
@@ -39,16 +38,16 @@ mod limits;
 mod path;
 mod patterns;
 mod policy_name;
-mod private;
+mod private_set;
 mod reach;
 mod reason;
+mod record_settings;
 mod recorded;
 mod rule;
 mod set;
 mod standing;
 
 pub use access::{Access, AccessSet};
-pub use audit::{Acknowledge, ArgumentsRecord, AuditSettings};
 pub use call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
 pub use canonical::CanonicalJsonError;
 pub use check::{Decision, check};
@@ -64,9 +63,10 @@ pub use limits::{
 pub use path::{Ending, FsPath, GrantIndex, NAME_BYTES_MAX, PATH_BYTES_MAX, PathFault};
 pub use patterns::{PATTERN_BYTES_MAX, PATTERNS_MAX, PatternError, Patterns};
 pub use policy_name::{Carries, POLICY_NAME, names_policy};
-pub use private::{PRIVATE_BYTES_MAX, PrivateSet, PrivateSetError};
+pub use private_set::{PRIVATE_BYTES_MAX, PrivateSet, PrivateSetError};
 pub use reach::Reach;
 pub use reason::Reason;
+pub use record_settings::{Acknowledge, ArgumentsRecord, AuditSettings};
 pub use recorded::{CANONICAL_BYTES_MAX, RecordedSet, RecordedSetError};
 pub use rule::{Denial, Rule};
 pub use set::{

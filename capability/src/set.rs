@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::access::{Access, AccessSet};
-use crate::audit::AuditSettings;
 use crate::call::{FileId, Stdio};
 use crate::patterns::Patterns;
 use crate::policy_name::names_policy;
+use crate::record_settings::AuditSettings;
 
 /// Everything a tool may do. Made of manifest and grant by `tollgate_config::intersect`, or empty.
 ///

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use tollgate_capability::{Access, AccessSet, PATH_BYTES_MAX, RandomMode, StdioSet};
 use tollgate_config::{
-    AdhocGrant, EnvValue, FsGrant, Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN,
-    Manifest, Needs, POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX, intersect, refuse_host, show_limit,
+    AdhocGrant, EnvValue, FsGrant, Grant, Manifest, Needs, POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX,
+    WORKER_GRACE_MS_MAX, WORKER_GRACE_MS_MIN, WORKER_IDLE_MS_MAX, WORKER_IDLE_MS_MIN, intersect, refuse_host,
+    show_limit,
 };
 
 use crate::diagnostics::shown;
@@ -38,7 +39,7 @@ fn policy(text: &str) {
         short &= grant.fs.values().all(|fs| fs.host.as_os_str().len() <= PATH_BYTES_MAX);
         whole(grant);
     }
-    hosts(&policy);
+    workers(&policy);
     let again = policy_toml(&policy);
     // Escapes may be longer than what they stand for, and so may paths once they are joined.
     if short && again.len() <= POLICY_BYTES_MAX {
@@ -48,10 +49,10 @@ fn policy(text: &str) {
     }
 }
 
-/// The times of hosts are inside their bounds; a tool has one home at most, and that is where it is found.
-fn hosts(policy: &Policy) {
-    assert!((HOST_IDLE_MS_MIN..=HOST_IDLE_MS_MAX).contains(&policy.hosts.idle_ms));
-    assert!((HOST_GRACE_MS_MIN..=HOST_GRACE_MS_MAX).contains(&policy.hosts.grace_ms));
+/// The times of workers are inside their bounds; a tool has one home at most, and that is where it is found.
+fn workers(policy: &Policy) {
+    assert!((WORKER_IDLE_MS_MIN..=WORKER_IDLE_MS_MAX).contains(&policy.workers.idle_ms));
+    assert!((WORKER_GRACE_MS_MIN..=WORKER_GRACE_MS_MAX).contains(&policy.workers.grace_ms));
     let mut seen = BTreeSet::new();
     for (name, tools) in &policy.compartments {
         assert!(!tools.is_empty(), "{name}");

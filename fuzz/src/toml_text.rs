@@ -35,10 +35,10 @@ pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
 }
 
 pub(crate) fn policy_toml(policy: &Policy) -> String {
-    let Policy { variables, tools, sandbox, hosts, compile, compartments } = policy;
-    let [idle, grace] = [hosts.idle_ms, hosts.grace_ms].map(TimeSpan::from_millis);
+    let Policy { variables, tools, sandbox, workers, compile, compartments } = policy;
+    let [idle, grace] = [workers.idle_ms, workers.grace_ms].map(TimeSpan::from_millis);
     let mut out =
-        format!("sandbox.require = \"{}\"\n[hosts]\nidle = \"{idle}\"\ngrace = \"{grace}\"\n", sandbox.require);
+        format!("sandbox.require = \"{}\"\n[workers]\nidle = \"{idle}\"\ngrace = \"{grace}\"\n", sandbox.require);
     let [cpu, time] = [compile.cpu_ms, compile.time_ms].map(TimeSpan::from_millis);
     writeln!(out, "[compile]\ncpu = \"{cpu}\"\ntime = \"{time}\"").unwrap();
     out.push_str("[compartments]\n");

@@ -156,7 +156,7 @@ pub(crate) fn a_dead_notary_takes_nothing(_: Scale) {
 /// A worker that stands still never puts its call on record, and nothing of that call is kept. Where a call was on its way
 /// to the ledger and its notary died, its texts are gone once the ledger is opened again.
 pub(crate) fn texts_of_a_call_that_never_began_do_not_stay(_: Scale) {
-    let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
+    let scene = Scene::under("[workers]\ngrace = \"50ms\"\n");
     let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
     (set.audit.arguments, set.limits.deadline_ms) = (ArgumentsRecord::Full, 2_000);
     let reader = scene.supervisor.add(spec("echo-read", set)).expect("a tool");

@@ -45,7 +45,7 @@ pub(crate) fn what_a_worker_turns_down_is_on_record_and_not_kept(_: Scale) {
 
 /// A worker that stands still before it takes a call is killed; the call is in no ledger, and nobody is told an id for it.
 pub(crate) fn a_call_that_never_reached_the_ledger_has_no_id(_: Scale) {
-    let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
+    let scene = Scene::under("[workers]\ngrace = \"50ms\"\n");
     let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
     set.limits.deadline_ms = 100;
     let reader = scene.supervisor.add(spec("echo-read", set)).expect("a tool");

@@ -20,7 +20,7 @@ use crate::scene::{
 /// A worker that stands still is given the grace of the policy beyond the deadline of its call, and no less.
 pub(crate) fn grace_is_how_long_a_worker_may_overrun(_: Scale) {
     for grace_ms in [50, 700] {
-        let scene = Scene::under(&format!("[hosts]\ngrace = \"{grace_ms}ms\"\n"));
+        let scene = Scene::under(&format!("[workers]\ngrace = \"{grace_ms}ms\"\n"));
         let sleeper = scene.add("sleep-forever", &["clock:monotonic=real"]);
         let worker = start_worker(&sleeper);
         let lost = thread::scope(|scope| {
@@ -76,7 +76,7 @@ const FUNCTION: &str = "(func (param i32) (result i32) local.get 0 i32.const 3 i
 
 /// Calls that share a worker with one that is killed for overrunning are lost with it, and told how.
 pub(crate) fn a_worker_that_overruns_while_others_wait(_: Scale) {
-    let scene = Scene::under("[hosts]\ngrace = \"50ms\"\n");
+    let scene = Scene::under("[workers]\ngrace = \"50ms\"\n");
     let specs = [1_000, 60_000].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
     let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
     let worker = start_worker(&tools[0]);
@@ -97,7 +97,7 @@ pub(crate) fn a_worker_that_overruns_while_others_wait(_: Scale) {
 
 /// A worker without calls ends, one with a call does not; the next call has another one.
 pub(crate) fn idle_workers_end(_: Scale) {
-    let scene = Scene::under("[hosts]\nidle = \"50ms\"\n");
+    let scene = Scene::under("[workers]\nidle = \"50ms\"\n");
     let sleeper = scene.sleeper();
     let first = start_worker(&sleeper);
     let mut answered = Vec::new();

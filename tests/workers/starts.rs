@@ -22,7 +22,7 @@ use crate::scene::{READS, Scene, await_that, call, read_many, sleep, sleeps, spe
 /// The deadlock that there was: workers are ended for being idle at the moment when others start. Thousands of real starts.
 pub(crate) fn workers_start_while_others_end(scale: Scale) {
     for batch in 0..scale.batches_of_starts {
-        let scene = Scene::under("[hosts]\nidle = \"10ms\"\n");
+        let scene = Scene::under("[workers]\nidle = \"10ms\"\n");
         let tools = [(); TOOLS].map(|()| long(&scene, "echo-read", &READS));
         let (started, next) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let answered: Vec<CallId> = thread::scope(|scope| {
@@ -98,7 +98,7 @@ pub(crate) fn a_caller_leaves_a_slow_start_at_its_deadline(_: Scale) {
 
 /// A worker that stands still when it is told to end is killed; meanwhile its tool has another one, and so have others.
 pub(crate) fn a_worker_that_does_not_end_holds_up_nobody(_: Scale) {
-    let scene = Scene::under("[hosts]\nidle = \"500ms\"\n");
+    let scene = Scene::under("[workers]\nidle = \"500ms\"\n");
     let (sleeper, reader) = (scene.sleeper(), long(&scene, "echo-read", &READS));
     let mut answered = vec![sleep(&sleeper, 1).expect("an answer").call];
     // It may be found idle before it is stopped, and then ends by itself.

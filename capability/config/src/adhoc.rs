@@ -25,7 +25,7 @@ use tollgate_plain::one_line;
 
 use crate::diagnostic::ValueError;
 use crate::grant::{EnvValue, FsGrant, Grant, granted};
-use crate::host::host_path;
+use crate::host_path::host_path;
 use crate::limits::PartialLimits;
 use crate::names::{EnvName, GuestPath};
 use crate::nearest::nearest;

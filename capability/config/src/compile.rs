@@ -6,9 +6,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::diagnostic::{Document, DocumentError};
-use crate::hosts::millis;
 use crate::schema::{DurationSchema, quantity};
 use crate::units::{Quantity, Unit};
+use crate::workers::millis;
 
 /// Least CPU time, and least time by the clock, in milliseconds: the kernel counts CPU time in whole seconds
 /// (`RLIMIT_CPU`, `setrlimit(2)`).
@@ -61,7 +61,7 @@ pub(crate) struct RawCompile {
 }
 
 impl RawCompile {
-    pub(crate) fn narrow(self, document: &Document) -> Result<CompileSettings, DocumentError> {
+    pub(crate) fn resolve(self, document: &Document) -> Result<CompileSettings, DocumentError> {
         let CompileSettings { cpu_ms, time_ms } = CompileSettings::DEFAULT;
         let cpu = (self.cpu, "compile.cpu", COMPILE_MS_MIN..=COMPILE_CPU_MS_MAX, cpu_ms);
         let time = (self.time, "compile.time", COMPILE_MS_MIN..=COMPILE_TIME_MS_MAX, time_ms);

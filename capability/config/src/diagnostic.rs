@@ -10,7 +10,7 @@ use thiserror::Error;
 use tollgate_capability::PatternError;
 use tollgate_plain::{one_line, same_length};
 
-use crate::host::HostPathError;
+use crate::host_path::HostPathError;
 use crate::names::{CompartmentName, NameError, ToolName};
 use crate::nearest::nearest;
 use crate::pin::PinFault;
@@ -151,7 +151,7 @@ pub enum PolicyError {
     Document(#[from] DocumentError),
     /// A tool is in two compartments, or twice in one.
     #[error("the tool `{tool}` is in a compartment twice: in `{earlier}` and in `{later}`")]
-    #[diagnostic(help("a tool has one host process: take it out of one of the two lists"))]
+    #[diagnostic(help("a tool has one worker: take it out of one of the two lists"))]
     TwoCompartments {
         /// The tool.
         tool: ToolName,

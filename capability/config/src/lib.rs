@@ -30,8 +30,7 @@ mod binding;
 mod compile;
 mod diagnostic;
 mod grant;
-mod host;
-mod hosts;
+mod host_path;
 mod intersect;
 mod limits;
 mod manifest;
@@ -45,14 +44,14 @@ mod schema;
 mod shared;
 mod texts;
 mod units;
+mod workers;
 
 pub use adhoc::{AdhocGrant, GrantTextError, MergeError};
 pub use binding::{BindError, Binding, Subject};
 pub use compile::{COMPILE_CPU_MS_MAX, COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, CompileSettings};
 pub use diagnostic::{DocumentError, PolicyError, SourceText, ValueError, key_span, source_text};
 pub use grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, WRITE_QUOTA_DEFAULT};
-pub use host::{HostPathError, refuse_host};
-pub use hosts::{HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings};
+pub use host_path::{HostPathError, refuse_host};
 pub use intersect::{Intersection, Narrowed, Unused, intersect};
 pub use limits::{PartialLimits, show_limit};
 pub use manifest::{
@@ -71,6 +70,7 @@ pub use texts::{
     VALUE_BYTES_MAX, VALUES_MAX,
 };
 pub use units::{ByteSize, TimeSpan, UnitError};
+pub use workers::{WORKER_GRACE_MS_MAX, WORKER_GRACE_MS_MIN, WORKER_IDLE_MS_MAX, WORKER_IDLE_MS_MIN, WorkerSettings};
 
 /// The example of the README, run as a test.
 #[cfg(doctest)]

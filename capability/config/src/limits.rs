@@ -105,7 +105,7 @@ pub(crate) struct RawLimits {
 }
 
 impl RawLimits {
-    pub(crate) fn narrow(self, document: &Document) -> Result<PartialLimits, DocumentError> {
+    pub(crate) fn resolve(self, document: &Document) -> Result<PartialLimits, DocumentError> {
         let given = [
             (Cap::Memory, self.memory),
             (Cap::Fuel, self.fuel),

@@ -54,8 +54,8 @@ impl Manifest {
             version: parsed(&document, &raw.tool.version)?,
             description: description(&document, raw.tool.description)?,
             operations: operations(&document, raw.operations)?,
-            needs: raw.needs.narrow(&document)?,
-            limits: raw.limits.narrow(&document)?,
+            needs: raw.needs.resolve(&document)?,
+            limits: raw.limits.resolve(&document)?,
             record: raw.record,
         })
     }
@@ -346,7 +346,7 @@ fn needs_args<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool,
 }
 
 impl RawNeeds {
-    fn narrow(self, document: &Document) -> Result<Needs, ManifestError> {
+    fn resolve(self, document: &Document) -> Result<Needs, ManifestError> {
         Ok(Needs {
             fs: folders(document, self.fs)?,
             env: self.env.map(|names| env_names(document, &names)).transpose()?.unwrap_or_default(),

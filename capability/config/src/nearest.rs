@@ -8,6 +8,9 @@ pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
             "the network cannot be granted, to any tool: each call of it is denied. Known {kind} here: {list}"
         );
     }
+    if let Some((_, now)) = RENAMED.iter().find(|(before, now)| *before == given && known.contains(now)) {
+        return format!("`[{given}]` is named `[{now}]` now: rename the table");
+    }
     if known.is_empty() {
         return format!("there are no {kind} here");
     }
@@ -21,3 +24,6 @@ pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
 
 /// What one would call the network.
 const NETWORK: [&str; 10] = ["net", "network", "tcp", "udp", "http", "https", "dns", "socket", "sockets", "internet"];
+
+/// Tables that had another name, with the name they have.
+const RENAMED: [(&str, &str); 1] = [("hosts", "workers")];

@@ -16,8 +16,7 @@ use toml::Spanned;
 use crate::compile::{CompileSettings, RawCompile};
 use crate::diagnostic::{Document, DocumentError, PolicyError};
 use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, WRITE_QUOTA_DEFAULT, granted};
-use crate::host::{expand, host_path};
-use crate::hosts::{HostSettings, RawCompartments, RawHosts, compartments};
+use crate::host_path::{expand, host_path};
 use crate::limits::RawLimits;
 use crate::names::{CompartmentName, EnvName, GuestPath, ToolName};
 use crate::pin::ComponentPin;
@@ -26,6 +25,7 @@ use crate::schema::{NOTHING, SizeSchema, key, quantity, values_length, without_n
 use crate::shared::{RawClocks, parsed, rights};
 use crate::texts::{self, COMPARTMENT_TOOLS_MAX, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
 use crate::units::{ByteSize, Quantity, Unit, UnitError};
+use crate::workers::{RawCompartments, RawWorkers, WorkerSettings, compartments};
 
 /// Longest policy, in bytes: a thousand tools with a kilobyte each.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;
@@ -39,11 +39,11 @@ pub struct Policy {
     pub tools: BTreeMap<ToolName, Grant>,
     /// What is asked of the kernel.
     pub sandbox: SandboxSettings,
-    /// How long host processes stay.
-    pub hosts: HostSettings,
+    /// How long workers stay.
+    pub workers: WorkerSettings,
     /// What compiling one component may cost.
     pub compile: CompileSettings,
-    /// Which tools share a host process. No list is empty, and no tool is in them twice.
+    /// Which tools share a worker. No list is empty, and no tool is in them twice.
     pub compartments: BTreeMap<CompartmentName, Vec<ToolName>>,
 }
 
@@ -56,7 +56,7 @@ impl Policy {
     /// A [`PolicyError`] that points at the first thing that is wrong.
     pub fn parse(text: &str, file: &str, folder: &Path) -> Result<Self, PolicyError> {
         let (document, raw) = Document::read::<RawPolicy>(file, text, POLICY_BYTES_MAX)?;
-        raw.narrow(&Reader { document, folder })
+        raw.resolve(&Reader { document, folder })
     }
 
     /// What `tool` gets; nothing if the policy does not name it.
@@ -65,7 +65,7 @@ impl Policy {
         self.tools.get(tool).cloned().unwrap_or_default()
     }
 
-    /// The compartment that `tool` is in; `None` if it has a host process of its own.
+    /// The compartment that `tool` is in; `None` if it has a worker of its own.
     #[must_use]
     pub fn compartment_of(&self, tool: &ToolName) -> Option<&CompartmentName> {
         self.compartments.iter().find(|(_, tools)| tools.contains(tool)).map(|(name, _)| name)
@@ -96,11 +96,11 @@ struct RawPolicy {
     sandbox: RawSandbox,
     /// How long the processes that run tools stay. A manifest has no say.
     #[serde(default)]
-    hosts: RawHosts,
+    workers: RawWorkers,
     /// What compiling one component may cost. A manifest has no say.
     #[serde(default)]
     compile: RawCompile,
-    /// Tools that share one host process: the kernel lets each do what any of them may. A tool can be in one compartment,
+    /// Tools that share one worker: the kernel lets each do what any of them may. A tool can be in one compartment,
     /// once; every other tool has a process of its own.
     #[serde(default)]
     #[schemars(
@@ -325,14 +325,14 @@ impl<'de> Deserialize<'de> for RawRandom {
     }
 }
 
-/// What narrowing a policy needs besides the raw text.
+/// What resolving a policy needs besides the raw text.
 struct Reader<'a> {
     document: Document,
     folder: &'a Path,
 }
 
 impl RawPolicy {
-    fn narrow(self, reader: &Reader<'_>) -> Result<Policy, PolicyError> {
+    fn resolve(self, reader: &Reader<'_>) -> Result<Policy, PolicyError> {
         let document = &reader.document;
         let start = 0..0;
         texts::count("variables", self.variables.len(), POLICY_ENTRIES_MAX)
@@ -349,21 +349,21 @@ impl RawPolicy {
         }
         let mut tools = BTreeMap::new();
         for (name, grant) in self.tools {
-            tools.insert(parsed(document, &name)?, grant.narrow(reader, &variables)?);
+            tools.insert(parsed(document, &name)?, grant.resolve(reader, &variables)?);
         }
         Ok(Policy {
             variables,
             tools,
             sandbox: SandboxSettings { require: self.sandbox.require },
-            hosts: self.hosts.narrow(document)?,
-            compile: self.compile.narrow(document)?,
+            workers: self.workers.resolve(document)?,
+            compile: self.compile.resolve(document)?,
             compartments: compartments(document, self.compartments)?,
         })
     }
 }
 
 impl RawGrant {
-    fn narrow(self, reader: &Reader<'_>, variables: &BTreeMap<String, String>) -> Result<Grant, DocumentError> {
+    fn resolve(self, reader: &Reader<'_>, variables: &BTreeMap<String, String>) -> Result<Grant, DocumentError> {
         let document = &reader.document;
         Ok(Grant {
             component: self.component.map(|pin| component(reader, pin)).transpose()?,
@@ -378,7 +378,7 @@ impl RawGrant {
             wall_clock: self.clocks.wall,
             monotonic_clock: self.clocks.monotonic,
             context: self.context,
-            limits: self.limits.narrow(document)?,
+            limits: self.limits.resolve(document)?,
             on_violation: self.on_violation,
             record: self.record,
             audit: AuditSettings { arguments: self.audit.arguments, acknowledge: self.audit.acknowledge },
@@ -387,7 +387,7 @@ impl RawGrant {
 }
 
 impl RawFsGrant {
-    fn narrow(self, reader: &Reader<'_>, variables: &BTreeMap<String, String>) -> Result<FsGrant, DocumentError> {
+    fn resolve(self, reader: &Reader<'_>, variables: &BTreeMap<String, String>) -> Result<FsGrant, DocumentError> {
         let document = &reader.document;
         let host = expand(self.host.get_ref(), variables)
             .and_then(|text| host_path(&text, reader.folder))
@@ -426,7 +426,7 @@ fn folders(
     let mut folders = BTreeMap::new();
     for (guest, grant) in raw {
         texts::count("folders", many, FOLDERS_MAX).map_err(|fault| reader.document.value(guest.span(), fault))?;
-        folders.insert(parsed(&reader.document, &guest)?, grant.narrow(reader, variables)?);
+        folders.insert(parsed(&reader.document, &guest)?, grant.resolve(reader, variables)?);
     }
     Ok(folders)
 }

@@ -66,7 +66,7 @@ pub enum TextError {
     NoAccess,
     /// A compartment with nothing in it.
     #[error("no tool is named")]
-    #[diagnostic(help("name the tools that share a host, or take the compartment out"))]
+    #[diagnostic(help("name the tools that share a worker, or take the compartment out"))]
     NoTool,
     /// Durable rights that are not granted.
     #[error("durable and not granted: {left_out}")]

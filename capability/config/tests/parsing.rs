@@ -13,8 +13,8 @@ use tollgate_capability::{
 };
 use tollgate_config::{
     AdhocGrant, COMPILE_CPU_MS_MAX, COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, CompartmentName, CompileSettings, EnvValue,
-    Grant, HOST_GRACE_MS_MAX, HOST_GRACE_MS_MIN, HOST_IDLE_MS_MAX, HOST_IDLE_MS_MIN, HostSettings, Manifest, Policy,
-    RandomNeed, SandboxLevel, SandboxSettings,
+    Grant, Manifest, Policy, RandomNeed, SandboxLevel, SandboxSettings, WORKER_GRACE_MS_MAX, WORKER_GRACE_MS_MIN,
+    WORKER_IDLE_MS_MAX, WORKER_IDLE_MS_MIN, WorkerSettings,
 };
 
 #[test]
@@ -70,7 +70,7 @@ fn every_key_of_a_policy_is_read() {
     assert_eq!(grant.audit, audit);
     assert_eq!(policy.grant(&"other".parse().unwrap()), Grant::default());
     assert_eq!(policy.sandbox, SandboxSettings { require: SandboxLevel::Partial });
-    assert_eq!(policy.hosts, HostSettings { idle_ms: 90_000, grace_ms: 250 });
+    assert_eq!(policy.workers, WorkerSettings { idle_ms: 90_000, grace_ms: 250 });
     let home = |tool: &str| policy.compartment_of(&tool.parse().unwrap()).map(CompartmentName::as_str);
     let homes = ["word-count", "text-diff", "dice", "other"].map(home);
     assert_eq!(homes, [Some("texts"), Some("texts"), Some("dice"), None]);
@@ -81,9 +81,9 @@ fn a_policy_that_says_nothing_asks_for_the_full_sandbox_and_a_host_for_each_tool
     let policy = Policy::parse("", "tollgate.toml", Path::new(FOLDER)).unwrap();
     assert_eq!(policy, Policy::default());
     assert_eq!(policy.sandbox.require, SandboxLevel::Full);
-    assert_eq!(policy.hosts, HostSettings { idle_ms: 300_000, grace_ms: 1_000 });
+    assert_eq!(policy.workers, WorkerSettings { idle_ms: 300_000, grace_ms: 1_000 });
     assert_eq!(policy.compartment_of(&"word-count".parse().unwrap()), None);
-    let said = Policy::parse("[hosts]\nidle = \"5m\"\ngrace = \"1s\"", "tollgate.toml", Path::new(FOLDER)).unwrap();
+    let said = Policy::parse("[workers]\nidle = \"5m\"\ngrace = \"1s\"", "tollgate.toml", Path::new(FOLDER)).unwrap();
     assert_eq!(said, policy);
 }
 
@@ -100,10 +100,10 @@ fn each_level_of_the_sandbox_is_read_and_they_are_ordered() {
 #[test]
 fn the_bounds_of_host_times_are_inside() {
     for (key, bounds) in
-        [("idle", [HOST_IDLE_MS_MIN, HOST_IDLE_MS_MAX]), ("grace", [HOST_GRACE_MS_MIN, HOST_GRACE_MS_MAX])]
+        [("idle", [WORKER_IDLE_MS_MIN, WORKER_IDLE_MS_MAX]), ("grace", [WORKER_GRACE_MS_MIN, WORKER_GRACE_MS_MAX])]
     {
         let parse =
-            |millis: u64| Policy::parse(&format!("hosts.{key} = \"{millis}ms\""), "tollgate.toml", Path::new(FOLDER));
+            |millis: u64| Policy::parse(&format!("workers.{key} = \"{millis}ms\""), "tollgate.toml", Path::new(FOLDER));
         let [min, max] = bounds;
         assert!(parse(min).is_ok() && parse(max).is_ok(), "{key}");
         assert!(parse(min - 1).is_err() && parse(max + 1).is_err(), "{key}");

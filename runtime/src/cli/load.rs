@@ -244,7 +244,7 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure
         text.push_str(on_violation);
     }
     let places = config::deciding_places(path, &folder).with_components_of(&policy);
-    let running = Running { sandbox: policy.sandbox, hosts: policy.hosts, compile: policy.compile, places };
+    let running = Running { sandbox: policy.sandbox, workers: policy.workers, compile: policy.compile, places };
     let policy_path = path.map(Path::to_owned);
     let bounds = file.and_then(|file| file.bounds(&name));
     Ok(Granted { name, grant, text, running, policy, policy_path, bounds })

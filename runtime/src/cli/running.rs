@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tollgate_config::{CompileSettings, HostSettings, SandboxSettings};
+use tollgate_config::{CompileSettings, SandboxSettings, WorkerSettings};
 
 use crate::authority::{Deciding, DecidingPlaces};
 
@@ -10,7 +10,7 @@ use crate::authority::{Deciding, DecidingPlaces};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running {
     pub(crate) sandbox: SandboxSettings,
-    pub(crate) hosts: HostSettings,
+    pub(crate) workers: WorkerSettings,
     pub(crate) compile: CompileSettings,
     pub(crate) places: DecidingPlaces,
 }

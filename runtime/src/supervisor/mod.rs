@@ -36,7 +36,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tollgate_config::{CompartmentName, HostSettings, Policy, SandboxLevel, SandboxSettings};
+use tollgate_config::{CompartmentName, Policy, SandboxLevel, SandboxSettings, WorkerSettings};
 
 use self::group::Group;
 use self::live_workers::LiveWorkers;
@@ -92,17 +92,17 @@ impl SupervisorSettings {
     /// What holds where a policy says nothing, with workers that `command` starts.
     #[must_use]
     pub fn new(command: WorkerCommand) -> Self {
-        Self::under(SandboxSettings::default(), HostSettings::DEFAULT, command)
+        Self::under(SandboxSettings::default(), WorkerSettings::DEFAULT, command)
     }
 
-    /// What a policy says: `sandbox.require`, `hosts.idle`, `hosts.grace`.
+    /// What a policy says: `sandbox.require`, `workers.idle`, `workers.grace`.
     #[must_use]
     pub fn of(policy: &Policy, command: WorkerCommand) -> Self {
-        Self::under(policy.sandbox, policy.hosts, command)
+        Self::under(policy.sandbox, policy.workers, command)
     }
 
-    pub(crate) fn under(sandbox: SandboxSettings, hosts: HostSettings, command: WorkerCommand) -> Self {
-        let [idle, grace] = [hosts.idle_ms, hosts.grace_ms].map(Duration::from_millis);
+    pub(crate) fn under(sandbox: SandboxSettings, workers: WorkerSettings, command: WorkerCommand) -> Self {
+        let [idle, grace] = [workers.idle_ms, workers.grace_ms].map(Duration::from_millis);
         let places = DecidingPlaces::none();
         Self { command, required: sandbox.require, idle, grace, places, connections_max: u32::MAX }
     }

@@ -72,7 +72,7 @@ acknowledge = "journal"
 [sandbox]
 require = "partial"
 
-[hosts]
+[workers]
 idle = "90s"
 grace = "250ms"
 

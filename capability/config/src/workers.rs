@@ -1,4 +1,4 @@
-//! How long the processes that run tools stay (`[hosts]`), and which tools share one (`[compartments]`). A tool must never
+//! How long the processes that run tools stay (`[workers]`), and which tools share one (`[compartments]`). A tool must never
 //! be in two compartments: which process runs it, and beside whom, must not be a choice made later.
 
 use std::collections::BTreeMap;
@@ -16,31 +16,31 @@ use crate::shared::parsed;
 use crate::texts::{self, COMPARTMENT_TOOLS_MAX, POLICY_ENTRIES_MAX, TextError};
 use crate::units::{Quantity, Unit, UnitError};
 
-/// Least time that an idle host stays, in milliseconds: about what starting one takes. Below it none would be warm.
-pub const HOST_IDLE_MS_MIN: u64 = 10;
-/// Longest time that an idle host stays, in milliseconds: one day. A tool that is called less often gains nothing from a
-/// warm host, whose memory is held all that time.
-pub const HOST_IDLE_MS_MAX: u64 = 86_400_000;
+/// Least time that an idle worker stays, in milliseconds: about what starting one takes. Below it none would be warm.
+pub const WORKER_IDLE_MS_MIN: u64 = 10;
+/// Longest time that an idle worker stays, in milliseconds: one day. A tool that is called less often gains nothing from a
+/// warm worker, whose memory is held all that time.
+pub const WORKER_IDLE_MS_MAX: u64 = 86_400_000;
 /// Least grace, in milliseconds: a few turns of the scheduler, so that a call that ends at its deadline by itself can say so.
-pub const HOST_GRACE_MS_MIN: u64 = 10;
+pub const WORKER_GRACE_MS_MIN: u64 = 10;
 /// Longest grace, in milliseconds: one minute. The caller waits for it beyond a deadline that has passed.
-pub const HOST_GRACE_MS_MAX: u64 = 60_000;
+pub const WORKER_GRACE_MS_MAX: u64 = 60_000;
 
-/// How long host processes stay (`[hosts]` of a policy).
+/// How long workers stay (`[workers]` of a policy).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HostSettings {
-    /// Milliseconds without a call after which a host ends. Default: 5 minutes.
+pub struct WorkerSettings {
+    /// Milliseconds without a call after which a worker ends. Default: 5 minutes.
     pub idle_ms: u64,
-    /// Milliseconds beyond a call's deadline after which its host is killed. Default: 1 second.
+    /// Milliseconds beyond a call's deadline after which its worker is killed. Default: 1 second.
     pub grace_ms: u64,
 }
 
-impl HostSettings {
+impl WorkerSettings {
     /// What holds where a policy says nothing.
     pub const DEFAULT: Self = Self { idle_ms: 300_000, grace_ms: 1_000 };
 }
 
-impl Default for HostSettings {
+impl Default for WorkerSettings {
     fn default() -> Self {
         Self::DEFAULT
     }
@@ -49,33 +49,33 @@ impl Default for HostSettings {
 /// How long the processes that run tools stay. A manifest has no say.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[schemars(rename = "Hosts")]
-pub(crate) struct RawHosts {
-    /// A host without calls ends after this time. A host serves one call of `tollgate run`; the key is for programs that
-    /// keep hosts.
+#[schemars(rename = "Workers")]
+pub(crate) struct RawWorkers {
+    /// A worker without calls ends after this time. A worker serves one call of `tollgate run`; the key is for programs that
+    /// keep workers.
     #[schemars(
         with = "Option<DurationSchema>",
-        transform = quantity(Unit::Time, HostSettings::DEFAULT.idle_ms, (HOST_IDLE_MS_MIN, HOST_IDLE_MS_MAX))
+        transform = quantity(Unit::Time, WorkerSettings::DEFAULT.idle_ms, (WORKER_IDLE_MS_MIN, WORKER_IDLE_MS_MAX))
     )]
     idle: Option<Spanned<Quantity>>,
-    /// A call that has not ended this long after its deadline is ended with its host.
+    /// A call that has not ended this long after its deadline is ended with its worker.
     #[schemars(
         with = "Option<DurationSchema>",
-        transform = quantity(Unit::Time, HostSettings::DEFAULT.grace_ms, (HOST_GRACE_MS_MIN, HOST_GRACE_MS_MAX))
+        transform = quantity(Unit::Time, WorkerSettings::DEFAULT.grace_ms, (WORKER_GRACE_MS_MIN, WORKER_GRACE_MS_MAX))
     )]
     grace: Option<Spanned<Quantity>>,
 }
 
-impl RawHosts {
-    pub(crate) fn narrow(self, document: &Document) -> Result<HostSettings, DocumentError> {
-        let HostSettings { idle_ms, grace_ms } = HostSettings::DEFAULT;
-        let idle = (self.idle, "hosts.idle", HOST_IDLE_MS_MIN..=HOST_IDLE_MS_MAX, idle_ms);
-        let grace = (self.grace, "hosts.grace", HOST_GRACE_MS_MIN..=HOST_GRACE_MS_MAX, grace_ms);
+impl RawWorkers {
+    pub(crate) fn resolve(self, document: &Document) -> Result<WorkerSettings, DocumentError> {
+        let WorkerSettings { idle_ms, grace_ms } = WorkerSettings::DEFAULT;
+        let idle = (self.idle, "workers.idle", WORKER_IDLE_MS_MIN..=WORKER_IDLE_MS_MAX, idle_ms);
+        let grace = (self.grace, "workers.grace", WORKER_GRACE_MS_MIN..=WORKER_GRACE_MS_MAX, grace_ms);
         let [idle_ms, grace_ms] = [idle, grace].map(|(raw, key, bounds, default)| match raw {
             Some(raw) => millis(raw.get_ref(), key, &bounds).map_err(|fault| document.value(raw.span(), fault)),
             None => Ok(default),
         });
-        Ok(HostSettings { idle_ms: idle_ms?, grace_ms: grace_ms? })
+        Ok(WorkerSettings { idle_ms: idle_ms?, grace_ms: grace_ms? })
     }
 }
 
@@ -91,7 +91,7 @@ pub(crate) fn millis(raw: &Quantity, key: &'static str, bounds: &RangeInclusive<
     Ok(millis)
 }
 
-/// Which tools share a host, by the name of the compartment.
+/// Which tools share a worker, by the name of the compartment.
 pub(crate) type RawCompartments = BTreeMap<Spanned<String>, Spanned<Vec<Spanned<String>>>>;
 
 /// The compartments as they are meant: none empty, no tool in them twice.

@@ -47,7 +47,7 @@ impl ArgumentsRecord {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Acknowledge {
-    /// In the notary's pipe: it outlives the host process.
+    /// In the notary's pipe: it outlives the worker.
     #[default]
     Pipe,
     /// In the ledger's journal: it outlives the notary process.

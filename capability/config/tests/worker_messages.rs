@@ -1,4 +1,4 @@
-//! What the parser of policies says of the keys around host processes: the place, what is wrong there, and what to do.
+//! What the parser of policies says of the keys around workers: the place, what is wrong there, and what to do.
 #![allow(clippy::unwrap_used, reason = "a text of this file that parses otherwise is a test that fails")]
 #![allow(dead_code, reason = "of the texts, this file needs the policy")]
 
@@ -56,11 +56,30 @@ fn an_unknown_key_or_level_names_the_nearest() {
             Diagnostic severity: error
         Begin snippet for tollgate.toml starting at line 24, column 1
 
-        snippet line 24: [hosts]
+        snippet line 24: [workers]
         snippet line 25: idel = "90s"
             label at line 25, columns 1 to 4: no such key here
         snippet line 26: grace = "250ms"
         diagnostic help: did you mean `idle`? Known keys here: `idle`, `grace`
+    "#]],
+    );
+}
+
+#[test]
+fn the_table_of_hosts_is_refused_by_name() {
+    policy_says(
+        "[workers]",
+        "[hosts]",
+        &expect![[r#"
+        unknown key `hosts`
+            Diagnostic severity: error
+        Begin snippet for tollgate.toml starting at line 23, column 1
+
+        snippet line 23: 
+        snippet line 24: [hosts]
+            label at line 24, columns 2 to 6: no such key here
+        snippet line 25: idle = "90s"
+        diagnostic help: `[hosts]` is named `[workers]` now: rename the table
     "#]],
     );
 }
@@ -75,7 +94,7 @@ fn a_time_out_of_bounds_or_without_a_unit_says_so() {
             Diagnostic severity: error
         Begin snippet for tollgate.toml starting at line 24, column 1
 
-        snippet line 24: [hosts]
+        snippet line 24: [workers]
         snippet line 25: idle = 90
             label at line 25, columns 8 to 9: this value
         snippet line 26: grace = "250ms"
@@ -86,11 +105,11 @@ fn a_time_out_of_bounds_or_without_a_unit_says_so() {
         "\"90s\"",
         "\"25h\"",
         &expect![[r#"
-        `hosts.idle` is 25h, and the most there is is 24h
+        `workers.idle` is 25h, and the most there is is 24h
             Diagnostic severity: error
         Begin snippet for tollgate.toml starting at line 24, column 1
 
-        snippet line 24: [hosts]
+        snippet line 24: [workers]
         snippet line 25: idle = "25h"
             label at line 25, columns 8 to 12: this value
         snippet line 26: grace = "250ms"
@@ -101,7 +120,7 @@ fn a_time_out_of_bounds_or_without_a_unit_says_so() {
         "\"250ms\"",
         "\"0ms\"",
         &expect![[r#"
-        `hosts.grace` is 0ms, and the least that makes sense is 10ms
+        `workers.grace` is 0ms, and the least that makes sense is 10ms
             Diagnostic severity: error
         Begin snippet for tollgate.toml starting at line 25, column 1
 
@@ -120,33 +139,33 @@ fn a_tool_in_two_compartments_points_at_both() {
         "[\"dice\"]",
         "[\"dice\", \"text-diff\"]",
         &expect![[r#"
-        the tool `text-diff` is in a compartment twice: in `texts` and in `dice`
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 28, column 1
+            the tool `text-diff` is in a compartment twice: in `texts` and in `dice`
+                Diagnostic severity: error
+            Begin snippet for tollgate.toml starting at line 28, column 1
 
-        snippet line 28: [compartments]
-        snippet line 29: texts = ["word-count", "text-diff"]
-            label at line 29, columns 24 to 34: `text-diff` is here first
-        snippet line 30: dice = ["dice", "text-diff"]
-            label at line 30, columns 17 to 27: and here again
-        diagnostic help: a tool has one host process: take it out of one of the two lists
-    "#]],
+            snippet line 28: [compartments]
+            snippet line 29: texts = ["word-count", "text-diff"]
+                label at line 29, columns 24 to 34: `text-diff` is here first
+            snippet line 30: dice = ["dice", "text-diff"]
+                label at line 30, columns 17 to 27: and here again
+            diagnostic help: a tool has one worker: take it out of one of the two lists
+        "#]],
     );
     policy_says(
         "\"text-diff\"",
         "\"word-count\"",
         &expect![[r#"
-        the tool `word-count` is in a compartment twice: in `texts` and in `texts`
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 28, column 1
+            the tool `word-count` is in a compartment twice: in `texts` and in `texts`
+                Diagnostic severity: error
+            Begin snippet for tollgate.toml starting at line 28, column 1
 
-        snippet line 28: [compartments]
-        snippet line 29: texts = ["word-count", "word-count"]
-            label at line 29, columns 10 to 21: `word-count` is here first
-            label at line 29, columns 24 to 35: and here again
-        snippet line 30: dice = ["dice"]
-        diagnostic help: a tool has one host process: take it out of one of the two lists
-    "#]],
+            snippet line 28: [compartments]
+            snippet line 29: texts = ["word-count", "word-count"]
+                label at line 29, columns 10 to 21: `word-count` is here first
+                label at line 29, columns 24 to 35: and here again
+            snippet line 30: dice = ["dice"]
+            diagnostic help: a tool has one worker: take it out of one of the two lists
+        "#]],
     );
 }
 
@@ -186,15 +205,15 @@ fn a_compartment_that_cannot_be_says_why() {
         "[\"dice\"]",
         "[]",
         &expect![[r#"
-        no tool is named
-            Diagnostic severity: error
-        Begin snippet for tollgate.toml starting at line 29, column 1
+            no tool is named
+                Diagnostic severity: error
+            Begin snippet for tollgate.toml starting at line 29, column 1
 
-        snippet line 29: texts = ["word-count", "text-diff"]
-        snippet line 30: dice = []
-            label at line 30, columns 8 to 9: this value
-        diagnostic help: name the tools that share a host, or take the compartment out
-    "#]],
+            snippet line 29: texts = ["word-count", "text-diff"]
+            snippet line 30: dice = []
+                label at line 30, columns 8 to 9: this value
+            diagnostic help: name the tools that share a worker, or take the compartment out
+        "#]],
     );
     let many = (0..65).map(|number| format!("\"t{number}\"")).collect::<Vec<_>>().join(",");
     policy_says(
@@ -223,7 +242,7 @@ fn a_compartment_that_cannot_be_says_why() {
         snippet line 28: [compartment]
             label at line 28, columns 2 to 12: no such key here
         snippet line 29: texts = ["word-count", "text-diff"]
-        diagnostic help: did you mean `compartments`? Known keys here: `variables`, `tools`, `sandbox`, `hosts`, `compile`, `compartments`
+        diagnostic help: did you mean `compartments`? Known keys here: `variables`, `tools`, `sandbox`, `workers`, `compile`, `compartments`
     "#]],
     );
 }
