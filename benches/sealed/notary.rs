@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 
 use tollgate_audit::{Channel, FromNotary, HostEnd, HostId, ToNotary};
 
-use crate::scene::Scene;
+use crate::furnished::Furnished;
 
 /// Must be ended: it is waited for then.
 pub(crate) struct Notary {
@@ -14,7 +14,7 @@ pub(crate) struct Notary {
 }
 
 impl Notary {
-    pub(crate) fn start(scene: &Scene) -> Self {
+    pub(crate) fn start(scene: &Furnished) -> Self {
         let command = scene.notary(&scene.path().join("ledger"));
         let (channel, stdin) = Channel::pair().expect("a socket pair");
         let process = Command::new(command.program)

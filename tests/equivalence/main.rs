@@ -8,8 +8,6 @@
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested")]
 
 mod losses;
-mod probe;
-mod sealed;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -26,11 +24,11 @@ use tollgate::{Caller, Component, Request};
 use tollgate_capability::{
     Access, AccessSet, CapabilitySet, Decision, FsCapability, HostCall, OnViolation, Patterns, PrivateSet, check,
 };
-use tollgate_workspace::own_main;
 use tollgate_workspace::{Lab, guest};
+use tollgate_workspace::{own_main, sealed};
 
 use losses::{Gate, LOSSES, Loss, OF_MOUNTS};
-use probe::{HOSTS, Op, Probe, Spot, To};
+use tollgate_workspace::probe::{self, HOSTS, Op, Probe, Spot, To};
 
 /// Sets in one run, each with [`PROBES`] probes and a sealed process of its own.
 const CASES: u32 = 200;

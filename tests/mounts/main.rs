@@ -5,15 +5,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "mounts and processes are what is tested")]
 
-#[path = "../equivalence/probe.rs"]
-#[allow(dead_code, reason = "what the sealed process is told in another test")]
-mod probe;
-#[path = "../equivalence/sealed.rs"]
-mod sealed;
-#[path = "../paths/site.rs"]
-#[allow(dead_code, reason = "the site of other tests, of which these need a part")]
-mod site;
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -23,9 +14,9 @@ use tollgate::CallError;
 use tollgate_capability::{CapabilitySet, OnViolation, PrivateSet, Reason};
 use tollgate_workspace::WORDS_OF_MOUNTS;
 use tollgate_workspace::foreign::{is_ci, skipped};
-use tollgate_workspace::own_main;
+use tollgate_workspace::{own_main, sealed};
 
-use site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
+use tollgate_workspace::site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
 
 /// The role of the process in the namespace.
 const INSIDE: &str = "inside";

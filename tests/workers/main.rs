@@ -21,10 +21,10 @@ mod compartments;
 mod connections;
 mod deaths;
 mod guests;
+mod lab;
 mod orphans;
 mod random_kills;
 mod rejected;
-mod scene;
 mod settings;
 mod starts;
 
