@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tollgate::{Caller, Engine, Provenance, Request, Supervisor, SupervisorSettings, Tool, ToolSpec};
 
-use crate::scene::{self, CALLS, Call, Scene};
+use crate::furnished::{self, CALLS, Call, Furnished};
 
 /// A supervisor with a tool, whose worker has started.
 pub(crate) struct Hosted {
@@ -17,7 +17,7 @@ pub(crate) struct Hosted {
 }
 
 impl Hosted {
-    pub(crate) fn start(scene: &Scene) -> Self {
+    pub(crate) fn start(scene: &Furnished) -> Self {
         let ledger = folder(scene);
         let supervisor = supervisor(scene, ledger.path());
         let tool = supervisor.add(spec(scene)).expect("a tool");
@@ -26,7 +26,7 @@ impl Hosted {
     }
 
     /// From before there is a worker to the first answer; and the same from before there is a supervisor.
-    pub(crate) fn cold_start(scene: &Scene) -> (Duration, Duration) {
+    pub(crate) fn cold_start(scene: &Furnished) -> (Duration, Duration) {
         let (ledger, spec) = (folder(scene), spec(scene));
         let before = Instant::now();
         let supervisor = supervisor(scene, ledger.path());
@@ -57,18 +57,18 @@ fn one(tool: &Tool, call: &Call) -> Duration {
     took
 }
 
-fn folder(scene: &Scene) -> TempDir {
+fn folder(scene: &Furnished) -> TempDir {
     tempfile::tempdir_in(scene.path()).expect("a temporary folder")
 }
 
-fn supervisor(scene: &Scene, folder: &Path) -> Supervisor {
+fn supervisor(scene: &Furnished, folder: &Path) -> Supervisor {
     let ledger = folder.join("ledger");
     Supervisor::start(scene.notary(&ledger), &ledger, SupervisorSettings::new(scene.worker())).expect("a supervisor")
 }
 
-fn spec(scene: &Scene) -> ToolSpec {
+fn spec(scene: &Furnished) -> ToolSpec {
     let engine = Engine::new(1).expect("an engine");
     let provenance = Provenance { manifest: "", grant: "", by: "bench", declared: None };
-    let artifact = scene::artifact(scene.path(), &engine);
-    ToolSpec::new(artifact, &scene::tool_manifest(), scene::set(scene.path()), provenance)
+    let artifact = furnished::artifact(scene.path(), &engine);
+    ToolSpec::new(artifact, &furnished::tool_manifest(), furnished::set(scene.path()), provenance)
 }

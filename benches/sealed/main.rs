@@ -12,9 +12,9 @@
 #![allow(clippy::disallowed_methods, reason = "processes are what is measured")]
 
 mod figures;
+mod furnished;
 mod hosted;
 mod notary;
-mod scene;
 mod subject;
 mod twin;
 
@@ -23,9 +23,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use figures::{Row, median, micros, percentile, table};
+use furnished::{CALLS, Furnished};
 use hosted::Hosted;
 use notary::Notary;
-use scene::{CALLS, Scene};
 use subject::{Seal, Steps};
 use twin::Twin;
 
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
         _ => {}
     }
     let scale = if words.contains(&"--bench") && !words.contains(&"--quick") { WHOLE } else { QUICK };
-    let scene = Scene::new();
+    let scene = Furnished::new();
     let mut notary = Notary::start(&scene);
     // The capability sets are stored by then: what no sealed process can do.
     Seal::ALL.into_iter().for_each(|seal| Twin::start_for(seal, Seal::Open, &scene, &mut notary).end(&mut notary));
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
 }
 
 /// What sealing adds to the start of a worker.
-fn starts(scale: Scale, scene: &Scene, notary: &mut Notary) {
+fn starts(scale: Scale, scene: &Furnished, notary: &mut Notary) {
     let mut took: [Vec<Duration>; WAYS] = Default::default();
     let mut steps = Vec::new();
     for round in 0..scale.starts {
@@ -99,7 +99,7 @@ fn starts(scale: Scale, scene: &Scene, notary: &mut Notary) {
 }
 
 /// What sealing adds to a call, and what a process of its own costs.
-fn calls(scale: Scale, scene: &Scene, notary: &mut Notary) {
+fn calls(scale: Scale, scene: &Furnished, notary: &mut Notary) {
     println!("# Calls, µs, {} times {} rounds\n", scale.pairs, scale.rounds);
     for (number, call) in CALLS.iter().enumerate() {
         let mut took: [Vec<Duration>; WAYS + 1] = Default::default();
@@ -141,7 +141,7 @@ fn calls(scale: Scale, scene: &Scene, notary: &mut Notary) {
 }
 
 /// What the first call costs where there is no process yet.
-fn cold_starts(scale: Scale, scene: &Scene) {
+fn cold_starts(scale: Scale, scene: &Furnished) {
     let (mut first, mut all): (Vec<Duration>, Vec<Duration>) = Default::default();
     for _start in 0..scale.starts {
         let (of_worker, of_all) = Hosted::cold_start(scene);

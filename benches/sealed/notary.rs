@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use tollgate_audit::HostId;
 use tollgate_notary::{Channel, FromNotary, HostEnd, ToNotary};
 
-use crate::scene::Scene;
+use crate::furnished::Furnished;
 
 /// Must be ended: it is waited for then.
 pub(crate) struct Notary {
@@ -15,7 +15,7 @@ pub(crate) struct Notary {
 }
 
 impl Notary {
-    pub(crate) fn start(scene: &Scene) -> Self {
+    pub(crate) fn start(scene: &Furnished) -> Self {
         let command = scene.notary(&scene.path().join("ledger"));
         let (channel, stdin) = Channel::pair().expect("a socket pair");
         let process = Command::new(command.program)

@@ -16,7 +16,7 @@ use tollgate_config::SandboxLevel;
 use tollgate_notary::{Channel, HostWay, Recorder, Status};
 use tollgate_workspace::forgets::Forgets;
 
-use crate::scene::{self, CALLS, Call};
+use crate::furnished::{self, CALLS, Call};
 
 /// Whether the process is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,10 +87,10 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
     });
     let recorder = Arc::new(Recorder::over(way));
     recorder.set_status(Status::Ready);
-    let set = scene::set(scene);
+    let set = furnished::set(scene);
     let engine = Engine::new(set.limits.calls).expect("an engine");
-    let component = Component::from_artifact(&engine, &scene::artifact(scene, &engine)).expect("the component");
-    let manifest = scene::tool_manifest();
+    let component = Component::from_artifact(&engine, &furnished::artifact(scene, &engine)).expect("the component");
+    let manifest = furnished::tool_manifest();
     // A supervisor judges the grant before a worker is confined; so it is here, by calls in this process that record nothing.
     let tool = {
         let unrecorded = AuditSink::open(Arc::new(Forgets), sink).expect("a side store");

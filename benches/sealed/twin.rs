@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tollgate_audit::HostId;
 use tollgate_notary::{Channel, HostWay};
 
+use crate::furnished::{CALLS, Furnished};
 use crate::notary::Notary;
-use crate::scene::{CALLS, Scene};
 use crate::subject::{Seal, Steps};
 
 /// A process that waits for calls.
@@ -24,12 +24,12 @@ pub(crate) struct Twin {
 }
 
 impl Twin {
-    pub(crate) fn start(seal: Seal, scene: &Scene, notary: &mut Notary) -> Self {
+    pub(crate) fn start(seal: Seal, scene: &Furnished, notary: &mut Notary) -> Self {
         Self::start_for(seal, seal, scene, notary)
     }
 
     /// With what another way keeps, or will.
-    pub(crate) fn start_for(whose: Seal, seal: Seal, scene: &Scene, notary: &mut Notary) -> Self {
+    pub(crate) fn start_for(whose: Seal, seal: Seal, scene: &Furnished, notary: &mut Notary) -> Self {
         let (way, end) = HostWay::new().expect("a way to the notary");
         notary.meet(&end);
         let (control, stdin) = Channel::pair().expect("a socket pair");

@@ -27,6 +27,17 @@ pub struct Guest {
     pub manifest: &'static str,
 }
 
+/// The guest of this name.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+#[allow(clippy::panic, reason = "for tests, which name guests that there are")]
+pub fn guest(name: &str) -> &'static Guest {
+    ALL.iter().find(|guest| guest.name == name).unwrap_or_else(|| panic!("no guest {name}"))
+}
+
 /// Fails to compile where the module has no function of this name: for the `foreach_*` macros.
 #[macro_export]
 macro_rules! assert_test_exists {

@@ -3,7 +3,7 @@
 
 use tollgate_capability::{Access, AccessSet, CapabilitySet, Decision, FsCapability, Patterns, check};
 
-use crate::probe::{Op, Probe, Spot, To};
+use tollgate_workspace::probe::{Op, Probe, Spot, To};
 
 /// A difference that the gate makes and the kernel does not.
 pub(crate) struct Loss {

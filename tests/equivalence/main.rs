@@ -2,14 +2,12 @@
 //! the kernel allows beyond the gate is a loss of granularity that is known by name ([`losses::LOSSES`]).
 //!
 //! Sets and probes are drawn. Each probe is taken by a guest behind the real gate, and natively by a process that is
-//! sealed as a worker is, below two trees of files that are alike. The tests have no harness of their own, since the sealed
-//! process must have one thread.
+//! sealed as a worker is, below two trees of files that are alike. The tests have the harness of
+//! `tests/support/own_main.rs`, since the sealed process must have one thread.
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested")]
 
 mod losses;
-mod probe;
-mod sealed;
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -27,9 +25,10 @@ use tollgate_capability::{
     Access, AccessSet, CapabilitySet, Decision, FsCapability, HostCall, OnViolation, Patterns, PrivateSet, check,
 };
 use tollgate_workspace::{Lab, guest};
+use tollgate_workspace::{own_main, sealed};
 
 use losses::{Gate, LOSSES, Loss, OF_MOUNTS};
-use probe::{HOSTS, Op, Probe, Spot, To};
+use tollgate_workspace::probe::{self, HOSTS, Op, Probe, Spot, To};
 
 /// Sets in one run, each with [`PROBES`] probes and a sealed process of its own.
 const CASES: u32 = 200;
@@ -51,19 +50,8 @@ fn main() -> ExitCode {
         sealed::main();
         return ExitCode::SUCCESS;
     }
-    if arguments.iter().any(|argument| argument == "--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        return ExitCode::SUCCESS;
-    }
-    let wanted =
-        |name: &str| arguments.iter().find(|word| !word.starts_with('-')).is_none_or(|word| name.contains(word));
-    let mut failed = 0;
-    for (name, test) in TESTS.iter().filter(|(name, _)| wanted(name)) {
-        let ended = std::panic::catch_unwind(test);
-        println!("test {name} ... {}", if ended.is_ok() { "ok" } else { "FAILED" });
-        failed += usize::from(ended.is_err());
-    }
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    own_main::run_alone(&TESTS, &words)
 }
 
 /// The role of the sealed process.

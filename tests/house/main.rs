@@ -6,6 +6,7 @@
 mod crates;
 mod map;
 mod modules;
+mod selection;
 
 use std::path::Path;
 

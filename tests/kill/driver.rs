@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, getpid};
 use tollgate::notary::NotaryProcess;
 use tollgate::{CallError, CallId, InProcessThread, LoadedTool};
-use tollgate_workspace::processes::{PATIENCE, children_of, kill, open_fds};
+use tollgate_workspace::processes::{PATIENCE, children_of, fds_once_at_most, kill, open_fds};
 
 use crate::embedder::{Compiled, Embedder, call, notary_command};
 
@@ -61,6 +61,8 @@ fn drive(embedder: Embedder, told_to_stop: impl FnOnce()) {
         threads.into_iter().map(|thread| thread.join().expect("a thread that ends")).collect::<Vec<_>>()
     });
     embedder.await_ready().expect("a notary at the end");
+    // A notary may have been killed just now, and not be missed yet, as calls that are acknowledged in the pipe do without
+    // it. Its successor's start takes two more descriptors, for a moment.
     say(format_args!("fds {fds} {}", fds_once_at_most(fds)));
     drop(threads);
     let Embedder { notary, .. } = embedder;
@@ -68,21 +70,6 @@ fn drive(embedder: Embedder, told_to_stop: impl FnOnce()) {
     match notary.finish() {
         Ok(()) => say(format_args!("finished {children} {}", children_of(getpid()).len())),
         Err(failure) => say(format_args!("unfinished {failure}")),
-    }
-}
-
-/// How many descriptors are open: at most `most`, unless it stays more.
-///
-/// A notary may have been killed just now, and not be missed yet, as calls that are acknowledged in the pipe do without
-/// it. Its successor's start takes two more descriptors, for a moment.
-fn fds_once_at_most(most: usize) -> usize {
-    let until = Instant::now() + PATIENCE;
-    loop {
-        let open = open_fds();
-        if open <= most || Instant::now() >= until {
-            return open;
-        }
-        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

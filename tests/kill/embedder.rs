@@ -11,10 +11,9 @@ use tollgate::{
     Provenance, Request, StartError,
 };
 use tollgate_audit::{AppendError, Record as _};
-use tollgate_config::{AdhocGrant, Grant, intersect};
 use tollgate_notary::Recorder;
 use tollgate_workspace::processes::{PATIENCE, children_of, kill};
-use tollgate_workspace::{guest, manifest};
+use tollgate_workspace::{guest, manifest, program, set_in};
 
 /// As the `tollgate` command has it.
 pub(crate) const ORIGIN: &str = "tollgate.local/ledger";
@@ -81,13 +80,9 @@ impl Compiled {
     /// Tries again while the notary is being started again.
     fn load(&self, thread: &mut InProcessThread, data: &Path, acknowledge: &str) -> Result<LoadedTool, LoadError> {
         let manifest = manifest(guest("echo-read"));
-        let mut grant = Grant::default();
         let data = format!("fs:/data={}:read", data.display());
-        for text in [&data, &format!("audit:acknowledge={acknowledge}"), "audit:arguments=none"] {
-            let parsed = AdhocGrant::parse(text, Path::new("/")).expect("a grant");
-            grant.merge_adhoc(parsed).expect("a grant that fits");
-        }
-        let set = intersect(&manifest, &grant, |_name| None).expect("every need granted").set;
+        let acknowledge = format!("audit:acknowledge={acknowledge}");
+        let set = set_in(Path::new("/"), guest("echo-read"), &[&data, &acknowledge, "audit:arguments=none"]);
         let until = Instant::now() + PATIENCE;
         loop {
             let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
@@ -140,17 +135,7 @@ pub(crate) fn call(thread: &mut InProcessThread, tool: &LoadedTool, times: u64) 
 
 /// This program as the notary of a ledger.
 pub(crate) fn notary_command(ledger: &Path) -> NotaryCommand {
-    let mut arguments = vec!["notary".into(), "--ledger".into(), ledger.into()];
-    arguments.extend(["--origin", ORIGIN, "--software", "tests"].map(Into::into));
-    NotaryCommand { program: std::env::current_exe().expect("this program"), arguments }
-}
-
-/// A folder with the file that the tool reads.
-pub(crate) fn data_in(folder: &Path) -> std::path::PathBuf {
-    let data = folder.join("data");
-    std::fs::create_dir_all(&data).expect("a folder");
-    std::fs::write(data.join("file"), "x".repeat(4096)).expect("a file");
-    data
+    program::notary_command(ledger, ORIGIN)
 }
 
 fn is_away(error: &LoadError) -> bool {

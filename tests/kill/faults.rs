@@ -19,9 +19,10 @@ use tollgate_workspace::guest;
 use tollgate_workspace::processes::reap_all;
 
 use crate::Scale;
-use crate::embedder::{Compiled, ORIGIN, data_in, notary_command, with_causes};
+use crate::embedder::{Compiled, ORIGIN, notary_command, with_causes};
 use crate::foreign::Foreign;
 use crate::judge::Past;
+use tollgate_workspace::program::data_in;
 
 /// The first argument of the role that starts the notary, under strace if it is the first one.
 pub(crate) const ONCE: &str = "role-once";

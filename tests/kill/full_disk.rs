@@ -14,7 +14,8 @@ use tollgate_workspace::judge::{assert_once, verified};
 use tollgate_workspace::processes::{PATIENCE, kill, reap_all};
 
 use crate::Scale;
-use crate::embedder::{Compiled, Embedder, data_in, notary_command};
+use crate::embedder::{Compiled, Embedder, notary_command};
+use tollgate_workspace::program::data_in;
 
 pub(crate) fn full_disk(scale: Scale) {
     let compiled = Compiled::new();

@@ -13,9 +13,9 @@ use tollgate_workspace::processes::{Ended, children_of, kill, kill_group, reap_a
 
 use crate::Scale;
 use crate::driver::{Driver, Said};
-use crate::embedder::data_in;
 use crate::foreign::Foreign;
 use crate::judge::Past;
+use tollgate_workspace::program::data_in;
 
 pub(crate) fn kills(scale: Scale) {
     let Scale { rounds, seed, is_soak } = scale;

@@ -17,7 +17,7 @@
 //! `kills` and has the others leave nothing out; `TOLLGATE_SOAK_SEED` repeats a run: who is killed, and after how many
 //! acknowledged calls, follows from it, though not what the system's scheduler makes of that.
 //!
-//! These tests have no harness of their own: a notary seals its process, which must have one thread. They must leave no
+//! These tests have the harness of `tests/support/own_main.rs`: a notary seals its process, which must have one thread. They must leave no
 //! process and no mount behind, and judge nothing by the clock.
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]

@@ -5,15 +5,6 @@
 
 #![allow(clippy::disallowed_methods, reason = "mounts and processes are what is tested")]
 
-#[path = "../equivalence/probe.rs"]
-#[allow(dead_code, reason = "what the sealed process is told in another test")]
-mod probe;
-#[path = "../equivalence/sealed.rs"]
-mod sealed;
-#[path = "../paths/site.rs"]
-#[allow(dead_code, reason = "the site of other tests, of which these need a part")]
-mod site;
-
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -23,8 +14,9 @@ use tollgate::CallError;
 use tollgate_capability::{CapabilitySet, OnViolation, PrivateSet, Reason};
 use tollgate_workspace::WORDS_OF_MOUNTS;
 use tollgate_workspace::foreign::{is_ci, skipped};
+use tollgate_workspace::{own_main, sealed};
 
-use site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
+use tollgate_workspace::site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
 
 /// The role of the process in the namespace.
 const INSIDE: &str = "inside";
@@ -50,16 +42,16 @@ const TESTS: [Test; 8] = [
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == "--list") {
-        TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-        return ExitCode::SUCCESS;
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if words.contains(&"--list") {
+        return own_main::run_alone(&TESTS, &words);
     }
     if arguments.first().is_some_and(|role| role == SEALED) {
         sealed::main();
         return ExitCode::SUCCESS;
     }
     if arguments.first().is_some_and(|role| role == INSIDE) {
-        return run(arguments.get(1..).unwrap_or_default());
+        return own_main::run_alone(&TESTS, &words[1..]);
     }
     for (word, test) in WORDS_OF_MOUNTS {
         assert!(TESTS.iter().any(|(name, _)| *name == test), "{word}: there is no test {test}");
@@ -83,17 +75,6 @@ fn main() -> ExitCode {
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
-}
-
-fn run(arguments: &[String]) -> ExitCode {
-    let filter = arguments.iter().find(|word| !word.starts_with('-'));
-    let mut failed = 0;
-    for (name, test) in TESTS.iter().filter(|(name, _)| filter.is_none_or(|word| name.contains(word))) {
-        let ended = std::panic::catch_unwind(test);
-        println!("test {name} ... {}", if ended.is_ok() { "ok" } else { "FAILED" });
-        failed += usize::from(ended.is_err());
-    }
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A mount that is taken away when it is dropped, before the folder that it is in.

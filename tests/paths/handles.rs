@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tollgate_capability::{CapabilitySet, ClockMode};
 
-use crate::site::{ALL, Line, Site};
+use tollgate_workspace::site::{ALL, Line, Site};
 
 fn open(path: &str, name: &str, flags: &[&str]) -> Value {
     json!({ "op": "open", "of": "/docs", "path": path, "open": ["create"], "flags": flags, "name": name })

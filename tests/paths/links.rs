@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tollgate_capability::{CapabilitySet, OnViolation, Reason};
 
-use crate::site::{ALL, Content, Refusal, SECRET, Site, read, step, step_to, write};
+use tollgate_workspace::site::{ALL, Content, Refusal, SECRET, Site, read, step, step_to, write};
 
 const BENEATH: &str = "fs:/docs:beneath";
 

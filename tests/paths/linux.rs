@@ -14,7 +14,7 @@ use tollgate_workspace::documented::assert_documented;
 
 use crate::plain::Plain;
 use crate::requests::{Request, TIME, build, told, tree};
-use crate::site::{ALL, Site};
+use tollgate_workspace::site::{ALL, Site};
 
 const SEED: u64 = 0x0070_6c61_696e;
 const ROUNDS: u64 = 200;

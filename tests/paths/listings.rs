@@ -9,7 +9,7 @@ use tollgate::CallError;
 use tollgate_audit::Entry;
 use tollgate_capability::Cap;
 
-use crate::site::{Site, Taken};
+use tollgate_workspace::site::{Site, Taken};
 
 const READ_DIRECTORY: &str = "wasi:filesystem/types.[method]descriptor.read-directory";
 

@@ -16,7 +16,6 @@ mod races;
 mod random_steps;
 mod renames;
 mod requests;
-mod site;
 mod special;
 mod texts;
 mod times;

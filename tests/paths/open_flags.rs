@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::site::{Site, code};
+use tollgate_workspace::site::{Site, code};
 
 const FLAGS: [&str; 6] = ["create", "exclusive", "truncate", "directory", "read", "write"];
 const RIGHTS: [&str; 4] = ["read", "write", "create", "list"];

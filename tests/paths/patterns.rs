@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tollgate_capability::Reason;
 
-use crate::site::{ALL, Refusal, Site, read, step, step_to, write};
+use tollgate_workspace::site::{ALL, Refusal, Site, read, step, step_to, write};
 
 const PATTERNS: &str = "fs:/docs:patterns";
 const KEY: &str = "EXCLUDED";

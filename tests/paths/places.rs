@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::Value;
 use tollgate_capability::{CapabilitySet, Reason};
 
-use crate::site::{ALL, Refusal, Site, step, step_to, write};
+use tollgate_workspace::site::{ALL, Refusal, Site, step, step_to, write};
 
 const PLACE: &str = "fs:/docs:place";
 

@@ -12,7 +12,7 @@ use tollgate_workspace::stock::Stock;
 
 use crate::linux::Judged;
 use crate::requests::{Request, told, tree};
-use crate::site::{ALL, Site, prober};
+use tollgate_workspace::site::{ALL, Site, prober};
 
 /// A row of docs/wasi.md, and the requests that it speaks of.
 struct Reason {

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tollgate_capability::Reason;
 
-use crate::site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
+use tollgate_workspace::site::{ALL, Refusal, SECRET, Site, read, step, step_to, write};
 
 /// Spellings that some file system takes for the name.
 const NAMES: [&str; 9] = [

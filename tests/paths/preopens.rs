@@ -9,7 +9,7 @@ use tollgate_audit::Entry;
 use tollgate_wasi_proxy::UNNAMEABLE;
 use tollgate_workspace::expect::end;
 
-use crate::site::{ALL, SECRET, Site, read, write};
+use tollgate_workspace::site::{ALL, SECRET, Site, read, write};
 
 /// Calls a tool whose folder cannot be opened: asserts that the record says why, and nothing else was asked for.
 fn not_opened(site: &mut Site, tool: &LoadedTool, result: &str) -> Box<CallFailure> {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tollgate::CallError;
 use tollgate_capability::{CapabilitySet, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, Reason};
 
-use crate::site::{Refusal, Site, code, step};
+use tollgate_workspace::site::{Refusal, Site, code, step};
 
 const QUOTA: u64 = 10;
 

@@ -13,7 +13,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde_json::{Value, json};
 use tollgate_capability::CapabilitySet;
 
-use crate::site::{SECRET, Site};
+use tollgate_workspace::site::{SECRET, Site};
 
 const CALLS: usize = 8;
 const STEPS: usize = 300;
@@ -278,6 +278,6 @@ fn a_folder_swapped_in_for_a_file_that_is_renamed_is_a_violation() {
     site.lab.verified();
 }
 
-fn denied(line: &crate::site::Line) -> bool {
+fn denied(line: &tollgate_workspace::site::Line) -> bool {
     line.end.starts_with("gate deny fs:/other:no-gain")
 }

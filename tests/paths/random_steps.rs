@@ -10,7 +10,7 @@ use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use tollgate_capability::{Access, AccessSet, CapabilitySet, Patterns};
 
-use crate::site::{Content, SECRET, Site, Snapshot, rights};
+use tollgate_workspace::site::{Content, SECRET, Site, Snapshot, rights};
 
 const KEY: &str = "EXCLUDED";
 const CASES: u32 = 300;

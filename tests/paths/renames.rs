@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 use tollgate_capability::Reason;
 
-use crate::site::{ALL, Refusal, Site, step_to};
+use tollgate_workspace::site::{ALL, Refusal, Site, step_to};
 
 fn to_other(path: &str) -> Value {
     json!({ "op": "rename-at", "base": "/docs", "path": path, "to_base": "/other", "to": "moved" })

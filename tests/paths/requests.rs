@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tollgate_workspace::chance::Chance;
 
-use crate::site::code;
+use tollgate_workspace::site::code;
 
 /// A request, as the prober takes it.
 #[derive(Debug, Clone)]

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use serde_json::{Value, json};
 use tollgate_capability::Reason;
 
-use crate::site::{ALL, Refusal, Site, read, step, step_to, write};
+use tollgate_workspace::site::{ALL, Refusal, Site, read, step, step_to, write};
 
 fn refusals(path: &str) -> Vec<Refusal> {
     let open = |open: &[&str], flags: &[&str]| -> Value {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tollgate_capability::{PathFault, Reason};
 use tollgate_workspace::expect::Denied;
 
-use crate::site::{ALL, Refusal, Site, Taken, code, read, step, step_to, write};
+use tollgate_workspace::site::{ALL, Refusal, Site, Taken, code, read, step, step_to, write};
 
 const BENEATH: &str = "fs:/docs:beneath";
 
@@ -326,7 +326,7 @@ fn what_only_looks_like_a_way_out_is_a_name() {
     }
     assert_eq!(site.text("docs/a.txt"), "alpha", "case counts");
     assert_eq!(site.raw(&tool, &[read("Sub/b.txt"), read("%2e%2e/outside")]).codes(), ["no-entry", "not-directory"]);
-    assert_eq!(site.text("outside/secret.txt"), crate::site::SECRET);
+    assert_eq!(site.text("outside/secret.txt"), tollgate_workspace::site::SECRET);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tollgate_audit::{Entry, Verdict};
 use tollgate_capability::{ClockMode, OnViolation, Reason, Record};
 
-use crate::site::{ALL, Refusal, Site, step};
+use tollgate_workspace::site::{ALL, Refusal, Site, step};
 
 /// A moment between two steps of a coarse clock.
 const MOMENT: Duration = Duration::new(1_000_000, 987_654_321);

@@ -10,7 +10,11 @@ pub mod fuse;
 pub mod hmac;
 pub mod judge;
 pub mod own_main;
+pub mod probe;
 pub mod processes;
+pub mod program;
+pub mod sealed;
+pub mod site;
 pub mod small_group;
 pub mod stock;
 mod trace;
@@ -33,6 +37,7 @@ use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
 use tollgate_example_tools::Guest;
 use tollgate_ledger::Ledger;
 
+pub use tollgate_example_tools::guest;
 pub use unable::{UNABLE, Unable};
 
 /// One temporary folder with a ledger, and everything to run tools against it.
@@ -234,11 +239,6 @@ pub fn set_in(folder: &Path, guest: &Guest, grants: &[&str]) -> CapabilitySet {
 pub fn manifest(guest: &Guest) -> Manifest {
     let text = fs::read_to_string(guest.manifest).expect("a manifest");
     Manifest::parse(&text, guest.manifest).unwrap_or_else(|error| panic!("{error:?}"))
-}
-
-/// The guest of this name.
-pub fn guest(name: &str) -> &'static Guest {
-    tollgate_example_tools::ALL.iter().find(|guest| guest.name == name).unwrap_or_else(|| panic!("no guest {name}"))
 }
 
 /// Whether something is at a path, without following links.

@@ -74,6 +74,42 @@ pub fn open_fds() -> usize {
     fs::read_dir("/proc/self/fd").expect("/proc").count()
 }
 
+/// How many descriptors are open: at most `most`, unless it stays more.
+pub fn fds_once_at_most(most: usize) -> usize {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        let open = open_fds();
+        if open <= most || Instant::now() >= until {
+            return open;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What the descriptors of this process are.
+pub fn open_files() -> Vec<String> {
+    let fds = fs::read_dir("/proc/self/fd").expect("/proc").map_while(Result::ok);
+    fds.map(|fd| format!("{:?} {:?}", fd.file_name(), fs::read_link(fd.path()).unwrap_or_default())).collect()
+}
+
+/// Whether all threads of a process are stopped (`proc(5)`: the state stands behind the name).
+pub fn stands_still(process: Pid) -> bool {
+    let threads = fs::read_dir(format!("/proc/{}/task", process.as_raw_pid())).expect("threads");
+    threads.map(|thread| thread.expect("a thread").path().join("stat")).all(|stat| {
+        let stat = fs::read_to_string(stat).expect("the state of a thread");
+        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
+    })
+}
+
+/// Waits until it is so.
+pub fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < until, "it does not come to that: {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 fn name(pid: Pid) -> String {
     let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())).unwrap_or_default();
     String::from_utf8_lossy(&line).replace('\0', " ")

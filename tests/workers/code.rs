@@ -10,32 +10,33 @@ use tollgate_workspace::hmac::hmac;
 use tollgate_workspace::{guest, manifest};
 
 use crate::Scale;
-use crate::scene::{READS, Scene, assert_full, await_that, compiled, read_many, start_worker, workers};
+use tollgate_workspace::processes::await_that;
+use tollgate_workspace::program::compiled;
+
+use crate::lab::{READS, SupervisorLab, assert_full, read_many, start_worker, workers};
 
 /// A process that looked at the code before it is confined would say what is wrong with the code.
 pub(crate) fn code_is_looked_at_after_the_process_is_confined(_: Scale) {
-    let scene = Scene::new();
-    let set = scene.set("echo-read", &READS);
-    let garbage = scene.supervisor.add(forged("echo-read", set, |code| *code = b"hello".to_vec())).expect("a tool");
+    let lab = SupervisorLab::new();
+    let set = lab.set("echo-read", &READS);
+    let garbage = lab.supervisor.add(forged("echo-read", set, |code| *code = b"hello".to_vec())).expect("a tool");
     let error = garbage.start().expect_err("no machine code");
     assert!(matches!(&error, LoadError::Engine(_)), "{error}");
-    let (data, away) = (scene.folder().join("data"), scene.folder().join("away"));
+    let (data, away) = (lab.folder().join("data"), lab.folder().join("away"));
     fs::rename(&data, &away).expect("a folder that can be moved");
     let error = garbage.start().expect_err("no folder");
     let LoadError::NoWorker(WorkerError::NotSealed { reason }) = &error else { panic!("{error}") };
     assert!(reason.contains("cannot confine the process to its folders"), "{reason}");
     fs::rename(away, data).expect("a folder that can be moved");
     await_that("neither of them serves", || workers().is_empty());
-    drop(scene.end(vec![garbage], &[]));
+    drop(lab.end(vec![garbage], &[]));
 }
 
 /// The code is aligned so that wasmtime panics over it: that ends the worker, and nobody else.
 pub(crate) fn code_that_breaks_whoever_loads_it_ends_a_worker(_: Scale) {
-    let scene = Scene::new();
-    let broken = scene
-        .supervisor
-        .add(forged("echo-read", scene.set("echo-read", &READS), |code| misalign(code)))
-        .expect("a tool");
+    let lab = SupervisorLab::new();
+    let broken =
+        lab.supervisor.add(forged("echo-read", lab.set("echo-read", &READS), |code| misalign(code))).expect("a tool");
     for _start in 0..2 {
         let error = broken.start().expect_err("code that nobody can load");
         let LoadError::NoWorker(WorkerError::Start { reason }) = &error else { panic!("{error}") };
@@ -43,25 +44,25 @@ pub(crate) fn code_that_breaks_whoever_loads_it_ends_a_worker(_: Scale) {
         assert!(reason.contains("SIGABRT") && reason.contains("left: 1"), "{reason}");
     }
     // The supervisor goes on, as do its other tools.
-    let reader = scene.reader();
+    let reader = lab.reader();
     let answered = read_many(&reader, 1).expect("an answer").call;
-    let record = scene.end(vec![broken, reader], &[answered]);
+    let record = lab.end(vec![broken, reader], &[answered]);
     assert_eq!(record.enforcements().len(), 1, "a worker that ends so has not served");
 }
 
 /// Whatever a tool is granted, it is asked in a process that reaches nothing; then no process is needed to know.
 pub(crate) fn a_component_is_asked_where_it_may_do_nothing(_: Scale) {
-    let scene = Scene::new();
-    let set = scene.set("echo-read", &READS);
+    let lab = SupervisorLab::new();
+    let set = lab.set("echo-read", &READS);
     let (limits, spec) = (set.limits, |artifact| spec_of("echo-read", artifact, set.clone()));
-    let described = scene.supervisor.describe(spec(compiled("echo-read"))).expect("operations");
+    let described = lab.supervisor.describe(spec(compiled("echo-read"))).expect("operations");
     await_that("it is gone", || workers().is_empty());
-    let tool = scene.supervisor.add(spec(described)).expect("a tool");
+    let tool = lab.supervisor.add(spec(described)).expect("a tool");
     let names: Vec<_> = tool.operations().expect("operations").into_iter().map(|operation| operation.name).collect();
     assert!(names.iter().any(|name| name == "read-many"), "{names:?}");
     assert_eq!(workers(), [], "what is stored needs no worker");
     let answered = read_many(&tool, 1).expect("an answer").call;
-    let record = scene.end(vec![tool], &[answered]);
+    let record = lab.end(vec![tool], &[answered]);
     let [asked, served] = record.enforcements()[..] else { panic!("{:?}", record.enforcements()) };
     assert_full(asked);
     let nothing = sandbox::plan(&CapabilitySet { limits, ..CapabilitySet::default() });
@@ -71,28 +72,28 @@ pub(crate) fn a_component_is_asked_where_it_may_do_nothing(_: Scale) {
 
 /// Refused by name, and nothing is called. A worker that serves again must say the same, too.
 pub(crate) fn operations_must_be_those_that_are_stored(_: Scale) {
-    let scene = Scene::new();
-    let set = scene.set("echo-read", &READS);
+    let lab = SupervisorLab::new();
+    let set = lab.set("echo-read", &READS);
     let described =
-        scene.supervisor.describe(spec_of("echo-read", compiled("echo-read"), set.clone())).expect("operations");
+        lab.supervisor.describe(spec_of("echo-read", compiled("echo-read"), set.clone())).expect("operations");
     let forged = forged_of(&described, |_code, operations| {
         let before = r#""name":"read-many","description":""#;
         *operations = operations.replacen(before, &format!("{before}Deletes all. "), 1);
     });
-    let tool = scene.supervisor.add(spec_of("echo-read", forged, set)).expect("a tool");
+    let tool = lab.supervisor.add(spec_of("echo-read", forged, set)).expect("a tool");
     let error = tool.start().expect_err("other operations");
     let LoadError::OperationsChanged { operations } = &error else { panic!("{error}") };
     assert_eq!(operations, &["`read-many`"]);
     let failure = read_many(&tool, 1).expect_err("a tool that does not load");
     assert!(failure.call.is_none() && failure.to_string().contains("`read-many`"), "{failure:?}");
-    let record = scene.end(vec![tool], &[]);
+    let record = lab.end(vec![tool], &[]);
     assert_eq!(record.closers(), 0);
 }
 
 /// It opens `/proc/self/pagemap`, which is out of reach later.
 pub(crate) fn the_engine_is_made_before_the_process_is_confined(_: Scale) {
-    let scene = Scene::new();
-    let reader = scene.reader();
+    let lab = SupervisorLab::new();
+    let reader = lab.reader();
     let worker = start_worker(&reader);
     // A process that cannot be dumped shows what it has open to root alone.
     if let Ok(fds) = fs::read_dir(format!("/proc/{}/fd", worker.as_raw_pid())) {
@@ -100,7 +101,7 @@ pub(crate) fn the_engine_is_made_before_the_process_is_confined(_: Scale) {
         assert!(open.iter().any(|file| file.ends_with("pagemap")), "{open:?}");
         assert!(!open.iter().any(|file| file.to_string_lossy().contains("tollgate-code")), "closed by now: {open:?}");
     }
-    drop(scene.end(vec![reader], &[]));
+    drop(lab.end(vec![reader], &[]));
 }
 
 fn spec_of(name: &str, artifact: Artifact, set: CapabilitySet) -> ToolSpec {

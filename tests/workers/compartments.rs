@@ -8,19 +8,21 @@ use tollgate::sandbox::plan;
 use tollgate_workspace::processes::kill;
 
 use crate::Scale;
-use crate::scene::{READS, Scene, assert_full, call, parse, read_many, sleep, sleeps, spec, start_worker, workers};
+use crate::lab::{
+    READS, SupervisorLab, assert_full, call, parse, read_many, sleep, sleeps, spec, start_worker, workers,
+};
 
 /// Two tools that the policy puts together, and one that it does not name, given in another order.
 pub(crate) fn tools_of_a_compartment_share_a_worker(_: Scale) {
-    let scene = Scene::new();
-    fs::create_dir(scene.folder().join("out")).expect("a folder");
+    let lab = SupervisorLab::new();
+    fs::create_dir(lab.folder().join("out")).expect("a folder");
     let policy = parse("[compartments]\npair = [\"overrun-quota\", \"echo-read\"]\n");
-    let reads = scene.set("echo-read", &READS);
-    let writes = scene.set("overrun-quota", &["fs:/out=out:write,create"]);
-    let alone = sleeps(scene.folder(), 60_000);
+    let reads = lab.set("echo-read", &READS);
+    let writes = lab.set("overrun-quota", &["fs:/out=out:write,create"]);
+    let alone = sleeps(lab.folder(), 60_000);
     let sets = [("echo-read", &reads), ("sleep-forever", &alone), ("overrun-quota", &writes)];
     let specs = sets.iter().map(|(name, set)| spec(name, (*set).clone())).collect();
-    let tools = scene.supervisor.add_by_policy(&policy, specs).expect("tools");
+    let tools = lab.supervisor.add_by_policy(&policy, specs).expect("tools");
     assert_eq!(tools.iter().map(|tool| tool.name()).collect::<Vec<_>>(), sets.map(|(name, _)| name));
     let shared = start_worker(&tools[0]);
     let written = call(&tools[2], "stream", r#"{"bytes": 1000}"#).expect("an answer").call;
@@ -28,7 +30,7 @@ pub(crate) fn tools_of_a_compartment_share_a_worker(_: Scale) {
     assert_eq!(workers(), [shared], "one process for both");
     start_worker(&tools[1]);
     let slept = sleep(&tools[1], 1).expect("an answer").call;
-    let record = scene.end(tools, &[written, read, slept]);
+    let record = lab.end(tools, &[written, read, slept]);
     assert_eq!((written.host() == read.host(), written.host() == slept.host()), (true, false));
     assert_eq!(record.enforcements().len(), 2);
     let enforcement = record.enforcement(read.host());
@@ -41,20 +43,20 @@ pub(crate) fn tools_of_a_compartment_share_a_worker(_: Scale) {
 
 /// What tools share, they lose together; a tool beside them does not notice.
 pub(crate) fn a_dead_compartment_takes_all_its_calls(_: Scale) {
-    let scene = Scene::new();
-    let specs = [(); 2].map(|()| spec("sleep-forever", sleeps(scene.folder(), 60_000)));
-    let mut tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
-    tools.push(scene.sleeper());
+    let lab = SupervisorLab::new();
+    let specs = [(); 2].map(|()| spec("sleep-forever", sleeps(lab.folder(), 60_000)));
+    let mut tools = lab.supervisor.add_compartment(specs.into()).expect("tools");
+    tools.push(lab.sleeper());
     let (shared, _own) = (start_worker(&tools[0]), start_worker(&tools[2]));
     let (lost, answered) = thread::scope(|scope| {
         let lost: Vec<_> = tools[..2].iter().map(|tool| scope.spawn(|| sleep(tool, 50_000))).collect();
         let beside = scope.spawn(|| sleep(&tools[2], 1_000));
-        scene.await_calls("attack", 3);
+        lab.await_calls("attack", 3);
         kill(shared);
         let lost = lost.into_iter().map(|call| call.join().expect("a thread").expect_err("lost"));
         (lost.collect::<Vec<_>>(), beside.join().expect("a thread").expect("undisturbed").call)
     });
-    let record = scene.end(tools, &[answered]);
+    let record = lab.end(tools, &[answered]);
     assert_eq!((record.enforcements().len(), record.closers()), (2, 2));
     for failure in lost {
         let CallError::WorkerEnded { how } = &failure.error else { panic!("{failure:?}") };

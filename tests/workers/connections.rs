@@ -8,22 +8,24 @@ use tollgate_audit::Entry;
 use tollgate_capability::Cap;
 
 use crate::Scale;
-use crate::scene::{Scene, sleep, sleeps, spec, start_worker, worker_command, workers};
+use tollgate_workspace::program::worker_command;
+
+use crate::lab::{SupervisorLab, sleep, sleeps, spec, start_worker, workers};
 
 /// As many as `limits.calls`, in one process; one more is turned down. None of them ends by itself, so that all that began
 /// run at the same time.
 pub(crate) fn calls_of_a_worker_run_at_the_same_time(_: Scale) {
-    let scene = Scene::new();
-    let sleeper = limited(&scene, HOUR_MS, 4);
+    let lab = SupervisorLab::new();
+    let sleeper = limited(&lab, HOUR_MS, 4);
     let worker = start_worker(&sleeper);
     let (ended, lost) = thread::scope(|scope| {
         let calls = [(); 4].map(|()| scope.spawn(|| sleep(&sleeper, HOUR_MS)));
-        scene.await_calls("attack", 4);
+        lab.await_calls("attack", 4);
         let failure = sleep(&sleeper, 1).expect_err("one too many");
         let CallError::Cap(hit) = failure.error else { panic!("{failure:?}") };
         assert_eq!((hit, failure.call), (CapHit { cap: Cap::Calls, asked: Some(5), limit: 4 }, None));
         assert_eq!(workers(), [worker]);
-        let ended = scene.finish();
+        let ended = lab.finish();
         let lost = calls.map(|call| call.join().expect("a thread").expect_err("a call without a worker"));
         (ended, lost.map(|failure| failure.call.expect("a call that began")))
     });
@@ -42,25 +44,28 @@ pub(crate) fn calls_of_a_worker_run_at_the_same_time(_: Scale) {
 /// connection, and is answered. A busy machine makes the wait longer, and has all of the deadline for a call that does nothing.
 pub(crate) fn a_call_that_waited_has_its_whole_deadline(_: Scale) {
     let grace = Duration::from_millis(HOUR_MS);
-    let scene =
-        Scene::with(SupervisorSettings { connections_max: 1, grace, ..SupervisorSettings::new(worker_command()) });
-    let specs = [HOUR_MS, DEADLINE_MS].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
-    let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
+    let lab = SupervisorLab::with(SupervisorSettings {
+        connections_max: 1,
+        grace,
+        ..SupervisorSettings::new(worker_command())
+    });
+    let specs = [HOUR_MS, DEADLINE_MS].map(|deadline_ms| spec("sleep-forever", sleeps(lab.folder(), deadline_ms)));
+    let tools = lab.supervisor.add_compartment(specs.into()).expect("tools");
     start_worker(&tools[0]);
     let answered = thread::scope(|scope| {
         let holds_the_connection = scope.spawn(|| sleep(&tools[0], DEADLINE_MS + DEADLINE_MS / 2));
-        scene.await_calls("attack", 1);
+        lab.await_calls("attack", 1);
         let waited = sleep(&tools[1], 1).expect("an answer").call;
         [holds_the_connection.join().expect("a thread").expect("an answer").call, waited]
     });
-    let record = scene.end(tools, &answered);
+    let record = lab.end(tools, &answered);
     assert_eq!((record.enforcements().len(), record.closers()), (1, 0));
 }
 
-fn limited(scene: &Scene, deadline_ms: u64, calls: u32) -> Tool {
-    let mut set = sleeps(scene.folder(), deadline_ms);
+fn limited(lab: &SupervisorLab, deadline_ms: u64, calls: u32) -> Tool {
+    let mut set = sleeps(lab.folder(), deadline_ms);
     set.limits.calls = calls;
-    scene.supervisor.add(spec("sleep-forever", set)).expect("a tool")
+    lab.supervisor.add(spec("sleep-forever", set)).expect("a tool")
 }
 
 const HOUR_MS: u64 = 3_600_000;

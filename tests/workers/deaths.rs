@@ -12,10 +12,10 @@ use tollgate_ledger::SideStore;
 use tollgate_workspace::processes::{children_of, kill};
 
 use crate::Scale;
-use crate::scene::{
-    Scene, Stops, assert_full, await_that, notary_command, read_many, sleep, spec, stands_still, start_worker,
-    worker_command, workers,
-};
+use tollgate_workspace::processes::{await_that, stands_still};
+use tollgate_workspace::program::worker_command;
+
+use crate::lab::{Stops, SupervisorLab, assert_full, notary_command, read_many, sleep, spec, start_worker, workers};
 
 /// Ways for a worker to die that are no answer, and what is said of each.
 const SIGNALS: [(Signal, &str); 4] = [
@@ -28,8 +28,8 @@ const SIGNALS: [(Signal, &str); 4] = [
 
 /// Two calls are lost with their worker. Those of another tool, at the same time, are not.
 pub(crate) fn a_dead_worker_takes_its_calls_alone(_: Scale) {
-    let scene = Scene::new();
-    let (sleeper, reader) = (scene.sleeper(), scene.reader());
+    let lab = SupervisorLab::new();
+    let (sleeper, reader) = (lab.sleeper(), lab.reader());
     let (mut victim, bystander) = (start_worker(&sleeper), start_worker(&reader));
     let mut answered = Vec::new();
     let mut lost = Vec::new();
@@ -37,7 +37,7 @@ pub(crate) fn a_dead_worker_takes_its_calls_alone(_: Scale) {
         let read = while_reading(&reader, || {
             thread::scope(|scope| {
                 let calls = [(); 2].map(|()| scope.spawn(|| sleep(&sleeper, 50_000)));
-                scene.await_calls("attack", round * 3 - 1);
+                lab.await_calls("attack", round * 3 - 1);
                 await_that("the worker is gone", || {
                     kill_process(victim, signal).is_err() || !workers().contains(&victim)
                 });
@@ -54,7 +54,7 @@ pub(crate) fn a_dead_worker_takes_its_calls_alone(_: Scale) {
         assert!(workers().contains(&bystander) && new.len() == 1, "{new:?} beside {bystander:?}");
         victim = new[0];
     }
-    let record = scene.end(vec![sleeper, reader], &answered);
+    let record = lab.end(vec![sleeper, reader], &answered);
     let of_sleeper = record.hosts_of("sleep-forever");
     assert_eq!((of_sleeper.len(), record.hosts_of("echo-read").len()), (SIGNALS.len() + 1, 1));
     of_sleeper.into_iter().for_each(|worker| assert_full(record.enforcement(worker)));
@@ -67,14 +67,14 @@ pub(crate) fn a_dead_worker_takes_its_calls_alone(_: Scale) {
 
 /// Between two calls: the next one has a new worker, and nobody is told anything.
 pub(crate) fn a_worker_that_dies_idle_is_replaced(_: Scale) {
-    let scene = Scene::new();
-    let reader = scene.reader();
+    let lab = SupervisorLab::new();
+    let reader = lab.reader();
     let first = start_worker(&reader);
     let mut answered = vec![read_many(&reader, 1).expect("an answer").call];
     kill(first);
     await_that("the worker is gone", || !children_of(getpid()).contains(&first));
     answered.push(read_many(&reader, 1).expect("an answer from a new worker").call);
-    let record = scene.end(vec![reader], &answered);
+    let record = lab.end(vec![reader], &answered);
     assert_eq!((record.hosts_of("echo-read").len(), record.closers()), (2, 0));
 }
 
@@ -82,13 +82,13 @@ pub(crate) fn a_worker_that_dies_idle_is_replaced(_: Scale) {
 pub(crate) fn what_a_worker_said_at_last_is_passed_on(_: Scale) {
     let WorkerCommand { program, .. } = worker_command();
     let command = WorkerCommand { program, arguments: vec![PANICS.into()] };
-    let scene = Scene::with(SupervisorSettings::new(command));
-    let reader = scene.reader();
+    let lab = SupervisorLab::with(SupervisorSettings::new(command));
+    let reader = lab.reader();
     let failure = read_many(&reader, 1).expect_err("a call without a worker");
     let CallError::NoWorker(WorkerError::Start { reason }) = &failure.error else { panic!("{failure:?}") };
     assert!(reason.starts_with("signal: 6 (SIGABRT): ") && reason.contains(": with  [31mwords"), "{reason:?}");
     assert_eq!(failure.call, None);
-    let record = scene.end(vec![reader], &[]);
+    let record = lab.end(vec![reader], &[]);
     assert!(record.enforcements().is_empty() && record.hosts_of("echo-read").is_empty(), "nothing ran");
 }
 
@@ -106,8 +106,8 @@ pub(crate) fn panic_as_a_worker() -> ! {
 
 /// Calls are answered or refused, and all that were answered are in the ledger. The workers stay.
 pub(crate) fn a_dead_notary_takes_nothing(_: Scale) {
-    let scene = Scene::new();
-    let tools = [scene.reader(), scene.add("echo-read", &["fs:/data=data:read", "audit:acknowledge=disk"])];
+    let lab = SupervisorLab::new();
+    let tools = [lab.reader(), lab.add("echo-read", &["fs:/data=data:read", "audit:acknowledge=disk"])];
     let before = tools.each_ref().map(start_worker);
     let answered = Mutex::new(Vec::new());
     let refused = Mutex::new(0_u64);
@@ -131,10 +131,10 @@ pub(crate) fn a_dead_notary_takes_nothing(_: Scale) {
             });
         }
         for _death in 0..DEATHS {
-            let (pid, done) = (scene.supervisor.notary().pid(), count());
+            let (pid, done) = (lab.supervisor.notary().pid(), count());
             await_that("calls", || count() > done + CALLS_BETWEEN);
             kill(Pid::from_raw(pid.try_into().expect("a pid")).expect("a pid"));
-            await_that("another notary", || scene.supervisor.notary().pid() != pid);
+            await_that("another notary", || lab.supervisor.notary().pid() != pid);
         }
         let done = count();
         await_that("calls", || count() > done + CALLS_BETWEEN);
@@ -149,18 +149,18 @@ pub(crate) fn a_dead_notary_takes_nothing(_: Scale) {
         "the same workers: {before:?}, {now:?}"
     );
     println!("{} calls answered, {} refused", answered.len(), refused.into_inner().expect("a number"));
-    let record = scene.end(tools.into(), &answered);
+    let record = lab.end(tools.into(), &answered);
     assert_eq!(record.enforcements().len(), 2);
 }
 
 /// A worker that stands still never puts its call on record, and nothing of that call is kept. Where a call was on its way
 /// to the ledger and its notary died, its texts are gone once the ledger is opened again.
 pub(crate) fn texts_of_a_call_that_never_began_do_not_stay(_: Scale) {
-    let scene = Scene::under("[workers]\ngrace = \"50ms\"\n");
-    let mut set = scene.set("echo-read", &["fs:/data=data:read"]);
+    let lab = SupervisorLab::under("[workers]\ngrace = \"50ms\"\n");
+    let mut set = lab.set("echo-read", &["fs:/data=data:read"]);
     (set.audit.arguments, set.limits.deadline_ms) = (ArgumentsRecord::Full, 2_000);
-    let reader = scene.supervisor.add(spec("echo-read", set)).expect("a tool");
-    let (victim, ledger) = (start_worker(&reader), scene.ledger());
+    let reader = lab.supervisor.add(spec("echo-read", set)).expect("a tool");
+    let (victim, ledger) = (start_worker(&reader), lab.ledger());
     let answered = read_many(&reader, 1).expect("an answer").call;
     let named = || SideStore::find_calls(&ledger, usize::MAX, |_call| true).expect("a side store");
     let before = named();
@@ -169,7 +169,7 @@ pub(crate) fn texts_of_a_call_that_never_began_do_not_stay(_: Scale) {
     let lost = read_many(&reader, 2).expect_err("a call without an answer");
     assert!(matches!(lost.error, CallError::Overran { .. }), "{lost:?}");
     assert_eq!((lost.call, named()), (None, before));
-    let ended = scene.finish();
+    let ended = lab.finish();
     drop(reader);
     let is_kept = |call| SideStore::find(&ledger, call).expect("a side store").is_some();
     let on_its_way = CallId::new(1_700_000_000_000, answered.host(), u32::MAX);
@@ -191,13 +191,13 @@ pub(crate) fn texts_of_a_call_that_never_began_do_not_stay(_: Scale) {
 
 /// A supervisor that ends does not wait for guests; what is held of it is no more than an error.
 pub(crate) fn ending_a_supervisor_ends_its_calls(_: Scale) {
-    let scene = Scene::new();
-    let sleeper = scene.sleeper();
+    let lab = SupervisorLab::new();
+    let sleeper = lab.sleeper();
     start_worker(&sleeper);
     let (lost, ended) = thread::scope(|scope| {
         let call = scope.spawn(|| sleep(&sleeper, 50_000));
-        scene.await_calls("attack", 1);
-        let ended = scene.finish();
+        lab.await_calls("attack", 1);
+        let ended = lab.finish();
         (call.join().expect("a thread").expect_err("a call without a worker"), ended)
     });
     assert_ended(&lost, "exit status: 0");

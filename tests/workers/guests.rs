@@ -5,7 +5,7 @@ use tollgate_audit::Entry;
 use tollgate_workspace::{Lab, guest};
 
 use crate::Scale;
-use crate::scene::{READS, Scene, assert_full, call, spec, workers};
+use crate::lab::{READS, SupervisorLab, assert_full, call, spec, workers};
 
 /// Guests, their grants, and an operation that fails.
 const FAILING: [(&str, &[&str], &str, &str); 9] = [
@@ -28,10 +28,10 @@ pub(crate) fn guests_that_fail_leave_their_worker(_: Scale) {
         lab.failure(&tool, operation, arguments)
     });
     drop(lab);
-    let scene = Scene::new();
-    let mut specs: Vec<_> = FAILING.iter().map(|(name, grants, ..)| spec(name, scene.set(name, grants))).collect();
-    specs.push(spec("echo-read", scene.set("echo-read", &READS)));
-    let mut tools = scene.supervisor.add_compartment(specs).expect("tools");
+    let lab = SupervisorLab::new();
+    let mut specs: Vec<_> = FAILING.iter().map(|(name, grants, ..)| spec(name, lab.set(name, grants))).collect();
+    specs.push(spec("echo-read", lab.set("echo-read", &READS)));
+    let mut tools = lab.supervisor.add_compartment(specs).expect("tools");
     let reader = tools.pop().expect("the last one");
     let mut answered = vec![call(&reader, "echo", "{}").expect("an answer").call];
     let before = workers();
@@ -50,7 +50,7 @@ pub(crate) fn guests_that_fail_leave_their_worker(_: Scale) {
     }
     assert_eq!(workers(), before, "the worker lives on");
     tools.push(reader);
-    let record = scene.end(tools, &[answered, failed.clone()].concat());
+    let record = lab.end(tools, &[answered, failed.clone()].concat());
     assert_eq!(record.enforcements().len(), 1);
     assert_full(record.enforcements()[0]);
     assert_eq!(record.closers(), 0);

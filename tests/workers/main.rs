@@ -11,7 +11,7 @@
 //! `random_kills`, of which each is as long as twenty of the other kill tests. `TOLLGATE_SOAK_SEED` repeats a run: who is
 //! killed, and after how many answers, follows from it, though not what the system's scheduler makes of that.
 //!
-//! These tests have no harness of their own: workers and notaries seal their processes, which must have one thread. They must
+//! These tests have the harness of `tests/support/own_main.rs`: workers and notaries seal their processes, which must have one thread. They must
 //! leave no process, no descriptor and no file behind, and judge nothing by the clock but that a wait was not cut short.
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]
@@ -21,10 +21,10 @@ mod compartments;
 mod connections;
 mod deaths;
 mod guests;
+mod lab;
 mod orphans;
 mod random_kills;
 mod rejected;
-mod scene;
 mod settings;
 mod starts;
 

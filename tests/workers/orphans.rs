@@ -13,9 +13,10 @@ use tollgate_workspace::processes::{children_of, kill, reap_all};
 use tollgate_workspace::{ORIGIN, guest, set_in};
 
 use crate::Scale;
-use crate::scene::{
-    READS, Record, await_that, calls_in, notary_command, read_many, sleep, sleeps, spec, worker_command, write_data,
-};
+use tollgate_workspace::processes::await_that;
+use tollgate_workspace::program::{data_in, worker_command};
+
+use crate::lab::{READS, Record, calls_in, notary_command, read_many, sleep, sleeps, spec};
 
 /// The first argument of the supervisor that is killed.
 pub(crate) const ROLE: &str = "role-driver";
@@ -24,7 +25,7 @@ pub(crate) fn a_dead_supervisor_takes_its_workers(scale: Scale) {
     for round in 0..ROUNDS {
         let mut chance = Chance::of(scale.seed, round);
         let folder = tempfile::tempdir().expect("a folder");
-        write_data(folder.path());
+        data_in(folder.path());
         let mut command = Command::new(std::env::current_exe().expect("this program"));
         let mut driver = command.arg(ROLE).arg(folder.path()).stdout(Stdio::piped()).spawn().expect("a driver");
         let mut said = BufReader::new(driver.stdout.take().expect("a pipe"));

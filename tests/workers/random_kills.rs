@@ -13,7 +13,7 @@ use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::kill;
 
 use crate::Scale;
-use crate::scene::{READS, Scene, read_many, spec, workers};
+use crate::lab::{READS, SupervisorLab, read_many, spec, workers};
 
 pub(crate) fn random_kills(scale: Scale) {
     let Scale { rounds, seed, .. } = scale;
@@ -24,11 +24,11 @@ pub(crate) fn random_kills(scale: Scale) {
 }
 
 fn run(mut chance: Chance) {
-    let scene = Scene::new();
-    let specs = [(); 2].map(|()| spec("echo-read", scene.set("echo-read", &READS)));
-    let mut tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
+    let lab = SupervisorLab::new();
+    let specs = [(); 2].map(|()| spec("echo-read", lab.set("echo-read", &READS)));
+    let mut tools = lab.supervisor.add_compartment(specs.into()).expect("tools");
     for acknowledge in ["pipe", "journal", "disk"] {
-        tools.push(scene.add("echo-read", &[&READS[..], &[&format!("audit:acknowledge={acknowledge}")]].concat()));
+        tools.push(lab.add("echo-read", &[&READS[..], &[&format!("audit:acknowledge={acknowledge}")]].concat()));
     }
     let seen = Seen::default();
     let mut kills = (0_u64, 0_u64);
@@ -48,7 +48,7 @@ fn run(mut chance: Chance) {
             next = seen.ended.load(Ordering::Relaxed) + 10 + chance.below(50);
             let victims = workers();
             if kills.1 < NOTARIES_MAX && chance.below(4) == 0 {
-                Pid::from_raw(scene.supervisor.notary().pid().cast_signed()).into_iter().for_each(kill);
+                Pid::from_raw(lab.supervisor.notary().pid().cast_signed()).into_iter().for_each(kill);
                 kills.1 += 1;
             } else if let Ok(count @ 1..) = u64::try_from(victims.len()) {
                 kill(victims[usize::try_from(chance.below(count)).expect("a small number")]);
@@ -65,7 +65,7 @@ fn run(mut chance: Chance) {
     for tool in &tools {
         last.push(until_answered(tool));
     }
-    scene.end(tools, &[answered, last].concat());
+    lab.end(tools, &[answered, last].concat());
 }
 
 /// What came of the calls.

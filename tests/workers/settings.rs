@@ -12,21 +12,21 @@ use tollgate::{CallError, Engine, LoadError, SupervisorSettings, Tool, WorkerCom
 use tollgate_audit::Level;
 
 use crate::Scale;
-use crate::scene::{
-    Scene, assert_full, await_that, compiler_command, parse, read_many, sleep, sleeps, spec, start_worker,
-    worker_command, workers,
-};
+use tollgate_workspace::processes::await_that;
+use tollgate_workspace::program::{compiler_command, worker_command};
+
+use crate::lab::{SupervisorLab, assert_full, parse, read_many, sleep, sleeps, spec, start_worker, workers};
 
 /// A worker that stands still is given the grace of the policy beyond the deadline of its call, and no less.
 pub(crate) fn grace_is_how_long_a_worker_may_overrun(_: Scale) {
     for grace_ms in [50, 700] {
-        let scene = Scene::under(&format!("[workers]\ngrace = \"{grace_ms}ms\"\n"));
-        let sleeper = scene.add("sleep-forever", &["clock:monotonic=real"]);
+        let lab = SupervisorLab::under(&format!("[workers]\ngrace = \"{grace_ms}ms\"\n"));
+        let sleeper = lab.add("sleep-forever", &["clock:monotonic=real"]);
         let worker = start_worker(&sleeper);
         let lost = thread::scope(|scope| {
             let started = Instant::now();
             let call = scope.spawn(|| sleep(&sleeper, 50_000));
-            scene.await_calls("attack", 1);
+            lab.await_calls("attack", 1);
             kill_process(worker, Signal::STOP).expect("a worker");
             let failure = call.join().expect("a thread").expect_err("a call without an answer");
             let CallError::Overran { deadline_ms: 1_000, grace_ms: given } = failure.error else {
@@ -38,7 +38,7 @@ pub(crate) fn grace_is_how_long_a_worker_may_overrun(_: Scale) {
         });
         assert!(!workers().contains(&worker), "killed before its caller is told");
         let answered = sleep(&sleeper, 1).expect("a new worker").call;
-        let record = scene.end(vec![sleeper], &[answered]);
+        let record = lab.end(vec![sleeper], &[answered]);
         assert_eq!(record.hosts_of("sleep-forever").len(), 2);
         let reason = record.closer(lost).reason.as_str();
         assert!(
@@ -76,13 +76,13 @@ const FUNCTION: &str = "(func (param i32) (result i32) local.get 0 i32.const 3 i
 
 /// Calls that share a worker with one that is killed for overrunning are lost with it, and told how.
 pub(crate) fn a_worker_that_overruns_while_others_wait(_: Scale) {
-    let scene = Scene::under("[workers]\ngrace = \"50ms\"\n");
-    let specs = [1_000, 60_000].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
-    let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
+    let lab = SupervisorLab::under("[workers]\ngrace = \"50ms\"\n");
+    let specs = [1_000, 60_000].map(|deadline_ms| spec("sleep-forever", sleeps(lab.folder(), deadline_ms)));
+    let tools = lab.supervisor.add_compartment(specs.into()).expect("tools");
     let worker = start_worker(&tools[0]);
     thread::scope(|scope| {
         let calls = tools.iter().map(|tool| scope.spawn(|| sleep(tool, 50_000))).collect::<Vec<_>>();
-        scene.await_calls("attack", 2);
+        lab.await_calls("attack", 2);
         kill_process(worker, Signal::STOP).expect("a worker");
         let errors: Vec<_> =
             calls.into_iter().map(|call| call.join().expect("a thread").expect_err("lost").error).collect();
@@ -91,14 +91,14 @@ pub(crate) fn a_worker_that_overruns_while_others_wait(_: Scale) {
         assert!(how.contains("it gave no answer 50 ms after the deadline of 1000 ms"), "{how}");
     });
     let answered = sleep(&tools[1], 1).expect("a new worker").call;
-    let record = scene.end(tools, &[answered]);
+    let record = lab.end(tools, &[answered]);
     assert_eq!((record.enforcements().len(), record.closers()), (2, 2));
 }
 
 /// A worker without calls ends, one with a call does not; the next call has another one.
 pub(crate) fn idle_workers_end(_: Scale) {
-    let scene = Scene::under("[workers]\nidle = \"50ms\"\n");
-    let sleeper = scene.sleeper();
+    let lab = SupervisorLab::under("[workers]\nidle = \"50ms\"\n");
+    let sleeper = lab.sleeper();
     let first = start_worker(&sleeper);
     let mut answered = Vec::new();
     await_that("the worker ends", || !workers().contains(&first));
@@ -107,7 +107,7 @@ pub(crate) fn idle_workers_end(_: Scale) {
     assert!(!second.contains(&first) && second.len() <= 1, "{second:?}");
     await_that("the second ends", || workers().is_empty());
     answered.push(sleep(&sleeper, 1).expect("an answer").call);
-    let record = scene.end(vec![sleeper], &answered);
+    let record = lab.end(vec![sleeper], &answered);
     let workers = record.hosts_of("sleep-forever");
     assert_eq!((workers.len(), record.closers()), (3, 0));
     workers.into_iter().for_each(|worker| assert_full(record.enforcement(worker)));
@@ -122,42 +122,42 @@ pub(crate) fn require_full(_: Scale) {
 /// As `full` where nothing at all is enforced; the record says what was asked for.
 pub(crate) fn require_partial(_: Scale) {
     refused_without_landlock("[sandbox]\nrequire = \"partial\"\n");
-    let scene = Scene::under("[sandbox]\nrequire = \"partial\"\n");
-    let reader = scene.reader();
+    let lab = SupervisorLab::under("[sandbox]\nrequire = \"partial\"\n");
+    let reader = lab.reader();
     let answered = read_many(&reader, 1).expect("an answer").call;
-    let record = scene.end(vec![reader], &[answered]);
+    let record = lab.end(vec![reader], &[answered]);
     let enforcement = record.enforcement(answered.host());
     assert_eq!((enforcement.level, enforcement.required), (Level::Full, Level::Partial), "{enforcement:?}");
 }
 
 /// Tools run without Landlock, and the record says that they do.
 pub(crate) fn require_none(_: Scale) {
-    let (scene, reader) = without("[sandbox]\nrequire = \"none\"\n");
+    let (lab, reader) = without("[sandbox]\nrequire = \"none\"\n");
     let answered = read_many(&reader, 1).expect("an answer").call;
-    let record = scene.end(vec![reader], &[answered]);
+    let record = lab.end(vec![reader], &[answered]);
     let enforcement = record.enforcement(answered.host());
     assert_eq!((enforcement.level, enforcement.required), (Level::None, Level::None), "{enforcement:?}");
     assert_eq!(enforcement.landlock_abi, 0);
 }
 
 fn refused_without_landlock(policy: &str) {
-    let (scene, reader) = without(policy);
+    let (lab, reader) = without(policy);
     let Err(LoadError::NoWorker(WorkerError::BelowFloor { reason })) = reader.operations() else { panic!("{policy}") };
     assert!(reason.contains("sandbox.require = \"none\"") && reason.contains("Landlock"), "{reason}");
     let failure = read_many(&reader, 1).expect_err("a call without a worker");
     let CallError::NoWorker(WorkerError::BelowFloor { reason: again }) = &failure.error else { panic!("{failure:?}") };
     assert_eq!((again, failure.call), (&reason, None));
-    let record = scene.end(vec![reader], &[]);
+    let record = lab.end(vec![reader], &[]);
     assert!(record.hosts_of("echo-read").is_empty() && record.enforcements().is_empty(), "nothing ran");
 }
 
 /// A supervisor whose workers see no Landlock.
-fn without(policy: &str) -> (Scene, Tool) {
+fn without(policy: &str) -> (SupervisorLab, Tool) {
     let WorkerCommand { program, mut arguments } = worker_command();
     arguments.insert(0, WITHOUT_LANDLOCK.into());
-    let scene = Scene::with(SupervisorSettings::of(&parse(policy), WorkerCommand { program, arguments }));
-    let reader = scene.reader();
-    (scene, reader)
+    let lab = SupervisorLab::with(SupervisorSettings::of(&parse(policy), WorkerCommand { program, arguments }));
+    let reader = lab.reader();
+    (lab, reader)
 }
 
 /// The first argument of this program where it lays a filter upon itself and goes on as what the others say.

@@ -17,13 +17,16 @@ use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::children_of;
 
 use crate::Scale;
-use crate::scene::{READS, Scene, await_that, call, read_many, sleep, sleeps, spec, worker_command, workers};
+use tollgate_workspace::processes::await_that;
+use tollgate_workspace::program::worker_command;
+
+use crate::lab::{READS, SupervisorLab, call, read_many, sleep, sleeps, spec, workers};
 
 /// The deadlock that there was: workers are ended for being idle at the moment when others start. Thousands of real starts.
 pub(crate) fn workers_start_while_others_end(scale: Scale) {
     for batch in 0..scale.batches_of_starts {
-        let scene = Scene::under("[workers]\nidle = \"10ms\"\n");
-        let tools = [(); TOOLS].map(|()| long(&scene, "echo-read", &READS));
+        let lab = SupervisorLab::under("[workers]\nidle = \"10ms\"\n");
+        let tools = [(); TOOLS].map(|()| long(&lab, "echo-read", &READS));
         let (started, next) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let answered: Vec<CallId> = thread::scope(|scope| {
             let callers = tools.iter().map(|tool| {
@@ -47,7 +50,7 @@ pub(crate) fn workers_start_while_others_end(scale: Scale) {
             callers.into_iter().flat_map(|caller| caller.join().expect("a thread")).collect()
         });
         let workers: BTreeSet<_> = answered.iter().map(|call| call.host()).collect();
-        let record = scene.end(tools.into(), &answered);
+        let record = lab.end(tools.into(), &answered);
         assert!(workers.len() >= STARTS_OF_A_BATCH, "{}", workers.len());
         assert_eq!((record.enforcements().len(), record.closers()), (workers.len(), 0), "no start was in vain");
     }
@@ -56,9 +59,11 @@ pub(crate) fn workers_start_while_others_end(scale: Scale) {
 /// While one tool's worker does not come up, workers of another start, are used, are found idle and end.
 pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
     let gate = Gate::closed();
-    let scene =
-        Scene::with(SupervisorSettings { idle: Duration::from_millis(10), ..SupervisorSettings::new(gate.command()) });
-    let (slow, quick) = (long(&scene, "echo-read", &READS), scene.sleeper());
+    let lab = SupervisorLab::with(SupervisorSettings {
+        idle: Duration::from_millis(10),
+        ..SupervisorSettings::new(gate.command())
+    });
+    let (slow, quick) = (long(&lab, "echo-read", &READS), lab.sleeper());
     let answered: Vec<CallId> = thread::scope(|scope| {
         let waiting = scope.spawn(|| read_many(&slow, 1));
         gate.await_start();
@@ -71,7 +76,7 @@ pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
         answered.push(waiting.join().expect("a thread").expect("an answer").call);
         answered
     });
-    let record = scene.end(vec![slow, quick], &answered);
+    let record = lab.end(vec![slow, quick], &answered);
     assert_eq!((record.hosts_of("sleep-forever").len(), record.hosts_of("echo-read").len()), (5, 1));
 }
 
@@ -79,9 +84,9 @@ pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
 pub(crate) fn a_caller_leaves_a_slow_start_at_its_deadline(_: Scale) {
     let gate = Gate::closed();
     let grace = Duration::from_millis(50);
-    let scene = Scene::with(SupervisorSettings { grace, ..SupervisorSettings::new(gate.command()) });
-    let specs = [50, 3_600_000].map(|deadline_ms| spec("sleep-forever", sleeps(scene.folder(), deadline_ms)));
-    let tools = scene.supervisor.add_compartment(specs.into()).expect("tools");
+    let lab = SupervisorLab::with(SupervisorSettings { grace, ..SupervisorSettings::new(gate.command()) });
+    let specs = [50, 3_600_000].map(|deadline_ms| spec("sleep-forever", sleeps(lab.folder(), deadline_ms)));
+    let tools = lab.supervisor.add_compartment(specs.into()).expect("tools");
     let failure = sleep(&tools[0], 1).expect_err("no worker in time");
     assert_no_worker(&failure, "takes longer than the call may wait");
     let answered = thread::scope(|scope| {
@@ -92,14 +97,14 @@ pub(crate) fn a_caller_leaves_a_slow_start_at_its_deadline(_: Scale) {
         gate.open();
         patient.join().expect("a thread").expect("an answer from the same start").call
     });
-    let record = scene.end(tools, &[answered]);
+    let record = lab.end(tools, &[answered]);
     assert_eq!((record.enforcements().len(), record.closers()), (1, 0), "one worker started");
 }
 
 /// A worker that stands still when it is told to end is killed; meanwhile its tool has another one, and so have others.
 pub(crate) fn a_worker_that_does_not_end_holds_up_nobody(_: Scale) {
-    let scene = Scene::under("[workers]\nidle = \"500ms\"\n");
-    let (sleeper, reader) = (scene.sleeper(), long(&scene, "echo-read", &READS));
+    let lab = SupervisorLab::under("[workers]\nidle = \"500ms\"\n");
+    let (sleeper, reader) = (lab.sleeper(), long(&lab, "echo-read", &READS));
     let mut answered = vec![sleep(&sleeper, 1).expect("an answer").call];
     // It may be found idle before it is stopped, and then ends by itself.
     let stopped = workers();
@@ -109,19 +114,19 @@ pub(crate) fn a_worker_that_does_not_end_holds_up_nobody(_: Scale) {
         !children_of(getpid()).iter().any(|child| stopped.contains(child))
     });
     answered.push(sleep(&sleeper, 1).expect("an answer of another worker").call);
-    let record = scene.end(vec![sleeper, reader], &answered);
+    let record = lab.end(vec![sleeper, reader], &answered);
     assert_eq!((record.hosts_of("sleep-forever").len(), record.closers()), (2, 0));
 }
 
 /// A supervisor that ends does not wait until a worker has come up that never will.
 pub(crate) fn ending_a_supervisor_ends_starts(_: Scale) {
     let gate = Gate::closed();
-    let scene = Scene::with(SupervisorSettings::new(gate.command()));
-    let slow = long(&scene, "echo-read", &READS);
+    let lab = SupervisorLab::with(SupervisorSettings::new(gate.command()));
+    let slow = long(&lab, "echo-read", &READS);
     let (failure, ended) = thread::scope(|scope| {
         let waiting = scope.spawn(|| read_many(&slow, 1));
         gate.await_start();
-        let ended = scene.finish();
+        let ended = lab.finish();
         (waiting.join().expect("a thread").expect_err("a call without a worker"), ended)
     });
     assert_no_worker(&failure, "the supervisor has ended");
@@ -135,10 +140,10 @@ fn assert_no_worker(failure: &CallFailure, words: &str) {
 }
 
 /// A tool whose calls may wait and run for an hour.
-fn long(scene: &Scene, name: &str, grants: &[&str]) -> Tool {
-    let mut set = scene.set(name, grants);
+fn long(lab: &SupervisorLab, name: &str, grants: &[&str]) -> Tool {
+    let mut set = lab.set(name, grants);
     set.limits.deadline_ms = 3_600_000;
-    scene.supervisor.add(spec(name, set)).expect("a tool")
+    lab.supervisor.add(spec(name, set)).expect("a tool")
 }
 
 /// Keeps the first worker that is started from coming up.

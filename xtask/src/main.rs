@@ -13,8 +13,12 @@ mod fuzz;
 mod setup;
 mod targets;
 mod terminal;
+mod timings;
 
 use std::process::{Command, ExitCode};
+use std::time::Instant;
+
+use timings::Timings;
 
 type Result<T, E = Box<dyn std::error::Error>> = std::result::Result<T, E>;
 
@@ -25,7 +29,7 @@ Usage: cargo xtask COMMAND
 
   setup              look for the toolchain and a linker; install the target wasm32-wasip2 if it is missing
   test [-- ARGS]     setup, then all tests of the workspace, and its benches in short; with ARGS, which go to `cargo test`,
-                     tests alone
+                     tests alone. Says of each test program how long it took, and in the end what was slowest
   soak [ROUNDS [SEED]]
                      kill the ledger's processes at random moments in ROUNDS rounds (default 2000), fill its disk, have
                      each of its system calls fail; kill workers as well, and start and end 50 x ROUNDS of them; an hour.
@@ -81,11 +85,23 @@ fn main() -> ExitCode {
 }
 
 /// Unit tests, integration tests, doctests, and the guests' own tests on this machine. Then the benches, which as tests run in
-/// short, so that none breaks unseen.
+/// short, so that none breaks unseen. In the end, also after a failure, a table of what took the time.
 fn test(args: &[&str]) -> Result<()> {
     setup::setup()?;
-    cargo::run(&[&["test", "--workspace"], args].concat(), &[])?;
-    if args.is_empty() { cargo::run(&["test", "--workspace", "--bench", "*"], &[]) } else { Ok(()) }
+    let began = Instant::now();
+    let mut timings = Timings::default();
+    let mut timed = |args: &[&str]| {
+        timings.begin(&format!("cargo {}", args.join(" ")), began.elapsed());
+        let done = cargo::run_heard(args, |line| timings.hear(line, began.elapsed()));
+        timings.end(began.elapsed()).into_iter().for_each(|said| println!("{said}"));
+        done
+    };
+    let mut done = timed(&[&["test", "--workspace"], args].concat());
+    if args.is_empty() && done.is_ok() {
+        done = timed(&["test", "--workspace", "--bench", "*"]);
+    }
+    println!("\n{}", timings.table());
+    done
 }
 
 /// The kill tests at length; the variables are what they take instead of arguments.

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tollgate_example_tools::{ALL, Guest};
+pub(crate) use tollgate_example_tools::guest;
 
 /// How the line ends that names a policy that was found.
 pub(crate) const POLICY_FOUND: &str = "/tollgate.toml (found in this folder)";
@@ -236,11 +236,6 @@ impl Ran {
         let line = |line: &str| if line.starts_with(mark) { format!("{mark}CALL\n") } else { format!("{line}\n") };
         self.stderr.lines().map(line).collect()
     }
-}
-
-/// The guest of this name.
-pub(crate) fn guest(name: &str) -> &'static Guest {
-    ALL.iter().find(|guest| guest.name == name).unwrap_or_else(|| panic!("no guest {name}"))
 }
 
 /// A process that is ended with the test.

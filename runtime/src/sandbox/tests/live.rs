@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, HostId, Kept, Record, RecordError};
 use tollgate_capability::{Access, ArgumentsRecord, Cap, Limits};
 use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
-use tollgate_example_tools::Guest;
+use tollgate_example_tools::guest;
 use tollgate_wasi_proxy::know_devtmpfs;
 
 use super::*;
@@ -128,10 +128,6 @@ fn granted(manifest: &Manifest, grants: &[&str]) -> CapabilitySet {
         grant.merge_adhoc(AdhocGrant::parse(text, Path::new("/")).unwrap()).unwrap();
     }
     intersect(manifest, &grant, |_name| None).unwrap().set
-}
-
-fn guest(name: &str) -> &'static Guest {
-    tollgate_example_tools::ALL.iter().find(|guest| guest.name == name).unwrap()
 }
 
 fn manifest(name: &str) -> Manifest {

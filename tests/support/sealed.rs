@@ -19,7 +19,7 @@ use crate::probe::{OUT, Op};
 
 /// Reads the private texts of capability sets, one a line (more than one: a compartment's tools), an empty line, and the
 /// probes; seals itself; writes what came of each probe.
-pub(crate) fn main() {
+pub fn main() {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).expect("what to do");
     let (sets, probes) = text.split_once("\n\n").expect("sets and probes");

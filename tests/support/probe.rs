@@ -12,11 +12,11 @@ use tollgate_capability::{
 };
 
 /// The folders of a host that can be granted: some lie in others.
-pub(crate) const HOSTS: [&str; 5] = ["x", "x/in", "x/in/deep", "y", "y/in"];
+pub const HOSTS: [&str; 5] = ["x", "x/in", "x/in/deep", "y", "y/in"];
 
 /// What a probe does, with what is in its cell (see [`build`]).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Op {
+pub enum Op {
     Read,
     Write,
     Append,
@@ -57,7 +57,7 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) const ALL: [Self; 37] = [
+    pub const ALL: [Self; 37] = [
         Self::Read,
         Self::Write,
         Self::Append,
@@ -114,7 +114,7 @@ impl Op {
 
 /// Where the second name of a link or a rename is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum To {
+pub enum To {
     /// In the same folder.
     Beside,
     /// In a folder of the same cell.
@@ -125,23 +125,23 @@ pub(crate) enum To {
 
 /// A granted folder and the way from there to a cell.
 #[derive(Debug, Clone)]
-pub(crate) struct Spot {
-    pub(crate) grant: u16,
-    pub(crate) way: &'static str,
+pub struct Spot {
+    pub grant: u16,
+    pub way: &'static str,
 }
 
 /// One probe, with a cell of its own at each spot.
 #[derive(Debug, Clone)]
-pub(crate) struct Probe {
-    pub(crate) op: Op,
-    pub(crate) from: Spot,
-    pub(crate) other: Spot,
-    pub(crate) to: To,
-    pub(crate) number: usize,
+pub struct Probe {
+    pub op: Op,
+    pub from: Spot,
+    pub other: Spot,
+    pub to: To,
+    pub number: usize,
 }
 
 /// The text that a link of [`Op::SymlinkOut`] gets.
-pub(crate) const OUT: &str = "../../../../../outside/secret.txt";
+pub const OUT: &str = "../../../../../outside/secret.txt";
 
 impl Probe {
     fn cell(&self, spot: &Spot, letter: char) -> String {
@@ -150,12 +150,12 @@ impl Probe {
     }
 
     /// The path that it acts on, below its granted folder.
-    pub(crate) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         format!("{}/{}", self.cell(&self.from, 'c'), self.op.name())
     }
 
     /// The granted folder of the second name, and the path below it.
-    pub(crate) fn second(&self) -> (u16, String) {
+    pub fn second(&self) -> (u16, String) {
         let name = if self.op == Op::RenameOnto { "onto.txt" } else { "new.txt" };
         match self.to {
             To::Beside => (self.from.grant, format!("{}/{name}", self.cell(&self.from, 'c'))),
@@ -165,7 +165,7 @@ impl Probe {
     }
 
     /// Makes its cells below a host root.
-    pub(crate) fn build(&self, root: &Path, hosts: &[&str]) {
+    pub fn build(&self, root: &Path, hosts: &[&str]) {
         let cell = |spot: &Spot, letter| root.join(hosts[usize::from(spot.grant)]).join(self.cell(spot, letter));
         let away = cell(&self.other, 'd');
         build(&cell(&self.from, 'c'), &away);
@@ -173,7 +173,7 @@ impl Probe {
     }
 
     /// The step that the guest takes.
-    pub(crate) fn step(&self) -> Value {
+    pub fn step(&self) -> Value {
         let (to, to_path) = self.second();
         let base = format!("/g{}", self.from.grant);
         let named = |op: &str| json!({ "op": op, "base": base, "path": self.path() });
@@ -220,7 +220,7 @@ impl Probe {
 
     /// The calls that the step comes to, with the facts that their decisions rest on. Folders that move are looked through by
     /// who may list them, or by everybody.
-    pub(crate) fn calls(&self, set: &CapabilitySet, all_look: bool) -> Vec<HostCall> {
+    pub fn calls(&self, set: &CapabilitySet, all_look: bool) -> Vec<HostCall> {
         let patterned = |grant: u16| set.fs.get(usize::from(grant)).is_some_and(|fs| !fs.patterns.is_empty());
         let path = FsPath::new(GrantIndex(self.from.grant), "", self.path());
         let (to_grant, to_path) = self.second();
@@ -334,7 +334,7 @@ impl Probe {
     }
 
     /// What the sealed process is told: granted folders and the paths below them.
-    pub(crate) fn native(&self, root: &Path, hosts: &[&str]) -> Value {
+    pub fn native(&self, root: &Path, hosts: &[&str]) -> Value {
         let host = |grant: u16| root.join(hosts.get(usize::from(grant)).copied().unwrap_or("x"));
         let (to, to_path) = self.second();
         json!({
@@ -347,7 +347,7 @@ impl Probe {
 }
 
 /// A file that nothing grants.
-pub(crate) fn outside(root: &Path) -> PathBuf {
+pub fn outside(root: &Path) -> PathBuf {
     root.join("outside/secret.txt")
 }
 
@@ -383,7 +383,7 @@ const NONE: OpenFlags = OpenFlags {
     write: false,
     follow: false,
 };
-pub(crate) const FILE: Target = Target::File { id: FileId { device: 1, inode: 1 }, links: 1 };
+pub const FILE: Target = Target::File { id: FileId { device: 1, inode: 1 }, links: 1 };
 const LINK: Target = Target::Link { id: FileId { device: 1, inode: 3 } };
 const SPECIAL: Target = Target::Special { id: FileId { device: 1, inode: 4 } };
 const FOLDER: Target = Target::Folder { id: FileId { device: 1, inode: 2 } };

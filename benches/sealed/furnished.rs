@@ -1,17 +1,17 @@
 //! What all processes of the bench share: a temporary folder with the component, compiled, and the file that it reads.
 
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::{env, fs};
 
 use tempfile::TempDir;
-use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use tollgate::notary::NotaryCommand;
 use tollgate::{Artifact, ArtifactKey, Engine, WorkerCommand};
 use tollgate_audit::Digest;
 use tollgate_capability::CapabilitySet;
-use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
+use tollgate_config::Manifest;
 use tollgate_example_tools::Guest;
-use tollgate_workspace::{ORIGIN, guest, manifest};
+use tollgate_workspace::program::{self, compiled, data_in};
+use tollgate_workspace::{ORIGIN, guest, manifest, set_in};
 
 use crate::subject::Seal;
 
@@ -44,23 +44,20 @@ pub(crate) const CALLS: [Call; 3] = [
 ];
 
 /// Made once, by the process that measures.
-pub(crate) struct Scene {
+pub(crate) struct Furnished {
     folder: TempDir,
     program: PathBuf,
 }
 
-impl Scene {
+impl Furnished {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let program = env::current_exe().expect("this program");
-        for name in ["data"].into_iter().chain(Seal::ALL.map(Seal::as_str)) {
+        let program = program::this_program();
+        for name in Seal::ALL.map(Seal::as_str) {
             fs::create_dir(folder.path().join(name)).expect("a new folder");
         }
-        fs::write(folder.path().join("data/file"), "x".repeat(4096)).expect("a new file");
-        let command = CompilerCommand { program: program.clone(), arguments: vec!["compile".into()] };
-        let engine = Engine::new(1).expect("an engine");
-        let component = fs::read(tool().component).expect("the component");
-        let artifact = Compiler::new(command, CompileLimits::DEFAULT).compile(&engine, &component).expect("code");
+        data_in(folder.path());
+        let artifact = compiled(tool().name);
         let key = ArtifactKey::open_or_make(&folder.path().join("key")).expect("a key");
         fs::write(folder.path().join("artifact"), artifact.seal(&key)).expect("a new file");
         Self { folder, program }
@@ -79,13 +76,11 @@ impl Scene {
     }
 
     pub(crate) fn notary(&self, ledger: &Path) -> NotaryCommand {
-        let mut arguments = vec!["notary".into(), "--ledger".into(), ledger.into()];
-        arguments.extend(["--origin", ORIGIN, "--software", "bench"].map(Into::into));
-        NotaryCommand { program: self.program.clone(), arguments }
+        program::notary_command(ledger, ORIGIN)
     }
 
     pub(crate) fn worker(&self) -> WorkerCommand {
-        WorkerCommand { program: self.program.clone(), arguments: vec!["worker".into()] }
+        program::worker_command()
     }
 }
 
@@ -106,15 +101,6 @@ pub(crate) fn tool_manifest() -> Manifest {
 }
 
 /// What the tool may do. Salts are kept by supervisors alone: there are none, so that all ways write the same.
-pub(crate) fn set(scene: &Path) -> CapabilitySet {
-    let mut grant = Grant::default();
-    for text in ["fs:/data=data:read,list", "audit:arguments=none"] {
-        grant.merge_adhoc(AdhocGrant::parse(text, scene).expect("a grant")).expect("a grant that fits");
-    }
-    let granted = intersect(&tool_manifest(), &grant, |_name| None);
-    let mut set = granted.expect("every need granted").set;
-    for fs in &mut set.fs {
-        fs.host = fs::canonicalize(&fs.host).expect("a granted folder that exists");
-    }
-    set
+pub(crate) fn set(folder: &Path) -> CapabilitySet {
+    set_in(folder, tool(), &["fs:/data=data:read,list", "audit:arguments=none"])
 }

@@ -5,26 +5,27 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::expect::Denied;
+use crate::{Lab, guest};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
 use tollgate::{CallError, CallFailure, Component, LoadedTool};
 use tollgate_audit::{Action, CallId, Entry, Layer, Verdict};
 use tollgate_capability::{Access, AccessSet, CapabilitySet, FsCapability, OnViolation, Patterns, Reason};
 use tollgate_example_tools::Guest;
-use tollgate_workspace::expect::Denied;
-use tollgate_workspace::{Lab, guest};
 
 /// What is in the folder that nothing grants; no answer may hold it.
-pub(crate) const SECRET: &str = "OUTSIDE";
+pub const SECRET: &str = "OUTSIDE";
 
 /// `docs/` (granted as `/docs`) with `a.txt`, `sub/` and `sub/b.txt`, and `outside/` with `secret.txt`.
-pub(crate) struct Site {
-    pub(crate) lab: Lab,
+pub struct Site {
+    pub lab: Lab,
     component: Component,
 }
 
 impl Site {
-    pub(crate) fn new() -> Self {
+    #[allow(clippy::new_without_default, reason = "it makes files")]
+    pub fn new() -> Self {
         let lab = Lab::new();
         lab.file("docs/a.txt", "alpha");
         lab.file("docs/sub/b.txt", "beta");
@@ -34,14 +35,14 @@ impl Site {
     }
 
     /// For tests whose guests make requests that mean nothing, or race with changes of the folder.
-    pub(crate) fn odd() -> Self {
+    pub fn odd() -> Self {
         let mut site = Self::new();
         site.lab.odd_requests = true;
         site
     }
 
     /// A capability set that grants `docs/` as `/docs` with these rights, and kills.
-    pub(crate) fn set(&self, access: &str) -> CapabilitySet {
+    pub fn set(&self, access: &str) -> CapabilitySet {
         let all = "fs:/docs=docs:read,write,create,delete,list,metadata";
         let mut set = self.lab.set(prober(), &[all]);
         set.fs[0].access = rights(access);
@@ -50,7 +51,7 @@ impl Site {
     }
 
     /// As [`Self::set`], with patterns.
-    pub(crate) fn patterned(&self, access: &str, include: &[&str], exclude: &[&str]) -> CapabilitySet {
+    pub fn patterned(&self, access: &str, include: &[&str], exclude: &[&str]) -> CapabilitySet {
         let mut set = self.set(access);
         let owned = |patterns: &[&str]| patterns.iter().map(|&pattern| pattern.to_owned()).collect();
         set.fs[0].patterns = Patterns::new(owned(include), owned(exclude)).expect("patterns");
@@ -58,7 +59,7 @@ impl Site {
     }
 
     /// As [`Self::set`], with `other/` as a second folder `/other`.
-    pub(crate) fn two(&self, access: &str, other: &str) -> CapabilitySet {
+    pub fn two(&self, access: &str, other: &str) -> CapabilitySet {
         let mut set = self.set(access);
         let host = fs::canonicalize(self.lab.folder("other")).expect("a folder");
         let first = set.fs[0].clone();
@@ -66,17 +67,17 @@ impl Site {
         set
     }
 
-    pub(crate) fn load(&mut self, set: CapabilitySet) -> LoadedTool {
+    pub fn load(&mut self, set: CapabilitySet) -> LoadedTool {
         self.lab.load(prober(), &self.component, set).expect("a tool that loads")
     }
 
     /// Loads the prober with denied calls answered by error codes.
-    pub(crate) fn lenient(&mut self, set: CapabilitySet) -> LoadedTool {
+    pub fn lenient(&mut self, set: CapabilitySet) -> LoadedTool {
         self.load(CapabilitySet { on_violation: OnViolation::Deny, ..set })
     }
 
     /// Takes steps that the guest lives through: an outcome for each.
-    pub(crate) fn steps(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Taken {
+    pub fn steps(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Taken {
         let arguments = json!({ "steps": steps }).to_string();
         let answer =
             self.lab.call(tool, operation, &arguments).unwrap_or_else(|failure| panic!("{steps:?}: {failure}"));
@@ -85,7 +86,7 @@ impl Site {
     }
 
     /// Takes steps that the guest may live through or not; gives the record.
-    pub(crate) fn ended(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Vec<Line> {
+    pub fn ended(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Vec<Line> {
         let arguments = json!({ "steps": steps }).to_string();
         let call = match self.lab.call(tool, operation, &arguments) {
             Ok(answer) => answer.call,
@@ -95,17 +96,17 @@ impl Site {
     }
 
     /// As [`Self::steps`], on descriptors.
-    pub(crate) fn raw(&mut self, tool: &LoadedTool, steps: &[Value]) -> Taken {
+    pub fn raw(&mut self, tool: &LoadedTool, steps: &[Value]) -> Taken {
         self.steps(tool, "raw", steps)
     }
 
     /// Takes steps that end the guest.
-    pub(crate) fn fails(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Box<CallFailure> {
+    pub fn fails(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Box<CallFailure> {
         self.lab.failure(tool, operation, &json!({ "steps": steps }).to_string())
     }
 
     /// Asserts that each step is refused by the gate in both modes, as described, and changes nothing on the host.
-    pub(crate) fn refused(&mut self, set: &CapabilitySet, refusals: &[Refusal]) {
+    pub fn refused(&mut self, set: &CapabilitySet, refusals: &[Refusal]) {
         let before = self.snapshot();
         let lenient = self.lenient(set.clone());
         let steps: Vec<_> = refusals.iter().map(|refusal| refusal.step.clone()).collect();
@@ -129,7 +130,7 @@ impl Site {
     }
 
     /// As [`Self::refused`], where it is the kernel that refuses what the gate let pass.
-    pub(crate) fn stopped_by_kernel(&mut self, set: &CapabilitySet, steps: &[Value]) {
+    pub fn stopped_by_kernel(&mut self, set: &CapabilitySet, steps: &[Value]) {
         let before = self.snapshot();
         let message = Reason::LinkOutside.to_string();
         let lenient = self.lenient(set.clone());
@@ -158,7 +159,7 @@ impl Site {
     }
 
     /// Every intent of a call and what came of it, in order, without those of the preopens.
-    pub(crate) fn record(&self, call: CallId) -> Vec<Line> {
+    pub fn record(&self, call: CallId) -> Vec<Line> {
         let entries = self.lab.entries_of(call);
         let intents = entries.iter().filter_map(|entry| match entry {
             Entry::Intent(intent) if !intent.function.as_str().ends_with("get-directories") => Some(intent),
@@ -174,7 +175,7 @@ impl Site {
     }
 
     /// All that stands on the host, granted or not, without the ledger.
-    pub(crate) fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> Snapshot {
         let mut found = BTreeMap::new();
         for name in ["docs", "outside", "other"] {
             walk(&self.lab.path(name), Path::new(name), &mut found);
@@ -183,47 +184,47 @@ impl Site {
     }
 
     /// The text of a file in the temporary folder.
-    pub(crate) fn text(&self, name: &str) -> String {
+    pub fn text(&self, name: &str) -> String {
         fs::read_to_string(self.lab.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
-    pub(crate) fn symlink(&self, text: &str, name: &str) {
+    pub fn symlink(&self, text: &str, name: &str) {
         std::os::unix::fs::symlink(text, self.lab.path(name)).expect("a new link");
     }
 
-    pub(crate) fn fifo(&self, name: &str) {
+    pub fn fifo(&self, name: &str) {
         rustix::fs::mknodat(CWD, self.lab.path(name), FileType::Fifo, Mode::from_raw_mode(0o666), 0).expect("a FIFO");
     }
 }
 
 /// One outcome for each step, and what is on the record.
 #[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) outcomes: Vec<Value>,
-    pub(crate) record: Vec<Line>,
+pub struct Taken {
+    pub outcomes: Vec<Value>,
+    pub record: Vec<Line>,
 }
 
 impl Taken {
     /// `ok` or the error's kind, for each step.
-    pub(crate) fn codes(&self) -> Vec<&str> {
+    pub fn codes(&self) -> Vec<&str> {
         self.outcomes.iter().map(code).collect()
     }
 
     /// The record, a line for each intent.
-    pub(crate) fn lines(&self) -> Vec<String> {
+    pub fn lines(&self) -> Vec<String> {
         self.record.iter().map(ToString::to_string).collect()
     }
 }
 
 /// An intent and what came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Line {
-    pub(crate) function: String,
-    pub(crate) rule: String,
+pub struct Line {
+    pub function: String,
+    pub rule: String,
     /// The result, or which layer refused it, what that did, which rule is missing and why.
-    pub(crate) end: String,
+    pub end: String,
     /// Bytes read, bytes written, calls.
-    pub(crate) totals: (u64, u64, u64),
+    pub totals: (u64, u64, u64),
 }
 
 impl std::fmt::Display for Line {
@@ -234,8 +235,8 @@ impl std::fmt::Display for Line {
 
 /// A step that the gate refuses.
 #[derive(Debug, Clone)]
-pub(crate) struct Refusal {
-    pub(crate) step: Value,
+pub struct Refusal {
+    pub step: Value,
     function: String,
     rule: String,
     reason: Reason,
@@ -243,18 +244,18 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn new(step: Value, rule: &str, reason: Reason) -> Self {
+    pub fn new(step: Value, rule: &str, reason: Reason) -> Self {
         let function = function_of(&step);
         Self { step, function, rule: rule.to_owned(), reason, code: "not-permitted" }
     }
 
     /// The code that the guest gets, if it is not `not-permitted`.
-    pub(crate) fn with_code(self, code: &'static str) -> Self {
+    pub fn with_code(self, code: &'static str) -> Self {
         Self { code, ..self }
     }
 
     /// The same refusal of a changed step.
-    pub(crate) fn changed(self, change: impl FnOnce(Value) -> Value) -> Self {
+    pub fn changed(self, change: impl FnOnce(Value) -> Value) -> Self {
         Self { step: change(self.step), ..self }
     }
 
@@ -271,12 +272,12 @@ impl Refusal {
 
 /// All files, folders and links with what would show a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Snapshot(pub(crate) BTreeMap<PathBuf, Found>);
+pub struct Snapshot(pub BTreeMap<PathBuf, Found>);
 
 /// What stands at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) content: Content,
+pub struct Found {
+    pub content: Content,
     inode: u64,
     links: u64,
     mode: u32,
@@ -284,7 +285,7 @@ pub(crate) struct Found {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Content {
+pub enum Content {
     File(Vec<u8>),
     Folder,
     Link(PathBuf),
@@ -292,12 +293,12 @@ pub(crate) enum Content {
 }
 
 /// The guest that takes the steps.
-pub(crate) fn prober() -> &'static Guest {
+pub fn prober() -> &'static Guest {
     guest("probe-fs")
 }
 
 /// `ok` or the error's kind.
-pub(crate) fn code(outcome: &Value) -> &str {
+pub fn code(outcome: &Value) -> &str {
     match outcome.get("err") {
         Some(error) => error["kind"].as_str().expect("a kind"),
         None => "ok",
@@ -305,22 +306,22 @@ pub(crate) fn code(outcome: &Value) -> &str {
 }
 
 /// A step on descriptors, relative to `/docs`.
-pub(crate) fn step(op: &str, path: &str) -> Value {
+pub fn step(op: &str, path: &str) -> Value {
     json!({ "op": op, "base": "/docs", "path": path })
 }
 
 /// A step with a second path, both relative to `/docs`.
-pub(crate) fn step_to(op: &str, path: &str, to: &str) -> Value {
+pub fn step_to(op: &str, path: &str, to: &str) -> Value {
     json!({ "op": op, "base": "/docs", "path": path, "to": to })
 }
 
 /// Opens a file of `/docs` and reads it; a link at the end is followed.
-pub(crate) fn read(path: &str) -> Value {
+pub fn read(path: &str) -> Value {
     json!({ "op": "open-at", "base": "/docs", "path": path, "flags": ["read"], "follow": true, "then": "read" })
 }
 
 /// Opens what is there of `/docs` or makes it, to write `data`.
-pub(crate) fn write(path: &str, data: &str) -> Value {
+pub fn write(path: &str, data: &str) -> Value {
     json!({
         "op": "open-at", "base": "/docs", "path": path, "open": ["create"], "flags": ["write"], "follow": true,
         "then": "write", "data": data,
@@ -328,7 +329,7 @@ pub(crate) fn write(path: &str, data: &str) -> Value {
 }
 
 /// Rights by their words, comma-separated; no word is no right.
-pub(crate) fn rights(words: &str) -> AccessSet {
+pub fn rights(words: &str) -> AccessSet {
     let named = |word: &&str| !word.is_empty();
     let right = |word: &str| {
         Access::ALL.into_iter().find(|access| access.as_str() == word).unwrap_or_else(|| panic!("no right {word}"))
@@ -337,7 +338,7 @@ pub(crate) fn rights(words: &str) -> AccessSet {
 }
 
 /// Every right.
-pub(crate) const ALL: &str = "read,write,create,delete,list,metadata";
+pub const ALL: &str = "read,write,create,delete,list,metadata";
 
 fn function_of(step: &Value) -> String {
     let op = step["op"].as_str().expect("an op");

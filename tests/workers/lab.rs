@@ -1,36 +1,33 @@
 //! A supervisor with a ledger of its own, and what must hold once it has ended: the ledger is whole, and nothing is left.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
 
 use rustix::process::{Pid, getpid};
 use tempfile::TempDir;
-use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
 use tollgate::notary::NotaryCommand;
 use tollgate::{
-    Answer, Artifact, CallFailure, CallId, Caller, Engine, Provenance, Request, Supervisor, SupervisorSettings, Tool,
-    ToolSpec, WorkerCommand,
+    Answer, CallFailure, CallId, Caller, Provenance, Request, Supervisor, SupervisorSettings, Tool, ToolSpec,
 };
 use tollgate_audit::{Closer, Enforcement, Entry, HostId, Level, read};
 use tollgate_capability::CapabilitySet;
 use tollgate_config::Policy;
 use tollgate_workspace::judge::{assert_once, verified};
-use tollgate_workspace::processes::{PATIENCE, children_of, open_fds};
+use tollgate_workspace::processes::{await_that, children_of, fds_once_at_most, open_fds, open_files};
+use tollgate_workspace::program::{self, compiled, data_in, worker_command};
 use tollgate_workspace::{ORIGIN, guest, manifest, set_in};
 
 /// A supervisor, and a folder with its ledger and the file `data/file`.
-pub(crate) struct Scene {
+pub(crate) struct SupervisorLab {
     // Before the folder, which its notary needs to the end.
     pub(crate) supervisor: Supervisor,
     folder: TempDir,
     fds: usize,
 }
 
-impl Scene {
+impl SupervisorLab {
     pub(crate) fn new() -> Self {
         Self::with(SupervisorSettings::new(worker_command()))
     }
@@ -43,7 +40,7 @@ impl Scene {
     pub(crate) fn with(settings: SupervisorSettings) -> Self {
         assert_eq!(children_of(getpid()), [], "processes of an earlier test");
         let folder = tempfile::tempdir().expect("a folder");
-        write_data(folder.path());
+        data_in(folder.path());
         let fds = open_fds();
         let ledger = folder.path().join("ledger");
         let supervisor = Supervisor::start(notary_command(&ledger), &ledger, settings).expect("a supervisor");
@@ -98,24 +95,20 @@ impl Scene {
     }
 }
 
-/// What is left of a scene without its supervisor.
+/// What is left of a lab without its supervisor.
 pub(crate) struct Finished {
     folder: TempDir,
     fds: usize,
 }
 
 impl Finished {
-    /// As [`Scene::end`].
+    /// As [`SupervisorLab::end`].
     pub(crate) fn judge(self, tools: Vec<Tool>, acknowledged: &[CallId]) -> Record {
         let Self { folder, fds } = self;
         drop(tools);
         await_that("no process is left", || children_of(getpid()).is_empty());
         // Threads that waited for a worker may have some a moment longer.
-        let until = Instant::now() + PATIENCE;
-        while open_fds() > fds {
-            assert!(Instant::now() < until, "{fds} descriptors before, now {:?}", open_files());
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
+        assert!(fds_once_at_most(fds) <= fds, "{fds} descriptors before, now {:?}", open_files());
         Record::judged(folder, acknowledged)
     }
 }
@@ -216,7 +209,7 @@ fn assert_no_more_files(folder: &Path) {
         files.map(|file| file.expect("a file").file_name().into_string().expect("a name")).collect()
     };
     let all = names(folder);
-    let left: Vec<_> = all.iter().filter(|name| !OF_A_SCENE.contains(&name.as_str())).collect();
+    let left: Vec<_> = all.iter().filter(|name| !OF_A_LAB.contains(&name.as_str())).collect();
     assert!(left.is_empty(), "left beside the ledger: {left:?}");
     let left: Vec<_> = names(&folder.join("ledger")).into_iter().filter(|name| name.contains("tmp")).collect();
     assert!(left.is_empty(), "left in the ledger: {left:?}");
@@ -233,25 +226,6 @@ pub(crate) fn calls_in(ledger: &Path, operation: &str) -> usize {
 pub(crate) fn spec(name: &str, set: CapabilitySet) -> ToolSpec {
     let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
     ToolSpec::new(compiled(name), &manifest(guest(name)), set, provenance)
-}
-
-/// Compiles each guest once.
-pub(crate) fn compiled(name: &str) -> Artifact {
-    static COMPILED: Mutex<BTreeMap<String, Artifact>> = Mutex::new(BTreeMap::new());
-    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    let compile = || {
-        let engine = Engine::new(1).expect("an engine");
-        let component = fs::read(guest(name).component).expect("a component");
-        Compiler::new(compiler_command(), CompileLimits::DEFAULT)
-            .compile(&engine, &component)
-            .expect("a component that compiles")
-    };
-    compiled.entry(name.to_owned()).or_insert_with(compile).clone()
-}
-
-/// This program as a compiler.
-pub(crate) fn compiler_command() -> CompilerCommand {
-    CompilerCommand { program: this_program(), arguments: vec!["compile".into()] }
 }
 
 /// What the sleeper is given. Its deadline may be longer than its manifest's.
@@ -294,15 +268,6 @@ pub(crate) fn workers() -> Vec<Pid> {
     children_of(getpid()).into_iter().filter(is_worker).collect()
 }
 
-/// Whether all threads of a process are stopped (`proc(5)`: the state stands behind the name).
-pub(crate) fn stands_still(process: Pid) -> bool {
-    let threads = fs::read_dir(format!("/proc/{}/task", process.as_raw_pid())).expect("threads");
-    threads.map(|thread| thread.expect("a thread").path().join("stat")).all(|stat| {
-        let stat = fs::read_to_string(stat).expect("the state of a thread");
-        stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
-    })
-}
-
 /// Sets it when it is dropped, so that a test that fails ends its threads.
 pub(crate) struct Stops<'s>(pub(crate) &'s AtomicBool);
 
@@ -312,49 +277,17 @@ impl Drop for Stops<'_> {
     }
 }
 
-/// What the descriptors of this process are.
-fn open_files() -> Vec<String> {
-    let fds = fs::read_dir("/proc/self/fd").expect("/proc").map_while(Result::ok);
-    fds.map(|fd| format!("{:?} {:?}", fd.file_name(), fs::read_link(fd.path()).unwrap_or_default())).collect()
-}
-
-/// Waits until it is so.
-pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < until, "it does not come to that: {what}");
-        std::thread::sleep(std::time::Duration::from_millis(1));
-    }
-}
-
 /// What a policy says.
 pub(crate) fn parse(policy: &str) -> Policy {
     Policy::parse(policy, "tollgate.toml", Path::new("/")).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
-/// This program as a worker.
-pub(crate) fn worker_command() -> WorkerCommand {
-    WorkerCommand { program: this_program(), arguments: vec!["worker".into()] }
-}
-
 /// This program as the notary of a ledger.
 pub(crate) fn notary_command(ledger: &Path) -> NotaryCommand {
-    let mut arguments = vec!["notary".into(), "--ledger".into(), ledger.into()];
-    arguments.extend(["--origin", ORIGIN, "--software", "tests"].map(Into::into));
-    NotaryCommand { program: this_program(), arguments }
-}
-
-/// Writes the file that tools read.
-pub(crate) fn write_data(folder: &Path) {
-    fs::create_dir(folder.join("data")).expect("a folder");
-    fs::write(folder.join("data/file"), "x".repeat(4096)).expect("a file");
-}
-
-fn this_program() -> PathBuf {
-    std::env::current_exe().expect("this program")
+    program::notary_command(ledger, ORIGIN)
 }
 
 pub(crate) const READS: [&str; 2] = ["fs:/data=data:read", "limit:calls=16"];
 
 /// What there is beside a ledger: its key, its state, the side store; and what tests put there.
-const OF_A_SCENE: [&str; 6] = ["data", "ledger", "ledger.key", "ledger.private", "ledger.state", "out"];
+const OF_A_LAB: [&str; 6] = ["data", "ledger", "ledger.key", "ledger.private", "ledger.state", "out"];
