@@ -6,17 +6,19 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Each crate that is shipped, with the crates of the workspace that it uses.
-const MAY_USE: [(&str, &[&str]); 9] = [
+const MAY_USE: [(&str, &[&str]); 10] = [
     ("tollgate-plain", &[]),
     ("tollgate-schema", &[]),
     ("tollgate-capability", &["tollgate-plain"]),
     ("tollgate-config", &["tollgate-capability", "tollgate-plain"]),
     ("tollgate-audit", &["tollgate-plain"]),
     ("tollgate-wasi-proxy", &["tollgate-audit", "tollgate-capability"]),
+    ("tollgate-authority", &["tollgate-audit", "tollgate-capability", "tollgate-config", "tollgate-wasi-proxy"]),
     (
         "tollgate",
         &[
             "tollgate-audit",
+            "tollgate-authority",
             "tollgate-capability",
             "tollgate-config",
             "tollgate-plain",
