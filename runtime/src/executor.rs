@@ -1,4 +1,12 @@
 //! What runs calls: the engine, the linker, the ticker, and where the record goes. All threads of a process share it.
+//!
+//! | thread | does | waits for |
+//! |---|---|---|
+//! | whoever has an `ExecutorThread` | one call at a time, the guest and its file calls included | what the guest waits for, and the ledger where it has no room, until the call's deadline; then the ledger for the call's end, 2 s at least |
+//! | `tollgate-epoch`, one | ticks while calls run | the next tick; the next call, where none has run for 200 ms |
+//!
+//! A file call that the kernel does not come back from holds its thread for as long: no deadline of ours ends a system call. In a
+//! worker the supervisor does, which kills the process.
 
 use std::sync::Arc;
 

@@ -95,7 +95,8 @@ impl InProcess {
 }
 
 /// One thread's part of it: runs one call at a time, file calls included, on the thread that asks. A call blocks that thread
-/// until its deadline at most.
+/// until its deadline, then for what its end takes to record; a file call that hangs in the kernel holds it for longer, as
+/// nothing else ends the thread.
 #[derive(Debug)]
 pub struct InProcessThread {
     pub(crate) in_process: InProcess,

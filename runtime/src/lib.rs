@@ -10,9 +10,7 @@
 #![deny(unsafe_code)]
 
 mod artifact;
-pub mod authority;
 mod call;
-mod cause;
 pub mod cli;
 mod clock;
 mod compile_limits;
@@ -22,7 +20,6 @@ mod drill;
 mod engine;
 mod error;
 mod executor;
-mod files;
 mod in_process;
 mod instance;
 mod interfaces;
@@ -43,6 +40,8 @@ mod surroundings;
 mod tool;
 pub mod worker;
 
+use tollgate_authority::{cause, files};
+
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;
 pub use engine::{Engine, StartError};
@@ -57,6 +56,7 @@ pub use supervisor::{
     Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec, Trial, WorkerCommand, WorkerEnd,
 };
 pub use tollgate_audit::{CallId, Usage};
+pub use tollgate_authority as authority;
 pub use tool::{LoadedTool, Operation};
 
 /// The examples of the README, compiled.

@@ -67,17 +67,29 @@ fn picture() -> BTreeMap<String, BTreeSet<String>> {
     rows.map(|(name, list)| (package(name), used(list))).collect()
 }
 
+/// `cargo install` takes one package: `tollgate drill` starts the other program from beside itself.
+#[test]
+fn one_package_brings_both_programs() {
+    let packages = packages();
+    let is_program = |target: &&Value| {
+        let mut kinds = target["kind"].as_array().expect("kinds").iter();
+        kinds.any(|kind| kind == "bin")
+    };
+    let with = |program: &str| -> Vec<&Value> {
+        let has = |package: &&Value| {
+            let targets = package["targets"].as_array().expect("targets");
+            targets.iter().filter(is_program).any(|target| target["name"] == program)
+        };
+        packages.iter().filter(has).map(|package| &package["name"]).collect()
+    };
+    let (tollgate, drill) = (with("tollgate"), with("tollgate-drill"));
+    assert_eq!((tollgate.len(), &tollgate), (1, &drill), "the packages that have one of the programs");
+}
+
 /// The packages of the workspace, and what each uses outside its tests.
 fn uses() -> BTreeMap<String, BTreeSet<String>> {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
-        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
-        .output()
-        .expect("cargo");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let packages = metadata["packages"].as_array().expect("packages").iter();
+    let packages = packages().into_iter();
     packages
         .map(|package| {
             let dependencies = package["dependencies"].as_array().expect("dependencies").iter();
@@ -85,4 +97,16 @@ fn uses() -> BTreeMap<String, BTreeSet<String>> {
             (text(&package["name"]), normal.map(|dependency| text(&dependency["name"])).collect())
         })
         .collect()
+}
+
+/// The packages of the workspace, as cargo tells of them.
+fn packages() -> Vec<Value> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--offline", "--format-version", "1", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .expect("cargo");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    metadata["packages"].as_array().expect("packages").clone()
 }

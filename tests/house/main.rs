@@ -13,7 +13,7 @@ use std::path::Path;
 use modules::{Modules, cycles};
 
 /// Those with more than a few modules.
-const CRATES: [&str; 10] = [
+const CRATES: [&str; 11] = [
     "audit",
     "audit/ledger",
     "audit/notary",
@@ -22,6 +22,7 @@ const CRATES: [&str; 10] = [
     "capability/config",
     "guest-sdk",
     "runtime",
+    "runtime/authority",
     "wasi-proxy",
     "xtask",
 ];

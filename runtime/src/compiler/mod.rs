@@ -66,7 +66,9 @@ impl Compiler {
         Self { command, limits }
     }
 
-    /// Compiles a component for `engine`, in a process of its own; a few hundred milliseconds for a usual tool.
+    /// Compiles a component for `engine`, in a process of its own; a few hundred milliseconds for a usual tool. Waits for it, at
+    /// most [`CompileLimits::time`], while three threads named `compiler-pipe` hold the ends of its pipes; they are gone, and
+    /// the process too, when this returns.
     ///
     /// # Errors
     ///

@@ -14,6 +14,17 @@
 //!
 //! The notary's client has a thread too, `notary-watch` ([`notary`](crate::notary)). No lock is held over any of these waits.
 //!
+//! How long the thread that asks is held up at most, beside its own reads and writes of files:
+//!
+//! | call | at most |
+//! |---|---|
+//! | [`Supervisor::start`] | 60 s, until the notary has its ledger open |
+//! | [`Supervisor::add`] and its like | no wait: no process is started |
+//! | [`Tool::start`], [`Supervisor::describe`] | a start, 180 s, and 3 s for its failure to be known |
+//! | [`Tool::call`] | twice the deadline and grace: for its turn, and for its answer; where the worker fails it, 3.5 s for the worker's end and 5 s for the notary's word on the call, once it is this question's turn |
+//! | [`Trial::run`] | a start, then as long again for the worker to end by itself, then 6 s to end it, and 3.5 s for the word on how it ended |
+//! | [`Supervisor::finish`], dropping it | 9 s for the workers, then what [`NotaryProcess::finish`] says |
+//!
 //! The supervisor believes a worker nothing but the tool's own answer. What a worker says is bounded in size and in time.
 
 mod group;
@@ -145,7 +156,7 @@ pub enum SupervisorError {
 }
 
 impl Supervisor {
-    /// Starts the notary of the ledger in the folder `ledger`.
+    /// Starts the notary of the ledger in the folder `ledger`, and waits at most 60 s until it has that open.
     ///
     /// # Errors
     ///
@@ -163,7 +174,8 @@ impl Supervisor {
         Ok(Self { shared, reaper: Some(reaper) })
     }
 
-    /// Takes a tool that has a worker process of its own, which starts when it is first needed.
+    /// Takes a tool that has a worker process of its own, which starts when it is first needed. Opens the granted folders and
+    /// writes beside the ledger; waits for no process.
     ///
     /// # Errors
     ///
@@ -209,7 +221,7 @@ impl Supervisor {
 
     /// Asks a component for its operations, in a worker that may do nothing and ends afterwards, whatever the tool may do. The
     /// ledger says what was asked. The artifact with the answer: from now on the component must say the same wherever it is
-    /// loaded.
+    /// loaded. Waits as [`Tool::start`] does.
     ///
     /// # Errors
     ///
@@ -247,7 +259,8 @@ impl Supervisor {
     }
 
     /// Ends every worker, and waits until all that was recorded is on disk and the notary is gone. Tools that are still held
-    /// can no longer be called.
+    /// can no longer be called. All workers are told at once: those that live after 3 s are killed, and all are
+    /// waited for 6 s more at most. Then the notary ends, as [`NotaryProcess::finish`] says.
     ///
     /// # Errors
     ///

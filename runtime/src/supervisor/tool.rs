@@ -19,7 +19,8 @@ use crate::tool::Operation;
 use crate::worker::connection::{Connection, ConnectionError, MessageLimits};
 use crate::worker::protocol::{Ask, Go, SAID_HEADER_BYTES_MAX, SAID_VALUES_MAX, Said};
 
-/// A tool, ready to be called, from any thread.
+/// A tool, ready to be called, from any thread. Its methods hold up the thread that asks: an embedder's event loop calls them
+/// on a thread apart.
 #[derive(Debug, Clone)]
 pub struct Tool {
     group: Arc<Group>,
@@ -51,7 +52,8 @@ impl Tool {
         &self.member.load.set
     }
 
-    /// Starts its worker, if there is none: the tool can be called, or it is known why not.
+    /// Starts its worker, if there is none: the tool can be called, or it is known why not. Waits at most 183 s, whichever
+    /// thread's start it is; a start that takes longer goes on.
     ///
     /// # Errors
     ///
@@ -78,6 +80,10 @@ impl Tool {
     }
 
     /// Calls the tool, in its worker, which is started if there is none.
+    ///
+    /// It waits for its turn until the call's deadline and the grace have passed, then as long again for its answer: the deadline
+    /// is the guest's, and begins once a thread of the worker has the call. A worker that fails the call is killed, and its end
+    /// and the notary's word on the call are waited for a few seconds more.
     ///
     /// # Errors
     ///

@@ -64,7 +64,7 @@ impl Connection {
         Self { socket, buffer: Vec::new() }
     }
 
-    /// Sends a message.
+    /// Sends a message. Waits until `until` for the other end to take it; without a limit where there is none.
     pub(crate) fn send(
         &mut self,
         header: &impl Serialize,
@@ -101,7 +101,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for a message.
+    /// Waits for a message until `until`; without a limit where there is none.
     pub(crate) fn receive<H: DeserializeOwned>(
         &mut self,
         limits: MessageLimits,

@@ -14,7 +14,7 @@
 //! |---|---|---|
 //! | `main` | takes over, seals the process, then hears the supervisor | the supervisor's next word, without a limit |
 //! | `executor-N`, one for each connection | runs the calls that come on its connection | the next call, without a limit; within a call its deadline, and the notary where entries must be kept |
-//! | `epoch` | ticks while calls run, so that a guest past its deadline stops | the next tick |
+//! | `epoch` (to the kernel `tollgate-epoch`) | ticks while calls run, so that a guest past its deadline stops | the next tick; the next call, without a limit, where none has run for 200 ms |
 //!
 //! Waits without a limit are the supervisor's to end: the process dies with it, and is killed where it overruns.
 //!
@@ -63,7 +63,8 @@ pub struct WorkerRole {
 }
 
 /// Runs calls as the process that a [`Supervisor`](crate::Supervisor) started, which must have one thread and the control
-/// socket as its standard input. Returns when the supervisor is gone or has no more calls.
+/// socket as its standard input. Returns when the supervisor is gone or has no more calls; until then it has the thread that
+/// asks, as the worker's main thread.
 ///
 /// # Errors
 ///

@@ -42,8 +42,8 @@ impl Serving {
         *self.lock() = Tools::Waiting(tools);
     }
 
-    /// Serves a connection until the supervisor closes it. The first thread, which has the hook, loads the tools and says
-    /// how the start went.
+    /// Serves a connection until the supervisor closes it, on the executor thread that asks. The first thread, which has the
+    /// hook, loads the tools and says how the start went.
     pub(super) fn work<A: AfterSealed>(
         &self,
         first: Option<&After<A>>,

@@ -10,24 +10,36 @@ use rustix::fs::{OFlags, makedev};
 use rustix::io::Errno;
 
 /// What hidden names begin with; no name of a tool or an artifact does.
-pub(crate) const HIDDEN: &str = ".new-";
+pub const HIDDEN: &str = ".new-";
 
 /// Makes a folder and those above it, for their owner alone. That one is there already is no error.
-pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// It cannot be made, or something else than a folder is there.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
     // What is there then is no folder.
     made.map_err(|error| if error.kind() == ErrorKind::AlreadyExists { Errno::NOTDIR.into() } else { error })
 }
 
 /// Writes a file of its own, for its owner alone, and has it on disk.
-pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+///
+/// Something is there already, or it cannot be written.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }
 
 /// Writes a file under a name that nothing else has or looks for.
-pub(crate) fn write_hidden(folder: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
+///
+/// # Errors
+///
+/// It cannot be written; then nothing of it is left.
+pub fn write_hidden(folder: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     let path = hidden_name(folder)?;
     match write_new(&path, bytes) {
         Ok(()) => Ok(path),
@@ -40,7 +52,11 @@ pub(crate) fn write_hidden(folder: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 }
 
 /// Writes or replaces `folder/name`.
-pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+///
+/// # Errors
+///
+/// It cannot be written or renamed; then the file of before is there as it was.
+pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let written = write_hidden(folder, bytes)?;
     if let Err(error) = fs::rename(&written, folder.join(name)) {
         fs::remove_file(&written).ok();
@@ -50,19 +66,31 @@ pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// A name in `folder` that nothing has.
-pub(crate) fn hidden_name(folder: &Path) -> io::Result<PathBuf> {
+///
+/// # Errors
+///
+/// There is no randomness.
+pub fn hidden_name(folder: &Path) -> io::Result<PathBuf> {
     let mut random = [0; 8];
     getrandom::fill(&mut random)?;
     Ok(folder.join(format!("{HIDDEN}{}", hex::encode(random))))
 }
 
 /// Has the names in a folder on disk.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+///
+/// # Errors
+///
+/// The folder cannot be opened, or not be brought to disk.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// Opens a regular file for reading, following links, or the device that is an empty one. Anything else is an error.
-pub(crate) fn open(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+///
+/// It cannot be opened, or is something else.
+pub fn open(path: &Path) -> io::Result<File> {
     let file = open_at_once(path)?;
     let metadata = file.metadata()?;
     let is_null = metadata.file_type().is_char_device() && metadata.rdev() == makedev(NULL.0, NULL.1);
@@ -80,14 +108,22 @@ const NULL: (u32, u32) = (1, 3);
 
 /// Opens for reading whatever `path` is, without waiting for the other end of a FIFO, and without taking a terminal for this
 /// process. What it is must be looked at before it is read.
-pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
+///
+/// # Errors
+///
+/// It cannot be opened.
+pub fn open_at_once(path: &Path) -> io::Result<File> {
     // The bits of open(2) are an `int` to the kernel.
     let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
     OpenOptions::new().read(true).custom_flags(flags).open(path)
 }
 
 /// Reads a regular file of at most `max_bytes`.
-pub(crate) fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+///
+/// As for [`open`]; it is longer, or cannot be read.
+pub fn read(path: &Path, max_bytes: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(max_bytes.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_bytes { Err(ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }

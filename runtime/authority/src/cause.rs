@@ -8,7 +8,7 @@ use tollgate_ledger::{is_refused_call, os_error};
 
 /// Something that is read or written.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Place {
+pub struct Place {
     /// What it is called.
     what: &'static str,
     /// What else can be done than to mend it.
@@ -16,20 +16,33 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) const LEDGER: Self = Self::or("the ledger's folder", "give another one with --ledger");
-    pub(crate) const SIDE_STORE: Self =
+    /// The ledger's folder.
+    pub const LEDGER: Self = Self::or("the ledger's folder", "give another one with --ledger");
+    /// The side store beside the ledger.
+    pub const SIDE_STORE: Self =
         Self::or("the file with `.private` behind the ledger's name", "give another ledger with --ledger");
-    pub(crate) const TOOLS: Self = Self::or("the folder of tools", ANOTHER_HOME);
-    pub(crate) const TOOL: Self = Self::only("the tool's folder");
-    pub(crate) const KEY: Self = Self::or("the folder of the key", ANOTHER_HOME);
-    pub(crate) const TRUST: Self = Self::or("the store of what is accepted", ANOTHER_HOME);
-    pub(crate) const POLICY: Self = Self::only("the folder of the policy or of the grant");
-    pub(crate) const GRANTED: Self = Self::or("the folder that is granted", "name another one in its `host`");
-    pub(crate) const PROJECT: Self = Self::only("the project's folder");
-    pub(crate) const OUTPUT: Self = Self::or("the folder of this file", "give another file");
-    pub(crate) const INPUT: Self = Self::or("this file", "give another one");
-    pub(crate) const SCENE: Self = Self::or("the folder for temporary files", "set TMPDIR to another one");
-    pub(crate) const PROGRAM: Self = Self::only("this program's own file");
+    /// The folder of installed tools.
+    pub const TOOLS: Self = Self::or("the folder of tools", ANOTHER_HOME);
+    /// The folder of one tool.
+    pub const TOOL: Self = Self::only("the tool's folder");
+    /// The folder of the artifacts' key.
+    pub const KEY: Self = Self::or("the folder of the key", ANOTHER_HOME);
+    /// The store of accepted policies.
+    pub const TRUST: Self = Self::or("the store of what is accepted", ANOTHER_HOME);
+    /// The folder of a policy or a grant.
+    pub const POLICY: Self = Self::only("the folder of the policy or of the grant");
+    /// A folder that is granted.
+    pub const GRANTED: Self = Self::or("the folder that is granted", "name another one in its `host`");
+    /// An author's project.
+    pub const PROJECT: Self = Self::only("the project's folder");
+    /// A file that is written for the user.
+    pub const OUTPUT: Self = Self::or("the folder of this file", "give another file");
+    /// A file that the user names.
+    pub const INPUT: Self = Self::or("this file", "give another one");
+    /// The folder for temporary files.
+    pub const SCENE: Self = Self::or("the folder for temporary files", "set TMPDIR to another one");
+    /// This program's own file.
+    pub const PROGRAM: Self = Self::only("this program's own file");
 
     #[cfg(test)]
     const ALL: [Self; 13] = [
@@ -58,7 +71,7 @@ impl Place {
 }
 
 /// What to do about an error at a place.
-pub(crate) fn advice(error: &(dyn Error + 'static), place: Place) -> String {
+pub fn advice(error: &(dyn Error + 'static), place: Place) -> String {
     if is_refused_call(error) {
         return "look what refuses the system call: `tollgate doctor` tries all that is needed".to_owned();
     }
@@ -66,7 +79,7 @@ pub(crate) fn advice(error: &(dyn Error + 'static), place: Place) -> String {
 }
 
 /// The same, by the number of the operating system's error, if there is one.
-pub(crate) fn advice_on(number: Option<i32>, place: Place) -> String {
+pub fn advice_on(number: Option<i32>, place: Place) -> String {
     let errno = number.map(Errno::from_raw_os_error);
     let mend = errno.and_then(|errno| of_place(errno, place.what));
     match (mend, errno.and_then(of_process), place.instead) {
@@ -186,10 +199,12 @@ mod tests {
                 }
             }
         }
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut found = Vec::new();
-        is_told(&sources, &mut found);
-        assert_eq!(found, [sources.join("cause.rs")]);
+        for sources in ["authority/src", "src"] {
+            is_told(&runtime.join(sources), &mut found);
+        }
+        assert_eq!(found, [runtime.join("authority/src/cause.rs")]);
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl fmt::Display for Deciding {
     }
 }
 
-/// The deciding places of one program. A [`Supervisor`](crate::Supervisor) and the [`AuditSink`](crate::AuditSink) of an
+/// The deciding places of one program. A supervisor and the audit sink of an
 /// embedder add those of their ledger; the rest is whatever the program that embeds them decides by.
 #[derive(Debug, Clone, Default)]
 pub struct DecidingPlaces(Vec<(Deciding, PathBuf)>);
@@ -259,7 +259,7 @@ impl DecidingPlaces {
 
     /// What `path` would be written to, at one of them or in it, whether that is there yet or not. The place of a receipt is
     /// written to once, and what a project makes is its own.
-    pub(crate) fn holding(&self, path: &Path) -> Option<Deciding> {
+    pub fn holding(&self, path: &Path) -> Option<Deciding> {
         // What cannot be looked at is where it is written to be.
         let real = |path: &Path| walk(&absolute(path).ok()?).ok().map(|walked| walked.resolved);
         let path = real(path).unwrap_or_else(|| path.to_owned());

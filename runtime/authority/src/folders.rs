@@ -277,7 +277,11 @@ fn is_kernels(walked: &Walk, with_mounts: bool, mounts: &Mounts) -> io::Result<b
 /// # Errors
 ///
 /// Another folder stands there, or none, or a link on the way.
-pub(crate) fn hold(set: &mut CapabilitySet) -> io::Result<HeldFolders> {
+///
+/// # Errors
+///
+/// A folder cannot be opened.
+pub fn hold(set: &mut CapabilitySet) -> io::Result<HeldFolders> {
     let mut folders = Vec::with_capacity(set.fs.len());
     for fs in &mut set.fs {
         let folder = open_real(&fs.host)?;
@@ -378,7 +382,11 @@ impl Changeable {
 /// # Errors
 ///
 /// It is not there, or no folder.
-pub(crate) fn folder_at(path: &Path) -> io::Result<(PathBuf, FileId)> {
+///
+/// # Errors
+///
+/// It cannot be found or opened.
+pub fn folder_at(path: &Path) -> io::Result<(PathBuf, FileId)> {
     let path = absolute(path)?;
     match walk(&path)?.end {
         Some(End { file, kind: FileType::Directory }) => Ok((path, file_id(file)?)),

@@ -85,7 +85,7 @@ fn judge_step(path: &Path, step: Step<'_>) -> Result<(), PolicyFileError> {
 }
 
 /// The user, and root, who may do everything anyway.
-pub(crate) fn is_trusted(owner: u32) -> bool {
+pub fn is_trusted(owner: u32) -> bool {
     owner == ROOT || is_own(owner)
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn is_trusted(owner: u32) -> bool {
 const STICKY: u32 = 0o1000;
 
 /// Whether others than the owner may write there. The bits of the group say what an access list allows at most.
-pub(crate) fn others_may_write(file: &impl AsFd, stat: &Stat) -> bool {
+pub fn others_may_write(file: &impl AsFd, stat: &Stat) -> bool {
     let (others, group) = (stat.st_mode & 0o002 != 0, stat.st_mode & 0o020 != 0);
     others || (group && !(is_private_group(stat.st_gid, stat.st_uid) && has_no_list(file)))
 }
@@ -115,7 +115,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::authority::PolicyFile;
+    use crate::PolicyFile;
 
     struct Ground {
         _folder: tempfile::TempDir,

@@ -11,6 +11,10 @@
 //! Nothing here trusts a text: places are compared by device and inode of each folder above them, under every name that the
 //! mounts give it.
 
+#![deny(unsafe_code)]
+
+pub mod cause;
+pub mod files;
 mod folders;
 mod found;
 mod mounts;
@@ -23,8 +27,8 @@ mod trust;
 mod walk;
 
 pub use folders::{FolderError, HeldFolders, Nesting, open_folders};
-pub(crate) use folders::{folder_at, hold};
-pub(crate) use found::{is_trusted, others_may_write};
+pub use folders::{folder_at, hold};
+pub use found::{is_trusted, others_may_write};
 pub use places::{Deciding, DecidingPlaces, PlaceError};
 pub use policy_file::{Bounds, POLICY_NAME, PolicyFile, Reach};
 pub use policy_file_error::PolicyFileError;
@@ -38,14 +42,18 @@ use rustix::fs::fstat;
 use tollgate_capability::FileId;
 
 /// Device and inode of an open file.
-pub(crate) fn file_id(file: impl AsFd) -> Result<FileId, rustix::io::Errno> {
+///
+/// # Errors
+///
+/// `fstat(2)`.
+pub fn file_id(file: impl AsFd) -> Result<FileId, rustix::io::Errno> {
     let stat = fstat(file)?;
     Ok(FileId { device: stat.st_dev, inode: stat.st_ino })
 }
 
 /// Whether a file has a second name (a hard link), by which a tool could change it that may write in that name's folder. Nobody
 /// links and writes a file of root's but root.
-pub(crate) fn has_other_name(file: &Metadata) -> bool {
+pub fn has_other_name(file: &Metadata) -> bool {
     let is_roots = file.uid() == ROOT && user() != ROOT && file.mode() & 0o022 == 0;
     file.is_file() && file.nlink() > 1 && !is_roots
 }
@@ -57,7 +65,7 @@ fn is_own(owner: u32) -> bool {
 }
 
 /// Whether a file of this user is at `path`, and no link.
-pub(crate) fn is_own_file(path: &std::path::Path) -> bool {
+pub fn is_own_file(path: &std::path::Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && is_own(found.uid()))
 }
 
