@@ -50,7 +50,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["notary" | "worker" | "compile", ..] => return tollgate::cli::main(),
+        ["notary" | "worker" | "compile", ..] => return tollgate_cli::main(),
         ["subject", seal, scene, books] => {
             subject::serve(Seal::of(seal), scene.as_ref(), books.as_ref());
             return ExitCode::SUCCESS;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-pub(crate) use tollgate_audit::with_causes;
+pub use tollgate_audit::with_causes;
 use tollgate_audit::{CallId, Usage};
 use tollgate_capability::Cap;
 use tollgate_wasi_proxy::{Exited, Violation};
@@ -16,7 +16,6 @@ use crate::authority::PlaceError;
 /// Its serde form is what a worker process tells the supervisor; what only the supervisor can run into has none.
 #[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum LoadError {
     /// It is not WebAssembly at all.
     #[error("this is not WebAssembly: it does not begin with `\\0asm`; give a component built for wasm32-wasip2")]
@@ -132,7 +131,6 @@ impl From<PlaceError> for LoadError {
 
 /// Why a component was not compiled.
 #[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
 pub enum CompileError {
     /// It did not come to its end by the clock.
     #[error("compiling it takes longer than {} s by the clock (`compile.time`), so it was stopped{around}", limit.as_secs_f64())]
@@ -187,7 +185,6 @@ pub enum CompileError {
 /// Why a request was turned down before the guest ran.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum RejectError {
     /// No such operation.
     #[error("the tool has no operation `{name}`; it has: {}", known.join(", "))]
@@ -240,9 +237,9 @@ pub enum RejectError {
 
 impl RejectError {
     /// As [`RejectError::TooLong`] names the arguments.
-    pub(crate) const ARGUMENTS: &str = "the arguments are";
+    pub const ARGUMENTS: &str = "the arguments are";
     /// As it names what the guest may read from stdin.
-    pub(crate) const STDIN: &str = "standard input is";
+    pub const STDIN: &str = "standard input is";
 
     /// Why, without a word of the arguments or of the request: for the ledger, which must not have their text.
     pub(crate) fn without_texts(&self) -> String {
@@ -289,7 +286,6 @@ impl CapHit {
 /// How a call failed.
 #[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum CallError {
     /// The request was turned down: the guest did not run. On record as a call of class `rejected`.
     #[error(transparent)]
@@ -362,7 +358,6 @@ pub enum CallError {
 /// Its serde form, such as `output`, is the `kind` of an error in `--json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum CallErrorKind {
     /// The caller's: the request was turned down.
     Rejected,

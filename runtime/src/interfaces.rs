@@ -25,7 +25,7 @@ pub struct Import {
 /// All that a component imports, and the names of what it exports.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Interfaces {
+pub struct Interfaces {
     pub(crate) imports: Vec<Import>,
     pub(crate) exports: Vec<String>,
 }
@@ -96,14 +96,18 @@ impl Interfaces {
     }
 
     /// Imports that Tollgate does not have.
-    pub(crate) fn unknown_imports(&self) -> Vec<String> {
+    pub fn unknown_imports(&self) -> Vec<String> {
         let unknown = self.imports.iter().filter(|import| !tollgate_wasi_proxy::links(&import.interface));
         unknown.map(|import| import.interface.clone()).collect()
     }
 
     /// What can be told by the names: that Tollgate has what is imported, and that what is exported is a tool, in a version
     /// that is compatible with ours. Whether the types fit is found where the component is loaded.
-    pub(crate) fn must_be_of_a_tool(&self) -> Result<(), LoadError> {
+    ///
+    /// # Errors
+    ///
+    /// It is no tool: the error says what it lacks.
+    pub fn must_be_of_a_tool(&self) -> Result<(), LoadError> {
         let imports = self.unknown_imports();
         if !imports.is_empty() {
             return Err(LoadError::UnknownImports { imports });

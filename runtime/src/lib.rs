@@ -6,41 +6,39 @@
 //!
 //! A [`Supervisor`] runs tools in sealed worker processes, each behind a [`Tool`]. [`InProcess`] runs them in the embedder's own
 //! process, each as a [`LoadedTool`]. A [`Compiler`](compiler::Compiler) compiles components apart, to [`Artifact`]s. The
-//! command line is in `cli`, and nothing here reads the environment but `cli`.
+//! command line is a crate of its own, `tollgate-cli`, and nothing here reads the environment.
 #![deny(unsafe_code)]
 
-mod artifact;
+pub mod artifact;
 mod call;
-pub mod cli;
 mod clock;
-mod compile_limits;
+pub mod compile_limits;
 pub mod compiler;
 mod component;
-mod drill;
-mod engine;
-mod error;
+pub mod engine;
+pub mod error;
 mod executor;
 mod in_process;
 mod instance;
-mod interfaces;
-mod loading;
-mod log;
+pub mod interfaces;
+pub mod loading;
+pub mod log;
 mod memory_file;
 pub mod notary;
-mod operations;
+pub mod operations;
 pub mod package;
 mod parent;
 mod private;
-mod registry;
-mod request;
+pub mod registry;
+pub mod request;
 mod running;
 pub mod sandbox;
-mod supervisor;
-mod surroundings;
-mod tool;
+pub mod supervisor;
+pub mod surroundings;
+pub mod tool;
 pub mod worker;
 
-use tollgate_authority::{cause, files};
+use tollgate_authority::files;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;

@@ -20,7 +20,7 @@ use crate::tool::{Identity, LoadedTool};
 
 /// What is to be loaded, and under which policy: plain data, for whichever process runs it.
 #[derive(Debug, Clone)]
-pub(crate) struct LoadOrder {
+pub struct LoadOrder {
     pub(crate) name: String,
     pub(crate) version: String,
     /// SHA-256 of the component's bytes.
@@ -29,7 +29,8 @@ pub(crate) struct LoadOrder {
     pub(crate) operations: BTreeSet<String>,
     /// What it must say of them, word by word; whatever it does if it was not asked before.
     pub(crate) told: Option<OperationTexts>,
-    pub(crate) set: CapabilitySet,
+    /// What is in force for it.
+    pub set: CapabilitySet,
     /// Of the manifest's text.
     pub(crate) manifest: Digest,
     /// Of the grant's text.

@@ -11,9 +11,11 @@ use crate::instance::bindings::exports::tollgate::tool::tool as wit;
 /// What a component says of one of its operations, as it says it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct OperationText {
-    pub(crate) name: String,
-    pub(crate) description: String,
+pub struct OperationText {
+    /// What a caller names it by.
+    pub name: String,
+    /// What it says of itself.
+    pub description: String,
     pub(crate) input_schema: String,
     pub(crate) output_schema: String,
 }
@@ -21,7 +23,7 @@ pub(crate) struct OperationText {
 /// What a component says of all of them, within bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<OperationText>")]
-pub(crate) struct OperationTexts(Vec<OperationText>);
+pub struct OperationTexts(Vec<OperationText>);
 
 impl TryFrom<Vec<OperationText>> for OperationTexts {
     type Error = LoadError;
@@ -80,7 +82,8 @@ impl OperationTexts {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, OperationText> {
+    /// Each operation, in the order of the component.
+    pub fn iter(&self) -> std::slice::Iter<'_, OperationText> {
         self.0.iter()
     }
 

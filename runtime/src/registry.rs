@@ -18,30 +18,32 @@ use crate::files;
 
 /// The folder with a folder for each tool.
 #[derive(Debug, Clone)]
-pub(crate) struct Registry {
+pub struct Registry {
     folder: PathBuf,
 }
 
 /// A tool that is installed.
 #[derive(Debug, Clone)]
-pub(crate) struct InstalledTool {
+pub struct InstalledTool {
     /// What it is run by.
-    pub(crate) name: ToolName,
+    pub name: ToolName,
     folder: PathBuf,
 }
 
 /// What a tool consists of.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ToolFiles<'a> {
-    pub(crate) component: &'a [u8],
-    pub(crate) manifest: &'a str,
+pub struct ToolFiles<'a> {
+    /// The component's bytes.
+    pub component: &'a [u8],
+    /// The manifest's text.
+    pub manifest: &'a str,
     /// As [`Artifact::seal`] gives it.
-    pub(crate) artifact: &'a [u8],
+    pub artifact: &'a [u8],
 }
 
 /// What happens to a tool that has the name already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Present {
+pub enum Present {
     /// It stays, and nothing is installed.
     Stays,
     /// It is replaced.
@@ -50,22 +52,26 @@ pub(crate) enum Present {
 
 /// Why an artifact of an installed tool is not used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StoredError {
+pub enum StoredError {
+    /// It does not verify, or belongs to something else.
     #[error(transparent)]
     Refused(#[from] ArtifactError),
+    /// Its file cannot be read.
     #[error("it cannot be read")]
     Unreadable(#[from] io::Error),
+    /// It is older than the record of operations.
     #[error("it does not say which operations the component has")]
     Untold,
 }
 
 impl Registry {
-    pub(crate) fn new(folder: PathBuf) -> Self {
+    /// The tools that are installed below `folder`.
+    pub fn new(folder: PathBuf) -> Self {
         Self { folder }
     }
 
     /// The tool of this name.
-    pub(crate) fn find(&self, name: &ToolName) -> Option<InstalledTool> {
+    pub fn find(&self, name: &ToolName) -> Option<InstalledTool> {
         let tool = InstalledTool { name: name.clone(), folder: self.folder.join(name.as_str()) };
         tool.folder.is_dir().then_some(tool)
     }
@@ -75,7 +81,7 @@ impl Registry {
     /// # Errors
     ///
     /// The folder is there and cannot be listed.
-    pub(crate) fn tools(&self) -> io::Result<Vec<InstalledTool>> {
+    pub fn tools(&self) -> io::Result<Vec<InstalledTool>> {
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
@@ -95,7 +101,7 @@ impl Registry {
     /// # Errors
     ///
     /// [`ErrorKind::AlreadyExists`] where [`Present::Stays`]; otherwise the folder cannot be written.
-    pub(crate) fn install(&self, name: &ToolName, tool: ToolFiles<'_>, present: Present) -> io::Result<InstalledTool> {
+    pub fn install(&self, name: &ToolName, tool: ToolFiles<'_>, present: Present) -> io::Result<InstalledTool> {
         files::make_folder(&self.folder)?;
         let (new, folder) = (files::hidden_name(&self.folder)?, self.folder.join(name.as_str()));
         let placed = place(&new, &folder, tool, present);
@@ -113,7 +119,7 @@ impl Registry {
     /// # Errors
     ///
     /// It cannot be removed.
-    pub(crate) fn remove(&self, tool: &InstalledTool) -> io::Result<()> {
+    pub fn remove(&self, tool: &InstalledTool) -> io::Result<()> {
         // Under its name it is whole until it is gone.
         let old = files::hidden_name(&self.folder)?;
         fs::rename(&tool.folder, &old)?;
@@ -123,25 +129,27 @@ impl Registry {
 }
 
 impl InstalledTool {
-    pub(crate) fn folder(&self) -> &Path {
+    /// The folder that holds the files below.
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    pub(crate) fn component(&self) -> PathBuf {
+    /// The file of the component.
+    pub fn component(&self) -> PathBuf {
         self.folder.join(COMPONENT)
     }
 
-    pub(crate) fn manifest(&self) -> PathBuf {
+    /// The file of the manifest.
+    pub fn manifest(&self) -> PathBuf {
         self.folder.join(MANIFEST)
     }
 
     /// The artifact, if it verifies, belongs to the component and to `engine`, and says which operations it has.
-    pub(crate) fn artifact(
-        &self,
-        key: &ArtifactKey,
-        component: Digest,
-        engine: &Engine,
-    ) -> Result<Artifact, StoredError> {
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read, does not verify, belongs to another component or engine, or does not say its operations.
+    pub fn artifact(&self, key: &ArtifactKey, component: Digest, engine: &Engine) -> Result<Artifact, StoredError> {
         let stored = files::read(&self.folder.join(ARTIFACT), STORED_BYTES_MAX)?;
         let artifact = Artifact::open(&stored, key, component, engine)?;
         if artifact.operations().is_some() { Ok(artifact) } else { Err(StoredError::Untold) }
@@ -149,7 +157,11 @@ impl InstalledTool {
 
     /// Which component it was installed with, and its length, without reading it: what is told is what was stored, and only
     /// running the tool shows whether the component is still that one.
-    pub(crate) fn told_component(&self) -> io::Result<(Digest, u64)> {
+    ///
+    /// # Errors
+    ///
+    /// The stored file cannot be read, or is no artifact.
+    pub fn told_component(&self) -> io::Result<(Digest, u64)> {
         let mut head = [0; HEAD_BYTES];
         File::open(self.folder.join(ARTIFACT))?.read_exact(&mut head)?;
         let digest = declared_component(&head).ok_or(ErrorKind::InvalidData)?;
@@ -161,7 +173,7 @@ impl InstalledTool {
     /// # Errors
     ///
     /// A file cannot be looked at.
-    pub(crate) fn with_other_name(&self) -> io::Result<Option<PathBuf>> {
+    pub fn with_other_name(&self) -> io::Result<Option<PathBuf>> {
         for name in [COMPONENT, MANIFEST, ARTIFACT] {
             let path = self.folder.join(name);
             match fs::metadata(&path) {
@@ -175,7 +187,11 @@ impl InstalledTool {
     }
 
     /// When it was installed, in seconds since 1970.
-    pub(crate) fn installed_s(&self) -> io::Result<u64> {
+    ///
+    /// # Errors
+    ///
+    /// The folder is not there, or does not say its time.
+    pub fn installed_s(&self) -> io::Result<u64> {
         let modified: SystemTime = fs::metadata(self.folder.join(ARTIFACT))?.modified()?;
         Ok(modified.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs())
     }

@@ -17,13 +17,13 @@ use crate::sandbox::{LimitRow, starts_processes_beside_itself};
 
 /// A limit from the shell that is lower than what Tollgate's processes may need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct LowLimit {
+pub struct LowLimit {
     /// Its name, as in `RLIMIT_*`.
     pub(crate) name: &'static str,
     /// The option of the shell's `ulimit` that sets it.
     pub(crate) ulimit: &'static str,
     /// What it is, in the unit of `setrlimit(2)`.
-    pub(crate) value: u64,
+    pub value: u64,
     /// What may be needed, in the same unit.
     pub(crate) needed: u64,
     /// For what.
@@ -69,7 +69,7 @@ impl fmt::Display for Bytes {
 }
 
 /// Limits from the shell that are lower than what Tollgate's processes may need.
-pub(crate) fn low_limits() -> Vec<LowLimit> {
+pub fn low_limits() -> Vec<LowLimit> {
     let CompileLimits { cpu_seconds, memory_bytes, artifact_bytes, .. } = CompileLimits::DEFAULT;
     let needs = [
         (
@@ -100,7 +100,7 @@ pub(crate) fn low_limits() -> Vec<LowLimit> {
 }
 
 /// Limits from the shell that are lower than those that the plan of a worker has, and so hold in their place.
-pub(crate) fn lower_than(plan: &[LimitRow]) -> Vec<LowLimit> {
+pub fn lower_than(plan: &[LimitRow]) -> Vec<LowLimit> {
     let low = plan.iter().filter_map(|row| {
         let (resource, name, ulimit) = row.resource.of_shell()?;
         let value = getrlimit(resource).maximum.filter(|value| *value < row.most)?;
@@ -111,7 +111,7 @@ pub(crate) fn lower_than(plan: &[LimitRow]) -> Vec<LowLimit> {
 
 /// What the control groups give this process and those that it starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Group {
+pub struct Group {
     pub(crate) cpu: Option<CpuShare>,
     pub(crate) memory: Option<MemoryRoom>,
     pub(crate) pids: Option<PidsRoom>,
@@ -179,7 +179,7 @@ impl fmt::Display for MemoryRoom {
 
 impl Group {
     /// As far as `/proc` and the groups' files can be read.
-    pub(crate) fn here() -> Self {
+    pub fn here() -> Self {
         let places = Places::here();
         let folders = |controller: &str| places.folders(controller);
         let cpu = folders("cpu").iter().filter_map(|folder| cpu_share(folder)).min_by_key(|cpu| cpu.millicpus);
@@ -188,7 +188,8 @@ impl Group {
         Self { cpu, memory, pids }
     }
 
-    pub(crate) fn lines(&self) -> Vec<String> {
+    /// What `doctor` says of it, line by line.
+    pub fn lines(&self) -> Vec<String> {
         let cpu = self.cpu.iter().map(ToString::to_string);
         let memory = self.memory.iter().map(ToString::to_string);
         cpu.chain(memory).chain(self.pids.iter().map(ToString::to_string)).collect()
@@ -266,13 +267,13 @@ pub(crate) fn why_ended(signal: Option<i32>, before: u64) -> Option<String> {
 
 /// Writing more than `RLIMIT_FSIZE` allows is an error, which has words, and not the end of this process or of one that it starts.
 #[allow(unsafe_code, reason = "no crate here sets the action of a signal")]
-pub(crate) fn survive_size_limit() {
+pub fn survive_size_limit() {
     // SAFETY: takes numbers alone; no handler is installed, so nothing runs when the signal comes.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 /// Where the stack of a process's first thread is so small that it may run out before anything else could be said: how small.
-pub(crate) fn small_stack() -> Option<LowLimit> {
+pub fn small_stack() -> Option<LowLimit> {
     low_limits().into_iter().find(|low| low.name == STACK)
 }
 

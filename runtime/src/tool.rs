@@ -33,7 +33,11 @@ pub struct Operation {
 
 impl Operation {
     /// For whoever shows and chooses operations: the schema is parsed as JSON, and not judged.
-    pub(crate) fn of(text: &OperationText) -> Result<Self, LoadError> {
+    ///
+    /// # Errors
+    ///
+    /// A schema of the operation cannot be used.
+    pub fn of(text: &OperationText) -> Result<Self, LoadError> {
         let read = read_values(&text.input_schema, SCHEMA_VALUES_MAX);
         let schema = read.map_err(|error| {
             let (operation, message) = (text.name.escape_debug().to_string(), error.to_string());

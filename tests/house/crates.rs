@@ -34,6 +34,9 @@ fn crates_use_each_other_as_the_picture_shows() {
         let too_much: Vec<_> = NOT_BELOW.iter().filter(|other| uses[name].contains(**other)).collect();
         assert!(too_much.is_empty(), "{name} uses {too_much:?}");
     }
+    // A library knows no command line.
+    let with_clap: Vec<&String> = shown.keys().filter(|name| uses[*name].contains("clap")).collect();
+    assert_eq!(with_clap, ["tollgate-cli"]);
 }
 
 /// Its whole tree, as cargo would link it for the program of an auditor.

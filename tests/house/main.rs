@@ -13,7 +13,7 @@ use std::path::Path;
 use modules::{Modules, cycles};
 
 /// Those with more than a few modules.
-const CRATES: [&str; 11] = [
+const CRATES: [&str; 13] = [
     "audit",
     "audit/ledger",
     "audit/notary",
@@ -23,6 +23,8 @@ const CRATES: [&str; 11] = [
     "guest-sdk",
     "runtime",
     "runtime/authority",
+    "runtime/cli",
+    "runtime/drill",
     "wasi-proxy",
     "xtask",
 ];

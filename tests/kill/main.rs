@@ -61,9 +61,9 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["run" | "notary" | "audit", rest @ ..] if rest.contains(&"--ledger") => return tollgate::cli::main(),
-        ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate::cli::main(),
-        ["worker", rest @ ..] if rest.contains(&"--supervisor") => return tollgate::cli::main(),
+        ["run" | "notary" | "audit", rest @ ..] if rest.contains(&"--ledger") => return tollgate_cli::main(),
+        ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate_cli::main(),
+        ["worker", rest @ ..] if rest.contains(&"--supervisor") => return tollgate_cli::main(),
         [driver::ROLE, data] => return driver::main(data.as_ref()),
         [faults::ONCE, mark, command @ ..] => return faults::once(mark.as_ref(), command),
         _ => {}

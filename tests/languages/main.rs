@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     if let [command, _, ..] = words[..]
         && COMMANDS.contains(&command)
     {
-        return tollgate::cli::main();
+        return tollgate_cli::main();
     }
     match words[..] {
         [WITHOUT, "python"] => python::with(None),

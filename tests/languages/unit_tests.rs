@@ -23,7 +23,7 @@ pub(crate) fn all((): ()) {
         passes(runner, args, &root.join("example-tools").join(example));
         let project = scratch().join("template").join(language);
         fs::remove_dir_all(&project).ok();
-        copy(&root.join("runtime/templates").join(language), &project);
+        copy(&root.join("runtime/cli/templates").join(language), &project);
         copy(&sdk, &project.join("vendor"));
         for name in ["test_tollgate_guest.py", "tollgate-guest.test.js"] {
             fs::remove_file(project.join("vendor").join(name)).ok();

@@ -6,7 +6,7 @@ use std::path::Path;
 use tollgate_workspace::documented::rows;
 
 /// Where tests are.
-const SOURCES: [&str; 3] = ["tests", "runtime/tests", "wasi-proxy/src"];
+const SOURCES: [&str; 3] = ["tests", "runtime/cli/tests", "wasi-proxy/src"];
 
 #[test]
 fn every_difference_is_held_by_a_test_that_exists() {

@@ -201,7 +201,7 @@ mod tests {
         }
         let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
         let mut found = Vec::new();
-        for sources in ["authority/src", "src"] {
+        for sources in ["authority/src", "cli/src", "drill/src", "src"] {
             is_told(&runtime.join(sources), &mut found);
         }
         assert_eq!(found, [runtime.join("authority/src/cause.rs")]);

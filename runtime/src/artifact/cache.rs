@@ -14,14 +14,14 @@ use crate::files;
 
 /// A folder of artifacts.
 #[derive(Debug, Clone)]
-pub(crate) struct ArtifactCache {
+pub struct ArtifactCache {
     folder: PathBuf,
     most: CacheLimits,
 }
 
 /// How much is kept; the oldest go first.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CacheLimits {
+pub struct CacheLimits {
     /// Artifacts.
     pub(crate) artifacts: usize,
     /// Bytes of all of them.
@@ -30,22 +30,22 @@ pub(crate) struct CacheLimits {
 
 impl CacheLimits {
     /// More tools than an agent has, less than a browser's cache.
-    pub(crate) const DEFAULT: Self = Self { artifacts: 64, bytes: 1 << 30 };
+    pub const DEFAULT: Self = Self { artifacts: 64, bytes: 1 << 30 };
 }
 
 impl ArtifactCache {
     /// The cache in `folder`, which is made when something is put there.
-    pub(crate) fn new(folder: PathBuf, most: CacheLimits) -> Self {
+    pub fn new(folder: PathBuf, most: CacheLimits) -> Self {
         Self { folder, most }
     }
 
     /// Where it is.
-    pub(crate) fn folder(&self) -> &Path {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// The artifact of a component for an engine, if it is there and sealed with `key`.
-    pub(crate) fn get(&self, key: &ArtifactKey, component: Digest, engine: &Engine) -> Option<Artifact> {
+    pub fn get(&self, key: &ArtifactKey, component: Digest, engine: &Engine) -> Option<Artifact> {
         let path = self.folder.join(name(component, EngineHash::of(engine)));
         let stored = files::read(&path, STORED_BYTES_MAX).ok()?;
         Artifact::open(&stored, key, component, engine).ok()
@@ -56,7 +56,7 @@ impl ArtifactCache {
     /// # Errors
     ///
     /// The folder cannot be made or written.
-    pub(crate) fn put(&self, key: &ArtifactKey, artifact: &Artifact) -> io::Result<()> {
+    pub fn put(&self, key: &ArtifactKey, artifact: &Artifact) -> io::Result<()> {
         files::make_folder(&self.folder)?;
         let name = name(artifact.component(), artifact.engine());
         files::write(&self.folder, &name, &artifact.seal(key))?;

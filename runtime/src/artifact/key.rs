@@ -24,7 +24,6 @@ impl fmt::Debug for ArtifactKey {
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum KeyError {
     /// It is another user's.
     #[error("the key `{}` belongs to the user {owner}, and this process is the user {user}", path.display())]

@@ -26,7 +26,7 @@ use std::hash::{Hash as _, Hasher};
 use sha2::{Digest as _, Sha256};
 use tollgate_audit::Digest;
 
-pub(crate) use self::cache::{ArtifactCache, CacheLimits};
+pub use self::cache::{ArtifactCache, CacheLimits};
 use self::hmac::{hmac_sha256, same};
 pub use self::key::{ArtifactKey, KeyError};
 use crate::compile_limits::CompileLimits;
@@ -87,7 +87,7 @@ impl Artifact {
 
     /// The same, with what the component says of its operations: it must say so again wherever it is loaded.
     #[must_use]
-    pub(crate) fn with_operations(self, operations: OperationTexts) -> Self {
+    pub fn with_operations(self, operations: OperationTexts) -> Self {
         Self { operations: Some(operations), ..self }
     }
 
@@ -110,12 +110,12 @@ impl Artifact {
     }
 
     /// The same, and what it exports.
-    pub(crate) fn interfaces(&self) -> &Interfaces {
+    pub fn interfaces(&self) -> &Interfaces {
         &self.interfaces
     }
 
     /// What the component says of its operations, if it was asked.
-    pub(crate) fn operations(&self) -> Option<&OperationTexts> {
+    pub fn operations(&self) -> Option<&OperationTexts> {
         self.operations.as_ref()
     }
 

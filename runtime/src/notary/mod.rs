@@ -76,7 +76,6 @@ pub(crate) trait Follows: std::fmt::Debug + Send + Sync {
 
 /// Why there is no notary.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum NotaryFailure {
     /// The process cannot be started.
     #[error("the notary, which keeps the ledger, cannot be started")]

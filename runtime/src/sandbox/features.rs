@@ -215,7 +215,7 @@ fn has_audit_read() -> bool {
 }
 
 /// Whether processes that are started here are in this process's own PID namespace. Without `/proc` nobody knows.
-pub(crate) fn starts_processes_beside_itself() -> bool {
+pub fn starts_processes_beside_itself() -> bool {
     let of = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).ok();
     // A namespace that has no process yet has no link either.
     of("pid").is_none_or(|own| of("pid_for_children") == Some(own))

@@ -67,7 +67,7 @@ impl Check {
     }
 
     /// Which argument is compared, which of its bits count, and what they must be.
-    pub(crate) fn compared(self) -> (u8, u64, u64) {
+    pub fn compared(self) -> (u8, u64, u64) {
         match self {
             Self::Bits { argument, mask, value } => (argument, mask, value),
             Self::OwnProcess { argument } => (argument, u64::MAX, u64::from(std::process::id())),

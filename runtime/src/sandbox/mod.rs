@@ -18,13 +18,14 @@ mod rights;
 mod rows;
 mod ruleset;
 mod self_test;
+pub mod signatures;
 #[cfg(test)]
 mod tests;
 pub mod trap;
 pub(crate) mod trusted;
 
 pub use enforce::{Confined, EnforceError, Enforced, Filtered, Stripped, confine, strip};
-pub(crate) use features::starts_processes_beside_itself;
+pub use features::starts_processes_beside_itself;
 pub use features::{Feature, FeatureGroup, features};
 pub use filter::{Check, FilterError};
 pub use kernel::{KernelOffer, LANDLOCK_ABI_FULL};
@@ -32,7 +33,7 @@ pub use limits::{LimitRow, Limited};
 pub use plan::{FolderRule, KernelPlan, plan};
 pub use reach::{OutOfReach, out_of_reach, path_out_of_reach};
 pub use rights::FolderRights;
-pub(crate) use rows::ROWS;
+pub use rows::ROWS;
 pub use rows::{BroughtBy, CallRow};
 pub use ruleset::{FilesError, Handled};
 pub use self_test::{Expected, SelfTestError, Tested, self_test};

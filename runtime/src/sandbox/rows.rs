@@ -162,7 +162,7 @@ const SENDS: Check = Check::only(3, flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAI
 const OPEN_HOW_BYTES: u32 = 24;
 
 /// All rows.
-pub(crate) static ROWS: &[CallRow] = &[
+pub static ROWS: &[CallRow] = &[
     row!(
         SYS_mmap,
         &[NOT_EXECUTABLE, PRIVATE_MEMORY],

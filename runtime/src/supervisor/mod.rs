@@ -112,7 +112,8 @@ impl SupervisorSettings {
         Self::under(policy.sandbox, policy.workers, command)
     }
 
-    pub(crate) fn under(sandbox: SandboxSettings, workers: WorkerSettings, command: WorkerCommand) -> Self {
+    /// The same of these parts of a policy.
+    pub fn under(sandbox: SandboxSettings, workers: WorkerSettings, command: WorkerCommand) -> Self {
         let [idle, grace] = [workers.idle_ms, workers.grace_ms].map(Duration::from_millis);
         let places = DecidingPlaces::none();
         Self { command, required: sandbox.require, idle, grace, places, connections_max: u32::MAX }
@@ -139,7 +140,6 @@ pub(crate) struct Shared {
 
 /// Why there is no supervisor.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum SupervisorError {
     /// No notary.
     #[error(transparent)]

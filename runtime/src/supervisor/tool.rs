@@ -72,7 +72,11 @@ impl Tool {
     }
 
     /// The same in the component's own words.
-    pub(crate) fn texts(&self) -> Result<OperationTexts, LoadError> {
+    ///
+    /// # Errors
+    ///
+    /// No worker serves the tool, or it cannot load it.
+    pub fn texts(&self) -> Result<OperationTexts, LoadError> {
         if self.member.texts().is_none() {
             self.start()?;
         }

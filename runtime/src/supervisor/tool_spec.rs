@@ -10,7 +10,8 @@ use crate::loading::{LoadOrder, Provenance, bare};
 #[derive(Debug)]
 pub struct ToolSpec {
     pub(crate) name: ToolName,
-    pub(crate) load: LoadOrder,
+    /// What a worker loads, and under which set.
+    pub load: LoadOrder,
     pub(crate) artifact: Artifact,
 }
 

@@ -1,6 +1,6 @@
 //! `docs/manifest.md` is what the schemas and the examples in `docs/reference` give. To write it anew:
 //! `UPDATE_EXPECT=1 cargo test -p tollgate-config --test reference`. That the examples are true is tested where they can
-//! be run: `runtime/tests/cli/reference.rs`.
+//! be run: `runtime/cli/tests/cli/reference.rs`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -14,7 +14,6 @@ use tollgate_capability::Access;
 use super::super::enforce::EnforceError;
 use super::super::trap::BLOCKED_EXIT;
 use super::*;
-use crate::drill::{flags, signatures};
 
 #[test]
 fn what_has_no_row_ends_the_host_and_is_written_down() {
@@ -269,13 +268,13 @@ fn child_perturbs_every_argument() {
         };
         let mut tried = 0;
         for row in ROWS.iter().filter(|row| !not_run.contains(&row.number)) {
-            let allowed = flags::allowed(row.checks, signatures::takes(row.number).unwrap());
+            let allowed = signatures::allowed(row.checks, signatures::takes(row.number).unwrap());
             assert_eq!(stopped(row.number, allowed), None, "{} {allowed:x?}", row.name);
             for argument in row.checks.iter().map(|check| usize::from(check.compared().0)) {
                 for bit in 0..64 {
                     let mut arguments = allowed;
                     arguments[argument] ^= 1 << bit;
-                    if !flags::is_allowed(row.number, &arguments) {
+                    if !signatures::is_allowed(row.number, &arguments) {
                         assert_eq!(stopped(row.number, arguments), Some(row.number), "{} {arguments:x?}", row.name);
                         tried += 1;
                     }

@@ -1,0 +1,218 @@
+//! One entry as one line: for people, or as JSON for `jq`. Texts of guests and agents must never steer a terminal.
+
+use serde_json::Value;
+use tollgate_audit::{Adoption, Call, CallEnd, CallId, Entry, LeafIndex};
+use tollgate_report::Context;
+use tollgate_wasi_proxy::UNNAMEABLE;
+
+use super::reading::context_json;
+use crate::output::one_line;
+
+/// The entry's JSON with its index, and whose call it is of as `context`.
+pub(super) fn json_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Context>) -> String {
+    let mut value = entry.to_json();
+    if let Value::Object(object) = &mut value {
+        object.insert("index".into(), index.0.into());
+        if let Some(context) = context {
+            object.insert("context".into(), context_json(context));
+        }
+    }
+    format!("{value}\n")
+}
+
+/// One line for people: who, what, which rule, what became of it.
+pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Context>) -> String {
+    let said = match entry {
+        Entry::LedgerOpened(opened) => format!("opened     {} by {}", opened.origin.as_str(), opened.software.as_str()),
+        Entry::Policy(policy) => {
+            format!("policy     {} set {} by {}", policy.tool.as_str(), policy.digest, policy.by.as_str())
+        }
+        Entry::Call(call) => format!(
+            "call       {} {}@{} {}{}",
+            short(call.call),
+            call.tool.as_str(),
+            call.version.as_str(),
+            call.operation.as_str(),
+            asked_by(call)
+        ),
+        Entry::Intent(intent) => {
+            format!(
+                "intent     {} #{} {} {}{} [{}]{}",
+                short(intent.call),
+                intent.seq,
+                intent.verdict.as_str(),
+                function(intent.function.as_str()),
+                facts(entry),
+                intent.rule.as_str(),
+                decided_by(context)
+            )
+        }
+        Entry::Outcome(outcome) => format!(
+            "outcome    {} #{} of #{}: {} ({} bytes read, {} written)",
+            short(outcome.call),
+            outcome.seq,
+            outcome.of,
+            outcome.result.as_str(),
+            outcome.bytes_read,
+            outcome.bytes_written
+        ),
+        Entry::Violation(violation) => format!(
+            "violation  {} #{} of #{}: {} by {}: [{}] {}{}",
+            short(violation.call),
+            violation.seq,
+            violation.of,
+            violation.action.as_str(),
+            violation.layer.as_str(),
+            violation.rule.as_str(),
+            violation.message.as_str(),
+            decided_by(context)
+        ),
+        Entry::CallEnd(end) => format!(
+            "call-end   {} {} in {} µs, {} fuel, {} bytes of memory{}; {}",
+            short(end.call),
+            end.class.as_str(),
+            end.usage.wall_us,
+            end.usage.fuel_used,
+            end.usage.memory_peak_bytes,
+            left_out(end),
+            end.detail.as_str()
+        ),
+        Entry::Closer(closer) => format!("closer     {} {}", short(closer.call), closer.reason.as_str()),
+        Entry::Erasure(erasure) => {
+            let reason = erasure.reason.as_ref().map_or("", |reason| reason.as_str());
+            format!("erasure    {} by {}; {reason}", short(erasure.call), erasure.by.as_str())
+        }
+        Entry::Takeover(takeover) => format!(
+            "takeover   {} entries from {} on, taken over unproven: a crash had left them, and nobody had signed them",
+            takeover.count, takeover.first
+        ),
+        Entry::Adoption(adoption) => adopted(adoption),
+        Entry::Enforcement(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => kernel_layer(entry),
+    };
+    format!("{:>6}  {}\n", index.0, one_line(said.trim_end_matches([' ', ';'])))
+}
+
+/// What a tool could not see of the folders that it listed.
+fn left_out(end: &CallEnd<'_>) -> String {
+    let counted = end.counters.get(UNNAMEABLE);
+    counted.map(|count| format!("; {count} {UNNAMEABLE}")).unwrap_or_default()
+}
+
+fn adopted(adoption: &Adoption<'_>) -> String {
+    let known = match adoption.known {
+        Some((size, _root)) => format!("known to have had {size} entries"),
+        None => "remembered nothing".to_owned(),
+    };
+    let Adoption { by, reason, first, count, .. } = adoption;
+    let unproven = match count {
+        0 => String::new(),
+        count => format!("; {count} entries from {first} on are not proven"),
+    };
+    format!("adoption   by {}: {known}{unproven}; {}", by.as_str(), reason.as_str())
+}
+
+/// What an entry says of the kernel layer; nothing of the others.
+fn kernel_layer(entry: &Entry<'_>) -> String {
+    if let Entry::Enforcement(enforcement) = entry {
+        format!(
+            "enforced   host {} {} ({} required), Landlock {}, {} threads; {}",
+            enforcement.host,
+            enforcement.level,
+            enforcement.required,
+            enforcement.landlock_abi,
+            enforcement.threads,
+            enforcement.self_test.as_str()
+        )
+    } else if let Entry::BlockedCall(blocked) = entry {
+        let call = blocked.call.map_or_else(|| "no call".to_owned(), short);
+        format!("blocked    {call} host {} {blocked}", blocked.host)
+    } else if let Entry::KernelRecord(record) = entry {
+        format!("kernel     host {} {}", record.host, record.text.as_str())
+    } else {
+        String::new()
+    }
+}
+
+/// The decision that an action followed, so that one leads to the other.
+fn decided_by(context: Option<&Context>) -> String {
+    let decision = context.and_then(|context| context.decision.as_ref());
+    decision.map(|decision| format!(" decision={}", decision.as_str())).unwrap_or_default()
+}
+
+fn asked_by(call: &Call<'_>) -> String {
+    let named = [("agent", &call.agent), ("session", &call.session), ("decision", &call.decision)];
+    named.iter().filter_map(|(word, id)| Some(format!(" {word}={}", id.as_ref()?.as_str()))).collect()
+}
+
+/// Enough of a call id to tell calls apart by eye; `--call` takes the whole one.
+pub(super) fn short(call: CallId) -> String {
+    let id = call.to_string();
+    id.get(..4).zip(id.get(20..)).map_or_else(|| id.clone(), |(head, tail)| format!("{head}…{tail}"))
+}
+
+/// `wasi:filesystem/types.[method]descriptor.open-at` as `open-at`.
+fn function(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// The texts among the facts of an intent, which say what it is about.
+fn facts(entry: &Entry<'_>) -> String {
+    let json = entry.to_json();
+    let Some(Value::Object(facts)) = json.get("facts") else { return String::new() };
+    let texts = facts.iter().filter_map(|(name, value)| Some(format!(" {name}={}", value.as_str()?)));
+    texts.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tollgate_audit::{
+        AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, HostId, KernelRecord, Level, ThreadName,
+    };
+
+    use super::*;
+
+    #[test]
+    fn the_kernel_layer_is_told_in_lines() {
+        let host = HostId([7; 6]);
+        let digest = Digest::of(b"");
+        let enforcement = Enforcement {
+            host,
+            time_ns: 1,
+            level: Level::Full,
+            required: Level::Partial,
+            landlock_abi: 7,
+            handled_fs: 0xffff,
+            handled_net: 3,
+            scoped: 3,
+            threads: 6,
+            ruleset: digest,
+            filter: digest,
+            plan: digest,
+            policies: Vec::new(),
+            policies_left_out: 0,
+            self_test: "12 of 12\nas expected".into(),
+        };
+        let blocked = BlockedCall {
+            host,
+            call: Some(CallId([0xab; 16])),
+            thread: ThreadName::new("executor-1"),
+            number: 257,
+            arch: AUDIT_ARCH_X86_64,
+            arguments: [0; 6],
+            instruction: 0,
+        };
+        let record = KernelRecord { host, process: 42, text: "audit(1.2:3): pid=42\u{1b}[2J".into() };
+        let line = |entry: Entry<'_>| text_line(LeafIndex(5), &entry, None);
+        assert_eq!(
+            line(Entry::Enforcement(enforcement)),
+            "     5  enforced   host 070707070707 full (partial required), Landlock 7, 6 threads; 12 of 12\\nas expected\n"
+        );
+        assert_eq!(
+            line(Entry::BlockedCall(blocked)),
+            "     5  blocked    abab…abababababab host 070707070707 system call openat (257) on thread executor-1\n"
+        );
+        let record = line(Entry::KernelRecord(record));
+        assert!(record.starts_with("     5  kernel     host 070707070707 audit(1.2:3): pid=42"), "{record}");
+        assert!(!record.contains('\u{1b}'), "{record:?}");
+    }
+}

@@ -1,0 +1,187 @@
+//! The one module that reads the environment.
+#![allow(clippy::disallowed_methods, reason = "this module owns the process's environment and clock")]
+
+use std::env;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use miette::Diagnostic;
+
+use super::exit::Failure;
+use tollgate_authority::{Deciding, DecidingPlaces, POLICY_NAME, TrustStore};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum ConfigError {
+    #[error("TOLLGATE_HOME is the relative path `{}`: which tools and accepted policies hold would depend on the folder you are in",
+        path.display())]
+    #[diagnostic(help("give it as an absolute path"))]
+    RelativeHome { path: PathBuf },
+}
+
+/// Refuses an environment that leaves it to the working folder what decides over tools: a cloned repository could bring its own.
+pub(crate) fn must_be_absolute() -> Result<(), Failure> {
+    match path("TOLLGATE_HOME").filter(|path| path.is_relative()) {
+        Some(path) => Err(Failure::usage(ConfigError::RelativeHome { path })),
+        None => Ok(()),
+    }
+}
+
+/// Where the ledger is if `--ledger` does not say: `$TOLLGATE_LEDGER`, else `$TOLLGATE_HOME/ledger`, else
+/// `$XDG_STATE_HOME/tollgate/ledger`, else `~/.local/state/tollgate/ledger` (XDG Base Directory Specification 0.8).
+pub(crate) fn ledger_folder() -> Option<PathBuf> {
+    in_a_home(ledger_place())
+}
+
+fn ledger_place() -> Option<PathBuf> {
+    if let Some(folder) = path("TOLLGATE_LEDGER").or_else(|| in_home("ledger")) {
+        return Some(folder);
+    }
+    Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/ledger"))
+}
+
+/// Where installed tools are: `$TOLLGATE_HOME/tools`, else `$XDG_DATA_HOME/tollgate/tools`, else
+/// `~/.local/share/tollgate/tools`.
+pub(crate) fn tools_folder() -> Option<PathBuf> {
+    in_a_home(tools_place())
+}
+
+fn tools_place() -> Option<PathBuf> {
+    in_home("tools").or_else(|| Some(xdg("XDG_DATA_HOME", ".local/share")?.join("tollgate/tools")))
+}
+
+/// Where artifacts of tools that are run by their path are kept: `$TOLLGATE_HOME/cache`, else
+/// `$XDG_CACHE_HOME/tollgate`, else `~/.cache/tollgate`.
+pub(crate) fn cache_folder() -> Option<PathBuf> {
+    in_a_home(cache_place())
+}
+
+fn cache_place() -> Option<PathBuf> {
+    in_home("cache").or_else(|| Some(xdg("XDG_CACHE_HOME", ".cache")?.join("tollgate")))
+}
+
+/// The key that artifacts are sealed with: `$TOLLGATE_HOME/artifact.key`, else
+/// `$XDG_STATE_HOME/tollgate/artifact.key`, else `~/.local/state/tollgate/artifact.key`.
+pub(crate) fn artifact_key() -> Option<PathBuf> {
+    in_a_home(key_place())
+}
+
+fn key_place() -> Option<PathBuf> {
+    in_home("artifact.key").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/artifact.key")))
+}
+
+/// What the operator accepted: `$TOLLGATE_HOME/trust`, else `$XDG_STATE_HOME/tollgate/trust`, else
+/// `~/.local/state/tollgate/trust`.
+pub(crate) fn trust_store() -> Option<TrustStore> {
+    in_a_home(trust_place()).map(TrustStore::new)
+}
+
+fn trust_place() -> Option<PathBuf> {
+    in_home("trust").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/trust")))
+}
+
+/// A place, unless it is below a home that is not there, or is new in that of another user: this program makes its own folders,
+/// nobody's home, and none that locks another user out of theirs.
+fn in_a_home(place: Option<PathBuf>) -> Option<PathBuf> {
+    let is_usable = |place: &PathBuf| {
+        let Some(home) = home().filter(|home| place.starts_with(home)) else { return true };
+        home.is_dir() && (place.exists() || owner_of_others(&home).is_none())
+    };
+    place.filter(is_usable)
+}
+
+/// The user that a folder belongs to, if that is another one than this process's.
+fn owner_of_others(folder: &Path) -> Option<u32> {
+    let owner = fs::metadata(folder).ok()?.uid();
+    (owner != rustix::process::geteuid().as_raw()).then_some(owner)
+}
+
+/// Why there is no place: none of the variables `others` gives one, nor does HOME.
+pub(crate) fn no_place(others: &str) -> String {
+    let Some(home) = home() else { return format!("neither {others} nor HOME is set") };
+    match owner_of_others(&home) {
+        Some(owner) => format!(
+            "none is given by {others}, and HOME is `{}`, which belongs to the user {owner}: a folder made there by this user \
+             would be closed to that one",
+            home.display()
+        ),
+        None => format!("none is given by {others}, and HOME is `{}`, where no folder is", home.display()),
+    }
+}
+
+/// What no tool may change, with the policy in `policy`, or with the one that would be found in the folder `here`.
+pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPlaces {
+    // Those below a home that is not there too: it may be there later, and what a tool has put there with it.
+    let places = [
+        (Deciding::Policy, policy.map(Path::to_owned)),
+        (Deciding::PolicyFound, Some(here.join(POLICY_NAME))),
+        (Deciding::ArtifactKey, key_place()),
+        (Deciding::TrustStore, trust_place()),
+        (Deciding::Tools, tools_place()),
+        (Deciding::Cache, cache_place()),
+        (Deciding::Program, this_program().ok()),
+        (Deciding::Drill, drill_program().ok()),
+        // There it has its other name in a folder that `cargo` builds to.
+        (Deciding::Drill, drill_program().ok().map(|program| program.with_file_name(BUILT))),
+    ];
+    let there = places.into_iter().filter_map(|(what, path)| Some((what, path?)));
+    let places = there.fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
+    // Without `--ledger` it is this one; with it, the supervisor adds the one that is used.
+    ledger_place().map_or_else(|| places.clone(), |ledger| places.clone().with_ledger(&ledger))
+}
+
+fn in_home(name: &str) -> Option<PathBuf> {
+    Some(absolute("TOLLGATE_HOME")?.join(name))
+}
+
+/// "All paths set in these environment variables must be absolute. If an implementation encounters a relative path in any of
+/// these variables it should consider the path invalid and ignore it" (XDG Base Directory Specification 0.8).
+fn xdg(variable: &str, below_home: &str) -> Option<PathBuf> {
+    absolute(variable).or_else(|| Some(home()?.join(below_home)))
+}
+
+/// The user's home folder.
+pub(crate) fn home() -> Option<PathBuf> {
+    absolute("HOME")
+}
+
+/// The file of the `tollgate` program: this one, or the one beside it where this is the program of the drill.
+pub(crate) fn this_program() -> std::io::Result<PathBuf> {
+    let own = env::current_exe()?;
+    Ok(if own.ends_with(DRILL) { own.with_file_name("tollgate") } else { own })
+}
+
+/// The program of the drill, which stands beside `tollgate`.
+pub(crate) fn drill_program() -> std::io::Result<PathBuf> {
+    Ok(env::current_exe()?.with_file_name(DRILL))
+}
+
+const DRILL: &str = "tollgate-drill";
+
+/// The folder beside a program from which `cargo` has hard-linked it.
+pub(crate) const BUILT: &str = "deps";
+
+/// The wall clock, in nanoseconds since the Unix epoch.
+pub(crate) fn now_ns() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A variable that a grant takes from the operator's environment.
+pub(crate) fn host_variable(name: &str) -> Option<String> {
+    env::var(name).ok()
+}
+
+/// Whether colour is unwanted (<https://no-color.org>).
+pub(crate) fn no_color() -> bool {
+    path("NO_COLOR").is_some()
+}
+
+fn absolute(name: &str) -> Option<PathBuf> {
+    path(name).filter(|path| path.is_absolute())
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}

@@ -1,0 +1,125 @@
+//! The command line: arguments to files to a tool, results to stdout, everything else to stderr.
+
+mod args;
+mod audit;
+mod check;
+mod command_line;
+mod compiled;
+mod config;
+mod doctor;
+pub mod drill;
+mod exit;
+mod given;
+mod hint;
+mod imports;
+mod input;
+mod inspect;
+mod install;
+mod kernel_plan;
+mod lacking;
+mod language;
+mod ledger;
+mod load;
+mod output;
+mod progress;
+mod project;
+mod report;
+mod run;
+mod running;
+mod tools;
+mod trust;
+mod unbuilt;
+mod ungranted;
+mod which;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+use command_line::{Args, Command};
+use exit::{Exit, Failure};
+
+use tollgate::surroundings::{small_stack, survive_size_limit};
+use tollgate_authority::cause;
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // This process writes files in memory and on disk, and those that it starts do.
+    survive_size_limit();
+    if let Some(small) = small_stack() {
+        if small.value < STACK_BYTES_MIN {
+            output::eprint(&format!("error: {small}\n  help: nothing was done; raise it with `ulimit -s`\n"));
+            return Exit::Usage.into();
+        }
+        output::eprint(&format!("warning: {small}\n"));
+    }
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    let json = args.json();
+    match dispatch(args) {
+        Ok(exit) => exit.into(),
+        Err(failure) => report::failure(&failure, json).into(),
+    }
+}
+
+fn dispatch(args: Args) -> Result<Exit, Failure> {
+    config::must_be_absolute()?;
+    match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::New(args) => project::new(&args),
+        Command::Build(args) => project::build(&args),
+        Command::Dev(args) => project::dev(&args),
+        Command::Inspect(args) if args.kernel => kernel_plan::inspect(&args),
+        Command::Inspect(args) => inspect::inspect(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
+        Command::Install(args) => install::install(&args),
+        Command::List(args) => tools::list(&args),
+        Command::Remove(args) => tools::remove(&args),
+        Command::Trust(args) => trust::trust(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Drill(_) => Err(drill::become_drill()),
+        Command::Audit(args) => audit::audit(&args),
+        Command::Notary(args) => run::notary(&args),
+        Command::Worker(args) => run::worker(&args),
+        Command::Compile(args) => compiled::compile(&args),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Args::command(), "tollgate", &mut script);
+            output::print(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Success)
+        }
+    }
+}
+
+/// `--help` and `--version` are results; what is wrong with the arguments is not.
+fn usage(error: &clap::Error) -> ExitCode {
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Success };
+    // What was given is in it. Its colours are for those who gave nothing that could pass for one.
+    let rendered = error.render().to_string();
+    let text = std::env::args_os().fold(rendered.clone(), |text, arg| on_one_line(text, &arg.to_string_lossy()));
+    // Known before the arguments are: a program that gave it reads JSON, also where they are wrong.
+    if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
+        report::wrong_arguments(&text);
+        return exit.into();
+    }
+    if text == rendered && tollgate_plain::is_plain(&text) {
+        // Nobody is left to tell if the terminal is gone.
+        error.print().unwrap_or_default();
+    } else {
+        output::eprint(&text);
+    }
+    exit.into()
+}
+
+/// What clap says, where the argument `arg` or the value in it starts no line.
+fn on_one_line(text: String, arg: &str) -> String {
+    let value = arg.split_once('=').map(|(_option, value)| value);
+    let given = std::iter::once(arg).chain(value).filter(|given| given.contains('\n'));
+    given.fold(text, |text, given| text.replace(given, &given.replace('\n', "\\n")))
+}
+
+/// With less, the arguments alone run out of it.
+const STACK_BYTES_MIN: u64 = 96 << 10;

@@ -1,0 +1,52 @@
+//! The operator's guide to grants: its files are written and its commands run, in its order.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use tollgate_example_tools::WORD_COUNT;
+
+use crate::console::{assert_prints, blocks, commands};
+use crate::desk::Desk;
+
+const GUIDE: &str = include_str!("../../../../docs/grants.md");
+
+#[test]
+fn the_guide_to_grants_is_true() {
+    let (desk, home) = (Desk::empty(), tempfile::tempdir().unwrap());
+    clone_in(home.path());
+    // What is exported holds for all lines behind it, and what is assigned.
+    let mut setup = format!("unset TOLLGATE_LEDGER TOLLGATE_HOME\nHOME={}\n", home.path().display());
+    let mut count = 0;
+    for (language, block) in blocks(GUIDE) {
+        match language {
+            "sh" => setup.push_str(&format!("{block}\n")),
+            "toml" => {
+                if let Some((name, content)) = block.split_once('\n').filter(|(name, _)| name.starts_with("# ")) {
+                    desk.file(name.trim_start_matches("# "), content);
+                }
+            }
+            "console" => {
+                for (line, wanted) in commands(block) {
+                    assert_prints(&desk, &format!("{setup}{line}"), wanted, "grants.md");
+                    if line.starts_with("CALL=") {
+                        setup.push_str(&format!("{line}\n"));
+                    }
+                    count += 1;
+                }
+            }
+            other => panic!("a block of {other:?}"),
+        }
+    }
+    assert!(count >= 25 && setup.contains("\nexport CLONE=") && setup.contains("\nCALL="), "{count}: {setup}");
+}
+
+/// This clone as it is called on the page, with its guests where `cargo build --release` puts them.
+fn clone_in(home: &Path) {
+    let release = home.join("tollgate/target/release");
+    fs::create_dir_all(&release).unwrap();
+    let guests = Path::new(WORD_COUNT).ancestors().find(|path| path.ends_with("guests")).unwrap();
+    symlink(guests, release.join("guests")).unwrap();
+    let example_tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../example-tools");
+    symlink(example_tools, home.join("tollgate/example-tools")).unwrap();
+}

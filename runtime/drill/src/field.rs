@@ -1,0 +1,136 @@
+//! Where attacks are made: workers that are all sealed alike, one for each attack.
+
+use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
+
+use super::order::{DrillOrder, outcome_in};
+use super::scene::{Harm, Scene};
+use super::verdict::{Drilled, Verdict, judge};
+use super::{Attack, Stop};
+use tollgate::error::LoadError;
+use tollgate::sandbox::{self, KernelPlan};
+use tollgate::supervisor::{Supervisor, ToolSpec, Trial, WorkerCommand};
+use tollgate::worker::ThreadKind;
+
+/// Workers of one tool, or of none.
+#[derive(Debug)]
+pub struct Field {
+    trial: Trial,
+    // The program that attacks, and how it is told that it is a worker.
+    command: WorkerCommand,
+    plan: KernelPlan,
+    // What workers are sealed for that have no tool.
+    set: Option<CapabilitySet>,
+    is_granted: bool,
+}
+
+/// Why an attack could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum DrillError {
+    /// A worker does not start.
+    #[error("a worker does not start")]
+    Worker(#[from] LoadError),
+    /// The order for an attack cannot be written.
+    #[error("an order for the drill cannot be written")]
+    Order(#[from] serde_json::Error),
+    /// The place for attacks cannot be made.
+    #[error("files for the drill cannot be made")]
+    Scene(#[from] std::io::Error),
+}
+
+impl Field {
+    /// Workers without a tool, and with nothing granted.
+    ///
+    /// # Errors
+    ///
+    /// The supervisor has ended.
+    pub fn bare(supervisor: &Supervisor, command: &WorkerCommand) -> Result<Self, DrillError> {
+        Self::of(supervisor, command, Vec::new(), CapabilitySet::default(), true)
+    }
+
+    /// Workers without a tool, and with the folder of the scene granted, with every right.
+    ///
+    /// # Errors
+    ///
+    /// The supervisor has ended.
+    pub fn with_folder(supervisor: &Supervisor, command: &WorkerCommand, scene: &Scene) -> Result<Self, DrillError> {
+        let access = Access::ALL.into_iter().collect();
+        let folder = FsCapability {
+            guest: "/drill".to_owned(),
+            host: scene.granted_folder(),
+            opened: None,
+            access,
+            durable: std::iter::empty().collect(),
+            patterns: Patterns::default(),
+            write_quota: WRITE_QUOTA,
+            mounts: false,
+        };
+        Self::of(supervisor, command, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
+    }
+
+    /// Workers of this tool. The folder of the scene takes the place of those that are granted, so that no attack comes near
+    /// them; the rights stay.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn of_tool(
+        supervisor: &Supervisor,
+        command: &WorkerCommand,
+        scene: &Scene,
+        mut tool: ToolSpec,
+    ) -> Result<Self, DrillError> {
+        for granted in &mut tool.load.set.fs {
+            (granted.host, granted.opened) = (scene.granted_folder(), None);
+        }
+        let set = tool.load.set.clone();
+        Self::of(supervisor, command, vec![tool], set, false)
+    }
+
+    fn of(
+        supervisor: &Supervisor,
+        command: &WorkerCommand,
+        tools: Vec<ToolSpec>,
+        set: CapabilitySet,
+        has_no_tool: bool,
+    ) -> Result<Self, DrillError> {
+        let (plan, is_granted) = (sandbox::plan(&set), !set.fs.is_empty());
+        let trial = supervisor.trial(tools)?;
+        Ok(Self { trial, command: command.clone(), plan, set: has_no_tool.then_some(set), is_granted })
+    }
+
+    /// What must stop an attack here.
+    pub fn stop(&self, attack: &Attack) -> Stop {
+        attack.stopped_by(&self.plan)
+    }
+
+    /// Has a worker make the attack, and looks what came of it.
+    ///
+    /// # Errors
+    ///
+    /// [`DrillError`]: it was not made.
+    pub fn make(&self, scene: &mut Scene, attack: &Attack, thread: ThreadKind) -> Result<Verdict, DrillError> {
+        let stop = self.stop(attack);
+        let order = DrillOrder {
+            attack: attack.name.to_owned(),
+            thread,
+            aim: scene.aim(self.is_granted)?,
+            set: self.set.clone().map(PrivateSet::new),
+            is_judged: matches!(stop, Stop::Notary(_)),
+        };
+        let mut command = self.command.clone();
+        command.arguments.extend(["--order".into(), serde_json::to_string(&order)?.into()]);
+        let end = self.trial.run(&command)?;
+        let drilled = Drilled { outcome: outcome_in(&end.said), end };
+        Ok(match scene.unharmed() {
+            Ok(()) => judge(stop, thread, &drilled),
+            Err(harm) => Verdict::Escaped(tell(&harm)),
+        })
+    }
+}
+
+fn tell(harm: &Harm) -> String {
+    tollgate::error::with_causes(harm)
+}
+
+/// More than any attack writes.
+const WRITE_QUOTA: u64 = 1 << 20;
