@@ -1,101 +1,16 @@
-//! The facts of a call, as they go into the ledger. They must hold all that `check` looks at: `from_facts` makes the call
-//! out of them again, and nothing else.
+//! The facts of a call, as they go into the ledger, and how each type of them is written and read again. They must hold all
+//! that `check` looks at: a call is made again out of its facts, and of nothing else.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use crate::call::{HandleFacts, HostCall, OpenFlags, Target};
-use crate::path::FsPath;
+use thiserror::Error;
+
+use crate::access::{Access, AccessSet};
+use crate::call::{AddressFamily, FileId, HandleFacts, OpenFlags, Stdio, Target};
+use crate::path::{FsPath, GrantIndex};
 use crate::policy_name::Carries;
 use crate::reach::Reach;
-
-impl HostCall {
-    /// The facts of the call for the record, by name. Order is fixed for a variant; texts are the guest's own, uncut.
-    #[must_use]
-    pub fn facts(&self) -> Facts<'_> {
-        let mut facts = Facts(Vec::with_capacity(FACTS_USUAL));
-        self.tell(&mut facts);
-        if let Some(left) = self.quota_left() {
-            facts.uint(QUOTA_LEFT, left);
-        }
-        facts
-    }
-
-    fn tell<'a>(&'a self, facts: &mut Facts<'a>) {
-        match self {
-            Self::Preopen { grant } => facts.uint("grant", u64::from(grant.0)),
-            Self::OpenAt { path, flags, target, handles_open, .. } => {
-                facts.path(&PATH, path);
-                facts.0.push(("flags", Fact::Text(flag_words(*flags).into())));
-                facts.target(&TARGET, *target);
-                facts.uint("handles_open", u64::from(*handles_open));
-            }
-            Self::StatAt { path, target }
-            | Self::MetadataHashAt { path, target }
-            | Self::ReadlinkAt { path, target }
-            | Self::SetTimesAt { path, target }
-            | Self::CreateDirectoryAt { path, target, .. }
-            | Self::UnlinkFileAt { path, target } => {
-                facts.path(&PATH, path);
-                facts.target(&TARGET, *target);
-            }
-            Self::RemoveDirectoryAt { path, linked, target } => {
-                facts.linked_path(&PATH, path, *linked);
-                facts.target(&TARGET, *target);
-            }
-            Self::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, .. } => {
-                facts.linked_path(&FROM, from, *from_linked);
-                facts.moved(*source, *reach, *carries);
-                facts.linked_path(&TO, to, *to_linked);
-                facts.target(&TARGET, *target);
-            }
-            Self::LinkAt { from, source, reach, to, to_linked, .. } => {
-                facts.path(&FROM, from);
-                facts.moved(*source, *reach, None);
-                facts.linked_path(&TO, to, *to_linked);
-            }
-            Self::SymlinkAt { content, path, linked, .. } => {
-                facts.text("content", content);
-                facts.linked_path(&PATH, path, *linked);
-            }
-            Self::Read { handle }
-            | Self::Append { handle, .. }
-            | Self::SetTimes { handle }
-            | Self::Sync { handle }
-            | Self::ReadDirectory { handle }
-            | Self::Stat { handle }
-            | Self::MetadataHash { handle } => facts.handle(handle),
-            Self::Write { handle, bytes, .. } => {
-                facts.handle(handle);
-                facts.uint("bytes", *bytes);
-            }
-            Self::SetSize { handle, size, growth, .. } => {
-                facts.handle(handle);
-                facts.uint("size", *size);
-                facts.uint("growth", *growth);
-            }
-            Self::WriteStdio { stream, bytes, left } => {
-                facts.text("stream", stream.as_str());
-                facts.uint("bytes", *bytes);
-                facts.uint("left", *left);
-            }
-            Self::RandomBytes { bytes } | Self::InsecureRandomBytes { bytes } => facts.uint("bytes", *bytes),
-            Self::CreateTcpSocket { family } | Self::CreateUdpSocket { family } => {
-                facts.text("family", family.as_str());
-            }
-            Self::ResolveAddresses { name } => facts.text("name", name),
-            Self::GetEnvironment
-            | Self::GetArguments
-            | Self::GetStdio { .. }
-            | Self::WallClock
-            | Self::MonotonicClock
-            | Self::GetContext
-            | Self::SocketMethod { .. } => {}
-        }
-    }
-}
-
-/// The name of the fact that tells what is left of a write quota.
-pub(crate) const QUOTA_LEFT: &str = "quota_left";
 
 /// Named facts of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,104 +27,257 @@ pub enum Fact<'a> {
     Bool(bool),
 }
 
-/// Room for the facts of the most frequent call, `open-at`.
-const FACTS_USUAL: usize = 11;
+/// Why facts stand for no call.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum FactsError {
+    /// No call has this function.
+    #[error("no host call has the function {function:?}")]
+    UnknownFunction {
+        /// Its name.
+        function: String,
+    },
+    /// A fact of the call is not there.
+    #[error("the fact `{fact}` is missing")]
+    Missing {
+        /// Its name.
+        fact: &'static str,
+    },
+    /// A fact is there more than once.
+    #[error("the fact {fact:?} is there twice")]
+    Duplicate {
+        /// Its name.
+        fact: String,
+    },
+    /// A fact that the call does not have.
+    #[error("the call has no fact {fact:?}")]
+    Extra {
+        /// Its name.
+        fact: String,
+    },
+    /// A fact is of another type, or has a value that the call cannot have.
+    #[error("the fact `{fact}` is not {expected}")]
+    Value {
+        /// Its name.
+        fact: &'static str,
+        /// What it should be.
+        expected: &'static str,
+    },
+}
 
 impl<'a> Facts<'a> {
-    fn text(&mut self, name: &'static str, text: &'a str) {
+    pub(crate) fn new() -> Self {
+        Self(Vec::with_capacity(FACTS_USUAL))
+    }
+
+    fn text(&mut self, name: &'static str, text: impl Into<Cow<'a, str>>) {
         self.0.push((name, Fact::Text(text.into())));
     }
 
-    fn uint(&mut self, name: &'static str, value: u64) {
-        self.0.push((name, Fact::Uint(value)));
+    fn uint(&mut self, name: &'static str, value: impl Into<u64>) {
+        self.0.push((name, Fact::Uint(value.into())));
     }
+}
 
-    /// The text asked for; with a handle below the granted folder, that handle's directory too.
-    fn path(&mut self, keys: &PathKeys, path: &'a FsPath) {
-        self.text(keys.asked, &path.asked);
-        if !path.dir.is_empty() {
-            self.text(keys.dir, &path.dir);
-        }
-        self.uint(keys.grant, u64::from(path.grant.0));
-    }
+/// Room for the facts of the most frequent call, `open-at`.
+const FACTS_USUAL: usize = 11;
 
-    fn target(&mut self, keys: &TargetKeys, target: Target) {
-        self.text(keys.kind, target.as_str());
-        match target {
-            Target::File { id, links } => {
-                self.uint(keys.links, links);
-                self.uint(keys.device, id.device);
-                self.uint(keys.inode, id.inode);
+/// Recorded facts that nothing has asked for yet.
+pub(crate) struct Unread<'f>(BTreeMap<&'f str, &'f Fact<'f>>);
+
+impl<'f> Unread<'f> {
+    pub(crate) fn new(facts: &'f [(&str, Fact<'f>)]) -> Result<Self, FactsError> {
+        let mut unread = BTreeMap::new();
+        for (name, fact) in facts {
+            if unread.insert(*name, fact).is_some() {
+                return Err(FactsError::Duplicate { fact: (*name).to_owned() });
             }
-            Target::Folder { id } | Target::Link { id } | Target::Special { id } => {
-                self.uint(keys.device, id.device);
-                self.uint(keys.inode, id.inode);
-            }
-            Target::Absent
-            | Target::Symlink
-            | Target::Outside
-            | Target::Mount
-            | Target::Pseudo
-            | Target::Policy
-            | Target::Unknown => {}
+        }
+        Ok(Self(unread))
+    }
+
+    /// Refuses what is left: the call has no such fact.
+    pub(crate) fn end(self) -> Result<(), FactsError> {
+        match self.0.into_keys().next() {
+            Some(fact) => Err(FactsError::Extra { fact: fact.to_owned() }),
+            None => Ok(()),
         }
     }
 
-    /// A path, and whether a symbolic link is on the way to it.
-    fn linked_path(&mut self, keys: &PathKeys, path: &'a FsPath, linked: bool) {
-        self.path(keys, path);
-        self.0.push((keys.linked, Fact::Bool(linked)));
+    fn take(&mut self, name: &'static str) -> Result<&'f Fact<'f>, FactsError> {
+        self.0.remove(name).ok_or(FactsError::Missing { fact: name })
     }
 
-    /// What gets another name, where the links lead that get another place with it, and whether a policy does, if that was
-    /// looked at.
-    fn moved(&mut self, source: Target, reach: Option<Reach>, carries: Option<Carries>) {
-        self.target(&SOURCE, source);
-        match reach {
-            Some(Reach::Up(folders)) => self.uint(CLIMBS, u64::from(folders)),
-            Some(Reach::Anywhere) => self.text(CLIMBS, ANYWHERE),
-            None => {}
-        }
-        if let Some(carries) = carries {
-            self.text(CARRIES, carries.as_str());
+    fn text(&mut self, name: &'static str) -> Result<&'f str, FactsError> {
+        match self.take(name)? {
+            Fact::Text(text) => Ok(text),
+            Fact::Uint(_) | Fact::Bool(_) => Err(wrong(name, "a text")),
         }
     }
 
-    fn handle(&mut self, handle: &HandleFacts) {
-        self.uint("grant", u64::from(handle.grant.0));
-        self.0.push(("rights", Fact::Text(handle.rights.to_string().into())));
+    fn uint(&mut self, name: &'static str) -> Result<u64, FactsError> {
+        match self.take(name)? {
+            Fact::Uint(value) => Ok(*value),
+            Fact::Text(_) | Fact::Bool(_) => Err(wrong(name, "a number")),
+        }
+    }
+
+    /// The one of `all` whose word is recorded.
+    fn word<T: Copy>(
+        &mut self,
+        name: &'static str,
+        all: &[T],
+        word: fn(T) -> &'static str,
+        expected: &'static str,
+    ) -> Result<T, FactsError> {
+        let text = self.text(name)?;
+        all.iter().copied().find(|each| word(*each) == text).ok_or_else(|| wrong(name, expected))
+    }
+}
+
+/// A type of facts: written and read here, and nowhere else.
+pub(crate) trait FactValue: Sized {
+    /// How a fact of this type, or each of its parts, is named.
+    type Key: ?Sized;
+
+    /// Adds the fact, or its parts in their order.
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>);
+
+    /// The inverse of [`FactValue::tell`].
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError>;
+}
+
+impl FactValue for u64 {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.uint(key, *self);
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        facts.uint(key)
+    }
+}
+
+impl FactValue for u32 {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.uint(key, *self);
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        facts.uint(key)?.try_into().map_err(|_large| wrong(key, "a number of at most 32 bits"))
+    }
+}
+
+impl FactValue for bool {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.0.push((key, Fact::Bool(*self)));
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        match facts.take(key)? {
+            Fact::Bool(value) => Ok(*value),
+            Fact::Text(_) | Fact::Uint(_) => Err(wrong(key, "true or false")),
+        }
+    }
+}
+
+impl FactValue for String {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.text(key, self.as_str());
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        facts.text(key).map(str::to_owned)
+    }
+}
+
+impl FactValue for GrantIndex {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.uint(key, self.0);
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        facts.uint(key)?.try_into().map(Self).map_err(|_large| wrong(key, "a number of at most 16 bits"))
+    }
+}
+
+impl FactValue for Stdio {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.text(key, self.as_str());
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        facts.word(key, &Self::ALL, Self::as_str, "a standard stream")
+    }
+}
+
+impl FactValue for AddressFamily {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.text(key, self.as_str());
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        facts.word(key, &Self::ALL, Self::as_str, "an address family")
     }
 }
 
 /// The names that the facts of a path have.
 pub(crate) struct PathKeys {
-    pub(crate) asked: &'static str,
-    pub(crate) dir: &'static str,
-    pub(crate) grant: &'static str,
-    pub(crate) linked: &'static str,
+    asked: &'static str,
+    dir: &'static str,
+    grant: &'static str,
 }
 
-/// How many folders up links lead, or [`ANYWHERE`].
-pub(crate) const CLIMBS: &str = "climbs";
-/// Whether a policy is in a folder that moves.
-pub(crate) const CARRIES: &str = "carries";
-/// The word for links that nothing bounds.
-pub(crate) const ANYWHERE: &str = "anywhere";
-
 /// The only path of a call.
-pub(crate) const PATH: PathKeys = PathKeys { asked: "path", dir: "dir", grant: "grant", linked: "linked" };
+pub(crate) const PATH: PathKeys = PathKeys { asked: "path", dir: "dir", grant: "grant" };
 /// The old name.
-pub(crate) const FROM: PathKeys =
-    PathKeys { asked: "from", dir: "from_dir", grant: "from_grant", linked: "from_linked" };
+pub(crate) const FROM: PathKeys = PathKeys { asked: "from", dir: "from_dir", grant: "from_grant" };
 /// The new name.
-pub(crate) const TO: PathKeys = PathKeys { asked: "to", dir: "to_dir", grant: "to_grant", linked: "to_linked" };
+pub(crate) const TO: PathKeys = PathKeys { asked: "to", dir: "to_dir", grant: "to_grant" };
+
+/// The text asked for; with a handle below the granted folder, that handle's directory too.
+impl FactValue for FsPath {
+    type Key = PathKeys;
+
+    fn tell<'a>(&'a self, key: &PathKeys, facts: &mut Facts<'a>) {
+        self.asked.tell(&key.asked, facts);
+        if !self.dir.is_empty() {
+            self.dir.tell(&key.dir, facts);
+        }
+        self.grant.tell(&key.grant, facts);
+    }
+
+    fn read(key: &PathKeys, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        let dir = if facts.0.contains_key(key.dir) { folder(key.dir, facts.text(key.dir)?)? } else { "" };
+        Ok(Self::new(GrantIndex::read(&key.grant, facts)?, dir, String::read(&key.asked, facts)?))
+    }
+}
+
+/// The directory of a handle: it was opened, so it is normalised and below the granted folder.
+fn folder<'f>(fact: &'static str, dir: &'f str) -> Result<&'f str, FactsError> {
+    let below = FsPath::new(GrantIndex(0), "", dir.to_owned());
+    if below.resolved() == Ok(dir) { Ok(dir) } else { Err(wrong(fact, "a normalised path below the granted folder")) }
+}
 
 /// The names that the facts of what stands at a path have.
 pub(crate) struct TargetKeys {
-    pub(crate) kind: &'static str,
-    pub(crate) links: &'static str,
-    pub(crate) device: &'static str,
-    pub(crate) inode: &'static str,
+    kind: &'static str,
+    links: &'static str,
+    device: &'static str,
+    inode: &'static str,
 }
 
 /// What stands at the only path, or at the new name.
@@ -218,8 +286,64 @@ pub(crate) const TARGET: TargetKeys = TargetKeys { kind: "target", links: "links
 pub(crate) const SOURCE: TargetKeys =
     TargetKeys { kind: "source", links: "source_links", device: "source_device", inode: "source_inode" };
 
+impl FactValue for Target {
+    type Key = TargetKeys;
+
+    fn tell<'a>(&'a self, key: &TargetKeys, facts: &mut Facts<'a>) {
+        facts.text(key.kind, self.as_str());
+        if let Self::File { links, .. } = self {
+            facts.uint(key.links, *links);
+        }
+        if let Some(id) = self.id() {
+            facts.uint(key.device, id.device);
+            facts.uint(key.inode, id.inode);
+        }
+    }
+
+    fn read(key: &TargetKeys, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        let id = |facts: &mut Unread<'_>| Ok(FileId { device: facts.uint(key.device)?, inode: facts.uint(key.inode)? });
+        Ok(match facts.text(key.kind)? {
+            "absent" => Self::Absent,
+            "file" => Self::File { id: id(facts)?, links: facts.uint(key.links)? },
+            "folder" => Self::Folder { id: id(facts)? },
+            "link" => Self::Link { id: id(facts)? },
+            "symlink" => Self::Symlink,
+            "special" => Self::Special { id: id(facts)? },
+            "outside" => Self::Outside,
+            "mount" => Self::Mount,
+            "pseudo" => Self::Pseudo,
+            "policy" => Self::Policy,
+            "unknown" => Self::Unknown,
+            _other => return Err(wrong(key.kind, "a kind of target")),
+        })
+    }
+}
+
+impl FactValue for OpenFlags {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.text(key, flag_words(*self));
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        let text = facts.text(key)?;
+        let has = |word: &str| text.split(',').any(|each| each == word);
+        let flags = Self {
+            create: has("create"),
+            exclusive: has("exclusive"),
+            truncate: has("truncate"),
+            directory: has("directory"),
+            read: has("read"),
+            write: has("write"),
+            follow: has("follow"),
+        };
+        if flag_words(flags) == text { Ok(flags) } else { Err(wrong(key, "a list of open flags in their order")) }
+    }
+}
+
 /// The flags that are set, comma-separated, in a fixed order.
-pub(crate) fn flag_words(flags: OpenFlags) -> String {
+fn flag_words(flags: OpenFlags) -> String {
     let named = [
         ("create", flags.create),
         ("exclusive", flags.exclusive),
@@ -231,4 +355,88 @@ pub(crate) fn flag_words(flags: OpenFlags) -> String {
     ];
     let set = named.iter().filter(|(_, on)| *on).map(|(word, _)| *word);
     set.collect::<Vec<_>>().join(",")
+}
+
+/// The names that the facts of a handle have.
+pub(crate) struct HandleKeys {
+    grant: &'static str,
+    rights: &'static str,
+}
+
+/// The only handle of a call.
+pub(crate) const HANDLE: HandleKeys = HandleKeys { grant: "grant", rights: "rights" };
+
+impl FactValue for HandleFacts {
+    type Key = HandleKeys;
+
+    fn tell<'a>(&'a self, key: &HandleKeys, facts: &mut Facts<'a>) {
+        self.grant.tell(&key.grant, facts);
+        facts.text(key.rights, self.rights.to_string());
+    }
+
+    fn read(key: &HandleKeys, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        let text = facts.text(key.rights)?;
+        let has = |right: &Access| text.split(',').any(|each| each == right.as_str());
+        let rights: AccessSet = Access::ALL.into_iter().filter(has).collect();
+        if rights.to_string() != text {
+            return Err(wrong(key.rights, "a list of rights in their order"));
+        }
+        Ok(Self { grant: GrantIndex::read(&key.grant, facts)?, rights })
+    }
+}
+
+/// How many folders up links lead, or [`ANYWHERE`].
+pub(crate) const CLIMBS: &str = "climbs";
+/// The word for links that nothing bounds.
+const ANYWHERE: &str = "anywhere";
+
+/// Where links lead; without the fact, nobody looked.
+impl FactValue for Option<Reach> {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        match self {
+            Some(Reach::Up(folders)) => facts.uint(key, *folders),
+            Some(Reach::Anywhere) => facts.text(key, ANYWHERE),
+            None => {}
+        }
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        let expected = "a number of at most 32 bits, or `anywhere`";
+        match facts.0.remove(key) {
+            None => Ok(None),
+            Some(Fact::Uint(folders)) => match u32::try_from(*folders) {
+                Ok(folders) => Ok(Some(Reach::Up(folders))),
+                Err(_large) => Err(wrong(key, expected)),
+            },
+            Some(Fact::Text(word)) if word == ANYWHERE => Ok(Some(Reach::Anywhere)),
+            Some(Fact::Text(_) | Fact::Bool(_)) => Err(wrong(key, expected)),
+        }
+    }
+}
+
+/// Whether a policy is in a folder that moves.
+pub(crate) const CARRIES: &str = "carries";
+
+/// What a folder takes along; without the fact, nobody looked.
+impl FactValue for Option<Carries> {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        if let Some(carries) = self {
+            facts.text(key, carries.as_str());
+        }
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        if !facts.0.contains_key(key) {
+            return Ok(None);
+        }
+        facts.word(key, &Carries::ALL, Carries::as_str, "`no-policy`, `policy` or `unseen`").map(Some)
+    }
+}
+
+fn wrong(fact: &'static str, expected: &'static str) -> FactsError {
+    FactsError::Value { fact, expected }
 }
