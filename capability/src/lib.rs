@@ -31,7 +31,6 @@ mod canonical;
 mod check;
 mod disk;
 mod durability;
-mod facts;
 mod limits;
 mod path;
 mod patterns;
@@ -47,14 +46,14 @@ mod standing;
 
 pub use access::{Access, AccessSet};
 pub use call::{
-    AddressFamily, Call, ClockCall, ContextCall, EnvCall, FileId, FsCall, FsPlace, HTTP_FUNCTIONS, HandleFacts,
-    OpenFlags, RandomCall, RefusedCall, SOCKET_METHODS, SocketCall, Stdio, StdioCall, Target,
+    AddressFamily, Call, ClockCall, ContextCall, EnvCall, Fact, Facts, FactsError, FileId, FsCall, FsPlace,
+    HTTP_FUNCTIONS, HandleFacts, OpenFlags, RandomCall, RefusedCall, SOCKET_METHODS, SocketCall, Stdio, StdioCall,
+    Target,
 };
 pub use canonical::CanonicalJsonError;
 pub use check::{Decision, check};
 pub use disk::{DiskCost, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
 pub use durability::Durability;
-pub use facts::{Fact, Facts, FactsError};
 pub use limits::{
     CALLS_MAX, DEADLINE_MS_MAX, FUEL_MAX, HANDLES_MAX, HOST_MEMORY_BYTES_MAX, JSON_BYTES_MAX, MEMORY_BYTES_MAX,
     MEMORY_BYTES_MIN, RANDOM_BYTES_MAX, RECORD_BYTES_MAX, RECORDS_MAX, STDIO_BYTES_MAX,

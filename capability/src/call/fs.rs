@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::{CARRIES, CLIMBS, FROM, FactValue, Facts, FactsError, PATH, TO, Unread, wrong};
 use super::table::calls;
-use crate::access::AccessSet;
-use crate::facts::{CARRIES, CLIMBS, FROM, HANDLE, PATH, SOURCE, TARGET, TO};
+use crate::access::{Access, AccessSet};
 use crate::path::{FsPath, GrantIndex, moves_up};
 use crate::policy_name::Carries;
 use crate::reach::Reach;
@@ -372,4 +372,117 @@ pub struct HandleFacts {
     pub grant: GrantIndex,
     /// What it was opened for, a part of the capability's rights.
     pub rights: AccessSet,
+}
+
+/// The names that the facts of what stands at a path have.
+pub(crate) struct TargetKeys {
+    kind: &'static str,
+    links: &'static str,
+    device: &'static str,
+    inode: &'static str,
+}
+
+/// What stands at the only path, or at the new name.
+pub(crate) const TARGET: TargetKeys = TargetKeys { kind: "target", links: "links", device: "device", inode: "inode" };
+/// What stands at the old name.
+pub(crate) const SOURCE: TargetKeys =
+    TargetKeys { kind: "source", links: "source_links", device: "source_device", inode: "source_inode" };
+
+impl FactValue for Target {
+    type Key = TargetKeys;
+
+    fn tell<'a>(&'a self, key: &TargetKeys, facts: &mut Facts<'a>) {
+        facts.text(key.kind, self.as_str());
+        if let Self::File { links, .. } = self {
+            facts.uint(key.links, *links);
+        }
+        if let Some(id) = self.id() {
+            facts.uint(key.device, id.device);
+            facts.uint(key.inode, id.inode);
+        }
+    }
+
+    fn read(key: &TargetKeys, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        let id = |facts: &mut Unread<'_>| Ok(FileId { device: facts.uint(key.device)?, inode: facts.uint(key.inode)? });
+        Ok(match facts.text(key.kind)? {
+            "absent" => Self::Absent,
+            "file" => Self::File { id: id(facts)?, links: facts.uint(key.links)? },
+            "folder" => Self::Folder { id: id(facts)? },
+            "link" => Self::Link { id: id(facts)? },
+            "symlink" => Self::Symlink,
+            "special" => Self::Special { id: id(facts)? },
+            "outside" => Self::Outside,
+            "mount" => Self::Mount,
+            "pseudo" => Self::Pseudo,
+            "policy" => Self::Policy,
+            "unknown" => Self::Unknown,
+            _other => return Err(wrong(key.kind, "a kind of target")),
+        })
+    }
+}
+
+impl FactValue for OpenFlags {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.text(key, flag_words(*self));
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        let text = facts.text(key)?;
+        let has = |word: &str| text.split(',').any(|each| each == word);
+        let flags = Self {
+            create: has("create"),
+            exclusive: has("exclusive"),
+            truncate: has("truncate"),
+            directory: has("directory"),
+            read: has("read"),
+            write: has("write"),
+            follow: has("follow"),
+        };
+        if flag_words(flags) == text { Ok(flags) } else { Err(wrong(key, "a list of open flags in their order")) }
+    }
+}
+
+/// The flags that are set, comma-separated, in a fixed order.
+fn flag_words(flags: OpenFlags) -> String {
+    let named = [
+        ("create", flags.create),
+        ("exclusive", flags.exclusive),
+        ("truncate", flags.truncate),
+        ("directory", flags.directory),
+        ("read", flags.read),
+        ("write", flags.write),
+        ("follow", flags.follow),
+    ];
+    let set = named.iter().filter(|(_, on)| *on).map(|(word, _)| *word);
+    set.collect::<Vec<_>>().join(",")
+}
+
+/// The names that the facts of a handle have.
+pub(crate) struct HandleKeys {
+    grant: &'static str,
+    rights: &'static str,
+}
+
+/// The only handle of a call.
+pub(crate) const HANDLE: HandleKeys = HandleKeys { grant: "grant", rights: "rights" };
+
+impl FactValue for HandleFacts {
+    type Key = HandleKeys;
+
+    fn tell<'a>(&'a self, key: &HandleKeys, facts: &mut Facts<'a>) {
+        self.grant.tell(&key.grant, facts);
+        facts.text(key.rights, self.rights.to_string());
+    }
+
+    fn read(key: &HandleKeys, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        let text = facts.text(key.rights)?;
+        let has = |right: &Access| text.split(',').any(|each| each == right.as_str());
+        let rights: AccessSet = Access::ALL.into_iter().filter(has).collect();
+        if rights.to_string() != text {
+            return Err(wrong(key.rights, "a list of rights in their order"));
+        }
+        Ok(Self { grant: GrantIndex::read(&key.grant, facts)?, rights })
+    }
 }

@@ -7,6 +7,7 @@
 mod clock;
 mod context;
 mod env;
+pub(crate) mod facts;
 mod fs;
 mod random;
 mod refused;
@@ -17,14 +18,15 @@ pub(crate) mod table;
 pub use clock::ClockCall;
 pub use context::ContextCall;
 pub use env::EnvCall;
+pub use facts::{Fact, Facts, FactsError};
 pub use fs::{FileId, FsCall, FsPlace, HandleFacts, OpenFlags, Target};
 pub use random::RandomCall;
 pub use refused::{HTTP_FUNCTIONS, RefusedCall, SOCKET_METHODS};
 pub use socket::{AddressFamily, SocketCall};
 pub use stdio::{Stdio, StdioCall};
 
+use self::facts::Unread;
 use self::table::Kind as _;
-use crate::facts::{Fact, Facts, FactsError, Unread};
 
 macro_rules! kinds {
     ($( $(#[$about:meta])* $Kind:ident($Calls:ident), )+) => {

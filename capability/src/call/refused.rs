@@ -1,8 +1,8 @@
 //! Functions that no grant allows and that have no facts: further functions of `wasi:sockets`, none of which can be reached
 //! without a socket, and every function of `wasi:http`.
 
+use super::facts::{Facts, FactsError, Unread};
 use super::table::Kind;
-use crate::facts::{Facts, FactsError, Unread};
 
 /// A call that is refused whatever it asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! The calls of `wasi:sockets` with which a use of the network begins. No word grants them.
 
+use super::facts::{FactValue, Facts, FactsError, Unread};
 use super::table::calls;
 
 calls! {
@@ -38,5 +39,17 @@ impl AddressFamily {
             Self::Ipv4 => "ipv4",
             Self::Ipv6 => "ipv6",
         }
+    }
+}
+
+impl FactValue for AddressFamily {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.text(key, self.as_str());
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        facts.word(key, &Self::ALL, Self::as_str, "an address family")
     }
 }

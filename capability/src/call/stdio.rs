@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::facts::{FactValue, Facts, FactsError, Unread};
 use super::table::calls;
 
 calls! {
@@ -67,5 +68,17 @@ impl Stdio {
             Self::Stdout => "stdout",
             Self::Stderr => "stderr",
         }
+    }
+}
+
+impl FactValue for Stdio {
+    type Key = &'static str;
+
+    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
+        facts.text(key, self.as_str());
+    }
+
+    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
+        facts.word(key, &Self::ALL, Self::as_str, "a standard stream")
     }
 }

@@ -1,7 +1,7 @@
 //! The table of calls: one row for each gives its function, whether it is recorded by itself, and its facts in their order.
 //! Facts are written and read by the same row, so that the two cannot differ.
 
-use crate::facts::{Facts, FactsError, Unread};
+use super::facts::{Facts, FactsError, Unread};
 
 /// A kind of calls.
 pub(crate) trait Kind: Sized {
@@ -24,7 +24,7 @@ pub(crate) trait Kind: Sized {
 /// }
 /// ```
 ///
-/// `KEY` is how [`FactValue`](crate::facts::FactValue) names the fact or its parts. A fact whose condition does not hold is not
+/// `KEY` is how [`FactValue`](crate::call::facts::FactValue) names the fact or its parts. A fact whose condition does not hold is not
 /// recorded, and is the default of its type.
 macro_rules! calls {
     (
@@ -62,10 +62,10 @@ macro_rules! calls {
             }
 
             #[allow(unused_variables, reason = "calls of some kinds have no facts")]
-            fn tell<'a>(&'a self, facts: &mut $crate::facts::Facts<'a>) {
+            fn tell<'a>(&'a self, facts: &mut $crate::call::facts::Facts<'a>) {
                 match self {
                     $( Self::$Call { $($( $fact, )+)? } => {
-                        $($( $(if $told)? { $crate::facts::FactValue::tell($fact, &$key, facts); } )+)?
+                        $($( $(if $told)? { $crate::call::facts::FactValue::tell($fact, &$key, facts); } )+)?
                     } )+
                 }
             }
@@ -73,8 +73,8 @@ macro_rules! calls {
             #[allow(unused_variables, reason = "calls of some kinds have no facts")]
             fn read(
                 function: &str,
-                facts: &mut $crate::facts::Unread<'_>,
-            ) -> Result<Option<Self>, $crate::facts::FactsError> {
+                facts: &mut $crate::call::facts::Unread<'_>,
+            ) -> Result<Option<Self>, $crate::call::facts::FactsError> {
                 Ok(match function {
                     $( $function => {
                         $($( let $fact = calls!(@read $Type, $key, facts $(, $told)?); )+)?
@@ -88,7 +88,7 @@ macro_rules! calls {
     (@recorded) => { true };
     (@counted) => { false };
     (@read $Type:ty, $key:tt, $facts:ident) => {
-        <$Type as $crate::facts::FactValue>::read(&$key, $facts)?
+        <$Type as $crate::call::facts::FactValue>::read(&$key, $facts)?
     };
     (@read $Type:ty, $key:tt, $facts:ident, $told:expr) => {
         if $told { calls!(@read $Type, $key, $facts) } else { <$Type>::default() }

@@ -6,8 +6,6 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 
-use crate::access::{Access, AccessSet};
-use crate::call::{AddressFamily, FileId, HandleFacts, OpenFlags, Stdio, Target};
 use crate::path::{FsPath, GrantIndex};
 use crate::policy_name::Carries;
 use crate::reach::Reach;
@@ -70,11 +68,11 @@ impl<'a> Facts<'a> {
         Self(Vec::with_capacity(FACTS_USUAL))
     }
 
-    fn text(&mut self, name: &'static str, text: impl Into<Cow<'a, str>>) {
+    pub(crate) fn text(&mut self, name: &'static str, text: impl Into<Cow<'a, str>>) {
         self.0.push((name, Fact::Text(text.into())));
     }
 
-    fn uint(&mut self, name: &'static str, value: impl Into<u64>) {
+    pub(crate) fn uint(&mut self, name: &'static str, value: impl Into<u64>) {
         self.0.push((name, Fact::Uint(value.into())));
     }
 }
@@ -108,14 +106,14 @@ impl<'f> Unread<'f> {
         self.0.remove(name).ok_or(FactsError::Missing { fact: name })
     }
 
-    fn text(&mut self, name: &'static str) -> Result<&'f str, FactsError> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<&'f str, FactsError> {
         match self.take(name)? {
             Fact::Text(text) => Ok(text),
             Fact::Uint(_) | Fact::Bool(_) => Err(wrong(name, "a text")),
         }
     }
 
-    fn uint(&mut self, name: &'static str) -> Result<u64, FactsError> {
+    pub(crate) fn uint(&mut self, name: &'static str) -> Result<u64, FactsError> {
         match self.take(name)? {
             Fact::Uint(value) => Ok(*value),
             Fact::Text(_) | Fact::Bool(_) => Err(wrong(name, "a number")),
@@ -123,7 +121,7 @@ impl<'f> Unread<'f> {
     }
 
     /// The one of `all` whose word is recorded.
-    fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &mut self,
         name: &'static str,
         all: &[T],
@@ -135,7 +133,7 @@ impl<'f> Unread<'f> {
     }
 }
 
-/// A type of facts: written and read here, and nowhere else.
+/// A type of facts: written and read by its one implementation, and nowhere else.
 pub(crate) trait FactValue: Sized {
     /// How a fact of this type, or each of its parts, is named.
     type Key: ?Sized;
@@ -210,30 +208,6 @@ impl FactValue for GrantIndex {
     }
 }
 
-impl FactValue for Stdio {
-    type Key = &'static str;
-
-    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
-        facts.text(key, self.as_str());
-    }
-
-    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
-        facts.word(key, &Self::ALL, Self::as_str, "a standard stream")
-    }
-}
-
-impl FactValue for AddressFamily {
-    type Key = &'static str;
-
-    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
-        facts.text(key, self.as_str());
-    }
-
-    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
-        facts.word(key, &Self::ALL, Self::as_str, "an address family")
-    }
-}
-
 /// The names that the facts of a path have.
 pub(crate) struct PathKeys {
     asked: &'static str,
@@ -270,119 +244,6 @@ impl FactValue for FsPath {
 fn folder<'f>(fact: &'static str, dir: &'f str) -> Result<&'f str, FactsError> {
     let below = FsPath::new(GrantIndex(0), "", dir.to_owned());
     if below.resolved() == Ok(dir) { Ok(dir) } else { Err(wrong(fact, "a normalised path below the granted folder")) }
-}
-
-/// The names that the facts of what stands at a path have.
-pub(crate) struct TargetKeys {
-    kind: &'static str,
-    links: &'static str,
-    device: &'static str,
-    inode: &'static str,
-}
-
-/// What stands at the only path, or at the new name.
-pub(crate) const TARGET: TargetKeys = TargetKeys { kind: "target", links: "links", device: "device", inode: "inode" };
-/// What stands at the old name.
-pub(crate) const SOURCE: TargetKeys =
-    TargetKeys { kind: "source", links: "source_links", device: "source_device", inode: "source_inode" };
-
-impl FactValue for Target {
-    type Key = TargetKeys;
-
-    fn tell<'a>(&'a self, key: &TargetKeys, facts: &mut Facts<'a>) {
-        facts.text(key.kind, self.as_str());
-        if let Self::File { links, .. } = self {
-            facts.uint(key.links, *links);
-        }
-        if let Some(id) = self.id() {
-            facts.uint(key.device, id.device);
-            facts.uint(key.inode, id.inode);
-        }
-    }
-
-    fn read(key: &TargetKeys, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
-        let id = |facts: &mut Unread<'_>| Ok(FileId { device: facts.uint(key.device)?, inode: facts.uint(key.inode)? });
-        Ok(match facts.text(key.kind)? {
-            "absent" => Self::Absent,
-            "file" => Self::File { id: id(facts)?, links: facts.uint(key.links)? },
-            "folder" => Self::Folder { id: id(facts)? },
-            "link" => Self::Link { id: id(facts)? },
-            "symlink" => Self::Symlink,
-            "special" => Self::Special { id: id(facts)? },
-            "outside" => Self::Outside,
-            "mount" => Self::Mount,
-            "pseudo" => Self::Pseudo,
-            "policy" => Self::Policy,
-            "unknown" => Self::Unknown,
-            _other => return Err(wrong(key.kind, "a kind of target")),
-        })
-    }
-}
-
-impl FactValue for OpenFlags {
-    type Key = &'static str;
-
-    fn tell<'a>(&'a self, key: &Self::Key, facts: &mut Facts<'a>) {
-        facts.text(key, flag_words(*self));
-    }
-
-    fn read(key: &Self::Key, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
-        let text = facts.text(key)?;
-        let has = |word: &str| text.split(',').any(|each| each == word);
-        let flags = Self {
-            create: has("create"),
-            exclusive: has("exclusive"),
-            truncate: has("truncate"),
-            directory: has("directory"),
-            read: has("read"),
-            write: has("write"),
-            follow: has("follow"),
-        };
-        if flag_words(flags) == text { Ok(flags) } else { Err(wrong(key, "a list of open flags in their order")) }
-    }
-}
-
-/// The flags that are set, comma-separated, in a fixed order.
-fn flag_words(flags: OpenFlags) -> String {
-    let named = [
-        ("create", flags.create),
-        ("exclusive", flags.exclusive),
-        ("truncate", flags.truncate),
-        ("directory", flags.directory),
-        ("read", flags.read),
-        ("write", flags.write),
-        ("follow", flags.follow),
-    ];
-    let set = named.iter().filter(|(_, on)| *on).map(|(word, _)| *word);
-    set.collect::<Vec<_>>().join(",")
-}
-
-/// The names that the facts of a handle have.
-pub(crate) struct HandleKeys {
-    grant: &'static str,
-    rights: &'static str,
-}
-
-/// The only handle of a call.
-pub(crate) const HANDLE: HandleKeys = HandleKeys { grant: "grant", rights: "rights" };
-
-impl FactValue for HandleFacts {
-    type Key = HandleKeys;
-
-    fn tell<'a>(&'a self, key: &HandleKeys, facts: &mut Facts<'a>) {
-        self.grant.tell(&key.grant, facts);
-        facts.text(key.rights, self.rights.to_string());
-    }
-
-    fn read(key: &HandleKeys, facts: &mut Unread<'_>) -> Result<Self, FactsError> {
-        let text = facts.text(key.rights)?;
-        let has = |right: &Access| text.split(',').any(|each| each == right.as_str());
-        let rights: AccessSet = Access::ALL.into_iter().filter(has).collect();
-        if rights.to_string() != text {
-            return Err(wrong(key.rights, "a list of rights in their order"));
-        }
-        Ok(Self { grant: GrantIndex::read(&key.grant, facts)?, rights })
-    }
 }
 
 /// How many folders up links lead, or [`ANYWHERE`].
@@ -437,6 +298,6 @@ impl FactValue for Option<Carries> {
     }
 }
 
-fn wrong(fact: &'static str, expected: &'static str) -> FactsError {
+pub(crate) fn wrong(fact: &'static str, expected: &'static str) -> FactsError {
     FactsError::Value { fact, expected }
 }
