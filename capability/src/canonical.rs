@@ -58,10 +58,11 @@ pub(crate) struct SetFields<V> {
 /// What stands in the canonical text: a capability set without its values.
 pub(crate) type CanonicalSet = SetFields<ValueDigest>;
 
-impl<V> SetFields<V> {
-    /// The fields of `set`, each value as `show` gives it.
-    pub(crate) fn of(set: CapabilitySet, show: fn(String) -> V) -> Self {
-        let CapabilitySet {
+/// The fields of `$From` as those of `$To`, each value as `$value` gives it. No field can be left out: both are taken apart
+/// and made whole.
+macro_rules! same_fields {
+    ($From:ident($given:expr) => $To:ident, $value:expr) => {{
+        let $From {
             fs,
             env,
             args,
@@ -74,53 +75,22 @@ impl<V> SetFields<V> {
             on_violation,
             record,
             audit,
-        } = set;
-        Self {
-            fs,
-            env: env.into_iter().map(|(name, value)| (name, show(value))).collect(),
-            args: args.into_iter().map(show).collect(),
-            stdio,
-            wall_clock,
-            monotonic_clock,
-            random,
-            context,
-            limits,
-            on_violation,
-            record,
-            audit,
-        }
+        } = $given;
+        let env = env.into_iter().map(|(name, value)| (name, $value(value))).collect();
+        let args = args.into_iter().map($value).collect();
+        $To { fs, env, args, stdio, wall_clock, monotonic_clock, random, context, limits, on_violation, record, audit }
+    }};
+}
+
+impl<V> SetFields<V> {
+    /// The fields of `set`, each value as `show` gives it.
+    pub(crate) fn of(set: CapabilitySet, show: fn(String) -> V) -> Self {
+        same_fields!(CapabilitySet(set) => SetFields, show)
     }
 
     /// The set with these fields, each value as `value` gives it.
     pub(crate) fn into_set(self, value: fn(V) -> String) -> CapabilitySet {
-        let Self {
-            fs,
-            env,
-            args,
-            stdio,
-            wall_clock,
-            monotonic_clock,
-            random,
-            context,
-            limits,
-            on_violation,
-            record,
-            audit,
-        } = self;
-        CapabilitySet {
-            fs,
-            env: env.into_iter().map(|(name, shown)| (name, value(shown))).collect(),
-            args: args.into_iter().map(value).collect(),
-            stdio,
-            wall_clock,
-            monotonic_clock,
-            random,
-            context,
-            limits,
-            on_violation,
-            record,
-            audit,
-        }
+        same_fields!(SetFields(self) => CapabilitySet, value)
     }
 }
 

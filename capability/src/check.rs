@@ -4,7 +4,10 @@
 use std::path::Path;
 
 use crate::access::{Access, AccessSet};
-use crate::call::{HandleFacts, HostCall, OpenFlags, Stdio, Target};
+use crate::call::{
+    Call, ClockCall, ContextCall, EnvCall, FsCall, HandleFacts, OpenFlags, RandomCall, RefusedCall, SocketCall, Stdio,
+    StdioCall, Target,
+};
 use crate::disk::DiskCost;
 use crate::durability::Durability;
 use crate::path::{FsPath, GrantIndex};
@@ -19,7 +22,7 @@ use crate::standing::{Name, link_stays, links_in_folder_stay, no_policy_moves, p
 ///
 /// Anyone who has both can repeat the decision: the facts it rests on are in the call.
 #[must_use]
-pub fn check<'s>(set: &'s CapabilitySet, call: &HostCall) -> Decision<'s> {
+pub fn check<'s>(set: &'s CapabilitySet, call: &Call) -> Decision<'s> {
     match decide(set, call) {
         Ok(held) => Decision::Allow(held.rule),
         Err(denial) => Decision::Deny(denial),
@@ -32,10 +35,10 @@ impl CapabilitySet {
     /// [`check`](crate::check) asks for. What touches no folder, or is denied and so has no effect, is
     /// [`Durability::Pipe`]. Pure, as the decision is.
     ///
-    /// A call that is only counted ([`HostCall::acquires`]) has no intent unless every call is recorded: for it the answer
+    /// A call that is only counted ([`Call::acquires`]) has no intent unless every call is recorded: for it the answer
     /// matters only then.
     #[must_use]
-    pub fn durability(&self, call: &HostCall) -> Durability {
+    pub fn durability(&self, call: &Call) -> Durability {
         if self.fs.iter().all(|fs| fs.durable.is_empty()) {
             return Durability::Pipe;
         }
@@ -74,54 +77,64 @@ impl<'s> Held<'s> {
 }
 
 /// [`check`], with what the rights that the call needs ask of the record.
-pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
-    let held = allowed(set, call)?;
-    within_quota(set, call)?;
-    Ok(held)
+pub(crate) fn decide<'s>(set: &'s CapabilitySet, call: &Call) -> Verdict<'s> {
+    match call {
+        Call::Fs(call) => {
+            let held = on_files(set, call)?;
+            within_quota(set, call)?;
+            Ok(held)
+        }
+        Call::Env(EnvCall::GetEnvironment) => Ok(or_empty(!set.env.is_empty(), Rule::Env)),
+        Call::Env(EnvCall::GetArguments) => Ok(or_empty(!set.args.is_empty(), Rule::Args)),
+        Call::Stdio(StdioCall::WriteStdio { stream, bytes, left }) => write_stdio(set, *stream, *bytes, *left),
+        Call::Stdio(call @ (StdioCall::GetStdin | StdioCall::GetStdout | StdioCall::GetStderr)) => {
+            Ok(or_empty(set.stdio.contains(call.stream()), Rule::Stdio(call.stream())))
+        }
+        Call::Clock(ClockCall::WallClock) => granted(set.wall_clock.is_some(), Rule::WallClock),
+        Call::Clock(ClockCall::MonotonicClock) => granted(set.monotonic_clock.is_some(), Rule::MonotonicClock),
+        Call::Random(RandomCall::RandomBytes { bytes } | RandomCall::InsecureRandomBytes { bytes }) => {
+            random(set, *bytes)
+        }
+        Call::Context(ContextCall::GetContext) => granted(set.context, Rule::Context),
+        Call::Socket(
+            SocketCall::CreateTcpSocket { .. }
+            | SocketCall::CreateUdpSocket { .. }
+            | SocketCall::ResolveAddresses { .. },
+        )
+        | Call::Refused(RefusedCall { .. }) => granted(false, Rule::Network),
+    }
 }
 
-/// The decision but for write quotas: who may not do a thing is told that, whatever room there is.
-fn allowed<'s>(set: &'s CapabilitySet, call: &HostCall) -> Verdict<'s> {
+/// The decision on files but for write quotas: who may not do a thing is told that, whatever room there is.
+fn on_files<'s>(set: &'s CapabilitySet, call: &FsCall) -> Verdict<'s> {
     match call {
-        HostCall::Preopen { grant } => preopened(set, *grant),
-        HostCall::OpenAt { path, flags, target, handles_open, .. } => open(set, path, *flags, *target, *handles_open),
-        HostCall::StatAt { path, target } => at_path(set, path, *target, Access::Metadata),
-        HostCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
-        HostCall::ReadlinkAt { path, target } => at_path(set, path, *target, Access::Metadata),
-        HostCall::SetTimesAt { path, target } => set_times(set, path, *target),
-        HostCall::CreateDirectoryAt { path, target, .. } => create_directory(set, path, *target),
-        HostCall::RemoveDirectoryAt { path, linked, target } => remove_directory(set, path, *linked, *target),
-        HostCall::UnlinkFileAt { path, target } => unlink(set, path, *target),
-        HostCall::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, .. } => {
+        FsCall::Preopen { grant } => preopened(set, *grant),
+        FsCall::OpenAt { path, flags, target, handles_open, .. } => open(set, path, *flags, *target, *handles_open),
+        FsCall::StatAt { path, target } => at_path(set, path, *target, Access::Metadata),
+        FsCall::MetadataHashAt { path, target } => metadata_hash(set, path, *target),
+        FsCall::ReadlinkAt { path, target } => at_path(set, path, *target, Access::Metadata),
+        FsCall::SetTimesAt { path, target } => set_times(set, path, *target),
+        FsCall::CreateDirectoryAt { path, target, .. } => create_directory(set, path, *target),
+        FsCall::RemoveDirectoryAt { path, linked, target } => remove_directory(set, path, *linked, *target),
+        FsCall::UnlinkFileAt { path, target } => unlink(set, path, *target),
+        FsCall::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, .. } => {
             rename(set, (from, *from_linked, *source), (*reach, *carries), (to, *to_linked, *target))
         }
-        HostCall::LinkAt { from, source, reach, to, to_linked, .. } => {
+        FsCall::LinkAt { from, source, reach, to, to_linked, .. } => {
             link(set, (from, *source), *reach, (to, *to_linked))
         }
-        HostCall::SymlinkAt { content, path, linked, .. } => symlink(set, content, path, *linked),
-        HostCall::Read { handle } => on_handle(set, handle, Access::Read),
-        HostCall::Write { handle, .. } | HostCall::Append { handle, .. } | HostCall::SetSize { handle, .. } => {
+        FsCall::SymlinkAt { content, path, linked, .. } => symlink(set, content, path, *linked),
+        FsCall::Read { handle } => on_handle(set, handle, Access::Read),
+        FsCall::Write { handle, .. } | FsCall::Append { handle, .. } | FsCall::SetSize { handle, .. } => {
             on_handle(set, handle, Access::Write)
         }
         // As POSIX has it, times are set by any handle: who may write below the folder may set them by the path too.
-        HostCall::SetTimes { handle } => right(folder(set, handle.grant)?, Access::Write),
+        FsCall::SetTimes { handle } => right(folder(set, handle.grant)?, Access::Write),
         // Any handle may be flushed; what matters is that it is one.
-        HostCall::Sync { handle } => preopened(set, handle.grant),
-        HostCall::ReadDirectory { handle } => on_handle(set, handle, Access::List),
-        HostCall::Stat { handle } => asked_about(set, handle, &[Access::Read, Access::Write]),
-        HostCall::MetadataHash { handle } => asked_about(set, handle, &[Access::Read, Access::Write, Access::List]),
-        HostCall::GetEnvironment => Ok(or_empty(!set.env.is_empty(), Rule::Env)),
-        HostCall::GetArguments => Ok(or_empty(!set.args.is_empty(), Rule::Args)),
-        HostCall::GetStdio { stream } => Ok(or_empty(set.stdio.contains(*stream), Rule::Stdio(*stream))),
-        HostCall::WriteStdio { stream, bytes, left } => write_stdio(set, *stream, *bytes, *left),
-        HostCall::WallClock => granted(set.wall_clock.is_some(), Rule::WallClock),
-        HostCall::MonotonicClock => granted(set.monotonic_clock.is_some(), Rule::MonotonicClock),
-        HostCall::RandomBytes { bytes } | HostCall::InsecureRandomBytes { bytes } => random(set, *bytes),
-        HostCall::GetContext => granted(set.context, Rule::Context),
-        HostCall::CreateTcpSocket { .. }
-        | HostCall::CreateUdpSocket { .. }
-        | HostCall::ResolveAddresses { .. }
-        | HostCall::SocketMethod { .. } => granted(false, Rule::Network),
+        FsCall::Sync { handle } => preopened(set, handle.grant),
+        FsCall::ReadDirectory { handle } => on_handle(set, handle, Access::List),
+        FsCall::Stat { handle } => asked_about(set, handle, &[Access::Read, Access::Write]),
+        FsCall::MetadataHash { handle } => asked_about(set, handle, &[Access::Read, Access::Write, Access::List]),
     }
 }
 
@@ -527,7 +540,7 @@ fn asked_about<'s>(set: &'s CapabilitySet, handle: &HandleFacts, enough: &[Acces
 }
 
 /// Whether there is room for what the call takes of the disk.
-fn within_quota<'s>(set: &'s CapabilitySet, call: &HostCall) -> Result<(), Denial<'s>> {
+fn within_quota<'s>(set: &'s CapabilitySet, call: &FsCall) -> Result<(), Denial<'s>> {
     let Some(DiskCost { grant, bytes, quota_left }) = call.disk_cost() else { return Ok(()) };
     if bytes <= quota_left {
         return Ok(());

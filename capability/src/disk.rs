@@ -2,7 +2,7 @@
 //! files: else a tool fills a disk with names. The charges are fixed, the same on every file system, and never less than
 //! what the usual ones take; what a call gives back to the disk is not counted.
 
-use crate::call::{HostCall, Target};
+use crate::call::{Call, FsCall, Target};
 use crate::path::{FsPath, GrantIndex};
 
 /// What a new file, folder or symbolic link costs beside its name and its content: 4 KiB. A folder's first block is in it.
@@ -22,7 +22,7 @@ pub struct DiskCost {
     pub quota_left: u64,
 }
 
-impl HostCall {
+impl FsCall {
     /// What the call takes off a write quota:
     ///
     /// | call | bytes |
@@ -66,32 +66,17 @@ impl HostCall {
             | Self::Sync { .. }
             | Self::ReadDirectory { .. }
             | Self::Stat { .. }
-            | Self::MetadataHash { .. }
-            | Self::GetEnvironment
-            | Self::GetArguments
-            | Self::GetStdio { .. }
-            | Self::WriteStdio { .. }
-            | Self::WallClock
-            | Self::MonotonicClock
-            | Self::RandomBytes { .. }
-            | Self::InsecureRandomBytes { .. }
-            | Self::GetContext
-            | Self::CreateTcpSocket { .. }
-            | Self::CreateUdpSocket { .. }
-            | Self::ResolveAddresses { .. }
-            | Self::SocketMethod { .. } => return None,
+            | Self::MetadataHash { .. } => return None,
         };
         Some(DiskCost { grant, bytes, quota_left })
     }
 }
 
-impl HostCall {
-    /// What is left of a write quota, if the record tells it: the call takes room on the disk, or would if nothing stood there.
-    pub(crate) fn quota_left(&self) -> Option<u64> {
-        if let Self::OpenAt { flags, quota_left, .. } = self {
-            return flags.create.then_some(*quota_left);
-        }
-        self.disk_cost().map(|cost| cost.quota_left)
+impl Call {
+    /// What the call takes off a write quota ([`FsCall::disk_cost`]); `None` if it touches no file.
+    #[must_use]
+    pub fn disk_cost(&self) -> Option<DiskCost> {
+        self.fs().and_then(FsCall::disk_cost)
     }
 }
 
@@ -112,23 +97,23 @@ mod tests {
         FsPath::new(GrantIndex(grant), "", asked.to_owned())
     }
 
-    fn cost(call: &HostCall) -> Option<(u16, u64)> {
+    fn cost(call: &FsCall) -> Option<(u16, u64)> {
         call.disk_cost().map(|cost| {
             assert_eq!(cost.quota_left, 9);
             (cost.grant.0, cost.bytes)
         })
     }
 
-    fn open(create: bool, target: Target) -> HostCall {
+    fn open(create: bool, target: Target) -> FsCall {
         let flags = OpenFlags { create, write: true, ..OpenFlags::default() };
-        HostCall::OpenAt { path: at(1, "sub/new"), flags, target, handles_open: 0, quota_left: 9 }
+        FsCall::OpenAt { path: at(1, "sub/new"), flags, target, handles_open: 0, quota_left: 9 }
     }
 
     #[test]
     fn a_name_an_inode_and_a_text_cost_what_is_documented() {
-        let folder = HostCall::CreateDirectoryAt { path: at(1, "sub/new/"), target: Target::Absent, quota_left: 9 };
-        let link = HostCall::SymlinkAt { content: "x".repeat(100), path: at(1, "new"), linked: false, quota_left: 9 };
-        let hard = HostCall::LinkAt {
+        let folder = FsCall::CreateDirectoryAt { path: at(1, "sub/new/"), target: Target::Absent, quota_left: 9 };
+        let link = FsCall::SymlinkAt { content: "x".repeat(100), path: at(1, "new"), linked: false, quota_left: 9 };
+        let hard = FsCall::LinkAt {
             from: at(0, "a-long-name"),
             source: FILE,
             reach: None,
@@ -137,7 +122,7 @@ mod tests {
             quota_left: 9,
         };
         let from = at(0, "a-long-name");
-        let renamed = HostCall::RenameAt {
+        let renamed = FsCall::RenameAt {
             from,
             from_linked: false,
             source: FILE,
@@ -158,6 +143,6 @@ mod tests {
     fn what_brings_nothing_into_being_costs_nothing() {
         assert_eq!(cost(&open(true, FILE)), None);
         assert_eq!(cost(&open(false, Target::Absent)), None);
-        assert_eq!(cost(&HostCall::UnlinkFileAt { path: at(0, "a"), target: FILE }), None);
+        assert_eq!(cost(&FsCall::UnlinkFileAt { path: at(0, "a"), target: FILE }), None);
     }
 }

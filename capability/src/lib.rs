@@ -3,11 +3,11 @@
 //! ```text
 //! CapabilitySet ─┐
 //!                ├─ check ─▶ Decision
-//! HostCall ──────┘
+//! Call ──────────┘
 //! ```
 //!
 //! - [`CapabilitySet`]: what is enforced; an empty set allows nothing. `tollgate-config` makes it of a manifest and a grant.
-//! - [`HostCall`]: one call of WASI 0.2 with the facts that its decision rests on; [`HostCall::from_facts`] makes it again
+//! - [`Call`]: one call of WASI 0.2 with the facts that its decision rests on; [`Call::from_facts`] makes it again
 //!   out of the facts of a record.
 //! - [`check`]: the decision. Pure and total, so that an auditor can repeat it from the ledger: [`RecordedSet`] reads back
 //!   what [`CapabilitySet::to_canonical_json`] wrote, without the values of variables and arguments. [`PrivateSet`] has
@@ -31,9 +31,6 @@ mod canonical;
 mod check;
 mod disk;
 mod durability;
-mod facts;
-mod from_facts;
-mod functions;
 mod limits;
 mod path;
 mod patterns;
@@ -48,14 +45,15 @@ mod set;
 mod standing;
 
 pub use access::{Access, AccessSet};
-pub use call::{AddressFamily, FileId, HandleFacts, HostCall, OpenFlags, Stdio, Target};
+pub use call::{
+    AddressFamily, Call, ClockCall, ContextCall, EnvCall, Fact, Facts, FactsError, FileId, FsCall, FsPlace,
+    HTTP_FUNCTIONS, HandleFacts, OpenFlags, RandomCall, RefusedCall, SOCKET_METHODS, SocketCall, Stdio, StdioCall,
+    Target,
+};
 pub use canonical::CanonicalJsonError;
 pub use check::{Decision, check};
 pub use disk::{DiskCost, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
 pub use durability::Durability;
-pub use facts::{Fact, Facts};
-pub use from_facts::FactsError;
-pub use functions::{HTTP_FUNCTIONS, SOCKET_METHODS};
 pub use limits::{
     CALLS_MAX, DEADLINE_MS_MAX, FUEL_MAX, HANDLES_MAX, HOST_MEMORY_BYTES_MAX, JSON_BYTES_MAX, MEMORY_BYTES_MAX,
     MEMORY_BYTES_MIN, RANDOM_BYTES_MAX, RECORD_BYTES_MAX, RECORDS_MAX, STDIO_BYTES_MAX,

@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::call::HostCall;
+use crate::call::Call;
 use crate::canonical::CanonicalSet;
 use crate::check::{Decision, check};
 use crate::set::{CapabilitySet, FsCapability, OnViolation};
@@ -45,7 +45,7 @@ impl RecordedSet {
 
     /// Decides as [`check`] does over the set that was in force.
     #[must_use]
-    pub fn check(&self, call: &HostCall) -> Decision<'_> {
+    pub fn check(&self, call: &Call) -> Decision<'_> {
         check(&self.set, call)
     }
 

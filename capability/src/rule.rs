@@ -46,7 +46,7 @@ pub enum Rule<'s> {
         /// The folder, as the guest sees it.
         guest: &'s str,
     },
-    /// `fs:/docs:quota`: what one call may take of the disk ([`HostCall::disk_cost`](crate::HostCall::disk_cost)).
+    /// `fs:/docs:quota`: what one call may take of the disk ([`Call::disk_cost`](crate::Call::disk_cost)).
     FsQuota {
         /// The folder, as the guest sees it.
         guest: &'s str,

@@ -61,7 +61,7 @@ pub struct FsCapability {
     pub durable: AccessSet,
     /// Which files below it.
     pub patterns: Patterns,
-    /// How many bytes of the disk one call may take below it, in all ([`HostCall::disk_cost`](crate::HostCall::disk_cost)).
+    /// How many bytes of the disk one call may take below it, in all ([`Call::disk_cost`](crate::Call::disk_cost)).
     pub write_quota: u64,
     /// Whether what is mounted below it is part of it.
     // Left out where it is not granted: a set says what there is.

@@ -9,8 +9,8 @@ use generators::{
 };
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, Carries, Decision, Durability, FileId, FsPath, GrantIndex, HandleFacts, HostCall,
-    Patterns, Reach, Reason, RecordedSet, Rule, StdioSet, Target, check,
+    Access, AccessSet, Call, CapabilitySet, Carries, Decision, Durability, EnvCall, FileId, FsCall, FsPath, GrantIndex,
+    HandleFacts, Patterns, Reach, Reason, RecordedSet, Rule, StdioCall, StdioSet, Target, check,
 };
 
 proptest! {
@@ -19,7 +19,7 @@ proptest! {
     #[test]
     fn an_empty_set_denies_every_call_or_has_nothing_to_show(call in call()) {
         let shows_nothing =
-            matches!(call, HostCall::GetEnvironment | HostCall::GetArguments | HostCall::GetStdio { .. });
+            matches!(call, Call::Env(EnvCall::GetEnvironment | EnvCall::GetArguments) | Call::Stdio(StdioCall::GetStdin | StdioCall::GetStdout | StdioCall::GetStderr));
         match check(&CapabilitySet::default(), &call) {
             Decision::Allow(rule) => prop_assert!(shows_nothing && rule == Rule::Empty, "{call:?}"),
             Decision::Deny(_) => prop_assert!(!shows_nothing, "{call:?}"),
@@ -60,7 +60,7 @@ proptest! {
     #[test]
     fn devices_fifos_and_sockets_never_open(set in set(), path in fs_path(), flags in flags(), handles_open in 0_u32..99) {
         let id = FileId { device: 1, inode: 2 };
-        let call = HostCall::OpenAt { path, flags, target: Target::Special { id }, handles_open, quota_left: 0 };
+        let call = Call::Fs(FsCall::OpenAt { path, flags, target: Target::Special { id }, handles_open, quota_left: 0 });
         prop_assert!(!allowed(&set, &call), "{call:?}");
     }
 
@@ -68,9 +68,8 @@ proptest! {
     #[test]
     fn no_link_that_is_made_or_moved_leads_out(set in set(), call in call()) {
         let (to, linked, reach) = match &call {
-            HostCall::SymlinkAt { content, path, linked, .. } => (path, *linked, Some(Reach::of_text(content.as_bytes()))),
-            HostCall::LinkAt { source: Target::Link { .. }, reach, to, to_linked, .. }
-            | HostCall::RenameAt { source: Target::Link { .. }, reach, to, to_linked, .. } => (to, *to_linked, *reach),
+            Call::Fs(FsCall::SymlinkAt { content, path, linked, .. }) => (path, *linked, Some(Reach::of_text(content.as_bytes()))),
+            Call::Fs(FsCall::LinkAt { source: Target::Link { .. }, reach, to, to_linked, .. } | FsCall::RenameAt { source: Target::Link { .. }, reach, to, to_linked, .. }) => (to, *to_linked, *reach),
             _other => return Ok(()),
         };
         if allowed(&set, &call) {
@@ -83,7 +82,7 @@ proptest! {
     /// A folder takes the links in it along: it comes no nearer to the granted folder unless they are known to stay below it.
     #[test]
     fn no_folder_takes_links_out(set in set(), call in call()) {
-        let HostCall::RenameAt { from, from_linked, source: Target::Folder { .. }, reach, to, to_linked, .. } = &call else {
+        let Call::Fs(FsCall::RenameAt { from, from_linked, source: Target::Folder { .. }, reach, to, to_linked, .. }) = &call else {
             return Ok(());
         };
         if allowed(&set, &call) {
@@ -101,7 +100,7 @@ proptest! {
     /// A policy stays where it is: no folder moves unless it was seen whole, and has none in it.
     #[test]
     fn no_folder_takes_a_policy_along(set in set(), call in call()) {
-        if let HostCall::RenameAt { source: Target::Folder { .. }, carries, .. } = &call {
+        if let Call::Fs(FsCall::RenameAt { source: Target::Folder { .. }, carries, .. }) = &call {
             prop_assert!(*carries == Some(Carries::NoPolicy) || !allowed(&set, &call), "{call:?}");
         }
     }
@@ -127,7 +126,7 @@ proptest! {
     #[test]
     fn nothing_gains_rights_by_going_elsewhere(set in set(), call in call()) {
         let (from, source, to) = match &call {
-            HostCall::RenameAt { from, source, to, .. } | HostCall::LinkAt { from, source, to, .. } => (from, *source, to),
+            Call::Fs(FsCall::RenameAt { from, source, to, .. } | FsCall::LinkAt { from, source, to, .. }) => (from, *source, to),
             _other => return Ok(()),
         };
         if allowed(&set, &call) {
@@ -138,7 +137,7 @@ proptest! {
             };
             prop_assert!(old.access.contains_all(new.access.intersection(counted)), "{old:?} to {new:?}");
             // What keeps its old name is the other tools' too, whose sets are not seen here.
-            let stays = matches!(call, HostCall::LinkAt { .. });
+            let stays = matches!(call, Call::Fs(FsCall::LinkAt { .. }));
             prop_assert!(!stays || old.access.contains(Access::Write), "{old:?} to {new:?}");
         }
     }
@@ -146,7 +145,7 @@ proptest! {
     #[test]
     fn a_quota_is_never_exceeded(set in set(), call in call()) {
         let grows = match &call {
-            HostCall::WriteStdio { bytes, left, .. } => *bytes > *left,
+            Call::Stdio(StdioCall::WriteStdio { bytes, left, .. }) => *bytes > *left,
             _other => call.disk_cost().is_some_and(|cost| cost.bytes > cost.quota_left),
         };
         prop_assert!(!(grows && allowed(&set, &call)), "{call:?}");
@@ -155,9 +154,9 @@ proptest! {
     #[test]
     fn with_a_quota_of_nothing_no_name_comes_into_being(set in set(), call in prop_oneof![path_call(), two_path_call()]) {
         let makes = match &call {
-            HostCall::OpenAt { flags, target, .. } => flags.create && *target == Target::Absent,
-            HostCall::CreateDirectoryAt { .. } | HostCall::SymlinkAt { .. } => true,
-            HostCall::LinkAt { .. } | HostCall::RenameAt { .. } => true,
+            Call::Fs(FsCall::OpenAt { flags, target, .. }) => flags.create && *target == Target::Absent,
+            Call::Fs(FsCall::CreateDirectoryAt { .. } | FsCall::SymlinkAt { .. }) => true,
+            Call::Fs(FsCall::LinkAt { .. } | FsCall::RenameAt { .. }) => true,
             _other => false,
         };
         let left = call.disk_cost().map(|cost| cost.quota_left);
@@ -167,7 +166,7 @@ proptest! {
 
     #[test]
     fn nothing_is_made_or_cut_without_the_right_to(set in set(), path in fs_path(), flags in flags(), target in target()) {
-        let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open: 0, quota_left: u64::MAX };
+        let call = Call::Fs(FsCall::OpenAt { path: path.clone(), flags, target, handles_open: 0, quota_left: u64::MAX });
         if allowed(&set, &call) {
             let access = set.fs[usize::from(path.grant.0)].access;
             let made = flags.create && !matches!(target, Target::File { .. } | Target::Folder { .. });
@@ -180,11 +179,11 @@ proptest! {
     fn a_handle_never_does_more_than_it_was_opened_for(set in set(), grant in grant(), rights in access()) {
         let handle = HandleFacts { grant, rights };
         let needs = [
-            (HostCall::Read { handle: handle.clone() }, Access::Read),
-            (HostCall::Write { handle: handle.clone(), bytes: 1, quota_left: 9 }, Access::Write),
-            (HostCall::Append { handle: handle.clone(), quota_left: 9 }, Access::Write),
-            (HostCall::SetSize { handle: handle.clone(), size: 1, growth: 0, quota_left: 9 }, Access::Write),
-            (HostCall::ReadDirectory { handle }, Access::List),
+            (Call::Fs(FsCall::Read { handle: handle.clone() }), Access::Read),
+            (Call::Fs(FsCall::Write { handle: handle.clone(), bytes: 1, quota_left: 9 }), Access::Write),
+            (Call::Fs(FsCall::Append { handle: handle.clone(), quota_left: 9 }), Access::Write),
+            (Call::Fs(FsCall::SetSize { handle: handle.clone(), size: 1, growth: 0, quota_left: 9 }), Access::Write),
+            (Call::Fs(FsCall::ReadDirectory { handle }), Access::List),
         ];
         for (call, access) in needs {
             prop_assert!(!allowed(&set, &call) || rights.contains(access), "{call:?}");
@@ -203,7 +202,7 @@ proptest! {
             fs.access = fs.access.difference(AccessSet::EMPTY.with(access));
         }
         let needed = match (&call, check(&durable, &call)) {
-            (HostCall::MetadataHashAt { .. }, Decision::Allow(rule)) => rule == Rule::Fs { guest: "/docs", access },
+            (Call::Fs(FsCall::MetadataHashAt { .. }), Decision::Allow(rule)) => rule == Rule::Fs { guest: "/docs", access },
             (_, Decision::Allow(_)) => !allowed(&without, &call),
             (_, Decision::Deny(_)) => false,
         };
@@ -246,11 +245,11 @@ proptest! {
     }
 }
 
-fn allowed(set: &CapabilitySet, call: &HostCall) -> bool {
+fn allowed(set: &CapabilitySet, call: &Call) -> bool {
     matches!(check(set, call), Decision::Allow(_))
 }
 
-fn reason(set: &CapabilitySet, call: &HostCall) -> Option<Reason> {
+fn reason(set: &CapabilitySet, call: &Call) -> Option<Reason> {
     match check(set, call) {
         Decision::Allow(_) => None,
         Decision::Deny(denial) => Some(denial.reason),
@@ -258,32 +257,34 @@ fn reason(set: &CapabilitySet, call: &HostCall) -> Option<Reason> {
 }
 
 /// Every path of a call with what stands there, where the call says it.
-fn paths(call: &HostCall) -> Vec<(&FsPath, Option<Target>)> {
+fn paths(call: &Call) -> Vec<(&FsPath, Option<Target>)> {
     match call {
-        HostCall::OpenAt { path, target, .. }
-        | HostCall::StatAt { path, target }
-        | HostCall::MetadataHashAt { path, target }
-        | HostCall::ReadlinkAt { path, target }
-        | HostCall::SetTimesAt { path, target }
-        | HostCall::CreateDirectoryAt { path, target, .. }
-        | HostCall::RemoveDirectoryAt { path, target, .. }
-        | HostCall::UnlinkFileAt { path, target } => vec![(path, Some(*target))],
-        HostCall::SymlinkAt { path, .. } => vec![(path, None)],
-        HostCall::RenameAt { from, source, to, target, .. } => vec![(from, Some(*source)), (to, Some(*target))],
-        HostCall::LinkAt { from, source, to, .. } => vec![(from, Some(*source)), (to, None)],
+        Call::Fs(
+            FsCall::OpenAt { path, target, .. }
+            | FsCall::StatAt { path, target }
+            | FsCall::MetadataHashAt { path, target }
+            | FsCall::ReadlinkAt { path, target }
+            | FsCall::SetTimesAt { path, target }
+            | FsCall::CreateDirectoryAt { path, target, .. }
+            | FsCall::RemoveDirectoryAt { path, target, .. }
+            | FsCall::UnlinkFileAt { path, target },
+        ) => vec![(path, Some(*target))],
+        Call::Fs(FsCall::SymlinkAt { path, .. }) => vec![(path, None)],
+        Call::Fs(FsCall::RenameAt { from, source, to, target, .. }) => vec![(from, Some(*source)), (to, Some(*target))],
+        Call::Fs(FsCall::LinkAt { from, source, to, .. }) => vec![(from, Some(*source)), (to, None)],
         _no_path => Vec::new(),
     }
 }
 
 /// Whether the call itself says that the path is, or will be, a folder.
-fn names_folder(call: &HostCall, path: &FsPath) -> bool {
+fn names_folder(call: &Call, path: &FsPath) -> bool {
     match call {
-        HostCall::CreateDirectoryAt { .. } | HostCall::RemoveDirectoryAt { .. } => true,
-        HostCall::OpenAt { flags, target, .. } => {
+        Call::Fs(FsCall::CreateDirectoryAt { .. } | FsCall::RemoveDirectoryAt { .. }) => true,
+        Call::Fs(FsCall::OpenAt { flags, target, .. }) => {
             let makes = flags.create || flags.write || flags.truncate;
             *target == Target::Absent && !makes && (flags.directory || path.folder_only())
         }
-        HostCall::RenameAt { source, target, .. } => {
+        Call::Fs(FsCall::RenameAt { source, target, .. }) => {
             matches!(source, Target::Folder { .. }) || matches!(target, Target::Folder { .. })
         }
         _other => false,

@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 
 use tollgate_capability::{
-    Access, AccessSet, AddressFamily, Carries, Fact, FileId, FsPath, GrantIndex, HTTP_FUNCTIONS, HandleFacts, HostCall,
-    OpenFlags, Reach, SOCKET_METHODS, Stdio, Target,
+    Access, AccessSet, AddressFamily, Call, Carries, ClockCall, ContextCall, EnvCall, Fact, FileId, FsCall, FsPath,
+    GrantIndex, HTTP_FUNCTIONS, HandleFacts, OpenFlags, RandomCall, Reach, RefusedCall, SOCKET_METHODS, SocketCall,
+    Stdio, StdioCall, Target,
 };
 
 #[test]
@@ -17,12 +18,12 @@ fn every_call_has_the_facts_of_the_golden() {
 #[test]
 fn every_call_of_the_golden_is_made_again_out_of_its_facts() {
     for call in calls() {
-        assert_eq!(HostCall::from_facts(call.function(), &call.facts().0).as_ref(), Ok(&call));
+        assert_eq!(Call::from_facts(call.function(), &call.facts().0).as_ref(), Ok(&call));
     }
 }
 
 /// The call's line, then one line for each fact in its order.
-fn record(call: &HostCall) -> String {
+fn record(call: &Call) -> String {
     let mut text = format!("{} {}\n", call.function(), if call.acquires() { "acquires" } else { "counted" });
     for (name, fact) in call.facts().0 {
         let value = match fact {
@@ -35,7 +36,7 @@ fn record(call: &HostCall) -> String {
     text
 }
 
-fn calls() -> Vec<HostCall> {
+fn calls() -> Vec<Call> {
     [fs_by_path(), fs_by_two_paths(), fs_by_handle(), others()].concat()
 }
 
@@ -75,33 +76,45 @@ fn flags() -> Vec<OpenFlags> {
     [of([false; 7]), of([true; 7])].into_iter().chain(alone).collect()
 }
 
-fn fs_by_path() -> Vec<HostCall> {
-    let mut calls = vec![HostCall::Preopen { grant: GrantIndex(7) }];
+fn fs_by_path() -> Vec<Call> {
+    let mut calls = vec![Call::Fs(FsCall::Preopen { grant: GrantIndex(7) })];
     for path in paths() {
         for flags in flags() {
             let quota_left = if flags.create { 90 } else { 0 };
             let target = Target::Absent;
-            calls.push(HostCall::OpenAt { path: path.clone(), flags, target, handles_open: u32::MAX, quota_left });
+            calls.push(Call::Fs(FsCall::OpenAt {
+                path: path.clone(),
+                flags,
+                target,
+                handles_open: u32::MAX,
+                quota_left,
+            }));
         }
         for target in targets() {
             let path = || path.clone();
             calls.extend([
-                HostCall::StatAt { path: path(), target },
-                HostCall::MetadataHashAt { path: path(), target },
-                HostCall::ReadlinkAt { path: path(), target },
-                HostCall::SetTimesAt { path: path(), target },
-                HostCall::CreateDirectoryAt { path: path(), target, quota_left: 91 },
-                HostCall::RemoveDirectoryAt { path: path(), linked: true, target },
-                HostCall::UnlinkFileAt { path: path(), target },
-                HostCall::OpenAt { path: path(), flags: OpenFlags::default(), target, handles_open: 1, quota_left: 0 },
+                Call::Fs(FsCall::StatAt { path: path(), target }),
+                Call::Fs(FsCall::MetadataHashAt { path: path(), target }),
+                Call::Fs(FsCall::ReadlinkAt { path: path(), target }),
+                Call::Fs(FsCall::SetTimesAt { path: path(), target }),
+                Call::Fs(FsCall::CreateDirectoryAt { path: path(), target, quota_left: 91 }),
+                Call::Fs(FsCall::RemoveDirectoryAt { path: path(), linked: true, target }),
+                Call::Fs(FsCall::UnlinkFileAt { path: path(), target }),
+                Call::Fs(FsCall::OpenAt {
+                    path: path(),
+                    flags: OpenFlags::default(),
+                    target,
+                    handles_open: 1,
+                    quota_left: 0,
+                }),
             ]);
         }
-        calls.push(HostCall::SymlinkAt { content: "../x".to_owned(), path, linked: false, quota_left: 92 });
+        calls.push(Call::Fs(FsCall::SymlinkAt { content: "../x".to_owned(), path, linked: false, quota_left: 92 }));
     }
     calls
 }
 
-fn fs_by_two_paths() -> Vec<HostCall> {
+fn fs_by_two_paths() -> Vec<Call> {
     let [from, to] = paths();
     let carried = Carries::ALL.into_iter().map(Some).chain([None]);
     let reached = [None, Some(Reach::Up(0)), Some(Reach::Up(u32::MAX)), Some(Reach::Anywhere)];
@@ -113,7 +126,7 @@ fn fs_by_two_paths() -> Vec<HostCall> {
             let ((from, to), (old, new)) = (ends(), ends());
             let target = Target::Absent;
             [
-                HostCall::RenameAt {
+                Call::Fs(FsCall::RenameAt {
                     from,
                     from_linked: true,
                     source,
@@ -123,14 +136,14 @@ fn fs_by_two_paths() -> Vec<HostCall> {
                     to_linked: false,
                     target,
                     quota_left: 93,
-                },
-                HostCall::LinkAt { from: old, source, reach, to: new, to_linked: true, quota_left: 94 },
+                }),
+                Call::Fs(FsCall::LinkAt { from: old, source, reach, to: new, to_linked: true, quota_left: 94 }),
             ]
         })
         .collect()
 }
 
-fn fs_by_handle() -> Vec<HostCall> {
+fn fs_by_handle() -> Vec<Call> {
     let all: AccessSet = Access::ALL.into_iter().collect();
     let handles = [AccessSet::EMPTY, all].map(|rights| HandleFacts { grant: GrantIndex(2), rights });
     handles
@@ -138,36 +151,39 @@ fn fs_by_handle() -> Vec<HostCall> {
         .flat_map(|handle| {
             let handle = || handle.clone();
             [
-                HostCall::Read { handle: handle() },
-                HostCall::Write { handle: handle(), bytes: 5, quota_left: 95 },
-                HostCall::Append { handle: handle(), quota_left: 96 },
-                HostCall::SetSize { handle: handle(), size: 6, growth: 7, quota_left: 97 },
-                HostCall::SetTimes { handle: handle() },
-                HostCall::Sync { handle: handle() },
-                HostCall::ReadDirectory { handle: handle() },
-                HostCall::Stat { handle: handle() },
-                HostCall::MetadataHash { handle: handle() },
+                Call::Fs(FsCall::Read { handle: handle() }),
+                Call::Fs(FsCall::Write { handle: handle(), bytes: 5, quota_left: 95 }),
+                Call::Fs(FsCall::Append { handle: handle(), quota_left: 96 }),
+                Call::Fs(FsCall::SetSize { handle: handle(), size: 6, growth: 7, quota_left: 97 }),
+                Call::Fs(FsCall::SetTimes { handle: handle() }),
+                Call::Fs(FsCall::Sync { handle: handle() }),
+                Call::Fs(FsCall::ReadDirectory { handle: handle() }),
+                Call::Fs(FsCall::Stat { handle: handle() }),
+                Call::Fs(FsCall::MetadataHash { handle: handle() }),
             ]
         })
         .collect()
 }
 
-fn others() -> Vec<HostCall> {
-    let mut calls = vec![HostCall::GetEnvironment, HostCall::GetArguments];
+fn others() -> Vec<Call> {
+    let mut calls = vec![Call::Env(EnvCall::GetEnvironment), Call::Env(EnvCall::GetArguments)];
     for stream in [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr] {
-        calls.push(HostCall::GetStdio { stream });
-        calls.push(HostCall::WriteStdio { stream, bytes: 8, left: 9 });
+        calls.push(Call::Stdio(StdioCall::get(stream)));
+        calls.push(Call::Stdio(StdioCall::WriteStdio { stream, bytes: 8, left: 9 }));
     }
-    calls.extend([HostCall::WallClock, HostCall::MonotonicClock]);
-    calls.extend([HostCall::RandomBytes { bytes: 10 }, HostCall::InsecureRandomBytes { bytes: 11 }]);
-    calls.push(HostCall::GetContext);
+    calls.extend([Call::Clock(ClockCall::WallClock), Call::Clock(ClockCall::MonotonicClock)]);
+    calls.extend([
+        Call::Random(RandomCall::RandomBytes { bytes: 10 }),
+        Call::Random(RandomCall::InsecureRandomBytes { bytes: 11 }),
+    ]);
+    calls.push(Call::Context(ContextCall::GetContext));
     for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
-        calls.push(HostCall::CreateTcpSocket { family });
-        calls.push(HostCall::CreateUdpSocket { family });
+        calls.push(Call::Socket(SocketCall::CreateTcpSocket { family }));
+        calls.push(Call::Socket(SocketCall::CreateUdpSocket { family }));
     }
-    calls.push(HostCall::ResolveAddresses { name: "a.example\0".to_owned() });
+    calls.push(Call::Socket(SocketCall::ResolveAddresses { name: "a.example\0".to_owned() }));
     for function in SOCKET_METHODS.into_iter().chain(HTTP_FUNCTIONS) {
-        calls.push(HostCall::SocketMethod { function });
+        calls.push(Call::Refused(RefusedCall { function }));
     }
     calls
 }

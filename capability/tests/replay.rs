@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use generators::{call, set};
 use proptest::prelude::*;
 use tollgate_capability::{
-    AccessSet, Decision, Fact, FactsError, GrantIndex, HTTP_FUNCTIONS, HandleFacts, HostCall, RecordedSet,
-    SOCKET_METHODS, check,
+    AccessSet, Call, Decision, Fact, FactsError, FsCall, GrantIndex, HTTP_FUNCTIONS, HandleFacts, RecordedSet,
+    RefusedCall, SOCKET_METHODS, check,
 };
 
 type Named<'f> = Vec<(&'f str, Fact<'f>)>;
@@ -22,12 +22,12 @@ proptest! {
         let mut facts = call.facts().0;
         let places = facts.len().max(1);
         facts.rotate_left(turn % places);
-        prop_assert_eq!(HostCall::from_facts(call.function(), &facts), Ok(call.clone()));
+        prop_assert_eq!(Call::from_facts(call.function(), &facts), Ok(call.clone()));
     }
 
     #[test]
     fn a_recorded_call_under_a_recorded_set_is_decided_as_it_was(call in call(), set in set()) {
-        let again = HostCall::from_facts(call.function(), &call.facts().0).unwrap();
+        let again = Call::from_facts(call.function(), &call.facts().0).unwrap();
         let recorded = RecordedSet::parse(&set.to_canonical_json().unwrap()).unwrap();
         prop_assert_eq!(shown(&check(&set, &call)), shown(&recorded.check(&again)));
         prop_assert_eq!(check(&set, &call), recorded.check(&again));
@@ -46,7 +46,7 @@ proptest! {
             (_, 5) => facts.extend(other.facts().0),
             (_, _) => {}
         }
-        if let Ok(made) = HostCall::from_facts(function, &facts) {
+        if let Ok(made) = Call::from_facts(function, &facts) {
             prop_assert_eq!(made.function(), function);
             let recorded = made.facts();
             prop_assert_eq!(sorted(&recorded.0), sorted(&facts));
@@ -60,7 +60,7 @@ proptest! {
             _odd => (name.as_str(), Fact::Uint(*number)),
         }).collect();
         for function in SOCKET_METHODS.into_iter().chain([OPEN_AT, "", "wasi:io/poll.poll"]) {
-            drop(HostCall::from_facts(function, &facts));
+            drop(Call::from_facts(function, &facts));
         }
     }
 }
@@ -94,12 +94,12 @@ fn open_at() -> Named<'static> {
 }
 
 fn refused(facts: &[(&str, Fact<'_>)]) -> FactsError {
-    HostCall::from_facts(OPEN_AT, facts).unwrap_err()
+    Call::from_facts(OPEN_AT, facts).unwrap_err()
 }
 
 #[test]
 fn a_fact_too_few_or_too_many_is_named() {
-    assert!(HostCall::from_facts(OPEN_AT, &open_at()).is_ok());
+    assert!(Call::from_facts(OPEN_AT, &open_at()).is_ok());
     let with = |name| open_at().into_iter().chain([(name, Fact::Uint(0))]).collect::<Named<'_>>();
     assert_eq!(refused(&open_at()[1..]), FactsError::Missing { fact: "path" });
     assert_eq!(refused(&with("grant")), FactsError::Duplicate { fact: "grant".to_owned() });
@@ -134,9 +134,9 @@ fn a_value_that_a_fact_cannot_have_is_named() {
 
 #[test]
 fn rights_streams_and_families_are_known_words() {
-    let read = HostCall::Read { handle: HandleFacts { grant: GrantIndex(0), rights: AccessSet::EMPTY } }.function();
-    let says =
-        |function: &str, facts: &[(&str, Fact<'_>)]| HostCall::from_facts(function, facts).unwrap_err().to_string();
+    let read =
+        Call::Fs(FsCall::Read { handle: HandleFacts { grant: GrantIndex(0), rights: AccessSet::EMPTY } }).function();
+    let says = |function: &str, facts: &[(&str, Fact<'_>)]| Call::from_facts(function, facts).unwrap_err().to_string();
     let rights = |text: &'static str| says(read, &[("grant", Fact::Uint(0)), ("rights", Fact::Text(text.into()))]);
     for text in ["raed", "list,read", "read,read", " read", ","] {
         assert_eq!(rights(text), "the fact `rights` is not a list of rights in their order", "{text}");
@@ -151,9 +151,9 @@ fn rights_streams_and_families_are_known_words() {
 fn a_function_that_no_call_has_is_named() {
     for function in ["", "wasi:io/poll.poll", "wasi:sockets/tcp.[method]tcp-socket.connect"] {
         let unknown = FactsError::UnknownFunction { function: function.to_owned() };
-        assert_eq!(HostCall::from_facts(function, &[]), Err(unknown), "{function}");
+        assert_eq!(Call::from_facts(function, &[]), Err(unknown), "{function}");
     }
     for function in SOCKET_METHODS.into_iter().chain(HTTP_FUNCTIONS) {
-        assert_eq!(HostCall::from_facts(function, &[]), Ok(HostCall::SocketMethod { function }));
+        assert_eq!(Call::from_facts(function, &[]), Ok(Call::Refused(RefusedCall { function })));
     }
 }

@@ -1,9 +1,9 @@
 //! Every word of the vocabulary denies something, and each rule about links, renames and patterns does what it says.
 
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, Carries, ClockMode, Decision, Durability, FileId, FsCapability, FsPath,
-    GrantIndex, HandleFacts, HostCall, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, OpenFlags, Patterns, RandomMode, Reach,
-    Reason, Stdio, StdioSet, Target, check,
+    Access, AccessSet, Call, CapabilitySet, Carries, ClockCall, ClockMode, ContextCall, Decision, Durability, EnvCall,
+    FileId, FsCall, FsCapability, FsPath, GrantIndex, HandleFacts, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, OpenFlags,
+    Patterns, RandomCall, RandomMode, Reach, Reason, SocketCall, Stdio, StdioCall, StdioSet, Target, check,
 };
 
 const READ: OpenFlags = OpenFlags {
@@ -58,14 +58,14 @@ fn at(grant: u16, asked: &str) -> FsPath {
     FsPath::new(GrantIndex(grant), "", asked.to_owned())
 }
 
-fn open(asked: &str, flags: OpenFlags, target: Target) -> HostCall {
-    HostCall::OpenAt { path: at(0, asked), flags, target, handles_open: 0, quota_left: ROOM }
+fn open(asked: &str, flags: OpenFlags, target: Target) -> Call {
+    Call::Fs(FsCall::OpenAt { path: at(0, asked), flags, target, handles_open: 0, quota_left: ROOM })
 }
 
-fn rename(from: FsPath, source: Target, to: FsPath, target: Target) -> HostCall {
+fn rename(from: FsPath, source: Target, to: FsPath, target: Target) -> Call {
     let reach = matches!(source, Target::Link { .. }).then_some(Reach::Up(0));
     let carries = matches!(source, Target::Folder { .. }).then_some(Carries::NoPolicy);
-    HostCall::RenameAt {
+    Call::Fs(FsCall::RenameAt {
         from,
         from_linked: false,
         source,
@@ -75,16 +75,16 @@ fn rename(from: FsPath, source: Target, to: FsPath, target: Target) -> HostCall 
         to_linked: false,
         target,
         quota_left: ROOM,
-    }
+    })
 }
 
-fn link(from: FsPath, source: Target, to: FsPath) -> HostCall {
+fn link(from: FsPath, source: Target, to: FsPath) -> Call {
     let reach = matches!(source, Target::Link { .. }).then_some(Reach::Up(0));
-    HostCall::LinkAt { from, source, reach, to, to_linked: false, quota_left: ROOM }
+    Call::Fs(FsCall::LinkAt { from, source, reach, to, to_linked: false, quota_left: ROOM })
 }
 
-fn symlink(content: &str, path: FsPath) -> HostCall {
-    HostCall::SymlinkAt { content: content.to_owned(), path, linked: false, quota_left: ROOM }
+fn symlink(content: &str, path: FsPath) -> Call {
+    Call::Fs(FsCall::SymlinkAt { content: content.to_owned(), path, linked: false, quota_left: ROOM })
 }
 
 fn handle() -> HandleFacts {
@@ -92,7 +92,7 @@ fn handle() -> HandleFacts {
 }
 
 /// `None` if allowed, else the missing rule and the reason.
-fn denied(set: &CapabilitySet, call: &HostCall) -> Option<(String, Reason)> {
+fn denied(set: &CapabilitySet, call: &Call) -> Option<(String, Reason)> {
     match check(set, call) {
         Decision::Allow(_) => None,
         Decision::Deny(denial) => Some((denial.missing.to_string(), denial.reason)),
@@ -110,7 +110,7 @@ fn with_patterns(include: &[&str], exclude: &[&str]) -> CapabilitySet {
 }
 
 /// Takes one word away from `everything` and names the rule that is then missing.
-fn assert_needed(word: &str, call: &HostCall, take: impl FnOnce(&mut CapabilitySet), rule: &str) {
+fn assert_needed(word: &str, call: &Call, take: impl FnOnce(&mut CapabilitySet), rule: &str) {
     let mut set = everything();
     assert_eq!(denied(&set, call), None, "{word}: allowed while it is there");
     take(&mut set);
@@ -121,31 +121,37 @@ fn assert_needed(word: &str, call: &HostCall, take: impl FnOnce(&mut CapabilityS
 fn each_right_below_a_folder_denies_what_it_stands_for() {
     let calls = [
         (Access::Read, open("a", READ, FILE)),
-        (Access::Read, HostCall::Read { handle: handle() }),
+        (Access::Read, Call::Fs(FsCall::Read { handle: handle() })),
         (Access::Read, link(at(0, "a"), FILE, at(0, "b"))),
         (Access::Write, link(at(0, "a"), FILE, at(0, "b"))),
         (Access::Write, open("a", WRITE, FILE)),
         (Access::Write, open("a", OpenFlags { truncate: true, ..READ }, FILE)),
-        (Access::Write, HostCall::Write { handle: handle(), bytes: 1, quota_left: 1 }),
-        (Access::Write, HostCall::Append { handle: handle(), quota_left: 0 }),
-        (Access::Write, HostCall::SetSize { handle: handle(), size: 1, growth: 0, quota_left: 0 }),
-        (Access::Write, HostCall::SetTimes { handle: handle() }),
-        (Access::Write, HostCall::SetTimesAt { path: at(0, "a"), target: FILE }),
+        (Access::Write, Call::Fs(FsCall::Write { handle: handle(), bytes: 1, quota_left: 1 })),
+        (Access::Write, Call::Fs(FsCall::Append { handle: handle(), quota_left: 0 })),
+        (Access::Write, Call::Fs(FsCall::SetSize { handle: handle(), size: 1, growth: 0, quota_left: 0 })),
+        (Access::Write, Call::Fs(FsCall::SetTimes { handle: handle() })),
+        (Access::Write, Call::Fs(FsCall::SetTimesAt { path: at(0, "a"), target: FILE })),
         (Access::Create, open("a", CREATE, Target::Absent)),
         (Access::Create, open("a", CREATE, Target::Unknown)),
-        (Access::Create, HostCall::CreateDirectoryAt { path: at(0, "a"), target: Target::Absent, quota_left: ROOM }),
+        (
+            Access::Create,
+            Call::Fs(FsCall::CreateDirectoryAt { path: at(0, "a"), target: Target::Absent, quota_left: ROOM }),
+        ),
         (Access::Create, symlink("b", at(0, "a"))),
         (Access::Create, link(at(0, "a"), FILE, at(0, "b"))),
         (Access::Create, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
-        (Access::Delete, HostCall::UnlinkFileAt { path: at(0, "a"), target: FILE }),
-        (Access::Delete, HostCall::RemoveDirectoryAt { path: at(0, "a"), linked: false, target: FOLDER }),
+        (Access::Delete, Call::Fs(FsCall::UnlinkFileAt { path: at(0, "a"), target: FILE })),
+        (Access::Delete, Call::Fs(FsCall::RemoveDirectoryAt { path: at(0, "a"), linked: false, target: FOLDER })),
         (Access::Delete, rename(at(0, "a"), FILE, at(0, "b"), Target::Absent)),
         (Access::List, open("a", OpenFlags { directory: true, ..READ }, FOLDER)),
-        (Access::List, HostCall::ReadDirectory { handle: handle() }),
-        (Access::Metadata, HostCall::Stat { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
-        (Access::Metadata, HostCall::MetadataHash { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
-        (Access::Metadata, HostCall::StatAt { path: at(0, "a"), target: FILE }),
-        (Access::Metadata, HostCall::ReadlinkAt { path: at(0, "a"), target: FILE }),
+        (Access::List, Call::Fs(FsCall::ReadDirectory { handle: handle() })),
+        (Access::Metadata, Call::Fs(FsCall::Stat { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } })),
+        (
+            Access::Metadata,
+            Call::Fs(FsCall::MetadataHash { handle: HandleFacts { rights: AccessSet::EMPTY, ..handle() } }),
+        ),
+        (Access::Metadata, Call::Fs(FsCall::StatAt { path: at(0, "a"), target: FILE })),
+        (Access::Metadata, Call::Fs(FsCall::ReadlinkAt { path: at(0, "a"), target: FILE })),
     ];
     for (access, call) in calls {
         let take = |set: &mut CapabilitySet| {
@@ -165,16 +171,16 @@ fn a_durable_right_wants_the_intents_that_use_it_on_disk() {
         (Access::Write, link(at(0, "a"), FILE, at(1, "b"))),
         (Access::Write, open("a", both, FILE)),
         (Access::Write, open("a", CREATE, Target::Absent)),
-        (Access::Write, HostCall::SetSize { handle: handle(), size: 1, growth: 0, quota_left: 0 }),
-        (Access::Write, HostCall::Write { handle: handle(), bytes: 1, quota_left: 1 }),
+        (Access::Write, Call::Fs(FsCall::SetSize { handle: handle(), size: 1, growth: 0, quota_left: 0 })),
+        (Access::Write, Call::Fs(FsCall::Write { handle: handle(), bytes: 1, quota_left: 1 })),
         (Access::Create, open("a", CREATE, Target::Absent)),
         (Access::Create, rename(at(1, "a"), FILE, at(0, "b"), Target::Absent)),
-        (Access::Delete, HostCall::UnlinkFileAt { path: at(0, "a"), target: FILE }),
+        (Access::Delete, Call::Fs(FsCall::UnlinkFileAt { path: at(0, "a"), target: FILE })),
         (Access::Delete, rename(at(0, "a"), FILE, at(1, "b"), Target::Absent)),
         (Access::Delete, rename(at(1, "a"), FILE, at(0, "b"), FILE)),
         (Access::List, open("a", OpenFlags { directory: true, ..READ }, FOLDER)),
-        (Access::List, HostCall::MetadataHashAt { path: at(0, "a"), target: FILE }),
-        (Access::Metadata, HostCall::StatAt { path: at(0, "a"), target: FILE }),
+        (Access::List, Call::Fs(FsCall::MetadataHashAt { path: at(0, "a"), target: FILE })),
+        (Access::Metadata, Call::Fs(FsCall::StatAt { path: at(0, "a"), target: FILE })),
     ];
     for (access, call) in calls {
         let mut set = everything();
@@ -189,9 +195,13 @@ fn what_needs_no_durable_right_waits_for_no_disk() {
     let mut set = everything();
     set.fs[0].durable = set.fs[0].access;
     let denied = open("../a", WRITE, FILE);
-    let other = HostCall::UnlinkFileAt { path: at(1, "a"), target: FILE };
-    let no_right = [HostCall::Preopen { grant: GrantIndex(0) }, HostCall::Sync { handle: handle() }];
-    let beside = [HostCall::GetEnvironment, HostCall::WallClock, HostCall::RandomBytes { bytes: 1 }];
+    let other = Call::Fs(FsCall::UnlinkFileAt { path: at(1, "a"), target: FILE });
+    let no_right = [Call::Fs(FsCall::Preopen { grant: GrantIndex(0) }), Call::Fs(FsCall::Sync { handle: handle() })];
+    let beside = [
+        Call::Env(EnvCall::GetEnvironment),
+        Call::Clock(ClockCall::WallClock),
+        Call::Random(RandomCall::RandomBytes { bytes: 1 }),
+    ];
     for call in [denied, other].into_iter().chain(no_right).chain(beside) {
         assert_eq!(set.durability(&call), Durability::Pipe, "{call:?}");
     }
@@ -201,7 +211,7 @@ fn what_needs_no_durable_right_waits_for_no_disk() {
 
 #[test]
 fn a_metadata_hash_needs_the_right_to_list_or_to_ask() {
-    let hash = HostCall::MetadataHashAt { path: at(0, "a"), target: FILE };
+    let hash = Call::Fs(FsCall::MetadataHashAt { path: at(0, "a"), target: FILE });
     let mut set = everything();
     for access in [Access::List, Access::Metadata] {
         set.fs[0].access = AccessSet::EMPTY.with(access);
@@ -214,14 +224,14 @@ fn a_metadata_hash_needs_the_right_to_list_or_to_ask() {
 /// To ask is never denied: without the word there is nothing to see.
 #[test]
 fn what_is_empty_without_its_word_is_allowed_under_the_rule_empty() {
-    let allowed = |set: &CapabilitySet, call: &HostCall| match check(set, call) {
+    let allowed = |set: &CapabilitySet, call: &Call| match check(set, call) {
         Decision::Allow(rule) => rule.to_string(),
         Decision::Deny(denial) => panic!("{denial:?}"),
     };
-    let stdio = |stream| HostCall::GetStdio { stream };
+    let stdio = |stream| Call::Stdio(StdioCall::get(stream));
     let calls = [
-        (HostCall::GetEnvironment, "env"),
-        (HostCall::GetArguments, "args"),
+        (Call::Env(EnvCall::GetEnvironment), "env"),
+        (Call::Env(EnvCall::GetArguments), "args"),
         (stdio(Stdio::Stdin), "stdio:stdin"),
         (stdio(Stdio::Stdout), "stdio:stdout"),
         (stdio(Stdio::Stderr), "stdio:stderr"),
@@ -235,17 +245,27 @@ fn what_is_empty_without_its_word_is_allowed_under_the_rule_empty() {
 #[test]
 fn each_word_beside_folders_denies_what_it_stands_for() {
     let bytes = 4;
-    assert_needed("fs", &HostCall::Preopen { grant: GrantIndex(1) }, |set| drop(set.fs.pop()), "fs");
-    assert_needed("fs", &HostCall::Sync { handle: handle() }, |set| set.fs.clear(), "fs");
-    let print = HostCall::WriteStdio { stream: Stdio::Stdout, bytes, left: bytes };
+    assert_needed("fs", &Call::Fs(FsCall::Preopen { grant: GrantIndex(1) }), |set| drop(set.fs.pop()), "fs");
+    assert_needed("fs", &Call::Fs(FsCall::Sync { handle: handle() }), |set| set.fs.clear(), "fs");
+    let print = Call::Stdio(StdioCall::WriteStdio { stream: Stdio::Stdout, bytes, left: bytes });
     assert_needed("stdout", &print, |set| set.stdio.stdout = false, "stdio:stdout");
-    assert_needed("clocks.wall", &HostCall::WallClock, |set| set.wall_clock = None, "clocks.wall");
-    let monotonic = HostCall::MonotonicClock;
+    assert_needed("clocks.wall", &Call::Clock(ClockCall::WallClock), |set| set.wall_clock = None, "clocks.wall");
+    let monotonic = Call::Clock(ClockCall::MonotonicClock);
     assert_needed("clocks.monotonic", &monotonic, |set| set.monotonic_clock = None, "clocks.monotonic");
-    assert_needed("random", &HostCall::RandomBytes { bytes }, |set| set.random = None, "random");
-    assert_needed("random", &HostCall::InsecureRandomBytes { bytes }, |set| set.random = None, "random");
-    assert_needed("context", &HostCall::GetContext, |set| set.context = false, "context");
-    assert_needed("limits.random", &HostCall::RandomBytes { bytes }, |set| set.limits.random = 3, "limits.random");
+    assert_needed("random", &Call::Random(RandomCall::RandomBytes { bytes }), |set| set.random = None, "random");
+    assert_needed(
+        "random",
+        &Call::Random(RandomCall::InsecureRandomBytes { bytes }),
+        |set| set.random = None,
+        "random",
+    );
+    assert_needed("context", &Call::Context(ContextCall::GetContext), |set| set.context = false, "context");
+    assert_needed(
+        "limits.random",
+        &Call::Random(RandomCall::RandomBytes { bytes }),
+        |set| set.limits.random = 3,
+        "limits.random",
+    );
     assert_needed("limits.handles", &open("a", READ, FILE), |set| set.limits.handles = 0, "limits.handles");
 }
 
@@ -256,21 +276,21 @@ fn what_was_opened_for_something_may_be_asked_about() {
     let metadata = Some(("fs:/docs:metadata".to_owned(), Reason::NotGranted));
     for (right, stat) in [(Access::Read, None), (Access::Write, None), (Access::List, metadata)] {
         let handle = || HandleFacts { grant: GrantIndex(0), rights: AccessSet::EMPTY.with(right) };
-        assert_eq!(denied(&set, &HostCall::Stat { handle: handle() }), stat, "{right}");
-        assert_eq!(denied(&set, &HostCall::MetadataHash { handle: handle() }), None, "{right}");
+        assert_eq!(denied(&set, &Call::Fs(FsCall::Stat { handle: handle() })), stat, "{right}");
+        assert_eq!(denied(&set, &Call::Fs(FsCall::MetadataHash { handle: handle() })), None, "{right}");
     }
 }
 
 #[test]
 fn a_quota_and_a_cap_deny_the_byte_after_the_last() {
-    let print = |bytes| HostCall::WriteStdio { stream: Stdio::Stderr, bytes, left: 10 };
+    let print = |bytes| Call::Stdio(StdioCall::WriteStdio { stream: Stdio::Stderr, bytes, left: 10 });
     assert_eq!(denied(&everything(), &print(10)), None);
     assert_eq!(denied(&everything(), &print(11)).map(|(rule, _)| rule).as_deref(), Some("limits.stdio"));
-    let write = |bytes| HostCall::Write { handle: handle(), bytes, quota_left: 10 };
+    let write = |bytes| Call::Fs(FsCall::Write { handle: handle(), bytes, quota_left: 10 });
     assert_eq!(denied(&everything(), &write(10)), None);
     let over = Reason::OverLimit { asked: 11, left: 10 };
     assert_eq!(denied(&everything(), &write(11)), Some(("fs:/docs:quota".to_owned(), over)));
-    let grow = HostCall::SetSize { handle: handle(), size: 1, growth: 11, quota_left: 10 };
+    let grow = Call::Fs(FsCall::SetSize { handle: handle(), size: 1, growth: 11, quota_left: 10 });
     assert_eq!(denied(&everything(), &grow), Some(("fs:/docs:quota".to_owned(), over)));
 }
 
@@ -278,36 +298,37 @@ fn a_quota_and_a_cap_deny_the_byte_after_the_last() {
 fn a_quota_denies_all_that_takes_room_on_the_disk() {
     let cost = NAME_CHARGE_BYTES + 3;
     let path = || at(0, "sub/new");
-    let create = |quota_left| HostCall::OpenAt {
-        path: path(),
-        flags: CREATE,
-        target: Target::Absent,
-        handles_open: 0,
-        quota_left,
+    let create = |quota_left| {
+        Call::Fs(FsCall::OpenAt { path: path(), flags: CREATE, target: Target::Absent, handles_open: 0, quota_left })
     };
-    let link = |quota_left| HostCall::LinkAt {
-        from: at(0, "a"),
-        source: FILE,
-        reach: None,
-        to: path(),
-        to_linked: false,
-        quota_left,
+    let link = |quota_left| {
+        Call::Fs(FsCall::LinkAt {
+            from: at(0, "a"),
+            source: FILE,
+            reach: None,
+            to: path(),
+            to_linked: false,
+            quota_left,
+        })
     };
-    let renamed = |quota_left| HostCall::RenameAt {
-        from: at(0, "a"),
-        from_linked: false,
-        source: FILE,
-        reach: None,
-        carries: None,
-        to: path(),
-        to_linked: false,
-        target: FILE,
-        quota_left,
+    let renamed = |quota_left| {
+        Call::Fs(FsCall::RenameAt {
+            from: at(0, "a"),
+            from_linked: false,
+            source: FILE,
+            reach: None,
+            carries: None,
+            to: path(),
+            to_linked: false,
+            target: FILE,
+            quota_left,
+        })
     };
-    let folder = |quota_left| HostCall::CreateDirectoryAt { path: path(), target: Target::Absent, quota_left };
-    let symlink =
-        |quota_left| HostCall::SymlinkAt { content: "text".to_owned(), path: path(), linked: false, quota_left };
-    let calls: [(u64, &dyn Fn(u64) -> HostCall); 5] = [
+    let folder = |quota_left| Call::Fs(FsCall::CreateDirectoryAt { path: path(), target: Target::Absent, quota_left });
+    let symlink = |quota_left| {
+        Call::Fs(FsCall::SymlinkAt { content: "text".to_owned(), path: path(), linked: false, quota_left })
+    };
+    let calls: [(u64, &dyn Fn(u64) -> Call); 5] = [
         (cost + INODE_CHARGE_BYTES, &create),
         (cost + INODE_CHARGE_BYTES, &folder),
         (cost + INODE_CHARGE_BYTES + 4, &symlink),
@@ -343,7 +364,7 @@ fn include_and_exclude_patterns_deny_what_they_leave_out() {
 
 #[test]
 fn the_network_is_never_granted() {
-    let lookup = HostCall::ResolveAddresses { name: "localhost".to_owned() };
+    let lookup = Call::Socket(SocketCall::ResolveAddresses { name: "localhost".to_owned() });
     assert_eq!(denied(&everything(), &lookup), Some(("net".to_owned(), Reason::NotGranted)));
 }
 
@@ -381,24 +402,28 @@ fn a_link_text_that_leads_out_is_refused() {
 #[test]
 fn a_link_is_judged_where_it_will_stand() {
     let text = Some(("fs:/docs:beneath".to_owned(), Reason::LinkText));
-    let moved = |reach, to: &str| HostCall::RenameAt {
-        from: at(0, "d/e/a"),
-        from_linked: false,
-        source: LINK,
-        reach,
-        carries: None,
-        to: at(0, to),
-        to_linked: false,
-        target: Target::Absent,
-        quota_left: ROOM,
+    let moved = |reach, to: &str| {
+        Call::Fs(FsCall::RenameAt {
+            from: at(0, "d/e/a"),
+            from_linked: false,
+            source: LINK,
+            reach,
+            carries: None,
+            to: at(0, to),
+            to_linked: false,
+            target: Target::Absent,
+            quota_left: ROOM,
+        })
     };
-    let linked = |reach, to: &str| HostCall::LinkAt {
-        from: at(0, "d/e/a"),
-        source: LINK,
-        reach,
-        to: at(0, to),
-        to_linked: false,
-        quota_left: ROOM,
+    let linked = |reach, to: &str| {
+        Call::Fs(FsCall::LinkAt {
+            from: at(0, "d/e/a"),
+            source: LINK,
+            reach,
+            to: at(0, to),
+            to_linked: false,
+            quota_left: ROOM,
+        })
     };
     for call in [&moved as &dyn Fn(_, &str) -> _, &linked] {
         assert_eq!(denied(&everything(), &call(Some(Reach::Up(2)), "d/f/a")), None);
@@ -412,24 +437,23 @@ fn a_link_is_judged_where_it_will_stand() {
 #[test]
 fn a_link_that_climbs_stands_only_where_no_link_is_on_the_way() {
     let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinkPlace));
-    let made = |content: &str| HostCall::SymlinkAt {
-        content: content.to_owned(),
-        path: at(0, "s/a"),
-        linked: true,
-        quota_left: ROOM,
+    let made = |content: &str| {
+        Call::Fs(FsCall::SymlinkAt { content: content.to_owned(), path: at(0, "s/a"), linked: true, quota_left: ROOM })
     };
     assert_eq!(denied(&everything(), &made("../x")), refused);
     assert_eq!(denied(&everything(), &made("x")), None);
-    let moved = |reach| HostCall::RenameAt {
-        from: at(0, "d/a"),
-        from_linked: false,
-        source: LINK,
-        reach: Some(reach),
-        carries: None,
-        to: at(0, "s/a"),
-        to_linked: true,
-        target: Target::Absent,
-        quota_left: ROOM,
+    let moved = |reach| {
+        Call::Fs(FsCall::RenameAt {
+            from: at(0, "d/a"),
+            from_linked: false,
+            source: LINK,
+            reach: Some(reach),
+            carries: None,
+            to: at(0, "s/a"),
+            to_linked: true,
+            target: Target::Absent,
+            quota_left: ROOM,
+        })
     };
     assert_eq!(denied(&everything(), &moved(Reach::Up(1))), refused);
     assert_eq!(denied(&everything(), &moved(Reach::Up(0))), None);
@@ -438,16 +462,18 @@ fn a_link_that_climbs_stands_only_where_no_link_is_on_the_way() {
 #[test]
 fn a_folder_comes_nearer_only_with_links_that_stay() {
     let refused = Some(("fs:/docs:beneath".to_owned(), Reason::LinksInFolder));
-    let moved = |reach, to: &str, to_linked| HostCall::RenameAt {
-        from: at(0, "d/e/a"),
-        from_linked: false,
-        source: FOLDER,
-        reach,
-        carries: Some(Carries::NoPolicy),
-        to: at(0, to),
-        to_linked,
-        target: Target::Absent,
-        quota_left: ROOM,
+    let moved = |reach, to: &str, to_linked| {
+        Call::Fs(FsCall::RenameAt {
+            from: at(0, "d/e/a"),
+            from_linked: false,
+            source: FOLDER,
+            reach,
+            carries: Some(Carries::NoPolicy),
+            to: at(0, to),
+            to_linked,
+            target: Target::Absent,
+            quota_left: ROOM,
+        })
     };
     assert_eq!(denied(&everything(), &moved(None, "d/f/a", false)), None, "as deep as before");
     assert_eq!(denied(&everything(), &moved(None, "d/a", false)), refused, "nobody looked");
@@ -462,7 +488,7 @@ fn a_folder_comes_nearer_only_with_links_that_stay() {
 fn a_folder_takes_no_policy_along() {
     let moved = |carries| {
         let (from, to) = (at(0, "a"), at(0, "b"));
-        HostCall::RenameAt {
+        Call::Fs(FsCall::RenameAt {
             from,
             from_linked: false,
             source: FOLDER,
@@ -472,7 +498,7 @@ fn a_folder_takes_no_policy_along() {
             to_linked: false,
             target: Target::Absent,
             quota_left: ROOM,
-        }
+        })
     };
     let refused = |reason| Some(("fs:/docs:policy".to_owned(), reason));
     assert_eq!(denied(&everything(), &moved(Some(Carries::NoPolicy))), None);
@@ -498,15 +524,15 @@ fn the_place_of_a_granted_folder_is_not_changed() {
         let away = rename(at(0, place), FOLDER, at(0, "x"), Target::Absent);
         let over = rename(at(0, "x"), FOLDER, at(0, place), FOLDER);
         let file = rename(at(0, "x"), FILE, at(0, place), Target::Absent);
-        let removed = HostCall::RemoveDirectoryAt { path: at(0, place), linked: false, target: FOLDER };
-        let unlinked = HostCall::UnlinkFileAt { path: at(0, place), target: LINK };
-        let made = HostCall::CreateDirectoryAt { path: at(0, place), target: Target::Absent, quota_left: ROOM };
+        let removed = Call::Fs(FsCall::RemoveDirectoryAt { path: at(0, place), linked: false, target: FOLDER });
+        let unlinked = Call::Fs(FsCall::UnlinkFileAt { path: at(0, place), target: LINK });
+        let made = Call::Fs(FsCall::CreateDirectoryAt { path: at(0, place), target: Target::Absent, quota_left: ROOM });
         let shadow =
             [symlink("x", at(0, place)), link(at(0, "x"), FILE, at(0, place)), open(place, CREATE, Target::Absent)];
         for call in [away, over, file, removed, unlinked, made].iter().chain(&shadow) {
             assert_eq!(denied(&set, call), kept, "{call:?}");
         }
-        let there = HostCall::CreateDirectoryAt { path: at(0, place), target: FOLDER, quota_left: ROOM };
+        let there = Call::Fs(FsCall::CreateDirectoryAt { path: at(0, place), target: FOLDER, quota_left: ROOM });
         assert_eq!(denied(&set, &there), None, "it stands there already, and stays");
     }
     for beside in ["x", "in/x", "in/outer", "in/out/x"] {
@@ -520,7 +546,7 @@ fn a_granted_folder_is_known_by_what_it_is() {
     let mut set = everything();
     let kept = Some(("fs:/docs:place".to_owned(), Reason::GrantedPlace));
     let away = rename(at(0, "alias"), FOLDER, at(0, "x"), Target::Absent);
-    let removed = HostCall::RemoveDirectoryAt { path: at(0, "alias"), linked: false, target: FOLDER };
+    let removed = Call::Fs(FsCall::RemoveDirectoryAt { path: at(0, "alias"), linked: false, target: FOLDER });
     assert_eq!([denied(&set, &away), denied(&set, &removed)], [None, None]);
     for fs in &mut set.fs {
         fs.opened = FOLDER.id();
@@ -532,17 +558,17 @@ fn a_granted_folder_is_known_by_what_it_is() {
 fn where_a_granted_folder_lies_in_another_no_link_leads_to_a_changed_name() {
     let by_link = Some(("fs:/docs:place".to_owned(), Reason::PlaceByLink));
     let calls = [
-        HostCall::SymlinkAt { content: "x".to_owned(), path: at(0, "s/out"), linked: true, quota_left: ROOM },
-        HostCall::RemoveDirectoryAt { path: at(0, "s/out"), linked: true, target: FOLDER },
-        HostCall::LinkAt {
+        Call::Fs(FsCall::SymlinkAt { content: "x".to_owned(), path: at(0, "s/out"), linked: true, quota_left: ROOM }),
+        Call::Fs(FsCall::RemoveDirectoryAt { path: at(0, "s/out"), linked: true, target: FOLDER }),
+        Call::Fs(FsCall::LinkAt {
             from: at(0, "a"),
             source: FILE,
             reach: None,
             to: at(0, "s/out"),
             to_linked: true,
             quota_left: ROOM,
-        },
-        HostCall::RenameAt {
+        }),
+        Call::Fs(FsCall::RenameAt {
             from: at(0, "s/out"),
             from_linked: true,
             source: FOLDER,
@@ -552,7 +578,7 @@ fn where_a_granted_folder_lies_in_another_no_link_leads_to_a_changed_name() {
             to_linked: false,
             target: Target::Absent,
             quota_left: ROOM,
-        },
+        }),
     ];
     for call in &calls {
         assert_eq!(denied(&nested_places(), call), by_link, "{call:?}");
@@ -652,9 +678,9 @@ fn under_patterns_names_are_what_they_seem() {
     let renamed = rename(at(0, "a"), FOLDER, at(0, "b"), Target::Absent);
     let folder = Some(("fs:/docs:patterns".to_owned(), Reason::FolderRenameUnderPatterns));
     assert_eq!(denied(&set, &renamed), folder);
-    let unlink = |asked| HostCall::UnlinkFileAt { path: at(0, asked), target: LINK };
+    let unlink = |asked| Call::Fs(FsCall::UnlinkFileAt { path: at(0, asked), target: LINK });
     assert_eq!(denied(&set, &unlink("a")), None);
-    let on_the_way = HostCall::UnlinkFileAt { path: at(0, "a/b"), target: Target::Symlink };
+    let on_the_way = Call::Fs(FsCall::UnlinkFileAt { path: at(0, "a/b"), target: Target::Symlink });
     assert_eq!(denied(&set, &on_the_way), links);
     let excluded = Some(("fs:/docs:patterns".to_owned(), Reason::Excluded));
     assert_eq!(denied(&set, &unlink("secret")), excluded);

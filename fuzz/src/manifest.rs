@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use tollgate_audit::Digest;
-use tollgate_capability::{CapabilitySet, GrantIndex, HostCall, RecordedSet, Stdio, check};
+use tollgate_capability::{
+    Call, CapabilitySet, ClockCall, ContextCall, EnvCall, FsCall, GrantIndex, RandomCall, RecordedSet, Stdio,
+    StdioCall, check,
+};
 use tollgate_config::{
     AdhocGrant, Grant, MANIFEST_BYTES_MAX, Manifest, MissingGrants, OPERATIONS_MAX, Policy, intersect,
 };
@@ -78,11 +81,16 @@ pub(crate) fn canonical(set: &CapabilitySet) {
     let read = RecordedSet::parse(&text).expect("a canonical text");
     assert_eq!(read.digest(), Digest::of(text.as_bytes()).0);
     assert_eq!((read.folders(), read.on_violation()), (&set.fs[..], set.on_violation));
-    let folders = (0..).take(set.fs.len() + 1).map(|grant| HostCall::Preopen { grant: GrantIndex(grant) });
-    let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr].map(|stream| HostCall::GetStdio { stream });
-    let others = [HostCall::GetEnvironment, HostCall::GetArguments, HostCall::WallClock, HostCall::MonotonicClock];
-    let random = HostCall::RandomBytes { bytes: 1 };
-    for call in folders.chain(streams).chain(others).chain([random, HostCall::GetContext]) {
+    let folders = (0..).take(set.fs.len() + 1).map(|grant| Call::Fs(FsCall::Preopen { grant: GrantIndex(grant) }));
+    let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr].map(|stream| Call::Stdio(StdioCall::get(stream)));
+    let others = [
+        Call::Env(EnvCall::GetEnvironment),
+        Call::Env(EnvCall::GetArguments),
+        Call::Clock(ClockCall::WallClock),
+        Call::Clock(ClockCall::MonotonicClock),
+    ];
+    let random = Call::Random(RandomCall::RandomBytes { bytes: 1 });
+    for call in folders.chain(streams).chain(others).chain([random, Call::Context(ContextCall::GetContext)]) {
         assert_eq!(read.check(&call), check(set, &call), "{call:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! What an auditor repeats decisions from: the text of a recorded set, and the function and facts of host calls.
 
 use tollgate_audit::Digest;
-use tollgate_capability::{CANONICAL_BYTES_MAX, Decision, Fact, HostCall, RecordedSet};
+use tollgate_capability::{CANONICAL_BYTES_MAX, Call, Decision, Fact, RecordedSet};
 
 use crate::text;
 
@@ -21,13 +21,13 @@ pub fn replay(bytes: &[u8]) {
         assert!(set.len() <= CANONICAL_BYTES_MAX);
         assert_eq!(read.digest(), Digest::of(set.as_bytes()).0);
     }
-    let Ok(call) = HostCall::from_facts(function, &facts) else {
+    let Ok(call) = Call::from_facts(function, &facts) else {
         return;
     };
     assert_eq!(call.function(), function);
     let own = call.facts().0;
     assert_eq!(sorted(&own), sorted(&facts));
-    assert_eq!(HostCall::from_facts(call.function(), &own).as_ref(), Ok(&call));
+    assert_eq!(Call::from_facts(call.function(), &own).as_ref(), Ok(&call));
     if let Some(read) = &set_read {
         let decision = read.check(&call);
         assert_eq!(decision, read.check(&call));

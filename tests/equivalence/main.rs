@@ -22,7 +22,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tollgate::{Caller, Component, Request};
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, Decision, FsCapability, HostCall, OnViolation, Patterns, PrivateSet, check,
+    Access, AccessSet, Call, CapabilitySet, ClockCall, Decision, FsCapability, OnViolation, Patterns, PrivateSet,
+    RandomCall, SocketCall, check,
 };
 use tollgate_workspace::{Lab, guest};
 use tollgate_workspace::{own_main, sealed};
@@ -327,12 +328,12 @@ fn every_loss_is_in_the_table_of_security_md() {
 fn beside_folders_the_kernel_leaves_clocks_and_randomness() {
     let nothing = CapabilitySet::default();
     let denied = [
-        HostCall::WallClock,
-        HostCall::MonotonicClock,
-        HostCall::RandomBytes { bytes: 1 },
-        HostCall::CreateTcpSocket { family: tollgate_capability::AddressFamily::Ipv4 },
-        HostCall::CreateUdpSocket { family: tollgate_capability::AddressFamily::Ipv6 },
-        HostCall::ResolveAddresses { name: "localhost".to_owned() },
+        Call::Clock(ClockCall::WallClock),
+        Call::Clock(ClockCall::MonotonicClock),
+        Call::Random(RandomCall::RandomBytes { bytes: 1 }),
+        Call::Socket(SocketCall::CreateTcpSocket { family: tollgate_capability::AddressFamily::Ipv4 }),
+        Call::Socket(SocketCall::CreateUdpSocket { family: tollgate_capability::AddressFamily::Ipv6 }),
+        Call::Socket(SocketCall::ResolveAddresses { name: "localhost".to_owned() }),
     ];
     assert!(denied.iter().all(|call| matches!(check(&nothing, call), Decision::Deny(_))));
     let probes = ["clocks", "random", "tcp", "tcp6", "udp", "unix", "StatOutside", "ReadOutside"];

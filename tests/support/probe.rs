@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 use tollgate_capability::{
-    Access, CapabilitySet, Carries, FileId, FsPath, GrantIndex, HandleFacts, HostCall, OpenFlags, Reach, Target,
+    Access, Call, CapabilitySet, Carries, FileId, FsCall, FsPath, GrantIndex, HandleFacts, OpenFlags, Reach, Target,
 };
 
 /// The folders of a host that can be granted: some lie in others.
@@ -220,7 +220,7 @@ impl Probe {
 
     /// The calls that the step comes to, with the facts that their decisions rest on. Folders that move are looked through by
     /// who may list them, or by everybody.
-    pub fn calls(&self, set: &CapabilitySet, all_look: bool) -> Vec<HostCall> {
+    pub fn calls(&self, set: &CapabilitySet, all_look: bool) -> Vec<Call> {
         let patterned = |grant: u16| set.fs.get(usize::from(grant)).is_some_and(|fs| !fs.patterns.is_empty());
         let path = FsPath::new(GrantIndex(self.from.grant), "", self.path());
         let (to_grant, to_path) = self.second();
@@ -228,84 +228,96 @@ impl Probe {
         let outside = FsPath::new(GrantIndex(self.from.grant), "", OUT.to_owned());
         let quota = |grant: u16| set.fs.get(usize::from(grant)).map_or(0, |fs| fs.write_quota);
         let (quota_left, to_quota_left) = (quota(self.from.grant), quota(to_grant));
-        let flags = |flags: OpenFlags, target| HostCall::OpenAt {
-            path: path.clone(),
-            flags: OpenFlags { follow: true, ..flags },
-            target,
-            handles_open: 0,
-            quota_left: if flags.create { quota_left } else { 0 },
+        let flags = |flags: OpenFlags, target| {
+            Call::Fs(FsCall::OpenAt {
+                path: path.clone(),
+                flags: OpenFlags { follow: true, ..flags },
+                target,
+                handles_open: 0,
+                quota_left: if flags.create { quota_left } else { 0 },
+            })
         };
         let (read, write) = (OpenFlags { read: true, ..NONE }, OpenFlags { write: true, ..NONE });
         let handle = |flags: OpenFlags| HandleFacts { grant: GrantIndex(self.from.grant), rights: rights(flags) };
-        let written = HostCall::Write { handle: handle(write), bytes: 3, quota_left };
+        let written = Call::Fs(FsCall::Write { handle: handle(write), bytes: 3, quota_left });
         let linked = |inside| if patterned(self.from.grant) { Target::Symlink } else { inside };
         let has =
             |grant: GrantIndex, access| set.fs.get(usize::from(grant.0)).is_some_and(|fs| fs.access.contains(access));
         // No link of a cell leads up; those in a folder are seen by who may list it.
         let reach = |source| {
-            let moves = HostCall::moves_links(source, (&path, false), (&to, false));
+            let moves = FsCall::moves_links(source, (&path, false), (&to, false));
             let sees = matches!(source, Target::Link { .. }) || has(path.grant, Access::List);
             moves.then_some(if sees { Reach::Up(0) } else { Reach::Anywhere })
         };
         // No cell has a policy in it.
         let looks = all_look || has(path.grant, Access::List);
         let carries = Some(if looks { Carries::NoPolicy } else { Carries::Unseen });
-        let renamed = |source, target| HostCall::RenameAt {
-            from: path.clone(),
-            from_linked: false,
-            source,
-            reach: reach(source),
-            carries: carries.filter(|_| matches!(source, Target::Folder { .. })),
-            to: to.clone(),
-            to_linked: false,
-            target,
-            quota_left: to_quota_left,
+        let renamed = |source, target| {
+            Call::Fs(FsCall::RenameAt {
+                from: path.clone(),
+                from_linked: false,
+                source,
+                reach: reach(source),
+                carries: carries.filter(|_| matches!(source, Target::Folder { .. })),
+                to: to.clone(),
+                to_linked: false,
+                target,
+                quota_left: to_quota_left,
+            })
         };
-        let hard = |source| HostCall::LinkAt {
-            from: path.clone(),
-            source,
-            reach: reach(source),
-            to: to.clone(),
-            to_linked: false,
-            quota_left: to_quota_left,
+        let hard = |source| {
+            Call::Fs(FsCall::LinkAt {
+                from: path.clone(),
+                source,
+                reach: reach(source),
+                to: to.clone(),
+                to_linked: false,
+                quota_left: to_quota_left,
+            })
         };
-        let link = |content: &str| HostCall::SymlinkAt {
-            content: content.to_owned(),
-            path: path.clone(),
-            linked: false,
-            quota_left,
+        let link = |content: &str| {
+            Call::Fs(FsCall::SymlinkAt { content: content.to_owned(), path: path.clone(), linked: false, quota_left })
         };
         let create = |flags: OpenFlags| OpenFlags { create: true, ..flags };
         let folder = || flags(OpenFlags { directory: true, ..NONE }, FOLDER);
         let own = path.clone();
         match self.op {
-            Op::Read => vec![flags(read, FILE), HostCall::Read { handle: handle(read) }],
-            Op::FollowLink => vec![flags(read, linked(FILE)), HostCall::Read { handle: handle(read) }],
-            Op::FollowAway => vec![flags(read, linked(Target::Outside)), HostCall::Read { handle: handle(read) }],
+            Op::Read => vec![flags(read, FILE), Call::Fs(FsCall::Read { handle: handle(read) })],
+            Op::FollowLink => vec![flags(read, linked(FILE)), Call::Fs(FsCall::Read { handle: handle(read) })],
+            Op::FollowAway => {
+                vec![flags(read, linked(Target::Outside)), Call::Fs(FsCall::Read { handle: handle(read) })]
+            }
             Op::OpenPipe => vec![flags(read, SPECIAL)],
             Op::Write => vec![flags(write, FILE), written],
             Op::Append => vec![flags(write, FILE), written],
             Op::Truncate => vec![flags(OpenFlags { truncate: true, ..NONE }, FILE)],
             Op::SetSize => {
-                vec![flags(write, FILE), HostCall::SetSize { handle: handle(write), size: 1, growth: 0, quota_left }]
+                vec![
+                    flags(write, FILE),
+                    Call::Fs(FsCall::SetSize { handle: handle(write), size: 1, growth: 0, quota_left }),
+                ]
             }
             Op::Make => vec![flags(create(NONE), Target::Absent)],
-            Op::MakeAndRead => vec![flags(create(read), Target::Absent), HostCall::Read { handle: handle(read) }],
+            Op::MakeAndRead => {
+                vec![flags(create(read), Target::Absent), Call::Fs(FsCall::Read { handle: handle(read) })]
+            }
             Op::MakeAndWrite => vec![flags(create(write), Target::Absent), written],
             Op::OpenFolder => vec![folder()],
-            Op::List => vec![folder(), HostCall::ReadDirectory { handle: list_handle(self.from.grant) }],
-            Op::SetTimesOpen => vec![flags(write, FILE), HostCall::SetTimes { handle: handle(write) }],
-            Op::SyncFile => vec![flags(read, FILE), HostCall::Sync { handle: handle(read) }],
+            Op::List => vec![folder(), Call::Fs(FsCall::ReadDirectory { handle: list_handle(self.from.grant) })],
+            Op::SetTimesOpen => vec![flags(write, FILE), Call::Fs(FsCall::SetTimes { handle: handle(write) })],
+            Op::SyncFile => vec![flags(read, FILE), Call::Fs(FsCall::Sync { handle: handle(read) })],
             // To the gate's effect, flushing a folder is listing it.
-            Op::SyncFolder => vec![HostCall::ReadDirectory { handle: list_handle(self.from.grant) }],
-            Op::Stat => vec![HostCall::StatAt { path: own, target: FILE }],
-            Op::Hash => vec![HostCall::MetadataHashAt { path: own, target: FILE }],
-            Op::ReadLink => vec![HostCall::ReadlinkAt { path: own, target: LINK }],
-            Op::SetTimes => vec![HostCall::SetTimesAt { path: own, target: FILE }],
-            Op::MakeFolder => vec![HostCall::CreateDirectoryAt { path: own, target: Target::Absent, quota_left }],
-            Op::RemoveFolder => vec![HostCall::RemoveDirectoryAt { path: own, linked: false, target: FOLDER }],
-            Op::Unlink => vec![HostCall::UnlinkFileAt { path: own, target: FILE }],
-            Op::UnlinkLink => vec![HostCall::UnlinkFileAt { path: own, target: LINK }],
+            Op::SyncFolder => vec![Call::Fs(FsCall::ReadDirectory { handle: list_handle(self.from.grant) })],
+            Op::Stat => vec![Call::Fs(FsCall::StatAt { path: own, target: FILE })],
+            Op::Hash => vec![Call::Fs(FsCall::MetadataHashAt { path: own, target: FILE })],
+            Op::ReadLink => vec![Call::Fs(FsCall::ReadlinkAt { path: own, target: LINK })],
+            Op::SetTimes => vec![Call::Fs(FsCall::SetTimesAt { path: own, target: FILE })],
+            Op::MakeFolder => {
+                vec![Call::Fs(FsCall::CreateDirectoryAt { path: own, target: Target::Absent, quota_left })]
+            }
+            Op::RemoveFolder => vec![Call::Fs(FsCall::RemoveDirectoryAt { path: own, linked: false, target: FOLDER })],
+            Op::Unlink => vec![Call::Fs(FsCall::UnlinkFileAt { path: own, target: FILE })],
+            Op::UnlinkLink => vec![Call::Fs(FsCall::UnlinkFileAt { path: own, target: LINK })],
             Op::Symlink => vec![link("file.txt")],
             Op::SymlinkOut => vec![link(OUT)],
             Op::RenameFile => vec![renamed(FILE, Target::Absent)],
@@ -314,22 +326,34 @@ impl Probe {
             Op::RenameOnto => vec![renamed(FILE, FILE)],
             Op::LinkFile => vec![hard(FILE)],
             Op::LinkLink => vec![hard(LINK)],
-            Op::StatOutside => vec![HostCall::StatAt { path: outside, target: FILE }],
-            Op::SetTimesOutside => vec![HostCall::SetTimesAt { path: outside, target: FILE }],
+            Op::StatOutside => vec![Call::Fs(FsCall::StatAt { path: outside, target: FILE })],
+            Op::SetTimesOutside => vec![Call::Fs(FsCall::SetTimesAt { path: outside, target: FILE })],
             Op::ReadOutside => {
-                vec![HostCall::OpenAt { path: outside, flags: read, target: FILE, handles_open: 0, quota_left: 0 }]
+                vec![Call::Fs(FsCall::OpenAt {
+                    path: outside,
+                    flags: read,
+                    target: FILE,
+                    handles_open: 0,
+                    quota_left: 0,
+                })]
             }
             Op::WriteOutside => {
-                vec![HostCall::OpenAt { path: outside, flags: write, target: FILE, handles_open: 0, quota_left: 0 }]
+                vec![Call::Fs(FsCall::OpenAt {
+                    path: outside,
+                    flags: write,
+                    target: FILE,
+                    handles_open: 0,
+                    quota_left: 0,
+                })]
             }
-            Op::LinkFromOutside => vec![HostCall::LinkAt {
+            Op::LinkFromOutside => vec![Call::Fs(FsCall::LinkAt {
                 from: outside,
                 source: FILE,
                 reach: None,
                 to,
                 to_linked: false,
                 quota_left: to_quota_left,
-            }],
+            })],
         }
     }
 

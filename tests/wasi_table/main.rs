@@ -13,8 +13,8 @@ use std::{env, fs};
 use serde_json::{Value, json};
 use tollgate::LoadedTool;
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, FsCapability, GrantIndex, HandleFacts, HostCall, OnViolation, Patterns, Record,
-    Stdio,
+    Access, AccessSet, Call, CapabilitySet, FsCall, FsCapability, GrantIndex, HandleFacts, OnViolation, Patterns,
+    Record, RefusedCall, Stdio, StdioCall,
 };
 use tollgate_wasi_proxy::{INTERFACES, OWN_INTERFACE};
 use tollgate_workspace::expect::{Denied, denials};
@@ -63,20 +63,20 @@ fn functions_that_wasi_has_not_settled_are_known() {
 
 #[test]
 fn a_socket_call_is_named_by_its_function() {
-    assert_eq!(HostCall::SocketMethod { function: "its-name" }.function(), "its-name");
+    assert_eq!(Call::Refused(RefusedCall { function: "its-name" }).function(), "its-name");
 }
 
 #[test]
 fn functions_that_are_never_denied_have_the_gates_names() {
     let handle = || HandleFacts { grant: GrantIndex(0), rights: AccessSet::EMPTY };
     let names = [
-        HostCall::Preopen { grant: GrantIndex(0) }.function(),
-        HostCall::Sync { handle: handle() }.function(),
-        HostCall::Read { handle: handle() }.function(),
-        HostCall::ReadDirectory { handle: handle() }.function(),
-        HostCall::Write { handle: handle(), bytes: 0, quota_left: 0 }.function(),
-        HostCall::GetStdio { stream: Stdio::Stdout }.function(),
-        HostCall::GetStdio { stream: Stdio::Stderr }.function(),
+        Call::Fs(FsCall::Preopen { grant: GrantIndex(0) }).function(),
+        Call::Fs(FsCall::Sync { handle: handle() }).function(),
+        Call::Fs(FsCall::Read { handle: handle() }).function(),
+        Call::Fs(FsCall::ReadDirectory { handle: handle() }).function(),
+        Call::Fs(FsCall::Write { handle: handle(), bytes: 0, quota_left: 0 }).function(),
+        Call::Stdio(StdioCall::get(Stdio::Stdout)).function(),
+        Call::Stdio(StdioCall::get(Stdio::Stderr)).function(),
     ];
     let used: BTreeSet<&str> = NEVER_DENIED.iter().map(|(_, gate, _)| *gate).collect();
     assert_eq!(used, BTreeSet::from(names));
@@ -129,7 +129,7 @@ fn writing_to_a_denied_stream_is_denied() {
     let tool = probe_wasi(&mut lab, OnViolation::Deny);
     for stream in [Stdio::Stdout, Stdio::Stderr] {
         let (name, rule) = (stream.as_str(), format!("stdio:{}", stream.as_str()));
-        let write = HostCall::WriteStdio { stream, bytes: 0, left: 0 }.function();
+        let write = Call::Stdio(StdioCall::WriteStdio { stream, bytes: 0, left: 0 }).function();
         let expected = [Denied::not_granted(write, &rule)];
         let answer = lab.denied(&tool, "call", &json!({ "call": name, "text": "x" }).to_string(), &expected);
         assert_eq!(answer, json!({ "err": "Operation not permitted (os error 1)" }));

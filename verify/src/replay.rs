@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 use tollgate_audit::{CallId, Digest, Entry, Fact as RecordedFact, Intent, LeafIndex, Text, Verdict};
-use tollgate_capability::{Decision, Fact, FactsError, HostCall, RecordedSet};
+use tollgate_capability::{Call, Decision, Fact, FactsError, RecordedSet};
 
 /// Most capability sets that are kept at a time: a ledger has one for each tool and grant, of some KiB, and each may
 /// have 16 MiB.
@@ -166,12 +166,12 @@ fn read_set(text: io::Result<Option<String>>, digest: Digest) -> Result<Recorded
 }
 
 /// The call that an intent stands for.
-fn host_call(intent: &Intent<'_>) -> Result<HostCall, Unrepeatable> {
+fn host_call(intent: &Intent<'_>) -> Result<Call, Unrepeatable> {
     if intent.facts.left_out() > 0 {
         return Err(Unrepeatable::FactsLeftOut);
     }
     let facts: Result<Vec<_>, _> = intent.facts.iter().map(|(name, fact)| Ok((name, whole(fact)?))).collect();
-    HostCall::from_facts(whole_text(&intent.function)?, &facts?).map_err(|error| {
+    Call::from_facts(whole_text(&intent.function)?, &facts?).map_err(|error| {
         let is_unknown = matches!(error, FactsError::UnknownFunction { .. });
         if is_unknown { Unrepeatable::FunctionUnknown } else { Unrepeatable::NoSuchCall }
     })

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{Action, AppendError, Durability, Layer, RoomFor};
 use tollgate_capability::{
-    Cap, CapabilitySet, Decision, Denial, DiskCost, Fact, GrantIndex, HostCall, OnViolation, PathFault, RECORDS_MAX,
-    Reason, Record, Rule, check,
+    Call, Cap, CapabilitySet, ClockCall, ContextCall, Decision, Denial, DiskCost, EnvCall, Fact, FsCall, FsPath,
+    FsPlace, GrantIndex, OnViolation, PathFault, RECORDS_MAX, RandomCall, Reason, Record, RefusedCall, Rule,
+    SocketCall, check,
 };
 use tollgate_notary::{CALL_ENTRIES_MAX, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals};
 
@@ -107,7 +108,7 @@ impl Gate {
     /// # Errors
     ///
     /// [`Refused`]: denied, killed, or not recorded. In every case nothing was done.
-    pub fn admit(&mut self, call: HostCall) -> Result<Permit, Refused> {
+    pub fn admit(&mut self, call: Call) -> Result<Permit, Refused> {
         let function = call.function();
         self.count(function);
         let set = Arc::clone(&self.set);
@@ -127,7 +128,7 @@ impl Gate {
     /// # Errors
     ///
     /// As of [`Gate::admit`].
-    pub(crate) fn checked(&mut self, call: HostCall) -> Result<Checked, Refused> {
+    pub(crate) fn checked(&mut self, call: Call) -> Result<Checked, Refused> {
         let permit = self.admit(call)?;
         let (call, intent) = permit.spend().into_parts();
         self.settle_intent(intent, OutcomeTotals { result: "ok", bytes_read: 0, bytes_written: 0, calls: 1 });
@@ -174,7 +175,8 @@ impl Gate {
     /// Records that a permitted call turned out not to be what was permitted.
     fn overruled(&mut self, spent: Spent, rule: impl FnOnce(&str) -> Rule<'_>, reason: Reason) -> Refused {
         let set = Arc::clone(&self.set);
-        let denial = Denial { missing: fs_guest(&set, spent.call()).map_or(Rule::FsAny, rule), reason };
+        let guest = spent.call().fs().and_then(|call| set.fs.get(usize::from(call.place().grant().0)));
+        let denial = Denial { missing: guest.map_or(Rule::FsAny, |fs| rule(&fs.guest)), reason };
         let violation = self.violation(spent.call(), denial);
         let kill = self.kills(spent.call(), denial);
         let Some(intent) = spent.into_intent() else { return refused(violation, kill) };
@@ -193,7 +195,7 @@ impl Gate {
         self.quota_left.get(usize::from(grant.0)).copied().unwrap_or(0)
     }
 
-    fn charge(&mut self, call: &HostCall) {
+    fn charge(&mut self, call: &Call) {
         let Some(DiskCost { grant, bytes, .. }) = call.disk_cost() else { return };
         if let Some(left) = self.quota_left.get_mut(usize::from(grant.0)) {
             *left = left.saturating_sub(bytes);
@@ -214,7 +216,7 @@ impl Gate {
         (self.trail, self.counters)
     }
 
-    fn record_intent(&mut self, call: HostCall, rule: Rule<'_>) -> Result<Permit, Refused> {
+    fn record_intent(&mut self, call: Call, rule: Rule<'_>) -> Result<Permit, Refused> {
         if !call.acquires() && self.set.record == Record::Acquire {
             return Ok(Permit::new(call, None));
         }
@@ -229,14 +231,14 @@ impl Gate {
     }
 
     /// What the record of an allowed call must survive before it takes effect.
-    fn durability(&self, call: &HostCall) -> Durability {
+    fn durability(&self, call: &Call) -> Durability {
         match self.set.durability(call) {
             tollgate_capability::Durability::Pipe => Durability::Pipe,
             tollgate_capability::Durability::Disk => Durability::Disk,
         }
     }
 
-    fn record_denial(&mut self, call: &HostCall, denial: Denial<'_>) -> Refused {
+    fn record_denial(&mut self, call: &Call, denial: Denial<'_>) -> Refused {
         let violation = self.violation(call, denial);
         let kill = self.kills(call, denial);
         let facts = call.facts();
@@ -265,7 +267,7 @@ impl Gate {
         Refused::RecordsFull { function, cap, asked: limit.saturating_sub(left).saturating_add(asked), limit }
     }
 
-    fn violation(&self, call: &HostCall, denial: Denial<'_>) -> Violation {
+    fn violation(&self, call: &Call, denial: Denial<'_>) -> Violation {
         let cap = match denial.missing {
             Rule::Limit(cap) => Some(cap),
             Rule::Fs { .. }
@@ -302,14 +304,33 @@ impl Gate {
     /// A cap always ends the instance, and so does the denial of a function without an error code to give; a path that
     /// means nothing to any kernel never does, nor does a look at what a link names that leads out: whoever walks through
     /// folders looks at every entry, and opens what the look did not refuse.
-    fn kills(&self, call: &HostCall, denial: Denial<'_>) -> bool {
-        let looks = matches!(call, HostCall::StatAt { .. } | HostCall::MetadataHashAt { .. });
+    fn kills(&self, call: &Call, denial: Denial<'_>) -> bool {
+        let looks = matches!(call, Call::Fs(FsCall::StatAt { .. } | FsCall::MetadataHashAt { .. }));
         match (denial.missing, denial.reason) {
             (_, Reason::LinkOutside) if looks => false,
             (_, Reason::Path(PathFault::Empty | PathFault::TooLong)) => false,
             (_, Reason::Exchanged) => true,
             (Rule::Limit(_) | Rule::WallClock | Rule::MonotonicClock | Rule::Random | Rule::Context, _) => true,
-            _by_policy => self.set.on_violation == OnViolation::Kill,
+            (
+                Rule::Fs { .. }
+                | Rule::FsPreopen { .. }
+                | Rule::FsBeneath { .. }
+                | Rule::FsPatterns { .. }
+                | Rule::FsRegular { .. }
+                | Rule::FsQuota { .. }
+                | Rule::FsNoGain { .. }
+                | Rule::FsPolicy { .. }
+                | Rule::FsMounts { .. }
+                | Rule::FsPlace { .. }
+                | Rule::FsSame { .. }
+                | Rule::FsAny
+                | Rule::Empty
+                | Rule::Env
+                | Rule::Args
+                | Rule::Stdio(_)
+                | Rule::Network,
+                _,
+            ) => self.set.on_violation == OnViolation::Kill,
         }
     }
 }
@@ -352,50 +373,34 @@ fn fact_refs<'a>(facts: &'a [(&'static str, Fact<'a>)]) -> Vec<(&'a str, FactRef
     facts.iter().map(|(name, fact)| (*name, fact_ref(fact))).collect()
 }
 
-fn fs_guest<'s>(set: &'s CapabilitySet, call: &HostCall) -> Option<&'s str> {
-    let grant = match call {
-        HostCall::RenameAt { to: path, .. } | HostCall::LinkAt { to: path, .. } => path.grant,
-        HostCall::OpenAt { path, .. }
-        | HostCall::StatAt { path, .. }
-        | HostCall::MetadataHashAt { path, .. }
-        | HostCall::ReadlinkAt { path, .. }
-        | HostCall::SetTimesAt { path, .. }
-        | HostCall::CreateDirectoryAt { path, .. }
-        | HostCall::RemoveDirectoryAt { path, .. }
-        | HostCall::UnlinkFileAt { path, .. }
-        | HostCall::SymlinkAt { path, .. } => path.grant,
-        HostCall::Preopen { grant } => *grant,
-        HostCall::Read { handle }
-        | HostCall::Write { handle, .. }
-        | HostCall::Append { handle, .. }
-        | HostCall::SetSize { handle, .. }
-        | HostCall::SetTimes { handle }
-        | HostCall::Sync { handle }
-        | HostCall::ReadDirectory { handle }
-        | HostCall::Stat { handle }
-        | HostCall::MetadataHash { handle } => handle.grant,
-        HostCall::GetEnvironment
-        | HostCall::GetArguments
-        | HostCall::GetStdio { .. }
-        | HostCall::WriteStdio { .. }
-        | HostCall::WallClock
-        | HostCall::MonotonicClock
-        | HostCall::RandomBytes { .. }
-        | HostCall::InsecureRandomBytes { .. }
-        | HostCall::GetContext
-        | HostCall::CreateTcpSocket { .. }
-        | HostCall::CreateUdpSocket { .. }
-        | HostCall::ResolveAddresses { .. }
-        | HostCall::SocketMethod { .. } => return None,
-    };
-    set.fs.get(usize::from(grant.0)).map(|fs| fs.guest.as_str())
+fn fs_guest<'s>(set: &'s CapabilitySet, call: &FsCall) -> &'s str {
+    set.fs.get(usize::from(call.place().grant().0)).map_or("", |fs| fs.guest.as_str())
 }
 
 /// What a call is about, as the guest would name it.
-fn subject(set: &CapabilitySet, call: &HostCall) -> String {
-    let guest = fs_guest(set, call);
-    let at = |path: &tollgate_capability::FsPath| {
-        let mut text = guest.unwrap_or_default().to_owned();
+fn subject(set: &CapabilitySet, call: &Call) -> String {
+    match call {
+        Call::Fs(call) => fs_subject(fs_guest(set, call), call.place()),
+        Call::Env(EnvCall::GetEnvironment) => "the environment".to_owned(),
+        Call::Env(EnvCall::GetArguments) => "the argument vector".to_owned(),
+        Call::Stdio(call) => call.stream().as_str().to_owned(),
+        Call::Clock(ClockCall::WallClock) => "the wall clock".to_owned(),
+        Call::Clock(ClockCall::MonotonicClock) => "the monotonic clock".to_owned(),
+        Call::Random(RandomCall::RandomBytes { bytes } | RandomCall::InsecureRandomBytes { bytes }) => {
+            format!("{bytes} random bytes")
+        }
+        Call::Context(ContextCall::GetContext) => "the context of the call".to_owned(),
+        Call::Socket(SocketCall::CreateTcpSocket { family }) => format!("a TCP {} socket", family.as_str()),
+        Call::Socket(SocketCall::CreateUdpSocket { family }) => format!("a UDP {} socket", family.as_str()),
+        Call::Socket(SocketCall::ResolveAddresses { name }) => format!("the name `{}`", name.escape_debug()),
+        Call::Refused(call) if call.function.starts_with("wasi:http/") => "an HTTP request".to_owned(),
+        Call::Refused(RefusedCall { .. }) => "a socket".to_owned(),
+    }
+}
+
+fn fs_subject(guest: &str, place: FsPlace<'_>) -> String {
+    let at = |path: &FsPath| {
+        let mut text = guest.to_owned();
         for part in [path.dir.as_str(), path.asked.as_str()] {
             if !part.is_empty() {
                 text.push('/');
@@ -404,40 +409,9 @@ fn subject(set: &CapabilitySet, call: &HostCall) -> String {
         }
         format!("`{}`", text.escape_debug())
     };
-    match call {
-        HostCall::OpenAt { path, .. }
-        | HostCall::StatAt { path, .. }
-        | HostCall::MetadataHashAt { path, .. }
-        | HostCall::ReadlinkAt { path, .. }
-        | HostCall::SetTimesAt { path, .. }
-        | HostCall::CreateDirectoryAt { path, .. }
-        | HostCall::RemoveDirectoryAt { path, .. }
-        | HostCall::UnlinkFileAt { path, .. }
-        | HostCall::SymlinkAt { path, .. } => at(path),
-        HostCall::RenameAt { from, to, .. } | HostCall::LinkAt { from, to, .. } => {
-            format!("`{}` to {}", from.asked.escape_debug(), at(to))
-        }
-        HostCall::Preopen { .. }
-        | HostCall::Read { .. }
-        | HostCall::Write { .. }
-        | HostCall::Append { .. }
-        | HostCall::SetSize { .. }
-        | HostCall::SetTimes { .. }
-        | HostCall::Sync { .. }
-        | HostCall::ReadDirectory { .. }
-        | HostCall::Stat { .. }
-        | HostCall::MetadataHash { .. } => format!("a handle below `{}`", guest.unwrap_or_default()),
-        HostCall::GetEnvironment => "the environment".to_owned(),
-        HostCall::GetArguments => "the argument vector".to_owned(),
-        HostCall::GetStdio { stream } | HostCall::WriteStdio { stream, .. } => stream.as_str().to_owned(),
-        HostCall::WallClock => "the wall clock".to_owned(),
-        HostCall::MonotonicClock => "the monotonic clock".to_owned(),
-        HostCall::RandomBytes { bytes } | HostCall::InsecureRandomBytes { bytes } => format!("{bytes} random bytes"),
-        HostCall::GetContext => "the context of the call".to_owned(),
-        HostCall::CreateTcpSocket { family } => format!("a TCP {} socket", family.as_str()),
-        HostCall::CreateUdpSocket { family } => format!("a UDP {} socket", family.as_str()),
-        HostCall::ResolveAddresses { name } => format!("the name `{}`", name.escape_debug()),
-        HostCall::SocketMethod { function } if function.starts_with("wasi:http/") => "an HTTP request".to_owned(),
-        HostCall::SocketMethod { .. } => "a socket".to_owned(),
+    match place {
+        FsPlace::Path(path) => at(path),
+        FsPlace::Names { from, to } => format!("`{}` to {}", from.asked.escape_debug(), at(to)),
+        FsPlace::Handle(_) => format!("a handle below `{guest}`"),
     }
 }

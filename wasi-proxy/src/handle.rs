@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, GrantIndex, HandleFacts, HostCall, Stdio};
+use tollgate_capability::{Access, AccessSet, Call, FsCall, GrantIndex, HandleFacts, Stdio};
 use tollgate_notary::IntentId;
 use wasmtime::component::ResourceTableError;
 
@@ -53,7 +53,7 @@ impl Handle {
     pub(crate) fn checked(
         &self,
         gate: &mut Gate,
-        call: impl FnOnce(HandleFacts, u64) -> HostCall,
+        call: impl FnOnce(HandleFacts, u64) -> Call,
     ) -> Result<OnHandle<Checked>, Unfit> {
         let call = self.call(gate, call)?;
         let proof = gate.checked(call)?;
@@ -64,7 +64,7 @@ impl Handle {
     pub(crate) fn admit(
         &self,
         gate: &mut Gate,
-        call: impl FnOnce(HandleFacts, u64) -> HostCall,
+        call: impl FnOnce(HandleFacts, u64) -> Call,
     ) -> Result<OnHandle<Permit>, Unfit> {
         let call = self.call(gate, call)?;
         let proof = gate.admit(call)?;
@@ -73,7 +73,7 @@ impl Handle {
 
     /// The call on this handle, unless it is one that no grant mends: the folder's grant has the right, and the handle was not
     /// opened for it.
-    fn call(&self, gate: &mut Gate, call: impl FnOnce(HandleFacts, u64) -> HostCall) -> Result<HostCall, Unfit> {
+    fn call(&self, gate: &mut Gate, call: impl FnOnce(HandleFacts, u64) -> Call) -> Result<Call, Unfit> {
         let facts = HandleFacts { grant: self.grant, rights: self.rights };
         let call = call(facts, gate.quota_left(self.grant));
         let Some((access, errno)) = opened_for(&call) else { return Ok(call) };
@@ -103,12 +103,12 @@ impl From<Refused> for Unfit {
 
 /// What a handle must have been opened for that is acted on like this, and Linux's error for one that was not.
 #[allow(clippy::wildcard_enum_match_arm, reason = "any other call does not rest on what its handle was opened for")]
-fn opened_for(call: &HostCall) -> Option<(Access, Errno)> {
+fn opened_for(call: &Call) -> Option<(Access, Errno)> {
     match call {
-        HostCall::Read { .. } => Some((Access::Read, Errno::BADF)),
-        HostCall::Write { .. } | HostCall::Append { .. } => Some((Access::Write, Errno::BADF)),
-        HostCall::SetSize { .. } => Some((Access::Write, Errno::INVAL)),
-        HostCall::ReadDirectory { .. } => Some((Access::List, Errno::NOTDIR)),
+        Call::Fs(FsCall::Read { .. }) => Some((Access::Read, Errno::BADF)),
+        Call::Fs(FsCall::Write { .. } | FsCall::Append { .. }) => Some((Access::Write, Errno::BADF)),
+        Call::Fs(FsCall::SetSize { .. }) => Some((Access::Write, Errno::INVAL)),
+        Call::Fs(FsCall::ReadDirectory { .. }) => Some((Access::List, Errno::NOTDIR)),
         _ => None,
     }
 }

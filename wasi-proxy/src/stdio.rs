@@ -1,6 +1,6 @@
 //! The guest's standard output: captured in memory. Never the host's own.
 
-use tollgate_capability::{HostCall, Stdio};
+use tollgate_capability::{Call, Stdio, StdioCall};
 
 use crate::gate::{Checked, Failed};
 
@@ -22,7 +22,9 @@ impl Captured {
 
     /// Captures what a write was allowed.
     pub(crate) fn write(&mut self, proof: Checked, bytes: &[u8]) -> Result<(), Failed> {
-        let HostCall::WriteStdio { stream, bytes: allowed, .. } = proof.call() else { return Err(Failed::Broken) };
+        let Call::Stdio(StdioCall::WriteStdio { stream, bytes: allowed, .. }) = proof.call() else {
+            return Err(Failed::Broken);
+        };
         if bytes.len() as u64 > *allowed {
             return Err(Failed::Broken);
         }

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AccessSet, AddressFamily, CapabilitySet, Carries, ClockMode, FileId, FsCapability, FsPath, GrantIndex,
-    HandleFacts, HostCall, OpenFlags, Patterns, RandomMode, Reach, SOCKET_METHODS, Stdio, StdioSet, Target,
+    Access, AccessSet, AddressFamily, Call, CapabilitySet, Carries, ClockCall, ClockMode, ContextCall, EnvCall, FileId,
+    FsCall, FsCapability, FsPath, GrantIndex, HandleFacts, OpenFlags, Patterns, RandomCall, RandomMode, Reach,
+    RefusedCall, SOCKET_METHODS, SocketCall, Stdio, StdioCall, StdioSet, Target,
 };
 
 pub(crate) fn set() -> impl Strategy<Value = CapabilitySet> {
@@ -114,37 +115,45 @@ pub(crate) fn handle() -> impl Strategy<Value = HandleFacts> {
     (grant(), access()).prop_map(|(grant, rights)| HandleFacts { grant, rights })
 }
 
-pub(crate) fn call() -> impl Strategy<Value = HostCall> {
+pub(crate) fn call() -> impl Strategy<Value = Call> {
     prop_oneof![4 => path_call(), 3 => two_path_call(), 3 => handle_call(), 2 => other_call()]
 }
 
-pub(crate) fn path_call() -> impl Strategy<Value = HostCall> {
+pub(crate) fn path_call() -> impl Strategy<Value = Call> {
     (0_u8..9, fs_path(), target(), flags(), small_or_any(0..80), quota_left()).prop_map(
         |(kind, path, target, flags, handles_open, quota_left)| match kind {
-            0 => HostCall::StatAt { path, target },
-            1 => HostCall::MetadataHashAt { path, target },
-            2 => HostCall::ReadlinkAt { path, target },
-            3 => HostCall::SetTimesAt { path, target },
-            4 => HostCall::CreateDirectoryAt { path, target, quota_left },
-            5 => HostCall::RemoveDirectoryAt { path, linked: flags.follow, target },
-            6 => HostCall::UnlinkFileAt { path, target },
+            0 => Call::Fs(FsCall::StatAt { path, target }),
+            1 => Call::Fs(FsCall::MetadataHashAt { path, target }),
+            2 => Call::Fs(FsCall::ReadlinkAt { path, target }),
+            3 => Call::Fs(FsCall::SetTimesAt { path, target }),
+            4 => Call::Fs(FsCall::CreateDirectoryAt { path, target, quota_left }),
+            5 => Call::Fs(FsCall::RemoveDirectoryAt { path, linked: flags.follow, target }),
+            6 => Call::Fs(FsCall::UnlinkFileAt { path, target }),
             _often => {
                 let quota_left = if flags.create { quota_left } else { 0 };
-                HostCall::OpenAt { path, flags, target, handles_open, quota_left }
+                Call::Fs(FsCall::OpenAt { path, flags, target, handles_open, quota_left })
             }
         },
     )
 }
 
-pub(crate) fn two_path_call() -> impl Strategy<Value = HostCall> {
+pub(crate) fn two_path_call() -> impl Strategy<Value = Call> {
     let old = (fs_path(), seldom(), target(), reach(), carries());
     (0_u8..3, old, fs_path(), seldom(), target(), quota_left()).prop_map(
         |(kind, (from, from_linked, source, reach, carries), to, to_linked, target, quota_left)| match kind {
-            0 => HostCall::LinkAt { from, source, reach, to, to_linked, quota_left },
-            1 => HostCall::SymlinkAt { content: from.asked, path: to, linked: to_linked, quota_left },
-            _often => {
-                HostCall::RenameAt { from, from_linked, source, reach, carries, to, to_linked, target, quota_left }
-            }
+            0 => Call::Fs(FsCall::LinkAt { from, source, reach, to, to_linked, quota_left }),
+            1 => Call::Fs(FsCall::SymlinkAt { content: from.asked, path: to, linked: to_linked, quota_left }),
+            _often => Call::Fs(FsCall::RenameAt {
+                from,
+                from_linked,
+                source,
+                reach,
+                carries,
+                to,
+                to_linked,
+                target,
+                quota_left,
+            }),
         },
     )
 }
@@ -171,42 +180,42 @@ fn quota_left() -> impl Strategy<Value = u64> {
     prop_oneof![4 => Just(1 << 20), 2 => Just(0), 2 => 4_000_u64..5_000]
 }
 
-pub(crate) fn handle_call() -> impl Strategy<Value = HostCall> {
+pub(crate) fn handle_call() -> impl Strategy<Value = Call> {
     (0_u8..10, handle(), small_or_any(0..9), small_or_any(0..9)).prop_map(
         |(kind, handle, bytes, quota_left)| match kind {
-            0 => HostCall::Read { handle },
-            1 => HostCall::Write { handle, bytes, quota_left },
-            2 => HostCall::Append { handle, quota_left },
-            3 => HostCall::SetSize { handle, size: 1, growth: bytes, quota_left },
-            4 => HostCall::SetTimes { handle },
-            5 => HostCall::Sync { handle },
-            6 => HostCall::ReadDirectory { handle },
-            7 => HostCall::Stat { handle },
-            8 => HostCall::MetadataHash { handle },
-            _last => HostCall::Preopen { grant: handle.grant },
+            0 => Call::Fs(FsCall::Read { handle }),
+            1 => Call::Fs(FsCall::Write { handle, bytes, quota_left }),
+            2 => Call::Fs(FsCall::Append { handle, quota_left }),
+            3 => Call::Fs(FsCall::SetSize { handle, size: 1, growth: bytes, quota_left }),
+            4 => Call::Fs(FsCall::SetTimes { handle }),
+            5 => Call::Fs(FsCall::Sync { handle }),
+            6 => Call::Fs(FsCall::ReadDirectory { handle }),
+            7 => Call::Fs(FsCall::Stat { handle }),
+            8 => Call::Fs(FsCall::MetadataHash { handle }),
+            _last => Call::Fs(FsCall::Preopen { grant: handle.grant }),
         },
     )
 }
 
-pub(crate) fn other_call() -> impl Strategy<Value = HostCall> {
+pub(crate) fn other_call() -> impl Strategy<Value = Call> {
     let streams = [Stdio::Stdin, Stdio::Stdout, Stdio::Stderr];
     let family = proptest::sample::select(vec![AddressFamily::Ipv4, AddressFamily::Ipv6]);
     let method = proptest::sample::select(SOCKET_METHODS.to_vec());
     let drawn = (0_u8..16, small_or_any(0..128), proptest::sample::select(streams.to_vec()), family, method, ".{0,8}");
     drawn.prop_map(|(kind, bytes, stream, family, function, name)| match kind {
-        0 => HostCall::GetEnvironment,
-        1 => HostCall::GetArguments,
-        2 | 3 => HostCall::GetStdio { stream },
-        4 => HostCall::WallClock,
-        5 => HostCall::MonotonicClock,
-        6 | 7 => HostCall::RandomBytes { bytes },
-        8 => HostCall::InsecureRandomBytes { bytes },
-        9 => HostCall::CreateTcpSocket { family },
-        10 => HostCall::CreateUdpSocket { family },
-        11 => HostCall::ResolveAddresses { name },
-        12 => HostCall::GetContext,
-        13 => HostCall::WriteStdio { stream, bytes, left: 64 },
-        _last => HostCall::SocketMethod { function },
+        0 => Call::Env(EnvCall::GetEnvironment),
+        1 => Call::Env(EnvCall::GetArguments),
+        2 | 3 => Call::Stdio(StdioCall::get(stream)),
+        4 => Call::Clock(ClockCall::WallClock),
+        5 => Call::Clock(ClockCall::MonotonicClock),
+        6 | 7 => Call::Random(RandomCall::RandomBytes { bytes }),
+        8 => Call::Random(RandomCall::InsecureRandomBytes { bytes }),
+        9 => Call::Socket(SocketCall::CreateTcpSocket { family }),
+        10 => Call::Socket(SocketCall::CreateUdpSocket { family }),
+        11 => Call::Socket(SocketCall::ResolveAddresses { name }),
+        12 => Call::Context(ContextCall::GetContext),
+        13 => Call::Stdio(StdioCall::WriteStdio { stream, bytes, left: 64 }),
+        _last => Call::Refused(RefusedCall { function }),
     })
 }
 

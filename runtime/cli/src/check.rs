@@ -6,7 +6,8 @@ use std::sync::Arc;
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_capability::{
-    Access, AddressFamily, CapabilitySet, Decision, FsPath, GrantIndex, HostCall, OpenFlags, Stdio, check as decide,
+    Access, AddressFamily, Call, CapabilitySet, ClockCall, ContextCall, Decision, EnvCall, FsCall, FsPath, GrantIndex,
+    OpenFlags, RandomCall, SocketCall, Stdio, StdioCall, check as decide,
 };
 use tollgate_wasi_proxy::Preview;
 
@@ -97,7 +98,7 @@ fn not_granted(error: &CheckError, json: bool) -> Result<Exit, Failure> {
     Ok(Exit::Violation)
 }
 
-fn call(set: &Arc<CapabilitySet>, asked: &CheckCall) -> Result<HostCall, CheckError> {
+fn call(set: &Arc<CapabilitySet>, asked: &CheckCall) -> Result<Call, CheckError> {
     Ok(match asked {
         CheckCall::Read { path } => open(set, path, OpenFlags { read: true, follow: true, ..OpenFlags::default() })?,
         CheckCall::Write { path } => open(set, path, OpenFlags { write: true, follow: true, ..OpenFlags::default() })?,
@@ -111,29 +112,29 @@ fn call(set: &Arc<CapabilitySet>, asked: &CheckCall) -> Result<HostCall, CheckEr
         CheckCall::Delete { path } => {
             let (path, asked) = (located(set, path)?, path);
             let target = Preview::of(set).name(&path).map_err(|source| unseen(asked, source))?;
-            HostCall::UnlinkFileAt { path, target }
+            Call::Fs(FsCall::UnlinkFileAt { path, target })
         }
         CheckCall::Stat { path } => {
             let (path, asked) = (located(set, path)?, path);
             let target = Preview::of(set).target(&path, true).map_err(|source| unseen(asked, source))?;
-            HostCall::StatAt { path, target }
+            Call::Fs(FsCall::StatAt { path, target })
         }
-        CheckCall::Env => HostCall::GetEnvironment,
-        CheckCall::Args => HostCall::GetArguments,
-        CheckCall::Random { bytes } => HostCall::RandomBytes { bytes: *bytes },
-        CheckCall::WallClock => HostCall::WallClock,
-        CheckCall::MonotonicClock => HostCall::MonotonicClock,
-        CheckCall::Context => HostCall::GetContext,
+        CheckCall::Env => Call::Env(EnvCall::GetEnvironment),
+        CheckCall::Args => Call::Env(EnvCall::GetArguments),
+        CheckCall::Random { bytes } => Call::Random(RandomCall::RandomBytes { bytes: *bytes }),
+        CheckCall::WallClock => Call::Clock(ClockCall::WallClock),
+        CheckCall::MonotonicClock => Call::Clock(ClockCall::MonotonicClock),
+        CheckCall::Context => Call::Context(ContextCall::GetContext),
         CheckCall::Stdio { stream } => match stdio(stream) {
-            Stdio::Stdin => HostCall::GetStdio { stream: Stdio::Stdin },
+            Stdio::Stdin => Call::Stdio(StdioCall::get(Stdio::Stdin)),
             // Any tool may have the stream; what is judged is a write.
             stream @ (Stdio::Stdout | Stdio::Stderr) => {
-                HostCall::WriteStdio { stream, bytes: 1, left: set.limits.stdio }
+                Call::Stdio(StdioCall::WriteStdio { stream, bytes: 1, left: set.limits.stdio })
             }
         },
-        CheckCall::Tcp => HostCall::CreateTcpSocket { family: AddressFamily::Ipv4 },
-        CheckCall::Udp => HostCall::CreateUdpSocket { family: AddressFamily::Ipv4 },
-        CheckCall::Resolve { name } => HostCall::ResolveAddresses { name: name.clone() },
+        CheckCall::Tcp => Call::Socket(SocketCall::CreateTcpSocket { family: AddressFamily::Ipv4 }),
+        CheckCall::Udp => Call::Socket(SocketCall::CreateUdpSocket { family: AddressFamily::Ipv4 }),
+        CheckCall::Resolve { name } => Call::Socket(SocketCall::ResolveAddresses { name: name.clone() }),
     })
 }
 
@@ -145,12 +146,12 @@ fn stdio(stream: &str) -> Stdio {
     }
 }
 
-fn open(set: &Arc<CapabilitySet>, asked: &str, flags: OpenFlags) -> Result<HostCall, CheckError> {
+fn open(set: &Arc<CapabilitySet>, asked: &str, flags: OpenFlags) -> Result<Call, CheckError> {
     let path = located(set, asked)?;
     let target = Preview::of(set).target(&path, flags.follow).map_err(|source| unseen(asked, source))?;
     let quota = set.fs.get(usize::from(path.grant.0)).map_or(0, |fs| fs.write_quota);
     let quota_left = if flags.create { quota } else { 0 };
-    Ok(HostCall::OpenAt { path, flags, target, handles_open: 0, quota_left })
+    Ok(Call::Fs(FsCall::OpenAt { path, flags, target, handles_open: 0, quota_left }))
 }
 
 fn unseen(path: &str, source: io::Error) -> CheckError {

@@ -4,7 +4,9 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawMode, RenameFlags, ResolveFlags, Timestamps, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::{CapabilitySet, Ending, FileId, FsCapability, FsPath, HostCall, OpenFlags, Reach, Target};
+use tollgate_capability::{
+    Call, CapabilitySet, Ending, FileId, FsCall, FsCapability, FsPath, OpenFlags, Reach, Target,
+};
 
 use super::by_other_calls;
 use super::exchange::{Decided, folder_stayed};
@@ -22,7 +24,7 @@ use crate::gate::{Failed, Performed, Permit, WayOut};
 /// says which folder it was, another one that stands there by now is `ESTALE`.
 pub(crate) fn open_preopen(permit: Permit, set: &CapabilitySet) -> Performed<std::fs::File> {
     permit.perform(|call| {
-        let HostCall::Preopen { grant } = call else { return Err(Failed::Broken) };
+        let Call::Fs(FsCall::Preopen { grant }) = call else { return Err(Failed::Broken) };
         open_folder(set.fs.get(usize::from(grant.0)).ok_or(Failed::Broken)?)
     })
 }
@@ -53,7 +55,7 @@ pub(crate) enum Opened {
 /// Opens what an `open-at` decided on: nothing is created, cut or read before that is certain.
 pub(crate) fn open(permit: Permit, roots: &Roots) -> Performed<Opened> {
     permit.perform(|call| {
-        let HostCall::OpenAt { path, flags, target, .. } = call else { return Err(Failed::Broken) };
+        let Call::Fs(FsCall::OpenAt { path, flags, target, .. }) = call else { return Err(Failed::Broken) };
         let root = roots.of(path)?;
         let opened = opened(root, path, *flags, *target);
         opened.map_err(|errno| root.failed(errno, path.resolved().unwrap_or_default()))
@@ -139,7 +141,20 @@ fn same(decided: Target, opened: Target) -> bool {
     match (decided, opened) {
         (Target::File { id: decided, .. }, Target::File { id: opened, .. })
         | (Target::Folder { id: decided }, Target::Folder { id: opened }) => decided == opened,
-        _kinds_differ => false,
+        (
+            Target::File { .. }
+            | Target::Folder { .. }
+            | Target::Absent
+            | Target::Link { .. }
+            | Target::Symlink
+            | Target::Special { .. }
+            | Target::Outside
+            | Target::Mount
+            | Target::Pseudo
+            | Target::Policy
+            | Target::Unknown,
+            _,
+        ) => false,
     }
 }
 
@@ -173,18 +188,18 @@ const ANY_WAY: bool = true;
 #[allow(clippy::wildcard_enum_match_arm, reason = "an effect knows its own calls, and refuses every other")]
 pub(crate) fn change(permit: Permit, roots: &Roots) -> Performed<()> {
     permit.perform(|call| match call {
-        HostCall::CreateDirectoryAt { path, .. } => {
+        Call::Fs(FsCall::CreateDirectoryAt { path, .. }) => {
             no_dot(roots, path, Errno::EXIST)?;
             let Place { folder, name, .. } = Place::of_new(roots.of(path)?, path, ANY_WAY)?;
             Ok(rustix::fs::mkdirat(folder, name, Mode::from_raw_mode(NEW_FOLDER_MODE))?)
         }
-        HostCall::RemoveDirectoryAt { path, linked, target } => remove_folder(roots, path, *linked, *target),
-        HostCall::UnlinkFileAt { path, target } => unlink(roots, path, *target),
-        HostCall::SymlinkAt { content, path, linked, .. } => symlink(roots, content, path, *linked),
-        HostCall::RenameAt { from, from_linked, source, reach, to, to_linked, target, .. } => {
+        Call::Fs(FsCall::RemoveDirectoryAt { path, linked, target }) => remove_folder(roots, path, *linked, *target),
+        Call::Fs(FsCall::UnlinkFileAt { path, target }) => unlink(roots, path, *target),
+        Call::Fs(FsCall::SymlinkAt { content, path, linked, .. }) => symlink(roots, content, path, *linked),
+        Call::Fs(FsCall::RenameAt { from, from_linked, source, reach, to, to_linked, target, .. }) => {
             rename(roots, (from, *from_linked, *source), *reach, (to, *to_linked, *target))
         }
-        HostCall::LinkAt { from, source, reach, to, to_linked, .. } => {
+        Call::Fs(FsCall::LinkAt { from, source, reach, to, to_linked, .. }) => {
             hard_link(roots, (from, *source), *reach, (to, *to_linked))
         }
         _other_effect => Err(Failed::Broken),
@@ -320,7 +335,7 @@ fn no_file_as_folder(path: &FsPath, target: Target) -> Result<(), Failed> {
 /// `readlinkat`; an absolute text is withheld, since it would tell host paths.
 pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
     permit.perform(|call| {
-        let HostCall::ReadlinkAt { path, .. } = call else { return Err(Failed::Broken) };
+        let Call::Fs(FsCall::ReadlinkAt { path, .. }) = call else { return Err(Failed::Broken) };
         if path.folder_only() {
             is_folder(roots, path)?;
             return Err(Errno::INVAL.into());
@@ -336,7 +351,7 @@ pub(crate) fn read_link(permit: Permit, roots: &Roots) -> Performed<String> {
 /// do so through open files alone, never by a path. A symbolic link cannot be opened, and keeps its times.
 pub(crate) fn set_times(permit: Permit, probed: Result<OwnedFd, Errno>, times: &Timestamps) -> Performed<()> {
     permit.perform(|call| {
-        let HostCall::SetTimesAt { target, .. } = call else { return Err(Failed::Broken) };
+        let Call::Fs(FsCall::SetTimesAt { target, .. }) = call else { return Err(Failed::Broken) };
         let probed = probed?;
         let (Target::File { .. } | Target::Folder { .. }) = target else { return Err(Errno::NOTSUP.into()) };
         if !same(*target, target_of(&probed)) {

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags, ResolveFlags, Timestamps, openat2};
 use rustix::io::{Errno, ReadWriteFlags, pread, pwrite, pwritev2};
-use tollgate_capability::HostCall;
+use tollgate_capability::{Call, FsCall};
 
 use crate::gate::{Checked, Failed, Performed, Permit};
 use crate::handle::OnHandle;
@@ -17,7 +17,7 @@ pub(crate) const READ_BYTES_MAX: usize = 64 << 10;
 /// Reads up to `size` bytes at `offset`; fewer than asked are no end of the file, none are.
 pub(crate) fn read_at(on: OnHandle<Checked>, size: usize, offset: u64) -> Result<Vec<u8>, Failed> {
     let (proof, file) = on.into_parts();
-    let HostCall::Read { .. } = proof.call() else { return Err(Failed::Broken) };
+    let Call::Fs(FsCall::Read { .. }) = proof.call() else { return Err(Failed::Broken) };
     let mut bytes = Vec::with_capacity(size.min(READ_BYTES_MAX));
     loop {
         match pread(&*file, rustix::buffer::spare_capacity(&mut bytes), offset) {
@@ -31,7 +31,7 @@ pub(crate) fn read_at(on: OnHandle<Checked>, size: usize, offset: u64) -> Result
 /// Writes all of `bytes` at `offset`, or at the end of the file; never more than the call was allowed.
 pub(crate) fn write(on: OnHandle<Checked>, bytes: &[u8], offset: Option<u64>) -> Result<u64, Failed> {
     let (proof, file) = on.into_parts();
-    let HostCall::Write { bytes: allowed, .. } = proof.call() else { return Err(Failed::Broken) };
+    let Call::Fs(FsCall::Write { bytes: allowed, .. }) = proof.call() else { return Err(Failed::Broken) };
     if bytes.len() as u64 > *allowed {
         return Err(Failed::Broken);
     }
@@ -64,7 +64,7 @@ fn write_all(mut rest: &[u8], mut write: impl FnMut(&[u8], u64) -> Result<usize,
 pub(crate) fn set_size(on: OnHandle<Permit>) -> Performed<()> {
     let (permit, file) = on.into_parts();
     permit.perform(|call| {
-        let HostCall::SetSize { size, .. } = call else { return Err(Failed::Broken) };
+        let Call::Fs(FsCall::SetSize { size, .. }) = call else { return Err(Failed::Broken) };
         Ok(rustix::fs::ftruncate(&*file, *size)?)
     })
 }
@@ -84,7 +84,7 @@ pub(crate) enum Kind {
 pub(crate) fn set_open_times(on: OnHandle<Permit>, kind: Kind, times: &Timestamps) -> Performed<()> {
     let (permit, file) = on.into_parts();
     permit.perform(|call| {
-        let HostCall::SetTimes { .. } = call else { return Err(Failed::Broken) };
+        let Call::Fs(FsCall::SetTimes { .. }) = call else { return Err(Failed::Broken) };
         match kind {
             Kind::File => Ok(rustix::fs::futimens(&*file, times)?),
             Kind::Listed => Ok(rustix::fs::futimens(opened_anew(&file)?, times)?),
@@ -110,14 +110,14 @@ pub(crate) enum Flush {
 /// Flushes a file.
 pub(crate) fn sync(on: OnHandle<Checked>, flush: Flush) -> Result<(), Failed> {
     let (proof, file) = on.into_parts();
-    let HostCall::Sync { .. } = proof.call() else { return Err(Failed::Broken) };
+    let Call::Fs(FsCall::Sync { .. }) = proof.call() else { return Err(Failed::Broken) };
     flushed(&*file, flush)
 }
 
 /// Flushes a folder, which is open as a place only: it is opened anew to be flushed.
 pub(crate) fn sync_folder(on: OnHandle<Checked>, flush: Flush) -> Result<(), Failed> {
     let (proof, folder) = on.into_parts();
-    let HostCall::Sync { .. } = proof.call() else { return Err(Failed::Broken) };
+    let Call::Fs(FsCall::Sync { .. }) = proof.call() else { return Err(Failed::Broken) };
     flushed(opened_anew(&folder)?, flush)
 }
 

@@ -6,7 +6,7 @@ use std::vec;
 
 use rustix::fs::{FileType, Mode, OFlags, RawDir, RawDirEntry, ResolveFlags, fstat, openat2};
 use rustix::io::Errno;
-use tollgate_capability::HostCall;
+use tollgate_capability::{Call, FsCall};
 use wasmtime_wasi::p2::bindings::filesystem::types::DirectoryEntry;
 
 use super::stat::kind;
@@ -40,7 +40,7 @@ const PAGE_ENTRIES: usize = 256;
 /// Opens the folder of a handle anew, since it may be open as a place only, and reads the first page.
 pub(crate) fn list(on: OnHandle<Checked>) -> Result<Listing, Failed> {
     let (proof, folder) = on.into_parts();
-    let HostCall::ReadDirectory { .. } = proof.call() else { return Err(Failed::Broken) };
+    let Call::Fs(FsCall::ReadDirectory { .. }) = proof.call() else { return Err(Failed::Broken) };
     let oflags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let folder = openat2(&*folder, ".", oflags, Mode::empty(), ResolveFlags::BENEATH)?;
     let mut listing = Listing { folder, page: Vec::new().into_iter(), ended: false };
@@ -62,7 +62,7 @@ impl Listing {
     /// Reads the next page.
     pub(crate) fn turn(&mut self, on: OnHandle<Checked>) -> Result<(), Failed> {
         let (proof, _folder) = on.into_parts();
-        let HostCall::ReadDirectory { .. } = proof.call() else { return Err(Failed::Broken) };
+        let Call::Fs(FsCall::ReadDirectory { .. }) = proof.call() else { return Err(Failed::Broken) };
         Ok(self.read_page()?)
     }
 

@@ -10,7 +10,7 @@ use std::time::Instant;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2};
 use rustix::io::Errno;
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, Carries, FileId, FsCapability, FsPath, GrantIndex, HostCall, POLICY_NAME, Reach,
+    Access, AccessSet, CapabilitySet, Carries, FileId, FsCall, FsCapability, FsPath, GrantIndex, POLICY_NAME, Reach,
     Target,
 };
 
@@ -84,7 +84,7 @@ impl Roots {
     pub(crate) fn reach_of_move(&self, (from, old): (&FsPath, &Name), (to, new): (&FsPath, &Name)) -> Option<Reach> {
         let may = |path: &FsPath, access| self.access(path).contains(access);
         let source = old.found.target;
-        let moves = HostCall::moves_links(source, (from, old.linked), (to, new.linked));
+        let moves = FsCall::moves_links(source, (from, old.linked), (to, new.linked));
         if !moves || !may(from, Access::Delete) || !may(to, Access::Create) {
             return None;
         }

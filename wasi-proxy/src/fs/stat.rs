@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{FileType, Stat, fstat};
 use rustix::io::Errno;
-use tollgate_capability::{COARSE_CLOCK_NS, ClockMode, HostCall};
+use tollgate_capability::{COARSE_CLOCK_NS, Call, ClockMode, FsCall};
 use wasmtime_wasi::p2::bindings::clocks::wall_clock::Datetime;
 use wasmtime_wasi::p2::bindings::filesystem::types::{DescriptorStat, DescriptorType};
 
@@ -19,7 +19,7 @@ pub(crate) fn stat_at(
     clock: Option<ClockMode>,
 ) -> Performed<DescriptorStat> {
     permit.perform(|call| {
-        let HostCall::StatAt { .. } = call else { return Err(Failed::Broken) };
+        let Call::Fs(FsCall::StatAt { .. }) = call else { return Err(Failed::Broken) };
         told(probed?, clock)
     })
 }
@@ -27,7 +27,7 @@ pub(crate) fn stat_at(
 /// `fstat` of a handle.
 pub(crate) fn stat(on: OnHandle<Checked>, clock: Option<ClockMode>) -> Result<DescriptorStat, Failed> {
     let (proof, file) = on.into_parts();
-    let HostCall::Stat { .. } = proof.call() else { return Err(Failed::Broken) };
+    let Call::Fs(FsCall::Stat { .. }) = proof.call() else { return Err(Failed::Broken) };
     told(&*file, clock)
 }
 

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
 use tollgate_capability::{
-    Access, AccessSet, CapabilitySet, FsCapability, FsPath, GrantIndex, HandleFacts, HostCall, OnViolation, OpenFlags,
-    Patterns, Reason, Target,
+    Access, AccessSet, Call, CapabilitySet, FsCall, FsCapability, FsPath, GrantIndex, HandleFacts, OnViolation,
+    OpenFlags, Patterns, Reason, Target,
 };
 use tollgate_notary::{CallTrail, Room};
 
@@ -61,7 +61,7 @@ impl Scene {
         };
         let set = Arc::new(CapabilitySet { fs: vec![fs], on_violation: OnViolation::Deny, ..CapabilitySet::default() });
         let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Forgets), start(ROOM)));
-        let permit = gate.admit(HostCall::Preopen { grant: GRANT }).unwrap();
+        let permit = gate.admit(Call::Fs(FsCall::Preopen { grant: GRANT })).unwrap();
         let root = open_preopen(permit, &set).result.unwrap();
         let mut roots = Roots::new(&set, Instant::now() + Duration::from_secs(600));
         roots.opened(GRANT, &Arc::new(root));
@@ -69,20 +69,26 @@ impl Scene {
     }
 
     /// Every call by path, each allowed, as it would be decided on what stands there.
-    fn path_calls(&self) -> Vec<HostCall> {
+    fn path_calls(&self) -> Vec<Call> {
         let path = |asked: &str| FsPath::new(GRANT, "", asked.to_owned());
         let target = |asked: &str| self.roots.look(&path(asked), false).unwrap().target;
         let flags = OpenFlags { write: true, truncate: true, ..OpenFlags::default() };
         vec![
-            HostCall::Preopen { grant: GRANT },
-            HostCall::OpenAt { path: path("a.txt"), flags, target: target("a.txt"), handles_open: 0, quota_left: 0 },
-            HostCall::StatAt { path: path("a.txt"), target: target("a.txt") },
-            HostCall::ReadlinkAt { path: path("link"), target: target("link") },
-            HostCall::SetTimesAt { path: path("a.txt"), target: target("a.txt") },
-            HostCall::CreateDirectoryAt { path: path("new"), target: Target::Absent, quota_left: QUOTA },
-            HostCall::RemoveDirectoryAt { path: path("sub"), linked: false, target: target("sub") },
-            HostCall::UnlinkFileAt { path: path("a.txt"), target: target("a.txt") },
-            HostCall::RenameAt {
+            Call::Fs(FsCall::Preopen { grant: GRANT }),
+            Call::Fs(FsCall::OpenAt {
+                path: path("a.txt"),
+                flags,
+                target: target("a.txt"),
+                handles_open: 0,
+                quota_left: 0,
+            }),
+            Call::Fs(FsCall::StatAt { path: path("a.txt"), target: target("a.txt") }),
+            Call::Fs(FsCall::ReadlinkAt { path: path("link"), target: target("link") }),
+            Call::Fs(FsCall::SetTimesAt { path: path("a.txt"), target: target("a.txt") }),
+            Call::Fs(FsCall::CreateDirectoryAt { path: path("new"), target: Target::Absent, quota_left: QUOTA }),
+            Call::Fs(FsCall::RemoveDirectoryAt { path: path("sub"), linked: false, target: target("sub") }),
+            Call::Fs(FsCall::UnlinkFileAt { path: path("a.txt"), target: target("a.txt") }),
+            Call::Fs(FsCall::RenameAt {
                 from: path("a.txt"),
                 from_linked: false,
                 source: target("a.txt"),
@@ -92,16 +98,21 @@ impl Scene {
                 to_linked: false,
                 target: Target::Absent,
                 quota_left: QUOTA,
-            },
-            HostCall::LinkAt {
+            }),
+            Call::Fs(FsCall::LinkAt {
                 from: path("a.txt"),
                 source: target("a.txt"),
                 reach: None,
                 to: path("b.txt"),
                 to_linked: false,
                 quota_left: QUOTA,
-            },
-            HostCall::SymlinkAt { content: "a.txt".to_owned(), path: path("new"), linked: false, quota_left: QUOTA },
+            }),
+            Call::Fs(FsCall::SymlinkAt {
+                content: "a.txt".to_owned(),
+                path: path("new"),
+                linked: false,
+                quota_left: QUOTA,
+            }),
         ]
     }
 
@@ -111,16 +122,16 @@ impl Scene {
         Handle::new(Origin { grant: GRANT, below: "a.txt".to_owned(), rights }, Arc::new(file), None)
     }
 
-    fn permit(&mut self, call: HostCall) -> Permit {
+    fn permit(&mut self, call: Call) -> Permit {
         self.gate.admit(call).unwrap()
     }
 
-    fn checked(&mut self, call: fn(HandleFacts, u64) -> HostCall) -> OnHandle<Checked> {
+    fn checked(&mut self, call: fn(HandleFacts, u64) -> Call) -> OnHandle<Checked> {
         let handle = self.handle();
         handle.checked(&mut self.gate, call).unwrap()
     }
 
-    fn admitted(&mut self, call: fn(HandleFacts, u64) -> HostCall) -> OnHandle<Permit> {
+    fn admitted(&mut self, call: fn(HandleFacts, u64) -> Call) -> OnHandle<Permit> {
         let handle = self.handle();
         handle.admit(&mut self.gate, call).unwrap()
     }
@@ -144,30 +155,30 @@ fn broken<T>(Performed { result, .. }: Performed<T>) -> bool {
 }
 
 /// The effects by path; each must refuse a permit that is not its own.
-fn effects(scene: &mut Scene, call: &HostCall) -> Vec<&'static str> {
+fn effects(scene: &mut Scene, call: &Call) -> Vec<&'static str> {
     let probed = || -> OwnedFd { fs::File::open(scene.folder.path().join("a.txt")).unwrap().into() };
     let probed = probed();
     let permit = |scene: &mut Scene| scene.permit(call.clone());
     let mut refused = Vec::new();
     let mut tell = |name, broken: bool| refused.extend(broken.then_some(name));
-    if !matches!(call, HostCall::Preopen { .. }) {
+    if !matches!(call, Call::Fs(FsCall::Preopen { .. })) {
         let permit = permit(scene);
         tell("open_preopen", broken(open_preopen(permit, &scene.set)));
     }
-    if !matches!(call, HostCall::OpenAt { .. }) {
+    if !matches!(call, Call::Fs(FsCall::OpenAt { .. })) {
         let permit = permit(scene);
         tell("open", broken(open(permit, &scene.roots)));
     }
-    if !matches!(call, HostCall::ReadlinkAt { .. }) {
+    if !matches!(call, Call::Fs(FsCall::ReadlinkAt { .. })) {
         let permit = permit(scene);
         tell("read_link", broken(read_link(permit, &scene.roots)));
     }
-    if !matches!(call, HostCall::SetTimesAt { .. }) {
+    if !matches!(call, Call::Fs(FsCall::SetTimesAt { .. })) {
         let permit = permit(scene);
         tell("set_times", broken(set_times(permit, Ok(probed), &TIMES)));
     }
-    if matches!(call, HostCall::Preopen { .. } | HostCall::OpenAt { .. } | HostCall::StatAt { .. })
-        || matches!(call, HostCall::ReadlinkAt { .. } | HostCall::SetTimesAt { .. })
+    if matches!(call, Call::Fs(FsCall::Preopen { .. } | FsCall::OpenAt { .. } | FsCall::StatAt { .. }))
+        || matches!(call, Call::Fs(FsCall::ReadlinkAt { .. } | FsCall::SetTimesAt { .. }))
     {
         let permit = permit(scene);
         tell("change", broken(change(permit, &scene.roots)));
@@ -182,7 +193,7 @@ fn a_permit_for_another_call_performs_nothing() {
     for call in scene.path_calls() {
         let refused = effects(&mut scene, &call);
         // To stat is not one of these effects: every one of them refuses its permit.
-        let own = usize::from(!matches!(call, HostCall::StatAt { .. }));
+        let own = usize::from(!matches!(call, Call::Fs(FsCall::StatAt { .. })));
         assert_eq!(refused.len() + own, 5, "{call:?} was refused by {refused:?} alone");
         assert_eq!(scene.snapshot(), before, "{call:?}");
     }
@@ -192,11 +203,12 @@ fn a_permit_for_another_call_performs_nothing() {
 fn a_permit_performs_its_own_call_on_its_own_path() {
     let mut scene = Scene::new();
     let path = |asked: &str| FsPath::new(GRANT, "", asked.to_owned());
-    let call = HostCall::CreateDirectoryAt { path: path("sub/new"), target: Target::Absent, quota_left: QUOTA };
+    let call = Call::Fs(FsCall::CreateDirectoryAt { path: path("sub/new"), target: Target::Absent, quota_left: QUOTA });
     let permit = scene.permit(call);
     assert_eq!(change(permit, &scene.roots).result, Ok(()));
     assert!(scene.folder.path().join("sub/new").is_dir());
-    let resized = scene.admitted(|handle, quota_left| HostCall::SetSize { handle, size: 2, growth: 0, quota_left });
+    let resized =
+        scene.admitted(|handle, quota_left| Call::Fs(FsCall::SetSize { handle, size: 2, growth: 0, quota_left }));
     assert_eq!(set_size(resized).result, Ok(()));
     assert_eq!(fs::read_to_string(scene.folder.path().join("a.txt")).unwrap(), "al");
 }
@@ -205,16 +217,16 @@ fn a_permit_performs_its_own_call_on_its_own_path() {
 fn the_proof_of_a_read_neither_writes_nor_flushes() {
     let mut scene = Scene::new();
     let before = scene.snapshot();
-    let read = |handle, _quota| HostCall::Read { handle };
+    let read = |handle, _quota| Call::Fs(FsCall::Read { handle });
     for offset in [Some(0), None] {
         assert_eq!(write(scene.checked(read), b"xx", offset), Err(Failed::Broken));
     }
     assert_eq!(sync(scene.checked(read), Flush::All), Err(Failed::Broken));
-    let flushed = |handle, _quota| HostCall::Sync { handle };
+    let flushed = |handle, _quota| Call::Fs(FsCall::Sync { handle });
     assert_eq!(read_at(scene.checked(flushed), 9, 0), Err(Failed::Broken));
-    let times = |handle, _quota| HostCall::SetTimes { handle };
+    let times = |handle, _quota| Call::Fs(FsCall::SetTimes { handle });
     assert!(broken(set_size(scene.admitted(times))));
-    let cut = |handle, quota_left| HostCall::SetSize { handle, size: 0, growth: 0, quota_left };
+    let cut = |handle, quota_left| Call::Fs(FsCall::SetSize { handle, size: 0, growth: 0, quota_left });
     assert!(broken(set_open_times(scene.admitted(cut), Kind::File, &TIMES)));
     assert_eq!(scene.snapshot(), before);
     assert_eq!(read_at(scene.checked(read), 9, 1), Ok(b"lpha".to_vec()));
@@ -223,7 +235,7 @@ fn the_proof_of_a_read_neither_writes_nor_flushes() {
 #[test]
 fn a_write_is_of_no_more_bytes_than_were_allowed() {
     let mut scene = Scene::new();
-    let two = |handle, quota_left| HostCall::Write { handle, bytes: 2, quota_left };
+    let two = |handle, quota_left| Call::Fs(FsCall::Write { handle, bytes: 2, quota_left });
     assert_eq!(write(scene.checked(two), b"xyz", Some(0)), Err(Failed::Broken));
     assert_eq!(fs::read_to_string(scene.folder.path().join("a.txt")).unwrap(), "alpha");
     assert_eq!(write(scene.checked(two), b"xy", Some(0)), Ok(2));
@@ -255,9 +267,9 @@ fn what_stands_at_a_name_by_now_is_left_alone() {
     }
 }
 
-fn changes_what_stands_there(call: &HostCall) -> bool {
-    matches!(call, HostCall::RemoveDirectoryAt { .. } | HostCall::UnlinkFileAt { .. })
-        || matches!(call, HostCall::RenameAt { .. } | HostCall::LinkAt { .. })
+fn changes_what_stands_there(call: &Call) -> bool {
+    matches!(call, Call::Fs(FsCall::RemoveDirectoryAt { .. } | FsCall::UnlinkFileAt { .. }))
+        || matches!(call, Call::Fs(FsCall::RenameAt { .. } | FsCall::LinkAt { .. }))
 }
 
 /// Another file is moved than the one that was decided on, right before the kernel acts: it is noticed by what stands at the
@@ -299,7 +311,8 @@ fn another_name_that_was_removed_in_its_place_is_noticed() {
 #[test]
 fn an_exchange_ends_the_call() {
     let mut scene = Scene::new();
-    let unlink = scene.path_calls().into_iter().find(|call| matches!(call, HostCall::UnlinkFileAt { .. })).unwrap();
+    let unlink =
+        scene.path_calls().into_iter().find(|call| matches!(call, Call::Fs(FsCall::UnlinkFileAt { .. }))).unwrap();
     let spent = scene.permit(unlink).spend();
     let refused = scene.gate.exchanged(spent);
     let Refused::Killed(violation) = refused else { panic!("{refused:?}") };

@@ -2,7 +2,7 @@
 //! on: no effect happens twice for one decision, or for another call than the decided one.
 
 use rustix::io::Errno;
-use tollgate_capability::HostCall;
+use tollgate_capability::Call;
 use tollgate_notary::IntentId;
 
 /// Proof that a call was allowed and that its intent, if it is of the recorded kind, is in the ledger.
@@ -11,18 +11,18 @@ use tollgate_notary::IntentId;
 pub struct Permit(Spent);
 
 impl Permit {
-    pub(super) fn new(call: HostCall, intent: Option<IntentId>) -> Self {
+    pub(super) fn new(call: Call, intent: Option<IntentId>) -> Self {
         Self(Spent { call, intent })
     }
 
     /// The call that is permitted.
     #[must_use]
-    pub fn call(&self) -> &HostCall {
+    pub fn call(&self) -> &Call {
         self.0.call()
     }
 
     /// Uses the permit up for the effect of its call, which is given that call.
-    pub(crate) fn perform<T>(self, effect: impl FnOnce(&HostCall) -> Result<T, Failed>) -> Performed<T> {
+    pub(crate) fn perform<T>(self, effect: impl FnOnce(&Call) -> Result<T, Failed>) -> Performed<T> {
         let result = effect(&self.0.call);
         Performed { result, spent: self.0 }
     }
@@ -44,17 +44,17 @@ pub(crate) struct Performed<T> {
 #[must_use = "what came of an intent must be recorded"]
 #[derive(Debug)]
 pub(crate) struct Spent {
-    call: HostCall,
+    call: Call,
     intent: Option<IntentId>,
 }
 
 impl Spent {
-    pub(crate) fn call(&self) -> &HostCall {
+    pub(crate) fn call(&self) -> &Call {
         &self.call
     }
 
     /// The call and its intent.
-    pub(super) fn into_parts(self) -> (HostCall, Option<IntentId>) {
+    pub(super) fn into_parts(self) -> (Call, Option<IntentId>) {
         (self.call, self.intent)
     }
 
@@ -68,15 +68,15 @@ impl Spent {
 /// one, is complete.
 #[must_use = "an effect needs it"]
 #[derive(Debug)]
-pub(crate) struct Checked(HostCall);
+pub(crate) struct Checked(Call);
 
 impl Checked {
-    pub(super) fn new(call: HostCall) -> Self {
+    pub(super) fn new(call: Call) -> Self {
         Self(call)
     }
 
     /// The call that was allowed.
-    pub(crate) fn call(&self) -> &HostCall {
+    pub(crate) fn call(&self) -> &Call {
         &self.0
     }
 }

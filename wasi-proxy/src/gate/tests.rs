@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tollgate_capability::{
-    Access, AccessSet, Cap, CapabilitySet, FileId, FsCapability, FsPath, GrantIndex, HostCall, INODE_CHARGE_BYTES,
+    Access, AccessSet, Call, Cap, CapabilitySet, FileId, FsCall, FsCapability, FsPath, GrantIndex, INODE_CHARGE_BYTES,
     Limits, NAME_CHARGE_BYTES, Patterns, Target,
 };
 use tollgate_notary::{CallTrail, Room};
@@ -37,7 +37,7 @@ fn at(asked: &str) -> FsPath {
     FsPath::new(GrantIndex(0), "", asked.to_owned())
 }
 
-fn allowed(gate: &mut Gate, call: HostCall, result: &str) {
+fn allowed(gate: &mut Gate, call: Call, result: &str) {
     let spent = gate.admit(call).unwrap().spend();
     gate.settle(spent, result);
 }
@@ -48,7 +48,7 @@ fn a_hundred_thousand_host_calls_fit_the_defaults_and_not_one_more() {
     let mut gate = gate(Limits::DEFAULT, 0);
     let id = FileId { device: u64::MAX, inode: u64::MAX };
     let path = at(&("a-folder/".repeat(25) + "file.txt"));
-    let call = HostCall::StatAt { path, target: Target::File { id, links: 1 } };
+    let call = Call::Fs(FsCall::StatAt { path, target: Target::File { id, links: 1 } });
     for _call in 0..100_000 {
         allowed(&mut gate, call.clone(), "ok");
     }
@@ -59,9 +59,9 @@ fn a_hundred_thousand_host_calls_fit_the_defaults_and_not_one_more() {
 #[test]
 fn what_is_not_recorded_takes_no_room_in_the_ledger() {
     let mut gate = gate(Limits { records: 0, record_bytes: 0, ..Limits::DEFAULT }, 0);
-    let hash = HostCall::MetadataHashAt { path: at("a"), target: Target::Absent };
+    let hash = Call::Fs(FsCall::MetadataHashAt { path: at("a"), target: Target::Absent });
     allowed(&mut gate, hash, "ok");
-    let full = gate.admit(HostCall::ReadlinkAt { path: at("a"), target: Target::Absent }).unwrap_err();
+    let full = gate.admit(Call::Fs(FsCall::ReadlinkAt { path: at("a"), target: Target::Absent })).unwrap_err();
     assert!(matches!(full, Refused::RecordsFull { cap: Cap::Records, asked: 2, limit: 0, .. }));
 }
 
@@ -69,10 +69,12 @@ fn what_is_not_recorded_takes_no_room_in_the_ledger() {
 fn a_quota_is_charged_for_a_name_before_its_effect_and_given_back_if_there_was_none() {
     let cost = INODE_CHARGE_BYTES + NAME_CHARGE_BYTES + 3;
     let mut gate = gate(Limits::DEFAULT, 2 * cost);
-    let folder = |gate: &Gate| HostCall::CreateDirectoryAt {
-        path: at("new"),
-        target: Target::Absent,
-        quota_left: gate.quota_left(GrantIndex(0)),
+    let folder = |gate: &Gate| {
+        Call::Fs(FsCall::CreateDirectoryAt {
+            path: at("new"),
+            target: Target::Absent,
+            quota_left: gate.quota_left(GrantIndex(0)),
+        })
     };
     let call = folder(&gate);
     let spent = gate.admit(call).unwrap().spend();

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tollgate_capability::{COARSE_CLOCK_NS, HostCall};
+use tollgate_capability::{COARSE_CLOCK_NS, Call, ContextCall};
 
 use crate::ctx::CallFacts;
 use crate::view::GateView;
@@ -54,7 +54,7 @@ pub const FAIL: &str = "tollgate:tool/call.fail";
 
 impl call::Host for GateView<'_> {
     fn get_context(&mut self) -> wasmtime::Result<call::Context> {
-        let _proof = self.ctx.gate.checked(HostCall::GetContext)?;
+        let _proof = self.ctx.gate.checked(Call::Context(ContextCall::GetContext))?;
         let CallFacts { id, session, deadline } = self.ctx.input.call.clone();
         let left = deadline.saturating_duration_since(Instant::now());
         // In coarse steps: it is no clock for who has none.

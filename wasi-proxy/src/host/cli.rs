@@ -1,7 +1,7 @@
 //! `wasi:cli`: the guest sees the environment, arguments and streams it was granted, never the host's own.
 
 use serde::{Deserialize, Serialize};
-use tollgate_capability::{CapabilitySet, HostCall, Stdio};
+use tollgate_capability::{Call, CapabilitySet, EnvCall, Stdio, StdioCall};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::cli::{
     environment, exit, stderr, stdin, stdout, terminal_input, terminal_output, terminal_stderr, terminal_stdin,
@@ -17,12 +17,12 @@ use crate::view::GateView;
 
 impl environment::Host for GateView<'_> {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
-        let proof = self.ctx.gate.checked(HostCall::GetEnvironment)?;
+        let proof = self.ctx.gate.checked(Call::Env(EnvCall::GetEnvironment))?;
         Ok(environment(proof, self.ctx.gate.set())?)
     }
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
-        let proof = self.ctx.gate.checked(HostCall::GetArguments)?;
+        let proof = self.ctx.gate.checked(Call::Env(EnvCall::GetArguments))?;
         Ok(arguments(proof, self.ctx.gate.set())?)
     }
 
@@ -59,7 +59,7 @@ pub enum Exited {
 
 impl stdin::Host for GateView<'_> {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<DynInputStream>> {
-        let _having = self.ctx.gate.checked(HostCall::GetStdio { stream: Stdio::Stdin })?;
+        let _having = self.ctx.gate.checked(Call::Stdio(StdioCall::get(Stdio::Stdin)))?;
         let stream: DynInputStream = Box::new(GatedStream);
         let stream = self.table.push(stream)?;
         self.ctx.handles.hold(stream.rep(), Held::Stdin)?;
@@ -117,7 +117,7 @@ impl terminal_stderr::Host for GateView<'_> {
 impl GateView<'_> {
     /// Any guest may have the stream, as languages' runtimes do before they print: each write to it is judged.
     fn output(&mut self, stream: Stdio) -> wasmtime::Result<Resource<DynOutputStream>> {
-        let _having = self.ctx.gate.checked(HostCall::GetStdio { stream })?;
+        let _having = self.ctx.gate.checked(Call::Stdio(StdioCall::get(stream)))?;
         let captured: DynOutputStream = Box::new(GatedStream);
         let captured = self.table.push(captured)?;
         self.ctx.handles.hold(captured.rep(), Held::Captured(stream))?;
@@ -126,11 +126,11 @@ impl GateView<'_> {
 }
 
 fn environment(proof: Checked, set: &CapabilitySet) -> Result<Vec<(String, String)>, Untracked> {
-    let HostCall::GetEnvironment = proof.call() else { return Err(Untracked) };
+    let Call::Env(EnvCall::GetEnvironment) = proof.call() else { return Err(Untracked) };
     Ok(set.env.iter().map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 fn arguments(proof: Checked, set: &CapabilitySet) -> Result<Vec<String>, Untracked> {
-    let HostCall::GetArguments = proof.call() else { return Err(Untracked) };
+    let Call::Env(EnvCall::GetArguments) = proof.call() else { return Err(Untracked) };
     Ok(set.args.clone())
 }

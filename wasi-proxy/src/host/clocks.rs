@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tollgate_capability::{COARSE_CLOCK_NS, ClockMode, HostCall};
+use tollgate_capability::{COARSE_CLOCK_NS, Call, ClockCall, ClockMode};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::DynPollable;
 use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
@@ -15,35 +15,35 @@ use crate::view::GateView;
 
 impl wall_clock::Host for GateView<'_> {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        let proof = self.ctx.gate.checked(HostCall::WallClock)?;
+        let proof = self.ctx.gate.checked(Call::Clock(ClockCall::WallClock))?;
         Ok(datetime(wall_now(proof, self.ctx)?))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
-        let _proof = self.ctx.gate.checked(HostCall::WallClock)?;
+        let _proof = self.ctx.gate.checked(Call::Clock(ClockCall::WallClock))?;
         Ok(datetime(Duration::from_nanos(resolution_ns(self.ctx.gate.set().wall_clock))))
     }
 }
 
 impl monotonic_clock::Host for GateView<'_> {
     fn now(&mut self) -> wasmtime::Result<monotonic_clock::Instant> {
-        let proof = self.ctx.gate.checked(HostCall::MonotonicClock)?;
+        let proof = self.ctx.gate.checked(Call::Clock(ClockCall::MonotonicClock))?;
         Ok(monotonic_now(&proof, self.ctx)?)
     }
 
     fn resolution(&mut self) -> wasmtime::Result<monotonic_clock::Duration> {
-        let _proof = self.ctx.gate.checked(HostCall::MonotonicClock)?;
+        let _proof = self.ctx.gate.checked(Call::Clock(ClockCall::MonotonicClock))?;
         Ok(resolution_ns(self.ctx.gate.set().monotonic_clock))
     }
 
     fn subscribe_instant(&mut self, when: monotonic_clock::Instant) -> wasmtime::Result<Resource<DynPollable>> {
-        let proof = self.ctx.gate.checked(HostCall::MonotonicClock)?;
+        let proof = self.ctx.gate.checked(Call::Clock(ClockCall::MonotonicClock))?;
         let wait = when.saturating_sub(monotonic_now(&proof, self.ctx)?);
         self.wait(proof, wait)
     }
 
     fn subscribe_duration(&mut self, wait: monotonic_clock::Duration) -> wasmtime::Result<Resource<DynPollable>> {
-        let proof = self.ctx.gate.checked(HostCall::MonotonicClock)?;
+        let proof = self.ctx.gate.checked(Call::Clock(ClockCall::MonotonicClock))?;
         self.wait(proof, wait)
     }
 }
@@ -51,7 +51,7 @@ impl monotonic_clock::Host for GateView<'_> {
 impl GateView<'_> {
     /// A pollable that is ready after `wait_ns` by the guest's own clock; the call's deadline ends whoever waits longer.
     fn wait(&mut self, proof: Checked, wait_ns: u64) -> wasmtime::Result<Resource<DynPollable>> {
-        let HostCall::MonotonicClock = proof.call() else { return Err(Untracked.into()) };
+        let Call::Clock(ClockCall::MonotonicClock) = proof.call() else { return Err(Untracked.into()) };
         let elapsed_ns = u64::try_from(self.ctx.input.monotonic_start.elapsed().as_nanos()).unwrap_or(u64::MAX);
         let wait_ns = real_wait_ns(self.ctx.gate.set().monotonic_clock, elapsed_ns, wait_ns);
         let pollable = monotonic_clock::Host::subscribe_duration(&mut self.wasi_clocks(), wait_ns)?;
@@ -60,7 +60,7 @@ impl GateView<'_> {
 }
 
 fn wall_now(proof: Checked, ctx: &GateCtx) -> Result<Duration, Untracked> {
-    let HostCall::WallClock = proof.call() else { return Err(Untracked) };
+    let Call::Clock(ClockCall::WallClock) = proof.call() else { return Err(Untracked) };
     Ok(match ctx.gate.set().wall_clock {
         Some(ClockMode::Real) => system_time(),
         Some(ClockMode::Coarse) => coarse(system_time()),
@@ -69,7 +69,7 @@ fn wall_now(proof: Checked, ctx: &GateCtx) -> Result<Duration, Untracked> {
 }
 
 fn monotonic_now(proof: &Checked, ctx: &GateCtx) -> Result<u64, Untracked> {
-    let HostCall::MonotonicClock = proof.call() else { return Err(Untracked) };
+    let Call::Clock(ClockCall::MonotonicClock) = proof.call() else { return Err(Untracked) };
     let elapsed = || ctx.input.monotonic_start.elapsed();
     let shown = match ctx.gate.set().monotonic_clock {
         Some(ClockMode::Real) => elapsed(),

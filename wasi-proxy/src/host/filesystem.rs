@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, Ending, GrantIndex, HostCall, OpenFlags};
+use tollgate_capability::{Access, AccessSet, Call, Ending, FsCall, GrantIndex, OpenFlags};
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::Descriptor;
 use wasmtime_wasi::p2::bindings::filesystem::preopens;
@@ -37,7 +37,7 @@ impl preopens::Host for GateView<'_> {
         let mut directories = Vec::with_capacity(set.fs.len());
         for (place, fs) in set.fs.iter().enumerate() {
             let grant = GrantIndex(u16::try_from(place)?);
-            let permit = self.ctx.gate.admit(HostCall::Preopen { grant })?;
+            let permit = self.ctx.gate.admit(Call::Fs(FsCall::Preopen { grant }))?;
             let Performed { result, spent } = fs::open_preopen(permit, &set);
             let folder = match result {
                 Ok(folder) => folder,
@@ -90,7 +90,7 @@ impl HostDescriptor for GateView<'_> {
             let Probe { target, .. } = self.look(&path, flags.follow)?;
             let handles_open = self.ctx.handles.open();
             let quota_left = if flags.create { self.ctx.gate.quota_left(path.grant) } else { 0 };
-            let call = HostCall::OpenAt { path: path.clone(), flags, target, handles_open, quota_left };
+            let call = Call::Fs(FsCall::OpenAt { path: path.clone(), flags, target, handles_open, quota_left });
             let permit = self.ctx.gate.admit(call)?;
             match fs::open(permit, &self.ctx.roots) {
                 Performed { result: Ok(Opened::Same(opened)), spent } => return self.push_opened(opened, spent),
@@ -106,7 +106,7 @@ impl HostDescriptor for GateView<'_> {
     async fn stat_at(&mut self, fd: Fd, path_flags: PathFlags, path: String) -> FsResult<DescriptorStat> {
         let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
         let (probed, permit) =
-            self.metadata_call(&fd, path, follow, |path, target| HostCall::StatAt { path, target })?;
+            self.metadata_call(&fd, path, follow, |path, target| Call::Fs(FsCall::StatAt { path, target }))?;
         let clock = self.ctx.gate.set().wall_clock;
         self.settle_effect(fs::stat_at(permit, probed, clock))
     }
@@ -114,7 +114,7 @@ impl HostDescriptor for GateView<'_> {
     async fn metadata_hash_at(&mut self, fd: Fd, path_flags: PathFlags, path: String) -> FsResult<MetadataHashValue> {
         let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
         let (probed, permit) =
-            self.metadata_call(&fd, path, follow, |path, target| HostCall::MetadataHashAt { path, target })?;
+            self.metadata_call(&fd, path, follow, |path, target| Call::Fs(FsCall::MetadataHashAt { path, target }))?;
         let spent = permit.spend();
         let hash = match self.push_probed(probed) {
             Ok(fd) => {
@@ -138,7 +138,7 @@ impl HostDescriptor for GateView<'_> {
         let follow = path_flags.contains(PathFlags::SYMLINK_FOLLOW);
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
         let (probed, permit) =
-            self.metadata_call(&fd, path, follow, |path, target| HostCall::SetTimesAt { path, target })?;
+            self.metadata_call(&fd, path, follow, |path, target| Call::Fs(FsCall::SetTimesAt { path, target }))?;
         self.settle_effect(fs::set_times(permit, probed, &times))
     }
 
@@ -147,7 +147,7 @@ impl HostDescriptor for GateView<'_> {
         self.change(|roots, gate| {
             let Name { found, .. } = roots.look_at_name(&path)?;
             let quota_left = gate.quota_left(path.grant);
-            Ok(HostCall::CreateDirectoryAt { path: path.clone(), target: found.target, quota_left })
+            Ok(Call::Fs(FsCall::CreateDirectoryAt { path: path.clone(), target: found.target, quota_left }))
         })
     }
 
@@ -155,7 +155,7 @@ impl HostDescriptor for GateView<'_> {
         let path = self.path(&fd, path)?;
         self.change(|roots, _gate| {
             let Name { found, linked } = roots.look_at_name(&path)?;
-            Ok(HostCall::RemoveDirectoryAt { path: path.clone(), linked, target: found.target })
+            Ok(Call::Fs(FsCall::RemoveDirectoryAt { path: path.clone(), linked, target: found.target }))
         })
     }
 
@@ -163,7 +163,7 @@ impl HostDescriptor for GateView<'_> {
         let path = self.path(&fd, path)?;
         self.change(|roots, _gate| {
             let Name { found, .. } = roots.look_at_name(&path)?;
-            Ok(HostCall::UnlinkFileAt { path: path.clone(), target: found.target })
+            Ok(Call::Fs(FsCall::UnlinkFileAt { path: path.clone(), target: found.target }))
         })
     }
 
@@ -172,7 +172,7 @@ impl HostDescriptor for GateView<'_> {
         let to = self.path(&new_fd, new_path)?;
         self.change(|roots, gate| {
             let (old, new) = (roots.look_at_name(&from)?, roots.look_at_name(&to)?);
-            Ok(HostCall::RenameAt {
+            Ok(Call::Fs(FsCall::RenameAt {
                 from: from.clone(),
                 from_linked: old.linked,
                 source: old.found.target,
@@ -182,7 +182,7 @@ impl HostDescriptor for GateView<'_> {
                 to_linked: new.linked,
                 target: new.found.target,
                 quota_left: gate.quota_left(to.grant),
-            })
+            }))
         })
     }
 
@@ -204,14 +204,14 @@ impl HostDescriptor for GateView<'_> {
             let quota_left = gate.quota_left(to.grant);
             let reach = roots.reach_of_link(&from, &old, &to);
             let to_linked = roots.look_at_name(&to)?.linked;
-            Ok(HostCall::LinkAt {
+            Ok(Call::Fs(FsCall::LinkAt {
                 from: from.clone(),
                 source: old.target,
                 reach,
                 to: to.clone(),
                 to_linked,
                 quota_left,
-            })
+            }))
         })
     }
 
@@ -220,19 +220,19 @@ impl HostDescriptor for GateView<'_> {
         self.change(|roots, gate| {
             let Name { linked, .. } = roots.look_at_name(&path)?;
             let quota_left = gate.quota_left(path.grant);
-            Ok(HostCall::SymlinkAt { content: content.clone(), path: path.clone(), linked, quota_left })
+            Ok(Call::Fs(FsCall::SymlinkAt { content: content.clone(), path: path.clone(), linked, quota_left }))
         })
     }
 
     async fn readlink_at(&mut self, fd: Fd, path: String) -> FsResult<String> {
         let (_probed, permit) =
-            self.metadata_call(&fd, path, false, |path, target| HostCall::ReadlinkAt { path, target })?;
+            self.metadata_call(&fd, path, false, |path, target| Call::Fs(FsCall::ReadlinkAt { path, target }))?;
         self.settle_effect(fs::read_link(permit, &self.ctx.roots))
     }
 
     async fn read(&mut self, fd: Fd, len: Filesize, offset: Filesize) -> FsResult<(Vec<u8>, bool)> {
         let slot = self.file_slot(&fd)?;
-        let on = self.checked_on(slot, |handle, _quota| HostCall::Read { handle })?;
+        let on = self.checked_on(slot, |handle, _quota| Call::Fs(FsCall::Read { handle }))?;
         let size = usize::try_from(len).unwrap_or(usize::MAX).min(READ_BYTES_MAX);
         let bytes = fs::read_at(on, size, offset).map_err(failed)?;
         self.count_read(slot, bytes.len());
@@ -250,7 +250,7 @@ impl HostDescriptor for GateView<'_> {
 
     fn read_via_stream(&mut self, fd: Fd, offset: Filesize) -> FsResult<Resource<DynInputStream>> {
         let slot = self.stream_slot(&fd)?;
-        let proof = self.checked_on(slot, |handle, _quota| HostCall::Read { handle })?;
+        let proof = self.checked_on(slot, |handle, _quota| Call::Fs(FsCall::Read { handle }))?;
         self.push_input(proof, slot, offset)
     }
 
@@ -262,7 +262,7 @@ impl HostDescriptor for GateView<'_> {
 
     fn append_via_stream(&mut self, fd: Fd) -> FsResult<Resource<DynOutputStream>> {
         let slot = self.file_slot(&fd)?;
-        let proof = self.checked_on(slot, |handle, quota_left| HostCall::Append { handle, quota_left })?;
+        let proof = self.checked_on(slot, |handle, quota_left| Call::Fs(FsCall::Append { handle, quota_left }))?;
         self.push_output(proof, slot, None)
     }
 
@@ -270,7 +270,8 @@ impl HostDescriptor for GateView<'_> {
         let slot = self.file_slot(&fd)?;
         let now = self.handle(slot)?.len().map_err(|error| code_of(&error))?;
         let growth = size.saturating_sub(now);
-        let on = self.admit_on(slot, |handle, quota_left| HostCall::SetSize { handle, size, growth, quota_left })?;
+        let on =
+            self.admit_on(slot, |handle, quota_left| Call::Fs(FsCall::SetSize { handle, size, growth, quota_left }))?;
         self.settle_effect(fs::set_size(on))
     }
 
@@ -278,7 +279,7 @@ impl HostDescriptor for GateView<'_> {
         let slot = self.any_slot(&fd)?;
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
         let kind = self.kind(&fd)?;
-        let on = self.admit_on(slot, |handle, _quota| HostCall::SetTimes { handle })?;
+        let on = self.admit_on(slot, |handle, _quota| Call::Fs(FsCall::SetTimes { handle }))?;
         self.settle_effect(fs::set_open_times(on, kind, &times))
     }
 
@@ -292,7 +293,7 @@ impl HostDescriptor for GateView<'_> {
 
     async fn read_directory(&mut self, fd: Fd) -> FsResult<Resource<DirectoryEntryStream>> {
         let slot = self.any_slot(&fd)?;
-        let proof = self.checked_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
+        let proof = self.checked_on(slot, |handle, _quota| Call::Fs(FsCall::ReadDirectory { handle }))?;
         let listing = self.table.push(fs::list(proof).map_err(failed)?)?;
         self.ctx.handles.hold(listing.rep(), Held::Handle(slot))?;
         // To the bindings it is the listing of wasmtime-wasi, which nobody but that crate can make.
@@ -313,13 +314,13 @@ impl HostDescriptor for GateView<'_> {
 
     async fn stat(&mut self, fd: Fd) -> FsResult<DescriptorStat> {
         let slot = self.any_slot(&fd)?;
-        let on = self.checked_on(slot, |handle, _quota| HostCall::Stat { handle })?;
+        let on = self.checked_on(slot, |handle, _quota| Call::Fs(FsCall::Stat { handle }))?;
         fs::stat(on, self.ctx.gate.set().wall_clock).map_err(failed)
     }
 
     async fn metadata_hash(&mut self, fd: Fd) -> FsResult<MetadataHashValue> {
         let slot = self.any_slot(&fd)?;
-        let _on = self.checked_on(slot, |handle, _quota| HostCall::MetadataHash { handle })?;
+        let _on = self.checked_on(slot, |handle, _quota| Call::Fs(FsCall::MetadataHash { handle }))?;
         self.wasi_fs().metadata_hash(fd).await
     }
 

@@ -2,7 +2,7 @@
 //! gated, since it gives nothing.
 
 use rustix::io::Errno;
-use tollgate_capability::{HostCall, Stdio};
+use tollgate_capability::{Call, FsCall, Stdio, StdioCall};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::filesystem::types::ErrorCode;
 use wasmtime_wasi::p2::bindings::io::streams::HostInputStream;
@@ -186,7 +186,7 @@ impl GateView<'_> {
     }
 
     fn read_file(&mut self, stream: &Input, slot: usize, offset: u64, size: usize) -> StreamResult<Vec<u8>> {
-        let on = self.checked_on(slot, |handle, _quota| HostCall::Read { handle }).map_err(stream_error)?;
+        let on = self.checked_on(slot, |handle, _quota| Call::Fs(FsCall::Read { handle })).map_err(stream_error)?;
         if size == 0 {
             return Ok(Vec::new());
         }
@@ -218,7 +218,8 @@ impl GateView<'_> {
 
     fn write_captured(&mut self, stream: Stdio, bytes: &[u8]) -> StreamResult<()> {
         let left = self.ctx.captured.left();
-        let proof = self.ctx.gate.checked(HostCall::WriteStdio { stream, bytes: bytes.len() as u64, left })?;
+        let proof =
+            self.ctx.gate.checked(Call::Stdio(StdioCall::WriteStdio { stream, bytes: bytes.len() as u64, left }))?;
         self.ctx.captured.write(proof, bytes).map_err(failed)
     }
 }

@@ -3,7 +3,7 @@
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use tollgate_capability::{HostCall, RandomMode};
+use tollgate_capability::{Call, RandomCall, RandomMode};
 use wasmtime_wasi::p2::bindings::random::{insecure, insecure_seed, random};
 
 use crate::ctx::GateCtx;
@@ -13,24 +13,24 @@ use crate::view::GateView;
 
 impl random::Host for GateView<'_> {
     fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        let proof = self.ctx.gate.checked(HostCall::RandomBytes { bytes: len })?;
+        let proof = self.ctx.gate.checked(Call::Random(RandomCall::RandomBytes { bytes: len }))?;
         random_bytes(proof, self.ctx)
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
-        let proof = self.ctx.gate.checked(HostCall::RandomBytes { bytes: 8 })?;
+        let proof = self.ctx.gate.checked(Call::Random(RandomCall::RandomBytes { bytes: 8 }))?;
         random_u64(proof, self.ctx)
     }
 }
 
 impl insecure::Host for GateView<'_> {
     fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
-        let proof = self.ctx.gate.checked(HostCall::InsecureRandomBytes { bytes: len })?;
+        let proof = self.ctx.gate.checked(Call::Random(RandomCall::InsecureRandomBytes { bytes: len }))?;
         random_bytes(proof, self.ctx)
     }
 
     fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
-        let proof = self.ctx.gate.checked(HostCall::InsecureRandomBytes { bytes: 8 })?;
+        let proof = self.ctx.gate.checked(Call::Random(RandomCall::InsecureRandomBytes { bytes: 8 }))?;
         random_u64(proof, self.ctx)
     }
 }
@@ -73,7 +73,8 @@ fn random_u64(proof: Checked, ctx: &mut GateCtx) -> wasmtime::Result<u64> {
 }
 
 fn allowed_bytes(proof: &Checked) -> Result<u64, Untracked> {
-    let (HostCall::RandomBytes { bytes } | HostCall::InsecureRandomBytes { bytes }) = proof.call() else {
+    let Call::Random(RandomCall::RandomBytes { bytes } | RandomCall::InsecureRandomBytes { bytes }) = proof.call()
+    else {
         return Err(Untracked);
     };
     Ok(*bytes)

@@ -1,7 +1,7 @@
 //! `wasi:sockets`: linked and denied. No capability grants the network, so no socket ever comes to be; the methods of
 //! sockets go through the gate all the same.
 
-use tollgate_capability::{AddressFamily, HostCall};
+use tollgate_capability::{AddressFamily, Call, RefusedCall, SocketCall};
 use wasmtime::component::Resource;
 use wasmtime_wasi::p2::bindings::sockets::network::{IpAddress, IpAddressFamily, IpSocketAddress, Network};
 use wasmtime_wasi::p2::bindings::sockets::{
@@ -23,19 +23,19 @@ type Pollable = Resource<DynPollable>;
 
 impl GateView<'_> {
     /// Passes a socket call by the gate, which has no rule that allows it.
-    fn socket_call<T>(&mut self, call: HostCall) -> SocketResult<T> {
+    fn socket_call<T>(&mut self, call: Call) -> SocketResult<T> {
         let permit = self.ctx.gate.admit(call)?;
         self.ctx.gate.settle(permit.spend(), "not-supported");
         Err(network::ErrorCode::NotSupported.into())
     }
 
     fn socket_method<T>(&mut self, function: &'static str) -> SocketResult<T> {
-        self.socket_call(HostCall::SocketMethod { function })
+        self.socket_call(Call::Refused(RefusedCall { function }))
     }
 
     /// For the functions without an error code of their own: the violation ends the instance.
     pub(super) fn socket_trap<T>(&mut self, function: &'static str) -> wasmtime::Result<T> {
-        let permit = self.ctx.gate.admit(HostCall::SocketMethod { function })?;
+        let permit = self.ctx.gate.admit(Call::Refused(RefusedCall { function }))?;
         self.ctx.gate.settle(permit.spend(), "not-supported");
         Err(wasmtime::format_err!("{function} is not supported"))
     }
@@ -69,19 +69,19 @@ impl instance_network::Host for GateView<'_> {
 
 impl tcp_create_socket::Host for GateView<'_> {
     fn create_tcp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Tcp> {
-        self.socket_call(HostCall::CreateTcpSocket { family: address_family(family) })
+        self.socket_call(Call::Socket(SocketCall::CreateTcpSocket { family: address_family(family) }))
     }
 }
 
 impl udp_create_socket::Host for GateView<'_> {
     async fn create_udp_socket(&mut self, family: IpAddressFamily) -> SocketResult<Udp> {
-        self.socket_call(HostCall::CreateUdpSocket { family: address_family(family) })
+        self.socket_call(Call::Socket(SocketCall::CreateUdpSocket { family: address_family(family) }))
     }
 }
 
 impl ip_name_lookup::Host for GateView<'_> {
     fn resolve_addresses(&mut self, _network: Resource<Network>, name: String) -> SocketResult<Lookup> {
-        self.socket_call(HostCall::ResolveAddresses { name })
+        self.socket_call(Call::Socket(SocketCall::ResolveAddresses { name }))
     }
 }
 

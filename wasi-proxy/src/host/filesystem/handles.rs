@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rustix::io::Errno;
-use tollgate_capability::{Access, AccessSet, FsCapability, FsPath, HandleFacts, HostCall, Target};
+use tollgate_capability::{Access, AccessSet, Call, FsCall, FsCapability, FsPath, HandleFacts, Target};
 use wasmtime::Trap;
 use wasmtime::component::Resource;
 use wasmtime_wasi::filesystem::{Descriptor, Dir, File, FsPerms, OpenMode};
@@ -35,7 +35,7 @@ impl GateView<'_> {
 
     /// Admits a call that changes names, and performs it: what was looked at before the decision is looked at again as long
     /// as something else stands there when it comes to the effect.
-    pub(super) fn change(&mut self, call: impl Fn(&Roots, &Gate) -> Result<HostCall, Failed>) -> FsResult<()> {
+    pub(super) fn change(&mut self, call: impl Fn(&Roots, &Gate) -> Result<Call, Failed>) -> FsResult<()> {
         for _race in 0..RACES_MAX {
             let call = call(&self.ctx.roots, &self.ctx.gate).map_err(failed)?;
             let permit = self.ctx.gate.admit(call)?;
@@ -53,7 +53,7 @@ impl GateView<'_> {
         fd: &Fd,
         path: String,
         follow: bool,
-        call: impl FnOnce(FsPath, Target) -> HostCall,
+        call: impl FnOnce(FsPath, Target) -> Call,
     ) -> FsResult<(Result<OwnedFd, Errno>, Permit)> {
         let path = self.path(fd, path)?;
         let folder_only = path.folder_only();
@@ -84,7 +84,9 @@ impl GateView<'_> {
 
     /// Hands out what an `open-at` opened, with the rights that it was opened for.
     pub(super) fn push_opened(&mut self, opened: OwnedFd, spent: Spent) -> FsResult<Fd> {
-        let HostCall::OpenAt { path, flags, target, .. } = spent.call() else { return Err(FsError::trap(Untracked)) };
+        let Call::Fs(FsCall::OpenAt { path, flags, target, .. }) = spent.call() else {
+            return Err(FsError::trap(Untracked));
+        };
         let (flags, target, grant) = (*flags, *target, path.grant);
         let below = path.resolved().unwrap_or_default().to_owned();
         let file = std::fs::File::from(opened);
@@ -168,7 +170,7 @@ impl GateView<'_> {
         if Instant::now() >= self.ctx.input.call.deadline {
             return Err(FsError::trap(Trap::Interrupt));
         }
-        let proof = self.checked_on(slot, |handle, _quota| HostCall::ReadDirectory { handle })?;
+        let proof = self.checked_on(slot, |handle, _quota| Call::Fs(FsCall::ReadDirectory { handle }))?;
         self.table.get_mut(listing)?.turn(proof).map_err(failed)
     }
 
@@ -200,7 +202,7 @@ impl GateView<'_> {
     /// `list` it is refused everywhere, so that a tool behaves the same in a sealed host and in one that is not.
     pub(super) fn flush_handle(&mut self, fd: &Fd, flush: Flush) -> FsResult<()> {
         let slot = self.any_slot(fd)?;
-        let on = self.checked_on(slot, |handle, _quota| HostCall::Sync { handle })?;
+        let on = self.checked_on(slot, |handle, _quota| Call::Fs(FsCall::Sync { handle }))?;
         let flushed = match self.kind(fd)? {
             Kind::File => fs::sync(on, flush),
             Kind::Listed => fs::sync_folder(on, flush),
@@ -226,7 +228,7 @@ impl GateView<'_> {
     pub(super) fn admit_on(
         &mut self,
         slot: usize,
-        call: impl FnOnce(HandleFacts, u64) -> HostCall,
+        call: impl FnOnce(HandleFacts, u64) -> Call,
     ) -> FsResult<OnHandle<Permit>> {
         let handle = self.ctx.handles.get(slot).ok_or_else(|| FsError::trap(Untracked))?;
         Ok(handle.admit(&mut self.ctx.gate, call)?)
@@ -236,7 +238,7 @@ impl GateView<'_> {
     pub(crate) fn checked_on(
         &mut self,
         slot: usize,
-        call: impl FnOnce(HandleFacts, u64) -> HostCall,
+        call: impl FnOnce(HandleFacts, u64) -> Call,
     ) -> FsResult<OnHandle<Checked>> {
         let handle = self.ctx.handles.get_mut(slot).ok_or_else(|| FsError::trap(Untracked))?;
         let on = handle.checked(&mut self.ctx.gate, call)?;
@@ -246,7 +248,7 @@ impl GateView<'_> {
 
     /// Checks a write of `bytes`, a hole before them included.
     pub(super) fn checked_write(&mut self, slot: usize, bytes: u64) -> FsResult<OnHandle<Checked>> {
-        self.checked_on(slot, |handle, quota_left| HostCall::Write { handle, bytes, quota_left })
+        self.checked_on(slot, |handle, quota_left| Call::Fs(FsCall::Write { handle, bytes, quota_left }))
     }
 
     /// Checks a write of so many bytes at an offset, or at the end of the file, with the hole that it makes now: the file

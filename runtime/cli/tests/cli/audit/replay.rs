@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{CallClass, CallId, Digest, Durability, Kept, Layer, Recorded, Usage};
-use tollgate_capability::{Fact, FsPath, GrantIndex, HostCall, OpenFlags, Target};
+use tollgate_capability::{Call, Fact, FsCall, FsPath, GrantIndex, OpenFlags, Target};
 use tollgate_example_tools::HOSTILE;
 use tollgate_ledger::Ledger;
 use tollgate_notary::{CallEnding, CallStart, CallTrail, DenialRef, FactRef, OutcomeTotals, Room};
@@ -106,17 +106,17 @@ impl Forged {
     }
 }
 
-fn open(path: &str, write: bool) -> HostCall {
-    HostCall::OpenAt {
+fn open(path: &str, write: bool) -> Call {
+    Call::Fs(FsCall::OpenAt {
         path: FsPath::new(GrantIndex(0), "", path.to_owned()),
         flags: OpenFlags { read: true, write, follow: true, ..OpenFlags::default() },
         target: Target::Absent,
         handles_open: 1,
         quota_left: 0,
-    }
+    })
 }
 
-fn allow(trail: &mut CallTrail, call: &HostCall, rule: &str) {
+fn allow(trail: &mut CallTrail, call: &Call, rule: &str) {
     let facts = call.facts();
     let facts: Vec<_> = facts.0.iter().map(|(name, fact)| (*name, fact_ref(fact))).collect();
     allow_facts(trail, call.function(), &facts, rule);

@@ -1,43 +1,34 @@
-//! The WIT names of the guarded functions, each in this one place: [`HostCall::function`](crate::HostCall::function)
-//! writes them, [`HostCall::from_facts`](crate::HostCall::from_facts) reads them. No two kinds of call may share a name.
+//! Functions that no grant allows and that have no facts: further functions of `wasi:sockets`, none of which can be reached
+//! without a socket, and every function of `wasi:http`.
 
-pub(crate) const PREOPEN: &str = "wasi:filesystem/preopens.get-directories";
-pub(crate) const OPEN_AT: &str = "wasi:filesystem/types.[method]descriptor.open-at";
-pub(crate) const STAT_AT: &str = "wasi:filesystem/types.[method]descriptor.stat-at";
-pub(crate) const METADATA_HASH_AT: &str = "wasi:filesystem/types.[method]descriptor.metadata-hash-at";
-pub(crate) const READLINK_AT: &str = "wasi:filesystem/types.[method]descriptor.readlink-at";
-pub(crate) const SET_TIMES_AT: &str = "wasi:filesystem/types.[method]descriptor.set-times-at";
-pub(crate) const CREATE_DIRECTORY_AT: &str = "wasi:filesystem/types.[method]descriptor.create-directory-at";
-pub(crate) const REMOVE_DIRECTORY_AT: &str = "wasi:filesystem/types.[method]descriptor.remove-directory-at";
-pub(crate) const UNLINK_FILE_AT: &str = "wasi:filesystem/types.[method]descriptor.unlink-file-at";
-pub(crate) const RENAME_AT: &str = "wasi:filesystem/types.[method]descriptor.rename-at";
-pub(crate) const LINK_AT: &str = "wasi:filesystem/types.[method]descriptor.link-at";
-pub(crate) const SYMLINK_AT: &str = "wasi:filesystem/types.[method]descriptor.symlink-at";
-pub(crate) const READ: &str = "wasi:filesystem/types.[method]descriptor.read";
-pub(crate) const WRITE: &str = "wasi:filesystem/types.[method]descriptor.write";
-pub(crate) const APPEND: &str = "wasi:filesystem/types.[method]descriptor.append-via-stream";
-pub(crate) const SET_SIZE: &str = "wasi:filesystem/types.[method]descriptor.set-size";
-pub(crate) const SET_TIMES: &str = "wasi:filesystem/types.[method]descriptor.set-times";
-pub(crate) const SYNC: &str = "wasi:filesystem/types.[method]descriptor.sync";
-pub(crate) const READ_DIRECTORY: &str = "wasi:filesystem/types.[method]descriptor.read-directory";
-pub(crate) const STAT: &str = "wasi:filesystem/types.[method]descriptor.stat";
-pub(crate) const METADATA_HASH: &str = "wasi:filesystem/types.[method]descriptor.metadata-hash";
-pub(crate) const GET_ENVIRONMENT: &str = "wasi:cli/environment.get-environment";
-pub(crate) const GET_ARGUMENTS: &str = "wasi:cli/environment.get-arguments";
-pub(crate) const GET_STDIN: &str = "wasi:cli/stdin.get-stdin";
-pub(crate) const GET_STDOUT: &str = "wasi:cli/stdout.get-stdout";
-pub(crate) const GET_STDERR: &str = "wasi:cli/stderr.get-stderr";
-pub(crate) const WRITE_STDIO: &str = "wasi:io/streams.[method]output-stream.write";
-pub(crate) const WALL_CLOCK: &str = "wasi:clocks/wall-clock.now";
-pub(crate) const MONOTONIC_CLOCK: &str = "wasi:clocks/monotonic-clock.now";
-pub(crate) const RANDOM_BYTES: &str = "wasi:random/random.get-random-bytes";
-pub(crate) const INSECURE_RANDOM_BYTES: &str = "wasi:random/insecure.get-insecure-random-bytes";
-pub(crate) const GET_CONTEXT: &str = "tollgate:tool/call.get-context";
-pub(crate) const CREATE_TCP_SOCKET: &str = "wasi:sockets/tcp-create-socket.create-tcp-socket";
-pub(crate) const CREATE_UDP_SOCKET: &str = "wasi:sockets/udp-create-socket.create-udp-socket";
-pub(crate) const RESOLVE_ADDRESSES: &str = "wasi:sockets/ip-name-lookup.resolve-addresses";
+use super::facts::{Facts, FactsError, Unread};
+use super::table::Kind;
 
-/// The methods of `wasi:sockets`, which [`HostCall::SocketMethod`](crate::HostCall::SocketMethod) stands for.
+/// A call that is refused whatever it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedCall {
+    /// The WIT name of the function, one of [`SOCKET_METHODS`] or [`HTTP_FUNCTIONS`].
+    pub function: &'static str,
+}
+
+impl Kind for RefusedCall {
+    fn function(&self) -> &'static str {
+        self.function
+    }
+
+    fn acquires(&self) -> bool {
+        true
+    }
+
+    fn tell<'a>(&'a self, _facts: &mut Facts<'a>) {}
+
+    fn read(function: &str, _facts: &mut Unread<'_>) -> Result<Option<Self>, FactsError> {
+        let known = SOCKET_METHODS.into_iter().chain(HTTP_FUNCTIONS).find(|name| *name == function);
+        Ok(known.map(|function| Self { function }))
+    }
+}
+
+/// The methods of `wasi:sockets`, which [`RefusedCall`] stands for.
 pub const SOCKET_METHODS: [&str; 48] = [
     "wasi:sockets/ip-name-lookup.[method]resolve-address-stream.resolve-next-address",
     "wasi:sockets/ip-name-lookup.[method]resolve-address-stream.subscribe",
@@ -89,7 +80,7 @@ pub const SOCKET_METHODS: [&str; 48] = [
     "wasi:sockets/udp.[method]udp-socket.unicast-hop-limit",
 ];
 
-/// The functions of `wasi:http`, which [`HostCall::SocketMethod`](crate::HostCall::SocketMethod) stands for too.
+/// The functions of `wasi:http`, which [`RefusedCall`] stands for too.
 pub const HTTP_FUNCTIONS: [&str; 52] = [
     "wasi:http/outgoing-handler.handle",
     "wasi:http/types.[constructor]fields",
@@ -144,8 +135,3 @@ pub const HTTP_FUNCTIONS: [&str; 52] = [
     "wasi:http/types.[static]response-outparam.set",
     "wasi:http/types.http-error-code",
 ];
-
-/// The name in [`SOCKET_METHODS`] or [`HTTP_FUNCTIONS`] that `function` is.
-pub(crate) fn socket_method(function: &str) -> Option<&'static str> {
-    SOCKET_METHODS.into_iter().chain(HTTP_FUNCTIONS).find(|name| *name == function)
-}
