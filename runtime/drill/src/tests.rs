@@ -119,7 +119,7 @@ fn alone(attack: &Attack) -> Option<Outcome> {
     let (control, acks, connection) = (pair(), pair(), pair());
     let fds = [control.0.as_raw_fd(), pipe.as_raw_fd(), acks.0.as_raw_fd(), connection.0.as_raw_fd()];
     let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "drill::tests::child_makes_an_attack", "--ignored", "--nocapture"])
+        .args(["--exact", "tests::child_makes_an_attack", "--ignored", "--nocapture"])
         .env(ATTACK, attack.name)
         .env(AIM, serde_json::to_string(&aim).unwrap())
         .env(FDS, serde_json::to_string(&fds).unwrap())

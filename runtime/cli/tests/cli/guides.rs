@@ -14,7 +14,7 @@ fn the_readme_works_as_typed_and_in_order_in_one_empty_folder() {
     let (before, rest) = readme.split_once("\n## Write a tool\n").unwrap();
     let (page, _) = rest.split_once("\n## What a sealed worker cannot do\n").unwrap();
     assert!(["\n## Install a tool\n", "\n## Audit\n"].iter().all(|section| page.contains(section)));
-    assert!(before.contains("\ncargo install --locked --path runtime "));
+    assert!(before.contains("\ncargo install --locked --path runtime/cli "));
     let (rust, after) = page.split_once("\nThe same in Python").unwrap();
     let (python, rest) = after.split_once("\nThe author's guide").unwrap();
     let desk = Desk::empty();
