@@ -14,7 +14,7 @@ use tollgate_capability::{
 /// The folders of a host that can be granted: some lie in others.
 pub const HOSTS: [&str; 5] = ["x", "x/in", "x/in/deep", "y", "y/in"];
 
-/// What a probe does, with what is in its cell (see [`build`]).
+/// What a probe does, with what is in its cell (see `build`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
     Read,

@@ -8,7 +8,7 @@
 //! | thread | does | waits for |
 //! |---|---|---|
 //! | a caller's | a call | the start of the worker and a connection, together until its deadline and grace; then its answer, as long again |
-//! | `worker-start`, for each start | hands a new worker what it needs, hears how it went | the worker, [`START_WAIT`](worker_process::START_WAIT) |
+//! | `worker-start`, for each start | hands a new worker what it needs, hears how it went | the worker, `START_WAIT` |
 //! | `worker-watch`, for each worker | starts the process, reads its stderr, reaps it | the end of the process |
 //! | `reaper`, one | tells idle workers to end, kills those that do not | nothing but its next round |
 //!
