@@ -32,7 +32,7 @@ fn with_facts<T>(call: &Call, use_them: impl FnOnce(&[(&str, FactRef<'_>)]) -> T
     let facts = call.facts();
     let of = |fact| match fact {
         &Fact::Uint(value) => FactRef::Uint(value),
-        other => panic!("{other:?}"),
+        other @ (Fact::Text(_) | Fact::Bool(_)) => panic!("{other:?}"),
     };
     use_them(&facts.0.iter().map(|(name, fact)| (*name, of(fact))).collect::<Vec<_>>())
 }

@@ -70,7 +70,7 @@ pub struct Recovery {
     pub torn_bytes: u64,
     /// Calls whose host died; each now has a closer.
     pub closed_calls: Vec<CallId>,
-    /// Entries that a dead writer left and no checkpoint covered; a [`Takeover`](crate::Takeover) names them.
+    /// Entries that a dead writer left and no checkpoint covered; a [`Takeover`](tollgate_audit::Takeover) names them.
     pub taken_over: u64,
     /// The entry from which on the journal was read; those before it were known by signed tiles.
     pub read_from: LeafIndex,
@@ -84,7 +84,7 @@ impl Ledger {
     /// beside the folder, since the folder may be served to anyone.
     ///
     /// A frame that a died writer left unfinished is cut off; entries that it left and no checkpoint covers are judged and
-    /// named by a [`Takeover`](crate::Takeover); each call that it left open is closed. The journal is read from its
+    /// named by a [`Takeover`](tollgate_audit::Takeover); each call that it left open is closed. The journal is read from its
     /// start if there are such entries, otherwise from where the tiles of the newest checkpoint vouch for what comes
     /// before.
     ///
@@ -128,7 +128,7 @@ impl Ledger {
 
     /// Goes on with a ledger that is not what it remembers to be: its folder was restored from a copy, the state file
     /// beside it is gone, or somebody added entries while it was closed. What the folder's checkpoint does not cover is
-    /// not proven; an [`Adoption`](crate::Adoption) says which entries these are, why `by` let it go on, and what it
+    /// not proven; an [`Adoption`](tollgate_audit::Adoption) says which entries these are, why `by` let it go on, and what it
     /// remembered. All in the folder must fit its checkpoint, unless that signs more entries than there are, as in a copy that
     /// was made while the ledger was in use: then none of them are proven. The key must be the ledger's.
     ///

@@ -106,7 +106,7 @@ impl SideStore {
 
     /// Erases salt, arguments and result of `call`, and brings that to disk: each shard that has something of it is written
     /// anew without it, and the old file is overwritten with zeros. To be done again after a crash or an error, as often as
-    /// need be; to be recorded in the ledger ([`Erasure`](crate::Erasure)) when it is done.
+    /// need be; to be recorded in the ledger ([`Erasure`](tollgate_audit::Erasure)) when it is done.
     ///
     /// A file system that writes elsewhere than in place, snapshots, and a disk that moves its blocks keep copies that
     /// no program can reach from here. So does a crash just before the old file is overwritten.

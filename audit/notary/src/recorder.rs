@@ -153,7 +153,7 @@ impl Recorder {
         }
     }
 
-    /// The pipe, for what must be written without a lock, as by [`write_blocked_frame`](crate::write_blocked_frame); `None`
+    /// The pipe, for what must be written without a lock, as by [`write_blocked_frame`](tollgate_audit::write_blocked_frame); `None`
     /// once the record is closed. It never blocks, and one write of at most `PIPE_BUF` bytes is atomic. As long as
     /// somebody has it, [`Recorder::close`] does not end the record.
     #[must_use]

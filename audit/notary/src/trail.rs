@@ -137,7 +137,7 @@ pub struct CallEnding {
     pub usage: Usage,
     /// Host calls without authority, by function.
     pub counters: Vec<(String, u64)>,
-    /// Digest of the result with the call's [`Salt`](crate::Salt), if it is recorded.
+    /// Digest of the result with the call's [`Salt`](tollgate_audit::Salt), if it is recorded.
     pub result: Option<Digest>,
     /// The cap that ended the call, such as `fuel`.
     pub cap: Option<String>,

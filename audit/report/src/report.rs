@@ -184,7 +184,7 @@ pub struct Integrity {
 }
 
 impl ActivityReport {
-    /// Adds up the entries of a ledger, every one of them in their order, as [`read`](crate::read) gives them.
+    /// Adds up the entries of a ledger, every one of them in their order, as [`read`](tollgate_audit::read) gives them.
     ///
     /// It does not fail: what cannot be read is said in [`Reading`], for an auditor of a damaged ledger wants to see
     /// what is left of it. Pass what [`verify`](tollgate_audit::verify) found, or the report says that nothing is known.
