@@ -52,7 +52,7 @@ pub enum AppendError {
         /// Why.
         reason: String,
     },
-    /// The call has no [`Room`](crate::Room) left for more.
+    /// The call has no room left for more.
     #[error("the call has no room left in the ledger: {asked} {} asked for, {left} left", of.unit())]
     CallFull {
         /// What there is no room for.
@@ -70,7 +70,7 @@ pub enum AppendError {
     },
 }
 
-/// What a call has no more [`Room`](crate::Room) for.
+/// What a call has no more room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomFor {
     /// Entries.

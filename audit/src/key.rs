@@ -1,6 +1,6 @@
 //! Ed25519 keys: the pair that signs checkpoints, and the public half as C2SP signed-note writes it.
 //!
-//! A secret key must never be printed: its text form goes to the key file alone ([`crate::key_file`]).
+//! A secret key must never be printed: its text form goes to the key file alone.
 
 use std::fmt;
 use std::str::FromStr;

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 use crate::entry::{Call, CallEnd, Recorded};
 use crate::ids::{CallId, Digest};
 
-/// 32 random bytes, fresh for each call. Kept in the [`SideStore`](crate::SideStore) and nowhere else.
+/// 32 random bytes, fresh for each call. Kept in the side store and nowhere else.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salt(pub [u8; 32]);
 

@@ -1,4 +1,4 @@
-//! Where the entries of a call go: the one thing that a [`CallTrail`](crate::CallTrail) needs of a ledger.
+//! Where the entries of a call go: the one thing that a call trail needs of a ledger.
 //!
 //! An implementation must never report entries as kept that are not.
 

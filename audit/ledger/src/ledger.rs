@@ -84,7 +84,7 @@ impl Ledger {
     /// beside the folder, since the folder may be served to anyone.
     ///
     /// A frame that a died writer left unfinished is cut off; entries that it left and no checkpoint covers are judged and
-    /// named by a [`Takeover`](tollgate_audit::Takeover); each call that it left open is closed. The journal is read from its
+    /// named by a [`Takeover`]; each call that it left open is closed. The journal is read from its
     /// start if there are such entries, otherwise from where the tiles of the newest checkpoint vouch for what comes
     /// before.
     ///
