@@ -37,7 +37,9 @@ impl Folder {
     /// Writes one file, for its owner alone.
     pub fn write(&self, name: &str, bytes: &[u8]) {
         let path = self.0.path().join(name);
-        fs::create_dir_all(path.parent().expect("a file below the folder")).expect("a folder");
+        let parent = path.parent().expect("a file below the folder");
+        fs::create_dir_all(parent).expect("a folder");
+        fs::set_permissions(parent, fs::Permissions::from_mode(0o700)).expect("permissions");
         fs::write(&path, bytes).expect("a file");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("permissions");
     }

@@ -1,4 +1,4 @@
-//! Bytes as the side store of a ledger: found, opened, put to, erased from.
+//! Bytes as a shard of the side store of a ledger: found, opened, put to, erased from.
 
 use std::collections::BTreeSet;
 
@@ -6,12 +6,12 @@ use tollgate_audit::{CallId, Private, Salt};
 use tollgate_ledger::SideStore;
 
 use crate::folder::Folder;
-use crate::side_records::{HEADER_BYTES, SideEnd, hint, kept, record, side_records, with_side_checks_mended};
+use crate::side_records::{HEADER_BYTES, SideEnd, kept, record, side_records, swept, with_side_checks_mended};
 
 /// What is found is what a second reader (`src/side_records.rs`) finds, before and after each step: nothing but texts
-/// whose check fits. It opens exactly if it can be read from where reading may start; then it loses an unfinished record
-/// at most, and erasures are finished. If it does not open, no byte of it has changed. What is put is found; what is
-/// erased is not, its bytes are zeros, and nothing else has changed.
+/// whose check fits. It opens exactly if it can be read from where its calls were compared with the ledger; then it loses an
+/// unfinished record at most. If it does not open, no byte of it has changed. What is put is found; what is erased is not, it
+/// stands nowhere, and all other records stand as they were.
 ///
 /// Once with the bytes as they are, and once with checks that fit, which no mutation would find.
 pub fn side_store(bytes: &[u8]) {
@@ -40,7 +40,7 @@ fn store(bytes: &[u8]) {
     let put = Private { call: NEW, salt: Salt([5; 32]), arguments: Some(b"{}".to_vec()), result: Some(Vec::new()) };
     store.put_call(NEW, &put.salt, put.arguments.as_deref()).expect("room");
     store.put_result(NEW, b"").expect("room");
-    let new = [record(b'L', 1, NEW.0, &[5; 32]), record(b'L', 2, NEW.0, b"{}"), record(b'L', 3, NEW.0, b"")].concat();
+    let new = [record(1, NEW.0, &[5; 32]), record(2, NEW.0, b"{}"), record(3, NEW.0, b"")].concat();
     let with_new = [&after[..], &new].concat();
     assert_eq!(file(&folder), with_new, "put");
     found_alike(&folder, &with_new, &calls);
@@ -64,8 +64,8 @@ fn store(bytes: &[u8]) {
 /// All calls that the records name, as far as they can be read.
 fn calls(bytes: &[u8]) -> BTreeSet<CallId> {
     let from_start = side_records(bytes, HEADER_BYTES).0;
-    let from_hint = hint(bytes).map(|hint| side_records(bytes, hint).0);
-    from_start.iter().chain(from_hint.iter().flatten()).map(|record| record.call).collect()
+    let from_swept = swept(bytes).map(|swept| side_records(bytes, swept).0);
+    from_start.iter().chain(from_swept.iter().flatten()).map(|record| record.call).collect()
 }
 
 fn found_alike(folder: &Folder, bytes: &[u8], calls: &BTreeSet<CallId>) {
@@ -80,22 +80,17 @@ fn after_open(bytes: &[u8]) -> Option<Vec<u8>> {
     if bytes.len() < HEADER_BYTES {
         return Some(crate::side_records::side_store_of(&[]));
     }
-    let start = hint(bytes)?;
+    let start = swept(bytes)?;
     let (records, end) = side_records(bytes, start);
     if end == SideEnd::Corrupt {
         return None;
     }
     let whole = match records.last() {
         None => start,
-        Some(last) if last.state == b'L' && !last.is_whole => last.start,
+        Some(last) if !last.is_whole => last.start,
         Some(last) => last.end(),
     };
-    let mut after = bytes[..whole].to_vec();
-    for record in records.iter().filter(|record| record.state == b'E') {
-        after[record.start] = b'X';
-        after[record.end() - record.content.len() - 8..record.end()].fill(0);
-    }
-    Some(after)
+    Some(bytes[..whole].to_vec())
 }
 
 fn ends_whole(bytes: &[u8]) -> bool {
@@ -104,23 +99,22 @@ fn ends_whole(bytes: &[u8]) -> bool {
 
 fn erased(folder: &Folder, store: &SideStore, call: CallId, calls: &BTreeSet<CallId>) {
     let before = file(folder);
+    let (records, end) = side_records(&before, HEADER_BYTES);
     let Ok(erased) = store.erase(call) else {
-        assert_eq!(side_records(&before, HEADER_BYTES).1, SideEnd::Corrupt);
+        assert_eq!(end, SideEnd::Corrupt);
         assert_eq!(file(folder), before);
         return;
     };
-    let mut expected = before.clone();
-    let (records, _) = side_records(&before, HEADER_BYTES);
-    let of_call: Vec<_> = records.iter().filter(|record| record.call == call && record.state != b'X').collect();
-    for record in &of_call {
-        expected[record.start] = b'X';
-        expected[record.end() - record.content.len() - 8..record.end()].fill(0);
-    }
+    let (of_call, others): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.call == call);
+    let expected: Vec<u8> = others.iter().flat_map(|record| &before[record.start..record.end()]).copied().collect();
     let after = file(folder);
-    assert_eq!(after[HEADER_BYTES..], expected[HEADER_BYTES..], "erased {call}");
+    if !of_call.is_empty() {
+        assert_eq!(after[HEADER_BYTES..], expected, "erased {call}");
+    }
     assert_eq!(erased.records, of_call.len() as u64);
     assert_eq!(erased.bytes, of_call.iter().map(|record| record.content.len() as u64).sum::<u64>());
     assert!(!matches!(SideStore::find(&folder.ledger(), call), Ok(Some(_))), "{call} is erased");
+    assert_eq!(folder.files().keys().filter(|name| name.starts_with("ledger.private/")).count(), 1, "no copy");
     found_alike(folder, &after, calls);
 }
 
@@ -128,7 +122,7 @@ fn file(folder: &Folder) -> Vec<u8> {
     folder.files().remove(FILE).expect("the side store")
 }
 
-const FILE: &str = "ledger.private";
+const FILE: &str = "ledger.private/00000001.open";
 
 const NEW: CallId = CallId([0xfe; 16]);
 

@@ -219,14 +219,13 @@ fn side_stores() {
         write("side_store", name, &changed);
     };
     let header = side_store_of(&[]).len();
-    let second = header + 38 + salt.len();
+    let second = header + 37 + salt.len();
     change("no-magic", 3, b'?');
-    change("hint-torn", 20, 1);
-    change("length-changed", header + 5, 33);
+    change("header-changed", 20, 1);
+    change("length-changed", header + 4, 33);
     change("content-changed", second + 40, b'?');
     change("last-content-changed", whole.len() - 1, b'?');
-    change("erasing", second, b'E');
-    change("erased-in-name-alone", second, b'X');
+    change("kind-changed", second, 9);
 }
 
 fn checkpoints_and_notes() {
