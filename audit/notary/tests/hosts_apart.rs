@@ -397,8 +397,8 @@ fn the_kernel_is_the_second_witness() {
     let dir = tempdir().unwrap();
     let host = Apart::new();
     let notary = Running::start(dir.path(), &[]);
-    let FromNotary::Ready { witness, .. } = notary.hear() else { panic!("not ready") };
-    if !witness {
+    let FromNotary::Ready { observer, .. } = notary.hear() else { panic!("not ready") };
+    if !observer {
         required::skipped("this process may not hear the kernel's audit (CAP_AUDIT_READ)");
         drop(host);
         notary.ended();

@@ -114,7 +114,7 @@ mod tests {
         let confined = trusted::confine(&[&folder]).unwrap();
         // Its threads, of which none can be made later.
         assert!(engine.precompile_module(&module).is_ok());
-        // As the publisher: from before the filter, and under it.
+        // As the checkpointer: from before the filter, and under it.
         let (go, goes) = std::sync::mpsc::channel::<()>();
         let (began, begun) = std::sync::mpsc::channel();
         let file = folder.join("by-a-thread");

@@ -169,7 +169,7 @@ fn child_has_no_room_the_second_time() {
                     supervisor.send(&FromNotary::Stalled { reason: "no room".to_owned() }).unwrap();
                 }
                 let (size, verifier_key) = (TreeSize(1), String::new());
-                supervisor.send(&FromNotary::Ready { size, verifier_key, witness: false }).unwrap();
+                supervisor.send(&FromNotary::Ready { size, verifier_key, observer: false }).unwrap();
             }
             ToNotary::Checkpoint => {
                 supervisor.send(&FromNotary::Flowing).unwrap();

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
+use super::checkpointer::Checkpointer;
 use super::drain::{Drained, Peek, Seen};
 use super::intake::{HostFault, Intake, Past};
 use super::protocol::HostEnding;
-use super::publisher::Publisher;
 use crate::acks::{Answer, WAIT_BYTES, Wait};
 use crate::recorder::HostEnd;
 use tollgate_audit::confinement::KernelRecord;
@@ -163,14 +163,14 @@ impl Host {
     }
 
     /// Whether it is over at `now` and its calls can be closed: how its process ended is known, or will not be.
-    pub(super) fn can_be_closed(&self, front_is_gone: bool, has_witness: bool, now: Instant) -> bool {
+    pub(super) fn can_be_closed(&self, front_is_gone: bool, has_observer: bool, now: Instant) -> bool {
         let waited = self.waited(now);
         let is_apart = self.process.is_some();
         let is_how_awaited = is_apart && self.how.is_none() && !front_is_gone && waited < END_WAIT;
         // The kernel's record of a blocked call comes by another way.
-        let may_be_witnessed = is_apart && has_witness && self.intake.blocked().is_some();
-        let is_witness_awaited = may_be_witnessed && self.said_count == 0 && waited < WITNESS_WAIT;
-        self.is_over_at(now) && !is_how_awaited && !is_witness_awaited
+        let may_be_observed = is_apart && has_observer && self.intake.blocked().is_some();
+        let is_observer_awaited = may_be_observed && self.said_count == 0 && waited < OBSERVER_WAIT;
+        self.is_over_at(now) && !is_how_awaited && !is_observer_awaited
     }
 
     /// The kernel said this of its process. The first few are kept.
@@ -268,7 +268,7 @@ impl Host {
     }
 
     /// Answers what can be answered, as far as the socket has room.
-    pub(super) fn answer(&mut self, publisher: &Publisher) {
+    pub(super) fn answer(&mut self, checkpointer: &Checkpointer) {
         while let Some((after, wait)) = self.waits.front()
             && *after <= self.drained
         {
@@ -278,7 +278,7 @@ impl Host {
                         return;
                     }
                 }
-                Kept::Disk => publisher.sync_for(&self.acks, wait.token),
+                Kept::Disk => checkpointer.sync_for(&self.acks, wait.token),
             }
             self.waits.pop_front();
         }
@@ -378,7 +378,7 @@ const HOST_ENDED: &str = "the host ended without closing the call";
 const END_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a blocked call waits for what the kernel says of it.
-const WITNESS_WAIT: Duration = Duration::from_millis(50);
+const OBSERVER_WAIT: Duration = Duration::from_millis(50);
 
 /// Enough to see what a host ran into; a host cannot fill the ledger with them.
 const KERNEL_RECORDS_MAX: usize = 16;
@@ -463,9 +463,9 @@ mod tests {
         let since = ends(&mut host);
         host.process_ended("exit code 159".to_owned());
         assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
-        assert!(host.can_be_closed(false, false, since), "no witness is there");
-        assert!(!host.can_be_closed(false, true, since + WITNESS_WAIT - MOMENT));
-        assert!(host.can_be_closed(false, true, since + WITNESS_WAIT), "it is not waited for any longer");
+        assert!(host.can_be_closed(false, false, since), "no observer is there");
+        assert!(!host.can_be_closed(false, true, since + OBSERVER_WAIT - MOMENT));
+        assert!(host.can_be_closed(false, true, since + OBSERVER_WAIT), "it is not waited for any longer");
         host.kernel_says(4_000_000, "sig=31".to_owned());
         assert!(host.can_be_closed(false, true, since), "it is said");
     }

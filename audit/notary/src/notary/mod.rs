@@ -4,12 +4,12 @@
 //! One thread drains, another one syncs and signs, so that a slow disk does not keep hosts waiting. It must never take
 //! bytes out of a pipe before it knows that they are whole entries that their host may write, nor lose any that it took.
 
+mod checkpointer;
 mod drain;
 mod hosts;
 mod intake;
+mod observer;
 pub(crate) mod protocol;
-mod publisher;
-mod witness;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -20,13 +20,13 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use self::checkpointer::Checkpointer;
 use self::drain::{Drained, Peek};
 pub use self::drain::{PIPE_SHARE_BYTES, can_take_from_pipes};
 use self::hosts::{Host, Pipes, Told};
 pub use self::intake::{HostFault, Intake, Taken};
+use self::observer::Observer;
 pub use self::protocol::{FromNotary, HostEnding, LedgerFault, ToNotary};
-use self::publisher::Publisher;
-use self::witness::Witness;
 use crate::channel::{Channel, ChannelError};
 use tollgate_audit::append_error::AppendError;
 use tollgate_audit::codec::EncodedEntry;
@@ -47,7 +47,7 @@ pub struct Notary {
     // What was taken from the pipe of this host has not all reached the journal.
     unfinished: Option<(usize, Drained)>,
     peek: Peek,
-    witness: Option<Witness>,
+    observer: Option<Observer>,
     // With the place of its `call-end`, if it has one: a call may have been closed instead.
     ended_calls: VecDeque<(CallId, Option<LeafIndex>)>,
     // Why nothing can be written at the moment.
@@ -59,7 +59,7 @@ pub struct Notary {
 #[derive(Debug)]
 pub struct StartedNotary {
     notary: Notary,
-    publisher: Publisher,
+    checkpointer: Checkpointer,
 }
 
 /// Which ledger a notary keeps.
@@ -154,7 +154,7 @@ impl Notary {
             hosts: hosts.collect(),
             unfinished: None,
             peek,
-            witness: Witness::open(),
+            observer: Observer::open(),
             ended_calls: VecDeque::new(),
             stalled: None,
             front_is_gone: false,
@@ -168,8 +168,8 @@ impl Notary {
     ///
     /// [`NotaryError::System`].
     pub fn start(self) -> Result<StartedNotary, NotaryError> {
-        let publisher = Publisher::start(Arc::clone(&self.ledger))?;
-        Ok(StartedNotary { notary: self, publisher })
+        let checkpointer = Checkpointer::start(Arc::clone(&self.ledger))?;
+        Ok(StartedNotary { notary: self, checkpointer })
     }
 
     /// [`Notary::start`], then [`StartedNotary::serve`].
@@ -181,46 +181,46 @@ impl Notary {
         self.start()?.serve()
     }
 
-    fn serve_with(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+    fn serve_with(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
         // What is in the pipes at the start is of before: nothing new is promised until it is in the ledger.
-        self.drain_what_is_there(publisher)?;
+        self.drain_what_is_there(checkpointer)?;
         let (size, verifier_key) = (self.ledger.size(), self.ledger.verifier_key().to_string());
-        self.tell(&FromNotary::Ready { size, verifier_key, witness: self.witness.is_some() })?;
+        self.tell(&FromNotary::Ready { size, verifier_key, observer: self.observer.is_some() })?;
         let mut busy_until = Instant::now();
         loop {
-            let round = self.drain_round(publisher, |_host| true)?;
+            let round = self.drain_round(checkpointer, |_host| true)?;
             if round.bytes > 0 {
                 busy_until = Instant::now() + BUSY;
             }
-            if let Some(reason) = publisher.failed() {
+            if let Some(reason) = checkpointer.failed() {
                 return Err(self.stop(reason));
             }
-            self.answer_hosts(publisher);
+            self.answer_hosts(checkpointer);
             self.condemn()?;
             self.hear_kernel();
-            self.remove_ended(publisher)?;
+            self.remove_ended(checkpointer)?;
             if self.front_is_gone && self.hosts.is_empty() {
                 return Ok(());
             }
-            self.await_something(publisher, round, Instant::now() < busy_until)?;
-            self.hear_front(publisher)?;
+            self.await_something(checkpointer, round, Instant::now() < busy_until)?;
+            self.hear_front(checkpointer)?;
             self.hear_hosts();
         }
     }
 
     /// Takes what the pipes hold now. What is written meanwhile is not waited for: a host that never stops writing would
     /// keep everybody else from an answer.
-    fn drain_what_is_there(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+    fn drain_what_is_there(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
         self.hosts.iter_mut().try_for_each(Host::note_due)?;
-        while self.drain_round(publisher, Host::is_due)?.bytes > 0 && self.stalled.is_none() {}
+        while self.drain_round(checkpointer, Host::is_due)?.bytes > 0 && self.stalled.is_none() {}
         Ok(())
     }
 
     /// Takes what the pipes of these hosts hold, from each in turn its share ([`PIPE_SHARE_BYTES`]) at most.
-    fn drain_round(&mut self, publisher: &Publisher, of: impl Fn(&Host) -> bool) -> Result<Round, NotaryError> {
+    fn drain_round(&mut self, checkpointer: &Checkpointer, of: impl Fn(&Host) -> bool) -> Result<Round, NotaryError> {
         let mut round = Round::default();
         if let Some((place, drained)) = self.unfinished.take() {
-            round.add(self.finish(place, drained, publisher)?);
+            round.add(self.finish(place, drained, checkpointer)?);
         }
         for place in 0..self.hosts.len() {
             if self.unfinished.is_some() {
@@ -228,14 +228,19 @@ impl Notary {
             }
             let Some(host) = self.hosts.get_mut(place).filter(|host| of(host)) else { continue };
             let Some(drained) = host.drain(&mut self.peek)? else { continue };
-            round.add(self.finish(place, drained, publisher)?);
+            round.add(self.finish(place, drained, checkpointer)?);
         }
         Ok(round)
     }
 
     /// Brings what was taken from the pipe of the host in `place` to the journal. A full disk leaves it
     /// unfinished. How many bytes are there now.
-    fn finish(&mut self, place: usize, mut drained: Drained, publisher: &Publisher) -> Result<usize, NotaryError> {
+    fn finish(
+        &mut self,
+        place: usize,
+        mut drained: Drained,
+        checkpointer: &Checkpointer,
+    ) -> Result<usize, NotaryError> {
         let Some(host) = self.hosts.get_mut(place) else { return Ok(0) };
         while drained.left > 0 {
             match self.ledger.splice(host.pipe.as_fd(), drained.left) {
@@ -258,7 +263,7 @@ impl Notary {
             self.note_end(*call, Some(LeafIndex(first + offset)));
         }
         self.ledger.take_spliced(self.peek.entries(&drained));
-        publisher.has_new();
+        checkpointer.has_new();
         self.flow()?;
         Ok(drained.bytes)
     }
@@ -270,27 +275,27 @@ impl Notary {
         self.ended_calls.push_back((call, end));
     }
 
-    fn answer_hosts(&mut self, publisher: &Publisher) {
+    fn answer_hosts(&mut self, checkpointer: &Checkpointer) {
         for host in &mut self.hosts {
-            host.answer(publisher);
+            host.answer(checkpointer);
         }
     }
 
     /// Closes the calls of hosts that have ended or are condemned, once their pipes are drained.
-    fn remove_ended(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
-        if !self.append_kernel_records(publisher)? {
+    fn remove_ended(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
+        if !self.append_kernel_records(checkpointer)? {
             return Ok(());
         }
-        let (now, has_witness) = (Instant::now(), self.witness.is_some());
+        let (now, has_observer) = (Instant::now(), self.observer.is_some());
         while self.unfinished.is_none()
             && let Some(place) =
-                self.hosts.iter().position(|host| host.can_be_closed(self.front_is_gone, has_witness, now))
+                self.hosts.iter().position(|host| host.can_be_closed(self.front_is_gone, has_observer, now))
         {
             let Some(host) = self.hosts.get(place) else { break };
             let closers = host.intake.closers(&host.closing_reason());
             let closed: Vec<_> = closers.iter().map(|closer| closer.call).collect();
             let closers: Vec<_> = closers.into_iter().map(Entry::Closer).map(|closer| closer.encode()).collect();
-            if !self.append(&closers, publisher)? {
+            if !self.append(&closers, checkpointer)? {
                 return Ok(());
             }
             closed.into_iter().for_each(|call| self.note_end(call, None));
@@ -302,14 +307,14 @@ impl Notary {
     }
 
     /// What the kernel said of hosts; `false` if it has to wait.
-    fn append_kernel_records(&mut self, publisher: &Publisher) -> Result<bool, NotaryError> {
+    fn append_kernel_records(&mut self, checkpointer: &Checkpointer) -> Result<bool, NotaryError> {
         for place in 0..self.hosts.len() {
             let said = self.hosts.get(place).map(Host::kernel_said).unwrap_or_default();
             if said.is_empty() {
                 continue;
             }
             let records: Vec<_> = said.iter().cloned().map(|said| Entry::KernelRecord(said).encode()).collect();
-            if self.unfinished.is_some() || !self.append(&records, publisher)? {
+            if self.unfinished.is_some() || !self.append(&records, checkpointer)? {
                 return Ok(false);
             }
             if let Some(host) = self.hosts.get_mut(place) {
@@ -320,11 +325,11 @@ impl Notary {
     }
 
     /// Appends entries of the notary's own; `false` if there is no room for them at the moment.
-    fn append(&mut self, entries: &[EncodedEntry], publisher: &Publisher) -> Result<bool, NotaryError> {
+    fn append(&mut self, entries: &[EncodedEntry], checkpointer: &Checkpointer) -> Result<bool, NotaryError> {
         match self.ledger.append(entries) {
             Ok(_first) => {
                 if !entries.is_empty() {
-                    publisher.has_new();
+                    checkpointer.has_new();
                 }
                 Ok(true)
             }
@@ -351,10 +356,10 @@ impl Notary {
 
     /// Sleeps until there is something to do. While entries come, pipes are looked at by the clock: waking a reader
     /// costs the writer more than writing. After a round that left something in a pipe it does not sleep.
-    fn await_something(&self, publisher: &Publisher, round: Round, busy: bool) -> Result<(), NotaryError> {
-        let is_owing = publisher.say_rest() || self.hosts.iter().any(Host::is_owed);
+    fn await_something(&self, checkpointer: &Checkpointer, round: Round, busy: bool) -> Result<(), NotaryError> {
+        let is_owing = checkpointer.say_rest() || self.hosts.iter().any(Host::is_owed);
         let is_ending = self.hosts.iter().any(Host::is_ending);
-        let is_waiting = self.stalled.is_some() || self.heeded().is_some_and(Witness::is_tired);
+        let is_waiting = self.stalled.is_some() || self.heeded().is_some_and(Observer::is_tired);
         let timeout = if round.has_backlog && self.stalled.is_none() {
             Some(Duration::ZERO)
         } else if busy || is_owing {
@@ -367,18 +372,18 @@ impl Notary {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let is_listening = !busy && self.stalled.is_none();
         let mut fds: Vec<_> = self.hosts.iter().flat_map(|host| host.wakes(is_listening)).map(poll_in).collect();
-        fds.push(poll_in(publisher.wakes()));
+        fds.push(poll_in(checkpointer.wakes()));
         if !self.front_is_gone {
             fds.push(poll_in(self.front.as_fd()));
         }
-        fds.extend(self.heeded().and_then(Witness::wakes).map(poll_in));
+        fds.extend(self.heeded().and_then(Observer::wakes).map(poll_in));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
         }
     }
 
-    fn hear_front(&mut self, publisher: &Publisher) -> Result<(), NotaryError> {
+    fn hear_front(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
         while !self.front_is_gone && self.front.has_something()? {
             match self.front.receive::<ToNotary>() {
                 Ok(Some((ToNotary::Host { host, process }, fds))) => {
@@ -392,12 +397,12 @@ impl Notary {
                     ended.into_iter().for_each(|ended| ended.process_ended(how.clone()));
                 }
                 Ok(Some((ToNotary::Checkpoint, _))) => {
-                    self.drain_what_is_there(publisher)?;
+                    self.drain_what_is_there(checkpointer)?;
                     let covers = self.checkpoint();
                     self.tell(&FromNotary::Checkpoint { covers })?;
                 }
                 Ok(Some((ToNotary::Locate { call }, _))) => {
-                    self.drain_what_is_there(publisher)?;
+                    self.drain_what_is_there(checkpointer)?;
                     let found = self.ended_calls.iter().rev().find(|(ended, _)| *ended == call);
                     let is_on_record = found.is_some() || self.hosts.iter().any(|host| host.intake.is_open(call));
                     self.tell(&FromNotary::Located { index: found.and_then(|(_, index)| *index), is_on_record })?;
@@ -423,17 +428,17 @@ impl Notary {
         self.ledger.checkpoint().map(|checkpoint| checkpoint.size).map_err(|error| with_causes(&error))
     }
 
-    /// The second witness, while there is somebody whom it can speak of.
-    fn heeded(&self) -> Option<&Witness> {
-        self.witness.as_ref().filter(|_| self.hosts.iter().any(|host| host.process.is_some()))
+    /// The observer, while there is somebody whom it can speak of.
+    fn heeded(&self) -> Option<&Observer> {
+        self.observer.as_ref().filter(|_| self.hosts.iter().any(|host| host.process.is_some()))
     }
 
     fn hear_kernel(&mut self) {
-        let Self { witness, hosts, .. } = self;
-        let Some(witness) = witness.as_mut().filter(|_| hosts.iter().any(|host| host.process.is_some())) else {
+        let Self { observer, hosts, .. } = self;
+        let Some(observer) = observer.as_mut().filter(|_| hosts.iter().any(|host| host.process.is_some())) else {
             return;
         };
-        witness.hear(|process, text| {
+        observer.hear(|process, text| {
             if let Some(host) = hosts.iter_mut().find(|host| host.process == Some(process)) {
                 host.kernel_says(process, text);
             }
@@ -444,9 +449,9 @@ impl Notary {
     fn forget_kernel(&mut self) {
         self.hear_kernel();
         if self.heeded().is_none()
-            && let Some(witness) = &mut self.witness
+            && let Some(observer) = &mut self.observer
         {
-            witness.forget();
+            observer.forget();
         }
     }
 
@@ -510,10 +515,10 @@ impl StartedNotary {
     ///
     /// [`NotaryError`].
     pub fn serve(self) -> Result<(), NotaryError> {
-        let Self { mut notary, publisher } = self;
-        publisher.begin();
-        let served = notary.serve_with(&publisher);
-        let published = publisher.finish();
+        let Self { mut notary, checkpointer } = self;
+        checkpointer.begin();
+        let served = notary.serve_with(&checkpointer);
+        let published = checkpointer.finish();
         match (served, published) {
             (Err(error @ NotaryError::Stopped { .. }), _) => Err(error),
             (_, Err(reason)) => Err(notary.stop(reason)),

@@ -45,7 +45,7 @@ pub enum FromNotary {
         /// The key that verifies its checkpoints.
         verifier_key: String,
         /// Whether it hears the kernel's own audit.
-        witness: bool,
+        observer: bool,
     },
     /// The ledger does not open.
     Unusable {

@@ -17,7 +17,7 @@ use tollgate_ledger::ledger::Ledger;
 use tollgate_ledger::{of_call, of_thread};
 
 #[derive(Debug)]
-pub(super) struct Publisher {
+pub(super) struct Checkpointer {
     shared: Arc<Shared>,
     thread: JoinHandle<()>,
     meeting: Arc<Barrier>,
@@ -43,9 +43,9 @@ struct Queue {
     failed: Option<String>,
 }
 
-impl Publisher {
+impl Checkpointer {
     /// Starts the thread, and waits until it has: what the start of a thread needs of the kernel is then over. It does nothing
-    /// before [`Publisher::begin`].
+    /// before [`Checkpointer::begin`].
     pub(super) fn start(ledger: Arc<Ledger>) -> io::Result<Self> {
         let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
         let wakes = wakes.map_err(|errno| of_call("eventfd2", errno))?;
@@ -60,7 +60,7 @@ impl Publisher {
             its_meeting.wait();
             its.run();
         };
-        let thread = std::thread::Builder::new().name("publisher".to_owned()).spawn(run).map_err(of_thread)?;
+        let thread = std::thread::Builder::new().name("checkpointer".to_owned()).spawn(run).map_err(of_thread)?;
         meeting.wait();
         Ok(Self { shared, thread, meeting })
     }
@@ -112,7 +112,7 @@ impl Publisher {
         self.shared.queue().is_ending = true;
         self.shared.changed.notify_one();
         if self.thread.join().is_err() {
-            return Err("the publisher panicked".to_owned());
+            return Err("the checkpointer panicked".to_owned());
         }
         self.shared.queue().failed.clone().map_or(Ok(()), Err)
     }

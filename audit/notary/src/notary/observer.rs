@@ -1,4 +1,4 @@
-//! A second witness: the kernel's own audit, as far as this process may hear it. `NETLINK_AUDIT`, multicast group
+//! The observer: the kernel's own audit, as far as this process may hear it. `NETLINK_AUDIT`, multicast group
 //! `AUDIT_NLGRP_READLOG` (`linux/audit.h`); it needs `CAP_AUDIT_READ`, and no audit daemon.
 //!
 //! It must never be needed, never block, and never let a flood of records keep the notary from its work: what comes
@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recvf
 
 /// Records that the kernel sends to all who listen.
 #[derive(Debug)]
-pub(super) struct Witness {
+pub(super) struct Observer {
     socket: OwnedFd,
     // How many came in the period that began then.
     heard: u32,
@@ -22,7 +22,7 @@ pub(super) struct Witness {
     datagram: Box<[u8]>,
 }
 
-impl Witness {
+impl Observer {
     /// `None` where this process may not hear the kernel's audit, or would not know whom it is about.
     pub(super) fn open() -> Option<Self> {
         // Records name processes as the first namespace numbers them.
