@@ -254,9 +254,13 @@ pub(crate) fn sleep(tool: &Tool, millis: u64) -> Result<Answer, Box<CallFailure>
 pub(crate) fn start_worker(tool: &Tool) -> Pid {
     let before = workers();
     tool.operations().expect("a tool that loads");
-    let new: Vec<_> = workers().into_iter().filter(|pid| !before.contains(pid)).collect();
-    let [only] = new[..] else { panic!("new workers: {new:?}") };
-    only
+    // One that an earlier test has told to end, or whose start was still under way, may be seen for a moment.
+    let mut new = Vec::new();
+    await_that("one new worker", || {
+        new = workers().into_iter().filter(|pid| !before.contains(pid)).collect();
+        new.len() == 1
+    });
+    new[0]
 }
 
 /// The processes of workers that live.
