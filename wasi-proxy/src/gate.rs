@@ -268,30 +268,7 @@ impl Gate {
     }
 
     fn violation(&self, call: &Call, denial: Denial<'_>) -> Violation {
-        let cap = match denial.missing {
-            Rule::Limit(cap) => Some(cap),
-            Rule::Fs { .. }
-            | Rule::FsPreopen { .. }
-            | Rule::FsBeneath { .. }
-            | Rule::FsPatterns { .. }
-            | Rule::FsRegular { .. }
-            | Rule::FsQuota { .. }
-            | Rule::FsNoGain { .. }
-            | Rule::FsPolicy { .. }
-            | Rule::FsMounts { .. }
-            | Rule::FsPlace { .. }
-            | Rule::FsSame { .. }
-            | Rule::FsAny
-            | Rule::Empty
-            | Rule::Env
-            | Rule::Args
-            | Rule::Stdio(_)
-            | Rule::WallClock
-            | Rule::MonotonicClock
-            | Rule::Random
-            | Rule::Context
-            | Rule::Network => None,
-        };
+        let cap = if let Rule::Limit(cap) = denial.missing { Some(cap) } else { None };
         Violation {
             function: call.function().into(),
             subject: subject(&self.set, call),

@@ -20,7 +20,7 @@ impl Place {
     pub const LEDGER: Self = Self::or("the ledger's folder", "give another one with --ledger");
     /// The side store beside the ledger.
     pub const SIDE_STORE: Self =
-        Self::or("the file with `.private` behind the ledger's name", "give another ledger with --ledger");
+        Self::or("the folder with `.private` behind the ledger's name", "give another ledger with --ledger");
     /// The folder of installed tools.
     pub const TOOLS: Self = Self::or("the folder of tools", ANOTHER_HOME);
     /// The folder of one tool.

@@ -14,7 +14,9 @@ use crate::report::aside;
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("the side store beside the ledger cannot be read")]
-#[diagnostic(help("read it as the user that it belongs to; it is the file with `.private` behind the ledger's name"))]
+#[diagnostic(help(
+    "read it as the user that it belongs to; it is the folder with `.private` behind the ledger's name"
+))]
 pub(super) struct SideStoreUnreadable {
     pub(super) source: io::Error,
 }
