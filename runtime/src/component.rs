@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use tollgate_audit::Digest;
+use tollgate_ledger::os_error;
 use wasmtime::component::types::ComponentItem;
 
 use crate::artifact::Artifact;
@@ -12,7 +13,7 @@ use crate::executor::LinkerOf;
 use crate::instance::bindings::ToolProviderPre;
 use crate::instance::{CallState, mapped_code};
 use crate::interfaces::{Import, refuse_what_is_no_component};
-use crate::memory_file::is_sealed;
+use crate::memory_file::{is_sealed, while_pages_are_held};
 
 /// A component, compiled for this machine.
 #[derive(Clone)]
@@ -46,8 +47,7 @@ impl Component {
         // this process's own memory, so nobody changes it in between. Engine and CPU are compared by wasmtime.
         let loaded = unsafe { wasmtime::component::Component::deserialize(&engine.0, artifact.code()) };
         let inner = loaded.map_err(|error| LoadError::Engine(format!("{error:#}")))?;
-        // wasmtime would make the memories' images at the first call: a sealed process cannot.
-        inner.initialize_copy_on_write_image().map_err(|error| LoadError::Engine(format!("{error:#}")))?;
+        make_images(&inner)?;
         let imports = imports(engine, &inner);
         Ok(Self { inner, digest: artifact.component(), imports })
     }
@@ -66,7 +66,7 @@ impl Component {
         // everybody from changing the file, the mapping is private and never written, and it stays until the process ends.
         let loaded = unsafe { wasmtime::component::Component::deserialize_raw(&engine.0, mapped) };
         let inner = loaded.map_err(|error| failed(format!("{error:#}")))?;
-        inner.initialize_copy_on_write_image().map_err(|error| failed(format!("{error:#}")))?;
+        make_images(&inner)?;
         let imports = imports(engine, &inner);
         Ok(Self { inner, digest: component, imports })
     }
@@ -126,6 +126,13 @@ impl Component {
             .map_err(|error| LoadError::UnknownImports { imports: vec![format!("{error:#}")] })?;
         ToolProviderPre::new(pre).map_err(|error| LoadError::NotATool { message: format!("{error:#}") })
     }
+}
+
+/// Makes the images of the memories that calls begin with. wasmtime would make them at the first call: a sealed process cannot.
+fn make_images(component: &wasmtime::component::Component) -> Result<(), LoadError> {
+    let make = || component.initialize_copy_on_write_image();
+    let made = while_pages_are_held(make, |error| os_error(error.as_ref()));
+    made.map_err(|error| LoadError::Engine(format!("{error:#}")))
 }
 
 fn imports(engine: &Engine, component: &wasmtime::component::Component) -> Vec<Import> {

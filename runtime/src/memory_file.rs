@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::fd::OwnedFd;
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_create};
+use rustix::io::Errno;
 use tollgate_ledger::of_call;
 
 /// A file in memory that nobody can change any more.
@@ -12,8 +13,26 @@ pub(crate) fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     let made = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
     let mut file = File::from(made.map_err(|errno| of_call("memfd_create", errno))?);
     file.write_all(bytes).map_err(|error| of_call("write to a file in memory", error))?;
-    fcntl_add_seals(&file, SEALED).map_err(|errno| of_call("fcntl(F_ADD_SEALS)", errno))?;
+    while_pages_are_held(|| fcntl_add_seals(&file, SEALED), |errno| Some(errno.raw_os_error()))
+        .map_err(|errno| of_call("fcntl(F_ADD_SEALS)", errno))?;
     Ok(file.into())
+}
+
+/// Tries again what seals a file in memory, as long as the kernel says `EBUSY`. It does so while anything in it still holds a
+/// page of that file, such as a list of pages that a CPU has yet to put away (`memfd_wait_for_pins` in its `mm/memfd.c`), and
+/// has waited for a tenth of a second by then. So this does not sleep, which a sealed process may not, and ends after some
+/// seconds with the error.
+pub(crate) fn while_pages_are_held<T, E>(
+    mut seal: impl FnMut() -> Result<T, E>,
+    number: impl Fn(&E) -> Option<i32>,
+) -> Result<T, E> {
+    for _attempt in 1..SEAL_ATTEMPTS {
+        match seal() {
+            Err(error) if number(&error) == Some(Errno::BUSY.raw_os_error()) => {}
+            sealed => return sealed,
+        }
+    }
+    seal()
 }
 
 /// Whether `file` is one that [`memory_file`] made: nobody can change it.
@@ -30,4 +49,35 @@ pub(crate) fn read_memory_file(file: OwnedFd) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+const SEAL_ATTEMPTS: u32 = 32;
+
 const SEALED: SealFlags = SealFlags::WRITE.union(SealFlags::GROW).union(SealFlags::SHRINK).union(SealFlags::SEAL);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Seals that are refused with these numbers, one after the other; how the last attempt ended, and how many there were.
+    fn sealed(numbers: &[i32]) -> (Result<(), i32>, usize) {
+        let (mut left, mut attempts) = (numbers.iter(), 0);
+        let seal = || {
+            attempts += 1;
+            left.next().map_or(Ok(()), |number| Err(*number))
+        };
+        (while_pages_are_held(seal, |number| Some(*number)), attempts)
+    }
+
+    #[test]
+    fn a_seal_is_tried_again_while_pages_are_held_and_for_no_other_reason() {
+        assert_eq!(sealed(&[]), (Ok(()), 1));
+        assert_eq!(sealed(&[libc::EBUSY; 3]), (Ok(()), 4));
+        assert_eq!(sealed(&[libc::EBUSY, libc::EPERM]), (Err(libc::EPERM), 2));
+        assert_eq!(sealed(&[libc::EBUSY; 100]), (Err(libc::EBUSY), 32));
+    }
+
+    #[test]
+    fn the_number_is_found_behind_what_wasmtime_says() {
+        let error = wasmtime::Error::from(io::Error::from_raw_os_error(libc::EBUSY)).context("cannot add seals");
+        assert_eq!(tollgate_ledger::os_error(error.as_ref()), Some(libc::EBUSY));
+    }
+}
