@@ -4,7 +4,8 @@ use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
 
 use tollgate_audit::HostId;
-use tollgate_notary::{Channel, FromNotary, HostEnd, ToNotary};
+use tollgate_ipc::Channel;
+use tollgate_notary::{FromNotary, HostEnd, ToNotary};
 
 use crate::furnished::Furnished;
 

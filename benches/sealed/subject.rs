@@ -10,10 +10,12 @@ use std::time::{Duration, Instant};
 
 use rustix::net::SendFlags;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
-use tollgate::{AuditSink, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool, Provenance, Request};
-use tollgate_audit::HostId;
-use tollgate_config::SandboxLevel;
-use tollgate_notary::{Channel, HostWay, Recorder, Status};
+use tollgate::{
+    AuditSink, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool, Provenance, Request, kernel_plan,
+};
+use tollgate_audit::{HostId, Level};
+use tollgate_ipc::Channel;
+use tollgate_notary::{HostWay, Recorder, Status};
 use tollgate_workspace::forgets::Forgets;
 
 use crate::furnished::{self, CALLS, Call};
@@ -101,7 +103,7 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
     };
     let recorded = AuditSink::open(recorder, sink).expect("a side store");
     let confined = stripped.map(|stripped| {
-        let confine = || stripped.confine(&sandbox::plan(&set), SandboxLevel::Full);
+        let confine = || stripped.confine(&kernel_plan::plan(&set), Level::Full);
         timed(&mut steps.0[1], confine).expect("confined")
     });
     // Every thread for calls, the ticker, and this one.
@@ -205,7 +207,7 @@ impl Meeting {
         if let Some(filtered) = filtered {
             let tested = self.tested.lock().expect("no panic");
             let enforced = timed(&mut steps.0[4], || filtered.finish(&tested)).expect("a seal on every thread");
-            assert_eq!(enforced.level(), SandboxLevel::Full);
+            assert_eq!(enforced.level(), Level::Full);
         }
         self.steps.get_or_init(|| steps);
         self.all.wait();

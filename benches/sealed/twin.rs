@@ -5,7 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tollgate_audit::HostId;
-use tollgate_notary::{Channel, HostWay};
+use tollgate_ipc::Channel;
+use tollgate_notary::HostWay;
 
 use crate::furnished::{CALLS, Furnished};
 use crate::notary::Notary;

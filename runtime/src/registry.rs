@@ -9,12 +9,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use tollgate_audit::Digest;
+use tollgate_authority::{files, has_other_name};
 use tollgate_config::ToolName;
-
-use crate::artifact::{Artifact, ArtifactError, ArtifactKey, HEAD_BYTES, STORED_BYTES_MAX, declared_component};
-use crate::authority::has_other_name;
-use crate::engine::Engine;
-use crate::files;
+use tollgate_engine::Engine;
+use tollgate_engine::artifact::{
+    Artifact, ArtifactError, ArtifactKey, HEAD_BYTES, STORED_BYTES_MAX, declared_component,
+};
 
 /// The folder with a folder for each tool.
 #[derive(Debug, Clone)]

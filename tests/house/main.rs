@@ -13,7 +13,7 @@ use std::path::Path;
 use modules::{Modules, cycles};
 
 /// Those with more than a few modules.
-const CRATES: [&str; 13] = [
+const CRATES: [&str; 17] = [
     "audit",
     "audit/ledger",
     "audit/notary",
@@ -21,10 +21,14 @@ const CRATES: [&str; 13] = [
     "capability",
     "capability/config",
     "guest-sdk",
-    "runtime",
     "runtime/authority",
     "runtime/cli",
     "runtime/drill",
+    "runtime/engine",
+    "runtime/sandbox",
+    "runtime/supervisor",
+    "runtime/system",
+    "runtime/worker",
     "wasi-proxy",
     "xtask",
 ];

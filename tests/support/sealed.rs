@@ -11,9 +11,10 @@ use rustix::fs::{
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType};
 use serde_json::Value;
-use tollgate::sandbox::{KernelPlan, confine, plan};
+use tollgate::kernel_plan::{plan, united};
+use tollgate::sandbox::confine;
+use tollgate_audit::Level;
 use tollgate_capability::PrivateSet;
-use tollgate_config::SandboxLevel;
 
 use crate::probe::{OUT, Op};
 
@@ -26,11 +27,11 @@ pub fn main() {
     let plan = sets
         .lines()
         .map(|set| plan(&PrivateSet::from_private_json(set).expect("a set").into_set()))
-        .reduce(KernelPlan::and)
+        .reduce(united)
         .expect("a set");
     let probes: Value = serde_json::from_str(probes).expect("probes");
     // SAFETY: this process has just started, and has no files but its standard streams.
-    let confined = unsafe { confine(&plan, SandboxLevel::Full, &[]) }.expect("a process that can be confined");
+    let confined = unsafe { confine(&plan, Level::Full, &[]) }.expect("a process that can be confined");
     let filtered = confined.filter().expect("a process that can be filtered");
     let ends: Value = probes.as_array().expect("a list").iter().map(|probe| end_of(run(probe))).collect();
     std::io::stdout().write_all(ends.to_string().as_bytes()).expect("somebody who listens");

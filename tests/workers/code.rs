@@ -3,15 +3,15 @@
 
 use std::fs;
 
-use tollgate::sandbox;
+use tollgate::kernel_plan::plan;
 use tollgate::{Artifact, ArtifactKey, Engine, LoadError, Provenance, ToolSpec, WorkerError};
 use tollgate_capability::CapabilitySet;
 use tollgate_workspace::hmac::hmac;
+use tollgate_workspace::processes::await_that;
+use tollgate_workspace::program::compiled;
 use tollgate_workspace::{guest, manifest};
 
 use crate::Scale;
-use tollgate_workspace::processes::await_that;
-use tollgate_workspace::program::compiled;
 
 use crate::lab::{READS, SupervisorLab, assert_full, read_many, start_worker, workers};
 
@@ -65,7 +65,7 @@ pub(crate) fn a_component_is_asked_where_it_may_do_nothing(_: Scale) {
     let record = lab.end(vec![tool], &[answered]);
     let [asked, served] = record.enforcements()[..] else { panic!("{:?}", record.enforcements()) };
     assert_full(asked);
-    let nothing = sandbox::plan(&CapabilitySet { limits, ..CapabilitySet::default() });
+    let nothing = plan(&CapabilitySet { limits, ..CapabilitySet::default() });
     assert_eq!(asked.plan, nothing.digest());
     assert_ne!(served.plan, nothing.digest());
 }
@@ -114,7 +114,7 @@ fn forged(name: &str, set: CapabilitySet, change: impl FnOnce(&mut Vec<u8>)) -> 
     spec_of(name, forged_of(&compiled(name), |code, _operations| change(code)), set)
 }
 
-/// An artifact of which code or operations are changed, in the form that `runtime/src/artifact/mod.rs` describes.
+/// An artifact of which code or operations are changed, in the form that `runtime/engine/src/artifact/mod.rs` describes.
 fn forged_of(artifact: &Artifact, change: impl FnOnce(&mut Vec<u8>, &mut String)) -> Artifact {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("key");

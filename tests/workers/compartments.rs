@@ -4,7 +4,7 @@ use std::fs;
 use std::thread;
 
 use tollgate::CallError;
-use tollgate::sandbox::plan;
+use tollgate::kernel_plan::{plan, united};
 use tollgate_workspace::processes::kill;
 
 use crate::Scale;
@@ -35,7 +35,7 @@ pub(crate) fn tools_of_a_compartment_share_a_worker(_: Scale) {
     assert_eq!(record.enforcements().len(), 2);
     let enforcement = record.enforcement(read.host());
     assert_full(enforcement);
-    assert_eq!(enforcement.plan, plan(&reads).and(plan(&writes)).digest(), "what they may do together");
+    assert_eq!(enforcement.plan, united(plan(&reads), plan(&writes)).digest(), "what they may do together");
     assert_eq!(enforcement.policies.len(), 2);
     let enforcement = record.enforcement(slept.host());
     assert_eq!((enforcement.plan, enforcement.policies.len()), (plan(&alone).digest(), 1));

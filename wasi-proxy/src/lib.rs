@@ -20,7 +20,7 @@ mod stdio;
 mod view;
 
 pub use ctx::{CallFacts, GateCtx, GateInput};
-pub use fs::{Preview, is_pseudo, know_devtmpfs};
+pub use fs::Preview;
 pub use gate::{Counter, Gate, Permit, Refused, Violation};
 pub use host::{Exited, FAIL, Failed, FolderGone, UNNAMEABLE};
 pub use linker::{INTERFACES, OWN_INTERFACE, add_to_linker, links};

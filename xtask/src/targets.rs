@@ -27,7 +27,7 @@ const TESTS: [(&str, &[&str]); 5] = [
     ("tollgate-schema", &["*"]),
 ];
 /// The lowest of the crates that need Linux.
-const LOWEST_OF_LINUX: &str = "tollgate-ledger";
+const LOWEST_OF_LINUX: &str = "tollgate-system";
 
 /// Lints the workspace for aarch64, runs the tests of the pure crates there, and checks these crates for macOS and Windows.
 pub(crate) fn targets() -> Result<()> {

@@ -10,14 +10,12 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use rustix::pipe::{SpliceFlags, splice};
-
 use tollgate_audit::append_error::AppendError;
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::frame::push_frame;
 use tollgate_audit::journal::JOURNAL_FILE;
 use tollgate_audit::regular;
-
-use crate::system_call::of_call;
+use tollgate_system::of_call;
 
 #[derive(Debug)]
 pub(crate) struct Journal {
@@ -113,9 +111,10 @@ fn write_once(file: &File, bytes: &[u8], at: u64) -> io::Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use tollgate_audit::entry::{Entry, LedgerKey, LedgerOpened};
     use tollgate_audit::ids::PublicKey;
+
+    use super::*;
 
     #[test]
     fn nothing_is_appended_after_a_failed_write() {

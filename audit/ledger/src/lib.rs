@@ -20,7 +20,6 @@ mod sets;
 mod side_record;
 mod side_store;
 mod state;
-mod system_call;
 mod tail;
 mod tile_writer;
 
@@ -31,4 +30,3 @@ pub use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
 pub use crate::publish::PublishError;
 pub use crate::sets::store_set;
 pub use crate::side_store::{Erased, PRIVATE_BYTES_MAX, SideStore};
-pub use crate::system_call::{is_refused_call, of_call, of_thread, os_error, with_more};

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::lock::{LOCK_FILE, PID_BYTES_MAX, line, parse};
 use tollgate_audit::regular;
-
-use crate::system_call::of_call;
+use tollgate_system::of_call;
 
 /// Held as long as it lives.
 #[derive(Debug)]

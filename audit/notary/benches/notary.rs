@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{CallClass, Digest, Durability, Kept, Record as _, Recorded, Usage, verify};
+use tollgate_ipc::Channel;
 use tollgate_notary::{
-    CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, Channel, FactRef, FromNotary, HostEnd, Notary, NotaryOf,
-    OutcomeTotals, Recorder, Room, Status, ToNotary,
+    CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, FactRef, FromNotary, HostEnd, Notary, NotaryOf, OutcomeTotals,
+    Recorder, Room, Status, ToNotary,
 };
 
 fn main() {

@@ -5,15 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod acks;
-mod channel;
 mod notary;
 mod recorder;
 mod trail;
 
-pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, PACKET_BYTES_MAX, Received};
 pub use crate::notary::{
     FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PIPE_SHARE_BYTES,
-    StartedNotary, Taken, ToNotary, can_take_from_pipes,
+    StartedNotary, Taken, ToNotary,
 };
 pub use crate::recorder::{HostEnd, HostWay, Recorder, Status};
 pub use crate::trail::{

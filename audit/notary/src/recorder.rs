@@ -18,15 +18,15 @@ use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, 
 use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
 
 use serde::{Deserialize, Serialize};
-use tollgate_ledger::CallCounter;
-
-use crate::acks::{ANSWER_BYTES, Answer, Wait};
 use tollgate_audit::append_error::AppendError;
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::frame::push_frame;
 use tollgate_audit::ids::{CallId, HostId};
 use tollgate_audit::record::{Kept, Record, RecordError};
-use tollgate_ledger::of_call;
+use tollgate_ledger::CallCounter;
+use tollgate_system::of_call;
+
+use crate::acks::{ANSWER_BYTES, Answer, Wait};
 
 /// Writes the entries of one host, from any of its threads.
 #[derive(Debug)]

@@ -16,9 +16,8 @@ use running::{FAR, Running, begin, begin_until, frame, kinds, record_call, tell_
 use rustix::pipe::SpliceFlags;
 use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, tempdir};
 use tollgate_audit::{AppendError, CallId, Durability, Entry, HostId, Kept, Kind, LeafIndex, Record, TreeSize, read};
-use tollgate_notary::{
-    CallTrail, Channel, FromNotary, HostEnd, Notary, NotaryError, NotaryOf, Recorder, Status, ToNotary,
-};
+use tollgate_ipc::Channel;
+use tollgate_notary::{CallTrail, FromNotary, HostEnd, Notary, NotaryError, NotaryOf, Recorder, Status, ToNotary};
 
 fn host() -> (Arc<Recorder>, HostEnd) {
     let (recorder, end) = Recorder::new().unwrap();

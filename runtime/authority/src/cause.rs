@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use rustix::io::Errno;
-use tollgate_ledger::{is_refused_call, os_error};
+use tollgate_system::{is_refused_call, os_error};
 
 /// Something that is read or written.
 #[derive(Debug, Clone, Copy)]
@@ -134,7 +134,7 @@ mod tests {
     use std::path::{Path, PathBuf};
     use std::{fs, io};
 
-    use tollgate_ledger::of_call;
+    use tollgate_system::of_call;
 
     use super::*;
 

@@ -13,8 +13,7 @@ use miette::Diagnostic;
 use rustix::fs::FileType;
 use tollgate_capability::{Access, CapabilitySet, FileId, FsCapability};
 use tollgate_config::{FsGrant, Grant, HostPathError, Policy, refuse_host};
-
-use tollgate_wasi_proxy::is_pseudo;
+use tollgate_system::is_pseudo;
 
 use super::file_id;
 use super::mounts::Mounts;

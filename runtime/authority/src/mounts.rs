@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tollgate_capability::FileId;
-use tollgate_wasi_proxy::is_pseudo;
+use tollgate_system::is_pseudo;
 
 use super::walk::open_real;
 

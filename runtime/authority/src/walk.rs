@@ -145,7 +145,7 @@ pub(super) fn open_real(path: &Path) -> io::Result<OwnedFd> {
     use rustix::fs::{ResolveFlags, openat2};
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let opened = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS);
-    opened.map_err(|errno| tollgate_ledger::of_call("openat2", errno))
+    opened.map_err(|errno| tollgate_system::of_call("openat2", errno))
 }
 
 #[cfg(test)]

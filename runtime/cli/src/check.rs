@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use miette::Diagnostic;
 use serde_json::json;
+use tollgate::kernel_plan::path_out_of_reach;
 use tollgate_capability::{
     Access, AddressFamily, Call, CapabilitySet, ClockCall, ContextCall, Decision, EnvCall, FsCall, FsPath, GrantIndex,
     OpenFlags, RandomCall, SocketCall, Stdio, StdioCall, check as decide,
@@ -14,7 +15,6 @@ use tollgate_wasi_proxy::Preview;
 use super::args::{CheckArgs, CheckCall};
 use super::exit::{Exit, Failure};
 use super::{hint, load, output};
-use tollgate::sandbox::path_out_of_reach;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum CheckError {

@@ -6,14 +6,16 @@ mod trial;
 use std::mem::MaybeUninit;
 
 use serde_json::json;
-use tollgate_config::{SandboxLevel, SandboxSettings};
+use tollgate::kernel_plan::level;
+use tollgate::sandbox::{Feature, FeatureGroup, KernelOffer, features};
+use tollgate::surroundings::{Group, LowLimit, low_limits};
+use tollgate_audit::Level;
+use tollgate_config::SandboxSettings;
 
 use self::trial::Trial;
 use super::args::DoctorArgs;
 use super::exit::{Exit, Failure};
 use super::{load, output};
-use tollgate::sandbox::{Feature, FeatureGroup, KernelOffer, features};
-use tollgate::surroundings::{Group, LowLimit, low_limits};
 
 struct Findings {
     kernel: String,
@@ -24,7 +26,7 @@ struct Findings {
     group: Group,
     /// The file that says what is required, unless that is the default.
     policy: Option<String>,
-    required: SandboxLevel,
+    required: Level,
 }
 
 impl Findings {
@@ -44,7 +46,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
         trials: trial::all(),
         low: low_limits(),
         group: Group::here(),
-        required: policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.sandbox).require,
+        required: level(policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.sandbox).require),
         policy: policy.map(|(path, _)| path.display().to_string()),
     };
     let text = if args.json { json_text(&findings) } else { text(&findings) };
@@ -77,7 +79,7 @@ fn json_text(findings: &Findings) -> String {
         "policy": findings.policy,
         "tools_run": lacks.is_empty(),
         "lacks": lacks,
-        "lacks_for_full": findings.offer.lacks(SandboxLevel::Full),
+        "lacks_for_full": findings.offer.lacks(Level::Full),
         "features": findings.features,
         "processes": findings.trials.iter().map(Trial::json).collect::<Vec<_>>(),
         "low_limits": findings.low,
@@ -88,9 +90,9 @@ fn json_text(findings: &Findings) -> String {
 
 fn text(findings: &Findings) -> String {
     let Findings { kernel, offer, features, trials, low, group, policy, required } = findings;
-    let level = offer.level();
+    let reached = offer.level();
     let mut text =
-        format!("kernel {kernel}, Landlock ABI {}: level `{level}`\n  {}\n", offer.landlock_abi, meaning(level));
+        format!("kernel {kernel}, Landlock ABI {}: level `{reached}`\n  {}\n", offer.landlock_abi, meaning(reached));
     for (group, title) in [
         (FeatureGroup::Level, "what a worker is sealed with (level `full` has all of it)"),
         (FeatureGroup::Needed, "what Tollgate does not run without"),
@@ -114,7 +116,7 @@ fn text(findings: &Findings) -> String {
     let lacks = findings.lacks();
     if lacks.is_empty() {
         text.push_str(&format!("tools run here: `{required}` is required, {whose}\n"));
-        if level > *required {
+        if reached > *required {
             text.push_str("all that the kernel can enforce is enforced, beyond what is required\n");
         }
     } else {
@@ -122,25 +124,25 @@ fn text(findings: &Findings) -> String {
             "no tool runs here: `{required}` is required, {whose}; missing: {}\n",
             lacks.join(", ")
         ));
-        if level < *required {
+        if reached < *required {
             text.push_str(&format!(
-                "run on a newer kernel, or accept less and set in tollgate.toml:\n  [sandbox]\n  require = \"{level}\"\n"
+                "run on a newer kernel, or accept less and set in tollgate.toml:\n  [sandbox]\n  require = \"{reached}\"\n"
             ));
         }
     }
     text
 }
 
-fn meaning(level: SandboxLevel) -> &'static str {
+fn meaning(level: Level) -> &'static str {
     match level {
-        SandboxLevel::Full => {
+        Level::Full => {
             "code that broke out of a tool reaches the tool's granted folders, with the granted rights, and nothing else"
         }
-        SandboxLevel::Partial => {
+        Level::Partial => {
             "code that broke out of a tool makes a worker's own system calls alone; where this kernel's Landlock is too old to \
              judge one, it may reach beyond the granted folders"
         }
-        SandboxLevel::None => {
+        Level::None => {
             "code that broke out of a tool may do what this user may, but for what little is enforced: the gate alone stands"
         }
     }

@@ -1,13 +1,14 @@
 //! `tollgate inspect TOOL --kernel`: what the kernel leaves the process that runs a tool, and what it does not.
 
 use serde_json::{Value, json};
+use tollgate::kernel_plan::{BroughtBy, ROWS, plan};
+use tollgate::sandbox::{CallRow, FolderRule, KernelPlan, LimitRow};
 use tollgate_config::Manifest;
 
 use super::args::InspectArgs;
 use super::exit::{Exit, Failure};
 use super::which::which;
 use super::{load, output};
-use tollgate::sandbox::{BroughtBy, CallRow, FolderRule, KernelPlan, LimitRow, ROWS, plan};
 
 pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let which = which(&args.tool)?;
@@ -47,7 +48,7 @@ fn text(manifest: &Manifest, plan: &KernelPlan) -> String {
     text.push_str("network: none; signals to other processes: none; abstract unix sockets: none (Landlock)\n");
     text.push_str("system calls (seccomp), by what brings them; any other ends the worker and is recorded:\n");
     for group in BroughtBy::ALL {
-        let rows: Vec<&CallRow> = plan.calls.iter().filter(|row| row.brought_by == group).collect();
+        let rows: Vec<&CallRow> = plan.calls.iter().filter(|row| row.brought_by == group.as_str()).collect();
         if !rows.is_empty() {
             text.push_str(&format!("  {}\n", group.as_str()));
         }
@@ -78,7 +79,8 @@ const NEVER: &str = "absent for every tool:
 
 /// The rows of a group that the plan does not have.
 fn absent(plan: &KernelPlan, group: BroughtBy) -> impl Iterator<Item = &'static CallRow> {
-    ROWS.iter().filter(move |row| row.brought_by == group && !plan.calls.contains(row))
+    let of_group = ROWS.iter().filter(move |row| row.brought_by == group).map(|row| &row.call);
+    of_group.filter(|call| !plan.calls.contains(call))
 }
 
 fn names<'r>(rows: impl IntoIterator<Item = &'r CallRow>) -> Vec<&'static str> {

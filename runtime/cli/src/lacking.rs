@@ -1,11 +1,11 @@
 //! What the machine will not give a tool's process, though the policy grants it: said before anything runs. Must never decide:
 //! the kernel does.
 
+use tollgate::kernel_plan::{out_of_reach, plan};
+use tollgate::surroundings::lower_than;
 use tollgate_capability::CapabilitySet;
 
 use super::output;
-use tollgate::sandbox::{out_of_reach, plan};
-use tollgate::surroundings::lower_than;
 
 /// A line for each folder that is out of the process's reach, and for each limit from the shell that is lower than its own.
 pub(crate) fn lines(set: &CapabilitySet) -> Vec<String> {

@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use rustix::io::Errno;
+use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
+use tollgate::sandbox::starts_processes_beside_itself;
+use tollgate::supervisor::{Supervisor, SupervisorError, SupervisorSettings, WorkerCommand};
 use tollgate_config::TimeSpan;
-use tollgate_ledger::os_error;
 use tollgate_notary::LedgerFault;
+use tollgate_system::os_error;
 
 use super::args::{LedgerArgs, WritableLedgerArgs};
 use super::cause::{Place, advice, advice_on};
 use super::exit::Failure;
 use super::running::Running;
 use super::{config, output, progress};
-use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
-use tollgate::sandbox::starts_processes_beside_itself;
-use tollgate::supervisor::{Supervisor, SupervisorError, SupervisorSettings, WorkerCommand};
 
 /// This program's name in the ledger.
 pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));

@@ -1,15 +1,16 @@
 //! Where attacks are made: workers that are all sealed alike, one for each attack.
 
+use tollgate::error::LoadError;
+use tollgate::kernel_plan::plan;
+use tollgate::sandbox::KernelPlan;
+use tollgate::supervisor::{Supervisor, ToolSpec, Trial, WorkerCommand};
+use tollgate::worker::ThreadKind;
 use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
 
 use super::order::{DrillOrder, outcome_in};
 use super::scene::{Harm, Scene};
 use super::verdict::{Drilled, Verdict, judge};
 use super::{Attack, Stop};
-use tollgate::error::LoadError;
-use tollgate::sandbox::{self, KernelPlan};
-use tollgate::supervisor::{Supervisor, ToolSpec, Trial, WorkerCommand};
-use tollgate::worker::ThreadKind;
 
 /// Workers of one tool, or of none.
 #[derive(Debug)]
@@ -93,7 +94,7 @@ impl Field {
         set: CapabilitySet,
         has_no_tool: bool,
     ) -> Result<Self, DrillError> {
-        let (plan, is_granted) = (sandbox::plan(&set), !set.fs.is_empty());
+        let (plan, is_granted) = (plan(&set), !set.fs.is_empty());
         let trial = supervisor.trial(tools)?;
         Ok(Self { trial, command: command.clone(), plan, set: has_no_tool.then_some(set), is_granted })
     }

@@ -3,14 +3,16 @@
 
 use std::sync::LazyLock;
 
+use tollgate::kernel_plan::ROWS;
+use tollgate::kernel_plan::signatures::{Flag, Takes, allowed, is_allowed, takes};
+use tollgate::sandbox::Check;
+
 use super::raw::{Reply, Word, call};
 use super::{Alone, Attack, Run, Stop};
-use tollgate::sandbox::signatures::{Flag, Takes, allowed, is_allowed, takes};
-use tollgate::sandbox::{Check, ROWS};
 
 /// All of them, in the order of the table.
 pub(super) static ATTACKS: LazyLock<Vec<Attack>> = LazyLock::new(|| {
-    let mut numbers: Vec<i64> = ROWS.iter().map(|row| row.number).collect();
+    let mut numbers: Vec<i64> = ROWS.iter().map(|row| row.call.number).collect();
     numbers.dedup();
     numbers.into_iter().flat_map(of_call).collect()
 });
@@ -29,7 +31,7 @@ impl WrongFlag {
 }
 
 fn of_call(number: i64) -> Vec<Attack> {
-    let Some(row) = ROWS.iter().find(|row| row.number == number) else { return Vec::new() };
+    let Some(row) = ROWS.iter().map(|row| row.call).find(|row| row.number == number) else { return Vec::new() };
     let takes = takes(number).unwrap_or_default();
     let allowed = allowed(row.checks, takes);
     let mut attacks = Vec::new();

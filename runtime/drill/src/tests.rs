@@ -8,12 +8,12 @@ use std::process::{Command, Stdio};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
+use tollgate::kernel_plan::signatures;
+use tollgate::worker::SealedProcess;
 use tollgate_audit::HostId;
 use tollgate_capability::CapabilitySet;
 
 use super::*;
-use tollgate::sandbox::signatures;
-use tollgate::worker::SealedProcess;
 
 const ATTACK: &str = "TOLLGATE_TEST_ATTACK";
 const AIM: &str = "TOLLGATE_TEST_AIM";
@@ -41,7 +41,7 @@ fn the_table_is_whole() {
 
 #[test]
 fn what_the_filter_must_stop_is_on_no_list_of_a_host_with_nothing_granted() {
-    let plan = tollgate::sandbox::plan(&CapabilitySet::default());
+    let plan = tollgate::kernel_plan::plan(&CapabilitySet::default());
     // These are on it, but not with the arguments of the attack.
     let by_argument = [
         libc::SYS_mmap,
@@ -61,7 +61,7 @@ fn what_the_filter_must_stop_is_on_no_list_of_a_host_with_nothing_granted() {
 /// A row is not complete without what its arguments are, and compares each that is flags or a command in all 64 bits.
 #[test]
 fn every_argument_of_every_row_is_known_and_its_flags_are_attacked() {
-    for row in tollgate::sandbox::ROWS {
+    for row in tollgate::kernel_plan::ROWS.iter().map(|row| row.call) {
         let takes = signatures::takes(row.number).unwrap_or_else(|| panic!("what does {} take?", row.name));
         for check in row.checks {
             let (argument, mask, _value) = check.compared();

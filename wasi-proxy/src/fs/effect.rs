@@ -7,13 +7,13 @@ use rustix::io::Errno;
 use tollgate_capability::{
     Call, CapabilitySet, Ending, FileId, FsCall, FsCapability, FsPath, OpenFlags, Reach, Target,
 };
+use tollgate_system::is_pseudo;
 
 use super::by_other_calls;
 use super::exchange::{Decided, folder_stayed};
 use super::links;
 use super::place::{Place, is_folder, no_dot};
 use super::probe::{Root, Roots, probe, target_of};
-use super::pseudo::is_pseudo;
 use crate::gate::{Failed, Performed, Permit, WayOut};
 
 /// Opens a granted folder by its host path: the one place where the gate uses ambient authority.

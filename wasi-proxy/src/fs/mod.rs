@@ -10,7 +10,6 @@ mod listing;
 mod place;
 mod preview;
 mod probe;
-mod pseudo;
 mod stat;
 mod stream;
 
@@ -19,7 +18,6 @@ pub(crate) use file::{Flush, Kind, READ_BYTES_MAX, read_at, set_open_times, set_
 pub(crate) use listing::{Listing, Next, list};
 pub use preview::Preview;
 pub(crate) use probe::{Name, Probe, Roots};
-pub use pseudo::{is_pseudo, know_devtmpfs};
 pub(crate) use stat::{stat, stat_at};
 pub(crate) use stream::GatedStream;
 

@@ -5,9 +5,9 @@ use std::os::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags, openat2};
 use rustix::io::Errno;
 use tollgate_capability::{Ending, FsPath, Target};
+use tollgate_system::is_pseudo;
 
 use super::probe::{Probe, Root, Roots};
-use super::pseudo::is_pseudo;
 use crate::gate::{Failed, WayOut};
 
 /// A name and the open folder that it is in, so that the last step follows nothing.

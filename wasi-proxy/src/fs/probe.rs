@@ -13,9 +13,9 @@ use tollgate_capability::{
     Access, AccessSet, CapabilitySet, Carries, FileId, FsCall, FsCapability, FsPath, GrantIndex, POLICY_NAME, Reach,
     Target,
 };
+use tollgate_system::is_pseudo;
 
 use super::links;
-use super::pseudo::is_pseudo;
 use crate::gate::{Failed, WayOut};
 
 /// The granted folders of a call, each once it is open.

@@ -9,12 +9,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, eventfd};
-
-use crate::acks::Answer;
 use tollgate_audit::with_causes;
 use tollgate_ledger::CheckpointError;
 use tollgate_ledger::ledger::Ledger;
-use tollgate_ledger::{of_call, of_thread};
+use tollgate_system::{of_call, of_thread};
+
+use crate::acks::Answer;
 
 #[derive(Debug)]
 pub(super) struct Checkpointer {

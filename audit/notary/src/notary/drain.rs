@@ -6,12 +6,12 @@ use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice, tee};
-
-use super::intake::Taken;
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, tee};
 use tollgate_audit::frame::{Head, head};
 use tollgate_audit::ids::{CallId, LeafHash};
-use tollgate_ledger::of_call;
+use tollgate_system::{can_take_from_pipes, of_call};
+
+use super::intake::Taken;
 
 /// A copy of the first bytes of a pipe.
 #[derive(Debug)]
@@ -45,7 +45,8 @@ pub(super) enum Seen {
 
 impl Peek {
     pub(super) fn new() -> io::Result<Self> {
-        let (read, write) = pipe()?;
+        let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
+        let (read, write) = pipe.map_err(|errno| of_call("pipe2", errno))?;
         can_take_from_pipes()?;
         // As large as a pipe is made anyway. A smaller one, where the system has no pages left, shows less at a time.
         fcntl_setpipe_size(&write, PIPE_SHARE_BYTES).ok();
@@ -106,24 +107,6 @@ impl Peek {
             Some((entry, *leaf))
         })
     }
-}
-
-/// Takes a byte from one pipe to another as entries are taken from hosts: where something around this process refuses that, the
-/// start of the notary says so, and not each entry.
-///
-/// # Errors
-///
-/// Of the operating system, with the name of the call.
-pub fn can_take_from_pipes() -> io::Result<()> {
-    let ((from, fill), (_seen, look), (_taken, take)) = (pipe()?, pipe()?, pipe()?);
-    rustix::io::write(&fill, &[0])?;
-    tee(&from, &look, 1, SpliceFlags::NONBLOCK).map_err(|errno| of_call("tee", errno))?;
-    splice(&from, None, &take, None, 1, SpliceFlags::NONBLOCK).map_err(|errno| of_call("splice", errno))?;
-    Ok(())
-}
-
-fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
-    pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).map_err(|errno| of_call("pipe2", errno))
 }
 
 /// The most bytes that a notary takes out of one pipe before it turns to the next one: some 250 entries. So no host,

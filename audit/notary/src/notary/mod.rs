@@ -19,15 +19,6 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-
-use self::checkpointer::Checkpointer;
-use self::drain::{Drained, Peek};
-pub use self::drain::{PIPE_SHARE_BYTES, can_take_from_pipes};
-use self::hosts::{Host, Pipes, Told};
-pub use self::intake::{HostFault, Intake, Taken};
-use self::observer::Observer;
-pub use self::protocol::{FromNotary, HostEnding, LedgerFault, ToNotary};
-use crate::channel::{Channel, ChannelError};
 use tollgate_audit::append_error::AppendError;
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::entry::Entry;
@@ -35,8 +26,18 @@ use tollgate_audit::ids::{CallId, LeafIndex, TreeSize};
 use tollgate_audit::journal::OlderFormat;
 use tollgate_audit::structure::OpenCall;
 use tollgate_audit::with_causes;
+use tollgate_ipc::{Channel, ChannelError};
+use tollgate_ledger::OpenError;
 use tollgate_ledger::ledger::{Ledger, Opening};
-use tollgate_ledger::{OpenError, os_error};
+use tollgate_system::os_error;
+
+use self::checkpointer::Checkpointer;
+pub use self::drain::PIPE_SHARE_BYTES;
+use self::drain::{Drained, Peek};
+use self::hosts::{Host, Pipes, Told};
+pub use self::intake::{HostFault, Intake, Taken};
+use self::observer::Observer;
+pub use self::protocol::{FromNotary, HostEnding, LedgerFault, ToNotary};
 
 /// A notary with its ledger open, about to serve.
 #[derive(Debug)]

@@ -1,7 +1,6 @@
 //! What the front and the notary say to each other.
 
 use serde::{Deserialize, Serialize};
-
 use tollgate_audit::confinement::BlockedCall;
 use tollgate_audit::ids::{CallId, HostId, LeafIndex, TreeSize};
 
@@ -132,9 +131,10 @@ pub enum LedgerFault {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::channel::PACKET_BYTES_MAX;
     use tollgate_audit::confinement::{AUDIT_ARCH_X86_64, ThreadName};
+    use tollgate_ipc::PACKET_BYTES_MAX;
+
+    use super::*;
 
     #[test]
     fn what_is_said_of_hosts_is_read_back() {

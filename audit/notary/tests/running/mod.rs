@@ -10,9 +10,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tollgate_audit::{CallId, Durability, Kept, Kind, Record as _, TreeSize, read};
-use tollgate_notary::{
-    CallStart, CallTrail, Channel, FromNotary, HostEnd, Notary, NotaryError, NotaryOf, Recorder, ToNotary,
-};
+use tollgate_ipc::Channel;
+use tollgate_notary::{CallStart, CallTrail, FromNotary, HostEnd, Notary, NotaryError, NotaryOf, Recorder, ToNotary};
 
 use crate::support::{OK, OPEN_AT, ORIGIN, ending, report, start};
 

@@ -14,7 +14,7 @@ use crate::hmac::hmac;
 
 const QUERY: [&str; 4] = ["--op", "query", "--input", r#"{"document": {"a": 1}, "pointer": "/a"}"#];
 
-/// The parts of an artifact, in the form that `runtime/src/artifact/mod.rs` describes.
+/// The parts of an artifact, in the form that `runtime/engine/src/artifact/mod.rs` describes.
 struct Parts {
     head: Vec<u8>,
     interfaces: Vec<u8>,

@@ -1,0 +1,62 @@
+//! What runs calls: the engine, the linker, the ticker, and where the record goes. All threads of a process share it.
+//!
+//! | thread | does | waits for |
+//! |---|---|---|
+//! | whoever has an `ExecutorThread` | one call at a time, the guest and its file calls included | what the guest waits for, and the ledger where it has no room, until the call's deadline; then the ledger for the call's end, 2 s at least |
+//! | `tollgate-epoch`, one | ticks while calls run | the next tick; the next call, where none has run for 200 ms |
+//!
+//! A file call that the kernel does not come back from holds its thread for as long: no deadline of ours ends a system call. In a
+//! worker the supervisor does, which kills the process.
+
+use std::sync::Arc;
+
+use tollgate_audit::Record;
+use tollgate_system::of_thread;
+use wasmtime::component::Linker;
+
+use crate::engine::{Engine, StartError, engine_error};
+use crate::instance::{CallState, Ticker};
+
+/// Runs the calls of one process. Any thread may use it; it takes no lock.
+#[derive(Debug)]
+pub struct Executor {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) linker: LinkerOf,
+    pub(crate) record: Arc<dyn Record>,
+    pub(crate) ticker: Ticker,
+}
+
+impl Executor {
+    /// Starts the ticker's thread, which does `first` before anything else.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    pub fn start(
+        engine: &Engine,
+        record: Arc<dyn Record>,
+        first: impl FnOnce() + Send + 'static,
+    ) -> Result<Arc<Self>, StartError> {
+        let engine = engine.0.clone();
+        let linker = LinkerOf::new(&engine)?;
+        let ticker = Ticker::start(engine.clone(), first).map_err(|error| StartError::Thread(of_thread(error)))?;
+        Ok(Arc::new(Self { engine, linker, record, ticker }))
+    }
+}
+
+/// A linker, which has no `Debug` of its own.
+pub(crate) struct LinkerOf(pub(crate) Linker<CallState>);
+
+impl LinkerOf {
+    pub(crate) fn new(engine: &wasmtime::Engine) -> Result<Self, StartError> {
+        let mut linker = Linker::new(engine);
+        tollgate_wasi_proxy::add_to_linker(&mut linker).map_err(engine_error)?;
+        Ok(Self(linker))
+    }
+}
+
+impl std::fmt::Debug for LinkerOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Linker")
+    }
+}

@@ -1,0 +1,149 @@
+//! Arguments and results: what the ledger says of them, and what is kept beside it so that it can be erased.
+//!
+//! The ledger must never get their text: a digest with the call's salt at most.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use tollgate_audit::{CallId, Digest, Recorded, Salt};
+use tollgate_capability::ArgumentsRecord;
+use tollgate_ledger::SideStore;
+
+use crate::error::{CallError, CallFailure, with_causes};
+use crate::request::Answer;
+
+/// Keeps the salts of calls, and their texts where the policy wants that. Whoever runs the guest need not reach it.
+#[derive(Debug)]
+pub struct PrivateTexts {
+    store: SideStore,
+    // Random bytes, fetched for many calls at once.
+    salts: Mutex<Vec<[u8; 32]>>,
+}
+
+/// A call before it starts: its name, and what shall be kept of it once its request has been accepted. Nothing of it is
+/// in the side store yet.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
+    /// The call.
+    pub call: CallId,
+    /// None where the policy wants nothing to be recorded.
+    pub salt: Option<Salt>,
+    texts: bool,
+}
+
+/// A call on record: its name, and what its record says of its arguments and will say of its result.
+#[derive(Debug)]
+pub struct Noted {
+    /// The call.
+    pub call: CallId,
+    /// What its record says of its arguments.
+    pub arguments: Recorded,
+    salt: Option<Salt>,
+}
+
+impl PrivateTexts {
+    /// Beside the ledger in the folder `ledger`, which is open, and in which this process has not begun any call. Texts of
+    /// calls that never began, since their worker died before, are erased.
+    ///
+    /// # Errors
+    ///
+    /// The side store cannot be opened, or another process has it.
+    pub fn open(ledger: &Path) -> io::Result<Self> {
+        let store = SideStore::open(ledger)?;
+        store.sweep()?;
+        Ok(Self { store, salts: Mutex::default() })
+    }
+
+    /// What shall be kept of a call that is about to start. Writes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unrecorded`]: there is no randomness.
+    pub fn plan(&self, wanted: ArgumentsRecord, call: CallId) -> Result<Keeping, CallError> {
+        let texts = match wanted {
+            ArgumentsRecord::None => return Ok(Keeping { call, salt: None, texts: false }),
+            ArgumentsRecord::Digest => false,
+            ArgumentsRecord::Full => true,
+        };
+        let none = |error| CallError::Unrecorded(format!("there is no randomness for a salt: {error}"));
+        Ok(Keeping { call, salt: Some(self.salt().map_err(none)?), texts })
+    }
+
+    /// Keeps what is wanted of the arguments of a call whose request has been accepted, before the guest runs. A call
+    /// whose arguments cannot be kept must not run.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError::Unrecorded`].
+    pub fn keep_arguments(&self, keeping: &Keeping, arguments: &str) -> Result<(), CallError> {
+        let Keeping { call, salt, texts } = keeping;
+        let Some(salt) = salt else { return Ok(()) };
+        let kept = self.store.put_call(*call, salt, texts.then_some(arguments.as_bytes()));
+        kept.map_err(|error| CallError::Unrecorded(not_written(&error)))
+    }
+
+    /// Keeps what is wanted of how a call ended. A result that cannot be kept is withheld.
+    ///
+    /// # Errors
+    ///
+    /// That of the call, or [`CallError::Unrecorded`].
+    pub fn keep_result(
+        &self,
+        keeping: &Keeping,
+        ended: Result<Answer, Box<CallFailure>>,
+    ) -> Result<Answer, Box<CallFailure>> {
+        if !keeping.texts {
+            return ended;
+        }
+        let put = |text: &str| self.store.put_result(keeping.call, text.as_bytes());
+        match ended {
+            Ok(answer) => match put(&answer.output) {
+                Ok(()) => Ok(answer),
+                Err(error) => {
+                    let Answer { usage, streams: output, call, .. } = answer;
+                    let error = CallError::Unrecorded(not_written(&error));
+                    Err(Box::new(CallFailure { error, call: Some(call), usage, output }))
+                }
+            },
+            Err(failure) => {
+                if let Some(text) = &failure.error.private_text() {
+                    // The call has failed either way.
+                    put(text).ok();
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    fn salt(&self) -> Result<Salt, getrandom::Error> {
+        let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
+        if salts.is_empty() {
+            let mut more = vec![[0; 32]; SALTS_AT_ONCE];
+            getrandom::fill(more.as_flattened_mut())?;
+            *salts = more;
+        }
+        Ok(Salt(salts.pop().unwrap_or_default()))
+    }
+}
+
+impl Noted {
+    /// A call with these arguments; none of those that are too long to be looked at.
+    pub fn of(call: CallId, salt: Option<Salt>, arguments: Option<&str>) -> Self {
+        let recorded = |(salt, arguments): (Salt, &str)| Recorded::Salted(salt.arguments(arguments.as_bytes()));
+        let arguments = salt.zip(arguments).map_or(Recorded::Nothing, recorded);
+        Self { call, arguments, salt }
+    }
+
+    /// The digest of a result, for the record.
+    pub fn result(&self, result: Option<&str>) -> Option<Digest> {
+        Some(self.salt.as_ref()?.result(result?.as_bytes()))
+    }
+}
+
+fn not_written(error: &io::Error) -> String {
+    format!("the side store cannot be written: {}", with_causes(error))
+}
+
+/// Salts for which random bytes are fetched at once.
+const SALTS_AT_ONCE: usize = 32;

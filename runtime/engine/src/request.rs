@@ -1,0 +1,89 @@
+//! What is asked of a tool, by whom, and what it answers.
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use tollgate_audit::{CallId, Usage};
+use tollgate_capability::JSON_BYTES_MAX;
+use tollgate_wasi_proxy::Stdout;
+
+use crate::error::RejectError;
+
+/// What is asked of a tool.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// Which operation.
+    pub operation: &'a str,
+    /// Its arguments: JSON text without a byte-order mark, of at most `limits.input`.
+    pub arguments: &'a str,
+    /// What the guest may read from stdin, if it is granted: at most [`STDIN_BYTES_MAX`].
+    pub stdin: Bytes,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+/// Most bytes that a guest may be given on stdin: whoever has more gives it a folder.
+pub const STDIN_BYTES_MAX: u64 = 64 << 20;
+
+impl Request<'_> {
+    /// That no more is given than any tool takes: what is longer cannot be handed to a worker. The tool's own cap on its
+    /// arguments comes later, and is on record.
+    ///
+    /// # Errors
+    ///
+    /// [`RejectError`], with the most that may be given.
+    pub fn must_fit(&self) -> Result<(), RejectError> {
+        let parts = [
+            (RejectError::ARGUMENTS, self.arguments.len(), JSON_BYTES_MAX),
+            (RejectError::STDIN, self.stdin.len(), STDIN_BYTES_MAX),
+        ];
+        let too_long = parts.into_iter().find(|(_, bytes, max)| *bytes as u64 > *max);
+        too_long.map_or(Ok(()), |(what, _, max)| Err(RejectError::TooLong { what: what.to_owned(), max }))
+    }
+}
+
+/// Who asks, as the ledger keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// The agent.
+    pub agent: Option<String>,
+    /// Its session.
+    pub session: Option<String>,
+    /// The step of the language model that led here.
+    pub decision: Option<String>,
+    /// Why, in its own words.
+    pub reason: Option<String>,
+}
+
+/// What a call gave.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The tool's result, JSON text.
+    pub output: String,
+    /// What it used.
+    pub usage: Usage,
+    /// What the guest wrote to its streams.
+    pub streams: Stdout,
+    /// The call's name in the ledger.
+    pub call: CallId,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the command line refuses it, whichever way it is given.
+    #[test]
+    fn more_than_any_tool_takes_is_refused_before_it_is_sent() {
+        let fits = |arguments: usize, stdin: u64| {
+            let arguments = " ".repeat(arguments);
+            let stdin = vec![0; usize::try_from(stdin).unwrap()].into();
+            Request { operation: "count", arguments: &arguments, stdin, caller: Caller::default() }.must_fit()
+        };
+        let arguments_max = usize::try_from(JSON_BYTES_MAX).unwrap();
+        fits(arguments_max, STDIN_BYTES_MAX).unwrap();
+        let long = fits(arguments_max + 1, 0).unwrap_err().to_string();
+        assert_eq!(long, "the arguments are longer than 67108864 bytes, the most that any tool takes");
+        let long = fits(0, STDIN_BYTES_MAX + 1).unwrap_err().to_string();
+        assert_eq!(long, "standard input is longer than 67108864 bytes, the most that any tool takes");
+    }
+}

@@ -1,0 +1,178 @@
+//! A tool, ready to be called: a linked component, its capability set, its operations with their schemas.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+use tollgate_audit::Digest;
+use tollgate_authority::HeldFolders;
+use tollgate_capability::{Cap, CapabilitySet};
+use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_VALUES_MAX, WORK_MAX};
+use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
+
+use crate::error::{CallError, CapHit, LoadError, RejectError};
+use crate::instance::CallState;
+use crate::instance::bindings::ToolProviderPre;
+use crate::operations::{OperationText, OperationTexts};
+use crate::request::Request;
+use crate::running::Running;
+
+/// One thing the tool can be called for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Its name.
+    pub name: String,
+    /// What it does, for whoever chooses.
+    pub description: String,
+    /// JSON Schema of its arguments.
+    pub input_schema: serde_json::Value,
+    /// JSON Schema of its result, as the tool gives it; unchecked.
+    pub output_schema: String,
+}
+
+impl Operation {
+    /// For whoever shows and chooses operations: the schema is parsed as JSON, and not judged.
+    ///
+    /// # Errors
+    ///
+    /// A schema of the operation cannot be used.
+    pub fn of(text: &OperationText) -> Result<Self, LoadError> {
+        let read = read_values(&text.input_schema, SCHEMA_VALUES_MAX);
+        let schema = read.map_err(|error| {
+            let (operation, message) = (text.name.escape_debug().to_string(), error.to_string());
+            LoadError::Schema { operation, message }
+        });
+        Ok(Self::with_schema(text, schema?))
+    }
+
+    fn with_schema(text: &OperationText, input_schema: serde_json::Value) -> Self {
+        let OperationText { name, description, output_schema, .. } = text.clone();
+        Self { name, description, input_schema, output_schema }
+    }
+}
+
+/// A tool's identity (name, version, digest) and its effective capability set.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) component: Digest,
+    pub(crate) set: Arc<CapabilitySet>,
+    pub(crate) set_digest: Digest,
+    pub(crate) canonical_set: String,
+}
+
+impl Identity {
+    pub(crate) fn new(name: &str, version: &str, component: Digest, set: CapabilitySet) -> Result<Self, LoadError> {
+        let canonical = set.to_canonical_json().map_err(|error| LoadError::Engine(error.to_string()))?;
+        let set_digest = Digest::of(canonical.as_bytes());
+        let (name, version) = (name.to_owned(), version.to_owned());
+        Ok(Self { name, version, component, set: Arc::new(set), set_digest, canonical_set: canonical })
+    }
+}
+
+/// A tool, ready to be called.
+pub struct LoadedTool {
+    pub(crate) identity: Identity,
+    pub(crate) pre: ToolProviderPre<CallState>,
+    texts: OperationTexts,
+    operations: Vec<Operation>,
+    // One for each operation.
+    schemas: Vec<Schema>,
+    running: AtomicU32,
+    // Open, so that no other folder gets the device and inode of one of them. In a worker its supervisor holds them.
+    _folders: Option<HeldFolders>,
+}
+
+impl std::fmt::Debug for LoadedTool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedTool").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+impl LoadedTool {
+    /// A tool of a component that has said which operations it has.
+    pub(crate) fn described(
+        identity: Identity,
+        pre: ToolProviderPre<CallState>,
+        texts: OperationTexts,
+    ) -> Result<Self, LoadError> {
+        let operations = texts.iter().map(operation).collect::<Result<Vec<_>, _>>()?;
+        let (operations, schemas) = operations.into_iter().unzip();
+        Ok(Self { identity, pre, texts, operations, schemas, running: AtomicU32::new(0), _folders: None })
+    }
+
+    /// The same tool, which keeps these folders open.
+    pub(crate) fn holding(self, folders: HeldFolders) -> Self {
+        Self { _folders: Some(folders), ..self }
+    }
+
+    /// The tool's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.identity.name
+    }
+
+    /// What is enforced.
+    #[must_use]
+    pub fn capability_set(&self) -> &CapabilitySet {
+        &self.identity.set
+    }
+
+    /// What it can be called for.
+    #[must_use]
+    pub fn operations(&self) -> &[Operation] {
+        &self.operations
+    }
+
+    /// The same in the component's own words.
+    pub fn texts(&self) -> &OperationTexts {
+        &self.texts
+    }
+
+    /// Turns down what need not reach the guest: an unknown operation, arguments over the cap, no JSON, or not
+    /// according to the schema. Its cost is bounded by the cap on arguments, by the limits of [`tollgate_schema`], and by
+    /// the call's deadline.
+    pub(crate) fn accept(&self, request: &Request<'_>, deadline: Instant) -> Result<(), CallError> {
+        request.must_fit()?;
+        let operations = self.operations.iter().zip(&self.schemas);
+        let (operation, schema) =
+            operations.into_iter().find(|(operation, _)| operation.name == request.operation).ok_or_else(|| {
+                let known = self.operations.iter().map(|operation| operation.name.clone()).collect();
+                RejectError::UnknownOperation { name: request.operation.to_owned(), known }
+            })?;
+        let limits = self.identity.set.limits;
+        let (asked, limit) = (request.arguments.len() as u64, limits.input);
+        if asked > limit {
+            return Err(CapHit { cap: Cap::Input, asked: Some(asked), limit }.into());
+        }
+        let arguments = read_values(request.arguments, ARGUMENT_VALUES_MAX).map_err(unread)?;
+        let operation = operation.name.clone();
+        match schema.judge(&arguments, &mut Budget::until(deadline)) {
+            Ok(problems) if problems.is_empty() => Ok(()),
+            Ok(problems) => Err(RejectError::Schema { operation, problems }.into()),
+            Err(Stop::Work) => Err(RejectError::TooMuchWork { operation, work_max: WORK_MAX }.into()),
+            Err(Stop::Deadline) => Err(CapHit { cap: Cap::Deadline, asked: None, limit: limits.deadline_ms }.into()),
+        }
+    }
+
+    /// Takes one of the places for calls at the same time.
+    pub(crate) fn enter(&self) -> Result<Running<'_>, CapHit> {
+        Running::enter(&self.running, self.identity.set.limits.calls)
+    }
+}
+
+fn unread(error: ValuesError) -> RejectError {
+    match error {
+        ValuesError::TooMany { max } => RejectError::TooManyValues { values_max: max },
+        ValuesError::NotJson { message } => RejectError::NotJson { message },
+    }
+}
+
+fn operation(text: &OperationText) -> Result<(Operation, Schema), LoadError> {
+    match Schema::parse(&text.input_schema) {
+        Ok((value, schema)) => Ok((Operation::with_schema(text, value), schema)),
+        Err(error) => Err(LoadError::Schema { operation: text.name.clone(), message: error.to_string() }),
+    }
+}

@@ -1,0 +1,248 @@
+//! JSON packets with descriptors, over a `SOCK_SEQPACKET` socket: what front and notary talk by.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Instant;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::{Errno, IoSlice, IoSliceMut};
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tollgate_system::of_call;
+
+/// Most descriptors that go with one packet.
+pub const CHANNEL_FDS_MAX: usize = 64;
+
+/// Most bytes of a packet between front and notary.
+pub const PACKET_BYTES_MAX: usize = 8192;
+
+/// One end.
+#[derive(Debug)]
+pub struct Channel(OwnedFd);
+
+/// A packet did not come through.
+#[derive(Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The socket is broken.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// The packet is not what it should be.
+    #[error("a packet that makes no sense: {0}")]
+    Malformed(String),
+}
+
+impl Channel {
+    /// Over a socket of the right kind.
+    #[must_use]
+    pub fn new(socket: OwnedFd) -> Self {
+        Self(socket)
+    }
+
+    /// Two ends; the second as the bare socket, to be handed to another process.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system.
+    pub fn pair() -> io::Result<(Self, OwnedFd)> {
+        let made = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let (ours, theirs) = made.map_err(|errno| of_call("socketpair", errno))?;
+        Ok((Self(ours), theirs))
+    }
+
+    /// Sends a packet.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system, or that the packet is too long.
+    pub fn send(&self, packet: &impl Serialize) -> Result<(), ChannelError> {
+        self.send_with(packet, &[])
+    }
+
+    /// Sends a packet with at most [`CHANNEL_FDS_MAX`] descriptors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`].
+    pub fn send_with(&self, packet: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        self.send_flagged(packet, fds, SendFlags::NOSIGNAL)
+    }
+
+    /// Sends a packet, if the other end has left room for it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`]; [`io::ErrorKind::WouldBlock`] if there is no room.
+    pub fn send_at_once(&self, packet: &impl Serialize) -> Result<(), ChannelError> {
+        self.send_flagged(packet, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_flagged(
+        &self,
+        packet: &impl Serialize,
+        fds: &[BorrowedFd<'_>],
+        flags: SendFlags,
+    ) -> Result<(), ChannelError> {
+        let bytes = serde_json::to_vec(packet).map_err(|error| ChannelError::Malformed(error.to_string()))?;
+        if bytes.len() > PACKET_BYTES_MAX {
+            return Err(ChannelError::Malformed(format!("{} bytes", bytes.len())));
+        }
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        // There may be room for more, by alignment; nobody receives them.
+        let fits = fds.len() <= CHANNEL_FDS_MAX;
+        if !fits || !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+            return Err(ChannelError::Malformed(format!("{} descriptors", fds.len())));
+        }
+        loop {
+            match sendmsg(&self.0, &[IoSlice::new(&bytes)], &mut control, flags) {
+                Ok(_all) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
+        }
+    }
+
+    /// Tells the other end that nothing more comes. What it says can still be heard.
+    pub fn hang_up(&self) {
+        // A socket that is broken tells it as well.
+        shutdown(&self.0, Shutdown::Write).ok();
+    }
+
+    /// Waits for a packet; `None` when the other end is gone.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system, or that the packet makes no sense.
+    pub fn receive<P: DeserializeOwned>(&self) -> Result<Option<(P, Vec<OwnedFd>)>, ChannelError> {
+        let mut bytes = vec![0; PACKET_BYTES_MAX];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
+        let mut control = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut iov = [IoSliceMut::new(&mut bytes)];
+            match recvmsg(&self.0, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC) {
+                // What was cut off would be missed later.
+                Ok(received) if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) => {
+                    return Err(ChannelError::Malformed("more than a packet may have".to_owned()));
+                }
+                Ok(received) => break received.bytes,
+                Err(Errno::INTR) => {}
+                Err(Errno::CONNRESET) => return Ok(None),
+                Err(error) => return Err(io::Error::from(error).into()),
+            }
+        };
+        if received == 0 {
+            return Ok(None);
+        }
+        let mut fds = Vec::new();
+        for message in control.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        let packet = serde_json::from_slice(bytes.get(..received).unwrap_or_default());
+        packet.map(|packet| Some((packet, fds))).map_err(|error| ChannelError::Malformed(error.to_string()))
+    }
+
+    /// Waits for a packet until `deadline`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::receive`].
+    pub fn receive_until<P: DeserializeOwned>(&self, deadline: Instant) -> Result<Received<P>, ChannelError> {
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.ready_within(Timespec::try_from(left).unwrap_or(FOR_EVER))? {
+                return Ok(self.receive()?.map_or(Received::Gone, |(packet, fds)| Received::Packet(packet, fds)));
+            }
+            if left.is_zero() {
+                return Ok(Received::Late);
+            }
+        }
+    }
+
+    /// Whether [`Channel::receive`] would return at once.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system.
+    pub fn has_something(&self) -> io::Result<bool> {
+        self.ready_within(Timespec { tv_sec: 0, tv_nsec: 0 })
+    }
+
+    fn ready_within(&self, timeout: Timespec) -> io::Result<bool> {
+        match poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&timeout)) {
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::INTR) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// What [`Channel::receive_until`] found.
+#[derive(Debug)]
+pub enum Received<P> {
+    /// A packet, with its descriptors.
+    Packet(P, Vec<OwnedFd>),
+    /// The other end is gone.
+    Gone,
+    /// Nothing by the deadline.
+    Late,
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Longer than any process lives.
+const FOR_EVER: Timespec = Timespec { tv_sec: i32::MAX as i64, tv_nsec: 0 };
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn pair() -> (Channel, Channel) {
+        let (ours, theirs) = Channel::pair().unwrap();
+        (ours, Channel::new(theirs))
+    }
+
+    #[test]
+    fn descriptors_go_with_a_packet() {
+        let (ours, theirs) = pair();
+        let fds = vec![theirs.as_fd(); CHANNEL_FDS_MAX];
+        ours.send_with(&"hello", &fds).unwrap();
+        let (packet, received) = theirs.receive::<String>().unwrap().unwrap();
+        assert_eq!((packet.as_str(), received.len()), ("hello", CHANNEL_FDS_MAX));
+        let more = vec![theirs.as_fd(); CHANNEL_FDS_MAX + 1];
+        assert!(matches!(ours.send_with(&"hello", &more), Err(ChannelError::Malformed(_))));
+        assert!(!theirs.has_something().unwrap(), "nothing of it was sent");
+    }
+
+    #[test]
+    fn a_packet_that_is_too_long_is_no_packet() {
+        let (ours, theirs) = pair();
+        let long = format!("7{}", " ".repeat(PACKET_BYTES_MAX));
+        rustix::net::send(&ours, long.as_bytes(), SendFlags::empty()).unwrap();
+        assert!(matches!(theirs.receive::<u64>(), Err(ChannelError::Malformed(_))), "its start would be a number");
+    }
+
+    #[test]
+    fn a_wait_ends() {
+        let (ours, theirs) = pair();
+        let soon = || Instant::now() + Duration::from_millis(20);
+        assert!(matches!(theirs.receive_until::<u64>(soon()), Ok(Received::Late)));
+        assert!(matches!(theirs.receive_until::<u64>(Instant::now()), Ok(Received::Late)));
+        ours.send(&7).unwrap();
+        assert!(matches!(theirs.receive_until::<u64>(Instant::now()), Ok(Received::Packet(7, _))));
+        drop(ours);
+        assert!(matches!(theirs.receive_until::<u64>(soon()), Ok(Received::Gone)));
+    }
+}

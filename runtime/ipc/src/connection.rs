@@ -1,0 +1,339 @@
+//! A connection: the socket between one thread of a worker and the supervisor. One question, one answer at a time.
+//!
+//! ```text
+//! offset  bytes
+//!      0      4  length of the header, little-endian
+//!      4     12  lengths of three blobs, 4 bytes each
+//!     16      …  header, JSON; then the blobs
+//! ```
+//!
+//! A side that always waits without a limit makes no other system calls than to read and to write.
+//!
+//! A worker is not trusted: nothing is read beyond the limits that the reader gives, nor beyond its deadline.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tollgate_schema::count_values;
+
+/// One end of a connection.
+#[derive(Debug)]
+pub struct Connection {
+    socket: UnixStream,
+    // Kept between messages for its memory.
+    buffer: Vec<u8>,
+}
+
+/// What comes with a header.
+pub type Blobs = [Vec<u8>; 3];
+
+/// Longest message that is taken: its header, and each of its blobs.
+#[derive(Debug, Clone, Copy)]
+pub struct MessageLimits {
+    /// Bytes of the header.
+    pub header: usize,
+    /// JSON values of the header: in memory each takes a multiple of the two bytes that it may have in text.
+    pub values: usize,
+    /// Bytes of each blob.
+    pub blobs: [usize; 3],
+}
+
+/// Nothing came through.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectionError {
+    /// The other end is gone.
+    #[error("the other end is gone")]
+    Gone,
+    /// Nothing came in time.
+    #[error("it took too long")]
+    Late,
+    /// The other end says what it may not.
+    #[error("what came makes no sense: {0}")]
+    Senseless(String),
+    /// The operating system refuses.
+    #[error(transparent)]
+    Io(io::Error),
+}
+
+impl Connection {
+    /// Over a socket of which this process has one end.
+    #[must_use]
+    pub fn new(socket: UnixStream) -> Self {
+        Self { socket, buffer: Vec::new() }
+    }
+
+    /// Sends a message. Waits until `until` for the other end to take it; without a limit where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionError`].
+    pub fn send(
+        &mut self,
+        header: &impl Serialize,
+        blobs: [&[u8]; 3],
+        until: Option<Instant>,
+    ) -> Result<(), ConnectionError> {
+        self.buffer.clear();
+        self.buffer.extend_from_slice(&[0; HEAD_BYTES]);
+        serde_json::to_writer(&mut self.buffer, header)
+            .map_err(|error| ConnectionError::Senseless(error.to_string()))?;
+        let [first, second, third] = blobs.map(<[u8]>::len);
+        let lengths = [self.buffer.len() - HEAD_BYTES, first, second, third];
+        for (place, length) in lengths.into_iter().enumerate() {
+            let length =
+                u32::try_from(length).map_err(|_too_long| ConnectionError::Senseless(format!("{length} bytes")))?;
+            if let Some(bytes) = self.buffer.get_mut(place * 4..place * 4 + 4) {
+                bytes.copy_from_slice(&length.to_le_bytes());
+            }
+        }
+        for blob in blobs {
+            self.buffer.extend_from_slice(blob);
+        }
+        let mut rest = self.buffer.as_slice();
+        while !rest.is_empty() {
+            if let Some(until) = until {
+                self.socket.set_write_timeout(Some(left(until)?)).map_err(ConnectionError::Io)?;
+            }
+            match self.socket.write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) => retry(error)?,
+            }
+        }
+        self.trim();
+        Ok(())
+    }
+
+    /// Waits for a message until `until`; without a limit where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectionError`].
+    pub fn receive<H: DeserializeOwned>(
+        &mut self,
+        limits: MessageLimits,
+        until: Option<Instant>,
+    ) -> Result<(H, Blobs), ConnectionError> {
+        self.buffer.resize(AT_ONCE_BYTES, 0);
+        let mut have = 0;
+        self.read_until(&mut have, HEAD_BYTES, until)?;
+        let lengths = self.lengths();
+        let allowed = [limits.header, limits.blobs[0], limits.blobs[1], limits.blobs[2]];
+        if let Some((length, most)) = lengths.iter().zip(allowed).find(|(length, most)| **length > *most) {
+            return Err(ConnectionError::Senseless(format!("{length} bytes where at most {most} may come")));
+        }
+        let whole = lengths.iter().fold(HEAD_BYTES, |sum, length| sum + length);
+        if self.buffer.len() < whole {
+            self.buffer.resize(whole, 0);
+        }
+        self.read_until(&mut have, whole, until)?;
+        if have > whole {
+            return Err(ConnectionError::Senseless("more than one message at once".to_owned()));
+        }
+        let mut from = HEAD_BYTES;
+        let mut parts = lengths.map(|length| {
+            let part = self.buffer.get(from..from + length).unwrap_or_default();
+            from += length;
+            part
+        });
+        if count_values(parts[0]) > limits.values {
+            return Err(ConnectionError::Senseless(format!("more than {} values in a header", limits.values)));
+        }
+        let header = serde_json::from_slice(parts[0]).map_err(|error| ConnectionError::Senseless(error.to_string()))?;
+        parts.rotate_left(1);
+        let [first, second, third, _header] = parts.map(<[u8]>::to_vec);
+        self.trim();
+        Ok((header, [first, second, third]))
+    }
+
+    fn lengths(&self) -> [usize; 4] {
+        std::array::from_fn(|place| {
+            let bytes = self.buffer.get(place * 4..).and_then(|bytes| bytes.first_chunk());
+            bytes.map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize)
+        })
+    }
+
+    fn read_until(&mut self, have: &mut usize, wanted: usize, until: Option<Instant>) -> Result<(), ConnectionError> {
+        while *have < wanted {
+            let room = self.buffer.get_mut(*have..).unwrap_or_default();
+            let read = match until.map(left) {
+                None => self.socket.read(room),
+                Some(Ok(left)) => {
+                    self.socket.set_read_timeout(Some(left)).map_err(ConnectionError::Io)?;
+                    self.socket.read(room)
+                }
+                // What the other end sent in time is there: this process may have been stopped meanwhile.
+                Some(Err(late)) => match recv(&self.socket, room, RecvFlags::DONTWAIT) {
+                    Ok((read, _whole)) => Ok(read),
+                    Err(Errno::WOULDBLOCK) => return Err(late),
+                    Err(errno) => Err(errno.into()),
+                },
+            };
+            match read {
+                Ok(0) => return Err(ConnectionError::Gone),
+                Ok(read) => *have += read,
+                // There is a last look.
+                Err(error) if until.is_some() && is_late(&error) => {}
+                Err(error) => retry(error)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One large message must not keep its memory for ever.
+    fn trim(&mut self) {
+        if self.buffer.capacity() > KEPT_BYTES_MAX {
+            self.buffer = Vec::new();
+        }
+    }
+}
+
+impl AsFd for Connection {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+/// What is left of the time; never none, which would mean no limit.
+fn left(until: Instant) -> Result<Duration, ConnectionError> {
+    let left = until.saturating_duration_since(Instant::now());
+    if left.is_zero() { Err(ConnectionError::Late) } else { Ok(left) }
+}
+
+fn is_late(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+}
+
+fn retry(error: io::Error) -> Result<(), ConnectionError> {
+    use ErrorKind::{BrokenPipe, ConnectionReset, Interrupted};
+    let kind = error.kind();
+    if kind == Interrupted {
+        Ok(())
+    } else if is_late(&error) {
+        Err(ConnectionError::Late)
+    } else if matches!(kind, BrokenPipe | ConnectionReset) {
+        Err(ConnectionError::Gone)
+    } else {
+        Err(ConnectionError::Io(error))
+    }
+}
+
+const HEAD_BYTES: usize = 16;
+
+/// A usual message comes in one read.
+const AT_ONCE_BYTES: usize = 16 << 10;
+
+/// Memory that a connection keeps between messages.
+const KEPT_BYTES_MAX: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    const LIMITS: MessageLimits = MessageLimits { header: 100, values: 20, blobs: [1 << 20, 10, 0] };
+
+    fn pair() -> (Connection, Connection) {
+        let (here, there) = UnixStream::pair().unwrap();
+        (Connection::new(here), Connection::new(there))
+    }
+
+    #[test]
+    fn messages_come_through_whole() {
+        let (mut here, mut there) = pair();
+        let large = vec![7; 1 << 20];
+        let sent = large.clone();
+        let sender = thread::spawn(move || {
+            here.send(&"small", [b"", b"", b""], None).unwrap();
+            here.receive::<String>(LIMITS, None).unwrap();
+            here.send(&"large", [&sent, b"0123456789", b""], None).unwrap();
+        });
+        let (header, blobs) = there.receive::<String>(LIMITS, None).unwrap();
+        assert_eq!((header.as_str(), blobs), ("small", [vec![], vec![], vec![]]));
+        there.send(&"next", [b"", b"", b""], None).unwrap();
+        let (header, blobs) = there.receive::<String>(LIMITS, None).unwrap();
+        assert_eq!((header.as_str(), blobs), ("large", [large, b"0123456789".to_vec(), vec![]]));
+        sender.join().unwrap();
+        assert!(matches!(there.receive::<String>(LIMITS, None), Err(ConnectionError::Gone)));
+    }
+
+    #[test]
+    fn what_may_not_be_said_is_refused() {
+        let senseless = |bytes: &[u8], expected: &str| {
+            let (mut here, mut there) = pair();
+            here.socket.write_all(bytes).unwrap();
+            let error = there.receive::<String>(LIMITS, None).unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        };
+        let head = |lengths: [u32; 4]| lengths.map(u32::to_le_bytes).concat();
+        senseless(&head([101, 0, 0, 0]), "101 bytes where at most 100 may come");
+        senseless(&head([2, (1 << 20) + 1, 0, 0]), "at most 1048576");
+        senseless(&head([2, 0, 11, 0]), "at most 10");
+        senseless(&head([2, 0, 0, u32::MAX]), "at most 0");
+        senseless(&[head([2, 0, 0, 0]), b"\"\"x".to_vec()].concat(), "more than one message");
+        senseless(&[head([2, 0, 0, 0]), b"{}".to_vec()].concat(), "expected a string");
+        senseless(&[head([42, 0, 0, 0]), b"[".repeat(42)].concat(), "more than 20 values in a header");
+    }
+
+    /// Any bytes, and sound messages with any of their bytes changed.
+    #[test]
+    fn whatever_comes_is_a_message_within_its_limits_or_refused() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % below as u64).unwrap()
+        };
+        let mut taken = 0;
+        for _case in 0..2_000 {
+            let (mut here, mut there) = pair();
+            let texts: Vec<u8> = (0..random(40)).map(|_| u8::try_from(random(256)).unwrap()).collect();
+            let header = serde_json::to_vec(&"x".repeat(random(20))).unwrap();
+            let lengths = [header.len(), texts.len(), 0, 0].map(|length| u32::try_from(length).unwrap().to_le_bytes());
+            let mut bytes = [&lengths.concat()[..], &header, &texts].concat();
+            for _change in 0..random(3) {
+                let (at, byte) = (random(bytes.len()), u8::try_from(random(256)).unwrap());
+                bytes[at] = byte;
+            }
+            bytes.truncate(random(bytes.len() + 20).max(1).min(bytes.len()));
+            here.socket.write_all(&bytes).unwrap();
+            drop(here);
+            if let Ok((header, [first, second, third])) = there.receive::<String>(LIMITS, None) {
+                assert!(header.len() <= LIMITS.header && first.len() <= LIMITS.blobs[0]);
+                assert!(second.len() <= LIMITS.blobs[1] && third.is_empty());
+                taken += 1;
+            }
+        }
+        assert!(taken > 100, "{taken}");
+    }
+
+    /// As where this process was stopped past the deadline of a call: its answer stands in the ledger, and must not be taken for
+    /// none.
+    #[test]
+    fn what_was_sent_in_time_is_heard_late() {
+        let (mut here, mut there) = pair();
+        let large = vec![7; 100 << 10];
+        here.send(&"answer", [&large, b"", b""], None).unwrap();
+        let past = Some(Instant::now());
+        let (header, [first, ..]) = there.receive::<String>(LIMITS, past).unwrap();
+        assert_eq!((header.as_str(), first), ("answer", large));
+        assert!(matches!(there.receive::<String>(LIMITS, past), Err(ConnectionError::Late)));
+        here.socket.write_all(&[2, 0, 0]).unwrap();
+        assert!(matches!(there.receive::<String>(LIMITS, past), Err(ConnectionError::Late)), "half a message is none");
+    }
+
+    #[test]
+    fn nobody_is_waited_for_longer_than_asked() {
+        let (_here, mut there) = pair();
+        let soon = Some(Instant::now() + Duration::from_millis(20));
+        assert!(matches!(there.receive::<String>(LIMITS, soon), Err(ConnectionError::Late)));
+        assert!(matches!(there.send(&"", [&vec![0; 8 << 20], b"", b""], soon), Err(ConnectionError::Late)));
+    }
+}

@@ -1,0 +1,13 @@
+//! How Tollgate's processes talk: a [`Channel`] carries packets with descriptors, a [`Connection`] messages of any length, and
+//! a [`memory_file`] what is too long for a packet and must not change.
+//!
+//! It knows no message: what is said is each pair's own. Nothing is read beyond the limits that the reader gives.
+#![forbid(unsafe_code)]
+
+mod channel;
+mod connection;
+mod memory_file;
+
+pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, PACKET_BYTES_MAX, Received};
+pub use crate::connection::{Blobs, Connection, ConnectionError, MessageLimits};
+pub use crate::memory_file::{is_sealed, memory_file, read_memory_file, while_pages_are_held};

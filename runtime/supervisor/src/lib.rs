@@ -1,0 +1,322 @@
+//! The supervisor: starts workers, gives them calls, and ends those that do not come back. It runs no guest itself.
+//!
+//! ```text
+//! Tool::call ─▶ Group ─▶ worker ─▶ connection ─▶ answer, or how the worker ended
+//!                     one worker process, while it is needed
+//! ```
+//!
+//! | thread | does | waits for |
+//! |---|---|---|
+//! | a caller's | a call | the start of the worker and a connection, together until its deadline and grace; then its answer, as long again |
+//! | `worker-start`, for each start | hands a new worker what it needs, hears how it went | the worker, `START_WAIT` |
+//! | `worker-watch`, for each worker | starts the process, reads its stderr, reaps it | the end of the process |
+//! | `reaper`, one | tells idle workers to end, kills those that do not | nothing but its next round |
+//!
+//! The notary's client has a thread too, `notary-watch` ([`notary`](crate::notary)). No lock is held over any of these waits.
+//!
+//! How long the thread that asks is held up at most, beside its own reads and writes of files:
+//!
+//! | call | at most |
+//! |---|---|
+//! | [`Supervisor::start`] | 60 s, until the notary has its ledger open |
+//! | [`Supervisor::add`] and its like | no wait: no process is started |
+//! | [`Tool::start`], [`Supervisor::describe`] | a start, 180 s, and 3 s for its failure to be known |
+//! | [`Tool::call`] | twice the deadline and grace: for its turn, and for its answer; where the worker fails it, 3.5 s for the worker's end and 5 s for the notary's word on the call, once it is this question's turn |
+//! | [`Trial::run`] | a start, then as long again for the worker to end by itself, then 6 s to end it, and 3.5 s for the word on how it ended |
+//! | [`Supervisor::finish`], dropping it | 9 s for the workers, then what [`NotaryProcess::finish`] says |
+//!
+//! The supervisor believes a worker nothing but the tool's own answer. What a worker says is bounded in size and in time.
+
+#![deny(unsafe_code)]
+
+mod group;
+mod live_workers;
+mod member;
+pub mod notary;
+mod reaper;
+mod slot;
+mod spawner;
+mod sync;
+mod tool;
+mod tool_spec;
+mod trial;
+mod worker_handle;
+mod worker_process;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use tollgate_authority::{Deciding, DecidingPlaces};
+use tollgate_config::{CompartmentName, Policy, SandboxLevel, SandboxSettings, WorkerSettings};
+use tollgate_engine::artifact::Artifact;
+use tollgate_engine::error::LoadError;
+use tollgate_engine::private::PrivateTexts;
+
+use self::group::Group;
+use self::live_workers::LiveWorkers;
+use self::member::Member;
+use self::reaper::Reaper;
+pub use self::tool::Tool;
+pub use self::tool_spec::ToolSpec;
+pub use self::trial::Trial;
+use self::worker_handle::{END_WAIT, NOT_ENDED};
+pub use self::worker_process::WorkerEnd;
+use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
+
+/// How to start a worker: a program whose `main` calls [`serve`](tollgate_worker::serve) first, with the role given in its
+/// arguments.
+#[derive(Debug, Clone)]
+pub struct WorkerCommand {
+    /// The program; the `tollgate` command, or one that embeds this library.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl WorkerCommand {
+    /// The `tollgate` command at `program`, as a worker.
+    #[must_use]
+    pub fn tollgate(program: &Path) -> Self {
+        Self { program: program.to_owned(), arguments: vec!["worker".into()] }
+    }
+}
+
+/// How workers are run.
+#[derive(Debug, Clone)]
+pub struct SupervisorSettings {
+    /// How to start one.
+    pub command: WorkerCommand,
+    /// How well each must be sealed, or it does not serve.
+    pub required: SandboxLevel,
+    /// A worker without calls for so long is ended; the next call starts another one.
+    pub idle: Duration,
+    /// A worker is killed so long after the deadline of a call that it has not answered.
+    pub grace: Duration,
+    /// What no grant may reach, beside the ledger and the program of `command`, which count by themselves.
+    pub places: DecidingPlaces,
+    /// Most calls that a worker runs at the same time, beside what its tools' `limits.calls` allow. Others wait.
+    pub connections_max: u32,
+}
+
+impl SupervisorSettings {
+    /// What holds where a policy says nothing, with workers that `command` starts.
+    #[must_use]
+    pub fn new(command: WorkerCommand) -> Self {
+        Self::under(SandboxSettings::default(), WorkerSettings::DEFAULT, command)
+    }
+
+    /// What a policy says: `sandbox.require`, `workers.idle`, `workers.grace`.
+    #[must_use]
+    pub fn of(policy: &Policy, command: WorkerCommand) -> Self {
+        Self::under(policy.sandbox, policy.workers, command)
+    }
+
+    /// The same of these parts of a policy.
+    pub fn under(sandbox: SandboxSettings, workers: WorkerSettings, command: WorkerCommand) -> Self {
+        let [idle, grace] = [workers.idle_ms, workers.grace_ms].map(Duration::from_millis);
+        let places = DecidingPlaces::none();
+        Self { command, required: sandbox.require, idle, grace, places, connections_max: u32::MAX }
+    }
+}
+
+/// Runs tools in sealed processes, and has their calls recorded by a notary. Dropping it ends them all.
+#[derive(Debug)]
+pub struct Supervisor {
+    shared: Arc<Shared>,
+    reaper: Option<Reaper>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    settings: SupervisorSettings,
+    notary: NotaryProcess,
+    private: PrivateTexts,
+    ledger: PathBuf,
+    places: DecidingPlaces,
+    groups: Mutex<Vec<Weak<Group>>>,
+    live_workers: LiveWorkers,
+}
+
+/// Why there is no supervisor.
+#[derive(Debug, thiserror::Error)]
+pub enum SupervisorError {
+    /// No notary.
+    #[error(transparent)]
+    Notary(#[from] NotaryFailure),
+    /// The side store, `<ledger>.private`, cannot be opened, or another process has it.
+    #[error("the side store beside the ledger cannot be used")]
+    SideStore(#[source] io::Error),
+    /// The ledger's folder is gone, or cannot be reached any more.
+    #[error("the ledger's folder cannot be found")]
+    Ledger(#[source] io::Error),
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+impl Supervisor {
+    /// Starts the notary of the ledger in the folder `ledger`, and waits at most 60 s until it has that open.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError`].
+    pub fn start(notary: NotaryCommand, ledger: &Path, settings: SupervisorSettings) -> Result<Self, SupervisorError> {
+        let notary = NotaryProcess::start(notary)?;
+        let private = PrivateTexts::open(ledger).map_err(SupervisorError::SideStore)?;
+        // Now that the ledger is there: a place is judged as it is, and every link on the way that it was given by.
+        let given = std::path::absolute(ledger).map_err(SupervisorError::Ledger)?;
+        let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(SupervisorError::Ledger)?);
+        let places = settings.places.clone().with_ledger(&given).with(Deciding::Program, &settings.command.program);
+        let live_workers = LiveWorkers::default();
+        let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, live_workers });
+        let reaper = Reaper::start(&shared).map_err(SupervisorError::Thread)?;
+        Ok(Self { shared, reaper: Some(reaper) })
+    }
+
+    /// Takes a tool that has a worker process of its own, which starts when it is first needed. Opens the granted folders and
+    /// writes beside the ledger; waits for no process.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of it cannot be kept.
+    pub fn add(&self, tool: ToolSpec) -> Result<Tool, LoadError> {
+        let member = Arc::new(Member::new(&self.shared, tool)?);
+        Ok(Tool::new(self.group(vec![Arc::clone(&member)]), 0, member))
+    }
+
+    /// Takes the tools of a compartment: they share a worker process, and what that may do is what they may together.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of one of them cannot be kept.
+    pub fn add_compartment(&self, tools: Vec<ToolSpec>) -> Result<Vec<Tool>, LoadError> {
+        Ok(Tool::all_of(&self.group(self.members(tools)?)))
+    }
+
+    /// Takes tools as the `[compartments]` of a policy say: those of one compartment share a worker process, every other tool
+    /// has one of its own. In the order of `tools`.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of one of them cannot be kept.
+    pub fn add_by_policy(&self, policy: &Policy, tools: Vec<ToolSpec>) -> Result<Vec<Tool>, LoadError> {
+        let mut compartments: Vec<(Option<&CompartmentName>, Vec<usize>, Vec<ToolSpec>)> = Vec::new();
+        for (place, tool) in tools.into_iter().enumerate() {
+            let own = policy.compartment_of(&tool.name);
+            match compartments.iter_mut().find(|(name, _, _)| name.is_some() && *name == own) {
+                Some((_, places, members)) => {
+                    places.push(place);
+                    members.push(tool);
+                }
+                None => compartments.push((own, vec![place], vec![tool])),
+            }
+        }
+        let mut added = BTreeMap::new();
+        for (_, places, members) in compartments {
+            added.extend(places.into_iter().zip(self.add_compartment(members)?));
+        }
+        Ok(added.into_values().collect())
+    }
+
+    /// Asks a component for its operations, in a worker that may do nothing and ends afterwards, whatever the tool may do. The
+    /// ledger says what was asked. The artifact with the answer: from now on the component must say the same wherever it is
+    /// loaded. Waits as [`Tool::start`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`].
+    pub fn describe(&self, tool: ToolSpec) -> Result<Artifact, LoadError> {
+        let artifact = tool.artifact.clone();
+        let asked = self.add(tool.bare())?;
+        asked.start()?;
+        Ok(artifact.with_operations(asked.texts()?))
+    }
+
+    fn members(&self, tools: Vec<ToolSpec>) -> Result<Vec<Arc<Member>>, LoadError> {
+        tools.into_iter().map(|tool| Member::new(&self.shared, tool).map(Arc::new)).collect()
+    }
+
+    fn group(&self, members: Vec<Arc<Member>>) -> Arc<Group> {
+        let group = Arc::new(Group::new(&self.shared, members));
+        self.shared.groups().push(Arc::downgrade(&group));
+        group
+    }
+
+    /// Takes tools whose workers are started for trials alone; none serves.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: what must be known of one of them cannot be kept.
+    pub fn trial(&self, tools: Vec<ToolSpec>) -> Result<Trial, LoadError> {
+        Ok(Trial::new(&self.shared, self.members(tools)?))
+    }
+
+    /// The notary.
+    #[must_use]
+    pub fn notary(&self) -> &NotaryProcess {
+        &self.shared.notary
+    }
+
+    /// Ends every worker, and waits until all that was recorded is on disk and the notary is gone. Tools that are still held
+    /// can no longer be called. All workers are told at once: those that live after 3 s are killed, and all are
+    /// waited for 6 s more at most. Then the notary ends, as [`NotaryProcess::finish`] says.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryFailure::Ended`]: something may not be on disk.
+    pub fn finish(mut self) -> Result<(), NotaryFailure> {
+        self.end()
+    }
+
+    fn end(&mut self) -> Result<(), NotaryFailure> {
+        if self.reaper.take().is_none() {
+            return Ok(());
+        }
+        let groups = self.shared.all_groups();
+        groups.iter().for_each(|group| group.close());
+        self.shared.end_all();
+        // A start that was under way finds its worker ended.
+        let until = Instant::now() + END_WAIT;
+        groups.iter().for_each(|group| group.await_closed(until));
+        self.shared.notary.end()
+    }
+}
+
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        // Best effort: what the pipes hold is brought to disk by the notary in any case.
+        self.end().ok();
+    }
+}
+
+impl Shared {
+    fn groups(&self) -> MutexGuard<'_, Vec<Weak<Group>>> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all_groups(&self) -> Vec<Arc<Group>> {
+        let mut groups = self.groups();
+        groups.retain(|group| group.strong_count() > 0);
+        groups.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Tells idle workers to end, and kills those that were told before and did not.
+    fn end_idle(&self) {
+        for group in self.all_groups() {
+            group.end_if_idle(self.settings.idle);
+        }
+        self.live_workers.all().iter().for_each(|handle| handle.kill_if_overdue());
+    }
+
+    /// Has every worker end, all at the same time. None starts afterwards.
+    fn end_all(&self) {
+        self.live_workers.close().iter().for_each(|handle| handle.tell_to_end());
+        let left = self.live_workers.await_none(END_WAIT);
+        left.iter().for_each(|handle| handle.kill(NOT_ENDED));
+        self.live_workers.await_none(END_WAIT);
+    }
+}

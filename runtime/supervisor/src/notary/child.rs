@@ -1,0 +1,125 @@
+//! The process of a notary, and what the supervisor says to it.
+//!
+//! Nothing here takes a lock. What is said may have to wait for the notary to listen.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use rustix::pipe::{PipeFlags, pipe_with};
+use tollgate_audit::HostId;
+use tollgate_engine::surroundings::{of_start, oom_kills, why_ended};
+use tollgate_ipc::{Channel, ChannelError};
+use tollgate_notary::{HostEnd, ToNotary};
+use tollgate_system::of_call;
+
+use super::{Followed, NotaryCommand};
+
+/// A notary's process, and the way to it. It is never left behind as a zombie, and never waited for while it waits for us.
+#[derive(Debug)]
+pub(super) struct Watched {
+    pub(super) process: Child,
+    pub(super) channel: Arc<Channel>,
+    // What it prints. Its end never waits for anybody to read.
+    said: OwnedFd,
+    // Before the start.
+    oom_kills: u64,
+    // Nobody waits for its end.
+    is_abandoned: bool,
+}
+
+impl Watched {
+    pub(super) fn ended_well(&mut self) -> Result<(), String> {
+        self.channel.hang_up();
+        match self.process.wait() {
+            Ok(status) if status.success() => Ok(()),
+            Ok(status) => {
+                let around = why_ended(status.signal(), self.oom_kills).unwrap_or_default();
+                Err([status.to_string(), around, self.last_said()].join(" ").trim().to_owned())
+            }
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// What it printed before it ended, such as a panic's message.
+    fn last_said(&self) -> String {
+        let mut bytes = vec![0; SAID_BYTES_MAX];
+        let read = rustix::io::read(&self.said, &mut *bytes).unwrap_or_default();
+        bytes.truncate(read);
+        let text: String = String::from_utf8_lossy(&bytes).split_whitespace().collect::<Vec<_>>().join(" ");
+        let shown: String = text.chars().filter(|char| !char.is_control()).collect();
+        if shown.is_empty() { shown } else { format!("({shown})") }
+    }
+
+    /// Kills it, and waits for none of its end: a process that waits for a file system that stands still has none.
+    pub(super) fn abandon(mut self) {
+        self.process.kill().ok();
+        self.is_abandoned = true;
+    }
+
+    pub(super) fn ended(&mut self, otherwise: &str) -> String {
+        self.ended_well().err().unwrap_or_else(|| otherwise.to_owned())
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if !self.is_abandoned {
+            self.ended_well().ok();
+        }
+    }
+}
+
+/// Starts a notary's process.
+#[allow(clippy::disallowed_methods, reason = "this module owns the notary's process")]
+pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
+    let (oom_kills, (channel, theirs)) = (oom_kills(), Channel::pair()?);
+    let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
+    let (said, stderr) = pipe.map_err(|errno| of_call("pipe2", errno))?;
+    let mut process = Command::new(&command.program);
+    process.args(&command.arguments).env_clear();
+    process.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(stderr));
+    own_session(&mut process);
+    let process = process.spawn().map_err(of_start)?;
+    Ok(Watched { process, channel: Arc::new(channel), said, oom_kills, is_abandoned: false })
+}
+
+/// In a session of its own: what is typed to end the supervisor (Ctrl-C) must not end the record, and the terminal is not
+/// its to write to or to type into. From before its program starts, so that there is no moment in between.
+#[allow(unsafe_code, reason = "what runs between fork and exec")]
+fn own_session(command: &mut Command) {
+    let begin = || Ok(rustix::process::setsid().map(drop)?);
+    // SAFETY: `setsid` is async-signal-safe (signal-safety(7)); the closure does nothing else, asks for no memory and takes no
+    // lock, so it may run in the child of a process with many threads.
+    unsafe { command.pre_exec(begin) };
+}
+
+/// A panic's message.
+const SAID_BYTES_MAX: usize = 1024;
+
+/// Tells a fresh notary of all writers that there are.
+pub(super) fn say_start(channel: &Channel, writers: &[Followed]) -> Result<(), ChannelError> {
+    for Followed { end, process, .. } in writers {
+        say_writer(channel, end, *process)?;
+    }
+    channel.send(&ToNotary::Start)?;
+    for followed in writers {
+        if let Some(how) = &followed.how {
+            say_ended(channel, followed.end.host, how)?;
+        }
+    }
+    Ok(())
+}
+
+/// Tells a notary of a writer.
+pub(super) fn say_writer(channel: &Channel, end: &HostEnd, process: Option<u32>) -> Result<(), ChannelError> {
+    let say = ToNotary::Host { host: end.host, process };
+    channel.send_with(&say, &[end.pipe.as_fd(), end.acks.as_fd()])
+}
+
+/// Tells a notary how the process of a writer ended.
+pub(super) fn say_ended(channel: &Channel, host: HostId, how: &str) -> Result<(), ChannelError> {
+    channel.send(&ToNotary::Ended { host, how: how.to_owned() })
+}

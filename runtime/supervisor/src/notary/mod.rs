@@ -1,0 +1,612 @@
+//! The supervisor's side of the notary: its process is started, watched, and started again when it dies.
+//!
+//! One thread, `notary-watch`, starts notaries, hears them and waits for their ends. Any thread may ask for a checkpoint or
+//! the place of a call: one question at a time, each of which blocks its thread for `ANSWER_WAIT` at most. An end waits for
+//! the notary's last checkpoint, and for `STALL_PATIENCE` where its disk takes nothing.
+//!
+//! While there is none, nothing new begins. The supervisor keeps the read ends of the writers' pipes, so that what was recorded
+//! outlives each notary. It must never start one again after a sync has failed.
+
+mod child;
+mod process;
+mod restart;
+mod seal;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tollgate_audit::{CallId, HostId, LeafIndex, TreeSize};
+use tollgate_engine::surroundings::in_words;
+use tollgate_ipc::{Channel, ChannelError, Received};
+use tollgate_notary::{FromNotary, HostEnd, HostEnding, LedgerFault, Recorder, Status, ToNotary};
+use tollgate_system::of_thread;
+
+use self::child::{Watched, say_ended, say_start, say_writer, spawn};
+pub use self::process::{NotaryRole, serve};
+use self::restart::{Next, Restarts};
+
+/// How to start a notary: a program that calls [`serve`] with the role given in its arguments.
+#[derive(Debug, Clone)]
+pub struct NotaryCommand {
+    /// The program; the `tollgate` command, or one that embeds this library.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+}
+
+impl NotaryCommand {
+    /// The `tollgate` command at `program`, as a notary.
+    #[must_use]
+    pub fn tollgate(program: &Path, role: &NotaryRole) -> Self {
+        let NotaryRole { ledger, origin, software } = role;
+        let mut arguments: Vec<OsString> = vec!["notary".into(), "--ledger".into(), ledger.into()];
+        arguments.extend(["--software", software].map(Into::into));
+        arguments.extend(origin.iter().flat_map(|origin| ["--origin", origin]).map(Into::into));
+        Self { program: program.to_owned(), arguments }
+    }
+}
+
+/// A notary in a process of its own, and the ways of writers to it.
+#[derive(Debug)]
+pub struct NotaryProcess {
+    client: Arc<Client>,
+    replies: Mutex<Receiver<FromNotary>>,
+    watch: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What a writer wants to know of the notary. Called from the thread that hears the notary: it must not wait.
+pub(crate) trait Follows: std::fmt::Debug + Send + Sync {
+    /// Whether the notary takes what is new.
+    fn status(&self, status: Status);
+
+    /// The writer wrote what it may not, or its filter stopped it: it must be ended.
+    fn condemned(&self, fault: &str);
+
+    /// All that came of it is in the ledger, and its calls are closed.
+    fn over(&self, ending: HostEnding);
+}
+
+/// Why there is no notary.
+#[derive(Debug, thiserror::Error)]
+pub enum NotaryFailure {
+    /// The process cannot be started.
+    #[error("the notary, which keeps the ledger, cannot be started")]
+    Start {
+        /// The cause.
+        #[from]
+        source: io::Error,
+    },
+    /// The ledger does not open.
+    #[error("{message}")]
+    Ledger {
+        /// What can be done about it.
+        fault: LedgerFault,
+        /// What is wrong.
+        message: String,
+        /// The number of the operating system's error, if there is one among the causes.
+        os_error: Option<i32>,
+    },
+    /// It died, or ended, before its work was done.
+    #[error("the notary, which keeps the ledger, has ended: {reason}")]
+    Ended {
+        /// How.
+        reason: String,
+    },
+}
+
+/// What the watching thread and its users share. Locks: `telling` before `state`.
+#[derive(Debug)]
+struct Client {
+    command: NotaryCommand,
+    /// Held by whoever tells a notary of writers, so that each notary hears of each writer, once and in order. What is told may
+    /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, so that
+    /// neither ever waits for the other.
+    telling: Mutex<()>,
+    // Nothing waits under this lock.
+    state: Mutex<ClientState>,
+    // The notary stalls, or there will be no other.
+    changed: Condvar,
+    replies: Sender<FromNotary>,
+}
+
+#[derive(Debug)]
+struct ClientState {
+    // None while there is no notary.
+    channel: Option<Arc<Channel>>,
+    child: u32,
+    status: Status,
+    writers: Vec<Followed>,
+    is_finishing: bool,
+    // Since when it cannot write, and why.
+    stalled: Option<(Instant, String)>,
+    // How the last notary ended, once there will be no other.
+    ended: Option<Result<(), String>>,
+}
+
+/// A writer, until all that came of it is in the ledger.
+#[derive(Debug, Clone)]
+struct Followed {
+    end: Arc<HostEnd>,
+    process: Option<u32>,
+    // How its process ended, once it has.
+    how: Option<String>,
+    follower: Arc<dyn Follows>,
+}
+
+/// Why there is no other notary yet.
+#[derive(Debug)]
+enum NoStart {
+    /// No process could be started.
+    NotStarted(io::Error),
+    /// It died before it was ready.
+    Died(String),
+    /// The ledger does not open.
+    Unusable(LedgerFault, String),
+}
+
+/// A writer in this process.
+impl Follows for Recorder {
+    fn status(&self, status: Status) {
+        self.set_status(status);
+    }
+
+    fn condemned(&self, fault: &str) {
+        self.set_status(Status::Closed { reason: format!("this process wrote what it may not: {fault}") });
+    }
+
+    fn over(&self, _ending: HostEnding) {
+        self.close();
+    }
+}
+
+impl NotaryProcess {
+    /// Starts a notary and waits until it has its ledger open.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryFailure`].
+    pub fn start(command: NotaryCommand) -> Result<Self, NotaryFailure> {
+        let mut child = spawn(&command)?;
+        match say_start(&child.channel, &[]) {
+            // One that is dead already is noticed when it says nothing.
+            Err(ChannelError::Io(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+                child.abandon();
+                return Err(error.into());
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let said = match child.channel.receive_until::<FromNotary>(Instant::now() + READY_WAIT) {
+            Ok(Received::Packet(said, fds)) => Ok(Some((said, fds))),
+            Ok(Received::Late) => {
+                let reason = stands_still(child.process.id(), READY_WAIT);
+                child.abandon();
+                return Err(NotaryFailure::Ended { reason });
+            }
+            Ok(Received::Gone) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match said {
+            Ok(Some((FromNotary::Ready { .. }, _))) => {}
+            Ok(Some((FromNotary::Unusable { fault, message, os_error }, _))) => {
+                // What is out of reach may be so by a limit of the shell's.
+                let around = if fault == LedgerFault::Unreachable { in_words() } else { String::new() };
+                return Err(NotaryFailure::Ledger { fault, message: message + &around, os_error });
+            }
+            Ok(said) => return Err(NotaryFailure::Ended { reason: child.ended(&format!("{said:?}")) }),
+            Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
+        }
+        let (sender, replies) = mpsc::channel();
+        let state = ClientState {
+            channel: Some(Arc::clone(&child.channel)),
+            child: child.process.id(),
+            status: Status::Ready,
+            writers: Vec::new(),
+            is_finishing: false,
+            stalled: None,
+            ended: None,
+        };
+        let (state, telling) = (Mutex::new(state), Mutex::new(()));
+        let client = Arc::new(Client { command, telling, state, changed: Condvar::new(), replies: sender });
+        let its_client = Arc::clone(&client);
+        let watch = std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_client.watch(child));
+        let watch = watch.map_err(of_thread)?;
+        Ok(Self { client, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
+    }
+
+    /// Where a writer in this process records: another one at each call.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system.
+    pub fn recorder(&self) -> io::Result<Arc<Recorder>> {
+        let (recorder, end) = Recorder::new()?;
+        let recorder = Arc::new(recorder);
+        self.follow(end, None, Arc::clone(&recorder) as _);
+        Ok(recorder)
+    }
+
+    /// Lets the notary take the entries of a writer from now on; `process` if it has one of its own.
+    pub(crate) fn follow(&self, end: HostEnd, process: Option<u32>, follower: Arc<dyn Follows>) {
+        let _telling = self.client.telling();
+        let end = Arc::new(end);
+        let channel = {
+            let mut state = self.client.state();
+            follower.status(state.status.clone());
+            state.writers.push(Followed { end: Arc::clone(&end), process, how: None, follower });
+            state.channel.clone()
+        };
+        if let Some(channel) = channel {
+            // A notary that is dead already hears of it from the next one's start.
+            say_writer(&channel, &end, process).ok();
+        }
+    }
+
+    /// Says how the process of a writer ended. Its pipe is drained before its calls are closed.
+    pub(crate) fn ended(&self, host: HostId, how: &str) {
+        let _telling = self.client.telling();
+        let channel = {
+            let mut state = self.client.state();
+            let followed = state.writers.iter_mut().find(|followed| followed.end.host == host);
+            let Some(followed) = followed else { return };
+            followed.how = Some(how.to_owned());
+            state.channel.clone()
+        };
+        if let Some(channel) = channel {
+            say_ended(&channel, host, how).ok();
+        }
+    }
+
+    /// The process id of the notary that is there now, or was there last.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.client.state().child
+    }
+
+    /// Has a checkpoint made of all that was recorded until now; the number of entries that it covers.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryFailure::Ended`], also when the notary died meanwhile and is being started again.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
+    pub fn checkpoint(&self) -> Result<TreeSize, NotaryFailure> {
+        match self.ask(&ToNotary::Checkpoint, DISK_WAIT)? {
+            FromNotary::Checkpoint { covers } => covers.map_err(|reason| NotaryFailure::Ended { reason }),
+            other => Err(NotaryFailure::Ended { reason: format!("it said {other:?}") }),
+        }
+    }
+
+    /// The index of the `call-end` entry of a call that ended lately.
+    ///
+    /// # Errors
+    ///
+    /// As [`NotaryProcess::checkpoint`].
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
+    pub fn locate(&self, call: CallId) -> Result<Option<LeafIndex>, NotaryFailure> {
+        match self.ask(&ToNotary::Locate { call }, ANSWER_WAIT)? {
+            FromNotary::Located { index, .. } => Ok(index),
+            other => Err(NotaryFailure::Ended { reason: format!("it said {other:?}") }),
+        }
+    }
+
+    /// Whether a call is in the ledger that is running or that ended or was closed lately.
+    ///
+    /// # Errors
+    ///
+    /// As [`NotaryProcess::checkpoint`]: then nobody knows.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
+    pub(crate) fn is_on_record(&self, call: CallId) -> Result<bool, NotaryFailure> {
+        match self.ask(&ToNotary::Locate { call }, ANSWER_WAIT)? {
+            FromNotary::Located { is_on_record, .. } => Ok(is_on_record),
+            other => Err(NotaryFailure::Ended { reason: format!("it said {other:?}") }),
+        }
+    }
+
+    /// Ends the record of every writer in this process, and waits until all of it is on disk under a checkpoint and the notary
+    /// is gone. A notary that cannot write, as on a full disk, is waited for a second and then left, and one that gives no
+    /// sign of itself for 30 seconds is too: it goes on by itself once it can, and ends.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryFailure::Ended`]: something may not be on disk.
+    pub fn finish(self) -> Result<(), NotaryFailure> {
+        self.end()
+    }
+
+    /// As [`NotaryProcess::finish`], once.
+    pub(crate) fn end(&self) -> Result<(), NotaryFailure> {
+        self.end_within(END_WAIT)
+    }
+
+    fn end_within(&self, most: Duration) -> Result<(), NotaryFailure> {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(watch) = watch else { return Ok(()) };
+        let mut state = self.client.state();
+        state.is_finishing = true;
+        let closed = Status::Closed { reason: CLOSED.to_owned() };
+        for followed in state.writers.iter().filter(|followed| followed.process.is_none()) {
+            followed.follower.status(closed.clone());
+            followed.follower.over(HostEnding::Closed);
+        }
+        if let Some(channel) = &state.channel {
+            channel.hang_up();
+        }
+        let until = Instant::now() + most;
+        while state.ended.is_none() && !watch.is_finished() {
+            // It still has what the pipes hold, as one that cannot write.
+            if Instant::now() >= until {
+                return Err(NotaryFailure::Ended { reason: stands_still(state.child, most) });
+            }
+            // Without a notary nobody would go on: that one is waited for.
+            if let Some((since, reason)) = &state.stalled
+                && state.channel.is_some()
+                && since.elapsed() >= STALL_PATIENCE
+            {
+                let reason = format!("{reason}; process {} keeps what there is and goes on once it can", state.child);
+                return Err(NotaryFailure::Ended { reason });
+            }
+            (state, _) =
+                self.client.changed.wait_timeout(state, STALL_PATIENCE).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(state);
+        let panicked = watch.join().is_err();
+        let ended = self.client.state().ended.clone();
+        match ended {
+            Some(Ok(())) if !panicked => Ok(()),
+            Some(Err(reason)) => Err(NotaryFailure::Ended { reason }),
+            Some(Ok(())) | None => Err(NotaryFailure::Ended { reason: "nobody watched it".to_owned() }),
+        }
+    }
+
+    fn ask(&self, say: &ToNotary, most: Duration) -> Result<FromNotary, NotaryFailure> {
+        // One question at a time; an answer to an earlier one, whose asker gave up, is dropped.
+        let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        while replies.try_recv().is_ok() {}
+        let away = || NotaryFailure::Ended { reason: "it has died, and another one is being started".to_owned() };
+        let channel = self.client.state().channel.clone().ok_or_else(away)?;
+        channel.send(say).map_err(|error| NotaryFailure::Ended { reason: error.to_string() })?;
+        match replies.recv_timeout(most) {
+            Ok(FromNotary::Stopped { reason }) => Err(NotaryFailure::Ended { reason }),
+            Ok(reply) => Ok(reply),
+            Err(_none) => Err(NotaryFailure::Ended { reason: "it gave no answer".to_owned() }),
+        }
+    }
+}
+
+impl Drop for NotaryProcess {
+    fn drop(&mut self) {
+        // Best effort: the pipe's end tells the notary as well.
+        self.end().ok();
+    }
+}
+
+impl Client {
+    /// Hears what the notary says; starts another one when it dies.
+    fn watch(&self, mut child: Watched) {
+        let mut restarts = Restarts::default();
+        loop {
+            if let Some(reason) = self.hear(&child.channel) {
+                return self.conclude(Err(reason));
+            }
+            let ended = child.ended_well();
+            self.state().channel = None;
+            self.reply(FromNotary::Stopped { reason: "it has died".to_owned() });
+            let how = match ended {
+                Ok(()) if self.state().is_finishing => return self.conclude(Ok(())),
+                Ok(()) => "an end of its own".to_owned(),
+                Err(how) => how,
+            };
+            self.set_status(Status::Away);
+            let next = restarts.died(Instant::now(), &how);
+            match self.start_again(&mut restarts, next) {
+                Ok(other) => child = other,
+                Err(reason) => return self.conclude(Err(reason)),
+            }
+        }
+    }
+
+    /// Passes on what the notary says until it is gone; why nothing more may be recorded, if it said that.
+    fn hear(&self, channel: &Channel) -> Option<String> {
+        loop {
+            let said = match channel.receive::<FromNotary>() {
+                Ok(Some((said, _))) => said,
+                Ok(None) | Err(ChannelError::Io(_)) => return None,
+                Err(error) => return Some(error.to_string()),
+            };
+            match said {
+                FromNotary::Stalled { reason } => self.stall(reason),
+                FromNotary::Flowing => self.flow(),
+                FromNotary::Condemned { host, fault } => {
+                    if let Some(follower) = self.follower(host) {
+                        follower.condemned(&fault);
+                    }
+                }
+                FromNotary::Over { host, ending } => {
+                    if let Some(follower) = self.follower(host) {
+                        self.state().writers.retain(|followed| followed.end.host != host);
+                        follower.over(ending);
+                    }
+                }
+                FromNotary::Stopped { reason } => {
+                    self.set_status(Status::Closed { reason: reason.clone() });
+                    return Some(reason);
+                }
+                FromNotary::Unusable { message, .. } => return Some(message),
+                FromNotary::Ready { .. } => {}
+                reply @ (FromNotary::Checkpoint { .. } | FromNotary::Located { .. }) => self.reply(reply),
+            }
+        }
+    }
+
+    /// Starts a notary that takes over the pipes, until one has the ledger open. What the pipes hold was acknowledged: where
+    /// the ledger cannot be opened for a reason that may pass, such as a full disk, that is waited for.
+    fn start_again(&self, restarts: &mut Restarts, mut next: Next) -> Result<Watched, String> {
+        loop {
+            match next {
+                Next::After(pause) => std::thread::sleep(pause),
+                Next::Never(reason) => return Err(reason),
+            }
+            let failed = match self.start_one(restarts) {
+                Ok(child) => return Ok(child),
+                Err(failed) => failed,
+            };
+            self.state().channel = None;
+            let is_finishing = self.state().is_finishing;
+            next = match failed {
+                NoStart::NotStarted(error) => {
+                    let patience = if is_finishing { STALL_PATIENCE } else { START_PATIENCE };
+                    self.stall(format!("no other notary can be started at the moment: {error}"));
+                    restarts.not_started(Instant::now(), &error.to_string(), patience)
+                }
+                NoStart::Died(how) => restarts.died(Instant::now(), &how),
+                NoStart::Unusable(fault, message) if may_pass(fault) && !is_finishing => {
+                    self.stall(message);
+                    Next::After(OPEN_EVERY)
+                }
+                NoStart::Unusable(_, message) => return Err(message),
+            };
+        }
+    }
+
+    /// Starts one notary, tells it of all writers, and waits until it has the ledger open.
+    fn start_one(&self, restarts: &mut Restarts) -> Result<Watched, NoStart> {
+        let mut child = spawn(&self.command).map_err(NoStart::NotStarted)?;
+        restarts.started();
+        {
+            // No writer may come in between and be told to neither notary.
+            let _telling = self.telling();
+            let writers = self.state().writers.clone();
+            // One that is dead already is noticed when it says nothing.
+            say_start(&child.channel, &writers).ok();
+            self.state().channel = Some(Arc::clone(&child.channel));
+        }
+        let mut is_stalled = false;
+        loop {
+            match child.channel.receive::<FromNotary>() {
+                Ok(Some((FromNotary::Ready { .. }, _))) => break,
+                // Its disk has room for the ledger, and not for what the pipes hold.
+                Ok(Some((FromNotary::Stalled { reason }, _))) => {
+                    is_stalled = true;
+                    self.stall(reason);
+                }
+                Ok(Some((FromNotary::Flowing, _))) => is_stalled = false,
+                Ok(Some((FromNotary::Unusable { fault, message, .. }, _))) => {
+                    return Err(NoStart::Unusable(fault, message));
+                }
+                Ok(_) | Err(_) => return Err(NoStart::Died(child.ended("it did not get ready"))),
+            }
+        }
+        let mut state = self.state();
+        state.child = child.process.id();
+        if state.is_finishing {
+            child.channel.hang_up();
+        }
+        drop(state);
+        if !is_stalled {
+            self.flow();
+        }
+        Ok(child)
+    }
+
+    fn flow(&self) {
+        self.state().stalled = None;
+        self.set_status(Status::Ready);
+    }
+
+    fn stall(&self, reason: String) {
+        self.state().stalled = Some((Instant::now(), reason.clone()));
+        self.changed.notify_all();
+        self.set_status(Status::Stalled { reason });
+    }
+
+    fn conclude(&self, ended: Result<(), String>) {
+        let reason = ended.clone().err().unwrap_or_else(|| CLOSED.to_owned());
+        self.set_status(Status::Closed { reason: reason.clone() });
+        let mut state = self.state();
+        state.ended = Some(ended);
+        state.channel = None;
+        // Their ends stay open: a writer that waits for an answer hears the reason, not that a socket is closed.
+        let left: Vec<_> = state.writers.iter().map(|followed| Arc::clone(&followed.follower)).collect();
+        drop(state);
+        self.changed.notify_all();
+        self.reply(FromNotary::Stopped { reason });
+        for follower in left {
+            follower.over(HostEnding::Closed);
+        }
+    }
+
+    fn set_status(&self, status: Status) {
+        let mut state = self.state();
+        state.status = status.clone();
+        // Under the lock, so that each writer hears of changes in their order.
+        for followed in &state.writers {
+            followed.follower.status(status.clone());
+        }
+    }
+
+    fn follower(&self, host: HostId) -> Option<Arc<dyn Follows>> {
+        let state = self.state();
+        let followed = state.writers.iter().find(|followed| followed.end.host == host)?;
+        Some(Arc::clone(&followed.follower))
+    }
+
+    fn reply(&self, reply: FromNotary) {
+        // Nobody may be asking.
+        self.replies.send(reply).ok();
+    }
+
+    fn state(&self) -> MutexGuard<'_, ClientState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn telling(&self) -> MutexGuard<'_, ()> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a ledger that did not open was only out of reach: it is as it was.
+fn may_pass(fault: LedgerFault) -> bool {
+    match fault {
+        LedgerFault::InUse | LedgerFault::Unreachable => true,
+        LedgerFault::OlderFormat | LedgerFault::Foreign | LedgerFault::Damaged | LedgerFault::Broken => false,
+    }
+}
+
+const CLOSED: &str = "the record is closed";
+
+/// What is to be said of a notary that has given no sign of itself for so long.
+fn stands_still(pid: u32, waited: Duration) -> String {
+    let waited = waited.as_secs();
+    format!(
+        "it has given no sign for {waited} s: the process {pid} is stopped (`kill -CONT {pid}` has it go on), or the ledger's file \
+         system stands still; what was recorded before stands"
+    )
+}
+
+/// How long a notary may take to open its ledger, which it may have to recover.
+const READY_WAIT: Duration = Duration::from_secs(60);
+
+/// A checkpoint waits for the disk.
+const DISK_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a notary may take for an answer that it knows by heart.
+const ANSWER_WAIT: Duration = Duration::from_secs(5);
+
+/// How long a notary may take to bring what the pipes hold to disk, once its front ends.
+const END_WAIT: Duration = Duration::from_secs(30);
+
+/// How long a supervisor that wants to end waits for a notary that cannot write.
+const STALL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often a ledger that is out of reach is tried again.
+const OPEN_EVERY: Duration = Duration::from_millis(200);
+
+/// How long is tried to start another notary where no process can be started: a system that has no room for one for a
+/// minute needs somebody to look.
+const START_PATIENCE: Duration = Duration::from_secs(60);

@@ -1,0 +1,167 @@
+//! What the notary's process gives up once its ledger is open: every file but the ledger's folder (`landlock(7)`), the
+//! network, other programs, and executable pages (`seccomp(2)`).
+
+use std::io;
+
+use tollgate_sandbox::trusted::{ANY, Call, Check, Confined, NOT_EXECUTABLE};
+
+/// Seals every thread of this process: no other one can be made afterwards.
+///
+/// # Errors
+///
+/// The kernel has no seccomp, or refuses.
+pub(super) fn seal(confined: Confined) -> io::Result<()> {
+    confined.allow_only(ALLOWED)
+}
+
+/// `FIONREAD` (`asm-generic/ioctls.h`), the second argument of `ioctl`.
+const HOW_MUCH_IS_IN_IT: Check = Check::is(1, 0x541b);
+
+/// What a notary does beside what every process does, and why.
+const ALLOWED: &[Call] = &[
+    (libc::SYS_tee, ANY, "look into a writer's pipe"),
+    (libc::SYS_splice, ANY, "take entries from it"),
+    (libc::SYS_ioctl, &[HOW_MUCH_IS_IN_IT], "how much is in it"),
+    (libc::SYS_read, ANY, "the copy of what is in it"),
+    (libc::SYS_ppoll, ANY, "wait for something to do"),
+    (libc::SYS_recvmsg, ANY, "hear the supervisor"),
+    (libc::SYS_recvfrom, ANY, "hear writers"),
+    (libc::SYS_sendmsg, ANY, "answer the supervisor"),
+    (libc::SYS_sendto, ANY, "answer writers"),
+    (libc::SYS_openat, ANY, "tiles and the checkpoint, below the ledger's folder"),
+    (libc::SYS_close, ANY, "them"),
+    (libc::SYS_write, ANY, "them"),
+    (libc::SYS_pwrite64, ANY, "the journal, the state file"),
+    (libc::SYS_pread64, ANY, "the journal"),
+    (libc::SYS_lseek, ANY, "files"),
+    (libc::SYS_ftruncate, ANY, "take back a write that failed half-way"),
+    (libc::SYS_fstat, ANY, "files"),
+    (libc::SYS_newfstatat, ANY, "files"),
+    (libc::SYS_statx, ANY, "files"),
+    (libc::SYS_renameat, ANY, "a tile appears whole"),
+    (libc::SYS_renameat2, ANY, "the same"),
+    (libc::SYS_mkdirat, ANY, "folders of tiles"),
+    (libc::SYS_unlinkat, ANY, "partial tiles that are full by now"),
+    (libc::SYS_getdents64, ANY, "which partial tiles there are"),
+    (libc::SYS_fsync, ANY, "checkpoints"),
+    (libc::SYS_fdatasync, ANY, "the journal"),
+    (libc::SYS_syncfs, ANY, "tiles"),
+    (libc::SYS_fcntl, ANY, "descriptors"),
+    (libc::SYS_dup, ANY, "descriptors"),
+    (libc::SYS_sched_getaffinity, ANY, "memory arenas, by their number"),
+    (libc::SYS_mmap, &[NOT_EXECUTABLE], "memory"),
+    (libc::SYS_clock_nanosleep, ANY, "wait"),
+    (libc::SYS_nanosleep, ANY, "wait"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_poll, ANY, "the same as ppoll"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_open, ANY, "older C libraries"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_rename, ANY, "the same"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_mkdir, ANY, "the same"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_unlink, ANY, "the same"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_rmdir, ANY, "the same"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_stat, ANY, "the same"),
+    #[cfg(target_arch = "x86_64")]
+    (libc::SYS_lstat, ANY, "the same"),
+];
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test that runs itself as a child, which then seals itself")]
+mod tests {
+    use std::fs::{self, File};
+    use std::io::ErrorKind;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::unix::net::UnixStream;
+    use std::process::Command;
+
+    use tollgate_sandbox::trusted;
+
+    use super::*;
+
+    const FOLDER: &str = "TOLLGATE_TEST_SEALED_FOLDER";
+
+    #[test]
+    fn a_sealed_notary_reaches_its_folder_and_nothing_else() {
+        let around = tempfile::tempdir().unwrap();
+        fs::create_dir(around.path().join("ledger")).unwrap();
+        fs::write(around.path().join("outside"), "secret").unwrap();
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "notary::seal::tests::child_seals_itself_and_attacks", "--ignored", "--nocapture"])
+            .env(FOLDER, around.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success(), "{said}{}", String::from_utf8_lossy(&child.stderr));
+        assert!(said.contains("1 passed"), "{said}");
+        assert_eq!(fs::read_to_string(around.path().join("outside")).unwrap(), "secret");
+        assert!(!around.path().join("new").exists());
+    }
+
+    #[test]
+    #[ignore = "run as a child"]
+    fn child_seals_itself_and_attacks() {
+        let around = std::path::PathBuf::from(std::env::var_os(FOLDER).unwrap());
+        let (folder, outside) = (around.join("ledger"), around.join("outside"));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        // It compiles on the thread that asks: no other can be started any more.
+        let engine = wasmtime::Engine::new(wasmtime::Config::new().parallel_compilation(false)).unwrap();
+        let module = wat::parse_str("(module (func (export \"f\")))").unwrap();
+        let confined = trusted::confine(&[&folder]).unwrap();
+        // Its threads, of which none can be made later.
+        assert!(engine.precompile_module(&module).is_ok());
+        // As the checkpointer: from before the filter, and under it.
+        let (go, goes) = std::sync::mpsc::channel::<()>();
+        let (began, begun) = std::sync::mpsc::channel();
+        let file = folder.join("by-a-thread");
+        let thread = std::thread::spawn(move || {
+            began.send(()).unwrap();
+            goes.recv().unwrap();
+            fs::write(&file, "tile").unwrap();
+            fs::read("/proc/self/status").map_err(|error| error.kind())
+        });
+        begun.recv().unwrap();
+        let (pipe, writer) = io::pipe().unwrap();
+        seal(confined).unwrap();
+
+        // What it needs still works.
+        fs::write(folder.join("tile.tmp"), "tile").unwrap();
+        fs::rename(folder.join("tile.tmp"), folder.join("tile")).unwrap();
+        File::open(&folder).unwrap().sync_all().unwrap();
+        fs::create_dir(folder.join("deeper")).unwrap();
+        fs::remove_dir_all(folder.join("deeper")).unwrap();
+        go.send(()).unwrap();
+        assert_eq!(thread.join().unwrap().unwrap_err(), ErrorKind::PermissionDenied);
+        rustix::io::write(&writer, b"1234").unwrap();
+        assert_eq!(rustix::io::ioctl_fionread(&pipe).unwrap(), 4);
+
+        let denied =
+            |what: &str, kind: Option<ErrorKind>| assert_eq!(kind, Some(ErrorKind::PermissionDenied), "{what}");
+        let kind = |error: io::Error| error.kind();
+        denied("read outside", fs::read(&outside).err().map(kind));
+        denied("write outside", fs::write(&outside, "").err().map(kind));
+        denied("create outside", fs::write(around.join("new"), "").err().map(kind));
+        denied("list outside", fs::read_dir(&around).err().map(kind));
+        denied("unlink outside", fs::remove_file(&outside).err().map(kind));
+        denied("move out", fs::rename(folder.join("tile"), around.join("new")).err().map(kind));
+        denied("link out", fs::hard_link(folder.join("tile"), around.join("new")).err().map(kind));
+        denied("own memory", File::options().write(true).open("/proc/self/mem").err().map(kind));
+        denied(
+            "change a mode",
+            fs::set_permissions(folder.join("tile"), fs::metadata(&folder).unwrap().permissions()).err().map(kind),
+        );
+        denied("another thread", std::thread::Builder::new().spawn(|| ()).err().map(kind));
+        denied("another ioctl", rustix::io::ioctl_fionbio(&pipe, true).err().map(|error| kind(error.into())));
+        denied("connect", TcpStream::connect(address).err().map(kind));
+        denied("send", UdpSocket::bind("127.0.0.1:0").err().map(kind));
+        denied("unix socket", UnixStream::pair().err().map(kind));
+        denied("another program", Command::new("/bin/true").status().err().map(kind));
+        assert!(engine.precompile_module(&module).is_ok());
+        assert!(wasmtime::Module::from_binary(&engine, &module).is_err(), "executable pages");
+    }
+}

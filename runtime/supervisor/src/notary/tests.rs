@@ -1,0 +1,185 @@
+//! The supervisor and a notary that dies, that cannot be started, that has no room: this program is the notary.
+
+#![allow(clippy::disallowed_methods, reason = "tests that run themselves as the notary")]
+
+use std::os::fd::AsFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use tollgate_audit::{AppendError, Entry, Kept, Record as _, TreeSize, read, verify};
+use tollgate_ipc::Channel;
+use tollgate_notary::{FromNotary, Notary, NotaryOf, Recorder, ToNotary};
+
+use super::{NotaryCommand, NotaryProcess};
+
+/// A notary whose program is a link to this one, which a test may take away.
+struct Scene {
+    around: tempfile::TempDir,
+    notary: NotaryProcess,
+    recorder: Arc<Recorder>,
+}
+
+impl Scene {
+    fn start(child: &str) -> Self {
+        let around = tempfile::tempdir().unwrap();
+        let program = around.path().join("notary");
+        link(&program);
+        let arguments = ["--exact", child, "--ignored", "--nocapture", "--skip"].map(Into::into);
+        // The environment of a notary is empty: where its ledger is stands in its arguments.
+        let ledger = around.path().join("ledger").into_os_string();
+        let command = NotaryCommand { program, arguments: arguments.into_iter().chain([ledger]).collect() };
+        let notary = NotaryProcess::start(command).unwrap();
+        let recorder = notary.recorder().unwrap();
+        recorder.ready().unwrap();
+        Self { around, notary, recorder }
+    }
+
+    fn program(&self) -> PathBuf {
+        self.around.path().join("notary")
+    }
+
+    fn ledger(&self) -> PathBuf {
+        self.around.path().join("ledger")
+    }
+
+    /// Has an entry recorded, and kept in the journal.
+    fn record(&self) {
+        let policy = tollgate_audit::Policy {
+            digest: tollgate_audit::Digest::of(b"set"),
+            manifest: tollgate_audit::Digest::of(b"manifest"),
+            grant: tollgate_audit::Digest::of(b"grant"),
+            tool: "tool".into(),
+            by: "test".into(),
+            folders: tollgate_audit::Pairs::default(),
+            declared: None,
+        };
+        let until = Instant::now() + PATIENCE;
+        self.recorder.record(&[Entry::Policy(policy).encode()], Kept::Journal, until).unwrap();
+    }
+
+    fn kill(&self) {
+        let pid = Pid::from_raw(i32::try_from(self.notary.pid()).unwrap()).unwrap();
+        kill_process(pid, Signal::KILL).unwrap();
+    }
+
+    /// Waits until the recorder says this of the notary.
+    fn await_status(&self, is: impl Fn(&Result<(), AppendError>) -> bool) {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let ready = self.recorder.ready();
+            if is(&ready) {
+                return;
+            }
+            assert!(!matches!(ready, Err(AppendError::Closed { .. })), "it is closed for good: {ready:?}");
+            assert!(Instant::now() < until, "{ready:?}");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+fn link(program: &Path) {
+    std::os::unix::fs::symlink(std::env::current_exe().unwrap(), program).unwrap();
+}
+
+fn stalled_by(ready: &Result<(), AppendError>, part: &str) -> bool {
+    matches!(ready, Err(AppendError::Stalled { reason }) if reason.contains(part))
+}
+
+#[test]
+fn a_notary_that_cannot_be_started_for_a_while_is_not_closed_for_good() {
+    let scene = Scene::start("notary::tests::child_is_a_notary");
+    scene.record();
+    std::fs::remove_file(scene.program()).unwrap();
+    scene.kill();
+    scene.await_status(|ready| stalled_by(ready, "no other notary can be started at the moment: No such file"));
+    link(&scene.program());
+    scene.await_status(Result::is_ok);
+    scene.record();
+    let ledger = scene.ledger();
+    scene.notary.finish().unwrap();
+    let entries = read(&ledger).unwrap().map(|entry| entry.unwrap().1);
+    assert_eq!(entries.filter(|entry| matches!(entry, Entry::Policy(_))).count(), 2);
+    assert!(verify(&ledger, None).unwrap().is_clean());
+}
+
+#[test]
+fn a_supervisor_that_ends_while_no_notary_can_be_started_says_so() {
+    let scene = Scene::start("notary::tests::child_is_a_notary");
+    scene.record();
+    std::fs::remove_file(scene.program()).unwrap();
+    scene.kill();
+    scene.await_status(|ready| stalled_by(ready, "no other notary can be started"));
+    let failure = scene.notary.finish().unwrap_err().to_string();
+    assert!(failure.contains("another one could not be started for 1 s: No such file"), "{failure}");
+}
+
+#[test]
+fn a_notary_that_has_no_room_from_its_start_on_is_stalled_and_goes_on_by_itself() {
+    let scene = Scene::start("notary::tests::child_has_no_room_the_second_time");
+    scene.kill();
+    scene.await_status(|ready| stalled_by(ready, "no room"));
+    assert_eq!(scene.notary.checkpoint().unwrap(), TreeSize(7));
+    scene.await_status(Result::is_ok);
+    scene.notary.finish().unwrap();
+}
+
+/// As where somebody stopped it, or its file system stands still.
+#[test]
+fn a_notary_that_stands_still_is_named_and_left_with_what_its_pipes_hold() {
+    let scene = Scene::start("notary::tests::child_is_a_notary");
+    let (notary, ledger) = (Pid::from_raw(i32::try_from(scene.notary.pid()).unwrap()).unwrap(), scene.ledger());
+    kill_process(notary, Signal::STOP).unwrap();
+    let failure = scene.notary.end_within(Duration::from_millis(200)).unwrap_err().to_string();
+    let pid = notary.as_raw_pid();
+    assert!(failure.contains(&format!("the process {pid} is stopped (`kill -CONT {pid}` has it go on)")), "{failure}");
+    drop(scene.notary);
+    kill_process(notary, Signal::CONT).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while test_kill_process(notary).is_ok() && !verify(&ledger, None).is_ok_and(|report| report.is_clean()) {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The argument behind `--skip`, by which no test is skipped.
+fn ledger() -> PathBuf {
+    std::env::args_os().next_back().unwrap().into()
+}
+
+#[test]
+#[ignore = "run as a notary"]
+fn child_is_a_notary() {
+    let folder = ledger();
+    let of = NotaryOf { folder: &folder, origin: Some("example.com/ledger"), software: "tollgate test", now_ns: 1 };
+    Notary::open(of, std::io::stdin().as_fd().try_clone_to_owned().unwrap()).unwrap().serve().unwrap();
+}
+
+/// Says what a notary says whose disk is full when it takes over from another one.
+#[test]
+#[ignore = "run as a notary"]
+fn child_has_no_room_the_second_time() {
+    let supervisor = Channel::new(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    let mut has_writers = false;
+    while let Some((say, _fds)) = supervisor.receive::<ToNotary>().unwrap() {
+        match say {
+            ToNotary::Host { .. } => has_writers = true,
+            ToNotary::Start => {
+                if has_writers {
+                    supervisor.send(&FromNotary::Stalled { reason: "no room".to_owned() }).unwrap();
+                }
+                let (size, verifier_key) = (TreeSize(1), String::new());
+                supervisor.send(&FromNotary::Ready { size, verifier_key, observer: false }).unwrap();
+            }
+            ToNotary::Checkpoint => {
+                supervisor.send(&FromNotary::Flowing).unwrap();
+                supervisor.send(&FromNotary::Checkpoint { covers: Ok(TreeSize(7)) }).unwrap();
+            }
+            ToNotary::Ended { .. } | ToNotary::Locate { .. } => {}
+        }
+    }
+}
+
+/// Longer than any of it takes on any machine.
+const PATIENCE: Duration = Duration::from_secs(120);

@@ -1,0 +1,141 @@
+//! Starts worker processes and waits for their ends: one thread for each process does both.
+//!
+//! A worker dies with the thread that started it (`PR_SET_PDEATHSIG`, `prctl(2)`), so that thread lives until the worker is
+//! gone. As every worker has its own, no start waits for another start, nor for an end that does not come.
+
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{self, SyncSender};
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tollgate_engine::surroundings::{of_start, oom_kills, why_ended};
+use tollgate_ipc::Channel;
+use tollgate_notary::HostEnd;
+use tollgate_system::{may_signal, of_call, of_thread};
+
+use super::worker_handle::WorkerHandle;
+use super::{Shared, WorkerCommand};
+
+/// Starts a worker process, which has nothing yet but its control socket, and has the notary follow it. Waits for the process
+/// until `until`; one that comes up later is killed.
+pub(super) fn start_worker(
+    shared: &Arc<Shared>,
+    command: &WorkerCommand,
+    end: HostEnd,
+    until: Instant,
+) -> io::Result<Arc<WorkerHandle>> {
+    let (control, stdin) = Channel::pair()?;
+    // Nothing is kept in between: what is not taken in time is known not to be.
+    let (to_starter, started) = mpsc::sync_channel(0);
+    let (shared, command) = (Arc::clone(shared), command.clone());
+    let work = move || start_and_wait(&shared, &command, end, control, stdin, &to_starter);
+    thread::Builder::new().name("worker-watch".to_owned()).spawn(work).map_err(of_thread)?;
+    let left = until.saturating_duration_since(Instant::now());
+    let late = |_late| io::Error::new(io::ErrorKind::TimedOut, "the process has not come up in time");
+    started.recv_timeout(left).map_err(late)?
+}
+
+/// What the thread of a worker does, from the start of the process to its end.
+fn start_and_wait(
+    shared: &Shared,
+    command: &WorkerCommand,
+    end: HostEnd,
+    control: Channel,
+    stdin: OwnedFd,
+    starter: &SyncSender<io::Result<Arc<WorkerHandle>>>,
+) {
+    let (id, before) = (end.host, oom_kills());
+    let spawned = spawn(command, stdin).and_then(|mut child| match pidfd(child.id()) {
+        Ok(process) => Ok((child, process)),
+        Err(error) => {
+            child.kill().and_then(|()| child.wait())?;
+            Err(error)
+        }
+    });
+    let (mut child, process) = match spawned {
+        Ok(spawned) => spawned,
+        Err(error) => {
+            // Whoever asked may have no more time.
+            starter.send(Err(error)).ok();
+            return;
+        }
+    };
+    let handle = Arc::new(WorkerHandle::new(id, process, control));
+    shared.notary.follow(end, Some(child.id()), Arc::clone(&handle) as _);
+    let may_live = shared.live_workers.enter(&handle);
+    if !may_live {
+        handle.kill("its supervisor has ended");
+    }
+    if starter.send(Ok(Arc::clone(&handle))).is_err() {
+        handle.kill("nobody waits for it any more");
+    }
+    await_end(shared, &mut child, &handle, before);
+    shared.live_workers.leave(&handle);
+}
+
+/// Waits for the end of a worker, so that no zombie is left and the notary hears of it.
+fn await_end(shared: &Shared, child: &mut Child, handle: &WorkerHandle, before: u64) {
+    let said = hear(child.stderr.take());
+    let status = child.wait();
+    let ended = match &status {
+        Ok(status) => status.to_string(),
+        Err(error) => error.to_string(),
+    };
+    let killed = handle.killed();
+    let signal = status.as_ref().ok().and_then(ExitStatusExt::signal);
+    let around = if killed.is_none() { why_ended(signal, before) } else { None };
+    let parts = [Some(ended), killed, around, Some(said.clone()).filter(|said| !said.is_empty())];
+    let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
+    // Before anybody else hears of it: a supervisor that ends waits for no more than that, and then for the notary.
+    shared.notary.ended(handle.id, &how);
+    handle.has_come_to_its_end(status.ok(), said, how);
+}
+
+#[allow(clippy::disallowed_methods, reason = "this module owns the processes of workers")]
+fn spawn(command: &WorkerCommand, stdin: OwnedFd) -> io::Result<Child> {
+    let mut process = Command::new(&command.program);
+    process
+        .args(&command.arguments)
+        .args(["--supervisor", &std::process::id().to_string()])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(stdin))
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    process.spawn().map_err(of_start)
+}
+
+fn pidfd(pid: u32) -> io::Result<OwnedFd> {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
+    let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| of_call("pidfd_open", errno))?;
+    // One that could not be killed must not run a guest. It may have died already, which is noticed otherwise.
+    match may_signal(&process) {
+        Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
+        Ok(()) | Err(_) => Ok(process),
+    }
+}
+
+/// The last line that a worker printed before it ended, such as a panic's. It is untrusted text.
+fn hear(stderr: Option<ChildStderr>) -> String {
+    let mut tail = Vec::new();
+    if let Some(mut stderr) = stderr {
+        let mut chunk = [0; 4096];
+        while let Ok(read @ 1..) = stderr.read(&mut chunk) {
+            tail.extend_from_slice(chunk.get(..read).unwrap_or_default());
+            tail.drain(..tail.len().saturating_sub(SAID_BYTES_MAX));
+        }
+    }
+    let text = String::from_utf8_lossy(&tail);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let lines = lines.get(lines.len().saturating_sub(SAID_LINES_MAX)..).unwrap_or_default();
+    lines.join(" ").chars().map(|char| if tollgate_plain::is_steering(char) { ' ' } else { char }).collect()
+}
+
+/// What is kept of what a worker prints: a panic's message.
+const SAID_BYTES_MAX: usize = 1024;
+const SAID_LINES_MAX: usize = 3;

@@ -1,0 +1,38 @@
+//! Workers that are started one at a time, as a trial of how they are sealed and how they end. They serve no calls.
+
+use std::sync::Arc;
+
+use tollgate_engine::error::LoadError;
+use tollgate_worker::protocol::Started;
+
+use super::member::Member;
+use super::worker_process::{START_WAIT, WorkerEnd, WorkerProcess};
+use super::{Shared, WorkerCommand};
+
+/// Tools whose workers are started for a trial; there may be none.
+#[derive(Debug)]
+pub struct Trial {
+    shared: Arc<Shared>,
+    members: Vec<Arc<Member>>,
+}
+
+impl Trial {
+    pub(super) fn new(shared: &Arc<Shared>, members: Vec<Arc<Member>>) -> Self {
+        Self { shared: Arc::clone(shared), members }
+    }
+
+    /// Starts a worker by `command`, which must call [`serve_and`](tollgate_worker::serve_and), and waits until it has ended by
+    /// itself: at most as long as a start may take, and then it is ended.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`]: the worker never served.
+    pub fn run(&self, command: &WorkerCommand) -> Result<WorkerEnd, LoadError> {
+        let (worker, started) = WorkerProcess::start(&self.shared, command, &self.members)?;
+        match started {
+            Started::Serving { .. } => Ok(worker.await_end(START_WAIT)),
+            Started::Unloadable { error, .. } => Err(error),
+            Started::NoWorker { error } => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! The state of a worker process, shared by all who learn of its end: the thread that waits for the process, the notary's
+//! client, and callers. Any thread may use it. No lock is held over a system call or a wait for a process.
+
+use std::os::fd::OwnedFd;
+use std::process::ExitStatus;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Signal, pidfd_send_signal};
+use tollgate_audit::HostId;
+use tollgate_ipc::{Channel, ChannelError};
+use tollgate_notary::{HostEnding, Status};
+use tollgate_worker::start::ToWorker;
+
+use crate::notary::Follows;
+
+/// One worker's process, its control socket, and what is known of its end.
+#[derive(Debug)]
+pub(super) struct WorkerHandle {
+    pub(super) id: HostId,
+    process: OwnedFd,
+    pub(super) control: Channel,
+    state: Mutex<HandleState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct HandleState {
+    // When it was told to end.
+    told_to_end: Option<Instant>,
+    // Why it was killed.
+    killed: Option<String>,
+    // Once its process has ended: the exit status, the last that it printed, and all of it in words.
+    pub(super) status: Option<ExitStatus>,
+    pub(super) said: String,
+    pub(super) ended: Option<String>,
+    // Set once all that it recorded is in the ledger.
+    pub(super) over: Option<HostEnding>,
+}
+
+impl WorkerHandle {
+    pub(super) fn new(id: HostId, process: OwnedFd, control: Channel) -> Self {
+        Self { id, process, control, state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    pub(super) fn tell_to_end(&self) {
+        self.state().told_to_end.get_or_insert_with(Instant::now);
+        self.control.hang_up();
+    }
+
+    /// Kills the worker if it was told to end and has had the time.
+    pub(super) fn kill_if_overdue(&self) {
+        let is_overdue = self.state().told_to_end.is_some_and(|told| told.elapsed() >= END_WAIT);
+        if is_overdue {
+            self.kill(NOT_ENDED);
+        }
+    }
+
+    pub(super) fn kill(&self, reason: &str) {
+        {
+            let mut state = self.state();
+            if state.ended.is_some() || state.killed.is_some() {
+                return;
+            }
+            state.killed = Some(reason.to_owned());
+        }
+        // One that has ended meanwhile needs no signal.
+        pidfd_send_signal(&self.process, Signal::KILL).ok();
+    }
+
+    /// Why it was killed, if it was.
+    pub(super) fn killed(&self) -> Option<String> {
+        self.state().killed.clone()
+    }
+
+    /// Its process is gone, and the notary has been told.
+    pub(super) fn has_come_to_its_end(&self, status: Option<ExitStatus>, said: String, how: String) {
+        {
+            let mut state = self.state();
+            (state.status, state.said) = (status, said);
+            state.ended = Some(how);
+        }
+        self.changed.notify_all();
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        let is_known = {
+            let state = self.state();
+            state.ended.is_some() || state.killed.is_some()
+        };
+        // Whoever waits for its end may not have heard of it yet, and nothing must be asked of it meanwhile.
+        is_known || is_dead(&self.process)
+    }
+
+    /// Waits for the end of a worker that has broken off, or is to be ended now: how it ended, and what the ledger says.
+    pub(super) fn end_of(&self, reason: &str) -> (String, Option<HostEnding>) {
+        // One that dies by itself has something to say about it.
+        if self.wait(DYING_WAIT, |state| state.ended.is_some() || state.killed.is_some()).ended.is_none() {
+            self.kill(reason);
+        }
+        let state = self.wait(END_WAIT, |state| state.ended.is_some() && state.over.is_some());
+        (state.ended.clone().unwrap_or_else(|| reason.to_owned()), state.over.clone())
+    }
+
+    pub(super) fn wait(&self, most: Duration, until: impl Fn(&HandleState) -> bool) -> MutexGuard<'_, HandleState> {
+        let waited = self.changed.wait_timeout_while(self.state(), most, |state| !until(state));
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, HandleState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Follows for WorkerHandle {
+    fn status(&self, status: Status) {
+        match self.control.send_at_once(&ToWorker::Notary { status }) {
+            Err(ChannelError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                self.kill("it does not hear the supervisor");
+            }
+            // A worker that is gone is noticed otherwise.
+            Ok(()) | Err(_) => {}
+        }
+    }
+
+    fn condemned(&self, fault: &str) {
+        self.kill(&format!("condemned by the notary: {fault}"));
+    }
+
+    fn over(&self, ending: HostEnding) {
+        self.state().over = Some(ending);
+        self.changed.notify_all();
+    }
+}
+
+/// Whether a process has ended, waited for or not.
+fn is_dead(process: &OwnedFd) -> bool {
+    let mut polled = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
+
+/// How long a worker that has closed a connection may take to be gone.
+const DYING_WAIT: Duration = Duration::from_millis(500);
+
+/// How long a worker may take to end that was told to, and how long after its end its record may take to be closed.
+pub(super) const END_WAIT: Duration = Duration::from_secs(3);
+
+/// Why a worker is killed that was told to end.
+pub(super) const NOT_ENDED: &str = "it did not end when it was told to";

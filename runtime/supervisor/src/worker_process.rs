@@ -1,0 +1,198 @@
+//! The supervisor's side of a worker: its process, its connections, how it ended.
+//!
+//! Any thread may use it. No lock is held over a system call or a wait for a process.
+
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use tollgate_audit::CallId;
+use tollgate_engine::clock::now_ms;
+use tollgate_engine::error::{CallError, WorkerError, with_causes};
+use tollgate_engine::loading::DESCRIBE_MS_MIN;
+use tollgate_engine::surroundings::in_words;
+use tollgate_ipc::{Connection, ConnectionError};
+use tollgate_ledger::CallCounter;
+use tollgate_notary::{HostEnding, HostWay};
+use tollgate_system::of_call;
+use tollgate_worker::protocol::{STARTED_LIMITS, Started};
+use tollgate_worker::start::{StartOrder, ToolOrder, hand_over};
+
+use super::member::Member;
+use super::spawner::start_worker;
+use super::worker_handle::{END_WAIT, NOT_ENDED, WorkerHandle};
+use super::{Shared, WorkerCommand};
+
+/// A worker process. It is told to end when it is dropped.
+#[derive(Debug)]
+pub(crate) struct WorkerProcess {
+    handle: Arc<WorkerHandle>,
+    calls: CallCounter,
+    connections: Mutex<Vec<Connection>>,
+    connection_is_free: Condvar,
+}
+
+/// How a worker process ended.
+#[derive(Debug)]
+pub struct WorkerEnd {
+    /// What the kernel says of it.
+    pub status: Option<std::process::ExitStatus>,
+    /// The last of what it printed to its standard error: untrusted text, in one line.
+    pub said: String,
+    /// All that is known, in words; what it said is in it.
+    pub how: String,
+    /// What the notary made of it.
+    pub ending: Option<HostEnding>,
+}
+
+impl WorkerProcess {
+    /// Starts the worker of a group, and waits until it says how that went.
+    pub(crate) fn start(
+        shared: &Arc<Shared>,
+        command: &WorkerCommand,
+        members: &[Arc<Member>],
+    ) -> Result<(Self, Started), WorkerError> {
+        let failed = |error: std::io::Error| no_worker(with_causes(&error));
+        let (channel, end) = HostWay::new().map_err(failed)?;
+        let calls = CallCounter::of(channel.host);
+        let describing = members.iter().map(|member| ToolOrder::new(&member.load, calls.next(now_ms())));
+        let order = StartOrder { required: shared.settings.required, tools: describing.collect() };
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _connection in 0..connections(members, shared.settings.connections_max) {
+            let (here, there) = UnixStream::pair().map_err(|error| failed(of_call("socketpair", error)))?;
+            ours.push(Connection::new(here));
+            theirs.push(there);
+        }
+        let until = Instant::now() + START_WAIT;
+        let handle = start_worker(shared, command, end, until).map_err(failed)?;
+        // It has nothing to do but to take what it is handed.
+        set_socket_timeout(&handle.control, Timeout::Send, Some(START_WAIT)).map_err(|errno| failed(errno.into()))?;
+        let code: Vec<BorrowedFd<'_>> = members.iter().map(|member| member.code()).collect();
+        let handed = hand_over(&handle.control, &channel, &order, &code, &theirs);
+        // What is left open here would keep the notary waiting for more.
+        drop((channel, theirs));
+        let started = match (handed, ours.first_mut()) {
+            (Ok(()), Some(first)) => first.receive::<Started>(STARTED_LIMITS, Some(until)),
+            (Err(error), _) => Err(ConnectionError::Io(error)),
+            (Ok(()), None) => Err(ConnectionError::Gone),
+        };
+        match started {
+            Ok((started, _none)) => {
+                let (connections, connection_is_free) = (Mutex::new(ours), Condvar::new());
+                Ok((Self { handle, calls, connections, connection_is_free }, started))
+            }
+            Err(error) => Err(no_worker(handle.end_of(&error.to_string()).0)),
+        }
+    }
+
+    pub(crate) fn next_call(&self, time_ms: u64) -> CallId {
+        self.calls.next(time_ms)
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        self.handle.has_ended()
+    }
+
+    /// Waits for a thread of the worker that has nothing to do.
+    pub(crate) fn take_connection(&self, until: Instant) -> Result<Connection, CallError> {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let waited = self.connection_is_free.wait_timeout_while(
+                lock(&self.connections),
+                left.min(LOOK_UP_EVERY),
+                |connections| connections.is_empty(),
+            );
+            if let Some(connection) = waited.unwrap_or_else(PoisonError::into_inner).0.pop() {
+                return Ok(connection);
+            }
+            if left.is_zero() {
+                return Err(CallError::Internal("no thread of the tool's worker had time for the call".to_owned()));
+            }
+            if self.has_ended() {
+                return Err(self.lost("it ended before the call began"));
+            }
+        }
+    }
+
+    /// Gives back a connection that was taken, between two calls.
+    pub(crate) fn give_back(&self, connection: Connection) {
+        lock(&self.connections).push(connection);
+        self.connection_is_free.notify_one();
+    }
+
+    /// Kills the worker, which has not answered in time.
+    pub(crate) fn overran(&self, deadline_ms: u64, grace_ms: u64) -> CallError {
+        match self.handle.end_of(&format!("it gave no answer {grace_ms} ms after the deadline of {deadline_ms} ms")) {
+            // It was on its way out already.
+            (_, Some(HostEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
+            (_, _other) => CallError::Overran { deadline_ms, grace_ms },
+        }
+    }
+
+    /// Kills the worker, if it lives, since `reason`; what became of its calls.
+    pub(crate) fn lost(&self, reason: &str) -> CallError {
+        match self.handle.end_of(reason) {
+            (_, Some(HostEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
+            (_, Some(HostEnding::Condemned { fault })) => {
+                CallError::WorkerEnded { how: format!("it wrote what it may not: {fault}") }
+            }
+            (how, Some(HostEnding::Closed) | None) => CallError::WorkerEnded { how },
+        }
+    }
+
+    /// Waits until the worker has ended by itself and its record is closed, at most `most`; one that still lives then is ended.
+    pub(super) fn await_end(&self, most: Duration) -> WorkerEnd {
+        drop(self.handle.wait(most, |state| state.ended.is_some()));
+        if !self.has_ended() {
+            self.end();
+        }
+        let (how, ending) = self.handle.end_of("it did not end by itself");
+        let state = self.handle.state();
+        WorkerEnd { status: state.status, said: state.said.clone(), how, ending }
+    }
+
+    /// Tells the worker to end by itself, and waits for none of it. One that does not is killed by
+    /// [`WorkerHandle::kill_if_overdue`].
+    pub(crate) fn tell_to_end(&self) {
+        self.handle.tell_to_end();
+        let connections = std::mem::take(&mut *lock(&self.connections));
+        drop(connections);
+    }
+
+    /// Has the worker end by itself; kills it if it does not.
+    pub(crate) fn end(&self) {
+        self.tell_to_end();
+        if self.handle.wait(END_WAIT, |state| state.ended.is_some()).ended.is_none() {
+            self.handle.kill(NOT_ENDED);
+            drop(self.handle.wait(END_WAIT, |state| state.ended.is_some()));
+        }
+    }
+}
+
+impl Drop for WorkerProcess {
+    fn drop(&mut self) {
+        self.handle.tell_to_end();
+    }
+}
+
+/// Calls that a worker runs at the same time.
+fn connections(members: &[Arc<Member>], connections_max: u32) -> u32 {
+    let calls = members.iter().map(|member| member.load.set.limits.calls);
+    calls.fold(0, u32::saturating_add).clamp(1, connections_max.max(1))
+}
+
+/// There is no worker, for a reason that may lie in what surrounds this process.
+fn no_worker(reason: String) -> WorkerError {
+    WorkerError::Start { reason: reason + &in_words() }
+}
+
+/// A worker loads code and asks each tool for its operations: far above what that takes with a part of a CPU.
+pub(super) const START_WAIT: Duration = Duration::from_millis(9 * DESCRIBE_MS_MIN);
+
+const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

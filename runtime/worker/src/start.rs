@@ -1,0 +1,190 @@
+//! What a supervisor hands to a worker that it has started: descriptors, over the control socket, and the order of what to
+//! load, in a sealed memory file. Both processes are still trusted then: the worker has looked at nothing of a component.
+
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use serde::{Deserialize, Serialize};
+use tollgate_audit::{CallId, Digest, HostId};
+use tollgate_capability::PrivateSet;
+use tollgate_config::SandboxLevel;
+use tollgate_engine::loading::LoadOrder;
+use tollgate_engine::operations::OperationTexts;
+use tollgate_ipc::{Channel, Connection, memory_file, read_memory_file};
+use tollgate_notary::{HostWay, Status};
+
+use super::after::SealedProcess;
+
+/// The supervisor says to a worker; one JSON object a packet.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ToWorker {
+    /// First. With three descriptors: its pipe and its socket to the notary, and the order.
+    Hello {
+        /// Its id.
+        id: HostId,
+    },
+    /// Descriptors of compiled components, in the order of the tools.
+    Code,
+    /// Descriptors of connections.
+    Connections,
+    /// All is handed over.
+    Start,
+    /// Whether the notary takes what is new.
+    Notary {
+        /// Whether.
+        status: Status,
+    },
+}
+
+/// What a worker shall load, and how well it must be sealed.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StartOrder {
+    /// The least that must be enforced.
+    pub required: SandboxLevel,
+    /// What to load.
+    pub tools: Vec<ToolOrder>,
+}
+
+/// One of its tools.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolOrder {
+    name: String,
+    version: String,
+    component: Digest,
+    operations: Vec<String>,
+    told: Option<OperationTexts>,
+    // With the values that are secrets: the order is never stored.
+    set: PrivateSet,
+    manifest: Digest,
+    grant: Digest,
+    by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    declared: Option<String>,
+    /// The call in which it is asked for its operations.
+    describing: CallId,
+}
+
+impl ToolOrder {
+    /// The same order, as it is written.
+    #[must_use]
+    pub fn new(order: &LoadOrder, describing: CallId) -> Self {
+        let LoadOrder { name, version, component, operations, told, set, manifest, grant, by, declared } = order;
+        Self {
+            name: name.clone(),
+            version: version.clone(),
+            component: *component,
+            operations: operations.iter().cloned().collect(),
+            told: told.clone(),
+            set: PrivateSet::new(set.clone()),
+            manifest: *manifest,
+            grant: *grant,
+            by: by.clone(),
+            declared: declared.clone(),
+            describing,
+        }
+    }
+
+    /// What is to be loaded, and the call in which it is asked for its operations.
+    pub fn into_load(self) -> (LoadOrder, CallId) {
+        let Self { name, version, component, operations, told, set, manifest, grant, by, declared, describing } = self;
+        let (operations, set) = (operations.into_iter().collect(), set.into_set());
+        (LoadOrder { name, version, component, operations, told, set, manifest, grant, by, declared }, describing)
+    }
+}
+
+/// All that a worker is handed.
+#[derive(Debug)]
+pub struct Handed {
+    /// Its pipe and its socket to the notary.
+    pub channel: HostWay,
+    /// Whether the notary takes what is new.
+    pub status: Status,
+    /// What it shall load.
+    pub order: StartOrder,
+    /// Machine code, in the order of the tools.
+    pub code: Vec<OwnedFd>,
+    /// To the supervisor, one for each thread that runs calls.
+    pub connections: Vec<Connection>,
+}
+
+impl Handed {
+    /// All that a worker may have open, but its standard streams.
+    pub fn descriptors<'h>(&'h self, control: &'h Channel) -> Vec<BorrowedFd<'h>> {
+        let own = [control.as_fd(), self.channel.pipe.as_fd(), self.channel.acks.as_fd()];
+        let code = self.code.iter().map(|code| code.as_fd());
+        own.into_iter().chain(code).chain(self.connections.iter().map(Connection::as_fd)).collect()
+    }
+
+    /// This process, as code sees it that runs in it.
+    pub fn as_process(&self, control: &Channel) -> SealedProcess {
+        let of = |fd: BorrowedFd<'_>| fd.as_raw_fd();
+        // `take_over` has seen that there is a connection.
+        let connection = self.connections.first().map_or(-1, |connection| of(connection.as_fd()));
+        let fds = [of(control.as_fd()), of(self.channel.pipe.as_fd()), of(self.channel.acks.as_fd()), connection];
+        SealedProcess::new(self.channel.host, fds)
+    }
+}
+
+/// Hands everything over.
+///
+/// # Errors
+///
+/// Of the operating system, or the worker is gone.
+pub fn hand_over(
+    control: &Channel,
+    channel: &HostWay,
+    order: &StartOrder,
+    code: &[BorrowedFd<'_>],
+    connections: &[UnixStream],
+) -> io::Result<()> {
+    let order = memory_file("tollgate-order", &serde_json::to_vec(order)?)?;
+    let fds = [channel.pipe.as_fd(), channel.acks.as_fd(), order.as_fd()];
+    control.send_with(&ToWorker::Hello { id: channel.host }, &fds).map_err(io::Error::other)?;
+    for code in code.chunks(FDS_AT_ONCE) {
+        control.send_with(&ToWorker::Code, code).map_err(io::Error::other)?;
+    }
+    for connections in connections.chunks(FDS_AT_ONCE) {
+        let fds: Vec<BorrowedFd<'_>> = connections.iter().map(|connection| connection.as_fd()).collect();
+        control.send_with(&ToWorker::Connections, &fds).map_err(io::Error::other)?;
+    }
+    control.send(&ToWorker::Start).map_err(io::Error::other)
+}
+
+/// Takes everything over.
+///
+/// # Errors
+///
+/// Of the operating system; the supervisor is gone, or says what it may not.
+pub fn take_over(control: &Channel) -> io::Result<Handed> {
+    let (mut worker, mut status, mut code, mut connections) = (None, Status::Away, Vec::new(), Vec::new());
+    loop {
+        let said = control.receive::<ToWorker>().map_err(io::Error::other)?;
+        let (said, fds) = said.ok_or_else(|| io::Error::other("the supervisor is gone"))?;
+        match said {
+            ToWorker::Hello { id } => {
+                let fds = <[OwnedFd; 3]>::try_from(fds);
+                let [pipe, acks, order] = fds.map_err(|_other| io::Error::other("a worker without its descriptors"))?;
+                let order = serde_json::from_slice(&read_memory_file(order)?)?;
+                worker = Some((HostWay { host: id, pipe, acks }, order));
+            }
+            ToWorker::Code => code.extend(fds),
+            ToWorker::Connections => {
+                connections.extend(fds.into_iter().map(|fd| Connection::new(UnixStream::from(fd))));
+            }
+            ToWorker::Notary { status: now } => status = now,
+            ToWorker::Start => break,
+        }
+    }
+    let (channel, order): (HostWay, StartOrder) = worker.ok_or_else(|| io::Error::other("a start without an order"))?;
+    if code.len() != order.tools.len() || connections.is_empty() {
+        return Err(io::Error::other("an order whose descriptors are not complete"));
+    }
+    Ok(Handed { channel, status, order, code, connections })
+}
+
+/// Below what a channel takes with one packet.
+const FDS_AT_ONCE: usize = 32;
