@@ -14,7 +14,7 @@ use tollgate::{
     Request,
 };
 use tollgate_audit::{
-    AppendError, CallClass, CallId, EncodedEntry, Entry, HostId, Kept, Record, RecordError, Recorded, read,
+    AppendError, CallClass, CallId, EncodedEntry, Entry, Kept, Record, RecordError, Recorded, WriterId, read,
 };
 use tollgate_capability::{ArgumentsRecord, Cap, CapabilitySet};
 use tollgate_ledger::{Ledger, SideStore};
@@ -119,8 +119,8 @@ impl Record for Moody {
         self.ledger.record(entries, kept, deadline)
     }
 
-    fn host(&self) -> HostId {
-        self.ledger.host()
+    fn writer(&self) -> WriterId {
+        self.ledger.writer()
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {

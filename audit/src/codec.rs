@@ -202,7 +202,7 @@ mod key {
     pub(super) const DURABILITY: u64 = 45;
     pub(super) const RESULT_DIGEST: u64 = 47;
     pub(super) const CAP: u64 = 48;
-    pub(super) const HOST: u64 = 49;
+    pub(super) const WRITER: u64 = 49;
     pub(super) const LEVEL: u64 = 50;
     pub(super) const REQUIRED: u64 = 51;
     pub(super) const LANDLOCK_ABI: u64 = 52;

@@ -1,4 +1,4 @@
-//! What the ledger says of the kernel layer: how a host is confined, which system call stopped it, what the kernel
+//! What the ledger says of the kernel layer: how a writer is confined, which system call stopped it, what the kernel
 //! itself recorded of it.
 //!
 //! Plain data. A [`BlockedCall`] is made within a signal handler: it must never need memory, a lock or a destructor.
@@ -7,7 +7,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ids::{CallId, Digest, HostId};
+use crate::ids::{CallId, Digest, WriterId};
 use crate::text::Text;
 use crate::wire_enum::wire_enum;
 
@@ -17,11 +17,11 @@ pub const ENFORCEMENT_POLICIES_MAX: usize = 64;
 /// Most bytes of a thread's name: what the kernel keeps of it (`TASK_COMM_LEN` less its end, `prctl(2)`).
 pub const THREAD_NAME_BYTES_MAX: usize = 15;
 
-/// What confines a host, as it found by trying. Written by the host once, before any call.
+/// What confines a writer, as it found by trying. Written by the writer once, before any call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enforcement<'a> {
-    /// The host.
-    pub host: HostId,
+    /// The writer.
+    pub writer: WriterId,
     /// Wall clock, nanoseconds since the Unix epoch.
     pub time_ns: u64,
     /// What is enforced.
@@ -64,12 +64,12 @@ wire_enum! {
     }
 }
 
-/// A system call that a host's filter stopped. The host's signal handler writes it, and the host ends. It stands outside
+/// A system call that a writer's filter stopped. The writer's signal handler writes it, and the writer ends. It stands outside
 /// the call's own sequence and tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlockedCall {
-    /// The host.
-    pub host: HostId,
+    /// The writer.
+    pub writer: WriterId,
     /// The call that its thread was running, if any.
     pub call: Option<CallId>,
     /// The thread.
@@ -103,11 +103,11 @@ impl fmt::Display for BlockedCall {
     }
 }
 
-/// What the kernel's own audit says of a host. The notary alone writes it.
+/// What the kernel's own audit says of a writer. The notary alone writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KernelRecord<'a> {
-    /// The host.
-    pub host: HostId,
+    /// The writer.
+    pub writer: WriterId,
     /// Its process.
     pub process: u64,
     /// The record.
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn a_blocked_call_is_told_in_words() {
         let mut blocked = BlockedCall {
-            host: HostId([1; 6]),
+            writer: WriterId([1; 6]),
             call: None,
             thread: ThreadName::new("worker-1"),
             number: 257,

@@ -3,7 +3,7 @@
 //! Plain data. No entry may carry the plain text of arguments or results: salted digests only.
 
 use crate::confinement::{BlockedCall, Enforcement, KernelRecord};
-use crate::ids::{CallId, Digest, HostId, PublicKey, RootHash, Sequence, Signature};
+use crate::ids::{CallId, Digest, PublicKey, RootHash, Sequence, Signature, WriterId};
 use crate::key::VerifierKey;
 use crate::pairs::Pairs;
 use crate::takeover::{Adoption, Takeover};
@@ -31,15 +31,15 @@ pub enum Entry<'a> {
     Violation(Violation<'a>),
     /// A call ended.
     CallEnd(CallEnd<'a>),
-    /// A call will never end, since its host died.
+    /// A call will never end, since its writer died.
     Closer(Closer<'a>),
     /// The private data of a call was erased.
     Erasure(Erasure<'a>),
-    /// What confines a host.
+    /// What confines a writer.
     Enforcement(Enforcement<'a>),
-    /// A host's filter stopped a system call.
+    /// A writer's filter stopped a system call.
     BlockedCall(BlockedCall),
-    /// What the kernel's own audit says of a host.
+    /// What the kernel's own audit says of a writer.
     KernelRecord(KernelRecord<'a>),
     /// A writer died, and the next one took over what no checkpoint covered.
     Takeover(Takeover),
@@ -127,6 +127,8 @@ pub struct Policy<'a> {
 pub struct Call<'a> {
     /// The call that starts.
     pub call: CallId,
+    /// Who writes the entries of this call. Recorded where it is not the one that gave the call its id.
+    pub writer: WriterId,
     /// Wall clock, nanoseconds since the Unix epoch.
     pub time_ns: u64,
     /// The tool's name.
@@ -378,16 +380,16 @@ impl Entry<'_> {
         }
     }
 
-    /// The host that this entry is of, or is about.
+    /// The writer that this entry names: that of a call that starts, or the one that it is about.
     #[must_use]
-    pub fn host(&self) -> Option<HostId> {
+    pub fn writer(&self) -> Option<WriterId> {
         match self {
-            Self::Enforcement(entry) => Some(entry.host),
-            Self::BlockedCall(entry) => Some(entry.host),
-            Self::KernelRecord(entry) => Some(entry.host),
+            Self::Enforcement(entry) => Some(entry.writer),
+            Self::BlockedCall(entry) => Some(entry.writer),
+            Self::KernelRecord(entry) => Some(entry.writer),
+            Self::Call(entry) => Some(entry.writer),
             Self::LedgerOpened(_)
             | Self::Policy(_)
-            | Self::Call(_)
             | Self::Intent(_)
             | Self::Outcome(_)
             | Self::Violation(_)
@@ -395,7 +397,7 @@ impl Entry<'_> {
             | Self::Closer(_)
             | Self::Erasure(_)
             | Self::Takeover(_)
-            | Self::Adoption(_) => self.call().map(CallId::host),
+            | Self::Adoption(_) => None,
         }
     }
 }

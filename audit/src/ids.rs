@@ -12,15 +12,15 @@ use sha2::{Digest as _, Sha256};
 hex_type! {
     /// Names one call of a tool. Text form: 32 lower-case hex digits.
     ///
-    /// 6 bytes of milliseconds since the Unix epoch, so that ids sort by time, 6 bytes [`HostId`], 4 bytes that count the
-    /// calls of this host; all big-endian.
+    /// 6 bytes of milliseconds since the Unix epoch, so that ids sort by time, 6 bytes [`WriterId`], 4 bytes that count the
+    /// calls of this writer; all big-endian.
     CallId, 16, "call id"
 }
 
 hex_type! {
     /// Names one process that runs calls; 6 bytes chosen at random by whoever starts it. Text form: 12 lower-case hex
     /// digits.
-    HostId, 6, "host id"
+    WriterId, 6, "writer id"
 }
 
 hex_type! {
@@ -44,11 +44,11 @@ hex_type! {
 }
 
 impl CallId {
-    /// The id of the call number `count` of `host`, started at `time_ms`.
+    /// The id of the call number `count` of `writer`, started at `time_ms`.
     #[must_use]
-    pub fn new(time_ms: u64, host: HostId, count: u32) -> Self {
+    pub fn new(time_ms: u64, writer: WriterId, count: u32) -> Self {
         let [_, _, t0, t1, t2, t3, t4, t5] = time_ms.to_be_bytes();
-        let [h0, h1, h2, h3, h4, h5] = host.0;
+        let [h0, h1, h2, h3, h4, h5] = writer.0;
         let [c0, c1, c2, c3] = count.to_be_bytes();
         Self([t0, t1, t2, t3, t4, t5, h0, h1, h2, h3, h4, h5, c0, c1, c2, c3])
     }
@@ -60,14 +60,14 @@ impl CallId {
         u64::from_be_bytes([0, 0, t0, t1, t2, t3, t4, t5])
     }
 
-    /// The host that runs the call.
+    /// The writer that gave the call its id: a supervisor, or a process that runs guests itself.
     #[must_use]
-    pub fn host(self) -> HostId {
+    pub fn issuer(self) -> WriterId {
         let [_, _, _, _, _, _, h0, h1, h2, h3, h4, h5, ..] = self.0;
-        HostId([h0, h1, h2, h3, h4, h5])
+        WriterId([h0, h1, h2, h3, h4, h5])
     }
 
-    /// The number of the call among those of its host.
+    /// The number of the call among those of its writer.
     #[must_use]
     pub fn count(self) -> u32 {
         let [.., c0, c1, c2, c3] = self.0;
@@ -75,16 +75,16 @@ impl CallId {
     }
 }
 
-impl HostId {
+impl WriterId {
     /// A new one, at random.
     ///
     /// # Errors
     ///
     /// The operating system gives no randomness.
     pub fn random() -> io::Result<Self> {
-        let mut host = Self([0; 6]);
-        getrandom::fill(&mut host.0)?;
-        Ok(host)
+        let mut writer = Self([0; 6]);
+        getrandom::fill(&mut writer.0)?;
+        Ok(writer)
     }
 }
 

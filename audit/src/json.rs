@@ -136,6 +136,9 @@ fn call(fields: &mut Fields, entry: &Call<'_>) {
     }
     fields.put("arguments_bytes", entry.arguments_bytes);
     fields.put("capability_set", entry.capability_set);
+    if entry.writer != entry.call.issuer() {
+        fields.put("writer", entry.writer);
+    }
 }
 
 fn intent(fields: &mut Fields, entry: &Intent<'_>) {
@@ -218,7 +221,7 @@ fn erasure(fields: &mut Fields, entry: &Erasure<'_>) {
 }
 
 fn enforcement(fields: &mut Fields, entry: &Enforcement<'_>) {
-    fields.put("host", entry.host);
+    fields.put("writer", entry.writer);
     fields.put("time_ns", entry.time_ns);
     fields.put("level", entry.level);
     fields.put("required", entry.required);
@@ -236,7 +239,7 @@ fn enforcement(fields: &mut Fields, entry: &Enforcement<'_>) {
 }
 
 fn blocked_call(fields: &mut Fields, entry: &BlockedCall) {
-    fields.put("host", entry.host);
+    fields.put("writer", entry.writer);
     if let Some(call) = entry.call {
         fields.put("call", call);
     }
@@ -251,7 +254,7 @@ fn blocked_call(fields: &mut Fields, entry: &BlockedCall) {
 }
 
 fn kernel_record(fields: &mut Fields, entry: &KernelRecord<'_>) {
-    fields.put("host", entry.host);
+    fields.put("writer", entry.writer);
     fields.put("process", entry.process);
     fields.put("record", &entry.text);
 }

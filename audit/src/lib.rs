@@ -123,7 +123,7 @@ pub use crate::entry::{
 };
 pub use crate::frame::{CorruptFrame, FRAME_BYTES_MAX};
 pub use crate::ids::{
-    CallId, Digest, HostId, LeafHash, LeafIndex, ParseIdError, PublicKey, RootHash, Sequence, Signature, TreeSize,
+    CallId, Digest, LeafHash, LeafIndex, ParseIdError, PublicKey, RootHash, Sequence, Signature, TreeSize, WriterId,
 };
 pub use crate::journal::OlderFormat;
 pub use crate::key::{KeyId, ORIGIN_BYTES_MAX, ParseKeyError, SigningKey, VerifierKey};

@@ -8,7 +8,7 @@ use std::time::Instant;
 use crate::append_error::AppendError;
 use crate::codec::EncodedEntry;
 use crate::entry::Durability;
-use crate::ids::{CallId, HostId};
+use crate::ids::{CallId, WriterId};
 
 /// Takes entries into a ledger.
 pub trait Record: Debug + Send + Sync {
@@ -19,8 +19,8 @@ pub trait Record: Debug + Send + Sync {
     /// [`RecordError`]: the first `taken` of them are in the ledger's hands, the others are not.
     fn record(&self, entries: &[EncodedEntry], kept: Kept, deadline: Instant) -> Result<(), RecordError>;
 
-    /// The host that it records for.
-    fn host(&self) -> HostId;
+    /// The writer that it records for.
+    fn writer(&self) -> WriterId;
 
     /// The id of the next call, which starts at `time_ms` (milliseconds since the Unix epoch).
     fn next_call(&self, time_ms: u64) -> CallId;
@@ -36,7 +36,7 @@ pub trait Record: Debug + Send + Sync {
 /// What entries survive.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kept {
-    /// In the notary's pipe: the death of the host or of the notary, not of all processes at once.
+    /// In the notary's pipe: the death of the writer or of the notary, not of all processes at once.
     #[default]
     Pipe,
     /// In the journal: the death of every process, not the loss of power.

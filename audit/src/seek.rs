@@ -115,7 +115,7 @@ fn entries(bundle: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// How long an entry may wait in its host until it is written, while others are: until the call asks for something more, or has
+/// How long an entry may wait in its writer until it is written, while others are: until the call asks for something more, or has
 /// written enough. Of one that waits for longer, its call is looked for from the start.
 const LATE_MS: u64 = 10_000;
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::confinement::{BlockedCall, Enforcement};
 use crate::entry::{CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Entry, LedgerKey, LedgerOpened, Verdict};
-use crate::ids::{CallId, HostId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize};
+use crate::ids::{CallId, LeafHash, LeafIndex, PublicKey, RootHash, Sequence, TreeSize, WriterId};
 use crate::takeover::{Adoption, Takeover};
 use crate::text::Text;
 use crate::tree::Frontier;
@@ -131,23 +131,23 @@ pub enum Problem {
         /// The call.
         call: CallId,
     },
-    /// A host says a second time what confines it.
-    #[error("host {host} says a second time what confines it")]
+    /// A writer says a second time what confines it.
+    #[error("writer {writer} says a second time what confines it")]
     EnforcementRepeated {
-        /// The host.
-        host: HostId,
+        /// The writer.
+        writer: WriterId,
     },
-    /// A host says what confines it, yet ran calls before.
-    #[error("host {host} ran calls before it said what confines it")]
+    /// A writer says what confines it, yet ran calls before.
+    #[error("writer {writer} ran calls before it said what confines it")]
     EnforcementLate {
-        /// The host.
-        host: HostId,
+        /// The writer.
+        writer: WriterId,
     },
-    /// A blocked system call names a call of another host.
-    #[error("the blocked system call of host {host} names call {call}, which is another host's")]
+    /// A blocked system call names a call of another writer.
+    #[error("the blocked system call of writer {writer} names call {call}, which is another writer's")]
     BlockedCallOfAnother {
-        /// The host.
-        host: HostId,
+        /// The writer.
+        writer: WriterId,
         /// The call.
         call: CallId,
     },
@@ -239,11 +239,11 @@ pub struct Structure {
     open: HashMap<CallId, OpenCall>,
     // Kept to know a call that starts twice; a notary, which runs for ever, tells that by the ids alone.
     ended: Option<HashSet<CallId>>,
-    // Hosts that have begun.
-    hosts: HashMap<HostId, Begun>,
+    // Writers that have begun.
+    writers: HashMap<WriterId, Begun>,
 }
 
-/// What a host wrote first.
+/// What a writer wrote first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begun {
     Call,
@@ -252,6 +252,7 @@ enum Begun {
 
 #[derive(Debug)]
 pub struct OpenCall {
+    writer: WriterId,
     first: LeafIndex,
     tree: Frontier,
     next: Sequence,
@@ -265,14 +266,14 @@ impl Structure {
         Self { origin: Some(origin), resumed: true, ..Self::default() }
     }
 
-    /// The structure of what one host writes: memory does not grow with the calls that ended.
-    pub fn of_host() -> Self {
+    /// The structure of what one writer writes: memory does not grow with the calls that ended.
+    pub fn of_writer() -> Self {
         Self { resumed: true, ended: None, ..Self::default() }
     }
 
-    /// Goes on with a host that has begun before: with a call, or by saying what confines it.
-    pub fn has_begun(&mut self, host: HostId, is_confined: bool) {
-        self.hosts.insert(host, if is_confined { Begun::Enforcement } else { Begun::Call });
+    /// Goes on with a writer that has begun before: with a call, or by saying what confines it.
+    pub fn has_begun(&mut self, writer: WriterId, is_confined: bool) {
+        self.writers.insert(writer, if is_confined { Begun::Enforcement } else { Begun::Call });
     }
 
     /// The number of calls that are open.
@@ -290,9 +291,9 @@ impl Structure {
         self.open.get(&call).map_or(0, |state| state.intents.len())
     }
 
-    /// Takes the open calls for which `is_wanted` out, each to be gone on with by [`Structure::adopt`].
-    pub fn take_open(&mut self, is_wanted: impl Fn(CallId) -> bool) -> HashMap<CallId, OpenCall> {
-        self.open.extract_if(|call, _state| is_wanted(*call)).collect()
+    /// Takes the open calls of the writers that are wanted out, each to be gone on with by [`Structure::adopt`].
+    pub fn take_open(&mut self, is_wanted: impl Fn(WriterId) -> bool) -> HashMap<CallId, OpenCall> {
+        self.open.extract_if(|_call, state| is_wanted(state.writer)).collect()
     }
 
     /// Goes on with calls that another structure has followed until here.
@@ -409,10 +410,10 @@ impl Structure {
         if self.open.contains_key(&call) || has_ended {
             return report(Problem::CallRepeated { call });
         }
-        self.hosts.entry(call.host()).or_insert(Begun::Call);
+        self.writers.entry(entry.writer).or_insert(Begun::Call);
         let mut tree = Frontier::new();
         tree.append(leaf);
-        let state = OpenCall { first, tree, next: Sequence(1), intents: Vec::new() };
+        let state = OpenCall { writer: entry.writer, first, tree, next: Sequence(1), intents: Vec::new() };
         self.open.insert(call, state);
     }
 
@@ -458,21 +459,23 @@ impl Structure {
     }
 
     fn enforcement(&mut self, entry: &Enforcement<'_>, report: &mut impl FnMut(Problem)) {
-        let host = entry.host;
-        match self.hosts.insert(host, Begun::Enforcement) {
+        let writer = entry.writer;
+        match self.writers.insert(writer, Begun::Enforcement) {
             None => {}
-            Some(Begun::Enforcement) => report(Problem::EnforcementRepeated { host }),
-            Some(Begun::Call) => report(Problem::EnforcementLate { host }),
+            Some(Begun::Enforcement) => report(Problem::EnforcementRepeated { writer }),
+            Some(Begun::Call) => report(Problem::EnforcementLate { writer }),
         }
     }
 
     /// The call that it stopped, if it names one, is open.
     fn blocked_call(&self, entry: &BlockedCall, report: &mut impl FnMut(Problem)) {
         let Some(call) = entry.call else { return };
-        if call.host() != entry.host {
-            report(Problem::BlockedCallOfAnother { host: entry.host, call });
-        } else if !self.open.contains_key(&call) {
-            report(not_open(self.ended.as_ref(), call));
+        match self.open.get(&call) {
+            None => report(not_open(self.ended.as_ref(), call)),
+            Some(state) if state.writer != entry.writer => {
+                report(Problem::BlockedCallOfAnother { writer: entry.writer, call });
+            }
+            Some(_its_own) => {}
         }
     }
 
@@ -499,11 +502,16 @@ impl Structure {
 impl Default for Structure {
     fn default() -> Self {
         let (open, ended) = (HashMap::new(), Some(HashSet::new()));
-        Self { origin: None, keys: Vec::new(), resumed: false, open, ended, hosts: HashMap::new() }
+        Self { origin: None, keys: Vec::new(), resumed: false, open, ended, writers: HashMap::new() }
     }
 }
 
 impl OpenCall {
+    /// Who writes its entries.
+    pub fn writer(&self) -> WriterId {
+        self.writer
+    }
+
     fn expect(&mut self, call: CallId, found: Sequence, report: &mut impl FnMut(Problem)) {
         if found != self.next {
             report(Problem::SequenceBroken { call, expected: self.next, found });

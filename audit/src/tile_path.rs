@@ -98,7 +98,7 @@ impl FromStr for TilePath {
 
     fn from_str(text: &str) -> Result<Self, ParseTilePathError> {
         let path = parse(text).ok_or(ParseTilePathError)?;
-        // One spelling: zeros in front, signs and the like come out differently.
+        // One spelling: zeros in supervisor, signs and the like come out differently.
         if path.to_string() == text { Ok(path) } else { Err(ParseTilePathError) }
     }
 }

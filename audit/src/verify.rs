@@ -61,7 +61,7 @@ pub struct Report {
     pub not_covered: Vec<String>,
     /// Number of entries by kind; kinds that do not occur are absent.
     pub entries: BTreeMap<Kind, u64>,
-    /// Calls that have neither end nor closer: still running, or their host died since the last open.
+    /// Calls that have neither end nor closer: still running, or their writer died since the last open.
     pub open_calls: Vec<CallId>,
     /// All that is wrong, at most [`FINDINGS_MAX`].
     pub findings: Vec<Finding>,

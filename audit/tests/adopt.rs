@@ -208,9 +208,9 @@ fn a_ledger_keeps_the_name_that_was_drawn_for_it() {
         let dir = tempdir().unwrap();
         let opened = |origin| tollgate_notary::NotaryOf { folder: dir.path(), origin, software: "test", now_ns: 1 };
         let by_notary = |origin| {
-            let (front, theirs) = tollgate_ipc::Channel::pair().unwrap();
-            front.send(&tollgate_notary::ToNotary::Start).unwrap();
-            drop(front);
+            let (supervisor, theirs) = tollgate_ipc::Channel::pair().unwrap();
+            supervisor.send(&tollgate_notary::ToNotary::Start).unwrap();
+            drop(supervisor);
             tollgate_notary::Notary::open(opened(origin), theirs).and_then(tollgate_notary::Notary::serve)
         };
         by_notary(None).unwrap();

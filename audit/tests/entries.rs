@@ -13,10 +13,10 @@ use minicbor::data::Type;
 use proptest::prelude::*;
 use tollgate_audit::{
     Action, Adoption, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest,
-    Durability, ENTRY_BYTES_MAX, ENTRY_VERSION, Enforcement, Entry, Erasure, Fact, HostId, Intent, KernelRecord,
-    KeyRotation, Kind, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey,
-    Recorded, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage, Verdict,
-    Violation,
+    Durability, ENTRY_BYTES_MAX, ENTRY_VERSION, Enforcement, Entry, Erasure, Fact, Intent, KernelRecord, KeyRotation,
+    Kind, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey, Recorded,
+    RootHash, Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage, Verdict, Violation,
+    WriterId,
 };
 
 #[test]
@@ -290,7 +290,7 @@ fn value(decoder: &mut Decoder<'_>, form: &str) {
         "hash" => assert_eq!(decoder.bytes().unwrap().len(), 32),
         "signature" => assert_eq!(decoder.bytes().unwrap().len(), 64),
         "words" => words(decoder),
-        "host" => assert_eq!(decoder.bytes().unwrap().len(), 6),
+        "writer" => assert_eq!(decoder.bytes().unwrap().len(), 6),
         "thread" => assert!(decoder.str().unwrap().len() <= 15),
         "registers" => {
             assert_eq!(decoder.array().unwrap(), Some(6));
@@ -430,13 +430,13 @@ fn entries() -> impl Strategy<Value = Entry<'static>> {
         (call(), any::<u64>(), text(), prop::option::of(text()))
             .prop_map(|(call, time_ns, by, reason)| { Entry::Erasure(Erasure { call, time_ns, by, reason }) }),
         enforcements(),
-        (host(), prop::option::of(call()), "\\PC{0,20}", any::<[u64; 9]>()).prop_map(|(host, call, thread, n)| {
+        (writer(), prop::option::of(call()), "\\PC{0,20}", any::<[u64; 9]>()).prop_map(|(writer, call, thread, n)| {
             let [number, arch, instruction, arguments @ ..] = n;
             let thread = ThreadName::new(&thread);
-            Entry::BlockedCall(BlockedCall { host, call, thread, number, arch, arguments, instruction })
+            Entry::BlockedCall(BlockedCall { writer, call, thread, number, arch, arguments, instruction })
         }),
-        (host(), any::<u64>(), text()).prop_map(|(host, process, text)| Entry::KernelRecord(KernelRecord {
-            host,
+        (writer(), any::<u64>(), text()).prop_map(|(writer, process, text)| Entry::KernelRecord(KernelRecord {
+            writer,
             process,
             text
         })),
@@ -446,10 +446,10 @@ fn entries() -> impl Strategy<Value = Entry<'static>> {
 fn enforcements() -> impl Strategy<Value = Entry<'static>> {
     let level = || prop_oneof![Just(Level::None), Just(Level::Partial), Just(Level::Full)];
     let policies = prop::collection::btree_set(any::<[u8; 32]>(), 0..4);
-    (host(), any::<[u64; 7]>(), level(), level(), (digest(), digest(), digest()), policies, text()).prop_map(
-        |(host, n, level, required, (ruleset, filter, plan), policies, self_test)| {
+    (writer(), any::<[u64; 7]>(), level(), level(), (digest(), digest(), digest()), policies, text()).prop_map(
+        |(writer, n, level, required, (ruleset, filter, plan), policies, self_test)| {
             Entry::Enforcement(Enforcement {
-                host,
+                writer,
                 time_ns: n[0],
                 level,
                 required,
@@ -469,8 +469,8 @@ fn enforcements() -> impl Strategy<Value = Entry<'static>> {
     )
 }
 
-fn host() -> impl Strategy<Value = HostId> {
-    any::<[u8; 6]>().prop_map(HostId)
+fn writer() -> impl Strategy<Value = WriterId> {
+    any::<[u8; 6]>().prop_map(WriterId)
 }
 
 fn calls() -> impl Strategy<Value = Entry<'static>> {
@@ -478,11 +478,12 @@ fn calls() -> impl Strategy<Value = Entry<'static>> {
     let options = prop::array::uniform4(prop::option::of(text()));
     let arguments = prop_oneof![digest().prop_map(Recorded::Salted), Just(Recorded::Nothing),];
     let digests = (digest(), arguments, digest());
-    (call(), any::<u64>(), texts, options, digests, any::<u64>()).prop_map(
-        |(call, time_ns, texts, options, digests, arguments_bytes)| {
+    (call(), proptest::option::of(any::<[u8; 6]>()), any::<u64>(), texts, options, digests, any::<u64>()).prop_map(
+        |(call, writer, time_ns, texts, options, digests, arguments_bytes)| {
             let [agent, session, decision, reason] = options;
             Entry::Call(Call {
                 call,
+                writer: writer.map_or_else(|| call.issuer(), WriterId),
                 time_ns,
                 tool: texts.0,
                 version: texts.1,

@@ -80,15 +80,15 @@ fn private_data_and_caps_verify_and_are_gone_on_with() {
 
 #[test]
 fn entries_about_hosts_verify_and_are_gone_on_with() {
-    let before = verify(&golden("hosts"), None).unwrap();
+    let before = verify(&golden("writers"), None).unwrap();
     assert!(before.is_clean(), "{:?}", before.findings);
     let counts =
         [Kind::Enforcement, Kind::BlockedCall, Kind::KernelRecord, Kind::Closer].map(|kind| before.count(kind));
     assert_eq!((before.size, counts), (TreeSize(12), [1, 2, 1, 1]));
     let key = before.signed_by.unwrap();
-    let disclosure = disclose(&golden("hosts"), support::SAMPLE_CALL, &[Sequence(2)]).unwrap();
+    let disclosure = disclose(&golden("writers"), support::SAMPLE_CALL, &[Sequence(2)]).unwrap();
     assert!(disclosure.verify(&key).is_ok(), "a blocked call stands outside the tree of the call that it names");
-    is_gone_on_with("hosts", 12);
+    is_gone_on_with("writers", 12);
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn private_data_and_caps_are_written_byte_for_byte() {
 
 #[test]
 fn entries_about_hosts_are_written_byte_for_byte() {
-    written_as_golden("hosts", |ledger| {
+    written_as_golden("writers", |ledger| {
         ledger.append(&calls_of_a_stopped_host()).unwrap();
         store_set(ledger.folder(), "capability set").unwrap();
         store_set(ledger.folder(), "another").unwrap();
@@ -242,26 +242,26 @@ fn breaks() -> Vec<EncodedEntry> {
     vec![policy.encode(), takeover, adoption, call, end, support::policy()]
 }
 
-/// A host that is stopped within one call while another one ends.
+/// A writer that is stopped within one call while another one ends.
 fn calls_of_a_stopped_host() -> Vec<EncodedEntry> {
     let [call, _bare, intent, end, _erasure] = support::private_samples().try_into().unwrap();
     let [enforcement, blocked, record] = support::host_samples().try_into().unwrap();
     let outcome = support::samples().swap_remove(4);
     let (Entry::Call(start), Entry::CallEnd(end)) = (call.clone(), end) else { panic!("other samples") };
-    let host = support::SAMPLE_CALL.host();
-    let stopped = CallId::new(1_700_000_000_001, host, 1);
+    let writer = support::SAMPLE_CALL.issuer();
+    let stopped = CallId::new(1_700_000_000_001, writer, 1);
     let tree: Vec<_> = [call, intent, outcome].iter().map(Entry::encode).collect();
     let leaves: Vec<_> = tree.iter().map(EncodedEntry::leaf).collect();
     let end = CallEnd { seq: Sequence(3), entries: 3, root: call_root(&leaves), ..end };
     let [first, second, third] = tree.try_into().unwrap();
-    let reason = "the host was stopped: blocked system call openat (257) on thread worker-1".into();
+    let reason = "the writer was stopped: blocked system call openat (257) on thread worker-1".into();
     vec![
         support::policy(),
         enforcement.encode(),
         first,
         Entry::Call(Call { call: stopped, ..start }).encode(),
         second,
-        Entry::BlockedCall(support::blocked(host, Some(stopped))).encode(),
+        Entry::BlockedCall(support::blocked(writer, Some(stopped))).encode(),
         blocked.encode(),
         third,
         Entry::CallEnd(end).encode(),

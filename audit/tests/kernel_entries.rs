@@ -1,4 +1,4 @@
-//! The entries about hosts: each has one form, and fits.
+//! The entries about writers: each has one form, and fits.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
@@ -8,7 +8,7 @@ use tollgate_audit::{
     DecodeError, Digest, ENFORCEMENT_POLICIES_MAX, ENTRY_BYTES_MAX, Enforcement, Entry, KernelRecord, Text,
 };
 
-/// Nothing but its one form is read of the kinds that hosts write.
+/// Nothing but its one form is read of the kinds that writers write.
 #[test]
 fn the_kinds_of_hosts_have_one_form() {
     let [enforcement, blocked, _record] = support::host_samples().try_into().unwrap();
@@ -35,7 +35,7 @@ fn the_kinds_of_hosts_have_one_form() {
 #[test]
 fn the_largest_enforcement_fits() {
     let policies = (0..1000_u32).rev().map(|n| Digest::of(&n.to_be_bytes())).collect();
-    let enforcement = support::enforcement(support::SAMPLE_CALL.host());
+    let enforcement = support::enforcement(support::SAMPLE_CALL.issuer());
     let enforcement = Enforcement {
         policies,
         policies_left_out: 5,
@@ -52,7 +52,7 @@ fn the_largest_enforcement_fits() {
     let Ok(Entry::Enforcement(read)) = Entry::decode(&bytes) else { panic!("not an enforcement") };
     assert_eq!((read.policies.len(), read.policies_left_out), (ENFORCEMENT_POLICIES_MAX, 5 + 1000 - 64));
     assert!(read.policies.is_sorted());
-    let record = KernelRecord { host: support::SAMPLE_CALL.host(), process: u64::MAX, text: long() };
+    let record = KernelRecord { writer: support::SAMPLE_CALL.issuer(), process: u64::MAX, text: long() };
     fitting(&Entry::KernelRecord(record));
 }
 

@@ -5,14 +5,14 @@ mod support;
 
 use std::collections::HashMap;
 
-use tollgate_audit::{Call, CallId, EncodedEntry, Entry, HostId, Kind, call_root, read, read_for_call};
+use tollgate_audit::{Call, CallId, EncodedEntry, Entry, Kind, WriterId, call_root, read, read_for_call};
 
 use support::{call, call_end, open, tempdir};
 
 /// A call of two entries, which starts so many seconds after the first one does.
 fn entries(count: u32, after_s: u64) -> [EncodedEntry; 2] {
     let time_ms = 1_700_000_000_000 + 1000 * after_s;
-    let id = CallId::new(time_ms, HostId([7; 6]), count);
+    let id = CallId::new(time_ms, WriterId([7; 6]), count);
     let start = Entry::Call(Call { time_ns: time_ms * 1_000_000, ..call(id) }).encode();
     let end = Entry::CallEnd(call_end(id, call_root(&[start.leaf()]))).encode();
     [start, end]

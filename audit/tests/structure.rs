@@ -6,8 +6,8 @@ mod support;
 
 use support::{open, private_samples, report, samples, tempdir};
 use tollgate_audit::{
-    CallClass, CallEnd, CallId, Closer, Digest, Entry, HostId, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict,
-    Violation, call_root,
+    CallClass, CallEnd, CallId, Closer, Digest, Entry, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict,
+    Violation, WriterId, call_root,
 };
 
 const CALL: CallId = CallId([0xca; 16]);
@@ -108,30 +108,31 @@ fn texts_of_any_call_are_erased_at_any_time() {
 
 #[test]
 fn a_host_says_once_and_first_what_confines_it() {
-    let host = CALL.host();
-    let confined = || Entry::Enforcement(support::enforcement(host));
+    let writer = CALL.issuer();
+    let confined = || Entry::Enforcement(support::enforcement(writer));
     let calls = ended(&[call()]);
     assert_eq!(problems([&[confined()][..], &calls].concat()), []);
-    assert_eq!(problems([&[confined(), confined()][..], &calls].concat()), [Problem::EnforcementRepeated { host }]);
-    assert_eq!(problems([&calls[..], &[confined()]].concat()), [Problem::EnforcementLate { host }]);
-    let other = Entry::Enforcement(support::enforcement(HostId([1; 6])));
-    assert_eq!(problems([&calls[..], &[other]].concat()), [], "of another host");
+    assert_eq!(problems([&[confined(), confined()][..], &calls].concat()), [Problem::EnforcementRepeated { writer }]);
+    assert_eq!(problems([&calls[..], &[confined()]].concat()), [Problem::EnforcementLate { writer }]);
+    let other = Entry::Enforcement(support::enforcement(WriterId([1; 6])));
+    assert_eq!(problems([&calls[..], &[other]].concat()), [], "of another writer");
 }
 
 #[test]
 fn a_blocked_call_is_of_an_open_call_or_of_none() {
-    let host = CALL.host();
-    let blocked = |host, call| Entry::BlockedCall(support::blocked(host, call));
+    let writer = CALL.issuer();
+    let blocked = |writer, call| Entry::BlockedCall(support::blocked(writer, call));
     let record = support::host_samples().swap_remove(2);
-    let while_open = [call(), intent(1, Verdict::Allow), blocked(host, Some(CALL)), outcome(2, 1), blocked(host, None)];
+    let while_open =
+        [call(), intent(1, Verdict::Allow), blocked(writer, Some(CALL)), outcome(2, 1), blocked(writer, None)];
     let with_closer = [&while_open[..], &[record, closer(&[])]].concat();
     assert_eq!(problems(with_closer), [], "outside the call's own sequence");
-    assert_eq!(problems(vec![blocked(host, Some(CALL))]), [Problem::CallUnknown { call: CALL }]);
-    let after = [&ended(&[call()])[..], &[blocked(host, Some(CALL))]].concat();
+    assert_eq!(problems(vec![blocked(writer, Some(CALL))]), [Problem::CallUnknown { call: CALL }]);
+    let after = [&ended(&[call()])[..], &[blocked(writer, Some(CALL))]].concat();
     assert_eq!(problems(after), [Problem::CallEnded { call: CALL }]);
-    let other = HostId([1; 6]);
+    let other = WriterId([1; 6]);
     let named = [call(), blocked(other, Some(CALL)), closer(&[])];
-    assert_eq!(problems(named.to_vec()), [Problem::BlockedCallOfAnother { host: other, call: CALL }]);
+    assert_eq!(problems(named.to_vec()), [Problem::BlockedCallOfAnother { writer: other, call: CALL }]);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
 
-use tollgate_audit::HostId;
+use tollgate_audit::WriterId;
 use tollgate_ipc::Channel;
-use tollgate_notary::{FromNotary, HostEnd, ToNotary};
+use tollgate_notary::{FromNotary, Lease, NotaryEnds, ToNotary, WriterKind};
 
 use crate::furnished::Furnished;
 
@@ -33,17 +33,18 @@ impl Notary {
     }
 
     /// Tells it of a new worker.
-    pub(crate) fn meet(&mut self, end: &HostEnd) {
-        let say = ToNotary::Host { host: end.host, process: None };
+    pub(crate) fn meet(&mut self, end: &NotaryEnds) {
+        let calls = vec![Lease::own(end.writer)];
+        let say = ToNotary::Writer { writer: end.writer, kind: WriterKind::Worker, calls, process: None };
         self.channel.send_with(&say, &[end.pipe.as_fd(), end.acks.as_fd()]).expect("a notary that hears");
     }
 
     /// Waits until it has seen the last of a worker, which wrote nothing that it may not.
-    pub(crate) fn part(&mut self, worker: HostId) {
+    pub(crate) fn part(&mut self, worker: WriterId) {
         loop {
             let said = self.channel.receive::<FromNotary>().expect("a notary that speaks");
             match said.expect("a notary that lives").0 {
-                FromNotary::Over { host: over, .. } if over == worker => return,
+                FromNotary::Over { writer: over, .. } if over == worker => return,
                 FromNotary::Condemned { fault, .. } => panic!("the notary condemns a worker: {fault}"),
                 _other => {}
             }

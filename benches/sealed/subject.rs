@@ -13,9 +13,9 @@ use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
 use tollgate::{
     AuditSink, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool, Provenance, Request, kernel_plan,
 };
-use tollgate_audit::{HostId, Level};
+use tollgate_audit::{Level, WriterId};
 use tollgate_ipc::Channel;
-use tollgate_notary::{HostWay, Recorder, Status};
+use tollgate_notary::{Recorder, Status, WriterEnds};
 use tollgate_workspace::forgets::Forgets;
 
 use crate::furnished::{self, CALLS, Call};
@@ -84,7 +84,7 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
             unsafe { sandbox::strip(&keep) }
         });
         // SAFETY: the recorder has the pipe until this process ends.
-        unsafe { trap::set_evidence(way.pipe.as_raw_fd(), way.host) };
+        unsafe { trap::set_evidence(way.pipe.as_raw_fd(), way.writer) };
         stripped.expect("stripped")
     });
     let recorder = Arc::new(Recorder::over(way));
@@ -138,10 +138,10 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
     first.join().expect("a thread that ends well");
 }
 
-fn way(control: &Channel) -> HostWay {
-    let (worker, fds) = control.receive::<HostId>().expect("a way").expect("somebody who starts this");
+fn way(control: &Channel) -> WriterEnds {
+    let (worker, fds) = control.receive::<WriterId>().expect("a way").expect("somebody who starts this");
     let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).expect("two descriptors");
-    HostWay { host: worker, pipe, acks }
+    WriterEnds { writer: worker, pipe, acks }
 }
 
 fn work(thread: &mut InProcessThread, tool: &LoadedTool, control: &Channel, steps: Steps) {

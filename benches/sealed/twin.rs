@@ -4,9 +4,9 @@ use std::os::fd::AsFd as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use tollgate_audit::HostId;
+use tollgate_audit::WriterId;
 use tollgate_ipc::Channel;
-use tollgate_notary::HostWay;
+use tollgate_notary::WriterEnds;
 
 use crate::furnished::{CALLS, Furnished};
 use crate::notary::Notary;
@@ -21,7 +21,7 @@ pub(crate) struct Twin {
     pub(crate) steps: Steps,
     process: Child,
     control: Channel,
-    worker: HostId,
+    worker: WriterId,
 }
 
 impl Twin {
@@ -31,10 +31,10 @@ impl Twin {
 
     /// With what another way keeps, or will.
     pub(crate) fn start_for(whose: Seal, seal: Seal, scene: &Furnished, notary: &mut Notary) -> Self {
-        let (way, end) = HostWay::new().expect("a way to the notary");
+        let (way, end) = WriterEnds::new().expect("a way to the notary");
         notary.meet(&end);
         let (control, stdin) = Channel::pair().expect("a socket pair");
-        let worker = way.host;
+        let worker = way.writer;
         let mut command = Command::new(scene.program());
         // Where each way keeps what it may keep: two of them live at the same time.
         command.args(["subject", seal.as_str()]).arg(scene.path()).arg(scene.path().join(whose.as_str()));

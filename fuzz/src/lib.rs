@@ -21,7 +21,6 @@ mod entry;
 mod folder;
 mod frames;
 mod grant;
-mod host_frames;
 mod journal;
 mod ledger;
 mod manifest;
@@ -35,13 +34,13 @@ mod side_store;
 mod tile_path;
 mod toml_text;
 mod verifier_key;
+mod writer_frames;
 
 pub use crate::checkpoint::checkpoint;
 pub use crate::entry::entry;
 pub use crate::folder::{Files, Folder};
 pub use crate::frames::{frame, frames};
 pub use crate::grant::grant;
-pub use crate::host_frames::{HOST, host_frames};
 pub use crate::journal::journal;
 pub use crate::ledger::{STEP_BYTES, ledger};
 pub use crate::manifest::manifest;
@@ -57,6 +56,7 @@ pub use crate::side_records::side_store_of;
 pub use crate::side_store::side_store;
 pub use crate::tile_path::tile_path;
 pub use crate::verifier_key::verifier_key;
+pub use crate::writer_frames::{WRITER, writer_frames};
 
 /// Takes any bytes, and panics if something does not hold.
 pub type Target = fn(&[u8]);
@@ -66,7 +66,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("checkpoint", checkpoint),
     ("entry", entry),
     ("grant", grant),
-    ("host_frames", host_frames),
+    ("writer_frames", writer_frames),
     ("journal", journal),
     ("ledger", ledger),
     ("manifest", manifest),

@@ -4,9 +4,9 @@ use std::sync::OnceLock;
 
 use tollgate_audit::{
     AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Digest, Durability,
-    Enforcement, Entry, Erasure, Fact, Frontier, HostId, Intent, KernelRecord, KeyRotation, Layer, LeafIndex,
-    LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, Takeover,
-    ThreadName, TreeSize, Usage, Verdict, VerifierKey, Violation, call_root, leaf_hash,
+    Enforcement, Entry, Erasure, Fact, Frontier, Intent, KernelRecord, KeyRotation, Layer, LeafIndex, LedgerKey,
+    LedgerOpened, Level, Outcome, Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, Takeover, ThreadName,
+    TreeSize, Usage, Verdict, VerifierKey, Violation, WriterId, call_root, leaf_hash,
 };
 use tollgate_ledger::Ledger;
 
@@ -150,11 +150,11 @@ pub fn erasure(call: CallId) -> Vec<u8> {
     }))
 }
 
-/// What confines a host.
+/// What confines a writer.
 #[must_use]
-pub fn enforcement(host: HostId) -> Vec<u8> {
+pub fn enforcement(writer: WriterId) -> Vec<u8> {
     bytes(&Entry::Enforcement(Enforcement {
-        host,
+        writer,
         time_ns: 1_700_000_000_000_000_004,
         level: Level::Full,
         required: Level::Full,
@@ -172,11 +172,11 @@ pub fn enforcement(host: HostId) -> Vec<u8> {
     }))
 }
 
-/// A system call that a host's filter stopped.
+/// A system call that a writer's filter stopped.
 #[must_use]
-pub fn blocked(host: HostId, call: Option<CallId>) -> Vec<u8> {
+pub fn blocked(writer: WriterId, call: Option<CallId>) -> Vec<u8> {
     bytes(&Entry::BlockedCall(BlockedCall {
-        host,
+        writer,
         call,
         thread: ThreadName::new("executor-1"),
         number: 257,
@@ -188,9 +188,9 @@ pub fn blocked(host: HostId, call: Option<CallId>) -> Vec<u8> {
 
 /// What the kernel says of it.
 #[must_use]
-pub fn kernel_record(host: HostId) -> Vec<u8> {
+pub fn kernel_record(writer: WriterId) -> Vec<u8> {
     let text = "audit(1700000000.000:77): pid=4321 comm=\"executor-1\" sig=31 arch=c000003e syscall=257";
-    bytes(&Entry::KernelRecord(KernelRecord { host, process: 4321, text: text.into() }))
+    bytes(&Entry::KernelRecord(KernelRecord { writer, process: 4321, text: text.into() }))
 }
 
 /// The next writer took these entries over.
@@ -242,6 +242,7 @@ fn ledger_opened(key: LedgerKey) -> LedgerOpened<'static> {
 fn started(call: CallId) -> Entry<'static> {
     Entry::Call(Call {
         call,
+        writer: call.issuer(),
         time_ns: 1_700_000_000_000_000_001,
         tool: "word-count".into(),
         version: "1.0.0".into(),

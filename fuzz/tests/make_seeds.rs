@@ -10,7 +10,7 @@ use tollgate_audit::{
     SigningKey, TileKind, TilePath, TreeSize, disclose, prove,
 };
 use tollgate_fuzz::{
-    Folder, HOST, KEY_SEED, ORIGIN, STEP_BYTES, adoption, blocked, call, enforcement, erasure, frame, kernel_record,
+    Folder, KEY_SEED, ORIGIN, STEP_BYTES, WRITER, adoption, blocked, call, enforcement, erasure, frame, kernel_record,
     opened, policy, rejected, rotated, sample, side_store_of, takeover,
 };
 
@@ -23,7 +23,7 @@ fn make_seeds() {
     entries();
     journals();
     ledgers();
-    host_frames();
+    writer_frames();
     side_stores();
     checkpoints_and_notes();
     receipts();
@@ -35,7 +35,7 @@ fn entries() {
     all.extend(call(ODD, 1, true));
     all.extend(call(EVEN, 1, true));
     all.push(erasure(EVEN));
-    all.extend([enforcement(HOST), blocked(HOST, Some(EVEN)), kernel_record(HOST)]);
+    all.extend([enforcement(WRITER), blocked(WRITER, Some(EVEN)), kernel_record(WRITER)]);
     all.extend([takeover(5, 3), adoption(5, 3, Some(300))]);
     for entry in &all {
         let entry_read = Entry::decode(entry).unwrap();
@@ -44,7 +44,7 @@ fn entries() {
         write("entry", &format!("{}{more}", entry_read.kind()), entry);
     }
     write("entry", "call-end-rejected", &rejected(ODD, false)[1]);
-    write("entry", "blocked-call-outside-calls", &blocked(HOST, None));
+    write("entry", "blocked-call-outside-calls", &blocked(WRITER, None));
     write("entry", "adoption-without-memory", &adoption(0, 0, None));
     let [intent, allowed] = [1, 3].map(|place| Entry::decode_owned(&all[3 + place]).unwrap());
     let (Entry::Intent(mut long), Entry::Intent(mut bare)) = (intent, allowed) else { panic!("intents") };
@@ -131,9 +131,9 @@ fn ledgers() {
     write("ledger", "forgotten-and-cut", &[&gone[..], &[1, 1, 0, 20, 0, 0]].concat());
 }
 
-fn host_frames() {
-    let id = |count| CallId::new(1_700_000_000_000, HOST, count);
-    let stream = |name: &str, entries: &[Vec<u8>]| write("host_frames", name, &framed(entries));
+fn writer_frames() {
+    let id = |count| CallId::new(1_700_000_000_000, WRITER, count);
+    let stream = |name: &str, entries: &[Vec<u8>]| write("writer_frames", name, &framed(entries));
     let [first, second, open] = [call(id(0), 2, true), call(id(1), 1, true), call(id(2), 2, false)];
     stream("one-call", &first);
     stream("calls", &[vec![policy()], first.clone(), second.clone(), open.clone()].concat());
@@ -147,42 +147,42 @@ fn host_frames() {
     stream("numbers-go-round", &leaps.concat());
     stream("number-too-late", &[1 << 14, 1, 0].map(|count| call(id(count), 0, false)).concat());
     let whole = framed(&first);
-    write("host_frames", "unfinished", &whole[..whole.len() - 3]);
-    write("host_frames", "unfinished-length", &[&whole[..], &[0]].concat());
-    write("host_frames", "no-length", &[&whole[..], &[0, 0]].concat());
-    write("host_frames", "too-long", &[&whole[..], &[0x0c, 1]].concat());
-    write("host_frames", "no-entry", &[&whole[..], &frame(b"?")].concat());
+    write("writer_frames", "unfinished", &whole[..whole.len() - 3]);
+    write("writer_frames", "unfinished-length", &[&whole[..], &[0]].concat());
+    write("writer_frames", "no-length", &[&whole[..], &[0, 0]].concat());
+    write("writer_frames", "too-long", &[&whole[..], &[0x0c, 1]].concat());
+    write("writer_frames", "no-entry", &[&whole[..], &frame(b"?")].concat());
     confined(&first, &open);
     host_faults(&first, &open);
 }
 
 /// One entry too many, each wrong in its own way.
 fn confined(ended: &[Vec<u8>], open: &[Vec<u8>]) {
-    let stream = |name: &str, entries: &[Vec<u8>]| write("host_frames", name, &framed(entries));
+    let stream = |name: &str, entries: &[Vec<u8>]| write("writer_frames", name, &framed(entries));
     let id = |entries: &[Vec<u8>]| Entry::decode(&entries[0]).unwrap().call();
-    let confined = || vec![enforcement(HOST)];
+    let confined = || vec![enforcement(WRITER)];
     stream("confined", &[confined(), ended.to_vec()].concat());
     stream("confined-twice", &[confined(), confined(), ended.to_vec()].concat());
     stream("confined-too-late", &[ended.to_vec(), confined()].concat());
-    stream("confined-as-another", &[enforcement(tollgate_audit::HostId([8; 6]))]);
-    stream("blocked", &[confined(), open.to_vec(), vec![blocked(HOST, id(open)), blocked(HOST, None)]].concat());
+    stream("confined-as-another", &[enforcement(tollgate_audit::WriterId([8; 6]))]);
+    stream("blocked", &[confined(), open.to_vec(), vec![blocked(WRITER, id(open)), blocked(WRITER, None)]].concat());
     let rest = open.iter().chain(ended).cloned().collect::<Vec<_>>();
-    stream("blocked-while-others-write", &[&rest[..1], &[blocked(HOST, id(open))], &rest[1..]].concat());
-    stream("blocked-in-a-call-that-ended", &[ended.to_vec(), vec![blocked(HOST, id(ended))]].concat());
-    stream("blocked-in-no-call-of-its", &[blocked(HOST, Some(ODD))]);
-    stream("kernel-record", &[kernel_record(HOST)]);
+    stream("blocked-while-others-write", &[&rest[..1], &[blocked(WRITER, id(open))], &rest[1..]].concat());
+    stream("blocked-in-a-call-that-ended", &[ended.to_vec(), vec![blocked(WRITER, id(ended))]].concat());
+    stream("blocked-in-no-call-of-its", &[blocked(WRITER, Some(ODD))]);
+    stream("kernel-record", &[kernel_record(WRITER)]);
 }
 
 fn host_faults(ended: &[Vec<u8>], open: &[Vec<u8>]) {
     let call_id = Entry::decode(&open[0]).unwrap().call().unwrap();
     let write = |name: &str, entries: &[Vec<u8>], last: &[u8]| {
-        write("host_frames", name, &framed(&[entries, &[last.to_vec()]].concat()));
+        write("writer_frames", name, &framed(&[entries, &[last.to_vec()]].concat()));
     };
     let closer = tollgate_audit::Closer { call: call_id, of: vec![Sequence(3)], left_out: 0, reason: "?".into() };
     write("closer", open, Entry::Closer(closer).encode().as_bytes());
     write("ledger-opened", open, &opened(KEY_SEED));
     write("erasure", open, &erasure(call_id));
-    write("other-host", open, &call(ODD, 0, false)[0]);
+    write("other-writer", open, &call(ODD, 0, false)[0]);
     write("call-twice", open, &open[0]);
     write("call-again", ended, &ended[0]);
     write("intent-twice", open, &open[1]);

@@ -22,7 +22,7 @@ macro_rules! replay {
 }
 
 replay! {
-    checkpoint entry grant host_frames journal ledger manifest note receipt replay schema side_store tile_path verifier_key
+    checkpoint entry grant writer_frames journal ledger manifest note receipt replay schema side_store tile_path verifier_key
 }
 
 /// A target that is left out of one of the places would never be run there.
@@ -141,7 +141,7 @@ impl Random {
 }
 
 /// Targets that make a folder each time.
-const FOLDER_TARGETS: &[&str] = &["host_frames", "journal", "ledger", "side_store"];
+const FOLDER_TARGETS: &[&str] = &["writer_frames", "journal", "ledger", "side_store"];
 
 /// Of each seed.
 const MUTATIONS: usize = 300;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, HostId, Kept, Record, RecordError, Recorded};
+use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, Kept, Record, RecordError, Recorded, WriterId};
 use tollgate_notary::{CallStart, Room};
 
 /// A record that keeps nothing.
@@ -14,12 +14,12 @@ impl Record for Forgets {
         Ok(())
     }
 
-    fn host(&self) -> HostId {
-        HostId([1; 6])
+    fn writer(&self) -> WriterId {
+        WriterId([1; 6])
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {
-        CallId::new(time_ms, self.host(), 1)
+        CallId::new(time_ms, self.writer(), 1)
     }
 
     fn ready(&self) -> Result<(), AppendError> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tollgate_audit::{AppendError, CallId, EncodedEntry, HostId, Kept, Record, RecordError};
+use tollgate_audit::{AppendError, CallId, EncodedEntry, Kept, Record, RecordError, WriterId};
 use tollgate_ledger::Ledger;
 
 /// Takes entries that need not be kept so well, and refuses the others.
@@ -27,8 +27,8 @@ impl Record for Unable {
         self.ledger.record(entries, kept, deadline)
     }
 
-    fn host(&self) -> HostId {
-        self.ledger.host()
+    fn writer(&self) -> WriterId {
+        self.ledger.writer()
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {

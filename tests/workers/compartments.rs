@@ -31,13 +31,14 @@ pub(crate) fn tools_of_a_compartment_share_a_worker(_: Scale) {
     start_worker(&tools[1]);
     let slept = sleep(&tools[1], 1).expect("an answer").call;
     let record = lab.end(tools, &[written, read, slept]);
-    assert_eq!((written.host() == read.host(), written.host() == slept.host()), (true, false));
+    let [writer, reader, sleeper] = [written, read, slept].map(|call| record.worker_of(call));
+    assert_eq!((writer == reader, writer == sleeper), (true, false));
     assert_eq!(record.enforcements().len(), 2);
-    let enforcement = record.enforcement(read.host());
+    let enforcement = record.enforcement(reader);
     assert_full(enforcement);
     assert_eq!(enforcement.plan, united(plan(&reads), plan(&writes)).digest(), "what they may do together");
     assert_eq!(enforcement.policies.len(), 2);
-    let enforcement = record.enforcement(slept.host());
+    let enforcement = record.enforcement(sleeper);
     assert_eq!((enforcement.plan, enforcement.policies.len()), (plan(&alone).digest(), 1));
 }
 

@@ -55,8 +55,8 @@ pub(crate) fn a_dead_worker_takes_its_calls_alone(_: Scale) {
         victim = new[0];
     }
     let record = lab.end(vec![sleeper, reader], &answered);
-    let of_sleeper = record.hosts_of("sleep-forever");
-    assert_eq!((of_sleeper.len(), record.hosts_of("echo-read").len()), (SIGNALS.len() + 1, 1));
+    let of_sleeper = record.workers_of("sleep-forever");
+    assert_eq!((of_sleeper.len(), record.workers_of("echo-read").len()), (SIGNALS.len() + 1, 1));
     of_sleeper.into_iter().for_each(|worker| assert_full(record.enforcement(worker)));
     assert_eq!((record.enforcements().len(), record.closers()), (SIGNALS.len() + 2, lost.len()));
     for (call, words) in lost {
@@ -75,7 +75,7 @@ pub(crate) fn a_worker_that_dies_idle_is_replaced(_: Scale) {
     await_that("the worker is gone", || !children_of(getpid()).contains(&first));
     answered.push(read_many(&reader, 1).expect("an answer from a new worker").call);
     let record = lab.end(vec![reader], &answered);
-    assert_eq!((record.hosts_of("echo-read").len(), record.closers()), (2, 0));
+    assert_eq!((record.workers_of("echo-read").len(), record.closers()), (2, 0));
 }
 
 /// A worker that panics before it serves, with a message that would do something to a terminal.
@@ -89,7 +89,7 @@ pub(crate) fn what_a_worker_said_at_last_is_passed_on(_: Scale) {
     assert!(reason.starts_with("signal: 6 (SIGABRT): ") && reason.contains(": with  [31mwords"), "{reason:?}");
     assert_eq!(failure.call, None);
     let record = lab.end(vec![reader], &[]);
-    assert!(record.enforcements().is_empty() && record.hosts_of("echo-read").is_empty(), "nothing ran");
+    assert!(record.enforcements().is_empty() && record.workers_of("echo-read").is_empty(), "nothing ran");
 }
 
 /// The first argument of this program where it panics as a worker would.
@@ -172,7 +172,7 @@ pub(crate) fn texts_of_a_call_that_never_began_do_not_stay(_: Scale) {
     let ended = lab.finish();
     drop(reader);
     let is_kept = |call| SideStore::find(&ledger, call).expect("a side store").is_some();
-    let on_its_way = CallId::new(1_700_000_000_000, answered.host(), u32::MAX);
+    let on_its_way = CallId::new(1_700_000_000_000, answered.issuer(), u32::MAX);
     // Whoever waited for a worker may hold it a moment longer.
     await_that("the side store is free", || SideStore::open(&ledger).is_ok());
     let store = SideStore::open(&ledger).expect("a side store");

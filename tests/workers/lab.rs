@@ -11,7 +11,7 @@ use tollgate::notary::NotaryCommand;
 use tollgate::{
     Answer, CallFailure, CallId, Caller, Provenance, Request, Supervisor, SupervisorSettings, Tool, ToolSpec,
 };
-use tollgate_audit::{Closer, Enforcement, Entry, HostId, Level, read};
+use tollgate_audit::{Closer, Enforcement, Entry, Level, WriterId, read};
 use tollgate_capability::CapabilitySet;
 use tollgate_config::Policy;
 use tollgate_workspace::judge::{assert_once, verified};
@@ -134,17 +134,24 @@ impl Record {
     }
 
     /// The workers that ran calls of a tool, in the order of their first ones.
-    pub(crate) fn hosts_of(&self, tool: &str) -> Vec<HostId> {
+    pub(crate) fn workers_of(&self, tool: &str) -> Vec<WriterId> {
         let mut workers = Vec::new();
         for entry in &self.entries {
             if let Entry::Call(call) = entry
                 && call.tool.as_str() == tool
-                && !workers.contains(&call.call.host())
+                && call.writer != call.call.issuer()
+                && !workers.contains(&call.writer)
             {
-                workers.push(call.call.host());
+                workers.push(call.writer);
             }
         }
         workers
+    }
+
+    /// The worker that ran a call.
+    pub(crate) fn worker_of(&self, call: CallId) -> WriterId {
+        let [Entry::Call(start), ..] = self.of(call)[..] else { panic!("{call}: {:?}", self.of(call)) };
+        start.writer
     }
 
     pub(crate) fn enforcements(&self) -> Vec<&Enforcement<'static>> {
@@ -153,8 +160,8 @@ impl Record {
     }
 
     /// The seal of a worker.
-    pub(crate) fn enforcement(&self, worker: HostId) -> &Enforcement<'static> {
-        let of = self.enforcements().into_iter().filter(|enforcement| enforcement.host == worker).collect::<Vec<_>>();
+    pub(crate) fn enforcement(&self, worker: WriterId) -> &Enforcement<'static> {
+        let of = self.enforcements().into_iter().filter(|enforcement| enforcement.writer == worker).collect::<Vec<_>>();
         let [only] = of[..] else { panic!("seals of {worker}: {of:?}") };
         only
     }
@@ -178,17 +185,21 @@ impl Record {
         self.entries.iter().filter(|entry| entry.call() == Some(call)).collect()
     }
 
-    /// No call is of a worker whose seal is not in the ledger before it.
+    /// No call is of a worker whose seal is not in the ledger before it. Those that no worker got are of the supervisor, which gave
+    /// them their ids.
     fn assert_each_worker_is_sealed(&self) {
         let mut sealed = BTreeSet::new();
         for entry in &self.entries {
             match entry {
                 Entry::Enforcement(enforcement) => {
-                    assert!(sealed.insert(enforcement.host.to_string()), "sealed twice: {enforcement:?}");
+                    assert!(sealed.insert(enforcement.writer.to_string()), "sealed twice: {enforcement:?}");
                     assert!(enforcement.level >= enforcement.required, "{enforcement:?}");
                 }
                 Entry::Call(call) => {
-                    assert!(sealed.contains(&call.call.host().to_string()), "of an unsealed worker: {call:?}");
+                    assert!(
+                        call.writer == call.call.issuer() || sealed.contains(&call.writer.to_string()),
+                        "of an unsealed worker: {call:?}"
+                    );
                 }
                 Entry::BlockedCall(blocked) => panic!("the filter blocked {blocked}"),
                 _ => {}

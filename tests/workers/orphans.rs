@@ -50,11 +50,13 @@ pub(crate) fn a_dead_supervisor_takes_its_workers(scale: Scale) {
         assert!(well >= 1 && by_kill >= 1 && well + by_kill == 4, "{well} ended well, {by_kill} by SIGKILL");
         drop(Ledger::open(&folder.path().join("ledger"), ORIGIN, "tests", 1).expect("a ledger that opens"));
         let record = Record::judged(folder, &acknowledged);
-        let [sleeper] = record.hosts_of("sleep-forever")[..] else { panic!("one worker") };
-        let mut lost =
-            record.entries.iter().filter_map(tollgate_audit::Entry::call).filter(|call| call.host() == sleeper);
-        let lost = lost.next_back().expect("the call that never ended");
-        assert!(record.closer(lost).reason.as_str().starts_with("the host ended without closing the call"));
+        let [sleeper] = record.workers_of("sleep-forever")[..] else { panic!("one worker") };
+        let mut starts = record.entries.iter().filter_map(|entry| match entry {
+            tollgate_audit::Entry::Call(start) if start.writer == sleeper => Some(start.call),
+            _ => None,
+        });
+        let lost = starts.next_back().expect("the call that never ended");
+        assert!(record.closer(lost).reason.as_str().starts_with("the writer ended without closing the call"));
     }
 }
 

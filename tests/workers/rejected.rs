@@ -42,7 +42,7 @@ pub(crate) fn what_a_worker_turns_down_is_on_record_and_not_kept(_: Scale) {
         assert_eq!((end.class, end.entries, end.result, end.usage.fuel_used), (CallClass::Rejected, 1, None, 0));
         assert!(!end.detail.as_str().contains("a-secret"));
     }
-    assert_eq!((record.hosts_of("echo-read").len(), record.closers()), (1, 0));
+    assert_eq!((record.workers_of("echo-read").len(), record.closers()), (1, 0));
 }
 
 /// A worker that stands still before it takes a call is killed; the call is in no ledger, and nobody is told an id for it.

@@ -39,7 +39,7 @@ pub(crate) fn grace_is_how_long_a_worker_may_overrun(_: Scale) {
         assert!(!workers().contains(&worker), "killed before its caller is told");
         let answered = sleep(&sleeper, 1).expect("a new worker").call;
         let record = lab.end(vec![sleeper], &[answered]);
-        assert_eq!(record.hosts_of("sleep-forever").len(), 2);
+        assert_eq!(record.workers_of("sleep-forever").len(), 2);
         let reason = record.closer(lost).reason.as_str();
         assert!(
             reason.starts_with("the host ended without closing the call: signal: 9 (SIGKILL): it gave no"),
@@ -108,7 +108,7 @@ pub(crate) fn idle_workers_end(_: Scale) {
     await_that("the second ends", || workers().is_empty());
     answered.push(sleep(&sleeper, 1).expect("an answer").call);
     let record = lab.end(vec![sleeper], &answered);
-    let workers = record.hosts_of("sleep-forever");
+    let workers = record.workers_of("sleep-forever");
     assert_eq!((workers.len(), record.closers()), (3, 0));
     workers.into_iter().for_each(|worker| assert_full(record.enforcement(worker)));
 }
@@ -126,7 +126,7 @@ pub(crate) fn require_partial(_: Scale) {
     let reader = lab.reader();
     let answered = read_many(&reader, 1).expect("an answer").call;
     let record = lab.end(vec![reader], &[answered]);
-    let enforcement = record.enforcement(answered.host());
+    let enforcement = record.enforcement(record.worker_of(answered));
     assert_eq!((enforcement.level, enforcement.required), (Level::Full, Level::Partial), "{enforcement:?}");
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn require_none(_: Scale) {
     let (lab, reader) = without("[sandbox]\nrequire = \"none\"\n");
     let answered = read_many(&reader, 1).expect("an answer").call;
     let record = lab.end(vec![reader], &[answered]);
-    let enforcement = record.enforcement(answered.host());
+    let enforcement = record.enforcement(record.worker_of(answered));
     assert_eq!((enforcement.level, enforcement.required), (Level::None, Level::None), "{enforcement:?}");
     assert_eq!(enforcement.landlock_abi, 0);
 }
@@ -148,7 +148,7 @@ fn refused_without_landlock(policy: &str) {
     let CallError::NoWorker(WorkerError::BelowFloor { reason: again }) = &failure.error else { panic!("{failure:?}") };
     assert_eq!((again, failure.call), (&reason, None));
     let record = lab.end(vec![reader], &[]);
-    assert!(record.hosts_of("echo-read").is_empty() && record.enforcements().is_empty(), "nothing ran");
+    assert!(record.workers_of("echo-read").is_empty() && record.enforcements().is_empty(), "nothing ran");
 }
 
 /// A supervisor whose workers see no Landlock.

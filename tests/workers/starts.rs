@@ -22,6 +22,11 @@ use tollgate_workspace::program::worker_command;
 
 use crate::lab::{READS, SupervisorLab, call, read_many, sleep, sleeps, spec, workers};
 
+/// Which of its workers the supervisor gave a call to, of those that get few: each has a lease of its own.
+fn lease_of(call: CallId) -> (tollgate_audit::WriterId, u32) {
+    (call.issuer(), call.count() / 1024)
+}
+
 /// The deadlock that there was: workers are ended for being idle at the moment when others start. Thousands of real starts.
 pub(crate) fn workers_start_while_others_end(scale: Scale) {
     for batch in 0..scale.batches_of_starts {
@@ -37,7 +42,7 @@ pub(crate) fn workers_start_while_others_end(scale: Scale) {
                     while started.load(Ordering::Relaxed) < STARTS_OF_A_BATCH {
                         let answer = call(tool, "echo", "{}").expect("an answer");
                         answered.push(answer.call);
-                        if seen.insert(answer.call.host()) {
+                        if seen.insert(lease_of(answer.call)) {
                             started.fetch_add(1, Ordering::Relaxed);
                         }
                         // Around the moment at which the worker is found idle.
@@ -49,7 +54,7 @@ pub(crate) fn workers_start_while_others_end(scale: Scale) {
             let callers: Vec<_> = callers.collect();
             callers.into_iter().flat_map(|caller| caller.join().expect("a thread")).collect()
         });
-        let workers: BTreeSet<_> = answered.iter().map(|call| call.host()).collect();
+        let workers: BTreeSet<_> = answered.iter().map(|call| lease_of(*call)).collect();
         let record = lab.end(tools.into(), &answered);
         assert!(workers.len() >= STARTS_OF_A_BATCH, "{}", workers.len());
         assert_eq!((record.enforcements().len(), record.closers()), (workers.len(), 0), "no start was in vain");
@@ -68,7 +73,7 @@ pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
         let waiting = scope.spawn(|| read_many(&slow, 1));
         gate.await_start();
         let mut answered = Vec::new();
-        for _host in 0..5 {
+        for _worker in 0..5 {
             answered.push(sleep(&quick, 1).expect("an answer").call);
             await_that("the idle worker ends", || workers().is_empty());
         }
@@ -77,7 +82,7 @@ pub(crate) fn a_slow_start_holds_up_no_other_tool(_: Scale) {
         answered
     });
     let record = lab.end(vec![slow, quick], &answered);
-    assert_eq!((record.hosts_of("sleep-forever").len(), record.hosts_of("echo-read").len()), (5, 1));
+    assert_eq!((record.workers_of("sleep-forever").len(), record.workers_of("echo-read").len()), (5, 1));
 }
 
 /// A call that cannot wait for the worker any longer is told so. The start goes on, for whoever can.
@@ -115,7 +120,7 @@ pub(crate) fn a_worker_that_does_not_end_holds_up_nobody(_: Scale) {
     });
     answered.push(sleep(&sleeper, 1).expect("an answer of another worker").call);
     let record = lab.end(vec![sleeper, reader], &answered);
-    assert_eq!((record.hosts_of("sleep-forever").len(), record.closers()), (2, 0));
+    assert_eq!((record.workers_of("sleep-forever").len(), record.closers()), (2, 0));
 }
 
 /// A supervisor that ends does not wait until a worker has come up that never will.

@@ -1,33 +1,33 @@
-//! Numbers the calls of one host. Whoever hands out its calls keeps it, in the host's process or in another.
+//! Numbers the calls of one writer. Whoever hands out its calls keeps it, in the writer's process or in another.
 //!
 //! It must never give a number twice.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tollgate_audit::ids::{CallId, HostId};
+use tollgate_audit::ids::{CallId, WriterId};
 
-/// Gives each call of a host its id, from any thread. A host has one counter in its whole life.
+/// Gives each call of a writer its id, from any thread. A writer has one counter in its whole life.
 #[derive(Debug)]
 pub struct CallCounter {
-    host: HostId,
+    writer: WriterId,
     next: AtomicU32,
 }
 
 impl CallCounter {
-    /// For the calls of `host`, which has run none.
+    /// For the calls of `writer`, which has run none.
     #[must_use]
-    pub fn of(host: HostId) -> Self {
-        Self { host, next: AtomicU32::new(0) }
+    pub fn of(writer: WriterId) -> Self {
+        Self { writer, next: AtomicU32::new(0) }
     }
 
-    /// The host.
+    /// The writer.
     #[must_use]
-    pub fn host(&self) -> HostId {
-        self.host
+    pub fn writer(&self) -> WriterId {
+        self.writer
     }
 
     /// The id of the next call, which starts at `time_ms` (milliseconds since the Unix epoch).
     pub fn next(&self, time_ms: u64) -> CallId {
-        CallId::new(time_ms, self.host, self.next.fetch_add(1, Ordering::Relaxed))
+        CallId::new(time_ms, self.writer, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }

@@ -13,14 +13,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use self::opening::NoHosts;
-pub use self::opening::{Adopts, LiveHosts, Opening, SpliceRest};
+pub use self::opening::{Adopts, LiveWriters, Opening, SpliceRest};
 use crate::call_counter::CallCounter;
 use crate::journal::Journal;
 use crate::key_file;
 use crate::ledger_error::{CheckpointError, OpenError, RotateKeyError};
 use crate::lock::LedgerLock;
 use crate::publish;
-pub use crate::recover::OfHost;
+pub use crate::recover::OfWriter;
 use crate::state::StateFile;
 use crate::tail::Tail;
 use crate::tile_writer::TileWriter;
@@ -30,7 +30,7 @@ use tollgate_audit::checkpoint::Checkpoint;
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::entry::{Entry, KeyRotation, LedgerKey, LedgerOpened};
 use tollgate_audit::frame::frame_bytes;
-use tollgate_audit::ids::{CallId, HostId, LeafHash, LeafIndex, PublicKey, RootHash, TreeSize};
+use tollgate_audit::ids::{CallId, LeafHash, LeafIndex, PublicKey, RootHash, TreeSize, WriterId};
 use tollgate_audit::journal;
 use tollgate_audit::key::{SigningKey, VerifierKey};
 use tollgate_audit::note::SignedNote;
@@ -68,7 +68,7 @@ pub struct Ledger {
 pub struct Recovery {
     /// Bytes of an unfinished frame at the end of the journal that were cut off.
     pub torn_bytes: u64,
-    /// Calls whose host died; each now has a closer.
+    /// Calls whose writer died; each now has a closer.
     pub closed_calls: Vec<CallId>,
     /// Entries that a dead writer left and no checkpoint covered; a [`Takeover`](tollgate_audit::Takeover) names them.
     pub taken_over: u64,
@@ -154,7 +154,7 @@ impl Ledger {
             return Ok(first);
         }
         if writer.spliced > 0 {
-            return Err(AppendError::Stalled { reason: "an entry of a host is half written".to_owned() });
+            return Err(AppendError::Stalled { reason: "an entry of a writer is half written".to_owned() });
         }
         let end = writer.tail.journal_bytes;
         writer.journal.append(entries, end)?;
@@ -285,7 +285,7 @@ impl Ledger {
     fn record_open(&self, time_ns: u64, takeover: Option<Takeover>, structure: &Structure) -> Result<(), AppendError> {
         let public = self.verifier_key().public_key();
         let opened = self.opened(time_ns, public);
-        let closers = self.recovery.closed_calls.iter().map(|call| structure.closer(*call, HOST_DIED));
+        let closers = self.recovery.closed_calls.iter().map(|call| structure.closer(*call, WRITER_DIED));
         let entries: Vec<_> = takeover
             .map(Entry::Takeover)
             .into_iter()
@@ -363,8 +363,8 @@ impl Record for Ledger {
         Ok(())
     }
 
-    fn host(&self) -> HostId {
-        self.calls.host()
+    fn writer(&self) -> WriterId {
+        self.calls.writer()
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {
@@ -489,7 +489,7 @@ fn must_exist(dir: &Path) -> Result<(), OpenError> {
     journal::open_to_read(dir).map(drop).map_err(|source| OpenError::Io { path: dir.to_owned(), source })
 }
 
-const HOST_DIED: &str = "the host ended without closing the call";
+const WRITER_DIED: &str = "the writer ended without closing the call";
 
 /// Tiles of about 16,000 entries: what a disk that takes the journal but no tiles may make wait in memory.
 const UNWRITTEN_TILES_MAX: usize = 128;

@@ -13,7 +13,7 @@ use tollgate_audit::codec::kind_and_call;
 use tollgate_audit::confinement::BlockedCall;
 use tollgate_audit::entry::{Entry, Kind};
 use tollgate_audit::frame::{FrameError, Frames, Step, frame_bytes};
-use tollgate_audit::ids::{CallId, HostId, LeafIndex, PublicKey, RootHash, TreeSize};
+use tollgate_audit::ids::{CallId, LeafIndex, PublicKey, RootHash, TreeSize, WriterId};
 use tollgate_audit::journal;
 use tollgate_audit::key::VerifierKey;
 use tollgate_audit::state::{Remembered, Resume};
@@ -42,13 +42,18 @@ pub(crate) struct Known<'k> {
     pub(crate) remembered: Option<&'k Remembered>,
 }
 
-/// An entry of a host by which it is known after a notary's death.
+/// An entry of a writer by which it is known after a notary's death.
 #[derive(Clone, Copy, Debug)]
-pub enum OfHost {
+pub enum OfWriter {
     /// It started this call.
-    Call(CallId),
+    Call {
+        /// The writer.
+        writer: WriterId,
+        /// The call.
+        call: CallId,
+    },
     /// It said what confines it.
-    Enforcement(HostId),
+    Enforcement(WriterId),
     /// Its filter stopped a system call.
     Blocked(BlockedCall),
 }
@@ -120,17 +125,17 @@ impl Known<'_> {
         Ok(edge)
     }
 
-    /// Names what hosts are known by in the part of the journal that was read.
-    pub(crate) fn of_hosts(&self, found: &Found, mut saw: impl FnMut(OfHost)) -> io::Result<()> {
+    /// Names what writers are known by in the part of the journal that was read.
+    pub(crate) fn of_writers(&self, found: &Found, mut saw: impl FnMut(OfWriter)) -> io::Result<()> {
         let mut frames = self.frames(found.start)?;
         while let Ok(Step::Frame(frame)) = frames.step() {
-            match kind_and_call(frame.entry) {
-                Some((Kind::Call, Some(call))) => saw(OfHost::Call(call)),
-                Some((Kind::Enforcement | Kind::BlockedCall, _)) => match Entry::decode(frame.entry) {
-                    Ok(Entry::Enforcement(enforcement)) => saw(OfHost::Enforcement(enforcement.host)),
-                    Ok(Entry::BlockedCall(blocked)) => saw(OfHost::Blocked(blocked)),
-                    _ => {}
-                },
+            let Some((Kind::Call | Kind::Enforcement | Kind::BlockedCall, _)) = kind_and_call(frame.entry) else {
+                continue;
+            };
+            match Entry::decode(frame.entry) {
+                Ok(Entry::Call(start)) => saw(OfWriter::Call { writer: start.writer, call: start.call }),
+                Ok(Entry::Enforcement(enforcement)) => saw(OfWriter::Enforcement(enforcement.writer)),
+                Ok(Entry::BlockedCall(blocked)) => saw(OfWriter::Blocked(blocked)),
                 _ => {}
             }
         }

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use tollgate_audit::{CallClass, Digest, Durability, Kept, Record as _, Recorded, Usage, verify};
 use tollgate_ipc::Channel;
 use tollgate_notary::{
-    CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, FactRef, FromNotary, HostEnd, Notary, NotaryOf, OutcomeTotals,
-    Recorder, Room, Status, ToNotary,
+    CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, FactRef, FromNotary, Lease, Notary, NotaryEnds, NotaryOf,
+    OutcomeTotals, Recorder, Room, Status, ToNotary, WriterKind,
 };
 
 fn main() {
@@ -43,31 +43,41 @@ fn main() {
 
 struct Running {
     recorder: Arc<Recorder>,
-    front: Channel,
+    supervisor: Channel,
     child: Child,
-    _end: HostEnd,
+    _end: NotaryEnds,
 }
 
 fn start(folder: &Path) -> Running {
     let (recorder, end) = Recorder::new().unwrap();
-    let (front, theirs) = Channel::pair().unwrap();
+    let (supervisor, theirs) = Channel::pair().unwrap();
     let child = Command::new(std::env::current_exe().unwrap())
         .arg("notary")
         .arg(folder)
         .stdin(Stdio::from(theirs))
         .spawn()
         .unwrap();
-    front.send_with(&ToNotary::Host { host: end.host, process: None }, &[end.pipe.as_fd(), end.acks.as_fd()]).unwrap();
-    front.send(&ToNotary::Start).unwrap();
-    assert!(matches!(front.receive().unwrap(), Some((FromNotary::Ready { .. }, _))));
+    supervisor
+        .send_with(
+            &ToNotary::Writer {
+                writer: end.writer,
+                kind: WriterKind::Worker,
+                calls: vec![Lease::own(end.writer)],
+                process: None,
+            },
+            &[end.pipe.as_fd(), end.acks.as_fd()],
+        )
+        .unwrap();
+    supervisor.send(&ToNotary::Start).unwrap();
+    assert!(matches!(supervisor.receive().unwrap(), Some((FromNotary::Ready { .. }, _))));
     recorder.set_status(Status::Ready);
-    Running { recorder: Arc::new(recorder), front, child, _end: end }
+    Running { recorder: Arc::new(recorder), supervisor, child, _end: end }
 }
 
 impl Running {
     fn finish(mut self) {
         self.recorder.close();
-        self.front.hang_up();
+        self.supervisor.hang_up();
         assert!(self.child.wait().unwrap().success());
     }
 
@@ -194,7 +204,7 @@ fn percentiles(what: &str, took: &mut [Duration], goal: &str) {
 }
 
 fn notary(folder: &Path) {
-    let front = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
+    let supervisor = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
     let of = NotaryOf { folder, origin: Some("example.com/bench"), software: "bench", now_ns: 1 };
-    Notary::open(of, front).unwrap().serve().unwrap();
+    Notary::open(of, supervisor).unwrap().serve().unwrap();
 }

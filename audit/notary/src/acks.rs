@@ -1,6 +1,6 @@
-//! What a host and the notary say to each other on the socket beside the host's pipe: how entries are kept.
+//! What a writer and the notary say to each other on the socket beside the writer's pipe: how entries are kept.
 //!
-//! A host is not trusted: nothing that it can send here has a length or a text.
+//! A writer is not trusted: nothing that it can send here has a length or a text.
 
 use std::os::fd::OwnedFd;
 
@@ -9,7 +9,7 @@ use rustix::net::{SendFlags, send};
 
 use tollgate_audit::record::Kept;
 
-/// A host asks: say when all that I wrote until now is kept so.
+/// A writer asks: say when all that I wrote until now is kept so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wait {
     pub(crate) token: u64,
@@ -59,7 +59,7 @@ impl Answer {
         Self { token, done: done == 1 }
     }
 
-    /// Says it on a host's socket; `false` if that is full of answers that the host has not read yet.
+    /// Says it on a writer's socket; `false` if that is full of answers that the writer has not read yet.
     pub(crate) fn send(self, acks: &OwnedFd) -> bool {
         let sent = send(acks, &self.encode(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         !matches!(sent, Err(Errno::AGAIN))

@@ -8,12 +8,14 @@ mod acks;
 mod notary;
 mod recorder;
 mod trail;
+mod writer;
 
 pub use crate::notary::{
-    FromNotary, HostEnding, HostFault, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PIPE_SHARE_BYTES,
-    StartedNotary, Taken, ToNotary,
+    FromNotary, Intake, LedgerFault, Notary, NotaryError, NotaryOf, PIPE_SHARE_BYTES, StartedNotary, Taken, ToNotary,
+    WriterEnding, WriterFault,
 };
-pub use crate::recorder::{HostEnd, HostWay, Recorder, Status};
+pub use crate::recorder::{NotaryEnds, Recorder, Status, WriterEnds};
 pub use crate::trail::{
     CALL_ENTRIES_MAX, CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals, Room,
 };
+pub use crate::writer::{LEASES_MAX, Lease, WriterKind};

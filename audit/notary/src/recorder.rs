@@ -1,4 +1,4 @@
-//! The host's end of the way to the notary: a pipe that entries go into, and a socket on which the notary says how they
+//! The writer's end of the way to the notary: a pipe that entries go into, and a socket on which the notary says how they
 //! are kept.
 //!
 //! What is in the pipe is out of this process's reach. It must never wait beyond a deadline, nor leave part of a frame
@@ -21,14 +21,14 @@ use serde::{Deserialize, Serialize};
 use tollgate_audit::append_error::AppendError;
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::frame::push_frame;
-use tollgate_audit::ids::{CallId, HostId};
+use tollgate_audit::ids::{CallId, WriterId};
 use tollgate_audit::record::{Kept, Record, RecordError};
 use tollgate_ledger::CallCounter;
 use tollgate_system::of_call;
 
 use crate::acks::{ANSWER_BYTES, Answer, Wait};
 
-/// Writes the entries of one host, from any of its threads.
+/// Writes the entries of one writer, from any of its threads.
 #[derive(Debug)]
 pub struct Recorder {
     pipe: Mutex<Pipe>,
@@ -46,52 +46,52 @@ pub struct Recorder {
 
 #[derive(Debug)]
 struct Pipe {
-    // None once this host has closed its record.
+    // None once this writer has closed its record.
     end: Option<Arc<OwnedFd>>,
     // Kept between writes for its memory.
     frames: Vec<u8>,
 }
 
-/// What the notary needs of a host. Whoever starts notaries keeps it, so that what is in the pipe outlives each of them.
+/// What the notary needs of a writer. Whoever starts notaries keeps it, so that what is in the pipe outlives each of them.
 #[derive(Debug)]
-pub struct HostEnd {
-    /// The host.
-    pub host: HostId,
+pub struct NotaryEnds {
+    /// The writer.
+    pub writer: WriterId,
     /// Where its entries come out.
     pub pipe: OwnedFd,
     /// Where it asks how they are kept.
     pub acks: OwnedFd,
 }
 
-/// The host's ends of its way to the notary, as they are handed to a host in another process.
+/// The writer's ends of its way to the notary, as they are handed to a writer in another process.
 #[derive(Debug)]
-pub struct HostWay {
-    /// The host.
-    pub host: HostId,
+pub struct WriterEnds {
+    /// The writer.
+    pub writer: WriterId,
     /// Where its entries go in.
     pub pipe: OwnedFd,
     /// Where it asks how they are kept.
     pub acks: OwnedFd,
 }
 
-impl HostWay {
-    /// The way of a host with a random id, and what its notary needs of it.
+impl WriterEnds {
+    /// The way of a writer with a random id, and what its notary needs of it.
     ///
     /// # Errors
     ///
     /// Of the operating system: no descriptors, no memory, no randomness.
-    pub fn new() -> io::Result<(Self, HostEnd)> {
+    pub fn new() -> io::Result<(Self, NotaryEnds)> {
         let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
         let (read, write) = pipe.map_err(|errno| of_call("pipe2", errno))?;
-        // Nobody opens it anew, by `/proc/PID/fd`: a host that got at the other end could take its entries back.
+        // Nobody opens it anew, by `/proc/PID/fd`: a writer that got at the other end could take its entries back.
         fchmod(&write, Mode::empty())?;
         // A process may have many pipes, and the system a limit on their pages: a small one works too.
         fcntl_setpipe_size(&write, PIPE_BYTES).ok();
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let sockets = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
         let (acks, notary_acks) = sockets.map_err(|errno| of_call("socketpair", errno))?;
-        let host = HostId::random()?;
-        Ok((Self { host, pipe: write, acks }, HostEnd { host, pipe: read, acks: notary_acks }))
+        let writer = WriterId::random()?;
+        Ok((Self { writer, pipe: write, acks }, NotaryEnds { writer, pipe: read, acks: notary_acks }))
     }
 }
 
@@ -125,25 +125,25 @@ struct Waits {
 }
 
 impl Recorder {
-    /// A host with a random id, and what its notary needs of it. Until [`Recorder::set_status`] says otherwise, the notary is
+    /// A writer with a random id, and what its notary needs of it. Until [`Recorder::set_status`] says otherwise, the notary is
     /// away.
     ///
     /// # Errors
     ///
-    /// As [`HostWay::new`].
-    pub fn new() -> io::Result<(Self, HostEnd)> {
-        let (way, end) = HostWay::new()?;
+    /// As [`WriterEnds::new`].
+    pub fn new() -> io::Result<(Self, NotaryEnds)> {
+        let (way, end) = WriterEnds::new()?;
         Ok((Self::over(way), end))
     }
 
     /// Writes by `way`, which nobody else writes by. The notary is away at first, as with [`Recorder::new`].
     #[must_use]
-    pub fn over(way: HostWay) -> Self {
-        let HostWay { host, pipe, acks } = way;
+    pub fn over(way: WriterEnds) -> Self {
+        let WriterEnds { writer, pipe, acks } = way;
         Self {
             pipe: Mutex::new(Pipe { end: Some(Arc::new(pipe)), frames: Vec::new() }),
             acks,
-            calls: CallCounter::of(host),
+            calls: CallCounter::of(writer),
             is_held: AtomicBool::new(true),
             status: Mutex::new(Status::Away),
             gone: AtomicU64::new(0),
@@ -173,7 +173,7 @@ impl Recorder {
         }
     }
 
-    /// Ends the host's record: the notary closes the calls that are open, once it has taken what is in the pipe.
+    /// Ends the writer's record: the notary closes the calls that are open, once it has taken what is in the pipe.
     pub fn close(&self) {
         lock(&self.pipe).end = None;
     }
@@ -274,7 +274,7 @@ impl Recorder {
         }
     }
 
-    /// Why nothing is taken any more: the front says it before it closes pipe or socket, where it can.
+    /// Why nothing is taken any more: the supervisor says it before it closes pipe or socket, where it can.
     fn reason_or(&self, otherwise: &str) -> String {
         match &*lock(&self.status) {
             Status::Closed { reason } => reason.clone(),
@@ -322,8 +322,8 @@ impl Record for Recorder {
         }
     }
 
-    fn host(&self) -> HostId {
-        self.calls.host()
+    fn writer(&self) -> WriterId {
+        self.calls.writer()
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {
@@ -378,7 +378,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Room for about 4,000 entries: what a host may be ahead of a notary that waits for its disk. The most that a process
+/// Room for about 4,000 entries: what a writer may be ahead of a notary that waits for its disk. The most that a process
 /// without privileges may ask for (`/proc/sys/fs/pipe-max-size`).
 const PIPE_BYTES: usize = 1 << 20;
 

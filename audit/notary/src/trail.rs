@@ -13,7 +13,7 @@ use tollgate_audit::entry::{
     Violation,
 };
 use tollgate_audit::frame::{FRAME_BYTES_MAX, frame_bytes};
-use tollgate_audit::ids::{CallId, Digest, LeafHash, RootHash, Sequence};
+use tollgate_audit::ids::{CallId, Digest, LeafHash, RootHash, Sequence, WriterId};
 use tollgate_audit::pairs::Pairs;
 use tollgate_audit::record::{Kept, Record};
 use tollgate_audit::tree::Frontier;
@@ -23,7 +23,7 @@ pub const CALL_ENTRIES_MAX: u32 = 1 << 24;
 
 /// Records one call: its start, each intent and what came of it, its end.
 ///
-/// Dropped without [`end`](Self::end), it writes what it has, and the call stays open until its host has ended.
+/// Dropped without [`end`](Self::end), it writes what it has, and the call stays open until its writer has ended.
 #[derive(Debug)]
 pub struct CallTrail {
     record: Arc<dyn Record>,
@@ -169,7 +169,8 @@ impl CallTrail {
             open: Vec::new(),
             room: Room { entries: start.room.entries.min(CALL_ENTRIES_MAX), bytes: start.room.bytes },
         };
-        trail.push(Entry::Call(start.into_entry()).encode());
+        let writer = trail.record.writer();
+        trail.push(Entry::Call(start.into_entry(writer)).encode());
         trail
     }
 
@@ -430,9 +431,10 @@ impl Drop for CallTrail {
 }
 
 impl CallStart {
-    fn into_entry(self) -> Call<'static> {
+    fn into_entry(self, writer: WriterId) -> Call<'static> {
         Call {
             call: self.call,
+            writer,
             time_ns: self.time_ns,
             tool: self.tool.into(),
             version: self.version.into(),

@@ -1,4 +1,4 @@
-//! Hosts that never stop writing: the notary answers after what was there when it was asked, and no host holds up another.
+//! Writers that never stop writing: the notary answers after what was there when it was asked, and no writer holds up another.
 //!
 //! Everything here is counted in bytes, never timed: a busy machine changes no verdict.
 
@@ -18,9 +18,9 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::fcntl_getpipe_size;
 use support::{policy, tempdir};
 use tollgate_audit::{Entry, Kept, TreeSize, read};
-use tollgate_notary::{FromNotary, HostEnd, HostEnding, HostWay, PIPE_SHARE_BYTES, Recorder, Status, ToNotary};
+use tollgate_notary::{FromNotary, NotaryEnds, PIPE_SHARE_BYTES, Recorder, Status, ToNotary, WriterEnding, WriterEnds};
 
-/// The threads of a host that write as fast as its pipe takes it, until they have written [`FLOOD_BYTES`] or nobody reads
+/// The threads of a writer that write as fast as its pipe takes it, until they have written [`FLOOD_BYTES`] or nobody reads
 /// any more.
 struct Flood {
     // Bytes of writes that have returned.
@@ -71,9 +71,9 @@ impl Flood {
     }
 }
 
-/// A host whose pipe the test writes into, and whose end the front keeps.
-fn host() -> (HostEnd, OwnedFd) {
-    let (HostWay { pipe, .. }, end) = HostWay::new().unwrap();
+/// A writer whose pipe the test writes into, and whose end the supervisor keeps.
+fn writer() -> (NotaryEnds, OwnedFd) {
+    let (WriterEnds { pipe, .. }, end) = WriterEnds::new().unwrap();
     assert!(fcntl_getpipe_size(&pipe).unwrap() as u64 <= CAPACITY);
     fcntl_setfl(&pipe, OFlags::empty()).unwrap();
     (end, pipe)
@@ -97,14 +97,14 @@ fn of_flood(size: TreeSize) -> u64 {
 #[test]
 fn under_a_flood_a_checkpoint_is_answered_after_the_bytes_that_were_there_when_it_was_asked_for() {
     let dir = tempdir().unwrap();
-    let (end, pipe) = host();
+    let (end, pipe) = writer();
     let notary = Running::start(dir.path(), &[&end]);
     notary.ready();
     let flood = Flood::start(pipe);
     flood.is_under_way(&notary);
 
     let there = flood.bytes();
-    notary.front.send(&ToNotary::Checkpoint).unwrap();
+    notary.supervisor.send(&ToNotary::Checkpoint).unwrap();
     // It hears the question after at most one share more, then takes what the pipe holds, and looks at a share at a time.
     let most = flood.bytes_at_most() + SHARE + CAPACITY + SHARE;
     let FromNotary::Checkpoint { covers } = notary.hear() else { panic!("no checkpoint") };
@@ -119,14 +119,14 @@ fn under_a_flood_a_checkpoint_is_answered_after_the_bytes_that_were_there_when_i
 #[test]
 fn under_a_flood_a_call_is_located_after_the_bytes_that_were_there_when_it_was_asked_for() {
     let dir = tempdir().unwrap();
-    let (end, pipe) = host();
+    let (end, pipe) = writer();
     let notary = Running::start(dir.path(), &[&end]);
     notary.ready();
     let flood = Flood::start(pipe);
     flood.is_under_way(&notary);
     // The second question tells where the ledger was when the first one was answered.
-    notary.front.send(&ToNotary::Locate { call: support::SAMPLE_CALL }).unwrap();
-    notary.front.send(&ToNotary::Checkpoint).unwrap();
+    notary.supervisor.send(&ToNotary::Locate { call: support::SAMPLE_CALL }).unwrap();
+    notary.supervisor.send(&ToNotary::Checkpoint).unwrap();
     let most = flood.bytes_at_most() + 2 * (SHARE + CAPACITY + SHARE);
     assert_eq!(notary.hear(), FromNotary::Located { index: None, is_on_record: false });
     let FromNotary::Checkpoint { covers } = notary.hear() else { panic!("no checkpoint") };
@@ -140,7 +140,7 @@ fn under_a_flood_a_call_is_located_after_the_bytes_that_were_there_when_it_was_a
 #[test]
 fn a_notary_gets_ready_though_a_host_never_stops_writing() {
     let dir = tempdir().unwrap();
-    let (end, pipe) = host();
+    let (end, pipe) = writer();
     let flood = Flood::start(pipe);
     while flood.bytes() == 0 {
         std::thread::yield_now();
@@ -163,9 +163,9 @@ fn a_flood_from_some_hosts_holds_up_no_other() {
     let (recorder, quiet) = Recorder::new().unwrap();
     recorder.set_status(Status::Ready);
     let recorder = Arc::new(recorder);
-    let (ends, pipes): (Vec<_>, Vec<_>) = (0..FLOODS).map(|_| host()).unzip();
-    let hosts: Vec<&HostEnd> = ends.iter().chain([&quiet]).collect();
-    let notary = Running::start(dir.path(), &hosts);
+    let (ends, pipes): (Vec<_>, Vec<_>) = (0..FLOODS).map(|_| writer()).unzip();
+    let writers: Vec<&NotaryEnds> = ends.iter().chain([&quiet]).collect();
+    let notary = Running::start(dir.path(), &writers);
     notary.ready();
     let floods: Vec<_> = pipes.into_iter().map(Flood::start).collect();
     floods.iter().for_each(|flood| flood.is_under_way(&notary));
@@ -188,18 +188,18 @@ fn a_flood_from_some_hosts_holds_up_no_other() {
 #[test]
 fn a_process_that_ended_is_over_though_somebody_floods_its_pipe() {
     let dir = tempdir().unwrap();
-    let (end, pipe) = host();
+    let (end, pipe) = writer();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.front, &end, Some(4_000_000));
-    let host = end.host;
+    tell_host_in(&notary.supervisor, &end, Some(4_000_000));
+    let writer = end.writer;
     drop(end);
     let flood = Flood::start(pipe);
     flood.is_under_way(&notary);
-    notary.front.send(&ToNotary::Ended { host, how: "exit code 1".to_owned() }).unwrap();
+    notary.supervisor.send(&ToNotary::Ended { writer, how: "exit code 1".to_owned() }).unwrap();
     let most = flood.bytes_at_most() + SHARE + CAPACITY + SHARE;
-    let FromNotary::Over { host: found, ending } = notary.hear() else { panic!("not over") };
-    assert_eq!((found, ending), (host, HostEnding::Closed));
+    let FromNotary::Over { writer: found, ending } = notary.hear() else { panic!("not over") };
+    assert_eq!((found, ending), (writer, WriterEnding::Closed));
     flood.stop();
     let folder = notary.ended();
     let covered = of_flood(verified(&folder));
@@ -208,7 +208,7 @@ fn a_process_that_ended_is_over_though_somebody_floods_its_pipe() {
 
 const SHARE: u64 = PIPE_SHARE_BYTES as u64;
 
-/// Of the pipe of a host.
+/// Of the pipe of a writer.
 const CAPACITY: u64 = 1 << 20;
 
 const THREADS: u64 = 3;

@@ -1,4 +1,4 @@
-//! The notary and its hosts: what is taken, what is refused, what a death leaves. The notary runs on a thread here; that
+//! The notary and its writers: what is taken, what is refused, what a death leaves. The notary runs on a thread here; that
 //! it may be killed as a process is tested where there is one.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 use running::{FAR, Running, begin, begin_until, frame, kinds, record_call, tell_host, verified};
 use rustix::pipe::SpliceFlags;
 use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, tempdir};
-use tollgate_audit::{AppendError, CallId, Durability, Entry, HostId, Kept, Kind, LeafIndex, Record, TreeSize, read};
+use tollgate_audit::{AppendError, CallId, Durability, Entry, Kept, Kind, LeafIndex, Record, TreeSize, WriterId, read};
 use tollgate_ipc::Channel;
-use tollgate_notary::{CallTrail, FromNotary, HostEnd, Notary, NotaryError, NotaryOf, Recorder, Status, ToNotary};
+use tollgate_notary::{CallTrail, FromNotary, Notary, NotaryEnds, NotaryError, NotaryOf, Recorder, Status, ToNotary};
 
-fn host() -> (Arc<Recorder>, HostEnd) {
+fn writer() -> (Arc<Recorder>, NotaryEnds) {
     let (recorder, end) = Recorder::new().unwrap();
     recorder.set_status(Status::Ready);
     (Arc::new(recorder), end)
@@ -28,8 +28,8 @@ fn host() -> (Arc<Recorder>, HostEnd) {
 #[test]
 fn what_hosts_write_becomes_the_ledger() {
     let dir = tempdir().unwrap();
-    let (one, one_end) = host();
-    let (two, two_end) = host();
+    let (one, one_end) = writer();
+    let (two, two_end) = writer();
     let notary = Running::start(dir.path(), &[&one_end, &two_end]);
     notary.ready();
     for _ in 0..100 {
@@ -49,7 +49,7 @@ fn what_hosts_write_becomes_the_ledger() {
 #[test]
 fn many_threads_of_a_host_wait_for_their_own_answers() {
     let dir = tempdir().unwrap();
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let notary = Running::start(dir.path(), &[&end]);
     notary.ready();
     std::thread::scope(|scope| {
@@ -71,7 +71,7 @@ fn many_threads_of_a_host_wait_for_their_own_answers() {
 #[test]
 fn no_answer_is_lost_where_more_threads_wait_than_a_socket_holds() {
     let dir = tempdir().unwrap();
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     std::thread::scope(|scope| {
         for thread in 0..800 {
             let recorder = &recorder;
@@ -110,7 +110,7 @@ fn ends_in(pipe: &OwnedFd) -> usize {
 #[test]
 fn the_front_may_ask_where_a_call_ended_and_for_a_checkpoint() {
     let dir = tempdir().unwrap();
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let notary = Running::start(dir.path(), &[&end]);
     notary.ready();
     record_call(&recorder, Kept::Pipe);
@@ -130,7 +130,7 @@ fn the_front_may_ask_where_a_call_ended_and_for_a_checkpoint() {
 #[test]
 fn calls_of_a_host_that_dies_are_closed() {
     let dir = tempdir().unwrap();
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let notary = Running::start(dir.path(), &[&end]);
     notary.ready();
     let mut trail = begin(&recorder);
@@ -144,11 +144,11 @@ fn calls_of_a_host_that_dies_are_closed() {
 #[test]
 fn a_front_that_dies_before_the_start_loses_nothing_of_its_hosts() {
     let dir = tempdir().unwrap();
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let call = record_call(&recorder, Kept::Pipe);
-    let (front, theirs) = Channel::pair().unwrap();
-    tell_host(&front, &end);
-    drop((front, recorder, end));
+    let (supervisor, theirs) = Channel::pair().unwrap();
+    tell_host(&supervisor, &end);
+    drop((supervisor, recorder, end));
     let of = NotaryOf { folder: dir.path(), origin: Some(ORIGIN), software: "tollgate test", now_ns: 1 };
     Notary::open(of, theirs).unwrap().serve().unwrap();
     assert!(read(dir.path()).unwrap().any(|entry| matches!(entry.unwrap().1, Entry::CallEnd(end) if end.call == call)));
@@ -162,17 +162,17 @@ fn a_host_that_lies_is_condemned_and_others_go_on() {
         ("an unfinished frame", vec![0, 200, 1, 2]),
         ("not an entry", frame(b"hello")),
         ("closer", frame(support::samples()[7].encode().as_bytes())),
-        ("another host's", frame(support::samples()[2].encode().as_bytes())),
+        ("another writer's", frame(support::samples()[2].encode().as_bytes())),
     ];
     for (what, bytes) in wrong {
         let dir = tempdir().unwrap();
-        let (good, good_end) = host();
+        let (good, good_end) = writer();
         let (liar, end, pipe) = liar();
         let notary = Running::start(dir.path(), &[&good_end, &end]);
         notary.ready();
         rustix::io::write(&pipe, &bytes).unwrap();
-        let FromNotary::Condemned { host, fault } = notary.hear() else { panic!("{what} passes") };
-        assert_eq!(host, liar, "{fault}");
+        let FromNotary::Condemned { writer, fault } = notary.hear() else { panic!("{what} passes") };
+        assert_eq!(writer, liar, "{fault}");
         record_call(&good, Kept::Journal);
         drop((good, good_end, end, pipe));
         let folder = notary.ended();
@@ -202,7 +202,7 @@ fn a_condemned_hosts_calls_are_closed_with_the_reason() {
 #[test]
 fn without_a_notary_nothing_begins_and_what_ends_is_kept() {
     let dir = tempdir().unwrap();
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let mut before = begin(&recorder);
     let intent = before.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     recorder.set_status(Status::Away);
@@ -224,7 +224,7 @@ fn without_a_notary_nothing_begins_and_what_ends_is_kept() {
 
 #[test]
 fn a_question_that_is_lost_with_its_notary_is_not_waited_for() {
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let trail = begin(&recorder);
     let asked = std::thread::spawn(move || trail.end(ending(), Kept::Journal));
     // A notary hears it and dies, and the next one is there before anybody looks.
@@ -240,7 +240,7 @@ fn a_question_that_is_lost_with_its_notary_is_not_waited_for() {
 
 #[test]
 fn a_full_pipe_holds_the_host_until_its_deadline() {
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let mut trail = begin_until(&recorder, Instant::now() + Duration::from_millis(100));
     let mut open = 0;
     let error = loop {
@@ -264,9 +264,9 @@ fn a_full_pipe_holds_the_host_until_its_deadline() {
 
 #[test]
 fn a_notary_goes_on_where_another_one_was_cut_off() {
-    // Wherever `splice` was cut off: the front of the bytes is in the journal, the rest in the pipe.
+    // Wherever `splice` was cut off: the supervisor of the bytes is in the journal, the rest in the pipe.
     let dir = tempdir().unwrap();
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
     let folder = notary.ended();
@@ -289,7 +289,7 @@ fn a_notary_goes_on_where_another_one_was_cut_off() {
         let (pipe, write) = rustix::pipe::pipe().unwrap();
         rustix::io::write(&write, &written[cut..]).unwrap();
         drop(write);
-        let rest = HostEnd { host: end.host, pipe, acks: end.acks.try_clone().unwrap() };
+        let rest = NotaryEnds { writer: end.writer, pipe, acks: end.acks.try_clone().unwrap() };
         let notary = Running::start(again.path(), &[&rest]);
         notary.ready();
         drop(rest);
@@ -329,17 +329,17 @@ fn copy_of(folder: &Path) -> Folder {
     copy
 }
 
-/// A host that writes what it likes.
-fn liar() -> (HostId, HostEnd, OwnedFd) {
+/// A writer that writes what it likes.
+fn liar() -> (WriterId, NotaryEnds, OwnedFd) {
     let (recorder, mut end) = Recorder::new().unwrap();
     let (read, write) = rustix::pipe::pipe().unwrap();
     end.pipe = read;
-    (recorder.host(), end, write)
+    (recorder.writer(), end, write)
 }
 
 #[test]
 fn a_call_that_waits_for_room_holds_up_no_other() {
-    let (recorder, end) = host();
+    let (recorder, end) = writer();
     let fill = |trail: &mut CallTrail| {
         while trail.intent(OPEN_AT, &[], &"x".repeat(800), Durability::Pipe).is_ok() {}
     };
@@ -368,15 +368,15 @@ fn a_call_that_ended_under_an_earlier_notary_cannot_come_again() {
     let first = Running::start(dir.path(), &[&end]);
     first.ready();
     rustix::io::write(&pipe, &whole(call)).unwrap();
-    // The notary goes, as if it had died; its host stays.
-    drop(first.front);
+    // The notary goes, as if it had died; its writer stays.
+    drop(first.supervisor);
     drop(pipe);
     first.thread.join().unwrap().unwrap();
     drop(end);
 
     let (pipe, write) = rustix::pipe::pipe().unwrap();
     let (_, other) = Recorder::new().unwrap();
-    let again = HostEnd { host: liar, pipe, acks: other.acks };
+    let again = NotaryEnds { writer: liar, pipe, acks: other.acks };
     let second = Running::start(dir.path(), &[&again]);
     second.ready();
     rustix::io::write(&write, &whole(call)).unwrap();

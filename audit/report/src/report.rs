@@ -29,7 +29,7 @@ mod timeline;
 mod units;
 
 pub use activity::{Activity, Results};
-pub use kernel::{BlockedNote, HostLevels, KernelLayer};
+pub use kernel::{BlockedNote, KernelLayer, WorkerLevels};
 pub use ranking::{RANKED_LISTED_MAX, RANKED_NAMES_MAX, RANKED_TOOLS_MAX, Ranked, Ranking};
 pub use shares::{BAND_STARTS_PERCENT, Share, UsageShares};
 pub use timeline::{SPANS_MAX, Span, Timeline};

@@ -54,12 +54,12 @@ fn morning() -> Story {
     let of = story.intent(killed, 30, "link", Verdict::Allow, "fs:/docs:read");
     story.violation(killed, of, 31, Layer::Kernel, "fs:/docs:beneath");
     story.end(killed, 35, CallClass::Violation, "", usage());
-    story.push(Entry::Enforcement(support::enforcement(died.host())));
+    story.push(Entry::Enforcement(support::enforcement(died.issuer())));
     story.call(died, time_ns + 2 * SECOND, who("notes", Some("agent-8"), Some("d-2")));
     story.intent(died, 5, ".", Verdict::Allow, "fs:/docs:list");
-    story.push(Entry::BlockedCall(support::blocked(died.host(), Some(died))));
+    story.push(Entry::BlockedCall(support::blocked(died.issuer(), Some(died))));
     let Entry::KernelRecord(record) = support::host_samples().swap_remove(2) else { panic!("no record") };
-    story.push(Entry::KernelRecord(KernelRecord { host: died.host(), ..record }));
+    story.push(Entry::KernelRecord(KernelRecord { writer: died.issuer(), ..record }));
     story.closer(died);
     story.call(running, time_ns + 3 * SECOND, who("word-count", Some("agent-8"), Some("d-3")));
     story
@@ -98,11 +98,11 @@ fn golden_outputs() {
 fn the_kernel_layer_counts_as_its_calls_do() {
     let kernel = |filter| of_story(&morning(), &filter, GroupBy::Tool).kernel;
     let all = kernel(Filter::default());
-    assert_eq!((all.hosts.partial, all.hosts.full, all.blocked_calls, all.kernel_records), (1, 0, 1, 1));
+    assert_eq!((all.workers.partial, all.workers.full, all.blocked_calls, all.kernel_records), (1, 0, 1, 1));
     assert_eq!((all.blocked[0].tool.as_deref(), all.blocked[0].name), (Some("notes"), Some("openat")));
     let of_tool = |tool: &str| kernel(Filter { tool: Some(tool.to_owned()), ..Filter::default() });
     let notes = of_tool("notes");
-    assert_eq!((notes.hosts.partial, notes.blocked_calls, notes.kernel_records), (0, 1, 0), "a host is of no tool");
+    assert_eq!((notes.workers.partial, notes.blocked_calls, notes.kernel_records), (0, 1, 0), "a worker is of no tool");
     assert!(of_tool("word-count").is_empty());
     assert!(kernel(Filter { until_ns: Some(START_S * SECOND), ..Filter::default() }).is_empty());
 }
@@ -315,7 +315,7 @@ fn naive(story: &Story, filter: &Filter) -> Sums {
                 }
                 Entry::CallEnd(end) => {
                     add(format!("{} of {group}", end.class), 1);
-                    let caps = ["fuel", "host-memory"];
+                    let caps = ["fuel", "worker-memory"];
                     let said = end.cap.as_ref().map_or("unknown", |cap| cap.as_str());
                     let cap = caps.iter().find(|cap| said.contains(*cap)).unwrap_or(&"unknown");
                     add(format!("cap {cap}"), u64::from(end.class == CallClass::Cap));

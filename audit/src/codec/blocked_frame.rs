@@ -15,7 +15,7 @@ pub const BLOCKED_FRAME_BYTES_MAX: usize = LENGTH_BYTES + ENTRY_MAX + CHECK_BYTE
 /// handler: no memory, no locks, no panics.
 #[must_use]
 pub fn write_blocked_frame(out: &mut [u8; BLOCKED_FRAME_BYTES_MAX], blocked: &BlockedCall) -> usize {
-    let BlockedCall { host, call, thread, number, arch, arguments, instruction } = blocked;
+    let BlockedCall { writer, call, thread, number, arch, arguments, instruction } = blocked;
     let mut w = Fixed { out, length: LENGTH_BYTES };
     w.head(form::MAP, if call.is_some() { FIELDS } else { FIELDS - 1 });
     w.uint(key::VERSION, ENTRY_VERSION);
@@ -23,7 +23,7 @@ pub fn write_blocked_frame(out: &mut [u8; BLOCKED_FRAME_BYTES_MAX], blocked: &Bl
     if let Some(call) = call {
         w.bytes(key::CALL, form::BYTES, &call.0);
     }
-    w.bytes(key::HOST, form::BYTES, &host.0);
+    w.bytes(key::WRITER, form::BYTES, &writer.0);
     w.bytes(key::THREAD, form::TEXT, thread.as_str().as_bytes());
     w.uint(key::NUMBER, *number);
     w.uint(key::ARCH, *arch);
@@ -101,7 +101,7 @@ mod tests {
     use crate::confinement::ThreadName;
     use crate::entry::Entry;
     use crate::frame::push_frame;
-    use crate::ids::{CallId, HostId};
+    use crate::ids::{CallId, WriterId};
 
     fn frame(blocked: &BlockedCall) -> Vec<u8> {
         let mut out = [0xaa; BLOCKED_FRAME_BYTES_MAX];
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn the_largest_fits() {
         let blocked = BlockedCall {
-            host: HostId([0xff; 6]),
+            writer: WriterId([0xff; 6]),
             call: Some(CallId([0xff; 16])),
             thread: ThreadName::new(&"x".repeat(100)),
             number: u64::MAX,
@@ -141,7 +141,7 @@ mod tests {
 
         #[test]
         fn it_is_what_the_usual_way_writes(
-            host in any::<[u8; 6]>(),
+            writer in any::<[u8; 6]>(),
             call in prop::option::of(any::<[u8; 16]>()),
             thread in "\\PC{0,20}",
             number in numbers(),
@@ -151,7 +151,7 @@ mod tests {
         ) {
             let thread = ThreadName::new(&thread);
             let call = call.map(CallId);
-            let blocked = BlockedCall { host: HostId(host), call, thread, number, arch, arguments, instruction };
+            let blocked = BlockedCall { writer: WriterId(writer), call, thread, number, arch, arguments, instruction };
             prop_assert_eq!(frame(&blocked), usual(&blocked));
         }
     }

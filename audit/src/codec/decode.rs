@@ -12,7 +12,7 @@ use crate::entry::{
     Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
     KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
 };
-use crate::ids::{CallId, Digest, HostId, LeafIndex, PublicKey, RootHash, Sequence, Signature, TreeSize};
+use crate::ids::{CallId, Digest, LeafIndex, PublicKey, RootHash, Sequence, Signature, TreeSize, WriterId};
 use crate::pairs::Pairs;
 use crate::takeover::{Adoption, Takeover};
 
@@ -81,8 +81,9 @@ fn policy<'o>(r: &mut Reader<'_, 'o>) -> Result<Policy<'o>, DecodeError> {
 }
 
 fn call<'o>(r: &mut Reader<'_, 'o>) -> Result<Call<'o>, DecodeError> {
+    let call = CallId(r.bytes(key::CALL)?);
     Ok(Call {
-        call: CallId(r.bytes(key::CALL)?),
+        call,
         time_ns: r.uint(key::TIME_NS)?,
         tool: r.text(key::TOOL)?,
         version: r.text(key::TOOL_VERSION)?,
@@ -97,6 +98,12 @@ fn call<'o>(r: &mut Reader<'_, 'o>) -> Result<Call<'o>, DecodeError> {
             .map_or(Recorded::Nothing, |digest| Recorded::Salted(Digest(digest))),
         arguments_bytes: r.uint(key::ARGUMENTS_BYTES)?,
         capability_set: Digest(r.bytes(key::CAPABILITY_SET)?),
+        writer: match r.optional_bytes(key::WRITER)?.map(WriterId) {
+            None => call.issuer(),
+            // The one that gave the call its id has one form only: no key.
+            Some(writer) if writer == call.issuer() => return Err(r.value("writer")),
+            Some(writer) => writer,
+        },
     })
 }
 
@@ -221,7 +228,7 @@ fn enforcement<'o>(r: &mut Reader<'_, 'o>) -> Result<Enforcement<'o>, DecodeErro
     let time_ns = r.uint(key::TIME_NS)?;
     let policies_left_out = r.left_out(key::LEFT_OUT)?;
     Ok(Enforcement {
-        host: HostId(r.bytes(key::HOST)?),
+        writer: WriterId(r.bytes(key::WRITER)?),
         time_ns,
         level: number(r, key::LEVEL, "level", Level::from_number)?,
         required: number(r, key::REQUIRED, "required level", Level::from_number)?,
@@ -250,7 +257,7 @@ fn policies(r: &mut Reader<'_, '_>) -> Result<Vec<Digest>, DecodeError> {
 fn blocked_call(r: &mut Reader<'_, '_>) -> Result<BlockedCall, DecodeError> {
     Ok(BlockedCall {
         call: r.optional_bytes(key::CALL)?.map(CallId),
-        host: HostId(r.bytes(key::HOST)?),
+        writer: WriterId(r.bytes(key::WRITER)?),
         thread: thread(r)?,
         number: r.uint(key::NUMBER)?,
         arch: r.uint(key::ARCH)?,
@@ -271,7 +278,11 @@ fn registers(r: &mut Reader<'_, '_>) -> Result<[u64; REGISTERS], DecodeError> {
 }
 
 fn kernel_record<'o>(r: &mut Reader<'_, 'o>) -> Result<KernelRecord<'o>, DecodeError> {
-    Ok(KernelRecord { host: HostId(r.bytes(key::HOST)?), process: r.uint(key::PROCESS)?, text: r.text(key::RECORD)? })
+    Ok(KernelRecord {
+        writer: WriterId(r.bytes(key::WRITER)?),
+        process: r.uint(key::PROCESS)?,
+        text: r.text(key::RECORD)?,
+    })
 }
 
 fn takeover(r: &mut Reader<'_, '_>) -> Result<Takeover, DecodeError> {

@@ -72,6 +72,9 @@ fn call(w: &mut Writer<'_>, entry: &Call<'_>) {
         w.bytes(key::ARGUMENTS, &digest.0);
     }
     w.uint(key::ARGUMENTS_BYTES, entry.arguments_bytes).bytes(key::CAPABILITY_SET, &entry.capability_set.0);
+    if entry.writer != entry.call.issuer() {
+        w.bytes(key::WRITER, &entry.writer.0);
+    }
 }
 
 fn intent(w: &mut Writer<'_>, entry: &Intent<'_>) {
@@ -173,7 +176,7 @@ fn enforcement(w: &mut Writer<'_>, entry: &Enforcement<'_>) {
     policies.truncate(ENFORCEMENT_POLICIES_MAX);
     w.uint(key::TIME_NS, entry.time_ns);
     left_out(w, entry.policies_left_out.saturating_add(unlisted as u64));
-    w.bytes(key::HOST, &entry.host.0)
+    w.bytes(key::WRITER, &entry.writer.0)
         .uint(key::LEVEL, entry.level.number())
         .uint(key::REQUIRED, entry.required.number())
         .uint(key::LANDLOCK_ABI, entry.landlock_abi)
@@ -193,7 +196,7 @@ fn blocked_call(w: &mut Writer<'_>, entry: &BlockedCall) {
     if let Some(call) = entry.call {
         w.bytes(key::CALL, &call.0);
     }
-    w.bytes(key::HOST, &entry.host.0)
+    w.bytes(key::WRITER, &entry.writer.0)
         .str(key::THREAD, entry.thread.as_str())
         .uint(key::NUMBER, entry.number)
         .uint(key::ARCH, entry.arch)
@@ -202,7 +205,7 @@ fn blocked_call(w: &mut Writer<'_>, entry: &BlockedCall) {
 }
 
 fn kernel_record(w: &mut Writer<'_>, entry: &KernelRecord<'_>) {
-    w.bytes(key::HOST, &entry.host.0).uint(key::PROCESS, entry.process).text(key::RECORD, &entry.text);
+    w.bytes(key::WRITER, &entry.writer.0).uint(key::PROCESS, entry.process).text(key::RECORD, &entry.text);
 }
 
 fn takeover(w: &mut Writer<'_>, entry: &Takeover) {

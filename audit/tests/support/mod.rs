@@ -14,9 +14,9 @@ use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 use tollgate_audit::{
     AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Closer, Digest, Durability,
-    EncodedEntry, Enforcement, Entry, Erasure, Fact, Frontier, HostId, Intent, Kept, KernelRecord, KeyRotation, Layer,
+    EncodedEntry, Enforcement, Entry, Erasure, Fact, Frontier, Intent, Kept, KernelRecord, KeyRotation, Layer,
     LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, PublicKey, Recorded, Report, RootHash, Sequence,
-    SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, verify,
+    SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, WriterId, verify,
 };
 use tollgate_ledger::Ledger;
 use tollgate_notary::{CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, OutcomeTotals, Room};
@@ -178,14 +178,14 @@ pub(crate) fn private_samples() -> Vec<Entry<'static>> {
     ]
 }
 
-/// One entry of each kind that is about a host, of the call in [`samples`].
+/// One entry of each kind that is about a writer, of the call in [`samples`].
 pub(crate) fn host_samples() -> Vec<Entry<'static>> {
-    let host = SAMPLE_CALL.host();
+    let writer = SAMPLE_CALL.issuer();
     vec![
-        Entry::Enforcement(enforcement(host)),
-        Entry::BlockedCall(blocked(host, Some(SAMPLE_CALL))),
+        Entry::Enforcement(enforcement(writer)),
+        Entry::BlockedCall(blocked(writer, Some(SAMPLE_CALL))),
         Entry::KernelRecord(KernelRecord {
-            host,
+            writer,
             process: 4321,
             text: "audit(1700000000.000:77): auid=1000 uid=1000 gid=1000 ses=1 pid=4321 comm=\"worker-1\" \
                    exe=\"/usr/bin/tollgate\" sig=31 arch=c000003e syscall=257 compat=0 ip=0x7f0000001234 code=0x30000"
@@ -226,12 +226,12 @@ pub(crate) fn break_samples() -> Vec<Entry<'static>> {
     ]
 }
 
-/// What confines this host.
-pub(crate) fn enforcement(host: HostId) -> Enforcement<'static> {
+/// What confines this writer.
+pub(crate) fn enforcement(writer: WriterId) -> Enforcement<'static> {
     let mut policies = [Digest::of(b"capability set"), Digest::of(b"another")];
     policies.sort_unstable();
     Enforcement {
-        host,
+        writer,
         time_ns: 1_700_000_000_000_000_004,
         level: Level::Partial,
         required: Level::Partial,
@@ -249,10 +249,10 @@ pub(crate) fn enforcement(host: HostId) -> Enforcement<'static> {
     }
 }
 
-/// A system call of this host that its filter stopped.
-pub(crate) fn blocked(host: HostId, call: Option<CallId>) -> BlockedCall {
+/// A system call of this writer that its filter stopped.
+pub(crate) fn blocked(writer: WriterId, call: Option<CallId>) -> BlockedCall {
     BlockedCall {
-        host,
+        writer,
         call,
         thread: ThreadName::new("worker-1"),
         number: 257,
@@ -294,6 +294,7 @@ fn openings() -> [Entry<'static>; 3] {
         }),
         Entry::Call(Call {
             call,
+            writer: call.issuer(),
             time_ns: 1_700_000_000_000_000_001,
             tool: "word-count".into(),
             version: "1.0.0".into(),
@@ -371,7 +372,7 @@ fn endings() -> [Entry<'static>; 2] {
             call,
             of: vec![Sequence(7), Sequence(300)],
             left_out: 0,
-            reason: "the host ended without closing the call".into(),
+            reason: "the writer ended without closing the call".into(),
         }),
     ]
 }
@@ -437,7 +438,7 @@ pub(crate) fn call_end(call: CallId, root: RootHash) -> CallEnd<'static> {
 /// The start of this call as an entry.
 pub(crate) fn call(call: CallId) -> Call<'static> {
     let [_, _, Entry::Call(sample)] = openings() else { panic!("no call") };
-    Call { call, ..sample }
+    Call { call, writer: call.issuer(), ..sample }
 }
 
 pub(crate) fn ending() -> CallEnding {

@@ -4,8 +4,8 @@ use std::ffi::CString;
 
 use libc::EACCES;
 use tollgate_audit::{
-    Call, CallId, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, HostId, KernelRecord, LedgerKey,
-    LedgerOpened, Level, PublicKey, Recorded,
+    Call, CallId, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, KernelRecord, LedgerKey, LedgerOpened,
+    Level, PublicKey, Recorded, WriterId,
 };
 
 use super::ground::{Ground, text};
@@ -140,31 +140,31 @@ pub(super) const ATTACKS: &[Attack] = &[
         id.0[0] ^= 1;
         write(ground, &frame(&start(id, 0)))
     }),
-    condemned("close-own-call", "write that a call was closed", "not a host's to write", |ground| {
+    condemned("close-own-call", "write that a call was closed", "not a worker's to write", |ground| {
         write(ground, &frame(&closer(ground.held.id)))
     }),
-    condemned("erase", "write that private texts were erased", "not a host's to write", |ground| {
+    condemned("erase", "write that private texts were erased", "not a worker's to write", |ground| {
         let erasure = Erasure { call: id(ground.held.id, 0), time_ns: 0, by: "drill".into(), reason: None };
         write(ground, &frame(&Entry::Erasure(erasure).encode()))
     }),
     condemned(
         "open-ledger",
         "write that the ledger was opened, under another key",
-        "not a host's to write",
+        "not a worker's to write",
         |ground| {
             let key = LedgerKey { public: PublicKey([0; 32]), rotated: None };
             let opened = LedgerOpened { origin: "drill".into(), software: "drill".into(), time_ns: 0, key };
             write(ground, &frame(&Entry::LedgerOpened(opened).encode()))
         },
     ),
-    condemned("forge-kernel", "write a record in the kernel's name", "not a host's to write", |ground| {
-        let record = KernelRecord { host: ground.held.id, process: 1, text: "drill".into() };
+    condemned("forge-kernel", "write a record in the kernel's name", "not a worker's to write", |ground| {
+        let record = KernelRecord { writer: ground.held.id, process: 1, text: "drill".into() };
         write(ground, &frame(&Entry::KernelRecord(record).encode()))
     }),
     condemned("seal-again", "write that it is sealed otherwise than it is", "entries that make no sense", |ground| {
         let none = Digest([0; 32]);
         let enforcement = Enforcement {
-            host: ground.held.id,
+            writer: ground.held.id,
             time_ns: 0,
             level: Level::Full,
             required: Level::Full,
@@ -259,14 +259,15 @@ fn send(ground: &Ground, bytes: &[u8]) -> Reply {
     raw!(libc::SYS_sendto, ground.held.acks, bytes, bytes.len() as u64, flags, 0, 0)
 }
 
-fn id(host: HostId, count: u32) -> CallId {
-    CallId::new(0, host, count)
+fn id(writer: WriterId, count: u32) -> CallId {
+    CallId::new(0, writer, count)
 }
 
 /// The start of a call.
-fn start(host: HostId, count: u32) -> EncodedEntry {
+fn start(writer: WriterId, count: u32) -> EncodedEntry {
     Entry::Call(Call {
-        call: id(host, count),
+        call: id(writer, count),
+        writer,
         time_ns: 0,
         tool: "drill".into(),
         version: "0".into(),
@@ -284,8 +285,8 @@ fn start(host: HostId, count: u32) -> EncodedEntry {
 }
 
 /// That a call will never end.
-fn closer(host: HostId) -> EncodedEntry {
-    Entry::Closer(Closer { call: id(host, REPLAYED), of: Vec::new(), left_out: 0, reason: "drill".into() }).encode()
+fn closer(writer: WriterId) -> EncodedEntry {
+    Entry::Closer(Closer { call: id(writer, REPLAYED), of: Vec::new(), left_out: 0, reason: "drill".into() }).encode()
 }
 
 /// Above the number of any call that a worker of the drill has had.

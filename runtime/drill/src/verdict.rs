@@ -3,7 +3,7 @@
 use std::os::unix::process::ExitStatusExt as _;
 
 use tollgate_audit::BlockedCall;
-use tollgate_notary::HostEnding;
+use tollgate_notary::WriterEnding;
 
 use super::{Outcome, Stop};
 use tollgate::sandbox::trap::BLOCKED_EXIT;
@@ -52,7 +52,7 @@ pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdic
     };
     match (shown, &drilled.outcome, &drilled.end.ending) {
         (Some(how), _, _) => Verdict::Stopped(how),
-        (None, Some(Outcome::Escaped(answer)), Some(HostEnding::Closed) | None) => {
+        (None, Some(Outcome::Escaped(answer)), Some(WriterEnding::Closed) | None) => {
             Verdict::Escaped(format!("the kernel answered {answer}, and the worker went on"))
         }
         (None, _, _) => Verdict::Otherwise(otherwise(stop, drilled)),
@@ -62,7 +62,7 @@ pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdic
 /// The worker has ended itself, unless the supervisor was faster, which hears of it from the notary; and what it was about
 /// to do is in the ledger, with the thread's name.
 fn by_filter(number: i64, thread: ThreadKind, drilled: &Drilled) -> Option<String> {
-    let Some(HostEnding::Blocked(blocked)) = &drilled.end.ending else { return None };
+    let Some(WriterEnding::Blocked(blocked)) = &drilled.end.ending else { return None };
     let status = drilled.end.status?;
     let is_it = i64::try_from(blocked.number).is_ok_and(|blocked| blocked == number)
         && blocked.thread.as_str().starts_with(thread.as_str())
@@ -77,7 +77,7 @@ fn by_kernel(signal: i32, drilled: &Drilled) -> Option<String> {
 }
 
 fn by_notary(fault: &str, drilled: &Drilled) -> Option<String> {
-    let Some(HostEnding::Condemned { fault: found }) = &drilled.end.ending else { return None };
+    let Some(WriterEnding::Condemned { fault: found }) = &drilled.end.ending else { return None };
     found.contains(fault).then(|| format!("notary: {found}"))
 }
 
@@ -93,9 +93,9 @@ fn otherwise(stop: Stop, drilled: &Drilled) -> String {
         None => drilled.end.how.clone(),
     };
     let ending = match &drilled.end.ending {
-        Some(HostEnding::Blocked(blocked)) => format!("; seccomp: {blocked}"),
-        Some(HostEnding::Condemned { fault }) => format!("; notary: {fault}"),
-        Some(HostEnding::Closed) | None => String::new(),
+        Some(WriterEnding::Blocked(blocked)) => format!("; seccomp: {blocked}"),
+        Some(WriterEnding::Condemned { fault }) => format!("; notary: {fault}"),
+        Some(WriterEnding::Closed) | None => String::new(),
     };
     format!("{said}{ending}; expected {stop:?}")
 }
@@ -129,20 +129,20 @@ fn signal_name(signal: i32) -> String {
 mod tests {
     use std::process::ExitStatus;
 
-    use tollgate_audit::{AUDIT_ARCH_X86_64, HostId, ThreadName};
+    use tollgate_audit::{AUDIT_ARCH_X86_64, ThreadName, WriterId};
 
     use super::*;
 
-    fn drilled(outcome: Option<Outcome>, wait_status: i32, ending: Option<HostEnding>) -> Drilled {
+    fn drilled(outcome: Option<Outcome>, wait_status: i32, ending: Option<WriterEnding>) -> Drilled {
         let (status, how) = (Some(ExitStatus::from_raw(wait_status)), "as it did".to_owned());
         Drilled { outcome, end: WorkerEnd { status, said: String::new(), how, ending } }
     }
 
-    fn blocked(number: u64, thread: &str) -> Option<HostEnding> {
-        let (host, thread) = (HostId([0; 6]), ThreadName::new(thread));
+    fn blocked(number: u64, thread: &str) -> Option<WriterEnding> {
+        let (writer, thread) = (WriterId([0; 6]), ThreadName::new(thread));
         let arch = AUDIT_ARCH_X86_64;
-        let blocked = BlockedCall { host, call: None, thread, number, arch, arguments: [0; 6], instruction: 0 };
-        Some(HostEnding::Blocked(blocked))
+        let blocked = BlockedCall { writer, call: None, thread, number, arch, arguments: [0; 6], instruction: 0 };
+        Some(WriterEnding::Blocked(blocked))
     }
 
     #[test]
@@ -154,17 +154,17 @@ mod tests {
         assert!(is_stopped(open, drilled(None, libc::SIGKILL, blocked(2, "executor-1"))));
         assert!(!is_stopped(open, drilled(None, trapped, blocked(257, "executor-1"))), "another call");
         assert!(!is_stopped(open, drilled(None, trapped, blocked(2, "main"))), "another thread");
-        assert!(!is_stopped(open, drilled(None, trapped, Some(HostEnding::Closed))), "no evidence");
-        assert!(!is_stopped(open, drilled(Some(Outcome::Refused(1)), 0, Some(HostEnding::Closed))));
+        assert!(!is_stopped(open, drilled(None, trapped, Some(WriterEnding::Closed))), "no evidence");
+        assert!(!is_stopped(open, drilled(Some(Outcome::Refused(1)), 0, Some(WriterEnding::Closed))));
 
-        let refused = |errno| drilled(Some(Outcome::Refused(errno)), 0, Some(HostEnding::Closed));
+        let refused = |errno| drilled(Some(Outcome::Refused(errno)), 0, Some(WriterEnding::Closed));
         assert!(is_stopped(Stop::Landlock(libc::EACCES), refused(libc::EACCES)));
         assert!(!is_stopped(Stop::Landlock(libc::EACCES), refused(libc::ENOENT)));
-        assert!(is_stopped(Stop::Killed(libc::SIGSYS), drilled(None, libc::SIGSYS, Some(HostEnding::Closed))));
-        assert!(!is_stopped(Stop::Killed(libc::SIGSYS), drilled(None, libc::SIGSEGV, Some(HostEnding::Closed))));
+        assert!(is_stopped(Stop::Killed(libc::SIGSYS), drilled(None, libc::SIGSYS, Some(WriterEnding::Closed))));
+        assert!(!is_stopped(Stop::Killed(libc::SIGSYS), drilled(None, libc::SIGSEGV, Some(WriterEnding::Closed))));
 
         let condemned = |fault: &str| {
-            let ending = Some(HostEnding::Condemned { fault: fault.to_owned() });
+            let ending = Some(WriterEnding::Condemned { fault: fault.to_owned() });
             drilled(Some(Outcome::Escaped(64)), libc::SIGKILL, ending)
         };
         assert!(is_stopped(Stop::Notary("no frame"), condemned("bytes that are no frame")));
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn an_escape_is_called_one() {
-        let escaped = drilled(Some(Outcome::Escaped(3)), 0, Some(HostEnding::Closed));
+        let escaped = drilled(Some(Outcome::Escaped(3)), 0, Some(WriterEnding::Closed));
         for stop in [Stop::Filter(2), Stop::Landlock(libc::EACCES), Stop::Notary("no frame"), Stop::Killed(31)] {
             assert!(matches!(judge(stop, ThreadKind::Main, &escaped), Verdict::Escaped(_)), "{stop:?}");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tollgate_audit::{CallClass, CallId, Kept, Salt, Usage};
+use tollgate_audit::{CallClass, CallId, Kept, Recorded, Salt, Usage};
 use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_sandbox::{Enforced, trap};
@@ -13,14 +13,14 @@ use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, 
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
-use crate::clock::unix_time;
+use crate::clock::{now_ms, now_ns, unix_time};
 use crate::error::{CallError, CallErrorKind, CallFailure, CapHit, with_causes};
 use crate::executor::Executor;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::instance::{CallState, Caps, EPOCH_TICK, EventLoop};
 use crate::private::Noted;
 use crate::request::{Answer, Caller, Request};
-use crate::tool::{Identity, LoadedTool};
+use crate::tool::{Identity, LoadedTool, NamedTool};
 
 /// Runs one call at a time, file calls included, on the thread that asks. A call blocks that thread until its deadline at
 /// most, and then for what its end takes to record.
@@ -470,6 +470,49 @@ fn call_start(identity: &Identity, asked: &Asked<'_>, caller: &Caller, moment: M
         capability_set: identity.set_digest,
     }
 }
+
+/// Puts a call on record that is turned down before a guest could run for it: its start and its end. Waits for a ledger that has
+/// no room, at most two seconds.
+pub fn turn_down(
+    record: &Arc<dyn tollgate_audit::Record>,
+    tool: NamedTool<'_>,
+    request: &Request<'_>,
+    error: CallError,
+) -> Box<CallFailure> {
+    let NamedTool { name, version, component, policy, limits } = tool;
+    let (call, started) = (record.next_call(now_ms()), Instant::now());
+    let Caller { agent, session, decision, reason } = request.caller.clone();
+    let start = CallStart {
+        call,
+        started,
+        deadline: started + TURN_DOWN_WAIT,
+        room: Room { entries: 0, bytes: 0 },
+        time_ns: now_ns(),
+        tool: name.to_owned(),
+        version: version.to_owned(),
+        component,
+        operation: request.operation.to_owned(),
+        agent,
+        session,
+        decision,
+        reason,
+        arguments: Recorded::Nothing,
+        arguments_bytes: request.arguments.len() as u64,
+        capability_set: policy,
+    };
+    let usage = Usage {
+        fuel_cap: limits.fuel,
+        memory_cap_bytes: limits.memory,
+        deadline_us: limits.deadline_ms.saturating_mul(1000),
+        ..Usage::default()
+    };
+    let (class, detail, cap) = (class_of(&error), public_detail(&error), cap_of(&error));
+    let ending = CallEnding { class, detail, usage, counters: Vec::new(), result: None, cap };
+    let recorded = CallTrail::begin(Arc::clone(record), start).end(ending, Kept::Pipe);
+    Box::new(CallFailure { call: recorded.is_ok().then_some(call), ..*CallFailure::before(error) })
+}
+
+const TURN_DOWN_WAIT: Duration = Duration::from_secs(2);
 
 /// How the ledger names the question for a tool's operations; no operation can have a colon in its name.
 const DESCRIBE: &str = "tollgate:describe";

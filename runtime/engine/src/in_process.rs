@@ -11,7 +11,7 @@ use tollgate_capability::CapabilitySet;
 use tollgate_config::Manifest;
 use tollgate_sandbox::Enforced;
 
-use crate::call::ExecutorThread;
+use crate::call::{ExecutorThread, turn_down};
 use crate::clock::{now_ms, now_ns};
 use crate::component::Component;
 use crate::engine::{Engine, StartError};
@@ -148,8 +148,8 @@ impl InProcessThread {
     ///
     /// [`CallFailure`], with what the call used until then. A result that could not be recorded is withheld.
     pub fn invoke(&mut self, tool: &LoadedTool, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
-        let _running = tool.enter().map_err(|hit| CallFailure::before(hit.into()))?;
         let AuditSink { record, private, .. } = &self.in_process.0.sink;
+        let _running = tool.enter().map_err(|hit| turn_down(record, tool.identity.named(), request, hit.into()))?;
         let keeping = private.plan(tool.identity.set.audit.arguments, record.next_call(now_ms()));
         let keeping = keeping.map_err(CallFailure::before)?;
         let keep = || private.keep_arguments(&keeping, request.arguments);

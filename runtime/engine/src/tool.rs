@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 use tollgate_audit::Digest;
 use tollgate_authority::HeldFolders;
-use tollgate_capability::{Cap, CapabilitySet};
+use tollgate_capability::{Cap, CapabilitySet, Limits};
 use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_VALUES_MAX, WORK_MAX};
 use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
 
@@ -52,6 +52,21 @@ impl Operation {
     }
 }
 
+/// A tool, as the record of a call names it.
+#[derive(Debug, Clone, Copy)]
+pub struct NamedTool<'t> {
+    /// Its name.
+    pub name: &'t str,
+    /// Its version.
+    pub version: &'t str,
+    /// Its component.
+    pub component: Digest,
+    /// The digest of the capability set in force.
+    pub policy: Digest,
+    /// The caps in force.
+    pub limits: Limits,
+}
+
 /// A tool's identity (name, version, digest) and its effective capability set.
 #[derive(Debug)]
 pub(crate) struct Identity {
@@ -69,6 +84,12 @@ impl Identity {
         let set_digest = Digest::of(canonical.as_bytes());
         let (name, version) = (name.to_owned(), version.to_owned());
         Ok(Self { name, version, component, set: Arc::new(set), set_digest, canonical_set: canonical })
+    }
+
+    /// As the record of a call names it.
+    pub(crate) fn named(&self) -> NamedTool<'_> {
+        let Self { name, version, component, set_digest: policy, set, .. } = self;
+        NamedTool { name, version, component: *component, policy: *policy, limits: set.limits }
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::RawDir;
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
-use tollgate_audit::{Digest, Enforcement, Entry, HostId, Kept, Level, Record, RecordError, Text};
+use tollgate_audit::{Digest, Enforcement, Entry, Kept, Level, Record, RecordError, Text, WriterId};
 use tollgate_system::of_call;
 
 use super::descriptors::close_but;
@@ -329,9 +329,9 @@ impl Enforced {
 
     /// The entry that says so in the ledger, for the capability sets with these digests.
     #[must_use]
-    pub fn entry(&self, host: HostId, time_ns: u64, policies: Vec<Digest>) -> Enforcement<'_> {
+    pub fn entry(&self, writer: WriterId, time_ns: u64, policies: Vec<Digest>) -> Enforcement<'_> {
         Enforcement {
-            host,
+            writer,
             time_ns,
             level: self.level,
             required: self.required,
@@ -360,7 +360,7 @@ impl Enforced {
     ///
     /// Nobody takes the entry, or not in time.
     pub fn record(&self, record: &dyn Record, time_ns: u64, policies: Vec<Digest>) -> Result<(), RecordError> {
-        let entry = Entry::Enforcement(self.entry(record.host(), time_ns, policies)).encode();
+        let entry = Entry::Enforcement(self.entry(record.writer(), time_ns, policies)).encode();
         record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT)
     }
 }

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 
-use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, HostId, ThreadName, write_blocked_frame};
+use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, ThreadName, WriterId, write_blocked_frame};
 use tollgate_system::of_call;
 
 /// How a worker's process ends that tripped its filter: 128 + `SIGSYS`, as a shell would say it.
@@ -26,9 +26,9 @@ pub const BLOCKED_EXIT: i32 = 159;
 ///
 /// `pipe` is open and stays so until the process ends: the handler of the signal writes into it at any time, and would else
 /// write into whatever has its number by then.
-pub unsafe fn set_evidence(pipe: RawFd, host: HostId) {
-    let [h0, h1, h2, h3, h4, h5] = host.0;
-    HOST.store(u64::from_be_bytes([0, 0, h0, h1, h2, h3, h4, h5]), Ordering::SeqCst);
+pub unsafe fn set_evidence(pipe: RawFd, writer: WriterId) {
+    let [h0, h1, h2, h3, h4, h5] = writer.0;
+    WRITER.store(u64::from_be_bytes([0, 0, h0, h1, h2, h3, h4, h5]), Ordering::SeqCst);
     PIPE.store(pipe, Ordering::SeqCst);
 }
 
@@ -68,7 +68,7 @@ static TESTING: AtomicBool = AtomicBool::new(true);
 /// Whether a thread is at writing down its blocked call.
 static ENDING: AtomicBool = AtomicBool::new(false);
 static PIPE: AtomicI32 = AtomicI32::new(-1);
-static HOST: AtomicU64 = AtomicU64::new(0);
+static WRITER: AtomicU64 = AtomicU64::new(0);
 
 /// The number of the system call that was blocked on this thread since this was last asked.
 pub fn take_noted() -> Option<i64> {
@@ -133,9 +133,9 @@ extern "C" fn on_sigsys(_signal: libc::c_int, blocked: *const Blocked, context: 
 }
 
 fn write_down(blocked: &Blocked, arguments: [u64; 6]) {
-    let [_, _, h0, h1, h2, h3, h4, h5] = HOST.load(Ordering::SeqCst).to_be_bytes();
+    let [_, _, h0, h1, h2, h3, h4, h5] = WRITER.load(Ordering::SeqCst).to_be_bytes();
     let blocked = BlockedCall {
-        host: HostId([h0, h1, h2, h3, h4, h5]),
+        writer: WriterId([h0, h1, h2, h3, h4, h5]),
         call: CALL.get(),
         thread: THREAD.get().unwrap_or_else(|| ThreadName::new("unnamed")),
         number: u64::from(blocked.number.unsigned_abs()),

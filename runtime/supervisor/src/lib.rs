@@ -29,6 +29,7 @@
 
 #![deny(unsafe_code)]
 
+mod calls;
 mod group;
 mod live_workers;
 mod member;
@@ -50,11 +51,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use tollgate_audit::Record;
 use tollgate_authority::{Deciding, DecidingPlaces};
 use tollgate_config::{CompartmentName, Policy, SandboxLevel, SandboxSettings, WorkerSettings};
 use tollgate_engine::artifact::Artifact;
 use tollgate_engine::error::LoadError;
 use tollgate_engine::private::PrivateTexts;
+use tollgate_notary::{Recorder, WriterKind};
 
 use self::group::Group;
 use self::live_workers::LiveWorkers;
@@ -139,6 +142,8 @@ pub(crate) struct Shared {
     places: DecidingPlaces,
     groups: Mutex<Vec<Weak<Group>>>,
     live_workers: LiveWorkers,
+    // Of the calls that no worker gets; made for the first of them.
+    recorder: Mutex<Option<Arc<Recorder>>>,
 }
 
 /// Why there is no supervisor.
@@ -172,7 +177,8 @@ impl Supervisor {
         let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(SupervisorError::Ledger)?);
         let places = settings.places.clone().with_ledger(&given).with(Deciding::Program, &settings.command.program);
         let live_workers = LiveWorkers::default();
-        let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, live_workers });
+        let recorder = Mutex::new(None);
+        let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, live_workers, recorder });
         let reaper = Reaper::start(&shared).map_err(SupervisorError::Thread)?;
         Ok(Self { shared, reaper: Some(reaper) })
     }
@@ -294,6 +300,16 @@ impl Drop for Supervisor {
 }
 
 impl Shared {
+    /// Where the supervisor itself records.
+    fn recorder(&self) -> io::Result<Arc<dyn Record>> {
+        let mut made = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(recorder) = &*made {
+            return Ok(Arc::clone(recorder) as _);
+        }
+        let recorder = self.notary.recorder_of(WriterKind::Supervisor)?;
+        Ok(Arc::clone(made.insert(recorder)) as _)
+    }
+
     fn groups(&self) -> MutexGuard<'_, Vec<Weak<Group>>> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
     }

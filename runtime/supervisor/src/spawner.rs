@@ -15,7 +15,7 @@ use std::time::Instant;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tollgate_engine::surroundings::{of_start, oom_kills, why_ended};
 use tollgate_ipc::Channel;
-use tollgate_notary::HostEnd;
+use tollgate_notary::{Lease, NotaryEnds, WriterKind};
 use tollgate_system::{may_signal, of_call, of_thread};
 
 use super::worker_handle::WorkerHandle;
@@ -26,14 +26,14 @@ use super::{Shared, WorkerCommand};
 pub(super) fn start_worker(
     shared: &Arc<Shared>,
     command: &WorkerCommand,
-    end: HostEnd,
+    (end, calls): (NotaryEnds, Lease),
     until: Instant,
 ) -> io::Result<Arc<WorkerHandle>> {
     let (control, stdin) = Channel::pair()?;
     // Nothing is kept in between: what is not taken in time is known not to be.
     let (to_starter, started) = mpsc::sync_channel(0);
     let (shared, command) = (Arc::clone(shared), command.clone());
-    let work = move || start_and_wait(&shared, &command, end, control, stdin, &to_starter);
+    let work = move || start_and_wait(&shared, &command, (end, calls), control, stdin, &to_starter);
     thread::Builder::new().name("worker-watch".to_owned()).spawn(work).map_err(of_thread)?;
     let left = until.saturating_duration_since(Instant::now());
     let late = |_late| io::Error::new(io::ErrorKind::TimedOut, "the process has not come up in time");
@@ -44,12 +44,12 @@ pub(super) fn start_worker(
 fn start_and_wait(
     shared: &Shared,
     command: &WorkerCommand,
-    end: HostEnd,
+    (end, calls): (NotaryEnds, Lease),
     control: Channel,
     stdin: OwnedFd,
     starter: &SyncSender<io::Result<Arc<WorkerHandle>>>,
 ) {
-    let (id, before) = (end.host, oom_kills());
+    let (id, before) = (end.writer, oom_kills());
     let spawned = spawn(command, stdin).and_then(|mut child| match pidfd(child.id()) {
         Ok(process) => Ok((child, process)),
         Err(error) => {
@@ -66,7 +66,7 @@ fn start_and_wait(
         }
     };
     let handle = Arc::new(WorkerHandle::new(id, process, control));
-    shared.notary.follow(end, Some(child.id()), Arc::clone(&handle) as _);
+    shared.notary.follow(end, WriterKind::Worker, calls, Some(child.id()), Arc::clone(&handle) as _);
     let may_live = shared.live_workers.enter(&handle);
     if !may_live {
         handle.kill("its supervisor has ended");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::CallId;
 use tollgate_capability::{CapabilitySet, Limits};
-use tollgate_engine::clock::now_ms;
+use tollgate_engine::call::turn_down;
 use tollgate_engine::error::{CallError, CallFailure, LoadError};
 use tollgate_engine::operations::OperationTexts;
 use tollgate_engine::private::Keeping;
@@ -94,16 +94,24 @@ impl Tool {
     /// [`CallFailure`], with what the call used until then, as far as the worker could say. A result that could not be
     /// recorded is withheld.
     pub fn call(&self, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
-        let before = CallFailure::before;
+        let before = |error| self.turned_down(request, error);
         request.must_fit().map_err(|error| before(error.into()))?;
         let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
         let turn = self.answer_by();
         let using = self.group.worker(turn).map_err(|error| before(CallError::from_load(error)))?;
         let (worker, private) = (using.worker(), &self.group.shared.private);
-        let keeping =
-            private.plan(self.capability_set().audit.arguments, worker.next_call(now_ms())).map_err(before)?;
+        let call = worker.next_call(&self.group.shared.notary).map_err(before)?;
+        let keeping = private.plan(self.capability_set().audit.arguments, call).map_err(before)?;
         let connection = worker.take_connection(turn).map_err(before)?;
         self.ask(worker, connection, request, &keeping).and_then(|ended| private.keep_result(&keeping, ended))
+    }
+
+    /// The failure of a call that no worker gets. It is on record as any other call, by the supervisor itself.
+    fn turned_down(&self, request: &Request<'_>, error: CallError) -> Box<CallFailure> {
+        match self.group.shared.recorder() {
+            Ok(record) => turn_down(&record, self.member.named(), request, error),
+            Err(_no_descriptors) => CallFailure::before(error),
+        }
     }
 
     /// By when something must come of a call that begins now, or begins to wait for its turn: its deadline, and the grace.

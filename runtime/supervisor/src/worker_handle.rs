@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
-use tollgate_audit::HostId;
+use tollgate_audit::WriterId;
 use tollgate_ipc::{Channel, ChannelError};
-use tollgate_notary::{HostEnding, Status};
+use tollgate_notary::{Status, WriterEnding};
 use tollgate_worker::start::ToWorker;
 
 use crate::notary::Follows;
@@ -18,7 +18,7 @@ use crate::notary::Follows;
 /// One worker's process, its control socket, and what is known of its end.
 #[derive(Debug)]
 pub(super) struct WorkerHandle {
-    pub(super) id: HostId,
+    pub(super) id: WriterId,
     process: OwnedFd,
     pub(super) control: Channel,
     state: Mutex<HandleState>,
@@ -36,11 +36,11 @@ pub(super) struct HandleState {
     pub(super) said: String,
     pub(super) ended: Option<String>,
     // Set once all that it recorded is in the ledger.
-    pub(super) over: Option<HostEnding>,
+    pub(super) over: Option<WriterEnding>,
 }
 
 impl WorkerHandle {
-    pub(super) fn new(id: HostId, process: OwnedFd, control: Channel) -> Self {
+    pub(super) fn new(id: WriterId, process: OwnedFd, control: Channel) -> Self {
         Self { id, process, control, state: Mutex::default(), changed: Condvar::new() }
     }
 
@@ -94,7 +94,7 @@ impl WorkerHandle {
     }
 
     /// Waits for the end of a worker that has broken off, or is to be ended now: how it ended, and what the ledger says.
-    pub(super) fn end_of(&self, reason: &str) -> (String, Option<HostEnding>) {
+    pub(super) fn end_of(&self, reason: &str) -> (String, Option<WriterEnding>) {
         // One that dies by itself has something to say about it.
         if self.wait(DYING_WAIT, |state| state.ended.is_some() || state.killed.is_some()).ended.is_none() {
             self.kill(reason);
@@ -128,7 +128,7 @@ impl Follows for WorkerHandle {
         self.kill(&format!("condemned by the notary: {fault}"));
     }
 
-    fn over(&self, ending: HostEnding) {
+    fn over(&self, ending: WriterEnding) {
         self.state().over = Some(ending);
         self.changed.notify_all();
     }

@@ -2,6 +2,7 @@
 //!
 //! Any thread may use it. No lock is held over a system call or a wait for a process.
 
+use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,13 +15,14 @@ use tollgate_engine::error::{CallError, WorkerError, with_causes};
 use tollgate_engine::loading::DESCRIBE_MS_MIN;
 use tollgate_engine::surroundings::in_words;
 use tollgate_ipc::{Connection, ConnectionError};
-use tollgate_ledger::CallCounter;
-use tollgate_notary::{HostEnding, HostWay};
+use tollgate_notary::{WriterEnding, WriterEnds};
 use tollgate_system::of_call;
 use tollgate_worker::protocol::{STARTED_LIMITS, Started};
 use tollgate_worker::start::{StartOrder, ToolOrder, hand_over};
 
+use super::calls::LeasedCalls;
 use super::member::Member;
+use super::notary::NotaryProcess;
 use super::spawner::start_worker;
 use super::worker_handle::{END_WAIT, NOT_ENDED, WorkerHandle};
 use super::{Shared, WorkerCommand};
@@ -29,7 +31,7 @@ use super::{Shared, WorkerCommand};
 #[derive(Debug)]
 pub(crate) struct WorkerProcess {
     handle: Arc<WorkerHandle>,
-    calls: CallCounter,
+    calls: LeasedCalls,
     connections: Mutex<Vec<Connection>>,
     connection_is_free: Condvar,
 }
@@ -44,7 +46,7 @@ pub struct WorkerEnd {
     /// All that is known, in words; what it said is in it.
     pub how: String,
     /// What the notary made of it.
-    pub ending: Option<HostEnding>,
+    pub ending: Option<WriterEnding>,
 }
 
 impl WorkerProcess {
@@ -54,11 +56,17 @@ impl WorkerProcess {
         command: &WorkerCommand,
         members: &[Arc<Member>],
     ) -> Result<(Self, Started), WorkerError> {
-        let failed = |error: std::io::Error| no_worker(with_causes(&error));
-        let (channel, end) = HostWay::new().map_err(failed)?;
-        let calls = CallCounter::of(channel.host);
-        let describing = members.iter().map(|member| ToolOrder::new(&member.load, calls.next(now_ms())));
-        let order = StartOrder { required: shared.settings.required, tools: describing.collect() };
+        let failed = |error: io::Error| no_worker(with_causes(&error));
+        let (channel, end) = WriterEnds::new().map_err(failed)?;
+        let lease = shared.notary.new_lease().map_err(failed)?;
+        let calls = LeasedCalls::of(lease);
+        // Fewer than a lease has.
+        let describing = |member: &Arc<Member>| {
+            let call = calls.next(now_ms(), || Err(io::ErrorKind::QuotaExceeded.into())).map_err(failed)?;
+            Ok(ToolOrder::new(&member.load, call))
+        };
+        let tools = members.iter().map(describing).collect::<Result<_, WorkerError>>()?;
+        let order = StartOrder { required: shared.settings.required, tools };
         let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         for _connection in 0..connections(members, shared.settings.connections_max) {
             let (here, there) = UnixStream::pair().map_err(|error| failed(of_call("socketpair", error)))?;
@@ -66,7 +74,7 @@ impl WorkerProcess {
             theirs.push(there);
         }
         let until = Instant::now() + START_WAIT;
-        let handle = start_worker(shared, command, end, until).map_err(failed)?;
+        let handle = start_worker(shared, command, (end, lease), until).map_err(failed)?;
         // It has nothing to do but to take what it is handed.
         set_socket_timeout(&handle.control, Timeout::Send, Some(START_WAIT)).map_err(|errno| failed(errno.into()))?;
         let code: Vec<BorrowedFd<'_>> = members.iter().map(|member| member.code()).collect();
@@ -87,8 +95,10 @@ impl WorkerProcess {
         }
     }
 
-    pub(crate) fn next_call(&self, time_ms: u64) -> CallId {
-        self.calls.next(time_ms)
+    /// The id of a call that it will run.
+    pub(crate) fn next_call(&self, notary: &NotaryProcess) -> Result<CallId, CallError> {
+        let next = self.calls.next(now_ms(), || notary.lease(self.handle.id));
+        next.map_err(|error| CallError::Internal(format!("there is no id for the call: {error}")))
     }
 
     pub(crate) fn has_ended(&self) -> bool {
@@ -126,7 +136,7 @@ impl WorkerProcess {
     pub(crate) fn overran(&self, deadline_ms: u64, grace_ms: u64) -> CallError {
         match self.handle.end_of(&format!("it gave no answer {grace_ms} ms after the deadline of {deadline_ms} ms")) {
             // It was on its way out already.
-            (_, Some(HostEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
+            (_, Some(WriterEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
             (_, _other) => CallError::Overran { deadline_ms, grace_ms },
         }
     }
@@ -134,11 +144,11 @@ impl WorkerProcess {
     /// Kills the worker, if it lives, since `reason`; what became of its calls.
     pub(crate) fn lost(&self, reason: &str) -> CallError {
         match self.handle.end_of(reason) {
-            (_, Some(HostEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
-            (_, Some(HostEnding::Condemned { fault })) => {
+            (_, Some(WriterEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
+            (_, Some(WriterEnding::Condemned { fault })) => {
                 CallError::WorkerEnded { how: format!("it wrote what it may not: {fault}") }
             }
-            (how, Some(HostEnding::Closed) | None) => CallError::WorkerEnded { how },
+            (how, Some(WriterEnding::Closed) | None) => CallError::WorkerEnded { how },
         }
     }
 

@@ -5,7 +5,7 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tollgate_audit::HostId;
+use tollgate_audit::WriterId;
 use tollgate_capability::CapabilitySet;
 
 /// What happens in a worker that is sealed and serves. In the `tollgate` program it is [`NothingElse`]; a drill makes its
@@ -63,7 +63,7 @@ impl ThreadKind {
 #[derive(Debug, Clone)]
 pub struct SealedProcess {
     /// Its id in the ledger.
-    pub id: HostId,
+    pub id: WriterId,
     /// Its socket to the supervisor.
     pub control: RawFd,
     /// Its end of the pipe to the notary.
@@ -84,7 +84,7 @@ struct Told {
 impl SealedProcess {
     /// A process that holds these descriptors: control, pipe, acks, connection.
     #[must_use]
-    pub fn new(id: HostId, [control, pipe, acks, connection]: [RawFd; 4]) -> Self {
+    pub fn new(id: WriterId, [control, pipe, acks, connection]: [RawFd; 4]) -> Self {
         Self { id, control, pipe, acks, connection, told: Arc::default() }
     }
 

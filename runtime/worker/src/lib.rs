@@ -102,7 +102,7 @@ pub unsafe fn serve_and(role: &WorkerRole, hook: impl AfterSealed) -> io::Result
     let after = After::new(hook, handed.as_process(&control));
     let Handed { channel, status, order, code, mut connections } = handed;
     // SAFETY: the recorder takes the pipe, and lives in threads that end with the process.
-    unsafe { trap::set_evidence(channel.pipe.as_raw_fd(), channel.host) };
+    unsafe { trap::set_evidence(channel.pipe.as_raw_fd(), channel.writer) };
     let recorder = Arc::new(Recorder::over(channel));
     recorder.set_status(status);
     let count = connections.len();

@@ -6,13 +6,13 @@ use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use serde::{Deserialize, Serialize};
-use tollgate_audit::{CallId, Digest, HostId};
+use tollgate_audit::{CallId, Digest, WriterId};
 use tollgate_capability::PrivateSet;
 use tollgate_config::SandboxLevel;
 use tollgate_engine::loading::LoadOrder;
 use tollgate_engine::operations::OperationTexts;
 use tollgate_ipc::{Channel, Connection, memory_file, read_memory_file};
-use tollgate_notary::{HostWay, Status};
+use tollgate_notary::{Status, WriterEnds};
 
 use super::after::SealedProcess;
 
@@ -23,7 +23,7 @@ pub enum ToWorker {
     /// First. With three descriptors: its pipe and its socket to the notary, and the order.
     Hello {
         /// Its id.
-        id: HostId,
+        id: WriterId,
     },
     /// Descriptors of compiled components, in the order of the tools.
     Code,
@@ -100,7 +100,7 @@ impl ToolOrder {
 #[derive(Debug)]
 pub struct Handed {
     /// Its pipe and its socket to the notary.
-    pub channel: HostWay,
+    pub channel: WriterEnds,
     /// Whether the notary takes what is new.
     pub status: Status,
     /// What it shall load.
@@ -125,7 +125,7 @@ impl Handed {
         // `take_over` has seen that there is a connection.
         let connection = self.connections.first().map_or(-1, |connection| of(connection.as_fd()));
         let fds = [of(control.as_fd()), of(self.channel.pipe.as_fd()), of(self.channel.acks.as_fd()), connection];
-        SealedProcess::new(self.channel.host, fds)
+        SealedProcess::new(self.channel.writer, fds)
     }
 }
 
@@ -136,14 +136,14 @@ impl Handed {
 /// Of the operating system, or the worker is gone.
 pub fn hand_over(
     control: &Channel,
-    channel: &HostWay,
+    channel: &WriterEnds,
     order: &StartOrder,
     code: &[BorrowedFd<'_>],
     connections: &[UnixStream],
 ) -> io::Result<()> {
     let order = memory_file("tollgate-order", &serde_json::to_vec(order)?)?;
     let fds = [channel.pipe.as_fd(), channel.acks.as_fd(), order.as_fd()];
-    control.send_with(&ToWorker::Hello { id: channel.host }, &fds).map_err(io::Error::other)?;
+    control.send_with(&ToWorker::Hello { id: channel.writer }, &fds).map_err(io::Error::other)?;
     for code in code.chunks(FDS_AT_ONCE) {
         control.send_with(&ToWorker::Code, code).map_err(io::Error::other)?;
     }
@@ -169,7 +169,7 @@ pub fn take_over(control: &Channel) -> io::Result<Handed> {
                 let fds = <[OwnedFd; 3]>::try_from(fds);
                 let [pipe, acks, order] = fds.map_err(|_other| io::Error::other("a worker without its descriptors"))?;
                 let order = serde_json::from_slice(&read_memory_file(order)?)?;
-                worker = Some((HostWay { host: id, pipe, acks }, order));
+                worker = Some((WriterEnds { writer: id, pipe, acks }, order));
             }
             ToWorker::Code => code.extend(fds),
             ToWorker::Connections => {
@@ -179,7 +179,8 @@ pub fn take_over(control: &Channel) -> io::Result<Handed> {
             ToWorker::Start => break,
         }
     }
-    let (channel, order): (HostWay, StartOrder) = worker.ok_or_else(|| io::Error::other("a start without an order"))?;
+    let (channel, order): (WriterEnds, StartOrder) =
+        worker.ok_or_else(|| io::Error::other("a start without an order"))?;
     if code.len() != order.tools.len() || connections.is_empty() {
         return Err(io::Error::other("an order whose descriptors are not complete"));
     }

@@ -18,14 +18,14 @@ use crate::key_file;
 use crate::ledger_error::OpenError;
 use crate::lock::{LedgerLock, LockError};
 use crate::owner;
-use crate::recover::{Found, Known, OfHost};
+use crate::recover::{Found, Known, OfWriter};
 use crate::state::StateFile;
 use crate::tile_writer::TileWriter;
 use tollgate_audit::beside::beside;
 use tollgate_audit::checkpoint::{self, Checkpoint, SignedCheckpoint};
 use tollgate_audit::entry::{Entry, LedgerKey, LedgerOpened};
 use tollgate_audit::frame::frame_bytes;
-use tollgate_audit::ids::{CallId, HostId, LeafIndex, TreeSize};
+use tollgate_audit::ids::{CallId, LeafIndex, TreeSize, WriterId};
 use tollgate_audit::journal::{self, OlderFormat};
 use tollgate_audit::key::{SigningKey, is_origin};
 use tollgate_audit::show;
@@ -55,16 +55,16 @@ pub struct Adopts<'o> {
     pub reason: &'o str,
 }
 
-/// Hosts that may be writing while the ledger is opened.
-pub trait LiveHosts {
+/// Writers that may be writing while the ledger is opened.
+pub trait LiveWriters {
     fn are_there(&self) -> bool;
 
-    fn is_live(&self, host: HostId) -> bool;
+    fn is_live(&self, writer: WriterId) -> bool;
 
-    /// Hears of an entry of a host that the journal holds; the host may be live or not.
-    fn saw(&mut self, seen: OfHost);
+    /// Hears of an entry of a writer that the journal holds; the writer may be live or not.
+    fn saw(&mut self, seen: OfWriter);
 
-    /// Brings the rest of the frame that begins with `torn` to the journal by `splice`, if one of the hosts has it.
+    /// Brings the rest of the frame that begins with `torn` to the journal by `splice`, if one of the writers has it.
     fn finish(&mut self, torn: &[u8], splice: &mut SpliceRest<'_>) -> io::Result<bool>;
 }
 
@@ -73,16 +73,16 @@ pub type SpliceRest<'s> = dyn FnMut(BorrowedFd<'_>, usize, u64) -> io::Result<us
 
 pub(super) struct NoHosts;
 
-impl LiveHosts for NoHosts {
+impl LiveWriters for NoHosts {
     fn are_there(&self) -> bool {
         false
     }
 
-    fn is_live(&self, _host: HostId) -> bool {
+    fn is_live(&self, _host: WriterId) -> bool {
         false
     }
 
-    fn saw(&mut self, _seen: OfHost) {}
+    fn saw(&mut self, _seen: OfWriter) {}
 
     fn finish(&mut self, _torn: &[u8], _splice: &mut SpliceRest<'_>) -> io::Result<bool> {
         Ok(false)
@@ -90,10 +90,10 @@ impl LiveHosts for NoHosts {
 }
 
 impl Ledger {
-    /// Opens the ledger while `hosts` may still be writing: their calls stay open, and are handed out.
+    /// Opens the ledger while `writers` may still be writing: their calls stay open, and are handed out.
     pub fn open_for(
         opening: &Opening<'_>,
-        hosts: &mut impl LiveHosts,
+        writers: &mut impl LiveWriters,
     ) -> Result<(Self, HashMap<CallId, OpenCall>), OpenError> {
         let dir = opening.dir;
         let io_error = |source| OpenError::Io { path: dir.to_owned(), source };
@@ -102,10 +102,10 @@ impl Ledger {
         let of_journal = |source| OpenError::Io { path: dir.join(journal::JOURNAL_FILE), source };
         let mut journal = Journal::open(dir).map_err(of_journal)?;
         let known = place.known(dir);
-        let mut found = opening.recover(&known, &place.key_path, &journal, hosts)?;
-        let live = found.structure.take_open(|call| hosts.is_live(call.host()));
-        if hosts.are_there() {
-            known.of_hosts(&found, |seen| hosts.saw(seen)).map_err(io_error)?;
+        let mut found = opening.recover(&known, &place.key_path, &journal, writers)?;
+        let live = found.structure.take_open(|writer| writers.is_live(writer));
+        if writers.are_there() {
+            known.of_writers(&found, |seen| writers.saw(seen)).map_err(io_error)?;
         }
         if state.is_none() && !names_a_key(&found) && opening.adopts.is_none() {
             // Before its key, so that a key without a state is one that has lost it.
@@ -172,7 +172,7 @@ impl Ledger {
             recovery,
             writer: Mutex::new(writer),
             publisher: Mutex::new(publisher),
-            calls: CallCounter::of(HostId::random()?),
+            calls: CallCounter::of(WriterId::random()?),
             is_begun: false,
             _lock: place.lock,
         })
@@ -269,13 +269,13 @@ impl Opening<'_> {
         known: &Known<'_>,
         key_path: &Path,
         journal: &Journal,
-        hosts: &mut impl LiveHosts,
+        writers: &mut impl LiveWriters,
     ) -> Result<Found, OpenError> {
         let io_error = |source| OpenError::Io { path: self.dir.to_owned(), source };
         let found = known.recover();
         if self.adopts.is_none() {
             let found = found?;
-            let is_whole = found.torn_bytes == 0 || !finish_torn(journal, &found, hosts).map_err(io_error)?;
+            let is_whole = found.torn_bytes == 0 || !finish_torn(journal, &found, writers).map_err(io_error)?;
             return if is_whole { Ok(found) } else { known.recover() };
         }
         match found {
@@ -371,11 +371,11 @@ fn names_a_key(found: &Found) -> bool {
     found.start.index > 0 || !found.structure.keys().is_empty()
 }
 
-/// Joins the unfinished frame at the journal's end with its rest, if a host's pipe has it.
-fn finish_torn(journal: &Journal, found: &Found, hosts: &mut impl LiveHosts) -> io::Result<bool> {
+/// Joins the unfinished frame at the journal's end with its rest, if a writer's pipe has it.
+fn finish_torn(journal: &Journal, found: &Found, writers: &mut impl LiveWriters) -> io::Result<bool> {
     let end = found.tail.journal_bytes + found.torn_bytes;
     let torn = journal.read_tail(found.tail.journal_bytes)?;
-    hosts.finish(&torn, &mut |pipe, bytes, at| journal.splice(pipe, bytes, end + at))
+    writers.finish(&torn, &mut |pipe, bytes, at| journal.splice(pipe, bytes, end + at))
 }
 
 /// The key of a ledger that holds `found`: the one in the key file, or a fresh one if the ledger has none yet.

@@ -34,9 +34,9 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct Queue {
-    // Hosts that wait until all that is in the journal is on disk.
+    // Writers that wait until all that is in the journal is on disk.
     syncs: Vec<(Arc<OwnedFd>, u64)>,
-    // Answers for which a host's socket had no room. Whoever drains its pipe tries again.
+    // Answers for which a writer's socket had no room. Whoever drains its pipe tries again.
     unsaid: Vec<(Arc<OwnedFd>, Answer)>,
     has_new: bool,
     is_ending: bool,
@@ -190,7 +190,7 @@ impl Shared {
     }
 }
 
-/// Answers that a socket has no room for; a host that never reads any may lose more than these.
+/// Answers that a socket has no room for; a writer that never reads any may lose more than these.
 const UNSAID_MAX: usize = 1 << 15;
 
 /// Whether what is on disk is unknown, rather than that a file could not be written this time.

@@ -22,7 +22,7 @@ pub(super) struct Peek {
     leaves: Vec<LeafHash>,
 }
 
-/// Frames at the start of a pipe that its host may write. Their bytes are in the [`Peek`] that saw them.
+/// Frames at the start of a pipe that its writer may write. Their bytes are in the [`Peek`] that saw them.
 #[derive(Debug, Default)]
 pub(super) struct Drained {
     /// All of them.
@@ -109,6 +109,6 @@ impl Peek {
     }
 }
 
-/// The most bytes that a notary takes out of one pipe before it turns to the next one: some 250 entries. So no host,
-/// however fast it writes, holds up another one or the front for longer than its share takes.
+/// The most bytes that a notary takes out of one pipe before it turns to the next one: some 250 entries. So no writer,
+/// however fast it writes, holds up another one or the supervisor for longer than its share takes.
 pub const PIPE_SHARE_BYTES: usize = 64 << 10;

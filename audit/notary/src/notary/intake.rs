@@ -1,59 +1,75 @@
-//! What the notary takes from a host: only whole frames with entries that this host may write, in an order that makes
-//! sense. The host's bytes are not trusted.
+//! What the notary takes from a writer: only whole frames with entries that this writer may write, in an order that makes
+//! sense. The writer's bytes are not trusted.
 //!
-//! It works in memory alone, and its memory is bounded whatever a host writes.
+//! It works in memory alone, and its memory is bounded whatever a writer writes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use tollgate_audit::codec::DecodeError;
 use tollgate_audit::confinement::BlockedCall;
 use tollgate_audit::entry::{Closer, Entry, Kind};
 use tollgate_audit::frame::{Head, head};
-use tollgate_audit::ids::{CallId, HostId, LeafHash, LeafIndex};
+use tollgate_audit::ids::{CallId, LeafHash, LeafIndex, WriterId};
 use tollgate_audit::structure::{OpenCall, Problem, Structure};
 
-/// What one host has written so far.
+use crate::writer::{LEASES_MAX, Lease, WriterKind};
+
+/// What one writer has written so far.
 #[derive(Debug)]
 pub struct Intake {
-    host: HostId,
+    writer: WriterId,
+    kind: WriterKind,
+    leased: Leased,
     calls: Structure,
-    counts: CountWindow,
     // The first that its filter stopped.
     blocked: Option<BlockedCall>,
 }
 
-/// What the journal holds of a host that an earlier notary served.
-#[derive(Debug, Default)]
+/// What the journal holds of a writer that an earlier notary served.
+#[derive(Debug)]
 pub(super) struct Past {
-    /// The numbers of its calls.
-    pub(super) counts: CountWindow,
+    /// The calls that it may name, and which of them it did.
+    pub(super) leased: Leased,
     /// Whether it said what confines it.
     pub(super) is_confined: bool,
     /// What its filter stopped.
     pub(super) blocked: Option<BlockedCall>,
 }
 
-/// A host wrote what it may not. It is either broken or broken into.
+impl Past {
+    /// Of a writer that may name these calls, and of which nothing was found yet.
+    pub(super) fn of(calls: &[Lease]) -> Self {
+        Self { leased: Leased::of(calls), is_confined: false, blocked: None }
+    }
+}
+
+/// A writer wrote what it may not. It is either broken or broken into.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum HostFault {
+pub enum WriterFault {
     /// The bytes are no frame.
     #[error("bytes that are no frame")]
     BadFrame,
     /// The frame holds no entry.
     #[error("a frame that holds no entry: {0}")]
     NotAnEntry(#[from] DecodeError),
-    /// An entry that only the notary writes.
-    #[error("an entry of kind {kind}, which is not a host's to write")]
+    /// An entry that writers of its kind do not write.
+    #[error("an entry of kind {kind}, which is not its to write")]
     NotItsKind {
         /// The kind.
         kind: Kind,
     },
-    /// An entry of another host, or of its call.
-    #[error("an entry of host {host}, which is another one")]
-    OtherHost {
-        /// The other host.
-        host: HostId,
+    /// An entry of another writer.
+    #[error("an entry of writer {writer}, which is another one")]
+    OtherWriter {
+        /// The other writer.
+        writer: WriterId,
+    },
+    /// An entry of a call that its supervisor has not given to it.
+    #[error("an entry of call {call}, which was not given to it")]
+    OtherCall {
+        /// The call.
+        call: CallId,
     },
     /// A call number that came before, or is too far behind.
     #[error("call {call} a second time")]
@@ -64,7 +80,7 @@ pub enum HostFault {
     /// Entries that make no sense.
     #[error("entries that make no sense: {0}")]
     Senseless(#[from] Problem),
-    /// More calls open at once than a host can have.
+    /// More calls open at once than a writer can have.
     #[error("more than {OPEN_CALLS_MAX} calls at once")]
     TooManyCalls,
     /// More intents open in one call than a call can have.
@@ -87,29 +103,34 @@ pub struct Taken<'b> {
 }
 
 impl Intake {
-    /// For the host with this id, which has not written anything.
+    /// For a writer that has not written anything: its id, its kind, and the calls that it may name.
     #[must_use]
-    pub fn new(host: HostId) -> Self {
-        Self { host, calls: Structure::of_host(), counts: CountWindow::default(), blocked: None }
+    pub fn new(writer: WriterId, kind: WriterKind, calls: &[Lease]) -> Self {
+        Self { writer, kind, leased: Leased::of(calls), calls: Structure::of_writer(), blocked: None }
     }
 
-    /// For a host that has written something before this notary came: these of its calls are open.
-    pub(super) fn resumed(host: HostId, open: HashMap<CallId, OpenCall>, past: Past) -> Self {
-        let Past { counts, is_confined, blocked } = past;
-        let mut intake = Self { counts, blocked, ..Self::new(host) };
-        if is_confined || intake.counts.highest.is_some() {
-            intake.calls.has_begun(host, is_confined);
+    /// For a writer that has written something before this notary came: these of its calls are open.
+    pub(super) fn resumed(writer: WriterId, kind: WriterKind, open: HashMap<CallId, OpenCall>, past: Past) -> Self {
+        let Past { leased, is_confined, blocked } = past;
+        let mut intake = Self { leased, blocked, ..Self::new(writer, kind, &[]) };
+        if is_confined || intake.leased.is_begun() {
+            intake.calls.has_begun(writer, is_confined);
         }
         intake.calls.adopt(open);
         intake
+    }
+
+    /// It may name these calls too.
+    pub(super) fn lease(&mut self, calls: Lease) {
+        self.leased.add(calls);
     }
 
     /// Takes the whole frames that `bytes` begins with; `taken` gets each entry. Returns how many bytes they have.
     ///
     /// # Errors
     ///
-    /// [`HostFault`] of the frame after those that `taken` got.
-    pub fn take<'b>(&mut self, bytes: &'b [u8], mut taken: impl FnMut(Taken<'b>)) -> (usize, Option<HostFault>) {
+    /// [`WriterFault`] of the frame after those that `taken` got.
+    pub fn take<'b>(&mut self, bytes: &'b [u8], mut taken: impl FnMut(Taken<'b>)) -> (usize, Option<WriterFault>) {
         let mut used = 0;
         loop {
             match head(bytes.get(used..).unwrap_or_default()) {
@@ -121,18 +142,18 @@ impl Intake {
                     Err(fault) => return (used, Some(fault)),
                 },
                 Head::Incomplete => return (used, None),
-                Head::Bad => return (used, Some(HostFault::BadFrame)),
+                Head::Bad => return (used, Some(WriterFault::BadFrame)),
             }
         }
     }
 
-    /// The system call that the host's filter stopped, the first if there were several.
+    /// The system call that the writer's filter stopped, the first if there were several.
     #[must_use]
     pub fn blocked(&self) -> Option<&BlockedCall> {
         self.blocked.as_ref()
     }
 
-    /// Whether the host has begun this call and not ended it.
+    /// Whether the writer has begun this call and not ended it.
     pub(crate) fn is_open(&self, call: CallId) -> bool {
         self.calls.is_open(call)
     }
@@ -143,12 +164,16 @@ impl Intake {
         calls.into_iter().map(|call| self.calls.closer(call, reason.to_owned())).collect()
     }
 
-    fn accept(&mut self, bytes: &[u8], leaf: LeafHash) -> Result<Option<CallId>, HostFault> {
+    fn accept(&mut self, bytes: &[u8], leaf: LeafHash) -> Result<Option<CallId>, WriterFault> {
         let entry = Entry::decode(bytes)?;
-        // A blocked call names a host and may name a call; both must be its own.
-        let named = [entry.host(), entry.call().map(CallId::host)];
-        if let Some(host) = named.into_iter().flatten().find(|host| *host != self.host) {
-            return Err(HostFault::OtherHost { host });
+        if !self.kind.may_write(entry.kind()) {
+            return Err(WriterFault::NotItsKind { kind: entry.kind() });
+        }
+        if let Some(writer) = entry.writer().filter(|writer| *writer != self.writer) {
+            return Err(WriterFault::OtherWriter { writer });
+        }
+        if let Some(call) = entry.call().filter(|call| !self.leased.holds(*call)) {
+            return Err(WriterFault::OtherCall { call });
         }
         let ends = self.admit(&entry)?;
         let mut problem = None;
@@ -165,50 +190,84 @@ impl Intake {
         Ok(ends)
     }
 
-    /// Whether this kind of entry may come now; the call that it ends.
-    fn admit(&mut self, entry: &Entry<'_>) -> Result<Option<CallId>, HostFault> {
+    /// Whether there is room for this entry now; the call that it ends.
+    fn admit(&mut self, entry: &Entry<'_>) -> Result<Option<CallId>, WriterFault> {
         match entry {
-            Entry::Policy(_)
-            | Entry::Outcome(_)
-            | Entry::Violation(_)
-            | Entry::Enforcement(_)
-            | Entry::BlockedCall(_) => Ok(None),
             Entry::Call(start) => {
                 if self.calls.open_count() >= OPEN_CALLS_MAX {
-                    return Err(HostFault::TooManyCalls);
+                    return Err(WriterFault::TooManyCalls);
                 }
                 let call = start.call;
-                if self.counts.take(call.count()) { Ok(None) } else { Err(HostFault::Repeated { call }) }
+                if self.leased.take(call) { Ok(None) } else { Err(WriterFault::Repeated { call }) }
             }
             Entry::Intent(intent) => {
                 let call = intent.call;
                 let has_room = self.calls.open_intents(call) < OPEN_INTENTS_MAX;
-                if has_room { Ok(None) } else { Err(HostFault::TooManyIntents { call }) }
+                if has_room { Ok(None) } else { Err(WriterFault::TooManyIntents { call }) }
             }
             Entry::CallEnd(end) => Ok(Some(end.call)),
-            Entry::LedgerOpened(_)
+            Entry::Policy(_)
+            | Entry::Outcome(_)
+            | Entry::Violation(_)
+            | Entry::Enforcement(_)
+            | Entry::BlockedCall(_)
+            | Entry::LedgerOpened(_)
             | Entry::Closer(_)
             | Entry::Erasure(_)
             | Entry::KernelRecord(_)
             | Entry::Takeover(_)
-            | Entry::Adoption(_) => Err(HostFault::NotItsKind { kind: entry.kind() }),
+            | Entry::Adoption(_) => Ok(None),
         }
     }
 }
 
+/// The calls that a writer may name, the latest [`LEASES_MAX`] leases of them, and which of them it has begun.
+#[derive(Debug)]
+pub(super) struct Leased(VecDeque<(Lease, CountWindow)>);
+
+impl Leased {
+    pub(super) fn of(calls: &[Lease]) -> Self {
+        let mut leased = Self(VecDeque::new());
+        calls.iter().for_each(|calls| leased.add(*calls));
+        leased
+    }
+
+    fn add(&mut self, calls: Lease) {
+        if self.0.len() == LEASES_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back((calls, CountWindow::default()));
+    }
+
+    fn holds(&self, call: CallId) -> bool {
+        self.0.iter().any(|(lease, _)| lease.holds(call))
+    }
+
+    /// Whether `call` is one of these and new; it is begun from now on.
+    pub(super) fn take(&mut self, call: CallId) -> bool {
+        // Usually of the latest.
+        let lease = self.0.iter_mut().rev().find(|(lease, _)| lease.holds(call));
+        lease.is_some_and(|(_, counts)| counts.take(call.count()))
+    }
+
+    fn is_begun(&self) -> bool {
+        self.0.iter().any(|(_, counts)| counts.highest.is_some())
+    }
+}
+
 /// Which numbers have been used: the highest, and those a little below it (as against replays in RFC 4303 §3.4.3). The
-/// threads of a host get their numbers before they write, so that calls may come a little out of order.
+/// threads of a writer get their numbers before they write, so that calls may come a little out of order.
 #[derive(Debug, Default)]
-pub(super) struct CountWindow {
+struct CountWindow {
     highest: Option<u32>,
     // One bit for each number from `highest` downwards, by the number modulo the window.
     used: Vec<u64>,
 }
 
 impl CountWindow {
-    /// Whether `count` is new; it is used from now on. Numbers must not go round: a host that leaps ahead would get an
+    /// Whether `count` is new; it is used from now on. Numbers must not go round: a writer that leaps ahead would get an
     /// ended call's number again. 2³² calls are more than a terabyte of ledger.
-    pub(super) fn take(&mut self, count: u32) -> bool {
+    fn take(&mut self, count: u32) -> bool {
         let Some(highest) = self.highest else {
             self.used = vec![0; WINDOW.div_ceil(64) as usize];
             self.highest = Some(count);
@@ -244,13 +303,13 @@ fn place(count: u32) -> (usize, u64) {
 /// As many as there may be calls at once.
 const WINDOW: u32 = 1 << 14;
 
-/// Sixteen times the most calls of a tool at the same time: a host has one thread for each.
+/// Sixteen times the most calls of a tool at the same time: a writer has one thread for each.
 const OPEN_CALLS_MAX: usize = 1 << 14;
 
 /// Above what the cap on handles allows (8,192), by what outcomes may wait.
 const OPEN_INTENTS_MAX: usize = 1 << 14;
 
-/// A host's entries stand behind `ledger-opened`.
+/// A writer's entries stand behind `ledger-opened`.
 const NOT_THE_FIRST: LeafIndex = LeafIndex(1);
 
 #[cfg(test)]

@@ -1,15 +1,15 @@
-//! The notary: takes what hosts write into their pipes, extends the ledger by it, and says how it is kept. Its own
+//! The notary: takes what writers write into their pipes, extends the ledger by it, and says how it is kept. Its own
 //! process, since it holds the key and the ledger's folder.
 //!
-//! One thread drains, another one syncs and signs, so that a slow disk does not keep hosts waiting. It must never take
-//! bytes out of a pipe before it knows that they are whole entries that their host may write, nor lose any that it took.
+//! One thread drains, another one syncs and signs, so that a slow disk does not keep writers waiting. It must never take
+//! bytes out of a pipe before it knows that they are whole entries that their writer may write, nor lose any that it took.
 
 mod checkpointer;
 mod drain;
-mod hosts;
 mod intake;
 mod observer;
 pub(crate) mod protocol;
+mod writers;
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -34,18 +34,19 @@ use tollgate_system::os_error;
 use self::checkpointer::Checkpointer;
 pub use self::drain::PIPE_SHARE_BYTES;
 use self::drain::{Drained, Peek};
-use self::hosts::{Host, Pipes, Told};
-pub use self::intake::{HostFault, Intake, Taken};
+use self::intake::Past;
+pub use self::intake::{Intake, Taken, WriterFault};
 use self::observer::Observer;
-pub use self::protocol::{FromNotary, HostEnding, LedgerFault, ToNotary};
+pub use self::protocol::{FromNotary, LedgerFault, ToNotary, WriterEnding};
+use self::writers::{Pipes, Told, ToldWriter, Writer};
 
 /// A notary with its ledger open, about to serve.
 #[derive(Debug)]
 pub struct Notary {
     ledger: Arc<Ledger>,
-    front: Channel,
-    hosts: Vec<Host>,
-    // What was taken from the pipe of this host has not all reached the journal.
+    supervisor: Channel,
+    writers: Vec<Writer>,
+    // What was taken from the pipe of this writer has not all reached the journal.
     unfinished: Option<(usize, Drained)>,
     peek: Peek,
     observer: Option<Observer>,
@@ -53,7 +54,9 @@ pub struct Notary {
     ended_calls: VecDeque<(CallId, Option<LeafIndex>)>,
     // Why nothing can be written at the moment.
     stalled: Option<String>,
-    front_is_gone: bool,
+    supervisor_is_gone: bool,
+    // How often all was heard that the supervisor had said.
+    heard: u64,
 }
 
 /// A notary whose last thread has started: from here on it can be sealed.
@@ -80,15 +83,15 @@ pub struct NotaryOf<'o> {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotaryError {
-    /// The ledger does not open. The front has been told.
+    /// The ledger does not open. The supervisor has been told.
     #[error("the ledger cannot be opened")]
     Open {
         /// The cause.
         source: OpenError,
     },
-    /// What the front says makes no sense.
-    #[error("the front cannot be understood: {reason}")]
-    Front {
+    /// What the supervisor says makes no sense.
+    #[error("the supervisor cannot be understood: {reason}")]
+    Supervisor {
         /// What is wrong.
         reason: String,
     },
@@ -99,7 +102,7 @@ pub enum NotaryError {
         #[from]
         source: io::Error,
     },
-    /// What is on disk is unknown from here on. The front has been told.
+    /// What is on disk is unknown from here on. The supervisor has been told.
     #[error("the ledger is stopped: {reason}")]
     Stopped {
         /// Why.
@@ -108,26 +111,31 @@ pub enum NotaryError {
 }
 
 impl Notary {
-    /// Hears from the front, on the socket `front`, which hosts there are, and opens the ledger. What the pipes of those
-    /// hosts hold goes on where an earlier notary was interrupted.
+    /// Hears from the supervisor, on the socket `supervisor`, which writers there are, and opens the ledger. What the pipes of those
+    /// writers hold goes on where an earlier notary was interrupted.
     ///
     /// # Errors
     ///
     /// [`NotaryError`].
-    pub fn open(of: NotaryOf<'_>, front: OwnedFd) -> Result<Self, NotaryError> {
-        let front = Channel::new(front);
+    pub fn open(of: NotaryOf<'_>, supervisor: OwnedFd) -> Result<Self, NotaryError> {
+        let supervisor = Channel::new(supervisor);
         let mut peek = Peek::new()?;
         let mut told: Vec<Told> = Vec::new();
         loop {
-            match front.receive::<ToNotary>().map_err(from_front)? {
-                Some((ToNotary::Host { host, process }, fds)) => {
-                    told.push(Told::new(host, process, fds).map_err(no_sense)?);
+            match supervisor.receive::<ToNotary>().map_err(from_supervisor)? {
+                Some((ToNotary::Writer { writer, kind, calls, process }, fds)) => {
+                    let one = ToldWriter { writer, kind, calls, process };
+                    told.push(Told::new(one, fds).map_err(no_sense)?);
                 }
-                Some((ToNotary::Ended { host, how }, _)) => {
-                    let ended = told.iter_mut().filter(|told| told.end.host == host);
+                Some((ToNotary::Lease { writer, calls }, _)) => {
+                    let to = told.iter_mut().filter(|told| told.end.writer == writer);
+                    to.for_each(|told| told.calls.push(calls));
+                }
+                Some((ToNotary::Ended { writer, how }, _)) => {
+                    let ended = told.iter_mut().filter(|told| told.end.writer == writer);
                     ended.for_each(|told| told.how = Some(how.clone()));
                 }
-                // A front that is gone meanwhile too: what was acknowledged is in the pipes of its hosts.
+                // A supervisor that is gone meanwhile too: what was acknowledged is in the pipes of its writers.
                 Some((ToNotary::Start, _)) | None => break,
                 Some((ToNotary::Checkpoint | ToNotary::Locate { .. }, _)) => {
                     return Err(no_sense("a question before the start"));
@@ -136,29 +144,30 @@ impl Notary {
         }
         let NotaryOf { folder, origin, software, now_ns } = of;
         let opening = Opening { dir: folder, key_path: None, origin, software, now_ns, adopts: None };
-        let mut pipes = Pipes { hosts: &told, peek: &mut peek, pasts: HashMap::new() };
+        let mut pipes = Pipes { writers: &told, peek: &mut peek, pasts: HashMap::new() };
         let (ledger, mut open) = open_patiently(&opening, &mut pipes).map_err(|source| {
             let (fault, os_error) = (fault_of(&source), os_error(&source));
-            front.send(&FromNotary::Unusable { fault, message: with_causes(&source), os_error }).ok();
+            supervisor.send(&FromNotary::Unusable { fault, message: with_causes(&source), os_error }).ok();
             NotaryError::Open { source }
         })?;
         let mut pasts = pipes.pasts;
-        let hosts = told.into_iter().map(|told| {
-            let host = told.end.host;
-            let calls = open.extract_if(|call, _state| call.host() == host).collect();
-            let past = pasts.remove(&host).unwrap_or_default();
-            Host::new(Intake::resumed(host, calls, past), told)
+        let writers = told.into_iter().map(|told| {
+            let writer = told.end.writer;
+            let calls = open.extract_if(|_call, state| state.writer() == writer).collect();
+            let past = pasts.remove(&writer).unwrap_or_else(|| Past::of(&told.calls));
+            Writer::new(Intake::resumed(writer, told.kind, calls, past), told)
         });
         Ok(Self {
             ledger: Arc::new(ledger),
-            front,
-            hosts: hosts.collect(),
+            supervisor,
+            writers: writers.collect(),
             unfinished: None,
             peek,
             observer: Observer::open(),
             ended_calls: VecDeque::new(),
             stalled: None,
-            front_is_gone: false,
+            supervisor_is_gone: false,
+            heard: 0,
         })
     }
 
@@ -196,45 +205,45 @@ impl Notary {
             if let Some(reason) = checkpointer.failed() {
                 return Err(self.stop(reason));
             }
-            self.answer_hosts(checkpointer);
+            self.answer_writers(checkpointer);
             self.condemn()?;
             self.hear_kernel();
             self.remove_ended(checkpointer)?;
-            if self.front_is_gone && self.hosts.is_empty() {
+            if self.supervisor_is_gone && self.writers.is_empty() {
                 return Ok(());
             }
             self.await_something(checkpointer, round, Instant::now() < busy_until)?;
-            self.hear_front(checkpointer)?;
-            self.hear_hosts();
+            self.hear_supervisor(checkpointer)?;
+            self.hear_writers();
         }
     }
 
-    /// Takes what the pipes hold now. What is written meanwhile is not waited for: a host that never stops writing would
+    /// Takes what the pipes hold now. What is written meanwhile is not waited for: a writer that never stops writing would
     /// keep everybody else from an answer.
     fn drain_what_is_there(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
-        self.hosts.iter_mut().try_for_each(Host::note_due)?;
-        while self.drain_round(checkpointer, Host::is_due)?.bytes > 0 && self.stalled.is_none() {}
+        self.writers.iter_mut().try_for_each(Writer::note_due)?;
+        while self.drain_round(checkpointer, Writer::is_due)?.bytes > 0 && self.stalled.is_none() {}
         Ok(())
     }
 
-    /// Takes what the pipes of these hosts hold, from each in turn its share ([`PIPE_SHARE_BYTES`]) at most.
-    fn drain_round(&mut self, checkpointer: &Checkpointer, of: impl Fn(&Host) -> bool) -> Result<Round, NotaryError> {
+    /// Takes what the pipes of these writers hold, from each in turn its share ([`PIPE_SHARE_BYTES`]) at most.
+    fn drain_round(&mut self, checkpointer: &Checkpointer, of: impl Fn(&Writer) -> bool) -> Result<Round, NotaryError> {
         let mut round = Round::default();
         if let Some((place, drained)) = self.unfinished.take() {
             round.add(self.finish(place, drained, checkpointer)?);
         }
-        for place in 0..self.hosts.len() {
+        for place in 0..self.writers.len() {
             if self.unfinished.is_some() {
                 break;
             }
-            let Some(host) = self.hosts.get_mut(place).filter(|host| of(host)) else { continue };
-            let Some(drained) = host.drain(&mut self.peek)? else { continue };
+            let Some(writer) = self.writers.get_mut(place).filter(|writer| of(writer)) else { continue };
+            let Some(drained) = writer.drain(&mut self.peek, self.heard)? else { continue };
             round.add(self.finish(place, drained, checkpointer)?);
         }
         Ok(round)
     }
 
-    /// Brings what was taken from the pipe of the host in `place` to the journal. A full disk leaves it
+    /// Brings what was taken from the pipe of the writer in `place` to the journal. A full disk leaves it
     /// unfinished. How many bytes are there now.
     fn finish(
         &mut self,
@@ -242,14 +251,14 @@ impl Notary {
         mut drained: Drained,
         checkpointer: &Checkpointer,
     ) -> Result<usize, NotaryError> {
-        let Some(host) = self.hosts.get_mut(place) else { return Ok(0) };
+        let Some(writer) = self.writers.get_mut(place) else { return Ok(0) };
         while drained.left > 0 {
-            match self.ledger.splice(host.pipe.as_fd(), drained.left) {
+            match self.ledger.splice(writer.pipe.as_fd(), drained.left) {
                 Ok(0) => return Err(self.stop("the pipe gave less than it showed".to_owned())),
                 Ok(moved) => drained.left -= moved,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if is_no_room(&error) => {
-                    host.half_drained = (drained.bytes - drained.left) as u64;
+                    writer.half_drained = (drained.bytes - drained.left) as u64;
                     self.unfinished = Some((place, drained));
                     self.stall(error.to_string())?;
                     return Ok(0);
@@ -257,8 +266,8 @@ impl Notary {
                 Err(error) => return Err(self.stop(format!("the journal cannot be written: {error}"))),
             }
         }
-        host.drained += drained.bytes as u64;
-        host.half_drained = 0;
+        writer.drained += drained.bytes as u64;
+        writer.half_drained = 0;
         let first = self.ledger.size().0;
         for (offset, call) in &drained.ends {
             self.note_end(*call, Some(LeafIndex(first + offset)));
@@ -276,13 +285,13 @@ impl Notary {
         self.ended_calls.push_back((call, end));
     }
 
-    fn answer_hosts(&mut self, checkpointer: &Checkpointer) {
-        for host in &mut self.hosts {
-            host.answer(checkpointer);
+    fn answer_writers(&mut self, checkpointer: &Checkpointer) {
+        for writer in &mut self.writers {
+            writer.answer(checkpointer);
         }
     }
 
-    /// Closes the calls of hosts that have ended or are condemned, once their pipes are drained.
+    /// Closes the calls of writers that have ended or are condemned, once their pipes are drained.
     fn remove_ended(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
         if !self.append_kernel_records(checkpointer)? {
             return Ok(());
@@ -290,27 +299,27 @@ impl Notary {
         let (now, has_observer) = (Instant::now(), self.observer.is_some());
         while self.unfinished.is_none()
             && let Some(place) =
-                self.hosts.iter().position(|host| host.can_be_closed(self.front_is_gone, has_observer, now))
+                self.writers.iter().position(|writer| writer.can_be_closed(self.supervisor_is_gone, has_observer, now))
         {
-            let Some(host) = self.hosts.get(place) else { break };
-            let closers = host.intake.closers(&host.closing_reason());
+            let Some(writer) = self.writers.get(place) else { break };
+            let closers = writer.intake.closers(&writer.closing_reason());
             let closed: Vec<_> = closers.iter().map(|closer| closer.call).collect();
             let closers: Vec<_> = closers.into_iter().map(Entry::Closer).map(|closer| closer.encode()).collect();
             if !self.append(&closers, checkpointer)? {
                 return Ok(());
             }
             closed.into_iter().for_each(|call| self.note_end(call, None));
-            let host = self.hosts.swap_remove(place);
-            self.tell(&FromNotary::Over { host: host.id, ending: host.ending() })?;
+            let writer = self.writers.swap_remove(place);
+            self.tell(&FromNotary::Over { writer: writer.id, ending: writer.ending() })?;
             self.flow()?;
         }
         Ok(())
     }
 
-    /// What the kernel said of hosts; `false` if it has to wait.
+    /// What the kernel said of writers; `false` if it has to wait.
     fn append_kernel_records(&mut self, checkpointer: &Checkpointer) -> Result<bool, NotaryError> {
-        for place in 0..self.hosts.len() {
-            let said = self.hosts.get(place).map(Host::kernel_said).unwrap_or_default();
+        for place in 0..self.writers.len() {
+            let said = self.writers.get(place).map(Writer::kernel_said).unwrap_or_default();
             if said.is_empty() {
                 continue;
             }
@@ -318,8 +327,8 @@ impl Notary {
             if self.unfinished.is_some() || !self.append(&records, checkpointer)? {
                 return Ok(false);
             }
-            if let Some(host) = self.hosts.get_mut(place) {
-                host.kernel_is_heard();
+            if let Some(writer) = self.writers.get_mut(place) {
+                writer.kernel_is_heard();
             }
         }
         Ok(true)
@@ -343,13 +352,13 @@ impl Notary {
         }
     }
 
-    /// Says at once which hosts must be ended.
+    /// Says at once which writers must be ended.
     fn condemn(&mut self) -> Result<(), NotaryError> {
-        for place in 0..self.hosts.len() {
-            let Some(host) = self.hosts.get_mut(place) else { break };
-            let id = host.id;
-            if let Some(fault) = host.news() {
-                self.tell(&FromNotary::Condemned { host: id, fault })?;
+        for place in 0..self.writers.len() {
+            let Some(writer) = self.writers.get_mut(place) else { break };
+            let id = writer.id;
+            if let Some(fault) = writer.news() {
+                self.tell(&FromNotary::Condemned { writer: id, fault })?;
             }
         }
         Ok(())
@@ -358,8 +367,8 @@ impl Notary {
     /// Sleeps until there is something to do. While entries come, pipes are looked at by the clock: waking a reader
     /// costs the writer more than writing. After a round that left something in a pipe it does not sleep.
     fn await_something(&self, checkpointer: &Checkpointer, round: Round, busy: bool) -> Result<(), NotaryError> {
-        let is_owing = checkpointer.say_rest() || self.hosts.iter().any(Host::is_owed);
-        let is_ending = self.hosts.iter().any(Host::is_ending);
+        let is_owing = checkpointer.say_rest() || self.writers.iter().any(Writer::is_owed);
+        let is_ending = self.writers.iter().any(Writer::is_ending);
         let is_waiting = self.stalled.is_some() || self.heeded().is_some_and(Observer::is_tired);
         let timeout = if round.has_backlog && self.stalled.is_none() {
             Some(Duration::ZERO)
@@ -372,10 +381,10 @@ impl Notary {
         };
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let is_listening = !busy && self.stalled.is_none();
-        let mut fds: Vec<_> = self.hosts.iter().flat_map(|host| host.wakes(is_listening)).map(poll_in).collect();
+        let mut fds: Vec<_> = self.writers.iter().flat_map(|writer| writer.wakes(is_listening)).map(poll_in).collect();
         fds.push(poll_in(checkpointer.wakes()));
-        if !self.front_is_gone {
-            fds.push(poll_in(self.front.as_fd()));
+        if !self.supervisor_is_gone {
+            fds.push(poll_in(self.supervisor.as_fd()));
         }
         fds.extend(self.heeded().and_then(Observer::wakes).map(poll_in));
         match poll(&mut fds, timeout.as_ref()) {
@@ -384,17 +393,21 @@ impl Notary {
         }
     }
 
-    fn hear_front(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
-        while !self.front_is_gone && self.front.has_something()? {
-            match self.front.receive::<ToNotary>() {
-                Ok(Some((ToNotary::Host { host, process }, fds))) => {
-                    let told = Told::new(host, process, fds).map_err(no_sense)?;
+    fn hear_supervisor(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
+        while !self.supervisor_is_gone && self.supervisor.has_something()? {
+            match self.supervisor.receive::<ToNotary>() {
+                Ok(Some((ToNotary::Writer { writer, kind, calls, process }, fds))) => {
+                    let told = Told::new(ToldWriter { writer, kind, calls, process }, fds).map_err(no_sense)?;
                     self.forget_kernel();
-                    self.hosts.push(Host::new(Intake::new(host), told));
+                    self.writers.push(told.fresh());
                 }
-                Ok(Some((ToNotary::Ended { host, how }, _))) => {
+                Ok(Some((ToNotary::Lease { writer, calls }, _))) => {
+                    let to = self.writers.iter_mut().find(|to| to.id == writer);
+                    to.into_iter().for_each(|to| to.intake.lease(calls));
+                }
+                Ok(Some((ToNotary::Ended { writer, how }, _))) => {
                     // One that is over already needs no reason any more.
-                    let ended = self.hosts.iter_mut().find(|ended| ended.id == host);
+                    let ended = self.writers.iter_mut().find(|ended| ended.id == writer);
                     ended.into_iter().for_each(|ended| ended.process_ended(how.clone()));
                 }
                 Ok(Some((ToNotary::Checkpoint, _))) => {
@@ -405,24 +418,25 @@ impl Notary {
                 Ok(Some((ToNotary::Locate { call }, _))) => {
                     self.drain_what_is_there(checkpointer)?;
                     let found = self.ended_calls.iter().rev().find(|(ended, _)| *ended == call);
-                    let is_on_record = found.is_some() || self.hosts.iter().any(|host| host.intake.is_open(call));
+                    let is_on_record = found.is_some() || self.writers.iter().any(|writer| writer.intake.is_open(call));
                     self.tell(&FromNotary::Located { index: found.and_then(|(_, index)| *index), is_on_record })?;
                 }
                 Ok(Some((ToNotary::Start, _))) => {}
-                Ok(None) => self.front_is_gone = true,
+                Ok(None) => self.supervisor_is_gone = true,
                 Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    self.front_is_gone = true;
+                    self.supervisor_is_gone = true;
                 }
-                Err(error) => return Err(from_front(error)),
+                Err(error) => return Err(from_supervisor(error)),
             }
         }
+        self.heard += 1;
         Ok(())
     }
 
     /// A checkpoint of all that was in the pipes when it was asked for; never one of less.
     fn checkpoint(&self) -> Result<TreeSize, String> {
         if let Some(reason) = &self.stalled
-            && self.hosts.iter().any(Host::is_due)
+            && self.writers.iter().any(Writer::is_due)
         {
             return Err(format!("entries wait in their pipes, since the journal takes nothing: {reason}"));
         }
@@ -431,22 +445,22 @@ impl Notary {
 
     /// The observer, while there is somebody whom it can speak of.
     fn heeded(&self) -> Option<&Observer> {
-        self.observer.as_ref().filter(|_| self.hosts.iter().any(|host| host.process.is_some()))
+        self.observer.as_ref().filter(|_| self.writers.iter().any(|writer| writer.process.is_some()))
     }
 
     fn hear_kernel(&mut self) {
-        let Self { observer, hosts, .. } = self;
-        let Some(observer) = observer.as_mut().filter(|_| hosts.iter().any(|host| host.process.is_some())) else {
+        let Self { observer, writers, .. } = self;
+        let Some(observer) = observer.as_mut().filter(|_| writers.iter().any(|writer| writer.process.is_some())) else {
             return;
         };
         observer.hear(|process, text| {
-            if let Some(host) = hosts.iter_mut().find(|host| host.process == Some(process)) {
-                host.kernel_says(process, text);
+            if let Some(writer) = writers.iter_mut().find(|writer| writer.process == Some(process)) {
+                writer.kernel_says(process, text);
             }
         });
     }
 
-    /// Records that came before a host is known are none of its: numbers of processes come again.
+    /// Records that came before a writer is known are none of its: numbers of processes come again.
     fn forget_kernel(&mut self) {
         self.hear_kernel();
         if self.heeded().is_none()
@@ -456,9 +470,9 @@ impl Notary {
         }
     }
 
-    fn hear_hosts(&mut self) {
-        for host in &mut self.hosts {
-            host.hear();
+    fn hear_writers(&mut self) {
+        for writer in &mut self.writers {
+            writer.hear();
         }
     }
 
@@ -483,11 +497,11 @@ impl Notary {
         NotaryError::Stopped { reason }
     }
 
-    /// A front that is gone needs to be told nothing. One that is there and does not hear would wait for ever.
+    /// A supervisor that is gone needs to be told nothing. One that is there and does not hear would wait for ever.
     fn tell(&self, say: &FromNotary) -> Result<(), NotaryError> {
-        match self.front.send(say) {
+        match self.supervisor.send(say) {
             Err(ChannelError::Io(error)) if !is_gone(&error) => Err(error.into()),
-            Err(error @ ChannelError::Malformed(_)) => Err(from_front(error)),
+            Err(error @ ChannelError::Malformed(_)) => Err(from_supervisor(error)),
             Ok(()) | Err(ChannelError::Io(_)) => Ok(()),
         }
     }
@@ -510,7 +524,7 @@ impl Round {
 }
 
 impl StartedNotary {
-    /// Serves until the front is gone and every host has closed its pipe.
+    /// Serves until the supervisor is gone and every writer has closed its pipe.
     ///
     /// # Errors
     ///
@@ -528,7 +542,7 @@ impl StartedNotary {
     }
 }
 
-/// A notary whose front was killed ends by itself within moments: the next one waits that long.
+/// A notary whose supervisor was killed ends by itself within moments: the next one waits that long.
 fn open_patiently(
     opening: &Opening<'_>,
     pipes: &mut Pipes<'_>,
@@ -582,13 +596,13 @@ fn is_gone(error: &io::Error) -> bool {
 }
 
 fn no_sense(reason: impl Into<String>) -> NotaryError {
-    NotaryError::Front { reason: reason.into() }
+    NotaryError::Supervisor { reason: reason.into() }
 }
 
-fn from_front(error: ChannelError) -> NotaryError {
+fn from_supervisor(error: ChannelError) -> NotaryError {
     match error {
         ChannelError::Io(source) => NotaryError::System { source },
-        ChannelError::Malformed(reason) => NotaryError::Front { reason },
+        ChannelError::Malformed(reason) => NotaryError::Supervisor { reason },
     }
 }
 
@@ -598,7 +612,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long after an entry the next ones are still looked for by the clock.
 const BUSY: Duration = Duration::from_millis(20);
 
-/// How often is looked whether a host has had its time to end.
+/// How often is looked whether a writer has had its time to end.
 const ENDING_EVERY: Duration = Duration::from_millis(10);
 
 /// How often a full disk is tried again, and the kernel is heard where it says much.

@@ -1,28 +1,41 @@
-//! What the front and the notary say to each other.
+//! What the supervisor and the notary say to each other.
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::confinement::BlockedCall;
-use tollgate_audit::ids::{CallId, HostId, LeafIndex, TreeSize};
+use tollgate_audit::ids::{CallId, LeafIndex, TreeSize, WriterId};
 
-/// The front says to the notary; one JSON object a packet, at most [`PACKET_BYTES_MAX`](crate::PACKET_BYTES_MAX).
+use crate::writer::{Lease, WriterKind};
+
+/// The supervisor says to the notary; one JSON object a packet, at most [`PACKET_BYTES_MAX`](crate::PACKET_BYTES_MAX).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToNotary {
-    /// Here is a host. With two descriptors: its pipe, its socket.
-    Host {
+    /// Here is a writer. With two descriptors: its pipe, its socket.
+    Writer {
         /// Its id.
-        host: HostId,
-        /// The process that it is alone in, if it is apart; `None` for one in the front's own process.
+        writer: WriterId,
+        /// What it is for: what it may write.
+        kind: WriterKind,
+        /// The calls that it may name.
+        calls: Vec<Lease>,
+        /// The process that it is alone in, if it is apart; `None` for one in the supervisor's own process.
         process: Option<u32>,
     },
-    /// The process of a host apart has ended.
+    /// A writer may name these calls too, and the latest of those that it was given before ([`LEASES_MAX`](crate::LEASES_MAX)).
+    Lease {
+        /// The writer.
+        writer: WriterId,
+        /// The calls.
+        calls: Lease,
+    },
+    /// The process of a writer apart has ended.
     Ended {
-        /// The host.
-        host: HostId,
+        /// The writer.
+        writer: WriterId,
         /// How, such as `killed by signal 9 (SIGKILL): over its deadline`.
         how: String,
     },
-    /// These are the hosts that there are: open the ledger.
+    /// These are the writers that there are: open the ledger.
     Start,
     /// Make a checkpoint of all that is there.
     Checkpoint,
@@ -33,11 +46,11 @@ pub enum ToNotary {
     },
 }
 
-/// The notary says to the front.
+/// The notary says to the supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FromNotary {
-    /// The ledger is open, and what the hosts' pipes held is in it.
+    /// The ledger is open, and what the writers' pipes held is in it.
     Ready {
         /// Number of entries.
         size: TreeSize,
@@ -62,20 +75,20 @@ pub enum FromNotary {
     },
     /// It goes on.
     Flowing,
-    /// A host must be ended, and be given nothing more to do: it wrote what it may not, or its filter stopped a system
+    /// A writer must be ended, and be given nothing more to do: it wrote what it may not, or its filter stopped a system
     /// call. Said as soon as it is seen; [`FromNotary::Over`] follows.
     Condemned {
-        /// The host.
-        host: HostId,
+        /// The writer.
+        writer: WriterId,
         /// What it did.
         fault: String,
     },
-    /// All that came of a host is in the ledger, and its calls are closed. Whoever starts notaries forgets it.
+    /// All that came of a writer is in the ledger, and its calls are closed. Whoever starts notaries forgets it.
     Over {
-        /// The host.
-        host: HostId,
+        /// The writer.
+        writer: WriterId,
         /// How it ended.
-        ending: HostEnding,
+        ending: WriterEnding,
     },
     /// What is on disk is unknown: nothing more may be recorded until somebody has looked.
     Stopped {
@@ -96,10 +109,10 @@ pub enum FromNotary {
     },
 }
 
-/// How a host ended, as the ledger tells it.
+/// How a writer ended, as the ledger tells it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum HostEnding {
+pub enum WriterEnding {
     /// It wrote nothing wrong.
     Closed,
     /// Its filter stopped this system call, the first if there were several.
@@ -135,12 +148,13 @@ mod tests {
     use tollgate_ipc::PACKET_BYTES_MAX;
 
     use super::*;
+    use crate::LEASES_MAX;
 
     #[test]
     fn what_is_said_of_hosts_is_read_back() {
-        let host = HostId([7; 6]);
+        let writer = WriterId([7; 6]);
         let blocked = BlockedCall {
-            host,
+            writer,
             call: Some(CallId([1; 16])),
             thread: ThreadName::new("worker-1"),
             number: 257,
@@ -149,19 +163,22 @@ mod tests {
             instruction: u64::MAX,
         };
         let endings =
-            [HostEnding::Closed, HostEnding::Blocked(blocked), HostEnding::Condemned { fault: "why".to_owned() }];
+            [WriterEnding::Closed, WriterEnding::Blocked(blocked), WriterEnding::Condemned { fault: "why".to_owned() }];
         for ending in endings {
-            let say = FromNotary::Over { host, ending };
+            let say = FromNotary::Over { writer, ending };
             let json = serde_json::to_vec(&say).unwrap();
             assert!(json.len() <= PACKET_BYTES_MAX);
             assert_eq!(serde_json::from_slice::<FromNotary>(&json).unwrap(), say);
         }
+        let lease = Lease { issuer: writer, first: u32::MAX, calls: u32::MAX };
         for say in [
-            ToNotary::Host { host, process: Some(42) },
-            ToNotary::Host { host, process: None },
-            ToNotary::Ended { host, how: "exit code 159".to_owned() },
+            ToNotary::Writer { writer, kind: WriterKind::Worker, calls: vec![lease; LEASES_MAX], process: Some(42) },
+            ToNotary::Writer { writer, kind: WriterKind::Supervisor, calls: Vec::new(), process: None },
+            ToNotary::Lease { writer, calls: lease },
+            ToNotary::Ended { writer, how: "exit code 159".to_owned() },
         ] {
             let json = serde_json::to_vec(&say).unwrap();
+            assert!(json.len() <= PACKET_BYTES_MAX);
             assert_eq!(serde_json::from_slice::<ToNotary>(&json).unwrap(), say);
         }
     }

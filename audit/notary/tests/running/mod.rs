@@ -11,38 +11,40 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::{CallId, Durability, Kept, Kind, Record as _, TreeSize, read};
 use tollgate_ipc::Channel;
-use tollgate_notary::{CallStart, CallTrail, FromNotary, HostEnd, Notary, NotaryError, NotaryOf, Recorder, ToNotary};
+use tollgate_notary::{
+    CallStart, CallTrail, FromNotary, Lease, Notary, NotaryEnds, NotaryError, NotaryOf, Recorder, ToNotary, WriterKind,
+};
 
 use crate::support::{OK, OPEN_AT, ORIGIN, ending, report, start};
 
-/// A notary on a thread, and the front's end of it.
+/// A notary on a thread, and the supervisor's end of it.
 pub(crate) struct Running {
     pub(crate) folder: PathBuf,
-    pub(crate) front: Channel,
+    pub(crate) supervisor: Channel,
     pub(crate) thread: JoinHandle<Result<(), NotaryError>>,
 }
 
 impl Running {
-    /// Starts a notary for a host's end, which the caller keeps as a front does.
-    pub(crate) fn start(folder: &Path, hosts: &[&HostEnd]) -> Self {
-        Self::start_after(folder, |front| hosts.iter().for_each(|host| tell_host(front, host)))
+    /// Starts a notary for a writer's end, which the caller keeps as a supervisor does.
+    pub(crate) fn start(folder: &Path, writers: &[&NotaryEnds]) -> Self {
+        Self::start_after(folder, |supervisor| writers.iter().for_each(|writer| tell_host(supervisor, writer)))
     }
 
     /// Starts a notary that is first told this.
     pub(crate) fn start_after(folder: &Path, tell: impl FnOnce(&Channel)) -> Self {
-        let (front, theirs) = Channel::pair().unwrap();
-        tell(&front);
-        front.send(&ToNotary::Start).unwrap();
+        let (supervisor, theirs) = Channel::pair().unwrap();
+        tell(&supervisor);
+        supervisor.send(&ToNotary::Start).unwrap();
         let dir = folder.to_owned();
         let thread = std::thread::spawn(move || {
             let of = NotaryOf { folder: &dir, origin: Some(ORIGIN), software: "tollgate test", now_ns: 1 };
             Notary::open(of, theirs)?.serve()
         });
-        Self { folder: folder.to_owned(), front, thread }
+        Self { folder: folder.to_owned(), supervisor, thread }
     }
 
     pub(crate) fn hear(&self) -> FromNotary {
-        self.front.receive().unwrap().unwrap().0
+        self.supervisor.receive().unwrap().unwrap().0
     }
 
     pub(crate) fn ready(&self) {
@@ -51,11 +53,11 @@ impl Running {
     }
 
     pub(crate) fn ask(&self, say: &ToNotary) -> FromNotary {
-        self.front.send(say).unwrap();
+        self.supervisor.send(say).unwrap();
         self.hear()
     }
 
-    /// Has it go round a few times: an answer to the front comes once in a round. Whatever else it says meanwhile is a
+    /// Has it go round a few times: an answer to the supervisor comes once in a round. Whatever else it says meanwhile is a
     /// failure.
     pub(crate) fn says_nothing(&self) {
         for _round in 0..4 {
@@ -64,22 +66,23 @@ impl Running {
         }
     }
 
-    /// Waits until it has ended, which it does when its hosts and its front are gone.
+    /// Waits until it has ended, which it does when its writers and its supervisor are gone.
     pub(crate) fn ended(self) -> PathBuf {
-        drop(self.front);
+        drop(self.supervisor);
         self.thread.join().unwrap().unwrap();
         self.folder
     }
 }
 
-pub(crate) fn tell_host(front: &Channel, host: &HostEnd) {
-    tell_host_in(front, host, None);
+pub(crate) fn tell_host(supervisor: &Channel, writer: &NotaryEnds) {
+    tell_host_in(supervisor, writer, None);
 }
 
-/// A host in a process of its own.
-pub(crate) fn tell_host_in(front: &Channel, host: &HostEnd, process: Option<u32>) {
-    let say = ToNotary::Host { host: host.host, process };
-    front.send_with(&say, &[host.pipe.as_fd(), host.acks.as_fd()]).unwrap();
+/// A writer in a process of its own.
+pub(crate) fn tell_host_in(supervisor: &Channel, writer: &NotaryEnds, process: Option<u32>) {
+    let calls = vec![Lease::own(writer.writer)];
+    let say = ToNotary::Writer { writer: writer.writer, kind: WriterKind::Worker, calls, process };
+    supervisor.send_with(&say, &[writer.pipe.as_fd(), writer.acks.as_fd()]).unwrap();
 }
 
 pub(crate) fn begin(recorder: &Arc<Recorder>) -> CallTrail {

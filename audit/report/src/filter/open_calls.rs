@@ -10,7 +10,7 @@ use tollgate_audit::ids::{CallId, LeafIndex, Sequence};
 use tollgate_audit::text::Text;
 
 /// Most calls that are followed at a time. Beyond that the one that started first is forgotten: many thousands
-/// open at once are calls whose host died. With the texts of an entry each, at most 48 MiB.
+/// open at once are calls whose worker died. With the texts of an entry each, at most 48 MiB.
 pub const OPEN_CALLS_MAX: usize = 16_384;
 
 /// Most intents, over all calls, whose end is awaited at a time: eight calls at the largest cap on handles. Further

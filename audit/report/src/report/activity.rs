@@ -50,7 +50,7 @@ pub struct Results {
     pub internal: u64,
     /// Turned down before the guest ran.
     pub rejected: u64,
-    /// Not by themselves: their host died, and a closer stands for their end.
+    /// Not by themselves: their worker died, and a closer stands for their end.
     pub closed: u64,
     /// Not yet, or not seen to the end.
     pub open: u64,

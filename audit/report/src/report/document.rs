@@ -7,7 +7,7 @@ use super::charts::Chart;
 use super::ranking::{Ranked, Ranking};
 use super::shares::Share;
 use super::units::{bytes, count, counted, duration, percent, span, three_digits, time};
-use super::{ActivityReport, BlockedNote, CallNote, Group, HostLevels, Integrity};
+use super::{ActivityReport, BlockedNote, CallNote, Group, Integrity, WorkerLevels};
 
 /// Most groups that a page shows; the JSON has all.
 const GROUPS_SHOWN_MAX: usize = 50;
@@ -370,7 +370,7 @@ fn trails(report: &ActivityReport) -> Section<'_> {
         (
             &report.closed_calls,
             results.closed,
-            "Calls without an end of their own: their host died, a closer stands for it",
+            "Calls without an end of their own: their worker died, a closer stands for it",
         ),
         (&report.open_calls, results.open, "Calls still open where the ledger ends"),
     ];
@@ -399,9 +399,9 @@ fn calls_table(calls: &[CallNote], caption: &str) -> Table {
 
 fn kernel_layer(report: &ActivityReport) -> Section<'_> {
     let kernel = &report.kernel;
-    let HostLevels { full, partial, none, .. } = kernel.hosts;
+    let WorkerLevels { full, partial, none, .. } = kernel.workers;
     let mut text = vec![format!(
-        "Hosts that said what confines them: {} by the whole kernel layer, {} by a part of it, {} by nothing of it.",
+        "Workers that said what confines them: {} by the whole kernel layer, {} by a part of it, {} by nothing of it.",
         count(full),
         count(partial),
         count(none),
@@ -423,7 +423,7 @@ fn kernel_layer(report: &ActivityReport) -> Section<'_> {
             ("Entry", true),
         ];
         let rows = kernel.blocked.iter().map(blocked_row).collect();
-        let caption = "System calls that a filter stopped, and the host with them".to_owned();
+        let caption = "System calls that a filter stopped, and the worker with them".to_owned();
         parts.push(Part { table: Some(Table { caption, head, rows }), ..Part::default() });
     }
     if kernel.kernel_records > 0 {

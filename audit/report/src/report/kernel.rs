@@ -1,4 +1,4 @@
-//! What the ledger says of the kernel layer: how hosts were confined, and what their filters stopped.
+//! What the ledger says of the kernel layer: how workers were confined, and what their filters stopped.
 //!
 //! It must never grow with the ledger: of blocked calls the first are listed, all are counted.
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::CALLS_LISTED_MAX;
 use tollgate_audit::confinement::{BlockedCall, Level};
-use tollgate_audit::ids::{CallId, HostId, LeafIndex};
+use tollgate_audit::ids::{CallId, LeafIndex, WriterId};
 
 /// The kernel layer below the calls of a report.
 ///
@@ -14,9 +14,9 @@ use tollgate_audit::ids::{CallId, HostId, LeafIndex};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct KernelLayer {
-    /// Hosts by what confines them, as they found by trying.
-    pub hosts: HostLevels,
-    /// System calls that a host's filter stopped; each ended its host.
+    /// Workers by what confines them, as they found by trying.
+    pub workers: WorkerLevels,
+    /// System calls that a worker's filter stopped; each ended its worker.
     pub blocked_calls: u64,
     /// The first of them, at most [`CALLS_LISTED_MAX`].
     pub blocked: Vec<BlockedNote>,
@@ -24,10 +24,10 @@ pub struct KernelLayer {
     pub kernel_records: u64,
 }
 
-/// Numbers of hosts.
+/// Numbers of workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
-pub struct HostLevels {
+pub struct WorkerLevels {
     /// Confined by all that Tollgate asks of a kernel.
     pub full: u64,
     /// By some of it.
@@ -42,8 +42,8 @@ pub struct HostLevels {
 pub struct BlockedNote {
     /// Index of its entry.
     pub index: LeafIndex,
-    /// The host that made it.
-    pub host: HostId,
+    /// The worker that made it.
+    pub worker: WriterId,
     /// The call that its thread was running.
     pub call: Option<CallId>,
     /// The tool of that call.
@@ -63,13 +63,13 @@ impl KernelLayer {
         *self == Self::default()
     }
 
-    pub(super) fn host(&mut self, level: Level) {
-        let hosts = match level {
-            Level::None => &mut self.hosts.none,
-            Level::Partial => &mut self.hosts.partial,
-            Level::Full => &mut self.hosts.full,
+    pub(super) fn worker(&mut self, level: Level) {
+        let workers = match level {
+            Level::None => &mut self.workers.none,
+            Level::Partial => &mut self.workers.partial,
+            Level::Full => &mut self.workers.full,
         };
-        *hosts += 1;
+        *workers += 1;
     }
 
     pub(super) fn blocked(&mut self, index: LeafIndex, blocked: &BlockedCall, tool: Option<&str>) {
@@ -77,7 +77,7 @@ impl KernelLayer {
         if self.blocked.len() < CALLS_LISTED_MAX {
             self.blocked.push(BlockedNote {
                 index,
-                host: blocked.host,
+                worker: blocked.writer,
                 call: blocked.call,
                 tool: tool.map(str::to_owned),
                 thread: blocked.thread.to_string(),

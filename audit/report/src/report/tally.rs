@@ -92,7 +92,7 @@ impl<'f> Tally<'f> {
             }
             Entry::Enforcement(enforcement) => {
                 if self.counts_outside(index) {
-                    self.kernel.host(enforcement.level);
+                    self.kernel.worker(enforcement.level);
                 }
             }
             Entry::BlockedCall(blocked) => self.blocked_call(index, blocked),

@@ -68,6 +68,7 @@ impl Story {
         self.open.insert(call, (0, Vec::new()));
         self.push(Entry::Call(Call {
             call,
+            writer: call.issuer(),
             time_ns,
             tool: who.tool.to_owned().into(),
             agent: option(who.agent),
@@ -119,7 +120,7 @@ impl Story {
 
     pub(crate) fn closer(&mut self, call: CallId) {
         let (_, of) = self.open.remove(&call).unwrap();
-        self.push(Entry::Closer(Closer { call, of, left_out: 0, reason: "the host ended".into() }));
+        self.push(Entry::Closer(Closer { call, of, left_out: 0, reason: "the worker ended".into() }));
     }
 
     pub(crate) fn open_intent(&self, call: CallId) -> Option<Sequence> {
@@ -208,7 +209,7 @@ fn step(
         (7, _) => {
             let usage = Usage { fuel_used: dice[1].into(), fuel_cap: 200, ..Usage::default() };
             let details =
-                ["limits.fuel", "the cap `limits.fuel` was hit: 7 allowed", "limits.host-memory", "nothing known"];
+                ["limits.fuel", "the cap `limits.fuel` was hit: 7 allowed", "limits.worker-memory", "nothing known"];
             let detail = details[pick(2, 4)];
             story.end(call, at_us, CLASSES[pick(3, CLASSES.len())], detail, usage);
             return None;

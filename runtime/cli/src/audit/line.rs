@@ -115,8 +115,8 @@ fn adopted(adoption: &Adoption<'_>) -> String {
 fn kernel_layer(entry: &Entry<'_>) -> String {
     if let Entry::Enforcement(enforcement) = entry {
         format!(
-            "enforced   host {} {} ({} required), Landlock {}, {} threads; {}",
-            enforcement.host,
+            "enforced   worker {} {} ({} required), Landlock {}, {} threads; {}",
+            enforcement.writer,
             enforcement.level,
             enforcement.required,
             enforcement.landlock_abi,
@@ -125,9 +125,9 @@ fn kernel_layer(entry: &Entry<'_>) -> String {
         )
     } else if let Entry::BlockedCall(blocked) = entry {
         let call = blocked.call.map_or_else(|| "no call".to_owned(), short);
-        format!("blocked    {call} host {} {blocked}", blocked.host)
+        format!("blocked    {call} worker {} {blocked}", blocked.writer)
     } else if let Entry::KernelRecord(record) = entry {
-        format!("kernel     host {} {}", record.host, record.text.as_str())
+        format!("kernel     worker {} {}", record.writer, record.text.as_str())
     } else {
         String::new()
     }
@@ -166,17 +166,17 @@ fn facts(entry: &Entry<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use tollgate_audit::{
-        AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, HostId, KernelRecord, Level, ThreadName,
+        AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, KernelRecord, Level, ThreadName, WriterId,
     };
 
     use super::*;
 
     #[test]
     fn the_kernel_layer_is_told_in_lines() {
-        let host = HostId([7; 6]);
+        let writer = WriterId([7; 6]);
         let digest = Digest::of(b"");
         let enforcement = Enforcement {
-            host,
+            writer,
             time_ns: 1,
             level: Level::Full,
             required: Level::Partial,
@@ -193,7 +193,7 @@ mod tests {
             self_test: "12 of 12\nas expected".into(),
         };
         let blocked = BlockedCall {
-            host,
+            writer,
             call: Some(CallId([0xab; 16])),
             thread: ThreadName::new("executor-1"),
             number: 257,
@@ -201,18 +201,18 @@ mod tests {
             arguments: [0; 6],
             instruction: 0,
         };
-        let record = KernelRecord { host, process: 42, text: "audit(1.2:3): pid=42\u{1b}[2J".into() };
+        let record = KernelRecord { writer, process: 42, text: "audit(1.2:3): pid=42\u{1b}[2J".into() };
         let line = |entry: Entry<'_>| text_line(LeafIndex(5), &entry, None);
         assert_eq!(
             line(Entry::Enforcement(enforcement)),
-            "     5  enforced   host 070707070707 full (partial required), Landlock 7, 6 threads; 12 of 12\\nas expected\n"
+            "     5  enforced   worker 070707070707 full (partial required), Landlock 7, 6 threads; 12 of 12\\nas expected\n"
         );
         assert_eq!(
             line(Entry::BlockedCall(blocked)),
-            "     5  blocked    abab…abababababab host 070707070707 system call openat (257) on thread executor-1\n"
+            "     5  blocked    abab…abababababab worker 070707070707 system call openat (257) on thread executor-1\n"
         );
         let record = line(Entry::KernelRecord(record));
-        assert!(record.starts_with("     5  kernel     host 070707070707 audit(1.2:3): pid=42"), "{record}");
+        assert!(record.starts_with("     5  kernel     worker 070707070707 audit(1.2:3): pid=42"), "{record}");
         assert!(!record.contains('\u{1b}'), "{record:?}");
     }
 }

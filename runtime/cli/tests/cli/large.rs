@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Child;
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
-use tollgate_audit::{CallId, EncodedEntry, Entry, HostId, LeafHash, Salt, call_root, read};
+use tollgate_audit::{CallId, EncodedEntry, Entry, LeafHash, Salt, WriterId, call_root, read};
 use tollgate_ledger::{Ledger, SideStore};
 
 /// Repeats the last call of the ledger in `folder`, under new ids and a second after each other, until the ledger has
@@ -25,7 +25,7 @@ pub(crate) fn lengthen(folder: &Path, entries: u64) -> Vec<CallId> {
         for _call in 0..CALLS_AT_ONCE {
             let count = u32::try_from(calls.len()).unwrap();
             let time_ms = start_ms + 1000 * u64::from(count + 1);
-            let id = CallId::new(time_ms, HostId([7; 6]), count);
+            let id = CallId::new(time_ms, WriterId([7; 6]), count);
             group.extend(again(&call, id, time_ms * 1_000_000));
             kept.put_call(id, &Salt([7; 32]), Some(b"{\"folder\": \"/docs\"}")).unwrap();
             kept.put_result(id, b"{\"files\": 2}").unwrap();

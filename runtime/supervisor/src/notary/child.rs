@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use rustix::pipe::{PipeFlags, pipe_with};
-use tollgate_audit::HostId;
+use tollgate_audit::WriterId;
 use tollgate_engine::surroundings::{of_start, oom_kills, why_ended};
 use tollgate_ipc::{Channel, ChannelError};
-use tollgate_notary::{HostEnd, ToNotary};
+use tollgate_notary::ToNotary;
 use tollgate_system::of_call;
 
 use super::{Followed, NotaryCommand};
@@ -101,25 +101,26 @@ const SAID_BYTES_MAX: usize = 1024;
 
 /// Tells a fresh notary of all writers that there are.
 pub(super) fn say_start(channel: &Channel, writers: &[Followed]) -> Result<(), ChannelError> {
-    for Followed { end, process, .. } in writers {
-        say_writer(channel, end, *process)?;
+    for followed in writers {
+        say_writer(channel, followed)?;
     }
     channel.send(&ToNotary::Start)?;
     for followed in writers {
         if let Some(how) = &followed.how {
-            say_ended(channel, followed.end.host, how)?;
+            say_ended(channel, followed.end.writer, how)?;
         }
     }
     Ok(())
 }
 
 /// Tells a notary of a writer.
-pub(super) fn say_writer(channel: &Channel, end: &HostEnd, process: Option<u32>) -> Result<(), ChannelError> {
-    let say = ToNotary::Host { host: end.host, process };
+pub(super) fn say_writer(channel: &Channel, followed: &Followed) -> Result<(), ChannelError> {
+    let Followed { end, kind, calls, process, .. } = followed;
+    let say = ToNotary::Writer { writer: end.writer, kind: *kind, calls: calls.clone(), process: *process };
     channel.send_with(&say, &[end.pipe.as_fd(), end.acks.as_fd()])
 }
 
 /// Tells a notary how the process of a writer ended.
-pub(super) fn say_ended(channel: &Channel, host: HostId, how: &str) -> Result<(), ChannelError> {
-    channel.send(&ToNotary::Ended { host, how: how.to_owned() })
+pub(super) fn say_ended(channel: &Channel, writer: WriterId, how: &str) -> Result<(), ChannelError> {
+    channel.send(&ToNotary::Ended { writer, how: how.to_owned() })
 }

@@ -22,15 +22,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{CallId, HostId, LeafIndex, TreeSize};
+use tollgate_audit::{CallId, LeafIndex, TreeSize, WriterId};
 use tollgate_engine::surroundings::in_words;
 use tollgate_ipc::{Channel, ChannelError, Received};
-use tollgate_notary::{FromNotary, HostEnd, HostEnding, LedgerFault, Recorder, Status, ToNotary};
+use tollgate_notary::{
+    FromNotary, LEASES_MAX, Lease, LedgerFault, NotaryEnds, Recorder, Status, ToNotary, WriterEnding, WriterKind,
+};
 use tollgate_system::of_thread;
 
 use self::child::{Watched, say_ended, say_start, say_writer, spawn};
 pub use self::process::{NotaryRole, serve};
 use self::restart::{Next, Restarts};
+use crate::calls::Issuer;
 
 /// How to start a notary: a program that calls [`serve`] with the role given in its arguments.
 #[derive(Debug, Clone)]
@@ -70,7 +73,7 @@ pub(crate) trait Follows: std::fmt::Debug + Send + Sync {
     fn condemned(&self, fault: &str);
 
     /// All that came of it is in the ledger, and its calls are closed.
-    fn over(&self, ending: HostEnding);
+    fn over(&self, ending: WriterEnding);
 }
 
 /// Why there is no notary.
@@ -105,6 +108,7 @@ pub enum NotaryFailure {
 #[derive(Debug)]
 struct Client {
     command: NotaryCommand,
+    issuer: Issuer,
     /// Held by whoever tells a notary of writers, so that each notary hears of each writer, once and in order. What is told may
     /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, so that
     /// neither ever waits for the other.
@@ -133,7 +137,10 @@ struct ClientState {
 /// A writer, until all that came of it is in the ledger.
 #[derive(Debug, Clone)]
 struct Followed {
-    end: Arc<HostEnd>,
+    end: Arc<NotaryEnds>,
+    kind: WriterKind,
+    // The latest that count.
+    calls: Vec<Lease>,
     process: Option<u32>,
     // How its process ended, once it has.
     how: Option<String>,
@@ -161,7 +168,7 @@ impl Follows for Recorder {
         self.set_status(Status::Closed { reason: format!("this process wrote what it may not: {fault}") });
     }
 
-    fn over(&self, _ending: HostEnding) {
+    fn over(&self, _ending: WriterEnding) {
         self.close();
     }
 }
@@ -213,7 +220,14 @@ impl NotaryProcess {
             ended: None,
         };
         let (state, telling) = (Mutex::new(state), Mutex::new(()));
-        let client = Arc::new(Client { command, telling, state, changed: Condvar::new(), replies: sender });
+        let client = Arc::new(Client {
+            command,
+            issuer: Issuer::new()?,
+            telling,
+            state,
+            changed: Condvar::new(),
+            replies: sender,
+        });
         let its_client = Arc::clone(&client);
         let watch = std::thread::Builder::new().name("notary-watch".to_owned()).spawn(move || its_client.watch(child));
         let watch = watch.map_err(of_thread)?;
@@ -226,40 +240,77 @@ impl NotaryProcess {
     ///
     /// Of the operating system.
     pub fn recorder(&self) -> io::Result<Arc<Recorder>> {
+        self.recorder_of(WriterKind::Worker)
+    }
+
+    /// The same for a writer of this kind.
+    pub(crate) fn recorder_of(&self, kind: WriterKind) -> io::Result<Arc<Recorder>> {
         let (recorder, end) = Recorder::new()?;
-        let recorder = Arc::new(recorder);
-        self.follow(end, None, Arc::clone(&recorder) as _);
+        let (recorder, own) = (Arc::new(recorder), Lease::own(end.writer));
+        self.follow(end, kind, own, None, Arc::clone(&recorder) as _);
         Ok(recorder)
     }
 
     /// Lets the notary take the entries of a writer from now on; `process` if it has one of its own.
-    pub(crate) fn follow(&self, end: HostEnd, process: Option<u32>, follower: Arc<dyn Follows>) {
+    pub(crate) fn follow(
+        &self,
+        end: NotaryEnds,
+        kind: WriterKind,
+        calls: Lease,
+        process: Option<u32>,
+        follower: Arc<dyn Follows>,
+    ) {
         let _telling = self.client.telling();
-        let end = Arc::new(end);
+        let followed = Followed { end: Arc::new(end), kind, calls: vec![calls], process, how: None, follower };
         let channel = {
             let mut state = self.client.state();
-            follower.status(state.status.clone());
-            state.writers.push(Followed { end: Arc::clone(&end), process, how: None, follower });
+            followed.follower.status(state.status.clone());
+            state.writers.push(followed.clone());
             state.channel.clone()
         };
         if let Some(channel) = channel {
             // A notary that is dead already hears of it from the next one's start.
-            say_writer(&channel, &end, process).ok();
+            say_writer(&channel, &followed).ok();
         }
     }
 
-    /// Says how the process of a writer ended. Its pipe is drained before its calls are closed.
-    pub(crate) fn ended(&self, host: HostId, how: &str) {
+    /// Calls for a writer that is not followed yet.
+    pub(crate) fn new_lease(&self) -> io::Result<Lease> {
+        self.client.issuer.lease()
+    }
+
+    /// More calls for a writer. The notary hears of them before the writer can name one.
+    pub(crate) fn lease(&self, writer: WriterId) -> io::Result<Lease> {
+        let calls = self.client.issuer.lease()?;
         let _telling = self.client.telling();
         let channel = {
             let mut state = self.client.state();
-            let followed = state.writers.iter_mut().find(|followed| followed.end.host == host);
+            if let Some(followed) = state.writers.iter_mut().find(|followed| followed.end.writer == writer) {
+                followed.calls.push(calls);
+                let old = followed.calls.len().saturating_sub(LEASES_MAX);
+                followed.calls.drain(..old);
+            }
+            state.channel.clone()
+        };
+        if let Some(channel) = channel {
+            // As for a writer.
+            channel.send(&ToNotary::Lease { writer, calls }).ok();
+        }
+        Ok(calls)
+    }
+
+    /// Says how the process of a writer ended. Its pipe is drained before its calls are closed.
+    pub(crate) fn ended(&self, writer: WriterId, how: &str) {
+        let _telling = self.client.telling();
+        let channel = {
+            let mut state = self.client.state();
+            let followed = state.writers.iter_mut().find(|followed| followed.end.writer == writer);
             let Some(followed) = followed else { return };
             followed.how = Some(how.to_owned());
             state.channel.clone()
         };
         if let Some(channel) = channel {
-            say_ended(&channel, host, how).ok();
+            say_ended(&channel, writer, how).ok();
         }
     }
 
@@ -332,7 +383,7 @@ impl NotaryProcess {
         let closed = Status::Closed { reason: CLOSED.to_owned() };
         for followed in state.writers.iter().filter(|followed| followed.process.is_none()) {
             followed.follower.status(closed.clone());
-            followed.follower.over(HostEnding::Closed);
+            followed.follower.over(WriterEnding::Closed);
         }
         if let Some(channel) = &state.channel {
             channel.hang_up();
@@ -422,14 +473,14 @@ impl Client {
             match said {
                 FromNotary::Stalled { reason } => self.stall(reason),
                 FromNotary::Flowing => self.flow(),
-                FromNotary::Condemned { host, fault } => {
-                    if let Some(follower) = self.follower(host) {
+                FromNotary::Condemned { writer, fault } => {
+                    if let Some(follower) = self.follower(writer) {
                         follower.condemned(&fault);
                     }
                 }
-                FromNotary::Over { host, ending } => {
-                    if let Some(follower) = self.follower(host) {
-                        self.state().writers.retain(|followed| followed.end.host != host);
+                FromNotary::Over { writer, ending } => {
+                    if let Some(follower) = self.follower(writer) {
+                        self.state().writers.retain(|followed| followed.end.writer != writer);
                         follower.over(ending);
                     }
                 }
@@ -537,7 +588,7 @@ impl Client {
         self.changed.notify_all();
         self.reply(FromNotary::Stopped { reason });
         for follower in left {
-            follower.over(HostEnding::Closed);
+            follower.over(WriterEnding::Closed);
         }
     }
 
@@ -550,9 +601,9 @@ impl Client {
         }
     }
 
-    fn follower(&self, host: HostId) -> Option<Arc<dyn Follows>> {
+    fn follower(&self, writer: WriterId) -> Option<Arc<dyn Follows>> {
         let state = self.state();
-        let followed = state.writers.iter().find(|followed| followed.end.host == host)?;
+        let followed = state.writers.iter().find(|followed| followed.end.writer == writer)?;
         Some(Arc::clone(&followed.follower))
     }
 

@@ -164,7 +164,7 @@ fn child_has_no_room_the_second_time() {
     let mut has_writers = false;
     while let Some((say, _fds)) = supervisor.receive::<ToNotary>().unwrap() {
         match say {
-            ToNotary::Host { .. } => has_writers = true,
+            ToNotary::Writer { .. } | ToNotary::Lease { .. } => has_writers = true,
             ToNotary::Start => {
                 if has_writers {
                     supervisor.send(&FromNotary::Stalled { reason: "no room".to_owned() }).unwrap();

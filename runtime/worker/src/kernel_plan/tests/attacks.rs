@@ -73,7 +73,7 @@ fn address<T: ?Sized>(of: &T) -> u64 {
 }
 
 fn assert_blocked(plan: &KernelPlan, number: i64, arguments: Arguments) {
-    let running = CallId::new(1, HOST, 7);
+    let running = CallId::new(1, WRITER, 7);
     let ended = sealed(plan, || {
         trap::set_call(Some(running));
         call(number, arguments);
@@ -84,7 +84,7 @@ fn assert_blocked(plan: &KernelPlan, number: i64, arguments: Arguments) {
     assert_eq!(blocked.number, number.unsigned_abs());
     assert_eq!(blocked.arguments, arguments, "{name:?}");
     assert_eq!(blocked.call, Some(running));
-    assert_eq!(blocked.host, HOST);
+    assert_eq!(blocked.writer, WRITER);
     assert_eq!(blocked.thread.as_str(), "main");
     assert_ne!(blocked.instruction, 0);
 }
@@ -395,7 +395,7 @@ fn child_has_threads() {
     let nothing = plan(&set(&[]));
     // A thread that was there before the filter is stopped by it, and is named in what is written down.
     let ended = forked(|pipe| {
-        set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), WRITER);
         let confined = confine(&nothing, Level::Full, &[pipe.as_fd()]).unwrap();
         let (to_thread, go) = channel::<Expected>();
         let (to_main, tested) = channel();
@@ -470,7 +470,7 @@ fn child_fails_in_its_own_ways() {
     let ended = forked(|_pipe| {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
         while rustix::io::write(&write, &[0; 4096]).is_ok() {}
-        set_evidence(write.as_raw_fd(), HOST);
+        set_evidence(write.as_raw_fd(), WRITER);
         let confined = confine(&nothing, Level::Full, &[write.as_fd(), read.as_fd()]).unwrap();
         let filtered = confined.filter().unwrap();
         let tested = self_test(&filtered.expected()).unwrap();

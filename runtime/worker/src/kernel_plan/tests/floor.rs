@@ -39,11 +39,11 @@ fn child_has_no_landlock() {
     }
     // What the kernel has is in force all the same, and the record says what that is.
     let ended = forked(|pipe| {
-        set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), WRITER);
         let filtered = confine(&nothing, Level::None, &[pipe.as_fd()]).unwrap().filter().unwrap();
         let tested = self_test(&filtered.expected()).unwrap();
         let enforced = filtered.finish(&[tested]).unwrap();
-        let entry = enforced.entry(HOST, 1, Vec::new());
+        let entry = enforced.entry(WRITER, 1, Vec::new());
         assert_eq!((entry.level, entry.landlock_abi, entry.handled_fs), (Level::None, 0, 0));
         assert_eq!(entry.threads, 1);
         assert!(entry.self_test.as_str().contains("a socket: stopped by the filter"), "{:?}", entry.self_test);
@@ -58,7 +58,7 @@ fn child_has_no_landlock() {
         let filtered = confine(&nothing, Level::None, &[pipe.as_fd()]).unwrap().filter().unwrap();
         let tested = self_test(&filtered.expected()).unwrap();
         let enforced = filtered.finish(&[tested]).unwrap();
-        assert_eq!(enforced.entry(HOST, 1, Vec::new()).self_test.as_str(), "nothing is enforced");
+        assert_eq!(enforced.entry(WRITER, 1, Vec::new()).self_test.as_str(), "nothing is enforced");
     });
     assert!(ended.well(), "{ended:?}");
 }

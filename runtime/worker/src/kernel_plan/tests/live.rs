@@ -8,7 +8,7 @@ use std::time::Instant;
 use std::{fs, thread};
 
 use serde_json::{Value, json};
-use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, HostId, Kept, Record, RecordError};
+use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, Kept, Record, RecordError, WriterId};
 use tollgate_authority::hold;
 use tollgate_capability::{Access, ArgumentsRecord, Cap, Limits};
 use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
@@ -38,12 +38,12 @@ impl Record for Anything {
         Ok(())
     }
 
-    fn host(&self) -> HostId {
-        HostId([0; 6])
+    fn writer(&self) -> WriterId {
+        WriterId([0; 6])
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {
-        CallId::new(time_ms, HOST, self.0.fetch_add(1, Ordering::SeqCst))
+        CallId::new(time_ms, WRITER, self.0.fetch_add(1, Ordering::SeqCst))
     }
 
     fn ready(&self) -> Result<(), AppendError> {
@@ -147,7 +147,7 @@ fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut I
     let plan = plan(&set);
 
     let ended = forked(|pipe| {
-        set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), WRITER);
         let stripped = strip(&[pipe.as_fd(), code.as_fd()]).unwrap();
         let engine = Engine::for_mapped_code(set.limits.calls).unwrap();
         let sink = AuditSink::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();

@@ -27,7 +27,7 @@ fn child_loads_code() {
     let code = memory_file("code", &compiled(1, &component)).unwrap();
     let garbage = memory_file("code", &[0x7f; 1 << 16]).unwrap();
     let ended = forked(|pipe| {
-        set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), WRITER);
         let stripped = strip(&[pipe.as_fd(), code.as_fd(), garbage.as_fd()]).unwrap();
         let engine = Engine::for_mapped_code(1).unwrap();
         let confined = stripped.confine(&plan(&CapabilitySet::default()), Level::Full).unwrap();

@@ -17,7 +17,7 @@ use std::panic::AssertUnwindSafe;
 use std::process::Command;
 
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
-use tollgate_audit::{BlockedCall, Entry, HostId, Level};
+use tollgate_audit::{BlockedCall, Entry, Level, WriterId};
 use tollgate_capability::{AccessSet, CapabilitySet, FsCapability, Patterns};
 use tollgate_sandbox::*;
 
@@ -51,9 +51,9 @@ fn confine(plan: &KernelPlan, required: Level, keep: &[BorrowedFd<'_>]) -> Resul
 }
 
 /// As [`trap::set_evidence`], in a forked process.
-fn set_evidence(pipe: RawFd, host: HostId) {
+fn set_evidence(pipe: RawFd, writer: WriterId) {
     // SAFETY: the end of the pipe that `forked` lends for as long as the process lives.
-    unsafe { trap::set_evidence(pipe, host) }
+    unsafe { trap::set_evidence(pipe, writer) }
 }
 
 /// How a forked process ended.
@@ -70,7 +70,7 @@ impl Ended {
     }
 }
 
-const HOST: HostId = HostId([1, 2, 3, 4, 5, 6]);
+const WRITER: WriterId = WriterId([1, 2, 3, 4, 5, 6]);
 /// Of a journal frame: before the entry, and after it.
 const LENGTH_BYTES: usize = 2;
 const CHECK_BYTES: usize = 4;
@@ -105,7 +105,7 @@ fn forked(work: impl FnOnce(&OwnedFd)) -> Ended {
 /// Forks a process that seals itself by a plan, tests itself and does `work`.
 fn sealed(plan: &KernelPlan, work: impl FnOnce()) -> Ended {
     forked(|pipe| {
-        set_evidence(pipe.as_raw_fd(), HOST);
+        set_evidence(pipe.as_raw_fd(), WRITER);
         trap::name_thread("main");
         let filtered = confine(plan, Level::Full, &[pipe.as_fd()]).unwrap().filter().unwrap();
         let tested = self_test(&filtered.expected()).unwrap();

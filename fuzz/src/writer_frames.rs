@@ -1,27 +1,27 @@
-//! What a host writes into its pipe, as the notary takes it.
+//! What a writer writes into its pipe, as the notary takes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tollgate_audit::{
-    CallClass, CallId, Entry, HostId, LeafHash, Sequence, Verdict, VerifyOptions, call_root, leaf_hash, verify_with,
+    CallClass, CallId, Entry, LeafHash, Sequence, Verdict, VerifyOptions, WriterId, call_root, leaf_hash, verify_with,
 };
 use tollgate_ledger::Ledger;
-use tollgate_notary::{HostFault, Intake};
+use tollgate_notary::{Intake, Lease, WriterFault, WriterKind};
 
 use crate::folder::Folder;
 use crate::frames::{first, frame, frames, with_checks_mended};
 use crate::sample::{KEY_SEED, ORIGIN, key_file_text};
 
-/// The host that the bytes come from.
-pub const HOST: HostId = HostId([7; 6]);
+/// The writer that the bytes come from.
+pub const WRITER: WriterId = WriterId([7; 6]);
 
-/// What is taken are the first whole frames, each with an entry that this host may write and that goes on with what it
+/// What is taken are the first whole frames, each with an entry that this writer may write and that goes on with what it
 /// wrote before; the frame after them is refused for what is wrong with it. In two pieces, cut anywhere, the same is
 /// taken. Behind the opening of a ledger it verifies, but for calls that are left open, and these are closed when the
 /// ledger is opened again.
 ///
 /// Once with the bytes as they are, and once with checks that fit, which no mutation would find.
-pub fn host_frames(bytes: &[u8]) {
+pub fn writer_frames(bytes: &[u8]) {
     stream(bytes);
     let mended = with_checks_mended(bytes);
     if mended != bytes {
@@ -35,25 +35,25 @@ fn stream(bytes: &[u8]) {
     let entries = &whole[..taken.entries.len()];
     assert_eq!(taken.entries, entries, "the first whole frames");
     assert_eq!(taken.used, entries.iter().map(|entry| frame(entry).len()).sum::<usize>());
-    let mut host = Host::default();
+    let mut writer = Writer::default();
     for (entry, end) in entries.iter().zip(&taken.ends) {
         let entry = Entry::decode(entry).expect("an entry");
-        assert_eq!(host.refuses(&entry), None, "{entry:?}");
+        assert_eq!(writer.refuses(&entry), None, "{entry:?}");
         assert_eq!(*end, if let Entry::CallEnd(end) = &entry { Some(end.call) } else { None });
-        host.write(&entry);
+        writer.write(&entry);
     }
     match (whole.get(entries.len()), &taken.fault) {
         (None, None) => assert!(may_go_on(&bytes[end..]), "bytes that are no frame"),
-        (None, Some(HostFault::BadFrame)) => assert!(!may_go_on(&bytes[end..]), "a frame that has not all come"),
+        (None, Some(WriterFault::BadFrame)) => assert!(!may_go_on(&bytes[end..]), "a frame that has not all come"),
         (Some(entry), Some(fault)) => match Entry::decode(entry) {
-            Err(_) => assert!(matches!(fault, HostFault::NotAnEntry(_)), "{fault}"),
-            Ok(entry) => assert_eq!(host.refuses(&entry), Some(kind(fault)), "{entry:?}"),
+            Err(_) => assert!(matches!(fault, WriterFault::NotAnEntry(_)), "{fault}"),
+            Ok(entry) => assert_eq!(writer.refuses(&entry), Some(kind(fault)), "{entry:?}"),
         },
         (next, fault) => panic!("{fault:?} at {next:?}"),
     }
     cuts(bytes).for_each(|cut| in_two_pieces(bytes, cut, &taken));
     if !entries.is_empty() {
-        in_a_ledger(entries, &host);
+        in_a_ledger(entries, &writer);
     }
 }
 
@@ -63,13 +63,13 @@ struct Taken<'b> {
     entries: Vec<&'b [u8]>,
     leaves: Vec<LeafHash>,
     ends: Vec<Option<CallId>>,
-    fault: Option<HostFault>,
+    fault: Option<WriterFault>,
 }
 
 impl<'b> Taken<'b> {
     fn whole(bytes: &'b [u8]) -> Self {
         let mut taken = Self { used: 0, entries: Vec::new(), leaves: Vec::new(), ends: Vec::new(), fault: None };
-        taken.take(&mut Intake::new(HOST), bytes);
+        taken.take(&mut Intake::new(WRITER, WriterKind::Worker, &[Lease::own(WRITER)]), bytes);
         taken
     }
 
@@ -86,7 +86,7 @@ impl<'b> Taken<'b> {
 }
 
 fn in_two_pieces(bytes: &[u8], cut: usize, whole: &Taken<'_>) {
-    let mut intake = Intake::new(HOST);
+    let mut intake = Intake::new(WRITER, WriterKind::Worker, &[Lease::own(WRITER)]);
     let mut pieces = Taken { used: 0, entries: Vec::new(), leaves: Vec::new(), ends: Vec::new(), fault: None };
     pieces.take(&mut intake, &bytes[..cut]);
     if pieces.fault.is_none() {
@@ -116,7 +116,7 @@ fn is_too_long(length: [u8; 2]) -> bool {
     usize::from(u16::from_be_bytes(length)) > tollgate_audit::ENTRY_BYTES_MAX
 }
 
-fn in_a_ledger(entries: &[&[u8]], host: &Host) {
+fn in_a_ledger(entries: &[&[u8]], writer: &Writer) {
     let key = key_file_text(ORIGIN, KEY_SEED).into_bytes();
     let folder = Folder::with(&[("ledger.key".to_owned(), key)].into());
     let key = folder.ledger().with_extension("key");
@@ -131,7 +131,7 @@ fn in_a_ledger(entries: &[&[u8]], host: &Host) {
     drop(ledger);
     let report = verify_with(&folder.ledger(), &options).expect("a ledger to read");
     assert!(report.is_clean(), "{:?}", report.findings);
-    let left: BTreeSet<_> = host.open.keys().copied().collect();
+    let left: BTreeSet<_> = writer.open.keys().copied().collect();
     assert_eq!(report.open_calls.iter().copied().collect::<BTreeSet<_>>(), left);
 
     let closed = open(2).recovery().closed_calls.clone();
@@ -140,9 +140,9 @@ fn in_a_ledger(entries: &[&[u8]], host: &Host) {
     assert!(after.is_clean() && after.open_calls.is_empty(), "{:?}", after.findings);
 }
 
-/// What a host has written so far, followed a second time and on its own.
+/// What a writer has written so far, followed a second time and on its own.
 #[derive(Default)]
-struct Host {
+struct Writer {
     open: BTreeMap<CallId, OpenCall>,
     counts: BTreeSet<u32>,
     has_begun: bool,
@@ -157,17 +157,31 @@ struct OpenCall {
 #[derive(Debug, PartialEq, Eq)]
 enum Refused {
     Kind,
-    OtherHost,
+    OtherWriter,
+    OtherCall,
     Repeated,
     Senseless,
 }
 
-impl Host {
+impl Writer {
     /// Why it may not write `entry` now.
     fn refuses(&self, entry: &Entry<'_>) -> Option<Refused> {
-        let named = if let Entry::BlockedCall(blocked) = entry { Some(blocked.host) } else { entry.host() };
-        if entry.call().is_some_and(|call| call.0[6..12] != HOST.0) || named.is_some_and(|host| host != HOST) {
-            return Some(Refused::OtherHost);
+        if let Entry::LedgerOpened(_)
+        | Entry::Closer(_)
+        | Entry::Erasure(_)
+        | Entry::KernelRecord(_)
+        | Entry::Takeover(_)
+        | Entry::Adoption(_) = entry
+        {
+            return Some(Refused::Kind);
+        }
+        if entry.writer().is_some_and(|writer| writer != WRITER) {
+            return Some(Refused::OtherWriter);
+        }
+        // An embedder's own process may name every call with its id but the last.
+        let is_own = |call: CallId| call.0[6..12] == WRITER.0 && call.0[12..] != [0xff; 4];
+        if entry.call().is_some_and(|call| !is_own(call)) {
+            return Some(Refused::OtherCall);
         }
         let fits = |call: &CallId, seq: Sequence, fits: &dyn Fn(&OpenCall) -> bool| {
             let state = self.open.get(call).filter(|state| state.leaves.len() == seq.0 as usize);
@@ -239,12 +253,13 @@ impl Host {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the enum may grow")]
-fn kind(fault: &HostFault) -> Refused {
+fn kind(fault: &WriterFault) -> Refused {
     match fault {
-        HostFault::NotItsKind { .. } => Refused::Kind,
-        HostFault::OtherHost { .. } => Refused::OtherHost,
-        HostFault::Repeated { .. } => Refused::Repeated,
-        HostFault::Senseless(_) => Refused::Senseless,
+        WriterFault::NotItsKind { .. } => Refused::Kind,
+        WriterFault::OtherWriter { .. } => Refused::OtherWriter,
+        WriterFault::OtherCall { .. } => Refused::OtherCall,
+        WriterFault::Repeated { .. } => Refused::Repeated,
+        WriterFault::Senseless(_) => Refused::Senseless,
         other => panic!("{other} within so few bytes"),
     }
 }

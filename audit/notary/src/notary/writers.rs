@@ -1,4 +1,4 @@
-//! The hosts that a notary serves: their pipes and sockets.
+//! The writers that a notary serves: their pipes and sockets.
 
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -11,20 +11,21 @@ use rustix::net::{RecvFlags, recv};
 
 use super::checkpointer::Checkpointer;
 use super::drain::{Drained, Peek, Seen};
-use super::intake::{HostFault, Intake, Past};
-use super::protocol::HostEnding;
+use super::intake::{Intake, Past, WriterFault};
+use super::protocol::WriterEnding;
 use crate::acks::{Answer, WAIT_BYTES, Wait};
-use crate::recorder::HostEnd;
+use crate::recorder::NotaryEnds;
+use crate::writer::{Lease, WriterKind};
 use tollgate_audit::confinement::KernelRecord;
 use tollgate_audit::frame::{Head, head, whole_length};
-use tollgate_audit::ids::HostId;
+use tollgate_audit::ids::WriterId;
 use tollgate_audit::record::Kept;
-use tollgate_ledger::ledger::OfHost;
-use tollgate_ledger::ledger::{LiveHosts, SpliceRest};
+use tollgate_ledger::ledger::OfWriter;
+use tollgate_ledger::ledger::{LiveWriters, SpliceRest};
 
 #[derive(Debug)]
-pub(super) struct Host {
-    pub(super) id: HostId,
+pub(super) struct Writer {
+    pub(super) id: WriterId,
     pub(super) pipe: OwnedFd,
     pub(super) acks: Arc<OwnedFd>,
     pub(super) intake: Intake,
@@ -37,10 +38,13 @@ pub(super) struct Host {
     due: u64,
     /// The process that it is alone in.
     pub(super) process: Option<u32>,
-    // How that ended, once the front has said it.
+    // How that ended, once the supervisor has said it.
     how: Option<String>,
     // All that it can have written, once its process has ended and that is known.
     wrote_at_most: Option<u64>,
+    // It named a call that was not given to it, when the supervisor had been heard so often: what gives it the call may not have
+    // been heard yet.
+    ahead_since: Option<u64>,
     // Nobody is left to write into its pipe.
     has_ended: bool,
     // It asks nothing more.
@@ -55,23 +59,23 @@ pub(super) struct Host {
     waits: VecDeque<(u64, Wait)>,
 }
 
-/// Why nothing more is taken from a host.
+/// Why nothing more is taken from a writer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     #[error(transparent)]
-    Entries(#[from] HostFault),
+    Entries(#[from] WriterFault),
     #[error("an unfinished frame at its end")]
     Unfinished,
     #[error("a question that is none")]
     Question,
-    #[error("more questions at once than a host has threads")]
+    #[error("more questions at once than a writer has threads")]
     Questions,
 }
 
-impl Host {
+impl Writer {
     pub(super) fn new(intake: Intake, told: Told) -> Self {
-        let Told { end: HostEnd { host: id, pipe, acks }, process, how } = told;
-        let mut host = Self {
+        let Told { end: NotaryEnds { writer: id, pipe, acks }, process, how, .. } = told;
+        let mut writer = Self {
             id,
             pipe,
             acks: Arc::new(acks),
@@ -83,6 +87,7 @@ impl Host {
             process,
             how: None,
             wrote_at_most: None,
+            ahead_since: None,
             has_ended: false,
             has_hung_up: false,
             ending_since: None,
@@ -91,11 +96,11 @@ impl Host {
             said_count: 0,
             waits: VecDeque::new(),
         };
-        how.into_iter().for_each(|how| host.process_ended(how));
-        host
+        how.into_iter().for_each(|how| writer.process_ended(how));
+        writer
     }
 
-    /// The front says that its process has ended. It writes no more, whoever else may hold its pipe and write.
+    /// The supervisor says that its process has ended. It writes no more, whoever else may hold its pipe and write.
     pub(super) fn process_ended(&mut self, how: String) {
         if self.how.is_none() {
             self.how = Some(how);
@@ -109,7 +114,7 @@ impl Host {
         Ok((self.drained + self.half_drained).saturating_add(in_pipe))
     }
 
-    /// Notes what is in its pipe now, which is due before the next answer to the front.
+    /// Notes what is in its pipe now, which is due before the next answer to the supervisor.
     pub(super) fn note_due(&mut self) -> io::Result<()> {
         self.due = self.written()?;
         Ok(())
@@ -120,8 +125,9 @@ impl Host {
         self.drained < self.due && !self.is_over()
     }
 
-    /// Looks at what its pipe holds; the frames that may go into the journal.
-    pub(super) fn drain(&mut self, peek: &mut Peek) -> io::Result<Option<Drained>> {
+    /// Looks at what its pipe holds; the frames that may go into the journal. `heard` is how often all was heard that the
+    /// supervisor had said: it says which calls a writer may name before the writer can know of them.
+    pub(super) fn drain(&mut self, peek: &mut Peek, heard: u64) -> io::Result<Option<Drained>> {
         if self.is_over() {
             return Ok(None);
         }
@@ -138,16 +144,22 @@ impl Host {
             }
         };
         let (drained, fault) = peek.take(count, |bytes, taken| self.intake.take(bytes, taken));
+        let is_ahead =
+            matches!(fault, Some(WriterFault::OtherCall { .. })) && heard == *self.ahead_since.get_or_insert(heard);
+        if is_ahead {
+            return Ok((drained.bytes > 0).then_some(drained));
+        }
+        self.ahead_since = None;
         self.fault = fault.map(Fault::from);
         if drained.bytes == 0 && self.fault.is_none() {
-            // Less than a frame. A host that is sound writes whole frames only.
+            // Less than a frame. A writer that is sound writes whole frames only.
             self.fault = Some(Fault::Unfinished);
         }
         Ok((drained.bytes > 0).then_some(drained))
     }
 
     /// Whether nothing more comes from it, or is taken. One whose filter stopped a system call ends by itself, or is ended
-    /// by the front; what its threads wrote meanwhile counts.
+    /// by the supervisor; what its threads wrote meanwhile counts.
     pub(super) fn is_over(&self) -> bool {
         self.is_over_at(Instant::now())
     }
@@ -163,10 +175,10 @@ impl Host {
     }
 
     /// Whether it is over at `now` and its calls can be closed: how its process ended is known, or will not be.
-    pub(super) fn can_be_closed(&self, front_is_gone: bool, has_observer: bool, now: Instant) -> bool {
+    pub(super) fn can_be_closed(&self, supervisor_is_gone: bool, has_observer: bool, now: Instant) -> bool {
         let waited = self.waited(now);
         let is_apart = self.process.is_some();
-        let is_how_awaited = is_apart && self.how.is_none() && !front_is_gone && waited < END_WAIT;
+        let is_how_awaited = is_apart && self.how.is_none() && !supervisor_is_gone && waited < END_WAIT;
         // The kernel's record of a blocked call comes by another way.
         let may_be_observed = is_apart && has_observer && self.intake.blocked().is_some();
         let is_observer_awaited = may_be_observed && self.said_count == 0 && waited < OBSERVER_WAIT;
@@ -177,7 +189,7 @@ impl Host {
     pub(super) fn kernel_says(&mut self, process: u32, text: String) {
         if self.said_count < KERNEL_RECORDS_MAX {
             self.said_count += 1;
-            self.said.push(KernelRecord { host: self.id, process: process.into(), text: text.into() });
+            self.said.push(KernelRecord { writer: self.id, process: process.into(), text: text.into() });
         }
     }
 
@@ -196,7 +208,7 @@ impl Host {
         self.ending_since.is_some()
     }
 
-    /// Notes that it ends; what the front must know of at once.
+    /// Notes that it ends; what the supervisor must know of at once.
     pub(super) fn news(&mut self) -> Option<String> {
         let trouble = match (&self.fault, self.intake.blocked()) {
             (Some(fault), _) => Some(fault.to_string()),
@@ -214,22 +226,22 @@ impl Host {
     }
 
     /// How it ended.
-    pub(super) fn ending(&self) -> HostEnding {
+    pub(super) fn ending(&self) -> WriterEnding {
         match (&self.fault, self.intake.blocked()) {
             // Evidence of a blocked call comes first: what is wrong after it may come of the same.
-            (_, Some(blocked)) => HostEnding::Blocked(*blocked),
-            (Some(fault), None) => HostEnding::Condemned { fault: fault.to_string() },
-            (None, None) => HostEnding::Closed,
+            (_, Some(blocked)) => WriterEnding::Blocked(*blocked),
+            (Some(fault), None) => WriterEnding::Condemned { fault: fault.to_string() },
+            (None, None) => WriterEnding::Closed,
         }
     }
 
     /// Why its open calls are closed.
     pub(super) fn closing_reason(&self) -> String {
         match (self.ending(), &self.how) {
-            (HostEnding::Blocked(blocked), _) => format!("the host was stopped: blocked {blocked}"),
-            (HostEnding::Condemned { fault }, _) => format!("the host wrote what it may not: {fault}"),
-            (HostEnding::Closed, None) => HOST_ENDED.to_owned(),
-            (HostEnding::Closed, Some(how)) => format!("{HOST_ENDED}: {how}"),
+            (WriterEnding::Blocked(blocked), _) => format!("the writer was stopped: blocked {blocked}"),
+            (WriterEnding::Condemned { fault }, _) => format!("the writer wrote what it may not: {fault}"),
+            (WriterEnding::Closed, None) => WRITER_ENDED.to_owned(),
+            (WriterEnding::Closed, Some(how)) => format!("{WRITER_ENDED}: {how}"),
         }
     }
 
@@ -290,10 +302,13 @@ impl Host {
     }
 }
 
-/// What the front told of a host.
+/// What the supervisor told of a writer.
 #[derive(Debug)]
 pub(super) struct Told {
-    pub(super) end: HostEnd,
+    pub(super) end: NotaryEnds,
+    pub(super) kind: WriterKind,
+    /// The calls that it may name.
+    pub(super) calls: Vec<Lease>,
     /// The process that it is alone in.
     pub(super) process: Option<u32>,
     /// How that ended.
@@ -301,50 +316,62 @@ pub(super) struct Told {
 }
 
 impl Told {
-    /// With the two descriptors that come with a host.
-    pub(super) fn new(host: HostId, process: Option<u32>, fds: Vec<OwnedFd>) -> Result<Self, &'static str> {
-        let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).map_err(|_other| "a host without its two descriptors")?;
-        Ok(Self { end: HostEnd { host, pipe, acks }, process, how: None })
+    /// With the two descriptors that come with a writer.
+    pub(super) fn new(told: ToldWriter, fds: Vec<OwnedFd>) -> Result<Self, &'static str> {
+        let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).map_err(|_other| "a writer without its two descriptors")?;
+        let ToldWriter { writer, kind, calls, process } = told;
+        Ok(Self { end: NotaryEnds { writer, pipe, acks }, kind, calls, process, how: None })
+    }
+
+    /// A writer that has not written anything.
+    pub(super) fn fresh(self) -> Writer {
+        Writer::new(Intake::new(self.end.writer, self.kind, &self.calls), self)
     }
 }
 
-/// The pipes of hosts that were writing when an earlier notary died.
+/// A writer, as the supervisor tells of it.
+#[derive(Debug)]
+pub(super) struct ToldWriter {
+    pub(super) writer: WriterId,
+    pub(super) kind: WriterKind,
+    pub(super) calls: Vec<Lease>,
+    pub(super) process: Option<u32>,
+}
+
+/// The pipes of writers that were writing when an earlier notary died.
 pub(super) struct Pipes<'p> {
-    pub(super) hosts: &'p [Told],
+    pub(super) writers: &'p [Told],
     pub(super) peek: &'p mut Peek,
     /// What the journal holds of them.
-    pub(super) pasts: HashMap<HostId, Past>,
+    pub(super) pasts: HashMap<WriterId, Past>,
 }
 
-impl LiveHosts for Pipes<'_> {
+impl LiveWriters for Pipes<'_> {
     fn are_there(&self) -> bool {
-        !self.hosts.is_empty()
+        !self.writers.is_empty()
     }
 
-    fn is_live(&self, host: HostId) -> bool {
-        self.hosts.iter().any(|told| told.end.host == host)
+    fn is_live(&self, writer: WriterId) -> bool {
+        self.writers.iter().any(|told| told.end.writer == writer)
     }
 
-    fn saw(&mut self, seen: OfHost) {
-        let host = match seen {
-            OfHost::Call(call) => call.host(),
-            OfHost::Enforcement(host) => host,
-            OfHost::Blocked(blocked) => blocked.host,
+    fn saw(&mut self, seen: OfWriter) {
+        let writer = match seen {
+            OfWriter::Call { writer, .. } | OfWriter::Enforcement(writer) => writer,
+            OfWriter::Blocked(blocked) => blocked.writer,
         };
-        if !self.is_live(host) {
-            return;
-        }
-        let past = self.pasts.entry(host).or_default();
+        let Some(told) = self.writers.iter().find(|told| told.end.writer == writer) else { return };
+        let past = self.pasts.entry(writer).or_insert_with(|| Past::of(&told.calls));
         match seen {
-            OfHost::Call(call) => drop(past.counts.take(call.count())),
-            OfHost::Enforcement(_) => past.is_confined = true,
-            OfHost::Blocked(blocked) => drop(past.blocked.get_or_insert(blocked)),
+            OfWriter::Call { call, .. } => drop(past.leased.take(call)),
+            OfWriter::Enforcement(_) => past.is_confined = true,
+            OfWriter::Blocked(blocked) => drop(past.blocked.get_or_insert(blocked)),
         }
     }
 
     /// The frame was cut in two by the death of a notary within `splice`: its end is what a pipe begins with.
     fn finish(&mut self, torn: &[u8], splice: &mut SpliceRest<'_>) -> io::Result<bool> {
-        for Told { end, .. } in self.hosts {
+        for Told { end, .. } in self.writers {
             let Seen::Bytes(count) = self.peek.look(end.pipe.as_fd())? else { continue };
             let joined = [torn, self.peek.bytes(count)].concat();
             let Some(whole) = whole_length(&joined).filter(|whole| (torn.len()..=joined.len()).contains(whole)) else {
@@ -372,18 +399,18 @@ fn splice_some(pipe: BorrowedFd<'_>, bytes: usize, at: usize, splice: &mut Splic
     }
 }
 
-const HOST_ENDED: &str = "the host ended without closing the call";
+const WRITER_ENDED: &str = "the writer ended without closing the call";
 
-/// How long the front has to say how a host's process ended, and that process to end.
+/// How long the supervisor has to say how a writer's process ended, and that process to end.
 const END_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a blocked call waits for what the kernel says of it.
 const OBSERVER_WAIT: Duration = Duration::from_millis(50);
 
-/// Enough to see what a host ran into; a host cannot fill the ledger with them.
+/// Enough to see what a writer ran into; a writer cannot fill the ledger with them.
 const KERNEL_RECORDS_MAX: usize = 16;
 
-/// Far above the threads of any host.
+/// Far above the threads of any writer.
 const WAITS_MAX: usize = 1 << 14;
 
 #[cfg(test)]
@@ -391,21 +418,22 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
-    use crate::recorder::HostWay;
+    use crate::recorder::WriterEnds;
     use tollgate_audit::codec::blocked_frame::{BLOCKED_FRAME_BYTES_MAX, write_blocked_frame};
     use tollgate_audit::confinement::{AUDIT_ARCH_X86_64, BlockedCall, ThreadName};
 
-    /// A host in a process of its own, and its ends of the way here.
-    fn apart() -> (Host, HostWay) {
-        let (way, HostEnd { host, pipe, acks }) = HostWay::new().unwrap();
-        let told = Told::new(host, Some(4_000_000), vec![pipe, acks]).unwrap();
-        (Host::new(Intake::new(host), told), way)
+    /// A writer in a process of its own, and its ends of the way here.
+    fn apart() -> (Writer, WriterEnds) {
+        let (way, NotaryEnds { writer, pipe, acks }) = WriterEnds::new().unwrap();
+        let (kind, calls) = (WriterKind::Worker, vec![Lease::own(writer)]);
+        let told = ToldWriter { writer, kind, calls, process: Some(4_000_000) };
+        (Told::new(told, vec![pipe, acks]).unwrap().fresh(), way)
     }
 
     /// As when its filter has stopped a system call.
-    fn block(host: &mut Host) {
+    fn block(writer: &mut Writer) {
         let blocked = BlockedCall {
-            host: host.id,
+            writer: writer.id,
             call: None,
             thread: ThreadName::new("worker-1"),
             number: 257,
@@ -415,73 +443,73 @@ mod tests {
         };
         let mut bytes = [0; BLOCKED_FRAME_BYTES_MAX];
         let length = write_blocked_frame(&mut bytes, &blocked);
-        let (used, fault) = host.intake.take(&bytes[..length], |_taken| {});
+        let (used, fault) = writer.intake.take(&bytes[..length], |_taken| {});
         assert!(used == length && fault.is_none());
     }
 
     /// Notes that it ends; when that was.
-    fn ends(host: &mut Host) -> Instant {
-        host.news();
-        host.ending_since.unwrap()
+    fn ends(writer: &mut Writer) -> Instant {
+        writer.news();
+        writer.ending_since.unwrap()
     }
 
     const MOMENT: Duration = Duration::from_nanos(1);
 
     #[test]
     fn how_a_process_ended_is_awaited_for_a_while_and_not_where_nobody_will_say_it() {
-        let (mut host, way) = apart();
+        let (mut writer, way) = apart();
         drop(way);
-        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
-        let since = ends(&mut host);
+        assert!(writer.drain(&mut Peek::new().unwrap(), 0).unwrap().is_none());
+        let since = ends(&mut writer);
         for waited in [Duration::ZERO, END_WAIT - MOMENT] {
-            assert!(!host.can_be_closed(false, false, since + waited), "the front may still say it");
-            assert!(host.can_be_closed(true, false, since + waited), "no front is there to say it");
+            assert!(!writer.can_be_closed(false, false, since + waited), "the supervisor may still say it");
+            assert!(writer.can_be_closed(true, false, since + waited), "no supervisor is there to say it");
         }
-        assert!(host.can_be_closed(false, false, since + END_WAIT), "it is not waited for any longer");
-        host.process_ended("exit code 1".to_owned());
-        assert!(host.can_be_closed(false, false, since), "it is said");
+        assert!(writer.can_be_closed(false, false, since + END_WAIT), "it is not waited for any longer");
+        writer.process_ended("exit code 1".to_owned());
+        assert!(writer.can_be_closed(false, false, since), "it is said");
     }
 
     #[test]
     fn a_blocked_host_that_does_not_end_is_over_after_a_while() {
-        let (mut host, _way) = apart();
-        block(&mut host);
-        let since = ends(&mut host);
-        host.process_ended("exit code 159".to_owned());
+        let (mut writer, _way) = apart();
+        block(&mut writer);
+        let since = ends(&mut writer);
+        writer.process_ended("exit code 159".to_owned());
         for waited in [Duration::ZERO, END_WAIT - MOMENT] {
-            assert!(!host.is_over_at(since + waited), "what its threads wrote meanwhile counts");
-            assert!(!host.can_be_closed(true, false, since + waited));
+            assert!(!writer.is_over_at(since + waited), "what its threads wrote meanwhile counts");
+            assert!(!writer.can_be_closed(true, false, since + waited));
         }
-        assert!(host.can_be_closed(false, false, since + END_WAIT));
+        assert!(writer.can_be_closed(false, false, since + END_WAIT));
     }
 
     #[test]
     fn what_the_kernel_says_of_a_blocked_host_is_awaited_for_a_moment() {
-        let (mut host, way) = apart();
-        block(&mut host);
+        let (mut writer, way) = apart();
+        block(&mut writer);
         drop(way);
-        let since = ends(&mut host);
-        host.process_ended("exit code 159".to_owned());
-        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
-        assert!(host.can_be_closed(false, false, since), "no observer is there");
-        assert!(!host.can_be_closed(false, true, since + OBSERVER_WAIT - MOMENT));
-        assert!(host.can_be_closed(false, true, since + OBSERVER_WAIT), "it is not waited for any longer");
-        host.kernel_says(4_000_000, "sig=31".to_owned());
-        assert!(host.can_be_closed(false, true, since), "it is said");
+        let since = ends(&mut writer);
+        writer.process_ended("exit code 159".to_owned());
+        assert!(writer.drain(&mut Peek::new().unwrap(), 0).unwrap().is_none());
+        assert!(writer.can_be_closed(false, false, since), "no observer is there");
+        assert!(!writer.can_be_closed(false, true, since + OBSERVER_WAIT - MOMENT));
+        assert!(writer.can_be_closed(false, true, since + OBSERVER_WAIT), "it is not waited for any longer");
+        writer.kernel_says(4_000_000, "sig=31".to_owned());
+        assert!(writer.can_be_closed(false, true, since), "it is said");
     }
 
     /// A socket that is closed stays readable for ever: a notary that polled it would never sleep.
     #[test]
     fn a_host_that_hangs_up_does_not_keep_its_notary_awake() {
-        let (mut host, HostWay { acks, pipe, .. }) = apart();
+        let (mut writer, WriterEnds { acks, pipe, .. }) = apart();
         drop(acks);
-        host.hear();
-        let mut polled: Vec<_> = host.wakes(true).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+        writer.hear();
+        let mut polled: Vec<_> = writer.wakes(true).map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         assert_eq!(polled.len(), 1, "its pipe alone");
         assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(0), "nothing to wake for");
         drop(pipe);
         assert_eq!(poll(&mut polled, Some(&Timespec::default())), Ok(1), "until its pipe is closed too");
-        assert!(host.drain(&mut Peek::new().unwrap()).unwrap().is_none());
-        assert_eq!(host.wakes(true).count(), 0, "and then it is over");
+        assert!(writer.drain(&mut Peek::new().unwrap(), 0).unwrap().is_none());
+        assert_eq!(writer.wakes(true).count(), 0, "and then it is over");
     }
 }

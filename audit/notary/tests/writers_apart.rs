@@ -1,4 +1,4 @@
-//! Hosts in processes of their own: they come and go while others write, are condemned for what they do, and leave the
+//! Writers in processes of their own: they come and go while others write, are condemned for what they do, and leave the
 //! reason in the ledger. What is written into their pipes is written here; where the kernel itself must speak, by a child.
 
 #![allow(
@@ -32,31 +32,33 @@ use std::time::{Duration, Instant};
 use running::{FAR, Running, begin, frame, kinds, record_call, tell_host, tell_host_in, verified};
 use support::{OK, OPEN_AT, ending, report, start, tempdir};
 use tollgate_audit::{
-    AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, Durability, Entry, HostId, Kept, Kind, Record as _,
-    TreeSize, read, write_blocked_frame,
+    AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, Durability, Entry, Kept, Kind, Record as _, TreeSize,
+    WriterId, read, write_blocked_frame,
 };
 use tollgate_ledger::CallCounter;
-use tollgate_notary::{CallStart, CallTrail, FromNotary, HostEnd, HostEnding, HostWay, Recorder, Status, ToNotary};
+use tollgate_notary::{
+    CallStart, CallTrail, FromNotary, NotaryEnds, Recorder, Status, ToNotary, WriterEnding, WriterEnds,
+};
 
-/// A host that a test writes for, and the front's end of it.
+/// A writer that a test writes for, and the supervisor's end of it.
 struct Apart {
     recorder: Arc<Recorder>,
     pipe: Arc<OwnedFd>,
-    end: HostEnd,
+    end: NotaryEnds,
 }
 
 impl Apart {
     fn new() -> Self {
-        let (way, end) = HostWay::new().unwrap();
-        assert_eq!(way.host, end.host);
+        let (way, end) = WriterEnds::new().unwrap();
+        assert_eq!(way.writer, end.writer);
         let recorder = Recorder::over(way);
         recorder.set_status(Status::Ready);
         let pipe = recorder.pipe().unwrap();
         Self { recorder: Arc::new(recorder), pipe, end }
     }
 
-    fn id(&self) -> HostId {
-        self.end.host
+    fn id(&self) -> WriterId {
+        self.end.writer
     }
 
     /// As a handler of `SIGSYS` writes it.
@@ -73,15 +75,15 @@ impl Apart {
     }
 
     /// Its process ends: nobody is left to write.
-    fn die(self) -> HostId {
-        self.end.host
+    fn die(self) -> WriterId {
+        self.end.writer
     }
 }
 
 /// What the notary says next, other than answers to questions.
-fn over(notary: &Running, host: HostId) -> HostEnding {
-    let FromNotary::Over { host: found, ending } = notary.hear() else { panic!("not over") };
-    assert_eq!(found, host);
+fn over(notary: &Running, writer: WriterId) -> WriterEnding {
+    let FromNotary::Over { writer: found, ending } = notary.hear() else { panic!("not over") };
+    assert_eq!(found, writer);
     ending
 }
 
@@ -96,25 +98,25 @@ fn reasons(folder: &Path) -> BTreeMap<CallId, String> {
 #[test]
 fn how_its_process_ended_stands_in_the_ledger() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
+    let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.front, &host.end, Some(4_000_000));
-    host.write(&Entry::Enforcement(support::enforcement(host.id())));
-    let mut trail = begin(&host.recorder);
+    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000));
+    writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
+    let mut trail = begin(&writer.recorder);
     trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     drop(trail);
     // As long as somebody may write and nobody says that it has ended.
     notary.says_nothing();
     let how = "killed by signal 9 (SIGKILL): over its deadline".to_owned();
-    notary.front.send(&ToNotary::Ended { host: host.id(), how: how.clone() }).unwrap();
-    let host = host.die();
-    assert_eq!(over(&notary, host), HostEnding::Closed);
+    notary.supervisor.send(&ToNotary::Ended { writer: writer.id(), how: how.clone() }).unwrap();
+    let writer = writer.die();
+    assert_eq!(over(&notary, writer), WriterEnding::Closed);
     let folder = notary.ended();
     let expected = [Kind::LedgerOpened, Kind::Enforcement, Kind::Call, Kind::Intent, Kind::Closer];
     assert_eq!(kinds(&folder), expected);
     let reasons: Vec<_> = reasons(&folder).into_values().collect();
-    assert_eq!(reasons, [format!("the host ended without closing the call: {how}")]);
+    assert_eq!(reasons, [format!("the writer ended without closing the call: {how}")]);
     verified(&folder);
 }
 
@@ -122,73 +124,73 @@ fn how_its_process_ended_stands_in_the_ledger() {
 #[test]
 fn a_front_that_says_nothing_is_not_waited_for_for_ever() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
+    let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.front, &host.end, Some(4_000_000));
-    begin(&host.recorder).flush().unwrap();
-    let host = host.die();
-    assert_eq!(over(&notary, host), HostEnding::Closed);
+    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000));
+    begin(&writer.recorder).flush().unwrap();
+    let writer = writer.die();
+    assert_eq!(over(&notary, writer), WriterEnding::Closed);
     let folder = notary.ended();
     let reasons: Vec<_> = reasons(&folder).into_values().collect();
-    assert_eq!(reasons, ["the host ended without closing the call"], "nobody said how");
+    assert_eq!(reasons, ["the writer ended without closing the call"], "nobody said how");
     verified(&folder);
 }
 
 #[test]
 fn a_front_that_is_gone_is_not_waited_for() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
+    let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.front, &host.end, Some(4_000_000));
-    begin(&host.recorder).flush().unwrap();
-    host.die();
+    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000));
+    begin(&writer.recorder).flush().unwrap();
+    writer.die();
     verified(&notary.ended());
 }
 
 #[test]
 fn a_process_that_ended_is_over_though_somebody_holds_its_pipe() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
+    let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.front, &host.end, Some(4_000_000));
-    record_call(&host.recorder, Kept::Pipe);
-    notary.front.send(&ToNotary::Ended { host: host.id(), how: "exit code 1".to_owned() }).unwrap();
-    assert_eq!(over(&notary, host.id()), HostEnding::Closed);
+    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000));
+    record_call(&writer.recorder, Kept::Pipe);
+    notary.supervisor.send(&ToNotary::Ended { writer: writer.id(), how: "exit code 1".to_owned() }).unwrap();
+    assert_eq!(over(&notary, writer.id()), WriterEnding::Closed);
     assert_eq!(verified(&notary.ended()), TreeSize(5));
 }
 
 #[test]
 fn a_blocked_system_call_condemns_its_host_at_once() {
     let dir = tempdir().unwrap();
-    let (host, other) = (Apart::new(), Apart::new());
+    let (writer, other) = (Apart::new(), Apart::new());
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.front, &other.end, Some(4_000_000));
-    let mut stopped = begin(&host.recorder);
+    tell_host_in(&notary.supervisor, &other.end, Some(4_000_000));
+    let mut stopped = begin(&writer.recorder);
     stopped.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
-    let mut beside = begin(&host.recorder);
+    let mut beside = begin(&writer.recorder);
     let intent = beside.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     let (call, idle) = (stopped.call(), beside.call());
-    let blocked = host.block(Some(call));
+    let blocked = writer.block(Some(call));
     // What another thread did before the process ended is not lost.
     beside.outcome(intent, OK);
     beside.flush().unwrap();
-    host.block(None);
+    writer.block(None);
     // Only now the notary hears of it: all of the above is in the pipe, however slow this test is.
-    tell_host_in(&notary.front, &host.end, Some(4_000_001));
-    let FromNotary::Condemned { host: condemned, fault } = notary.hear() else { panic!("not condemned") };
-    assert_eq!((condemned, fault.as_str()), (host.id(), "blocked system call openat (257) on thread worker-1"));
+    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_001));
+    let FromNotary::Condemned { writer: condemned, fault } = notary.hear() else { panic!("not condemned") };
+    assert_eq!((condemned, fault.as_str()), (writer.id(), "blocked system call openat (257) on thread worker-1"));
     drop((stopped, beside));
-    let id = host.die();
+    let id = writer.die();
     record_call(&other.recorder, Kept::Journal);
-    notary.front.send(&ToNotary::Ended { host: id, how: "exit code 159".to_owned() }).unwrap();
-    assert_eq!(over(&notary, id), HostEnding::Blocked(blocked));
+    notary.supervisor.send(&ToNotary::Ended { writer: id, how: "exit code 159".to_owned() }).unwrap();
+    assert_eq!(over(&notary, id), WriterEnding::Blocked(blocked));
     drop(other);
     let folder = notary.ended();
-    let reason = "the host was stopped: blocked system call openat (257) on thread worker-1".to_owned();
+    let reason = "the writer was stopped: blocked system call openat (257) on thread worker-1".to_owned();
     assert_eq!(reasons(&folder), [(call, reason.clone()), (idle, reason)].into());
     let report = report(&folder);
     assert_eq!((report.count(Kind::BlockedCall), report.count(Kind::Outcome)), (2, 2));
@@ -198,50 +200,50 @@ fn a_blocked_system_call_condemns_its_host_at_once() {
 #[test]
 fn a_blocked_host_that_does_not_end_is_closed_all_the_same() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
-    let notary = Running::start(dir.path(), &[&host.end]);
+    let writer = Apart::new();
+    let notary = Running::start(dir.path(), &[&writer.end]);
     notary.ready();
-    let blocked = host.block(None);
+    let blocked = writer.block(None);
     assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
-    assert_eq!(over(&notary, host.id()), HostEnding::Blocked(blocked));
-    host.write(&Entry::Call(support::call(CallId::new(1, host.id(), 9))));
-    drop(host);
+    assert_eq!(over(&notary, writer.id()), WriterEnding::Blocked(blocked));
+    writer.write(&Entry::Call(support::call(CallId::new(1, writer.id(), 9))));
+    drop(writer);
     assert_eq!(kinds(&notary.ended()), [Kind::LedgerOpened, Kind::BlockedCall]);
 }
 
 #[test]
 fn a_host_that_lies_about_itself_is_condemned() {
-    let entries = |host: HostId| {
-        let enforcement = || Entry::Enforcement(support::enforcement(host));
-        let call = |count| Entry::Call(support::call(CallId::new(1, host, count)));
-        let other = HostId([0xee; 6]);
+    let entries = |writer: WriterId| {
+        let enforcement = || Entry::Enforcement(support::enforcement(writer));
+        let call = |count| Entry::Call(support::call(CallId::new(1, writer, count)));
+        let other = WriterId([0xee; 6]);
         let record = support::host_samples().swap_remove(2);
         let Entry::KernelRecord(record) = record else { panic!("no record") };
-        let record = Entry::KernelRecord(tollgate_audit::KernelRecord { host, ..record });
-        let blocked = |host, call| Entry::BlockedCall(support::blocked(host, call));
+        let record = Entry::KernelRecord(tollgate_audit::KernelRecord { writer, ..record });
+        let blocked = |writer, call| Entry::BlockedCall(support::blocked(writer, call));
         [
             ("a second time what confines it", vec![enforcement(), enforcement()]),
             ("before it said what confines it", vec![call(0), enforcement()]),
             ("which is another one", vec![Entry::Enforcement(support::enforcement(other))]),
             ("which is another one", vec![blocked(other, None)]),
-            ("which is another one", vec![blocked(host, Some(CallId::new(1, other, 0)))]),
-            ("has not started", vec![blocked(host, Some(CallId::new(1, host, 0)))]),
+            ("which is another one", vec![blocked(writer, Some(CallId::new(1, other, 0)))]),
+            ("has not started", vec![blocked(writer, Some(CallId::new(1, writer, 0)))]),
             ("an entry of kind kernel-record", vec![record]),
         ]
     };
-    for case in 0..entries(HostId([0; 6])).len() {
+    for case in 0..entries(WriterId([0; 6])).len() {
         let dir = tempdir().unwrap();
-        let (host, good) = (Apart::new(), Apart::new());
-        let notary = Running::start(dir.path(), &[&host.end, &good.end]);
+        let (writer, good) = (Apart::new(), Apart::new());
+        let notary = Running::start(dir.path(), &[&writer.end, &good.end]);
         notary.ready();
-        let (expected, entries) = entries(host.id())[case].clone();
-        entries.iter().for_each(|entry| host.write(entry));
-        let FromNotary::Condemned { host: condemned, fault } = notary.hear() else { panic!("{expected}") };
-        assert_eq!(condemned, host.id());
+        let (expected, entries) = entries(writer.id())[case].clone();
+        entries.iter().for_each(|entry| writer.write(entry));
+        let FromNotary::Condemned { writer: condemned, fault } = notary.hear() else { panic!("{expected}") };
+        assert_eq!(condemned, writer.id());
         assert!(fault.contains(expected), "{fault}");
-        assert_eq!(over(&notary, host.id()), HostEnding::Condemned { fault: fault.clone() });
+        assert_eq!(over(&notary, writer.id()), WriterEnding::Condemned { fault: fault.clone() });
         record_call(&good.recorder, Kept::Journal);
-        drop((host, good));
+        drop((writer, good));
         let folder = notary.ended();
         assert!(reasons(&folder).into_values().all(|reason| reason.contains(&fault)));
         verified(&folder);
@@ -251,23 +253,23 @@ fn a_host_that_lies_about_itself_is_condemned() {
 #[test]
 fn a_host_that_was_confined_before_its_notary_died_is_so_once() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
-    let first = Running::start(dir.path(), &[&host.end]);
+    let writer = Apart::new();
+    let first = Running::start(dir.path(), &[&writer.end]);
     first.ready();
-    host.write(&Entry::Enforcement(support::enforcement(host.id())));
+    writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
     first.ask(&ToNotary::Checkpoint);
-    // The notary goes as if it had died; the host stays. Its pipe is another one here, so that the first one ends.
-    let Apart { recorder, pipe, end } = host;
+    // The notary goes as if it had died; the writer stays. Its pipe is another one here, so that the first one ends.
+    let Apart { recorder, pipe, end } = writer;
     drop((recorder, pipe));
-    let (way, other) = HostWay::new().unwrap();
-    let again = HostEnd { host: end.host, ..other };
+    let (way, other) = WriterEnds::new().unwrap();
+    let again = NotaryEnds { writer: end.writer, ..other };
     drop(end);
-    drop(first.front);
+    drop(first.supervisor);
     first.thread.join().unwrap().unwrap();
 
     let second = Running::start(dir.path(), &[&again]);
     second.ready();
-    let entry = Entry::Enforcement(support::enforcement(again.host)).encode();
+    let entry = Entry::Enforcement(support::enforcement(again.writer)).encode();
     rustix::io::write(&way.pipe, &frame(entry.as_bytes())).unwrap();
     let FromNotary::Condemned { fault, .. } = second.hear() else { panic!("confined twice") };
     assert!(fault.contains("a second time what confines it"), "{fault}");
@@ -278,17 +280,17 @@ fn a_host_that_was_confined_before_its_notary_died_is_so_once() {
 #[test]
 fn a_host_that_ended_while_there_was_no_notary_is_closed_with_the_reason() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
-    begin(&host.recorder).flush().unwrap();
-    let blocked = host.block(None);
-    let notary = Running::start_after(dir.path(), |front| {
-        tell_host_in(front, &host.end, Some(4_000_000));
-        front.send(&ToNotary::Ended { host: host.id(), how: "exit code 159".to_owned() }).unwrap();
+    let writer = Apart::new();
+    begin(&writer.recorder).flush().unwrap();
+    let blocked = writer.block(None);
+    let notary = Running::start_after(dir.path(), |supervisor| {
+        tell_host_in(supervisor, &writer.end, Some(4_000_000));
+        supervisor.send(&ToNotary::Ended { writer: writer.id(), how: "exit code 159".to_owned() }).unwrap();
     });
-    let id = host.die();
+    let id = writer.die();
     notary.ready();
     assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
-    assert_eq!(over(&notary, id), HostEnding::Blocked(blocked));
+    assert_eq!(over(&notary, id), WriterEnding::Blocked(blocked));
     verified(&notary.ended());
 }
 
@@ -297,44 +299,44 @@ fn many_hosts_come_and_go_while_others_write() {
     const HOSTS: usize = 96;
     let dir = tempdir().unwrap();
     let (steady, steady_end) = {
-        let host = Apart::new();
-        (host.recorder, host.end)
+        let writer = Apart::new();
+        (writer.recorder, writer.end)
     };
     let notary = Running::start(dir.path(), &[&steady_end]);
     notary.ready();
     let mut calls = BTreeSet::new();
     let mut alive: Vec<Apart> = Vec::new();
-    let mut over: BTreeMap<HostId, HostEnding> = BTreeMap::new();
+    let mut over: BTreeMap<WriterId, WriterEnding> = BTreeMap::new();
     let mut ended = Vec::new();
     for number in 0..HOSTS {
-        let host = Apart::new();
-        tell_host_in(&notary.front, &host.end, Some(4_000_000 + u32::try_from(number).unwrap()));
-        host.write(&Entry::Enforcement(support::enforcement(host.id())));
-        calls.insert(record_call(&host.recorder, Kept::Pipe));
+        let writer = Apart::new();
+        tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000 + u32::try_from(number).unwrap()));
+        writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
+        calls.insert(record_call(&writer.recorder, Kept::Pipe));
         calls.insert(record_call(&steady, Kept::Pipe));
-        alive.push(host);
+        alive.push(writer);
         // From 64 on they go again, some of them stopped.
         if alive.len() > 64 {
-            let host = alive.swap_remove(number % 64);
-            calls.insert(record_call(&host.recorder, Kept::Journal));
+            let writer = alive.swap_remove(number % 64);
+            calls.insert(record_call(&writer.recorder, Kept::Journal));
             if number % 3 == 0 {
-                host.block(None);
+                writer.block(None);
             }
-            let host = host.die();
-            ended.push(host);
-            notary.front.send(&ToNotary::Ended { host, how: "exit code 0".to_owned() }).unwrap();
+            let writer = writer.die();
+            ended.push(writer);
+            notary.supervisor.send(&ToNotary::Ended { writer, how: "exit code 0".to_owned() }).unwrap();
         }
     }
     calls.insert(record_call(&steady, Kept::Disk));
-    for host in alive {
-        calls.insert(record_call(&host.recorder, Kept::Journal));
-        let host = host.die();
-        ended.push(host);
-        notary.front.send(&ToNotary::Ended { host, how: "exit code 0".to_owned() }).unwrap();
+    for writer in alive {
+        calls.insert(record_call(&writer.recorder, Kept::Journal));
+        let writer = writer.die();
+        ended.push(writer);
+        notary.supervisor.send(&ToNotary::Ended { writer, how: "exit code 0".to_owned() }).unwrap();
     }
     while over.len() < HOSTS {
         match notary.hear() {
-            FromNotary::Over { host, ending } => assert_eq!(over.insert(host, ending), None),
+            FromNotary::Over { writer, ending } => assert_eq!(over.insert(writer, ending), None),
             FromNotary::Condemned { .. } => {}
             other => panic!("{other:?}"),
         }
@@ -364,18 +366,18 @@ fn child(test: &str) -> Child {
 #[test]
 fn the_front_numbers_the_calls_of_a_host_apart() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
-    let counter = CallCounter::of(host.id());
-    let notary = Running::start(dir.path(), &[&host.end]);
+    let writer = Apart::new();
+    let counter = CallCounter::of(writer.id());
+    let notary = Running::start(dir.path(), &[&writer.end]);
     notary.ready();
     for count in 0..3 {
         let call = counter.next(1_700_000_000_000);
-        assert_eq!((call.host(), call.count()), (host.id(), count));
+        assert_eq!((call.issuer(), call.count()), (writer.id(), count));
         let start = CallStart { deadline: Instant::now() + FAR, ..start(call) };
-        let trail = CallTrail::begin(host.recorder.clone(), start);
+        let trail = CallTrail::begin(writer.recorder.clone(), start);
         trail.end(ending(), Kept::Journal).unwrap();
     }
-    drop(host);
+    drop(writer);
     assert_eq!(verified(&notary.ended()), TreeSize(1 + 3 * 2));
 }
 
@@ -386,7 +388,7 @@ fn a_closed_record_has_no_pipe() {
     assert!(recorder.pipe().is_some());
     recorder.close();
     assert!(recorder.pipe().is_none());
-    let encoded = Entry::Enforcement(support::enforcement(recorder.host())).encode();
+    let encoded = Entry::Enforcement(support::enforcement(recorder.writer())).encode();
     let refused = recorder.record(&[encoded], Kept::Pipe, Instant::now());
     assert!(matches!(refused.unwrap_err().source, AppendError::Closed { .. }));
 }
@@ -395,20 +397,20 @@ fn a_closed_record_has_no_pipe() {
 #[test]
 fn the_kernel_is_the_second_witness() {
     let dir = tempdir().unwrap();
-    let host = Apart::new();
+    let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     let FromNotary::Ready { observer, .. } = notary.hear() else { panic!("not ready") };
     if !observer {
         required::skipped("this process may not hear the kernel's audit (CAP_AUDIT_READ)");
-        drop(host);
+        drop(writer);
         notary.ended();
         return;
     }
     let mut child = child("child_makes_a_system_call_that_is_logged");
-    tell_host_in(&notary.front, &host.end, Some(child.id()));
+    tell_host_in(&notary.supervisor, &writer.end, Some(child.id()));
     // Another one that nothing is said of.
     let other = Apart::new();
-    tell_host(&notary.front, &other.end);
+    tell_host(&notary.supervisor, &other.end);
     record_call(&other.recorder, Kept::Journal);
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());
@@ -421,11 +423,11 @@ fn the_kernel_is_the_second_witness() {
         notary.says_nothing();
         std::thread::sleep(Duration::from_millis(5));
     }
-    let blocked = host.block(None);
+    let blocked = writer.block(None);
     assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
-    let id = host.die();
-    notary.front.send(&ToNotary::Ended { host: id, how: "exit code 159".to_owned() }).unwrap();
-    assert_eq!(over(&notary, id), HostEnding::Blocked(blocked));
+    let id = writer.die();
+    notary.supervisor.send(&ToNotary::Ended { writer: id, how: "exit code 159".to_owned() }).unwrap();
+    assert_eq!(over(&notary, id), WriterEnding::Blocked(blocked));
     drop(other);
     let folder = notary.ended();
     let records: Vec<_> = read(&folder)
@@ -435,9 +437,9 @@ fn the_kernel_is_the_second_witness() {
             _other => None,
         })
         .collect();
-    assert_eq!(records.len(), 16, "as many as are kept of a host");
+    assert_eq!(records.len(), 16, "as many as are kept of a writer");
     for record in records {
-        assert_eq!((record.host, record.process), (id, u64::from(child.id())));
+        assert_eq!((record.writer, record.process), (id, u64::from(child.id())));
         let number = format!(" syscall={LOGGED} ");
         assert!(record.text.as_str().contains(&number), "{}", record.text);
     }
