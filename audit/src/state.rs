@@ -38,7 +38,10 @@ pub struct Remembered {
 
 /// The state file holds something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StateMalformed;
+pub struct StateMalformed {
+    /// It is a state of version 1, which was not released and is not read.
+    pub is_older: bool,
+}
 
 /// What the file `path` remembers; nothing if there is no file that may be read.
 pub fn read(path: &Path) -> io::Result<Result<Option<Remembered>, StateMalformed>> {
@@ -60,7 +63,7 @@ pub fn newest(bytes: &[u8]) -> Result<Option<(u64, Remembered)>, StateMalformed>
     let slots = bytes.chunks(SLOT_BYTES).filter_map(parse);
     match slots.max_by_key(|(generation, _)| *generation) {
         None if empty => Ok(None),
-        None => Err(StateMalformed),
+        None => Err(StateMalformed { is_older: bytes.chunks(SLOT_BYTES).any(|slot| slot.starts_with(OLDER)) }),
         newest => Ok(newest),
     }
 }
@@ -103,6 +106,8 @@ fn check(said: &str) -> String {
 }
 
 const MAGIC: &str = "tollgate-state-2";
+/// How a state of version 1 begins.
+const OLDER: &[u8] = b"tollgate-state-1 ";
 
 const CLOSED: &str = "closed";
 const OPEN: &str = "open";

@@ -139,6 +139,16 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
+    /// What stands beside the ledger is of a ledger of an earlier version.
+    #[error(
+        "the state file {} is of version 1; this program reads version 2: keep it with the ledger that it is of, and the program \
+         that wrote it",
+        path.display()
+    )]
+    OlderState {
+        /// The file.
+        path: PathBuf,
+    },
     /// The entries that opening writes cannot be written.
     #[error(transparent)]
     Append(AppendError),

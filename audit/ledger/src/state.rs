@@ -107,8 +107,8 @@ mod tests {
             let size = newest(&bytes).unwrap().unwrap().1.size.0;
             assert!(size == 2 || size == 3, "{torn}");
         }
-        assert_eq!(newest(b"something else"), Err(StateMalformed));
+        assert_eq!(newest(b"something else"), Err(StateMalformed { is_older: false }));
         let older = String::from_utf8_lossy(&before[..]).replace("state-2", "state-1");
-        assert_eq!(newest(older.as_bytes()), Err(StateMalformed), "another version");
+        assert_eq!(newest(older.as_bytes()), Err(StateMalformed { is_older: true }), "another version");
     }
 }

@@ -231,7 +231,14 @@ impl Opening<'_> {
             Ok(None) if self.adopts.is_none() && self.was_there(&key_path).map_err(io_error)? => {
                 return Err(OpenError::StateMissing { is_empty: state_path.exists(), path: state_path });
             }
-            Err(_malformed) if self.adopts.is_none() => return Err(OpenError::State { path: state_path }),
+            Err(malformed) if self.adopts.is_none() => {
+                let path = state_path;
+                return Err(if malformed.is_older {
+                    OpenError::OlderState { path }
+                } else {
+                    OpenError::State { path }
+                });
+            }
             Ok(None) | Err(_) => (None, None),
         };
         let named = remembered.as_ref().map(|remembered| remembered.origin.clone());

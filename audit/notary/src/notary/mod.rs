@@ -560,6 +560,7 @@ fn fault_of(error: &OpenError) -> LedgerFault {
     match error {
         OpenError::InUse { .. } => LedgerFault::InUse,
         OpenError::Io { source, .. } if OlderFormat::is_cause_of(source) => LedgerFault::OlderFormat,
+        OpenError::OlderState { .. } => LedgerFault::OlderFormat,
         // Of the entry that says that it was opened: it could not be written.
         OpenError::Io { .. } | OpenError::Append(_) => LedgerFault::Unreachable,
         OpenError::BadOrigin { .. } | OpenError::OtherOrigin { .. } => LedgerFault::Foreign,

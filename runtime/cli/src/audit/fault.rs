@@ -14,9 +14,7 @@ use crate::report::aside;
 
 #[derive(Debug, thiserror::Error, miette::Diagnostic)]
 #[error("the side store beside the ledger cannot be read")]
-#[diagnostic(help(
-    "read it as the user that it belongs to; it is the folder with `.private` behind the ledger's name"
-))]
+#[diagnostic(help("{}", mend_side_store(source)))]
 pub(super) struct SideStoreUnreadable {
     pub(super) source: io::Error,
 }
@@ -62,6 +60,14 @@ pub(super) enum AuditError {
     #[error("cannot write `{}`", path.display())]
     #[diagnostic(help("{help}"))]
     File { path: PathBuf, help: String, source: io::Error },
+}
+
+fn mend_side_store(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::InvalidData {
+        "move away what has `.private` behind the ledger's name: the ledger can be read without it"
+    } else {
+        "read it as the user that it belongs to; it is the folder with `.private` behind the ledger's name"
+    }
 }
 
 pub(super) fn argument(given: &str, what: &'static str) -> Failure {
@@ -139,6 +145,7 @@ fn unusable(folder: &Path, source: OpenError, broken: &str) -> Failure {
     let (damaged, help) = match &source {
         OpenError::InUse { .. } => (false, "wait for longer with --wait, or end that process".to_owned()),
         OpenError::Io { source, .. } if OlderFormat::is_cause_of(source) => (false, NEW_LEDGER.to_owned()),
+        OpenError::OlderState { .. } => (false, NEW_LEDGER.to_owned()),
         OpenError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
             (false, "do it as the user that the ledger belongs to".to_owned())
         }

@@ -35,6 +35,7 @@ mod large;
 mod ledger;
 mod machines;
 mod obeyed;
+mod old_home;
 mod plain;
 mod program;
 mod project;

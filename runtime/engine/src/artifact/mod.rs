@@ -171,10 +171,11 @@ impl Artifact {
     }
 }
 
-/// Which component the stored artifact whose beginning this is says that it was compiled from. Nothing is verified.
+/// Which component the stored artifact whose beginning this is says that it was compiled from, in this form or the one before,
+/// which says it at the same place. Nothing is verified.
 pub fn declared_component(beginning: &[u8]) -> Option<Digest> {
     let head = beginning.get(..HEAD_BYTES)?;
-    let component = head.strip_prefix(MAGIC)?.first_chunk()?;
+    let component = head.strip_prefix(MAGIC).or_else(|| head.strip_prefix(MAGIC_BEFORE))?.first_chunk()?;
     Some(Digest(*component))
 }
 
@@ -190,6 +191,7 @@ fn head(component: Digest, engine: EngineHash, told: [usize; 2], code: usize) ->
 }
 
 const MAGIC: &[u8; 8] = b"TGARTFC2";
+const MAGIC_BEFORE: &[u8; 8] = b"TGARTFC1";
 const MAGIC_OF_ANY_VERSION: &[u8; 7] = b"TGARTFC";
 /// Largest file that is read: what the compiler gives at most, and what stands before it.
 pub const STORED_BYTES_MAX: u64 =
@@ -327,6 +329,7 @@ mod tests {
         assert_eq!(Artifact::open(&stored, &KEY, Digest([1; 32]), &engine), Err(ArtifactError::Version));
         let old = [&b"TGARTFC1"[..], &[0; 104]].concat();
         assert_eq!(Artifact::open(&old, &KEY, Digest([1; 32]), &engine), Err(ArtifactError::Version));
+        assert_eq!(declared_component(&old), Some(Digest([0; 32])), "and what it was compiled from is read");
     }
 
     #[test]
