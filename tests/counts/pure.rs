@@ -25,8 +25,8 @@ use crate::expected::{INSTRUCTIONS, Numbers, compare};
 /// The first argument of a process that executes one piece of code many times.
 pub(crate) const ROLE: &str = "role-pure";
 
-/// Executions between two numbers that are compared: enough for what differs from start to start (addresses, hash seeds) to
-/// be less than one instruction of an execution.
+/// Executions that are counted: enough for what differs from start to start (addresses, hash seeds) to be less than one
+/// instruction of an execution.
 const TIMES: u64 = 1_000;
 
 type Piece = (&'static str, fn(&Inputs, &mut Vec<u8>));
@@ -55,16 +55,19 @@ pub(crate) fn pure_code_costs_what_it_did() {
         return missing("`valgrind`", "apt.log");
     }
     let folder = tempfile::tempdir().expect("a folder");
-    let mut found = Numbers::new();
-    for (name, _) in PIECES {
-        let count = |times| instructions(folder.path(), name, times);
-        // Two processes at a time.
-        let [few, many] = thread::scope(|scope| {
-            [1, 2].map(|of| scope.spawn(move || count(of * TIMES))).map(|thread| thread.join().expect("a count"))
-        });
-        let more = many.checked_sub(few).expect("more executions take more instructions");
-        found.insert(name.to_owned(), (more + TIMES / 2) / TIMES);
-    }
+    // Start, end, and one execution of each piece: all processes have these.
+    let base = instructions(folder.path(), PIECES[0].0, 0);
+    let count = |(name, _): Piece| {
+        let more = instructions(folder.path(), name, TIMES).checked_sub(base).expect("executions take instructions");
+        (name.to_owned(), (more + TIMES / 2) / TIMES)
+    };
+    // Two processes at a time.
+    let (these, those) = PIECES.split_at(PIECES.len() / 2);
+    let mut found: Numbers = thread::scope(|scope| {
+        let threads =
+            [these, those].map(|pieces| scope.spawn(move || pieces.iter().copied().map(count).collect::<Vec<_>>()));
+        threads.into_iter().flat_map(|thread| thread.join().expect("counts")).collect()
+    });
     // An entry is encoded and hashed in one. The hash is most of it, and by others: apart from it a change is seen.
     for entry in ["intent", "outcome", "call-end"] {
         let hash = found[&format!("hash-of-{entry}")];
@@ -79,6 +82,7 @@ pub(crate) fn execute(name: &str, times: &str) -> ExitCode {
     let (_, piece) = PIECES.into_iter().find(|(known, _)| *known == name).expect("a piece of code");
     let times: u64 = times.parse().expect("a number");
     let (inputs, mut frames) = (Inputs::new(), Vec::new());
+    PIECES.iter().for_each(|(_, each)| each(&inputs, &mut frames));
     for _ in 0..times {
         piece(black_box(&inputs), &mut frames);
     }
@@ -93,7 +97,8 @@ fn allocations() -> Numbers {
         piece(&inputs, &mut frames);
         let before = Allocations::here().apart;
         piece(&inputs, &mut frames);
-        (name.to_owned(), Allocations::here().apart - before)
+        let after = Allocations::here().apart;
+        (name.to_owned(), after - before)
     });
     counted.collect()
 }

@@ -47,7 +47,9 @@ impl Tracer {
         let mut command = Command::new("strace");
         // A file for each thread; texts whole and in hexadecimal.
         command.args(["-f", "-ff", "-qq", "-xx", "-s", "8192", "-o"]).arg(logs.join("of"));
-        processes.iter().for_each(|process| drop(command.arg("-p").arg(process.as_raw_pid().to_string())));
+        for process in processes {
+            command.arg("-p").arg(process.as_raw_pid().to_string());
+        }
         let complaints = File::create(logs.join("complaints")).expect("a new file");
         let strace = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints).spawn().expect("strace");
         let mut tracer = Self { strace, logs: logs.to_owned() };
