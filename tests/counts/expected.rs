@@ -8,12 +8,15 @@ use std::path::PathBuf;
 /// Numbers by what they count.
 pub(crate) type Numbers = BTreeMap<String, u64>;
 
-/// Compares the numbers of one part of the file, which begin with its name, with those in the file; or writes them there.
-pub(crate) fn compare(part: &str, found: &Numbers) {
-    let found: Numbers = found.iter().map(|(what, number)| (format!("{part} {what}"), *number)).collect();
+/// Compares the numbers of parts of the file, which begin with a part's name, with those in the file; or writes them there.
+pub(crate) fn compare(parts: &[(&str, &Numbers)]) {
+    let named = |(part, numbers): &(&str, &Numbers)| {
+        numbers.iter().map(|(what, number)| (format!("{part} {what}"), *number)).collect::<Vec<_>>()
+    };
+    let found: Numbers = parts.iter().flat_map(named).collect();
     let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/counts/expected.txt"));
     let mut all = parse(&fs::read_to_string(&path).unwrap_or_default());
-    let is_ours = |what: &String| what.split(' ').next() == Some(part);
+    let is_ours = |what: &String| parts.iter().any(|(part, _)| what.split(' ').next() == Some(part));
     if std::env::var_os("UPDATE_EXPECT").is_some() {
         all.retain(|what, _| !is_ours(what));
         all.extend(found);
@@ -24,9 +27,9 @@ pub(crate) fn compare(part: &str, found: &Numbers) {
     let differences = differences(&all, &found);
     assert!(
         differences.is_empty(),
-        "{part}: what is counted has changed:\n{differences}\nMore means that every call is dearer: find out what of the \
-         change makes it so. If it must be, or if there is less, `UPDATE_EXPECT=1 cargo test --release --workspace --test \
-         counts` writes tests/counts/expected.txt anew; commit it with the change, and say why there."
+        "what is counted has changed:\n{differences}\nMore means that every call is dearer: find out what of the change makes \
+         it so. If it must be, or if there is less, `UPDATE_EXPECT=1 cargo test --release --workspace --test counts` writes \
+         tests/counts/expected.txt anew; commit it with the change, and say why there."
     );
 }
 
