@@ -32,9 +32,9 @@ fn policy(text: &str) {
         Err(error) => return shown(&error),
     };
     assert!(text.len() <= POLICY_BYTES_MAX);
-    assert_eq!(policy.grant(&"not-granted-anything".parse().expect("a name")), Grant::default());
+    assert_eq!(policy.grants.grant(&"not-granted-anything".parse().expect("a name")), Grant::default());
     let mut short = true;
-    for grant in policy.tools.values() {
+    for grant in policy.grants.tools.values() {
         grant.fs.values().for_each(folder);
         short &= grant.fs.values().all(|fs| fs.host.as_os_str().len() <= PATH_BYTES_MAX);
         whole(grant);
@@ -51,14 +51,14 @@ fn policy(text: &str) {
 
 /// The times of workers are inside their bounds; a tool has one home at most, and that is where it is found.
 fn workers(policy: &Policy) {
-    assert!((WORKER_IDLE_MS_MIN..=WORKER_IDLE_MS_MAX).contains(&policy.workers.idle_ms));
-    assert!((WORKER_GRACE_MS_MIN..=WORKER_GRACE_MS_MAX).contains(&policy.workers.grace_ms));
+    assert!((WORKER_IDLE_MS_MIN..=WORKER_IDLE_MS_MAX).contains(&policy.deployment.workers.idle_ms));
+    assert!((WORKER_GRACE_MS_MIN..=WORKER_GRACE_MS_MAX).contains(&policy.deployment.workers.grace_ms));
     let mut seen = BTreeSet::new();
-    for (name, tools) in &policy.compartments {
+    for (name, tools) in &policy.deployment.compartments {
         assert!(!tools.is_empty(), "{name}");
         for tool in tools {
             assert!(seen.insert(tool), "{tool}");
-            assert_eq!(policy.compartment_of(tool), Some(name));
+            assert_eq!(policy.deployment.compartment_of(tool), Some(name));
         }
     }
 }

@@ -61,7 +61,7 @@ fn grantable(manifest: &Manifest) {
             let lines = missing.toml_lines();
             let policy = Policy::parse(&lines, "tollgate.toml", Path::new(FOLDER));
             let policy = policy.unwrap_or_else(|error| panic!("{error}:\n{lines}"));
-            let by_policy = meet(manifest, &policy.grant(&manifest.name)).expect("the lines to add");
+            let by_policy = meet(manifest, &policy.grants.grant(&manifest.name)).expect("the lines to add");
             let mut grant = Grant::default();
             for text in missing.grant_texts() {
                 let adhoc = AdhocGrant::parse(&text, Path::new(FOLDER));

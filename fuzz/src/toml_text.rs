@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use tollgate_capability::{Access, AccessSet, Cap, ClockMode, OnViolation, RandomMode, Record, Stdio, StdioSet};
 use tollgate_config::{
-    EnvValue, FsGrant, Grant, Manifest, PartialLimits, Policy, RandomNeed, TimeSpan, ToolName, show_limit,
+    Deployment, EnvValue, FsGrant, Grant, Grants, Manifest, PartialLimits, Policy, RandomNeed, TimeSpan, ToolName,
+    show_limit,
 };
 
 pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
@@ -35,7 +36,8 @@ pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
 }
 
 pub(crate) fn policy_toml(policy: &Policy) -> String {
-    let Policy { variables, tools, sandbox, workers, compile, compartments } = policy;
+    let Policy { grants, deployment } = policy;
+    let (Grants { variables, tools }, Deployment { sandbox, workers, compile, compartments }) = (grants, deployment);
     let [idle, grace] = [workers.idle_ms, workers.grace_ms].map(TimeSpan::from_millis);
     let mut out =
         format!("sandbox.require = \"{}\"\n[workers]\nidle = \"{idle}\"\ngrace = \"{grace}\"\n", sandbox.require);

@@ -10,8 +10,8 @@ use std::thread;
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::frame::push_frame;
 use tollgate_audit::{
-    CallClass, CallEnd, CallId, Durability, Entry, Fact, HostId, Intent, Outcome, Pairs, RootHash, Sequence, Usage,
-    Verdict, leaf_hash,
+    CallClass, CallEnd, CallId, Durability, Entry, Fact, Intent, Outcome, Pairs, RootHash, Sequence, Usage, Verdict,
+    WriterId, leaf_hash,
 };
 use tollgate_capability::{
     Access, AccessSet, Call, CapabilitySet, Decision, FileId, FsCall, FsCapability, FsPath, GrantIndex, HandleFacts,
@@ -239,7 +239,7 @@ fn end() -> Entry<'static> {
 }
 
 fn call() -> CallId {
-    CallId::new(1_790_000_000_000, HostId([1; 6]), 1)
+    CallId::new(1_790_000_000_000, WriterId([1; 6]), 1)
 }
 
 fn hash(entry: &EncodedEntry) {

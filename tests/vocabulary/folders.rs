@@ -156,14 +156,14 @@ pub(crate) fn quota() {
 /// What a tool's grant gives of a policy in `folder`, its folders open.
 fn opened(folder: &std::path::Path, policy: &str) -> Result<CapabilitySet, FolderError> {
     let policy = Policy::parse(policy, "tollgate.toml", folder).unwrap();
-    let grant = policy.grant(&"probe-fs".parse().unwrap());
+    let grant = policy.grants.grant(&"probe-fs".parse().unwrap());
     let needs = manifest_text("probe-fs", "needs.fs = [{ guest = \"/docs\", access = [\"read\"] }]");
     let manifest = Manifest::parse(&needs, "tool.toml").unwrap();
     let mut set = intersect(&manifest, &grant, |_| None).unwrap().set;
     let store = TrustStore::new(folder.join("trust"));
     let places = DecidingPlaces::none();
     let (store, starts) = (Some(&store), true);
-    let nesting = Nesting { grant: &grant, policy: &policy, store, starts, places: &places, bounds: None };
+    let nesting = Nesting { grant: &grant, grants: &policy.grants, store, starts, places: &places, bounds: None };
     open_folders(&mut set, nesting)?;
     Ok(set)
 }
@@ -194,7 +194,7 @@ pub(crate) fn component() {
     let pin = format!("[tools.probe-fs]\ncontext = true\ncomponent = \"sha256:{}\"", "07".repeat(32));
     let policy = Policy::parse(&pin, "tollgate.toml", std::path::Path::new("/p")).unwrap();
     let name = "probe-fs".parse().unwrap();
-    let bind = |byte| policy.bind(Subject { name: &name, digest: [byte; 32], installed: true }, |_path| false);
+    let bind = |byte| policy.grants.bind(Subject { name: &name, digest: [byte; 32], installed: true }, |_path| false);
     assert!(bind(7).unwrap().grant.context);
     assert!(matches!(bind(8), Err(BindError::Pinned { .. })));
 }

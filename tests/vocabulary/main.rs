@@ -50,7 +50,7 @@ impl Texts {
         let manifest = Manifest::parse(manifest, "tool.toml").unwrap_or_else(|error| panic!("{error:?}"));
         let policy = Policy::parse(policy, "tollgate.toml", &lab.path("")).unwrap_or_else(|error| panic!("{error:?}"));
         let host = |name: &str| (name == "OPERATORS_TOKEN").then(|| "from the host".to_owned());
-        let met = intersect(&manifest, &policy.grant(&manifest.name), host).map_err(NoTool::Missing)?;
+        let met = intersect(&manifest, &policy.grants.grant(&manifest.name), host).map_err(NoTool::Missing)?;
         let mut set = met.set;
         for fs in &mut set.fs {
             fs.host = std::fs::canonicalize(&fs.host).unwrap();

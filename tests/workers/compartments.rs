@@ -22,7 +22,7 @@ pub(crate) fn tools_of_a_compartment_share_a_worker(_: Scale) {
     let alone = sleeps(lab.folder(), 60_000);
     let sets = [("echo-read", &reads), ("sleep-forever", &alone), ("overrun-quota", &writes)];
     let specs = sets.iter().map(|(name, set)| spec(name, (*set).clone())).collect();
-    let tools = lab.supervisor.add_by_policy(&policy, specs).expect("tools");
+    let tools = lab.supervisor.add_by_policy(&policy.deployment, specs).expect("tools");
     assert_eq!(tools.iter().map(|tool| tool.name()).collect::<Vec<_>>(), sets.map(|(name, _)| name));
     let shared = start_worker(&tools[0]);
     let written = call(&tools[2], "stream", r#"{"bytes": 1000}"#).expect("an answer").call;

@@ -34,7 +34,7 @@ impl SupervisorLab {
 
     /// Under what the text of a policy says of workers.
     pub(crate) fn under(policy: &str) -> Self {
-        Self::with(SupervisorSettings::of(&parse(policy), worker_command()))
+        Self::with(SupervisorSettings::of(&parse(policy).deployment, worker_command()))
     }
 
     pub(crate) fn with(settings: SupervisorSettings) -> Self {

@@ -53,7 +53,7 @@ pub(crate) fn what_a_policy_says_of_compiling_holds(_: Scale) {
     let component =
         wat::parse_str(format!("(component (core module {}))", FUNCTION.repeat(30_000))).expect("a component");
     let under = |policy: &str| {
-        let limits = CompileLimits::of(parse(policy).compile);
+        let limits = CompileLimits::of(parse(policy).deployment.compile);
         // By one thread, so that the clock is not faster than the CPU.
         let compiler = Compiler::new(compiler_command(), CompileLimits { threads: 1, ..limits });
         compiler.compile(&Engine::new(1).expect("an engine"), &component)
@@ -155,7 +155,8 @@ fn refused_without_landlock(policy: &str) {
 fn without(policy: &str) -> (SupervisorLab, Tool) {
     let WorkerCommand { program, mut arguments } = worker_command();
     arguments.insert(0, WITHOUT_LANDLOCK.into());
-    let lab = SupervisorLab::with(SupervisorSettings::of(&parse(policy), WorkerCommand { program, arguments }));
+    let lab =
+        SupervisorLab::with(SupervisorSettings::of(&parse(policy).deployment, WorkerCommand { program, arguments }));
     let reader = lab.reader();
     (lab, reader)
 }

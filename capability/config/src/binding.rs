@@ -10,7 +10,7 @@ use thiserror::Error;
 use crate::grant::Grant;
 use crate::names::ToolName;
 use crate::pin::ComponentPin;
-use crate::policy::Policy;
+use crate::policy::Grants;
 
 /// A component that asks for its grant.
 #[derive(Debug, Clone, Copy)]
@@ -59,7 +59,7 @@ pub enum BindError {
     },
 }
 
-impl Policy {
+impl Grants {
     /// The grant of a component: that of an installed tool is the entry of its installed name; that of a file the entry whose
     /// `component` is its path or its digest, else the entry of its name. `is_path` tells whether a path of the policy is the
     /// component's file.
@@ -109,6 +109,7 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Policy;
 
     const POLICY: &str = "\
         [tools.plain]\nrandom = \"secure\"\n\
@@ -119,7 +120,7 @@ mod tests {
     fn bind(name: &str, digest: u8, path: &str, installed: bool) -> Result<Binding, BindError> {
         let policy = Policy::parse(POLICY, "tollgate.toml", Path::new("/p")).unwrap();
         let name = name.parse().unwrap();
-        policy.bind(Subject { name: &name, digest: [digest; 32], installed }, |pin| pin == Path::new(path))
+        policy.grants.bind(Subject { name: &name, digest: [digest; 32], installed }, |pin| pin == Path::new(path))
     }
 
     fn name(bound: Result<Binding, BindError>) -> String {
@@ -156,7 +157,7 @@ mod tests {
         let text = format!("{POLICY}[tools.again]\ncomponent = \"bin/tool.wasm\"\n");
         let policy = Policy::parse(&text, "tollgate.toml", Path::new("/p")).unwrap();
         let name = "x".parse().unwrap();
-        let bound = policy.bind(Subject { name: &name, digest: [1; 32], installed: false }, |_| true);
+        let bound = policy.grants.bind(Subject { name: &name, digest: [1; 32], installed: false }, |_| true);
         assert!(matches!(bound, Err(BindError::Several { names }) if names.len() == 2));
     }
 }

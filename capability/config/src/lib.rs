@@ -63,7 +63,7 @@ pub use names::{
     ToolVersion,
 };
 pub use pin::{ComponentPin, PinFault};
-pub use policy::{POLICY_BYTES_MAX, Policy, policy_schema};
+pub use policy::{Deployment, Grants, POLICY_BYTES_MAX, Policy, policy_schema};
 pub use sandbox::{SandboxLevel, SandboxSettings};
 pub use texts::{
     COMPARTMENT_TOOLS_MAX, DESCRIPTION_BYTES_MAX, FOLDERS_MAX, OPERATIONS_MAX, POLICY_ENTRIES_MAX, TextError,

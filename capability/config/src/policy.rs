@@ -30,13 +30,27 @@ use crate::workers::{RawCompartments, RawWorkers, WorkerSettings, compartments};
 /// Longest policy, in bytes: a thousand tools with a kilobyte each.
 pub const POLICY_BYTES_MAX: usize = 1 << 20;
 
-/// The operator's grants.
+/// What an operator says: who may do what, and how it is run. Neither needs the other, and each may be read again alone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Policy {
+    /// What tools get.
+    pub grants: Grants,
+    /// How they are run.
+    pub deployment: Deployment,
+}
+
+/// What tools get: `[tools]`, and `[variables]` in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grants {
     /// What `${name}` in a host path stands for.
     pub variables: BTreeMap<String, String>,
     /// What each tool gets.
     pub tools: BTreeMap<ToolName, Grant>,
+}
+
+/// How tools are run, whatever they get: `[sandbox]`, `[workers]`, `[compile]`, `[compartments]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deployment {
     /// What is asked of the kernel.
     pub sandbox: SandboxSettings,
     /// How long workers stay.
@@ -58,13 +72,17 @@ impl Policy {
         let (document, raw) = Document::read::<RawPolicy>(file, text, POLICY_BYTES_MAX)?;
         raw.resolve(&Reader { document, folder })
     }
+}
 
-    /// What `tool` gets; nothing if the policy does not name it.
+impl Grants {
+    /// What `tool` gets; nothing if they do not name it.
     #[must_use]
     pub fn grant(&self, tool: &ToolName) -> Grant {
         self.tools.get(tool).cloned().unwrap_or_default()
     }
+}
 
+impl Deployment {
     /// The compartment that `tool` is in; `None` if it has a worker of its own.
     #[must_use]
     pub fn compartment_of(&self, tool: &ToolName) -> Option<&CompartmentName> {
@@ -351,14 +369,13 @@ impl RawPolicy {
         for (name, grant) in self.tools {
             tools.insert(parsed(document, &name)?, grant.resolve(reader, &variables)?);
         }
-        Ok(Policy {
-            variables,
-            tools,
+        let deployment = Deployment {
             sandbox: SandboxSettings { require: self.sandbox.require },
             workers: self.workers.resolve(document)?,
             compile: self.compile.resolve(document)?,
             compartments: compartments(document, self.compartments)?,
-        })
+        };
+        Ok(Policy { grants: Grants { variables, tools }, deployment })
     }
 }
 

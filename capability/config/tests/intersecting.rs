@@ -23,7 +23,7 @@ fn manifest(rest: &str) -> Manifest {
 fn grant(lines: &str) -> Grant {
     let text = format!("[tools.word-count]\n{lines}");
     let policy = Policy::parse(&text, "tollgate.toml", Path::new("/etc/tollgate")).unwrap();
-    policy.grant(&"word-count".parse().unwrap())
+    policy.grants.grant(&"word-count".parse().unwrap())
 }
 
 fn met(needs: &str, lines: &str) -> Intersection {
@@ -258,7 +258,7 @@ fn the_lines_and_the_texts_that_are_printed_are_enough() {
     for text in missing.grant_texts() {
         adhoc.merge_adhoc(AdhocGrant::parse(&text, Path::new("/etc/tollgate")).unwrap()).unwrap();
     }
-    let lines = policy.grant(&"word-count".parse().unwrap());
+    let lines = policy.grants.grant(&"word-count".parse().unwrap());
     assert_eq!(lines, adhoc);
     let met = intersect(&manifest(ALL_NEEDS), &lines, |_| None).unwrap();
     assert!(met.narrowed.is_empty(), "{:?}", met.narrowed);

@@ -49,7 +49,7 @@ fn a_manifest_that_needs_nothing_gets_the_defaults() {
 #[test]
 fn every_key_of_a_policy_is_read() {
     let policy = Policy::parse(POLICY, "tollgate.toml", Path::new(FOLDER)).unwrap();
-    let grant = policy.grant(&"word-count".parse().unwrap());
+    let grant = policy.grants.grant(&"word-count".parse().unwrap());
     let docs = &grant.fs[&"/docs".parse().unwrap()];
     assert_eq!(docs.host, PathBuf::from("/etc/tollgate/work/reports"));
     assert_eq!(docs.access.to_string(), "read,list");
@@ -68,10 +68,10 @@ fn every_key_of_a_policy_is_read() {
     assert_eq!((grant.on_violation, grant.record), (OnViolation::Deny, Record::Every));
     let audit = AuditSettings { arguments: ArgumentsRecord::Full, acknowledge: Acknowledge::Journal };
     assert_eq!(grant.audit, audit);
-    assert_eq!(policy.grant(&"other".parse().unwrap()), Grant::default());
-    assert_eq!(policy.sandbox, SandboxSettings { require: SandboxLevel::Partial });
-    assert_eq!(policy.workers, WorkerSettings { idle_ms: 90_000, grace_ms: 250 });
-    let home = |tool: &str| policy.compartment_of(&tool.parse().unwrap()).map(CompartmentName::as_str);
+    assert_eq!(policy.grants.grant(&"other".parse().unwrap()), Grant::default());
+    assert_eq!(policy.deployment.sandbox, SandboxSettings { require: SandboxLevel::Partial });
+    assert_eq!(policy.deployment.workers, WorkerSettings { idle_ms: 90_000, grace_ms: 250 });
+    let home = |tool: &str| policy.deployment.compartment_of(&tool.parse().unwrap()).map(CompartmentName::as_str);
     let homes = ["word-count", "text-diff", "dice", "other"].map(home);
     assert_eq!(homes, [Some("texts"), Some("texts"), Some("dice"), None]);
 }
@@ -80,9 +80,9 @@ fn every_key_of_a_policy_is_read() {
 fn a_policy_that_says_nothing_asks_for_the_full_sandbox_and_a_host_for_each_tool() {
     let policy = Policy::parse("", "tollgate.toml", Path::new(FOLDER)).unwrap();
     assert_eq!(policy, Policy::default());
-    assert_eq!(policy.sandbox.require, SandboxLevel::Full);
-    assert_eq!(policy.workers, WorkerSettings { idle_ms: 300_000, grace_ms: 1_000 });
-    assert_eq!(policy.compartment_of(&"word-count".parse().unwrap()), None);
+    assert_eq!(policy.deployment.sandbox.require, SandboxLevel::Full);
+    assert_eq!(policy.deployment.workers, WorkerSettings { idle_ms: 300_000, grace_ms: 1_000 });
+    assert_eq!(policy.deployment.compartment_of(&"word-count".parse().unwrap()), None);
     let said = Policy::parse("[workers]\nidle = \"5m\"\ngrace = \"1s\"", "tollgate.toml", Path::new(FOLDER)).unwrap();
     assert_eq!(said, policy);
 }
@@ -91,7 +91,7 @@ fn a_policy_that_says_nothing_asks_for_the_full_sandbox_and_a_host_for_each_tool
 fn each_level_of_the_sandbox_is_read_and_they_are_ordered() {
     let levels = SandboxLevel::ALL.map(|level| {
         let text = format!("sandbox.require = \"{level}\"");
-        Policy::parse(&text, "tollgate.toml", Path::new(FOLDER)).unwrap().sandbox.require
+        Policy::parse(&text, "tollgate.toml", Path::new(FOLDER)).unwrap().deployment.sandbox.require
     });
     assert_eq!(levels, SandboxLevel::ALL);
     assert!(SandboxLevel::None < SandboxLevel::Partial && SandboxLevel::Partial < SandboxLevel::Full);
@@ -113,9 +113,9 @@ fn the_bounds_of_host_times_are_inside() {
 #[test]
 fn what_compiling_may_cost_is_read_and_its_bounds_are_inside() {
     let parse = |text: &str| Policy::parse(text, "tollgate.toml", Path::new(FOLDER));
-    let said = parse("[compile]\ncpu = \"90s\"\ntime = \"2h\"").unwrap().compile;
+    let said = parse("[compile]\ncpu = \"90s\"\ntime = \"2h\"").unwrap().deployment.compile;
     assert_eq!(said, CompileSettings { cpu_ms: 90_000, time_ms: 7_200_000 });
-    assert_eq!(parse("").unwrap().compile, CompileSettings { cpu_ms: 300_000, time_ms: 3_600_000 });
+    assert_eq!(parse("").unwrap().deployment.compile, CompileSettings { cpu_ms: 300_000, time_ms: 3_600_000 });
     for (key, max) in [("cpu", COMPILE_CPU_MS_MAX), ("time", COMPILE_TIME_MS_MAX)] {
         let one = |millis: u64| parse(&format!("compile.{key} = \"{millis}ms\""));
         assert!(one(COMPILE_MS_MIN).is_ok() && one(max).is_ok(), "{key}");
@@ -219,14 +219,14 @@ fn words_of_audit_settings_are_the_same_everywhere() {
         assert_eq!(AdhocGrant::parse(&text, Path::new(FOLDER)), Ok(AdhocGrant::Arguments(arguments)));
         let policy = POLICY.replacen("\"full\"", &format!("\"{}\"", arguments.as_str()), 1);
         let policy = Policy::parse(&policy, "tollgate.toml", Path::new(FOLDER)).unwrap();
-        assert_eq!(policy.grant(&"word-count".parse().unwrap()).audit.arguments, arguments);
+        assert_eq!(policy.grants.grant(&"word-count".parse().unwrap()).audit.arguments, arguments);
     }
     for acknowledge in Acknowledge::ALL {
         let text = format!("audit:acknowledge={}", acknowledge.as_str());
         assert_eq!(AdhocGrant::parse(&text, Path::new(FOLDER)), Ok(AdhocGrant::Acknowledge(acknowledge)));
         let policy = POLICY.replacen("\"journal\"", &format!("\"{}\"", acknowledge.as_str()), 1);
         let policy = Policy::parse(&policy, "tollgate.toml", Path::new(FOLDER)).unwrap();
-        assert_eq!(policy.grant(&"word-count".parse().unwrap()).audit.acknowledge, acknowledge);
+        assert_eq!(policy.grants.grant(&"word-count".parse().unwrap()).audit.acknowledge, acknowledge);
     }
 }
 

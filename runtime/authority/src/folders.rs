@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use rustix::fs::FileType;
 use tollgate_capability::{Access, CapabilitySet, FileId, FsCapability};
-use tollgate_config::{FsGrant, Grant, HostPathError, Policy, refuse_host};
+use tollgate_config::{FsGrant, Grant, Grants, HostPathError, refuse_host};
 use tollgate_system::is_pseudo;
 
 use super::file_id;
@@ -208,7 +208,7 @@ pub struct Nesting<'a> {
     /// The tool's own grant, with what the command line adds.
     pub grant: &'a Grant,
     /// What all tools get.
-    pub policy: &'a Policy,
+    pub grants: &'a Grants,
     /// Where it is kept which nested folder is which, and in which folders tools could make links. Without it only links that
     /// tools of this policy can make are known.
     pub store: Option<&'a TrustStore>,
@@ -295,7 +295,7 @@ pub fn hold(set: &mut CapabilitySet) -> io::Result<HeldFolders> {
 
 impl Nesting<'_> {
     fn changeable(&self) -> Vec<Changeable> {
-        let others = self.policy.tools.iter().flat_map(|(tool, grant)| {
+        let others = self.grants.tools.iter().flat_map(|(tool, grant)| {
             grant.fs.iter().map(move |(guest, fs)| (format!("the tool `{tool}` (as `{guest}`)"), fs))
         });
         let own = self.grant.fs.iter().map(|(guest, fs)| (format!("this tool (as `{guest}`)"), fs));
@@ -309,7 +309,7 @@ impl Nesting<'_> {
         // The command line may add rights to a folder of the policy's.
         let is_host = |policys: Option<&FsGrant>, own: &FsGrant| policys.is_some_and(|fs| fs.host == own.host);
         let is_policys =
-            own.is_some_and(|(guest, own)| self.policy.tools.values().any(|grant| is_host(grant.fs.get(guest), own)));
+            own.is_some_and(|(guest, own)| self.grants.tools.values().any(|grant| is_host(grant.fs.get(guest), own)));
         let (guest, host) = (|| fs.guest.clone(), || walked.resolved.clone());
         let unusable = |source| FolderError::Unusable { guest: guest(), host: host(), source };
         if !is_policys || bounds.hold(&fs.guest, &walked.resolved).map_err(unusable)? {
@@ -399,6 +399,8 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
+    use tollgate_config::Policy;
+
     use super::super::remembered::born_ns;
     use super::*;
 
@@ -424,7 +426,7 @@ mod tests {
         /// Opens the folders of the tool `reader` under this policy.
         fn open(&self, policy: &str) -> Result<CapabilitySet, FolderError> {
             let policy = Policy::parse(policy, "tollgate.toml", &self.at).unwrap();
-            let grant = policy.grant(&"reader".parse().unwrap());
+            let grant = policy.grants.grant(&"reader".parse().unwrap());
             let needs: String = grant
                 .fs
                 .iter()
@@ -438,7 +440,7 @@ mod tests {
             let bounds = self.found.then(|| Bounds::of_folder(&self.at));
             let places = DecidingPlaces::none();
             let (store, starts, bounds) = (Some(&store), self.starts, bounds.as_ref());
-            let nesting = Nesting { grant: &grant, policy: &policy, store, starts, places: &places, bounds };
+            let nesting = Nesting { grant: &grant, grants: &policy.grants, store, starts, places: &places, bounds };
             open_folders(&mut set, nesting)?;
             Ok(set)
         }

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use rustix::fs::FileType;
 use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsCapability};
-use tollgate_config::{ComponentPin, Policy, ToolName};
+use tollgate_config::{ComponentPin, Grants, ToolName};
 
 use super::file_id;
 use super::mounts::Mounts;
@@ -250,8 +250,8 @@ impl DecidingPlaces {
 
     /// These places, and the components that entries of `policy` are for: who exchanges one takes its grant.
     #[must_use]
-    pub fn with_components_of(self, policy: &Policy) -> Self {
-        policy.tools.values().fold(self, |places, grant| match &grant.component {
+    pub fn with_components_of(self, grants: &Grants) -> Self {
+        grants.tools.values().fold(self, |places, grant| match &grant.component {
             Some(ComponentPin::Path(path)) => places.with(Deciding::Component, path),
             Some(ComponentPin::Digest(_)) | None => places,
         })
@@ -274,13 +274,13 @@ impl DecidingPlaces {
     /// # Errors
     ///
     /// [`PlaceError`] for the first such entry.
-    pub fn judge_name(component: &Path, name: &ToolName, policy: &Policy) -> Result<(), PlaceError> {
-        let others = policy.tools.iter().filter(|(tool, _)| *tool != name);
+    pub fn judge_name(component: &Path, name: &ToolName, grants: &Grants) -> Result<(), PlaceError> {
+        let others = grants.tools.iter().filter(|(tool, _)| *tool != name);
         let mut changes = others
             .flat_map(|(tool, grant)| grant.fs.iter().map(move |(guest, fs)| (tool, guest, fs)))
             .filter(|(_, _, fs)| !Deciding::Component.forbids(fs.access).is_empty())
             .peekable();
-        if !policy.tools.contains_key(name) || changes.peek().is_none() {
+        if !grants.tools.contains_key(name) || changes.peek().is_none() {
             return Ok(());
         }
         let mounts = Mounts::here().map_err(|source| PlaceError::Mounts { source })?;

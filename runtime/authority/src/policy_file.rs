@@ -148,7 +148,7 @@ impl PolicyFile {
 
     /// The lines that reach farther than its own folder: in the grant of `tool`, or of every tool.
     fn reaches(&self, tool: Option<&ToolName>) -> Vec<Reach> {
-        let grants = self.policy.tools.iter().filter(|(name, _)| tool.is_none_or(|tool| tool == *name));
+        let grants = self.policy.grants.tools.iter().filter(|(name, _)| tool.is_none_or(|tool| tool == *name));
         let of_tools = grants.flat_map(|(name, grant)| grant_reaches(self.folder(), name, grant));
         self.settings_reach().into_iter().chain(of_tools).collect()
     }
@@ -158,7 +158,7 @@ impl PolicyFile {
     }
 
     fn settings_reach(&self) -> Vec<Reach> {
-        let (asked, default) = (self.policy.sandbox.require, SandboxSettings::default().require);
+        let (asked, default) = (self.policy.deployment.sandbox.require, SandboxSettings::default().require);
         let keys = ["sandbox", "require"].map(str::to_owned).to_vec();
         let line = AcceptedLine { keys, leads_to: None };
         let reach = Reach { what: format!("less of the kernel's seal than `{default}`"), line };

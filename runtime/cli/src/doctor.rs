@@ -46,7 +46,9 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
         trials: trial::all(),
         low: low_limits(),
         group: Group::here(),
-        required: level(policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.sandbox).require),
+        required: level(
+            policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.deployment.sandbox).require,
+        ),
         policy: policy.map(|(path, _)| path.display().to_string()),
     };
     let text = if args.json { json_text(&findings) } else { text(&findings) };

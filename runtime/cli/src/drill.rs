@@ -235,7 +235,7 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Fields), F
     let loaded = load::load(&which, &bytes)?;
     let set = load::intersect(&loaded)?.0.set;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
+    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.deployment.compile)?;
     let supervisor = start_supervisor(scene, loaded.running.clone())?;
     let by = user();
     let (manifest, grant, declared) = (&loaded.manifest_text, &loaded.grant_text, Some(loaded.declared.as_str()));

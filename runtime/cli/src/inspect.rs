@@ -95,7 +95,7 @@ pub(crate) fn inspect(args: &InspectArgs) -> Result<Exit, Failure> {
     let bytes = load::component(&which.args.component)?;
     let loaded = load::load(&which, &bytes)?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
+    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.deployment.compile)?;
     let mut inspection = imports(&artifact, &loaded.manifest);
     match intersect(&loaded.manifest, &loaded.grant, config::host_variable) {
         Ok(intersection) => {

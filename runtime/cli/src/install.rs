@@ -59,7 +59,7 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let loaded = load::with_manifest((named, manifest_text, from), &grants)?;
     let failed = |error: LoadError| Failure::Load { component: args.component.clone(), error };
     let engine = Engine::new(1).map_err(Failure::internal)?;
-    let compiler = compiled::compiler(loaded.running.compile)?;
+    let compiler = compiled::compiler(loaded.running.deployment.compile)?;
     let compile = || compiler.compile(&engine, &bytes);
     let artifact = progress::during(compiled::COMPILING, compile).map_err(failed)?;
     artifact.interfaces().must_be_of_a_tool().map_err(failed)?;

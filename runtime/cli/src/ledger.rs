@@ -135,10 +135,9 @@ pub(crate) fn own_processes(
 ) -> Result<(NotaryCommand, SupervisorSettings), Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(LedgerError::NoProgram { source }))?;
     let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
-    let Running { sandbox, workers, places, compile: _ } = running;
+    let Running { deployment, places } = running;
     let command = WorkerCommand::tollgate(&program);
-    let settings =
-        SupervisorSettings { connections_max: 1, places, ..SupervisorSettings::under(sandbox, workers, command) };
+    let settings = SupervisorSettings { connections_max: 1, places, ..SupervisorSettings::of(&deployment, command) };
     Ok((NotaryCommand::tollgate(&program, &role), settings))
 }
 

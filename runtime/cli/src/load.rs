@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use tollgate_audit::Digest;
 use tollgate_capability::OnViolation;
-use tollgate_config::{AdhocGrant, Binding, Grant, Intersection, Manifest, Needs, Policy, Subject, ToolName};
+use tollgate_config::{AdhocGrant, Binding, Grant, Grants, Intersection, Manifest, Needs, Policy, Subject, ToolName};
 
 use super::args::GrantArgs;
 use super::exit::Failure;
@@ -36,7 +36,7 @@ pub(crate) struct Loaded {
     pub(crate) grant_text: String,
     pub(crate) running: Running,
     /// What all tools get.
-    policy: Policy,
+    grants: Grants,
     /// Its file.
     policy_path: Option<PathBuf>,
     /// Where the policy may grant folders, if it was found.
@@ -49,14 +49,14 @@ struct Granted {
     grant: Grant,
     text: String,
     running: Running,
-    policy: Policy,
+    grants: Grants,
     policy_path: Option<PathBuf>,
     bounds: Option<Bounds>,
 }
 
 impl Loaded {
     fn new((manifest, manifest_text, manifest_from): FoundManifest, granted: Granted) -> Self {
-        let Granted { name, grant, text: grant_text, running, policy, policy_path, bounds } = granted;
+        let Granted { name, grant, text: grant_text, running, grants, policy_path, bounds } = granted;
         let running = match &manifest_from {
             ManifestFrom::File(path) => running.with(Deciding::Manifest, path),
             ManifestFrom::Component(_) | ManifestFrom::Grant => running,
@@ -71,7 +71,7 @@ impl Loaded {
             grant,
             grant_text,
             running,
-            policy,
+            grants,
             policy_path,
             bounds,
         }
@@ -79,7 +79,7 @@ impl Loaded {
 
     /// Why the policy may grant the tool nothing though somebody wrote that it should.
     pub(crate) fn astray(&self) -> Option<String> {
-        astray(self.policy_path.as_deref(), &self.policy, &self.manifest.name)
+        astray(self.policy_path.as_deref(), &self.grants, &self.manifest.name)
     }
 }
 
@@ -128,11 +128,11 @@ pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
     let digest = Digest::of(component).0;
     let subject = Subject { name: &name, digest, installed: which.installed.is_some() };
     let found = manifest_of(&args.component, component, args.manifest.as_deref())?;
-    let granted = grant(&args.grants, |policy| bind(policy, subject, &args.component))?;
+    let granted = grant(&args.grants, |grants| bind(grants, subject, &args.component))?;
     let granted = Granted { running: granted.running.with(Deciding::Component, &args.component), ..granted };
     // By a path or a digest in `component` no other file gets the entry.
     if which.installed.is_none() && granted.grant.component.is_none() {
-        DecidingPlaces::judge_name(&args.component, &granted.name, &granted.policy).map_err(Failure::usage)?;
+        DecidingPlaces::judge_name(&args.component, &granted.name, &granted.grants).map_err(Failure::usage)?;
     }
     match found {
         Some(found) => Ok(Loaded::new(found, granted)),
@@ -141,10 +141,10 @@ pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
 }
 
 /// The entry of the policy that is for this component.
-fn bind(policy: &Policy, subject: Subject<'_>, component: &Path) -> Result<Binding, Failure> {
+fn bind(grants: &Grants, subject: Subject<'_>, component: &Path) -> Result<Binding, Failure> {
     let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
     let own = id(component);
-    policy.bind(subject, |path| own.is_some() && id(path) == own).map_err(Failure::usage)
+    grants.bind(subject, |path| own.is_some() && id(path) == own).map_err(Failure::usage)
 }
 
 /// What a component that is run by its path is called: the name of its file, which the operator typed. `_` is as `-`, since build
@@ -200,7 +200,7 @@ fn agrees(component: &Path, found: FoundManifest, beside: PathBuf) -> Result<Fou
 /// Reads the grant of a tool whose manifest is read.
 pub(crate) fn with_manifest(found: FoundManifest, grants: &GrantArgs) -> Result<Loaded, Failure> {
     let name = found.0.name.clone();
-    let granted = grant(grants, |policy| Ok(Binding { grant: policy.grant(&name), name }))?;
+    let granted = grant(grants, |all| Ok(Binding { grant: all.grant(&name), name }))?;
     Ok(Loaded::new(found, granted))
 }
 
@@ -222,14 +222,15 @@ fn parse_manifest(text: &str, from: ManifestFrom) -> Result<FoundManifest, Failu
 }
 
 /// The grant of a tool: what the policy says of it, and what the command line adds.
-fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure>) -> Result<Granted, Failure> {
+fn grant(args: &GrantArgs, bind: impl FnOnce(&Grants) -> Result<Binding, Failure>) -> Result<Granted, Failure> {
     let folder = working_folder()?;
     let file = policy_file(args.policy.as_deref(), &folder)?;
     let (policy, mut text, path) = match &file {
         Some(file) => (file.policy.clone(), file.text.clone(), Some(file.path.as_path())),
         None => Default::default(),
     };
-    let Binding { name, mut grant } = bind(&policy)?;
+    let Policy { grants, deployment } = policy;
+    let Binding { name, mut grant } = bind(&grants)?;
     if let Some(file) = &file {
         file.allows(&name).map_err(Failure::usage)?;
     }
@@ -243,11 +244,11 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Policy) -> Result<Binding, Failure
         text.push_str("\n--on-violation ");
         text.push_str(on_violation);
     }
-    let places = config::deciding_places(path, &folder).with_components_of(&policy);
-    let running = Running { sandbox: policy.sandbox, workers: policy.workers, compile: policy.compile, places };
+    let places = config::deciding_places(path, &folder).with_components_of(&grants);
+    let running = Running { deployment, places };
     let policy_path = path.map(Path::to_owned);
     let bounds = file.and_then(|file| file.bounds(&name));
-    Ok(Granted { name, grant, text, running, policy, policy_path, bounds })
+    Ok(Granted { name, grant, text, running, grants, policy_path, bounds })
 }
 
 /// The policy at `path`, or the one that is found in the working folder, whose settings hold for all tools.
@@ -293,8 +294,8 @@ fn opened(loaded: &Loaded, starts: bool) -> Result<(Intersection, HeldFolders), 
     let mut intersection = tollgate_config::intersect(&loaded.manifest, &loaded.grant, config::host_variable)
         .map_err(|missing| Failure::usage(Ungranted { missing, astray: loaded.astray() }))?;
     let store = config::trust_store();
-    let (grant, policy, bounds) = (&loaded.grant, &loaded.policy, loaded.bounds.as_ref());
-    let nesting = Nesting { grant, policy, store: store.as_ref(), starts, places: &loaded.running.places, bounds };
+    let (grant, grants, bounds) = (&loaded.grant, &loaded.grants, loaded.bounds.as_ref());
+    let nesting = Nesting { grant, grants, store: store.as_ref(), starts, places: &loaded.running.places, bounds };
     // A file system that stands still keeps it waiting.
     let open = || open_folders(&mut intersection.set, nesting);
     let held = progress::during("looking at the granted folders", open).map_err(Failure::usage)?;

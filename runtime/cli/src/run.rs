@@ -62,7 +62,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         args.receipt.as_deref().map(|path| SavedReceipt::reserve(path, &loaded.running.places)).transpose()?;
     let engine = Engine::new(1).map_err(Failure::internal)?;
     let unusable = |error: LoadError| Failure::Load { component: which.args.component.clone(), error };
-    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.compile)?;
+    let artifact = compiled::artifact(&which, &engine, &bytes, loaded.running.deployment.compile)?;
     // A component that is run by its path is asked for its operations by its first worker.
     let unasked = artifact.operations().is_none().then(|| artifact.clone());
     let supervisor =

@@ -2,16 +2,14 @@
 
 use std::path::Path;
 
-use tollgate_config::{CompileSettings, SandboxSettings, WorkerSettings};
+use tollgate_config::Deployment;
 
 use tollgate_authority::{Deciding, DecidingPlaces};
 
 /// How workers are run: what a policy says of them, and what none of their tools may reach.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Running {
-    pub(crate) sandbox: SandboxSettings,
-    pub(crate) workers: WorkerSettings,
-    pub(crate) compile: CompileSettings,
+    pub(crate) deployment: Deployment,
     pub(crate) places: DecidingPlaces,
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use tollgate_capability::POLICY_NAME;
-use tollgate_config::{MissingGrants, Policy, ToolName};
+use tollgate_config::{Grants, MissingGrants, ToolName};
 
 use super::output;
 use tollgate_authority::is_own_file;
@@ -30,7 +30,7 @@ impl Diagnostic for Ungranted {
 }
 
 /// Where a grant for `tool` may be, if it is not in the table of that name of the policy in `path`.
-pub(crate) fn astray(path: Option<&Path>, policy: &Policy, tool: &ToolName) -> Option<String> {
+pub(crate) fn astray(path: Option<&Path>, grants: &Grants, tool: &ToolName) -> Option<String> {
     let Some(path) = path else {
         let above = policy_above()?;
         return Some(format!(
@@ -38,12 +38,12 @@ pub(crate) fn astray(path: Option<&Path>, policy: &Policy, tool: &ToolName) -> O
             above = above.display()
         ));
     };
-    if policy.tools.contains_key(tool) {
+    if grants.tools.contains_key(tool) {
         return None;
     }
     let distance = |name: &&ToolName| strsim::damerau_levenshtein(tool.as_str(), name.as_str());
     // Farther apart are two tools, and no slip of the pen.
-    let near = policy.tools.keys().min_by_key(distance).filter(|name| distance(name) <= 2)?;
+    let near = grants.tools.keys().min_by_key(distance).filter(|name| distance(name) <= 2)?;
     let shown = output::one_line(&path.display().to_string());
     Some(format!("the policy `{shown}` names `{near}` and not `{tool}`: did you mean `[tools.{tool}]`?"))
 }

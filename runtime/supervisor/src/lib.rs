@@ -53,7 +53,7 @@ use std::time::{Duration, Instant};
 
 use tollgate_audit::Record;
 use tollgate_authority::{Deciding, DecidingPlaces};
-use tollgate_config::{CompartmentName, Policy, SandboxLevel, SandboxSettings, WorkerSettings};
+use tollgate_config::{CompartmentName, Deployment, SandboxLevel};
 use tollgate_engine::artifact::Artifact;
 use tollgate_engine::error::LoadError;
 use tollgate_engine::private::PrivateTexts;
@@ -109,17 +109,13 @@ impl SupervisorSettings {
     /// What holds where a policy says nothing, with workers that `command` starts.
     #[must_use]
     pub fn new(command: WorkerCommand) -> Self {
-        Self::under(SandboxSettings::default(), WorkerSettings::DEFAULT, command)
+        Self::of(&Deployment::default(), command)
     }
 
     /// What a policy says: `sandbox.require`, `workers.idle`, `workers.grace`.
     #[must_use]
-    pub fn of(policy: &Policy, command: WorkerCommand) -> Self {
-        Self::under(policy.sandbox, policy.workers, command)
-    }
-
-    /// The same of these parts of a policy.
-    pub fn under(sandbox: SandboxSettings, workers: WorkerSettings, command: WorkerCommand) -> Self {
+    pub fn of(deployment: &Deployment, command: WorkerCommand) -> Self {
+        let Deployment { sandbox, workers, .. } = deployment;
         let [idle, grace] = [workers.idle_ms, workers.grace_ms].map(Duration::from_millis);
         let places = DecidingPlaces::none();
         Self { command, required: sandbox.require, idle, grace, places, connections_max: u32::MAX }
@@ -209,10 +205,10 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`LoadError`]: what must be known of one of them cannot be kept.
-    pub fn add_by_policy(&self, policy: &Policy, tools: Vec<ToolSpec>) -> Result<Vec<Tool>, LoadError> {
+    pub fn add_by_policy(&self, deployment: &Deployment, tools: Vec<ToolSpec>) -> Result<Vec<Tool>, LoadError> {
         let mut compartments: Vec<(Option<&CompartmentName>, Vec<usize>, Vec<ToolSpec>)> = Vec::new();
         for (place, tool) in tools.into_iter().enumerate() {
-            let own = policy.compartment_of(&tool.name);
+            let own = deployment.compartment_of(&tool.name);
             match compartments.iter_mut().find(|(name, _, _)| name.is_some() && *name == own) {
                 Some((_, places, members)) => {
                     places.push(place);

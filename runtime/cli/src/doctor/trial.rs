@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tollgate_capability::{Access, AccessSet, CapabilitySet, FsCapability, Patterns};
-use tollgate_config::{Manifest, SandboxLevel, SandboxSettings};
+use tollgate_config::{Deployment, Manifest, SandboxLevel, SandboxSettings};
 
 use crate::ledger::own_processes;
 use crate::running::Running;
@@ -81,7 +81,7 @@ fn compile() -> Result<Artifact, String> {
 /// With what this kernel has: what the policy requires of it is told apart.
 fn start(ledger: &Path) -> Result<Supervisor, String> {
     let sandbox = SandboxSettings { require: SandboxLevel::None };
-    let running = Running { sandbox, ..Running::default() };
+    let running = Running { deployment: Deployment { sandbox, ..Deployment::default() }, ..Running::default() };
     let (notary, settings) = own_processes(ledger, None, running).map_err(|failure| format!("{failure:?}"))?;
     Supervisor::start(notary, ledger, settings).map_err(|error| with_causes(&error))
 }
