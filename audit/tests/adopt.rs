@@ -209,6 +209,7 @@ fn a_ledger_keeps_the_name_that_was_drawn_for_it() {
         let opened = |origin| tollgate_notary::NotaryOf { folder: dir.path(), origin, software: "test", now_ns: 1 };
         let by_notary = |origin| {
             let (supervisor, theirs) = tollgate_ipc::Channel::pair().unwrap();
+            supervisor.say_hello().unwrap();
             supervisor.send(&tollgate_notary::ToNotary::Start).unwrap();
             drop(supervisor);
             tollgate_notary::Notary::open(opened(origin), theirs).and_then(tollgate_notary::Notary::serve)

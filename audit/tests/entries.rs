@@ -115,7 +115,7 @@ fn all_samples() -> Vec<Entry<'static>> {
         support::samples(),
         support::key_samples(),
         support::private_samples(),
-        support::host_samples(),
+        support::writer_samples(),
         support::break_samples(),
     ]
     .concat()

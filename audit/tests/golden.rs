@@ -79,7 +79,7 @@ fn private_data_and_caps_verify_and_are_gone_on_with() {
 }
 
 #[test]
-fn entries_about_hosts_verify_and_are_gone_on_with() {
+fn entries_about_writers_verify_and_are_gone_on_with() {
     let before = verify(&golden("writers"), None).unwrap();
     assert!(before.is_clean(), "{:?}", before.findings);
     let counts =
@@ -170,9 +170,9 @@ fn private_data_and_caps_are_written_byte_for_byte() {
 }
 
 #[test]
-fn entries_about_hosts_are_written_byte_for_byte() {
+fn entries_about_writers_are_written_byte_for_byte() {
     written_as_golden("writers", |ledger| {
-        ledger.append(&calls_of_a_stopped_host()).unwrap();
+        ledger.append(&calls_of_a_stopped_writer()).unwrap();
         store_set(ledger.folder(), "capability set").unwrap();
         store_set(ledger.folder(), "another").unwrap();
     });
@@ -243,9 +243,9 @@ fn breaks() -> Vec<EncodedEntry> {
 }
 
 /// A writer that is stopped within one call while another one ends.
-fn calls_of_a_stopped_host() -> Vec<EncodedEntry> {
+fn calls_of_a_stopped_writer() -> Vec<EncodedEntry> {
     let [call, _bare, intent, end, _erasure] = support::private_samples().try_into().unwrap();
-    let [enforcement, blocked, record] = support::host_samples().try_into().unwrap();
+    let [enforcement, blocked, record] = support::writer_samples().try_into().unwrap();
     let outcome = support::samples().swap_remove(4);
     let (Entry::Call(start), Entry::CallEnd(end)) = (call.clone(), end) else { panic!("other samples") };
     let writer = support::SAMPLE_CALL.issuer();

@@ -10,8 +10,8 @@ use tollgate_audit::{
 
 /// Nothing but its one form is read of the kinds that writers write.
 #[test]
-fn the_kinds_of_hosts_have_one_form() {
-    let [enforcement, blocked, _record] = support::host_samples().try_into().unwrap();
+fn the_kinds_of_writers_have_one_form() {
+    let [enforcement, blocked, _record] = support::writer_samples().try_into().unwrap();
     let Entry::Enforcement(enforcement) = enforcement else { panic!("no enforcement") };
     let bytes = Entry::Enforcement(enforcement.clone()).encode().as_bytes().to_vec();
     let [low, high] = [enforcement.policies[0].0, enforcement.policies[1].0];

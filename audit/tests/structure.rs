@@ -107,7 +107,7 @@ fn texts_of_any_call_are_erased_at_any_time() {
 }
 
 #[test]
-fn a_host_says_once_and_first_what_confines_it() {
+fn a_writer_says_once_and_first_what_confines_it() {
     let writer = CALL.issuer();
     let confined = || Entry::Enforcement(support::enforcement(writer));
     let calls = ended(&[call()]);
@@ -122,7 +122,7 @@ fn a_host_says_once_and_first_what_confines_it() {
 fn a_blocked_call_is_of_an_open_call_or_of_none() {
     let writer = CALL.issuer();
     let blocked = |writer, call| Entry::BlockedCall(support::blocked(writer, call));
-    let record = support::host_samples().swap_remove(2);
+    let record = support::writer_samples().swap_remove(2);
     let while_open =
         [call(), intent(1, Verdict::Allow), blocked(writer, Some(CALL)), outcome(2, 1), blocked(writer, None)];
     let with_closer = [&while_open[..], &[record, closer(&[])]].concat();

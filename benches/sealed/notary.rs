@@ -26,6 +26,7 @@ impl Notary {
             .stdout(Stdio::null())
             .spawn()
             .expect("a notary");
+        channel.say_hello().expect("a notary that hears");
         channel.send(&ToNotary::Start).expect("a notary that hears");
         let said = channel.receive::<FromNotary>().expect("an answer");
         assert!(matches!(said, Some((FromNotary::Ready { .. }, _))), "{said:?}");

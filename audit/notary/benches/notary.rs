@@ -51,6 +51,7 @@ struct Running {
 fn start(folder: &Path) -> Running {
     let (recorder, end) = Recorder::new().unwrap();
     let (supervisor, theirs) = Channel::pair().unwrap();
+    supervisor.say_hello().unwrap();
     let child = Command::new(std::env::current_exe().unwrap())
         .arg("notary")
         .arg(folder)

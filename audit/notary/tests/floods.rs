@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use running::{Running, frame, record_call, tell_host_in, verified};
+use running::{Running, frame, record_call, tell_writer_in, verified};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::fcntl_getpipe_size;
 use support::{policy, tempdir};
@@ -138,7 +138,7 @@ fn under_a_flood_a_call_is_located_after_the_bytes_that_were_there_when_it_was_a
 }
 
 #[test]
-fn a_notary_gets_ready_though_a_host_never_stops_writing() {
+fn a_notary_gets_ready_though_a_writer_never_stops_writing() {
     let dir = tempdir().unwrap();
     let (end, pipe) = writer();
     let flood = Flood::start(pipe);
@@ -157,7 +157,7 @@ fn a_notary_gets_ready_though_a_host_never_stops_writing() {
 }
 
 #[test]
-fn a_flood_from_some_hosts_holds_up_no_other() {
+fn a_flood_from_some_writers_holds_up_no_other() {
     const FLOODS: u64 = 3;
     let dir = tempdir().unwrap();
     let (recorder, quiet) = Recorder::new().unwrap();
@@ -191,7 +191,7 @@ fn a_process_that_ended_is_over_though_somebody_floods_its_pipe() {
     let (end, pipe) = writer();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.supervisor, &end, Some(4_000_000));
+    tell_writer_in(&notary.supervisor, &end, Some(4_000_000));
     let writer = end.writer;
     drop(end);
     let flood = Flood::start(pipe);

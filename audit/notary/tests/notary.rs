@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use running::{FAR, Running, begin, begin_until, frame, kinds, record_call, tell_host, verified};
+use running::{FAR, Running, begin, begin_until, frame, kinds, record_call, tell_writer, verified};
 use rustix::pipe::SpliceFlags;
 use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, tempdir};
 use tollgate_audit::{AppendError, CallId, Durability, Entry, Kept, Kind, LeafIndex, Record, TreeSize, WriterId, read};
@@ -26,7 +26,7 @@ fn writer() -> (Arc<Recorder>, NotaryEnds) {
 }
 
 #[test]
-fn what_hosts_write_becomes_the_ledger() {
+fn what_writers_write_becomes_the_ledger() {
     let dir = tempdir().unwrap();
     let (one, one_end) = writer();
     let (two, two_end) = writer();
@@ -47,7 +47,7 @@ fn what_hosts_write_becomes_the_ledger() {
 }
 
 #[test]
-fn many_threads_of_a_host_wait_for_their_own_answers() {
+fn many_threads_of_a_writer_wait_for_their_own_answers() {
     let dir = tempdir().unwrap();
     let (recorder, end) = writer();
     let notary = Running::start(dir.path(), &[&end]);
@@ -108,7 +108,7 @@ fn ends_in(pipe: &OwnedFd) -> usize {
 }
 
 #[test]
-fn the_front_may_ask_where_a_call_ended_and_for_a_checkpoint() {
+fn the_supervisor_may_ask_where_a_call_ended_and_for_a_checkpoint() {
     let dir = tempdir().unwrap();
     let (recorder, end) = writer();
     let notary = Running::start(dir.path(), &[&end]);
@@ -128,7 +128,7 @@ fn the_front_may_ask_where_a_call_ended_and_for_a_checkpoint() {
 }
 
 #[test]
-fn calls_of_a_host_that_dies_are_closed() {
+fn calls_of_a_writer_that_dies_are_closed() {
     let dir = tempdir().unwrap();
     let (recorder, end) = writer();
     let notary = Running::start(dir.path(), &[&end]);
@@ -142,12 +142,13 @@ fn calls_of_a_host_that_dies_are_closed() {
 }
 
 #[test]
-fn a_front_that_dies_before_the_start_loses_nothing_of_its_hosts() {
+fn a_supervisor_that_dies_before_the_start_loses_nothing_of_its_writers() {
     let dir = tempdir().unwrap();
     let (recorder, end) = writer();
     let call = record_call(&recorder, Kept::Pipe);
     let (supervisor, theirs) = Channel::pair().unwrap();
-    tell_host(&supervisor, &end);
+    supervisor.say_hello().unwrap();
+    tell_writer(&supervisor, &end);
     drop((supervisor, recorder, end));
     let of = NotaryOf { folder: dir.path(), origin: Some(ORIGIN), software: "tollgate test", now_ns: 1 };
     Notary::open(of, theirs).unwrap().serve().unwrap();
@@ -156,7 +157,7 @@ fn a_front_that_dies_before_the_start_loses_nothing_of_its_hosts() {
 }
 
 #[test]
-fn a_host_that_lies_is_condemned_and_others_go_on() {
+fn a_writer_that_lies_is_condemned_and_others_go_on() {
     let wrong = [
         ("no frame", vec![0xff; 64]),
         ("an unfinished frame", vec![0, 200, 1, 2]),
@@ -181,7 +182,7 @@ fn a_host_that_lies_is_condemned_and_others_go_on() {
 }
 
 #[test]
-fn a_condemned_hosts_calls_are_closed_with_the_reason() {
+fn a_condemned_writers_calls_are_closed_with_the_reason() {
     let dir = tempdir().unwrap();
     let (liar, end, pipe) = liar();
     let notary = Running::start(dir.path(), &[&end]);
@@ -239,7 +240,7 @@ fn a_question_that_is_lost_with_its_notary_is_not_waited_for() {
 }
 
 #[test]
-fn a_full_pipe_holds_the_host_until_its_deadline() {
+fn a_full_pipe_holds_the_writer_until_its_deadline() {
     let (recorder, end) = writer();
     let mut trail = begin_until(&recorder, Instant::now() + Duration::from_millis(100));
     let mut open = 0;

@@ -29,7 +29,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use running::{FAR, Running, begin, frame, kinds, record_call, tell_host, tell_host_in, verified};
+use running::{FAR, Running, begin, frame, kinds, record_call, tell_writer, tell_writer_in, verified};
 use support::{OK, OPEN_AT, ending, report, start, tempdir};
 use tollgate_audit::{
     AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, Durability, Entry, Kept, Kind, Record as _, TreeSize,
@@ -101,7 +101,7 @@ fn how_its_process_ended_stands_in_the_ledger() {
     let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000));
+    tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000));
     writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
     let mut trail = begin(&writer.recorder);
     trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
@@ -122,12 +122,12 @@ fn how_its_process_ended_stands_in_the_ledger() {
 
 /// How long that is: `how_a_process_ended_is_awaited_for_a_while_and_not_where_nobody_will_say_it` of the notary itself.
 #[test]
-fn a_front_that_says_nothing_is_not_waited_for_for_ever() {
+fn a_supervisor_that_says_nothing_is_not_waited_for_for_ever() {
     let dir = tempdir().unwrap();
     let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000));
+    tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000));
     begin(&writer.recorder).flush().unwrap();
     let writer = writer.die();
     assert_eq!(over(&notary, writer), WriterEnding::Closed);
@@ -138,12 +138,12 @@ fn a_front_that_says_nothing_is_not_waited_for_for_ever() {
 }
 
 #[test]
-fn a_front_that_is_gone_is_not_waited_for() {
+fn a_supervisor_that_is_gone_is_not_waited_for() {
     let dir = tempdir().unwrap();
     let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000));
+    tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000));
     begin(&writer.recorder).flush().unwrap();
     writer.die();
     verified(&notary.ended());
@@ -155,7 +155,7 @@ fn a_process_that_ended_is_over_though_somebody_holds_its_pipe() {
     let writer = Apart::new();
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000));
+    tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000));
     record_call(&writer.recorder, Kept::Pipe);
     notary.supervisor.send(&ToNotary::Ended { writer: writer.id(), how: "exit code 1".to_owned() }).unwrap();
     assert_eq!(over(&notary, writer.id()), WriterEnding::Closed);
@@ -163,12 +163,12 @@ fn a_process_that_ended_is_over_though_somebody_holds_its_pipe() {
 }
 
 #[test]
-fn a_blocked_system_call_condemns_its_host_at_once() {
+fn a_blocked_system_call_condemns_its_writer_at_once() {
     let dir = tempdir().unwrap();
     let (writer, other) = (Apart::new(), Apart::new());
     let notary = Running::start(dir.path(), &[]);
     notary.ready();
-    tell_host_in(&notary.supervisor, &other.end, Some(4_000_000));
+    tell_writer_in(&notary.supervisor, &other.end, Some(4_000_000));
     let mut stopped = begin(&writer.recorder);
     stopped.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     let mut beside = begin(&writer.recorder);
@@ -180,7 +180,7 @@ fn a_blocked_system_call_condemns_its_host_at_once() {
     beside.flush().unwrap();
     writer.block(None);
     // Only now the notary hears of it: all of the above is in the pipe, however slow this test is.
-    tell_host_in(&notary.supervisor, &writer.end, Some(4_000_001));
+    tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_001));
     let FromNotary::Condemned { writer: condemned, fault } = notary.hear() else { panic!("not condemned") };
     assert_eq!((condemned, fault.as_str()), (writer.id(), "blocked system call openat (257) on thread worker-1"));
     drop((stopped, beside));
@@ -198,7 +198,7 @@ fn a_blocked_system_call_condemns_its_host_at_once() {
 }
 
 #[test]
-fn a_blocked_host_that_does_not_end_is_closed_all_the_same() {
+fn a_blocked_writer_that_does_not_end_is_closed_all_the_same() {
     let dir = tempdir().unwrap();
     let writer = Apart::new();
     let notary = Running::start(dir.path(), &[&writer.end]);
@@ -212,12 +212,12 @@ fn a_blocked_host_that_does_not_end_is_closed_all_the_same() {
 }
 
 #[test]
-fn a_host_that_lies_about_itself_is_condemned() {
+fn a_writer_that_lies_about_itself_is_condemned() {
     let entries = |writer: WriterId| {
         let enforcement = || Entry::Enforcement(support::enforcement(writer));
         let call = |count| Entry::Call(support::call(CallId::new(1, writer, count)));
         let other = WriterId([0xee; 6]);
-        let record = support::host_samples().swap_remove(2);
+        let record = support::writer_samples().swap_remove(2);
         let Entry::KernelRecord(record) = record else { panic!("no record") };
         let record = Entry::KernelRecord(tollgate_audit::KernelRecord { writer, ..record });
         let blocked = |writer, call| Entry::BlockedCall(support::blocked(writer, call));
@@ -251,7 +251,7 @@ fn a_host_that_lies_about_itself_is_condemned() {
 }
 
 #[test]
-fn a_host_that_was_confined_before_its_notary_died_is_so_once() {
+fn a_writer_that_was_confined_before_its_notary_died_is_so_once() {
     let dir = tempdir().unwrap();
     let writer = Apart::new();
     let first = Running::start(dir.path(), &[&writer.end]);
@@ -278,13 +278,13 @@ fn a_host_that_was_confined_before_its_notary_died_is_so_once() {
 }
 
 #[test]
-fn a_host_that_ended_while_there_was_no_notary_is_closed_with_the_reason() {
+fn a_writer_that_ended_while_there_was_no_notary_is_closed_with_the_reason() {
     let dir = tempdir().unwrap();
     let writer = Apart::new();
     begin(&writer.recorder).flush().unwrap();
     let blocked = writer.block(None);
     let notary = Running::start_after(dir.path(), |supervisor| {
-        tell_host_in(supervisor, &writer.end, Some(4_000_000));
+        tell_writer_in(supervisor, &writer.end, Some(4_000_000));
         supervisor.send(&ToNotary::Ended { writer: writer.id(), how: "exit code 159".to_owned() }).unwrap();
     });
     let id = writer.die();
@@ -295,7 +295,7 @@ fn a_host_that_ended_while_there_was_no_notary_is_closed_with_the_reason() {
 }
 
 #[test]
-fn many_hosts_come_and_go_while_others_write() {
+fn many_writers_come_and_go_while_others_write() {
     const HOSTS: usize = 96;
     let dir = tempdir().unwrap();
     let (steady, steady_end) = {
@@ -310,7 +310,7 @@ fn many_hosts_come_and_go_while_others_write() {
     let mut ended = Vec::new();
     for number in 0..HOSTS {
         let writer = Apart::new();
-        tell_host_in(&notary.supervisor, &writer.end, Some(4_000_000 + u32::try_from(number).unwrap()));
+        tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000 + u32::try_from(number).unwrap()));
         writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
         calls.insert(record_call(&writer.recorder, Kept::Pipe));
         calls.insert(record_call(&steady, Kept::Pipe));
@@ -364,7 +364,7 @@ fn child(test: &str) -> Child {
 }
 
 #[test]
-fn the_front_numbers_the_calls_of_a_host_apart() {
+fn the_supervisor_numbers_the_calls_of_a_writer_apart() {
     let dir = tempdir().unwrap();
     let writer = Apart::new();
     let counter = CallCounter::of(writer.id());
@@ -407,10 +407,10 @@ fn the_kernel_is_the_second_witness() {
         return;
     }
     let mut child = child("child_makes_a_system_call_that_is_logged");
-    tell_host_in(&notary.supervisor, &writer.end, Some(child.id()));
+    tell_writer_in(&notary.supervisor, &writer.end, Some(child.id()));
     // Another one that nothing is said of.
     let other = Apart::new();
-    tell_host(&notary.supervisor, &other.end);
+    tell_writer(&notary.supervisor, &other.end);
     record_call(&other.recorder, Kept::Journal);
     drop(child.stdin.take());
     assert!(child.wait().unwrap().success());

@@ -58,7 +58,7 @@ fn morning() -> Story {
     story.call(died, time_ns + 2 * SECOND, who("notes", Some("agent-8"), Some("d-2")));
     story.intent(died, 5, ".", Verdict::Allow, "fs:/docs:list");
     story.push(Entry::BlockedCall(support::blocked(died.issuer(), Some(died))));
-    let Entry::KernelRecord(record) = support::host_samples().swap_remove(2) else { panic!("no record") };
+    let Entry::KernelRecord(record) = support::writer_samples().swap_remove(2) else { panic!("no record") };
     story.push(Entry::KernelRecord(KernelRecord { writer: died.issuer(), ..record }));
     story.closer(died);
     story.call(running, time_ns + 3 * SECOND, who("word-count", Some("agent-8"), Some("d-3")));

@@ -179,7 +179,7 @@ pub(crate) fn private_samples() -> Vec<Entry<'static>> {
 }
 
 /// One entry of each kind that is about a writer, of the call in [`samples`].
-pub(crate) fn host_samples() -> Vec<Entry<'static>> {
+pub(crate) fn writer_samples() -> Vec<Entry<'static>> {
     let writer = SAMPLE_CALL.issuer();
     vec![
         Entry::Enforcement(enforcement(writer)),

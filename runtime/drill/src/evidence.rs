@@ -120,7 +120,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &[0; 6])
     }),
     condemned("wrong-check", "write an entry with a wrong check", "bytes that are no frame", |ground| {
-        let mut frame = frame(&closer(ground.held.id));
+        let mut frame = frame(&closer(given(ground, REPLAYED)));
         if let Some(last) = frame.last_mut() {
             *last ^= 1;
         }
@@ -132,32 +132,35 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &[0, 1, 0xf6, c0, c1, c2, c3])
     }),
     condemned("half-frame", "write half a frame, and no more", "an unfinished frame", |ground| {
-        let frame = frame(&closer(ground.held.id));
+        let frame = frame(&closer(given(ground, REPLAYED)));
         write(ground, frame.get(..frame.len() / 2).unwrap_or_default())
     }),
     condemned("other-worker", "write an entry of another worker's call", "which is another one", |ground| {
-        let mut id = ground.held.id;
-        id.0[0] ^= 1;
-        write(ground, &frame(&start(id, 0)))
+        let mut other = ground.held.id;
+        other.0[0] ^= 1;
+        write(ground, &frame(&start(other, given(ground, REPLAYED))))
     }),
-    condemned("close-own-call", "write that a call was closed", "not a worker's to write", |ground| {
-        write(ground, &frame(&closer(ground.held.id)))
+    condemned("other-call", "start a call that was given to another worker", "which was not given to it", |ground| {
+        write(ground, &frame(&start(ground.held.id, given(ground, MORE_CALLS_THAN_A_LEASE_HAS))))
     }),
-    condemned("erase", "write that private texts were erased", "not a worker's to write", |ground| {
-        let erasure = Erasure { call: id(ground.held.id, 0), time_ns: 0, by: "drill".into(), reason: None };
+    condemned("close-own-call", "write that a call was closed", "which is not its to write", |ground| {
+        write(ground, &frame(&closer(given(ground, REPLAYED))))
+    }),
+    condemned("erase", "write that private texts were erased", "which is not its to write", |ground| {
+        let erasure = Erasure { call: given(ground, 0), time_ns: 0, by: "drill".into(), reason: None };
         write(ground, &frame(&Entry::Erasure(erasure).encode()))
     }),
     condemned(
         "open-ledger",
         "write that the ledger was opened, under another key",
-        "not a worker's to write",
+        "which is not its to write",
         |ground| {
             let key = LedgerKey { public: PublicKey([0; 32]), rotated: None };
             let opened = LedgerOpened { origin: "drill".into(), software: "drill".into(), time_ns: 0, key };
             write(ground, &frame(&Entry::LedgerOpened(opened).encode()))
         },
     ),
-    condemned("forge-kernel", "write a record in the kernel's name", "not a worker's to write", |ground| {
+    condemned("forge-kernel", "write a record in the kernel's name", "which is not its to write", |ground| {
         let record = KernelRecord { writer: ground.held.id, process: 1, text: "drill".into() };
         write(ground, &frame(&Entry::KernelRecord(record).encode()))
     }),
@@ -183,13 +186,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &frame(&Entry::Enforcement(enforcement).encode()))
     }),
     condemned("replay", "start a call a second time", "a second time", |ground| {
-        let frame = frame(&start(ground.held.id, REPLAYED));
+        let frame = frame(&start(ground.held.id, given(ground, REPLAYED)));
         write(ground, &frame)?;
         write(ground, &frame)
     }),
-    condemned("many-calls", "start more calls than a worker can have", "calls at once", |ground| {
-        for count in 0..MORE_CALLS_THAN_A_WORKER_HAS {
-            let frame = frame(&start(ground.held.id, REPLAYED + 1 + count));
+    condemned("many-calls", "start more calls than it was given", "which was not given to it", |ground| {
+        for count in 0..MORE_CALLS_THAN_A_LEASE_HAS {
+            let frame = frame(&start(ground.held.id, given(ground, REPLAYED + 1 + count)));
             while_full(|| write(ground, &frame))?;
         }
         Ok(0)
@@ -259,14 +262,16 @@ fn send(ground: &Ground, bytes: &[u8]) -> Reply {
     raw!(libc::SYS_sendto, ground.held.acks, bytes, bytes.len() as u64, flags, 0, 0)
 }
 
-fn id(writer: WriterId, count: u32) -> CallId {
-    CallId::new(0, writer, count)
+/// The call that is so many numbers above the one in which the worker asks its tool for its operations, the first that it was given.
+fn given(ground: &Ground, above: u32) -> CallId {
+    let first = ground.held.call;
+    CallId::new(0, first.issuer(), first.count() + above)
 }
 
 /// The start of a call.
-fn start(writer: WriterId, count: u32) -> EncodedEntry {
+fn start(writer: WriterId, call: CallId) -> EncodedEntry {
     Entry::Call(Call {
-        call: id(writer, count),
+        call,
         writer,
         time_ns: 0,
         tool: "drill".into(),
@@ -285,13 +290,13 @@ fn start(writer: WriterId, count: u32) -> EncodedEntry {
 }
 
 /// That a call will never end.
-fn closer(writer: WriterId) -> EncodedEntry {
-    Entry::Closer(Closer { call: id(writer, REPLAYED), of: Vec::new(), left_out: 0, reason: "drill".into() }).encode()
+fn closer(call: CallId) -> EncodedEntry {
+    Entry::Closer(Closer { call, of: Vec::new(), left_out: 0, reason: "drill".into() }).encode()
 }
 
-/// Above the number of any call that a worker of the drill has had.
-const REPLAYED: u32 = 1 << 20;
+/// Above the number of any call that a worker of the drill has had, and among those that it was given.
+const REPLAYED: u32 = 1 << 9;
 
-const MORE_CALLS_THAN_A_WORKER_HAS: u32 = (1 << 14) + 1;
+const MORE_CALLS_THAN_A_LEASE_HAS: u32 = 1 << 11;
 
 const MORE_QUESTIONS_THAN_A_WORKER_HAS: u32 = 1 << 16;

@@ -1,4 +1,5 @@
-//! JSON packets with descriptors, over a `SOCK_SEQPACKET` socket: what front and notary talk by.
+//! Messages with descriptors, a packet each, over a `SOCK_SEQPACKET` socket: by which a supervisor talks with its notary, and with
+//! a worker before and beside its calls.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -11,14 +12,16 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, Shutdown, SocketFlags, SocketType, recvmsg, sendmsg, shutdown, socketpair,
 };
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tollgate_system::of_call;
+
+use crate::message::{MessageLimits, PROTOCOL, decode, encode};
 
 /// Most descriptors that go with one packet.
 pub const CHANNEL_FDS_MAX: usize = 64;
 
-/// Most bytes of a packet between front and notary.
+/// Most bytes of a packet.
 pub const PACKET_BYTES_MAX: usize = 8192;
 
 /// One end.
@@ -31,6 +34,15 @@ pub enum ChannelError {
     /// The socket is broken.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// The other end is of another version of the program.
+    #[error(
+        "the other process speaks version {theirs} of Tollgate's protocol, and this one version {PROTOCOL}: the program was \
+         exchanged while it ran; start again what started it"
+    )]
+    Version {
+        /// What it speaks.
+        theirs: u32,
+    },
     /// The packet is not what it should be.
     #[error("a packet that makes no sense: {0}")]
     Malformed(String),
@@ -87,7 +99,8 @@ impl Channel {
         fds: &[BorrowedFd<'_>],
         flags: SendFlags,
     ) -> Result<(), ChannelError> {
-        let bytes = serde_json::to_vec(packet).map_err(|error| ChannelError::Malformed(error.to_string()))?;
+        let mut bytes = Vec::new();
+        encode(&mut bytes, packet, [b"", b"", b""]).map_err(|error| ChannelError::Malformed(error.to_string()))?;
         if bytes.len() > PACKET_BYTES_MAX {
             return Err(ChannelError::Malformed(format!("{} bytes", bytes.len())));
         }
@@ -144,8 +157,30 @@ impl Channel {
                 fds.extend(rights);
             }
         }
-        let packet = serde_json::from_slice(bytes.get(..received).unwrap_or_default());
-        packet.map(|packet| Some((packet, fds))).map_err(|error| ChannelError::Malformed(error.to_string()))
+        let packet = decode(bytes.get(..received).unwrap_or_default(), PACKET_LIMITS);
+        packet.map(|(packet, _none)| Some((packet, fds))).map_err(|error| ChannelError::Malformed(error.to_string()))
+    }
+
+    /// Says which version of the [protocol](PROTOCOL) this process speaks, before anything else.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send`].
+    pub fn say_hello(&self) -> Result<(), ChannelError> {
+        self.send(&Hello { protocol: PROTOCOL })
+    }
+
+    /// Waits for the other end to say it; `false` when the other end is gone.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::receive`]; [`ChannelError::Version`] where it speaks another.
+    pub fn hear_hello(&self) -> Result<bool, ChannelError> {
+        match self.receive::<Hello>()? {
+            None => Ok(false),
+            Some((Hello { protocol: PROTOCOL }, _)) => Ok(true),
+            Some((Hello { protocol }, _)) => Err(ChannelError::Version { theirs: protocol }),
+        }
     }
 
     /// Waits for a packet until `deadline`.
@@ -182,6 +217,15 @@ impl Channel {
         }
     }
 }
+
+/// What is said first. Later versions may add to it, and no more.
+#[derive(Serialize, Deserialize)]
+struct Hello {
+    protocol: u32,
+}
+
+const PACKET_LIMITS: MessageLimits =
+    MessageLimits { header: PACKET_BYTES_MAX, values: PACKET_BYTES_MAX, blobs: [0; 3] };
 
 /// What [`Channel::receive_until`] found.
 #[derive(Debug)]
@@ -229,9 +273,26 @@ mod tests {
     #[test]
     fn a_packet_that_is_too_long_is_no_packet() {
         let (ours, theirs) = pair();
-        let long = format!("7{}", " ".repeat(PACKET_BYTES_MAX));
-        rustix::net::send(&ours, long.as_bytes(), SendFlags::empty()).unwrap();
+        let mut long = Vec::new();
+        encode(&mut long, &7, [b"", b"", b""]).unwrap();
+        long.resize(PACKET_BYTES_MAX + 1, b' ');
+        rustix::net::send(&ours, &long, SendFlags::empty()).unwrap();
         assert!(matches!(theirs.receive::<u64>(), Err(ChannelError::Malformed(_))), "its start would be a number");
+    }
+
+    #[test]
+    fn who_speaks_another_version_is_not_talked_to() {
+        let (ours, theirs) = pair();
+        ours.say_hello().unwrap();
+        assert!(theirs.hear_hello().unwrap());
+        ours.send(&serde_json::json!({ "protocol": 2, "of": "later" })).unwrap();
+        let error = theirs.hear_hello().unwrap_err();
+        assert!(matches!(error, ChannelError::Version { theirs: 2 }), "{error}");
+        assert!(error.to_string().contains("the program was exchanged while it ran"), "{error}");
+        ours.send(&serde_json::json!({ "say": "start" })).unwrap();
+        assert!(matches!(theirs.hear_hello(), Err(ChannelError::Malformed(_))), "from before there was a hello");
+        drop(ours);
+        assert!(!theirs.hear_hello().unwrap());
     }
 
     #[test]

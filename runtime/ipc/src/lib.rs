@@ -1,5 +1,5 @@
-//! How Tollgate's processes talk: a [`Channel`] carries packets with descriptors, a [`Connection`] messages of any length, and
-//! a [`memory_file`] what is too long for a packet and must not change.
+//! How Tollgate's processes talk: all that they say is a [`message`]. A [`Channel`] carries packets with descriptors, a
+//! [`Connection`] messages of any length, and a [`memory_file`] what is too long for a packet and must not change.
 //!
 //! It knows no message: what is said is each pair's own. Nothing is read beyond the limits that the reader gives.
 #![forbid(unsafe_code)]
@@ -7,7 +7,9 @@
 mod channel;
 mod connection;
 mod memory_file;
+pub mod message;
 
 pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, PACKET_BYTES_MAX, Received};
-pub use crate::connection::{Blobs, Connection, ConnectionError, MessageLimits};
+pub use crate::connection::{Connection, ConnectionError};
 pub use crate::memory_file::{is_sealed, memory_file, read_memory_file, while_pages_are_held};
+pub use crate::message::{Blobs, MessageLimits, PROTOCOL};

@@ -125,7 +125,8 @@ impl Handed {
         // `take_over` has seen that there is a connection.
         let connection = self.connections.first().map_or(-1, |connection| of(connection.as_fd()));
         let fds = [of(control.as_fd()), of(self.channel.pipe.as_fd()), of(self.channel.acks.as_fd()), connection];
-        SealedProcess::new(self.channel.writer, fds)
+        let call = self.order.tools.first().map_or(CallId([0; 16]), |tool| tool.describing);
+        SealedProcess::new((self.channel.writer, call), fds)
     }
 }
 
@@ -141,6 +142,7 @@ pub fn hand_over(
     code: &[BorrowedFd<'_>],
     connections: &[UnixStream],
 ) -> io::Result<()> {
+    control.say_hello().map_err(io::Error::other)?;
     let order = memory_file("tollgate-order", &serde_json::to_vec(order)?)?;
     let fds = [channel.pipe.as_fd(), channel.acks.as_fd(), order.as_fd()];
     control.send_with(&ToWorker::Hello { id: channel.writer }, &fds).map_err(io::Error::other)?;
@@ -160,10 +162,13 @@ pub fn hand_over(
 ///
 /// Of the operating system; the supervisor is gone, or says what it may not.
 pub fn take_over(control: &Channel) -> io::Result<Handed> {
+    if !control.hear_hello().map_err(io::Error::other)? {
+        return Err(io::Error::other(SUPERVISOR_GONE));
+    }
     let (mut worker, mut status, mut code, mut connections) = (None, Status::Away, Vec::new(), Vec::new());
     loop {
         let said = control.receive::<ToWorker>().map_err(io::Error::other)?;
-        let (said, fds) = said.ok_or_else(|| io::Error::other("the supervisor is gone"))?;
+        let (said, fds) = said.ok_or_else(|| io::Error::other(SUPERVISOR_GONE))?;
         match said {
             ToWorker::Hello { id } => {
                 let fds = <[OwnedFd; 3]>::try_from(fds);
@@ -186,6 +191,8 @@ pub fn take_over(control: &Channel) -> io::Result<Handed> {
     }
     Ok(Handed { channel, status, order, code, connections })
 }
+
+const SUPERVISOR_GONE: &str = "the supervisor is gone";
 
 /// Below what a channel takes with one packet.
 const FDS_AT_ONCE: usize = 32;

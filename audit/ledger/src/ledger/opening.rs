@@ -78,7 +78,7 @@ impl LiveWriters for NoHosts {
         false
     }
 
-    fn is_live(&self, _host: WriterId) -> bool {
+    fn is_live(&self, _writer: WriterId) -> bool {
         false
     }
 

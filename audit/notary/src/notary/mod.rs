@@ -120,6 +120,7 @@ impl Notary {
     pub fn open(of: NotaryOf<'_>, supervisor: OwnedFd) -> Result<Self, NotaryError> {
         let supervisor = Channel::new(supervisor);
         let mut peek = Peek::new()?;
+        supervisor.hear_hello().map_err(from_supervisor)?;
         let mut told: Vec<Told> = Vec::new();
         loop {
             match supervisor.receive::<ToNotary>().map_err(from_supervisor)? {
@@ -198,7 +199,7 @@ impl Notary {
         self.tell(&FromNotary::Ready { size, verifier_key, observer: self.observer.is_some() })?;
         let mut busy_until = Instant::now();
         loop {
-            let round = self.drain_round(checkpointer, |_host| true)?;
+            let round = self.drain_round(checkpointer, |_writer| true)?;
             if round.bytes > 0 {
                 busy_until = Instant::now() + BUSY;
             }
@@ -501,7 +502,7 @@ impl Notary {
     fn tell(&self, say: &FromNotary) -> Result<(), NotaryError> {
         match self.supervisor.send(say) {
             Err(ChannelError::Io(error)) if !is_gone(&error) => Err(error.into()),
-            Err(error @ ChannelError::Malformed(_)) => Err(from_supervisor(error)),
+            Err(error @ (ChannelError::Malformed(_) | ChannelError::Version { .. })) => Err(from_supervisor(error)),
             Ok(()) | Err(ChannelError::Io(_)) => Ok(()),
         }
     }
@@ -604,6 +605,7 @@ fn from_supervisor(error: ChannelError) -> NotaryError {
     match error {
         ChannelError::Io(source) => NotaryError::System { source },
         ChannelError::Malformed(reason) => NotaryError::Supervisor { reason },
+        ChannelError::Version { .. } => NotaryError::Supervisor { reason: error.to_string() },
     }
 }
 

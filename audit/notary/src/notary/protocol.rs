@@ -151,7 +151,7 @@ mod tests {
     use crate::LEASES_MAX;
 
     #[test]
-    fn what_is_said_of_hosts_is_read_back() {
+    fn what_is_said_of_writers_is_read_back() {
         let writer = WriterId([7; 6]);
         let blocked = BlockedCall {
             writer,

@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_host_that_does_not_end_is_over_after_a_while() {
+    fn a_blocked_writer_that_does_not_end_is_over_after_a_while() {
         let (mut writer, _way) = apart();
         block(&mut writer);
         let since = ends(&mut writer);
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_kernel_says_of_a_blocked_host_is_awaited_for_a_moment() {
+    fn what_the_kernel_says_of_a_blocked_writer_is_awaited_for_a_moment() {
         let (mut writer, way) = apart();
         block(&mut writer);
         drop(way);
@@ -500,7 +500,7 @@ mod tests {
 
     /// A socket that is closed stays readable for ever: a notary that polled it would never sleep.
     #[test]
-    fn a_host_that_hangs_up_does_not_keep_its_notary_awake() {
+    fn a_writer_that_hangs_up_does_not_keep_its_notary_awake() {
         let (mut writer, WriterEnds { acks, pipe, .. }) = apart();
         drop(acks);
         writer.hear();

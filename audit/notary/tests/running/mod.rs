@@ -27,12 +27,13 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a notary for a writer's end, which the caller keeps as a supervisor does.
     pub(crate) fn start(folder: &Path, writers: &[&NotaryEnds]) -> Self {
-        Self::start_after(folder, |supervisor| writers.iter().for_each(|writer| tell_host(supervisor, writer)))
+        Self::start_after(folder, |supervisor| writers.iter().for_each(|writer| tell_writer(supervisor, writer)))
     }
 
     /// Starts a notary that is first told this.
     pub(crate) fn start_after(folder: &Path, tell: impl FnOnce(&Channel)) -> Self {
         let (supervisor, theirs) = Channel::pair().unwrap();
+        supervisor.say_hello().unwrap();
         tell(&supervisor);
         supervisor.send(&ToNotary::Start).unwrap();
         let dir = folder.to_owned();
@@ -74,12 +75,12 @@ impl Running {
     }
 }
 
-pub(crate) fn tell_host(supervisor: &Channel, writer: &NotaryEnds) {
-    tell_host_in(supervisor, writer, None);
+pub(crate) fn tell_writer(supervisor: &Channel, writer: &NotaryEnds) {
+    tell_writer_in(supervisor, writer, None);
 }
 
 /// A writer in a process of its own.
-pub(crate) fn tell_host_in(supervisor: &Channel, writer: &NotaryEnds, process: Option<u32>) {
+pub(crate) fn tell_writer_in(supervisor: &Channel, writer: &NotaryEnds, process: Option<u32>) {
     let calls = vec![Lease::own(writer.writer)];
     let say = ToNotary::Writer { writer: writer.writer, kind: WriterKind::Worker, calls, process };
     supervisor.send_with(&say, &[writer.pipe.as_fd(), writer.acks.as_fd()]).unwrap();

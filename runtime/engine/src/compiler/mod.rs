@@ -76,7 +76,7 @@ impl Compiler {
     pub fn compile(&self, engine: &Engine, component: &[u8]) -> Result<Artifact, LoadError> {
         refuse_what_is_no_component(component)?;
         let said = self.ask(component)?;
-        match Reply::parse(said) {
+        match Reply::parse(&said) {
             Ok(Reply::Code { code, .. }) if code.len() as u64 > self.limits.artifact_bytes => {
                 Err(self.limits.too_much_code().into())
             }

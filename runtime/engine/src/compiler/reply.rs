@@ -1,16 +1,13 @@
-//! What the compiler's process says on its standard output: one byte for what it is, then the rest. Before machine code
-//! stands what the component imports and exports:
-//!
-//! ```text
-//! offset  bytes
-//!      0      1  `c`
-//!      1      4  length of the names, little-endian
-//!      5      …  names, JSON; then the code, as wasmtime serializes it
-//! ```
+//! What the compiler's process says on its standard output: one [message](tollgate_ipc::message), whose blobs are what the component
+//! imports and exports, as JSON, and its code, as wasmtime serializes it.
 //!
 //! A component may have broken into that process: all that it says is untrusted.
 
 use std::io::{self, Write};
+
+use serde::{Deserialize, Serialize};
+use tollgate_ipc::message::{HEAD_BYTES, NoMessage, decode, encode_head};
+use tollgate_ipc::{MessageLimits, PROTOCOL};
 
 use crate::interfaces::{INTERFACES_BYTES_MAX, Interfaces, InterfacesError};
 
@@ -32,65 +29,86 @@ pub(super) enum Reply {
 pub(super) enum Senseless {
     #[error("it gave no answer")]
     NoAnswer,
-    #[error("its answer is cut off")]
-    Cut,
+    #[error("its answer makes no sense: {0}")]
+    NoMessage(#[from] NoMessage),
+    #[error(
+        "it speaks version {theirs} of Tollgate's protocol, and this process version {PROTOCOL}: the program was exchanged while \
+         it ran; start it again"
+    )]
+    Version { theirs: u32 },
     #[error("what it says of the component makes no sense: {0}")]
     Interfaces(#[from] InterfacesError),
 }
 
+/// The header.
+#[derive(Serialize, Deserialize)]
+struct Answer {
+    protocol: u32,
+    said: Said,
+    #[serde(default)]
+    text: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Said {
+    Code,
+    Malformed,
+    NoMemory,
+    NoCompiler,
+}
+
 impl Reply {
     /// What was said.
-    pub(super) fn parse(said: Vec<u8>) -> Result<Self, Senseless> {
-        let (what, rest) = said.split_first().ok_or(Senseless::NoAnswer)?;
-        match *what {
-            CODE => {
-                let (length, rest) = rest.split_first_chunk().ok_or(Senseless::Cut)?;
-                let length = u32::from_le_bytes(*length) as usize;
-                if length > INTERFACES_BYTES_MAX {
-                    return Err(InterfacesError::TooLong { bytes: length }.into());
-                }
-                let (names, code) = rest.split_at_checked(length).ok_or(Senseless::Cut)?;
-                Ok(Self::Code { interfaces: Interfaces::parse(names)?, code: code.to_vec() })
-            }
-            MALFORMED => Ok(Self::Malformed(text(rest))),
-            NO_MEMORY => Ok(Self::NoMemory),
-            NO_COMPILER => Ok(Self::NoCompiler(text(rest))),
-            _unknown => Err(Senseless::NoAnswer),
+    pub(super) fn parse(said: &[u8]) -> Result<Self, Senseless> {
+        if said.is_empty() {
+            return Err(Senseless::NoAnswer);
         }
+        let (answer, [names, code, _none]) = decode::<Answer>(said, LIMITS)?;
+        if answer.protocol != PROTOCOL {
+            return Err(Senseless::Version { theirs: answer.protocol });
+        }
+        Ok(match answer.said {
+            Said::Code => Self::Code { interfaces: Interfaces::parse(&names)?, code },
+            Said::Malformed => Self::Malformed(answer.text),
+            Said::NoMemory => Self::NoMemory,
+            Said::NoCompiler => Self::NoCompiler(answer.text),
+        })
     }
 
     /// Says it.
     pub(super) fn say(&self, out: &mut impl Write) -> io::Result<()> {
-        match self {
-            Self::Code { interfaces, code } => {
-                let names = interfaces.to_bytes();
-                let length = u32::try_from(names.len()).map_err(io::Error::other)?;
-                out.write_all(&[CODE])?;
-                out.write_all(&length.to_le_bytes())?;
-                out.write_all(&names)?;
-                out.write_all(code)
-            }
-            Self::Malformed(message) => out.write_all(&[&[MALFORMED], message.as_bytes()].concat()),
-            Self::NoMemory => out.write_all(&[NO_MEMORY]),
-            Self::NoCompiler(reason) => out.write_all(&[&[NO_COMPILER], reason.as_bytes()].concat()),
-        }
+        let (said, text, names, code) = match self {
+            Self::Code { interfaces, code } => (Said::Code, "", interfaces.to_bytes(), code.as_slice()),
+            Self::Malformed(message) => (Said::Malformed, message.as_str(), Vec::new(), &[][..]),
+            Self::NoMemory => (Said::NoMemory, "", Vec::new(), &[][..]),
+            Self::NoCompiler(reason) => (Said::NoCompiler, reason.as_str(), Vec::new(), &[][..]),
+        };
+        let answer = Answer { protocol: PROTOCOL, said, text: shortened(text).to_owned() };
+        let mut head = Vec::new();
+        encode_head(&mut head, &answer, [names.len(), code.len(), 0]).map_err(io::Error::other)?;
+        out.write_all(&head)?;
+        out.write_all(&names)?;
+        out.write_all(code)
     }
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes.get(..TEXT_BYTES_MAX).unwrap_or(bytes)).into_owned()
+fn shortened(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(TEXT_BYTES_MAX)).unwrap_or_default()
 }
 
-/// Most bytes before the code: the byte that says what it is, a length, the names.
-pub(super) const BEFORE_CODE_BYTES_MAX: u64 = 5 + INTERFACES_BYTES_MAX as u64;
+/// Most bytes before the code: the message's head and header, the names.
+pub(super) const BEFORE_CODE_BYTES_MAX: u64 = (HEAD_BYTES + HEADER_BYTES_MAX + INTERFACES_BYTES_MAX) as u64;
+
+/// In JSON a character may take six bytes.
+const HEADER_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX + 1024;
+
+/// The code has a limit of its own: no more than that is read at all.
+const LIMITS: MessageLimits =
+    MessageLimits { header: HEADER_BYTES_MAX, values: 16, blobs: [INTERFACES_BYTES_MAX, u32::MAX as usize, 0] };
 
 /// A compiler's message names a place and a reason.
 const TEXT_BYTES_MAX: usize = 16 << 10;
-
-const CODE: u8 = b'c';
-const MALFORMED: u8 = b'm';
-const NO_MEMORY: u8 = b'o';
-const NO_COMPILER: u8 = b'n';
 
 #[cfg(test)]
 mod tests {
@@ -113,24 +131,23 @@ mod tests {
     fn what_is_said_is_understood() {
         let replies = [code(), Reply::Malformed("at 0x7".into()), Reply::NoMemory, Reply::NoCompiler("no".into())];
         for reply in replies {
-            assert_eq!(Reply::parse(said(&reply)), Ok(reply));
+            assert_eq!(Reply::parse(&said(&reply)), Ok(reply));
         }
-        let no_answer = Err(Senseless::NoAnswer);
-        assert_eq!((Reply::parse(Vec::new()), Reply::parse(b"x".to_vec())), (no_answer, Err(Senseless::NoAnswer)));
-        let long = Reply::parse([&b"m"[..], &[b'a'; TEXT_BYTES_MAX + 1]].concat());
-        assert_eq!(long, Ok(Reply::Malformed("a".repeat(TEXT_BYTES_MAX))));
+        assert_eq!(Reply::parse(b""), Err(Senseless::NoAnswer));
+        let long = said(&Reply::Malformed("ä".repeat(TEXT_BYTES_MAX)));
+        assert_eq!(Reply::parse(&long), Ok(Reply::Malformed("ä".repeat(TEXT_BYTES_MAX / 2))));
     }
 
     #[test]
-    fn what_is_cut_off_or_too_long_is_refused() {
+    fn what_is_cut_off_or_of_another_version_is_refused() {
         let whole = said(&code());
-        for length in 1..whole.len() - 3 {
-            assert_eq!(Reply::parse(whole[..length].to_vec()), Err(Senseless::Cut), "{length}");
+        for length in 1..whole.len() {
+            assert!(matches!(Reply::parse(&whole[..length]), Err(Senseless::NoMessage(_))), "{length}");
         }
-        for length in [u32::MAX, u32::try_from(INTERFACES_BYTES_MAX).unwrap() + 1] {
-            let too_long = [&b"c"[..], &length.to_le_bytes(), &[b' '; 10]].concat();
-            assert!(matches!(Reply::parse(too_long), Err(Senseless::Interfaces(InterfacesError::TooLong { .. }))));
-        }
+        let mut later = Vec::new();
+        let answer = Answer { protocol: PROTOCOL + 1, said: Said::NoMemory, text: String::new() };
+        encode_head(&mut later, &answer, [0; 3]).unwrap();
+        assert_eq!(Reply::parse(&later), Err(Senseless::Version { theirs: PROTOCOL + 1 }));
     }
 
     /// An answer with any one of its bytes changed says the same code, or is refused, or says other names.
@@ -141,7 +158,7 @@ mod tests {
             for byte in 0..=255 {
                 let mut changed = whole.clone();
                 changed[at] = byte;
-                if let Ok(Reply::Code { interfaces, code }) = Reply::parse(changed) {
+                if let Ok(Reply::Code { interfaces, code }) = Reply::parse(&changed) {
                     assert!(code.len() <= 3 && Interfaces::parse(&interfaces.to_bytes()) == Ok(interfaces), "{at}");
                 }
             }

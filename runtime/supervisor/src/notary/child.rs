@@ -83,6 +83,8 @@ pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
     process.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(stderr));
     own_session(&mut process);
     let process = process.spawn().map_err(of_start)?;
+    // One that is dead already is noticed when it says nothing.
+    channel.say_hello().ok();
     Ok(Watched { process, channel: Arc::new(channel), said, oom_kills, is_abandoned: false })
 }
 

@@ -161,6 +161,7 @@ fn child_is_a_notary() {
 #[ignore = "run as a notary"]
 fn child_has_no_room_the_second_time() {
     let supervisor = Channel::new(std::io::stdin().as_fd().try_clone_to_owned().unwrap());
+    assert!(supervisor.hear_hello().unwrap());
     let mut has_writers = false;
     while let Some((say, _fds)) = supervisor.receive::<ToNotary>().unwrap() {
         match say {
