@@ -296,7 +296,7 @@ fn calls_at_once_are_capped() {
     let mut lab = Lab::new();
     let tool = probe(&mut lab, Limits { calls: 1, ..Limits::DEFAULT });
     let calls = |lab: &Lab| lab.entries().iter().filter(|entry| entry.kind() == Kind::Call).count();
-    let before = calls(&lab);
+    let (before, mut turned_down) = (calls(&lab), None);
     thread::scope(|scope| {
         let first = scope.spawn(|| call_on_own_thread(&lab, &tool, r#"{"call": "wait", "len": 1000000000}"#));
         let patience = Instant::now() + Duration::from_secs(30);
@@ -306,10 +306,19 @@ fn calls_at_once_are_capped() {
         }
         let second = call_on_own_thread(&lab, &tool, r#"{"call": "initial-cwd"}"#).unwrap_err();
         assert_cap(&second, hit(Cap::Calls, Some(2), 1));
-        assert_eq!(second.call, None);
+        turned_down = second.call;
         first.join().unwrap().unwrap();
     });
-    assert_eq!(calls(&lab), before + 1, "the second never ran");
+    let turned_down = turned_down.expect("on record, as any other call");
+    let entries = lab.entries();
+    let of_second: Vec<_> = entries.iter().filter(|entry| entry.call() == Some(turned_down)).collect();
+    let [Entry::Call(_), Entry::CallEnd(end)] = of_second[..] else { panic!("{of_second:?}") };
+    assert_eq!(
+        (end.class, end.cap.as_ref().map(tollgate_audit::Text::as_str)),
+        (CallClass::Cap, Some("calls")),
+        "it never ran"
+    );
+    assert_eq!(calls(&lab), before + 2);
     assert_eq!(lab.answer(&tool, "call", r#"{"call": "initial-cwd"}"#), json!({ "ok": null }));
     lab.verified();
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use modules::{Modules, cycles};
 
 /// Those with more than a few modules.
-const CRATES: [&str; 17] = [
+const CRATES: [&str; 16] = [
     "audit",
     "audit/ledger",
     "audit/notary",
@@ -27,7 +27,6 @@ const CRATES: [&str; 17] = [
     "runtime/engine",
     "runtime/sandbox",
     "runtime/supervisor",
-    "runtime/system",
     "runtime/worker",
     "wasi-proxy",
     "xtask",

@@ -85,8 +85,10 @@ pub(crate) fn operations_must_be_those_that_are_stored(_: Scale) {
     let LoadError::OperationsChanged { operations } = &error else { panic!("{error}") };
     assert_eq!(operations, &["`read-many`"]);
     let failure = read_many(&tool, 1).expect_err("a tool that does not load");
-    assert!(failure.call.is_none() && failure.to_string().contains("`read-many`"), "{failure:?}");
+    assert!(failure.to_string().contains("`read-many`"), "{failure:?}");
+    let call = failure.call.expect("on record, as any other call");
     let record = lab.end(vec![tool], &[]);
+    record.assert_turned_down(call, tollgate_audit::CallClass::Internal);
     assert_eq!(record.closers(), 0);
 }
 

@@ -6,7 +6,7 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
 use tollgate::{CallError, CallFailure, CallId, Supervisor, SupervisorSettings, Tool, WorkerCommand, WorkerError};
-use tollgate_audit::Salt;
+use tollgate_audit::{CallClass, Salt};
 use tollgate_capability::ArgumentsRecord;
 use tollgate_ledger::SideStore;
 use tollgate_workspace::processes::{children_of, kill};
@@ -61,7 +61,7 @@ pub(crate) fn a_dead_worker_takes_its_calls_alone(_: Scale) {
     assert_eq!((record.enforcements().len(), record.closers()), (SIGNALS.len() + 2, lost.len()));
     for (call, words) in lost {
         let reason = record.closer(call).reason.as_str();
-        assert_eq!(reason, format!("the host ended without closing the call: {words}"));
+        assert_eq!(reason, format!("the writer ended without closing the call: {words}"));
     }
 }
 
@@ -87,8 +87,9 @@ pub(crate) fn what_a_worker_said_at_last_is_passed_on(_: Scale) {
     let failure = read_many(&reader, 1).expect_err("a call without a worker");
     let CallError::NoWorker(WorkerError::Start { reason }) = &failure.error else { panic!("{failure:?}") };
     assert!(reason.starts_with("signal: 6 (SIGABRT): ") && reason.contains(": with  [31mwords"), "{reason:?}");
-    assert_eq!(failure.call, None);
+    let call = failure.call.expect("on record, as any other call");
     let record = lab.end(vec![reader], &[]);
+    record.assert_turned_down(call, CallClass::Internal);
     assert!(record.enforcements().is_empty() && record.workers_of("echo-read").is_empty(), "nothing ran");
 }
 
@@ -205,7 +206,7 @@ pub(crate) fn ending_a_supervisor_ends_its_calls(_: Scale) {
     assert!(matches!(refused.error, CallError::NoWorker(WorkerError::Start { .. })), "{refused:?}");
     let record = ended.judge(vec![sleeper], &[]);
     let reason = record.closer(lost.call.expect("a call that began")).reason.as_str();
-    assert_eq!((reason, refused.call), ("the host ended without closing the call: exit status: 0", None));
+    assert_eq!((reason, refused.call), ("the writer ended without closing the call: exit status: 0", None));
 }
 
 /// The error says how the worker ended.

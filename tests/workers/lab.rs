@@ -11,7 +11,7 @@ use tollgate::notary::NotaryCommand;
 use tollgate::{
     Answer, CallFailure, CallId, Caller, Provenance, Request, Supervisor, SupervisorSettings, Tool, ToolSpec,
 };
-use tollgate_audit::{Closer, Enforcement, Entry, Level, WriterId, read};
+use tollgate_audit::{CallClass, Closer, Enforcement, Entry, Level, WriterId, read};
 use tollgate_capability::CapabilitySet;
 use tollgate_config::Policy;
 use tollgate_workspace::judge::{assert_once, verified};
@@ -174,6 +174,14 @@ impl Record {
         });
         let [only] = closers.collect::<Vec<_>>()[..] else { panic!("closers of {call}: {:?}", self.of(call)) };
         only
+    }
+
+    /// The supervisor itself put a call on record that no worker got: its start and its end, of this class.
+    pub(crate) fn assert_turned_down(&self, call: CallId, class: CallClass) {
+        let [Entry::Call(start), Entry::CallEnd(end)] = self.of(call)[..] else {
+            panic!("{call}: {:?}", self.of(call))
+        };
+        assert_eq!((start.writer, end.class), (call.issuer(), class));
     }
 
     pub(crate) fn closers(&self) -> usize {

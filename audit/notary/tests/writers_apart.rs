@@ -226,7 +226,7 @@ fn a_writer_that_lies_about_itself_is_condemned() {
             ("before it said what confines it", vec![call(0), enforcement()]),
             ("which is another one", vec![Entry::Enforcement(support::enforcement(other))]),
             ("which is another one", vec![blocked(other, None)]),
-            ("which is another one", vec![blocked(writer, Some(CallId::new(1, other, 0)))]),
+            ("which was not given to it", vec![blocked(writer, Some(CallId::new(1, other, 0)))]),
             ("has not started", vec![blocked(writer, Some(CallId::new(1, writer, 0)))]),
             ("an entry of kind kernel-record", vec![record]),
         ]

@@ -8,6 +8,8 @@ use tollgate_audit::{
     Level, PublicKey, Recorded, WriterId,
 };
 
+use tollgate_notary::Lease;
+
 use super::ground::{Ground, text};
 use super::raw::{Miss, Reply, open2, raw};
 use super::{Alone, Attack, Stop};
@@ -262,10 +264,10 @@ fn send(ground: &Ground, bytes: &[u8]) -> Reply {
     raw!(libc::SYS_sendto, ground.held.acks, bytes, bytes.len() as u64, flags, 0, 0)
 }
 
-/// The call that is so many numbers above the one in which the worker asks its tool for its operations, the first that it was given.
+/// The call that is so many numbers above the first that the worker may name.
 fn given(ground: &Ground, above: u32) -> CallId {
-    let first = ground.held.call;
-    CallId::new(0, first.issuer(), first.count() + above)
+    let Lease { issuer, first, .. } = ground.held.calls;
+    CallId::new(0, issuer, first + above)
 }
 
 /// The start of a call.

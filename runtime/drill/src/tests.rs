@@ -10,8 +10,9 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::pipe::{PipeFlags, pipe_with};
 use tollgate::kernel_plan::signatures;
 use tollgate::worker::SealedProcess;
-use tollgate_audit::{CallId, WriterId};
+use tollgate_audit::WriterId;
 use tollgate_capability::CapabilitySet;
+use tollgate_notary::Lease;
 
 use super::*;
 
@@ -137,7 +138,8 @@ fn alone(attack: &Attack) -> Option<Outcome> {
 #[allow(clippy::exit, reason = "after an attack the test harness is in no state to end by itself")]
 fn child_makes_an_attack() {
     let text = |name: &str| std::env::var(name).unwrap();
-    let held = SealedProcess::new((WriterId([7; 6]), CallId([7; 16])), serde_json::from_str(&text(FDS)).unwrap());
+    let held =
+        SealedProcess::new((WriterId([7; 6]), Lease::own(WriterId([7; 6]))), serde_json::from_str(&text(FDS)).unwrap());
     let ground = Ground { aim: serde_json::from_str(&text(AIM)).unwrap(), held };
     let outcome = attack(&text(ATTACK)).unwrap().run(&ground);
     println!("\noutcome {}", serde_json::to_string(&outcome).unwrap());

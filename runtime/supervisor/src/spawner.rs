@@ -65,6 +65,8 @@ fn start_and_wait(
             return;
         }
     };
+    // Before the notary can say something of it. A process that is dead already is noticed by its end.
+    control.say_hello().ok();
     let handle = Arc::new(WorkerHandle::new(id, process, control));
     shared.notary.follow(end, WriterKind::Worker, calls, Some(child.id()), Arc::clone(&handle) as _);
     let may_live = shared.live_workers.enter(&handle);

@@ -78,7 +78,7 @@ impl WorkerProcess {
         // It has nothing to do but to take what it is handed.
         set_socket_timeout(&handle.control, Timeout::Send, Some(START_WAIT)).map_err(|errno| failed(errno.into()))?;
         let code: Vec<BorrowedFd<'_>> = members.iter().map(|member| member.code()).collect();
-        let handed = hand_over(&handle.control, &channel, &order, &code, &theirs);
+        let handed = hand_over(&handle.control, (&channel, lease), &order, &code, &theirs);
         // What is left open here would keep the notary waiting for more.
         drop((channel, theirs));
         let started = match (handed, ours.first_mut()) {

@@ -5,8 +5,9 @@ use std::os::fd::RawFd;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tollgate_audit::{CallId, WriterId};
+use tollgate_audit::WriterId;
 use tollgate_capability::CapabilitySet;
+use tollgate_notary::Lease;
 
 /// What happens in a worker that is sealed and serves. In the `tollgate` program it is [`NothingElse`]; a drill makes its
 /// attacks here, in a process that is the shipped one in all else. It is a type parameter of
@@ -64,8 +65,8 @@ impl ThreadKind {
 pub struct SealedProcess {
     /// Its id in the ledger.
     pub id: WriterId,
-    /// The first of the calls that it was given: in which it asks its first tool for its operations.
-    pub call: CallId,
+    /// The first calls that it may name.
+    pub calls: Lease,
     /// Its socket to the supervisor.
     pub control: RawFd,
     /// Its end of the pipe to the notary.
@@ -84,10 +85,10 @@ struct Told {
 }
 
 impl SealedProcess {
-    /// A process with this id and this first call, that holds these descriptors: control, pipe, acks, connection.
+    /// A process with this id and these calls, that holds these descriptors: control, pipe, acks, connection.
     #[must_use]
-    pub fn new((id, call): (WriterId, CallId), [control, pipe, acks, connection]: [RawFd; 4]) -> Self {
-        Self { id, call, control, pipe, acks, connection, told: Arc::default() }
+    pub fn new((id, calls): (WriterId, Lease), [control, pipe, acks, connection]: [RawFd; 4]) -> Self {
+        Self { id, calls, control, pipe, acks, connection, told: Arc::default() }
     }
 
     /// Waits until the supervisor has been told how the start went.

@@ -100,7 +100,7 @@ pub unsafe fn serve_and(role: &WorkerRole, hook: impl AfterSealed) -> io::Result
     // kept.
     let stripped = unsafe { strip(&handed.descriptors(&control)) };
     let after = After::new(hook, handed.as_process(&control));
-    let Handed { channel, status, order, code, mut connections } = handed;
+    let Handed { channel, calls: _, status, order, code, mut connections } = handed;
     // SAFETY: the recorder takes the pipe, and lives in threads that end with the process.
     unsafe { trap::set_evidence(channel.pipe.as_raw_fd(), channel.writer) };
     let recorder = Arc::new(Recorder::over(channel));

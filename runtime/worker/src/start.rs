@@ -12,7 +12,7 @@ use tollgate_config::SandboxLevel;
 use tollgate_engine::loading::LoadOrder;
 use tollgate_engine::operations::OperationTexts;
 use tollgate_ipc::{Channel, Connection, memory_file, read_memory_file};
-use tollgate_notary::{Status, WriterEnds};
+use tollgate_notary::{Lease, Status, WriterEnds};
 
 use super::after::SealedProcess;
 
@@ -24,6 +24,8 @@ pub enum ToWorker {
     Hello {
         /// Its id.
         id: WriterId,
+        /// The first calls that it may name. The supervisor gives calls their ids, so that a sound worker needs no more than those.
+        calls: Lease,
     },
     /// Descriptors of compiled components, in the order of the tools.
     Code,
@@ -101,6 +103,8 @@ impl ToolOrder {
 pub struct Handed {
     /// Its pipe and its socket to the notary.
     pub channel: WriterEnds,
+    /// The first calls that it may name.
+    pub calls: Lease,
     /// Whether the notary takes what is new.
     pub status: Status,
     /// What it shall load.
@@ -125,27 +129,25 @@ impl Handed {
         // `take_over` has seen that there is a connection.
         let connection = self.connections.first().map_or(-1, |connection| of(connection.as_fd()));
         let fds = [of(control.as_fd()), of(self.channel.pipe.as_fd()), of(self.channel.acks.as_fd()), connection];
-        let call = self.order.tools.first().map_or(CallId([0; 16]), |tool| tool.describing);
-        SealedProcess::new((self.channel.writer, call), fds)
+        SealedProcess::new((self.channel.writer, self.calls), fds)
     }
 }
 
-/// Hands everything over.
+/// Hands everything over, to a process to which hello was said already.
 ///
 /// # Errors
 ///
 /// Of the operating system, or the worker is gone.
 pub fn hand_over(
     control: &Channel,
-    channel: &WriterEnds,
+    (channel, calls): (&WriterEnds, Lease),
     order: &StartOrder,
     code: &[BorrowedFd<'_>],
     connections: &[UnixStream],
 ) -> io::Result<()> {
-    control.say_hello().map_err(io::Error::other)?;
     let order = memory_file("tollgate-order", &serde_json::to_vec(order)?)?;
     let fds = [channel.pipe.as_fd(), channel.acks.as_fd(), order.as_fd()];
-    control.send_with(&ToWorker::Hello { id: channel.writer }, &fds).map_err(io::Error::other)?;
+    control.send_with(&ToWorker::Hello { id: channel.writer, calls }, &fds).map_err(io::Error::other)?;
     for code in code.chunks(FDS_AT_ONCE) {
         control.send_with(&ToWorker::Code, code).map_err(io::Error::other)?;
     }
@@ -170,11 +172,11 @@ pub fn take_over(control: &Channel) -> io::Result<Handed> {
         let said = control.receive::<ToWorker>().map_err(io::Error::other)?;
         let (said, fds) = said.ok_or_else(|| io::Error::other(SUPERVISOR_GONE))?;
         match said {
-            ToWorker::Hello { id } => {
+            ToWorker::Hello { id, calls } => {
                 let fds = <[OwnedFd; 3]>::try_from(fds);
                 let [pipe, acks, order] = fds.map_err(|_other| io::Error::other("a worker without its descriptors"))?;
                 let order = serde_json::from_slice(&read_memory_file(order)?)?;
-                worker = Some((WriterEnds { writer: id, pipe, acks }, order));
+                worker = Some((WriterEnds { writer: id, pipe, acks }, calls, order));
             }
             ToWorker::Code => code.extend(fds),
             ToWorker::Connections => {
@@ -184,12 +186,12 @@ pub fn take_over(control: &Channel) -> io::Result<Handed> {
             ToWorker::Start => break,
         }
     }
-    let (channel, order): (WriterEnds, StartOrder) =
+    let (channel, calls, order): (WriterEnds, Lease, StartOrder) =
         worker.ok_or_else(|| io::Error::other("a start without an order"))?;
     if code.len() != order.tools.len() || connections.is_empty() {
         return Err(io::Error::other("an order whose descriptors are not complete"));
     }
-    Ok(Handed { channel, status, order, code, connections })
+    Ok(Handed { channel, calls, status, order, code, connections })
 }
 
 const SUPERVISOR_GONE: &str = "the supervisor is gone";

@@ -183,7 +183,9 @@ impl NotaryProcess {
         let mut child = spawn(&command)?;
         match say_start(&child.channel, &[]) {
             // One that is dead already is noticed when it says nothing.
-            Err(ChannelError::Io(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(ChannelError::Io(error))
+                if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) =>
+            {
                 child.abandon();
                 return Err(error.into());
             }

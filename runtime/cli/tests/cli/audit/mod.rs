@@ -33,7 +33,7 @@ fn entries_are_shown_as_text_and_as_json_lines() {
     assert_eq!(text.stdout.lines().count(), json.len());
     for (line, words) in text.stdout.lines().zip([
         "opened     tollgate.local/ledger",
-        "enforced   host ",
+        "enforced   worker ",
         "policy     word-count set sha256:",
     ]) {
         assert!(line.contains(words), "{line}");
