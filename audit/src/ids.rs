@@ -12,13 +12,13 @@ use sha2::{Digest as _, Sha256};
 hex_type! {
     /// Names one call of a tool. Text form: 32 lower-case hex digits.
     ///
-    /// 6 bytes of milliseconds since the Unix epoch, so that ids sort by time, 6 bytes [`WriterId`], 4 bytes that count the
-    /// calls of this writer; all big-endian.
+    /// 6 bytes of milliseconds since the Unix epoch, so that ids sort by time, 6 bytes of the issuer, who gives the call its id
+    /// ([`CallId::issuer`]), 4 bytes that count the issuer's calls; all big-endian.
     CallId, 16, "call id"
 }
 
 hex_type! {
-    /// Names one process that runs calls; 6 bytes chosen at random by whoever starts it. Text form: 12 lower-case hex
+    /// Names one process that records, or that gives calls their ids; 6 bytes chosen at random by whoever starts it. Text form: 12 lower-case hex
     /// digits.
     WriterId, 6, "writer id"
 }
@@ -44,11 +44,11 @@ hex_type! {
 }
 
 impl CallId {
-    /// The id of the call number `count` of `writer`, started at `time_ms`.
+    /// The id of the call number `count` of `issuer`, started at `time_ms`.
     #[must_use]
-    pub fn new(time_ms: u64, writer: WriterId, count: u32) -> Self {
+    pub fn new(time_ms: u64, issuer: WriterId, count: u32) -> Self {
         let [_, _, t0, t1, t2, t3, t4, t5] = time_ms.to_be_bytes();
-        let [h0, h1, h2, h3, h4, h5] = writer.0;
+        let [h0, h1, h2, h3, h4, h5] = issuer.0;
         let [c0, c1, c2, c3] = count.to_be_bytes();
         Self([t0, t1, t2, t3, t4, t5, h0, h1, h2, h3, h4, h5, c0, c1, c2, c3])
     }
@@ -67,7 +67,7 @@ impl CallId {
         WriterId([h0, h1, h2, h3, h4, h5])
     }
 
-    /// The number of the call among those of its writer.
+    /// The number of the call among those of its issuer.
     #[must_use]
     pub fn count(self) -> u32 {
         let [.., c0, c1, c2, c3] = self.0;

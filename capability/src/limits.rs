@@ -10,15 +10,15 @@ pub const MEMORY_BYTES_MIN: u64 = 64 << 10;
 pub const FUEL_MAX: u64 = 10_000_000_000_000;
 /// Longest deadline, in milliseconds: one hour. What takes longer is a job, not a call.
 pub const DEADLINE_MS_MAX: u64 = 3_600_000;
-/// Most JSON in or out, in bytes: both are held whole in the front and in the host.
+/// Most JSON in or out, in bytes: both are held whole in the supervisor and in the worker.
 pub const JSON_BYTES_MAX: u64 = 64 << 20;
 /// Most captured from stdout and stderr, in bytes: held whole until the call ends.
 pub const STDIO_BYTES_MAX: u64 = 16 << 20;
-/// Most open handles of one call: half of what a process may usually open, less the host's own.
+/// Most open handles of one call: half of what a process may usually open, less the worker's own.
 pub const HANDLES_MAX: u64 = 8_192;
-/// Most random bytes in one request: they are made in one piece in the host's memory.
+/// Most random bytes in one request: they are made in one piece in the worker's memory.
 pub const RANDOM_BYTES_MAX: u64 = 16 << 20;
-/// Most bytes that one host call may copy out of the guest: held in the host beside the guest's memory.
+/// Most bytes that one host call may copy out of the guest: held in the worker beside the guest's memory.
 pub const HOST_MEMORY_BYTES_MAX: u64 = 256 << 20;
 /// Most calls of one tool at the same time: each holds an instance slot of the pool.
 pub const CALLS_MAX: u64 = 1_024;

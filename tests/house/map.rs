@@ -61,3 +61,36 @@ fn the_code_map_is_true() {
     let missing: Vec<String> = members(root).iter().flat_map(|krate| missing(root, krate, &named)).collect();
     assert!(missing.is_empty(), "no row of the code map covers:\n{}", missing.join("\n"));
 }
+
+/// Where documents name a file or folder of the repository from its root, it is there.
+#[test]
+fn what_documents_name_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut named = 0;
+    for document in [
+        "README.md",
+        "ARCHITECTURE.md",
+        "SECURITY.md",
+        "audit/README.md",
+        "capability/config/README.md",
+        "benches/README.md",
+    ] {
+        let text = std::fs::read_to_string(root.join(document)).unwrap();
+        let beside = root.join(document).parent().unwrap().to_owned();
+        // In a block of code the marks are none.
+        let prose: Vec<&str> = text.split("\n```").step_by(2).collect();
+        for path in prose.iter().flat_map(|prose| prose.split('`').skip(1).step_by(2)) {
+            let is_path = path.chars().all(|char| char.is_ascii_alphanumeric() || "/._-".contains(char));
+            let Some((first, _)) = path.split_once('/').filter(|_| is_path) else { continue };
+            // Others are of a ledger, of a home, of the kernel.
+            if !["", "."].contains(&first) && root.join(first).is_dir() {
+                named += 1;
+                assert!(
+                    root.join(path).exists() || beside.join(path).exists(),
+                    "{document} names `{path}`, which is not there"
+                );
+            }
+        }
+    }
+    assert!(named > 150, "{named}");
+}

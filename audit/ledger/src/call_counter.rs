@@ -1,4 +1,4 @@
-//! Numbers the calls of one writer. Whoever hands out its calls keeps it, in the writer's process or in another.
+//! Numbers the calls of a process that runs guests itself. A supervisor's are numbered in the crate `tollgate-supervisor`.
 //!
 //! It must never give a number twice.
 

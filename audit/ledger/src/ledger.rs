@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use self::opening::NoHosts;
+use self::opening::NoWriters;
 pub use self::opening::{Adopts, LiveWriters, Opening, SpliceRest};
 use crate::call_counter::CallCounter;
 use crate::journal::Journal;
@@ -95,7 +95,7 @@ impl Ledger {
     /// system.
     pub fn open(dir: &Path, origin: &str, software: &str, now_ns: u64) -> Result<Self, OpenError> {
         let opening = Opening { dir, key_path: None, origin: Some(origin), software, now_ns, adopts: None };
-        Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
+        Self::open_for(&opening, &mut NoWriters).map(|(ledger, _)| ledger)
     }
 
     /// As [`Ledger::open`], with the key in the file `key_path`; a new ledger gets the one that is there.
@@ -112,7 +112,7 @@ impl Ledger {
     ) -> Result<Self, OpenError> {
         let (key_path, origin) = (Some(key_path), Some(origin));
         let opening = Opening { dir, key_path, origin, software, now_ns, adopts: None };
-        Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
+        Self::open_for(&opening, &mut NoWriters).map(|(ledger, _)| ledger)
     }
 
     /// Opens a ledger that is there, under the name that it has.
@@ -123,7 +123,7 @@ impl Ledger {
     pub fn reopen(dir: &Path, software: &str, now_ns: u64) -> Result<Self, OpenError> {
         must_exist(dir)?;
         let opening = Opening { dir, key_path: None, origin: None, software, now_ns, adopts: None };
-        Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
+        Self::open_for(&opening, &mut NoWriters).map(|(ledger, _)| ledger)
     }
 
     /// Goes on with a ledger that is not what it remembers to be: its folder was restored from a copy, the state file
@@ -139,7 +139,7 @@ impl Ledger {
         must_exist(dir)?;
         let adopts = Some(Adopts { by, reason });
         let opening = Opening { dir, key_path: None, origin: None, software, now_ns, adopts };
-        Self::open_for(&opening, &mut NoHosts).map(|(ledger, _)| ledger)
+        Self::open_for(&opening, &mut NoWriters).map(|(ledger, _)| ledger)
     }
 
     /// Appends `entries` in one write and returns the index of the first; of none, the index that comes next.

@@ -296,7 +296,7 @@ fn a_writer_that_ended_while_there_was_no_notary_is_closed_with_the_reason() {
 
 #[test]
 fn many_writers_come_and_go_while_others_write() {
-    const HOSTS: usize = 96;
+    const WRITERS: usize = 96;
     let dir = tempdir().unwrap();
     let (steady, steady_end) = {
         let writer = Apart::new();
@@ -308,7 +308,7 @@ fn many_writers_come_and_go_while_others_write() {
     let mut alive: Vec<Apart> = Vec::new();
     let mut over: BTreeMap<WriterId, WriterEnding> = BTreeMap::new();
     let mut ended = Vec::new();
-    for number in 0..HOSTS {
+    for number in 0..WRITERS {
         let writer = Apart::new();
         tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000 + u32::try_from(number).unwrap()));
         writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
@@ -334,7 +334,7 @@ fn many_writers_come_and_go_while_others_write() {
         ended.push(writer);
         notary.supervisor.send(&ToNotary::Ended { writer, how: "exit code 0".to_owned() }).unwrap();
     }
-    while over.len() < HOSTS {
+    while over.len() < WRITERS {
         match notary.hear() {
             FromNotary::Over { writer, ending } => assert_eq!(over.insert(writer, ending), None),
             FromNotary::Condemned { .. } => {}
@@ -349,7 +349,7 @@ fn many_writers_come_and_go_while_others_write() {
         _other => None,
     });
     assert_eq!(found.collect::<BTreeSet<_>>(), calls, "none is lost");
-    assert_eq!(report(&folder).count(Kind::Enforcement), HOSTS as u64);
+    assert_eq!(report(&folder).count(Kind::Enforcement), WRITERS as u64);
     verified(&folder);
 }
 

@@ -32,7 +32,7 @@ impl std::fmt::Debug for Component {
 impl Component {
     /// A component that was compiled apart, for `engine`; its code is loaded into this process. For a process that has
     /// sealed itself, or trusts the component: one that broke into its compiler chose the bytes that are parsed here. A
-    /// [`Supervisor`](crate::Supervisor) takes the [`Artifact`] itself, and loads nothing.
+    /// `Supervisor` takes the [`Artifact`] itself, and loads nothing.
     ///
     /// # Errors
     ///

@@ -25,7 +25,7 @@ impl Engine {
         wasmtime::Engine::new(&engine_config(concurrent_calls)).map(Self).map_err(engine_error)
     }
 
-    /// The same for code that stays where it is mapped ([`mapped_code::map`]).
+    /// The same for code that stays where it is mapped (`instance/mapped_code.rs`).
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 //! Calls in this process: for embedders that have sealed themselves, or trust their tools, and for tests. Everybody else
-//! has a [`Supervisor`](crate::Supervisor), whose tools run in sealed processes.
+//! has a `Supervisor`, whose tools run in sealed processes.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -349,12 +349,7 @@ impl Enforced {
         }
     }
 
-    /// Puts that entry on the record. Waits for room in the notary's pipe, at most [`RECORD_WAIT`].
-    ///
-    /// # Errors
-    ///
-    /// The record does not take it.
-    /// Records what is enforced, before anything is served.
+    /// Puts that entry on the record, before anything is served. Waits for room in the notary's pipe, at most five seconds.
     ///
     /// # Errors
     ///

@@ -12,7 +12,7 @@
 //! | `worker-watch`, for each worker | starts the process, reads its stderr, reaps it | the end of the process |
 //! | `reaper`, one | tells idle workers to end, kills those that do not | nothing but its next round |
 //!
-//! The notary's client has a thread too, `notary-watch` ([`notary`](crate::notary)). No lock is held over any of these waits.
+//! The notary's client has a thread too, `notary-watch` ([`notary`]). No lock is held over any of these waits.
 //!
 //! How long the thread that asks is held up at most, beside its own reads and writes of files:
 //!

@@ -7,11 +7,11 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 use crate::of_call;
 use rustix::process::{Signal, getppid, set_parent_process_death_signal, setsid};
 
-/// A session of its own, whose terminal is none, and no life without the process `parent`, as [`die_with`] says.
+/// A session of its own, whose terminal is none, and no life without the process `parent`, which it dies with (`PR_SET_PDEATHSIG`).
 ///
 /// # Errors
 ///
-/// As [`die_with`]; or this process leads a group already.
+/// That process is gone already, or the kernel refuses; or this process leads a group already.
 pub fn belong_to(parent: u32) -> io::Result<()> {
     setsid().map_err(|errno| of_call("setsid", errno))?;
     die_with(parent)

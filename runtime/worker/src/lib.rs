@@ -63,7 +63,7 @@ pub struct WorkerRole {
     pub supervisor: u32,
 }
 
-/// Runs calls as the process that a [`Supervisor`](crate::Supervisor) started, which must have one thread and the control
+/// Runs calls as the process that a `Supervisor` started, which must have one thread and the control
 /// socket as its standard input. Returns when the supervisor is gone or has no more calls; until then it has the thread that
 /// asks, as the worker's main thread.
 ///

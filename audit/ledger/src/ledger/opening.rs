@@ -71,9 +71,9 @@ pub trait LiveWriters {
 /// Moves so many bytes from a pipe to the journal, so far behind its end.
 pub type SpliceRest<'s> = dyn FnMut(BorrowedFd<'_>, usize, u64) -> io::Result<usize> + 's;
 
-pub(super) struct NoHosts;
+pub(super) struct NoWriters;
 
-impl LiveWriters for NoHosts {
+impl LiveWriters for NoWriters {
     fn are_there(&self) -> bool {
         false
     }

@@ -6,7 +6,7 @@ use tollgate_audit::ids::{CallId, LeafIndex, TreeSize, WriterId};
 
 use crate::writer::{Lease, WriterKind};
 
-/// The supervisor says to the notary; one JSON object a packet, at most [`PACKET_BYTES_MAX`](crate::PACKET_BYTES_MAX).
+/// The supervisor says to the notary, after its hello; one message a packet, at most [`PACKET_BYTES_MAX`](tollgate_ipc::PACKET_BYTES_MAX).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToNotary {
