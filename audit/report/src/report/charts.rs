@@ -1,257 +1,193 @@
 //! The charts of a page, as inline SVG. Colours come from the page's style sheet, by class.
 //!
-//! Each has a title and a description, and stands beside a table with the same figures. It must never write a text of a
-//! tool unescaped.
+//! Each has a title and a description, and stands beside a table with the same figures. Names from a ledger must come
+//! as [`Foreign`].
 
-use std::fmt::Write as _;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
-use super::Group;
-use super::activity::Results;
-use super::escape::{html, html_foreign, visible};
-use super::ranking::Ranked;
+use maud::{Markup, Render, html};
+
+use super::activity::{Activity, Results};
+use super::escape::Foreign;
 use super::shares::{Share, UsageShares};
 use super::timeline::Timeline;
 use super::units::{clock, count, counted, date, percent, span, time};
 
-pub(super) enum Chart<'r> {
+pub(super) struct Chart {
+    size: (usize, usize),
+    title: String,
+    description: String,
+    /// What the colours mean, by class.
+    legend: BTreeSet<(&'static str, &'static str)>,
+    shapes: Markup,
+}
+
+impl Chart {
     /// Calls over time, by how they ended.
-    Timeline(&'r Timeline),
-    /// Calls by group (and what a group is), by how they ended.
-    Groups(&'r [Group], &'static str),
-    /// Names by their counts, under this title.
-    Ranked(&'r [Ranked], &'static str),
-    /// Shares of caps.
-    Shares(&'r UsageShares),
-}
-
-impl Chart<'_> {
-    /// The chart; `id` makes the ids in it unique in the page.
-    pub(super) fn svg(&self, id: &str) -> String {
-        let (width, height, body) = match self {
-            Self::Timeline(timeline) => columns(timeline),
-            Self::Groups(groups, _) => group_bars(groups),
-            Self::Ranked(ranked, _) => ranked_bars(ranked),
-            Self::Shares(usage) => share_tracks(usage),
+    pub(super) fn over_time(timeline: &Timeline) -> Self {
+        const LEFT: f64 = 52.0;
+        const PLOT_WIDTH: f64 = 900.0;
+        let spans = &timeline.spans;
+        let most = spans.iter().map(|span| span.calls).max().unwrap_or_default();
+        let denials = spans.iter().map(|span| span.violations).max().unwrap_or_default();
+        let (step, top) = ticks(most);
+        let y_of = |calls: u64| 14.0 + 190.0 * (1.0 - calls as f64 / top as f64);
+        let slot = PLOT_WIDTH / spans.len().max(1) as f64;
+        let width = (slot * 0.82).min(56.0);
+        let middle = |place: usize| LEFT + slot * (place as f64 + 0.5);
+        let across = |class, y| line(class, (LEFT, y), (LEFT + PLOT_WIDTH, y));
+        let scale = |y, number| text("tick end", (LEFT - 8.0, y + 4.0), count(number));
+        let shapes = html! {
+            @for tick in (0..=top).step_by(step) {
+                (across(if tick == 0 { "axis" } else { "grid" }, y_of(tick))) (scale(y_of(tick), tick))
+            }
+            @for (place, span) in spans.iter().enumerate().filter(|(_, span)| span.calls > 0) {
+                g {
+                    title { (hover(time(span.from_s), span.calls, &span.results)) }
+                    @for (class, _, calls) in pieces(&span.results) {
+                        @let (bottom, top) = (y_of(calls.start), y_of(calls.end));
+                        (rect(class, (middle(place) - width / 2.0, top), (width, bottom - top), 0))
+                    }
+                } "\n"
+            }
+            (time_labels(timeline, middle))
+            @if denials > 0 {
+                (text("name", (LEFT, 264.0), "Denials"))
+                (scale(276.0, denials)) (scale(312.0, 0)) (across("axis", 312.0))
+            }
+            @for (place, span) in spans.iter().enumerate().filter(|(_, span)| span.violations > 0) {
+                @let height = span.violations as f64 * 40.0 / denials as f64;
+                g {
+                    title { (time(span.from_s)) ": " (counted(span.violations, "denial", "denials")) }
+                    (rect("bar", (middle(place) - width / 2.0, 312.0 - height), (width, height), 0))
+                } "\n"
+            }
         };
-        let (title, description) = (html(&self.title()), html_foreign(&self.description()));
-        format!(
-            "<svg viewBox=\"0 0 {width} {height}\" class=\"w{width}\" role=\"img\" aria-labelledby=\"{id}-t {id}-d\">\n\
-             <title id=\"{id}-t\">{title}</title>\n<desc id=\"{id}-d\">{description}</desc>\n{body}</svg>\n"
-        )
-    }
-
-    /// What the colours mean, as HTML; of the results only those that occur.
-    pub(super) fn legend(&self) -> String {
-        let mut results = Results::default();
-        let mut open = 0;
-        match self {
-            Self::Timeline(timeline) => timeline.spans.iter().for_each(|span| {
-                results.add(&span.results);
-                open += span.results.open;
-            }),
-            Self::Groups(groups, _) => groups.iter().take(GROUP_BARS_MAX).for_each(|group| {
-                results.add(&group.activity.results);
-                open += group.activity.results.open;
-            }),
-            Self::Ranked(..) => return String::new(),
-            Self::Shares(_) => return legend(&["half of the calls", "9 of 10 calls", "all calls"], "u"),
-        }
-        let results = Results { open, ..results };
-        let parts = results.parts();
-        let items = parts.iter().enumerate().filter(|(_, (_, calls))| *calls > 0);
-        let items: String = items.map(|(place, (name, _))| legend_item(name, "r", place)).collect();
-        format!("<ul class=\"legend\">{items}</ul>\n")
-    }
-
-    fn title(&self) -> String {
-        match self {
-            Self::Timeline(timeline) => format!("Calls over time, {} per column", span(timeline.span_s)),
-            Self::Groups(_, by) => format!("Calls by {by} and by how they ended"),
-            Self::Ranked(_, title) => (*title).to_owned(),
-            Self::Shares(_) => "Share of their caps that calls used".to_owned(),
+        let columns = counted(spans.len() as u64, "column", "columns");
+        Self {
+            size: (960, if denials > 0 { 326 } else { 246 }),
+            title: format!("Calls over time, {} per column", span(timeline.span_s)),
+            description: format!("{columns}; the highest stands for {}.", counted(most, "call", "calls")),
+            legend: legend(spans.iter().map(|span| &span.results)),
+            shapes,
         }
     }
 
-    fn description(&self) -> String {
-        match self {
-            Self::Timeline(timeline) => {
-                let most = timeline.spans.iter().map(|span| span.calls).max().unwrap_or_default();
-                let spans = counted(timeline.spans.len() as u64, "column", "columns");
-                format!("{spans}; the highest stands for {}.", counted(most, "call", "calls"))
+    /// Calls by group, by how they ended.
+    pub(super) fn of_groups(bars: &[(Foreign, &Activity)], by: &str) -> Self {
+        const LEFT: f64 = 230.0;
+        let most = bars.iter().map(|(_, activity)| activity.calls).max().unwrap_or_default().max(1);
+        let x_of = |calls: u64| LEFT + 650.0 * calls as f64 / most as f64;
+        let shapes = html! {
+            @for ((name, activity), y) in bars.iter().zip(rows(6, 30)) {
+                g {
+                    title { (hover(name, activity.calls, &activity.results)) }
+                    (text("label end", (LEFT - 10.0, y + 15.0), name.shortened(26)))
+                    @for (class, _, calls) in pieces(&activity.results) {
+                        (rect(class, (x_of(calls.start), y), (x_of(calls.end) - x_of(calls.start), 20.0), 0))
+                    }
+                    (text("value", (x_of(activity.calls) + 8.0, y + 15.0), count(activity.calls)))
+                } "\n"
             }
-            Self::Groups(groups, _) => {
-                let bars = counted(groups.len().min(GROUP_BARS_MAX) as u64, "bar", "bars");
-                format!("{bars}, the longest first; the table below has the numbers.")
+        };
+        Self {
+            size: (960, 6 + 30 * bars.len()),
+            title: format!("Calls by {by} and by how they ended"),
+            description: format!("{}, the longest first; the table below has the numbers.", bars_in_words(bars.len())),
+            legend: legend(bars.iter().map(|(_, activity)| &activity.results)),
+            shapes,
+        }
+    }
+
+    /// Names by their counts.
+    pub(super) fn of_ranking(bars: &[(Foreign, u64)], title: &str) -> Self {
+        let most = bars.iter().map(|(_, number)| *number).max().unwrap_or_default().max(1);
+        let shapes = html! {
+            @for ((name, number), y) in bars.iter().zip(rows(4, 46)) {
+                @let width = (400.0 * *number as f64 / most as f64).max(2.0);
+                (text("label", (0.0, y + 12.0), name.shortened(54)))
+                (rect("bar", (0.0, y + 19.0), (width, 14.0), 2))
+                (text("value", (width + 8.0, y + 31.0), count(*number)))
             }
-            Self::Ranked(ranked, _) => {
-                format!("{}; the table has the numbers.", counted(ranked.len() as u64, "bar", "bars"))
+        };
+        let description = format!("{}; the table has the numbers.", bars_in_words(bars.len()));
+        Self { size: (480, 4 + 46 * bars.len()), title: title.to_owned(), description, legend: BTreeSet::new(), shapes }
+    }
+
+    /// Shares of caps.
+    pub(super) fn of_shares(usage: &UsageShares) -> Self {
+        const LEFT: f64 = 8.0;
+        const PLOT_WIDTH: f64 = 456.0;
+        let width_of = |percent: f64| PLOT_WIDTH * percent.clamp(0.0, 100.0) / 100.0;
+        let tracks = [("Fuel", &usage.fuel), ("Memory", &usage.memory), ("Wall time", &usage.wall)];
+        let scale = [("tick", 0.0), ("tick mid", 25.0), ("tick mid", 50.0), ("tick mid", 75.0), ("tick end", 100.0)];
+        let shapes = html! {
+            @for ((name, share), y) in tracks.into_iter().zip(rows(4, 56)) {
+                (text("name", (LEFT, y + 13.0), name))
+                (text("tick end", (LEFT + PLOT_WIDTH, y + 13.0), in_words(share)))
+                (rect("track", (LEFT, y + 21.0), (PLOT_WIDTH, 18.0), 3))
+                @let shares = [("u2", share.max_percent), ("u1", share.p90_percent), ("u0", share.median_percent)];
+                @for (class, upto) in shares {
+                    @if let Some(upto) = upto.filter(|upto| *upto > 0.0) {
+                        (rect(class, (LEFT, y + 21.0), (width_of(upto).max(1.5), 18.0), 3))
+                    }
+                }
             }
-            Self::Shares(usage) => {
-                let said = [("Fuel", &usage.fuel), ("memory", &usage.memory), ("wall time", &usage.wall)];
-                said.map(|(name, share)| format!("{name}: {}", share_words(share))).join("; ")
+            @for (class, share) in scale {
+                @let x = LEFT + width_of(share);
+                (line("grid", (x, 164.0), (x, 170.0))) (text(class, (x, 184.0), percent(share)))
+            }
+        };
+        let [fuel, memory, wall] = tracks.map(|(_, share)| in_words(share));
+        Self {
+            size: (480, 192),
+            title: "Share of their caps that calls used".to_owned(),
+            description: format!("Fuel: {fuel}; memory: {memory}; wall time: {wall}"),
+            legend: [("u0", "half of the calls"), ("u1", "9 of 10 calls"), ("u2", "all calls")].into(),
+            shapes,
+        }
+    }
+
+    /// The chart with its legend; `id` makes the ids in it unique in the page.
+    pub(super) fn figure(&self, id: &str) -> Markup {
+        let (width, height) = self.size;
+        html! {
+            figure {
+                @if !self.legend.is_empty() {
+                    ul.legend { @for (class, name) in &self.legend { li { (swatch(class)) (name) } } } "\n"
+                }
+                svg.{ "w" (width) } viewBox={ "0 0 " (width) " " (height) } role="img"
+                    aria-labelledby={ (id) "-t " (id) "-d" } {
+                    title id={ (id) "-t" } { (self.title) }
+                    desc id={ (id) "-d" } { (self.description) } "\n"
+                    (self.shapes)
+                }
             }
         }
     }
-}
-
-fn legend(names: &[&str], class: &str) -> String {
-    let items: String = names.iter().enumerate().map(|(place, name)| legend_item(name, class, place)).collect();
-    format!("<ul class=\"legend\">{items}</ul>\n")
-}
-
-fn legend_item(name: &str, class: &str, place: usize) -> String {
-    format!(
-        "<li><svg viewBox=\"0 0 12 12\" aria-hidden=\"true\"><rect x=\"1\" y=\"1\" width=\"10\" height=\"10\" rx=\"2\" class=\"{class}{place}\"/></svg>{name}</li>"
-    )
-}
-
-/// Width, height and content of a drawing.
-type Drawing = (u32, u32, String);
-
-fn columns(timeline: &Timeline) -> Drawing {
-    const LEFT: f64 = 52.0;
-    const TOP: f64 = 14.0;
-    const PLOT_WIDTH: f64 = 900.0;
-    const PLOT_HEIGHT: f64 = 190.0;
-    let most = timeline.spans.iter().map(|span| span.calls).max().unwrap_or_default().max(1);
-    let (step, top) = ticks(most);
-    let y_of = |calls: u64| TOP + PLOT_HEIGHT * (1.0 - calls as f64 / top as f64);
-    let mut body = String::new();
-    for tick in (0..=top).step_by(usize::try_from(step).unwrap_or(usize::MAX)) {
-        let y = y_of(tick);
-        let class = if tick == 0 { "axis" } else { "grid" };
-        line(&mut body, class, (LEFT, y), (LEFT + PLOT_WIDTH, y));
-        text(&mut body, "tick end", (LEFT - 8.0, y + 4.0), &count(tick));
-    }
-    let slot = PLOT_WIDTH / timeline.spans.len().max(1) as f64;
-    let width = (slot * 0.82).min(56.0);
-    for (place, span) in timeline.spans.iter().enumerate().filter(|(_, span)| span.calls > 0) {
-        let x = LEFT + slot * place as f64 + (slot - width) / 2.0;
-        body.push_str(&format!("<g><title>{}</title>", html(&hover(&time(span.from_s), span.calls, &span.results))));
-        let mut below = 0;
-        for (class, (_, calls)) in span.results.parts().into_iter().enumerate().filter(|(_, (_, calls))| *calls > 0) {
-            let (bottom, top) = (y_of(below), y_of(below + calls));
-            rect(&mut body, &format!("r{class}"), (x, top), (width, bottom - top), 0.0);
-            below += calls;
-        }
-        body.push_str("</g>\n");
-    }
-    time_labels(&mut body, timeline, LEFT + (slot / 2.0), slot, TOP + PLOT_HEIGHT + 18.0);
-    let denials = timeline.spans.iter().map(|span| span.violations).max().unwrap_or_default();
-    if denials == 0 {
-        return (960, 246, body);
-    }
-    let (base, scale) = (TOP + PLOT_HEIGHT + 108.0, 40.0 / denials as f64);
-    text(&mut body, "name", (LEFT, base - 48.0), "Denials");
-    text(&mut body, "tick end", (LEFT - 8.0, base - 32.0), &count(denials));
-    text(&mut body, "tick end", (LEFT - 8.0, base + 4.0), "0");
-    line(&mut body, "axis", (LEFT, base), (LEFT + PLOT_WIDTH, base));
-    for (place, span) in timeline.spans.iter().enumerate().filter(|(_, span)| span.violations > 0) {
-        let x = LEFT + slot * place as f64 + (slot - width) / 2.0;
-        let height = span.violations as f64 * scale;
-        let said = format!("{}: {}", time(span.from_s), counted(span.violations, "denial", "denials"));
-        body.push_str(&format!("<g><title>{}</title>", html(&said)));
-        rect(&mut body, "bar", (x, base - height), (width, height), 0.0);
-        body.push_str("</g>\n");
-    }
-    (960, 326, body)
 }
 
 /// Labels below the columns: about seven, with the day where it changes.
-fn time_labels(body: &mut String, timeline: &Timeline, left: f64, slot: f64, y: f64) {
+fn time_labels(timeline: &Timeline, middle: impl Fn(usize) -> f64) -> Markup {
     let every = timeline.spans.len().div_ceil(7).max(1);
     let mut day = String::new();
-    for (place, span) in timeline.spans.iter().enumerate().step_by(every) {
-        let x = (left + slot * place as f64).clamp(40.0, 920.0);
-        let today = date(span.from_s);
-        if timeline.span_s >= 86_400 {
-            text(body, "tick mid", (x, y), &today);
-            continue;
-        }
-        let clock = clock(span.from_s);
-        let shown = if timeline.span_s >= 60 { clock.get(..5).unwrap_or(&clock) } else { &clock };
-        text(body, "tick mid", (x, y), shown);
-        if today != day {
-            text(body, "tick mid", (x, y + 16.0), &today);
-        }
-        day = today;
-    }
-}
-
-fn group_bars(groups: &[Group]) -> Drawing {
-    const LEFT: f64 = 230.0;
-    const PLOT_WIDTH: f64 = 650.0;
-    let shown = groups.get(..GROUP_BARS_MAX).unwrap_or(groups);
-    let most = shown.iter().map(|group| group.activity.calls).max().unwrap_or_default().max(1);
-    let mut body = String::new();
-    let mut y = 6.0;
-    for Group { name, activity } in shown {
-        let name = name.as_deref().unwrap_or("(none named)");
-        let said = hover(&visible(name), activity.calls, &activity.results);
-        body.push_str(&format!("<g><title>{}</title>", html(&said)));
-        text(&mut body, "label end", (LEFT - 10.0, y + 15.0), &shortened(name, 26));
-        let mut x = LEFT;
-        for (class, (_, calls)) in activity.results.parts().into_iter().enumerate() {
-            let width = PLOT_WIDTH * calls as f64 / most as f64;
-            if calls > 0 {
-                rect(&mut body, &format!("r{class}"), (x, y), (width, 20.0), 0.0);
-            }
-            x += width;
-        }
-        text(&mut body, "value", (x + 8.0, y + 15.0), &count(activity.calls));
-        body.push_str("</g>\n");
-        y += 30.0;
-    }
-    (960, height(y), body)
-}
-
-fn ranked_bars(ranked: &[Ranked]) -> Drawing {
-    const PLOT_WIDTH: f64 = 400.0;
-    let most = ranked.iter().map(|ranked| ranked.count).max().unwrap_or_default().max(1);
-    let mut body = String::new();
-    let mut y = 4.0;
-    for Ranked { name, count: number, .. } in ranked {
-        let width = (PLOT_WIDTH * *number as f64 / most as f64).max(2.0);
-        text(&mut body, "label", (0.0, y + 12.0), &shortened(name, 54));
-        rect(&mut body, "bar", (0.0, y + 19.0), (width, 14.0), 2.0);
-        text(&mut body, "value", (width + 8.0, y + 31.0), &count(*number));
-        y += 46.0;
-    }
-    (480, height(y), body)
-}
-
-fn share_tracks(usage: &UsageShares) -> Drawing {
-    const LEFT: f64 = 8.0;
-    const PLOT_WIDTH: f64 = 456.0;
-    let x_of = |percent: f64| LEFT + PLOT_WIDTH * percent.clamp(0.0, 100.0) / 100.0;
-    let mut body = String::new();
-    let mut y = 4.0;
-    for (name, share) in [("Fuel", &usage.fuel), ("Memory", &usage.memory), ("Wall time", &usage.wall)] {
-        text(&mut body, "name", (LEFT, y + 13.0), name);
-        text(&mut body, "tick end", (LEFT + PLOT_WIDTH, y + 13.0), &share_words(share));
-        rect(&mut body, "track", (LEFT, y + 21.0), (PLOT_WIDTH, 18.0), 3.0);
-        for (class, upto) in [("u2", share.max_percent), ("u1", share.p90_percent), ("u0", share.median_percent)] {
-            if let Some(upto) = upto.filter(|upto| *upto > 0.0) {
-                let width = (x_of(upto) - LEFT).max(1.5);
-                rect(&mut body, class, (LEFT, y + 21.0), (width, 18.0), 3.0);
+    html! {
+        @for (place, span) in timeline.spans.iter().enumerate().step_by(every) {
+            @let x = middle(place).clamp(40.0, 920.0);
+            @let (today, clock) = (date(span.from_s), clock(span.from_s));
+            @if timeline.span_s >= 86_400 {
+                (text("tick mid", (x, 222.0), today))
+            } @else {
+                @let minutes = clock.get(..5).filter(|_| timeline.span_s >= 60);
+                (text("tick mid", (x, 222.0), minutes.unwrap_or(&clock)))
+                @if std::mem::replace(&mut day, today.clone()) != today { (text("tick mid", (x, 238.0), today)) }
             }
         }
-        y += 56.0;
     }
-    for quarter in 0..=4_u8 {
-        let share = f64::from(quarter) * 25.0;
-        let class = match quarter {
-            0 => "tick",
-            4 => "tick end",
-            _ => "tick mid",
-        };
-        line(&mut body, "grid", (x_of(share), y - 8.0), (x_of(share), y - 2.0));
-        text(&mut body, class, (x_of(share), y + 12.0), &percent(share));
-    }
-    (480, height(y + 20.0), body)
 }
 
-fn share_words(share: &Share) -> String {
+fn in_words(share: &Share) -> String {
     match (share.median_percent, share.p90_percent, share.max_percent) {
         (Some(median), Some(p90), Some(max)) => {
             format!("median {} · 9 of 10 ≤ {} · most {}", percent(median), percent(p90), percent(max))
@@ -260,57 +196,67 @@ fn share_words(share: &Share) -> String {
     }
 }
 
+fn bars_in_words(number: usize) -> String {
+    counted(number as u64, "bar", "bars")
+}
+
 /// What a pointer that rests on a bar is told.
-fn hover(name: &str, calls: u64, results: &Results) -> String {
-    let mut said = format!("{name}: {}", counted(calls, "call", "calls"));
-    for (name, calls) in results.parts().into_iter().filter(|(_, calls)| *calls > 0) {
-        // Writing to a String cannot fail.
-        write!(said, ", {} {name}", count(calls)).unwrap_or_default();
+fn hover(name: impl Render, calls: u64, results: &Results) -> Markup {
+    html! {
+        (name) ": " (counted(calls, "call", "calls"))
+        @for (_, name, calls) in pieces(results) { ", " (count(calls.end - calls.start)) " " (name) }
     }
-    said
+}
+
+/// The results that occur, with their class, as pieces of a bar that follow each other.
+fn pieces(results: &Results) -> impl Iterator<Item = (&'static str, &'static str, Range<u64>)> {
+    let classes = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8"];
+    let mut end = 0;
+    let pieces = classes.into_iter().zip(results.parts()).map(move |(class, (name, calls))| {
+        end += calls;
+        (class, name, end - calls..end)
+    });
+    pieces.filter(|(_, _, calls)| !calls.is_empty())
+}
+
+fn legend<'r>(results: impl Iterator<Item = &'r Results>) -> BTreeSet<(&'static str, &'static str)> {
+    results.flat_map(pieces).map(|(class, name, _)| (class, name)).collect()
+}
+
+/// Where rows start, from the top.
+fn rows(first: u32, height: u32) -> impl Iterator<Item = f64> {
+    (0..).map(move |row| f64::from(first + height * row))
 }
 
 /// The step between lines of a scale and its end: one to five lines at round numbers above 0.
-fn ticks(most: u64) -> (u64, u64) {
+fn ticks(most: u64) -> (usize, u64) {
     let magnitude = 10_u64.pow(most.max(1).ilog10());
     let steps = [magnitude / 5, magnitude / 2, magnitude, magnitude * 2];
     let step = steps.into_iter().find(|step| *step > 0 && most.div_ceil(*step) <= 5).unwrap_or(magnitude);
-    (step, most.div_ceil(step) * step)
+    (usize::try_from(step).unwrap_or(usize::MAX), most.max(1).div_ceil(step) * step)
 }
 
-fn shortened(text: &str, chars: usize) -> String {
-    let text = visible(text);
-    if text.chars().count() <= chars {
-        return text;
-    }
-    let mut short: String = text.chars().take(chars - 1).collect();
-    short.push('…');
-    short
+fn swatch(class: &str) -> Markup {
+    let mark = html! { rect class=(class) x="1" y="1" width="10" height="10" rx="2" {} };
+    html! { svg viewBox="0 0 12 12" aria-hidden="true" { (mark) } }
 }
 
-fn text(body: &mut String, class: &str, (x, y): (f64, f64), words: &str) {
-    let words = html(words);
-    // Writing to a String cannot fail.
-    writeln!(body, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\">{words}</text>").unwrap_or_default();
+fn text(class: &str, (x, y): (f64, f64), words: impl Render) -> Markup {
+    html! { text class=(class) x=(tenths(x)) y=(tenths(y)) { (words) } "\n" }
 }
 
-fn rect(body: &mut String, class: &str, (x, y): (f64, f64), (width, height): (f64, f64), round: f64) {
-    let place = format!("x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"");
-    let round = if round > 0.0 { format!(" rx=\"{round}\"") } else { String::new() };
-    body.push_str(&format!("<rect class=\"{class}\" {place}{round}/>"));
+fn rect(class: &str, (x, y): (f64, f64), (width, height): (f64, f64), round: u32) -> Markup {
+    let round = (round > 0).then_some(round);
+    html! { rect class=(class) x=(tenths(x)) y=(tenths(y)) width=(tenths(width)) height=(tenths(height)) rx=[round] {} }
 }
 
-fn line(body: &mut String, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
-    body.push_str(&format!("<line class=\"{class}\" x1=\"{x1:.1}\" y1=\"{y1:.1}\" x2=\"{x2:.1}\" y2=\"{y2:.1}\"/>"));
+fn line(class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) -> Markup {
+    html! { line class=(class) x1=(tenths(x1)) y1=(tenths(y1)) x2=(tenths(x2)) y2=(tenths(y2)) {} }
 }
 
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a few rows of a few dozen units each")]
-fn height(y: f64) -> u32 {
-    y.ceil() as u32
+fn tenths(number: f64) -> String {
+    format!("{number:.1}")
 }
-
-/// Most bars by group.
-const GROUP_BARS_MAX: usize = 12;
 
 #[cfg(test)]
 mod tests {

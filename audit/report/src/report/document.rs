@@ -1,9 +1,12 @@
 //! What a report says, in words and tables, before it becomes Markdown or HTML.
 //!
-//! Every number gets its unit here. It must never mix texts of tools with words of its own: they are [`Cell::Foreign`].
+//! Every number gets its unit here. It must never mix texts of tools with words of its own: they are [`Foreign`].
+
+use std::fmt::Display;
 
 use super::activity::Activity;
 use super::charts::Chart;
+use super::escape::Foreign;
 use super::ranking::{Ranked, Ranking};
 use super::shares::Share;
 use super::units::{bytes, count, counted, duration, percent, span, three_digits, time};
@@ -18,12 +21,18 @@ const RANKED_SHOWN_MAX: usize = 20;
 /// Most tools that a page shows beside a name.
 const TOOLS_SHOWN_MAX: usize = 3;
 
-pub(super) struct Document<'r> {
+/// Most bars of the chart of groups.
+const GROUP_BARS_MAX: usize = 12;
+
+/// Most bars of the chart of a ranking.
+const RANKED_BARS_MAX: usize = 10;
+
+pub(super) struct Document {
     pub(super) title: String,
     pub(super) facts: Vec<(&'static str, Cell)>,
     pub(super) verdict: Verdict,
     pub(super) figures: Vec<Figure>,
-    pub(super) sections: Vec<Section<'r>>,
+    pub(super) sections: Vec<Section>,
 }
 
 /// Whether the ledger can be relied on.
@@ -46,16 +55,16 @@ pub(super) struct Figure {
     pub(super) note: String,
 }
 
-pub(super) struct Section<'r> {
+pub(super) struct Section {
     pub(super) heading: String,
     pub(super) text: Vec<String>,
-    pub(super) parts: Vec<Part<'r>>,
+    pub(super) parts: Vec<Part>,
 }
 
 /// A chart with the same figures as a table, or either alone.
 #[derive(Default)]
-pub(super) struct Part<'r> {
-    pub(super) chart: Option<Chart<'r>>,
+pub(super) struct Part {
+    pub(super) chart: Option<Chart>,
     pub(super) table: Option<Table>,
     /// The table is long and says what the chart shows.
     pub(super) folded: bool,
@@ -65,23 +74,51 @@ pub(super) struct Part<'r> {
 
 pub(super) struct Table {
     pub(super) caption: String,
-    /// Columns; those whose cells are numbers are `true`.
-    pub(super) head: Vec<(&'static str, bool)>,
+    pub(super) head: Vec<Column>,
     pub(super) rows: Vec<Vec<Cell>>,
 }
+
+/// A name, and whether the cells are numbers.
+pub(super) type Column = (&'static str, bool);
 
 #[derive(Clone)]
 pub(super) enum Cell {
     /// Words and numbers made here.
     Own(String),
     /// A text from the ledger or from whoever asked for the report.
-    Foreign(String),
+    Foreign(Foreign),
     /// Such texts, and how many more there are.
-    List(Vec<String>, String),
+    List(Vec<Foreign>, String),
 }
 
-impl<'r> Document<'r> {
-    pub(super) fn of(report: &'r ActivityReport) -> Self {
+impl Section {
+    fn new(heading: impl Into<String>) -> Self {
+        Self { heading: heading.into(), text: Vec::new(), parts: Vec::new() }
+    }
+
+    fn say(&mut self, text: impl Into<String>) {
+        self.text.push(text.into());
+    }
+
+    fn show(&mut self, part: impl Into<Part>) {
+        self.parts.push(part.into());
+    }
+}
+
+impl From<Table> for Part {
+    fn from(table: Table) -> Self {
+        Self { table: Some(table), ..Self::default() }
+    }
+}
+
+impl Table {
+    fn new(caption: impl Into<String>, head: Vec<Column>, rows: impl IntoIterator<Item = Vec<Cell>>) -> Self {
+        Self { caption: caption.into(), head, rows: rows.into_iter().collect() }
+    }
+}
+
+impl Document {
+    pub(super) fn of(report: &ActivityReport) -> Self {
         let mut sections = Vec::new();
         if report.total.calls == 0 {
             sections.push(nothing(report));
@@ -106,34 +143,33 @@ impl<'r> Document<'r> {
 
 fn facts(report: &ActivityReport) -> Vec<(&'static str, Cell)> {
     let mut facts = Vec::new();
-    if let Some(origin) = report.integrity.as_ref().and_then(|integrity| integrity.origin.clone()) {
-        facts.push(("Ledger", Cell::Foreign(origin)));
+    if let Some(origin) = report.integrity.as_ref().and_then(|integrity| integrity.origin.as_ref()) {
+        facts.push(("Ledger", foreign(origin)));
     }
     facts.push(("Period", Cell::Own(period(report))));
     if let (Some(first), Some(last)) = (report.first_call_ns, report.last_call_ns) {
         facts.push(("First call", Cell::Own(time_ns(first))));
         facts.push(("Last call", Cell::Own(time_ns(last))));
     }
-    let asked = ["tool", "agent", "session", "decision", "operation", "call", "path", "verdict", "rule"];
-    for (name, label) in asked.into_iter().zip(ONLY) {
+    for (name, label) in ASKED {
         if let Some(value) = report.criteria.get(name) {
-            facts.push((label, Cell::Foreign(value.clone())));
+            facts.push((label, foreign(value)));
         }
     }
     facts
 }
 
-/// The criteria as a page names them.
-const ONLY: [&str; 9] = [
-    "Only tool",
-    "Only agent",
-    "Only session",
-    "Only decision",
-    "Only operation",
-    "Only call",
-    "Only paths at or below",
-    "Only verdict",
-    "Only rule",
+/// Criteria by their names, and as a page names them.
+const ASKED: [(&str, &str); 9] = [
+    ("tool", "Only tool"),
+    ("agent", "Only agent"),
+    ("session", "Only session"),
+    ("decision", "Only decision"),
+    ("operation", "Only operation"),
+    ("call", "Only call"),
+    ("path", "Only paths at or below"),
+    ("verdict", "Only verdict"),
+    ("rule", "Only rule"),
 ];
 
 fn period(report: &ActivityReport) -> String {
@@ -197,13 +233,14 @@ fn figures(total: &Activity) -> Vec<Figure> {
     ]
 }
 
-fn nothing(report: &ActivityReport) -> Section<'_> {
+fn nothing(report: &ActivityReport) -> Section {
     let read = counted(report.reading.entries, "entry was", "entries were");
-    let text = format!("No call that fits started in this period, so there is nothing to count. {read} read.");
-    Section { heading: "No activity".to_owned(), text: vec![text], parts: Vec::new() }
+    let mut section = Section::new("No activity");
+    section.say(format!("No call that fits started in this period, so there is nothing to count. {read} read."));
+    section
 }
 
-fn over_time(report: &ActivityReport) -> Section<'_> {
+fn over_time(report: &ActivityReport) -> Section {
     let timeline = &report.timeline;
     let rows = timeline.spans.iter().filter(|span| span.calls > 0).map(|span| {
         let mut row = vec![own(time(span.from_s)), number(span.calls)];
@@ -211,29 +248,18 @@ fn over_time(report: &ActivityReport) -> Section<'_> {
         row.push(number(span.violations));
         row
     });
-    let mut head = vec![("From", false), ("Calls", true)];
-    head.extend(RESULT_COLUMNS);
+    let mut head = columns(&["From"], &ENDING_COLUMNS);
     head.push(("Denials", true));
-    let each = span(timeline.span_s);
-    let caption = format!("Calls by their start, in spans of {each}");
-    let table = Table { caption, head, rows: rows.collect() };
-    let part = Part { chart: Some(Chart::Timeline(timeline)), table: Some(table), folded: true, beside: false };
-    Section { heading: "Calls over time".to_owned(), text: Vec::new(), parts: vec![part] }
+    let table = Table::new(format!("Calls by their start, in spans of {}", span(timeline.span_s)), head, rows);
+    let mut section = Section::new("Calls over time");
+    section.show(Part { chart: Some(Chart::over_time(timeline)), folded: true, ..table.into() });
+    section
 }
 
-const RESULT_COLUMNS: [(&str, bool); 9] = [
-    ("Success", true),
-    ("Tool error", true),
-    ("Cap", true),
-    ("Violation", true),
-    ("Trap", true),
-    ("Internal", true),
-    ("Rejected", true),
-    ("Closed", true),
-    ("Open", true),
-];
+const ENDING_COLUMNS: [&str; 10] =
+    ["Calls", "Success", "Tool error", "Cap", "Violation", "Trap", "Internal", "Rejected", "Closed", "Open"];
 
-fn by_group(report: &ActivityReport) -> Section<'_> {
+fn by_group(report: &ActivityReport) -> Section {
     let by = report.group_by.as_str();
     let shown = report.groups.get(..GROUPS_SHOWN_MAX).unwrap_or(&report.groups);
     let mut rest = Activity::default();
@@ -241,100 +267,85 @@ fn by_group(report: &ActivityReport) -> Section<'_> {
     report.other_groups.iter().for_each(|others| rest.add(others));
     let rest = (rest.calls > 0).then(|| rest.finish());
     let mut lines: Vec<_> = shown.iter().map(|group| (group_name(group, by), &group.activity)).collect();
-    lines.extend(rest.as_ref().map(|rest| (own("others".to_owned()), rest)));
+    lines.extend(rest.as_ref().map(|rest| (own("others"), rest)));
     if lines.len() > 1 {
-        lines.push((own("all".to_owned()), &report.total));
+        lines.push((own("all"), &report.total));
     }
-    let mut head = vec![(column(by), false), ("Calls", true)];
-    head.extend(RESULT_COLUMNS);
-    let endings = Table {
-        caption: format!("How calls ended, by {by}"),
-        head,
-        rows: lines.iter().map(|(name, activity)| endings_row(name, activity)).collect(),
-    };
-    let deeds = Table {
-        caption: format!("What calls did, by {by}"),
-        head: [(column(by), false)].into_iter().chain(DEED_COLUMNS).collect(),
-        rows: lines.iter().map(|(name, activity)| deeds_row(name, activity)).collect(),
-    };
-    let chart = Part { chart: Some(Chart::Groups(shown, by)), table: Some(endings), ..Part::default() };
-    let parts = vec![chart, Part { table: Some(deeds), ..Part::default() }];
-    Section { heading: format!("By {by}"), text: Vec::new(), parts }
+    let endings = lines.iter().map(|(name, activity)| endings_row(name, activity));
+    let endings = Table::new(format!("How calls ended, by {by}"), columns(&[column(by)], &ENDING_COLUMNS), endings);
+    let head = columns(&[column(by)], &deeds(&report.total).map(|(name, _)| name));
+    let rows = lines
+        .iter()
+        .map(|(name, activity)| [name.clone()].into_iter().chain(deeds(activity).map(|(_, cell)| cell)).collect());
+    let deeds = Table::new(format!("What calls did, by {by}"), head, rows);
+    let bars = shown.iter().take(GROUP_BARS_MAX);
+    let bars = bars.map(|group| (Foreign::new(group.name.as_deref().unwrap_or("(none named)")), &group.activity));
+    let chart = Some(Chart::of_groups(&bars.collect::<Vec<_>>(), by));
+    let mut section = Section::new(format!("By {by}"));
+    section.show(Part { chart, ..endings.into() });
+    section.show(deeds);
+    section
 }
-
-const DEED_COLUMNS: [(&str, bool); 8] = [
-    ("Intents", true),
-    ("Denials", true),
-    ("by the kernel", true),
-    ("Denials per 1,000 calls", true),
-    ("Ended by a cap", true),
-    ("Complete trails", true),
-    ("Read", true),
-    ("Written", true),
-];
 
 fn endings_row(name: &Cell, activity: &Activity) -> Vec<Cell> {
     let results = activity.results.parts().map(|(_, calls)| number(calls));
     [name.clone(), number(activity.calls)].into_iter().chain(results).collect()
 }
 
-fn deeds_row(name: &Cell, activity: &Activity) -> Vec<Cell> {
-    vec![
-        name.clone(),
-        number(activity.intents),
-        number(activity.violations),
-        number(activity.violations_by_kernel),
-        own(per_1000(activity)),
-        own(ratio(activity.resource_exhaustion_ratio)),
-        own(ratio(activity.coverage_ratio)),
-        own(bytes(activity.bytes_read)),
-        own(bytes(activity.bytes_written)),
+/// Columns, and the cell in each.
+fn deeds(activity: &Activity) -> [(&'static str, Cell); 8] {
+    [
+        ("Intents", number(activity.intents)),
+        ("Denials", number(activity.violations)),
+        ("by the kernel", number(activity.violations_by_kernel)),
+        ("Denials per 1,000 calls", own(per_1000(activity))),
+        ("Ended by a cap", own(ratio(activity.resource_exhaustion_ratio))),
+        ("Complete trails", own(ratio(activity.coverage_ratio))),
+        ("Read", own(bytes(activity.bytes_read))),
+        ("Written", own(bytes(activity.bytes_written))),
     ]
 }
 
-fn denials(report: &ActivityReport) -> Section<'_> {
+fn denials(report: &ActivityReport) -> Section {
     let ranking = &report.denials_by_rule;
-    let heading = "Denials by rule".to_owned();
+    let mut section = Section::new("Denials by rule");
     if ranking.total == 0 {
-        return Section { heading, text: vec!["Nothing was refused.".to_owned()], parts: Vec::new() };
+        section.say("Nothing was refused.");
+        return section;
     }
-    let chart = Some(Chart::Ranked(ranking.listed.get(..BARS_MAX).unwrap_or(&ranking.listed), "Denials by rule"));
-    let table = Some(ranking_table(ranking, "Denials by the rule that is missing", "Rule", "Denials"));
-    Section { heading, text: Vec::new(), parts: vec![Part { chart, table, folded: false, beside: true }] }
+    let bars = ranking.listed.iter().take(RANKED_BARS_MAX);
+    let bars = bars.map(|ranked| (Foreign::new(&ranked.name), ranked.count));
+    let chart = Some(Chart::of_ranking(&bars.collect::<Vec<_>>(), &section.heading));
+    let table = ranking_table(ranking, "Denials by the rule that is missing", "Rule", "Denials");
+    section.show(Part { chart, beside: true, ..table.into() });
+    section
 }
 
-/// Most bars of a chart.
-const BARS_MAX: usize = 10;
-
-fn caps(report: &ActivityReport) -> Section<'_> {
+fn caps(report: &ActivityReport) -> Section {
     let usage = &report.usage;
     let shares = [
         ("Fuel", &usage.fuel, (|used| counted(used, "unit", "units")) as fn(u64) -> String),
         ("Memory", &usage.memory, bytes),
         ("Wall time", &usage.wall, duration),
     ];
-    let table = Table {
-        caption: "How much of their caps the calls used that ended".to_owned(),
-        head: ["Cap", "Median", "9 of 10 calls", "Most", "Most, in its unit", "Calls"].map(|c| (c, c != "Cap")).into(),
-        rows: shares.map(|(name, share, unit)| share_row(name, share, unit)).into(),
-    };
-    let chart = Some(Chart::Shares(usage));
-    let mut parts = vec![Part { chart, table: Some(table), folded: false, beside: true }];
-    let mut text = Vec::new();
+    let head = columns(&["Cap"], &["Median", "9 of 10 calls", "Most", "Most, in its unit", "Calls"]);
+    let rows = shares.map(|(name, share, unit)| share_row(name, share, unit));
+    let table = Table::new("How much of their caps the calls used that ended", head, rows);
+    let mut section = Section::new("Caps");
+    section.show(Part { chart: Some(Chart::of_shares(usage)), beside: true, ..table.into() });
     if report.caps_hit.total == 0 {
-        text.push("No call was ended by a cap.".to_owned());
+        section.say("No call was ended by a cap.");
     } else {
-        let table = Some(ranking_table(&report.caps_hit, "Calls that a cap ended", "Cap", "Calls"));
-        parts.push(Part { table, ..Part::default() });
+        section.show(ranking_table(&report.caps_hit, "Calls that a cap ended", "Cap", "Calls"));
     }
-    Section { heading: "Caps".to_owned(), text, parts }
+    section
 }
 
 fn share_row(name: &str, share: &Share, unit: fn(u64) -> String) -> Vec<Cell> {
     let shown = |value: Option<f64>| own(value.map_or_else(none, percent));
     let most = if share.calls == 0 { none() } else { unit(share.max_used) };
     vec![
-        own(name.to_owned()),
+        own(name),
         shown(share.median_percent),
         shown(share.p90_percent),
         shown(share.max_percent),
@@ -343,200 +354,164 @@ fn share_row(name: &str, share: &Share, unit: fn(u64) -> String) -> Vec<Cell> {
     ]
 }
 
-fn paths(report: &ActivityReport) -> Section<'_> {
-    let heading = "Paths".to_owned();
+fn paths(report: &ActivityReport) -> Section {
+    let mut section = Section::new("Paths");
     let (asked, denied) = (&report.paths_by_intents, &report.paths_by_denials);
-    let mut text = Vec::new();
-    let mut parts = Vec::new();
     if asked.total == 0 {
-        text.push("No intent names a path.".to_owned());
+        section.say("No intent names a path.");
     } else {
-        let table = Some(ranking_table(asked, "Guest paths that most intents name", "Path", "Intents"));
-        parts.push(Part { table, ..Part::default() });
+        section.show(ranking_table(asked, "Guest paths that most intents name", "Path", "Intents"));
     }
     if denied.total > 0 {
-        let table = Some(ranking_table(denied, "Guest paths with most denials", "Path", "Denials"));
-        parts.push(Part { table, ..Part::default() });
+        section.show(ranking_table(denied, "Guest paths with most denials", "Path", "Denials"));
     }
-    Section { heading, text, parts }
+    section
 }
 
-fn trails(report: &ActivityReport) -> Section<'_> {
+fn trails(report: &ActivityReport) -> Section {
     let results = &report.total.results;
     let started = counted(report.total.calls, "call that started has", "calls that started have");
-    let mut text = vec![format!("{} of {started} an end in the ledger.", count(results.ended()))];
-    let mut parts = Vec::new();
-    let sorts = [
-        (
-            &report.closed_calls,
-            results.closed,
-            "Calls without an end of their own: their worker died, a closer stands for it",
-        ),
-        (&report.open_calls, results.open, "Calls still open where the ledger ends"),
-    ];
+    let mut section = Section::new("Trails");
+    section.say(format!("{} of {started} an end in the ledger.", count(results.ended())));
+    let closed = "Calls without an end of their own: their worker died, a closer stands for it";
+    let open = "Calls still open where the ledger ends";
+    let sorts = [(&report.closed_calls, results.closed, closed), (&report.open_calls, results.open, open)];
     for (calls, number, caption) in sorts {
         if number == 0 {
             continue;
         }
         let left_out = number - calls.len() as u64;
         if left_out > 0 {
-            text.push(format!("{} of {} are listed.", calls.len(), counted(number, "such call", "such calls")));
+            section.say(format!("{} of {} are listed.", calls.len(), counted(number, "such call", "such calls")));
         }
-        parts.push(Part { table: Some(calls_table(calls, caption)), ..Part::default() });
+        section.show(calls_table(calls, caption));
     }
-    Section { heading: "Trails".to_owned(), text, parts }
+    section
 }
 
 fn calls_table(calls: &[CallNote], caption: &str) -> Table {
     let row = |note: &CallNote| {
-        let agent = note.agent.clone().map_or_else(|| own(none()), Cell::Foreign);
-        let call = Cell::Foreign(note.call.to_string());
-        vec![own(time_ns(note.time_ns)), call, Cell::Foreign(note.tool.clone()), agent, number(note.index.0)]
+        let agent = foreign_or_none(note.agent.as_ref());
+        vec![own(time_ns(note.time_ns)), foreign(note.call), foreign(&note.tool), agent, number(note.index.0)]
     };
-    let head = vec![("Started", false), ("Call", false), ("Tool", false), ("Agent", false), ("Entry", true)];
-    Table { caption: caption.to_owned(), head, rows: calls.iter().map(row).collect() }
+    let head = columns(&["Started", "Call", "Tool", "Agent"], &["Entry"]);
+    Table::new(caption, head, calls.iter().map(row))
 }
 
-fn kernel_layer(report: &ActivityReport) -> Section<'_> {
+fn kernel_layer(report: &ActivityReport) -> Section {
     let kernel = &report.kernel;
     let WorkerLevels { full, partial, none, .. } = kernel.workers;
-    let mut text = vec![format!(
+    let mut section = Section::new("Kernel layer");
+    section.say(format!(
         "Workers that said what confines them: {} by the whole kernel layer, {} by a part of it, {} by nothing of it.",
         count(full),
         count(partial),
         count(none),
-    )];
-    let mut parts = Vec::new();
+    ));
     if kernel.blocked_calls == 0 {
-        text.push("No system call was blocked.".to_owned());
+        section.say("No system call was blocked.");
     } else {
         let listed = kernel.blocked.len() as u64;
         if listed < kernel.blocked_calls {
-            text.push(format!("{} of {} blocked system calls are listed.", listed, count(kernel.blocked_calls)));
+            section.say(format!("{} of {} blocked system calls are listed.", listed, count(kernel.blocked_calls)));
         }
-        let head = vec![
-            ("Call", false),
-            ("Tool", false),
-            ("Thread", false),
-            ("System call", false),
-            ("Number", true),
-            ("Entry", true),
-        ];
-        let rows = kernel.blocked.iter().map(blocked_row).collect();
-        let caption = "System calls that a filter stopped, and the worker with them".to_owned();
-        parts.push(Part { table: Some(Table { caption, head, rows }), ..Part::default() });
+        let head = columns(&["Call", "Tool", "Thread", "System call"], &["Number", "Entry"]);
+        let rows = kernel.blocked.iter().map(blocked_row);
+        section.show(Table::new("System calls that a filter stopped, and the worker with them", head, rows));
     }
     if kernel.kernel_records > 0 {
         let records = counted(kernel.kernel_records, "record", "records");
-        text.push(format!("The kernel’s own audit adds {records}."));
+        section.say(format!("The kernel’s own audit adds {records}."));
     }
-    Section { heading: "Kernel layer".to_owned(), text, parts }
+    section
 }
 
 fn blocked_row(note: &BlockedNote) -> Vec<Cell> {
-    let call = note.call.map_or_else(|| own(none()), |call| Cell::Foreign(call.to_string()));
-    let tool = note.tool.clone().map_or_else(|| own(none()), Cell::Foreign);
-    let name = own(note.name.map_or_else(none, str::to_owned));
+    let (call, tool) = (foreign_or_none(note.call.as_ref()), foreign_or_none(note.tool.as_ref()));
     // A number, not a quantity.
     let number_of = own(note.number.to_string());
-    vec![call, tool, Cell::Foreign(note.thread.clone()), name, number_of, number(note.index.0)]
+    let name = own(note.name.map_or_else(none, str::to_owned));
+    vec![call, tool, foreign(&note.thread), name, number_of, number(note.index.0)]
 }
 
-fn integrity(report: &ActivityReport) -> Section<'_> {
-    let heading = "Integrity".to_owned();
-    let mut text = vec![verdict(report).text];
-    let Some(integrity) = &report.integrity else {
-        return Section { heading, text, parts: Vec::new() };
-    };
+fn integrity(report: &ActivityReport) -> Section {
+    let mut section = Section::new("Integrity");
+    section.say(verdict(report).text);
+    let Some(integrity) = &report.integrity else { return section };
     if integrity.signed_by.is_some() {
-        text.push("Compare the key with one that you know from elsewhere: a forger would name a key too.".to_owned());
+        section.say("Compare the key with one that you know from elsewhere: a forger would name a key too.");
     }
     let read = report.reading.entries + report.reading.not_entries;
     if read > integrity.size.0 {
         let newer = counted(read - integrity.size.0, "entry", "entries");
-        text.push(format!("The ledger grew in the meantime: the last {newer} of this report came after verification."));
+        let text = format!("The ledger grew in the meantime: the last {newer} of this report came after verification.");
+        section.say(text);
     }
-    let head = vec![("What", false), ("Value", false)];
-    let table = Table { caption: "What was verified".to_owned(), head, rows: integrity_rows(integrity) };
-    let mut parts = vec![Part { table: Some(table), ..Part::default() }];
+    section.show(Table::new("What was verified", columns(&["What", "Value"], &[]), integrity_rows(integrity)));
     if !integrity.findings.is_empty() {
-        let rows = integrity.findings.iter().map(|finding| vec![Cell::Foreign(finding.clone())]).collect();
-        let caption = "What is wrong".to_owned();
-        parts.push(Part { table: Some(Table { caption, head: vec![("Finding", false)], rows }), ..Part::default() });
+        let rows = integrity.findings.iter().map(|finding| vec![foreign(finding)]);
+        section.show(Table::new("What is wrong", columns(&["Finding"], &[]), rows));
     }
     if integrity.findings_left_out > 0 {
-        text.push(format!("{} not listed.", counted(integrity.findings_left_out, "finding is", "findings are")));
+        section.say(format!("{} not listed.", counted(integrity.findings_left_out, "finding is", "findings are")));
     }
-    Section { heading, text, parts }
+    section
 }
 
 fn integrity_rows(integrity: &Integrity) -> Vec<Vec<Cell>> {
-    let mut rows = vec![
-        vec![own("Entries".to_owned()), own(count(integrity.size.0))],
-        vec![own("Root".to_owned()), Cell::Foreign(integrity.root.to_string())],
-    ];
+    let mut rows = vec![("Entries", number(integrity.size.0)), ("Root", foreign(integrity.root))];
     match &integrity.checkpoint {
-        None => rows.push(vec![own("Checkpoint".to_owned()), own("none".to_owned())]),
+        None => rows.push(("Checkpoint", own("none"))),
         Some(checkpoint) => {
             let beyond = counted(integrity.beyond_checkpoint, "entry is", "entries are");
             let size = counted(checkpoint.size.0, "entry", "entries");
-            rows.push(vec![own("Checkpoint".to_owned()), own(format!("covers {size}; {beyond} newer"))]);
+            rows.push(("Checkpoint", own(format!("covers {size}; {beyond} newer"))));
             let signed = integrity.checkpoint_time_ns.map(|time| format!("not before {}", time_ns(time)));
-            rows.push(vec![own("Signed".to_owned()), own(signed.unwrap_or_else(none))]);
+            rows.push(("Signed", own(signed.unwrap_or_else(none))));
         }
     }
     if integrity.taken_over > 0 {
         let entries = counted(integrity.taken_over, "entry", "entries");
-        rows.push(vec![
-            own("Not proven".to_owned()),
-            own(format!("{entries} that nobody had signed when they were found")),
-        ]);
+        rows.push(("Not proven", own(format!("{entries} that nobody had signed when they were found"))));
     }
     if integrity.adoptions > 0 {
         let times = counted(integrity.adoptions, "time", "times");
-        rows.push(vec![own("Adopted".to_owned()), own(format!("{times}, from a copy or without its memory"))]);
+        rows.push(("Adopted", own(format!("{times}, from a copy or without its memory"))));
     }
-    let key = integrity.signed_by.as_ref().map(|key| Cell::Foreign(key.to_string()));
-    rows.push(vec![own("Key".to_owned()), key.unwrap_or_else(|| own("no signature by the ledger’s key".to_owned()))]);
-    rows
+    rows.push(("Key", integrity.signed_by.as_ref().map_or_else(|| own("no signature by the ledger’s key"), foreign)));
+    rows.into_iter().map(|(what, value)| vec![own(what), value]).collect()
 }
 
-fn about(report: &ActivityReport) -> Section<'static> {
+fn about(report: &ActivityReport) -> Section {
     let reading = &report.reading;
-    let mut text = vec![
+    let mut section = Section::new("About this report");
+    section.say(
         "A call counts with all that it did if it started in the period. A denial is a violation: an intent that the \
          gate refused, or that it allowed and the kernel refused. Medians and ninth deciles are up to a sixteenth \
-         too high. Times are of the wall clock of the host."
-            .to_owned(),
-    ];
+         too high. Times are of the wall clock of the host.",
+    );
     let rankings = [&report.denials_by_rule, &report.caps_hit, &report.paths_by_intents, &report.paths_by_denials];
     if rankings.iter().any(|ranking| !ranking.exact) {
-        text.push(
-            "There are more different rules or paths than are counted one by one: counts with ≤ are upper bounds."
-                .to_owned(),
+        section.say(
+            "There are more different rules or paths than are counted one by one: counts with ≤ are upper bounds.",
         );
     }
-    if reading.stopped.is_some() {
-        text.push("READING STOPPED before the end of the ledger: what stands behind is not in this report.".to_owned());
+    if let Some(cause) = &reading.stopped {
+        section.say("READING STOPPED before the end of the ledger: what stands behind is not in this report.");
+        section.show(Table::new("Why reading stopped", columns(&["Cause"], &[]), [vec![foreign(cause)]]));
     }
     if reading.not_entries > 0 {
-        text.push(format!("{} no entry and left out.", counted(reading.not_entries, "frame is", "frames are")));
+        section.say(format!("{} no entry and left out.", counted(reading.not_entries, "frame is", "frames are")));
     }
     if reading.calls_forgotten + reading.intents_forgotten > 0 {
         let calls = counted(reading.calls_forgotten, "call", "calls");
         let intents = counted(reading.intents_forgotten, "intent", "intents");
-        text.push(format!("Too much was open at once: {calls} and {intents} were not followed to their end."));
+        section.say(format!("Too much was open at once: {calls} and {intents} were not followed to their end."));
     }
     if !report.criteria.contains_key("path") && report.criteria.contains_key("kinds") {
-        text.push("Kinds of entries make no difference to a report.".to_owned());
+        section.say("Kinds of entries make no difference to a report.");
     }
-    let stopped = reading.stopped.as_ref().map(|cause| Table {
-        caption: "Why reading stopped".to_owned(),
-        head: vec![("Cause", false)],
-        rows: vec![vec![Cell::Foreign(cause.clone())]],
-    });
-    let parts = stopped.map(|table| Part { table: Some(table), ..Part::default() }).into_iter().collect();
-    Section { heading: "About this report".to_owned(), text, parts }
+    section
 }
 
 fn ranking_table(ranking: &Ranking, caption: &str, name: &'static str, unit: &'static str) -> Table {
@@ -550,19 +525,19 @@ fn ranking_table(ranking: &Ranking, caption: &str, name: &'static str, unit: &'s
             (further, false) => format!("and {} more", count(further)),
             (further, true) => format!("and over {} more", count(further)),
         };
-        let tools = Cell::List(tools.to_vec(), further);
-        vec![Cell::Foreign(ranked.name.clone()), own(format!("{bound}{}", count(ranked.count))), tools]
+        let tools = Cell::List(tools.iter().map(Foreign::new).collect(), further);
+        vec![foreign(&ranked.name), own(format!("{bound}{}", count(ranked.count))), tools]
     };
     let mut rows: Vec<_> = shown.iter().map(row).collect();
     let others = ranking.total - shown.iter().map(|ranked| ranked.count).sum::<u64>();
     if others > 0 {
-        rows.push(vec![own("others".to_owned()), number(others), own(String::new())]);
+        rows.push(vec![own("others"), number(others), own("")]);
     }
-    Table { caption: caption.to_owned(), head: vec![(name, false), (unit, true), ("Tools", false)], rows }
+    Table::new(caption, vec![(name, false), (unit, true), ("Tools", false)], rows)
 }
 
 fn group_name(group: &Group, by: &str) -> Cell {
-    group.name.clone().map_or_else(|| own(format!("no {by} named")), Cell::Foreign)
+    group.name.as_ref().map_or_else(|| own(format!("no {by} named")), foreign)
 }
 
 fn column(by: &str) -> &'static str {
@@ -572,6 +547,12 @@ fn column(by: &str) -> &'static str {
         "decision" => "Decision",
         _tool => "Tool",
     }
+}
+
+/// Columns of words, and then columns of numbers.
+fn columns(words: &[&'static str], numbers: &[&'static str]) -> Vec<Column> {
+    let words = words.iter().map(|name| (*name, false));
+    words.chain(numbers.iter().map(|name| (*name, true))).collect()
 }
 
 fn per_1000(activity: &Activity) -> String {
@@ -590,8 +571,16 @@ fn number(number: u64) -> Cell {
     own(count(number))
 }
 
-fn own(text: String) -> Cell {
-    Cell::Own(text)
+fn own(text: impl Into<String>) -> Cell {
+    Cell::Own(text.into())
+}
+
+fn foreign(text: impl Display) -> Cell {
+    Cell::Foreign(Foreign::new(text))
+}
+
+fn foreign_or_none(text: Option<&impl Display>) -> Cell {
+    text.map_or_else(|| own(none()), foreign)
 }
 
 fn none() -> String {

@@ -1,119 +1,108 @@
 //! A report as one HTML page: inline style and charts, nothing to load, nothing that runs.
 //!
-//! Every text of a ledger goes through [`html_foreign`]; the content security policy in the head holds if one ever
-//! does not.
+//! Templates escape what they are given, and texts of a ledger come as [`Foreign`](super::escape::Foreign). It must
+//! never pass either as `PreEscaped`; the content security policy in the head holds if it ever does.
 
-use super::document::{Cell, Document, Figure, Part, Section, State, Table, Verdict};
-use super::escape::{html, html_foreign};
+use maud::{Markup, PreEscaped, html};
 
-pub(super) fn page(document: &Document<'_>) -> String {
-    let title = html(&document.title);
-    let mut page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>{title} · Tollgate</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
-    );
-    page.push_str(&format!(
-        "<header>\n<p class=\"brand\">Tollgate · audit report</p>\n<h1>{title}</h1>\n<dl class=\"facts\">\n"
-    ));
-    for (label, value) in &document.facts {
-        page.push_str(&format!("<div><dt>{}</dt><dd>{}</dd></div>\n", html(label), cell(value)));
-    }
-    page.push_str("</dl>\n</header>\n<main>\n");
-    page.push_str(&verdict(&document.verdict));
-    if !document.figures.is_empty() {
-        page.push_str("<dl class=\"figures\">\n");
-        page.extend(document.figures.iter().map(figure));
-        page.push_str("</dl>\n");
-    }
-    for (place, part) in document.sections.iter().enumerate() {
-        section(&mut page, part, place);
-    }
-    page.push_str("</main>\n</body>\n</html>\n");
-    page
+use super::document::{Cell, Column, Document, Part, Section, State, Table, Verdict};
+
+pub(super) fn page(document: &Document) -> String {
+    let page = html! {
+        (PreEscaped("<!doctype html>\n"))
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (document.title) " · Tollgate" } "\n"
+                style { "\n" (PreEscaped(STYLE)) }
+            } "\n"
+            body {
+                header {
+                    p.brand { "Tollgate · audit report" }
+                    h1 { (document.title) } "\n"
+                    dl.facts {
+                        @for (label, value) in &document.facts { div { dt { (label) } dd { (cell(value)) } } "\n" }
+                    }
+                } "\n"
+                main {
+                    (verdict(&document.verdict)) "\n"
+                    @if !document.figures.is_empty() {
+                        dl.figures {
+                            @for figure in &document.figures {
+                                div { dt { (figure.label) } dd.value { (figure.value) } dd.note { (figure.note) } } "\n"
+                            }
+                        }
+                    }
+                    @for (place, content) in document.sections.iter().enumerate() { (section(content, place)) "\n" }
+                }
+            }
+        } "\n"
+    };
+    page.into_string()
 }
 
-fn verdict(verdict: &Verdict) -> String {
+fn verdict(verdict: &Verdict) -> Markup {
     let (class, mark) = match verdict.state {
         State::Sound => ("sound", "✓"),
         State::Unsound => ("unsound", "✗"),
         State::Unknown => ("unknown", "?"),
     };
-    let text = html(&verdict.text);
-    format!(
-        "<p class=\"verdict {class}\"><span class=\"mark\" aria-hidden=\"true\">{mark}</span> <strong>{text}</strong></p>\n"
-    )
+    html! { p.verdict.(class) { span.mark aria-hidden="true" { (mark) } " " strong { (verdict.text) } } }
 }
 
-fn figure(figure: &Figure) -> String {
-    let [label, value, note] = [figure.label, &figure.value, &figure.note].map(html);
-    format!("<div><dt>{label}</dt><dd class=\"value\">{value}</dd><dd class=\"note\">{note}</dd></div>\n")
-}
-
-fn section(page: &mut String, section: &Section<'_>, place: usize) {
-    let heading = html(&section.heading);
-    page.push_str(&format!("<section aria-labelledby=\"s{place}\">\n<h2 id=\"s{place}\">{heading}</h2>\n"));
-    for text in &section.text {
-        page.push_str(&format!("<p>{}</p>\n", html(text)));
-    }
-    for (number, part) in section.parts.iter().enumerate() {
-        self::part(page, part, &format!("c{place}-{number}"));
-    }
-    page.push_str("</section>\n");
-}
-
-fn part(page: &mut String, part: &Part<'_>, id: &str) {
-    page.push_str(if part.beside { "<div class=\"beside\">\n" } else { "<div class=\"part\">\n" });
-    if let Some(chart) = &part.chart {
-        page.push_str(&format!("<figure>\n{}{}</figure>\n", chart.legend(), chart.svg(id)));
-    }
-    if let Some(table) = &part.table {
-        if part.folded {
-            page.push_str(&format!("<details>\n<summary>Table: {}</summary>\n", html(&table.caption)));
-        }
-        self::table(page, table);
-        if part.folded {
-            page.push_str("</details>\n");
+fn section(section: &Section, place: usize) -> Markup {
+    html! {
+        section aria-labelledby={ "s" (place) } {
+            h2 id={ "s" (place) } { (section.heading) } "\n"
+            @for text in &section.text { p { (text) } "\n" }
+            @for (number, content) in section.parts.iter().enumerate() { (part(content, place, number)) }
         }
     }
-    page.push_str("</div>\n");
 }
 
-fn table(page: &mut String, table: &Table) {
-    // Tables may be wider than a phone: they scroll by themselves, with the keyboard too.
-    let caption = html(&table.caption);
-    page.push_str("<div class=\"scroll\" tabindex=\"0\" role=\"region\" ");
-    page.push_str(&format!("aria-label=\"{caption}\">\n<table>\n<caption>{caption}</caption>\n<thead><tr>"));
-    for (name, is_number) in &table.head {
-        page.push_str(&format!("<th scope=\"col\"{}>{}</th>", class(*is_number), html(name)));
-    }
-    page.push_str("</tr></thead>\n<tbody>\n");
-    for row in &table.rows {
-        page.push_str("<tr>");
-        for (value, (_, is_number)) in row.iter().zip(&table.head) {
-            page.push_str(&format!("<td{}>{}</td>", class(*is_number), cell(value)));
+fn part(part: &Part, section: usize, number: usize) -> Markup {
+    html! {
+        div.(if part.beside { "beside" } else { "part" }) {
+            @if let Some(chart) = &part.chart { (chart.figure(&format!("c{section}-{number}"))) "\n" }
+            @match &part.table {
+                Some(content) if part.folded => details { summary { "Table: " (content.caption) } (table(content)) },
+                Some(content) => (table(content)),
+                None => {}
+            }
         }
-        page.push_str("</tr>\n");
     }
-    page.push_str("</tbody>\n</table>\n</div>\n");
 }
 
-fn class(is_number: bool) -> &'static str {
-    if is_number { " class=\"n\"" } else { "" }
+/// A table may be wider than a phone: it scrolls by itself, with the keyboard too.
+fn table(Table { caption, head, rows }: &Table) -> Markup {
+    let class = |column: &Column| column.1.then_some("n");
+    html! {
+        div.scroll tabindex="0" role="region" aria-label=(caption) {
+            table {
+                caption { (caption) } "\n"
+                thead { tr { @for column in head { th scope="col" class=[class(column)] { (column.0) } } } } "\n"
+                tbody {
+                    @for row in rows {
+                        tr {
+                            @for (value, column) in row.iter().zip(head) { td class=[class(column)] { (cell(value)) } }
+                        } "\n"
+                    }
+                }
+            }
+        }
+    }
 }
 
-fn cell(cell: &Cell) -> String {
-    let code = |text: &String| format!("<code>{}</code>", html_foreign(text));
-    match cell {
-        Cell::Own(text) if text == "0" => "<span class=\"zero\">0</span>".to_owned(),
-        Cell::Own(text) => html(text),
-        Cell::Foreign(text) => code(text),
-        Cell::List(texts, more) => {
-            let mut shown: Vec<_> = texts.iter().map(code).collect();
-            shown.extend(Some(html(more)).filter(|more| !more.is_empty()));
-            shown.join(" ")
+fn cell(cell: &Cell) -> Markup {
+    html! {
+        @match cell {
+            Cell::Own(text) if text == "0" => span.zero { "0" },
+            Cell::Own(text) => (text),
+            Cell::Foreign(text) => code { (text) },
+            Cell::List(texts, more) => { @for text in texts { code { (text) } " " } (more) }
         }
     }
 }

@@ -4,10 +4,10 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Cell, Document, Section, State, Table};
-use super::escape::markdown_code;
+use super::document::{Cell, Column, Document, Section, State, Table};
+use super::escape::Foreign;
 
-pub(super) fn page(document: &Document<'_>) -> String {
+pub(super) fn page(document: &Document) -> String {
     let mut page = format!("# {}\n\n", document.title);
     let mark = match document.verdict.state {
         State::Sound => "✔",
@@ -30,7 +30,7 @@ pub(super) fn page(document: &Document<'_>) -> String {
     page
 }
 
-fn section(page: &mut String, section: &Section<'_>) {
+fn section(page: &mut String, section: &Section) {
     page.push_str(&format!("## {}\n\n", section.heading));
     for text in &section.text {
         page.push_str(&format!("{text}\n\n"));
@@ -48,7 +48,7 @@ fn section(page: &mut String, section: &Section<'_>) {
     }
 }
 
-fn table(page: &mut String, head: &[(&str, bool)], rows: &[Vec<Cell>]) {
+fn table(page: &mut String, head: &[Column], rows: &[Vec<Cell>]) {
     let names: Vec<_> = head.iter().map(|(name, _)| *name).collect();
     let rules: Vec<_> = head.iter().map(|(_, is_number)| if *is_number { "---:" } else { "---" }).collect();
     // Writing to a String cannot fail.
@@ -63,9 +63,9 @@ fn table(page: &mut String, head: &[(&str, bool)], rows: &[Vec<Cell>]) {
 fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Own(text) => text.clone(),
-        Cell::Foreign(text) => markdown_code(text),
+        Cell::Foreign(text) => text.markdown_code(),
         Cell::List(texts, more) => {
-            let mut shown: Vec<_> = texts.iter().map(|text| markdown_code(text)).collect();
+            let mut shown: Vec<_> = texts.iter().map(Foreign::markdown_code).collect();
             shown.extend(Some(more.clone()).filter(|more| !more.is_empty()));
             shown.join(", ")
         }
