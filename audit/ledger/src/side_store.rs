@@ -145,7 +145,7 @@ impl SideStore {
             let mut shard = shard?;
             erased.add(shard.sweep(&self.dir)?);
             if shard.end >= SHARD_BYTES {
-                shard.fill()?;
+                shard.fill(|| Ok(self.folder.join(format!("{:08}.{FULL}", next_number(&self.folder)?))))?;
             }
         }
         Ok(erased)
@@ -298,13 +298,21 @@ fn with_room(shard: Shard) -> Option<Shard> {
 /// A shard behind all that there are. Several processes may look for a number at once.
 fn new_shard(folder: &Path, journal: u64) -> io::Result<Shard> {
     for _attempt in 0..ATTEMPTS {
-        let last = shard_paths(folder)?.last().and_then(|path| path.file_stem()?.to_str()?.parse::<u64>().ok());
-        let path = folder.join(format!("{:08}.{OPEN}", last.unwrap_or(0) + 1));
+        let path = folder.join(format!("{:08}.{OPEN}", next_number(folder)?));
         if let Some(shard) = Shard::create(path, journal)? {
             return Ok(shard);
         }
     }
     Err(io::Error::new(io::ErrorKind::WouldBlock, "too many processes make shards of the side store at once"))
+}
+
+/// The number behind those of all shards, full or not. A shard whose name is no number, as of a copy, is read and has none.
+fn next_number(folder: &Path) -> io::Result<u64> {
+    let numbers = shard_paths(folder)?.into_iter().filter_map(|path| path.file_stem()?.to_str()?.parse::<u64>().ok());
+    let last = numbers.max().unwrap_or(0);
+    let none =
+        || io::Error::other(format!("no number is left for a shard of the side store behind {last}: rename that one"));
+    last.checked_add(1).ok_or_else(none)
 }
 
 /// Has `read` read the records of a shard, from the start again where the shard was written anew meanwhile.

@@ -164,6 +164,34 @@ fn a_full_shard_is_followed_by_another() {
     assert!(!is_kept(dir.path(), 6) && is_kept(dir.path(), 7));
 }
 
+/// As when an old copy of a shard was put back into the folder: no shard takes another one's place, and none is read for a number
+/// that it has not.
+#[test]
+fn a_shard_that_fills_up_takes_no_other_ones_place() {
+    let dir = tempdir().unwrap();
+    let ledger = support::open(dir.path());
+    let folder = dir.path().with_extension("private");
+    let store = SideStore::open(dir.path()).unwrap();
+    let text = vec![b't'; 1 << 20];
+    for number in 1..=9 {
+        begin(&store, &ledger, number, true);
+        store.put_result(CallId([number; 16]), &text).unwrap();
+    }
+    drop(store);
+    fs::rename(folder.join("00000001.open"), folder.join("00000002.full")).unwrap();
+    fs::rename(folder.join("00000003.open"), folder.join("copy.full")).unwrap();
+    SideStore::open(dir.path()).unwrap().sweep().unwrap();
+    let mut names: Vec<_> = fs::read_dir(&folder).unwrap().map(|name| name.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["00000002.full", "00000003.open", "00000004.full", "copy.full"]);
+    let kept: Vec<u8> = (1..=9).filter(|number| is_kept(dir.path(), *number)).collect();
+    assert_eq!(kept, [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    fs::rename(folder.join("00000004.full"), folder.join(format!("{}.full", u64::MAX))).unwrap();
+    fs::remove_file(folder.join("00000003.open")).unwrap();
+    let error = SideStore::open(dir.path()).unwrap_err();
+    assert!(error.to_string().contains("rename that one"), "{error}");
+}
+
 #[test]
 fn a_text_that_is_too_long_is_refused() {
     let dir = tempdir().unwrap();

@@ -54,7 +54,7 @@ fn installed(tool: &InstalledTool, engine: &Engine, component: Digest) -> Result
     tool.artifact(&key()?, component, engine).map_err(|source| {
         let help = match &source {
             StoredError::Refused(ArtifactError::Engine | ArtifactError::Version) | StoredError::Untold => {
-                format!("compile it again: tollgate install {} --name {} --force", tool.component().display(), tool.name)
+                format!("compile it again: tollgate install {} --name {} --force", output::shell_word(&tool.component()), tool.name)
             }
             StoredError::Refused(_) | StoredError::Unreadable(_) => format!(
                 "look who could change `{}`; then install it again from where it came from: tollgate install PATH --force",

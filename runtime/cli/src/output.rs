@@ -2,6 +2,7 @@
 //! written out by [`tollgate_plain::output`], words and JSON alike.
 
 use std::io::{self, ErrorKind, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::Diagnostic;
@@ -77,4 +78,30 @@ extern "C" fn look() {
     // SAFETY: takes numbers alone, and changes nothing.
     let answer = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
     WAS_CLOSED.store(answer < 0, Ordering::Relaxed);
+}
+
+/// A path as one word of a shell, in quotes where it needs them.
+pub(crate) fn shell_word(path: &Path) -> String {
+    let shown = one_line(&path.display().to_string());
+    if !shown.is_empty() && shown.chars().all(|char| char.is_alphanumeric() || "/._-+:@%,".contains(char)) {
+        return shown;
+    }
+    format!("'{}'", shown.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell() {
+        for (path, word) in [
+            ("tools/word-count.wasm", "tools/word-count.wasm"),
+            ("my tool/it's.wasm", r"'my tool/it'\''s.wasm'"),
+            ("$HOME;x", "'$HOME;x'"),
+            ("", "''"),
+        ] {
+            assert_eq!(shell_word(Path::new(path)), word);
+        }
+    }
 }

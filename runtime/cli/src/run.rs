@@ -72,7 +72,13 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, intersection.set, provenance);
     let tool = supervisor.add(spec).map_err(unusable)?;
-    tool.start().map_err(unusable)?;
+    // Which operation is called, if none is named, is known once the tool is.
+    let asked = args.op.as_deref().unwrap_or_default();
+    let request = Request { operation: asked, arguments: &arguments, stdin: Default::default(), caller: caller(args) };
+    tool.start().map_err(|error| {
+        tool.not_called(&request, &error);
+        unusable(error)
+    })?;
     if let Some(artifact) = unasked {
         compiled::keep(&artifact.with_operations(tool.texts().map_err(unusable)?))?;
     }

@@ -22,7 +22,7 @@ pub(crate) fn how_to_run(folder: &Path) -> Option<String> {
         ("this folder".to_owned(), "tollgate build".to_owned())
     } else {
         let shown = output::one_line(&folder.display().to_string());
-        (format!("the folder `{shown}`"), format!("tollgate build {shown}"))
+        (format!("the folder `{shown}`"), format!("tollgate build {}", output::shell_word(folder)))
     };
     // What is wrong with a manifest is said when it is built.
     let text = files::read(&folder.join(MANIFEST), MANIFEST_BYTES_MAX as u64)

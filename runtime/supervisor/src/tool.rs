@@ -106,6 +106,12 @@ impl Tool {
         self.ask(worker, connection, request, &keeping).and_then(|ended| private.keep_result(&keeping, ended))
     }
 
+    /// Puts a call on record that is not made, since the tool could not be started for it. Waits two seconds at most for a ledger that
+    /// has no room.
+    pub fn not_called(&self, request: &Request<'_>, error: &LoadError) -> Option<CallId> {
+        self.turned_down(request, CallError::from_load(error.clone())).call
+    }
+
     /// The failure of a call that no worker gets. It is on record as any other call, by the supervisor itself.
     fn turned_down(&self, request: &Request<'_>, error: CallError) -> Box<CallFailure> {
         match self.group.shared.recorder() {

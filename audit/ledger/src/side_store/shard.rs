@@ -8,6 +8,9 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+
 use super::Erased;
 use crate::lock;
 use crate::owner;
@@ -149,11 +152,26 @@ impl Shard {
         Records::new(&self.file, from, self.end)
     }
 
-    /// Gives the shard a name by which nothing is added to it any more.
-    pub(super) fn fill(self) -> io::Result<()> {
+    /// Gives the shard a name by which nothing is added to it any more: its own number, or that of `spare` where another shard
+    /// has its own, as when a copy was put into the folder. It takes no other shard's place.
+    pub(super) fn fill(self, spare: impl FnOnce() -> io::Result<PathBuf>) -> io::Result<()> {
         self.file.sync_data()?;
-        fs::rename(&self.path, self.path.with_extension(FULL))?;
+        match name_anew(&self.path, &self.path.with_extension(FULL)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => name_anew(&self.path, &spare()?)?,
+            named => named?,
+        }
         sync_folder_of(&self.path)
+    }
+}
+
+/// Renames a file; what has the new name already stays, and is an error. By two steps where a file system knows no other way.
+fn name_anew(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        named => Ok(named?),
     }
 }
 

@@ -120,7 +120,9 @@ impl Notary {
     pub fn open(of: NotaryOf<'_>, supervisor: OwnedFd) -> Result<Self, NotaryError> {
         let supervisor = Channel::new(supervisor);
         let mut peek = Peek::new()?;
-        supervisor.hear_hello().map_err(from_supervisor)?;
+        if !supervisor.hear_hello().map_err(from_supervisor)? {
+            return Err(no_sense("it is gone before it said hello"));
+        }
         let mut told: Vec<Told> = Vec::new();
         loop {
             match supervisor.receive::<ToNotary>().map_err(from_supervisor)? {

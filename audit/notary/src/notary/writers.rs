@@ -144,6 +144,10 @@ impl Writer {
             }
         };
         let (drained, fault) = peek.take(count, |bytes, taken| self.intake.take(bytes, taken));
+        if drained.bytes > 0 {
+            // What it was ahead with has been taken; it may be ahead again.
+            self.ahead_since = None;
+        }
         let is_ahead =
             matches!(fault, Some(WriterFault::OtherCall { .. })) && heard == *self.ahead_since.get_or_insert(heard);
         if is_ahead {

@@ -143,13 +143,19 @@ fn a_compiler_that_dies_says_how() {
         (&said(PROTOCOL, "code", "{}"), "makes no sense"),
         (&said(PROTOCOL, "code", r#"{"imports":[],"exports":["a b"]}"#), "`a b` is no name"),
         (&said(PROTOCOL, "perhaps", ""), "unknown variant"),
-        (&said(PROTOCOL + 1, "no-memory", ""), "the program was exchanged while it ran"),
     ];
     for (line, how) in cases {
         let error = shell(line, CompileLimits::DEFAULT);
         assert!(matches!(error, CompileError::Crashed { .. }), "{line}: {error}");
         assert!(error.to_string().contains(how), "{line}: {error}");
     }
+}
+
+#[test]
+fn a_compiler_of_another_version_is_not_the_components_fault() {
+    let error = shell(&said(PROTOCOL + 1, "no-memory", ""), CompileLimits::DEFAULT);
+    let CompileError::NoCompiler { reason } = &error else { panic!("{error}") };
+    assert!(reason.contains("the program was exchanged while it ran"), "{reason}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use tollgate_audit::Digest;
 use tollgate_system::of_thread;
 
 pub use self::process::{CompilerRole, serve};
-use self::reply::{BEFORE_CODE_BYTES_MAX, Reply};
+use self::reply::{BEFORE_CODE_BYTES_MAX, Reply, Senseless};
 use crate::artifact::Artifact;
 pub use crate::compile_limits::CompileLimits;
 use crate::engine::Engine;
@@ -86,6 +86,10 @@ impl Compiler {
             Ok(Reply::Malformed(message)) => Err(LoadError::Malformed { message }),
             Ok(Reply::NoMemory) => Err(self.limits.too_much_memory().into()),
             Ok(Reply::NoCompiler(reason)) => Err(CompileError::NoCompiler { reason }.into()),
+            // That says nothing of the component.
+            Err(other @ Senseless::Version { .. }) => {
+                Err(CompileError::NoCompiler { reason: other.to_string() }.into())
+            }
             Err(senseless) => Err(CompileError::Crashed { how: senseless.to_string() }.into()),
         }
     }

@@ -7,6 +7,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::pipe::{PipeFlags, pipe_with};
 use tollgate_audit::WriterId;
@@ -59,7 +61,16 @@ impl Watched {
         self.is_abandoned = true;
     }
 
+    /// How it ended, which it is about to: one that says what makes no sense, or hangs up, and lives on is killed.
     pub(super) fn ended(&mut self, otherwise: &str) -> String {
+        let until = Instant::now() + END_PATIENCE;
+        while matches!(self.process.try_wait(), Ok(None)) {
+            if Instant::now() >= until {
+                self.process.kill().ok();
+                break;
+            }
+            thread::sleep(END_LOOK_EVERY);
+        }
         self.ended_well().err().unwrap_or_else(|| otherwise.to_owned())
     }
 }
@@ -97,6 +108,10 @@ fn own_session(command: &mut Command) {
     // lock, so it may run in the child of a process with many threads.
     unsafe { command.pre_exec(begin) };
 }
+
+/// How long a process has that is about to end.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+const END_LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// A panic's message.
 const SAID_BYTES_MAX: usize = 1024;

@@ -104,6 +104,11 @@ pub enum NotaryFailure {
     },
 }
 
+/// What a notary said before it had its ledger open, or that it said nothing.
+fn unexpected(said: Option<&FromNotary>) -> String {
+    said.map_or_else(|| "it gave no answer".to_owned(), |said| format!("it said {said:?}"))
+}
+
 /// What the watching thread and its users share. Locks: `telling` before `state`.
 #[derive(Debug)]
 struct Client {
@@ -208,7 +213,11 @@ impl NotaryProcess {
                 let around = if fault == LedgerFault::Unreachable { in_words() } else { String::new() };
                 return Err(NotaryFailure::Ledger { fault, message: message + &around, os_error });
             }
-            Ok(said) => return Err(NotaryFailure::Ended { reason: child.ended(&format!("{said:?}")) }),
+            Ok(said) => {
+                return Err(NotaryFailure::Ended {
+                    reason: child.ended(&unexpected(said.as_ref().map(|(said, _)| said))),
+                });
+            }
             Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
         }
         let (sender, replies) = mpsc::channel();
