@@ -172,7 +172,8 @@ impl Intake {
         if let Some(writer) = entry.writer().filter(|writer| *writer != self.writer) {
             return Err(WriterFault::OtherWriter { writer });
         }
-        if let Some(call) = entry.call().filter(|call| !self.leased.holds(*call)) {
+        // A call that takes long is gone on with when its lease does not count any more.
+        if let Some(call) = entry.call().filter(|call| !self.leased.holds(*call) && !self.calls.is_open(*call)) {
             return Err(WriterFault::OtherCall { call });
         }
         let ends = self.admit(&entry)?;
@@ -314,7 +315,69 @@ const NOT_THE_FIRST: LeafIndex = LeafIndex(1);
 
 #[cfg(test)]
 mod tests {
+    use tollgate_audit::frame::push_frame;
+
     use super::*;
+
+    /// The start of a call of this writer, as a frame.
+    fn start(writer: WriterId, call: CallId) -> Vec<u8> {
+        let text = || "t".into();
+        let entry = Entry::Call(tollgate_audit::entry::Call {
+            call,
+            writer,
+            time_ns: 1,
+            tool: text(),
+            version: text(),
+            component: tollgate_audit::ids::Digest([0; 32]),
+            operation: text(),
+            agent: None,
+            session: None,
+            decision: None,
+            reason: None,
+            arguments: tollgate_audit::entry::Recorded::Nothing,
+            arguments_bytes: 0,
+            capability_set: tollgate_audit::ids::Digest([0; 32]),
+        });
+        let mut frame = Vec::new();
+        push_frame(&mut frame, &entry.encode());
+        frame
+    }
+
+    fn intent(call: CallId) -> Vec<u8> {
+        let entry = Entry::Intent(tollgate_audit::entry::Intent {
+            call,
+            seq: tollgate_audit::ids::Sequence(1),
+            at_us: 1,
+            function: "f".into(),
+            facts: tollgate_audit::pairs::Pairs::default(),
+            verdict: tollgate_audit::entry::Verdict::Allow,
+            rule: "r".into(),
+            durability: tollgate_audit::entry::Durability::Pipe,
+        });
+        let mut frame = Vec::new();
+        push_frame(&mut frame, &entry.encode());
+        frame
+    }
+
+    #[test]
+    fn a_call_goes_on_whose_lease_does_not_count_any_more_and_none_begins() {
+        let (writer, issuer) = (WriterId([1; 6]), WriterId([2; 6]));
+        let lease = |number: u32| Lease { issuer, first: number * 1024, calls: 1024 };
+        let mut intake = Intake::new(writer, WriterKind::Worker, &[lease(0)]);
+        let call = |number| CallId::new(1, issuer, number);
+        let fault =
+            |intake: &mut Intake, bytes: &[u8]| intake.take(bytes, |_taken| {}).1.map(|fault| fault.to_string());
+        assert_eq!(fault(&mut intake, &start(writer, call(7))), None);
+        let early = fault(&mut intake, &start(writer, call(1024)));
+        assert!(early.is_some_and(|fault| fault.contains("which was not given to it")), "before it is");
+        (1..=32).for_each(|number| intake.lease(lease(number)));
+        assert_eq!(fault(&mut intake, &intent(call(7))), None, "it takes long");
+        assert_eq!(fault(&mut intake, &start(writer, call(1024))), None);
+        let late = fault(&mut intake, &start(writer, call(8)));
+        assert!(late.is_some_and(|fault| fault.contains("which was not given to it")), "of a lease before");
+        let supervisors = fault(&mut Intake::new(issuer, WriterKind::Supervisor, &[lease(0)]), &intent(call(7)));
+        assert!(supervisors.is_some_and(|fault| fault.contains("of kind intent, which is not its to write")));
+    }
 
     #[test]
     fn a_number_is_taken_once() {

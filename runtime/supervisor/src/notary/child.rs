@@ -116,10 +116,16 @@ const END_LOOK_EVERY: Duration = Duration::from_millis(5);
 /// A panic's message.
 const SAID_BYTES_MAX: usize = 1024;
 
+/// Leases of a writer that a fresh notary is told of. It does not know which of their calls ended long ago, so that they are no
+/// more than it takes: of the calls before them none can be on its way, since a pipe holds the entries of fewer.
+const LEASES_RETOLD: usize = 4;
+
 /// Tells a fresh notary of all writers that there are.
 pub(super) fn say_start(channel: &Channel, writers: &[Followed]) -> Result<(), ChannelError> {
     for followed in writers {
-        say_writer(channel, followed)?;
+        let old = followed.calls.len().saturating_sub(LEASES_RETOLD);
+        let calls = followed.calls.get(old..).unwrap_or_default().to_vec();
+        say_writer(channel, &Followed { calls, ..followed.clone() })?;
     }
     channel.send(&ToNotary::Start)?;
     for followed in writers {
