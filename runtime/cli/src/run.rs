@@ -76,7 +76,10 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let asked = args.op.as_deref().unwrap_or_default();
     let request = Request { operation: asked, arguments: &arguments, stdin: Default::default(), caller: caller(args) };
     tool.start().map_err(|error| {
-        tool.not_called(&request, &error);
+        // A component that is no tool, or not the one that it was, is not called at all.
+        if let LoadError::NoWorker(_) = &error {
+            tool.not_called(&request, &error);
+        }
         unusable(error)
     })?;
     if let Some(artifact) = unasked {
