@@ -15,6 +15,7 @@ use tollgate_engine::Engine;
 use tollgate_engine::artifact::{
     Artifact, ArtifactError, ArtifactKey, HEAD_BYTES, STORED_BYTES_MAX, declared_component,
 };
+use tollgate_system::{knows_no_rename_flags, rename_new_by};
 
 /// The folder with a folder for each tool.
 #[derive(Debug, Clone)]
@@ -205,7 +206,7 @@ fn place(new: &Path, folder: &Path, tool: ToolFiles<'_>, present: Present) -> io
         files::write_new(&new.join(name), bytes)?;
     }
     files::sync_folder(new)?;
-    match (take_name(new, folder, rename_as), present) {
+    match (rename_new_by(new, folder, rename_as), present) {
         (Err(error), Present::Goes) if error.kind() == ErrorKind::AlreadyExists => exchange(new, folder, rename_as),
         (moved, _) => moved,
     }
@@ -218,21 +219,10 @@ fn rename_as(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), Errno> {
     renameat_with(CWD, from, CWD, to, flags)
 }
 
-/// Gives the folder `new` a name that nothing has.
-fn take_name(new: &Path, folder: &Path, rename: Rename) -> io::Result<()> {
-    match rename(new, folder, RenameFlags::NOREPLACE) {
-        Err(error) if is_unknown(error) => {
-            // FUSE, NFS and others know a plain rename alone. It replaces an empty folder, which no tool is.
-            if folder.try_exists()? { Err(ErrorKind::AlreadyExists.into()) } else { plain(rename, new, folder) }
-        }
-        moved => Ok(moved?),
-    }
-}
-
 /// Exchanges the folders `new` and `folder`.
 fn exchange(new: &Path, folder: &Path, rename: Rename) -> io::Result<()> {
     match rename(new, folder, RenameFlags::EXCHANGE) {
-        Err(error) if is_unknown(error) => {
+        Err(error) if knows_no_rename_flags(error) => {
             // A crash in between leaves no tool of this name, and both under hidden ones.
             let old = files::hidden_name(folder.parent().unwrap_or(folder))?;
             plain(rename, folder, &old)?;
@@ -254,11 +244,6 @@ fn plain(rename: Rename, from: &Path, to: &Path) -> io::Result<()> {
         Err(Errno::NOTEMPTY) => Err(ErrorKind::AlreadyExists.into()),
         moved => Ok(moved?),
     }
-}
-
-/// Whether a file system does not know a flag of a rename (`renameat2(2)`).
-fn is_unknown(error: Errno) -> bool {
-    matches!(error, Errno::INVAL | Errno::NOSYS | Errno::NOTSUP)
 }
 
 const COMPONENT: &str = "component.wasm";
@@ -311,10 +296,10 @@ mod tests {
         };
         let text = |folder: &Path| fs::read_to_string(folder.join("component")).unwrap();
         make(&new, "one");
-        take_name(&new, &tool, without_flags).unwrap();
+        rename_new_by(&new, &tool, without_flags).unwrap();
         assert_eq!((text(&tool).as_str(), new.exists()), ("one", false));
         make(&new, "two");
-        let taken = take_name(&new, &tool, without_flags).unwrap_err();
+        let taken = rename_new_by(&new, &tool, without_flags).unwrap_err();
         assert_eq!((taken.kind(), text(&tool).as_str(), text(&new).as_str()), (ErrorKind::AlreadyExists, "one", "two"));
         exchange(&new, &tool, without_flags).unwrap();
         assert_eq!((text(&tool).as_str(), text(&new).as_str()), ("two", "one"));

@@ -46,10 +46,10 @@ const TESTS: [(&str, fn()); 2] = [
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if let Some(code) = own_main::as_tollgate(&words) {
+        return code;
+    }
     match words.as_slice() {
-        ["notary", rest @ ..] if rest.contains(&"--ledger") => return tollgate_cli::main(),
-        ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate_cli::main(),
-        ["worker", rest @ ..] if rest.contains(&"--supervisor") => return tollgate_cli::main(),
         [driver::ROLE, folder] => return driver::drive(folder.as_ref()),
         [pure::ROLE, name, times] => return pure::execute(name, times),
         _ => {}

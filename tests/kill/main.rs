@@ -60,10 +60,11 @@ const ROUNDS: u64 = 100;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if let Some(code) = own_main::as_tollgate(&words) {
+        return code;
+    }
     match words.as_slice() {
-        ["run" | "notary" | "audit", rest @ ..] if rest.contains(&"--ledger") => return tollgate_cli::main(),
-        ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate_cli::main(),
-        ["worker", rest @ ..] if rest.contains(&"--supervisor") => return tollgate_cli::main(),
+        ["run" | "audit", rest @ ..] if rest.contains(&"--ledger") => return tollgate_cli::main(),
         [driver::ROLE, data] => return driver::main(data.as_ref()),
         [faults::ONCE, mark, command @ ..] => return faults::once(mark.as_ref(), command),
         _ => {}

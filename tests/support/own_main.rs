@@ -25,6 +25,17 @@ pub fn run_alone(tests: &[(&'static str, fn())], words: &[&str]) -> ExitCode {
     run_each(tests, words, || (), |test, ()| test())
 }
 
+/// What a process of a test program does that was started as the notary, a compiler or a worker: what `tollgate` does as one.
+pub fn as_tollgate(words: &[&str]) -> Option<ExitCode> {
+    let is_its = match words {
+        ["notary", rest @ ..] => rest.contains(&"--ledger"),
+        ["compile", rest @ ..] => rest.contains(&"--cpu-seconds"),
+        ["worker", rest @ ..] => rest.contains(&"--supervisor"),
+        _ => false,
+    };
+    is_its.then(tollgate_cli::main)
+}
+
 fn run_each<T, S: Copy>(
     tests: &[(&'static str, T)],
     words: &[&str],

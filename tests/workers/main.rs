@@ -90,10 +90,10 @@ const TESTS: [Test<Scale>; 32] = [
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if let Some(code) = own_main::as_tollgate(&words) {
+        return code;
+    }
     match words.as_slice() {
-        ["notary", rest @ ..] if rest.contains(&"--ledger") => return tollgate_cli::main(),
-        ["compile", rest @ ..] if rest.contains(&"--cpu-seconds") => return tollgate_cli::main(),
-        ["worker", rest @ ..] if rest.contains(&"--supervisor") => return tollgate_cli::main(),
         [settings::WITHOUT_LANDLOCK, command @ ..] => return settings::without_landlock(command),
         [starts::WAITS, folder, command @ ..] => return starts::wait(folder.as_ref(), command),
         [deaths::PANICS, ..] => deaths::panic_as_a_worker(),

@@ -3,7 +3,16 @@
 use std::path::Path;
 
 use miette::Diagnostic;
+use tollgate::engine::Engine;
+use tollgate::error::{CallError, CallFailure, LoadError, RejectError};
+use tollgate::loading::Provenance;
+use tollgate::notary::{NotaryProcess, NotaryRole};
+use tollgate::request::{Answer, Caller, Request};
+use tollgate::supervisor::ToolSpec;
+use tollgate::tool::Operation;
+use tollgate::worker::WorkerRole;
 use tollgate_audit::CallId;
+use tollgate_authority::Deciding;
 use tollgate_notary::NotaryError;
 
 use super::args::{NotaryArgs, RunArgs, WorkerArgs};
@@ -13,15 +22,6 @@ use super::given::{self, Given};
 use super::load::Loaded;
 use super::which::which;
 use super::{compiled, hint, lacking, ledger, load, output, report};
-use tollgate::engine::Engine;
-use tollgate::error::{CallError, CallFailure, LoadError, RejectError};
-use tollgate::loading::Provenance;
-use tollgate::notary::{NotaryProcess, NotaryRole};
-use tollgate::request::{Answer, Caller, Request};
-use tollgate::supervisor::ToolSpec;
-use tollgate::tool::Operation;
-use tollgate::worker::WorkerRole;
-use tollgate_authority::Deciding;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum RunError {
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     let tool = supervisor.add(spec).map_err(unusable)?;
     // Which operation is called, if none is named, is known once the tool is.
     let asked = args.op.as_deref().unwrap_or_default();
-    let request = Request { operation: asked, arguments: &arguments, stdin: Default::default(), caller: caller(args) };
+    let request = Request { operation: asked, arguments: &arguments, stdin: stdin.into(), caller: caller(args) };
     tool.start().map_err(|error| {
         // A component that is no tool, or not the one that it was, is not called at all.
         if let LoadError::NoWorker(_) = &error {
@@ -86,8 +86,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         compiled::keep(&artifact.with_operations(tool.texts().map_err(unusable)?))?;
     }
     let operation = operation(args.op.as_deref(), &tool.operations().map_err(unusable)?)?;
-    let request = Request { operation: &operation, arguments: &arguments, stdin: stdin.into(), caller: caller(args) };
-    let answered = tool.call(&request);
+    let answered = tool.call(&Request { operation: &operation, ..request });
     let call = answered.as_ref().map_or_else(|failure| failure.call, |answer| Some(answer.call));
     let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, supervisor.notary()));
     let answer = match answered {

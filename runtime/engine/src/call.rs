@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tollgate_audit::{CallClass, CallId, Kept, Recorded, Salt, Usage};
+use tollgate_audit::{CallClass, CallId, Kept, Salt, Usage};
 use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_sandbox::{Enforced, trap};
@@ -13,7 +13,7 @@ use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, 
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
 
-use crate::clock::{now_ms, now_ns, unix_time};
+use crate::clock::{now_ms, unix_time};
 use crate::error::{CallError, CallErrorKind, CallFailure, CapHit, with_causes};
 use crate::executor::Executor;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
@@ -108,7 +108,7 @@ impl ExecutorThread {
         let RunOrder { identity, stdin, caller, moment } = order;
         let Moment { started, wall_start, .. } = moment;
         let limits = identity.set.limits;
-        let start = call_start(identity, asked, caller, moment, noted);
+        let start = call_start(identity.named(), asked, caller, moment, noted);
         let mut trail = CallTrail::begin(Arc::clone(&self.executor.record), start);
         let recorded = trail.flush();
         let is_on_record = recorded.is_ok();
@@ -444,22 +444,22 @@ fn epoch_ticks(deadline_ms: u64) -> u64 {
     deadline_ms.div_ceil(tick_ms) + 1
 }
 
-fn call_start(identity: &Identity, asked: &Asked<'_>, caller: &Caller, moment: Moment, noted: &Noted) -> CallStart {
+fn call_start(tool: NamedTool<'_>, asked: &Asked<'_>, caller: &Caller, moment: Moment, noted: &Noted) -> CallStart {
     let (operation, arguments) = match asked {
         Asked::Describe => (DESCRIBE, ""),
         Asked::Invoke { operation, arguments } => (*operation, *arguments),
     };
     let Caller { agent, session, decision, reason } = caller.clone();
-    let limits = identity.set.limits;
+    let NamedTool { name, version, component, policy, limits } = tool;
     CallStart {
         call: noted.call,
         started: moment.started,
         deadline: moment.deadline,
         room: Room { entries: limits.records, bytes: limits.record_bytes },
         time_ns: u64::try_from(moment.wall_start.as_nanos()).unwrap_or(u64::MAX),
-        tool: identity.name.clone(),
-        version: identity.version.clone(),
-        component: identity.component,
+        tool: name.to_owned(),
+        version: version.to_owned(),
+        component,
         operation: operation.to_owned(),
         agent,
         session,
@@ -467,7 +467,7 @@ fn call_start(identity: &Identity, asked: &Asked<'_>, caller: &Caller, moment: M
         reason,
         arguments: noted.arguments,
         arguments_bytes: arguments.len() as u64,
-        capability_set: identity.set_digest,
+        capability_set: policy,
     }
 }
 
@@ -479,26 +479,12 @@ pub fn turn_down(
     request: &Request<'_>,
     error: CallError,
 ) -> Box<CallFailure> {
-    let NamedTool { name, version, component, policy, limits } = tool;
-    let (call, started) = (record.next_call(now_ms()), Instant::now());
-    let Caller { agent, session, decision, reason } = request.caller.clone();
+    let (moment, limits) = (Moment::now(tool.limits), tool.limits);
+    let noted = Noted::of(record.next_call(now_ms()), None, None);
+    let asked = Asked::Invoke { operation: request.operation, arguments: request.arguments };
     let start = CallStart {
-        call,
-        started,
-        deadline: started + TURN_DOWN_WAIT,
-        room: Room { entries: 0, bytes: 0 },
-        time_ns: now_ns(),
-        tool: name.to_owned(),
-        version: version.to_owned(),
-        component,
-        operation: request.operation.to_owned(),
-        agent,
-        session,
-        decision,
-        reason,
-        arguments: Recorded::Nothing,
-        arguments_bytes: request.arguments.len() as u64,
-        capability_set: policy,
+        deadline: moment.started + TURN_DOWN_WAIT,
+        ..call_start(tool, &asked, &request.caller, moment, &noted)
     };
     let usage = Usage {
         fuel_cap: limits.fuel,
@@ -509,7 +495,7 @@ pub fn turn_down(
     let (class, detail, cap) = (class_of(&error), public_detail(&error), cap_of(&error));
     let ending = CallEnding { class, detail, usage, counters: Vec::new(), result: None, cap };
     let recorded = CallTrail::begin(Arc::clone(record), start).end(ending, Kept::Pipe);
-    Box::new(CallFailure { call: recorded.is_ok().then_some(call), ..*CallFailure::before(error) })
+    Box::new(CallFailure { call: recorded.is_ok().then_some(noted.call), ..*CallFailure::before(error) })
 }
 
 const TURN_DOWN_WAIT: Duration = Duration::from_secs(2);

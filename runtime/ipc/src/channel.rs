@@ -48,6 +48,15 @@ pub enum ChannelError {
     Malformed(String),
 }
 
+impl ChannelError {
+    /// Whether the other end is gone, and the socket is as it should be.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        matches!(self, Self::Io(error) if matches!(error.kind(), BrokenPipe | ConnectionReset))
+    }
+}
+
 impl Channel {
     /// Over a socket of the right kind.
     #[must_use]

@@ -2,10 +2,12 @@
 //! calls each worker may name.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 
 use tollgate_audit::{CallId, WriterId};
 use tollgate_notary::Lease;
+
+use crate::sync::lock;
 
 /// Gives away the numbers of a supervisor's calls, each once.
 #[derive(Debug)]
@@ -66,11 +68,6 @@ impl LeasedCalls {
 
 /// Enough that the notary seldom hears of more, and few enough that four billion numbers last for four million workers.
 const LEASE_CALLS: u32 = 1024;
-
-/// What one thread panicked over is no worse for the next: every state under these locks is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 #[cfg(test)]
 mod tests {

@@ -46,7 +46,7 @@ impl Primitives for Std {
     }
 
     fn lock<'m, T: 'm>(mutex: &'m Mutex<T>) -> MutexGuard<'m, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(mutex)
     }
 
     fn wait<'m, T: 'm>(condvar: &Condvar, guard: MutexGuard<'m, T>, until: Instant) -> MutexGuard<'m, T> {
@@ -65,4 +65,9 @@ impl Primitives for Std {
     fn is_past(moment: Instant) -> bool {
         moment <= Instant::now()
     }
+}
+
+/// Takes a lock. What one thread panicked over is no worse for the next: every state under these locks is whole.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

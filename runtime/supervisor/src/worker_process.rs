@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -24,6 +24,7 @@ use super::calls::LeasedCalls;
 use super::member::Member;
 use super::notary::NotaryProcess;
 use super::spawner::start_worker;
+use super::sync::lock;
 use super::worker_handle::{END_WAIT, NOT_ENDED, WorkerHandle};
 use super::{Shared, WorkerCommand};
 
@@ -202,7 +203,3 @@ fn no_worker(reason: String) -> WorkerError {
 pub(super) const START_WAIT: Duration = Duration::from_millis(9 * DESCRIBE_MS_MIN);
 
 const LOOK_UP_EVERY: Duration = Duration::from_millis(100);
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -1,5 +1,5 @@
 //! What Tollgate's processes ask of the operating system, beside what they exist for: errors that say which call failed, life
-//! with the process that started one, and which file systems are the kernel's own.
+//! with the process that started one, renames that replace nothing, and which file systems are the kernel's own.
 //!
 //! It must never decide: every answer is the kernel's.
 #![deny(unsafe_code)]
@@ -7,9 +7,11 @@
 mod parent;
 mod pipes;
 mod pseudo;
+mod rename;
 mod system_call;
 
 pub use crate::parent::{belong_to, may_signal};
 pub use crate::pipes::can_take_from_pipes;
 pub use crate::pseudo::{is_pseudo, know_devtmpfs};
+pub use crate::rename::{knows_no_rename_flags, rename_new, rename_new_by};
 pub use crate::system_call::{is_refused_call, of_call, of_thread, os_error, with_more};

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use tollgate_capability::{
     Call, CapabilitySet, Ending, FileId, FsCall, FsCapability, FsPath, OpenFlags, Reach, Target,
 };
-use tollgate_system::is_pseudo;
+use tollgate_system::{is_pseudo, knows_no_rename_flags};
 
 use super::by_other_calls;
 use super::exchange::{Decided, folder_stayed};
@@ -258,7 +258,7 @@ fn rename(
         None => return Err(new.open_name().err().unwrap_or(Errno::AGAIN).into()),
     };
     match rustix::fs::renameat_with(&old.folder, old.name, &new.folder, new.name, flags) {
-        Err(errno) if flags == RenameFlags::NOREPLACE && knows_no_such_flag(errno) => {
+        Err(errno) if flags == RenameFlags::NOREPLACE && knows_no_rename_flags(errno) => {
             by_other_calls::rename(roots, (&old, source), &new, &decided)?;
         }
         moved => {
@@ -272,11 +272,6 @@ fn rename(
         Some(Reach::Up(0)) => Ok(()),
         Some(Reach::Up(_) | Reach::Anywhere) => folder_stayed(roots.of(to)?, to, &new),
     }
-}
-
-/// Whether a file system says so that it has no rename that replaces nothing: FUSE, NFS, 9p and older ZFS.
-fn knows_no_such_flag(errno: Errno) -> bool {
-    [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP].contains(&errno)
 }
 
 /// That nobody put a link into a folder while it moved up that leads further than those which were decided on.

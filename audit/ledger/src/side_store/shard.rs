@@ -8,14 +8,13 @@ use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::io::Errno;
+use tollgate_audit::regular;
+use tollgate_system::rename_new;
 
 use super::Erased;
 use crate::lock;
 use crate::owner;
 use crate::side_record::{CHECK_BYTES, Record, Records, SideStep, check};
-use tollgate_audit::regular;
 
 /// A shard that this process writes.
 #[derive(Debug)]
@@ -156,22 +155,11 @@ impl Shard {
     /// has its own, as when a copy was put into the folder. It takes no other shard's place.
     pub(super) fn fill(self, spare: impl FnOnce() -> io::Result<PathBuf>) -> io::Result<()> {
         self.file.sync_data()?;
-        match name_anew(&self.path, &self.path.with_extension(FULL)) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => name_anew(&self.path, &spare()?)?,
+        match rename_new(&self.path, &self.path.with_extension(FULL)) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => rename_new(&self.path, &spare()?)?,
             named => named?,
         }
         sync_folder_of(&self.path)
-    }
-}
-
-/// Renames a file; what has the new name already stays, and is an error. By two steps where a file system knows no other way.
-fn name_anew(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS) => {
-            fs::hard_link(from, to)?;
-            fs::remove_file(from)
-        }
-        named => Ok(named?),
     }
 }
 
@@ -338,9 +326,10 @@ const ATTEMPTS: u32 = 8;
 
 #[cfg(test)]
 mod tests {
+    use tollgate_audit::ids::CallId;
+
     use super::*;
     use crate::side_record::{RecordKind, push_record};
-    use tollgate_audit::ids::CallId;
 
     fn shard(folder: &Path) -> Shard {
         let mut shard = Shard::create(folder.join("00000001.open"), 7).unwrap().unwrap();

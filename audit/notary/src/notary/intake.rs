@@ -241,12 +241,12 @@ impl Leased {
     }
 
     fn holds(&self, call: CallId) -> bool {
-        self.0.iter().any(|(lease, _)| lease.holds(call))
+        // Usually of the latest.
+        self.0.iter().rev().any(|(lease, _)| lease.holds(call))
     }
 
     /// Whether `call` is one of these and new; it is begun from now on.
     pub(super) fn take(&mut self, call: CallId) -> bool {
-        // Usually of the latest.
         let lease = self.0.iter_mut().rev().find(|(lease, _)| lease.holds(call));
         lease.is_some_and(|(_, counts)| counts.take(call.count()))
     }
@@ -319,10 +319,16 @@ mod tests {
 
     use super::*;
 
+    fn framed(entry: &Entry<'_>) -> Vec<u8> {
+        let mut frame = Vec::new();
+        push_frame(&mut frame, &entry.encode());
+        frame
+    }
+
     /// The start of a call of this writer, as a frame.
     fn start(writer: WriterId, call: CallId) -> Vec<u8> {
         let text = || "t".into();
-        let entry = Entry::Call(tollgate_audit::entry::Call {
+        framed(&Entry::Call(tollgate_audit::entry::Call {
             call,
             writer,
             time_ns: 1,
@@ -337,14 +343,11 @@ mod tests {
             arguments: tollgate_audit::entry::Recorded::Nothing,
             arguments_bytes: 0,
             capability_set: tollgate_audit::ids::Digest([0; 32]),
-        });
-        let mut frame = Vec::new();
-        push_frame(&mut frame, &entry.encode());
-        frame
+        }))
     }
 
     fn intent(call: CallId) -> Vec<u8> {
-        let entry = Entry::Intent(tollgate_audit::entry::Intent {
+        framed(&Entry::Intent(tollgate_audit::entry::Intent {
             call,
             seq: tollgate_audit::ids::Sequence(1),
             at_us: 1,
@@ -353,10 +356,7 @@ mod tests {
             verdict: tollgate_audit::entry::Verdict::Allow,
             rule: "r".into(),
             durability: tollgate_audit::entry::Durability::Pipe,
-        });
-        let mut frame = Vec::new();
-        push_frame(&mut frame, &entry.encode());
-        frame
+        }))
     }
 
     #[test]

@@ -425,9 +425,6 @@ impl Notary {
                 }
                 Ok(Some((ToNotary::Start, _))) => {}
                 Ok(None) => self.supervisor_is_gone = true,
-                Err(ChannelError::Io(error)) if error.kind() == io::ErrorKind::ConnectionReset => {
-                    self.supervisor_is_gone = true;
-                }
                 Err(error) => return Err(from_supervisor(error)),
             }
         }
@@ -502,9 +499,8 @@ impl Notary {
     /// A supervisor that is gone needs to be told nothing. One that is there and does not hear would wait for ever.
     fn tell(&self, say: &FromNotary) -> Result<(), NotaryError> {
         match self.supervisor.send(say) {
-            Err(ChannelError::Io(error)) if !is_gone(&error) => Err(error.into()),
-            Err(error @ (ChannelError::Malformed(_) | ChannelError::Version { .. })) => Err(from_supervisor(error)),
-            Ok(()) | Err(ChannelError::Io(_)) => Ok(()),
+            Err(error) if !error.is_gone() => Err(from_supervisor(error)),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 }
@@ -591,11 +587,6 @@ fn poll_in(fd: BorrowedFd<'_>) -> PollFd<'_> {
 fn is_no_room(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-}
-
-/// Whether the other end of a socket is closed.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 fn no_sense(reason: impl Into<String>) -> NotaryError {

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 use tollgate_audit::Digest;
 
+use crate::audit::older::OF_A_LEDGER;
 use crate::desk::{Desk, Ran};
 
 const OLD_HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/old_home");
@@ -232,19 +233,7 @@ fn the_ledger_is_refused_by_its_format_and_all_of_it_stays_as_it_is() {
     desk.place("word-count");
     let before = contents(&desk, &LEDGER);
     desk.run(&COUNT).fails(2, &[&["nothing was run"], &OLDER_LEDGER[..]].concat());
-    let call = "cacacacacacacacacacacacacacacaca";
-    for args in [
-        &["verify"][..],
-        &["show"],
-        &["show", "--call", call, "--private"],
-        &["key"],
-        &["replay"],
-        &["report"],
-        &["export"],
-        &["prove", "--call", call],
-        &["erase", "--call", call],
-        &["adopt", "--reason", "it is old"],
-    ] {
+    for args in OF_A_LEDGER {
         desk.run(&[&["audit"], args].concat()).fails(2, &OLDER_LEDGER);
     }
     assert_eq!(contents(&desk, &LEDGER), before, "nothing was written");

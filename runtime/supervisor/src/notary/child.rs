@@ -123,9 +123,7 @@ const LEASES_RETOLD: usize = 4;
 /// Tells a fresh notary of all writers that there are.
 pub(super) fn say_start(channel: &Channel, writers: &[Followed]) -> Result<(), ChannelError> {
     for followed in writers {
-        let old = followed.calls.len().saturating_sub(LEASES_RETOLD);
-        let calls = followed.calls.get(old..).unwrap_or_default().to_vec();
-        say_writer(channel, &Followed { calls, ..followed.clone() })?;
+        say_writer(channel, followed)?;
     }
     channel.send(&ToNotary::Start)?;
     for followed in writers {
@@ -139,7 +137,9 @@ pub(super) fn say_start(channel: &Channel, writers: &[Followed]) -> Result<(), C
 /// Tells a notary of a writer.
 pub(super) fn say_writer(channel: &Channel, followed: &Followed) -> Result<(), ChannelError> {
     let Followed { end, kind, calls, process, .. } = followed;
-    let say = ToNotary::Writer { writer: end.writer, kind: *kind, calls: calls.clone(), process: *process };
+    let latest = calls.len().saturating_sub(LEASES_RETOLD);
+    let calls = calls.get(latest..).unwrap_or_default().to_vec();
+    let say = ToNotary::Writer { writer: end.writer, kind: *kind, calls, process: *process };
     channel.send_with(&say, &[end.pipe.as_fd(), end.acks.as_fd()])
 }
 

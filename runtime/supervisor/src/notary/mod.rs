@@ -187,10 +187,9 @@ impl NotaryProcess {
     pub fn start(command: NotaryCommand) -> Result<Self, NotaryFailure> {
         let mut child = spawn(&command)?;
         match say_start(&child.channel, &[]) {
-            // One that is dead already is noticed when it says nothing.
-            Err(ChannelError::Io(error))
-                if !matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) =>
-            {
+            // It is noticed when it says nothing.
+            Err(gone) if gone.is_gone() => {}
+            Err(ChannelError::Io(error)) => {
                 child.abandon();
                 return Err(error.into());
             }

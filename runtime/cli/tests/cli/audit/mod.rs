@@ -3,7 +3,7 @@
 mod adopt;
 mod erase;
 mod export;
-mod older;
+pub(crate) mod older;
 mod prove;
 mod replay;
 mod report;

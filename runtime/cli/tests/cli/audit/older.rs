@@ -14,6 +14,21 @@ const REFUSAL: [&str; 2] = [
     "start a new ledger: give another folder with --ledger",
 ];
 
+/// The commands of `tollgate audit` that take a ledger.
+pub(crate) const OF_A_LEDGER: [&[&str]; 10] = [
+    &["verify"],
+    &["show"],
+    &["show", "--call", CALL, "--private"],
+    &["key"],
+    &["replay"],
+    &["report"],
+    &["export"],
+    &["prove", "--call", CALL],
+    &["erase", "--call", CALL],
+    &["adopt", "--reason", "it is old"],
+];
+const CALL: &str = "cacacacacacacacacacacacacacacaca";
+
 fn files(folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for file in fs::read_dir(folder).unwrap() {
         let path = file.unwrap().path();
@@ -50,18 +65,7 @@ fn an_older_format_is_refused_by_its_number_and_stays_as_it_is() {
     let before = ledger(&desk);
     assert!(before.len() > 6, "{before:?}");
     desk.count(&[]).fails(2, &[&["nothing was run"], &REFUSAL[..]].concat());
-    let call = "cacacacacacacacacacacacacacacaca";
-    for args in [
-        &["verify"][..],
-        &["show"],
-        &["key"],
-        &["replay"],
-        &["report"],
-        &["export"],
-        &["prove", "--call", call],
-        &["erase", "--call", call],
-        &["adopt", "--reason", "it is old"],
-    ] {
+    for args in OF_A_LEDGER {
         let ran = desk.run(&[&["audit"], args].concat());
         ran.fails(2, &REFUSAL);
         assert_eq!(ran.stdout, "", "{args:?}");
