@@ -495,5 +495,7 @@ wire_enum! {
         Internal = 5 "internal",
         /// The request was turned down before the guest ran: the call has this entry and its first, and nothing between.
         Rejected = 6 "rejected",
+        /// Whoever asked for the call withdrew it.
+        Cancelled = 7 "cancelled",
     }
 }

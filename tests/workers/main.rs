@@ -16,6 +16,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]
 
+mod cancel;
 mod code;
 mod compartments;
 mod connections;
@@ -46,7 +47,7 @@ pub(crate) struct Scale {
     pub(crate) seed: u64,
 }
 
-const TESTS: [Test<Scale>; 32] = [
+const TESTS: [Test<Scale>; 35] = [
     ("guests_that_fail_leave_their_worker", guests::guests_that_fail_leave_their_worker),
     ("a_dead_worker_takes_its_calls_alone", deaths::a_dead_worker_takes_its_calls_alone),
     ("a_worker_that_dies_idle_is_replaced", deaths::a_worker_that_dies_idle_is_replaced),
@@ -84,6 +85,9 @@ const TESTS: [Test<Scale>; 32] = [
         rejected::what_a_worker_turns_down_is_on_record_and_not_kept,
     ),
     ("a_call_that_never_reached_the_ledger_has_no_id", rejected::a_call_that_never_reached_the_ledger_has_no_id),
+    ("a_cancelled_call_ends_wherever_it_is", cancel::a_cancelled_call_ends_wherever_it_is),
+    ("a_cancelled_call_leaves_its_queue", cancel::a_cancelled_call_leaves_its_queue),
+    ("a_call_that_does_not_end_takes_its_worker", cancel::a_call_that_does_not_end_takes_its_worker),
     ("random_kills", random_kills::random_kills),
 ];
 

@@ -152,25 +152,25 @@ fn long(lab: &SupervisorLab, name: &str, grants: &[&str]) -> Tool {
 }
 
 /// Keeps the first worker that is started from coming up.
-struct Gate(TempDir);
+pub(crate) struct Gate(TempDir);
 
 impl Gate {
-    fn closed() -> Self {
+    pub(crate) fn closed() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
-    fn command(&self) -> WorkerCommand {
+    pub(crate) fn command(&self) -> WorkerCommand {
         let WorkerCommand { program, arguments } = worker_command();
         let role = [WAITS.into(), self.0.path().into()];
         WorkerCommand { program, arguments: role.into_iter().chain(arguments).collect() }
     }
 
     /// Waits until that worker's process is there.
-    fn await_start(&self) {
+    pub(crate) fn await_start(&self) {
         await_that("a worker that waits", || is_first(self.0.path()).exists());
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         fs::write(is_open(self.0.path()), "").expect("a file");
     }
 }

@@ -25,12 +25,14 @@ pub(crate) enum Exit {
     /// Tollgate itself failed; or a ledger, a proof or a decision on record does not hold: nothing ran, or `audit` found
     /// it.
     Internal = 5,
+    /// Whoever asked for the call withdrew it: as a shell tells of a program that SIGINT ended.
+    Cancelled = 130,
 }
 
 impl Exit {
     /// How this program ended as another process.
     pub(crate) fn of_status(status: ExitStatus) -> Self {
-        let all = [Self::Success, Self::Tool, Self::Usage, Self::Violation, Self::Cap];
+        let all = [Self::Success, Self::Tool, Self::Usage, Self::Violation, Self::Cap, Self::Cancelled];
         let same = all.into_iter().find(|exit| status.code() == Some(i32::from(*exit as u8)));
         same.unwrap_or(Self::Internal)
     }
@@ -118,6 +120,7 @@ fn of_call(error: &CallError) -> Exit {
         CallErrorKind::Tool | CallErrorKind::Output | CallErrorKind::Trap => Exit::Tool,
         CallErrorKind::Violation => Exit::Violation,
         CallErrorKind::Cap => Exit::Cap,
+        CallErrorKind::Cancelled => Exit::Cancelled,
         CallErrorKind::Worker | CallErrorKind::Internal => Exit::Internal,
     }
 }

@@ -15,6 +15,7 @@ mod imports;
 mod input;
 mod inspect;
 mod install;
+mod interrupt;
 mod kernel_plan;
 mod lacking;
 mod language;

@@ -152,6 +152,7 @@ fn hint_label(error: &CallError) -> &'static str {
         | CallErrorKind::Tool
         | CallErrorKind::Output
         | CallErrorKind::Trap
+        | CallErrorKind::Cancelled
         | CallErrorKind::Worker
         | CallErrorKind::Internal => "note",
     }
@@ -190,6 +191,7 @@ fn error_json(error: &CallError) -> Value {
             json!({ "kind": "cap", "message": message, "cap": "deadline", "asked": null, "limit": deadline_ms, "grace": grace_ms })
         }
         CallError::Rejected(_)
+        | CallError::Cancelled
         | CallError::Trap { .. }
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }
@@ -309,6 +311,7 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
             format!("stopped by the kernel layer: {}\n  {BROKEN}\n", one_line(call))
         }
         CallError::Tool { .. }
+        | CallError::Cancelled
         | CallError::Trap { .. }
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }

@@ -19,6 +19,7 @@ use super::args::{NotaryArgs, RunArgs, WorkerArgs};
 use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::given::{self, Given};
+use super::interrupt::Interrupted;
 use super::load::Loaded;
 use super::which::which;
 use super::{compiled, hint, lacking, ledger, load, output, report};
@@ -86,7 +87,9 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         compiled::keep(&artifact.with_operations(tool.texts().map_err(unusable)?))?;
     }
     let operation = operation(args.op.as_deref(), &tool.operations().map_err(unusable)?)?;
-    let answered = tool.call(&Request { operation: &operation, ..request });
+    let interrupted = Interrupted::cancels();
+    let answered = tool.call_until(&Request { operation: &operation, ..request }, interrupted.cancel());
+    drop(interrupted);
     let call = answered.as_ref().map_or_else(|failure| failure.call, |answer| Some(answer.call));
     let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, supervisor.notary()));
     let answer = match answered {

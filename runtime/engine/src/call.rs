@@ -1,7 +1,10 @@
 //! One call from start to end, on one thread: record, accept, instantiate, run, classify, record, answer. The call is on
 //! record, and its deadline runs, before anything looks into its arguments.
 
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,16 +14,17 @@ use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_sandbox::{Enforced, trap};
 use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
-use wasmtime::{PoolConcurrencyLimitError, Store, Trap};
+use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::clock::{now_ms, unix_time};
 use crate::error::{CallError, CallErrorKind, CallFailure, CapHit, with_causes};
 use crate::executor::Executor;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
-use crate::instance::{CallState, Caps, EPOCH_TICK, EventLoop};
+use crate::instance::{CallState, Caps, EventLoop};
 use crate::private::Noted;
 use crate::request::{Answer, Caller, Request};
 use crate::tool::{Identity, LoadedTool, NamedTool};
+use crate::withdrawn::{Flag, Withdrawn};
 
 /// Runs one call at a time, file calls included, on the thread that asks. A call blocks that thread until its deadline at
 /// most, and then for what its end takes to record.
@@ -108,20 +112,25 @@ impl ExecutorThread {
         let RunOrder { identity, stdin, caller, moment } = order;
         let Moment { started, wall_start, .. } = moment;
         let limits = identity.set.limits;
+        let executor = Arc::clone(&self.executor);
+        let withdrawable = executor.withdrawals.enter(noted.call);
         let start = call_start(identity.named(), asked, caller, moment, noted);
         let mut trail = CallTrail::begin(Arc::clone(&self.executor.record), start);
         let recorded = trail.flush();
         let is_on_record = recorded.is_ok();
-        let accepted = recorded.map_err(|error| CallError::Unrecorded(with_causes(&error))).and_then(|()| accept());
+        let accepted = recorded.map_err(|error| CallError::Unrecorded(with_causes(&error))).and_then(|()| {
+            accept()?;
+            if withdrawable.flag.is_set() { Err(CallError::Cancelled) } else { Ok(()) }
+        });
         let gate = Gate::new(Arc::clone(&identity.set), trail);
         let call = CallFacts { id: noted.call, session: caller.session.clone(), deadline: moment.deadline };
         let input = GateInput { stdin, wall_start, monotonic_start: started, call };
-        let mut store = self.store(GateCtx::new(gate, input), limits);
+        let mut store = self.store(GateCtx::new(gate, input), limits, (moment.deadline, &withdrawable.flag));
         let answered = match accepted {
             Err(error) => Err(error),
             Ok(()) => {
                 let _ticking = self.executor.ticker.tick();
-                let answered = guarded(&mut store, pre, asked, moment.deadline);
+                let answered = guarded(&mut store, pre, asked, (moment.deadline, &withdrawable.flag));
                 trap::set_call(Some(noted.call));
                 let answered = self.event_loop.block_on(answered);
                 trap::set_call(None);
@@ -134,14 +143,24 @@ impl ExecutorThread {
         Ran { answered, record }
     }
 
-    fn store(&self, gate: GateCtx, limits: Limits) -> Store<CallState> {
+    fn store(&self, gate: GateCtx, limits: Limits, ends: Ends<'_>) -> Store<CallState> {
         let mut table = ResourceTable::new();
         table.set_max_capacity(table_entries(limits.handles));
         let state = CallState { gate, table, caps: Caps::new(limits.memory) };
         let mut store = Store::new(&self.executor.engine, state);
         store.limiter(|state| &mut state.caps);
         store.set_hostcall_fuel(usize::try_from(limits.host_memory).unwrap_or(usize::MAX));
-        store.set_epoch_deadline(epoch_ticks(limits.deadline_ms));
+        let (deadline, withdrawn) = (ends.0, Arc::clone(ends.1));
+        store.set_epoch_deadline(EVERY_TICK);
+        store.epoch_deadline_callback(move |_store| {
+            if withdrawn.is_set() {
+                Err(Withdrawn.into())
+            } else if Instant::now() >= deadline {
+                Err(Trap::Interrupt.into())
+            } else {
+                Ok(UpdateDeadline::Continue(EVERY_TICK))
+            }
+        });
         // Cannot fail: the engine has fuel on. Without fuel the guest traps at its first instruction.
         store.set_fuel(limits.fuel).unwrap_or_default();
         store.fuel_async_yield_interval(Some(FUEL_SAVED_EVERY)).unwrap_or_default();
@@ -200,6 +219,12 @@ enum Answered {
     Invoke(Result<String, wit::Error>),
 }
 
+/// What ends a guest from outside: its deadline, and whoever withdraws its call.
+type Ends<'c> = (Instant, &'c Arc<Flag>);
+
+/// A guest that computes is looked at each time that the epoch ticks.
+const EVERY_TICK: u64 = 1;
+
 /// How a run ended, before it is on the record.
 struct Ran {
     answered: Result<Answered, CallError>,
@@ -227,13 +252,18 @@ async fn guarded(
     store: &mut Store<CallState>,
     pre: &ToolProviderPre<CallState>,
     asked: &Asked<'_>,
-    deadline: Instant,
+    (deadline, withdrawn): Ends<'_>,
 ) -> wasmtime::Result<Answered> {
-    match tokio::time::timeout_at(deadline.into(), guest(store, pre, asked)).await {
-        Ok(answered) => answered,
-        // A guest that is parked in a host call burns neither fuel nor epochs: this is what ends it.
-        Err(_elapsed) => Err(Trap::Interrupt.into()),
-    }
+    let mut guest = pin!(tokio::time::timeout_at(deadline.into(), guest(store, pre, asked)));
+    let mut withdrawal = pin!(withdrawn.wait());
+    // A guest that is parked in a host call burns neither fuel nor epochs: this is what ends it.
+    poll_fn(|context| {
+        if withdrawal.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(Withdrawn.into()));
+        }
+        guest.as_mut().poll(context).map(|answered| answered.unwrap_or_else(|_elapsed| Err(Trap::Interrupt.into())))
+    })
+    .await
 }
 
 async fn guest(
@@ -362,6 +392,7 @@ fn class_of(error: &CallError) -> CallClass {
         CallErrorKind::Cap => CallClass::Cap,
         CallErrorKind::Trap => CallClass::Trap,
         CallErrorKind::Rejected => CallClass::Rejected,
+        CallErrorKind::Cancelled => CallClass::Cancelled,
         CallErrorKind::Worker | CallErrorKind::Internal => CallClass::Internal,
     }
 }
@@ -373,6 +404,9 @@ fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) 
     }
     if let Some(hit) = error.downcast_ref::<CapHit>() {
         return (*hit).into();
+    }
+    if error.is::<Withdrawn>() {
+        return CallError::Cancelled;
     }
     if let Some(Failed { code, message }) = error.downcast_ref() {
         return tool_error(code.clone(), message.clone(), limits.output);
@@ -438,11 +472,6 @@ fn with_stderr(error: CallError, streams: &Stdout) -> CallError {
 
 /// Rust's last line of a panic, which is about the panic's reader.
 const ADVICE_OF_RUST: &str = "note: run with `RUST_BACKTRACE=";
-
-fn epoch_ticks(deadline_ms: u64) -> u64 {
-    let tick_ms = u64::try_from(EPOCH_TICK.as_millis()).unwrap_or(1).max(1);
-    deadline_ms.div_ceil(tick_ms) + 1
-}
 
 fn call_start(tool: NamedTool<'_>, asked: &Asked<'_>, caller: &Caller, moment: Moment, noted: &Noted) -> CallStart {
     let (operation, arguments) = match asked {

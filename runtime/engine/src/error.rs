@@ -344,6 +344,9 @@ pub enum CallError {
         /// How.
         how: String,
     },
+    /// Whoever asked for the call withdrew it; the guest was ended, if it ran.
+    #[error("the call was cancelled")]
+    Cancelled,
     /// There is no worker to run the call.
     #[error(transparent)]
     NoWorker(#[from] WorkerError),
@@ -370,6 +373,8 @@ pub enum CallErrorKind {
     Violation,
     /// A cap ended the call.
     Cap,
+    /// Whoever asked for the call withdrew it.
+    Cancelled,
     /// The tool's worker is not there, or ended.
     Worker,
     /// Tollgate itself failed, or its ledger.
@@ -397,6 +402,7 @@ impl CallError {
             Self::Trap { .. } | Self::Exit { .. } => CallErrorKind::Trap,
             Self::Violation(_) | Self::Blocked { .. } => CallErrorKind::Violation,
             Self::Cap(_) | Self::Overran { .. } => CallErrorKind::Cap,
+            Self::Cancelled => CallErrorKind::Cancelled,
             Self::WorkerEnded { .. } | Self::NoWorker(_) => CallErrorKind::Worker,
             Self::Unrecorded(_) | Self::Internal(_) => CallErrorKind::Internal,
         }

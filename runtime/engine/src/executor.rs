@@ -10,20 +10,22 @@
 
 use std::sync::Arc;
 
-use tollgate_audit::Record;
+use tollgate_audit::{CallId, Record};
 use tollgate_system::of_thread;
 use wasmtime::component::Linker;
 
 use crate::engine::{Engine, StartError, engine_error};
 use crate::instance::{CallState, Ticker};
+use crate::withdrawn::Withdrawals;
 
-/// Runs the calls of one process. Any thread may use it; it takes no lock.
+/// Runs the calls of one process. Any thread may use it.
 #[derive(Debug)]
 pub struct Executor {
     pub(crate) engine: wasmtime::Engine,
     pub(crate) linker: LinkerOf,
     pub(crate) record: Arc<dyn Record>,
     pub(crate) ticker: Ticker,
+    pub(crate) withdrawals: Withdrawals,
 }
 
 impl Executor {
@@ -40,7 +42,13 @@ impl Executor {
         let engine = engine.0.clone();
         let linker = LinkerOf::new(&engine)?;
         let ticker = Ticker::start(engine.clone(), first).map_err(|error| StartError::Thread(of_thread(error)))?;
-        Ok(Arc::new(Self { engine, linker, record, ticker }))
+        Ok(Arc::new(Self { engine, linker, record, ticker, withdrawals: Withdrawals::default() }))
+    }
+
+    /// Withdraws a call, whether it runs or is still to come: its guest is ended, and the call fails as
+    /// [`CallError::Cancelled`](crate::error::CallError::Cancelled). Waits for nothing.
+    pub fn withdraw(&self, call: CallId) {
+        self.withdrawals.withdraw(call);
     }
 }
 

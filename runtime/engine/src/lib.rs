@@ -29,6 +29,7 @@ pub mod request;
 pub mod running;
 pub mod surroundings;
 pub mod tool;
+mod withdrawn;
 
 pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;

@@ -12,6 +12,7 @@ use tollgate_engine::operations::OperationTexts;
 use tollgate_worker::protocol::Started;
 
 use super::Shared;
+use super::cancel::Cancel;
 use super::member::Member;
 use super::slot::{Lease, NoLease, Slot, Starting};
 use super::worker_process::WorkerProcess;
@@ -32,9 +33,15 @@ impl Group {
         Self { shared: Arc::clone(shared), members, slot: Slot::new() }
     }
 
-    /// Returns the worker, for one call or question. Starts it if there is none, and waits for that until `until`.
-    pub(crate) fn worker(self: &Arc<Self>, until: Instant) -> Result<Using, LoadError> {
-        let lease = || self.slot.lease(until, |starting| self.start(starting)).map_err(no_worker);
+    /// Returns the worker, for one call or question. Starts it if there is none, and waits for that until `until`, or until the
+    /// call is withdrawn.
+    pub(crate) fn worker(self: &Arc<Self>, until: Instant, cancel: &Cancel) -> Result<Using, LoadError> {
+        let slot = Arc::clone(&self.slot);
+        let _waiting = cancel.at(Arc::new(move || slot.wake()));
+        let lease = || {
+            let using = self.slot.lease(until, || cancel.is_cancelled(), |starting| self.start(starting));
+            using.map_err(no_worker)
+        };
         let using = lease()?;
         if !using.worker().has_ended() {
             return Ok(using);

@@ -30,6 +30,7 @@
 #![deny(unsafe_code)]
 
 mod calls;
+mod cancel;
 mod group;
 mod live_workers;
 mod member;
@@ -48,6 +49,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -62,7 +64,8 @@ use tollgate_notary::{Recorder, WriterKind};
 use self::group::Group;
 use self::live_workers::LiveWorkers;
 use self::member::Member;
-use self::reaper::Reaper;
+use self::reaper::{Reaper, ToReaper};
+pub use self::cancel::Cancel;
 pub use self::tool::Tool;
 pub use self::tool_spec::ToolSpec;
 pub use self::trial::Trial;
@@ -140,6 +143,7 @@ pub(crate) struct Shared {
     live_workers: LiveWorkers,
     // Of the calls that no worker gets; made for the first of them.
     recorder: Mutex<Option<Arc<Recorder>>>,
+    to_reaper: Mutex<Sender<ToReaper>>,
 }
 
 /// Why there is no supervisor.
@@ -174,8 +178,11 @@ impl Supervisor {
         let places = settings.places.clone().with_ledger(&given).with(Deciding::Program, &settings.command.program);
         let live_workers = LiveWorkers::default();
         let recorder = Mutex::new(None);
-        let shared = Arc::new(Shared { settings, notary, private, ledger, places, groups, live_workers, recorder });
-        let reaper = Reaper::start(&shared).map_err(SupervisorError::Thread)?;
+        let (say, said) = mpsc::channel();
+        let to_reaper = Mutex::new(say.clone());
+        let shared =
+            Arc::new(Shared { settings, notary, private, ledger, places, groups, live_workers, recorder, to_reaper });
+        let reaper = Reaper::start(&shared, (say, said)).map_err(SupervisorError::Thread)?;
         Ok(Self { shared, reaper: Some(reaper) })
     }
 
@@ -316,12 +323,22 @@ impl Shared {
         groups.iter().filter_map(Weak::upgrade).collect()
     }
 
-    /// Tells idle workers to end, and kills those that were told before and did not.
+    /// Has the reaper look at `at` whether a worker did what it was told.
+    fn look_at(&self, at: Instant) {
+        // A supervisor that ends, ends all workers.
+        sync::lock(&self.to_reaper).send(ToReaper::Look(at)).ok();
+    }
+
+    /// Kills workers that were told to end, themselves or a call, and have not in the time for that.
+    fn kill_overdue(&self) {
+        self.live_workers.all().iter().for_each(|handle| handle.kill_if_overdue());
+    }
+
+    /// Tells idle workers to end.
     fn end_idle(&self) {
         for group in self.all_groups() {
             group.end_if_idle(self.settings.idle);
         }
-        self.live_workers.all().iter().for_each(|handle| handle.kill_if_overdue());
     }
 
     /// Has every worker end, all at the same time. None starts afterwards.

@@ -61,7 +61,7 @@ struct Failed<E> {
 pub(crate) enum NoLease<E> {
     /// The slot is closed.
     Closed,
-    /// The start takes longer than the caller has time. It goes on.
+    /// The start takes longer than the caller has time, or the caller has given up. It goes on.
     Late,
     /// Whoever was to start the worker is gone and has said nothing.
     Abandoned,
@@ -76,10 +76,12 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
     }
 
     /// The worker, which is not taken for being idle until the lease is dropped. If there is none, `start` is called to
-    /// have one started, by another thread or by this one; a start that is under way is waited for. Either until `until`.
+    /// have one started, by another thread or by this one; a start that is under way is waited for. Either until `until`, or
+    /// until `is_given_up`, of which whoever waits hears by [`Slot::wake`].
     pub(crate) fn lease(
         self: &Arc<Self>,
         until: P::Instant,
+        is_given_up: impl Fn() -> bool,
         start: impl Fn(Starting<W, E, P>),
     ) -> Result<Lease<W, E, P>, NoLease<E>> {
         // The start that this thread waits for.
@@ -105,7 +107,7 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
                 }
                 Phase::Starting { waiting } => {
                     let is_counted = awaited == Some(number);
-                    if P::is_past(until) {
+                    if P::is_past(until) || is_given_up() {
                         *waiting -= u32::from(is_counted);
                         return Err(NoLease::Late);
                     }
@@ -115,6 +117,12 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
                 }
             }
         }
+    }
+
+    /// Has all who wait look whether they are to go on. Each looks under the lock, so that none misses it.
+    pub(crate) fn wake(&self) {
+        drop(P::lock(&self.state));
+        P::notify_all(&self.changed);
     }
 
     /// Takes the worker out if nobody uses it, and has not since a moment that `is_long_ago`. It is the caller's to end.

@@ -14,10 +14,11 @@ use tollgate_engine::tool::Operation;
 use tollgate_ipc::{Connection, ConnectionError, MessageLimits};
 use tollgate_worker::protocol::{Ask, Go, SAID_HEADER_BYTES_MAX, SAID_VALUES_MAX, Said};
 
-use super::group::Group;
+use super::cancel::Cancel;
+use super::group::{Group, Using};
 use super::member::Member;
 use super::worker_handle::END_WAIT;
-use super::worker_process::{START_WAIT, WorkerProcess};
+use super::worker_process::START_WAIT;
 
 /// A tool, ready to be called, from any thread. Its methods hold up the thread that asks: an embedder's event loop calls them
 /// on a thread apart.
@@ -59,7 +60,7 @@ impl Tool {
     ///
     /// [`LoadError`].
     pub fn start(&self) -> Result<(), LoadError> {
-        self.group.worker(Instant::now() + START_WAIT + END_WAIT).map(drop)
+        self.group.worker(Instant::now() + START_WAIT + END_WAIT, &Cancel::new()).map(drop)
     }
 
     /// What it can be called for. Starts its worker, if nothing is stored of that and no worker has loaded the tool yet.
@@ -94,16 +95,30 @@ impl Tool {
     /// [`CallFailure`], with what the call used until then, as far as the worker could say. A result that could not be
     /// recorded is withheld.
     pub fn call(&self, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
-        let before = |error| self.turned_down(request, error);
+        self.call_until(request, &Cancel::new())
+    }
+
+    /// As [`Tool::call`], where another thread may withdraw the call: its guest is ended within some milliseconds. One whose host
+    /// call the kernel does not come back from is killed after the grace, with its worker.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tool::call`]; [`CallError::Cancelled`] where it was withdrawn.
+    pub fn call_until(&self, request: &Request<'_>, cancel: &Cancel) -> Result<Answer, Box<CallFailure>> {
+        let before = |error| self.turned_down(request, if cancel.is_cancelled() { CallError::Cancelled } else { error });
         request.must_fit().map_err(|error| before(error.into()))?;
         let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
         let turn = self.answer_by();
-        let using = self.group.worker(turn).map_err(|error| before(CallError::from_load(error)))?;
+        let using = self.group.worker(turn, cancel).map_err(|error| before(CallError::from_load(error)))?;
         let (worker, private) = (using.worker(), &self.group.shared.private);
         let call = worker.next_call(&self.group.shared.notary).map_err(before)?;
         let keeping = private.plan(self.capability_set().audit.arguments, call).map_err(before)?;
-        let connection = worker.take_connection(turn).map_err(before)?;
-        self.ask(worker, connection, request, &keeping).and_then(|ended| private.keep_result(&keeping, ended))
+        let connection = worker.take_connection(turn, cancel).map_err(before)?;
+        if cancel.is_cancelled() {
+            worker.give_back(connection);
+            return Err(before(CallError::Cancelled));
+        }
+        self.ask(&using, connection, request, (&keeping, cancel)).and_then(|ended| private.keep_result(&keeping, ended))
     }
 
     /// Puts a call on record that is not made, since the tool could not be started for it. Waits two seconds at most for a ledger that
@@ -129,11 +144,14 @@ impl Tool {
     /// Has a call run. What is wanted of it is kept once the worker says that it is on record and in order.
     fn ask(
         &self,
-        worker: &WorkerProcess,
+        using: &Using,
         mut connection: Connection,
         request: &Request<'_>,
-        keeping: &Keeping,
+        (keeping, cancel): (&Keeping, &Cancel),
     ) -> Heard {
+        let worker = using.worker();
+        let _runs = worker.runs(keeping.call);
+        let _at = cancel.at(worker.withdraws(keeping.call, &self.group.shared));
         let limits = self.capability_set().limits;
         // The deadline is that of the guest, which starts now: what was waited for a connection is not its fault.
         let until = Some(self.answer_by());
@@ -162,6 +180,7 @@ impl Tool {
             Err(ConnectionError::Late) => worker.overran(limits.deadline_ms, millis(self.group.shared.settings.grace)),
             Err(error) => worker.lost(&error.to_string()),
         };
+        let error = if cancel.is_cancelled() { CallError::Cancelled } else { error };
         // The worker's word counts where the notary cannot be asked any more, as when the supervisor ends.
         let is_on_record = self.group.shared.notary.is_on_record(keeping.call).unwrap_or(was_accepted);
         let call = is_on_record.then_some(keeping.call);

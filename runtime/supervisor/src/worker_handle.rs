@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, pidfd_send_signal};
-use tollgate_audit::WriterId;
+use tollgate_audit::{CallId, WriterId};
 use tollgate_ipc::{Channel, ChannelError};
 use tollgate_notary::{Status, WriterEnding};
 use tollgate_worker::start::ToWorker;
@@ -29,6 +29,8 @@ pub(super) struct WorkerHandle {
 pub(super) struct HandleState {
     // When it was told to end.
     told_to_end: Option<Instant>,
+    // Calls that it runs; one that was withdrawn with the end of its grace.
+    calls: Vec<(CallId, Option<Instant>)>,
     // Why it was killed.
     killed: Option<String>,
     // Once its process has ended: the exit status, the last that it printed, and all of it in words.
@@ -37,6 +39,18 @@ pub(super) struct HandleState {
     pub(super) ended: Option<String>,
     // Set once all that it recorded is in the ledger.
     pub(super) over: Option<WriterEnding>,
+}
+
+/// A call that a worker runs.
+pub(super) struct RunsCall<'h> {
+    handle: &'h WorkerHandle,
+    call: CallId,
+}
+
+impl Drop for RunsCall<'_> {
+    fn drop(&mut self) {
+        self.handle.state().calls.retain(|(call, _)| *call != self.call);
+    }
 }
 
 impl WorkerHandle {
@@ -49,11 +63,48 @@ impl WorkerHandle {
         self.control.hang_up();
     }
 
-    /// Kills the worker if it was told to end and has had the time.
+    /// Kills the worker if it was told to end, itself or a call, and has had the time.
     pub(super) fn kill_if_overdue(&self) {
-        let is_overdue = self.state().told_to_end.is_some_and(|told| told.elapsed() >= END_WAIT);
+        let now = Instant::now();
+        let (is_overdue, is_stuck) = {
+            let state = self.state();
+            let is_overdue = state.told_to_end.is_some_and(|told| told.elapsed() >= END_WAIT);
+            (is_overdue, state.calls.iter().any(|(_, until)| until.is_some_and(|until| until <= now)))
+        };
         if is_overdue {
             self.kill(NOT_ENDED);
+        } else if is_stuck {
+            self.kill(STUCK);
+        }
+    }
+
+    /// The worker gets a call, which is its own until what is returned is dropped.
+    pub(super) fn runs(&self, call: CallId) -> RunsCall<'_> {
+        self.state().calls.push((call, None));
+        RunsCall { handle: self, call }
+    }
+
+    /// Tells the worker to end a call that it runs, which it must have done by `until`.
+    pub(super) fn withdraw(&self, call: CallId, until: Instant) {
+        let is_its_own = {
+            let mut state = self.state();
+            let own = state.calls.iter_mut().find(|(own, _)| *own == call);
+            own.map(|(_, grace)| *grace = Some(until)).is_some()
+        };
+        // One that is over meanwhile is nobody's any more.
+        if is_its_own {
+            self.tell(&ToWorker::Cancel { call });
+        }
+    }
+
+    /// A worker that does not hear is killed.
+    fn tell(&self, say: &ToWorker) {
+        match self.control.send_at_once(say) {
+            Err(ChannelError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                self.kill("it does not hear the supervisor");
+            }
+            // A worker that is gone is noticed otherwise.
+            Ok(()) | Err(_) => {}
         }
     }
 
@@ -115,13 +166,7 @@ impl WorkerHandle {
 
 impl Follows for WorkerHandle {
     fn status(&self, status: Status) {
-        match self.control.send_at_once(&ToWorker::Notary { status }) {
-            Err(ChannelError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                self.kill("it does not hear the supervisor");
-            }
-            // A worker that is gone is noticed otherwise.
-            Ok(()) | Err(_) => {}
-        }
+        self.tell(&ToWorker::Notary { status });
     }
 
     fn condemned(&self, fault: &str) {
@@ -145,6 +190,9 @@ const DYING_WAIT: Duration = Duration::from_millis(500);
 
 /// How long a worker may take to end that was told to, and how long after its end its record may take to be closed.
 pub(super) const END_WAIT: Duration = Duration::from_secs(3);
+
+/// Why a worker is killed whose call was withdrawn and does not end: a system call holds it.
+const STUCK: &str = "a call that was cancelled did not end in the time that it has for that (`workers.grace`)";
 
 /// Why a worker is killed that was told to end.
 pub(super) const NOT_ENDED: &str = "it did not end when it was told to";

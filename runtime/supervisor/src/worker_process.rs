@@ -21,11 +21,12 @@ use tollgate_worker::protocol::{STARTED_LIMITS, Started};
 use tollgate_worker::start::{StartOrder, ToolOrder, hand_over};
 
 use super::calls::LeasedCalls;
+use super::cancel::{Cancel, Tell};
 use super::member::Member;
 use super::notary::NotaryProcess;
 use super::spawner::start_worker;
 use super::sync::lock;
-use super::worker_handle::{END_WAIT, NOT_ENDED, WorkerHandle};
+use super::worker_handle::{END_WAIT, NOT_ENDED, RunsCall, WorkerHandle};
 use super::{Shared, WorkerCommand};
 
 /// A worker process. It is told to end when it is dropped.
@@ -106,17 +107,43 @@ impl WorkerProcess {
         self.handle.has_ended()
     }
 
-    /// Waits for a thread of the worker that has nothing to do.
-    pub(crate) fn take_connection(&self, until: Instant) -> Result<Connection, CallError> {
+    /// How a call is withdrawn that this worker runs, or is about to: the worker is told, and killed once the grace is over and
+    /// the call is not.
+    pub(crate) fn withdraws(&self, call: CallId, shared: &Arc<Shared>) -> Tell {
+        let (handle, shared) = (Arc::clone(&self.handle), Arc::downgrade(shared));
+        Arc::new(move || {
+            let Some(shared) = shared.upgrade() else { return };
+            let until = Instant::now() + shared.settings.grace;
+            handle.withdraw(call, until);
+            shared.look_at(until);
+        })
+    }
+
+    /// It gets this call, and runs it until what is returned is dropped.
+    pub(super) fn runs(&self, call: CallId) -> RunsCall<'_> {
+        self.handle.runs(call)
+    }
+
+    /// Waits for a thread of the worker that has nothing to do, until `until`, or until the call is withdrawn.
+    pub(crate) fn take_connection(self: &Arc<Self>, until: Instant, cancel: &Cancel) -> Result<Connection, CallError> {
+        let free = lock(&self.connections).pop();
+        if let Some(connection) = free {
+            return Ok(connection);
+        }
+        let waiting = Arc::clone(self);
+        let _waiting = cancel.at(Arc::new(move || waiting.wake()));
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let waited = self.connection_is_free.wait_timeout_while(
                 lock(&self.connections),
                 left.min(LOOK_UP_EVERY),
-                |connections| connections.is_empty(),
+                |connections| connections.is_empty() && !cancel.is_cancelled(),
             );
             if let Some(connection) = waited.unwrap_or_else(PoisonError::into_inner).0.pop() {
                 return Ok(connection);
+            }
+            if cancel.is_cancelled() {
+                return Err(CallError::Cancelled);
             }
             if left.is_zero() {
                 return Err(CallError::Internal("no thread of the tool's worker had time for the call".to_owned()));
@@ -125,6 +152,12 @@ impl WorkerProcess {
                 return Err(self.lost("it ended before the call began"));
             }
         }
+    }
+
+    /// Has all who wait for a thread look whether they are to go on.
+    fn wake(&self) {
+        drop(lock(&self.connections));
+        self.connection_is_free.notify_all();
     }
 
     /// Gives back a connection that was taken, between two calls.

@@ -109,15 +109,15 @@ pub unsafe fn serve_and(role: &WorkerRole, hook: impl AfterSealed) -> io::Result
     let prepared = stripped
         .map_err(|error| unsealed(&error))
         .and_then(|stripped| prepare(stripped, order, code, count, after.sealed_for()));
-    match prepared {
+    let executor = match prepared {
         Ok(prepared) => prepared.serve(&recorder, connections, &after)?,
         Err(error) => {
             connections.iter_mut().take(1).for_each(|connection| protocol::tell(connection, &error));
             return Ok(());
         }
-    }
+    };
     after.on(ThreadKind::Main);
-    hear(&control, &recorder)
+    hear(&control, &recorder, &executor)
 }
 
 /// What a worker will run, in a process that reaches no files but those granted.
@@ -164,7 +164,7 @@ impl Prepared {
         recorder: &Arc<Recorder>,
         connections: Vec<Connection>,
         after: &Arc<After<A>>,
-    ) -> io::Result<()> {
+    ) -> io::Result<Arc<Executor>> {
         let barrier = SealBarrier::new(connections.len() + 1);
         let first = {
             let (barrier, after) = (Arc::clone(&barrier), Arc::clone(after));
@@ -175,7 +175,7 @@ impl Prepared {
             }
         };
         let executor = Executor::start(&self.engine, Arc::clone(recorder) as _, first).map_err(io::Error::other)?;
-        let serving = Arc::new(Serving::new(executor));
+        let serving = Arc::new(Serving::new(Arc::clone(&executor)));
         for (place, connection) in connections.into_iter().enumerate() {
             let (barrier, serving, event_loop) = (Arc::clone(&barrier), Arc::clone(&serving), EventLoop::new()?);
             let after = (place == 0).then(|| Arc::clone(after));
@@ -186,7 +186,7 @@ impl Prepared {
         }
         trap::name_thread(MAIN_THREAD);
         barrier.release(self.load_and_seal(recorder, &serving, &barrier));
-        Ok(())
+        Ok(executor)
     }
 
     /// Makes the code of the tools ready to run, the last pages of this process that become executable, and seals it.
@@ -227,10 +227,11 @@ fn unsealed(error: &EnforceError) -> Started {
 }
 
 /// Hears the supervisor until it has nothing more to say.
-fn hear(control: &Channel, recorder: &Recorder) -> io::Result<()> {
+fn hear(control: &Channel, recorder: &Recorder, executor: &Executor) -> io::Result<()> {
     while let Some((said, _none)) = control.receive::<ToWorker>().map_err(io::Error::other)? {
         match said {
             ToWorker::Notary { status } => recorder.set_status(status),
+            ToWorker::Cancel { call } => executor.withdraw(call),
             ToWorker::Hello { .. } | ToWorker::Code | ToWorker::Connections | ToWorker::Start => {
                 return Err(io::Error::other("a second start"));
             }

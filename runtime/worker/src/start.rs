@@ -33,6 +33,11 @@ pub enum ToWorker {
     Connections,
     /// All is handed over.
     Start,
+    /// A call was withdrawn, whether the worker has it already or is about to.
+    Cancel {
+        /// The call.
+        call: CallId,
+    },
     /// Whether the notary takes what is new.
     Notary {
         /// Whether.
@@ -183,6 +188,7 @@ pub fn take_over(control: &Channel) -> io::Result<Handed> {
                 connections.extend(fds.into_iter().map(|fd| Connection::new(UnixStream::from(fd))));
             }
             ToWorker::Notary { status: now } => status = now,
+            ToWorker::Cancel { .. } => return Err(io::Error::other("a call before the start")),
             ToWorker::Start => break,
         }
     }

@@ -113,6 +113,7 @@ impl Results {
             CallClass::Trap => &mut self.trap,
             CallClass::Internal => &mut self.internal,
             CallClass::Rejected => &mut self.rejected,
+            CallClass::Cancelled => &mut self.internal,
         }
     }
 

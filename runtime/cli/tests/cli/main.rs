@@ -30,6 +30,7 @@ mod hints;
 mod hmac;
 mod inherited;
 mod install;
+mod interrupted;
 mod kernel;
 mod large;
 mod ledger;

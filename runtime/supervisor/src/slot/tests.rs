@@ -93,7 +93,7 @@ impl Stage {
 
     /// As a call.
     fn call(&self, slot: &Arc<TheSlot>, until: Moment) -> Result<(), NoLease<&'static str>> {
-        let lease = slot.lease(until, |starting| self.start(starting, true))?;
+        let lease = slot.lease(until, || false, |starting| self.start(starting, true))?;
         *lease.worker().users.lock().unwrap() += 1;
         *lease.worker().users.lock().unwrap() -= 1;
         Ok(())
@@ -161,7 +161,7 @@ fn after(before: Act, acts: &'static [Act]) {
 
 /// A call without anything that could come in between: for tests in which the orders would be too many.
 fn uses(stage: &Stage, slot: &Arc<TheSlot>) {
-    drop(slot.lease(Moment::Never, |starting| stage.start(starting, true)).unwrap());
+    drop(slot.lease(Moment::Never, || false, |starting| stage.start(starting, true)).unwrap());
 }
 
 fn calls(stage: &Stage, slot: &Arc<TheSlot>) {
@@ -216,7 +216,7 @@ fn a_caller_without_time_leaves_and_the_start_goes_on() {
 fn a_start_that_fails_is_told_to_who_waits_and_tried_again_by_the_next() {
     in_every_order(&[
         |stage, slot| {
-            let called = slot.lease(Moment::Never, |starting| stage.start(starting, false));
+            let called = slot.lease(Moment::Never, || false, |starting| stage.start(starting, false));
             assert!(matches!(called, Ok(_) | Err(NoLease::Failed("on purpose"))));
         },
         |stage, slot| {
@@ -231,7 +231,7 @@ fn a_start_that_fails_is_told_to_who_waits_and_tried_again_by_the_next() {
 fn a_start_that_is_given_up_holds_up_nobody() {
     in_every_order(&[
         |_stage, slot| {
-            let called = slot.lease(Moment::Never, drop);
+            let called = slot.lease(Moment::Never, || false, drop);
             assert!(matches!(called, Ok(_) | Err(NoLease::Abandoned)));
         },
         |stage, slot| {
@@ -245,7 +245,7 @@ fn a_start_that_is_given_up_holds_up_nobody() {
 #[test]
 fn a_dead_worker_is_replaced_once() {
     fn finds_it_dead(stage: &Stage, slot: &Arc<TheSlot>) {
-        let lease = slot.lease(Moment::Never, |starting| stage.start(starting, true)).unwrap();
+        let lease = slot.lease(Moment::Never, || false, |starting| stage.start(starting, true)).unwrap();
         let dead = Arc::clone(lease.worker());
         if let Some(worker) = lease.discard() {
             assert!(Arc::ptr_eq(&dead, &worker), "another one, which nobody found dead");
