@@ -13,7 +13,10 @@
 #![forbid(unsafe_code)]
 
 pub mod registry;
+pub mod service;
+pub mod told;
 
+pub use service::{Config, Tollgate};
 pub use tollgate_audit::{CallId, Usage};
 pub use tollgate_authority as authority;
 pub use tollgate_engine::{

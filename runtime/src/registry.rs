@@ -145,6 +145,11 @@ impl InstalledTool {
         self.folder.join(MANIFEST)
     }
 
+    /// The file of the compiled code.
+    pub(crate) fn artifact_file(&self) -> PathBuf {
+        self.folder.join(ARTIFACT)
+    }
+
     /// The artifact, if it verifies, belongs to the component and to `engine`, and says which operations it has.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use wasmtime_wasi::sockets::WasiSocketsCtx;
 use crate::fs::Roots;
 use crate::gate::{Counter, Gate};
 use crate::handle::{Handle, Handles};
-use crate::stdio::{Captured, Stdout};
+use crate::stdio::{Captured, HearsStderr, Stdout};
 
 /// What a call brings with it.
 #[derive(Debug, Clone)]
@@ -82,6 +82,11 @@ impl GateCtx {
             gate,
             input,
         }
+    }
+
+    /// Has somebody hear what the guest writes to its standard error, beside what is captured of it.
+    pub fn tell_stderr(&mut self, hears: HearsStderr) {
+        self.captured.tell(hears);
     }
 
     /// Ends the call behind the gate: handles that are still open are settled.

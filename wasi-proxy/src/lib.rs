@@ -24,5 +24,5 @@ pub use fs::Preview;
 pub use gate::{Counter, Gate, Permit, Refused, Violation};
 pub use host::{Exited, FAIL, Failed, FolderGone, UNNAMEABLE};
 pub use linker::{INTERFACES, OWN_INTERFACE, add_to_linker, links};
-pub use stdio::Stdout;
+pub use stdio::{HearsStderr, Stdout};
 pub use view::{GateStore, GateView};

@@ -4,16 +4,23 @@ use tollgate_capability::{Call, Stdio, StdioCall};
 
 use crate::gate::{Checked, Failed};
 
+/// Hears what the guest writes to its standard error, as it does: pieces of any length, on the thread of the call.
+pub type HearsStderr = Box<dyn FnMut(&[u8]) + Send>;
+
 /// Captured output of both streams.
-#[derive(Debug)]
 pub(crate) struct Captured {
     output: Stdout,
     left: u64,
+    hears: Option<HearsStderr>,
 }
 
 impl Captured {
     pub(crate) fn new(cap_bytes: u64) -> Self {
-        Self { output: Stdout::default(), left: cap_bytes }
+        Self { output: Stdout::default(), left: cap_bytes, hears: None }
+    }
+
+    pub(crate) fn tell(&mut self, hears: HearsStderr) {
+        self.hears = Some(hears);
     }
 
     pub(crate) fn left(&self) -> u64 {
@@ -30,7 +37,10 @@ impl Captured {
         }
         match stream {
             Stdio::Stdout => self.output.stdout.extend_from_slice(bytes),
-            Stdio::Stderr => self.output.stderr.extend_from_slice(bytes),
+            Stdio::Stderr => {
+                self.output.stderr.extend_from_slice(bytes);
+                self.hears.iter_mut().for_each(|hears| hears(bytes));
+            }
             Stdio::Stdin => return Err(Failed::Broken),
         }
         self.left = self.left.saturating_sub(*allowed);

@@ -4,8 +4,8 @@
 //! | place | no tool may |
 //! |---|---|
 //! | the ledger, its key, its state, its side store | have any right there |
-//! | the key of compiled tools | read or change it |
-//! | the policy, accepted policies, installed tools, the cache, the component, its manifest, this program, that of the drill | change it |
+//! | the key of compiled tools, the tokens of agents | read or change it |
+//! | the policy, the sockets of daemons, accepted policies, installed tools, the cache, the component, its manifest, this program, that of the drill | change it |
 //! | the project that the component is built from over and over | change it |
 //! | the receipt that a call will get | change it |
 //!
@@ -42,6 +42,10 @@ pub enum Deciding {
     PolicyFound,
     /// Which policies are accepted, and which folders are bound.
     TrustStore,
+    /// The tokens of agents, or rather what is kept of them.
+    Tokens,
+    /// The sockets of daemons.
+    Sockets,
     /// The installed tools.
     Tools,
     /// Compiled tools that are not installed.
@@ -67,10 +71,11 @@ impl Deciding {
         let changes: AccessSet = [Access::Write, Access::Create, Access::Delete].into_iter().collect();
         match self {
             Self::Ledger => access,
-            Self::ArtifactKey => access.intersection(changes.with(Access::Read)),
+            Self::ArtifactKey | Self::Tokens => access.intersection(changes.with(Access::Read)),
             Self::Policy
             | Self::PolicyFound
             | Self::TrustStore
+            | Self::Sockets
             | Self::Tools
             | Self::Cache
             | Self::Component
@@ -102,7 +107,7 @@ impl Deciding {
                 "a tool that reads it could forge compiled tools: move TOLLGATE_HOME out of the folder, or grant a folder \
                  beside it"
             }
-            Self::ArtifactKey | Self::TrustStore | Self::Tools | Self::Cache => {
+            Self::ArtifactKey | Self::Tokens | Self::Sockets | Self::TrustStore | Self::Tools | Self::Cache => {
                 "a tool with it would decide over its own rights: move TOLLGATE_HOME out of the folder, or grant a folder \
                  beside it"
             }
@@ -122,6 +127,8 @@ impl Deciding {
             Self::Policy => "the policy",
             Self::PolicyFound => "the place where a policy is found",
             Self::TrustStore => "the store of accepted policies",
+            Self::Tokens => "the tokens of agents",
+            Self::Sockets => "the sockets of daemons",
             Self::Tools => "the installed tools",
             Self::Cache => "the cache of compiled tools",
             Self::Component => "the component",

@@ -380,3 +380,68 @@ pub(crate) enum CheckCall {
     /// Resolve a name.
     Resolve { name: String },
 }
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct ServeArgs {
+    #[command(subcommand)]
+    pub(crate) what: Option<ServeCommand>,
+    /// The policy [default: `tollgate.toml` in `$TOLLGATE_HOME`, else in `$XDG_CONFIG_HOME/tollgate` or `~/.config/tollgate`]. One
+    /// in the working folder is not looked for.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) policy: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Name of the ledger, if it is new.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) origin: Option<String>,
+    /// Print one line of JSON once it serves: its process, its agents with their sockets and ports.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServeCommand {
+    /// Have the daemon read its policy again. One that does not hold changes nothing.
+    Reload,
+    /// Have the daemon end, once the calls under way are over.
+    Stop,
+    /// Tokens by which agents are proven (`is = { token = true }`).
+    #[command(subcommand)]
+    Token(TokenCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token for an agent, and print it, this once.
+    Add {
+        /// The agent, as the policy names it.
+        agent: String,
+    },
+    /// List the agents that have tokens, with the start of each one's SHA-256.
+    List,
+    /// Remove an agent's tokens.
+    Remove {
+        /// The agent.
+        agent: String,
+        /// Only those whose SHA-256 starts so.
+        #[arg(long, value_name = "START")]
+        start: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GatewayArgs {
+    /// The process without which it must not live.
+    #[arg(long)]
+    pub(crate) supervisor: u32,
+}

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::args::{
-    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, InspectArgs, InstallArgs, ListArgs, NewArgs,
-    NotaryArgs, RemoveArgs, RunArgs, TrustArgs, WorkerArgs,
+    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs, InstallArgs, ListArgs, NewArgs,
+    NotaryArgs, RemoveArgs, RunArgs, ServeArgs, StatusArgs, TrustArgs, WorkerArgs,
 };
 use super::audit::AuditArgs;
 
@@ -49,6 +49,10 @@ pub(crate) enum Command {
     Trust(TrustArgs),
     /// Say whether a host call would be allowed, and by which rule.
     Check(CheckArgs),
+    /// Serve the installed tools to several programs at once, under one policy, on one ledger; tell the daemon that does.
+    Serve(ServeArgs),
+    /// Show how the daemon of a ledger stands.
+    Status(StatusArgs),
     /// Show, verify, prove, report: all that concerns the ledger.
     Audit(AuditArgs),
     /// Make native attacks from inside sealed workers, as code that broke out of WebAssembly would, and show what stops each.
@@ -59,6 +63,9 @@ pub(crate) enum Command {
     /// Run the calls of tools, sealed, for the process at the other end of standard input.
     #[command(hide = true)]
     Worker(WorkerArgs),
+    /// Parse what the clients of an agent send, sealed, for the process at the other end of standard input.
+    #[command(hide = true)]
+    Gateway(GatewayArgs),
     /// Compile the component on standard input to standard output, in a sandbox.
     #[command(hide = true)]
     Compile(CompileArgs),
@@ -85,9 +92,12 @@ impl Args {
             Command::New(args) => args.json,
             Command::Remove(args) => args.json,
             Command::Trust(args) => args.json,
+            Command::Serve(args) => args.json,
+            Command::Status(args) => args.json,
             Command::Dev(_)
             | Command::Notary(_)
             | Command::Worker(_)
+            | Command::Gateway(_)
             | Command::Compile(_)
             | Command::Completions { .. } => false,
         }

@@ -11,6 +11,7 @@ use miette::Diagnostic;
 
 use super::exit::Failure;
 use tollgate_authority::{Deciding, DecidingPlaces, POLICY_NAME, TrustStore};
+use tollgate_daemon::tokens::TOKENS_FILE;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ConfigError {
@@ -71,6 +72,26 @@ fn key_place() -> Option<PathBuf> {
     in_home("artifact.key").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/artifact.key")))
 }
 
+/// The policy of a daemon: `tollgate.toml` in `$TOLLGATE_HOME`, else in `$XDG_CONFIG_HOME/tollgate`, else in `~/.config/tollgate`.
+pub(crate) fn home_policy() -> Option<PathBuf> {
+    in_home(POLICY_NAME).or_else(|| Some(xdg("XDG_CONFIG_HOME", ".config")?.join("tollgate").join(POLICY_NAME)))
+}
+
+/// Where a daemon keeps tokens, and its sockets where there is no [`runtime_folder`]: `$TOLLGATE_HOME`, else `$XDG_STATE_HOME/tollgate`,
+/// else `~/.local/state/tollgate`.
+pub(crate) fn state_folder() -> Option<PathBuf> {
+    in_a_home(state_place())
+}
+
+fn state_place() -> Option<PathBuf> {
+    absolute("TOLLGATE_HOME").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate")))
+}
+
+/// The user's folder for sockets, `$XDG_RUNTIME_DIR`, if it is there.
+pub(crate) fn runtime_folder() -> Option<PathBuf> {
+    absolute("XDG_RUNTIME_DIR").filter(|folder| folder.is_dir())
+}
+
 /// What the operator accepted: `$TOLLGATE_HOME/trust`, else `$XDG_STATE_HOME/tollgate/trust`, else
 /// `~/.local/state/tollgate/trust`.
 pub(crate) fn trust_store() -> Option<TrustStore> {
@@ -118,6 +139,10 @@ pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPla
         (Deciding::PolicyFound, Some(here.join(POLICY_NAME))),
         (Deciding::ArtifactKey, key_place()),
         (Deciding::TrustStore, trust_place()),
+        (Deciding::Policy, home_policy()),
+        (Deciding::Tokens, state_place().map(|folder| folder.join(TOKENS_FILE))),
+        (Deciding::Sockets, state_place().map(|folder| folder.join("run"))),
+        (Deciding::Sockets, absolute("XDG_RUNTIME_DIR").map(|folder| folder.join("tollgate"))),
         (Deciding::Tools, tools_place()),
         (Deciding::Cache, cache_place()),
         (Deciding::Program, this_program().ok()),

@@ -27,6 +27,8 @@ mod project;
 mod report;
 mod run;
 mod running;
+mod serve;
+mod systemd;
 mod tools;
 mod trust;
 mod unbuilt;
@@ -85,6 +87,9 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Audit(args) => audit::audit(&args),
         Command::Notary(args) => run::notary(&args),
         Command::Worker(args) => run::worker(&args),
+        Command::Gateway(args) => serve::gateway(&args),
+        Command::Serve(args) => serve::serve(&args),
+        Command::Status(args) => serve::status(&args),
         Command::Compile(args) => compiled::compile(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -19,6 +19,7 @@ use tollgate::error::{
 };
 use tollgate::log::{LogLevel, log_lines};
 use tollgate::request::Answer;
+use tollgate::told::{self, ADVICE, BROKEN};
 
 /// Prints a failure, to stdout as JSON or to stderr for people, and says how the process ends.
 pub(crate) fn failure(failure: &Failure, json: bool) -> Exit {
@@ -81,7 +82,7 @@ const STREAM_LINES_MAX: usize = 20;
 /// An answer as `--json` prints it; `output` goes in as the tool wrote it, so that no number loses a digit.
 pub(crate) fn answer_json(answer: &Answer, output: &str) -> String {
     let call = json!(answer.call.to_string());
-    let usage = usage(&answer.usage);
+    let usage = told::usage(&answer.usage);
     let stdout = json!(String::from_utf8_lossy(&answer.streams.stdout));
     let stderr = json!(String::from_utf8_lossy(&answer.streams.stderr));
     let log = log_json(&answer.streams.stderr);
@@ -90,38 +91,13 @@ pub(crate) fn answer_json(answer: &Answer, output: &str) -> String {
     )
 }
 
-/// What a call used, with each share of its cap in percent.
-fn usage(usage: &Usage) -> Value {
-    json!({
-        "fuel": { "used": usage.fuel_used, "cap": usage.fuel_cap, "percent": percent(usage.fuel_used, usage.fuel_cap) },
-        "memory": {
-            "peak_bytes": usage.memory_peak_bytes,
-            "cap_bytes": usage.memory_cap_bytes,
-            "percent": percent(usage.memory_peak_bytes, usage.memory_cap_bytes),
-        },
-        "time": {
-            "wall_us": usage.wall_us,
-            "deadline_us": usage.deadline_us,
-            "percent": percent(usage.wall_us, usage.deadline_us),
-        },
-        "output_bytes": usage.output_bytes,
-        "stdio_bytes": usage.stdio_bytes,
-    })
-}
-
-/// In tenths, rounded down.
-fn percent(used: u64, cap: u64) -> f64 {
-    let permille = u128::from(used) * 1000 / u128::from(cap.max(1));
-    f64::from(u32::try_from(permille).unwrap_or(u32::MAX)) / 10.0
-}
-
 fn failure_json(failure: &Failure) -> Value {
     match failure {
         Failure::Call { failure, hints, .. } => json!({
             "ok": false,
             "call": failure.call.map(|call| call.to_string()),
-            "error": with_hints(error_json(&failure.error), &failure.error, hints),
-            "usage": usage(&failure.usage),
+            "error": with_hints(told::error(&failure.error), &failure.error, hints),
+            "usage": told::usage(&failure.usage),
             "stdout": String::from_utf8_lossy(&failure.output.stdout),
             "stderr": String::from_utf8_lossy(&failure.output.stderr),
             "log": log_json(&failure.output.stderr),
@@ -163,43 +139,6 @@ fn with_hints(mut told: Value, error: &CallError, hints: &[String]) -> Value {
         object.insert(hint_label(error).replace(' ', "_"), json!(hints));
     }
     told
-}
-
-fn error_json(error: &CallError) -> Value {
-    let message = error.to_string();
-    match error {
-        CallError::Violation(violation) => json!({
-            "kind": "violation",
-            "message": message,
-            "function": violation.function,
-            "subject": violation.subject,
-            "rule": violation.rule,
-            "reason": violation.reason.to_string(),
-            "advice": ADVICE,
-        }),
-        CallError::Cap(CapHit { cap, asked, limit }) => {
-            json!({ "kind": "cap", "message": message, "cap": cap.as_str(), "asked": asked, "limit": limit })
-        }
-        CallError::Tool { code, message } => json!({ "kind": "tool", "code": code, "message": message }),
-        CallError::Rejected(RejectError::Schema { problems, .. }) => {
-            json!({ "kind": "rejected", "message": message, "problems": problems })
-        }
-        CallError::Blocked { call } => {
-            json!({ "kind": "violation", "layer": "kernel", "message": message, "blocked": call, "advice": BROKEN })
-        }
-        CallError::Overran { deadline_ms, grace_ms } => {
-            json!({ "kind": "cap", "message": message, "cap": "deadline", "asked": null, "limit": deadline_ms, "grace": grace_ms })
-        }
-        CallError::Rejected(_)
-        | CallError::Cancelled
-        | CallError::Trap { .. }
-        | CallError::Exit { .. }
-        | CallError::OutputNotJson { .. }
-        | CallError::WorkerEnded { .. }
-        | CallError::NoWorker(_)
-        | CallError::Unrecorded(_)
-        | CallError::Internal(_) => json!({ "kind": error.kind(), "message": message }),
-    }
 }
 
 fn failure_text(failure: &Failure) -> String {
@@ -371,13 +310,6 @@ fn exact(cap: Cap, value: u64) -> String {
     }
 }
 
-/// What a blocked system call means.
-const BROKEN: &str = "No tool can do this through WASI: its worker is broken, or was broken into. The worker was stopped, and \
-                      the system call is in the ledger: `tollgate audit show --kind blocked-call`.";
-
-/// Said to agents too, so that they do not look for a way round.
-const ADVICE: &str = "This is the operator's policy, not a fault: trying the same thing another way is denied too.";
-
 fn violation_text(violation: &Violation) -> String {
     let Violation { function, subject, rule, reason, .. } = violation;
     let (subject, rule) = (one_line(subject), one_line(rule));
@@ -393,7 +325,7 @@ mod tests {
     #[test]
     fn a_blocked_system_call_is_told_as_evidence_and_not_as_a_fault_of_the_tool() {
         let error = CallError::Blocked { call: "system call ptrace (101) on thread executor-1".into() };
-        let json = error_json(&error);
+        let json = told::error(&error);
         assert_eq!((&json["kind"], &json["layer"]), (&json!("violation"), &json!("kernel")));
         assert_eq!(json["blocked"], "system call ptrace (101) on thread executor-1");
         let failure = CallFailure { error, call: None, usage: Default::default(), output: Default::default() };

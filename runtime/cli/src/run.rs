@@ -79,7 +79,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     tool.start().map_err(|error| {
         // A component that is no tool, or not the one that it was, is not called at all.
         if let LoadError::NoWorker(_) = &error {
-            tool.not_called(&request, &error);
+            tool.turn_down(&request, CallError::from_load(error.clone()));
         }
         unusable(error)
     })?;

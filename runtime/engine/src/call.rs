@@ -12,7 +12,7 @@ use tollgate_audit::{CallClass, CallId, Kept, Salt, Usage};
 use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_sandbox::{Enforced, trap};
-use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, Refused, Stdout};
+use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, HearsStderr, Refused, Stdout};
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
@@ -47,7 +47,7 @@ impl ExecutorThread {
     }
 
     /// Runs a call. Once the tool has accepted the request, `keep` keeps what is wanted of it: where that fails the guest
-    /// does not run.
+    /// does not run. `hears` is told what the guest writes to its standard error, as it does.
     ///
     /// # Errors
     ///
@@ -57,6 +57,7 @@ impl ExecutorThread {
         tool: &LoadedTool,
         request: &Request<'_>,
         (call, salt): (CallId, Option<Salt>),
+        hears: Option<HearsStderr>,
         keep: impl FnOnce() -> Result<(), CallError>,
     ) -> Result<Answer, Box<CallFailure>> {
         let limits = tool.identity.set.limits;
@@ -70,7 +71,7 @@ impl ExecutorThread {
             keep()
         };
         let order =
-            RunOrder { identity: &tool.identity, stdin: request.stdin.clone(), caller: &request.caller, moment };
+            RunOrder { identity: &tool.identity, stdin: request.stdin.clone(), caller: &request.caller, moment, hears };
         let ran = self.run(&tool.pre, order, &asked, noted, accept);
         let limit = limits.output;
         let ended = ran.answered.and_then(|answered| match answered {
@@ -90,7 +91,7 @@ impl ExecutorThread {
         noted: &Noted,
     ) -> Result<Vec<wit::Operation>, Box<CallFailure>> {
         let moment = Moment::now(identity.set.limits);
-        let order = RunOrder { identity, stdin: Bytes::new(), caller: &Caller::default(), moment };
+        let order = RunOrder { identity, stdin: Bytes::new(), caller: &Caller::default(), moment, hears: None };
         let ran = self.run(pre, order, &Asked::Describe, noted, || Ok(()));
         let ended = ran.answered.and_then(|answered| match answered {
             Answered::Describe(operations) => Ok(operations),
@@ -109,7 +110,7 @@ impl ExecutorThread {
         noted: &Noted,
         accept: impl FnOnce() -> Result<(), CallError>,
     ) -> Ran {
-        let RunOrder { identity, stdin, caller, moment } = order;
+        let RunOrder { identity, stdin, caller, moment, hears } = order;
         let Moment { started, wall_start, .. } = moment;
         let limits = identity.set.limits;
         let executor = Arc::clone(&self.executor);
@@ -125,7 +126,9 @@ impl ExecutorThread {
         let gate = Gate::new(Arc::clone(&identity.set), trail);
         let call = CallFacts { id: noted.call, session: caller.session.clone(), deadline: moment.deadline };
         let input = GateInput { stdin, wall_start, monotonic_start: started, call };
-        let mut store = self.store(GateCtx::new(gate, input), limits, (moment.deadline, &withdrawable.flag));
+        let mut gate = GateCtx::new(gate, input);
+        hears.into_iter().for_each(|hears| gate.tell_stderr(hears));
+        let mut store = self.store(gate, limits, (moment.deadline, &withdrawable.flag));
         let answered = match accepted {
             Err(error) => Err(error),
             Ok(()) => {
@@ -197,6 +200,7 @@ struct RunOrder<'a> {
     stdin: Bytes,
     caller: &'a Caller,
     moment: Moment,
+    hears: Option<HearsStderr>,
 }
 
 /// When a call starts, and must have ended.

@@ -193,6 +193,22 @@ pub enum RejectError {
         /// What there is.
         known: Vec<String>,
     },
+    /// No operation is named, and there are several.
+    #[error("the tool has several operations, and none is named: {}", known.join(", "))]
+    WhichOperation {
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// Who asks may not call it.
+    #[error("the agent `{agent}` may not call `{tool}.{operation}`: its entry `[agents.{agent}]` in the policy does not name it")]
+    NotTheAgents {
+        /// Who was proven to ask.
+        agent: String,
+        /// The tool.
+        tool: String,
+        /// The operation.
+        operation: String,
+    },
     /// More is given than any tool takes.
     #[error("{what} longer than {max} bytes, the most that any tool takes")]
     TooLong {
@@ -244,6 +260,8 @@ impl RejectError {
     pub(crate) fn without_texts(&self) -> String {
         match self {
             Self::UnknownOperation { .. } => "the tool has no such operation".to_owned(),
+            Self::WhichOperation { .. } => "none of the tool's operations is named".to_owned(),
+            Self::NotTheAgents { agent, .. } => format!("the agent `{agent}` may not call it"),
             Self::NotJson { .. } => "the arguments are not JSON".to_owned(),
             Self::Schema { operation, .. } => format!("the arguments do not match the schema of `{operation}`"),
             Self::TooLong { .. } | Self::TooManyValues { .. } | Self::TooMuchWork { .. } => self.to_string(),

@@ -153,7 +153,7 @@ impl InProcessThread {
         let keeping = private.plan(tool.identity.set.audit.arguments, record.next_call(now_ms()));
         let keeping = keeping.map_err(CallFailure::before)?;
         let keep = || private.keep_arguments(&keeping, request.arguments);
-        let ended = self.thread.call(tool, request, (keeping.call, keeping.salt), keep);
+        let ended = self.thread.call(tool, request, (keeping.call, keeping.salt), None, keep);
         private.keep_result(&keeping, ended)
     }
 }

@@ -66,7 +66,7 @@ use self::live_workers::LiveWorkers;
 use self::member::Member;
 use self::reaper::{Reaper, ToReaper};
 pub use self::cancel::Cancel;
-pub use self::tool::Tool;
+pub use self::tool::{Control, Tool};
 pub use self::tool_spec::ToolSpec;
 pub use self::trial::Trial;
 use self::worker_handle::{END_WAIT, NOT_ENDED};
@@ -262,6 +262,12 @@ impl Supervisor {
     /// [`LoadError`]: what must be known of one of them cannot be kept.
     pub fn trial(&self, tools: Vec<ToolSpec>) -> Result<Trial, LoadError> {
         Ok(Trial::new(&self.shared, self.members(tools)?))
+    }
+
+    /// How many workers live.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.shared.live_workers.all().len()
     }
 
     /// The notary.

@@ -95,7 +95,7 @@ impl Tool {
     /// [`CallFailure`], with what the call used until then, as far as the worker could say. A result that could not be
     /// recorded is withheld.
     pub fn call(&self, request: &Request<'_>) -> Result<Answer, Box<CallFailure>> {
-        self.call_until(request, &Cancel::new())
+        self.call_with(request, &Control::default())
     }
 
     /// As [`Tool::call`], where another thread may withdraw the call: its guest is ended within some milliseconds. One whose host
@@ -105,7 +105,17 @@ impl Tool {
     ///
     /// As [`Tool::call`]; [`CallError::Cancelled`] where it was withdrawn.
     pub fn call_until(&self, request: &Request<'_>, cancel: &Cancel) -> Result<Answer, Box<CallFailure>> {
-        let before = |error| self.turned_down(request, if cancel.is_cancelled() { CallError::Cancelled } else { error });
+        self.call_with(request, &Control { cancel: cancel.clone(), hears: None })
+    }
+
+    /// As [`Tool::call`], under what whoever makes the call has of it meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`Tool::call_until`].
+    pub fn call_with(&self, request: &Request<'_>, control: &Control<'_>) -> Result<Answer, Box<CallFailure>> {
+        let cancel = &control.cancel;
+        let before = |error| self.turn_down(request, if cancel.is_cancelled() { CallError::Cancelled } else { error });
         request.must_fit().map_err(|error| before(error.into()))?;
         let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
         let turn = self.answer_by();
@@ -118,17 +128,12 @@ impl Tool {
             worker.give_back(connection);
             return Err(before(CallError::Cancelled));
         }
-        self.ask(&using, connection, request, (&keeping, cancel)).and_then(|ended| private.keep_result(&keeping, ended))
+        self.ask(&using, connection, request, (&keeping, control)).and_then(|ended| private.keep_result(&keeping, ended))
     }
 
-    /// Puts a call on record that is not made, since the tool could not be started for it. Waits two seconds at most for a ledger that
-    /// has no room.
-    pub fn not_called(&self, request: &Request<'_>, error: &LoadError) -> Option<CallId> {
-        self.turned_down(request, CallError::from_load(error.clone())).call
-    }
-
-    /// The failure of a call that no worker gets. It is on record as any other call, by the supervisor itself.
-    fn turned_down(&self, request: &Request<'_>, error: CallError) -> Box<CallFailure> {
+    /// The failure of a call that no worker gets. It is on record as any other call, by the supervisor itself. Waits two seconds at
+    /// most for a ledger that has no room.
+    pub fn turn_down(&self, request: &Request<'_>, error: CallError) -> Box<CallFailure> {
         match self.group.shared.recorder() {
             Ok(record) => turn_down(&record, self.member.named(), request, error),
             Err(_no_descriptors) => CallFailure::before(error),
@@ -147,8 +152,9 @@ impl Tool {
         using: &Using,
         mut connection: Connection,
         request: &Request<'_>,
-        (keeping, cancel): (&Keeping, &Cancel),
+        (keeping, control): (&Keeping, &Control<'_>),
     ) -> Heard {
+        let cancel = &control.cancel;
         let worker = using.worker();
         let _runs = worker.runs(keeping.call);
         let _at = cancel.at(worker.withdraws(keeping.call, &self.group.shared));
@@ -156,6 +162,7 @@ impl Tool {
         // The deadline is that of the guest, which starts now: what was waited for a connection is not its fault.
         let until = Some(self.answer_by());
         let ask = Ask::new(self.place, request.operation, &request.caller, keeping.call, keeping.salt);
+        let ask = Ask { hears: control.hears.is_some(), ..ask };
         let mut said = connection
             .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], until)
             .and_then(|()| connection.receive::<Said>(said_limits(limits), until));
@@ -168,6 +175,10 @@ impl Tool {
             said = connection
                 .send(&go, [b"", b"", b""], until)
                 .and_then(|()| connection.receive::<Said>(said_limits(limits), until));
+        }
+        while let (Ok((Said::Wrote, [_, _, bytes])), Some(hears)) = (&said, control.hears) {
+            hears(bytes);
+            said = connection.receive::<Said>(said_limits(limits), until);
         }
         let error = match said {
             Ok((said, blobs)) => match ended(said, blobs, keeping.call, may_answer) {
@@ -185,6 +196,22 @@ impl Tool {
         let is_on_record = self.group.shared.notary.is_on_record(keeping.call).unwrap_or(was_accepted);
         let call = is_on_record.then_some(keeping.call);
         Err(Box::new(CallFailure { call, ..*CallFailure::before(error) }))
+    }
+}
+
+/// What whoever makes a call has of it while it goes on.
+#[derive(Clone, Default)]
+pub struct Control<'c> {
+    /// Withdraws it.
+    pub cancel: Cancel,
+    /// Hears what the tool writes to its standard error, as it does: pieces of any length, on the thread that made the call. The
+    /// answer has all of it again. Whoever is slow here holds up the tool.
+    pub hears: Option<&'c dyn Fn(&[u8])>,
+}
+
+impl std::fmt::Debug for Control<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Control").field("cancel", &self.cancel).finish_non_exhaustive()
     }
 }
 
@@ -209,7 +236,7 @@ fn ended(
             Some(Err(Box::new(CallFailure { call: on_record, output: streams, ..failure })))
         }
         Said::Senseless { error } => Some(Err(CallFailure::before(error))),
-        Said::Accepted | Said::Answered { .. } => None,
+        Said::Accepted | Said::Wrote | Said::Answered { .. } => None,
     }
 }
 

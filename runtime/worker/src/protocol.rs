@@ -43,6 +43,8 @@ pub struct Ask {
     pub caller: Caller,
     /// The id that the supervisor gave the call.
     pub call: CallId,
+    /// Whether it wants to hear what the guest writes to its standard error, as it does.
+    pub hears: bool,
     // Salt for the argument digest. Secret: with it, arguments can be guessed. The worker needs it to record the call.
     salt: Option<String>,
 }
@@ -59,6 +61,9 @@ pub enum Said {
     /// The call is on record and its request is in order; the supervisor says [`Go`] before the guest runs. Once, and only of
     /// a call with a salt: where nothing is kept nobody needs to be asked.
     Accepted,
+    /// The third blob is what the guest has just written to its standard error; only of a call that asks for it, and before its
+    /// end, which brings all of it again.
+    Wrote,
     /// The guest has answered.
     Answered {
         /// What the call used.
@@ -94,7 +99,7 @@ impl Ask {
     #[must_use]
     pub fn new(tool: usize, operation: &str, caller: &Caller, call: CallId, salt: Option<Salt>) -> Self {
         let salt = salt.map(|salt| hex::encode(salt.0));
-        Self { tool, operation: operation.to_owned(), caller: caller.clone(), call, salt }
+        Self { tool, operation: operation.to_owned(), caller: caller.clone(), call, hears: false, salt }
     }
 
     /// The salt, if the call has one.

@@ -12,6 +12,7 @@ use tollgate_engine::request::{Answer, Request};
 use tollgate_engine::tool::LoadedTool;
 use tollgate_ipc::Connection;
 use tollgate_sandbox::Enforced;
+use tollgate_wasi_proxy::HearsStderr;
 
 use super::Unloaded;
 use super::after::{After, AfterSealed, ThreadKind};
@@ -68,11 +69,15 @@ impl Serving {
             after.on(ThreadKind::Executor);
         }
         let Some(tools) = self.tools() else { return };
+        // What a guest writes goes out on it in the middle of a call.
+        let connection = Arc::new(Mutex::new(connection));
         // A connection that breaks is the supervisor's to judge.
-        while let Ok((ask, [arguments, stdin, _none])) = connection.receive::<Ask>(ASK_LIMITS, None) {
-            let (said, blobs) = answer(&mut thread, &tools, &mut connection, &ask, [arguments, stdin]);
+        loop {
+            let asked = lock(&connection).receive::<Ask>(ASK_LIMITS, None);
+            let Ok((ask, [arguments, stdin, _none])) = asked else { return };
+            let (said, blobs) = answer(&mut thread, &tools, &connection, &ask, [arguments, stdin]);
             let [output, stdout, stderr] = &blobs;
-            if connection.send(&said, [output, stdout, stderr], None).is_err() {
+            if lock(&connection).send(&said, [output, stdout, stderr], None).is_err() {
                 return;
             }
         }
@@ -121,7 +126,7 @@ impl Serving {
 fn answer(
     thread: &mut ExecutorThread,
     tools: &[LoadedTool],
-    connection: &mut Connection,
+    connection: &Arc<Mutex<Connection>>,
     ask: &Ask,
     texts: [Vec<u8>; 2],
 ) -> (Said, [Vec<u8>; 3]) {
@@ -145,7 +150,7 @@ type Ended = Result<Answer, Box<CallFailure>>;
 fn run(
     thread: &mut ExecutorThread,
     tools: &[LoadedTool],
-    connection: &mut Connection,
+    connection: &Arc<Mutex<Connection>>,
     ask: &Ask,
     [arguments, stdin]: [Vec<u8>; 2],
 ) -> Result<Ended, String> {
@@ -154,8 +159,17 @@ fn run(
     let arguments = String::from_utf8(arguments).map_err(|error| error.to_string())?;
     let (operation, caller) = (ask.operation.as_str(), ask.caller.clone());
     let request = Request { operation, arguments: &arguments, stdin: stdin.into(), caller };
-    let keep = || if salt.is_some() { ask_supervisor(connection) } else { Ok(()) };
-    Ok(thread.call(tool, &request, (ask.call, salt), keep))
+    let keep = || if salt.is_some() { ask_supervisor(&mut lock(connection)) } else { Ok(()) };
+    let hears = ask.hears.then(|| {
+        let connection = Arc::clone(connection);
+        // A supervisor that is gone needs to hear nothing.
+        Box::new(move |bytes: &[u8]| lock(&connection).send(&Said::Wrote, [b"", b"", bytes], None).unwrap_or_default()) as HearsStderr
+    });
+    Ok(thread.call(tool, &request, (ask.call, salt), hears, keep))
+}
+
+fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
+    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Has the supervisor keep what is wanted of a call. A supervisor that is gone needs no answer: this process ends with it.

@@ -1,0 +1,290 @@
+//! `tollgate serve`: the daemon, and what the operator tells it; `tollgate status`.
+
+use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use miette::Diagnostic;
+use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use signal_hook::low_level::raise;
+use tollgate::service::{Config, OpenError};
+use tollgate::supervisor::SupervisorError;
+use tollgate_config::AgentName;
+use tollgate_daemon::sockets::folder_of;
+use tollgate_daemon::tokens::{TOKENS_FILE, TokenError, Tokens};
+use tollgate_daemon::{Daemon, DaemonConfig, DaemonError, GatewayCommand, Operator, OperatorError, Status};
+use tollgate_gateway::GatewayRole;
+
+use super::args::{GatewayArgs, ServeArgs, ServeCommand, StatusArgs, TokenCommand};
+use super::exit::{Exit, Failure};
+use super::{config, given, ledger, output, progress};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum ServeError {
+    #[error("there is no place for {what}: {}", config::no_place("TOLLGATE_HOME"))]
+    #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
+    NoPlace { what: &'static str },
+    #[error("the daemon does not start")]
+    #[diagnostic(help("nothing is served; {help}"))]
+    NotStarted { help: String, source: DaemonError },
+    #[error("the daemon has ended, but its record may not be whole")]
+    #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
+    NotFinished { source: tollgate::notary::NotaryFailure },
+    #[error("no daemon has the ledger in `{}`", folder.display())]
+    #[diagnostic(help("start one with `tollgate serve`, or name its ledger with --ledger"))]
+    NoDaemon { folder: PathBuf },
+    #[error("the daemon does not do it: {source}")]
+    #[diagnostic(help("{help}"))]
+    Refused { help: &'static str, source: OperatorError },
+    #[error("the tokens of agents cannot be used")]
+    #[diagnostic(help("the file is this program's own: look who could change it, or remove it and make the tokens anew"))]
+    Tokens { source: TokenError },
+    #[error("`{given}` is no name of an agent: {source}")]
+    #[diagnostic(help("give the name that the policy has under [agents]"))]
+    NoAgent { given: String, source: tollgate_config::NameError },
+}
+
+pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
+    match &args.what {
+        None => daemon(args),
+        Some(ServeCommand::Reload) => {
+            let by = ledger::user();
+            operator(&ledger::folder(&args.ledger)?)?.reload(&by).map_err(|source| refused(source, RELOAD_HELP))?;
+            output::print("the policy was read again, and holds from here on\n")?;
+            Ok(Exit::Success)
+        }
+        Some(ServeCommand::Stop) => {
+            operator(&ledger::folder(&args.ledger)?)?.stop().map_err(|source| refused(source, ""))?;
+            output::print("the daemon ends once the calls under way are over\n")?;
+            Ok(Exit::Success)
+        }
+        Some(ServeCommand::Token(token)) => tokens(token),
+    }
+}
+
+fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
+    let ledger = ledger::folder(&args.ledger)?;
+    let policy = policy(args)?;
+    let (home, tokens) = home()?;
+    let place = |what| move || Failure::usage(ServeError::NoPlace { what });
+    let tools = config::tools_folder().ok_or_else(place("tools"))?;
+    let key = config::artifact_key().ok_or_else(place("the key of compiled tools"))?;
+    // The processes of this daemon are of this very program, also when another one has its name by then.
+    let (_open, program) = own_program()?;
+    let folder = folder_of(&absolute(&ledger)?, config::runtime_folder().as_deref(), &home);
+    let places = config::deciding_places(policy.as_deref(), Path::new("/"));
+    let tollgate = Config {
+        tools,
+        key,
+        ledger: absolute(&ledger)?,
+        origin: args.origin.clone(),
+        policy,
+        trust: config::trust_store().map(|store| store.folder().to_owned()),
+        program: program.clone(),
+        software: ledger::SOFTWARE.to_owned(),
+        by: ledger::user(),
+        places,
+        variable: config::host_variable,
+    };
+    let gateway = GatewayCommand { program, arguments: vec!["gateway".to_owned()] };
+    let tell: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(|line| output::eprint(&format!("{}\n", output::one_line(line))));
+    // Whoever has the daemon hears it as any other signal.
+    let end = Arc::new(|| raise(SIGTERM).unwrap_or_default());
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Failure::internal)?;
+    let config = DaemonConfig { tollgate, folder, tokens, gateway, given: super::systemd::given(), tell, end };
+    let daemon = progress::during("opening the ledger", || Daemon::start(config)).map_err(|source| not_started(&ledger, source))?;
+    say_ready(&daemon, args.json)?;
+    super::systemd::ready();
+    for signal in signals.forever() {
+        if signal == SIGHUP {
+            super::systemd::reloading();
+            // What is wrong with it was told.
+            daemon.reload(&format!("{}, by SIGHUP", ledger::user())).ok();
+            super::systemd::ready();
+        } else {
+            break;
+        }
+    }
+    super::systemd::stopping();
+    output::eprint("ending: calls under way are waited for; once more ends tollgate at once\n");
+    // The second time nobody is patient.
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        for signal in signals.forever().filter(|signal| *signal != SIGHUP) {
+            signal_hook::low_level::emulate_default_handler(signal).unwrap_or_default();
+        }
+    })
+    .ok();
+    let finished = daemon.stop();
+    finished.map_err(|source| Failure::internal_as(ServeError::NotFinished { source }))?;
+    Ok(Exit::Success)
+}
+
+/// The policy that is given, or else that of the home. None is looked for in the working folder.
+fn policy(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
+    if let Some(given) = &args.policy {
+        given::must_be_a_file("--policy", Some(given))?;
+        return absolute(given).map(Some);
+    }
+    Ok(config::home_policy().filter(|path| path.exists()))
+}
+
+fn say_ready(daemon: &Daemon, json: bool) -> Result<(), Failure> {
+    let places = daemon.places();
+    if json {
+        let agents = places.iter().map(|(agent, (socket, port))| json!({ "agent": agent, "socket": socket, "port": port }));
+        let ready = json!({ "ok": true, "pid": std::process::id(), "agents": agents.collect::<Vec<_>>() });
+        output::print(&format!("{ready}\n"))?;
+        return Ok(());
+    }
+    for (agent, (socket, port)) in places {
+        let port = port.map(|port| format!(" and 127.0.0.1:{port}")).unwrap_or_default();
+        output::eprint(&format!("the agent {agent} is served at {}{port}\n", output::one_line(&socket.display().to_string())));
+    }
+    Ok(())
+}
+
+/// This program's own open file, and a path to it that holds while this process has it open.
+fn own_program() -> Result<(std::fs::File, PathBuf), Failure> {
+    let plain = config::this_program().map_err(Failure::internal)?;
+    let open = std::fs::File::open("/proc/self/exe").or_else(|_no_proc| std::fs::File::open(&plain));
+    let open = open.map_err(Failure::internal)?;
+    let path = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+    let path = if path.exists() { path } else { plain };
+    Ok((open, path))
+}
+
+/// What the daemon of this ledger is told.
+pub(crate) fn operator(ledger: &Path) -> Result<Operator, Failure> {
+    match running(ledger) {
+        Some(operator) => operator.map_err(|source| refused(source, RESTART_HELP)),
+        None => Err(Failure::usage(ServeError::NoDaemon { folder: ledger.to_owned() })),
+    }
+}
+
+/// The daemon of a ledger, if one has it: its lock names it.
+pub(crate) fn running(ledger: &Path) -> Option<Result<Operator, OperatorError>> {
+    let holder = tollgate_audit::lock::holder(ledger)?;
+    let socket = holder.daemon?;
+    match Operator::connect(&socket) {
+        // What a daemon left that was killed.
+        Err(OperatorError::NoDaemon { .. }) => None,
+        connected => Some(connected),
+    }
+}
+
+pub(crate) fn refused(source: OperatorError, help: &'static str) -> Failure {
+    let help = if matches!(source, OperatorError::Channel(_)) { RESTART_HELP } else { help };
+    Failure::usage(ServeError::Refused { help, source })
+}
+
+const RESTART_HELP: &str = "restart the daemon: `tollgate serve stop`, then `tollgate serve`, or `tollgate service restart`";
+const RELOAD_HELP: &str = "the policy before holds on; mend the file, then reload again";
+
+fn not_started(folder: &Path, source: DaemonError) -> Failure {
+    match source {
+        DaemonError::Open(OpenError::Supervisor(failure)) => ledger::no_supervisor(folder, failure),
+        DaemonError::Open(OpenError::Policy(error)) => Failure::usage(*error),
+        source => {
+            let help = "the reason stands above".to_owned();
+            Failure::usage(ServeError::NotStarted { help, source })
+        }
+    }
+}
+
+/// The folder in which sockets stand without `XDG_RUNTIME_DIR`, and the file of tokens.
+fn home() -> Result<(PathBuf, PathBuf), Failure> {
+    let no_place = |what| move || Failure::usage(ServeError::NoPlace { what });
+    let home = config::state_folder().ok_or_else(no_place("sockets and tokens"))?;
+    Ok((home.clone(), home.join(TOKENS_FILE)))
+}
+
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(Failure::internal)
+}
+
+fn tokens(command: &TokenCommand) -> Result<Exit, Failure> {
+    let tokens = Tokens::at(home()?.1);
+    let failed = |source| Failure::usage(ServeError::Tokens { source });
+    let agent = |given: &String| -> Result<AgentName, Failure> {
+        given.parse().map_err(|source| Failure::usage(ServeError::NoAgent { given: output::one_line(given), source }))
+    };
+    match command {
+        TokenCommand::Add { agent: name } => {
+            let token = tokens.add(&agent(name)?).map_err(failed)?;
+            output::eprint("this is the only time that the token is shown\n");
+            output::print(&format!("{token}\n"))?;
+        }
+        TokenCommand::List => {
+            let lines = tokens.hashes().map_err(failed)?.into_iter().flat_map(|(agent, hashes)| {
+                let line = move |hash: String| format!("{agent}  {}\n", hash.get(..SHOWN).unwrap_or(&hash));
+                hashes.into_iter().map(line)
+            });
+            output::print(&lines.collect::<String>())?;
+        }
+        TokenCommand::Remove { agent: name, start } => {
+            let removed = tokens.remove(&agent(name)?, start.as_deref().unwrap_or_default()).map_err(failed)?;
+            output::print(&format!("removed {removed}\n"))?;
+        }
+    }
+    Ok(Exit::Success)
+}
+
+/// Digits of a token's SHA-256 that are shown.
+const SHOWN: usize = 16;
+
+pub(crate) fn status(args: &StatusArgs) -> Result<Exit, Failure> {
+    let folder = ledger::folder(&args.ledger)?;
+    let status = operator(&folder)?.status().map_err(|source| refused(source, RESTART_HELP))?;
+    if args.json {
+        let json = serde_json::to_string(&status).map_err(Failure::internal)?;
+        output::print(&format!("{json}\n"))?;
+    } else {
+        output::print(&text(&status))?;
+    }
+    Ok(Exit::Success)
+}
+
+fn text(status: &Status) -> String {
+    let path = |path: &Path| output::one_line(&path.display().to_string());
+    let mut text = format!(
+        "process   {} (tollgate {}, since {})\nledger    {}\npolicy    {}\n",
+        status.pid,
+        output::one_line(&status.version),
+        age(status.uptime_s),
+        path(&status.ledger),
+        status.policy.as_deref().map_or_else(|| "none".to_owned(), path),
+    );
+    let ready = if status.ready { "yes".to_owned() } else { format!("no: {}", output::one_line(&status.why_not_ready.join("; "))) };
+    text.push_str(&format!("ready     {ready}\nworkers   {}\n", status.workers));
+    for agent in &status.agents {
+        text.push_str(&format!(
+            "agent     {}: {} connections, {} calls, at {}\n",
+            output::one_line(&agent.agent),
+            agent.connections,
+            agent.running,
+            path(&agent.socket)
+        ));
+    }
+    text
+}
+
+fn age(seconds: u64) -> String {
+    let span = Duration::from_secs(seconds);
+    match span.as_secs() {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min", seconds / 60),
+        _longer => format!("{} h", seconds / 3600),
+    }
+}
+
+/// Parses what an agent's clients send, as the process that a daemon starts.
+#[allow(unsafe_code, reason = "a gateway closes every file that it was not handed")]
+pub(crate) fn gateway(args: &GatewayArgs) -> Result<Exit, Failure> {
+    // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
+    unsafe { tollgate_gateway::serve(&GatewayRole { supervisor: args.supervisor }) }.map_err(Failure::internal)?;
+    Ok(Exit::Success)
+}

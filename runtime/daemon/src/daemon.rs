@@ -1,0 +1,484 @@
+//! The daemon: doors, their policy, and the threads that wait at them.
+//!
+//! | thread | does | waits for |
+//! |---|---|---|
+//! | `doors`, one | takes who knocks at any door, looks at the disk | a knock, or 5 s |
+//! | `operator`, for each connection of the operator | does what the operator asks | the operator's next word |
+//! | those of each gateway | [`gateway`](crate::gateway) | |
+//!
+//! No lock is held over a call, nor while a tool is loaded.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::fs::statvfs;
+use rustix::io::Errno;
+use rustix::net::sockopt::socket_peercred;
+use rustix::net::{SocketFlags, accept_with};
+use tollgate::service::{Config, OpenError, Tollgate};
+use tollgate::supervisor::notary::NotaryFailure;
+use tollgate_audit::Digest;
+use tollgate_config::{Agent, Deployment, POLICY_BYTES_MAX, Proof, ServeSettings};
+use tollgate_system::{of_call, of_thread};
+
+use crate::door::{Door, LOCAL, Place};
+use crate::gateway::GatewayCommand;
+use crate::lock;
+use crate::operator;
+use crate::sockets::{SocketError, listen_for_packets, make_folder};
+use crate::status::{AgentStatus, Status};
+use crate::tokens::Tokens;
+
+/// What a daemon is started with.
+#[derive(Clone)]
+pub struct DaemonConfig {
+    /// The home whose tools it serves.
+    pub tollgate: Config,
+    /// The folder of its sockets ([`folder_of`](crate::sockets::folder_of)), which is made.
+    pub folder: PathBuf,
+    /// The file of tokens.
+    pub tokens: PathBuf,
+    /// How to start a gateway.
+    pub gateway: GatewayCommand,
+    /// Listeners that whoever started this process has opened (`sd_listen_fds(3)`), by the names of agents.
+    pub given: Vec<(String, UnixListener)>,
+    /// Hears what an operator should know of, a line each, from any thread.
+    pub tell: Arc<dyn Fn(&str) + Send + Sync>,
+    /// The operator has asked that the daemon ends: whoever has it calls [`Daemon::stop`].
+    pub end: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// A daemon that serves. Dropping it ends it at once, as [`Daemon::stop`] does without time.
+pub struct Daemon {
+    shared: Arc<Shared>,
+    doors: Option<JoinHandle<()>>,
+}
+
+/// What all of its threads share.
+pub(crate) struct Shared {
+    pub(crate) tollgate: Tollgate,
+    pub(crate) tokens: Tokens,
+    pub(crate) gateway: GatewayCommand,
+    folder: PathBuf,
+    ledger: PathBuf,
+    policy: Option<PathBuf>,
+    tell: Arc<dyn Fn(&str) + Send + Sync>,
+    end: Arc<dyn Fn() + Send + Sync>,
+    given: Mutex<Vec<(String, UnixListener)>>,
+    doors: Mutex<Vec<Arc<Door>>>,
+    // One at a time reads the policy again.
+    reloading: Mutex<()>,
+    // Becomes readable when there are other doors, or the daemon ends.
+    wakes: OwnedFd,
+    is_draining: AtomicBool,
+    is_over: AtomicBool,
+    is_short_of_disk: AtomicBool,
+    clients: AtomicU64,
+    operators: AtomicUsize,
+    started: Instant,
+}
+
+/// Why there is no daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The home cannot be opened: another process may have the ledger.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// A socket cannot be listened on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The operating system refuses.
+    #[error("the daemon cannot be started")]
+    Io(#[from] io::Error),
+}
+
+/// Why a policy that was read again does not hold. The one before does.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It cannot be used.
+    #[error(transparent)]
+    Policy(#[from] OpenError),
+    /// A socket that it names cannot be listened on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
+impl Daemon {
+    /// Opens the ledger, then the doors. Waits at most 60 s for the notary.
+    ///
+    /// # Errors
+    ///
+    /// [`DaemonError`].
+    pub fn start(config: DaemonConfig) -> Result<Self, DaemonError> {
+        let DaemonConfig { tollgate, folder, tokens, gateway, given, tell, end } = config;
+        make_folder(&folder)?;
+        let (ledger, policy) = (tollgate.ledger.clone(), tollgate.policy.clone());
+        let place = folder.join(OPERATOR);
+        let tollgate = Tollgate::open_as(tollgate, Some(place.clone()))?;
+        let operator = listen_for_packets(&place)?;
+        let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
+        let shared = Arc::new(Shared {
+            tollgate,
+            tokens: Tokens::at(tokens),
+            gateway,
+            folder,
+            ledger,
+            policy,
+            tell,
+            end,
+            given: Mutex::new(given),
+            doors: Mutex::default(),
+            reloading: Mutex::default(),
+            wakes: wakes.map_err(|errno| of_call("eventfd2", errno))?,
+            is_draining: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            is_short_of_disk: AtomicBool::new(false),
+            clients: AtomicU64::new(0),
+            operators: AtomicUsize::new(0),
+            started: Instant::now(),
+        });
+        let doors = shared.doors_of(&shared.tollgate.deployment(), &[])?;
+        *lock(&shared.doors) = doors;
+        let its = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("doors".to_owned());
+        let thread = thread.spawn(move || its.wait_at_doors(&operator)).map_err(of_thread)?;
+        Ok(Self { shared, doors: Some(thread) })
+    }
+
+    /// Reads the policy again, as [`Tollgate::reload`] does. Agents that are new get a door, those that are gone lose theirs, once
+    /// their calls are over. Either way it is on record who asked for it and what came of it.
+    ///
+    /// # Errors
+    ///
+    /// [`ReloadError`]: the policy before stays.
+    pub fn reload(&self, by: &str) -> Result<(), ReloadError> {
+        self.shared.reload(by)
+    }
+
+    /// How it stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+
+    /// The sockets and ports of its agents, by name.
+    #[must_use]
+    pub fn places(&self) -> BTreeMap<String, (PathBuf, Option<u16>)> {
+        let doors = lock(&self.shared.doors);
+        doors.iter().map(|door| (door.agent.clone(), (door.place.path.clone(), door.place.port))).collect()
+    }
+
+    /// Ends it: nothing new is taken, and what is under way has the time of the policy (`serve.drain`); then it is cancelled. Waits
+    /// for that, for gateways and workers, and until all that was recorded is on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryFailure`]: something may not be on disk.
+    pub fn stop(mut self) -> Result<(), NotaryFailure> {
+        let most = Duration::from_millis(self.shared.serve().drain_ms);
+        self.end(most);
+        let shared = Arc::clone(&self.shared);
+        drop(self);
+        // Threads of the operator may hold it for a moment.
+        let until = Instant::now() + OPERATORS_END;
+        let mut shared = shared;
+        loop {
+            match Arc::try_unwrap(shared) {
+                Ok(only) => return only.tollgate.close(),
+                Err(others) if Instant::now() >= until => return others.tollgate.supervisor().notary().checkpoint().map(drop),
+                Err(others) => {
+                    shared = others;
+                    thread::sleep(Duration::from_millis(5));
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, most: Duration) {
+        let Some(thread) = self.doors.take() else { return };
+        let shared = &self.shared;
+        shared.is_draining.store(true, Ordering::SeqCst);
+        let doors = std::mem::take(&mut *lock(&shared.doors));
+        let gateways: Vec<_> = doors.iter().filter_map(|door| door.running()).collect();
+        gateways.iter().for_each(|gateway| gateway.drain());
+        let until = Instant::now() + most;
+        if !gateways.iter().all(|gateway| gateway.await_over(until)) {
+            gateways.iter().for_each(|gateway| gateway.cancel_all());
+            let until = Instant::now() + CANCELLED_END;
+            let rest = gateways.iter().filter(|gateway| !gateway.await_over(until));
+            rest.for_each(|gateway| gateway.kill());
+        }
+        doors.iter().for_each(|door| drop(std::fs::remove_file(&door.place.path)));
+        shared.is_over.store(true, Ordering::SeqCst);
+        shared.wake();
+        thread.join().ok();
+        std::fs::remove_file(shared.folder.join(OPERATOR)).ok();
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.end(Duration::ZERO);
+    }
+}
+
+impl Shared {
+    pub(crate) fn tell(&self, line: &str) {
+        (self.tell)(line);
+    }
+
+    pub(crate) fn serve(&self) -> ServeSettings {
+        self.tollgate.deployment().serve
+    }
+
+    /// What the policy says of an agent.
+    pub(crate) fn agent(&self, name: &str) -> Option<Agent> {
+        let deployment = self.tollgate.deployment();
+        deployment.agents.into_iter().find(|(agent, _)| agent.as_str() == name).map(|(_, agent)| agent)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::SeqCst)
+    }
+
+    /// The listener that was given for an agent, once.
+    pub(crate) fn given(&self, agent: &str) -> Option<UnixListener> {
+        let mut given = lock(&self.given);
+        let place = given.iter().position(|(name, _)| name == agent)?;
+        Some(given.swap_remove(place).1)
+    }
+
+    pub(crate) fn ask_for_the_end(&self) {
+        (self.end)();
+    }
+
+    /// The number of the next client, and the session that it gets.
+    pub(crate) fn next_client(&self) -> (u64, String) {
+        let client = self.clients.fetch_add(1, Ordering::SeqCst);
+        let mut bytes = [0; 8];
+        // Who cannot be told apart by chance is by number.
+        getrandom::fill(&mut bytes).unwrap_or_default();
+        (client, format!("{client}-{}", hex::encode(bytes)))
+    }
+
+    /// Why no call would be taken at the moment.
+    pub(crate) fn not_ready(&self) -> Vec<String> {
+        let mut why = Vec::new();
+        if self.is_draining() {
+            why.push("the daemon is ending".to_owned());
+        }
+        why.extend(self.tollgate.supervisor().notary().trouble());
+        let (free, reserve) = (self.free_bytes(), self.serve().reserve_bytes);
+        if free.is_some_and(|free| free < reserve) {
+            why.push(format!("the ledger's disk has {} bytes left, and the reserve is {reserve} (`serve.reserve`)", free.unwrap_or_default()));
+        }
+        why
+    }
+
+    fn free_bytes(&self) -> Option<u64> {
+        let found = statvfs(&self.ledger).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
+    pub(crate) fn reload(self: &Arc<Self>, by: &str) -> Result<(), ReloadError> {
+        let _one_at_a_time = lock(&self.reloading);
+        let before = lock(&self.doors).clone();
+        let read = self.tollgate.read_policy().map_err(ReloadError::from);
+        let doors = read.and_then(|next| {
+            let doors = self.doors_of(next.deployment(), &before)?;
+            Ok((next, doors))
+        });
+        let (next, doors) = match doors {
+            Ok(doors) => doors,
+            Err(error) => {
+                let why = tollgate::error::with_causes(&error);
+                let digest = self.policy.as_deref().and_then(|path| tollgate_authority::files::read(path, POLICY_BYTES_MAX as u64).ok());
+                self.record_reload(by, Digest::of(&digest.unwrap_or_default()), Some(&why));
+                self.tell(&format!("the policy was read again and does not hold, the one before stays: {why}"));
+                return Err(error);
+            }
+        };
+        let digest = next.digest();
+        self.tollgate.adopt(next);
+        *lock(&self.doors) = doors.clone();
+        self.wake();
+        for door in before.iter().filter(|door| !doors.iter().any(|other| Arc::ptr_eq(door, other))) {
+            if !doors.iter().any(|other| other.place.path == door.place.path) {
+                std::fs::remove_file(&door.place.path).ok();
+            }
+            if let Some(gateway) = door.running() {
+                gateway.drain();
+            }
+        }
+        self.record_reload(by, digest, None);
+        self.tell("the policy was read again, and holds from here on");
+        Ok(())
+    }
+
+    fn record_reload(&self, by: &str, policy: Digest, refused: Option<&str>) {
+        if let Err(error) = self.tollgate.supervisor().record_reload(by, policy, refused) {
+            self.tell(&format!("that the policy was read again is not on record: {error}"));
+        }
+    }
+
+    /// The doors that a policy has. Those that are open already and stay as they are, are the same.
+    fn doors_of(self: &Arc<Self>, deployment: &Deployment, before: &[Arc<Door>]) -> Result<Vec<Arc<Door>>, SocketError> {
+        let named = deployment.agents.iter().map(|(name, agent)| (name.to_string(), Place::of(name.as_str(), agent, &self.folder)));
+        let mut places: Vec<(String, Place)> = named.collect();
+        if places.is_empty() {
+            places.push((LOCAL.to_owned(), Place::of_operator(&self.folder)));
+        }
+        let mut doors = Vec::new();
+        for (agent, place) in places {
+            let same = before.iter().find(|door| door.agent == agent && door.place == place);
+            doors.push(match same {
+                Some(door) => Arc::clone(door),
+                None => Door::open(self, &agent, place)?,
+            });
+        }
+        Ok(doors)
+    }
+
+    /// The agent that the operator's own user is, and its socket.
+    pub(crate) fn own_agent(&self, uid: u32) -> Option<(String, PathBuf)> {
+        let doors = lock(&self.doors);
+        let is_own = |door: &&Arc<Door>| matches!(door.place.is(), Proof::Uid(uids) if uids.contains(&uid));
+        doors.iter().find(is_own).map(|door| (door.agent.clone(), door.place.path.clone()))
+    }
+
+    pub(crate) fn status(&self) -> Status {
+        let doors = lock(&self.doors).clone();
+        let agents = doors.iter().map(|door| {
+            let gateway = door.running();
+            let (connections, running, lanes) = gateway.as_ref().map(|gateway| gateway.counts()).unwrap_or_default();
+            AgentStatus {
+                agent: door.agent.clone(),
+                socket: door.place.path.clone(),
+                port: door.place.port,
+                gateway: gateway.map(|gateway| gateway.pid()),
+                connections,
+                running,
+                lanes,
+            }
+        });
+        let why_not_ready = self.not_ready();
+        Status {
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: tollgate_ipc::PROTOCOL,
+            uptime_s: self.started.elapsed().as_secs(),
+            ledger: self.ledger.clone(),
+            policy: self.policy.clone(),
+            policy_digest: self.tollgate.policy_digest().to_string(),
+            ready: why_not_ready.is_empty(),
+            why_not_ready,
+            free_bytes: self.free_bytes(),
+            workers: self.tollgate.supervisor().workers(),
+            agents: agents.collect(),
+        }
+    }
+
+    fn wake(&self) {
+        rustix::io::write(&self.wakes, &1_u64.to_ne_bytes()).ok();
+    }
+
+    fn wait_at_doors(self: &Arc<Self>, operator: &OwnedFd) {
+        while !self.is_over.load(Ordering::SeqCst) {
+            let doors = lock(&self.doors).clone();
+            let knocked = {
+                let listeners = doors.iter().flat_map(|door| door.listeners());
+                let all = [self.wakes.as_fd(), operator.as_fd()].into_iter().chain(listeners);
+                let mut polled: Vec<_> = all.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
+                match poll(&mut polled, Some(&LOOK_EVERY)) {
+                    Ok(_) => polled.iter().map(|fd| !fd.revents().is_empty()).collect::<Vec<_>>(),
+                    Err(Errno::INTR) => Vec::new(),
+                    Err(_no_memory) => {
+                        thread::sleep(Duration::from_millis(10));
+                        Vec::new()
+                    }
+                }
+            };
+            rustix::io::read(&self.wakes, &mut [0; 8]).ok();
+            self.look_at_disk();
+            if knocked.get(1).is_some_and(|knocked| *knocked) {
+                self.admit_operator(operator);
+            }
+            let mut knocked = knocked.into_iter().skip(2);
+            for door in &doors {
+                let at_this = knocked.by_ref().take(door.listeners().count()).fold(false, |any, one| any | one);
+                if at_this && !self.is_draining() {
+                    door.answer();
+                }
+            }
+        }
+    }
+
+    /// Says once that the disk runs short, and once that it does not any more.
+    fn look_at_disk(&self) {
+        let reserve = self.serve().reserve_bytes;
+        let Some(free) = self.free_bytes() else { return };
+        let is_short = free < reserve;
+        if is_short != self.is_short_of_disk.swap(is_short, Ordering::SeqCst) {
+            self.tell(&if is_short {
+                format!("the ledger's disk has {free} bytes left, and the reserve is {reserve} (`serve.reserve`)")
+            } else {
+                format!("the ledger's disk has {free} bytes left again")
+            });
+        }
+    }
+
+    /// The socket lets this user in alone; the kernel says who it is, too.
+    fn admit_operator(self: &Arc<Self>, listener: &OwnedFd) {
+        let Ok(socket) = accept_with(listener, SocketFlags::CLOEXEC) else { return };
+        let is_own = socket_peercred(&socket).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
+        if !is_own || self.operators.fetch_add(1, Ordering::SeqCst) >= OPERATORS_MAX {
+            if is_own {
+                self.operators.fetch_sub(1, Ordering::SeqCst);
+            }
+            return;
+        }
+        let shared = Arc::clone(self);
+        let work = move || {
+            operator::serve(&shared, socket);
+            shared.operators.fetch_sub(1, Ordering::SeqCst);
+        };
+        if thread::Builder::new().name("operator".to_owned()).spawn(work).is_err() {
+            self.operators.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
+impl std::fmt::Debug for Daemon {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Daemon").field("shared", &self.shared).finish_non_exhaustive()
+    }
+}
+
+/// The name of the operator's socket.
+pub const OPERATOR: &str = "operator.sock";
+
+/// How often the disk is looked at.
+const LOOK_EVERY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+
+/// How long calls have to end once they are cancelled: a worker that does not end one is killed within its grace.
+const CANCELLED_END: Duration = Duration::from_secs(5);
+
+/// How long the operator's connections may take to be closed.
+const OPERATORS_END: Duration = Duration::from_secs(2);
+
+/// Connections of the operator at the same time.
+const OPERATORS_MAX: usize = 64;

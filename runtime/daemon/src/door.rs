@@ -1,0 +1,237 @@
+//! The door of an agent: its listeners, what proves that it is the agent who knocks, and its gateway while it has clients.
+
+use std::collections::VecDeque;
+use std::net::TcpListener;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::{set_tcp_nodelay, socket_peercred};
+use tollgate_config::{Agent, Proof, ServeSettings, ToolName};
+use tollgate_gateway::protocol::GatewayLimits;
+use tollgate_ipc::Connection;
+
+use crate::daemon::Shared;
+use crate::gateway::{Gateway, GatewayCommand, Serves};
+use crate::lane::Lane;
+use crate::lock;
+use crate::sockets::{Rights, SocketError, listen_at, listen_on};
+
+/// Where an agent knocks. What is in its way is known before a byte of a client is parsed.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) agent: String,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) place: Place,
+    socket: UnixListener,
+    port: Option<TcpListener>,
+    gateway: Mutex<GatewayState>,
+}
+
+/// What makes one door another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) path: PathBuf,
+    mode: u32,
+    group: Option<u32>,
+    pub(crate) port: Option<u16>,
+    is: Proof,
+}
+
+#[derive(Debug, Default)]
+struct GatewayState {
+    gateway: Option<Arc<Gateway>>,
+    deaths: VecDeque<Instant>,
+}
+
+impl Place {
+    /// Of an agent of the policy.
+    pub(crate) fn of(name: &str, agent: &Agent, folder: &Path) -> Self {
+        let Agent { is, listen, group, mode, port, tools: _ } = agent;
+        let path = listen.clone().unwrap_or_else(|| folder.join(format!("{name}.sock")));
+        Self { path, mode: *mode, group: *group, port: *port, is: is.clone() }
+    }
+
+    /// Of the operator's own, where the policy names no agents.
+    pub(crate) fn of_operator(folder: &Path) -> Self {
+        let is = Proof::Uid(vec![rustix::process::geteuid().as_raw()]);
+        Self { path: folder.join(format!("{LOCAL}.sock")), mode: 0o600, group: None, port: None, is }
+    }
+
+    pub(crate) fn is(&self) -> &Proof {
+        &self.is
+    }
+
+    /// Whether two doors cannot be open at the same time.
+    pub(crate) fn excludes(&self, other: &Self) -> bool {
+        self.path == other.path || (self.port.is_some() && self.port == other.port)
+    }
+}
+
+impl Door {
+    pub(crate) fn open(shared: &Arc<Shared>, agent: &str, place: Place) -> Result<Arc<Self>, SocketError> {
+        let failed = |source| SocketError::Io { place: place.path.display().to_string(), source };
+        let rights = Rights { mode: place.mode, group: place.group };
+        let socket = shared.given(agent).map_or_else(|| listen_at(&place.path, rights), Ok)?;
+        socket.set_nonblocking(true).map_err(failed)?;
+        let port = place.port.map(listen_on).transpose()?;
+        if let Some(port) = &port {
+            port.set_nonblocking(true).map_err(failed)?;
+        }
+        let (agent, shared) = (agent.to_owned(), Arc::clone(shared));
+        Ok(Arc::new(Self { agent, shared, place, socket, port, gateway: Mutex::default() }))
+    }
+
+    /// What tells that somebody knocks.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        std::iter::once(self.socket.as_fd()).chain(self.port.iter().map(|port| port.as_fd()))
+    }
+
+    /// Takes all who knock, as far as there is room for them.
+    pub(crate) fn answer(self: &Arc<Self>) {
+        while let Ok((stream, _unnamed)) = self.socket.accept() {
+            if self.is_the_agent(stream.as_fd()) {
+                self.admit(stream.into());
+            }
+        }
+        while let Some(Ok((stream, _peer))) = self.port.as_ref().map(TcpListener::accept) {
+            // Without it an answer waits for an acknowledgement of what was sent before.
+            set_tcp_nodelay(&stream, true).ok();
+            self.admit(stream.into());
+        }
+    }
+
+    /// Whether the kernel says of the peer what the policy asks. Where a token or the socket itself is the proof, that comes later, or
+    /// has come already.
+    fn is_the_agent(&self, stream: BorrowedFd<'_>) -> bool {
+        match &self.place.is {
+            Proof::Uid(uids) => {
+                let uid = socket_peercred(stream).map(|peer| peer.uid.as_raw());
+                let is_one = uid.is_ok_and(|uid| uids.contains(&uid));
+                if let (false, Ok(uid)) = (is_one, uid) {
+                    self.shared.tell(&format!("the user {uid} is not the agent `{}`, and was turned away", self.agent));
+                }
+                is_one
+            }
+            Proof::Token | Proof::Socket => true,
+        }
+    }
+
+    fn admit(self: &Arc<Self>, stream: OwnedFd) {
+        let serve = self.shared.serve();
+        let Some(gateway) = self.gateway(&serve) else { return };
+        let (clients, _, _) = gateway.counts();
+        let most = serve.connections as usize;
+        // Some more are told that there is no room; those beyond are closed without a word.
+        if clients < most + TOLD_BUSY_MAX {
+            let (client, session) = self.shared.next_client();
+            gateway.take(client, session, clients >= most, stream.as_fd());
+        }
+    }
+
+    /// The gateway, which is started if there is none. One that dies again and again is let be for a while.
+    fn gateway(self: &Arc<Self>, serve: &ServeSettings) -> Option<Arc<Gateway>> {
+        let mut state = lock(&self.gateway);
+        if let Some(gateway) = &state.gateway {
+            return Some(Arc::clone(gateway));
+        }
+        let now = Instant::now();
+        state.deaths.retain(|death| now.saturating_duration_since(*death) < DEATHS_WITHIN);
+        if state.deaths.len() >= DEATHS_MAX || self.shared.is_draining() {
+            return None;
+        }
+        let command: &GatewayCommand = &self.shared.gateway;
+        let begin = (self.agent.as_str(), self.place.is == Proof::Token, limits(serve));
+        match Gateway::start(command, begin, serve.calls as usize, self) {
+            Ok(gateway) => {
+                state.gateway = Some(Arc::clone(&gateway));
+                Some(gateway)
+            }
+            Err(error) => {
+                drop(state);
+                self.shared.tell(&format!("the gateway of the agent `{}` does not start: {error}", self.agent));
+                None
+            }
+        }
+    }
+
+    /// The gateway, while there is one.
+    pub(crate) fn running(&self) -> Option<Arc<Gateway>> {
+        lock(&self.gateway).gateway.clone()
+    }
+
+    pub(crate) fn has_token(&self, token: &[u8]) -> bool {
+        match self.shared.tokens.is_right(&self.agent, token) {
+            Ok(is_right) => is_right,
+            Err(error) => {
+                self.shared.tell(&tollgate::error::with_causes(&error));
+                false
+            }
+        }
+    }
+
+    /// The names of the tools that this agent may call, or of all where the policy names no agents.
+    pub(crate) fn tools(&self) -> Vec<String> {
+        match self.shared.agent(&self.agent) {
+            Some(agent) => agent.tools.keys().map(ToString::to_string).collect(),
+            None if self.agent == LOCAL => {
+                let names = self.shared.tollgate.names().unwrap_or_default();
+                names.iter().map(ToString::to_string).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether it may call this operation.
+    pub(crate) fn has(&self, tool: &str, operation: &str) -> bool {
+        match self.shared.agent(&self.agent) {
+            Some(agent) => tool.parse().is_ok_and(|tool: ToolName| agent.may(&tool, operation)),
+            None => self.agent == LOCAL,
+        }
+    }
+}
+
+impl Serves for Door {
+    fn lane(self: Arc<Self>, gateway: &Arc<Gateway>, connection: Connection) -> Lane {
+        let limits = limits(&self.shared.serve());
+        Lane { door: self, gateway: Arc::clone(gateway), connection, limits }
+    }
+
+    fn over(&self, how: &str) {
+        {
+            let mut state = lock(&self.gateway);
+            state.gateway = None;
+            if !how.is_empty() {
+                state.deaths.push_back(Instant::now());
+            }
+        }
+        if !how.is_empty() {
+            self.shared.tell(&format!("the gateway of the agent `{}` has ended: {how}", self.agent));
+        }
+    }
+}
+
+fn limits(serve: &ServeSettings) -> GatewayLimits {
+    let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+    GatewayLimits {
+        connections: serve.connections as usize + TOLD_BUSY_MAX,
+        queue: serve.queue as usize,
+        header_bytes: size(serve.header_bytes),
+        body_bytes: size(serve.body_bytes),
+        idle_ms: serve.idle_ms,
+        handshake_ms: serve.handshake_ms,
+    }
+}
+
+/// The agent that the operator is, where a policy names none.
+pub(crate) const LOCAL: &str = "local";
+
+/// Clients beyond the limit that are told so.
+const TOLD_BUSY_MAX: usize = 16;
+
+/// A gateway that dies more often than this is not started again before the time below is over: a client that breaks its parser must
+/// not have processes started as fast as it can connect.
+const DEATHS_MAX: usize = 8;
+const DEATHS_WITHIN: Duration = Duration::from_secs(10);

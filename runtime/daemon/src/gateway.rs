@@ -1,0 +1,303 @@
+//! The gateway of an agent, from outside: its process, the clients that were handed to it, the calls that it asked for.
+//!
+//! | thread | does | waits for |
+//! |---|---|---|
+//! | `gateway-watch`, for each gateway | starts the process, hears its control channel, reaps it | the gateway's next word |
+//! | `lane`, for each lane | makes one call after the other | the gateway's next question; within a call what [`Tollgate::call`](tollgate::Tollgate::call) waits for |
+//!
+//! A gateway may be broken into. It can ask for calls of its own agent, as many at a time as it has lanes, and do nothing else: who
+//! the agent is, which session a client has and whether its token was right, is known here and not asked of it.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tollgate::supervisor::Cancel;
+use tollgate_gateway::protocol::{FromGateway, GatewayLimits, ToGateway};
+use tollgate_ipc::{Channel, ChannelError, Connection};
+use tollgate_system::{of_call, of_thread};
+
+use crate::lane::Lane;
+use crate::lock;
+
+/// How to start a gateway: a program that calls [`serve`](tollgate_gateway::serve) with the role given in its arguments.
+#[derive(Debug, Clone)]
+pub struct GatewayCommand {
+    /// The program; the `tollgate` command, or another that has that role.
+    pub program: PathBuf,
+    /// Its arguments, before those that name the daemon's process.
+    pub arguments: Vec<String>,
+}
+
+/// The gateway's process, and what is known of its clients and calls.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    control: Channel,
+    pid: u32,
+    needs_token: bool,
+    calls_max: usize,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    clients: HashMap<u64, Client>,
+    lanes: usize,
+    running: HashMap<u64, Cancel>,
+    // Withdrawn before the call came, by its other way; the oldest first.
+    early: VecDeque<u64>,
+    is_over: bool,
+}
+
+/// A client of the gateway.
+#[derive(Debug, Clone)]
+struct Client {
+    session: String,
+    is_authentic: bool,
+}
+
+/// What a gateway's threads need of whoever starts it.
+pub(crate) trait Serves: Send + Sync + 'static {
+    /// A lane, of which the gateway gets the other end.
+    fn lane(self: Arc<Self>, gateway: &Arc<Gateway>, connection: Connection) -> Lane;
+
+    /// The gateway's process has ended.
+    fn over(&self, how: &str);
+}
+
+impl Gateway {
+    /// Starts a gateway. Waits for its process, and not until it is sealed: what it is told waits in its channel.
+    pub(crate) fn start(
+        command: &GatewayCommand,
+        (agent, needs_token, limits): (&str, bool, GatewayLimits),
+        calls_max: usize,
+        serves: &Arc<impl Serves>,
+    ) -> io::Result<Arc<Self>> {
+        let (control, stdin) = Channel::pair()?;
+        let (say, heard) = mpsc::sync_channel(0);
+        let (command, serves) = (command.clone(), Arc::clone(serves));
+        let begin = ToGateway::Begin { agent: agent.to_owned(), token: needs_token, limits };
+        let work = move || {
+            // The process dies with the thread that started it, so that this one stays.
+            let mut child = match spawn(&command, stdin) {
+                Ok(child) => child,
+                Err(error) => return drop(say.send(Err(error))),
+            };
+            let gateway = Arc::new(Self {
+                control,
+                pid: child.id(),
+                needs_token,
+                calls_max,
+                state: Mutex::default(),
+                changed: Condvar::new(),
+            });
+            // One that is dead already is noticed when it says nothing.
+            gateway.control.say_hello().and_then(|()| gateway.control.send(&begin)).ok();
+            if say.send(Ok(Arc::clone(&gateway))).is_ok() {
+                gateway.hear(&serves);
+            }
+            let how = gateway.end(&mut child);
+            serves.over(&how);
+        };
+        thread::Builder::new().name("gateway-watch".to_owned()).spawn(work).map_err(of_thread)?;
+        heard.recv().map_err(|_gone| io::Error::other("the thread of the gateway has failed"))?
+    }
+
+    /// The process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Hands a client over. False where the gateway does not take it.
+    pub(crate) fn take(&self, client: u64, session: String, is_busy: bool, socket: BorrowedFd<'_>) -> bool {
+        {
+            let mut state = lock(&self.state);
+            if state.is_over {
+                return false;
+            }
+            state.clients.insert(client, Client { session, is_authentic: !self.needs_token });
+        }
+        let handed = self.control.send_at_once_with(&ToGateway::Client { client, is_busy }, &[socket]);
+        if handed.is_err() {
+            lock(&self.state).clients.remove(&client);
+        }
+        handed.is_ok()
+    }
+
+    /// Tells it to take nothing new, and to end once all that is under way is over.
+    pub(crate) fn drain(&self) {
+        self.control.send_at_once(&ToGateway::Drain).ok();
+    }
+
+    /// Withdraws every call.
+    pub(crate) fn cancel_all(&self) {
+        let running: Vec<Cancel> = lock(&self.state).running.values().cloned().collect();
+        running.iter().for_each(Cancel::cancel);
+    }
+
+    /// Ends it at once.
+    pub(crate) fn kill(&self) {
+        // Its thread kills the process once nothing is heard of it any more.
+        self.control.close();
+    }
+
+    /// Waits until its process is over, at most until `until`. Whether it is.
+    pub(crate) fn await_over(&self, until: Instant) -> bool {
+        let mut state = lock(&self.state);
+        while !state.is_over {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Clients and calls at the moment, and lanes.
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        let state = lock(&self.state);
+        (state.clients.len(), state.running.len(), state.lanes)
+    }
+
+    /// The session of a client whose token was right, or that needs none; none of anybody else.
+    pub(crate) fn session_of(&self, client: u64) -> Option<String> {
+        let state = lock(&self.state);
+        state.clients.get(&client).filter(|client| client.is_authentic).map(|client| client.session.clone())
+    }
+
+    /// A client has shown a token that is right.
+    pub(crate) fn is_authentic(&self, client: u64) {
+        if let Some(client) = lock(&self.state).clients.get_mut(&client) {
+            client.is_authentic = true;
+        }
+    }
+
+    /// A call begins; how it is withdrawn. None if the gateway has another of that number under way.
+    pub(crate) fn begin(&self, request: u64) -> Option<Cancel> {
+        let mut state = lock(&self.state);
+        if state.running.contains_key(&request) {
+            return None;
+        }
+        let cancel = Cancel::new();
+        if let Some(place) = state.early.iter().position(|early| *early == request) {
+            state.early.remove(place);
+            cancel.cancel();
+        }
+        if state.is_over {
+            cancel.cancel();
+        }
+        state.running.insert(request, cancel.clone());
+        Some(cancel)
+    }
+
+    /// A call is over.
+    pub(crate) fn is_done(&self, request: u64) {
+        lock(&self.state).running.remove(&request);
+    }
+
+    fn hear(self: &Arc<Self>, serves: &Arc<impl Serves>) {
+        loop {
+            match self.control.receive::<FromGateway>() {
+                Ok(Some((FromGateway::Ready, _))) => {}
+                Ok(Some((FromGateway::WantLane, _))) => self.open_lane(serves),
+                Ok(Some((FromGateway::Closed { client }, _))) => drop(lock(&self.state).clients.remove(&client)),
+                Ok(Some((FromGateway::Cancel { request }, _))) => self.cancel(request),
+                Ok(None) | Err(ChannelError::Io(_) | ChannelError::Malformed(_) | ChannelError::Version { .. }) => return,
+            }
+        }
+    }
+
+    fn cancel(&self, request: u64) {
+        let running = {
+            let mut state = lock(&self.state);
+            let running = state.running.get(&request).cloned();
+            if running.is_none() {
+                if state.early.len() >= self.calls_max {
+                    state.early.pop_front();
+                }
+                state.early.push_back(request);
+            }
+            running
+        };
+        if let Some(cancel) = running {
+            cancel.cancel();
+        }
+    }
+
+    /// As many as the agent may have calls at a time.
+    fn open_lane(self: &Arc<Self>, serves: &Arc<impl Serves>) {
+        let has_room = {
+            let mut state = lock(&self.state);
+            let has_room = state.lanes < self.calls_max;
+            state.lanes += usize::from(has_room);
+            has_room
+        };
+        let opened = if has_room { self.lane(serves) } else { Err(io::ErrorKind::QuotaExceeded.into()) };
+        if opened.is_err() {
+            if has_room {
+                lock(&self.state).lanes -= 1;
+            }
+            self.control.send_at_once(&ToGateway::NoLane).ok();
+        }
+    }
+
+    fn lane(self: &Arc<Self>, serves: &Arc<impl Serves>) -> io::Result<()> {
+        let (ours, theirs) = UnixStream::pair().map_err(|error| of_call("socketpair", error))?;
+        let (gateway, lane) = (Arc::clone(self), Arc::clone(serves).lane(self, Connection::new(ours)));
+        let work = move || {
+            lane.serve();
+            lock(&gateway.state).lanes -= 1;
+        };
+        thread::Builder::new().name("lane".to_owned()).spawn(work).map_err(of_thread)?;
+        self.control.send_at_once_with(&ToGateway::Lane, &[theirs.as_fd()]).map_err(io::Error::other)
+    }
+
+    /// The gateway has ended, or does not make sense any more: its calls are withdrawn, and its process is killed.
+    fn end(&self, child: &mut Child) -> String {
+        let patience = Instant::now() + END_PATIENCE;
+        while matches!(child.try_wait(), Ok(None)) && Instant::now() < patience {
+            thread::sleep(END_LOOK_EVERY);
+        }
+        child.kill().ok();
+        let ended = child.wait();
+        let running: Vec<Cancel> = {
+            let mut state = lock(&self.state);
+            state.is_over = true;
+            state.clients.clear();
+            state.running.values().cloned().collect()
+        };
+        self.changed.notify_all();
+        running.iter().for_each(Cancel::cancel);
+        match ended {
+            Ok(status) if status.success() => String::new(),
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this module owns the processes of gateways")]
+fn spawn(command: &GatewayCommand, stdin: std::os::fd::OwnedFd) -> io::Result<Child> {
+    let mut process = Command::new(&command.program);
+    process
+        .args(&command.arguments)
+        .args(["--supervisor", &std::process::id().to_string()])
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::from(stdin))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    process.spawn()
+}
+
+/// How long a gateway that has hung up may take to be gone.
+const END_PATIENCE: Duration = Duration::from_millis(500);
+const END_LOOK_EVERY: Duration = Duration::from_millis(5);

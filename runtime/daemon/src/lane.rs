@@ -1,0 +1,176 @@
+//! One lane: what the gateway asks on it, one question after the other, is answered by the thread that has it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tollgate::error::{CallFailure, with_causes};
+use tollgate::request::{Answer, Caller, Claims, Proven};
+use tollgate::service::{Call, Ready, ToolError, Unanswered};
+use tollgate::supervisor::Control;
+use tollgate::told;
+use tollgate_gateway::protocol::{self, Asked, Failure, GatewayLimits, Told, asked_limits};
+use tollgate_ipc::Connection;
+
+use crate::door::Door;
+use crate::gateway::Gateway;
+
+/// One lane of a gateway.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    pub(crate) door: Arc<Door>,
+    pub(crate) gateway: Arc<Gateway>,
+    pub(crate) connection: Connection,
+    pub(crate) limits: GatewayLimits,
+}
+
+/// What is told, with its blobs.
+type Saying = (Told, [Vec<u8>; 3]);
+
+impl Lane {
+    /// Answers until the gateway is gone, or says what it may not.
+    pub(crate) fn serve(mut self) {
+        let limits = asked_limits(&self.limits);
+        while let Ok((asked, [first, second, _none])) = self.connection.receive::<Asked>(limits, None) {
+            let (told, [one, two, three]) = self.answer(asked, first, second);
+            // A gateway that does not read its answers must not keep this thread for ever.
+            let until = Some(Instant::now() + SEND_WAIT);
+            if self.connection.send(&told, [&one, &two, &three], until).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&mut self, asked: Asked, first: Vec<u8>, second: Vec<u8>) -> Saying {
+        match asked {
+            Asked::Token { client } => self.token(client, &first),
+            Asked::Ready => {
+                let why = self.door.shared.not_ready();
+                (Told::Ready { ready: why.is_empty(), why }, Default::default())
+            }
+            Asked::Tools { client } => match self.gateway.session_of(client) {
+                Some(_authentic) => (Told::Tools, [self.tools().into_bytes(), Vec::new(), Vec::new()]),
+                None => failed(Failure::new("unauthenticated", NOBODY)),
+            },
+            Asked::Call { client, request, tool, operation, claims, logs } => {
+                let Some(session) = self.gateway.session_of(client) else {
+                    return failed(Failure::new("unauthenticated", NOBODY));
+                };
+                let Some(cancel) = self.gateway.begin(request) else {
+                    return failed(Failure::new("internal", "the gateway uses a number twice"));
+                };
+                let Ok(arguments) = String::from_utf8(first) else {
+                    self.gateway.is_done(request);
+                    return failed(Failure::new("rejected", "the arguments are not UTF-8 text"));
+                };
+                let proven = Some(Proven { agent: self.door.agent.clone(), session });
+                let call = Call {
+                    tool: &tool,
+                    operation: operation.as_deref(),
+                    arguments: &arguments,
+                    stdin: second.into(),
+                    caller: Caller { proven, claims: claims_of(claims) },
+                };
+                let connection = RefCell::new(&mut self.connection);
+                let hears = |bytes: &[u8]| {
+                    let until = Some(Instant::now() + SEND_WAIT);
+                    // A gateway that is gone withdraws its calls.
+                    connection.borrow_mut().send(&Told::Log, [bytes, b"", b""], until).unwrap_or_default();
+                };
+                let control = Control { cancel, hears: if logs { Some(&hears) } else { None } };
+                let answered = self.door.shared.tollgate.call(&call, &control);
+                self.gateway.is_done(request);
+                match answered {
+                    Ok(answer) => answered_with(answer),
+                    Err(unanswered) => failed_with(unanswered),
+                }
+            }
+        }
+    }
+
+    fn token(&self, client: u64, token: &[u8]) -> Saying {
+        let is_right = self.door.has_token(token);
+        if is_right {
+            self.gateway.is_authentic(client);
+        }
+        (Told::Token { is_right }, Default::default())
+    }
+
+    /// The tools of this agent that can be called, and why others of its tools cannot.
+    fn tools(&self) -> String {
+        let (mut tools, mut unavailable) = (Vec::new(), Vec::new());
+        for name in self.door.tools() {
+            match self.door.shared.tollgate.tool(&name) {
+                Ok(ready) => tools.push(self.tool(&name, &ready)),
+                Err(error) => unavailable.push(json!({ "tool": name, "why": with_causes(&*error) })),
+            }
+        }
+        json!({ "tools": tools, "unavailable": unavailable }).to_string()
+    }
+
+    fn tool(&self, name: &str, ready: &Ready) -> Value {
+        let has = |operation: &&tollgate::operations::OperationText| self.door.has(name, &operation.name);
+        let operations: Vec<Value> = ready.operations.iter().filter(has).map(operation).collect();
+        json!({ "tool": name, "version": ready.version, "description": ready.description, "operations": operations })
+    }
+}
+
+fn operation(text: &tollgate::operations::OperationText) -> Value {
+    let schema = |schema: &str| serde_json::from_str::<Value>(schema).unwrap_or(Value::Null);
+    json!({
+        "name": text.name,
+        "description": text.description,
+        "input_schema": schema(&text.input_schema),
+        "output_schema": schema(&text.output_schema),
+    })
+}
+
+fn claims_of(claims: protocol::Claims) -> Claims {
+    let protocol::Claims { agent, session, decision, reason, trace } = claims;
+    Claims { agent, session, decision, reason, trace }
+}
+
+fn answered_with(answer: Answer) -> Saying {
+    let usage = told::usage(&answer.usage);
+    let Answer { output, streams, call, .. } = answer;
+    (Told::Answered { call: call.to_string(), usage }, [output.into_bytes(), streams.stdout, streams.stderr])
+}
+
+fn failed_with(unanswered: Unanswered) -> Saying {
+    match unanswered {
+        Unanswered::Call(failure) => {
+            let CallFailure { error, call, usage, output } = *failure;
+            let error = failure_of(told::error(&error));
+            let (call, usage) = (call.map(|call| call.to_string()), Some(told::usage(&usage)));
+            (Told::Failed { call, usage, error }, [Vec::new(), output.stdout, output.stderr])
+        }
+        Unanswered::Tool(error) => {
+            let kind = match *error {
+                ToolError::Unknown { .. } | ToolError::NoName { .. } => "unknown-tool",
+                _unusable => "worker",
+            };
+            failed(Failure::new(kind, with_causes(&*error)))
+        }
+    }
+}
+
+/// From the JSON of an error to its class, its words and the rest of it.
+fn failure_of(mut error: Value) -> Failure {
+    let mut take = |key: &str| {
+        let taken = error.as_object_mut().and_then(|object| object.remove(key));
+        taken.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    };
+    let (kind, message) = (take("kind"), take("message"));
+    Failure { kind, message, details: error }
+}
+
+fn failed(error: Failure) -> Saying {
+    (Told::Failed { call: None, usage: None, error }, Default::default())
+}
+
+/// What is told of a client that this daemon does not know as one that may ask.
+const NOBODY: &str = "no token was given that is this agent's";
+
+/// How long a gateway may take to read an answer.
+const SEND_WAIT: Duration = Duration::from_secs(30);

@@ -1,0 +1,33 @@
+//! The daemon that several programs share: one for each ledger. It keeps workers warm, and owns policy, notary and routing.
+//!
+//! ```text
+//! client ──▶ AGENT.sock ──▶ Door ──▶ Gateway (sealed, parses) ──▶ lane ──▶ Tollgate::call ──▶ worker (sealed)
+//!                           who is it?                              who it is goes on record
+//! operator ─▶ operator.sock ──▶ status, reload, stop, the notary for another supervisor
+//! ```
+//!
+//! Who asks is known by the door, before a byte is parsed: each agent has its own listener and its own gateway. What a request says of
+//! itself is a claim. Must never take an agent's name, a session or a grant from a gateway or from a client.
+
+#![forbid(unsafe_code)]
+
+mod daemon;
+mod door;
+mod gateway;
+mod lane;
+mod operator;
+pub mod sockets;
+mod status;
+pub mod tokens;
+
+pub use daemon::{Daemon, DaemonConfig, DaemonError, OPERATOR, ReloadError};
+pub use gateway::GatewayCommand;
+pub use operator::{Operator, OperatorError};
+pub use status::{AgentStatus, Status};
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Takes a lock. What one thread panicked over is no worse for the next: every state under these locks is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,247 @@
+//! The operator's socket: what only the daemon's own user may ask. It speaks packets of our own, which this program's commands
+//! send: no parser of other people's protocols is here.
+
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use serde::{Deserialize, Serialize};
+use tollgate::CallId;
+use tollgate_audit::LeafIndex;
+use tollgate_ipc::{Channel, ChannelError, memory_file, read_memory_file};
+use tollgate_system::of_call;
+
+use crate::daemon::Shared;
+use crate::status::Status;
+
+/// What the operator asks. An answer follows each.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
+enum Asked {
+    /// How does it stand?
+    Status,
+    /// Read the policy again.
+    Reload {
+        /// Who wants that, for the record.
+        by: String,
+    },
+    /// End, once what is under way is over.
+    Stop,
+    /// As which agent does this user call, and where?
+    Agent {
+        /// The user.
+        uid: u32,
+    },
+    /// Lend the notary: another supervisor records through it.
+    Borrow,
+    /// Where is the end of this call, under a checkpoint that is made now?
+    Locate {
+        /// The call.
+        call: CallId,
+    },
+}
+
+/// What the daemon answers.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "told", rename_all = "kebab-case", deny_unknown_fields)]
+enum Told {
+    /// With one descriptor: the status as JSON, in a file in memory.
+    Status,
+    /// It is done.
+    Done,
+    /// With one descriptor: a channel to the notary.
+    Borrowed,
+    /// The agent of a user, if there is one.
+    Agent {
+        /// Its name and its socket.
+        agent: Option<(String, PathBuf)>,
+    },
+    /// Where the end of a call is, if it is one of the last few thousand.
+    Located {
+        /// Its index.
+        index: Option<LeafIndex>,
+    },
+    /// It cannot be done.
+    Failed {
+        /// Why.
+        why: String,
+    },
+}
+
+/// The operator's connection to a daemon. One question at a time.
+#[derive(Debug)]
+pub struct Operator(Channel);
+
+/// Why the daemon does not do what the operator asks.
+#[derive(Debug, thiserror::Error)]
+pub enum OperatorError {
+    /// Nobody is there, or not for this user.
+    #[error("no daemon answers at `{}`", path.display())]
+    NoDaemon {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It speaks another version, or makes no sense.
+    #[error(transparent)]
+    Channel(#[from] ChannelError),
+    /// It is gone.
+    #[error("the daemon is gone")]
+    Gone,
+    /// It says why not.
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl Operator {
+    /// Connects to the daemon whose operator's socket is `path`.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    pub fn connect(path: &Path) -> Result<Self, OperatorError> {
+        let failed = |source| OperatorError::NoDaemon { path: path.to_owned(), source };
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
+        let socket = socket.map_err(|errno| failed(of_call("socket", errno)))?;
+        let address = SocketAddrUnix::new(path).map_err(|errno| failed(errno.into()))?;
+        connect(&socket, &address).map_err(|errno| failed(errno.into()))?;
+        let channel = Channel::new(socket);
+        channel.say_hello()?;
+        if channel.hear_hello()? { Ok(Self(channel)) } else { Err(OperatorError::Gone) }
+    }
+
+    /// How the daemon stands.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    pub fn status(&self) -> Result<Status, OperatorError> {
+        let (_told, file) = self.ask(&Asked::Status)?;
+        let file = file.ok_or_else(senseless)?;
+        let bytes = read_memory_file(&file, STATUS_BYTES_MAX).map_err(ChannelError::from)?;
+        serde_json::from_slice(&bytes).map_err(|error| OperatorError::Refused(error.to_string()))
+    }
+
+    /// Has it read its policy again. `by` says who wants that, for the record.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError::Refused`]: the policy before stays.
+    pub fn reload(&self, by: &str) -> Result<(), OperatorError> {
+        self.ask(&Asked::Reload { by: by.to_owned() }).map(drop)
+    }
+
+    /// Has it end, once what is under way is over. Does not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    pub fn stop(&self) -> Result<(), OperatorError> {
+        self.ask(&Asked::Stop).map(drop)
+    }
+
+    /// The agent that a user is, by the policy, and its socket.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
+    pub fn agent_of(&self, uid: u32) -> Result<Option<(String, PathBuf)>, OperatorError> {
+        match self.ask(&Asked::Agent { uid })? {
+            (Told::Agent { agent }, _) => Ok(agent),
+            _other => Err(senseless()),
+        }
+    }
+
+    /// A channel to the daemon's notary, for a supervisor of one's own.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    pub fn borrow_notary(&self) -> Result<Channel, OperatorError> {
+        let (_told, socket) = self.ask(&Asked::Borrow)?;
+        Ok(Channel::new(socket.ok_or_else(senseless)?))
+    }
+
+    /// Where the end of a call is, under a checkpoint that is made now.
+    ///
+    /// # Errors
+    ///
+    /// [`OperatorError`].
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
+    pub fn locate(&self, call: CallId) -> Result<Option<LeafIndex>, OperatorError> {
+        match self.ask(&Asked::Locate { call })? {
+            (Told::Located { index }, _) => Ok(index),
+            _other => Err(senseless()),
+        }
+    }
+
+    fn ask(&self, asked: &Asked) -> Result<(Told, Option<OwnedFd>), OperatorError> {
+        self.0.send(asked)?;
+        match self.0.receive::<Told>()? {
+            None => Err(OperatorError::Gone),
+            Some((Told::Failed { why }, _)) => Err(OperatorError::Refused(why)),
+            Some((told, fds)) => Ok((told, fds.into_iter().next())),
+        }
+    }
+}
+
+fn senseless() -> OperatorError {
+    OperatorError::Refused("the daemon's answer makes no sense".to_owned())
+}
+
+/// Answers one connection of the operator until it is closed.
+pub(crate) fn serve(shared: &Arc<Shared>, socket: OwnedFd) {
+    let channel = Channel::new(socket);
+    // Said first, so that a program of another version knows what it talks to.
+    if channel.say_hello().is_err() || !matches!(channel.hear_hello(), Ok(true)) {
+        return;
+    }
+    while let Ok(Some((asked, _none))) = channel.receive::<Asked>() {
+        let (told, fd) = answer(shared, asked).unwrap_or_else(|why| (Told::Failed { why }, None));
+        let fds: Vec<_> = fd.iter().map(|fd| fd.as_fd()).collect();
+        if channel.send_with(&told, &fds).is_err() {
+            return;
+        }
+    }
+}
+
+fn answer(shared: &Arc<Shared>, asked: Asked) -> Result<(Told, Option<OwnedFd>), String> {
+    let words = |error: &dyn std::error::Error| {
+        let mut text: String = tollgate::error::with_causes(error);
+        // A packet has room for so much.
+        while text.len() > WHY_BYTES_MAX {
+            text.pop();
+        }
+        text
+    };
+    match asked {
+        Asked::Status => {
+            let json = serde_json::to_vec(&shared.status()).map_err(|error| words(&error))?;
+            let file = memory_file("tollgate-status", &json).map_err(|error| words(&error))?;
+            Ok((Told::Status, Some(file)))
+        }
+        Asked::Reload { by } => shared.reload(&by).map(|()| (Told::Done, None)).map_err(|error| words(&error)),
+        Asked::Stop => {
+            shared.ask_for_the_end();
+            Ok((Told::Done, None))
+        }
+        Asked::Agent { uid } => Ok((Told::Agent { agent: shared.own_agent(uid) }, None)),
+        Asked::Borrow => {
+            let lent = shared.tollgate.supervisor().notary().lend();
+            Ok((Told::Borrowed, Some(lent.map_err(|error| words(&error))?)))
+        }
+        Asked::Locate { call } => {
+            let notary = shared.tollgate.supervisor().notary();
+            notary.checkpoint().map_err(|error| words(&error))?;
+            let index = notary.locate(call).map_err(|error| words(&error))?;
+            Ok((Told::Located { index }, None))
+        }
+    }
+}
+
+const STATUS_BYTES_MAX: usize = 1 << 20;
+const WHY_BYTES_MAX: usize = 4096;

@@ -1,0 +1,53 @@
+//! How a daemon stands, for the operator.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// How a daemon stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Its process.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// The version of what its processes, and the operator's commands, say to it.
+    pub protocol: u32,
+    /// Seconds since it started.
+    pub uptime_s: u64,
+    /// The folder of its ledger.
+    pub ledger: PathBuf,
+    /// The file of its policy.
+    pub policy: Option<PathBuf>,
+    /// SHA-256 of the text of the policy that holds.
+    pub policy_digest: String,
+    /// Whether calls are taken.
+    pub ready: bool,
+    /// Why not.
+    pub why_not_ready: Vec<String>,
+    /// Bytes that the ledger's disk has left.
+    pub free_bytes: Option<u64>,
+    /// Processes that run tools.
+    pub workers: usize,
+    /// Its agents, by name.
+    pub agents: Vec<AgentStatus>,
+}
+
+/// How the door of an agent stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// The agent.
+    pub agent: String,
+    /// Its socket.
+    pub socket: PathBuf,
+    /// Its port on the loopback interface.
+    pub port: Option<u16>,
+    /// The process of its gateway, while it has clients.
+    pub gateway: Option<u32>,
+    /// Its connections.
+    pub connections: usize,
+    /// Its calls that run.
+    pub running: usize,
+    /// Threads that make calls for it.
+    pub lanes: usize,
+}

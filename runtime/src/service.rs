@@ -1,0 +1,599 @@
+//! The tools of a home, called by name under one policy: what a daemon serves, and what an embedder opens in its own process.
+//!
+//! ```text
+//! Tollgate::call ─▶ the policy that holds now ─▶ the tool, loaded if it is new or changed ─▶ its sealed worker
+//!                   agent may call it?           component, manifest, grant, folders, artifact
+//! ```
+//!
+//! Any thread may call. A tool is loaded by the first call that needs it, while other calls of the same tool wait; calls of other
+//! tools do not. A call in flight goes on under the policy and the component that it began with.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tollgate_audit::Digest;
+use tollgate_authority::{
+    Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, files,
+    open_folders,
+};
+use tollgate_capability::CapabilitySet;
+use tollgate_config::{
+    BindError, Deployment, Manifest, ManifestError, MissingGrants, NameError, Policy, Subject, ToolName, intersect,
+};
+use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
+use tollgate_engine::engine::{Engine, StartError};
+use bytes::Bytes;
+use tollgate_engine::error::{CallFailure, LoadError, RejectError};
+use tollgate_engine::loading::Provenance;
+use tollgate_engine::operations::OperationTexts;
+use tollgate_engine::request::{Answer, Caller, Request};
+use tollgate_supervisor::notary::{NotaryCommand, NotaryFailure, NotaryRole};
+use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec, WorkerCommand};
+
+use crate::registry::{InstalledTool, Registry, StoredError};
+
+/// Where everything is that a [`Tollgate`] needs. Nothing here is read from the environment.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of installed tools.
+    pub tools: PathBuf,
+    /// The key that compiled tools are sealed with.
+    pub key: PathBuf,
+    /// The folder of the ledger, which is made if it is not there.
+    pub ledger: PathBuf,
+    /// The name of a new ledger; drawn where there is none.
+    pub origin: Option<String>,
+    /// The policy. Without one, tools get nothing but standard output and error.
+    pub policy: Option<PathBuf>,
+    /// What is remembered of nested folders.
+    pub trust: Option<PathBuf>,
+    /// The `tollgate` program, or one that becomes a notary and a worker by the same arguments.
+    pub program: PathBuf,
+    /// Name and version of the software, for the record.
+    pub software: String,
+    /// Who runs it, for the record.
+    pub by: String,
+    /// What no tool may change, beside the ledger, the tools, the key, the policy and the program, which count by themselves.
+    pub places: DecidingPlaces,
+    /// A variable of the environment that a grant may pass on.
+    pub variable: fn(&str) -> Option<String>,
+}
+
+impl Config {
+    /// A home as the command line has it under `TOLLGATE_HOME`: `tools`, `artifact.key`, `ledger`, `trust`, and `tollgate.toml` if
+    /// that is there. No grant gets anything of the environment.
+    #[must_use]
+    pub fn at_home(home: &Path, program: &Path) -> Self {
+        let policy = home.join(tollgate_authority::POLICY_NAME);
+        Self {
+            tools: home.join("tools"),
+            key: home.join("artifact.key"),
+            ledger: home.join("ledger"),
+            origin: None,
+            policy: policy.exists().then_some(policy),
+            trust: Some(home.join("trust")),
+            program: program.to_owned(),
+            software: concat!("tollgate ", env!("CARGO_PKG_VERSION")).to_owned(),
+            by: format!("uid:{}", rustix::process::getuid().as_raw()),
+            places: DecidingPlaces::none(),
+            variable: |_name| None,
+        }
+    }
+}
+
+/// The tools of a home, ready to be called by name. Dropping it ends their workers, then the notary.
+#[derive(Debug)]
+pub struct Tollgate {
+    governing: Mutex<Arc<Governing>>,
+    // By the names of the tools that share a worker. One that is being loaded holds up those who want the same.
+    loaded: Mutex<HashMap<Vec<ToolName>, Arc<Mutex<Option<Loaded>>>>>,
+    supervisor: Supervisor,
+    registry: Registry,
+    engine: Engine,
+    key: ArtifactKey,
+    config: Config,
+}
+
+/// A policy that holds.
+#[derive(Debug)]
+struct Governing {
+    // Each reading has another.
+    number: u64,
+    policy: Policy,
+    text: String,
+    places: DecidingPlaces,
+}
+
+/// A policy that was read, and does not hold yet.
+#[derive(Debug)]
+pub struct NextPolicy(Governing);
+
+impl NextPolicy {
+    /// How it has tools run, and who may ask for them.
+    #[must_use]
+    pub fn deployment(&self) -> &Deployment {
+        &self.0.policy.deployment
+    }
+
+    /// The digest of its text.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        Digest::of(self.0.text.as_bytes())
+    }
+}
+
+/// Tools that share a worker, and the policy under which they were loaded.
+#[derive(Debug)]
+struct Loaded {
+    under: u64,
+    tools: BTreeMap<ToolName, Arc<Ready>>,
+}
+
+/// A tool that can be called.
+#[derive(Debug)]
+pub struct Ready {
+    /// Its version, by its manifest.
+    pub version: String,
+    /// What it is for, by its manifest: untrusted text.
+    pub description: String,
+    /// What it can be called for: untrusted text.
+    pub operations: OperationTexts,
+    /// Its component.
+    pub component: Digest,
+    tool: Tool,
+    // What was granted, before its folders were opened for the worker.
+    set: CapabilitySet,
+    stamp: Stamp,
+    _folders: HeldFolders,
+}
+
+/// A tool that was read, and has no worker yet.
+struct Prepared {
+    spec: ToolSpec,
+    ready: Box<dyn FnOnce(Tool) -> Ready>,
+    component: Digest,
+    set: CapabilitySet,
+}
+
+/// By what a tool that was installed again is told from the one before: it is in another file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    changed: (i64, i64),
+}
+
+/// What is asked of a tool, by its name.
+#[derive(Debug, Clone)]
+pub struct Call<'c> {
+    /// The tool.
+    pub tool: &'c str,
+    /// What it is called for; its only operation where it has one.
+    pub operation: Option<&'c str>,
+    /// JSON text.
+    pub arguments: &'c str,
+    /// What it may read from standard input, if that is granted.
+    pub stdin: Bytes,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+/// Why a home cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The policy does not hold.
+    #[error(transparent)]
+    Policy(#[from] Box<PolicyFileError>),
+    /// The key of compiled tools cannot be used.
+    #[error("the key of compiled tools cannot be used")]
+    Key(#[from] KeyError),
+    /// No process can be started, or the ledger not be opened.
+    #[error(transparent)]
+    Supervisor(#[from] SupervisorError),
+    /// The engine does not start.
+    #[error(transparent)]
+    Engine(#[from] StartError),
+}
+
+/// Why a tool cannot be called.
+#[derive(Debug, thiserror::Error)]
+pub enum ToolError {
+    /// No tool has the name.
+    #[error("no tool `{}` is installed", name.escape_debug())]
+    Unknown {
+        /// The name, as it was given.
+        name: String,
+    },
+    /// What was given can be no name of a tool.
+    #[error("`{}` is no name of a tool: {source}", name.escape_debug())]
+    NoName {
+        /// As it was given.
+        name: String,
+        /// Why.
+        source: NameError,
+    },
+    /// One of its files is gone, cannot be read, or has a second name by which it could be changed.
+    #[error("the installed tool `{name}` cannot be used: {what}")]
+    Damaged {
+        /// The tool.
+        name: ToolName,
+        /// What is wrong.
+        what: String,
+    },
+    /// Its manifest cannot be used.
+    #[error("the manifest of the installed tool `{name}` cannot be used: {source}")]
+    Manifest {
+        /// The tool.
+        name: ToolName,
+        /// Why.
+        source: Box<ManifestError>,
+    },
+    /// The policy's entry is for another component.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// It needs what it is not granted.
+    #[error(transparent)]
+    Ungranted(Box<MissingGrants>),
+    /// A granted folder cannot be opened.
+    #[error(transparent)]
+    Folder(Box<FolderError>),
+    /// Its compiled code is refused.
+    #[error("the compiled code of the installed tool `{name}` is refused, install it again: {source}")]
+    Stored {
+        /// The tool.
+        name: ToolName,
+        /// Why.
+        source: StoredError,
+    },
+    /// It cannot be taken.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// Why a call has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// The tool cannot be called at all. The call has no id, and is not on record.
+    #[error(transparent)]
+    Tool(#[from] Box<ToolError>),
+    /// The call failed.
+    #[error("{}", .0.error)]
+    Call(Box<CallFailure>),
+}
+
+impl Tollgate {
+    /// Starts the notary of the ledger, and waits at most 60 s until it has that open. No tool is loaded yet.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open(config: Config) -> Result<Self, OpenError> {
+        Self::open_as(config, None)
+    }
+
+    /// The same as the daemon that is reached at the socket `daemon`, which the ledger's lock names.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError`].
+    pub fn open_as(config: Config, daemon: Option<PathBuf>) -> Result<Self, OpenError> {
+        let governing = Governing::read(&config)?;
+        let key = ArtifactKey::open_or_make(&config.key)?;
+        let engine = Engine::new(1)?;
+        let Config { ledger, origin, software, program, .. } = &config;
+        let role =
+            NotaryRole { ledger: ledger.clone(), origin: origin.clone(), software: software.clone(), daemon };
+        let settings = SupervisorSettings {
+            places: governing.places.clone(),
+            ..SupervisorSettings::of(&governing.policy.deployment, WorkerCommand::tollgate(program))
+        };
+        let supervisor = Supervisor::start(NotaryCommand::tollgate(program, &role), ledger, settings)?;
+        let (registry, governing) = (Registry::new(config.tools.clone()), Mutex::new(Arc::new(governing)));
+        Ok(Self { governing, loaded: Mutex::default(), supervisor, registry, engine, key, config })
+    }
+
+    /// What runs its tools.
+    #[must_use]
+    pub fn supervisor(&self) -> &Supervisor {
+        &self.supervisor
+    }
+
+    /// How its tools are run, by the policy that holds now.
+    #[must_use]
+    pub fn deployment(&self) -> Deployment {
+        self.governing().policy.deployment.clone()
+    }
+
+    /// The digest of the text of the policy that holds now.
+    #[must_use]
+    pub fn policy_digest(&self) -> Digest {
+        Digest::of(self.governing().text.as_bytes())
+    }
+
+    /// Reads the policy again. From now on each call is made under it: a tool whose component or capability set is another one gets
+    /// a new worker with its next call, and calls in flight end under what they began with. How workers are run (`[sandbox]`,
+    /// `[workers]`) stays as it was at the start.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Policy`]: the policy does not hold, and the one before stays.
+    pub fn reload(&self) -> Result<(), OpenError> {
+        self.adopt(self.read_policy()?);
+        Ok(())
+    }
+
+    /// The policy as it is now, which does not hold yet.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Policy`].
+    pub fn read_policy(&self) -> Result<NextPolicy, OpenError> {
+        Governing::read(&self.config).map(NextPolicy)
+    }
+
+    /// Has a policy hold from now on.
+    pub fn adopt(&self, next: NextPolicy) {
+        let mut governing = lock(&self.governing);
+        let number = governing.number + 1;
+        *governing = Arc::new(Governing { number, ..next.0 });
+    }
+
+    /// The names of all installed tools.
+    ///
+    /// # Errors
+    ///
+    /// Their folder cannot be listed.
+    pub fn names(&self) -> io::Result<Vec<ToolName>> {
+        Ok(self.registry.tools()?.into_iter().map(|tool| tool.name).collect())
+    }
+
+    /// The tool of this name, under the policy that holds now. Reads the tool's files if it is new or changed.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolError`].
+    pub fn tool(&self, name: &str) -> Result<Arc<Ready>, Box<ToolError>> {
+        self.tool_and_policy(name).map(|(ready, _policy)| ready)
+    }
+
+    /// Calls a tool, under what `control` says. Where the caller is an agent that was proven to be one, the agent must
+    /// have the tool and the operation by its entry in the policy.
+    ///
+    /// Holds up the thread that asks as [`Tool::call`] does, and while the tool is loaded.
+    ///
+    /// # Errors
+    ///
+    /// [`Unanswered`].
+    pub fn call(&self, call: &Call<'_>, control: &Control<'_>) -> Result<Answer, Unanswered> {
+        let (ready, governing) = self.tool_and_policy(call.tool)?;
+        let chosen = ready.operation(call.operation);
+        let request = Request {
+            operation: chosen.as_ref().map_or_else(|_none| call.operation.unwrap_or_default(), |name| name.as_str()),
+            arguments: call.arguments,
+            stdin: call.stdin.clone(),
+            caller: call.caller.clone(),
+        };
+        let rejected = governing.may(call, request.operation).and(chosen.as_ref().map(drop).map_err(Clone::clone));
+        if let Err(error) = rejected {
+            return Err(Unanswered::Call(ready.tool.turn_down(&request, error.into())));
+        }
+        ready.tool.call_with(&request, control).map_err(Unanswered::Call)
+    }
+
+    /// Ends every worker, and waits until all that was recorded is on disk and the notary is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`NotaryFailure::Ended`]: something may not be on disk.
+    pub fn close(self) -> Result<(), NotaryFailure> {
+        let Self { loaded, supervisor, .. } = self;
+        drop(loaded);
+        supervisor.finish()
+    }
+
+    fn governing(&self) -> Arc<Governing> {
+        Arc::clone(&lock(&self.governing))
+    }
+
+    fn tool_and_policy(&self, given: &str) -> Result<(Arc<Ready>, Arc<Governing>), Box<ToolError>> {
+        let name: ToolName =
+            given.parse().map_err(|source| ToolError::NoName { name: given.to_owned(), source })?;
+        let unknown = || Box::new(ToolError::Unknown { name: given.to_owned() });
+        let names = self.sharing(&self.governing(), &name);
+        let place = Arc::clone(lock(&self.loaded).entry(names.clone()).or_default());
+        let mut loaded = lock(&place);
+        // What holds now: others may have waited here through a reload.
+        let governing = self.governing();
+        let installed: Vec<InstalledTool> = names.iter().filter_map(|name| self.registry.find(name)).collect();
+        if !installed.iter().any(|tool| tool.name == name) {
+            return Err(unknown());
+        }
+        let stamps = installed.iter().map(|tool| Ok((tool.name.clone(), Stamp::of(tool)?)));
+        let stamps = stamps.collect::<Result<BTreeMap<_, _>, Box<ToolError>>>()?;
+        if !loaded.as_ref().is_some_and(|loaded| loaded.is(governing.number, &stamps)) {
+            *loaded = Some(self.load(&governing, &installed, &stamps, loaded.take())?);
+        }
+        let ready = loaded.as_ref().and_then(|loaded| loaded.tools.get(&name)).ok_or_else(unknown)?;
+        Ok((Arc::clone(ready), governing))
+    }
+
+    /// The tools that share a worker with this one, itself among them.
+    fn sharing(&self, governing: &Governing, name: &ToolName) -> Vec<ToolName> {
+        let deployment = &governing.policy.deployment;
+        let compartment = deployment.compartment_of(name).and_then(|own| deployment.compartments.get(own));
+        compartment.cloned().unwrap_or_else(|| vec![name.clone()])
+    }
+
+    /// Reads tools and hands them to the supervisor; those that are as before keep their worker.
+    fn load(
+        &self,
+        governing: &Governing,
+        installed: &[InstalledTool],
+        stamps: &BTreeMap<ToolName, Stamp>,
+        before: Option<Loaded>,
+    ) -> Result<Loaded, Box<ToolError>> {
+        let mut prepared = BTreeMap::new();
+        for tool in installed {
+            let Some(stamp) = stamps.get(&tool.name) else { continue };
+            prepared.insert(tool.name.clone(), self.prepare(governing, tool, *stamp)?);
+        }
+        let as_before = before.filter(|before| {
+            let is_same = |(name, one): (&ToolName, &Prepared)| {
+                before.tools.get(name).is_some_and(|ready| ready.component == one.component && ready.set == one.set)
+            };
+            before.tools.len() == prepared.len() && prepared.iter().all(is_same)
+        });
+        let (names, prepared): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
+        let (specs, makes): (Vec<_>, Vec<_>) = prepared.into_iter().map(|one| (one.spec, one.ready)).unzip();
+        let tools: Vec<Tool> = match as_before {
+            Some(before) => before.tools.into_values().map(|ready| ready.tool.clone()).collect(),
+            None => self.supervisor.add_compartment(specs).map_err(|error| Box::new(error.into()))?,
+        };
+        let tools = names.into_iter().zip(makes.into_iter().zip(tools));
+        let tools = tools.map(|(name, (make, tool))| (name, Arc::new(make(tool)))).collect();
+        Ok(Loaded { under: governing.number, tools })
+    }
+
+    fn prepare(
+        &self,
+        governing: &Governing,
+        tool: &InstalledTool,
+        stamp: Stamp,
+    ) -> Result<Prepared, Box<ToolError>> {
+        let name = &tool.name;
+        let damaged = |what: String| Box::new(ToolError::Damaged { name: name.clone(), what });
+        match tool.with_other_name() {
+            Ok(None) => {}
+            Ok(Some(path)) => return Err(damaged(format!("`{}` has another name (a hard link)", path.display()))),
+            Err(error) => return Err(damaged(error.to_string())),
+        }
+        let read = |path: &Path, max| files::read(path, max).map_err(|error| damaged(format!("`{}`: {error}", path.display())));
+        let component = Digest::of(&read(&tool.component(), COMPONENT_BYTES_MAX)?);
+        let manifest_text = String::from_utf8(read(&tool.manifest(), MANIFEST_BYTES_MAX)?)
+            .map_err(|_not_text| damaged("its manifest is not UTF-8 text".to_owned()))?;
+        let manifest = Manifest::parse(&manifest_text, &tool.manifest().display().to_string())
+            .map_err(|source| ToolError::Manifest { name: name.clone(), source: Box::new(source) })?;
+        let declared = manifest.name.to_string();
+        let manifest = Manifest { name: name.clone(), ..manifest };
+        let grants = &governing.policy.grants;
+        let subject = Subject { name, digest: component.0, installed: true };
+        let grant = grants.bind(subject, |path| is_one_file(path, &tool.component())).map_err(ToolError::from)?.grant;
+        let met = intersect(&manifest, &grant, self.config.variable);
+        let mut set = met.map_err(|missing| Box::new(ToolError::Ungranted(Box::new(missing))))?.set;
+        let places =
+            &governing.places.clone().with(Deciding::Component, &tool.component()).with(Deciding::Manifest, &tool.manifest());
+        let store = self.config.trust.clone().map(TrustStore::new);
+        let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts: true, places, bounds: None };
+        let folders =
+            open_folders(&mut set, nesting).map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
+        let artifact: Artifact = tool
+            .artifact(&self.key, component, &self.engine)
+            .map_err(|source| ToolError::Stored { name: name.clone(), source })?;
+        let operations = artifact.operations().cloned().unwrap_or_default();
+        let provenance = Provenance {
+            manifest: &manifest_text,
+            grant: &governing.text,
+            by: &self.config.by,
+            declared: Some(&declared),
+        };
+        let spec = ToolSpec::new(artifact, &manifest, set.clone(), provenance);
+        let (version, description) = (manifest.version.to_string(), manifest.description.clone());
+        let own = set.clone();
+        let ready = Box::new(move |tool| Ready {
+            version,
+            description,
+            operations,
+            component,
+            tool,
+            set: own,
+            stamp,
+            _folders: folders,
+        });
+        Ok(Prepared { spec, ready, component, set })
+    }
+}
+
+impl Ready {
+    /// What is enforced around it.
+    #[must_use]
+    pub fn capability_set(&self) -> &CapabilitySet {
+        self.tool.capability_set()
+    }
+
+    /// The operation that is asked for: its only one, where none is.
+    fn operation(&self, given: Option<&str>) -> Result<String, RejectError> {
+        let known = || self.operations.iter().map(|operation| operation.name.clone()).collect::<Vec<_>>();
+        match given {
+            Some(given) => Ok(given.to_owned()),
+            None => match known().as_slice() {
+                [only] => Ok(only.clone()),
+                several => Err(RejectError::WhichOperation { known: several.to_vec() }),
+            },
+        }
+    }
+}
+
+impl Loaded {
+    fn is(&self, under: u64, stamps: &BTreeMap<ToolName, Stamp>) -> bool {
+        let own = self.tools.iter().map(|(name, ready)| (name, &ready.stamp));
+        self.under == under && own.eq(stamps)
+    }
+}
+
+impl Governing {
+    fn read(config: &Config) -> Result<Self, OpenError> {
+        let root = Path::new("/");
+        let given = config.policy.as_deref().map(|path| PolicyFile::given(path, root)).transpose();
+        let given = given.map_err(Box::new)?;
+        let (policy, text) = given.map(|file| (file.policy, file.text)).unwrap_or_default();
+        let places = config.places.clone().with_ledger(&config.ledger);
+        let places = [(Deciding::Tools, &config.tools), (Deciding::ArtifactKey, &config.key), (Deciding::Program, &config.program)]
+            .into_iter()
+            .chain(config.policy.iter().map(|path| (Deciding::Policy, path)))
+            .chain(config.trust.iter().map(|path| (Deciding::TrustStore, path)))
+            .fold(places, |places, (what, path)| places.with(what, path))
+            .with_components_of(&policy.grants);
+        Ok(Self { number: 0, policy, text, places })
+    }
+
+    /// Whether whoever asks may make the call, by the policy's entry of the agent that was proven to ask.
+    fn may(&self, call: &Call<'_>, operation: &str) -> Result<(), RejectError> {
+        let Some(proven) = &call.caller.proven else { return Ok(()) };
+        let agents = &self.policy.deployment.agents;
+        if agents.is_empty() {
+            return Ok(());
+        }
+        let agent = agents.iter().find(|(name, _)| name.as_str() == proven.agent).map(|(_, agent)| agent);
+        let tool: Result<ToolName, _> = call.tool.parse();
+        let may = agent.zip(tool.ok()).is_some_and(|(agent, tool)| agent.may(&tool, operation));
+        let (agent, tool) = (proven.agent.clone(), call.tool.to_owned());
+        if may { Ok(()) } else { Err(RejectError::NotTheAgents { agent, tool, operation: operation.to_owned() }) }
+    }
+}
+
+impl Stamp {
+    fn of(tool: &InstalledTool) -> Result<Self, Box<ToolError>> {
+        let damaged = |error: io::Error| ToolError::Damaged { name: tool.name.clone(), what: error.to_string() };
+        let found = fs::metadata(tool.artifact_file()).map_err(damaged)?;
+        Ok(Self { device: found.dev(), inode: found.ino(), changed: (found.ctime(), found.ctime_nsec()) })
+    }
+}
+
+fn is_one_file(one: &Path, other: &Path) -> bool {
+    let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
+    id(one).is_some_and(|one| id(other) == Some(one))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
+const COMPONENT_BYTES_MAX: u64 = 256 << 20;
+
+/// Largest manifest that is read.
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;

@@ -1,0 +1,78 @@
+//! What is told of a call to a machine: the same JSON from the command line and from the daemon.
+
+use serde_json::{Value, json};
+use tollgate_audit::Usage;
+use tollgate_engine::error::{CallError, CapHit, RejectError};
+
+/// What a call used, with each share of its cap in percent.
+#[must_use]
+pub fn usage(usage: &Usage) -> Value {
+    json!({
+        "fuel": { "used": usage.fuel_used, "cap": usage.fuel_cap, "percent": percent(usage.fuel_used, usage.fuel_cap) },
+        "memory": {
+            "peak_bytes": usage.memory_peak_bytes,
+            "cap_bytes": usage.memory_cap_bytes,
+            "percent": percent(usage.memory_peak_bytes, usage.memory_cap_bytes),
+        },
+        "time": {
+            "wall_us": usage.wall_us,
+            "deadline_us": usage.deadline_us,
+            "percent": percent(usage.wall_us, usage.deadline_us),
+        },
+        "output_bytes": usage.output_bytes,
+        "stdio_bytes": usage.stdio_bytes,
+    })
+}
+
+/// In tenths, rounded down.
+#[must_use]
+pub fn percent(used: u64, cap: u64) -> f64 {
+    let permille = u128::from(used) * 1000 / u128::from(cap.max(1));
+    f64::from(u32::try_from(permille).unwrap_or(u32::MAX)) / 10.0
+}
+
+/// An error of a call: its class under `kind`, its words under `message`, and what else there is to know.
+#[must_use]
+pub fn error(error: &CallError) -> Value {
+    let message = error.to_string();
+    match error {
+        CallError::Violation(violation) => json!({
+            "kind": "violation",
+            "message": message,
+            "function": violation.function,
+            "subject": violation.subject,
+            "rule": violation.rule,
+            "reason": violation.reason.to_string(),
+            "advice": ADVICE,
+        }),
+        CallError::Cap(CapHit { cap, asked, limit }) => {
+            json!({ "kind": "cap", "message": message, "cap": cap.as_str(), "asked": asked, "limit": limit })
+        }
+        CallError::Tool { code, message } => json!({ "kind": "tool", "code": code, "message": message }),
+        CallError::Rejected(RejectError::Schema { problems, .. }) => {
+            json!({ "kind": "rejected", "message": message, "problems": problems })
+        }
+        CallError::Blocked { call } => {
+            json!({ "kind": "violation", "layer": "kernel", "message": message, "blocked": call, "advice": BROKEN })
+        }
+        CallError::Overran { deadline_ms, grace_ms } => {
+            json!({ "kind": "cap", "message": message, "cap": "deadline", "asked": null, "limit": deadline_ms, "grace": grace_ms })
+        }
+        CallError::Rejected(_)
+        | CallError::Cancelled
+        | CallError::Trap { .. }
+        | CallError::Exit { .. }
+        | CallError::OutputNotJson { .. }
+        | CallError::WorkerEnded { .. }
+        | CallError::NoWorker(_)
+        | CallError::Unrecorded(_)
+        | CallError::Internal(_) => json!({ "kind": error.kind(), "message": message }),
+    }
+}
+
+/// What is to be known of a worker that made a system call which no tool can cause.
+pub const BROKEN: &str = "No tool can do this through WASI: its worker is broken, or was broken into. The worker was stopped, and \
+                          the system call is in the ledger: `tollgate audit show --kind blocked-call`.";
+
+/// Said to agents too, so that they do not look for a way round.
+pub const ADVICE: &str = "This is the operator's policy, not a fault: trying the same thing another way is denied too.";
