@@ -152,6 +152,8 @@ fn hint_label(error: &CallError) -> &'static str {
         | CallErrorKind::Tool
         | CallErrorKind::Output
         | CallErrorKind::Trap
+        | CallErrorKind::Cancelled
+        | CallErrorKind::Busy
         | CallErrorKind::Worker
         | CallErrorKind::Internal => "note",
     }
@@ -193,6 +195,8 @@ fn error_json(error: &CallError) -> Value {
         | CallError::Trap { .. }
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }
+        | CallError::Cancelled
+        | CallError::Busy { .. }
         | CallError::WorkerEnded { .. }
         | CallError::NoWorker(_)
         | CallError::Unrecorded(_)
@@ -314,6 +318,8 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
         | CallError::Overran { .. }
+        | CallError::Cancelled
+        | CallError::Busy { .. }
         | CallError::WorkerEnded { .. }
         | CallError::NoWorker(_)
         | CallError::Internal(_) => format!("error: {}\n", one_line(&with_causes(&failure.error))),
