@@ -1,7 +1,7 @@
 //! What the guest SDK does of its own accord reaches the caller, and asks for nothing that the tool did not ask for.
 
 use serde_json::json;
-use tollgate::{CallError, Caller, LoadedTool, Request};
+use tollgate::{CallError, Caller, Claims, LoadedTool, Request};
 use tollgate_audit::{Entry, Kind};
 use tollgate_workspace::{Lab, guest};
 
@@ -40,7 +40,7 @@ fn records_are_lines_of_stderr_with_their_level() {
 fn the_context_is_that_of_the_call() {
     let mut lab = Lab::new();
     let tool = probe(&mut lab);
-    let caller = Caller { session: Some("s-1".into()), ..Caller::default() };
+    let caller = Caller::from(Claims { session: Some("s-1".into()), ..Claims::default() });
     let request = Request { operation: "context", arguments: "{}", stdin: Default::default(), caller };
     let answer = lab.thread.invoke(&tool, &request).unwrap();
     let told: serde_json::Value = serde_json::from_str(&answer.output).unwrap();

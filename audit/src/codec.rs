@@ -183,8 +183,9 @@ mod key {
     pub(super) const TOOL_VERSION: u64 = 26;
     pub(super) const COMPONENT: u64 = 27;
     pub(super) const OPERATION: u64 = 28;
-    pub(super) const AGENT: u64 = 29;
-    pub(super) const SESSION: u64 = 30;
+    // Up to REASON as the request says it.
+    pub(super) const CLAIMED_AGENT: u64 = 29;
+    pub(super) const CLAIMED_SESSION: u64 = 30;
     pub(super) const DECISION: u64 = 31;
     pub(super) const REASON: u64 = 32;
     pub(super) const ARGUMENTS: u64 = 33;
@@ -228,4 +229,8 @@ mod key {
     pub(super) const KNOWN_ROOT: u64 = 72;
     pub(super) const FOLDERS: u64 = 73;
     pub(super) const DECLARED: u64 = 74;
+    pub(super) const AGENT: u64 = 75;
+    pub(super) const SESSION: u64 = 76;
+    pub(super) const TRACE: u64 = 77;
+    pub(super) const POLICY_TEXT: u64 = 78;
 }

@@ -45,6 +45,8 @@ pub enum Entry<'a> {
     Takeover(Takeover),
     /// An operator let the ledger go on from a copy.
     Adoption(Adoption<'a>),
+    /// A daemon read its policy again.
+    Reload(Reload<'a>),
 }
 
 /// See [`Entry::LedgerOpened`].
@@ -139,6 +141,23 @@ pub struct Call<'a> {
     pub component: Digest,
     /// The operation called.
     pub operation: Text<'a>,
+    /// Who was proven to ask, by the name that the policy gives; `None` where nobody was proven.
+    pub agent: Option<Text<'a>>,
+    /// The session that the daemon issued to this agent.
+    pub session: Option<Text<'a>>,
+    /// What the request says of itself.
+    pub claims: Claims<'a>,
+    /// What is recorded of the arguments beside their length.
+    pub arguments: Recorded,
+    /// Length of the arguments in bytes.
+    pub arguments_bytes: u64,
+    /// The capability set in force.
+    pub capability_set: Digest,
+}
+
+/// What a request says of who asks and why. Nobody has proven any of it, and nothing may be allowed or limited by it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Claims<'a> {
     /// The agent that asks.
     pub agent: Option<Text<'a>>,
     /// The agent's session.
@@ -147,12 +166,8 @@ pub struct Call<'a> {
     pub decision: Option<Text<'a>>,
     /// The reason the agent gives.
     pub reason: Option<Text<'a>>,
-    /// What is recorded of the arguments beside their length.
-    pub arguments: Recorded,
-    /// Length of the arguments in bytes.
-    pub arguments_bytes: u64,
-    /// The capability set in force.
-    pub capability_set: Digest,
+    /// The trace that the call is part of, such as a `traceparent` (W3C Trace Context).
+    pub trace: Option<Text<'a>>,
 }
 
 /// What an entry says of a text that must not stand in the ledger.
@@ -294,6 +309,19 @@ pub struct Erasure<'a> {
     pub reason: Option<Text<'a>>,
 }
 
+/// See [`Entry::Reload`]. It belongs to no call, and is not about the policy that the daemon started with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reload<'a> {
+    /// Wall clock, nanoseconds since the Unix epoch.
+    pub time_ns: u64,
+    /// Who had it read.
+    pub by: Text<'a>,
+    /// SHA-256 of the policy file's text.
+    pub policy: Digest,
+    /// Why it is refused, and the old policy stays; `None` where it holds from here on.
+    pub refused: Option<Text<'a>>,
+}
+
 /// What a call used, and its caps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Usage {
@@ -335,6 +363,7 @@ impl Entry<'_> {
             Self::KernelRecord(_) => Kind::KernelRecord,
             Self::Takeover(_) => Kind::Takeover,
             Self::Adoption(_) => Kind::Adoption,
+            Self::Reload(_) => Kind::Reload,
         }
     }
 
@@ -350,7 +379,8 @@ impl Entry<'_> {
             | Self::BlockedCall(_)
             | Self::KernelRecord(_)
             | Self::Takeover(_)
-            | Self::Adoption(_) => None,
+            | Self::Adoption(_)
+            | Self::Reload(_) => None,
             Self::Call(_) => Some(Sequence(0)),
             Self::Intent(entry) => Some(entry.seq),
             Self::Outcome(entry) => Some(entry.seq),
@@ -368,7 +398,8 @@ impl Entry<'_> {
             | Self::Enforcement(_)
             | Self::KernelRecord(_)
             | Self::Takeover(_)
-            | Self::Adoption(_) => None,
+            | Self::Adoption(_)
+            | Self::Reload(_) => None,
             Self::Call(entry) => Some(entry.call),
             Self::Intent(entry) => Some(entry.call),
             Self::Outcome(entry) => Some(entry.call),
@@ -397,7 +428,8 @@ impl Entry<'_> {
             | Self::Closer(_)
             | Self::Erasure(_)
             | Self::Takeover(_)
-            | Self::Adoption(_) => None,
+            | Self::Adoption(_)
+            | Self::Reload(_) => None,
         }
     }
 }
@@ -435,6 +467,8 @@ wire_enum! {
         Takeover = 14 "takeover",
         /// See [`Entry::Adoption`].
         Adoption = 15 "adoption",
+        /// See [`Entry::Reload`].
+        Reload = 16 "reload",
     }
 }
 
@@ -495,7 +529,7 @@ wire_enum! {
         Internal = 5 "internal",
         /// The request was turned down before the guest ran: the call has this entry and its first, and nothing between.
         Rejected = 6 "rejected",
-        /// Whoever asked for the call withdrew it.
+        /// Whoever asked for the call withdrew it. It may have run or not.
         Cancelled = 7 "cancelled",
     }
 }

@@ -5,7 +5,8 @@ use serde_json::{Map, Value, json};
 
 use crate::confinement::{BlockedCall, Enforcement, KernelRecord};
 use crate::entry::{
-    Call, CallEnd, Closer, Entry, Erasure, Fact, Intent, LedgerOpened, Outcome, Policy, Recorded, Usage, Violation,
+    Call, CallEnd, Claims, Closer, Entry, Erasure, Fact, Intent, LedgerOpened, Outcome, Policy, Recorded, Reload,
+    Usage, Violation,
 };
 use crate::ids::PublicKey;
 use crate::key::VerifierKey;
@@ -35,6 +36,7 @@ impl Entry<'_> {
             Self::KernelRecord(entry) => kernel_record(&mut fields, entry),
             Self::Takeover(entry) => takeover(&mut fields, entry),
             Self::Adoption(entry) => adoption(&mut fields, entry),
+            Self::Reload(entry) => reload(&mut fields, entry),
         }
         Value::Object(fields.0)
     }
@@ -70,6 +72,16 @@ impl Serialize for Text<'_> {
                 parts.serialize(serializer)
             }
         }
+    }
+}
+
+/// Those that were made.
+impl Serialize for Claims<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { agent, session, decision, reason, trace } = self;
+        let all =
+            [("agent", agent), ("session", session), ("decision", decision), ("reason", reason), ("trace", trace)];
+        serializer.collect_map(all.into_iter().filter_map(|(name, claim)| Some((name, claim.as_ref()?))))
     }
 }
 
@@ -129,8 +141,9 @@ fn call(fields: &mut Fields, entry: &Call<'_>) {
     fields.put("operation", &entry.operation);
     fields.put_option("agent", entry.agent.as_ref());
     fields.put_option("session", entry.session.as_ref());
-    fields.put_option("decision", entry.decision.as_ref());
-    fields.put_option("reason", entry.reason.as_ref());
+    if entry.claims != Claims::default() {
+        fields.put("claims", &entry.claims);
+    }
     if let Recorded::Salted(digest) = entry.arguments {
         fields.put("arguments", digest);
     }
@@ -275,6 +288,13 @@ fn adoption(fields: &mut Fields, entry: &Adoption<'_>) {
         fields.put("known_size", size);
         fields.put("known_root", root);
     }
+}
+
+fn reload(fields: &mut Fields, entry: &Reload<'_>) {
+    fields.put("time_ns", entry.time_ns);
+    fields.put("by", &entry.by);
+    fields.put("policy", entry.policy);
+    fields.put_option("reason", entry.refused.as_ref());
 }
 
 fn hex(number: u64) -> String {

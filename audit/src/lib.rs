@@ -118,8 +118,8 @@ pub use crate::confinement::{
     THREAD_NAME_BYTES_MAX, ThreadName, syscall_name,
 };
 pub use crate::entry::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
-    KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Claims, Closer, Durability, Entry, Erasure, Fact, Intent,
+    KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Reload, Usage, Verdict, Violation,
 };
 pub use crate::frame::{CorruptFrame, FRAME_BYTES_MAX};
 pub use crate::ids::{

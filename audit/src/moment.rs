@@ -21,6 +21,7 @@ pub fn moment(entry: &Entry<'_>) -> Moment {
         Entry::Enforcement(entry) => Moment::At(entry.time_ns),
         Entry::Takeover(entry) => Moment::At(entry.time_ns),
         Entry::Adoption(entry) => Moment::At(entry.time_ns),
+        Entry::Reload(entry) => Moment::At(entry.time_ns),
         Entry::Intent(entry) => Moment::Since(entry.at_us),
         Entry::Outcome(entry) => Moment::Since(entry.at_us),
         Entry::Violation(entry) => Moment::Since(entry.at_us),

@@ -341,7 +341,7 @@ impl Structure {
         }
         match entry {
             Entry::LedgerOpened(entry) => self.ledger_opened(index, entry, report),
-            Entry::Policy(_) | Entry::KernelRecord(_) => {}
+            Entry::Policy(_) | Entry::KernelRecord(_) | Entry::Reload(_) => {}
             Entry::Call(entry) => self.call(index, entry, leaf, report),
             Entry::Intent(entry) => {
                 if let Some(state) = self.step(entry.call, entry.seq, leaf, report) {

@@ -12,11 +12,11 @@ use minicbor::Decoder;
 use minicbor::data::Type;
 use proptest::prelude::*;
 use tollgate_audit::{
-    Action, Adoption, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Closer, DecodeError, Digest,
-    Durability, ENTRY_BYTES_MAX, ENTRY_VERSION, Enforcement, Entry, Erasure, Fact, Intent, KernelRecord, KeyRotation,
-    Kind, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey, Recorded,
-    RootHash, Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage, Verdict, Violation,
-    WriterId,
+    Action, Adoption, BlockedCall, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, CallId, Claims, Closer, DecodeError,
+    Digest, Durability, ENTRY_BYTES_MAX, ENTRY_VERSION, Enforcement, Entry, Erasure, Fact, Intent, KernelRecord,
+    KeyRotation, Kind, Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, PAIRS_MAX, Pairs, Policy, PublicKey,
+    Recorded, Reload, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage,
+    Verdict, Violation, WriterId,
 };
 
 #[test]
@@ -100,11 +100,14 @@ fn the_largest_texts_fit() {
     let option = Some(long());
     let (tool, version, operation) = (long(), long(), long());
     let (agent, session) = (option.clone(), option.clone());
-    let (decision, reason) = (option.clone(), option.clone());
+    let (decision, reason, trace) = (option.clone(), option.clone(), option.clone());
+    let claims = Claims { agent: agent.clone(), session: session.clone(), decision, reason, trace };
+    let Entry::Reload(reload) = support::daemon_samples().swap_remove(2) else { panic!("no reload") };
+    fitting(&Entry::Reload(Reload { by: long(), refused: option.clone(), ..reload }));
     fitting(&Entry::Erasure(Erasure { call: call.call, time_ns: u64::MAX, by: long(), reason: option }));
     let Entry::Adoption(adoption) = support::break_samples().swap_remove(2) else { panic!("no adoption") };
     fitting(&Entry::Adoption(Adoption { reason: long(), by: long(), ..adoption }));
-    fitting(&Entry::Call(Call { tool, version, operation, agent, session, decision, reason, ..call }));
+    fitting(&Entry::Call(Call { tool, version, operation, agent, session, claims, ..call }));
     let Entry::Violation(violation) = support::samples().swap_remove(5) else { panic!("not a violation") };
     let (function, rule, message) = (long(), long(), long());
     fitting(&Entry::Violation(Violation { function, rule, message, ..violation }));
@@ -117,6 +120,7 @@ fn all_samples() -> Vec<Entry<'static>> {
         support::private_samples(),
         support::writer_samples(),
         support::break_samples(),
+        support::daemon_samples(),
     ]
     .concat()
 }
@@ -148,7 +152,7 @@ fn only_the_one_encoding_is_read() {
     assert!(matches!(error(&long_number), DecodeError::NotDeterministic { offset: 1 }));
     let long_text = changed(&[0x18, 0x28, 0x6e], &[0x18, 0x28, 0x78, 0x0e]);
     assert!(matches!(error(&long_text), DecodeError::NotDeterministic { .. }));
-    let kind = changed(&[0x05, 0x01, 0x01], &[0x05, 0x01, 0x10]);
+    let kind = changed(&[0x05, 0x01, 0x01], &[0x05, 0x01, 0x11]);
     assert!(matches!(error(&kind), DecodeError::Value { field: "kind", .. }));
     let order = changed(&[0x00, 0x05, 0x01, 0x01], &[0x01, 0x01, 0x00, 0x05]);
     assert!(matches!(error(&order), DecodeError::Key { expected: 0, found: Some(1), .. }));
@@ -171,6 +175,48 @@ fn no_other_version_is_read() {
             assert_eq!(Entry::decode(&bytes), Err(DecodeError::Version { found: other.into() }), "{}", entry.kind());
         }
     }
+}
+
+/// A class or a kind that nobody has defined is none.
+#[test]
+fn what_comes_after_the_last_class_is_no_class() {
+    let bytes = support::daemon_samples()[1].encode().as_bytes().to_vec();
+    let class = bytes.windows(2).position(|window| window == [0x13, 0x07]).unwrap() + 1;
+    let with_class = |number: u8| {
+        let mut bytes = bytes.clone();
+        bytes[class] = number;
+        Entry::decode_owned(&bytes)
+    };
+    assert!(matches!(with_class(7), Ok(Entry::CallEnd(CallEnd { class: CallClass::Cancelled, .. }))));
+    for number in 8..=23 {
+        assert!(matches!(with_class(number), Err(DecodeError::Value { field: "class", .. })), "{number}");
+    }
+}
+
+/// What was proven and what is claimed have keys of their own, so that one never becomes the other.
+#[test]
+fn the_same_name_proven_and_claimed_are_two_entries() {
+    let Entry::Call(call) = support::samples().swap_remove(2) else { panic!("not a call") };
+    let name = || Some("builder".into());
+    let claimed = Call { claims: Claims { agent: name(), session: name(), ..Claims::default() }, ..call.clone() };
+    let proven = Call { agent: name(), session: name(), claims: Claims::default(), ..call };
+    let [claimed, proven] = [claimed, proven].map(Entry::Call);
+    let text = "builder";
+    let has = |entry: &Entry<'_>, key: &[u8]| {
+        let wanted = [key, &[0x60 | 7], text.as_bytes()].concat();
+        entry.encode().as_bytes().windows(wanted.len()).any(|window| window == wanted)
+    };
+    let keys = [&[0x18, 29][..], &[0x18, 30], &[0x18, 75], &[0x18, 76]];
+    assert_eq!(keys.map(|key| has(&claimed, key)), [true, true, false, false]);
+    assert_eq!(keys.map(|key| has(&proven, key)), [false, false, true, true]);
+    let json = |entry: &Entry<'_>| {
+        let json = entry.to_json();
+        [&json["agent"], &json["session"], &json["claims"]["agent"], &json["claims"]["session"]]
+            .map(|name| name == text)
+    };
+    assert_eq!(json(&claimed), [false, false, true, true]);
+    assert_eq!(json(&proven), [true, true, false, false]);
+    assert_eq!(proven.to_json().get("claims"), None);
 }
 
 /// An absent key is the one form of an intent that is not on disk.
@@ -399,7 +445,10 @@ fn breaks() -> impl Strategy<Value = Entry<'static>> {
             Entry::Adoption(Adoption { time_ns, reason, by, first: LeafIndex(first), count, known })
         },
     );
+    let reload = (any::<u64>(), text(), digest(), prop::option::of(text()))
+        .prop_map(|(time_ns, by, policy, refused)| Entry::Reload(Reload { time_ns, by, policy, refused }));
     prop_oneof![
+        reload,
         (any::<u64>(), any::<u64>(), 1..=u64::MAX).prop_map(|(time_ns, first, count)| Entry::Takeover(Takeover {
             time_ns,
             first: LeafIndex(first),
@@ -475,12 +524,13 @@ fn writer() -> impl Strategy<Value = WriterId> {
 
 fn calls() -> impl Strategy<Value = Entry<'static>> {
     let texts = (text(), text(), text());
-    let options = prop::array::uniform4(prop::option::of(text()));
+    let options = prop::array::uniform7(prop::option::of(text()));
     let arguments = prop_oneof![digest().prop_map(Recorded::Salted), Just(Recorded::Nothing),];
     let digests = (digest(), arguments, digest());
     (call(), proptest::option::of(any::<[u8; 6]>()), any::<u64>(), texts, options, digests, any::<u64>()).prop_map(
         |(call, writer, time_ns, texts, options, digests, arguments_bytes)| {
-            let [agent, session, decision, reason] = options;
+            let [agent, session, claims @ ..] = options;
+            let [claimed_agent, claimed_session, decision, reason, trace] = claims;
             Entry::Call(Call {
                 call,
                 writer: writer.map_or_else(|| call.issuer(), WriterId),
@@ -491,8 +541,7 @@ fn calls() -> impl Strategy<Value = Entry<'static>> {
                 operation: texts.2,
                 agent,
                 session,
-                decision,
-                reason,
+                claims: Claims { agent: claimed_agent, session: claimed_session, decision, reason, trace },
                 arguments: digests.1,
                 arguments_bytes,
                 capability_set: digests.2,

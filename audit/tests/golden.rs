@@ -108,6 +108,20 @@ fn breaks_verify_and_are_gone_on_with() {
     is_gone_on_with("breaks", 7);
 }
 
+#[test]
+fn what_a_daemon_says_verifies_and_is_gone_on_with() {
+    let before = verify(&golden("daemon"), None).unwrap();
+    assert!(before.is_clean(), "{:?}", before.findings);
+    let counts = [Kind::Call, Kind::CallEnd, Kind::Reload].map(|kind| before.count(kind));
+    assert_eq!((before.size, counts), (TreeSize(5), [1, 1, 2]));
+    let key = before.signed_by.unwrap();
+    let call = find_call_end(&golden("daemon"), support::SAMPLE_CALL).unwrap();
+    let receipt = prove(&golden("daemon"), call).unwrap();
+    let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
+    assert_eq!(end.class, CallClass::Cancelled);
+    is_gone_on_with("daemon", 5);
+}
+
 /// Anybody could have written a checkpoint without a signature, also one over the right entries.
 #[test]
 fn a_checkpoint_without_a_signature_is_none() {
@@ -186,6 +200,14 @@ fn breaks_are_written_byte_for_byte() {
     });
 }
 
+#[test]
+fn what_a_daemon_says_is_written_byte_for_byte() {
+    written_as_golden("daemon", |ledger| {
+        ledger.append(&daemon()).unwrap();
+        store_set(ledger.folder(), "capability set").unwrap();
+    });
+}
+
 fn written_as_golden(name: &str, write: impl FnOnce(&Ledger)) {
     let dir = tempdir().unwrap();
     let key = dir.path().with_extension("key");
@@ -240,6 +262,15 @@ fn breaks() -> Vec<EncodedEntry> {
     let [takeover, adoption, end] =
         [Entry::Takeover(takeover), Entry::Adoption(adoption), Entry::CallEnd(end)].map(|entry| entry.encode());
     vec![policy.encode(), takeover, adoption, call, end, support::policy()]
+}
+
+/// A policy that is read again within a call that is cancelled, and once more in vain.
+fn daemon() -> Vec<EncodedEntry> {
+    let [call, end, reload, refused] = support::daemon_samples().try_into().unwrap();
+    let Entry::CallEnd(end) = end else { panic!("no end") };
+    let [call, reload, refused] = [call, reload, refused].map(|entry| entry.encode());
+    let end = Entry::CallEnd(CallEnd { root: call_root(&[call.leaf()]), ..end }).encode();
+    vec![call, reload, end, refused]
 }
 
 /// A writer that is stopped within one call while another one ends.

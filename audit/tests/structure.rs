@@ -77,6 +77,31 @@ fn a_call_that_was_turned_down_has_its_first_entry_and_its_end_alone() {
 }
 
 #[test]
+fn a_call_that_was_cancelled_may_have_run_or_not() {
+    let cancelled = |entries: &[Entry<'static>], result| {
+        let mut entries = ended(entries);
+        let Some(Entry::CallEnd(end)) = entries.last_mut() else { panic!("no end") };
+        (end.class, end.result) = (CallClass::Cancelled, result);
+        problems(entries)
+    };
+    assert_eq!(cancelled(&[call()], None), []);
+    let ran = [call(), intent(1, Verdict::Allow), outcome(2, 1)];
+    assert_eq!(cancelled(&ran, None), []);
+    assert_eq!(cancelled(&ran, Some(Digest::of(b"a result"))), []);
+    let left = Problem::IntentLeftOpen { call: CALL, of: Sequence(1) };
+    assert_eq!(cancelled(&ran[..2], None), [left], "it is closed in order");
+}
+
+#[test]
+fn a_policy_is_read_again_whenever_the_daemon_does() {
+    let [_, _, reload, refused] = support::daemon_samples().try_into().unwrap();
+    let within = [call(), reload.clone(), intent(1, Verdict::Allow), refused.clone(), outcome(2, 1)];
+    let sound = ended(&[call(), intent(1, Verdict::Allow), outcome(2, 1)]);
+    let all = [&within[..], &sound[3..], &[refused, reload]].concat();
+    assert_eq!(problems(all), [], "it stands outside the sequence and the tree of any call");
+}
+
+#[test]
 fn a_closer_names_the_open_intents() {
     let open = [call(), intent(1, Verdict::Allow), intent(2, Verdict::Allow)];
     assert_eq!(problems([&open[..], &[closer(&[1, 2])]].concat()), []);

@@ -48,8 +48,8 @@ pub use crate::note::note;
 pub use crate::receipt::receipt;
 pub use crate::replay::replay;
 pub use crate::sample::{
-    KEY_SEED, ORIGIN, Sample, adoption, blocked, call, enforcement, erasure, kernel_record, key_file_text, opened,
-    policy, rejected, rotated, sample, takeover,
+    KEY_SEED, ORIGIN, Sample, adoption, blocked, call, cancelled, enforcement, erasure, kernel_record, key_file_text,
+    opened, policy, rejected, reload, rotated, sample, takeover,
 };
 pub use crate::schema::schema;
 pub use crate::side_records::side_store_of;

@@ -3,10 +3,10 @@
 use std::sync::OnceLock;
 
 use tollgate_audit::{
-    AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Digest, Durability,
+    AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Claims, Digest, Durability,
     Enforcement, Entry, Erasure, Fact, Frontier, Intent, KernelRecord, KeyRotation, Layer, LeafIndex, LedgerKey,
-    LedgerOpened, Level, Outcome, Pairs, Policy, Recorded, RootHash, Sequence, SigningKey, Takeover, ThreadName,
-    TreeSize, Usage, Verdict, VerifierKey, Violation, WriterId, call_root, leaf_hash,
+    LedgerOpened, Level, Outcome, Pairs, Policy, Recorded, Reload, RootHash, Sequence, SigningKey, Takeover,
+    ThreadName, TreeSize, Usage, Verdict, VerifierKey, Violation, WriterId, call_root, leaf_hash,
 };
 use tollgate_ledger::Ledger;
 
@@ -213,6 +213,29 @@ pub fn adoption(first: u64, count: u64, known: Option<u64>) -> Vec<u8> {
     }))
 }
 
+/// The policy was read again, or was not taken.
+#[must_use]
+pub fn reload(refused: bool) -> Vec<u8> {
+    bytes(&Entry::Reload(Reload {
+        time_ns: 1_700_000_000_000_000_007,
+        by: "operator".into(),
+        policy: Digest::of(b"policy"),
+        refused: refused.then(|| "line 1: no closing bracket".into()),
+    }))
+}
+
+/// A call by an agent that was proven to ask, which claims to be another one and withdraws it.
+#[must_use]
+pub fn cancelled(id: CallId) -> Vec<Vec<u8>> {
+    let Entry::Call(start) = started(id) else { panic!("the start of a call") };
+    let claims = Claims { session: Some("s-1".into()), trace: Some("00-4bf9-00f0-01".into()), ..start.claims };
+    let start = Call { agent: Some("builder".into()), session: Some("5f0c-1".into()), claims, ..start };
+    let start = bytes(&Entry::Call(start));
+    let Entry::CallEnd(end) = call_end(id, 1, call_root(&[leaf_hash(&start)])) else { panic!("the end of a call") };
+    let end = CallEnd { class: CallClass::Cancelled, result: None, cap: None, ..end };
+    vec![start, bytes(&Entry::CallEnd(end))]
+}
+
 /// A call that asks `asks` times for what it gets and once for what it does not. Unless it has `ended`, its last
 /// intent is open. Calls of even number have what the policy's `audit` settings and caps add.
 #[must_use]
@@ -248,10 +271,13 @@ fn started(call: CallId) -> Entry<'static> {
         version: "1.0.0".into(),
         component: Digest::of(b"component"),
         operation: "count".into(),
-        agent: Some("agent-7".into()),
+        agent: None,
         session: None,
-        decision: None,
-        reason: Some("the user asked how long the report is".into()),
+        claims: Claims {
+            agent: Some("agent-7".into()),
+            reason: Some("the user asked how long the report is".into()),
+            ..Claims::default()
+        },
         arguments: if is_full(call) { Recorded::Salted(Digest::of(b"salted {}")) } else { Recorded::Nothing },
         arguments_bytes: 2,
         capability_set: Digest::of(b"capability set"),

@@ -171,7 +171,8 @@ impl Writer {
         | Entry::Erasure(_)
         | Entry::KernelRecord(_)
         | Entry::Takeover(_)
-        | Entry::Adoption(_) = entry
+        | Entry::Adoption(_)
+        | Entry::Reload(_) = entry
         {
             return Some(Refused::Kind);
         }
@@ -193,7 +194,8 @@ impl Writer {
             | Entry::Erasure(_)
             | Entry::KernelRecord(_)
             | Entry::Takeover(_)
-            | Entry::Adoption(_) => Some(Refused::Kind),
+            | Entry::Adoption(_)
+            | Entry::Reload(_) => Some(Refused::Kind),
             Entry::Policy(_) => None,
             Entry::Enforcement(_) => self.has_begun.then_some(Refused::Senseless),
             Entry::BlockedCall(entry) => {
@@ -247,7 +249,8 @@ impl Writer {
             | Entry::BlockedCall(_)
             | Entry::KernelRecord(_)
             | Entry::Takeover(_)
-            | Entry::Adoption(_) => {}
+            | Entry::Adoption(_)
+            | Entry::Reload(_) => {}
         }
     }
 }

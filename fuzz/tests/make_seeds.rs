@@ -10,8 +10,8 @@ use tollgate_audit::{
     SigningKey, TileKind, TilePath, TreeSize, disclose, prove,
 };
 use tollgate_fuzz::{
-    Folder, KEY_SEED, ORIGIN, STEP_BYTES, WRITER, adoption, blocked, call, enforcement, erasure, frame, kernel_record,
-    opened, policy, rejected, rotated, sample, side_store_of, takeover,
+    Folder, KEY_SEED, ORIGIN, STEP_BYTES, WRITER, adoption, blocked, call, cancelled, enforcement, erasure, frame,
+    kernel_record, opened, policy, rejected, reload, rotated, sample, side_store_of, takeover,
 };
 
 const ODD: CallId = CallId([1; 16]);
@@ -44,6 +44,11 @@ fn entries() {
         write("entry", &format!("{}{more}", entry_read.kind()), entry);
     }
     write("entry", "call-end-rejected", &rejected(ODD, false)[1]);
+    let [proven, end] = cancelled(ODD).try_into().unwrap();
+    write("entry", "call-proven", &proven);
+    write("entry", "call-end-cancelled", &end);
+    write("entry", "reload", &reload(false));
+    write("entry", "reload-refused", &reload(true));
     write("entry", "blocked-call-outside-calls", &blocked(WRITER, None));
     write("entry", "adoption-without-memory", &adoption(0, 0, None));
     let [intent, allowed] = [1, 3].map(|place| Entry::decode_owned(&all[3 + place]).unwrap());
@@ -81,6 +86,8 @@ fn journals() {
     write("journal", "calls-open", &one(&[vec![key()], between].concat()));
     write("journal", "call-rejected", &one(&[vec![key()], rejected(ODD, false)].concat()));
     write("journal", "call-rejected-but-ran", &one(&[vec![key()], rejected(ODD, true)].concat()));
+    let daemon = [vec![key(), reload(false)], cancelled(ODD), vec![reload(true)]].concat();
+    write("journal", "call-cancelled-between-reloads", &one(&daemon));
     write("journal", "key-rotated", &one(&[key(), rotated(KEY_SEED, [2; 32]), opened([2; 32])]));
     write("journal", "no-opening", &one(&[policy()]));
     write("journal", "taken-over", &one(&[key(), policy(), takeover(1, 1), key(), adoption(2, 2, Some(9))]));
@@ -141,6 +148,7 @@ fn writer_frames() {
     stream("calls-interleaved", &[between.collect(), first[second.len()..].to_vec()].concat());
     stream("call-rejected", &[rejected(id(0), false), second.clone()].concat());
     stream("call-rejected-but-ran", &rejected(id(0), true));
+    stream("call-cancelled", &[cancelled(id(0)), second.clone()].concat());
     stream("calls-open", &[open.clone(), call(id(3), 1, false)].concat());
     stream("calls-out-of-order", &[second, first.clone()].concat());
     let leaps = [0, u32::MAX / 2, u32::MAX - 1, 0].map(|count| call(id(count), 0, true));
@@ -182,6 +190,7 @@ fn host_faults(ended: &[Vec<u8>], open: &[Vec<u8>]) {
     write("closer", open, Entry::Closer(closer).encode().as_bytes());
     write("ledger-opened", open, &opened(KEY_SEED));
     write("erasure", open, &erasure(call_id));
+    write("reload", open, &reload(false));
     write("other-writer", open, &call(ODD, 0, false)[0]);
     write("call-twice", open, &open[0]);
     write("call-again", ended, &ended[0]);

@@ -21,10 +21,10 @@ pub use tollgate_audit::{CallId, Usage};
 pub use tollgate_authority as authority;
 pub use tollgate_engine::{
     Answer, Artifact, ArtifactError, ArtifactKey, AuditSink, CallError, CallErrorKind, CallFailure, Caller, CapHit,
-    Component, EPOCH_TICK, Engine, EngineHash, Import, InProcess, InProcessThread, KeyError, LoadError, LoadedTool,
-    LogLevel, LogLine, Operation, Provenance, RejectError, Request, STDIN_BYTES_MAX, StartError, WorkerError, artifact,
-    compile_limits, compiler, engine, engine_config, error, interfaces, loading, log, log_lines, operations, package,
-    request, surroundings, tool,
+    Claims, Component, EPOCH_TICK, Engine, EngineHash, Import, InProcess, InProcessThread, KeyError, LoadError,
+    LoadedTool, LogLevel, LogLine, Operation, Proven, Provenance, RejectError, Request, STDIN_BYTES_MAX, StartError,
+    WorkerError, artifact, compile_limits, compiler, engine, engine_config, error, interfaces, loading, log, log_lines,
+    operations, package, request, surroundings, tool,
 };
 pub use tollgate_sandbox as sandbox;
 pub use tollgate_supervisor as supervisor;

@@ -60,6 +60,7 @@ pub fn error(error: &CallError) -> Value {
         }
         CallError::Rejected(_)
         | CallError::Cancelled
+        | CallError::Busy { .. }
         | CallError::Trap { .. }
         | CallError::Exit { .. }
         | CallError::OutputNotJson { .. }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, Kept, Record, RecordError, Recorded, WriterId};
+use tollgate_audit::{
+    AppendError, CallId, Claims, Digest, EncodedEntry, Kept, Record, RecordError, Recorded, WriterId,
+};
 use tollgate_notary::{CallStart, Room};
 
 /// A record that keeps nothing.
@@ -43,8 +45,7 @@ pub fn start(room: Room) -> CallStart {
         operation: String::new(),
         agent: None,
         session: None,
-        decision: None,
-        reason: None,
+        claims: Claims::default(),
         arguments: Recorded::Nothing,
         arguments_bytes: 0,
         capability_set: Digest::of(b""),

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use tollgate::{CallError, Caller, LoadError, LoadedTool, RejectError, Request};
+use tollgate::{CallError, Caller, Claims, LoadError, LoadedTool, RejectError, Request};
 use tollgate_audit::{CallClass, Entry};
 use tollgate_capability::COARSE_CLOCK_NS;
 use tollgate_workspace::Lab;
@@ -148,7 +148,7 @@ pub(crate) fn context() {
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", "needs.context = true\nlimits.deadline = \"3s\"", "context = true");
     let arguments = call("context");
-    let caller = Caller { session: Some("s-1".into()), ..Caller::default() };
+    let caller = Caller::from(Claims { session: Some("s-1".into()), ..Claims::default() });
     let request = Request { operation: "call", arguments: &arguments, stdin: Default::default(), caller };
     let answer = texts.lab.thread.invoke(&tool, &request).unwrap();
     let told: serde_json::Value = serde_json::from_str(&answer.output).unwrap();

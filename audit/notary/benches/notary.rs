@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{CallClass, Digest, Durability, Kept, Record as _, Recorded, Usage, verify};
+use tollgate_audit::{CallClass, Claims, Digest, Durability, Kept, Record as _, Recorded, Usage, verify};
 use tollgate_ipc::Channel;
 use tollgate_notary::{
     CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, FactRef, FromNotary, Lease, Notary, NotaryEnds, NotaryOf,
@@ -94,10 +94,9 @@ impl Running {
             version: "1.0.0".to_owned(),
             component: Digest::of(b"component"),
             operation: "count".to_owned(),
-            agent: Some("agent-7".to_owned()),
+            agent: None,
             session: None,
-            decision: None,
-            reason: None,
+            claims: Claims { agent: Some("agent-7".into()), ..Claims::default() },
             arguments: Recorded::Salted(Digest::of(b"salted")),
             arguments_bytes: 2,
             capability_set: Digest::of(b"set"),

@@ -20,6 +20,7 @@ use rustix::pipe::{PIPE_BUF, PipeFlags, fcntl_setpipe_size, pipe_with};
 use serde::{Deserialize, Serialize};
 use tollgate_audit::append_error::AppendError;
 use tollgate_audit::codec::EncodedEntry;
+use tollgate_audit::entry::{Entry, Reload};
 use tollgate_audit::frame::push_frame;
 use tollgate_audit::ids::{CallId, WriterId};
 use tollgate_audit::record::{Kept, Record, RecordError};
@@ -171,6 +172,19 @@ impl Recorder {
             }
             *now = status;
         }
+    }
+
+    /// Records that the policy was read again. Returns once the entry is in the journal, so that it stands before whatever is
+    /// recorded under the policy that holds from then on. It is for a writer of kind [`Supervisor`](crate::WriterKind::Supervisor): a
+    /// worker is condemned for it.
+    ///
+    /// # Errors
+    ///
+    /// [`AppendError`]: the entry is not known to be in the journal, and a new policy must not come into force.
+    pub fn reload(&self, reload: Reload<'_>, deadline: Instant) -> Result<(), AppendError> {
+        self.ready()?;
+        let entry = Entry::Reload(reload).encode();
+        self.record(&[entry], Kept::Journal, deadline).map_err(|error| error.source)
     }
 
     /// Ends the writer's record: the notary closes the calls that are open, once it has taken what is in the pipe.

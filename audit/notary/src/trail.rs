@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use tollgate_audit::append_error::{AppendError, RoomFor};
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::entry::{
-    Action, Call, CallClass, CallEnd, Durability, Entry, Fact, Intent, Layer, Outcome, Recorded, Usage, Verdict,
-    Violation,
+    Action, Call, CallClass, CallEnd, Claims, Durability, Entry, Fact, Intent, Layer, Outcome, Recorded, Usage,
+    Verdict, Violation,
 };
 use tollgate_audit::frame::{FRAME_BYTES_MAX, frame_bytes};
 use tollgate_audit::ids::{CallId, Digest, LeafHash, RootHash, Sequence, WriterId};
@@ -69,14 +69,12 @@ pub struct CallStart {
     pub component: Digest,
     /// The operation called.
     pub operation: String,
-    /// The agent that asks.
+    /// Who was proven to ask; `None` where nobody was.
     pub agent: Option<String>,
-    /// The agent's session.
+    /// The session that was issued to this agent.
     pub session: Option<String>,
-    /// The decision of the language model that led here.
-    pub decision: Option<String>,
-    /// The reason the agent gives.
-    pub reason: Option<String>,
+    /// What the request says of who asks and why.
+    pub claims: Claims<'static>,
     /// What is recorded of the arguments beside their length.
     pub arguments: Recorded,
     /// Length of the arguments in bytes.
@@ -442,8 +440,7 @@ impl CallStart {
             operation: self.operation.into(),
             agent: self.agent.map(Into::into),
             session: self.session.map(Into::into),
-            decision: self.decision.map(Into::into),
-            reason: self.reason.map(Into::into),
+            claims: self.claims,
             arguments: self.arguments,
             arguments_bytes: self.arguments_bytes,
             capability_set: self.capability_set,

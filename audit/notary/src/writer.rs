@@ -10,7 +10,7 @@ use tollgate_audit::ids::{CallId, WriterId};
 pub enum WriterKind {
     /// It runs guests.
     Worker,
-    /// It starts workers, and turns calls down before one has them.
+    /// It starts workers, turns calls down before one has them, and says when its policy was read again.
     Supervisor,
 }
 
@@ -26,6 +26,10 @@ impl WriterKind {
                     Self::Supervisor => false,
                 }
             }
+            Kind::Reload => match self {
+                Self::Worker => false,
+                Self::Supervisor => true,
+            },
             // The notary's own.
             Kind::LedgerOpened
             | Kind::KeyRotated
@@ -92,6 +96,6 @@ mod tests {
         };
         let of_worker = "policy call intent outcome violation call-end enforcement blocked-call";
         assert_eq!(of(WriterKind::Worker), of_worker);
-        assert_eq!(of(WriterKind::Supervisor), "call call-end");
+        assert_eq!(of(WriterKind::Supervisor), "call call-end reload");
     }
 }

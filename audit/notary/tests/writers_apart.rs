@@ -29,7 +29,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use running::{FAR, Running, begin, frame, kinds, record_call, tell_writer, tell_writer_in, verified};
+use running::{FAR, Running, begin, frame, kinds, record_call, tell_writer, tell_writer_in, tell_writer_of, verified};
 use support::{OK, OPEN_AT, ending, report, start, tempdir};
 use tollgate_audit::{
     AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, Durability, Entry, Kept, Kind, Record as _, TreeSize,
@@ -37,7 +37,7 @@ use tollgate_audit::{
 };
 use tollgate_ledger::CallCounter;
 use tollgate_notary::{
-    CallStart, CallTrail, FromNotary, NotaryEnds, Recorder, Status, ToNotary, WriterEnding, WriterEnds,
+    CallStart, CallTrail, FromNotary, NotaryEnds, Recorder, Status, ToNotary, WriterEnding, WriterEnds, WriterKind,
 };
 
 /// A writer that a test writes for, and the supervisor's end of it.
@@ -117,6 +117,33 @@ fn how_its_process_ended_stands_in_the_ledger() {
     assert_eq!(kinds(&folder), expected);
     let reasons: Vec<_> = reasons(&folder).into_values().collect();
     assert_eq!(reasons, [format!("the writer ended without closing the call: {how}")]);
+    verified(&folder);
+}
+
+#[test]
+fn a_supervisor_records_that_its_policy_was_read_again_and_a_worker_does_not() {
+    let dir = tempdir().unwrap();
+    let [_, _, Entry::Reload(held), Entry::Reload(refused)] = &support::daemon_samples()[..] else { panic!("samples") };
+    let (supervisor, worker) = (Apart::new(), Apart::new());
+    let notary = Running::start(dir.path(), &[]);
+    notary.ready();
+    tell_writer_of(&notary.supervisor, &supervisor.end, WriterKind::Supervisor, None);
+    tell_writer(&notary.supervisor, &worker.end);
+    let deadline = Instant::now() + FAR;
+    for reload in [held, refused] {
+        supervisor.recorder.reload(reload.clone(), deadline).unwrap();
+        let last = read(dir.path()).unwrap().last().unwrap().unwrap().1;
+        assert_eq!(last, Entry::Reload(reload.clone()), "it is in the journal by now");
+    }
+    worker.write(&Entry::Reload(held.clone()));
+    let FromNotary::Condemned { writer, fault } = notary.hear() else { panic!("not condemned") };
+    assert_eq!((writer, fault.as_str()), (worker.id(), "an entry of kind reload, which is not its to write"));
+    supervisor.recorder.set_status(Status::Away);
+    let away = supervisor.recorder.reload(held.clone(), deadline).unwrap_err();
+    assert!(matches!(away, AppendError::Away), "{away:?}");
+    drop((supervisor, worker));
+    let folder = notary.ended();
+    assert_eq!(kinds(&folder), [Kind::LedgerOpened, Kind::Reload, Kind::Reload], "and nothing of the others");
     verified(&folder);
 }
 

@@ -47,11 +47,11 @@ pub struct Filter {
     pub kinds: Vec<Kind>,
     /// The tool's name.
     pub tool: Option<String>,
-    /// The agent that asks.
+    /// The agent that was proven to ask, or that the request claims.
     pub agent: Option<String>,
-    /// The agent's session.
+    /// The session that was issued, or that the request claims.
     pub session: Option<String>,
-    /// The decision of the language model that led to the call.
+    /// The decision of the language model that led to the call, as the request claims.
     pub decision: Option<String>,
     /// The operation called.
     pub operation: Option<String>,
@@ -128,14 +128,17 @@ impl Filter {
 
     pub(crate) fn fits_call(&self, call: &Call<'_>) -> bool {
         let all = |wanted: &Option<String>, text: &Text<'_>| wanted.as_deref().is_none_or(|wanted| text.is(wanted));
-        let any = |wanted: &Option<String>, text: &Option<Text<'_>>| {
-            wanted.as_deref().is_none_or(|wanted| text.as_ref().is_some_and(|text| text.is(wanted)))
+        let any = |wanted: &Option<String>, texts: &[&Option<Text<'_>>]| {
+            wanted
+                .as_deref()
+                .is_none_or(|wanted| texts.iter().filter_map(|text| text.as_ref()).any(|text| text.is(wanted)))
         };
+        let claims = &call.claims;
         all(&self.tool, &call.tool)
             && all(&self.operation, &call.operation)
-            && any(&self.agent, &call.agent)
-            && any(&self.session, &call.session)
-            && any(&self.decision, &call.decision)
+            && any(&self.agent, &[&call.agent, &claims.agent])
+            && any(&self.session, &[&call.session, &claims.session])
+            && any(&self.decision, &[&claims.decision])
             && self.call.as_ref().is_none_or(|pattern| pattern.matches(call.call))
     }
 

@@ -13,5 +13,5 @@ pub use crate::filter::{
 pub use crate::report::{
     Activity, ActivityReport, BAND_STARTS_PERCENT, BlockedNote, CALLS_LISTED_MAX, CallNote, FINDINGS_LISTED_MAX,
     GROUPS_MAX, Group, GroupBy, Integrity, KernelLayer, RANKED_LISTED_MAX, RANKED_NAMES_MAX, RANKED_TOOLS_MAX, Ranked,
-    Ranking, Reading, Results, SPANS_MAX, Share, Span, Timeline, UsageShares, WorkerLevels, utc,
+    Ranking, Reading, Reloads, Results, SPANS_MAX, Share, Span, Timeline, UsageShares, WorkerLevels, utc,
 };

@@ -89,6 +89,8 @@ pub struct ActivityReport {
     pub open_calls: Vec<CallNote>,
     /// What the kernel layer below the calls was, and stopped.
     pub kernel: KernelLayer,
+    /// How often a daemon's policy was read again. They count as the kernel layer does.
+    pub reloads: Reloads,
     /// What was read.
     pub reading: Reading,
     /// What verification found; `None` if the ledger was not verified.
@@ -102,11 +104,11 @@ pub enum GroupBy {
     /// The tool's name.
     #[default]
     Tool,
-    /// The agent that asks.
+    /// The agent that was proven to ask, or else the one that the request claims.
     Agent,
-    /// The agent's session.
+    /// The session that was issued, or else the one that the request claims.
     Session,
-    /// The decision of the language model that led to the call.
+    /// The decision of the language model that led to the call, as the request claims.
     Decision,
 }
 
@@ -116,6 +118,8 @@ pub enum GroupBy {
 pub struct Group {
     /// Its name; `None` for the calls that name none.
     pub name: Option<String>,
+    /// Whether the name is what requests claim, which nobody has proven. The same name, proven, is another group.
+    pub claimed: bool,
     /// What its calls did.
     #[serde(flatten)]
     pub activity: Activity,
@@ -133,8 +137,20 @@ pub struct CallNote {
     pub time_ns: u64,
     /// The tool's name.
     pub tool: String,
-    /// The agent that asked.
+    /// The agent that was proven to ask.
     pub agent: Option<String>,
+    /// The agent that the request claims.
+    pub claimed_agent: Option<String>,
+}
+
+/// How often a daemon's policy was read again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Reloads {
+    /// Times that the new one has held from then on.
+    pub taken: u64,
+    /// Times that the new one was refused, and the old one stayed.
+    pub refused: u64,
 }
 
 /// What of the ledger was read, and what could not be.

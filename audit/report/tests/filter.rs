@@ -14,7 +14,7 @@ mod support;
 
 use made_up::{Placed, RULES, START_S, Story, TOOLS, Who, any_story, fits_intent};
 use proptest::prelude::*;
-use tollgate_audit::{CallClass, CallId, Entry, Kind, Layer, LeafIndex, Usage, Verdict};
+use tollgate_audit::{CallClass, CallId, Entry, Kind, Layer, LeafIndex, Text, Usage, Verdict};
 use tollgate_report::{Filter, OPEN_CALLS_MAX, OPEN_INTENTS_MAX};
 
 const A: CallId = CallId([0xaa; 16]);
@@ -75,6 +75,39 @@ fn each_criterion() {
 }
 
 #[test]
+fn an_agent_and_a_session_are_found_by_what_was_proven_and_by_what_is_claimed() {
+    let mut story = Story::opened(START_S);
+    let claims = |agent, session| Who { tool: "t", agent, session, decision: None };
+    let [proven, claimed, spoofed] = [1, 2, 3].map(|byte| CallId([byte; 16]));
+    story.proven_call(proven, 0, claims(None, None), Some(("builder", "issued-1")));
+    story.call(claimed, 0, claims(Some("builder"), Some("issued-1")));
+    story.proven_call(spoofed, 0, claims(Some("builder"), Some("s-7")), Some(("intern", "issued-2")));
+    let of = |agent: Option<&str>, session: Option<&str>| {
+        let [agent, session] = [agent, session].map(|text| text.map(str::to_owned));
+        chosen(&story, &Filter { agent, session, ..Filter::default() })
+    };
+    assert_eq!(of(Some("builder"), None), [1, 2, 3]);
+    assert_eq!(of(Some("intern"), None), [3]);
+    assert_eq!(of(None, Some("issued-1")), [1, 2]);
+    assert_eq!(of(None, Some("issued-2")), [3]);
+    assert_eq!(of(None, Some("s-7")), [3]);
+    assert_eq!(of(Some("builder"), Some("s-7")), [3]);
+    assert!(of(Some("nobody"), None).is_empty() && of(Some("intern"), Some("issued-1")).is_empty());
+    // Which of them it was, the context of each entry says.
+    let mut selector = Filter::default().selector();
+    let contexts = story.entries.iter().filter_map(|(index, entry)| {
+        selector.selects(*index, entry);
+        let context = selector.context()?;
+        let text = |text: &Option<Text<'_>>| text.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        Some([&context.agent, &context.session, &context.claims.agent, &context.claims.session].map(text).join(" "))
+    });
+    assert_eq!(
+        contexts.collect::<Vec<_>>(),
+        ["builder issued-1 - -", "- - builder issued-1", "intern issued-2 builder s-7",]
+    );
+}
+
+#[test]
 fn a_closer_closes_what_was_chosen() {
     let mut story = Story::opened(START_S);
     story.call(A, 0, Who { tool: "t", agent: None, session: None, decision: None });
@@ -90,7 +123,8 @@ fn every_entry_of_a_call_tells_its_decision() {
     for (index, entry) in &two_calls().entries {
         selector.selects(*index, entry);
         let context = selector.context();
-        let decision = context.and_then(|context| context.decision.as_ref()).map(|decision| decision.to_string());
+        let decision =
+            context.and_then(|context| context.claims.decision.as_ref()).map(|decision| decision.to_string());
         let wanted = entry.call().map(|call| if call == A { "d-1".to_owned() } else { "d-2".to_owned() });
         assert_eq!(decision, wanted, "entry {index}");
         assert_eq!(context.map(|context| context.call), entry.call());
@@ -151,16 +185,19 @@ fn is_chosen(entries: &[Placed], place: usize, filter: &Filter) -> bool {
     let time = entries[..=place].iter().rev().find_map(|(_, entry)| own_time(entry)).unwrap_or(0);
     let fits_call = match start(entry) {
         Some(call) => {
-            let is = |wanted: &Option<String>, text: Option<&str>| wanted.is_none() || wanted.as_deref() == text;
-            is(&filter.tool, Some(call.tool.as_str()))
-                && is(&filter.agent, call.agent.as_ref().map(|text| text.as_str()))
-                && is(&filter.decision, call.decision.as_ref().map(|text| text.as_str()))
+            let said = |text: &'_ Option<Text<'static>>| text.as_ref().map(|text| text.as_str().to_owned());
+            let is = |wanted: &Option<String>, text: Option<String>| wanted.is_none() || *wanted == text;
+            is(&filter.tool, Some(call.tool.to_string()))
+                && (is(&filter.agent, said(&call.agent)) || is(&filter.agent, said(&call.claims.agent)))
+                && (is(&filter.session, said(&call.session)) || is(&filter.session, said(&call.claims.session)))
+                && is(&filter.decision, said(&call.claims.decision))
                 && filter.call.as_ref().is_none_or(|pattern| pattern.matches(call.call))
         }
         None => {
             let of_tool =
                 matches!((entry, &filter.tool), (Entry::Policy(policy), Some(tool)) if policy.tool == tool.as_str());
             filter.agent.is_none()
+                && filter.session.is_none()
                 && filter.decision.is_none()
                 && filter.call.is_none()
                 && (filter.tool.is_none() || of_tool)
@@ -181,13 +218,18 @@ fn any_filter() -> impl Strategy<Value = Filter> {
     let time = || prop::option::weighted(0.2, (0_u64..5000).prop_map(|second| (START_S + second) * 1_000_000_000));
     let index = || prop::option::weighted(0.15, (0_u64..130).prop_map(LeafIndex));
     let kind = prop::sample::select(&[Kind::Policy, Kind::Call, Kind::Intent, Kind::Outcome, Kind::Closer][..]);
-    let whose =
-        (some(&TOOLS), some(&["agent-1", "agent-2"]), some(&["d-1", "d-2", "d-3"]), some(&["01", "0", "02…1", "03…"]));
+    let whose = (
+        some(&TOOLS),
+        some(&["agent-1", "agent-2"]),
+        some(&["s-1", "s-2"]),
+        some(&["d-1", "d-2", "d-3"]),
+        some(&["01", "0", "02…1", "03…"]),
+    );
     let paths = &["/docs", "/docs/sub", "/docs/a.txt", "/", "/etc", "/docs/sub/sub/b.txt"];
     let verdict = prop::option::weighted(0.2, prop::sample::select(&[Verdict::Allow, Verdict::Deny][..]));
     let asked = (some(paths), verdict, some(&RULES));
     let place = (time(), time(), index(), index(), prop::collection::vec(kind, 0..3));
-    (whose, asked, place).prop_map(|((tool, agent, decision, call), (path, verdict, rule), place)| {
+    (whose, asked, place).prop_map(|((tool, agent, session, decision, call), (path, verdict, rule), place)| {
         let own = |text: Option<&str>| text.map(str::to_owned);
         let (from_ns, until_ns, from_index, until_index, kinds) = place;
         Filter {
@@ -198,12 +240,13 @@ fn any_filter() -> impl Strategy<Value = Filter> {
             kinds,
             tool: own(tool),
             agent: own(agent),
+            session: own(session),
             decision: own(decision),
             call: call.map(|text| text.parse().unwrap()),
             path: path.map(|text| text.parse().unwrap()),
             verdict,
             rule: own(rule),
-            ..Filter::default()
+            operation: None,
         }
     })
 }

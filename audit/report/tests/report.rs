@@ -23,7 +23,7 @@ use tollgate_audit::{
     verify, verify_with,
 };
 use tollgate_ledger::Ledger;
-use tollgate_report::{ActivityReport, Filter, GROUPS_MAX, GroupBy};
+use tollgate_report::{ActivityReport, Filter, GROUPS_MAX, Group, GroupBy};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -62,6 +62,10 @@ fn morning() -> Story {
     story.push(Entry::KernelRecord(KernelRecord { writer: died.issuer(), ..record }));
     story.closer(died);
     story.call(running, time_ns + 3 * SECOND, who("word-count", Some("agent-8"), Some("d-3")));
+    let withdrawn = CallId([0xe0; 16]);
+    let claims = Who { tool: "json-query", agent: Some("agent-7"), session: None, decision: None };
+    story.proven_call(withdrawn, time_ns + 4 * SECOND, claims, Some(("agent-8", "s-2")));
+    story.end(withdrawn, 80, CallClass::Cancelled, "the call was cancelled", usage());
     story
 }
 
@@ -111,22 +115,83 @@ fn the_kernel_layer_counts_as_its_calls_do() {
 fn every_sort_of_group() {
     let names = |group_by| {
         let report = of_story(&morning(), &Filter::default(), group_by);
-        let names = report.groups.into_iter().map(|group| (group.name, group.activity.calls));
-        names.map(|(name, calls)| (name.unwrap_or_else(|| "-".to_owned()), calls)).collect::<Vec<_>>()
+        report.groups.iter().map(|group| (marked(group), group.activity.calls)).collect::<Vec<_>>()
     };
     let wanted =
         |groups: &[(&str, u64)]| groups.iter().map(|(name, calls)| ((*name).to_owned(), *calls)).collect::<Vec<_>>();
-    assert_eq!(names(GroupBy::Tool), wanted(&[("word-count", 6), ("notes", 2), ("json-query", 1)]));
-    assert_eq!(names(GroupBy::Agent), wanted(&[("agent-7", 6), ("agent-8", 2), ("-", 1)]));
-    assert_eq!(names(GroupBy::Session), wanted(&[("s-1", 9)]));
-    assert_eq!(names(GroupBy::Decision), wanted(&[("d-1", 5), ("d-2", 2), ("-", 1), ("d-3", 1)]));
+    assert_eq!(names(GroupBy::Tool), wanted(&[("word-count", 6), ("json-query", 2), ("notes", 2)]));
+    let agents = [("agent-7 (claimed)", 6), ("agent-8 (claimed)", 2), ("-", 1), ("agent-8", 1)];
+    assert_eq!(names(GroupBy::Agent), wanted(&agents));
+    assert_eq!(names(GroupBy::Session), wanted(&[("s-1 (claimed)", 9), ("s-2", 1)]));
+    let decisions = [("d-1 (claimed)", 5), ("-", 2), ("d-2 (claimed)", 2), ("d-3 (claimed)", 1)];
+    assert_eq!(names(GroupBy::Decision), wanted(&decisions));
+}
+
+fn marked(group: &Group) -> String {
+    let mark = if group.claimed { " (claimed)" } else { "" };
+    group.name.as_ref().map_or_else(|| "-".to_owned(), |name| format!("{name}{mark}"))
+}
+
+/// One was proven, the others say so of themselves; one is somebody else who says it.
+#[test]
+fn a_claimed_name_is_never_one_with_the_same_name_proven() {
+    let mut story = Story::opened(START_S);
+    let claims = |agent| Who { tool: "t", agent, session: agent, decision: None };
+    let proven = |name| Some((name, name));
+    let id = |number: u8| CallId([number; 16]);
+    story.proven_call(id(1), 0, claims(None), proven("builder"));
+    (2..4).for_each(|number| story.call(id(number), 0, claims(Some("builder"))));
+    story.proven_call(id(4), 0, claims(Some("builder")), proven("intern"));
+    for group_by in [GroupBy::Agent, GroupBy::Session] {
+        let report = of_story(&story, &Filter::default(), group_by);
+        let groups: Vec<_> = report.groups.iter().map(|group| (marked(group), group.activity.calls)).collect();
+        let wanted = [("builder (claimed)", 2), ("builder", 1), ("intern", 1)];
+        assert_eq!(groups, wanted.map(|(name, calls)| (name.to_owned(), calls)));
+        let json = report.to_json();
+        let said = |place: usize| (json["groups"][place]["name"].clone(), json["groups"][place]["claimed"].clone());
+        assert_eq!([said(0), said(1)], [("builder".into(), true.into()), ("builder".into(), false.into())]);
+        let markdown = report.to_markdown();
+        assert!(
+            markdown.contains("| `builder` (claimed) | 2 |") && markdown.contains("| `builder` | 1 |"),
+            "{markdown}"
+        );
+        assert!(report.to_html().contains("<code>builder</code> (claimed)"));
+    }
+    let open = of_story(&story, &Filter::default(), GroupBy::Tool).open_calls;
+    let agents = open.iter().map(|note| (note.agent.as_deref(), note.claimed_agent.as_deref()));
+    let wanted =
+        [(Some("builder"), None), (None, Some("builder")), (None, Some("builder")), (Some("intern"), Some("builder"))];
+    assert_eq!(agents.collect::<Vec<_>>(), wanted);
+}
+
+/// A chart has no room for a long name; what is cut is the name.
+#[test]
+fn a_long_name_does_not_push_its_mark_out_of_a_chart() {
+    let mut story = Story::opened(START_S);
+    let name = "n".repeat(200);
+    story.call(CallId([1; 16]), 0, Who { tool: "t", agent: Some(&name), session: None, decision: None });
+    let page = of_story(&story, &Filter::default(), GroupBy::Agent).to_html();
+    assert!(page.contains(&format!(">{}… (claimed)</text>", "n".repeat(15))), "{page}");
+}
+
+#[test]
+fn a_policy_that_was_read_again_is_told() {
+    let mut story = morning();
+    let [_, _, reload, refused] = support::daemon_samples().try_into().unwrap();
+    [&reload, &reload, &refused].into_iter().for_each(|entry| story.push(entry.clone()));
+    let report = of_story(&story, &Filter::default(), GroupBy::Tool);
+    assert_eq!((report.reloads.taken, report.reloads.refused), (2, 1));
+    let said = "read its policy again 3 times: 2 times the new one held from then on, 1 time it was refused";
+    assert!(report.to_markdown().contains(said) && report.to_html().contains(said));
+    let of_tool = Filter { tool: Some("notes".into()), ..Filter::default() };
+    assert_eq!(of_story(&story, &of_tool, GroupBy::Tool).reloads, Default::default(), "of no tool");
 }
 
 #[test]
 fn a_path_narrows_intents_and_not_calls() {
     let filter = Filter { path: "/docs".parse().ok(), ..Filter::default() };
     let total = of_story(&morning(), &filter, GroupBy::Tool).total;
-    assert_eq!((total.calls, total.intents, total.violations, total.bytes_written), (9, 9, 3, 0));
+    assert_eq!((total.calls, total.intents, total.violations, total.bytes_written), (10, 9, 3, 0));
 }
 
 #[test]
@@ -292,7 +357,8 @@ fn naive(story: &Story, filter: &Filter) -> Sums {
             && filter.from_index.is_none_or(|from| **index >= from)
     });
     for (_, call) in counted {
-        let group = call.agent.as_ref().map_or("-", |agent| agent.as_str());
+        let claimed = call.claims.agent.as_ref().map(|agent| format!("{agent} (claimed)"));
+        let group = call.agent.as_ref().map(ToString::to_string).or(claimed).unwrap_or_else(|| "-".to_owned());
         add(format!("calls of {group}"), 1);
         let own = story.entries.iter().map(|(_, entry)| entry).filter(|entry| entry.call() == Some(call.call));
         let mut open = 1;
@@ -334,7 +400,7 @@ fn naive(story: &Story, filter: &Filter) -> Sums {
 fn reported(report: &ActivityReport) -> Sums {
     let mut sums = Sums::new();
     for group in &report.groups {
-        let name = group.name.as_deref().unwrap_or("-");
+        let name = marked(group);
         let activity = &group.activity;
         let results = activity.results.parts().map(|(result, calls)| (result.replace(' ', "-"), calls));
         let others = [
@@ -394,5 +460,5 @@ fn what_is_no_entry_is_skipped_and_counted() {
     let bad = Err(ReadError::NotAnEntry { index: LeafIndex(0), source: bad });
     let read = std::iter::once(bad).chain(morning().read().collect::<Vec<_>>());
     let report = ActivityReport::build(read, &Filter::default(), GroupBy::Tool, None);
-    assert_eq!((report.reading.not_entries, report.total.calls), (1, 9));
+    assert_eq!((report.reading.not_entries, report.total.calls), (1, 10));
 }

@@ -9,8 +9,8 @@ use crate::codec::reader::{DecodeError, Reader};
 use crate::codec::{ENTRY_VERSION, key};
 use crate::confinement::{BlockedCall, ENFORCEMENT_POLICIES_MAX, Enforcement, KernelRecord, Level, ThreadName};
 use crate::entry::{
-    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent,
-    KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Usage, Verdict, Violation,
+    Action, CLOSER_SEQUENCES_MAX, Call, CallClass, CallEnd, Claims, Closer, Durability, Entry, Erasure, Fact, Intent,
+    KeyRotation, Kind, Layer, LedgerKey, LedgerOpened, Outcome, Policy, Recorded, Reload, Usage, Verdict, Violation,
 };
 use crate::ids::{CallId, Digest, LeafIndex, PublicKey, RootHash, Sequence, Signature, TreeSize, WriterId};
 use crate::pairs::Pairs;
@@ -38,6 +38,7 @@ pub(super) fn entry<'b, 'o>(bytes: &'b [u8], keep: fn(&'b str) -> Cow<'o, str>) 
         Kind::KernelRecord => Entry::KernelRecord(kernel_record(&mut r)?),
         Kind::Takeover => Entry::Takeover(takeover(&mut r)?),
         Kind::Adoption => Entry::Adoption(adoption(&mut r)?),
+        Kind::Reload => Entry::Reload(reload(&mut r)?),
     };
     r.end()?;
     Ok(entry)
@@ -82,17 +83,20 @@ fn policy<'o>(r: &mut Reader<'_, 'o>) -> Result<Policy<'o>, DecodeError> {
 
 fn call<'o>(r: &mut Reader<'_, 'o>) -> Result<Call<'o>, DecodeError> {
     let call = CallId(r.bytes(key::CALL)?);
-    Ok(Call {
+    let mut entry = Call {
         call,
         time_ns: r.uint(key::TIME_NS)?,
         tool: r.text(key::TOOL)?,
         version: r.text(key::TOOL_VERSION)?,
         component: Digest(r.bytes(key::COMPONENT)?),
         operation: r.text(key::OPERATION)?,
-        agent: r.optional_text(key::AGENT)?,
-        session: r.optional_text(key::SESSION)?,
-        decision: r.optional_text(key::DECISION)?,
-        reason: r.optional_text(key::REASON)?,
+        claims: Claims {
+            agent: r.optional_text(key::CLAIMED_AGENT)?,
+            session: r.optional_text(key::CLAIMED_SESSION)?,
+            decision: r.optional_text(key::DECISION)?,
+            reason: r.optional_text(key::REASON)?,
+            trace: None,
+        },
         arguments: r
             .optional_bytes(key::ARGUMENTS)?
             .map_or(Recorded::Nothing, |digest| Recorded::Salted(Digest(digest))),
@@ -104,7 +108,11 @@ fn call<'o>(r: &mut Reader<'_, 'o>) -> Result<Call<'o>, DecodeError> {
             Some(writer) if writer == call.issuer() => return Err(r.value("writer")),
             Some(writer) => writer,
         },
-    })
+        agent: r.optional_text(key::AGENT)?,
+        session: r.optional_text(key::SESSION)?,
+    };
+    entry.claims.trace = r.optional_text(key::TRACE)?;
+    Ok(entry)
 }
 
 fn intent<'o>(r: &mut Reader<'_, 'o>) -> Result<Intent<'o>, DecodeError> {
@@ -302,6 +310,15 @@ fn adoption<'o>(r: &mut Reader<'_, 'o>) -> Result<Adoption<'o>, DecodeError> {
             Some(size) => Some((TreeSize(size), RootHash(r.bytes(key::KNOWN_ROOT)?))),
             None => None,
         },
+    })
+}
+
+fn reload<'o>(r: &mut Reader<'_, 'o>) -> Result<Reload<'o>, DecodeError> {
+    Ok(Reload {
+        time_ns: r.uint(key::TIME_NS)?,
+        refused: r.optional_text(key::REASON)?,
+        by: r.text(key::BY)?,
+        policy: Digest(r.bytes(key::POLICY_TEXT)?),
     })
 }
 

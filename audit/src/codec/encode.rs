@@ -7,7 +7,7 @@ use crate::codec::{ENTRY_VERSION, Limits, key};
 use crate::confinement::{BlockedCall, ENFORCEMENT_POLICIES_MAX, Enforcement, KernelRecord};
 use crate::entry::{
     CLOSER_SEQUENCES_MAX, Call, CallEnd, Closer, Durability, Entry, Erasure, Fact, Intent, LedgerKey, LedgerOpened,
-    Outcome, Policy, Recorded, Usage, Violation,
+    Outcome, Policy, Recorded, Reload, Usage, Violation,
 };
 use crate::ids::Sequence;
 use crate::takeover::{Adoption, Takeover};
@@ -31,6 +31,7 @@ pub(super) fn entry(entry: &Entry<'_>, limits: Limits, out: &mut Vec<u8>) {
         Entry::KernelRecord(entry) => kernel_record(&mut w, entry),
         Entry::Takeover(entry) => takeover(&mut w, entry),
         Entry::Adoption(entry) => adoption(&mut w, entry),
+        Entry::Reload(entry) => reload(&mut w, entry),
     }
     w.end();
 }
@@ -58,16 +59,17 @@ fn policy(w: &mut Writer<'_>, entry: &Policy<'_>) {
 }
 
 fn call(w: &mut Writer<'_>, entry: &Call<'_>) {
+    let claims = &entry.claims;
     w.bytes(key::CALL, &entry.call.0)
         .uint(key::TIME_NS, entry.time_ns)
         .text(key::TOOL, &entry.tool)
         .text(key::TOOL_VERSION, &entry.version)
         .bytes(key::COMPONENT, &entry.component.0)
         .text(key::OPERATION, &entry.operation)
-        .optional_text(key::AGENT, entry.agent.as_ref())
-        .optional_text(key::SESSION, entry.session.as_ref())
-        .optional_text(key::DECISION, entry.decision.as_ref())
-        .optional_text(key::REASON, entry.reason.as_ref());
+        .optional_text(key::CLAIMED_AGENT, claims.agent.as_ref())
+        .optional_text(key::CLAIMED_SESSION, claims.session.as_ref())
+        .optional_text(key::DECISION, claims.decision.as_ref())
+        .optional_text(key::REASON, claims.reason.as_ref());
     if let Recorded::Salted(digest) = &entry.arguments {
         w.bytes(key::ARGUMENTS, &digest.0);
     }
@@ -75,6 +77,9 @@ fn call(w: &mut Writer<'_>, entry: &Call<'_>) {
     if entry.writer != entry.call.issuer() {
         w.bytes(key::WRITER, &entry.writer.0);
     }
+    w.optional_text(key::AGENT, entry.agent.as_ref())
+        .optional_text(key::SESSION, entry.session.as_ref())
+        .optional_text(key::TRACE, claims.trace.as_ref());
 }
 
 fn intent(w: &mut Writer<'_>, entry: &Intent<'_>) {
@@ -221,6 +226,13 @@ fn adoption(w: &mut Writer<'_>, entry: &Adoption<'_>) {
     if let Some((size, root)) = entry.known {
         w.uint(key::KNOWN_SIZE, size.0).bytes(key::KNOWN_ROOT, &root.0);
     }
+}
+
+fn reload(w: &mut Writer<'_>, entry: &Reload<'_>) {
+    w.uint(key::TIME_NS, entry.time_ns)
+        .optional_text(key::REASON, entry.refused.as_ref())
+        .text(key::BY, &entry.by)
+        .bytes(key::POLICY_TEXT, &entry.policy.0);
 }
 
 /// Absent when nothing was left out.

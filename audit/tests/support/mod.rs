@@ -13,10 +13,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use tempfile::TempDir;
 use tollgate_audit::{
-    AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Closer, Digest, Durability,
-    EncodedEntry, Enforcement, Entry, Erasure, Fact, Frontier, Intent, Kept, KernelRecord, KeyRotation, Layer,
-    LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, PublicKey, Recorded, Report, RootHash, Sequence,
-    SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, WriterId, verify,
+    AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Claims, Closer, Digest,
+    Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact, Frontier, Intent, Kept, KernelRecord, KeyRotation,
+    Layer, LeafIndex, LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, PublicKey, Recorded, Reload, Report,
+    RootHash, Sequence, SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, WriterId, verify,
 };
 use tollgate_ledger::Ledger;
 use tollgate_notary::{CallEnding, CallStart, CallSummary, CallTrail, DenialRef, FactRef, OutcomeTotals, Room};
@@ -226,6 +226,50 @@ pub(crate) fn break_samples() -> Vec<Entry<'static>> {
     ]
 }
 
+/// What a ledger has of a daemon: a call by a proven agent that claims to be another one, withdrawn right after its first entry,
+/// and a policy that was read again, once in vain.
+pub(crate) fn daemon_samples() -> Vec<Entry<'static>> {
+    let ([_, _, call], [end, _]) = (openings(), endings());
+    let (Entry::Call(call), Entry::CallEnd(end)) = (call, end) else { panic!("other samples") };
+    let reload = Reload {
+        time_ns: 1_700_000_000_000_000_006,
+        by: "uid:1000".into(),
+        policy: Digest::of(b"[tools.word-count]\n"),
+        refused: None,
+    };
+    let refused = Reload {
+        time_ns: 1_700_000_000_000_000_007,
+        policy: Digest::of(b"[tools"),
+        refused: Some("line 1: no closing bracket".into()),
+        ..reload.clone()
+    };
+    vec![
+        Entry::Call(Call {
+            agent: Some("builder".into()),
+            session: Some("5f0c-1".into()),
+            claims: Claims {
+                agent: Some("root".into()),
+                session: Some("s-1".into()),
+                decision: Some("d-42".into()),
+                reason: Some("the user asked how long the report is".into()),
+                trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
+            },
+            ..call
+        }),
+        Entry::CallEnd(CallEnd {
+            seq: Sequence(1),
+            class: CallClass::Cancelled,
+            detail: "the call was cancelled".into(),
+            usage: Usage { output_bytes: 0, stdio_bytes: 0, ..usage() },
+            counters: Pairs::new(Vec::<(&str, u64)>::new()),
+            entries: 1,
+            ..end
+        }),
+        Entry::Reload(reload),
+        Entry::Reload(refused),
+    ]
+}
+
 /// What confines this writer.
 pub(crate) fn enforcement(writer: WriterId) -> Enforcement<'static> {
     let mut policies = [Digest::of(b"capability set"), Digest::of(b"another")];
@@ -300,10 +344,14 @@ fn openings() -> [Entry<'static>; 3] {
             version: "1.0.0".into(),
             component: Digest::of(b"component"),
             operation: "count".into(),
-            agent: Some("agent-7".into()),
+            agent: None,
             session: None,
-            decision: Some("d-42".into()),
-            reason: Some("the user asked how long the report is".into()),
+            claims: Claims {
+                agent: Some("agent-7".into()),
+                decision: Some("d-42".into()),
+                reason: Some("the user asked how long the report is".into()),
+                ..Claims::default()
+            },
             arguments: Recorded::Salted(Digest::of(b"salted {}")),
             arguments_bytes: 2,
             capability_set: Digest::of(b"capability set"),
@@ -421,8 +469,7 @@ pub(crate) fn start(call: CallId) -> CallStart {
         operation: "count".to_owned(),
         agent: None,
         session: None,
-        decision: None,
-        reason: None,
+        claims: Claims::default(),
         arguments: Recorded::Salted(Digest::of(b"salted {}")),
         arguments_bytes: 2,
         capability_set: Digest::of(b"capability set"),

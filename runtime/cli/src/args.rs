@@ -55,7 +55,7 @@ pub(crate) struct RunArgs {
     /// A file for the tool's standard input, if it is granted, or `-` to pass this program's on: at most 64 MiB.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) stdin: Option<PathBuf>,
-    /// Who asks, for the ledger.
+    /// Who asks, for the ledger: a claim, as are the next four.
     #[arg(long, value_name = "ID")]
     pub(crate) agent: Option<String>,
     /// In which session, for the ledger.
@@ -67,6 +67,9 @@ pub(crate) struct RunArgs {
     /// Why, for the ledger.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: Option<String>,
+    /// As part of which trace, such as a W3C `traceparent`, for the ledger.
+    #[arg(long, value_name = "ID")]
+    pub(crate) trace: Option<String>,
     #[command(flatten)]
     pub(crate) ledger: NewLedgerArgs,
     /// Write a receipt of the call's end to this file, which must not be there yet, or be empty: whoever has it and the ledger's key

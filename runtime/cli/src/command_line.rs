@@ -8,14 +8,16 @@ use super::args::{
 };
 use super::audit::AuditArgs;
 
-const EXIT_CODES: &str = "\
+pub(crate) const EXIT_CODES: &str = "\
 Exit codes:
   0  success
   1  the tool refused, crashed or answered nonsense
   2  arguments, files or a request that cannot be used; nothing was called
   3  denied by policy
   4  a cap was hit
-  5  tollgate itself failed, or a ledger, a proof or a decision on record does not hold";
+  5  tollgate itself failed, or a ledger, a proof or a decision on record does not hold
+  75 too much is asked at once; the same may succeed later
+  130 the call was cancelled";
 
 /// Run the tools of AI agents behind a gate: every host call checked, recorded, capped.
 #[derive(Debug, Parser)]

@@ -129,6 +129,7 @@ fn hint_label(error: &CallError) -> &'static str {
         | CallErrorKind::Output
         | CallErrorKind::Trap
         | CallErrorKind::Cancelled
+        | CallErrorKind::Busy
         | CallErrorKind::Worker
         | CallErrorKind::Internal => "note",
     }
@@ -256,6 +257,8 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
         | CallError::Overran { .. }
+        | CallError::Cancelled
+        | CallError::Busy { .. }
         | CallError::WorkerEnded { .. }
         | CallError::NoWorker(_)
         | CallError::Internal(_) => format!("error: {}\n", one_line(&with_causes(&failure.error))),

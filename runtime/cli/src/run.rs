@@ -7,7 +7,7 @@ use tollgate::engine::Engine;
 use tollgate::error::{CallError, CallFailure, LoadError, RejectError};
 use tollgate::loading::Provenance;
 use tollgate::notary::{NotaryProcess, NotaryRole};
-use tollgate::request::{Answer, Caller, Request};
+use tollgate::request::{Answer, Caller, Claims, Request};
 use tollgate::supervisor::ToolSpec;
 use tollgate::tool::Operation;
 use tollgate::worker::WorkerRole;
@@ -184,13 +184,16 @@ fn operation(asked: Option<&str>, operations: &[Operation]) -> Result<String, Fa
     }
 }
 
+/// Nobody proves who runs this program: what its arguments say of that is claims.
 fn caller(args: &RunArgs) -> Caller {
-    Caller {
-        agent: args.agent.clone(),
-        session: args.session.clone(),
-        decision: args.decision.clone(),
-        reason: args.reason.clone(),
-    }
+    let RunArgs { agent, session, decision, reason, trace, .. } = args;
+    Caller::from(Claims {
+        agent: agent.clone(),
+        session: session.clone(),
+        decision: decision.clone(),
+        reason: reason.clone(),
+        trace: trace.clone(),
+    })
 }
 
 fn print(answer: &Answer, args: &RunArgs) -> Result<(), Failure> {

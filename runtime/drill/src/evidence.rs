@@ -4,8 +4,8 @@ use std::ffi::CString;
 
 use libc::EACCES;
 use tollgate_audit::{
-    Call, CallId, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, KernelRecord, LedgerKey, LedgerOpened,
-    Level, PublicKey, Recorded, WriterId,
+    Call, CallId, Claims, Closer, Digest, EncodedEntry, Enforcement, Entry, Erasure, KernelRecord, LedgerKey,
+    LedgerOpened, Level, PublicKey, Recorded, WriterId,
 };
 
 use tollgate_notary::Lease;
@@ -282,8 +282,7 @@ fn start(writer: WriterId, call: CallId) -> EncodedEntry {
         operation: "drill".into(),
         agent: None,
         session: None,
-        decision: None,
-        reason: None,
+        claims: Claims::default(),
         arguments: Recorded::Nothing,
         arguments_bytes: 0,
         capability_set: Digest([0; 32]),

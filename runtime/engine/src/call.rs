@@ -17,12 +17,12 @@ use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 
 use crate::clock::{now_ms, unix_time};
-use crate::error::{CallError, CallErrorKind, CallFailure, CapHit, with_causes};
+use crate::error::{CallError, CallFailure, CapHit, with_causes};
 use crate::executor::Executor;
 use crate::instance::bindings::{ToolProviderPre, exports::tollgate::tool::tool as wit};
 use crate::instance::{CallState, Caps, EventLoop};
 use crate::private::Noted;
-use crate::request::{Answer, Caller, Request};
+use crate::request::{Answer, Caller, Proven, Request};
 use crate::tool::{Identity, LoadedTool, NamedTool};
 use crate::withdrawn::{Flag, Withdrawn};
 
@@ -124,7 +124,8 @@ impl ExecutorThread {
             if withdrawable.flag.is_set() { Err(CallError::Cancelled) } else { Ok(()) }
         });
         let gate = Gate::new(Arc::clone(&identity.set), trail);
-        let call = CallFacts { id: noted.call, session: caller.session.clone(), deadline: moment.deadline };
+        let call =
+            CallFacts { id: noted.call, session: caller.session().map(str::to_owned), deadline: moment.deadline };
         let input = GateInput { stdin, wall_start, monotonic_start: started, call };
         let mut gate = GateCtx::new(gate, input);
         hears.into_iter().for_each(|hears| gate.tell_stderr(hears));
@@ -314,7 +315,7 @@ impl Record {
         let counters = counters.into_iter().map(|counter| (counter.function.to_owned(), counter.calls)).collect();
         let (class, detail, cap) = match &ended {
             Ok(_) => (CallClass::Success, String::new(), None),
-            Err(error) => (class_of(error), public_detail(error), cap_of(error)),
+            Err(error) => (error.kind().class(), public_detail(error), cap_of(error)),
         };
         let recorded = trail.end(CallEnding { class, detail, usage, counters, result, cap }, kept);
         // The end of a call brings its first entry with it where that had to wait.
@@ -386,18 +387,6 @@ fn checked_output(output: String, limit: u64) -> Result<String, CallError> {
     match serde_json::from_str::<serde::de::IgnoredAny>(&output) {
         Ok(_) => Ok(output),
         Err(error) => Err(CallError::OutputNotJson { message: error.to_string() }),
-    }
-}
-
-fn class_of(error: &CallError) -> CallClass {
-    match error.kind() {
-        CallErrorKind::Tool | CallErrorKind::Output => CallClass::ToolError,
-        CallErrorKind::Violation => CallClass::Violation,
-        CallErrorKind::Cap => CallClass::Cap,
-        CallErrorKind::Trap => CallClass::Trap,
-        CallErrorKind::Rejected => CallClass::Rejected,
-        CallErrorKind::Cancelled => CallClass::Cancelled,
-        CallErrorKind::Worker | CallErrorKind::Internal => CallClass::Internal,
     }
 }
 
@@ -482,7 +471,7 @@ fn call_start(tool: NamedTool<'_>, asked: &Asked<'_>, caller: &Caller, moment: M
         Asked::Describe => (DESCRIBE, ""),
         Asked::Invoke { operation, arguments } => (*operation, *arguments),
     };
-    let Caller { agent, session, decision, reason } = caller.clone();
+    let (agent, session) = caller.proven.clone().map(|Proven { agent, session }| (agent, session)).unzip();
     let NamedTool { name, version, component, policy, limits } = tool;
     CallStart {
         call: noted.call,
@@ -496,8 +485,7 @@ fn call_start(tool: NamedTool<'_>, asked: &Asked<'_>, caller: &Caller, moment: M
         operation: operation.to_owned(),
         agent,
         session,
-        decision,
-        reason,
+        claims: caller.claims.clone().into(),
         arguments: noted.arguments,
         arguments_bytes: arguments.len() as u64,
         capability_set: policy,
@@ -525,7 +513,7 @@ pub fn turn_down(
         deadline_us: limits.deadline_ms.saturating_mul(1000),
         ..Usage::default()
     };
-    let (class, detail, cap) = (class_of(&error), public_detail(&error), cap_of(&error));
+    let (class, detail, cap) = (error.kind().class(), public_detail(&error), cap_of(&error));
     let ending = CallEnding { class, detail, usage, counters: Vec::new(), result: None, cap };
     let recorded = CallTrail::begin(Arc::clone(record), start).end(ending, Kept::Pipe);
     Box::new(CallFailure { call: recorded.is_ok().then_some(noted.call), ..*CallFailure::before(error) })

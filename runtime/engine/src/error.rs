@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 pub use tollgate_audit::with_causes;
-use tollgate_audit::{CallId, Usage};
+use tollgate_audit::{CallClass, CallId, Usage};
 use tollgate_authority::PlaceError;
 use tollgate_capability::Cap;
 use tollgate_wasi_proxy::{Exited, Violation};
@@ -362,9 +362,15 @@ pub enum CallError {
         /// How.
         how: String,
     },
-    /// Whoever asked for the call withdrew it; the guest was ended, if it ran.
+    /// Whoever asked for the call withdrew it. It may have run or not.
     #[error("the call was cancelled")]
     Cancelled,
+    /// More is asked at once than is taken; the guest did not run.
+    #[error("too much is asked at once: {what}; try again")]
+    Busy {
+        /// What is too much, and how much is taken.
+        what: String,
+    },
     /// There is no worker to run the call.
     #[error(transparent)]
     NoWorker(#[from] WorkerError),
@@ -391,12 +397,30 @@ pub enum CallErrorKind {
     Violation,
     /// A cap ended the call.
     Cap,
-    /// Whoever asked for the call withdrew it.
+    /// The caller's: the call was withdrawn.
     Cancelled,
+    /// Nobody's: more is asked at once than is taken. The same call may succeed later.
+    Busy,
     /// The tool's worker is not there, or ended.
     Worker,
     /// Tollgate itself failed, or its ledger.
     Internal,
+}
+
+impl CallErrorKind {
+    /// The class in which such a call ends in the ledger, where it is on record with an end of its own.
+    #[must_use]
+    pub fn class(self) -> CallClass {
+        match self {
+            Self::Tool | Self::Output => CallClass::ToolError,
+            Self::Violation => CallClass::Violation,
+            Self::Cap => CallClass::Cap,
+            Self::Trap => CallClass::Trap,
+            Self::Rejected | Self::Busy => CallClass::Rejected,
+            Self::Cancelled => CallClass::Cancelled,
+            Self::Worker | Self::Internal => CallClass::Internal,
+        }
+    }
 }
 
 impl LoadError {
@@ -421,6 +445,7 @@ impl CallError {
             Self::Violation(_) | Self::Blocked { .. } => CallErrorKind::Violation,
             Self::Cap(_) | Self::Overran { .. } => CallErrorKind::Cap,
             Self::Cancelled => CallErrorKind::Cancelled,
+            Self::Busy { .. } => CallErrorKind::Busy,
             Self::WorkerEnded { .. } | Self::NoWorker(_) => CallErrorKind::Worker,
             Self::Unrecorded(_) | Self::Internal(_) => CallErrorKind::Internal,
         }

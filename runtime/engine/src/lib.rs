@@ -40,5 +40,5 @@ pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;
 pub use loading::Provenance;
 pub use log::{LogLevel, LogLine, log_lines};
-pub use request::{Answer, Caller, Request, STDIN_BYTES_MAX};
+pub use request::{Answer, Caller, Claims, Proven, Request, STDIN_BYTES_MAX};
 pub use tool::{LoadedTool, Operation};

@@ -41,9 +41,28 @@ impl Request<'_> {
     }
 }
 
-/// Who asks, as the ledger keeps it.
+/// Who asks, as the ledger keeps it. The default says nothing of either sort.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
+    /// Who was proven to ask; `None` where nobody was, as in `tollgate run`.
+    pub proven: Option<Proven>,
+    /// What the request says of itself.
+    pub claims: Claims,
+}
+
+/// An agent that was proven to ask, by the means that the policy names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proven {
+    /// The agent's name in the policy.
+    pub agent: String,
+    /// The session that was issued to it.
+    pub session: String,
+}
+
+/// What a request says of who asks and why. Nobody has proven any of it: it goes on record, and nothing is allowed or limited by
+/// it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
     /// The agent.
     pub agent: Option<String>,
     /// Its session.
@@ -52,6 +71,38 @@ pub struct Caller {
     pub decision: Option<String>,
     /// Why, in its own words.
     pub reason: Option<String>,
+    /// The trace that the call is part of, such as a `traceparent` (W3C Trace Context).
+    pub trace: Option<String>,
+}
+
+impl Caller {
+    /// The session as the tool is told it, where it may ask: the issued one, or else the claimed one.
+    #[must_use]
+    pub fn session(&self) -> Option<&str> {
+        let issued = self.proven.as_ref().map(|proven| proven.session.as_str());
+        issued.or(self.claims.session.as_deref())
+    }
+}
+
+/// Of somebody who was not proven to be anybody.
+impl From<Claims> for Caller {
+    fn from(claims: Claims) -> Self {
+        Self { proven: None, claims }
+    }
+}
+
+impl From<Claims> for tollgate_audit::Claims<'static> {
+    fn from(claims: Claims) -> Self {
+        let Claims { agent, session, decision, reason, trace } = claims;
+        let text = |claim: Option<String>| claim.map(Into::into);
+        Self {
+            agent: text(agent),
+            session: text(session),
+            decision: text(decision),
+            reason: text(reason),
+            trace: text(trace),
+        }
+    }
 }
 
 /// What a call gave.
@@ -70,6 +121,16 @@ pub struct Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tool_is_told_the_issued_session_before_the_claimed_one() {
+        let claims = Claims { session: Some("claimed".into()), ..Claims::default() };
+        let claimed = Caller::from(claims);
+        assert_eq!(claimed.session(), Some("claimed"));
+        let proven = Some(Proven { agent: "builder".into(), session: "issued".into() });
+        assert_eq!(Caller { proven, ..claimed }.session(), Some("issued"));
+        assert_eq!(Caller::default().session(), None);
+    }
 
     /// As the command line refuses it, whichever way it is given.
     #[test]

@@ -217,7 +217,8 @@ impl Intake {
             | Entry::Erasure(_)
             | Entry::KernelRecord(_)
             | Entry::Takeover(_)
-            | Entry::Adoption(_) => Ok(None),
+            | Entry::Adoption(_)
+            | Entry::Reload(_) => Ok(None),
         }
     }
 }
@@ -338,8 +339,7 @@ mod tests {
             operation: text(),
             agent: None,
             session: None,
-            decision: None,
-            reason: None,
+            claims: tollgate_audit::entry::Claims::default(),
             arguments: tollgate_audit::entry::Recorded::Nothing,
             arguments_bytes: 0,
             capability_set: tollgate_audit::ids::Digest([0; 32]),
@@ -377,6 +377,24 @@ mod tests {
         assert!(late.is_some_and(|fault| fault.contains("which was not given to it")), "of a lease before");
         let supervisors = fault(&mut Intake::new(issuer, WriterKind::Supervisor, &[lease(0)]), &intent(call(7)));
         assert!(supervisors.is_some_and(|fault| fault.contains("of kind intent, which is not its to write")));
+    }
+
+    #[test]
+    fn a_reload_is_a_supervisors_to_write_and_a_worker_is_condemned_for_it() {
+        let reload = framed(&Entry::Reload(tollgate_audit::entry::Reload {
+            time_ns: 1,
+            by: "operator".into(),
+            policy: tollgate_audit::ids::Digest([0; 32]),
+            refused: None,
+        }));
+        let take = |kind| {
+            let mut taken = 0;
+            let (used, fault) = Intake::new(WriterId([1; 6]), kind, &[]).take(&reload, |_taken| taken += 1);
+            (taken, used, fault.map(|fault| fault.to_string()))
+        };
+        assert_eq!(take(WriterKind::Supervisor), (1, reload.len(), None));
+        let fault = "an entry of kind reload, which is not its to write".to_owned();
+        assert_eq!(take(WriterKind::Worker), (0, 0, Some(fault)));
     }
 
     #[test]

@@ -81,8 +81,13 @@ pub(crate) fn tell_writer(supervisor: &Channel, writer: &NotaryEnds) {
 
 /// A writer in a process of its own.
 pub(crate) fn tell_writer_in(supervisor: &Channel, writer: &NotaryEnds, process: Option<u32>) {
+    tell_writer_of(supervisor, writer, WriterKind::Worker, process);
+}
+
+/// A writer of this kind.
+pub(crate) fn tell_writer_of(supervisor: &Channel, writer: &NotaryEnds, kind: WriterKind, process: Option<u32>) {
     let calls = vec![Lease::own(writer.writer)];
-    let say = ToNotary::Writer { writer: writer.writer, kind: WriterKind::Worker, calls, process };
+    let say = ToNotary::Writer { writer: writer.writer, kind, calls, process };
     supervisor.send_with(&say, &[writer.pipe.as_fd(), writer.acks.as_fd()]).unwrap();
 }
 

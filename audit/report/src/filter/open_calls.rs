@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use tollgate_audit::entry::Call;
+use tollgate_audit::entry::{Call, Claims};
 use tollgate_audit::ids::{CallId, LeafIndex, Sequence};
 use tollgate_audit::text::Text;
 
@@ -30,12 +30,12 @@ pub struct Context {
     pub tool: Text<'static>,
     /// The operation called.
     pub operation: Text<'static>,
-    /// The agent that asks.
+    /// Who was proven to ask.
     pub agent: Option<Text<'static>>,
-    /// The agent's session.
+    /// The session that was issued to this agent.
     pub session: Option<Text<'static>>,
-    /// The decision of the language model that led here.
-    pub decision: Option<Text<'static>>,
+    /// What the request says of who asks and why.
+    pub claims: Claims<'static>,
 }
 
 /// Calls by id; each bears a `T`, and each open intent an `I`.
@@ -71,6 +71,7 @@ impl Context {
 
     fn of(first: LeafIndex, call: &Call<'_>) -> Self {
         let option = |text: &Option<Text<'_>>| text.as_ref().map(owned);
+        let claims = &call.claims;
         Self {
             call: call.call,
             first,
@@ -79,7 +80,13 @@ impl Context {
             operation: owned(&call.operation),
             agent: option(&call.agent),
             session: option(&call.session),
-            decision: option(&call.decision),
+            claims: Claims {
+                agent: option(&claims.agent),
+                session: option(&claims.session),
+                decision: option(&claims.decision),
+                reason: option(&claims.reason),
+                trace: option(&claims.trace),
+            },
         }
     }
 }

@@ -50,6 +50,8 @@ pub struct Results {
     pub internal: u64,
     /// Turned down before the guest ran.
     pub rejected: u64,
+    /// Withdrawn by whoever asked, before the guest ran or while it did.
+    pub cancelled: u64,
     /// Not by themselves: their worker died, and a closer stands for their end.
     pub closed: u64,
     /// Not yet, or not seen to the end.
@@ -85,12 +87,13 @@ impl Results {
     /// Calls that have a `call-end`.
     #[must_use]
     pub fn ended(&self) -> u64 {
-        self.success + self.tool_error + self.violation + self.cap + self.trap + self.internal + self.rejected
+        let answered = self.success + self.tool_error;
+        answered + self.violation + self.cap + self.trap + self.internal + self.rejected + self.cancelled
     }
 
     /// Every number with its name for people, in the order in which they are shown.
     #[must_use]
-    pub fn parts(&self) -> [(&'static str, u64); 9] {
+    pub fn parts(&self) -> [(&'static str, u64); 10] {
         [
             ("success", self.success),
             ("tool error", self.tool_error),
@@ -99,6 +102,7 @@ impl Results {
             ("trap", self.trap),
             ("internal", self.internal),
             ("rejected", self.rejected),
+            ("cancelled", self.cancelled),
             ("closed", self.closed),
             ("open", self.open),
         ]
@@ -113,7 +117,7 @@ impl Results {
             CallClass::Trap => &mut self.trap,
             CallClass::Internal => &mut self.internal,
             CallClass::Rejected => &mut self.rejected,
-            CallClass::Cancelled => &mut self.internal,
+            CallClass::Cancelled => &mut self.cancelled,
         }
     }
 
@@ -125,6 +129,7 @@ impl Results {
         self.trap += other.trap;
         self.internal += other.internal;
         self.rejected += other.rejected;
+        self.cancelled += other.cancelled;
         self.closed += other.closed;
     }
 

@@ -23,6 +23,14 @@ pub(super) struct Chart {
     shapes: Markup,
 }
 
+/// The calls of one group.
+pub(super) struct Bar<'a> {
+    pub(super) name: Foreign,
+    /// Words of our own behind the name.
+    pub(super) mark: &'static str,
+    pub(super) activity: &'a Activity,
+}
+
 impl Chart {
     /// Calls over time, by how they ended.
     pub(super) fn over_time(timeline: &Timeline) -> Self {
@@ -75,15 +83,17 @@ impl Chart {
     }
 
     /// Calls by group, by how they ended.
-    pub(super) fn of_groups(bars: &[(Foreign, &Activity)], by: &str) -> Self {
+    pub(super) fn of_groups(bars: &[Bar<'_>], by: &str) -> Self {
         const LEFT: f64 = 230.0;
-        let most = bars.iter().map(|(_, activity)| activity.calls).max().unwrap_or_default().max(1);
+        let most = bars.iter().map(|bar| bar.activity.calls).max().unwrap_or_default().max(1);
         let x_of = |calls: u64| LEFT + 650.0 * calls as f64 / most as f64;
         let shapes = html! {
-            @for ((name, activity), y) in bars.iter().zip(rows(6, 30)) {
+            @for (Bar { name, mark, activity }, y) in bars.iter().zip(rows(6, 30)) {
                 g {
-                    title { (hover(name, activity.calls, &activity.results)) }
-                    (text("label end", (LEFT - 10.0, y + 15.0), name.shortened(26)))
+                    title { (hover(html! { (name) (mark) }, activity.calls, &activity.results)) }
+                    // The mark is never what is cut.
+                    @let label = html! { (name.shortened(26 - mark.len())) (mark) };
+                    (text("label end", (LEFT - 10.0, y + 15.0), label))
                     @for (class, _, calls) in pieces(&activity.results) {
                         (rect(class, (x_of(calls.start), y), (x_of(calls.end) - x_of(calls.start), 20.0), 0))
                     }
@@ -95,7 +105,7 @@ impl Chart {
             size: (960, 6 + 30 * bars.len()),
             title: format!("Calls by {by} and by how they ended"),
             description: format!("{}, the longest first; the table below has the numbers.", bars_in_words(bars.len())),
-            legend: legend(bars.iter().map(|(_, activity)| &activity.results)),
+            legend: legend(bars.iter().map(|bar| &bar.activity.results)),
             shapes,
         }
     }
@@ -210,7 +220,7 @@ fn hover(name: impl Render, calls: u64, results: &Results) -> Markup {
 
 /// The results that occur, with their class, as pieces of a bar that follow each other.
 fn pieces(results: &Results) -> impl Iterator<Item = (&'static str, &'static str, Range<u64>)> {
-    let classes = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8"];
+    let classes = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9"];
     let mut end = 0;
     let pieces = classes.into_iter().zip(results.parts()).map(move |(class, (name, calls))| {
         end += calls;

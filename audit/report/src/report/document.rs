@@ -5,12 +5,14 @@
 use std::fmt::Display;
 
 use super::activity::Activity;
-use super::charts::Chart;
+use super::charts::{Bar, Chart};
 use super::escape::Foreign;
 use super::ranking::{Ranked, Ranking};
 use super::shares::Share;
 use super::units::{bytes, count, counted, duration, percent, span, three_digits, time};
-use super::{ActivityReport, BlockedNote, CallNote, Group, Integrity, WorkerLevels};
+use super::{ActivityReport, CallNote, Group, Integrity};
+
+mod outside;
 
 /// Most groups that a page shows; the JSON has all.
 const GROUPS_SHOWN_MAX: usize = 50;
@@ -81,12 +83,17 @@ pub(super) struct Table {
 /// A name, and whether the cells are numbers.
 pub(super) type Column = (&'static str, bool);
 
+/// Behind a name that a request gave to itself, so that it is not taken for a proven one.
+pub(super) const CLAIMED: &str = " (claimed)";
+
 #[derive(Clone)]
 pub(super) enum Cell {
     /// Words and numbers made here.
     Own(String),
     /// A text from the ledger or from whoever asked for the report.
     Foreign(Foreign),
+    /// Such a text, which is what a request says of who asks.
+    Claimed(Foreign),
     /// Such texts, and how many more there are.
     List(Vec<Foreign>, String),
 }
@@ -126,9 +133,7 @@ impl Document {
             sections.extend([over_time(report), by_group(report), denials(report), caps(report), paths(report)]);
             sections.push(trails(report));
         }
-        if !report.kernel.is_empty() {
-            sections.push(kernel_layer(report));
-        }
+        sections.extend(outside::sections(report));
         sections.extend([integrity(report), about(report)]);
         let figures = if report.total.calls == 0 { Vec::new() } else { figures(&report.total) };
         Self {
@@ -162,8 +167,8 @@ fn facts(report: &ActivityReport) -> Vec<(&'static str, Cell)> {
 /// Criteria by their names, and as a page names them.
 const ASKED: [(&str, &str); 9] = [
     ("tool", "Only tool"),
-    ("agent", "Only agent"),
-    ("session", "Only session"),
+    ("agent", "Only agent, proven or claimed"),
+    ("session", "Only session, issued or claimed"),
     ("decision", "Only decision"),
     ("operation", "Only operation"),
     ("call", "Only call"),
@@ -256,8 +261,19 @@ fn over_time(report: &ActivityReport) -> Section {
     section
 }
 
-const ENDING_COLUMNS: [&str; 10] =
-    ["Calls", "Success", "Tool error", "Cap", "Violation", "Trap", "Internal", "Rejected", "Closed", "Open"];
+const ENDING_COLUMNS: [&str; 11] = [
+    "Calls",
+    "Success",
+    "Tool error",
+    "Cap",
+    "Violation",
+    "Trap",
+    "Internal",
+    "Rejected",
+    "Cancelled",
+    "Closed",
+    "Open",
+];
 
 fn by_group(report: &ActivityReport) -> Section {
     let by = report.group_by.as_str();
@@ -279,7 +295,11 @@ fn by_group(report: &ActivityReport) -> Section {
         .map(|(name, activity)| [name.clone()].into_iter().chain(deeds(activity).map(|(_, cell)| cell)).collect());
     let deeds = Table::new(format!("What calls did, by {by}"), head, rows);
     let bars = shown.iter().take(GROUP_BARS_MAX);
-    let bars = bars.map(|group| (Foreign::new(group.name.as_deref().unwrap_or("(none named)")), &group.activity));
+    let bars = bars.map(|group| Bar {
+        name: Foreign::new(group.name.as_deref().unwrap_or("(none named)")),
+        mark: if group.claimed { CLAIMED } else { "" },
+        activity: &group.activity,
+    });
     let chart = Some(Chart::of_groups(&bars.collect::<Vec<_>>(), by));
     let mut section = Section::new(format!("By {by}"));
     section.show(Part { chart, ..endings.into() });
@@ -391,47 +411,12 @@ fn trails(report: &ActivityReport) -> Section {
 
 fn calls_table(calls: &[CallNote], caption: &str) -> Table {
     let row = |note: &CallNote| {
-        let agent = foreign_or_none(note.agent.as_ref());
+        let claimed = note.claimed_agent.as_ref().map(|claimed| Cell::Claimed(Foreign::new(claimed)));
+        let agent = note.agent.as_ref().map(foreign).or(claimed).unwrap_or_else(|| own(none()));
         vec![own(time_ns(note.time_ns)), foreign(note.call), foreign(&note.tool), agent, number(note.index.0)]
     };
     let head = columns(&["Started", "Call", "Tool", "Agent"], &["Entry"]);
     Table::new(caption, head, calls.iter().map(row))
-}
-
-fn kernel_layer(report: &ActivityReport) -> Section {
-    let kernel = &report.kernel;
-    let WorkerLevels { full, partial, none, .. } = kernel.workers;
-    let mut section = Section::new("Kernel layer");
-    section.say(format!(
-        "Workers that said what confines them: {} by the whole kernel layer, {} by a part of it, {} by nothing of it.",
-        count(full),
-        count(partial),
-        count(none),
-    ));
-    if kernel.blocked_calls == 0 {
-        section.say("No system call was blocked.");
-    } else {
-        let listed = kernel.blocked.len() as u64;
-        if listed < kernel.blocked_calls {
-            section.say(format!("{} of {} blocked system calls are listed.", listed, count(kernel.blocked_calls)));
-        }
-        let head = columns(&["Call", "Tool", "Thread", "System call"], &["Number", "Entry"]);
-        let rows = kernel.blocked.iter().map(blocked_row);
-        section.show(Table::new("System calls that a filter stopped, and the worker with them", head, rows));
-    }
-    if kernel.kernel_records > 0 {
-        let records = counted(kernel.kernel_records, "record", "records");
-        section.say(format!("The kernel’s own audit adds {records}."));
-    }
-    section
-}
-
-fn blocked_row(note: &BlockedNote) -> Vec<Cell> {
-    let (call, tool) = (foreign_or_none(note.call.as_ref()), foreign_or_none(note.tool.as_ref()));
-    // A number, not a quantity.
-    let number_of = own(note.number.to_string());
-    let name = own(note.name.map_or_else(none, str::to_owned));
-    vec![call, tool, foreign(&note.thread), name, number_of, number(note.index.0)]
 }
 
 fn integrity(report: &ActivityReport) -> Section {
@@ -490,6 +475,10 @@ fn about(report: &ActivityReport) -> Section {
          gate refused, or that it allowed and the kernel refused. Medians and ninth deciles are up to a sixteenth \
          too high. Times are of the wall clock of the host.",
     );
+    section.say(
+        "A name marked as claimed is what a request said of itself; nobody has proven it. It is never counted together with the \
+         same name that was proven.",
+    );
     let rankings = [&report.denials_by_rule, &report.caps_hit, &report.paths_by_intents, &report.paths_by_denials];
     if rankings.iter().any(|ranking| !ranking.exact) {
         section.say(
@@ -537,7 +526,11 @@ fn ranking_table(ranking: &Ranking, caption: &str, name: &'static str, unit: &'s
 }
 
 fn group_name(group: &Group, by: &str) -> Cell {
-    group.name.as_ref().map_or_else(|| own(format!("no {by} named")), foreign)
+    match &group.name {
+        None => own(format!("no {by} named")),
+        Some(name) if group.claimed => Cell::Claimed(Foreign::new(name)),
+        Some(name) => foreign(name),
+    }
 }
 
 fn column(by: &str) -> &'static str {

@@ -5,7 +5,7 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::document::{Cell, Column, Document, Part, Section, State, Table, Verdict};
+use super::document::{CLAIMED, Cell, Column, Document, Part, Section, State, Table, Verdict};
 
 pub(super) fn page(document: &Document) -> String {
     let page = html! {
@@ -102,6 +102,7 @@ fn cell(cell: &Cell) -> Markup {
             Cell::Own(text) if text == "0" => span.zero { "0" },
             Cell::Own(text) => (text),
             Cell::Foreign(text) => code { (text) },
+            Cell::Claimed(text) => { code { (text) } (CLAIMED) },
             Cell::List(texts, more) => { @for text in texts { code { (text) } " " } (more) }
         }
     }

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Cell, Column, Document, Section, State, Table};
+use super::document::{CLAIMED, Cell, Column, Document, Section, State, Table};
 use super::escape::Foreign;
 
 pub(super) fn page(document: &Document) -> String {
@@ -64,6 +64,7 @@ fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Own(text) => text.clone(),
         Cell::Foreign(text) => text.markdown_code(),
+        Cell::Claimed(text) => format!("{}{CLAIMED}", text.markdown_code()),
         Cell::List(texts, more) => {
             let mut shown: Vec<_> = texts.iter().map(Foreign::markdown_code).collect();
             shown.extend(Some(more.clone()).filter(|more| !more.is_empty()));

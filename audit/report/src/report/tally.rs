@@ -10,10 +10,12 @@ use super::kernel::KernelLayer;
 use super::ranking::Counters;
 use super::shares::ShareCounters;
 use super::timeline::{Span, Spans};
-use super::{ActivityReport, CALLS_LISTED_MAX, CallNote, FORMAT, GROUPS_MAX, Group, GroupBy, Integrity, Reading};
+use super::{
+    ActivityReport, CALLS_LISTED_MAX, CallNote, FORMAT, GROUPS_MAX, Group, GroupBy, Integrity, Reading, Reloads,
+};
 use crate::filter::{Context, Filter, Hit, OpenCalls, paths_asked};
 use tollgate_audit::confinement::BlockedCall;
-use tollgate_audit::entry::{Call, CallClass, CallEnd, Closer, Entry, Intent, Outcome, Verdict, Violation};
+use tollgate_audit::entry::{Call, CallClass, CallEnd, Closer, Entry, Intent, Outcome, Reload, Verdict, Violation};
 use tollgate_audit::ids::{CallId, LeafIndex};
 use tollgate_audit::moment::{Moment, moment};
 use tollgate_audit::text::Text;
@@ -26,8 +28,8 @@ pub(super) struct Tally<'f> {
     // `None` for a call that does not count.
     calls: OpenCalls<Option<Counted>, OpenIntent>,
     times: Option<(u64, u64)>,
-    groups: Vec<(Option<String>, Activity)>,
-    places: HashMap<Option<String>, usize>,
+    groups: Vec<(Name, Activity)>,
+    places: HashMap<Name, usize>,
     others: Activity,
     denials: Counters,
     caps: Counters,
@@ -37,6 +39,7 @@ pub(super) struct Tally<'f> {
     spans: Spans,
     closed: Vec<CallNote>,
     kernel: KernelLayer,
+    reloads: Reloads,
     // The latest that an entry says itself.
     latest_ns: u64,
 }
@@ -76,6 +79,7 @@ impl<'f> Tally<'f> {
             spans: Spans::default(),
             closed: Vec::new(),
             kernel: KernelLayer::default(),
+            reloads: Reloads::default(),
             latest_ns: 0,
         }
     }
@@ -96,6 +100,7 @@ impl<'f> Tally<'f> {
                 }
             }
             Entry::BlockedCall(blocked) => self.blocked_call(index, blocked),
+            Entry::Reload(reload) => self.reload(index, reload),
             Entry::KernelRecord(_) => self.kernel.kernel_records += u64::from(self.counts_outside(index)),
 
             Entry::Call(call) => self.call(index, call),
@@ -110,10 +115,15 @@ impl<'f> Tally<'f> {
     pub(super) fn finish(self) -> ActivityReport {
         let mut total = self.others.clone();
         self.groups.iter().for_each(|(_, activity)| total.add(activity));
-        let groups = self.groups.into_iter().map(|(name, activity)| Group { name, activity: activity.finish() });
+        let groups = self.groups.into_iter().map(|(Name { name, claimed }, activity)| Group {
+            name,
+            claimed,
+            activity: activity.finish(),
+        });
         let mut groups: Vec<_> = groups.collect();
         groups.sort_by(|left, right| {
-            right.activity.calls.cmp(&left.activity.calls).then_with(|| left.name.cmp(&right.name))
+            let by_name = || (&left.name, left.claimed).cmp(&(&right.name, right.claimed));
+            right.activity.calls.cmp(&left.activity.calls).then_with(by_name)
         });
         let open = self.calls.iter().filter(|open| open.tag.is_some()).take(CALLS_LISTED_MAX);
         let open_calls = open.map(|open| CallNote::of(&open.context)).collect();
@@ -136,6 +146,7 @@ impl<'f> Tally<'f> {
             closed_calls: self.closed,
             open_calls,
             kernel: self.kernel,
+            reloads: self.reloads,
             reading: Reading { calls_forgotten: forgotten.calls, intents_forgotten: forgotten.intents, ..self.reading },
             integrity: self.integrity,
         }
@@ -246,6 +257,16 @@ impl<'f> Tally<'f> {
         }
     }
 
+    fn reload(&mut self, index: LeafIndex, reload: &Reload<'_>) {
+        if !self.counts_outside(index) {
+            return;
+        }
+        match reload.refused {
+            None => self.reloads.taken += 1,
+            Some(_) => self.reloads.refused += 1,
+        }
+    }
+
     /// Whether the latest entry counts, which stands outside of calls.
     fn counts_outside(&self, index: LeafIndex) -> bool {
         self.filter.covers(index, self.latest_ns) && self.filter.fits_outside(None)
@@ -258,13 +279,13 @@ impl<'f> Tally<'f> {
     }
 
     fn group(&mut self, call: &Call<'_>) -> Option<usize> {
-        let text = match self.group_by {
-            GroupBy::Tool => Some(&call.tool),
-            GroupBy::Agent => call.agent.as_ref(),
-            GroupBy::Session => call.session.as_ref(),
-            GroupBy::Decision => call.decision.as_ref(),
+        let claims = &call.claims;
+        let name = match self.group_by {
+            GroupBy::Tool => Name::of(Some(&call.tool), None),
+            GroupBy::Agent => Name::of(call.agent.as_ref(), claims.agent.as_ref()),
+            GroupBy::Session => Name::of(call.session.as_ref(), claims.session.as_ref()),
+            GroupBy::Decision => Name::of(None, claims.decision.as_ref()),
         };
-        let name = text.map(ToString::to_string);
         let known = self.places.get(&name).copied();
         if known.is_some() || self.groups.len() >= GROUPS_MAX {
             return known;
@@ -284,6 +305,20 @@ impl<'f> Tally<'f> {
     }
 }
 
+/// What a group is known by. What a request claims is never the same as what was proven, whatever the text.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Name {
+    name: Option<String>,
+    claimed: bool,
+}
+
+impl Name {
+    /// The proven name, or else the claimed one.
+    fn of(proven: Option<&Text<'_>>, claimed: Option<&Text<'_>>) -> Self {
+        Self { name: proven.or(claimed).map(ToString::to_string), claimed: proven.is_none() && claimed.is_some() }
+    }
+}
+
 impl CallNote {
     fn of(context: &Context) -> Self {
         Self {
@@ -292,6 +327,7 @@ impl CallNote {
             time_ns: context.time_ns,
             tool: context.tool.to_string(),
             agent: context.agent.as_ref().map(ToString::to_string),
+            claimed_agent: context.claims.agent.as_ref().map(ToString::to_string),
         }
     }
 }

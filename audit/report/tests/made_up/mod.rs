@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use tollgate_audit::{
-    Action, Call, CallClass, CallEnd, CallId, Closer, Entry, Fact, Intent, Layer, LeafHash, LeafIndex, LedgerOpened,
-    Outcome, Pairs, Policy, ReadError, Sequence, Usage, Verdict, Violation, call_root,
+    Action, Call, CallClass, CallEnd, CallId, Claims, Closer, Entry, Fact, Intent, Layer, LeafHash, LeafIndex,
+    LedgerOpened, Outcome, Pairs, Policy, ReadError, Sequence, Usage, Verdict, Violation, call_root,
 };
 use tollgate_report::Filter;
 
@@ -33,7 +33,7 @@ pub(crate) struct Story {
     leaves: BTreeMap<CallId, Vec<LeafHash>>,
 }
 
-/// Who calls what.
+/// Who calls what, as the request claims.
 #[derive(Clone, Copy)]
 pub(crate) struct Who<'a> {
     pub(crate) tool: &'a str,
@@ -63,6 +63,11 @@ impl Story {
     }
 
     pub(crate) fn call(&mut self, call: CallId, time_ns: u64, who: Who<'_>) {
+        self.proven_call(call, time_ns, who, None);
+    }
+
+    /// A call of an agent that was proven to ask, in the session that was issued to it.
+    pub(crate) fn proven_call(&mut self, call: CallId, time_ns: u64, who: Who<'_>, proven: Option<(&str, &str)>) {
         let Entry::Call(sample) = samples().swap_remove(2) else { panic!("not a call") };
         let option = |text: Option<&str>| text.map(|text| text.to_owned().into());
         self.open.insert(call, (0, Vec::new()));
@@ -71,9 +76,14 @@ impl Story {
             writer: call.issuer(),
             time_ns,
             tool: who.tool.to_owned().into(),
-            agent: option(who.agent),
-            session: option(who.session),
-            decision: option(who.decision),
+            agent: option(proven.map(|(agent, _)| agent)),
+            session: option(proven.map(|(_, session)| session)),
+            claims: Claims {
+                agent: option(who.agent),
+                session: option(who.session),
+                decision: option(who.decision),
+                ..sample.claims
+            },
             ..sample
         }));
     }
@@ -148,7 +158,7 @@ pub(crate) const AGENTS: [Option<&str>; 3] = [Some("agent-1"), Some("agent-2"), 
 pub(crate) const DECISIONS: [Option<&str>; 4] = [Some("d-1"), Some("d-2"), Some("d-3"), None];
 pub(crate) const PATHS: [&str; 6] = ["a.txt", "sub/b.txt", ".", "../etc/passwd", "/etc/passwd", "/docs/c"];
 pub(crate) const RULES: [&str; 4] = ["fs:/docs:read", "fs:/docs/sub:write", "fs:/data:read", "limits.handles"];
-pub(crate) const CLASSES: [CallClass; 7] = [
+pub(crate) const CLASSES: [CallClass; 8] = [
     CallClass::Success,
     CallClass::ToolError,
     CallClass::Violation,
@@ -156,6 +166,7 @@ pub(crate) const CLASSES: [CallClass; 7] = [
     CallClass::Trap,
     CallClass::Internal,
     CallClass::Rejected,
+    CallClass::Cancelled,
 ];
 
 /// Any ledger of a few calls, several of them at a time.
@@ -192,7 +203,10 @@ fn step(
         (id[0], id[15]) = (*calls, dice[3] % 4);
         let time_ns = (START_S + number * 40) * 1_000_000_000;
         let (session, decision) = (AGENTS[pick(1, 3)].map(|_| "s-1"), DECISIONS[pick(2, 4)]);
-        story.call(CallId(id), time_ns, Who { tool: TOOLS[pick(0, 3)], agent: AGENTS[pick(1, 3)], session, decision });
+        // The names that are claimed are proven too, of other calls and of the same.
+        let proven = [Some(("agent-1", "s-1")), Some(("agent-2", "s-2")), None, None][usize::from(dice[0] / 3) % 4];
+        let who = Who { tool: TOOLS[pick(0, 3)], agent: AGENTS[pick(1, 3)], session, decision };
+        story.proven_call(CallId(id), time_ns, who, proven);
         return Some(CallId(id));
     };
     match (action, story.open_intent(call)) {

@@ -38,8 +38,8 @@ pub(crate) enum AuditCommand {
     /// Print the entries as JSON lines with stable field names, for other systems.
     ///
     /// Each line has `index`, `leaf_hash`, `time_ns` (since the Unix epoch, null if unknown), `context` (`call`, `tool`,
-    /// `operation`, and `agent`, `session`, `decision` if they were given; null outside calls) and `entry`, which is as in
-    /// `audit show --json`.
+    /// `operation`, `agent` and `session` if they were proven, and what the request claims of them in `claims`: `agent`, `session`,
+    /// `decision`, `trace`; null outside calls) and `entry`, which is as in `audit show --json`.
     Export(ExportArgs),
     /// Go on with a ledger that was restored from a copy, or has lost the file `.state` beside it.
     ///

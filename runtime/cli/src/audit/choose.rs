@@ -21,10 +21,10 @@ pub(crate) struct FilterArgs {
     /// Of calls of this tool.
     #[arg(long, value_name = "NAME")]
     tool: Option<String>,
-    /// Of calls by this agent.
+    /// Of calls by this agent, proven or claimed.
     #[arg(long, value_name = "ID")]
     agent: Option<String>,
-    /// Of calls in this session.
+    /// Of calls in this session, issued or claimed.
     #[arg(long, value_name = "ID")]
     session: Option<String>,
     /// Of calls that followed this decision.

@@ -49,6 +49,7 @@ fn time_ns(entry: &Entry<'_>, context: Option<&Context>) -> Option<u64> {
         Entry::Enforcement(entry) => Some(entry.time_ns),
         Entry::Takeover(entry) => Some(entry.time_ns),
         Entry::Adoption(entry) => Some(entry.time_ns),
+        Entry::Reload(entry) => Some(entry.time_ns),
         Entry::Intent(entry) => after(entry.at_us),
         Entry::Outcome(entry) => after(entry.at_us),
         Entry::Violation(entry) => after(entry.at_us),

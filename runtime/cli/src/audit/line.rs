@@ -1,7 +1,7 @@
 //! One entry as one line: for people, or as JSON for `jq`. Texts of guests and agents must never steer a terminal.
 
 use serde_json::Value;
-use tollgate_audit::{Adoption, Call, CallEnd, CallId, Entry, LeafIndex};
+use tollgate_audit::{Adoption, Call, CallEnd, CallId, Claims, Entry, LeafIndex, Reload, Text};
 use tollgate_report::Context;
 use tollgate_wasi_proxy::UNNAMEABLE;
 
@@ -87,6 +87,7 @@ pub(super) fn text_line(index: LeafIndex, entry: &Entry<'_>, context: Option<&Co
             takeover.count, takeover.first
         ),
         Entry::Adoption(adoption) => adopted(adoption),
+        Entry::Reload(reload) => reloaded(reload),
         Entry::Enforcement(_) | Entry::BlockedCall(_) | Entry::KernelRecord(_) => kernel_layer(entry),
     };
     format!("{:>6}  {}\n", index.0, one_line(said.trim_end_matches([' ', ';'])))
@@ -109,6 +110,16 @@ fn adopted(adoption: &Adoption<'_>) -> String {
         count => format!("; {count} entries from {first} on are not proven"),
     };
     format!("adoption   by {}: {known}{unproven}; {}", by.as_str(), reason.as_str())
+}
+
+fn reloaded(reload: &Reload<'_>) -> String {
+    let Reload { by, policy, refused, .. } = reload;
+    match refused {
+        None => format!("reload     {policy} by {}", by.as_str()),
+        Some(reason) => {
+            format!("reload     {policy} by {} refused, the old policy stays: {}", by.as_str(), reason.as_str())
+        }
+    }
 }
 
 /// What an entry says of the kernel layer; nothing of the others.
@@ -135,13 +146,30 @@ fn kernel_layer(entry: &Entry<'_>) -> String {
 
 /// The decision that an action followed, so that one leads to the other.
 fn decided_by(context: Option<&Context>) -> String {
-    let decision = context.and_then(|context| context.decision.as_ref());
-    decision.map(|decision| format!(" decision={}", decision.as_str())).unwrap_or_default()
+    let decision = context.and_then(|context| context.claims.decision.as_ref());
+    decision.map(|decision| format!(" decision={}", word(decision))).unwrap_or_default()
 }
 
+/// Who asks, what was proven first. Only a request says which decision or trace a call is for: no mark tells that.
 fn asked_by(call: &Call<'_>) -> String {
-    let named = [("agent", &call.agent), ("session", &call.session), ("decision", &call.decision)];
-    named.iter().filter_map(|(word, id)| Some(format!(" {word}={}", id.as_ref()?.as_str()))).collect()
+    let Call { agent: proven, session: issued, claims, .. } = call;
+    let Claims { agent, session, decision, reason: _long, trace } = claims;
+    let named = [
+        ("agent", proven, ""),
+        ("session", issued, ""),
+        ("agent", agent, " (claimed)"),
+        ("session", session, " (claimed)"),
+        ("decision", decision, ""),
+        ("trace", trace, ""),
+    ];
+    named.iter().filter_map(|(name, id, mark)| Some(format!(" {name}={}{mark}", word(id.as_ref()?)))).collect()
+}
+
+/// A text of somebody else as one word, in quotes where it could be taken for more than that: for another field, or for a mark.
+fn word(text: &Text<'_>) -> String {
+    let text = text.as_str();
+    let is_word = !text.is_empty() && !text.contains(|char: char| char.is_whitespace() || "\"()".contains(char));
+    if is_word { text.to_owned() } else { Value::from(text).to_string() }
 }
 
 /// Enough of a call id to tell calls apart by eye; `--call` takes the whole one.
@@ -166,7 +194,7 @@ fn facts(entry: &Entry<'_>) -> String {
 #[cfg(test)]
 mod tests {
     use tollgate_audit::{
-        AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, KernelRecord, Level, ThreadName, WriterId,
+        AUDIT_ARCH_X86_64, BlockedCall, Digest, Enforcement, KernelRecord, Level, Recorded, ThreadName, WriterId,
     };
 
     use super::*;
@@ -214,5 +242,71 @@ mod tests {
         let record = line(Entry::KernelRecord(record));
         assert!(record.starts_with("     5  kernel     worker 070707070707 audit(1.2:3): pid=42"), "{record}");
         assert!(!record.contains('\u{1b}'), "{record:?}");
+    }
+
+    fn call(agent: Option<&'static str>, claims: Claims<'static>) -> Entry<'static> {
+        let digest = Digest::of(b"");
+        Entry::Call(Call {
+            call: CallId([0xab; 16]),
+            writer: CallId([0xab; 16]).issuer(),
+            time_ns: 1,
+            tool: "word-count".into(),
+            version: "1.0.0".into(),
+            component: digest,
+            operation: "count".into(),
+            agent: agent.map(Into::into),
+            session: agent.map(|_proven| "5f0c-1".into()),
+            claims,
+            arguments: Recorded::Nothing,
+            arguments_bytes: 0,
+            capability_set: digest,
+        })
+    }
+
+    #[test]
+    fn what_was_proven_is_told_from_what_is_claimed() {
+        let line = |agent, claims| {
+            let line = text_line(LeafIndex(5), &call(agent, claims), None);
+            line.strip_prefix("     5  call       abab…abababababab word-count@1.0.0 count").unwrap().to_owned()
+        };
+        let builder = || Claims { agent: Some("builder".into()), ..Claims::default() };
+        assert_eq!(line(Some("builder"), Claims::default()), " agent=builder session=5f0c-1\n");
+        assert_eq!(line(None, builder()), " agent=builder (claimed)\n");
+        assert_eq!(line(Some("intern"), builder()), " agent=intern session=5f0c-1 agent=builder (claimed)\n");
+        let all = Claims {
+            session: Some("s-1".into()),
+            decision: Some("d-1".into()),
+            trace: Some("00-4b-01".into()),
+            ..builder()
+        };
+        assert_eq!(line(None, all), " agent=builder (claimed) session=s-1 (claimed) decision=d-1 trace=00-4b-01\n");
+    }
+
+    #[test]
+    fn a_claim_cannot_look_like_another_field_or_mark() {
+        let line = |agent: &'static str| {
+            let claims = Claims { agent: Some(agent.into()), ..Claims::default() };
+            text_line(LeafIndex(5), &call(None, claims), None)
+        };
+        assert!(line("a agent=builder").ends_with(" count agent=\"a agent=builder\" (claimed)\n"));
+        assert!(line("a (claimed)").ends_with(" count agent=\"a (claimed)\" (claimed)\n"));
+        assert!(
+            line("a\" agent=\"b").ends_with(" count agent=\"a\\\" agent=\\\"b\" (claimed)\n"),
+            "{}",
+            line("a\" agent=\"b")
+        );
+        assert!(line("").ends_with(" count agent=\"\" (claimed)\n"));
+    }
+
+    #[test]
+    fn a_policy_that_was_read_again_is_told() {
+        let policy = Digest::of(b"policy");
+        let reload = |refused: Option<&'static str>| {
+            let (by, refused) = ("uid:1000".into(), refused.map(Into::into));
+            text_line(LeafIndex(5), &Entry::Reload(Reload { time_ns: 1, by, policy, refused }), None)
+        };
+        assert_eq!(reload(None), format!("     5  reload     {policy} by uid:1000\n"));
+        let refused = format!("     5  reload     {policy} by uid:1000 refused, the old policy stays: line 1\\nno\n");
+        assert_eq!(reload(Some("line 1\nno")), refused);
     }
 }

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
-use tollgate_audit::{CallId, Entries, Entry, Kind, LeafHash, LeafIndex, read, read_for_call, read_near_end};
+use tollgate_audit::{
+    CallId, Claims, Entries, Entry, Kind, LeafHash, LeafIndex, Text, read, read_for_call, read_near_end,
+};
 use tollgate_report::{CallPattern, Context, Filter, Selector};
 
 use super::fault::not_read;
@@ -109,10 +111,16 @@ pub(super) fn context_json(context: &Context) -> Value {
     fields.insert("call".into(), json!(context.call));
     fields.insert("tool".into(), json!(context.tool));
     fields.insert("operation".into(), json!(context.operation));
-    for (name, id) in [("agent", &context.agent), ("session", &context.session), ("decision", &context.decision)] {
-        if let Some(id) = id {
-            fields.insert(name.into(), json!(id));
-        }
+    fields.extend(given([("agent", &context.agent), ("session", &context.session)]));
+    let Claims { agent, session, decision, reason: _of_the_call_alone, trace } = &context.claims;
+    let claims = given([("agent", agent), ("session", session), ("decision", decision), ("trace", trace)]);
+    if !claims.is_empty() {
+        fields.insert("claims".into(), Value::Object(claims));
     }
     Value::Object(fields)
+}
+
+/// Those that there are, by name.
+fn given<const N: usize>(texts: [(&str, &Option<Text<'_>>); N]) -> Map<String, Value> {
+    texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?)))).collect()
 }

@@ -170,7 +170,7 @@ fn names_of_imports() {
 #[test]
 fn what_a_ledger_says() {
     let desk = Desk::with("word-count");
-    desk.count(&["--agent", EVIL, "--session", EVIL, "--reason", EVIL, "--decision", EVIL]).json();
+    desk.count(&["--agent", EVIL, "--session", EVIL, "--reason", EVIL, "--decision", EVIL, "--trace", EVIL]).json();
     let call = desk.call_of("count");
     for command in [
         &["show"][..],
@@ -197,7 +197,7 @@ fn what_a_ledger_says() {
     assert!(serde_json::from_str::<Value>(&report).unwrap().to_string().contains('\u{202e}'));
     let exported = desk.run(&["audit", "export", "--kind", "call"]).stdout;
     let call: Value = serde_json::from_str(exported.lines().next_back().unwrap()).unwrap();
-    for field in ["agent", "session", "reason", "decision"] {
-        assert_eq!(call["entry"][field], EVIL, "{field}");
+    for field in ["agent", "session", "reason", "decision", "trace"] {
+        assert_eq!(call["entry"]["claims"][field], EVIL, "{field}");
     }
 }

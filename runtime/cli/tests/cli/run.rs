@@ -16,7 +16,8 @@ fn a_result_is_one_line_of_json_and_nothing_else() {
 #[test]
 fn json_tells_output_usage_streams_and_call() {
     let desk = Desk::with("word-count");
-    let report = desk.count(&["--json", "--agent", "writer", "--reason", "why not"]).json();
+    let report =
+        desk.count(&["--json", "--agent", "writer", "--reason", "why not", "--trace", "00-4bf9-00f0-01"]).json();
     assert_eq!((&report["ok"], &report["output"]["files"]), (&json!(true), &json!(2)));
     assert_eq!((&report["stdout"], &report["stderr"]), (&json!(""), &json!("")));
     assert!(report["usage"]["fuel"]["used"].as_u64() > Some(1000), "{report}");
@@ -24,7 +25,9 @@ fn json_tells_output_usage_streams_and_call() {
     let call = report["call"].as_str().unwrap();
     let entries = desk.entries();
     let entry = entries.iter().find(|entry| entry["operation"] == "count").unwrap();
-    assert_eq!((entry["call"].as_str(), entry["agent"].as_str()), (Some(call), Some("writer")), "{entry}");
+    let claims = json!({ "agent": "writer", "reason": "why not", "trace": "00-4bf9-00f0-01" });
+    assert_eq!((entry["call"].as_str(), &entry["claims"]), (Some(call), &claims), "{entry}");
+    assert_eq!((entry.get("agent"), entry.get("session")), (None, None), "nobody was proven: {entry}");
 }
 
 #[test]

@@ -38,7 +38,7 @@ fn entries_are_shown_as_text_and_as_json_lines() {
     ]) {
         assert!(line.contains(words), "{line}");
     }
-    assert!(text.stdout.contains("word-count@0.1.0 count agent=a\\u{1b}[31mgent\n"), "{text:?}");
+    assert!(text.stdout.contains("word-count@0.1.0 count agent=a\\u{1b}[31mgent (claimed)\n"), "{text:?}");
     assert!(text.stdout.contains(" allow open-at path=a.txt"), "{text:?}");
     assert!(json.iter().enumerate().all(|(place, entry)| entry["index"] == place), "{json:?}");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{CallClass, CallId, Digest, Durability, Kept, Layer, Recorded, Usage};
+use tollgate_audit::{CallClass, CallId, Claims, Digest, Durability, Kept, Layer, Recorded, Usage};
 use tollgate_capability::{Call, Fact, FsCall, FsPath, GrantIndex, OpenFlags, Target};
 use tollgate_example_tools::HOSTILE;
 use tollgate_ledger::Ledger;
@@ -86,8 +86,7 @@ impl Forged {
                 operation: "count".into(),
                 agent: None,
                 session: None,
-                decision: None,
-                reason: None,
+                claims: Claims::default(),
                 arguments: Recorded::Nothing,
                 arguments_bytes: 0,
                 capability_set: set,

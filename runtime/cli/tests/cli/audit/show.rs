@@ -39,8 +39,9 @@ fn a_decision_leads_to_its_actions_and_an_action_to_its_decision() {
     assert_eq!(kinds(&actions), ["call", "intent", "intent", "violation", "outcome", "call-end"]);
     for action in &actions {
         let context = &action["context"];
-        assert_eq!((&context["decision"], &context["agent"]), (&"d-2".into(), &"reader".into()), "{action}");
-        assert_eq!((&context["session"], &context["tool"]), (&"s-2".into(), &"word-count".into()), "{action}");
+        let claims = serde_json::json!({ "agent": "reader", "session": "s-2", "decision": "d-2" });
+        assert_eq!((&context["claims"], &context["tool"]), (&claims, &"word-count".into()), "{action}");
+        assert_eq!((context.get("agent"), context.get("session")), (None, None), "nobody was proven: {action}");
     }
     let text = desk.run(&["audit", "show", "--kind", "violation"]).stdout;
     assert!(text.contains("leads out of the granted folder decision=d-2\n"), "{text}");
@@ -185,7 +186,7 @@ fn following_goes_on_with_what_others_record() {
     let call = desk.count(&["--json", "--decision", "d-3"]).json()["call"].clone();
     let (described, counted) = (next(), next());
     assert!(first["index"].as_u64() < described["index"].as_u64());
-    assert_eq!((&counted["call"], &counted["context"]["decision"]), (&call, &"d-3".into()));
+    assert_eq!((&counted["call"], &counted["context"]["claims"]["decision"]), (&call, &"d-3".into()));
     assert!(lines.next().is_none(), "three were asked for");
     assert_eq!(follower.wait().unwrap().code(), Some(0));
 }
