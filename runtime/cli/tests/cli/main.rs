@@ -47,6 +47,7 @@ mod reference;
 mod required;
 mod run;
 mod scale;
+mod serve;
 #[path = "../../../../tests/support/small_group.rs"]
 #[allow(
     unreachable_pub,

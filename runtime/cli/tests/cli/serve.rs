@@ -1,0 +1,359 @@
+//! `tollgate serve`: one daemon for several programs; who asks is proven; what the operator tells it; what is left when it dies.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::desk::{Desk, Ran};
+use crate::required::skipped;
+
+const POLICY: &str = "[tools.word-count]\nfs.\"/docs\" = { host = \"../docs\", access = [\"read\", \"list\"] }\n";
+
+/// A desk with installed tools and a policy in its home.
+fn desk(tools: &[&str], policy: &str) -> Desk {
+    let desk = Desk::new();
+    for tool in tools {
+        desk.place(tool);
+        let installed = desk.run(&["install", &format!("tools/{tool}.wasm")]);
+        assert_eq!(installed.code, 0, "{installed:?}");
+    }
+    desk.file("tollgate-home/tollgate.toml", policy);
+    desk
+}
+
+/// A daemon that serves.
+struct Served<'d> {
+    desk: &'d Desk,
+    child: Option<Child>,
+    pid: u32,
+    /// By agent.
+    sockets: Vec<(String, PathBuf)>,
+}
+
+impl<'d> Served<'d> {
+    fn start(desk: &'d Desk) -> Self {
+        Self::with(desk, &mut desk.command(&["serve", "--json"]))
+    }
+
+    fn with(desk: &'d Desk, command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
+            let output = child.wait_with_output().unwrap();
+            panic!("{error}: {line} {output:?}")
+        });
+        let agents = ready["agents"].as_array().unwrap().iter();
+        let sockets =
+            agents.map(|agent| (text(&agent["agent"]), PathBuf::from(agent["socket"].as_str().unwrap()))).collect();
+        let pid = u32::try_from(ready["pid"].as_u64().unwrap()).unwrap();
+        assert_eq!(pid, child.id());
+        Self { desk, child: Some(child), pid, sockets }
+    }
+
+    fn socket(&self, agent: &str) -> &Path {
+        &self.sockets.iter().find(|(name, _)| name == agent).unwrap_or_else(|| panic!("{:?}", self.sockets)).1
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(i32::try_from(self.pid).unwrap()).unwrap(), signal).unwrap();
+    }
+
+    /// Ends it as an operator does; what it said.
+    fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        let output = self.child.take().unwrap().wait_with_output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        for (_, socket) in &self.sockets {
+            assert!(!socket.exists(), "{socket:?}");
+        }
+        said
+    }
+
+    /// Kills it.
+    fn kill(mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+}
+
+impl Drop for Served<'_> {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
+}
+
+/// A JSON-RPC client.
+struct Rpc(BufReader<UnixStream>);
+
+impl Rpc {
+    fn connect(socket: &Path) -> Self {
+        Self(BufReader::new(UnixStream::connect(socket).unwrap()))
+    }
+
+    fn say(&mut self, line: &str) {
+        self.0.get_mut().write_all(line.as_bytes()).unwrap();
+    }
+
+    fn hear(&mut self) -> Value {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
+    }
+
+    fn ask(&mut self, method: &str, params: Value) -> Value {
+        self.say(&format!("{}\n", json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })));
+        self.hear()
+    }
+}
+
+fn count() -> Value {
+    json!({ "tool": "word-count", "operation": "count", "arguments": { "folder": "/docs" } })
+}
+
+/// One request over HTTP, and the whole answer.
+fn http(socket: &Path, request: &str) -> (u16, String) {
+    let mut stream = UnixStream::connect(socket).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"));
+    (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+}
+
+fn post(body: &Value) -> String {
+    let body = body.to_string();
+    format!(
+        "POST /v1/call HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+}
+
+fn calls(desk: &Desk) -> Vec<Value> {
+    desk.entries().into_iter().filter(|entry| entry["kind"] == "call" && entry["operation"] != "tollgate:describe").collect()
+}
+
+#[test]
+fn a_call_is_answered_over_json_rpc_over_http_and_by_run() {
+    let desk = desk(&["word-count"], POLICY);
+    let served = Served::start(&desk);
+    let local = served.socket("local").to_owned();
+    let mut rpc = Rpc::connect(&local);
+    let mut spoofed = count();
+    spoofed["agent"] = json!("somebody-else");
+    let answer = rpc.ask("call", spoofed);
+    assert_eq!(answer["result"]["output"]["words"], 10, "{answer}");
+    let tools = rpc.ask("tools", json!({}));
+    assert_eq!(tools["result"]["tools"][0]["tool"], "word-count", "{tools}");
+    let (status, body) = http(&local, &post(&count()));
+    let body: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!((status, &body["output"]["words"]), (200, &json!(10)), "{body}");
+    assert_eq!(http(&local, &get("/healthz")).0, 200);
+    assert_eq!(http(&local, &get("/readyz")).0, 200);
+    // By the program, from a folder in which no policy is found.
+    let run = desk.run(&["run", "word-count", "--op", "count", "--input", r#"{"folder": "/docs"}"#]);
+    assert_eq!(run.json()["words"], 10);
+    let calls = calls(&desk);
+    assert_eq!(calls.len(), 3, "{calls:?}");
+    assert!(calls.iter().all(|call| call["agent"] == "local"), "{calls:?}");
+    assert_eq!(calls[0]["claims"]["agent"], "somebody-else");
+    let sessions: std::collections::BTreeSet<_> = calls.iter().map(|call| text(&call["session"])).collect();
+    assert_eq!(sessions.len(), 3, "each connection is a session");
+    let status = desk.run(&["status", "--json"]).report();
+    assert_eq!((&status["pid"], &status["ready"]), (&json!(served.pid), &json!(true)), "{status}");
+    assert_eq!(status["workers"], 1, "one warm worker for all of them: {status}");
+    served.stop();
+    desk.run(&["audit", "verify", "--key", &desk.key()]).says(&[]);
+}
+
+/// What is given on the command line keeps its own supervisor, and records through the daemon's notary.
+#[test]
+fn a_run_with_its_own_grant_borrows_the_notary() {
+    let desk = desk(&["word-count"], POLICY);
+    desk.place("word-count");
+    let served = Served::start(&desk);
+    assert_eq!(desk.count(&[]).json()["words"], 10);
+    let receipt = desk.count(&["--receipt", "receipt.json"]);
+    assert_eq!(receipt.json()["words"], 10);
+    let calls = calls(&desk);
+    assert_eq!(calls.len(), 2);
+    assert!(calls.iter().all(|call| call["agent"].is_null()), "nobody is proven: {calls:?}");
+    assert!(desk.path("receipt.json").exists());
+    let mut rpc = Rpc::connect(served.socket("local"));
+    assert_eq!(rpc.ask("call", count())["result"]["ok"], true);
+    served.stop();
+    desk.run(&["audit", "verify", "--key", &desk.key()]).says(&[]);
+}
+
+#[test]
+fn a_second_daemon_is_refused_with_the_pid_of_the_first() {
+    let desk = desk(&[], "");
+    let served = Served::start(&desk);
+    let second = desk.run(&["serve"]);
+    second.fails(2, &["in use by process", &served.pid.to_string()]);
+    served.stop();
+}
+
+/// At the start a broken policy stops; later the one before stays, and what was refused is on record.
+#[test]
+fn a_policy_is_read_again_without_dropping_a_call() {
+    let desk = desk(&["word-count", "sleep-forever"], "[tools.word-count]\nfs.\"/docs\" = { host = \"nowhere\" }\n");
+    desk.run(&["serve"]).fails(2, &["tollgate.toml"]);
+    let sleeps = "\n[tools.sleep-forever]\nclocks = { monotonic = \"real\" }\nlimits = { deadline = \"1h\" }\n";
+    desk.file("tollgate-home/tollgate.toml", format!("{POLICY}{sleeps}"));
+    let served = Served::start(&desk);
+    let mut rpc = Rpc::connect(served.socket("local"));
+    assert_eq!(rpc.ask("call", count())["result"]["ok"], true);
+    let mut sleeper = Rpc::connect(served.socket("local"));
+    sleeper.say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"call\",\"params\":{\"tool\":\"sleep-forever\",\"operation\":\"attack\",\"arguments\":{\"millis\":3600000}}}\n");
+    while !calls(&desk).iter().any(|call| call["operation"] == "attack") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    desk.file("tollgate-home/tollgate.toml", "[tools.word-count");
+    desk.run(&["serve", "reload"]).fails(2, &["the daemon does not do it", "the policy before holds on"]);
+    assert_eq!(rpc.ask("call", count())["result"]["ok"], true, "the policy before");
+    // Without its grant the tool loses its folder with the next call; the call that runs goes on.
+    desk.file("tollgate-home/tollgate.toml", sleeps);
+    assert_eq!(desk.run(&["serve", "reload"]).code, 0);
+    let refused = rpc.ask("call", count());
+    assert!(refused["error"]["message"].as_str().unwrap().contains("/docs"), "{refused}");
+    sleeper.say("{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{\"id\":7}}\n");
+    let cancelled = sleeper.hear();
+    assert_eq!(cancelled["error"]["data"]["error"]["kind"], "cancelled", "{cancelled}");
+    served.stop();
+    let reloads: Vec<_> = desk.entries().into_iter().filter(|entry| entry["kind"] == "reload").collect();
+    let [refused, taken] = &reloads[..] else { panic!("{reloads:?}") };
+    assert!(refused["reason"].as_str().is_some() && taken["reason"].is_null(), "{reloads:?}");
+    let ends: Vec<_> = desk.entries().into_iter().filter(|entry| entry["class"] == "cancelled").collect();
+    assert_eq!(ends.len(), 1, "{ends:?}");
+}
+
+/// The kernel says which user is at the other end; each agent has its own socket and its own tools.
+#[test]
+fn agents_are_proven_by_user_and_have_their_own_tools() {
+    if !rustix::process::geteuid().is_root() {
+        skipped("this user cannot become others");
+        return;
+    }
+    let around = tempfile::tempdir().unwrap();
+    fs::set_permissions(around.path(), Permissions::from_mode(0o755)).unwrap();
+    let listen = |agent: &str| around.path().join(agent);
+    let policy = format!(
+        "{POLICY}
+[agents.reader]
+is = {{ uid = 4001 }}
+listen = {:?}
+mode = \"0666\"
+tools.word-count.operations = [\"count\"]
+[agents.other]
+is = {{ uid = 4002 }}
+listen = {:?}
+mode = \"0666\"
+tools.json-query = {{}}
+",
+        listen("reader"),
+        listen("other")
+    );
+    let desk = desk(&["word-count", "json-query"], &policy);
+    let served = Served::start(&desk);
+    let ask = |uid: u32, socket: &Path, request: &Value| -> Option<Value> {
+        let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\ns.sendall(sys.argv[2].encode()+b'\\n')\nsys.stdout.write(s.makefile().readline())";
+        let line = json!({ "jsonrpc": "2.0", "id": 1, "method": "call", "params": request }).to_string();
+        let output = Command::new("python3").args(["-c", script]).arg(socket).arg(line).uid(uid).gid(uid).output().unwrap();
+        serde_json::from_slice(&output.stdout).ok()
+    };
+    let query = json!({ "tool": "json-query", "arguments": { "document": { "a": 1 }, "pointer": "/a" }, "agent": "reader" });
+    let counted = ask(4001, &listen("reader"), &count()).expect("an answer");
+    assert_eq!(counted["result"]["output"]["words"], 10, "{counted}");
+    let queried = ask(4002, &listen("other"), &query).expect("an answer");
+    assert_eq!(queried["result"]["output"]["value"], 1, "{queried}");
+    for (uid, agent, request) in [(4001, "reader", &query), (4002, "other", &count())] {
+        let refused = ask(uid, &listen(agent), request).expect("an answer");
+        let said = refused["error"]["message"].as_str().unwrap();
+        assert!(said.contains(&format!("the agent `{agent}` may not call")), "{refused}");
+    }
+    // Neither gets anything at the other's door, whatever it claims.
+    assert_eq!(ask(4002, &listen("reader"), &count()), None);
+    assert_eq!(ask(4001, &listen("other"), &query), None);
+    assert_eq!(ask(4003, &listen("reader"), &count()), None);
+    let said = served.stop();
+    assert!(said.contains("the user 4002 is not the agent `reader`"), "{said}");
+    let calls = calls(&desk);
+    let by: Vec<_> = calls.iter().map(|call| (text(&call["agent"]), text(&call["tool"]))).collect();
+    let expected = [("reader", "word-count"), ("other", "json-query"), ("reader", "json-query"), ("other", "word-count")];
+    assert_eq!(by, expected.map(|(agent, tool)| (agent.to_owned(), tool.to_owned())), "{calls:?}");
+    assert_eq!(calls[1]["claims"]["agent"], "reader", "a claim is on record as one");
+}
+
+#[test]
+fn an_agent_with_a_token_is_heard_with_it_alone() {
+    let policy = format!("{POLICY}[agents.web]\nis = {{ token = true }}\ntools.word-count = {{}}\n");
+    let desk = desk(&["word-count"], &policy);
+    let token = desk.run(&["serve", "token", "add", "web"]).stdout.trim().to_owned();
+    let other = desk.run(&["serve", "token", "add", "another"]).stdout.trim().to_owned();
+    let served = Served::start(&desk);
+    let web = served.socket("web").to_owned();
+    for wrong in [String::new(), format!("token {other}\n"), format!("token {}\n", &token[..token.len() - 1])] {
+        let mut rpc = Rpc::connect(&web);
+        rpc.say(&format!("{wrong}{}\n", json!({ "jsonrpc": "2.0", "id": 1, "method": "call", "params": count() })));
+        let mut said = String::new();
+        rpc.0.read_line(&mut said).unwrap();
+        assert!(said.contains("error") && !said.contains("words"), "{said}");
+    }
+    let mut rpc = Rpc::connect(&web);
+    rpc.say(&format!("token {token}\n"));
+    assert_eq!(rpc.ask("call", count())["result"]["output"]["words"], 10);
+    assert_eq!(http(&web, &post(&count())).0, 401);
+    let bearer = post(&count()).replacen("\r\n", &format!("\r\nAuthorization: Bearer {token}\r\n"), 1);
+    assert_eq!(http(&web, &bearer).0, 200);
+    desk.run(&["serve", "token", "remove", "web"]);
+    assert_eq!(http(&web, &bearer).0, 401, "it is gone at once for who connects");
+    served.stop();
+    assert_eq!(calls(&desk).len(), 2, "nothing else was called");
+    assert!(!fs::read_to_string(desk.path("tollgate-home/tokens")).unwrap_or_default().contains(&token));
+}
+
+/// Callers get an error; the next start goes on with a ledger that verifies.
+#[test]
+fn a_daemon_that_is_killed_leaves_a_ledger_that_verifies() {
+    let sleeps = "[tools.sleep-forever]\nclocks = { monotonic = \"real\" }\nlimits = { deadline = \"1h\" }\n";
+    let desk = desk(&["sleep-forever"], sleeps);
+    for round in 1..=3 {
+        let served = Served::start(&desk);
+        let mut rpc = Rpc::connect(served.socket("local"));
+        rpc.say("{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"call\",\"params\":{\"tool\":\"sleep-forever\",\"operation\":\"attack\",\"arguments\":{\"millis\":3600000}}}\n");
+        while calls(&desk).len() < round {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        served.kill();
+        let mut said = String::new();
+        rpc.0.read_line(&mut said).unwrap_or_default();
+        assert!(!said.contains("result"), "{said}");
+        let answered: Ran = desk.run(&["audit", "verify", "--key", &desk.key()]);
+        assert_eq!(answered.code, 0, "{round}: {answered:?}");
+    }
+    let served = Served::start(&desk);
+    served.stop();
+    let closers = desk.entries().into_iter().filter(|entry| entry["kind"] == "closer").count();
+    assert_eq!(closers, 3);
+}
