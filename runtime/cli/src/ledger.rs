@@ -155,7 +155,7 @@ fn in_use(failure: &SupervisorError) -> Option<String> {
     }
 }
 
-fn no_supervisor(folder: &Path, failure: SupervisorError) -> Failure {
+pub(crate) fn no_supervisor(folder: &Path, failure: SupervisorError) -> Failure {
     match failure {
         SupervisorError::Notary(source) => no_notary(folder, source),
         SupervisorError::SideStore(source) => {

@@ -29,6 +29,7 @@ mod run;
 mod running;
 mod serve;
 mod systemd;
+mod through;
 mod tools;
 mod trust;
 mod unbuilt;

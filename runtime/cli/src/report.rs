@@ -71,7 +71,7 @@ fn last_lines(stream: &str, lines: Vec<(&str, Cow<'_, str>)>) {
 }
 
 /// What a tool logged, for machines: all of it.
-fn log_json(stderr: &[u8]) -> Value {
+pub(crate) fn log_json(stderr: &[u8]) -> Value {
     let logged = log_lines(stderr).filter_map(|line| Some(json!({ "level": line.level?.as_str(), "text": line.text })));
     logged.collect()
 }

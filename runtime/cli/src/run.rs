@@ -22,7 +22,7 @@ use super::given::{self, Given};
 use super::interrupt::Interrupted;
 use super::load::Loaded;
 use super::which::which;
-use super::{compiled, hint, lacking, ledger, load, output, report};
+use super::{compiled, hint, lacking, ledger, load, output, report, through};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum RunError {
@@ -40,6 +40,9 @@ enum RunError {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
+    if let Some(daemon) = through::daemon_for(args)? {
+        return through::run(args, &daemon);
+    }
     let which = which(&args.tool)?;
     let bytes = load::component(&which.args.component)?;
     let mut loaded = load::load(&which, &bytes)?;
@@ -121,11 +124,15 @@ fn no_stdin(loaded: &Loaded) -> Failure {
 
 /// Writes the receipt of the end of `call`.
 fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &NotaryProcess) -> Result<(), Failure> {
-    let no_receipt = |source| Failure::internal_as(RunError::NoReceipt { call, source });
-    notary.checkpoint().map_err(|error| no_receipt(error.into()))?;
-    let index = notary.locate(call).map_err(|error| no_receipt(error.into()))?;
-    let index = index.ok_or_else(|| no_receipt("the notary does not find its end".into()))?;
-    file.prove(folder, index).map_err(|error| no_receipt(error.into()))
+    notary.checkpoint().map_err(|error| no_receipt(call, error.into()))?;
+    let index = notary.locate(call).map_err(|error| no_receipt(call, error.into()))?;
+    let index = index.ok_or_else(|| no_receipt(call, "the notary does not find its end".into()))?;
+    file.prove(folder, index).map_err(|error| no_receipt(call, error.into()))
+}
+
+/// A call is over, and nothing can prove it.
+pub(crate) fn no_receipt(call: CallId, source: Box<dyn std::error::Error + Send + Sync>) -> Failure {
+    Failure::internal_as(RunError::NoReceipt { call, source })
 }
 
 /// Runs calls, as the process that a supervisor starts.

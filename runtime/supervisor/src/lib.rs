@@ -66,7 +66,7 @@ use self::live_workers::LiveWorkers;
 use self::member::Member;
 use self::reaper::{Reaper, ToReaper};
 pub use self::cancel::Cancel;
-pub use self::tool::{Control, Tool};
+pub use self::tool::{Control, Hears, Tool};
 pub use self::tool_spec::ToolSpec;
 pub use self::trial::Trial;
 use self::worker_handle::{END_WAIT, NOT_ENDED};

@@ -162,7 +162,7 @@ impl Tool {
         // The deadline is that of the guest, which starts now: what was waited for a connection is not its fault.
         let until = Some(self.answer_by());
         let ask = Ask::new(self.place, request.operation, &request.caller, keeping.call, keeping.salt);
-        let ask = Ask { hears: control.hears.is_some(), ..ask };
+        let ask = ask.hearing(control.hears.is_some());
         let mut said = connection
             .send(&ask, [request.arguments.as_bytes(), &request.stdin, b""], until)
             .and_then(|()| connection.receive::<Said>(said_limits(limits), until));
@@ -199,6 +199,9 @@ impl Tool {
     }
 }
 
+/// Whom a tool's standard error is told to.
+pub type Hears<'c> = &'c dyn Fn(&[u8]);
+
 /// What whoever makes a call has of it while it goes on.
 #[derive(Clone, Default)]
 pub struct Control<'c> {
@@ -206,7 +209,7 @@ pub struct Control<'c> {
     pub cancel: Cancel,
     /// Hears what the tool writes to its standard error, as it does: pieces of any length, on the thread that made the call. The
     /// answer has all of it again. Whoever is slow here holds up the tool.
-    pub hears: Option<&'c dyn Fn(&[u8])>,
+    pub hears: Option<Hears<'c>>,
 }
 
 impl std::fmt::Debug for Control<'_> {

@@ -102,8 +102,13 @@ impl Ask {
         Self { tool, operation: operation.to_owned(), caller: caller.clone(), call, hears: false, salt }
     }
 
-    /// The salt, if the call has one.
-    ///
+    /// The same, where what the guest writes to its standard error is told as it does, or is not.
+    #[must_use]
+    pub fn hearing(self, hears: bool) -> Self {
+        Self { hears, ..self }
+    }
+
+    /// The salt, if the call has one.    ///
     /// # Errors
     ///
     /// It is no salt.
