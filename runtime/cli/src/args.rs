@@ -448,3 +448,24 @@ pub(crate) struct GatewayArgs {
     #[arg(long)]
     pub(crate) supervisor: u32,
 }
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ServiceArgs {
+    #[command(subcommand)]
+    pub(crate) what: ServiceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// Write a unit for this program with the home and the ledger of this environment, and have it started.
+    Install {
+        /// Replace a unit that says something else.
+        #[arg(long)]
+        force: bool,
+        /// Print the unit, and do nothing.
+        #[arg(long)]
+        print: bool,
+    },
+    /// End the daemon once the calls under way are over, and start it again, such as after this program was upgraded.
+    Restart,
+}

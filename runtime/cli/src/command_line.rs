@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use super::args::{
     BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs, InstallArgs, ListArgs, NewArgs,
-    NotaryArgs, RemoveArgs, RunArgs, ServeArgs, StatusArgs, TrustArgs, WorkerArgs,
+    NotaryArgs, RemoveArgs, RunArgs, ServeArgs, ServiceArgs, StatusArgs, TrustArgs, WorkerArgs,
 };
 use super::audit::AuditArgs;
 
@@ -53,6 +53,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Serve the installed tools to several programs at once, under one policy, on one ledger; tell the daemon that does.
     Serve(ServeArgs),
+    /// Have the user's systemd start the daemon, or restart it.
+    Service(ServiceArgs),
     /// Show how the daemon of a ledger stands.
     Status(StatusArgs),
     /// Show, verify, prove, report: all that concerns the ledger.
@@ -100,6 +102,7 @@ impl Args {
             | Command::Notary(_)
             | Command::Worker(_)
             | Command::Gateway(_)
+            | Command::Service(_)
             | Command::Compile(_)
             | Command::Completions { .. } => false,
         }

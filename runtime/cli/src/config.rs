@@ -92,6 +92,18 @@ pub(crate) fn runtime_folder() -> Option<PathBuf> {
     absolute("XDG_RUNTIME_DIR").filter(|folder| folder.is_dir())
 }
 
+/// Where the user's own units of systemd are (systemd.unit(5)).
+pub(crate) fn units_folder() -> Option<PathBuf> {
+    Some(xdg("XDG_CONFIG_HOME", ".config")?.join("systemd/user"))
+}
+
+/// The variables of this environment that say where a daemon has its home and its ledger, with absolute paths.
+pub(crate) fn own_variables() -> Vec<(&'static str, String)> {
+    let names = ["TOLLGATE_HOME", "TOLLGATE_LEDGER", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+    let set = names.into_iter().filter_map(|name| Some((name, std::path::absolute(path(name)?).ok()?)));
+    set.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect()
+}
+
 /// What the operator accepted: `$TOLLGATE_HOME/trust`, else `$XDG_STATE_HOME/tollgate/trust`, else
 /// `~/.local/state/tollgate/trust`.
 pub(crate) fn trust_store() -> Option<TrustStore> {

@@ -28,6 +28,7 @@ mod report;
 mod run;
 mod running;
 mod serve;
+mod service;
 mod systemd;
 mod through;
 mod tools;
@@ -91,6 +92,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Gateway(args) => serve::gateway(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Status(args) => serve::status(&args),
+        Command::Service(args) => service::service(&args),
         Command::Compile(args) => compiled::compile(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();

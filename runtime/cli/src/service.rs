@@ -1,0 +1,125 @@
+//! `tollgate service`: the daemon as a service of the user's systemd. Every other service manager starts `tollgate serve` itself.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use miette::Diagnostic;
+
+use super::args::{ServiceArgs, ServiceCommand};
+use super::exit::{Exit, Failure};
+use super::{config, output};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum ServiceError {
+    #[error("there is no place for the unit: neither XDG_CONFIG_HOME nor HOME is set")]
+    #[diagnostic(help("set HOME"))]
+    NoPlace,
+    #[error("`{}` is there already, and says something else", path.display())]
+    #[diagnostic(help("look at it; `--force` replaces it"))]
+    Present { path: PathBuf },
+    #[error("`{}` cannot be written", path.display())]
+    Unwritten { path: PathBuf, source: io::Error },
+    #[error("a path has a character that a unit cannot hold: `{}`", path.display())]
+    #[diagnostic(help("move it where the path has no line break and no double quote"))]
+    Odd { path: PathBuf },
+    #[error("`systemctl --user {what}` does not work: {how}")]
+    #[diagnostic(help("no user manager may run here; without one, start `tollgate serve` by hand or by your own service manager"))]
+    NoSystemd { what: String, how: String },
+}
+
+pub(crate) fn service(args: &ServiceArgs) -> Result<Exit, Failure> {
+    match &args.what {
+        ServiceCommand::Install { force, print } => install(*force, *print),
+        ServiceCommand::Restart => {
+            // It is ended by SIGTERM, so that calls under way are over first.
+            systemctl(&["restart", UNIT])?;
+            output::print("the daemon was ended once its calls were over, and started again\n")?;
+            Ok(Exit::Success)
+        }
+    }
+}
+
+fn install(force: bool, print: bool) -> Result<Exit, Failure> {
+    let program = config::this_program().map_err(Failure::internal)?;
+    let text = unit(&program, &config::own_variables())?;
+    if print {
+        output::print(&text)?;
+        return Ok(Exit::Success);
+    }
+    let folder = config::units_folder().ok_or_else(|| Failure::usage(ServiceError::NoPlace))?;
+    let path = folder.join(UNIT);
+    match fs::read_to_string(&path) {
+        Ok(there) if there != text && !force => return Err(Failure::usage(ServiceError::Present { path })),
+        Ok(_) | Err(_) => {}
+    }
+    let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, &text));
+    written.map_err(|source| Failure::usage(ServiceError::Unwritten { path: path.clone(), source }))?;
+    output::print(&format!("wrote {}\n", output::one_line(&path.display().to_string())))?;
+    systemctl(&["daemon-reload"])?;
+    systemctl(&["enable", "--now", UNIT])?;
+    output::print("the daemon runs, and starts with the user's session\n")?;
+    Ok(Exit::Success)
+}
+
+#[allow(clippy::disallowed_methods, reason = "systemd is told by its own program")]
+fn systemctl(args: &[&str]) -> Result<(), Failure> {
+    let failed = |how: String| Failure::usage(ServiceError::NoSystemd { what: args.join(" "), how: output::one_line(&how) });
+    let output = Command::new("systemctl").arg("--user").args(args).output().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+/// The unit. The daemon alone is told to end (`KillMode=mixed`): it ends its own processes, the record last.
+fn unit(program: &Path, variables: &[(&str, String)]) -> Result<String, Failure> {
+    let quoted = |text: &str| {
+        let is_odd = text.contains(['\n', '"', '\\']);
+        let odd = || Failure::usage(ServiceError::Odd { path: text.into() });
+        // `%` begins a specifier, `$` a variable (systemd.unit(5), systemd.service(5)).
+        if is_odd { Err(odd()) } else { Ok(format!("\"{}\"", text.replace('%', "%%").replace('$', "$$"))) }
+    };
+    let environment = variables.iter().map(|(name, value)| {
+        // No variables are replaced here, so that `$` is itself.
+        Ok(format!("Environment={}\n", quoted(&format!("{name}={value}"))?.replace("$$", "$")))
+    });
+    let environment = environment.collect::<Result<String, Failure>>()?;
+    Ok(format!(
+        "[Unit]
+Description=Tollgate: the tools of AI agents, behind a gate
+
+[Service]
+Type=notify
+ExecStart={} serve
+ExecReload=/bin/kill -HUP $MAINPID
+{environment}WatchdogSec=30
+Restart=on-failure
+KillMode=mixed
+TimeoutStopSec=90
+
+[Install]
+WantedBy=default.target
+",
+        quoted(&program.to_string_lossy())?
+    ))
+}
+
+/// The unit's name.
+const UNIT: &str = "tollgate.service";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_holds_paths_as_they_are_or_none() {
+        let text = unit(Path::new("/opt/50% off/$x/tollgate"), &[("TOLLGATE_HOME", "/srv/a $b %c".to_owned())]).unwrap();
+        assert!(text.contains("ExecStart=\"/opt/50%% off/$$x/tollgate\" serve\n"), "{text}");
+        assert!(text.contains("Environment=\"TOLLGATE_HOME=/srv/a $b %%c\"\n"), "{text}");
+        for odd in ["/a\nExecStartPre=/bin/true", "/a\"b", "/a\\b"] {
+            assert!(unit(Path::new(odd), &[]).is_err());
+        }
+    }
+}
