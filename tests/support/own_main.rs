@@ -30,7 +30,8 @@ pub fn as_tollgate(words: &[&str]) -> Option<ExitCode> {
     let is_its = match words {
         ["notary", rest @ ..] => rest.contains(&"--ledger"),
         ["compile", rest @ ..] => rest.contains(&"--cpu-seconds"),
-        ["worker", rest @ ..] => rest.contains(&"--supervisor"),
+        ["worker" | "gateway", rest @ ..] => rest.contains(&"--supervisor"),
+        ["install", rest @ ..] => rest.contains(&"--force"),
         _ => false,
     };
     is_its.then(tollgate_cli::main)

@@ -1,0 +1,44 @@
+//! The daemon under load, under hostile clients, and with its processes killed.
+//!
+//! ```text
+//! this program (daemon) ─┬─ notary, workers, gateways (as well)
+//!                        └─ clients: threads of this program, and Python with sockets of its own
+//! ```
+//!
+//! | test | does |
+//! |---|---|
+//! | `eight_clients_lose_no_call` | 20,000 calls, hostile tools among them, while the policy is replaced again and again; what the daemon holds does not grow |
+//! | `bad_clients_take_nothing_from_others` | garbage, half requests, silence, requests without reading an answer, too many connections |
+//! | `a_gateway_that_dies_takes_its_clients_alone` | gateways, workers and the notary killed in the middle of calls |
+//! | `clients_that_leave_end_their_calls` | end of file, cancelling, in a loop, parked, in the queue |
+//!
+//! These tests have the harness of `tests/support/own_main.rs`: the daemon's processes seal themselves, which must have one thread.
+
+#![allow(clippy::disallowed_methods, reason = "processes are what is tested; the environment says how long")]
+
+mod heap;
+mod hostile;
+mod kills;
+mod lab;
+mod leaving;
+mod load;
+
+use std::process::ExitCode;
+
+use tollgate_workspace::own_main;
+
+const TESTS: [(&str, fn()); 4] = [
+    ("eight_clients_lose_no_call", load::eight_clients_lose_no_call),
+    ("bad_clients_take_nothing_from_others", hostile::bad_clients_take_nothing_from_others),
+    ("a_gateway_that_dies_takes_its_clients_alone", kills::a_gateway_that_dies_takes_its_clients_alone),
+    ("clients_that_leave_end_their_calls", leaving::clients_that_leave_end_their_calls),
+];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if let Some(code) = own_main::as_tollgate(&words) {
+        return code;
+    }
+    own_main::run_alone(&TESTS, &words)
+}
