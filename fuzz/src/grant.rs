@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tollgate_capability::{Access, AccessSet, PATH_BYTES_MAX, RandomMode, StdioSet};
 use tollgate_config::{
-    AdhocGrant, EnvValue, FsGrant, Grant, Manifest, Needs, POLICY_BYTES_MAX, Policy, QUOTA_BYTES_MAX,
+    AdhocGrant, AgentName, EnvValue, FsGrant, Grant, Manifest, Needs, POLICY_BYTES_MAX, Policy, Proof, QUOTA_BYTES_MAX,
     WORKER_GRACE_MS_MAX, WORKER_GRACE_MS_MIN, WORKER_IDLE_MS_MAX, WORKER_IDLE_MS_MIN, intersect, refuse_host,
     show_limit,
 };
@@ -40,12 +40,36 @@ fn policy(text: &str) {
         whole(grant);
     }
     workers(&policy);
+    agents(&policy);
     let again = policy_toml(&policy);
     // Escapes may be longer than what they stand for, and so may paths once they are joined.
     if short && again.len() <= POLICY_BYTES_MAX {
         let read = Policy::parse(&again, "tollgate.toml", Path::new(FOLDER));
         let read = read.unwrap_or_else(|error| panic!("{error}:\n{again}"));
         assert_eq!(read, policy, "{again}");
+    }
+}
+
+/// No two agents are proven alike or listened for at one place, and nothing that proves nothing is a proof.
+fn agents(policy: &Policy) {
+    let (mut uids, mut sockets, mut ports) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for (name, agent) in &policy.deployment.agents {
+        assert!(*name != AgentName::local() && agent.mode <= 0o777, "{name}");
+        match &agent.is {
+            Proof::Uid(these) => assert!(!these.is_empty() && these.iter().all(|uid| uids.insert(*uid)), "{name}"),
+            Proof::Token => {}
+            Proof::Socket => assert_eq!(agent.mode & 0o002, 0, "{name}"),
+        }
+        assert!(agent.listen.iter().all(|path| path.is_absolute() && sockets.insert(path)), "{name}");
+        assert!(agent.port.iter().all(|port| *port > 0 && agent.is == Proof::Token && ports.insert(*port)), "{name}");
+        for (tool, has) in &agent.tools {
+            assert!(has.operations.as_ref().is_none_or(|operations| !operations.is_empty()), "{name} {tool}");
+            assert_eq!(agent.may(tool, "no_operation"), has.operations.is_none(), "{name} {tool}");
+        }
+        assert!(!agent.may(&"not-granted-anything".parse().expect("a name"), "run"), "{name}");
+    }
+    for (bound, value) in policy.deployment.serve.bounds() {
+        assert!((bound.min..=bound.max).contains(&value), "{}", bound.key());
     }
 }
 

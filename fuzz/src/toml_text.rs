@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use tollgate_capability::{Access, AccessSet, Cap, ClockMode, OnViolation, RandomMode, Record, Stdio, StdioSet};
 use tollgate_config::{
-    Deployment, EnvValue, FsGrant, Grant, Grants, Manifest, PartialLimits, Policy, RandomNeed, TimeSpan, ToolName,
-    show_limit,
+    Agent, Deployment, EnvValue, FsGrant, Grant, Grants, Manifest, OperationName, PartialLimits, Policy, Proof,
+    RandomNeed, TimeSpan, ToolName, show_limit,
 };
 
 pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
@@ -37,7 +37,8 @@ pub(crate) fn manifest_toml(manifest: &Manifest) -> String {
 
 pub(crate) fn policy_toml(policy: &Policy) -> String {
     let Policy { grants, deployment } = policy;
-    let (Grants { variables, tools }, Deployment { sandbox, workers, compile, compartments }) = (grants, deployment);
+    let Grants { variables, tools } = grants;
+    let Deployment { sandbox, workers, compile, compartments, agents, serve } = deployment;
     let [idle, grace] = [workers.idle_ms, workers.grace_ms].map(TimeSpan::from_millis);
     let mut out =
         format!("sandbox.require = \"{}\"\n[workers]\nidle = \"{idle}\"\ngrace = \"{grace}\"\n", sandbox.require);
@@ -46,6 +47,15 @@ pub(crate) fn policy_toml(policy: &Policy) -> String {
     out.push_str("[compartments]\n");
     for (name, tools) in compartments {
         writeln!(out, "{name} = {}", list(tools.iter().map(ToolName::as_str))).unwrap();
+    }
+    out.push_str("[serve]\n");
+    for (bound, value) in serve.bounds() {
+        let key = bound.key().trim_start_matches("serve.");
+        writeln!(out, "{key} = \"{}\"", bound.show(value)).unwrap();
+    }
+    for (name, agent) in agents {
+        writeln!(out, "[agents.{name}]").unwrap();
+        agent_toml(&mut out, agent);
     }
     out.push_str("[variables]\n");
     for (name, value) in variables {
@@ -56,6 +66,34 @@ pub(crate) fn policy_toml(policy: &Policy) -> String {
         grant_toml(&mut out, grant);
     }
     out
+}
+
+fn agent_toml(out: &mut String, agent: &Agent) {
+    let Agent { is, listen, group, mode, port, tools } = agent;
+    let is = match is {
+        Proof::Uid(uids) => format!("uid = {uids:?}"),
+        Proof::Token => "token = true".to_owned(),
+        Proof::Socket => "socket = true".to_owned(),
+    };
+    writeln!(out, "is = {{ {is} }}\nmode = \"{mode:04o}\"").unwrap();
+    if let Some(listen) = listen {
+        writeln!(out, "listen = {}", quoted(listen.to_str().expect("a path that was text"))).unwrap();
+    }
+    if let Some(group) = group {
+        writeln!(out, "group = {group}").unwrap();
+    }
+    if let Some(port) = port {
+        writeln!(out, "port = {port}").unwrap();
+    }
+    for (name, tool) in tools {
+        match &tool.operations {
+            Some(operations) => {
+                writeln!(out, "tools.{name}.operations = {}", list(operations.iter().map(OperationName::as_str)))
+            }
+            None => writeln!(out, "tools.{name} = {{}}"),
+        }
+        .unwrap();
+    }
 }
 
 fn grant_toml(out: &mut String, grant: &Grant) {

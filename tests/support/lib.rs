@@ -263,6 +263,29 @@ pub const WORDS_OF_WORKERS: [(&str, &str); 8] = [
     ("policy.sandbox.require=partial", "require_partial"),
 ];
 
+/// Words that a daemon alone obeys: whatever they say, a call that is made without one goes as it goes. What they mean, and when they
+/// are refused, is tested in `capability/config/tests/parsing.rs`.
+pub const WORDS_OF_A_DAEMON: [&str; 18] = [
+    "policy.agents.*.group",
+    "policy.agents.*.is.socket=true",
+    "policy.agents.*.is.token=true",
+    "policy.agents.*.is.uid",
+    "policy.agents.*.is.uid[]",
+    "policy.agents.*.listen",
+    "policy.agents.*.mode",
+    "policy.agents.*.port",
+    "policy.agents.*.tools.*.operations[]",
+    "policy.serve.body",
+    "policy.serve.calls",
+    "policy.serve.connections",
+    "policy.serve.drain",
+    "policy.serve.handshake",
+    "policy.serve.header",
+    "policy.serve.idle",
+    "policy.serve.queue",
+    "policy.serve.reserve",
+];
+
 /// Words that take a mount to show, and the tests of `tests/mounts` in which they do something.
 pub const WORDS_OF_MOUNTS: [(&str, &str); 1] =
     [("policy.tools.*.fs.*.mounts", "mounts_that_are_granted_are_part_of_the_folder")];

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tollgate::{Component, LoadError, LoadedTool};
 
 use tollgate_config::{Manifest, MissingGrants, Policy, intersect, manifest_schema, policy_schema};
-use tollgate_workspace::{Lab, WORDS_OF_MOUNTS, WORDS_OF_WORKERS, guest, manifest};
+use tollgate_workspace::{Lab, WORDS_OF_A_DAEMON, WORDS_OF_MOUNTS, WORDS_OF_WORKERS, guest, manifest};
 
 /// A lab whose tools are loaded under texts, as their authors and operators write them.
 struct Texts {
@@ -182,6 +182,7 @@ fn every_word_of_the_schemas_has_a_test() {
     known.extend(tested("policy", POLICY));
     known.extend(FOR_PEOPLE.map(str::to_owned));
     known.extend(WORDS_OF_WORKERS.iter().chain(&WORDS_OF_MOUNTS).map(|(word, _test)| (*word).to_owned()));
+    known.extend(WORDS_OF_A_DAEMON.map(str::to_owned));
     let once: BTreeSet<String> = known.iter().cloned().collect();
     assert_eq!(once.len(), known.len(), "a word is there twice");
     let mut words = BTreeSet::new();
@@ -201,7 +202,8 @@ fn collect(schema: &Value, root: &Value, path: String, words: &mut BTreeSet<Stri
         collect(choice, root, path.clone(), words);
     }
     let values = schema["enum"].as_array().into_iter().flatten().chain(schema.get("const"));
-    words.extend(values.map(|value| format!("{path}={}", value.as_str().unwrap())));
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    words.extend(values.map(|value| format!("{path}={}", word(value))));
     for (key, value) in schema["properties"].as_object().into_iter().flatten() {
         collect(value, root, format!("{path}.{key}"), words);
     }

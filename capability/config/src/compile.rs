@@ -8,7 +8,6 @@ use toml::Spanned;
 use crate::diagnostic::{Document, DocumentError};
 use crate::schema::{DurationSchema, quantity};
 use crate::units::{Quantity, Unit};
-use crate::workers::millis;
 
 /// Least CPU time, and least time by the clock, in milliseconds: the kernel counts CPU time in whole seconds
 /// (`RLIMIT_CPU`, `setrlimit(2)`).
@@ -66,7 +65,9 @@ impl RawCompile {
         let cpu = (self.cpu, "compile.cpu", COMPILE_MS_MIN..=COMPILE_CPU_MS_MAX, cpu_ms);
         let time = (self.time, "compile.time", COMPILE_MS_MIN..=COMPILE_TIME_MS_MAX, time_ms);
         let [cpu_ms, time_ms] = [cpu, time].map(|(raw, key, bounds, default)| match raw {
-            Some(raw) => millis(raw.get_ref(), key, &bounds).map_err(|fault| document.value(raw.span(), fault)),
+            Some(raw) => {
+                Unit::Time.read_within(raw.get_ref(), key, &bounds).map_err(|fault| document.value(raw.span(), fault))
+            }
             None => Ok(default),
         });
         Ok(CompileSettings { cpu_ms: cpu_ms?, time_ms: time_ms? })

@@ -10,8 +10,9 @@ use thiserror::Error;
 use tollgate_capability::PatternError;
 use tollgate_plain::{one_line, same_length};
 
+use crate::agent_error::AgentError;
 use crate::host_path::HostPathError;
-use crate::names::{CompartmentName, NameError, ToolName};
+use crate::names::{AgentName, CompartmentName, NameError, ToolName};
 use crate::nearest::nearest;
 use crate::pin::PinFault;
 use crate::texts::TextError;
@@ -169,6 +170,26 @@ pub enum PolicyError {
         #[label(primary, "and here again")]
         second: SourceSpan,
     },
+    /// Two agents have what tells them apart, or one agent has it twice.
+    #[error("{own} is given twice: to the agent `{earlier}` and to `{later}`")]
+    #[diagnostic(help("take it out of one of the two: whoever has it could choose which of them to be"))]
+    TwoAgents {
+        /// A uid, a port or a socket, with its value.
+        own: String,
+        /// The agent that comes first in the file.
+        earlier: AgentName,
+        /// The one that comes second, or the same.
+        later: AgentName,
+        /// The file.
+        #[source_code]
+        text: SourceText,
+        /// The first place.
+        #[label("{own} is here first")]
+        first: SourceSpan,
+        /// The second place.
+        #[label(primary, "and here again")]
+        second: SourceSpan,
+    },
 }
 
 /// Why a value cannot be used, wherever it was given.
@@ -195,6 +216,10 @@ pub enum ValueError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Component(#[from] PinFault),
+    /// An agent.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Agent(#[from] AgentError),
     /// A text or a list.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -261,6 +286,8 @@ impl Document {
             (what, "struct RawFsGrant") if what.starts_with("string ") => {
                 format!("write `{{ host = {given}, access = [\"read\"] }}`")
             }
+            ("sequence", "a map") => "write a table, such as `{ NAME = … }`".to_owned(),
+            (_, "struct RawProof") => format!("write {PROOFS}"),
             _ => CHANGE.to_owned(),
         }
     }
@@ -310,11 +337,15 @@ impl Document {
 /// What to write in the place of a value of another type.
 const CHANGE: &str = "change it to what is expected";
 
+/// What an agent's `is` can be.
+const PROOFS: &str = "`is = { uid = 1001 }`, `is = { token = true }` or `is = { socket = true }`";
+
 /// What to add where a key is not there: for what is a table of its own, the table.
 fn missing_help(key: &str) -> String {
     let operations = "[[operations]]\nname = \"run\"";
     match key {
         "tool" => format!("begin with:\n[tool]\nname = \"my-tool\"\nversion = \"0.1.0\"\n\n{operations}"),
+        "is" => format!("say what proves that it is this agent: {PROOFS}"),
         "operations" => format!("add what the tool can be called for:\n{operations}"),
         key => format!("add `{key} = …` to this table"),
     }

@@ -26,6 +26,8 @@
 #![forbid(unsafe_code)]
 
 mod adhoc;
+mod agent_error;
+mod agents;
 mod binding;
 mod compile;
 mod diagnostic;
@@ -41,12 +43,17 @@ mod pin;
 mod policy;
 mod sandbox;
 mod schema;
+mod serve;
 mod shared;
 mod texts;
 mod units;
 mod workers;
 
 pub use adhoc::{AdhocGrant, GrantTextError, MergeError};
+pub use agent_error::AgentError;
+pub use agents::{
+    AGENT_TOOLS_MAX, AGENT_UIDS_MAX, AGENTS_MAX, Agent, AgentTool, LISTEN_BYTES_MAX, Proof, SOCKET_MODE_DEFAULT,
+};
 pub use binding::{BindError, Binding, Subject};
 pub use compile::{COMPILE_CPU_MS_MAX, COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, CompileSettings};
 pub use diagnostic::{DocumentError, PolicyError, SourceText, ValueError, key_span, source_text};
@@ -59,12 +66,13 @@ pub use manifest::{
 };
 pub use missing::{Missing, MissingGrants};
 pub use names::{
-    CompartmentName, EnvName, GUEST_PATH_BYTES_MAX, GuestPath, NAME_TEXT_BYTES_MAX, NameError, OperationName, ToolName,
-    ToolVersion,
+    AgentName, CompartmentName, EnvName, GUEST_PATH_BYTES_MAX, GuestPath, NAME_TEXT_BYTES_MAX, NameError,
+    OperationName, ToolName, ToolVersion,
 };
 pub use pin::{ComponentPin, PinFault};
 pub use policy::{Deployment, Grants, POLICY_BYTES_MAX, Policy, policy_schema};
 pub use sandbox::{SandboxLevel, SandboxSettings};
+pub use serve::{ServeBound, ServeSettings};
 pub use texts::{
     COMPARTMENT_TOOLS_MAX, DESCRIPTION_BYTES_MAX, FOLDERS_MAX, OPERATIONS_MAX, POLICY_ENTRIES_MAX, TextError,
     VALUE_BYTES_MAX, VALUES_MAX,

@@ -17,7 +17,7 @@ pub const GUEST_PATH_BYTES_MAX: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 #[non_exhaustive]
 pub enum NameError {
-    /// Not the name of a tool, an operation or a compartment.
+    /// Not the name of a tool, an operation, a compartment or an agent.
     #[error("{given:?} is not a name for {what}")]
     #[diagnostic(help(
         "{}use lower-case letters, digits and `-`, starting with a letter, at most 64 bytes, such as `word-count`",
@@ -107,6 +107,11 @@ name! {
 }
 
 name! {
+    /// The name of an agent: `[a-z][a-z0-9-]*`, at most [`NAME_TEXT_BYTES_MAX`] bytes.
+    AgentName, is_name, |given| NameError::Name { what: "an agent", given }
+}
+
+name! {
     /// A version as of semver.org: `MAJOR.MINOR.PATCH`, then `-pre` and `+build` if any.
     ToolVersion, is_version, |given| NameError::Version { given }
 }
@@ -119,6 +124,14 @@ name! {
 name! {
     /// Where a guest sees a folder: absolute and normalised, such as `/docs`; `/` is the guest's root.
     GuestPath, is_guest_path, |given| NameError::GuestPath { given }
+}
+
+impl AgentName {
+    /// `local`: the operator's own user, where a policy names no agents. No policy can name it.
+    #[must_use]
+    pub fn local() -> Self {
+        Self("local".to_owned())
+    }
 }
 
 impl GuestPath {

@@ -3,7 +3,11 @@
 /// Names the nearest of `known`, then all of them.
 pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
     let list = known.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    if NETWORK.contains(&given) && !known.is_empty() {
+    if PROOFS.contains(&given) && known.contains(&"is") {
+        return format!("it stands in `is`: write `is = {{ {given} = … }}`. Known {kind} here: {list}");
+    }
+    // Agents are asked by sockets: not what a tool would do with one.
+    if NETWORK.contains(&given) && !known.is_empty() && !known.iter().any(|word| ["is", "socket"].contains(word)) {
         return format!(
             "the network cannot be granted, to any tool: each call of it is denied. Known {kind} here: {list}"
         );
@@ -24,6 +28,9 @@ pub(crate) fn nearest(given: &str, known: &[&str], kind: &str) -> String {
 
 /// What one would call the network.
 const NETWORK: [&str; 10] = ["net", "network", "tcp", "udp", "http", "https", "dns", "socket", "sockets", "internet"];
+
+/// What proves an agent.
+const PROOFS: [&str; 3] = ["uid", "token", "socket"];
 
 /// Tables that had another name, with the name they have.
 const RENAMED: [(&str, &str); 1] = [("hosts", "workers")];

@@ -13,18 +13,20 @@ use tollgate_capability::{
 };
 use toml::Spanned;
 
+use crate::agents::{AGENTS_MAX, Agent, RawAgent, RawAgents, agents};
 use crate::compile::{CompileSettings, RawCompile};
 use crate::diagnostic::{Document, DocumentError, PolicyError};
 use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, WRITE_QUOTA_DEFAULT, granted};
 use crate::host_path::{expand, host_path};
 use crate::limits::RawLimits;
-use crate::names::{CompartmentName, EnvName, GuestPath, ToolName};
+use crate::names::{AgentName, CompartmentName, EnvName, GuestPath, ToolName};
 use crate::pin::ComponentPin;
 use crate::sandbox::{SandboxLevel, SandboxSettings};
 use crate::schema::{NOTHING, SizeSchema, key, quantity, values_length, without_null};
+use crate::serve::{RawServe, ServeSettings};
 use crate::shared::{RawClocks, parsed, rights};
 use crate::texts::{self, COMPARTMENT_TOOLS_MAX, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
-use crate::units::{ByteSize, Quantity, Unit, UnitError};
+use crate::units::{ByteSize, Quantity, Unit};
 use crate::workers::{RawCompartments, RawWorkers, WorkerSettings, compartments};
 
 /// Longest policy, in bytes: a thousand tools with a kilobyte each.
@@ -48,7 +50,8 @@ pub struct Grants {
     pub tools: BTreeMap<ToolName, Grant>,
 }
 
-/// How tools are run, whatever they get: `[sandbox]`, `[workers]`, `[compile]`, `[compartments]`.
+/// How tools are run, whatever they get: `[sandbox]`, `[workers]`, `[compile]`, `[compartments]`; and, for a daemon alone, who may
+/// ask for them: `[agents]`, `[serve]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deployment {
     /// What is asked of the kernel.
@@ -59,6 +62,10 @@ pub struct Deployment {
     pub compile: CompileSettings,
     /// Which tools share a worker. No list is empty, and no tool is in them twice.
     pub compartments: BTreeMap<CompartmentName, Vec<ToolName>>,
+    /// Who may ask a daemon. Empty: the operator's own user alone, with every grant.
+    pub agents: BTreeMap<AgentName, Agent>,
+    /// What a daemon holds for them.
+    pub serve: ServeSettings,
 }
 
 impl Policy {
@@ -127,6 +134,18 @@ struct RawPolicy {
         transform = values_length(1, COMPARTMENT_TOOLS_MAX)
     )]
     compartments: RawCompartments,
+    /// Who may ask a daemon (`tollgate serve`) for tools, by a name of your choice; `local` is taken. Whoever is none of them is
+    /// refused, and each has only the tools that its entry names. Without any, your own user is the agent `local`, with every
+    /// grant of this file. `tollgate run` without a daemon does not look at them.
+    #[schemars(
+        with = "Option<BTreeMap<String, RawAgent>>",
+        extend("propertyNames" = key("NAME"), "minProperties" = 1, "maxProperties" = AGENTS_MAX)
+    )]
+    agents: Option<Spanned<RawAgents>>,
+    /// What a daemon (`tollgate serve`) holds for those who ask it. What is beyond is answered `busy`, or closed. A manifest has
+    /// no say.
+    #[serde(default)]
+    serve: RawServe,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -374,6 +393,8 @@ impl RawPolicy {
             workers: self.workers.resolve(document)?,
             compile: self.compile.resolve(document)?,
             compartments: compartments(document, self.compartments)?,
+            agents: agents(document, self.agents)?,
+            serve: self.serve.resolve(document)?,
         };
         Ok(Policy { grants: Grants { variables, tools }, deployment })
     }
@@ -487,12 +508,6 @@ fn durable(document: &Document, raw: Spanned<Vec<Access>>, access: AccessSet) ->
 }
 
 fn write_quota(document: &Document, raw: &Spanned<Quantity>) -> Result<ByteSize, DocumentError> {
-    let quota = |bytes: u64| {
-        if bytes <= QUOTA_BYTES_MAX {
-            return Ok(ByteSize::from_bytes(bytes));
-        }
-        let [given, max] = [bytes, QUOTA_BYTES_MAX].map(|size| Unit::Bytes.show(size));
-        Err(UnitError::TooLarge { key: "quota", given, max })
-    };
-    Unit::Bytes.read(raw.get_ref()).and_then(quota).map_err(|fault| document.value(raw.span(), fault))
+    let quota = Unit::Bytes.read_within(raw.get_ref(), "quota", &(0..=QUOTA_BYTES_MAX));
+    quota.map(ByteSize::from_bytes).map_err(|fault| document.value(raw.span(), fault))
 }

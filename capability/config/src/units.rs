@@ -3,6 +3,7 @@
 //! somebody meant, so that `16M` is refused rather than read as one of two sizes.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use miette::Diagnostic;
@@ -159,6 +160,23 @@ impl Unit {
                 u64::try_from(*number).map_err(|_negative| self.refuse(number))
             }
         }
+    }
+
+    /// The same, inside `bounds`; `key` is what it is given for.
+    pub(crate) fn read_within(
+        self,
+        quantity: &Quantity,
+        key: &'static str,
+        bounds: &RangeInclusive<u64>,
+    ) -> Result<u64, UnitError> {
+        let value = self.read(quantity)?;
+        if value < *bounds.start() {
+            return Err(UnitError::TooSmall { key, given: self.show(value), min: self.show(*bounds.start()) });
+        }
+        if value > *bounds.end() {
+            return Err(UnitError::TooLarge { key, given: self.show(value), max: self.show(*bounds.end()) });
+        }
+        Ok(value)
     }
 
     /// The number with its unit, as it would be written.

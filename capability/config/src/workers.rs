@@ -2,7 +2,6 @@
 //! be in two compartments: which process runs it, and beside whom, must not be a choice made later.
 
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use miette::SourceSpan;
 use schemars::JsonSchema;
@@ -14,7 +13,7 @@ use crate::names::{CompartmentName, ToolName};
 use crate::schema::{DurationSchema, quantity};
 use crate::shared::parsed;
 use crate::texts::{self, COMPARTMENT_TOOLS_MAX, POLICY_ENTRIES_MAX, TextError};
-use crate::units::{Quantity, Unit, UnitError};
+use crate::units::{Quantity, Unit};
 
 /// Least time that an idle worker stays, in milliseconds: about what starting one takes. Below it none would be warm.
 pub const WORKER_IDLE_MS_MIN: u64 = 10;
@@ -72,23 +71,13 @@ impl RawWorkers {
         let idle = (self.idle, "workers.idle", WORKER_IDLE_MS_MIN..=WORKER_IDLE_MS_MAX, idle_ms);
         let grace = (self.grace, "workers.grace", WORKER_GRACE_MS_MIN..=WORKER_GRACE_MS_MAX, grace_ms);
         let [idle_ms, grace_ms] = [idle, grace].map(|(raw, key, bounds, default)| match raw {
-            Some(raw) => millis(raw.get_ref(), key, &bounds).map_err(|fault| document.value(raw.span(), fault)),
+            Some(raw) => {
+                Unit::Time.read_within(raw.get_ref(), key, &bounds).map_err(|fault| document.value(raw.span(), fault))
+            }
             None => Ok(default),
         });
         Ok(WorkerSettings { idle_ms: idle_ms?, grace_ms: grace_ms? })
     }
-}
-
-pub(crate) fn millis(raw: &Quantity, key: &'static str, bounds: &RangeInclusive<u64>) -> Result<u64, UnitError> {
-    let millis = Unit::Time.read(raw)?;
-    let show = |millis: u64| Unit::Time.show(millis);
-    if millis < *bounds.start() {
-        return Err(UnitError::TooSmall { key, given: show(millis), min: show(*bounds.start()) });
-    }
-    if millis > *bounds.end() {
-        return Err(UnitError::TooLarge { key, given: show(millis), max: show(*bounds.end()) });
-    }
-    Ok(millis)
 }
 
 /// Which tools share a worker, by the name of the compartment.

@@ -13,6 +13,11 @@ use tollgate_config::{AdhocGrant, Grant, GuestPath, Manifest, Policy};
 #[test]
 fn each_refusal_has_its_words() {
     let many_tools = format!("[{}]", (0..65).map(|number| format!("\"t{number}\"")).collect::<Vec<_>>().join(","));
+    let listed = |many, each: fn(usize) -> String| (0..many).map(each).collect::<Vec<_>>().join(", ");
+    let many_uids = format!("[{}]", listed(65, |number| number.to_string()));
+    let many_agent_tools = format!("tools = {{ {} }}", listed(1_001, |number| format!("t{number} = {{}}")));
+    let many_agents =
+        format!("[agents]\n{}", listed(65, |number| format!("a{number}.is.token = true")).replace(", ", "\n"));
     let cases = [
         ("manifest: unknown key of the tool", manifest("version =", "vresion =")),
         ("manifest: unknown key of limits", manifest("memory =", "memroy =")),
@@ -69,6 +74,55 @@ fn each_refusal_has_its_words() {
         ("policy: a compartment's name that cannot be", policy("texts = ", "Texts = ")),
         ("policy: a compartment without tools", policy("[\"dice\"]", "[]")),
         ("policy: a compartment with too many tools", policy("[\"dice\"]", &many_tools)),
+        ("policy: unknown key of an agent", policy("listen =", "lisen =")),
+        ("policy: unknown proof of an agent", policy("{ uid = [1002, 1001] }", "{ gid = 1001 }")),
+        ("policy: a proof beside `is`", policy("is = { socket = true }", "socket = true")),
+        ("policy: an agent without a proof", policy("is = { socket = true }", "")),
+        ("policy: an agent with a word for a proof", policy("{ socket = true }", "\"socket\"")),
+        ("policy: an agent with an empty proof", policy("{ socket = true }", "{}")),
+        ("policy: an agent with two proofs", policy("{ socket = true }", "{ socket = true, token = true }")),
+        ("policy: a proof that is turned off", policy("{ token = true }", "{ token = false }")),
+        ("policy: an agent of no uid", policy("[1002, 1001]", "[]")),
+        ("policy: a user's name for a uid", policy("[1002, 1001]", "\"builder\"")),
+        ("policy: a user's name among uids", policy("1001]", "\"builder\"]")),
+        ("policy: a uid that is none", policy("1001]", "4294967295]")),
+        ("policy: a uid twice", policy("1001]", "1002]")),
+        ("policy: too many uids", policy("[1002, 1001]", &many_uids)),
+        ("policy: a group's name", policy("group = 2001", "group = \"users\"")),
+        ("policy: a group that the mode keeps out", policy("mode = \"0660\"\n", "")),
+        ("policy: a socket with a relative path", policy("\"/run/tollgate-reader/socket\"", "\"reader.sock\"")),
+        ("policy: a socket with a path that is too long", policy("tollgate-reader", &"r".repeat(100))),
+        ("policy: a mode without quotes", policy("\"0660\"", "660")),
+        ("policy: a mode with a bit too many", policy("\"0660\"", "\"1660\"")),
+        ("policy: a socket that is open to all", policy("{ token = true }\nmode", "{ socket = true }\nmode")),
+        ("policy: port 0", policy("7411", "0")),
+        ("policy: a port above the highest", policy("7411", "65536")),
+        ("policy: a port without a token", policy("{ socket = true }", "{ socket = true }\nport = 7412")),
+        ("policy: two agents with a port", policy("{ socket = true }", "{ token = true }\nport = 7411")),
+        ("policy: two agents with a uid", policy("{ socket = true }", "{ uid = 1001 }")),
+        (
+            "policy: two agents with a socket",
+            policy("{ socket = true }", "{ socket = true }\nlisten = \"/run/tollgate-reader/socket\""),
+        ),
+        ("policy: the operator's own name", policy("[agents.web]", "[agents.local]")),
+        ("policy: an agent's name that cannot be", policy("[agents.web]", "[agents.Web]")),
+        ("policy: no agents", policy_text("[agents]\n")),
+        ("policy: too many agents", policy_text(&many_agents)),
+        ("policy: a list of tools for an agent", policy("tools = {}", "tools = [\"grep\"]")),
+        ("policy: a tool's name of an agent that cannot be", policy("tools.echo", "tools.Echo")),
+        ("policy: too many tools of an agent", policy("tools = {}", &many_agent_tools)),
+        ("policy: a list for a tool of an agent", policy("tools.echo = {}", "tools.echo = [\"say\"]")),
+        ("policy: unknown key of an agent's tool", policy("grep.operations", "grep.operation")),
+        ("policy: no operations", policy("[\"search\", \"count\"]", "[]")),
+        ("policy: an operation's name that cannot be", policy("\"search\"", "\"Search\"")),
+        ("policy: unknown key of a daemon", policy("queue = 0", "queu = 0")),
+        ("policy: a queue that is no number", policy("queue = 0", "queue = \"long\"")),
+        ("policy: more connections than the maximum", policy("connections = 10", "connections = 4097")),
+        ("policy: no calls", policy("calls = 4", "calls = 0")),
+        ("policy: a header without a unit", policy("\"8KiB\"", "\"8K\"")),
+        ("policy: a body above the maximum", policy("body = \"1MiB\"", "body = \"1GiB\"")),
+        ("policy: a handshake with a space before its unit", policy("\"2s\"", "\"2 s\"")),
+        ("policy: a reserve below the minimum", policy("reserve = \"1GiB\"", "reserve = 0")),
         ("policy: unknown table", policy("[compartments]", "[compartment]")),
     ];
     let golden = expect_file!["golden/messages.txt"];

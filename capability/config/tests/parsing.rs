@@ -3,6 +3,7 @@
 
 mod texts;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use proptest::prelude::*;
@@ -12,9 +13,10 @@ use tollgate_capability::{
     Stdio, StdioSet,
 };
 use tollgate_config::{
-    AdhocGrant, COMPILE_CPU_MS_MAX, COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, CompartmentName, CompileSettings, EnvValue,
-    Grant, Manifest, Policy, RandomNeed, SandboxLevel, SandboxSettings, WORKER_GRACE_MS_MAX, WORKER_GRACE_MS_MIN,
-    WORKER_IDLE_MS_MAX, WORKER_IDLE_MS_MIN, WorkerSettings,
+    AGENT_TOOLS_MAX, AGENT_UIDS_MAX, AGENTS_MAX, AdhocGrant, Agent, AgentName, AgentTool, COMPILE_CPU_MS_MAX,
+    COMPILE_MS_MIN, COMPILE_TIME_MS_MAX, CompartmentName, CompileSettings, EnvValue, Grant, LISTEN_BYTES_MAX, Manifest,
+    Policy, Proof, RandomNeed, SOCKET_MODE_DEFAULT, SandboxLevel, SandboxSettings, ServeBound, ServeSettings,
+    WORKER_GRACE_MS_MAX, WORKER_GRACE_MS_MIN, WORKER_IDLE_MS_MAX, WORKER_IDLE_MS_MIN, WorkerSettings,
 };
 
 #[test]
@@ -74,6 +76,191 @@ fn every_key_of_a_policy_is_read() {
     let home = |tool: &str| policy.deployment.compartment_of(&tool.parse().unwrap()).map(CompartmentName::as_str);
     let homes = ["word-count", "text-diff", "dice", "other"].map(home);
     assert_eq!(homes, [Some("texts"), Some("texts"), Some("dice"), None]);
+}
+
+fn policy(text: &str) -> Result<Policy, Box<tollgate_config::PolicyError>> {
+    Policy::parse(text, "tollgate.toml", Path::new(FOLDER)).map_err(Box::new)
+}
+
+#[test]
+fn every_key_of_an_agent_and_of_a_daemon_is_read() {
+    let deployment = policy(POLICY).unwrap().deployment;
+    let operations = ["count", "search"].map(|name| name.parse().unwrap()).into();
+    let tools = BTreeMap::from([
+        ("echo".parse().unwrap(), AgentTool { operations: None }),
+        ("grep".parse().unwrap(), AgentTool { operations: Some(operations) }),
+    ]);
+    let listen = Some(PathBuf::from("/run/tollgate-reader/socket"));
+    let is = Proof::Uid(vec![1001, 1002]);
+    let reader = Agent { is, listen, group: Some(2001), mode: 0o660, port: None, tools };
+    let shared = Agent {
+        is: Proof::Socket,
+        listen: None,
+        group: None,
+        mode: SOCKET_MODE_DEFAULT,
+        port: None,
+        tools: BTreeMap::new(),
+    };
+    let web = Agent { is: Proof::Token, mode: 0o666, port: Some(7411), ..shared.clone() };
+    let expected = [("reader", reader), ("shared", shared), ("web", web)];
+    assert_eq!(deployment.agents, expected.map(|(name, agent)| (name.parse().unwrap(), agent)).into());
+    let serve = ServeSettings {
+        connections: 10,
+        calls: 4,
+        queue: 0,
+        header_bytes: 8 << 10,
+        body_bytes: 1 << 20,
+        idle_ms: 30_000,
+        handshake_ms: 2_000,
+        drain_ms: 0,
+        reserve_bytes: 1 << 30,
+    };
+    assert_eq!(deployment.serve, serve);
+}
+
+#[test]
+fn a_policy_without_agents_has_none_and_the_operators_name_is_no_agents() {
+    let said = policy("[serve]\nqueue = 128").unwrap();
+    assert_eq!((said.deployment.agents.len(), said), (0, Policy::default()));
+    assert_eq!(AgentName::local().as_str().parse(), Ok(AgentName::local()));
+    assert!(policy("[agents.local]\nis = { token = true }").is_err());
+    assert!(policy("[agents]").is_err(), "nobody could ask, and the operator's own user is not meant either");
+}
+
+#[test]
+fn the_bounds_of_a_daemon_are_inside() {
+    for bound in ServeBound::ALL {
+        let parse = |value: u64| policy(&format!("{} = \"{}\"", bound.key(), bound.show(value)));
+        for value in [bound.min, bound.default, bound.max] {
+            let serve = parse(value).unwrap().deployment.serve;
+            let expected = ServeBound::ALL.map(|other| (other, if other == bound { value } else { other.default }));
+            assert_eq!(serve.bounds(), expected, "{}", bound.key());
+        }
+        assert!(parse(bound.max + 1).is_err(), "{}", bound.key());
+        assert!(bound.min == 0 || parse(bound.min - 1).is_err(), "{}", bound.key());
+    }
+}
+
+/// Lines of `[agents.a]` that are taken.
+const TAKEN: &[&str] = &[
+    "is.uid = 0",
+    "is.uid = [4294967294]",
+    "is.uid = 1\nmode = \"0666\"",
+    "is.uid = 1\nmode = \"660\"\ngroup = 0",
+    "is.token = true\nmode = \"0777\"\nport = 1",
+    "is.token = true\nport = 65535",
+    "is.socket = true\nmode = \"0600\"",
+    "is.socket = true\nmode = \"0664\"",
+    "is.socket = true\ntools.no-such-tool = {}",
+];
+
+/// Lines of `[agents.a]` by which it would prove nothing, be another agent or say nothing that is known.
+const REFUSED: &[&str] = &[
+    "",
+    "is = {}",
+    "is = true",
+    "is = \"token\"",
+    "is = [1]",
+    "is = { token = false }",
+    "is = { socket = false }",
+    "is = { uid = 1, token = true }",
+    "is = { uid = 1, socket = false }",
+    "is = { token = true, socket = true }",
+    "is = { uid = 1, token = true, socket = true }",
+    "is = { gid = 1 }",
+    "is.uid = []",
+    "is.uid = [1, 1]",
+    "is.uid = -1",
+    "is.uid = 1.0",
+    "is.uid = 4294967295",
+    "is.uid = 4294967296",
+    "is.uid = \"1\"",
+    "is.uid = \"builder\"",
+    "is.uid = [1, \"builder\"]",
+    "is.uid = [[1]]",
+    "is.uid = true",
+    "is.socket = true\nlisten = \"run/socket\"",
+    "is.socket = true\nlisten = \"/run/../socket\"",
+    "is.socket = true\nlisten = \"\"",
+    "is.socket = true\nlisten = 1",
+    "is.socket = true\nmode = \"0660\"\ngroup = \"users\"",
+    "is.socket = true\nmode = \"0660\"\ngroup = 4294967295",
+    "is.socket = true\nmode = \"0600\"\ngroup = 1",
+    "is.socket = true\ngroup = 1",
+    "is.socket = true\nmode = \"0602\"",
+    "is.socket = true\nmode = \"0666\"",
+    "is.socket = true\nmode = \"1600\"",
+    "is.token = true\nmode = \"4777\"",
+    "is.socket = true\nmode = \"0800\"",
+    "is.socket = true\nmode = 600",
+    "is.socket = true\nmode = 0o600",
+    "is.token = true\nport = 0",
+    "is.token = true\nport = 65536",
+    "is.token = true\nport = -1",
+    "is.socket = true\nport = 7411",
+    "is.uid = 1\nport = 7411",
+    "is.socket = true\ntools = []",
+    "is.socket = true\ntools.grep = true",
+    "is.socket = true\ntools.grep = []",
+    "is.socket = true\ntools.grep = [\"search\"]",
+    "is.socket = true\ntools.grep = [[\"search\"]]",
+    "is.socket = true\ntools = { grep = \"search\" }",
+    "is.socket = true\ntools.grep.operations = []",
+    "is.socket = true\ntools.grep.operations = \"search\"",
+    "is.socket = true\ntools.grep.operations = [\"Search\"]",
+    "is.socket = true\ntools.Grep = {}",
+    "is.socket = true\ntools.grep.limits = {}",
+    "is.socket = true\ntool.grep = {}",
+];
+
+#[test]
+fn an_agent_that_would_prove_nothing_or_be_another_one_is_refused() {
+    let parse = |lines: &str| policy(&format!("[agents.a]\n{lines}\n"));
+    let not_taken: Vec<_> = TAKEN.iter().filter(|lines| parse(lines).is_err()).collect();
+    let not_refused: Vec<_> = REFUSED.iter().filter(|lines| parse(lines).is_ok()).collect();
+    assert!(not_taken.is_empty() && not_refused.is_empty(), "{not_taken:#?} {not_refused:#?}");
+    let socket = |bytes: usize| parse(&format!("is.socket = true\nlisten = \"/{}\"", "a".repeat(bytes - 1)));
+    assert!(socket(LISTEN_BYTES_MAX).is_ok() && socket(LISTEN_BYTES_MAX + 1).is_err());
+}
+
+#[test]
+fn what_two_agents_may_not_share_and_what_they_may() {
+    let two = |one: &str, other: &str| policy(&format!("[agents.b]\n{one}\n[agents.a]\n{other}\n"));
+    let shared = [
+        ("is.uid = 1", "is.uid = 1"),
+        ("is.uid = [1, 2]", "is.uid = [3, 2]"),
+        ("is.token = true\nport = 7411", "is.token = true\nport = 7411"),
+        ("is.token = true\nlisten = \"/run/a\"", "is.uid = 1\nlisten = \"/run/a\""),
+    ];
+    for (one, other) in shared {
+        let said = rendered(&*two(one, other).unwrap_err());
+        assert!(said.contains("is given twice: to the agent `b` and to `a`"), "{said}");
+    }
+    let apart = [
+        ("is.uid = 1", "is.uid = 2"),
+        ("is.token = true", "is.token = true"),
+        ("is.socket = true", "is.socket = true"),
+        ("is.token = true\nport = 1\nlisten = \"/run/a\"", "is.token = true\nport = 2\nlisten = \"/run/b\""),
+        ("is.socket = true\nmode = \"0660\"\ngroup = 1", "is.socket = true\nmode = \"0660\"\ngroup = 1"),
+    ];
+    for (one, other) in apart {
+        assert_eq!(two(one, other).unwrap().deployment.agents.len(), 2, "{one} {other}");
+    }
+}
+
+#[test]
+fn agents_their_tools_operations_and_uids_are_counted() {
+    let listed = |many: usize, each: &dyn Fn(usize) -> String| (0..many).map(each).collect::<Vec<_>>().join(",");
+    let agents = |many| listed(many, &|number| format!("a{number} = {{ is = {{ token = true }} }}"));
+    let one = |rest: String| policy(&format!("[agents.a]\nis.socket = true\n{rest}"));
+    let tools = |many| one(format!("tools = {{ {} }}", listed(many, &|number| format!("t{number} = {{}}"))));
+    let operations = |many| one(format!("tools.t.operations = [{}]", listed(many, &|number| format!("\"o{number}\""))));
+    let uids = |many| policy(&format!("[agents.a]\nis.uid = [{}]", listed(many, &|number| number.to_string())));
+    let agents = |many| policy(&format!("agents = {{ {} }}", agents(many)));
+    assert!(agents(AGENTS_MAX).is_ok() && agents(AGENTS_MAX + 1).is_err());
+    assert!(tools(AGENT_TOOLS_MAX).is_ok() && tools(AGENT_TOOLS_MAX + 1).is_err());
+    assert!(operations(64).is_ok() && operations(65).is_err());
+    assert!(uids(AGENT_UIDS_MAX).is_ok() && uids(AGENT_UIDS_MAX + 1).is_err());
 }
 
 #[test]
@@ -255,12 +442,49 @@ proptest! {
     }
 
     #[test]
-    fn damaged_files_never_panic(cut in 0_usize..900, insert in "[\\PC\n\"\\[\\]{}=.]{0,4}", length in 0_usize..9) {
+    fn damaged_files_never_panic(cut in 0_usize..1_800, insert in "[\\PC\n\"\\[\\]{}=.]{0,4}", length in 0_usize..9) {
         for text in [MANIFEST, POLICY] {
             let bytes = text.as_bytes();
             let (head, tail) = bytes.split_at(cut.min(bytes.len()));
             let damaged = [head, insert.as_bytes(), tail.get(length..).unwrap_or_default()].concat();
             exercise(&String::from_utf8_lossy(&damaged), Path::new(FOLDER));
+        }
+    }
+
+    /// An agent has the operations that are written, by whatever names, and no others.
+    #[test]
+    fn an_agent_has_what_is_written_and_nothing_else(
+        written in proptest::collection::btree_map(
+            "[a-c]{1,2}", proptest::option::of(proptest::collection::btree_set("[a-c]{1,2}", 1..4)), 0..5,
+        ),
+        tool in "[a-c]{1,2}",
+        operation in "[a-c]{0,3}",
+    ) {
+        let line = |(tool, operations): (&String, &Option<std::collections::BTreeSet<String>>)| match operations {
+            Some(operations) => format!("tools.{tool}.operations = {operations:?}\n").replace(['{', '}'], "")
+                .replace("= ", "= [").replace('\n', "]\n"),
+            None => format!("tools.{tool} = {{}}\n"),
+        };
+        let lines: String = written.iter().map(line).collect();
+        let deployment = policy(&format!("[agents.a]\nis.socket = true\n{lines}")).unwrap().deployment;
+        let agent = deployment.agents.into_values().next().unwrap();
+        let expected = match written.get(&tool) {
+            Some(Some(operations)) => operations.contains(&operation),
+            Some(None) => true,
+            None => false,
+        };
+        prop_assert_eq!(agent.may(&tool.parse().unwrap(), &operation), expected);
+    }
+
+    /// No mode of a socket that is the only proof lets others open it.
+    #[test]
+    fn a_socket_that_is_the_only_proof_is_not_open_to_all(mode in 0_u32..0o10000, prove in 0_usize..3) {
+        let is = ["socket = true", "token = true", "uid = 1"].get(prove).unwrap();
+        let read = policy(&format!("[agents.a]\nis = {{ {is} }}\nmode = \"{mode:04o}\""));
+        let may_be = mode <= 0o777 && (prove > 0 || mode & 0o002 == 0);
+        prop_assert_eq!(read.is_ok(), may_be);
+        if let Ok(read) = read {
+            prop_assert!(read.deployment.agents.values().all(|agent| agent.mode == mode));
         }
     }
 

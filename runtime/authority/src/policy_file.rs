@@ -122,6 +122,9 @@ impl PolicyFile {
 
     /// Whether what it says of all tools may hold: the level that `sandbox.require` asks for.
     ///
+    /// Who may ask a daemon (`[agents]`), and what it holds for them (`[serve]`), is not judged: a daemon never obeys a policy that
+    /// was found, and nothing else looks at these tables.
+    ///
     /// # Errors
     ///
     /// [`PolicyFileError::ReachesFarther`].
@@ -309,6 +312,30 @@ mod tests {
         let lowered = Ground::new("[sandbox]\nrequire = \"none\"");
         assert!(matches!(lowered.allows(), Err(PolicyFileError::ReachesFarther { lines, .. }) if lines.len() == 1));
         assert!(lowered.found().unwrap().unwrap().allows_settings().is_err());
+    }
+
+    /// A daemon's own policy may be the one that is found, by whoever runs a tool in its folder.
+    #[test]
+    fn who_may_ask_a_daemon_reaches_nowhere_and_changes_no_grant() {
+        let grants = "[tools.echo]\nfs.\"/d\" = { host = \"docs\", access = [\"read\"] }\n";
+        let daemons = "[agents.all]\nis = { uid = 1 }\nlisten = \"/run/x/socket\"\nmode = \"0666\"\ntools = { echo = {}, other = \
+                       {} }\n[serve]\nconnections = 4096\n";
+        let found = |text: &str| Ground::new(text).found().unwrap().unwrap();
+        let (with, without) = (found(&format!("{grants}{daemons}")), found(grants));
+        for tool in ["echo", "other"] {
+            with.allows(&tool.parse().unwrap()).unwrap();
+        }
+        with.allows_settings().unwrap();
+        assert_eq!(with.reaches(None), []);
+        assert_eq!(
+            with.policy.grants.tools.keys().collect::<Vec<_>>(),
+            without.policy.grants.tools.keys().collect::<Vec<_>>()
+        );
+        assert_eq!(with.policy.grants.grant(&"other".parse().unwrap()), Grant::default());
+        // What reaches farther is judged as ever.
+        let farther = Ground::new(&format!("[tools.echo]\nenv.TOKEN = {{ host = \"TOKEN\" }}\n{daemons}"));
+        assert!(matches!(farther.allows(), Err(PolicyFileError::ReachesFarther { lines, .. }) if lines.len() == 1));
+        assert!(Ground::new("[agents.a]\nis = {}").found().is_err(), "a mistake in them is one in the policy");
     }
 
     #[test]

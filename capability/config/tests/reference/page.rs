@@ -18,8 +18,8 @@ in which an operator says what each tool gets. What holds for a call is what bot
 Keys that are not on this page are errors. [grants.md](grants.md) says how to grant; editors take the
 [schema of the manifest](../capability/config/schema/tool.schema.json) and [that of the policy](../capability/config/schema/tollgate.schema.json).
 
-Each key has an example in which it denies something; where one command cannot show that (`calls`, `workers`, clocks, texts for
-people), in which a value of it is refused, or something withheld. The examples are run as tests, with the example tools and hostile
+Each key has an example in which it denies something; where one command cannot show that (`calls`, `workers`, `agents`, clocks,
+texts for people), in which a value of it is refused, or something withheld. The examples are run as tests, with the example tools and hostile
 guests of this repository, in a folder that holds `docs/a.txt`, `docs/b.txt` and `secret.txt`; `…` stands for what is left out.
 `tool.toml` lies beside the component there. Where a `tool.toml` has no `[tool]`, its `[tool]` and `[[operations]]` are the
 tool's own.
@@ -170,10 +170,12 @@ impl<'s> Types<'s> {
         match schema["type"].as_str().unwrap() {
             "array" => match self.kind(schema["items"].as_object().unwrap()).as_str() {
                 "string" => "list of strings".to_owned(),
+                "whole number" => "list of whole numbers".to_owned(),
                 other => format!("list of {other}"),
             },
             "object" => "table".to_owned(),
             "integer" => "whole number".to_owned(),
+            "boolean" if schema.get("const") == Some(&Value::Bool(true)) => "`true`".to_owned(),
             "boolean" => "`true` or `false`".to_owned(),
             other => other.to_owned(),
         }

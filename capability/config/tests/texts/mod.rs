@@ -79,6 +79,34 @@ grace = "250ms"
 [compartments]
 texts = ["word-count", "text-diff"]
 dice = ["dice"]
+
+[agents.reader]
+is = { uid = [1002, 1001] }
+listen = "/run/tollgate-reader/socket"
+group = 2001
+mode = "0660"
+tools.grep.operations = ["search", "count"]
+tools.echo = {}
+
+[agents.web]
+is = { token = true }
+mode = "0666"
+port = 7411
+
+[agents.shared]
+is = { socket = true }
+tools = {}
+
+[serve]
+connections = 10
+calls = 4
+queue = 0
+header = "8KiB"
+body = "1MiB"
+handshake = "2s"
+drain = "0s"
+reserve = "1GiB"
+idle = "30s"
 "#;
 
 /// What a reader without colours sees.

@@ -1,4 +1,4 @@
-//! The operator's guide to grants: its files are written and its commands run, in its order.
+//! The operator's guides, to grants and to who may ask a daemon: their files are written and their commands run, in order.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -9,26 +9,36 @@ use tollgate_example_tools::WORD_COUNT;
 use crate::console::{assert_prints, blocks, commands};
 use crate::desk::Desk;
 
-const GUIDE: &str = include_str!("../../../../docs/grants.md");
-
 #[test]
 fn the_guide_to_grants_is_true() {
+    let (setup, count) = follow("grants.md", include_str!("../../../../docs/grants.md"));
+    assert!(count >= 25 && setup.contains("\nexport CLONE=") && setup.contains("\nCALL="), "{count}: {setup}");
+}
+
+#[test]
+fn the_guide_to_who_may_ask_a_daemon_is_true() {
+    let (setup, count) = follow("serve.md", include_str!("../../../../docs/serve.md"));
+    assert!(count >= 10 && setup.contains("\nexport CLONE="), "{count}: {setup}");
+}
+
+/// Does what a page says in an empty folder. What its shell knew in the end, and how many commands were run.
+fn follow(name: &str, page: &str) -> (String, usize) {
     let (desk, home) = (Desk::empty(), tempfile::tempdir().unwrap());
     clone_in(home.path());
     // What is exported holds for all lines behind it, and what is assigned.
     let mut setup = format!("unset TOLLGATE_LEDGER TOLLGATE_HOME\nHOME={}\n", home.path().display());
     let mut count = 0;
-    for (language, block) in blocks(GUIDE) {
+    for (language, block) in blocks(page) {
         match language {
             "sh" => setup.push_str(&format!("{block}\n")),
             "toml" => {
-                if let Some((name, content)) = block.split_once('\n').filter(|(name, _)| name.starts_with("# ")) {
-                    desk.file(name.trim_start_matches("# "), content);
+                if let Some((path, content)) = block.split_once('\n').filter(|(path, _)| path.starts_with("# ")) {
+                    desk.file(path.trim_start_matches("# "), content);
                 }
             }
             "console" => {
                 for (line, wanted) in commands(block) {
-                    assert_prints(&desk, &format!("{setup}{line}"), wanted, "grants.md");
+                    assert_prints(&desk, &format!("{setup}{line}"), wanted, name);
                     if line.starts_with("CALL=") {
                         setup.push_str(&format!("{line}\n"));
                     }
@@ -38,7 +48,7 @@ fn the_guide_to_grants_is_true() {
             other => panic!("a block of {other:?}"),
         }
     }
-    assert!(count >= 25 && setup.contains("\nexport CLONE=") && setup.contains("\nCALL="), "{count}: {setup}");
+    (setup, count)
 }
 
 /// This clone as it is called on the page, with its guests where `cargo build --release` puts them.
