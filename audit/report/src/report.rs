@@ -35,7 +35,8 @@ pub use shares::{BAND_STARTS_PERCENT, Share, UsageShares};
 pub use timeline::{SPANS_MAX, Span, Timeline};
 pub use units::time as utc;
 
-/// Most groups that are told apart, by their first call; the rest is one sum, [`ActivityReport::other_groups`].
+/// Most groups that are told apart, by their first call, of proven names and of claimed ones each; the rest is one sum,
+/// [`ActivityReport::other_groups`].
 pub const GROUPS_MAX: usize = 10_000;
 
 /// Most calls listed that have no end of their own, of each sort.

@@ -243,6 +243,23 @@ fn groups_are_bounded() {
     assert!(page.contains("<td>others</td>") && page.len() < 100_000, "{} bytes", page.len());
 }
 
+/// However many names others make up.
+#[test]
+fn claimed_names_do_not_push_a_proven_one_out() {
+    let mut story = Story::default();
+    let id = |number: usize| CallId((number as u128).to_be_bytes());
+    for number in 0..GROUPS_MAX + 5 {
+        let agent = format!("agent-{number}");
+        story.call(id(number), 0, Who { tool: "t", agent: Some(&agent), session: None, decision: None });
+    }
+    let who = Who { tool: "t", agent: None, session: None, decision: None };
+    story.proven_call(id(GROUPS_MAX + 5), 0, who, Some(("builder", "s")));
+    let report = of_story(&story, &Filter::default(), GroupBy::Agent);
+    assert_eq!(report.groups.len(), GROUPS_MAX + 1);
+    assert!(report.groups.iter().any(|group| group.name.as_deref() == Some("builder") && !group.claimed));
+    assert_eq!(report.other_groups.unwrap().calls, 5);
+}
+
 /// Texts that would like to be more than text.
 const HOSTILE: [&str; 8] = [
     "<script src=http://evil.example/x.js>alert(1)</script>",

@@ -29,6 +29,8 @@ pub(super) struct Tally<'f> {
     calls: OpenCalls<Option<Counted>, OpenIntent>,
     times: Option<(u64, u64)>,
     groups: Vec<(Name, Activity)>,
+    // How many of them are claimed.
+    claimed: usize,
     places: HashMap<Name, usize>,
     others: Activity,
     denials: Counters,
@@ -69,6 +71,7 @@ impl<'f> Tally<'f> {
             calls: OpenCalls::default(),
             times: None,
             groups: Vec::new(),
+            claimed: 0,
             places: HashMap::new(),
             others: Activity::default(),
             denials: Counters::default(),
@@ -287,9 +290,12 @@ impl<'f> Tally<'f> {
             GroupBy::Decision => Name::of(None, claims.decision.as_ref()),
         };
         let known = self.places.get(&name).copied();
-        if known.is_some() || self.groups.len() >= GROUPS_MAX {
+        // Counted apart: whoever claims many names must not push those out that were proven.
+        let alike = if name.claimed { self.claimed } else { self.groups.len() - self.claimed };
+        if known.is_some() || alike >= GROUPS_MAX {
             return known;
         }
+        self.claimed += usize::from(name.claimed);
         self.places.insert(name.clone(), self.groups.len());
         self.groups.push((name, Activity::default()));
         Some(self.groups.len() - 1)
