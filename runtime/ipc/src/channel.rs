@@ -99,7 +99,16 @@ impl Channel {
     ///
     /// As [`Channel::send`]; [`io::ErrorKind::WouldBlock`] if there is no room.
     pub fn send_at_once(&self, packet: &impl Serialize) -> Result<(), ChannelError> {
-        self.send_flagged(packet, &[], SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+        self.send_at_once_with(packet, &[])
+    }
+
+    /// The same with at most [`CHANNEL_FDS_MAX`] descriptors.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::send_at_once`].
+    pub fn send_at_once_with(&self, packet: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), ChannelError> {
+        self.send_flagged(packet, fds, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
     }
 
     fn send_flagged(

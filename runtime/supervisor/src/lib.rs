@@ -53,11 +53,13 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use tollgate_audit::Record;
+use tollgate_audit::entry::Reload;
+use tollgate_audit::{Digest, Record};
 use tollgate_authority::{Deciding, DecidingPlaces};
 use tollgate_config::{CompartmentName, Deployment, SandboxLevel};
 use tollgate_engine::artifact::Artifact;
-use tollgate_engine::error::LoadError;
+use tollgate_engine::clock::now_ns;
+use tollgate_engine::error::{LoadError, with_causes};
 use tollgate_engine::private::PrivateTexts;
 use tollgate_notary::{Recorder, WriterKind};
 
@@ -264,6 +266,20 @@ impl Supervisor {
         Ok(Trial::new(&self.shared, self.members(tools)?))
     }
 
+    /// Puts on record that the policy was read again: `by` whom, the digest of its text, and why it does not hold, where it does not.
+    /// Waits two seconds at most for a ledger that has no room.
+    ///
+    /// # Errors
+    ///
+    /// The ledger does not take it.
+    pub fn record_reload(&self, by: &str, policy: Digest, refused: Option<&str>) -> Result<(), LoadError> {
+        let unrecorded = |error: &dyn std::error::Error| LoadError::Unrecorded(with_causes(error));
+        let recorder = self.shared.own_recorder().map_err(|error| unrecorded(&error))?;
+        let reload =
+            Reload { time_ns: now_ns(), by: by.into(), policy, refused: refused.map(|why| why.to_owned().into()) };
+        recorder.reload(reload, Instant::now() + RELOAD_WAIT).map_err(|error| unrecorded(&error))
+    }
+
     /// How many workers live.
     #[must_use]
     pub fn workers(&self) -> usize {
@@ -311,12 +327,16 @@ impl Drop for Supervisor {
 impl Shared {
     /// Where the supervisor itself records.
     fn recorder(&self) -> io::Result<Arc<dyn Record>> {
+        Ok(self.own_recorder()? as _)
+    }
+
+    fn own_recorder(&self) -> io::Result<Arc<Recorder>> {
         let mut made = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(recorder) = &*made {
-            return Ok(Arc::clone(recorder) as _);
+            return Ok(Arc::clone(recorder));
         }
         let recorder = self.notary.recorder_of(WriterKind::Supervisor)?;
-        Ok(Arc::clone(made.insert(recorder)) as _)
+        Ok(Arc::clone(made.insert(recorder)))
     }
 
     fn groups(&self) -> MutexGuard<'_, Vec<Weak<Group>>> {
@@ -355,3 +375,6 @@ impl Shared {
         self.live_workers.await_none(END_WAIT);
     }
 }
+
+/// How long a ledger that has no room is waited for, to take that the policy was read again.
+const RELOAD_WAIT: Duration = Duration::from_secs(2);
