@@ -51,7 +51,7 @@ impl DaemonLab {
     }
 
     pub(crate) fn socket(&self) -> PathBuf {
-        self.folder.path().join("run/local.sock")
+        self.folder.path().join("run/agents/local.sock")
     }
 
     pub(crate) fn ledger(&self) -> PathBuf {

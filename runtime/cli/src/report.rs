@@ -286,6 +286,8 @@ fn rejected_text(reason: &RejectError) -> String {
             )
         }
         RejectError::UnknownOperation { .. }
+        | RejectError::WhichOperation { .. }
+        | RejectError::NotTheAgents { .. }
         | RejectError::TooLong { .. }
         | RejectError::TooManyValues { .. }
         | RejectError::TooMuchWork { .. } => format!("error: {}\n", one_line(&reason.to_string())),

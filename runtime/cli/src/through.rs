@@ -119,12 +119,14 @@ fn print(reply: &Reply, args: &RunArgs) -> Result<(), Failure> {
         let (call, usage) = (json!(reply.call), told::usage(&usage(&reply.usage)));
         let (stdout, stderr) = (json!(reply.stdout), json!(reply.stderr));
         let log = report::log_json(reply.stderr.as_bytes());
-        return output::print(&format!(
+        output::print(&format!(
             "{{\"ok\":true,\"call\":{call},\"output\":{text},\"usage\":{usage},\"stdout\":{stdout},\"stderr\":{stderr},\"log\":{log}}}\n"
-        ));
+        ))?;
+        return Ok(());
     }
     report::streams(&streams(&reply.stdout, &reply.stderr), args.log.into());
-    output::print(&format!("{text}\n"))
+    output::print(&format!("{text}\n"))?;
+    Ok(())
 }
 
 fn say(failed: &CallFailed, args: &RunArgs) -> Exit {
@@ -136,7 +138,7 @@ fn say(failed: &CallFailed, args: &RunArgs) -> Exit {
         error.insert("message".to_owned(), json!(message));
         let told = json!({ "ok": false, "call": call, "error": error, "stdout": stdout, "stderr": stderr });
         // The exit code is told even if this is not.
-        output::print(&format!("{told}\n")).unwrap_or_default();
+        output::print(&format!("{told}\n")).ok();
     } else {
         report::streams(&streams(stdout, stderr), args.log.into());
         let mut text = format!("error: {}\n", output::one_line(message));

@@ -38,7 +38,6 @@ use crate::status::{AgentStatus, Status};
 use crate::tokens::Tokens;
 
 /// What a daemon is started with.
-#[derive(Clone)]
 pub struct DaemonConfig {
     /// The home whose tools it serves.
     pub tollgate: Config,
@@ -120,6 +119,7 @@ impl Daemon {
     pub fn start(config: DaemonConfig) -> Result<Self, DaemonError> {
         let DaemonConfig { tollgate, folder, tokens, gateway, given, tell, end } = config;
         make_folder(&folder)?;
+        make_folder(&folder.join(AGENTS))?;
         let (ledger, policy) = (tollgate.ledger.clone(), tollgate.policy.clone());
         let place = folder.join(OPERATOR);
         let tollgate = Tollgate::open_as(tollgate, Some(place.clone()))?;
@@ -467,6 +467,9 @@ impl std::fmt::Debug for Daemon {
         f.debug_struct("Daemon").field("shared", &self.shared).finish_non_exhaustive()
     }
 }
+
+/// The folder of agents' sockets: none of them can have the operator's name.
+pub(crate) const AGENTS: &str = "agents";
 
 /// The name of the operator's socket.
 pub const OPERATOR: &str = "operator.sock";

@@ -13,7 +13,7 @@ use tollgate_config::{Agent, Proof, ServeSettings, ToolName};
 use tollgate_gateway::protocol::GatewayLimits;
 use tollgate_ipc::Connection;
 
-use crate::daemon::Shared;
+use crate::daemon::{AGENTS, Shared};
 use crate::gateway::{Gateway, GatewayCommand, Serves};
 use crate::lane::Lane;
 use crate::lock;
@@ -50,14 +50,14 @@ impl Place {
     /// Of an agent of the policy.
     pub(crate) fn of(name: &str, agent: &Agent, folder: &Path) -> Self {
         let Agent { is, listen, group, mode, port, tools: _ } = agent;
-        let path = listen.clone().unwrap_or_else(|| folder.join(format!("{name}.sock")));
+        let path = listen.clone().unwrap_or_else(|| folder.join(AGENTS).join(format!("{name}.sock")));
         Self { path, mode: *mode, group: *group, port: *port, is: is.clone() }
     }
 
     /// Of the operator's own, where the policy names no agents.
     pub(crate) fn of_operator(folder: &Path) -> Self {
         let is = Proof::Uid(vec![rustix::process::geteuid().as_raw()]);
-        Self { path: folder.join(format!("{LOCAL}.sock")), mode: 0o600, group: None, port: None, is }
+        Self { path: folder.join(AGENTS).join(format!("{LOCAL}.sock")), mode: 0o600, group: None, port: None, is }
     }
 
     pub(crate) fn is(&self) -> &Proof {

@@ -146,10 +146,8 @@ fn failed_with(unanswered: Unanswered) -> Saying {
             (Told::Failed { call, usage, error }, [Vec::new(), output.stdout, output.stderr])
         }
         Unanswered::Tool(error) => {
-            let kind = match *error {
-                ToolError::Unknown { .. } | ToolError::NoName { .. } => "unknown-tool",
-                _unusable => "worker",
-            };
+            let is_unknown = matches!(*error, ToolError::Unknown { .. } | ToolError::NoName { .. });
+            let kind = if is_unknown { "unknown-tool" } else { "worker" };
             failed(Failure::new(kind, with_causes(&*error)))
         }
     }

@@ -1,7 +1,7 @@
 //! The daemon that several programs share: one for each ledger. It keeps workers warm, and owns policy, notary and routing.
 //!
 //! ```text
-//! client ──▶ AGENT.sock ──▶ Door ──▶ Gateway (sealed, parses) ──▶ lane ──▶ Tollgate::call ──▶ worker (sealed)
+//! client ──▶ agents/NAME.sock ──▶ Door ──▶ Gateway (sealed, parses) ──▶ lane ──▶ Tollgate::call ──▶ worker (sealed)
 //!                           who is it?                              who it is goes on record
 //! operator ─▶ operator.sock ──▶ status, reload, stop, the notary for another supervisor
 //! ```

@@ -121,7 +121,7 @@ impl Operator {
     pub fn status(&self) -> Result<Status, OperatorError> {
         let (_told, file) = self.ask(&Asked::Status)?;
         let file = file.ok_or_else(senseless)?;
-        let bytes = read_memory_file(&file, STATUS_BYTES_MAX).map_err(ChannelError::from)?;
+        let bytes = read_memory_file(file).map_err(ChannelError::from)?;
         serde_json::from_slice(&bytes).map_err(|error| OperatorError::Refused(error.to_string()))
     }
 
@@ -243,5 +243,4 @@ fn answer(shared: &Arc<Shared>, asked: Asked) -> Result<(Told, Option<OwnedFd>),
     }
 }
 
-const STATUS_BYTES_MAX: usize = 1 << 20;
 const WHY_BYTES_MAX: usize = 4096;

@@ -3,7 +3,7 @@
 //! ```text
 //! FOLDER/                 0700, the daemon's user
 //!   operator.sock         0600: reload, status, and whatever else only the operator may
-//!   AGENT.sock            one for each agent, unless `listen` says where
+//!   agents/NAME.sock      one for each agent, unless `listen` says where
 //! ```
 
 use std::fs::{self, Permissions};
