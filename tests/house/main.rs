@@ -13,7 +13,7 @@ use std::path::Path;
 use modules::{Modules, cycles};
 
 /// Those with more than a few modules.
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 17] = [
     "audit",
     "audit/ledger",
     "audit/notary",
@@ -23,6 +23,7 @@ const CRATES: [&str; 16] = [
     "guest-sdk",
     "runtime/authority",
     "runtime/cli",
+    "runtime/client",
     "runtime/drill",
     "runtime/engine",
     "runtime/sandbox",
