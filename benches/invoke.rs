@@ -42,7 +42,8 @@ fn main() {
     if let [role, ledger] = args.as_slice()
         && role == "notary"
     {
-        let role = NotaryRole { ledger: ledger.into(), origin: Some(ORIGIN.to_owned()), software: "bench".to_owned() };
+        let (origin, software) = (Some(ORIGIN.to_owned()), "bench".to_owned());
+        let role = NotaryRole { ledger: ledger.into(), origin, software, daemon: None };
         return keep_a_ledger(&role);
     }
     // `cargo test --bench invoke` runs this file too: two short rounds show that it works.

@@ -206,11 +206,17 @@ fn a_sound_ledger_or_one_without_its_key_is_not_adopted() {
 fn a_ledger_keeps_the_name_that_was_drawn_for_it() {
     let names = [1, 2].map(|_| {
         let dir = tempdir().unwrap();
-        let opened = |origin| tollgate_notary::NotaryOf { folder: dir.path(), origin, software: "test", now_ns: 1 };
+        let opened = |origin| tollgate_notary::NotaryOf {
+            folder: dir.path(),
+            origin,
+            software: "test",
+            now_ns: 1,
+            holder: None,
+        };
         let by_notary = |origin| {
             let (supervisor, theirs) = tollgate_ipc::Channel::pair().unwrap();
             supervisor.say_hello().unwrap();
-            supervisor.send(&tollgate_notary::ToNotary::Start).unwrap();
+            supervisor.send(&tollgate_notary::ToNotary::Start { answers: None }).unwrap();
             drop(supervisor);
             tollgate_notary::Notary::open(opened(origin), theirs).and_then(tollgate_notary::Notary::serve)
         };

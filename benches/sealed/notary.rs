@@ -27,7 +27,7 @@ impl Notary {
             .spawn()
             .expect("a notary");
         channel.say_hello().expect("a notary that hears");
-        channel.send(&ToNotary::Start).expect("a notary that hears");
+        channel.send(&ToNotary::Start { answers: None }).expect("a notary that hears");
         let said = channel.receive::<FromNotary>().expect("an answer");
         assert!(matches!(said, Some((FromNotary::Ready { .. }, _))), "{said:?}");
         Self { process, channel }

@@ -60,7 +60,7 @@ pub struct Ledger {
     calls: CallCounter,
     // What it took over is named in it. Before, it must sign nothing.
     is_begun: bool,
-    _lock: LedgerLock,
+    lock: LedgerLock,
 }
 
 /// What had to be mended when the ledger was opened.
@@ -94,7 +94,8 @@ impl Ledger {
     /// them, added to while it was closed, of another origin or key, without its memory, or refused by the operating
     /// system.
     pub fn open(dir: &Path, origin: &str, software: &str, now_ns: u64) -> Result<Self, OpenError> {
-        let opening = Opening { dir, key_path: None, origin: Some(origin), software, now_ns, adopts: None };
+        let opening =
+            Opening { dir, key_path: None, origin: Some(origin), software, now_ns, holder: None, adopts: None };
         Self::open_for(&opening, &mut NoWriters).map(|(ledger, _)| ledger)
     }
 
@@ -111,7 +112,7 @@ impl Ledger {
         now_ns: u64,
     ) -> Result<Self, OpenError> {
         let (key_path, origin) = (Some(key_path), Some(origin));
-        let opening = Opening { dir, key_path, origin, software, now_ns, adopts: None };
+        let opening = Opening { dir, key_path, origin, software, now_ns, holder: None, adopts: None };
         Self::open_for(&opening, &mut NoWriters).map(|(ledger, _)| ledger)
     }
 
@@ -122,7 +123,7 @@ impl Ledger {
     /// As [`Ledger::open`]; [`OpenError::Io`] if there is no journal in `dir`.
     pub fn reopen(dir: &Path, software: &str, now_ns: u64) -> Result<Self, OpenError> {
         must_exist(dir)?;
-        let opening = Opening { dir, key_path: None, origin: None, software, now_ns, adopts: None };
+        let opening = Opening { dir, key_path: None, origin: None, software, now_ns, holder: None, adopts: None };
         Self::open_for(&opening, &mut NoWriters).map(|(ledger, _)| ledger)
     }
 
@@ -138,8 +139,17 @@ impl Ledger {
     pub fn adopt(dir: &Path, by: &str, reason: &str, software: &str, now_ns: u64) -> Result<Self, OpenError> {
         must_exist(dir)?;
         let adopts = Some(Adopts { by, reason });
-        let opening = Opening { dir, key_path: None, origin: None, software, now_ns, adopts };
+        let opening = Opening { dir, key_path: None, origin: None, software, now_ns, holder: None, adopts };
         Self::open_for(&opening, &mut NoWriters).map(|(ledger, _)| ledger)
+    }
+
+    /// Has its lock name this process, as when the one that it named is gone.
+    ///
+    /// # Errors
+    ///
+    /// The lock file cannot be written; the ledger is locked all the same.
+    pub fn name_this_process(&self) -> io::Result<()> {
+        self.lock.name_this_process()
     }
 
     /// Appends `entries` in one write and returns the index of the first; of none, the index that comes next.

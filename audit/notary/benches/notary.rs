@@ -69,7 +69,7 @@ fn start(folder: &Path) -> Running {
             &[end.pipe.as_fd(), end.acks.as_fd()],
         )
         .unwrap();
-    supervisor.send(&ToNotary::Start).unwrap();
+    supervisor.send(&ToNotary::Start { answers: None }).unwrap();
     assert!(matches!(supervisor.receive().unwrap(), Some((FromNotary::Ready { .. }, _))));
     recorder.set_status(Status::Ready);
     Running { recorder: Arc::new(recorder), supervisor, child, _end: end }
@@ -205,6 +205,6 @@ fn percentiles(what: &str, took: &mut [Duration], goal: &str) {
 
 fn notary(folder: &Path) {
     let supervisor = std::io::stdin().as_fd().try_clone_to_owned().unwrap();
-    let of = NotaryOf { folder, origin: Some("example.com/bench"), software: "bench", now_ns: 1 };
+    let of = NotaryOf { folder, origin: Some("example.com/bench"), software: "bench", now_ns: 1, holder: None };
     Notary::open(of, supervisor).unwrap().serve().unwrap();
 }

@@ -150,7 +150,7 @@ fn a_supervisor_that_dies_before_the_start_loses_nothing_of_its_writers() {
     supervisor.say_hello().unwrap();
     tell_writer(&supervisor, &end);
     drop((supervisor, recorder, end));
-    let of = NotaryOf { folder: dir.path(), origin: Some(ORIGIN), software: "tollgate test", now_ns: 1 };
+    let of = NotaryOf { folder: dir.path(), origin: Some(ORIGIN), software: "tollgate test", now_ns: 1, holder: None };
     Notary::open(of, theirs).unwrap().serve().unwrap();
     assert!(read(dir.path()).unwrap().any(|entry| matches!(entry.unwrap().1, Entry::CallEnd(end) if end.call == call)));
     verified(dir.path());

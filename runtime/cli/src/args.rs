@@ -202,6 +202,9 @@ pub(crate) struct NotaryArgs {
     /// Who writes.
     #[arg(long)]
     pub(crate) software: String,
+    /// The socket of the daemon that starts it.
+    #[arg(long)]
+    pub(crate) daemon: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -134,7 +134,7 @@ pub(crate) fn own_processes(
     running: Running,
 ) -> Result<(NotaryCommand, SupervisorSettings), Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(LedgerError::NoProgram { source }))?;
-    let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned() };
+    let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned(), daemon: None };
     let Running { deployment, places } = running;
     let command = WorkerCommand::tollgate(&program);
     let settings = SupervisorSettings { connections_max: 1, places, ..SupervisorSettings::of(&deployment, command) };

@@ -146,8 +146,9 @@ pub(crate) fn worker(args: &WorkerArgs) -> Result<Exit, Failure> {
 /// Keeps a ledger, as the process that [`ledger::start_supervisor`] starts.
 #[allow(unsafe_code, reason = "a notary closes every file that it was not handed")]
 pub(crate) fn notary(args: &NotaryArgs) -> Result<Exit, Failure> {
-    let NotaryArgs { ledger, origin, software } = args;
-    let role = NotaryRole { ledger: ledger.clone(), origin: origin.clone(), software: software.clone() };
+    let NotaryArgs { ledger, origin, software, daemon } = args;
+    let (origin, software, daemon) = (origin.clone(), software.clone(), daemon.clone());
+    let role = NotaryRole { ledger: ledger.clone(), origin, software, daemon };
     // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
     let served = unsafe { tollgate::notary::serve(&role) };
     match served {

@@ -55,6 +55,16 @@ impl PrivateTexts {
         Ok(Self { store, salts: Mutex::default() })
     }
 
+    /// As [`PrivateTexts::open`] for a process that borrows the notary of another one. It erases nothing: what is not in the ledger
+    /// yet may be in the pipes of others, on its way there.
+    ///
+    /// # Errors
+    ///
+    /// The side store cannot be opened.
+    pub fn open_beside(ledger: &Path) -> io::Result<Self> {
+        Ok(Self { store: SideStore::open(ledger)?, salts: Mutex::default() })
+    }
+
     /// What shall be kept of a call that is about to start. Writes nothing.
     ///
     /// # Errors
@@ -147,3 +157,37 @@ fn not_written(error: &io::Error) -> String {
 
 /// Salts for which random bytes are fetched at once.
 const SALTS_AT_ONCE: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use tollgate_ledger::Ledger;
+
+    use super::*;
+
+    /// As beside a daemon: the call of a third supervisor, which is gone, may be on its way to the ledger.
+    #[test]
+    fn who_borrows_a_notary_keeps_texts_beside_its_owner_and_erases_none() {
+        let around = tempfile::tempdir().unwrap();
+        let ledger = around.path().join("ledger");
+        let opened = Ledger::open(&ledger, "example.com/ledger", "tests", 0).unwrap();
+        let calls = [1, 2, 3].map(|number| CallId([number; 16]));
+        let keep = |texts: &PrivateTexts, call: CallId| {
+            let keeping = texts.plan(ArgumentsRecord::Full, call).unwrap();
+            texts.keep_arguments(&keeping, "the arguments").unwrap();
+        };
+        let owner = PrivateTexts::open(&ledger).unwrap();
+        let [of_owner, of_gone, of_second] = calls;
+        keep(&PrivateTexts::open_beside(&ledger).unwrap(), of_gone);
+        let second = PrivateTexts::open_beside(&ledger).unwrap();
+        keep(&owner, of_owner);
+        keep(&second, of_second);
+        for call in calls {
+            let kept = SideStore::find(&ledger, call).unwrap().unwrap();
+            assert_eq!(kept.arguments.as_deref(), Some(b"the arguments".as_slice()));
+        }
+        drop((owner, second));
+        PrivateTexts::open(&ledger).unwrap();
+        assert!(calls.iter().all(|call| SideStore::find(&ledger, *call).unwrap().is_none()), "none of them began");
+        drop(opened);
+    }
+}

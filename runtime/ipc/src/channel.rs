@@ -144,12 +144,41 @@ impl Channel {
         shutdown(&self.0, Shutdown::Write).ok();
     }
 
+    /// Ends the conversation in both directions, whoever else holds this end. The other end hears what was said before, and then
+    /// that this one is gone.
+    pub fn close(&self) {
+        // As for `hang_up`.
+        shutdown(&self.0, Shutdown::Both).ok();
+        // Nothing more can come. What is not read would make the kernel report a broken connection to the other end, before what it
+        // has yet to read.
+        while self.receive_bytes().is_ok_and(|said| said.is_some()) {}
+    }
+
     /// Waits for a packet; `None` when the other end is gone.
     ///
     /// # Errors
     ///
     /// Of the operating system, or that the packet makes no sense.
     pub fn receive<P: DeserializeOwned>(&self) -> Result<Option<(P, Vec<OwnedFd>)>, ChannelError> {
+        let Some((bytes, fds)) = self.receive_bytes()? else { return Ok(None) };
+        of_bytes(&bytes).map(|packet| Some((packet, fds)))
+    }
+
+    /// As [`Channel::receive`], where the other end may begin anew: [`Greeted::Hello`] if it does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::receive`] and [`Channel::hear_hello`].
+    pub fn receive_or_hello<P: DeserializeOwned>(&self) -> Result<Option<Greeted<P>>, ChannelError> {
+        let Some((bytes, fds)) = self.receive_bytes()? else { return Ok(None) };
+        match of_bytes(&bytes) {
+            Ok(Hello { protocol: PROTOCOL }) => Ok(Some(Greeted::Hello)),
+            Ok(Hello { protocol }) => Err(ChannelError::Version { theirs: protocol }),
+            Err(_no_hello) => of_bytes(&bytes).map(|packet| Some(Greeted::Packet(packet, fds))),
+        }
+    }
+
+    fn receive_bytes(&self) -> Result<Option<Bytes>, ChannelError> {
         let mut bytes = vec![0; PACKET_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -175,8 +204,8 @@ impl Channel {
                 fds.extend(rights);
             }
         }
-        let packet = decode(bytes.get(..received).unwrap_or_default(), PACKET_LIMITS);
-        packet.map(|(packet, _none)| Some((packet, fds))).map_err(|error| ChannelError::Malformed(error.to_string()))
+        bytes.truncate(received);
+        Ok(Some((bytes, fds)))
     }
 
     /// Says which version of the [protocol](PROTOCOL) this process speaks, before anything else.
@@ -236,6 +265,14 @@ impl Channel {
     }
 }
 
+fn of_bytes<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, ChannelError> {
+    let packet = decode(bytes, PACKET_LIMITS);
+    packet.map(|(packet, _none)| packet).map_err(|error| ChannelError::Malformed(error.to_string()))
+}
+
+/// Those of a packet, with its descriptors.
+type Bytes = (Vec<u8>, Vec<OwnedFd>);
+
 /// What is said first. Later versions may add to it, and no more.
 #[derive(Serialize, Deserialize)]
 struct Hello {
@@ -244,6 +281,15 @@ struct Hello {
 
 const PACKET_LIMITS: MessageLimits =
     MessageLimits { header: PACKET_BYTES_MAX, values: PACKET_BYTES_MAX, blobs: [0; 3] };
+
+/// What [`Channel::receive_or_hello`] found.
+#[derive(Debug)]
+pub enum Greeted<P> {
+    /// The other end begins, or begins anew.
+    Hello,
+    /// A packet, with its descriptors.
+    Packet(P, Vec<OwnedFd>),
+}
 
 /// What [`Channel::receive_until`] found.
 #[derive(Debug)]
@@ -303,14 +349,41 @@ mod tests {
         let (ours, theirs) = pair();
         ours.say_hello().unwrap();
         assert!(theirs.hear_hello().unwrap());
-        ours.send(&serde_json::json!({ "protocol": 2, "of": "later" })).unwrap();
+        ours.send(&serde_json::json!({ "protocol": PROTOCOL + 1, "of": "later" })).unwrap();
         let error = theirs.hear_hello().unwrap_err();
-        assert!(matches!(error, ChannelError::Version { theirs: 2 }), "{error}");
+        assert!(matches!(error, ChannelError::Version { theirs } if theirs == PROTOCOL + 1), "{error}");
         assert!(error.to_string().contains("the program was exchanged while it ran"), "{error}");
         ours.send(&serde_json::json!({ "say": "start" })).unwrap();
         assert!(matches!(theirs.hear_hello(), Err(ChannelError::Malformed(_))), "from before there was a hello");
         drop(ours);
         assert!(!theirs.hear_hello().unwrap());
+    }
+
+    #[test]
+    fn who_begins_anew_is_told_from_who_goes_on() {
+        let (ours, theirs) = pair();
+        ours.send(&7).unwrap();
+        ours.say_hello().unwrap();
+        ours.send(&serde_json::json!({ "protocol": PROTOCOL + 1 })).unwrap();
+        assert!(matches!(theirs.receive_or_hello::<u64>(), Ok(Some(Greeted::Packet(7, _)))));
+        assert!(matches!(theirs.receive_or_hello::<u64>(), Ok(Some(Greeted::Hello))));
+        let other = theirs.receive_or_hello::<u64>();
+        assert!(matches!(other, Err(ChannelError::Version { theirs }) if theirs == PROTOCOL + 1), "{other:?}");
+        ours.send(&"no number").unwrap();
+        assert!(matches!(theirs.receive_or_hello::<u64>(), Err(ChannelError::Malformed(_))));
+        drop(ours);
+        assert!(matches!(theirs.receive_or_hello::<u64>(), Ok(None)));
+    }
+
+    #[test]
+    fn what_is_closed_is_so_for_all_who_hold_that_end() {
+        let (ours, theirs) = pair();
+        let copy = Channel::new(ours.as_fd().try_clone_to_owned().unwrap());
+        ours.send(&7).unwrap();
+        ours.close();
+        assert!(copy.send(&8).is_err_and(|error| error.is_gone()));
+        assert!(matches!(theirs.receive::<u64>(), Ok(Some((7, _)))));
+        assert!(matches!(theirs.receive::<u64>(), Ok(None)));
     }
 
     #[test]

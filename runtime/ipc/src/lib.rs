@@ -9,7 +9,7 @@ mod connection;
 mod memory_file;
 pub mod message;
 
-pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, PACKET_BYTES_MAX, Received};
+pub use crate::channel::{CHANNEL_FDS_MAX, Channel, ChannelError, Greeted, PACKET_BYTES_MAX, Received};
 pub use crate::connection::{Connection, ConnectionError};
 pub use crate::memory_file::{is_sealed, memory_file, read_memory_file, while_pages_are_held};
 pub use crate::message::{Blobs, MessageLimits, PROTOCOL};

@@ -172,8 +172,22 @@ impl Supervisor {
     ///
     /// [`SupervisorError`].
     pub fn start(notary: NotaryCommand, ledger: &Path, settings: SupervisorSettings) -> Result<Self, SupervisorError> {
-        let notary = NotaryProcess::start(notary)?;
-        let private = PrivateTexts::open(ledger).map_err(SupervisorError::SideStore)?;
+        Self::start_with(NotaryProcess::start(notary)?, ledger, settings)
+    }
+
+    /// As [`Supervisor::start`], with a notary of the ledger in the folder `ledger` that has been started, or is
+    /// [borrowed](NotaryProcess::borrow). Waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`SupervisorError`].
+    pub fn start_with(
+        notary: NotaryProcess,
+        ledger: &Path,
+        settings: SupervisorSettings,
+    ) -> Result<Self, SupervisorError> {
+        let private = if notary.is_borrowed() { PrivateTexts::open_beside(ledger) } else { PrivateTexts::open(ledger) };
+        let private = private.map_err(SupervisorError::SideStore)?;
         // Now that the ledger is there: a place is judged as it is, and every link on the way that it was given by.
         let given = std::path::absolute(ledger).map_err(SupervisorError::Ledger)?;
         let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(SupervisorError::Ledger)?);

@@ -28,6 +28,7 @@ use tollgate_audit::frame::frame_bytes;
 use tollgate_audit::ids::{CallId, LeafIndex, TreeSize, WriterId};
 use tollgate_audit::journal::{self, OlderFormat};
 use tollgate_audit::key::{SigningKey, is_origin};
+use tollgate_audit::lock::Holder;
 use tollgate_audit::show;
 use tollgate_audit::state::{Remembered, Resume};
 use tollgate_audit::structure::OpenCall;
@@ -44,6 +45,8 @@ pub struct Opening<'o> {
     pub origin: Option<&'o str>,
     pub software: &'o str,
     pub now_ns: u64,
+    /// Whom its lock names; by default this process.
+    pub holder: Option<&'o Holder>,
     /// Whoever lets it go on although it is not what it remembers to be.
     pub adopts: Option<Adopts<'o>>,
 }
@@ -174,7 +177,7 @@ impl Ledger {
             publisher: Mutex::new(publisher),
             calls: CallCounter::of(WriterId::random()?),
             is_begun: false,
-            _lock: place.lock,
+            lock: place.lock,
         })
     }
 }
@@ -217,7 +220,7 @@ impl Opening<'_> {
         if !owner::is_ours(&std::fs::metadata(dir).map_err(io_error)?) {
             return Err(io_error(owner::not_ours()));
         }
-        let lock = LedgerLock::acquire(dir).map_err(|error| match error {
+        let lock = LedgerLock::acquire(dir, self.holder).map_err(|error| match error {
             LockError::Io(source) => io_error(source),
             LockError::Held { pid } => OpenError::InUse { pid },
         })?;

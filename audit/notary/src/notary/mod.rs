@@ -5,10 +5,14 @@
 //! bytes out of a pipe before it knows that they are whole entries that their writer may write, nor lose any that it took.
 
 mod checkpointer;
+mod claims;
 mod drain;
+mod hearing;
 mod intake;
 mod observer;
 pub(crate) mod protocol;
+mod supervisors;
+mod telling;
 mod writers;
 
 use std::collections::{HashMap, VecDeque};
@@ -22,8 +26,9 @@ use rustix::io::Errno;
 use tollgate_audit::append_error::AppendError;
 use tollgate_audit::codec::EncodedEntry;
 use tollgate_audit::entry::Entry;
-use tollgate_audit::ids::{CallId, LeafIndex, TreeSize};
+use tollgate_audit::ids::{CallId, LeafIndex};
 use tollgate_audit::journal::OlderFormat;
+use tollgate_audit::lock::Holder;
 use tollgate_audit::structure::OpenCall;
 use tollgate_audit::with_causes;
 use tollgate_ipc::{Channel, ChannelError};
@@ -38,25 +43,37 @@ use self::intake::Past;
 pub use self::intake::{Intake, Taken, WriterFault};
 use self::observer::Observer;
 pub use self::protocol::{FromNotary, LedgerFault, ToNotary, WriterEnding};
-use self::writers::{Pipes, Told, ToldWriter, Writer};
+use self::supervisors::{Number, Supervisor, Supervisors};
+use self::telling::Telling;
+use self::writers::{Pipes, Writer};
 
 /// A notary with its ledger open, about to serve.
 #[derive(Debug)]
 pub struct Notary {
     ledger: Arc<Ledger>,
-    supervisor: Channel,
+    supervisors: Supervisors,
     writers: Vec<Writer>,
     // What was taken from the pipe of this writer has not all reached the journal.
     unfinished: Option<(usize, Drained)>,
     peek: Peek,
     observer: Option<Observer>,
-    // With the place of its `call-end`, if it has one: a call may have been closed instead.
-    ended_calls: VecDeque<(CallId, Option<LeafIndex>)>,
+    ended_calls: VecDeque<EndedCall>,
     // Why nothing can be written at the moment.
     stalled: Option<String>,
-    supervisor_is_gone: bool,
-    // How often all was heard that the supervisor had said.
-    heard: u64,
+    // How often supervisors were heard.
+    round: u64,
+    // The ledger's lock names the process of the first supervisor, not this one.
+    names_another: bool,
+}
+
+/// A call that ended lately.
+#[derive(Clone, Copy, Debug)]
+struct EndedCall {
+    call: CallId,
+    /// The place of its `call-end`, if it has one: it may have been closed instead.
+    end: Option<LeafIndex>,
+    /// The supervisor of its writer.
+    of: Number,
 }
 
 /// A notary whose last thread has started: from here on it can be sealed.
@@ -77,6 +94,8 @@ pub struct NotaryOf<'o> {
     pub software: &'o str,
     /// Wall clock, nanoseconds since the Unix epoch.
     pub now_ns: u64,
+    /// Whom the ledger's lock names while the supervisor that starts the notary is there; `None` for this process.
+    pub holder: Option<&'o Holder>,
 }
 
 /// Why a notary ended before its work was done.
@@ -111,45 +130,23 @@ pub enum NotaryError {
 }
 
 impl Notary {
-    /// Hears from the supervisor, on the socket `supervisor`, which writers there are, and opens the ledger. What the pipes of those
-    /// writers hold goes on where an earlier notary was interrupted.
+    /// Hears from the supervisor, on the socket `supervisor`, which writers there are, and which other supervisors an earlier
+    /// notary served; waits up to 2 s for those to tell of their writers, and opens the ledger. What the pipes of the writers
+    /// hold goes on where that notary was interrupted.
     ///
     /// # Errors
     ///
     /// [`NotaryError`].
     pub fn open(of: NotaryOf<'_>, supervisor: OwnedFd) -> Result<Self, NotaryError> {
-        let supervisor = Channel::new(supervisor);
         let mut peek = Peek::new()?;
-        // One that is gone meanwhile is as one that tells of nobody.
-        supervisor.hear_hello().map_err(from_supervisor)?;
-        let mut told: Vec<Told> = Vec::new();
-        loop {
-            match supervisor.receive::<ToNotary>().map_err(from_supervisor)? {
-                Some((ToNotary::Writer { writer, kind, calls, process }, fds)) => {
-                    let one = ToldWriter { writer, kind, calls, process };
-                    told.push(Told::new(one, fds).map_err(no_sense)?);
-                }
-                Some((ToNotary::Lease { writer, calls }, _)) => {
-                    let to = told.iter_mut().filter(|told| told.end.writer == writer);
-                    to.for_each(|told| told.calls.push(calls));
-                }
-                Some((ToNotary::Ended { writer, how }, _)) => {
-                    let ended = told.iter_mut().filter(|told| told.end.writer == writer);
-                    ended.for_each(|told| told.how = Some(how.clone()));
-                }
-                // A supervisor that is gone meanwhile too: what was acknowledged is in the pipes of its writers.
-                Some((ToNotary::Start, _)) | None => break,
-                Some((ToNotary::Checkpoint | ToNotary::Locate { .. }, _)) => {
-                    return Err(no_sense("a question before the start"));
-                }
-            }
-        }
-        let NotaryOf { folder, origin, software, now_ns } = of;
-        let opening = Opening { dir: folder, key_path: None, origin, software, now_ns, adopts: None };
+        let Telling { mut supervisors, told, .. } = Telling::hear(Channel::new(supervisor))?;
+        let NotaryOf { folder, origin, software, now_ns, holder } = of;
+        let opening = Opening { dir: folder, key_path: None, origin, software, now_ns, holder, adopts: None };
         let mut pipes = Pipes { writers: &told, peek: &mut peek, pasts: HashMap::new() };
         let (ledger, mut open) = open_patiently(&opening, &mut pipes).map_err(|source| {
             let (fault, os_error) = (fault_of(&source), os_error(&source));
-            supervisor.send(&FromNotary::Unusable { fault, message: with_causes(&source), os_error }).ok();
+            let unusable = FromNotary::Unusable { fault, message: with_causes(&source), os_error };
+            supervisors.get(Number::FIRST).into_iter().for_each(|first| first.tell_unusable(&unusable));
             NotaryError::Open { source }
         })?;
         let mut pasts = pipes.pasts;
@@ -161,15 +158,15 @@ impl Notary {
         });
         Ok(Self {
             ledger: Arc::new(ledger),
-            supervisor,
+            supervisors,
             writers: writers.collect(),
             unfinished: None,
             peek,
             observer: Observer::open(),
             ended_calls: VecDeque::new(),
             stalled: None,
-            supervisor_is_gone: false,
-            heard: 0,
+            round: 0,
+            names_another: holder.is_some(),
         })
     }
 
@@ -196,8 +193,7 @@ impl Notary {
     fn serve_with(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
         // What is in the pipes at the start is of before: nothing new is promised until it is in the ledger.
         self.drain_what_is_there(checkpointer)?;
-        let (size, verifier_key) = (self.ledger.size(), self.ledger.verifier_key().to_string());
-        self.tell(&FromNotary::Ready { size, verifier_key, observer: self.observer.is_some() })?;
+        self.tell_all(&self.ready())?;
         let mut busy_until = Instant::now();
         loop {
             let round = self.drain_round(checkpointer, |_writer| true)?;
@@ -208,14 +204,16 @@ impl Notary {
                 return Err(self.stop(reason));
             }
             self.answer_writers(checkpointer);
+            self.give_up()?;
             self.condemn()?;
             self.hear_kernel();
             self.remove_ended(checkpointer)?;
-            if self.supervisor_is_gone && self.writers.is_empty() {
+            self.let_go()?;
+            if self.supervisors.are_gone() && self.writers.is_empty() {
                 return Ok(());
             }
             self.await_something(checkpointer, round, Instant::now() < busy_until)?;
-            self.hear_supervisor(checkpointer)?;
+            self.hear_supervisors(checkpointer)?;
             self.hear_writers();
         }
     }
@@ -223,7 +221,10 @@ impl Notary {
     /// Takes what the pipes hold now. What is written meanwhile is not waited for: a writer that never stops writing would
     /// keep everybody else from an answer.
     fn drain_what_is_there(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
-        self.writers.iter_mut().try_for_each(Writer::note_due)?;
+        self.writers.iter_mut().try_for_each(|writer| {
+            let noted = writer.note_due();
+            noted.or_else(|error| writer.not_looked_into(error))
+        })?;
         while self.drain_round(checkpointer, Writer::is_due)?.bytes > 0 && self.stalled.is_none() {}
         Ok(())
     }
@@ -239,7 +240,12 @@ impl Notary {
                 break;
             }
             let Some(writer) = self.writers.get_mut(place).filter(|writer| of(writer)) else { continue };
-            let Some(drained) = writer.drain(&mut self.peek, self.heard)? else { continue };
+            let heard = self.supervisors.heard(writer.of, self.round);
+            let drained = match writer.drain(&mut self.peek, heard) {
+                Err(error) => writer.not_looked_into(error).map(|()| None)?,
+                Ok(drained) => drained,
+            };
+            let Some(drained) = drained else { continue };
             round.add(self.finish(place, drained, checkpointer)?);
         }
         Ok(round)
@@ -270,9 +276,10 @@ impl Notary {
         }
         writer.drained += drained.bytes as u64;
         writer.half_drained = 0;
+        let of = writer.of;
         let first = self.ledger.size().0;
         for (offset, call) in &drained.ends {
-            self.note_end(*call, Some(LeafIndex(first + offset)));
+            self.note_end(EndedCall { call: *call, end: Some(LeafIndex(first + offset)), of });
         }
         self.ledger.take_spliced(self.peek.entries(&drained));
         checkpointer.has_new();
@@ -280,11 +287,11 @@ impl Notary {
         Ok(drained.bytes)
     }
 
-    fn note_end(&mut self, call: CallId, end: Option<LeafIndex>) {
+    fn note_end(&mut self, ended: EndedCall) {
         if self.ended_calls.len() == ENDED_CALLS_MAX {
             self.ended_calls.pop_front();
         }
-        self.ended_calls.push_back((call, end));
+        self.ended_calls.push_back(ended);
     }
 
     fn answer_writers(&mut self, checkpointer: &Checkpointer) {
@@ -300,8 +307,10 @@ impl Notary {
         }
         let (now, has_observer) = (Instant::now(), self.observer.is_some());
         while self.unfinished.is_none()
-            && let Some(place) =
-                self.writers.iter().position(|writer| writer.can_be_closed(self.supervisor_is_gone, has_observer, now))
+            && let Some(place) = self
+                .writers
+                .iter()
+                .position(|writer| writer.can_be_closed(self.supervisors.is_gone(writer.of), has_observer, now))
         {
             let Some(writer) = self.writers.get(place) else { break };
             let closers = writer.intake.closers(&writer.closing_reason());
@@ -310,9 +319,12 @@ impl Notary {
             if !self.append(&closers, checkpointer)? {
                 return Ok(());
             }
-            closed.into_iter().for_each(|call| self.note_end(call, None));
             let writer = self.writers.swap_remove(place);
-            self.tell(&FromNotary::Over { writer: writer.id, ending: writer.ending() })?;
+            let of = writer.of;
+            closed.into_iter().for_each(|call| self.note_end(EndedCall { call, end: None, of }));
+            self.supervisors.claims.over(writer.id);
+            self.release(of);
+            self.tell(of, &FromNotary::Over { writer: writer.id, ending: writer.ending() })?;
             self.flow()?;
         }
         Ok(())
@@ -358,9 +370,9 @@ impl Notary {
     fn condemn(&mut self) -> Result<(), NotaryError> {
         for place in 0..self.writers.len() {
             let Some(writer) = self.writers.get_mut(place) else { break };
-            let id = writer.id;
+            let (id, of) = (writer.id, writer.of);
             if let Some(fault) = writer.news() {
-                self.tell(&FromNotary::Condemned { writer: id, fault })?;
+                self.tell(of, &FromNotary::Condemned { writer: id, fault })?;
             }
         }
         Ok(())
@@ -385,61 +397,12 @@ impl Notary {
         let is_listening = !busy && self.stalled.is_none();
         let mut fds: Vec<_> = self.writers.iter().flat_map(|writer| writer.wakes(is_listening)).map(poll_in).collect();
         fds.push(poll_in(checkpointer.wakes()));
-        if !self.supervisor_is_gone {
-            fds.push(poll_in(self.supervisor.as_fd()));
-        }
+        fds.extend(self.supervisors.all.iter().filter_map(Supervisor::wakes).map(poll_in));
         fds.extend(self.heeded().and_then(Observer::wakes).map(poll_in));
         match poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(error) => Err(io::Error::from(error).into()),
         }
-    }
-
-    fn hear_supervisor(&mut self, checkpointer: &Checkpointer) -> Result<(), NotaryError> {
-        while !self.supervisor_is_gone && self.supervisor.has_something()? {
-            match self.supervisor.receive::<ToNotary>() {
-                Ok(Some((ToNotary::Writer { writer, kind, calls, process }, fds))) => {
-                    let told = Told::new(ToldWriter { writer, kind, calls, process }, fds).map_err(no_sense)?;
-                    self.forget_kernel();
-                    self.writers.push(told.fresh());
-                }
-                Ok(Some((ToNotary::Lease { writer, calls }, _))) => {
-                    let to = self.writers.iter_mut().find(|to| to.id == writer);
-                    to.into_iter().for_each(|to| to.intake.lease(calls));
-                }
-                Ok(Some((ToNotary::Ended { writer, how }, _))) => {
-                    // One that is over already needs no reason any more.
-                    let ended = self.writers.iter_mut().find(|ended| ended.id == writer);
-                    ended.into_iter().for_each(|ended| ended.process_ended(how.clone()));
-                }
-                Ok(Some((ToNotary::Checkpoint, _))) => {
-                    self.drain_what_is_there(checkpointer)?;
-                    let covers = self.checkpoint();
-                    self.tell(&FromNotary::Checkpoint { covers })?;
-                }
-                Ok(Some((ToNotary::Locate { call }, _))) => {
-                    self.drain_what_is_there(checkpointer)?;
-                    let found = self.ended_calls.iter().rev().find(|(ended, _)| *ended == call);
-                    let is_on_record = found.is_some() || self.writers.iter().any(|writer| writer.intake.is_open(call));
-                    self.tell(&FromNotary::Located { index: found.and_then(|(_, index)| *index), is_on_record })?;
-                }
-                Ok(Some((ToNotary::Start, _))) => {}
-                Ok(None) => self.supervisor_is_gone = true,
-                Err(error) => return Err(from_supervisor(error)),
-            }
-        }
-        self.heard += 1;
-        Ok(())
-    }
-
-    /// A checkpoint of all that was in the pipes when it was asked for; never one of less.
-    fn checkpoint(&self) -> Result<TreeSize, String> {
-        if let Some(reason) = &self.stalled
-            && self.writers.iter().any(Writer::is_due)
-        {
-            return Err(format!("entries wait in their pipes, since the journal takes nothing: {reason}"));
-        }
-        self.ledger.checkpoint().map(|checkpoint| checkpoint.size).map_err(|error| with_causes(&error))
     }
 
     /// The observer, while there is somebody whom it can speak of.
@@ -480,28 +443,20 @@ impl Notary {
             return Ok(());
         }
         self.stalled = Some(reason.clone());
-        self.tell(&FromNotary::Stalled { reason })
+        self.tell_all(&FromNotary::Stalled { reason })
     }
 
     fn flow(&mut self) -> Result<(), NotaryError> {
         if self.stalled.take().is_none() {
             return Ok(());
         }
-        self.tell(&FromNotary::Flowing)
+        self.tell_all(&FromNotary::Flowing)
     }
 
-    fn stop(&self, reason: String) -> NotaryError {
+    fn stop(&mut self, reason: String) -> NotaryError {
         // One that does not hear it sees this process end.
-        self.tell(&FromNotary::Stopped { reason: reason.clone() }).ok();
+        self.tell_all(&FromNotary::Stopped { reason: reason.clone() }).ok();
         NotaryError::Stopped { reason }
-    }
-
-    /// A supervisor that is gone needs to be told nothing. One that is there and does not hear would wait for ever.
-    fn tell(&self, say: &FromNotary) -> Result<(), NotaryError> {
-        match self.supervisor.send(say) {
-            Err(error) if !error.is_gone() => Err(from_supervisor(error)),
-            Ok(()) | Err(_) => Ok(()),
-        }
     }
 }
 
@@ -522,7 +477,7 @@ impl Round {
 }
 
 impl StartedNotary {
-    /// Serves until the supervisor is gone and every writer has closed its pipe.
+    /// Serves until every supervisor is gone and every writer has closed its pipe.
     ///
     /// # Errors
     ///
@@ -587,10 +542,6 @@ fn poll_in(fd: BorrowedFd<'_>) -> PollFd<'_> {
 fn is_no_room(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-}
-
-fn no_sense(reason: impl Into<String>) -> NotaryError {
-    NotaryError::Supervisor { reason: reason.into() }
 }
 
 fn from_supervisor(error: ChannelError) -> NotaryError {

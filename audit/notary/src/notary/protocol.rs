@@ -1,4 +1,7 @@
-//! What the supervisor and the notary say to each other.
+//! What supervisors and the notary say to each other.
+//!
+//! The first supervisor started the notary. It may bring others, which borrow the notary: each says and hears the same on a channel
+//! of its own, of its own writers.
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::confinement::BlockedCall;
@@ -35,8 +38,19 @@ pub enum ToNotary {
         /// How, such as `killed by signal 9 (SIGKILL): over its deadline`.
         how: String,
     },
-    /// These are the writers that there are: open the ledger.
-    Start,
+    /// These are the writers that there are: open the ledger, or say that it is.
+    Start {
+        /// The token of the [`FromNotary::Retell`] that this answers; `None` where nobody asked.
+        answers: Option<u64>,
+    },
+    /// Here is a supervisor that borrows this notary. With one descriptor: the notary's end of its channel. The first one alone may
+    /// say it. Before the start: one that an earlier notary served.
+    Supervisor {
+        /// The first one's number for it: never 0, and never given twice.
+        number: u32,
+    },
+    /// Nothing more comes: once my writers are over, say [`FromNotary::Left`] and hang up.
+    Leave,
     /// Make a checkpoint of all that is there.
     Checkpoint,
     /// Where is the end of this call?
@@ -46,7 +60,7 @@ pub enum ToNotary {
     },
 }
 
-/// The notary says to the supervisor.
+/// The notary says to a supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum FromNotary {
@@ -58,6 +72,8 @@ pub enum FromNotary {
         verifier_key: String,
         /// Whether it hears the kernel's own audit.
         observer: bool,
+        /// The notary's process.
+        process: u32,
     },
     /// The ledger does not open.
     Unusable {
@@ -95,6 +111,25 @@ pub enum FromNotary {
         /// Why.
         reason: String,
     },
+    /// The notary is gone, and another one follows, which says [`FromNotary::Retell`]; or none, and the channel closes. Said to those
+    /// who borrow it by the supervisor that starts notaries, in the notary's place.
+    Away,
+    /// Another notary is there: say hello, tell of all writers and end with [`ToNotary::Start`].
+    Retell {
+        /// What tells this from what another notary asked.
+        token: u64,
+    },
+    /// Answers [`ToNotary::Leave`]: all that came of the supervisor's writers is in the ledger. Nothing more comes.
+    Left {
+        /// Number of entries that a checkpoint on disk covers, among them all of these; or why there is none.
+        covers: Result<TreeSize, String>,
+    },
+    /// A supervisor that borrows this notary is gone, with all of its writers, or was hung up on. Said to the first one, which
+    /// forgets it.
+    SupervisorGone {
+        /// Its number.
+        number: u32,
+    },
     /// Answers [`ToNotary::Checkpoint`].
     Checkpoint {
         /// Number of entries that it covers; or why there is none.
@@ -104,7 +139,8 @@ pub enum FromNotary {
     Located {
         /// The index of its `call-end` entry, if it is one of the last few thousand.
         index: Option<LeafIndex>,
-        /// Whether the ledger has the call: it is open, or one of the last few thousand that ended or were closed.
+        /// Whether the ledger has the call: it is open, or one of the last few thousand that ended or were closed. No
+        /// supervisor is told of calls of another one's writers.
         is_on_record: bool,
     },
 }
@@ -172,6 +208,27 @@ mod tests {
         }
         let lease = Lease { issuer: writer, first: u32::MAX, calls: u32::MAX };
         for say in [
+            FromNotary::Ready {
+                size: TreeSize(u64::MAX),
+                verifier_key: "k".repeat(1024),
+                observer: true,
+                process: u32::MAX,
+            },
+            FromNotary::Away,
+            FromNotary::Retell { token: u64::MAX },
+            FromNotary::Left { covers: Ok(TreeSize(u64::MAX)) },
+            FromNotary::Left { covers: Err("why".to_owned()) },
+            FromNotary::SupervisorGone { number: u32::MAX },
+        ] {
+            let json = serde_json::to_vec(&say).unwrap();
+            assert!(json.len() <= PACKET_BYTES_MAX);
+            assert_eq!(serde_json::from_slice::<FromNotary>(&json).unwrap(), say);
+        }
+        for say in [
+            ToNotary::Supervisor { number: u32::MAX },
+            ToNotary::Start { answers: None },
+            ToNotary::Start { answers: Some(u64::MAX) },
+            ToNotary::Leave,
             ToNotary::Writer { writer, kind: WriterKind::Worker, calls: vec![lease; LEASES_MAX], process: Some(42) },
             ToNotary::Writer { writer, kind: WriterKind::Supervisor, calls: Vec::new(), process: None },
             ToNotary::Lease { writer, calls: lease },

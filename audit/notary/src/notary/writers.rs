@@ -6,6 +6,7 @@ use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
@@ -13,9 +14,10 @@ use super::checkpointer::Checkpointer;
 use super::drain::{Drained, Peek, Seen};
 use super::intake::{Intake, Past, WriterFault};
 use super::protocol::WriterEnding;
+use super::supervisors::Number;
 use crate::acks::{Answer, WAIT_BYTES, Wait};
 use crate::recorder::NotaryEnds;
-use crate::writer::{Lease, WriterKind};
+use crate::writer::{LEASES_MAX, Lease, WriterKind};
 use tollgate_audit::confinement::KernelRecord;
 use tollgate_audit::frame::{Head, head, whole_length};
 use tollgate_audit::ids::WriterId;
@@ -26,6 +28,8 @@ use tollgate_ledger::ledger::{LiveWriters, SpliceRest};
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) id: WriterId,
+    /// The supervisor that told of it.
+    pub(super) of: Number,
     pub(super) pipe: OwnedFd,
     pub(super) acks: Arc<OwnedFd>,
     pub(super) intake: Intake,
@@ -66,6 +70,10 @@ pub(super) enum Fault {
     Entries(#[from] WriterFault),
     #[error("an unfinished frame at its end")]
     Unfinished,
+    #[error("a pipe that cannot be looked into: {0}")]
+    Pipe(#[source] io::Error),
+    #[error("{0}")]
+    Supervisor(String),
     #[error("a question that is none")]
     Question,
     #[error("more questions at once than a writer has threads")]
@@ -74,9 +82,10 @@ pub(super) enum Fault {
 
 impl Writer {
     pub(super) fn new(intake: Intake, told: Told) -> Self {
-        let Told { end: NotaryEnds { writer: id, pipe, acks }, process, how, .. } = told;
+        let Told { end: NotaryEnds { writer: id, pipe, acks }, of, process, how, .. } = told;
         let mut writer = Self {
             id,
+            of,
             pipe,
             acks: Arc::new(acks),
             intake,
@@ -123,6 +132,15 @@ impl Writer {
     /// Whether some of what was noted is still to be taken.
     pub(super) fn is_due(&self) -> bool {
         self.drained < self.due && !self.is_over()
+    }
+
+    /// Its pipe cannot be looked into. That of a borrowed supervisor's writer may be any that there is: it is condemned alone.
+    pub(super) fn not_looked_into(&mut self, error: io::Error) -> io::Result<()> {
+        if self.of.is_first() {
+            return Err(error);
+        }
+        self.fault.get_or_insert(Fault::Pipe(error));
+        Ok(())
     }
 
     /// Looks at what its pipe holds; the frames that may go into the journal. `heard` is how often all was heard that the
@@ -243,6 +261,7 @@ impl Writer {
     pub(super) fn closing_reason(&self) -> String {
         match (self.ending(), &self.how) {
             (WriterEnding::Blocked(blocked), _) => format!("the writer was stopped: blocked {blocked}"),
+            (WriterEnding::Condemned { fault }, _) if matches!(self.fault, Some(Fault::Supervisor(_))) => fault,
             (WriterEnding::Condemned { fault }, _) => format!("the writer wrote what it may not: {fault}"),
             (WriterEnding::Closed, None) => WRITER_ENDED.to_owned(),
             (WriterEnding::Closed, Some(how)) => format!("{WRITER_ENDED}: {how}"),
@@ -309,6 +328,8 @@ impl Writer {
 /// What the supervisor told of a writer.
 #[derive(Debug)]
 pub(super) struct Told {
+    /// The supervisor that tells.
+    pub(super) of: Number,
     pub(super) end: NotaryEnds,
     pub(super) kind: WriterKind,
     /// The calls that it may name.
@@ -323,8 +344,24 @@ impl Told {
     /// With the two descriptors that come with a writer.
     pub(super) fn new(told: ToldWriter, fds: Vec<OwnedFd>) -> Result<Self, &'static str> {
         let [pipe, acks] = <[OwnedFd; 2]>::try_from(fds).map_err(|_other| "a writer without its two descriptors")?;
-        let ToldWriter { writer, kind, calls, process } = told;
-        Ok(Self { end: NotaryEnds { writer, pipe, acks }, kind, calls, process, how: None })
+        // Of anything else it could not be told when nobody is left to write.
+        if !is_read_end(&pipe) {
+            return Err("a writer whose pipe is no pipe's end to read from");
+        }
+        let ToldWriter { of, writer, kind, calls, process } = told;
+        Ok(Self { of, end: NotaryEnds { writer, pipe, acks }, kind, calls, process, how: None })
+    }
+
+    /// It is told of again, as when an earlier notary had not read it: what is said last holds.
+    pub(super) fn again(&mut self, calls: Vec<Lease>) {
+        self.calls = calls;
+    }
+
+    /// It may name these calls too.
+    pub(super) fn lease(&mut self, calls: Lease) {
+        let old = (self.calls.len() + 1).saturating_sub(LEASES_MAX);
+        self.calls.drain(..old);
+        self.calls.push(calls);
     }
 
     /// A writer that has not written anything.
@@ -336,10 +373,16 @@ impl Told {
 /// A writer, as the supervisor tells of it.
 #[derive(Debug)]
 pub(super) struct ToldWriter {
+    pub(super) of: Number,
     pub(super) writer: WriterId,
     pub(super) kind: WriterKind,
     pub(super) calls: Vec<Lease>,
     pub(super) process: Option<u32>,
+}
+
+fn is_read_end(pipe: &OwnedFd) -> bool {
+    let is_pipe = fstat(pipe).is_ok_and(|file| FileType::from_raw_mode(file.st_mode) == FileType::Fifo);
+    is_pipe && fcntl_getfl(pipe).is_ok_and(|flags| flags.intersection(OFlags::RWMODE) == OFlags::RDONLY)
 }
 
 /// The pipes of writers that were writing when an earlier notary died.
@@ -430,7 +473,7 @@ mod tests {
     fn apart() -> (Writer, WriterEnds) {
         let (way, NotaryEnds { writer, pipe, acks }) = WriterEnds::new().unwrap();
         let (kind, calls) = (WriterKind::Worker, vec![Lease::own(writer)]);
-        let told = ToldWriter { writer, kind, calls, process: Some(4_000_000) };
+        let told = ToldWriter { of: Number::FIRST, writer, kind, calls, process: Some(4_000_000) };
         (Told::new(told, vec![pipe, acks]).unwrap().fresh(), way)
     }
 

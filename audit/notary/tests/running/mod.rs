@@ -35,10 +35,11 @@ impl Running {
         let (supervisor, theirs) = Channel::pair().unwrap();
         supervisor.say_hello().unwrap();
         tell(&supervisor);
-        supervisor.send(&ToNotary::Start).unwrap();
+        supervisor.send(&ToNotary::Start { answers: None }).unwrap();
         let dir = folder.to_owned();
         let thread = std::thread::spawn(move || {
-            let of = NotaryOf { folder: &dir, origin: Some(ORIGIN), software: "tollgate test", now_ns: 1 };
+            let of =
+                NotaryOf { folder: &dir, origin: Some(ORIGIN), software: "tollgate test", now_ns: 1, holder: None };
             Notary::open(of, theirs)?.serve()
         });
         Self { folder: folder.to_owned(), supervisor, thread }

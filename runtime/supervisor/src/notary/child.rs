@@ -17,6 +17,7 @@ use tollgate_ipc::{Channel, ChannelError};
 use tollgate_notary::ToNotary;
 use tollgate_system::of_call;
 
+use super::borrowing::Lent;
 use super::{Followed, NotaryCommand};
 
 /// A notary's process, and the way to it. It is never left behind as a zombie, and never waited for while it waits for us.
@@ -120,18 +121,32 @@ const SAID_BYTES_MAX: usize = 1024;
 /// more than it takes: of the calls before them none can be on its way, since a pipe holds the entries of fewer.
 const LEASES_RETOLD: usize = 4;
 
-/// Tells a fresh notary of all writers that there are.
-pub(super) fn say_start(channel: &Channel, writers: &[Followed]) -> Result<(), ChannelError> {
+/// Tells a fresh notary of all supervisors that borrowed the one before, and of all writers that there are. `answers` is what a
+/// borrowed one asked with.
+pub(super) fn say_start(
+    channel: &Channel,
+    lent: &[Lent],
+    writers: &[Followed],
+    answers: Option<u64>,
+) -> Result<(), ChannelError> {
+    for lent in lent {
+        say_supervisor(channel, lent)?;
+    }
     for followed in writers {
         say_writer(channel, followed)?;
     }
-    channel.send(&ToNotary::Start)?;
+    channel.send(&ToNotary::Start { answers })?;
     for followed in writers {
         if let Some(how) = &followed.how {
             say_ended(channel, followed.end.writer, how)?;
         }
     }
     Ok(())
+}
+
+/// Tells a notary of a supervisor that borrows it.
+pub(super) fn say_supervisor(channel: &Channel, lent: &Lent) -> Result<(), ChannelError> {
+    channel.send_with(&ToNotary::Supervisor { number: lent.number }, &[lent.end.as_fd()])
 }
 
 /// Tells a notary of a writer.

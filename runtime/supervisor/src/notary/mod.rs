@@ -4,9 +4,13 @@
 //! the place of a call: one question at a time, each of which blocks its thread for `ANSWER_WAIT` at most. An end waits for
 //! the notary's last checkpoint, and for `STALL_PATIENCE` where its disk takes nothing.
 //!
+//! Several supervisors can share a notary: the one that starts it lends it to others ([`NotaryProcess::lend`],
+//! [`NotaryProcess::borrow`]). A borrowed one is heard and asked in the same way, by a thread `notary-watch` too.
+//!
 //! While there is none, nothing new begins. The supervisor keeps the read ends of the writers' pipes, so that what was recorded
 //! outlives each notary. It must never start one again after a sync has failed.
 
+mod borrowing;
 mod child;
 mod process;
 mod restart;
@@ -30,6 +34,7 @@ use tollgate_notary::{
 };
 use tollgate_system::of_thread;
 
+use self::borrowing::Lent;
 use self::child::{Watched, say_ended, say_start, say_writer, spawn};
 pub use self::process::{NotaryRole, serve};
 use self::restart::{Next, Restarts};
@@ -48,15 +53,16 @@ impl NotaryCommand {
     /// The `tollgate` command at `program`, as a notary.
     #[must_use]
     pub fn tollgate(program: &Path, role: &NotaryRole) -> Self {
-        let NotaryRole { ledger, origin, software } = role;
+        let NotaryRole { ledger, origin, software, daemon } = role;
         let mut arguments: Vec<OsString> = vec!["notary".into(), "--ledger".into(), ledger.into()];
         arguments.extend(["--software", software].map(Into::into));
         arguments.extend(origin.iter().flat_map(|origin| ["--origin", origin]).map(Into::into));
+        arguments.extend(daemon.iter().flat_map(|daemon| [OsString::from("--daemon"), daemon.into()]));
         Self { program: program.to_owned(), arguments }
     }
 }
 
-/// A notary in a process of its own, and the ways of writers to it.
+/// A notary in a process of its own, which this process has started or borrows, and the ways of writers to it.
 #[derive(Debug)]
 pub struct NotaryProcess {
     client: Arc<Client>,
@@ -112,17 +118,26 @@ fn unexpected(said: Option<&FromNotary>) -> String {
 /// What the watching thread and its users share. Locks: `telling` before `state`.
 #[derive(Debug)]
 struct Client {
-    command: NotaryCommand,
+    place: Place,
     issuer: Issuer,
     /// Held by whoever tells a notary of writers, so that each notary hears of each writer, once and in order. What is told may
-    /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, so that
-    /// neither ever waits for the other.
+    /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, or while that
+    /// one does nothing but read, so that neither ever waits for the other.
     telling: Mutex<()>,
     // Nothing waits under this lock.
     state: Mutex<ClientState>,
     // The notary stalls, or there will be no other.
     changed: Condvar,
     replies: Sender<FromNotary>,
+}
+
+/// Where the notary is.
+#[derive(Debug)]
+enum Place {
+    /// In a process that this one starts, and starts again.
+    Own(NotaryCommand),
+    /// In a process of another supervisor.
+    Borrowed,
 }
 
 #[derive(Debug)]
@@ -135,8 +150,30 @@ struct ClientState {
     is_finishing: bool,
     // Since when it cannot write, and why.
     stalled: Option<(Instant, String)>,
-    // How the last notary ended, once there will be no other.
+    // How the last notary ended, once there will be no other; or how this supervisor's part of the record did.
     ended: Option<Result<(), String>>,
+    // To whom it is lent, and the last number that was given.
+    lent: Vec<Lent>,
+    last_lent: u32,
+    // It has said that all of this supervisor's is in the ledger, and whether that is on disk.
+    left: Option<Result<(), String>>,
+}
+
+impl ClientState {
+    fn new(channel: Arc<Channel>, child: u32, status: Status) -> Self {
+        Self {
+            channel: Some(channel),
+            child,
+            status,
+            writers: Vec::new(),
+            is_finishing: false,
+            stalled: None,
+            ended: None,
+            lent: Vec::new(),
+            last_lent: 0,
+            left: None,
+        }
+    }
 }
 
 /// A writer, until all that came of it is in the ledger.
@@ -186,7 +223,7 @@ impl NotaryProcess {
     /// [`NotaryFailure`].
     pub fn start(command: NotaryCommand) -> Result<Self, NotaryFailure> {
         let mut child = spawn(&command)?;
-        match say_start(&child.channel, &[]) {
+        match say_start(&child.channel, &[], &[], None) {
             // It is noticed when it says nothing.
             Err(gone) if gone.is_gone() => {}
             Err(ChannelError::Io(error)) => {
@@ -220,18 +257,10 @@ impl NotaryProcess {
             Err(error) => return Err(NotaryFailure::Ended { reason: child.ended(&error.to_string()) }),
         }
         let (sender, replies) = mpsc::channel();
-        let state = ClientState {
-            channel: Some(Arc::clone(&child.channel)),
-            child: child.process.id(),
-            status: Status::Ready,
-            writers: Vec::new(),
-            is_finishing: false,
-            stalled: None,
-            ended: None,
-        };
+        let state = ClientState::new(Arc::clone(&child.channel), child.process.id(), Status::Ready);
         let (state, telling) = (Mutex::new(state), Mutex::new(()));
         let client = Arc::new(Client {
-            command,
+            place: Place::Own(command),
             issuer: Issuer::new()?,
             telling,
             state,
@@ -395,9 +424,13 @@ impl NotaryProcess {
             followed.follower.status(closed.clone());
             followed.follower.over(WriterEnding::Closed);
         }
-        if let Some(channel) = &state.channel {
-            channel.hang_up();
+        let leaves = self.client.leaves(&state);
+        let channel = state.channel.clone();
+        drop(state);
+        if let Some(channel) = channel {
+            Client::say_end(&channel, leaves);
         }
+        let mut state = self.client.state();
         let until = Instant::now() + most;
         while state.ended.is_none() && !watch.is_finished() {
             // It still has what the pipes hold, as one that cannot write.
@@ -415,8 +448,10 @@ impl NotaryProcess {
             (state, _) =
                 self.client.changed.wait_timeout(state, STALL_PATIENCE).unwrap_or_else(PoisonError::into_inner);
         }
+        // The thread goes on hearing a notary that others borrow, and waits for the end of its process.
+        let goes_on = leaves && state.left.is_some() && !self.is_borrowed();
         drop(state);
-        let panicked = watch.join().is_err();
+        let panicked = !goes_on && watch.join().is_err();
         let ended = self.client.state().ended.clone();
         match ended {
             Some(Ok(())) if !panicked => Ok(()),
@@ -457,6 +492,8 @@ impl Client {
             }
             let ended = child.ended_well();
             self.state().channel = None;
+            // By now all that this notary had said to them stands before it.
+            self.tell_borrowers_away();
             self.reply(FromNotary::Stopped { reason: "it has died".to_owned() });
             let how = match ended {
                 Ok(()) if self.state().is_finishing => return self.conclude(Ok(())),
@@ -473,7 +510,7 @@ impl Client {
     }
 
     /// Passes on what the notary says until it is gone; why nothing more may be recorded, if it said that.
-    fn hear(&self, channel: &Channel) -> Option<String> {
+    fn hear(&self, channel: &Arc<Channel>) -> Option<String> {
         loop {
             let said = match channel.receive::<FromNotary>() {
                 Ok(Some((said, _))) => said,
@@ -499,7 +536,21 @@ impl Client {
                     return Some(reason);
                 }
                 FromNotary::Unusable { message, .. } => return Some(message),
-                FromNotary::Ready { .. } => {}
+                FromNotary::Ready { process, .. } => {
+                    // Of a borrowed one that follows another. What it said before, such as that it has no room, still holds.
+                    let is_stalled = {
+                        let mut state = self.state();
+                        state.child = process;
+                        state.stalled.is_some()
+                    };
+                    if !is_stalled {
+                        self.set_status(Status::Ready);
+                    }
+                }
+                FromNotary::Away => self.is_away(),
+                FromNotary::Retell { token } => self.tell_anew(channel, token),
+                FromNotary::Left { covers } => self.has_left(covers),
+                FromNotary::SupervisorGone { number } => self.supervisor_is_gone(number),
                 reply @ (FromNotary::Checkpoint { .. } | FromNotary::Located { .. }) => self.reply(reply),
             }
         }
@@ -537,20 +588,27 @@ impl Client {
 
     /// Starts one notary, tells it of all writers, and waits until it has the ledger open.
     fn start_one(&self, restarts: &mut Restarts) -> Result<Watched, NoStart> {
-        let mut child = spawn(&self.command).map_err(NoStart::NotStarted)?;
+        let Place::Own(command) = &self.place else {
+            return Err(NoStart::NotStarted(io::ErrorKind::Unsupported.into()));
+        };
+        let mut child = spawn(command).map_err(NoStart::NotStarted)?;
         restarts.started();
         {
             // No writer may come in between and be told to neither notary.
             let _telling = self.telling();
-            let writers = self.state().writers.clone();
+            let (lent, writers) = {
+                let state = self.state();
+                (state.lent.clone(), state.writers.clone())
+            };
             // One that is dead already is noticed when it says nothing.
-            say_start(&child.channel, &writers).ok();
+            say_start(&child.channel, &lent, &writers, None).ok();
             self.state().channel = Some(Arc::clone(&child.channel));
         }
         let mut is_stalled = false;
         loop {
             match child.channel.receive::<FromNotary>() {
                 Ok(Some((FromNotary::Ready { .. }, _))) => break,
+                Ok(Some((FromNotary::SupervisorGone { number }, _))) => self.supervisor_is_gone(number),
                 // Its disk has room for the ledger, and not for what the pipes hold.
                 Ok(Some((FromNotary::Stalled { reason }, _))) => {
                     is_stalled = true;
@@ -565,10 +623,11 @@ impl Client {
         }
         let mut state = self.state();
         state.child = child.process.id();
-        if state.is_finishing {
-            child.channel.hang_up();
-        }
+        let (is_finishing, leaves) = (state.is_finishing, self.leaves(&state));
         drop(state);
+        if is_finishing {
+            Self::say_end(&child.channel, leaves);
+        }
         if !is_stalled {
             self.flow();
         }
@@ -590,8 +649,11 @@ impl Client {
         let reason = ended.clone().err().unwrap_or_else(|| CLOSED.to_owned());
         self.set_status(Status::Closed { reason: reason.clone() });
         let mut state = self.state();
-        state.ended = Some(ended);
+        // Of one that others borrowed it was said before.
+        state.ended.get_or_insert(ended);
         state.channel = None;
+        // Who borrows it finds it gone.
+        state.lent.clear();
         // Their ends stay open: a writer that waits for an answer hears the reason, not that a socket is closed.
         let left: Vec<_> = state.writers.iter().map(|followed| Arc::clone(&followed.follower)).collect();
         drop(state);

@@ -1,9 +1,10 @@
 //! The notary's own process.
 
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tollgate_audit::lock::Holder;
 use tollgate_engine::surroundings::survive_size_limit;
 use tollgate_notary::{Notary, NotaryError, NotaryOf};
 use tollgate_sandbox::trusted;
@@ -19,10 +20,13 @@ pub struct NotaryRole {
     pub origin: Option<String>,
     /// Name and version of the software, for the record.
     pub software: String,
+    /// The socket on which the daemon that starts it hears clients, if it is one that does: an absolute path of at most 255 bytes.
+    /// The ledger's lock names it, and the daemon's process.
+    pub daemon: Option<PathBuf>,
 }
 
-/// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until its supervisor is gone and the
-/// pipe of its writer is drained. Closes every file that it inherited but its standard streams, and seals this process
+/// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until all supervisors are gone and
+/// the pipes of their writers are drained. Closes every file that it inherited but its standard streams, and seals this process
 /// first: its ledger's folder is all that it can reach.
 ///
 /// # Errors
@@ -35,20 +39,28 @@ pub struct NotaryRole {
 /// all closed. So this is what a `main` does first, and it ends when this returns.
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
 pub unsafe fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
-    let NotaryRole { ledger, origin, software } = role;
+    let NotaryRole { ledger, origin, software, daemon } = role;
     survive_size_limit();
     let now_ns = now_ns();
     let control = control()?;
     // What the supervisor's starter had open is none of the record's business.
     // SAFETY: the caller promises it; the descriptor that was made here is kept.
     unsafe { trusted::close_inherited(&[control.as_fd()]) }?;
-    let of = NotaryOf { folder: ledger, origin: origin.as_deref(), software, now_ns };
+    let holder = daemon.as_deref().and_then(daemon_of);
+    let of = NotaryOf { folder: ledger, origin: origin.as_deref(), software, now_ns, holder: holder.as_ref() };
     let notary = Notary::open(of, control)?;
     let confined = trusted::confine(&[ledger])?;
     // Its last thread, while threads can be made.
     let started = notary.start()?;
     seal::seal(confined)?;
     started.serve()
+}
+
+/// The daemon that started this process. One that is gone already is none.
+fn daemon_of(socket: &Path) -> Option<Holder> {
+    let parent = rustix::process::getppid()?;
+    let pid = u32::try_from(parent.as_raw_pid()).ok()?;
+    Some(Holder { pid, daemon: Some(socket.to_owned()) })
 }
 
 /// The socket to the supervisor, which is this process's standard input.

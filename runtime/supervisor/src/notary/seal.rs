@@ -28,6 +28,7 @@ const ALLOWED: &[Call] = &[
     (libc::SYS_recvfrom, ANY, "hear writers"),
     (libc::SYS_sendmsg, ANY, "answer the supervisor"),
     (libc::SYS_sendto, ANY, "answer writers"),
+    (libc::SYS_shutdown, ANY, "hang up on a supervisor"),
     (libc::SYS_openat, ANY, "tiles and the checkpoint, below the ledger's folder"),
     (libc::SYS_close, ANY, "them"),
     (libc::SYS_write, ANY, "them"),

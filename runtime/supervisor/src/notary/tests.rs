@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tollgate_audit::{AppendError, Entry, Kept, Record as _, TreeSize, read, verify};
+use tollgate_audit::{
+    AppendError, CallClass, CallId, Digest, Entry, Kept, Record as _, Recorded, TreeSize, Usage, read, verify,
+};
 use tollgate_ipc::Channel;
-use tollgate_notary::{FromNotary, Notary, NotaryOf, Recorder, ToNotary};
+use tollgate_notary::{CallEnding, CallStart, CallTrail, FromNotary, Notary, NotaryOf, Recorder, Room, ToNotary};
 
 use super::{NotaryCommand, NotaryProcess};
 
@@ -47,9 +49,9 @@ impl Scene {
     /// Has an entry recorded, and kept in the journal.
     fn record(&self) {
         let policy = tollgate_audit::Policy {
-            digest: tollgate_audit::Digest::of(b"set"),
-            manifest: tollgate_audit::Digest::of(b"manifest"),
-            grant: tollgate_audit::Digest::of(b"grant"),
+            digest: Digest::of(b"set"),
+            manifest: Digest::of(b"manifest"),
+            grant: Digest::of(b"grant"),
             tool: "tool".into(),
             by: "test".into(),
             folders: tollgate_audit::Pairs::default(),
@@ -143,6 +145,143 @@ fn a_notary_that_stands_still_is_named_and_left_with_what_its_pipes_hold() {
     }
 }
 
+/// A call that is running.
+fn begin(recorder: &Arc<Recorder>) -> CallTrail {
+    let digest = Digest::of(b"any");
+    let start = CallStart {
+        call: recorder.next_call(1_700_000_000_000),
+        started: Instant::now(),
+        deadline: Instant::now() + PATIENCE,
+        room: Room { entries: 200, bytes: 1 << 20 },
+        time_ns: 2,
+        tool: "tool".to_owned(),
+        version: "1.0.0".to_owned(),
+        component: digest,
+        operation: "run".to_owned(),
+        agent: None,
+        session: None,
+        decision: None,
+        reason: None,
+        arguments: Recorded::Nothing,
+        arguments_bytes: 2,
+        capability_set: digest,
+    };
+    let mut trail = CallTrail::begin(recorder.clone(), start);
+    trail.flush().unwrap();
+    trail
+}
+
+/// Ends it; what is kept of that survives the notary.
+fn end(trail: CallTrail) -> CallId {
+    let usage = Usage::default();
+    let ending = CallEnding {
+        class: CallClass::Success,
+        detail: String::new(),
+        usage,
+        counters: Vec::new(),
+        result: None,
+        cap: None,
+    };
+    trail.end(ending, Kept::Disk).unwrap().call
+}
+
+fn ready(recorder: &Recorder) {
+    let until = Instant::now() + PATIENCE;
+    while let Err(not_ready) = recorder.ready() {
+        assert!(!matches!(not_ready, AppendError::Closed { .. }), "it is closed for good: {not_ready:?}");
+        assert!(Instant::now() < until, "{not_ready:?}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[allow(clippy::wildcard_enum_match_arm, reason = "only ends are looked for")]
+fn ends(ledger: &Path) -> Vec<CallId> {
+    let ends = read(ledger).unwrap().filter_map(|entry| match entry.unwrap().1 {
+        Entry::CallEnd(end) => Some(end.call),
+        _other => None,
+    });
+    ends.collect()
+}
+
+/// Both have a call open when the notary is killed, again and again; both go on.
+#[test]
+fn a_notary_that_is_killed_is_followed_by_one_that_serves_all_supervisors_again() {
+    let scene = Scene::start("notary::tests::child_is_a_notary");
+    let ledger = scene.ledger();
+    let borrowed = NotaryProcess::borrow(scene.notary.lend().unwrap()).unwrap();
+    assert!(borrowed.is_borrowed() && borrowed.pid() == scene.notary.pid());
+    let (one, two) = (&scene.recorder, borrowed.recorder().unwrap());
+    ready(&two);
+    let mut calls = Vec::new();
+    for _kill in 0..3 {
+        let running = [begin(one), begin(&two)];
+        let killed = scene.notary.pid();
+        scene.kill();
+        let until = Instant::now() + PATIENCE;
+        while scene.notary.pid() == killed || borrowed.pid() != scene.notary.pid() {
+            assert!(Instant::now() < until);
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        ready(one);
+        ready(&two);
+        calls.extend(running.map(end));
+        // A writer that came in between, and a question.
+        let other = borrowed.recorder().unwrap();
+        ready(&other);
+        let call = end(begin(&other));
+        assert!(borrowed.is_on_record(call).unwrap() && !scene.notary.is_on_record(call).unwrap());
+        calls.push(call);
+    }
+    borrowed.finish().unwrap();
+    let covered = verify(&ledger, None).unwrap();
+    assert!(covered.checkpoint.is_some_and(|checkpoint| checkpoint.size >= TreeSize(2 * 9)), "on disk");
+    calls.push(end(begin(one)));
+    scene.notary.finish().unwrap();
+    let mut found = ends(&ledger);
+    found.sort();
+    calls.sort();
+    assert_eq!(found, calls, "none is lost, none is there twice");
+    assert!(verify(&ledger, None).unwrap().is_clean());
+}
+
+#[test]
+fn a_supervisor_that_ends_leaves_its_notary_to_those_who_borrow_it() {
+    let scene = Scene::start("notary::tests::child_is_a_notary");
+    let ledger = scene.ledger();
+    let borrowed = NotaryProcess::borrow(scene.notary.lend().unwrap()).unwrap();
+    let (lender, two) = (scene.notary, borrowed.recorder().unwrap());
+    ready(&two);
+    assert!(borrowed.lend().is_err(), "it is not lent on");
+    let running = begin(&two);
+    let call = end(begin(&scene.recorder));
+    lender.end().unwrap();
+    assert!(lender.lend().is_err(), "it is over");
+    let calls = [call, end(running)];
+    borrowed.finish().unwrap();
+    assert_eq!(ends(&ledger), calls);
+    assert!(verify(&ledger, None).unwrap().is_clean());
+}
+
+#[test]
+fn who_borrows_a_notary_that_is_gone_for_good_is_told_so() {
+    let scene = Scene::start("notary::tests::child_is_a_notary");
+    let borrowed = NotaryProcess::borrow(scene.notary.lend().unwrap()).unwrap();
+    let two = borrowed.recorder().unwrap();
+    ready(&two);
+    std::fs::remove_file(scene.program()).unwrap();
+    scene.kill();
+    scene.notary.finish().unwrap_err();
+    let until = Instant::now() + PATIENCE;
+    while !matches!(two.ready(), Err(AppendError::Closed { .. })) {
+        assert!(Instant::now() < until);
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(matches!(two.ready(), Err(AppendError::Closed { reason }) if reason == "the daemon's notary is gone"));
+    assert!(borrowed.checkpoint().is_err());
+    let failure = borrowed.finish().unwrap_err().to_string();
+    assert!(failure.contains("the daemon's notary is gone"), "{failure}");
+}
+
 /// The argument behind `--skip`, by which no test is skipped.
 fn ledger() -> PathBuf {
     std::env::args_os().next_back().unwrap().into()
@@ -152,7 +291,13 @@ fn ledger() -> PathBuf {
 #[ignore = "run as a notary"]
 fn child_is_a_notary() {
     let folder = ledger();
-    let of = NotaryOf { folder: &folder, origin: Some("example.com/ledger"), software: "tollgate test", now_ns: 1 };
+    let of = NotaryOf {
+        folder: &folder,
+        origin: Some("example.com/ledger"),
+        software: "tollgate test",
+        now_ns: 1,
+        holder: None,
+    };
     Notary::open(of, std::io::stdin().as_fd().try_clone_to_owned().unwrap()).unwrap().serve().unwrap();
 }
 
@@ -166,18 +311,20 @@ fn child_has_no_room_the_second_time() {
     while let Some((say, _fds)) = supervisor.receive::<ToNotary>().unwrap() {
         match say {
             ToNotary::Writer { .. } | ToNotary::Lease { .. } => has_writers = true,
-            ToNotary::Start => {
+            ToNotary::Start { .. } => {
                 if has_writers {
                     supervisor.send(&FromNotary::Stalled { reason: "no room".to_owned() }).unwrap();
                 }
                 let (size, verifier_key) = (TreeSize(1), String::new());
-                supervisor.send(&FromNotary::Ready { size, verifier_key, observer: false }).unwrap();
+                supervisor
+                    .send(&FromNotary::Ready { size, verifier_key, observer: false, process: std::process::id() })
+                    .unwrap();
             }
             ToNotary::Checkpoint => {
                 supervisor.send(&FromNotary::Flowing).unwrap();
                 supervisor.send(&FromNotary::Checkpoint { covers: Ok(TreeSize(7)) }).unwrap();
             }
-            ToNotary::Ended { .. } | ToNotary::Locate { .. } => {}
+            ToNotary::Ended { .. } | ToNotary::Locate { .. } | ToNotary::Supervisor { .. } | ToNotary::Leave => {}
         }
     }
 }
