@@ -141,24 +141,43 @@ impl Channel {
     ///
     /// Of the operating system, or that the packet makes no sense.
     pub fn receive<P: DeserializeOwned>(&self) -> Result<Option<(P, Vec<OwnedFd>)>, ChannelError> {
+        match self.receive_flagged(RecvFlags::CMSG_CLOEXEC)? {
+            Received::Packet(packet, fds) => Ok(Some((packet, fds))),
+            Received::Gone => Ok(None),
+            Received::Late => Err(io::Error::from(io::ErrorKind::WouldBlock).into()),
+        }
+    }
+
+    /// Takes a packet that is there already: [`Received::Late`] where none is. For whoever waits for the socket by other means,
+    /// as an event loop does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::receive`].
+    pub fn receive_at_once<P: DeserializeOwned>(&self) -> Result<Received<P>, ChannelError> {
+        self.receive_flagged(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
+    }
+
+    fn receive_flagged<P: DeserializeOwned>(&self, flags: RecvFlags) -> Result<Received<P>, ChannelError> {
         let mut bytes = vec![0; PACKET_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut iov = [IoSliceMut::new(&mut bytes)];
-            match recvmsg(&self.0, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            match recvmsg(&self.0, &mut iov, &mut control, flags) {
                 // What was cut off would be missed later.
                 Ok(received) if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) => {
                     return Err(ChannelError::Malformed("more than a packet may have".to_owned()));
                 }
                 Ok(received) => break received.bytes,
                 Err(Errno::INTR) => {}
-                Err(Errno::CONNRESET) => return Ok(None),
+                Err(Errno::CONNRESET) => return Ok(Received::Gone),
+                Err(Errno::WOULDBLOCK) => return Ok(Received::Late),
                 Err(error) => return Err(io::Error::from(error).into()),
             }
         };
         if received == 0 {
-            return Ok(None);
+            return Ok(Received::Gone);
         }
         let mut fds = Vec::new();
         for message in control.drain() {
@@ -167,7 +186,9 @@ impl Channel {
             }
         }
         let packet = decode(bytes.get(..received).unwrap_or_default(), PACKET_LIMITS);
-        packet.map(|(packet, _none)| Some((packet, fds))).map_err(|error| ChannelError::Malformed(error.to_string()))
+        packet
+            .map(|(packet, _none)| Received::Packet(packet, fds))
+            .map_err(|error| ChannelError::Malformed(error.to_string()))
     }
 
     /// Says which version of the [protocol](PROTOCOL) this process speaks, before anything else.
@@ -236,14 +257,14 @@ struct Hello {
 const PACKET_LIMITS: MessageLimits =
     MessageLimits { header: PACKET_BYTES_MAX, values: PACKET_BYTES_MAX, blobs: [0; 3] };
 
-/// What [`Channel::receive_until`] found.
+/// What [`Channel::receive_until`] and [`Channel::receive_at_once`] found.
 #[derive(Debug)]
 pub enum Received<P> {
     /// A packet, with its descriptors.
     Packet(P, Vec<OwnedFd>),
     /// The other end is gone.
     Gone,
-    /// Nothing by the deadline.
+    /// Nothing by the deadline, or nothing yet.
     Late,
 }
 
@@ -302,6 +323,18 @@ mod tests {
         assert!(matches!(theirs.hear_hello(), Err(ChannelError::Malformed(_))), "from before there was a hello");
         drop(ours);
         assert!(!theirs.hear_hello().unwrap());
+    }
+
+    #[test]
+    fn what_is_there_is_taken_at_once_and_nothing_is_waited_for() {
+        let (ours, theirs) = pair();
+        assert!(matches!(theirs.receive_at_once::<u64>(), Ok(Received::Late)));
+        ours.send_with(&7, &[theirs.as_fd()]).unwrap();
+        let Ok(Received::Packet(7, fds)) = theirs.receive_at_once::<u64>() else { panic!("a packet") };
+        assert_eq!(fds.len(), 1);
+        assert!(matches!(theirs.receive_at_once::<u64>(), Ok(Received::Late)));
+        drop((ours, fds));
+        assert!(matches!(theirs.receive_at_once::<u64>(), Ok(Received::Gone)));
     }
 
     #[test]
