@@ -13,7 +13,7 @@ use std::path::Path;
 use modules::{Modules, cycles};
 
 /// Those with more than a few modules.
-const CRATES: [&str; 16] = [
+const CRATES: [&str; 17] = [
     "audit",
     "audit/ledger",
     "audit/notary",
@@ -25,6 +25,7 @@ const CRATES: [&str; 16] = [
     "runtime/cli",
     "runtime/drill",
     "runtime/engine",
+    "runtime/gateway",
     "runtime/sandbox",
     "runtime/supervisor",
     "runtime/worker",
