@@ -18,6 +18,7 @@
 mod checkpoint;
 mod diagnostics;
 mod entry;
+mod first_bytes;
 mod folder;
 mod frames;
 mod grant;
@@ -27,6 +28,7 @@ mod manifest;
 mod note;
 mod receipt;
 mod replay;
+mod rpc_line;
 mod sample;
 mod schema;
 mod side_records;
@@ -38,6 +40,7 @@ mod writer_frames;
 
 pub use crate::checkpoint::checkpoint;
 pub use crate::entry::entry;
+pub use crate::first_bytes::first_bytes;
 pub use crate::folder::{Files, Folder};
 pub use crate::frames::{frame, frames};
 pub use crate::grant::grant;
@@ -47,6 +50,7 @@ pub use crate::manifest::manifest;
 pub use crate::note::note;
 pub use crate::receipt::receipt;
 pub use crate::replay::replay;
+pub use crate::rpc_line::rpc_line;
 pub use crate::sample::{
     KEY_SEED, ORIGIN, Sample, adoption, blocked, call, cancelled, enforcement, erasure, kernel_record, key_file_text,
     opened, policy, rejected, reload, rotated, sample, takeover,
@@ -65,6 +69,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("checkpoint", checkpoint),
     ("entry", entry),
+    ("first_bytes", first_bytes),
     ("grant", grant),
     ("writer_frames", writer_frames),
     ("journal", journal),
@@ -73,6 +78,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("note", note),
     ("receipt", receipt),
     ("replay", replay),
+    ("rpc_line", rpc_line),
     ("schema", schema),
     ("side_store", side_store),
     ("tile_path", tile_path),

@@ -22,7 +22,8 @@ macro_rules! replay {
 }
 
 replay! {
-    checkpoint entry grant writer_frames journal ledger manifest note receipt replay schema side_store tile_path verifier_key
+    checkpoint entry first_bytes grant writer_frames journal ledger manifest note receipt replay rpc_line schema side_store tile_path
+    verifier_key
 }
 
 /// A target that is left out of one of the places would never be run there.

@@ -26,6 +26,7 @@ const CRATES: [&str; 17] = [
     "runtime/client",
     "runtime/drill",
     "runtime/engine",
+    "runtime/gateway",
     "runtime/sandbox",
     "runtime/supervisor",
     "runtime/worker",

@@ -151,7 +151,7 @@ impl Channel {
         shutdown(&self.0, Shutdown::Both).ok();
         // Nothing more can come. What is not read would make the kernel report a broken connection to the other end, before what it
         // has yet to read.
-        while self.receive_bytes().is_ok_and(|said| said.is_some()) {}
+        while matches!(self.receive_bytes(RecvFlags::DONTWAIT), Ok(Received::Packet(..))) {}
     }
 
     /// Waits for a packet; `None` when the other end is gone.
@@ -160,8 +160,25 @@ impl Channel {
     ///
     /// Of the operating system, or that the packet makes no sense.
     pub fn receive<P: DeserializeOwned>(&self) -> Result<Option<(P, Vec<OwnedFd>)>, ChannelError> {
-        let Some((bytes, fds)) = self.receive_bytes()? else { return Ok(None) };
-        of_bytes(&bytes).map(|packet| Some((packet, fds)))
+        match self.receive_bytes(RecvFlags::empty())? {
+            Received::Packet(bytes, fds) => of_bytes(&bytes).map(|packet| Some((packet, fds))),
+            Received::Gone => Ok(None),
+            Received::Late => Err(io::Error::from(io::ErrorKind::WouldBlock).into()),
+        }
+    }
+
+    /// Takes a packet that is there already: [`Received::Late`] where none is. For whoever waits for the socket by other means,
+    /// as an event loop does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Channel::receive`].
+    pub fn receive_at_once<P: DeserializeOwned>(&self) -> Result<Received<P>, ChannelError> {
+        match self.receive_bytes(RecvFlags::DONTWAIT)? {
+            Received::Packet(bytes, fds) => of_bytes(&bytes).map(|packet| Received::Packet(packet, fds)),
+            Received::Gone => Ok(Received::Gone),
+            Received::Late => Ok(Received::Late),
+        }
     }
 
     /// As [`Channel::receive`], where the other end may begin anew: [`Greeted::Hello`] if it does.
@@ -170,7 +187,11 @@ impl Channel {
     ///
     /// As [`Channel::receive`] and [`Channel::hear_hello`].
     pub fn receive_or_hello<P: DeserializeOwned>(&self) -> Result<Option<Greeted<P>>, ChannelError> {
-        let Some((bytes, fds)) = self.receive_bytes()? else { return Ok(None) };
+        let (bytes, fds) = match self.receive_bytes(RecvFlags::empty())? {
+            Received::Packet(bytes, fds) => (bytes, fds),
+            Received::Gone => return Ok(None),
+            Received::Late => return Err(io::Error::from(io::ErrorKind::WouldBlock).into()),
+        };
         match of_bytes(&bytes) {
             Ok(Hello { protocol: PROTOCOL }) => Ok(Some(Greeted::Hello)),
             Ok(Hello { protocol }) => Err(ChannelError::Version { theirs: protocol }),
@@ -178,25 +199,26 @@ impl Channel {
         }
     }
 
-    fn receive_bytes(&self) -> Result<Option<Bytes>, ChannelError> {
+    fn receive_bytes(&self, flags: RecvFlags) -> Result<Received<Vec<u8>>, ChannelError> {
         let mut bytes = vec![0; PACKET_BYTES_MAX];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let received = loop {
             let mut iov = [IoSliceMut::new(&mut bytes)];
-            match recvmsg(&self.0, &mut iov, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            match recvmsg(&self.0, &mut iov, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
                 // What was cut off would be missed later.
                 Ok(received) if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) => {
                     return Err(ChannelError::Malformed("more than a packet may have".to_owned()));
                 }
                 Ok(received) => break received.bytes,
                 Err(Errno::INTR) => {}
-                Err(Errno::CONNRESET) => return Ok(None),
+                Err(Errno::CONNRESET) => return Ok(Received::Gone),
+                Err(Errno::WOULDBLOCK) => return Ok(Received::Late),
                 Err(error) => return Err(io::Error::from(error).into()),
             }
         };
         if received == 0 {
-            return Ok(None);
+            return Ok(Received::Gone);
         }
         let mut fds = Vec::new();
         for message in control.drain() {
@@ -205,7 +227,7 @@ impl Channel {
             }
         }
         bytes.truncate(received);
-        Ok(Some((bytes, fds)))
+        Ok(Received::Packet(bytes, fds))
     }
 
     /// Says which version of the [protocol](PROTOCOL) this process speaks, before anything else.
@@ -270,9 +292,6 @@ fn of_bytes<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, ChannelError> {
     packet.map(|(packet, _none)| packet).map_err(|error| ChannelError::Malformed(error.to_string()))
 }
 
-/// Those of a packet, with its descriptors.
-type Bytes = (Vec<u8>, Vec<OwnedFd>);
-
 /// What is said first. Later versions may add to it, and no more.
 #[derive(Serialize, Deserialize)]
 struct Hello {
@@ -291,14 +310,14 @@ pub enum Greeted<P> {
     Packet(P, Vec<OwnedFd>),
 }
 
-/// What [`Channel::receive_until`] found.
+/// What [`Channel::receive_until`] and [`Channel::receive_at_once`] found.
 #[derive(Debug)]
 pub enum Received<P> {
     /// A packet, with its descriptors.
     Packet(P, Vec<OwnedFd>),
     /// The other end is gone.
     Gone,
-    /// Nothing by the deadline.
+    /// Nothing by the deadline, or nothing yet.
     Late,
 }
 
@@ -384,6 +403,15 @@ mod tests {
         assert!(copy.send(&8).is_err_and(|error| error.is_gone()));
         assert!(matches!(theirs.receive::<u64>(), Ok(Some((7, _)))));
         assert!(matches!(theirs.receive::<u64>(), Ok(None)));
+    fn what_is_there_is_taken_at_once_and_nothing_is_waited_for() {
+        let (ours, theirs) = pair();
+        assert!(matches!(theirs.receive_at_once::<u64>(), Ok(Received::Late)));
+        ours.send_with(&7, &[theirs.as_fd()]).unwrap();
+        let Ok(Received::Packet(7, fds)) = theirs.receive_at_once::<u64>() else { panic!("a packet") };
+        assert_eq!(fds.len(), 1);
+        assert!(matches!(theirs.receive_at_once::<u64>(), Ok(Received::Late)));
+        drop((ours, fds));
+        assert!(matches!(theirs.receive_at_once::<u64>(), Ok(Received::Gone)));
     }
 
     #[test]

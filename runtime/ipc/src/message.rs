@@ -63,6 +63,19 @@ impl Lengths {
     }
 }
 
+/// Bytes of the whole message that begins with `start`; none where `start` is too short to tell. For whoever reads from a stream by
+/// other means than a [`Connection`](crate::Connection).
+///
+/// # Errors
+///
+/// A part of it is longer than it may be.
+pub fn message_bytes(start: &[u8], limits: MessageLimits) -> Result<Option<usize>, NoMessage> {
+    if start.len() < HEAD_BYTES {
+        return Ok(None);
+    }
+    Lengths::read(start, limits).map(|lengths| Some(lengths.whole()))
+}
+
 /// Writes a message over what `buffer` holds.
 ///
 /// # Errors
@@ -133,6 +146,10 @@ mod tests {
         encode(&mut bytes, &"hi", [b"one", b"", b"three"]).unwrap();
         assert_eq!(bytes, b"\x04\0\0\0\x03\0\0\0\0\0\0\0\x05\0\0\0\"hi\"onethree");
         assert!(decode::<String>(&bytes, LIMITS).is_err(), "a third blob");
+        let wider = MessageLimits { blobs: [3, 0, 5], ..LIMITS };
+        assert_eq!(message_bytes(&bytes[..HEAD_BYTES], wider), Ok(Some(bytes.len())));
+        assert_eq!(message_bytes(&bytes[..HEAD_BYTES - 1], wider), Ok(None));
+        assert!(message_bytes(&bytes, LIMITS).is_err(), "a third blob");
         let (header, blobs) = decode::<String>(&bytes, MessageLimits { blobs: [3, 0, 5], ..LIMITS }).unwrap();
         assert_eq!((header.as_str(), blobs), ("hi", [b"one".to_vec(), Vec::new(), b"three".to_vec()]));
     }

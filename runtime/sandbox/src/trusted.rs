@@ -1,4 +1,4 @@
-//! How Tollgate's own processes, notary and compiler, give up what they do not need. They keep to files below folders and
+//! How Tollgate's own processes, notary, compiler and gateway, give up what they do not need. They keep to files below folders and
 //! to an allow-list that answers `EPERM`; what runs tools is sealed by [`confine`](super::confine), which is stricter.
 //!
 //! ```text
@@ -9,9 +9,13 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::path::Path;
 
+use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use tollgate_system::of_call;
+
 use super::descriptors::close_but;
 pub use super::filter::{ANY, Check, NOT_EXECUTABLE};
 use super::filter::{Log, Otherwise, Program, no_new_privileges};
+use super::limits::LimitRow;
 use super::ruleset;
 
 /// Closes every file of this process but its standard streams and `keep`. For a process that has just started: whatever
@@ -29,6 +33,26 @@ use super::ruleset;
 pub unsafe fn close_inherited(keep: &[BorrowedFd<'_>]) -> io::Result<()> {
     let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
     close_but(&mut kept)
+}
+
+/// Limits what this process may take of memory, files and the like, for good where [`Confined::allow_only`] leaves neither
+/// `setrlimit` nor `prlimit64`. A limit that is lower already stays.
+///
+/// # Errors
+///
+/// The kernel refuses.
+pub fn limit(rows: &[LimitRow]) -> io::Result<()> {
+    rows.iter().try_for_each(|row| row.set())
+}
+
+/// Keeps this process's memory from others of its user: no core dump, and `/proc` shows it to root alone (`PR_SET_DUMPABLE`).
+///
+/// # Errors
+///
+/// The kernel refuses.
+pub fn hide_memory() -> io::Result<()> {
+    let hidden = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    hidden.map_err(|errno| of_call("prctl(PR_SET_DUMPABLE)", errno))
 }
 
 /// A system call that stays open: its number, what its arguments must be, and why it is needed. Several rows with

@@ -1,0 +1,88 @@
+//! A line of JSON-RPC as a gateway reads it.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tollgate_gateway::parse::{
+    Asks, CLAIM_BYTES_MAX, CallRequest, ID_BYTES_MAX, Id, Message, NAME_BYTES_MAX, RpcError, is_json,
+};
+
+/// What is taken is one JSON object by another reader too, with this id and this method, and its arguments are a part of the line
+/// byte by byte. What is refused is refused in few words, under one of the codes of the specification. As the body of an HTTP
+/// request the bytes are held to the same.
+pub fn rpc_line(bytes: &[u8]) {
+    match Message::parse(bytes) {
+        Ok(None) => {}
+        Ok(Some(message)) => is_said(bytes, &message),
+        Err(RpcError { id, code, message }) => {
+            assert!([-32700, -32600, -32601, -32602].contains(&code), "{code}");
+            is_short(&message);
+            id.iter().for_each(is_bounded);
+        }
+    }
+    match CallRequest::parse(bytes) {
+        Ok(call) => is_part(bytes, &call),
+        Err(problem) => is_short(&problem),
+    }
+}
+
+fn is_said(line: &[u8], Message { id, asks }: &Message) {
+    let read = members(line);
+    assert_eq!(text(&read["jsonrpc"]), "2.0");
+    match id {
+        Some(id) => {
+            let told = serde_json::to_string(id).expect("JSON");
+            assert_eq!(value(&told), value(read["id"].get()));
+        }
+        None => assert!(!read.contains_key("id") && matches!(asks, Asks::Cancel { .. })),
+    }
+    id.iter().for_each(is_bounded);
+    let method = match asks {
+        Asks::Ping => "ping",
+        Asks::Tools => "tools",
+        Asks::Call { request, .. } => {
+            assert_eq!(text(&members(read["params"].get().as_bytes())["tool"]), request.tool);
+            is_part(line, request);
+            "call"
+        }
+        Asks::Cancel { call } => {
+            is_bounded(call);
+            "cancel"
+        }
+    };
+    assert_eq!(text(&read["method"]), method);
+}
+
+/// By another reader. Values stay text: a number that no float holds is one all the same.
+fn members(object: &[u8]) -> BTreeMap<String, Box<RawValue>> {
+    serde_json::from_slice(object).expect("an object for another reader")
+}
+
+fn text(value: &RawValue) -> String {
+    serde_json::from_str(value.get()).expect("a string")
+}
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).expect("a value")
+}
+
+fn is_part(text: &[u8], call: &CallRequest) {
+    let arguments = call.arguments.as_slice();
+    assert!(arguments == b"{}" || text.windows(arguments.len()).any(|part| part == arguments));
+    assert!(is_json(arguments));
+    assert!(call.tool.len() <= NAME_BYTES_MAX);
+    let claims = &call.claims;
+    let claims = [&claims.agent, &claims.session, &claims.decision, &claims.reason, &claims.trace];
+    assert!(claims.into_iter().flatten().all(|claim| claim.len() <= CLAIM_BYTES_MAX));
+}
+
+fn is_bounded(id: &Id) {
+    assert!(serde_json::to_string(id).expect("JSON").len() <= 6 * ID_BYTES_MAX + 2);
+}
+
+/// A message goes to whoever sent the line, and may be shown on a terminal.
+fn is_short(message: &str) {
+    assert!(message.len() < 1000 && !message.is_empty(), "{message}");
+    assert!(!message.chars().any(char::is_control), "{message:?}");
+}

@@ -1,0 +1,159 @@
+//! The event loop's main task: hears the daemon, takes clients and lanes, and ends.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+use tokio::io::unix::AsyncFd;
+use tokio::task::JoinSet;
+use tollgate_ipc::{Channel, ChannelError, Received};
+
+use crate::client;
+use crate::lane::Lane;
+use crate::lanes::Lanes;
+use crate::protocol::{FromGateway, GatewayLimits, ToGateway};
+use crate::race::{Either, race};
+use crate::say::{Polled, Say};
+use crate::service::Core;
+
+/// Serves until the daemon is gone, or has asked to drain and nothing is left.
+///
+/// # Errors
+///
+/// The daemon cannot be understood, or the operating system refuses.
+pub(crate) async fn serve(control: Channel, token: bool, limits: GatewayLimits) -> io::Result<()> {
+    let control = Rc::new(Polled::register(control)?);
+    let say = Say::new(Rc::clone(&control));
+    let lanes = Lanes::new(limits.queue, say.clone());
+    let core = Rc::new(Core::new(Rc::clone(&lanes), limits, token));
+    let mut gateway = Gateway {
+        control,
+        core,
+        lanes,
+        say: say.clone(),
+        serving: Rc::default(),
+        tasks: JoinSet::new(),
+        drains: false,
+    };
+    say.say(FromGateway::Ready);
+    match race(gateway.hear(), say.work()).await {
+        Either::First(ended) | Either::Second(ended) => ended,
+    }
+}
+
+struct Gateway {
+    control: Rc<AsyncFd<Polled>>,
+    core: Rc<Core>,
+    lanes: Rc<Lanes>,
+    say: Say,
+    serving: Rc<Serving>,
+    // A task for each client and each lane.
+    tasks: JoinSet<()>,
+    drains: bool,
+}
+
+/// How many clients there are.
+#[derive(Debug, Default)]
+struct Serving {
+    all: Cell<usize>,
+    served: Cell<usize>,
+}
+
+impl Gateway {
+    async fn hear(&mut self) -> io::Result<()> {
+        while !(self.drains && self.serving.all.get() == 0) {
+            let ended = async {
+                // Without a task there is none to wait for.
+                if self.tasks.join_next().await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            match race(next(&self.control), ended).await {
+                Either::First(Ok(Some((said, fds)))) => self.take(said, fds)?,
+                Either::First(Ok(None)) => return Ok(()),
+                Either::First(Err(error)) => return Err(error),
+                Either::Second(()) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, said: ToGateway, fds: Vec<OwnedFd>) -> io::Result<()> {
+        let mut fds = fds.into_iter();
+        match (said, fds.next(), fds.next()) {
+            (ToGateway::Client { client, is_busy }, Some(socket), None) => self.client(client, socket, is_busy),
+            (ToGateway::Lane, Some(socket), None) => {
+                let lane = Lane::new(socket)?;
+                if self.lanes.has_room() {
+                    self.tasks.spawn_local(Rc::clone(&self.lanes).take(lane));
+                }
+            }
+            (ToGateway::NoLane, None, None) => self.lanes.no_more(),
+            (ToGateway::Drain, None, None) => {
+                self.drains = true;
+                self.core.drain();
+            }
+            (said, _, _) => return Err(io::Error::other(format!("the daemon said what it may not: {said:?}"))),
+        }
+        Ok(())
+    }
+
+    fn client(&mut self, client: u64, socket: OwnedFd, is_busy: bool) {
+        let connections = self.core.limits().connections;
+        let is_busy = is_busy || self.drains || self.serving.served.get() >= connections;
+        let (serving, say) = (Rc::clone(&self.serving), self.say.clone());
+        let closing = Closing::new(serving, say, client, is_busy);
+        // Who is one too many is told so, unless too many are being told.
+        if self.serving.all.get() > connections.saturating_mul(2).saturating_add(REFUSED_MAX) {
+            return;
+        }
+        let core = Rc::clone(&self.core);
+        self.tasks.spawn_local(async move {
+            client::serve(core, client, socket, is_busy).await;
+            drop(closing);
+        });
+    }
+}
+
+/// Waits for the daemon's next word; none once it is gone.
+async fn next(control: &AsyncFd<Polled>) -> io::Result<Option<(ToGateway, Vec<OwnedFd>)>> {
+    loop {
+        let mut ready = control.readable().await?;
+        match control.get_ref().channel().receive_at_once() {
+            Ok(Received::Packet(said, fds)) => return Ok(Some((said, fds))),
+            Ok(Received::Gone) => return Ok(None),
+            Ok(Received::Late) => ready.clear_ready(),
+            Err(ChannelError::Io(error)) => return Err(error),
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
+
+/// Counts a client, and tells the daemon when it is over, however that comes about.
+#[derive(Debug)]
+struct Closing {
+    serving: Rc<Serving>,
+    say: Say,
+    client: u64,
+    is_busy: bool,
+}
+
+impl Closing {
+    fn new(serving: Rc<Serving>, say: Say, client: u64, is_busy: bool) -> Self {
+        serving.all.set(serving.all.get() + 1);
+        serving.served.set(serving.served.get() + usize::from(!is_busy));
+        Self { serving, say, client, is_busy }
+    }
+}
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.serving.all.set(self.serving.all.get() - 1);
+        self.serving.served.set(self.serving.served.get() - usize::from(!self.is_busy));
+        self.say.say(FromGateway::Closed { client: self.client });
+    }
+}
+
+/// Clients that are told at a time that they are one too many, beside as many as may be served.
+pub(crate) const REFUSED_MAX: usize = 16;

@@ -1,0 +1,198 @@
+//! What a daemon and the gateway of one of its agents say to each other: packets on the control channel, messages on lanes.
+//!
+//! ```text
+//! daemon ── ToGateway ──▶ gateway     control channel: one packet each, some with a descriptor
+//! daemon ◀─ FromGateway ─ gateway
+//!
+//! daemon ◀──── Asked ──── gateway     lane: one question at a time,
+//! daemon ───── Told ────▶ gateway           one answer, with pieces of the log before it
+//! ```
+//!
+//! A gateway may have been broken into: the daemon takes what it says as its agent's requests, and as nothing else.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tollgate_ipc::MessageLimits;
+
+/// What a daemon says to a gateway.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum ToGateway {
+    /// Whose gateway it is, and within which limits. It comes first, behind the hello, and once.
+    Begin {
+        /// The agent's name.
+        agent: String,
+        /// Whether its clients must show a token before anything is answered.
+        token: bool,
+        /// The limits.
+        limits: GatewayLimits,
+    },
+    /// A connected stream socket, of a Unix socket or of TCP, as the only descriptor.
+    Client {
+        /// The daemon's name for it.
+        client: u64,
+        /// Whether the client is one too many: it is told `busy` in the protocol that it speaks, and closed.
+        is_busy: bool,
+    },
+    /// One end of a pair of stream sockets, as the only descriptor: a lane, with which one call can be made at a time.
+    Lane,
+    /// There will be no more lanes than there are.
+    NoLane,
+    /// Take nothing new, finish what is under way, close idle connections, and end when none is left.
+    Drain,
+}
+
+/// Bounds on what clients may take of a gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayLimits {
+    /// Most connections at a time.
+    pub connections: usize,
+    /// Most calls that wait for a lane, of all connections, and most calls that one connection has under way.
+    pub queue: usize,
+    /// Most bytes of the header of an HTTP request.
+    pub header_bytes: usize,
+    /// Most bytes of the body of an HTTP request, and of a line of JSON-RPC.
+    pub body_bytes: usize,
+    /// Milliseconds without progress after which a connection is closed.
+    pub idle_ms: u64,
+    /// Milliseconds in which a client must have sent its first request, and the header of any HTTP request.
+    pub handshake_ms: u64,
+}
+
+/// What a gateway says to its daemon, beside its lanes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum FromGateway {
+    /// It is sealed, and takes clients.
+    Ready,
+    /// A call waits that no lane is free for: answered with [`ToGateway::Lane`] or [`ToGateway::NoLane`].
+    WantLane,
+    /// A connection is over.
+    Closed {
+        /// Which.
+        client: u64,
+    },
+    /// Whoever asked for a call does not want its answer any more.
+    Cancel {
+        /// Which, as in [`Asked::Call`].
+        request: u64,
+    },
+}
+
+/// What a gateway asks on a lane.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Asked {
+    /// Whether the token in the first blob is the agent's.
+    Token {
+        /// Who showed it.
+        client: u64,
+    },
+    /// Which tools there are.
+    Tools {
+        /// Who asks.
+        client: u64,
+    },
+    /// A call. Its arguments, JSON text byte for byte as they came, are the first blob, its stdin the second.
+    Call {
+        /// Who asks.
+        client: u64,
+        /// The gateway's name for the call, given once.
+        request: u64,
+        /// The tool.
+        tool: String,
+        /// Which of its operations; its only one if none is named.
+        operation: Option<String>,
+        /// What the client says of itself.
+        claims: Claims,
+        /// Whether what the tool writes to stderr is to be told while it runs.
+        logs: bool,
+    },
+    /// Whether calls would be taken.
+    Ready,
+}
+
+/// What a client says of who asks, and why. Nothing follows from a claim: it goes on record as one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Claims {
+    /// The agent.
+    pub agent: Option<String>,
+    /// Its session.
+    pub session: Option<String>,
+    /// The step of the language model that led here.
+    pub decision: Option<String>,
+    /// Why, in its own words.
+    pub reason: Option<String>,
+    /// A trace, as W3C Trace Context writes it.
+    pub trace: Option<String>,
+}
+
+/// What a daemon tells on a lane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Told {
+    /// Whether the token is the agent's.
+    Token {
+        /// Whether it is.
+        is_right: bool,
+    },
+    /// The list of tools, JSON text, is the first blob.
+    Tools,
+    /// A piece of what a tool wrote to stderr is the first blob. Any number of these comes before the end of a call.
+    Log,
+    /// A call has its answer: output, as JSON text, stdout and stderr are the blobs.
+    Answered {
+        /// The call's name in the ledger.
+        call: String,
+        /// What it used.
+        usage: Value,
+    },
+    /// A call, or another question, has none. Stdout and stderr are the second and third blob.
+    Failed {
+        /// The call's name in the ledger, if it got one.
+        call: Option<String>,
+        /// What it used.
+        usage: Option<Value>,
+        /// Why.
+        error: Failure,
+    },
+    /// Whether calls would be taken.
+    Ready {
+        /// Whether they would.
+        ready: bool,
+        /// Why not.
+        why: Vec<String>,
+    },
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    /// The class of it, such as `violation` or `busy`.
+    pub kind: String,
+    /// The same for people.
+    pub message: String,
+    /// An object with what else there is to know, or null.
+    pub details: Value,
+}
+
+impl Failure {
+    /// Without details.
+    #[must_use]
+    pub fn new(kind: &str, message: impl Into<String>) -> Self {
+        Self { kind: kind.to_owned(), message: message.into(), details: Value::Null }
+    }
+}
+
+/// What a daemon takes of a question. Claims and names are bounded where they are parsed.
+#[must_use]
+pub fn asked_limits(limits: &GatewayLimits) -> MessageLimits {
+    MessageLimits { header: 1 << 20, values: 64, blobs: [limits.body_bytes, limits.body_bytes, 0] }
+}
+
+/// What a gateway takes of an answer: as much as a supervisor takes from a worker.
+pub const TOLD_LIMITS: MessageLimits =
+    MessageLimits { header: 16 << 20, values: 1 << 16, blobs: [256 << 20, 256 << 20, 256 << 20] };

@@ -1,0 +1,147 @@
+//! What every protocol asks for, whichever way its clients say it: calls, the list of tools, whether a token is right.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use tokio::sync::Notify;
+use tollgate_ipc::Blobs;
+
+use crate::lanes::{Asking, Lanes};
+use crate::parse::{CallRequest, is_json};
+use crate::protocol::{Asked, Failure, GatewayLimits, Told};
+use crate::reply::{Failed, Reply, senseless};
+
+/// The agent's gateway, as its connections have it.
+#[derive(Debug)]
+pub(crate) struct Core {
+    lanes: Rc<Lanes>,
+    limits: GatewayLimits,
+    wants_token: bool,
+    is_draining: Cell<bool>,
+    drains: Notify,
+}
+
+/// A call under way. Dropping it cancels the call.
+#[derive(Debug)]
+pub(crate) struct Running(Asking);
+
+/// What a call comes to next.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A piece of its log.
+    Log(Vec<u8>),
+    /// Its end.
+    End(Reply),
+}
+
+impl Core {
+    pub(crate) fn new(lanes: Rc<Lanes>, limits: GatewayLimits, wants_token: bool) -> Self {
+        Self { lanes, limits, wants_token, is_draining: Cell::new(false), drains: Notify::new() }
+    }
+
+    pub(crate) const fn limits(&self) -> &GatewayLimits {
+        &self.limits
+    }
+
+    /// Whether nothing is answered before a right token.
+    pub(crate) const fn wants_token(&self) -> bool {
+        self.wants_token
+    }
+
+    /// Takes no more calls.
+    pub(crate) fn drain(&self) {
+        self.is_draining.set(true);
+        self.drains.notify_waiters();
+    }
+
+    /// Waits until no more calls are taken.
+    pub(crate) async fn drained(&self) {
+        let drains = self.drains.notified();
+        if !self.is_draining.get() {
+            drains.await;
+        }
+    }
+
+    /// Begins a call for a client. The error is the reply to it.
+    pub(crate) fn call(&self, client: u64, request: CallRequest, logs: bool) -> Result<Running, Box<Failed>> {
+        if self.is_draining.get() {
+            let ends = Failure::new("busy", "the daemon is about to end, and takes no more calls");
+            return Err(Box::new(Failed::new(ends)));
+        }
+        let CallRequest { tool, operation, arguments, stdin, claims } = request;
+        let call = |request| Asked::Call { client, request, tool, operation, claims, logs };
+        self.lanes.ask(call, [arguments, stdin]).map(Running).map_err(|unasked| Box::new(Failed::new(unasked.into())))
+    }
+
+    /// Makes a call whose log nobody wants meanwhile. Dropping this cancels the call.
+    pub(crate) async fn reply(&self, client: u64, request: CallRequest) -> Reply {
+        match self.call(client, request, false) {
+            Ok(running) => running.end().await,
+            Err(refused) => Reply::Failed(refused),
+        }
+    }
+
+    /// The list of tools, JSON text.
+    pub(crate) async fn tools(&self, client: u64) -> Result<String, Failure> {
+        match self.ask(Asked::Tools { client }, Vec::new()).await? {
+            (Told::Tools, [list, ..]) if is_json(&list) => String::from_utf8(list).map_err(|_no_text| senseless()),
+            (told, _) => Err(failure(told)),
+        }
+    }
+
+    /// Whether calls would be taken, and why not.
+    pub(crate) async fn readiness(&self) -> (bool, Vec<String>) {
+        if self.is_draining.get() {
+            return (false, vec!["the daemon is about to end".to_owned()]);
+        }
+        match self.ask(Asked::Ready, Vec::new()).await {
+            Ok((Told::Ready { ready, why }, _)) => (ready, why),
+            Ok((told, _)) => (false, vec![failure(told).message]),
+            Err(failure) => (false, vec![failure.message]),
+        }
+    }
+
+    /// Whether a token is this agent's.
+    pub(crate) async fn is_right(&self, client: u64, token: &[u8]) -> Result<bool, Failure> {
+        match self.ask(Asked::Token { client }, token.to_vec()).await? {
+            (Told::Token { is_right }, _) => Ok(is_right),
+            (told, _) => Err(failure(told)),
+        }
+    }
+
+    async fn ask(&self, asked: Asked, blob: Vec<u8>) -> Result<(Told, Blobs), Failure> {
+        let mut asking = self.lanes.ask(|_number| asked, [blob, Vec::new()])?;
+        asking.hear().await.ok_or_else(broken)
+    }
+}
+
+impl Running {
+    /// What comes next. Nothing comes behind the end.
+    pub(crate) async fn next(&mut self) -> Event {
+        match self.0.hear().await {
+            Some((Told::Log, [piece, ..])) => Event::Log(piece),
+            Some((told, blobs)) => Event::End(Reply::of(told, blobs)),
+            None => Event::End(Reply::failed(broken())),
+        }
+    }
+
+    async fn end(mut self) -> Reply {
+        loop {
+            if let Event::End(reply) = self.next().await {
+                return reply;
+            }
+        }
+    }
+}
+
+/// Why something else than a call was not answered.
+fn failure(told: Told) -> Failure {
+    match told {
+        Told::Failed { error, .. } => error,
+        Told::Token { .. } | Told::Tools | Told::Log | Told::Answered { .. } | Told::Ready { .. } => senseless(),
+    }
+}
+
+fn broken() -> Failure {
+    Failure::new("internal", "the connection to the daemon broke; the ledger has it if the call began")
+}

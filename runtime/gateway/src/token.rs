@@ -1,0 +1,66 @@
+//! The token of a connection: the daemon compares, and what was right once is not asked again on the same connection.
+
+use std::cell::{Cell, RefCell};
+
+use crate::protocol::Failure;
+use crate::service::Core;
+
+/// What a connection has shown so far.
+#[derive(Debug, Default)]
+pub(crate) struct Tokens {
+    right: RefCell<Option<Vec<u8>>>,
+    wrong: Cell<u8>,
+    came_by_line: Cell<bool>,
+}
+
+/// What a token is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    /// It is right.
+    Right,
+    /// It is wrong.
+    Wrong,
+    /// It is wrong, and the connection is to be closed.
+    OneTooMany,
+}
+
+impl Tokens {
+    /// Whether a right one came before all requests, and holds for each of them.
+    pub(crate) fn holds(&self) -> bool {
+        self.came_by_line.get()
+    }
+
+    /// The last right one came before all requests.
+    pub(crate) fn hold(&self) {
+        self.came_by_line.set(true);
+    }
+
+    /// Looks at a token.
+    pub(crate) async fn show(&self, core: &Core, client: u64, token: &[u8]) -> Result<Shown, Failure> {
+        let is_known = self.right.borrow().as_deref().is_some_and(|right| is_same(right, token));
+        if is_known || core.is_right(client, token).await? {
+            *self.right.borrow_mut() = Some(token.to_vec());
+            return Ok(Shown::Right);
+        }
+        self.wrong.set(self.wrong.get().saturating_add(1));
+        Ok(if self.wrong.get() >= WRONG_MAX { Shown::OneTooMany } else { Shown::Wrong })
+    }
+}
+
+/// Takes as long wherever they differ.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
+}
+
+/// Wrong tokens that close a connection.
+const WRONG_MAX: u8 = 3;
+
+/// Why nothing is answered.
+pub(crate) fn no_token() -> Failure {
+    Failure::new("unauthenticated", "this agent's clients show a token first: `tollgate serve token add` makes one")
+}
+
+/// Why a token opens nothing.
+pub(crate) fn wrong_token() -> Failure {
+    Failure::new("unauthenticated", "the token is not this agent's")
+}
