@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use rustix::io::Errno;
-use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryRole};
+use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess, NotaryRole};
 use tollgate::sandbox::starts_processes_beside_itself;
 use tollgate::supervisor::{Supervisor, SupervisorError, SupervisorSettings, WorkerCommand};
 use tollgate_config::TimeSpan;
@@ -97,7 +97,18 @@ pub(crate) fn start_supervisor(
     let (notary, settings) = own_processes(folder, origin, running)?;
     let mut patience = Patience::new(wait);
     loop {
-        let start = || Supervisor::start(notary.clone(), folder, settings.clone());
+        // Where a daemon has the ledger, its notary serves this supervisor too.
+        let lent = match super::serve::running(folder) {
+            Some(operator) => {
+                let lent = operator.and_then(|operator| operator.borrow_notary());
+                Some(lent.map_err(|source| super::serve::refused(source, ""))?)
+            }
+            None => None,
+        };
+        let start = || match lent {
+            Some(channel) => Supervisor::start_with(NotaryProcess::borrow(channel)?, folder, settings.clone()),
+            None => Supervisor::start(notary.clone(), folder, settings.clone()),
+        };
         let failure = match progress::during("opening the ledger", start) {
             Ok(supervisor) => return Ok(supervisor),
             Err(failure) => failure,

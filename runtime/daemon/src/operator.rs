@@ -156,14 +156,14 @@ impl Operator {
         }
     }
 
-    /// A channel to the daemon's notary, for a supervisor of one's own.
+    /// A channel to the daemon's notary, for a supervisor of one's own ([`NotaryProcess::borrow`](tollgate::notary::NotaryProcess::borrow)).
     ///
     /// # Errors
     ///
     /// [`OperatorError`].
-    pub fn borrow_notary(&self) -> Result<Channel, OperatorError> {
+    pub fn borrow_notary(&self) -> Result<OwnedFd, OperatorError> {
         let (_told, socket) = self.ask(&Asked::Borrow)?;
-        Ok(Channel::new(socket.ok_or_else(senseless)?))
+        socket.ok_or_else(senseless)
     }
 
     /// Where the end of a call is, under a checkpoint that is made now.

@@ -403,6 +403,9 @@ mod tests {
         assert!(copy.send(&8).is_err_and(|error| error.is_gone()));
         assert!(matches!(theirs.receive::<u64>(), Ok(Some((7, _)))));
         assert!(matches!(theirs.receive::<u64>(), Ok(None)));
+    }
+
+    #[test]
     fn what_is_there_is_taken_at_once_and_nothing_is_waited_for() {
         let (ours, theirs) = pair();
         assert!(matches!(theirs.receive_at_once::<u64>(), Ok(Received::Late)));

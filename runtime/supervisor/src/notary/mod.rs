@@ -353,6 +353,16 @@ impl NotaryProcess {
         }
     }
 
+    /// Why nothing new is recorded at the moment; none while all is well.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        match &self.client.state().status {
+            Status::Ready => None,
+            Status::Away => Some("the notary has died, and another one is being started".to_owned()),
+            Status::Stalled { reason } | Status::Closed { reason } => Some(format!("the ledger takes nothing: {reason}")),
+        }
+    }
+
     /// The process id of the notary that is there now, or was there last.
     #[must_use]
     pub fn pid(&self) -> u32 {
