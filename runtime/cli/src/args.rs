@@ -209,6 +209,13 @@ pub(crate) struct WorkerArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct GatewayArgs {
+    /// The process that starts it.
+    #[arg(long)]
+    pub(crate) supervisor: u32,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct CompileArgs {
     /// The process that started this one.
     #[arg(long)]

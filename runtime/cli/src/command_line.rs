@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::args::{
-    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, InspectArgs, InstallArgs, ListArgs, NewArgs,
-    NotaryArgs, RemoveArgs, RunArgs, TrustArgs, WorkerArgs,
+    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs, InstallArgs, ListArgs,
+    NewArgs, NotaryArgs, RemoveArgs, RunArgs, TrustArgs, WorkerArgs,
 };
 use super::audit::AuditArgs;
 
@@ -59,6 +59,9 @@ pub(crate) enum Command {
     /// Run the calls of tools, sealed, for the process at the other end of standard input.
     #[command(hide = true)]
     Worker(WorkerArgs),
+    /// Parse what an agent's clients send, sealed, for the process at the other end of standard input.
+    #[command(hide = true)]
+    Gateway(GatewayArgs),
     /// Compile the component on standard input to standard output, in a sandbox.
     #[command(hide = true)]
     Compile(CompileArgs),
@@ -88,6 +91,7 @@ impl Args {
             Command::Dev(_)
             | Command::Notary(_)
             | Command::Worker(_)
+            | Command::Gateway(_)
             | Command::Compile(_)
             | Command::Completions { .. } => false,
         }

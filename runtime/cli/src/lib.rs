@@ -84,6 +84,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Audit(args) => audit::audit(&args),
         Command::Notary(args) => run::notary(&args),
         Command::Worker(args) => run::worker(&args),
+        Command::Gateway(args) => run::gateway(&args),
         Command::Compile(args) => compiled::compile(&args),
         Command::Completions { shell } => {
             let mut script = Vec::new();
