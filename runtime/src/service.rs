@@ -15,6 +15,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tollgate_audit::Digest;
 use tollgate_authority::{
     Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, files,
@@ -26,7 +27,6 @@ use tollgate_config::{
 };
 use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
 use tollgate_engine::engine::{Engine, StartError};
-use bytes::Bytes;
 use tollgate_engine::error::{CallFailure, LoadError, RejectError};
 use tollgate_engine::loading::Provenance;
 use tollgate_engine::operations::OperationTexts;
@@ -285,8 +285,7 @@ impl Tollgate {
         let key = ArtifactKey::open_or_make(&config.key)?;
         let engine = Engine::new(1)?;
         let Config { ledger, origin, software, program, .. } = &config;
-        let role =
-            NotaryRole { ledger: ledger.clone(), origin: origin.clone(), software: software.clone(), daemon };
+        let role = NotaryRole { ledger: ledger.clone(), origin: origin.clone(), software: software.clone(), daemon };
         let settings = SupervisorSettings {
             places: governing.places.clone(),
             ..SupervisorSettings::of(&governing.policy.deployment, WorkerCommand::tollgate(program))
@@ -400,8 +399,7 @@ impl Tollgate {
     }
 
     fn tool_and_policy(&self, given: &str) -> Result<(Arc<Ready>, Arc<Governing>), Box<ToolError>> {
-        let name: ToolName =
-            given.parse().map_err(|source| ToolError::NoName { name: given.to_owned(), source })?;
+        let name: ToolName = given.parse().map_err(|source| ToolError::NoName { name: given.to_owned(), source })?;
         let unknown = || Box::new(ToolError::Unknown { name: given.to_owned() });
         let names = self.sharing(&self.governing(), &name);
         let place = Arc::clone(lock(&self.loaded).entry(names.clone()).or_default());
@@ -458,12 +456,7 @@ impl Tollgate {
         Ok(Loaded { under: governing.number, tools })
     }
 
-    fn prepare(
-        &self,
-        governing: &Governing,
-        tool: &InstalledTool,
-        stamp: Stamp,
-    ) -> Result<Prepared, Box<ToolError>> {
+    fn prepare(&self, governing: &Governing, tool: &InstalledTool, stamp: Stamp) -> Result<Prepared, Box<ToolError>> {
         let name = &tool.name;
         let damaged = |what: String| Box::new(ToolError::Damaged { name: name.clone(), what });
         match tool.with_other_name() {
@@ -471,7 +464,9 @@ impl Tollgate {
             Ok(Some(path)) => return Err(damaged(format!("`{}` has another name (a hard link)", path.display()))),
             Err(error) => return Err(damaged(error.to_string())),
         }
-        let read = |path: &Path, max| files::read(path, max).map_err(|error| damaged(format!("`{}`: {error}", path.display())));
+        let read = |path: &Path, max| {
+            files::read(path, max).map_err(|error| damaged(format!("`{}`: {error}", path.display())))
+        };
         let component = Digest::of(&read(&tool.component(), COMPONENT_BYTES_MAX)?);
         let manifest_text = String::from_utf8(read(&tool.manifest(), MANIFEST_BYTES_MAX)?)
             .map_err(|_not_text| damaged("its manifest is not UTF-8 text".to_owned()))?;
@@ -484,8 +479,11 @@ impl Tollgate {
         let grant = grants.bind(subject, |path| is_one_file(path, &tool.component())).map_err(ToolError::from)?.grant;
         let met = intersect(&manifest, &grant, self.config.variable);
         let mut set = met.map_err(|missing| Box::new(ToolError::Ungranted(Box::new(missing))))?.set;
-        let places =
-            &governing.places.clone().with(Deciding::Component, &tool.component()).with(Deciding::Manifest, &tool.manifest());
+        let places = &governing
+            .places
+            .clone()
+            .with(Deciding::Component, &tool.component())
+            .with(Deciding::Manifest, &tool.manifest());
         let store = self.config.trust.clone().map(TrustStore::new);
         let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts: true, places, bounds: None };
         let folders =
@@ -551,12 +549,16 @@ impl Governing {
         let given = given.map_err(Box::new)?;
         let (policy, text) = given.map(|file| (file.policy, file.text)).unwrap_or_default();
         let places = config.places.clone().with_ledger(&config.ledger);
-        let places = [(Deciding::Tools, &config.tools), (Deciding::ArtifactKey, &config.key), (Deciding::Program, &config.program)]
-            .into_iter()
-            .chain(config.policy.iter().map(|path| (Deciding::Policy, path)))
-            .chain(config.trust.iter().map(|path| (Deciding::TrustStore, path)))
-            .fold(places, |places, (what, path)| places.with(what, path))
-            .with_components_of(&policy.grants);
+        let places = [
+            (Deciding::Tools, &config.tools),
+            (Deciding::ArtifactKey, &config.key),
+            (Deciding::Program, &config.program),
+        ]
+        .into_iter()
+        .chain(config.policy.iter().map(|path| (Deciding::Policy, path)))
+        .chain(config.trust.iter().map(|path| (Deciding::TrustStore, path)))
+        .fold(places, |places, (what, path)| places.with(what, path))
+        .with_components_of(&policy.grants);
         Ok(Self { number: 0, policy, text, places })
     }
 

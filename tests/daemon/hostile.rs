@@ -16,7 +16,17 @@ pub(crate) fn bad_clients_take_nothing_from_others() {
     let mut good = lab.connect();
     good.is_served();
     // What is no request: an answer at most, and the end.
-    for garbage in [&b"\0\0\0\0"[..], b"\x16\x03\x01\x02\x00", b"hello\n", b"{\n", b"{\"jsonrpc\":\"2.0\"}\n", b"[]\n", b"GET\r\n\r\n", b"token \n", &[b'{'; 100_000]] {
+    for garbage in [
+        &b"\0\0\0\0"[..],
+        b"\x16\x03\x01\x02\x00",
+        b"hello\n",
+        b"{\n",
+        b"{\"jsonrpc\":\"2.0\"}\n",
+        b"[]\n",
+        b"GET\r\n\r\n",
+        b"token \n",
+        &[b'{'; 100_000],
+    ] {
         let mut stream = UnixStream::connect(lab.socket()).expect("a daemon");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a socket");
         // It may be closed before it has taken all.

@@ -175,5 +175,7 @@ pub(crate) fn kind_of(answer: &Value) -> &str {
     answer["error"]["data"]["error"]["kind"].as_str().unwrap_or_else(|| panic!("{answer}"))
 }
 
-pub(crate) const SLEEPS: &str = "[tools.sleep-forever]\nclocks = { monotonic = \"real\" }\nlimits = { deadline = \"1h\", calls = 16 }\n";
-pub(crate) const READS: &str = "[tools.echo-read]\nfs.\"/data\" = { host = \"DATA\", access = [\"read\"] }\nlimits = { calls = 16 }\n";
+pub(crate) const SLEEPS: &str =
+    "[tools.sleep-forever]\nclocks = { monotonic = \"real\" }\nlimits = { deadline = \"1h\", calls = 16 }\n";
+pub(crate) const READS: &str =
+    "[tools.echo-read]\nfs.\"/data\" = { host = \"DATA\", access = [\"read\"] }\nlimits = { calls = 16 }\n";

@@ -93,7 +93,10 @@ pub(crate) fn eight_clients_lose_no_call() {
         answered.into_iter().map(|(what, count)| (what.replace(" tool", " tool-error"), count)).collect();
     assert_eq!(answered, on_record);
     let good = ["echo-read", "json-query"];
-    assert!(answered.keys().all(|what| !good.iter().any(|tool| what.starts_with(tool)) || what.ends_with(" ok")), "{answered:?}");
+    assert!(
+        answered.keys().all(|what| !good.iter().any(|tool| what.starts_with(tool)) || what.ends_with(" ok")),
+        "{answered:?}"
+    );
 }
 
 /// Has eight clients make so many calls, while the policy is replaced.
@@ -131,7 +134,9 @@ fn clients(lab: &DaemonLab, calls: u32) -> BTreeMap<String, u64> {
 fn policy(round: u32) -> String {
     let reads = READS.replace("calls = 16", &format!("calls = {}", 16 + round % 2));
     let broken = if round % 5 == 4 { "[tools.echo-read" } else { "" };
-    format!("# {round}\n{reads}[tools.json-query]\nlimits = {{ calls = 16 }}\n[tools.panic]\nlimits = {{ calls = 16 }}\n[tools.eat-memory]\nlimits = {{ calls = 16 }}\n[tools.read-env]\nlimits = {{ calls = 16 }}\n[tools.climb-dotdot]\nlimits = {{ calls = 16 }}\n{broken}")
+    format!(
+        "# {round}\n{reads}[tools.json-query]\nlimits = {{ calls = 16 }}\n[tools.panic]\nlimits = {{ calls = 16 }}\n[tools.eat-memory]\nlimits = {{ calls = 16 }}\n[tools.read-env]\nlimits = {{ calls = 16 }}\n[tools.climb-dotdot]\nlimits = {{ calls = 16 }}\n{broken}"
+    )
 }
 
 fn held(lab: &DaemonLab) -> Held {
@@ -140,7 +145,11 @@ fn held(lab: &DaemonLab) -> Held {
     // Each tool has the worker of this policy, and those of the others are gone.
     let mut client = lab.connect();
     for tool in ["echo-read", "json-query"] {
-        let (operation, arguments) = if tool == "echo-read" { ("echo", serde_json::json!({})) } else { ("query", serde_json::json!({ "document": {}, "pointer": "" })) };
+        let (operation, arguments) = if tool == "echo-read" {
+            ("echo", serde_json::json!({}))
+        } else {
+            ("query", serde_json::json!({ "document": {}, "pointer": "" }))
+        };
         client.call(tool, operation, &arguments);
     }
     drop(client);

@@ -13,7 +13,7 @@ use std::path::Path;
 use modules::{Modules, cycles};
 
 /// Those with more than a few modules.
-const CRATES: [&str; 17] = [
+const CRATES: [&str; 19] = [
     "audit",
     "audit/ledger",
     "audit/notary",
@@ -24,6 +24,7 @@ const CRATES: [&str; 17] = [
     "runtime/authority",
     "runtime/cli",
     "runtime/client",
+    "runtime/daemon",
     "runtime/drill",
     "runtime/engine",
     "runtime/gateway",

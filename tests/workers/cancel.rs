@@ -55,8 +55,7 @@ pub(crate) fn a_cancelled_call_ends_wherever_it_is(_: Scale) {
 /// start leaves that, which goes on too. Neither has run: the supervisor itself puts both on record.
 pub(crate) fn a_cancelled_call_leaves_its_queue(_: Scale) {
     let gate = Gate::closed();
-    let lab =
-        SupervisorLab::with(SupervisorSettings { connections_max: 1, ..SupervisorSettings::new(gate.command()) });
+    let lab = SupervisorLab::with(SupervisorSettings { connections_max: 1, ..SupervisorSettings::new(gate.command()) });
     let specs = [(); 2].map(|()| spec("sleep-forever", sleeps(lab.folder(), HOUR_MS)));
     let tools = lab.supervisor.add_compartment(specs.into()).expect("tools");
     let withdrawn = |cancel: &Cancel, tool: &Tool| {
@@ -126,8 +125,7 @@ pub(crate) fn a_call_that_does_not_end_takes_its_worker(_: Scale) {
 
 fn call_until(tool: &Tool, cancel: &Cancel) -> Result<Answer, Box<CallFailure>> {
     let arguments = if tool.name() == "spin" { "{}" } else { r#"{"millis": 3600000}"# };
-    let request =
-        Request { operation: "attack", arguments, stdin: Default::default(), caller: Caller::default() };
+    let request = Request { operation: "attack", arguments, stdin: Default::default(), caller: Caller::default() };
     tool.call_until(&request, cancel)
 }
 

@@ -462,9 +462,11 @@ mod tests {
         }
     }
 
-    const ALL: [Deciding; 13] = [
+    const ALL: [Deciding; 15] = [
         Deciding::Ledger,
         Deciding::ArtifactKey,
+        Deciding::Tokens,
+        Deciding::Sockets,
         Deciding::Policy,
         Deciding::PolicyFound,
         Deciding::TrustStore,
@@ -486,10 +488,11 @@ mod tests {
                 let changes = matches!(access, Access::Write | Access::Create | Access::Delete);
                 let forbidden = match what {
                     Deciding::Ledger => true,
-                    Deciding::ArtifactKey => changes || access == Access::Read,
+                    Deciding::ArtifactKey | Deciding::Tokens => changes || access == Access::Read,
                     // The gate keeps this name; a link to it is judged below.
                     Deciding::PolicyFound => false,
                     Deciding::Policy
+                    | Deciding::Sockets
                     | Deciding::TrustStore
                     | Deciding::Tools
                     | Deciding::Cache

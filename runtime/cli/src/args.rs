@@ -215,6 +215,13 @@ pub(crate) struct WorkerArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct GatewayArgs {
+    /// The process that starts it.
+    #[arg(long)]
+    pub(crate) supervisor: u32,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct CompileArgs {
     /// The process that started this one.
     #[arg(long)]
@@ -443,13 +450,6 @@ pub(crate) struct StatusArgs {
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct GatewayArgs {
-    /// The process without which it must not live.
-    #[arg(long)]
-    pub(crate) supervisor: u32,
 }
 
 #[derive(Debug, clap::Args)]

@@ -3,8 +3,8 @@
 use clap::{Parser, Subcommand};
 
 use super::args::{
-    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs, InstallArgs, ListArgs, NewArgs,
-    NotaryArgs, RemoveArgs, RunArgs, ServeArgs, ServiceArgs, StatusArgs, TrustArgs, WorkerArgs,
+    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs, InstallArgs, ListArgs,
+    NewArgs, NotaryArgs, RemoveArgs, RunArgs, ServeArgs, ServiceArgs, StatusArgs, TrustArgs, WorkerArgs,
 };
 use super::audit::AuditArgs;
 

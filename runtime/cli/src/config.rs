@@ -99,7 +99,8 @@ pub(crate) fn units_folder() -> Option<PathBuf> {
 
 /// The variables of this environment that say where a daemon has its home and its ledger, with absolute paths.
 pub(crate) fn own_variables() -> Vec<(&'static str, String)> {
-    let names = ["TOLLGATE_HOME", "TOLLGATE_LEDGER", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+    let names =
+        ["TOLLGATE_HOME", "TOLLGATE_LEDGER", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
     let set = names.into_iter().filter_map(|name| Some((name, std::path::absolute(path(name)?).ok()?)));
     set.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect()
 }

@@ -89,7 +89,7 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Audit(args) => audit::audit(&args),
         Command::Notary(args) => run::notary(&args),
         Command::Worker(args) => run::worker(&args),
-        Command::Gateway(args) => serve::gateway(&args),
+        Command::Gateway(args) => run::gateway(&args),
         Command::Serve(args) => serve::serve(&args),
         Command::Status(args) => serve::status(&args),
         Command::Service(args) => service::service(&args),

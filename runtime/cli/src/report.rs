@@ -6,7 +6,6 @@ use std::path::Path;
 
 use miette::{GraphicalReportHandler, GraphicalTheme};
 use serde_json::{Value, json};
-use tollgate_audit::Usage;
 use tollgate_capability::Cap;
 use tollgate_config::show_limit;
 use tollgate_wasi_proxy::{Stdout, Violation};
@@ -257,7 +256,6 @@ fn call_text(failure: &CallFailure, hints: &[String]) -> String {
         | CallError::OutputNotJson { .. }
         | CallError::Unrecorded(_)
         | CallError::Overran { .. }
-        | CallError::Cancelled
         | CallError::Busy { .. }
         | CallError::WorkerEnded { .. }
         | CallError::NoWorker(_)

@@ -13,9 +13,10 @@ use tollgate::tool::Operation;
 use tollgate::worker::WorkerRole;
 use tollgate_audit::CallId;
 use tollgate_authority::Deciding;
+use tollgate_gateway::GatewayRole;
 use tollgate_notary::NotaryError;
 
-use super::args::{NotaryArgs, RunArgs, WorkerArgs};
+use super::args::{GatewayArgs, NotaryArgs, RunArgs, WorkerArgs};
 use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::given::{self, Given};
@@ -140,6 +141,15 @@ pub(crate) fn no_receipt(call: CallId, source: Box<dyn std::error::Error + Send 
 pub(crate) fn worker(args: &WorkerArgs) -> Result<Exit, Failure> {
     // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
     unsafe { tollgate::worker::serve(&WorkerRole { supervisor: args.supervisor }) }.map_err(Failure::internal)?;
+    Ok(Exit::Success)
+}
+
+/// Parses what clients send, as the process that a daemon starts.
+#[allow(unsafe_code, reason = "a gateway closes every file that it was not handed")]
+pub(crate) fn gateway(args: &GatewayArgs) -> Result<Exit, Failure> {
+    let role = GatewayRole { supervisor: args.supervisor };
+    // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
+    unsafe { tollgate_gateway::serve(&role) }.map_err(Failure::internal)?;
     Ok(Exit::Success)
 }
 

@@ -12,14 +12,12 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::raise;
 use tollgate::service::{Config, OpenError};
-use tollgate::supervisor::SupervisorError;
 use tollgate_config::AgentName;
 use tollgate_daemon::sockets::folder_of;
 use tollgate_daemon::tokens::{TOKENS_FILE, TokenError, Tokens};
 use tollgate_daemon::{Daemon, DaemonConfig, DaemonError, GatewayCommand, Operator, OperatorError, Status};
-use tollgate_gateway::GatewayRole;
 
-use super::args::{GatewayArgs, ServeArgs, ServeCommand, StatusArgs, TokenCommand};
+use super::args::{ServeArgs, ServeCommand, StatusArgs, TokenCommand};
 use super::exit::{Exit, Failure};
 use super::{config, given, ledger, output, progress};
 
@@ -41,7 +39,9 @@ enum ServeError {
     #[diagnostic(help("{help}"))]
     Refused { help: &'static str, source: OperatorError },
     #[error("the tokens of agents cannot be used")]
-    #[diagnostic(help("the file is this program's own: look who could change it, or remove it and make the tokens anew"))]
+    #[diagnostic(help(
+        "the file is this program's own: look who could change it, or remove it and make the tokens anew"
+    ))]
     Tokens { source: TokenError },
     #[error("`{given}` is no name of an agent: {source}")]
     #[diagnostic(help("give the name that the policy has under [agents]"))]
@@ -91,12 +91,14 @@ fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
         variable: config::host_variable,
     };
     let gateway = GatewayCommand { program, arguments: vec!["gateway".to_owned()] };
-    let tell: Arc<dyn Fn(&str) + Send + Sync> = Arc::new(|line| output::eprint(&format!("{}\n", output::one_line(line))));
+    let tell: Arc<dyn Fn(&str) + Send + Sync> =
+        Arc::new(|line| output::eprint(&format!("{}\n", output::one_line(line))));
     // Whoever has the daemon hears it as any other signal.
     let end = Arc::new(|| raise(SIGTERM).unwrap_or_default());
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(Failure::internal)?;
     let config = DaemonConfig { tollgate, folder, tokens, gateway, given: super::systemd::given(), tell, end };
-    let daemon = progress::during("opening the ledger", || Daemon::start(config)).map_err(|source| not_started(&ledger, source))?;
+    let daemon = progress::during("opening the ledger", || Daemon::start(config))
+        .map_err(|source| not_started(&ledger, source))?;
     say_ready(&daemon, args.json)?;
     super::systemd::ready();
     for signal in signals.forever() {
@@ -112,12 +114,14 @@ fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
     super::systemd::stopping();
     output::eprint("ending: calls under way are waited for; once more ends tollgate at once\n");
     // The second time nobody is patient.
-    thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever().filter(|signal| *signal != SIGHUP) {
-            signal_hook::low_level::emulate_default_handler(signal).unwrap_or_default();
-        }
-    })
-    .ok();
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for signal in signals.forever().filter(|signal| *signal != SIGHUP) {
+                signal_hook::low_level::emulate_default_handler(signal).unwrap_or_default();
+            }
+        })
+        .ok();
     let finished = daemon.stop();
     finished.map_err(|source| Failure::internal_as(ServeError::NotFinished { source }))?;
     Ok(Exit::Success)
@@ -135,14 +139,18 @@ fn policy(args: &ServeArgs) -> Result<Option<PathBuf>, Failure> {
 fn say_ready(daemon: &Daemon, json: bool) -> Result<(), Failure> {
     let places = daemon.places();
     if json {
-        let agents = places.iter().map(|(agent, (socket, port))| json!({ "agent": agent, "socket": socket, "port": port }));
+        let agents =
+            places.iter().map(|(agent, (socket, port))| json!({ "agent": agent, "socket": socket, "port": port }));
         let ready = json!({ "ok": true, "pid": std::process::id(), "agents": agents.collect::<Vec<_>>() });
         output::print(&format!("{ready}\n"))?;
         return Ok(());
     }
     for (agent, (socket, port)) in places {
         let port = port.map(|port| format!(" and 127.0.0.1:{port}")).unwrap_or_default();
-        output::eprint(&format!("the agent {agent} is served at {}{port}\n", output::one_line(&socket.display().to_string())));
+        output::eprint(&format!(
+            "the agent {agent} is served at {}{port}\n",
+            output::one_line(&socket.display().to_string())
+        ));
     }
     Ok(())
 }
@@ -181,7 +189,8 @@ pub(crate) fn refused(source: OperatorError, help: &'static str) -> Failure {
     Failure::usage(ServeError::Refused { help, source })
 }
 
-const RESTART_HELP: &str = "restart the daemon: `tollgate serve stop`, then `tollgate serve`, or `tollgate service restart`";
+const RESTART_HELP: &str =
+    "restart the daemon: `tollgate serve stop`, then `tollgate serve`, or `tollgate service restart`";
 const RELOAD_HELP: &str = "the policy before holds on; mend the file, then reload again";
 
 fn not_started(folder: &Path, source: DaemonError) -> Failure {
@@ -258,7 +267,11 @@ fn text(status: &Status) -> String {
         path(&status.ledger),
         status.policy.as_deref().map_or_else(|| "none".to_owned(), path),
     );
-    let ready = if status.ready { "yes".to_owned() } else { format!("no: {}", output::one_line(&status.why_not_ready.join("; "))) };
+    let ready = if status.ready {
+        "yes".to_owned()
+    } else {
+        format!("no: {}", output::one_line(&status.why_not_ready.join("; ")))
+    };
     text.push_str(&format!("ready     {ready}\nworkers   {}\n", status.workers));
     for agent in &status.agents {
         text.push_str(&format!(
@@ -279,12 +292,4 @@ fn age(seconds: u64) -> String {
         120..7200 => format!("{} min", seconds / 60),
         _longer => format!("{} h", seconds / 3600),
     }
-}
-
-/// Parses what an agent's clients send, as the process that a daemon starts.
-#[allow(unsafe_code, reason = "a gateway closes every file that it was not handed")]
-pub(crate) fn gateway(args: &GatewayArgs) -> Result<Exit, Failure> {
-    // SAFETY: this command does nothing else: it has opened no file before, and ends afterwards.
-    unsafe { tollgate_gateway::serve(&GatewayRole { supervisor: args.supervisor }) }.map_err(Failure::internal)?;
-    Ok(Exit::Success)
 }

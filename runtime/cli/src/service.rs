@@ -25,7 +25,9 @@ enum ServiceError {
     #[diagnostic(help("move it where the path has no line break and no double quote"))]
     Odd { path: PathBuf },
     #[error("`systemctl --user {what}` does not work: {how}")]
-    #[diagnostic(help("no user manager may run here; without one, start `tollgate serve` by hand or by your own service manager"))]
+    #[diagnostic(help(
+        "no user manager may run here; without one, start `tollgate serve` by hand or by your own service manager"
+    ))]
     NoSystemd { what: String, how: String },
 }
 
@@ -65,8 +67,10 @@ fn install(force: bool, print: bool) -> Result<Exit, Failure> {
 
 #[allow(clippy::disallowed_methods, reason = "systemd is told by its own program")]
 fn systemctl(args: &[&str]) -> Result<(), Failure> {
-    let failed = |how: String| Failure::usage(ServiceError::NoSystemd { what: args.join(" "), how: output::one_line(&how) });
-    let output = Command::new("systemctl").arg("--user").args(args).output().map_err(|error| failed(error.to_string()))?;
+    let failed =
+        |how: String| Failure::usage(ServiceError::NoSystemd { what: args.join(" "), how: output::one_line(&how) });
+    let output =
+        Command::new("systemctl").arg("--user").args(args).output().map_err(|error| failed(error.to_string()))?;
     if output.status.success() {
         return Ok(());
     }
@@ -115,7 +119,8 @@ mod tests {
 
     #[test]
     fn a_unit_holds_paths_as_they_are_or_none() {
-        let text = unit(Path::new("/opt/50% off/$x/tollgate"), &[("TOLLGATE_HOME", "/srv/a $b %c".to_owned())]).unwrap();
+        let text =
+            unit(Path::new("/opt/50% off/$x/tollgate"), &[("TOLLGATE_HOME", "/srv/a $b %c".to_owned())]).unwrap();
         assert!(text.contains("ExecStart=\"/opt/50%% off/$$x/tollgate\" serve\n"), "{text}");
         assert!(text.contains("Environment=\"TOLLGATE_HOME=/srv/a $b %%c\"\n"), "{text}");
         for odd in ["/a\nExecStartPre=/bin/true", "/a\"b", "/a\\b"] {

@@ -15,7 +15,7 @@ use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::given::{self, Given};
 use super::interrupt::Interrupted;
-use super::{config, ledger, load, output, report, serve};
+use super::{config, load, output, report, serve};
 use tollgate_authority::POLICY_NAME;
 use tollgate_wasi_proxy::Stdout;
 

@@ -193,7 +193,9 @@ impl Daemon {
         loop {
             match Arc::try_unwrap(shared) {
                 Ok(only) => return only.tollgate.close(),
-                Err(others) if Instant::now() >= until => return others.tollgate.supervisor().notary().checkpoint().map(drop),
+                Err(others) if Instant::now() >= until => {
+                    return others.tollgate.supervisor().notary().checkpoint().map(drop);
+                }
                 Err(others) => {
                     shared = others;
                     thread::sleep(Duration::from_millis(5));
@@ -278,7 +280,10 @@ impl Shared {
         why.extend(self.tollgate.supervisor().notary().trouble());
         let (free, reserve) = (self.free_bytes(), self.serve().reserve_bytes);
         if free.is_some_and(|free| free < reserve) {
-            why.push(format!("the ledger's disk has {} bytes left, and the reserve is {reserve} (`serve.reserve`)", free.unwrap_or_default()));
+            why.push(format!(
+                "the ledger's disk has {} bytes left, and the reserve is {reserve} (`serve.reserve`)",
+                free.unwrap_or_default()
+            ));
         }
         why
     }
@@ -300,7 +305,10 @@ impl Shared {
             Ok(doors) => doors,
             Err(error) => {
                 let why = tollgate::error::with_causes(&error);
-                let digest = self.policy.as_deref().and_then(|path| tollgate_authority::files::read(path, POLICY_BYTES_MAX as u64).ok());
+                let digest = self
+                    .policy
+                    .as_deref()
+                    .and_then(|path| tollgate_authority::files::read(path, POLICY_BYTES_MAX as u64).ok());
                 self.record_reload(by, Digest::of(&digest.unwrap_or_default()), Some(&why));
                 self.tell(&format!("the policy was read again and does not hold, the one before stays: {why}"));
                 return Err(error);
@@ -330,8 +338,15 @@ impl Shared {
     }
 
     /// The doors that a policy has. Those that are open already and stay as they are, are the same.
-    fn doors_of(self: &Arc<Self>, deployment: &Deployment, before: &[Arc<Door>]) -> Result<Vec<Arc<Door>>, SocketError> {
-        let named = deployment.agents.iter().map(|(name, agent)| (name.to_string(), Place::of(name.as_str(), agent, &self.folder)));
+    fn doors_of(
+        self: &Arc<Self>,
+        deployment: &Deployment,
+        before: &[Arc<Door>],
+    ) -> Result<Vec<Arc<Door>>, SocketError> {
+        let named = deployment
+            .agents
+            .iter()
+            .map(|(name, agent)| (name.to_string(), Place::of(name.as_str(), agent, &self.folder)));
         let mut places: Vec<(String, Place)> = named.collect();
         if places.is_empty() {
             places.push((LOCAL.to_owned(), Place::of_operator(&self.folder)));
@@ -453,6 +468,15 @@ impl Shared {
         if thread::Builder::new().name("operator".to_owned()).spawn(work).is_err() {
             self.operators.fetch_sub(1, Ordering::SeqCst);
         }
+    }
+}
+
+impl std::fmt::Debug for DaemonConfig {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DaemonConfig")
+            .field("tollgate", &self.tollgate)
+            .field("folder", &self.folder)
+            .finish_non_exhaustive()
     }
 }
 

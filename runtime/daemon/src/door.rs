@@ -63,11 +63,6 @@ impl Place {
     pub(crate) fn is(&self) -> &Proof {
         &self.is
     }
-
-    /// Whether two doors cannot be open at the same time.
-    pub(crate) fn excludes(&self, other: &Self) -> bool {
-        self.path == other.path || (self.port.is_some() && self.port == other.port)
-    }
 }
 
 impl Door {

@@ -210,7 +210,9 @@ impl Gateway {
                 Ok(Some((FromGateway::WantLane, _))) => self.open_lane(serves),
                 Ok(Some((FromGateway::Closed { client }, _))) => drop(lock(&self.state).clients.remove(&client)),
                 Ok(Some((FromGateway::Cancel { request }, _))) => self.cancel(request),
-                Ok(None) | Err(ChannelError::Io(_) | ChannelError::Malformed(_) | ChannelError::Version { .. }) => return,
+                Ok(None) | Err(ChannelError::Io(_) | ChannelError::Malformed(_) | ChannelError::Version { .. }) => {
+                    return;
+                }
             }
         }
     }

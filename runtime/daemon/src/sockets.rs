@@ -187,7 +187,10 @@ mod tests {
         let [one, other] = ["/a/ledger", "/b/ledger"].map(Path::new);
         let home = Path::new("/home/me/tollgate");
         let folder = folder_of(one, Some(Path::new("/run/user/1000")), home);
-        assert!(folder.starts_with("/run/user/1000/tollgate") && folder != folder_of(other, Some(Path::new("/run/user/1000")), home));
+        assert!(
+            folder.starts_with("/run/user/1000/tollgate")
+                && folder != folder_of(other, Some(Path::new("/run/user/1000")), home)
+        );
         assert!(folder_of(one, None, home).starts_with("/home/me/tollgate/run"));
     }
 }

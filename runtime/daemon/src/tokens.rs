@@ -206,7 +206,9 @@ mod tests {
         let tokens = Tokens::at(path.clone());
         let token = tokens.add(&"web".parse().unwrap()).unwrap();
         let text = fs::read_to_string(&path).unwrap();
-        for damaged in ["", "{}", "nonsense", &text.replace("\"version\":1", "\"version\":2"), &text.replace("agents", "agent")] {
+        for damaged in
+            ["", "{}", "nonsense", &text.replace("\"version\":1", "\"version\":2"), &text.replace("agents", "agent")]
+        {
             fs::write(&path, damaged).unwrap();
             assert!(matches!(tokens.is_right("web", token.as_bytes()), Err(TokenError::Damaged { .. })), "{damaged}");
         }

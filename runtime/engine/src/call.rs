@@ -12,7 +12,9 @@ use tollgate_audit::{CallClass, CallId, Kept, Salt, Usage};
 use tollgate_capability::{Acknowledge, Cap, Limits};
 use tollgate_notary::{CallEnding, CallStart, CallTrail, Room};
 use tollgate_sandbox::{Enforced, trap};
-use tollgate_wasi_proxy::{CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, HearsStderr, Refused, Stdout};
+use tollgate_wasi_proxy::{
+    CallFacts, Exited, Failed, FolderGone, Gate, GateCtx, GateInput, HearsStderr, Refused, Stdout,
+};
 use wasmtime::component::{ResourceTable, ResourceTableError};
 use wasmtime::{PoolConcurrencyLimitError, Store, Trap, UpdateDeadline};
 

@@ -200,7 +200,9 @@ pub enum RejectError {
         known: Vec<String>,
     },
     /// Who asks may not call it.
-    #[error("the agent `{agent}` may not call `{tool}.{operation}`: its entry `[agents.{agent}]` in the policy does not name it")]
+    #[error(
+        "the agent `{agent}` may not call `{tool}.{operation}`: its entry `[agents.{agent}]` in the policy does not name it"
+    )]
     NotTheAgents {
         /// Who was proven to ask.
         agent: String,

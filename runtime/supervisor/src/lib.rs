@@ -63,11 +63,11 @@ use tollgate_engine::error::{LoadError, with_causes};
 use tollgate_engine::private::PrivateTexts;
 use tollgate_notary::{Recorder, WriterKind};
 
+pub use self::cancel::Cancel;
 use self::group::Group;
 use self::live_workers::LiveWorkers;
 use self::member::Member;
 use self::reaper::{Reaper, ToReaper};
-pub use self::cancel::Cancel;
 pub use self::tool::{Control, Hears, Tool};
 pub use self::tool_spec::ToolSpec;
 pub use self::trial::Trial;

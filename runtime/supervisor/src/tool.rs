@@ -128,7 +128,8 @@ impl Tool {
             worker.give_back(connection);
             return Err(before(CallError::Cancelled));
         }
-        self.ask(&using, connection, request, (&keeping, control)).and_then(|ended| private.keep_result(&keeping, ended))
+        self.ask(&using, connection, request, (&keeping, control))
+            .and_then(|ended| private.keep_result(&keeping, ended))
     }
 
     /// The failure of a call that no worker gets. It is on record as any other call, by the supervisor itself. Waits two seconds at

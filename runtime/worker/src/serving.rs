@@ -163,7 +163,8 @@ fn run(
     let hears = ask.hears.then(|| {
         let connection = Arc::clone(connection);
         // A supervisor that is gone needs to hear nothing.
-        Box::new(move |bytes: &[u8]| lock(&connection).send(&Said::Wrote, [b"", b"", bytes], None).unwrap_or_default()) as HearsStderr
+        Box::new(move |bytes: &[u8]| lock(&connection).send(&Said::Wrote, [b"", b"", bytes], None).unwrap_or_default())
+            as HearsStderr
     });
     Ok(thread.call(tool, &request, (ask.call, salt), hears, keep))
 }

@@ -29,33 +29,31 @@ fn desk(tools: &[&str], policy: &str) -> Desk {
 }
 
 /// A daemon that serves.
-struct Served<'d> {
-    desk: &'d Desk,
+struct Served {
     child: Option<Child>,
     pid: u32,
     /// By agent.
     sockets: Vec<(String, PathBuf)>,
 }
 
-impl<'d> Served<'d> {
-    fn start(desk: &'d Desk) -> Self {
-        Self::with(desk, &mut desk.command(&["serve", "--json"]))
+impl Served {
+    fn start(desk: &Desk) -> Self {
+        Self::with(&mut desk.command(&["serve", "--json"]))
     }
 
-    fn with(desk: &'d Desk, command: &mut Command) -> Self {
+    fn with(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|error| {
-            let output = child.wait_with_output().unwrap();
-            panic!("{error}: {line} {output:?}")
-        });
+        let Ok(ready) = serde_json::from_str::<Value>(&line) else {
+            panic!("{line} {:?}", child.wait_with_output().unwrap())
+        };
         let agents = ready["agents"].as_array().unwrap().iter();
         let sockets =
             agents.map(|agent| (text(&agent["agent"]), PathBuf::from(agent["socket"].as_str().unwrap()))).collect();
         let pid = u32::try_from(ready["pid"].as_u64().unwrap()).unwrap();
         assert_eq!(pid, child.id());
-        Self { desk, child: Some(child), pid, sockets }
+        Self { child: Some(child), pid, sockets }
     }
 
     fn socket(&self, agent: &str) -> &Path {
@@ -86,7 +84,7 @@ impl<'d> Served<'d> {
     }
 }
 
-impl Drop for Served<'_> {
+impl Drop for Served {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
@@ -133,7 +131,8 @@ fn http(socket: &Path, request: &str) -> (u16, String) {
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"));
+    let status =
+        answer.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_else(|| panic!("{answer:?}"));
     (status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
 }
 
@@ -150,7 +149,10 @@ fn get(path: &str) -> String {
 }
 
 fn calls(desk: &Desk) -> Vec<Value> {
-    desk.entries().into_iter().filter(|entry| entry["kind"] == "call" && entry["operation"] != "tollgate:describe").collect()
+    desk.entries()
+        .into_iter()
+        .filter(|entry| entry["kind"] == "call" && entry["operation"] != "tollgate:describe")
+        .collect()
 }
 
 #[test]
@@ -279,10 +281,12 @@ tools.json-query = {{}}
     let ask = |uid: u32, socket: &Path, request: &Value| -> Option<Value> {
         let script = "import socket,sys\ns=socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\ns.sendall(sys.argv[2].encode()+b'\\n')\nsys.stdout.write(s.makefile().readline())";
         let line = json!({ "jsonrpc": "2.0", "id": 1, "method": "call", "params": request }).to_string();
-        let output = Command::new("python3").args(["-c", script]).arg(socket).arg(line).uid(uid).gid(uid).output().unwrap();
+        let output =
+            Command::new("python3").args(["-c", script]).arg(socket).arg(line).uid(uid).gid(uid).output().unwrap();
         serde_json::from_slice(&output.stdout).ok()
     };
-    let query = json!({ "tool": "json-query", "arguments": { "document": { "a": 1 }, "pointer": "/a" }, "agent": "reader" });
+    let query =
+        json!({ "tool": "json-query", "arguments": { "document": { "a": 1 }, "pointer": "/a" }, "agent": "reader" });
     let counted = ask(4001, &listen("reader"), &count()).expect("an answer");
     assert_eq!(counted["result"]["output"]["words"], 10, "{counted}");
     let queried = ask(4002, &listen("other"), &query).expect("an answer");
@@ -300,7 +304,8 @@ tools.json-query = {{}}
     assert!(said.contains("the user 4002 is not the agent `reader`"), "{said}");
     let calls = calls(&desk);
     let by: Vec<_> = calls.iter().map(|call| (text(&call["agent"]), text(&call["tool"]))).collect();
-    let expected = [("reader", "word-count"), ("other", "json-query"), ("reader", "json-query"), ("other", "word-count")];
+    let expected =
+        [("reader", "word-count"), ("other", "json-query"), ("reader", "json-query"), ("other", "word-count")];
     assert_eq!(by, expected.map(|(agent, tool)| (agent.to_owned(), tool.to_owned())), "{calls:?}");
     assert_eq!(calls[1]["claims"]["agent"], "reader", "a claim is on record as one");
 }

@@ -359,7 +359,9 @@ impl NotaryProcess {
         match &self.client.state().status {
             Status::Ready => None,
             Status::Away => Some("the notary has died, and another one is being started".to_owned()),
-            Status::Stalled { reason } | Status::Closed { reason } => Some(format!("the ledger takes nothing: {reason}")),
+            Status::Stalled { reason } | Status::Closed { reason } => {
+                Some(format!("the ledger takes nothing: {reason}"))
+            }
         }
     }
 
