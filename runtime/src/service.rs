@@ -23,7 +23,8 @@ use tollgate_authority::{
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{
-    BindError, Deployment, Manifest, ManifestError, MissingGrants, NameError, Policy, Subject, ToolName, intersect,
+    BindError, Deployment, Grants, Manifest, ManifestError, MissingGrants, NameError, Policy, Subject, ToolName,
+    intersect,
 };
 use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
 use tollgate_engine::engine::{Engine, StartError};
@@ -90,7 +91,7 @@ impl Config {
 pub struct Tollgate {
     governing: Mutex<Arc<Governing>>,
     // By the names of the tools that share a worker. One that is being loaded holds up those who want the same.
-    loaded: Mutex<HashMap<Vec<ToolName>, Arc<Mutex<Option<Loaded>>>>>,
+    loaded: Mutex<HashMap<Vec<ToolName>, Place>>,
     supervisor: Supervisor,
     registry: Registry,
     engine: Engine,
@@ -103,7 +104,8 @@ pub struct Tollgate {
 struct Governing {
     // Each reading has another.
     number: u64,
-    policy: Policy,
+    grants: Grants,
+    deployment: Arc<Deployment>,
     text: String,
     places: DecidingPlaces,
 }
@@ -116,7 +118,7 @@ impl NextPolicy {
     /// How it has tools run, and who may ask for them.
     #[must_use]
     pub fn deployment(&self) -> &Deployment {
-        &self.0.policy.deployment
+        &self.0.deployment
     }
 
     /// The digest of its text.
@@ -125,6 +127,9 @@ impl NextPolicy {
         Digest::of(self.0.text.as_bytes())
     }
 }
+
+/// Where tools that share a worker are, once they are loaded.
+type Place = Arc<Mutex<Option<Loaded>>>;
 
 /// Tools that share a worker, and the policy under which they were loaded.
 #[derive(Debug)]
@@ -147,16 +152,26 @@ pub struct Ready {
     tool: Tool,
     // What was granted, before its folders were opened for the worker.
     set: CapabilitySet,
-    stamp: Stamp,
+    source: Arc<Source>,
     _folders: HeldFolders,
 }
 
-/// A tool that was read, and has no worker yet.
-struct Prepared {
-    spec: ToolSpec,
-    ready: Box<dyn FnOnce(Tool) -> Ready>,
+/// What was read of an installed tool. It is read again where the tool was installed again.
+#[derive(Debug)]
+struct Source {
+    stamp: Stamp,
     component: Digest,
+    manifest: Manifest,
+    // The name that it gives itself.
+    declared: String,
+    manifest_text: String,
+}
+
+/// A tool under a policy, which has no worker of it yet.
+struct Prepared {
+    source: Arc<Source>,
     set: CapabilitySet,
+    folders: HeldFolders,
 }
 
 /// By what a tool that was installed again is told from the one before: it is in another file.
@@ -288,7 +303,7 @@ impl Tollgate {
         let role = NotaryRole { ledger: ledger.clone(), origin: origin.clone(), software: software.clone(), daemon };
         let settings = SupervisorSettings {
             places: governing.places.clone(),
-            ..SupervisorSettings::of(&governing.policy.deployment, WorkerCommand::tollgate(program))
+            ..SupervisorSettings::of(&governing.deployment, WorkerCommand::tollgate(program))
         };
         let supervisor = Supervisor::start(NotaryCommand::tollgate(program, &role), ledger, settings)?;
         let (registry, governing) = (Registry::new(config.tools.clone()), Mutex::new(Arc::new(governing)));
@@ -303,8 +318,8 @@ impl Tollgate {
 
     /// How its tools are run, by the policy that holds now.
     #[must_use]
-    pub fn deployment(&self) -> Deployment {
-        self.governing().policy.deployment.clone()
+    pub fn deployment(&self) -> Arc<Deployment> {
+        Arc::clone(&self.governing().deployment)
     }
 
     /// The digest of the text of the policy that holds now.
@@ -376,8 +391,8 @@ impl Tollgate {
             stdin: call.stdin.clone(),
             caller: call.caller.clone(),
         };
-        let rejected = governing.may(call, request.operation).and(chosen.as_ref().map(drop).map_err(Clone::clone));
-        if let Err(error) = rejected {
+        let may = governing.may(call, request.operation);
+        if let Err(error) = may.and_then(|()| chosen.as_ref().map(drop).map_err(Clone::clone)) {
             return Err(Unanswered::Call(ready.tool.turn_down(&request, error.into())));
         }
         ready.tool.call_with(&request, control).map_err(Unanswered::Call)
@@ -421,12 +436,12 @@ impl Tollgate {
 
     /// The tools that share a worker with this one, itself among them.
     fn sharing(&self, governing: &Governing, name: &ToolName) -> Vec<ToolName> {
-        let deployment = &governing.policy.deployment;
+        let deployment = &governing.deployment;
         let compartment = deployment.compartment_of(name).and_then(|own| deployment.compartments.get(own));
         compartment.cloned().unwrap_or_else(|| vec![name.clone()])
     }
 
-    /// Reads tools and hands them to the supervisor; those that are as before keep their worker.
+    /// Hands tools to the supervisor; those that are as before keep their worker.
     fn load(
         &self,
         governing: &Governing,
@@ -434,31 +449,86 @@ impl Tollgate {
         stamps: &BTreeMap<ToolName, Stamp>,
         before: Option<Loaded>,
     ) -> Result<Loaded, Box<ToolError>> {
-        let mut prepared = BTreeMap::new();
+        let before = before.map(|before| before.tools).unwrap_or_default();
+        let mut prepared = Vec::new();
         for tool in installed {
-            let Some(stamp) = stamps.get(&tool.name) else { continue };
-            prepared.insert(tool.name.clone(), self.prepare(governing, tool, *stamp)?);
-        }
-        let as_before = before.filter(|before| {
-            let is_same = |(name, one): (&ToolName, &Prepared)| {
-                before.tools.get(name).is_some_and(|ready| ready.component == one.component && ready.set == one.set)
+            let known = before.get(&tool.name).map(|ready| &ready.source);
+            let source = match known.filter(|source| stamps.get(&tool.name) == Some(&source.stamp)) {
+                Some(source) => Arc::clone(source),
+                None => Arc::new(Source::read(tool)?),
             };
-            before.tools.len() == prepared.len() && prepared.iter().all(is_same)
-        });
-        let (names, prepared): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
-        let (specs, makes): (Vec<_>, Vec<_>) = prepared.into_iter().map(|one| (one.spec, one.ready)).unzip();
-        let tools: Vec<Tool> = match as_before {
-            Some(before) => before.tools.into_values().map(|ready| ready.tool.clone()).collect(),
-            None => self.supervisor.add_compartment(specs).map_err(|error| Box::new(error.into()))?,
+            prepared.push((tool, self.prepare(governing, tool, source)?));
+        }
+        let is_as_before = |(tool, one): &(&InstalledTool, Prepared)| {
+            before.get(&tool.name).is_some_and(|ready| ready.component == one.source.component && ready.set == one.set)
         };
-        let tools = names.into_iter().zip(makes.into_iter().zip(tools));
-        let tools = tools.map(|(name, (make, tool))| (name, Arc::new(make(tool)))).collect();
-        Ok(Loaded { under: governing.number, tools })
+        let are_as_before = before.len() == prepared.len() && prepared.iter().all(is_as_before);
+        let mut artifacts = BTreeMap::new();
+        let tools: Vec<(Tool, OperationTexts)> = if are_as_before {
+            let kept = |(tool, _): &(&InstalledTool, Prepared)| {
+                before.get(&tool.name).map(|ready| (ready.tool.clone(), ready.operations.clone()))
+            };
+            prepared.iter().filter_map(kept).collect()
+        } else {
+            for (tool, one) in &prepared {
+                let artifact = tool.artifact(&self.key, one.source.component, &self.engine);
+                let artifact = artifact.map_err(|source| ToolError::Stored { name: tool.name.clone(), source })?;
+                artifacts.insert(tool.name.clone(), artifact);
+            }
+            let specs = prepared.iter().filter_map(|(tool, one)| {
+                let artifact = artifacts.remove(&tool.name)?;
+                let operations = artifact.operations().cloned().unwrap_or_default();
+                Some((self.spec(governing, one, artifact), operations))
+            });
+            let (specs, operations): (Vec<_>, Vec<_>) = specs.unzip();
+            let added = self.supervisor.add_compartment(specs).map_err(|error| Box::new(error.into()))?;
+            added.into_iter().zip(operations).collect()
+        };
+        let tools = prepared.into_iter().zip(tools).map(|((installed, one), (tool, operations))| {
+            let Prepared { source, set, folders } = one;
+            let (version, description) = (source.manifest.version.to_string(), source.manifest.description.clone());
+            let component = source.component;
+            let ready = Ready { version, description, operations, component, tool, set, source, _folders: folders };
+            (installed.name.clone(), Arc::new(ready))
+        });
+        Ok(Loaded { under: governing.number, tools: tools.collect() })
     }
 
-    fn prepare(&self, governing: &Governing, tool: &InstalledTool, stamp: Stamp) -> Result<Prepared, Box<ToolError>> {
+    /// What a policy gives a tool, with its folders open.
+    fn prepare(
+        &self,
+        governing: &Governing,
+        tool: &InstalledTool,
+        source: Arc<Source>,
+    ) -> Result<Prepared, Box<ToolError>> {
+        let grants = &governing.grants;
+        let subject = Subject { name: &tool.name, digest: source.component.0, installed: true };
+        let grant = grants.bind(subject, |path| is_one_file(path, &tool.component())).map_err(ToolError::from)?.grant;
+        let met = intersect(&source.manifest, &grant, self.config.variable);
+        let mut set = met.map_err(|missing| Box::new(ToolError::Ungranted(Box::new(missing))))?.set;
+        let places = governing.places.clone().with(Deciding::Component, &tool.component());
+        let places = &places.with(Deciding::Manifest, &tool.manifest());
+        let store = self.config.trust.clone().map(TrustStore::new);
+        let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts: true, places, bounds: None };
+        let folders =
+            open_folders(&mut set, nesting).map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
+        Ok(Prepared { source, set, folders })
+    }
+
+    fn spec(&self, governing: &Governing, one: &Prepared, artifact: Artifact) -> ToolSpec {
+        let Source { manifest, manifest_text, declared, .. } = &*one.source;
+        let declared = Some(declared.as_str());
+        let provenance = Provenance { manifest: manifest_text, grant: &governing.text, by: &self.config.by, declared };
+        ToolSpec::new(artifact, manifest, one.set.clone(), provenance)
+    }
+}
+
+impl Source {
+    fn read(tool: &InstalledTool) -> Result<Self, Box<ToolError>> {
         let name = &tool.name;
         let damaged = |what: String| Box::new(ToolError::Damaged { name: name.clone(), what });
+        // Before it is read: what is exchanged meanwhile is read again by the next call.
+        let stamp = Stamp::of(tool)?;
         match tool.with_other_name() {
             Ok(None) => {}
             Ok(Some(path)) => return Err(damaged(format!("`{}` has another name (a hard link)", path.display()))),
@@ -473,45 +543,9 @@ impl Tollgate {
         let manifest = Manifest::parse(&manifest_text, &tool.manifest().display().to_string())
             .map_err(|source| ToolError::Manifest { name: name.clone(), source: Box::new(source) })?;
         let declared = manifest.name.to_string();
+        // In policy and ledger it goes by the name that it is installed under.
         let manifest = Manifest { name: name.clone(), ..manifest };
-        let grants = &governing.policy.grants;
-        let subject = Subject { name, digest: component.0, installed: true };
-        let grant = grants.bind(subject, |path| is_one_file(path, &tool.component())).map_err(ToolError::from)?.grant;
-        let met = intersect(&manifest, &grant, self.config.variable);
-        let mut set = met.map_err(|missing| Box::new(ToolError::Ungranted(Box::new(missing))))?.set;
-        let places = &governing
-            .places
-            .clone()
-            .with(Deciding::Component, &tool.component())
-            .with(Deciding::Manifest, &tool.manifest());
-        let store = self.config.trust.clone().map(TrustStore::new);
-        let nesting = Nesting { grant: &grant, grants, store: store.as_ref(), starts: true, places, bounds: None };
-        let folders =
-            open_folders(&mut set, nesting).map_err(|source| Box::new(ToolError::Folder(Box::new(source))))?;
-        let artifact: Artifact = tool
-            .artifact(&self.key, component, &self.engine)
-            .map_err(|source| ToolError::Stored { name: name.clone(), source })?;
-        let operations = artifact.operations().cloned().unwrap_or_default();
-        let provenance = Provenance {
-            manifest: &manifest_text,
-            grant: &governing.text,
-            by: &self.config.by,
-            declared: Some(&declared),
-        };
-        let spec = ToolSpec::new(artifact, &manifest, set.clone(), provenance);
-        let (version, description) = (manifest.version.to_string(), manifest.description.clone());
-        let own = set.clone();
-        let ready = Box::new(move |tool| Ready {
-            version,
-            description,
-            operations,
-            component,
-            tool,
-            set: own,
-            stamp,
-            _folders: folders,
-        });
-        Ok(Prepared { spec, ready, component, set })
+        Ok(Self { stamp, component, manifest, declared, manifest_text })
     }
 }
 
@@ -537,7 +571,7 @@ impl Ready {
 
 impl Loaded {
     fn is(&self, under: u64, stamps: &BTreeMap<ToolName, Stamp>) -> bool {
-        let own = self.tools.iter().map(|(name, ready)| (name, &ready.stamp));
+        let own = self.tools.iter().map(|(name, ready)| (name, &ready.source.stamp));
         self.under == under && own.eq(stamps)
     }
 }
@@ -559,13 +593,14 @@ impl Governing {
         .chain(config.trust.iter().map(|path| (Deciding::TrustStore, path)))
         .fold(places, |places, (what, path)| places.with(what, path))
         .with_components_of(&policy.grants);
-        Ok(Self { number: 0, policy, text, places })
+        let Policy { grants, deployment } = policy;
+        Ok(Self { number: 0, grants, deployment: Arc::new(deployment), text, places })
     }
 
     /// Whether whoever asks may make the call, by the policy's entry of the agent that was proven to ask.
     fn may(&self, call: &Call<'_>, operation: &str) -> Result<(), RejectError> {
         let Some(proven) = &call.caller.proven else { return Ok(()) };
-        let agents = &self.policy.deployment.agents;
+        let agents = &self.deployment.agents;
         if agents.is_empty() {
             return Ok(());
         }

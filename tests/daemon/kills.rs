@@ -32,8 +32,12 @@ pub(crate) fn a_gateway_that_dies_takes_its_clients_alone() {
     assert_eq!(kind_of(&told), "worker", "{told}");
     let [notary] = DaemonLab::processes("notary")[..] else { panic!("one notary") };
     kill_process(notary, Signal::KILL).expect("a notary");
-    client.is_served();
     drop(client);
+    // Nothing begins while there is none.
+    await_that("another notary", || {
+        let answer = lab.connect().call("echo-read", "echo", &json!({}));
+        answer["result"]["ok"] == true
+    });
     let entries = lab.end();
     let ends = |class: &str| {
         let is_it = |entry: &&Entry<'_>| matches!(entry, Entry::CallEnd(end) if end.class.as_str() == class);

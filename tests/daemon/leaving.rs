@@ -6,7 +6,7 @@ use tollgate_workspace::processes::await_that;
 
 use crate::lab::{DaemonLab, READS, SLEEPS, kind_of};
 
-const SPINS: &str = "[tools.spin]\nlimits = { deadline = \"1h\", fuel = 1000000000000000000, calls = 16 }\n";
+const SPINS: &str = "[tools.spin]\nlimits = { deadline = \"1h\", fuel = 10000000000000, calls = 16 }\n";
 
 pub(crate) fn clients_that_leave_end_their_calls() {
     let policy = format!("{READS}{SLEEPS}{SPINS}[serve]\ncalls = 2\n");

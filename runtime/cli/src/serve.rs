@@ -197,7 +197,7 @@ fn not_started(folder: &Path, source: DaemonError) -> Failure {
     match source {
         DaemonError::Open(OpenError::Supervisor(failure)) => ledger::no_supervisor(folder, failure),
         DaemonError::Open(OpenError::Policy(error)) => Failure::usage(*error),
-        source => {
+        source @ (DaemonError::Open(_) | DaemonError::Socket(_) | DaemonError::Io(_)) => {
             let help = "the reason stands above".to_owned();
             Failure::usage(ServeError::NotStarted { help, source })
         }

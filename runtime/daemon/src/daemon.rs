@@ -244,7 +244,7 @@ impl Shared {
     /// What the policy says of an agent.
     pub(crate) fn agent(&self, name: &str) -> Option<Agent> {
         let deployment = self.tollgate.deployment();
-        deployment.agents.into_iter().find(|(agent, _)| agent.as_str() == name).map(|(_, agent)| agent)
+        deployment.agents.iter().find(|(agent, _)| agent.as_str() == name).map(|(_, agent)| agent.clone())
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{set_tcp_nodelay, socket_peercred};
-use tollgate_config::{Agent, Proof, ServeSettings, ToolName};
+use tollgate_config::{Agent, Proof, ServeSettings};
 use tollgate_gateway::protocol::GatewayLimits;
 use tollgate_ipc::Connection;
 
@@ -176,14 +176,6 @@ impl Door {
                 names.iter().map(ToString::to_string).collect()
             }
             None => Vec::new(),
-        }
-    }
-
-    /// Whether it may call this operation.
-    pub(crate) fn has(&self, tool: &str, operation: &str) -> bool {
-        match self.shared.agent(&self.agent) {
-            Some(agent) => tool.parse().is_ok_and(|tool: ToolName| agent.may(&tool, operation)),
-            None => self.agent == LOCAL,
         }
     }
 }

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tollgate::error::{CallFailure, with_causes};
+use tollgate::operations::OperationText;
 use tollgate::request::{Answer, Caller, Claims, Proven};
 use tollgate::service::{Call, Ready, ToolError, Unanswered};
 use tollgate::supervisor::Control;
 use tollgate::told;
+use tollgate_config::{Agent, ToolName};
 use tollgate_gateway::protocol::{self, Asked, Failure, GatewayLimits, Told, asked_limits};
 use tollgate_ipc::Connection;
 
@@ -100,23 +102,30 @@ impl Lane {
     /// The tools of this agent that can be called, and why others of its tools cannot.
     fn tools(&self) -> String {
         let (mut tools, mut unavailable) = (Vec::new(), Vec::new());
-        for name in self.door.tools() {
+        let (names, agent) = (self.door.tools(), self.door.shared.agent(&self.door.agent));
+        for name in names {
             match self.door.shared.tollgate.tool(&name) {
-                Ok(ready) => tools.push(self.tool(&name, &ready)),
+                Ok(ready) => tools.push(tool(&name, &ready, agent.as_ref())),
                 Err(error) => unavailable.push(json!({ "tool": name, "why": with_causes(&*error) })),
             }
         }
         json!({ "tools": tools, "unavailable": unavailable }).to_string()
     }
-
-    fn tool(&self, name: &str, ready: &Ready) -> Value {
-        let has = |operation: &&tollgate::operations::OperationText| self.door.has(name, &operation.name);
-        let operations: Vec<Value> = ready.operations.iter().filter(has).map(operation).collect();
-        json!({ "tool": name, "version": ready.version, "description": ready.description, "operations": operations })
-    }
 }
 
-fn operation(text: &tollgate::operations::OperationText) -> Value {
+/// What is told of a tool: the operations that the agent may call, all where the policy names no agents.
+fn tool(name: &str, ready: &Ready, agent: Option<&Agent>) -> Value {
+    let named: Option<ToolName> = name.parse().ok();
+    let has = |operation: &&OperationText| match (agent, &named) {
+        (Some(agent), Some(named)) => agent.may(named, &operation.name),
+        (Some(_), None) => false,
+        (None, _) => true,
+    };
+    let operations: Vec<Value> = ready.operations.iter().filter(has).map(operation).collect();
+    json!({ "tool": name, "version": ready.version, "description": ready.description, "operations": operations })
+}
+
+fn operation(text: &OperationText) -> Value {
     let schema = |schema: &str| serde_json::from_str::<Value>(schema).unwrap_or(Value::Null);
     json!({
         "name": text.name,

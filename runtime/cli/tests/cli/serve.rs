@@ -285,8 +285,7 @@ tools.json-query = {{}}
             Command::new("python3").args(["-c", script]).arg(socket).arg(line).uid(uid).gid(uid).output().unwrap();
         serde_json::from_slice(&output.stdout).ok()
     };
-    let query =
-        json!({ "tool": "json-query", "arguments": { "document": { "a": 1 }, "pointer": "/a" }, "agent": "reader" });
+    let query = json!({ "tool": "json-query", "operation": "query", "arguments": { "document": { "a": 1 }, "pointer": "/a" }, "agent": "reader" });
     let counted = ask(4001, &listen("reader"), &count()).expect("an answer");
     assert_eq!(counted["result"]["output"]["words"], 10, "{counted}");
     let queried = ask(4002, &listen("other"), &query).expect("an answer");
