@@ -93,12 +93,12 @@ pub(crate) fn eight_clients_lose_no_call() {
     }
     let answered: BTreeMap<String, u64> =
         answered.into_iter().map(|(what, count)| (what.replace(" tool", " tool-error"), count)).collect();
+    // Those by which the daemon was measured are on record too.
+    let mut answered = answered;
+    ["echo-read ok", "json-query ok"].iter().for_each(|what| *answered.entry((*what).to_owned()).or_default() += 2);
     assert_eq!(answered, on_record);
-    let good = ["echo-read", "json-query"];
-    assert!(
-        answered.keys().all(|what| !good.iter().any(|tool| what.starts_with(tool)) || what.ends_with(" ok")),
-        "{answered:?}"
-    );
+    let is_good = |what: &&String| ["echo-read", "json-query"].iter().any(|tool| what.starts_with(tool));
+    assert!(answered.keys().filter(is_good).all(|what| what.ends_with(" ok")), "{answered:?}");
 }
 
 /// Has eight clients make so many calls, while the policy is replaced.
@@ -137,7 +137,7 @@ fn policy(round: u32) -> String {
     let reads = READS.replace("calls = 16", &format!("calls = {}", 16 + round % 2));
     let broken = if round % 5 == 4 { "[tools.echo-read" } else { "" };
     format!(
-        "# {round}\n{reads}[tools.json-query]\nlimits = {{ calls = 16 }}\n[tools.panic]\nlimits = {{ calls = 16 }}\n[tools.eat-memory]\nlimits = {{ calls = 16 }}\n[tools.read-env]\nlimits = {{ calls = 16 }}\n[tools.climb-dotdot]\nlimits = {{ calls = 16 }}\n{broken}"
+        "# {round}\n{reads}[tools.json-query]\nlimits = {{ calls = 16 }}\n[tools.panic]\nlimits = {{ calls = 16 }}\n[tools.eat-memory]\nlimits = {{ calls = 16 }}\n[tools.read-env]\nlimits = {{ calls = 16 }}\n[tools.climb-dotdot]\nfs.\"/docs\" = {{ host = \"DATA\", access = [\"read\", \"list\"] }}\nlimits = {{ calls = 16 }}\n{broken}"
     )
 }
 

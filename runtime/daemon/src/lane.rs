@@ -156,7 +156,7 @@ fn failed_with(unanswered: Unanswered) -> Saying {
         }
         Unanswered::Tool(error) => {
             let is_unknown = matches!(*error, ToolError::Unknown { .. } | ToolError::NoName { .. });
-            let kind = if is_unknown { "unknown-tool" } else { "worker" };
+            let kind = if is_unknown { "unknown-tool" } else { "load" };
             failed(Failure::new(kind, with_causes(&*error)))
         }
     }
