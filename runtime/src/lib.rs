@@ -12,6 +12,7 @@
 //! `tollgate-sandbox` and `tollgate-authority`, under the names below.
 #![forbid(unsafe_code)]
 
+mod invoke;
 pub mod registry;
 pub mod service;
 pub mod told;
@@ -19,6 +20,7 @@ pub mod told;
 pub use service::{Config, Tollgate};
 pub use tollgate_audit::{CallId, Usage};
 pub use tollgate_authority as authority;
+pub use tollgate_client as client;
 pub use tollgate_engine::{
     Answer, Artifact, ArtifactError, ArtifactKey, AuditSink, CallError, CallErrorKind, CallFailure, Caller, CapHit,
     Claims, Component, EPOCH_TICK, Engine, EngineHash, Import, InProcess, InProcessThread, KeyError, LoadError,

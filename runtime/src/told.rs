@@ -1,8 +1,10 @@
 //! What is told of a call to a machine: the same JSON from the command line and from the daemon.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tollgate_audit::Usage;
-use tollgate_engine::error::{CallError, CapHit, RejectError};
+use tollgate_engine::error::{CallError, CapHit, RejectError, with_causes};
+
+use crate::service::{ToolError, Unanswered};
 
 /// What a call used, with each share of its cap in percent.
 #[must_use]
@@ -77,3 +79,38 @@ pub const BROKEN: &str = "No tool can do this through WASI: its worker is broken
 
 /// Said to agents too, so that they do not look for a way round.
 pub const ADVICE: &str = "This is the operator's policy, not a fault: trying the same thing another way is denied too.";
+
+/// Why a call has no answer, as a machine is told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Error {
+    /// Its class: one of docs/errors.md, or `unknown-tool`.
+    pub kind: String,
+    /// For people.
+    pub message: String,
+    /// What else there is to know.
+    pub details: Map<String, Value>,
+}
+
+/// The same in its parts, of a call by a tool's name.
+#[must_use]
+pub fn unanswered(unanswered: &Unanswered) -> Error {
+    match unanswered {
+        Unanswered::Call(failure) => {
+            let mut details = match error(&failure.error) {
+                Value::Object(details) => details,
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+            };
+            let mut take = |key: &str| match details.shift_remove(key) {
+                Some(Value::String(text)) => text,
+                Some(_) | None => String::new(),
+            };
+            let (kind, message) = (take("kind"), take("message"));
+            Error { kind, message, details }
+        }
+        Unanswered::Tool(error) => {
+            let is_unknown = matches!(**error, ToolError::Unknown { .. } | ToolError::NoName { .. });
+            let kind = if is_unknown { "unknown-tool" } else { "load" };
+            Error { kind: kind.to_owned(), message: with_causes(&**error), details: Map::new() }
+        }
+    }
+}

@@ -447,6 +447,9 @@ pub(crate) enum TokenCommand {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     pub(crate) ledger: LedgerArgs,
+    /// Print the path of the socket of the agent that this user is, and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) socket: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,

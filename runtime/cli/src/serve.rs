@@ -247,6 +247,11 @@ const SHOWN: usize = 16;
 
 pub(crate) fn status(args: &StatusArgs) -> Result<Exit, Failure> {
     let folder = ledger::folder(&args.ledger)?;
+    if args.socket {
+        let socket = super::through::own_socket(&operator(&folder)?)?;
+        output::print(&format!("{}\n", output::one_line(&socket.display().to_string())))?;
+        return Ok(Exit::Success);
+    }
     let status = operator(&folder)?.status().map_err(|source| refused(source, RESTART_HELP))?;
     if args.json {
         let json = serde_json::to_string(&status).map_err(Failure::internal)?;

@@ -1,6 +1,6 @@
 //! `tollgate run NAME` where a daemon has the ledger: the call is the daemon's, under its policy, by one of its warm workers.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use miette::Diagnostic;
@@ -59,9 +59,7 @@ pub(crate) fn daemon_for(args: &RunArgs) -> Result<Option<Operator>, Failure> {
 
 /// Makes the call.
 pub(crate) fn run(args: &RunArgs, operator: &Operator) -> Result<Exit, Failure> {
-    let uid = rustix::process::getuid().as_raw();
-    let agent = operator.agent_of(uid).map_err(|source| serve::refused(source, ""))?;
-    let (_agent, socket) = agent.ok_or_else(|| Failure::usage(ThroughError::NoAgent { uid }))?;
+    let socket = own_socket(operator)?;
     given::must_not_be_stdout("--receipt", args.receipt.as_deref())?;
     let Given { arguments, stdin } = given::to_tool(&args.input, args.stdin.as_deref())?;
     let places = config::deciding_places(None, &load::working_folder()?);
@@ -89,6 +87,14 @@ pub(crate) fn run(args: &RunArgs, operator: &Operator) -> Result<Exit, Failure> 
         }
         Err(failed) => Ok(say(&failed, args)),
     }
+}
+
+/// The socket of the agent that this user is.
+pub(crate) fn own_socket(operator: &Operator) -> Result<PathBuf, Failure> {
+    let uid = rustix::process::getuid().as_raw();
+    let agent = operator.agent_of(uid).map_err(|source| serve::refused(source, ""))?;
+    let (_agent, socket) = agent.ok_or_else(|| Failure::usage(ThroughError::NoAgent { uid }))?;
+    Ok(socket)
 }
 
 /// Waits for the answer; a signal withdraws the call.

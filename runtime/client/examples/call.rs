@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 pub(crate) fn run(socket: &Path, call: Call, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     let client = Client::connect(socket)?;
-    for tool in client.tools()? {
+    for tool in client.tools()?.tools {
         for operation in tool.operations {
             writeln!(out, "{} {}: {}", tool.name, operation.name, operation.description.unwrap_or_default())?;
         }

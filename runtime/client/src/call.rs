@@ -152,6 +152,28 @@ pub struct Usage {
     pub stdio_bytes: u64,
 }
 
+/// The tools of an agent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Tools {
+    /// Those that the agent may call.
+    pub tools: Vec<ToolInfo>,
+    /// Those that are the agent's and cannot be called at the moment.
+    #[serde(default)]
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// A tool that cannot be called at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Unavailable {
+    /// Its name.
+    #[serde(rename = "tool")]
+    pub name: String,
+    /// Why, for people.
+    pub why: String,
+}
+
 /// A tool that the agent may call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[non_exhaustive]

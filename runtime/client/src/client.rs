@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use crate::call::{Call, Reply, ToolInfo};
+use crate::call::{Call, Reply, Tools};
 use crate::connection::Handle;
 use crate::failure::Failure;
 use crate::invocation::Invocation;
@@ -70,7 +70,7 @@ impl Client {
     /// # Errors
     ///
     /// [`Failure`].
-    pub fn tools(&self) -> Result<Vec<ToolInfo>, Failure> {
+    pub fn tools(&self) -> Result<Tools, Failure> {
         let (id, slot) = (self.connection.next_id(), Arc::new(Slot::new(false)));
         self.connection.ask(id, wire::plain_line(id, "tools"), &slot);
         slot.wait()

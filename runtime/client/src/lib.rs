@@ -46,7 +46,7 @@ mod log;
 mod slot;
 mod wire;
 
-pub use crate::call::{Call, Claims, OperationInfo, Reply, ToolInfo, Usage};
+pub use crate::call::{Call, Claims, OperationInfo, Reply, ToolInfo, Tools, Unavailable, Usage};
 pub use crate::client::{Client, ConnectError, ConnectOptions};
 pub use crate::connection::CALLS_MAX;
 pub use crate::failure::{Failure, Kind, Remains};

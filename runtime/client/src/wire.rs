@@ -8,7 +8,7 @@ use serde_json::error::Category;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::call::{Call, Claims, Reply, ToolInfo, Usage};
+use crate::call::{Call, Claims, Reply, Tools, Usage};
 use crate::failure::{Failure, Kind, Remains};
 use crate::slot::FromResult;
 
@@ -216,7 +216,7 @@ impl FromResult for Pong {
     }
 }
 
-impl FromResult for Vec<ToolInfo> {
+impl FromResult for Tools {
     fn from_result(result: &RawValue) -> Result<Self, String> {
         // As for the details of a failure.
         if result.get().len() > TOOLS_BYTES_MAX {
@@ -438,8 +438,8 @@ mod tests {
 
     #[test]
     fn a_list_of_tools_is_bounded() {
-        let long = format!("[{}]", " ".repeat(TOOLS_BYTES_MAX));
-        let error = <Vec<ToolInfo>>::from_result(&RawValue::from_string(long).unwrap()).unwrap_err();
+        let long = format!("{{\"tools\":[{}]}}", " ".repeat(TOOLS_BYTES_MAX));
+        let error = Tools::from_result(&RawValue::from_string(long).unwrap()).unwrap_err();
         assert_eq!(error, "a list of tools of more than 16777216 bytes");
     }
 }

@@ -173,7 +173,7 @@ impl Daemon {
     #[must_use]
     pub fn places(&self) -> BTreeMap<String, (PathBuf, Option<u16>)> {
         let doors = lock(&self.shared.doors);
-        doors.iter().map(|door| (door.agent.clone(), (door.place.path.clone(), door.place.port))).collect()
+        doors.iter().map(|door| (door.agent.clone(), (door.path.clone(), door.place.port))).collect()
     }
 
     /// Ends it: nothing new is taken, and what is under way has the time of the policy (`serve.drain`); then it is cancelled. Waits
@@ -218,7 +218,7 @@ impl Daemon {
             let rest = gateways.iter().filter(|gateway| !gateway.await_over(until));
             rest.for_each(|gateway| gateway.kill());
         }
-        doors.iter().for_each(|door| drop(std::fs::remove_file(&door.place.path)));
+        doors.iter().for_each(|door| door.take_away(&[]));
         shared.is_over.store(true, Ordering::SeqCst);
         shared.wake();
         thread.join().ok();
@@ -319,9 +319,7 @@ impl Shared {
         *lock(&self.doors) = doors.clone();
         self.wake();
         for door in before.iter().filter(|door| !doors.iter().any(|other| Arc::ptr_eq(door, other))) {
-            if !doors.iter().any(|other| other.place.path == door.place.path) {
-                std::fs::remove_file(&door.place.path).ok();
-            }
+            door.take_away(&doors);
             if let Some(gateway) = door.running() {
                 gateway.drain();
             }
@@ -366,7 +364,7 @@ impl Shared {
     pub(crate) fn own_agent(&self, uid: u32) -> Option<(String, PathBuf)> {
         let doors = lock(&self.doors);
         let is_own = |door: &&Arc<Door>| matches!(door.place.is(), Proof::Uid(uids) if uids.contains(&uid));
-        doors.iter().find(is_own).map(|door| (door.agent.clone(), door.place.path.clone()))
+        doors.iter().find(is_own).map(|door| (door.agent.clone(), door.path.clone()))
     }
 
     pub(crate) fn status(&self) -> Status {
@@ -376,7 +374,7 @@ impl Shared {
             let (connections, running, lanes) = gateway.as_ref().map(|gateway| gateway.counts()).unwrap_or_default();
             AgentStatus {
                 agent: door.agent.clone(),
-                socket: door.place.path.clone(),
+                socket: door.path.clone(),
                 port: door.place.port,
                 gateway: gateway.map(|gateway| gateway.pid()),
                 connections,

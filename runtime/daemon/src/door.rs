@@ -25,6 +25,9 @@ pub(crate) struct Door {
     pub(crate) agent: String,
     pub(crate) shared: Arc<Shared>,
     pub(crate) place: Place,
+    /// Its socket; not where the policy would have it if whoever started this process opened it.
+    pub(crate) path: PathBuf,
+    is_given: bool,
     socket: UnixListener,
     port: Option<TcpListener>,
     gateway: Mutex<GatewayState>,
@@ -69,14 +72,25 @@ impl Door {
     pub(crate) fn open(shared: &Arc<Shared>, agent: &str, place: Place) -> Result<Arc<Self>, SocketError> {
         let failed = |source| SocketError::Io { place: place.path.display().to_string(), source };
         let rights = Rights { mode: place.mode, group: place.group };
-        let socket = shared.given(agent).map_or_else(|| listen_at(&place.path, rights), Ok)?;
+        let given = shared.given(agent);
+        let is_given = given.is_some();
+        let socket = given.map_or_else(|| listen_at(&place.path, rights), Ok)?;
+        let path = socket.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+        let path = path.filter(|_| is_given).unwrap_or_else(|| place.path.clone());
         socket.set_nonblocking(true).map_err(failed)?;
         let port = place.port.map(listen_on).transpose()?;
         if let Some(port) = &port {
             port.set_nonblocking(true).map_err(failed)?;
         }
         let (agent, shared) = (agent.to_owned(), Arc::clone(shared));
-        Ok(Arc::new(Self { agent, shared, place, socket, port, gateway: Mutex::default() }))
+        Ok(Arc::new(Self { agent, shared, place, path, is_given, socket, port, gateway: Mutex::default() }))
+    }
+
+    /// Takes its socket away, where it was made here and no other door stands there.
+    pub(crate) fn take_away(&self, others: &[Arc<Self>]) {
+        if !self.is_given && !others.iter().any(|other| other.path == self.path) {
+            std::fs::remove_file(&self.path).ok();
+        }
     }
 
     /// What tells that somebody knocks.

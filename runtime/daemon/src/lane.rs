@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tollgate::error::{CallFailure, with_causes};
 use tollgate::operations::OperationText;
 use tollgate::request::{Answer, Caller, Claims, Proven};
-use tollgate::service::{Call, Ready, ToolError, Unanswered};
+use tollgate::service::{Call, Ready, Unanswered};
 use tollgate::supervisor::Control;
 use tollgate::told;
 use tollgate_config::{Agent, ToolName};
@@ -147,29 +147,16 @@ fn answered_with(answer: Answer) -> Saying {
 }
 
 fn failed_with(unanswered: Unanswered) -> Saying {
+    let told::Error { kind, message, details } = told::unanswered(&unanswered);
+    let error = Failure { kind, message, details: details.into() };
     match unanswered {
         Unanswered::Call(failure) => {
-            let CallFailure { error, call, usage, output } = *failure;
-            let error = failure_of(told::error(&error));
+            let CallFailure { call, usage, output, .. } = *failure;
             let (call, usage) = (call.map(|call| call.to_string()), Some(told::usage(&usage)));
             (Told::Failed { call, usage, error }, [Vec::new(), output.stdout, output.stderr])
         }
-        Unanswered::Tool(error) => {
-            let is_unknown = matches!(*error, ToolError::Unknown { .. } | ToolError::NoName { .. });
-            let kind = if is_unknown { "unknown-tool" } else { "load" };
-            failed(Failure::new(kind, with_causes(&*error)))
-        }
+        Unanswered::Tool(_) => failed(error),
     }
-}
-
-/// From the JSON of an error to its class, its words and the rest of it.
-fn failure_of(mut error: Value) -> Failure {
-    let mut take = |key: &str| {
-        let taken = error.as_object_mut().and_then(|object| object.remove(key));
-        taken.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
-    };
-    let (kind, message) = (take("kind"), take("message"));
-    Failure { kind, message, details: error }
 }
 
 fn failed(error: Failure) -> Saying {

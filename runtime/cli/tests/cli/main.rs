@@ -12,6 +12,7 @@ mod around;
 mod audit;
 mod authority;
 mod check;
+mod clients;
 mod compile;
 mod console;
 mod desk;

@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,12 +12,13 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, Ran};
-use crate::required::skipped;
+use crate::required::{missing, skipped};
 
-const POLICY: &str = "[tools.word-count]\nfs.\"/docs\" = { host = \"../docs\", access = [\"read\", \"list\"] }\n";
+pub(crate) const POLICY: &str =
+    "[tools.word-count]\nfs.\"/docs\" = { host = \"../docs\", access = [\"read\", \"list\"] }\n";
 
 /// A desk with installed tools and a policy in its home.
-fn desk(tools: &[&str], policy: &str) -> Desk {
+pub(crate) fn desk(tools: &[&str], policy: &str) -> Desk {
     let desk = Desk::new();
     for tool in tools {
         desk.place(tool);
@@ -29,7 +30,7 @@ fn desk(tools: &[&str], policy: &str) -> Desk {
 }
 
 /// A daemon that serves.
-struct Served {
+pub(crate) struct Served {
     child: Option<Child>,
     pid: u32,
     /// By agent.
@@ -37,11 +38,11 @@ struct Served {
 }
 
 impl Served {
-    fn start(desk: &Desk) -> Self {
+    pub(crate) fn start(desk: &Desk) -> Self {
         Self::with(&mut desk.command(&["serve", "--json"]))
     }
 
-    fn with(command: &mut Command) -> Self {
+    pub(crate) fn with(command: &mut Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -56,7 +57,7 @@ impl Served {
         Self { child: Some(child), pid, sockets }
     }
 
-    fn socket(&self, agent: &str) -> &Path {
+    pub(crate) fn socket(&self, agent: &str) -> &Path {
         &self.sockets.iter().find(|(name, _)| name == agent).unwrap_or_else(|| panic!("{:?}", self.sockets)).1
     }
 
@@ -65,7 +66,7 @@ impl Served {
     }
 
     /// Ends it as an operator does; what it said.
-    fn stop(mut self) -> String {
+    pub(crate) fn stop(mut self) -> String {
         self.signal(Signal::TERM);
         let output = self.child.take().unwrap().wait_with_output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
@@ -148,7 +149,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
 }
 
-fn calls(desk: &Desk) -> Vec<Value> {
+pub(crate) fn calls(desk: &Desk) -> Vec<Value> {
     desk.entries()
         .into_iter()
         .filter(|entry| entry["kind"] == "call" && entry["operation"] != "tollgate:describe")
@@ -360,4 +361,54 @@ fn a_daemon_that_is_killed_leaves_a_ledger_that_verifies() {
     served.stop();
     let closers = desk.entries().into_iter().filter(|entry| entry["kind"] == "closer").count();
     assert_eq!(closers, 3);
+}
+
+/// What a service manager is told: ready, reading the policy again, ending.
+#[test]
+fn a_service_manager_is_told_how_it_stands() {
+    let desk = desk(&[], "");
+    let socket = UnixDatagram::bind(desk.path("notify")).unwrap();
+    socket.set_read_timeout(Some(std::time::Duration::from_secs(30))).unwrap();
+    let hear = || {
+        let mut bytes = [0; 256];
+        let read = socket.recv(&mut bytes).unwrap();
+        String::from_utf8_lossy(&bytes[..read]).trim().to_owned()
+    };
+    let mut command = desk.command(&["serve", "--json"]);
+    let served = Served::with(command.env("NOTIFY_SOCKET", desk.path("notify")));
+    assert_eq!(hear(), "READY=1");
+    served.signal(Signal::HUP);
+    assert!(hear().contains("RELOADING=1"));
+    assert_eq!(hear(), "READY=1");
+    served.stop();
+    assert_eq!(hear(), "STOPPING=1");
+}
+
+#[test]
+fn systemd_starts_it_at_the_first_connection() {
+    let Ok(found) = Command::new("systemd-socket-activate").arg("--version").output() else {
+        return missing("systemd-socket-activate", "apt.log");
+    };
+    assert!(found.status.success(), "{found:?}");
+    let desk = desk(&["word-count"], POLICY);
+    let socket = desk.path("activated.sock");
+    let mut command = Command::new("systemd-socket-activate");
+    command.arg("--listen").arg(&socket).args(["--fdname", "local"]);
+    let set = [("TOLLGATE_HOME", desk.home()), ("TOLLGATE_LEDGER", desk.path("ledger"))];
+    for (name, value) in set {
+        command.arg("-E").arg(format!("{name}={}", value.display()));
+    }
+    command.arg(env!("CARGO_BIN_EXE_tollgate")).arg("serve").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let start = std::time::Instant::now();
+    while !socket.exists() {
+        assert!(start.elapsed().as_secs() < 30, "no socket");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let mut rpc = Rpc::connect(&socket);
+    assert_eq!(rpc.ask("call", count())["result"]["output"]["words"], 10);
+    assert_eq!(desk.run(&["status", "--socket"]).stdout.trim(), "FOLDER/activated.sock");
+    assert_eq!(desk.run(&["serve", "stop"]).code, 0);
+    assert!(child.wait().unwrap().success());
+    assert!(socket.exists(), "it is the service manager's");
 }

@@ -42,7 +42,7 @@ fn a_call_and_its_answer() {
     fake.ends();
 }
 
-const TOOLS: &str = r#"{"jsonrpc":"2.0","id":2,"result":[{"tool":"word-count","version":"0.1.0","description":"Counts","operations":[{"name":"count","description":"Counts words","input_schema":{"type":"object"},"output_schema":{"type":"integer"}}]},{"tool":"bare","operations":[{"name":"go"}],"of-later":1}]}"#;
+const TOOLS: &str = r#"{"jsonrpc":"2.0","id":2,"result":{"tools":[{"tool":"word-count","version":"0.1.0","description":"Counts","operations":[{"name":"count","description":"Counts words","input_schema":{"type":"object"},"output_schema":{"type":"integer"}}]},{"tool":"bare","operations":[{"name":"go"}],"of-later":1}],"unavailable":[{"tool":"gone","why":"its folder is not there"}]}}"#;
 
 #[test]
 fn tools_are_listed() {
@@ -53,7 +53,12 @@ fn tools_are_listed() {
         peer.say(&failed(3, "internal"));
     });
     let client = fake.client();
-    let tools = client.tools().unwrap();
+    let listed = client.tools().unwrap();
+    assert_eq!(
+        (listed.unavailable[0].name.as_str(), listed.unavailable[0].why.as_str()),
+        ("gone", "its folder is not there")
+    );
+    let tools = listed.tools;
     assert_eq!((tools.len(), tools[0].name.as_str()), (2, "word-count"));
     assert_eq!((tools[0].version.as_deref(), tools[0].description.as_deref()), (Some("0.1.0"), Some("Counts")));
     let operation = &tools[0].operations[0];

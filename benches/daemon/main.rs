@@ -1,0 +1,291 @@
+//! What a daemon adds to a call, and how long a cancelled call lives.
+//!
+//! ```text
+//! this program ─┬─ daemon: notary, workers, gateway (as the `tollgate` command)
+//!               └─ canned server: answers each line by the same line, and parses nothing
+//! ```
+//!
+//! Ways are measured in turn in one run, so that they see the same machine: the same call of the same tool through the library, over
+//! the socket by JSON-RPC, and over HTTP with the connection kept; and a line to a server that does nothing, which is what the client
+//! and the kernel cost by themselves. Differences and ratios are the result.
+
+#![allow(clippy::disallowed_methods, reason = "processes are what is measured")]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tollgate::request::Caller;
+use tollgate::service::{Call, Config, Tollgate};
+use tollgate::supervisor::Control;
+use tollgate_audit::{Entry, read};
+use tollgate_daemon::{Daemon, DaemonConfig, GatewayCommand};
+use tollgate_workspace::guest;
+use tollgate_workspace::program::this_program;
+
+/// How much is measured.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    warm: usize,
+    calls: usize,
+    cancelled: usize,
+}
+
+const WHOLE: Scale = Scale { warm: 500, calls: 5_000, cancelled: 1_000 };
+/// `cargo test --benches` runs this file too: it shows that it works.
+const QUICK: Scale = Scale { warm: 5, calls: 20, cancelled: 5 };
+
+const WAYS: [&str; 5] =
+    ["canned line", "library", "socket, JSON-RPC", "socket, HTTP kept alive", "socket, JSON-RPC again"];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if let ["notary" | "worker" | "compile" | "gateway" | "install", ..] = words.as_slice() {
+        return tollgate_cli::main();
+    }
+    let scale = if words.contains(&"--bench") && !words.contains(&"--quick") { WHOLE } else { QUICK };
+    let (own, served) = (Home::new(), Home::new());
+    let library = Tollgate::open(own.config()).expect("a home");
+    let daemon = served.serve();
+    let socket = served.folder.path().join("run/agents/local.sock");
+    echoes(scale, &library, &socket, served.folder.path());
+    cancelled(scale, &socket, &served.folder.path().join("home/ledger"));
+    library.close().expect("a whole record");
+    daemon.stop().expect("a whole record");
+    ExitCode::SUCCESS
+}
+
+fn echoes(scale: Scale, library: &Tollgate, socket: &Path, folder: &Path) {
+    let canned = canned(&folder.join("canned.sock"));
+    let (mut canned, mut line) = (Lines::connect(&canned), Lines::connect(socket));
+    let (mut again, mut http) = (Lines::connect(socket), Lines::connect(socket));
+    let mut took: [Vec<Duration>; WAYS.len()] = Default::default();
+    for round in 0..scale.warm + scale.calls {
+        for turn in 0..WAYS.len() {
+            let way = (turn + round) % WAYS.len();
+            let start = Instant::now();
+            match way {
+                0 => canned.ask(LINE),
+                1 => echo(library),
+                2 => line.ask(LINE),
+                3 => http.post(),
+                _again => again.ask(LINE),
+            }
+            if round >= scale.warm {
+                took[way].push(start.elapsed());
+            }
+        }
+    }
+    println!("## An echo through the daemon\n");
+    println!("| way | p10, µs | p50, µs | p99, µs | over the canned line, p50 | to the library, p50 |");
+    println!("|---|---|---|---|---|---|");
+    let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
+    took.iter_mut().for_each(|took| took.sort_unstable());
+    let at = |way: usize, share: usize| micros(took[way][took[way].len() * share / 100]);
+    for (way, name) in WAYS.iter().enumerate() {
+        println!(
+            "| {name} | {:.0} | {:.0} | {:.0} | {:+.0} | {:.2} |",
+            at(way, 10),
+            at(way, 50),
+            at(way, 99),
+            at(way, 50) - at(0, 50),
+            at(way, 50) / at(1, 50)
+        );
+    }
+    println!(
+        "\nThe daemon, gateway included, adds {:.0} µs at p50 to the library's call; HTTP is {:.2} of the socket's time.\n",
+        at(2, 50) - at(1, 50),
+        at(3, 50) / at(2, 50)
+    );
+}
+
+/// From the word that a call is not wanted any more to its end: a guest that computes, and one that is parked.
+fn cancelled(scale: Scale, socket: &Path, ledger: &Path) {
+    println!("## A cancelled call\n\n| guest | p50, ms | p99, ms |\n|---|---|---|");
+    for (tool, arguments) in [("spin", "{}"), ("sleep-forever", "{\"millis\":3600000}")] {
+        let mut client = Lines::connect(socket);
+        let mut took = Vec::new();
+        for number in 0..scale.cancelled {
+            let call = format!(
+                "{{\"jsonrpc\":\"2.0\",\"id\":{number},\"method\":\"call\",\"params\":{{\"tool\":\"{tool}\",\"operation\":\"attack\",\"arguments\":{arguments}}}}}\n"
+            );
+            client.say(&call);
+            // Far longer than a call takes to begin.
+            thread::sleep(Duration::from_millis(4));
+            let start = Instant::now();
+            client.say(&format!("{{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{{\"id\":{number}}}}}\n"));
+            client.hear();
+            // The client is answered at once. The guest is gone once another call finds its lane free.
+            let gone = Instant::now();
+            client.say("{\"jsonrpc\":\"2.0\",\"id\":\"p\",\"method\":\"ping\"}\n");
+            client.hear();
+            took.push((gone - start).max(Duration::ZERO));
+        }
+        drop(client);
+        let lived = lives(ledger, tool);
+        let sorted = |mut all: Vec<Duration>| {
+            all.sort_unstable();
+            let at = |share: usize| all[(all.len() * share / 100).min(all.len() - 1)].as_secs_f64() * 1e3;
+            (at(50), at(99))
+        };
+        let (p50, p99) = sorted(lived);
+        println!(
+            "| {tool}, from its begin to its end on record, of which 4 ms before it was cancelled | {p50:.1} | {p99:.1} |"
+        );
+        let (p50, p99) = sorted(took);
+        println!("| {tool}, until the client is answered | {p50:.2} | {p99:.2} |");
+    }
+}
+
+/// How long calls of a tool that were cancelled lived, by their entries.
+fn lives(ledger: &Path, tool: &str) -> Vec<Duration> {
+    let mut calls = std::collections::HashSet::new();
+    let mut lives = Vec::new();
+    // What ends last may be on its way.
+    thread::sleep(Duration::from_millis(200));
+    for (_, entry) in read(ledger).expect("a ledger").map_while(Result::ok) {
+        match entry {
+            Entry::Call(call) if call.tool.as_str() == tool => drop(calls.insert(call.call)),
+            Entry::CallEnd(end) if calls.contains(&end.call) && end.class.as_str() == "cancelled" => {
+                lives.push(Duration::from_micros(end.at_us));
+            }
+            _other => {}
+        }
+    }
+    assert!(!lives.is_empty(), "{tool}: nothing was cancelled");
+    lives
+}
+
+fn echo(library: &Tollgate) {
+    let call = Call {
+        tool: "echo-read",
+        operation: Some("echo"),
+        arguments: "{\"a\":1}",
+        stdin: Default::default(),
+        caller: Caller::default(),
+    };
+    library.call(&call, &Control::default()).expect("an answer");
+}
+
+const BODY: &str = "{\"tool\":\"echo-read\",\"operation\":\"echo\",\"arguments\":{\"a\":1}}";
+const LINE: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"call\",\"params\":{\"tool\":\"echo-read\",\"operation\":\"echo\",\"arguments\":{\"a\":1}}}\n";
+
+/// A client, which parses nothing.
+struct Lines(BufReader<UnixStream>, String);
+
+impl Lines {
+    fn connect(socket: &Path) -> Self {
+        Self(BufReader::new(UnixStream::connect(socket).expect("a server")), String::new())
+    }
+
+    fn say(&mut self, line: &str) {
+        self.0.get_mut().write_all(line.as_bytes()).expect("a server that hears");
+    }
+
+    fn hear(&mut self) {
+        self.1.clear();
+        assert!(self.0.read_line(&mut self.1).expect("an answer") > 0, "the connection is closed");
+    }
+
+    fn ask(&mut self, line: &str) {
+        self.say(line);
+        self.hear();
+        assert!(!self.1.contains("\"error\""), "{}", self.1);
+    }
+
+    fn post(&mut self) {
+        let head = format!(
+            "POST /v1/call HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            BODY.len()
+        );
+        self.say(&[&head, BODY].concat());
+        let mut length = 0;
+        loop {
+            self.hear();
+            if self.1 == "\r\n" {
+                break;
+            }
+            if let Some((name, value)) = self.1.split_once(':')
+                && name.eq_ignore_ascii_case("content-length")
+            {
+                length = value.trim().parse().expect("a length");
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body).expect("a body");
+        assert!(body.starts_with(b"{\"ok\":true"), "{}", String::from_utf8_lossy(&body));
+    }
+}
+
+/// A server whose answers are the lines that it gets; its socket.
+fn canned(path: &Path) -> PathBuf {
+    let listener = UnixListener::bind(path).expect("a socket");
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = Lines(BufReader::new(stream), String::new());
+            while lines.0.read_line(&mut lines.1).is_ok_and(|read| read > 0) {
+                let line = std::mem::take(&mut lines.1);
+                lines.say(&line);
+            }
+        }
+    });
+    path.to_owned()
+}
+
+/// A home with tools.
+struct Home {
+    folder: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir_all(folder.path().join("data")).expect("a folder");
+        for tool in ["echo-read", "spin", "sleep-forever"] {
+            let guest = guest(tool);
+            let mut command = Command::new(this_program());
+            command
+                .args(["install", "--force", "--name", tool])
+                .arg(guest.component)
+                .arg("--manifest")
+                .arg(guest.manifest);
+            command
+                .env("TOLLGATE_HOME", folder.path().join("home"))
+                .env("TOLLGATE_LEDGER", folder.path().join("home/ledger"));
+            let output = command.output().expect("this program");
+            assert!(output.status.success(), "{output:?}");
+        }
+        let policy = format!(
+            "[tools.echo-read]\nfs.\"/data\" = {{ host = {:?}, access = [\"read\"] }}\n[tools.spin]\nlimits = {{ deadline = \"1h\", fuel = 10000000000000 }}\n\
+             [tools.sleep-forever]\nclocks = {{ monotonic = \"real\" }}\nlimits = {{ deadline = \"1h\" }}\n",
+            folder.path().join("data")
+        );
+        fs::write(folder.path().join("home/tollgate.toml"), policy).expect("a policy");
+        Self { folder }
+    }
+
+    fn config(&self) -> Config {
+        Config::at_home(&self.folder.path().join("home"), &this_program())
+    }
+
+    fn serve(&self) -> Daemon {
+        let folder = self.folder.path();
+        let config = DaemonConfig {
+            tollgate: self.config(),
+            folder: folder.join("run"),
+            tokens: folder.join("home/tokens"),
+            gateway: GatewayCommand { program: this_program(), arguments: vec!["gateway".to_owned()] },
+            given: Vec::new(),
+            tell: Arc::new(|line| eprintln!("{line}")),
+            end: Arc::new(|| ()),
+        };
+        Daemon::start(config).expect("a daemon")
+    }
+}
