@@ -17,7 +17,7 @@ use super::args::{LedgerArgs, WritableLedgerArgs};
 use super::cause::{Place, advice, advice_on};
 use super::exit::Failure;
 use super::running::Running;
-use super::{config, output, progress};
+use super::{config, operator, output, progress};
 
 /// This program's name in the ledger.
 pub(crate) const SOFTWARE: &str = concat!("tollgate ", env!("CARGO_PKG_VERSION"));
@@ -98,10 +98,10 @@ pub(crate) fn start_supervisor(
     let mut patience = Patience::new(wait);
     loop {
         // Where a daemon has the ledger, its notary serves this supervisor too.
-        let lent = match super::serve::running(folder) {
+        let lent = match operator::running(folder) {
             Some(operator) => {
                 let lent = operator.and_then(|operator| operator.borrow_notary());
-                Some(lent.map_err(|source| super::serve::refused(source, ""))?)
+                Some(lent.map_err(|source| operator::refused(source, ""))?)
             }
             None => None,
         };

@@ -21,6 +21,7 @@ mod lacking;
 mod language;
 mod ledger;
 mod load;
+mod operator;
 mod output;
 mod progress;
 mod project;

@@ -17,7 +17,7 @@ use tollgate_gateway::GatewayRole;
 use tollgate_notary::NotaryError;
 
 use super::args::{GatewayArgs, NotaryArgs, RunArgs, WorkerArgs};
-use super::audit::SavedReceipt;
+use super::audit::{SavedReceipt, no_receipt};
 use super::exit::{Exit, Failure};
 use super::given::{self, Given};
 use super::interrupt::Interrupted;
@@ -33,11 +33,6 @@ enum RunError {
     #[error("--stdin is given, but the tool has no standard input: {lacks}")]
     #[diagnostic(help("{}", hints.iter().map(|hint| format!("{hint}\n")).collect::<String>() + "or leave --stdin out"))]
     NoStdin { lacks: &'static str, hints: Vec<String> },
-    #[error("call {call} is over, and has no receipt")]
-    #[diagnostic(help(
-        "its answer, if it has one, is withheld; `tollgate audit prove --call {call}` makes a receipt later"
-    ))]
-    NoReceipt { call: CallId, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
@@ -129,11 +124,6 @@ fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, notary: &Notary
     let index = notary.locate(call).map_err(|error| no_receipt(call, error.into()))?;
     let index = index.ok_or_else(|| no_receipt(call, "the notary does not find its end".into()))?;
     file.prove(folder, index).map_err(|error| no_receipt(call, error.into()))
-}
-
-/// A call is over, and nothing can prove it.
-pub(crate) fn no_receipt(call: CallId, source: Box<dyn std::error::Error + Send + Sync>) -> Failure {
-    Failure::internal_as(RunError::NoReceipt { call, source })
 }
 
 /// Runs calls, as the process that a supervisor starts.

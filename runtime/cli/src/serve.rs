@@ -15,10 +15,11 @@ use tollgate::service::{Config, OpenError};
 use tollgate_config::AgentName;
 use tollgate_daemon::sockets::folder_of;
 use tollgate_daemon::tokens::{TOKENS_FILE, TokenError, Tokens};
-use tollgate_daemon::{Daemon, DaemonConfig, DaemonError, GatewayCommand, Operator, OperatorError, Status};
+use tollgate_daemon::{Daemon, DaemonConfig, DaemonError, GatewayCommand, Status};
 
 use super::args::{ServeArgs, ServeCommand, StatusArgs, TokenCommand};
 use super::exit::{Exit, Failure};
+use super::operator::{RELOAD_HELP, RESTART_HELP, operator, refused};
 use super::{config, given, ledger, output, progress};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -32,12 +33,6 @@ enum ServeError {
     #[error("the daemon has ended, but its record may not be whole")]
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
     NotFinished { source: tollgate::notary::NotaryFailure },
-    #[error("no daemon has the ledger in `{}`", folder.display())]
-    #[diagnostic(help("start one with `tollgate serve`, or name its ledger with --ledger"))]
-    NoDaemon { folder: PathBuf },
-    #[error("the daemon does not do it: {source}")]
-    #[diagnostic(help("{help}"))]
-    Refused { help: &'static str, source: OperatorError },
     #[error("the tokens of agents cannot be used")]
     #[diagnostic(help(
         "the file is this program's own: look who could change it, or remove it and make the tokens anew"
@@ -164,34 +159,6 @@ fn own_program() -> Result<(std::fs::File, PathBuf), Failure> {
     let path = if path.exists() { path } else { plain };
     Ok((open, path))
 }
-
-/// What the daemon of this ledger is told.
-pub(crate) fn operator(ledger: &Path) -> Result<Operator, Failure> {
-    match running(ledger) {
-        Some(operator) => operator.map_err(|source| refused(source, RESTART_HELP)),
-        None => Err(Failure::usage(ServeError::NoDaemon { folder: ledger.to_owned() })),
-    }
-}
-
-/// The daemon of a ledger, if one has it: its lock names it.
-pub(crate) fn running(ledger: &Path) -> Option<Result<Operator, OperatorError>> {
-    let holder = tollgate_audit::lock::holder(ledger)?;
-    let socket = holder.daemon?;
-    match Operator::connect(&socket) {
-        // What a daemon left that was killed.
-        Err(OperatorError::NoDaemon { .. }) => None,
-        connected => Some(connected),
-    }
-}
-
-pub(crate) fn refused(source: OperatorError, help: &'static str) -> Failure {
-    let help = if matches!(source, OperatorError::Channel(_)) { RESTART_HELP } else { help };
-    Failure::usage(ServeError::Refused { help, source })
-}
-
-const RESTART_HELP: &str =
-    "restart the daemon: `tollgate serve stop`, then `tollgate serve`, or `tollgate service restart`";
-const RELOAD_HELP: &str = "the policy before holds on; mend the file, then reload again";
 
 fn not_started(folder: &Path, source: DaemonError) -> Failure {
     match source {

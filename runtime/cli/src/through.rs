@@ -15,7 +15,7 @@ use super::audit::SavedReceipt;
 use super::exit::{Exit, Failure};
 use super::given::{self, Given};
 use super::interrupt::Interrupted;
-use super::{config, load, output, report, serve};
+use super::{config, load, operator, output, report};
 use tollgate_authority::POLICY_NAME;
 use tollgate_wasi_proxy::Stdout;
 
@@ -54,7 +54,7 @@ pub(crate) fn daemon_for(args: &RunArgs) -> Result<Option<Operator>, Failure> {
         return Ok(None);
     }
     let folder = new.there.folder()?;
-    serve::running(&folder).transpose().map_err(|source| serve::refused(source, ""))
+    operator::running(&folder).transpose().map_err(|source| operator::refused(source, ""))
 }
 
 /// Makes the call.
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &RunArgs, operator: &Operator) -> Result<Exit, Failure> 
 /// The socket of the agent that this user is.
 pub(crate) fn own_socket(operator: &Operator) -> Result<PathBuf, Failure> {
     let uid = rustix::process::getuid().as_raw();
-    let agent = operator.agent_of(uid).map_err(|source| serve::refused(source, ""))?;
+    let agent = operator.agent_of(uid).map_err(|source| operator::refused(source, ""))?;
     let (_agent, socket) = agent.ok_or_else(|| Failure::usage(ThroughError::NoAgent { uid }))?;
     Ok(socket)
 }
@@ -113,9 +113,9 @@ fn wait(client: &Client, call: Call) -> Result<Reply, CallFailed> {
 }
 
 fn keep_receipt(file: SavedReceipt, call: CallId, folder: &Path, operator: &Operator) -> Result<(), Failure> {
-    let index = operator.locate(call).map_err(|source| serve::refused(source, ""))?;
-    let index = index.ok_or_else(|| super::run::no_receipt(call, "the notary does not find its end".into()))?;
-    file.prove(folder, index).map_err(|error| super::run::no_receipt(call, error.into()))
+    let index = operator.locate(call).map_err(|source| operator::refused(source, ""))?;
+    let index = index.ok_or_else(|| super::audit::no_receipt(call, "the notary does not find its end".into()))?;
+    file.prove(folder, index).map_err(|error| super::audit::no_receipt(call, error.into()))
 }
 
 fn print(reply: &Reply, args: &RunArgs) -> Result<(), Failure> {

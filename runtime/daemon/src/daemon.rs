@@ -19,20 +19,20 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fs::statvfs;
 use rustix::io::Errno;
 use rustix::net::sockopt::socket_peercred;
 use rustix::net::{SocketFlags, accept_with};
+use tollgate::notary::{NotaryFailure, NotaryProcess};
 use tollgate::service::{Config, OpenError, Tollgate};
-use tollgate::supervisor::notary::NotaryFailure;
 use tollgate_audit::Digest;
-use tollgate_config::{Agent, Deployment, POLICY_BYTES_MAX, Proof, ServeSettings};
+use tollgate_config::{Deployment, POLICY_BYTES_MAX, Proof};
 use tollgate_system::{of_call, of_thread};
 
-use crate::door::{Door, LOCAL, Place};
+use crate::door::{AGENTS, Door, LOCAL, Place};
 use crate::gateway::GatewayCommand;
 use crate::lock;
 use crate::operator;
+use crate::serving::Serving;
 use crate::sockets::{SocketError, listen_for_packets, make_folder};
 use crate::status::{AgentStatus, Status};
 use crate::tokens::Tokens;
@@ -62,25 +62,18 @@ pub struct Daemon {
 }
 
 /// What all of its threads share.
-pub(crate) struct Shared {
-    pub(crate) tollgate: Tollgate,
-    pub(crate) tokens: Tokens,
-    pub(crate) gateway: GatewayCommand,
+struct Shared {
+    serving: Arc<Serving>,
     folder: PathBuf,
-    ledger: PathBuf,
     policy: Option<PathBuf>,
-    tell: Arc<dyn Fn(&str) + Send + Sync>,
     end: Arc<dyn Fn() + Send + Sync>,
-    given: Mutex<Vec<(String, UnixListener)>>,
     doors: Mutex<Vec<Arc<Door>>>,
     // One at a time reads the policy again.
     reloading: Mutex<()>,
     // Becomes readable when there are other doors, or the daemon ends.
     wakes: OwnedFd,
-    is_draining: AtomicBool,
     is_over: AtomicBool,
     is_short_of_disk: AtomicBool,
-    clients: AtomicU64,
     operators: AtomicUsize,
     started: Instant,
 }
@@ -125,27 +118,30 @@ impl Daemon {
         let tollgate = Tollgate::open_as(tollgate, Some(place.clone()))?;
         let operator = listen_for_packets(&place)?;
         let wakes = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK);
-        let shared = Arc::new(Shared {
+        let serving = Arc::new(Serving {
             tollgate,
             tokens: Tokens::at(tokens),
             gateway,
-            folder,
             ledger,
-            policy,
             tell,
-            end,
             given: Mutex::new(given),
+            is_draining: AtomicBool::new(false),
+            clients: AtomicU64::new(0),
+        });
+        let shared = Arc::new(Shared {
+            serving,
+            folder,
+            policy,
+            end,
             doors: Mutex::default(),
             reloading: Mutex::default(),
             wakes: wakes.map_err(|errno| of_call("eventfd2", errno))?,
-            is_draining: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             is_short_of_disk: AtomicBool::new(false),
-            clients: AtomicU64::new(0),
             operators: AtomicUsize::new(0),
             started: Instant::now(),
         });
-        let doors = shared.doors_of(&shared.tollgate.deployment(), &[])?;
+        let doors = shared.doors_of(&shared.serving.tollgate.deployment(), &[])?;
         *lock(&shared.doors) = doors;
         let its = Arc::clone(&shared);
         let thread = thread::Builder::new().name("doors".to_owned());
@@ -183,21 +179,20 @@ impl Daemon {
     ///
     /// [`NotaryFailure`]: something may not be on disk.
     pub fn stop(mut self) -> Result<(), NotaryFailure> {
-        let most = Duration::from_millis(self.shared.serve().drain_ms);
+        let most = Duration::from_millis(self.shared.serving.serve().drain_ms);
         self.end(most);
-        let shared = Arc::clone(&self.shared);
+        let mut serving = Arc::clone(&self.shared.serving);
         drop(self);
         // Threads of the operator may hold it for a moment.
         let until = Instant::now() + OPERATORS_END;
-        let mut shared = shared;
         loop {
-            match Arc::try_unwrap(shared) {
+            match Arc::try_unwrap(serving) {
                 Ok(only) => return only.tollgate.close(),
                 Err(others) if Instant::now() >= until => {
                     return others.tollgate.supervisor().notary().checkpoint().map(drop);
                 }
                 Err(others) => {
-                    shared = others;
+                    serving = others;
                     thread::sleep(Duration::from_millis(5));
                 }
             }
@@ -207,7 +202,7 @@ impl Daemon {
     fn end(&mut self, most: Duration) {
         let Some(thread) = self.doors.take() else { return };
         let shared = &self.shared;
-        shared.is_draining.store(true, Ordering::SeqCst);
+        shared.serving.is_draining.store(true, Ordering::SeqCst);
         let doors = std::mem::take(&mut *lock(&shared.doors));
         let gateways: Vec<_> = doors.iter().filter_map(|door| door.running()).collect();
         gateways.iter().for_each(|gateway| gateway.drain());
@@ -233,70 +228,10 @@ impl Drop for Daemon {
 }
 
 impl Shared {
-    pub(crate) fn tell(&self, line: &str) {
-        (self.tell)(line);
-    }
-
-    pub(crate) fn serve(&self) -> ServeSettings {
-        self.tollgate.deployment().serve
-    }
-
-    /// What the policy says of an agent.
-    pub(crate) fn agent(&self, name: &str) -> Option<Agent> {
-        let deployment = self.tollgate.deployment();
-        deployment.agents.iter().find(|(agent, _)| agent.as_str() == name).map(|(_, agent)| agent.clone())
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.is_draining.load(Ordering::SeqCst)
-    }
-
-    /// The listener that was given for an agent, once.
-    pub(crate) fn given(&self, agent: &str) -> Option<UnixListener> {
-        let mut given = lock(&self.given);
-        let place = given.iter().position(|(name, _)| name == agent)?;
-        Some(given.swap_remove(place).1)
-    }
-
-    pub(crate) fn ask_for_the_end(&self) {
-        (self.end)();
-    }
-
-    /// The number of the next client, and the session that it gets.
-    pub(crate) fn next_client(&self) -> (u64, String) {
-        let client = self.clients.fetch_add(1, Ordering::SeqCst);
-        let mut bytes = [0; 8];
-        // Who cannot be told apart by chance is by number.
-        getrandom::fill(&mut bytes).unwrap_or_default();
-        (client, format!("{client}-{}", hex::encode(bytes)))
-    }
-
-    /// Why no call would be taken at the moment.
-    pub(crate) fn not_ready(&self) -> Vec<String> {
-        let mut why = Vec::new();
-        if self.is_draining() {
-            why.push("the daemon is ending".to_owned());
-        }
-        why.extend(self.tollgate.supervisor().notary().trouble());
-        let (free, reserve) = (self.free_bytes(), self.serve().reserve_bytes);
-        if free.is_some_and(|free| free < reserve) {
-            why.push(format!(
-                "the ledger's disk has {} bytes left, and the reserve is {reserve} (`serve.reserve`)",
-                free.unwrap_or_default()
-            ));
-        }
-        why
-    }
-
-    fn free_bytes(&self) -> Option<u64> {
-        let found = statvfs(&self.ledger).ok()?;
-        Some(found.f_bavail.saturating_mul(found.f_frsize))
-    }
-
-    pub(crate) fn reload(self: &Arc<Self>, by: &str) -> Result<(), ReloadError> {
+    fn reload(self: &Arc<Self>, by: &str) -> Result<(), ReloadError> {
         let _one_at_a_time = lock(&self.reloading);
         let before = lock(&self.doors).clone();
-        let read = self.tollgate.read_policy().map_err(ReloadError::from);
+        let read = self.serving.tollgate.read_policy().map_err(ReloadError::from);
         let doors = read.and_then(|next| {
             let doors = self.doors_of(next.deployment(), &before)?;
             Ok((next, doors))
@@ -310,12 +245,12 @@ impl Shared {
                     .as_deref()
                     .and_then(|path| tollgate_authority::files::read(path, POLICY_BYTES_MAX as u64).ok());
                 self.record_reload(by, Digest::of(&digest.unwrap_or_default()), Some(&why));
-                self.tell(&format!("the policy was read again and does not hold, the one before stays: {why}"));
+                self.serving.tell(&format!("the policy was read again and does not hold, the one before stays: {why}"));
                 return Err(error);
             }
         };
         let digest = next.digest();
-        self.tollgate.adopt(next);
+        self.serving.tollgate.adopt(next);
         *lock(&self.doors) = doors.clone();
         self.wake();
         for door in before.iter().filter(|door| !doors.iter().any(|other| Arc::ptr_eq(door, other))) {
@@ -325,13 +260,13 @@ impl Shared {
             }
         }
         self.record_reload(by, digest, None);
-        self.tell("the policy was read again, and holds from here on");
+        self.serving.tell("the policy was read again, and holds from here on");
         Ok(())
     }
 
     fn record_reload(&self, by: &str, policy: Digest, refused: Option<&str>) {
-        if let Err(error) = self.tollgate.supervisor().record_reload(by, policy, refused) {
-            self.tell(&format!("that the policy was read again is not on record: {error}"));
+        if let Err(error) = self.serving.tollgate.supervisor().record_reload(by, policy, refused) {
+            self.serving.tell(&format!("that the policy was read again is not on record: {error}"));
         }
     }
 
@@ -354,20 +289,20 @@ impl Shared {
             let same = before.iter().find(|door| door.agent == agent && door.place == place);
             doors.push(match same {
                 Some(door) => Arc::clone(door),
-                None => Door::open(self, &agent, place)?,
+                None => Door::open(&self.serving, &agent, place)?,
             });
         }
         Ok(doors)
     }
 
     /// The agent that the operator's own user is, and its socket.
-    pub(crate) fn own_agent(&self, uid: u32) -> Option<(String, PathBuf)> {
+    fn own_agent(&self, uid: u32) -> Option<(String, PathBuf)> {
         let doors = lock(&self.doors);
         let is_own = |door: &&Arc<Door>| matches!(door.place.is(), Proof::Uid(uids) if uids.contains(&uid));
         doors.iter().find(is_own).map(|door| (door.agent.clone(), door.path.clone()))
     }
 
-    pub(crate) fn status(&self) -> Status {
+    fn status(&self) -> Status {
         let doors = lock(&self.doors).clone();
         let agents = doors.iter().map(|door| {
             let gateway = door.running();
@@ -382,19 +317,19 @@ impl Shared {
                 lanes,
             }
         });
-        let why_not_ready = self.not_ready();
+        let why_not_ready = self.serving.not_ready();
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol: tollgate_ipc::PROTOCOL,
             uptime_s: self.started.elapsed().as_secs(),
-            ledger: self.ledger.clone(),
+            ledger: self.serving.ledger.clone(),
             policy: self.policy.clone(),
-            policy_digest: self.tollgate.policy_digest().to_string(),
+            policy_digest: self.serving.tollgate.policy_digest().to_string(),
             ready: why_not_ready.is_empty(),
             why_not_ready,
-            free_bytes: self.free_bytes(),
-            workers: self.tollgate.supervisor().workers(),
+            free_bytes: self.serving.free_bytes(),
+            workers: self.serving.tollgate.supervisor().workers(),
             agents: agents.collect(),
         }
     }
@@ -427,7 +362,7 @@ impl Shared {
             let mut knocked = knocked.into_iter().skip(2);
             for door in &doors {
                 let at_this = knocked.by_ref().take(door.listeners().count()).fold(false, |any, one| any | one);
-                if at_this && !self.is_draining() {
+                if at_this && !self.serving.is_draining() {
                     door.answer();
                 }
             }
@@ -436,11 +371,11 @@ impl Shared {
 
     /// Says once that the disk runs short, and once that it does not any more.
     fn look_at_disk(&self) {
-        let reserve = self.serve().reserve_bytes;
-        let Some(free) = self.free_bytes() else { return };
+        let reserve = self.serving.serve().reserve_bytes;
+        let Some(free) = self.serving.free_bytes() else { return };
         let is_short = free < reserve;
         if is_short != self.is_short_of_disk.swap(is_short, Ordering::SeqCst) {
-            self.tell(&if is_short {
+            self.serving.tell(&if is_short {
                 format!("the ledger's disk has {free} bytes left, and the reserve is {reserve} (`serve.reserve`)")
             } else {
                 format!("the ledger's disk has {free} bytes left again")
@@ -460,12 +395,37 @@ impl Shared {
         }
         let shared = Arc::clone(self);
         let work = move || {
-            operator::serve(&shared, socket);
+            operator::serve(&Operated(Arc::clone(&shared)), socket);
             shared.operators.fetch_sub(1, Ordering::SeqCst);
         };
         if thread::Builder::new().name("operator".to_owned()).spawn(work).is_err() {
             self.operators.fetch_sub(1, Ordering::SeqCst);
         }
+    }
+}
+
+/// What the operator may ask of it.
+struct Operated(Arc<Shared>);
+
+impl operator::Operated for Operated {
+    fn status(&self) -> Status {
+        self.0.status()
+    }
+
+    fn reload(&self, by: &str) -> Result<(), String> {
+        self.0.reload(by).map_err(|error| tollgate::error::with_causes(&error))
+    }
+
+    fn end(&self) {
+        (self.0.end)();
+    }
+
+    fn agent_of(&self, uid: u32) -> Option<(String, PathBuf)> {
+        self.0.own_agent(uid)
+    }
+
+    fn notary(&self) -> &NotaryProcess {
+        self.0.serving.tollgate.supervisor().notary()
     }
 }
 
@@ -489,9 +449,6 @@ impl std::fmt::Debug for Daemon {
         f.debug_struct("Daemon").field("shared", &self.shared).finish_non_exhaustive()
     }
 }
-
-/// The folder of agents' sockets: none of them can have the operator's name.
-pub(crate) const AGENTS: &str = "agents";
 
 /// The name of the operator's socket.
 pub const OPERATOR: &str = "operator.sock";

@@ -13,17 +13,17 @@ use tollgate_config::{Agent, Proof, ServeSettings};
 use tollgate_gateway::protocol::GatewayLimits;
 use tollgate_ipc::Connection;
 
-use crate::daemon::{AGENTS, Shared};
 use crate::gateway::{Gateway, GatewayCommand, Serves};
-use crate::lane::Lane;
+use crate::lane::{Lane, Names};
 use crate::lock;
+use crate::serving::Serving;
 use crate::sockets::{Rights, SocketError, listen_at, listen_on};
 
 /// Where an agent knocks. What is in its way is known before a byte of a client is parsed.
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) agent: String,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Arc<Serving>,
     pub(crate) place: Place,
     /// Its socket; not where the policy would have it if whoever started this process opened it.
     pub(crate) path: PathBuf,
@@ -69,7 +69,7 @@ impl Place {
 }
 
 impl Door {
-    pub(crate) fn open(shared: &Arc<Shared>, agent: &str, place: Place) -> Result<Arc<Self>, SocketError> {
+    pub(crate) fn open(shared: &Arc<Serving>, agent: &str, place: Place) -> Result<Arc<Self>, SocketError> {
         let failed = |source| SocketError::Io { place: place.path.display().to_string(), source };
         let rights = Rights { mode: place.mode, group: place.group };
         let given = shared.given(agent);
@@ -171,7 +171,7 @@ impl Door {
         lock(&self.gateway).gateway.clone()
     }
 
-    pub(crate) fn has_token(&self, token: &[u8]) -> bool {
+    fn token_is_right(&self, token: &[u8]) -> bool {
         match self.shared.tokens.is_right(&self.agent, token) {
             Ok(is_right) => is_right,
             Err(error) => {
@@ -182,7 +182,7 @@ impl Door {
     }
 
     /// The names of the tools that this agent may call, or of all where the policy names no agents.
-    pub(crate) fn tools(&self) -> Vec<String> {
+    fn names_of_tools(&self) -> Vec<String> {
         match self.shared.agent(&self.agent) {
             Some(agent) => agent.tools.keys().map(ToString::to_string).collect(),
             None if self.agent == LOCAL => {
@@ -194,10 +194,26 @@ impl Door {
     }
 }
 
+impl Names for Door {
+    fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    fn has_token(&self, token: &[u8]) -> bool {
+        self.token_is_right(token)
+    }
+
+    fn tools(&self) -> Vec<String> {
+        self.names_of_tools()
+    }
+}
+
 impl Serves for Door {
-    fn lane(self: Arc<Self>, gateway: &Arc<Gateway>, connection: Connection) -> Lane {
+    fn lane(self: Arc<Self>, gateway: &Arc<Gateway>, connection: Connection) -> Box<dyn FnOnce() + Send> {
         let limits = limits(&self.shared.serve());
-        Lane { door: self, gateway: Arc::clone(gateway), connection, limits }
+        let names: Arc<dyn Names> = self.clone();
+        let lane = Lane { serving: Arc::clone(&self.shared), names, gateway: Arc::clone(gateway), connection, limits };
+        Box::new(move || lane.serve())
     }
 
     fn over(&self, how: &str) {
@@ -225,6 +241,9 @@ fn limits(serve: &ServeSettings) -> GatewayLimits {
         handshake_ms: serve.handshake_ms,
     }
 }
+
+/// The folder of agents' sockets: none of them can have the operator's name.
+pub(crate) const AGENTS: &str = "agents";
 
 /// The agent that the operator is, where a policy names none.
 pub(crate) const LOCAL: &str = "local";

@@ -23,7 +23,6 @@ use tollgate_gateway::protocol::{FromGateway, GatewayLimits, ToGateway};
 use tollgate_ipc::{Channel, ChannelError, Connection};
 use tollgate_system::{of_call, of_thread};
 
-use crate::lane::Lane;
 use crate::lock;
 
 /// How to start a gateway: a program that calls [`serve`](tollgate_gateway::serve) with the role given in its arguments.
@@ -65,8 +64,8 @@ struct Client {
 
 /// What a gateway's threads need of whoever starts it.
 pub(crate) trait Serves: Send + Sync + 'static {
-    /// A lane, of which the gateway gets the other end.
-    fn lane(self: Arc<Self>, gateway: &Arc<Gateway>, connection: Connection) -> Lane;
+    /// What the thread of a lane does, of which the gateway gets the other end.
+    fn lane(self: Arc<Self>, gateway: &Arc<Gateway>, connection: Connection) -> Box<dyn FnOnce() + Send>;
 
     /// The gateway's process has ended.
     fn over(&self, how: &str);
@@ -255,7 +254,7 @@ impl Gateway {
         let (ours, theirs) = UnixStream::pair().map_err(|error| of_call("socketpair", error))?;
         let (gateway, lane) = (Arc::clone(self), Arc::clone(serves).lane(self, Connection::new(ours)));
         let work = move || {
-            lane.serve();
+            lane();
             lock(&gateway.state).lanes -= 1;
         };
         thread::Builder::new().name("lane".to_owned()).spawn(work).map_err(of_thread)?;

@@ -15,13 +15,25 @@ use tollgate_config::{Agent, ToolName};
 use tollgate_gateway::protocol::{self, Asked, Failure, GatewayLimits, Told, asked_limits};
 use tollgate_ipc::Connection;
 
-use crate::door::Door;
 use crate::gateway::Gateway;
+use crate::serving::Serving;
+
+/// Whose gateway it is.
+pub(crate) trait Names: Send + Sync {
+    /// The agent.
+    fn agent(&self) -> &str;
+
+    /// Whether a token is the agent's.
+    fn has_token(&self, token: &[u8]) -> bool;
+
+    /// The names of the tools that the agent may call.
+    fn tools(&self) -> Vec<String>;
+}
 
 /// One lane of a gateway.
-#[derive(Debug)]
 pub(crate) struct Lane {
-    pub(crate) door: Arc<Door>,
+    pub(crate) serving: Arc<Serving>,
+    pub(crate) names: Arc<dyn Names>,
     pub(crate) gateway: Arc<Gateway>,
     pub(crate) connection: Connection,
     pub(crate) limits: GatewayLimits,
@@ -48,7 +60,7 @@ impl Lane {
         match asked {
             Asked::Token { client } => self.token(client, &first),
             Asked::Ready => {
-                let why = self.door.shared.not_ready();
+                let why = self.serving.not_ready();
                 (Told::Ready { ready: why.is_empty(), why }, Default::default())
             }
             Asked::Tools { client } => match self.gateway.session_of(client) {
@@ -66,7 +78,7 @@ impl Lane {
                     self.gateway.is_done(request);
                     return failed(Failure::new("rejected", "the arguments are not UTF-8 text"));
                 };
-                let proven = Some(Proven { agent: self.door.agent.clone(), session });
+                let proven = Some(Proven { agent: self.names.agent().to_owned(), session });
                 let call = Call {
                     tool: &tool,
                     operation: operation.as_deref(),
@@ -81,7 +93,7 @@ impl Lane {
                     connection.borrow_mut().send(&Told::Log, [bytes, b"", b""], until).unwrap_or_default();
                 };
                 let control = Control { cancel, hears: if logs { Some(&hears) } else { None } };
-                let answered = self.door.shared.tollgate.call(&call, &control);
+                let answered = self.serving.tollgate.call(&call, &control);
                 self.gateway.is_done(request);
                 match answered {
                     Ok(answer) => answered_with(answer),
@@ -92,7 +104,7 @@ impl Lane {
     }
 
     fn token(&self, client: u64, token: &[u8]) -> Saying {
-        let is_right = self.door.has_token(token);
+        let is_right = self.names.has_token(token);
         if is_right {
             self.gateway.is_authentic(client);
         }
@@ -102,9 +114,9 @@ impl Lane {
     /// The tools of this agent that can be called, and why others of its tools cannot.
     fn tools(&self) -> String {
         let (mut tools, mut unavailable) = (Vec::new(), Vec::new());
-        let (names, agent) = (self.door.tools(), self.door.shared.agent(&self.door.agent));
+        let (names, agent) = (self.names.tools(), self.serving.agent(self.names.agent()));
         for name in names {
-            match self.door.shared.tollgate.tool(&name) {
+            match self.serving.tollgate.tool(&name) {
                 Ok(ready) => tools.push(tool(&name, &ready, agent.as_ref())),
                 Err(error) => unavailable.push(json!({ "tool": name, "why": with_causes(&*error) })),
             }

@@ -16,6 +16,7 @@ mod door;
 mod gateway;
 mod lane;
 mod operator;
+mod serving;
 pub mod sockets;
 mod status;
 pub mod tokens;

@@ -4,16 +4,15 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::{Deserialize, Serialize};
 use tollgate::CallId;
+use tollgate::notary::NotaryProcess;
 use tollgate_audit::LeafIndex;
 use tollgate_ipc::{Channel, ChannelError, memory_file, read_memory_file};
 use tollgate_system::of_call;
 
-use crate::daemon::Shared;
 use crate::status::Status;
 
 /// What the operator asks. An answer follows each.
@@ -193,15 +192,29 @@ fn senseless() -> OperatorError {
     OperatorError::Refused("the daemon's answer makes no sense".to_owned())
 }
 
+/// What the operator may ask of a daemon.
+pub(crate) trait Operated {
+    fn status(&self) -> Status;
+
+    /// Why not, where the policy before stays.
+    fn reload(&self, by: &str) -> Result<(), String>;
+
+    fn end(&self);
+
+    fn agent_of(&self, uid: u32) -> Option<(String, PathBuf)>;
+
+    fn notary(&self) -> &NotaryProcess;
+}
+
 /// Answers one connection of the operator until it is closed.
-pub(crate) fn serve(shared: &Arc<Shared>, socket: OwnedFd) {
+pub(crate) fn serve(operated: &impl Operated, socket: OwnedFd) {
     let channel = Channel::new(socket);
     // Said first, so that a program of another version knows what it talks to.
     if channel.say_hello().is_err() || !matches!(channel.hear_hello(), Ok(true)) {
         return;
     }
     while let Ok(Some((asked, _none))) = channel.receive::<Asked>() {
-        let (told, fd) = answer(shared, asked).unwrap_or_else(|why| (Told::Failed { why }, None));
+        let (told, fd) = answer(operated, asked).unwrap_or_else(|why| (Told::Failed { why }, None));
         let fds: Vec<_> = fd.iter().map(|fd| fd.as_fd()).collect();
         if channel.send_with(&told, &fds).is_err() {
             return;
@@ -209,33 +222,34 @@ pub(crate) fn serve(shared: &Arc<Shared>, socket: OwnedFd) {
     }
 }
 
-fn answer(shared: &Arc<Shared>, asked: Asked) -> Result<(Told, Option<OwnedFd>), String> {
-    let words = |error: &dyn std::error::Error| {
-        let mut text: String = tollgate::error::with_causes(error);
-        // A packet has room for so much.
-        while text.len() > WHY_BYTES_MAX {
-            text.pop();
-        }
-        text
-    };
+/// As much as a packet has room for.
+fn short(mut text: String) -> String {
+    while text.len() > WHY_BYTES_MAX {
+        text.pop();
+    }
+    text
+}
+
+fn answer(operated: &impl Operated, asked: Asked) -> Result<(Told, Option<OwnedFd>), String> {
+    let words = |error: &dyn std::error::Error| short(tollgate::error::with_causes(error));
     match asked {
         Asked::Status => {
-            let json = serde_json::to_vec(&shared.status()).map_err(|error| words(&error))?;
+            let json = serde_json::to_vec(&operated.status()).map_err(|error| words(&error))?;
             let file = memory_file("tollgate-status", &json).map_err(|error| words(&error))?;
             Ok((Told::Status, Some(file)))
         }
-        Asked::Reload { by } => shared.reload(&by).map(|()| (Told::Done, None)).map_err(|error| words(&error)),
+        Asked::Reload { by } => operated.reload(&by).map(|()| (Told::Done, None)).map_err(short),
         Asked::Stop => {
-            shared.ask_for_the_end();
+            operated.end();
             Ok((Told::Done, None))
         }
-        Asked::Agent { uid } => Ok((Told::Agent { agent: shared.own_agent(uid) }, None)),
+        Asked::Agent { uid } => Ok((Told::Agent { agent: operated.agent_of(uid) }, None)),
         Asked::Borrow => {
-            let lent = shared.tollgate.supervisor().notary().lend();
+            let lent = operated.notary().lend();
             Ok((Told::Borrowed, Some(lent.map_err(|error| words(&error))?)))
         }
         Asked::Locate { call } => {
-            let notary = shared.tollgate.supervisor().notary();
+            let notary = operated.notary();
             notary.checkpoint().map_err(|error| words(&error))?;
             let index = notary.locate(call).map_err(|error| words(&error))?;
             Ok((Told::Located { index }, None))

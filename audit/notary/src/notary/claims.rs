@@ -6,8 +6,30 @@ use std::collections::{HashMap, VecDeque};
 
 use tollgate_audit::ids::WriterId;
 
-use super::supervisors::{Number, Senseless};
 use crate::writer::Lease;
+
+/// Which supervisor. A number is never given twice in the life of a notary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Number(pub(super) u32);
+
+impl Number {
+    /// Whoever started the notary.
+    pub(super) const FIRST: Self = Self(0);
+
+    pub(super) fn is_first(self) -> bool {
+        self == Self::FIRST
+    }
+}
+
+/// What a supervisor says makes no sense, or is not its to say.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Senseless(pub(super) String);
+
+impl From<&str> for Senseless {
+    fn from(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
 
 /// Whose the ids of writers and of those who give calls their ids are: the supervisor's that named them first.
 ///

@@ -9,8 +9,9 @@ use tollgate_audit::with_causes;
 
 use super::checkpointer::Checkpointer;
 use super::claims::Claimed;
+use super::claims::{Number, Senseless};
 use super::protocol::{FromNotary, ToNotary};
-use super::supervisors::{Heard, Number, Senseless, WORDS_A_ROUND};
+use super::supervisors::{Heard, WORDS_A_ROUND};
 use super::writers::{Fault, Told, ToldWriter, Writer};
 use super::{Notary, NotaryError, from_supervisor};
 

@@ -37,13 +37,14 @@ use tollgate_ledger::ledger::{Ledger, Opening};
 use tollgate_system::os_error;
 
 use self::checkpointer::Checkpointer;
+use self::claims::Number;
 pub use self::drain::PIPE_SHARE_BYTES;
 use self::drain::{Drained, Peek};
 use self::intake::Past;
 pub use self::intake::{Intake, Taken, WriterFault};
 use self::observer::Observer;
 pub use self::protocol::{FromNotary, LedgerFault, ToNotary, WriterEnding};
-use self::supervisors::{Number, Supervisor, Supervisors};
+use self::supervisors::{Supervisor, Supervisors};
 use self::telling::Telling;
 use self::writers::{Pipes, Writer};
 

@@ -11,31 +11,8 @@ use rustix::io::Errno;
 use tollgate_ipc::{Channel, ChannelError, Greeted};
 
 use super::NotaryError;
-use super::claims::Claims;
+use super::claims::{Claims, Number, Senseless};
 use super::protocol::{FromNotary, ToNotary};
-
-/// Which supervisor. A number is never given twice in the life of a notary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Number(pub(super) u32);
-
-impl Number {
-    /// Whoever started the notary.
-    pub(super) const FIRST: Self = Self(0);
-
-    pub(super) fn is_first(self) -> bool {
-        self == Self::FIRST
-    }
-}
-
-/// What a supervisor says makes no sense, or is not its to say.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Senseless(pub(super) String);
-
-impl From<&str> for Senseless {
-    fn from(reason: &str) -> Self {
-        Self(reason.to_owned())
-    }
-}
 
 /// A supervisor. Borrowed ones are only sent what their socket has room for.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ use tollgate_audit::ids::WriterId;
 use tollgate_ipc::Channel;
 
 use super::claims::Claimed;
+use super::claims::{Number, Senseless};
 use super::protocol::ToNotary;
-use super::supervisors::{Heard, Number, Senseless, Supervisors};
+use super::supervisors::{Heard, Supervisors};
 use super::writers::{Told, ToldWriter};
 use super::{NotaryError, from_supervisor};
 

@@ -11,10 +11,10 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::checkpointer::Checkpointer;
+use super::claims::Number;
 use super::drain::{Drained, Peek, Seen};
 use super::intake::{Intake, Past, WriterFault};
 use super::protocol::WriterEnding;
-use super::supervisors::Number;
 use crate::acks::{Answer, WAIT_BYTES, Wait};
 use crate::recorder::NotaryEnds;
 use crate::writer::{LEASES_MAX, Lease, WriterKind};

@@ -21,7 +21,7 @@ mod verify;
 mod when;
 
 pub(super) use args::AuditArgs;
-pub(super) use prove::SavedReceipt;
+pub(super) use prove::{SavedReceipt, no_receipt};
 
 use std::path::Path;
 

@@ -140,6 +140,22 @@ pub(crate) struct SavedReceipt {
     is_new: bool,
 }
 
+/// Why a call that is over has no receipt.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+#[error("call {call} is over, and has no receipt")]
+#[diagnostic(help(
+    "its answer, if it has one, is withheld; `tollgate audit prove --call {call}` makes a receipt later"
+))]
+struct NoReceipt {
+    call: CallId,
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+/// A call is over, and nothing can prove it.
+pub(crate) fn no_receipt(call: CallId, source: Box<dyn std::error::Error + Send + Sync>) -> Failure {
+    Failure::internal_as(NoReceipt { call, source })
+}
+
 impl SavedReceipt {
     /// Makes the file, which is at none of `places`. One that is there already is evidence, and left alone, unless it is empty
     /// and nobody will write to it.

@@ -14,16 +14,9 @@ use tollgate_ipc::{Channel, ChannelError, Received};
 use tollgate_notary::{FromNotary, LedgerFault, Status, ToNotary};
 use tollgate_system::of_thread;
 
-use super::child::{say_start, say_supervisor};
+use super::child::{Lent, say_start, say_supervisor};
 use super::{Client, ClientState, NotaryFailure, NotaryProcess, Place, READY_WAIT, unexpected};
 use crate::calls::Issuer;
-
-/// A channel that was lent: the notary's end of it.
-#[derive(Debug, Clone)]
-pub(super) struct Lent {
-    pub(super) number: u32,
-    pub(super) end: Arc<Channel>,
-}
 
 impl NotaryProcess {
     /// Lends this notary to another supervisor: the end of a channel, which [`NotaryProcess::borrow`] takes, in this process or in

@@ -17,8 +17,14 @@ use tollgate_ipc::{Channel, ChannelError};
 use tollgate_notary::ToNotary;
 use tollgate_system::of_call;
 
-use super::borrowing::Lent;
 use super::{Followed, NotaryCommand};
+
+/// A channel that was lent: the notary's end of it.
+#[derive(Debug, Clone)]
+pub(super) struct Lent {
+    pub(super) number: u32,
+    pub(super) end: Arc<Channel>,
+}
 
 /// A notary's process, and the way to it. It is never left behind as a zombie, and never waited for while it waits for us.
 #[derive(Debug)]

@@ -34,8 +34,7 @@ use tollgate_notary::{
 };
 use tollgate_system::of_thread;
 
-use self::borrowing::Lent;
-use self::child::{Watched, say_ended, say_start, say_writer, spawn};
+use self::child::{Lent, Watched, say_ended, say_start, say_writer, spawn};
 pub use self::process::{NotaryRole, serve};
 use self::restart::{Next, Restarts};
 use crate::calls::Issuer;

@@ -1,0 +1,91 @@
+//! What all doors of a daemon serve from: the tools, the tokens, and how it stands.
+
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use rustix::fs::statvfs;
+use tollgate::service::Tollgate;
+use tollgate_config::{Agent, ServeSettings};
+
+use crate::gateway::GatewayCommand;
+use crate::lock;
+use crate::tokens::Tokens;
+
+/// What doors, gateways and lanes share.
+pub(crate) struct Serving {
+    pub(crate) tollgate: Tollgate,
+    pub(crate) tokens: Tokens,
+    pub(crate) gateway: GatewayCommand,
+    pub(crate) ledger: PathBuf,
+    pub(crate) tell: Arc<dyn Fn(&str) + Send + Sync>,
+    pub(crate) given: Mutex<Vec<(String, UnixListener)>>,
+    pub(crate) is_draining: AtomicBool,
+    pub(crate) clients: AtomicU64,
+}
+
+impl Serving {
+    pub(crate) fn tell(&self, line: &str) {
+        (self.tell)(line);
+    }
+
+    pub(crate) fn serve(&self) -> ServeSettings {
+        self.tollgate.deployment().serve
+    }
+
+    /// What the policy says of an agent.
+    pub(crate) fn agent(&self, name: &str) -> Option<Agent> {
+        let deployment = self.tollgate.deployment();
+        deployment.agents.iter().find(|(agent, _)| agent.as_str() == name).map(|(_, agent)| agent.clone())
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.is_draining.load(Ordering::SeqCst)
+    }
+
+    /// The listener that was given for an agent, once.
+    pub(crate) fn given(&self, agent: &str) -> Option<UnixListener> {
+        let mut given = lock(&self.given);
+        let place = given.iter().position(|(name, _)| name == agent)?;
+        Some(given.swap_remove(place).1)
+    }
+
+    /// The number of the next client, and the session that it gets.
+    pub(crate) fn next_client(&self) -> (u64, String) {
+        let client = self.clients.fetch_add(1, Ordering::SeqCst);
+        let mut bytes = [0; 8];
+        // Who cannot be told apart by chance is by number.
+        getrandom::fill(&mut bytes).unwrap_or_default();
+        (client, format!("{client}-{}", hex::encode(bytes)))
+    }
+
+    /// Why no call would be taken at the moment.
+    pub(crate) fn not_ready(&self) -> Vec<String> {
+        let mut why = Vec::new();
+        if self.is_draining() {
+            why.push("the daemon is ending".to_owned());
+        }
+        why.extend(self.tollgate.supervisor().notary().trouble());
+        let (free, reserve) = (self.free_bytes(), self.serve().reserve_bytes);
+        if free.is_some_and(|free| free < reserve) {
+            why.push(format!(
+                "the ledger's disk has {} bytes left, and the reserve is {reserve} (`serve.reserve`)",
+                free.unwrap_or_default()
+            ));
+        }
+        why
+    }
+
+    /// Bytes that the ledger's disk has left.
+    pub(crate) fn free_bytes(&self) -> Option<u64> {
+        let found = statvfs(&self.ledger).ok()?;
+        Some(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+}
+
+impl std::fmt::Debug for Serving {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Serving").field("tollgate", &self.tollgate).finish_non_exhaustive()
+    }
+}
