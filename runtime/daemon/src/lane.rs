@@ -92,7 +92,7 @@ impl Lane {
                     // A gateway that is gone withdraws its calls.
                     connection.borrow_mut().send(&Told::Log, [bytes, b"", b""], until).unwrap_or_default();
                 };
-                let control = Control { cancel, hears: if logs { Some(&hears) } else { None } };
+                let control = Control { cancel: Some(cancel), hears: if logs { Some(&hears) } else { None } };
                 let answered = self.serving.tollgate.call(&call, &control);
                 self.gateway.is_done(request);
                 match answered {

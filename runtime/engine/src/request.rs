@@ -45,6 +45,7 @@ impl Request<'_> {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// Who was proven to ask; `None` where nobody was, as in `tollgate run`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proven: Option<Proven>,
     /// What the request says of itself.
     pub claims: Claims,
@@ -64,14 +65,19 @@ pub struct Proven {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The agent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
     /// Its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The step of the language model that led here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<String>,
     /// Why, in its own words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The trace that the call is part of, such as a `traceparent` (W3C Trace Context).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trace: Option<String>,
 }
 

@@ -12,7 +12,7 @@ use tollgate_engine::operations::OperationTexts;
 use tollgate_worker::protocol::Started;
 
 use super::Shared;
-use super::cancel::Cancel;
+use super::cancel::{Cancel, Tell};
 use super::member::Member;
 use super::slot::{Lease, NoLease, Slot, Starting};
 use super::worker_process::WorkerProcess;
@@ -35,11 +35,15 @@ impl Group {
 
     /// Returns the worker, for one call or question. Starts it if there is none, and waits for that until `until`, or until the
     /// call is withdrawn.
-    pub(crate) fn worker(self: &Arc<Self>, until: Instant, cancel: &Cancel) -> Result<Using, LoadError> {
-        let slot = Arc::clone(&self.slot);
-        let _waiting = cancel.at(Arc::new(move || slot.wake()));
+    pub(crate) fn worker(self: &Arc<Self>, until: Instant, cancel: Option<&Cancel>) -> Result<Using, LoadError> {
+        let wakes = || -> Tell {
+            let slot = Arc::clone(&self.slot);
+            Arc::new(move || slot.wake())
+        };
+        let _waiting = cancel.map(|cancel| cancel.at(wakes()));
         let lease = || {
-            let using = self.slot.lease(until, || cancel.is_cancelled(), |starting| self.start(starting));
+            let using =
+                self.slot.lease(until, || cancel.is_some_and(Cancel::is_cancelled), |starting| self.start(starting));
             using.map_err(no_worker)
         };
         let using = lease()?;

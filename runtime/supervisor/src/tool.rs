@@ -60,7 +60,7 @@ impl Tool {
     ///
     /// [`LoadError`].
     pub fn start(&self) -> Result<(), LoadError> {
-        self.group.worker(Instant::now() + START_WAIT + END_WAIT, &Cancel::new()).map(drop)
+        self.group.worker(Instant::now() + START_WAIT + END_WAIT, None).map(drop)
     }
 
     /// What it can be called for. Starts its worker, if nothing is stored of that and no worker has loaded the tool yet.
@@ -105,7 +105,7 @@ impl Tool {
     ///
     /// As [`Tool::call`]; [`CallError::Cancelled`] where it was withdrawn.
     pub fn call_until(&self, request: &Request<'_>, cancel: &Cancel) -> Result<Answer, Box<CallFailure>> {
-        self.call_with(request, &Control { cancel: cancel.clone(), hears: None })
+        self.call_with(request, &Control { cancel: Some(cancel.clone()), hears: None })
     }
 
     /// As [`Tool::call`], under what whoever makes the call has of it meanwhile.
@@ -114,8 +114,9 @@ impl Tool {
     ///
     /// As [`Tool::call_until`].
     pub fn call_with(&self, request: &Request<'_>, control: &Control<'_>) -> Result<Answer, Box<CallFailure>> {
-        let cancel = &control.cancel;
-        let before = |error| self.turn_down(request, if cancel.is_cancelled() { CallError::Cancelled } else { error });
+        let cancel = control.cancel.as_ref();
+        let is_cancelled = || cancel.is_some_and(Cancel::is_cancelled);
+        let before = |error| self.turn_down(request, if is_cancelled() { CallError::Cancelled } else { error });
         request.must_fit().map_err(|error| before(error.into()))?;
         let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
         let turn = self.answer_by();
@@ -124,7 +125,7 @@ impl Tool {
         let call = worker.next_call(&self.group.shared.notary).map_err(before)?;
         let keeping = private.plan(self.capability_set().audit.arguments, call).map_err(before)?;
         let connection = worker.take_connection(turn, cancel).map_err(before)?;
-        if cancel.is_cancelled() {
+        if is_cancelled() {
             worker.give_back(connection);
             return Err(before(CallError::Cancelled));
         }
@@ -155,10 +156,11 @@ impl Tool {
         request: &Request<'_>,
         (keeping, control): (&Keeping, &Control<'_>),
     ) -> Heard {
-        let cancel = &control.cancel;
+        let cancel = control.cancel.as_ref();
+        let is_cancelled = || cancel.is_some_and(Cancel::is_cancelled);
         let worker = using.worker();
         let _runs = worker.runs(keeping.call);
-        let _at = cancel.at(worker.withdraws(keeping.call, &self.group.shared));
+        let _at = cancel.map(|cancel| cancel.at(worker.withdraws(keeping.call, &self.group.shared)));
         let limits = self.capability_set().limits;
         // The deadline is that of the guest, which starts now: what was waited for a connection is not its fault.
         let until = Some(self.answer_by());
@@ -192,7 +194,7 @@ impl Tool {
             Err(ConnectionError::Late) => worker.overran(limits.deadline_ms, millis(self.group.shared.settings.grace)),
             Err(error) => worker.lost(&error.to_string()),
         };
-        let error = if cancel.is_cancelled() { CallError::Cancelled } else { error };
+        let error = if is_cancelled() { CallError::Cancelled } else { error };
         // The worker's word counts where the notary cannot be asked any more, as when the supervisor ends.
         let is_on_record = self.group.shared.notary.is_on_record(keeping.call).unwrap_or(was_accepted);
         let call = is_on_record.then_some(keeping.call);
@@ -206,8 +208,8 @@ pub type Hears<'c> = &'c dyn Fn(&[u8]);
 /// What whoever makes a call has of it while it goes on.
 #[derive(Clone, Default)]
 pub struct Control<'c> {
-    /// Withdraws it.
-    pub cancel: Cancel,
+    /// Withdraws it; nothing does where there is none.
+    pub cancel: Option<Cancel>,
     /// Hears what the tool writes to its standard error, as it does: pieces of any length, on the thread that made the call. The
     /// answer has all of it again. Whoever is slow here holds up the tool.
     pub hears: Option<Hears<'c>>,

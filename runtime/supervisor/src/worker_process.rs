@@ -125,24 +125,32 @@ impl WorkerProcess {
     }
 
     /// Waits for a thread of the worker that has nothing to do, until `until`, or until the call is withdrawn.
-    pub(crate) fn take_connection(self: &Arc<Self>, until: Instant, cancel: &Cancel) -> Result<Connection, CallError> {
+    pub(crate) fn take_connection(
+        self: &Arc<Self>,
+        until: Instant,
+        cancel: Option<&Cancel>,
+    ) -> Result<Connection, CallError> {
         let free = lock(&self.connections).pop();
         if let Some(connection) = free {
             return Ok(connection);
         }
-        let waiting = Arc::clone(self);
-        let _waiting = cancel.at(Arc::new(move || waiting.wake()));
+        let wakes = || -> Tell {
+            let waiting = Arc::clone(self);
+            Arc::new(move || waiting.wake())
+        };
+        let _waiting = cancel.map(|cancel| cancel.at(wakes()));
+        let is_cancelled = || cancel.is_some_and(Cancel::is_cancelled);
         loop {
             let left = until.saturating_duration_since(Instant::now());
             let waited = self.connection_is_free.wait_timeout_while(
                 lock(&self.connections),
                 left.min(LOOK_UP_EVERY),
-                |connections| connections.is_empty() && !cancel.is_cancelled(),
+                |connections| connections.is_empty() && !is_cancelled(),
             );
             if let Some(connection) = waited.unwrap_or_else(PoisonError::into_inner).0.pop() {
                 return Ok(connection);
             }
-            if cancel.is_cancelled() {
+            if is_cancelled() {
                 return Err(CallError::Cancelled);
             }
             if left.is_zero() {
