@@ -73,6 +73,7 @@ pub fn main() -> ExitCode {
 
 fn dispatch(args: Args) -> Result<Exit, Failure> {
     config::must_be_absolute()?;
+    name_process(&args.command);
     match args.command {
         Command::Run(args) => run::run(&args),
         Command::New(args) => project::new(&args),
@@ -102,6 +103,35 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
             Ok(Exit::Success)
         }
     }
+}
+
+/// Has the kernel call a process of ours by its role (`comm`, proc(5)): a daemon starts it from an open file, whose name is a number.
+fn name_process(command: &Command) {
+    let role = match command {
+        Command::Notary(_) => "tollgate-notary",
+        Command::Worker(_) => "tollgate-worker",
+        Command::Gateway(_) => "tollgate-gate",
+        Command::Compile(_) => "tollgate-comp",
+        Command::Run(_)
+        | Command::New(_)
+        | Command::Build(_)
+        | Command::Dev(_)
+        | Command::Inspect(_)
+        | Command::Doctor(_)
+        | Command::Install(_)
+        | Command::List(_)
+        | Command::Remove(_)
+        | Command::Trust(_)
+        | Command::Check(_)
+        | Command::Serve(_)
+        | Command::Service(_)
+        | Command::Status(_)
+        | Command::Audit(_)
+        | Command::Drill(_)
+        | Command::Completions { .. } => return,
+    };
+    // Only people look at it.
+    std::fs::write("/proc/self/comm", role).ok();
 }
 
 /// `--help` and `--version` are results; what is wrong with the arguments is not.

@@ -68,6 +68,7 @@ fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
     let place = |what| move || Failure::usage(ServeError::NoPlace { what });
     let tools = config::tools_folder().ok_or_else(place("tools"))?;
     let key = config::artifact_key().ok_or_else(place("the key of compiled tools"))?;
+    raise_open_files();
     // The processes of this daemon are of this very program, also when another one has its name by then.
     let (_open, program) = own_program()?;
     let folder = folder_of(&absolute(&ledger)?, config::runtime_folder().as_deref(), &home);
@@ -120,6 +121,15 @@ fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
     let finished = daemon.stop();
     finished.map_err(|source| Failure::internal_as(ServeError::NotFinished { source }))?;
     Ok(Exit::Success)
+}
+
+/// As many files as may be open: each connection is one, and each worker some.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    // The lower one serves too, for fewer clients.
+    setrlimit(Resource::Nofile, limit).ok();
 }
 
 /// The policy that is given, or else that of the home. None is looked for in the working folder.
@@ -247,10 +257,11 @@ fn text(status: &Status) -> String {
     text.push_str(&format!("ready     {ready}\nworkers   {}\n", status.workers));
     for agent in &status.agents {
         text.push_str(&format!(
-            "agent     {}: {} connections, {} calls, at {}\n",
+            "agent     {}: {} connections, {} calls, {} waiting, at {}\n",
             output::one_line(&agent.agent),
             agent.connections,
             agent.running,
+            agent.waiting.map_or_else(|| "?".to_owned(), |waiting| waiting.to_string()),
             path(&agent.socket)
         ));
     }

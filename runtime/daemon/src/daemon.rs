@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -307,6 +307,7 @@ impl Shared {
         let agents = doors.iter().map(|door| {
             let gateway = door.running();
             let (connections, running, lanes) = gateway.as_ref().map(|gateway| gateway.counts()).unwrap_or_default();
+            let waiting = gateway.as_ref().map_or(Some(0), |gateway| gateway.waiting());
             AgentStatus {
                 agent: door.agent.clone(),
                 socket: door.path.clone(),
@@ -314,6 +315,7 @@ impl Shared {
                 gateway: gateway.map(|gateway| gateway.pid()),
                 connections,
                 running,
+                waiting,
                 lanes,
             }
         });
@@ -329,6 +331,7 @@ impl Shared {
             ready: why_not_ready.is_empty(),
             why_not_ready,
             free_bytes: self.serving.free_bytes(),
+            lag_ms: lag_ms(&self.serving.ledger),
             workers: self.serving.tollgate.supervisor().workers(),
             agents: agents.collect(),
         }
@@ -448,6 +451,14 @@ impl std::fmt::Debug for Daemon {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Daemon").field("shared", &self.shared).finish_non_exhaustive()
     }
+}
+
+/// For how long the last entries of a ledger have been without a checkpoint, by the times of its files.
+fn lag_ms(ledger: &Path) -> u64 {
+    let changed = |name: &str| std::fs::metadata(ledger.join(name)).and_then(|found| found.modified()).ok();
+    let between = changed("journal").zip(changed("checkpoint"));
+    let lag = between.and_then(|(journal, checkpoint)| journal.duration_since(checkpoint).ok()).unwrap_or_default();
+    u64::try_from(lag.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The name of the operator's socket.

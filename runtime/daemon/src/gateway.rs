@@ -52,6 +52,8 @@ struct State {
     running: HashMap<u64, Cancel>,
     // Withdrawn before the call came, by its other way; the oldest first.
     early: VecDeque<u64>,
+    // What it last said of its queue, and how often it has said so.
+    waiting: (usize, u64),
     is_over: bool,
 }
 
@@ -160,6 +162,17 @@ impl Gateway {
         true
     }
 
+    /// How many calls wait in it, by its own word; none where it does not say so at once.
+    pub(crate) fn waiting(&self) -> Option<usize> {
+        let before = lock(&self.state).waiting.1;
+        self.control.send_at_once(&ToGateway::Count).ok()?;
+        let state = lock(&self.state);
+        let waited =
+            self.changed.wait_timeout_while(state, COUNT_WAIT, |state| state.waiting.1 == before && !state.is_over);
+        let state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        (state.waiting.1 != before).then_some(state.waiting.0)
+    }
+
     /// Clients and calls at the moment, and lanes.
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         let state = lock(&self.state);
@@ -206,6 +219,12 @@ impl Gateway {
         loop {
             match self.control.receive::<FromGateway>() {
                 Ok(Some((FromGateway::Ready, _))) => {}
+                Ok(Some((FromGateway::Count { waiting }, _))) => {
+                    let mut state = lock(&self.state);
+                    state.waiting = (waiting, state.waiting.1 + 1);
+                    drop(state);
+                    self.changed.notify_all();
+                }
                 Ok(Some((FromGateway::WantLane, _))) => self.open_lane(serves),
                 Ok(Some((FromGateway::Closed { client }, _))) => drop(lock(&self.state).clients.remove(&client)),
                 Ok(Some((FromGateway::Cancel { request }, _))) => self.cancel(request),
@@ -298,6 +317,9 @@ fn spawn(command: &GatewayCommand, stdin: std::os::fd::OwnedFd) -> io::Result<Ch
         .stderr(Stdio::null());
     process.spawn()
 }
+
+/// How long a gateway may take to say how many calls wait.
+const COUNT_WAIT: Duration = Duration::from_millis(200);
 
 /// How long a gateway that has hung up may take to be gone.
 const END_PATIENCE: Duration = Duration::from_millis(500);

@@ -27,6 +27,8 @@ pub struct Status {
     pub why_not_ready: Vec<String>,
     /// Bytes that the ledger's disk has left.
     pub free_bytes: Option<u64>,
+    /// Milliseconds for which entries have been in the journal that no checkpoint covers yet.
+    pub lag_ms: u64,
     /// Processes that run tools.
     pub workers: usize,
     /// Its agents, by name.
@@ -48,6 +50,8 @@ pub struct AgentStatus {
     pub connections: usize,
     /// Its calls that run.
     pub running: usize,
+    /// Its calls that wait for one of those to end, if its gateway says so.
+    pub waiting: Option<usize>,
     /// Threads that make calls for it.
     pub lanes: usize,
 }

@@ -25,7 +25,7 @@ use crate::service::Core;
 pub(crate) async fn serve(control: Channel, token: bool, limits: GatewayLimits) -> io::Result<()> {
     let control = Rc::new(Polled::register(control)?);
     let say = Say::new(Rc::clone(&control));
-    let lanes = Lanes::new(limits.queue, say.clone());
+    let lanes = Lanes::new(limits.queue, limits.body_bytes, say.clone());
     let core = Rc::new(Core::new(Rc::clone(&lanes), limits, token));
     let mut gateway = Gateway {
         control,
@@ -90,6 +90,7 @@ impl Gateway {
                 }
             }
             (ToGateway::NoLane, None, None) => self.lanes.no_more(),
+            (ToGateway::Count, None, None) => self.say.say(FromGateway::Count { waiting: self.lanes.waiting() }),
             (ToGateway::Drain, None, None) => {
                 self.drains = true;
                 self.core.drain();

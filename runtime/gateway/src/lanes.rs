@@ -20,6 +20,7 @@ use crate::say::Say;
 pub(crate) struct Lanes {
     state: RefCell<State>,
     queue_max: usize,
+    waiting_bytes_max: usize,
     say: Say,
 }
 
@@ -42,6 +43,12 @@ struct Question {
     told: mpsc::Sender<(Told, Blobs)>,
 }
 
+impl Question {
+    fn bytes(&self) -> usize {
+        self.blobs.iter().map(Vec::len).sum()
+    }
+}
+
 /// A question under way. Dropping it takes it back: from the queue, or by telling the daemon.
 #[derive(Debug)]
 pub(crate) struct Asking {
@@ -60,8 +67,10 @@ pub(crate) enum Unasked {
 }
 
 impl Lanes {
-    pub(crate) fn new(queue_max: usize, say: Say) -> Rc<Self> {
-        Rc::new(Self { state: RefCell::default(), queue_max, say })
+    /// At most `queue_max` questions wait, of requests that together have no more bytes than [`WAITING_BODIES`] of the longest.
+    pub(crate) fn new(queue_max: usize, body_bytes: usize, say: Say) -> Rc<Self> {
+        let waiting_bytes_max = body_bytes.saturating_mul(WAITING_BODIES);
+        Rc::new(Self { state: RefCell::default(), queue_max, waiting_bytes_max, say })
     }
 
     /// Asks, with a number that no other question has.
@@ -86,7 +95,9 @@ impl Lanes {
         let refused = if state.lanes == 0 && state.no_more {
             Some(Unasked::NoLane)
         } else {
-            (state.waiting.len() >= self.queue_max).then_some(Unasked::Busy)
+            let bytes = state.waiting.iter().map(Question::bytes).sum::<usize>().saturating_add(question.bytes());
+            let is_full = state.waiting.len() >= self.queue_max || bytes > self.waiting_bytes_max;
+            is_full.then_some(Unasked::Busy)
         };
         if let Some(refused) = refused {
             // Its drop looks into the state.
@@ -96,6 +107,11 @@ impl Lanes {
         state.waiting.push_back(question);
         self.want(&mut state);
         Ok(asking)
+    }
+
+    /// How many questions wait for a lane.
+    pub(crate) fn waiting(&self) -> usize {
+        self.state.borrow().waiting.len()
     }
 
     /// There will be no more lanes; where there is none at all, nobody waits any longer.
@@ -224,7 +240,10 @@ impl Drop for Asking {
 impl From<Unasked> for Failure {
     fn from(unasked: Unasked) -> Self {
         match unasked {
-            Unasked::Busy => Self::new("busy", "as many calls wait as may (`queue`); ask again later"),
+            Unasked::Busy => Self::new(
+                "busy",
+                "as many calls wait as may (`serve.queue`, and four times `serve.body` of bytes); ask again later",
+            ),
             Unasked::NoLane => {
                 Self::new("busy", "the daemon gives this agent no connection for its calls; ask again later")
             }
@@ -234,6 +253,9 @@ impl From<Unasked> for Failure {
 
 /// Pieces of a log that wait for a client to take them; then the daemon waits.
 const TOLD_MAX: usize = 4;
+
+/// Requests of the longest sort that may wait: many small ones do, and few large ones.
+const WAITING_BODIES: usize = 4;
 
 /// Most lanes: a daemon that gives more is refused, before this process runs out of descriptors.
 pub(crate) const LANES_MAX: usize = 256;

@@ -38,6 +38,8 @@ pub enum ToGateway {
     Lane,
     /// There will be no more lanes than there are.
     NoLane,
+    /// How many calls wait? Answered with [`FromGateway::Count`].
+    Count,
     /// Take nothing new, finish what is under way, close idle connections, and end when none is left.
     Drain,
 }
@@ -68,6 +70,11 @@ pub enum FromGateway {
     Ready,
     /// A call waits that no lane is free for: answered with [`ToGateway::Lane`] or [`ToGateway::NoLane`].
     WantLane,
+    /// Answers [`ToGateway::Count`].
+    Count {
+        /// Calls that wait for a lane.
+        waiting: usize,
+    },
     /// A connection is over.
     Closed {
         /// Which.

@@ -154,6 +154,31 @@ fn nobody_cancels_somebody_elses_call() {
 }
 
 #[test]
+fn waiting_calls_hold_four_bodies_at_most() {
+    let daemon = Daemon::with(GatewayLimits { body_bytes: 10_000, ..LIMITS }, false, 1);
+    let mut clients: Vec<_> = (0..6).map(|_| daemon.client()).collect();
+    clients[0].send(format!("{}\n", call_line("1", "wait-a", "")));
+    daemon.running(1);
+    let large = format!(r#","stdin":"{}""#, "x".repeat(9_000));
+    for (place, client) in clients.iter_mut().enumerate().skip(1) {
+        client.send(format!("{}\n", call_line("1", "echo", &large)));
+        if place < 5 {
+            // Its line was read once the answer to the next one is there.
+            assert!(client.ask(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).contains("\"id\":2"));
+            assert_eq!(daemon.waiting(), place);
+        }
+    }
+    let busy = clients[5].line();
+    assert!(busy.contains("-32001") && busy.contains("four times `serve.body`"), "{busy}");
+    assert_eq!(daemon.waiting(), 4);
+    daemon.release("a");
+    for client in &mut clients[..5] {
+        assert!(client.line().contains(r#""id":1,"result""#));
+    }
+    assert_eq!(daemon.waiting(), 0);
+}
+
+#[test]
 fn one_more_than_may_wait_is_busy_at_once() {
     let daemon = Daemon::with(GatewayLimits { queue: 2, ..LIMITS }, false, 1);
     let (mut first, mut second, mut third) = (daemon.client(), daemon.client(), daemon.client());
@@ -167,18 +192,21 @@ fn one_more_than_may_wait_is_busy_at_once() {
     // Its line was read once the answer to the next one is there.
     assert!(second.ask(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).contains("\"id\":2"));
     let busy = third.ask(&call_line("1", "echo", ""));
-    assert!(busy.contains(r#""id":1,"error":{"code":-32001,"message":"as many calls wait as may (`queue`)"#), "{busy}");
+    assert!(
+        busy.contains(r#""id":1,"error":{"code":-32001,"message":"as many calls wait as may (`serve.queue`"#),
+        "{busy}"
+    );
     let (head, body) = {
         let mut fourth = daemon.client();
         fourth.post(r#"{"tool":"echo"}"#)
     };
     assert_eq!(
         head,
-        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: 101"
+        "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\nretry-after: 1\r\ncontent-length: 145"
     );
     assert_eq!(
         body,
-        r#"{"ok":false,"error":{"kind":"busy","message":"as many calls wait as may (`queue`); ask again later"}}"#
+        r#"{"ok":false,"error":{"kind":"busy","message":"as many calls wait as may (`serve.queue`, and four times `serve.body` of bytes); ask again later"}}"#
     );
     daemon.release("a");
     assert!(first.line().contains(r#""id":1,"result""#));

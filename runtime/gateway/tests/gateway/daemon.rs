@@ -40,6 +40,7 @@ struct Heard {
     lanes: usize,
     wanted: usize,
     busy_lanes: HashMap<usize, u64>,
+    waiting: Option<usize>,
 }
 
 pub(crate) struct Daemon {
@@ -69,6 +70,15 @@ impl Daemon {
             thread::spawn(move || hear(&control, &known, limits, lanes_max))
         };
         Self { control, known, clients: AtomicU64::new(0), gateway: Some(gateway), hears: Some(hears) }
+    }
+
+    /// How many calls wait, by the gateway's word.
+    pub(crate) fn waiting(&self) -> usize {
+        self.known.heard.lock().unwrap().waiting = None;
+        self.say(&ToGateway::Count);
+        let heard = self.known.heard.lock().unwrap();
+        let heard = self.known.news.wait_timeout_while(heard, PATIENCE, |heard| heard.waiting.is_none()).unwrap().0;
+        heard.waiting.expect("a count")
     }
 
     pub(crate) fn say(&self, said: &ToGateway) {
@@ -182,6 +192,7 @@ fn hear(control: &Channel, known: &Arc<Known>, limits: GatewayLimits, lanes_max:
         let mut heard = known.heard.lock().unwrap();
         match said {
             FromGateway::Ready => panic!("once"),
+            FromGateway::Count { waiting } => heard.waiting = Some(waiting),
             FromGateway::WantLane => {
                 heard.wanted += 1;
                 if heard.lanes == lanes_max {
