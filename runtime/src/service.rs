@@ -19,7 +19,7 @@ use bytes::Bytes;
 use tollgate_audit::Digest;
 use tollgate_authority::{
     Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, files,
-    open_folders,
+    is_trusted, open_folders, others_may_write,
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{
@@ -203,6 +203,12 @@ pub enum OpenError {
     /// The policy does not hold.
     #[error(transparent)]
     Policy(#[from] Box<PolicyFileError>),
+    /// Others could write the policy.
+    #[error("the policy `{}` belongs to another user, or others may write it", path.display())]
+    Exposed {
+        /// Its file.
+        path: PathBuf,
+    },
     /// The key of compiled tools cannot be used.
     #[error("the key of compiled tools cannot be used")]
     Key(#[from] KeyError),
@@ -377,11 +383,12 @@ impl Tollgate {
     /// Calls a tool, under what `control` says. Where the caller is an agent that was proven to be one, the agent must
     /// have the tool and the operation by its entry in the policy.
     ///
-    /// Holds up the thread that asks as [`Tool::call`] does, and while the tool is loaded.
+    /// A call beyond `limits.calls` of the tool waits for its turn, as long as for its worker. Holds up the thread that asks for that,
+    /// as [`Tool::call`] does, and while the tool is loaded.
     ///
     /// # Errors
     ///
-    /// [`Unanswered`].
+    /// [`Unanswered`]; [`CallError::Busy`](tollgate_engine::error::CallError::Busy) where its turn does not come.
     pub fn call(&self, call: &Call<'_>, control: &Control<'_>) -> Result<Answer, Unanswered> {
         let (ready, governing) = self.tool_and_policy(call.tool)?;
         let chosen = ready.operation(call.operation);
@@ -395,7 +402,8 @@ impl Tollgate {
         if let Err(error) = may.and_then(|()| chosen.as_ref().map(drop).map_err(Clone::clone)) {
             return Err(Unanswered::Call(ready.tool.turn_down(&request, error.into())));
         }
-        ready.tool.call_with(&request, control).map_err(Unanswered::Call)
+        let control = Control { waits_its_turn: true, ..control.clone() };
+        ready.tool.call_with(&request, &control).map_err(Unanswered::Call)
     }
 
     /// Ends every worker, and waits until all that was recorded is on disk and the notary is gone.
@@ -581,6 +589,7 @@ impl Governing {
         let root = Path::new("/");
         let given = config.policy.as_deref().map(|path| PolicyFile::given(path, root)).transpose();
         let given = given.map_err(Box::new)?;
+        config.policy.as_deref().map_or(Ok(()), must_be_the_operators)?;
         let (policy, text) = given.map(|file| (file.policy, file.text)).unwrap_or_default();
         let places = config.places.clone().with_ledger(&config.ledger);
         let places = [
@@ -591,6 +600,7 @@ impl Governing {
         .into_iter()
         .chain(config.policy.iter().map(|path| (Deciding::Policy, path)))
         .chain(config.trust.iter().map(|path| (Deciding::TrustStore, path)))
+        .chain(policy.deployment.agents.values().filter_map(|agent| Some((Deciding::Sockets, agent.listen.as_ref()?))))
         .fold(places, |places, (what, path)| places.with(what, path))
         .with_components_of(&policy.grants);
         let Policy { grants, deployment } = policy;
@@ -618,6 +628,15 @@ impl Stamp {
         let found = fs::metadata(tool.artifact_file()).map_err(damaged)?;
         Ok(Self { device: found.dev(), inode: found.ino(), changed: (found.ctime(), found.ctime_nsec()) })
     }
+}
+
+/// Who writes the policy decides over tools.
+fn must_be_the_operators(policy: &Path) -> Result<(), OpenError> {
+    let exposed = || OpenError::Exposed { path: policy.to_owned() };
+    let file = files::open(policy).map_err(|_gone| exposed())?;
+    let stat = rustix::fs::fstat(&file).map_err(|_errno| exposed())?;
+    let is_the_operators = is_trusted(stat.st_uid) && !others_may_write(&file, &stat);
+    if is_the_operators { Ok(()) } else { Err(exposed()) }
 }
 
 fn is_one_file(one: &Path, other: &Path) -> bool {

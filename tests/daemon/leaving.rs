@@ -49,3 +49,60 @@ pub(crate) fn clients_that_leave_end_their_calls() {
     let is_it = |entry: &&Entry<'_>| matches!(entry, Entry::CallEnd(end) if end.class.as_str() == "cancelled");
     assert_eq!(entries.iter().filter(is_it).count(), begun, "each is on record as withdrawn");
 }
+
+/// A tool that runs as often as it may: others wait for their turn, whoever they are of, and none is told of a cap.
+pub(crate) fn calls_beyond_a_tools_cap_wait_their_turn() {
+    let policy = SLEEPS.replace("calls = 16", "calls = 1");
+    let lab = DaemonLab::new(&["sleep-forever"], &policy);
+    let mut clients: Vec<_> = (0..4).map(|_| lab.connect()).collect();
+    for round in 0..5 {
+        for client in &mut clients {
+            client.begin("sleep-forever", "attack", &json!({ "millis": 5 }));
+        }
+        for client in &mut clients {
+            let answer = client.hear().expect("an answer");
+            assert_eq!(answer["result"]["ok"], true, "{round}: {answer}");
+        }
+    }
+    // One that waits can be withdrawn, and keeps nobody.
+    clients[0].begin("sleep-forever", "attack", &json!({ "millis": 3_600_000 }));
+    lab.await_begun("attack", 21);
+    let waits = clients[1].begin("sleep-forever", "attack", &json!({ "millis": 5 }));
+    await_that("two calls", || lab.daemon.status().agents[0].running == 2);
+    clients[1].say(format!("{{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{{\"id\":{waits}}}}}\n").as_bytes());
+    assert_eq!(kind_of(&clients[1].hear().expect("an answer")), "cancelled");
+    clients.remove(0);
+    let answer = clients[0].call("sleep-forever", "attack", &json!({ "millis": 5 }));
+    assert_eq!(answer["result"]["ok"], true, "{answer}");
+    drop(clients);
+    lab.end();
+}
+
+/// What a tool logs comes while it runs, whole and in order, however much at once; other calls of its worker notice nothing.
+pub(crate) fn what_a_tool_logs_comes_while_it_runs() {
+    let limits = "[tools.flood-stdout]\nlimits = { stdio = \"1MiB\", deadline = \"10s\", calls = 16 }\n";
+    let lab = DaemonLab::new(&["flood-stdout"], limits);
+    let (mut follows, mut other) = (lab.connect(), lab.connect());
+    for lines in [1, 10, 500] {
+        let params =
+            json!({ "tool": "flood-stdout", "operation": "stderr", "arguments": { "lines": lines }, "logs": true });
+        let line = json!({ "jsonrpc": "2.0", "id": 1, "method": "call", "params": params });
+        follows.say(format!("{line}\n").as_bytes());
+        let beside = other.call("flood-stdout", "stderr", &json!({ "lines": 2 }));
+        assert_eq!(beside["result"]["ok"], true, "{beside}");
+        let mut text = String::new();
+        let answer = loop {
+            let heard = follows.hear().expect("an answer");
+            if heard["method"] != "log" {
+                break heard;
+            }
+            text.push_str(heard["params"]["text"].as_str().expect("text"));
+        };
+        assert_eq!(answer["result"]["ok"], true, "{answer}");
+        let all = answer["result"]["stderr"].as_str().expect("text");
+        assert!(!all.is_empty() && text == all, "{lines}: {} bytes of {}", text.len(), all.len());
+    }
+    drop((follows, other));
+    let entries = lab.end();
+    assert_eq!(entries.iter().filter(|entry| matches!(entry, Entry::Closer(_))).count(), 0);
+}

@@ -27,11 +27,13 @@ use std::process::ExitCode;
 
 use tollgate_workspace::own_main;
 
-const TESTS: [(&str, fn()); 4] = [
+const TESTS: [(&str, fn()); 6] = [
     ("eight_clients_lose_no_call", load::eight_clients_lose_no_call),
     ("bad_clients_take_nothing_from_others", hostile::bad_clients_take_nothing_from_others),
     ("a_gateway_that_dies_takes_its_clients_alone", kills::a_gateway_that_dies_takes_its_clients_alone),
     ("clients_that_leave_end_their_calls", leaving::clients_that_leave_end_their_calls),
+    ("calls_beyond_a_tools_cap_wait_their_turn", leaving::calls_beyond_a_tools_cap_wait_their_turn),
+    ("what_a_tool_logs_comes_while_it_runs", leaving::what_a_tool_logs_comes_while_it_runs),
 ];
 
 fn main() -> ExitCode {

@@ -9,6 +9,7 @@
 //! No lock is held over a call, nor while a tool is loaded.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -75,6 +76,8 @@ struct Shared {
     is_over: AtomicBool,
     is_short_of_disk: AtomicBool,
     operators: AtomicUsize,
+    // Kept open for the operator, where there are no descriptors left.
+    spare: Mutex<Option<File>>,
     started: Instant,
 }
 
@@ -139,6 +142,7 @@ impl Daemon {
             is_over: AtomicBool::new(false),
             is_short_of_disk: AtomicBool::new(false),
             operators: AtomicUsize::new(0),
+            spare: Mutex::new(File::open("/dev/null").ok()),
             started: Instant::now(),
         });
         let doors = shared.doors_of(&shared.serving.tollgate.deployment(), &[])?;
@@ -284,9 +288,10 @@ impl Shared {
         if places.is_empty() {
             places.push((LOCAL.to_owned(), Place::of_operator(&self.folder)));
         }
+        must_be_apart(&self.folder, &places)?;
         let mut doors = Vec::new();
         for (agent, place) in places {
-            let same = before.iter().find(|door| door.agent == agent && door.place == place);
+            let same = before.iter().find(|door| door.agent == agent && door.place == place && door.is_there());
             doors.push(match same {
                 Some(door) => Arc::clone(door),
                 None => Door::open(&self.serving, &agent, place)?,
@@ -359,14 +364,23 @@ impl Shared {
             };
             rustix::io::read(&self.wakes, &mut [0; 8]).ok();
             self.look_at_disk();
+            {
+                let mut spare = lock(&self.spare);
+                if spare.is_none() {
+                    *spare = File::open("/dev/null").ok();
+                }
+            }
+            let idle = Duration::from_millis(self.serving.serve().idle_ms);
+            doors.iter().for_each(|door| door.end_idle_gateway(idle));
             if knocked.get(1).is_some_and(|knocked| *knocked) {
                 self.admit_operator(operator);
             }
             let mut knocked = knocked.into_iter().skip(2);
             for door in &doors {
                 let at_this = knocked.by_ref().take(door.listeners().count()).fold(false, |any, one| any | one);
-                if at_this && !self.serving.is_draining() {
-                    door.answer();
+                if at_this && !self.serving.is_draining() && !door.answer() {
+                    // Others have what it takes; somebody may give it back.
+                    thread::sleep(NO_ROOM_PAUSE);
                 }
             }
         }
@@ -388,7 +402,16 @@ impl Shared {
 
     /// The socket lets this user in alone; the kernel says who it is, too.
     fn admit_operator(self: &Arc<Self>, listener: &OwnedFd) {
-        let Ok(socket) = accept_with(listener, SocketFlags::CLOEXEC) else { return };
+        let accepted = accept_with(listener, SocketFlags::CLOEXEC).or_else(|errno| {
+            // Whatever else has the descriptors, the operator is heard.
+            drop(lock(&self.spare).take());
+            let again = accept_with(listener, SocketFlags::CLOEXEC);
+            again.map_err(|_again| errno)
+        });
+        let Ok(socket) = accepted else {
+            thread::sleep(NO_ROOM_PAUSE);
+            return;
+        };
         let is_own = socket_peercred(&socket).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
         if !is_own || self.operators.fetch_add(1, Ordering::SeqCst) >= OPERATORS_MAX {
             if is_own {
@@ -453,6 +476,25 @@ impl std::fmt::Debug for Daemon {
     }
 }
 
+/// No two agents have one socket, by whichever path, and none has one in the daemon's own folder that is not its own.
+fn must_be_apart(folder: &Path, places: &[(String, Place)]) -> Result<(), SocketError> {
+    let mut seen = Vec::new();
+    for (_agent, place) in places {
+        let parent = place.path.parent().unwrap_or_else(|| Path::new("/"));
+        let real = parent.canonicalize().unwrap_or_else(|_not_there| parent.to_owned());
+        let path = real.join(place.path.file_name().unwrap_or_default());
+        let own = folder.canonicalize().unwrap_or_else(|_not_there| folder.to_owned());
+        if path.starts_with(&own) && !place.is_default {
+            return Err(SocketError::Own { path: place.path.clone() });
+        }
+        if seen.contains(&path) {
+            return Err(SocketError::Twice { path: place.path.clone() });
+        }
+        seen.push(path);
+    }
+    Ok(())
+}
+
 /// For how long the last entries of a ledger have been without a checkpoint, by the times of its files.
 fn lag_ms(ledger: &Path) -> u64 {
     let changed = |name: &str| std::fs::metadata(ledger.join(name)).and_then(|found| found.modified()).ok();
@@ -472,6 +514,9 @@ const CANCELLED_END: Duration = Duration::from_secs(5);
 
 /// How long the operator's connections may take to be closed.
 const OPERATORS_END: Duration = Duration::from_secs(2);
+
+/// Until a client is taken again, where there were no descriptors for one.
+const NO_ROOM_PAUSE: Duration = Duration::from_millis(50);
 
 /// Connections of the operator at the same time.
 const OPERATORS_MAX: usize = 64;

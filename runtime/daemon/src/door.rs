@@ -1,8 +1,10 @@
 //! The door of an agent: its listeners, what proves that it is the agent who knocks, and its gateway while it has clients.
 
 use std::collections::VecDeque;
+use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -28,6 +30,8 @@ pub(crate) struct Door {
     /// Its socket; not where the policy would have it if whoever started this process opened it.
     pub(crate) path: PathBuf,
     is_given: bool,
+    // Device and inode of its socket.
+    made: Option<(u64, u64)>,
     socket: UnixListener,
     port: Option<TcpListener>,
     gateway: Mutex<GatewayState>,
@@ -40,6 +44,8 @@ pub(crate) struct Place {
     mode: u32,
     group: Option<u32>,
     pub(crate) port: Option<u16>,
+    /// Whether it stands where the policy does not say.
+    pub(crate) is_default: bool,
     is: Proof,
 }
 
@@ -54,13 +60,20 @@ impl Place {
     pub(crate) fn of(name: &str, agent: &Agent, folder: &Path) -> Self {
         let Agent { is, listen, group, mode, port, tools: _ } = agent;
         let path = listen.clone().unwrap_or_else(|| folder.join(AGENTS).join(format!("{name}.sock")));
-        Self { path, mode: *mode, group: *group, port: *port, is: is.clone() }
+        Self { path, mode: *mode, group: *group, port: *port, is_default: listen.is_none(), is: is.clone() }
     }
 
     /// Of the operator's own, where the policy names no agents.
     pub(crate) fn of_operator(folder: &Path) -> Self {
         let is = Proof::Uid(vec![rustix::process::geteuid().as_raw()]);
-        Self { path: folder.join(AGENTS).join(format!("{LOCAL}.sock")), mode: 0o600, group: None, port: None, is }
+        Self {
+            path: folder.join(AGENTS).join(format!("{LOCAL}.sock")),
+            mode: 0o600,
+            group: None,
+            port: None,
+            is_default: true,
+            is,
+        }
     }
 
     pub(crate) fn is(&self) -> &Proof {
@@ -82,13 +95,13 @@ impl Door {
         if let Some(port) = &port {
             port.set_nonblocking(true).map_err(failed)?;
         }
-        let (agent, shared) = (agent.to_owned(), Arc::clone(shared));
-        Ok(Arc::new(Self { agent, shared, place, path, is_given, socket, port, gateway: Mutex::default() }))
+        let (agent, shared, made) = (agent.to_owned(), Arc::clone(shared), id_of(&path));
+        Ok(Arc::new(Self { agent, shared, place, path, is_given, made, socket, port, gateway: Mutex::default() }))
     }
 
     /// Takes its socket away, where it was made here and no other door stands there.
     pub(crate) fn take_away(&self, others: &[Arc<Self>]) {
-        if !self.is_given && !others.iter().any(|other| other.path == self.path) {
+        if !self.is_given && self.is_there() && !others.iter().any(|other| other.path == self.path) {
             std::fs::remove_file(&self.path).ok();
         }
     }
@@ -98,18 +111,49 @@ impl Door {
         std::iter::once(self.socket.as_fd()).chain(self.port.iter().map(|port| port.as_fd()))
     }
 
-    /// Takes all who knock, as far as there is room for them.
-    pub(crate) fn answer(self: &Arc<Self>) {
-        while let Ok((stream, _unnamed)) = self.socket.accept() {
-            if self.is_the_agent(stream.as_fd()) {
-                self.admit(stream.into());
+    /// Takes all who knock, as far as there is room for them. False where this process has no room for one: it must not be asked
+    /// again at once.
+    pub(crate) fn answer(self: &Arc<Self>) -> bool {
+        loop {
+            match self.socket.accept() {
+                Ok((stream, _unnamed)) => {
+                    if self.is_the_agent(stream.as_fd()) {
+                        self.admit(stream.into());
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(_no_descriptors) => return false,
             }
         }
-        while let Some(Ok((stream, _peer))) = self.port.as_ref().map(TcpListener::accept) {
-            // Without it an answer waits for an acknowledgement of what was sent before.
-            set_tcp_nodelay(&stream, true).ok();
-            self.admit(stream.into());
+        let Some(port) = &self.port else { return true };
+        loop {
+            match port.accept() {
+                Ok((stream, _peer)) => {
+                    // Without it an answer waits for an acknowledgement of what was sent before.
+                    set_tcp_nodelay(&stream, true).ok();
+                    self.admit(stream.into());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(_no_descriptors) => return false,
+            }
         }
+    }
+
+    /// Ends a gateway that has had no client for a while, with its lanes. On the thread that admits clients, so that none comes
+    /// in between.
+    pub(crate) fn end_idle_gateway(&self, most: Duration) {
+        let idle = {
+            let mut state = lock(&self.gateway);
+            state.gateway.take_if(|gateway| gateway.is_idle(most))
+        };
+        if let Some(gateway) = idle {
+            gateway.drain();
+        }
+    }
+
+    /// Whether its socket is where it was made: it may have been removed, or another have its place.
+    pub(crate) fn is_there(&self) -> bool {
+        self.is_given || self.made.is_some() && self.made == id_of(&self.path)
     }
 
     /// Whether the kernel says of the peer what the policy asks. Where a token or the socket itself is the proof, that comes later, or
@@ -216,10 +260,11 @@ impl Serves for Door {
         Box::new(move || lane.serve())
     }
 
-    fn over(&self, how: &str) {
+    fn over(&self, gateway: &Arc<Gateway>, how: &str) {
         {
             let mut state = lock(&self.gateway);
-            state.gateway = None;
+            // Another one may serve by now.
+            state.gateway = state.gateway.take().filter(|other| !Arc::ptr_eq(other, gateway));
             if !how.is_empty() {
                 state.deaths.push_back(Instant::now());
             }
@@ -228,6 +273,11 @@ impl Serves for Door {
             self.shared.tell(&format!("the gateway of the agent `{}` has ended: {how}", self.agent));
         }
     }
+}
+
+/// Device and inode of what stands at a path.
+fn id_of(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|found| (found.dev(), found.ino()))
 }
 
 fn limits(serve: &ServeSettings) -> GatewayLimits {

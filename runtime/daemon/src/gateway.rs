@@ -54,6 +54,8 @@ struct State {
     early: VecDeque<u64>,
     // What it last said of its queue, and how often it has said so.
     waiting: (usize, u64),
+    // Since when it has no client.
+    idle_since: Option<Instant>,
     is_over: bool,
 }
 
@@ -70,7 +72,7 @@ pub(crate) trait Serves: Send + Sync + 'static {
     fn lane(self: Arc<Self>, gateway: &Arc<Gateway>, connection: Connection) -> Box<dyn FnOnce() + Send>;
 
     /// The gateway's process has ended.
-    fn over(&self, how: &str);
+    fn over(&self, gateway: &Arc<Gateway>, how: &str);
 }
 
 impl Gateway {
@@ -105,7 +107,7 @@ impl Gateway {
                 gateway.hear(&serves);
             }
             let how = gateway.end(&mut child);
-            serves.over(&how);
+            serves.over(&gateway, &how);
         };
         thread::Builder::new().name("gateway-watch".to_owned()).spawn(work).map_err(of_thread)?;
         heard.recv().map_err(|_gone| io::Error::other("the thread of the gateway has failed"))?
@@ -226,13 +228,25 @@ impl Gateway {
                     self.changed.notify_all();
                 }
                 Ok(Some((FromGateway::WantLane, _))) => self.open_lane(serves),
-                Ok(Some((FromGateway::Closed { client }, _))) => drop(lock(&self.state).clients.remove(&client)),
+                Ok(Some((FromGateway::Closed { client }, _))) => self.closed(client),
                 Ok(Some((FromGateway::Cancel { request }, _))) => self.cancel(request),
                 Ok(None) | Err(ChannelError::Io(_) | ChannelError::Malformed(_) | ChannelError::Version { .. }) => {
                     return;
                 }
             }
         }
+    }
+
+    fn closed(&self, client: u64) {
+        let mut state = lock(&self.state);
+        state.clients.remove(&client);
+        state.idle_since = state.clients.is_empty().then(Instant::now);
+    }
+
+    /// Whether it has had no client for so long.
+    pub(crate) fn is_idle(&self, most: Duration) -> bool {
+        let state = lock(&self.state);
+        state.clients.is_empty() && state.idle_since.is_some_and(|since| since.elapsed() >= most)
     }
 
     fn cancel(&self, request: u64) {

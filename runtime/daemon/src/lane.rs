@@ -9,7 +9,7 @@ use tollgate::error::{CallFailure, with_causes};
 use tollgate::operations::OperationText;
 use tollgate::request::{Answer, Caller, Claims, Proven};
 use tollgate::service::{Call, Ready, Unanswered};
-use tollgate::supervisor::Control;
+use tollgate::supervisor::{Control, Hears};
 use tollgate::told;
 use tollgate_config::{Agent, ToolName};
 use tollgate_gateway::protocol::{self, Asked, Failure, GatewayLimits, Told, asked_limits};
@@ -92,7 +92,8 @@ impl Lane {
                     // A gateway that is gone withdraws its calls.
                     connection.borrow_mut().send(&Told::Log, [bytes, b"", b""], until).unwrap_or_default();
                 };
-                let control = Control { cancel: Some(cancel), hears: if logs { Some(&hears) } else { None } };
+                let hears: Option<Hears<'_>> = if logs { Some(&hears) } else { None };
+                let control = Control { cancel: Some(cancel), hears, ..Control::default() };
                 let answered = self.serving.tollgate.call(&call, &control);
                 self.gateway.is_done(request);
                 match answered {

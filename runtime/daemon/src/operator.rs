@@ -4,13 +4,15 @@
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 use serde::{Deserialize, Serialize};
 use tollgate::CallId;
 use tollgate::notary::NotaryProcess;
 use tollgate_audit::LeafIndex;
-use tollgate_ipc::{Channel, ChannelError, memory_file, read_memory_file};
+use tollgate_ipc::{Channel, ChannelError, Received, memory_file, read_memory_file};
 use tollgate_system::of_call;
 
 use crate::status::Status;
@@ -87,6 +89,9 @@ pub enum OperatorError {
     /// It speaks another version, or makes no sense.
     #[error(transparent)]
     Channel(#[from] ChannelError),
+    /// It gives no answer.
+    #[error("the daemon has given no answer for {} s: it is stopped, or stands still", ANSWER_WAIT.as_secs())]
+    Silent,
     /// It is gone.
     #[error("the daemon is gone")]
     Gone,
@@ -106,9 +111,14 @@ impl Operator {
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None);
         let socket = socket.map_err(|errno| failed(of_call("socket", errno)))?;
         let address = SocketAddrUnix::new(path).map_err(|errno| failed(errno.into()))?;
+        // A daemon that stands still takes nobody.
+        set_socket_timeout(&socket, Timeout::Send, Some(ANSWER_WAIT)).map_err(|errno| failed(errno.into()))?;
         connect(&socket, &address).map_err(|errno| failed(errno.into()))?;
         let channel = Channel::new(socket);
         channel.say_hello()?;
+        if !channel.has_something_within(ANSWER_WAIT).map_err(ChannelError::from)? {
+            return Err(OperatorError::Silent);
+        }
         if channel.hear_hello()? { Ok(Self(channel)) } else { Err(OperatorError::Gone) }
     }
 
@@ -180,10 +190,11 @@ impl Operator {
 
     fn ask(&self, asked: &Asked) -> Result<(Told, Option<OwnedFd>), OperatorError> {
         self.0.send(asked)?;
-        match self.0.receive::<Told>()? {
-            None => Err(OperatorError::Gone),
-            Some((Told::Failed { why }, _)) => Err(OperatorError::Refused(why)),
-            Some((told, fds)) => Ok((told, fds.into_iter().next())),
+        match self.0.receive_until::<Told>(Instant::now() + ANSWER_WAIT)? {
+            Received::Gone => Err(OperatorError::Gone),
+            Received::Late => Err(OperatorError::Silent),
+            Received::Packet(Told::Failed { why }, _) => Err(OperatorError::Refused(why)),
+            Received::Packet(told, fds) => Ok((told, fds.into_iter().next())),
         }
     }
 }
@@ -256,5 +267,8 @@ fn answer(operated: &impl Operated, asked: Asked) -> Result<(Told, Option<OwnedF
         }
     }
 }
+
+/// How long a daemon may take to answer: a checkpoint of a slow disk is the longest.
+const ANSWER_WAIT: Duration = Duration::from_secs(60);
 
 const WHY_BYTES_MAX: usize = 4096;

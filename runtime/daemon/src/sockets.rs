@@ -33,6 +33,18 @@ pub enum SocketError {
         /// The folder.
         folder: PathBuf,
     },
+    /// Two agents have it, by one path or by two that lead to it.
+    #[error("the socket `{}` is another agent's", path.display())]
+    Twice {
+        /// The path.
+        path: PathBuf,
+    },
+    /// It would stand among the daemon's own.
+    #[error("the socket `{}` would stand in the daemon's own folder: leave `listen` out, or name another folder", path.display())]
+    Own {
+        /// The path.
+        path: PathBuf,
+    },
     /// Something else than a socket has its name.
     #[error("`{}` is there already, and is no socket of this user", path.display())]
     Taken {
@@ -84,8 +96,21 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), SocketError> {
 fn must_be_own(folder: &Path) -> Result<(), SocketError> {
     let failed = |source| SocketError::Io { place: folder.display().to_string(), source };
     let found = fs::metadata(folder).map_err(failed)?;
-    let is_own = found.is_dir() && found.uid() == rustix::process::geteuid().as_raw() && found.mode() & 0o022 == 0;
-    if is_own { Ok(()) } else { Err(SocketError::Folder { folder: folder.to_owned() }) }
+    let own = rustix::process::geteuid().as_raw();
+    let is_own = found.is_dir() && found.uid() == own && found.mode() & 0o022 == 0;
+    if !is_own {
+        return Err(SocketError::Folder { folder: folder.to_owned() });
+    }
+    // Nor move it away: in a folder with the sticky bit that takes its owner (`unlink(2)`).
+    let real = folder.canonicalize().map_err(failed)?;
+    for above in real.ancestors().skip(1) {
+        let found = fs::metadata(above).map_err(failed)?;
+        let is_trusted = found.uid() == own || found.uid() == 0;
+        if !is_trusted || (found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0) {
+            return Err(SocketError::Folder { folder: above.to_owned() });
+        }
+    }
+    Ok(())
 }
 
 /// A listener for streams at `path`, which appears with its rights. A socket that is there is a dead daemon's: the ledger's lock says

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::rc::Rc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -16,6 +17,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use tokio::time::{Instant, timeout_at};
 
 use crate::parse::CallRequest;
 use crate::protocol::Failure;
@@ -186,8 +188,18 @@ impl Session {
             return Err(too_large(most));
         }
         self.watch.reads(true);
-        let mut body = Vec::with_capacity(announced);
-        while let Some(frame) = incoming.frame().await {
+        let mut body = Vec::with_capacity(announced.min(BODY_BYTES_AT_FIRST));
+        // However it drips: its connection is one of those that the agent may have.
+        let until = Instant::now() + Duration::from_millis(self.core.limits().idle_ms);
+        loop {
+            let Ok(frame) = timeout_at(until, incoming.frame()).await else {
+                self.watch.reads(false);
+                return Err(refuse(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "the body did not come in the time that it has (`serve.idle`)",
+                ));
+            };
+            let Some(frame) = frame else { break };
             let frame = frame.map_err(|_broken| refuse(StatusCode::BAD_REQUEST, "the body is not whole"))?;
             let Some(bytes) = frame.data_ref() else { continue };
             if body.len() + bytes.len() > most {
@@ -200,6 +212,9 @@ impl Session {
         Ok(body)
     }
 }
+
+/// Room for a body before it comes: what is announced may never do.
+const BODY_BYTES_AT_FIRST: usize = 64 << 10;
 
 /// The token of `Authorization: Bearer TOKEN`.
 fn bearer(given: &HeaderValue) -> Option<&[u8]> {

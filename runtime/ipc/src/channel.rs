@@ -4,7 +4,7 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::{Errno, IoSlice, IoSliceMut};
@@ -269,6 +269,15 @@ impl Channel {
         }
     }
 
+    /// Whether [`Channel::receive`] would return at once, within this time.
+    ///
+    /// # Errors
+    ///
+    /// Of the operating system.
+    pub fn has_something_within(&self, most: Duration) -> io::Result<bool> {
+        self.ready_within(Timespec::try_from(most).unwrap_or(FOR_EVER))
+    }
+
     /// Whether [`Channel::receive`] would return at once.
     ///
     /// # Errors
@@ -332,7 +341,6 @@ const FOR_EVER: Timespec = Timespec { tv_sec: i32::MAX as i64, tv_nsec: 0 };
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
 

@@ -22,6 +22,8 @@ pub struct Connection {
     socket: UnixStream,
     // Kept between messages for its memory.
     buffer: Vec<u8>,
+    // What came behind the last message: the start of the next.
+    ahead: Vec<u8>,
 }
 
 /// Nothing came through.
@@ -45,7 +47,7 @@ impl Connection {
     /// Over a socket of which this process has one end.
     #[must_use]
     pub fn new(socket: UnixStream) -> Self {
-        Self { socket, buffer: Vec::new() }
+        Self { socket, buffer: Vec::new(), ahead: Vec::new() }
     }
 
     /// Sends a message. Waits until `until` for the other end to take it; without a limit where there is none.
@@ -84,17 +86,26 @@ impl Connection {
         limits: MessageLimits,
         until: Option<Instant>,
     ) -> Result<(H, Blobs), ConnectionError> {
-        self.buffer.resize(AT_ONCE_BYTES, 0);
-        let mut have = 0;
+        self.buffer.clear();
+        self.buffer.append(&mut self.ahead);
+        let mut have = self.buffer.len();
+        self.buffer.resize(AT_ONCE_BYTES.max(have), 0);
         self.read_until(&mut have, HEAD_BYTES, until)?;
         let whole = Lengths::read(&self.buffer, limits)?.whole();
         if self.buffer.len() < whole {
             self.buffer.resize(whole, 0);
         }
         self.read_until(&mut have, whole, until)?;
-        let message = decode(self.buffer.get(..have).unwrap_or_default(), limits)?;
+        self.ahead.extend_from_slice(self.buffer.get(whole..have).unwrap_or_default());
+        let message = decode(self.buffer.get(..whole).unwrap_or_default(), limits)?;
         self.trim();
         Ok(message)
+    }
+
+    /// Whether the other end has said more than was received: of one that answers a question at a time, more than it was asked.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        !self.ahead.is_empty()
     }
 
     fn read_until(&mut self, have: &mut usize, wanted: usize, until: Option<Instant>) -> Result<(), ConnectionError> {
@@ -210,7 +221,26 @@ mod tests {
         };
         let head = |lengths: [u32; 4]| lengths.map(u32::to_le_bytes).concat();
         senseless(&head([101, 0, 0, 0]), "101 bytes where at most 100 may come");
-        senseless(&[head([2, 0, 0, 0]), b"\"\"x".to_vec()].concat(), "more than one message");
+    }
+
+    /// As where a worker tells what its guest writes, faster than it is heard.
+    #[test]
+    fn messages_that_come_at_once_are_told_apart() {
+        let (mut here, mut there) = pair();
+        let head = |lengths: [u32; 4]| lengths.map(u32::to_le_bytes).concat();
+        let of =
+            |text: &str| [head([2, u32::try_from(text.len()).unwrap(), 0, 0]), b"\"\"".to_vec(), text.into()].concat();
+        let all: Vec<u8> = ["one", "", "three"].iter().flat_map(|text| of(text)).collect();
+        let cut = all.len() - 2;
+        here.socket.write_all(&all[..cut]).unwrap();
+        for expected in ["one", ""] {
+            let (_empty, [text, ..]) = there.receive::<String>(LIMITS, None).unwrap();
+            assert_eq!(text, expected.as_bytes());
+            assert!(there.is_ahead());
+        }
+        here.socket.write_all(&all[cut..]).unwrap();
+        let (_empty, [text, ..]) = there.receive::<String>(LIMITS, None).unwrap();
+        assert_eq!((text.as_slice(), there.is_ahead()), (&b"three"[..], false));
     }
 
     /// Any bytes, and sound messages with any of their bytes changed.

@@ -105,7 +105,7 @@ impl Tool {
     ///
     /// As [`Tool::call`]; [`CallError::Cancelled`] where it was withdrawn.
     pub fn call_until(&self, request: &Request<'_>, cancel: &Cancel) -> Result<Answer, Box<CallFailure>> {
-        self.call_with(request, &Control { cancel: Some(cancel.clone()), hears: None })
+        self.call_with(request, &Control { cancel: Some(cancel.clone()), ..Control::default() })
     }
 
     /// As [`Tool::call`], under what whoever makes the call has of it meanwhile.
@@ -118,7 +118,11 @@ impl Tool {
         let is_cancelled = || cancel.is_some_and(Cancel::is_cancelled);
         let before = |error| self.turn_down(request, if is_cancelled() { CallError::Cancelled } else { error });
         request.must_fit().map_err(|error| before(error.into()))?;
-        let _running = self.member.enter().map_err(|hit| before(hit.into()))?;
+        let _running = if control.waits_its_turn {
+            self.member.enter_in_turn(self.answer_by(), cancel).map_err(before)?
+        } else {
+            self.member.enter().map_err(|hit| before(hit.into()))?
+        };
         let turn = self.answer_by();
         let using = self.group.worker(turn, cancel).map_err(|error| before(CallError::from_load(error)))?;
         let (worker, private) = (using.worker(), &self.group.shared.private);
@@ -185,6 +189,7 @@ impl Tool {
         }
         let error = match said {
             Ok((said, blobs)) => match ended(said, blobs, keeping.call, may_answer) {
+                Some(_ended) if connection.is_ahead() => worker.lost("it says more than it was asked"),
                 Some(ended) => {
                     worker.give_back(connection);
                     return Ok(ended);
@@ -210,6 +215,8 @@ pub type Hears<'c> = &'c dyn Fn(&[u8]);
 pub struct Control<'c> {
     /// Withdraws it; nothing does where there is none.
     pub cancel: Option<Cancel>,
+    /// Whether a call beyond `limits.calls` waits for its turn, as long as for its worker, instead of failing at that cap.
+    pub waits_its_turn: bool,
     /// Hears what the tool writes to its standard error, as it does: pieces of any length, on the thread that made the call. The
     /// answer has all of it again. Whoever is slow here holds up the tool.
     pub hears: Option<Hears<'c>>,

@@ -412,3 +412,48 @@ fn systemd_starts_it_at_the_first_connection() {
     assert!(child.wait().unwrap().success());
     assert!(socket.exists(), "it is the service manager's");
 }
+
+/// What a daemon's sockets and policy are safe from: tools, other agents' paths, folders and files that others may change.
+#[test]
+fn sockets_and_policy_are_nobody_elses() {
+    let agent = |name: &str, listen: &Path| {
+        format!("[agents.{name}]\nis = {{ token = true }}\nlisten = {listen:?}\ntools.word-count = {{}}\n")
+    };
+    let desk = desk(&["word-count", "note-book"], "");
+    let (own, open) = (desk.path("sockets"), desk.path("open"));
+    for folder in [&own, &open, &open.join("in")] {
+        fs::create_dir(folder).unwrap();
+        fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::set_permissions(&open, Permissions::from_mode(0o777)).unwrap();
+    std::os::unix::fs::symlink(&own, desk.path("link")).unwrap();
+    let refused = |policy: String, words: &[&str]| {
+        desk.file("tollgate-home/tollgate.toml", policy);
+        desk.run(&["serve"]).fails(2, words);
+    };
+    let [one, other] = [own.join("s"), desk.path("link").join("s")];
+    refused([agent("a", &one), agent("b", &other)].concat(), &["is another agent's"]);
+    refused(agent("a", &open.join("in/s")), &["others may change it"]);
+    let desk_home = fs::canonicalize(desk.home()).unwrap();
+    fs::set_permissions(desk.file("tollgate-home/tollgate.toml", agent("a", &one)), Permissions::from_mode(0o666))
+        .unwrap();
+    desk.run(&["serve"]).fails(2, &["others may write it"]);
+    fs::set_permissions(desk_home.join("tollgate.toml"), Permissions::from_mode(0o600)).unwrap();
+    // A tool that could put another in its place.
+    let grant = format!(
+        "[tools.note-book]\nfs.\"/notes\" = {{ host = {own:?}, access = [\"read\", \"write\", \"create\"] }}\n"
+    );
+    let named = agent("a", &one).replace("word-count", "note-book");
+    desk.file("tollgate-home/tollgate.toml", [named, grant].concat());
+    let token = desk.run(&["serve", "token", "add", "a"]).stdout.trim().to_owned();
+    let served = Served::start(&desk);
+    let mut rpc = Rpc::connect(served.socket("a"));
+    rpc.say(&format!("token {token}\n"));
+    let answer = rpc.ask("call", json!({ "tool": "note-book", "operation": "list" }));
+    assert!(answer["error"]["message"].as_str().unwrap().contains("the sockets of daemons"), "{answer}");
+    // A socket that is gone is there again once the policy is read again.
+    fs::remove_file(&one).unwrap();
+    assert_eq!(desk.run(&["serve", "reload"]).code, 0);
+    Rpc::connect(&one);
+    served.stop();
+}
