@@ -189,14 +189,15 @@ impl Session {
         }
         self.watch.reads(true);
         let mut body = Vec::with_capacity(announced.min(BODY_BYTES_AT_FIRST));
-        // However it drips: its connection is one of those that the agent may have.
-        let until = Instant::now() + Duration::from_millis(self.core.limits().idle_ms);
+        // However it drips: its connection is one of those that the agent may have. Whoever says nothing is closed before.
+        let limits = self.core.limits();
+        let until = Instant::now() + Duration::from_millis(limits.idle_ms.saturating_add(limits.handshake_ms));
         loop {
             let Ok(frame) = timeout_at(until, incoming.frame()).await else {
                 self.watch.reads(false);
                 return Err(refuse(
                     StatusCode::REQUEST_TIMEOUT,
-                    "the body did not come in the time that it has (`serve.idle`)",
+                    "the body did not come in the time that it has (`serve.idle` and `serve.handshake`)",
                 ));
             };
             let Some(frame) = frame else { break };
