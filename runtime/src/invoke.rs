@@ -1,6 +1,6 @@
 //! Calls with the types of a daemon's client, so that a program can have its tools in its own process or from a daemon by one choice.
 
-use tollgate_client::{Call, Failure, Kind, Reply, Usage};
+use tollgate_client::{Call, Failure, Kind, Reply};
 use tollgate_engine::request::{Answer, Caller, Claims};
 use tollgate_supervisor::Control;
 
@@ -42,7 +42,7 @@ fn reply(answer: Answer) -> Reply {
     let Answer { output, usage, streams, call } = answer;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (stdout, stderr) = (text(&streams.stdout), text(&streams.stderr));
-    Reply { call: call.to_string(), output, usage: usage_of(&usage), stdout, stderr }
+    Reply { call: call.to_string(), output, usage: told::used(&usage), stdout, stderr }
 }
 
 fn failure(unanswered: &Unanswered) -> Failure {
@@ -51,23 +51,9 @@ fn failure(unanswered: &Unanswered) -> Failure {
     failure.remains.details = details;
     if let Unanswered::Call(failed) = unanswered {
         failure.call = failed.call.map(|call| call.to_string());
-        failure.remains.usage = Some(usage_of(&failed.usage));
+        failure.remains.usage = Some(told::used(&failed.usage));
         failure.remains.stdout = String::from_utf8_lossy(&failed.output.stdout).into_owned();
         failure.remains.stderr = String::from_utf8_lossy(&failed.output.stderr).into_owned();
     }
     failure
-}
-
-fn usage_of(usage: &tollgate_audit::Usage) -> Usage {
-    let tollgate_audit::Usage {
-        fuel_used,
-        fuel_cap,
-        memory_peak_bytes,
-        memory_cap_bytes,
-        wall_us,
-        deadline_us,
-        output_bytes,
-        stdio_bytes,
-    } = *usage;
-    Usage { fuel_used, fuel_cap, memory_peak_bytes, memory_cap_bytes, wall_us, deadline_us, output_bytes, stdio_bytes }
 }

@@ -17,6 +17,9 @@ use tollgate_engine::artifact::{
 };
 use tollgate_system::{knows_no_rename_flags, rename_new_by};
 
+/// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
+pub const COMPONENT_BYTES_MAX: u64 = 256 << 20;
+
 /// The folder with a folder for each tool.
 #[derive(Debug, Clone)]
 pub struct Registry {

@@ -18,24 +18,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use tollgate_audit::Digest;
 use tollgate_authority::{
-    Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, files,
-    is_trusted, open_folders, others_may_write,
+    Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, file_id_at,
+    files, is_trusted, open_folders, others_may_write,
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{
-    BindError, Deployment, Grants, Manifest, ManifestError, MissingGrants, NameError, Policy, Subject, ToolName,
-    intersect,
+    BindError, Deployment, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError, Policy,
+    Subject, ToolName, intersect,
 };
 use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
 use tollgate_engine::engine::{Engine, StartError};
 use tollgate_engine::error::{CallFailure, LoadError, RejectError};
 use tollgate_engine::loading::Provenance;
-use tollgate_engine::operations::OperationTexts;
+use tollgate_engine::operations::{OperationText, OperationTexts};
 use tollgate_engine::request::{Answer, Caller, Request};
 use tollgate_supervisor::notary::{NotaryCommand, NotaryFailure, NotaryRole};
 use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec, WorkerCommand};
 
-use crate::registry::{InstalledTool, Registry, StoredError};
+use crate::registry::{COMPONENT_BYTES_MAX, InstalledTool, Registry, StoredError};
 
 /// Where everything is that a [`Tollgate`] needs. Nothing here is read from the environment.
 #[derive(Debug, Clone)]
@@ -511,7 +511,9 @@ impl Tollgate {
     ) -> Result<Prepared, Box<ToolError>> {
         let grants = &governing.grants;
         let subject = Subject { name: &tool.name, digest: source.component.0, installed: true };
-        let grant = grants.bind(subject, |path| is_one_file(path, &tool.component())).map_err(ToolError::from)?.grant;
+        let own = file_id_at(&tool.component());
+        let grant =
+            grants.bind(subject, |path| own.is_some() && file_id_at(path) == own).map_err(ToolError::from)?.grant;
         let met = intersect(&source.manifest, &grant, self.config.variable);
         let mut set = met.map_err(|missing| Box::new(ToolError::Ungranted(Box::new(missing))))?.set;
         let places = governing.places.clone().with(Deciding::Component, &tool.component());
@@ -546,7 +548,7 @@ impl Source {
             files::read(path, max).map_err(|error| damaged(format!("`{}`: {error}", path.display())))
         };
         let component = Digest::of(&read(&tool.component(), COMPONENT_BYTES_MAX)?);
-        let manifest_text = String::from_utf8(read(&tool.manifest(), MANIFEST_BYTES_MAX)?)
+        let manifest_text = String::from_utf8(read(&tool.manifest(), MANIFEST_BYTES_MAX as u64)?)
             .map_err(|_not_text| damaged("its manifest is not UTF-8 text".to_owned()))?;
         let manifest = Manifest::parse(&manifest_text, &tool.manifest().display().to_string())
             .map_err(|source| ToolError::Manifest { name: name.clone(), source: Box::new(source) })?;
@@ -566,13 +568,11 @@ impl Ready {
 
     /// The operation that is asked for: its only one, where none is.
     fn operation(&self, given: Option<&str>) -> Result<String, RejectError> {
-        let known = || self.operations.iter().map(|operation| operation.name.clone()).collect::<Vec<_>>();
-        match given {
-            Some(given) => Ok(given.to_owned()),
-            None => match known().as_slice() {
-                [only] => Ok(only.clone()),
-                several => Err(RejectError::WhichOperation { known: several.to_vec() }),
-            },
+        let name = |operation: &OperationText| operation.name.clone();
+        match (given, self.operations.iter().as_slice()) {
+            (Some(given), _) => Ok(given.to_owned()),
+            (None, [only]) => Ok(name(only)),
+            (None, several) => Err(RejectError::WhichOperation { known: several.iter().map(name).collect() }),
         }
     }
 }
@@ -610,11 +610,10 @@ impl Governing {
     /// Whether whoever asks may make the call, by the policy's entry of the agent that was proven to ask.
     fn may(&self, call: &Call<'_>, operation: &str) -> Result<(), RejectError> {
         let Some(proven) = &call.caller.proven else { return Ok(()) };
-        let agents = &self.deployment.agents;
-        if agents.is_empty() {
+        if self.deployment.agents.is_empty() {
             return Ok(());
         }
-        let agent = agents.iter().find(|(name, _)| name.as_str() == proven.agent).map(|(_, agent)| agent);
+        let agent = self.deployment.agent(&proven.agent);
         let tool: Result<ToolName, _> = call.tool.parse();
         let may = agent.zip(tool.ok()).is_some_and(|(agent, tool)| agent.may(&tool, operation));
         let (agent, tool) = (proven.agent.clone(), call.tool.to_owned());
@@ -639,17 +638,6 @@ fn must_be_the_operators(policy: &Path) -> Result<(), OpenError> {
     if is_the_operators { Ok(()) } else { Err(exposed()) }
 }
 
-fn is_one_file(one: &Path, other: &Path) -> bool {
-    let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    id(one).is_some_and(|one| id(other) == Some(one))
-}
-
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-
-/// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
-const COMPONENT_BYTES_MAX: u64 = 256 << 20;
-
-/// Largest manifest that is read.
-const MANIFEST_BYTES_MAX: u64 = 1 << 20;

@@ -1,10 +1,26 @@
 //! What is told of a call to a machine: the same JSON from the command line and from the daemon.
 
 use serde_json::{Map, Value, json};
-use tollgate_audit::Usage;
+use tollgate_client::Usage;
 use tollgate_engine::error::{CallError, CapHit, RejectError, with_causes};
 
 use crate::service::{ToolError, Unanswered};
+
+/// What a call used by its record, as whoever made the call has it.
+#[must_use]
+pub fn used(recorded: &tollgate_audit::Usage) -> Usage {
+    let tollgate_audit::Usage {
+        fuel_used,
+        fuel_cap,
+        memory_peak_bytes,
+        memory_cap_bytes,
+        wall_us,
+        deadline_us,
+        output_bytes,
+        stdio_bytes,
+    } = *recorded;
+    Usage { fuel_used, fuel_cap, memory_peak_bytes, memory_cap_bytes, wall_us, deadline_us, output_bytes, stdio_bytes }
+}
 
 /// What a call used, with each share of its cap in percent.
 #[must_use]

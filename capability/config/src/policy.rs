@@ -95,6 +95,12 @@ impl Deployment {
     pub fn compartment_of(&self, tool: &ToolName) -> Option<&CompartmentName> {
         self.compartments.iter().find(|(_, tools)| tools.contains(tool)).map(|(name, _)| name)
     }
+
+    /// The agent of this name, if there is one.
+    #[must_use]
+    pub fn agent(&self, name: &str) -> Option<&Agent> {
+        self.agents.iter().find(|(agent, _)| agent.as_str() == name).map(|(_, agent)| agent)
+    }
 }
 
 /// The schema of `tollgate.toml`.

@@ -37,6 +37,7 @@ pub use trust::{TrustError, TrustStore};
 use std::fs::{self, Metadata};
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
 
 use rustix::fs::fstat;
 use tollgate_capability::FileId;
@@ -49,6 +50,12 @@ use tollgate_capability::FileId;
 pub fn file_id(file: impl AsFd) -> Result<FileId, rustix::io::Errno> {
     let stat = fstat(file)?;
     Ok(FileId { device: stat.st_dev, inode: stat.st_ino })
+}
+
+/// Device and inode of the file that a path leads to; none where it leads nowhere.
+pub fn file_id_at(path: &Path) -> Option<FileId> {
+    let found = fs::metadata(path).ok()?;
+    Some(FileId { device: found.dev(), inode: found.ino() })
 }
 
 /// Whether a file has a second name (a hard link), by which a tool could change it that may write in that name's folder. Nobody
@@ -65,7 +72,7 @@ fn is_own(owner: u32) -> bool {
 }
 
 /// Whether a file of this user is at `path`, and no link.
-pub fn is_own_file(path: &std::path::Path) -> bool {
+pub fn is_own_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && is_own(found.uid()))
 }
 

@@ -1,8 +1,6 @@
 //! From files and arguments to a manifest, a grant and a capability set whose folders exist.
 
-use std::fs;
-use std::io::{self};
-use std::os::unix::fs::MetadataExt as _;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
@@ -19,10 +17,11 @@ use super::ungranted::{Ungranted, astray};
 use super::which::Which;
 use super::{config, given, output, progress};
 use tollgate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
-use tollgate_authority::{Bounds, Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders};
+use tollgate::registry::COMPONENT_BYTES_MAX;
+use tollgate_authority::{
+    Bounds, Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, file_id_at, open_folders,
+};
 
-/// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
-const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 /// A manifest and the grant that it meets.
 #[derive(Debug)]
 pub(crate) struct Loaded {
@@ -142,9 +141,8 @@ pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
 
 /// The entry of the policy that is for this component.
 fn bind(grants: &Grants, subject: Subject<'_>, component: &Path) -> Result<Binding, Failure> {
-    let id = |path: &Path| fs::metadata(path).ok().map(|found| (found.dev(), found.ino()));
-    let own = id(component);
-    grants.bind(subject, |path| own.is_some() && id(path) == own).map_err(Failure::usage)
+    let own = file_id_at(component);
+    grants.bind(subject, |path| own.is_some() && file_id_at(path) == own).map_err(Failure::usage)
 }
 
 /// What a component that is run by its path is called: the name of its file, which the operator typed. `_` is as `-`, since build

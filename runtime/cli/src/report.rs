@@ -81,7 +81,7 @@ const STREAM_LINES_MAX: usize = 20;
 /// An answer as `--json` prints it; `output` goes in as the tool wrote it, so that no number loses a digit.
 pub(crate) fn answer_json(answer: &Answer, output: &str) -> String {
     let call = json!(answer.call.to_string());
-    let usage = told::usage(&answer.usage);
+    let usage = told::usage(&told::used(&answer.usage));
     let stdout = json!(String::from_utf8_lossy(&answer.streams.stdout));
     let stderr = json!(String::from_utf8_lossy(&answer.streams.stderr));
     let log = log_json(&answer.streams.stderr);
@@ -96,7 +96,7 @@ fn failure_json(failure: &Failure) -> Value {
             "ok": false,
             "call": failure.call.map(|call| call.to_string()),
             "error": with_hints(told::error(&failure.error), &failure.error, hints),
-            "usage": told::usage(&failure.usage),
+            "usage": told::usage(&told::used(&failure.usage)),
             "stdout": String::from_utf8_lossy(&failure.output.stdout),
             "stderr": String::from_utf8_lossy(&failure.output.stderr),
             "log": log_json(&failure.output.stderr),

@@ -28,8 +28,8 @@ enum ServeError {
     #[diagnostic(help("set TOLLGATE_HOME to a folder"))]
     NoPlace { what: &'static str },
     #[error("the daemon does not start")]
-    #[diagnostic(help("nothing is served; {help}"))]
-    NotStarted { help: String, source: DaemonError },
+    #[diagnostic(help("nothing is served; the reason stands above"))]
+    NotStarted { source: DaemonError },
     #[error("the daemon has ended, but its record may not be whole")]
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
     NotFinished { source: tollgate::notary::NotaryFailure },
@@ -175,8 +175,7 @@ fn not_started(folder: &Path, source: DaemonError) -> Failure {
         DaemonError::Open(OpenError::Supervisor(failure)) => ledger::no_supervisor(folder, failure),
         DaemonError::Open(OpenError::Policy(error)) => Failure::usage(*error),
         source @ (DaemonError::Open(_) | DaemonError::Socket(_) | DaemonError::Io(_)) => {
-            let help = "the reason stands above".to_owned();
-            Failure::usage(ServeError::NotStarted { help, source })
+            Failure::usage(ServeError::NotStarted { source })
         }
     }
 }

@@ -82,21 +82,21 @@ fn unit(program: &Path, variables: &[(&str, String)]) -> Result<String, Failure>
     let quoted = |text: &str| {
         let is_odd = text.contains(['\n', '"', '\\']);
         let odd = || Failure::usage(ServiceError::Odd { path: text.into() });
-        // `%` begins a specifier, `$` a variable (systemd.unit(5), systemd.service(5)).
-        if is_odd { Err(odd()) } else { Ok(format!("\"{}\"", text.replace('%', "%%").replace('$', "$$"))) }
+        // `%` begins a specifier (systemd.unit(5)).
+        if is_odd { Err(odd()) } else { Ok(format!("\"{}\"", text.replace('%', "%%"))) }
     };
-    let environment = variables.iter().map(|(name, value)| {
-        // No variables are replaced here, so that `$` is itself.
-        Ok(format!("Environment={}\n", quoted(&format!("{name}={value}"))?.replace("$$", "$")))
-    });
+    let environment =
+        variables.iter().map(|(name, value)| Ok(format!("Environment={}\n", quoted(&format!("{name}={value}"))?)));
     let environment = environment.collect::<Result<String, Failure>>()?;
+    // In a command line alone `$` begins a variable (systemd.service(5)).
+    let program = quoted(&program.to_string_lossy())?.replace('$', "$$");
     Ok(format!(
         "[Unit]
 Description=Tollgate: the tools of AI agents, behind a gate
 
 [Service]
 Type=notify
-ExecStart={} serve
+ExecStart={program} serve
 ExecReload=/bin/kill -HUP $MAINPID
 {environment}WatchdogSec=30
 Restart=on-failure
@@ -105,8 +105,7 @@ TimeoutStopSec=90
 
 [Install]
 WantedBy=default.target
-",
-        quoted(&program.to_string_lossy())?
+"
     ))
 }
 

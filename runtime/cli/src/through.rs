@@ -6,7 +6,7 @@ use std::time::Duration;
 use miette::Diagnostic;
 use serde_json::{Value, json};
 use tollgate::told;
-use tollgate_audit::{CallId, Usage};
+use tollgate_audit::CallId;
 use tollgate_client::{Call, Client, ConnectError, Failure as CallFailed, Kind, Remains, Reply};
 use tollgate_daemon::Operator;
 
@@ -122,7 +122,7 @@ fn print(reply: &Reply, args: &RunArgs) -> Result<(), Failure> {
     // A line break in JSON is never part of a string.
     let text = reply.output.replace(['\n', '\r'], " ");
     if args.json {
-        let (call, usage) = (json!(reply.call), told::usage(&usage(&reply.usage)));
+        let (call, usage) = (json!(reply.call), told::usage(&reply.usage));
         let (stdout, stderr) = (json!(reply.stdout), json!(reply.stderr));
         let log = report::log_json(reply.stderr.as_bytes());
         output::print(&format!(
@@ -160,20 +160,6 @@ fn say(failed: &CallFailed, args: &RunArgs) -> Exit {
 
 fn streams(stdout: &str, stderr: &str) -> Stdout {
     Stdout { stdout: stdout.as_bytes().to_vec(), stderr: stderr.as_bytes().to_vec() }
-}
-
-fn usage(usage: &tollgate_client::Usage) -> Usage {
-    let tollgate_client::Usage {
-        fuel_used,
-        fuel_cap,
-        memory_peak_bytes,
-        memory_cap_bytes,
-        wall_us,
-        deadline_us,
-        output_bytes,
-        stdio_bytes,
-    } = *usage;
-    Usage { fuel_used, fuel_cap, memory_peak_bytes, memory_cap_bytes, wall_us, deadline_us, output_bytes, stdio_bytes }
 }
 
 /// The exit code of a class, as of a call in a process of one's own.

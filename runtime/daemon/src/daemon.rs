@@ -244,11 +244,11 @@ impl Shared {
             Ok(doors) => doors,
             Err(error) => {
                 let why = tollgate::error::with_causes(&error);
-                let digest = self
+                let text = self
                     .policy
                     .as_deref()
                     .and_then(|path| tollgate_authority::files::read(path, POLICY_BYTES_MAX as u64).ok());
-                self.record_reload(by, Digest::of(&digest.unwrap_or_default()), Some(&why));
+                self.record_reload(by, Digest::of(&text.unwrap_or_default()), Some(&why));
                 self.serving.tell(&format!("the policy was read again and does not hold, the one before stays: {why}"));
                 return Err(error);
             }
@@ -413,12 +413,11 @@ impl Shared {
             return;
         };
         let is_own = socket_peercred(&socket).is_ok_and(|peer| peer.uid == rustix::process::geteuid());
-        if !is_own || self.operators.fetch_add(1, Ordering::SeqCst) >= OPERATORS_MAX {
-            if is_own {
-                self.operators.fetch_sub(1, Ordering::SeqCst);
-            }
+        // This thread alone admits.
+        if !is_own || self.operators.load(Ordering::SeqCst) >= OPERATORS_MAX {
             return;
         }
+        self.operators.fetch_add(1, Ordering::SeqCst);
         let shared = Arc::clone(self);
         let work = move || {
             operator::serve(&Operated(Arc::clone(&shared)), socket);

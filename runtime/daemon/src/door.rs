@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::{set_tcp_nodelay, socket_peercred};
+use rustix::net::sockopt::socket_peercred;
 use tollgate_config::{Agent, Proof, ServeSettings};
 use tollgate_gateway::protocol::GatewayLimits;
 use tollgate_ipc::Connection;
@@ -129,8 +129,6 @@ impl Door {
         loop {
             match port.accept() {
                 Ok((stream, _peer)) => {
-                    // Without it an answer waits for an acknowledgement of what was sent before.
-                    set_tcp_nodelay(&stream, true).ok();
                     self.admit(stream.into());
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
@@ -214,8 +212,14 @@ impl Door {
     pub(crate) fn running(&self) -> Option<Arc<Gateway>> {
         lock(&self.gateway).gateway.clone()
     }
+}
 
-    fn token_is_right(&self, token: &[u8]) -> bool {
+impl Names for Door {
+    fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    fn has_token(&self, token: &[u8]) -> bool {
         match self.shared.tokens.is_right(&self.agent, token) {
             Ok(is_right) => is_right,
             Err(error) => {
@@ -225,8 +229,8 @@ impl Door {
         }
     }
 
-    /// The names of the tools that this agent may call, or of all where the policy names no agents.
-    fn names_of_tools(&self) -> Vec<String> {
+    /// All that are installed, where the policy names no agents.
+    fn tools(&self) -> Vec<String> {
         match self.shared.agent(&self.agent) {
             Some(agent) => agent.tools.keys().map(ToString::to_string).collect(),
             None if self.agent == LOCAL => {
@@ -235,20 +239,6 @@ impl Door {
             }
             None => Vec::new(),
         }
-    }
-}
-
-impl Names for Door {
-    fn agent(&self) -> &str {
-        &self.agent
-    }
-
-    fn has_token(&self, token: &[u8]) -> bool {
-        self.token_is_right(token)
-    }
-
-    fn tools(&self) -> Vec<String> {
-        self.names_of_tools()
     }
 }
 

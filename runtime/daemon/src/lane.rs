@@ -154,7 +154,7 @@ fn claims_of(claims: protocol::Claims) -> Claims {
 }
 
 fn answered_with(answer: Answer) -> Saying {
-    let usage = told::usage(&answer.usage);
+    let usage = told::usage(&told::used(&answer.usage));
     let Answer { output, streams, call, .. } = answer;
     (Told::Answered { call: call.to_string(), usage }, [output.into_bytes(), streams.stdout, streams.stderr])
 }
@@ -165,7 +165,7 @@ fn failed_with(unanswered: Unanswered) -> Saying {
     match unanswered {
         Unanswered::Call(failure) => {
             let CallFailure { call, usage, output, .. } = *failure;
-            let (call, usage) = (call.map(|call| call.to_string()), Some(told::usage(&usage)));
+            let (call, usage) = (call.map(|call| call.to_string()), Some(told::usage(&told::used(&usage))));
             (Told::Failed { call, usage, error }, [Vec::new(), output.stdout, output.stderr])
         }
         Unanswered::Tool(_) => failed(error),

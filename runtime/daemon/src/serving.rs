@@ -36,8 +36,7 @@ impl Serving {
 
     /// What the policy says of an agent.
     pub(crate) fn agent(&self, name: &str) -> Option<Agent> {
-        let deployment = self.tollgate.deployment();
-        deployment.agents.iter().find(|(agent, _)| agent.as_str() == name).map(|(_, agent)| agent.clone())
+        self.tollgate.deployment().agent(name).cloned()
     }
 
     pub(crate) fn is_draining(&self) -> bool {

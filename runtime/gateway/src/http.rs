@@ -182,19 +182,26 @@ impl Session {
             return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json"));
         }
         let most = self.core.limits().body_bytes;
-        let mut incoming = request.into_body();
+        let incoming = request.into_body();
         let announced = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > most {
             return Err(too_large(most));
         }
         self.watch.reads(true);
+        let body = self.whole(incoming, announced).await;
+        self.watch.reads(false);
+        body
+    }
+
+    /// Reads a body to its end, in the time that it has.
+    async fn whole(&self, mut incoming: Incoming, announced: usize) -> Result<Vec<u8>, Refusal> {
+        let limits = self.core.limits();
+        let most = limits.body_bytes;
         let mut body = Vec::with_capacity(announced.min(BODY_BYTES_AT_FIRST));
         // However it drips: its connection is one of those that the agent may have. Whoever says nothing is closed before.
-        let limits = self.core.limits();
         let until = Instant::now() + Duration::from_millis(limits.idle_ms.saturating_add(limits.handshake_ms));
         loop {
             let Ok(frame) = timeout_at(until, incoming.frame()).await else {
-                self.watch.reads(false);
                 return Err(refuse(
                     StatusCode::REQUEST_TIMEOUT,
                     "the body did not come in the time that it has (`serve.idle` and `serve.handshake`)",
@@ -204,12 +211,10 @@ impl Session {
             let frame = frame.map_err(|_broken| refuse(StatusCode::BAD_REQUEST, "the body is not whole"))?;
             let Some(bytes) = frame.data_ref() else { continue };
             if body.len() + bytes.len() > most {
-                self.watch.reads(false);
                 return Err(too_large(most));
             }
             body.extend_from_slice(bytes);
         }
-        self.watch.reads(false);
         Ok(body)
     }
 }

@@ -2,6 +2,8 @@
 
 use std::cell::{Cell, RefCell};
 
+use subtle::ConstantTimeEq as _;
+
 use crate::protocol::Failure;
 use crate::service::Core;
 
@@ -37,7 +39,8 @@ impl Tokens {
 
     /// Looks at a token.
     pub(crate) async fn show(&self, core: &Core, client: u64, token: &[u8]) -> Result<Shown, Failure> {
-        let is_known = self.right.borrow().as_deref().is_some_and(|right| is_same(right, token));
+        // It takes as long wherever they differ.
+        let is_known = self.right.borrow().as_deref().is_some_and(|right| right.ct_eq(token).into());
         if is_known || core.is_right(client, token).await? {
             *self.right.borrow_mut() = Some(token.to_vec());
             return Ok(Shown::Right);
@@ -45,11 +48,6 @@ impl Tokens {
         self.wrong.set(self.wrong.get().saturating_add(1));
         Ok(if self.wrong.get() >= WRONG_MAX { Shown::OneTooMany } else { Shown::Wrong })
     }
-}
-
-/// Takes as long wherever they differ.
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (one, other)| differs | (one ^ other)) == 0
 }
 
 /// Wrong tokens that close a connection.
