@@ -2,24 +2,28 @@
 //!
 //! ```text
 //! this program ─┬─ daemon: notary, workers, gateway (as the `tollgate` command)
-//!               └─ canned server: answers each line by the same line, and parses nothing
+//!               ├─ canned server, a process: answers each line by the same line, and parses nothing
+//!               └─ relay, a process, to one more canned server behind it
 //! ```
 //!
 //! Ways are measured in turn in one run, so that they see the same machine: the same call of the same tool through the library, over
-//! the socket by JSON-RPC, and over HTTP with the connection kept; and a line to a server that does nothing, which is what the client
-//! and the kernel cost by themselves. Differences and ratios are the result.
+//! the socket by JSON-RPC, and over HTTP with the connection kept; a line to a server that does nothing, which is what the client
+//! and the kernel cost by themselves; and a line through a relay to such a server. A daemon's call goes through two processes more
+//! than the library's, and so does that line: it is the floor of what a daemon can add. Differences and ratios are the result.
+//! `--only WAY` measures one way alone, for a profiler.
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is measured")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Child, Command, ExitCode};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use tempfile::TempDir;
 use tollgate::request::Caller;
 use tollgate::service::{Call, Config, Tollgate};
@@ -41,42 +45,69 @@ const WHOLE: Scale = Scale { warm: 500, calls: 5_000, cancelled: 1_000 };
 /// `cargo test --benches` runs this file too: it shows that it works.
 const QUICK: Scale = Scale { warm: 5, calls: 20, cancelled: 5 };
 
-const WAYS: [&str; 5] =
-    ["canned line", "library", "socket, JSON-RPC", "socket, HTTP kept alive", "socket, JSON-RPC again"];
+const WAYS: [&str; 6] = [
+    "canned line",
+    "library",
+    "socket, JSON-RPC",
+    "socket, HTTP kept alive",
+    "socket, JSON-RPC again",
+    "canned line behind a relay",
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    if let ["notary" | "worker" | "compile" | "gateway" | "install", ..] = words.as_slice() {
-        return tollgate_cli::main();
+    match words.as_slice() {
+        ["notary" | "worker" | "compile" | "gateway" | "install", ..] => return tollgate_cli::main(),
+        ["canned", path] => return answer_lines(Path::new(path), &mut |line| line),
+        ["relay", path, to] => {
+            let mut behind = Lines::connect(Path::new(to));
+            return answer_lines(Path::new(path), &mut |line| {
+                behind.ask(&line);
+                std::mem::take(&mut behind.1)
+            });
+        }
+        _bench => {}
     }
+    let only = words.iter().position(|word| *word == "--only").and_then(|at| words.get(at + 1));
+    let only = only.map(|only| WAYS.iter().position(|way| way == only).expect("a way"));
     let scale = if words.contains(&"--bench") && !words.contains(&"--quick") { WHOLE } else { QUICK };
     let (own, served) = (Home::new(), Home::new());
     let library = Tollgate::open(own.config()).expect("a home");
     let daemon = served.serve();
     let socket = served.folder.path().join("run/agents/local.sock");
-    echoes(scale, &library, &socket, served.folder.path());
+    echoes(scale, only, &library, &socket, served.folder.path());
+    if only.is_some() {
+        return ExitCode::SUCCESS;
+    }
     cancelled(scale, &socket, &served.folder.path().join("home/ledger"));
     library.close().expect("a whole record");
     daemon.stop().expect("a whole record");
     ExitCode::SUCCESS
 }
 
-fn echoes(scale: Scale, library: &Tollgate, socket: &Path, folder: &Path) {
-    let canned = canned(&folder.join("canned.sock"));
-    let (mut canned, mut line) = (Lines::connect(&canned), Lines::connect(socket));
+fn echoes(scale: Scale, only: Option<usize>, library: &Tollgate, socket: &Path, folder: &Path) {
+    let at = |name: &str| folder.join(name);
+    let (_canned, canned) = Server::start(&["canned"], at("canned.sock"));
+    let (_behind, behind) = Server::start(&["canned"], at("behind.sock"));
+    let (_relay, relay) = Server::start_to(&["relay"], at("relay.sock"), &behind);
+    let (mut canned, mut line, mut relay) = (Lines::connect(&canned), Lines::connect(socket), Lines::connect(&relay));
     let (mut again, mut http) = (Lines::connect(socket), Lines::connect(socket));
     let mut took: [Vec<Duration>; WAYS.len()] = Default::default();
     for round in 0..scale.warm + scale.calls {
         for turn in 0..WAYS.len() {
             let way = (turn + round) % WAYS.len();
+            if only.is_some_and(|only| way != only) {
+                continue;
+            }
             let start = Instant::now();
             match way {
                 0 => canned.ask(LINE),
                 1 => echo(library),
                 2 => line.ask(LINE),
                 3 => http.post(),
-                _again => again.ask(LINE),
+                4 => again.ask(LINE),
+                _relayed => relay.ask(LINE),
             }
             if round >= scale.warm {
                 took[way].push(start.elapsed());
@@ -88,7 +119,8 @@ fn echoes(scale: Scale, library: &Tollgate, socket: &Path, folder: &Path) {
     println!("|---|---|---|---|---|---|");
     let micros = |duration: Duration| duration.as_secs_f64() * 1e6;
     took.iter_mut().for_each(|took| took.sort_unstable());
-    let at = |way: usize, share: usize| micros(took[way][took[way].len() * share / 100]);
+    let at =
+        |way: usize, share: usize| took[way].get(took[way].len() * share / 100).map_or(f64::NAN, |took| micros(*took));
     for (way, name) in WAYS.iter().enumerate() {
         println!(
             "| {name} | {:.0} | {:.0} | {:.0} | {:+.0} | {:.2} |",
@@ -100,8 +132,12 @@ fn echoes(scale: Scale, library: &Tollgate, socket: &Path, folder: &Path) {
         );
     }
     println!(
-        "\nThe daemon, gateway included, adds {:.0} µs at p50 to the library's call; HTTP is {:.2} of the socket's time.\n",
+        "\nThe daemon, gateway included, adds {:.0} µs at p50 and {:.0} at p10 to the library's call, where a line through two processes \
+         costs {:.0} and {:.0}; HTTP is {:.2} of the socket's time.\n",
         at(2, 50) - at(1, 50),
+        at(2, 10) - at(1, 10),
+        at(5, 50),
+        at(5, 10),
         at(3, 50) / at(2, 50)
     );
 }
@@ -178,15 +214,29 @@ const BODY: &str = "{\"tool\":\"echo-read\",\"operation\":\"echo\",\"arguments\"
 const LINE: &str = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"call\",\"params\":{\"tool\":\"echo-read\",\"operation\":\"echo\",\"arguments\":{\"a\":1}}}\n";
 
 /// A client, which parses nothing.
-struct Lines(BufReader<UnixStream>, String);
+struct Lines(BufReader<Polled>, String);
+
+/// A socket that is read once there is something to read, as event loops and our client do.
+struct Polled(UnixStream);
+
+impl Read for Polled {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        poll(&mut [PollFd::new(&self.0, PollFlags::IN)], None)?;
+        self.0.read(into)
+    }
+}
 
 impl Lines {
     fn connect(socket: &Path) -> Self {
-        Self(BufReader::new(UnixStream::connect(socket).expect("a server")), String::new())
+        Self::of(UnixStream::connect(socket).expect("a server"))
+    }
+
+    fn of(stream: UnixStream) -> Self {
+        Self(BufReader::new(Polled(stream)), String::new())
     }
 
     fn say(&mut self, line: &str) {
-        self.0.get_mut().write_all(line.as_bytes()).expect("a server that hears");
+        self.0.get_mut().0.write_all(line.as_bytes()).expect("a server that hears");
     }
 
     fn hear(&mut self) {
@@ -224,19 +274,47 @@ impl Lines {
     }
 }
 
-/// A server whose answers are the lines that it gets; its socket.
-fn canned(path: &Path) -> PathBuf {
+/// Answers lines of one client after the other, each by what `answer` makes of it.
+fn answer_lines(path: &Path, answer: &mut dyn FnMut(String) -> String) -> ExitCode {
     let listener = UnixListener::bind(path).expect("a socket");
-    thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let mut lines = Lines(BufReader::new(stream), String::new());
-            while lines.0.read_line(&mut lines.1).is_ok_and(|read| read > 0) {
-                let line = std::mem::take(&mut lines.1);
-                lines.say(&line);
-            }
+    for stream in listener.incoming().map_while(Result::ok) {
+        let mut lines = Lines::of(stream);
+        while lines.0.read_line(&mut lines.1).is_ok_and(|read| read > 0) {
+            let line = answer(std::mem::take(&mut lines.1));
+            lines.say(&line);
         }
-    });
-    path.to_owned()
+    }
+    ExitCode::SUCCESS
+}
+
+/// A process of this program that answers on a socket; it is killed when this is dropped.
+struct Server(Child);
+
+impl Server {
+    fn start(words: &[&str], socket: PathBuf) -> (Self, PathBuf) {
+        Self::start_with(Command::new(this_program()).args(words).arg(&socket), socket)
+    }
+
+    fn start_to(words: &[&str], socket: PathBuf, to: &Path) -> (Self, PathBuf) {
+        Self::start_with(Command::new(this_program()).args(words).arg(&socket).arg(to), socket)
+    }
+
+    fn start_with(command: &mut Command, socket: PathBuf) -> (Self, PathBuf) {
+        let server = Self(command.spawn().expect("this program"));
+        for _turn in 0..1_000 {
+            if UnixStream::connect(&socket).is_ok() {
+                return (server, socket);
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        panic!("no server at {}", socket.display());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("a process of ours");
+    }
 }
 
 /// A home with tools.

@@ -5,16 +5,16 @@ use std::os::fd::OwnedFd;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::UnixStream;
 use tollgate_ipc::Blobs;
 use tollgate_ipc::message::{NoMessage, decode, encode, message_bytes};
 
 use crate::protocol::{Asked, TOLD_LIMITS, Told};
+use crate::socket::UnixSocket;
 
 /// The gateway's end.
 #[derive(Debug)]
 pub(crate) struct Lane {
-    socket: UnixStream,
+    socket: UnixSocket,
     // What came of the next messages: reading can be broken off and taken up again.
     come: BytesMut,
     // Kept between messages for its memory.
@@ -34,9 +34,7 @@ pub(crate) enum Broken {
 
 impl Lane {
     pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
-        let socket = std::os::unix::net::UnixStream::from(socket);
-        socket.set_nonblocking(true)?;
-        Ok(Self { socket: UnixStream::from_std(socket)?, come: BytesMut::new(), to_go: Vec::new() })
+        Ok(Self { socket: UnixSocket::new(socket)?, come: BytesMut::new(), to_go: Vec::new() })
     }
 
     /// Asks. Must not be dropped before it is done: half a question would be the start of the next one.

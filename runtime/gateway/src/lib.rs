@@ -34,6 +34,7 @@ mod rpc;
 mod say;
 mod seal;
 mod service;
+mod socket;
 mod stream;
 mod token;
 mod watch;

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::socket::UnixSocket;
 use crate::watch::Watch;
 
 /// The socket.
@@ -26,7 +27,7 @@ pub(crate) struct Stream {
 
 #[derive(Debug)]
 enum Socket {
-    Unix(UnixStream),
+    Unix(UnixSocket),
     Tcp { socket: TcpStream, port: u16 },
 }
 
@@ -102,12 +103,13 @@ const LINGER: Duration = Duration::from_secs(1);
 impl Socket {
     fn of(socket: OwnedFd) -> io::Result<Self> {
         let socket = StdUnixStream::from(socket);
-        socket.set_nonblocking(true)?;
         // It knows an address of its own kind alone.
         if socket.local_addr().is_ok() {
-            return Ok(Self::Unix(UnixStream::from_std(socket)?));
+            return Ok(Self::Unix(UnixSocket::new(socket.into())?));
         }
-        let socket = TcpStream::from_std(std::net::TcpStream::from(OwnedFd::from(socket)))?;
+        let socket = std::net::TcpStream::from(OwnedFd::from(socket));
+        socket.set_nonblocking(true)?;
+        let socket = TcpStream::from_std(socket)?;
         let port = socket.local_addr()?.port();
         // An answer that waits for the acknowledgement of the last one would cost 40 ms.
         socket.set_nodelay(true)?;

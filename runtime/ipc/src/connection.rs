@@ -1,18 +1,22 @@
 //! A connection: the socket between one thread of a worker and the supervisor. One question, one answer at a time, each a
 //! [message](crate::message).
 //!
-//! A side that always waits without a limit makes no other system calls than to read and to write.
+//! Each side waits in `poll` until there is something to read, and not in the read itself: a thread that waits in a read of a Unix
+//! stream socket is woken also when the other end takes what it said (`unix_write_space` in the kernel), for nothing, and the other
+//! end pays for that.
 //!
 //! A worker is not trusted: nothing is read beyond the limits that the reader gives, nor beyond its deadline.
 
-use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::message::{Blobs, HEAD_BYTES, Lengths, MessageLimits, NoMessage, decode, encode};
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, recv};
+use rustix::net::{RecvFlags, SendFlags, recv, send};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -62,14 +66,13 @@ impl Connection {
         until: Option<Instant>,
     ) -> Result<(), ConnectionError> {
         encode(&mut self.buffer, header, blobs)?;
-        let mut rest = self.buffer.as_slice();
-        while !rest.is_empty() {
-            if let Some(until) = until {
-                self.socket.set_write_timeout(Some(left(until)?)).map_err(ConnectionError::Io)?;
-            }
-            match self.socket.write(rest) {
-                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
-                Err(error) => retry(error)?,
+        let mut sent = 0;
+        while let Some(rest) = self.buffer.get(sent..).filter(|rest| !rest.is_empty()) {
+            match send(&self.socket, rest, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+                Ok(some) => sent += some,
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => self.wait(PollFlags::OUT, until)?,
+                Err(errno) => return Err(errno.into()),
             }
         }
         self.trim();
@@ -88,15 +91,10 @@ impl Connection {
     ) -> Result<(H, Blobs), ConnectionError> {
         self.buffer.clear();
         self.buffer.append(&mut self.ahead);
-        let mut have = self.buffer.len();
-        self.buffer.resize(AT_ONCE_BYTES.max(have), 0);
-        self.read_until(&mut have, HEAD_BYTES, until)?;
+        self.read_until(HEAD_BYTES, until)?;
         let whole = Lengths::read(&self.buffer, limits)?.whole();
-        if self.buffer.len() < whole {
-            self.buffer.resize(whole, 0);
-        }
-        self.read_until(&mut have, whole, until)?;
-        self.ahead.extend_from_slice(self.buffer.get(whole..have).unwrap_or_default());
+        self.read_until(whole, until)?;
+        self.ahead.extend_from_slice(self.buffer.get(whole..).unwrap_or_default());
         let message = decode(self.buffer.get(..whole).unwrap_or_default(), limits)?;
         self.trim();
         Ok(message)
@@ -108,31 +106,34 @@ impl Connection {
         !self.ahead.is_empty()
     }
 
-    fn read_until(&mut self, have: &mut usize, wanted: usize, until: Option<Instant>) -> Result<(), ConnectionError> {
-        while *have < wanted {
-            let room = self.buffer.get_mut(*have..).unwrap_or_default();
-            let read = match until.map(left) {
-                None => self.socket.read(room),
-                Some(Ok(left)) => {
-                    self.socket.set_read_timeout(Some(left)).map_err(ConnectionError::Io)?;
-                    self.socket.read(room)
-                }
-                // What the other end sent in time is there: this process may have been stopped meanwhile.
-                Some(Err(late)) => match recv(&self.socket, room, RecvFlags::DONTWAIT) {
-                    Ok((read, _whole)) => Ok(read),
-                    Err(Errno::WOULDBLOCK) => return Err(late),
-                    Err(errno) => Err(errno.into()),
-                },
-            };
-            match read {
-                Ok(0) => return Err(ConnectionError::Gone),
-                Ok(read) => *have += read,
-                // There is a last look.
-                Err(error) if until.is_some() && is_late(&error) => {}
-                Err(error) => retry(error)?,
+    /// Reads until there are so many bytes, and whatever came with them.
+    fn read_until(&mut self, wanted: usize, until: Option<Instant>) -> Result<(), ConnectionError> {
+        while self.buffer.len() < wanted {
+            self.buffer.reserve_exact(AT_ONCE_BYTES.max(wanted).saturating_sub(self.buffer.len()));
+            self.wait(PollFlags::IN, until)?;
+            match recv(&self.socket, spare_capacity(&mut self.buffer), RecvFlags::DONTWAIT) {
+                Ok((_, 0)) => return Err(ConnectionError::Gone),
+                Ok(_some) => {}
+                Err(Errno::INTR | Errno::WOULDBLOCK) => {}
+                Err(errno) => return Err(errno.into()),
             }
         }
         Ok(())
+    }
+
+    /// Waits until the socket is ready. What the other end did in time counts also where this process was stopped meanwhile: there
+    /// is a last look.
+    fn wait(&self, ready: PollFlags, until: Option<Instant>) -> Result<(), ConnectionError> {
+        loop {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            let left = left.map(Timespec::try_from).transpose().unwrap_or_default();
+            match poll(&mut [PollFd::new(&self.socket, ready)], left.as_ref()) {
+                Ok(0) => return Err(ConnectionError::Late),
+                Ok(_ready) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
     }
 
     /// One large message must not keep its memory for ever.
@@ -149,27 +150,12 @@ impl AsFd for Connection {
     }
 }
 
-/// What is left of the time; never none, which would mean no limit.
-fn left(until: Instant) -> Result<Duration, ConnectionError> {
-    let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(ConnectionError::Late) } else { Ok(left) }
-}
-
-fn is_late(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
-}
-
-fn retry(error: io::Error) -> Result<(), ConnectionError> {
-    use ErrorKind::{BrokenPipe, ConnectionReset, Interrupted};
-    let kind = error.kind();
-    if kind == Interrupted {
-        Ok(())
-    } else if is_late(&error) {
-        Err(ConnectionError::Late)
-    } else if matches!(kind, BrokenPipe | ConnectionReset) {
-        Err(ConnectionError::Gone)
-    } else {
-        Err(ConnectionError::Io(error))
+impl From<Errno> for ConnectionError {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::PIPE | Errno::CONNRESET => Self::Gone,
+            errno => Self::Io(errno.into()),
+        }
     }
 }
 
@@ -181,7 +167,9 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
     use std::thread;
+    use std::time::Duration;
 
     use super::*;
 

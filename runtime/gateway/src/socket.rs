@@ -1,0 +1,134 @@
+//! A Unix stream socket for which the event loop wakes up once there is something to read.
+//!
+//! A socket of tokio's waits for both, room to write and something to read. The kernel says that there is room each time the other end
+//! reads (`unix_write_space`), so that each answer would wake this process once more, and the other end pays for that before it
+//! goes on. Here the event loop hears of room only from when there was none.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, shutdown};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+
+/// The socket.
+#[derive(Debug)]
+pub(crate) struct UnixSocket {
+    // None only if the event loop refused it when it was to hear of room.
+    socket: Option<AsyncFd<StdUnixStream>>,
+    hears_of_room: bool,
+    // Who waits for something to read.
+    reader: Option<Waker>,
+}
+
+impl UnixSocket {
+    /// A socket whose reads and writes do not wait.
+    pub(crate) fn new(socket: OwnedFd) -> io::Result<Self> {
+        let socket = StdUnixStream::from(socket);
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket: Some(register(socket, Interest::READABLE)?), hears_of_room: false, reader: None })
+    }
+
+    fn socket(&self) -> io::Result<&AsyncFd<StdUnixStream>> {
+        self.socket.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Writes by `write`, or waits for room.
+    fn poll_write_by(
+        &mut self,
+        context: &mut Context<'_>,
+        write: impl Fn(&StdUnixStream) -> Result<usize, Errno>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut room =
+                if self.hears_of_room { Some(ready!(self.socket()?.poll_write_ready(context))?) } else { None };
+            match (write(self.socket()?.get_ref()), &mut room) {
+                (Ok(written), _) => return Poll::Ready(Ok(written)),
+                (Err(Errno::INTR), _) => {}
+                (Err(Errno::WOULDBLOCK), Some(room)) => room.clear_ready(),
+                (Err(Errno::WOULDBLOCK), None) => self.hear_of_room()?,
+                (Err(errno), _) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+    }
+
+    fn hear_of_room(&mut self) -> io::Result<()> {
+        if self.hears_of_room {
+            return Ok(());
+        }
+        let Some(socket) = self.socket.take() else { return Err(io::ErrorKind::NotConnected.into()) };
+        self.socket = Some(register(socket.into_inner(), Interest::READABLE | Interest::WRITABLE)?);
+        self.hears_of_room = true;
+        // It waits at what is gone.
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+        Ok(())
+    }
+}
+
+#[allow(unsafe_code, reason = "tokio takes its word that a descriptor stays what it is")]
+fn register(socket: StdUnixStream, interest: Interest) -> io::Result<AsyncFd<StdUnixStream>> {
+    // SAFETY: the socket owns its descriptor, and is owned by what is made here, which gives out no means to close or exchange it.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
+}
+
+impl AsyncRead for UnixSocket {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            let polled = this.socket()?.poll_read_ready(context);
+            let Poll::Ready(ready) = polled else {
+                this.reader = Some(context.waker().clone());
+                return Poll::Pending;
+            };
+            let mut ready = ready?;
+            let room = into.initialize_unfilled();
+            let most = room.len();
+            match recv(ready.get_inner(), room, RecvFlags::DONTWAIT) {
+                Ok((_, read)) => {
+                    // More would have come with it.
+                    if read > 0 && read < most {
+                        ready.clear_ready();
+                    }
+                    into.advance(read);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::WOULDBLOCK) => ready.clear_ready(),
+                Err(errno) => return Poll::Ready(Err(errno.into())),
+            }
+        }
+    }
+}
+
+impl AsyncWrite for UnixSocket {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+        self.get_mut().poll_write_by(context, |socket| send(socket, bytes, flags))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_write_by(context, |socket| rustix::io::writev(socket, bytes))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.socket().and_then(|socket| Ok(shutdown(socket.get_ref(), Shutdown::Write)?)))
+    }
+}
