@@ -132,3 +132,73 @@ impl AsyncWrite for UnixSocket {
         Poll::Ready(self.socket().and_then(|socket| Ok(shutdown(socket.get_ref(), Shutdown::Write)?)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::thread;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::runtime::Builder;
+    use tokio::task::{LocalSet, spawn_local};
+
+    use super::*;
+
+    fn on_an_event_loop<T>(task: impl Future<Output = T>) -> T {
+        Builder::new_current_thread().enable_io().build().unwrap().block_on(task)
+    }
+
+    /// The event loop sleeps once for each question. Each wake-up that brings nothing costs both ends.
+    #[test]
+    fn nobody_is_woken_because_the_other_end_reads() {
+        const QUESTIONS: u64 = 500;
+        let (mut client, socket) = StdUnixStream::pair().unwrap();
+        let asks = thread::spawn(move || {
+            for _question in 0..QUESTIONS {
+                client.write_all(b"?").unwrap();
+                client.read_exact(&mut [0]).unwrap();
+            }
+        });
+        let sleeps = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            count.unwrap().trim().parse::<u64>().unwrap()
+        };
+        let before = sleeps();
+        on_an_event_loop(async {
+            let mut socket = UnixSocket::new(socket.into()).unwrap();
+            while socket.read_u8().await.is_ok() {
+                socket.write_all(b"!").await.unwrap();
+            }
+        });
+        let slept = sleeps() - before;
+        asks.join().unwrap();
+        assert!(slept <= QUESTIONS + QUESTIONS / 10, "{slept} sleeps for {QUESTIONS} questions");
+    }
+
+    /// Both halves wait at once: one for room, the other for something to read.
+    #[test]
+    fn a_full_socket_is_written_on_and_read_meanwhile() {
+        const BYTES: usize = 4 << 20;
+        let (mut client, socket) = StdUnixStream::pair().unwrap();
+        let (read, written) = on_an_event_loop(LocalSet::new().run_until(async {
+            let (mut read, mut write) = tokio::io::split(UnixSocket::new(socket.into()).unwrap());
+            let reads = spawn_local(async move {
+                let mut all = Vec::new();
+                read.read_to_end(&mut all).await.unwrap();
+                all.len()
+            });
+            let peer = thread::spawn(move || {
+                // The other side is full by now, or will be: nothing of it has been read.
+                client.write_all(&[1; 64 << 10]).unwrap();
+                let mut all = vec![0; BYTES];
+                client.read_exact(&mut all).unwrap();
+                client.write_all(&[2; 64 << 10]).unwrap();
+                all.iter().filter(|byte| **byte == 7).count()
+            });
+            write.write_all(&vec![7; BYTES]).await.unwrap();
+            (reads.await.unwrap(), peer.join().unwrap())
+        }));
+        assert_eq!((read, written), (128 << 10, BYTES));
+    }
+}

@@ -264,6 +264,32 @@ mod tests {
         assert!(taken > 100, "{taken}");
     }
 
+    /// A thread that waits for an answer sleeps once. Each wake-up that brings nothing costs both ends.
+    #[test]
+    fn nobody_is_woken_because_the_other_end_reads() {
+        let (mut here, mut there) = pair();
+        let answers = thread::spawn(move || {
+            while let Ok((header, _none)) = there.receive::<String>(LIMITS, None) {
+                there.send(&header, [b"", b"", b""], None).unwrap();
+            }
+        });
+        let sleeps = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+            let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            count.unwrap().trim().parse::<u64>().unwrap()
+        };
+        const CALLS: u64 = 500;
+        let before = sleeps();
+        for _call in 0..CALLS {
+            here.send(&"question", [b"", b"", b""], None).unwrap();
+            here.receive::<String>(LIMITS, None).unwrap();
+        }
+        let slept = sleeps() - before;
+        assert!(slept <= CALLS + CALLS / 10, "{slept} sleeps in {CALLS} calls");
+        drop(here);
+        answers.join().unwrap();
+    }
+
     /// As where this process was stopped past the deadline of a call: its answer stands in the ledger, and must not be taken for
     /// none.
     #[test]
