@@ -137,6 +137,7 @@ impl AsyncWrite for UnixSocket {
 mod tests {
     use std::io::{Read as _, Write as _};
     use std::thread;
+    use std::time::Duration;
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::runtime::Builder;
@@ -157,6 +158,8 @@ mod tests {
             for _question in 0..QUESTIONS {
                 client.write_all(b"?").unwrap();
                 client.read_exact(&mut [0]).unwrap();
+                // Time to fall asleep again.
+                thread::sleep(Duration::from_micros(50));
             }
         });
         let sleeps = || {

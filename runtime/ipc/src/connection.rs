@@ -270,6 +270,8 @@ mod tests {
         let (mut here, mut there) = pair();
         let answers = thread::spawn(move || {
             while let Ok((header, _none)) = there.receive::<String>(LIMITS, None) {
+                // Time to fall asleep again.
+                thread::sleep(Duration::from_micros(50));
                 there.send(&header, [b"", b"", b""], None).unwrap();
             }
         });
