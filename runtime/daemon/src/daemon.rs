@@ -371,7 +371,10 @@ impl Shared {
                 }
             }
             let idle = Duration::from_millis(self.serving.serve().idle_ms);
-            doors.iter().for_each(|door| door.end_idle_gateway(idle));
+            for door in &doors {
+                door.end_idle_gateway(idle);
+                door.close_turned_away();
+            }
             if knocked.get(1).is_some_and(|knocked| *knocked) {
                 self.admit_operator(operator);
             }
