@@ -371,6 +371,12 @@ impl Tollgate {
         Ok(self.registry.tools()?.into_iter().map(|tool| tool.name).collect())
     }
 
+    /// Whether a tool of this name is installed.
+    #[must_use]
+    pub fn is_installed(&self, name: &ToolName) -> bool {
+        self.registry.find(name).is_some()
+    }
+
     /// The tool of this name, under the policy that holds now. Reads the tool's files if it is new or changed.
     ///
     /// # Errors

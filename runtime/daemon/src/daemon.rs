@@ -146,6 +146,7 @@ impl Daemon {
             started: Instant::now(),
         });
         let doors = shared.doors_of(&shared.serving.tollgate.deployment(), &[])?;
+        tell_not_installed(&doors);
         *lock(&shared.doors) = doors;
         let its = Arc::clone(&shared);
         let thread = thread::Builder::new().name("doors".to_owned());
@@ -264,6 +265,7 @@ impl Shared {
             }
         }
         self.record_reload(by, digest, None);
+        tell_not_installed(&doors);
         self.serving.tell("the policy was read again, and holds from here on");
         Ok(())
     }
@@ -317,6 +319,7 @@ impl Shared {
                 agent: door.agent.clone(),
                 socket: door.path.clone(),
                 port: door.place.port,
+                not_installed: door.not_installed(),
                 gateway: gateway.map(|gateway| gateway.pid()),
                 connections,
                 running,
@@ -495,6 +498,17 @@ fn must_be_apart(folder: &Path, places: &[(String, Place)]) -> Result<(), Socket
         seen.push(path);
     }
     Ok(())
+}
+
+/// Says which tools agents may call and nobody can, once for each policy that holds.
+fn tell_not_installed(doors: &[Arc<Door>]) {
+    for door in doors {
+        let missing = door.not_installed();
+        if !missing.is_empty() {
+            let (agent, missing) = (&door.agent, missing.join(", "));
+            door.shared.tell(&format!("the agent `{agent}` may call tools that are not installed: {missing}"));
+        }
+    }
 }
 
 /// For how long the last entries of a ledger have been without a checkpoint, by the times of its files.

@@ -109,6 +109,13 @@ impl Door {
         }
     }
 
+    /// The tools that the policy has for its agent and that nobody has installed.
+    pub(crate) fn not_installed(&self) -> Vec<String> {
+        let Some(agent) = self.shared.agent(&self.agent) else { return Vec::new() };
+        let missing = agent.tools.keys().filter(|tool| !self.shared.tollgate.is_installed(tool));
+        missing.map(ToString::to_string).collect()
+    }
+
     /// What tells that somebody knocks.
     pub(crate) fn listeners(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         std::iter::once(self.socket.as_fd()).chain(self.port.iter().map(|port| port.as_fd()))
