@@ -30,6 +30,7 @@ use tollgate_config::{Deployment, POLICY_BYTES_MAX, Proof};
 use tollgate_system::{of_call, of_thread};
 
 use crate::door::{AGENTS, Door, LOCAL, Place};
+use crate::fault::Fault;
 use crate::gateway::GatewayCommand;
 use crate::lock;
 use crate::operator;
@@ -244,13 +245,16 @@ impl Shared {
         let (next, doors) = match doors {
             Ok(doors) => doors,
             Err(error) => {
-                let why = tollgate::error::with_causes(&error);
+                let fault = Fault::of(&error);
+                let why = fault.placed();
                 let text = self
                     .policy
                     .as_deref()
                     .and_then(|path| tollgate_authority::files::read(path, POLICY_BYTES_MAX as u64).ok());
                 self.record_reload(by, Digest::of(&text.unwrap_or_default()), Some(&why));
-                self.serving.tell(&format!("the policy was read again and does not hold, the one before stays: {why}"));
+                let help = fault.help.map(|help| format!(" ({help})")).unwrap_or_default();
+                self.serving
+                    .tell(&format!("the policy was read again and does not hold, the one before stays: {why}{help}"));
                 return Err(error);
             }
         };
@@ -443,8 +447,8 @@ impl operator::Operated for Operated {
         self.0.status()
     }
 
-    fn reload(&self, by: &str) -> Result<(), String> {
-        self.0.reload(by).map_err(|error| tollgate::error::with_causes(&error))
+    fn reload(&self, by: &str) -> Result<(), Box<Fault>> {
+        self.0.reload(by).map_err(|error| Box::new(Fault::of(&error)))
     }
 
     fn end(&self) {
