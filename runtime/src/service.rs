@@ -371,6 +371,12 @@ impl Tollgate {
         Ok(self.registry.tools()?.into_iter().map(|tool| tool.name).collect())
     }
 
+    /// Whether a tool of this name is installed.
+    #[must_use]
+    pub fn is_installed(&self, name: &ToolName) -> bool {
+        self.registry.find(name).is_some()
+    }
+
     /// The tool of this name, under the policy that holds now. Reads the tool's files if it is new or changed.
     ///
     /// # Errors
@@ -390,7 +396,11 @@ impl Tollgate {
     ///
     /// [`Unanswered`]; [`CallError::Busy`](tollgate_engine::error::CallError::Busy) where its turn does not come.
     pub fn call(&self, call: &Call<'_>, control: &Control<'_>) -> Result<Answer, Unanswered> {
-        let (ready, governing) = self.tool_and_policy(call.tool)?;
+        let (ready, governing) = self.tool_and_policy(call.tool).map_err(|error| {
+            // Whoever may not call it does not learn what the operator grants it.
+            let is_theirs = self.governing().names_for(call);
+            if is_theirs { error } else { Box::new(ToolError::Unknown { name: call.tool.to_owned() }) }
+        })?;
         let chosen = ready.operation(call.operation);
         let request = Request {
             operation: chosen.as_ref().map_or_else(|_none| call.operation.unwrap_or_default(), |name| name.as_str()),
@@ -425,7 +435,7 @@ impl Tollgate {
         let name: ToolName = given.parse().map_err(|source| ToolError::NoName { name: given.to_owned(), source })?;
         let unknown = || Box::new(ToolError::Unknown { name: given.to_owned() });
         let names = self.sharing(&self.governing(), &name);
-        let place = Arc::clone(lock(&self.loaded).entry(names.clone()).or_default());
+        let place = self.place(&names, &name).ok_or_else(unknown)?;
         let mut loaded = lock(&place);
         // What holds now: others may have waited here through a reload.
         let governing = self.governing();
@@ -440,6 +450,15 @@ impl Tollgate {
         }
         let ready = loaded.as_ref().and_then(|loaded| loaded.tools.get(&name)).ok_or_else(unknown)?;
         Ok((Arc::clone(ready), governing))
+    }
+
+    /// Where a tool is, or will be, if it is installed: nothing is kept of the names that clients make up.
+    fn place(&self, names: &[ToolName], name: &ToolName) -> Option<Place> {
+        let known = lock(&self.loaded).get(names).cloned();
+        if known.is_some() {
+            return known;
+        }
+        self.is_installed(name).then(|| Arc::clone(lock(&self.loaded).entry(names.to_vec()).or_default()))
     }
 
     /// The tools that share a worker with this one, itself among them.
@@ -605,6 +624,15 @@ impl Governing {
         .with_components_of(&policy.grants);
         let Policy { grants, deployment } = policy;
         Ok(Self { number: 0, grants, deployment: Arc::new(deployment), text, places })
+    }
+
+    /// Whether the tool is among those of whoever asks.
+    fn names_for(&self, call: &Call<'_>) -> bool {
+        let Some(proven) = call.caller.proven.as_ref().filter(|_| !self.deployment.agents.is_empty()) else {
+            return true;
+        };
+        let tool: Result<ToolName, _> = call.tool.parse();
+        self.deployment.agent(&proven.agent).zip(tool.ok()).is_some_and(|(agent, tool)| agent.tools.contains_key(&tool))
     }
 
     /// Whether whoever asks may make the call, by the policy's entry of the agent that was proven to ask.

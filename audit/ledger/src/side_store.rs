@@ -335,7 +335,7 @@ fn read_shard(path: &Path, mut read: impl FnMut(&File, &mut Records<'_>) -> io::
             Swept::read(&file).and_then(|_swept| read(&file, &mut Records::new(&file, HEADER_BYTES, length)?))
         };
         if is_named(&file, &path)? {
-            return was_read;
+            return was_read.map_err(|error| shard::in_file(&path, error));
         }
     }
     Err(io::Error::new(io::ErrorKind::WouldBlock, "the side store changes all the time"))

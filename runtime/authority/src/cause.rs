@@ -117,7 +117,7 @@ fn of_place(errno: Errno, what: &str) -> Option<String> {
 }
 
 /// What is raised where a limit on this process is to blame: another place would not help.
-fn of_process(errno: Errno) -> Option<&'static str> {
+pub(super) fn of_process(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::MFILE => "raise the limit on open files (`ulimit -n`)",
         Errno::NFILE => "close programs: the system has no more open files to give",

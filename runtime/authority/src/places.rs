@@ -19,9 +19,11 @@ use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
 use rustix::fs::FileType;
+use rustix::io::Errno;
 use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsCapability};
 use tollgate_config::{ComponentPin, Grants, ToolName};
 
+use super::cause::of_process;
 use super::file_id;
 use super::mounts::Mounts;
 use super::policy_file::POLICY_NAME;
@@ -220,9 +222,9 @@ impl PlaceError {
                  into `component` of its entry, or move it to a folder that no tool may change"
             }
             Self::Mounts { .. } => "mount procfs at /proc, which has them in `/proc/self/mountinfo`",
-            Self::Unknown { .. } => {
-                "look at the folder of the grant and at that place: this user must be able to see both"
-            }
+            Self::Unknown { source, .. } => Errno::from_io_error(source)
+                .and_then(of_process)
+                .unwrap_or("look at the folder of the grant and at that place: this user must be able to see both"),
         }
     }
 }
@@ -331,7 +333,7 @@ impl DecidingPlaces {
             for (fs, granted) in granted.iter().filter(|(fs, _)| !what.forbids(fs.access).is_empty()) {
                 let unknown =
                     |source| PlaceError::Unknown { guest: fs.guest.clone(), what: *what, path: path.clone(), source };
-                let granted = granted.as_ref().map_err(|error| unknown(error.kind().into()))?;
+                let granted = granted.as_ref().map_err(|error| unknown(again(error)))?;
                 let place = match &place {
                     Some(place) => place,
                     None => place.insert(Place::find(*what, path, mounts).map_err(unknown)?),
@@ -409,6 +411,11 @@ impl Granted {
         let Some(End { file, .. }) = end else { return Ok(None) };
         Ok(Some(Self { id: file_id(file)?, above: mounts.above([resolved.as_path()])? }))
     }
+}
+
+/// The same error, for another place that it hinders.
+fn again(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use miette::Diagnostic;
 
 use super::exit::Failure;
+use tollgate_audit::journal::JOURNAL_FILE;
 use tollgate_authority::{Deciding, DecidingPlaces, POLICY_NAME, TrustStore};
 use tollgate_daemon::tokens::TOKENS_FILE;
 
@@ -40,6 +41,15 @@ fn ledger_place() -> Option<PathBuf> {
         return Some(folder);
     }
     Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/ledger"))
+}
+
+/// The ledger that was used without `TOLLGATE_HOME`, where `new` is that of this home and is not there yet.
+pub(crate) fn ledger_of_before(new: &Path) -> Option<PathBuf> {
+    if path("TOLLGATE_LEDGER").is_some() || in_home("ledger")? != new || new.exists() {
+        return None;
+    }
+    let before = xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/ledger");
+    before.join(JOURNAL_FILE).exists().then_some(before)
 }
 
 /// Where installed tools are: `$TOLLGATE_HOME/tools`, else `$XDG_DATA_HOME/tollgate/tools`, else

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess, NotaryRole};
 use tollgate::sandbox::starts_processes_beside_itself;
 use tollgate::supervisor::{Supervisor, SupervisorError, SupervisorSettings, WorkerCommand};
+use tollgate::surroundings::low_limits;
 use tollgate_config::TimeSpan;
 use tollgate_notary::LedgerFault;
 use tollgate_system::os_error;
@@ -48,6 +49,17 @@ enum LedgerError {
 pub(crate) fn folder(args: &LedgerArgs) -> Result<PathBuf, Failure> {
     let folder = args.ledger.clone().or_else(config::ledger_folder);
     folder.ok_or_else(|| Failure::usage(LedgerError::NoPlace))
+}
+
+/// Says that a ledger is begun beside one that was used before, by which `verify` and `show` would miss what came earlier.
+pub(crate) fn say_if_begun_beside(folder: &Path) {
+    if let Some(before) = config::ledger_of_before(folder) {
+        let [folder, before] = [folder, &before].map(|path| output::one_line(&path.display().to_string()));
+        output::eprint(&format!(
+            "a new ledger is begun in `{folder}`; the one that was used without TOLLGATE_HOME stays in `{before}`: --ledger or \
+             TOLLGATE_LEDGER goes on with it\n"
+        ));
+    }
 }
 
 /// How long a command still waits for a ledger that another process writes to. Only one process can, and no process that has
@@ -93,7 +105,9 @@ pub(crate) fn start_supervisor(
     origin: Option<String>,
     running: Running,
 ) -> Result<Supervisor, Failure> {
-    must_take_checkpoints(folder)?;
+    // A file system that stands still keeps it waiting.
+    progress::during("looking at the ledger", || must_take_checkpoints(folder))?;
+    say_if_begun_beside(folder);
     let (notary, settings) = own_processes(folder, origin, running)?;
     let mut patience = Patience::new(wait);
     loop {
@@ -153,7 +167,7 @@ pub(crate) fn own_processes(
 }
 
 /// Why another process is waited for.
-fn in_use(failure: &SupervisorError) -> Option<String> {
+pub(crate) fn in_use(failure: &SupervisorError) -> Option<String> {
     match failure {
         SupervisorError::Notary(NotaryFailure::Ledger { fault: LedgerFault::InUse, message, .. }) => {
             Some(message.clone())
@@ -194,10 +208,19 @@ fn no_notary(folder: &Path, source: NotaryFailure) -> Failure {
         NotaryFailure::Ledger { fault: LedgerFault::Broken, .. } => (true, BROKEN.to_owned()),
         NotaryFailure::Ledger { fault: LedgerFault::Damaged, .. } => (true, DAMAGED.to_owned()),
         NotaryFailure::Start { source } => (true, not_started(source)),
-        NotaryFailure::Ended { .. } => (true, "the reason stands above".to_owned()),
+        NotaryFailure::Ended { .. } => (true, ended()),
     };
     let report = miette::Report::new(LedgerError::Unusable { folder: folder.to_owned(), help, source });
     if is_internal { Failure::Internal(report) } else { Failure::Usage(report) }
+}
+
+/// What to do where the notary has ended: it says itself why, unless limits of the shell leave it no room to.
+fn ended() -> String {
+    let low: Vec<String> = low_limits().iter().map(ToString::to_string).collect();
+    if low.is_empty() {
+        return "the reason stands above".to_owned();
+    }
+    format!("the reason stands above, or is a limit, which `ulimit` raises: {}", low.join("; "))
 }
 
 /// What to do where a process of this program cannot be started.

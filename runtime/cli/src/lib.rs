@@ -151,7 +151,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     } else {
         output::eprint(&text);
     }
-    exit.into()
+    match output::print("") {
+        Err(lost) if !error.use_stderr() => report::failure(&lost, false).into(),
+        Ok(_) | Err(_) => exit.into(),
+    }
 }
 
 /// What clap says, where the argument `arg` or the value in it starts no line.
@@ -162,4 +165,4 @@ fn on_one_line(text: String, arg: &str) -> String {
 }
 
 /// With less, the arguments alone run out of it.
-const STACK_BYTES_MIN: u64 = 96 << 10;
+const STACK_BYTES_MIN: u64 = 128 << 10;

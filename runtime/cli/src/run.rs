@@ -23,7 +23,7 @@ use super::given::{self, Given};
 use super::interrupt::Interrupted;
 use super::load::Loaded;
 use super::which::which;
-use super::{compiled, hint, lacking, ledger, load, output, report, through};
+use super::{compiled, hint, lacking, ledger, load, output, progress, report, through};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum RunError {
@@ -36,12 +36,16 @@ enum RunError {
 }
 
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
-    if let Some(daemon) = through::daemon_for(args)? {
+    // A file system that stands still keeps each of these waiting.
+    if let Some(daemon) = progress::during("looking for a daemon", || through::daemon_for(args))? {
         return through::run(args, &daemon);
     }
-    let which = which(&args.tool)?;
-    let bytes = load::component(&which.args.component)?;
-    let mut loaded = load::load(&which, &bytes)?;
+    let (which, bytes, mut loaded) = progress::during("reading the tool and its policy", || {
+        let which = which(&args.tool)?;
+        let bytes = load::component(&which.args.component)?;
+        let loaded = load::load(&which, &bytes)?;
+        Ok((which, bytes, loaded))
+    })?;
     if let Some(project) = &args.built_from {
         loaded.running = loaded.running.with(Deciding::Project, project);
     }
@@ -50,7 +54,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     let folder = args.ledger.there.folder()?;
     // Before it is made: a ledger and its key must not be left where a tool may be let in later.
-    loaded.running = loaded.running.with_ledger(&folder);
+    loaded.running = progress::during("looking at the ledger", || loaded.running.with_ledger(&folder));
     let (intersection, _folders) = load::intersect_to_run(&loaded)?;
     if args.stdin.is_some() && !intersection.set.stdio.stdin {
         return Err(no_stdin(&loaded));

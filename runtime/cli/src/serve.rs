@@ -12,14 +12,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::raise;
 use tollgate::service::{Config, OpenError};
-use tollgate_config::AgentName;
+use tollgate::supervisor::SupervisorError;
+use tollgate_authority::PolicyFile;
+use tollgate_config::{AgentName, Proof};
 use tollgate_daemon::sockets::folder_of;
 use tollgate_daemon::tokens::{TOKENS_FILE, TokenError, Tokens};
 use tollgate_daemon::{Daemon, DaemonConfig, DaemonError, GatewayCommand, Status};
 
 use super::args::{ServeArgs, ServeCommand, StatusArgs, TokenCommand};
 use super::exit::{Exit, Failure};
-use super::operator::{RELOAD_HELP, RESTART_HELP, operator, refused};
+use super::operator::{self, RESTART_HELP, not_reloaded, operator, refused};
 use super::{config, given, ledger, output, progress};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -30,6 +32,9 @@ enum ServeError {
     #[error("the daemon does not start")]
     #[diagnostic(help("nothing is served; the reason stands above"))]
     NotStarted { source: DaemonError },
+    #[error("another process has the ledger in `{}`", folder.display())]
+    #[diagnostic(help("nothing is served; {help}, or give another ledger with --ledger"))]
+    InUse { folder: PathBuf, help: &'static str, source: SupervisorError },
     #[error("the daemon has ended, but its record may not be whole")]
     #[diagnostic(help("`tollgate audit verify` says what the ledger holds"))]
     NotFinished { source: tollgate::notary::NotaryFailure },
@@ -38,7 +43,7 @@ enum ServeError {
         "the file is this program's own: look who could change it, or remove it and make the tokens anew"
     ))]
     Tokens { source: TokenError },
-    #[error("`{given}` is no name of an agent: {source}")]
+    #[error("`{given}` is no name of an agent")]
     #[diagnostic(help("give the name that the policy has under [agents]"))]
     NoAgent { given: String, source: tollgate_config::NameError },
 }
@@ -48,7 +53,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<Exit, Failure> {
         None => daemon(args),
         Some(ServeCommand::Reload) => {
             let by = ledger::user();
-            operator(&ledger::folder(&args.ledger)?)?.reload(&by).map_err(|source| refused(source, RELOAD_HELP))?;
+            operator(&ledger::folder(&args.ledger)?)?.reload(&by).map_err(not_reloaded)?;
             output::print("the policy was read again, and holds from here on\n")?;
             Ok(Exit::Success)
         }
@@ -68,6 +73,7 @@ fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
     let place = |what| move || Failure::usage(ServeError::NoPlace { what });
     let tools = config::tools_folder().ok_or_else(place("tools"))?;
     let key = config::artifact_key().ok_or_else(place("the key of compiled tools"))?;
+    ledger::say_if_begun_beside(&ledger);
     raise_open_files();
     // The processes of this daemon are of this very program, also when another one has its name by then.
     let (_open, program) = own_program()?;
@@ -151,7 +157,7 @@ fn say_ready(daemon: &Daemon, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     for (agent, (socket, port)) in places {
-        let port = port.map(|port| format!(" and 127.0.0.1:{port}")).unwrap_or_default();
+        let port = and_port(port);
         output::eprint(&format!(
             "the agent {agent} is served at {}{port}\n",
             output::one_line(&socket.display().to_string())
@@ -172,6 +178,15 @@ fn own_program() -> Result<(std::fs::File, PathBuf), Failure> {
 
 fn not_started(folder: &Path, source: DaemonError) -> Failure {
     match source {
+        DaemonError::Open(OpenError::Supervisor(source)) if ledger::in_use(&source).is_some() => {
+            let is_daemon = tollgate_audit::lock::holder(folder).is_some_and(|holder| holder.daemon.is_some());
+            let help = if is_daemon {
+                "a ledger has one daemon: `tollgate status` says how that one stands, and `tollgate serve stop` ends it"
+            } else {
+                "start the daemon once that process has ended"
+            };
+            Failure::usage(ServeError::InUse { folder: folder.to_owned(), help, source })
+        }
         DaemonError::Open(OpenError::Supervisor(failure)) => ledger::no_supervisor(folder, failure),
         DaemonError::Open(OpenError::Policy(error)) => Failure::usage(*error),
         source @ (DaemonError::Open(_) | DaemonError::Socket(_) | DaemonError::Io(_)) => {
@@ -199,7 +214,11 @@ fn tokens(command: &TokenCommand) -> Result<Exit, Failure> {
     };
     match command {
         TokenCommand::Add { agent: name } => {
-            let token = tokens.add(&agent(name)?).map_err(failed)?;
+            let agent = agent(name)?;
+            let token = tokens.add(&agent).map_err(failed)?;
+            if let Some(why) = of_no_use_yet(&agent) {
+                output::eprint(&format!("warning: {}\n", output::one_line(&why)));
+            }
             output::eprint("this is the only time that the token is shown\n");
             output::print(&format!("{token}\n"))?;
         }
@@ -216,6 +235,27 @@ fn tokens(command: &TokenCommand) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Success)
+}
+
+/// Why a token opens nothing yet, by the policy of the daemon that has this user's ledger, else by that of the home.
+fn of_no_use_yet(agent: &AgentName) -> Option<String> {
+    let running = config::ledger_folder().and_then(|ledger| operator::running(&ledger)?.ok());
+    let path = match running.and_then(|daemon| daemon.status().ok()) {
+        Some(status) => status.policy?,
+        None => config::home_policy().filter(|path| path.exists())?,
+    };
+    // What is wrong with it is told where it is used.
+    let policy = PolicyFile::given(&path, Path::new("/")).ok()?.policy;
+    let path = path.display();
+    match policy.deployment.agents.get(agent) {
+        None => {
+            Some(format!("the policy `{path}` names no agent `{agent}`: nobody is heard by this token before it does"))
+        }
+        Some(named) if named.is != Proof::Token => Some(format!(
+            "the policy `{path}` does not prove the agent `{agent}` by a token: `is = {{ token = true }}` would"
+        )),
+        Some(_) => None,
+    }
 }
 
 /// Digits of a token's SHA-256 that are shown.
@@ -256,15 +296,23 @@ fn text(status: &Status) -> String {
     text.push_str(&format!("ready     {ready}\nworkers   {}\n", status.workers));
     for agent in &status.agents {
         text.push_str(&format!(
-            "agent     {}: {} connections, {} calls, {} waiting, at {}\n",
+            "agent     {}: {} connections, {} calls, {} waiting, at {}{}\n",
             output::one_line(&agent.agent),
             agent.connections,
             agent.running,
             agent.waiting.map_or_else(|| "?".to_owned(), |waiting| waiting.to_string()),
-            path(&agent.socket)
+            path(&agent.socket),
+            and_port(agent.port)
         ));
+        if !agent.not_installed.is_empty() {
+            text.push_str(&format!("          not installed: {}\n", output::one_line(&agent.not_installed.join(", "))));
+        }
     }
     text
+}
+
+fn and_port(port: Option<u16>) -> String {
+    port.map(|port| format!(" and 127.0.0.1:{port}")).unwrap_or_default()
 }
 
 fn age(seconds: u64) -> String {

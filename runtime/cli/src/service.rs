@@ -29,6 +29,12 @@ enum ServiceError {
         "no user manager may run here; without one, start `tollgate serve` by hand or by your own service manager"
     ))]
     NoSystemd { what: String, how: String },
+    #[error("the unit does not start: `systemctl --user {what}` says: {how}")]
+    #[diagnostic(help(
+        "`{}` stays: look at `journalctl --user --unit {UNIT}`, then `systemctl --user restart {UNIT}`; or disable the unit and remove the file",
+        path.display()
+    ))]
+    NotStarted { path: PathBuf, what: String, how: String },
 }
 
 pub(crate) fn service(args: &ServiceArgs) -> Result<Exit, Failure> {
@@ -36,7 +42,7 @@ pub(crate) fn service(args: &ServiceArgs) -> Result<Exit, Failure> {
         ServiceCommand::Install { force, print } => install(*force, *print),
         ServiceCommand::Restart => {
             // It is ended by SIGTERM, so that calls under way are over first.
-            systemctl(&["restart", UNIT])?;
+            systemctl(&["restart", UNIT]).map_err(NotDone::without_systemd)?;
             output::print("the daemon was ended once its calls were over, and started again\n")?;
             Ok(Exit::Success)
         }
@@ -52,29 +58,48 @@ fn install(force: bool, print: bool) -> Result<Exit, Failure> {
     }
     let folder = config::units_folder().ok_or_else(|| Failure::usage(ServiceError::NoPlace))?;
     let path = folder.join(UNIT);
-    match fs::read_to_string(&path) {
-        Ok(there) if there != text && !force => return Err(Failure::usage(ServiceError::Present { path })),
-        Ok(_) | Err(_) => {}
+    let before = fs::read_to_string(&path).ok();
+    if before.as_ref().is_some_and(|before| *before != text && !force) {
+        return Err(Failure::usage(ServiceError::Present { path }));
     }
     let written = fs::create_dir_all(&folder).and_then(|()| fs::write(&path, &text));
     written.map_err(|source| Failure::usage(ServiceError::Unwritten { path: path.clone(), source }))?;
-    output::print(&format!("wrote {}\n", output::one_line(&path.display().to_string())))?;
-    systemctl(&["daemon-reload"])?;
-    systemctl(&["enable", "--now", UNIT])?;
-    output::print("the daemon runs, and starts with the user's session\n")?;
+    if let Err(not_done) = systemctl(&["daemon-reload"]) {
+        // Nobody has read it.
+        let undone = before.map_or_else(|| fs::remove_file(&path), |before| fs::write(&path, before));
+        undone.map_err(|source| Failure::usage(ServiceError::Unwritten { path, source }))?;
+        return Err(not_done.without_systemd());
+    }
+    let started = systemctl(&["enable", "--now", UNIT]);
+    started
+        .map_err(|NotDone { what, how }| Failure::usage(ServiceError::NotStarted { path: path.clone(), what, how }))?;
+    let path = output::one_line(&path.display().to_string());
+    output::print(&format!("wrote {path}\nthe daemon runs, and starts with the user's session\n"))?;
     Ok(Exit::Success)
 }
 
+/// What systemd's program did not do, and what it says.
+#[derive(Debug)]
+struct NotDone {
+    what: String,
+    how: String,
+}
+
+impl NotDone {
+    fn without_systemd(self) -> Failure {
+        Failure::usage(ServiceError::NoSystemd { what: self.what, how: self.how })
+    }
+}
+
 #[allow(clippy::disallowed_methods, reason = "systemd is told by its own program")]
-fn systemctl(args: &[&str]) -> Result<(), Failure> {
-    let failed =
-        |how: String| Failure::usage(ServiceError::NoSystemd { what: args.join(" "), how: output::one_line(&how) });
+fn systemctl(args: &[&str]) -> Result<(), NotDone> {
+    let failed = |how: &str| NotDone { what: args.join(" "), how: output::one_line(how) };
     let output =
-        Command::new("systemctl").arg("--user").args(args).output().map_err(|error| failed(error.to_string()))?;
+        Command::new("systemctl").arg("--user").args(args).output().map_err(|error| failed(&error.to_string()))?;
     if output.status.success() {
         return Ok(());
     }
-    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim()))
 }
 
 /// The unit. The daemon alone is told to end (`KillMode=mixed`): it ends its own processes, the record last.

@@ -114,6 +114,11 @@ pub(crate) enum Heard<'a> {
 ///
 /// What is wrong, without a word of what the line says.
 pub(crate) fn parse(line: &[u8]) -> Result<Heard<'_>, String> {
+    // What a daemon says to the clients of another user, whatever they speak.
+    if line.starts_with(b"HTTP/1.1 403") {
+        let message = "this socket's agent is another user, by the daemon's policy";
+        return Ok(Heard::Refused(Failure::new(Kind::Unauthenticated, message)));
+    }
     let envelope: Envelope<'_> = serde_json::from_slice(line).map_err(|error| wrong("a message", &error))?;
     if envelope.jsonrpc != "2.0" {
         return Err("a message that is not of JSON-RPC 2.0".to_owned());
@@ -388,6 +393,14 @@ mod tests {
             parse(format!("{head},\"method\":\"of-later\",\"params\":7}}").as_bytes()),
             Ok(Heard::Unknown)
         ));
+    }
+
+    #[test]
+    fn what_is_said_to_another_users_client_is_a_refusal() {
+        let heard = parse(b"HTTP/1.1 403 Forbidden\r").unwrap();
+        let Heard::Refused(failure) = heard else { panic!("{heard:?}") };
+        assert_eq!(failure.kind, Kind::Unauthenticated);
+        assert!(parse(b"HTTP/1.1 200 OK\r").is_err());
     }
 
     #[test]

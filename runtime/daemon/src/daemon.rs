@@ -30,6 +30,7 @@ use tollgate_config::{Deployment, POLICY_BYTES_MAX, Proof};
 use tollgate_system::{of_call, of_thread};
 
 use crate::door::{AGENTS, Door, LOCAL, Place};
+use crate::fault::Fault;
 use crate::gateway::GatewayCommand;
 use crate::lock;
 use crate::operator;
@@ -146,6 +147,7 @@ impl Daemon {
             started: Instant::now(),
         });
         let doors = shared.doors_of(&shared.serving.tollgate.deployment(), &[])?;
+        tell_not_installed(&doors);
         *lock(&shared.doors) = doors;
         let its = Arc::clone(&shared);
         let thread = thread::Builder::new().name("doors".to_owned());
@@ -243,13 +245,16 @@ impl Shared {
         let (next, doors) = match doors {
             Ok(doors) => doors,
             Err(error) => {
-                let why = tollgate::error::with_causes(&error);
+                let fault = Fault::of(&error);
+                let why = fault.placed();
                 let text = self
                     .policy
                     .as_deref()
                     .and_then(|path| tollgate_authority::files::read(path, POLICY_BYTES_MAX as u64).ok());
                 self.record_reload(by, Digest::of(&text.unwrap_or_default()), Some(&why));
-                self.serving.tell(&format!("the policy was read again and does not hold, the one before stays: {why}"));
+                let help = fault.help.map(|help| format!(" ({help})")).unwrap_or_default();
+                self.serving
+                    .tell(&format!("the policy was read again and does not hold, the one before stays: {why}{help}"));
                 return Err(error);
             }
         };
@@ -264,6 +269,7 @@ impl Shared {
             }
         }
         self.record_reload(by, digest, None);
+        tell_not_installed(&doors);
         self.serving.tell("the policy was read again, and holds from here on");
         Ok(())
     }
@@ -317,6 +323,7 @@ impl Shared {
                 agent: door.agent.clone(),
                 socket: door.path.clone(),
                 port: door.place.port,
+                not_installed: door.not_installed(),
                 gateway: gateway.map(|gateway| gateway.pid()),
                 connections,
                 running,
@@ -371,7 +378,10 @@ impl Shared {
                 }
             }
             let idle = Duration::from_millis(self.serving.serve().idle_ms);
-            doors.iter().for_each(|door| door.end_idle_gateway(idle));
+            for door in &doors {
+                door.end_idle_gateway(idle);
+                door.close_turned_away();
+            }
             if knocked.get(1).is_some_and(|knocked| *knocked) {
                 self.admit_operator(operator);
             }
@@ -437,8 +447,8 @@ impl operator::Operated for Operated {
         self.0.status()
     }
 
-    fn reload(&self, by: &str) -> Result<(), String> {
-        self.0.reload(by).map_err(|error| tollgate::error::with_causes(&error))
+    fn reload(&self, by: &str) -> Result<(), Box<Fault>> {
+        self.0.reload(by).map_err(|error| Box::new(Fault::of(&error)))
     }
 
     fn end(&self) {
@@ -492,6 +502,17 @@ fn must_be_apart(folder: &Path, places: &[(String, Place)]) -> Result<(), Socket
         seen.push(path);
     }
     Ok(())
+}
+
+/// Says which tools agents may call and nobody can, once for each policy that holds.
+fn tell_not_installed(doors: &[Arc<Door>]) {
+    for door in doors {
+        let missing = door.not_installed();
+        if !missing.is_empty() {
+            let (agent, missing) = (&door.agent, missing.join(", "));
+            door.shared.tell(&format!("the agent `{agent}` may call tools that are not installed: {missing}"));
+        }
+    }
 }
 
 /// For how long the last entries of a ledger have been without a checkpoint, by the times of its files.

@@ -5,11 +5,12 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rustix::net::SendFlags;
 use rustix::net::sockopt::socket_peercred;
 use tollgate_config::{Agent, Proof, ServeSettings};
 use tollgate_gateway::protocol::GatewayLimits;
@@ -35,6 +36,7 @@ pub(crate) struct Door {
     socket: UnixListener,
     port: Option<TcpListener>,
     gateway: Mutex<GatewayState>,
+    turned_away: Mutex<VecDeque<(Instant, UnixStream)>>,
 }
 
 /// What makes one door another one.
@@ -96,7 +98,8 @@ impl Door {
             port.set_nonblocking(true).map_err(failed)?;
         }
         let (agent, shared, made) = (agent.to_owned(), Arc::clone(shared), id_of(&path));
-        Ok(Arc::new(Self { agent, shared, place, path, is_given, made, socket, port, gateway: Mutex::default() }))
+        let (gateway, turned_away) = (Mutex::default(), Mutex::default());
+        Ok(Arc::new(Self { agent, shared, place, path, is_given, made, socket, port, gateway, turned_away }))
     }
 
     /// Takes its socket away, where it was made here and no other door stands there.
@@ -104,6 +107,13 @@ impl Door {
         if !self.is_given && self.is_there() && !others.iter().any(|other| other.path == self.path) {
             std::fs::remove_file(&self.path).ok();
         }
+    }
+
+    /// The tools that the policy has for its agent and that nobody has installed.
+    pub(crate) fn not_installed(&self) -> Vec<String> {
+        let Some(agent) = self.shared.agent(&self.agent) else { return Vec::new() };
+        let missing = agent.tools.keys().filter(|tool| !self.shared.tollgate.is_installed(tool));
+        missing.map(ToString::to_string).collect()
     }
 
     /// What tells that somebody knocks.
@@ -119,6 +129,8 @@ impl Door {
                 Ok((stream, _unnamed)) => {
                     if self.is_the_agent(stream.as_fd()) {
                         self.admit(stream.into());
+                    } else {
+                        self.turn_away(stream);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -168,6 +180,25 @@ impl Door {
             }
             Proof::Token | Proof::Socket => true,
         }
+    }
+
+    /// Tells a client that it is not the agent, and nothing else: what it says is not read. The kernel takes these few bytes at once.
+    fn turn_away(&self, stream: UnixStream) {
+        let told = rustix::net::send(&stream, not_the_agent().as_bytes(), SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+        if told.is_err() || stream.shutdown(std::net::Shutdown::Write).is_err() {
+            return;
+        }
+        // Closed over what the client still sends, the answer would be lost to it.
+        let mut turned_away = lock(&self.turned_away);
+        if turned_away.len() >= TURNED_AWAY_MAX {
+            turned_away.pop_front();
+        }
+        turned_away.push_back((Instant::now(), stream));
+    }
+
+    /// Closes the connections of clients that were turned away, once they had time to read why.
+    pub(crate) fn close_turned_away(&self) {
+        lock(&self.turned_away).retain(|(since, _)| since.elapsed() < TURNED_AWAY_STAY);
     }
 
     fn admit(self: &Arc<Self>, stream: OwnedFd) {
@@ -290,6 +321,22 @@ pub(crate) const LOCAL: &str = "local";
 
 /// Clients beyond the limit that are told so.
 const TOLD_BUSY_MAX: usize = 16;
+
+/// What a client of another user is told: an answer to whoever speaks HTTP, and words to everybody else.
+fn not_the_agent() -> String {
+    format!(
+        "HTTP/1.1 403 Forbidden\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{NOT_THE_AGENT}",
+        NOT_THE_AGENT.len()
+    )
+}
+
+const NOT_THE_AGENT: &str = "{\"ok\":false,\"error\":{\"kind\":\"unauthenticated\",\"message\":\"this socket's agent is another user, by the daemon's policy\"}}\n";
+
+/// Clients that were turned away and whose connections are still open; the oldest is closed for another.
+const TURNED_AWAY_MAX: usize = 16;
+
+/// Until their connections are closed: the thread at the doors looks when somebody knocks, and every 5 s.
+const TURNED_AWAY_STAY: Duration = Duration::from_secs(1);
 
 /// A gateway that dies more often than this is not started again before the time below is over: a client that breaks its parser must
 /// not have processes started as fast as it can connect.

@@ -13,6 +13,7 @@
 
 mod daemon;
 mod door;
+mod fault;
 mod gateway;
 mod lane;
 mod operator;
@@ -22,6 +23,7 @@ mod status;
 pub mod tokens;
 
 pub use daemon::{Daemon, DaemonConfig, DaemonError, OPERATOR, ReloadError};
+pub use fault::{Fault, FaultyFile};
 pub use gateway::GatewayCommand;
 pub use operator::{Operator, OperatorError};
 pub use status::{AgentStatus, Status};

@@ -3,11 +3,14 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tollgate::CallId;
 use tollgate::notary::NotaryProcess;
@@ -15,6 +18,7 @@ use tollgate_audit::LeafIndex;
 use tollgate_ipc::{Channel, ChannelError, Received, memory_file, read_memory_file};
 use tollgate_system::of_call;
 
+use crate::fault::Fault;
 use crate::status::Status;
 
 /// What the operator asks. An answer follows each.
@@ -64,6 +68,8 @@ enum Told {
         /// Its index.
         index: Option<LeafIndex>,
     },
+    /// The policy does not hold. With one descriptor: its fault as JSON, in a file in memory.
+    NotReloaded,
     /// It cannot be done.
     Failed {
         /// Why.
@@ -95,6 +101,15 @@ pub enum OperatorError {
     /// It is gone.
     #[error("the daemon is gone")]
     Gone,
+    /// It belongs to another user, and answers that user alone.
+    #[error("it is the daemon of the user {uid}")]
+    OfAnother {
+        /// The user.
+        uid: u32,
+    },
+    /// Its policy does not hold, and the one before stays.
+    #[error("{}", .0.message)]
+    NotReloaded(Box<Fault>),
     /// It says why not.
     #[error("{0}")]
     Refused(String),
@@ -113,7 +128,15 @@ impl Operator {
         let address = SocketAddrUnix::new(path).map_err(|errno| failed(errno.into()))?;
         // A daemon that stands still takes nobody.
         set_socket_timeout(&socket, Timeout::Send, Some(ANSWER_WAIT)).map_err(|errno| failed(errno.into()))?;
-        connect(&socket, &address).map_err(|errno| failed(errno.into()))?;
+        match connect(&socket, &address) {
+            // Nobody but its own user can open its folder.
+            Err(Errno::ACCESS) => return Err(owner(path).map_or_else(|| failed(Errno::ACCESS.into()), of_another)),
+            connected => connected.map_err(|errno| failed(errno.into()))?,
+        }
+        let uid = socket_peercred(&socket).map_err(|errno| failed(errno.into()))?.uid;
+        if uid != rustix::process::geteuid() {
+            return Err(of_another(uid.as_raw()));
+        }
         let channel = Channel::new(socket);
         channel.say_hello()?;
         if !channel.has_something_within(ANSWER_WAIT).map_err(ChannelError::from)? {
@@ -130,17 +153,21 @@ impl Operator {
     pub fn status(&self) -> Result<Status, OperatorError> {
         let (_told, file) = self.ask(&Asked::Status)?;
         let file = file.ok_or_else(senseless)?;
-        let bytes = read_memory_file(file).map_err(ChannelError::from)?;
-        serde_json::from_slice(&bytes).map_err(|error| OperatorError::Refused(error.to_string()))
+        in_file(file)
     }
 
     /// Has it read its policy again. `by` says who wants that, for the record.
     ///
     /// # Errors
     ///
-    /// [`OperatorError::Refused`]: the policy before stays.
+    /// [`OperatorError::NotReloaded`]: the policy before stays.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it says is no answer")]
     pub fn reload(&self, by: &str) -> Result<(), OperatorError> {
-        self.ask(&Asked::Reload { by: by.to_owned() }).map(drop)
+        match self.ask(&Asked::Reload { by: by.to_owned() })? {
+            (Told::Done, _) => Ok(()),
+            (Told::NotReloaded, Some(file)) => Err(OperatorError::NotReloaded(Box::new(in_file(file)?))),
+            _other => Err(senseless()),
+        }
     }
 
     /// Has it end, once what is under way is over. Does not wait for that.
@@ -199,6 +226,23 @@ impl Operator {
     }
 }
 
+/// What is told in a file in memory.
+fn in_file<T: DeserializeOwned>(file: OwnedFd) -> Result<T, OperatorError> {
+    let bytes = read_memory_file(file).map_err(ChannelError::from)?;
+    serde_json::from_slice(&bytes).map_err(|error| OperatorError::Refused(error.to_string()))
+}
+
+fn of_another(uid: u32) -> OperatorError {
+    OperatorError::OfAnother { uid }
+}
+
+/// The user of the innermost folder above a socket that this user can see.
+fn owner(socket: &Path) -> Option<u32> {
+    let seen = socket.ancestors().skip(1).find_map(|folder| std::fs::symlink_metadata(folder).ok())?;
+    let uid = seen.uid();
+    (uid != rustix::process::geteuid().as_raw()).then_some(uid)
+}
+
 fn senseless() -> OperatorError {
     OperatorError::Refused("the daemon's answer makes no sense".to_owned())
 }
@@ -208,7 +252,7 @@ pub(crate) trait Operated {
     fn status(&self) -> Status;
 
     /// Why not, where the policy before stays.
-    fn reload(&self, by: &str) -> Result<(), String>;
+    fn reload(&self, by: &str) -> Result<(), Box<Fault>>;
 
     fn end(&self);
 
@@ -244,12 +288,11 @@ fn short(mut text: String) -> String {
 fn answer(operated: &impl Operated, asked: Asked) -> Result<(Told, Option<OwnedFd>), String> {
     let words = |error: &dyn std::error::Error| short(tollgate::error::with_causes(error));
     match asked {
-        Asked::Status => {
-            let json = serde_json::to_vec(&operated.status()).map_err(|error| words(&error))?;
-            let file = memory_file("tollgate-status", &json).map_err(|error| words(&error))?;
-            Ok((Told::Status, Some(file)))
-        }
-        Asked::Reload { by } => operated.reload(&by).map(|()| (Told::Done, None)).map_err(short),
+        Asked::Status => Ok((Told::Status, Some(file_of("tollgate-status", &operated.status())?))),
+        Asked::Reload { by } => match operated.reload(&by) {
+            Ok(()) => Ok((Told::Done, None)),
+            Err(fault) => Ok((Told::NotReloaded, Some(file_of("tollgate-fault", &fault)?))),
+        },
         Asked::Stop => {
             operated.end();
             Ok((Told::Done, None))
@@ -266,6 +309,13 @@ fn answer(operated: &impl Operated, asked: Asked) -> Result<(Told, Option<OwnedF
             Ok((Told::Located { index }, None))
         }
     }
+}
+
+/// What is too large for a packet.
+fn file_of(name: &str, told: &impl Serialize) -> Result<OwnedFd, String> {
+    let words = |error: &dyn std::error::Error| short(tollgate::error::with_causes(error));
+    let json = serde_json::to_vec(told).map_err(|error| words(&error))?;
+    memory_file(name, &json).map_err(|error| words(&error))
 }
 
 /// How long a daemon may take to answer: a checkpoint of a slow disk is the longest.

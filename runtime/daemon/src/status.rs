@@ -44,6 +44,9 @@ pub struct AgentStatus {
     pub socket: PathBuf,
     /// Its port on the loopback interface.
     pub port: Option<u16>,
+    /// The tools that the policy has for it and that nobody has installed.
+    #[serde(default)]
+    pub not_installed: Vec<String>,
     /// The process of its gateway, while it has clients.
     pub gateway: Option<u32>,
     /// Its connections.

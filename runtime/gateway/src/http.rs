@@ -1,7 +1,7 @@
 //! HTTP/1.1, by hyper: which requests are taken, and what they are answered.
 
 use std::convert::Infallible;
-use std::pin::pin;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use crate::protocol::Failure;
 use crate::race::{Either, race};
 use crate::reply::{Failed, Reply};
 use crate::service::Core;
-use crate::stream::Stream;
+use crate::stream::{Stream, discard};
 use crate::token::{Shown, Tokens, no_token, wrong_token};
 use crate::watch::Watch;
 
@@ -37,21 +37,25 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream, tokens: 
     let session = Session { core: Rc::clone(core), client, watch, port: stream.port(), tokens };
     let header_bytes = core.limits().header_bytes;
     let answer = service_fn(|request| async { Ok::<_, Infallible>(session.answer(request).await) });
-    let connection = Builder::new()
+    let mut connection = Builder::new()
         // Times are kept by `Watch`; a date would say nothing that the client does not know.
         .header_read_timeout(None)
         .auto_date_header(false)
         .max_header_size(header_bytes)
         .max_buf_size(header_bytes.max(BUFFER_BYTES_MIN))
         .serve_connection(TokioIo::new(stream), answer);
-    let mut connection = pin!(connection);
-    // A client that broke off has no use for an error.
-    match race(connection.as_mut(), core.drained()).await {
-        Either::First(ended) => ended.unwrap_or_default(),
+    let ended = match race(Pin::new(&mut connection), core.drained()).await {
+        Either::First(ended) => ended,
         Either::Second(()) => {
-            connection.as_mut().graceful_shutdown();
-            connection.await.unwrap_or_default();
+            Pin::new(&mut connection).graceful_shutdown();
+            Pin::new(&mut connection).await
         }
+    };
+    // A client that broke off has no use for an error. What is no request was answered by hyper, by a status alone.
+    if ended.is_err_and(|error| error.is_parse()) {
+        let mut stream = connection.into_parts().io.into_inner();
+        let handshake = stream.watch().handshake();
+        discard(&mut stream, handshake).await;
     }
 }
 

@@ -19,7 +19,7 @@ use crate::side_record::{CHECK_BYTES, Record, Records, SideStep, check};
 /// A shard that this process writes.
 #[derive(Debug)]
 pub(super) struct Shard {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     // Also the lock.
     pub(super) file: File,
     // Where the next record goes.
@@ -55,6 +55,10 @@ impl Shard {
 
     /// Opens a shard for writing, and cuts off what a writer that died left unfinished. `None` if another process has it.
     pub(super) fn open(path: PathBuf) -> io::Result<Option<Self>> {
+        Self::opened(path.clone()).map_err(|error| in_file(&path, error))
+    }
+
+    fn opened(path: PathBuf) -> io::Result<Option<Self>> {
         let Some(file) = lock_newest(&path)? else { return Ok(None) };
         let metadata = file.metadata()?;
         must_be_private(&metadata)?;
@@ -97,7 +101,11 @@ impl Shard {
     ///
     /// The shard is written anew without them and put into its place. Then the old file, which has no name any more, is
     /// overwritten with zeros. If this process dies before that, the texts are left in blocks that no file has.
-    pub(super) fn erase(&mut self, mut is_meant: impl FnMut(&Record) -> bool) -> io::Result<Erased> {
+    pub(super) fn erase(&mut self, is_meant: impl FnMut(&Record) -> bool) -> io::Result<Erased> {
+        self.erase_records(is_meant).map_err(|error| in_file(&self.path, error))
+    }
+
+    fn erase_records(&mut self, mut is_meant: impl FnMut(&Record) -> bool) -> io::Result<Erased> {
         let mut erased = Erased::default();
         let (mut kept, mut until) = (Vec::new(), HEADER_BYTES);
         let mut records = self.records(HEADER_BYTES)?;
@@ -189,6 +197,14 @@ impl Swept {
         let (Some(until), Some(journal)) = (numbers.next(), numbers.next()) else { return Ok(None) };
         Ok((check(places) == found).then_some(Self { until, journal }))
     }
+}
+
+/// Which of the shards it is that is corrupt.
+pub(super) fn in_file(path: &Path, error: io::Error) -> io::Error {
+    if error.kind() != io::ErrorKind::InvalidData {
+        return error;
+    }
+    io::Error::new(io::ErrorKind::InvalidData, format!("`{}`: {error}", path.display()))
 }
 
 /// Why a file does not belong into a side store.

@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::io::{self, Seek as _, SeekFrom};
 use std::path::Path;
 
-use super::shard::{Shard, Swept};
+use super::shard::{Shard, Swept, in_file};
 use super::{Erased, length_of};
 use crate::side_record::SideStep;
 use tollgate_audit::entry::Entry;
@@ -25,7 +25,7 @@ impl Shard {
         let is_shorter = journal_end < start;
         let start = if is_shorter { 0 } else { start };
         let mut erased = Erased::default();
-        let calls = self.calls_from(until)?;
+        let calls = self.calls_from(until).map_err(|error| in_file(&self.path, error))?;
         if !calls.is_empty() {
             let unknown;
             (unknown, journal_end) = not_recorded(&journal, start, calls)?;

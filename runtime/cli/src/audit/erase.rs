@@ -23,10 +23,10 @@ enum EraseError {
     #[diagnostic(help("nothing was erased; wait until the `tollgate run` that has it ends"))]
     InUse { source: io::Error },
     #[error("the side store beside the ledger cannot be opened")]
-    #[diagnostic(help("nothing was erased; it is the folder with `.private` behind the ledger's name"))]
+    #[diagnostic(help("nothing was erased; {}", mend(source)))]
     SideStore { source: io::Error },
     #[error("the data of call {call} may still be there")]
-    #[diagnostic(help("look at the disk, and do it again"))]
+    #[diagnostic(help("{}", mend(source)))]
     NotErased { call: CallId, source: io::Error },
     #[error("the data of call {call} is erased, and the ledger did not take the record of it")]
     #[diagnostic(help("look at the disk, and do it again: it is then recorded"))]
@@ -34,6 +34,15 @@ enum EraseError {
     #[error("the data of call {call} is erased and that is recorded, but no checkpoint covers the record yet")]
     #[diagnostic(help("the next `tollgate run` signs one"))]
     NotSigned { call: CallId, source: CheckpointError },
+}
+
+/// A damaged file may have data of any call.
+fn mend(source: &io::Error) -> &'static str {
+    if source.kind() == io::ErrorKind::InvalidData {
+        "data of the call may be in what is named: take it out of the folder, keep it from everybody or delete it, and do it again"
+    } else {
+        "look at the disk and at the folder with `.private` behind the ledger's name, and do it again"
+    }
 }
 
 pub(super) fn erase(args: &EraseArgs, folder: &Path) -> Result<Exit, Failure> {

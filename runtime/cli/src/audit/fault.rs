@@ -64,7 +64,7 @@ pub(super) enum AuditError {
 
 fn mend_side_store(source: &io::Error) -> &'static str {
     if source.kind() == io::ErrorKind::InvalidData {
-        "move away what has `.private` behind the ledger's name: the ledger can be read without it"
+        "move away what has `.private` behind the ledger's name, or of it the file that is named: the ledger can be read without it"
     } else {
         "read it as the user that it belongs to; it is the folder with `.private` behind the ledger's name"
     }

@@ -1,9 +1,14 @@
 //! Tools and their folders on FUSE, where no rename says that it must replace nothing.
 
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
 use serde_json::json;
 
-use crate::desk::Desk;
+use crate::desk::{Background, Desk};
 use crate::fuse_mount::Fuse;
+use crate::required::skipped;
 
 #[test]
 fn a_tool_is_installed_and_replaced_where_its_home_is_on_fuse() {
@@ -21,6 +26,64 @@ fn a_tool_is_installed_and_replaced_where_its_home_is_on_fuse() {
     assert_eq!(desk.run(&run).json(), json!({ "value": 1 }));
     let tools = std::fs::read_dir(desk.path("behind/tools")).unwrap().count();
     assert_eq!(tools, 1, "nothing is left over");
+}
+
+/// A mount whose server answers nothing while it lives.
+struct Hung<'d> {
+    server: Option<Background>,
+    at: &'d Path,
+}
+
+impl<'d> Hung<'d> {
+    fn at(at: &'d Path) -> Option<Self> {
+        std::fs::create_dir_all(at).unwrap();
+        let options = "fd=3,rootmode=40000,user_id=0,group_id=0";
+        let script =
+            format!("exec 3<>/dev/fuse; mount -i -t fuse -o {options} none \"$0\" && echo mounted; exec sleep 1h");
+        let mut server = Command::new("sh");
+        let mut server =
+            server.args(["-c", &script]).arg(at).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().ok()?;
+        let mut said = String::new();
+        BufReader::new(server.stdout.take()?).read_line(&mut said).ok()?;
+        let server = Some(Background(server));
+        (said == "mounted\n").then_some(Self { server, at })
+    }
+}
+
+impl Drop for Hung<'_> {
+    fn drop(&mut self) {
+        drop(self.server.take());
+        assert!(Command::new("umount").arg("-l").arg(self.at).status().unwrap().success());
+    }
+}
+
+/// Nothing can be done about it but to say what is waited for; a server that dies is told as that.
+#[test]
+fn a_file_system_that_stands_still_is_said_to_be_waited_for() {
+    let desk = Desk::with("word-count");
+    let at = desk.path("hung");
+    let Some(mut hung) = Hung::at(&at) else { return skipped("this user cannot mount FUSE") };
+    let wait = |args: &[&str]| desk.command(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let count = |more: &[&str]| wait(&[&["run", "tools/word-count.wasm", "--op", "count"], more].concat());
+    let mut all = [
+        ("reading the tool and its policy …\n", wait(&["run", "hung/tool.wasm"])),
+        ("looking at the granted folders …\n", count(&["--grant", "fs:/docs=hung:read,list"])),
+    ];
+    let mut heard = Vec::new();
+    for (line, child) in &mut all {
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        stderr.read_line(&mut said).unwrap();
+        assert_eq!(said, *line);
+        heard.push(stderr);
+    }
+    drop(hung.server.take());
+    for ((_, child), mut stderr) in all.into_iter().zip(heard) {
+        let mut said = String::new();
+        stderr.read_to_string(&mut said).unwrap();
+        assert_eq!(child.wait_with_output().unwrap().status.code(), Some(2), "{said}");
+        assert!(said.contains("help: look at the device or server"), "{said}");
+    }
 }
 
 /// In a sealed worker, whose filter knows no more calls than the grants bring.

@@ -393,7 +393,7 @@ fn a_result_that_nothing_takes_is_an_error() {
         desk.ran(&command.output().unwrap())
     };
     let count = [&COUNT[..], &DOCS].concat();
-    for args in [&count[..], &["doctor"], &["list", "--json"], &["audit", "show"]] {
+    for args in [&count[..], &["doctor"], &["list", "--json"], &["audit", "show"], &["--help"], &["--version"]] {
         let closed = into(">&-", args);
         fails(&closed, 5, &["cannot write to standard output", "Bad file descriptor", "only its result is lost"]);
         // Who wants no result has said so.

@@ -37,6 +37,27 @@ fn the_ledger_is_where_argument_and_environment_say() {
     run(None, None).fails(2, &["no place for the ledger", "TOLLGATE_HOME", "HOME", "--ledger"]);
 }
 
+/// Whoever sets `TOLLGATE_HOME` later would miss what is on record already.
+#[test]
+fn a_ledger_that_is_begun_beside_the_one_of_before_is_said_once() {
+    let desk = Desk::with("word-count");
+    fs::create_dir(desk.path("user")).unwrap();
+    let run = |home: Option<&str>| {
+        let mut command = desk.command(&COUNT);
+        command.env_remove("TOLLGATE_LEDGER").env_remove("TOLLGATE_HOME").env("HOME", desk.path("user"));
+        command.envs(home.map(|home| ("TOLLGATE_HOME", desk.path(home))));
+        desk.ran(&command.output().unwrap())
+    };
+    // No other is there yet.
+    run(Some("first")).json();
+    run(None).json();
+    let begun = run(Some("second"));
+    let line = "a new ledger is begun in `FOLDER/second/ledger`; the one that was used without TOLLGATE_HOME stays in \
+                `FOLDER/user/.local/state/tollgate/ledger`: --ledger or TOLLGATE_LEDGER goes on with it\n";
+    assert_eq!((begun.code, begun.stderr.as_str()), (0, line), "{begun:?}");
+    run(Some("second")).json();
+}
+
 #[test]
 fn a_ledger_that_cannot_be_made_is_named() {
     let desk = Desk::with("word-count");

@@ -193,6 +193,20 @@ fn a_low_limit_of_the_shell_is_named_with_its_value() {
     }
 }
 
+/// However few there are: a process that has no room for its standard streams is ended by Rust's runtime without a word.
+#[test]
+fn any_number_of_files_that_is_too_low_is_named() {
+    let desk = Desk::with("word-count");
+    answers(&count(&desk, |_as_it_is| {}));
+    for files in 6..20 {
+        let ran = count(&desk, |command| around::limit(command, Resource::Nofile, files));
+        assert_ne!(ran.code, 0, "{files}: {ran:?}");
+        let said = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        let error = said.split_once("error: ").unwrap_or_else(|| panic!("{files}: {said}")).1;
+        assert!(error.contains("(`ulimit -n`)"), "{files}: {said}");
+    }
+}
+
 /// The first thread of a process would run out of its stack without a word but Rust's own.
 #[test]
 fn a_stack_that_is_too_small_is_named_before_it_runs_out() {
@@ -205,6 +219,10 @@ fn a_stack_that_is_too_small_is_named_before_it_runs_out() {
         &["error: RLIMIT_STACK (`ulimit -s`) is 65536 bytes, and 1 MiB may be needed", "help: nothing was done"],
     );
     assert!(!desk.path("ledger").exists());
+    let least = count(&desk, |command| around::limit(command, Resource::Stack, 128 << 10));
+    assert_eq!(least.code, 0, "what is taken is enough: {least:?}");
+    let below = count(&desk, |command| around::limit(command, Resource::Stack, (128 << 10) - 1));
+    below.fails(2, &["help: nothing was done"]);
     let ran = count(&desk, |command| around::limit(command, Resource::Stack, 512 << 10));
     assert_eq!(ran.code, 0, "{ran:?}");
     ran.says(&["warning: RLIMIT_STACK (`ulimit -s`) is 524288 bytes, and 1 MiB may be needed"]);

@@ -38,6 +38,7 @@ mod ledger;
 mod machines;
 mod obeyed;
 mod old_home;
+mod operator;
 mod plain;
 mod program;
 mod project;

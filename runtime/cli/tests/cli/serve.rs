@@ -99,14 +99,14 @@ fn text(value: &Value) -> String {
 }
 
 /// A JSON-RPC client.
-struct Rpc(BufReader<UnixStream>);
+pub(crate) struct Rpc(BufReader<UnixStream>);
 
 impl Rpc {
-    fn connect(socket: &Path) -> Self {
+    pub(crate) fn connect(socket: &Path) -> Self {
         Self(BufReader::new(UnixStream::connect(socket).unwrap()))
     }
 
-    fn say(&mut self, line: &str) {
+    pub(crate) fn say(&mut self, line: &str) {
         self.0.get_mut().write_all(line.as_bytes()).unwrap();
     }
 
@@ -116,7 +116,7 @@ impl Rpc {
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
     }
 
-    fn ask(&mut self, method: &str, params: Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
         self.say(&format!("{}\n", json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })));
         self.hear()
     }

@@ -121,6 +121,28 @@ fn what_is_too_large_is_refused_before_it_is_read() {
     assert_eq!(daemon.asked(), 0);
 }
 
+/// The status is the parser's, without a body. TCP would take it back from a client whose bytes are left unread.
+#[test]
+fn what_is_no_http_is_answered_by_a_status_that_is_not_lost() {
+    let daemon = Daemon::start(LIMITS);
+    let rest = "x".repeat(1 << 20);
+    for (request, status) in [
+        (format!("GET /healthz HTTP/1.1\r\nx: {rest}"), "431 Request Header Fields Too Large"),
+        (format!("GET a b c HTTP/1.1\r\n\r\n{rest}"), "400 Bad Request"),
+        (format!("GET / HTTP/9.9\r\n\r\n{rest}"), "400 Bad Request"),
+        (format!("GET / HTTP/1.1\r\ncontent-length: x\r\n\r\n{rest}"), "400 Bad Request"),
+    ] {
+        let (over_tcp, _port) = daemon.tcp_client();
+        for mut client in [daemon.client(), over_tcp] {
+            client.send(&request);
+            client.hang_up();
+            assert_eq!(client.rest(), format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"));
+            daemon.closed(&client);
+        }
+    }
+    assert_eq!(daemon.asked(), 0);
+}
+
 #[test]
 fn over_tcp_web_pages_are_not_served() {
     let daemon = Daemon::start(LIMITS);

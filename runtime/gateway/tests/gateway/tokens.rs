@@ -34,6 +34,20 @@ fn a_line_shows_it() {
     assert!(client.response().0.starts_with("HTTP/1.1 401"), "a header that is there counts");
 }
 
+/// What comes behind a wrong one is not looked at, however sound it is.
+#[test]
+fn a_request_behind_a_wrong_one_ends_the_connection() {
+    let daemon = Daemon::with(LIMITS, true, 2);
+    let mut client = daemon.client();
+    let call = call_line("1", "echo", "");
+    client.send(format!("token wrong\n{call}\ntoken right\n{call}\n"));
+    client.hang_up();
+    assert_eq!(client.rest(), format!("{WRONG}\n{NONE}\n"));
+    assert_eq!(tokens(&daemon), 1, "the right one came too late");
+    assert!(daemon.calls().is_empty());
+    daemon.closed(&client);
+}
+
 #[test]
 fn three_wrong_ones_close_the_connection() {
     let daemon = Daemon::with(LIMITS, true, 2);

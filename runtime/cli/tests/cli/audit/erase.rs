@@ -177,6 +177,33 @@ fn where_only_digests_are_kept_no_text_is_shown() {
     assert!(text.contains(" arguments, not kept\n") && text.contains(" result, not kept\n"), "{text}");
 }
 
+/// It may have data of any call, so nothing is said to be erased; which file it is, is.
+#[test]
+fn a_damaged_file_of_the_side_store_is_named() {
+    let (desk, call) = confided();
+    let kept = desk.path("ledger.private/00000001.open");
+    let whole = fs::read(&kept).unwrap();
+    // The first record begins behind the header, which is all that the store has without a call.
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("ledger");
+    fs::create_dir(&empty).unwrap();
+    drop(SideStore::open(&empty).unwrap());
+    let header = fs::metadata(folder.path().join("ledger.private/00000001.open")).unwrap().len();
+    let mut damaged = whole.clone();
+    damaged[usize::try_from(header).unwrap()] ^= 0xff;
+    fs::write(&kept, &damaged).unwrap();
+    for _again in 0..2 {
+        let ran = desk.run(&["audit", "erase", "--call", &call]);
+        let said: String = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_ne!(ran.code, 0, "{ran:?}");
+        assert!(said.contains("ledger.private/00000001.open`: the side store is corrupt at byte"), "{said}");
+        assert!(said.contains("what is named") || said.contains("the file that is named"), "{said}");
+    }
+    assert!(desk.entries().iter().all(|entry| entry["kind"] != "erasure"));
+    fs::write(&kept, whole).unwrap();
+    assert_eq!(desk.run(&["audit", "erase", "--call", &call]).code, 0);
+}
+
 #[test]
 fn a_side_store_that_others_may_read_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;

@@ -1,0 +1,243 @@
+//! What the operator of a daemon is told: why it does not start, what a policy has wrong when it is read again, whose a daemon is,
+//! what agents lack.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::desk::{Desk, Ran};
+use crate::required::skipped;
+use crate::serve::{POLICY, Rpc, Served, calls, desk};
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_daemon_whose_ledger_is_in_use_is_told_how_that_ends() {
+    let desk = desk(&[], "");
+    let served = Served::start(&desk);
+    let second = desk.run(&["serve"]);
+    second.fails(
+        2,
+        &["another process has the ledger in `ledger`", "in use by process", "`tollgate serve stop` ends it"],
+    );
+    assert!(!second.stderr.contains("--wait"), "it has no such option: {second:?}");
+    served.stop();
+    let sleeper = desk.sleeper();
+    let beside = desk.run(&["serve"]);
+    beside.fails(2, &[&sleeper.notary, "start the daemon once that process has ended"]);
+    assert!(!beside.stderr.contains("serve stop"), "{beside:?}");
+}
+
+/// The place in a policy, with what stands there.
+fn snippet(ran: &Ran) -> String {
+    let lines = ran.stderr.lines().skip_while(|line| !line.contains("╭─[")).take_while(|line| !line.contains("╰────"));
+    let snippet: String = lines.map(|line| format!("{line}\n")).collect();
+    assert!(!snippet.is_empty(), "{ran:?}");
+    snippet
+}
+
+#[test]
+fn a_policy_that_does_not_hold_is_told_at_a_reload_as_at_a_start_and_once() {
+    let desk = desk(&[], "");
+    let served = Served::start(&desk);
+    for (policy, place, message, help) in [
+        ("[tools.a]\nrandom = seeded\n", "tollgate.toml:2:10]", "not TOML", "https://toml.io"),
+        ("[tools.a]\nrandm = \"seeded\"\n", "tollgate.toml:2:1]", "`randm`", "did you mean `random`?"),
+    ] {
+        desk.file("tollgate-home/tollgate.toml", policy);
+        let start = desk.run(&["serve", "--ledger", "other"]);
+        start.fails(2, &[place, message, help]);
+        let reload = desk.run(&["serve", "reload"]);
+        reload.fails(2, &["error: the daemon does not do it: ", message, help, "the policy before holds on"]);
+        assert_eq!(snippet(&reload), snippet(&start));
+        assert_eq!(reload.stderr.matches(message).count(), start.stderr.matches(message).count(), "{reload:?}");
+    }
+    // What no line of it has wrong.
+    set_mode(&desk.file("tollgate-home/tollgate.toml", ""), 0o666);
+    let exposed = desk.run(&["serve", "reload"]);
+    exposed.fails(2, &["others may write it", "the policy before holds on"]);
+    assert_eq!(exposed.stderr.matches("others may write it").count(), 1, "{exposed:?}");
+    let said = served.stop();
+    assert!(said.contains("tollgate.toml:2:10: not TOML") && said.contains("(see https://toml.io"), "{said}");
+    let refused: Vec<_> = desk.entries().into_iter().filter(|entry| entry["kind"] == "reload").collect();
+    assert_eq!(refused.len(), 3);
+    assert!(refused[1]["reason"].as_str().unwrap().contains("tollgate.toml:2:1: "), "{refused:?}");
+}
+
+/// Whatever it speaks: nothing that it says is read, and the answer is not lost over it.
+#[test]
+fn a_client_of_another_user_is_told_that_it_is_not_the_agent() {
+    if !is_root() {
+        return skipped("this user cannot become others");
+    }
+    let around = tempfile::tempdir().unwrap();
+    set_mode(around.path(), 0o755);
+    let socket = around.path().join("reader");
+    let agent = format!(
+        "[agents.reader]\nis = {{ uid = 4001 }}\nlisten = {socket:?}\nmode = \"0666\"\ntools.word-count = {{}}\n"
+    );
+    let desk = desk(&["word-count"], &format!("{POLICY}{agent}"));
+    let served = Served::start(&desk);
+    let script = "import socket,sys
+s=socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1])
+s.sendall(sys.argv[2].encode())
+sys.stdout.write(s.makefile().read())";
+    let request = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools\"}\n";
+    // More of them than are kept waiting.
+    for said in [request, "GET /v1/tools HTTP/1.1\r\nhost: a\r\n\r\n"].repeat(10) {
+        let mut client = Command::new("python3");
+        let output = client.args(["-c", script]).arg(&socket).arg(said).uid(4002).gid(4002).output().unwrap();
+        let answer = String::from_utf8(output.stdout).unwrap();
+        let (head, body) = answer.split_once("\n\n").unwrap_or_else(|| panic!("{answer:?}, {:?}", output.stderr));
+        assert!(head.starts_with("HTTP/1.1 403 Forbidden\n"), "{head}");
+        assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["error"]["kind"], "unauthenticated", "{body}");
+    }
+    let said = served.stop();
+    assert!(said.contains("the user 4002 is not the agent `reader`, and was turned away"), "{said}");
+    assert_eq!(calls(&desk).len(), 0);
+}
+
+#[test]
+fn a_daemon_of_another_user_is_told_as_one() {
+    if !is_root() {
+        return skipped("this user cannot become others");
+    }
+    let desk = desk(&[], "");
+    set_mode(&desk.path(""), 0o755);
+    // The program's own folder may be closed to other users: a copy of it is not.
+    fs::copy(env!("CARGO_BIN_EXE_tollgate"), desk.path("tollgate")).unwrap();
+    let ask = || {
+        let mut command = Command::new(desk.path("tollgate"));
+        command.args(["status", "--ledger"]).arg(desk.path("ledger")).current_dir("/").uid(4003).gid(4003);
+        desk.ran(&command.env("TOLLGATE_HOME", "/nowhere").output().unwrap())
+    };
+    let served = Served::start(&desk);
+    let hidden = ["whether a daemon has the ledger in `FOLDER/ledger` is for the user 0 to see", "ask as that user"];
+    ask().fails(2, &hidden);
+    set_mode(&desk.path("ledger"), 0o755);
+    set_mode(&desk.path("ledger/lock"), 0o644);
+    ask().fails(2, &["the daemon that has the ledger in `FOLDER/ledger` is the user 0's", "ask as that user"]);
+    // It is open to whoever may see the ledger, and answers none of them.
+    for folder in fs::read_dir(desk.home().join("run")).unwrap() {
+        let folder = folder.unwrap().path();
+        set_mode(&desk.home().join("run"), 0o755);
+        set_mode(&folder, 0o755);
+        set_mode(&folder.join("operator.sock"), 0o666);
+    }
+    set_mode(&desk.home(), 0o755);
+    ask().fails(2, &["is the user 0's, and answers nobody else"]);
+    served.stop();
+    ask().fails(2, &["no daemon has the ledger in `FOLDER/ledger`"]);
+}
+
+#[test]
+fn agents_are_told_with_their_port_and_with_what_they_lack() {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let agents = format!(
+        "[agents.web]\nis = {{ token = true }}\nport = {port}\ntools.word-count = {{}}\ntools.later = {{}}\n\
+         [agents.team]\nis = {{ socket = true }}\ntools.word-count = {{}}\n"
+    );
+    let desk = desk(&["word-count"], &format!("{POLICY}{agents}"));
+    let served = Served::start(&desk);
+    let status = desk.run(&["status"]);
+    let web = format!("web.sock and 127.0.0.1:{port}\n          not installed: later\n");
+    assert!(status.stdout.contains(&web), "{status:?}");
+    assert!(status.stdout.contains("team.sock\n") && status.stdout.matches("not installed").count() == 1, "{status:?}");
+    let told = desk.run(&["status", "--json"]).report();
+    let lacks: Vec<_> = told["agents"].as_array().unwrap().iter().map(|agent| agent["not_installed"].clone()).collect();
+    assert!(lacks.contains(&json!(["later"])) && lacks.contains(&json!([])), "{told}");
+    let token = desk.run(&["serve", "token", "add", "web"]).stdout.trim().to_owned();
+    for _again in 0..3 {
+        let mut rpc = Rpc::connect(served.socket("web"));
+        rpc.say(&format!("token {token}\n"));
+        let tools = rpc.ask("tools", json!({}));
+        assert_eq!(tools["result"]["unavailable"][0]["tool"], "later", "{tools}");
+    }
+    let said = served.stop();
+    let line = "the agent `web` may call tools that are not installed: later";
+    assert_eq!(said.matches(line).count(), 1, "however often it is asked: {said}");
+}
+
+#[test]
+fn a_token_that_opens_nothing_yet_is_made_with_a_warning() {
+    let agents = "[agents.web]\nis = { token = true }\n[agents.team]\nis = { socket = true }\n";
+    let desk = desk(&[], agents);
+    let add = |agent: &str| {
+        let added = desk.run(&["serve", "token", "add", agent]);
+        assert_eq!(added.code, 0, "{added:?}");
+        assert!(added.stdout.starts_with("tollgate_"), "{added:?}");
+        added.stderr
+    };
+    assert!(!add("web").contains("warning"));
+    assert!(add("wbe").contains("names no agent `wbe`: nobody is heard by this token before it does"));
+    assert!(add("team").contains("does not prove the agent `team` by a token"));
+    // The daemon's policy counts where one runs.
+    desk.file("given.toml", "[agents.wbe]\nis = { token = true }\n");
+    let served = Served::with(&mut desk.command(&["serve", "--json", "--policy", "given.toml"]));
+    assert!(!add("wbe").contains("warning"));
+    assert!(add("web").contains("given.toml` names no agent `web`"));
+    served.stop();
+    desk.run(&["serve", "token", "add", "No Name"]).fails(2, &["`No Name` is no name of an agent"]);
+}
+
+/// A tool that is not an agent's tells it nothing, whether it can be loaded or not.
+#[test]
+fn who_may_not_call_a_tool_is_not_told_what_it_lacks() {
+    let policy = "[tools.word-count]\nfs.\"/docs\" = { host = \"../secret-place\", access = [\"read\", \"list\"] }\n\
+                  [agents.owner]\nis = { socket = true }\ntools.word-count = {}\n\
+                  [agents.other]\nis = { socket = true }\ntools.json-query = {}\n";
+    let desk = desk(&["word-count", "json-query"], policy);
+    let served = Served::start(&desk);
+    let call = json!({ "tool": "word-count", "operation": "count", "arguments": { "folder": "/docs" } });
+    let ask = |agent: &str| Rpc::connect(served.socket(agent)).ask("call", call.clone())["error"].clone();
+    let owner = ask("owner");
+    assert_eq!(owner["data"]["error"]["kind"], "load", "{owner}");
+    assert!(owner["message"].as_str().unwrap().contains("secret-place"), "{owner}");
+    let other = ask("other");
+    assert_eq!(other["data"]["error"]["kind"], "unknown-tool", "{other}");
+    assert_eq!(other["message"], "no tool `word-count` is installed");
+    served.stop();
+}
+
+/// A `systemctl` that refuses what has `refused` in it.
+fn systemctl(desk: &Desk, refused: &str) {
+    let script = format!("#!/bin/sh\ncase \"$*\" in *{refused}*) echo no bus >&2; exit 1;; esac\n");
+    set_mode(&desk.file("bin/systemctl", script), 0o755);
+}
+
+#[test]
+fn a_unit_stays_where_systemd_has_read_it_and_nowhere_else() {
+    let desk = Desk::new();
+    let unit = desk.path("config/systemd/user/tollgate.service");
+    let install = |args: &[&str]| {
+        let mut command = desk.command(&[&["service", "install"], args].concat());
+        command.env("PATH", desk.path("bin")).env("XDG_CONFIG_HOME", desk.path("config"));
+        desk.ran(&command.output().unwrap())
+    };
+    systemctl(&desk, "daemon-reload");
+    install(&[]).fails(2, &["`systemctl --user daemon-reload` does not work: no bus", "no user manager may run here"]);
+    assert!(!unit.exists());
+    fs::write(&unit, "of before").unwrap();
+    assert_eq!(install(&["--force"]).code, 2);
+    assert_eq!(fs::read_to_string(&unit).unwrap(), "of before");
+    systemctl(&desk, "enable");
+    install(&["--force"])
+        .fails(2, &["the unit does not start", "no bus", "tollgate.service` stays", "journalctl --user"]);
+    assert!(fs::read_to_string(&unit).unwrap().contains("ExecStart="));
+    systemctl(&desk, "nothing");
+    let installed = install(&[]);
+    assert!(installed.stdout.starts_with("wrote FOLDER/config/systemd/user/tollgate.service\n"), "{installed:?}");
+}
