@@ -38,7 +38,7 @@ Usage: cargo xtask COMMAND
   fuzz [MINUTES [TARGET]]
                      libFuzzer over all fuzz targets, or TARGET, for MINUTES in all (default 1; 0.5 is half a minute);
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler
-  drill [-- ARGS]    setup, then native attacks from inside sealed workers, and what stops each; fails if one escapes, or if
+  drill [-- ARGS]    setup, then native attacks from inside sealed processes, and what stops each; fails if one escapes, or if
                      it is stopped by something else than what should. ARGS go to `tollgate drill`
   attack [ROW …]     setup, then play attacks on the built program with a hostile tool, as an outsider would: all, or those
                      of some rows. Fails if one reaches, or is stopped by something else than what should. Some need

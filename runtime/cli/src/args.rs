@@ -296,7 +296,7 @@ pub(crate) struct TrustArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct DrillArgs {
     /// The component: a path (`./tool`, `tool.wasm`), or the name of a tool that is installed [default: workers without a
-    /// tool, with nothing granted, and with one folder granted].
+    /// tool, with nothing granted, and with one folder granted; and gateways of a daemon].
     #[arg(value_name = "TOOL", value_hint = ValueHint::FilePath)]
     pub(crate) component: Option<PathBuf>,
     /// The tool's manifest, as for `run`.

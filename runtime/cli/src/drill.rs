@@ -1,4 +1,4 @@
-//! `tollgate drill`: native attacks from inside sealed workers, and what stopped each.
+//! `tollgate drill`: native attacks from inside sealed workers and gateways, and what stopped each.
 
 use std::ffi::OsString;
 use std::fs::{self, DirEntry, File, Metadata};
@@ -28,9 +28,12 @@ use tollgate::notary::NotaryFailure;
 use tollgate::supervisor::{Supervisor, SupervisorError, ToolSpec, WorkerCommand};
 use tollgate::surroundings::survive_size_limit;
 use tollgate::worker::{ThreadKind, WorkerRole};
-use tollgate_attacks::{Attack, DrillError, DrillOrder, Field, Group, Scene, Stop, Verdict, attack, attacks};
+use tollgate_attacks::{
+    Attack, DrillError, DrillOrder, Field, Gateways, Group, Scene, Stop, Target, Verdict, attack, attacks,
+};
 use tollgate_authority::files;
 use tollgate_authority::{has_other_name, is_trusted, others_may_write};
+use tollgate_gateway::GatewayRole;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum DrillFailure {
@@ -43,6 +46,9 @@ enum DrillFailure {
     #[error("the drill cannot go on")]
     #[diagnostic(help("`tollgate doctor` says what this machine's kernel can enforce"))]
     Worker { source: LoadError },
+    #[error("a gateway cannot be drilled")]
+    #[diagnostic(help("`tollgate doctor` says what this machine's kernel can enforce"))]
+    Gateway { source: std::io::Error },
     #[error("this program's own path is not known")]
     NoProgram { source: std::io::Error },
     #[error("`{}`, which makes the attacks, cannot be started", program.display())]
@@ -146,12 +152,15 @@ struct CommandLine {
     args: DrillArgs,
 }
 
-/// What a worker that attacks is told.
+/// What a process that attacks is told.
 #[derive(Debug, Parser)]
 struct Attacker {
     /// [`ATTACKER`].
     #[arg(long, required = true)]
     as_attacker: bool,
+    /// Whether it is a gateway, and no worker.
+    #[arg(long)]
+    as_gateway: bool,
     /// The process that started it.
     #[arg(long)]
     supervisor: u32,
@@ -160,10 +169,16 @@ struct Attacker {
     order: String,
 }
 
-/// Serves as a worker that was started for an attack.
-#[allow(unsafe_code, reason = "a worker closes every file that it was not handed")]
+/// Serves as a worker or a gateway that was started for an attack.
+#[allow(unsafe_code, reason = "both close every file that they were not handed")]
 fn attack_as(attacker: &Attacker) -> Result<Exit, Failure> {
     let order: DrillOrder = serde_json::from_str(&attacker.order).map_err(Failure::internal)?;
+    if attacker.as_gateway {
+        let role = GatewayRole { supervisor: attacker.supervisor };
+        // SAFETY: as below.
+        unsafe { tollgate_gateway::serve_and(&role, || order.after_gateway_sealed()) }.map_err(Failure::internal)?;
+        return Ok(Exit::Success);
+    }
     // SAFETY: this process does nothing else: it has opened no file before, and ends afterwards.
     unsafe { tollgate::worker::serve_and(&WorkerRole { supervisor: attacker.supervisor }, order) }
         .map_err(Failure::internal)?;
@@ -173,20 +188,23 @@ fn attack_as(attacker: &Attacker) -> Result<Exit, Failure> {
 /// The first argument of such a process: no tool can be called so, and `tollgate drill` does not know it.
 const ATTACKER: &str = "--as-attacker";
 
+/// The second one of a gateway.
+const AS_GATEWAY: &str = "--as-gateway";
+
 fn drill(args: &DrillArgs) -> Result<Exit, Failure> {
     let chosen = chosen(args)?;
     if args.list {
         return list(&chosen);
     }
     let mut scene = Scene::new().map_err(no_scene)?;
-    let (supervisor, fields) = fields(args, &mut scene)?;
+    let (supervisor, targets) = targets(args, &mut scene)?;
     let mut lines = Vec::new();
-    for (ground, field) in fields {
+    for (ground, target) in targets {
         if !args.json {
             output::print(&format!("{ground}:\n"))?;
         }
         for (group, attack) in &chosen {
-            let made = make(&field, &mut scene, *group, attack, ground, &args.thread)?;
+            let made = make(target.as_ref(), &mut scene, *group, attack, ground, &args.thread)?;
             if !args.json {
                 output::print(&text(&made))?;
             }
@@ -217,17 +235,24 @@ fn list(chosen: &[(Group, &'static Attack)]) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-type Fields = Vec<(&'static str, Field)>;
+type Targets = Vec<(&'static str, Box<dyn Target>)>;
 
-/// The supervisor, and what its workers are sealed for.
-fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Fields), Failure> {
+/// The supervisor, and in which processes attacks are made, by what they are sealed for.
+fn targets(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Targets), Failure> {
     // This program itself, whatever has its name by now.
     let attackers = WorkerCommand { program: "/proc/self/exe".into(), arguments: vec![ATTACKER.into()] };
     let Some(component) = &args.component else {
         let supervisor = start_supervisor(scene, Running::default())?;
         let bare = Field::bare(&supervisor, &attackers).map_err(failed)?;
         let folder = Field::with_folder(&supervisor, &attackers, scene).map_err(failed)?;
-        return Ok((supervisor, vec![("nothing granted", bare), ("a folder granted with every right", folder)]));
+        let mut gateways = attackers;
+        gateways.arguments.push(AS_GATEWAY.into());
+        let targets: Targets = vec![
+            ("nothing granted", Box::new(bare)),
+            ("a folder granted with every right", Box::new(folder)),
+            ("a gateway, which parses what clients of a daemon send", Box::new(Gateways::new(&gateways))),
+        ];
+        return Ok((supervisor, targets));
     };
     let (manifest, grants) = (args.manifest.clone(), args.grants.clone());
     let which = which(&ToolArgs { component: component.clone(), manifest, grants })?;
@@ -242,7 +267,8 @@ fn fields(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Fields), F
     let provenance = Provenance { manifest, grant, by: &by, declared };
     let spec = ToolSpec::new(artifact, &loaded.manifest, set, provenance);
     let field = Field::of_tool(&supervisor, &attackers, scene, spec).map_err(failed)?;
-    Ok((supervisor, vec![("as granted to the tool, with a folder of the drill in place of each", field)]))
+    let ground = "as granted to the tool, with a folder of the drill in place of each";
+    Ok((supervisor, vec![(ground, Box::new(field))]))
 }
 
 fn start_supervisor(scene: &mut Scene, running: Running) -> Result<Supervisor, Failure> {
@@ -254,20 +280,22 @@ fn start_supervisor(scene: &mut Scene, running: Running) -> Result<Supervisor, F
 }
 
 fn make(
-    field: &Field,
+    target: &dyn Target,
     scene: &mut Scene,
     group: Group,
     attack: &'static Attack,
     ground: &'static str,
     threads: &[String],
 ) -> Result<Vec<Line>, Failure> {
-    let kinds = ThreadKind::ALL
-        .into_iter()
-        .filter(|kind| threads.is_empty() || threads.iter().any(|name| name == kind.as_str()));
-    let stop = field.stop(attack);
-    kinds
+    let Some(stop) = target.stop(attack) else { return Ok(Vec::new()) };
+    let is_wanted = |kind: &ThreadKind| threads.is_empty() || threads.iter().any(|name| name == kind.as_str());
+    target
+        .threads()
+        .iter()
+        .copied()
+        .filter(is_wanted)
         .map(|thread| {
-            let verdict = field.make(scene, attack, thread).map_err(failed)?;
+            let verdict = target.make(scene, attack, stop, thread).map_err(failed)?;
             Ok(Line { group, attack, ground, thread, stop, verdict })
         })
         .collect()
@@ -293,7 +321,7 @@ fn one_line(line: &Line) -> String {
 /// What the ledger holds of blocked calls.
 #[derive(Clone, Copy)]
 struct Recorded {
-    /// By the workers that made them.
+    /// By the workers that made them; what a gateway is refused, nobody is told.
     blocked_calls: u64,
     /// By the kernel, where the notary may listen to its audit.
     kernel_records: u64,
@@ -362,6 +390,7 @@ fn no_scene(source: std::io::Error) -> Failure {
 fn failed(error: DrillError) -> Failure {
     match error {
         DrillError::Worker(source) => Failure::internal_as(DrillFailure::Worker { source }),
+        DrillError::Gateway(source) => Failure::internal_as(DrillFailure::Gateway { source }),
         DrillError::Scene(source) => no_scene(source),
         DrillError::Order(source) => Failure::internal(source),
     }

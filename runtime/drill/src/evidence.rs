@@ -71,6 +71,7 @@ pub(super) const ATTACKS: &[Attack] = &[
             raw!(libc::SYS_read, ground.held.pipe, &mut bytes, 64)
         },
     )
+    .not_in_gateway("it has no pipe to the notary")
     .alone(Alone::Depends("it holds the end to write to")),
     Attack::blocked("reopen-pipe", "open the pipe's other end by /proc/self/fd", libc::SYS_openat2, |ground| {
         open2(&Ground::by_proc(ground.held.pipe)?, libc::O_RDONLY | libc::O_NONBLOCK)
@@ -122,7 +123,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &[0; 6])
     }),
     condemned("wrong-check", "write an entry with a wrong check", "bytes that are no frame", |ground| {
-        let mut frame = frame(&closer(given(ground, REPLAYED)));
+        let mut frame = frame(&closer(given(ground, REPLAYED)?));
         if let Some(last) = frame.last_mut() {
             *last ^= 1;
         }
@@ -134,22 +135,22 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &[0, 1, 0xf6, c0, c1, c2, c3])
     }),
     condemned("half-frame", "write half a frame, and no more", "an unfinished frame", |ground| {
-        let frame = frame(&closer(given(ground, REPLAYED)));
+        let frame = frame(&closer(given(ground, REPLAYED)?));
         write(ground, frame.get(..frame.len() / 2).unwrap_or_default())
     }),
     condemned("other-worker", "write an entry of another worker's call", "which is another one", |ground| {
-        let mut other = ground.held.id;
+        let mut other = ground.writer()?.0;
         other.0[0] ^= 1;
-        write(ground, &frame(&start(other, given(ground, REPLAYED))))
+        write(ground, &frame(&start(other, given(ground, REPLAYED)?)))
     }),
     condemned("other-call", "start a call that was given to another worker", "which was not given to it", |ground| {
-        write(ground, &frame(&start(ground.held.id, given(ground, MORE_CALLS_THAN_A_LEASE_HAS))))
+        write(ground, &frame(&start(ground.writer()?.0, given(ground, MORE_CALLS_THAN_A_LEASE_HAS)?)))
     }),
     condemned("close-own-call", "write that a call was closed", "which is not its to write", |ground| {
-        write(ground, &frame(&closer(given(ground, REPLAYED))))
+        write(ground, &frame(&closer(given(ground, REPLAYED)?)))
     }),
     condemned("erase", "write that private texts were erased", "which is not its to write", |ground| {
-        let erasure = Erasure { call: given(ground, 0), time_ns: 0, by: "drill".into(), reason: None };
+        let erasure = Erasure { call: given(ground, 0)?, time_ns: 0, by: "drill".into(), reason: None };
         write(ground, &frame(&Entry::Erasure(erasure).encode()))
     }),
     condemned(
@@ -163,13 +164,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         },
     ),
     condemned("forge-kernel", "write a record in the kernel's name", "which is not its to write", |ground| {
-        let record = KernelRecord { writer: ground.held.id, process: 1, text: "drill".into() };
+        let record = KernelRecord { writer: ground.writer()?.0, process: 1, text: "drill".into() };
         write(ground, &frame(&Entry::KernelRecord(record).encode()))
     }),
     condemned("seal-again", "write that it is sealed otherwise than it is", "entries that make no sense", |ground| {
         let none = Digest([0; 32]);
         let enforcement = Enforcement {
-            writer: ground.held.id,
+            writer: ground.writer()?.0,
             time_ns: 0,
             level: Level::Full,
             required: Level::Full,
@@ -188,13 +189,13 @@ pub(super) const ATTACKS: &[Attack] = &[
         write(ground, &frame(&Entry::Enforcement(enforcement).encode()))
     }),
     condemned("replay", "start a call a second time", "a second time", |ground| {
-        let frame = frame(&start(ground.held.id, given(ground, REPLAYED)));
+        let frame = frame(&start(ground.writer()?.0, given(ground, REPLAYED)?));
         write(ground, &frame)?;
         write(ground, &frame)
     }),
     condemned("many-calls", "start more calls than it was given", "which was not given to it", |ground| {
         for count in 0..MORE_CALLS_THAN_A_LEASE_HAS {
-            let frame = frame(&start(ground.held.id, given(ground, REPLAYED + 1 + count)));
+            let frame = frame(&start(ground.writer()?.0, given(ground, REPLAYED + 1 + count)?));
             while_full(|| write(ground, &frame))?;
         }
         Ok(0)
@@ -216,12 +217,14 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::blocked("ignore-trap", "ignore the signal of the filter", libc::SYS_rt_sigaction, |_| {
         // struct kernel_sigaction: SIG_IGN, no flags, no restorer, an empty mask.
         raw!(libc::SYS_rt_sigaction, libc::SIGSYS, &[1_u64, 0, 0, 0], 0, 8)
-    }),
+    })
+    .not_in_gateway("its filter answers by itself, without a signal"),
     Attack::new("block-trap", "block the signal of the filter, then make a socket", Stop::Killed(libc::SIGSYS), |_| {
         let signals = [1_u64 << (libc::SIGSYS - 1)];
         raw!(libc::SYS_rt_sigprocmask, libc::SIG_BLOCK, &signals, 0, 8)?;
         raw!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0)
-    }),
+    })
+    .in_gateway(Stop::Refused(libc::SYS_socket)),
     Attack::new(
         "trap-without-stack",
         "take the handler's stack, then make a socket",
@@ -231,7 +234,8 @@ pub(super) const ATTACKS: &[Attack] = &[
             raw!(libc::SYS_sigaltstack, &[4096_u64, 0, 1 << 20], 0)?;
             raw!(libc::SYS_socket, libc::AF_INET, libc::SOCK_STREAM, 0)
         },
-    ),
+    )
+    .in_gateway(Stop::Refused(libc::SYS_socket)),
 ];
 
 fn journal(ground: &Ground) -> Result<CString, Miss> {
@@ -265,9 +269,9 @@ fn send(ground: &Ground, bytes: &[u8]) -> Reply {
 }
 
 /// The call that is so many numbers above the first that the worker may name.
-fn given(ground: &Ground, above: u32) -> CallId {
-    let Lease { issuer, first, .. } = ground.held.calls;
-    CallId::new(0, issuer, first + above)
+fn given(ground: &Ground, above: u32) -> Result<CallId, Miss> {
+    let Lease { issuer, first, .. } = ground.writer()?.1;
+    Ok(CallId::new(0, issuer, first + above))
 }
 
 /// The start of a call.

@@ -1,6 +1,5 @@
 //! Where attacks are made: workers that are all sealed alike, one for each attack.
 
-use tollgate::error::LoadError;
 use tollgate::kernel_plan::plan;
 use tollgate::sandbox::KernelPlan;
 use tollgate::supervisor::{Supervisor, ToolSpec, Trial, WorkerCommand};
@@ -8,8 +7,9 @@ use tollgate::worker::ThreadKind;
 use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
 
 use super::order::{DrillOrder, outcome_in};
-use super::scene::{Harm, Scene};
-use super::verdict::{Drilled, Verdict, judge};
+use super::scene::Scene;
+use super::target::{DrillError, Target, judged};
+use super::verdict::{Drilled, Verdict};
 use super::{Attack, Stop};
 
 /// Workers of one tool, or of none.
@@ -22,20 +22,6 @@ pub struct Field {
     // What workers are sealed for that have no tool.
     set: Option<CapabilitySet>,
     is_granted: bool,
-}
-
-/// Why an attack could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum DrillError {
-    /// A worker does not start.
-    #[error("a worker does not start")]
-    Worker(#[from] LoadError),
-    /// The order for an attack cannot be written.
-    #[error("an order for the drill cannot be written")]
-    Order(#[from] serde_json::Error),
-    /// The place for attacks cannot be made.
-    #[error("files for the drill cannot be made")]
-    Scene(#[from] std::io::Error),
 }
 
 impl Field {
@@ -98,19 +84,18 @@ impl Field {
         let trial = supervisor.trial(tools)?;
         Ok(Self { trial, command: command.clone(), plan, set: has_no_tool.then_some(set), is_granted })
     }
+}
 
-    /// What must stop an attack here.
-    pub fn stop(&self, attack: &Attack) -> Stop {
-        attack.stopped_by(&self.plan)
+impl Target for Field {
+    fn stop(&self, attack: &Attack) -> Option<Stop> {
+        Some(attack.stopped_by(&self.plan))
     }
 
-    /// Has a worker make the attack, and looks what came of it.
-    ///
-    /// # Errors
-    ///
-    /// [`DrillError`]: it was not made.
-    pub fn make(&self, scene: &mut Scene, attack: &Attack, thread: ThreadKind) -> Result<Verdict, DrillError> {
-        let stop = self.stop(attack);
+    fn threads(&self) -> &'static [ThreadKind] {
+        &ThreadKind::ALL
+    }
+
+    fn make(&self, scene: &mut Scene, attack: &Attack, stop: Stop, thread: ThreadKind) -> Result<Verdict, DrillError> {
         let order = DrillOrder {
             attack: attack.name.to_owned(),
             thread,
@@ -118,19 +103,10 @@ impl Field {
             set: self.set.clone().map(PrivateSet::new),
             is_judged: matches!(stop, Stop::Notary(_)),
         };
-        let mut command = self.command.clone();
-        command.arguments.extend(["--order".into(), serde_json::to_string(&order)?.into()]);
-        let end = self.trial.run(&command)?;
+        let end = self.trial.run(&order.command(&self.command)?)?;
         let drilled = Drilled { outcome: outcome_in(&end.said), end };
-        Ok(match scene.unharmed() {
-            Ok(()) => judge(stop, thread, &drilled),
-            Err(harm) => Verdict::Escaped(tell(&harm)),
-        })
+        Ok(judged(scene, stop, thread, &drilled))
     }
-}
-
-fn tell(harm: &Harm) -> String {
-    tollgate::error::with_causes(harm)
 }
 
 /// More than any attack writes.

@@ -8,7 +8,7 @@ use tollgate::kernel_plan::signatures::{Flag, Takes, allowed, is_allowed, takes}
 use tollgate::sandbox::Check;
 
 use super::raw::{Reply, Word, call};
-use super::{Alone, Attack, Run, Stop};
+use super::{Alone, Attack, InGateway, Run, Stop};
 
 /// All of them, in the order of the table.
 pub(super) static ATTACKS: LazyLock<Vec<Attack>> = LazyLock::new(|| {
@@ -78,6 +78,7 @@ fn attack(name: String, call: &str, number: i64, arguments: [u64; 6]) -> Attack 
         then: None,
         where_folder: stop,
         alone: Alone::Never("it has no effect but on the filter"),
+        in_gateway: InGateway::Not("it is made of the rows of a worker's filter"),
         run: Run::WrongFlag(WrongFlag { number, arguments }),
     }
 }

@@ -1,4 +1,4 @@
-//! What an attacker is told to aim at, and what it holds: all that somebody who read Tollgate's source and owns the worker
+//! What an attacker is told to aim at, and what it holds: all that somebody who read Tollgate's source and owns the process
 //! could know.
 
 use std::ffi::CString;
@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::raw::Miss;
 use tollgate::worker::SealedProcess;
+use tollgate_audit::WriterId;
+use tollgate_notary::Lease;
 
-/// Targets outside the worker. The supervisor makes them for the drill and watches them.
+/// Targets outside the process. The supervisor makes them for the drill and watches them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Aim {
@@ -49,10 +51,45 @@ pub(crate) struct Ground {
     /// What there is outside.
     pub(crate) aim: Aim,
     /// What there is within.
-    pub(crate) held: SealedProcess,
+    pub(crate) held: Held,
+}
+
+/// What a process holds that attacks.
+#[derive(Debug, Clone)]
+pub(crate) struct Held {
+    /// Its socket to whoever started it.
+    pub(crate) control: RawFd,
+    /// An end of a pipe to write to: a worker's to the notary, a gateway's standard error.
+    pub(crate) pipe: RawFd,
+    /// A worker's socket to the notary; in a gateway the control socket.
+    pub(crate) acks: RawFd,
+    /// A worker's socket for calls; in a gateway the control socket.
+    pub(crate) connection: RawFd,
+    // As which writer it is known to the notary, and its first calls; a gateway is known as none.
+    writer: Option<(WriterId, Lease)>,
+}
+
+impl Held {
+    /// By a gateway that no client was handed to yet: its standard input is its control socket.
+    pub(crate) const fn by_gateway() -> Self {
+        Self { control: 0, pipe: 2, acks: 0, connection: 0, writer: None }
+    }
+}
+
+impl From<&SealedProcess> for Held {
+    fn from(worker: &SealedProcess) -> Self {
+        let SealedProcess { id, calls, control, pipe, acks, connection, .. } = worker;
+        let [control, pipe, acks, connection] = [*control, *pipe, *acks, *connection];
+        Self { control, pipe, acks, connection, writer: Some((*id, *calls)) }
+    }
 }
 
 impl Ground {
+    /// As which writer the process is known to the notary, and its first calls.
+    pub(super) fn writer(&self) -> Result<(WriterId, Lease), Miss> {
+        self.held.writer.ok_or(Miss::Unable("a pipe to the notary"))
+    }
+
     /// The file outside.
     pub(super) fn file(&self) -> Result<CString, Miss> {
         text(&self.aim.outside_file)

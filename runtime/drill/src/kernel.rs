@@ -241,7 +241,8 @@ pub(super) const ATTACKS: &[Attack] = &[
         .alone(REFUSED_ANYWAY),
     #[cfg(target_arch = "x86_64")]
     Attack::new("negative-call", "make a system call with a negative number", Stop::Killed(libc::SIGSYS), |_| raw!(-1))
-        .alone(REFUSED_ANYWAY),
+        .alone(REFUSED_ANYWAY)
+        .in_gateway(Stop::Refused(-1)),
     #[cfg(target_arch = "x86_64")]
     Attack::new("old-table", "make a call through the 32-bit table (int 0x80)", Stop::Killed(libc::SIGSYS), |_| {
         machine::int_0x80([machine::OLD_GETPID, 0, 0, 0])
@@ -256,11 +257,13 @@ pub(super) const ATTACKS: &[Attack] = &[
     Attack::new("x32-call", "make a call by its x32 number", Stop::Killed(libc::SIGSYS), |_| {
         raw!(X32 | libc::SYS_getpid)
     })
+    .in_gateway(Stop::Refused(X32 | libc::SYS_getpid))
     .alone(Alone::Depends("few kernels run x32 programs")),
     #[cfg(target_arch = "x86_64")]
     Attack::new("x32-open", "read a file outside by the x32 number of open(2)", Stop::Killed(libc::SIGSYS), |ground| {
         raw!(X32 | libc::SYS_open, &ground.file()?, libc::O_RDONLY)
     })
+    .in_gateway(Stop::Refused(X32 | libc::SYS_open))
     .alone(Alone::Depends("few kernels run x32 programs")),
 ];
 

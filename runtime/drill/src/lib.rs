@@ -1,14 +1,15 @@
-//! Native attacks from inside a sealed worker, as code would make them that broke out of wasm: the table of attacks, and
-//! what must stop each. `tollgate drill` and the tests run them.
+//! Native attacks from inside a sealed process, as code would make them that broke out of wasm in a worker, or into the parsers
+//! of a gateway: one table of attacks, and what must stop each in which process. `tollgate drill` and the tests run them.
 //!
 //! An attack aims at things that were made for it and does no lasting damage if it gets its way. It is made in a process of the
-//! program `tollgate-drill`, whose code is that of a worker but for the attack
-//! ([`AfterSealed`](tollgate::worker::AfterSealed)); no message to a worker brings it about.
+//! program `tollgate-drill`, whose code is that of a worker ([`AfterSealed`](tollgate::worker::AfterSealed)) or of a gateway
+//! ([`serve_and`](tollgate_gateway::serve_and)) but for the attack; no message to either brings it about.
 
 mod evidence;
 mod field;
 mod files;
 pub(crate) mod flags;
+mod gateway;
 mod ground;
 mod kernel;
 mod machine;
@@ -19,6 +20,7 @@ mod privileges;
 mod processes;
 mod raw;
 mod scene;
+mod target;
 #[cfg(test)]
 mod tests;
 mod verdict;
@@ -27,10 +29,12 @@ use serde::{Deserialize, Serialize};
 
 use tollgate::sandbox::KernelPlan;
 
-pub use field::{DrillError, Field};
+pub use field::Field;
+pub use gateway::Gateways;
 pub(crate) use ground::Ground;
 pub use order::DrillOrder;
 pub use scene::Scene;
+pub use target::{DrillError, Target};
 pub use verdict::Verdict;
 
 use raw::{Miss, Reply};
@@ -48,6 +52,7 @@ pub struct Attack {
     where_folder: Stop,
     /// What comes of it in a process that nothing seals.
     pub alone: Alone,
+    in_gateway: InGateway,
     run: Run,
 }
 
@@ -56,6 +61,17 @@ pub struct Attack {
 enum Run {
     By(fn(&Ground) -> Reply),
     WrongFlag(flags::WrongFlag),
+}
+
+/// What comes of an attack in a gateway.
+#[derive(Debug, Clone, Copy)]
+enum InGateway {
+    /// What stops it in a worker with nothing granted stops it there too; but the filter only refuses.
+    Alike,
+    /// Something else stops it.
+    Stop(Stop),
+    /// It is not made, since it has no meaning there.
+    Not(#[allow(dead_code, reason = "the reason is for who reads the row")] &'static str),
 }
 
 /// What an attack is after.
@@ -114,6 +130,8 @@ impl Group {
 pub enum Stop {
     /// The filter, at this system call: the worker has written it into the ledger and ended itself.
     Filter(i64),
+    /// The filter, at this system call, which fails with `EPERM`; the process goes on.
+    Refused(i64),
     /// Landlock, with this errno.
     Landlock(i32),
     /// The kernel ends the process by this signal.
@@ -163,7 +181,8 @@ impl Attack {
     /// An attack that meets the same `stop` whatever is granted.
     const fn new(name: &'static str, what: &'static str, stop: Stop, run: fn(&Ground) -> Reply) -> Self {
         let run = Run::By(run);
-        Self { name, what, where_nothing: stop, then: None, where_folder: stop, alone: Alone::Works, run }
+        let in_gateway = InGateway::Alike;
+        Self { name, what, where_nothing: stop, then: None, where_folder: stop, alone: Alone::Works, in_gateway, run }
     }
 
     /// An attack that the filter stops at the system call `number`, whatever is granted.
@@ -186,12 +205,37 @@ impl Attack {
         Self { alone, ..self }
     }
 
+    /// The same attack, which something else stops in a gateway.
+    const fn in_gateway(self, stop: Stop) -> Self {
+        Self { in_gateway: InGateway::Stop(stop), ..self }
+    }
+
+    /// The same attack, which has no meaning in a gateway.
+    const fn not_in_gateway(self, why: &'static str) -> Self {
+        Self { in_gateway: InGateway::Not(why), ..self }
+    }
+
+    /// What must stop it in a gateway; none where it has no meaning.
+    pub(crate) fn stopped_in_gateway(&self) -> Option<Stop> {
+        match (self.in_gateway, self.where_nothing) {
+            (InGateway::Stop(stop), _) => Some(stop),
+            (InGateway::Alike, Stop::Filter(number)) => Some(Stop::Refused(number)),
+            // Without a pipe to the notary nothing comes to it.
+            (InGateway::Not(_), _) | (InGateway::Alike, Stop::Notary(_)) => None,
+            (
+                InGateway::Alike,
+                stop @ (Stop::Refused(_) | Stop::Landlock(_) | Stop::Killed(_) | Stop::Limit(_) | Stop::Absent(..)),
+            ) => Some(stop),
+        }
+    }
+
     /// What must stop it in a worker with this plan: where a folder brings the system call, what comes after the filter.
     pub(crate) fn stopped_by(&self, plan: &KernelPlan) -> Stop {
         match self.where_nothing {
             Stop::Filter(number) if !plan.allows(number) => self.where_nothing,
             Stop::Filter(_) if let Some(then) = self.then.filter(|then| !plan.allows(*then)) => Stop::Filter(then),
             Stop::Filter(_)
+            | Stop::Refused(_)
             | Stop::Landlock(_)
             | Stop::Killed(_)
             | Stop::Notary(_)

@@ -116,10 +116,12 @@ pub(super) const ATTACKS: &[Attack] = &[
         let length = address.len() as u64;
         raw!(libc::SYS_sendto, ground.held.connection, c"drill", 5, libc::MSG_DONTWAIT, address.as_slice(), length)
     })
-    .alone(Alone::Depends("a connected socket sends to its peer")),
+    .alone(Alone::Depends("a connected socket sends to its peer"))
+    .not_in_gateway("its sockets are connected, and send to their peers whatever address is given"),
     Attack::blocked("send-descriptor", "hand the notary a descriptor (SCM_RIGHTS)", libc::SYS_sendmsg, |ground| {
         send_descriptor(ground.held.acks, ground.held.pipe)
-    }),
+    })
+    .not_in_gateway("it speaks to the daemon by sendmsg(2), and the daemon closes what it did not ask for"),
     Attack::blocked("send-many", "send many messages at once", libc::SYS_sendmmsg, |ground| {
         raw!(libc::SYS_sendmmsg, ground.held.acks, 0, 0, libc::MSG_DONTWAIT)
     }),
@@ -133,7 +135,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     .alone(Alone::Depends("it takes CAP_NET_ADMIN")),
     Attack::blocked("shut-control", "shut the supervisor's end of a socket", libc::SYS_shutdown, |ground| {
         raw!(libc::SYS_shutdown, ground.held.control, libc::SHUT_RDWR)
-    }),
+    })
+    .not_in_gateway("whose end is a client's or the daemon's to lose"),
     Attack::blocked("who-is-there", "ask for the name of a socket's other end", libc::SYS_getpeername, |ground| {
         let (mut name, mut size) = ([0_u64; 16], [128_u32; 1]);
         raw!(libc::SYS_getpeername, ground.held.control, &mut name, &mut size)

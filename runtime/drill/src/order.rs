@@ -9,11 +9,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tollgate_capability::{CapabilitySet, PrivateSet};
 
-use super::ground::{Aim, Ground};
+use super::ground::{Aim, Ground, Held};
 use super::{Outcome, attack};
+use tollgate::supervisor::WorkerCommand;
 use tollgate::worker::{AfterSealed, SealedProcess, ThreadKind};
 
-/// One attack, as the code of a worker's process that makes it.
+/// One attack, as the code of the process that makes it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DrillOrder {
@@ -30,10 +31,35 @@ pub struct DrillOrder {
 }
 
 impl DrillOrder {
-    fn make(&self, process: &SealedProcess) -> Outcome {
-        let ground = Ground { aim: self.aim.clone(), held: process.clone() };
+    /// How a process is started for it: as `command` says, with this order at the end.
+    pub(crate) fn command(&self, command: &WorkerCommand) -> Result<WorkerCommand, serde_json::Error> {
+        let mut command = command.clone();
+        command.arguments.extend(["--order".into(), serde_json::to_string(self)?.into()]);
+        Ok(command)
+    }
+
+    /// Makes the attack in a gateway, once it is sealed, says what came of it, and ends the process.
+    pub fn after_gateway_sealed(&self) {
+        self.make_and_end(Held::by_gateway());
+    }
+
+    fn make(&self, held: Held) -> Outcome {
+        let ground = Ground { aim: self.aim.clone(), held };
         let unknown = || Outcome::Unable(format!("there is no attack `{}`", self.attack));
         attack(&self.attack).map_or_else(unknown, |attack| attack.run(&ground))
+    }
+
+    /// Makes it, says what came of it on standard error, and ends the process.
+    #[allow(clippy::exit, reason = "after an attack the process is in no state to end by itself")]
+    fn make_and_end(&self, held: Held) {
+        let outcome = self.make(held);
+        let said = serde_json::to_string(&outcome).unwrap_or_default();
+        // Where standard error is gone the drill hears nothing, and says so.
+        writeln!(std::io::stderr(), "{SAYS}{said}").ok();
+        if self.is_judged {
+            wait(JUDGED_WITHIN);
+        }
+        process::exit(0);
     }
 }
 
@@ -42,21 +68,13 @@ impl AfterSealed for DrillOrder {
         self.set.clone().map(PrivateSet::into_set)
     }
 
-    /// Makes the attack if it is this thread's to make, says what came of it on standard error, and ends the process.
-    #[allow(clippy::exit, reason = "after an attack the process is in no state to end by itself")]
+    /// Makes the attack if it is this thread's to make.
     fn after_sealed(&self, thread: ThreadKind, process: &SealedProcess) {
         if self.thread != thread {
             return;
         }
         process.await_start();
-        let outcome = self.make(process);
-        let said = serde_json::to_string(&outcome).unwrap_or_default();
-        // Where standard error is gone the drill hears nothing, and says so.
-        writeln!(std::io::stderr(), "{SAYS}{said}").ok();
-        if self.is_judged {
-            wait(JUDGED_WITHIN);
-        }
-        process::exit(0);
+        self.make_and_end(Held::from(process));
     }
 }
 

@@ -5,7 +5,7 @@
 #[cfg(target_arch = "x86_64")]
 use super::machine;
 use super::raw::{Reply, descriptor, raw};
-use super::{Alone, Attack};
+use super::{Alone, Attack, Stop};
 
 pub(super) const ATTACKS: &[Attack] = &[
     #[cfg(target_arch = "x86_64")]
@@ -86,7 +86,8 @@ pub(super) const ATTACKS: &[Attack] = &[
     }),
     Attack::blocked("tgkill-notary", "send a thread of the notary a signal by tgkill(2)", libc::SYS_tgkill, |ground| {
         raw!(libc::SYS_tgkill, ground.aim.notary, ground.aim.notary, IGNORED)
-    }),
+    })
+    .in_gateway(Stop::Landlock(libc::EPERM)),
     Attack::blocked(
         "queue-signal",
         "send the notary a signal that claims another sender",

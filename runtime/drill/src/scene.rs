@@ -34,7 +34,7 @@ pub struct Scene {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Harm {
     /// A file or folder.
-    #[error("outside the worker, `{}` is not what it was", path.display())]
+    #[error("outside the process, `{}` is not what it was", path.display())]
     Changed {
         /// Which.
         path: PathBuf,
@@ -184,7 +184,7 @@ struct Found {
     target: Option<OsString>,
 }
 
-/// A file with a secret and a second name, a symbolic link to it, an empty folder.
+/// A file with a secret and a second name, a symbolic link to it, an empty folder, a file of tokens.
 fn furnish(outside: &Path) -> io::Result<()> {
     fs::create_dir(outside)?;
     let secret = outside.join("secret");
@@ -194,6 +194,7 @@ fn furnish(outside: &Path) -> io::Result<()> {
     fs::hard_link(&secret, outside.join("second-name"))?;
     symlink("secret", outside.join("link"))?;
     fs::create_dir(outside.join("empty"))?;
+    fs::write(outside.join("tokens"), "agent 00\n")?;
     // Not every filesystem takes it; the times of change tell of it where it does.
     rustix::fs::setxattr(&secret, "user.drill", b"as it was", rustix::fs::XattrFlags::empty()).unwrap_or_default();
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::os::unix::process::ExitStatusExt as _;
 
-use tollgate_audit::BlockedCall;
+use tollgate_audit::{AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64, BlockedCall, syscall_name};
 use tollgate_notary::WriterEnding;
 
 use super::{Outcome, Stop};
@@ -10,10 +10,10 @@ use tollgate::sandbox::trap::BLOCKED_EXIT;
 use tollgate::supervisor::WorkerEnd;
 use tollgate::worker::ThreadKind;
 
-/// What was seen of a worker that was started for an attack.
+/// What was seen of a process that was started for an attack.
 #[derive(Debug)]
 pub(crate) struct Drilled {
-    /// What the worker said of it, if it still could.
+    /// What the process said of it, if it still could.
     pub(crate) outcome: Option<Outcome>,
     /// How its process ended.
     pub(crate) end: WorkerEnd,
@@ -44,6 +44,7 @@ impl Verdict {
 pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdict {
     let shown = match stop {
         Stop::Filter(number) => by_filter(number, thread, drilled),
+        Stop::Refused(number) => refused_by_filter(number, drilled),
         Stop::Landlock(errno) => refused(drilled, errno).then(|| format!("Landlock: {}", name_of(errno))),
         Stop::Limit(errno) => refused(drilled, errno).then(|| format!("resource limit: {}", name_of(errno))),
         Stop::Absent(errno, why) => refused(drilled, errno).then(|| format!("{why}: {}", name_of(errno))),
@@ -53,7 +54,7 @@ pub(crate) fn judge(stop: Stop, thread: ThreadKind, drilled: &Drilled) -> Verdic
     match (shown, &drilled.outcome, &drilled.end.ending) {
         (Some(how), _, _) => Verdict::Stopped(how),
         (None, Some(Outcome::Escaped(answer)), Some(WriterEnding::Closed) | None) => {
-            Verdict::Escaped(format!("the kernel answered {answer}, and the worker went on"))
+            Verdict::Escaped(format!("the kernel answered {answer}, and the process went on"))
         }
         (None, _, _) => Verdict::Otherwise(otherwise(stop, drilled)),
     }
@@ -69,6 +70,14 @@ fn by_filter(number: i64, thread: ThreadKind, drilled: &Drilled) -> Option<Strin
         && (status.code() == Some(BLOCKED_EXIT) || status.signal() == Some(libc::SIGKILL))
         && drilled.outcome.is_none();
     is_it.then(|| format!("seccomp: {}, in the ledger", call_name(blocked)))
+}
+
+/// The process was told so, and went on until it ended by itself.
+fn refused_by_filter(number: i64, drilled: &Drilled) -> Option<String> {
+    let is_it = refused(drilled, libc::EPERM) && drilled.end.status?.success();
+    let call = u64::try_from(number).ok().and_then(|number| syscall_name(ARCH, number));
+    let call = call.map_or_else(|| format!("call {number}"), |name| format!("{name} ({number})"));
+    is_it.then(|| format!("seccomp refuses {call}: EPERM"))
 }
 
 fn by_kernel(signal: i32, drilled: &Drilled) -> Option<String> {
@@ -117,6 +126,9 @@ fn name_of(errno: i32) -> String {
     }
 }
 
+/// The table that this program's system calls are of.
+const ARCH: u64 = if cfg!(target_arch = "aarch64") { AUDIT_ARCH_AARCH64 } else { AUDIT_ARCH_X86_64 };
+
 fn signal_name(signal: i32) -> String {
     match signal {
         libc::SIGSYS => "SIGSYS".to_owned(),
@@ -129,7 +141,7 @@ fn signal_name(signal: i32) -> String {
 mod tests {
     use std::process::ExitStatus;
 
-    use tollgate_audit::{AUDIT_ARCH_X86_64, ThreadName, WriterId};
+    use tollgate_audit::{ThreadName, WriterId};
 
     use super::*;
 
@@ -170,6 +182,21 @@ mod tests {
         assert!(is_stopped(Stop::Notary("no frame"), condemned("bytes that are no frame")));
         assert!(!is_stopped(Stop::Notary("no frame"), condemned("an unfinished frame at its end")));
         assert!(!is_stopped(Stop::Landlock(libc::EACCES), drilled(Some(Outcome::Unable("x".to_owned())), 0, None)));
+    }
+
+    #[test]
+    fn a_filter_that_refuses_is_told_from_one_that_does_not() {
+        let is_stopped = |outcome, wait_status| {
+            let drilled = drilled(outcome, wait_status, None);
+            judge(Stop::Refused(2), ThreadKind::Main, &drilled).is_stopped()
+        };
+        assert!(is_stopped(Some(Outcome::Refused(libc::EPERM)), 0));
+        assert!(!is_stopped(Some(Outcome::Refused(libc::EACCES)), 0), "another errno");
+        assert!(!is_stopped(Some(Outcome::Refused(libc::EPERM)), libc::SIGSYS), "the process did not go on");
+        assert!(!is_stopped(Some(Outcome::Unable("x".to_owned())), 0));
+        assert!(!is_stopped(None, 0), "it said nothing");
+        let escaped = judge(Stop::Refused(2), ThreadKind::Main, &drilled(Some(Outcome::Escaped(3)), 0, None));
+        assert!(matches!(escaped, Verdict::Escaped(_)), "{escaped:?}");
     }
 
     #[test]

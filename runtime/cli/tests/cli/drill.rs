@@ -1,4 +1,4 @@
-//! `tollgate drill`: the same attacks that an operator can make, as a test. That the drill sees an escape is tested
+//! `tollgate drill`, on workers and gateways: the same attacks that an operator can make, as a test. That the drill sees an escape is tested
 //! where it judges.
 
 use serde_json::Value;
@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::desk::Desk;
 
 #[test]
-fn nothing_escapes_from_a_sealed_worker() {
+fn nothing_escapes_from_a_sealed_process() {
     let desk = Desk::new();
     let ran = desk.run(&["drill", "--json"]);
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
@@ -14,9 +14,20 @@ fn nothing_escapes_from_a_sealed_worker() {
         report["attacks"].as_array().unwrap().iter().filter(|attack| attack["verdict"] != "stopped").collect();
     assert!(failed.is_empty(), "{failed:#?}");
     assert_eq!(ran.code, 0, "{ran:?}");
-    // Three kinds of thread, with nothing granted and with a folder granted.
+    // Three kinds of thread, with nothing granted and with a folder granted; then a gateway, which has one.
     let made = report["made"].as_u64().unwrap();
-    assert!(made >= 60 * 3 * 2, "{made}");
+    assert!(made >= 500 * 3 * 2, "{made}");
+    let in_gateway: Vec<&Value> = report["attacks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|attack| attack["ground"].as_str().unwrap().starts_with("a gateway"))
+        .collect();
+    assert!(in_gateway.len() >= 250, "{}", in_gateway.len());
+    assert!(in_gateway.iter().all(|attack| attack["thread"] == "main"));
+    // Nearly all meet the filter, which answers; and each is made in a process of its own, which says so.
+    let refused = in_gateway.iter().filter(|attack| attack["how"].as_str().unwrap().starts_with("seccomp refuses "));
+    assert!(refused.count() + 10 >= in_gateway.len(), "{in_gateway:#?}");
     assert_eq!(report["stopped"], made);
     // Every attack that met the filter has left its entry.
     let by_filter = report["attacks"].as_array().unwrap().iter().filter(|attack| {
@@ -51,6 +62,11 @@ fn attacks_are_chosen_by_name() {
     let list = desk.run(&["drill", "--list"]);
     assert_eq!(list.code, 0, "{list:?}");
     assert!(list.stdout.lines().count() >= 60 && list.stdout.contains("open-outside"), "{list:?}");
+    let gateway = desk.run(&["drill", "--attack", "read-tokens", "--attack", "tgkill-notary", "--thread", "main"]);
+    assert_eq!(gateway.code, 0, "{gateway:?}");
+    let said =
+        gateway.stdout.split_once("a gateway, which parses what clients of a daemon send:").expect("a gateway").1;
+    assert!(said.contains("seccomp refuses openat2 (437): EPERM") && said.contains("Landlock: EPERM"), "{gateway:?}");
     let one = desk.run(&["drill", "--attack", "garbage", "--thread", "epoch"]);
     assert_eq!(one.code, 0, "{one:?}");
     assert!(one.stdout.contains("1 attacks on 1 kinds of thread: 2 of 2 stopped"), "{one:?}");

@@ -28,6 +28,7 @@ pub(in super::super) const READ: &[Attack] = &[
         open2(&ground.folder()?, libc::O_RDONLY | libc::O_DIRECTORY)
     }),
     by_openat2("openat2-root", "list the root of all files", |_| open2(c"/", libc::O_RDONLY | libc::O_DIRECTORY)),
+    by_openat2("read-tokens", "read the tokens of agents", |ground| open2(&ground.beside("tokens")?, libc::O_RDONLY)),
     by_openat2("openat2-passwd", "read /etc/passwd", |_| open2(c"/etc/passwd", libc::O_RDONLY)),
     by_openat2("openat2-dot-dot", "leave the granted folder by ..", |ground| {
         let inside = descriptor(open2(&ground.inside(".")?, libc::O_PATH | libc::O_DIRECTORY)?)?;
