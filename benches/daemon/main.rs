@@ -21,11 +21,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+use tollgate::ProcessCommand;
 use tollgate::request::Caller;
 use tollgate::service::{Call, Config, Tollgate};
 use tollgate::supervisor::Control;
 use tollgate_audit::{Entry, read};
-use tollgate_daemon::{Daemon, DaemonConfig, GatewayCommand};
+use tollgate_daemon::{Daemon, DaemonConfig};
 use tollgate_workspace::guest;
 use tollgate_workspace::program::this_program;
 
@@ -281,7 +282,7 @@ impl Home {
             tollgate: self.config(),
             folder: folder.join("run"),
             tokens: folder.join("home/tokens"),
-            gateway: GatewayCommand { program: this_program(), arguments: vec!["gateway".to_owned()] },
+            gateway: ProcessCommand::new(this_program(), ["gateway"]),
             given: Vec::new(),
             tell: Arc::new(|line| eprintln!("{line}")),
             end: Arc::new(|| ()),

@@ -11,9 +11,10 @@ use std::time::Duration;
 use rustix::process::{Pid, getpid};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tollgate::ProcessCommand;
 use tollgate::service::Config;
 use tollgate_audit::{Entry, read};
-use tollgate_daemon::{Daemon, DaemonConfig, GatewayCommand};
+use tollgate_daemon::{Daemon, DaemonConfig};
 use tollgate_workspace::guest;
 use tollgate_workspace::judge::verified;
 use tollgate_workspace::processes::{await_that, children_of};
@@ -41,7 +42,7 @@ impl DaemonLab {
             tollgate: Config::at_home(&folder.path().join("home"), &this_program()),
             folder: folder.path().join("run"),
             tokens: folder.path().join("home/tokens"),
-            gateway: GatewayCommand { program: this_program(), arguments: vec!["gateway".to_owned()] },
+            gateway: ProcessCommand::new(this_program(), ["gateway"]),
             given: Vec::new(),
             tell: Arc::new(move |line| hears.lock().expect("a lock").push(line.to_owned())),
             end: Arc::new(|| ()),

@@ -26,10 +26,10 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use tempfile::TempDir;
-use tollgate::notary::{NotaryCommand, NotaryProcess};
+use tollgate::notary::NotaryProcess;
 use tollgate::{
     Answer, AuditSink, CallError, CallFailure, CallId, Caller, Component, Engine, InProcess, InProcessThread,
-    LoadError, LoadedTool, Provenance, Request,
+    LoadError, LoadedTool, ProcessCommand, Provenance, Request,
 };
 use tollgate_audit::{Entry, Kept, Record, Report, read, verify};
 use tollgate_capability::{CapabilitySet, OnViolation};
@@ -70,7 +70,7 @@ impl Lab {
     }
 
     /// Records through a notary in a process of its own. Before the ledger is looked at, [`Lab::finish`] it.
-    pub fn notarised(command: impl FnOnce(&Path) -> NotaryCommand) -> Self {
+    pub fn notarised(command: impl FnOnce(&Path) -> ProcessCommand) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let notary = NotaryProcess::start(command(&folder.path().join("ledger"))).expect("a notary");
         Self::over(folder, notary.recorder().expect("a way to the notary"), Some(notary))

@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, getpid};
 use tempfile::TempDir;
-use tollgate::notary::NotaryCommand;
 use tollgate::{
-    Answer, CallFailure, CallId, Caller, Provenance, Request, Supervisor, SupervisorSettings, Tool, ToolSpec,
+    Answer, CallFailure, CallId, Caller, ProcessCommand, Provenance, Request, Supervisor, SupervisorSettings, Tool,
+    ToolSpec,
 };
 use tollgate_audit::{CallClass, Closer, Enforcement, Entry, Level, WriterId, read};
 use tollgate_capability::CapabilitySet;
@@ -306,7 +306,7 @@ pub(crate) fn parse(policy: &str) -> Policy {
 }
 
 /// This program as the notary of a ledger.
-pub(crate) fn notary_command(ledger: &Path) -> NotaryCommand {
+pub(crate) fn notary_command(ledger: &Path) -> ProcessCommand {
     program::notary_command(ledger, ORIGIN)
 }
 

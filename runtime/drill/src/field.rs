@@ -1,9 +1,10 @@
 //! Where attacks are made: workers that are all sealed alike, one for each attack.
 
+use tollgate::ProcessCommand;
 use tollgate::error::LoadError;
 use tollgate::kernel_plan::plan;
 use tollgate::sandbox::KernelPlan;
-use tollgate::supervisor::{Supervisor, ToolSpec, Trial, WorkerCommand};
+use tollgate::supervisor::{Supervisor, ToolSpec, Trial};
 use tollgate::worker::ThreadKind;
 use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
 
@@ -17,7 +18,7 @@ use super::{Attack, Stop};
 pub struct Field {
     trial: Trial,
     // The program that attacks, and how it is told that it is a worker.
-    command: WorkerCommand,
+    command: ProcessCommand,
     plan: KernelPlan,
     // What workers are sealed for that have no tool.
     set: Option<CapabilitySet>,
@@ -44,7 +45,7 @@ impl Field {
     /// # Errors
     ///
     /// The supervisor has ended.
-    pub fn bare(supervisor: &Supervisor, command: &WorkerCommand) -> Result<Self, DrillError> {
+    pub fn bare(supervisor: &Supervisor, command: &ProcessCommand) -> Result<Self, DrillError> {
         Self::of(supervisor, command, Vec::new(), CapabilitySet::default(), true)
     }
 
@@ -53,7 +54,7 @@ impl Field {
     /// # Errors
     ///
     /// The supervisor has ended.
-    pub fn with_folder(supervisor: &Supervisor, command: &WorkerCommand, scene: &Scene) -> Result<Self, DrillError> {
+    pub fn with_folder(supervisor: &Supervisor, command: &ProcessCommand, scene: &Scene) -> Result<Self, DrillError> {
         let access = Access::ALL.into_iter().collect();
         let folder = FsCapability {
             guest: "/drill".to_owned(),
@@ -76,7 +77,7 @@ impl Field {
     /// [`LoadError`].
     pub fn of_tool(
         supervisor: &Supervisor,
-        command: &WorkerCommand,
+        command: &ProcessCommand,
         scene: &Scene,
         mut tool: ToolSpec,
     ) -> Result<Self, DrillError> {
@@ -89,7 +90,7 @@ impl Field {
 
     fn of(
         supervisor: &Supervisor,
-        command: &WorkerCommand,
+        command: &ProcessCommand,
         tools: Vec<ToolSpec>,
         set: CapabilitySet,
         has_no_tool: bool,

@@ -13,8 +13,9 @@ use tollgate_audit::{
 };
 use tollgate_ipc::Channel;
 use tollgate_notary::{CallEnding, CallStart, CallTrail, FromNotary, Notary, NotaryOf, Recorder, Room, ToNotary};
+use tollgate_system::ProcessCommand;
 
-use super::{NotaryCommand, NotaryProcess};
+use super::NotaryProcess;
 
 /// A notary whose program is a link to this one, which a test may take away.
 struct Scene {
@@ -31,7 +32,7 @@ impl Scene {
         let arguments = ["--exact", child, "--ignored", "--nocapture", "--skip"].map(Into::into);
         // The environment of a notary is empty: where its ledger is stands in its arguments.
         let ledger = around.path().join("ledger").into_os_string();
-        let command = NotaryCommand { program, arguments: arguments.into_iter().chain([ledger]).collect() };
+        let command = ProcessCommand::new(program, arguments.into_iter().chain([ledger]));
         let notary = NotaryProcess::start(command).unwrap();
         let recorder = notary.recorder().unwrap();
         recorder.ready().unwrap();
