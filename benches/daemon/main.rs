@@ -9,26 +9,18 @@
 //! the socket by JSON-RPC, and over HTTP with the connection kept; and a line to a server that does nothing, which is what the client
 //! and the kernel cost by themselves. Differences and ratios are the result.
 
-#![allow(clippy::disallowed_methods, reason = "processes are what is measured")]
-
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
-use std::sync::Arc;
+use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
-use tollgate::ProcessCommand;
 use tollgate::request::Caller;
-use tollgate::service::{Call, Config, Tollgate};
+use tollgate::service::{Call, Tollgate};
 use tollgate::supervisor::Control;
 use tollgate_audit::{Entry, read};
-use tollgate_daemon::{Daemon, DaemonConfig};
-use tollgate_workspace::guest;
-use tollgate_workspace::program::this_program;
+use tollgate_workspace::home::Home;
 
 /// How much is measured.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +37,9 @@ const QUICK: Scale = Scale { warm: 5, calls: 20, cancelled: 5 };
 const WAYS: [&str; 5] =
     ["canned line", "library", "socket, JSON-RPC", "socket, HTTP kept alive", "socket, JSON-RPC again"];
 
+const POLICY: &str = "[tools.echo-read]\nfs.\"/data\" = { host = \"DATA\", access = [\"read\"] }\n[tools.spin]\nlimits = { deadline = \"1h\", fuel = 10000000000000 }\n\
+     [tools.sleep-forever]\nclocks = { monotonic = \"real\" }\nlimits = { deadline = \"1h\" }\n";
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -52,12 +47,12 @@ fn main() -> ExitCode {
         return tollgate_cli::main();
     }
     let scale = if words.contains(&"--bench") && !words.contains(&"--quick") { WHOLE } else { QUICK };
-    let (own, served) = (Home::new(), Home::new());
+    let [own, served] = [(); 2].map(|()| Home::new(&["echo-read", "spin", "sleep-forever"], POLICY));
     let library = Tollgate::open(own.config()).expect("a home");
-    let daemon = served.serve();
-    let socket = served.folder.path().join("run/agents/local.sock");
-    echoes(scale, &library, &socket, served.folder.path());
-    cancelled(scale, &socket, &served.folder.path().join("home/ledger"));
+    let daemon = served.serve(|line| eprintln!("{line}"));
+    let socket = served.socket();
+    echoes(scale, &library, &socket, served.folder());
+    cancelled(scale, &socket, &served.ledger());
     library.close().expect("a whole record");
     daemon.stop().expect("a whole record");
     ExitCode::SUCCESS
@@ -238,55 +233,4 @@ fn canned(path: &Path) -> PathBuf {
         }
     });
     path.to_owned()
-}
-
-/// A home with tools.
-struct Home {
-    folder: TempDir,
-}
-
-impl Home {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir_all(folder.path().join("data")).expect("a folder");
-        for tool in ["echo-read", "spin", "sleep-forever"] {
-            let guest = guest(tool);
-            let mut command = Command::new(this_program());
-            command
-                .args(["install", "--force", "--name", tool])
-                .arg(guest.component)
-                .arg("--manifest")
-                .arg(guest.manifest);
-            command
-                .env("TOLLGATE_HOME", folder.path().join("home"))
-                .env("TOLLGATE_LEDGER", folder.path().join("home/ledger"));
-            let output = command.output().expect("this program");
-            assert!(output.status.success(), "{output:?}");
-        }
-        let policy = format!(
-            "[tools.echo-read]\nfs.\"/data\" = {{ host = {:?}, access = [\"read\"] }}\n[tools.spin]\nlimits = {{ deadline = \"1h\", fuel = 10000000000000 }}\n\
-             [tools.sleep-forever]\nclocks = {{ monotonic = \"real\" }}\nlimits = {{ deadline = \"1h\" }}\n",
-            folder.path().join("data")
-        );
-        fs::write(folder.path().join("home/tollgate.toml"), policy).expect("a policy");
-        Self { folder }
-    }
-
-    fn config(&self) -> Config {
-        Config::at_home(&self.folder.path().join("home"), &this_program())
-    }
-
-    fn serve(&self) -> Daemon {
-        let folder = self.folder.path();
-        let config = DaemonConfig {
-            tollgate: self.config(),
-            folder: folder.join("run"),
-            tokens: folder.join("home/tokens"),
-            gateway: ProcessCommand::new(this_program(), ["gateway"]),
-            given: Vec::new(),
-            tell: Arc::new(|line| eprintln!("{line}")),
-            end: Arc::new(|| ()),
-        };
-        Daemon::start(config).expect("a daemon")
-    }
 }

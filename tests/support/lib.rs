@@ -1,21 +1,14 @@
 //! A laboratory for tests and benches: a temporary ledger, an engine, tools loaded under grants written as on the
 //! command line, and the ledger's entries to assert on. Nothing here is shipped.
 
-pub mod chance;
 pub mod documented;
 pub mod expect;
-pub mod foreign;
-pub mod forgets;
-pub mod fuse;
-pub mod hmac;
-pub mod judge;
+pub mod home;
 pub mod own_main;
 pub mod probe;
-pub mod processes;
 pub mod program;
 pub mod sealed;
 pub mod site;
-pub mod small_group;
 pub mod stock;
 mod trace;
 mod unable;
@@ -38,6 +31,7 @@ use tollgate_example_tools::Guest;
 use tollgate_ledger::Ledger;
 
 pub use tollgate_example_tools::guest;
+pub use tollgate_testing::{chance, foreign, forgets, fuse, hmac, judge, processes, rpc, small_group};
 pub use unable::{UNABLE, Unable};
 
 /// One temporary folder with a ledger, and everything to run tools against it.

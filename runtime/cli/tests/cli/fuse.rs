@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::desk::Desk;
-use crate::fuse_mount::Fuse;
+use tollgate_testing::fuse::Fuse;
 
 #[test]
 fn a_tool_is_installed_and_replaced_where_its_home_is_on_fuse() {
