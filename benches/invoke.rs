@@ -8,8 +8,8 @@
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use tollgate::notary::{NotaryCommand, NotaryRole};
-use tollgate::{EPOCH_TICK, LoadedTool, engine_config};
+use tollgate::notary::NotaryRole;
+use tollgate::{EPOCH_TICK, LoadedTool, ProcessCommand, engine_config};
 use tollgate_workspace::{Lab, ORIGIN, guest};
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
@@ -49,7 +49,7 @@ fn main() {
     // `cargo test --bench invoke` runs this file too: two short rounds show that it works.
     let rounds = if env::args().any(|arg| arg == "--bench") { ROUNDS } else { 2 };
     let program = env::current_exe().expect("this program");
-    let mut lab = Lab::notarised(|ledger| NotaryCommand { program, arguments: vec!["notary".into(), ledger.into()] });
+    let mut lab = Lab::notarised(|ledger| ProcessCommand::new(program, ["notary".as_ref(), ledger]));
     lab.file("data/file", &"x".repeat(4096));
     let component = fs::read(guest("echo-read").component).expect("the component");
     let stock = Twin::new(stock_config(), multi_thread(), &component, &lab, false);

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
-use support::{Folder, ORIGIN, as_left_by_a_kill, forge, open, policy, record_call, report, tempdir};
 use tollgate_audit::{Adoption, Entry, Kind, LeafIndex, TreeSize, read};
 use tollgate_ledger::{Ledger, OpenError};
+use tollgate_testing::calls::{open, record_call};
+use tollgate_testing::entries::{ORIGIN, policy};
+use tollgate_testing::ledgers::{Folder, as_left_by_a_kill, forge, report, tempdir};
 
 const REASON: &str = "restored from last night's copy";
 

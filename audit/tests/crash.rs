@@ -4,15 +4,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "tests that run themselves as a child")]
 
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::{OK, OPEN_AT, begin, ending, open, record_call, report, tempdir};
 use tollgate_audit::{AppendError, Durability, Kept, Kind};
+use tollgate_testing::calls::{OK, begin, ending, open, record_call};
+use tollgate_testing::entries;
+use tollgate_testing::entries::OPEN_AT;
+use tollgate_testing::ledgers::{report, tempdir};
 
 const DIR: &str = "TOLLGATE_AUDIT_TEST_DIR";
 
@@ -89,7 +90,7 @@ fn a_ledger_whose_first_entry_does_not_fit_opens_later() {
 #[ignore = "run as a child"]
 fn child_has_no_room() {
     let dir = std::env::var_os(DIR).unwrap();
-    let opened = tollgate_ledger::Ledger::open(Path::new(&dir), support::ORIGIN, "test", 1);
+    let opened = tollgate_ledger::Ledger::open(Path::new(&dir), entries::ORIGIN, "test", 1);
     assert!(opened.is_err(), "{opened:?}");
 }
 

@@ -2,8 +2,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
@@ -18,6 +16,7 @@ use tollgate_audit::{
     Recorded, Reload, RootHash, Sequence, Signature, TEXT_BYTES_MAX, Takeover, Text, ThreadName, TreeSize, Usage,
     Verdict, Violation, WriterId,
 };
+use tollgate_testing::entries;
 
 #[test]
 fn golden_bytes() {
@@ -53,7 +52,7 @@ fn no_proper_start_of_an_entry_is_an_entry() {
 #[test]
 fn an_over_long_text_is_cut_with_length_and_digest() {
     let path = "é".repeat(5000);
-    let mut entry = support::samples().swap_remove(3);
+    let mut entry = entries::samples().swap_remove(3);
     let Entry::Intent(intent) = &mut entry else { panic!("not an intent") };
     intent.facts = Pairs::new([("path", Fact::Text(path.as_str().into()))]);
     let bytes = entry.encode();
@@ -66,7 +65,7 @@ fn an_over_long_text_is_cut_with_length_and_digest() {
 
 #[test]
 fn the_largest_intent_fits() {
-    let Entry::Intent(intent) = support::samples().swap_remove(3) else { panic!("not an intent") };
+    let Entry::Intent(intent) = entries::samples().swap_remove(3) else { panic!("not an intent") };
     let facts = (0..100).map(|n| (format!("{n:064}"), Fact::Text(long())));
     let intent = Intent { facts: Pairs::new(facts), function: long(), rule: long(), ..intent };
     let bytes = fitting(&Entry::Intent(intent));
@@ -77,7 +76,7 @@ fn the_largest_intent_fits() {
 
 #[test]
 fn the_largest_end_fits() {
-    let Entry::CallEnd(end) = support::samples().swap_remove(6) else { panic!("not an end") };
+    let Entry::CallEnd(end) = entries::samples().swap_remove(6) else { panic!("not an end") };
     let counters = (0..100).map(|n| (format!("{n:064}"), u64::MAX));
     let (counters, result, cap) = (Pairs::new(counters), Some(Digest([0xff; 32])), Some(long()));
     let bytes = fitting(&Entry::CallEnd(CallEnd { counters, detail: long(), result, cap, ..end }));
@@ -88,7 +87,7 @@ fn the_largest_end_fits() {
 #[test]
 fn the_largest_closer_fits() {
     let of = (0..10_000).map(|n| Sequence(u32::MAX - n)).collect();
-    let closer = Closer { call: support::SAMPLE_CALL, of, left_out: u64::MAX - 10_000, reason: long() };
+    let closer = Closer { call: entries::SAMPLE_CALL, of, left_out: u64::MAX - 10_000, reason: long() };
     let bytes = fitting(&Entry::Closer(closer));
     let Ok(Entry::Closer(read)) = Entry::decode(&bytes) else { panic!("not a closer") };
     assert_eq!(read.of.len() as u64 + read.left_out, u64::MAX);
@@ -96,31 +95,31 @@ fn the_largest_closer_fits() {
 
 #[test]
 fn the_largest_texts_fit() {
-    let Entry::Call(call) = support::samples().swap_remove(2) else { panic!("not a call") };
+    let Entry::Call(call) = entries::samples().swap_remove(2) else { panic!("not a call") };
     let option = Some(long());
     let (tool, version, operation) = (long(), long(), long());
     let (agent, session) = (option.clone(), option.clone());
     let (decision, reason, trace) = (option.clone(), option.clone(), option.clone());
     let claims = Claims { agent: agent.clone(), session: session.clone(), decision, reason, trace };
-    let Entry::Reload(reload) = support::daemon_samples().swap_remove(2) else { panic!("no reload") };
+    let Entry::Reload(reload) = entries::daemon_samples().swap_remove(2) else { panic!("no reload") };
     fitting(&Entry::Reload(Reload { by: long(), refused: option.clone(), ..reload }));
     fitting(&Entry::Erasure(Erasure { call: call.call, time_ns: u64::MAX, by: long(), reason: option }));
-    let Entry::Adoption(adoption) = support::break_samples().swap_remove(2) else { panic!("no adoption") };
+    let Entry::Adoption(adoption) = entries::break_samples().swap_remove(2) else { panic!("no adoption") };
     fitting(&Entry::Adoption(Adoption { reason: long(), by: long(), ..adoption }));
     fitting(&Entry::Call(Call { tool, version, operation, agent, session, claims, ..call }));
-    let Entry::Violation(violation) = support::samples().swap_remove(5) else { panic!("not a violation") };
+    let Entry::Violation(violation) = entries::samples().swap_remove(5) else { panic!("not a violation") };
     let (function, rule, message) = (long(), long(), long());
     fitting(&Entry::Violation(Violation { function, rule, message, ..violation }));
 }
 
 fn all_samples() -> Vec<Entry<'static>> {
     [
-        support::samples(),
-        support::key_samples(),
-        support::private_samples(),
-        support::writer_samples(),
-        support::break_samples(),
-        support::daemon_samples(),
+        entries::samples(),
+        entries::key_samples(),
+        entries::private_samples(),
+        entries::writer_samples(),
+        entries::break_samples(),
+        entries::daemon_samples(),
     ]
     .concat()
 }
@@ -138,7 +137,7 @@ fn fitting(entry: &Entry<'_>) -> Vec<u8> {
 /// Each change keeps the bytes CBOR but makes them another encoding, or another entry.
 #[test]
 fn only_the_one_encoding_is_read() {
-    let bytes = support::samples()[0].encode().as_bytes().to_vec();
+    let bytes = entries::samples()[0].encode().as_bytes().to_vec();
     let changed = |from: &[u8], to: &[u8]| {
         let at = bytes.windows(from.len()).position(|window| window == from).unwrap();
         [&bytes[..at], to, &bytes[at + from.len()..]].concat()
@@ -180,7 +179,7 @@ fn no_other_version_is_read() {
 /// A class or a kind that nobody has defined is none.
 #[test]
 fn what_comes_after_the_last_class_is_no_class() {
-    let bytes = support::daemon_samples()[1].encode().as_bytes().to_vec();
+    let bytes = entries::daemon_samples()[1].encode().as_bytes().to_vec();
     let class = bytes.windows(2).position(|window| window == [0x13, 0x07]).unwrap() + 1;
     let with_class = |number: u8| {
         let mut bytes = bytes.clone();
@@ -196,7 +195,7 @@ fn what_comes_after_the_last_class_is_no_class() {
 /// What was proven and what is claimed have keys of their own, so that one never becomes the other.
 #[test]
 fn the_same_name_proven_and_claimed_are_two_entries() {
-    let Entry::Call(call) = support::samples().swap_remove(2) else { panic!("not a call") };
+    let Entry::Call(call) = entries::samples().swap_remove(2) else { panic!("not a call") };
     let name = || Some("builder".into());
     let claimed = Call { claims: Claims { agent: name(), session: name(), ..Claims::default() }, ..call.clone() };
     let proven = Call { agent: name(), session: name(), claims: Claims::default(), ..call };
@@ -222,7 +221,7 @@ fn the_same_name_proven_and_claimed_are_two_entries() {
 /// An absent key is the one form of an intent that is not on disk.
 #[test]
 fn durability_has_one_form() {
-    let bytes = support::private_samples()[2].encode().as_bytes().to_vec();
+    let bytes = entries::private_samples()[2].encode().as_bytes().to_vec();
     let last = |to: &[u8]| {
         let place = bytes.len() - to.len();
         Entry::decode(&[&bytes[..place], to].concat()).map(|entry| entry.kind())
@@ -395,7 +394,7 @@ fn pairs(decoder: &mut Decoder<'_>, form: &str) {
 /// A policy as it is recorded for a tool with a folder and another name than its manifest's.
 #[test]
 fn a_policy_with_folders_is_written_byte_for_byte() {
-    let bytes = support::break_samples()[0].encode();
+    let bytes = entries::break_samples()[0].encode();
     let text = hex::encode(bytes.as_bytes());
     let [set, manifest, grant] =
         [&b"capability set"[..], b"manifest", b"grant"].map(|text| hex::encode(Digest::of(text).0));
@@ -425,7 +424,7 @@ fn policies() -> impl Strategy<Value = Entry<'static>> {
 /// Size and root come together.
 #[test]
 fn what_an_adoption_knew_is_whole_or_absent() {
-    let whole = support::break_samples().swap_remove(2).encode();
+    let whole = entries::break_samples().swap_remove(2).encode();
     let bytes = whole.as_bytes();
     let without_root = [&[bytes[0] - 1][..], &bytes[1..bytes.len() - 36]].concat();
     assert!(Entry::decode(&without_root).is_err());

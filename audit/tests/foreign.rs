@@ -11,17 +11,14 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests that run other programs")]
 
-#[path = "../../tests/support/foreign.rs"]
-#[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
-mod required;
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use required::missing;
-use support::{open, policy, tempdir};
+use tollgate_testing::calls::open;
+use tollgate_testing::entries::policy;
+use tollgate_testing::foreign::missing;
+use tollgate_testing::ledgers::tempdir;
 
 /// Sizes around the edges of tiles.
 const SIZES: [u64; 8] = [1, 2, 255, 256, 257, 65_535, 65_536, 65_537];

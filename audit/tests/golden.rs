@@ -3,18 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "golden files are renewed as those of expect-test")]
 
-mod support;
-
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::{ORIGIN, files, report, tempdir};
 use tollgate_audit::{
     Adoption, Call, CallClass, CallEnd, CallId, Closer, EncodedEntry, Entry, Intent, Kind, LeafIndex, Outcome, Problem,
     ReadCheckpointError, RootHash, Sequence, Takeover, TreeSize, Violation, call_root, disclose, find_call_end, prove,
     read, verify,
 };
 use tollgate_ledger::{Ledger, OpenError, store_set};
+use tollgate_testing::entries::ORIGIN;
+use tollgate_testing::ledgers::{files, report, tempdir};
+use tollgate_testing::{calls, entries, ledgers};
 
 const SEED: [u8; 32] = [7; 32];
 
@@ -23,7 +23,7 @@ fn golden(name: &str) -> PathBuf {
 }
 
 /// A copy that may be written.
-fn copy(name: &str) -> support::Folder {
+fn copy(name: &str) -> ledgers::Folder {
     let dir = tempdir().unwrap();
     for (name, bytes) in files(&golden(name)) {
         let path = dir.path().join(name);
@@ -34,18 +34,18 @@ fn copy(name: &str) -> support::Folder {
 }
 
 /// A copy with key and memory as they are when it was closed.
-fn closed_copy(name: &str) -> support::Folder {
+fn closed_copy(name: &str) -> ledgers::Folder {
     let dir = copy(name);
-    support::write_key(&dir.path().with_extension("key"), SEED);
+    ledgers::write_key(&dir.path().with_extension("key"), SEED);
     let report = report(dir.path());
-    support::remember(dir.path(), report.size, report.root, "closed");
+    ledgers::remember(dir.path(), report.size, report.root, "closed");
     dir
 }
 
 /// A closed ledger verifies after it was opened once more, which is one entry.
 fn is_gone_on_with(name: &str, size: u64) {
     let dir = closed_copy(name);
-    drop(support::open(dir.path()));
+    drop(calls::open(dir.path()));
     let after = report(dir.path());
     assert!(after.is_clean(), "{:?}", after.findings);
     assert_eq!(after.size, TreeSize(size + 1));
@@ -57,7 +57,7 @@ fn a_long_ledger_verifies_and_is_gone_on_with() {
     assert!(before.is_clean(), "{:?}", before.findings);
     assert_eq!((before.size, before.count(Kind::CallEnd)), (TreeSize(270), 1));
     let key = before.signed_by.unwrap();
-    let call = find_call_end(&golden("long"), support::SAMPLE_CALL).unwrap();
+    let call = find_call_end(&golden("long"), entries::SAMPLE_CALL).unwrap();
     let receipt = prove(&golden("long"), call).unwrap();
     assert_eq!(receipt.verify(&key).unwrap().0.kind(), Kind::CallEnd);
     is_gone_on_with("long", 270);
@@ -69,11 +69,11 @@ fn private_data_and_caps_verify_and_are_gone_on_with() {
     assert!(before.is_clean(), "{:?}", before.findings);
     assert_eq!((before.size, before.count(Kind::CallEnd), before.count(Kind::Erasure)), (TreeSize(10), 2, 2));
     let key = before.signed_by.unwrap();
-    let call = find_call_end(&golden("private"), support::SAMPLE_CALL).unwrap();
+    let call = find_call_end(&golden("private"), entries::SAMPLE_CALL).unwrap();
     let receipt = prove(&golden("private"), call).unwrap();
     let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
     assert_eq!(end.cap, Some("fuel".into()));
-    let disclosure = disclose(&golden("private"), support::SAMPLE_CALL, &[Sequence(1)]).unwrap();
+    let disclosure = disclose(&golden("private"), entries::SAMPLE_CALL, &[Sequence(1)]).unwrap();
     assert!(disclosure.verify(&key).is_ok(), "what stands outside a call's tree is not disclosed with it");
     is_gone_on_with("private", 10);
 }
@@ -86,7 +86,7 @@ fn entries_about_writers_verify_and_are_gone_on_with() {
         [Kind::Enforcement, Kind::BlockedCall, Kind::KernelRecord, Kind::Closer].map(|kind| before.count(kind));
     assert_eq!((before.size, counts), (TreeSize(12), [1, 2, 1, 1]));
     let key = before.signed_by.unwrap();
-    let disclosure = disclose(&golden("writers"), support::SAMPLE_CALL, &[Sequence(2)]).unwrap();
+    let disclosure = disclose(&golden("writers"), entries::SAMPLE_CALL, &[Sequence(2)]).unwrap();
     assert!(disclosure.verify(&key).is_ok(), "a blocked call stands outside the tree of the call that it names");
     is_gone_on_with("writers", 12);
 }
@@ -101,7 +101,7 @@ fn breaks_verify_and_are_gone_on_with() {
     let taken: Vec<_> = before.taken_over.iter().map(|taken| (taken.first.0, taken.count, taken.is_adoption)).collect();
     assert_eq!(taken, [(1, 1, false), (0, 3, true)]);
     let key = before.signed_by.unwrap();
-    let call = find_call_end(&golden("breaks"), support::SAMPLE_CALL).unwrap();
+    let call = find_call_end(&golden("breaks"), entries::SAMPLE_CALL).unwrap();
     let receipt = prove(&golden("breaks"), call).unwrap();
     let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
     assert_eq!((end.class, end.entries), (CallClass::Rejected, 1));
@@ -115,7 +115,7 @@ fn what_a_daemon_says_verifies_and_is_gone_on_with() {
     let counts = [Kind::Call, Kind::CallEnd, Kind::Reload].map(|kind| before.count(kind));
     assert_eq!((before.size, counts), (TreeSize(5), [1, 1, 2]));
     let key = before.signed_by.unwrap();
-    let call = find_call_end(&golden("daemon"), support::SAMPLE_CALL).unwrap();
+    let call = find_call_end(&golden("daemon"), entries::SAMPLE_CALL).unwrap();
     let receipt = prove(&golden("daemon"), call).unwrap();
     let (Entry::CallEnd(end), _) = receipt.verify(&key).unwrap() else { panic!("no end") };
     assert_eq!(end.class, CallClass::Cancelled);
@@ -142,8 +142,8 @@ const OLDER_FORMAT: &str =
 #[test]
 fn an_older_format_is_refused_by_its_number_and_stays_as_it_is() {
     let dir = copy("of-format-4");
-    support::write_key(&dir.path().with_extension("key"), SEED);
-    support::remember(dir.path(), TreeSize(12), RootHash([0xee; 32]), "closed");
+    ledgers::write_key(&dir.path().with_extension("key"), SEED);
+    ledgers::remember(dir.path(), TreeSize(12), RootHash([0xee; 32]), "closed");
     let around = dir.path().parent().unwrap();
     let before = files(around);
     let path = dir.path();
@@ -154,8 +154,8 @@ fn an_older_format_is_refused_by_its_number_and_stays_as_it_is() {
         Box::new(Ledger::adopt(path, "operator", "it is old", "test", 1).unwrap_err()),
         Box::new(read(path).unwrap_err()),
         Box::new(verify(path, None).unwrap_err()),
-        Box::new(find_call_end(path, support::SAMPLE_CALL).unwrap_err()),
-        Box::new(disclose(path, support::SAMPLE_CALL, &[Sequence(2)]).unwrap_err()),
+        Box::new(find_call_end(path, entries::SAMPLE_CALL).unwrap_err()),
+        Box::new(disclose(path, entries::SAMPLE_CALL, &[Sequence(2)]).unwrap_err()),
     ];
     for refusal in refusals {
         let cause = refusal.source().map(ToString::to_string);
@@ -170,7 +170,7 @@ fn a_long_ledger_is_written_byte_for_byte() {
     written_as_golden("long", |ledger| {
         ledger.append(&call()).unwrap();
         ledger.checkpoint().unwrap();
-        ledger.append(&vec![support::policy(); 263]).unwrap();
+        ledger.append(&vec![entries::policy(); 263]).unwrap();
     });
 }
 
@@ -211,7 +211,7 @@ fn what_a_daemon_says_is_written_byte_for_byte() {
 fn written_as_golden(name: &str, write: impl FnOnce(&Ledger)) {
     let dir = tempdir().unwrap();
     let key = dir.path().with_extension("key");
-    support::write_key(&key, SEED);
+    ledgers::write_key(&key, SEED);
     write(&Ledger::open_with_key(dir.path(), &key, ORIGIN, "tollgate 0.5.0", 7).unwrap());
     let mut written = files(dir.path());
     written.remove("lock");
@@ -231,8 +231,8 @@ fn written_as_golden(name: &str, write: impl FnOnce(&Ledger)) {
 
 /// A call that a cap ends, one of which nothing is recorded but that it was, and erasures during and after the first.
 fn private_calls() -> Vec<EncodedEntry> {
-    let [call, bare, intent, end, erasure] = support::private_samples().try_into().unwrap();
-    let outcome = support::samples().swap_remove(4);
+    let [call, bare, intent, end, erasure] = entries::private_samples().try_into().unwrap();
+    let outcome = entries::samples().swap_remove(4);
     let (Entry::Call(bare), Entry::CallEnd(end)) = (bare, end) else { panic!("other samples") };
     let tree: Vec<_> = [call, intent, outcome].iter().map(Entry::encode).collect();
     let leaves: Vec<_> = tree.iter().map(EncodedEntry::leaf).collect();
@@ -245,28 +245,28 @@ fn private_calls() -> Vec<EncodedEntry> {
     let [end, bare_end] = [end, bare_end].map(|end| Entry::CallEnd(end).encode());
     let [first, second, third] = tree.try_into().unwrap();
     let erasure = erasure.encode();
-    vec![support::policy(), first, bare, second, erasure.clone(), third, end, bare_end, erasure]
+    vec![entries::policy(), first, bare, second, erasure.clone(), third, end, bare_end, erasure]
 }
 
 /// A policy with folders and a declared name, entries that were taken over and adopted, and a request that was turned down,
 /// with a digest of its arguments whose salt nobody has.
 fn breaks() -> Vec<EncodedEntry> {
-    let [policy, takeover, adoption, end] = support::break_samples().try_into().unwrap();
+    let [policy, takeover, adoption, end] = entries::break_samples().try_into().unwrap();
     let (Entry::Takeover(takeover), Entry::Adoption(adoption), Entry::CallEnd(end)) = (takeover, adoption, end) else {
         panic!("other samples")
     };
     let takeover = Takeover { first: LeafIndex(1), ..takeover };
     let adoption = Adoption { first: LeafIndex(0), count: 3, ..adoption };
-    let call = support::private_samples().swap_remove(0).encode();
+    let call = entries::private_samples().swap_remove(0).encode();
     let end = CallEnd { root: call_root(&[call.leaf()]), ..end };
     let [takeover, adoption, end] =
         [Entry::Takeover(takeover), Entry::Adoption(adoption), Entry::CallEnd(end)].map(|entry| entry.encode());
-    vec![policy.encode(), takeover, adoption, call, end, support::policy()]
+    vec![policy.encode(), takeover, adoption, call, end, entries::policy()]
 }
 
 /// A policy that is read again within a call that is cancelled, and once more in vain.
 fn daemon() -> Vec<EncodedEntry> {
-    let [call, end, reload, refused] = support::daemon_samples().try_into().unwrap();
+    let [call, end, reload, refused] = entries::daemon_samples().try_into().unwrap();
     let Entry::CallEnd(end) = end else { panic!("no end") };
     let [call, reload, refused] = [call, reload, refused].map(|entry| entry.encode());
     let end = Entry::CallEnd(CallEnd { root: call_root(&[call.leaf()]), ..end }).encode();
@@ -275,11 +275,11 @@ fn daemon() -> Vec<EncodedEntry> {
 
 /// A writer that is stopped within one call while another one ends.
 fn calls_of_a_stopped_writer() -> Vec<EncodedEntry> {
-    let [call, _bare, intent, end, _erasure] = support::private_samples().try_into().unwrap();
-    let [enforcement, blocked, record] = support::writer_samples().try_into().unwrap();
-    let outcome = support::samples().swap_remove(4);
+    let [call, _bare, intent, end, _erasure] = entries::private_samples().try_into().unwrap();
+    let [enforcement, blocked, record] = entries::writer_samples().try_into().unwrap();
+    let outcome = entries::samples().swap_remove(4);
     let (Entry::Call(start), Entry::CallEnd(end)) = (call.clone(), end) else { panic!("other samples") };
-    let writer = support::SAMPLE_CALL.issuer();
+    let writer = entries::SAMPLE_CALL.issuer();
     let stopped = CallId::new(1_700_000_000_001, writer, 1);
     let tree: Vec<_> = [call, intent, outcome].iter().map(Entry::encode).collect();
     let leaves: Vec<_> = tree.iter().map(EncodedEntry::leaf).collect();
@@ -287,12 +287,12 @@ fn calls_of_a_stopped_writer() -> Vec<EncodedEntry> {
     let [first, second, third] = tree.try_into().unwrap();
     let reason = "the writer was stopped: blocked system call openat (257) on thread worker-1".into();
     vec![
-        support::policy(),
+        entries::policy(),
         enforcement.encode(),
         first,
         Entry::Call(Call { call: stopped, ..start }).encode(),
         second,
-        Entry::BlockedCall(support::blocked(writer, Some(stopped))).encode(),
+        Entry::BlockedCall(entries::blocked(writer, Some(stopped))).encode(),
         blocked.encode(),
         third,
         Entry::CallEnd(end).encode(),
@@ -303,7 +303,7 @@ fn calls_of_a_stopped_writer() -> Vec<EncodedEntry> {
 
 /// A call with one allowed and one denied intent.
 fn call() -> Vec<EncodedEntry> {
-    let mut samples = support::samples();
+    let mut samples = entries::samples();
     let Entry::CallEnd(end) = samples.remove(6) else { panic!("no end") };
     let Entry::Violation(violation) = samples.remove(5) else { panic!("no violation") };
     let Entry::Outcome(outcome) = samples.remove(4) else { panic!("no outcome") };

@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod support;
-
 use tollgate_audit::{
     DecodeError, Digest, ENFORCEMENT_POLICIES_MAX, ENTRY_BYTES_MAX, Enforcement, Entry, KernelRecord, Text,
 };
+use tollgate_testing::entries;
 
 /// Nothing but its one form is read of the kinds that writers write.
 #[test]
 fn the_kinds_of_writers_have_one_form() {
-    let [enforcement, blocked, _record] = support::writer_samples().try_into().unwrap();
+    let [enforcement, blocked, _record] = entries::writer_samples().try_into().unwrap();
     let Entry::Enforcement(enforcement) = enforcement else { panic!("no enforcement") };
     let bytes = Entry::Enforcement(enforcement.clone()).encode().as_bytes().to_vec();
     let [low, high] = [enforcement.policies[0].0, enforcement.policies[1].0];
@@ -35,7 +34,7 @@ fn the_kinds_of_writers_have_one_form() {
 #[test]
 fn the_largest_enforcement_fits() {
     let policies = (0..1000_u32).rev().map(|n| Digest::of(&n.to_be_bytes())).collect();
-    let enforcement = support::enforcement(support::SAMPLE_CALL.issuer());
+    let enforcement = entries::enforcement(entries::SAMPLE_CALL.issuer());
     let enforcement = Enforcement {
         policies,
         policies_left_out: 5,
@@ -52,7 +51,7 @@ fn the_largest_enforcement_fits() {
     let Ok(Entry::Enforcement(read)) = Entry::decode(&bytes) else { panic!("not an enforcement") };
     assert_eq!((read.policies.len(), read.policies_left_out), (ENFORCEMENT_POLICIES_MAX, 5 + 1000 - 64));
     assert!(read.policies.is_sorted());
-    let record = KernelRecord { writer: support::SAMPLE_CALL.issuer(), process: u64::MAX, text: long() };
+    let record = KernelRecord { writer: entries::SAMPLE_CALL.issuer(), process: u64::MAX, text: long() };
     fitting(&Entry::KernelRecord(record));
 }
 

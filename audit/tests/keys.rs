@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use support::{ORIGIN, forget_checkpoint, open, record_call, report, tempdir, write_key};
 use tollgate_audit::{Entry, Kind, Problem, SignedCheckpoint, SigningKey, VerifyOptions, read, verify_with};
 use tollgate_ledger::{Ledger, OpenError};
+use tollgate_testing::calls::{open, record_call};
+use tollgate_testing::entries::ORIGIN;
+use tollgate_testing::ledgers::{forget_checkpoint, report, tempdir, write_key};
+use tollgate_testing::{entries, ledgers};
 
 #[test]
 fn the_key_is_made_once_and_named_in_the_log() {
@@ -20,7 +21,7 @@ fn the_key_is_made_once_and_named_in_the_log() {
     assert_eq!((found.keys, found.signed_by), (vec![key.clone()], Some(key.clone())));
     let (_, first) = read(dir.path()).unwrap().next().unwrap().unwrap();
     assert_eq!(first.to_json()["key"], key.to_string());
-    assert!(!support::files(dir.path()).keys().any(|name| name.contains("key")), "the folder may be served");
+    assert!(!ledgers::files(dir.path()).keys().any(|name| name.contains("key")), "the folder may be served");
 }
 
 #[test]
@@ -131,7 +132,7 @@ fn a_rotation_is_finished_or_forgotten_after_a_crash() {
 fn a_change_of_key_without_consent_is_found() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
-    let Entry::LedgerOpened(rotated) = support::key_samples().remove(1) else { panic!("no rotation") };
+    let Entry::LedgerOpened(rotated) = entries::key_samples().remove(1) else { panic!("no rotation") };
     // Well signed, but not from the key that this ledger has.
     ledger.append(&[Entry::LedgerOpened(rotated.clone()).encode()]).unwrap();
     assert_eq!(report(dir.path()).findings[0].problem, Problem::KeyChanged);

@@ -2,22 +2,21 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod support;
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use support::{
-    DENIAL, OK, OPEN_AT, ORIGIN, begin, ending, forget_checkpoint, open, record_call, report, start, tempdir,
-};
 use tollgate_audit::{
     Action, AppendError, CallId, Durability, Entry, Expected, Kept, Kind, Layer, LeafIndex, Problem, RoomFor, RootHash,
     Sequence, TreeSize, VerifyOptions, read, verify, verify_with,
 };
 use tollgate_ledger::{Ledger, OpenError, store_set};
 use tollgate_notary::{CallStart, CallTrail, DenialRef, FactRef, Room};
+use tollgate_testing::calls::{DENIAL, OK, begin, ending, open, record_call, start};
+use tollgate_testing::entries::{OPEN_AT, ORIGIN};
+use tollgate_testing::ledgers::{forget_checkpoint, report, tempdir};
+use tollgate_testing::{entries, ledgers};
 
 #[test]
 fn a_recorded_call_verifies() {
@@ -422,11 +421,11 @@ fn every_changed_byte_of_every_file_is_found_and_named() {
     let ledger = open(dir.path());
     record_call(&ledger, 1);
     ledger.checkpoint().unwrap();
-    ledger.append(&vec![support::policy(); 260]).unwrap();
+    ledger.append(&vec![entries::policy(); 260]).unwrap();
     store_set(dir.path(), r#"{"tool":"word-count"}"#).unwrap();
     drop(ledger);
     fs::write(dir.path().join("lock"), "").unwrap();
-    let files = support::files(dir.path());
+    let files = ledgers::files(dir.path());
     assert_eq!(files.len(), 2 + 4 + 1 + 2, "journal, checkpoint, full, partial and older tiles, set, lock: {files:?}");
     for (name, whole) in files {
         let stride = if whole.len() > 1000 { whole.len() / 40 } else { 7 };
@@ -451,10 +450,10 @@ fn every_changed_byte_of_every_file_is_found_and_named() {
 fn a_corrupt_frame_is_the_one_finding() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
-    ledger.append(&vec![support::policy(); 399]).unwrap();
+    ledger.append(&vec![entries::policy(); 399]).unwrap();
     ledger.checkpoint().unwrap();
     ledger.rotate_key(2).unwrap();
-    ledger.append(&vec![support::policy(); 200]).unwrap();
+    ledger.append(&vec![entries::policy(); 200]).unwrap();
     drop(ledger);
     let options = VerifyOptions { key: report(dir.path()).signed_by, expected: None };
     let findings = || verify_with(dir.path(), &options).unwrap().findings;
@@ -486,7 +485,7 @@ fn a_corrupt_frame_is_the_one_finding() {
 fn missing_and_strange_tiles_are_found() {
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
-    ledger.append(&vec![support::policy(); 299]).unwrap();
+    ledger.append(&vec![entries::policy(); 299]).unwrap();
     drop(ledger);
     for name in ["tile/0/000", "tile/0/001.p/44", "tile/1/000.p/1", "tile/entries/000", "tile/entries/001.p/44"] {
         let bytes = fs::read(dir.path().join(name)).unwrap();

@@ -8,22 +8,22 @@
     reason = "helpers of tests"
 )]
 
-mod support;
-
 use std::path::Path;
 
 use proptest::prelude::*;
-use support::{open, tempdir};
 use tollgate_audit::{
     ConsistencyProof, Frontier, InclusionProof, LeafHash, LeafIndex, ProofError, ProveError, Prover, RootHash,
     TreeSize, leaf_hash,
 };
 use tollgate_ledger::Ledger;
+use tollgate_testing::calls::open;
+use tollgate_testing::entries;
+use tollgate_testing::ledgers::tempdir;
 
 /// A ledger with a checkpoint at each size of `sizes`, and the root at every size.
 fn grow(dir: &Path, sizes: &[u64]) -> (Vec<LeafHash>, Vec<RootHash>) {
     let ledger = open(dir);
-    let entry = support::policy();
+    let entry = entries::policy();
     let mut leaves: Vec<_> = vec![leaf_of(&ledger, dir)];
     for size in sizes {
         let more = usize::try_from(size - ledger.size().0).unwrap();

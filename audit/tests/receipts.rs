@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod support;
-
 use proptest::prelude::*;
-use support::{Folder, open, record_call, tempdir};
 use tollgate_audit::{
     CallId, Disclosure, Entry, Kind, LeafIndex, Receipt, ReceiptError, Sequence, SigningKey, VerifierKey,
     VerifyReceiptError, disclose, find_call_end, prove,
 };
+use tollgate_testing::calls::{open, record_call};
+use tollgate_testing::entries;
+use tollgate_testing::ledgers::{Folder, tempdir};
 
 fn recorded() -> (Folder, VerifierKey, LeafIndex) {
     let dir = tempdir().unwrap();
@@ -34,7 +34,7 @@ fn a_receipt_proves_the_end_of_a_call() {
     assert_eq!((entry.kind(), entry.call()), (Kind::CallEnd, Some(CallId([200; 16]))));
     assert_eq!(checkpoint.size.0, 60 * 6 + 1 + 12);
 
-    let other = SigningKey::from_seed(support::ORIGIN, &[1; 32]).unwrap().verifier();
+    let other = SigningKey::from_seed(entries::ORIGIN, &[1; 32]).unwrap().verifier();
     assert!(matches!(receipt.verify(&other), Err(VerifyReceiptError::Signature { .. })));
     let renamed = VerifierKey::new("example.com/other", key.public_key()).unwrap();
     assert!(matches!(receipt.verify(&renamed), Err(VerifyReceiptError::Signature { .. })));

@@ -3,16 +3,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod support;
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use support::{Folder, OPEN_AT, ORIGIN, begin, files, open, policy, record_call, report, tempdir};
 use tollgate_audit::{CallId, Durability, Finding, Kind, LeafIndex, Problem, Prover, TreeSize, with_causes};
 use tollgate_ledger::{Ledger, OpenError};
+use tollgate_testing::calls::{begin, open, record_call};
+use tollgate_testing::entries::{OPEN_AT, ORIGIN, policy};
+use tollgate_testing::ledgers;
+use tollgate_testing::ledgers::{Folder, files, report, tempdir};
 
 /// A ledger with a resume point behind its start.
 fn long() -> Folder {
@@ -109,7 +110,7 @@ fn a_tile_that_disagrees_is_mended_from_the_journal() {
         fs::write(&path, vec![0; whole.len()]).unwrap();
         // Of a tile behind the resume point only `verify` knows; so the way from the start is asked for.
         let known = report(dir.path());
-        support::remember(dir.path(), known.size, known.root, "closed");
+        ledgers::remember(dir.path(), known.size, known.root, "closed");
         drop(open(dir.path()));
         assert_eq!(fs::read(&path).unwrap(), whole, "{name}");
     }

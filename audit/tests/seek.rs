@@ -1,13 +1,13 @@
 //! A call is found by the time in its id, also where clocks were set back.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first thing that is wrong")]
 
-mod support;
-
 use std::collections::HashMap;
 
 use tollgate_audit::{Call, CallId, EncodedEntry, Entry, Kind, WriterId, call_root, read, read_for_call};
 
-use support::{call, call_end, open, tempdir};
+use tollgate_testing::calls::open;
+use tollgate_testing::entries::{call, call_end};
+use tollgate_testing::ledgers::tempdir;
 
 /// A call of two entries, which starts so many seconds after the first one does.
 fn entries(count: u32, after_s: u64) -> [EncodedEntry; 2] {

@@ -2,16 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-mod support;
-
 use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use support::{open, report, tempdir};
 use tollgate_audit::{Digest, Problem, SET_BYTES_MAX, read_set};
 use tollgate_ledger::store_set;
+use tollgate_testing::calls::open;
+use tollgate_testing::ledgers::{report, tempdir};
 
 const SET: &str = r#"{"folders":[],"tool":"word-count"}"#;
 

@@ -2,13 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod support;
-
-use support::{open, private_samples, report, samples, tempdir};
 use tollgate_audit::{
     CallClass, CallEnd, CallId, Closer, Digest, Entry, Intent, LeafIndex, Outcome, Problem, Sequence, Verdict,
     Violation, WriterId, call_root,
 };
+use tollgate_testing::calls::open;
+use tollgate_testing::entries;
+use tollgate_testing::entries::{private_samples, samples};
+use tollgate_testing::ledgers::{report, tempdir};
 
 const CALL: CallId = CallId([0xca; 16]);
 
@@ -94,7 +95,7 @@ fn a_call_that_was_cancelled_may_have_run_or_not() {
 
 #[test]
 fn a_policy_is_read_again_whenever_the_daemon_does() {
-    let [_, _, reload, refused] = support::daemon_samples().try_into().unwrap();
+    let [_, _, reload, refused] = entries::daemon_samples().try_into().unwrap();
     let within = [call(), reload.clone(), intent(1, Verdict::Allow), refused.clone(), outcome(2, 1)];
     let sound = ended(&[call(), intent(1, Verdict::Allow), outcome(2, 1)]);
     let all = [&within[..], &sound[3..], &[refused, reload]].concat();
@@ -134,20 +135,20 @@ fn texts_of_any_call_are_erased_at_any_time() {
 #[test]
 fn a_writer_says_once_and_first_what_confines_it() {
     let writer = CALL.issuer();
-    let confined = || Entry::Enforcement(support::enforcement(writer));
+    let confined = || Entry::Enforcement(entries::enforcement(writer));
     let calls = ended(&[call()]);
     assert_eq!(problems([&[confined()][..], &calls].concat()), []);
     assert_eq!(problems([&[confined(), confined()][..], &calls].concat()), [Problem::EnforcementRepeated { writer }]);
     assert_eq!(problems([&calls[..], &[confined()]].concat()), [Problem::EnforcementLate { writer }]);
-    let other = Entry::Enforcement(support::enforcement(WriterId([1; 6])));
+    let other = Entry::Enforcement(entries::enforcement(WriterId([1; 6])));
     assert_eq!(problems([&calls[..], &[other]].concat()), [], "of another writer");
 }
 
 #[test]
 fn a_blocked_call_is_of_an_open_call_or_of_none() {
     let writer = CALL.issuer();
-    let blocked = |writer, call| Entry::BlockedCall(support::blocked(writer, call));
-    let record = support::writer_samples().swap_remove(2);
+    let blocked = |writer, call| Entry::BlockedCall(entries::blocked(writer, call));
+    let record = entries::writer_samples().swap_remove(2);
     let while_open =
         [call(), intent(1, Verdict::Allow), blocked(writer, Some(CALL)), outcome(2, 1), blocked(writer, None)];
     let with_closer = [&while_open[..], &[record, closer(&[])]].concat();

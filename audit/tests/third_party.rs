@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 
-mod support;
-
 use std::fs;
 use std::path::Path;
 
 use signed_note::{Note, StandardVerifier, VerifierList};
-use support::{open, policy, tempdir};
 use tlog_tiles::{Checkpoint, Hash, Tile, TileHashReader, TileReader};
+use tollgate_testing::calls::open;
+use tollgate_testing::entries;
+use tollgate_testing::entries::policy;
+use tollgate_testing::ledgers::tempdir;
 
 /// Reads `tile/8/<level>/<index>` of `tlog_tiles` as `tile/<level>/<index>` of C2SP.
 struct Folder<'f>(&'f Path);
@@ -43,7 +44,7 @@ fn signed_note_and_tlog_tiles_agree() {
         let (verified, unverified) = note.verify(&verifiers).unwrap();
         assert_eq!((verified.len(), unverified.len()), (1, 0));
         let checkpoint = Checkpoint::from_bytes(note.text()).unwrap();
-        assert_eq!((checkpoint.origin(), checkpoint.size(), checkpoint.extension()), (support::ORIGIN, size, ""));
+        assert_eq!((checkpoint.origin(), checkpoint.size(), checkpoint.extension()), (entries::ORIGIN, size, ""));
 
         let folder = Folder(dir.path());
         let reader = TileHashReader::new(size, *checkpoint.hash(), &folder);

@@ -14,23 +14,19 @@
 
 #![allow(clippy::disallowed_methods, reason = "processes are what is measured")]
 
-use std::fs;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode};
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, poll};
-use tempfile::TempDir;
 use tollgate::request::Caller;
-use tollgate::service::{Call, Config, Tollgate};
+use tollgate::service::{Call, Tollgate};
 use tollgate::supervisor::Control;
 use tollgate_audit::{Entry, read};
-use tollgate_daemon::{Daemon, DaemonConfig, GatewayCommand};
-use tollgate_workspace::guest;
+use tollgate_workspace::home::Home;
 use tollgate_workspace::program::this_program;
 
 /// How much is measured.
@@ -58,6 +54,9 @@ const WAYS: [&str; 6] = [
     "canned line behind a relay",
 ];
 
+const POLICY: &str = "[tools.echo-read]\nfs.\"/data\" = { host = \"DATA\", access = [\"read\"] }\n[tools.spin]\nlimits = { deadline = \"1h\", fuel = 10000000000000 }\n\
+     [tools.sleep-forever]\nclocks = { monotonic = \"real\" }\nlimits = { deadline = \"1h\" }\n";
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -76,15 +75,15 @@ fn main() -> ExitCode {
     let only = words.iter().position(|word| *word == "--only").and_then(|at| words.get(at + 1));
     let only = only.map(|only| WAYS.iter().position(|way| way == only).expect("a way"));
     let scale = if words.contains(&"--bench") && !words.contains(&"--quick") { WHOLE } else { QUICK };
-    let (own, served) = (Home::new(), Home::new());
+    let [own, served] = [(); 2].map(|()| Home::new(&["echo-read", "spin", "sleep-forever"], POLICY));
     let library = Tollgate::open(own.config()).expect("a home");
-    let daemon = served.serve();
-    let socket = served.folder.path().join("run/agents/local.sock");
-    echoes(scale, only, &library, &socket, served.folder.path());
+    let daemon = served.serve(|line| eprintln!("{line}"));
+    let socket = served.socket();
+    echoes(scale, only, &library, &socket, served.folder());
     if only.is_some() {
         return ExitCode::SUCCESS;
     }
-    cancelled(scale, &socket, &served.folder.path().join("home/ledger"));
+    cancelled(scale, &socket, &served.ledger());
     library.close().expect("a whole record");
     daemon.stop().expect("a whole record");
     ExitCode::SUCCESS
@@ -323,56 +322,5 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.0.kill().and_then(|()| self.0.wait()).expect("a process of ours");
-    }
-}
-
-/// A home with tools.
-struct Home {
-    folder: TempDir,
-}
-
-impl Home {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        fs::create_dir_all(folder.path().join("data")).expect("a folder");
-        for tool in ["echo-read", "spin", "sleep-forever"] {
-            let guest = guest(tool);
-            let mut command = Command::new(this_program());
-            command
-                .args(["install", "--force", "--name", tool])
-                .arg(guest.component)
-                .arg("--manifest")
-                .arg(guest.manifest);
-            command
-                .env("TOLLGATE_HOME", folder.path().join("home"))
-                .env("TOLLGATE_LEDGER", folder.path().join("home/ledger"));
-            let output = command.output().expect("this program");
-            assert!(output.status.success(), "{output:?}");
-        }
-        let policy = format!(
-            "[tools.echo-read]\nfs.\"/data\" = {{ host = {:?}, access = [\"read\"] }}\n[tools.spin]\nlimits = {{ deadline = \"1h\", fuel = 10000000000000 }}\n\
-             [tools.sleep-forever]\nclocks = {{ monotonic = \"real\" }}\nlimits = {{ deadline = \"1h\" }}\n",
-            folder.path().join("data")
-        );
-        fs::write(folder.path().join("home/tollgate.toml"), policy).expect("a policy");
-        Self { folder }
-    }
-
-    fn config(&self) -> Config {
-        Config::at_home(&self.folder.path().join("home"), &this_program())
-    }
-
-    fn serve(&self) -> Daemon {
-        let folder = self.folder.path();
-        let config = DaemonConfig {
-            tollgate: self.config(),
-            folder: folder.join("run"),
-            tokens: folder.join("home/tokens"),
-            gateway: GatewayCommand { program: this_program(), arguments: vec!["gateway".to_owned()] },
-            given: Vec::new(),
-            tell: Arc::new(|line| eprintln!("{line}")),
-            end: Arc::new(|| ()),
-        };
-        Daemon::start(config).expect("a daemon")
     }
 }

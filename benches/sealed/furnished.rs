@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tollgate::notary::NotaryCommand;
-use tollgate::{Artifact, ArtifactKey, Engine, WorkerCommand};
+use tollgate::{Artifact, ArtifactKey, Engine, ProcessCommand};
 use tollgate_audit::Digest;
 use tollgate_capability::CapabilitySet;
 use tollgate_config::Manifest;
@@ -75,11 +74,11 @@ impl Furnished {
         set(self.path()).limits.calls
     }
 
-    pub(crate) fn notary(&self, ledger: &Path) -> NotaryCommand {
+    pub(crate) fn notary(&self, ledger: &Path) -> ProcessCommand {
         program::notary_command(ledger, ORIGIN)
     }
 
-    pub(crate) fn worker(&self) -> WorkerCommand {
+    pub(crate) fn worker(&self) -> ProcessCommand {
         program::worker_command()
     }
 }

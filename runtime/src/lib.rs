@@ -31,8 +31,9 @@ pub use tollgate_engine::{
 pub use tollgate_sandbox as sandbox;
 pub use tollgate_supervisor as supervisor;
 pub use tollgate_supervisor::{
-    Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec, Trial, WorkerCommand, WorkerEnd, notary,
+    Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec, Trial, WorkerEnd, notary,
 };
+pub use tollgate_system::ProcessCommand;
 pub use tollgate_worker as worker;
 pub use tollgate_worker::kernel_plan;
 

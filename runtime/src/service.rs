@@ -13,13 +13,13 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use tollgate_audit::Digest;
 use tollgate_authority::{
     Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, file_id_at,
-    files, is_trusted, open_folders, others_may_write,
+    files, open_folders,
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{
@@ -32,8 +32,9 @@ use tollgate_engine::error::{CallFailure, LoadError, RejectError};
 use tollgate_engine::loading::Provenance;
 use tollgate_engine::operations::{OperationText, OperationTexts};
 use tollgate_engine::request::{Answer, Caller, Request};
-use tollgate_supervisor::notary::{NotaryCommand, NotaryFailure, NotaryRole};
-use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec, WorkerCommand};
+use tollgate_supervisor::notary::{NotaryFailure, NotaryRole};
+use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec};
+use tollgate_system::{ProcessCommand, lock};
 
 use crate::registry::{COMPONENT_BYTES_MAX, InstalledTool, Registry, StoredError};
 
@@ -203,12 +204,6 @@ pub enum OpenError {
     /// The policy does not hold.
     #[error(transparent)]
     Policy(#[from] Box<PolicyFileError>),
-    /// Others could write the policy.
-    #[error("the policy `{}` belongs to another user, or others may write it", path.display())]
-    Exposed {
-        /// Its file.
-        path: PathBuf,
-    },
     /// The key of compiled tools cannot be used.
     #[error("the key of compiled tools cannot be used")]
     Key(#[from] KeyError),
@@ -309,9 +304,9 @@ impl Tollgate {
         let role = NotaryRole { ledger: ledger.clone(), origin: origin.clone(), software: software.clone(), daemon };
         let settings = SupervisorSettings {
             places: governing.places.clone(),
-            ..SupervisorSettings::of(&governing.deployment, WorkerCommand::tollgate(program))
+            ..SupervisorSettings::of(&governing.deployment, ProcessCommand::new(program, ["worker"]))
         };
-        let supervisor = Supervisor::start(NotaryCommand::tollgate(program, &role), ledger, settings)?;
+        let supervisor = Supervisor::start(role.command(program), ledger, settings)?;
         let (registry, governing) = (Registry::new(config.tools.clone()), Mutex::new(Arc::new(governing)));
         Ok(Self { governing, loaded: Mutex::default(), supervisor, registry, engine, key, config })
     }
@@ -605,10 +600,7 @@ impl Loaded {
 
 impl Governing {
     fn read(config: &Config) -> Result<Self, OpenError> {
-        let root = Path::new("/");
-        let given = config.policy.as_deref().map(|path| PolicyFile::given(path, root)).transpose();
-        let given = given.map_err(Box::new)?;
-        config.policy.as_deref().map_or(Ok(()), must_be_the_operators)?;
+        let given = config.policy.as_deref().map(PolicyFile::of_operator).transpose().map_err(Box::new)?;
         let (policy, text) = given.map(|file| (file.policy, file.text)).unwrap_or_default();
         let places = config.places.clone().with_ledger(&config.ledger);
         let places = [
@@ -655,17 +647,4 @@ impl Stamp {
         let found = fs::metadata(tool.artifact_file()).map_err(damaged)?;
         Ok(Self { device: found.dev(), inode: found.ino(), changed: (found.ctime(), found.ctime_nsec()) })
     }
-}
-
-/// Who writes the policy decides over tools.
-fn must_be_the_operators(policy: &Path) -> Result<(), OpenError> {
-    let exposed = || OpenError::Exposed { path: policy.to_owned() };
-    let file = files::open(policy).map_err(|_gone| exposed())?;
-    let stat = rustix::fs::fstat(&file).map_err(|_errno| exposed())?;
-    let is_the_operators = is_trusted(stat.st_uid) && !others_may_write(&file, &stat);
-    if is_the_operators { Ok(()) } else { Err(exposed()) }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -58,7 +58,7 @@ pub(crate) fn bad_clients_take_nothing_from_others() {
     good.is_served();
     // More connections than there may be: told so, and the others go on.
     let mut more: Vec<_> = (0..7).map(|_| lab.connect()).collect();
-    more.iter_mut().for_each(crate::lab::Rpc::is_served);
+    more.iter_mut().for_each(tollgate_workspace::rpc::Rpc::is_served);
     let mut beyond = lab.connect();
     let begun = beyond.begin("echo-read", "echo", &json!({}));
     let busy = beyond.hear();

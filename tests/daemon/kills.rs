@@ -3,7 +3,7 @@
 use rustix::process::{Signal, kill_process};
 use serde_json::json;
 use tollgate_audit::Entry;
-use tollgate_workspace::processes::await_that;
+use tollgate_workspace::processes::{await_that, children_in};
 
 use crate::lab::{DaemonLab, READS, SLEEPS, kind_of};
 
@@ -14,7 +14,7 @@ pub(crate) fn a_gateway_that_dies_takes_its_clients_alone() {
         client.is_served();
         client.begin("sleep-forever", "attack", &json!({ "millis": 3_600_000 }));
         lab.await_begun("attack", round + 1);
-        let [gateway] = DaemonLab::processes("gateway")[..] else { panic!("one gateway") };
+        let [gateway] = children_in("gateway")[..] else { panic!("one gateway") };
         kill_process(gateway, Signal::KILL).expect("a gateway");
         assert!(client.hear().is_none(), "the connection is gone with it");
         await_that("its call is withdrawn", || lab.daemon.status().agents[0].gateway.is_none());
@@ -25,12 +25,12 @@ pub(crate) fn a_gateway_that_dies_takes_its_clients_alone() {
     let mut client = lab.connect();
     client.begin("sleep-forever", "attack", &json!({ "millis": 3_600_000 }));
     lab.await_begun("attack", 6);
-    for worker in DaemonLab::processes("worker") {
+    for worker in children_in("worker") {
         kill_process(worker, Signal::KILL).expect("a worker");
     }
     let told = client.hear().expect("an answer");
     assert_eq!(kind_of(&told), "worker", "{told}");
-    let [notary] = DaemonLab::processes("notary")[..] else { panic!("one notary") };
+    let [notary] = children_in("notary")[..] else { panic!("one notary") };
     kill_process(notary, Signal::KILL).expect("a notary");
     drop(client);
     // Nothing begins while there is none.

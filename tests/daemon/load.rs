@@ -11,7 +11,7 @@ use rustix::process::{Pid, getpid};
 use serde_json::Value;
 use tollgate_audit::{CallClass, Entry};
 use tollgate_workspace::foreign::missing;
-use tollgate_workspace::processes::{await_that, children_of, open_fds};
+use tollgate_workspace::processes::{await_that, children_in, children_of, open_fds};
 
 use crate::heap::live_bytes;
 use crate::lab::{DaemonLab, READS};
@@ -155,7 +155,7 @@ fn held(lab: &DaemonLab) -> Held {
         client.call(tool, operation, &arguments);
     }
     drop(client);
-    await_that("one worker for each tool", || DaemonLab::processes("worker").len() <= 6);
+    await_that("one worker for each tool", || children_in("worker").len() <= 6);
     await_that("no client is left", || lab.daemon.status().agents.iter().all(|agent| agent.connections == 0));
     let processes = children_of(getpid());
     let pss = |pid: Pid| {
@@ -163,7 +163,7 @@ fn held(lab: &DaemonLab) -> Held {
         let line = text.lines().find(|line| line.starts_with("Pss:"));
         line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or_default()
     };
-    let gateways = DaemonLab::processes("gateway").into_iter().map(pss).sum();
+    let gateways = children_in("gateway").into_iter().map(pss).sum();
     let pss_kib = (pss(getpid()), gateways);
     Held { descriptors: open_fds(), processes: processes.len(), live_bytes: settled_bytes(), pss_kib }
 }

@@ -5,10 +5,10 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::getpid;
-use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
+use tollgate::notary::{NotaryFailure, NotaryProcess};
 use tollgate::{
     Answer, AuditSink, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadError, LoadedTool,
-    Provenance, Request, StartError,
+    ProcessCommand, Provenance, Request, StartError,
 };
 use tollgate_audit::{AppendError, Record as _};
 use tollgate_notary::Recorder;
@@ -63,7 +63,7 @@ impl Compiled {
     /// the policy for when a call is.
     pub(crate) fn embedder(
         &self,
-        command: NotaryCommand,
+        command: ProcessCommand,
         ledger: &Path,
         data: &Path,
         acknowledge: &str,
@@ -134,7 +134,7 @@ pub(crate) fn call(thread: &mut InProcessThread, tool: &LoadedTool, times: u64) 
 }
 
 /// This program as the notary of a ledger.
-pub(crate) fn notary_command(ledger: &Path) -> NotaryCommand {
+pub(crate) fn notary_command(ledger: &Path) -> ProcessCommand {
     program::notary_command(ledger, ORIGIN)
 }
 

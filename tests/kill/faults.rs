@@ -12,8 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 use rustix::process::Pid;
-use tollgate::notary::NotaryCommand;
-use tollgate::{CallError, CallId};
+use tollgate::{CallError, CallId, ProcessCommand};
 use tollgate_workspace::foreign::missing;
 use tollgate_workspace::guest;
 use tollgate_workspace::processes::reap_all;
@@ -288,7 +287,7 @@ const CLEAR: [&str; 6] =
     ["Input/output error", "No space left", "signal: 9", "is away", "cannot be brought to disk", "exit status: 5"];
 
 /// Has the first notary run under strace, with this fault.
-fn under_strace(notary: NotaryCommand, log: &Path, fault: &str, place: &Path) -> NotaryCommand {
+fn under_strace(notary: ProcessCommand, log: &Path, fault: &str, place: &Path) -> ProcessCommand {
     let mut arguments = vec![ONCE.into(), place.into(), "/usr/bin/env".into(), "strace".into()];
     arguments.extend(["-f", "-qq", "-s", "256", "-o"].map(Into::into));
     arguments.push(log.into());
@@ -296,7 +295,7 @@ fn under_strace(notary: NotaryCommand, log: &Path, fault: &str, place: &Path) ->
     arguments.extend(["-e".into(), format!("trace=fsync,fdatasync,?syncfs,/^rename,{calls}").into()]);
     arguments.extend(["-e".into(), format!("inject={fault}").into(), notary.program.clone().into()]);
     arguments.extend(notary.arguments);
-    NotaryCommand { program: notary.program, arguments }
+    ProcessCommand::new(notary.program, arguments)
 }
 
 /// Becomes the program after strace's options, and the first time strace itself. What it complains of goes to a file in

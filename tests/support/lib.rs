@@ -1,21 +1,14 @@
 //! A laboratory for tests and benches: a temporary ledger, an engine, tools loaded under grants written as on the
 //! command line, and the ledger's entries to assert on. Nothing here is shipped.
 
-pub mod chance;
 pub mod documented;
 pub mod expect;
-pub mod foreign;
-pub mod forgets;
-pub mod fuse;
-pub mod hmac;
-pub mod judge;
+pub mod home;
 pub mod own_main;
 pub mod probe;
-pub mod processes;
 pub mod program;
 pub mod sealed;
 pub mod site;
-pub mod small_group;
 pub mod stock;
 mod trace;
 mod unable;
@@ -26,10 +19,10 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use tempfile::TempDir;
-use tollgate::notary::{NotaryCommand, NotaryProcess};
+use tollgate::notary::NotaryProcess;
 use tollgate::{
     Answer, AuditSink, CallError, CallFailure, CallId, Caller, Component, Engine, InProcess, InProcessThread,
-    LoadError, LoadedTool, Provenance, Request,
+    LoadError, LoadedTool, ProcessCommand, Provenance, Request,
 };
 use tollgate_audit::{Entry, Kept, Record, Report, read, verify};
 use tollgate_capability::{CapabilitySet, OnViolation};
@@ -38,6 +31,7 @@ use tollgate_example_tools::Guest;
 use tollgate_ledger::Ledger;
 
 pub use tollgate_example_tools::guest;
+pub use tollgate_testing::{chance, foreign, forgets, fuse, hmac, judge, processes, rpc, small_group};
 pub use unable::{UNABLE, Unable};
 
 /// One temporary folder with a ledger, and everything to run tools against it.
@@ -70,7 +64,7 @@ impl Lab {
     }
 
     /// Records through a notary in a process of its own. Before the ledger is looked at, [`Lab::finish`] it.
-    pub fn notarised(command: impl FnOnce(&Path) -> NotaryCommand) -> Self {
+    pub fn notarised(command: impl FnOnce(&Path) -> ProcessCommand) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let notary = NotaryProcess::start(command(&folder.path().join("ledger"))).expect("a notary");
         Self::over(folder, notary.recorder().expect("a way to the notary"), Some(notary))

@@ -7,9 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use tollgate::compiler::{CompileLimits, Compiler, CompilerCommand};
-use tollgate::notary::NotaryCommand;
-use tollgate::{Artifact, Engine, WorkerCommand};
+use tollgate::compiler::{CompileLimits, Compiler};
+use tollgate::{Artifact, Engine, ProcessCommand};
 
 use crate::guest;
 
@@ -19,20 +18,20 @@ pub fn this_program() -> PathBuf {
 }
 
 /// This program as a worker.
-pub fn worker_command() -> WorkerCommand {
-    WorkerCommand { program: this_program(), arguments: vec!["worker".into()] }
+pub fn worker_command() -> ProcessCommand {
+    ProcessCommand::new(this_program(), ["worker"])
 }
 
 /// This program as the notary of a ledger, whose origin is used if it is made anew.
-pub fn notary_command(ledger: &Path, origin: &str) -> NotaryCommand {
+pub fn notary_command(ledger: &Path, origin: &str) -> ProcessCommand {
     let mut arguments = vec!["notary".into(), "--ledger".into(), ledger.into()];
     arguments.extend(["--origin", origin, "--software", "tests"].map(Into::into));
-    NotaryCommand { program: this_program(), arguments }
+    ProcessCommand { program: this_program(), arguments }
 }
 
 /// This program as a compiler.
-pub fn compiler_command() -> CompilerCommand {
-    CompilerCommand { program: this_program(), arguments: vec!["compile".into()] }
+pub fn compiler_command() -> ProcessCommand {
+    ProcessCommand::new(this_program(), ["compile"])
 }
 
 /// A guest, compiled once for all tests.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::process::{Pid, Signal, getpid, kill_process};
-use tollgate::{CallError, CallFailure, CallId, Supervisor, SupervisorSettings, Tool, WorkerCommand, WorkerError};
+use tollgate::{CallError, CallFailure, CallId, ProcessCommand, Supervisor, SupervisorSettings, Tool, WorkerError};
 use tollgate_audit::{CallClass, Salt};
 use tollgate_capability::ArgumentsRecord;
 use tollgate_ledger::SideStore;
@@ -80,8 +80,8 @@ pub(crate) fn a_worker_that_dies_idle_is_replaced(_: Scale) {
 
 /// A worker that panics before it serves, with a message that would do something to a terminal.
 pub(crate) fn what_a_worker_said_at_last_is_passed_on(_: Scale) {
-    let WorkerCommand { program, .. } = worker_command();
-    let command = WorkerCommand { program, arguments: vec![PANICS.into()] };
+    let ProcessCommand { program, .. } = worker_command();
+    let command = ProcessCommand::new(program, [PANICS]);
     let lab = SupervisorLab::with(SupervisorSettings::new(command));
     let reader = lab.reader();
     let failure = read_many(&reader, 1).expect_err("a call without a worker");

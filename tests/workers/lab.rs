@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::process::{Pid, getpid};
 use tempfile::TempDir;
-use tollgate::notary::NotaryCommand;
 use tollgate::{
-    Answer, CallFailure, CallId, Caller, Provenance, Request, Supervisor, SupervisorSettings, Tool, ToolSpec,
+    Answer, CallFailure, CallId, Caller, ProcessCommand, Provenance, Request, Supervisor, SupervisorSettings, Tool,
+    ToolSpec,
 };
 use tollgate_audit::{CallClass, Closer, Enforcement, Entry, Level, WriterId, read};
 use tollgate_capability::CapabilitySet;
 use tollgate_config::Policy;
-use tollgate_workspace::judge::{assert_once, verified};
-use tollgate_workspace::processes::{await_that, children_of, fds_once_at_most, open_fds, open_files};
+use tollgate_workspace::judge::{assert_once, calls_in, verified};
+use tollgate_workspace::processes::{await_that, children_in, children_of, fds_once_at_most, open_fds, open_files};
 use tollgate_workspace::program::{self, compiled, data_in, worker_command};
 use tollgate_workspace::{ORIGIN, guest, manifest, set_in};
 
@@ -234,13 +234,6 @@ fn assert_no_more_files(folder: &Path) {
     assert!(left.is_empty(), "left in the ledger: {left:?}");
 }
 
-/// How many calls of an operation have begun, in a ledger that may be being written.
-pub(crate) fn calls_in(ledger: &Path, operation: &str) -> usize {
-    let entries = read(ledger).expect("a ledger").map_while(Result::ok);
-    let is_one = |entry: &Entry<'_>| matches!(entry, Entry::Call(call) if call.operation.as_str() == operation);
-    entries.filter(|(_, entry)| is_one(entry)).count()
-}
-
 /// A tool of this guest.
 pub(crate) fn spec(name: &str, set: CapabilitySet) -> ToolSpec {
     let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
@@ -284,11 +277,7 @@ pub(crate) fn start_worker(tool: &Tool) -> Pid {
 
 /// The processes of workers that live.
 pub(crate) fn workers() -> Vec<Pid> {
-    let is_worker = |pid: &Pid| {
-        let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())).unwrap_or_default();
-        line.split(|byte| *byte == 0).nth(1) == Some(b"worker")
-    };
-    children_of(getpid()).into_iter().filter(is_worker).collect()
+    children_in("worker")
 }
 
 /// Sets it when it is dropped, so that a test that fails ends its threads.
@@ -306,7 +295,7 @@ pub(crate) fn parse(policy: &str) -> Policy {
 }
 
 /// This program as the notary of a ledger.
-pub(crate) fn notary_command(ledger: &Path) -> NotaryCommand {
+pub(crate) fn notary_command(ledger: &Path) -> ProcessCommand {
     program::notary_command(ledger, ORIGIN)
 }
 

@@ -9,6 +9,7 @@ use rustix::process::Pid;
 use tollgate::{CallId, Supervisor, SupervisorSettings};
 use tollgate_ledger::Ledger;
 use tollgate_workspace::chance::Chance;
+use tollgate_workspace::judge::calls_in;
 use tollgate_workspace::processes::{children_of, kill, reap_all};
 use tollgate_workspace::{ORIGIN, guest, set_in};
 
@@ -16,7 +17,7 @@ use crate::Scale;
 use tollgate_workspace::processes::await_that;
 use tollgate_workspace::program::{data_in, worker_command};
 
-use crate::lab::{READS, Record, calls_in, notary_command, read_many, sleep, sleeps, spec};
+use crate::lab::{READS, Record, notary_command, read_many, sleep, sleeps, spec};
 
 /// The first argument of the supervisor that is killed.
 pub(crate) const ROLE: &str = "role-driver";

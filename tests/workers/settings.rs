@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Signal, kill_process};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 use tollgate::compiler::{CompileError, CompileLimits, Compiler};
-use tollgate::{CallError, Engine, LoadError, SupervisorSettings, Tool, WorkerCommand, WorkerError};
+use tollgate::{CallError, Engine, LoadError, ProcessCommand, SupervisorSettings, Tool, WorkerError};
 use tollgate_audit::{CallClass, Level};
 
 use crate::Scale;
@@ -155,10 +155,10 @@ fn refused_without_landlock(policy: &str) {
 
 /// A supervisor whose workers see no Landlock.
 fn without(policy: &str) -> (SupervisorLab, Tool) {
-    let WorkerCommand { program, mut arguments } = worker_command();
+    let ProcessCommand { program, mut arguments } = worker_command();
     arguments.insert(0, WITHOUT_LANDLOCK.into());
     let lab =
-        SupervisorLab::with(SupervisorSettings::of(&parse(policy).deployment, WorkerCommand { program, arguments }));
+        SupervisorLab::with(SupervisorSettings::of(&parse(policy).deployment, ProcessCommand { program, arguments }));
     let reader = lab.reader();
     (lab, reader)
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use tempfile::TempDir;
-use tollgate::{CallError, CallFailure, CallId, SupervisorSettings, Tool, WorkerCommand, WorkerError};
+use tollgate::{CallError, CallFailure, CallId, ProcessCommand, SupervisorSettings, Tool, WorkerError};
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::processes::children_of;
 
@@ -159,10 +159,10 @@ impl Gate {
         Self(tempfile::tempdir().expect("a folder"))
     }
 
-    pub(crate) fn command(&self) -> WorkerCommand {
-        let WorkerCommand { program, arguments } = worker_command();
+    pub(crate) fn command(&self) -> ProcessCommand {
+        let ProcessCommand { program, arguments } = worker_command();
         let role = [WAITS.into(), self.0.path().into()];
-        WorkerCommand { program, arguments: role.into_iter().chain(arguments).collect() }
+        ProcessCommand::new(program, role.into_iter().chain(arguments))
     }
 
     /// Waits until that worker's process is there.

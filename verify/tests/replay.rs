@@ -3,18 +3,16 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "tests that run the program")]
 
-#[path = "../../audit/tests/support/mod.rs"]
-mod support;
-
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
-use support::{DENIAL, ending, open, start, tempdir};
 use tollgate_audit::{CallId, Digest, Durability, Kept, VerifierKey};
 use tollgate_capability::{Call, CapabilitySet, Decision, Fact, RandomCall, RandomMode, check};
 use tollgate_ledger::store_set;
 use tollgate_notary::{CallStart, CallTrail, DenialRef, FactRef, OutcomeTotals};
+use tollgate_testing::calls::{DENIAL, ending, open, start};
+use tollgate_testing::ledgers::tempdir;
 
 /// Its exit code, and what it printed.
 fn replay(dir: &Path, key: &VerifierKey, more: &[&str]) -> (i32, String) {

@@ -3,16 +3,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "tests that run the program")]
 
-#[path = "../../audit/tests/support/mod.rs"]
-mod support;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::process::Command;
 
 use serde_json::Value;
-use support::{open, record_call, tempdir};
 use tollgate_audit::{CallId, Sequence, disclose, find_call_end, prove};
+use tollgate_testing::calls::{open, record_call};
+use tollgate_testing::ledgers::tempdir;
+use tollgate_testing::{entries, ledgers};
 
 /// Its exit code, and what it prints: to stdout, or to stderr where nothing was tried and nobody wants JSON.
 fn run<A: AsRef<OsStr>>(args: &[A]) -> (i32, String) {
@@ -30,11 +29,11 @@ fn files_that_are_none_are_said_to_be_and_not_waited_for() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};
     let dir = tempdir().unwrap();
     let ledger = open(dir.path());
-    ledger.append(&vec![support::policy(); 260]).unwrap();
+    ledger.append(&vec![entries::policy(); 260]).unwrap();
     tollgate_ledger::store_set(dir.path(), "{}").unwrap();
     drop(ledger);
     let state = dir.path().with_extension("state");
-    let inside = support::files(dir.path()).into_keys().map(|name| dir.path().join(name));
+    let inside = ledgers::files(dir.path()).into_keys().map(|name| dir.path().join(name));
     for path in inside.chain([state]) {
         let kept = path.with_extension("kept");
         fs::rename(&path, &kept).unwrap();

@@ -4,17 +4,17 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "tests that run programs, themselves among them")]
 
-#[path = "../../audit/tests/support/mod.rs"]
-mod support;
-
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use support::{ORIGIN, as_left_by_a_kill, begin, forge, open, policy, record_call, report, tempdir};
 use tollgate_audit::{CallId, Entry, Kind, LeafIndex, Outcome, Problem, Sequence, Takeover, TreeSize, read, verify};
 use tollgate_ledger::{Ledger, OpenError};
+use tollgate_testing::calls::{begin, open, record_call};
+use tollgate_testing::entries::{ORIGIN, policy};
+use tollgate_testing::ledgers::{as_left_by_a_kill, forge, report, tempdir};
+use tollgate_testing::{entries, ledgers};
 
 fn reopened(dir: &Path) -> Result<Ledger, OpenError> {
     Ledger::open(dir, ORIGIN, "test", 3)
@@ -36,12 +36,12 @@ fn what_is_added_to_a_closed_ledger_is_forged() {
     let closed = report(dir.path());
     assert!(closed.is_clean() && closed.is_complete());
     forge(dir.path(), &[policy(), policy()]);
-    let before = support::files(dir.path());
+    let before = ledgers::files(dir.path());
 
     let error = reopened(dir.path()).unwrap_err();
     assert!(matches!(error, OpenError::AddedWhileClosed { closed: TreeSize(7), found: TreeSize(9) }), "{error}");
     assert!(error.to_string().contains("forged: 2 entries"), "{error}");
-    let after = support::files(dir.path());
+    let after = ledgers::files(dir.path());
     assert_eq!((&after["journal"], &after["checkpoint"]), (&before["journal"], &before["checkpoint"]), "not signed");
     let found = report(dir.path());
     let [finding] = found.findings.as_slice() else { panic!("{:?}", found.findings) };
@@ -67,7 +67,7 @@ fn what_nobody_signed_is_called_not_proven() {
     let (code, text) = tool(&["ledger", folder, "--complete", "--json"]);
     assert!(code == 5 && text.contains("\"complete\":false"), "{code} {text}");
     let cut =
-        fs::metadata(dir.path().join("journal")).unwrap().len() - support::frames(&[policy(), policy()]).len() as u64;
+        fs::metadata(dir.path().join("journal")).unwrap().len() - ledgers::frames(&[policy(), policy()]).len() as u64;
     fs::OpenOptions::new().write(true).open(dir.path().join("journal")).unwrap().set_len(cut).unwrap();
     let (code, text) = tool(&["ledger", folder, "--complete"]);
     assert!(code == 0 && text.starts_with("verified\n"), "{code} {text}");
@@ -82,7 +82,7 @@ fn what_a_crash_left_is_named_before_it_is_signed() {
     ledger.checkpoint().unwrap();
     record_call(&ledger, 2);
     let mut open_call = begin(&ledger, 3);
-    open_call.intent(support::OPEN_AT, &[], "fs", tollgate_audit::Durability::Pipe).unwrap();
+    open_call.intent(entries::OPEN_AT, &[], "fs", tollgate_audit::Durability::Pipe).unwrap();
     let left = as_left_by_a_kill(dir.path());
     let found = report(left.path());
     assert!(found.is_clean(), "{:?}", found.findings);
@@ -116,11 +116,11 @@ fn what_makes_no_sense_after_a_crash_is_refused() {
     }
     let size = ledger.size().0;
     let (call, unknown) = (CallId([1; 16]), CallId([9; 16]));
-    let outcome = support::samples().swap_remove(4);
+    let outcome = entries::samples().swap_remove(4);
     let Entry::Outcome(outcome) = outcome else { panic!("no outcome") };
     let takeover = |first, count| Entry::Takeover(Takeover { time_ns: 1, first: LeafIndex(first), count });
     let forged = [
-        (Entry::Call(support::call(call)), Problem::CallRepeated { call }),
+        (Entry::Call(entries::call(call)), Problem::CallRepeated { call }),
         (
             Entry::Outcome(Outcome { call: unknown, seq: Sequence(1), ..outcome }),
             Problem::CallUnknown { call: unknown },
@@ -130,11 +130,11 @@ fn what_makes_no_sense_after_a_crash_is_refused() {
     for (entry, problem) in forged {
         let left = as_left_by_a_kill(dir.path());
         forge(left.path(), &[policy(), entry.encode()]);
-        let before = support::files(left.path());
+        let before = ledgers::files(left.path());
         let error = reopened(left.path()).unwrap_err();
         let OpenError::Senseless { index, problem: found, .. } = error else { panic!("{error}") };
         assert_eq!((index, found), (LeafIndex(size + 1), problem));
-        let after = support::files(left.path());
+        let after = ledgers::files(left.path());
         assert_eq!((&after["journal"], &after["checkpoint"]), (&before["journal"], &before["checkpoint"]));
     }
 }
@@ -147,13 +147,13 @@ fn a_ledger_that_has_no_room_to_say_what_it_took_over_signs_nothing() {
     ledger.checkpoint().unwrap();
     ledger.append(&[policy()]).unwrap();
     let left = as_left_by_a_kill(dir.path());
-    let before = support::files(left.path());
+    let before = ledgers::files(left.path());
     let exe = std::env::current_exe().unwrap();
     // A file size limit, with its signal ignored, makes writes fail as a full disk does.
     let script = r#"trap "" XFSZ; ulimit -f 8; exec "$0" --exact child_has_no_room_to_open --ignored"#;
     let child = Command::new("sh").args(["-c", script]).arg(exe).env(DIR, left.path()).output().unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stdout));
-    let after = support::files(left.path());
+    let after = ledgers::files(left.path());
     assert_eq!((&after["journal"], &after["checkpoint"]), (&before["journal"], &before["checkpoint"]));
     assert_eq!(reopened(left.path()).unwrap().recovery().taken_over, 1);
 }

@@ -7,10 +7,6 @@
 #![deny(unsafe_code)]
 
 mod ctx;
-#[cfg(test)]
-#[path = "../../tests/support/forgets.rs"]
-#[allow(unreachable_pub, reason = "it is a module of the workspace's test library as well")]
-mod forgets;
 mod fs;
 mod gate;
 mod handle;

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::Instant;
 
 use self::opening::NoWriters;
@@ -40,6 +40,7 @@ use tollgate_audit::structure::Structure;
 use tollgate_audit::takeover::Takeover;
 use tollgate_audit::tile_path::{TILE_LEVELS, TileKind, TilePath};
 use tollgate_audit::tiles::{Tile, TileEdge, edge_tile};
+use tollgate_system::lock;
 
 /// A ledger open for writing; this process is its only writer.
 ///
@@ -351,7 +352,7 @@ impl Ledger {
     }
 
     fn publisher(&self) -> MutexGuard<'_, Publisher> {
-        self.publisher.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.publisher)
     }
 
     /// A panic while the lock was held leaves journal and tree possibly apart: the ledger is then stopped.

@@ -4,11 +4,12 @@ use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use tollgate_audit::ids::Digest;
 use tollgate_audit::regular;
 use tollgate_audit::sets::{FRESH_SET, SET_BYTES_MAX, SETS_FOLDER, file_name, read_file};
+use tollgate_system::lock;
 
 use crate::fresh;
 
@@ -26,7 +27,7 @@ pub fn store_set(dir: &Path, canonical_json: &str) -> io::Result<Digest> {
     let digest = Digest::of(canonical_json.as_bytes());
     let path = dir.join(file_name(digest));
     // One at a time: they share the name of the unfinished file.
-    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _writing = lock(&WRITING);
     // What is something else, or cannot be read, is replaced.
     if read_file(&path).is_ok_and(|found| found.is_some_and(|found| found == canonical_json.as_bytes())) {
         return Ok(digest);

@@ -14,7 +14,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use self::shard::{FULL, HEADER_BYTES, OPEN, Shard, Swept, is_named, must_be_private};
 use crate::side_record::{RecordKind, Records, SideStep, push_record};
@@ -23,6 +23,7 @@ use tollgate_audit::ids::CallId;
 use tollgate_audit::journal::JOURNAL_FILE;
 use tollgate_audit::private::{Private, Salt};
 use tollgate_audit::regular;
+use tollgate_system::lock;
 
 /// Longest text of a call that the side store keeps: as much as a tool may be given or answer.
 pub const PRIVATE_BYTES_MAX: usize = 64 << 20;
@@ -241,7 +242,7 @@ impl SideStore {
 
     /// A panic while the lock was held leaves at most a record behind the shard's end, which the next one overwrites.
     fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.writer)
     }
 }
 

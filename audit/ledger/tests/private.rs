@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 #![allow(clippy::disallowed_methods, reason = "tests that run themselves as a child")]
 
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use support::tempdir;
 use tollgate_audit::{Call, CallEnd, CallId, Compared, Digest, Entry, Private, Recorded, Salt};
 use tollgate_ledger::{Erased, Ledger, PRIVATE_BYTES_MAX, SideStore};
+use tollgate_testing::ledgers::tempdir;
+use tollgate_testing::{calls, entries};
 
 /// Bytes before the first record.
 const HEADER: usize = 43;
@@ -139,7 +137,7 @@ fn a_side_store_of_an_older_version_is_refused_by_its_number() {
 #[test]
 fn a_full_shard_is_followed_by_another() {
     let dir = tempdir().unwrap();
-    let ledger = support::open(dir.path());
+    let ledger = calls::open(dir.path());
     let store = SideStore::open(dir.path()).unwrap();
     let text = vec![b't'; 1 << 20];
     for number in 1..=10 {
@@ -169,7 +167,7 @@ fn a_full_shard_is_followed_by_another() {
 #[test]
 fn a_shard_that_fills_up_takes_no_other_ones_place() {
     let dir = tempdir().unwrap();
-    let ledger = support::open(dir.path());
+    let ledger = calls::open(dir.path());
     let folder = dir.path().with_extension("private");
     let store = SideStore::open(dir.path()).unwrap();
     let text = vec![b't'; 1 << 20];
@@ -302,7 +300,7 @@ fn begin(store: &SideStore, ledger: &Arc<Ledger>, number: u8, is_recorded: bool)
     let call = CallId([number; 16]);
     store.put_call(call, &salt(number.into()), Some(&arguments(number.into()))).unwrap();
     if is_recorded {
-        support::record_call(ledger, number);
+        calls::record_call(ledger, number);
     }
 }
 
@@ -313,11 +311,11 @@ fn is_kept(dir: &Path, number: u8) -> bool {
 #[test]
 fn texts_of_calls_that_never_began_are_swept_and_no_others() {
     let dir = tempdir().unwrap();
-    let ledger = support::open(dir.path());
+    let ledger = calls::open(dir.path());
     let store = SideStore::open(dir.path()).unwrap();
     [(1, true), (2, false), (3, true)].into_iter().for_each(|(n, recorded)| begin(&store, &ledger, n, recorded));
     // One that has not ended is on record all the same.
-    let open = support::begin(&ledger, 4);
+    let open = calls::begin(&ledger, 4);
     begin(&store, &ledger, 4, false);
     drop((open, store));
 
@@ -338,7 +336,7 @@ fn texts_of_calls_that_never_began_are_swept_and_no_others() {
 #[test]
 fn sweeps_of_a_ledger_that_grows_erase_nothing_that_is_on_record() {
     let dir = tempdir().unwrap();
-    let ledger = support::open(dir.path());
+    let ledger = calls::open(dir.path());
     let text = vec![b't'; 30_000];
     for round in 0..12_u8 {
         let store = SideStore::open(dir.path()).unwrap();
@@ -347,7 +345,7 @@ fn sweeps_of_a_ledger_that_grows_erase_nothing_that_is_on_record() {
         begin(&store, &ledger, recorded, true);
         begin(&store, &ledger, unrecorded, false);
         store.put_result(CallId([recorded; 16]), &text).unwrap();
-        ledger.append(&vec![support::policy(); 700]).unwrap();
+        ledger.append(&vec![entries::policy(); 700]).unwrap();
     }
     let kept: Vec<u8> = (1..=24).filter(|number| is_kept(dir.path(), *number)).collect();
     let expected: Vec<u8> = (0..12).map(|round| 2 * round + 1).chain([24]).collect();
@@ -359,8 +357,8 @@ fn sweeps_of_a_ledger_that_grows_erase_nothing_that_is_on_record() {
 #[test]
 fn a_ledger_that_became_shorter_is_read_from_its_start() {
     let dir = tempdir().unwrap();
-    let ledger = support::open(dir.path());
-    ledger.append(&vec![support::policy(); 50]).unwrap();
+    let ledger = calls::open(dir.path());
+    ledger.append(&vec![entries::policy(); 50]).unwrap();
     let store = SideStore::open(dir.path()).unwrap();
     begin(&store, &ledger, 1, false);
     assert_eq!(store.sweep().unwrap().records, 2, "which notes where the journal ends");
@@ -370,11 +368,11 @@ fn a_ledger_that_became_shorter_is_read_from_its_start() {
     }
     fs::remove_dir_all(dir.path()).unwrap();
 
-    let ledger = support::open(dir.path());
+    let ledger = calls::open(dir.path());
     let store = SideStore::open(dir.path()).unwrap();
     assert_eq!(store.sweep().unwrap(), Erased::default());
     begin(&store, &ledger, 2, true);
-    ledger.append(&vec![support::policy(); 100]).unwrap();
+    ledger.append(&vec![entries::policy(); 100]).unwrap();
     begin(&store, &ledger, 3, false);
     drop(store);
     let store = SideStore::open(dir.path()).unwrap();
@@ -385,7 +383,7 @@ fn a_ledger_that_became_shorter_is_read_from_its_start() {
 #[test]
 fn nothing_is_swept_by_a_journal_that_cannot_be_read() {
     let dir = tempdir().unwrap();
-    let ledger = support::open(dir.path());
+    let ledger = calls::open(dir.path());
     let store = SideStore::open(dir.path()).unwrap();
     let journal = dir.path().join("journal");
     // What stands before is not looked at: no call of this store began there.
@@ -408,7 +406,7 @@ fn nothing_is_swept_by_a_journal_that_cannot_be_read() {
 fn the_texts_are_compared_with_the_entries() {
     let private = whole(1).unwrap();
     let (Entry::Call(entry), Entry::CallEnd(end)) =
-        (support::samples().swap_remove(2), support::samples().swap_remove(6))
+        (entries::samples().swap_remove(2), entries::samples().swap_remove(6))
     else {
         panic!("other samples")
     };

@@ -11,12 +11,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tollgate_audit::{CallClass, Claims, Digest, Durability, Kept, Record as _, Recorded, Usage, verify};
+use tollgate_audit::{CallClass, Durability, Kept, Record as _, Usage, verify};
 use tollgate_ipc::Channel;
 use tollgate_notary::{
     CALL_ENTRIES_MAX, CallEnding, CallStart, CallTrail, FactRef, FromNotary, Lease, Notary, NotaryEnds, NotaryOf,
     OutcomeTotals, Recorder, Room, Status, ToNotary, WriterKind,
 };
+use tollgate_testing::calls;
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -83,24 +84,9 @@ impl Running {
     }
 
     fn begin(&self) -> CallTrail {
-        let now = Instant::now();
-        let start = CallStart {
-            call: self.recorder.next_call(1_700_000_000_000),
-            started: now,
-            deadline: now + Duration::from_secs(60),
-            room: Room { entries: CALL_ENTRIES_MAX, bytes: u64::MAX },
-            time_ns: 1_700_000_000_000_000_000,
-            tool: "word-count".to_owned(),
-            version: "1.0.0".to_owned(),
-            component: Digest::of(b"component"),
-            operation: "count".to_owned(),
-            agent: None,
-            session: None,
-            claims: Claims { agent: Some("agent-7".into()), ..Claims::default() },
-            arguments: Recorded::Salted(Digest::of(b"salted")),
-            arguments_bytes: 2,
-            capability_set: Digest::of(b"set"),
-        };
+        let start = calls::start(self.recorder.next_call(1_700_000_000_000));
+        let deadline = start.started + Duration::from_secs(60);
+        let start = CallStart { deadline, room: Room { entries: CALL_ENTRIES_MAX, bytes: u64::MAX }, ..start };
         CallTrail::begin(self.recorder.clone(), start)
     }
 }

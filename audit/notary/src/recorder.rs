@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -25,7 +25,7 @@ use tollgate_audit::frame::push_frame;
 use tollgate_audit::ids::{CallId, WriterId};
 use tollgate_audit::record::{Kept, Record, RecordError};
 use tollgate_ledger::CallCounter;
-use tollgate_system::of_call;
+use tollgate_system::{held, lock, of_call};
 
 use crate::acks::{ANSWER_BYTES, Answer, Wait};
 
@@ -272,7 +272,7 @@ impl Recorder {
             }
             if waits.reading {
                 let timeout = until.saturating_duration_since(Instant::now());
-                (waits, _) = self.answered.wait_timeout(waits, timeout).unwrap_or_else(PoisonError::into_inner);
+                (waits, _) = held(self.answered.wait_timeout(waits, timeout));
                 continue;
             }
             waits.reading = true;
@@ -385,11 +385,6 @@ fn wait_for(fd: &OwnedFd, flags: PollFlags, deadline: Instant) -> Result<(), App
 
 fn closed(error: Errno) -> AppendError {
     AppendError::Closed { reason: format!("the way to the notary is broken: {}", io::Error::from(error)) }
-}
-
-/// What one thread panicked over is no worse for the next: every state under these locks is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Room for about 4,000 entries: what a writer may be ahead of a notary that waits for its disk. The most that a process

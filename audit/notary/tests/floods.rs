@@ -4,21 +4,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod running;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
-use running::{Running, frame, record_call, tell_writer_in, verified};
 use rustix::fs::{OFlags, fcntl_setfl};
 use rustix::pipe::fcntl_getpipe_size;
-use support::{policy, tempdir};
 use tollgate_audit::{Entry, Kept, TreeSize, read};
 use tollgate_notary::{FromNotary, NotaryEnds, PIPE_SHARE_BYTES, Recorder, Status, ToNotary, WriterEnding, WriterEnds};
+use tollgate_testing::entries;
+use tollgate_testing::entries::policy;
+use tollgate_testing::ledgers::{frame, tempdir};
+use tollgate_testing::notary::{Running, record_call, tell_writer_in, verified};
 
 /// The threads of a writer that write as fast as its pipe takes it, until they have written [`FLOOD_BYTES`] or nobody reads
 /// any more.
@@ -98,8 +96,7 @@ fn of_flood(size: TreeSize) -> u64 {
 fn under_a_flood_a_checkpoint_is_answered_after_the_bytes_that_were_there_when_it_was_asked_for() {
     let dir = tempdir().unwrap();
     let (end, pipe) = writer();
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&end]);
     let flood = Flood::start(pipe);
     flood.is_under_way(&notary);
 
@@ -120,12 +117,11 @@ fn under_a_flood_a_checkpoint_is_answered_after_the_bytes_that_were_there_when_i
 fn under_a_flood_a_call_is_located_after_the_bytes_that_were_there_when_it_was_asked_for() {
     let dir = tempdir().unwrap();
     let (end, pipe) = writer();
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&end]);
     let flood = Flood::start(pipe);
     flood.is_under_way(&notary);
     // The second question tells where the ledger was when the first one was answered.
-    notary.supervisor.send(&ToNotary::Locate { call: support::SAMPLE_CALL }).unwrap();
+    notary.supervisor.send(&ToNotary::Locate { call: entries::SAMPLE_CALL }).unwrap();
     notary.supervisor.send(&ToNotary::Checkpoint).unwrap();
     let most = flood.bytes_at_most() + 2 * (SHARE + CAPACITY + SHARE);
     assert_eq!(notary.hear(), FromNotary::Located { index: None, is_on_record: false });
@@ -165,8 +161,7 @@ fn a_flood_from_some_writers_holds_up_no_other() {
     let recorder = Arc::new(recorder);
     let (ends, pipes): (Vec<_>, Vec<_>) = (0..FLOODS).map(|_| writer()).unzip();
     let writers: Vec<&NotaryEnds> = ends.iter().chain([&quiet]).collect();
-    let notary = Running::start(dir.path(), &writers);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &writers);
     let floods: Vec<_> = pipes.into_iter().map(Flood::start).collect();
     floods.iter().for_each(|flood| flood.is_under_way(&notary));
 
@@ -189,8 +184,7 @@ fn a_flood_from_some_writers_holds_up_no_other() {
 fn a_process_that_ended_is_over_though_somebody_floods_its_pipe() {
     let dir = tempdir().unwrap();
     let (end, pipe) = writer();
-    let notary = Running::start(dir.path(), &[]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[]);
     tell_writer_in(&notary.supervisor, &end, Some(4_000_000));
     let writer = end.writer;
     drop(end);

@@ -3,21 +3,20 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests")]
 
-mod running;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use running::{FAR, Running, begin, begin_until, frame, kinds, record_call, tell_writer, verified};
 use rustix::pipe::SpliceFlags;
-use support::{Folder, OK, OPEN_AT, ORIGIN, ending, report, tempdir};
 use tollgate_audit::{AppendError, CallId, Durability, Entry, Kept, Kind, LeafIndex, Record, TreeSize, WriterId, read};
 use tollgate_ipc::Channel;
 use tollgate_notary::{CallTrail, FromNotary, Notary, NotaryEnds, NotaryError, NotaryOf, Recorder, Status, ToNotary};
+use tollgate_testing::calls::{OK, ending};
+use tollgate_testing::entries::{OPEN_AT, ORIGIN};
+use tollgate_testing::ledgers::{Folder, frame, report, tempdir};
+use tollgate_testing::notary::{FAR, Running, begin, begin_until, kinds, record_call, tell_writer, verified};
+use tollgate_testing::{entries, ledgers};
 
 fn writer() -> (Arc<Recorder>, NotaryEnds) {
     let (recorder, end) = Recorder::new().unwrap();
@@ -30,8 +29,7 @@ fn what_writers_write_becomes_the_ledger() {
     let dir = tempdir().unwrap();
     let (one, one_end) = writer();
     let (two, two_end) = writer();
-    let notary = Running::start(dir.path(), &[&one_end, &two_end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&one_end, &two_end]);
     for _ in 0..100 {
         record_call(&one, Kept::Pipe);
         record_call(&two, Kept::Pipe);
@@ -50,8 +48,7 @@ fn what_writers_write_becomes_the_ledger() {
 fn many_threads_of_a_writer_wait_for_their_own_answers() {
     let dir = tempdir().unwrap();
     let (recorder, end) = writer();
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&end]);
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let recorder = &recorder;
@@ -82,8 +79,7 @@ fn no_answer_is_lost_where_more_threads_wait_than_a_socket_holds() {
         while ends_in(&end.pipe) < 800 {
             std::thread::yield_now();
         }
-        let notary = Running::start(dir.path(), &[&end]);
-        notary.ready();
+        let notary = Running::ready(dir.path(), &[&end]);
         scope.spawn(|| drop(notary));
     });
 }
@@ -111,8 +107,7 @@ fn ends_in(pipe: &OwnedFd) -> usize {
 fn the_supervisor_may_ask_where_a_call_ended_and_for_a_checkpoint() {
     let dir = tempdir().unwrap();
     let (recorder, end) = writer();
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&end]);
     record_call(&recorder, Kept::Pipe);
     let call = record_call(&recorder, Kept::Pipe);
     assert_eq!(
@@ -131,8 +126,7 @@ fn the_supervisor_may_ask_where_a_call_ended_and_for_a_checkpoint() {
 fn calls_of_a_writer_that_dies_are_closed() {
     let dir = tempdir().unwrap();
     let (recorder, end) = writer();
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&end]);
     let mut trail = begin(&recorder);
     trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     drop((trail, recorder, end));
@@ -162,15 +156,14 @@ fn a_writer_that_lies_is_condemned_and_others_go_on() {
         ("no frame", vec![0xff; 64]),
         ("an unfinished frame", vec![0, 200, 1, 2]),
         ("not an entry", frame(b"hello")),
-        ("closer", frame(support::samples()[7].encode().as_bytes())),
-        ("another writer's", frame(support::samples()[2].encode().as_bytes())),
+        ("closer", frame(entries::samples()[7].encode().as_bytes())),
+        ("another writer's", frame(entries::samples()[2].encode().as_bytes())),
     ];
     for (what, bytes) in wrong {
         let dir = tempdir().unwrap();
         let (good, good_end) = writer();
         let (liar, end, pipe) = liar();
-        let notary = Running::start(dir.path(), &[&good_end, &end]);
-        notary.ready();
+        let notary = Running::ready(dir.path(), &[&good_end, &end]);
         rustix::io::write(&pipe, &bytes).unwrap();
         let FromNotary::Condemned { writer, fault } = notary.hear() else { panic!("{what} passes") };
         assert_eq!(writer, liar, "{fault}");
@@ -185,9 +178,8 @@ fn a_writer_that_lies_is_condemned_and_others_go_on() {
 fn a_condemned_writers_calls_are_closed_with_the_reason() {
     let dir = tempdir().unwrap();
     let (liar, end, pipe) = liar();
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
-    let call = Entry::Call(support::call(CallId::new(1, liar, 0))).encode();
+    let notary = Running::ready(dir.path(), &[&end]);
+    let call = Entry::Call(entries::call(CallId::new(1, liar, 0))).encode();
     rustix::io::write(&pipe, &frame(call.as_bytes())).unwrap();
     rustix::io::write(&pipe, &frame(call.as_bytes())).unwrap();
     let FromNotary::Condemned { fault, .. } = notary.hear() else { panic!("a call twice passes") };
@@ -213,8 +205,7 @@ fn without_a_notary_nothing_begins_and_what_ends_is_kept() {
     before.outcome(intent, OK);
     assert!(matches!(before.end(ending(), Kept::Pipe), Err(AppendError::Away)), "no answer may be given");
     // The next notary finds all of it in the pipe.
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&end]);
     recorder.set_status(Status::Ready);
     record_call(&recorder, Kept::Journal);
     drop((recorder, end));
@@ -254,8 +245,7 @@ fn a_full_pipe_holds_the_writer_until_its_deadline() {
     assert!(matches!(error, AppendError::Late), "{error}");
     // What did not fit waits, and goes in once a notary makes room.
     let dir = tempdir().unwrap();
-    let notary = Running::start(dir.path(), &[&end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&end]);
     trail.end(ending(), Kept::Pipe).unwrap();
     drop((recorder, end));
     let folder = notary.ended();
@@ -268,8 +258,7 @@ fn a_notary_goes_on_where_another_one_was_cut_off() {
     // Wherever `splice` was cut off: the supervisor of the bytes is in the journal, the rest in the pipe.
     let dir = tempdir().unwrap();
     let (recorder, end) = writer();
-    let notary = Running::start(dir.path(), &[]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[]);
     let folder = notary.ended();
     let before = std::fs::read(folder.join("journal")).unwrap();
     let known = report(&folder);
@@ -286,13 +275,12 @@ fn a_notary_goes_on_where_another_one_was_cut_off() {
         let again = copy_of(&folder);
         std::fs::write(again.path().join("journal"), [&before, &written[..cut]].concat()).unwrap();
         // It was killed: the one before it closed the ledger.
-        support::remember(again.path(), known.size, known.root, "open");
+        ledgers::remember(again.path(), known.size, known.root, "open");
         let (pipe, write) = rustix::pipe::pipe().unwrap();
         rustix::io::write(&write, &written[cut..]).unwrap();
         drop(write);
         let rest = NotaryEnds { writer: end.writer, pipe, acks: end.acks.try_clone().unwrap() };
-        let notary = Running::start(again.path(), &[&rest]);
-        notary.ready();
+        let notary = Running::ready(again.path(), &[&rest]);
         drop(rest);
         let folder = notary.ended();
         verified(&folder);
@@ -306,8 +294,7 @@ fn a_notary_goes_on_where_another_one_was_cut_off() {
 #[test]
 fn a_second_notary_is_refused_with_the_pid_of_the_first() {
     let dir = tempdir().unwrap();
-    let first = Running::start(dir.path(), &[]);
-    first.ready();
+    let first = Running::ready(dir.path(), &[]);
     let second = Running::start(dir.path(), &[]);
     let FromNotary::Unusable { message, .. } = second.hear() else { panic!("opened twice") };
     assert!(message.contains(&format!("process {}", std::process::id())), "{message}");
@@ -318,7 +305,7 @@ fn a_second_notary_is_refused_with_the_pid_of_the_first() {
 /// A copy of a ledger with what stands beside it.
 fn copy_of(folder: &Path) -> Folder {
     let copy = tempdir().unwrap();
-    for (name, bytes) in support::files(folder) {
+    for (name, bytes) in ledgers::files(folder) {
         let path = copy.path().join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
@@ -360,14 +347,13 @@ fn a_call_that_ended_under_an_earlier_notary_cannot_come_again() {
     let (liar, end, pipe) = liar();
     let call = CallId::new(1, liar, 0);
     let whole = |call| {
-        let start = Entry::Call(support::call(call)).encode();
+        let start = Entry::Call(entries::call(call)).encode();
         let mut tree = tollgate_audit::Frontier::new();
         tree.append(start.leaf());
-        let end = Entry::CallEnd(support::call_end(call, tree.root())).encode();
+        let end = Entry::CallEnd(entries::call_end(call, tree.root())).encode();
         [frame(start.as_bytes()), frame(end.as_bytes())].concat()
     };
-    let first = Running::start(dir.path(), &[&end]);
-    first.ready();
+    let first = Running::ready(dir.path(), &[&end]);
     rustix::io::write(&pipe, &whole(call)).unwrap();
     // The notary goes, as if it had died; its writer stays.
     drop(first.supervisor);
@@ -378,8 +364,7 @@ fn a_call_that_ended_under_an_earlier_notary_cannot_come_again() {
     let (pipe, write) = rustix::pipe::pipe().unwrap();
     let (_, other) = Recorder::new().unwrap();
     let again = NotaryEnds { writer: liar, pipe, acks: other.acks };
-    let second = Running::start(dir.path(), &[&again]);
-    second.ready();
+    let second = Running::ready(dir.path(), &[&again]);
     rustix::io::write(&write, &whole(call)).unwrap();
     let FromNotary::Condemned { fault, .. } = second.hear() else { panic!("the call comes again") };
     assert!(fault.contains("a second time"), "{fault}");

@@ -9,50 +9,18 @@
     reason = "helpers of tests"
 )]
 
-mod running;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
-use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::sync::Arc;
 
-use running::{Running, begin, record_call, tell_writer, tell_writer_in, verified};
-use support::{OK, OPEN_AT, ORIGIN, ending, tempdir};
 use tollgate_audit::lock::{Holder, holder};
-use tollgate_audit::{CallId, Durability, Entry, Kept, TreeSize, WriterId, read};
+use tollgate_audit::{CallId, Entry, Kept, TreeSize, WriterId};
 use tollgate_ipc::Channel;
-use tollgate_notary::{
-    CallTrail, FromNotary, Lease, Notary, NotaryEnds, NotaryOf, Recorder, Status, ToNotary, WriterEnding, WriterKind,
-};
-
-/// A writer of some supervisor, and the notary's end of it.
-struct Own {
-    recorder: Arc<Recorder>,
-    end: NotaryEnds,
-}
-
-impl Own {
-    fn new() -> Self {
-        let (recorder, end) = Recorder::new().unwrap();
-        recorder.set_status(Status::Ready);
-        Self { recorder: Arc::new(recorder), end }
-    }
-
-    fn id(&self) -> WriterId {
-        self.end.writer
-    }
-
-    /// A call that is running.
-    fn begin(&self) -> CallTrail {
-        let mut trail = begin(&self.recorder);
-        let intent = trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
-        trail.outcome(intent, OK);
-        trail.flush().unwrap();
-        trail
-    }
-}
+use tollgate_notary::{FromNotary, Lease, Notary, NotaryOf, ToNotary, WriterEnding, WriterKind};
+use tollgate_testing::calls::ending;
+use tollgate_testing::entries::ORIGIN;
+use tollgate_testing::ledgers::tempdir;
+use tollgate_testing::notary::{Running, Writer, reasons, record_call, tell_writer, tell_writer_in, verified};
+use tollgate_testing::{entries, ledgers};
 
 /// The channel of a supervisor that borrows the notary and has not said anything.
 fn lend(notary: &Running, number: u32) -> Channel {
@@ -82,14 +50,6 @@ fn is_closed(channel: &Channel) {
     assert!(channel.send(&ToNotary::Leave).is_err_and(|error| error.is_gone()));
 }
 
-fn closed_calls(folder: &Path) -> BTreeMap<CallId, String> {
-    let closers = read(folder).unwrap().filter_map(|entry| match entry.unwrap().1 {
-        Entry::Closer(closer) => Some((closer.call, closer.reason.to_string())),
-        _other => None,
-    });
-    closers.collect()
-}
-
 fn locate(channel: &Channel, call: CallId) -> bool {
     channel.send(&ToNotary::Locate { call }).unwrap();
     let FromNotary::Located { index, is_on_record } = hear(channel) else { panic!("no answer") };
@@ -100,7 +60,7 @@ fn locate(channel: &Channel, call: CallId) -> bool {
 #[test]
 fn two_supervisors_record_at_once_and_the_notary_outlives_the_one_that_started_it() {
     let dir = tempdir().unwrap();
-    let (one, two) = (Own::new(), Own::new());
+    let (one, two) = (Writer::new(), Writer::new());
     let socket = Path::new("/run/tollgate/operator");
     let of_daemon = Holder { pid: 4_000_000, daemon: Some(socket.to_owned()) };
     let (supervisor, theirs) = Channel::pair().unwrap();
@@ -114,7 +74,7 @@ fn two_supervisors_record_at_once_and_the_notary_outlives_the_one_that_started_i
         Notary::open(of, theirs)?.serve()
     });
     let notary = Running { folder: dir.path().to_owned(), supervisor, thread };
-    notary.ready();
+    notary.is_ready();
     assert_eq!(holder(dir.path()), Some(of_daemon), "whom to ask");
     let borrower = borrow(&notary, 1);
     tell_writer(&borrower, &two.end);
@@ -142,7 +102,7 @@ fn two_supervisors_record_at_once_and_the_notary_outlives_the_one_that_started_i
     let FromNotary::Left { covers: Ok(covers) } = hear(&borrower) else { panic!("not on disk") };
     is_closed(&borrower);
     thread.join().unwrap().unwrap();
-    assert_eq!(closed_calls(&folder).into_keys().collect::<Vec<_>>(), [open]);
+    assert_eq!(reasons(&folder).into_keys().collect::<Vec<_>>(), [open]);
     assert_eq!(verified(&folder), covers);
     assert_eq!(covers, TreeSize(1 + 100 * 4 + 3 + 1 + 2 * 4));
 }
@@ -150,9 +110,8 @@ fn two_supervisors_record_at_once_and_the_notary_outlives_the_one_that_started_i
 #[test]
 fn a_supervisor_that_leaves_hears_that_all_is_on_disk_and_others_go_on() {
     let dir = tempdir().unwrap();
-    let (one, two) = (Own::new(), Own::new());
-    let notary = Running::start(dir.path(), &[&one.end]);
-    notary.ready();
+    let (one, two) = (Writer::new(), Writer::new());
+    let notary = Running::ready(dir.path(), &[&one.end]);
     let borrower = borrow(&notary, 1);
     tell_writer(&borrower, &two.end);
     let (open, running) = (two.begin().call(), one.begin());
@@ -168,12 +127,12 @@ fn a_supervisor_that_leaves_hears_that_all_is_on_disk_and_others_go_on() {
     running.end(ending(), Kept::Disk).unwrap();
     drop(one);
     let folder = notary.ended();
-    assert_eq!(closed_calls(&folder).into_keys().collect::<Vec<_>>(), [open]);
+    assert_eq!(reasons(&folder).into_keys().collect::<Vec<_>>(), [open]);
     verified(&folder);
 }
 
 /// What a supervisor may not say, with its own writer and that of another.
-fn abuses(own: &Own, other: &Own) -> Vec<(&'static str, ToNotary, bool)> {
+fn abuses(own: &Writer, other: &Writer) -> Vec<(&'static str, ToNotary, bool)> {
     let stolen = Lease::own(other.id());
     let new = WriterId([0xee; 6]);
     let writer = |writer, calls| ToNotary::Writer { writer, kind: WriterKind::Worker, calls, process: None };
@@ -192,13 +151,12 @@ fn abuses(own: &Own, other: &Own) -> Vec<(&'static str, ToNotary, bool)> {
 
 #[test]
 fn one_that_says_what_it_may_not_is_closed_alone() {
-    let count = abuses(&Own::new(), &Own::new()).len();
+    let count = abuses(&Writer::new(), &Writer::new()).len();
     // Against the first supervisor and against another borrowed one.
     for (case, is_first) in (0..count).flat_map(|case| [(case, true), (case, false)]) {
         let dir = tempdir().unwrap();
-        let [first, second, own] = [(); 3].map(|()| Own::new());
-        let notary = Running::start(dir.path(), &[&first.end]);
-        notary.ready();
+        let [first, second, own] = [(); 3].map(|()| Writer::new());
+        let notary = Running::ready(dir.path(), &[&first.end]);
         let (good, bad) = (borrow(&notary, 1), borrow(&notary, 2));
         tell_writer(&good, &second.end);
         tell_writer(&bad, &own.end);
@@ -218,7 +176,7 @@ fn one_that_says_what_it_may_not_is_closed_alone() {
         }
         drop((good, bad, first, second, own));
         let folder = notary.ended();
-        let closed = closed_calls(&folder);
+        let closed = reasons(&folder);
         let reason = &closed[&of_bad];
         assert!(reason.starts_with("its supervisor made no sense: ") && reason.contains(expected), "{reason}");
         assert_eq!(closed.len(), 1, "{expected}");
@@ -233,7 +191,7 @@ fn what_is_no_message_or_no_pipe_closes_one_alone() {
         &|bad| bad.send(&serde_json::json!({ "protocol": 99 })).unwrap(),
         &|bad| bad.send(&serde_json::json!({ "say": "start", "answers": null, "more": 1 })).unwrap(),
         &|bad| {
-            let own = Own::new();
+            let own = Writer::new();
             // A pipe's end to write into, of which nobody could tell when its writers are gone.
             let pipe = own.recorder.pipe().unwrap();
             let calls = vec![Lease::own(own.id())];
@@ -243,9 +201,8 @@ fn what_is_no_message_or_no_pipe_closes_one_alone() {
     ];
     for say in says {
         let dir = tempdir().unwrap();
-        let first = Own::new();
-        let notary = Running::start(dir.path(), &[&first.end]);
-        notary.ready();
+        let first = Writer::new();
+        let notary = Running::ready(dir.path(), &[&first.end]);
         let bad = borrow(&notary, 1);
         say(&bad);
         is_closed(&bad);
@@ -259,13 +216,12 @@ fn what_is_no_message_or_no_pipe_closes_one_alone() {
 #[test]
 fn calls_of_others_are_located_by_nobody() {
     let dir = tempdir().unwrap();
-    let (one, two) = (Own::new(), Own::new());
-    let notary = Running::start(dir.path(), &[&one.end]);
-    notary.ready();
+    let (one, two) = (Writer::new(), Writer::new());
+    let notary = Running::ready(dir.path(), &[&one.end]);
     let borrower = borrow(&notary, 1);
     tell_writer(&borrower, &two.end);
     let ended = [&one, &two].map(|own| record_call(&own.recorder, Kept::Journal));
-    let running = [&one, &two].map(Own::begin);
+    let running = [&one, &two].map(Writer::begin);
     for (channel, own) in [(&notary.supervisor, 0), (&borrower, 1)] {
         for calls in [ended, [running[0].call(), running[1].call()]] {
             assert!(locate(channel, calls[own]), "its own");
@@ -279,9 +235,8 @@ fn calls_of_others_are_located_by_nobody() {
 #[test]
 fn one_supervisor_too_many_is_hung_up_on() {
     let dir = tempdir().unwrap();
-    let first = Own::new();
-    let notary = Running::start(dir.path(), &[&first.end]);
-    notary.ready();
+    let first = Writer::new();
+    let notary = Running::ready(dir.path(), &[&first.end]);
     let mut borrowers: Vec<_> = (1..64).map(|number| borrow(&notary, number)).collect();
     is_closed(&lend(&notary, 64));
     assert_eq!(notary.hear(), FromNotary::SupervisorGone { number: 64 });
@@ -296,9 +251,8 @@ fn one_supervisor_too_many_is_hung_up_on() {
 #[test]
 fn one_that_asks_and_does_not_read_is_hung_up_on_and_its_calls_are_recorded() {
     let dir = tempdir().unwrap();
-    let (one, two) = (Own::new(), Own::new());
-    let notary = Running::start(dir.path(), &[&one.end]);
-    notary.ready();
+    let (one, two) = (Writer::new(), Writer::new());
+    let notary = Running::ready(dir.path(), &[&one.end]);
     let borrower = borrow(&notary, 1);
     tell_writer(&borrower, &two.end);
     let running = two.begin();
@@ -309,7 +263,7 @@ fn one_that_asks_and_does_not_read_is_hung_up_on_and_its_calls_are_recorded() {
     record_call(&one.recorder, Kept::Journal);
     drop((one, two));
     let folder = notary.ended();
-    assert!(closed_calls(&folder).is_empty());
+    assert!(reasons(&folder).is_empty());
     assert_eq!(verified(&folder), TreeSize(1 + 2 * 4));
 }
 
@@ -323,7 +277,7 @@ fn hand_over(supervisor: &Channel, number: u32) -> Channel {
 #[test]
 fn a_supervisor_that_never_tells_anew_is_given_up() {
     let dir = tempdir().unwrap();
-    let one = Own::new();
+    let one = Writer::new();
     let mut silent = Vec::new();
     let notary = Running::start_after(dir.path(), |supervisor| {
         silent.extend([7, 8].map(|number| hand_over(supervisor, number)));
@@ -332,7 +286,7 @@ fn a_supervisor_that_never_tells_anew_is_given_up() {
         silent[1].say_hello().unwrap();
         silent[1].send(&ToNotary::Start { answers: None }).unwrap();
     });
-    notary.ready();
+    notary.is_ready();
     for (channel, number) in silent.iter().zip([7, 8]) {
         assert!(matches!(hear(channel), FromNotary::Retell { .. }));
         is_closed(channel);
@@ -347,8 +301,8 @@ fn a_supervisor_that_never_tells_anew_is_given_up() {
 #[test]
 fn what_is_told_twice_counts_once_and_a_rest_of_a_telling_is_none() {
     let dir = tempdir().unwrap();
-    let [one, two, three] = [(); 3].map(|()| Own::new());
-    let running = [&one, &two, &three].map(Own::begin);
+    let [one, two, three] = [(); 3].map(|()| Writer::new());
+    let running = [&one, &two, &three].map(Writer::begin);
     let mut borrower = None;
     let notary = Running::start_after(dir.path(), |supervisor| {
         let channel = hand_over(supervisor, 7);
@@ -365,7 +319,7 @@ fn what_is_told_twice_counts_once_and_a_rest_of_a_telling_is_none() {
     tell_writer(&borrower, &two.end);
     tell_writer_in(&borrower, &three.end, Some(4_000_000));
     borrower.send(&ToNotary::Start { answers: Some(token) }).unwrap();
-    notary.ready();
+    notary.is_ready();
     assert!(matches!(hear(&borrower), FromNotary::Ready { .. }), "and no answer");
     for trail in running {
         trail.end(ending(), Kept::Disk).unwrap();
@@ -374,12 +328,12 @@ fn what_is_told_twice_counts_once_and_a_rest_of_a_telling_is_none() {
         record_call(&own.recorder, Kept::Journal);
     }
     // No call of its own comes a second time, by whichever telling it was leased.
-    let again = Entry::Call(support::call(CallId::new(1, two.id(), 0))).encode();
-    rustix::io::write(two.recorder.pipe().unwrap(), &running::frame(again.as_bytes())).unwrap();
+    let again = Entry::Call(entries::call(CallId::new(1, two.id(), 0))).encode();
+    rustix::io::write(two.recorder.pipe().unwrap(), &ledgers::frame(again.as_bytes())).unwrap();
     let FromNotary::Condemned { writer, fault } = hear(&borrower) else { panic!("a call twice passes") };
     assert!(writer == two.id() && fault.contains("a second time"), "{fault}");
     drop((one, two, three, borrower));
     let folder = notary.ended();
-    assert!(closed_calls(&folder).is_empty());
+    assert!(reasons(&folder).is_empty());
     assert_eq!(verified(&folder), TreeSize(1 + 6 * 4));
 }

@@ -10,75 +10,22 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "tests that run this program as a child")]
 
-#[path = "../../../tests/support/foreign.rs"]
-#[allow(
-    unreachable_pub,
-    dead_code,
-    clippy::print_stdout,
-    reason = "it is a module of the workspace's test library as well"
-)]
-mod required;
-mod running;
-#[path = "../../tests/support/mod.rs"]
-mod support;
-
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use running::{FAR, Running, begin, frame, kinds, record_call, tell_writer, tell_writer_in, tell_writer_of, verified};
-use support::{OK, OPEN_AT, ending, report, start, tempdir};
-use tollgate_audit::{
-    AppendError, BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, Durability, Entry, Kept, Kind, Record as _, TreeSize,
-    WriterId, read, write_blocked_frame,
-};
+use tollgate_audit::{AppendError, CallId, Durability, Entry, Kept, Kind, Record as _, TreeSize, WriterId, read};
 use tollgate_ledger::CallCounter;
 use tollgate_notary::{
     CallStart, CallTrail, FromNotary, NotaryEnds, Recorder, Status, ToNotary, WriterEnding, WriterEnds, WriterKind,
 };
-
-/// A writer that a test writes for, and the supervisor's end of it.
-struct Apart {
-    recorder: Arc<Recorder>,
-    pipe: Arc<OwnedFd>,
-    end: NotaryEnds,
-}
-
-impl Apart {
-    fn new() -> Self {
-        let (way, end) = WriterEnds::new().unwrap();
-        assert_eq!(way.writer, end.writer);
-        let recorder = Recorder::over(way);
-        recorder.set_status(Status::Ready);
-        let pipe = recorder.pipe().unwrap();
-        Self { recorder: Arc::new(recorder), pipe, end }
-    }
-
-    fn id(&self) -> WriterId {
-        self.end.writer
-    }
-
-    /// As a handler of `SIGSYS` writes it.
-    fn block(&self, call: Option<CallId>) -> BlockedCall {
-        let blocked = support::blocked(self.id(), call);
-        let mut bytes = [0; BLOCKED_FRAME_BYTES_MAX];
-        let length = write_blocked_frame(&mut bytes, &blocked);
-        assert_eq!(rustix::io::write(&*self.pipe, &bytes[..length]), Ok(length));
-        blocked
-    }
-
-    fn write(&self, entry: &Entry<'_>) {
-        rustix::io::write(&*self.pipe, &frame(entry.encode().as_bytes())).unwrap();
-    }
-
-    /// Its process ends: nobody is left to write.
-    fn die(self) -> WriterId {
-        self.end.writer
-    }
-}
+use tollgate_testing::calls::{OK, ending, start};
+use tollgate_testing::entries::OPEN_AT;
+use tollgate_testing::ledgers::{frame, report, tempdir};
+use tollgate_testing::notary::{
+    FAR, Running, Writer, begin, kinds, reasons, record_call, tell_writer, tell_writer_in, tell_writer_of, verified,
+};
+use tollgate_testing::{entries, foreign};
 
 /// What the notary says next, other than answers to questions.
 fn over(notary: &Running, writer: WriterId) -> WriterEnding {
@@ -87,22 +34,13 @@ fn over(notary: &Running, writer: WriterId) -> WriterEnding {
     ending
 }
 
-fn reasons(folder: &Path) -> BTreeMap<CallId, String> {
-    let closers = read(folder).unwrap().filter_map(|entry| match entry.unwrap().1 {
-        Entry::Closer(closer) => Some((closer.call, closer.reason.to_string())),
-        _other => None,
-    });
-    closers.collect()
-}
-
 #[test]
 fn how_its_process_ended_stands_in_the_ledger() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
-    let notary = Running::start(dir.path(), &[]);
-    notary.ready();
+    let writer = Writer::new();
+    let notary = Running::ready(dir.path(), &[]);
     tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000));
-    writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
+    writer.write(&Entry::Enforcement(entries::enforcement(writer.id())));
     let mut trail = begin(&writer.recorder);
     trail.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
     drop(trail);
@@ -123,10 +61,9 @@ fn how_its_process_ended_stands_in_the_ledger() {
 #[test]
 fn a_supervisor_records_that_its_policy_was_read_again_and_a_worker_does_not() {
     let dir = tempdir().unwrap();
-    let [_, _, Entry::Reload(held), Entry::Reload(refused)] = &support::daemon_samples()[..] else { panic!("samples") };
-    let (supervisor, worker) = (Apart::new(), Apart::new());
-    let notary = Running::start(dir.path(), &[]);
-    notary.ready();
+    let [_, _, Entry::Reload(held), Entry::Reload(refused)] = &entries::daemon_samples()[..] else { panic!("samples") };
+    let (supervisor, worker) = (Writer::new(), Writer::new());
+    let notary = Running::ready(dir.path(), &[]);
     tell_writer_of(&notary.supervisor, &supervisor.end, WriterKind::Supervisor, None);
     tell_writer(&notary.supervisor, &worker.end);
     let deadline = Instant::now() + FAR;
@@ -151,9 +88,8 @@ fn a_supervisor_records_that_its_policy_was_read_again_and_a_worker_does_not() {
 #[test]
 fn a_supervisor_that_says_nothing_is_not_waited_for_for_ever() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
-    let notary = Running::start(dir.path(), &[]);
-    notary.ready();
+    let writer = Writer::new();
+    let notary = Running::ready(dir.path(), &[]);
     tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000));
     begin(&writer.recorder).flush().unwrap();
     let writer = writer.die();
@@ -167,9 +103,8 @@ fn a_supervisor_that_says_nothing_is_not_waited_for_for_ever() {
 #[test]
 fn a_supervisor_that_is_gone_is_not_waited_for() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
-    let notary = Running::start(dir.path(), &[]);
-    notary.ready();
+    let writer = Writer::new();
+    let notary = Running::ready(dir.path(), &[]);
     tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000));
     begin(&writer.recorder).flush().unwrap();
     writer.die();
@@ -179,9 +114,8 @@ fn a_supervisor_that_is_gone_is_not_waited_for() {
 #[test]
 fn a_process_that_ended_is_over_though_somebody_holds_its_pipe() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
-    let notary = Running::start(dir.path(), &[]);
-    notary.ready();
+    let writer = Writer::new();
+    let notary = Running::ready(dir.path(), &[]);
     tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000));
     record_call(&writer.recorder, Kept::Pipe);
     notary.supervisor.send(&ToNotary::Ended { writer: writer.id(), how: "exit code 1".to_owned() }).unwrap();
@@ -192,9 +126,8 @@ fn a_process_that_ended_is_over_though_somebody_holds_its_pipe() {
 #[test]
 fn a_blocked_system_call_condemns_its_writer_at_once() {
     let dir = tempdir().unwrap();
-    let (writer, other) = (Apart::new(), Apart::new());
-    let notary = Running::start(dir.path(), &[]);
-    notary.ready();
+    let (writer, other) = (Writer::new(), Writer::new());
+    let notary = Running::ready(dir.path(), &[]);
     tell_writer_in(&notary.supervisor, &other.end, Some(4_000_000));
     let mut stopped = begin(&writer.recorder);
     stopped.intent(OPEN_AT, &[], "fs:/docs:read", Durability::Pipe).unwrap();
@@ -227,13 +160,12 @@ fn a_blocked_system_call_condemns_its_writer_at_once() {
 #[test]
 fn a_blocked_writer_that_does_not_end_is_closed_all_the_same() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
-    let notary = Running::start(dir.path(), &[&writer.end]);
-    notary.ready();
+    let writer = Writer::new();
+    let notary = Running::ready(dir.path(), &[&writer.end]);
     let blocked = writer.block(None);
     assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
     assert_eq!(over(&notary, writer.id()), WriterEnding::Blocked(blocked));
-    writer.write(&Entry::Call(support::call(CallId::new(1, writer.id(), 9))));
+    writer.write(&Entry::Call(entries::call(CallId::new(1, writer.id(), 9))));
     drop(writer);
     assert_eq!(kinds(&notary.ended()), [Kind::LedgerOpened, Kind::BlockedCall]);
 }
@@ -241,17 +173,17 @@ fn a_blocked_writer_that_does_not_end_is_closed_all_the_same() {
 #[test]
 fn a_writer_that_lies_about_itself_is_condemned() {
     let entries = |writer: WriterId| {
-        let enforcement = || Entry::Enforcement(support::enforcement(writer));
-        let call = |count| Entry::Call(support::call(CallId::new(1, writer, count)));
+        let enforcement = || Entry::Enforcement(entries::enforcement(writer));
+        let call = |count| Entry::Call(entries::call(CallId::new(1, writer, count)));
         let other = WriterId([0xee; 6]);
-        let record = support::writer_samples().swap_remove(2);
+        let record = entries::writer_samples().swap_remove(2);
         let Entry::KernelRecord(record) = record else { panic!("no record") };
         let record = Entry::KernelRecord(tollgate_audit::KernelRecord { writer, ..record });
-        let blocked = |writer, call| Entry::BlockedCall(support::blocked(writer, call));
+        let blocked = |writer, call| Entry::BlockedCall(entries::blocked(writer, call));
         [
             ("a second time what confines it", vec![enforcement(), enforcement()]),
             ("before it said what confines it", vec![call(0), enforcement()]),
-            ("which is another one", vec![Entry::Enforcement(support::enforcement(other))]),
+            ("which is another one", vec![Entry::Enforcement(entries::enforcement(other))]),
             ("which is another one", vec![blocked(other, None)]),
             ("which was not given to it", vec![blocked(writer, Some(CallId::new(1, other, 0)))]),
             ("has not started", vec![blocked(writer, Some(CallId::new(1, writer, 0)))]),
@@ -260,9 +192,8 @@ fn a_writer_that_lies_about_itself_is_condemned() {
     };
     for case in 0..entries(WriterId([0; 6])).len() {
         let dir = tempdir().unwrap();
-        let (writer, good) = (Apart::new(), Apart::new());
-        let notary = Running::start(dir.path(), &[&writer.end, &good.end]);
-        notary.ready();
+        let (writer, good) = (Writer::new(), Writer::new());
+        let notary = Running::ready(dir.path(), &[&writer.end, &good.end]);
         let (expected, entries) = entries(writer.id())[case].clone();
         entries.iter().for_each(|entry| writer.write(entry));
         let FromNotary::Condemned { writer: condemned, fault } = notary.hear() else { panic!("{expected}") };
@@ -280,13 +211,12 @@ fn a_writer_that_lies_about_itself_is_condemned() {
 #[test]
 fn a_writer_that_was_confined_before_its_notary_died_is_so_once() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
-    let first = Running::start(dir.path(), &[&writer.end]);
-    first.ready();
-    writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
+    let writer = Writer::new();
+    let first = Running::ready(dir.path(), &[&writer.end]);
+    writer.write(&Entry::Enforcement(entries::enforcement(writer.id())));
     first.ask(&ToNotary::Checkpoint);
     // The notary goes as if it had died; the writer stays. Its pipe is another one here, so that the first one ends.
-    let Apart { recorder, pipe, end } = writer;
+    let Writer { recorder, pipe, end } = writer;
     drop((recorder, pipe));
     let (way, other) = WriterEnds::new().unwrap();
     let again = NotaryEnds { writer: end.writer, ..other };
@@ -294,9 +224,8 @@ fn a_writer_that_was_confined_before_its_notary_died_is_so_once() {
     drop(first.supervisor);
     first.thread.join().unwrap().unwrap();
 
-    let second = Running::start(dir.path(), &[&again]);
-    second.ready();
-    let entry = Entry::Enforcement(support::enforcement(again.writer)).encode();
+    let second = Running::ready(dir.path(), &[&again]);
+    let entry = Entry::Enforcement(entries::enforcement(again.writer)).encode();
     rustix::io::write(&way.pipe, &frame(entry.as_bytes())).unwrap();
     let FromNotary::Condemned { fault, .. } = second.hear() else { panic!("confined twice") };
     assert!(fault.contains("a second time what confines it"), "{fault}");
@@ -307,7 +236,7 @@ fn a_writer_that_was_confined_before_its_notary_died_is_so_once() {
 #[test]
 fn a_writer_that_ended_while_there_was_no_notary_is_closed_with_the_reason() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
+    let writer = Writer::new();
     begin(&writer.recorder).flush().unwrap();
     let blocked = writer.block(None);
     let notary = Running::start_after(dir.path(), |supervisor| {
@@ -315,7 +244,7 @@ fn a_writer_that_ended_while_there_was_no_notary_is_closed_with_the_reason() {
         supervisor.send(&ToNotary::Ended { writer: writer.id(), how: "exit code 159".to_owned() }).unwrap();
     });
     let id = writer.die();
-    notary.ready();
+    notary.is_ready();
     assert!(matches!(notary.hear(), FromNotary::Condemned { .. }));
     assert_eq!(over(&notary, id), WriterEnding::Blocked(blocked));
     verified(&notary.ended());
@@ -326,19 +255,18 @@ fn many_writers_come_and_go_while_others_write() {
     const WRITERS: usize = 96;
     let dir = tempdir().unwrap();
     let (steady, steady_end) = {
-        let writer = Apart::new();
+        let writer = Writer::new();
         (writer.recorder, writer.end)
     };
-    let notary = Running::start(dir.path(), &[&steady_end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&steady_end]);
     let mut calls = BTreeSet::new();
-    let mut alive: Vec<Apart> = Vec::new();
+    let mut alive: Vec<Writer> = Vec::new();
     let mut over: BTreeMap<WriterId, WriterEnding> = BTreeMap::new();
     let mut ended = Vec::new();
     for number in 0..WRITERS {
-        let writer = Apart::new();
+        let writer = Writer::new();
         tell_writer_in(&notary.supervisor, &writer.end, Some(4_000_000 + u32::try_from(number).unwrap()));
-        writer.write(&Entry::Enforcement(support::enforcement(writer.id())));
+        writer.write(&Entry::Enforcement(entries::enforcement(writer.id())));
         calls.insert(record_call(&writer.recorder, Kept::Pipe));
         calls.insert(record_call(&steady, Kept::Pipe));
         alive.push(writer);
@@ -393,10 +321,9 @@ fn child(test: &str) -> Child {
 #[test]
 fn the_supervisor_numbers_the_calls_of_a_writer_apart() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
+    let writer = Writer::new();
     let counter = CallCounter::of(writer.id());
-    let notary = Running::start(dir.path(), &[&writer.end]);
-    notary.ready();
+    let notary = Running::ready(dir.path(), &[&writer.end]);
     for count in 0..3 {
         let call = counter.next(1_700_000_000_000);
         assert_eq!((call.issuer(), call.count()), (writer.id(), count));
@@ -415,7 +342,7 @@ fn a_closed_record_has_no_pipe() {
     assert!(recorder.pipe().is_some());
     recorder.close();
     assert!(recorder.pipe().is_none());
-    let encoded = Entry::Enforcement(support::enforcement(recorder.writer())).encode();
+    let encoded = Entry::Enforcement(entries::enforcement(recorder.writer())).encode();
     let refused = recorder.record(&[encoded], Kept::Pipe, Instant::now());
     assert!(matches!(refused.unwrap_err().source, AppendError::Closed { .. }));
 }
@@ -424,11 +351,11 @@ fn a_closed_record_has_no_pipe() {
 #[test]
 fn the_kernel_is_the_second_witness() {
     let dir = tempdir().unwrap();
-    let writer = Apart::new();
+    let writer = Writer::new();
     let notary = Running::start(dir.path(), &[]);
     let FromNotary::Ready { observer, .. } = notary.hear() else { panic!("not ready") };
     if !observer {
-        required::skipped("this process may not hear the kernel's audit (CAP_AUDIT_READ)");
+        foreign::skipped("this process may not hear the kernel's audit (CAP_AUDIT_READ)");
         drop(writer);
         notary.ended();
         return;
@@ -436,7 +363,7 @@ fn the_kernel_is_the_second_witness() {
     let mut child = child("child_makes_a_system_call_that_is_logged");
     tell_writer_in(&notary.supervisor, &writer.end, Some(child.id()));
     // Another one that nothing is said of.
-    let other = Apart::new();
+    let other = Writer::new();
     tell_writer(&notary.supervisor, &other.end);
     record_call(&other.recorder, Kept::Journal);
     drop(child.stdin.take());

@@ -9,8 +9,6 @@
 )]
 
 mod made_up;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 
 use made_up::{Placed, RULES, START_S, Story, TOOLS, Who, any_story, fits_intent};
 use proptest::prelude::*;

@@ -9,21 +9,21 @@
 )]
 
 mod made_up;
-#[path = "../../tests/support/mod.rs"]
-mod support;
 
 use std::collections::BTreeMap;
 
 use expect_test::expect_file;
 use made_up::{START_S, Story, TOOLS, Who, any_story, fits_intent, placed_path};
 use proptest::prelude::*;
-use support::{ORIGIN, tempdir, usage, write_key};
 use tollgate_audit::{
     CallClass, CallId, Entry, KernelRecord, Kind, Layer, LeafIndex, ReadError, Usage, Verdict, VerifyOptions, read,
     verify, verify_with,
 };
 use tollgate_ledger::Ledger;
 use tollgate_report::{ActivityReport, Filter, GROUPS_MAX, Group, GroupBy};
+use tollgate_testing::entries::{ORIGIN, usage};
+use tollgate_testing::ledgers::{tempdir, write_key};
+use tollgate_testing::{calls, entries};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -54,11 +54,11 @@ fn morning() -> Story {
     let of = story.intent(killed, 30, "link", Verdict::Allow, "fs:/docs:read");
     story.violation(killed, of, 31, Layer::Kernel, "fs:/docs:beneath");
     story.end(killed, 35, CallClass::Violation, "", usage());
-    story.push(Entry::Enforcement(support::enforcement(died.issuer())));
+    story.push(Entry::Enforcement(entries::enforcement(died.issuer())));
     story.call(died, time_ns + 2 * SECOND, who("notes", Some("agent-8"), Some("d-2")));
     story.intent(died, 5, ".", Verdict::Allow, "fs:/docs:list");
-    story.push(Entry::BlockedCall(support::blocked(died.issuer(), Some(died))));
-    let Entry::KernelRecord(record) = support::writer_samples().swap_remove(2) else { panic!("no record") };
+    story.push(Entry::BlockedCall(entries::blocked(died.issuer(), Some(died))));
+    let Entry::KernelRecord(record) = entries::writer_samples().swap_remove(2) else { panic!("no record") };
     story.push(Entry::KernelRecord(KernelRecord { writer: died.issuer(), ..record }));
     story.closer(died);
     story.call(running, time_ns + 3 * SECOND, who("word-count", Some("agent-8"), Some("d-3")));
@@ -177,7 +177,7 @@ fn a_long_name_does_not_push_its_mark_out_of_a_chart() {
 #[test]
 fn a_policy_that_was_read_again_is_told() {
     let mut story = morning();
-    let [_, _, reload, refused] = support::daemon_samples().try_into().unwrap();
+    let [_, _, reload, refused] = entries::daemon_samples().try_into().unwrap();
     [&reload, &reload, &refused].into_iter().for_each(|entry| story.push(entry.clone()));
     let report = of_story(&story, &Filter::default(), GroupBy::Tool);
     assert_eq!((report.reloads.taken, report.reloads.refused), (2, 1));
@@ -211,9 +211,9 @@ fn an_empty_period_says_so() {
 #[test]
 fn a_damaged_ledger_is_reported_as_such() {
     let dir = tempdir().unwrap();
-    let ledger = support::open(dir.path());
-    support::record_call(&ledger, 1);
-    support::record_call(&ledger, 2);
+    let ledger = calls::open(dir.path());
+    calls::record_call(&ledger, 1);
+    calls::record_call(&ledger, 2);
     drop(ledger);
     let journal = dir.path().join("journal");
     let mut bytes = std::fs::read(&journal).unwrap();

@@ -262,7 +262,7 @@ pub(crate) fn agents(
         if name == AgentName::local() {
             return Err(document.value(span, AgentError::Reserved { name }).into());
         }
-        let agent = agent.resolve(&mut Claims { document, owners: &mut owners, agent: &name })?;
+        let agent = agent.resolve(&mut Taking { document, owners: &mut owners, agent: &name })?;
         agents.insert(name, agent);
     }
     Ok(agents)
@@ -290,14 +290,14 @@ impl fmt::Display for Own {
 type Owners = BTreeMap<Own, (AgentName, SourceSpan)>;
 
 /// What one agent takes for itself.
-struct Claims<'a> {
+struct Taking<'a> {
     document: &'a Document,
     owners: &'a mut Owners,
     agent: &'a AgentName,
 }
 
-impl Claims<'_> {
-    fn claim(&mut self, own: Own, at: Range<usize>) -> Result<(), PolicyError> {
+impl Taking<'_> {
+    fn take(&mut self, own: Own, at: Range<usize>) -> Result<(), PolicyError> {
         let mine = (self.agent.clone(), self.document.span(at));
         match self.owners.insert(own.clone(), mine.clone()) {
             Some(other) => Err(two_owners(self.document, &own, other, mine)),
@@ -319,26 +319,26 @@ fn two_owners(
 }
 
 impl RawAgent {
-    fn resolve(self, claims: &mut Claims<'_>) -> Result<Agent, PolicyError> {
-        let document = claims.document;
-        let is = proof(claims, &self.is)?;
+    fn resolve(self, taking: &mut Taking<'_>) -> Result<Agent, PolicyError> {
+        let document = taking.document;
+        let is = proof(taking, &self.is)?;
         let mode = mode(document, &is, self.mode)?;
         let group = self.group.map(|group| socket_group(document, &group, mode)).transpose()?;
-        let port = self.port.map(|port| loopback_port(claims, &is, &port)).transpose()?;
-        let listen = self.listen.map(|listen| socket(claims, listen)).transpose()?;
+        let port = self.port.map(|port| loopback_port(taking, &is, &port)).transpose()?;
+        let listen = self.listen.map(|listen| socket(taking, listen)).transpose()?;
         Ok(Agent { is, listen, group, mode, port, tools: tools(document, self.tools)? })
     }
 }
 
-fn proof(claims: &mut Claims<'_>, raw: &Spanned<RawProof>) -> Result<Proof, PolicyError> {
-    let document = claims.document;
+fn proof(taking: &mut Taking<'_>, raw: &Spanned<RawProof>) -> Result<Proof, PolicyError> {
+    let document = taking.document;
     let RawProof { uid, token, socket } = raw.get_ref();
     let said = |key: &'static str, said: &Spanned<bool>, proof: Proof| {
         let fault = AgentError::NoProof { key };
         if *said.get_ref() { Ok(proof) } else { Err(document.value(said.span(), fault).into()) }
     };
     match (uid, token, socket) {
-        (Some(uids), None, None) => Ok(Proof::Uid(self::uids(claims, uids)?)),
+        (Some(uids), None, None) => Ok(Proof::Uid(self::uids(taking, uids)?)),
         (None, Some(token), None) => said("token", token, Proof::Token),
         (None, None, Some(socket)) => said("socket", socket, Proof::Socket),
         (None, None, None) | (Some(_), Some(_), _) | (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => {
@@ -350,8 +350,8 @@ fn proof(claims: &mut Claims<'_>, raw: &Spanned<RawProof>) -> Result<Proof, Poli
     }
 }
 
-fn uids(claims: &mut Claims<'_>, raw: &Spanned<RawUids>) -> Result<Vec<u32>, PolicyError> {
-    let document = claims.document;
+fn uids(taking: &mut Taking<'_>, raw: &Spanned<RawUids>) -> Result<Vec<u32>, PolicyError> {
+    let document = taking.document;
     let given: Vec<(&Quantity, Range<usize>)> = match raw.get_ref() {
         RawUids::One(uid) => vec![(uid, raw.span())],
         RawUids::Several(uids) => uids.iter().map(|uid| (uid.get_ref(), uid.span())).collect(),
@@ -363,7 +363,7 @@ fn uids(claims: &mut Claims<'_>, raw: &Spanned<RawUids>) -> Result<Vec<u32>, Pol
     let mut uids = Vec::with_capacity(given.len());
     for (uid, span) in given {
         let uid = id("uid", uid).map_err(|fault| document.value(span.clone(), fault))?;
-        claims.claim(Own::Uid(uid), span)?;
+        taking.take(Own::Uid(uid), span)?;
         uids.push(uid);
     }
     uids.sort_unstable();
@@ -405,8 +405,8 @@ fn octal(text: &str) -> Option<u32> {
     if is_octal { u32::from_str_radix(digits, 8).ok() } else { None }
 }
 
-fn loopback_port(claims: &mut Claims<'_>, is: &Proof, raw: &Spanned<Quantity>) -> Result<u16, PolicyError> {
-    let document = claims.document;
+fn loopback_port(taking: &mut Taking<'_>, is: &Proof, raw: &Spanned<Quantity>) -> Result<u16, PolicyError> {
+    let document = taking.document;
     match is {
         Proof::Token => {}
         Proof::Uid(_) | Proof::Socket => return Err(document.value(raw.span(), AgentError::PortWithoutToken).into()),
@@ -414,14 +414,14 @@ fn loopback_port(claims: &mut Claims<'_>, is: &Proof, raw: &Spanned<Quantity>) -
     let port = Unit::Count.read_within(raw.get_ref(), "port", &(1..=u64::from(u16::MAX)));
     let port = port.map_err(|fault| document.value(raw.span(), fault))?;
     let port = u16::try_from(port).unwrap_or(u16::MAX);
-    claims.claim(Own::Port(port), raw.span())?;
+    taking.take(Own::Port(port), raw.span())?;
     Ok(port)
 }
 
-fn socket(claims: &mut Claims<'_>, raw: Spanned<String>) -> Result<PathBuf, PolicyError> {
+fn socket(taking: &mut Taking<'_>, raw: Spanned<String>) -> Result<PathBuf, PolicyError> {
     let (span, given) = (raw.span(), raw.into_inner());
-    let path = socket_path(given).map_err(|fault| claims.document.value(span.clone(), fault))?;
-    claims.claim(Own::Socket(path.clone()), span)?;
+    let path = socket_path(given).map_err(|fault| taking.document.value(span.clone(), fault))?;
+    taking.take(Own::Socket(path.clone()), span)?;
     Ok(path)
 }
 

@@ -1,19 +1,20 @@
 //! Whether a policy that is found in a folder is the user's own: its file, and each folder on the way to it. Must never follow a
 //! link that stands in the policy's place.
 
+use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, Stat, fgetxattr_query, fstat, open, openat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fgetxattr_query, fstat, open, openat};
 use rustix::io::Errno;
 
 use super::policy_file_error::PolicyFileError;
 use super::private_group::is_private_group;
-use super::walk::{Step, walk_by};
-use super::{ROOT, has_other_name, is_own};
+use super::walk::{End, Step, absolute, walk_by};
+use super::{ROOT, file_id, has_other_name, is_own};
 
 /// Opens what is found, if it is the user's own or root's, and has no other name.
 pub(super) fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
@@ -41,51 +42,102 @@ pub(super) fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
     if !metadata.is_file() {
         return Err(PolicyFileError::NotAFile { path: path.to_owned() });
     }
-    let found = fstat(&file).map_err(|errno| failed(errno.into()))?;
-    if !is_trusted(found.st_uid) || others_may_write(&file, &found) {
+    if exposed_to(&file).map_err(failed)?.is_some() {
         return Err(of_others(&metadata));
     }
     if has_other_name(&metadata) {
         return Err(PolicyFileError::OtherName { path: path.to_owned() });
     }
-    judge_way(path, &found)?;
+    judge_way(path, &file)?;
     Ok(Some(file))
 }
 
 /// Whoever may rename on the way to the policy puts any file of the user's in its place, such as one that was obeyed before. So
 /// each folder counts that a name on the way is in, up to `/`, and those behind each link.
-fn judge_way(path: &Path, opened: &Stat) -> Result<(), PolicyFileError> {
+fn judge_way(path: &Path, opened: &File) -> Result<(), PolicyFileError> {
     let failed = |source| PolicyFileError::Read { path: path.to_owned(), source };
-    let mut fault = Ok(());
-    let walked = walk_by(path, |step| {
-        if fault.is_ok() {
-            fault = judge_step(path, step);
-        }
-    });
-    let walked = walked.map_err(failed)?;
-    fault?;
+    let (exposed, end) = way(path).map_err(failed)?;
+    if let Some(Exposed { folder, owner, group, mode }) = exposed {
+        return Err(PolicyFileError::InFolderOfOthers { path: path.to_owned(), folder, owner, group, mode });
+    }
     // The way was opened before it was judged, and once more as it was.
-    let same = walked.end.is_some_and(|end| {
-        fstat(&end.file).is_ok_and(|end| (end.st_dev, end.st_ino) == (opened.st_dev, opened.st_ino))
-    });
+    let id = file_id(opened).map_err(|errno| failed(errno.into()))?;
+    let same = end.is_some_and(|end| file_id(&end.file).is_ok_and(|end| end == id));
     if same { Ok(()) } else { Err(failed(io::Error::other("another file stands there now"))) }
 }
 
+/// The folder in which others than this user, and root, may put something else in the place of `folder` or of what stands in it.
+/// None where nobody else may.
+///
+/// # Errors
+///
+/// A system call fails, or no folder stands there.
+pub fn folder_of_others(folder: &Path) -> io::Result<Option<PathBuf>> {
+    let (exposed, end) = way(&absolute(folder)?)?;
+    let end = end.filter(|end| end.kind == FileType::Directory).ok_or(ErrorKind::NotADirectory)?;
+    let own = exposed_to(&end.file)?.map(|_who| folder.to_owned());
+    Ok(exposed.map(|exposed| exposed.folder).or(own))
+}
+
+/// A folder in which others may rename a name.
+struct Exposed {
+    folder: PathBuf,
+    owner: u32,
+    group: u32,
+    mode: u32,
+}
+
+/// The first such folder on the way to `path`, and what stands at its end.
+fn way(path: &Path) -> io::Result<(Option<Exposed>, Option<End>)> {
+    let mut found = Ok(None);
+    let walked = walk_by(path, |step| {
+        if matches!(found, Ok(None)) {
+            found = exposed(step);
+        }
+    })?;
+    Ok((found?, walked.end))
+}
+
 /// In a sticky folder a name is renamed by the owner of what it names, and by the folder's owner.
-fn judge_step(path: &Path, step: Step<'_>) -> Result<(), PolicyFileError> {
-    let failed = |errno: Errno| PolicyFileError::Read { path: path.to_owned(), source: errno.into() };
-    let folder = fstat(step.folder).map_err(failed)?;
+fn exposed(step: Step<'_>) -> Result<Option<Exposed>, Errno> {
+    let folder = fstat(step.folder)?;
     let (owner, group, mode) = (folder.st_uid, folder.st_gid, folder.st_mode & 0o7777);
     let is_kept = mode & STICKY != 0 && is_trusted(step.named.st_uid);
-    if is_trusted(owner) && (is_kept || !others_may_write(step.folder, &folder)) {
-        return Ok(());
+    let is_ours = is_trusted(owner) && (is_kept || !others_may_write(step.folder, &folder));
+    Ok((!is_ours).then(|| Exposed { folder: step.path.to_owned(), owner, group, mode }))
+}
+
+/// Who else than this user, and root, may have written an open file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// Another user, whose file it is.
+    Owner,
+    /// Those whom its mode or an access list lets write it.
+    Writers,
+}
+
+impl fmt::Display for Others {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Owner => "it is another user's",
+            Self::Writers => "others may write it",
+        })
     }
-    let (path, folder) = (path.to_owned(), step.path.to_owned());
-    Err(PolicyFileError::InFolderOfOthers { path, folder, owner, group, mode })
+}
+
+/// Who else than this user, and root, may have written an open file or folder; none where nobody else may.
+///
+/// # Errors
+///
+/// `fstat(2)`.
+pub fn exposed_to(file: &impl AsFd) -> io::Result<Option<Others>> {
+    let stat = fstat(file)?;
+    let writers = || others_may_write(file, &stat).then_some(Others::Writers);
+    Ok(if is_trusted(stat.st_uid) { writers() } else { Some(Others::Owner) })
 }
 
 /// The user, and root, who may do everything anyway.
-pub fn is_trusted(owner: u32) -> bool {
+fn is_trusted(owner: u32) -> bool {
     owner == ROOT || is_own(owner)
 }
 
@@ -93,7 +145,7 @@ pub fn is_trusted(owner: u32) -> bool {
 const STICKY: u32 = 0o1000;
 
 /// Whether others than the owner may write there. The bits of the group say what an access list allows at most.
-pub fn others_may_write(file: &impl AsFd, stat: &Stat) -> bool {
+fn others_may_write(file: &impl AsFd, stat: &Stat) -> bool {
     let (others, group) = (stat.st_mode & 0o002 != 0, stat.st_mode & 0o020 != 0);
     others || (group && !(is_private_group(stat.st_gid, stat.st_uid) && has_no_list(file)))
 }
@@ -219,7 +271,7 @@ mod tests {
         fs::create_dir(&path).unwrap();
         assert!(matches!(ground.found(), Err(PolicyFileError::NotAFile { .. })));
         fs::remove_dir(&path).unwrap();
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert!(matches!(ground.found(), Err(PolicyFileError::NotAFile { .. })), "nor waited for");
         fs::remove_file(&path).unwrap();
         for target in ["nowhere", "own.toml"] {

@@ -28,7 +28,7 @@ mod walk;
 
 pub use folders::{FolderError, HeldFolders, Nesting, open_folders};
 pub use folders::{folder_at, hold};
-pub use found::{is_trusted, others_may_write};
+pub use found::{Others, exposed_to, folder_of_others};
 pub use places::{Deciding, DecidingPlaces, PlaceError};
 pub use policy_file::{Bounds, POLICY_NAME, PolicyFile, Reach};
 pub use policy_file_error::PolicyFileError;

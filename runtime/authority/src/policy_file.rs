@@ -11,7 +11,7 @@ use miette::LabeledSpan;
 pub use tollgate_capability::POLICY_NAME;
 use tollgate_config::{EnvValue, Grant, POLICY_BYTES_MAX, Policy, SandboxSettings, ToolName, key_span, source_text};
 
-use super::found::open_found;
+use super::found::{exposed_to, open_found};
 use super::has_other_name;
 use super::policy_file_error::PolicyFileError;
 use super::trust::{AcceptedLine, TrustError, TrustStore};
@@ -68,13 +68,24 @@ impl PolicyFile {
     /// [`PolicyFileError`].
     pub fn given(shown: &Path, folder: &Path) -> Result<Self, PolicyFileError> {
         let path = folder.join(shown);
-        let failed = |source| PolicyFileError::Read { path: shown.to_owned(), source };
-        let file = files::open(&path).map_err(failed)?;
-        if has_other_name(&file.metadata().map_err(failed)?) {
-            return Err(PolicyFileError::OtherName { path: shown.to_owned() });
-        }
+        let file = open_given(&path, shown)?;
         let text = text_of(file, shown)?;
         Self::parse(shown.display().to_string(), path, text, Origin::Given)
+    }
+
+    /// Reads the policy at the absolute `path`, which nobody but this user, and root, may have written.
+    ///
+    /// # Errors
+    ///
+    /// [`PolicyFileError`].
+    pub fn of_operator(path: &Path) -> Result<Self, PolicyFileError> {
+        let file = open_given(path, path)?;
+        let exposed = exposed_to(&file).map_err(|source| PolicyFileError::Read { path: path.to_owned(), source })?;
+        if exposed.is_some() {
+            return Err(PolicyFileError::Exposed { path: path.to_owned() });
+        }
+        let text = text_of(file, path)?;
+        Self::parse(path.display().to_string(), path.to_owned(), text, Origin::Given)
     }
 
     /// The policy that is found in `folder`, if there is one.
@@ -241,6 +252,16 @@ fn grant_reaches(folder: &Path, tool: &ToolName, grant: &Grant) -> Vec<Reach> {
 /// Where `path` leads.
 fn resolved(path: &Path) -> Option<PathBuf> {
     walk(path).ok().map(|walked| walked.resolved)
+}
+
+/// Opens a policy that the user names.
+fn open_given(path: &Path, shown: &Path) -> Result<File, PolicyFileError> {
+    let failed = |source| PolicyFileError::Read { path: shown.to_owned(), source };
+    let file = files::open(path).map_err(failed)?;
+    if has_other_name(&file.metadata().map_err(failed)?) {
+        return Err(PolicyFileError::OtherName { path: shown.to_owned() });
+    }
+    Ok(file)
 }
 
 fn text_of(file: File, shown: &Path) -> Result<String, PolicyFileError> {

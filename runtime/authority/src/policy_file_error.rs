@@ -51,6 +51,13 @@ pub enum PolicyFileError {
         /// The file.
         path: PathBuf,
     },
+    /// It is what a daemon is to obey, and somebody else wrote it, or may.
+    #[error("the policy `{}` belongs to another user, or others may write it", path.display())]
+    #[diagnostic(help("read it; then make it yours alone: `chmod go-w {}`, as its owner", path.display()))]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+    },
     /// Somebody else wrote it, or may.
     #[error(
         "`{}` is found here as the policy, and others may have written it: its owner is the user {owner}, its mode {mode:03o}",

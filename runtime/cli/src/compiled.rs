@@ -12,9 +12,10 @@ use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::which::Which;
 use super::{config, output, progress};
+use tollgate::ProcessCommand;
 use tollgate::artifact::{Artifact, ArtifactCache, ArtifactError, ArtifactKey, CacheLimits, KeyError};
 use tollgate::compile_limits::CompileLimits;
-use tollgate::compiler::{Compiler, CompilerCommand, CompilerRole};
+use tollgate::compiler::{Compiler, CompilerRole};
 use tollgate::engine::Engine;
 use tollgate::error::{LoadError, with_causes};
 use tollgate::registry::{InstalledTool, StoredError};
@@ -156,7 +157,7 @@ fn no_key(source: KeyError) -> Failure {
 /// This program as the compiler's process.
 pub(crate) fn compiler(cost: CompileSettings) -> Result<Compiler, Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(CompiledError::NoProgram { source }))?;
-    Ok(Compiler::new(CompilerCommand::tollgate(&program), CompileLimits::of(cost)))
+    Ok(Compiler::new(ProcessCommand::new(&program, ["compile"]), CompileLimits::of(cost)))
 }
 
 /// Compiles, as the process that [`compiler`] starts.

@@ -10,7 +10,6 @@ use std::process::{Command, ExitCode};
 
 use clap::Parser;
 use miette::Diagnostic;
-use rustix::fs::fstat;
 use serde_json::{Value, json};
 use tollgate_audit::{Kind, VerifyError};
 
@@ -21,18 +20,19 @@ use super::ledger::{own_processes, user};
 use super::running::Running;
 use super::which::which;
 use super::{compiled, config, load, output, report, usage};
+use tollgate::ProcessCommand;
 use tollgate::engine::Engine;
 use tollgate::error::LoadError;
 use tollgate::loading::Provenance;
 use tollgate::notary::NotaryFailure;
-use tollgate::supervisor::{Supervisor, SupervisorError, ToolSpec, WorkerCommand};
+use tollgate::supervisor::{Supervisor, SupervisorError, ToolSpec};
 use tollgate::surroundings::survive_size_limit;
 use tollgate::worker::{ThreadKind, WorkerRole};
 use tollgate_attacks::{
     Attack, DrillError, DrillOrder, Field, Gateways, Group, Scene, Stop, Target, Verdict, attack, attacks,
 };
 use tollgate_authority::files;
-use tollgate_authority::{has_other_name, is_trusted, others_may_write};
+use tollgate_authority::{exposed_to, has_other_name};
 use tollgate_gateway::GatewayRole;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -58,7 +58,7 @@ enum DrillFailure {
     #[diagnostic(help(
         "nothing was done; look at it, then install it again beside `tollgate`, as this user or as root"
     ))]
-    Exposed { program: PathBuf, why: &'static str },
+    Exposed { program: PathBuf, why: String },
     #[error("no notary keeps the drill's ledger")]
     Notary { source: SupervisorError },
     #[error("the drill's ledger is not whole")]
@@ -102,16 +102,15 @@ pub(super) fn become_drill() -> Failure {
 }
 
 /// Why somebody else may have written this file, if somebody may have.
-fn exposed(program: &Path, file: &File) -> Option<&'static str> {
-    let (Ok(metadata), Ok(stat)) = (file.metadata(), fstat(file)) else { return Some("it cannot be looked at") };
-    if !is_trusted(metadata.uid()) {
-        return Some("it is another user's");
-    }
-    if others_may_write(file, &stat) {
-        return Some("others may write it");
+fn exposed(program: &Path, file: &File) -> Option<String> {
+    let (Ok(metadata), Ok(exposed)) = (file.metadata(), exposed_to(file)) else {
+        return Some("it cannot be looked at".to_owned());
+    };
+    if let Some(others) = exposed {
+        return Some(others.to_string());
     }
     (has_other_name(&metadata) && metadata.nlink() > names_of(program, &metadata))
-        .then_some("it has another name somewhere (a hard link), by which a tool may have changed it")
+        .then(|| "it has another name somewhere (a hard link), by which a tool may have changed it".to_owned())
 }
 
 /// How many names of this file are beside the program, and where `cargo` has linked it from. No grant lets a tool change those.
@@ -240,7 +239,7 @@ type Targets = Vec<(&'static str, Box<dyn Target>)>;
 /// The supervisor, and in which processes attacks are made, by what they are sealed for.
 fn targets(args: &DrillArgs, scene: &mut Scene) -> Result<(Supervisor, Targets), Failure> {
     // This program itself, whatever has its name by now.
-    let attackers = WorkerCommand { program: "/proc/self/exe".into(), arguments: vec![ATTACKER.into()] };
+    let attackers = ProcessCommand::new("/proc/self/exe", [ATTACKER]);
     let Some(component) = &args.component else {
         let supervisor = start_supervisor(scene, Running::default())?;
         let bare = Field::bare(&supervisor, &attackers).map_err(failed)?;

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use rustix::io::Errno;
-use tollgate::notary::{NotaryCommand, NotaryFailure, NotaryProcess, NotaryRole};
+use tollgate::ProcessCommand;
+use tollgate::notary::{NotaryFailure, NotaryProcess, NotaryRole};
 use tollgate::sandbox::starts_processes_beside_itself;
-use tollgate::supervisor::{Supervisor, SupervisorError, SupervisorSettings, WorkerCommand};
+use tollgate::supervisor::{Supervisor, SupervisorError, SupervisorSettings};
 use tollgate::surroundings::low_limits;
 use tollgate_config::TimeSpan;
 use tollgate_notary::LedgerFault;
@@ -157,13 +158,13 @@ pub(crate) fn own_processes(
     folder: &Path,
     origin: Option<String>,
     running: Running,
-) -> Result<(NotaryCommand, SupervisorSettings), Failure> {
+) -> Result<(ProcessCommand, SupervisorSettings), Failure> {
     let program = config::this_program().map_err(|source| Failure::internal_as(LedgerError::NoProgram { source }))?;
     let role = NotaryRole { ledger: folder.to_owned(), origin, software: SOFTWARE.to_owned(), daemon: None };
     let Running { deployment, places } = running;
-    let command = WorkerCommand::tollgate(&program);
+    let command = ProcessCommand::new(&program, ["worker"]);
     let settings = SupervisorSettings { connections_max: 1, places, ..SupervisorSettings::of(&deployment, command) };
-    Ok((NotaryCommand::tollgate(&program, &role), settings))
+    Ok((role.command(&program), settings))
 }
 
 /// Why another process is waited for.

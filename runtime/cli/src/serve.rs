@@ -11,13 +11,14 @@ use serde_json::json;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::raise;
+use tollgate::ProcessCommand;
 use tollgate::service::{Config, OpenError};
 use tollgate::supervisor::SupervisorError;
 use tollgate_authority::PolicyFile;
 use tollgate_config::{AgentName, Proof};
 use tollgate_daemon::sockets::folder_of;
 use tollgate_daemon::tokens::{TOKENS_FILE, TokenError, Tokens};
-use tollgate_daemon::{Daemon, DaemonConfig, DaemonError, GatewayCommand, Status};
+use tollgate_daemon::{Daemon, DaemonConfig, DaemonError, Status};
 
 use super::args::{ServeArgs, ServeCommand, StatusArgs, TokenCommand};
 use super::exit::{Exit, Failure};
@@ -92,7 +93,7 @@ fn daemon(args: &ServeArgs) -> Result<Exit, Failure> {
         places,
         variable: config::host_variable,
     };
-    let gateway = GatewayCommand { program, arguments: vec!["gateway".to_owned()] };
+    let gateway = ProcessCommand::new(program, ["gateway"]);
     let tell: Arc<dyn Fn(&str) + Send + Sync> =
         Arc::new(|line| output::eprint(&format!("{}\n", output::one_line(line))));
     // Whoever has the daemon hears it as any other signal.

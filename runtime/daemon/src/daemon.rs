@@ -27,12 +27,10 @@ use tollgate::notary::{NotaryFailure, NotaryProcess};
 use tollgate::service::{Config, OpenError, Tollgate};
 use tollgate_audit::Digest;
 use tollgate_config::{Deployment, POLICY_BYTES_MAX, Proof};
-use tollgate_system::{of_call, of_thread};
+use tollgate_system::{ProcessCommand, lock, of_call, of_thread};
 
 use crate::door::{AGENTS, Door, LOCAL, Place};
 use crate::fault::Fault;
-use crate::gateway::GatewayCommand;
-use crate::lock;
 use crate::operator;
 use crate::serving::Serving;
 use crate::sockets::{SocketError, listen_for_packets, make_folder};
@@ -48,7 +46,7 @@ pub struct DaemonConfig {
     /// The file of tokens.
     pub tokens: PathBuf,
     /// How to start a gateway.
-    pub gateway: GatewayCommand,
+    pub gateway: ProcessCommand,
     /// Listeners that whoever started this process has opened (`sd_listen_fds(3)`), by the names of agents.
     pub given: Vec<(String, UnixListener)>,
     /// Hears what an operator should know of, a line each, from any thread.

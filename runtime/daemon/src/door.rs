@@ -15,10 +15,10 @@ use rustix::net::sockopt::socket_peercred;
 use tollgate_config::{Agent, Proof, ServeSettings};
 use tollgate_gateway::protocol::GatewayLimits;
 use tollgate_ipc::Connection;
+use tollgate_system::{ProcessCommand, lock};
 
-use crate::gateway::{Gateway, GatewayCommand, Serves};
+use crate::gateway::{Gateway, Serves};
 use crate::lane::{Lane, Names};
-use crate::lock;
 use crate::serving::Serving;
 use crate::sockets::{Rights, SocketError, listen_at, listen_on};
 
@@ -224,7 +224,7 @@ impl Door {
         if state.deaths.len() >= DEATHS_MAX || self.shared.is_draining() {
             return None;
         }
-        let command: &GatewayCommand = &self.shared.gateway;
+        let command: &ProcessCommand = &self.shared.gateway;
         let begin = (self.agent.as_str(), self.place.is == Proof::Token, limits(serve));
         match Gateway::start(command, begin, serve.calls as usize, self) {
             Ok(gateway) => {

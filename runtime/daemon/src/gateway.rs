@@ -8,31 +8,19 @@
 //! A gateway may be broken into. It can ask for calls of its own agent, as many at a time as it has lanes, and do nothing else: who
 //! the agent is, which session a client has and whether its token was right, is known here and not asked of it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tollgate::supervisor::Cancel;
 use tollgate_gateway::protocol::{FromGateway, GatewayLimits, ToGateway};
-use tollgate_ipc::{Channel, ChannelError, Connection};
-use tollgate_system::{of_call, of_thread};
-
-use crate::lock;
-
-/// How to start a gateway: a program that calls [`serve`](tollgate_gateway::serve) with the role given in its arguments.
-#[derive(Debug, Clone)]
-pub struct GatewayCommand {
-    /// The program; the `tollgate` command, or another that has that role.
-    pub program: PathBuf,
-    /// Its arguments, before those that name the daemon's process.
-    pub arguments: Vec<String>,
-}
+use tollgate_ipc::{Channel, ChannelError, Connection, Early};
+use tollgate_system::{ProcessCommand, held, lock, of_call, of_thread};
 
 /// The gateway's process, and what is known of its clients and calls.
 #[derive(Debug)]
@@ -45,13 +33,13 @@ pub(crate) struct Gateway {
     changed: Condvar,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     clients: HashMap<u64, Client>,
     lanes: usize,
     running: HashMap<u64, Cancel>,
-    // Withdrawn before the call came, by its other way; the oldest first.
-    early: VecDeque<u64>,
+    // Withdrawn before the call came.
+    early: Early<u64>,
     // What it last said of its queue, and how often it has said so.
     waiting: (usize, u64),
     // Since when it has no client.
@@ -75,10 +63,17 @@ pub(crate) trait Serves: Send + Sync + 'static {
     fn over(&self, gateway: &Arc<Gateway>, how: &str);
 }
 
+impl State {
+    fn of(calls_max: usize) -> Self {
+        let (clients, running, early) = (HashMap::new(), HashMap::new(), Early::new(calls_max));
+        Self { clients, lanes: 0, running, early, waiting: (0, 0), idle_since: None, is_over: false }
+    }
+}
+
 impl Gateway {
     /// Starts a gateway. Waits for its process, and not until it is sealed: what it is told waits in its channel.
     pub(crate) fn start(
-        command: &GatewayCommand,
+        command: &ProcessCommand,
         (agent, needs_token, limits): (&str, bool, GatewayLimits),
         calls_max: usize,
         serves: &Arc<impl Serves>,
@@ -89,7 +84,7 @@ impl Gateway {
         let begin = ToGateway::Begin { agent: agent.to_owned(), token: needs_token, limits };
         let work = move || {
             // The process dies with the thread that started it, so that this one stays.
-            let mut child = match spawn(&command, stdin) {
+            let mut child = match command.prepare_own(stdin).spawn() {
                 Ok(child) => child,
                 Err(error) => return drop(say.send(Err(error))),
             };
@@ -98,7 +93,7 @@ impl Gateway {
                 pid: child.id(),
                 needs_token,
                 calls_max,
-                state: Mutex::default(),
+                state: Mutex::new(State::of(calls_max)),
                 changed: Condvar::new(),
             });
             // One that is dead already is noticed when it says nothing.
@@ -159,7 +154,7 @@ impl Gateway {
             if left.is_zero() {
                 return false;
             }
-            state = self.changed.wait_timeout(state, left).unwrap_or_else(std::sync::PoisonError::into_inner).0;
+            state = held(self.changed.wait_timeout(state, left)).0;
         }
         true
     }
@@ -171,7 +166,7 @@ impl Gateway {
         let state = lock(&self.state);
         let waited =
             self.changed.wait_timeout_while(state, COUNT_WAIT, |state| state.waiting.1 == before && !state.is_over);
-        let state = waited.unwrap_or_else(std::sync::PoisonError::into_inner).0;
+        let state = held(waited).0;
         (state.waiting.1 != before).then_some(state.waiting.0)
     }
 
@@ -201,11 +196,7 @@ impl Gateway {
             return None;
         }
         let cancel = Cancel::new();
-        if let Some(place) = state.early.iter().position(|early| *early == request) {
-            state.early.remove(place);
-            cancel.cancel();
-        }
-        if state.is_over {
+        if state.early.take(&request) || state.is_over {
             cancel.cancel();
         }
         state.running.insert(request, cancel.clone());
@@ -254,10 +245,7 @@ impl Gateway {
             let mut state = lock(&self.state);
             let running = state.running.get(&request).cloned();
             if running.is_none() {
-                if state.early.len() >= self.calls_max {
-                    state.early.pop_front();
-                }
-                state.early.push_back(request);
+                state.early.note(request);
             }
             running
         };
@@ -316,20 +304,6 @@ impl Gateway {
             Err(error) => error.to_string(),
         }
     }
-}
-
-#[allow(clippy::disallowed_methods, reason = "this module owns the processes of gateways")]
-fn spawn(command: &GatewayCommand, stdin: std::os::fd::OwnedFd) -> io::Result<Child> {
-    let mut process = Command::new(&command.program);
-    process
-        .args(&command.arguments)
-        .args(["--supervisor", &std::process::id().to_string()])
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(stdin))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    process.spawn()
 }
 
 /// How long a gateway may take to say how many calls wait.

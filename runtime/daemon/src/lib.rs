@@ -24,13 +24,5 @@ pub mod tokens;
 
 pub use daemon::{Daemon, DaemonConfig, DaemonError, OPERATOR, ReloadError};
 pub use fault::{Fault, FaultyFile};
-pub use gateway::GatewayCommand;
 pub use operator::{Operator, OperatorError};
 pub use status::{AgentStatus, Status};
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Takes a lock. What one thread panicked over is no worse for the next: every state under these locks is whole.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

@@ -8,16 +8,15 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::statvfs;
 use tollgate::service::Tollgate;
 use tollgate_config::{Agent, ServeSettings};
+use tollgate_system::{ProcessCommand, lock};
 
-use crate::gateway::GatewayCommand;
-use crate::lock;
 use crate::tokens::Tokens;
 
 /// What doors, gateways and lanes share.
 pub(crate) struct Serving {
     pub(crate) tollgate: Tollgate,
     pub(crate) tokens: Tokens,
-    pub(crate) gateway: GatewayCommand,
+    pub(crate) gateway: ProcessCommand,
     pub(crate) ledger: PathBuf,
     pub(crate) tell: Arc<dyn Fn(&str) + Send + Sync>,
     pub(crate) given: Mutex<Vec<(String, UnixListener)>>,

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with};
 use sha2::{Digest as _, Sha256};
+use tollgate_authority::folder_of_others;
 use tollgate_system::of_call;
 
 /// Why a socket cannot be listened on.
@@ -92,25 +93,13 @@ pub(crate) fn make_folder(folder: &Path) -> Result<(), SocketError> {
     must_be_own(folder)
 }
 
-/// That nobody but this user can put another socket in place of one in the folder.
+/// That nobody but this user, and root, can put another socket in place of one in the folder, or move the folder away.
 fn must_be_own(folder: &Path) -> Result<(), SocketError> {
     let failed = |source| SocketError::Io { place: folder.display().to_string(), source };
-    let found = fs::metadata(folder).map_err(failed)?;
-    let own = rustix::process::geteuid().as_raw();
-    let is_own = found.is_dir() && found.uid() == own && found.mode() & 0o022 == 0;
-    if !is_own {
-        return Err(SocketError::Folder { folder: folder.to_owned() });
+    match folder_of_others(folder).map_err(failed)? {
+        Some(folder) => Err(SocketError::Folder { folder }),
+        None => Ok(()),
     }
-    // Nor move it away: in a folder with the sticky bit that takes its owner (`unlink(2)`).
-    let real = folder.canonicalize().map_err(failed)?;
-    for above in real.ancestors().skip(1) {
-        let found = fs::metadata(above).map_err(failed)?;
-        let is_trusted = found.uid() == own || found.uid() == 0;
-        if !is_trusted || (found.mode() & 0o022 != 0 && found.mode() & 0o1000 == 0) {
-            return Err(SocketError::Folder { folder: above.to_owned() });
-        }
-    }
-    Ok(())
 }
 
 /// A listener for streams at `path`, which appears with its rights. A socket that is there is a dead daemon's: the ledger's lock says

@@ -1,8 +1,9 @@
 //! Where attacks are made: workers that are all sealed alike, one for each attack.
 
+use tollgate::ProcessCommand;
 use tollgate::kernel_plan::plan;
 use tollgate::sandbox::KernelPlan;
-use tollgate::supervisor::{Supervisor, ToolSpec, Trial, WorkerCommand};
+use tollgate::supervisor::{Supervisor, ToolSpec, Trial};
 use tollgate::worker::ThreadKind;
 use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
 
@@ -17,7 +18,7 @@ use super::{Attack, Stop};
 pub struct Field {
     trial: Trial,
     // The program that attacks, and how it is told that it is a worker.
-    command: WorkerCommand,
+    command: ProcessCommand,
     plan: KernelPlan,
     // What workers are sealed for that have no tool.
     set: Option<CapabilitySet>,
@@ -30,7 +31,7 @@ impl Field {
     /// # Errors
     ///
     /// The supervisor has ended.
-    pub fn bare(supervisor: &Supervisor, command: &WorkerCommand) -> Result<Self, DrillError> {
+    pub fn bare(supervisor: &Supervisor, command: &ProcessCommand) -> Result<Self, DrillError> {
         Self::of(supervisor, command, Vec::new(), CapabilitySet::default(), true)
     }
 
@@ -39,7 +40,7 @@ impl Field {
     /// # Errors
     ///
     /// The supervisor has ended.
-    pub fn with_folder(supervisor: &Supervisor, command: &WorkerCommand, scene: &Scene) -> Result<Self, DrillError> {
+    pub fn with_folder(supervisor: &Supervisor, command: &ProcessCommand, scene: &Scene) -> Result<Self, DrillError> {
         let access = Access::ALL.into_iter().collect();
         let folder = FsCapability {
             guest: "/drill".to_owned(),
@@ -62,7 +63,7 @@ impl Field {
     /// [`LoadError`].
     pub fn of_tool(
         supervisor: &Supervisor,
-        command: &WorkerCommand,
+        command: &ProcessCommand,
         scene: &Scene,
         mut tool: ToolSpec,
     ) -> Result<Self, DrillError> {
@@ -75,7 +76,7 @@ impl Field {
 
     fn of(
         supervisor: &Supervisor,
-        command: &WorkerCommand,
+        command: &ProcessCommand,
         tools: Vec<ToolSpec>,
         set: CapabilitySet,
         has_no_tool: bool,

@@ -3,12 +3,13 @@
 
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use tollgate::supervisor::{WorkerCommand, WorkerEnd};
+use tollgate::ProcessCommand;
+use tollgate::supervisor::WorkerEnd;
 use tollgate::worker::ThreadKind;
 use tollgate_gateway::protocol::{GatewayLimits, ToGateway};
 use tollgate_ipc::Channel;
@@ -23,13 +24,13 @@ use super::{Attack, Stop};
 #[derive(Debug)]
 pub struct Gateways {
     // The program that attacks, and how it is told that it is a gateway.
-    command: WorkerCommand,
+    command: ProcessCommand,
 }
 
 impl Gateways {
     /// Gateways that this command starts.
     #[must_use]
-    pub fn new(command: &WorkerCommand) -> Self {
+    pub fn new(command: &ProcessCommand) -> Self {
         Self { command: command.clone() }
     }
 }
@@ -57,7 +58,7 @@ impl Target for Gateways {
 }
 
 /// Runs a gateway to its end: how it ended, and what it said on its standard error.
-fn run(command: &WorkerCommand) -> io::Result<(ExitStatus, String)> {
+fn run(command: &ProcessCommand) -> io::Result<(ExitStatus, String)> {
     let (control, stdin) = Channel::pair()?;
     let mut child = spawn(command, stdin)?;
     let begin = ToGateway::Begin { agent: "drill".to_owned(), token: true, limits: LIMITS };
@@ -84,17 +85,8 @@ fn hear(child: &mut Child) -> Option<String> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "this module owns the gateways that attack")]
-fn spawn(command: &WorkerCommand, stdin: OwnedFd) -> io::Result<Child> {
-    let mut process = Command::new(&command.program);
-    process
-        .args(&command.arguments)
-        .args(["--supervisor", &std::process::id().to_string()])
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(stdin))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    process.spawn()
+fn spawn(command: &ProcessCommand, stdin: OwnedFd) -> io::Result<Child> {
+    command.prepare_own(stdin).stderr(Stdio::piped()).spawn()
 }
 
 /// Those of a policy without `[serve]`.

@@ -11,7 +11,7 @@ use tollgate_capability::{CapabilitySet, PrivateSet};
 
 use super::ground::{Aim, Ground, Held};
 use super::{Outcome, attack};
-use tollgate::supervisor::WorkerCommand;
+use tollgate::ProcessCommand;
 use tollgate::worker::{AfterSealed, SealedProcess, ThreadKind};
 
 /// One attack, as the code of the process that makes it.
@@ -32,7 +32,7 @@ pub struct DrillOrder {
 
 impl DrillOrder {
     /// How a process is started for it: as `command` says, with this order at the end.
-    pub(crate) fn command(&self, command: &WorkerCommand) -> Result<WorkerCommand, serde_json::Error> {
+    pub(crate) fn command(&self, command: &ProcessCommand) -> Result<ProcessCommand, serde_json::Error> {
         let mut command = command.clone();
         command.arguments.extend(["--order".into(), serde_json::to_string(self)?.into()]);
         Ok(command)

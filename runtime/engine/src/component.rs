@@ -42,7 +42,7 @@ impl Component {
         // SAFETY: the bytes must be what wasmtime made by `Engine::precompile_component`. An `Artifact` has private
         // fields and two constructors. `Artifact::compiled` is called in `Compiler::compile` alone, with what the
         // compiler's process wrote, which does nothing but call that function (`compiler/process.rs`); that the program
-        // started there is such a process is what `CompilerCommand` asks for. `Artifact::open` returns only what has a
+        // started there is such a process is what `ProcessCommand` asks for. `Artifact::open` returns only what has a
         // valid HMAC under the local key, which `Artifact::seal` alone makes, of another `Artifact`. The code is in
         // this process's own memory, so nobody changes it in between. Engine and CPU are compared by wasmtime.
         let loaded = unsafe { wasmtime::component::Component::deserialize(&engine.0, artifact.code()) };

@@ -4,11 +4,12 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use tollgate_audit::{CallId, Digest, Recorded, Salt};
 use tollgate_capability::ArgumentsRecord;
 use tollgate_ledger::SideStore;
+use tollgate_system::lock;
 
 use crate::error::{CallError, CallFailure, with_causes};
 use crate::request::Answer;
@@ -127,7 +128,7 @@ impl PrivateTexts {
     }
 
     fn salt(&self) -> Result<Salt, getrandom::Error> {
-        let mut salts = self.salts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut salts = lock(&self.salts);
         if salts.is_empty() {
             let mut more = vec![[0; 32]; SALTS_AT_ONCE];
             getrandom::fill(more.as_flattened_mut())?;

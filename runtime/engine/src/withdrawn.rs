@@ -3,22 +3,30 @@
 //! Any thread may withdraw a call by its id. A guest that computes is stopped at the next tick of the epoch, one that is parked in a
 //! host call at once. A system call that the kernel does not come back from is not: in a worker the supervisor kills the process.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 use tollgate_audit::CallId;
+use tollgate_ipc::Early;
+use tollgate_system::lock;
 
 /// The calls of one process that may be withdrawn.
 #[derive(Debug, Default)]
 pub(crate) struct Withdrawals(Mutex<Known>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Known {
     running: HashMap<CallId, Arc<Flag>>,
-    // Those whose withdrawal came by its own way, before the call itself; the oldest first.
-    early: VecDeque<CallId>,
+    // Those whose withdrawal came before the call itself.
+    early: Early<CallId>,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { running: HashMap::new(), early: Early::new(EARLY_MAX) }
+    }
 }
 
 /// Whether one call has been withdrawn.
@@ -46,8 +54,7 @@ impl Withdrawals {
     pub(crate) fn enter(&self, call: CallId) -> Withdrawable<'_> {
         let flag = Arc::new(Flag::default());
         let mut known = self.lock();
-        if let Some(place) = known.early.iter().position(|early| *early == call) {
-            known.early.remove(place);
+        if known.early.take(&call) {
             flag.set();
         }
         known.running.insert(call, Arc::clone(&flag));
@@ -59,17 +66,12 @@ impl Withdrawals {
         let mut known = self.lock();
         match known.running.get(&call) {
             Some(flag) => flag.set(),
-            None => {
-                if known.early.len() == EARLY_MAX {
-                    known.early.pop_front();
-                }
-                known.early.push_back(call);
-            }
+            None => known.early.note(call),
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.0)
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) async fn serve(control: Channel, token: bool, limits: GatewayLimits) 
         core,
         lanes,
         say: say.clone(),
-        serving: Rc::default(),
+        clients: Rc::default(),
         tasks: JoinSet::new(),
         drains: false,
     };
@@ -47,22 +47,15 @@ struct Gateway {
     core: Rc<Core>,
     lanes: Rc<Lanes>,
     say: Say,
-    serving: Rc<Serving>,
+    clients: Rc<Cell<usize>>,
     // A task for each client and each lane.
     tasks: JoinSet<()>,
     drains: bool,
 }
 
-/// How many clients there are.
-#[derive(Debug, Default)]
-struct Serving {
-    all: Cell<usize>,
-    served: Cell<usize>,
-}
-
 impl Gateway {
     async fn hear(&mut self) -> io::Result<()> {
-        while !(self.drains && self.serving.all.get() == 0) {
+        while !(self.drains && self.clients.get() == 0) {
             let ended = async {
                 // Without a task there is none to wait for.
                 if self.tasks.join_next().await.is_none() {
@@ -101,15 +94,8 @@ impl Gateway {
     }
 
     fn client(&mut self, client: u64, socket: OwnedFd, is_busy: bool) {
-        let connections = self.core.limits().connections;
-        let is_busy = is_busy || self.drains || self.serving.served.get() >= connections;
-        let (serving, say) = (Rc::clone(&self.serving), self.say.clone());
-        let closing = Closing::new(serving, say, client, is_busy);
-        // Who is one too many is told so, unless too many are being told.
-        if self.serving.all.get() > connections.saturating_mul(2).saturating_add(REFUSED_MAX) {
-            return;
-        }
-        let core = Rc::clone(&self.core);
+        let closing = Closing::new(Rc::clone(&self.clients), self.say.clone(), client);
+        let (core, is_busy) = (Rc::clone(&self.core), is_busy || self.drains);
         self.tasks.spawn_local(async move {
             client::serve(core, client, socket, is_busy).await;
             drop(closing);
@@ -134,27 +120,21 @@ async fn next(control: &AsyncFd<Polled>) -> io::Result<Option<(ToGateway, Vec<Ow
 /// Counts a client, and tells the daemon when it is over, however that comes about.
 #[derive(Debug)]
 struct Closing {
-    serving: Rc<Serving>,
+    clients: Rc<Cell<usize>>,
     say: Say,
     client: u64,
-    is_busy: bool,
 }
 
 impl Closing {
-    fn new(serving: Rc<Serving>, say: Say, client: u64, is_busy: bool) -> Self {
-        serving.all.set(serving.all.get() + 1);
-        serving.served.set(serving.served.get() + usize::from(!is_busy));
-        Self { serving, say, client, is_busy }
+    fn new(clients: Rc<Cell<usize>>, say: Say, client: u64) -> Self {
+        clients.set(clients.get() + 1);
+        Self { clients, say, client }
     }
 }
 
 impl Drop for Closing {
     fn drop(&mut self) {
-        self.serving.all.set(self.serving.all.get() - 1);
-        self.serving.served.set(self.serving.served.get() - usize::from(!self.is_busy));
+        self.clients.set(self.clients.get() - 1);
         self.say.say(FromGateway::Closed { client: self.client });
     }
 }
-
-/// Clients that are told at a time that they are one too many, beside as many as may be served.
-pub(crate) const REFUSED_MAX: usize = 16;

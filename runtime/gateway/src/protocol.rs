@@ -48,7 +48,7 @@ pub enum ToGateway {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayLimits {
-    /// Most connections at a time.
+    /// Most connections that the daemon hands over at a time, those that are one too many included.
     pub connections: usize,
     /// Most calls that wait for a lane, of all connections, and most calls that one connection has under way.
     pub queue: usize,

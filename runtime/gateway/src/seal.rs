@@ -6,7 +6,6 @@ use std::io;
 use tollgate_sandbox::trusted::{self, ANY, Call, Check, NOT_EXECUTABLE};
 use tollgate_sandbox::{LimitRow, Limited};
 
-use crate::control::REFUSED_MAX;
 use crate::lanes::LANES_MAX;
 use crate::protocol::GatewayLimits;
 
@@ -24,8 +23,7 @@ pub(crate) fn seal(limits: &GatewayLimits) -> io::Result<()> {
 /// Each is bounded by what the daemon allows clients; what is broken into gets no more.
 fn rows(limits: &GatewayLimits) -> [LimitRow; 7] {
     let row = |resource, most, why| LimitRow { resource, most, why };
-    let clients = limits.connections.saturating_mul(2).saturating_add(REFUSED_MAX);
-    let files = clients.saturating_add(LANES_MAX).saturating_add(OWN_FILES);
+    let files = limits.connections.saturating_add(LANES_MAX).saturating_add(OWN_FILES);
     // A request is held as it came, as it was parsed and as it is asked; its answer likewise.
     let each = limits.header_bytes.saturating_add(limits.body_bytes).saturating_mul(4);
     let held = limits.connections.saturating_add(limits.queue).saturating_mul(each);

@@ -6,8 +6,7 @@ use std::sync::Mutex;
 
 use tollgate_audit::{CallId, WriterId};
 use tollgate_notary::Lease;
-
-use crate::sync::lock;
+use tollgate_system::lock;
 
 /// Gives away the numbers of a supervisor's calls, each once.
 #[derive(Debug)]

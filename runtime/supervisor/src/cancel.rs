@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::sync::lock;
+use tollgate_system::lock;
 
 /// Withdraws one call; cheap to clone. Of several calls that have the same one, each after the first is withdrawn too.
 #[derive(Debug, Clone, Default)]

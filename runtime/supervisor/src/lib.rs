@@ -46,11 +46,10 @@ mod worker_handle;
 mod worker_process;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
 use tollgate_audit::entry::Reload;
@@ -62,6 +61,7 @@ use tollgate_engine::clock::now_ns;
 use tollgate_engine::error::{LoadError, with_causes};
 use tollgate_engine::private::PrivateTexts;
 use tollgate_notary::{Recorder, WriterKind};
+use tollgate_system::{ProcessCommand, lock};
 
 pub use self::cancel::Cancel;
 use self::group::Group;
@@ -73,31 +73,13 @@ pub use self::tool_spec::ToolSpec;
 pub use self::trial::Trial;
 use self::worker_handle::{END_WAIT, NOT_ENDED};
 pub use self::worker_process::WorkerEnd;
-use crate::notary::{NotaryCommand, NotaryFailure, NotaryProcess};
-
-/// How to start a worker: a program whose `main` calls [`serve`](tollgate_worker::serve) first, with the role given in its
-/// arguments.
-#[derive(Debug, Clone)]
-pub struct WorkerCommand {
-    /// The program; the `tollgate` command, or one that embeds this library.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-}
-
-impl WorkerCommand {
-    /// The `tollgate` command at `program`, as a worker.
-    #[must_use]
-    pub fn tollgate(program: &Path) -> Self {
-        Self { program: program.to_owned(), arguments: vec!["worker".into()] }
-    }
-}
+use crate::notary::{NotaryFailure, NotaryProcess};
 
 /// How workers are run.
 #[derive(Debug, Clone)]
 pub struct SupervisorSettings {
     /// How to start one.
-    pub command: WorkerCommand,
+    pub command: ProcessCommand,
     /// How well each must be sealed, or it does not serve.
     pub required: SandboxLevel,
     /// A worker without calls for so long is ended; the next call starts another one.
@@ -113,13 +95,13 @@ pub struct SupervisorSettings {
 impl SupervisorSettings {
     /// What holds where a policy says nothing, with workers that `command` starts.
     #[must_use]
-    pub fn new(command: WorkerCommand) -> Self {
+    pub fn new(command: ProcessCommand) -> Self {
         Self::of(&Deployment::default(), command)
     }
 
     /// What a policy says: `sandbox.require`, `workers.idle`, `workers.grace`.
     #[must_use]
-    pub fn of(deployment: &Deployment, command: WorkerCommand) -> Self {
+    pub fn of(deployment: &Deployment, command: ProcessCommand) -> Self {
         let Deployment { sandbox, workers, .. } = deployment;
         let [idle, grace] = [workers.idle_ms, workers.grace_ms].map(Duration::from_millis);
         let places = DecidingPlaces::none();
@@ -171,7 +153,7 @@ impl Supervisor {
     /// # Errors
     ///
     /// [`SupervisorError`].
-    pub fn start(notary: NotaryCommand, ledger: &Path, settings: SupervisorSettings) -> Result<Self, SupervisorError> {
+    pub fn start(notary: ProcessCommand, ledger: &Path, settings: SupervisorSettings) -> Result<Self, SupervisorError> {
         Self::start_with(NotaryProcess::start(notary)?, ledger, settings)
     }
 
@@ -345,7 +327,7 @@ impl Shared {
     }
 
     fn own_recorder(&self) -> io::Result<Arc<Recorder>> {
-        let mut made = self.recorder.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = lock(&self.recorder);
         if let Some(recorder) = &*made {
             return Ok(Arc::clone(recorder));
         }
@@ -354,7 +336,7 @@ impl Shared {
     }
 
     fn groups(&self) -> MutexGuard<'_, Vec<Weak<Group>>> {
-        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.groups)
     }
 
     fn all_groups(&self) -> Vec<Arc<Group>> {
@@ -366,7 +348,7 @@ impl Shared {
     /// Has the reaper look at `at` whether a worker did what it was told.
     fn look_at(&self, at: Instant) {
         // A supervisor that ends, ends all workers.
-        sync::lock(&self.to_reaper).send(ToReaper::Look(at)).ok();
+        lock(&self.to_reaper).send(ToReaper::Look(at)).ok();
     }
 
     /// Kills workers that were told to end, themselves or a call, and have not in the time for that.

@@ -2,8 +2,10 @@
 //!
 //! Any thread may use it. It must never wait for a process, nor speak to one, while it holds its lock.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;
+
+use tollgate_system::{held, lock};
 
 use super::worker_handle::WorkerHandle;
 
@@ -57,10 +59,10 @@ impl LiveWorkers {
     /// Waits until no worker lives, at most for `most`; returns those that still do.
     pub(super) fn await_none(&self, most: Duration) -> Vec<Arc<WorkerHandle>> {
         let waited = self.changed.wait_timeout_while(self.state(), most, |state| !state.handles.is_empty());
-        waited.unwrap_or_else(PoisonError::into_inner).0.handles.clone()
+        held(waited).0.handles.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 use std::time::Instant;
 
 use tollgate_audit::Digest;
@@ -13,10 +13,10 @@ use tollgate_engine::operations::OperationTexts;
 use tollgate_engine::running::Running;
 use tollgate_engine::tool::NamedTool;
 use tollgate_ipc::memory_file;
+use tollgate_system::{held, lock};
 
 use super::Shared;
 use super::cancel::{Cancel, Tell};
-use super::sync::lock;
 use super::tool_spec::ToolSpec;
 
 /// One tool of a group.
@@ -106,7 +106,7 @@ impl Member {
                 let limit = self.load.set.limits.calls;
                 break Err(CallError::Busy { what: format!("{limit} calls of the tool run already (`limits.calls`)") });
             }
-            waiting = self.left.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0;
+            waiting = held(self.left.wait_timeout(waiting, left)).0;
         };
         *waiting -= 1;
         entered

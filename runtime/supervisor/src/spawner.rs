@@ -6,7 +6,7 @@
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, ChildStderr, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::thread;
@@ -16,16 +16,16 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tollgate_engine::surroundings::{of_start, oom_kills, why_ended};
 use tollgate_ipc::Channel;
 use tollgate_notary::{Lease, NotaryEnds, WriterKind};
-use tollgate_system::{may_signal, of_call, of_thread};
+use tollgate_system::{ProcessCommand, may_signal, of_call, of_thread};
 
+use super::Shared;
 use super::worker_handle::WorkerHandle;
-use super::{Shared, WorkerCommand};
 
 /// Starts a worker process, which has nothing yet but its control socket, and has the notary follow it. Waits for the process
 /// until `until`; one that comes up later is killed.
 pub(super) fn start_worker(
     shared: &Arc<Shared>,
-    command: &WorkerCommand,
+    command: &ProcessCommand,
     (end, calls): (NotaryEnds, Lease),
     until: Instant,
 ) -> io::Result<Arc<WorkerHandle>> {
@@ -43,14 +43,15 @@ pub(super) fn start_worker(
 /// What the thread of a worker does, from the start of the process to its end.
 fn start_and_wait(
     shared: &Shared,
-    command: &WorkerCommand,
+    command: &ProcessCommand,
     (end, calls): (NotaryEnds, Lease),
     control: Channel,
     stdin: OwnedFd,
     starter: &SyncSender<io::Result<Arc<WorkerHandle>>>,
 ) {
     let (id, before) = (end.writer, oom_kills());
-    let spawned = spawn(command, stdin).and_then(|mut child| match pidfd(child.id()) {
+    let spawned = command.prepare_own(stdin).stderr(Stdio::piped()).spawn().map_err(of_start);
+    let spawned = spawned.and_then(|mut child| match pidfd(child.id()) {
         Ok(process) => Ok((child, process)),
         Err(error) => {
             child.kill().and_then(|()| child.wait())?;
@@ -96,20 +97,6 @@ fn await_end(shared: &Shared, child: &mut Child, handle: &WorkerHandle, before: 
     // Before anybody else hears of it: a supervisor that ends waits for no more than that, and then for the notary.
     shared.notary.ended(handle.id, &how);
     handle.has_come_to_its_end(status.ok(), said, how);
-}
-
-#[allow(clippy::disallowed_methods, reason = "this module owns the processes of workers")]
-fn spawn(command: &WorkerCommand, stdin: OwnedFd) -> io::Result<Child> {
-    let mut process = Command::new(&command.program);
-    process
-        .args(&command.arguments)
-        .args(["--supervisor", &std::process::id().to_string()])
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::from(stdin))
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped());
-    process.spawn().map_err(of_start)
 }
 
 fn pidfd(pid: u32) -> io::Result<OwnedFd> {

@@ -2,8 +2,10 @@
 //! tests, which try every order of their threads.
 
 use std::ops::DerefMut;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Instant;
+
+use tollgate_system::{held, lock};
 
 /// A mutex, a condition and a clock.
 pub(crate) trait Primitives: 'static {
@@ -51,7 +53,7 @@ impl Primitives for Std {
 
     fn wait<'m, T: 'm>(condvar: &Condvar, guard: MutexGuard<'m, T>, until: Instant) -> MutexGuard<'m, T> {
         let left = until.saturating_duration_since(Instant::now());
-        condvar.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0
+        held(condvar.wait_timeout(guard, left)).0
     }
 
     fn notify_all(condvar: &Condvar) {
@@ -65,9 +67,4 @@ impl Primitives for Std {
     fn is_past(moment: Instant) -> bool {
         moment <= Instant::now()
     }
-}
-
-/// Takes a lock. What one thread panicked over is no worse for the next: every state under these locks is whole.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

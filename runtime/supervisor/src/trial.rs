@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use tollgate_engine::error::LoadError;
+use tollgate_system::ProcessCommand;
 use tollgate_worker::protocol::Started;
 
+use super::Shared;
 use super::member::Member;
 use super::worker_process::{START_WAIT, WorkerEnd, WorkerProcess};
-use super::{Shared, WorkerCommand};
 
 /// Tools whose workers are started for a trial; there may be none.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl Trial {
     /// # Errors
     ///
     /// [`LoadError`]: the worker never served.
-    pub fn run(&self, command: &WorkerCommand) -> Result<WorkerEnd, LoadError> {
+    pub fn run(&self, command: &ProcessCommand) -> Result<WorkerEnd, LoadError> {
         let (worker, started) = WorkerProcess::start(&self.shared, command, &self.members)?;
         match started {
             Started::Serving { .. } => Ok(worker.await_end(START_WAIT)),

@@ -3,7 +3,7 @@
 
 use std::os::fd::OwnedFd;
 use std::process::ExitStatus;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,6 +11,7 @@ use rustix::process::{Signal, pidfd_send_signal};
 use tollgate_audit::{CallId, WriterId};
 use tollgate_ipc::{Channel, ChannelError};
 use tollgate_notary::{Status, WriterEnding};
+use tollgate_system::{held, lock};
 use tollgate_worker::start::ToWorker;
 
 use crate::notary::Follows;
@@ -156,11 +157,11 @@ impl WorkerHandle {
 
     pub(super) fn wait(&self, most: Duration, until: impl Fn(&HandleState) -> bool) -> MutexGuard<'_, HandleState> {
         let waited = self.changed.wait_timeout_while(self.state(), most, |state| !until(state));
-        waited.unwrap_or_else(PoisonError::into_inner).0
+        held(waited).0
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, HandleState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -16,18 +16,17 @@ use tollgate_engine::loading::DESCRIBE_MS_MIN;
 use tollgate_engine::surroundings::in_words;
 use tollgate_ipc::{Connection, ConnectionError};
 use tollgate_notary::{WriterEnding, WriterEnds};
-use tollgate_system::of_call;
+use tollgate_system::{ProcessCommand, held, lock, of_call};
 use tollgate_worker::protocol::{STARTED_LIMITS, Started};
 use tollgate_worker::start::{StartOrder, ToolOrder, hand_over};
 
+use super::Shared;
 use super::calls::LeasedCalls;
 use super::cancel::{Cancel, Tell};
 use super::member::Member;
 use super::notary::NotaryProcess;
 use super::spawner::start_worker;
-use super::sync::lock;
 use super::worker_handle::{END_WAIT, NOT_ENDED, RunsCall, WorkerHandle};
-use super::{Shared, WorkerCommand};
 
 /// A worker process. It is told to end when it is dropped.
 #[derive(Debug)]
@@ -55,7 +54,7 @@ impl WorkerProcess {
     /// Starts the worker of a group, and waits until it says how that went.
     pub(crate) fn start(
         shared: &Arc<Shared>,
-        command: &WorkerCommand,
+        command: &ProcessCommand,
         members: &[Arc<Member>],
     ) -> Result<(Self, Started), WorkerError> {
         let failed = |error: io::Error| no_worker(with_causes(&error));
@@ -147,7 +146,7 @@ impl WorkerProcess {
                 left.min(LOOK_UP_EVERY),
                 |connections| connections.is_empty() && !is_cancelled(),
             );
-            if let Some(connection) = waited.unwrap_or_else(PoisonError::into_inner).0.pop() {
+            if let Some(connection) = held(waited).0.pop() {
                 return Ok(connection);
             }
             if is_cancelled() {

@@ -2,12 +2,13 @@
 
 use std::fmt::Debug;
 use std::os::fd::RawFd;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex};
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::WriterId;
 use tollgate_capability::CapabilitySet;
 use tollgate_notary::Lease;
+use tollgate_system::{held, lock};
 
 /// What happens in a worker that is sealed and serves. In the `tollgate` program it is [`NothingElse`]; a drill makes its
 /// attacks here, in a process that is the shipped one in all else. It is a type parameter of
@@ -93,13 +94,13 @@ impl SealedProcess {
 
     /// Waits until the supervisor has been told how the start went.
     pub fn await_start(&self) {
-        let told = self.told.is_told.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.told.changed.wait_while(told, |told| !*told).unwrap_or_else(PoisonError::into_inner));
+        let told = lock(&self.told.is_told);
+        drop(held(self.told.changed.wait_while(told, |told| !*told)));
     }
 
     /// The supervisor has been told.
     pub(super) fn has_started(&self) {
-        *self.told.is_told.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *lock(&self.told.is_told) = true;
         self.told.changed.notify_all();
     }
 }

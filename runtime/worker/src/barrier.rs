@@ -2,9 +2,10 @@
 //!
 //! Waits have no limit of their own: the supervisor kills a worker that is not ready after `START_WAIT`.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use tollgate_sandbox::{Confined, EnforceError, Enforced, Expected, SelfTestError, Tested, self_test, trap};
+use tollgate_system::{held, lock};
 
 use super::protocol::Started;
 
@@ -52,7 +53,7 @@ impl SealBarrier {
             if let Some(released) = &state.released {
                 return released.clone();
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = held(self.changed.wait(state));
         }
     }
 
@@ -82,10 +83,10 @@ impl SealBarrier {
     }
 
     fn wait<'m>(&self, state: MutexGuard<'m, State>, until: impl Fn(&State) -> bool) -> MutexGuard<'m, State> {
-        self.changed.wait_while(state, |state| !until(state)).unwrap_or_else(PoisonError::into_inner)
+        held(self.changed.wait_while(state, |state| !until(state)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }

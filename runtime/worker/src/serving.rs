@@ -1,6 +1,6 @@
 //! The executor threads of a worker: each has a connection, and runs the calls that come on it from start to end.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use tollgate_engine::call::ExecutorThread;
 use tollgate_engine::error::{CallError, CallFailure};
@@ -12,6 +12,7 @@ use tollgate_engine::request::{Answer, Request};
 use tollgate_engine::tool::LoadedTool;
 use tollgate_ipc::Connection;
 use tollgate_sandbox::Enforced;
+use tollgate_system::{held, lock};
 use tollgate_wasi_proxy::HearsStderr;
 
 use super::Unloaded;
@@ -111,7 +112,7 @@ impl Serving {
 
     fn tools(&self) -> Option<Arc<Vec<LoadedTool>>> {
         let is_waiting = |tools: &mut Tools| matches!(tools, Tools::Waiting(_) | Tools::Loading);
-        let tools = self.loaded.wait_while(self.lock(), is_waiting).unwrap_or_else(PoisonError::into_inner);
+        let tools = held(self.loaded.wait_while(self.lock(), is_waiting));
         match &*tools {
             Tools::Loaded(tools) => Some(Arc::clone(tools)),
             Tools::Waiting(_) | Tools::Loading | Tools::Unusable => None,
@@ -119,7 +120,7 @@ impl Serving {
     }
 
     fn lock(&self) -> MutexGuard<'_, Tools> {
-        self.tools.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tools)
     }
 }
 
@@ -167,10 +168,6 @@ fn run(
             as HearsStderr
     });
     Ok(thread.call(tool, &request, (ask.call, salt), hears, keep))
-}
-
-fn lock(connection: &Mutex<Connection>) -> MutexGuard<'_, Connection> {
-    connection.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Has the supervisor keep what is wanted of a call. A supervisor that is gone needs no answer: this process ends with it.

@@ -23,9 +23,9 @@ use super::{
     Flush, Kind, Roots, change, open, open_preopen, read_at, read_link, set_open_times, set_size, set_times, sync,
     write,
 };
-use crate::forgets::{Forgets, start};
 use crate::gate::{Checked, Failed, Gate, Performed, Permit, Refused};
 use crate::handle::{Handle, OnHandle, Origin};
+use tollgate_testing::forgets::{Forgets, start};
 
 const GRANT: GrantIndex = GrantIndex(0);
 const QUOTA: u64 = 1 << 20;

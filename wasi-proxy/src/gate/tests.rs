@@ -10,7 +10,7 @@ use tollgate_capability::{
 use tollgate_notary::{CallTrail, Room};
 
 use super::{Gate, Refused};
-use crate::forgets::{Forgets, start};
+use tollgate_testing::forgets::{Forgets, start};
 
 fn gate(limits: Limits, write_quota: u64) -> Gate {
     gate_over(Path::new("/srv/docs"), limits, write_quota)

@@ -4,7 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Barrier, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use tollgate_audit::with_causes;
 use tollgate_ledger::CheckpointError;
 use tollgate_ledger::ledger::Ledger;
-use tollgate_system::{of_call, of_thread};
+use tollgate_system::{held, lock, of_call, of_thread};
 
 use crate::acks::Answer;
 
@@ -154,9 +154,9 @@ impl Shared {
             }
             queue = if queue.has_new {
                 let timeout = due.saturating_duration_since(now);
-                self.changed.wait_timeout(queue, timeout).unwrap_or_else(PoisonError::into_inner).0
+                held(self.changed.wait_timeout(queue, timeout)).0
             } else {
-                self.changed.wait(queue).unwrap_or_else(PoisonError::into_inner)
+                held(self.changed.wait(queue))
             };
         }
     }
@@ -186,7 +186,7 @@ impl Shared {
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 }
 

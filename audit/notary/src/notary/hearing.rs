@@ -8,8 +8,8 @@ use tollgate_audit::ids::{CallId, TreeSize};
 use tollgate_audit::with_causes;
 
 use super::checkpointer::Checkpointer;
-use super::claims::Claimed;
-use super::claims::{Number, Senseless};
+use super::owners::Named;
+use super::owners::{Number, Senseless};
 use super::protocol::{FromNotary, ToNotary};
 use super::supervisors::{Heard, WORDS_A_ROUND};
 use super::writers::{Fault, Told, ToldWriter, Writer};
@@ -105,20 +105,20 @@ impl Notary {
     ) -> Result<Step, Refused> {
         match say {
             ToNotary::Writer { writer, kind, calls, process } => {
-                let claimed = self.supervisors.claims.writer(writer, &calls, of)?;
+                let named = self.supervisors.owners.writer(writer, &calls, of)?;
                 let told = Told::new(ToldWriter { of, writer, kind, calls, process }, fds)?;
-                if claimed == Claimed::New {
+                if named == Named::New {
                     self.forget_kernel();
                     self.writers.push(told.fresh());
                 }
             }
             ToNotary::Lease { writer, calls } => {
-                self.supervisors.claims.lease(writer, calls, of)?;
+                self.supervisors.owners.lease(writer, calls, of)?;
                 let to = self.writers.iter_mut().find(|to| to.id == writer);
                 to.into_iter().for_each(|to| to.intake.lease(calls));
             }
             ToNotary::Ended { writer, how } => {
-                self.supervisors.claims.is_own(writer, of)?;
+                self.supervisors.owners.is_own(writer, of)?;
                 // One that is over already needs no reason any more.
                 let ended = self.writers.iter_mut().find(|ended| ended.id == writer);
                 ended.into_iter().for_each(|ended| ended.process_ended(how.clone()));
@@ -210,7 +210,7 @@ impl Notary {
     /// The ids of a supervisor are past ones once nothing of it is left.
     pub(super) fn release(&mut self, number: Number) {
         if self.supervisors.get(number).is_none() && !self.writers.iter().any(|writer| writer.of == number) {
-            self.supervisors.claims.gone(number);
+            self.supervisors.owners.gone(number);
         }
     }
 

@@ -5,11 +5,11 @@
 //! bytes out of a pipe before it knows that they are whole entries that their writer may write, nor lose any that it took.
 
 mod checkpointer;
-mod claims;
 mod drain;
 mod hearing;
 mod intake;
 mod observer;
+mod owners;
 pub(crate) mod protocol;
 mod supervisors;
 mod telling;
@@ -37,12 +37,12 @@ use tollgate_ledger::ledger::{Ledger, Opening};
 use tollgate_system::os_error;
 
 use self::checkpointer::Checkpointer;
-use self::claims::Number;
 pub use self::drain::PIPE_SHARE_BYTES;
 use self::drain::{Drained, Peek};
 use self::intake::Past;
 pub use self::intake::{Intake, Taken, WriterFault};
 use self::observer::Observer;
+use self::owners::Number;
 pub use self::protocol::{FromNotary, LedgerFault, ToNotary, WriterEnding};
 use self::supervisors::{Supervisor, Supervisors};
 use self::telling::Telling;
@@ -323,7 +323,7 @@ impl Notary {
             let writer = self.writers.swap_remove(place);
             let of = writer.of;
             closed.into_iter().for_each(|call| self.note_end(EndedCall { call, end: None, of }));
-            self.supervisors.claims.over(writer.id);
+            self.supervisors.owners.over(writer.id);
             self.release(of);
             self.tell(of, &FromNotary::Over { writer: writer.id, ending: writer.ending() })?;
             self.flow()?;

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use tollgate_ipc::{Channel, ChannelError, Greeted};
 
 use super::NotaryError;
-use super::claims::{Claims, Number, Senseless};
+use super::owners::{Number, Owners, Senseless};
 use super::protocol::{FromNotary, ToNotary};
 
 /// A supervisor. Borrowed ones are only sent what their socket has room for.
@@ -237,12 +237,12 @@ impl Supervisor {
 #[derive(Debug)]
 pub(super) struct Supervisors {
     pub(super) all: Vec<Supervisor>,
-    pub(super) claims: Claims,
+    pub(super) owners: Owners,
 }
 
 impl Supervisors {
     pub(super) fn of_first(channel: Channel) -> Self {
-        Self { all: vec![Supervisor::first(channel)], claims: Claims::default() }
+        Self { all: vec![Supervisor::first(channel)], owners: Owners::default() }
     }
 
     pub(super) fn get(&mut self, number: Number) -> Option<&mut Supervisor> {

@@ -10,8 +10,8 @@ use rustix::io::Errno;
 use tollgate_audit::ids::WriterId;
 use tollgate_ipc::Channel;
 
-use super::claims::Claimed;
-use super::claims::{Number, Senseless};
+use super::owners::Named;
+use super::owners::{Number, Senseless};
 use super::protocol::ToNotary;
 use super::supervisors::{Heard, Supervisors};
 use super::writers::{Told, ToldWriter};
@@ -103,19 +103,19 @@ impl Telling {
         let Self { supervisors, told, token } = self;
         match say {
             ToNotary::Writer { writer, kind, calls, process } => {
-                match (supervisors.claims.writer(writer, &calls, of)?, find(told, writer)) {
-                    (Claimed::Known, Some(known)) => known.again(calls),
-                    (Claimed::New | Claimed::Known, _) => {
+                match (supervisors.owners.writer(writer, &calls, of)?, find(told, writer)) {
+                    (Named::Known, Some(known)) => known.again(calls),
+                    (Named::New | Named::Known, _) => {
                         told.push(Told::new(ToldWriter { of, writer, kind, calls, process }, fds)?);
                     }
                 }
             }
             ToNotary::Lease { writer, calls } => {
-                supervisors.claims.lease(writer, calls, of)?;
+                supervisors.owners.lease(writer, calls, of)?;
                 find(told, writer).into_iter().for_each(|told| told.lease(calls));
             }
             ToNotary::Ended { writer, how } => {
-                supervisors.claims.is_own(writer, of)?;
+                supervisors.owners.is_own(writer, of)?;
                 find(told, writer).into_iter().for_each(|told| told.how = Some(how.clone()));
             }
             ToNotary::Supervisor { number } => supervisors.bring(number, fds)?.ask_anew(*token),

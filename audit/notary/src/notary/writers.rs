@@ -11,9 +11,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
 use super::checkpointer::Checkpointer;
-use super::claims::Number;
 use super::drain::{Drained, Peek, Seen};
 use super::intake::{Intake, Past, WriterFault};
+use super::owners::Number;
 use super::protocol::WriterEnding;
 use crate::acks::{Answer, WAIT_BYTES, Wait};
 use crate::recorder::NotaryEnds;

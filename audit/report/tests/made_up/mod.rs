@@ -18,7 +18,7 @@ use tollgate_audit::{
 };
 use tollgate_report::Filter;
 
-use crate::support::{OPEN_AT, samples};
+use tollgate_testing::entries::{OPEN_AT, samples};
 
 pub(crate) type Placed = (LeafIndex, Entry<'static>);
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use miette::Diagnostic;
-use rustix::fs::{OFlags, fstat};
+use rustix::fs::OFlags;
 use tollgate_audit::{CallId, LeafIndex, ReceiptError, Sequence, disclose, prove as receipt_of};
 use tollgate_ledger::{CheckpointError, Ledger, OpenError};
 
@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure};
 use crate::given::is_dash;
 use crate::ledger::{Patience, SOFTWARE};
 use crate::{config, load, output};
-use tollgate_authority::{Deciding, DecidingPlaces, file_id, is_trusted, others_may_write};
+use tollgate_authority::{Deciding, DecidingPlaces, exposed_to, file_id};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ProveFault {
@@ -229,7 +229,7 @@ fn left_empty(path: &Path) -> Option<File> {
     file.try_lock().ok()?;
     // Before it was locked, another process may have written to it, or put another in its place.
     let opened = empty_at(path, &file)?;
-    let is_ours = is_trusted(opened.uid()) && !others_may_write(&file, &fstat(&file).ok()?);
+    let is_ours = exposed_to(&file).ok()?.is_none();
     (is_ours && opened.nlink() == 1).then_some(file)
 }
 

@@ -10,9 +10,10 @@ use tollgate_config::{Deployment, Manifest, SandboxLevel, SandboxSettings};
 use crate::ledger::own_processes;
 use crate::running::Running;
 use crate::{config, output};
+use tollgate::ProcessCommand;
 use tollgate::artifact::Artifact;
 use tollgate::compile_limits::CompileLimits;
-use tollgate::compiler::{Compiler, CompilerCommand};
+use tollgate::compiler::Compiler;
 use tollgate::engine::Engine;
 use tollgate::error::{LoadError, with_causes};
 use tollgate::loading::Provenance;
@@ -74,7 +75,7 @@ pub(super) fn all() -> Vec<Trial> {
 fn compile() -> Result<Artifact, String> {
     let program = config::this_program().map_err(|error| error.to_string())?;
     let engine = Engine::new(1).map_err(|error| with_causes(&error))?;
-    let compiler = Compiler::new(CompilerCommand::tollgate(&program), CompileLimits::DEFAULT);
+    let compiler = Compiler::new(ProcessCommand::new(&program, ["compile"]), CompileLimits::DEFAULT);
     compiler.compile(&engine, EMPTY).map_err(|error| with_causes(&error))
 }
 

@@ -10,7 +10,7 @@ use landlock::{ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, Ruleset
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-use crate::required::skipped;
+use tollgate_testing::foreign::skipped;
 
 /// Has these system calls refused, by `EPERM` as containers do it, or by `ENOSYS`.
 pub(crate) fn refuse(command: &mut Command, calls: &[i64], errno: i32) {

@@ -6,8 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::console::blocks;
-use crate::required::missing;
 use crate::serve::{POLICY, Served, calls, desk};
+use tollgate_testing::foreign::missing;
 
 const PAGE: &str = include_str!("../../../../docs/serve-clients.md");
 

@@ -1,13 +1,12 @@
 //! The compiler's process: what it gives, and what becomes of a component that makes it crash, run long or grow.
 
-use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::time::Duration;
 
 use serde_json::json;
-use tollgate::compiler::{CompileError, CompileLimits, Compiler, CompilerCommand};
-use tollgate::{Component, Engine, LoadError};
+use tollgate::compiler::{CompileError, CompileLimits, Compiler};
+use tollgate::{Component, Engine, LoadError, ProcessCommand};
 use tollgate_ipc::PROTOCOL;
 use tollgate_ipc::message::encode;
 
@@ -22,10 +21,8 @@ fn under(limits: CompileLimits, component: &[u8]) -> Result<Component, LoadError
 
 /// What compiling by `program` gives.
 fn by(program: &str, arguments: &[&str], limits: CompileLimits, component: &[u8]) -> Result<Component, LoadError> {
-    let arguments = arguments.iter().map(OsString::from).collect();
     let engine = Engine::new(1).unwrap();
-    let artifact =
-        Compiler::new(CompilerCommand { program: program.into(), arguments }, limits).compile(&engine, component)?;
+    let artifact = Compiler::new(ProcessCommand::new(program, arguments), limits).compile(&engine, component)?;
     Component::from_artifact(&engine, &artifact)
 }
 
@@ -59,7 +56,7 @@ fn large(functions: usize) -> Vec<u8> {
 fn what_it_compiles_is_what_this_process_would_compile() {
     let bytes = word_count();
     let engine = Engine::new(1).unwrap();
-    let told = Compiler::new(CompilerCommand::tollgate(TOLLGATE.as_ref()), CompileLimits::DEFAULT);
+    let told = Compiler::new(ProcessCommand::new(TOLLGATE, ["compile"]), CompileLimits::DEFAULT);
     let told = told.compile(&engine, &bytes).unwrap();
     assert_eq!(told.imports(), Component::compile(&engine, &bytes).unwrap().imports());
     let apart = under(CompileLimits::DEFAULT, &bytes).unwrap();

@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::desk::{Background, Desk};
-use crate::fuse_mount::Fuse;
-use crate::required::skipped;
+use tollgate_testing::foreign::skipped;
+use tollgate_testing::fuse::Fuse;
 
 #[test]
 fn a_tool_is_installed_and_replaced_where_its_home_is_on_fuse() {

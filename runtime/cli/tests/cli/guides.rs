@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::console::{assert_prints, blocks, commands};
 use crate::desk::Desk;
-use crate::required::missing;
+use tollgate_testing::foreign::missing;
 
 /// From the two commands on that install `tollgate`: writing tools, installing one, and the audit of what they did.
 #[test]

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 use crate::desk::Desk;
-use crate::required::skipped;
+use tollgate_testing::foreign::skipped;
 
 const COUNT: [&str; 8] = [
     "run",

@@ -10,8 +10,8 @@ use rustix::process::Resource;
 
 use crate::around;
 use crate::desk::{DOCS, Desk, Ran};
-use crate::required::skipped;
-use crate::small_group::SmallGroup;
+use tollgate_testing::foreign::skipped;
+use tollgate_testing::small_group::SmallGroup;
 
 const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
 

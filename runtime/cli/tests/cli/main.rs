@@ -19,16 +19,10 @@ mod desk;
 mod drill;
 mod files;
 mod fuse;
-#[path = "../../../../tests/support/fuse.rs"]
-#[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
-mod fuse_mount;
 mod grants;
 mod guides;
 mod helps;
 mod hints;
-#[path = "../../../../tests/support/hmac.rs"]
-#[allow(unreachable_pub, reason = "it is a module of the workspace's test library as well")]
-mod hmac;
 mod inherited;
 mod install;
 mod interrupted;
@@ -44,21 +38,7 @@ mod program;
 mod project;
 mod readme;
 mod reference;
-#[path = "../../../../tests/support/foreign.rs"]
-#[allow(unreachable_pub, clippy::print_stdout, reason = "it is a module of the workspace's test library as well")]
-mod required;
 mod run;
 mod scale;
 mod serve;
-#[path = "../../../../tests/support/small_group.rs"]
-#[allow(
-    unreachable_pub,
-    dead_code,
-    clippy::print_stdout,
-    reason = "it is a module of the workspace's test library as well"
-)]
-mod small_group;
 mod told;
-
-// As the modules of the test library know it.
-use required as foreign;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::authority::{ALL, COUNT, GRANT, command, nothing_was_called, prober, run, step};
 use crate::desk::Desk;
-use crate::required::skipped;
+use tollgate_testing::foreign::skipped;
 
 #[test]
 fn a_found_policy_is_in_a_folder_where_nobody_else_renames() {

@@ -10,8 +10,9 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, Ran};
-use crate::required::skipped;
-use crate::serve::{POLICY, Rpc, Served, calls, desk};
+use crate::serve::{POLICY, Served, calls, desk};
+use tollgate_testing::foreign::skipped;
+use tollgate_testing::rpc::Rpc;
 
 fn is_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -163,7 +164,7 @@ fn agents_are_told_with_their_port_and_with_what_they_lack() {
     for _again in 0..3 {
         let mut rpc = Rpc::connect(served.socket("web"));
         rpc.say(&format!("token {token}\n"));
-        let tools = rpc.ask("tools", json!({}));
+        let tools = rpc.ask("tools", &json!({}));
         assert_eq!(tools["result"]["unavailable"][0]["tool"], "later", "{tools}");
     }
     let said = served.stop();
@@ -202,7 +203,7 @@ fn who_may_not_call_a_tool_is_not_told_what_it_lacks() {
     let desk = desk(&["word-count", "json-query"], policy);
     let served = Served::start(&desk);
     let call = json!({ "tool": "word-count", "operation": "count", "arguments": { "folder": "/docs" } });
-    let ask = |agent: &str| Rpc::connect(served.socket(agent)).ask("call", call.clone())["error"].clone();
+    let ask = |agent: &str| Rpc::connect(served.socket(agent)).ask("call", &call)["error"].clone();
     let owner = ask("owner");
     assert_eq!(owner["data"]["error"]["kind"], "load", "{owner}");
     assert!(owner["message"].as_str().unwrap().contains("secret-place"), "{owner}");

@@ -12,7 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, Ran};
-use crate::required::{missing, skipped};
+use tollgate_testing::foreign::{missing, skipped};
+use tollgate_testing::rpc::Rpc;
 
 pub(crate) const POLICY: &str =
     "[tools.word-count]\nfs.\"/docs\" = { host = \"../docs\", access = [\"read\", \"list\"] }\n";
@@ -98,30 +99,6 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value}")).to_owned()
 }
 
-/// A JSON-RPC client.
-pub(crate) struct Rpc(BufReader<UnixStream>);
-
-impl Rpc {
-    pub(crate) fn connect(socket: &Path) -> Self {
-        Self(BufReader::new(UnixStream::connect(socket).unwrap()))
-    }
-
-    pub(crate) fn say(&mut self, line: &str) {
-        self.0.get_mut().write_all(line.as_bytes()).unwrap();
-    }
-
-    fn hear(&mut self) -> Value {
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
-    }
-
-    pub(crate) fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.say(&format!("{}\n", json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params })));
-        self.hear()
-    }
-}
-
 fn count() -> Value {
     json!({ "tool": "word-count", "operation": "count", "arguments": { "folder": "/docs" } })
 }
@@ -164,9 +141,9 @@ fn a_call_is_answered_over_json_rpc_over_http_and_by_run() {
     let mut rpc = Rpc::connect(&local);
     let mut spoofed = count();
     spoofed["agent"] = json!("somebody-else");
-    let answer = rpc.ask("call", spoofed);
+    let answer = rpc.ask("call", &spoofed);
     assert_eq!(answer["result"]["output"]["words"], 10, "{answer}");
-    let tools = rpc.ask("tools", json!({}));
+    let tools = rpc.ask("tools", &json!({}));
     assert_eq!(tools["result"]["tools"][0]["tool"], "word-count", "{tools}");
     let (status, body) = http(&local, &post(&count()));
     let body: Value = serde_json::from_str(&body).unwrap();
@@ -203,7 +180,7 @@ fn a_run_with_its_own_grant_borrows_the_notary() {
     assert!(calls.iter().all(|call| call["agent"].is_null()), "nobody is proven: {calls:?}");
     assert!(desk.path("receipt.json").exists());
     let mut rpc = Rpc::connect(served.socket("local"));
-    assert_eq!(rpc.ask("call", count())["result"]["ok"], true);
+    assert_eq!(rpc.ask("call", &count())["result"]["ok"], true);
     served.stop();
     desk.run(&["audit", "verify", "--key", &desk.key()]).says(&[]);
 }
@@ -226,7 +203,7 @@ fn a_policy_is_read_again_without_dropping_a_call() {
     desk.file("tollgate-home/tollgate.toml", format!("{POLICY}{sleeps}"));
     let served = Served::start(&desk);
     let mut rpc = Rpc::connect(served.socket("local"));
-    assert_eq!(rpc.ask("call", count())["result"]["ok"], true);
+    assert_eq!(rpc.ask("call", &count())["result"]["ok"], true);
     let mut sleeper = Rpc::connect(served.socket("local"));
     sleeper.say("{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"call\",\"params\":{\"tool\":\"sleep-forever\",\"operation\":\"attack\",\"arguments\":{\"millis\":3600000}}}\n");
     while !calls(&desk).iter().any(|call| call["operation"] == "attack") {
@@ -234,14 +211,14 @@ fn a_policy_is_read_again_without_dropping_a_call() {
     }
     desk.file("tollgate-home/tollgate.toml", "[tools.word-count");
     desk.run(&["serve", "reload"]).fails(2, &["the daemon does not do it", "the policy before holds on"]);
-    assert_eq!(rpc.ask("call", count())["result"]["ok"], true, "the policy before");
+    assert_eq!(rpc.ask("call", &count())["result"]["ok"], true, "the policy before");
     // Without its grant the tool loses its folder with the next call; the call that runs goes on.
     desk.file("tollgate-home/tollgate.toml", sleeps);
     assert_eq!(desk.run(&["serve", "reload"]).code, 0);
-    let refused = rpc.ask("call", count());
+    let refused = rpc.ask("call", &count());
     assert!(refused["error"]["message"].as_str().unwrap().contains("/docs"), "{refused}");
     sleeper.say("{\"jsonrpc\":\"2.0\",\"method\":\"cancel\",\"params\":{\"id\":7}}\n");
-    let cancelled = sleeper.hear();
+    let cancelled = sleeper.hear().expect("an answer");
     assert_eq!(cancelled["error"]["data"]["error"]["kind"], "cancelled", "{cancelled}");
     served.stop();
     let reloads: Vec<_> = desk.entries().into_iter().filter(|entry| entry["kind"] == "reload").collect();
@@ -320,14 +297,14 @@ fn an_agent_with_a_token_is_heard_with_it_alone() {
     let web = served.socket("web").to_owned();
     for wrong in [String::new(), format!("token {other}\n"), format!("token {}\n", &token[..token.len() - 1])] {
         let mut rpc = Rpc::connect(&web);
-        rpc.say(&format!("{wrong}{}\n", json!({ "jsonrpc": "2.0", "id": 1, "method": "call", "params": count() })));
+        rpc.say(format!("{wrong}{}\n", json!({ "jsonrpc": "2.0", "id": 1, "method": "call", "params": count() })));
         let mut said = String::new();
-        rpc.0.read_line(&mut said).unwrap();
+        rpc.stream.read_line(&mut said).unwrap();
         assert!(said.contains("error") && !said.contains("words"), "{said}");
     }
     let mut rpc = Rpc::connect(&web);
-    rpc.say(&format!("token {token}\n"));
-    assert_eq!(rpc.ask("call", count())["result"]["output"]["words"], 10);
+    rpc.say(format!("token {token}\n"));
+    assert_eq!(rpc.ask("call", &count())["result"]["output"]["words"], 10);
     assert_eq!(http(&web, &post(&count())).0, 401);
     let bearer = post(&count()).replacen("\r\n", &format!("\r\nAuthorization: Bearer {token}\r\n"), 1);
     assert_eq!(http(&web, &bearer).0, 200);
@@ -352,7 +329,7 @@ fn a_daemon_that_is_killed_leaves_a_ledger_that_verifies() {
         }
         served.kill();
         let mut said = String::new();
-        rpc.0.read_line(&mut said).unwrap_or_default();
+        rpc.stream.read_line(&mut said).unwrap_or_default();
         assert!(!said.contains("result"), "{said}");
         let answered: Ran = desk.run(&["audit", "verify", "--key", &desk.key()]);
         assert_eq!(answered.code, 0, "{round}: {answered:?}");
@@ -406,7 +383,7 @@ fn systemd_starts_it_at_the_first_connection() {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
     let mut rpc = Rpc::connect(&socket);
-    assert_eq!(rpc.ask("call", count())["result"]["output"]["words"], 10);
+    assert_eq!(rpc.ask("call", &count())["result"]["output"]["words"], 10);
     assert_eq!(desk.run(&["status", "--socket"]).stdout.trim(), "FOLDER/activated.sock");
     assert_eq!(desk.run(&["serve", "stop"]).code, 0);
     assert!(child.wait().unwrap().success());
@@ -448,8 +425,8 @@ fn sockets_and_policy_are_nobody_elses() {
     let token = desk.run(&["serve", "token", "add", "a"]).stdout.trim().to_owned();
     let served = Served::start(&desk);
     let mut rpc = Rpc::connect(served.socket("a"));
-    rpc.say(&format!("token {token}\n"));
-    let answer = rpc.ask("call", json!({ "tool": "note-book", "operation": "list" }));
+    rpc.say(format!("token {token}\n"));
+    let answer = rpc.ask("call", &json!({ "tool": "note-book", "operation": "list" }));
     assert!(answer["error"]["message"].as_str().unwrap().contains("the sockets of daemons"), "{answer}");
     // A socket that is gone is there again once the policy is read again.
     fs::remove_file(&one).unwrap();

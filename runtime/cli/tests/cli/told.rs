@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tollgate_audit::{Entry, Level, read, read_set};
 
 use crate::desk::{Desk, Ran};
-use crate::hmac::hmac;
+use tollgate_testing::hmac::hmac;
 
 const QUERY: [&str; 4] = ["--op", "query", "--input", r#"{"document": {"a": 1}, "pointer": "/a"}"#];
 

@@ -11,18 +11,16 @@ mod calls;
 mod process;
 mod reply;
 
-use std::ffi::OsString;
 use std::io::{self, Read, Write as _};
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, getrlimit};
 use tollgate_audit::Digest;
-use tollgate_system::of_thread;
+use tollgate_system::{ProcessCommand, of_thread};
 
 pub use self::process::{CompilerRole, serve};
 use self::reply::{BEFORE_CODE_BYTES_MAX, Reply, Senseless};
@@ -34,35 +32,18 @@ use crate::error::LoadError;
 use crate::interfaces::refuse_what_is_no_component;
 use crate::surroundings::{in_words, of_start, oom_kills, why_ended};
 
-/// How to start a compiler: a program that calls [`serve`] with the role given in its arguments. What it gives back is run
-/// as machine code: it must be this program, or one that is trusted as this one is.
-#[derive(Debug, Clone)]
-pub struct CompilerCommand {
-    /// The program; the `tollgate` command, or one that embeds this library.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-}
-
-impl CompilerCommand {
-    /// The `tollgate` command at `program`, as a compiler.
-    #[must_use]
-    pub fn tollgate(program: &Path) -> Self {
-        Self { program: program.to_owned(), arguments: vec!["compile".into()] }
-    }
-}
-
 /// Makes artifacts of components.
 #[derive(Debug, Clone)]
 pub struct Compiler {
-    command: CompilerCommand,
+    command: ProcessCommand,
     limits: CompileLimits,
 }
 
 impl Compiler {
-    /// A compiler that is started by `command` for each component.
+    /// A compiler that is started by `command` for each component: a program that calls [`serve`] in that role. What it gives back is
+    /// run as machine code.
     #[must_use]
-    pub fn new(command: CompilerCommand, limits: CompileLimits) -> Self {
+    pub fn new(command: ProcessCommand, limits: CompileLimits) -> Self {
         Self { command, limits }
     }
 
@@ -131,12 +112,10 @@ impl Compiler {
         })
     }
 
-    #[allow(clippy::disallowed_methods, reason = "this module owns the compiler's process")]
     fn spawn(&self) -> io::Result<Child> {
-        Command::new(&self.command.program)
-            .args(&self.command.arguments)
+        self.command
+            .prepare()
             .args(process::arguments(&self.limits))
-            .env_clear()
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

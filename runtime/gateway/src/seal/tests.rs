@@ -1,20 +1,18 @@
-use std::fs::{self, File};
-use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::process::Command;
 use std::sync::mpsc;
 use std::thread;
 
 use serde_json::json;
 use tollgate_ipc::Channel;
 use tollgate_ipc::message::{decode, encode};
+use tollgate_testing::sealed_child::{around, assert_out_of_reach, attacks, denied};
 
 use super::*;
 use crate::protocol::{Asked, FromGateway, TOLD_LIMITS, ToGateway, Told, asked_limits};
-
-const FOLDER: &str = "TOLLGATE_TEST_SEALED_GATEWAY";
 
 const LIMITS: GatewayLimits = GatewayLimits {
     connections: 4,
@@ -27,33 +25,13 @@ const LIMITS: GatewayLimits = GatewayLimits {
 
 #[test]
 fn a_sealed_gateway_serves_and_reaches_nothing() {
-    let folder = tempfile();
-    fs::write(folder.join("outside"), "secret").unwrap();
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "seal::tests::child_seals_itself_and_attacks", "--ignored", "--nocapture"])
-        .env(FOLDER, &folder)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&child.stdout);
-    let told = format!("{said}{}", String::from_utf8_lossy(&child.stderr));
-    let outside = fs::read_to_string(folder.join("outside")).unwrap();
-    let is_alone = fs::read_dir(&folder).unwrap().count();
-    fs::remove_dir_all(&folder).unwrap();
-    assert!(child.status.success(), "{told}");
-    assert!(said.contains("1 passed"), "{told}");
-    assert_eq!((outside.as_str(), is_alone), ("secret", 1));
-}
-
-fn tempfile() -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("tollgate-gateway-seal-{}", std::process::id()));
-    fs::create_dir_all(&folder).unwrap();
-    folder
+    attacks("seal::tests::child_seals_itself_and_attacks", None);
 }
 
 #[test]
 #[ignore = "run as a child"]
 fn child_seals_itself_and_attacks() {
-    let folder = std::path::PathBuf::from(std::env::var_os(FOLDER).unwrap());
+    let folder = around();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let tcp = TcpStream::connect(address).unwrap();
@@ -130,34 +108,17 @@ impl Either {
 }
 
 fn attack(folder: &std::path::Path, address: std::net::SocketAddr) {
-    let outside = folder.join("outside");
-    let denied = |what: &str, kind: Option<ErrorKind>| assert_eq!(kind, Some(ErrorKind::PermissionDenied), "{what}");
-    let kind = |error: io::Error| error.kind();
-    denied("read a file", fs::read(&outside).err().map(kind));
-    denied("write a file", fs::write(&outside, "").err().map(kind));
-    denied("make a file", fs::write(folder.join("new"), "").err().map(kind));
-    denied("make a folder", fs::create_dir(folder.join("new")).err().map(kind));
-    denied("list a folder", fs::read_dir(folder).err().map(kind));
-    denied("remove a file", fs::remove_file(&outside).err().map(kind));
-    denied("move a file", fs::rename(&outside, folder.join("new")).err().map(kind));
-    denied("link a file", fs::hard_link(&outside, folder.join("new")).err().map(kind));
-    denied("look at a file", fs::metadata(&outside).err().map(kind));
-    denied("own memory", File::options().write(true).open("/proc/self/mem").err().map(kind));
-    denied("a thread", thread::Builder::new().spawn(|| ()).err().map(kind));
-    denied("a program", Command::new("/bin/true").status().err().map(kind));
-    denied("connect", TcpStream::connect(address).err().map(kind));
-    denied("listen", TcpListener::bind("127.0.0.1:0").err().map(kind));
-    denied("listen at a path", UnixListener::bind(folder.join("socket")).err().map(kind));
-    denied("send", UdpSocket::bind("127.0.0.1:0").err().map(kind));
-    denied("a pair of sockets", UnixStream::pair().err().map(kind));
-    denied("a pipe", io::pipe().err().map(kind));
-    let errno = |error: rustix::io::Errno| io::Error::from(error).kind();
-    let memory = rustix::fs::memfd_create("m", rustix::fs::MemfdFlags::CLOEXEC);
-    denied("a file in memory", memory.err().map(errno));
+    assert_out_of_reach(folder, address);
+    denied("look at a file", fs::metadata(folder.join("outside")));
+    denied("listen", TcpListener::bind("127.0.0.1:0"));
+    denied("listen at a path", UnixListener::bind(folder.join("socket")));
+    denied("a pair of sockets", UnixStream::pair());
+    denied("a pipe", io::pipe());
+    denied("a file in memory", rustix::fs::memfd_create("m", rustix::fs::MemfdFlags::CLOEXEC));
     let limits = rustix::process::Rlimit { current: None, maximum: None };
-    denied("a limit", rustix::process::setrlimit(rustix::process::Resource::Core, limits).err().map(errno));
-    let dumpable = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable);
-    denied("be dumped", dumpable.err().map(errno));
-    denied("a signal", rustix::process::test_kill_process(rustix::process::Pid::INIT).err().map(errno));
-    denied("another name", io::stdin().as_fd().try_clone_to_owned().err().map(kind));
+    denied("a limit", rustix::process::setrlimit(rustix::process::Resource::Core, limits));
+    let dumpable = rustix::process::DumpableBehavior::Dumpable;
+    denied("be dumped", rustix::process::set_dumpable_behavior(dumpable));
+    denied("a signal", rustix::process::test_kill_process(rustix::process::Pid::INIT));
+    denied("another name", io::stdin().as_fd().try_clone_to_owned());
 }

@@ -301,10 +301,10 @@ fn a_gateway_that_drains_ends_what_is_under_way_and_then_itself() {
 
 #[test]
 fn a_connection_too_many_is_told_so_in_its_own_words() {
-    let daemon = Daemon::start(GatewayLimits { connections: 1, ..LIMITS });
+    let daemon = Daemon::start(LIMITS);
     let mut first = daemon.client();
     assert!(first.ask(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#).contains("result"));
-    let mut second = daemon.client();
+    let mut second = daemon.client_that(true);
     second.send("{\"json");
     let busy = r#""data":{"ok":false,"error":{"kind":"busy","message":"this agent has as many connections as it may (`connections`)"}}}}"#;
     assert!(second.line().ends_with(busy));

@@ -15,9 +15,9 @@ use tollgate_audit::WriterId;
 use tollgate_engine::surroundings::{of_start, oom_kills, why_ended};
 use tollgate_ipc::{Channel, ChannelError};
 use tollgate_notary::ToNotary;
-use tollgate_system::of_call;
+use tollgate_system::{ProcessCommand, of_call};
 
-use super::{Followed, NotaryCommand};
+use super::Followed;
 
 /// A channel that was lent: the notary's end of it.
 #[derive(Debug, Clone)]
@@ -91,13 +91,11 @@ impl Drop for Watched {
 }
 
 /// Starts a notary's process.
-#[allow(clippy::disallowed_methods, reason = "this module owns the notary's process")]
-pub(super) fn spawn(command: &NotaryCommand) -> io::Result<Watched> {
+pub(super) fn spawn(command: &ProcessCommand) -> io::Result<Watched> {
     let (oom_kills, (channel, theirs)) = (oom_kills(), Channel::pair()?);
     let pipe = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK);
     let (said, stderr) = pipe.map_err(|errno| of_call("pipe2", errno))?;
-    let mut process = Command::new(&command.program);
-    process.args(&command.arguments).env_clear();
+    let mut process = command.prepare();
     process.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(stderr));
     own_session(&mut process);
     let process = process.spawn().map_err(of_start)?;

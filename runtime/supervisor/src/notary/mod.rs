@@ -18,11 +18,9 @@ mod seal;
 #[cfg(test)]
 mod tests;
 
-use std::ffi::OsString;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -32,34 +30,12 @@ use tollgate_ipc::{Channel, ChannelError, Received};
 use tollgate_notary::{
     FromNotary, LEASES_MAX, Lease, LedgerFault, NotaryEnds, Recorder, Status, ToNotary, WriterEnding, WriterKind,
 };
-use tollgate_system::of_thread;
+use tollgate_system::{ProcessCommand, held, lock, of_thread};
 
 use self::child::{Lent, Watched, say_ended, say_start, say_writer, spawn};
 pub use self::process::{NotaryRole, serve};
 use self::restart::{Next, Restarts};
 use crate::calls::Issuer;
-
-/// How to start a notary: a program that calls [`serve`] with the role given in its arguments.
-#[derive(Debug, Clone)]
-pub struct NotaryCommand {
-    /// The program; the `tollgate` command, or one that embeds this library.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<OsString>,
-}
-
-impl NotaryCommand {
-    /// The `tollgate` command at `program`, as a notary.
-    #[must_use]
-    pub fn tollgate(program: &Path, role: &NotaryRole) -> Self {
-        let NotaryRole { ledger, origin, software, daemon } = role;
-        let mut arguments: Vec<OsString> = vec!["notary".into(), "--ledger".into(), ledger.into()];
-        arguments.extend(["--software", software].map(Into::into));
-        arguments.extend(origin.iter().flat_map(|origin| ["--origin", origin]).map(Into::into));
-        arguments.extend(daemon.iter().flat_map(|daemon| [OsString::from("--daemon"), daemon.into()]));
-        Self { program: program.to_owned(), arguments }
-    }
-}
 
 /// A notary in a process of its own, which this process has started or borrows, and the ways of writers to it.
 #[derive(Debug)]
@@ -134,7 +110,7 @@ struct Client {
 #[derive(Debug)]
 enum Place {
     /// In a process that this one starts, and starts again.
-    Own(NotaryCommand),
+    Own(ProcessCommand),
     /// In a process of another supervisor.
     Borrowed,
 }
@@ -220,7 +196,7 @@ impl NotaryProcess {
     /// # Errors
     ///
     /// [`NotaryFailure`].
-    pub fn start(command: NotaryCommand) -> Result<Self, NotaryFailure> {
+    pub fn start(command: ProcessCommand) -> Result<Self, NotaryFailure> {
         let mut child = spawn(&command)?;
         match say_start(&child.channel, &[], &[], None) {
             // It is noticed when it says nothing.
@@ -426,7 +402,7 @@ impl NotaryProcess {
     }
 
     fn end_within(&self, most: Duration) -> Result<(), NotaryFailure> {
-        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let watch = lock(&self.watch).take();
         let Some(watch) = watch else { return Ok(()) };
         let mut state = self.client.state();
         state.is_finishing = true;
@@ -456,8 +432,7 @@ impl NotaryProcess {
                 let reason = format!("{reason}; process {} keeps what there is and goes on once it can", state.child);
                 return Err(NotaryFailure::Ended { reason });
             }
-            (state, _) =
-                self.client.changed.wait_timeout(state, STALL_PATIENCE).unwrap_or_else(PoisonError::into_inner);
+            (state, _) = held(self.client.changed.wait_timeout(state, STALL_PATIENCE));
         }
         // The thread goes on hearing a notary that others borrow, and waits for the end of its process.
         let goes_on = leaves && state.left.is_some() && !self.is_borrowed();
@@ -473,7 +448,7 @@ impl NotaryProcess {
 
     fn ask(&self, say: &ToNotary, most: Duration) -> Result<FromNotary, NotaryFailure> {
         // One question at a time; an answer to an earlier one, whose asker gave up, is dropped.
-        let replies = self.replies.lock().unwrap_or_else(PoisonError::into_inner);
+        let replies = lock(&self.replies);
         while replies.try_recv().is_ok() {}
         let away = || NotaryFailure::Ended { reason: "it has died, and another one is being started".to_owned() };
         let channel = self.client.state().channel.clone().ok_or_else(away)?;
@@ -696,11 +671,11 @@ impl Client {
     }
 
     fn state(&self) -> MutexGuard<'_, ClientState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn telling(&self) -> MutexGuard<'_, ()> {
-        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.telling)
     }
 }
 

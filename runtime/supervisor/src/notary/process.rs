@@ -1,5 +1,6 @@
 //! The notary's own process.
 
+use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,6 +9,7 @@ use tollgate_audit::lock::Holder;
 use tollgate_engine::surroundings::survive_size_limit;
 use tollgate_notary::{Notary, NotaryError, NotaryOf};
 use tollgate_sandbox::trusted;
+use tollgate_system::ProcessCommand;
 
 use super::seal;
 
@@ -23,6 +25,19 @@ pub struct NotaryRole {
     /// The socket on which the daemon that starts it hears clients, if it is one that does: an absolute path of at most 255 bytes.
     /// The ledger's lock names it, and the daemon's process.
     pub daemon: Option<PathBuf>,
+}
+
+impl NotaryRole {
+    /// The `tollgate` command at `program`, as this notary.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> ProcessCommand {
+        let Self { ledger, origin, software, daemon } = self;
+        let mut arguments: Vec<OsString> = vec!["notary".into(), "--ledger".into(), ledger.into()];
+        arguments.extend(["--software", software].map(Into::into));
+        arguments.extend(origin.iter().flat_map(|origin| ["--origin", origin]).map(Into::into));
+        arguments.extend(daemon.iter().flat_map(|daemon| [OsString::from("--daemon"), daemon.into()]));
+        ProcessCommand::new(program, arguments)
+    }
 }
 
 /// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until all supervisors are gone and

@@ -72,42 +72,27 @@ const ALLOWED: &[Call] = &[
 ];
 
 #[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a test that runs itself as a child, which then seals itself")]
 mod tests {
     use std::fs::{self, File};
     use std::io::ErrorKind;
-    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::net::TcpListener;
     use std::os::unix::net::UnixStream;
-    use std::process::Command;
 
     use tollgate_sandbox::trusted;
+    use tollgate_testing::sealed_child::{around, assert_out_of_reach, attacks, denied};
 
     use super::*;
 
-    const FOLDER: &str = "TOLLGATE_TEST_SEALED_FOLDER";
-
     #[test]
     fn a_sealed_notary_reaches_its_folder_and_nothing_else() {
-        let around = tempfile::tempdir().unwrap();
-        fs::create_dir(around.path().join("ledger")).unwrap();
-        fs::write(around.path().join("outside"), "secret").unwrap();
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "notary::seal::tests::child_seals_itself_and_attacks", "--ignored", "--nocapture"])
-            .env(FOLDER, around.path())
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&child.stdout);
-        assert!(child.status.success(), "{said}{}", String::from_utf8_lossy(&child.stderr));
-        assert!(said.contains("1 passed"), "{said}");
-        assert_eq!(fs::read_to_string(around.path().join("outside")).unwrap(), "secret");
-        assert!(!around.path().join("new").exists());
+        attacks("notary::seal::tests::child_seals_itself_and_attacks", Some("ledger"));
     }
 
     #[test]
     #[ignore = "run as a child"]
     fn child_seals_itself_and_attacks() {
-        let around = std::path::PathBuf::from(std::env::var_os(FOLDER).unwrap());
-        let (folder, outside) = (around.join("ledger"), around.join("outside"));
+        let around = around();
+        let folder = around.join("ledger");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         // It compiles on the thread that asks: no other can be started any more.
@@ -141,27 +126,13 @@ mod tests {
         rustix::io::write(&writer, b"1234").unwrap();
         assert_eq!(rustix::io::ioctl_fionread(&pipe).unwrap(), 4);
 
-        let denied =
-            |what: &str, kind: Option<ErrorKind>| assert_eq!(kind, Some(ErrorKind::PermissionDenied), "{what}");
-        let kind = |error: io::Error| error.kind();
-        denied("read outside", fs::read(&outside).err().map(kind));
-        denied("write outside", fs::write(&outside, "").err().map(kind));
-        denied("create outside", fs::write(around.join("new"), "").err().map(kind));
-        denied("list outside", fs::read_dir(&around).err().map(kind));
-        denied("unlink outside", fs::remove_file(&outside).err().map(kind));
-        denied("move out", fs::rename(folder.join("tile"), around.join("new")).err().map(kind));
-        denied("link out", fs::hard_link(folder.join("tile"), around.join("new")).err().map(kind));
-        denied("own memory", File::options().write(true).open("/proc/self/mem").err().map(kind));
-        denied(
-            "change a mode",
-            fs::set_permissions(folder.join("tile"), fs::metadata(&folder).unwrap().permissions()).err().map(kind),
-        );
-        denied("another thread", std::thread::Builder::new().spawn(|| ()).err().map(kind));
-        denied("another ioctl", rustix::io::ioctl_fionbio(&pipe, true).err().map(|error| kind(error.into())));
-        denied("connect", TcpStream::connect(address).err().map(kind));
-        denied("send", UdpSocket::bind("127.0.0.1:0").err().map(kind));
-        denied("unix socket", UnixStream::pair().err().map(kind));
-        denied("another program", Command::new("/bin/true").status().err().map(kind));
+        assert_out_of_reach(&around, address);
+        denied("move out", fs::rename(folder.join("tile"), around.join("new")));
+        denied("link out", fs::hard_link(folder.join("tile"), around.join("new")));
+        let mode = fs::metadata(&folder).unwrap().permissions();
+        denied("change a mode", fs::set_permissions(folder.join("tile"), mode));
+        denied("another ioctl", rustix::io::ioctl_fionbio(&pipe, true));
+        denied("unix socket", UnixStream::pair());
         assert!(engine.precompile_module(&module).is_ok());
         assert!(wasmtime::Module::from_binary(&engine, &module).is_err(), "executable pages");
     }

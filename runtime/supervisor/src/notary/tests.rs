@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
-use tollgate_audit::{
-    AppendError, CallClass, CallId, Digest, Entry, Kept, Record as _, Recorded, TreeSize, Usage, read, verify,
-};
+use tollgate_audit::{AppendError, CallId, Entry, Kept, Record as _, TreeSize, read, verify};
 use tollgate_ipc::Channel;
-use tollgate_notary::{CallEnding, CallStart, CallTrail, FromNotary, Notary, NotaryOf, Recorder, Room, ToNotary};
+use tollgate_notary::{CallTrail, FromNotary, Notary, NotaryOf, Recorder, ToNotary};
+use tollgate_system::ProcessCommand;
+use tollgate_testing::calls::ending;
+use tollgate_testing::entries;
 
-use super::{NotaryCommand, NotaryProcess};
+use super::NotaryProcess;
 
 /// A notary whose program is a link to this one, which a test may take away.
 struct Scene {
@@ -31,7 +32,7 @@ impl Scene {
         let arguments = ["--exact", child, "--ignored", "--nocapture", "--skip"].map(Into::into);
         // The environment of a notary is empty: where its ledger is stands in its arguments.
         let ledger = around.path().join("ledger").into_os_string();
-        let command = NotaryCommand { program, arguments: arguments.into_iter().chain([ledger]).collect() };
+        let command = ProcessCommand::new(program, arguments.into_iter().chain([ledger]));
         let notary = NotaryProcess::start(command).unwrap();
         let recorder = notary.recorder().unwrap();
         recorder.ready().unwrap();
@@ -48,17 +49,8 @@ impl Scene {
 
     /// Has an entry recorded, and kept in the journal.
     fn record(&self) {
-        let policy = tollgate_audit::Policy {
-            digest: Digest::of(b"set"),
-            manifest: Digest::of(b"manifest"),
-            grant: Digest::of(b"grant"),
-            tool: "tool".into(),
-            by: "test".into(),
-            folders: tollgate_audit::Pairs::default(),
-            declared: None,
-        };
         let until = Instant::now() + PATIENCE;
-        self.recorder.record(&[Entry::Policy(policy).encode()], Kept::Journal, until).unwrap();
+        self.recorder.record(&[entries::policy()], Kept::Journal, until).unwrap();
     }
 
     fn kill(&self) {
@@ -147,41 +139,14 @@ fn a_notary_that_stands_still_is_named_and_left_with_what_its_pipes_hold() {
 
 /// A call that is running.
 fn begin(recorder: &Arc<Recorder>) -> CallTrail {
-    let digest = Digest::of(b"any");
-    let start = CallStart {
-        call: recorder.next_call(1_700_000_000_000),
-        started: Instant::now(),
-        deadline: Instant::now() + PATIENCE,
-        room: Room { entries: 200, bytes: 1 << 20 },
-        time_ns: 2,
-        tool: "tool".to_owned(),
-        version: "1.0.0".to_owned(),
-        component: digest,
-        operation: "run".to_owned(),
-        agent: None,
-        session: None,
-        claims: tollgate_audit::Claims::default(),
-        arguments: Recorded::Nothing,
-        arguments_bytes: 2,
-        capability_set: digest,
-    };
-    let mut trail = CallTrail::begin(recorder.clone(), start);
+    let mut trail = tollgate_testing::notary::begin(recorder);
     trail.flush().unwrap();
     trail
 }
 
 /// Ends it; what is kept of that survives the notary.
 fn end(trail: CallTrail) -> CallId {
-    let usage = Usage::default();
-    let ending = CallEnding {
-        class: CallClass::Success,
-        detail: String::new(),
-        usage,
-        counters: Vec::new(),
-        result: None,
-        cap: None,
-    };
-    trail.end(ending, Kept::Disk).unwrap().call
+    trail.end(ending(), Kept::Disk).unwrap().call
 }
 
 fn ready(recorder: &Recorder) {

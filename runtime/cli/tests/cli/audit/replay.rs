@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use tollgate_audit::{CallClass, CallId, Claims, Digest, Durability, Kept, Layer, Recorded, Usage};
+use tollgate_audit::{CallId, Digest, Durability, Kept, Layer};
 use tollgate_capability::{Call, Fact, FsCall, FsPath, GrantIndex, OpenFlags, Target};
 use tollgate_example_tools::HOSTILE;
 use tollgate_ledger::Ledger;
-use tollgate_notary::{CallEnding, CallStart, CallTrail, DenialRef, FactRef, OutcomeTotals, Room};
+use tollgate_notary::{CallStart, CallTrail, DenialRef, FactRef, OutcomeTotals};
+use tollgate_testing::calls::{ending, start};
 
 use super::counted;
 use crate::desk::{DOCS, Desk};
@@ -72,36 +72,10 @@ impl Forged {
     fn call(&self, set: Digest, record: impl FnOnce(&mut CallTrail)) {
         let dir = self.desk.path("ledger");
         let ledger = Arc::new(Ledger::reopen(&dir, "forger", 0).unwrap());
-        let mut trail = CallTrail::begin(
-            ledger,
-            CallStart {
-                call: CallId([0xff; 16]),
-                started: Instant::now(),
-                deadline: Instant::now() + Duration::from_secs(5),
-                room: Room { entries: 100, bytes: 100_000 },
-                time_ns: 0,
-                tool: "word-count".into(),
-                version: "0.1.0".into(),
-                component: Digest::of(b""),
-                operation: "count".into(),
-                agent: None,
-                session: None,
-                claims: Claims::default(),
-                arguments: Recorded::Nothing,
-                arguments_bytes: 0,
-                capability_set: set,
-            },
-        );
+        let start = start(CallId([0xff; 16]));
+        let mut trail = CallTrail::begin(ledger, CallStart { capability_set: set, ..start });
         record(&mut trail);
-        let end = CallEnding {
-            class: CallClass::Success,
-            detail: String::new(),
-            usage: Usage::default(),
-            counters: Vec::new(),
-            result: None,
-            cap: None,
-        };
-        trail.end(end, Kept::Disk).unwrap();
+        trail.end(ending(), Kept::Disk).unwrap();
     }
 }
 

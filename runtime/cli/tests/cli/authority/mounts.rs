@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{command, nothing_was_called, prober};
 use crate::desk::{Desk, Ran};
-use crate::required::{is_ci, skipped};
+use tollgate_testing::foreign::{is_ci, skipped};
 
 /// Runs the program in `work`, in a mount namespace of its own, after the shell lines `mounts`, which begin in the desk's folder.
 /// `None` where they cannot be taken.

@@ -20,23 +20,17 @@ use rustix::process::{WaitOptions, WaitStatus, waitpid};
 use tollgate_audit::{BlockedCall, Entry, Level, WriterId};
 use tollgate_capability::{AccessSet, CapabilitySet, FsCapability, Patterns};
 use tollgate_sandbox::*;
+use tollgate_testing::sealed_child::{self, passes};
 
 use super::*;
 
 /// Runs one ignored test of this program in a process of its own.
 fn in_child(test: &str) {
-    let child = child(test).output().unwrap();
-    let said = String::from_utf8_lossy(&child.stdout);
-    assert!(child.status.success(), "{said}{}", String::from_utf8_lossy(&child.stderr));
-    assert!(said.contains("1 passed"), "{said}");
+    passes(child(test));
 }
 
 fn child(test: &str) -> Command {
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", &format!("kernel_plan::tests::{test}"), "--ignored", "--nocapture"]);
-    // A backtrace reads this program's file, which is out of a sealed process's reach.
-    child.env_remove("RUST_BACKTRACE");
-    child
+    sealed_child::child(&format!("kernel_plan::tests::{test}"))
 }
 
 /// As [`tollgate_sandbox::strip`], in a forked process.

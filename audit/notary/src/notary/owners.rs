@@ -36,7 +36,7 @@ impl From<&str> for Senseless {
 /// The ids of writers that are over, and of calls whose supervisor is gone, stay taken, the latest [`PAST_IDS_MAX`] of each: entries
 /// under them stand in the ledger.
 #[derive(Debug, Default)]
-pub(super) struct Claims {
+pub(super) struct Owners {
     writers: HashMap<WriterId, Number>,
     issuers: HashMap<WriterId, Number>,
     past_writers: Past,
@@ -52,15 +52,15 @@ struct Past {
 
 /// Whether a writer is new to the notary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Claimed {
+pub(super) enum Named {
     New,
     /// Its supervisor has told of it before.
     Known,
 }
 
-impl Claims {
+impl Owners {
     /// A supervisor tells of a writer, which may name these calls.
-    pub(super) fn writer(&mut self, writer: WriterId, calls: &[Lease], by: Number) -> Result<Claimed, Senseless> {
+    pub(super) fn writer(&mut self, writer: WriterId, calls: &[Lease], by: Number) -> Result<Named, Senseless> {
         self.is_own(writer, by)?;
         let is_known = self.writers.contains_key(&writer);
         if !is_known && !by.is_first() {
@@ -68,7 +68,7 @@ impl Claims {
         }
         calls.iter().try_for_each(|calls| self.issuer(calls.issuer, by))?;
         self.writers.insert(writer, by);
-        Ok(if is_known { Claimed::Known } else { Claimed::New })
+        Ok(if is_known { Named::Known } else { Named::New })
     }
 
     /// Whether a borrowed supervisor may have this writer too.
@@ -168,82 +168,82 @@ mod tests {
         Lease { issuer: id(issuer), first: 0, calls: 1024 }
     }
 
-    fn refused<T: std::fmt::Debug>(claimed: Result<T, Senseless>, expected: &str) {
-        let Senseless(reason) = claimed.unwrap_err();
+    fn refused<T: std::fmt::Debug>(named: Result<T, Senseless>, expected: &str) {
+        let Senseless(reason) = named.unwrap_err();
         assert!(reason.contains(expected), "{reason}");
     }
 
     #[test]
     fn what_one_supervisor_named_no_other_may() {
         for (owner, thief) in [(Number::FIRST, ONE), (ONE, TWO), (ONE, Number::FIRST)] {
-            let mut claims = Claims::default();
-            assert_eq!(claims.writer(id(1), &[lease(10)], owner), Ok(Claimed::New));
-            assert_eq!(claims.writer(id(1), &[lease(10)], owner), Ok(Claimed::Known), "told again");
-            assert_eq!(claims.lease(id(1), lease(11), owner), Ok(()));
-            refused(claims.writer(id(1), &[], thief), "a writer that is another supervisor's");
-            refused(claims.lease(id(1), lease(20), thief), "a writer that is another supervisor's");
-            refused(claims.is_own(id(1), thief), "a writer that is another supervisor's");
+            let mut owners = Owners::default();
+            assert_eq!(owners.writer(id(1), &[lease(10)], owner), Ok(Named::New));
+            assert_eq!(owners.writer(id(1), &[lease(10)], owner), Ok(Named::Known), "told again");
+            assert_eq!(owners.lease(id(1), lease(11), owner), Ok(()));
+            refused(owners.writer(id(1), &[], thief), "a writer that is another supervisor's");
+            refused(owners.lease(id(1), lease(20), thief), "a writer that is another supervisor's");
+            refused(owners.is_own(id(1), thief), "a writer that is another supervisor's");
             for stolen in [10, 11] {
-                refused(claims.writer(id(2), &[lease(stolen)], thief), "another supervisor's to give");
-                refused(claims.lease(id(3), lease(stolen), thief), "another supervisor's to give");
+                refused(owners.writer(id(2), &[lease(stolen)], thief), "another supervisor's to give");
+                refused(owners.lease(id(3), lease(stolen), thief), "another supervisor's to give");
             }
-            assert_eq!(claims.writer(id(2), &[lease(20)], owner), Ok(Claimed::New), "nothing came of it");
-            claims.over(id(1));
-            claims.gone(owner);
-            refused(claims.writer(id(1), &[], thief), "a writer that is another supervisor's");
-            refused(claims.lease(id(3), lease(10), thief), "another supervisor's to give");
+            assert_eq!(owners.writer(id(2), &[lease(20)], owner), Ok(Named::New), "nothing came of it");
+            owners.over(id(1));
+            owners.gone(owner);
+            refused(owners.writer(id(1), &[], thief), "a writer that is another supervisor's");
+            refused(owners.lease(id(3), lease(10), thief), "another supervisor's to give");
         }
     }
 
     #[test]
     fn a_borrowed_supervisors_writer_that_is_over_does_not_come_again() {
-        let mut claims = Claims::default();
+        let mut owners = Owners::default();
         for by in [Number::FIRST, ONE] {
             let writer = id(u16::from(by == ONE));
-            assert_eq!(claims.writer(writer, &[], by), Ok(Claimed::New));
-            claims.over(writer);
+            assert_eq!(owners.writer(writer, &[], by), Ok(Named::New));
+            owners.over(writer);
         }
-        assert_eq!(claims.writer(id(0), &[], Number::FIRST), Ok(Claimed::New));
-        refused(claims.writer(id(1), &[], ONE), "a writer that is over");
+        assert_eq!(owners.writer(id(0), &[], Number::FIRST), Ok(Named::New));
+        refused(owners.writer(id(1), &[], ONE), "a writer that is over");
     }
 
     #[test]
     fn borrowed_supervisors_have_so_many_writers_and_ids_and_the_first_has_all_that_it_wants() {
-        let mut claims = Claims::default();
-        let tell = |claims: &mut Claims, number: usize, by| claims.writer(id(u16::try_from(number).unwrap()), &[], by);
+        let mut owners = Owners::default();
+        let tell = |owners: &mut Owners, number: usize, by| owners.writer(id(u16::try_from(number).unwrap()), &[], by);
         for number in 0..WRITERS_MAX {
-            tell(&mut claims, number, ONE).unwrap();
+            tell(&mut owners, number, ONE).unwrap();
         }
-        refused(tell(&mut claims, WRITERS_MAX, ONE), "more writers");
-        claims.over(id(0));
-        tell(&mut claims, WRITERS_MAX, ONE).unwrap();
+        refused(tell(&mut owners, WRITERS_MAX, ONE), "more writers");
+        owners.over(id(0));
+        tell(&mut owners, WRITERS_MAX, ONE).unwrap();
         for number in WRITERS_MAX + 1..=BORROWED_WRITERS_MAX {
-            tell(&mut claims, number, Number(2 + u32::try_from(number / WRITERS_MAX).unwrap())).unwrap();
+            tell(&mut owners, number, Number(2 + u32::try_from(number / WRITERS_MAX).unwrap())).unwrap();
         }
-        refused(tell(&mut claims, 1000, Number(99)), "more writers");
+        refused(tell(&mut owners, 1000, Number(99)), "more writers");
         for number in 1000..2000 {
-            tell(&mut claims, number, Number::FIRST).unwrap();
+            tell(&mut owners, number, Number::FIRST).unwrap();
         }
         let writer = id(1);
         for issuer in 0..ISSUERS_MAX {
-            claims.lease(writer, lease(u16::try_from(issuer).unwrap()), ONE).unwrap();
+            owners.lease(writer, lease(u16::try_from(issuer).unwrap()), ONE).unwrap();
         }
-        refused(claims.lease(writer, lease(5000), ONE), "more ids");
-        claims.lease(writer, lease(5), ONE).unwrap();
+        refused(owners.lease(writer, lease(5000), ONE), "more ids");
+        owners.lease(writer, lease(5), ONE).unwrap();
     }
 
     #[test]
     fn ids_of_the_past_are_remembered_up_to_a_bound() {
-        let mut claims = Claims::default();
+        let mut owners = Owners::default();
         for number in 0..2 * PAST_IDS_MAX {
             let [.., b0, b1, b2] = u64::try_from(number).unwrap().to_be_bytes();
             let (writer, by) = (WriterId([1, 0, 0, b0, b1, b2]), Number(u32::try_from(number + 1).unwrap()));
-            claims.writer(writer, &[Lease::own(writer)], by).unwrap();
-            claims.over(writer);
-            claims.gone(by);
+            owners.writer(writer, &[Lease::own(writer)], by).unwrap();
+            owners.over(writer);
+            owners.gone(by);
         }
-        assert!(claims.writers.is_empty() && claims.issuers.is_empty());
-        for past in [&claims.past_writers, &claims.past_issuers] {
+        assert!(owners.writers.is_empty() && owners.issuers.is_empty());
+        for past in [&owners.past_writers, &owners.past_issuers] {
             assert_eq!((past.owners.len(), past.order.len()), (PAST_IDS_MAX, PAST_IDS_MAX));
         }
     }

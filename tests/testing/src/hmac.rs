@@ -1,4 +1,4 @@
-//! What seals artifacts, to forge them with the right key. Also a module of the tests of `runtime`.
+//! What seals artifacts, to forge them with the right key.
 
 use tollgate_audit::Digest;
 

@@ -3,8 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use tollgate::CallId;
-use tollgate_audit::{Entry, Expected, Report, read, verify};
+use tollgate_audit::{CallId, Entry, Expected, Report, read, verify};
 
 /// Verifies a ledger without opening it: nothing is wrong, no call is open, and it begins with what it was.
 pub fn verified(ledger: &Path, before: Option<Expected>) -> Report {
@@ -33,4 +32,11 @@ pub fn assert_once(ledger: &Path, acknowledged: &[CallId]) {
     for call in acknowledged {
         assert_eq!(calls.get(call), Some(&(1, 1)), "starts and ends of {call}, which was acknowledged");
     }
+}
+
+/// How many calls of an operation have begun, in a ledger that may be being written.
+pub fn calls_in(ledger: &Path, operation: &str) -> usize {
+    let entries = read(ledger).expect("a ledger").map_while(Result::ok);
+    let is_one = |entry: &Entry<'_>| matches!(entry, Entry::Call(call) if call.operation.as_str() == operation);
+    entries.filter(|(_, entry)| is_one(entry)).count()
 }

@@ -1,4 +1,4 @@
-//! A small control group, of version 1 or 2, for a program that tests start. Also a module of the tests of `runtime`.
+//! A small control group, of version 1 or 2, for a program that tests start.
 
 use std::fs;
 use std::os::unix::process::CommandExt as _;

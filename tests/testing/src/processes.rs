@@ -24,6 +24,12 @@ pub fn children_of(parent: Pid) -> Vec<Pid> {
     text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
+/// The children of this process in a role of `tollgate`, such as `worker`, that live.
+pub fn children_in(role: &str) -> Vec<Pid> {
+    let is_in = |pid: &Pid| command_line(*pid).split(|byte| *byte == 0).nth(1) == Some(role.as_bytes());
+    children_of(getpid()).into_iter().filter(is_in).collect()
+}
+
 /// Kills a process, if it is still there.
 pub fn kill(pid: Pid) {
     kill_process(pid, Signal::KILL).ok();
@@ -111,6 +117,10 @@ pub fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
 }
 
 fn name(pid: Pid) -> String {
-    let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())).unwrap_or_default();
-    String::from_utf8_lossy(&line).replace('\0', " ")
+    String::from_utf8_lossy(&command_line(pid)).replace('\0', " ")
+}
+
+/// The words of a process, each ended by a NUL.
+fn command_line(pid: Pid) -> Vec<u8> {
+    fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())).unwrap_or_default()
 }

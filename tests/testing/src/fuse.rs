@@ -1,5 +1,5 @@
 //! A folder under another name by FUSE, whose renames know no flags: `renameat2(RENAME_NOREPLACE)` is `EINVAL` there, as on NFS,
-//! 9p and others. Also a module of the tests of the command line.
+//! 9p and others.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,5 +1,4 @@
-//! What tests need that others wrote, and that `.ci/run` installs: verifiers of ledgers, strace, the languages of tools. Also a
-//! module of the tests of `audit` and of `runtime`.
+//! What tests need that others wrote, and that `.ci/run` installs: verifiers of ledgers, strace, the languages of tools.
 
 /// Passes over a check for which something is missing that `.ci/run` installs, and says so. `log` is the file in `target` in
 /// which `.ci/run` says why it could not. Where `CI` is set (`true`, as on build servers and in `.ci/run`), what is missing is
