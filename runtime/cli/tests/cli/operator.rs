@@ -163,7 +163,7 @@ fn agents_are_told_with_their_port_and_with_what_they_lack() {
     let token = desk.run(&["serve", "token", "add", "web"]).stdout.trim().to_owned();
     for _again in 0..3 {
         let mut rpc = Rpc::connect(served.socket("web"));
-        rpc.say(&format!("token {token}\n"));
+        rpc.say(format!("token {token}\n"));
         let tools = rpc.ask("tools", &json!({}));
         assert_eq!(tools["result"]["unavailable"][0]["tool"], "later", "{tools}");
     }
