@@ -101,7 +101,7 @@ impl DaemonLab {
     }
 }
 
-fn write_policy(folder: &Path, policy: &str) {
+pub(crate) fn write_policy(folder: &Path, policy: &str) {
     let text = policy.replace("DATA", folder.join("data").to_str().expect("text"));
     let home = folder.join("home");
     fs::create_dir_all(&home).expect("a folder");
@@ -110,7 +110,7 @@ fn write_policy(folder: &Path, policy: &str) {
     fs::rename(home.join("new"), home.join("tollgate.toml")).expect("a file");
 }
 
-fn install(folder: &Path, tool: &str) {
+pub(crate) fn install(folder: &Path, tool: &str) {
     let guest = guest(tool);
     let mut command = Command::new(this_program());
     command.args(["install", "--force", "--name", tool]).arg(guest.component).arg("--manifest").arg(guest.manifest);
