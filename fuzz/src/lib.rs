@@ -16,6 +16,9 @@
 )]
 
 mod checkpoint;
+mod client_call;
+mod daemon_line;
+mod daemon_lines;
 mod diagnostics;
 mod entry;
 mod first_bytes;
@@ -39,6 +42,9 @@ mod verifier_key;
 mod writer_frames;
 
 pub use crate::checkpoint::checkpoint;
+pub use crate::client_call::client_call;
+pub use crate::daemon_line::daemon_line;
+pub use crate::daemon_lines::daemon_lines;
 pub use crate::entry::entry;
 pub use crate::first_bytes::first_bytes;
 pub use crate::folder::{Files, Folder};
@@ -68,6 +74,9 @@ pub type Target = fn(&[u8]);
 /// All targets, by the names of their files.
 pub const TARGETS: &[(&str, Target)] = &[
     ("checkpoint", checkpoint),
+    ("client_call", client_call),
+    ("daemon_line", daemon_line),
+    ("daemon_lines", daemon_lines),
     ("entry", entry),
     ("first_bytes", first_bytes),
     ("grant", grant),

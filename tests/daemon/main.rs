@@ -10,7 +10,11 @@
 //! | `eight_clients_lose_no_call` | 20,000 calls, hostile tools among them, while the policy is replaced again and again; what the daemon holds does not grow |
 //! | `bad_clients_take_nothing_from_others` | garbage, half requests, silence, requests without reading an answer, too many connections |
 //! | `a_gateway_that_dies_takes_its_clients_alone` | gateways, workers and the notary killed in the middle of calls |
+//! | `daemons_are_killed_under_load` | rounds of SIGKILL: the daemon, a gateway, the notary, a worker, all of them, while two agents' clients call |
 //! | `clients_that_leave_end_their_calls` | end of file, cancelling, in a loop, parked, in the queue |
+//!
+//! `cargo test --test daemon` runs the rounds in short, `cargo xtask soak` at length: `TOLLGATE_SOAK_ROUNDS` sets them, of which each is as
+//! long as twenty of the other kill tests; `TOLLGATE_SOAK_SEED` repeats a run: who is killed, and after how many acknowledged calls.
 //!
 //! These tests have the harness of `tests/support/own_main.rs`: the daemon's processes seal themselves, which must have one thread.
 
@@ -22,15 +26,20 @@ mod kills;
 mod lab;
 mod leaving;
 mod load;
+mod random_kills;
 
 use std::process::ExitCode;
 
 use tollgate_workspace::own_main;
 
-const TESTS: [(&str, fn()); 6] = [
+/// This program as a daemon of its own, which can be killed.
+pub(crate) const SERVE: [&str; 2] = ["serve", "--json"];
+
+const TESTS: [(&str, fn()); 7] = [
     ("eight_clients_lose_no_call", load::eight_clients_lose_no_call),
     ("bad_clients_take_nothing_from_others", hostile::bad_clients_take_nothing_from_others),
     ("a_gateway_that_dies_takes_its_clients_alone", kills::a_gateway_that_dies_takes_its_clients_alone),
+    ("daemons_are_killed_under_load", random_kills::daemons_are_killed_under_load),
     ("clients_that_leave_end_their_calls", leaving::clients_that_leave_end_their_calls),
     ("calls_beyond_a_tools_cap_wait_their_turn", leaving::calls_beyond_a_tools_cap_wait_their_turn),
     ("what_a_tool_logs_comes_while_it_runs", leaving::what_a_tool_logs_comes_while_it_runs),
@@ -39,6 +48,9 @@ const TESTS: [(&str, fn()); 6] = [
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if words == SERVE {
+        return tollgate_cli::main();
+    }
     if let Some(code) = own_main::as_tollgate(&words) {
         return code;
     }

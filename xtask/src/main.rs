@@ -32,9 +32,10 @@ Usage: cargo xtask COMMAND
                      tests alone. Says of each test program how long it took, and in the end what was slowest
   soak [ROUNDS [SEED]]
                      kill the ledger's processes at random moments in ROUNDS rounds (default 2000), fill its disk, have
-                     each of its system calls fail; kill workers as well, and start and end 50 x ROUNDS of them; an hour.
+                     each of its system calls fail; kill workers as well, and start and end 50 x ROUNDS of them; kill daemons with
+                     all of their processes under load; an hour and a half.
                      Part of it needs root or strace, and is skipped without. SEED repeats the choices of another run.
-                     `tests/kill` and `tests/workers` say more
+                     `tests/kill`, `tests/workers` and `tests/daemon` say more
   fuzz [MINUTES [TARGET]]
                      libFuzzer over all fuzz targets, or TARGET, for MINUTES in all (default 1; 0.5 is half a minute);
                      fails if one finds something, and says how to repeat it. Needs a C++ compiler
@@ -66,6 +67,8 @@ fn main() -> ExitCode {
         ["drill", "--", rest @ ..] => drill(rest),
         ["attack", rows @ ..] => attack::attack(rows),
         ["targets"] => targets::targets(),
+        // What another user does in an attack.
+        ["client", socket, sent] => attack::client(socket, sent),
         ["demo"] => demo::demo(),
         ["schemas"] => schemas(),
         ["help" | "-h" | "--help"] => {
@@ -108,7 +111,7 @@ fn test(args: &[&str]) -> Result<()> {
 fn soak(rounds: &str, seed: &[(&str, &str)]) -> Result<()> {
     setup::setup()?;
     let variables = [&[("TOLLGATE_SOAK_ROUNDS", rounds)], seed].concat();
-    cargo::run(&["test", "--workspace", "--test", "kill", "--test", "workers"], &variables)
+    cargo::run(&["test", "--workspace", "--test", "kill", "--test", "workers", "--test", "daemon"], &variables)
 }
 
 /// The attacks of `tollgate drill`.

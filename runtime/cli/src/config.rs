@@ -11,7 +11,8 @@ use miette::Diagnostic;
 
 use super::exit::Failure;
 use tollgate_audit::journal::JOURNAL_FILE;
-use tollgate_authority::{Deciding, DecidingPlaces, POLICY_NAME, TrustStore};
+use tollgate_authority::{Deciding, DecidingPlaces, POLICY_NAME, TrustStore, files};
+use tollgate_config::{POLICY_BYTES_MAX, Policy};
 use tollgate_daemon::tokens::TOKENS_FILE;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -174,9 +175,21 @@ pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPla
         (Deciding::Drill, drill_program().ok().map(|program| program.with_file_name(BUILT))),
     ];
     let there = places.into_iter().filter_map(|(what, path)| Some((what, path?)));
-    let places = there.fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
+    let sockets = sockets_of_home().into_iter().map(|socket| (Deciding::Sockets, socket));
+    let places = there.chain(sockets).fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
     // Without `--ledger` it is this one; with it, the supervisor adds the one that is used.
     ledger_place().map_or_else(|| places.clone(), |ledger| places.clone().with_ledger(&ledger))
+}
+
+/// Where agents have their sockets by the policy of the home (`listen`), which a daemon serves unless it is given another one. A policy
+/// that does not parse names none: no daemon starts with it.
+fn sockets_of_home() -> Vec<PathBuf> {
+    let read = |path: PathBuf| {
+        let text = String::from_utf8(files::read(&path, POLICY_BYTES_MAX as u64).ok()?).ok()?;
+        Policy::parse(&text, POLICY_NAME, path.parent()?).ok()
+    };
+    let agents = home_policy().and_then(read).map(|policy| policy.deployment.agents).unwrap_or_default();
+    agents.into_values().filter_map(|agent| agent.listen).collect()
 }
 
 fn in_home(name: &str) -> Option<PathBuf> {

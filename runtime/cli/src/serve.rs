@@ -295,6 +295,10 @@ fn text(status: &Status) -> String {
         format!("no: {}", output::one_line(&status.why_not_ready.join("; ")))
     };
     text.push_str(&format!("ready     {ready}\nworkers   {}\n", status.workers));
+    if let Some(open) = status.descriptors_open {
+        let most = status.descriptors_limit.map_or_else(|| "any number".to_owned(), |most| most.to_string());
+        text.push_str(&format!("files     {open} open, of {most}\n"));
+    }
     for agent in &status.agents {
         text.push_str(&format!(
             "agent     {}: {} connections, {} calls, {} waiting, at {}{}\n",

@@ -41,9 +41,9 @@ pub struct Remains {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The request was turned down before the tool ran: its arguments, its size, its form.
+    /// The request was turned down before the tool ran: its arguments, its size, its form; or the tool is not this agent's.
     Rejected,
-    /// There is no such tool, or it is not this agent's.
+    /// There is no such tool.
     UnknownTool,
     /// The agent's clients must show a token, and this one did not, or a wrong one.
     Unauthenticated,

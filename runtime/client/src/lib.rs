@@ -43,6 +43,8 @@ mod failure;
 mod invocation;
 mod lines;
 mod log;
+#[doc(hidden)]
+pub mod parse;
 mod slot;
 mod wire;
 

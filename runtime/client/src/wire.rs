@@ -123,6 +123,10 @@ pub(crate) fn parse(line: &[u8]) -> Result<Heard<'_>, String> {
     if envelope.jsonrpc != "2.0" {
         return Err("a message that is not of JSON-RPC 2.0".to_owned());
     }
+    // serde takes the members of an array for those of an object.
+    if line.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        return Err("a message that is no object".to_owned());
+    }
     match envelope {
         Envelope { method: Some(method), id: None, params, result: None, error: None, .. } => match params {
             Some(params) if method == "log" => {
@@ -303,7 +307,9 @@ impl From<UsageObject> for Usage {
 }
 
 fn read<'a, T: Deserialize<'a>>(json: &'a RawValue) -> Result<T, serde_json::Error> {
-    serde_json::from_str(json.get())
+    let read = serde_json::from_str(json.get())?;
+    // As for the message: everything that is read here is an object.
+    if json.get().starts_with('{') { Ok(read) } else { Err(serde::de::Error::custom("no object")) }
 }
 
 /// serde's own words may repeat any text of the line.
@@ -378,6 +384,11 @@ mod tests {
                 "a message that is not of the form that it should have, at column 28",
             ),
             (format!("{head},\"method\":\"log\"}}"), "a piece of a log that says nothing"),
+            ("[\"2.0\",1,null,null,7,null]".to_owned(), "a message that is no object"),
+            (
+                format!("{head},\"method\":\"log\",\"params\":[1,\"text\"]}}"),
+                "a piece of a log that is not of the form that it should have, at column 0",
+            ),
             (
                 format!("{head},\"id\":1,\"error\":1}}"),
                 "a failure that is not of the form that it should have, at column 1",

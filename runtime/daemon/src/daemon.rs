@@ -2,7 +2,7 @@
 //!
 //! | thread | does | waits for |
 //! |---|---|---|
-//! | `doors`, one | takes who knocks at any door, looks at the disk | a knock, or 5 s |
+//! | `doors`, one | takes who knocks at any door, looks at the disk and at its descriptors | a knock, or 5 s |
 //! | `operator`, for each connection of the operator | does what the operator asks | the operator's next word |
 //! | those of each gateway | [`gateway`](crate::gateway) | |
 //!
@@ -74,6 +74,7 @@ struct Shared {
     wakes: OwnedFd,
     is_over: AtomicBool,
     is_short_of_disk: AtomicBool,
+    is_short_of_descriptors: AtomicBool,
     operators: AtomicUsize,
     // Kept open for the operator, where there are no descriptors left.
     spare: Mutex<Option<File>>,
@@ -140,6 +141,7 @@ impl Daemon {
             wakes: wakes.map_err(|errno| of_call("eventfd2", errno))?,
             is_over: AtomicBool::new(false),
             is_short_of_disk: AtomicBool::new(false),
+            is_short_of_descriptors: AtomicBool::new(false),
             operators: AtomicUsize::new(0),
             spare: Mutex::new(File::open("/dev/null").ok()),
             started: Instant::now(),
@@ -330,6 +332,7 @@ impl Shared {
             }
         });
         let why_not_ready = self.serving.not_ready();
+        let descriptors = self.serving.descriptors();
         Status {
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -341,6 +344,8 @@ impl Shared {
             ready: why_not_ready.is_empty(),
             why_not_ready,
             free_bytes: self.serving.free_bytes(),
+            descriptors_open: descriptors.map(|descriptors| descriptors.open),
+            descriptors_limit: descriptors.and_then(|descriptors| descriptors.limit),
             lag_ms: lag_ms(&self.serving.ledger),
             workers: self.serving.tollgate.supervisor().workers(),
             agents: agents.collect(),
@@ -352,6 +357,7 @@ impl Shared {
     }
 
     fn wait_at_doors(self: &Arc<Self>, operator: &OwnedFd) {
+        let mut looked = None;
         while !self.is_over.load(Ordering::SeqCst) {
             let doors = lock(&self.doors).clone();
             let knocked = {
@@ -369,6 +375,10 @@ impl Shared {
             };
             rustix::io::read(&self.wakes, &mut [0; 8]).ok();
             self.look_at_disk();
+            if looked.is_none_or(|looked: Instant| looked.elapsed() >= DESCRIPTORS_LOOK_EVERY) {
+                looked = Some(Instant::now());
+                self.look_at_descriptors();
+            }
             {
                 let mut spare = lock(&self.spare);
                 if spare.is_none() {
@@ -405,6 +415,16 @@ impl Shared {
             } else {
                 format!("the ledger's disk has {free} bytes left again")
             });
+        }
+    }
+
+    /// The same for descriptors.
+    fn look_at_descriptors(&self) {
+        let Some(descriptors) = self.serving.descriptors() else { return };
+        let short = descriptors.short();
+        if short.is_some() != self.is_short_of_descriptors.swap(short.is_some(), Ordering::SeqCst) {
+            let again = || format!("this process has enough descriptors again: {} are open", descriptors.open);
+            self.serving.tell(&short.unwrap_or_else(again));
         }
     }
 
@@ -523,6 +543,9 @@ fn lag_ms(ledger: &Path) -> u64 {
 
 /// The name of the operator's socket.
 pub const OPERATOR: &str = "operator.sock";
+
+/// Descriptors are counted no more often than this, however many knock: that takes a while where there are many.
+const DESCRIPTORS_LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// How often the disk is looked at.
 const LOOK_EVERY: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };

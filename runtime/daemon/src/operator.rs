@@ -1,7 +1,7 @@
 //! The operator's socket: what only the daemon's own user may ask. It speaks packets of our own, which this program's commands
 //! send: no parser of other people's protocols is here.
 
-use std::io;
+use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -94,12 +94,12 @@ pub enum OperatorError {
     },
     /// It speaks another version, or makes no sense.
     #[error(transparent)]
-    Channel(#[from] ChannelError),
+    Channel(ChannelError),
     /// It gives no answer.
     #[error("the daemon has given no answer for {} s: it is stopped, or stands still", ANSWER_WAIT.as_secs())]
     Silent,
-    /// It is gone.
-    #[error("the daemon is gone")]
+    /// It has hung up.
+    #[error("the daemon has hung up: it is gone, or it does not take this user")]
     Gone,
     /// It belongs to another user, and answers that user alone.
     #[error("it is the daemon of the user {uid}")]
@@ -113,6 +113,20 @@ pub enum OperatorError {
     /// It says why not.
     #[error("{0}")]
     Refused(String),
+}
+
+impl From<ChannelError> for OperatorError {
+    fn from(error: ChannelError) -> Self {
+        match error {
+            // Which of both comes depends on who was first.
+            ChannelError::Io(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
+                Self::Gone
+            }
+            other @ (ChannelError::Io(_) | ChannelError::Version { .. } | ChannelError::Malformed(_)) => {
+                Self::Channel(other)
+            }
+        }
+    }
 }
 
 impl Operator {

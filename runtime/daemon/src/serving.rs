@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::statvfs;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use tollgate::service::Tollgate;
 use tollgate_config::{Agent, ServeSettings};
 use tollgate_system::{ProcessCommand, lock};
@@ -72,7 +74,21 @@ impl Serving {
                 free.unwrap_or_default()
             ));
         }
+        why.extend(self.descriptors().and_then(|descriptors| descriptors.short()));
         why
+    }
+
+    /// How many descriptors this process has open, and may have; none where `/proc` does not tell.
+    pub(crate) fn descriptors(&self) -> Option<Descriptors> {
+        let limit = getrlimit(Resource::Nofile).current;
+        match std::fs::read_dir("/proc/self/fd") {
+            // The one by which they are listed is gone again.
+            Ok(open) => Some(Descriptors { open: (open.count() as u64).saturating_sub(1), limit }),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::MFILE) => limit.map(|most| Descriptors { open: most, limit }),
+                Some(_) | None => None,
+            },
+        }
     }
 
     /// Bytes that the ledger's disk has left.
@@ -82,8 +98,51 @@ impl Serving {
     }
 }
 
+/// Descriptors of this process: each connection, worker, gateway and lane takes some.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Descriptors {
+    pub(crate) open: u64,
+    /// None where there may be any number.
+    pub(crate) limit: Option<u64>,
+}
+
+impl Descriptors {
+    /// That so few are left that something new may find none, in words.
+    pub(crate) fn short(self) -> Option<String> {
+        let limit = self.limit?;
+        let reserve = DESCRIPTORS_RESERVE.min(limit / 4);
+        let left = limit.saturating_sub(self.open);
+        (left < reserve).then(|| {
+            format!(
+                "this process has {left} of its {limit} descriptors left, and the reserve is {reserve} (RLIMIT_NOFILE, `ulimit -n`)"
+            )
+        })
+    }
+}
+
+/// Descriptors that are kept free for what is to come: a worker, a gateway and an operator at the same time, several times. A quarter
+/// of the limit where that is less.
+const DESCRIPTORS_RESERVE: u64 = 64;
+
 impl std::fmt::Debug for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Serving").field("tollgate", &self.tollgate).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptors_run_short_before_they_are_gone() {
+        let short = |open, limit| Descriptors { open, limit: Some(limit) }.short();
+        assert_eq!((short(0, 1024), short(960, 1024), short(15, 20)), (None, None, None));
+        let said = short(961, 1024).unwrap();
+        assert!(said.contains("63 of its 1024") && said.contains("the reserve is 64"), "{said}");
+        let said = short(16, 20).unwrap();
+        assert!(said.contains("4 of its 20") && said.contains("the reserve is 5"), "{said}");
+        assert!(short(30, 20).unwrap().contains("0 of its 20"), "the limit was lowered meanwhile");
+        assert_eq!(Descriptors { open: 1 << 20, limit: None }.short(), None);
     }
 }

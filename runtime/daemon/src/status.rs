@@ -27,6 +27,10 @@ pub struct Status {
     pub why_not_ready: Vec<String>,
     /// Bytes that the ledger's disk has left.
     pub free_bytes: Option<u64>,
+    /// Descriptors that its process has open.
+    pub descriptors_open: Option<u64>,
+    /// Most descriptors that it may have open (`RLIMIT_NOFILE`); none where there may be any number.
+    pub descriptors_limit: Option<u64>,
     /// Milliseconds for which entries have been in the journal that no checkpoint covers yet.
     pub lag_ms: u64,
     /// Processes that run tools.

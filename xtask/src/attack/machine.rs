@@ -17,7 +17,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(4);
 /// The most of an output that is kept.
 const OUTPUT_BYTES_MAX: u64 = 32 << 20;
 /// The user and the group `nobody`, as most systems number them.
-const OTHER_USER: u32 = 65534;
+pub(super) const OTHER_USER: u32 = 65534;
 
 /// Runs a command to its end, without input.
 pub(super) fn run(mut command: Command) -> Result<Ran> {

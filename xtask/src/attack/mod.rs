@@ -4,7 +4,10 @@
 //!
 //! Nothing here may know the program's inside: all goes through its command line and its files.
 
+mod agents;
 mod component;
+mod daemon;
+mod deaths;
 mod disk;
 mod erasure;
 mod exchanged;
@@ -15,7 +18,9 @@ mod mounts;
 mod names;
 mod places;
 mod ran;
+mod requests;
 mod scene;
+mod sockets;
 mod stage;
 mod state;
 mod text;
@@ -24,6 +29,7 @@ mod work;
 
 use std::time::Instant;
 
+pub(crate) use self::daemon::client;
 use self::ran::Verdict;
 use self::scene::Scene;
 use self::stage::Stage;
@@ -56,7 +62,7 @@ struct Row {
     attacks: &'static [Attack],
 }
 
-const ROWS: [Row; 12] = [
+const ROWS: [Row; 16] = [
     Row { number: 1, title: "places that decide", attacks: places::ATTACKS },
     Row { number: 2, title: "a policy that is found", attacks: found_policy::ATTACKS },
     Row { number: 3, title: "a granted folder, and links in it", attacks: exchanged::ATTACKS },
@@ -69,6 +75,10 @@ const ROWS: [Row; 12] = [
     Row { number: 13, title: "entries without the key", attacks: forged::ATTACKS },
     Row { number: 14, title: "a ledger's files that are others, or none", attacks: state::ATTACKS },
     Row { number: 15, title: "texts that must be forgotten", attacks: erasure::ATTACKS },
+    Row { number: 16, title: "who asks a daemon", attacks: agents::ATTACKS },
+    Row { number: 17, title: "a daemon's sockets", attacks: sockets::ATTACKS },
+    Row { number: 18, title: "what a daemon's clients send", attacks: requests::ATTACKS },
+    Row { number: 19, title: "processes of a daemon that die", attacks: deaths::ATTACKS },
 ];
 
 /// Plays all attacks, or those of some rows; an error if one is not held.

@@ -17,7 +17,7 @@ use crate::Result;
 pub(super) const ALL: &str = "read,write,create,delete,list,metadata";
 
 /// ```text
-/// home/{state,data,cache,config}   what the XDG variables name
+/// home/{state,data,cache,config,run}  what the XDG variables name
 /// project/                         where commands run
 /// tools/hostile.wasm
 /// secret/key.txt                   what no tool may see
@@ -33,7 +33,8 @@ pub(super) const SECRET: &str = "swordfish-9f2c";
 impl<'a> Scene<'a> {
     pub(super) fn new(stage: &'a Stage) -> Result<Self> {
         let scene = Self { stage, folder: stage.next_folder() };
-        for folder in ["home/state", "home/data", "home/cache", "home/config", "project", "tools", "secret"] {
+        for folder in ["home/state", "home/data", "home/cache", "home/config", "home/run", "project", "tools", "secret"]
+        {
             fs::create_dir_all(scene.path(folder))?;
         }
         if stage.seed().is_dir() {
@@ -121,6 +122,7 @@ impl<'a> Scene<'a> {
             ("XDG_DATA_HOME", "home/data"),
             ("XDG_CACHE_HOME", "home/cache"),
             ("XDG_CONFIG_HOME", "home/config"),
+            ("XDG_RUNTIME_DIR", "home/run"),
         ] {
             command.env(variable, self.path(folder));
         }

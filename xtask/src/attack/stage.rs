@@ -1,6 +1,7 @@
 //! What all attacks share: the programs, the hostile tool, and a home in which that tool is compiled already. Must never
 //! leave its folder behind.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
@@ -33,6 +34,22 @@ impl Stage {
     /// What each home begins with.
     pub(super) fn seed(&self) -> PathBuf {
         self.folder.join("seed")
+    }
+
+    /// This program, where another user may run it as a client ([`client`](super::daemon::client)).
+    pub(super) fn client(&self) -> Result<PathBuf> {
+        self.for_others("xtask")
+    }
+
+    /// A program that was built, where another user may run it.
+    pub(super) fn for_others(&self, program: &str) -> Result<PathBuf> {
+        let place = self.folder.join(program);
+        if !place.exists() {
+            let built = if program == "xtask" { env::current_exe()? } else { cargo::built()?.join(program) };
+            fs::copy(built, &place)?;
+            fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(place)
     }
 
     /// A folder that is not there yet.

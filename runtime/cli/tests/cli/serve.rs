@@ -287,6 +287,40 @@ tools.json-query = {{}}
     assert_eq!(calls[1]["claims"]["agent"], "reader", "a claim is on record as one");
 }
 
+/// Descriptors run short before they are gone: who asks is told so while there are enough to tell it with.
+#[test]
+fn a_daemon_that_runs_short_of_descriptors_is_not_ready() {
+    let desk = desk(&[], "");
+    let mut command = desk.command(&["serve", "--json"]);
+    crate::around::limit(&mut command, rustix::process::Resource::Nofile, 64);
+    let served = Served::with(&mut command);
+    let local = served.socket("local").to_owned();
+    let ready = || -> Value { serde_json::from_str(&http(&local, &get("/readyz")).1).unwrap() };
+    assert_eq!(ready()["ready"], true);
+    let status = desk.run(&["status", "--json"]).report();
+    let open = status["descriptors_open"].as_u64().unwrap();
+    assert_eq!((&status["descriptors_limit"], open < 48), (&json!(64), true), "{status}");
+    let operator = local.parent().unwrap().with_file_name("operator.sock");
+    let connect = || tollgate_daemon::Operator::connect(&operator).unwrap();
+    // Each holds a descriptor of the daemon; 16 stay free.
+    let held: Vec<_> = (open..56).map(|_| connect()).collect();
+    let (code, body) = http(&local, &get("/readyz"));
+    assert!(code == 503 && body.contains("of its 64 descriptors left, and the reserve is 16"), "{code} {body}");
+    let status = desk.run(&["status", "--json"]).report();
+    assert_eq!(status["ready"], false, "{status}");
+    assert!(status["descriptors_open"].as_u64().unwrap() > 48, "{status}");
+    let told = desk.run(&["status"]);
+    assert!(told.stdout.contains(" open, of 64\n") && told.stdout.contains("RLIMIT_NOFILE"), "{told:?}");
+    drop(held);
+    while ready()["ready"] != true {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let said = served.stop();
+    // It is looked for at most once in a second, so the end of it may have come too late to be told.
+    assert_eq!(said.matches("of its 64 descriptors left").count(), 1, "{said}");
+    assert!(said.matches("enough descriptors again").count() <= 1, "{said}");
+}
+
 #[test]
 fn an_agent_with_a_token_is_heard_with_it_alone() {
     let policy = format!("{POLICY}[agents.web]\nis = {{ token = true }}\ntools.word-count = {{}}\n");
