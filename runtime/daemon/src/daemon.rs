@@ -30,7 +30,7 @@ use tollgate_config::{Deployment, POLICY_BYTES_MAX, Proof};
 use tollgate_system::{ProcessCommand, lock, of_call, of_thread};
 
 use crate::door::{AGENTS, Door, LOCAL, Place};
-use crate::fault::Fault;
+use crate::fault::{Fault, ReloadError};
 use crate::operator;
 use crate::serving::Serving;
 use crate::sockets::{SocketError, listen_for_packets, make_folder};
@@ -93,17 +93,6 @@ pub enum DaemonError {
     /// The operating system refuses.
     #[error("the daemon cannot be started")]
     Io(#[from] io::Error),
-}
-
-/// Why a policy that was read again does not hold. The one before does.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    /// It cannot be used.
-    #[error(transparent)]
-    Policy(#[from] OpenError),
-    /// A socket that it names cannot be listened on.
-    #[error(transparent)]
-    Socket(#[from] SocketError),
 }
 
 impl Daemon {

@@ -5,9 +5,20 @@ use serde::{Deserialize, Serialize};
 use tollgate::error::with_causes;
 use tollgate::service::OpenError;
 
-use crate::daemon::ReloadError;
+use crate::sockets::SocketError;
 
-/// Why a policy does not hold.
+/// Why a policy that was read again does not hold. The one before does.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It cannot be used.
+    #[error(transparent)]
+    Policy(#[from] OpenError),
+    /// A socket that it names cannot be listened on.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+}
+
+/// What is wrong with a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {

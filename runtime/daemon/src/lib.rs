@@ -22,7 +22,7 @@ pub mod sockets;
 mod status;
 pub mod tokens;
 
-pub use daemon::{Daemon, DaemonConfig, DaemonError, OPERATOR, ReloadError};
-pub use fault::{Fault, FaultyFile};
+pub use daemon::{Daemon, DaemonConfig, DaemonError, OPERATOR};
+pub use fault::{Fault, FaultyFile, ReloadError};
 pub use operator::{Operator, OperatorError};
 pub use status::{AgentStatus, Status};
