@@ -10,11 +10,11 @@ use super::imports::compare;
 use super::load::Loaded;
 use super::which::which;
 use super::{compiled, config, lacking, load, output};
+use tollgate::Operation;
 use tollgate::artifact::Artifact;
 use tollgate::engine::Engine;
 use tollgate::error::LoadError;
 use tollgate::interfaces::Import;
-use tollgate::tool::Operation;
 
 struct Inspection {
     digest: String,

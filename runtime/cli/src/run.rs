@@ -3,13 +3,13 @@
 use std::path::Path;
 
 use miette::Diagnostic;
+use tollgate::Operation;
 use tollgate::engine::Engine;
 use tollgate::error::{CallError, CallFailure, LoadError, RejectError};
 use tollgate::loading::Provenance;
 use tollgate::notary::{NotaryProcess, NotaryRole};
 use tollgate::request::{Answer, Caller, Claims, Request};
-use tollgate::supervisor::ToolSpec;
-use tollgate::tool::Operation;
+use tollgate::supervisor::{Control, ToolSpec};
 use tollgate::worker::WorkerRole;
 use tollgate_audit::CallId;
 use tollgate_authority::Deciding;
@@ -87,7 +87,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
     }
     let operation = operation(args.op.as_deref(), &tool.operations().map_err(unusable)?)?;
     let interrupted = Interrupted::cancels();
-    let answered = tool.call_until(&Request { operation: &operation, ..request }, interrupted.cancel());
+    let control = Control { cancel: Some(interrupted.cancel().clone()), ..Control::default() };
+    let answered = tool.call_with(&Request { operation: &operation, ..request }, &control);
     drop(interrupted);
     let call = answered.as_ref().map_or_else(|failure| failure.call, |answer| Some(answer.call));
     let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, supervisor.notary()));

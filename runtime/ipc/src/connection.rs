@@ -1,9 +1,9 @@
-//! A connection: the socket between one thread of a worker and the supervisor. One question, one answer at a time, each a
+//! A connection: the socket between one thread of a worker and the supervisor. One question and one answer at a time, each a
 //! [message](crate::message).
 //!
-//! A side that always waits without a limit makes no other system calls than to read and to write.
+//! A side that gives no deadline makes no system calls but reads and writes.
 //!
-//! A worker is not trusted: nothing is read beyond the limits that the reader gives, nor beyond its deadline.
+//! A worker is not trusted: nothing is read beyond the reader's limits, nor after its deadline.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -22,11 +22,11 @@ pub struct Connection {
     socket: UnixStream,
     // Kept between messages for its memory.
     buffer: Vec<u8>,
-    // What came behind the last message: the start of the next.
+    // Bytes after the last message: the start of the next.
     ahead: Vec<u8>,
 }
 
-/// Nothing came through.
+/// Why nothing came through.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The other end is gone.
@@ -35,7 +35,7 @@ pub enum ConnectionError {
     /// Nothing came in time.
     #[error("it took too long")]
     Late,
-    /// The other end says what it may not.
+    /// The other end sends what it may not.
     #[error("what came makes no sense: {0}")]
     Senseless(#[from] NoMessage),
     /// The operating system refuses.
@@ -44,13 +44,13 @@ pub enum ConnectionError {
 }
 
 impl Connection {
-    /// Over a socket of which this process has one end.
+    /// A connection over one end of a socket.
     #[must_use]
     pub fn new(socket: UnixStream) -> Self {
         Self { socket, buffer: Vec::new(), ahead: Vec::new() }
     }
 
-    /// Sends a message. Waits until `until` for the other end to take it; without a limit where there is none.
+    /// Sends a message. Waits until `until` for the other end to take it; without a limit if `None`.
     ///
     /// # Errors
     ///
@@ -76,7 +76,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for a message until `until`; without a limit where there is none.
+    /// Waits for a message until `until`; without a limit if `None`.
     ///
     /// # Errors
     ///
@@ -102,7 +102,7 @@ impl Connection {
         Ok(message)
     }
 
-    /// Whether the other end has said more than was received: of one that answers a question at a time, more than it was asked.
+    /// Whether the other end has sent more than was received. For one that answers one question at a time: more than it was asked.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         !self.ahead.is_empty()
@@ -117,7 +117,7 @@ impl Connection {
                     self.socket.set_read_timeout(Some(left)).map_err(ConnectionError::Io)?;
                     self.socket.read(room)
                 }
-                // What the other end sent in time is there: this process may have been stopped meanwhile.
+                // This process may have been stopped past the deadline: what the other end sent in time is there.
                 Some(Err(late)) => match recv(&self.socket, room, RecvFlags::DONTWAIT) {
                     Ok((read, _whole)) => Ok(read),
                     Err(Errno::WOULDBLOCK) => return Err(late),
@@ -127,7 +127,7 @@ impl Connection {
             match read {
                 Ok(0) => return Err(ConnectionError::Gone),
                 Ok(read) => *have += read,
-                // There is a last look.
+                // The last look above follows.
                 Err(error) if until.is_some() && is_late(&error) => {}
                 Err(error) => retry(error)?,
             }
@@ -135,7 +135,7 @@ impl Connection {
         Ok(())
     }
 
-    /// One large message must not keep its memory for ever.
+    /// Gives memory back after a large message.
     fn trim(&mut self) {
         if self.buffer.capacity() > KEPT_BYTES_MAX {
             self.buffer = Vec::new();
@@ -149,7 +149,7 @@ impl AsFd for Connection {
     }
 }
 
-/// What is left of the time; never none, which would mean no limit.
+/// The time left; never zero, which would mean no limit.
 fn left(until: Instant) -> Result<Duration, ConnectionError> {
     let left = until.saturating_duration_since(Instant::now());
     if left.is_zero() { Err(ConnectionError::Late) } else { Ok(left) }
@@ -173,7 +173,7 @@ fn retry(error: io::Error) -> Result<(), ConnectionError> {
     }
 }
 
-/// A usual message comes in one read.
+/// Bytes of one read: a usual message comes whole.
 const AT_ONCE_BYTES: usize = 16 << 10;
 
 /// Memory that a connection keeps between messages.

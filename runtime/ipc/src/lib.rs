@@ -1,7 +1,7 @@
 //! How Tollgate's processes talk: all that they say is a [`message`]. A [`Channel`] carries packets with descriptors, a
 //! [`Connection`] messages of any length, and a [`memory_file`] what is too long for a packet and must not change.
 //!
-//! It knows no message: what is said is each pair's own. Nothing is read beyond the limits that the reader gives.
+//! This crate defines no message: each pair of processes has its own. Nothing is read beyond the reader's limits.
 #![forbid(unsafe_code)]
 
 mod channel;

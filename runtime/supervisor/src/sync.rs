@@ -67,7 +67,7 @@ impl Primitives for Std {
     }
 }
 
-/// Takes a lock. What one thread panicked over is no worse for the next: every state under these locks is whole.
+/// Takes a lock, also after a panic under it: every state under these locks is whole at any time.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
