@@ -24,9 +24,9 @@ pub use tollgate_authority as authority;
 pub use tollgate_client as client;
 pub use tollgate_engine::{
     Answer, Artifact, ArtifactError, ArtifactKey, CallError, CallErrorKind, CallFailure, Caller, CapHit, Claims,
-    EPOCH_TICK, Engine, EngineHash, Import, KeyError, LoadError, LogLevel, LogLine, Operation, Proven, Provenance,
-    RejectError, Request, STDIN_BYTES_MAX, StartError, WorkerError, artifact, compile_limits, compiler, engine,
-    engine_config, error, interfaces, loading, log, log_lines, operations, package, request, surroundings,
+    EPOCH_TICK, Engine, EngineHash, Import, KeyError, LoadError, LogLevel, LogLine, Proven, Provenance, RejectError,
+    Request, STDIN_BYTES_MAX, StartError, WorkerError, artifact, compile_limits, compiler, engine, engine_config,
+    error, interfaces, loading, log, log_lines, operations, package, request, surroundings,
 };
 pub use tollgate_sandbox as sandbox;
 pub use tollgate_supervisor as supervisor;

@@ -10,7 +10,6 @@ use super::imports::compare;
 use super::load::Loaded;
 use super::which::which;
 use super::{compiled, config, lacking, load, output};
-use tollgate::Operation;
 use tollgate::artifact::Artifact;
 use tollgate::engine::Engine;
 use tollgate::error::LoadError;
@@ -54,7 +53,7 @@ impl Shown {
         let told = told.iter().map(|text| Self {
             name: text.name.clone(),
             description: text.description.clone(),
-            input_schema: Operation::of(text).ok().map(|operation| operation.input_schema),
+            input_schema: text.schema(),
         });
         told.collect()
     }

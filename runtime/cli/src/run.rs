@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use miette::Diagnostic;
-use tollgate::Operation;
 use tollgate::engine::Engine;
 use tollgate::error::{CallError, CallFailure, LoadError, RejectError};
 use tollgate::loading::Provenance;
 use tollgate::notary::{NotaryProcess, NotaryRole};
+use tollgate::operations::OperationTexts;
 use tollgate::request::{Answer, Caller, Claims, Request};
 use tollgate::supervisor::{Control, ToolSpec};
 use tollgate::worker::WorkerRole;
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         unusable(error)
     })?;
     if let Some(artifact) = unasked {
-        compiled::keep(&artifact.with_operations(tool.texts().map_err(unusable)?))?;
+        compiled::keep(&artifact.with_operations(tool.operations().map_err(unusable)?))?;
     }
     let operation = operation(args.op.as_deref(), &tool.operations().map_err(unusable)?)?;
     let interrupted = Interrupted::cancels();
@@ -181,8 +181,8 @@ fn hints(error: &CallError, loaded: &Loaded, args: &RunArgs, arguments: &str) ->
     Vec::new()
 }
 
-fn operation(asked: Option<&str>, operations: &[Operation]) -> Result<String, Failure> {
-    match (asked, operations) {
+fn operation(asked: Option<&str>, operations: &OperationTexts) -> Result<String, Failure> {
+    match (asked, operations.iter().as_slice()) {
         (Some(name), _) => Ok(name.to_owned()),
         (None, [only]) => Ok(only.name.clone()),
         (None, several) => {

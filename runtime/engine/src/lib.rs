@@ -39,4 +39,3 @@ pub use interfaces::Import;
 pub use loading::Provenance;
 pub use log::{LogLevel, LogLine, log_lines};
 pub use request::{Answer, Caller, Claims, Proven, Request, STDIN_BYTES_MAX};
-pub use tool::Operation;

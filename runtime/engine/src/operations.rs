@@ -2,8 +2,10 @@
 //! Untrusted text throughout: bounded here, and judged where it is used.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tollgate_config::OPERATIONS_MAX;
-use tollgate_schema::limits::SCHEMA_BYTES_MAX;
+use tollgate_schema::limits::{SCHEMA_BYTES_MAX, SCHEMA_VALUES_MAX};
+use tollgate_schema::read_values;
 
 use crate::error::LoadError;
 use crate::instance::bindings::exports::tollgate::tool::tool as wit;
@@ -20,6 +22,14 @@ pub struct OperationText {
     pub input_schema: String,
     /// The JSON Schema of its result, as text.
     pub output_schema: String,
+}
+
+impl OperationText {
+    /// The schema of its arguments, read as JSON and not judged; `None` if it is none.
+    #[must_use]
+    pub fn schema(&self) -> Option<Value> {
+        read_values(&self.input_schema, SCHEMA_VALUES_MAX).ok()
+    }
 }
 
 /// What a component says of all its operations, within bounds.

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
 use tollgate_audit::Digest;
 use tollgate_capability::{Cap, CapabilitySet, Limits};
-use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, SCHEMA_VALUES_MAX, WORK_MAX};
+use tollgate_schema::limits::{ARGUMENT_VALUES_MAX, WORK_MAX};
 use tollgate_schema::{Budget, Schema, Stop, ValuesError, read_values};
 
 use crate::error::{CallError, CapHit, LoadError, RejectError};
@@ -14,36 +13,6 @@ use crate::instance::CallState;
 use crate::instance::bindings::ToolProviderPre;
 use crate::operations::{OperationText, OperationTexts};
 use crate::request::Request;
-
-/// An operation, for which a tool can be called.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Operation {
-    /// Its name.
-    pub name: String,
-    /// What it does, for the caller who chooses.
-    pub description: String,
-    /// JSON Schema of its arguments.
-    pub input_schema: serde_json::Value,
-    /// JSON Schema of its result, as the tool gives it; unchecked.
-    pub output_schema: String,
-}
-
-impl Operation {
-    /// From the component's own words, to be shown and chosen from: the schema is parsed as JSON, and not judged.
-    ///
-    /// # Errors
-    ///
-    /// A schema of the operation cannot be used.
-    pub fn of(text: &OperationText) -> Result<Self, LoadError> {
-        let read = read_values(&text.input_schema, SCHEMA_VALUES_MAX);
-        let input_schema = read.map_err(|error| {
-            let (operation, message) = (text.name.escape_debug().to_string(), error.to_string());
-            LoadError::Schema { operation, message }
-        })?;
-        let OperationText { name, description, output_schema, .. } = text.clone();
-        Ok(Self { name, description, input_schema, output_schema })
-    }
-}
 
 /// A tool, as the record of a call names it.
 #[derive(Debug, Clone, Copy)]

@@ -263,7 +263,7 @@ impl Supervisor {
         let artifact = tool.artifact.clone();
         let asked = self.add(tool.bare())?;
         asked.start()?;
-        Ok(artifact.with_operations(asked.texts()?))
+        Ok(artifact.with_operations(asked.operations()?))
     }
 
     fn members(&self, tools: Vec<ToolSpec>) -> Result<Vec<Member>, LoadError> {

@@ -12,7 +12,6 @@ use tollgate_engine::call::turn_down;
 use tollgate_engine::error::{CallError, CallFailure, LoadError};
 use tollgate_engine::operations::OperationTexts;
 use tollgate_engine::request::{Answer, Request};
-use tollgate_engine::tool::Operation;
 
 pub use self::in_process::InProcess;
 use self::in_process::Resident;
@@ -21,8 +20,8 @@ use super::admitted::Admitted;
 use super::cancel::Cancel;
 use super::group::Group;
 
-/// A tool, ready to be called, from any thread: in a sealed worker, or in this process where [`InProcess`] made it. Cheap to
-/// clone. Its methods hold up the thread that asks: an embedder's event loop calls them on a thread apart.
+/// A tool, ready to be called from any thread: in a sealed worker, or in this process if an [`InProcess`] made it. Cheap to clone.
+/// Its methods block the calling thread and must not be called on a tokio event loop, which calls them on a thread apart.
 #[derive(Debug, Clone)]
 pub struct Tool {
     tool: Arc<Admitted>,
@@ -85,22 +84,13 @@ impl Tool {
         }
     }
 
-    /// The operations that it can be called for. Starts its worker, if nothing is stored of them and no worker has loaded the tool
-    /// yet.
+    /// The operations that it can be called for, in the component's own words. Starts its worker, if nothing is stored of them and no
+    /// worker has loaded the tool yet.
     ///
     /// # Errors
     ///
-    /// [`LoadError`].
-    pub fn operations(&self) -> Result<Vec<Operation>, LoadError> {
-        self.texts()?.iter().map(Operation::of).collect()
-    }
-
-    /// The same in the component's own words.
-    ///
-    /// # Errors
-    ///
-    /// No worker serves the tool, or it cannot load it.
-    pub fn texts(&self) -> Result<OperationTexts, LoadError> {
+    /// [`LoadError`]: no worker serves the tool.
+    pub fn operations(&self) -> Result<OperationTexts, LoadError> {
         if self.tool.texts().is_none() {
             self.start()?;
         }
@@ -142,8 +132,8 @@ impl Tool {
         }
     }
 
-    /// The failure of a call that does not begin. It is on record as any other call: by the supervisor itself where the tool
-    /// has a worker. Waits two seconds at most for a ledger that has no room.
+    /// The failure of a call that does not begin. It is put on record as any other call; for a tool in a worker, by the supervisor.
+    /// Waits two seconds at most for a ledger that has no room.
     pub fn turn_down(&self, request: &Request<'_>, error: CallError) -> Box<CallFailure> {
         let record = match &self.backend {
             Backend::Worker(worker) => worker.group.shared.recorder(),
@@ -171,8 +161,8 @@ pub type Hears = Arc<dyn Fn(&[u8]) + Send + Sync>;
 /// What the caller has of a call while it goes on.
 #[derive(Clone, Default)]
 pub struct Control {
-    /// Withdraws the call: its guest is ended within some milliseconds, or at once where it waits in a host call. A guest whose
-    /// host call the kernel does not come back from is killed after the grace, with its worker; in process nothing ends it.
+    /// Withdraws the call: its guest is ended within some milliseconds, or at once where it waits in a host call. If a host call hangs
+    /// in the kernel, the worker is killed after the grace; in process nothing ends such a call.
     pub cancel: Option<Cancel>,
     /// Whether a call beyond `limits.calls` waits for its turn, until its deadline and the grace have passed, instead of failing at
     /// that cap.
