@@ -1,15 +1,16 @@
 //! What a governed call costs: Tollgate against two twins, interleaved in one run, with one component.
 //!
-//! `stock` is wasmtime-wasi as documented: async, pooling defaults, file calls on a blocking thread. `floor` is our engine
-//! and event loop without gate and ledger. Tollgate records through a notary in a process of its own; `journal` hands a
-//! result out only when the end of its call is in the journal, the other one when it is in the notary's pipe. All have fuel and epochs on, make a fresh instance per call, and are
-//! measured over the whole cycle with teardown. Absolute times say little; the ratios are the result.
+//! `stock` is wasmtime-wasi as documented: async, pooling defaults, file calls on a blocking thread. `floor` is our engine and
+//! event loop without gate and ledger. Tollgate records through a notary in a process of its own; `journal` hands a result out
+//! only when the end of its call is in the journal, the other one when it is in the notary's pipe. All have fuel and epochs on,
+//! make a fresh instance per call, and are measured over the whole cycle with teardown. Absolute times say little; the ratios are
+//! the result.
 
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use tollgate::notary::NotaryRole;
-use tollgate::{EPOCH_TICK, LoadedTool, ProcessCommand, engine_config};
+use tollgate::{EPOCH_TICK, ProcessCommand, Tool, engine_config};
 use tollgate_workspace::{Lab, ORIGIN, guest};
 use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store};
@@ -87,7 +88,7 @@ const CALLS: [Call; 3] = [
     },
 ];
 
-fn measure(call: &Call, rounds: usize, stock: &Twin, floor: &Twin, lab: &mut Lab, tools: &[LoadedTool; 2]) {
+fn measure(call: &Call, rounds: usize, stock: &Twin, floor: &Twin, lab: &mut Lab, tools: &[Tool; 2]) {
     let mut times: [Vec<Duration>; 4] = Default::default();
     for round in 0..rounds {
         for turn in 0..4 {

@@ -1,12 +1,12 @@
 //! Each cap on a call ends it where it says, even where violations are denied only, and usage tells how near a call came.
 
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tollgate::{
-    Answer, CallError, CallFailure, Caller, CapHit, Component, InProcessThread, LoadError, LoadedTool, Request,
-};
+use tollgate::supervisor::Hears;
+use tollgate::{Answer, Artifact, CallError, CallFailure, Caller, Cancel, CapHit, Control, LoadError, Request, Tool};
 use tollgate_audit::{CallClass, Entry, Kind};
 use tollgate_capability::{Cap, CapabilitySet, ClockMode, Limits, OnViolation, StdioSet};
 use tollgate_config::Manifest;
@@ -37,7 +37,7 @@ struct Wat {
 const NOTHING: Wat = Wat { component: "", with: "", module: "", run: "" };
 
 impl Wat {
-    fn component(&self, lab: &Lab) -> Component {
+    fn component(&self, lab: &Lab) -> Artifact {
         let Self { component, with, module, run } = self;
         let text = include_str!("caps.wat")
             .replace(";;COMPONENT", component)
@@ -47,7 +47,7 @@ impl Wat {
         lab.component_of_bytes(&wat::parse_str(text).unwrap())
     }
 
-    fn load(&self, lab: &mut Lab, set: CapabilitySet) -> Result<LoadedTool, LoadError> {
+    fn load(&self, lab: &mut Lab, set: CapabilitySet) -> Result<Tool, LoadError> {
         let manifest = "[tool]\nname = \"in-text\"\nversion = \"0.1.0\"\n\n[[operations]]\nname = \"run\"\n";
         let component = self.component(lab);
         lab.load_as(&Manifest::parse(manifest, "tool.toml").unwrap(), &component, set)
@@ -58,7 +58,7 @@ fn limited(limits: Limits) -> CapabilitySet {
     CapabilitySet { limits, ..CapabilitySet::default() }
 }
 
-fn probe(lab: &mut Lab, limits: Limits) -> LoadedTool {
+fn probe(lab: &mut Lab, limits: Limits) -> Tool {
     let set = CapabilitySet {
         stdio: StdioSet::OUTPUT,
         monotonic_clock: Some(ClockMode::Real),
@@ -69,7 +69,7 @@ fn probe(lab: &mut Lab, limits: Limits) -> LoadedTool {
 }
 
 /// The failure of a tool that fails when asked for its operations, and the class on the record.
-fn load_failure(lab: &Lab, loaded: Result<LoadedTool, LoadError>) -> (Box<CallFailure>, CallClass) {
+fn load_failure(lab: &Lab, loaded: Result<Tool, LoadError>) -> (Box<CallFailure>, CallClass) {
     let Err(LoadError::Describe { source }) = loaded else { panic!("{loaded:?}") };
     let entries = lab.entries_of(source.call.unwrap());
     let class = end(&entries).class;
@@ -286,9 +286,9 @@ fn host_memory_holds_before_a_byte_is_on_disk() {
 }
 
 /// What one thread asks of a tool while another does.
-fn call_on_own_thread(lab: &Lab, tool: &LoadedTool, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+fn call_on_own_thread(tool: &Tool, arguments: &str) -> Result<Answer, Box<CallFailure>> {
     let request = Request { operation: "call", arguments, stdin: Default::default(), caller: Caller::default() };
-    InProcessThread::new(&lab.in_process).unwrap().invoke(tool, &request)
+    tool.call(&request)
 }
 
 #[test]
@@ -298,13 +298,13 @@ fn calls_at_once_are_capped() {
     let calls = |lab: &Lab| lab.entries().iter().filter(|entry| entry.kind() == Kind::Call).count();
     let (before, mut turned_down) = (calls(&lab), None);
     thread::scope(|scope| {
-        let first = scope.spawn(|| call_on_own_thread(&lab, &tool, r#"{"call": "wait", "len": 1000000000}"#));
+        let first = scope.spawn(|| call_on_own_thread(&tool, r#"{"call": "wait", "len": 1000000000}"#));
         let patience = Instant::now() + Duration::from_secs(30);
         while calls(&lab) == before {
             assert!(Instant::now() < patience, "the first call never started");
             thread::sleep(Duration::from_millis(5));
         }
-        let second = call_on_own_thread(&lab, &tool, r#"{"call": "initial-cwd"}"#).unwrap_err();
+        let second = call_on_own_thread(&tool, r#"{"call": "initial-cwd"}"#).unwrap_err();
         assert_cap(&second, hit(Cap::Calls, Some(2), 1));
         turned_down = second.call;
         first.join().unwrap().unwrap();
@@ -321,6 +321,56 @@ fn calls_at_once_are_capped() {
     assert_eq!(calls(&lab), before + 2);
     assert_eq!(lab.answer(&tool, "call", r#"{"call": "initial-cwd"}"#), json!({ "ok": null }));
     lab.verified();
+}
+
+/// As in a worker: a call beyond the cap may wait for its turn, and can be withdrawn while it waits and while it runs.
+#[test]
+fn calls_in_process_wait_for_their_turn_and_are_withdrawn() {
+    let mut lab = Lab::new();
+    let tool = probe(&mut lab, Limits { calls: 1, ..Limits::DEFAULT });
+    let calls = |lab: &Lab| lab.entries().iter().filter(|entry| entry.kind() == Kind::Call).count();
+    let before = calls(&lab);
+    let call = |arguments: &str, cancel: &Cancel| {
+        let request = Request { operation: "call", arguments, stdin: Default::default(), caller: Caller::default() };
+        let control = Control { cancel: Some(cancel.clone()), waits_its_turn: true, ..Control::default() };
+        tool.call_with(&request, &control)
+    };
+    let [runs, waits, goes_on] = [(); 3].map(|()| Cancel::new());
+    thread::scope(|scope| {
+        let running = scope.spawn(|| call(r#"{"call": "wait", "len": 1000000000000}"#, &runs));
+        let patience = Instant::now() + Duration::from_secs(30);
+        while calls(&lab) == before {
+            assert!(Instant::now() < patience, "the first call never started");
+            thread::sleep(Duration::from_millis(5));
+        }
+        let waiting = scope.spawn(|| call(r#"{"call": "initial-cwd"}"#, &waits));
+        let last = scope.spawn(|| call(r#"{"call": "initial-cwd"}"#, &goes_on));
+        waits.cancel();
+        let failure = waiting.join().unwrap().unwrap_err();
+        assert!(matches!(failure.error, CallError::Cancelled), "{failure}");
+        runs.cancel();
+        let failure = running.join().unwrap().unwrap_err();
+        assert!(matches!(failure.error, CallError::Cancelled), "{failure}");
+        assert_eq!(end(&lab.entries_of(failure.call.unwrap())).class, CallClass::Cancelled);
+        last.join().unwrap().unwrap();
+    });
+    lab.verified();
+}
+
+#[test]
+fn what_a_tool_in_process_writes_to_its_standard_error_is_heard() {
+    let mut lab = Lab::new();
+    let tool = probe(&mut lab, Limits::DEFAULT);
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let hears: Hears = {
+        let heard = Arc::clone(&heard);
+        Arc::new(move |bytes: &[u8]| heard.lock().unwrap().extend_from_slice(bytes))
+    };
+    let arguments = r#"{"call": "stderr", "text": "heard"}"#;
+    let request = Request { operation: "call", arguments, stdin: Default::default(), caller: Caller::default() };
+    let answer = tool.call_with(&request, &Control { hears: Some(hears), ..Control::default() }).unwrap();
+    assert_eq!(*heard.lock().unwrap(), b"heard");
+    assert_eq!(answer.streams.stderr, b"heard");
 }
 
 /// How many host calls a probe makes that are denied, and so recorded, one after the other.

@@ -6,7 +6,7 @@ use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::symlink;
 
 use serde_json::{Value, json};
-use tollgate::{CallError, CapHit, LoadedTool};
+use tollgate::{CallError, CapHit, Tool};
 use tollgate_capability::{Cap, CapabilitySet, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, OnViolation, PathFault, Reason};
 use tollgate_example_tools::{assert_test_exists, foreach_hostile};
 use tollgate_wasi_proxy::Exited;
@@ -267,7 +267,7 @@ const CHUNK: u64 = 64 << 10;
 const FILE: u64 = INODE_CHARGE_BYTES + NAME_CHARGE_BYTES + "big.bin".len() as u64;
 
 /// A lab and the guest that grows files, under a quota of 100,000 bytes beside what the file itself costs.
-fn under_quota(on_violation: OnViolation) -> (Lab, LoadedTool) {
+fn under_quota(on_violation: OnViolation) -> (Lab, Tool) {
     let mut lab = Lab::new();
     lab.folder("out");
     let mut set = CapabilitySet { on_violation, ..lab.set(guest("overrun-quota"), &["fs:/out=out:write,create"]) };

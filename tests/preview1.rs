@@ -15,7 +15,7 @@ fn look(lab: &mut Lab, set: CapabilitySet) -> serde_json::Value {
     let tool = lab.tool_with(guest("probe-preview1"), set).unwrap();
     let request =
         Request { operation: "look", arguments: "{}", stdin: "secret of the caller".into(), caller: Caller::default() };
-    serde_json::from_str(&lab.thread.invoke(&tool, &request).unwrap().output).unwrap()
+    serde_json::from_str(&tool.call(&request).unwrap().output).unwrap()
 }
 
 #[test]

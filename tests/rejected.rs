@@ -9,9 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
+use tollgate::authority::DecidingPlaces;
 use tollgate::{
-    AuditSink, CallError, CallFailure, Caller, Engine, InProcess, InProcessThread, LoadedTool, Provenance, RejectError,
-    Request,
+    Artifact, CallError, CallFailure, Caller, Engine, InProcess, Provenance, RejectError, Request, Tool, ToolSpec,
 };
 use tollgate_audit::{
     AppendError, CallClass, CallId, EncodedEntry, Entry, Kept, Record, RecordError, Recorded, WriterId, read,
@@ -136,8 +136,7 @@ impl Record for Moody {
 struct Scene {
     folder: tempfile::TempDir,
     record: Arc<Moody>,
-    thread: InProcessThread,
-    tool: LoadedTool,
+    tool: Tool,
 }
 
 impl Scene {
@@ -147,20 +146,20 @@ impl Scene {
         let opened = Arc::new(Ledger::open(&ledger, ORIGIN, "tests", 0).unwrap());
         let record = Arc::new(Moody { ledger: opened, takes: AtomicU64::new(u64::MAX), slow_ms: AtomicU64::new(0) });
         let engine = Engine::new(1).unwrap();
-        let sink = AuditSink::open(Arc::clone(&record) as _, &ledger).unwrap();
-        let mut thread = InProcessThread::new(&InProcess::start_unsealed(&engine, sink).unwrap()).unwrap();
+        let in_process =
+            InProcess::start_unsealed(&engine, Arc::clone(&record) as _, &ledger, DecidingPlaces::none()).unwrap();
         let guest = guest("json-query");
-        let component = tollgate::Component::compile(&engine, &fs::read(guest.component).unwrap()).unwrap();
+        let component = Artifact::compile_unsealed(&engine, &fs::read(guest.component).unwrap()).unwrap();
         let mut set = full(set_in(folder.path(), guest, &[]));
         set.limits.deadline_ms = deadline_ms;
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        let tool = thread.load(&component, &manifest(guest), set, provenance).unwrap();
-        Self { folder, record, thread, tool }
+        let tool = in_process.add(ToolSpec::new(component, &manifest(guest), set, provenance)).unwrap();
+        Self { folder, record, tool }
     }
 
     fn fails(&mut self, arguments: &str) -> Box<CallFailure> {
         let request = Request { operation: "query", arguments, stdin: Default::default(), caller: Caller::default() };
-        self.thread.invoke(&self.tool, &request).expect_err("a call that fails")
+        self.tool.call(&request).expect_err("a call that fails")
     }
 
     fn entries(&self) -> Vec<Entry<'static>> {

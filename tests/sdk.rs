@@ -1,18 +1,18 @@
 //! What the guest SDK does of its own accord reaches the caller, and asks for nothing that the tool did not ask for.
 
 use serde_json::json;
-use tollgate::{CallError, Caller, Claims, LoadedTool, Request};
+use tollgate::{CallError, Caller, Claims, Request, Tool};
 use tollgate_audit::{Entry, Kind};
 use tollgate_workspace::{Lab, guest};
 
 /// A tool that may know its call's context, and read one file.
-fn probe(lab: &mut Lab) -> LoadedTool {
+fn probe(lab: &mut Lab) -> Tool {
     lab.file("docs/a.txt", "a");
     lab.tool(guest("probe-sdk"), &["context", "fs:/docs=docs:read"])
 }
 
 /// Calls the probe, which fails, and gives its message.
-fn failed(lab: &mut Lab, tool: &LoadedTool, operation: &str, arguments: &str, code: &str) -> String {
+fn failed(lab: &mut Lab, tool: &Tool, operation: &str, arguments: &str, code: &str) -> String {
     let failure = lab.told_by_tool(tool, operation, arguments, code);
     assert_eq!(failure.output.stderr, b"", "nothing is written");
     let CallError::Tool { message, .. } = failure.error else { panic!("{failure:?}") };
@@ -42,7 +42,7 @@ fn the_context_is_that_of_the_call() {
     let tool = probe(&mut lab);
     let caller = Caller::from(Claims { session: Some("s-1".into()), ..Claims::default() });
     let request = Request { operation: "context", arguments: "{}", stdin: Default::default(), caller };
-    let answer = lab.thread.invoke(&tool, &request).unwrap();
+    let answer = tool.call(&request).unwrap();
     let told: serde_json::Value = serde_json::from_str(&answer.output).unwrap();
     assert_eq!((&told["id"], &told["session"]), (&json!(answer.call.to_string()), &json!("s-1")));
     let left_ms = told["deadline_left_ms"].as_u64().unwrap();

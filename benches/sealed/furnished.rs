@@ -12,8 +12,6 @@ use tollgate_example_tools::Guest;
 use tollgate_workspace::program::{self, compiled, data_in};
 use tollgate_workspace::{ORIGIN, guest, manifest, set_in};
 
-use crate::subject::Seal;
-
 /// One call to measure.
 pub(crate) struct Call {
     pub(crate) name: &'static str,
@@ -52,9 +50,6 @@ impl Furnished {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let program = program::this_program();
-        for name in Seal::ALL.map(Seal::as_str) {
-            fs::create_dir(folder.path().join(name)).expect("a new folder");
-        }
         data_in(folder.path());
         let artifact = compiled(tool().name);
         let key = ArtifactKey::open_or_make(&folder.path().join("key")).expect("a key");

@@ -51,8 +51,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["notary" | "worker" | "compile", ..] => return tollgate_cli::main(),
-        ["subject", seal, scene, books] => {
-            subject::serve(Seal::of(seal), scene.as_ref(), books.as_ref());
+        ["subject", seal, scene] => {
+            subject::serve(Seal::of(seal), scene.as_ref());
             return ExitCode::SUCCESS;
         }
         _ => {}
@@ -60,8 +60,6 @@ fn main() -> ExitCode {
     let scale = if words.contains(&"--bench") && !words.contains(&"--quick") { WHOLE } else { QUICK };
     let scene = Furnished::new();
     let mut notary = Notary::start(&scene);
-    // The capability sets are stored by then: what no sealed process can do.
-    Seal::ALL.into_iter().for_each(|seal| Twin::start_for(seal, Seal::Open, &scene, &mut notary).end(&mut notary));
     starts(scale, &scene, &mut notary);
     calls(scale, &scene, &mut notary);
     notary.end();

@@ -9,11 +9,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::net::SendFlags;
+use tollgate::authority::hold;
 use tollgate::sandbox::{self, Confined, Expected, Tested, trap};
-use tollgate::{
-    AuditSink, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool, Provenance, Request, kernel_plan,
-};
-use tollgate_audit::{Level, WriterId};
+use tollgate::{Caller, Engine, Provenance, Request, kernel_plan};
+use tollgate_audit::{CallId, Level, Record as _, WriterId};
+use tollgate_engine::Component;
+use tollgate_engine::call::ExecutorThread;
+use tollgate_engine::clock::now_ms;
+use tollgate_engine::executor::Executor;
+use tollgate_engine::instance::EventLoop;
+use tollgate_engine::loading::{LoadOrder, Loading};
+use tollgate_engine::private::Noted;
+use tollgate_engine::tool::LoadedTool;
 use tollgate_ipc::Channel;
 use tollgate_ipc::message::encode;
 use tollgate_notary::{Recorder, Status, WriterEnds};
@@ -74,7 +81,7 @@ impl Steps {
 }
 
 /// Gets ready, says so, and serves until the other end hangs up.
-pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
+pub(crate) fn serve(seal: Seal, scene: &Path) {
     let control = Channel::new(io::stdin().as_fd().try_clone_to_owned().expect("a descriptor"));
     let way = way(&control);
     let mut steps = Steps::default();
@@ -90,19 +97,21 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
     });
     let recorder = Arc::new(Recorder::over(way));
     recorder.set_status(Status::Ready);
-    let set = furnished::set(scene);
+    let mut set = furnished::set(scene);
     let engine = Engine::new(set.limits.calls).expect("an engine");
-    let component = Component::from_artifact(&engine, &furnished::artifact(scene, &engine)).expect("the component");
-    let manifest = furnished::tool_manifest();
-    // A supervisor judges the grant before a worker is confined; so it is here, by calls in this process that record nothing.
+    let artifact = furnished::artifact(scene, &engine);
+    let component = Component::from_artifact(&engine, &artifact).expect("the component");
+    // As a supervisor holds them for its workers.
+    let _folders = hold(&mut set).expect("folders");
+    // Recorded nowhere.
     let tool = {
-        let unrecorded = AuditSink::open(Arc::new(Forgets), sink).expect("a side store");
-        let in_process = InProcess::start_unsealed(&engine, unrecorded).expect("an engine");
+        let executor = Executor::start(&engine, Arc::new(Forgets), || ()).expect("an engine");
         let provenance = Provenance { manifest: "", grant: "", by: "bench", declared: None };
-        let mut thread = InProcessThread::new(&in_process).expect("a thread");
-        thread.load(&component, &manifest, set.clone(), provenance).expect("a tool")
+        let order = LoadOrder::new(&furnished::tool_manifest(), artifact.component(), set.clone(), provenance);
+        let describing = Noted::of(CallId([0; 16]), None, None);
+        let loading = Loading::of(order).expect("a tool");
+        loading.load(&mut thread_of(&executor), &component, &describing).expect("a tool")
     };
-    let recorded = AuditSink::open(recorder, sink).expect("a side store");
     let confined = stripped.map(|stripped| {
         let confine = || stripped.confine(&kernel_plan::plan(&set), Level::Full);
         timed(&mut steps.0[1], confine).expect("confined")
@@ -114,19 +123,19 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
         let meeting = Arc::clone(&meeting);
         move || meeting.attend(&name)
     };
-    let in_process = InProcess::start_before_sealing(&engine, recorded, attend("epoch".to_owned())).expect("an engine");
+    let executor = Executor::start(&engine, Arc::clone(&recorder) as _, attend("epoch".to_owned())).expect("an engine");
     let first = {
-        let (in_process, meet, meeting) = (in_process.clone(), attend("executor-1".to_owned()), Arc::clone(&meeting));
+        let (executor, meet, meeting) = (Arc::clone(&executor), attend("executor-1".to_owned()), Arc::clone(&meeting));
         thread::spawn(move || {
-            let mut thread = InProcessThread::new(&in_process).expect("a thread");
+            let mut thread = thread_of(&executor);
             meet();
-            work(&mut thread, &tool, &control, meeting.steps.get().copied().unwrap_or_default());
+            work((&mut thread, &recorder), &tool, &control, meeting.steps.get().copied().unwrap_or_default());
         })
     };
     for number in 2..=threads {
-        let (in_process, meet) = (in_process.clone(), attend(format!("executor-{number}")));
+        let (executor, meet) = (Arc::clone(&executor), attend(format!("executor-{number}")));
         thread::spawn(move || {
-            let _thread = InProcessThread::new(&in_process).expect("a thread");
+            let _thread = thread_of(&executor);
             meet();
             // As one that has no calls.
             loop {
@@ -134,7 +143,7 @@ pub(crate) fn serve(seal: Seal, scene: &Path, sink: &Path) {
             }
         });
     }
-    drop(in_process);
+    drop(executor);
     meeting.lead(confined.filter(|_| seal == Seal::Sealed), steps);
     first.join().expect("a thread that ends well");
 }
@@ -145,10 +154,15 @@ fn way(control: &Channel) -> WriterEnds {
     WriterEnds { writer: worker, pipe, acks }
 }
 
-fn work(thread: &mut InProcessThread, tool: &LoadedTool, control: &Channel, steps: Steps) {
+/// As an embedder has it: the seal, where there is one, is this bench's own.
+fn thread_of(executor: &Arc<Executor>) -> ExecutorThread {
+    ExecutorThread::new(executor, EventLoop::new().expect("an event loop"), &sandbox::Enforced::nothing_by_choice())
+}
+
+fn work(mut way: (&mut ExecutorThread, &Recorder), tool: &LoadedTool, control: &Channel, steps: Steps) {
     say(control, &steps.nanos());
     while let Some((call, _none)) = control.receive::<usize>().expect("a request") {
-        let times: Vec<u64> = (0..CALLS[call].batch).map(|_| one(thread, tool, &CALLS[call])).collect();
+        let times: Vec<u64> = (0..CALLS[call].batch).map(|_| one(&mut way, tool, &CALLS[call])).collect();
         say(control, &times);
     }
 }
@@ -160,11 +174,12 @@ fn say(control: &Channel, nanos: &[u64]) {
     rustix::net::send(control.as_fd(), &packet, SendFlags::empty()).expect("somebody who hears");
 }
 
-fn one(thread: &mut InProcessThread, tool: &LoadedTool, call: &Call) -> u64 {
+fn one((thread, recorder): &mut (&mut ExecutorThread, &Recorder), tool: &LoadedTool, call: &Call) -> u64 {
     let Call { operation, arguments, .. } = *call;
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
     let before = Instant::now();
-    let answer = thread.invoke(tool, &request).expect("an answer");
+    let call_id = recorder.next_call(now_ms());
+    let answer = thread.call(tool, &request, (call_id, None), None, || Ok(())).expect("an answer");
     let took = before.elapsed();
     assert_eq!(answer.output, call.answer);
     nanos(took)

@@ -26,18 +26,12 @@ pub(crate) struct Twin {
 
 impl Twin {
     pub(crate) fn start(seal: Seal, scene: &Furnished, notary: &mut Notary) -> Self {
-        Self::start_for(seal, seal, scene, notary)
-    }
-
-    /// With what another way keeps, or will.
-    pub(crate) fn start_for(whose: Seal, seal: Seal, scene: &Furnished, notary: &mut Notary) -> Self {
         let (way, end) = WriterEnds::new().expect("a way to the notary");
         notary.meet(&end);
         let (control, stdin) = Channel::pair().expect("a socket pair");
         let worker = way.writer;
         let mut command = Command::new(scene.program());
-        // Where each way keeps what it may keep: two of them live at the same time.
-        command.args(["subject", seal.as_str()]).arg(scene.path()).arg(scene.path().join(whose.as_str()));
+        command.args(["subject", seal.as_str()]).arg(scene.path());
         command.env_clear().stdin(Stdio::from(stdin)).stdout(Stdio::null());
         let before = Instant::now();
         let process = command.spawn().expect("a subject");

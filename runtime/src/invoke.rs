@@ -1,4 +1,5 @@
-//! Calls with the types of a daemon's client, so that a program can have its tools in its own process or from a daemon by one choice.
+//! Calls with the types of a daemon's client, so that a program can choose in one place whether its tools run in workers of its
+//! own or at a daemon.
 
 use tollgate_client::{Call, Failure, Kind, Reply};
 use tollgate_engine::request::{Answer, Caller, Claims};
@@ -8,10 +9,10 @@ use crate::service::{self, Tollgate, Unanswered};
 use crate::told;
 
 impl Tollgate {
-    /// Calls a tool, as [`Client::invoke`](tollgate_client::Client::invoke) has a daemon do. Nobody is proven to ask: it is this
-    /// program's own call. What it says of itself is on record as claims.
+    /// Calls a tool, as [`Client::invoke`](tollgate_client::Client::invoke) has a daemon do. The call is this program's own, so
+    /// nobody is proven to ask; what it says of itself is on record as claims.
     ///
-    /// Holds up the thread that asks as [`Tollgate::call`] does.
+    /// Blocks the calling thread as [`Tollgate::call`] does.
     ///
     /// # Errors
     ///
@@ -20,12 +21,12 @@ impl Tollgate {
         self.invoke_with(call, &Control::default())
     }
 
-    /// The same, under what `control` says.
+    /// As [`Tollgate::invoke`], with a [`Control`].
     ///
     /// # Errors
     ///
     /// As [`Tollgate::invoke`].
-    pub fn invoke_with(&self, call: &Call, control: &Control<'_>) -> Result<Reply, Failure> {
+    pub fn invoke_with(&self, call: &Call, control: &Control) -> Result<Reply, Failure> {
         let tollgate_client::Claims { agent, session, decision, reason, trace } = call.claims.clone();
         let asked = service::Call {
             tool: &call.tool,

@@ -1,5 +1,5 @@
-//! Installed tools: a folder for each, under its name, with component, manifest and artifact. A tool appears, changes and
-//! goes as a whole. Must never make a path of anything but a [`ToolName`].
+//! Installed tools: a folder for each, under its name, with component, manifest and artifact. A tool is installed, replaced and
+//! removed as a whole. Must never make a path of anything but a [`ToolName`].
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read as _};
@@ -20,7 +20,7 @@ use tollgate_system::{knows_no_rename_flags, rename_new_by};
 /// Largest component that is read: 256 MiB, several times what a Python interpreter takes.
 pub const COMPONENT_BYTES_MAX: u64 = 256 << 20;
 
-/// The folder with a folder for each tool.
+/// The folder of all installed tools.
 #[derive(Debug, Clone)]
 pub struct Registry {
     folder: PathBuf,
@@ -29,12 +29,12 @@ pub struct Registry {
 /// A tool that is installed.
 #[derive(Debug, Clone)]
 pub struct InstalledTool {
-    /// What it is run by.
+    /// The name by which it is called.
     pub name: ToolName,
     folder: PathBuf,
 }
 
-/// What a tool consists of.
+/// The files of a tool.
 #[derive(Debug, Clone, Copy)]
 pub struct ToolFiles<'a> {
     /// The component's bytes.
@@ -45,7 +45,7 @@ pub struct ToolFiles<'a> {
     pub artifact: &'a [u8],
 }
 
-/// What happens to a tool that has the name already.
+/// What happens to an installed tool of the same name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Present {
     /// It stays, and nothing is installed.
@@ -92,7 +92,7 @@ impl Registry {
         };
         let mut tools = Vec::new();
         for entry in entries {
-            // Hidden folders are being made or removed; other names are nobody's tools.
+            // Hidden folders are being made or removed; other names are no tools.
             let name = entry?.file_name().into_string().ok().and_then(|name| name.parse().ok());
             tools.extend(name.and_then(|name| self.find(&name)));
         }
@@ -109,7 +109,7 @@ impl Registry {
         files::make_folder(&self.folder)?;
         let (new, folder) = (files::hidden_name(&self.folder)?, self.folder.join(name.as_str()));
         let placed = place(&new, &folder, tool, present);
-        // Now the old tool, or what was not finished; if it was moved, there is nothing.
+        // By now it holds the old tool, or one that was not finished; or it was moved away.
         if new.exists() {
             fs::remove_dir_all(&new)?;
         }
@@ -124,7 +124,7 @@ impl Registry {
     ///
     /// It cannot be removed.
     pub fn remove(&self, tool: &InstalledTool) -> io::Result<()> {
-        // Under its name it is whole until it is gone.
+        // Renamed first: under its name a tool is whole, or not there.
         let old = files::hidden_name(&self.folder)?;
         fs::rename(&tool.folder, &old)?;
         files::sync_folder(&self.folder)?;
@@ -164,8 +164,8 @@ impl InstalledTool {
         if artifact.operations().is_some() { Ok(artifact) } else { Err(StoredError::Untold) }
     }
 
-    /// Which component it was installed with, and its length, without reading it: what is told is what was stored, and only
-    /// running the tool shows whether the component is still that one.
+    /// The digest of the component that it was installed with, and its length, without reading it. Only running the tool shows
+    /// whether the component still is that one.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl InstalledTool {
         Ok((digest, fs::metadata(self.component())?.len()))
     }
 
-    /// The first of its files that has another name: they were made with one each, and by another somebody could change them.
+    /// The first of its files that has another name (a hard link), by which it could be changed. They were made with one name each.
     ///
     /// # Errors
     ///
@@ -187,7 +187,7 @@ impl InstalledTool {
             let path = self.folder.join(name);
             match fs::metadata(&path) {
                 Ok(metadata) if has_other_name(&metadata) => return Ok(Some(path)),
-                // Whoever reads it says that it is not there.
+                // A missing file is an error when it is read.
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Ok(_) | Err(_) => {}
             }
@@ -206,7 +206,7 @@ impl InstalledTool {
     }
 }
 
-/// Writes a tool into the folder `new`, and makes that the folder `folder`.
+/// Writes a tool into the folder `new`, then puts that in the place of `folder`.
 fn place(new: &Path, folder: &Path, tool: ToolFiles<'_>, present: Present) -> io::Result<()> {
     files::make_folder(new)?;
     let contents = [(COMPONENT, tool.component), (MANIFEST, tool.manifest.as_bytes()), (ARTIFACT, tool.artifact)];
@@ -231,7 +231,7 @@ fn rename_as(from: &Path, to: &Path, flags: RenameFlags) -> Result<(), Errno> {
 fn exchange(new: &Path, folder: &Path, rename: Rename) -> io::Result<()> {
     match rename(new, folder, RenameFlags::EXCHANGE) {
         Err(error) if knows_no_rename_flags(error) => {
-            // A crash in between leaves no tool of this name, and both under hidden ones.
+            // A crash in between leaves no tool of this name, and both tools under hidden names.
             let old = files::hidden_name(folder.parent().unwrap_or(folder))?;
             plain(rename, folder, &old)?;
             match plain(rename, new, folder) {
@@ -246,7 +246,7 @@ fn exchange(new: &Path, folder: &Path, rename: Rename) -> io::Result<()> {
     }
 }
 
-/// A rename of folders without flags: what has the name goes only if it is empty.
+/// A rename of folders without flags: it replaces nothing but an empty folder.
 fn plain(rename: Rename, from: &Path, to: &Path) -> io::Result<()> {
     match rename(from, to, RenameFlags::empty()) {
         Err(Errno::NOTEMPTY) => Err(ErrorKind::AlreadyExists.into()),

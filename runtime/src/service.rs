@@ -1,12 +1,12 @@
-//! The tools of a home, called by name under one policy: what a daemon serves, and what an embedder opens in its own process.
+//! The tools of a home, called by name under one policy. A daemon serves them, and an embedder opens them for itself.
 //!
 //! ```text
 //! Tollgate::call ─▶ the policy that holds now ─▶ the tool, loaded if it is new or changed ─▶ its sealed worker
 //!                   agent may call it?           component, manifest, grant, folders, artifact
 //! ```
 //!
-//! Any thread may call. A tool is loaded by the first call that needs it, while other calls of the same tool wait; calls of other
-//! tools do not. A call in flight goes on under the policy and the component that it began with.
+//! Any thread may call. The first call that needs a tool loads it; other calls of the same tool, and of tools that share its
+//! worker, wait meanwhile. A call in flight goes on under the policy and the component that it began with.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -38,7 +38,7 @@ use tollgate_system::{ProcessCommand, lock};
 
 use crate::registry::{COMPONENT_BYTES_MAX, InstalledTool, Registry, StoredError};
 
-/// Where everything is that a [`Tollgate`] needs. Nothing here is read from the environment.
+/// The places and names that a [`Tollgate`] needs. Nothing is read from the environment.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The folder of installed tools.
@@ -47,11 +47,11 @@ pub struct Config {
     pub key: PathBuf,
     /// The folder of the ledger, which is made if it is not there.
     pub ledger: PathBuf,
-    /// The name of a new ledger; drawn where there is none.
+    /// The name of a new ledger; drawn if `None`.
     pub origin: Option<String>,
     /// The policy. Without one, tools get nothing but standard output and error.
     pub policy: Option<PathBuf>,
-    /// What is remembered of nested folders.
+    /// The folder of the trust store: accepted policies and nested folders.
     pub trust: Option<PathBuf>,
     /// The `tollgate` program, or one that becomes a notary and a worker by the same arguments.
     pub program: PathBuf,
@@ -59,9 +59,9 @@ pub struct Config {
     pub software: String,
     /// Who runs it, for the record.
     pub by: String,
-    /// What no tool may change, beside the ledger, the tools, the key, the policy and the program, which count by themselves.
+    /// Places that no tool may change. The ledger, the tools, the key, the policy and the program need not be among them.
     pub places: DecidingPlaces,
-    /// A variable of the environment that a grant may pass on.
+    /// The value of a variable that a grant passes on from the environment.
     pub variable: fn(&str) -> Option<String>,
 }
 
@@ -91,7 +91,7 @@ impl Config {
 #[derive(Debug)]
 pub struct Tollgate {
     governing: Mutex<Arc<Governing>>,
-    // By the names of the tools that share a worker. One that is being loaded holds up those who want the same.
+    // By the names of the tools that share a worker. While they are loaded, calls that need them wait for their lock.
     loaded: Mutex<HashMap<Vec<ToolName>, Place>>,
     supervisor: Supervisor,
     registry: Registry,
@@ -100,10 +100,10 @@ pub struct Tollgate {
     config: Config,
 }
 
-/// A policy that holds.
+/// The policy in force.
 #[derive(Debug)]
 struct Governing {
-    // Each reading has another.
+    // Each policy that is adopted has another number.
     number: u64,
     grants: Grants,
     deployment: Arc<Deployment>,
@@ -111,7 +111,7 @@ struct Governing {
     places: DecidingPlaces,
 }
 
-/// A policy that was read, and does not hold yet.
+/// A policy that was read and is not in force yet.
 #[derive(Debug)]
 pub struct NextPolicy(Governing);
 
@@ -129,7 +129,7 @@ impl NextPolicy {
     }
 }
 
-/// Where tools that share a worker are, once they are loaded.
+/// The place of tools that share a worker, once they are loaded.
 type Place = Arc<Mutex<Option<Loaded>>>;
 
 /// Tools that share a worker, and the policy under which they were loaded.
@@ -163,7 +163,7 @@ struct Source {
     stamp: Stamp,
     component: Digest,
     manifest: Manifest,
-    // The name that it gives itself.
+    // The name in its manifest.
     declared: String,
     manifest_text: String,
 }
@@ -175,7 +175,7 @@ struct Prepared {
     folders: HeldFolders,
 }
 
-/// By what a tool that was installed again is told from the one before: it is in another file.
+/// Tells a tool that was installed again from the one before: its artifact is another file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Stamp {
     device: u64,
@@ -183,16 +183,16 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// What is asked of a tool, by its name.
+/// A call of a tool by its name.
 #[derive(Debug, Clone)]
 pub struct Call<'c> {
     /// The tool.
     pub tool: &'c str,
-    /// What it is called for; its only operation where it has one.
+    /// The operation; may be `None` for a tool with only one.
     pub operation: Option<&'c str>,
     /// JSON text.
     pub arguments: &'c str,
-    /// What it may read from standard input, if that is granted.
+    /// What the guest may read from standard input, if that is granted.
     pub stdin: Bytes,
     /// Who asks.
     pub caller: Caller,
@@ -201,7 +201,7 @@ pub struct Call<'c> {
 /// Why a home cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The policy does not hold.
+    /// The policy cannot be used.
     #[error(transparent)]
     Policy(#[from] Box<PolicyFileError>),
     /// The key of compiled tools cannot be used.
@@ -240,7 +240,7 @@ pub enum ToolError {
         /// What is wrong.
         what: String,
     },
-    /// Its manifest cannot be used.
+    /// The manifest cannot be used.
     #[error("the manifest of the installed tool `{name}` cannot be used: {source}")]
     Manifest {
         /// The tool.
@@ -265,7 +265,7 @@ pub enum ToolError {
         /// Why.
         source: StoredError,
     },
-    /// It cannot be taken.
+    /// The supervisor does not take it.
     #[error(transparent)]
     Load(#[from] LoadError),
 }
@@ -291,7 +291,7 @@ impl Tollgate {
         Self::open_as(config, None)
     }
 
-    /// The same as the daemon that is reached at the socket `daemon`, which the ledger's lock names.
+    /// As [`Tollgate::open`], for a daemon: the ledger's lock names its socket, `daemon`.
     ///
     /// # Errors
     ///
@@ -311,37 +311,37 @@ impl Tollgate {
         Ok(Self { governing, loaded: Mutex::default(), supervisor, registry, engine, key, config })
     }
 
-    /// What runs its tools.
+    /// The supervisor that runs its tools.
     #[must_use]
     pub fn supervisor(&self) -> &Supervisor {
         &self.supervisor
     }
 
-    /// How its tools are run, by the policy that holds now.
+    /// How its tools are run, by the policy in force.
     #[must_use]
     pub fn deployment(&self) -> Arc<Deployment> {
         Arc::clone(&self.governing().deployment)
     }
 
-    /// The digest of the text of the policy that holds now.
+    /// The digest of the text of the policy in force.
     #[must_use]
     pub fn policy_digest(&self) -> Digest {
         Digest::of(self.governing().text.as_bytes())
     }
 
-    /// Reads the policy again. From now on each call is made under it: a tool whose component or capability set is another one gets
-    /// a new worker with its next call, and calls in flight end under what they began with. How workers are run (`[sandbox]`,
-    /// `[workers]`) stays as it was at the start.
+    /// Reads the policy again. New calls are made under it: a tool whose component or capability set has changed gets a new
+    /// worker with its next call. Calls in flight end under the old policy. How workers are run (`[sandbox]`, `[workers]`) stays
+    /// as it was at the start.
     ///
     /// # Errors
     ///
-    /// [`OpenError::Policy`]: the policy does not hold, and the one before stays.
+    /// [`OpenError::Policy`]: the policy cannot be used, and the old one stays in force.
     pub fn reload(&self) -> Result<(), OpenError> {
         self.adopt(self.read_policy()?);
         Ok(())
     }
 
-    /// The policy as it is now, which does not hold yet.
+    /// Reads the policy as it is now. It is not in force until it is [adopted](Tollgate::adopt).
     ///
     /// # Errors
     ///
@@ -350,7 +350,7 @@ impl Tollgate {
         Governing::read(&self.config).map(NextPolicy)
     }
 
-    /// Has a policy hold from now on.
+    /// Puts a policy into force.
     pub fn adopt(&self, next: NextPolicy) {
         let mut governing = lock(&self.governing);
         let number = governing.number + 1;
@@ -372,7 +372,7 @@ impl Tollgate {
         self.registry.find(name).is_some()
     }
 
-    /// The tool of this name, under the policy that holds now. Reads the tool's files if it is new or changed.
+    /// The tool of this name, under the policy in force. Reads the tool's files if it is new or changed.
     ///
     /// # Errors
     ///
@@ -381,16 +381,16 @@ impl Tollgate {
         self.tool_and_policy(name).map(|(ready, _policy)| ready)
     }
 
-    /// Calls a tool, under what `control` says. Where the caller is an agent that was proven to be one, the agent must
-    /// have the tool and the operation by its entry in the policy.
+    /// Calls a tool, with a [`Control`]. If an agent was proven to ask, its entry in the policy must name the tool and the
+    /// operation.
     ///
-    /// A call beyond `limits.calls` of the tool waits for its turn, as long as for its worker. Holds up the thread that asks for that,
-    /// as [`Tool::call`] does, and while the tool is loaded.
+    /// A call beyond the tool's `limits.calls` waits for its turn until its deadline and the grace have passed. Blocks the
+    /// calling thread for that, as [`Tool::call`] does, and while the tool is loaded.
     ///
     /// # Errors
     ///
     /// [`Unanswered`]; [`CallError::Busy`](tollgate_engine::error::CallError::Busy) where its turn does not come.
-    pub fn call(&self, call: &Call<'_>, control: &Control<'_>) -> Result<Answer, Unanswered> {
+    pub fn call(&self, call: &Call<'_>, control: &Control) -> Result<Answer, Unanswered> {
         let (ready, governing) = self.tool_and_policy(call.tool).map_err(|error| {
             // Whoever may not call it does not learn what the operator grants it.
             let is_theirs = self.governing().names_for(call);
@@ -411,7 +411,7 @@ impl Tollgate {
         ready.tool.call_with(&request, &control).map_err(Unanswered::Call)
     }
 
-    /// Ends every worker, and waits until all that was recorded is on disk and the notary is gone.
+    /// Ends every worker, and waits until all records are on disk and the notary is gone ([`Supervisor::finish`]).
     ///
     /// # Errors
     ///
@@ -432,7 +432,7 @@ impl Tollgate {
         let names = self.sharing(&self.governing(), &name);
         let place = self.place(&names, &name).ok_or_else(unknown)?;
         let mut loaded = lock(&place);
-        // What holds now: others may have waited here through a reload.
+        // Read again: this thread may have waited here through a reload.
         let governing = self.governing();
         let installed: Vec<InstalledTool> = names.iter().filter_map(|name| self.registry.find(name)).collect();
         if !installed.iter().any(|tool| tool.name == name) {
@@ -463,7 +463,7 @@ impl Tollgate {
         compartment.cloned().unwrap_or_else(|| vec![name.clone()])
     }
 
-    /// Hands tools to the supervisor; those that are as before keep their worker.
+    /// Hands tools to the supervisor. Unchanged tools keep their worker.
     fn load(
         &self,
         governing: &Governing,
@@ -516,7 +516,7 @@ impl Tollgate {
         Ok(Loaded { under: governing.number, tools: tools.collect() })
     }
 
-    /// What a policy gives a tool, with its folders open.
+    /// The capability set that a policy gives a tool, with its folders open.
     fn prepare(
         &self,
         governing: &Governing,
@@ -551,7 +551,7 @@ impl Source {
     fn read(tool: &InstalledTool) -> Result<Self, Box<ToolError>> {
         let name = &tool.name;
         let damaged = |what: String| Box::new(ToolError::Damaged { name: name.clone(), what });
-        // Before it is read: what is exchanged meanwhile is read again by the next call.
+        // Taken before the files are read: a tool that is exchanged meanwhile is read again by the next call.
         let stamp = Stamp::of(tool)?;
         match tool.with_other_name() {
             Ok(None) => {}
@@ -567,20 +567,20 @@ impl Source {
         let manifest = Manifest::parse(&manifest_text, &tool.manifest().display().to_string())
             .map_err(|source| ToolError::Manifest { name: name.clone(), source: Box::new(source) })?;
         let declared = manifest.name.to_string();
-        // In policy and ledger it goes by the name that it is installed under.
+        // Policy and ledger name it as it is installed.
         let manifest = Manifest { name: name.clone(), ..manifest };
         Ok(Self { stamp, component, manifest, declared, manifest_text })
     }
 }
 
 impl Ready {
-    /// What is enforced around it.
+    /// The capability set that is enforced.
     #[must_use]
     pub fn capability_set(&self) -> &CapabilitySet {
         self.tool.capability_set()
     }
 
-    /// The operation that is asked for: its only one, where none is.
+    /// The operation that is asked for, or else its only one.
     fn operation(&self, given: Option<&str>) -> Result<String, RejectError> {
         let name = |operation: &OperationText| operation.name.clone();
         match (given, self.operations.iter().as_slice()) {
@@ -627,7 +627,7 @@ impl Governing {
         self.deployment.agent(&proven.agent).zip(tool.ok()).is_some_and(|(agent, tool)| agent.tools.contains_key(&tool))
     }
 
-    /// Whether whoever asks may make the call, by the policy's entry of the agent that was proven to ask.
+    /// Refuses the call of a proven agent whose entry in the policy does not name tool and operation.
     fn may(&self, call: &Call<'_>, operation: &str) -> Result<(), RejectError> {
         let Some(proven) = &call.caller.proven else { return Ok(()) };
         if self.deployment.agents.is_empty() {

@@ -1,4 +1,4 @@
-//! What is told of a call to a machine: the same JSON from the command line and from the daemon.
+//! Calls as JSON for programs: the command line and the daemon print the same.
 
 use serde_json::{Map, Value, json};
 use tollgate_client::Usage;
@@ -6,7 +6,7 @@ use tollgate_engine::error::{CallError, CapHit, RejectError, with_causes};
 
 use crate::service::{ToolError, Unanswered};
 
-/// What a call used by its record, as whoever made the call has it.
+/// What a call used, in the client's types.
 #[must_use]
 pub fn used(recorded: &tollgate_audit::Usage) -> Usage {
     let tollgate_audit::Usage {
@@ -42,14 +42,14 @@ pub fn usage(usage: &Usage) -> Value {
     })
 }
 
-/// In tenths, rounded down.
+/// The share of the cap in percent, rounded down to tenths.
 #[must_use]
 pub fn percent(used: u64, cap: u64) -> f64 {
     let permille = u128::from(used) * 1000 / u128::from(cap.max(1));
     f64::from(u32::try_from(permille).unwrap_or(u32::MAX)) / 10.0
 }
 
-/// An error of a call: its class under `kind`, its words under `message`, and what else there is to know.
+/// An error of a call: its class under `kind`, its text under `message`, and its details.
 #[must_use]
 pub fn error(error: &CallError) -> Value {
     let message = error.to_string();
@@ -89,25 +89,25 @@ pub fn error(error: &CallError) -> Value {
     }
 }
 
-/// What is to be known of a worker that made a system call which no tool can cause.
+/// Explains that a worker made a system call which no tool can cause.
 pub const BROKEN: &str = "No tool can do this through WASI: its worker is broken, or was broken into. The worker was stopped, and \
                           the system call is in the ledger: `tollgate audit show --kind blocked-call`.";
 
-/// Said to agents too, so that they do not look for a way round.
+/// Advice on a violation. Agents get it too, so that they do not look for a way round.
 pub const ADVICE: &str = "This is the operator's policy, not a fault: trying the same thing another way is denied too.";
 
-/// Why a call has no answer, as a machine is told.
+/// Why a call has no answer, for a program.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Error {
-    /// Its class: one of docs/errors.md, or `unknown-tool`.
+    /// Its class: a kind of docs/errors.md, or `unknown-tool`.
     pub kind: String,
     /// For people.
     pub message: String,
-    /// What else there is to know.
+    /// Its details.
     pub details: Map<String, Value>,
 }
 
-/// The same in its parts, of a call by a tool's name.
+/// The error of a call by a tool's name.
 #[must_use]
 pub fn unanswered(unanswered: &Unanswered) -> Error {
     match unanswered {

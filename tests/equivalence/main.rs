@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tollgate::{Caller, Component, Request};
+use tollgate::{Artifact, Caller, Request};
 use tollgate_capability::{
     Access, AccessSet, Call, CapabilitySet, ClockCall, Decision, FsCapability, OnViolation, Patterns, PrivateSet,
     RandomCall, SocketCall, check,
@@ -147,7 +147,7 @@ type Ends = Vec<String>;
 /// A lab with the prober, and a set with nothing but its output streams.
 struct Site {
     lab: Lab,
-    component: Component,
+    component: Artifact,
     nothing: CapabilitySet,
     trees: TempDir,
     runs: Cell<u32>,
@@ -204,7 +204,7 @@ impl Site {
         let arguments = json!({ "steps": steps }).to_string();
         let request =
             Request { operation: "raw", arguments: &arguments, stdin: Default::default(), caller: Caller::default() };
-        let answer = self.lab.thread.invoke(&tool, &request).unwrap_or_else(|failure| panic!("{failure}"));
+        let answer = tool.call(&request).unwrap_or_else(|failure| panic!("{failure}"));
         let outcomes: Vec<Value> = serde_json::from_str(&answer.output).expect("JSON");
         let end = |outcome: &Value| outcome["err"]["kind"].as_str().unwrap_or("ok").to_owned();
         outcomes.iter().map(end).collect()

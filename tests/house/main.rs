@@ -8,9 +8,10 @@ mod map;
 mod modules;
 mod selection;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use modules::{Modules, cycles};
+use modules::{Module, Modules, collect, cycles};
 
 /// Those with more than a few modules.
 const CRATES: [&str; 19] = [
@@ -45,4 +46,20 @@ fn no_module_uses_one_that_uses_it() {
         found.extend(cycles(&uses).into_iter().map(|group| format!("{name}: {}", group.join(", "))));
     }
     assert!(found.is_empty(), "these modules use each other, so that none is read without all:\n{}", found.join("\n"));
+}
+
+/// A tool that runs, or compiles, in a process without the kernel layer is an embedder's choice.
+#[test]
+fn no_program_of_ours_runs_or_compiles_a_tool_unsealed() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for program in ["runtime/src", "runtime/cli/src", "runtime/daemon/src", "runtime/drill/src", "runtime/worker/src"] {
+        let mut files = BTreeMap::new();
+        collect(&root.join(program), &mut Module::new(), &mut files);
+        assert!(files.len() > 3, "{program}: what was read?");
+        for (module, text) in files {
+            for name in ["InProcess::", "_unsealed("] {
+                assert!(!text.contains(name), "{program}: {} says `{name}`", module.join("/"));
+            }
+        }
+    }
 }

@@ -94,7 +94,8 @@ fn reached_from<'a>(from: &'a Module, uses: &'a BTreeMap<Module, BTreeSet<Module
     reached
 }
 
-fn collect(folder: &Path, module: &mut Module, files: &mut BTreeMap<Module, String>) {
+/// The texts of all files below `folder`, without tests.
+pub(crate) fn collect(folder: &Path, module: &mut Module, files: &mut BTreeMap<Module, String>) {
     for entry in fs::read_dir(folder).expect("a folder of sources") {
         let path = entry.expect("an entry").path();
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();

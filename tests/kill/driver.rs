@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid};
 use tollgate::notary::NotaryProcess;
-use tollgate::{CallError, CallId, InProcessThread, LoadedTool};
+use tollgate::{CallError, CallId, Tool};
 use tollgate_workspace::processes::{PATIENCE, children_of, fds_once_at_most, kill, open_fds};
 
 use crate::embedder::{Compiled, Embedder, call, notary_command};
@@ -44,27 +44,23 @@ pub(crate) fn main(data: &Path) -> ExitCode {
 }
 
 fn drive(embedder: Embedder, told_to_stop: impl FnOnce()) {
-    let threads: Vec<_> = (0..THREADS).map(|_| InProcessThread::new(&embedder.in_process).expect("a thread")).collect();
     embedder.await_ready().expect("a notary");
     let fds = open_fds();
     say("ready");
     let stop = AtomicBool::new(false);
-    let threads = std::thread::scope(|scope| {
-        let threads = (1..).zip(threads).map(|(times, thread)| {
+    std::thread::scope(|scope| {
+        for times in 1..=THREADS {
             let (tool, stop) = (&embedder.tool, &stop);
-            scope.spawn(move || call_until(stop, thread, tool, times))
-        });
-        let threads: Vec<_> = threads.collect();
+            scope.spawn(move || call_until(stop, tool, times));
+        }
         scope.spawn(|| name_notaries(&stop, &embedder.notary));
         told_to_stop();
         stop.store(true, Ordering::Relaxed);
-        threads.into_iter().map(|thread| thread.join().expect("a thread that ends")).collect::<Vec<_>>()
     });
     embedder.await_ready().expect("a notary at the end");
     // A notary may have been killed just now, and not be missed yet, as calls that are acknowledged in the pipe do without
     // it. Its successor's start takes two more descriptors, for a moment.
     say(format_args!("fds {fds} {}", fds_once_at_most(fds)));
-    drop(threads);
     let Embedder { notary, .. } = embedder;
     let children = children_of(getpid()).len();
     match notary.finish() {
@@ -86,9 +82,9 @@ fn name_notaries(stop: &AtomicBool, notary: &NotaryProcess) {
     }
 }
 
-fn call_until(stop: &AtomicBool, mut thread: InProcessThread, tool: &LoadedTool, times: u64) -> InProcessThread {
+fn call_until(stop: &AtomicBool, tool: &Tool, times: u64) {
     while !stop.load(Ordering::Relaxed) {
-        match call(&mut thread, tool, times).map_err(|failure| failure.error) {
+        match call(tool, times).map_err(|failure| failure.error) {
             Ok(answer) => say(format_args!("ok {}", answer.call)),
             Err(CallError::Unrecorded(reason)) => {
                 say(format_args!("refused {reason}"));
@@ -98,7 +94,6 @@ fn call_until(stop: &AtomicBool, mut thread: InProcessThread, tool: &LoadedTool,
             Err(other) => say(format_args!("wrong {other}")),
         }
     }
-    thread
 }
 
 fn say(line: impl Display) {

@@ -5,10 +5,11 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use rustix::process::getpid;
+use tollgate::authority::DecidingPlaces;
 use tollgate::notary::{NotaryFailure, NotaryProcess};
 use tollgate::{
-    Answer, AuditSink, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadError, LoadedTool,
-    ProcessCommand, Provenance, Request, StartError,
+    Answer, Artifact, CallFailure, Caller, Engine, InProcess, LoadError, ProcessCommand, Provenance, Request,
+    StartError, Tool, ToolSpec,
 };
 use tollgate_audit::{AppendError, Record as _};
 use tollgate_notary::Recorder;
@@ -21,16 +22,14 @@ pub(crate) const ORIGIN: &str = "tollgate.local/ledger";
 /// The tool, compiled.
 pub(crate) struct Compiled {
     engine: Engine,
-    component: Component,
+    component: Artifact,
 }
 
 /// A notary, and the tool loaded to record through it.
 pub(crate) struct Embedder {
     pub(crate) notary: NotaryProcess,
     recorder: Arc<Recorder>,
-    pub(crate) in_process: InProcess,
-    pub(crate) thread: InProcessThread,
-    pub(crate) tool: LoadedTool,
+    pub(crate) tool: Tool,
 }
 
 /// Why there is no embedder.
@@ -55,7 +54,7 @@ impl Compiled {
     pub(crate) fn new() -> Self {
         let engine = Engine::new(4).expect("an engine");
         let bytes = std::fs::read(guest("echo-read").component).expect("a component");
-        let component = Component::compile(&engine, &bytes).expect("a component that compiles");
+        let component = Artifact::compile_unsealed(&engine, &bytes).expect("a component that compiles");
         Self { engine, component }
     }
 
@@ -70,15 +69,14 @@ impl Compiled {
     ) -> Result<Embedder, NoStart> {
         let notary = NotaryProcess::start(command).map_err(NoStart::Notary)?;
         let recorder = notary.recorder().expect("a way to the notary");
-        let sink = AuditSink::open(Arc::clone(&recorder) as _, ledger).expect("a side store");
-        let in_process = InProcess::start_unsealed(&self.engine, sink).map_err(NoStart::Start)?;
-        let mut thread = InProcessThread::new(&in_process).expect("a thread");
-        let tool = self.load(&mut thread, data, acknowledge).map_err(NoStart::Load)?;
-        Ok(Embedder { notary, recorder, in_process, thread, tool })
+        let record = Arc::clone(&recorder) as _;
+        let in_process = InProcess::start_unsealed(&self.engine, record, ledger, DecidingPlaces::none());
+        let tool = self.load(&in_process.map_err(NoStart::Start)?, data, acknowledge).map_err(NoStart::Load)?;
+        Ok(Embedder { notary, recorder, tool })
     }
 
     /// Tries again while the notary is being started again.
-    fn load(&self, thread: &mut InProcessThread, data: &Path, acknowledge: &str) -> Result<LoadedTool, LoadError> {
+    fn load(&self, in_process: &InProcess, data: &Path, acknowledge: &str) -> Result<Tool, LoadError> {
         let manifest = manifest(guest("echo-read"));
         let data = format!("fs:/data={}:read", data.display());
         let acknowledge = format!("audit:acknowledge={acknowledge}");
@@ -86,7 +84,7 @@ impl Compiled {
         let until = Instant::now() + PATIENCE;
         loop {
             let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-            match thread.load(&self.component, &manifest, set.clone(), provenance) {
+            match in_process.add(ToolSpec::new(self.component.clone(), &manifest, set.clone(), provenance)) {
                 Err(error) if is_away(&error) && Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -121,16 +119,16 @@ impl Embedder {
         })
     }
 
-    pub(crate) fn call(&mut self, times: u64) -> Result<Answer, Box<CallFailure>> {
-        call(&mut self.thread, &self.tool, times)
+    pub(crate) fn call(&self, times: u64) -> Result<Answer, Box<CallFailure>> {
+        call(&self.tool, times)
     }
 }
 
 /// Has the tool open and read its file so many times.
-pub(crate) fn call(thread: &mut InProcessThread, tool: &LoadedTool, times: u64) -> Result<Answer, Box<CallFailure>> {
+pub(crate) fn call(tool: &Tool, times: u64) -> Result<Answer, Box<CallFailure>> {
     let arguments = format!(r#"{{"path": "/data/file", "times": {times}}}"#);
     let caller = Caller::default();
-    thread.invoke(tool, &Request { operation: "read-many", arguments: &arguments, stdin: Default::default(), caller })
+    tool.call(&Request { operation: "read-many", arguments: &arguments, stdin: Default::default(), caller })
 }
 
 /// This program as the notary of a ledger.

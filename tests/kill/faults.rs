@@ -117,8 +117,7 @@ impl Lab {
         let lab = Self { folder: folder.to_owned(), data, compiled, foreign, found: RefCell::default() };
         let ledger = lab.folder.join("long").join("ledger");
         fs::create_dir(lab.folder.join("long")).expect("a folder");
-        let mut embedder =
-            lab.compiled.embedder(notary_command(&ledger), &ledger, &lab.data, "disk").expect("an embedder");
+        let embedder = lab.compiled.embedder(notary_command(&ledger), &ledger, &lab.data, "disk").expect("an embedder");
         while embedder.notary.checkpoint().expect("a checkpoint").0 < 248 {
             embedder.call(1).expect("a call");
         }
@@ -237,7 +236,7 @@ impl Lab {
         let mut acknowledged = Vec::new();
         let mut failures = Vec::new();
         match self.compiled.embedder(command, ledger, &self.data, "disk") {
-            Ok(mut embedder) => {
+            Ok(embedder) => {
                 for times in 1..=CALLS {
                     match embedder.call(times).map_err(|failure| failure.error) {
                         Ok(answer) => acknowledged.push(answer.call),

@@ -43,10 +43,10 @@ pub(crate) fn full_disk(scale: Scale) {
 
 fn fills_and_empties(compiled: &Compiled, disk: &Disk, ledger: &Path, acknowledge: &str, is_killed: bool) {
     let data = data_in(disk.0.parent().expect("a folder"));
-    let mut embedder = compiled.embedder(notary_command(ledger), ledger, &data, acknowledge).expect("an embedder");
+    let embedder = compiled.embedder(notary_command(ledger), ledger, &data, acknowledge).expect("an embedder");
     let filler = disk.fill(ROOM_BYTES);
     let mut acknowledged = Vec::new();
-    let reason = call_until_refused(&mut embedder, &mut acknowledged);
+    let reason = call_until_refused(&embedder, &mut acknowledged);
     assert!(reason.contains("No space left"), "{reason}");
     assert!(!acknowledged.is_empty());
     let deaths = if is_killed { 3 } else { 0 };
@@ -55,7 +55,7 @@ fn fills_and_empties(compiled: &Compiled, disk: &Disk, ledger: &Path, acknowledg
         filler.grow();
         let pid = embedder.notary.pid();
         kill(Pid::from_raw(i32::try_from(pid).expect("a process id")).expect("a process id"));
-        await_next(&mut embedder, pid, &reason);
+        await_next(&embedder, pid, &reason);
     }
     // Nothing is wrong with what is there; an entry may be half in.
     let report = verify(ledger, None).expect("a ledger that can be read");
@@ -75,7 +75,7 @@ fn fills_and_empties(compiled: &Compiled, disk: &Disk, ledger: &Path, acknowledg
 }
 
 /// Calls until one is refused; why it is.
-fn call_until_refused(embedder: &mut Embedder, acknowledged: &mut Vec<CallId>) -> String {
+fn call_until_refused(embedder: &Embedder, acknowledged: &mut Vec<CallId>) -> String {
     for _ in 0..CALLS_MAX {
         match embedder.call(1).map_err(|failure| failure.error) {
             Ok(answer) => acknowledged.push(answer.call),
@@ -87,7 +87,7 @@ fn call_until_refused(embedder: &mut Embedder, acknowledged: &mut Vec<CallId>) -
 }
 
 /// Waits until there is another notary than `dead`, or the embedder says that there can be none now.
-fn await_next(embedder: &mut Embedder, dead: u32, stalled: &str) {
+fn await_next(embedder: &Embedder, dead: u32, stalled: &str) {
     let until = Instant::now() + PATIENCE;
     while embedder.notary.pid() == dead {
         let reason = call_until_refused(embedder, &mut Vec::new());

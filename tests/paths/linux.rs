@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Timespec, Timestamps};
 use rustix::io::Errno;
 use serde_json::Value;
-use tollgate::LoadedTool;
+use tollgate::Tool;
 use tollgate_workspace::chance::Chance;
 use tollgate_workspace::documented::assert_documented;
 
@@ -221,7 +221,7 @@ fn word(errno: Errno) -> &'static str {
 /// The three folders, and what was met so far.
 struct Twins {
     site: Site,
-    tool: LoadedTool,
+    tool: Tool,
     plain: Plain,
     rows: BTreeSet<&'static str>,
     /// For each operation, how many requests did what they asked for.

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::json;
-use tollgate::{CallError, CallFailure, LoadedTool};
+use tollgate::{CallError, CallFailure, Tool};
 use tollgate_audit::Entry;
 use tollgate_wasi_proxy::UNNAMEABLE;
 use tollgate_workspace::expect::end;
@@ -12,7 +12,7 @@ use tollgate_workspace::expect::end;
 use tollgate_workspace::site::{ALL, SECRET, Site, read, write};
 
 /// Calls a tool whose folder cannot be opened: asserts that the record says why, and nothing else was asked for.
-fn not_opened(site: &mut Site, tool: &LoadedTool, result: &str) -> Box<CallFailure> {
+fn not_opened(site: &mut Site, tool: &Tool, result: &str) -> Box<CallFailure> {
     let failure = site.fails(tool, "raw", &[read("secret.txt"), write("new", "x")]);
     let entries = site.lab.entries_of(failure.call.expect("a call that ran"));
     let outcomes: Vec<_> = entries

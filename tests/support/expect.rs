@@ -1,6 +1,6 @@
 //! What tests expect of calls that are refused: the caller's error, what stands in the ledger, and that both agree.
 
-use tollgate::{CallError, CallFailure, CapHit, LoadedTool, Usage};
+use tollgate::{CallError, CallFailure, CapHit, Tool, Usage};
 use tollgate_audit::{Action, CallClass, CallEnd, Entry, Intent, Layer, Verdict, Violation};
 use tollgate_capability::Reason;
 
@@ -27,13 +27,7 @@ impl<'a> Denied<'a> {
 impl Lab {
     /// Calls a tool that the gate kills, and asserts what the caller is told and what is on the record: the intent, its
     /// violation, and nothing asked for after it.
-    pub fn killed(
-        &mut self,
-        tool: &LoadedTool,
-        operation: &str,
-        arguments: &str,
-        denied: Denied<'_>,
-    ) -> Box<CallFailure> {
+    pub fn killed(&mut self, tool: &Tool, operation: &str, arguments: &str, denied: Denied<'_>) -> Box<CallFailure> {
         let failure = self.failure(tool, operation, arguments);
         let CallError::Violation(violation) = &failure.error else { panic!("{operation}: {:?}", failure.error) };
         assert_eq!(
@@ -50,7 +44,7 @@ impl Lab {
     /// answer.
     pub fn denied(
         &mut self,
-        tool: &LoadedTool,
+        tool: &Tool,
         operation: &str,
         arguments: &str,
         expected: &[Denied<'_>],
@@ -70,7 +64,7 @@ impl Lab {
 
     /// Calls a tool that asks for what nothing grants it and gets nothing: asserts that this is allowed, under the rule
     /// `empty`, once, and gives its answer.
-    pub fn empty(&mut self, tool: &LoadedTool, operation: &str, arguments: &str, function: &str) -> serde_json::Value {
+    pub fn empty(&mut self, tool: &Tool, operation: &str, arguments: &str, function: &str) -> serde_json::Value {
         let answer = self.call(tool, operation, arguments).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
         let entries = self.entries_of(answer.call);
         let intents: Vec<_> = entries
@@ -88,7 +82,7 @@ impl Lab {
     }
 
     /// Calls a tool that hits a cap which the runtime counts: no intent is denied for it.
-    pub fn capped(&mut self, tool: &LoadedTool, operation: &str, arguments: &str, hit: CapHit) -> Box<CallFailure> {
+    pub fn capped(&mut self, tool: &Tool, operation: &str, arguments: &str, hit: CapHit) -> Box<CallFailure> {
         let failure = self.cap_failure(tool, operation, arguments, hit);
         let entries = self.entries_of(failure.call.expect("a call that ran"));
         assert!(denials(&entries).is_empty(), "{entries:?}");
@@ -99,7 +93,7 @@ impl Lab {
     /// mode.
     pub fn capped_by_gate(
         &mut self,
-        tool: &LoadedTool,
+        tool: &Tool,
         (operation, arguments): (&str, &str),
         hit: CapHit,
         function: &str,
@@ -113,7 +107,7 @@ impl Lab {
     }
 
     /// Calls a tool whose guest ends by itself: a trap or an exit.
-    pub fn crashed(&mut self, tool: &LoadedTool, operation: &str, arguments: &str) -> Box<CallFailure> {
+    pub fn crashed(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Box<CallFailure> {
         let failure = self.failure(tool, operation, arguments);
         self.assert_ended(&failure, CallClass::Trap);
         let entries = self.entries_of(failure.call.expect("a call that ran"));
@@ -122,13 +116,7 @@ impl Lab {
     }
 
     /// Calls a tool that ends with an error of its own, after nothing that is denied.
-    pub fn told_by_tool(
-        &mut self,
-        tool: &LoadedTool,
-        operation: &str,
-        arguments: &str,
-        code: &str,
-    ) -> Box<CallFailure> {
+    pub fn told_by_tool(&mut self, tool: &Tool, operation: &str, arguments: &str, code: &str) -> Box<CallFailure> {
         let failure = self.failure(tool, operation, arguments);
         let CallError::Tool { code: found, .. } = &failure.error else { panic!("{operation}: {:?}", failure.error) };
         assert_eq!(found, code);
@@ -139,14 +127,14 @@ impl Lab {
     }
 
     /// Calls a tool that fails.
-    pub fn failure(&mut self, tool: &LoadedTool, operation: &str, arguments: &str) -> Box<CallFailure> {
+    pub fn failure(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Box<CallFailure> {
         match self.call(tool, operation, arguments) {
             Ok(answer) => panic!("{operation} {arguments} answers {}", answer.output),
             Err(failure) => failure,
         }
     }
 
-    fn cap_failure(&mut self, tool: &LoadedTool, operation: &str, arguments: &str, hit: CapHit) -> Box<CallFailure> {
+    fn cap_failure(&mut self, tool: &Tool, operation: &str, arguments: &str, hit: CapHit) -> Box<CallFailure> {
         let failure = self.failure(tool, operation, arguments);
         let CallError::Cap(found) = &failure.error else { panic!("{operation}: {:?}", failure.error) };
         assert_eq!(*found, hit);

@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::{fs, io};
 
 use tempfile::TempDir;
+use tollgate::authority::DecidingPlaces;
 use tollgate::notary::NotaryProcess;
 use tollgate::{
-    Answer, AuditSink, CallError, CallFailure, CallId, Caller, Component, Engine, InProcess, InProcessThread,
-    LoadError, LoadedTool, ProcessCommand, Provenance, Request,
+    Answer, Artifact, CallError, CallFailure, CallId, Caller, Engine, InProcess, LoadError, ProcessCommand, Provenance,
+    Request, Tool, ToolSpec,
 };
 use tollgate_audit::{Entry, Kept, Record, Report, read, verify};
 use tollgate_capability::{CapabilitySet, OnViolation};
@@ -38,8 +39,7 @@ pub use unable::{UNABLE, Unable};
 pub struct Lab {
     folder: TempDir,
     engine: Engine,
-    pub in_process: InProcess,
-    pub thread: InProcessThread,
+    in_process: InProcess,
     notary: Option<NotaryProcess>,
     /// Whether guests make requests that mean nothing (flags that contradict each other) or that race with changes of the
     /// folder: such a call may be refused before there is anything to decide, or be decided again.
@@ -72,10 +72,10 @@ impl Lab {
 
     fn over(folder: TempDir, record: Arc<dyn Record>, notary: Option<NotaryProcess>) -> Self {
         let engine = Engine::new(4).expect("an engine");
-        let sink = AuditSink::open(record, &folder.path().join("ledger")).expect("a side store");
-        let in_process = InProcess::start_unsealed(&engine, sink).expect("an engine");
-        let thread = InProcessThread::new(&in_process).expect("a thread");
-        Self { folder, engine, in_process, thread, notary, odd_requests: false }
+        let ledger = folder.path().join("ledger");
+        let in_process = InProcess::start_unsealed(&engine, record, &ledger, DecidingPlaces::none());
+        let in_process = in_process.expect("an engine");
+        Self { folder, engine, in_process, notary, odd_requests: false }
     }
 
     /// Ends the record of a lab with a notary: all of it is in the ledger then.
@@ -112,59 +112,57 @@ impl Lab {
     }
 
     /// Loads a guest under grants.
-    pub fn tool(&mut self, guest: &Guest, grants: &[&str]) -> LoadedTool {
+    pub fn tool(&mut self, guest: &Guest, grants: &[&str]) -> Tool {
         let set = self.set(guest, grants);
         self.tool_with(guest, set).expect("a tool that loads")
     }
 
     /// As [`Self::tool`], with denied calls answered by error codes.
-    pub fn tool_that_goes_on(&mut self, guest: &Guest, grants: &[&str]) -> LoadedTool {
+    pub fn tool_that_goes_on(&mut self, guest: &Guest, grants: &[&str]) -> Tool {
         let set = CapabilitySet { on_violation: OnViolation::Deny, ..self.set(guest, grants) };
         self.tool_with(guest, set).expect("a tool that loads")
     }
 
     /// Loads a guest under a capability set.
-    pub fn tool_with(&mut self, guest: &Guest, set: CapabilitySet) -> Result<LoadedTool, LoadError> {
+    pub fn tool_with(&mut self, guest: &Guest, set: CapabilitySet) -> Result<Tool, LoadError> {
         let component = self.component(guest)?;
         self.load(guest, &component, set)
     }
 
     /// Compiles a guest, for tests that load it many times.
-    pub fn component(&self, guest: &Guest) -> Result<Component, LoadError> {
-        Component::compile(&self.engine, &fs::read(guest.component).expect("a component"))
+    pub fn component(&self, guest: &Guest) -> Result<Artifact, LoadError> {
+        Artifact::compile_unsealed(&self.engine, &fs::read(guest.component).expect("a component"))
     }
 
     /// As [`Self::tool_with`], for a guest that is compiled already.
-    pub fn load(&mut self, guest: &Guest, component: &Component, set: CapabilitySet) -> Result<LoadedTool, LoadError> {
-        let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        self.thread.load(component, &manifest(guest), set, provenance)
+    pub fn load(&mut self, guest: &Guest, component: &Artifact, set: CapabilitySet) -> Result<Tool, LoadError> {
+        self.load_as(&manifest(guest), component, set)
     }
 
     /// Loads a component under a manifest of the test's own.
     pub fn load_as(
         &mut self,
         manifest: &Manifest,
-        component: &Component,
+        component: &Artifact,
         set: CapabilitySet,
-    ) -> Result<LoadedTool, LoadError> {
+    ) -> Result<Tool, LoadError> {
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
-        self.thread.load(component, manifest, set, provenance)
+        self.in_process.add(ToolSpec::new(component.clone(), manifest, set, provenance))
     }
 
     /// Compiles a component in WebAssembly text.
-    pub fn component_of_bytes(&self, bytes: &[u8]) -> Component {
-        Component::compile(&self.engine, bytes).expect("a component")
+    pub fn component_of_bytes(&self, bytes: &[u8]) -> Artifact {
+        Artifact::compile_unsealed(&self.engine, bytes).expect("a component")
     }
 
     /// Calls a tool. In a lab whose ledger can be looked at, the record of the call is compared with what the guest was
     /// seen to ask for.
-    pub fn call(&mut self, tool: &LoadedTool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+    pub fn call(&mut self, tool: &Tool, operation: &str, arguments: &str) -> Result<Answer, Box<CallFailure>> {
         let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
         if self.notary.is_some() {
-            return self.thread.invoke(tool, &request);
+            return tool.call(&request);
         }
-        let thread = &mut self.thread;
-        let (ended, asked) = trace::traced(|| thread.invoke(tool, &request));
+        let (ended, asked) = trace::traced(|| tool.call(&request));
         let call = match &ended {
             Ok(answer) => Some(answer.call),
             Err(failure) if matches!(failure.error, CallError::Unrecorded(_)) => None,
@@ -177,7 +175,7 @@ impl Lab {
     }
 
     /// Calls a tool that answers, and parses its answer.
-    pub fn answer(&mut self, tool: &LoadedTool, operation: &str, arguments: &str) -> serde_json::Value {
+    pub fn answer(&mut self, tool: &Tool, operation: &str, arguments: &str) -> serde_json::Value {
         let answer = self.call(tool, operation, arguments).unwrap_or_else(|failure| panic!("{operation}: {failure}"));
         serde_json::from_str(&answer.output).expect("JSON")
     }
@@ -257,8 +255,8 @@ pub const WORDS_OF_WORKERS: [(&str, &str); 8] = [
     ("policy.sandbox.require=partial", "require_partial"),
 ];
 
-/// Words that a daemon alone obeys: whatever they say, a call that is made without one goes as it goes. What they mean, and when they
-/// are refused, is tested in `capability/config/tests/parsing.rs`.
+/// Words that a daemon alone obeys: whatever they say, a call that is made without one goes as it goes. What they mean, and when
+/// they are refused, is tested in `capability/config/tests/parsing.rs`.
 pub const WORDS_OF_A_DAEMON: [&str; 18] = [
     "policy.agents.*.group",
     "policy.agents.*.is.socket=true",

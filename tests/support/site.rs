@@ -9,7 +9,7 @@ use crate::expect::Denied;
 use crate::{Lab, guest};
 use rustix::fs::{CWD, FileType, Mode};
 use serde_json::{Value, json};
-use tollgate::{CallError, CallFailure, Component, LoadedTool};
+use tollgate::{Artifact, CallError, CallFailure, Tool};
 use tollgate_audit::{Action, CallId, Entry, Layer, Verdict};
 use tollgate_capability::{Access, AccessSet, CapabilitySet, FsCapability, OnViolation, Patterns, Reason};
 use tollgate_example_tools::Guest;
@@ -20,7 +20,7 @@ pub const SECRET: &str = "OUTSIDE";
 /// `docs/` (granted as `/docs`) with `a.txt`, `sub/` and `sub/b.txt`, and `outside/` with `secret.txt`.
 pub struct Site {
     pub lab: Lab,
-    component: Component,
+    component: Artifact,
 }
 
 impl Site {
@@ -67,17 +67,17 @@ impl Site {
         set
     }
 
-    pub fn load(&mut self, set: CapabilitySet) -> LoadedTool {
+    pub fn load(&mut self, set: CapabilitySet) -> Tool {
         self.lab.load(prober(), &self.component, set).expect("a tool that loads")
     }
 
     /// Loads the prober with denied calls answered by error codes.
-    pub fn lenient(&mut self, set: CapabilitySet) -> LoadedTool {
+    pub fn lenient(&mut self, set: CapabilitySet) -> Tool {
         self.load(CapabilitySet { on_violation: OnViolation::Deny, ..set })
     }
 
     /// Takes steps that the guest lives through: an outcome for each.
-    pub fn steps(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Taken {
+    pub fn steps(&mut self, tool: &Tool, operation: &str, steps: &[Value]) -> Taken {
         let arguments = json!({ "steps": steps }).to_string();
         let answer =
             self.lab.call(tool, operation, &arguments).unwrap_or_else(|failure| panic!("{steps:?}: {failure}"));
@@ -86,7 +86,7 @@ impl Site {
     }
 
     /// Takes steps that the guest may live through or not; gives the record.
-    pub fn ended(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Vec<Line> {
+    pub fn ended(&mut self, tool: &Tool, operation: &str, steps: &[Value]) -> Vec<Line> {
         let arguments = json!({ "steps": steps }).to_string();
         let call = match self.lab.call(tool, operation, &arguments) {
             Ok(answer) => answer.call,
@@ -96,12 +96,12 @@ impl Site {
     }
 
     /// As [`Self::steps`], on descriptors.
-    pub fn raw(&mut self, tool: &LoadedTool, steps: &[Value]) -> Taken {
+    pub fn raw(&mut self, tool: &Tool, steps: &[Value]) -> Taken {
         self.steps(tool, "raw", steps)
     }
 
     /// Takes steps that end the guest.
-    pub fn fails(&mut self, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Box<CallFailure> {
+    pub fn fails(&mut self, tool: &Tool, operation: &str, steps: &[Value]) -> Box<CallFailure> {
         self.lab.failure(tool, operation, &json!({ "steps": steps }).to_string())
     }
 

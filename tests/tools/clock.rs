@@ -3,18 +3,18 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
-use tollgate::LoadedTool;
+use tollgate::Tool;
 use tollgate_capability::COARSE_CLOCK_NS;
 use tollgate_workspace::expect::Denied;
 use tollgate_workspace::{Lab, guest};
 
 use crate::{refusal, without_grants};
 
-fn clock(lab: &mut Lab, mode: &str) -> LoadedTool {
+fn clock(lab: &mut Lab, mode: &str) -> Tool {
     lab.tool(guest("clock"), &[&format!("clock:wall={mode}")])
 }
 
-fn watched(lab: &mut Lab, tool: &LoadedTool) -> Value {
+fn watched(lab: &mut Lab, tool: &Tool) -> Value {
     lab.answer(tool, "watch", r#"{"readings": 1000}"#)
 }
 

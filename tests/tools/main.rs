@@ -10,7 +10,7 @@ mod note_book;
 mod text_diff;
 
 use serde_json::Value;
-use tollgate::{CallError, LoadedTool};
+use tollgate::{CallError, Tool};
 use tollgate_audit::Kind;
 use tollgate_config::{Grant, MissingGrants, intersect};
 use tollgate_workspace::{Lab, guest, manifest};
@@ -36,7 +36,7 @@ fn without_grants(name: &str) -> MissingGrants {
 }
 
 /// The code and the message with which a tool refuses.
-fn refusal(lab: &mut Lab, tool: &LoadedTool, operation: &str, arguments: &Value) -> (String, String) {
+fn refusal(lab: &mut Lab, tool: &Tool, operation: &str, arguments: &Value) -> (String, String) {
     let failure = lab.failure(tool, operation, &arguments.to_string());
     lab.verified();
     match failure.error {
@@ -46,7 +46,7 @@ fn refusal(lab: &mut Lab, tool: &LoadedTool, operation: &str, arguments: &Value)
 }
 
 /// Asserts that a tool without any folder finds nothing at a path: there is no handle to begin from, so it cannot even ask.
-fn assert_sees_no_folder(lab: &mut Lab, tool: &LoadedTool, operation: &str, arguments: &Value) {
+fn assert_sees_no_folder(lab: &mut Lab, tool: &Tool, operation: &str, arguments: &Value) {
     assert!(tool.capability_set().fs.is_empty());
     let intents = lab.verified().count(Kind::Intent);
     assert_eq!(refusal(lab, tool, operation, arguments).0, "not-found");

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use tollgate::{CallError, LoadedTool};
+use tollgate::{CallError, Tool};
 use tollgate_capability::{CapabilitySet, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES, Reason};
 use tollgate_workspace::expect::Denied;
 use tollgate_workspace::{Lab, exists, guest};
@@ -40,7 +40,7 @@ fn note(text: &str) -> Value {
     json!({ "text": text })
 }
 
-fn texts(lab: &mut Lab, tool: &LoadedTool) -> Vec<String> {
+fn texts(lab: &mut Lab, tool: &Tool) -> Vec<String> {
     let listed = lab.answer(tool, "list", "{}");
     listed["notes"].as_array().unwrap().iter().map(|note| note["text"].as_str().unwrap().to_owned()).collect()
 }

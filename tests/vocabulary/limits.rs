@@ -4,7 +4,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tollgate::{CallError, Caller, InProcessThread, Request};
+use tollgate::{CallError, Caller, Request};
 use tollgate_audit::Kind;
 use tollgate_capability::Cap;
 
@@ -168,7 +168,7 @@ pub(crate) fn calls() {
         let call = |arguments: &str| {
             let request =
                 Request { operation: "call", arguments, stdin: Default::default(), caller: Caller::default() };
-            InProcessThread::new(&lab.in_process).unwrap().invoke(&tool, &request)
+            tool.call(&request)
         };
         let started = || lab.entries().iter().filter(|entry| entry.kind() == Kind::Call).count();
         let before = started();

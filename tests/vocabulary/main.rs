@@ -9,7 +9,7 @@ mod process;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use tollgate::{Component, LoadError, LoadedTool};
+use tollgate::{Artifact, LoadError, Tool};
 
 use tollgate_config::{Manifest, MissingGrants, Policy, intersect, manifest_schema, policy_schema};
 use tollgate_workspace::{Lab, WORDS_OF_A_DAEMON, WORDS_OF_MOUNTS, WORDS_OF_WORKERS, guest, manifest};
@@ -17,7 +17,7 @@ use tollgate_workspace::{Lab, WORDS_OF_A_DAEMON, WORDS_OF_MOUNTS, WORDS_OF_WORKE
 /// A lab whose tools are loaded under texts, as their authors and operators write them.
 struct Texts {
     lab: Lab,
-    components: BTreeMap<&'static str, Component>,
+    components: BTreeMap<&'static str, Artifact>,
 }
 
 /// What is not granted, or a component that its manifest does not fit.
@@ -38,13 +38,13 @@ impl Texts {
 
     /// A guest that needs something and is granted something: lines of `tool.toml` before its first table, and of
     /// `[tools.NAME]`.
-    fn tool(&mut self, name: &'static str, needs: &str, grant: &str) -> LoadedTool {
+    fn tool(&mut self, name: &'static str, needs: &str, grant: &str) -> Tool {
         let policy = format!("[tools.{name}]\n{grant}");
         self.load(name, &manifest_text(name, needs), &policy).unwrap()
     }
 
     /// A guest under a whole manifest and a whole policy.
-    fn load(&mut self, name: &'static str, manifest: &str, policy: &str) -> Result<LoadedTool, NoTool> {
+    fn load(&mut self, name: &'static str, manifest: &str, policy: &str) -> Result<Tool, NoTool> {
         let lab = &mut self.lab;
         let component = self.components.entry(name).or_insert_with(|| lab.component(guest(name)).unwrap()).clone();
         let manifest = Manifest::parse(manifest, "tool.toml").unwrap_or_else(|error| panic!("{error:?}"));

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
-use tollgate::{CallError, Caller, Claims, LoadError, LoadedTool, RejectError, Request};
+use tollgate::{CallError, Caller, Claims, LoadError, RejectError, Request, Tool};
 use tollgate_audit::{CallClass, Entry};
 use tollgate_capability::COARSE_CLOCK_NS;
 use tollgate_workspace::Lab;
@@ -90,12 +90,12 @@ pub(crate) fn stdin() {
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", "record = \"every\"", "");
     assert_eq!(texts.lab.empty(&tool, "call", &call("stdin"), "wasi:cli/stdin.get-stdin"), json!({ "ok": "" }));
-    let answer = texts.lab.thread.invoke(&tool, &from_a_caller(&call("stdin"))).unwrap();
+    let answer = tool.call(&from_a_caller(&call("stdin"))).unwrap();
     assert_eq!(answer.output, r#"{"ok":""}"#, "what the caller gives is not for a tool without the grant");
     refused_without_grant(r#"needs.stdio = ["stdin"]"#);
     let mut texts = Texts::new();
     let tool = texts.tool("probe-wasi", r#"needs.stdio = ["stdin"]"#, r#"stdio = ["stdin"]"#);
-    let answer = texts.lab.thread.invoke(&tool, &from_a_caller(&call("stdin"))).unwrap();
+    let answer = tool.call(&from_a_caller(&call("stdin"))).unwrap();
     assert_eq!(answer.output, r#"{"ok":"from the"}"#);
 }
 
@@ -111,7 +111,7 @@ fn stdin_has_one_place_for_all_of_its_streams() {
     let read = |len: u64| json!({ "call": "stdin", "len": len });
     let arguments = json!({ "calls": [read(5), read(4), read(99), read(1)] }).to_string();
     let request = Request { operation: "sequence", ..from_a_caller(&arguments) };
-    let answer = texts.lab.thread.invoke(&tool, &request).unwrap();
+    let answer = tool.call(&request).unwrap();
     assert_eq!(answer.output, r#"[{"ok":"from "},{"ok":"the "},{"ok":"caller"},{"ok":""}]"#);
 }
 
@@ -150,7 +150,7 @@ pub(crate) fn context() {
     let arguments = call("context");
     let caller = Caller::from(Claims { session: Some("s-1".into()), ..Claims::default() });
     let request = Request { operation: "call", arguments: &arguments, stdin: Default::default(), caller };
-    let answer = texts.lab.thread.invoke(&tool, &request).unwrap();
+    let answer = tool.call(&request).unwrap();
     let told: serde_json::Value = serde_json::from_str(&answer.output).unwrap();
     assert_eq!(told["ok"]["id"], answer.call.to_string());
     assert_eq!(told["ok"]["session"], "s-1");
@@ -226,7 +226,7 @@ fn the_hash_seed_is_drawn_once_and_moves_no_generator() {
 }
 
 /// A probe whose clock is the coarser of what it needs and what it is granted.
-fn clock(texts: &mut Texts, which: &str, needed: &str, granted: &str) -> LoadedTool {
+fn clock(texts: &mut Texts, which: &str, needed: &str, granted: &str) -> Tool {
     texts.tool(
         "probe-wasi",
         &format!("needs.clocks.{which} = \"{needed}\"\nneeds.args = true"),
@@ -235,7 +235,7 @@ fn clock(texts: &mut Texts, which: &str, needed: &str, granted: &str) -> LoadedT
 }
 
 /// A time of the wall clock in nanoseconds.
-fn wall(lab: &mut Lab, tool: &LoadedTool, name: &str) -> u128 {
+fn wall(lab: &mut Lab, tool: &Tool, name: &str) -> u128 {
     let answer = lab.answer(tool, "call", &call(name));
     let part = |name: &str| u128::from(answer["ok"][name].as_u64().unwrap());
     part("seconds") * 1_000_000_000 + part("nanoseconds")
@@ -283,7 +283,7 @@ pub(crate) fn wall_clock_frozen() {
 }
 
 /// The clock before and after a wait of 20 ms.
-fn around_a_wait(lab: &mut Lab, tool: &LoadedTool) -> (u64, u64) {
+fn around_a_wait(lab: &mut Lab, tool: &Tool) -> (u64, u64) {
     let (now, wait) = (json!({ "call": "monotonic-clock" }), json!({ "call": "wait", "len": 20_000_000 }));
     let answer = lab.answer(tool, "sequence", &json!({ "calls": [now, wait, now] }).to_string());
     (answer[0]["ok"].as_u64().unwrap(), answer[2]["ok"].as_u64().unwrap())

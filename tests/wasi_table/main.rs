@@ -1,5 +1,5 @@
-//! Every function of `wasi:cli/imports`, and of our own world, is either gated or listed as harmless with the reason, and what is gated is
-//! denied when it is not granted.
+//! Every function of `wasi:cli/imports`, and of our own world, is either gated or listed as harmless with the reason, and what is
+//! gated is denied when it is not granted.
 
 mod documented;
 mod sockets;
@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use std::{env, fs};
 
 use serde_json::{Value, json};
-use tollgate::LoadedTool;
+use tollgate::Tool;
 use tollgate_capability::{
     Access, AccessSet, Call, CapabilitySet, FsCall, FsCapability, GrantIndex, HandleFacts, OnViolation, Patterns,
     Record, RefusedCall, Stdio, StdioCall,
@@ -248,7 +248,7 @@ fn intent_function(entry: &tollgate_audit::Entry<'_>) -> Option<String> {
     }
 }
 
-fn probe_wasi(lab: &mut Lab, on_violation: OnViolation) -> LoadedTool {
+fn probe_wasi(lab: &mut Lab, on_violation: OnViolation) -> Tool {
     let set = CapabilitySet { on_violation, ..CapabilitySet::default() };
     lab.tool_with(guest("probe-wasi"), set).unwrap()
 }

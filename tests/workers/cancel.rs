@@ -5,8 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
-use tollgate::supervisor::Cancel;
-use tollgate::{Answer, CallError, CallFailure, Caller, Request, SupervisorSettings, Tool};
+use tollgate::{Answer, CallError, CallFailure, Caller, Cancel, Control, Request, SupervisorSettings, Tool};
 use tollgate_audit::{CallClass, Entry};
 use tollgate_workspace::processes::{await_that, stands_still};
 use tollgate_workspace::program::worker_command;
@@ -126,7 +125,7 @@ pub(crate) fn a_call_that_does_not_end_takes_its_worker(_: Scale) {
 fn call_until(tool: &Tool, cancel: &Cancel) -> Result<Answer, Box<CallFailure>> {
     let arguments = if tool.name() == "spin" { "{}" } else { r#"{"millis": 3600000}"# };
     let request = Request { operation: "attack", arguments, stdin: Default::default(), caller: Caller::default() };
-    tool.call_until(&request, cancel)
+    tool.call_with(&request, &Control { cancel: Some(cancel.clone()), ..Control::default() })
 }
 
 /// As a system call that the kernel does not come back from.

@@ -58,8 +58,9 @@ pub(crate) fn a_component_is_asked_where_it_may_do_nothing(_: Scale) {
     let described = lab.supervisor.describe(spec(compiled("echo-read"))).expect("operations");
     await_that("it is gone", || workers().is_empty());
     let tool = lab.supervisor.add(spec(described)).expect("a tool");
-    let names: Vec<_> = tool.operations().expect("operations").into_iter().map(|operation| operation.name).collect();
-    assert!(names.iter().any(|name| name == "read-many"), "{names:?}");
+    let operations = tool.operations().expect("operations");
+    let names: Vec<_> = operations.iter().map(|operation| &operation.name).collect();
+    assert!(names.iter().any(|name| *name == "read-many"), "{names:?}");
     assert_eq!(workers(), [], "what is stored needs no worker");
     let answered = read_many(&tool, 1).expect("an answer").call;
     let record = lab.end(vec![tool], &[answered]);

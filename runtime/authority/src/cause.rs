@@ -1,17 +1,17 @@
-//! What to do where the operating system refuses: the number of its error decides what helps, and the place says of what.
-//! Only text. It must never send anybody to look at rights where the disk, the file system or a limit is to blame.
+//! Advice for errors of the operating system: the error's number decides what helps, and the place names what is concerned. Only
+//! text. It must never point at access rights where the disk, the file system or a limit is to blame.
 
 use std::error::Error;
 
 use rustix::io::Errno;
 use tollgate_system::{is_refused_call, os_error};
 
-/// Something that is read or written.
+/// A place that is read or written, as advice names it.
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
-    /// What it is called.
+    /// Its name.
     what: &'static str,
-    /// What else can be done than to mend it.
+    /// What can be done instead of mending it.
     instead: Option<&'static str>,
 }
 
@@ -78,7 +78,7 @@ pub fn advice(error: &(dyn Error + 'static), place: Place) -> String {
     advice_on(os_error(error), place)
 }
 
-/// The same, by the number of the operating system's error, if there is one.
+/// The same by the number of the operating system's error, if it has one.
 pub fn advice_on(number: Option<i32>, place: Place) -> String {
     let errno = number.map(Errno::from_raw_os_error);
     let mend = errno.and_then(|errno| of_place(errno, place.what));
@@ -91,7 +91,7 @@ pub fn advice_on(number: Option<i32>, place: Place) -> String {
     }
 }
 
-/// What is mended where the file system is to blame.
+/// What to mend if the file system is to blame.
 fn of_place(errno: Errno, what: &str) -> Option<String> {
     Some(match errno {
         Errno::ACCESS | Errno::PERM => format!("mend the rights of {what}"),
@@ -116,7 +116,7 @@ fn of_place(errno: Errno, what: &str) -> Option<String> {
     })
 }
 
-/// What is raised where a limit on this process is to blame: another place would not help.
+/// What to raise if a limit on this process is to blame: another place would not help.
 pub(super) fn of_process(errno: Errno) -> Option<&'static str> {
     Some(match errno {
         Errno::MFILE => "raise the limit on open files (`ulimit -n`)",

@@ -1,5 +1,5 @@
-//! Files that appear whole or not at all: written under a hidden name, on disk, then renamed. And files that are read: regular
-//! ones alone, since a FIFO would be waited for without end.
+//! Writes files that appear whole or not at all: under a hidden name, on disk, then renamed. Reads regular files alone, since a
+//! FIFO could be waited for without end.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -12,18 +12,18 @@ use rustix::io::Errno;
 /// What hidden names begin with; no name of a tool or an artifact does.
 pub const HIDDEN: &str = ".new-";
 
-/// Makes a folder and those above it, for their owner alone. That one is there already is no error.
+/// Makes a folder and those above it, for their owner alone. A folder that is there already is no error.
 ///
 /// # Errors
 ///
-/// It cannot be made, or something else than a folder is there.
+/// It cannot be made, or something that is no folder is there.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
-    // What is there then is no folder.
+    // Something is there that is no folder.
     made.map_err(|error| if error.kind() == ErrorKind::AlreadyExists { Errno::NOTDIR.into() } else { error })
 }
 
-/// Writes a file of its own, for its owner alone, and has it on disk.
+/// Writes a new file, for its owner alone, and syncs it to disk.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Writes a file under a name that nothing else has or looks for.
+/// Writes a new file under a hidden name, which is returned.
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub fn write_hidden(folder: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
     match write_new(&path, bytes) {
         Ok(()) => Ok(path),
         Err(error) => {
-            // A file that is half written only takes room.
+            // Best effort: a half-written file only takes room.
             fs::remove_file(&path).ok();
             Err(error)
         }
@@ -55,7 +55,7 @@ pub fn write_hidden(folder: &Path, bytes: &[u8]) -> io::Result<PathBuf> {
 ///
 /// # Errors
 ///
-/// It cannot be written or renamed; then the file of before is there as it was.
+/// It cannot be written or renamed; then the old file is unchanged.
 pub fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let written = write_hidden(folder, bytes)?;
     if let Err(error) = fs::rename(&written, folder.join(name)) {
@@ -76,7 +76,7 @@ pub fn hidden_name(folder: &Path) -> io::Result<PathBuf> {
     Ok(folder.join(format!("{HIDDEN}{}", hex::encode(random))))
 }
 
-/// Has the names in a folder on disk.
+/// Syncs the names in a folder to disk.
 ///
 /// # Errors
 ///
@@ -85,7 +85,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Opens a regular file for reading, following links, or the device that is an empty one. Anything else is an error.
+/// Opens a regular file, or `/dev/null`, for reading; follows links. Anything else is an error.
 ///
 /// # Errors
 ///
@@ -106,8 +106,8 @@ pub fn open(path: &Path) -> io::Result<File> {
 /// The major and minor number of `/dev/null`, null(4).
 const NULL: (u32, u32) = (1, 3);
 
-/// Opens for reading whatever `path` is, without waiting for the other end of a FIFO, and without taking a terminal for this
-/// process. What it is must be looked at before it is read.
+/// Opens `path` for reading, whatever it is, without waiting for the other end of a FIFO, and without taking a terminal for this
+/// process. The caller must look at what it is before reading.
 ///
 /// # Errors
 ///

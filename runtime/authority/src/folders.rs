@@ -1,9 +1,8 @@
-//! From the host folders that a grant names to folders that are open: resolved without a link that a tool may have made,
-//! bound to device and inode, held for as long as they are in use.
+//! Opens the host folders that a grant names: resolves them without a link that a tool may have made, binds them to device and
+//! inode, and holds them as long as they are in use.
 //!
-//! A folder inside another one that a tool may change can be renamed away, and a link or another folder put in its place. So
-//! such a grant is refused, unless it says `nested = true`: then the folder that stood there at the first use is the only one
-//! that is ever taken.
+//! A folder inside another one that a tool may change can be renamed away, and a link or another folder put in its place. So such
+//! a grant is refused, unless it says `nested = true`: then only the folder of the first use is ever taken.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -31,7 +30,7 @@ pub struct HeldFolders {
 }
 
 impl HeldFolders {
-    /// Why links that the tool makes will not be remembered, if that cannot be kept: grants of later runs may then follow them.
+    /// Why links that the tool makes will not be remembered, if they cannot be: grants of later runs may then follow them.
     #[must_use]
     pub fn unremembered(&self) -> Option<&str> {
         self.unremembered.as_deref()
@@ -42,7 +41,7 @@ impl HeldFolders {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum FolderError {
-    /// It is not there, or out of reach.
+    /// The folder is not there, or out of reach.
     #[error("the grant for `{guest}` names the folder `{}`, which cannot be used", host.display())]
     #[diagnostic(help("{}", unusable_help(guest, source)))]
     Unusable {
@@ -53,7 +52,7 @@ pub enum FolderError {
         /// Why.
         source: io::Error,
     },
-    /// Which mounts there are cannot be told.
+    /// The list of mounts cannot be read.
     #[error("which folders the grants reach cannot be told: the mounts of this process cannot be read")]
     #[diagnostic(help("mount procfs at /proc, which has them in `/proc/self/mountinfo`"))]
     Mounts {
@@ -69,7 +68,7 @@ pub enum FolderError {
         /// As resolved.
         host: PathBuf,
     },
-    /// Its path has no text, so that neither the ledger nor a grant that is shown could name it.
+    /// Its path is not UTF-8 text, so that neither the ledger nor a message could name it.
     #[error("the grant for `{guest}` leads to the folder `{}`, whose path is not UTF-8 text", host.display())]
     #[diagnostic(help(
         "rename the folder, or the one above it that has such a name: the ledger names folders by text"
@@ -89,7 +88,7 @@ pub enum FolderError {
         /// As resolved.
         host: PathBuf,
     },
-    /// It is one that is never granted.
+    /// The folder is one that is never granted.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Host(#[from] HostPathError),
@@ -97,7 +96,7 @@ pub enum FolderError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Place(#[from] PlaceError),
-    /// A tool may put another in its place.
+    /// A tool may put another folder in its place.
     #[error(
         "the grant for `{guest}` names `{}`, which lies in `{}`: {changer} may change that folder, and so put another in its \
          place", host.display(), inside.display()
@@ -116,7 +115,7 @@ pub enum FolderError {
         /// Which tool may.
         changer: String,
     },
-    /// A policy that was found, not given, grants it, and by now it is neither in that policy's folder nor what was accepted.
+    /// A policy that was found, not given, grants it, and it is neither in that policy's folder nor what was accepted.
     #[error(
         "the grant for `{guest}` leads to `{}`, which is neither below the folder of the policy that was found, `{}`, nor what \
          was accepted", host.display(), folder.display()
@@ -130,7 +129,7 @@ pub enum FolderError {
         /// The policy's folder.
         folder: PathBuf,
     },
-    /// A symbolic link on the way may be a tool's work.
+    /// A tool may have made a symbolic link on the way.
     #[error(
         "the grant for `{guest}` names `{}`: the way there leads through a symbolic link in `{}`, where {changer} may make \
          links", host.display(), inside.display()
@@ -164,14 +163,14 @@ pub enum FolderError {
         /// Which is there.
         found: FileId,
     },
-    /// `nested = true`, and no place to remember which folder it is.
+    /// The grant says `nested = true`, and there is no store to remember the folder in.
     #[error("the grant for `{guest}` says `nested = true`, and there is no place to keep which folder that is")]
     #[diagnostic(help("set TOLLGATE_HOME, XDG_STATE_HOME or HOME"))]
     NoStore {
         /// Where the guest sees it.
         guest: String,
     },
-    /// What was bound, or where tools could make links, cannot be told or kept.
+    /// The store of bound folders, and of folders where tools could make links, cannot be used.
     #[error("what is kept of the folders of the grant for `{guest}` cannot be used")]
     #[diagnostic(help("{}", source.advice()))]
     Trust {
@@ -182,7 +181,7 @@ pub enum FolderError {
     },
 }
 
-/// A folder that is not there is made or named rightly; all else has its cause in what stands there.
+/// Advice on a folder that cannot be used. A missing one must be made or named rightly; all else lies in what is there.
 fn unusable_help(guest: &str, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::NotFound {
         return format!("create the folder, or name one that is there in `fs.\"{guest}\".host`");
@@ -194,7 +193,7 @@ fn shown(id: FileId) -> String {
     format!("{}:{}", id.device, id.inode)
 }
 
-/// A folder that some tool may change names in.
+/// A folder in which some tool may change names.
 struct Changeable {
     id: FileId,
     host: PathBuf,
@@ -202,26 +201,26 @@ struct Changeable {
     by: String,
 }
 
-/// What else is granted, to judge folders by that lie in one another.
+/// All other grants: folders that lie in one another are judged by them.
 #[derive(Debug, Clone, Copy)]
 pub struct Nesting<'a> {
     /// The tool's own grant, with what the command line adds.
     pub grant: &'a Grant,
-    /// What all tools get.
+    /// The grants of all tools.
     pub grants: &'a Grants,
-    /// Where it is kept which nested folder is which, and in which folders tools could make links. Without it only links that
-    /// tools of this policy can make are known.
+    /// The store of bound nested folders, and of folders in which tools could make links. Without it only the links that tools of
+    /// this policy can make are known.
     pub store: Option<&'a TrustStore>,
-    /// Whether a tool is started with the folders. Else nothing is kept in the store: they are only looked at.
+    /// Whether a tool is started with the folders. If not, the store is only read.
     pub starts: bool,
-    /// What no grant may reach.
+    /// The places that no grant may reach.
     pub places: &'a DecidingPlaces,
     /// Where a policy that was found, not given, may grant folders.
     pub bounds: Option<&'a Bounds>,
 }
 
-/// Opens the granted folders of `set`, whose host paths become the resolved ones, bound to what stands there. None reaches a
-/// deciding place.
+/// Opens the granted folders of `set`. Their host paths become the resolved ones, bound to device and inode. A folder that
+/// reaches a deciding place is refused.
 ///
 /// # Errors
 ///
@@ -259,27 +258,23 @@ pub fn open_folders(set: &mut CapabilitySet, nesting: Nesting<'_>) -> Result<Hel
     Ok(HeldFolders { _folders: folders, unremembered })
 }
 
-/// Why a walk ended before the folder, for words alone.
+/// Why a walk ended before the folder; only for the message.
 fn why_unreached(host: &Path) -> io::Error {
     std::fs::metadata(host).err().unwrap_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// Whether the folder is in a file system of the kernel's own, by itself or by a layer of an overlay.
+/// Whether the folder, or a layer of its overlay, is in a file system of the kernel's own.
 fn is_kernels(walked: &Walk, with_mounts: bool, mounts: &Mounts) -> io::Result<bool> {
     let itself = walked.end.as_ref().map_or(Ok(false), |end| is_pseudo(&end.file))?;
     Ok(itself || mounts.shows_pseudo(&walked.resolved, with_mounts)?)
 }
 
-/// Holds folders that were resolved before: each must be the one that the set says. Where it says none, it is bound to the one
-/// that stands there now.
+/// Holds folders that were resolved before. Each must be the folder that the set says; where the set says none, it is bound to
+/// the folder that is there now.
 ///
 /// # Errors
 ///
-/// Another folder stands there, or none, or a link on the way.
-///
-/// # Errors
-///
-/// A folder cannot be opened.
+/// Another folder is there, or none, or a link on the way; or it cannot be opened.
 pub fn hold(set: &mut CapabilitySet) -> io::Result<HeldFolders> {
     let mut folders = Vec::with_capacity(set.fs.len());
     for fs in &mut set.fs {
@@ -302,7 +297,7 @@ impl Nesting<'_> {
         others.chain(own).filter_map(|(by, fs)| Changeable::of(by, fs)).collect()
     }
 
-    /// Judges the folder that was opened, not the one that stood there when the policy was read.
+    /// Judges the folder that was opened, not the one that was there when the policy was read.
     fn stays(&self, fs: &FsCapability, walked: &Walk) -> Result<(), FolderError> {
         let Some(bounds) = self.bounds else { return Ok(()) };
         let own = self.grant.fs.iter().find(|(guest, _)| guest.to_string() == fs.guest);
@@ -367,7 +362,8 @@ impl Nesting<'_> {
 }
 
 impl Changeable {
-    /// A folder in which names can be made or taken away; one that is not there holds nothing.
+    /// The folder of a grant, if names in it can be made or removed. `None` if it does not exist: then no other folder is inside
+    /// it.
     fn of(by: String, fs: &FsGrant) -> Option<Self> {
         let changes = [Access::Create, Access::Delete].iter().any(|right| fs.access.contains(*right));
         let walked = changes.then(|| walk(&fs.host).ok()).flatten()?;
@@ -380,11 +376,7 @@ impl Changeable {
 ///
 /// # Errors
 ///
-/// It is not there, or no folder.
-///
-/// # Errors
-///
-/// It cannot be found or opened.
+/// It is not there, is no folder, or cannot be opened.
 pub fn folder_at(path: &Path) -> io::Result<(PathBuf, FileId)> {
     let path = absolute(path)?;
     match walk(&path)?.end {

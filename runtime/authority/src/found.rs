@@ -1,5 +1,5 @@
-//! Whether a policy that is found in a folder is the user's own: its file, and each folder on the way to it. Must never follow a
-//! link that stands in the policy's place.
+//! Judges whether a policy that is found in a folder is the user's own: its file, and each folder on the way to it. Must never
+//! follow a link in the policy's place.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -16,14 +16,14 @@ use super::private_group::is_private_group;
 use super::walk::{End, Step, absolute, walk_by};
 use super::{ROOT, file_id, has_other_name, is_own};
 
-/// Opens what is found, if it is the user's own or root's, and has no other name.
+/// Opens the policy that is found, if it is the user's own or root's and has no other name.
 pub(super) fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
     let failed = |source| PolicyFileError::Read { path: path.to_owned(), source };
     let name = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         metadata => metadata.map_err(failed)?,
     };
-    // Where a link leads is decided by all that is on the way there, and a tool may have made what it leads to.
+    // Everything on a link's way decides where it leads, and a tool may have made what it leads to.
     if name.is_symlink() {
         return Err(PolicyFileError::Link { path: path.to_owned() });
     }
@@ -32,7 +32,7 @@ pub(super) fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
         owner: metadata.uid(),
         mode: metadata.mode() & 0o7777,
     };
-    // One that cannot be opened is named by its owner.
+    // Before it is opened: the message on a file that cannot be opened names its owner.
     if !is_trusted(name.uid()) {
         return Err(of_others(&name));
     }
@@ -52,8 +52,8 @@ pub(super) fn open_found(path: &Path) -> Result<Option<File>, PolicyFileError> {
     Ok(Some(file))
 }
 
-/// Whoever may rename on the way to the policy puts any file of the user's in its place, such as one that was obeyed before. So
-/// each folder counts that a name on the way is in, up to `/`, and those behind each link.
+/// Judges the way to the policy. A user who may rename a name on it can put any file of this user's in the policy's place, such
+/// as one that was obeyed before. So each folder that holds a name on the way counts, up to `/`, and those behind each link too.
 fn judge_way(path: &Path, opened: &File) -> Result<(), PolicyFileError> {
     let failed = |source| PolicyFileError::Read { path: path.to_owned(), source };
     let (exposed, end) = way(path).map_err(failed)?;
@@ -136,7 +136,7 @@ pub fn exposed_to(file: &impl AsFd) -> io::Result<Option<Others>> {
     Ok(if is_trusted(stat.st_uid) { writers() } else { Some(Others::Owner) })
 }
 
-/// The user, and root, who may do everything anyway.
+/// Whether an owner is this user, or root, who may do everything anyway.
 fn is_trusted(owner: u32) -> bool {
     owner == ROOT || is_own(owner)
 }
@@ -144,13 +144,13 @@ fn is_trusted(owner: u32) -> bool {
 /// `S_ISVTX` (`inode(7)`).
 const STICKY: u32 = 0o1000;
 
-/// Whether others than the owner may write there. The bits of the group say what an access list allows at most.
+/// Whether others than the owner may write there. If there is an access list, the group's bits are the most that it allows.
 fn others_may_write(file: &impl AsFd, stat: &Stat) -> bool {
     let (others, group) = (stat.st_mode & 0o002 != 0, stat.st_mode & 0o020 != 0);
     others || (group && !(is_private_group(stat.st_gid, stat.st_uid) && has_no_list(file)))
 }
 
-/// Whether there surely is no access list. A place (`O_PATH`) has no attributes to ask for, so a folder is opened for that.
+/// Whether there surely is no access list. `O_PATH` descriptors cannot be asked for attributes, so a folder is opened for that.
 fn has_no_list(file: &impl AsFd) -> bool {
     let list = |file: BorrowedFd<'_>| fgetxattr_query(file, "system.posix_acl_access");
     let found = match list(file.as_fd()) {

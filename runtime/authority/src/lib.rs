@@ -1,5 +1,5 @@
-//! Who decides: which policy is obeyed, which component gets whose grant, which folders a grant means, and that no tool can
-//! change any of it.
+//! Who decides over tools: finds the policy that is obeyed, the grant that a component gets and the folders that it means, and
+//! keeps tools from changing any of it.
 //!
 //! ```text
 //! PolicyFile (given, or found and judged) ─▶ Policy ─▶ bind: a component's entry ─▶ capability set
@@ -8,7 +8,7 @@
 //!                          open_folders: each folder resolved, judged, held open  ◀─────┘
 //! ```
 //!
-//! Nothing here trusts a text: places are compared by device and inode of each folder above them, under every name that the
+//! Paths are never compared as text: a place is compared by device and inode of each folder above it, under every name that
 //! mounts give it.
 
 #![deny(unsafe_code)]
@@ -52,32 +52,32 @@ pub fn file_id(file: impl AsFd) -> Result<FileId, rustix::io::Errno> {
     Ok(FileId { device: stat.st_dev, inode: stat.st_ino })
 }
 
-/// Device and inode of the file that a path leads to; none where it leads nowhere.
+/// Device and inode of the file that a path leads to; `None` if it leads nowhere.
 pub fn file_id_at(path: &Path) -> Option<FileId> {
     let found = fs::metadata(path).ok()?;
     Some(FileId { device: found.dev(), inode: found.ino() })
 }
 
-/// Whether a file has a second name (a hard link), by which a tool could change it that may write in that name's folder. Nobody
-/// links and writes a file of root's but root.
+/// Whether a file has a second name (a hard link): a tool that may write in that name's folder could change the file by it. Files
+/// of root do not count: only root links and writes them.
 pub fn has_other_name(file: &Metadata) -> bool {
     let is_roots = file.uid() == ROOT && user() != ROOT && file.mode() & 0o022 == 0;
     file.is_file() && file.nlink() > 1 && !is_roots
 }
 
-/// Whether what has this owner is surely this user's.
+/// Whether this owner surely is this user.
 fn is_own(owner: u32) -> bool {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     owner == user() && (owner != NOBODY || maps_all(&read("/proc/self/uid_map")))
 }
 
-/// Whether a file of this user is at `path`, and no link.
+/// Whether a regular file of this user is at `path`, not a link.
 pub fn is_own_file(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_file() && is_own(found.uid()))
 }
 
-/// Whether each user has a number of its own here. In a user namespace all that have none are shown as [`NOBODY`]
-/// (`user_namespaces(7)`), and so may this user be.
+/// Whether each user has a number of its own here. In a user namespace all users without one are shown as [`NOBODY`]
+/// (`user_namespaces(7)`), perhaps this user too.
 fn maps_all(uid_map: &str) -> bool {
     uid_map.split_whitespace().eq(["0", "0", "4294967295"])
 }

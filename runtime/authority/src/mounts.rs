@@ -1,5 +1,5 @@
-//! The names that one folder has by way of several mounts (`mount(8)`, bind mounts) and of overlays, from
-//! `/proc/self/mountinfo`. What other file systems show of folders elsewhere, such as one over FUSE, is not told there.
+//! The names that one folder has through several mounts (`mount(8)`, bind mounts) and overlays, by `/proc/self/mountinfo`. That
+//! file does not tell which other file systems show a folder, such as one over FUSE.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -14,7 +14,7 @@ use tollgate_system::is_pseudo;
 
 use super::walk::open_real;
 
-/// Names that are followed for one folder. Above that something is made to be endless.
+/// Most names that are followed for one folder. Only mounts that are made to be endless have more.
 const NAMES_MAX: usize = 4096;
 
 /// A mount, as `proc_pid_mountinfo(5)` has it.
@@ -22,9 +22,9 @@ const NAMES_MAX: usize = 4096;
 struct Mount {
     /// `major:minor` of its file system.
     device: String,
-    /// What of the file system is mounted.
+    /// The part of the file system that is mounted.
     root: PathBuf,
-    /// Where.
+    /// Where it is mounted.
     point: PathBuf,
     /// The folders that an overlay is made of, by their real paths.
     layers: Vec<PathBuf>,
@@ -37,7 +37,7 @@ pub(super) struct Mounts(Vec<Mount>);
 impl Mounts {
     /// # Errors
     ///
-    /// They cannot be read, as where `/proc` is not mounted.
+    /// They cannot be read, for example since `/proc` is not mounted.
     pub(super) fn here() -> io::Result<Self> {
         Ok(Self::parse(&fs::read(MOUNTS)?))
     }
@@ -46,8 +46,7 @@ impl Mounts {
         Self(text.split(|byte| *byte == b'\n').filter_map(mount).collect())
     }
 
-    /// Device and inode of the folders at these real paths, and of every folder that holds one of them, under each name that
-    /// the mounts give it.
+    /// Device and inode of the folders at these real paths, and of every folder above them, under each name that mounts give them.
     ///
     /// # Errors
     ///
@@ -64,9 +63,9 @@ impl Mounts {
             }
             let id = id(&path)?;
             ids.insert(id);
-            // A name that another mount covers leads elsewhere, and is no name of this folder.
+            // A name under another mount leads elsewhere, and is no name of this folder.
             let same = self.other_names(&path).into_iter().filter(|other| is_at(other, id));
-            // The same folder has other numbers in an overlay than in its layers.
+            // A folder has other numbers in an overlay than in its layers.
             let layered = self.names_by_layers(&path).into_iter().filter(|other| fs::symlink_metadata(other).is_ok());
             waiting.extend(
                 same.chain(layered).flat_map(|other| other.ancestors().map(Path::to_owned).collect::<Vec<_>>()),
@@ -75,7 +74,7 @@ impl Mounts {
         Ok(ids)
     }
 
-    /// The other names of what is at this real path, by mounts of itself or of a folder above it.
+    /// The other names of the thing at this real path, through mounts of itself or of a folder above it.
     ///
     /// # Errors
     ///
@@ -85,8 +84,8 @@ impl Mounts {
         Ok(self.other_names(path).into_iter().filter(|other| other != path && is_at(other, id)).collect())
     }
 
-    /// Whether the folder at this real path shows a file system of the kernel's own as a layer of an overlay: it is in such an
-    /// overlay, or, with `below`, one is mounted in it.
+    /// Whether the folder at this real path is in an overlay with a layer in a file system of the kernel's own or, with `below`,
+    /// has such an overlay mounted in it.
     ///
     /// # Errors
     ///
@@ -111,10 +110,10 @@ impl Mounts {
         Ok(false)
     }
 
-    /// What else the folder at this real path may be called.
+    /// Names that the folder at this real path may have too.
     ///
-    /// Which of the mounts on the way is on top is not asked, since moving a mount changes it without a trace in their order:
-    /// a name by a mount that is covered is none, and shows another folder.
+    /// Some may be wrong: a name through a covered mount shows another folder. Which mount is on top cannot be told, since moving
+    /// a mount changes that without changing their order.
     fn other_names(&self, path: &Path) -> Vec<PathBuf> {
         let by = |own: &Mount| {
             let inside = own.root.join(path.strip_prefix(&own.point).ok()?);
@@ -126,7 +125,7 @@ impl Mounts {
         self.0.iter().filter_map(by).flat_map(|names: Vec<PathBuf>| names).collect()
     }
 
-    /// What the folder at this real path may be called in the layers of an overlay, or in the overlay whose layer it is in.
+    /// Names that the folder at this real path may have in the layers of its overlay, or in the overlay of which it is in a layer.
     fn names_by_layers(&self, path: &Path) -> Vec<PathBuf> {
         let mut names = Vec::new();
         for overlay in self.0.iter().filter(|mount| !mount.layers.is_empty()) {
@@ -145,7 +144,7 @@ impl Mounts {
 
 const MOUNTS: &str = "/proc/self/mountinfo";
 
-/// `below` in `folder`, without the slash that joining nothing would add: a file may be mounted.
+/// `below` in `folder`. If `below` is empty no slash is added, since a file may be mounted.
 fn joined(folder: &Path, below: &Path) -> PathBuf {
     if below.as_os_str().is_empty() { folder.to_owned() } else { folder.join(below) }
 }
@@ -172,8 +171,8 @@ fn mount(line: &[u8]) -> Option<Mount> {
     Some(Mount { device, root, point, layers })
 }
 
-/// The folders in the options of an overlay (`Documentation/filesystems/overlayfs.rst`). Those that were given by a relative path
-/// cannot be told, and those outside this process's root are not there.
+/// The folders in the options of an overlay (`Documentation/filesystems/overlayfs.rst`). Layers that were given by a relative
+/// path cannot be told, and those outside this process's root are not there.
 fn layers(options: &[u8]) -> Vec<PathBuf> {
     let values = options.split(|byte| *byte == b',').filter_map(|option| {
         let (key, value) = option.split_at(option.iter().position(|byte| *byte == b'=')?);

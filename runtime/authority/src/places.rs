@@ -1,5 +1,5 @@
-//! The table of deciding places: what on the disk decides over tools, and what no tool may do there. A grant that reaches one
-//! is refused before anything runs, whether the place is there yet or not.
+//! The table of deciding places: files and folders that decide over tools, and what no tool may do there. A grant that reaches
+//! one is refused before anything runs, whether the place exists yet or not.
 //!
 //! | place | no tool may |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | the project that the component is built from over and over | change it |
 //! | the receipt that a call will get | change it |
 //!
-//! A place counts as it is written, as it is resolved, and with every link on the way. It is reached from above, by a grant of
-//! a folder that holds one of those names, and from inside, by a grant of a folder in it.
+//! A place counts by its path as written, by its path as resolved, and by every link on the way. A grant reaches it from above,
+//! by a folder that holds one of those names, and from inside, by a folder in it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -29,7 +29,7 @@ use super::mounts::Mounts;
 use super::policy_file::POLICY_NAME;
 use super::walk::{End, Walk, absolute, walk};
 
-/// What is at a deciding place.
+/// The kinds of deciding places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Deciding {
@@ -39,12 +39,12 @@ pub enum Deciding {
     ArtifactKey,
     /// The policy that is obeyed.
     Policy,
-    /// Where a policy would be found. The gate keeps its name from being made or changed in a granted folder, so only links
-    /// on the way to it count.
+    /// Where a policy would be found. The gate forbids to make or change that name in a granted folder, so only links on the way
+    /// to it count.
     PolicyFound,
-    /// Which policies are accepted, and which folders are bound.
+    /// The store of accepted policies and bound folders.
     TrustStore,
-    /// The tokens of agents, or rather what is kept of them.
+    /// What is kept of the tokens of agents.
     Tokens,
     /// The sockets of daemons.
     Sockets,
@@ -58,7 +58,7 @@ pub enum Deciding {
     Manifest,
     /// The project that the component was built from, and will be again: what is built runs unsealed.
     Project,
-    /// The receipt that a call will get: whoever is shown it takes it for what the call did.
+    /// The receipt that a call will get: its reader takes it for what the call did.
     Receipt,
     /// This program.
     Program,
@@ -67,7 +67,7 @@ pub enum Deciding {
 }
 
 impl Deciding {
-    /// What of these rights no tool may have there.
+    /// The rights among `access` that no tool may have there.
     #[must_use]
     pub fn forbids(self, access: AccessSet) -> AccessSet {
         let changes: AccessSet = [Access::Write, Access::Create, Access::Delete].into_iter().collect();
@@ -89,7 +89,7 @@ impl Deciding {
         }
     }
 
-    /// What to do about a grant that reaches it with these rights, which it must not have.
+    /// What to do about a grant that reaches it with these forbidden rights.
     #[must_use]
     pub fn advice(self, rights: AccessSet) -> &'static str {
         match self {
@@ -104,7 +104,7 @@ impl Deciding {
             Self::Receipt => {
                 "a tool with it could exchange the receipt of its own call: name a file outside the folders that it may change"
             }
-            // Who may only read the others decides nothing.
+            // For the other places reading is not forbidden.
             Self::ArtifactKey if rights.contains(Access::Read) => {
                 "a tool that reads it could forge compiled tools: move TOLLGATE_HOME out of the folder, or grant a folder \
                  beside it"
@@ -149,8 +149,8 @@ impl fmt::Display for Deciding {
     }
 }
 
-/// The deciding places of one program. A supervisor and the audit sink of an
-/// embedder add those of their ledger; the rest is whatever the program that embeds them decides by.
+/// The deciding places of one program. A `Supervisor` and an `InProcess` add those of their ledger. The program that embeds them
+/// adds what else it decides by.
 #[derive(Debug, Clone, Default)]
 pub struct DecidingPlaces(Vec<(Deciding, PathBuf)>);
 
@@ -158,20 +158,20 @@ pub struct DecidingPlaces(Vec<(Deciding, PathBuf)>);
 #[derive(Debug, thiserror::Error, Diagnostic)]
 #[non_exhaustive]
 pub enum PlaceError {
-    /// It reaches a deciding place.
+    /// The grant reaches a deciding place.
     #[error("the grant for `{guest}` hands over {what}: `{}`", path.display())]
     #[diagnostic(help("{}", self.advice()))]
     Reached {
         /// The folder, as the guest sees it.
         guest: String,
-        /// What it reaches.
+        /// The kind of the place.
         what: Deciding,
         /// The place.
         path: PathBuf,
-        /// The rights that it must not have.
+        /// The forbidden rights.
         rights: AccessSet,
     },
-    /// A component gets the entry of its file's name, and another tool may exchange the file.
+    /// A component gets the policy's entry of its file's name, and another tool may exchange that file.
     #[error(
         "`{}` gets the entry `{name}` of the policy by the name of its file, and the tool `{changer}` may exchange it (as \
          `{guest}`)", component.display()
@@ -187,7 +187,7 @@ pub enum PlaceError {
         /// The folder, as that tool sees it.
         guest: String,
     },
-    /// Which mounts there are cannot be told.
+    /// The list of mounts cannot be read.
     #[error(
         "whether the grants reach what decides over tools cannot be told: the mounts of this process cannot be read"
     )]
@@ -196,7 +196,7 @@ pub enum PlaceError {
         /// Why.
         source: io::Error,
     },
-    /// Whether it does cannot be told.
+    /// Whether the grant reaches a deciding place cannot be told.
     #[error("whether the grant for `{guest}` reaches {what} cannot be told: `{}`", path.display())]
     #[diagnostic(help("{}", self.advice()))]
     Unknown {
@@ -230,14 +230,14 @@ impl PlaceError {
 }
 
 impl DecidingPlaces {
-    /// No place.
+    /// No places.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// These places, and `path`: a file or folder that may be there or not. A relative path starts at the working folder of
-    /// the moment at which a grant is judged.
+    /// These places, and the file or folder `path`, which may exist or not. A relative path starts at the working folder at the
+    /// time when a grant is judged.
     #[must_use]
     pub fn with(mut self, what: Deciding, path: &Path) -> Self {
         self.0.push((what, path.to_owned()));
@@ -247,7 +247,7 @@ impl DecidingPlaces {
     /// These places, and those of the ledger in the folder `ledger`, whose key, state and side store are beside it.
     #[must_use]
     pub fn with_ledger(self, ledger: &Path) -> Self {
-        // Names beside the ledger are found from its folder as resolved, and so are they here.
+        // The files beside the ledger are found from its resolved folder, so their places start there too.
         let real = ledger.canonicalize().unwrap_or_else(|_not_there| ledger.to_owned());
         let beside = [".key", ".state", ".private"].map(|extension| {
             let mut name = real.clone().into_os_string();
@@ -257,7 +257,7 @@ impl DecidingPlaces {
         beside.iter().fold(self.with(Deciding::Ledger, ledger), |places, path| places.with(Deciding::Ledger, path))
     }
 
-    /// These places, and the components that entries of `policy` are for: who exchanges one takes its grant.
+    /// These places, and the components of the entries of `grants`: a tool that exchanges a component takes its grant.
     #[must_use]
     pub fn with_components_of(self, grants: &Grants) -> Self {
         grants.tools.values().fold(self, |places, grant| match &grant.component {
@@ -266,10 +266,10 @@ impl DecidingPlaces {
         })
     }
 
-    /// What `path` would be written to, at one of them or in it, whether that is there yet or not. The place of a receipt is
-    /// written to once, and what a project makes is its own.
+    /// The kind of the deciding place that writing to `path` would write to or into, whether it exists yet or not. A receipt's
+    /// place and a project do not count: a receipt is written once, and what a project makes is its own.
     pub fn holding(&self, path: &Path) -> Option<Deciding> {
-        // What cannot be looked at is where it is written to be.
+        // A path that cannot be looked at counts as written.
         let real = |path: &Path| walk(&absolute(path).ok()?).ok().map(|walked| walked.resolved);
         let path = real(path).unwrap_or_else(|| path.to_owned());
         let places = self.0.iter().filter(|(what, _)| !matches!(what, Deciding::Receipt | Deciding::Project));
@@ -277,8 +277,8 @@ impl DecidingPlaces {
         places.into_iter().find(|(_, place)| held(place)).map(|(what, _)| *what)
     }
 
-    /// Refuses a component that gets the entry `name` of `policy` because its file has that name, if another entry lets a tool
-    /// change the file or the way to it: that tool would take the grant.
+    /// Refuses a component that gets the entry `name` of `grants` by the name of its file, if another entry lets a tool change
+    /// that file or the way to it: that tool would take the grant.
     ///
     /// # Errors
     ///
@@ -313,7 +313,7 @@ impl DecidingPlaces {
         Ok(())
     }
 
-    /// Refuses a capability set by which a tool would reach one of them. Ask after the places were made.
+    /// Refuses a capability set by which a tool would reach one of these places. Call it after the places were made.
     ///
     /// # Errors
     ///
@@ -357,7 +357,7 @@ impl DecidingPlaces {
 struct Place {
     /// Every folder that holds one of the names that lead there.
     holders: BTreeSet<FileId>,
-    /// What stands there, if it is a folder.
+    /// The folder that is there, if it is one.
     folder: Option<FileId>,
 }
 
@@ -366,12 +366,12 @@ impl Place {
         let walked = walk(&absolute(path)?)?;
         let guarded =
             what == Deciding::PolicyFound && walked.resolved.file_name().is_some_and(|name| name == POLICY_NAME);
-        // The names on the way to a link decide as those on the way to what it leads to: all are in the holders. So are those
-        // of a file that is mounted there from elsewhere.
+        // The names on the way to a link count as those on the way to its target: the holders have both. They also have those of a
+        // file that is mounted there from elsewhere.
         let mut holders = if guarded && walked.links.is_empty() { Vec::new() } else { walked.holders };
         if walked.end.as_ref().is_some_and(|end| end.kind != FileType::Directory) {
             if guarded {
-                // The gate keeps the name of a policy, and no other one that a mount gives to the file.
+                // The gate protects the name of a policy, but not another name that a mount gives that file.
                 let others = mounts.other_names_of(&walked.resolved)?.into_iter();
                 let unkept = others.filter(|name| name.file_name().is_some_and(|name| name != POLICY_NAME));
                 holders.extend(unkept.filter_map(|name| name.parent().map(Path::to_owned)));
@@ -496,7 +496,7 @@ mod tests {
                 let forbidden = match what {
                     Deciding::Ledger => true,
                     Deciding::ArtifactKey | Deciding::Tokens => changes || access == Access::Read,
-                    // The gate keeps this name; a link to it is judged below.
+                    // The gate protects this name; a link to it is judged below.
                     Deciding::PolicyFound => false,
                     Deciding::Policy
                     | Deciding::Sockets

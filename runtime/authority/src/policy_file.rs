@@ -1,6 +1,6 @@
-//! The policy that is obeyed: given by name, or found in the working folder. Whoever can put a file into a folder writes what
-//! is found there, so a found policy must be the user's own, grants what lies below its own folder, and reaches farther only
-//! in the lines that were shown when it was accepted, and only to where they led then ([`TrustStore`], as direnv does).
+//! The policy that is obeyed: given by name, or found in the working folder. Anybody who can put a file into a folder writes the
+//! policy that is found there. So a found policy must be the user's own, and grants what lies below its own folder. It reaches
+//! farther only in lines that were shown when it was accepted, and only to where they led then ([`TrustStore`], as direnv does).
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -18,14 +18,14 @@ use super::trust::{AcceptedLine, TrustError, TrustStore};
 use super::walk::walk;
 use crate::files;
 
-/// A policy, and where it is from.
+/// A policy, and where it comes from.
 #[derive(Debug)]
 pub struct PolicyFile {
     /// Its absolute path.
     pub path: PathBuf,
     /// Its text.
     pub text: String,
-    /// What it says.
+    /// The parsed policy.
     pub policy: Policy,
     shown: String,
     origin: Origin,
@@ -42,26 +42,26 @@ enum Origin {
     Accepted(Vec<AcceptedLine>),
 }
 
-/// Where the folders lie that a found policy may grant one tool.
+/// The bounds of the folders that a found policy may grant one tool.
 #[derive(Debug, Clone)]
 pub struct Bounds {
     /// The policy's folder.
     pub(super) folder: PathBuf,
-    /// Folders outside, as resolved when they were accepted, by where the guest sees them.
+    /// Accepted folders outside, as resolved when they were accepted, by their guest paths.
     accepted: BTreeMap<String, PathBuf>,
 }
 
 /// A line by which a policy reaches farther than its own folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reach {
-    /// What it reaches for.
+    /// What it reaches for, in words.
     pub what: String,
     /// The line, and where it leads.
     line: AcceptedLine,
 }
 
 impl PolicyFile {
-    /// Reads a policy that the user names; `shown` is how.
+    /// Reads a policy that the user names as `shown`.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl PolicyFile {
     ///
     /// # Errors
     ///
-    /// [`PolicyFileError`]: what stands there is not used, and nothing else is in its place.
+    /// [`PolicyFileError`]: the policy there cannot be used, and no other is used instead.
     pub fn found(folder: &Path, store: Option<&TrustStore>) -> Result<Option<Self>, PolicyFileError> {
         let path = folder.join(POLICY_NAME);
         let Some(file) = open_found(&path)? else { return Ok(None) };
@@ -109,8 +109,8 @@ impl PolicyFile {
         Ok(Self { path, text, policy, shown, origin })
     }
 
-    /// Accepts it as it is now: its text, and the lines that reach farther than its own folder, which are returned to be shown,
-    /// each with where it leads.
+    /// Accepts the policy as it is now. Returns the lines that reach farther than its own folder, each with where it leads, to be
+    /// shown.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl PolicyFile {
         Ok(reaches)
     }
 
-    /// Whether `tool` may have its grant from here: what was found reaches no farther than its own folder, and than what was
+    /// Refuses the grant of `tool` if this policy was found, and the grant reaches farther than the policy's folder and what was
     /// accepted.
     ///
     /// # Errors
@@ -131,10 +131,10 @@ impl PolicyFile {
         self.judge(self.reaches(Some(tool)))
     }
 
-    /// Whether what it says of all tools may hold: the level that `sandbox.require` asks for.
+    /// Refuses settings for all tools that a found policy may not make: the level of `sandbox.require`.
     ///
-    /// Who may ask a daemon (`[agents]`), and what it holds for them (`[serve]`), is not judged: a daemon never obeys a policy that
-    /// was found, and nothing else looks at these tables.
+    /// The tables `[agents]` and `[serve]` are not judged: only a daemon reads them, and a daemon never obeys a policy that was
+    /// found.
     ///
     /// # Errors
     ///
@@ -143,7 +143,7 @@ impl PolicyFile {
         self.judge(self.settings_reach())
     }
 
-    /// Where the folders must lie that it grants `tool`, when they are opened; `None` if it was given.
+    /// The bounds of the folders that it grants `tool`, for when they are opened; `None` if the policy was given.
     #[must_use]
     pub fn bounds(&self, tool: &ToolName) -> Option<Bounds> {
         let accepted = match &self.origin {
@@ -160,7 +160,7 @@ impl PolicyFile {
         Some(Bounds { folder: self.folder().to_owned(), accepted: accepted.iter().filter_map(host).collect() })
     }
 
-    /// The lines that reach farther than its own folder: in the grant of `tool`, or of every tool.
+    /// The lines that reach farther than its own folder: in the grant of `tool`, or in all grants if `None`.
     fn reaches(&self, tool: Option<&ToolName>) -> Vec<Reach> {
         let grants = self.policy.grants.tools.iter().filter(|(name, _)| tool.is_none_or(|tool| tool == *name));
         let of_tools = grants.flat_map(|(name, grant)| grant_reaches(self.folder(), name, grant));
@@ -228,7 +228,7 @@ fn grant_reaches(folder: &Path, tool: &ToolName, grant: &Grant) -> Vec<Reach> {
         let guest = guest.to_string();
         let resolved = resolved(&fs.host);
         let is_below = resolved.as_ref().zip(self::resolved(folder)).is_some_and(|(path, of)| path.starts_with(of));
-        // What cannot be told is not below, and leads where it is written.
+        // A path that cannot be resolved is not below, and leads where it is written.
         let leads_to = resolved.unwrap_or_else(|| fs.host.clone());
         let shown = leads_to.display().to_string();
         if !is_below {
@@ -267,7 +267,7 @@ fn open_given(path: &Path, shown: &Path) -> Result<File, PolicyFileError> {
 fn text_of(file: File, shown: &Path) -> Result<String, PolicyFileError> {
     let failed = |source| PolicyFileError::Read { path: shown.to_owned(), source };
     let mut bytes = Vec::new();
-    // One more than a policy may have: the parser says so.
+    // One byte more than a policy may have: the parser then refuses it.
     file.take(POLICY_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_not_utf8| PolicyFileError::NotText { path: shown.to_owned() })
 }

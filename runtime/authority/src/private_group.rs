@@ -1,5 +1,5 @@
-//! Whether a group is one user's alone, as `useradd` makes one for each user. Where that cannot be told, it is not: groups that
-//! a directory service keeps are in no file here.
+//! Tells whether a group is one user's alone, such as the one that `useradd` makes for each user. A group of which that cannot be
+//! told is none: a directory service's groups are in no file here.
 
 use std::fs;
 
@@ -16,8 +16,8 @@ fn is_private(group: u32, owner: u32, passwd: &str, groups: &str) -> bool {
     let members = named.iter().flat_map(|found| found.members.split(',')).filter(|name| !name.is_empty());
     let has_others = users(passwd).any(|user| user.group == group && user.id != owner)
         || members.map(Some).any(|member| member != own_name);
-    // Programs that make users give the user's own number to a group of theirs, or the user's name. Of a user or a group that is
-    // in neither file it cannot be told who else is in there.
+    // A user's own group has the user's number or the user's name, as programs that make users have it. If user or group is in no
+    // file, other members cannot be told.
     own_name.is_some() && !has_others && named.iter().any(|found| group == owner || Some(found.name) == own_name)
 }
 

@@ -1,5 +1,5 @@
-//! In which folders tools of this user could make links, on any earlier run: kept in the trust store by runs alone, so that no
-//! such link is followed on the way to a grant.
+//! Remembers in which folders tools of this user could make links on any earlier run, so that no such link is followed on the way
+//! to a granted folder. Only runs write this into the trust store.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +15,8 @@ use super::trust::TrustError;
 use super::walk::Walk;
 
 impl Nesting<'_> {
-    /// A tool of another policy, or of a `--grant`, is in no text here: what any could change on this user's behalf is kept.
+    /// Refuses a way through a folder in which any earlier tool of this user could make links, also by another policy or a
+    /// `--grant`.
     pub(super) fn made_by_no_earlier_tool(
         &self,
         fs: &FsCapability,
@@ -35,7 +36,7 @@ impl Nesting<'_> {
         Ok(())
     }
 
-    /// Keeps in which folders the tool of this set can make links. Says why, if there is no place that can be written.
+    /// Remembers in which folders the tool of this set can make links. Returns why not, if the store cannot be written.
     pub(super) fn remember(&self, set: &CapabilitySet) -> Result<Option<String>, FolderError> {
         for fs in set.fs.iter().filter(|fs| fs.access.contains(Access::Create)) {
             let Some(store) = self.store else { return Ok(Some("there is no place to keep where".to_owned())) };
@@ -52,13 +53,14 @@ impl Nesting<'_> {
     }
 }
 
-/// A store on a disk that is full could be the work of a tool, and is no such place.
+/// Whether the store is of a kind that cannot be written. A full disk does not count: it could be a tool's work.
 fn is_unwritable(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
     matches!(error.kind(), PermissionDenied | ReadOnlyFilesystem | NotFound | NotADirectory)
 }
 
-/// When the folder `id` was made, in nanoseconds since the Unix epoch, if it is at this real path and its file system tells.
+/// When the folder `id` at this real path was made, in nanoseconds since the Unix epoch; `None` if another folder is there, or
+/// its file system does not tell.
 pub(super) fn born_ns(path: &Path, id: FileId) -> Option<u64> {
     let metadata = fs::symlink_metadata(path).ok()?;
     let is_it = (metadata.dev(), metadata.ino()) == (id.device, id.inode);

@@ -1,7 +1,6 @@
-//! What the operator accepted once: policies that were found and reach beyond their own folder, by their text and by where the
-//! lines led that were shown, and folders
-//! inside others that tools may change, by device and inode. And in which folders tools have been able to make links, under
-//! whichever policy. A folder of its own, with a file for each.
+//! The store of what the operator accepted: found policies that reach beyond their own folder, by their text and by where the
+//! shown lines led; and folders inside others that tools may change, by device and inode. It also remembers in which folders
+//! tools could make links, under any policy. The store is a folder with a file for each.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -17,17 +16,17 @@ use super::{has_other_name, is_own};
 use crate::cause::{Place, advice};
 use crate::files;
 
-/// The folder with what was accepted.
+/// The store, in its folder.
 #[derive(Debug, Clone)]
 pub struct TrustStore {
     folder: PathBuf,
 }
 
-/// Why what was accepted cannot be told, or not be kept.
+/// Why the store cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
-    /// Others may have written it.
+    /// Others may have written it, or may write it.
     #[error("`{}` can be changed by others (its mode is {mode:03o}, its owner {owner})", path.display())]
     Exposed {
         /// The folder or file.
@@ -49,7 +48,7 @@ pub enum TrustError {
         /// The file.
         path: PathBuf,
     },
-    /// What is there was not written here.
+    /// The file was not written by this program.
     #[error("`{}` is damaged", path.display())]
     Damaged {
         /// The file.
@@ -113,8 +112,8 @@ enum Kept {
     Policy { path: String, text: Digest, lines: Vec<AcceptedLine> },
     /// A folder.
     Folder { path: String, device: u64, inode: u64 },
-    /// A folder in which a tool was granted `create`. The number of one that was removed is given to another: they are told
-    /// apart by when they were made, where the file system keeps that.
+    /// A folder in which a tool was granted `create`. The kernel may give a removed folder's inode to another one: the time of
+    /// their making tells them apart, if the file system has it.
     Created { path: String, device: u64, inode: u64, born_ns: Option<u64> },
 }
 
@@ -123,7 +122,7 @@ enum Kept {
 pub(super) enum Bound {
     /// Nothing.
     New,
-    /// It was this one.
+    /// It is bound to this folder.
     To(FileId),
 }
 
@@ -154,13 +153,13 @@ impl TrustStore {
         }
     }
 
-    /// Accepts the policy in the file `path` with this text, and with no other that it had before.
+    /// Accepts the policy in the file `path` with this text, and forgets earlier texts.
     pub(super) fn accept(&self, path: &Path, text: &str, lines: Vec<AcceptedLine>) -> Result<(), TrustError> {
         let (shown, text) = (path.to_string_lossy().into_owned(), Digest::of(text.as_bytes()));
         self.write(&policy_name(path), &Kept::Policy { path: shown, text, lines })
     }
 
-    /// Takes back that the policy in the file `path` was accepted, with whichever text: whether it was.
+    /// Takes back the acceptance of the policy in the file `path`, whatever its text; returns whether it was accepted.
     ///
     /// # Errors
     ///
@@ -174,7 +173,7 @@ impl TrustStore {
         }
     }
 
-    /// Which folder `path` was bound to.
+    /// The folder that `path` was bound to.
     pub(super) fn bound(&self, path: &Path) -> Result<Bound, TrustError> {
         let name = folder_name(path);
         match self.read(&name)? {
@@ -196,8 +195,8 @@ impl TrustStore {
         self.write(&folder_name(path), &Kept::Folder { path: shown, device, inode })
     }
 
-    /// Where this folder was when a tool could first make links in it; `None` if none ever could. `born_ns` says when it was
-    /// made, if that can be told.
+    /// The path of this folder when a tool could first make links in it; `None` if no tool ever could. `born_ns` is when it was
+    /// made, if known.
     pub(super) fn created_in(
         &self,
         folder: FileId,
@@ -216,7 +215,7 @@ impl TrustStore {
         }
     }
 
-    /// Keeps that a tool can make links in this folder, for good: they may stay when no tool can any more.
+    /// Remembers for good that a tool can make links in this folder: the links may stay after the right is gone.
     pub(super) fn creates_in(&self, folder: FileId, path: &Path, born_ns: Option<u64>) -> Result<(), TrustError> {
         if self.created_in(folder, || born_ns)?.is_some() {
             return Ok(());
@@ -238,12 +237,12 @@ impl TrustStore {
         serde_json::from_slice(&bytes).map(Some).map_err(|_not_ours| TrustError::Damaged { path })
     }
 
-    /// Whether something stands there; what does must be this user's, and nobody else's to change.
+    /// Whether something is there. It must be this user's, and only this user may be able to change it.
     fn is_ours(&self, path: &Path) -> Result<bool, TrustError> {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(false),
-            // Where nothing can be looked at, nothing was accepted by this user.
+            // This user accepted nothing in a place that this user cannot look at.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(false),
             Err(source) => return Err(TrustError::Unusable { path: path.to_owned(), source }),
         };
@@ -265,7 +264,7 @@ impl TrustStore {
 
     fn write(&self, name: &str, kept: &Kept) -> Result<(), TrustError> {
         let failed = |source| TrustError::Unusable { path: self.folder.clone(), source };
-        // A link must not have a folder made behind it.
+        // No folder is made behind a link.
         if !self.is_ours(&self.folder)? {
             files::make_folder(&self.folder).map_err(failed)?;
             self.is_ours(&self.folder)?;
@@ -284,7 +283,7 @@ fn policy_name(path: &Path) -> String {
 }
 
 fn folder_name(path: &Path) -> String {
-    // However it is written: doubled slashes and single dots say nothing.
+    // Without doubled slashes and single dots, which mean nothing.
     hashed("folder", &path.components().collect::<PathBuf>())
 }
 
@@ -297,7 +296,7 @@ fn hashed(kind: &str, path: &Path) -> String {
     format!("{kind}-{}", digest.trim_start_matches("sha256:"))
 }
 
-/// A path and two numbers, or the lines of the largest policy with the paths that they lead to.
+/// Most bytes of one file: the lines of the largest policy, with the paths that they lead to.
 const KEPT_BYTES_MAX: u64 = 16 << 20;
 
 #[cfg(test)]

@@ -11,31 +11,31 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{CWD, FileType, Mode, OFlags, Stat, fstat, open, openat, readlinkat};
 use rustix::io::Errno;
 
-/// Links that are followed on one way: as many as Linux follows (`path_resolution(7)`).
+/// Most links that are followed on one way: as many as Linux follows (`path_resolution(7)`).
 const LINKS_MAX: usize = 40;
 
-/// What was met on the way.
+/// What a walk found on its way.
 #[derive(Debug)]
 pub(super) struct Walk {
-    /// The real path of each folder in which a name on the way stands, links included. `/` is the first.
+    /// The real path of each folder that holds a name on the way, links included. `/` is the first.
     pub(super) holders: Vec<PathBuf>,
-    /// The real path of the folder in which each link stands that was followed.
+    /// The real path of the folder of each link that was followed.
     pub(super) links: Vec<PathBuf>,
-    /// The real path of what stands at the end. Names that are not there yet are as they were written.
+    /// The real path of the end. Names that do not exist yet are as written.
     pub(super) resolved: PathBuf,
-    /// What stands there; `None` if a name on the way is not there, or is out of this process's reach.
+    /// The thing at the end; `None` if a name on the way does not exist, or is out of this process's reach.
     pub(super) end: Option<End>,
 }
 
-/// What stands at the end of a path.
+/// The thing at the end of a path.
 #[derive(Debug)]
 pub(super) struct End {
-    /// As a place only (`O_PATH`).
+    /// Opened as a place only (`O_PATH`).
     pub(super) file: OwnedFd,
     pub(super) kind: FileType,
 }
 
-/// A name on the way, which stands there: what it is in, and what it names itself, be it a link.
+/// A name on the way: the folder that holds it, and the thing that it names, which may be a link.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Step<'w> {
     /// As a place only (`O_PATH`).
@@ -49,7 +49,7 @@ pub(super) struct Step<'w> {
 ///
 /// # Errors
 ///
-/// A system call fails for another reason than that nothing can be reached there.
+/// A system call fails, other than because nothing can be reached there.
 pub(super) fn walk(path: &Path) -> io::Result<Walk> {
     walk_by(path, |_step| {})
 }
@@ -132,7 +132,7 @@ fn names(path: &OsStr) -> VecDeque<OsString> {
     Path::new(path).components().filter_map(name).collect()
 }
 
-/// A thing itself, even if it is a link, and no more than its place.
+/// Opens the thing itself, also a link, as a place only.
 const PLACE: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The absolute form of `path`, which is joined to the working folder if it is relative. Nothing of it is resolved.

@@ -14,7 +14,6 @@ use tollgate::artifact::Artifact;
 use tollgate::engine::Engine;
 use tollgate::error::LoadError;
 use tollgate::interfaces::Import;
-use tollgate::tool::Operation;
 
 struct Inspection {
     digest: String,
@@ -54,7 +53,7 @@ impl Shown {
         let told = told.iter().map(|text| Self {
             name: text.name.clone(),
             description: text.description.clone(),
-            input_schema: Operation::of(text).ok().map(|operation| operation.input_schema),
+            input_schema: text.schema(),
         });
         told.collect()
     }

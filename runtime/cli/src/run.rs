@@ -7,9 +7,9 @@ use tollgate::engine::Engine;
 use tollgate::error::{CallError, CallFailure, LoadError, RejectError};
 use tollgate::loading::Provenance;
 use tollgate::notary::{NotaryProcess, NotaryRole};
+use tollgate::operations::OperationTexts;
 use tollgate::request::{Answer, Caller, Claims, Request};
-use tollgate::supervisor::ToolSpec;
-use tollgate::tool::Operation;
+use tollgate::supervisor::{Control, ToolSpec};
 use tollgate::worker::WorkerRole;
 use tollgate_audit::CallId;
 use tollgate_authority::Deciding;
@@ -87,11 +87,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Failure> {
         unusable(error)
     })?;
     if let Some(artifact) = unasked {
-        compiled::keep(&artifact.with_operations(tool.texts().map_err(unusable)?))?;
+        compiled::keep(&artifact.with_operations(tool.operations().map_err(unusable)?))?;
     }
     let operation = operation(args.op.as_deref(), &tool.operations().map_err(unusable)?)?;
     let interrupted = Interrupted::cancels();
-    let answered = tool.call_until(&Request { operation: &operation, ..request }, interrupted.cancel());
+    let control = Control { cancel: Some(interrupted.cancel().clone()), ..Control::default() };
+    let answered = tool.call_with(&Request { operation: &operation, ..request }, &control);
     drop(interrupted);
     let call = answered.as_ref().map_or_else(|failure| failure.call, |answer| Some(answer.call));
     let kept = receipt.zip(call).map_or(Ok(()), |(file, call)| keep_receipt(file, call, &folder, supervisor.notary()));
@@ -184,8 +185,8 @@ fn hints(error: &CallError, loaded: &Loaded, args: &RunArgs, arguments: &str) ->
     Vec::new()
 }
 
-fn operation(asked: Option<&str>, operations: &[Operation]) -> Result<String, Failure> {
-    match (asked, operations) {
+fn operation(asked: Option<&str>, operations: &OperationTexts) -> Result<String, Failure> {
+    match (asked, operations.iter().as_slice()) {
         (Some(name), _) => Ok(name.to_owned()),
         (None, [only]) => Ok(only.name.clone()),
         (None, several) => {

@@ -166,8 +166,8 @@ impl Door {
         self.is_given || self.made.is_some() && self.made == id_of(&self.path)
     }
 
-    /// Whether the kernel says of the peer what the policy asks. Where a token or the socket itself is the proof, that comes later, or
-    /// has come already.
+    /// Whether the kernel says of the peer what the policy asks. Where a token or the socket itself is the proof, that comes
+    /// later, or has come already.
     fn is_the_agent(&self, stream: BorrowedFd<'_>) -> bool {
         match &self.place.is {
             Proof::Uid(uids) => {
@@ -277,7 +277,8 @@ impl Serves for Door {
     fn lane(self: Arc<Self>, gateway: &Arc<Gateway>, connection: Connection) -> Box<dyn FnOnce() + Send> {
         let limits = limits(&self.shared.serve());
         let names: Arc<dyn Names> = self.clone();
-        let lane = Lane { serving: Arc::clone(&self.shared), names, gateway: Arc::clone(gateway), connection, limits };
+        let (serving, gateway) = (Arc::clone(&self.shared), Arc::clone(gateway));
+        let lane = Lane { serving, names, gateway, connection: Arc::new(Mutex::new(connection)), limits };
         Box::new(move || lane.serve())
     }
 
@@ -338,7 +339,7 @@ const TURNED_AWAY_MAX: usize = 16;
 /// Until their connections are closed: the thread at the doors looks when somebody knocks, and every 5 s.
 const TURNED_AWAY_STAY: Duration = Duration::from_secs(1);
 
-/// A gateway that dies more often than this is not started again before the time below is over: a client that breaks its parser must
-/// not have processes started as fast as it can connect.
+/// A gateway that dies more often than this is not started again before the time below is over: a client that breaks its parser
+/// must not have processes started as fast as it can connect.
 const DEATHS_MAX: usize = 8;
 const DEATHS_WITHIN: Duration = Duration::from_secs(10);

@@ -1,7 +1,6 @@
 //! One lane: what the gateway asks on it, one question after the other, is answered by the thread that has it.
 
-use std::cell::RefCell;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -17,6 +16,7 @@ use tollgate_ipc::Connection;
 
 use crate::gateway::Gateway;
 use crate::serving::Serving;
+use tollgate_system::lock;
 
 /// Whose gateway it is.
 pub(crate) trait Names: Send + Sync {
@@ -35,7 +35,7 @@ pub(crate) struct Lane {
     pub(crate) serving: Arc<Serving>,
     pub(crate) names: Arc<dyn Names>,
     pub(crate) gateway: Arc<Gateway>,
-    pub(crate) connection: Connection,
+    pub(crate) connection: Arc<Mutex<Connection>>,
     pub(crate) limits: GatewayLimits,
 }
 
@@ -44,19 +44,21 @@ type Saying = (Told, [Vec<u8>; 3]);
 
 impl Lane {
     /// Answers until the gateway is gone, or says what it may not.
-    pub(crate) fn serve(mut self) {
+    pub(crate) fn serve(self) {
         let limits = asked_limits(&self.limits);
-        while let Ok((asked, [first, second, _none])) = self.connection.receive::<Asked>(limits, None) {
+        loop {
+            let asked = lock(&self.connection).receive::<Asked>(limits, None);
+            let Ok((asked, [first, second, _none])) = asked else { return };
             let (told, [one, two, three]) = self.answer(asked, first, second);
             // A gateway that does not read its answers must not keep this thread for ever.
             let until = Some(Instant::now() + SEND_WAIT);
-            if self.connection.send(&told, [&one, &two, &three], until).is_err() {
+            if lock(&self.connection).send(&told, [&one, &two, &three], until).is_err() {
                 return;
             }
         }
     }
 
-    fn answer(&mut self, asked: Asked, first: Vec<u8>, second: Vec<u8>) -> Saying {
+    fn answer(&self, asked: Asked, first: Vec<u8>, second: Vec<u8>) -> Saying {
         match asked {
             Asked::Token { client } => self.token(client, &first),
             Asked::Ready => {
@@ -86,13 +88,13 @@ impl Lane {
                     stdin: second.into(),
                     caller: Caller { proven, claims: claims_of(claims) },
                 };
-                let connection = RefCell::new(&mut self.connection);
-                let hears = |bytes: &[u8]| {
+                let connection = Arc::clone(&self.connection);
+                let hears = move |bytes: &[u8]| {
                     let until = Some(Instant::now() + SEND_WAIT);
                     // A gateway that is gone withdraws its calls.
-                    connection.borrow_mut().send(&Told::Log, [bytes, b"", b""], until).unwrap_or_default();
+                    lock(&connection).send(&Told::Log, [bytes, b"", b""], until).unwrap_or_default();
                 };
-                let hears: Option<Hears<'_>> = if logs { Some(&hears) } else { None };
+                let hears = logs.then(|| Arc::new(hears) as Hears);
                 let control = Control { cancel: Some(cancel), hears, ..Control::default() };
                 let answered = self.serving.tollgate.call(&call, &control);
                 self.gateway.is_done(request);

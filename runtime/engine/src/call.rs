@@ -28,8 +28,8 @@ use crate::request::{Answer, Caller, Proven, Request};
 use crate::tool::{Identity, LoadedTool, NamedTool};
 use crate::withdrawn::{Flag, Withdrawn};
 
-/// Runs one call at a time, file calls included, on the thread that asks. A call blocks that thread until its deadline at
-/// most, and then for what its end takes to record.
+/// Runs one call at a time, file calls included, on the thread that calls it. A call blocks that thread until its deadline at
+/// most, then until its end is recorded.
 #[derive(Debug)]
 pub struct ExecutorThread {
     executor: Arc<Executor>,
@@ -37,19 +37,19 @@ pub struct ExecutorThread {
 }
 
 impl ExecutorThread {
-    /// A process runs calls only once its seal is there, or is done without by choice.
+    /// Takes the proof that this process is sealed, or does without a seal by choice.
     pub fn new(executor: &Arc<Executor>, event_loop: EventLoop, _sealed: &Enforced) -> Self {
         Self { executor: Arc::clone(executor), event_loop }
     }
 
-    /// What it shares with the other threads.
+    /// The executor that it shares with the other threads.
     #[must_use]
     pub fn executor(&self) -> &Arc<Executor> {
         &self.executor
     }
 
-    /// Runs a call. Once the tool has accepted the request, `keep` keeps what is wanted of it: where that fails the guest
-    /// does not run. `hears` is told what the guest writes to its standard error, as it does.
+    /// Runs a call. Once the tool has accepted the request, `keep` stores what the policy wants of it; if that fails, the guest
+    /// does not run. `hears` gets what the guest writes to its standard error, while it runs.
     ///
     /// # Errors
     ///
@@ -64,7 +64,7 @@ impl ExecutorThread {
     ) -> Result<Answer, Box<CallFailure>> {
         let limits = tool.identity.set.limits;
         let moment = Moment::now(limits);
-        // The digest of arguments costs as much as they are long, so that the cap comes first.
+        // The cap comes first: the time that a digest takes grows with the arguments.
         let is_within_cap = request.arguments.len() as u64 <= limits.input;
         let noted = &Noted::of(call, salt, is_within_cap.then_some(request.arguments));
         let asked = Asked::Invoke { operation: request.operation, arguments: request.arguments };
@@ -174,11 +174,11 @@ impl ExecutorThread {
     }
 }
 
-/// Fuel in between two looks at how much is used, about 10 ms: a guest keeps the count in a register, and one that the
-/// deadline ends never gets to save it.
+/// Fuel between two readings of the fuel used, about 10 ms. A guest keeps the count in a register, and saves it only here: one
+/// that the deadline ends would never save it.
 const FUEL_SAVED_EVERY: u64 = 10_000_000;
 
-/// Room in the table for so many handles of the guest. The gate counts handles; this bounds what stands behind them.
+/// Entries of the table for so many handles of the guest. The gate counts handles; this bounds the resources behind them.
 fn table_entries(handles: u32) -> usize {
     let handles = usize::try_from(handles).unwrap_or(usize::MAX);
     handles.saturating_mul(TABLE_ENTRIES_PER_HANDLE).saturating_add(TABLE_SLACK)
@@ -197,7 +197,7 @@ enum Asked<'a> {
     Invoke { operation: &'a str, arguments: &'a str },
 }
 
-/// For whom a guest is run, and with what.
+/// The tool and the caller for which a guest is run, and the guest's input.
 struct RunOrder<'a> {
     identity: &'a Identity,
     stdin: Bytes,
@@ -206,7 +206,7 @@ struct RunOrder<'a> {
     hears: Option<HearsStderr>,
 }
 
-/// When a call starts, and must have ended.
+/// When a call starts, and by when it must have ended.
 #[derive(Clone, Copy)]
 struct Moment {
     started: Instant,
@@ -226,10 +226,10 @@ enum Answered {
     Invoke(Result<String, wit::Error>),
 }
 
-/// What ends a guest from outside: its deadline, and whoever withdraws its call.
+/// What ends a guest from outside: its deadline, and a withdrawal of its call.
 type Ends<'c> = (Instant, &'c Arc<Flag>);
 
-/// A guest that computes is looked at each time that the epoch ticks.
+/// The deadline of a guest that computes is checked at each tick of the epoch.
 const EVERY_TICK: u64 = 1;
 
 /// How a run ended, before it is on the record.
@@ -289,7 +289,7 @@ async fn guest(
 }
 
 impl Record {
-    /// Puts the end of the call on the record; what cannot be recorded is not answered.
+    /// Puts the end of the call on the record. A call whose end cannot be recorded gets no answer.
     fn end<T>(
         self,
         ended: Result<T, CallError>,
@@ -320,7 +320,7 @@ impl Record {
             Err(error) => (error.kind().class(), public_detail(error), cap_of(error)),
         };
         let recorded = trail.end(CallEnding { class, detail, usage, counters, result, cap }, kept);
-        // The end of a call brings its first entry with it where that had to wait.
+        // A first entry that had to wait goes with the end of the call.
         let call = (is_on_record || recorded.is_ok()).then_some(noted.call);
         let recorded = recorded.map_err(|error| with_causes(&error));
         let ended = ended.map_err(|error| with_stderr(error, &streams));
@@ -368,7 +368,7 @@ fn kept(acknowledge: Acknowledge) -> Kept {
     }
 }
 
-/// The tool's own error; it has the cap of an answer, since it is one.
+/// The tool's own error. The cap on answers holds for it too.
 fn tool_error(code: String, message: String, output_cap: u64) -> CallError {
     let asked = (code.len() + message.len()) as u64;
     let limit = output_cap.min(ERROR_TEXT_BYTES_MAX);
@@ -392,7 +392,7 @@ fn checked_output(output: String, limit: u64) -> Result<String, CallError> {
     }
 }
 
-/// Tells by the error that ended the guest which layer stopped it.
+/// Finds the layer that stopped the guest, by the error that ended it.
 fn classify(error: &wasmtime::Error, limits: &Limits, store: &Store<CallState>) -> CallError {
     if let Some(refused) = error.downcast_ref::<Refused>() {
         return refusal(refused, limits);
@@ -449,7 +449,7 @@ fn asked_of(violation: &tollgate_wasi_proxy::Violation) -> Option<u64> {
     Some(asked)
 }
 
-/// wasmtime's error for it has no public type; a test holds the text.
+/// wasmtime's error for it has no public type, so its text is compared; a test holds that text.
 fn is_hostcall_fuel(error: &wasmtime::Error) -> bool {
     error.chain().any(|cause| cause.to_string().contains("fuel allocated for hostcalls"))
 }
@@ -465,7 +465,7 @@ fn with_stderr(error: CallError, streams: &Stdout) -> CallError {
     }
 }
 
-/// Rust's last line of a panic, which is about the panic's reader.
+/// Rust's last line of a panic: advice to the reader, nothing about the panic.
 const ADVICE_OF_RUST: &str = "note: run with `RUST_BACKTRACE=";
 
 fn call_start(tool: NamedTool<'_>, asked: &Asked<'_>, caller: &Caller, moment: Moment, noted: &Noted) -> CallStart {
@@ -494,8 +494,8 @@ fn call_start(tool: NamedTool<'_>, asked: &Asked<'_>, caller: &Caller, moment: M
     }
 }
 
-/// Puts a call on record that is turned down before a guest could run for it: its start and its end. Waits for a ledger that has
-/// no room, at most two seconds.
+/// Records the start and the end of a call that is turned down before its guest could run. Waits two seconds at most for a ledger
+/// that has no room.
 pub fn turn_down(
     record: &Arc<dyn tollgate_audit::Record>,
     tool: NamedTool<'_>,

@@ -7,12 +7,12 @@ pub(crate) fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
-/// The same in milliseconds, for the id of a call.
+/// Milliseconds since the Unix epoch, for the id of a call.
 pub fn now_ms() -> u64 {
     u64::try_from(unix_time().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The same in nanoseconds, for an entry of the ledger.
+/// Nanoseconds since the Unix epoch, for an entry of the ledger.
 pub fn now_ns() -> u64 {
     u64::try_from(unix_time().as_nanos()).unwrap_or(u64::MAX)
 }

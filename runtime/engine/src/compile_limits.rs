@@ -7,8 +7,8 @@ use tollgate_config::CompileSettings;
 /// What compiling one component may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CompileLimits {
-    /// Time by the clock, for all of it; 1 hour by default. It ends what no longer moves, and is far above what `cpu_seconds`
-    /// takes where a process has a part of a CPU.
+    /// Time by the clock, from start to end; 1 hour by default. It ends a compiler that no longer moves. It is far above the time
+    /// that `cpu_seconds` take in a process with a part of a CPU.
     pub time: Duration,
     /// CPU time over all threads, in whole seconds; 5 minutes by default.
     pub cpu_seconds: u64,
@@ -21,7 +21,7 @@ pub struct CompileLimits {
 }
 
 impl CompileLimits {
-    /// Ten times the CPU time that a Python interpreter takes.
+    /// The CPU time is ten times what compiling a Python interpreter takes.
     pub const DEFAULT: Self = Self {
         time: Duration::from_millis(CompileSettings::DEFAULT.time_ms),
         cpu_seconds: CompileSettings::DEFAULT.cpu_ms.div_ceil(1_000),
@@ -30,7 +30,7 @@ impl CompileLimits {
         threads: 8,
     };
 
-    /// What a policy says: `compile.cpu`, `compile.time`.
+    /// The limits of a policy: `compile.cpu` and `compile.time`; the others by default.
     #[must_use]
     pub const fn of(settings: CompileSettings) -> Self {
         let CompileSettings { cpu_ms, time_ms } = settings;

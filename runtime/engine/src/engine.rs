@@ -25,7 +25,7 @@ impl Engine {
         wasmtime::Engine::new(&engine_config(concurrent_calls)).map(Self).map_err(engine_error)
     }
 
-    /// The same for code that stays where it is mapped (`instance/mapped_code.rs`).
+    /// As [`Engine::new`], for code that stays where it is mapped (`instance/mapped_code.rs`).
     ///
     /// # Errors
     ///
@@ -47,12 +47,15 @@ pub enum StartError {
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
+    /// The side store, `<ledger>.private`, cannot be opened, or another process has it.
+    #[error("the side store beside the ledger cannot be used")]
+    SideStore(#[source] io::Error),
     /// The ledger did not take the record of how this process is sealed.
     #[error("the ledger did not take the record of how this process is sealed: {0}")]
     Unrecorded(String),
 }
 
-/// What an engine takes at its start is addresses and memory: a limit on these is named.
+/// An engine takes addresses and memory at its start: the error names a limit on these that is low.
 pub(crate) fn engine_error(error: wasmtime::Error) -> StartError {
     StartError::Engine(format!("{error:#}{}", surroundings::in_words()))
 }

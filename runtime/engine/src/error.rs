@@ -1,4 +1,4 @@
-//! What can go wrong, by who is to blame: the tool's load, the request, the call.
+//! What can go wrong: loading a tool, compiling it, the request, the call, the worker.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use tollgate_wasi_proxy::{Exited, Violation};
 
 /// Why a component cannot be used as a tool.
 ///
-/// Its serde form is what a worker process tells the supervisor; what only the supervisor can run into has none.
+/// Its serde form is what a worker tells its supervisor. Errors that only the supervisor can meet have none.
 #[derive(Debug, Clone, thiserror::Error, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LoadError {
@@ -31,7 +31,7 @@ pub enum LoadError {
         /// The compiler's words.
         message: String,
     },
-    /// It could not be compiled apart.
+    /// It was not compiled.
     #[serde(skip)]
     #[error(transparent)]
     Compile(#[from] CompileError),
@@ -78,16 +78,16 @@ pub enum LoadError {
         "the component says too much of its operations: {what}; give it fewer, or shorter descriptions and schemas"
     )]
     OperationsTooLong {
-        /// Of what too much, and what the maximum is.
+        /// What there is too much of, and the maximum.
         what: String,
     },
-    /// It does not say the same of its operations as before.
+    /// It says something else of its operations than before.
     #[error(
         "the component does not say the same of its operations as when it was installed, or first run: {}; its bytes are \
          the same, so it, or what was stored of it, is not to be trusted: do not run it", operations.join(", ")
     )]
     OperationsChanged {
-        /// Those of which it says something else, escaped and in backticks; or that their order is another one.
+        /// The operations of which it says something else, escaped and in backticks; or that their order changed.
         operations: Vec<String>,
     },
     /// A schema that it gives cannot be used.
@@ -131,15 +131,15 @@ impl From<PlaceError> for LoadError {
 /// Why a component was not compiled.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CompileError {
-    /// It did not come to its end by the clock.
+    /// It took too long by the clock.
     #[error("compiling it takes longer than {} s by the clock (`compile.time`), so it was stopped{around}", limit.as_secs_f64())]
     TooLong {
         /// The limit.
         limit: Duration,
-        /// What little the machine gives, as the end of a sentence; may be empty.
+        /// Limits of the machine that are low, as the end of a sentence; may be empty.
         around: String,
     },
-    /// Its CPU time was over.
+    /// It took too much CPU time.
     #[error("compiling it takes more than {} s of CPU time (`compile.cpu`), so it was stopped{around}", limit.as_secs())]
     TooMuchCpu {
         /// The limit.
@@ -147,7 +147,7 @@ pub enum CompileError {
         /// As before.
         around: String,
     },
-    /// Its memory was not enough.
+    /// It took more memory than it may.
     #[error("compiling it takes more than {limit_bytes} bytes of memory{around}")]
     TooMuchMemory {
         /// The limit.
@@ -155,7 +155,7 @@ pub enum CompileError {
         /// As before.
         around: String,
     },
-    /// There was less memory than it may have.
+    /// The machine had less memory than it may take.
     #[error("the kernel killed the compiler for want of memory: {room}")]
     NoMemory {
         /// How much there is, in words.
@@ -173,7 +173,7 @@ pub enum CompileError {
         /// How, and what it said at last.
         how: String,
     },
-    /// There is no compiler, whatever the component.
+    /// The compiler's process fails, whatever the component is.
     #[error("the compiler's process cannot do its work: {reason}")]
     NoCompiler {
         /// Why.
@@ -199,7 +199,7 @@ pub enum RejectError {
         /// What there is.
         known: Vec<String>,
     },
-    /// Who asks may not call it.
+    /// The agent that asks may not call it.
     #[error(
         "the agent `{agent}` may not call `{tool}.{operation}`: its entry `[agents.{agent}]` in the policy does not name it"
     )]
@@ -253,12 +253,12 @@ pub enum RejectError {
 }
 
 impl RejectError {
-    /// As [`RejectError::TooLong`] names the arguments.
+    /// The arguments, as [`RejectError::TooLong`] names them.
     pub const ARGUMENTS: &str = "the arguments are";
-    /// As it names what the guest may read from stdin.
+    /// Standard input, as [`RejectError::TooLong`] names it.
     pub const STDIN: &str = "standard input is";
 
-    /// Why, without a word of the arguments or of the request: for the ledger, which must not have their text.
+    /// The reason without the text of arguments and request, which the ledger must not have.
     pub(crate) fn without_texts(&self) -> String {
         match self {
             Self::UnknownOperation { .. } => "the tool has no such operation".to_owned(),
@@ -364,10 +364,10 @@ pub enum CallError {
         /// How.
         how: String,
     },
-    /// Whoever asked for the call withdrew it. It may have run or not.
+    /// The caller withdrew the call. Its guest may have run or not.
     #[error("the call was cancelled")]
     Cancelled,
-    /// More is asked at once than is taken; the guest did not run.
+    /// More calls are made at once than are taken. The guest did not run.
     #[error("too much is asked at once: {what}; try again")]
     Busy {
         /// What is too much, and how much is taken.
@@ -381,7 +381,7 @@ pub enum CallError {
     Internal(String),
 }
 
-/// Whose doing a failed call is: what tells apart who has to do something about it.
+/// Who is to blame for a failed call, and so who has to act.
 ///
 /// Its serde form, such as `output`, is the `kind` of an error in `--json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -401,7 +401,7 @@ pub enum CallErrorKind {
     Cap,
     /// The caller's: the call was withdrawn.
     Cancelled,
-    /// Nobody's: more is asked at once than is taken. The same call may succeed later.
+    /// Nobody's: more calls are made at once than are taken. The same call may succeed later.
     Busy,
     /// The tool's worker is not there, or ended.
     Worker,
@@ -426,7 +426,7 @@ impl CallErrorKind {
 }
 
 impl LoadError {
-    /// What the ledger does not take is not the tool's fault.
+    /// Why asking for operations failed. A ledger that takes no entry is not the tool's fault.
     pub fn of_describing(source: Box<CallFailure>) -> Self {
         if let CallError::Unrecorded(reason) = source.error {
             return Self::Unrecorded(reason);
@@ -436,7 +436,7 @@ impl LoadError {
 }
 
 impl CallError {
-    /// Whose doing it is.
+    /// Who is to blame.
     #[must_use]
     pub fn kind(&self) -> CallErrorKind {
         match self {
@@ -453,13 +453,13 @@ impl CallError {
         }
     }
 
-    /// What a tool says of its own is its caller's affair: like a result, it is not on the record in plain.
+    /// The text of a tool's own error. It is private as a result is: the ledger has a digest at most.
     pub fn private_text(&self) -> Option<String> {
         let Self::Tool { code, message } = self else { return None };
         Some(serde_json::json!({ "code": code, "message": message }).to_string())
     }
 
-    /// Of a call whose tool cannot be loaded in a new worker.
+    /// The error of a call whose tool cannot be loaded in a new worker.
     #[allow(clippy::wildcard_enum_match_arm, reason = "whatever else it is, the tool loaded before and does not now")]
     pub fn from_load(error: LoadError) -> Self {
         match error {

@@ -1,12 +1,12 @@
-//! What runs calls: the engine, the linker, the ticker, and where the record goes. All threads of a process share it.
+//! The engine, the linker, the ticker and the record of a process that runs calls. All of its threads share them.
 //!
 //! | thread | does | waits for |
 //! |---|---|---|
-//! | whoever has an `ExecutorThread` | one call at a time, the guest and its file calls included | what the guest waits for, and the ledger where it has no room, until the call's deadline; then the ledger for the call's end, 2 s at least |
+//! | any with an `ExecutorThread` | one call at a time, the guest and its file calls included | what the guest waits for, and a ledger that has no room, until the call's deadline; then the ledger to take the call's end, 2 s at least |
 //! | `tollgate-epoch`, one | ticks while calls run | the next tick; the next call, where none has run for 200 ms |
 //!
-//! A file call that the kernel does not come back from holds its thread for as long: no deadline of ours ends a system call. In a
-//! worker the supervisor does, which kills the process.
+//! No deadline ends a system call: a file call that hangs in the kernel holds its thread until it returns. In a worker the
+//! supervisor then kills the process.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ impl Executor {
         Ok(Arc::new(Self { engine, linker, record, ticker, withdrawals: Withdrawals::default() }))
     }
 
-    /// Withdraws a call, whether it runs or is still to come: its guest is ended, and the call fails as
+    /// Withdraws a call that runs or is still to come: its guest is ended, and the call fails as
     /// [`CallError::Cancelled`](crate::error::CallError::Cancelled). Waits for nothing.
     pub fn withdraw(&self, call: CallId) {
         self.withdrawals.withdraw(call);

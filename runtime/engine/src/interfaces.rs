@@ -1,6 +1,6 @@
-//! What a component imports and exports, by name. The compiler's process reads it from the component and tells it beside the
-//! machine code, so that nobody has to load that code to know. Must never take more than bounded plain names from there: a
-//! component may have broken into the process that tells them.
+//! The names of what a component imports and exports. The compiler's process reads them from the component and sends them beside
+//! the machine code, so that the code need not be loaded to know them. Must take no more than bounded plain names from that
+//! process: a component may have broken into it.
 
 use std::collections::BTreeSet;
 use std::iter::once;
@@ -30,7 +30,7 @@ pub struct Interfaces {
     pub(crate) exports: Vec<String>,
 }
 
-/// Why names of interfaces are not taken.
+/// Why the names of imports and exports are refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InterfacesError {
     #[error("its imports and exports take {bytes} bytes; the maximum is {INTERFACES_BYTES_MAX}")]
@@ -46,7 +46,7 @@ pub(crate) enum InterfacesError {
 }
 
 impl Interfaces {
-    /// Those of a component, from its bytes: compiles and runs nothing, checks the types alone.
+    /// Reads the names from a component's bytes. Checks its types; compiles and runs nothing.
     pub(crate) fn read(component: &[u8]) -> Result<Self, InterfacesError> {
         let unreadable =
             |error: wasmparser::BinaryReaderError| InterfacesError::Unreadable { reason: error.to_string() };
@@ -80,7 +80,7 @@ impl Interfaces {
         Err(InterfacesError::Unreadable { reason: "it is cut off".to_owned() })
     }
 
-    /// What was told, or stored: names within their bounds, or nothing.
+    /// Parses names that were sent or stored, and refuses any beyond the bounds.
     pub(crate) fn parse(told: &[u8]) -> Result<Self, InterfacesError> {
         if told.len() > INTERFACES_BYTES_MAX {
             return Err(InterfacesError::TooLong { bytes: told.len() });
@@ -89,7 +89,7 @@ impl Interfaces {
         serde_json::from_slice::<Self>(told).map_err(unreadable)?.checked()
     }
 
-    /// As [`Interfaces::parse`] takes them.
+    /// The JSON that [`Interfaces::parse`] takes.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         // Texts in lists: there is nothing here that JSON cannot hold.
         serde_json::to_vec(self).unwrap_or_default()
@@ -97,16 +97,15 @@ impl Interfaces {
 
     /// Imports that Tollgate does not have.
     pub fn unknown_imports(&self) -> Vec<String> {
-        let unknown = self.imports.iter().filter(|import| !tollgate_wasi_proxy::links(&import.interface));
-        unknown.map(|import| import.interface.clone()).collect()
+        unknown(&self.imports)
     }
 
-    /// What can be told by the names: that Tollgate has what is imported, and that what is exported is a tool, in a version
-    /// that is compatible with ours. Whether the types fit is found where the component is loaded.
+    /// Checks by the names that Tollgate has all imports, and that a tool of a compatible version is exported. Whether the types
+    /// fit is found when the component is loaded.
     ///
     /// # Errors
     ///
-    /// It is no tool: the error says what it lacks.
+    /// It is no tool; the error names what is wrong.
     pub fn must_be_of_a_tool(&self) -> Result<(), LoadError> {
         let imports = self.unknown_imports();
         if !imports.is_empty() {
@@ -138,7 +137,7 @@ impl Interfaces {
     }
 }
 
-/// The functions of an instance that is imported.
+/// The functions of an imported instance.
 fn functions(types: TypesRef<'_>, import: &str) -> Vec<String> {
     let instance = match types.component_item_for_import(import) {
         Some(ComponentItem { ty: ComponentEntityType::Instance(instance), .. }) => types.get(*instance),
@@ -149,7 +148,7 @@ fn functions(types: TypesRef<'_>, import: &str) -> Vec<String> {
     functions.map(|(name, _)| name.clone()).collect()
 }
 
-/// Names of the component model are words, dots, dashes, versions: printable ASCII without spaces.
+/// Whether a text may be a name of the component model: words, dots, dashes and versions, in printable ASCII without spaces.
 fn is_name(name: &str) -> bool {
     (1..=NAME_BYTES_MAX).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -166,17 +165,23 @@ fn once_each<'n>(names: impl IntoIterator<Item = &'n String>) -> Result<(), Inte
     }
 }
 
-/// What a tool exports; any version 0.1 of it is compatible.
+/// The interface that a tool exports; all versions 0.1 are compatible.
 const TOOL_INTERFACE: &str = "tollgate:tool/tool@0.1.";
 
-/// Longest form of all names of a component: room for ten times what an interpreter imports.
+/// Most bytes of all names of a component, as JSON: ten times what an interpreter imports.
 pub(crate) const INTERFACES_BYTES_MAX: usize = 256 << 10;
 /// Most names; WASI 0.2 has some 250.
 const NAMES_MAX: usize = 4096;
 /// Longest name; those of WASI have up to 60 bytes.
 const NAME_BYTES_MAX: usize = 256;
 
-/// Tells by the first bytes what is no component at all.
+/// Interfaces among these that Tollgate does not have.
+pub(crate) fn unknown(imports: &[Import]) -> Vec<String> {
+    let unknown = imports.iter().filter(|import| !tollgate_wasi_proxy::links(&import.interface));
+    unknown.map(|import| import.interface.clone()).collect()
+}
+
+/// Refuses bytes that do not begin as a component does.
 pub(crate) fn refuse_what_is_no_component(bytes: &[u8]) -> Result<(), LoadError> {
     match bytes.get(..8) {
         Some(b"\0asm\x0d\0\x01\0") => Ok(()),
@@ -191,6 +196,7 @@ pub(crate) fn refuse_what_is_no_component(bytes: &[u8]) -> Result<(), LoadError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{Artifact, Component, Engine};
 
     fn read(text: &str) -> Result<Interfaces, InterfacesError> {
         Interfaces::read(&wat::parse_str(text).unwrap())
@@ -234,11 +240,12 @@ mod tests {
     /// The same as the engine finds, for every guest there is.
     #[test]
     fn what_is_read_is_what_the_engine_knows_of_every_guest() {
-        let engine = crate::Engine::new(1).unwrap();
+        let engine = Engine::new(1).unwrap();
         for guest in tollgate_example_tools::ALL {
             let bytes = std::fs::read(guest.component).unwrap();
             let read = Interfaces::read(&bytes).unwrap();
-            assert_eq!(read.imports, crate::Component::compile(&engine, &bytes).unwrap().imports(), "{}", guest.name);
+            let loaded = Component::from_artifact(&engine, &Artifact::compile_unsealed(&engine, &bytes).unwrap());
+            assert_eq!(read.imports, loaded.unwrap().imports, "{}", guest.name);
             read.must_be_of_a_tool().unwrap();
         }
     }

@@ -5,7 +5,8 @@
 //! Request ─▶ LoadedTool::accept ─▶ instance ─▶ [ gate: check ▶ record ▶ effect ▶ outcome ]* ─▶ Answer | CallFailure
 //! ```
 //!
-//! It knows no worker and no supervisor. [`InProcess`] runs tools in the embedder's own process.
+//! It knows no worker and no supervisor. [`LoadedTool`](tool::LoadedTool) and [`ExecutorThread`](call::ExecutorThread) are for
+//! the process that runs a guest; embedders hold a `Tool` of `tollgate-supervisor`.
 #![deny(unsafe_code)]
 
 pub mod artifact;
@@ -17,7 +18,6 @@ mod component;
 pub mod engine;
 pub mod error;
 pub mod executor;
-mod in_process;
 pub mod instance;
 pub mod interfaces;
 pub mod loading;
@@ -26,7 +26,6 @@ pub mod operations;
 pub mod package;
 pub mod private;
 pub mod request;
-pub mod running;
 pub mod surroundings;
 pub mod tool;
 mod withdrawn;
@@ -35,10 +34,8 @@ pub use artifact::{Artifact, ArtifactError, ArtifactKey, EngineHash, KeyError};
 pub use component::Component;
 pub use engine::{Engine, StartError};
 pub use error::{CallError, CallErrorKind, CallFailure, CapHit, LoadError, RejectError, WorkerError};
-pub use in_process::{AuditSink, InProcess, InProcessThread};
 pub use instance::{EPOCH_TICK, engine_config};
 pub use interfaces::Import;
 pub use loading::Provenance;
 pub use log::{LogLevel, LogLine, log_lines};
 pub use request::{Answer, Caller, Claims, Proven, Request, STDIN_BYTES_MAX};
-pub use tool::{LoadedTool, Operation};

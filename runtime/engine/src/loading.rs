@@ -1,4 +1,4 @@
-//! How a tool comes to be: what is to be loaded is linked, its policy put on record, and the component asked for its operations.
+//! Loads a tool: links its component, puts its policy on record, and asks the component for its operations.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -18,33 +18,33 @@ use crate::operations::OperationTexts;
 use crate::private::Noted;
 use crate::tool::{Identity, LoadedTool};
 
-/// What is to be loaded, and under which policy: plain data, for whichever process runs it.
+/// A tool to be loaded, with its capability set: plain data, for the process that will run it.
 #[derive(Debug, Clone)]
 pub struct LoadOrder {
-    /// Its name.
+    /// The tool's name.
     pub name: String,
-    /// Its version.
+    /// The tool's version.
     pub version: String,
     /// SHA-256 of the component's bytes.
     pub component: Digest,
-    /// What it must export; whatever it does if empty.
+    /// The operations that it must export; any, if empty.
     pub operations: BTreeSet<String>,
-    /// What it must say of them, word by word; whatever it does if it was not asked before.
+    /// What it must say of them, word by word; anything, if it was not asked before.
     pub told: Option<OperationTexts>,
-    /// What is in force for it.
+    /// The capability set in force.
     pub set: CapabilitySet,
-    /// Of the manifest's text.
+    /// SHA-256 of the manifest's text.
     pub manifest: Digest,
-    /// Of the grant's text.
+    /// SHA-256 of the grant's text.
     pub grant: Digest,
     /// Who loads it.
     pub by: String,
-    /// The name in its manifest, where that is another one.
+    /// The name in its manifest, if that differs from `name`.
     pub declared: Option<String>,
 }
 
 impl LoadOrder {
-    /// What to load of a tool with this manifest and component, under the set that its policy gives it.
+    /// The tool with this manifest and component, under the set that its policy gives it.
     #[must_use]
     pub fn new(manifest: &Manifest, component: Digest, set: CapabilitySet, provenance: Provenance<'_>) -> Self {
         Self {
@@ -62,7 +62,7 @@ impl LoadOrder {
     }
 }
 
-/// A tool that is about to be loaded: who it is, with its capability set and with none.
+/// A tool that is about to be loaded: its identity with its capability set, and with none.
 #[derive(Debug)]
 pub struct Loading {
     identity: Identity,
@@ -77,7 +77,7 @@ pub struct Loading {
 }
 
 impl Loading {
-    /// The tool of an order.
+    /// The tool of an order, not loaded yet.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl Loading {
         Ok(Self { identity: identity(set)?, bare: identity(bare)?, operations, told, manifest, grant, by, declared })
     }
 
-    /// Keeps the sets beside the entries that name them by digest, so that each decision can be made again.
+    /// Stores the sets in the ledger's folder, whose entries name them by digest: an auditor can then repeat each decision.
     ///
     /// # Errors
     ///
@@ -106,7 +106,7 @@ impl Loading {
         self.identity.set_digest
     }
 
-    /// Links it, records the policy in force, and asks for its operations.
+    /// Links the component, records the policy in force, and asks for the operations.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl Loading {
     }
 }
 
-/// Each folder that was looked at when the policy was loaded, as the ledger has it.
+/// Each folder that was opened when the policy was loaded, as the ledger records it.
 fn opened_folders(set: &CapabilitySet) -> Pairs<'static, Text<'static>> {
     Pairs::new(set.fs.iter().filter_map(|fs| {
         let FileId { device, inode } = fs.opened?;
@@ -169,17 +169,17 @@ pub struct Provenance<'a> {
     pub declared: Option<&'a str>,
 }
 
-/// What a tool may do while it says which operations it has: nothing. Engines of JavaScript ask for the monotonic clock before
-/// they run a line of the tool: it stands at zero here and tells nothing. Fuel is the cap on its work; the deadline is far above,
-/// since a process with a part of a CPU takes longer and works the same.
+/// The set of a tool that is asked for its operations: it may do nothing. JavaScript engines read the monotonic clock before they
+/// run a line of the tool, so that clock is there, stands at zero, and tells nothing. Fuel is the cap on the work. The deadline is
+/// far above it, since a process with a part of a CPU takes longer for the same work.
 pub fn bare(set: &CapabilitySet) -> CapabilitySet {
     let deadline_ms = set.limits.deadline_ms.max(DESCRIBE_MS_MIN);
     let limits = Limits { deadline_ms, ..set.limits };
     CapabilitySet { monotonic_clock: Some(ClockMode::Frozen), limits, ..CapabilitySet::default() }
 }
 
-/// Least deadline for a tool that says which operations it has, in milliseconds: what takes a second of a whole CPU has come to
-/// its end with a twentieth of one.
+/// Least deadline of a tool that is asked for its operations, in milliseconds: with a twentieth of a CPU it can do what takes a
+/// second of a whole one.
 pub const DESCRIBE_MS_MIN: u64 = 20_000;
 
 fn same_operations(declared: &BTreeSet<String>, described: &OperationTexts) -> Result<(), LoadError> {

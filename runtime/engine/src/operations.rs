@@ -2,8 +2,10 @@
 //! Untrusted text throughout: bounded here, and judged where it is used.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tollgate_config::OPERATIONS_MAX;
-use tollgate_schema::limits::SCHEMA_BYTES_MAX;
+use tollgate_schema::limits::{SCHEMA_BYTES_MAX, SCHEMA_VALUES_MAX};
+use tollgate_schema::read_values;
 
 use crate::error::LoadError;
 use crate::instance::bindings::exports::tollgate::tool::tool as wit;
@@ -12,17 +14,25 @@ use crate::instance::bindings::exports::tollgate::tool::tool as wit;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OperationText {
-    /// What a caller names it by.
+    /// The name by which callers choose it.
     pub name: String,
-    /// What it says of itself.
+    /// Its description, for whoever chooses.
     pub description: String,
-    /// The JSON Schema of what it takes, as text.
+    /// The JSON Schema of its arguments, as text.
     pub input_schema: String,
-    /// The JSON Schema of what it gives, as text.
+    /// The JSON Schema of its result, as text.
     pub output_schema: String,
 }
 
-/// What a component says of all of them, within bounds.
+impl OperationText {
+    /// The schema of its arguments, read as JSON and not judged; `None` if it is none.
+    #[must_use]
+    pub fn schema(&self) -> Option<Value> {
+        read_values(&self.input_schema, SCHEMA_VALUES_MAX).ok()
+    }
+}
+
+/// What a component says of all its operations, within bounds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<OperationText>")]
 pub struct OperationTexts(Vec<OperationText>);
@@ -64,7 +74,7 @@ fn lengths(text: &OperationText) -> [(&'static str, usize, usize); 4] {
 }
 
 impl OperationTexts {
-    /// What an instance has answered.
+    /// From an instance's answer.
     pub(crate) fn told(operations: Vec<wit::Operation>) -> Result<Self, LoadError> {
         let texts = operations.into_iter().map(|operation| {
             let wit::Operation { name, description, input_schema, output_schema } = operation;
@@ -73,7 +83,7 @@ impl OperationTexts {
         texts.collect::<Vec<_>>().try_into()
     }
 
-    /// What was stored, as [`OperationTexts::to_bytes`] gave it.
+    /// From what [`OperationTexts::to_bytes`] gave to be stored.
     pub(crate) fn parse(stored: &[u8]) -> Option<Self> {
         let is_within = stored.len() <= OPERATIONS_BYTES_MAX;
         is_within.then(|| serde_json::from_slice(stored).ok()).flatten()
@@ -90,7 +100,7 @@ impl OperationTexts {
         self.0.iter()
     }
 
-    /// That what is said now is what was said before, word by word.
+    /// Fails unless these are the texts of before, word by word.
     ///
     /// # Errors
     ///
@@ -115,7 +125,7 @@ impl OperationTexts {
     }
 }
 
-/// The first of the tools of one worker with which they say too much together, and that as an error.
+/// If the tools of one worker say too much together: the place of the tool with which they do, and the error.
 pub fn too_much_together(tools: &[OperationTexts]) -> Option<(usize, LoadError)> {
     let mut bytes = 0;
     let place = tools.iter().position(|texts| {
@@ -133,10 +143,10 @@ fn shown(name: &str) -> String {
     format!("`{}`", name.chars().take(NAME_CHARS_SHOWN).flat_map(char::escape_debug).collect::<String>())
 }
 
-/// Longest form of all that a component says of its operations, as JSON: an agent reads all of it before it chooses one.
+/// Most bytes of all that a component says of its operations, as JSON: an agent reads it all before it chooses one.
 pub(crate) const OPERATIONS_BYTES_MAX: usize = 2 << 20;
-/// Longest form of what all tools of a compartment say together: many times what 64 ordinary tools do, and what a
-/// supervisor may have to hold for a worker that was broken into.
+/// Most bytes of what all tools of a compartment say together: many times what 64 ordinary tools say. A supervisor may have to
+/// hold this much for a worker that was broken into.
 pub const ALL_OPERATIONS_BYTES_MAX: usize = 32 << 20;
 /// Longest description of an operation.
 const DESCRIPTION_BYTES_MAX: usize = 16 << 10;

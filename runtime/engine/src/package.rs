@@ -1,5 +1,5 @@
-//! A component that brings its manifest: the text of `tool.toml` in the custom section `tollgate:manifest`, at the top level of
-//! the component. A manifest only asks, so whoever embeds one gains nothing by it.
+//! The manifest inside a component: the text of `tool.toml` in the custom section `tollgate:manifest`, at the top level of the
+//! component. A manifest only asks for rights, so embedding one gains nothing.
 
 use wasm_encoder::{ComponentSection as _, CustomSection};
 use wasmparser::{Chunk, Parser, Payload};
@@ -9,7 +9,7 @@ pub const MANIFEST_SECTION: &str = "tollgate:manifest";
 
 pub use tollgate_config::MANIFEST_BYTES_MAX;
 
-/// Why a component's manifest cannot be told, or not be embedded.
+/// Why a component's manifest cannot be read or embedded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackageError {
@@ -19,7 +19,7 @@ pub enum PackageError {
         /// The parser's words, with the place.
         reason: String,
     },
-    /// There are several, so that nobody can tell which one holds.
+    /// There are several sections: which one holds cannot be told.
     #[error("it has several sections `{MANIFEST_SECTION}`")]
     Several,
     /// It has one already.
@@ -36,11 +36,11 @@ pub enum PackageError {
     },
 }
 
-/// The manifest that a component brings, if it has one.
+/// The manifest inside a component, if it has one.
 ///
 /// # Errors
 ///
-/// [`PackageError`]: what cannot be told for sure is not guessed.
+/// [`PackageError`]. Nothing is guessed.
 pub fn embedded_manifest(component: &[u8]) -> Result<Option<&str>, PackageError> {
     let malformed = |reason: String| PackageError::Malformed { reason };
     let (mut parser, mut rest, mut found) = (Parser::new(0), component, None);
@@ -54,7 +54,7 @@ pub fn embedded_manifest(component: &[u8]) -> Result<Option<&str>, PackageError>
         if let Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } =
             &payload
         {
-            // What is inside is theirs, and an interpreter's code is long.
+            // Sections of inner components and modules are not this component's; an interpreter's code is long.
             next = unchecked_range.end;
         } else if matches!(payload, Payload::End(_)) {
             break;
@@ -71,7 +71,7 @@ pub fn embedded_manifest(component: &[u8]) -> Result<Option<&str>, PackageError>
     str::from_utf8(bytes).map(Some).map_err(|_not_utf8| PackageError::NotText)
 }
 
-/// `component` with a manifest, whose text is not looked at.
+/// `component` with a manifest. The manifest's text is not looked at.
 ///
 /// # Errors
 ///

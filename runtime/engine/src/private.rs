@@ -1,6 +1,6 @@
-//! Arguments and results: what the ledger says of them, and what is kept beside it so that it can be erased.
+//! Arguments and results: what the ledger says of them, and what is kept in the side store, where it can be erased.
 //!
-//! The ledger must never get their text: a digest with the call's salt at most.
+//! Their text must never get into the ledger: at most a digest, salted for the call, does.
 
 use std::io;
 use std::path::Path;
@@ -14,26 +14,28 @@ use tollgate_system::lock;
 use crate::error::{CallError, CallFailure, with_causes};
 use crate::request::Answer;
 
-/// Keeps the salts of calls, and their texts where the policy wants that. Whoever runs the guest need not reach it.
+/// Keeps the salts of calls, and their texts where the policy wants that. A process that runs a guest need not reach it.
+///
+/// Any thread may use it. It writes to the side store's file, and waits for no other process.
 #[derive(Debug)]
 pub struct PrivateTexts {
     store: SideStore,
-    // Random bytes, fetched for many calls at once.
+    // Random bytes for the next calls, fetched together.
     salts: Mutex<Vec<[u8; 32]>>,
 }
 
-/// A call before it starts: its name, and what shall be kept of it once its request has been accepted. Nothing of it is
-/// in the side store yet.
+/// A call before it starts: its id, and what will be kept of it once its request is accepted. The side store has nothing of it
+/// yet.
 #[derive(Debug, Clone, Copy)]
 pub struct Keeping {
     /// The call.
     pub call: CallId,
-    /// None where the policy wants nothing to be recorded.
+    /// Its salt; none where the policy wants nothing recorded.
     pub salt: Option<Salt>,
     texts: bool,
 }
 
-/// A call on record: its name, and what its record says of its arguments and will say of its result.
+/// A call on record: its id, and what its record says of its arguments and will say of its result.
 #[derive(Debug)]
 pub struct Noted {
     /// The call.
@@ -44,8 +46,8 @@ pub struct Noted {
 }
 
 impl PrivateTexts {
-    /// Beside the ledger in the folder `ledger`, which is open, and in which this process has not begun any call. Texts of
-    /// calls that never began, since their worker died before, are erased.
+    /// Opens the side store of the ledger in the folder `ledger`, and erases texts of calls that never began because their worker
+    /// died. This process must have begun no call in that ledger yet.
     ///
     /// # Errors
     ///
@@ -56,8 +58,8 @@ impl PrivateTexts {
         Ok(Self { store, salts: Mutex::default() })
     }
 
-    /// As [`PrivateTexts::open`] for a process that borrows the notary of another one. It erases nothing: what is not in the ledger
-    /// yet may be in the pipes of others, on its way there.
+    /// As [`PrivateTexts::open`], for a process that borrows another one's notary. It erases nothing: a call that is not in the
+    /// ledger yet may be on its way there, in another writer's pipe.
     ///
     /// # Errors
     ///
@@ -66,11 +68,11 @@ impl PrivateTexts {
         Ok(Self { store: SideStore::open(ledger)?, salts: Mutex::default() })
     }
 
-    /// What shall be kept of a call that is about to start. Writes nothing.
+    /// Decides what will be kept of a call that is about to start. Writes nothing.
     ///
     /// # Errors
     ///
-    /// [`CallError::Unrecorded`]: there is no randomness.
+    /// [`CallError::Unrecorded`]: the operating system gives no random bytes.
     pub fn plan(&self, wanted: ArgumentsRecord, call: CallId) -> Result<Keeping, CallError> {
         let texts = match wanted {
             ArgumentsRecord::None => return Ok(Keeping { call, salt: None, texts: false }),
@@ -81,8 +83,8 @@ impl PrivateTexts {
         Ok(Keeping { call, salt: Some(self.salt().map_err(none)?), texts })
     }
 
-    /// Keeps what is wanted of the arguments of a call whose request has been accepted, before the guest runs. A call
-    /// whose arguments cannot be kept must not run.
+    /// Stores what the policy wants of a call's arguments, once its request is accepted and before its guest runs. If that fails,
+    /// the guest must not run.
     ///
     /// # Errors
     ///
@@ -94,11 +96,11 @@ impl PrivateTexts {
         kept.map_err(|error| CallError::Unrecorded(not_written(&error)))
     }
 
-    /// Keeps what is wanted of how a call ended. A result that cannot be kept is withheld.
+    /// Stores what the policy wants of a call's result. A result that cannot be stored is withheld.
     ///
     /// # Errors
     ///
-    /// That of the call, or [`CallError::Unrecorded`].
+    /// The call's own error, or [`CallError::Unrecorded`].
     pub fn keep_result(
         &self,
         keeping: &Keeping,
@@ -139,7 +141,7 @@ impl PrivateTexts {
 }
 
 impl Noted {
-    /// A call with these arguments; none of those that are too long to be looked at.
+    /// A call with these arguments; `None` where they are too long to be looked at.
     pub fn of(call: CallId, salt: Option<Salt>, arguments: Option<&str>) -> Self {
         let recorded = |(salt, arguments): (Salt, &str)| Recorded::Salted(salt.arguments(arguments.as_bytes()));
         let arguments = salt.zip(arguments).map_or(Recorded::Nothing, recorded);

@@ -11,7 +11,7 @@ use crate::error::RejectError;
 /// What is asked of a tool.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
-    /// Which operation.
+    /// The operation's name.
     pub operation: &'a str,
     /// Its arguments: JSON text without a byte-order mark, of at most `limits.input`.
     pub arguments: &'a str,
@@ -25,8 +25,8 @@ pub struct Request<'a> {
 pub const STDIN_BYTES_MAX: u64 = 64 << 20;
 
 impl Request<'_> {
-    /// That no more is given than any tool takes: what is longer cannot be handed to a worker. The tool's own cap on its
-    /// arguments comes later, and is on record.
+    /// Fails if the request is longer than any tool takes, since it could not be handed to a worker. The tool's own cap on
+    /// arguments is checked later, when the call is on record.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl Request<'_> {
     }
 }
 
-/// Who asks, as the ledger keeps it. The default says nothing of either sort.
+/// Who asks, as the ledger keeps it. By default nothing is proven and nothing claimed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     /// Who was proven to ask; `None` where nobody was, as in `tollgate run`.
@@ -51,7 +51,7 @@ pub struct Caller {
     pub claims: Claims,
 }
 
-/// An agent that was proven to ask, by the means that the policy names.
+/// The agent that was proven to ask, by the means that the policy names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proven {
     /// The agent's name in the policy.
@@ -60,8 +60,7 @@ pub struct Proven {
     pub session: String,
 }
 
-/// What a request says of who asks and why. Nobody has proven any of it: it goes on record, and nothing is allowed or limited by
-/// it.
+/// What a request says of who asks and why. None of it is proven: it goes on record, and nothing is allowed or limited by it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// The agent.
@@ -82,7 +81,7 @@ pub struct Claims {
 }
 
 impl Caller {
-    /// The session as the tool is told it, where it may ask: the issued one, or else the claimed one.
+    /// The session that a tool is told if it may ask: the issued one, or else the claimed one.
     #[must_use]
     pub fn session(&self) -> Option<&str> {
         let issued = self.proven.as_ref().map(|proven| proven.session.as_str());
@@ -90,7 +89,7 @@ impl Caller {
     }
 }
 
-/// Of somebody who was not proven to be anybody.
+/// A caller of whom nothing was proven.
 impl From<Claims> for Caller {
     fn from(claims: Claims) -> Self {
         Self { proven: None, claims }
@@ -111,16 +110,16 @@ impl From<Claims> for tollgate_audit::Claims<'static> {
     }
 }
 
-/// What a call gave.
+/// The answer to a call.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The tool's result, JSON text.
     pub output: String,
-    /// What it used.
+    /// What the call used.
     pub usage: Usage,
-    /// What the guest wrote to its streams.
+    /// What the guest wrote to its standard output and error.
     pub streams: Stdout,
-    /// The call's name in the ledger.
+    /// The call's id in the ledger.
     pub call: CallId,
 }
 

@@ -1,6 +1,6 @@
-//! What a process of Tollgate's is given by what surrounds it: limits that come from the shell (`setrlimit(2)`), and those of its
-//! control group (`cgroups(7)`), as a container has one. Only for words: errors and `tollgate doctor` name what is low. Must never
-//! decide over a tool.
+//! Limits on this process that come from its surroundings: from the shell (`setrlimit(2)`), and from its control group
+//! (`cgroups(7)`), as in a container. Only for words: errors and `tollgate doctor` name limits that are low. Must never decide
+//! over a tool.
 
 use std::fmt;
 use std::fs;
@@ -42,7 +42,7 @@ impl fmt::Display for LowLimit {
     }
 }
 
-/// A value of a limit; bytes of large ones are easier to read in a larger unit.
+/// A limit's value. A large number of bytes is shown in a larger unit.
 struct Shown<'n>(&'n str, u64);
 
 impl fmt::Display for Shown<'_> {
@@ -99,7 +99,7 @@ pub fn low_limits() -> Vec<LowLimit> {
     low.collect()
 }
 
-/// Limits from the shell that are lower than those that the plan of a worker has, and so hold in their place.
+/// Limits from the shell that are lower than those of a worker's plan, and therefore hold instead.
 pub fn lower_than(plan: &[LimitRow]) -> Vec<LowLimit> {
     let low = plan.iter().filter_map(|row| {
         let (resource, name, ulimit) = row.resource.of_shell()?;
@@ -109,7 +109,7 @@ pub fn lower_than(plan: &[LimitRow]) -> Vec<LowLimit> {
     low.collect()
 }
 
-/// What the control groups give this process and those that it starts.
+/// What the control groups allow this process and the processes that it starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Group {
     pub(crate) cpu: Option<CpuShare>,
@@ -144,7 +144,7 @@ impl fmt::Display for PidsRoom {
 pub(crate) struct CpuShare {
     /// Thousandths of one CPU.
     pub(crate) millicpus: u64,
-    /// How often the group was held back for it, if the kernel says so.
+    /// How often the group was held back by it, if the kernel says so.
     pub(crate) throttled: Option<u64>,
 }
 
@@ -152,7 +152,7 @@ pub(crate) struct CpuShare {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct MemoryRoom {
     pub(crate) max_bytes: u64,
-    /// How many processes of the group the kernel has killed for it, if it says so.
+    /// How many processes of the group the kernel has killed for want of memory, if it says so.
     pub(crate) oom_kills: Option<u64>,
 }
 
@@ -178,7 +178,7 @@ impl fmt::Display for MemoryRoom {
 }
 
 impl Group {
-    /// As far as `/proc` and the groups' files can be read.
+    /// The bounds on this process, as far as `/proc` and the groups' files can be read.
     pub fn here() -> Self {
         let places = Places::here();
         let folders = |controller: &str| places.folders(controller);
@@ -196,7 +196,7 @@ impl Group {
     }
 }
 
-/// Where the control groups of this process are told.
+/// The folders of this process's control groups.
 struct Places {
     mounts: String,
     own: String,
@@ -217,7 +217,8 @@ fn least_memory(places: &Places) -> Option<MemoryRoom> {
     places.folders("memory").iter().filter_map(|folder| memory_room(folder)).min_by_key(|room| room.max_bytes)
 }
 
-/// How many processes of this one's group the kernel has killed for want of memory: all that is looked at before a start.
+/// How many processes of this one's group the kernel has killed for want of memory. Read before a process is started, for
+/// [`why_ended`].
 pub fn oom_kills() -> u64 {
     kills(least_memory(&Places::here()).as_ref())
 }
@@ -226,7 +227,7 @@ fn kills(room: Option<&MemoryRoom>) -> u64 {
     room.and_then(|room| room.oom_kills).unwrap_or_default()
 }
 
-/// All that is low here, as the end of a message; empty where nothing is. A group's bounds are told where they have been felt.
+/// All limits that are low here, as the end of a message; empty if none is. A group's bound is named once it has been hit.
 pub fn in_words() -> String {
     let low = low_limits().into_iter().map(|low| low.to_string());
     let Group { cpu, memory, pids } = Group::here();
@@ -237,10 +238,9 @@ pub fn in_words() -> String {
     low.chain(cpu).chain(memory).chain(pids).chain(outside).map(|line| format!("; {line}")).collect()
 }
 
-/// The error of a process that could not be started: by name where something that surrounds this one refuses it, else with what
-/// is low.
+/// The error of a process that could not be started: names what refuses the start, or else the limits that are low.
 pub fn of_start(error: io::Error) -> io::Error {
-    // Another text than the system's names it already.
+    // A text that is not the system's names the cause already.
     with_more(of_call("clone3, setsid or execve", error), &in_words())
 }
 
@@ -265,14 +265,14 @@ pub fn why_ended(signal: Option<i32>, before: u64) -> Option<String> {
     }
 }
 
-/// Writing more than `RLIMIT_FSIZE` allows is an error, which has words, and not the end of this process or of one that it starts.
+/// From now on writing more than `RLIMIT_FSIZE` allows is an error with words, and does not end this process or one that it starts.
 #[allow(unsafe_code, reason = "no crate here sets the action of a signal")]
 pub fn survive_size_limit() {
     // SAFETY: takes numbers alone; no handler is installed, so nothing runs when the signal comes.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
-/// Where the stack of a process's first thread is so small that it may run out before anything else could be said: how small.
+/// The limit on the first thread's stack, if it is so small that the stack may run out before anything else could be said.
 pub fn small_stack() -> Option<LowLimit> {
     low_limits().into_iter().find(|low| low.name == STACK)
 }
@@ -287,7 +287,7 @@ fn group_folders(mounts: &str, own: &str, controller: &str) -> Vec<PathBuf> {
             continue;
         }
         let Some((root, at)) = mounts.lines().find_map(|mount| group_mount(mount, is_v2, controller)) else { continue };
-        // Where the mount shows a part of the tree, the path is told from that part's root, or not at all.
+        // A mount may show a part of the tree: the path then starts at that part's root, or is outside it.
         let below = path.strip_prefix(root.as_str()).unwrap_or(path).trim_matches('/');
         let folder = if at.join(below).is_dir() { at.join(below) } else { at.clone() };
         let has_it = |folder: &&Path| folder.starts_with(&at);
@@ -329,7 +329,7 @@ fn cpu_share(folder: &Path) -> Option<CpuShare> {
 
 fn memory_room(folder: &Path) -> Option<MemoryRoom> {
     let max = number(folder, "memory.max").or_else(|| number(folder, "memory.limit_in_bytes"));
-    // Version 1 writes no limit as a number that no machine has.
+    // Version 1 says "no limit" by a number that no machine has.
     let max_bytes = max.filter(|bytes| *bytes < NO_LIMIT_BYTES)?;
     let oom_kills =
         field(folder, "memory.events", "oom_kill").or_else(|| field(folder, "memory.oom_control", "oom_kill"));
@@ -337,7 +337,7 @@ fn memory_room(folder: &Path) -> Option<MemoryRoom> {
 }
 
 fn pids_room(folder: &Path) -> Option<PidsRoom> {
-    // `max`, which is no number, where there is no limit.
+    // `max`, which is no number, means no limit.
     Some(PidsRoom { max: number(folder, "pids.max")?, current: number(folder, "pids.current") })
 }
 
@@ -361,9 +361,9 @@ const MEMORY_FILES: [&str; 2] = ["memory.max", "memory.limit_in_bytes"];
 const PIDS_FILES: [&str; 1] = ["pids.max"];
 const NO_LIMIT_BYTES: u64 = 1 << 60;
 
-/// What a tool with the default caps may have open, with its worker's own.
+/// Files that a tool with the default caps may have open, its worker's own included.
 const FILES_NEEDED: u64 = 512;
-/// Processes and threads of a call with a compiler before it, and as many again.
+/// Processes and threads of a call and of the compiler before it, twice.
 const THREADS_NEEDED: u64 = 64;
 /// Below it the command line itself runs out.
 const STACK_BYTES_NEEDED: u64 = 1 << 20;

@@ -1,7 +1,7 @@
-//! Calls that whoever asked for them has withdrawn: the guest is ended, wherever it is.
+//! Calls that their caller has withdrawn: the guest is ended, wherever it is.
 //!
-//! Any thread may withdraw a call by its id. A guest that computes is stopped at the next tick of the epoch, one that is parked in a
-//! host call at once. A system call that the kernel does not come back from is not: in a worker the supervisor kills the process.
+//! Any thread may withdraw a call by its id. A guest that computes is stopped at the next tick of the epoch; a guest that waits
+//! in a host call, at once. A system call that hangs in the kernel is not ended: in a worker the supervisor kills the process.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ pub(crate) struct Withdrawals(Mutex<Known>);
 #[derive(Debug)]
 struct Known {
     running: HashMap<CallId, Arc<Flag>>,
-    // Those whose withdrawal came before the call itself.
+    // Calls that were withdrawn before they came: a withdrawal takes another way than its call.
     early: Early<CallId>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) struct Flag {
     changed: Notify,
 }
 
-/// A call that runs. From its drop on it cannot be withdrawn any more.
+/// A call that runs. Once this is dropped, the call cannot be withdrawn any more.
 #[derive(Debug)]
 pub(crate) struct Withdrawable<'w> {
     withdrawals: &'w Withdrawals,
@@ -85,7 +85,7 @@ impl Flag {
         self.is_set.load(Ordering::SeqCst)
     }
 
-    /// Comes back once the call has been withdrawn. One waits at a time.
+    /// Returns once the call has been withdrawn. At most one task may wait at a time.
     pub(crate) async fn wait(&self) {
         while !self.is_set() {
             self.changed.notified().await;
@@ -99,7 +99,8 @@ impl Drop for Withdrawable<'_> {
     }
 }
 
-/// Withdrawals of calls that ended at the same moment stay here until others push them out: a process has fewer calls at once.
+/// Most withdrawals that wait for their call; the oldest goes first. A withdrawal whose call has just ended waits in vain. A
+/// process has fewer calls at once.
 const EARLY_MAX: usize = 1024;
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
-//! Messages with descriptors, a packet each, over a `SOCK_SEQPACKET` socket: by which a supervisor talks with its notary, and with
-//! a worker before and beside its calls.
+//! A channel: messages with descriptors, one packet each, over a `SOCK_SEQPACKET` socket. A supervisor talks over channels with
+//! its notary, and with a worker before and beside its calls.
+//!
+//! Any thread may send. Sending waits until the other end has left room, and receiving until a packet comes, without a limit,
+//! unless the method's name says otherwise.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -24,11 +27,11 @@ pub const CHANNEL_FDS_MAX: usize = 64;
 /// Most bytes of a packet.
 pub const PACKET_BYTES_MAX: usize = 8192;
 
-/// One end.
+/// One end of a channel.
 #[derive(Debug)]
 pub struct Channel(OwnedFd);
 
-/// A packet did not come through.
+/// Why a packet did not come through.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     /// The socket is broken.
@@ -49,7 +52,7 @@ pub enum ChannelError {
 }
 
 impl ChannelError {
-    /// Whether the other end is gone, and the socket is as it should be.
+    /// Whether the error means that the other end is gone.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         use io::ErrorKind::{BrokenPipe, ConnectionReset};
@@ -58,13 +61,13 @@ impl ChannelError {
 }
 
 impl Channel {
-    /// Over a socket of the right kind.
+    /// A channel over a `SOCK_SEQPACKET` socket.
     #[must_use]
     pub fn new(socket: OwnedFd) -> Self {
         Self(socket)
     }
 
-    /// Two ends; the second as the bare socket, to be handed to another process.
+    /// Both ends of a new channel; the second as a bare socket, to be handed to another process.
     ///
     /// # Errors
     ///
@@ -124,7 +127,7 @@ impl Channel {
         }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(CHANNEL_FDS_MAX))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        // There may be room for more, by alignment; nobody receives them.
+        // The buffer may have room for more, by alignment, but no receiver takes more.
         let fits = fds.len() <= CHANNEL_FDS_MAX;
         if !fits || !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
             return Err(ChannelError::Malformed(format!("{} descriptors", fds.len())));
@@ -138,19 +141,19 @@ impl Channel {
         }
     }
 
-    /// Tells the other end that nothing more comes. What it says can still be heard.
+    /// Tells the other end that nothing more comes. Its packets can still be received.
     pub fn hang_up(&self) {
-        // A socket that is broken tells it as well.
+        // A broken socket tells it too.
         shutdown(&self.0, Shutdown::Write).ok();
     }
 
-    /// Ends the conversation in both directions, whoever else holds this end. The other end hears what was said before, and then
-    /// that this one is gone.
+    /// Closes both directions, also for other holders of this end. The other end receives what was sent before, then learns that
+    /// this one is gone.
     pub fn close(&self) {
         // As for `hang_up`.
         shutdown(&self.0, Shutdown::Both).ok();
-        // Nothing more can come. What is not read would make the kernel report a broken connection to the other end, before what it
-        // has yet to read.
+        // Reads what is left. Else the kernel would report a broken connection to the other end, before the packets that it has
+        // yet to read.
         while matches!(self.receive_bytes(RecvFlags::DONTWAIT), Ok(Received::Packet(..))) {}
     }
 
@@ -167,8 +170,8 @@ impl Channel {
         }
     }
 
-    /// Takes a packet that is there already: [`Received::Late`] where none is. For whoever waits for the socket by other means,
-    /// as an event loop does.
+    /// Receives a packet that is there already; [`Received::Late`] if none is. For a caller that waits for the socket by other
+    /// means, as an event loop does.
     ///
     /// # Errors
     ///
@@ -206,7 +209,7 @@ impl Channel {
         let received = loop {
             let mut iov = [IoSliceMut::new(&mut bytes)];
             match recvmsg(&self.0, &mut iov, &mut control, flags | RecvFlags::CMSG_CLOEXEC) {
-                // What was cut off would be missed later.
+                // Never go on without the part that was cut off.
                 Ok(received) if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) => {
                     return Err(ChannelError::Malformed("more than a packet may have".to_owned()));
                 }
@@ -239,7 +242,7 @@ impl Channel {
         self.send(&Hello { protocol: PROTOCOL })
     }
 
-    /// Waits for the other end to say it; `false` when the other end is gone.
+    /// Waits until the other end says its version; `false` when it is gone.
     ///
     /// # Errors
     ///
@@ -301,7 +304,7 @@ fn of_bytes<P: DeserializeOwned>(bytes: &[u8]) -> Result<P, ChannelError> {
     packet.map(|(packet, _none)| packet).map_err(|error| ChannelError::Malformed(error.to_string()))
 }
 
-/// What is said first. Later versions may add to it, and no more.
+/// The first message. Later versions of the protocol may add fields to it, and change nothing else.
 #[derive(Serialize, Deserialize)]
 struct Hello {
     protocol: u32,
@@ -336,7 +339,7 @@ impl AsFd for Channel {
     }
 }
 
-/// Longer than any process lives.
+/// Longer than any process lives: no timeout.
 const FOR_EVER: Timespec = Timespec { tv_sec: i32::MAX as i64, tv_nsec: 0 };
 
 #[cfg(test)]

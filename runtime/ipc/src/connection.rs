@@ -1,11 +1,11 @@
-//! A connection: the socket between one thread of a worker and the supervisor. One question, one answer at a time, each a
+//! A connection: the socket between one thread of a worker and the supervisor. One question and one answer at a time, each a
 //! [message](crate::message).
 //!
 //! Each side waits in `poll` until there is something to read, and not in the read itself: a thread that waits in a read of a Unix
 //! stream socket is woken also when the other end takes what it said (`unix_write_space` in the kernel), for nothing, and the other
 //! end pays for that.
 //!
-//! A worker is not trusted: nothing is read beyond the limits that the reader gives, nor beyond its deadline.
+//! A worker is not trusted: nothing is read beyond the reader's limits, nor after its deadline.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -26,11 +26,11 @@ pub struct Connection {
     socket: UnixStream,
     // Kept between messages for its memory.
     buffer: Vec<u8>,
-    // What came behind the last message: the start of the next.
+    // Bytes after the last message: the start of the next.
     ahead: Vec<u8>,
 }
 
-/// Nothing came through.
+/// Why nothing came through.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
     /// The other end is gone.
@@ -39,7 +39,7 @@ pub enum ConnectionError {
     /// Nothing came in time.
     #[error("it took too long")]
     Late,
-    /// The other end says what it may not.
+    /// The other end sends what it may not.
     #[error("what came makes no sense: {0}")]
     Senseless(#[from] NoMessage),
     /// The operating system refuses.
@@ -48,13 +48,13 @@ pub enum ConnectionError {
 }
 
 impl Connection {
-    /// Over a socket of which this process has one end.
+    /// A connection over one end of a socket.
     #[must_use]
     pub fn new(socket: UnixStream) -> Self {
         Self { socket, buffer: Vec::new(), ahead: Vec::new() }
     }
 
-    /// Sends a message. Waits until `until` for the other end to take it; without a limit where there is none.
+    /// Sends a message. Waits until `until` for the other end to take it; without a limit if `None`.
     ///
     /// # Errors
     ///
@@ -79,7 +79,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Waits for a message until `until`; without a limit where there is none.
+    /// Waits for a message until `until`; without a limit if `None`.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl Connection {
         Ok(message)
     }
 
-    /// Whether the other end has said more than was received: of one that answers a question at a time, more than it was asked.
+    /// Whether the other end has sent more than was received. For one that answers one question at a time: more than it was asked.
     #[must_use]
     pub fn is_ahead(&self) -> bool {
         !self.ahead.is_empty()
@@ -136,7 +136,7 @@ impl Connection {
         }
     }
 
-    /// One large message must not keep its memory for ever.
+    /// Gives memory back after a large message.
     fn trim(&mut self) {
         if self.buffer.capacity() > KEPT_BYTES_MAX {
             self.buffer = Vec::new();
@@ -159,7 +159,7 @@ impl From<Errno> for ConnectionError {
     }
 }
 
-/// A usual message comes in one read.
+/// Bytes of one read: a usual message comes whole.
 const AT_ONCE_BYTES: usize = 16 << 10;
 
 /// Memory that a connection keeps between messages.

@@ -2,7 +2,7 @@
 //! [`Connection`] messages of any length, and a [`memory_file`] what is too long for a packet and must not change. What comes by
 //! two ways may come in either order ([`Early`]).
 //!
-//! It knows no message: what is said is each pair's own. Nothing is read beyond the limits that the reader gives.
+//! This crate defines no message: each pair of processes has its own. Nothing is read beyond the reader's limits.
 #![forbid(unsafe_code)]
 
 mod channel;

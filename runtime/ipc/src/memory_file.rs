@@ -8,11 +8,11 @@ use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, memfd_
 use rustix::io::Errno;
 use tollgate_system::of_call;
 
-/// A file in memory that nobody can change any more.
+/// Makes a file in memory with these bytes that nobody can change.
 ///
 /// # Errors
 ///
-/// Of the operating system, with the name of the call where a filter or a limit is to blame.
+/// The operating system's, with the name of the call where a filter or a limit is to blame.
 pub fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     let made = memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING);
     let mut file = File::from(made.map_err(|errno| of_call("memfd_create", errno))?);
@@ -22,10 +22,9 @@ pub fn memory_file(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Tries again what seals a file in memory, as long as the kernel says `EBUSY`. It does so while anything in it still holds a
-/// page of that file, such as a list of pages that a CPU has yet to put away (`memfd_wait_for_pins` in its `mm/memfd.c`), and
-/// has waited for a tenth of a second by then. So this does not sleep, which a sealed process may not, and ends after some
-/// seconds with the error.
+/// Seals a file in memory by `seal`, again as long as the kernel says `EBUSY`. The kernel does while anything in it still holds a
+/// page of that file, such as a list of pages that a CPU has yet to put away (`memfd_wait_for_pins` in its `mm/memfd.c`), and has
+/// then waited for a tenth of a second. So this need not sleep, which a sealed process may not. It gives up after some seconds.
 ///
 /// # Errors
 ///
@@ -48,7 +47,7 @@ pub fn is_sealed(file: &OwnedFd) -> bool {
     fcntl_get_seals(file).is_ok_and(|seals| seals.contains(SEALED))
 }
 
-/// All bytes of a file in memory, wherever it was read before.
+/// All bytes of a file in memory, also if it was read before.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! The one form of what our processes say to each other: a header in JSON, and up to three blobs.
+//! The one form of all messages between our processes: a header in JSON, and up to three blobs.
 //!
 //! ```text
 //! offset  bytes
@@ -7,31 +7,31 @@
 //!     16      …  header, JSON; then the blobs
 //! ```
 //!
-//! Whoever speaks is not trusted: nothing is read beyond the limits that the reader gives.
+//! The sender is not trusted: nothing is read beyond the reader's limits.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tollgate_schema::count_values;
 
-/// The version of all that two of our processes say to each other. It changes with every change of that: they are of one program,
-/// unless that was exchanged in between.
+/// The version of all messages between our processes. It changes whenever one of them changes: both processes are of one program,
+/// unless the program was exchanged in between.
 pub const PROTOCOL: u32 = 2;
 
-/// What comes with a header.
+/// The blobs of a message.
 pub type Blobs = [Vec<u8>; 3];
 
-/// Longest message that is taken: its header, and each of its blobs.
+/// The longest message that a reader takes: its header, and each of its blobs.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageLimits {
     /// Bytes of the header.
     pub header: usize,
-    /// JSON values of the header: in memory each takes a multiple of the two bytes that it may have in text.
+    /// JSON values of the header. A value may take two bytes of text, and many times that in memory.
     pub values: usize,
     /// Bytes of each blob.
     pub blobs: [usize; 3],
 }
 
-/// What came is no message, or none that is taken.
+/// Why bytes are no message, or none that the reader takes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoMessage(String);
@@ -44,7 +44,7 @@ pub const HEAD_BYTES: usize = 16;
 pub(crate) struct Lengths([usize; 4]);
 
 impl Lengths {
-    /// Those at the start of a message, if its parts are no longer than they may be.
+    /// Reads them from the start of a message, if they are within the limits.
     pub(crate) fn read(message: &[u8], limits: MessageLimits) -> Result<Self, NoMessage> {
         let lengths = std::array::from_fn(|place| {
             let bytes = message.get(place * 4..).and_then(|bytes| bytes.first_chunk());
@@ -63,12 +63,12 @@ impl Lengths {
     }
 }
 
-/// Bytes of the whole message that begins with `start`; none where `start` is too short to tell. For whoever reads from a stream by
-/// other means than a [`Connection`](crate::Connection).
+/// Bytes of the whole message that begins with `start`; `None` if `start` is too short to tell. For readers of a stream that is no
+/// [`Connection`](crate::Connection).
 ///
 /// # Errors
 ///
-/// A part of it is longer than it may be.
+/// A part of it is longer than its limit.
 pub fn message_bytes(start: &[u8], limits: MessageLimits) -> Result<Option<usize>, NoMessage> {
     if start.len() < HEAD_BYTES {
         return Ok(None);
@@ -76,7 +76,7 @@ pub fn message_bytes(start: &[u8], limits: MessageLimits) -> Result<Option<usize
     Lengths::read(start, limits).map(|lengths| Some(lengths.whole()))
 }
 
-/// Writes a message over what `buffer` holds.
+/// Writes a message into `buffer`, in place of what it holds.
 ///
 /// # Errors
 ///
@@ -87,7 +87,7 @@ pub fn encode(buffer: &mut Vec<u8>, header: &impl Serialize, blobs: [&[u8]; 3]) 
     Ok(())
 }
 
-/// The same of a message whose blobs, with these lengths, are written behind it by themselves.
+/// The same without the blobs, which have these lengths and are written after it.
 ///
 /// # Errors
 ///
@@ -107,11 +107,11 @@ pub fn encode_head(buffer: &mut Vec<u8>, header: &impl Serialize, blobs: [usize;
     Ok(())
 }
 
-/// The message that `bytes` are, which must be the whole of it and nothing more.
+/// Parses `bytes`, which must be one whole message.
 ///
 /// # Errors
 ///
-/// They are none, or none within these limits.
+/// They are no message, or none within these limits.
 pub fn decode<H: DeserializeOwned>(bytes: &[u8], limits: MessageLimits) -> Result<(H, Blobs), NoMessage> {
     let lengths = Lengths::read(bytes, limits)?;
     match bytes.len().checked_sub(lengths.whole()) {

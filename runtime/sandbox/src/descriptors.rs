@@ -21,7 +21,7 @@ pub(super) fn close_but(kept: &mut [RawFd]) -> io::Result<()> {
 #[allow(unsafe_code, reason = "no crate here has close_range(2)")]
 pub(super) fn close_range(first: u32, last: u32) -> io::Result<()> {
     let flags: u32 = 0;
-    // SAFETY: takes numbers alone. Whoever owns one of these files was told by `strip` that it is gone.
+    // SAFETY: takes numbers alone. The callers of `strip` and `close_inherited` promise that nothing here uses these files again.
     let answer = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
     if answer == 0 { Ok(()) } else { Err(of_call("close_range", io::Error::last_os_error())) }
 }

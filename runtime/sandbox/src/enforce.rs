@@ -1,5 +1,5 @@
-//! Seals a process that runs tools, once and for good. Each step is made from the one before, so that none can be skipped;
-//! only [`Enforced`] says that a process may serve. Must never go on where a step failed: the process has to end.
+//! Seals a process that runs tools, once and for good. Each step takes the proof of the one before, so that none can be skipped.
+//! Only with an [`Enforced`] may a process serve. Must never go on after a step that failed: the process has to end.
 //!
 //! ```text
 //! strip ─▶ Stripped ─▶ (engine) ─▶ confine ─▶ Confined ─▶ (start threads) ─▶ only_to_load ─▶ Confined ─▶ (load code)
@@ -29,7 +29,7 @@ use super::ruleset::{self, FilesError, Handled};
 use super::self_test::{Expected, SelfTestError, Tested};
 use super::trap;
 
-/// Why a process is not sealed. It may be sealed in part by then, and must end.
+/// Why a process is not sealed. It may be sealed in part, and must end.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnforceError {
@@ -52,13 +52,13 @@ pub enum EnforceError {
         /// What is missing for that.
         lacks: Vec<&'static str>,
     },
-    /// `/proc/self/task` says which threads there are.
+    /// `/proc/self/task`, which lists the threads, cannot be read.
     #[error("cannot list the threads of this process: is /proc mounted, for this PID namespace or one around it?")]
     ThreadList(#[source] io::Error),
-    /// `close_range(2)`.
+    /// `close_range(2)` failed.
     #[error("cannot close the files that the worker is not to have")]
     Descriptors(#[source] io::Error),
-    /// `setrlimit(2)`.
+    /// `setrlimit(2)` failed.
     #[error("cannot set the limit {}", limit.as_str())]
     Limit {
         /// Which.
@@ -66,16 +66,16 @@ pub enum EnforceError {
         /// Why.
         source: io::Error,
     },
-    /// `prctl(2)`.
+    /// `prctl(2)` or `capset(2)` failed.
     #[error("cannot give up privileges")]
     Privileges(#[source] io::Error),
-    /// Landlock.
+    /// Landlock's rules are not in force.
     #[error("cannot confine the process to its folders")]
     Files(#[from] FilesError),
-    /// `sigaction(2)`.
+    /// `sigaction(2)` failed.
     #[error("cannot handle what the filter blocks")]
     Handler(#[source] io::Error),
-    /// seccomp.
+    /// The seccomp filter is not in force.
     #[error("cannot put the filter of system calls in force")]
     Filter(#[from] FilterError),
     /// A thread has shown that the seal does not hold.
@@ -91,7 +91,7 @@ pub enum EnforceError {
     },
 }
 
-/// A process with one thread, and no open files but those it was left. Where the engine is made: it opens
+/// A process with one thread, and no open files but those that it was left. The engine is made in this state: it opens
 /// `/proc/self/pagemap`, which is out of reach later.
 #[must_use = "nothing is enforced yet"]
 #[derive(Debug)]
@@ -99,7 +99,7 @@ pub struct Stripped {
     threads: ThreadList,
 }
 
-/// A process that reaches its folders and no others, within its limits. Where threads are started and code is loaded.
+/// A process that reaches its folders and no others, within its limits. Threads are started and code is loaded in this state.
 #[must_use = "the system calls are still open"]
 #[derive(Debug)]
 pub struct Confined {
@@ -110,18 +110,18 @@ pub struct Confined {
     threads: ThreadList,
 }
 
-/// A process whose every thread is filtered, if the kernel has filters. What they are worth is not shown yet.
+/// A process whose threads are all filtered, if the kernel has filters. No thread has tested its seal yet.
 #[must_use = "no thread was tested yet"]
 #[derive(Debug)]
 pub struct Filtered {
     confined: Confined,
-    /// What is still to be laid upon them: the same, but for `seccomp` itself, and with a log.
+    /// The filter still to be applied to them: the same without `seccomp` itself, and with a log.
     filter: Option<Program>,
     threads: usize,
 }
 
-/// Proof that this process is sealed as far as its kernel can, that this is at least what the policy requires, and that
-/// every thread has found it so: what serves calls asks for one.
+/// Proof that this process is sealed as far as its kernel can, that this is at least what the policy requires, and that every
+/// thread has tested it. Code that serves calls takes one.
 #[derive(Debug)]
 pub struct Enforced {
     level: Level,
@@ -135,18 +135,18 @@ pub struct Enforced {
     self_test: String,
 }
 
-/// [`strip`], then [`Stripped::confine`]: for a process that needs nothing in between.
+/// Does [`strip`], then [`Stripped::confine`], for a process that needs nothing in between.
 ///
 /// # Errors
 ///
-/// As those.
+/// Those of both.
 ///
 /// # Safety
 ///
 /// As [`strip`].
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
 pub unsafe fn confine(plan: &KernelPlan, required: Level, keep: &[BorrowedFd<'_>]) -> Result<Confined, EnforceError> {
-    // SAFETY: what this function asks of its caller.
+    // SAFETY: the caller of this function promises the same.
     let stripped = unsafe { strip(keep) }?;
     stripped.confine(plan, required)
 }
@@ -201,7 +201,7 @@ impl Stripped {
     }
 }
 
-/// No capability is left, whoever the user is: modes of files hold for root too, the pipe's among them, which no rule of
+/// Gives up all capabilities, so that modes of files hold for root too. Among these is the mode of the pipe, which no rule of
 /// Landlock covers.
 #[allow(unsafe_code, reason = "rustix has it behind a feature that would build wasmtime again")]
 pub(crate) fn drop_capabilities() -> io::Result<()> {
@@ -213,8 +213,8 @@ pub(crate) fn drop_capabilities() -> io::Result<()> {
     if answer == 0 { Ok(()) } else { Err(of_call("capset", io::Error::last_os_error())) }
 }
 
-/// What `work` gives on a thread of its own that has no capabilities: they are a thread's, not a process's
-/// (`capabilities(7)`), and go with it. None where there is no thread, or it cannot give them up. Waits for the thread.
+/// Does `work` on a thread of its own that has given up its capabilities, which are a thread's, not a process's
+/// (`capabilities(7)`). Returns `None` where no thread starts, or it cannot give them up. Waits for the thread.
 pub fn without_capabilities<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let work = move || drop_capabilities().ok().map(|()| work());
     let thread = thread::Builder::new().name("powerless".to_owned()).spawn(work).ok()?;
@@ -222,9 +222,9 @@ pub fn without_capabilities<T: Send + 'static>(work: impl FnOnce() -> T + Send +
 }
 
 impl Confined {
-    /// Leaves every thread there is what the plan leaves them, and what loading code takes beside that: no thread can be started
-    /// afterwards, no process and no program, and there is no network; pages still become executable. For a process that loads
-    /// code that it does not trust before [`Confined::filter`], which is always laid upon this.
+    /// Leaves all threads the system calls of the plan, and those that loading code takes. Afterwards no thread, process or
+    /// program can be started, and there is no network; pages can still become executable. For a process that loads code that it
+    /// does not trust. [`Confined::filter`] follows in any case.
     ///
     /// # Errors
     ///
@@ -236,9 +236,10 @@ impl Confined {
         Ok(self)
     }
 
-    /// Lays the plan's filter upon every thread there is. None can be started afterwards, and no memory becomes executable.
+    /// Applies the plan's filter to all threads. Afterwards no thread can be started, and no memory becomes executable.
     ///
-    /// Every thread must have said that it runs: what the C library does at the start of one is not among the plan's calls.
+    /// Every thread must have said that it runs: the plan's calls do not include those that the C library makes at a thread's
+    /// start.
     ///
     /// # Errors
     ///
@@ -251,8 +252,8 @@ impl Confined {
         }
         trap::install().map_err(EnforceError::Handler)?;
         let rows = || self.plan.calls.iter().map(|row| (row.number, row.checks));
-        // What the self-test trips is in no log, so that whatever is found there was tripped by something else. The filter
-        // that logs comes over this one, which stays: what the self-test shows of it goes on holding.
+        // The self-test must leave nothing in a log, so that what is found there was tripped by something else. The filter that
+        // logs comes on top of this one, which stays: what the self-test has shown of it still holds.
         let silent = rows().chain([(libc::SYS_seccomp, LOGGING_FILTER)]);
         Program::compile(silent, Otherwise::Trap)?.apply(Log::Nothing)?;
         let filter = Some(Program::compile(rows(), Otherwise::Trap)?);
@@ -261,7 +262,7 @@ impl Confined {
 }
 
 impl Filtered {
-    /// What [`self_test`](super::self_test::self_test) has to find on every thread of this process.
+    /// What [`self_test`](super::self_test::self_test) must find on every thread of this process.
     #[must_use]
     pub fn expected(&self) -> Expected {
         Expected {
@@ -271,14 +272,14 @@ impl Filtered {
         }
     }
 
-    /// From now on a blocked system call is written down and ends the process, and no filter can be added.
+    /// Finishes the seal: from now on a blocked system call is recorded and ends the process, and no filter can be added.
     ///
     /// # Errors
     ///
     /// A thread is missing among those that were tested, or the kernel refuses the last step.
     pub fn finish(self, tested: &[Tested]) -> Result<Enforced, EnforceError> {
-        // They are counted: `/proc` may have other numbers for them, where it is that of another PID namespace. No thread can
-        // have come since they were listed, and each that was tested is one of them.
+        // Threads are counted, not compared: a `/proc` of another PID namespace has other numbers for them. No thread can have been
+        // started since they were listed, so each that was tested is one of them.
         let passed = tested.iter().map(|tested| tested.thread).collect::<BTreeSet<_>>().len();
         if passed != self.threads {
             return Err(EnforceError::Untested { tested: passed, threads: self.threads });
@@ -304,8 +305,8 @@ impl Filtered {
 }
 
 impl Enforced {
-    /// Nothing is enforced, and that is the choice of whoever runs tools in its own process: an embedder that trusts them.
-    /// The ledger says so.
+    /// Says that nothing is enforced, by the choice of an embedder that runs tools in its own process and trusts them. The ledger
+    /// says so.
     #[must_use]
     pub fn nothing_by_choice() -> Self {
         Self {
@@ -321,7 +322,7 @@ impl Enforced {
         }
     }
 
-    /// What is enforced.
+    /// The level that is enforced.
     #[must_use]
     pub const fn level(&self) -> Level {
         self.level
@@ -349,11 +350,11 @@ impl Enforced {
         }
     }
 
-    /// Puts that entry on the record, before anything is served. Waits for room in the notary's pipe, at most five seconds.
+    /// Puts that entry on record, before any call is served. Waits for room in the notary's pipe, at most five seconds.
     ///
     /// # Errors
     ///
-    /// Nobody takes the entry, or not in time.
+    /// The entry is not taken, or not in time.
     pub fn record(&self, record: &dyn Record, time_ns: u64, policies: Vec<Digest>) -> Result<(), RecordError> {
         let entry = Entry::Enforcement(self.entry(record.writer(), time_ns, policies)).encode();
         record.record(&[entry], Kept::Pipe, Instant::now() + RECORD_WAIT)
@@ -371,7 +372,7 @@ fn set_limits<'r>(rows: impl Iterator<Item = &'r LimitRow>) -> Result<(), Enforc
     Ok(())
 }
 
-/// The threads of this process, by `/proc/self/task`: held open, since Landlock leaves no way to open it.
+/// The threads of this process, by `/proc/self/task`. Held open, since Landlock leaves no way to open it later.
 #[derive(Debug)]
 struct ThreadList(File);
 
@@ -393,16 +394,17 @@ impl ThreadList {
     }
 }
 
-/// Bytes of folder entries that are read at once; any number of threads is listed by as many reads as it takes.
+/// Bytes of folder entries per read. Listing many threads takes several reads.
 const ENTRIES_BYTES: usize = 4096;
 
-/// glibc asks `/proc/sys/vm/overcommit_memory` before it gives memory of an arena back, which is out of a sealed worker's
-/// reach: it never gives any back. What may be taken at all is limited (`RLIMIT_DATA`).
+/// Has glibc never give memory of an arena back: it would first read `/proc/sys/vm/overcommit_memory`, which a sealed worker cannot
+/// reach. `RLIMIT_DATA` limits the memory.
 #[cfg(target_env = "gnu")]
 #[allow(unsafe_code, reason = "a setting of the C library")]
 fn heap_never_shrinks() {
     const NEVER: libc::c_int = -1;
-    // Larger pieces are mapped apart and given back whole; setting the other value would have stopped glibc from adapting it.
+    // Larger pieces are mapped apart and given back whole. Set here, since setting the other value stops glibc from adapting this
+    // one.
     const MAPPED_APART_BYTES: libc::c_int = 1 << 20;
     // SAFETY: takes numbers alone, and this process has one thread.
     unsafe { libc::mallopt(libc::M_TRIM_THRESHOLD, NEVER) };

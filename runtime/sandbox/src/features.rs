@@ -1,4 +1,4 @@
-//! What this machine's kernel has of all that Tollgate uses, found by trying each thing in a way that changes nothing; for
+//! The kernel features that Tollgate uses, and which of them this machine has. Each is tried in a way that changes nothing. For
 //! `tollgate doctor`.
 
 use std::fs::{self, File, OpenOptions};
@@ -18,16 +18,16 @@ use super::filter::{knows_action, no_new_privileges};
 use super::kernel::{LANDLOCK_ABI_FULL, STEPS, landlock_abi};
 use super::trap;
 
-/// Something that a kernel may have.
+/// A feature that a kernel may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Feature {
-    /// What.
+    /// Its name.
     pub name: &'static str,
     /// What it is for.
     pub group: FeatureGroup,
-    /// Whether it is there, for this user.
+    /// Whether this user has it.
     pub there: bool,
-    /// What follows where it is not.
+    /// What follows without it.
     pub without: &'static str,
 }
 
@@ -43,7 +43,7 @@ pub enum FeatureGroup {
     Extra,
 }
 
-/// All of them, in groups.
+/// All features, in groups.
 #[must_use]
 pub fn features() -> Vec<Feature> {
     let abi = landlock_abi();
@@ -74,7 +74,7 @@ pub fn features() -> Vec<Feature> {
     landlock.chain(filter).chain(needed()).chain(extras).collect()
 }
 
-/// What Tollgate does not run without: what it is for, in which process, and what to do.
+/// Features without which Tollgate does not run: for each what it is for, in which process, and what to do.
 fn needed() -> impl Iterator<Item = Feature> {
     let needed = [
         (
@@ -214,12 +214,12 @@ fn has_audit_read() -> bool {
     effective.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).is_some_and(|mask| mask & CAP_AUDIT_READ != 0)
 }
 
-/// Whether processes that are started here are in this process's own PID namespace. Without `/proc` nobody knows.
+/// Whether processes that are started here are in this process's own PID namespace; true where `/proc` cannot tell.
 pub fn starts_processes_beside_itself() -> bool {
     let of = |name: &str| fs::read_link(format!("/proc/self/ns/{name}")).ok();
-    // A namespace that has no process yet has no link either.
+    // A namespace without a process has no link yet.
     of("pid").is_none_or(|own| of("pid_for_children") == Some(own))
 }
 
-/// `ioctl(2)`: which pages were written since they were last clean (`linux/fs.h`).
+/// The command of `ioctl(2)` that finds the pages written since they were last clean (`linux/fs.h`).
 pub const PAGEMAP_SCAN: u32 = 0xc060_6610;

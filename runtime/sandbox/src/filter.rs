@@ -1,5 +1,5 @@
-//! System calls, by seccomp: allow-lists that are data become one program of the kernel's filter language. Must never
-//! allow what no row names, and never let a foreign architecture's numbers pass for this one's.
+//! The filter of system calls, by seccomp: compiles allow-lists, which are data, to one program of the kernel's filter language.
+//! Must never allow what no row names, nor take another architecture's numbers for this one's.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -30,17 +30,17 @@ pub enum Check {
     },
 }
 
-/// Whatever the arguments are.
+/// No condition on the arguments.
 pub const ANY: &[Check] = &[];
 
-/// `prot` is reading and writing at most, the third argument of `mmap` and `mprotect`.
+/// `prot`, the third argument of `mmap` and `mprotect`, is reading and writing at most.
 pub const NOT_EXECUTABLE: Check = Check::only(2, PROT_DATA);
 
 /// The protection of memory that is not code.
 const PROT_DATA: u64 = (libc::PROT_READ | libc::PROT_WRITE).unsigned_abs() as u64;
 
 impl Check {
-    /// The argument is this number, in all its 64 bits: what the kernel takes as an `int` comes with nothing above it.
+    /// The argument is this number in all its 64 bits: an `int` of the kernel's must have no bits above it.
     pub const fn is(argument: u8, value: u32) -> Self {
         Self::Bits { argument, mask: u64::MAX, value: value as u64 }
     }
@@ -66,7 +66,7 @@ impl Check {
         arguments.get(usize::from(argument)).is_some_and(|value| value & mask == expected)
     }
 
-    /// Which argument is compared, which of its bits count, and what they must be.
+    /// The argument that is compared, its bits that count, and their value.
     pub fn compared(self) -> (u8, u64, u64) {
         match self {
             Self::Bits { argument, mask, value } => (argument, mask, value),
@@ -88,16 +88,16 @@ impl Check {
 pub(crate) enum Otherwise {
     /// It fails with `EPERM`.
     Refuse,
-    /// The thread gets `SIGSYS`; the process is killed where the number is of another table.
+    /// The thread gets `SIGSYS`. If the number is another architecture's, the process is killed.
     Trap,
 }
 
 /// Whether the kernel records what a filter blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Log {
-    /// In its log, and for who listens to its audit.
+    /// In its log, and for listeners of its audit.
     Blocked,
-    /// Nowhere, as far as it is up to the filter.
+    /// Nowhere, as far as the filter decides.
     Nothing,
 }
 
@@ -110,13 +110,14 @@ impl Log {
     }
 }
 
-/// Another filter, as [`Program::apply`] lays it upon every thread, which records what it blocks.
+/// The arguments of `seccomp` with which [`Program::apply`] applies another filter, which records what it blocks.
 pub(crate) const LOGGING_FILTER: &[Check] = &[
     Check::is(0, libc::SECCOMP_SET_MODE_FILTER),
     Check::Bits { argument: 1, mask: u64::MAX, value: Log::Blocked.flags() },
 ];
 
-/// A filter for every thread, whether it records what it blocks or not; without a listener, who could answer in its place.
+/// The arguments of `seccomp` that apply a filter to every thread, recording or not; without a listener, which could answer in the
+/// filter's place.
 pub(super) const SETS_FILTER: &[Check] = &[
     Check::is(0, libc::SECCOMP_SET_MODE_FILTER),
     Check::Bits { argument: 1, mask: !libc::SECCOMP_FILTER_FLAG_LOG, value: libc::SECCOMP_FILTER_FLAG_TSYNC },
@@ -130,7 +131,7 @@ pub(crate) struct Program(BpfProgram);
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilterError {
-    /// The rows make no program: a mistake in them.
+    /// A mistake in the rows: they make no program.
     #[error("the rows of the filter make no program")]
     Rows(#[from] seccompiler::BackendError),
     /// The kernel has no seccomp filters, or refuses this one.
@@ -161,7 +162,7 @@ impl Program {
                 alternatives.push(SeccompRule::new(conditions)?);
             }
         }
-        // To seccompiler no rule at all means that the arguments do not matter.
+        // For seccompiler a call without rules has no condition on its arguments.
         let rules =
             rules.into_iter().map(|(number, alternatives)| (number, alternatives.unwrap_or_default())).collect();
         let (otherwise, mut program) = match otherwise {
@@ -174,8 +175,8 @@ impl Program {
         Ok(Self(program))
     }
 
-    /// Lays the program upon every thread of this process, for good, over what is in force already. The process gave up
-    /// gaining privileges before ([`no_new_privileges`]).
+    /// Applies the program to every thread of this process, for good, on top of filters in force. [`no_new_privileges`] must have
+    /// been called before.
     pub(crate) fn apply(&self, log: Log) -> Result<(), FilterError> {
         let too_long = |_too_long| FilterError::Refused(io::ErrorKind::InvalidInput.into());
         let length = u16::try_from(self.0.len()).map_err(too_long)?;
@@ -199,8 +200,7 @@ impl Program {
     }
 }
 
-/// No program that this process executes gains privileges (`PR_SET_NO_NEW_PRIVS`); filters are taken from such processes
-/// alone.
+/// Has no program that this process executes gain privileges (`PR_SET_NO_NEW_PRIVS`). The kernel takes filters only after that.
 #[allow(unsafe_code, reason = "rustix has it behind a feature that would build wasmtime again")]
 pub(crate) fn no_new_privileges() -> io::Result<()> {
     let (on, unused): (libc::c_ulong, libc::c_ulong) = (1, 0);
@@ -219,11 +219,11 @@ pub(crate) fn knows_action(action: u32) -> bool {
     seccomp(libc::SECCOMP_GET_ACTION_AVAIL, 0, (&raw const action).cast()).is_ok()
 }
 
-/// Numbers of x32 have this bit, and the architecture of the 64-bit ones.
+/// Set in the numbers of x32 system calls, which have the architecture of the 64-bit ones.
 #[cfg(target_arch = "x86_64")]
 const X32_BIT: u32 = 0x4000_0000;
 
-/// Kills the process where the number is x32's. Other architectures are killed by the program that follows.
+/// Kills the process if the number is x32's. The program that follows does so for other architectures.
 #[cfg(target_arch = "x86_64")]
 fn foreign_numbers_kill() -> BpfProgram {
     let statement = |code: u32, k: u32| instruction(code, 0, 0, k);
@@ -245,7 +245,7 @@ const NUMBER_OFFSET: u32 = 0;
 
 #[cfg(target_arch = "x86_64")]
 fn instruction(code: u32, jt: u8, jf: u8, k: u32) -> sock_filter {
-    // Every code of the language fits 16 bits; one that does not would be refused by the kernel.
+    // Every code of the language fits 16 bits. The kernel would refuse `u16::MAX`.
     sock_filter { code: u16::try_from(code).unwrap_or(u16::MAX), jt, jf, k }
 }
 

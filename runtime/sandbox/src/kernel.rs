@@ -1,15 +1,15 @@
-//! What this machine's kernel can enforce, found by asking it; nothing is enforced by asking.
+//! What this machine's kernel can enforce. It is asked; asking enforces nothing.
 
 use serde::Serialize;
 use tollgate_audit::Level;
 
 use super::filter;
 
-/// Version of Landlock's interface from which on a kernel enforces all that a plan names: files, cutting them, TCP, device
-/// ioctls, the scopes of signals and abstract unix sockets (Linux 6.12).
+/// First version of Landlock's interface that enforces all that a plan names: files, truncating them, TCP, device ioctls, the
+/// scopes of signals and abstract unix sockets (Linux 6.12).
 pub const LANDLOCK_ABI_FULL: u32 = 6;
 
-/// What the kernel has of what a worker is sealed with.
+/// The kernel's features with which a worker is sealed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct KernelOffer {
     /// Version of Landlock's interface; 0 without Landlock.
@@ -35,7 +35,7 @@ impl KernelOffer {
         }
     }
 
-    /// What it lacks for a level; empty where it has it all.
+    /// What it lacks for a level; empty if nothing.
     #[must_use]
     pub fn lacks(self, level: Level) -> Vec<&'static str> {
         let (seccomp, abi) = match level {

@@ -1,9 +1,9 @@
-//! The second line of defence: a process gives up, for good, what it does not need. Files, network and signals by
-//! `landlock(7)`, system calls by `seccomp(2)`, resources by `setrlimit(2)`.
+//! The second line of defence: a process gives up, for good, what it does not need. Files, network and signals go by `landlock(7)`,
+//! system calls by `seccomp(2)`, resources by `setrlimit(2)`.
 //!
-//! It knows nothing of tools: what a process may ask of the kernel is a [`KernelPlan`], made by whoever knows what the process
-//! is for. [`enforce`] applies it in one order, and what comes out, [`Enforced`], is what lets a worker serve. Tollgate's own
-//! processes are sealed by [`trusted`], more simply.
+//! This crate knows nothing of tools: its caller says in a [`KernelPlan`] what a process may ask of the kernel. [`enforce`]
+//! applies the plan step by step; the proof at the end, [`Enforced`], lets a worker serve. [`trusted`] seals Tollgate's other
+//! processes, more simply.
 #![deny(unsafe_code)]
 
 mod descriptors;

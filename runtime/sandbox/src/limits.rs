@@ -1,5 +1,4 @@
-//! Resource limits of a process, by `setrlimit(2)`. They can be lowered later, never raised where the filter has neither
-//! `setrlimit` nor `prlimit64`.
+//! Resource limits of a process, by `setrlimit(2)`. Under a filter without `setrlimit` and `prlimit64` they stay for good.
 
 use std::io;
 
@@ -9,7 +8,7 @@ use serde::{Serialize, Serializer};
 /// One limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct LimitRow {
-    /// On what.
+    /// The resource.
     pub resource: Limited,
     /// The most, in the unit of `setrlimit(2)`: bytes, or how many.
     pub most: u64,
@@ -51,7 +50,7 @@ impl Limited {
         }
     }
 
-    /// Whether it is set only once code is loaded and threads are started: both need what it takes away.
+    /// Whether it is set only once code is loaded and threads are started, which need what it takes away.
     pub(crate) const fn comes_last(self) -> bool {
         match self {
             Self::FileSize | Self::Processes => true,
@@ -59,7 +58,8 @@ impl Limited {
         }
     }
 
-    /// The limit that a shell may have set lower, with its name and the option of `ulimit`; none where a worker has 0.
+    /// The limit that a shell may have set lower, with its name and the option of `ulimit`; `None` for limits that are 0 in a
+    /// worker.
     pub const fn of_shell(self) -> Option<(Resource, &'static str, &'static str)> {
         match self {
             Self::Files => Some((Resource::Nofile, "RLIMIT_NOFILE", "-n")),

@@ -1,15 +1,14 @@
-//! What a worker may ask of the kernel while it loads code, beside what its plan leaves it: every thread has started by
-//! then, and pages still become executable. Whatever is parsed there comes from a component that may have broken into its
-//! compiler.
+//! What a worker may ask of the kernel while it loads code, beside its plan. All threads have started by then, and pages still
+//! become executable. The bytes that are parsed come from a component that may have broken into its compiler.
 //!
-//! Deliberately absent: sockets, programs, processes, threads, and files but those of the plan. What has no row fails with
-//! `EPERM`: nothing sound asks for it, and once the worker's own filter is there it is evidence.
+//! Deliberately absent: sockets, programs, processes, threads, and files but those of the plan. A call without a row fails with
+//! `EPERM`; no sound code makes one. Under the worker's own filter, later, such a call is evidence.
 
 use super::filter::{ANY, Check, Program, SETS_FILTER};
 use super::plan::KernelPlan;
 use super::trusted::Call;
 
-/// The program that the plan's rows and these make.
+/// The program of the plan's rows and these.
 pub(super) fn program(plan: &KernelPlan) -> Result<Program, super::FilterError> {
     let of_plan = plan.calls.iter().map(|row| (row.number, row.checks));
     let rows = of_plan.chain(LOADING.iter().map(|(number, checks, _why)| (*number, *checks)));

@@ -1,4 +1,4 @@
-//! What a process may ask of the kernel, as data: whoever knows what the process is for makes the plan.
+//! The plan of a process: what it may ask of the kernel, as data.
 
 use std::path::PathBuf;
 
@@ -29,10 +29,10 @@ pub struct FolderRule {
     /// The folder, as resolved when the policy was loaded.
     #[serde(serialize_with = "lossy")]
     pub host: PathBuf,
-    /// Which folder that was, if somebody looked: the rule is for no other.
+    /// Device and inode of that folder, if known: the rule is for no other.
     #[serde(skip)]
     pub opened: Option<FolderId>,
-    /// What may be done below it; may be nothing.
+    /// The rights below it; may be none.
     pub rights: FolderRights,
     /// The grants that bring it: guest path and rights each.
     pub why: Vec<String>,
@@ -54,14 +54,14 @@ pub struct CallRow {
     pub number: i64,
     /// Its name.
     pub name: &'static str,
-    /// What its arguments must be; empty for whatever they are.
+    /// What its arguments must be; empty for no condition.
     #[serde(skip)]
     pub checks: &'static [Check],
     /// The same in words.
     pub arguments: &'static str,
     /// Why it is made.
     pub why: &'static str,
-    /// What it comes with, in the words of whoever made the plan.
+    /// What brings this row, in the words of the plan's maker.
     pub brought_by: &'static str,
 }
 

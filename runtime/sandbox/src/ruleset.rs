@@ -1,5 +1,5 @@
-//! Files, network and signals, by Landlock. Must never grant a folder other than the one that its path named when the
-//! policy was loaded.
+//! Confines a process's files, network and signals by Landlock. Must never grant another folder than the one that its path named
+//! when the policy was loaded.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,7 +19,7 @@ use super::plan::{FolderId, FolderRule};
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FilesError {
-    /// The kernel refuses them.
+    /// The kernel refuses the rules.
     #[error(
         "the kernel, or a filter around this process, refuses the rules of Landlock (landlock_create_ruleset, \
          landlock_add_rule, landlock_restrict_self, prctl); `tollgate doctor` says more"
@@ -42,7 +42,7 @@ pub enum FilesError {
         /// The folder.
         folder: PathBuf,
     },
-    /// They were taken, and are not in force.
+    /// The kernel took the rules, and they are not in force.
     #[error("the kernel has Landlock, but did not enforce the rules")]
     NotEnforced,
 }
@@ -59,7 +59,7 @@ pub struct Handled {
 }
 
 impl Handled {
-    /// All that a kernel with this ABI of Landlock can deny, as far as it is known here.
+    /// All that a kernel with this ABI of Landlock can deny, as far as this program knows.
     #[must_use]
     pub fn by(abi: u32) -> Self {
         let abi = ABI::from(i32::try_from(abi).unwrap_or(i32::MAX));
@@ -95,8 +95,8 @@ pub(super) fn restrict(abi: u32, folders: &[FolderRule]) -> Result<Handled, File
     if status.ruleset == RulesetStatus::FullyEnforced { Ok(handled) } else { Err(FilesError::NotEnforced) }
 }
 
-/// The path was resolved when the policy was loaded: a symbolic link anywhere in it, or another folder at its end, has been
-/// put there since.
+/// Opens the folder of a rule. Its path was resolved when the policy was loaded: a symbolic link in it, or another folder at its
+/// end, was put there since, and is refused.
 fn granted(rule: &FolderRule) -> Result<OwnedFd, FilesError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let failed = |source| FilesError::Folder { folder: rule.host.clone(), source };
@@ -125,9 +125,9 @@ pub(super) fn digest(handled: Handled, folders: &[FolderRule]) -> Digest {
     Digest::of(&text)
 }
 
-/// As much as this kernel's Landlock can do; nothing where there is none. For Tollgate's own processes.
+/// Confines to these folders as far as this kernel's Landlock can; not at all without Landlock. For Tollgate's own processes.
 pub(super) fn restrict_to_folders(folders: &[&Path]) -> Result<(), FilesError> {
-    // Opened here: a folder that is not there would leave the process with no rights at all, and only fail later.
+    // Opened before: a missing folder would leave the process without rights, and fail only later.
     let folders: Vec<PathFd> = folders.iter().map(PathFd::new).collect::<Result<_, _>>()?;
     let rules =
         folders.into_iter().map(|folder| Ok::<_, RulesetError>(PathBeneath::new(folder, AccessFs::from_all(ABI::V6))));

@@ -1,5 +1,5 @@
-//! What every thread of a worker tries before it serves: what must fail, fails, and for the reason it should. A thread that
-//! was not covered by the seal would be found here.
+//! The self-test of every thread of a worker before it serves: what must fail fails, and for the right reason. It finds a thread
+//! that the seal does not cover.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ use super::trap;
 pub struct Expected {
     /// The filter is in force.
     pub(super) filter: bool,
-    /// Landlock's rules are.
+    /// Landlock's rules are in force.
     pub(super) files: bool,
     /// `openat2` is among the plan's rows, so that Landlock has to stop it.
     pub(super) opens: bool,
@@ -27,7 +27,7 @@ pub struct Tested {
     pub(super) thread: u32,
 }
 
-/// Something that must fail did not, or not for the right reason.
+/// Something that must fail did not fail, or not for the right reason.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the seal does not hold on thread {thread}: {tried} should be {wanted}, but {found}")]
 pub struct SelfTestError {
@@ -37,12 +37,12 @@ pub struct SelfTestError {
     pub tried: &'static str,
     /// What should have come of it.
     pub wanted: &'static str,
-    /// What did.
+    /// What came of it.
     pub found: String,
 }
 
 impl Expected {
-    /// What is tried, and what stops it.
+    /// In words: what is tried, and what stops it.
     pub(super) fn text(self) -> String {
         let stops: Vec<String> =
             [self.socket(), self.open(), self.code()].iter().flatten().map(ToString::to_string).collect();
@@ -76,7 +76,7 @@ struct Stop {
 enum By {
     /// The handler of `SIGSYS` notes this number.
     Filter(i64),
-    /// `EACCES`, and the filter did not come into it.
+    /// The call fails with `EACCES`, and the filter did not stop it.
     Landlock,
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for Stop {
     }
 }
 
-/// Gives the handler of `SIGSYS` room on this thread, then tries what must fail: what does not fail is undone.
+/// Gives the handler of `SIGSYS` a stack on this thread, then tries what must fail. What does not fail is undone.
 ///
 /// # Errors
 ///

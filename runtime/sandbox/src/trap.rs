@@ -1,7 +1,8 @@
 //! The handler of `SIGSYS`: what happens when a sealed worker makes a system call that its filter does not allow.
 //!
-//! While the self-test runs, the number is noted for the thread and the call fails with `EPERM`. From then on it is written
-//! into the notary's pipe and the process ends: a worker that trips its filter is broken or broken into, and does not go on.
+//! During the self-test, the call's number is noted for the thread and the call fails with `EPERM`. Afterwards an entry is
+//! written into the notary's pipe and the process ends: a worker that trips its filter is broken or broken into, and must not go
+//! on.
 //!
 //! The handler must never allocate, lock, panic, or make a system call that the filter does not allow.
 #![allow(unsafe_code, reason = "a signal handler: its installation, what the kernel hands it, and raw system calls")]
@@ -14,36 +15,35 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, ThreadName, WriterId, write_blocked_frame};
 use tollgate_system::of_call;
 
-/// How a worker's process ends that tripped its filter: 128 + `SIGSYS`, as a shell would say it.
+/// The exit status of a worker that tripped its filter: 128 + `SIGSYS`, as shells have it.
 pub const BLOCKED_EXIT: i32 = 159;
 
-/// Where blocked calls are written down: the worker's end of its pipe to the notary, which must be among what
-/// [`strip`](super::strip) keeps, and stay open as long as this process lives.
+/// Sets where blocked calls are recorded: the worker's end of its pipe to the notary. [`strip`](super::strip) must keep it.
 ///
-/// Without it a blocked call ends the process all the same, and only stderr hears of it.
+/// Without it a blocked call still ends the process, and only standard error has it.
 ///
 /// # Safety
 ///
-/// `pipe` is open and stays so until the process ends: the handler of the signal writes into it at any time, and would else
-/// write into whatever has its number by then.
+/// `pipe` is open and stays open until the process ends. The signal's handler may write into it at any time, and would otherwise
+/// write into another file with its number.
 pub unsafe fn set_evidence(pipe: RawFd, writer: WriterId) {
     let [h0, h1, h2, h3, h4, h5] = writer.0;
     WRITER.store(u64::from_be_bytes([0, 0, h0, h1, h2, h3, h4, h5]), Ordering::SeqCst);
     PIPE.store(pipe, Ordering::SeqCst);
 }
 
-/// Which call of a tool runs on this thread, for what is written down.
+/// Says which call of a tool runs on this thread, for the entry.
 pub fn set_call(call: Option<CallId>) {
     CALL.set(call);
 }
 
-/// What this thread is called where something is written down; cut as the kernel cuts names.
+/// Names this thread in entries; cut as the kernel cuts names.
 pub fn name_thread(name: &str) {
     THREAD.set(Some(ThreadName::new(name)));
 }
 
-/// Gives the handler a stack on this thread, for as long as the thread lives: what a thread has by itself may be little more
-/// than what the kernel puts there (`AT_MINSIGSTKSZ` in `getauxval(3)`).
+/// Gives the handler a stack on this thread, as long as the thread lives. The stack that a thread has by itself may be little
+/// larger than the frame that the kernel puts there (`AT_MINSIGSTKSZ` in `getauxval(3)`).
 pub(super) fn give_stack() -> io::Result<()> {
     // Never freed: a handler may stand on it until the process ends, and a worker's threads live as long as the worker.
     let stack = Box::leak(vec![0_u8; STACK_BYTES].into_boxed_slice());
@@ -57,7 +57,7 @@ pub(super) fn give_stack() -> io::Result<()> {
 const STACK_BYTES: usize = 64 << 10;
 
 thread_local! {
-    // None of them has a destructor or is made on first use, so that a signal handler may use them at any time.
+    // No destructors, and nothing is made on first use: a signal handler may use these at any time.
     static NOTED: Cell<Option<i64>> = const { Cell::new(None) };
     static CALL: Cell<Option<CallId>> = const { Cell::new(None) };
     static THREAD: Cell<Option<ThreadName>> = const { Cell::new(None) };
@@ -65,7 +65,7 @@ thread_local! {
 
 /// Whether blocked calls are only noted.
 static TESTING: AtomicBool = AtomicBool::new(true);
-/// Whether a thread is at writing down its blocked call.
+/// Whether a thread is recording its blocked call.
 static ENDING: AtomicBool = AtomicBool::new(false);
 static PIPE: AtomicI32 = AtomicI32::new(-1);
 static WRITER: AtomicU64 = AtomicU64::new(0);
@@ -75,7 +75,7 @@ pub fn take_noted() -> Option<i64> {
     NOTED.take()
 }
 
-/// From now on a blocked call ends the process.
+/// Has a blocked call end the process from now on.
 pub(super) fn end_on_blocked() {
     TESTING.store(false, Ordering::SeqCst);
 }
@@ -121,7 +121,7 @@ extern "C" fn on_sigsys(_signal: libc::c_int, blocked: *const Blocked, context: 
         return;
     }
     if ENDING.swap(true, Ordering::SeqCst) {
-        // Another thread is at it, and ends the process when its word is written; it takes no longer than its tries.
+        // Another thread is recording, and ends the process afterwards. It takes no longer than its tries.
         for _try in 0..=TRIES_MAX {
             wait_for_room(-1);
         }
@@ -159,11 +159,12 @@ fn write_down(blocked: &Blocked, arguments: [u64; 6]) {
     }
 }
 
-/// Times that a full pipe is tried again, each after at most [`WAIT_MS`]: a second in all, then the process ends without.
+/// How often a full pipe is tried again, each time after at most [`WAIT_MS`]. After a second in all the process ends without an
+/// entry.
 const TRIES_MAX: u32 = 100;
 const WAIT_MS: libc::c_int = 10;
 
-/// Tells stderr: `tollgate: the filter stopped system call 41 on thread executor-1`.
+/// Writes to standard error: `tollgate: the filter stopped system call 41 on thread executor-1`.
 fn say(blocked: &BlockedCall) {
     let mut digits = [0_u8; 20];
     let mut rest = blocked.number;

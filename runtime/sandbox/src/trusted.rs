@@ -1,5 +1,5 @@
-//! How Tollgate's own processes, notary, compiler and gateway, give up what they do not need. They keep to files below folders and
-//! to an allow-list that answers `EPERM`; what runs tools is sealed by [`confine`](super::confine), which is stricter.
+//! Seals Tollgate's own processes, notary, compiler and gateway: files below some folders, and an allow-list of system calls that
+//! answers others with `EPERM`. A process that runs tools is sealed by [`confine`](super::confine), which is stricter.
 //!
 //! ```text
 //! confine(folders) ─▶ Confined ─▶ start threads ─▶ Confined::allow_only(calls)
@@ -18,8 +18,7 @@ use super::filter::{Log, Otherwise, Program, no_new_privileges};
 use super::limits::LimitRow;
 use super::ruleset;
 
-/// Closes every file of this process but its standard streams and `keep`. For a process that has just started: whatever
-/// owns an open file by then is in `keep`.
+/// Closes every file of this process but its standard streams and `keep`. For a process that has just started.
 ///
 /// # Errors
 ///
@@ -64,8 +63,8 @@ pub type Call = (i64, &'static [Check], &'static str);
 #[derive(Debug)]
 pub struct Confined(());
 
-/// Leaves this process, which must have one thread, what is below `folders`, no network, and signals to itself. A kernel
-/// without Landlock leaves that to the system calls.
+/// Leaves this process, which must have one thread, the files below `folders`, no network, and signals to itself. On a kernel
+/// without Landlock only the allow-list of system calls holds.
 ///
 /// # Errors
 ///
@@ -76,8 +75,7 @@ pub fn confine(folders: &[&Path]) -> io::Result<Confined> {
 }
 
 impl Confined {
-    /// Leaves every thread of this process the system calls in `calls`, and what every process does; any other gives
-    /// `EPERM`.
+    /// Leaves every thread of this process the system calls in `calls` and those of every process. Any other fails with `EPERM`.
     ///
     /// # Errors
     ///
@@ -90,8 +88,8 @@ impl Confined {
     }
 }
 
-/// What any process here goes on doing: memory, threads that wait for each other and end, panics, its own end. Mapping
-/// memory is not among it, since how much may be mapped differs.
+/// The system calls of every such process: for memory, threads that wait for each other and end, panics, its own end. Mapping
+/// memory is not among them, since how much may be mapped differs.
 const EVERY_PROCESS: &[Call] = &[
     (libc::SYS_mprotect, &[NOT_EXECUTABLE], "memory"),
     (libc::SYS_munmap, ANY, "memory"),

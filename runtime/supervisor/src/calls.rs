@@ -1,5 +1,5 @@
-//! Ids of calls. They are the supervisor's: it knows a call by its id before a worker has it, and says to the notary which
-//! calls each worker may name.
+//! Ids of calls. The supervisor gives them: it knows a call's id before a worker has the call, and tells the notary which calls
+//! each worker may name.
 
 use std::io;
 use std::sync::Mutex;
@@ -8,7 +8,7 @@ use tollgate_audit::{CallId, WriterId};
 use tollgate_notary::Lease;
 use tollgate_system::lock;
 
-/// Gives away the numbers of a supervisor's calls, each once.
+/// Gives each number of a supervisor's calls away once. Any thread may use it.
 #[derive(Debug)]
 pub(crate) struct Issuer(Mutex<Issuing>);
 
@@ -24,7 +24,7 @@ impl Issuer {
         Ok(Self(Mutex::new(Issuing { id: WriterId::random()?, next: 0 })))
     }
 
-    /// Numbers that nobody else has. Another random id follows one whose numbers are used up.
+    /// Numbers that no other lease has. Once the numbers of an issuer's id are used up, another random id follows.
     pub(crate) fn lease(&self) -> io::Result<Lease> {
         let mut issuing = lock(&self.0);
         if issuing.next.checked_add(LEASE_CALLS).is_none() {
@@ -47,13 +47,13 @@ struct Left {
 }
 
 impl LeasedCalls {
-    /// The calls of `lease`, of which none was taken, and of others once they are.
+    /// The calls of `lease`, of which none was taken; of later leases once they all are.
     pub(crate) fn of(lease: Lease) -> Self {
         Self(Mutex::new(Left { lease, taken: 0 }))
     }
 
-    /// The id of the next call, which starts at `time_ms` (milliseconds since the Unix epoch). Where none is left, `more` gets a
-    /// lease, of which the notary has been told.
+    /// The id of the next call, which starts at `time_ms` (milliseconds since the Unix epoch). If no number is left, `more` gets a
+    /// lease of which the notary has been told. The lock is held meanwhile: `more` may wait for the notary to read.
     pub(crate) fn next(&self, time_ms: u64, more: impl FnOnce() -> io::Result<Lease>) -> io::Result<CallId> {
         let mut left = lock(&self.0);
         if left.taken == left.lease.calls {
@@ -65,7 +65,7 @@ impl LeasedCalls {
     }
 }
 
-/// Enough that the notary seldom hears of more, and few enough that four billion numbers last for four million workers.
+/// Calls of a lease: many enough that leases are rare, few enough that four billion numbers last for four million workers.
 const LEASE_CALLS: u32 = 1024;
 
 #[cfg(test)]

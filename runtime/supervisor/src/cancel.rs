@@ -1,9 +1,10 @@
 //! Withdrawing a call, from any thread and at any time: before it begins, while it waits, while its guest runs.
 //!
 //! ```text
-//! Cancel::cancel ─▶ the call waits for a worker or a thread of it ─▶ it is woken, and waits no longer
-//!                └▶ its worker runs it ─▶ the worker is told; it ends the guest ─▶ the call's end is on record
-//!                                     └▶ the guest's host call is stuck: the worker is killed after the grace
+//! Cancel::cancel ─▶ the call waits for its turn, its worker or a thread ─▶ it is woken, and waits no longer
+//!                ├▶ its worker runs it ─▶ the worker is told; it ends the guest ─▶ the call's end is on record
+//!                │                    └▶ a host call of the guest hangs: the worker is killed after the grace
+//!                └▶ this process runs it ─▶ its guest is ended, unless a host call hangs
 //! ```
 
 use std::fmt;
@@ -12,32 +13,32 @@ use std::sync::{Arc, Mutex};
 
 use tollgate_system::lock;
 
-/// Withdraws one call; cheap to clone. Of several calls that have the same one, each after the first is withdrawn too.
+/// Withdraws one call; cheap to clone. Once used, it withdraws each later call that is made with it as well.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
     is_cancelled: AtomicBool,
-    // What the call is at, and how it is told there.
+    // How the call is told where it is now.
     tell: Mutex<Option<Tell>>,
 }
 
-/// Tells a call that it is withdrawn. It may be called late, when the call is over, and more than once.
+/// Tells a call that it is withdrawn. May be called more than once, and late, when the call is over.
 pub(crate) type Tell = Arc<dyn Fn() + Send + Sync>;
 
-/// What a call is at. Its drop says that it is there no longer.
+/// Where a call is now. Dropping it says that the call is there no longer.
 pub(crate) struct At<'c>(&'c Cancel);
 
 impl Cancel {
-    /// Of a call that is to be made.
+    /// For a call that is to be made.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Withdraws the call. It fails as [`CallError::Cancelled`](tollgate_engine::error::CallError::Cancelled), unless it ended
-    /// before, and is on record under the class `cancelled`. Comes back at once: the call's own thread says when it is over.
+    /// before, and is on record under the class `cancelled`. Returns at once: the call's own thread returns when the call is over.
     pub fn cancel(&self) {
         if self.0.is_cancelled.swap(true, Ordering::SeqCst) {
             return;
@@ -54,10 +55,10 @@ impl Cancel {
         self.0.is_cancelled.load(Ordering::SeqCst)
     }
 
-    /// The call is where `tell` reaches it, until what is returned is dropped. A call that is withdrawn already is told at once.
+    /// Notes that `tell` reaches the call until the returned value is dropped. A call that is withdrawn already is told at once.
     pub(crate) fn at(&self, tell: Tell) -> At<'_> {
         *lock(&self.0.tell) = Some(Arc::clone(&tell));
-        // Whoever withdraws it in between tells it too.
+        // `cancel` in between tells it too.
         if self.is_cancelled() {
             tell();
         }

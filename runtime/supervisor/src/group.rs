@@ -1,7 +1,7 @@
 //! Tools that share a worker process, and that process while there is one.
 //!
-//! Any thread may ask for the worker. A thread of its own starts it, outside every lock. Each caller waits for that start until
-//! the caller's own deadline.
+//! Any thread may ask for the worker. A thread of its own, `worker-start`, starts it, outside every lock. Each caller waits for
+//! that start until the caller's own deadline.
 
 use std::sync::Arc;
 use std::thread;
@@ -21,7 +21,7 @@ use super::worker_process::WorkerProcess;
 #[derive(Debug)]
 pub(crate) struct Group {
     pub(crate) shared: Arc<Shared>,
-    pub(crate) members: Vec<Arc<Member>>,
+    pub(crate) members: Vec<Member>,
     slot: Arc<Slot<Arc<WorkerProcess>, LoadError>>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Group {
 pub(crate) type Using = Lease<Arc<WorkerProcess>, LoadError>;
 
 impl Group {
-    pub(crate) fn new(shared: &Arc<Shared>, members: Vec<Arc<Member>>) -> Self {
+    pub(crate) fn new(shared: &Arc<Shared>, members: Vec<Member>) -> Self {
         Self { shared: Arc::clone(shared), members, slot: Slot::new() }
     }
 
@@ -53,11 +53,11 @@ impl Group {
         if let Some(dead) = using.discard() {
             dead.tell_to_end();
         }
-        // What has become of this one, if it is dead too, the call will find out.
+        // If this one is dead too, the call finds that out.
         lease()
     }
 
-    /// Has a thread start the worker. Without a thread the duty to do so is dropped, and whoever waits hears of that.
+    /// Has a thread start the worker. If there is no thread, the duty is dropped, and those who wait are told.
     fn start(self: &Arc<Self>, starting: Starting<Arc<WorkerProcess>, LoadError>) {
         let group = Arc::clone(self);
         let work = move || match group.started() {
@@ -72,7 +72,7 @@ impl Group {
         thread::Builder::new().name("worker-start".to_owned()).spawn(work).ok();
     }
 
-    /// A worker that serves.
+    /// Starts a worker, and waits until it serves.
     fn started(&self) -> Result<WorkerProcess, LoadError> {
         let (worker, started) = WorkerProcess::start(&self.shared, &self.shared.settings.command, &self.members)?;
         let serves = match started {
@@ -89,14 +89,14 @@ impl Group {
         }
     }
 
-    /// Compares what a worker says of its tools with what is stored of them, or with what a worker before it said. The worker
-    /// compares too, but one that was broken into may say anything.
+    /// Compares what a worker says of its tools with what is stored of them, or with what an earlier worker said. The worker
+    /// compares too, but a worker that was broken into may say anything.
     fn learn(&self, tools: Vec<OperationTexts>) -> Result<(), LoadError> {
         if tools.len() != self.members.len() {
             return Err(WorkerError::Reload { reason: "it speaks of other tools".to_owned() }.into());
         }
         for (member, texts) in self.members.iter().zip(tools) {
-            member.learn(texts)?;
+            member.tool.learn(texts)?;
         }
         Ok(())
     }

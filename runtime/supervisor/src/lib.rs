@@ -1,4 +1,5 @@
-//! The supervisor: starts workers, gives them calls, and ends those that do not come back. It runs no guest itself.
+//! The supervisor: starts workers, gives them calls, and ends those that do not come back. It runs no guest itself. A tool that
+//! an embedder wants in its own process instead has an [`InProcess`]; both give a [`Tool`].
 //!
 //! ```text
 //! Tool::call ─▶ Group ─▶ worker ─▶ connection ─▶ answer, or how the worker ended
@@ -12,23 +13,26 @@
 //! | `worker-watch`, for each worker | starts the process, reads its stderr, reaps it | the end of the process |
 //! | `reaper`, one | tells idle workers to end, kills those that do not | nothing but its next round |
 //!
-//! The notary's client has a thread too, `notary-watch` ([`notary`]). No lock is held over any of these waits.
+//! The notary's client has a thread too, `notary-watch` ([`notary`]). No lock is held over any of these waits. An [`InProcess`] has
+//! a thread `tollgate-epoch`, and runs each call on its caller's thread.
 //!
-//! How long the thread that asks is held up at most, beside its own reads and writes of files:
+//! How long a call blocks the calling thread at most, beside that thread's own reads and writes of files:
 //!
 //! | call | at most |
 //! |---|---|
 //! | [`Supervisor::start`] | 60 s, until the notary has its ledger open |
 //! | [`Supervisor::add`] and its like | no wait: no process is started |
-//! | [`Tool::start`], [`Supervisor::describe`] | a start, 180 s, and 3 s for its failure to be known |
+//! | [`Tool::start`], [`Supervisor::describe`] | a start, 180 s, and 3 s until its failure is known |
 //! | [`Tool::call`] | twice the deadline and grace: for its turn, and for its answer; where the worker fails it, 3.5 s for the worker's end and 5 s for the notary's word on the call, once it is this question's turn |
 //! | [`Trial::run`] | a start, then as long again for the worker to end by itself, then 6 s to end it, and 3.5 s for the word on how it ended |
 //! | [`Supervisor::finish`], dropping it | 9 s for the workers, then what [`NotaryProcess::finish`] says |
 //!
-//! The supervisor believes a worker nothing but the tool's own answer. What a worker says is bounded in size and in time.
+//! Of what a worker says, the supervisor believes the tool's own answer and nothing else. It bounds the size and the time of all
+//! of it.
 
 #![deny(unsafe_code)]
 
+mod admitted;
 mod calls;
 mod cancel;
 mod group;
@@ -68,7 +72,7 @@ use self::group::Group;
 use self::live_workers::LiveWorkers;
 use self::member::Member;
 use self::reaper::{Reaper, ToReaper};
-pub use self::tool::{Control, Hears, Tool};
+pub use self::tool::{Control, Hears, InProcess, Tool};
 pub use self::tool_spec::ToolSpec;
 pub use self::trial::Trial;
 use self::worker_handle::{END_WAIT, NOT_ENDED};
@@ -80,26 +84,26 @@ use crate::notary::{NotaryFailure, NotaryProcess};
 pub struct SupervisorSettings {
     /// How to start one.
     pub command: ProcessCommand,
-    /// How well each must be sealed, or it does not serve.
+    /// The least seal with which a worker may serve.
     pub required: SandboxLevel,
-    /// A worker without calls for so long is ended; the next call starts another one.
+    /// A worker without calls for this long is ended; the next call starts another one.
     pub idle: Duration,
-    /// A worker is killed so long after the deadline of a call that it has not answered.
+    /// A worker is killed this long after the deadline of a call that it has not answered.
     pub grace: Duration,
-    /// What no grant may reach, beside the ledger and the program of `command`, which count by themselves.
+    /// Places that no grant may reach. The ledger and the program of `command` need not be among them: they always count.
     pub places: DecidingPlaces,
     /// Most calls that a worker runs at the same time, beside what its tools' `limits.calls` allow. Others wait.
     pub connections_max: u32,
 }
 
 impl SupervisorSettings {
-    /// What holds where a policy says nothing, with workers that `command` starts.
+    /// The defaults of a policy, with workers that `command` starts.
     #[must_use]
     pub fn new(command: ProcessCommand) -> Self {
         Self::of(&Deployment::default(), command)
     }
 
-    /// What a policy says: `sandbox.require`, `workers.idle`, `workers.grace`.
+    /// The settings of a policy: `sandbox.require`, `workers.idle` and `workers.grace`.
     #[must_use]
     pub fn of(deployment: &Deployment, command: ProcessCommand) -> Self {
         let Deployment { sandbox, workers, .. } = deployment;
@@ -125,7 +129,7 @@ pub(crate) struct Shared {
     places: DecidingPlaces,
     groups: Mutex<Vec<Weak<Group>>>,
     live_workers: LiveWorkers,
-    // Of the calls that no worker gets; made for the first of them.
+    // Records the calls that no worker gets. Made for the first of them.
     recorder: Mutex<Option<Arc<Recorder>>>,
     to_reaper: Mutex<Sender<ToReaper>>,
 }
@@ -170,7 +174,7 @@ impl Supervisor {
     ) -> Result<Self, SupervisorError> {
         let private = if notary.is_borrowed() { PrivateTexts::open_beside(ledger) } else { PrivateTexts::open(ledger) };
         let private = private.map_err(SupervisorError::SideStore)?;
-        // Now that the ledger is there: a place is judged as it is, and every link on the way that it was given by.
+        // Only now that the ledger is there: its place is judged as it is, and so is every link on the way that was given.
         let given = std::path::absolute(ledger).map_err(SupervisorError::Ledger)?;
         let (groups, ledger) = (Mutex::default(), ledger.canonicalize().map_err(SupervisorError::Ledger)?);
         let places = settings.places.clone().with_ledger(&given).with(Deciding::Program, &settings.command.program);
@@ -189,13 +193,14 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// [`LoadError`]: what must be known of it cannot be kept.
+    /// [`LoadError`]: the grant is refused, or what must be known of the tool cannot be kept.
     pub fn add(&self, tool: ToolSpec) -> Result<Tool, LoadError> {
-        let member = Arc::new(Member::new(&self.shared, tool)?);
-        Ok(Tool::new(self.group(vec![Arc::clone(&member)]), 0, member))
+        let member = Member::new(&self.shared, tool)?;
+        let tool = Arc::clone(&member.tool);
+        Ok(Tool::in_worker(tool, self.group(vec![member]), 0))
     }
 
-    /// Takes the tools of a compartment: they share a worker process, and what that may do is what they may together.
+    /// Takes the tools of a compartment: they share a worker process, which may do what any of them may.
     ///
     /// # Errors
     ///
@@ -229,9 +234,9 @@ impl Supervisor {
         Ok(added.into_values().collect())
     }
 
-    /// Asks a component for its operations, in a worker that may do nothing and ends afterwards, whatever the tool may do. The
-    /// ledger says what was asked. The artifact with the answer: from now on the component must say the same wherever it is
-    /// loaded. Waits as [`Tool::start`] does.
+    /// Asks a component for its operations, in a worker without any right that ends afterwards. The ledger has the question.
+    /// Returns the artifact with the answer: from now on the component must say the same wherever it is loaded. Waits as
+    /// [`Tool::start`] does.
     ///
     /// # Errors
     ///
@@ -240,14 +245,14 @@ impl Supervisor {
         let artifact = tool.artifact.clone();
         let asked = self.add(tool.bare())?;
         asked.start()?;
-        Ok(artifact.with_operations(asked.texts()?))
+        Ok(artifact.with_operations(asked.operations()?))
     }
 
-    fn members(&self, tools: Vec<ToolSpec>) -> Result<Vec<Arc<Member>>, LoadError> {
-        tools.into_iter().map(|tool| Member::new(&self.shared, tool).map(Arc::new)).collect()
+    fn members(&self, tools: Vec<ToolSpec>) -> Result<Vec<Member>, LoadError> {
+        tools.into_iter().map(|tool| Member::new(&self.shared, tool)).collect()
     }
 
-    fn group(&self, members: Vec<Arc<Member>>) -> Arc<Group> {
+    fn group(&self, members: Vec<Member>) -> Arc<Group> {
         let group = Arc::new(Group::new(&self.shared, members));
         self.shared.groups().push(Arc::downgrade(&group));
         group
@@ -262,8 +267,8 @@ impl Supervisor {
         Ok(Trial::new(&self.shared, self.members(tools)?))
     }
 
-    /// Puts on record that the policy was read again: `by` whom, the digest of its text, and why it does not hold, where it does not.
-    /// Waits two seconds at most for a ledger that has no room.
+    /// Puts on record that the policy was read again: `by` whom, the digest of its text, and why it is refused, if it is. Waits two
+    /// seconds at most for a ledger that has no room.
     ///
     /// # Errors
     ///
@@ -288,9 +293,9 @@ impl Supervisor {
         &self.shared.notary
     }
 
-    /// Ends every worker, and waits until all that was recorded is on disk and the notary is gone. Tools that are still held
-    /// can no longer be called. All workers are told at once: those that live after 3 s are killed, and all are
-    /// waited for 6 s more at most. Then the notary ends, as [`NotaryProcess::finish`] says.
+    /// Ends every worker, and waits until all records are on disk and the notary is gone. Tools that are still held can no longer
+    /// be called. All workers are told to end at once. Those that live after 3 s are killed, and waited for 6 s more at most.
+    /// Then the notary ends, as [`NotaryProcess::finish`] says.
     ///
     /// # Errors
     ///
@@ -315,13 +320,13 @@ impl Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        // Best effort: what the pipes hold is brought to disk by the notary in any case.
+        // Best effort: the notary brings what the pipes hold to disk in any case.
         self.end().ok();
     }
 }
 
 impl Shared {
-    /// Where the supervisor itself records.
+    /// The record into which the supervisor itself writes.
     fn recorder(&self) -> io::Result<Arc<dyn Record>> {
         Ok(self.own_recorder()? as _)
     }
@@ -347,11 +352,11 @@ impl Shared {
 
     /// Has the reaper look at `at` whether a worker did what it was told.
     fn look_at(&self, at: Instant) {
-        // A supervisor that ends, ends all workers.
+        // No reaper: the supervisor is ending, and ends all workers.
         lock(&self.to_reaper).send(ToReaper::Look(at)).ok();
     }
 
-    /// Kills workers that were told to end, themselves or a call, and have not in the time for that.
+    /// Kills workers that were told to end, or to end a call, and have not done so in time.
     fn kill_overdue(&self) {
         self.live_workers.all().iter().for_each(|handle| handle.kill_if_overdue());
     }
@@ -363,7 +368,7 @@ impl Shared {
         }
     }
 
-    /// Has every worker end, all at the same time. None starts afterwards.
+    /// Ends all workers at the same time. None starts afterwards.
     fn end_all(&self) {
         self.live_workers.close().iter().for_each(|handle| handle.tell_to_end());
         let left = self.live_workers.await_none(END_WAIT);
@@ -372,5 +377,5 @@ impl Shared {
     }
 }
 
-/// How long a ledger that has no room is waited for, to take that the policy was read again.
+/// How long a ledger without room is waited for until it takes the entry of a reload.
 const RELOAD_WAIT: Duration = Duration::from_secs(2);

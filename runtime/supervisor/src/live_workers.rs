@@ -1,6 +1,6 @@
-//! The list of workers that live, from the start of each until its end is recorded. By it the supervisor ends all of them.
+//! The list of live workers: each is in it from its start until its end is recorded. The supervisor ends all workers by it.
 //!
-//! Any thread may use it. It must never wait for a process, nor speak to one, while it holds its lock.
+//! Any thread may use it. It must never wait for a process or speak to one while it holds its lock.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! The thread that ends idle workers, and kills those that do not end what they were told to end. It waits for no
-//! worker, so that one that does not end holds up no other.
+//! The thread `reaper`: tells idle workers to end, and kills those that do not do in time what they were told. It waits for no
+//! worker, so that a worker that does not end holds up no other.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 
-/// What the thread is told.
+/// What the thread is told by others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum ToReaper {
-    /// A worker must have done something by then.
+    /// Look at this moment: by then a worker must have done what it was told.
     Look(Instant),
     /// The supervisor ends.
     End,
 }
 
-/// Dropping it ends the thread, which is waited for.
+/// The thread. Dropping this ends it and waits for it.
 #[derive(Debug)]
 pub(crate) struct Reaper {
     say: Sender<ToReaper>,

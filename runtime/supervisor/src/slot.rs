@@ -1,4 +1,4 @@
-//! Where the worker of a group of tools stands, and who waits for it: bookkeeping alone, from any thread.
+//! The state of a group's worker, and who waits for it: bookkeeping alone, from any thread.
 //!
 //! ```text
 //!                 lease                    Starting::serve
@@ -9,10 +9,9 @@
 //!                    close: from anywhere, for good
 //! ```
 //!
-//! Its lock is held for as long as a few fields take to change. Whatever takes longer happens outside: a worker is started
-//! by whoever is given the [`Starting`], and ended by whoever is given the worker. So it must never start, end or drop a
-//! worker, make a system call, or call anybody back while it holds the lock. Threads wait for a start alone, each until a
-//! moment of its own.
+//! Its lock is held only while a few fields change. What takes longer happens outside: the holder of a [`Starting`] starts the
+//! worker, and a caller to which a worker is handed ends it. So this module must never start, end or drop a worker, make a system
+//! call, or call back while it holds the lock. Threads wait here for a start alone, each until a moment of its own.
 //!
 //! It is generic over its lock so that loom can try every order of threads on the code that runs.
 
@@ -21,7 +20,7 @@ use std::{fmt, mem};
 
 use super::sync::{Primitives, Std};
 
-/// The place of one worker. Invariant: at most one worker is here, and none while one is being started.
+/// The place of one worker. Invariant: it holds at most one worker, and none while one is being started.
 pub(crate) struct Slot<W, E, P: Primitives = Std> {
     state: P::Mutex<State<W, E, P::Instant>>,
     changed: P::Condvar,
@@ -29,14 +28,14 @@ pub(crate) struct Slot<W, E, P: Primitives = Std> {
 
 struct State<W, E, I> {
     phase: Phase<W, I>,
-    // Counts the starts: who waits knows by it which one.
+    // Counts the starts, so that a thread knows for which one it waits.
     starts: u64,
     failed: Option<Failed<E>>,
 }
 
 enum Phase<W, I> {
     Empty,
-    /// `waiting` threads have a lease on what comes of the start.
+    /// A start is under way. `waiting` threads have a lease on the worker that comes of it.
     Starting {
         waiting: u32,
     },
@@ -45,12 +44,12 @@ enum Phase<W, I> {
         leases: u32,
         idle_since: I,
     },
-    /// Closed, while a start is under way.
+    /// Closed, but a start is still under way.
     Closing,
     Closed,
 }
 
-/// How the last start failed; `None` if it was given up without a word.
+/// How the last start failed; `None` if its `Starting` was dropped without a word.
 struct Failed<E> {
     start: u64,
     error: Option<E>,
@@ -61,9 +60,9 @@ struct Failed<E> {
 pub(crate) enum NoLease<E> {
     /// The slot is closed.
     Closed,
-    /// The start takes longer than the caller has time, or the caller has given up. It goes on.
+    /// The caller's time is over, or the caller has given up. The start goes on.
     Late,
-    /// Whoever was to start the worker is gone and has said nothing.
+    /// The thread that was to start the worker is gone and has said nothing.
     Abandoned,
     /// The start failed.
     Failed(E),
@@ -75,9 +74,9 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
         Arc::new(Self { state: P::mutex(state), changed: P::condvar() })
     }
 
-    /// The worker, which is not taken for being idle until the lease is dropped. If there is none, `start` is called to
-    /// have one started, by another thread or by this one; a start that is under way is waited for. Either until `until`, or
-    /// until `is_given_up`, of which whoever waits hears by [`Slot::wake`].
+    /// Returns the worker, which does not count as idle until the lease is dropped. If there is none, `start` is called to have
+    /// one started, by another thread or by this one. Waits for the start until `until`, or until `is_given_up`, which waiting
+    /// threads look at after [`Slot::wake`].
     pub(crate) fn lease(
         self: &Arc<Self>,
         until: P::Instant,
@@ -92,7 +91,7 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
             let failure = state.failure_since(awaited);
             match &mut state.phase {
                 Phase::Serving { worker, leases, .. } => {
-                    // Who waited for this very start was counted then.
+                    // Threads that waited for this very start were counted then.
                     *leases += u32::from(awaited != Some(number));
                     return Ok(Lease { slot: Arc::clone(self), worker: worker.clone(), number });
                 }
@@ -119,13 +118,13 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
         }
     }
 
-    /// Has all who wait look whether they are to go on. Each looks under the lock, so that none misses it.
+    /// Has all waiting threads look whether they have given up. Each looks under the lock, so that none misses it.
     pub(crate) fn wake(&self) {
         drop(P::lock(&self.state));
         P::notify_all(&self.changed);
     }
 
-    /// Takes the worker out if nobody uses it, and has not since a moment that `is_long_ago`. It is the caller's to end.
+    /// Takes the worker out if it has been unused since a moment that `is_long_ago`. The caller must end it.
     pub(crate) fn take_idle(&self, is_long_ago: impl FnOnce(P::Instant) -> bool) -> Option<W> {
         let mut state = P::lock(&self.state);
         match &state.phase {
@@ -137,7 +136,7 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
         state.take_worker(Phase::Empty)
     }
 
-    /// Nobody gets a worker from now on. The one that served, if any, is the caller's to end.
+    /// Closes the slot: it gives no worker from now on. The caller must end the worker that is returned, if there was one.
     pub(crate) fn close(&self) -> Option<W> {
         let mut state = P::lock(&self.state);
         let closed = match &state.phase {
@@ -150,7 +149,7 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
         worker
     }
 
-    /// After [`Slot::close`]: waits until a start that was under way is over, and what it started is ended. Whether it is.
+    /// After [`Slot::close`]: waits until a start that was under way is over and its worker ended; returns whether it is.
     pub(crate) fn await_closed(&self, until: P::Instant) -> bool {
         let mut state = P::lock(&self.state);
         while matches!(state.phase, Phase::Closing) {
@@ -164,7 +163,7 @@ impl<W: Clone, E: Clone, P: Primitives> Slot<W, E, P> {
 }
 
 impl<W, E: Clone, I> State<W, E, I> {
-    /// How a start failed: the one that was waited for, or one after it.
+    /// How the start failed that was waited for, or a later one.
     fn failure_since(&self, awaited: Option<u64>) -> Option<NoLease<E>> {
         let failed = self.failed.as_ref().filter(|failed| awaited.is_some_and(|awaited| awaited <= failed.start))?;
         Some(failed.error.clone().map_or(NoLease::Abandoned, NoLease::Failed))
@@ -186,7 +185,7 @@ impl<W, E, P: Primitives> fmt::Debug for Slot<W, E, P> {
     }
 }
 
-/// The duty to start the worker. Dropping it without a word tells those who wait that nobody will.
+/// The duty to start the worker. Dropping it tells the waiting threads that nobody will.
 #[must_use = "threads wait for what comes of the start"]
 pub(crate) struct Starting<W, E, P: Primitives = Std> {
     slot: Arc<Slot<W, E, P>>,
@@ -195,8 +194,8 @@ pub(crate) struct Starting<W, E, P: Primitives = Std> {
 }
 
 impl<W, E, P: Primitives> Starting<W, E, P> {
-    /// The worker serves. It is given back, with the duty, if the slot was closed meanwhile: it must be ended before the
-    /// duty is dropped.
+    /// Puts the worker into the slot. If the slot was closed meanwhile, worker and duty are given back: the worker must be ended
+    /// before the duty is dropped.
     pub(crate) fn serve(mut self, worker: W) -> Result<(), (W, Self)> {
         let slot = Arc::clone(&self.slot);
         let mut state = P::lock(&slot.state);
@@ -211,7 +210,7 @@ impl<W, E, P: Primitives> Starting<W, E, P> {
         Ok(())
     }
 
-    /// There will be no worker.
+    /// Says that there will be no worker.
     pub(crate) fn fail(mut self, error: E) {
         self.settle(Some(error));
     }
@@ -247,7 +246,7 @@ impl<W, E, P: Primitives> Lease<W, E, P> {
         &self.worker
     }
 
-    /// Takes the worker out, which is of no use any more, unless another one is there already. It is the caller's to end.
+    /// Takes the worker out, since it is of no use any more, unless another one is there already. The caller must end it.
     pub(crate) fn discard(self) -> Option<W> {
         let mut state = P::lock(&self.slot.state);
         match &state.phase {

@@ -1,7 +1,7 @@
-//! Starts worker processes and waits for their ends: one thread for each process does both.
+//! Starts worker processes and waits for their ends: one thread for each process, `worker-watch`, does both.
 //!
-//! A worker dies with the thread that started it (`PR_SET_PDEATHSIG`, `prctl(2)`), so that thread lives until the worker is
-//! gone. As every worker has its own, no start waits for another start, nor for an end that does not come.
+//! A worker dies with the thread that started it (`PR_SET_PDEATHSIG`, `prctl(2)`), so that thread lives until the worker is gone.
+//! Each worker has its own thread, so that no start waits for another start, or for an end that does not come.
 
 use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
@@ -21,8 +21,8 @@ use tollgate_system::{ProcessCommand, may_signal, of_call, of_thread};
 use super::Shared;
 use super::worker_handle::WorkerHandle;
 
-/// Starts a worker process, which has nothing yet but its control socket, and has the notary follow it. Waits for the process
-/// until `until`; one that comes up later is killed.
+/// Starts a worker process, which has nothing but its control socket yet, and has the notary follow it. Waits for the process until
+/// `until`; a process that comes up later is killed.
 pub(super) fn start_worker(
     shared: &Arc<Shared>,
     command: &ProcessCommand,
@@ -30,7 +30,7 @@ pub(super) fn start_worker(
     until: Instant,
 ) -> io::Result<Arc<WorkerHandle>> {
     let (control, stdin) = Channel::pair()?;
-    // Nothing is kept in between: what is not taken in time is known not to be.
+    // Without a buffer: the thread then knows that its process was not taken in time.
     let (to_starter, started) = mpsc::sync_channel(0);
     let (shared, command) = (Arc::clone(shared), command.clone());
     let work = move || start_and_wait(&shared, &command, (end, calls), control, stdin, &to_starter);
@@ -61,12 +61,12 @@ fn start_and_wait(
     let (mut child, process) = match spawned {
         Ok(spawned) => spawned,
         Err(error) => {
-            // Whoever asked may have no more time.
+            // The caller may have run out of time.
             starter.send(Err(error)).ok();
             return;
         }
     };
-    // Before the notary can say something of it. A process that is dead already is noticed by its end.
+    // Before the notary can report on it. A process that is dead already is noticed by its end.
     control.say_hello().ok();
     let handle = Arc::new(WorkerHandle::new(id, process, control));
     shared.notary.follow(end, WriterKind::Worker, calls, Some(child.id()), Arc::clone(&handle) as _);
@@ -81,7 +81,7 @@ fn start_and_wait(
     shared.live_workers.leave(&handle);
 }
 
-/// Waits for the end of a worker, so that no zombie is left and the notary hears of it.
+/// Waits for the end of a worker, so that no zombie is left, and tells the notary.
 fn await_end(shared: &Shared, child: &mut Child, handle: &WorkerHandle, before: u64) {
     let said = hear(child.stderr.take());
     let status = child.wait();
@@ -94,7 +94,7 @@ fn await_end(shared: &Shared, child: &mut Child, handle: &WorkerHandle, before: 
     let around = if killed.is_none() { why_ended(signal, before) } else { None };
     let parts = [Some(ended), killed, around, Some(said.clone()).filter(|said| !said.is_empty())];
     let how = parts.into_iter().flatten().collect::<Vec<_>>().join(": ");
-    // Before anybody else hears of it: a supervisor that ends waits for no more than that, and then for the notary.
+    // The notary first: a supervisor that ends waits for the workers' ends, and then for the notary.
     shared.notary.ended(handle.id, &how);
     handle.has_come_to_its_end(status.ok(), said, how);
 }
@@ -102,7 +102,7 @@ fn await_end(shared: &Shared, child: &mut Child, handle: &WorkerHandle, before: 
 fn pidfd(pid: u32) -> io::Result<OwnedFd> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::InvalidInput)?;
     let process = pidfd_open(pid, PidfdFlags::empty()).map_err(|errno| of_call("pidfd_open", errno))?;
-    // One that could not be killed must not run a guest. It may have died already, which is noticed otherwise.
+    // A worker that cannot be killed must not run a guest. One that has died already is noticed otherwise.
     match may_signal(&process) {
         Err(error) if error.raw_os_error() != Some(libc::ESRCH) => Err(error),
         Ok(()) | Err(_) => Ok(process),
@@ -125,6 +125,6 @@ fn hear(stderr: Option<ChildStderr>) -> String {
     lines.join(" ").chars().map(|char| if tollgate_plain::is_steering(char) { ' ' } else { char }).collect()
 }
 
-/// What is kept of what a worker prints: a panic's message.
+/// Most bytes that are kept of a worker's output: a panic's message.
 const SAID_BYTES_MAX: usize = 1024;
 const SAID_LINES_MAX: usize = 3;

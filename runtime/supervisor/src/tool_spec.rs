@@ -1,15 +1,16 @@
-//! What a supervisor is told of a tool: its code, its identity, and its effective capability set.
+//! What a tool is made from: its code, its identity, and its effective capability set.
 
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{Grant, Manifest, Needs, ToolName, intersect};
 use tollgate_engine::artifact::Artifact;
 use tollgate_engine::loading::{LoadOrder, Provenance, bare};
 
-/// A tool for a [`Supervisor`](crate::Supervisor): its code, its identity, and its effective capability set.
+/// What a [`Supervisor`](crate::Supervisor) or an [`InProcess`](crate::InProcess) makes a tool from: its code, its identity, and
+/// its effective capability set.
 #[derive(Debug)]
 pub struct ToolSpec {
     pub(crate) name: ToolName,
-    /// What a worker loads, and under which set.
+    /// What is loaded, and under which set.
     pub load: LoadOrder,
     pub(crate) artifact: Artifact,
 }

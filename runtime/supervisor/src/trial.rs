@@ -1,4 +1,4 @@
-//! Workers that are started one at a time, as a trial of how they are sealed and how they end. They serve no calls.
+//! Trial workers, started one at a time to see how they are sealed and how they end. They serve no calls.
 
 use std::sync::Arc;
 
@@ -14,16 +14,16 @@ use super::worker_process::{START_WAIT, WorkerEnd, WorkerProcess};
 #[derive(Debug)]
 pub struct Trial {
     shared: Arc<Shared>,
-    members: Vec<Arc<Member>>,
+    members: Vec<Member>,
 }
 
 impl Trial {
-    pub(super) fn new(shared: &Arc<Shared>, members: Vec<Arc<Member>>) -> Self {
+    pub(super) fn new(shared: &Arc<Shared>, members: Vec<Member>) -> Self {
         Self { shared: Arc::clone(shared), members }
     }
 
     /// Starts a worker by `command`, which must call [`serve_and`](tollgate_worker::serve_and), and waits until it has ended by
-    /// itself: at most as long as a start may take, and then it is ended.
+    /// itself, at most as long as a start may take. A worker that still lives then is ended.
     ///
     /// # Errors
     ///

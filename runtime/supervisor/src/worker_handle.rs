@@ -1,4 +1,4 @@
-//! The state of a worker process, shared by all who learn of its end: the thread that waits for the process, the notary's
+//! The state of a worker process. It is shared by all that learn of its end: the thread that waits for the process, the notary's
 //! client, and callers. Any thread may use it. No lock is held over a system call or a wait for a process.
 
 use std::os::fd::OwnedFd;
@@ -30,11 +30,11 @@ pub(super) struct WorkerHandle {
 pub(super) struct HandleState {
     // When it was told to end.
     told_to_end: Option<Instant>,
-    // Calls that it runs; one that was withdrawn with the end of its grace.
+    // Calls that it runs; for a withdrawn call, the end of its grace.
     calls: Vec<(CallId, Option<Instant>)>,
     // Why it was killed.
     killed: Option<String>,
-    // Once its process has ended: the exit status, the last that it printed, and all of it in words.
+    // Once its process has ended: the exit status, its last output, and both in words.
     pub(super) status: Option<ExitStatus>,
     pub(super) said: String,
     pub(super) ended: Option<String>,
@@ -64,7 +64,7 @@ impl WorkerHandle {
         self.control.hang_up();
     }
 
-    /// Kills the worker if it was told to end, itself or a call, and has had the time.
+    /// Kills the worker if it was told to end, or to end a call, and has not done so in time.
     pub(super) fn kill_if_overdue(&self) {
         let now = Instant::now();
         let (is_overdue, is_stuck) = {
@@ -79,7 +79,7 @@ impl WorkerHandle {
         }
     }
 
-    /// The worker gets a call, which is its own until what is returned is dropped.
+    /// Notes that the worker runs a call, until the returned value is dropped.
     pub(super) fn runs(&self, call: CallId) -> RunsCall<'_> {
         self.state().calls.push((call, None));
         RunsCall { handle: self, call }
@@ -92,19 +92,19 @@ impl WorkerHandle {
             let own = state.calls.iter_mut().find(|(own, _)| *own == call);
             own.map(|(_, grace)| *grace = Some(until)).is_some()
         };
-        // One that is over meanwhile is nobody's any more.
+        // Else the call is over by now.
         if is_its_own {
             self.tell(&ToWorker::Cancel { call });
         }
     }
 
-    /// A worker that does not hear is killed.
+    /// Sends a message to the worker. A worker that leaves no room for it is killed.
     fn tell(&self, say: &ToWorker) {
         match self.control.send_at_once(say) {
             Err(ChannelError::Io(error)) if error.kind() == std::io::ErrorKind::WouldBlock => {
                 self.kill("it does not hear the supervisor");
             }
-            // A worker that is gone is noticed otherwise.
+            // A worker that is gone is noticed by its end.
             Ok(()) | Err(_) => {}
         }
     }
@@ -117,7 +117,7 @@ impl WorkerHandle {
             }
             state.killed = Some(reason.to_owned());
         }
-        // One that has ended meanwhile needs no signal.
+        // A worker that has ended meanwhile needs no signal.
         pidfd_send_signal(&self.process, Signal::KILL).ok();
     }
 
@@ -126,7 +126,7 @@ impl WorkerHandle {
         self.state().killed.clone()
     }
 
-    /// Its process is gone, and the notary has been told.
+    /// Notes that its process is gone and the notary has been told.
     pub(super) fn has_come_to_its_end(&self, status: Option<ExitStatus>, said: String, how: String) {
         {
             let mut state = self.state();
@@ -141,13 +141,14 @@ impl WorkerHandle {
             let state = self.state();
             state.ended.is_some() || state.killed.is_some()
         };
-        // Whoever waits for its end may not have heard of it yet, and nothing must be asked of it meanwhile.
+        // The thread that waits for its end may not have noted it yet, and a dead worker must not be asked anything.
         is_known || is_dead(&self.process)
     }
 
-    /// Waits for the end of a worker that has broken off, or is to be ended now: how it ended, and what the ledger says.
+    /// Waits for the end of a worker that broke off, or ends it now; returns how it ended, and what the notary made of it. Waits
+    /// 3.5 s at most.
     pub(super) fn end_of(&self, reason: &str) -> (String, Option<WriterEnding>) {
-        // One that dies by itself has something to say about it.
+        // A worker that dies by itself has a reason of its own.
         if self.wait(DYING_WAIT, |state| state.ended.is_some() || state.killed.is_some()).ended.is_none() {
             self.kill(reason);
         }
@@ -186,13 +187,13 @@ fn is_dead(process: &OwnedFd) -> bool {
     poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
-/// How long a worker that has closed a connection may take to be gone.
+/// How long a worker that has closed a connection may take to end.
 const DYING_WAIT: Duration = Duration::from_millis(500);
 
-/// How long a worker may take to end that was told to, and how long after its end its record may take to be closed.
+/// How long a worker may take to end once it was told to, and its record to be closed once the worker has ended.
 pub(super) const END_WAIT: Duration = Duration::from_secs(3);
 
-/// Why a worker is killed whose call was withdrawn and does not end: a system call holds it.
+/// Why a worker is killed whose withdrawn call does not end: a system call holds it.
 const STUCK: &str = "a call that was cancelled did not end in the time that it has for that (`workers.grace`)";
 
 /// Why a worker is killed that was told to end.

@@ -3,7 +3,7 @@
 //! Any thread may use it. No lock is held over a system call or a wait for a process.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
@@ -42,9 +42,9 @@ pub(crate) struct WorkerProcess {
 pub struct WorkerEnd {
     /// What the kernel says of it.
     pub status: Option<std::process::ExitStatus>,
-    /// The last of what it printed to its standard error: untrusted text, in one line.
+    /// The last line that it printed to its standard error: untrusted text.
     pub said: String,
-    /// All that is known, in words; what it said is in it.
+    /// All that is known, in words, `said` included.
     pub how: String,
     /// What the notary made of it.
     pub ending: Option<WriterEnding>,
@@ -55,16 +55,16 @@ impl WorkerProcess {
     pub(crate) fn start(
         shared: &Arc<Shared>,
         command: &ProcessCommand,
-        members: &[Arc<Member>],
+        members: &[Member],
     ) -> Result<(Self, Started), WorkerError> {
         let failed = |error: io::Error| no_worker(with_causes(&error));
         let (channel, end) = WriterEnds::new().map_err(failed)?;
         let lease = shared.notary.new_lease().map_err(failed)?;
         let calls = LeasedCalls::of(lease);
-        // Fewer than a lease has.
-        let describing = |member: &Arc<Member>| {
+        // There are fewer tools than calls in a lease.
+        let describing = |member: &Member| {
             let call = calls.next(now_ms(), || Err(io::ErrorKind::QuotaExceeded.into())).map_err(failed)?;
-            Ok(ToolOrder::new(&member.load, call))
+            Ok(ToolOrder::new(&member.tool.load, call))
         };
         let tools = members.iter().map(describing).collect::<Result<_, WorkerError>>()?;
         let order = StartOrder { required: shared.settings.required, tools };
@@ -76,11 +76,11 @@ impl WorkerProcess {
         }
         let until = Instant::now() + START_WAIT;
         let handle = start_worker(shared, command, (end, lease), until).map_err(failed)?;
-        // It has nothing to do but to take what it is handed.
+        // A sound worker only reads at this time.
         set_socket_timeout(&handle.control, Timeout::Send, Some(START_WAIT)).map_err(|errno| failed(errno.into()))?;
-        let code: Vec<BorrowedFd<'_>> = members.iter().map(|member| member.code()).collect();
+        let code: Vec<BorrowedFd<'_>> = members.iter().map(|member| member.code.as_fd()).collect();
         let handed = hand_over(&handle.control, (&channel, lease), &order, &code, &theirs);
-        // What is left open here would keep the notary waiting for more.
+        // A writing end that stays open here would keep the notary waiting for more.
         drop((channel, theirs));
         let started = match (handed, ours.first_mut()) {
             (Ok(()), Some(first)) => first.receive::<Started>(STARTED_LIMITS, Some(until)),
@@ -106,8 +106,8 @@ impl WorkerProcess {
         self.handle.has_ended()
     }
 
-    /// How a call is withdrawn that this worker runs, or is about to: the worker is told, and killed once the grace is over and
-    /// the call is not.
+    /// Withdraws a call that this worker runs or is about to run: the worker is told, and killed if the call is not over after the
+    /// grace.
     pub(crate) fn withdraws(&self, call: CallId, shared: &Arc<Shared>) -> Tell {
         let (handle, shared) = (Arc::clone(&self.handle), Arc::downgrade(shared));
         Arc::new(move || {
@@ -118,12 +118,12 @@ impl WorkerProcess {
         })
     }
 
-    /// It gets this call, and runs it until what is returned is dropped.
+    /// Notes that it runs this call, until the returned value is dropped.
     pub(super) fn runs(&self, call: CallId) -> RunsCall<'_> {
         self.handle.runs(call)
     }
 
-    /// Waits for a thread of the worker that has nothing to do, until `until`, or until the call is withdrawn.
+    /// Waits for an idle thread of the worker until `until`, or until the call is withdrawn. Returns that thread's connection.
     pub(crate) fn take_connection(
         self: &Arc<Self>,
         until: Instant,
@@ -161,7 +161,7 @@ impl WorkerProcess {
         }
     }
 
-    /// Has all who wait for a thread look whether they are to go on.
+    /// Has all callers that wait for a thread look whether their call was withdrawn.
     fn wake(&self) {
         drop(lock(&self.connections));
         self.connection_is_free.notify_all();
@@ -173,16 +173,16 @@ impl WorkerProcess {
         self.connection_is_free.notify_one();
     }
 
-    /// Kills the worker, which has not answered in time.
+    /// Kills the worker, since it has not answered in time.
     pub(crate) fn overran(&self, deadline_ms: u64, grace_ms: u64) -> CallError {
         match self.handle.end_of(&format!("it gave no answer {grace_ms} ms after the deadline of {deadline_ms} ms")) {
-            // It was on its way out already.
+            // The filter had stopped it already.
             (_, Some(WriterEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
             (_, _other) => CallError::Overran { deadline_ms, grace_ms },
         }
     }
 
-    /// Kills the worker, if it lives, since `reason`; what became of its calls.
+    /// Kills the worker, if it lives, for `reason`; returns the error of its calls.
     pub(crate) fn lost(&self, reason: &str) -> CallError {
         match self.handle.end_of(reason) {
             (_, Some(WriterEnding::Blocked(blocked))) => CallError::Blocked { call: blocked.to_string() },
@@ -193,7 +193,8 @@ impl WorkerProcess {
         }
     }
 
-    /// Waits until the worker has ended by itself and its record is closed, at most `most`; one that still lives then is ended.
+    /// Waits until the worker has ended by itself and its record is closed, at most `most`. A worker that still lives then is
+    /// ended.
     pub(super) fn await_end(&self, most: Duration) -> WorkerEnd {
         drop(self.handle.wait(most, |state| state.ended.is_some()));
         if !self.has_ended() {
@@ -204,15 +205,14 @@ impl WorkerProcess {
         WorkerEnd { status: state.status, said: state.said.clone(), how, ending }
     }
 
-    /// Tells the worker to end by itself, and waits for none of it. One that does not is killed by
-    /// [`WorkerHandle::kill_if_overdue`].
+    /// Tells the worker to end, and waits for nothing. The reaper kills a worker that does not ([`WorkerHandle::kill_if_overdue`]).
     pub(crate) fn tell_to_end(&self) {
         self.handle.tell_to_end();
         let connections = std::mem::take(&mut *lock(&self.connections));
         drop(connections);
     }
 
-    /// Has the worker end by itself; kills it if it does not.
+    /// Tells the worker to end, and waits; kills it if it does not.
     pub(crate) fn end(&self) {
         self.tell_to_end();
         if self.handle.wait(END_WAIT, |state| state.ended.is_some()).ended.is_none() {
@@ -229,17 +229,18 @@ impl Drop for WorkerProcess {
 }
 
 /// Calls that a worker runs at the same time.
-fn connections(members: &[Arc<Member>], connections_max: u32) -> u32 {
-    let calls = members.iter().map(|member| member.load.set.limits.calls);
+fn connections(members: &[Member], connections_max: u32) -> u32 {
+    let calls = members.iter().map(|member| member.tool.load.set.limits.calls);
     calls.fold(0, u32::saturating_add).clamp(1, connections_max.max(1))
 }
 
-/// There is no worker, for a reason that may lie in what surrounds this process.
+/// Why there is no worker. Limits of this process's surroundings that are low may be the cause, and are named.
 fn no_worker(reason: String) -> WorkerError {
     WorkerError::Start { reason: reason + &in_words() }
 }
 
-/// A worker loads code and asks each tool for its operations: far above what that takes with a part of a CPU.
+/// How long a start may take. A worker loads code and asks each tool for its operations: this is far above what that takes with a
+/// part of a CPU.
 pub(super) const START_WAIT: Duration = Duration::from_millis(9 * DESCRIBE_MS_MIN);
 
 const LOOK_UP_EVERY: Duration = Duration::from_millis(100);

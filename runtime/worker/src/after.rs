@@ -1,4 +1,4 @@
-//! What a worker's threads do once it is sealed, beside what they are there for.
+//! The hook that runs on a worker's threads once it is sealed: nothing in `tollgate`, the attacks in a drill.
 
 use std::fmt::Debug;
 use std::os::fd::RawFd;
@@ -10,19 +10,18 @@ use tollgate_capability::CapabilitySet;
 use tollgate_notary::Lease;
 use tollgate_system::{held, lock};
 
-/// What happens in a worker that is sealed and serves. In the `tollgate` program it is [`NothingElse`]; a drill makes its
-/// attacks here, in a process that is the shipped one in all else. It is a type parameter of
-/// [`serve_and`](super::serve_and): no message brings it about.
+/// What else happens in a worker that is sealed and serves. In the `tollgate` program it is [`NothingElse`]. A drill attacks from
+/// here, in a process that is the shipped one otherwise. It is a type parameter of [`serve_and`](super::serve_and), so no message
+/// can bring it about.
 pub trait AfterSealed: Debug + Send + Sync + 'static {
     /// What the process is sealed for beside its tools.
     fn sealed_for(&self) -> Option<CapabilitySet>;
 
-    /// Called once on each kind of thread, on one of it, when that thread is sealed. May block: the thread then does not do
-    /// what it is there for.
+    /// Called on one thread of each kind, once that thread is sealed. May block: the thread does its own work only afterwards.
     fn after_sealed(&self, thread: ThreadKind, process: &SealedProcess);
 }
 
-/// Nothing.
+/// No hook.
 #[derive(Debug, Clone, Copy)]
 pub struct NothingElse;
 
@@ -38,11 +37,11 @@ impl AfterSealed for NothingElse {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ThreadKind {
-    /// Hears the supervisor.
+    /// The thread that hears the supervisor.
     Main,
-    /// Runs calls. The name of each begins with it.
+    /// The threads that run calls. Their names begin with its word.
     Executor,
-    /// Advances the engine's epoch.
+    /// The thread that advances the engine's epoch.
     Epoch,
 }
 
@@ -50,7 +49,7 @@ impl ThreadKind {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Main, Self::Executor, Self::Epoch];
 
-    /// In one word, as the ledger names the threads.
+    /// The kind in one word, as the ledger names threads.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -61,7 +60,7 @@ impl ThreadKind {
     }
 }
 
-/// A worker as code sees it that runs in it.
+/// A worker as code inside it sees it.
 #[derive(Debug, Clone)]
 pub struct SealedProcess {
     /// Its id in the ledger.
@@ -86,7 +85,7 @@ struct Told {
 }
 
 impl SealedProcess {
-    /// A process with this id and these calls, that holds these descriptors: control, pipe, acks, connection.
+    /// A process with this id and these calls. The descriptors are control, pipe, acks and connection.
     #[must_use]
     pub fn new((id, calls): (WriterId, Lease), [control, pipe, acks, connection]: [RawFd; 4]) -> Self {
         Self { id, calls, control, pipe, acks, connection, told: Arc::default() }
@@ -98,14 +97,14 @@ impl SealedProcess {
         drop(held(self.told.changed.wait_while(told, |told| !*told)));
     }
 
-    /// The supervisor has been told.
+    /// Notes that the supervisor has been told.
     pub(super) fn has_started(&self) {
         *lock(&self.told.is_told) = true;
         self.told.changed.notify_all();
     }
 }
 
-/// A worker's hook, with what it is called with.
+/// A worker's hook, and the process that it is called with.
 #[derive(Debug)]
 pub(super) struct After<A> {
     hook: A,

@@ -1,6 +1,6 @@
-//! Where the threads of a worker wait before it serves: none goes on before each has seen that it is sealed.
+//! Where the threads of a worker wait before it serves: no thread goes on until each has tested that it is sealed.
 //!
-//! Waits have no limit of their own: the supervisor kills a worker that is not ready after `START_WAIT`.
+//! Waits have no deadline here: the supervisor kills a worker that is not ready after `START_WAIT`.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -20,10 +20,10 @@ pub(crate) struct SealBarrier {
 #[derive(Debug)]
 struct State {
     arrived: usize,
-    // What the self-test has to find, once the filter is there.
+    // Once the filter is there: what the self-test must find.
     filtered: Option<Expected>,
     tested: Vec<Result<Tested, SelfTestError>>,
-    // Why there is nothing to do, if there is not.
+    // Once released: the proof, or why no thread may serve.
     released: Option<Result<Arc<Enforced>, Arc<Started>>>,
 }
 
@@ -34,8 +34,8 @@ impl SealBarrier {
         Arc::new(Self { expected, state: Mutex::new(state), changed: Condvar::new() })
     }
 
-    /// Arrives at the barrier, tests the seal of this thread once the filter is there, and waits until all threads have done
-    /// so. Returns the proof that this process may serve, or what to tell the supervisor instead.
+    /// Arrives at the barrier, tests this thread's seal once the filter is there, and waits until all threads have done so.
+    /// Returns the proof that this process may serve, or what to tell the supervisor instead.
     pub(crate) fn arrive(&self, name: &str) -> Result<Arc<Enforced>, Arc<Started>> {
         trap::name_thread(name);
         let mut state = self.state();

@@ -1,14 +1,14 @@
-//! The worker's own process: runs the calls of one tool, or of those of one compartment, sealed by the kernel. It is told
-//! what to load before it is sealed, and answers calls afterwards; no guest runs before.
+//! The worker's own process: runs the calls of one tool, or of one compartment's tools, sealed by the kernel. It is told what to
+//! load before it is sealed, and answers calls afterwards. No guest runs before.
 //!
 //! ```text
 //! take over ─▶ engine ─▶ confine ─▶ threads ─▶ only to load ─▶ code ─▶ filter ─▶ self-test on each ─▶ Enforced
 //!                                                                                      ─▶ load tools ─▶ serve
 //! ```
 //!
-//! Compiled code is untrusted before it runs: the bytes that wasmtime parses are those of a component that may have broken
-//! into its compiler. So nothing of it is looked at before this process reaches no files but those granted, no network, and
-//! can start neither a thread nor a program.
+//! Compiled code is untrusted even before it runs: a component that broke into its compiler chose the bytes that wasmtime parses.
+//! So the code is looked at only once this process reaches no files but the granted ones and no network, and can start neither a
+//! thread nor a program.
 //!
 //! | thread | does | waits for |
 //! |---|---|---|
@@ -16,7 +16,7 @@
 //! | `executor-N`, one for each connection | runs the calls that come on its connection | the next call, without a limit; within a call its deadline, and the notary where entries must be kept |
 //! | `epoch` (to the kernel `tollgate-epoch`) | ticks while calls run, so that a guest past its deadline stops | the next tick; the next call, without a limit, where none has run for 200 ms |
 //!
-//! Waits without a limit are the supervisor's to end: the process dies with it, and is killed where it overruns.
+//! The supervisor ends waits without a limit: the process dies with it, and is killed where it overruns.
 //!
 //! A worker must never serve without an [`Enforced`], reach the ledger other than through its pipe, or start a thread once
 //! it is sealed.
@@ -59,17 +59,16 @@ use self::start::{Handed, StartOrder, ToWorker, ToolOrder, take_over};
 /// What a worker's process is told by its arguments.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerRole {
-    /// The process that started it, without which it must not live.
+    /// The process that started it. The worker dies with it.
     pub supervisor: u32,
 }
 
-/// Runs calls as the process that a `Supervisor` started, which must have one thread and the control
-/// socket as its standard input. Returns when the supervisor is gone or has no more calls; until then it has the thread that
-/// asks, as the worker's main thread.
+/// Runs calls as the process that a `Supervisor` started, which must have one thread and the control socket as its standard input.
+/// Returns when the supervisor is gone or has no more calls. Until then the calling thread is the worker's main thread.
 ///
 /// # Errors
 ///
-/// The supervisor cannot be understood. Whatever else goes wrong, it is told.
+/// The supervisor cannot be understood. It is told of any other failure.
 ///
 /// # Safety
 ///
@@ -81,7 +80,7 @@ pub unsafe fn serve(role: &WorkerRole) -> io::Result<()> {
     unsafe { serve_and(role, NothingElse) }
 }
 
-/// As [`serve`], in a process that does something else besides once it is sealed.
+/// As [`serve`], with a hook that runs once the process is sealed.
 ///
 /// # Errors
 ///
@@ -123,12 +122,12 @@ pub unsafe fn serve_and(role: &WorkerRole, hook: impl AfterSealed) -> io::Result
 /// What a worker will run, in a process that reaches no files but those granted.
 struct Prepared {
     engine: Engine,
-    // With the call in which it is asked for its operations, and its code, at which nobody looked yet.
+    // Each with the call in which it is asked for its operations, and its code, which nothing has looked at yet.
     tools: Vec<(LoadOrder, CallId, OwnedFd)>,
     confined: Confined,
 }
 
-/// A tool whose code is there.
+/// A tool whose code is in memory.
 #[derive(Debug)]
 pub(crate) struct Unloaded {
     pub(crate) loading: Loading,
@@ -136,7 +135,7 @@ pub(crate) struct Unloaded {
     pub(crate) describing: CallId,
 }
 
-/// Makes the engine, which opens `/proc/self/pagemap`, learns what the gate knows from `/proc`, and confines this process.
+/// Makes the engine, which opens `/proc/self/pagemap`; reads what the gate needs from `/proc`; then confines this process.
 fn prepare(
     stripped: Stripped,
     order: StartOrder,
@@ -189,15 +188,15 @@ impl Prepared {
         Ok(executor)
     }
 
-    /// Makes the code of the tools ready to run, the last pages of this process that become executable, and seals it.
+    /// Loads the tools' code, whose pages are the last of this process to become executable, and seals the process.
     fn load_and_seal(self, recorder: &Recorder, serving: &Serving, barrier: &SealBarrier) -> Result<Enforced, Started> {
         let Self { engine, tools, confined } = self;
-        // None can be started from here on.
+        // No thread can be started from here on.
         barrier.await_all();
         let confined = confined.only_to_load().map_err(|error| unsealed(&error))?;
         let unloaded = tools.into_iter().enumerate().map(|(place, (load, describing, code))| {
             let unloadable = |error| Started::Unloadable { tool: place, error };
-            let component = Component::from_memory_file(&engine, &code, load.component).map_err(unloadable)?;
+            let component = Component::from_memory_file(&engine, &code).map_err(unloadable)?;
             let loading = Loading::of(load).map_err(unloadable)?;
             Ok(Unloaded { loading, component, describing })
         });
@@ -210,7 +209,7 @@ impl Prepared {
     }
 }
 
-/// A thread that panics leaves calls without an answer: the process ends, and the supervisor starts another one.
+/// Has any panic end the process. A thread that panics would leave calls without an answer; the supervisor starts another worker.
 fn end_by_any_panic() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |panicked| {
@@ -226,7 +225,7 @@ fn unsealed(error: &EnforceError) -> Started {
     Started::NoWorker { error }
 }
 
-/// Hears the supervisor until it has nothing more to say.
+/// Hears the supervisor until it hangs up.
 fn hear(control: &Channel, recorder: &Recorder, executor: &Executor) -> io::Result<()> {
     while let Some((said, _none)) = control.receive::<ToWorker>().map_err(io::Error::other)? {
         match said {

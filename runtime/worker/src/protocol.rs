@@ -1,5 +1,4 @@
-//! What supervisor and worker say to each other on a connection, as JSON headers with three blobs
-//! ([`Connection`]).
+//! The messages of supervisor and worker on a [`Connection`]: JSON headers with three blobs.
 
 use serde::{Deserialize, Serialize};
 use tollgate_audit::{CallId, Salt, Usage};
@@ -8,11 +7,11 @@ use tollgate_engine::operations::{ALL_OPERATIONS_BYTES_MAX, OperationTexts};
 use tollgate_engine::request::Caller;
 use tollgate_ipc::{Connection, MessageLimits};
 
-/// The worker says on its first connection, once: how its start went.
+/// How a worker's start went. The worker says it once, on its first connection.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Started {
-    /// It serves; what each of its tools says of its operations.
+    /// It serves. Each of its tools says this of its operations.
     Serving {
         /// In the order of the tools.
         tools: Vec<OperationTexts>,
@@ -31,11 +30,11 @@ pub enum Started {
     },
 }
 
-/// The supervisor asks. The blobs are arguments and standard input.
+/// The supervisor asks for a call. The blobs are arguments and standard input.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ask {
-    /// Its place among the tools.
+    /// The tool's place among the worker's tools.
     pub tool: usize,
     /// The name of the operation.
     pub operation: String,
@@ -43,9 +42,9 @@ pub struct Ask {
     pub caller: Caller,
     /// The id that the supervisor gave the call.
     pub call: CallId,
-    /// Whether it wants to hear what the guest writes to its standard error, as it does.
+    /// Whether the supervisor wants to hear what the guest writes to its standard error, while it runs.
     pub hears: bool,
-    // Salt for the argument digest. Secret: with it, arguments can be guessed. The worker needs it to record the call.
+    // Salt of the arguments' digest, with which the worker records the call. Secret: with it, arguments can be guessed.
     salt: Option<String>,
 }
 
@@ -58,11 +57,11 @@ pub struct Ask {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Said {
-    /// The call is on record and its request is in order; the supervisor says [`Go`] before the guest runs. Once, and only of
-    /// a call with a salt: where nothing is kept nobody needs to be asked.
+    /// The call is on record and its request is accepted. The guest runs once the supervisor says [`Go`]. Said once, and only of a
+    /// call with a salt: of other calls nothing is kept.
     Accepted,
-    /// The third blob is what the guest has just written to its standard error; only of a call that asks for it, and before its
-    /// end, which brings all of it again.
+    /// The third blob is what the guest has just written to its standard error. Only for a call that asks for it, and before its
+    /// end, which has all of it again.
     Wrote,
     /// The guest has answered.
     Answered {
@@ -74,18 +73,18 @@ pub enum Said {
         /// How.
         failure: CallFailure,
     },
-    /// The question made no sense: nothing ran, and nothing is on the record.
+    /// The question made no sense: nothing ran, and nothing is on record.
     Senseless {
         /// What is wrong with it.
         error: CallError,
     },
 }
 
-/// The supervisor answers to [`Said::Accepted`].
+/// The supervisor's answer to [`Said::Accepted`].
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Go {
-    /// What is wanted of the call is kept.
+    /// What the policy wants of the call is kept: the guest may run.
     Run,
     /// It cannot be kept: the call ends.
     End {
@@ -102,7 +101,7 @@ impl Ask {
         Self { tool, operation: operation.to_owned(), caller: caller.clone(), call, hears: false, salt }
     }
 
-    /// The same, where what the guest writes to its standard error is told as it does, or is not.
+    /// The same, where the guest's standard error is heard while it runs, or is not.
     #[must_use]
     pub fn hearing(self, hears: bool) -> Self {
         Self { hears, ..self }
@@ -120,28 +119,28 @@ impl Ask {
     }
 }
 
-/// Why a worker does not start, of something that has to do with neither its seal nor its tools.
+/// Why a worker does not start, if neither its seal nor its tools are the reason.
 pub fn no_start(error: &(dyn std::error::Error + 'static)) -> Started {
     Started::NoWorker { error: WorkerError::Start { reason: with_causes(error) } }
 }
 
-/// Says something without blobs, such as how the start went, if there still is somebody to hear it.
+/// Sends a message without blobs, such as how the start went. A supervisor that is gone is no error.
 pub fn tell(connection: &mut Connection, said: &impl Serialize) {
     connection.send(said, [b"", b"", b""], None).ok();
 }
 
-/// What a worker takes from its supervisor: as much as any cap allows.
+/// Longest message that a worker takes from its supervisor: as much as any cap allows.
 pub const ASK_LIMITS: MessageLimits = MessageLimits { header: 1 << 20, values: 64, blobs: [256 << 20, 256 << 20, 0] };
 
-/// What a supervisor takes of the start of a worker: the descriptions and schemas of the operations of a compartment, and the
-/// words around them. A worker refuses tools that say more (`operations.rs`); one that was broken into is bounded here.
+/// Longest message that a supervisor takes of a worker's start: descriptions and schemas of a compartment's operations, and the
+/// words around them. A worker refuses tools that say more (`operations.rs`); this bounds one that was broken into.
 pub const STARTED_LIMITS: MessageLimits =
     MessageLimits { header: ALL_OPERATIONS_BYTES_MAX + (64 << 10), values: 1 << 20, blobs: [0, 0, 0] };
 
-/// Longest header of an answer: the texts of an error.
+/// Most bytes of an answer's header: the texts of an error.
 pub const SAID_HEADER_BYTES_MAX: usize = 16 << 20;
 
-/// Most JSON values in it: the names of all operations, and some figures.
+/// Most JSON values of an answer's header: the names of all operations, and some figures.
 pub const SAID_VALUES_MAX: usize = 4096;
 
 #[cfg(test)]

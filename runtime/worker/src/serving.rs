@@ -1,4 +1,5 @@
-//! The executor threads of a worker: each has a connection, and runs the calls that come on it from start to end.
+//! The executor threads of a worker. Each has a connection, and runs the calls that come on it from start to end. It waits for the
+//! next call without a limit.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
@@ -19,7 +20,7 @@ use super::Unloaded;
 use super::after::{After, AfterSealed, ThreadKind};
 use super::protocol::{self, ASK_LIMITS, Ask, Go, Said, Started};
 
-/// What the threads share: the tools, once the first thread has loaded them.
+/// Shared by the threads: the tools, once the first thread has loaded them.
 #[derive(Debug)]
 pub(crate) struct Serving {
     executor: Arc<Executor>,
@@ -40,13 +41,13 @@ impl Serving {
         Self { executor, tools: Mutex::new(Tools::Waiting(Vec::new())), loaded: Condvar::new() }
     }
 
-    /// Takes the tools whose code is mapped. No thread looks for them before it is sealed.
+    /// Takes the tools whose code is mapped. Threads look for them only once they are sealed.
     pub(crate) fn bring(&self, tools: Vec<Unloaded>) {
         *self.lock() = Tools::Waiting(tools);
     }
 
-    /// Serves a connection until the supervisor closes it, on the executor thread that asks. The first thread, which has the
-    /// hook, loads the tools and says how the start went.
+    /// Serves a connection until the supervisor closes it, on the calling executor thread. The first thread, which has the hook,
+    /// loads the tools and tells the supervisor how the start went.
     pub(super) fn work<A: AfterSealed>(
         &self,
         first: Option<&After<A>>,
@@ -70,9 +71,9 @@ impl Serving {
             after.on(ThreadKind::Executor);
         }
         let Some(tools) = self.tools() else { return };
-        // What a guest writes goes out on it in the middle of a call.
+        // Shared, since what a guest writes goes out on it during a call.
         let connection = Arc::new(Mutex::new(connection));
-        // A connection that breaks is the supervisor's to judge.
+        // If a connection breaks, the supervisor decides what follows.
         loop {
             let asked = lock(&connection).receive::<Ask>(ASK_LIMITS, None);
             let Ok((ask, [arguments, stdin, _none])) = asked else { return };
@@ -163,14 +164,15 @@ fn run(
     let keep = || if salt.is_some() { ask_supervisor(&mut lock(connection)) } else { Ok(()) };
     let hears = ask.hears.then(|| {
         let connection = Arc::clone(connection);
-        // A supervisor that is gone needs to hear nothing.
+        // A supervisor that is gone is no error here: this process ends with it.
         Box::new(move |bytes: &[u8]| lock(&connection).send(&Said::Wrote, [b"", b"", bytes], None).unwrap_or_default())
             as HearsStderr
     });
     Ok(thread.call(tool, &request, (ask.call, salt), hears, keep))
 }
 
-/// Has the supervisor keep what is wanted of a call. A supervisor that is gone needs no answer: this process ends with it.
+/// Has the supervisor keep what the policy wants of a call, and waits for its answer without a limit: this process ends with its
+/// supervisor.
 fn ask_supervisor(connection: &mut Connection) -> Result<(), CallError> {
     let nobody = |error| CallError::Unrecorded(format!("the supervisor does not keep the call: {error}"));
     connection.send(&Said::Accepted, [b"", b"", b""], None).map_err(nobody)?;

@@ -1,5 +1,5 @@
-//! What a supervisor hands to a worker that it has started: descriptors, over the control socket, and the order of what to
-//! load, in a sealed memory file. Both processes are still trusted then: the worker has looked at nothing of a component.
+//! What a supervisor hands to a worker that it has started: descriptors, over the control socket, and the order of what to load,
+//! in a sealed memory file. Both processes are still trusted then, since the worker has looked at nothing of a component.
 
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
@@ -16,11 +16,11 @@ use tollgate_notary::{Lease, Status, WriterEnds};
 
 use super::after::SealedProcess;
 
-/// The supervisor says to a worker; one JSON object a packet.
+/// What a supervisor says to a worker on the control socket, one packet each.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "say", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum ToWorker {
-    /// First. With three descriptors: its pipe and its socket to the notary, and the order.
+    /// The first message, with three descriptors: the worker's pipe, its socket to the notary, and the order.
     Hello {
         /// Its id.
         id: WriterId,
@@ -31,21 +31,21 @@ pub enum ToWorker {
     Code,
     /// Descriptors of connections.
     Connections,
-    /// All is handed over.
+    /// Everything is handed over.
     Start,
-    /// A call was withdrawn, whether the worker has it already or is about to.
+    /// A call was withdrawn, which the worker runs or will get.
     Cancel {
         /// The call.
         call: CallId,
     },
-    /// Whether the notary takes what is new.
+    /// Whether the notary takes new calls.
     Notary {
         /// Whether.
         status: Status,
     },
 }
 
-/// What a worker shall load, and how well it must be sealed.
+/// What a worker must load, and how well it must be sealed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StartOrder {
@@ -55,7 +55,7 @@ pub struct StartOrder {
     pub tools: Vec<ToolOrder>,
 }
 
-/// One of its tools.
+/// One tool of a start order.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ToolOrder {
@@ -64,7 +64,7 @@ pub struct ToolOrder {
     component: Digest,
     operations: Vec<String>,
     told: Option<OperationTexts>,
-    // With the values that are secrets: the order is never stored.
+    // Has the secret values too: the order is never stored.
     set: PrivateSet,
     manifest: Digest,
     grant: Digest,
@@ -76,7 +76,7 @@ pub struct ToolOrder {
 }
 
 impl ToolOrder {
-    /// The same order, as it is written.
+    /// The order of this tool, in the form that is handed over.
     #[must_use]
     pub fn new(order: &LoadOrder, describing: CallId) -> Self {
         let LoadOrder { name, version, component, operations, told, set, manifest, grant, by, declared } = order;
@@ -110,39 +110,39 @@ pub struct Handed {
     pub channel: WriterEnds,
     /// The first calls that it may name.
     pub calls: Lease,
-    /// Whether the notary takes what is new.
+    /// Whether the notary takes new calls.
     pub status: Status,
-    /// What it shall load.
+    /// What it must load.
     pub order: StartOrder,
     /// Machine code, in the order of the tools.
     pub code: Vec<OwnedFd>,
-    /// To the supervisor, one for each thread that runs calls.
+    /// Connections to the supervisor, one for each thread that runs calls.
     pub connections: Vec<Connection>,
 }
 
 impl Handed {
-    /// All that a worker may have open, but its standard streams.
+    /// All descriptors that a worker may have open beside its standard streams.
     pub fn descriptors<'h>(&'h self, control: &'h Channel) -> Vec<BorrowedFd<'h>> {
         let own = [control.as_fd(), self.channel.pipe.as_fd(), self.channel.acks.as_fd()];
         let code = self.code.iter().map(|code| code.as_fd());
         own.into_iter().chain(code).chain(self.connections.iter().map(Connection::as_fd)).collect()
     }
 
-    /// This process, as code sees it that runs in it.
+    /// This process, as code inside it sees it.
     pub fn as_process(&self, control: &Channel) -> SealedProcess {
         let of = |fd: BorrowedFd<'_>| fd.as_raw_fd();
-        // `take_over` has seen that there is a connection.
+        // There is a connection: `take_over` has checked that.
         let connection = self.connections.first().map_or(-1, |connection| of(connection.as_fd()));
         let fds = [of(control.as_fd()), of(self.channel.pipe.as_fd()), of(self.channel.acks.as_fd()), connection];
         SealedProcess::new((self.channel.writer, self.calls), fds)
     }
 }
 
-/// Hands everything over, to a process to which hello was said already.
+/// Hands everything over, after the hello. Waits for the worker to read, as long as the socket's timeout says.
 ///
 /// # Errors
 ///
-/// Of the operating system, or the worker is gone.
+/// The operating system's, or the worker is gone.
 pub fn hand_over(
     control: &Channel,
     (channel, calls): (&WriterEnds, Lease),
@@ -163,11 +163,11 @@ pub fn hand_over(
     control.send(&ToWorker::Start).map_err(io::Error::other)
 }
 
-/// Takes everything over.
+/// Takes everything over. Waits for the supervisor without a limit.
 ///
 /// # Errors
 ///
-/// Of the operating system; the supervisor is gone, or says what it may not.
+/// The operating system's; the supervisor is gone, or says what it may not.
 pub fn take_over(control: &Channel) -> io::Result<Handed> {
     if !control.hear_hello().map_err(io::Error::other)? {
         return Err(io::Error::other(SUPERVISOR_GONE));
@@ -202,5 +202,5 @@ pub fn take_over(control: &Channel) -> io::Result<Handed> {
 
 const SUPERVISOR_GONE: &str = "the supervisor is gone";
 
-/// Below what a channel takes with one packet.
+/// Descriptors of one packet: fewer than a channel takes.
 const FDS_AT_ONCE: usize = 32;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tollgate::compiler::{CompileError, CompileLimits, Compiler};
-use tollgate::{Component, Engine, LoadError, ProcessCommand};
+use tollgate::{Artifact, Engine, LoadError, ProcessCommand};
 use tollgate_ipc::PROTOCOL;
 use tollgate_ipc::message::encode;
 
@@ -15,15 +15,14 @@ use crate::desk::guest;
 const TOLLGATE: &str = env!("CARGO_BIN_EXE_tollgate");
 
 /// What compiling `component` by the real compiler gives, under these limits.
-fn under(limits: CompileLimits, component: &[u8]) -> Result<Component, LoadError> {
+fn under(limits: CompileLimits, component: &[u8]) -> Result<Artifact, LoadError> {
     by(TOLLGATE, &["compile"], limits, component)
 }
 
 /// What compiling by `program` gives.
-fn by(program: &str, arguments: &[&str], limits: CompileLimits, component: &[u8]) -> Result<Component, LoadError> {
+fn by(program: &str, arguments: &[&str], limits: CompileLimits, component: &[u8]) -> Result<Artifact, LoadError> {
     let engine = Engine::new(1).unwrap();
-    let artifact = Compiler::new(ProcessCommand::new(program, arguments), limits).compile(&engine, component)?;
-    Component::from_artifact(&engine, &artifact)
+    Compiler::new(ProcessCommand::new(program, arguments), limits).compile(&engine, component)
 }
 
 /// What a compiler that is this line of shell comes to.
@@ -55,14 +54,10 @@ fn large(functions: usize) -> Vec<u8> {
 #[test]
 fn what_it_compiles_is_what_this_process_would_compile() {
     let bytes = word_count();
-    let engine = Engine::new(1).unwrap();
-    let told = Compiler::new(ProcessCommand::new(TOLLGATE, ["compile"]), CompileLimits::DEFAULT);
-    let told = told.compile(&engine, &bytes).unwrap();
-    assert_eq!(told.imports(), Component::compile(&engine, &bytes).unwrap().imports());
     let apart = under(CompileLimits::DEFAULT, &bytes).unwrap();
-    let here = Component::compile(&Engine::new(1).unwrap(), &bytes).unwrap();
-    assert_eq!((apart.digest(), apart.imports()), (here.digest(), here.imports()));
-    assert!(apart.check(&Engine::new(1).unwrap()).is_err(), "a component belongs to its engine");
+    let here = Artifact::compile_unsealed(&Engine::new(1).unwrap(), &bytes).unwrap();
+    assert_eq!((apart.component(), apart.imports()), (here.component(), here.imports()));
+    assert!(apart == here, "the same code, byte for byte");
 }
 
 #[test]

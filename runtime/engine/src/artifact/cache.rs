@@ -1,5 +1,5 @@
-//! Artifacts of components that are run by their path, kept for the next time. What is stored here is never trusted: a file
-//! that does not verify is as good as none.
+//! A cache of artifacts, for components that are run by their path. Its files are never trusted: one that does not verify counts as
+//! absent.
 
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
@@ -19,7 +19,7 @@ pub struct ArtifactCache {
     most: CacheLimits,
 }
 
-/// How much is kept; the oldest go first.
+/// How much the cache holds. The oldest artifacts are removed first.
 #[derive(Debug, Clone, Copy)]
 pub struct CacheLimits {
     /// Artifacts.
@@ -89,7 +89,7 @@ impl ArtifactCache {
 }
 
 fn name(component: Digest, engine: EngineHash) -> String {
-    // Half of the engine's hash is enough for a name; all of it is in the file.
+    // Half of the engine's hash is enough for a name: the file has all of it.
     let engine = engine.to_string();
     format!("{}-{}{SUFFIX}", hex::encode(component.0), engine.get(..32).unwrap_or(&engine))
 }
@@ -103,7 +103,7 @@ fn is_artifact(path: &Path) -> bool {
     path.to_string_lossy().ends_with(SUFFIX)
 }
 
-/// Whether it is of a process that died while it wrote.
+/// Whether a process that died while writing has left this file.
 fn is_left_over(path: &Path, metadata: &Metadata, now: SystemTime) -> bool {
     let is_hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(files::HIDDEN));
     let age = metadata.modified().ok().and_then(|modified| now.duration_since(modified).ok());
@@ -112,7 +112,7 @@ fn is_left_over(path: &Path, metadata: &Metadata, now: SystemTime) -> bool {
 
 const SUFFIX: &str = ".artifact";
 
-/// Nobody writes one file for longer.
+/// No process writes one file for longer.
 const WRITING_TAKES_MAX: Duration = Duration::from_secs(3600);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! HMAC-SHA256 (RFC 2104, FIPS 198-1). Must never compare tags so that the time it takes tells where they differ.
+//! HMAC-SHA256 (RFC 2104, FIPS 198-1). The time of a comparison must never tell where two tags differ.
 
 use sha2::{Digest as _, Sha256};
 

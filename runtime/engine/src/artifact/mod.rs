@@ -31,14 +31,15 @@ use self::hmac::{hmac_sha256, same};
 pub use self::key::{ArtifactKey, KeyError};
 use crate::compile_limits::CompileLimits;
 use crate::engine::Engine;
-use crate::interfaces::{INTERFACES_BYTES_MAX, Import, Interfaces};
+use crate::error::LoadError;
+use crate::interfaces::{INTERFACES_BYTES_MAX, Import, Interfaces, refuse_what_is_no_component};
 use crate::operations::{OPERATIONS_BYTES_MAX, OperationTexts};
 
-/// A compiled component. There are two ways to one: [`Compiler::compile`](crate::compiler::Compiler::compile), and
-/// [`Artifact::open`] of what was sealed with the local key.
+/// A compiled component. [`Compiler::compile`](crate::compiler::Compiler::compile) makes one in a sealed process,
+/// [`Artifact::open`] opens one that was sealed with the local key, and [`Artifact::compile_unsealed`] is for trusted components.
 ///
-/// Whoever made it broke out of nothing but a sealed process, at worst: its code is for sealed processes, and what it says of
-/// the component is text.
+/// A component may have broken into its compiler. Its code is therefore for sealed processes, and what the artifact says of the
+/// component is text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Artifact {
     component: Digest,
@@ -80,6 +81,20 @@ pub enum ArtifactError {
 }
 
 impl Artifact {
+    /// Compiles a component in this process; a few hundred milliseconds for a usual tool. For trusted components: others are
+    /// compiled by a [`Compiler`](crate::compiler::Compiler), whose process is sealed and capped.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError::NotWasm`], [`LoadError::CoreModule`], [`LoadError::Malformed`].
+    pub fn compile_unsealed(engine: &Engine, component: &[u8]) -> Result<Self, LoadError> {
+        refuse_what_is_no_component(component)?;
+        let malformed = |message: String| LoadError::Malformed { message };
+        let code = engine.0.precompile_component(component).map_err(|error| malformed(format!("{error:#}")))?;
+        let interfaces = Interfaces::read(component).map_err(|error| malformed(error.to_string()))?;
+        Ok(Self::compiled(Digest::of(component), engine, interfaces, code))
+    }
+
     /// What the compiler's process made of a component.
     pub(crate) fn compiled(component: Digest, engine: &Engine, interfaces: Interfaces, code: Vec<u8>) -> Self {
         Self { component, engine: EngineHash::of(engine), interfaces, operations: None, code }

@@ -1,11 +1,11 @@
-//! Compiles components in a process of their own: sealed before it sees the first byte, capped, and gone afterwards.
+//! Compiles each component in a process of its own, which is sealed before it sees the first byte, capped, and gone afterwards.
 //!
 //! ```text
 //! component ─▶ stdin ─▶ compiler's process (no file, no network, no program) ─▶ stdout ─▶ Artifact: imports, code
 //! ```
 //!
-//! The process that runs tools must never compile: a component that breaks the compiler gets no further than its own
-//! machine code, which is loaded where the tool would have run anyway, and what is told of its imports, which is text.
+//! The process that runs tools must never compile. A component that breaks the compiler then gets no further than its own machine
+//! code, which is loaded where the tool would have run anyway, and the names of its imports, which are text.
 
 mod calls;
 mod process;
@@ -47,9 +47,9 @@ impl Compiler {
         Self { command, limits }
     }
 
-    /// Compiles a component for `engine`, in a process of its own; a few hundred milliseconds for a usual tool. Waits for it, at
-    /// most [`CompileLimits::time`], while three threads named `compiler-pipe` hold the ends of its pipes; they are gone, and
-    /// the process too, when this returns.
+    /// Compiles a component for `engine`, in a process of its own; a few hundred milliseconds for a usual tool. Blocks the calling
+    /// thread for [`CompileLimits::time`] at most. Meanwhile three threads named `compiler-pipe` serve the process's pipes. The
+    /// threads and the process are gone when this returns.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl Compiler {
             Ok(Reply::Malformed(message)) => Err(LoadError::Malformed { message }),
             Ok(Reply::NoMemory) => Err(self.limits.too_much_memory().into()),
             Ok(Reply::NoCompiler(reason)) => Err(CompileError::NoCompiler { reason }.into()),
-            // That says nothing of the component.
+            // Another version of the program says nothing about the component.
             Err(other @ Senseless::Version { .. }) => {
                 Err(CompileError::NoCompiler { reason: other.to_string() }.into())
             }
@@ -75,13 +75,13 @@ impl Compiler {
         }
     }
 
-    /// Starts the process, gives it the component, and takes what it says until it has ended well.
+    /// Starts the process, gives it the component, and returns its output once it has ended well.
     fn ask(&self, component: &[u8]) -> Result<Vec<u8>, CompileError> {
         let deadline = Instant::now() + self.limits.time;
         let before = oom_kills();
         let mut child = Dying(self.spawn().map_err(no_compiler)?);
         let (stdin, stdout, stderr) = (child.0.stdin.take(), child.0.stdout.take(), child.0.stderr.take());
-        // One byte more than there may be is how too much is noticed.
+        // One byte more than allowed is read, to notice too much.
         let said_bytes_max = self.limits.artifact_bytes.saturating_add(BEFORE_CODE_BYTES_MAX);
         thread::scope(|scope| {
             let (sender, said) = mpsc::channel();
@@ -98,7 +98,7 @@ impl Compiler {
             let said = said.recv_timeout(deadline.saturating_duration_since(Instant::now()));
             let too_much = said.as_ref().is_ok_and(|said| said.len() as u64 > said_bytes_max);
             let ended = if too_much { None } else { child.ends_by(deadline) };
-            // Whatever it still does is over: its pipes break, and the threads here end.
+            // It must end in any case: then its pipes break, and the threads here end.
             child.kill();
             let complaints = complaints.join().unwrap_or_default();
             match (said, ended) {
@@ -125,10 +125,10 @@ impl Compiler {
 }
 
 impl CompileLimits {
-    /// What a compiler died of.
+    /// Why a compiler died.
     fn blame(&self, status: ExitStatus, before: u64, complaints: &str) -> CompileError {
         if status.signal() == Some(libc::SIGXCPU) {
-            // One of the shell's that is lower holds in its place.
+            // A lower limit from the shell holds instead.
             let inherited = getrlimit(Resource::Cpu).maximum.unwrap_or(u64::MAX);
             let limit = Duration::from_secs(self.cpu_seconds.min(inherited));
             return CompileError::TooMuchCpu { limit, around: in_words() };
@@ -155,14 +155,14 @@ impl CompileLimits {
     }
 }
 
-/// Gives the component. Where the other end is gone, its exit says why.
+/// Writes the component. If the compiler is gone, its exit status says why.
 fn give(stdin: Option<ChildStdin>, component: &[u8]) {
     if let Some(mut stdin) = stdin {
         stdin.write_all(component).ok();
     }
 }
 
-/// The first bytes that come, up to a limit. An end that breaks is an end.
+/// Reads up to a limit. A pipe that breaks has ended.
 fn hear(from: Option<impl Read>, bytes_max: u64) -> Vec<u8> {
     let mut heard = Vec::new();
     if let Some(from) = from {
@@ -216,5 +216,5 @@ const COMPLAINT_BYTES_MAX: u64 = 4 << 10;
 /// What Rust prints when it aborts for want of memory.
 const ALLOCATION_FAILED: &str = "memory allocation of";
 
-/// A process whose output has ended is about to end.
+/// How often the end of a process is looked for whose output has ended: it is about to end.
 const END_LOOKED_FOR_EVERY: Duration = Duration::from_micros(200);

@@ -17,7 +17,7 @@ use crate::surroundings::in_words;
 /// What a compiler's process is told by its arguments, `--supervisor`, `--cpu-seconds`, `--memory-bytes` and `--threads`.
 #[derive(Debug, Clone, Copy)]
 pub struct CompilerRole {
-    /// The process that started it, without which it must not live.
+    /// The process that started it. The compiler dies with it.
     pub supervisor: u32,
     /// CPU time over all threads, in seconds.
     pub cpu_seconds: u64,
@@ -39,13 +39,13 @@ pub(super) fn arguments(limits: &CompileLimits) -> Vec<OsString> {
     arguments.into_iter().flat_map(|(name, value)| [name.into(), value.into()]).collect()
 }
 
-/// Compiles the component on standard input to standard output, as the process that a
-/// [`Compiler`](super::Compiler) started, which must have one thread. Closes every file that it inherited but its standard
-/// streams, leaves the session of whoever started it, and seals it first.
+/// Compiles the component on standard input to standard output, as the process that a [`Compiler`](super::Compiler) started,
+/// which must have one thread. First it closes every inherited file but the standard streams, leaves its starter's session, and
+/// seals the process. Blocks until the answer is written.
 ///
 /// # Errors
 ///
-/// Nobody takes the answer. Whatever else is wrong is the answer.
+/// The answer cannot be written. Any other failure is the answer.
 ///
 /// # Safety
 ///
@@ -53,7 +53,7 @@ pub(super) fn arguments(limits: &CompileLimits) -> Vec<OsString> {
 /// all closed. So this is what a `main` does first, and it ends when this returns.
 #[allow(unsafe_code, reason = "it closes what others may own, and says so")]
 pub unsafe fn serve(role: &CompilerRole) -> io::Result<()> {
-    // What the supervisor's starter had open is nothing for a component that breaks the compiler.
+    // A component that breaks the compiler must not find files that the supervisor's starter had open.
     // SAFETY: the caller promises it; nothing has been opened here yet.
     let closed = unsafe { trusted::close_inherited(&[]) };
     let reply = match closed.map_err(Cause::from).and_then(|()| sealed_engine(role)) {
@@ -74,7 +74,7 @@ fn sealed_engine(role: &CompilerRole) -> Result<Engine, Cause> {
     Ok(engine)
 }
 
-/// Threads are started in between: none can be started afterwards.
+/// Seals the process. Starts the compiling threads in between, since none can be started afterwards.
 pub(super) fn seal(role: &CompilerRole) -> Result<(), Cause> {
     let available = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = usize::try_from(role.threads).unwrap_or(usize::MAX).clamp(1, available);
@@ -89,7 +89,7 @@ pub(super) fn seal(role: &CompilerRole) -> Result<(), Cause> {
     ] {
         // CPU time over the first limit ends in SIGXCPU, which says why; over the second in SIGKILL.
         let maximum = if resource == Resource::Cpu { most.saturating_add(1) } else { most };
-        // One that came from the shell and is lower already stays.
+        // A lower limit from the shell stays.
         let inherited = getrlimit(resource).maximum.unwrap_or(u64::MAX);
         let (current, maximum) = (Some(most.min(inherited)), Some(maximum.min(inherited)));
         let set = setrlimit(resource, Rlimit { current, maximum });

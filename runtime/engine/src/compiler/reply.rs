@@ -1,7 +1,7 @@
-//! What the compiler's process says on its standard output: one [message](tollgate_ipc::message), whose blobs are what the component
-//! imports and exports, as JSON, and its code, as wasmtime serializes it.
+//! The answer of the compiler's process, on its standard output: one [message](tollgate_ipc::message). Its blobs are the names of
+//! imports and exports, as JSON, and the code, as wasmtime serializes it.
 //!
-//! A component may have broken into that process: all that it says is untrusted.
+//! A component may have broken into that process: all of its answer is untrusted.
 
 use std::io::{self, Write};
 
@@ -24,7 +24,7 @@ pub(super) enum Reply {
     NoCompiler(String),
 }
 
-/// What was said is nothing that a compiler says.
+/// Why an answer is none that a compiler gives.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Senseless {
     #[error("it gave no answer")]
@@ -59,7 +59,7 @@ enum Said {
 }
 
 impl Reply {
-    /// What was said.
+    /// Parses an answer.
     pub(super) fn parse(said: &[u8]) -> Result<Self, Senseless> {
         if said.is_empty() {
             return Err(Senseless::NoAnswer);
@@ -76,7 +76,7 @@ impl Reply {
         })
     }
 
-    /// Says it.
+    /// Writes the answer.
     pub(super) fn say(&self, out: &mut impl Write) -> io::Result<()> {
         let (said, text, names, code) = match self {
             Self::Code { interfaces, code } => (Said::Code, "", interfaces.to_bytes(), code.as_slice()),
@@ -100,14 +100,14 @@ fn shortened(text: &str) -> &str {
 /// Most bytes before the code: the message's head and header, the names.
 pub(super) const BEFORE_CODE_BYTES_MAX: u64 = (HEAD_BYTES + HEADER_BYTES_MAX + INTERFACES_BYTES_MAX) as u64;
 
-/// In JSON a character may take six bytes.
+/// Room for the compiler's words, of which each character may take six bytes in JSON.
 const HEADER_BYTES_MAX: usize = 6 * TEXT_BYTES_MAX + 1024;
 
-/// The code has a limit of its own: no more than that is read at all.
+/// The code is not limited here: no more than its own limit is read at all.
 const LIMITS: MessageLimits =
     MessageLimits { header: HEADER_BYTES_MAX, values: 16, blobs: [INTERFACES_BYTES_MAX, u32::MAX as usize, 0] };
 
-/// A compiler's message names a place and a reason.
+/// Most bytes of the compiler's message, which names a place and a reason.
 const TEXT_BYTES_MAX: usize = 16 << 10;
 
 #[cfg(test)]

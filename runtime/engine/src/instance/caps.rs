@@ -1,4 +1,4 @@
-//! The cap on memory: the sum over all linear memories and tables of an instance. What goes over it ends the call.
+//! The cap on memory: the sum over all linear memories and tables of an instance. Growth beyond it ends the call.
 
 use tollgate_capability::Cap;
 use wasmtime::ResourceLimiter;
@@ -48,7 +48,7 @@ impl ResourceLimiter for Caps {
         self.grow((desired.saturating_sub(current) as u64).saturating_mul(TABLE_ELEMENT_BYTES))
     }
 
-    /// The pool has less room than the cap: the same to the caller.
+    /// The pool has less room than the cap. For the caller both are the cap.
     fn memory_grow_failed(&mut self, _error: wasmtime::Error) -> wasmtime::Result<()> {
         Err(self.hit(self.used_bytes).into())
     }

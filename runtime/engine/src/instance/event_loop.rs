@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 
-/// Runs one future at a time, on the thread that asks, and starts no other thread.
+/// Runs one future at a time, on the calling thread, and starts no other thread.
 #[derive(Debug)]
 pub struct EventLoop(tokio::runtime::Runtime);
 
@@ -17,7 +17,7 @@ impl EventLoop {
         Ok(Self(tokio::runtime::Builder::new_current_thread().enable_time().build()?))
     }
 
-    /// One at a time.
+    /// Runs a future to its end.
     #[allow(clippy::needless_pass_by_ref_mut, reason = "a second future on the same loop would be a panic")]
     pub fn block_on<F: Future>(&mut self, future: F) -> F::Output {
         self.0.block_on(future)

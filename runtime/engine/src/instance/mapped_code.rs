@@ -1,5 +1,5 @@
-//! Machine code that is run where a file in memory is mapped: not copied, and never in pages that can be written. Must only be
-//! used where the file can no longer be changed.
+//! Runs machine code where its memory file is mapped: it is not copied, and its pages are never writable. Must only be used for
+//! files that can no longer be changed.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -10,12 +10,12 @@ use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap, mprotect};
 use rustix::param::page_size;
 use wasmtime::{Config, CustomCodeMemory};
 
-/// Has the engine run code where it is mapped. The size of a page is asked for now: a sealed process cannot.
+/// Has the engine run code where it is mapped. Asks for the page size now, since a sealed process cannot.
 pub(crate) fn run_where_it_is_mapped(config: &mut Config) {
     config.with_custom_code_memory(Some(Arc::new(MappedCode { page_bytes: page_size() })));
 }
 
-/// Maps `file`, to be read, until this process ends: what is loaded from it may be used for as long.
+/// Maps `file` for reading until this process ends, so that code loaded from it stays valid.
 pub(crate) fn map(file: &OwnedFd) -> io::Result<NonNull<[u8]>> {
     let bytes = usize::try_from(rustix::fs::fstat(file)?.st_size).map_err(io::Error::other)?;
     #[allow(unsafe_code, reason = "memory is mapped by address")]
@@ -25,7 +25,7 @@ pub(crate) fn map(file: &OwnedFd) -> io::Result<NonNull<[u8]>> {
     Ok(NonNull::slice_from_raw_parts(mapped, bytes))
 }
 
-/// Makes pages executable, and takes that back; none of them is ever writable.
+/// Makes pages executable and takes that back. None of them is ever writable.
 #[derive(Debug)]
 struct MappedCode {
     page_bytes: usize,
@@ -45,7 +45,7 @@ impl CustomCodeMemory for MappedCode {
         self.page_bytes
     }
 
-    /// The kernel brings data and instructions of a file in line when it maps its pages.
+    /// Does nothing: the kernel makes data and instruction caches agree when it maps a file's pages.
     fn publish_executable(&self, code: *const u8, bytes: usize) -> wasmtime::Result<()> {
         Self::protect(code, bytes, MprotectFlags::READ | MprotectFlags::EXEC)
     }
@@ -77,7 +77,7 @@ mod tests {
         let engine = Engine::for_mapped_code(1).unwrap();
         let code = engine.0.precompile_component(&large(10, 1)).unwrap();
         let file = memory_file("tollgate-test-mapped", &code).unwrap();
-        let component = crate::Component::from_memory_file(&engine, &file, tollgate_audit::Digest([0; 32])).unwrap();
+        let component = crate::Component::from_memory_file(&engine, &file).unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let access: Vec<&str> = maps
             .lines()
@@ -95,9 +95,8 @@ mod tests {
     fn code_is_not_loaded_from_a_file_that_can_be_changed_or_by_another_engine() {
         let engine = Engine::for_mapped_code(1).unwrap();
         let code = engine.0.precompile_component(&large(1, 1)).unwrap();
-        let load = |engine: &Engine, file: &OwnedFd| {
-            crate::Component::from_memory_file(engine, file, tollgate_audit::Digest([0; 32])).unwrap_err().to_string()
-        };
+        let load =
+            |engine: &Engine, file: &OwnedFd| crate::Component::from_memory_file(engine, file).unwrap_err().to_string();
         let open = rustix::fs::memfd_create("code", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
         rustix::io::write(&open, &code).unwrap();
         assert!(load(&engine, &open).contains("can still be changed"));

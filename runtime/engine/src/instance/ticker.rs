@@ -9,7 +9,7 @@ use wasmtime::Engine;
 
 use super::EPOCH_TICK;
 
-/// The thread that ticks. Dropping it ends the thread.
+/// The thread `tollgate-epoch`, which ticks while calls run. Dropping this ends the thread and waits for it.
 #[derive(Debug)]
 pub(crate) struct Ticker {
     shared: Arc<Shared>,
@@ -28,7 +28,7 @@ struct Shared {
 #[derive(Debug)]
 pub(crate) struct Ticking<'t>(&'t Shared);
 
-/// How long the thread goes on ticking after the last call: waking it costs a call more than a tick costs an idle worker.
+/// How long the thread goes on ticking after the last call. Waking it would cost the next call more than these ticks cost.
 const LINGER: Duration = Duration::from_millis(200);
 
 impl Ticker {

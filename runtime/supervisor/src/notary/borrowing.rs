@@ -1,7 +1,7 @@
 //! A notary that several supervisors share: the one that starts it lends it, others borrow it.
 //!
-//! Each that borrows has a channel of its own to the notary. The lender keeps a copy of the notary's end, so that the channel outlives
-//! each notary: it hands all of them to the next one, which asks those who borrow to tell of their writers anew.
+//! Each borrower has a channel of its own to the notary. The lender keeps a copy of the notary's end, so that the channel
+//! outlives each notary. It hands the copies to the next notary, which asks the borrowers to tell of their writers anew.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,9 +19,9 @@ use super::{Client, ClientState, NotaryFailure, NotaryProcess, Place, READY_WAIT
 use crate::calls::Issuer;
 
 impl NotaryProcess {
-    /// Lends this notary to another supervisor: the end of a channel, which [`NotaryProcess::borrow`] takes, in this process or in
-    /// another. At most 63 are lent at once; one more finds its channel closed. Nobody who borrows it reaches the writers of others.
-    /// Waits for the notary to take what it is told, as whoever tells of a writer.
+    /// Lends this notary to another supervisor: returns the end of a channel for [`NotaryProcess::borrow`], in this process or in
+    /// another. At most 63 channels are lent at once; one more is closed. No borrower reaches the writers of others. Waits until
+    /// the notary reads what it is told.
     ///
     /// # Errors
     ///
@@ -44,15 +44,15 @@ impl NotaryProcess {
             (lent, state.channel.clone())
         };
         if let Some(channel) = channel {
-            // A notary that is dead already hears of it from the next one's start.
+            // If this notary is dead, the next one is told at its start.
             say_supervisor(&channel, &lent).ok();
         }
         Ok(borrowers)
     }
 
-    /// Records through the notary of another process, by a channel that it [lent](NotaryProcess::lend). Waits at most 60 s until the
-    /// ledger is open. If that process goes, the notary stays until all that is recorded by this channel is in the ledger. If the
-    /// notary goes and no other follows, nothing more is recorded.
+    /// Records through the notary of another process, by a channel that it [lent](NotaryProcess::lend). Waits at most 60 s until
+    /// the ledger is open. If that process goes, the notary stays until all that is recorded by this channel is in the ledger. If
+    /// the notary goes and no other follows, nothing more is recorded.
     ///
     /// # Errors
     ///
@@ -61,7 +61,7 @@ impl NotaryProcess {
         let channel = Arc::new(Channel::new(channel));
         let said = channel.say_hello().and_then(|()| say_start(&channel, &[], &[], None));
         match said {
-            // It is noticed when it says nothing.
+            // Noticed below, when it says nothing.
             Err(gone) if gone.is_gone() => {}
             Err(ChannelError::Io(error)) => return Err(error.into()),
             Ok(()) | Err(_) => {}
@@ -91,7 +91,7 @@ impl NotaryProcess {
     }
 }
 
-/// Waits for the ledger to be open: the notary's process, and since when it cannot write, and why, if it cannot.
+/// Waits until the ledger is open. Returns the notary's process id and, if the notary cannot write, since when and why.
 fn await_ready(channel: &Channel) -> Result<(u32, Option<(Instant, String)>), NotaryFailure> {
     let (until, mut stalled) = (Instant::now() + READY_WAIT, None);
     loop {
@@ -108,7 +108,7 @@ fn await_ready(channel: &Channel) -> Result<(u32, Option<(Instant, String)>), No
             // As in `Client::tell_anew`, of no writers.
             FromNotary::Retell { token } => {
                 let said = channel.say_hello().and_then(|()| say_start(channel, &[], &[], Some(token)));
-                // One that is dead already is noticed when it says nothing.
+                // A notary that is dead already is noticed when it says nothing.
                 said.or_else(|error| if error.is_gone() { Ok(()) } else { Err(ended(error.to_string())) })?;
             }
             FromNotary::Unusable { fault, message, os_error } => {
@@ -140,8 +140,8 @@ impl Client {
         self.conclude(ended);
     }
 
-    /// The notary is gone, and another one may follow. As where this process starts notaries: nothing new begins, and who has asked
-    /// something is told that there will be no answer. First the channel is taken away: a question asked afterwards finds none.
+    /// Notes that the notary is gone and another one may follow. No call begins until then, and threads that have asked something
+    /// are told that there will be no answer. The channel is taken away first: a later question finds none.
     pub(super) fn is_away(&self) {
         {
             let mut state = self.state();
@@ -152,20 +152,21 @@ impl Client {
         self.set_status(Status::Away);
     }
 
-    /// Tells the notary that follows of all writers, on the channel of the one before.
+    /// Tells the next notary of all writers, on the channel of the one before.
     ///
-    /// Some of them the notary may hear of twice, since what the one before had not read comes first. None is left out: whoever
-    /// follows a writer meanwhile waits for `telling`, and finds the channel there afterwards. That lock is taken by the thread that
-    /// hears the notary. Whoever has it may wait for the notary to read, which it does without waiting for anybody.
+    /// The notary may hear of some writers twice, since it first reads what the one before had not read. None is left out: a
+    /// thread that adds a writer meanwhile waits for `telling`, and finds the channel there afterwards. Here the thread that
+    /// hears the notary takes that lock. Another thread that has it may be waiting for the notary to read; the notary reads
+    /// without waiting for anybody, so that this ends.
     pub(super) fn tell_anew(&self, channel: &Arc<Channel>, token: u64) {
         self.is_away();
         let _telling = self.telling();
         let writers = self.state().writers.clone();
-        // One that is dead already is noticed when it says nothing.
+        // A notary that is dead already is noticed when it says nothing.
         channel.say_hello().and_then(|()| say_start(channel, &[], &writers, Some(token))).ok();
         let mut state = self.state();
         state.channel = Some(Arc::clone(channel));
-        // Whoever began to finish in between found no channel to say it on.
+        // A thread that began to finish in between found no channel to say so.
         let has_to_leave = state.is_finishing;
         drop(state);
         if has_to_leave {
@@ -173,7 +174,7 @@ impl Client {
         }
     }
 
-    /// All that came of this supervisor's writers is on disk, or why not. The notary goes on for others.
+    /// Notes that all records of this supervisor's writers are on disk, or why not. The notary goes on for others.
     pub(super) fn has_left(&self, covers: Result<TreeSize, String>) {
         let mut state = self.state();
         let ended = covers.map(drop);
@@ -185,10 +186,10 @@ impl Client {
         self.changed.notify_all();
     }
 
-    /// Says to whoever borrows the notary that it is gone.
+    /// Tells the borrowers that the notary is gone.
     pub(super) fn tell_borrowers_away(&self) {
         let lent = self.state().lent.clone();
-        // One that does not read is noticed by the next notary.
+        // A borrower that does not read is noticed by the next notary.
         lent.iter().for_each(|lent| drop(lent.end.send_at_once(&FromNotary::Away)));
     }
 
@@ -197,11 +198,11 @@ impl Client {
         self.state().lent.retain(|lent| lent.number != number);
     }
 
-    /// Says to the notary that nothing more comes. One that others borrow says when all of this supervisor's is on disk, and does not
-    /// end.
+    /// Tells the notary that nothing more comes. A notary that others borrow does not end, and says when all records of this
+    /// supervisor are on disk.
     pub(super) fn say_end(channel: &Channel, leaves: bool) {
         if leaves {
-            // The one after a notary that is dead hears it at its start.
+            // If this notary is dead, the next one is told at its start.
             channel.send(&ToNotary::Leave).ok();
         } else {
             channel.hang_up();

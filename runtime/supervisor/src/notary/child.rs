@@ -1,6 +1,6 @@
 //! The process of a notary, and what the supervisor says to it.
 //!
-//! Nothing here takes a lock. What is said may have to wait for the notary to listen.
+//! Nothing here takes a lock. A message may have to wait until the notary reads.
 
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -26,16 +26,16 @@ pub(super) struct Lent {
     pub(super) end: Arc<Channel>,
 }
 
-/// A notary's process, and the way to it. It is never left behind as a zombie, and never waited for while it waits for us.
+/// A notary's process, and the channel to it. It never stays as a zombie, and is never waited for while it waits for this process.
 #[derive(Debug)]
 pub(super) struct Watched {
     pub(super) process: Child,
     pub(super) channel: Arc<Channel>,
-    // What it prints. Its end never waits for anybody to read.
+    // Its output. The notary does not wait for it to be read.
     said: OwnedFd,
-    // Before the start.
+    // What `oom_kills` said before the start.
     oom_kills: u64,
-    // Nobody waits for its end.
+    // Set where its end is not waited for.
     is_abandoned: bool,
 }
 
@@ -62,13 +62,13 @@ impl Watched {
         if shown.is_empty() { shown } else { format!("({shown})") }
     }
 
-    /// Kills it, and waits for none of its end: a process that waits for a file system that stands still has none.
+    /// Kills it, and does not wait for its end: while it waits for a file system that stands still, it does not end.
     pub(super) fn abandon(mut self) {
         self.process.kill().ok();
         self.is_abandoned = true;
     }
 
-    /// How it ended, which it is about to: one that says what makes no sense, or hangs up, and lives on is killed.
+    /// Waits for its end, and returns how it ended. A notary that hung up or made no sense, and lives on, is killed after 5 s.
     pub(super) fn ended(&mut self, otherwise: &str) -> String {
         let until = Instant::now() + END_PATIENCE;
         while matches!(self.process.try_wait(), Ok(None)) {
@@ -99,13 +99,13 @@ pub(super) fn spawn(command: &ProcessCommand) -> io::Result<Watched> {
     process.stdin(Stdio::from(theirs)).stdout(Stdio::null()).stderr(Stdio::from(stderr));
     own_session(&mut process);
     let process = process.spawn().map_err(of_start)?;
-    // One that is dead already is noticed when it says nothing.
+    // A notary that is dead already is noticed when it says nothing.
     channel.say_hello().ok();
     Ok(Watched { process, channel: Arc::new(channel), said, oom_kills, is_abandoned: false })
 }
 
-/// In a session of its own: what is typed to end the supervisor (Ctrl-C) must not end the record, and the terminal is not
-/// its to write to or to type into. From before its program starts, so that there is no moment in between.
+/// Gives it a session of its own: Ctrl-C, which ends the supervisor, must not end the record, and the notary must not write or type
+/// into the terminal. It happens before its program starts, so that there is no moment in between.
 #[allow(unsafe_code, reason = "what runs between fork and exec")]
 fn own_session(command: &mut Command) {
     let begin = || Ok(rustix::process::setsid().map(drop)?);
@@ -114,19 +114,19 @@ fn own_session(command: &mut Command) {
     unsafe { command.pre_exec(begin) };
 }
 
-/// How long a process has that is about to end.
+/// How long a notary that is about to end may take.
 const END_PATIENCE: Duration = Duration::from_secs(5);
 const END_LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// A panic's message.
+/// Most bytes that are kept of its output: a panic's message.
 const SAID_BYTES_MAX: usize = 1024;
 
-/// Leases of a writer that a fresh notary is told of. It does not know which of their calls ended long ago, so that they are no
-/// more than it takes: of the calls before them none can be on its way, since a pipe holds the entries of fewer.
+/// Leases of a writer that a fresh notary is told of: the latest. It does not know which of their calls ended long ago, so they are
+/// as few as suffice. No call before them can be on its way, since a pipe holds the entries of fewer calls.
 const LEASES_RETOLD: usize = 4;
 
-/// Tells a fresh notary of all supervisors that borrowed the one before, and of all writers that there are. `answers` is what a
-/// borrowed one asked with.
+/// Tells a fresh notary of all supervisors that borrowed the one before, and of all writers. `answers` is the token with which a
+/// borrowed notary asked for that.
 pub(super) fn say_start(
     channel: &Channel,
     lent: &[Lent],

@@ -1,14 +1,15 @@
-//! The supervisor's side of the notary: its process is started, watched, and started again when it dies.
+//! The supervisor's side of the notary: starts its process, watches it, and starts it again when it dies.
 //!
-//! One thread, `notary-watch`, starts notaries, hears them and waits for their ends. Any thread may ask for a checkpoint or
-//! the place of a call: one question at a time, each of which blocks its thread for `ANSWER_WAIT` at most. An end waits for
-//! the notary's last checkpoint, and for `STALL_PATIENCE` where its disk takes nothing.
+//! One thread, `notary-watch`, starts notaries, hears them and waits for their ends. Any thread may ask the notary: one question at
+//! a time, so that a thread may have to wait for its turn first. An answer then takes `ANSWER_WAIT` at most, a checkpoint
+//! `DISK_WAIT`. Ending waits for the notary's last checkpoint, `END_WAIT` at most, and only `STALL_PATIENCE` where its disk takes
+//! nothing.
 //!
 //! Several supervisors can share a notary: the one that starts it lends it to others ([`NotaryProcess::lend`],
 //! [`NotaryProcess::borrow`]). A borrowed one is heard and asked in the same way, by a thread `notary-watch` too.
 //!
-//! While there is none, nothing new begins. The supervisor keeps the read ends of the writers' pipes, so that what was recorded
-//! outlives each notary. It must never start one again after a sync has failed.
+//! While there is no notary, no call begins. The supervisor keeps the read ends of the writers' pipes, so that what was recorded
+//! outlives each notary. It must never start a notary again after a sync has failed.
 
 mod borrowing;
 mod child;
@@ -37,7 +38,7 @@ pub use self::process::{NotaryRole, serve};
 use self::restart::{Next, Restarts};
 use crate::calls::Issuer;
 
-/// A notary in a process of its own, which this process has started or borrows, and the ways of writers to it.
+/// A notary in a process of its own, which this process has started or borrows, and the writers that record through it.
 #[derive(Debug)]
 pub struct NotaryProcess {
     client: Arc<Client>,
@@ -45,15 +46,15 @@ pub struct NotaryProcess {
     watch: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What a writer wants to know of the notary. Called from the thread that hears the notary: it must not wait.
+/// What a writer is told of the notary. Called on the thread that hears the notary, so it must not wait.
 pub(crate) trait Follows: std::fmt::Debug + Send + Sync {
-    /// Whether the notary takes what is new.
+    /// Whether the notary takes new calls.
     fn status(&self, status: Status);
 
-    /// The writer wrote what it may not, or its filter stopped it: it must be ended.
+    /// The writer wrote what it may not, or its filter stopped it: its process must be ended.
     fn condemned(&self, fault: &str);
 
-    /// All that came of it is in the ledger, and its calls are closed.
+    /// All that it wrote is in the ledger, and its calls are closed.
     fn over(&self, ending: WriterEnding);
 }
 
@@ -77,7 +78,7 @@ pub enum NotaryFailure {
         /// The number of the operating system's error, if there is one among the causes.
         os_error: Option<i32>,
     },
-    /// It died, or ended, before its work was done.
+    /// It ended before its work was done.
     #[error("the notary, which keeps the ledger, has ended: {reason}")]
     Ended {
         /// How.
@@ -85,23 +86,23 @@ pub enum NotaryFailure {
     },
 }
 
-/// What a notary said before it had its ledger open, or that it said nothing.
+/// The reason of a failed start: what the notary said instead of opening its ledger, or that it said nothing.
 fn unexpected(said: Option<&FromNotary>) -> String {
     said.map_or_else(|| "it gave no answer".to_owned(), |said| format!("it said {said:?}"))
 }
 
-/// What the watching thread and its users share. Locks: `telling` before `state`.
+/// Shared by the watching thread and the threads that use the notary. Lock order: `telling` before `state`.
 #[derive(Debug)]
 struct Client {
     place: Place,
     issuer: Issuer,
-    /// Held by whoever tells a notary of writers, so that each notary hears of each writer, once and in order. What is told may
-    /// have to wait for the notary. The thread that hears it takes this lock only while there is no other notary, or while that
-    /// one does nothing but read, so that neither ever waits for the other.
+    /// Held while a notary is told of writers, so that each notary hears of each writer, once and in order. Telling may have to
+    /// wait until the notary reads. The thread that hears the notary takes this lock only while there is no notary, or one that
+    /// does nothing but read, so that neither waits for the other.
     telling: Mutex<()>,
-    // Nothing waits under this lock.
+    // No thread waits for anything while it holds this lock.
     state: Mutex<ClientState>,
-    // The notary stalls, or there will be no other.
+    // Signalled when the notary stalls, or there will be no other.
     changed: Condvar,
     replies: Sender<FromNotary>,
 }
@@ -123,14 +124,14 @@ struct ClientState {
     status: Status,
     writers: Vec<Followed>,
     is_finishing: bool,
-    // Since when it cannot write, and why.
+    // Since when the notary cannot write, and why.
     stalled: Option<(Instant, String)>,
-    // How the last notary ended, once there will be no other; or how this supervisor's part of the record did.
+    // Once there will be no other notary: how the last one ended. Of a borrowed one: how this supervisor's record ended.
     ended: Option<Result<(), String>>,
-    // To whom it is lent, and the last number that was given.
+    // Channels that are lent, and the last number that one was given.
     lent: Vec<Lent>,
     last_lent: u32,
-    // It has said that all of this supervisor's is in the ledger, and whether that is on disk.
+    // Once the notary has said that all records of this supervisor are in the ledger: whether they are on disk.
     left: Option<Result<(), String>>,
 }
 
@@ -151,15 +152,15 @@ impl ClientState {
     }
 }
 
-/// A writer, until all that came of it is in the ledger.
+/// A writer, until all that it wrote is in the ledger.
 #[derive(Debug, Clone)]
 struct Followed {
     end: Arc<NotaryEnds>,
     kind: WriterKind,
-    // The latest that count.
+    // The latest leases; older ones have no calls left.
     calls: Vec<Lease>,
     process: Option<u32>,
-    // How its process ended, once it has.
+    // How its process ended, if it has.
     how: Option<String>,
     follower: Arc<dyn Follows>,
 }
@@ -191,7 +192,7 @@ impl Follows for Recorder {
 }
 
 impl NotaryProcess {
-    /// Starts a notary and waits until it has its ledger open.
+    /// Starts a notary, and waits 60 s at most until it has its ledger open.
     ///
     /// # Errors
     ///
@@ -199,7 +200,7 @@ impl NotaryProcess {
     pub fn start(command: ProcessCommand) -> Result<Self, NotaryFailure> {
         let mut child = spawn(&command)?;
         match say_start(&child.channel, &[], &[], None) {
-            // It is noticed when it says nothing.
+            // Noticed below, when it says nothing.
             Err(gone) if gone.is_gone() => {}
             Err(ChannelError::Io(error)) => {
                 child.abandon();
@@ -220,7 +221,7 @@ impl NotaryProcess {
         match said {
             Ok(Some((FromNotary::Ready { .. }, _))) => {}
             Ok(Some((FromNotary::Unusable { fault, message, os_error }, _))) => {
-                // What is out of reach may be so by a limit of the shell's.
+                // A limit from the shell may be why the ledger is out of reach.
                 let around = if fault == LedgerFault::Unreachable { in_words() } else { String::new() };
                 return Err(NotaryFailure::Ledger { fault, message: message + &around, os_error });
             }
@@ -248,7 +249,7 @@ impl NotaryProcess {
         Ok(Self { client, replies: Mutex::new(replies), watch: Mutex::new(Some(watch)) })
     }
 
-    /// Where a writer in this process records: another one at each call.
+    /// A record for a new writer in this process.
     ///
     /// # Errors
     ///
@@ -257,7 +258,7 @@ impl NotaryProcess {
         self.recorder_of(WriterKind::Worker)
     }
 
-    /// The same for a writer of this kind.
+    /// A record for a new writer of this kind.
     pub(crate) fn recorder_of(&self, kind: WriterKind) -> io::Result<Arc<Recorder>> {
         let (recorder, end) = Recorder::new()?;
         let (recorder, own) = (Arc::new(recorder), Lease::own(end.writer));
@@ -265,7 +266,7 @@ impl NotaryProcess {
         Ok(recorder)
     }
 
-    /// Lets the notary take the entries of a writer from now on; `process` if it has one of its own.
+    /// Has the notary take the entries of a writer from now on. `process` is the writer's process, if it has one of its own.
     pub(crate) fn follow(
         &self,
         end: NotaryEnds,
@@ -283,7 +284,7 @@ impl NotaryProcess {
             state.channel.clone()
         };
         if let Some(channel) = channel {
-            // A notary that is dead already hears of it from the next one's start.
+            // If this notary is dead, the next one is told at its start.
             say_writer(&channel, &followed).ok();
         }
     }
@@ -293,7 +294,7 @@ impl NotaryProcess {
         self.client.issuer.lease()
     }
 
-    /// More calls for a writer. The notary hears of them before the writer can name one.
+    /// More calls for a writer. The notary is told before the writer can name one.
     pub(crate) fn lease(&self, writer: WriterId) -> io::Result<Lease> {
         let calls = self.client.issuer.lease()?;
         let _telling = self.client.telling();
@@ -307,13 +308,13 @@ impl NotaryProcess {
             state.channel.clone()
         };
         if let Some(channel) = channel {
-            // As for a writer.
+            // If this notary is dead, the next one is told at its start.
             channel.send(&ToNotary::Lease { writer, calls }).ok();
         }
         Ok(calls)
     }
 
-    /// Says how the process of a writer ended. Its pipe is drained before its calls are closed.
+    /// Tells the notary how the process of a writer ended. The notary drains the pipe before it closes the writer's calls.
     pub(crate) fn ended(&self, writer: WriterId, how: &str) {
         let _telling = self.client.telling();
         let channel = {
@@ -328,7 +329,7 @@ impl NotaryProcess {
         }
     }
 
-    /// Why nothing new is recorded at the moment; none while all is well.
+    /// Why no new call is recorded at the moment; `None` while all is well.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         match &self.client.state().status {
@@ -346,7 +347,8 @@ impl NotaryProcess {
         self.client.state().child
     }
 
-    /// Has a checkpoint made of all that was recorded until now; the number of entries that it covers.
+    /// Has a checkpoint made of all records until now; returns the number of entries that it covers. Waits 60 s at most for the
+    /// disk, once it is this question's turn.
     ///
     /// # Errors
     ///
@@ -372,7 +374,7 @@ impl NotaryProcess {
         }
     }
 
-    /// Whether a call is in the ledger that is running or that ended or was closed lately.
+    /// Whether a call that runs, or ended or was closed lately, is in the ledger.
     ///
     /// # Errors
     ///
@@ -385,9 +387,9 @@ impl NotaryProcess {
         }
     }
 
-    /// Ends the record of every writer in this process, and waits until all of it is on disk under a checkpoint and the notary
-    /// is gone. A notary that cannot write, as on a full disk, is waited for a second and then left, and one that gives no
-    /// sign of itself for 30 seconds is too: it goes on by itself once it can, and ends.
+    /// Ends the record of every writer in this process, and waits until all of it is on disk under a checkpoint and the notary is
+    /// gone. A notary that cannot write, as on a full disk, is waited for one second; one that gives no sign of life, 30 seconds.
+    /// Then it is left: it goes on by itself once it can, and ends.
     ///
     /// # Errors
     ///
@@ -420,11 +422,11 @@ impl NotaryProcess {
         let mut state = self.client.state();
         let until = Instant::now() + most;
         while state.ended.is_none() && !watch.is_finished() {
-            // It still has what the pipes hold, as one that cannot write.
+            // It still has what the pipes hold, as does one that cannot write.
             if Instant::now() >= until {
                 return Err(NotaryFailure::Ended { reason: stands_still(state.child, most) });
             }
-            // Without a notary nobody would go on: that one is waited for.
+            // While there is no notary, the next one is waited for: nobody else would go on.
             if let Some((since, reason)) = &state.stalled
                 && state.channel.is_some()
                 && since.elapsed() >= STALL_PATIENCE
@@ -434,7 +436,7 @@ impl NotaryProcess {
             }
             (state, _) = held(self.client.changed.wait_timeout(state, STALL_PATIENCE));
         }
-        // The thread goes on hearing a notary that others borrow, and waits for the end of its process.
+        // The thread goes on hearing a notary that others borrow, until its process ends.
         let goes_on = leaves && state.left.is_some() && !self.is_borrowed();
         drop(state);
         let panicked = !goes_on && watch.join().is_err();
@@ -447,7 +449,7 @@ impl NotaryProcess {
     }
 
     fn ask(&self, say: &ToNotary, most: Duration) -> Result<FromNotary, NotaryFailure> {
-        // One question at a time; an answer to an earlier one, whose asker gave up, is dropped.
+        // One question at a time. An answer to an earlier question, whose thread gave up, is dropped.
         let replies = lock(&self.replies);
         while replies.try_recv().is_ok() {}
         let away = || NotaryFailure::Ended { reason: "it has died, and another one is being started".to_owned() };
@@ -469,7 +471,7 @@ impl Drop for NotaryProcess {
 }
 
 impl Client {
-    /// Hears what the notary says; starts another one when it dies.
+    /// The thread `notary-watch`: hears the notary, and starts another one when it dies.
     fn watch(&self, mut child: Watched) {
         let mut restarts = Restarts::default();
         loop {
@@ -478,7 +480,7 @@ impl Client {
             }
             let ended = child.ended_well();
             self.state().channel = None;
-            // By now all that this notary had said to them stands before it.
+            // All that this notary had said to them comes before it.
             self.tell_borrowers_away();
             self.reply(FromNotary::Stopped { reason: "it has died".to_owned() });
             let how = match ended {
@@ -495,7 +497,7 @@ impl Client {
         }
     }
 
-    /// Passes on what the notary says until it is gone; why nothing more may be recorded, if it said that.
+    /// Passes on what the notary says until it is gone; returns why nothing more may be recorded, if it said so.
     fn hear(&self, channel: &Arc<Channel>) -> Option<String> {
         loop {
             let said = match channel.receive::<FromNotary>() {
@@ -523,7 +525,7 @@ impl Client {
                 }
                 FromNotary::Unusable { message, .. } => return Some(message),
                 FromNotary::Ready { process, .. } => {
-                    // Of a borrowed one that follows another. What it said before, such as that it has no room, still holds.
+                    // A borrowed notary that follows another says so. What it said before, such as that it has no room, holds.
                     let is_stalled = {
                         let mut state = self.state();
                         state.child = process;
@@ -542,8 +544,8 @@ impl Client {
         }
     }
 
-    /// Starts a notary that takes over the pipes, until one has the ledger open. What the pipes hold was acknowledged: where
-    /// the ledger cannot be opened for a reason that may pass, such as a full disk, that is waited for.
+    /// Starts notaries until one has the ledger open and takes over the pipes. What the pipes hold was acknowledged, so a reason
+    /// that may pass, such as a full disk, is waited for.
     fn start_again(&self, restarts: &mut Restarts, mut next: Next) -> Result<Watched, String> {
         loop {
             match next {
@@ -580,13 +582,13 @@ impl Client {
         let mut child = spawn(command).map_err(NoStart::NotStarted)?;
         restarts.started();
         {
-            // No writer may come in between and be told to neither notary.
+            // Else a writer that comes in between could be told to neither notary.
             let _telling = self.telling();
             let (lent, writers) = {
                 let state = self.state();
                 (state.lent.clone(), state.writers.clone())
             };
-            // One that is dead already is noticed when it says nothing.
+            // A notary that is dead already is noticed when it says nothing.
             say_start(&child.channel, &lent, &writers, None).ok();
             self.state().channel = Some(Arc::clone(&child.channel));
         }
@@ -595,7 +597,7 @@ impl Client {
             match child.channel.receive::<FromNotary>() {
                 Ok(Some((FromNotary::Ready { .. }, _))) => break,
                 Ok(Some((FromNotary::SupervisorGone { number }, _))) => self.supervisor_is_gone(number),
-                // Its disk has room for the ledger, and not for what the pipes hold.
+                // Its disk has room for the ledger, but not for what the pipes hold.
                 Ok(Some((FromNotary::Stalled { reason }, _))) => {
                     is_stalled = true;
                     self.stall(reason);
@@ -635,12 +637,12 @@ impl Client {
         let reason = ended.clone().err().unwrap_or_else(|| CLOSED.to_owned());
         self.set_status(Status::Closed { reason: reason.clone() });
         let mut state = self.state();
-        // Of one that others borrowed it was said before.
+        // It is set already if others borrowed the notary.
         state.ended.get_or_insert(ended);
         state.channel = None;
-        // Who borrows it finds it gone.
+        // Supervisors that borrow it find it gone.
         state.lent.clear();
-        // Their ends stay open: a writer that waits for an answer hears the reason, not that a socket is closed.
+        // The writers' ends stay open: a writer that waits for an answer hears the reason, not that a socket is closed.
         let left: Vec<_> = state.writers.iter().map(|followed| Arc::clone(&followed.follower)).collect();
         drop(state);
         self.changed.notify_all();
@@ -666,7 +668,7 @@ impl Client {
     }
 
     fn reply(&self, reply: FromNotary) {
-        // Nobody may be asking.
+        // Perhaps no thread asks any more.
         self.replies.send(reply).ok();
     }
 
@@ -679,7 +681,7 @@ impl Client {
     }
 }
 
-/// Whether a ledger that did not open was only out of reach: it is as it was.
+/// Whether a ledger that did not open was only out of reach, and is unchanged.
 fn may_pass(fault: LedgerFault) -> bool {
     match fault {
         LedgerFault::InUse | LedgerFault::Unreachable => true,
@@ -689,7 +691,7 @@ fn may_pass(fault: LedgerFault) -> bool {
 
 const CLOSED: &str = "the record is closed";
 
-/// What is to be said of a notary that has given no sign of itself for so long.
+/// The message on a notary that has given no sign of life for this long.
 fn stands_still(pid: u32, waited: Duration) -> String {
     let waited = waited.as_secs();
     format!(
@@ -701,13 +703,13 @@ fn stands_still(pid: u32, waited: Duration) -> String {
 /// How long a notary may take to open its ledger, which it may have to recover.
 const READY_WAIT: Duration = Duration::from_secs(60);
 
-/// A checkpoint waits for the disk.
+/// How long a checkpoint may take, which waits for the disk.
 const DISK_WAIT: Duration = Duration::from_secs(60);
 
-/// How long a notary may take for an answer that it knows by heart.
+/// How long a notary may take for an answer that needs no disk.
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 
-/// How long a notary may take to bring what the pipes hold to disk, once its front ends.
+/// How long a notary may take to bring what the pipes hold to disk, once its supervisor ends.
 const END_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a supervisor that wants to end waits for a notary that cannot write.
@@ -716,6 +718,6 @@ const STALL_PATIENCE: Duration = Duration::from_secs(1);
 /// How often a ledger that is out of reach is tried again.
 const OPEN_EVERY: Duration = Duration::from_millis(200);
 
-/// How long is tried to start another notary where no process can be started: a system that has no room for one for a
-/// minute needs somebody to look.
+/// How long starting another notary is tried while no process can be started. A system without room for a process for a minute
+/// needs its operator.
 const START_PATIENCE: Duration = Duration::from_secs(60);

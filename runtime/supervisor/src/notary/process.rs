@@ -1,4 +1,4 @@
-//! The notary's own process.
+//! The notary's own process: `main` hears the supervisors and moves entries; `checkpointer` syncs and signs.
 
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, OwnedFd};
@@ -18,7 +18,7 @@ use super::seal;
 pub struct NotaryRole {
     /// The ledger's folder.
     pub ledger: PathBuf,
-    /// Its name; `None` for the one that it has. That of a new ledger is then drawn, so that no two have the same.
+    /// Its name; `None` keeps the name that it has. The name of a new ledger is then drawn, so that no two have the same.
     pub origin: Option<String>,
     /// Name and version of the software, for the record.
     pub software: String,
@@ -40,9 +40,9 @@ impl NotaryRole {
     }
 }
 
-/// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started, until all supervisors are gone and
-/// the pipes of their writers are drained. Closes every file that it inherited but its standard streams, and seals this process
-/// first: its ledger's folder is all that it can reach.
+/// Keeps a ledger as the process that [`NotaryProcess`](super::NotaryProcess) started. Closes every inherited file but the
+/// standard streams, opens the ledger, and seals this process, which then reaches the ledger's folder and nothing else. Returns
+/// once all supervisors are gone and the pipes of their writers are drained.
 ///
 /// # Errors
 ///
@@ -58,20 +58,20 @@ pub unsafe fn serve(role: &NotaryRole) -> Result<(), NotaryError> {
     survive_size_limit();
     let now_ns = now_ns();
     let control = control()?;
-    // What the supervisor's starter had open is none of the record's business.
+    // Files that the supervisor's starter had open do not concern the record.
     // SAFETY: the caller promises it; the descriptor that was made here is kept.
     unsafe { trusted::close_inherited(&[control.as_fd()]) }?;
     let holder = daemon.as_deref().and_then(daemon_of);
     let of = NotaryOf { folder: ledger, origin: origin.as_deref(), software, now_ns, holder: holder.as_ref() };
     let notary = Notary::open(of, control)?;
     let confined = trusted::confine(&[ledger])?;
-    // Its last thread, while threads can be made.
+    // Starts its last thread, while threads can be started.
     let started = notary.start()?;
     seal::seal(confined)?;
     started.serve()
 }
 
-/// The daemon that started this process. One that is gone already is none.
+/// The daemon that started this process; `None` if it is gone already.
 fn daemon_of(socket: &Path) -> Option<Holder> {
     let parent = rustix::process::getppid()?;
     let pid = u32::try_from(parent.as_raw_pid()).ok()?;

@@ -1,15 +1,15 @@
-//! When a notary that is gone is started again, and when it no longer is.
+//! Decides when a notary that is gone is started again, and when no more.
 //!
-//! It has no clock of its own and starts nothing: whoever does says what happened, and when.
+//! It has no clock and starts nothing: its caller says what happened, and when.
 
 use std::time::{Duration, Instant};
 
-/// What came of the notaries until now. A death speaks against the notary, its disk, or whoever kills it; a process that
-/// could not be started (`EAGAIN`, no memory, a program that is just being replaced) speaks against the moment alone.
+/// What became of the notaries until now. A death points to a fault of the notary or its disk, or to somebody who kills it. A
+/// process that could not be started (`EAGAIN`, no memory, a program that is just being replaced) says nothing of the notary.
 #[derive(Debug, Default)]
 pub(super) struct Restarts {
     deaths: Vec<Instant>,
-    /// Since when no process could be started, and how often it was tried.
+    /// Since when no process can be started, and how often that was tried.
     failing: Option<(Instant, u32)>,
 }
 
@@ -18,12 +18,12 @@ pub(super) struct Restarts {
 pub(super) enum Next {
     /// Start a notary after this time.
     After(Duration),
-    /// Start none any more, since this happened.
+    /// Start no other, for this reason.
     Never(String),
 }
 
 impl Restarts {
-    /// A notary has died at `now`, by `how`.
+    /// A notary died at `now`; `how` says of what.
     pub(super) fn died(&mut self, now: Instant, how: &str) -> Next {
         self.failing = None;
         self.deaths.retain(|death| now.saturating_duration_since(*death) < DEATHS_WITHIN);
@@ -33,11 +33,11 @@ impl Restarts {
             let within = DEATHS_WITHIN.as_secs();
             return Next::Never(format!("it died {deaths} times within {within} s, at last by {how}"));
         }
-        // The first one is followed at once: nothing new may begin meanwhile.
+        // The next notary follows the first death at once: no call may begin meanwhile.
         Next::After(deaths.checked_sub(2).map_or(Duration::ZERO, pause))
     }
 
-    /// No process could be started at `now`, because of `error`. It is tried again for `patience`.
+    /// No process could be started at `now`, because of `error`. Starting is tried again for `patience`.
     pub(super) fn not_started(&mut self, now: Instant, error: &str, patience: Duration) -> Next {
         let (since, tries) = self.failing.get_or_insert((now, 0));
         *tries = tries.saturating_add(1);
@@ -54,19 +54,20 @@ impl Restarts {
     }
 }
 
-/// The pause after so many others: each is twice the one before, up to a limit.
+/// The pause after this many others: each is twice the one before, up to a limit.
 fn pause(before: usize) -> Duration {
     let doubled = u32::try_from(before).ok().and_then(|before| 1_u32.checked_shl(before));
     doubled.and_then(|times| PAUSE_FIRST.checked_mul(times)).map_or(PAUSE_MAX, |pause| pause.min(PAUSE_MAX))
 }
 
-/// More deaths than this within the time below are no accident. Somebody must look.
+/// Most deaths within `DEATHS_WITHIN`. More are no accident: the operator must look.
 const DEATHS_MAX: usize = 20;
 const DEATHS_WITHIN: Duration = Duration::from_secs(10);
 
 const PAUSE_FIRST: Duration = Duration::from_millis(10);
 
-/// So short that more than `DEATHS_MAX` deaths fit into `DEATHS_WITHIN`, or a notary that always dies would be started for ever.
+/// Longest pause. More than `DEATHS_MAX` deaths must fit into `DEATHS_WITHIN`, or a notary that always dies would be started for
+/// ever.
 const PAUSE_MAX: Duration = Duration::from_millis(200);
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::io;
 
 use tollgate_sandbox::trusted::{ANY, Call, Check, Confined, NOT_EXECUTABLE};
 
-/// Seals every thread of this process: no other one can be made afterwards.
+/// Seals every thread of this process. No thread can be started afterwards.
 ///
 /// # Errors
 ///

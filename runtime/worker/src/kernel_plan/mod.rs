@@ -1,5 +1,5 @@
-//! From what a tool may do to what its worker may ask of the kernel. Pure: every capability set has a plan. What Landlock,
-//! the filter and the limits make of it is the sandbox's.
+//! Plans what a worker may ask of the kernel, from what its tools may do. Pure: every capability set has a plan. The sandbox
+//! applies it by Landlock, the filter and resource limits.
 
 mod reach;
 mod rows;
@@ -37,7 +37,7 @@ pub fn plan(set: &CapabilitySet) -> KernelPlan {
     }
 }
 
-/// The plan of a worker that runs the tools of both: a compartment's.
+/// The plan of a worker that runs the tools of both plans, as a compartment's does.
 #[must_use]
 pub fn united(one: KernelPlan, other: KernelPlan) -> KernelPlan {
     let either = |row: &&Row| one.calls.contains(&row.call) || other.calls.contains(&row.call);
@@ -75,9 +75,9 @@ fn by_path(rules: impl IntoIterator<Item = FolderRule>) -> Vec<FolderRule> {
     folders.into_values().collect()
 }
 
-/// What the gate's effects need below a folder with these rights, and no more. `all` are the rights that all folders of
-/// the same tool have together: names move between folders, and files are linked, where it can make names in one and
-/// read or take names in one.
+/// The rights that the gate's effects need below a folder with this access, and no more. `all` is what all folders of the tool
+/// allow together: names move between folders, and files are linked, where it can make names in one folder and read or take names
+/// in another.
 ///
 /// Never `EXECUTE`, `IOCTL_DEV`, nor making devices, FIFOs or sockets.
 fn rights(access: AccessSet, all: AccessSet) -> FolderRights {
@@ -94,7 +94,7 @@ fn of_access(access: Access) -> BitFlags<AccessFs> {
         Access::Create => AccessFs::MakeReg | AccessFs::MakeDir | AccessFs::MakeSym,
         Access::Delete => AccessFs::RemoveFile | AccessFs::RemoveDir,
         Access::List => AccessFs::ReadDir.into(),
-        // Looking at names takes no right of Landlock's.
+        // Landlock has no right for looking at names.
         Access::Metadata => BitFlags::EMPTY,
     }
 }
@@ -114,7 +114,7 @@ const DATA_OF_CALL: u64 = 160 << 20;
 fn limits(caps: &Limits, writes: bool) -> Vec<LimitRow> {
     let calls = u64::from(caps.calls);
     let files = calls.saturating_mul(u64::from(caps.handles).saturating_add(FILES_OF_CALL));
-    // Twice, since a slot of the pool keeps what an earlier call let it grow to while the next one fills another.
+    // Twice, since a slot of the pool stays as large as an earlier call made it while the next call fills another.
     let of_guest = caps.memory.saturating_mul(2);
     let texts = [caps.input, caps.output, caps.stdio, caps.random, caps.host_memory.saturating_mul(2)];
     let of_call = texts.into_iter().fold(of_guest.saturating_add(DATA_OF_CALL), u64::saturating_add);
@@ -140,8 +140,7 @@ fn limits(caps: &Limits, writes: bool) -> Vec<LimitRow> {
     rows
 }
 
-/// The limits of a worker that runs the calls of two workers: what adds up is added up, and what one of them may do without
-/// limit has none.
+/// The limits of one worker that runs the calls of two: amounts are added, and what is unlimited for one of them stays unlimited.
 fn limits_of_both(one: &[LimitRow], other: &[LimitRow]) -> Vec<LimitRow> {
     let of_both = |row: &LimitRow| {
         let twin = other.iter().find(|twin| twin.resource == row.resource)?;

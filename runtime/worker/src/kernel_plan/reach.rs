@@ -1,6 +1,6 @@
-//! What a tool's process will not be able to do, though the tool is granted it: a worker has no capabilities, so that modes of
-//! files hold for it, root's too. Asked of the kernel, from a thread that has given up what a worker gives up. For words alone:
-//! who goes on meets the kernel's own answer.
+//! What a tool's process will not be able to do although the tool is granted it: a worker has no capabilities, so modes of files
+//! hold for it, also if it is root's. The kernel is asked from a thread that has given up what a worker gives up. For messages
+//! alone: a call that is made anyway meets the kernel's own answer.
 
 use std::fmt;
 use std::fs;
@@ -31,16 +31,15 @@ impl fmt::Display for OutOfReach {
     }
 }
 
-/// What of a capability set the kernel will not give the tool's process. The granted folders themselves are asked about, not
-/// what is in them.
+/// The parts of a capability set that the kernel will not give the tool's process. Asks about the granted folders themselves, not
+/// about what is in them.
 #[must_use]
 pub fn out_of_reach(set: &CapabilitySet) -> Vec<OutOfReach> {
     let places = set.fs.iter().map(|fs| (fs.host.clone(), fs.access.iter().map(|right| (right, in_folder(right)))));
     ask(places.map(|(path, modes)| (path, modes.collect())).collect())
 }
 
-/// The same for one right at one path: of what stands there, or of the folder that holds its name, where the right is to make or
-/// remove it.
+/// The same for one right at one path. For the rights to make and to remove, the folder that holds the name is asked about.
 #[must_use]
 pub fn path_out_of_reach(path: &Path, right: Access) -> Option<OutOfReach> {
     let (asked, mode) = match right {
@@ -61,7 +60,7 @@ fn in_folder(right: Access) -> Mode {
     }
 }
 
-/// Asks as a worker would. Where it cannot be asked so, nothing is said.
+/// Asks as a worker would. Returns nothing where that cannot be asked.
 fn ask(places: Vec<(PathBuf, Vec<(Access, Mode)>)>) -> Vec<OutOfReach> {
     let refused = move || places.iter().filter_map(|(path, modes)| refused(path, modes)).collect();
     without_capabilities(refused).unwrap_or_default()

@@ -137,11 +137,11 @@ const fn futex(command: i32) -> Check {
     Check::Bits { argument: 1, mask: !options, value: flags(command) }
 }
 
-/// `CLOCK_REALTIME` is 0 and `CLOCK_MONOTONIC` 1; other numbers stand for other processes' clocks, too.
+/// `CLOCK_REALTIME` is 0 and `CLOCK_MONOTONIC` 1. Other numbers may stand for the clocks of other processes.
 const TWO_CLOCKS: Check = Check::only(0, 1);
 const LOOKS: u64 = flags(libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW);
 const SENDS: Check = Check::only(3, flags(libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT));
-/// `sizeof(struct open_how)`: what newer kernels add to it is not there.
+/// `sizeof(struct open_how)`, without what newer kernels add to it.
 const OPEN_HOW_BYTES: u32 = 24;
 
 /// All rows.

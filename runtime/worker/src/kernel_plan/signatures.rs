@@ -1,5 +1,5 @@
-//! What each system call of the table takes: which of its arguments are flags, a command or the like, so that every value of
-//! theirs that no row names can be tried.
+//! The arguments of each system call of the table: which are flags, a command or the like. The drill tries all of their values
+//! that no row names.
 
 use libc::c_int;
 use tollgate_sandbox::Check;

@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Instant;
 use std::{fs, thread};
@@ -12,12 +11,13 @@ use tollgate_audit::{AppendError, CallId, Digest, EncodedEntry, Kept, Record, Re
 use tollgate_authority::hold;
 use tollgate_capability::{Access, ArgumentsRecord, Cap, Limits};
 use tollgate_config::{AdhocGrant, Grant, Manifest, intersect};
+use tollgate_engine::call::ExecutorThread;
+use tollgate_engine::executor::Executor;
+use tollgate_engine::instance::EventLoop;
 use tollgate_engine::loading::{LoadOrder, Loading};
 use tollgate_engine::private::Noted;
-use tollgate_engine::{
-    Answer, AuditSink, CallError, CallFailure, Caller, Component, Engine, InProcess, InProcessThread, LoadedTool,
-    Provenance, Request,
-};
+use tollgate_engine::tool::LoadedTool;
+use tollgate_engine::{Answer, CallError, CallFailure, Caller, Component, Engine, Provenance, Request};
 use tollgate_example_tools::guest;
 use tollgate_ipc::memory_file;
 use tollgate_system::know_devtmpfs;
@@ -31,7 +31,7 @@ fn tools_do_all_that_is_granted() {
 
 /// Takes every entry.
 #[derive(Debug)]
-struct Anything(AtomicU32);
+struct Anything;
 
 impl Record for Anything {
     fn record(&self, _entries: &[EncodedEntry], _kept: Kept, _deadline: Instant) -> Result<(), RecordError> {
@@ -43,7 +43,7 @@ impl Record for Anything {
     }
 
     fn next_call(&self, time_ms: u64) -> CallId {
-        CallId::new(time_ms, WRITER, self.0.fetch_add(1, Ordering::SeqCst))
+        CallId::new(time_ms, WRITER, 0)
     }
 
     fn ready(&self) -> Result<(), AppendError> {
@@ -135,7 +135,7 @@ fn manifest(name: &str) -> Manifest {
 }
 
 /// Loads a guest in a process of its own, seals that by the plan of `set`, and does `work` on a thread of it.
-fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut InProcessThread, &LoadedTool) + Send) {
+fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut ExecutorThread, &LoadedTool) + Send) {
     // What may be erased later is written outside a sealed worker: here, not at all.
     set.audit.arguments = ArgumentsRecord::None;
     let around = tempfile::tempdir().unwrap();
@@ -150,7 +150,6 @@ fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut I
         set_evidence(pipe.as_raw_fd(), WRITER);
         let stripped = strip(&[pipe.as_fd(), code.as_fd()]).unwrap();
         let engine = Engine::for_mapped_code(set.limits.calls).unwrap();
-        let sink = AuditSink::open(Arc::new(Anything(AtomicU32::new(0))), &ledger).unwrap();
         // What a supervisor does for its workers.
         let _held = hold(&mut set).unwrap();
         let provenance = Provenance { manifest: "", grant: "", by: "tests", declared: None };
@@ -158,7 +157,7 @@ fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut I
         loading.keep_sets(&ledger).unwrap();
         know_devtmpfs();
         let confined = stripped.confine(&plan, Level::Full).unwrap();
-        let component = Component::from_memory_file(&engine, &code, Digest::of(&bytes)).unwrap();
+        let component = Component::from_memory_file(&engine, &code).unwrap();
         let (to_thread, go) = channel::<Option<Expected>>();
         let (to_ticker, ticker_go) = channel::<Expected>();
         let (to_main, tested) = channel::<Option<Tested>>();
@@ -167,13 +166,14 @@ fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut I
             from_ticker.send(None).unwrap();
             from_ticker.send(Some(self_test(&ticker_go.recv().unwrap()).unwrap())).unwrap();
         };
-        let in_process = InProcess::start_before_sealing(&engine, sink, ticker).unwrap();
+        let executor = Executor::start(&engine, Arc::new(Anything), ticker).unwrap();
         thread::scope(|scope| {
             scope.spawn(move || {
                 trap::name_thread("worker");
-                let mut thread = InProcessThread::new(&in_process).unwrap();
+                let unsealed = Enforced::nothing_by_choice();
+                let mut thread = ExecutorThread::new(&executor, EventLoop::new().unwrap(), &unsealed);
                 let describing = Noted::of(CallId([1; 16]), None, None);
-                let tool = loading.load(thread.executor_thread(), &component, &describing).unwrap();
+                let tool = loading.load(&mut thread, &component, &describing).unwrap();
                 to_main.send(None).unwrap();
                 to_main.send(Some(self_test(&go.recv().unwrap().unwrap()).unwrap())).unwrap();
                 go.recv().unwrap();
@@ -194,7 +194,7 @@ fn in_sealed_worker(name: &str, mut set: CapabilitySet, work: impl FnOnce(&mut I
     assert!(ended.well(), "{name}: {ended:?}");
 }
 
-fn serve(thread: &mut InProcessThread, tool: &LoadedTool) {
+fn serve(thread: &mut ExecutorThread, tool: &LoadedTool) {
     for _call in 0..3 {
         let run = [
             json!({ "op": "read", "path": "/docs/a" }),
@@ -252,18 +252,18 @@ fn all_well(answers: &Value) {
     }
 }
 
-fn ask(thread: &mut InProcessThread, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Value {
+fn ask(thread: &mut ExecutorThread, tool: &LoadedTool, operation: &str, steps: &[Value]) -> Value {
     let answer = invoke(thread, tool, operation, &json!({ "steps": steps }).to_string());
     let answer = answer.unwrap_or_else(|failure| panic!("{operation}: {failure}"));
     serde_json::from_str(&answer.output).unwrap()
 }
 
 fn invoke(
-    thread: &mut InProcessThread,
+    thread: &mut ExecutorThread,
     tool: &LoadedTool,
     operation: &str,
     arguments: &str,
 ) -> Result<Answer, Box<CallFailure>> {
     let request = Request { operation, arguments, stdin: Default::default(), caller: Caller::default() };
-    thread.invoke(tool, &request)
+    thread.call(tool, &request, (CallId([2; 16]), None), None, || Ok(()))
 }

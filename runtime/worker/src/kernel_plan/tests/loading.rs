@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::Command;
 use std::{fs, thread};
 
-use tollgate_audit::Digest;
 use tollgate_engine::{Component, Engine, LoadError};
 use tollgate_ipc::memory_file;
 
@@ -32,7 +31,7 @@ fn child_loads_code() {
         let engine = Engine::for_mapped_code(1).unwrap();
         let confined = stripped.confine(&plan(&CapabilitySet::default()), Level::Full).unwrap();
         let confined = confined.only_to_load().unwrap();
-        let load = |code| Component::from_memory_file(&engine, code, Digest([0; 32]));
+        let load = |code| Component::from_memory_file(&engine, code);
         load(&code).unwrap();
         assert!(matches!(load(&garbage), Err(LoadError::Engine(_))));
         reaches_nothing(&outside);
