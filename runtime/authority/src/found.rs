@@ -110,6 +110,16 @@ fn has_no_list(file: &impl AsFd) -> bool {
 }
 
 #[cfg(test)]
+#[path = "../../../tests/support/foreign.rs"]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "it is a module of the workspace's test library as well"
+)]
+mod foreign;
+
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::PathBuf;
@@ -205,7 +215,7 @@ mod tests {
         let list = [&2_u32.to_le_bytes()[..], &list].concat();
         let flags = rustix::fs::XattrFlags::empty();
         if rustix::fs::setxattr(&ground.at, "system.posix_acl_access", &list, flags).is_err() {
-            return println!("SKIPPED: this file system keeps no access lists");
+            return foreign::skipped("this file system keeps no access lists");
         }
         assert_eq!(exposed(ground.found()).as_deref(), Some(ground.at.as_path()));
     }

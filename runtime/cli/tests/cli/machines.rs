@@ -10,7 +10,7 @@ use rustix::process::Resource;
 
 use crate::around;
 use crate::desk::{DOCS, Desk, Ran};
-use crate::required::skipped;
+use crate::required::{missing, skipped};
 use crate::small_group::SmallGroup;
 
 const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
@@ -225,7 +225,7 @@ fn a_process_that_no_other_may_stand_beside_names_the_limit_on_processes() {
     command.args(["--reuid", "54321", "--regid", "54321", "--clear-groups", "prlimit", "--nproc=1:1"]);
     command.arg(desk.path("tollgate")).args([&COUNT[..], &DOCS].concat()).current_dir(desk.path(""));
     command.env("TOLLGATE_LEDGER", "ledger").env("TOLLGATE_HOME", desk.path("tollgate-home"));
-    let Ok(output) = command.output() else { return skipped("there is no setpriv(1) or prlimit(1)") };
+    let Ok(output) = command.output() else { return missing("setpriv(1)", "apt.log") };
     let ran = desk.ran(&output);
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("RLIMIT_NPROC (`ulimit -u`) is 1"), "{ran:?}");

@@ -135,6 +135,16 @@ fn place_without_link(made: &Path, path: &Path, key: &[u8; KEY_BYTES]) -> io::Re
 const KEY_BYTES: usize = 32;
 
 #[cfg(test)]
+#[path = "../../../../tests/support/foreign.rs"]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "it is a module of the workspace's test library as well"
+)]
+mod foreign;
+
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
@@ -182,7 +192,7 @@ mod tests {
         let path = folder.path().join("artifact.key");
         ArtifactKey::open_or_make(&path).unwrap();
         if std::os::unix::fs::chown(&path, Some(54_321), None).is_err() {
-            return println!("SKIPPED: only root can give a file away");
+            return foreign::skipped("only root can give a file away");
         }
         let error = ArtifactKey::open_or_make(&path).unwrap_err();
         assert!(matches!(error, KeyError::OfAnother { owner: 54_321, user: 0, .. }), "{error}");

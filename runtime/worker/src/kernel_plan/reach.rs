@@ -95,6 +95,16 @@ fn reason(path: &Path, errno: Errno) -> String {
 }
 
 #[cfg(test)]
+#[path = "../../../../tests/support/foreign.rs"]
+#[allow(
+    unreachable_pub,
+    dead_code,
+    clippy::print_stdout,
+    reason = "it is a module of the workspace's test library as well"
+)]
+mod foreign;
+
+#[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown};
 
@@ -134,7 +144,7 @@ mod tests {
     #[test]
     fn another_users_volume_is_out_of_roots_reach() {
         if !rustix::process::geteuid().is_root() {
-            return println!("SKIPPED: another_users_volume_is_out_of_roots_reach: only root can give a folder away");
+            return foreign::skipped("only root can give a folder away");
         }
         let around = tempfile::tempdir().unwrap();
         let (volume, file) = (around.path().join("volume"), around.path().join("volume/file"));
