@@ -147,11 +147,25 @@ pub enum CompileError {
         /// As before.
         around: String,
     },
+    /// The CPU time was over that this process was left by what started it, and which is less.
+    #[error("compiling it takes more than {} s of CPU time, the limit of the shell or the container, so it was stopped{around}", limit.as_secs())]
+    InheritedCpu {
+        /// The limit.
+        limit: Duration,
+        /// As before.
+        around: String,
+    },
     /// Its memory was not enough.
     #[error("compiling it takes more than {limit_bytes} bytes of memory{around}")]
     TooMuchMemory {
         /// The limit.
         limit_bytes: u64,
+        /// As before.
+        around: String,
+    },
+    /// The memory was not enough that this process was left by what started it, and which is less.
+    #[error("compiling it takes more memory than a limit of the shell or the container leaves{around}")]
+    InheritedMemory {
         /// As before.
         around: String,
     },

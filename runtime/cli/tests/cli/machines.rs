@@ -285,6 +285,38 @@ fn a_component_that_takes_too_much_cpu_time_is_stopped_by_it_whatever_the_clock_
     ran.fails(2, &["more than 1 s of CPU time (`compile.cpu`)", "`cpu` under [compile] in tollgate.toml"]);
 }
 
+/// `ulimit -t` kills without a word.
+#[test]
+fn a_limit_of_the_shell_that_ends_a_tool_or_its_compiler_is_named_and_not_the_author() {
+    let desk = Desk::with("spin");
+    let ends = |args: &[&str], (resource, value, named): (Resource, u64, &str), code: i32, words: &[&str]| {
+        let ran = run(&desk, args, |command| around::limit(command, resource, value));
+        assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{ran:?}");
+        // A report breaks long lines.
+        let said = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        for word in words.iter().chain([&named]) {
+            assert!(said.contains(word), "no {word:?} in {said}");
+        }
+        assert!(!said.contains("author") && !said.contains("[compile]"), "{said}");
+    };
+    // Its manifest gives it a second by the clock.
+    fs::remove_file(desk.path("tools/spin.toml")).unwrap();
+    let fuel = "limit:fuel=10000000000000";
+    let spin = ["run", "tools/spin.wasm", "--grant", fuel, "--grant", "limit:deadline=60s"];
+    let second = (Resource::Cpu, 1, "RLIMIT_CPU (`ulimit -t`) is 1 s");
+    ends(&spin, second, 5, &["the tool's worker ended during the call: signal: 9 (SIGKILL): the limit"]);
+    heavy(&desk);
+    let compile = ["run", "tools/heavy.wasm"];
+    ends(&compile, second, 2, &["more than 1 s of CPU time", "raise this limit (`ulimit -t`)"]);
+    let little = (Resource::Data, 200 << 20, "RLIMIT_DATA (`ulimit -d`) is 200 MiB");
+    ends(
+        &compile,
+        little,
+        2,
+        &["more memory than a limit of the shell or the container leaves", "raise the limit on memory"],
+    );
+}
+
 #[test]
 fn a_container_with_too_little_memory_is_named_and_not_the_author() {
     let Some(group) = SmallGroup::of_memory("memory", 60 << 20) else { return };
