@@ -122,14 +122,19 @@ export async function invoke(operation, args) {
 
 /** What was thrown, as the tool's refusal. @param {any} error */
 export function refusal(error) {
-  if (error instanceof ToolError) return new ToolError(String(error.code).toWellFormed(), String(error.message).toWellFormed());
-  const place = /((?:[\w.-]+\/)*tool\.js:\d+)/.exec(error?.stack ?? '');
-  return new ToolError('exception', (text([error]) + hint(error) + (place ? ` (at ${place[1]})` : '')).toWellFormed());
+  try {
+    if (error instanceof ToolError) return new ToolError(String(error.code).toWellFormed(), String(error.message).toWellFormed());
+    const [said, place] = [text([error]), /((?:[\w.-]+\/)*tool\.js:\d+)/.exec(error?.stack ?? '')];
+    return new ToolError('exception', (said + hint(said) + (place ? ` (at ${place[1]})` : '')).toWellFormed());
+  } catch {
+    // To look at it is to run the tool's code, which throws too.
+    return new ToolError('exception', UNTOLD);
+  }
 }
 
-/** What to do about what this engine lacks. @param {any} error */
-function hint(error) {
-  const [, words] = LACKING.find(([pattern]) => pattern.test(String(error))) ?? [];
+/** What to do about what this engine lacks. @param {string} said */
+function hint(said) {
+  const [, words] = LACKING.find(([pattern]) => pattern.test(said)) ?? [];
   return words ? `: ${words}` : '';
 }
 
@@ -190,9 +195,12 @@ function asJson(value, trail = [], around = []) {
 function objectAsJson(value, trail, around) {
   const list = Array.isArray(value);
   if (!list && Object.getPrototypeOf(value) !== Object.prototype) {
-    const [, instead] = INSTEAD.find(([kind]) => value instanceof kind) ?? [];
-    if (instead) refuse(trail, `a ${value.constructor?.name ?? 'value'} is no value in JSON: ${instead}`);
     if (value instanceof Number || value instanceof String || value instanceof Boolean) return asJson(value.valueOf(), trail, around);
+    const [, instead] = INSTEAD.find(([kind]) => value instanceof kind) ?? [, hidden(value)];
+    if (instead) {
+      const name = typeof value.next === 'function' ? 'iterator' : value.constructor?.name ?? 'value';
+      refuse(trail, `${/^[AEIOi]/.test(name) ? 'an' : 'a'} ${name} is no value in JSON: ${instead}`);
+    }
   }
   if (around.includes(value)) refuse(trail, `the ${list ? 'array' : 'object'} holds itself`);
   if (around.length >= DEPTH_MAX) refuse(trail, `more than ${DEPTH_MAX} levels: make it flatter`);
@@ -212,6 +220,16 @@ function objectAsJson(value, trail, around) {
   }
   around.pop();
   return json;
+}
+
+/** What to write in the place of an object of the engine's own that shows nothing of what it holds. @param {any} value */
+function hidden(value) {
+  if (Object.keys(value).length > 0 || typeof value.toJSON === 'function') return undefined;
+  if (typeof value.next === 'function' && Symbol.iterator in value) return 'write [...…]';
+  if (typeof value.next === 'function' && Symbol.asyncIterator in value) return 'collect its items by for await';
+  const { constructor } = value;
+  const isNative = typeof constructor === 'function' && /\{\s*\[native code\]\s*\}$/.test(Function.prototype.toString.call(constructor));
+  return isNative ? 'write what it holds' : undefined;
 }
 
 /** @param {(string | number)[]} trail @param {string} words @returns {never} */
@@ -247,10 +265,17 @@ function at(trail) {
 /** @param {any[]} words */
 function text(words) {
   return words.map((word) => {
-    if (word instanceof Error) return `${word.name}: ${word.message}`;
-    return typeof word === 'string' ? word : shown(word);
+    try {
+      if (word instanceof Error) return Error.prototype.toString.call(word);
+      return typeof word === 'string' ? word : shown(word);
+    } catch {
+      return UNTOLD;
+    }
   }).join(' ');
 }
+
+/** Getters, proxies and `toString` are the tool's code, and may throw: no reason to end what is logged. */
+const UNTOLD = '(a value that cannot be shown)';
 
 /** A value for people to read, whatever it is. @param {any} value */
 function shown(value) {

@@ -60,6 +60,7 @@ test('an answer is the JSON that the function means, or is refused with its plac
   assert.equal(await answers({ a: [2n ** 64n, undefined, null], b: undefined, c: new Date(0), d: 'é"' }),
     '{"a":[18446744073709551616,null,null],"c":"1970-01-01T00:00:00.000Z","d":"é\\""}');
   assert.equal(await answers([1e300, -0, 1e21, new String('x')]), '[1e+300,0,1e+21,"x"]');
+  assert.equal(await answers([new (class Empty {})(), Object.create(null), {}]), '[{},{},{}]');
   const circle = { inner: {} };
   circle.inner.all = circle;
   const cases = [
@@ -70,7 +71,11 @@ test('an answer is the JSON that the function means, or is refused with its plac
     [{ p: Promise.resolve() }, 'at p: a Promise is no value in JSON: write await before it'],
     [[new Uint8Array(1)], 'at [0]: a Uint8Array is no value in JSON: write Array.from(…), or a text'],
     [{ f() {} }, 'at f: a function is no value in JSON: leave it out'],
-    [new Error('no'), 'a Error is no value in JSON: throw it, or write .message'],
+    [new Error('no'), 'an Error is no value in JSON: throw it, or write .message'],
+    [[1].values(), 'an iterator is no value in JSON: write [...…]'],
+    [(function* one() { yield 1; })(), 'an iterator is no value in JSON: write [...…]'],
+    [{ all: (async function* one() { yield 1; })() }, 'at all: an iterator is no value in JSON: collect its items by for await'],
+    [{ ref: new WeakRef({}) }, 'at ref: a WeakRef is no value in JSON: write what it holds'],
     [['a\ud800'], 'at [0]: a text with half a character, "a\\ud800": write text.toWellFormed()'],
     [{ '\ud800': 1 }, 'at \ufffd: a text with half a character, "\\ud800": write text.toWellFormed()'],
     [circle, 'at inner.all: the object holds itself'],
@@ -85,6 +90,22 @@ test('what engines of components lack is said', () => {
   assert.match(words(new SyntaxError('invalid class property name in regular expression')), /list the ranges/);
   assert.match(words(new ReferenceError('Buffer is not defined')), /of Node/);
   assert.equal(words(new Error('half \ud800')).includes('half \ufffd'), true);
+});
+
+test('what throws where it is looked at is told all the same', () => {
+  const told = (error) => refusalOf(error).message;
+  const untold = '(a value that cannot be shown)';
+  assert.match(told(new RangeError()), /^RangeError( \(at .*\))?$/);
+  assert.equal(told(Object.create(null)), '{}');
+  assert.equal(told(new Proxy({}, { getPrototypeOf() { throw new Error('no'); } })), untold);
+  assert.equal(told(Object.assign(new ToolError('refused', 'no'), { message: Object.create(null) })), untold);
+  const getter = { get inside() { throw new Error('no'); } };
+  const revoked = Proxy.revocable({}, {});
+  revoked.revoke();
+  const lines = [];
+  connect({ write: (_, text) => lines.push(text) });
+  log.info('before', getter, revoked.proxy, 'behind');
+  assert.deepEqual(lines, [`before [object Object] ${untold} behind`]);
 });
 
 test('what a newcomer gets wrong is said', () => {

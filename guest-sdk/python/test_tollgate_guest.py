@@ -33,8 +33,15 @@ def kinds(items: list[Item], options: Options, prices: dict[str, float], note: A
 
 
 @tool
-def fails(how: Literal["os", "full", "bug", "exit", "nan", "half", "refuse"]) -> float:
+def fails(how: Literal["os", "full", "bug", "exit", "nan", "half", "empty", "untold", "untold-os", "refuse"]) -> float:
     """Fails."""
+    untold = type("Untold", (Exception,), {"__str__": lambda self: 1 / 0})
+    if how == "empty":
+        raise ValueError
+    if how == "untold":
+        raise untold
+    if how == "untold-os":
+        raise OSError(2, untold(), "/docs")
     if how == "os":
         open("/nowhere/at/all")
     if how == "full":
@@ -132,6 +139,13 @@ class Failures(unittest.TestCase):
         self.assertEqual(refusal("fails", {"how": "full"}), ("no-space", "No space left on device: /out/a"))
         self.assertEqual(refusal("fails", {"how": "refuse"}), ("refused", "not today"))
         self.assertEqual(refusal("nothing", {})[0], "unknown-operation")
+
+    def test_that_have_no_text_are_told_by_their_class(self):
+        self.assertRegex(refusal("fails", {"how": "empty"})[1], r"^ValueError \(at test_tollgate_guest\.py:\d+\)$")
+        untold = "(Untold has no text: ZeroDivisionError)"
+        code, message = refusal("fails", {"how": "untold"})
+        self.assertEqual((code, message.partition(" (at ")[0]), ("exception", f"Untold: {untold}"))
+        self.assertEqual(refusal("fails", {"how": "untold-os"}), ("not-found", f"{untold}: /docs"))
 
     def test_name_the_line_of_the_tool(self):
         code, message = refusal("fails", {"how": "bug"})

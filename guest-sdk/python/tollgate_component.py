@@ -30,7 +30,11 @@ class HostLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         levels = [(logging.ERROR, "<3>"), (logging.WARNING, "<4>"), (logging.INFO, "<6>")]
         level = next((mark for least, mark in levels if record.levelno >= least), "<7>")
-        sys.stderr.write("".join(f"{level}{line}\n" for line in self.format(record).splitlines()))
+        try:
+            text = self.format(record)
+        except Exception:  # as of "%d" with a text: no reason to end what is logged
+            return self.handleError(record)
+        sys.stderr.write("".join(f"{level}{line}\n" for line in text.splitlines()))
         sys.stderr.flush()
 
 

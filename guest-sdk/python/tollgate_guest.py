@@ -123,7 +123,7 @@ def invoke(operation: str, arguments: str) -> str:
         return answered(operation, arguments)
     except ToolError as error:
         # Half a character, as of a file name that is no UTF-8, cannot leave a component: `\\udcff` can.
-        text = lambda words: str(words).encode("utf-8", "backslashreplace").decode()  # noqa: E731
+        text = lambda words: told(words).encode("utf-8", "backslashreplace").decode()  # noqa: E731
         raise ToolError(text(error.code), text(error.message)) from error
 
 
@@ -141,10 +141,11 @@ def answered(operation: str, arguments: str) -> str:
     except ToolError:
         raise
     except OSError as error:
-        text = f"{error.strerror or error}: {error.filename}" if error.filename else str(error.strerror or error)
-        raise ToolError(CODES.get(error.errno, "io"), text) from error
+        text = told(error.strerror or error) or type(error).__name__
+        raise ToolError(CODES.get(error.errno, "io"), f"{text}: {told(error.filename)}" if error.filename else text) from error
     except BaseException as error:  # SystemExit too: nothing may end the interpreter
-        raise ToolError("exception", f"{type(error).__name__}: {words(error)}{place(error, found)}") from error
+        text = words(error)
+        raise ToolError("exception", type(error).__name__ + (f": {text}" if text else "") + place(error, found)) from error
 
 
 def as_json(answer) -> str:
@@ -225,14 +226,23 @@ INSTEAD = {
 """What to write in the place of a type; `*` marks what is no name of one."""
 
 
+def told(value) -> str:
+    """A value as a text. Its own way to say it is the tool's code, and may fail too."""
+    try:
+        return str(value)
+    except BaseException as error:
+        return f"({type(value).__name__} has no text: {type(error).__name__})"
+
+
 def words(error: BaseException) -> str:
     """An error's own text; of a module that is not there, with what to do."""
+    text = told(error)
     if not isinstance(error, ModuleNotFoundError) or not error.name:
-        return str(error)
+        return text
     if NEVER_THERE & {error.name, error.name.partition(".")[0]}:
-        return f"{error}: Python has none in a component; use another module"
+        return f"{text}: Python has none in a component; use another module"
     return (
-        f"{error}: a component has the modules that were imported when it was built; import it by its name in tool.py "
+        f"{text}: a component has the modules that were imported when it was built; import it by its name in tool.py "
         "(a package must be in .venv), and build again"
     )
 

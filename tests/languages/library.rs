@@ -43,7 +43,7 @@ const DIFFERENCES: [(&str, Ending, Ending, &str); 2] = [
 
 const NO_THREAD: &str = "RuntimeError: can't start new thread: a component has one thread: call the function itself";
 
-const PYTHON_ENDINGS: [(&str, Ending); 19] = [
+const PYTHON_ENDINGS: [(&str, Ending); 20] = [
     ("thread", Refused("exception", NO_THREAD)),
     ("pool", Refused("exception", NO_THREAD)),
     ("hang", Refused("exception", "RuntimeError: every coroutine waits for another, or for what never happens")),
@@ -64,6 +64,7 @@ const PYTHON_ENDINGS: [(&str, Ending); 19] = [
         ),
     ),
     ("half-error", Refused("exception", "ValueError: \\udcff (at tool.py:")),
+    ("untold", Refused("exception", "Untold: (Untold has no text: ZeroDivisionError) (at tool.py:")),
     (
         "date",
         Refused(
@@ -95,7 +96,7 @@ const PYTHON_ENDINGS: [(&str, Ending); 19] = [
     ("deep", Trapped("stack")),
 ];
 
-const JAVASCRIPT_ENDINGS: [(&str, Ending); 17] = [
+const JAVASCRIPT_ENDINGS: [(&str, Ending); 20] = [
     ("never", Refused("never-settles", "the promise that the operation returned never settles")),
     ("timer", Refused("exception", "Error: late (at tool.js:")),
     ("Intl", Refused("exception", "ReferenceError: Intl is not defined: this engine has no Intl")),
@@ -142,6 +143,18 @@ const JAVASCRIPT_ENDINGS: [(&str, Ending); 17] = [
         "function",
         Refused("invalid-answer", "the answer cannot be JSON: at call: a function is no value in JSON: leave it out"),
     ),
+    (
+        "iterator",
+        Refused("invalid-answer", "the answer cannot be JSON: at tags: an iterator is no value in JSON: write [...…]"),
+    ),
+    (
+        "opaque",
+        Refused(
+            "invalid-answer",
+            "the answer cannot be JSON: at [0]: a Headers is no value in JSON: write what it holds",
+        ),
+    ),
+    ("untold", Refused("exception", "(a value that cannot be shown)")),
     ("half", Refused("invalid-answer", "the answer cannot be JSON: at [0]: a text with half a character, \"\\ud800\"")),
     ("half-error", Refused("exception", "Error: \u{fffd} (at tool.js:")),
     ("circle", Refused("invalid-answer", "the answer cannot be JSON: at inner.all: the object holds itself")),
@@ -153,7 +166,7 @@ const EXCLUDES: &str = r#"
 [tools.python-library]
 random = "secure"
 clocks = { wall = "real", monotonic = "real" }
-stdio = ["stdin", "stdout"]
+stdio = ["stdin", "stdout", "stderr"]
 fs."/d" = { host = "d", access = ["read", "list", "metadata", "create", "write", "delete"], exclude = [".*"] }
 limits = { fuel = 10_000_000_000, memory = "128MiB", deadline = "60s" }
 "#;
@@ -182,11 +195,12 @@ const CONSOLE: [&str; 19] = [
 ];
 
 /// What they write, in the order in which the tool calls them.
-const CONSOLE_LINES: [(&str, &str); 25] = [
+const CONSOLE_LINES: [(&str, &str); 26] = [
     ("info", r#"log 1 {"a":["2n"]} TypeError: why undefined"#),
     ("info", "two"),
     ("info", "lines"),
     ("info", "%s as it is"),
+    ("info", "shown [object Object]"),
     ("info", "info"),
     ("warn", "warn"),
     ("error", "error"),
@@ -258,7 +272,7 @@ impl Library {
         copy(&repository().join("guest-sdk").join(language), &source.join("vendor"));
         let project = Project::build_from(&source, name, (link, &modules));
         let own: &[_] = if language == "python" {
-            &["fs:/d=d:read,list,metadata,create,write,delete", "stdio=stdin,stdout"]
+            &["fs:/d=d:read,list,metadata,create,write,delete", "stdio=stdin,stdout,stderr"]
         } else {
             &["stdio=stderr"]
         };

@@ -199,6 +199,13 @@ fn load_help(error: &LoadError) -> Option<&'static str> {
         LoadError::Compile(CompileError::NoMemory { .. }) => Some(
             "nothing was run; give this container more memory: to compile a Python interpreter, once, takes some 450 MiB",
         ),
+        LoadError::Compile(CompileError::InheritedMemory { .. }) => Some(
+            "nothing was run; raise the limit on memory (`ulimit -d`, `ulimit -v`): to compile a Python interpreter, once, takes some \
+             450 MiB",
+        ),
+        LoadError::Compile(CompileError::InheritedCpu { .. }) => Some(
+            "nothing was run; raise this limit (`ulimit -t`): to compile a Python interpreter, once, takes some 25 s",
+        ),
         LoadError::Compile(CompileError::TooMuchCpu { .. }) => Some(
             "nothing was run; a Python interpreter takes less than a tenth of the default: ask the tool's author, or raise `cpu` \
              under [compile] in tollgate.toml",

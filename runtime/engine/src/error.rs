@@ -147,11 +147,25 @@ pub enum CompileError {
         /// As before.
         around: String,
     },
+    /// It took more CPU time than a limit that this process inherited, which is lower.
+    #[error("compiling it takes more than {} s of CPU time, the limit of the shell or the container, so it was stopped{around}", limit.as_secs())]
+    InheritedCpu {
+        /// The limit.
+        limit: Duration,
+        /// As before.
+        around: String,
+    },
     /// It took more memory than it may.
     #[error("compiling it takes more than {limit_bytes} bytes of memory{around}")]
     TooMuchMemory {
         /// The limit.
         limit_bytes: u64,
+        /// As before.
+        around: String,
+    },
+    /// It took more memory than a limit that this process inherited, which is lower.
+    #[error("compiling it takes more memory than a limit of the shell or the container leaves{around}")]
+    InheritedMemory {
         /// As before.
         around: String,
     },

@@ -7,6 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rustix::param::clock_ticks_per_second;
 use rustix::process::{Resource, getrlimit};
 use serde::Serialize;
 use tollgate_sandbox::{LimitRow, starts_processes_beside_itself};
@@ -76,8 +77,8 @@ pub fn low_limits() -> Vec<LowLimit> {
             Resource::As,
             "RLIMIT_AS",
             "-v",
-            engine_reserves_bytes(1),
-            "the engine reserves as many addresses for one call",
+            engine_reserves_bytes(1).saturating_add(memory_bytes),
+            "the engine reserves addresses for a call, and compiling takes memory",
         ),
         (Resource::Data, "RLIMIT_DATA", "-d", memory_bytes, "compiling a large component"),
         (
@@ -250,19 +251,34 @@ const OTHER_NAMESPACE: &str = "what this process starts is put into another PID 
 /// Why a process that nobody here has killed was ended by this signal, if what surrounds it is to blame. `before` is what
 /// [`oom_kills`] said before the process started.
 pub fn why_ended(signal: Option<i32>, before: u64) -> Option<String> {
-    let of_limit = |name: &str, ulimit: &str, resource| {
-        let value = getrlimit(resource).current?;
-        Some(format!("the limit {name} (`ulimit {ulimit}`) is {}", Shown(name, value)))
+    let of_limit = |name: &str, ulimit: &str, value: Option<u64>| {
+        Some(format!("the limit {name} (`ulimit {ulimit}`) is {}", Shown(name, value?)))
     };
+    let of_cpu = |seconds| of_limit("RLIMIT_CPU", "-t", seconds);
     match signal? {
-        libc::SIGXCPU => of_limit("RLIMIT_CPU", "-t", Resource::Cpu),
-        libc::SIGXFSZ => of_limit("RLIMIT_FSIZE", "-f", Resource::Fsize),
-        libc::SIGKILL => {
-            let now = least_memory(&Places::here());
-            now.filter(|room| kills(Some(room)) > before).map(|room| room.to_string())
-        }
+        libc::SIGXCPU => of_cpu(getrlimit(Resource::Cpu).current),
+        libc::SIGXFSZ => of_limit("RLIMIT_FSIZE", "-f", getrlimit(Resource::Fsize).current),
+        libc::SIGKILL => killed_for_memory(before).or_else(|| of_cpu(killed_for_cpu())),
         _other => None,
     }
+}
+
+/// The limit on CPU time by which the kernel kills, in seconds, if a process that this one started and waited for can have used as
+/// much. `ulimit -t` sets it with the one that only sends `SIGXCPU`, to the same.
+pub(crate) fn killed_for_cpu() -> Option<u64> {
+    let stat = fs::read_to_string("/proc/self/stat").ok()?;
+    // Behind the program's name, which may be any text: `cutime` and `cstime` of proc_pid_stat(5).
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(13).map(str::parse::<u64>);
+    let ticks = fields.next()?.ok()?.saturating_add(fields.next()?.ok()?);
+    let used_seconds = ticks.checked_div(clock_ticks_per_second())?;
+    // What is counted in ticks may be a little less.
+    getrlimit(Resource::Cpu).maximum.filter(|limit| used_seconds.saturating_add(1) >= *limit)
+}
+
+/// The memory of this process's group, if the kernel has killed for want of it since [`oom_kills`] said `before`.
+pub(crate) fn killed_for_memory(before: u64) -> Option<String> {
+    let now = least_memory(&Places::here());
+    now.filter(|room| kills(Some(room)) > before).map(|room| room.to_string())
 }
 
 /// From now on writing more than `RLIMIT_FSIZE` allows is an error with words, and does not end this process or one that it starts.

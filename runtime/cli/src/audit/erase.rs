@@ -15,7 +15,7 @@ use super::prove::open;
 use super::{once_free, one_call};
 use crate::exit::{Exit, Failure};
 use crate::ledger::user;
-use crate::{config, output};
+use crate::{config, output, progress};
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum EraseError {
@@ -49,7 +49,8 @@ pub(super) fn erase(args: &EraseArgs, folder: &Path) -> Result<Exit, Failure> {
     must_say("--reason", "why, or leave it out", args.reason.as_deref())?;
     must_say("--by", "who wants it, or leave it out", args.by.as_deref())?;
     let call = one_call::find_erasable(folder, &args.call)?;
-    let kept = SideStore::find(folder, call).map_err(|source| Failure::usage(EraseError::SideStore { source }))?;
+    let kept = progress::during("looking for the texts", || SideStore::find(folder, call))
+        .map_err(|source| Failure::usage(EraseError::SideStore { source }))?;
     if kept.is_none() && one_call::is_erased(folder, call)? {
         output::print(&said(call, None, args.json))?;
         return Ok(Exit::Success);
@@ -59,7 +60,8 @@ pub(super) fn erase(args: &EraseArgs, folder: &Path) -> Result<Exit, Failure> {
         let is_used = source.kind() == io::ErrorKind::WouldBlock;
         Failure::usage(if is_used { EraseError::InUse { source } } else { EraseError::SideStore { source } })
     })?;
-    let erased = store.erase(call).map_err(|source| Failure::internal_as(EraseError::NotErased { call, source }))?;
+    let erased = progress::during("erasing", || store.erase(call))
+        .map_err(|source| Failure::internal_as(EraseError::NotErased { call, source }))?;
     let by = args.by.clone().unwrap_or_else(user);
     let reason = args.reason.clone().map(Into::into);
     let entry = Erasure { call, time_ns: config::now_ns(), by: by.into(), reason };

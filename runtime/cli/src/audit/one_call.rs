@@ -32,7 +32,9 @@ pub(super) fn find_erasable(folder: &Path, given: &str) -> Result<CallId, Failur
     let mut found: Vec<_> = matching(folder, &pattern)?.into_iter().map(|one| one.id).collect();
     if found.is_empty() || pattern.whole().is_none() {
         let is_unrecorded = |id| pattern.matches(id) && !found.contains(&id);
-        let unrecorded = SideStore::find_calls(folder, CALLS_NAMED_MAX, is_unrecorded);
+        let unrecorded = progress::during("looking for the call beside the ledger", || {
+            SideStore::find_calls(folder, CALLS_NAMED_MAX, is_unrecorded)
+        });
         found.extend(unrecorded.map_err(|source| Failure::usage(SideStoreUnreadable { source }))?);
     }
     if found.is_empty() {

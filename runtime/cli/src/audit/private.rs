@@ -11,10 +11,12 @@ use super::line::short;
 use super::one_call::{OneCall, is_erased};
 use crate::exit::Failure;
 use crate::output::one_line;
+use crate::progress;
 
 /// Arguments and result as lines for people, or one JSON object.
 pub(super) fn shown(folder: &Path, call: &OneCall, as_json: bool) -> Result<String, Failure> {
-    let kept = SideStore::find(folder, call.id).map_err(|source| Failure::usage(SideStoreUnreadable { source }))?;
+    let kept = progress::during("looking for the texts", || SideStore::find(folder, call.id))
+        .map_err(|source| Failure::usage(SideStoreUnreadable { source }))?;
     let is_erased = is_erased(folder, call.id)?;
     let arguments = kept.as_ref().map_or(Compared::NotKept, |kept| kept.check_arguments(&call.call));
     let result = match (&kept, &call.end) {

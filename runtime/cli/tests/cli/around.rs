@@ -10,7 +10,7 @@ use landlock::{ABI, Access as _, AccessFs, PathBeneath, PathFd, Ruleset, Ruleset
 use rustix::process::{Resource, Rlimit, setrlimit};
 use seccompiler::{BpfProgram, SeccompAction, SeccompFilter};
 
-use tollgate_testing::foreign::skipped;
+use tollgate_testing::foreign::{missing, skipped};
 
 /// Has these system calls refused, by `EPERM` as containers do it, or by `ENOSYS`.
 pub(crate) fn refuse(command: &mut Command, calls: &[i64], errno: i32) {
@@ -67,7 +67,11 @@ pub(crate) fn in_pid_namespace(options: &[&str], command: &Command) -> Option<Co
         unshare.args(options);
         unshare
     };
-    if !unshare().arg("true").status().is_ok_and(|status| status.success()) {
+    let Ok(made) = unshare().arg("true").status() else {
+        missing("unshare(1)", "apt.log");
+        return None;
+    };
+    if !made.success() {
         skipped(&format!("`unshare {}` does not work here (root?)", options.join(" ")));
         return None;
     }

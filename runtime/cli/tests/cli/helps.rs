@@ -8,6 +8,7 @@ use serde_json::json;
 
 use crate::around;
 use crate::desk::{DOCS, Desk, Ran};
+use tollgate_testing::foreign::skipped;
 
 const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
 
@@ -109,7 +110,7 @@ fn a_key_of_another_user_is_left_to_that_user() {
     assert_eq!(desk.run(&[&COUNT[..], &DOCS].concat()).code, 0);
     let key = desk.home().join("artifact.key");
     if chown(&key, Some(54_321), None).is_err() {
-        return println!("SKIPPED: only root can give a file away");
+        return skipped("only root can give a file away");
     }
     let ran = desk.run(&[&COUNT[..], &DOCS].concat());
     fails(&ran, 2, &["belongs to the user 54321, and this process is the user 0", "help: leave it to that user"]);

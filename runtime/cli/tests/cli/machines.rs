@@ -10,7 +10,7 @@ use rustix::process::Resource;
 
 use crate::around;
 use crate::desk::{DOCS, Desk, Ran};
-use tollgate_testing::foreign::skipped;
+use tollgate_testing::foreign::{missing, skipped};
 use tollgate_testing::small_group::SmallGroup;
 
 const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
@@ -243,7 +243,7 @@ fn a_process_that_no_other_may_stand_beside_names_the_limit_on_processes() {
     command.args(["--reuid", "54321", "--regid", "54321", "--clear-groups", "prlimit", "--nproc=1:1"]);
     command.arg(desk.path("tollgate")).args([&COUNT[..], &DOCS].concat()).current_dir(desk.path(""));
     command.env("TOLLGATE_LEDGER", "ledger").env("TOLLGATE_HOME", desk.path("tollgate-home"));
-    let Ok(output) = command.output() else { return skipped("there is no setpriv(1) or prlimit(1)") };
+    let Ok(output) = command.output() else { return missing("setpriv(1)", "apt.log") };
     let ran = desk.ran(&output);
     assert_ne!(ran.code, 0, "{ran:?}");
     assert!(ran.stderr.contains("RLIMIT_NPROC (`ulimit -u`) is 1"), "{ran:?}");
@@ -301,6 +301,38 @@ fn a_component_that_takes_too_much_cpu_time_is_stopped_by_it_whatever_the_clock_
     desk.file("tollgate.toml", "[compile]\ncpu = \"1s\"\n");
     let ran = desk.run(&["run", "tools/heavy.wasm"]);
     ran.fails(2, &["more than 1 s of CPU time (`compile.cpu`)", "`cpu` under [compile] in tollgate.toml"]);
+}
+
+/// `ulimit -t` kills without a word.
+#[test]
+fn a_limit_of_the_shell_that_ends_a_tool_or_its_compiler_is_named_and_not_the_author() {
+    let desk = Desk::with("spin");
+    let ends = |args: &[&str], (resource, value, named): (Resource, u64, &str), code: i32, words: &[&str]| {
+        let ran = run(&desk, args, |command| around::limit(command, resource, value));
+        assert_eq!((ran.code, ran.stdout.as_str()), (code, ""), "{ran:?}");
+        // A report breaks long lines.
+        let said = ran.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        for word in words.iter().chain([&named]) {
+            assert!(said.contains(word), "no {word:?} in {said}");
+        }
+        assert!(!said.contains("author") && !said.contains("[compile]"), "{said}");
+    };
+    // Its manifest gives it a second by the clock.
+    fs::remove_file(desk.path("tools/spin.toml")).unwrap();
+    let fuel = "limit:fuel=10000000000000";
+    let spin = ["run", "tools/spin.wasm", "--grant", fuel, "--grant", "limit:deadline=60s"];
+    let second = (Resource::Cpu, 1, "RLIMIT_CPU (`ulimit -t`) is 1 s");
+    ends(&spin, second, 5, &["the tool's worker ended during the call: signal: 9 (SIGKILL): the limit"]);
+    heavy(&desk);
+    let compile = ["run", "tools/heavy.wasm"];
+    ends(&compile, second, 2, &["more than 1 s of CPU time", "raise this limit (`ulimit -t`)"]);
+    let little = (Resource::Data, 200 << 20, "RLIMIT_DATA (`ulimit -d`) is 200 MiB");
+    ends(
+        &compile,
+        little,
+        2,
+        &["more memory than a limit of the shell or the container leaves", "raise the limit on memory"],
+    );
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod interrupted;
 mod kernel;
 mod large;
 mod ledger;
+mod long_work;
 mod machines;
 mod obeyed;
 mod old_home;

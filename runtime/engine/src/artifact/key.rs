@@ -182,7 +182,7 @@ mod tests {
         let path = folder.path().join("artifact.key");
         ArtifactKey::open_or_make(&path).unwrap();
         if std::os::unix::fs::chown(&path, Some(54_321), None).is_err() {
-            return println!("SKIPPED: only root can give a file away");
+            return tollgate_testing::foreign::skipped("only root can give a file away");
         }
         let error = ArtifactKey::open_or_make(&path).unwrap_err();
         assert!(matches!(error, KeyError::OfAnother { owner: 54_321, user: 0, .. }), "{error}");

@@ -29,8 +29,9 @@ pub use crate::compile_limits::CompileLimits;
 use crate::engine::Engine;
 pub use crate::error::CompileError;
 use crate::error::LoadError;
+use crate::instance::engine_reserves_bytes;
 use crate::interfaces::refuse_what_is_no_component;
-use crate::surroundings::{in_words, of_start, oom_kills, why_ended};
+use crate::surroundings::{in_words, killed_for_cpu, killed_for_memory, of_start, oom_kills};
 
 /// Makes artifacts of components.
 #[derive(Debug, Clone)]
@@ -127,19 +128,19 @@ impl Compiler {
 impl CompileLimits {
     /// Why a compiler died.
     fn blame(&self, status: ExitStatus, before: u64, complaints: &str) -> CompileError {
+        let is_killed = status.signal() == Some(libc::SIGKILL);
+        if is_killed && let Some(room) = killed_for_memory(before) {
+            return CompileError::NoMemory { room };
+        }
+        // One of the shell's that is lower holds in its place, and kills.
+        if is_killed && let Some(seconds) = killed_for_cpu() {
+            return CompileError::InheritedCpu { limit: Duration::from_secs(seconds), around: in_words() };
+        }
         if status.signal() == Some(libc::SIGXCPU) {
-            // A lower limit from the shell holds instead.
-            let inherited = getrlimit(Resource::Cpu).maximum.unwrap_or(u64::MAX);
-            let limit = Duration::from_secs(self.cpu_seconds.min(inherited));
-            return CompileError::TooMuchCpu { limit, around: in_words() };
+            return CompileError::TooMuchCpu { limit: Duration::from_secs(self.cpu_seconds), around: in_words() };
         }
         if status.signal() == Some(libc::SIGABRT) && complaints.contains(ALLOCATION_FAILED) {
             return self.too_much_memory();
-        }
-        if status.signal() == Some(libc::SIGKILL)
-            && let Some(room) = why_ended(status.signal(), before)
-        {
-            return CompileError::NoMemory { room };
         }
         let said: Vec<&str> = complaints.lines().filter(|line| !line.trim().is_empty()).take(2).collect();
         CompileError::Crashed { how: format!("{status} {}", said.join(" ")).trim_end().to_owned() }
@@ -150,8 +151,14 @@ impl CompileLimits {
     }
 
     fn too_much_memory(&self) -> CompileError {
-        let inherited = getrlimit(Resource::Data).maximum.unwrap_or(u64::MAX);
-        CompileError::TooMuchMemory { limit_bytes: self.memory_bytes.min(inherited), around: in_words() }
+        let around = in_words();
+        let is_lower = |resource, most| getrlimit(resource).maximum.is_some_and(|value| value < most);
+        let addresses = engine_reserves_bytes(1).saturating_add(self.memory_bytes);
+        // One of the shell's that is lower holds in its place.
+        if is_lower(Resource::Data, self.memory_bytes) || is_lower(Resource::As, addresses) {
+            return CompileError::InheritedMemory { around };
+        }
+        CompileError::TooMuchMemory { limit_bytes: self.memory_bytes, around }
     }
 }
 

@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn another_users_volume_is_out_of_roots_reach() {
         if !rustix::process::geteuid().is_root() {
-            return println!("SKIPPED: another_users_volume_is_out_of_roots_reach: only root can give a folder away");
+            return tollgate_testing::foreign::skipped("only root can give a folder away");
         }
         let around = tempfile::tempdir().unwrap();
         let (volume, file) = (around.path().join("volume"), around.path().join("volume/file"));

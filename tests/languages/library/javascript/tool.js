@@ -148,6 +148,9 @@ const endings = {
   function: () => ({ call: () => 1 }),
   half: () => ['\ud800'],
   'half-error': () => { throw new Error('\ud800'); },
+  iterator: () => ({ tags: new Set([1]).values() }),
+  opaque: () => [new Headers({ a: 'b' })],
+  untold: () => { throw new Proxy({}, { getPrototypeOf() { throw new Error('no'); } }); },
   circle: () => { const all = {}; all.inner = { all }; return all; },
   deep: () => { let all = []; for (let i = 0; i < 200; i += 1) all = [all]; return all; },
 };
@@ -175,6 +178,7 @@ export const methods = tool({
   console.log('log', 1, { a: [2n] }, new TypeError('why'), undefined);
   console.log('two\nlines');
   console.log('%s', 'as it is');
+  console.info('shown', { get inside() { throw new Error('no'); } });
   console.info('info');
   console.warn('warn');
   console.error('error');

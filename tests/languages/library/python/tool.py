@@ -41,6 +41,7 @@ import ipaddress
 import itertools
 import json
 import locale
+import logging
 import math
 import mimetypes
 import operator
@@ -166,6 +167,8 @@ def end(how: str) -> Any:
         return {"names": ["a", "\udcff"]}
     if how == "half-error":
         raise ValueError("\udcff")
+    if how == "untold":
+        raise type("Untold", (Exception,), {"__str__": lambda self: 1 / 0})
     if how == "date":
         return {"days": [datetime.date(2024, 2, 29)]}
     if how == "decimal":
@@ -245,6 +248,12 @@ def codecs_of_the_world():
 @use("xn--mnchen-3ya.de")
 def idna():
     return "münchen.de".encode("idna").decode()
+
+
+@use(["logged", True])
+def logging_of_what_does_not_fit():
+    logging.warning("%d of %s", "one")
+    return ["logged", logging.getLogger().isEnabledFor(logging.WARNING)]
 
 
 @use("uryyb")

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use super::{command, nothing_was_called, prober};
 use crate::desk::{Desk, Ran};
-use tollgate_testing::foreign::{is_ci, skipped};
+use tollgate_testing::foreign::{is_ci, missing, skipped};
 
 /// Runs the program in `work`, in a mount namespace of its own, after the shell lines `mounts`, which begin in the desk's folder.
 /// `None` where they cannot be taken.
@@ -17,7 +17,10 @@ pub(super) fn run_with_mounts(desk: &Desk, mounts: &str, args: &[&str]) -> Optio
     let here = fs::canonicalize(desk.path("")).unwrap();
     unshare.current_dir(&here).env("HERE", &here);
     unshare.envs(program.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    let output = unshare.output().ok()?;
+    let Ok(output) = unshare.output() else {
+        missing("unshare(1)", "apt.log");
+        return None;
+    };
     if output.status.code() != Some(120) && !output.stderr.starts_with(b"unshare: ") {
         return Some(desk.ran(&output));
     }
