@@ -22,7 +22,7 @@ macro_rules! replay {
 }
 
 replay! {
-    checkpoint entry first_bytes grant writer_frames journal ledger manifest note receipt replay rpc_line schema side_store tile_path
+    checkpoint entry first_bytes grant writer_frames journal ledger lowering manifest mcp_line note receipt replay rpc_line schema side_store tile_path
     verifier_key
 }
 

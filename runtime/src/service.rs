@@ -8,7 +8,7 @@
 //! Any thread may call. A tool is loaded by the first call that needs it, while other calls of the same tool wait; calls of other
 //! tools do not. A call in flight goes on under the policy and the component that it began with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -35,6 +35,7 @@ use tollgate_engine::request::{Answer, Caller, Request};
 use tollgate_supervisor::notary::{NotaryCommand, NotaryFailure, NotaryRole};
 use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec, WorkerCommand};
 
+use crate::offers::{Aliases, Operation, wrapped};
 use crate::registry::{COMPONENT_BYTES_MAX, InstalledTool, Registry, StoredError};
 
 /// Where everything is that a [`Tollgate`] needs. Nothing here is read from the environment.
@@ -108,6 +109,7 @@ struct Governing {
     deployment: Arc<Deployment>,
     text: String,
     places: DecidingPlaces,
+    aliases: Arc<Aliases>,
 }
 
 /// A policy that was read, and does not hold yet.
@@ -149,6 +151,8 @@ pub struct Ready {
     pub operations: OperationTexts,
     /// Its component.
     pub component: Digest,
+    pub(crate) wrapped_input: BTreeSet<String>,
+    pub(crate) wrapped_output: BTreeSet<String>,
     tool: Tool,
     // What was granted, before its folders were opened for the worker.
     set: CapabilitySet,
@@ -362,6 +366,12 @@ impl Tollgate {
         *governing = Arc::new(Governing { number, ..next.0 });
     }
 
+    /// The names by which the policy has operations offered to models, where they are not their own.
+    #[must_use]
+    pub fn aliases(&self) -> Arc<Aliases> {
+        Arc::clone(&self.governing().aliases)
+    }
+
     /// The names of all installed tools.
     ///
     /// # Errors
@@ -496,7 +506,20 @@ impl Tollgate {
             let Prepared { source, set, folders } = one;
             let (version, description) = (source.manifest.version.to_string(), source.manifest.description.clone());
             let component = source.component;
-            let ready = Ready { version, description, operations, component, tool, set, source, _folders: folders };
+            let wrapped_input = wrapped(operations.iter().map(|text| (&text.name, &text.input_schema)));
+            let wrapped_output = wrapped(operations.iter().map(|text| (&text.name, &text.output_schema)));
+            let ready = Ready {
+                version,
+                description,
+                operations,
+                component,
+                wrapped_input,
+                wrapped_output,
+                tool,
+                set,
+                source,
+                _folders: folders,
+            };
             (installed.name.clone(), Arc::new(ready))
         });
         Ok(Loaded { under: governing.number, tools: tools.collect() })
@@ -604,7 +627,13 @@ impl Governing {
         .fold(places, |places, (what, path)| places.with(what, path))
         .with_components_of(&policy.grants);
         let Policy { grants, deployment } = policy;
-        Ok(Self { number: 0, grants, deployment: Arc::new(deployment), text, places })
+        let aliases = grants.tools.iter().flat_map(|(tool, grant)| {
+            grant.aliases.iter().map(move |(operation, alias)| {
+                (Operation { tool: tool.to_string(), operation: operation.to_string() }, alias.to_string())
+            })
+        });
+        let aliases = Arc::new(aliases.collect());
+        Ok(Self { aliases, number: 0, grants, deployment: Arc::new(deployment), text, places })
     }
 
     /// Whether whoever asks may make the call, by the policy's entry of the agent that was proven to ask.

@@ -36,6 +36,14 @@ pub(crate) fn running(ledger: &Path) -> Option<Result<Operator, OperatorError>> 
     }
 }
 
+/// Has the daemon of a ledger, if one has it, tell whoever listens that a tool was installed or removed.
+pub(crate) fn tools_changed(ledger: Option<PathBuf>) {
+    // Whoever does not listen looks again in a while.
+    if let Some(Ok(operator)) = ledger.and_then(|ledger| running(&ledger)) {
+        operator.changed().unwrap_or_default();
+    }
+}
+
 pub(crate) fn refused(source: OperatorError, help: &'static str) -> Failure {
     let help = if matches!(source, OperatorError::Channel(_)) { RESTART_HELP } else { help };
     Failure::usage(OperatorFailure::Refused { help, source })

@@ -23,6 +23,8 @@ use crate::status::Status;
 enum Asked {
     /// How does it stand?
     Status,
+    /// A tool was installed or removed.
+    Changed,
     /// Read the policy again.
     Reload {
         /// Who wants that, for the record.
@@ -143,6 +145,15 @@ impl Operator {
         self.ask(&Asked::Reload { by: by.to_owned() }).map(drop)
     }
 
+    /// Has it tell whoever listens that a tool was installed or removed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Operator::status`].
+    pub fn changed(&self) -> Result<(), OperatorError> {
+        self.ask(&Asked::Changed).map(drop)
+    }
+
     /// Has it end, once what is under way is over. Does not wait for that.
     ///
     /// # Errors
@@ -210,6 +221,8 @@ pub(crate) trait Operated {
     /// Why not, where the policy before stays.
     fn reload(&self, by: &str) -> Result<(), String>;
 
+    fn changed(&self);
+
     fn end(&self);
 
     fn agent_of(&self, uid: u32) -> Option<(String, PathBuf)>;
@@ -248,6 +261,10 @@ fn answer(operated: &impl Operated, asked: Asked) -> Result<(Told, Option<OwnedF
             let json = serde_json::to_vec(&operated.status()).map_err(|error| words(&error))?;
             let file = memory_file("tollgate-status", &json).map_err(|error| words(&error))?;
             Ok((Told::Status, Some(file)))
+        }
+        Asked::Changed => {
+            operated.changed();
+            Ok((Told::Done, None))
         }
         Asked::Reload { by } => operated.reload(&by).map(|()| (Told::Done, None)).map_err(short),
         Asked::Stop => {

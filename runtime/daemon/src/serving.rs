@@ -1,11 +1,13 @@
 //! What all doors of a daemon serve from: the tools, the tokens, and how it stands.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::statvfs;
+use tollgate::offers::NotOffered;
 use tollgate::service::Tollgate;
 use tollgate_config::{Agent, ServeSettings};
 
@@ -23,11 +25,27 @@ pub(crate) struct Serving {
     pub(crate) given: Mutex<Vec<(String, UnixListener)>>,
     pub(crate) is_draining: AtomicBool,
     pub(crate) clients: AtomicU64,
+    // What was told of operations that models are not offered.
+    pub(crate) told: Mutex<BTreeSet<String>>,
 }
 
 impl Serving {
     pub(crate) fn tell(&self, line: &str) {
         (self.tell)(line);
+    }
+
+    /// Tells once of each operation that models are not offered.
+    pub(crate) fn tell_not_offered(&self, operations: &[NotOffered]) {
+        for why in operations {
+            let line = why.to_string();
+            let is_new = {
+                let mut told = lock(&self.told);
+                told.len() < TOLD_MAX && told.insert(line.clone())
+            };
+            if is_new {
+                self.tell(&line);
+            }
+        }
     }
 
     pub(crate) fn serve(&self) -> ServeSettings {
@@ -82,6 +100,9 @@ impl Serving {
         Some(found.f_bavail.saturating_mul(found.f_frsize))
     }
 }
+
+/// Lines that are remembered: what comes beyond is in nobody's list, and the lists say so.
+const TOLD_MAX: usize = 1_024;
 
 impl std::fmt::Debug for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -15,7 +15,7 @@ use tollgate_schema::count_values;
 
 /// The version of all that two of our processes say to each other. It changes with every change of that: they are of one program,
 /// unless that was exchanged in between.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// What comes with a header.
 pub type Blobs = [Vec<u8>; 3];

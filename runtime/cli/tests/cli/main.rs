@@ -36,6 +36,7 @@ mod kernel;
 mod large;
 mod ledger;
 mod machines;
+mod mcp;
 mod obeyed;
 mod old_home;
 mod plain;
