@@ -65,15 +65,28 @@ pub(crate) fn mcp(args: &McpArgs) -> Result<Exit, Failure> {
     drop(first);
     let sends = move || {
         // Whichever side has broken off, it is over.
-        io::copy(&mut input, &mut to).map_or_else(drop, drop);
+        copy(&mut input, &mut to).unwrap_or_default();
         to.shutdown(Shutdown::Write).unwrap_or_default();
     };
     thread::Builder::new().name("client".to_owned()).stack_size(STACK_BYTES).spawn(sends).map_err(Failure::internal)?;
     let mut output = File::from(duplicate(io::stdout())?);
     let mut stream = stream;
     // A client that is gone needs no answer; the thread that waits for it ends with this process.
-    io::copy(&mut stream, &mut output).map_or_else(drop, drop);
+    copy(&mut stream, &mut output).unwrap_or_default();
     Ok(Exit::Success)
+}
+
+/// By `read` and `write`, and not as `io::copy` does it, by `splice`: that was seen to sleep on over bytes that had come (Linux 6.18).
+fn copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
+    let mut bytes = vec![0; COPIED_BYTES];
+    loop {
+        match from.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(came) => to.write_all(bytes.get(..came).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// The same open file, without the buffer of the standard library.
@@ -159,6 +172,7 @@ fn start(ledger: &Path) -> Result<Operator, Failure> {
 }
 
 const FIRST_BYTES: usize = 8 << 10;
+const COPIED_BYTES: usize = 64 << 10;
 const STACK_BYTES: usize = 128 << 10;
 
 /// With its word, a token's line has no more than the gateway reads.
