@@ -3,6 +3,7 @@
 use serde_json::Value;
 use tollgate_client::{Call, Claims, parse::client_line};
 use tollgate_gateway::parse::{Asks, Message, is_json};
+use tollgate_gateway::protocol::Named;
 
 /// By lines: tool, operation, a claim, then the arguments. What a client writes is one line; where a gateway takes it, it is this call,
 /// with arguments that mean the same; and only arguments that are no JSON are refused before they are sent.
@@ -25,7 +26,8 @@ pub fn client_call(bytes: &[u8]) {
     // A gateway refuses names and claims that are too long, or steer a terminal.
     let Ok(Some(Message { id: _, asks })) = Message::parse(whole) else { return };
     let Asks::Call { request, .. } = asks else { panic!("no call: {line:?}") };
-    assert_eq!((&request.tool, &request.operation, &request.claims.agent), (&tool, &Some(operation), &Some(claim)));
+    assert_eq!(request.named, Named::Tool { tool, operation: Some(operation) });
+    assert_eq!(request.claims.agent, Some(claim));
     let value = |text: &[u8]| serde_json::from_slice::<Value>(text).ok();
     assert_eq!(value(&request.arguments), value(arguments.as_bytes()));
 }

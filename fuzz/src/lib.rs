@@ -27,7 +27,9 @@ mod frames;
 mod grant;
 mod journal;
 mod ledger;
+mod lowering;
 mod manifest;
+mod mcp_line;
 mod note;
 mod receipt;
 mod replay;
@@ -52,7 +54,9 @@ pub use crate::frames::{frame, frames};
 pub use crate::grant::grant;
 pub use crate::journal::journal;
 pub use crate::ledger::{STEP_BYTES, ledger};
+pub use crate::lowering::lowering;
 pub use crate::manifest::manifest;
+pub use crate::mcp_line::mcp_line;
 pub use crate::note::note;
 pub use crate::receipt::receipt;
 pub use crate::replay::replay;
@@ -83,7 +87,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("writer_frames", writer_frames),
     ("journal", journal),
     ("ledger", ledger),
+    ("lowering", lowering),
     ("manifest", manifest),
+    ("mcp_line", mcp_line),
     ("note", note),
     ("receipt", receipt),
     ("replay", replay),

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use tollgate_gateway::parse::{
     Asks, CLAIM_BYTES_MAX, CallRequest, ID_BYTES_MAX, Id, Message, NAME_BYTES_MAX, RpcError, is_json,
 };
+use tollgate_gateway::protocol::Named;
 
 /// What is taken is one JSON object by another reader too, with this id and this method, and its arguments are a part of the line
 /// byte by byte. What is refused is refused in few words, under one of the codes of the specification. As the body of an HTTP
@@ -42,7 +43,11 @@ fn is_said(line: &[u8], Message { id, asks }: &Message) {
         Asks::Ping => "ping",
         Asks::Tools => "tools",
         Asks::Call { request, .. } => {
-            assert_eq!(text(&members(read["params"].get().as_bytes())["tool"]), request.tool);
+            let params = members(read["params"].get().as_bytes());
+            match &request.named {
+                Named::Tool { tool, .. } => assert_eq!(&text(&params["tool"]), tool),
+                Named::Offered { name } => assert_eq!(&text(&params["name"]), name),
+            }
             is_part(line, request);
             "call"
         }
@@ -71,7 +76,8 @@ fn is_part(text: &[u8], call: &CallRequest) {
     let arguments = call.arguments.as_slice();
     assert!(arguments == b"{}" || text.windows(arguments.len()).any(|part| part == arguments));
     assert!(is_json(arguments));
-    assert!(call.tool.len() <= NAME_BYTES_MAX);
+    let (Named::Tool { tool: name, .. } | Named::Offered { name }) = &call.named;
+    assert!(name.len() <= NAME_BYTES_MAX);
     let claims = &call.claims;
     let claims = [&claims.agent, &claims.session, &claims.decision, &claims.reason, &claims.trace];
     assert!(claims.into_iter().flatten().all(|claim| claim.len() <= CLAIM_BYTES_MAX));

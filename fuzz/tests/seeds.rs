@@ -22,7 +22,8 @@ macro_rules! replay {
 }
 
 replay! {
-    checkpoint client_call daemon_line daemon_lines entry first_bytes grant writer_frames journal ledger manifest note receipt replay rpc_line schema side_store tile_path
+    checkpoint client_call daemon_line daemon_lines entry first_bytes grant writer_frames journal ledger lowering manifest mcp_line note receipt
+    replay rpc_line schema side_store tile_path
     verifier_key
 }
 

@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod invoke;
+pub mod offers;
 pub mod registry;
 pub mod service;
 pub mod told;

@@ -8,7 +8,7 @@
 //! Any thread may call. The first call that needs a tool loads it; other calls of the same tool, and of tools that share its
 //! worker, wait meanwhile. A call in flight goes on under the policy and the component that it began with.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -36,6 +36,7 @@ use tollgate_supervisor::notary::{NotaryFailure, NotaryRole};
 use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec};
 use tollgate_system::{ProcessCommand, lock};
 
+use crate::offers::{Aliases, Operation, wrapped};
 use crate::registry::{COMPONENT_BYTES_MAX, InstalledTool, Registry, StoredError};
 
 /// The places and names that a [`Tollgate`] needs. Nothing is read from the environment.
@@ -109,6 +110,7 @@ struct Governing {
     deployment: Arc<Deployment>,
     text: String,
     places: DecidingPlaces,
+    aliases: Arc<Aliases>,
 }
 
 /// A policy that was read and is not in force yet.
@@ -150,6 +152,8 @@ pub struct Ready {
     pub operations: OperationTexts,
     /// Its component.
     pub component: Digest,
+    pub(crate) wrapped_input: BTreeSet<String>,
+    pub(crate) wrapped_output: BTreeSet<String>,
     tool: Tool,
     // What was granted, before its folders were opened for the worker.
     set: CapabilitySet,
@@ -357,6 +361,12 @@ impl Tollgate {
         *governing = Arc::new(Governing { number, ..next.0 });
     }
 
+    /// The names by which the policy has operations offered to models, where they are not their own.
+    #[must_use]
+    pub fn aliases(&self) -> Arc<Aliases> {
+        Arc::clone(&self.governing().aliases)
+    }
+
     /// The names of all installed tools.
     ///
     /// # Errors
@@ -510,7 +520,20 @@ impl Tollgate {
             let Prepared { source, set, folders } = one;
             let (version, description) = (source.manifest.version.to_string(), source.manifest.description.clone());
             let component = source.component;
-            let ready = Ready { version, description, operations, component, tool, set, source, _folders: folders };
+            let wrapped_input = wrapped(operations.iter().map(|text| (&text.name, &text.input_schema)));
+            let wrapped_output = wrapped(operations.iter().map(|text| (&text.name, &text.output_schema)));
+            let ready = Ready {
+                version,
+                description,
+                operations,
+                component,
+                wrapped_input,
+                wrapped_output,
+                tool,
+                set,
+                source,
+                _folders: folders,
+            };
             (installed.name.clone(), Arc::new(ready))
         });
         Ok(Loaded { under: governing.number, tools: tools.collect() })
@@ -615,7 +638,13 @@ impl Governing {
         .fold(places, |places, (what, path)| places.with(what, path))
         .with_components_of(&policy.grants);
         let Policy { grants, deployment } = policy;
-        Ok(Self { number: 0, grants, deployment: Arc::new(deployment), text, places })
+        let aliases = grants.tools.iter().flat_map(|(tool, grant)| {
+            grant.aliases.iter().map(move |(operation, alias)| {
+                (Operation { tool: tool.to_string(), operation: operation.to_string() }, alias.to_string())
+            })
+        });
+        let aliases = Arc::new(aliases.collect());
+        Ok(Self { aliases, number: 0, grants, deployment: Arc::new(deployment), text, places })
     }
 
     /// Whether the tool is among those of whoever asks.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use tollgate_capability::{AccessSet, AuditSettings, ClockMode, OnViolation, Patterns, RandomMode, Record, StdioSet};
 
 use crate::limits::PartialLimits;
-use crate::names::{EnvName, GuestPath};
+use crate::names::{EnvName, GuestPath, OfferedName, OperationName};
 use crate::pin::ComponentPin;
 use crate::texts::TextError;
 use crate::units::ByteSize;
@@ -47,6 +47,8 @@ pub struct Grant {
     pub record: Record,
     /// What is kept of arguments and results, and when a result may be handed out; the manifest has no say.
     pub audit: AuditSettings,
+    /// By what operations are offered to models, where it is not `TOOL_OPERATION`. No other operation of the policy has the same.
+    pub aliases: BTreeMap<OperationName, OfferedName>,
 }
 
 /// Durable rights, all of them granted.

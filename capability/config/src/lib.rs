@@ -67,7 +67,7 @@ pub use manifest::{
 pub use missing::{Missing, MissingGrants};
 pub use names::{
     AgentName, CompartmentName, EnvName, GUEST_PATH_BYTES_MAX, GuestPath, NAME_TEXT_BYTES_MAX, NameError,
-    OperationName, ToolName, ToolVersion,
+    OFFERED_BYTES_MAX, OfferedName, OperationName, ToolName, ToolVersion,
 };
 pub use pin::{ComponentPin, PinFault};
 pub use policy::{Deployment, Grants, POLICY_BYTES_MAX, Policy, policy_schema};

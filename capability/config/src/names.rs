@@ -12,6 +12,8 @@ use thiserror::Error;
 pub const NAME_TEXT_BYTES_MAX: usize = 64;
 /// Longest guest path and longest name of an environment variable, in bytes: they stand in rules.
 pub const GUEST_PATH_BYTES_MAX: usize = 255;
+/// Longest name by which an operation is offered to models, in bytes: they take 64, and clients put their own before it.
+pub const OFFERED_BYTES_MAX: usize = 48;
 
 /// Why a text is not the name it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
@@ -26,6 +28,15 @@ pub enum NameError {
     Name {
         /// What it should name.
         what: &'static str,
+        /// The text.
+        given: String,
+    },
+    /// Not a name that models take.
+    #[error("{given:?} is not a name by which an operation can be offered")]
+    #[diagnostic(help(
+        "use lower-case letters, digits, `_` and `-`, starting with a letter, at most 48 bytes, such as `count_words`"
+    ))]
+    Offered {
         /// The text.
         given: String,
     },
@@ -107,6 +118,11 @@ name! {
 }
 
 name! {
+    /// The name by which an operation is offered to models: `[a-z][a-z0-9_-]*`, at most [`OFFERED_BYTES_MAX`] bytes.
+    OfferedName, is_offered_name, |given| NameError::Offered { given }
+}
+
+name! {
     /// The name of an agent: `[a-z][a-z0-9-]*`, at most [`NAME_TEXT_BYTES_MAX`] bytes.
     AgentName, is_name, |given| NameError::Name { what: "an agent", given }
 }
@@ -159,6 +175,12 @@ fn is_name(text: &str) -> bool {
     text.len() <= NAME_TEXT_BYTES_MAX
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+fn is_offered_name(text: &str) -> bool {
+    text.len() <= OFFERED_BYTES_MAX
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-'))
 }
 
 fn is_version(text: &str) -> bool {

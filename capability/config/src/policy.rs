@@ -19,13 +19,13 @@ use crate::diagnostic::{Document, DocumentError, PolicyError};
 use crate::grant::{EnvValue, FsGrant, Grant, QUOTA_BYTES_MAX, WRITE_QUOTA_DEFAULT, granted};
 use crate::host_path::{expand, host_path};
 use crate::limits::RawLimits;
-use crate::names::{AgentName, CompartmentName, EnvName, GuestPath, ToolName};
+use crate::names::{AgentName, CompartmentName, EnvName, GuestPath, OfferedName, OperationName, ToolName};
 use crate::pin::ComponentPin;
 use crate::sandbox::{SandboxLevel, SandboxSettings};
 use crate::schema::{NOTHING, SizeSchema, key, quantity, values_length, without_null};
 use crate::serve::{RawServe, ServeSettings};
 use crate::shared::{RawClocks, parsed, rights};
-use crate::texts::{self, COMPARTMENT_TOOLS_MAX, FOLDERS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
+use crate::texts::{self, COMPARTMENT_TOOLS_MAX, FOLDERS_MAX, OPERATIONS_MAX, POLICY_ENTRIES_MAX, VALUES_MAX};
 use crate::units::{ByteSize, Quantity, Unit};
 use crate::workers::{RawCompartments, RawWorkers, WorkerSettings, compartments};
 
@@ -208,6 +208,11 @@ struct RawGrant {
     /// How calls are recorded and answered. A manifest has no say.
     #[serde(default)]
     audit: RawAudit,
+    /// By what name an operation is offered to models (MCP, function calling), where it is not `TOOL_OPERATION`: of lower-case
+    /// letters, digits, `_` and `-`, at most 48 bytes. An operation whose name is longer, or another's, is offered only by an alias.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, String>", extend("propertyNames" = key("OPERATION")))]
+    aliases: BTreeMap<Spanned<String>, Spanned<String>>,
 }
 
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -391,8 +396,11 @@ impl RawPolicy {
             variables.insert(name.into_inner(), value);
         }
         let mut tools = BTreeMap::new();
+        let mut aliased = BTreeMap::new();
         for (name, grant) in self.tools {
-            tools.insert(parsed(document, &name)?, grant.resolve(reader, &variables)?);
+            let name = parsed(document, &name)?;
+            let grant = grant.resolve(reader, &variables, &name, &mut aliased)?;
+            tools.insert(name, grant);
         }
         let deployment = Deployment {
             sandbox: SandboxSettings { require: self.sandbox.require },
@@ -407,9 +415,16 @@ impl RawPolicy {
 }
 
 impl RawGrant {
-    fn resolve(self, reader: &Reader<'_>, variables: &BTreeMap<String, String>) -> Result<Grant, DocumentError> {
+    fn resolve(
+        self,
+        reader: &Reader<'_>,
+        variables: &BTreeMap<String, String>,
+        tool: &ToolName,
+        aliased: &mut Aliased,
+    ) -> Result<Grant, DocumentError> {
         let document = &reader.document;
         Ok(Grant {
+            aliases: aliases(document, self.aliases, tool, aliased)?,
             component: self.component.map(|pin| component(reader, pin)).transpose()?,
             fs: folders(reader, variables, self.fs)?,
             env: environment(document, self.env)?,
@@ -495,6 +510,30 @@ fn environment(
         environment.insert(parsed(document, &name)?, value);
     }
     Ok(environment)
+}
+
+/// Whose each alias is.
+type Aliased = BTreeMap<OfferedName, String>;
+
+fn aliases(
+    document: &Document,
+    raw: BTreeMap<Spanned<String>, Spanned<String>>,
+    tool: &ToolName,
+    aliased: &mut Aliased,
+) -> Result<BTreeMap<OperationName, OfferedName>, DocumentError> {
+    let many = raw.len();
+    let mut aliases = BTreeMap::new();
+    for (operation, alias) in raw {
+        texts::count("aliases", many, OPERATIONS_MAX).map_err(|fault| document.value(operation.span(), fault))?;
+        let operation: OperationName = parsed(document, &operation)?;
+        let name: OfferedName = parsed(document, &alias)?;
+        if let Some(other) = aliased.insert(name.clone(), format!("{tool}.{operation}")) {
+            let same = texts::TextError::SameAlias { alias: name.to_string(), other };
+            return Err(document.value(alias.span(), same));
+        }
+        aliases.insert(operation, name);
+    }
+    Ok(aliases)
 }
 
 fn arguments(document: &Document, raw: Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, DocumentError> {

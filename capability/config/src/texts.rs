@@ -64,6 +64,15 @@ pub enum TextError {
     #[error("no right is named")]
     #[diagnostic(help("name at least one of read, write, create, delete, list, metadata, or take the folder out"))]
     NoAccess,
+    /// Two operations with one alias.
+    #[error("`{alias}` is the alias of `{other}` already")]
+    #[diagnostic(help("give each operation an alias of its own"))]
+    SameAlias {
+        /// The alias.
+        alias: String,
+        /// The tool and the operation that have it.
+        other: String,
+    },
     /// A compartment with nothing in it.
     #[error("no tool is named")]
     #[diagnostic(help("name the tools that share a worker, or take the compartment out"))]

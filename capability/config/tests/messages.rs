@@ -61,6 +61,8 @@ fn each_refusal_has_its_words() {
         ("grant: the root of the host", grant("fs:/docs=/:read")),
         ("grant: unknown kind", grant("evn:LANG=C")),
         ("grant: a size without its unit", grant("limit:memory=16M")),
+        ("policy: an alias that models do not take", policy_text("[tools.a]\naliases.count = \"count.words\"\n")),
+        ("policy: an alias twice", policy_text("[tools.a]\naliases.count = \"x\"\n[tools.b]\naliases.count = \"x\"\n")),
         ("policy: unknown key of the sandbox", policy("require =", "requires =")),
         ("policy: unknown level of the sandbox", policy("\"partial\"", "\"ful\"")),
         ("policy: unknown key around workers", policy("idle =", "idel =")),

@@ -78,6 +78,23 @@ fn every_key_of_a_policy_is_read() {
     assert_eq!(homes, [Some("texts"), Some("texts"), Some("dice"), None]);
 }
 
+#[test]
+fn an_alias_is_one_operations_and_a_name_that_models_take() {
+    let of = |text: &str| policy(text).map(|policy| policy.grants.grant(&"a".parse().unwrap()).aliases);
+    let aliases = of("[tools.a]\naliases = { count = \"count_words\", other = \"a-b_3\" }").unwrap();
+    let expected = [("count", "count_words"), ("other", "a-b_3")];
+    let expected = expected.map(|(operation, name)| (operation.parse().unwrap(), name.parse().unwrap()));
+    assert_eq!(aliases, BTreeMap::from(expected));
+    let longest = "x".repeat(48);
+    assert!(of(&format!("[tools.a]\naliases.count = \"{longest}\"")).is_ok());
+    for name in ["", "_a", "1a", "A", "a.b", "a b", &format!("{longest}x"), "a\u{e9}"] {
+        assert!(of(&format!("[tools.a]\naliases.count = \"{name}\"")).is_err(), "{name}");
+    }
+    assert!(of("[tools.a]\naliases = { count = \"x\", other = \"x\" }").is_err());
+    assert!(of("[tools.a]\naliases.count = \"x\"\n[tools.b]\naliases.count = \"x\"").is_err());
+    assert!(of("[tools.a]\naliases.Count = \"x\"").is_err());
+}
+
 fn policy(text: &str) -> Result<Policy, Box<tollgate_config::PolicyError>> {
     Policy::parse(text, "tollgate.toml", Path::new(FOLDER)).map_err(Box::new)
 }

@@ -6,6 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Subcommand, ValueHint};
 use tollgate_config::TimeSpan;
 
+use super::connect::Client;
 use super::language::Language;
 use super::output::one_line;
 use tollgate::log::LogLevel;
@@ -441,6 +442,38 @@ pub(crate) enum TokenCommand {
         #[arg(long, value_name = "START")]
         start: Option<String>,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct McpArgs {
+    /// As which agent [default: the one that this user is].
+    #[arg(long, value_name = "NAME", conflicts_with = "socket")]
+    pub(crate) agent: Option<String>,
+    /// The socket of the agent, as where this user cannot ask the daemon for it.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath, conflicts_with_all = ["start", "ledger"])]
+    pub(crate) socket: Option<PathBuf>,
+    /// A file with the agent's token, if it has one [default: `$TOLLGATE_TOKEN`].
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Start a daemon if none has the ledger. It gets the places of home, ledger and sockets, and nothing else of this environment or
+    /// folder.
+    #[arg(long)]
+    pub(crate) start: bool,
+    #[command(flatten)]
+    pub(crate) ledger: LedgerArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConnectArgs {
+    /// Which client.
+    #[arg(value_enum)]
+    pub(crate) client: Client,
+    /// As which agent [default: the one that this user is].
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// Write the entry into the client's configuration, and keep what else is there.
+    #[arg(long)]
+    pub(crate) write: bool,
 }
 
 #[derive(Debug, clap::Args)]

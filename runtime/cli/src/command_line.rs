@@ -3,8 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use super::args::{
-    BuildArgs, CheckArgs, CompileArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs, InstallArgs, ListArgs,
-    NewArgs, NotaryArgs, RemoveArgs, RunArgs, ServeArgs, ServiceArgs, StatusArgs, TrustArgs, WorkerArgs,
+    BuildArgs, CheckArgs, CompileArgs, ConnectArgs, DevArgs, DoctorArgs, DrillArgs, GatewayArgs, InspectArgs,
+    InstallArgs, ListArgs, McpArgs, NewArgs, NotaryArgs, RemoveArgs, RunArgs, ServeArgs, ServiceArgs, StatusArgs,
+    TrustArgs, WorkerArgs,
 };
 use super::audit::AuditArgs;
 
@@ -53,6 +54,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Serve the installed tools to several programs at once, under one policy, on one ledger; tell the daemon that does.
     Serve(ServeArgs),
+    /// Serve MCP on standard input and output, as a client's server: a bridge to the daemon.
+    Mcp(McpArgs),
+    /// Print the entry by which a client of MCP has the tools, or write it into the client's configuration.
+    Connect(ConnectArgs),
     /// Have the user's systemd start the daemon, or restart it.
     Service(ServiceArgs),
     /// Show how the daemon of a ledger stands.
@@ -103,6 +108,8 @@ impl Args {
             | Command::Worker(_)
             | Command::Gateway(_)
             | Command::Service(_)
+            | Command::Mcp(_)
+            | Command::Connect(_)
             | Command::Compile(_)
             | Command::Completions { .. } => false,
         }

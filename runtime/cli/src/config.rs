@@ -98,6 +98,11 @@ fn state_place() -> Option<PathBuf> {
     absolute("TOLLGATE_HOME").or_else(|| Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate")))
 }
 
+/// Where programs of the user have their settings: `$XDG_CONFIG_HOME`, else `~/.config`.
+pub(crate) fn settings_folder() -> Option<PathBuf> {
+    xdg("XDG_CONFIG_HOME", ".config")
+}
+
 /// The user's folder for sockets, `$XDG_RUNTIME_DIR`, if it is there.
 pub(crate) fn runtime_folder() -> Option<PathBuf> {
     absolute("XDG_RUNTIME_DIR").filter(|folder| folder.is_dir())
@@ -114,6 +119,24 @@ pub(crate) fn own_variables() -> Vec<(&'static str, String)> {
         ["TOLLGATE_HOME", "TOLLGATE_LEDGER", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
     let set = names.into_iter().filter_map(|name| Some((name, std::path::absolute(path(name)?).ok()?)));
     set.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect()
+}
+
+/// The same for a daemon that this program starts, with its ledger and its sockets where this program looks for them.
+pub(crate) fn daemon_variables(ledger: &Path) -> Vec<(&'static str, PathBuf)> {
+    let own = own_variables().into_iter().filter(|(name, _)| *name != "TOLLGATE_LEDGER");
+    let own = own.map(|(name, value)| (name, PathBuf::from(value)));
+    let more = [
+        ("TOLLGATE_LEDGER", Some(ledger.to_owned())),
+        // Of what stands below it nothing is read where the home is given.
+        ("HOME", home().filter(|_| absolute("TOLLGATE_HOME").is_none())),
+        ("XDG_RUNTIME_DIR", runtime_folder()),
+    ];
+    own.chain(more.into_iter().filter_map(|(name, value)| Some((name, value?)))).collect()
+}
+
+/// The token of an agent, for `tollgate mcp`.
+pub(crate) fn token() -> Option<String> {
+    env::var("TOLLGATE_TOKEN").ok()
 }
 
 /// What the operator accepted: `$TOLLGATE_HOME/trust`, else `$XDG_STATE_HOME/tollgate/trust`, else

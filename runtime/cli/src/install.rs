@@ -1,23 +1,25 @@
 //! `tollgate install`: checks a tool, compiles it, asks it for its operations, and puts it under its name.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use miette::Diagnostic;
 use serde_json::json;
 use tollgate_audit::Digest;
-use tollgate_config::{Manifest, NameError, ToolName};
+use tollgate_config::{Manifest, NameError, OfferedName, OperationName, ToolName};
 
 use super::args::{GrantArgs, InstallArgs};
 use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::load::{FoundManifest, Loaded, ManifestFrom};
 use super::which::registry;
-use super::{compiled, ledger, load, output, progress, tools};
+use super::{compiled, ledger, load, operator, output, progress, tools};
 use tollgate::artifact::Artifact;
 use tollgate::engine::Engine;
 use tollgate::error::LoadError;
 use tollgate::loading::Provenance;
+use tollgate::offers::{Operation, offered};
 use tollgate::registry::{InstalledTool, Present, Registry, ToolFiles};
 use tollgate::supervisor::ToolSpec;
 
@@ -67,7 +69,20 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
     let files = ToolFiles { component: &bytes, manifest: &loaded.manifest_text, artifact: &artifact.seal(&key) };
     let goes = if args.force { Present::Goes } else { Present::Stays };
     let tool = registry.install(&name, files, goes).map_err(|source| not_installed(&registry, name, source))?;
+    operator::tools_changed(args.ledger.there.folder().ok());
+    say_not_offered(tool.name.as_str(), &artifact, &loaded.grant.aliases);
     print(args, &tool, &manifest, artifact.component(), present.is_some())
+}
+
+/// Says which of its operations models are not offered, as far as that is seen from this tool alone.
+fn say_not_offered(name: &str, artifact: &Artifact, aliases: &BTreeMap<OperationName, OfferedName>) {
+    let of = |operation: &str| Operation { tool: name.to_owned(), operation: operation.to_owned() };
+    let operations = artifact.operations().into_iter().flat_map(|texts| texts.iter());
+    let operations: Vec<Operation> = operations.map(|text| of(&text.name)).collect();
+    let aliases = aliases.iter().map(|(operation, alias)| (of(operation.as_str()), alias.to_string())).collect();
+    for why in offered(&operations, &aliases).into_iter().filter_map(|(_, name)| name.err()) {
+        output::eprint(&format!("note: {}\n", output::one_line(&why.to_string())));
+    }
 }
 
 /// Asks the component for its operations, in a sealed process that may do nothing. A guest runs there, so the ledger says so.

@@ -6,6 +6,7 @@ mod check;
 mod command_line;
 mod compiled;
 mod config;
+mod connect;
 mod doctor;
 pub mod drill;
 mod exit;
@@ -21,6 +22,7 @@ mod lacking;
 mod language;
 mod ledger;
 mod load;
+mod mcp;
 mod operator;
 mod output;
 mod progress;
@@ -93,6 +95,8 @@ fn dispatch(args: Args) -> Result<Exit, Failure> {
         Command::Worker(args) => run::worker(&args),
         Command::Gateway(args) => run::gateway(&args),
         Command::Serve(args) => serve::serve(&args),
+        Command::Mcp(args) => mcp::mcp(&args),
+        Command::Connect(args) => connect::connect(&args),
         Command::Status(args) => serve::status(&args),
         Command::Service(args) => service::service(&args),
         Command::Compile(args) => compiled::compile(&args),
@@ -124,6 +128,8 @@ fn name_process(command: &Command) {
         | Command::Trust(_)
         | Command::Check(_)
         | Command::Serve(_)
+        | Command::Mcp(_)
+        | Command::Connect(_)
         | Command::Service(_)
         | Command::Status(_)
         | Command::Audit(_)

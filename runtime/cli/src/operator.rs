@@ -87,6 +87,14 @@ pub(crate) fn not_reloaded(error: OperatorError) -> Failure {
     Failure::usage(OperatorFailure::WrongPolicy { message, help, text: NamedSource::new(name, text), labels })
 }
 
+/// Has the daemon of a ledger, if one has it, tell whoever listens that a tool was installed or removed.
+pub(crate) fn tools_changed(ledger: Option<PathBuf>) {
+    // Whoever does not listen looks again in a while.
+    if let Some(Ok(operator)) = ledger.and_then(|ledger| running(&ledger)) {
+        operator.changed().unwrap_or_default();
+    }
+}
+
 pub(crate) fn refused(source: OperatorError, help: &'static str) -> Failure {
     let help = if matches!(source, OperatorError::Channel(_)) { RESTART_HELP } else { help };
     Failure::usage(OperatorFailure::Refused { help, source })

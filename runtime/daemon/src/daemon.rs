@@ -119,6 +119,7 @@ impl Daemon {
             given: Mutex::new(given),
             is_draining: AtomicBool::new(false),
             clients: AtomicU64::new(0),
+            told: Mutex::default(),
         });
         let shared = Arc::new(Shared {
             serving,
@@ -257,10 +258,17 @@ impl Shared {
                 gateway.drain();
             }
         }
+        self.changed();
         self.record_reload(by, digest, None);
         tell_not_installed(&doors);
         self.serving.tell("the policy was read again, and holds from here on");
         Ok(())
+    }
+
+    /// Has every client that listens look again which tools there are.
+    fn changed(&self) {
+        let doors = lock(&self.doors).clone();
+        doors.iter().filter_map(|door| door.running()).for_each(|gateway| gateway.changed());
     }
 
     fn record_reload(&self, by: &str, policy: Digest, refused: Option<&str>) {
@@ -456,6 +464,10 @@ impl operator::Operated for Operated {
 
     fn reload(&self, by: &str) -> Result<(), Box<Fault>> {
         self.0.reload(by).map_err(|error| Box::new(Fault::of(&error)))
+    }
+
+    fn changed(&self) {
+        self.0.changed();
     }
 
     fn end(&self) {

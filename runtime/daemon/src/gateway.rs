@@ -129,6 +129,11 @@ impl Gateway {
         handed.is_ok()
     }
 
+    /// Tells it that the list of tools may be another one.
+    pub(crate) fn changed(&self) {
+        self.control.send_at_once(&ToGateway::Changed).ok();
+    }
+
     /// Tells it to take nothing new, and to end once all that is under way is over.
     pub(crate) fn drain(&self) {
         self.control.send_at_once(&ToGateway::Drain).ok();

@@ -4,14 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tollgate::error::{CallFailure, with_causes};
+use tollgate::error::CallFailure;
+use tollgate::offers::{self, Offers, Operation, Provider};
 use tollgate::operations::OperationText;
 use tollgate::request::{Answer, Caller, Claims, Proven};
 use tollgate::service::{Call, Ready, Unanswered};
 use tollgate::supervisor::{Control, Hears};
 use tollgate::told;
 use tollgate_config::{Agent, ToolName};
-use tollgate_gateway::protocol::{self, Asked, Failure, GatewayLimits, Told, asked_limits};
+use tollgate_gateway::protocol::{self, Asked, Failure, Format, GatewayLimits, Named, Told, asked_limits};
 use tollgate_ipc::Connection;
 
 use crate::gateway::Gateway;
@@ -65,45 +66,83 @@ impl Lane {
                 let why = self.serving.not_ready();
                 (Told::Ready { ready: why.is_empty(), why }, Default::default())
             }
-            Asked::Tools { client } => match self.gateway.session_of(client) {
-                Some(_authentic) => (Told::Tools, [self.tools().into_bytes(), Vec::new(), Vec::new()]),
+            Asked::Tools { client, format } => match self.gateway.session_of(client) {
+                Some(_authentic) => (Told::Tools, [self.tools(format).into_bytes(), Vec::new(), Vec::new()]),
                 None => failed(Failure::new("unauthenticated", NOBODY)),
             },
-            Asked::Call { client, request, tool, operation, claims, logs } => {
-                let Some(session) = self.gateway.session_of(client) else {
-                    return failed(Failure::new("unauthenticated", NOBODY));
-                };
-                let Some(cancel) = self.gateway.begin(request) else {
-                    return failed(Failure::new("internal", "the gateway uses a number twice"));
-                };
-                let Ok(arguments) = String::from_utf8(first) else {
-                    self.gateway.is_done(request);
-                    return failed(Failure::new("rejected", "the arguments are not UTF-8 text"));
-                };
-                let proven = Some(Proven { agent: self.names.agent().to_owned(), session });
-                let call = Call {
-                    tool: &tool,
-                    operation: operation.as_deref(),
-                    arguments: &arguments,
-                    stdin: second.into(),
-                    caller: Caller { proven, claims: claims_of(claims) },
-                };
-                let connection = Arc::clone(&self.connection);
-                let hears = move |bytes: &[u8]| {
-                    let until = Some(Instant::now() + SEND_WAIT);
-                    // A gateway that is gone withdraws its calls.
-                    lock(&connection).send(&Told::Log, [bytes, b"", b""], until).unwrap_or_default();
-                };
-                let hears = logs.then(|| Arc::new(hears) as Hears);
-                let control = Control { cancel: Some(cancel), hears, ..Control::default() };
-                let answered = self.serving.tollgate.call(&call, &control);
-                self.gateway.is_done(request);
-                match answered {
-                    Ok(answer) => answered_with(answer),
-                    Err(unanswered) => failed_with(unanswered),
-                }
+            Asked::Call { client, request, named, claims, logs } => {
+                self.call((client, request), named, claims, logs, [first, second])
             }
         }
+    }
+
+    fn call(
+        &self,
+        (client, request): (u64, u64),
+        named: Named,
+        claims: protocol::Claims,
+        logs: bool,
+        [arguments, stdin]: [Vec<u8>; 2],
+    ) -> Saying {
+        let Some(session) = self.gateway.session_of(client) else {
+            return failed(Failure::new("unauthenticated", NOBODY));
+        };
+        let Ok(arguments) = String::from_utf8(arguments) else {
+            return failed(Failure::new("rejected", "the arguments are not UTF-8 text"));
+        };
+        let chosen = match self.chosen(named) {
+            Ok(chosen) => chosen,
+            Err(unknown) => return failed(unknown),
+        };
+        let Some(cancel) = self.gateway.begin(request) else {
+            return failed(Failure::new("internal", "the gateway uses a number twice"));
+        };
+        let proven = Some(Proven { agent: self.names.agent().to_owned(), session });
+        let call = Call {
+            tool: &chosen.tool,
+            operation: chosen.operation.as_deref(),
+            arguments: if chosen.is_input_wrapped { offers::unwrapped_input(&arguments) } else { &arguments },
+            stdin: stdin.into(),
+            caller: Caller { proven, claims: claims_of(claims) },
+        };
+        let connection = Arc::clone(&self.connection);
+        let hears = move |bytes: &[u8]| {
+            let until = Some(Instant::now() + SEND_WAIT);
+            // A gateway that is gone withdraws its calls.
+            lock(&connection).send(&Told::Log, [bytes, b"", b""], until).unwrap_or_default();
+        };
+        let hears = logs.then(|| Arc::new(hears) as Hears);
+        let control = Control { cancel: Some(cancel), hears, ..Control::default() };
+        let answered = self.serving.tollgate.call(&call, &control);
+        self.gateway.is_done(request);
+        match answered {
+            Ok(mut answer) => {
+                if chosen.is_output_wrapped {
+                    answer.output = offers::wrapped_output(&answer.output);
+                }
+                answered_with(answer)
+            }
+            Err(unanswered) => failed_with(unanswered),
+        }
+    }
+
+    /// What is called. An offered name is that of an operation that the agent may call, or of none.
+    fn chosen(&self, named: Named) -> Result<Chosen, Failure> {
+        let name = match named {
+            Named::Tool { tool, operation } => {
+                return Ok(Chosen { tool, operation, is_input_wrapped: false, is_output_wrapped: false });
+            }
+            Named::Offered { name } => name,
+        };
+        let agent = self.serving.agent(self.names.agent());
+        let names = self.names.tools();
+        let may = |of: &Operation| names.contains(&of.tool) && may(agent.as_ref(), of);
+        let Some((Operation { tool, operation }, ready)) = self.serving.tollgate.offered_by(&name, may) else {
+            let shown: String = name.chars().take(NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
+            return Err(Failure::new("unknown-tool", format!("no tool is offered as `{shown}`")));
+        };
+        let (is_input_wrapped, is_output_wrapped) = ready.wrapping(&operation);
+        Ok(Chosen { tool, operation: Some(operation), is_input_wrapped, is_output_wrapped })
     }
 
     fn token(&self, client: u64, token: &[u8]) -> Saying {
@@ -115,35 +154,66 @@ impl Lane {
     }
 
     /// The tools of this agent that can be called, and why others of its tools cannot.
-    fn tools(&self) -> String {
-        let (mut tools, mut unavailable) = (Vec::new(), Vec::new());
-        let (names, agent) = (self.names.tools(), self.serving.agent(self.names.agent()));
-        for name in names {
-            match self.serving.tollgate.tool(&name) {
-                Ok(ready) => tools.push(tool(&name, &ready, agent.as_ref())),
-                Err(error) => unavailable.push(json!({ "tool": name, "why": with_causes(&*error) })),
-            }
-        }
-        json!({ "tools": tools, "unavailable": unavailable }).to_string()
+    fn tools(&self, format: Format) -> String {
+        let agent = self.serving.agent(self.names.agent());
+        let found = self.serving.tollgate.offers(&self.names.tools(), |of| may(agent.as_ref(), of));
+        self.serving.tell_not_offered(&found.not_offered);
+        let provider = match format {
+            Format::Tollgate => return self.all_of(&found, agent.as_ref()),
+            Format::Mcp => Provider::Mcp,
+            Format::Openai => Provider::Openai,
+            Format::Anthropic => Provider::Anthropic,
+            Format::Gemini => Provider::Gemini,
+        };
+        json!({ "tools": offers::list(&found.offers, provider) }).to_string()
+    }
+
+    fn all_of(&self, found: &Offers, agent: Option<&Agent>) -> String {
+        let names = self.names.tools();
+        let ready = names.iter().filter_map(|name| Some((name, self.serving.tollgate.tool(name).ok()?)));
+        let tools: Vec<Value> = ready.map(|(name, ready)| tool(name, &ready, agent, found)).collect();
+        let unavailable = found.unavailable.iter().map(|(tool, why)| json!({ "tool": tool, "why": why }));
+        json!({ "tools": tools, "unavailable": unavailable.collect::<Vec<_>>() }).to_string()
     }
 }
 
+/// What is called.
+struct Chosen {
+    tool: String,
+    operation: Option<String>,
+    is_input_wrapped: bool,
+    is_output_wrapped: bool,
+}
+
+/// Whether the agent may call an operation; any, where the policy names no agents.
+fn may(agent: Option<&Agent>, Operation { tool, operation }: &Operation) -> bool {
+    let Some(agent) = agent else { return true };
+    tool.parse().is_ok_and(|tool: ToolName| agent.may(&tool, operation))
+}
+
 /// What is told of a tool: the operations that the agent may call, all where the policy names no agents.
-fn tool(name: &str, ready: &Ready, agent: Option<&Agent>) -> Value {
-    let named: Option<ToolName> = name.parse().ok();
-    let has = |operation: &&OperationText| match (agent, &named) {
-        (Some(agent), Some(named)) => agent.may(named, &operation.name),
-        (Some(_), None) => false,
-        (None, _) => true,
+fn tool(name: &str, ready: &Ready, agent: Option<&Agent>, found: &Offers) -> Value {
+    let of = |text: &OperationText| Operation { tool: name.to_owned(), operation: text.name.clone() };
+    let has = |text: &&OperationText| may(agent, &of(text));
+    let told = |text: &OperationText| {
+        let own = of(text);
+        let offer = found.offers.iter().find(|offer| offer.operation == own);
+        operation(text, offer)
     };
-    let operations: Vec<Value> = ready.operations.iter().filter(has).map(operation).collect();
+    let operations: Vec<Value> = ready.operations.iter().filter(has).map(told).collect();
     json!({ "tool": name, "version": ready.version, "description": ready.description, "operations": operations })
 }
 
-fn operation(text: &OperationText) -> Value {
+fn operation(text: &OperationText, offer: Option<&offers::Offer>) -> Value {
     let schema = |schema: &str| serde_json::from_str::<Value>(schema).unwrap_or(Value::Null);
+    let hints = offer.map(|offer| {
+        let offers::Hints { read_only, destructive, idempotent, open_world } = offer.hints;
+        json!({ "read_only": read_only, "destructive": destructive, "idempotent": idempotent, "open_world": open_world })
+    });
     json!({
         "name": text.name,
+        "offered": offer.map(|offer| &offer.name),
+        "hints": hints,
         "description": text.description,
         "input_schema": schema(&text.input_schema),
         "output_schema": schema(&text.output_schema),
@@ -180,6 +250,9 @@ fn failed(error: Failure) -> Saying {
 
 /// What is told of a client that this daemon does not know as one that may ask.
 const NOBODY: &str = "no token was given that is this agent's";
+
+/// Characters of a name that are told back.
+const NAME_CHARS_MAX: usize = 64;
 
 /// How long a gateway may take to read an answer.
 const SEND_WAIT: Duration = Duration::from_secs(30);

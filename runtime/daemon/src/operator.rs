@@ -27,6 +27,8 @@ use crate::status::Status;
 enum Asked {
     /// How does it stand?
     Status,
+    /// A tool was installed or removed.
+    Changed,
     /// Read the policy again.
     Reload {
         /// Who wants that, for the record.
@@ -184,6 +186,15 @@ impl Operator {
         }
     }
 
+    /// Has it tell whoever listens that a tool was installed or removed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Operator::status`].
+    pub fn changed(&self) -> Result<(), OperatorError> {
+        self.ask(&Asked::Changed).map(drop)
+    }
+
     /// Has it end, once what is under way is over. Does not wait for that.
     ///
     /// # Errors
@@ -268,6 +279,8 @@ pub(crate) trait Operated {
     /// Why not, where the policy before stays.
     fn reload(&self, by: &str) -> Result<(), Box<Fault>>;
 
+    fn changed(&self);
+
     fn end(&self);
 
     fn agent_of(&self, uid: u32) -> Option<(String, PathBuf)>;
@@ -303,6 +316,10 @@ fn answer(operated: &impl Operated, asked: Asked) -> Result<(Told, Option<OwnedF
     let words = |error: &dyn std::error::Error| short(tollgate::error::with_causes(error));
     match asked {
         Asked::Status => Ok((Told::Status, Some(file_of("tollgate-status", &operated.status())?))),
+        Asked::Changed => {
+            operated.changed();
+            Ok((Told::Done, None))
+        }
         Asked::Reload { by } => match operated.reload(&by) {
             Ok(()) => Ok((Told::Done, None)),
             Err(fault) => Ok((Told::NotReloaded, Some(file_of("tollgate-fault", &fault)?))),

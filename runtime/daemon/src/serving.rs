@@ -1,5 +1,6 @@
 //! What all doors of a daemon serve from: the tools, the tokens, and how it stands.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::statvfs;
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
+use tollgate::offers::NotOffered;
 use tollgate::service::Tollgate;
 use tollgate_config::{Agent, ServeSettings};
 use tollgate_system::{ProcessCommand, lock};
@@ -24,11 +26,27 @@ pub(crate) struct Serving {
     pub(crate) given: Mutex<Vec<(String, UnixListener)>>,
     pub(crate) is_draining: AtomicBool,
     pub(crate) clients: AtomicU64,
+    // What was told of operations that models are not offered.
+    pub(crate) told: Mutex<BTreeSet<String>>,
 }
 
 impl Serving {
     pub(crate) fn tell(&self, line: &str) {
         (self.tell)(line);
+    }
+
+    /// Tells once of each operation that models are not offered.
+    pub(crate) fn tell_not_offered(&self, operations: &[NotOffered]) {
+        for why in operations {
+            let line = why.to_string();
+            let is_new = {
+                let mut told = lock(&self.told);
+                told.len() < TOLD_MAX && told.insert(line.clone())
+            };
+            if is_new {
+                self.tell(&line);
+            }
+        }
     }
 
     pub(crate) fn serve(&self) -> ServeSettings {
@@ -123,6 +141,9 @@ impl Descriptors {
 /// Descriptors that are kept free for what is to come: a worker, a gateway and an operator at the same time, several times. A quarter
 /// of the limit where that is less.
 const DESCRIPTORS_RESERVE: u64 = 64;
+
+/// Lines that are remembered: what comes beyond is in nobody's list, and the lists say so.
+const TOLD_MAX: usize = 1_024;
 
 impl std::fmt::Debug for Serving {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

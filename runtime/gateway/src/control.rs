@@ -84,6 +84,7 @@ impl Gateway {
             }
             (ToGateway::NoLane, None, None) => self.lanes.no_more(),
             (ToGateway::Count, None, None) => self.say.say(FromGateway::Count { waiting: self.lanes.waiting() }),
+            (ToGateway::Changed, None, None) => self.core.changed(),
             (ToGateway::Drain, None, None) => {
                 self.drains = true;
                 self.core.drain();

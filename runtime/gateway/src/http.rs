@@ -1,5 +1,6 @@
 //! HTTP/1.1, by hyper: which requests are taken, and what they are answered.
 
+use std::cell::OnceCell;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -19,14 +20,15 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
+use crate::mcp::{Page, Web};
 use crate::parse::CallRequest;
-use crate::protocol::Failure;
+use crate::protocol::{Failure, Format};
 use crate::race::{Either, race};
 use crate::reply::{Failed, Reply};
 use crate::service::Core;
 use crate::stream::{Stream, discard};
 use crate::token::{Shown, Tokens, no_token, wrong_token};
-use crate::watch::Watch;
+use crate::watch::{Underway, Watch};
 
 /// Serves a connection until it ends.
 pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream, tokens: Tokens) {
@@ -34,7 +36,7 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream, tokens: 
     watch.expect_heads();
     // The header may have begun to come already.
     watch.has_read();
-    let session = Session { core: Rc::clone(core), client, watch, port: stream.port(), tokens };
+    let session = Session { core: Rc::clone(core), client, watch, port: stream.port(), tokens, web: OnceCell::new() };
     let header_bytes = core.limits().header_bytes;
     let answer = service_fn(|request| async { Ok::<_, Infallible>(session.answer(request).await) });
     let mut connection = Builder::new()
@@ -73,7 +75,7 @@ pub(crate) fn bare_refusal(failed: &Failed) -> Vec<u8> {
 /// hyper takes no less.
 const BUFFER_BYTES_MIN: usize = 8192;
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Page>;
 
 /// An answer instead of the one that was asked for.
 type Refusal = Box<Answer>;
@@ -87,6 +89,8 @@ struct Session {
     // Of TCP, where a web page may try to be a client.
     port: Option<u16>,
     tokens: Tokens,
+    // MCP, once it is asked for.
+    web: OnceCell<Web>,
 }
 
 impl Session {
@@ -95,16 +99,15 @@ impl Session {
         let underway = self.watch.underway();
         // What a body without a length leaves behind is never read as another request.
         let is_last = request.headers().contains_key(TRANSFER_ENCODING);
-        let mut answer = self.route(request).await.unwrap_or_else(|refused| *refused);
+        let mut answer = self.route(request, underway).await.unwrap_or_else(|refused| *refused);
         if is_last {
             close(&mut answer);
         }
-        drop(underway);
         answer
     }
 
     /// The answer, or the refusal that is one.
-    async fn route(&self, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    async fn route(&self, request: Request<Incoming>, underway: Underway) -> Result<Answer, Refusal> {
         self.must_be_local(&request)?;
         let path = request.uri().path();
         if path == "/healthz" {
@@ -121,20 +124,35 @@ impl Session {
             }
             "/v1/tools" => {
                 must_be(&request, &Method::GET)?;
-                let list = self.core.tools(self.client).await.map_err(failed)?;
+                let format = format_of(request.uri().query())?;
+                let list = self.core.tools(self.client, format).await.map_err(failed)?;
                 Ok(json_answer(StatusCode::OK, list))
             }
+            // What it holds is large, and no part of what others hold.
+            "/mcp" => Box::pin(self.mcp(request, underway)).await,
             "/v1/call" => {
                 must_be(&request, &Method::POST)?;
-                let body = self.body(request).await?;
+                let (head, body) = request.into_parts();
+                let body = self.body(head.headers.get(CONTENT_TYPE), body).await?;
                 let call = CallRequest::parse(&body).map_err(|problem| refuse(StatusCode::BAD_REQUEST, problem))?;
                 drop(body);
                 Ok(of_reply(&self.core.reply(self.client, call).await))
             }
-            _other => {
-                Err(refuse(StatusCode::NOT_FOUND, "no such path: there are /healthz, /readyz, /v1/tools and /v1/call"))
-            }
+            _other => Err(refuse(
+                StatusCode::NOT_FOUND,
+                "no such path: there are /healthz, /readyz, /v1/tools, /v1/call and /mcp",
+            )),
         }
+    }
+
+    async fn mcp(&self, request: Request<Incoming>, underway: Underway) -> Result<Answer, Refusal> {
+        let web = self.web.get_or_init(|| Web::new(&self.core, self.client, self.port.is_some()));
+        if request.method() != Method::POST {
+            return Ok(web.answer(request.into_parts().0, b"", underway).await);
+        }
+        let (head, body) = request.into_parts();
+        let body = self.body(head.headers.get(CONTENT_TYPE), body).await?;
+        Ok(web.answer(head, &body, underway).await)
     }
 
     /// A page in a browser can send requests to a port of this machine, under another name for it (DNS rebinding), but it cannot
@@ -181,12 +199,11 @@ impl Session {
     }
 
     /// The whole body, if it is JSON by its type and no longer than it may be.
-    async fn body(&self, request: Request<Incoming>) -> Result<Vec<u8>, Refusal> {
-        if !is_json(request.headers().get(CONTENT_TYPE)) {
+    async fn body(&self, content_type: Option<&HeaderValue>, incoming: Incoming) -> Result<Vec<u8>, Refusal> {
+        if !is_json(content_type) {
             return Err(refuse(StatusCode::UNSUPPORTED_MEDIA_TYPE, "the Content-Type must be application/json"));
         }
         let most = self.core.limits().body_bytes;
-        let incoming = request.into_body();
         let announced = usize::try_from(incoming.size_hint().lower()).unwrap_or(usize::MAX);
         if announced > most {
             return Err(too_large(most));
@@ -244,6 +261,21 @@ fn is_json(content_type: Option<&HeaderValue>) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
+/// The form of a list, by the query.
+fn format_of(query: Option<&str>) -> Result<Format, Refusal> {
+    match query {
+        None | Some("" | "format=tollgate") => Ok(Format::Tollgate),
+        Some("format=mcp") => Ok(Format::Mcp),
+        Some("format=openai") => Ok(Format::Openai),
+        Some("format=anthropic") => Ok(Format::Anthropic),
+        Some("format=gemini") => Ok(Format::Gemini),
+        Some(_) => Err(refuse(
+            StatusCode::BAD_REQUEST,
+            "the query may be `format=`, with one of tollgate, mcp, openai, anthropic, gemini",
+        )),
+    }
+}
+
 fn must_be(request: &Request<Incoming>, method: &Method) -> Result<(), Refusal> {
     if request.method() == method {
         return Ok(());
@@ -289,7 +321,7 @@ fn json_answer(status: StatusCode, body: String) -> Answer {
 }
 
 fn with_body(status: StatusCode, content_type: &str, body: String) -> Answer {
-    let mut answer = Response::new(Full::new(Bytes::from(body)));
+    let mut answer = Response::new(Page::Whole(Full::new(Bytes::from(body))));
     *answer.status_mut() = status;
     put(&mut answer, CONTENT_TYPE, content_type);
     answer

@@ -11,10 +11,12 @@
 //! | clients speak | module | told by the first byte |
 //! |---|---|---|
 //! | JSON-RPC 2.0, by lines | `rpc` | `{` |
+//! | MCP, by the same lines | `mcp` | `{`, and what the first line asks for |
 //! | HTTP/1.1 | `http` | an uppercase letter |
+//! | MCP over that | `mcp`, behind `http` | the path `/mcp` |
 //! | a line `token TOKEN`, then one of both | `client` | `t` |
 //!
-//! Both protocols ask one core (`service`) for the same things, and say the same of them (`reply`).
+//! All protocols ask one core (`service`) for the same things, and say the same of them (`reply`).
 //!
 //! A gateway must never answer a client of an agent with a token before the daemon has called its token right, never give bytes of
 //! one client to another, and never hold more for a client than its limits say, however the client behaves.
@@ -26,6 +28,7 @@ mod control;
 mod http;
 mod lane;
 mod lanes;
+mod mcp;
 pub mod parse;
 pub mod protocol;
 mod race;

@@ -40,6 +40,8 @@ pub enum ToGateway {
     NoLane,
     /// How many calls wait? Answered with [`FromGateway::Count`].
     Count,
+    /// The list of tools may be another one than before.
+    Changed,
     /// Take nothing new, finish what is under way, close idle connections, and end when none is left.
     Drain,
 }
@@ -100,6 +102,8 @@ pub enum Asked {
     Tools {
         /// Who asks.
         client: u64,
+        /// In which form.
+        format: Format,
     },
     /// A call. Its arguments, JSON text byte for byte as they came, are the first blob, its stdin the second.
     Call {
@@ -107,10 +111,8 @@ pub enum Asked {
         client: u64,
         /// The gateway's name for the call, given once.
         request: u64,
-        /// The tool.
-        tool: String,
-        /// Which of its operations; its only one if none is named.
-        operation: Option<String>,
+        /// What is called.
+        named: Named,
         /// What the client says of itself.
         claims: Claims,
         /// Whether what the tool writes to stderr is to be told while it runs.
@@ -118,6 +120,42 @@ pub enum Asked {
     },
     /// Whether calls would be taken.
     Ready,
+}
+
+/// What a call is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Named {
+    /// An operation by the names that it has in the policy and in the ledger.
+    Tool {
+        /// The tool.
+        tool: String,
+        /// Which of its operations; its only one if none is named.
+        operation: Option<String>,
+    },
+    /// An operation by the one name by which models have it. Its arguments are taken as its offered schema has them, and its output is
+    /// told so.
+    Offered {
+        /// That name.
+        name: String,
+    },
+}
+
+/// The form of a list of tools.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Format {
+    /// Ours: everything that there is to know.
+    #[default]
+    Tollgate,
+    /// MCP's `tools`.
+    Mcp,
+    /// Functions of `OpenAI`'s Responses API.
+    Openai,
+    /// Tools of Anthropic's Messages API.
+    Anthropic,
+    /// Function declarations of Gemini's API.
+    Gemini,
 }
 
 /// What a client says of who asks, and why. Nothing follows from a claim: it goes on record as one.

@@ -89,6 +89,16 @@ impl Reply {
 }
 
 impl Answered {
+    /// Its name in the ledger.
+    pub(crate) fn call(&self) -> &str {
+        &self.call
+    }
+
+    /// JSON text.
+    pub(crate) fn output(&self) -> &[u8] {
+        &self.output
+    }
+
     fn to_json(&self) -> String {
         let (call, usage) = (json(&self.call), json(&self.usage));
         let (stdout, stderr) = (json(&lossy(&self.stdout)), json(&lossy(&self.stderr)));
@@ -107,6 +117,15 @@ impl Failed {
 
     pub(crate) fn kind(&self) -> &str {
         &self.error.kind
+    }
+
+    pub(crate) const fn error(&self) -> &Failure {
+        &self.error
+    }
+
+    /// The call's name in the ledger, if it got one.
+    pub(crate) fn call(&self) -> Option<&str> {
+        self.call.as_deref()
     }
 
     pub(crate) fn to_json(&self) -> String {
@@ -148,6 +167,11 @@ pub(crate) fn result_line(id: &Id, result: &str) -> Vec<u8> {
 pub(crate) fn log_line(id: &Id, piece: &[u8]) -> Vec<u8> {
     let (id, text) = (json(id), json(&lossy(piece)));
     on_one_line(format!("{{\"jsonrpc\":\"2.0\",\"method\":\"log\",\"params\":{{\"id\":{id},\"text\":{text}}}}}"))
+}
+
+/// A line of JSON-RPC that was made by somebody else.
+pub(crate) fn message_line(message: &impl Serialize) -> Vec<u8> {
+    on_one_line(json(message))
 }
 
 fn error_line(id: Option<&Id>, code: i32, message: &str, data: &str) -> Vec<u8> {

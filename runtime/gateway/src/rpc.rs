@@ -13,8 +13,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, spl
 use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
-use crate::parse::{Asks, CallRequest, Id, Message, RpcError};
-use crate::protocol::Failure;
+use crate::mcp;
+use crate::parse::{Asks, CallRequest, Id, Message, Opens, RpcError, opens};
+use crate::protocol::{Failure, Format};
 use crate::race::{Either, race};
 use crate::reply::{Failed, Reply, log_line, refused_line, result_line};
 use crate::service::{Core, Event};
@@ -35,7 +36,13 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream) {
     let mut lines = Lines { read, come: BytesMut::new(), looked: 0, most: core.limits().body_bytes, watch };
     let mut writing = pin!(session.outbox.write_to(write));
     // What still runs when the reading ends is cancelled by then.
-    let ended = race(session.read(&mut lines), writing.as_mut()).await;
+    let reading = async {
+        if let Some(first) = session.read(&mut lines).await {
+            // What it holds is large, and no part of what others hold.
+            Box::pin(mcp::serve(core, client, &session.outbox, &mut lines, &first)).await;
+        }
+    };
+    let ended = race(reading, writing.as_mut()).await;
     if let Either::First(()) = ended {
         session.outbox.finish();
         if writing.await.is_ok() {
@@ -56,9 +63,11 @@ struct Session {
 }
 
 impl Session {
-    /// Takes lines until none comes, or one that ends the connection, or the gateway drains and nothing is left to do.
-    async fn read(self: &Rc<Self>, lines: &mut Lines) {
+    /// Takes lines until none comes, or one that ends the connection, or the gateway drains and nothing is left to do; or until one opens
+    /// MCP, which is returned.
+    async fn read(self: &Rc<Self>, lines: &mut Lines) -> Option<BytesMut> {
         let mut tasks = JoinSet::new();
+        let mut may_be_mcp = true;
         loop {
             while tasks.try_join_next().is_some() {}
             self.outbox.has_room().await;
@@ -67,13 +76,22 @@ impl Session {
                 while tasks.join_next().await.is_some() {}
             };
             match race(lines.next(), quiet).await {
-                Either::First(Line::Whole(line)) => self.take(&line, &mut tasks),
-                Either::First(Line::TooLong) => {
-                    let message = format!("a line of more than {} bytes (`body_bytes`)", self.core.limits().body_bytes);
-                    self.outbox.push(&refused_line(&RpcError { id: None, code: -32700, message }));
-                    return;
+                Either::First(Line::Whole(line)) => {
+                    if may_be_mcp {
+                        match opens(&line) {
+                            Opens::Mcp => return Some(line),
+                            // Both protocols have it.
+                            Opens::Ping => {}
+                            Opens::Own => may_be_mcp = false,
+                        }
+                    }
+                    self.take(&line, &mut tasks);
                 }
-                Either::First(Line::End) | Either::Second(()) => return,
+                Either::First(Line::TooLong) => {
+                    self.outbox.push(&too_long_line(self.core.limits().body_bytes));
+                    return None;
+                }
+                Either::First(Line::End) | Either::Second(()) => return None,
             }
         }
     }
@@ -159,7 +177,7 @@ impl Session {
     }
 
     async fn tools(&self, id: &Id) -> Vec<u8> {
-        match self.core.tools(self.client).await {
+        match self.core.tools(self.client, Format::Tollgate).await {
             Ok(list) => result_line(id, &list),
             Err(failure) => Failed::new(failure).to_line(Some(id)),
         }
@@ -196,10 +214,16 @@ impl Session {
     }
 }
 
+/// Answers a line that is too long, behind which nothing is read.
+pub(crate) fn too_long_line(most: usize) -> Vec<u8> {
+    let message = format!("a line of more than {most} bytes (`body_bytes`)");
+    refused_line(&RpcError { id: None, code: -32700, message })
+}
+
 /// What is to be written. Whoever writes much waits for room first, so that it holds no more than this and one answer of each
 /// request under way.
 #[derive(Debug, Default)]
-struct Outbox {
+pub(crate) struct Outbox {
     lines: RefCell<Vec<u8>>,
     // Bytes that are being written.
     going: Cell<usize>,
@@ -209,7 +233,7 @@ struct Outbox {
 }
 
 impl Outbox {
-    fn push(&self, line: &[u8]) {
+    pub(crate) fn push(&self, line: &[u8]) {
         self.lines.borrow_mut().extend_from_slice(line);
         self.more.notify_one();
     }
@@ -220,7 +244,7 @@ impl Outbox {
         self.more.notify_one();
     }
 
-    async fn has_room(&self) {
+    pub(crate) async fn has_room(&self) {
         while self.lines.borrow().len() + self.going.get() >= OUTBOX_BYTES {
             self.room.notified().await;
         }
@@ -249,7 +273,7 @@ const OUTBOX_BYTES: usize = 256 << 10;
 
 /// The lines of a client.
 #[derive(Debug)]
-struct Lines {
+pub(crate) struct Lines {
     read: ReadHalf<Stream>,
     come: BytesMut,
     // So many bytes have no end of a line among them.
@@ -259,15 +283,19 @@ struct Lines {
 }
 
 #[derive(Debug)]
-enum Line {
+pub(crate) enum Line {
     Whole(BytesMut),
     TooLong,
     End,
 }
 
 impl Lines {
+    pub(crate) const fn watch(&self) -> &Rc<Watch> {
+        &self.watch
+    }
+
     /// The next one. What came of it is kept where this is dropped.
-    async fn next(&mut self) -> Line {
+    pub(crate) async fn next(&mut self) -> Line {
         loop {
             let unseen = self.come.get(self.looked..).unwrap_or_default();
             if let Some(at) = unseen.iter().position(|byte| *byte == b'\n') {

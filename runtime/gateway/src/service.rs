@@ -3,12 +3,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tollgate_ipc::Blobs;
 
 use crate::lanes::{Asking, Lanes};
 use crate::parse::{CallRequest, is_json};
-use crate::protocol::{Asked, Failure, GatewayLimits, Told};
+use crate::protocol::{Asked, Failure, Format, GatewayLimits, Told};
 use crate::reply::{Failed, Reply, senseless};
 
 /// The agent's gateway, as its connections have it.
@@ -19,6 +19,16 @@ pub(crate) struct Core {
     wants_token: bool,
     is_draining: Cell<bool>,
     drains: Notify,
+    news: watch::Sender<News>,
+}
+
+/// What the daemon said that clients may want to hear.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct News {
+    /// How often the list of tools became another one.
+    pub(crate) lists: u64,
+    /// Whether no more calls are taken.
+    pub(crate) is_draining: bool,
 }
 
 /// A call under way. Dropping it cancels the call.
@@ -36,7 +46,18 @@ pub(crate) enum Event {
 
 impl Core {
     pub(crate) fn new(lanes: Rc<Lanes>, limits: GatewayLimits, wants_token: bool) -> Self {
-        Self { lanes, limits, wants_token, is_draining: Cell::new(false), drains: Notify::new() }
+        let news = watch::Sender::new(News::default());
+        Self { lanes, limits, wants_token, is_draining: Cell::new(false), drains: Notify::new(), news }
+    }
+
+    /// Hears news from now on.
+    pub(crate) fn news(&self) -> watch::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// The list of tools may be another one.
+    pub(crate) fn changed(&self) {
+        self.news.send_modify(|news| news.lists += 1);
     }
 
     pub(crate) const fn limits(&self) -> &GatewayLimits {
@@ -52,6 +73,7 @@ impl Core {
     pub(crate) fn drain(&self) {
         self.is_draining.set(true);
         self.drains.notify_waiters();
+        self.news.send_modify(|news| news.is_draining = true);
     }
 
     /// Waits until no more calls are taken.
@@ -68,8 +90,8 @@ impl Core {
             let ends = Failure::new("busy", "the daemon is about to end, and takes no more calls");
             return Err(Box::new(Failed::new(ends)));
         }
-        let CallRequest { tool, operation, arguments, stdin, claims } = request;
-        let call = |request| Asked::Call { client, request, tool, operation, claims, logs };
+        let CallRequest { named, arguments, stdin, claims } = request;
+        let call = |request| Asked::Call { client, request, named, claims, logs };
         self.lanes.ask(call, [arguments, stdin]).map(Running).map_err(|unasked| Box::new(Failed::new(unasked.into())))
     }
 
@@ -82,8 +104,8 @@ impl Core {
     }
 
     /// The list of tools, JSON text.
-    pub(crate) async fn tools(&self, client: u64) -> Result<String, Failure> {
-        match self.ask(Asked::Tools { client }, Vec::new()).await? {
+    pub(crate) async fn tools(&self, client: u64, format: Format) -> Result<String, Failure> {
+        match self.ask(Asked::Tools { client, format }, Vec::new()).await? {
             (Told::Tools, [list, ..]) if is_json(&list) => String::from_utf8(list).map_err(|_no_text| senseless()),
             (told, _) => Err(failure(told)),
         }

@@ -15,7 +15,7 @@ use tollgate_schema::count_values;
 
 /// The version of all messages between our processes. It changes whenever one of them changes: both processes are of one program,
 /// unless the program was exchanged in between.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// The blobs of a message.
 pub type Blobs = [Vec<u8>; 3];

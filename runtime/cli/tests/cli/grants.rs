@@ -21,6 +21,12 @@ fn the_guide_to_who_may_ask_a_daemon_is_true() {
     assert!(count >= 10 && setup.contains("\nexport CLONE="), "{count}: {setup}");
 }
 
+#[test]
+fn the_guide_to_mcp_is_true() {
+    let (setup, count) = follow("mcp.md", include_str!("../../../../docs/mcp.md"));
+    assert!(count >= 10 && setup.contains("\nexport CLONE="), "{count}: {setup}");
+}
+
 /// Does what a page says in an empty folder. What its shell knew in the end, and how many commands were run.
 fn follow(name: &str, page: &str) -> (String, usize) {
     let (desk, home) = (Desk::empty(), tempfile::tempdir().unwrap());
@@ -45,6 +51,8 @@ fn follow(name: &str, page: &str) -> (String, usize) {
                     count += 1;
                 }
             }
+            // For other programs.
+            "json" => {}
             other => panic!("a block of {other:?}"),
         }
     }

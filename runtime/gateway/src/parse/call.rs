@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::json::Members;
-use crate::protocol::Claims;
+use crate::protocol::{Claims, Named};
 
 /// Most bytes of the name of a tool or an operation.
 pub const NAME_BYTES_MAX: usize = 256;
@@ -14,10 +14,8 @@ pub const CLAIM_BYTES_MAX: usize = 16 << 10;
 /// A call that a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallRequest {
-    /// The tool.
-    pub tool: String,
-    /// Which of its operations, if one is named.
-    pub operation: Option<String>,
+    /// What is called.
+    pub named: Named,
     /// JSON text, byte for byte as it came; `{}` where none did.
     pub arguments: Vec<u8>,
     /// What the tool may read from stdin.
@@ -55,6 +53,7 @@ impl CallRequest {
     fn take(members: &mut Members<'_>) -> Result<Self, String> {
         let tool = members.take_text("tool", NAME_BYTES_MAX)?;
         let operation = members.take_text("operation", NAME_BYTES_MAX)?;
+        let name = members.take_text("name", NAME_BYTES_MAX)?;
         let arguments = members.take("arguments").map_or("{}", RawValue::get).as_bytes().to_vec();
         let stdin = members.take_text("stdin", usize::MAX)?.unwrap_or_default().into_bytes();
         let mut claim = |key| members.take_text(key, CLAIM_BYTES_MAX);
@@ -66,20 +65,42 @@ impl CallRequest {
             trace: claim("trace")?,
         };
         // Last: who misspelt a key is told of that first.
-        let Some(tool) = tool else {
-            members.must_be_empty(KEYS)?;
-            return Err("`tool` is missing".to_owned());
+        let named = match (tool, operation, name) {
+            (Some(tool), operation, None) => Named::Tool { tool, operation },
+            (None, None, Some(name)) => Named::Offered { name },
+            (None, _, None) => {
+                members.must_be_empty(KEYS)?;
+                return Err("`tool` is missing".to_owned());
+            }
+            (Some(_), _, Some(_)) | (None, Some(_), Some(_)) => {
+                return Err("`name` stands for both `tool` and `operation`: give it alone, or those".to_owned());
+            }
         };
-        Ok(Self { tool, operation, arguments, stdin, claims })
+        Ok(Self { named, arguments, stdin, claims })
     }
 }
 
 /// The keys of a request.
-const KEYS: &[&str] = &["tool", "operation", "arguments", "stdin", "agent", "session", "decision", "reason", "trace"];
+const KEYS: &[&str] =
+    &["tool", "operation", "name", "arguments", "stdin", "agent", "session", "decision", "reason", "trace"];
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of(tool: &str, operation: Option<&str>) -> Named {
+        Named::Tool { tool: tool.to_owned(), operation: operation.map(str::to_owned) }
+    }
+
+    #[test]
+    fn an_offered_name_stands_alone() {
+        let named = CallRequest::parse(br#"{"name":"a_b"}"#).unwrap().named;
+        assert_eq!(named, Named::Offered { name: "a_b".to_owned() });
+        for body in [r#"{"name":"a_b","tool":"a"}"#, r#"{"name":"a_b","operation":"b"}"#] {
+            let problem = CallRequest::parse(body.as_bytes()).unwrap_err();
+            assert_eq!(problem, "`name` stands for both `tool` and `operation`: give it alone, or those", "{body}");
+        }
+    }
 
     #[test]
     fn arguments_stay_as_they_came() {
@@ -87,7 +108,7 @@ mod tests {
         let request = CallRequest::parse(body).unwrap();
         let arguments = r#"{"n": 0.10000000000000000000000000001, "big":18446744073709551617 ,"s":"\u00e9\/"}"#;
         assert_eq!(request.arguments, arguments.as_bytes());
-        assert_eq!((request.tool.as_str(), request.operation, request.stdin), ("echo", None, Vec::new()));
+        assert_eq!((request.named, request.stdin), (of("echo", None), Vec::new()));
         assert_eq!(request.claims, Claims::default());
         assert_eq!(CallRequest::parse(br#"{"tool":"t"}"#).unwrap().arguments, b"{}");
         assert_eq!(CallRequest::parse(br#"{"tool":"t","arguments":null}"#).unwrap().arguments, b"null");
@@ -97,7 +118,7 @@ mod tests {
     fn each_key_has_its_place() {
         let body = br#"{"tool":"t","operation":"o","stdin":"\u0000x","agent":"a","session":"s","decision":"d","reason":"r","trace":"c"}"#;
         let request = CallRequest::parse(body).unwrap();
-        assert_eq!((request.operation.as_deref(), request.stdin), (Some("o"), b"\0x".to_vec()));
+        assert_eq!((request.named, request.stdin), (of("t", Some("o")), b"\0x".to_vec()));
         let Claims { agent, session, decision, reason, trace } = request.claims;
         let claims = [agent, session, decision, reason, trace].map(Option::unwrap);
         assert_eq!(claims, ["a", "s", "d", "r", "c"]);
@@ -110,7 +131,7 @@ mod tests {
             (r#"{"tol":"t"}"#, "unknown key `tol`, with its value at line 1 column 8; did you mean `tool`?"),
             (
                 r#"{"tool":"t","logs":true}"#,
-                "unknown key `logs`, with its value at line 1 column 20; known are `tool`, `operation`, `arguments`, `stdin`, \
+                "unknown key `logs`, with its value at line 1 column 20; known are `tool`, `operation`, `name`, `arguments`, `stdin`, \
                  `agent`, `session`, `decision`, `reason`, `trace`",
             ),
             (r#"{"tool":7}"#, "`tool` must be a string, at line 1 column 9"),

@@ -128,12 +128,12 @@ fn no_params(method: &str) -> (i32, String) {
     (INVALID_PARAMS, format!("`{method}` takes no params"))
 }
 
-fn refused(id: Option<Id>, code: i32, message: &str) -> RpcError {
+pub(super) fn refused(id: Option<Id>, code: i32, message: &str) -> RpcError {
     RpcError { id, code, message: message.to_owned() }
 }
 
 impl Id {
-    fn read(value: &RawValue) -> Result<Self, String> {
+    pub(super) fn read(value: &RawValue) -> Result<Self, String> {
         let text = value.get();
         if text.starts_with('"') {
             return match serde_json::from_str::<String>(text) {
@@ -165,16 +165,17 @@ impl Serialize for Id {
     }
 }
 
-const METHOD_BYTES_MAX: usize = 128;
+pub(super) const METHOD_BYTES_MAX: usize = 128;
 
-const PARSE_ERROR: i32 = -32700;
-const INVALID_REQUEST: i32 = -32600;
+pub(super) const PARSE_ERROR: i32 = -32700;
+pub(super) const INVALID_REQUEST: i32 = -32600;
 const UNKNOWN_METHOD: i32 = -32601;
-const INVALID_PARAMS: i32 = -32602;
+pub(super) const INVALID_PARAMS: i32 = -32602;
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::Named;
 
     fn refusal(line: &str) -> (Option<Id>, i32, String) {
         let RpcError { id, code, message } = Message::parse(line.as_bytes()).unwrap_err();
@@ -189,7 +190,8 @@ mod tests {
             panic!("a call")
         };
         assert_eq!((id, logs), (Some(Id::Text("a".to_owned())), true));
-        assert_eq!((request.tool.as_str(), request.arguments.as_slice()), ("t", &b"{\"x\":1.50}"[..]));
+        let t = Named::Tool { tool: "t".to_owned(), operation: None };
+        assert_eq!((request.named, request.arguments.as_slice()), (t, &b"{\"x\":1.50}"[..]));
         let asks = |line: &str| Message::parse(line.as_bytes()).unwrap();
         let of = |id, asks| Some(Message { id, asks });
         assert_eq!(asks(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#), of(Some(Id::Number(7)), Asks::Ping));

@@ -38,6 +38,8 @@ fn child_seals_itself_and_attacks() {
     let (accepted, _) = listener.accept().unwrap();
     let (daemon, theirs) = Channel::pair().unwrap();
     let (unix, handed) = UnixStream::pair().unwrap();
+    let (mcp, handed_mcp) = UnixStream::pair().unwrap();
+    let (mcp_http, handed_mcp_http) = UnixStream::pair().unwrap();
     let (mut lane, given) = UnixStream::pair().unwrap();
     let (done, ends) = mpsc::channel();
     // The daemon, and its clients, in a thread that is under the filter too: it only uses what it has by then.
@@ -49,6 +51,8 @@ fn child_seals_itself_and_attacks() {
         give(ToGateway::Lane, given.into());
         give(ToGateway::Client { client: 1, is_busy: false }, handed.into());
         give(ToGateway::Client { client: 2, is_busy: false }, accepted.into());
+        give(ToGateway::Client { client: 3, is_busy: false }, handed_mcp.into());
+        give(ToGateway::Client { client: 4, is_busy: false }, handed_mcp_http.into());
         let call =
             "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"call\",\"params\":{\"tool\":\"echo\",\"arguments\":[1.0]}}\n";
         let body = "{\"tool\":\"echo\",\"arguments\":[2.0]}";
@@ -56,8 +60,20 @@ fn child_seals_itself_and_attacks() {
             "POST /v1/call HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
+        let modern = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a_b","arguments":{"x":3.0},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"io.modelcontextprotocol/clientInfo":{"name":"raw","version":"1"}}}}"#;
+        let old = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a_b","arguments":{"x":4.0}}}"#;
+        let mcp_post = format!(
+            "POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\ncontent-length: {}\r\n\r\n{old}",
+            old.len()
+        );
+        let modern = format!("{modern}\n");
         let mut answers = Vec::new();
-        for (mut client, request) in [(Either::Unix(unix), call), (Either::Tcp(tcp), &post)] {
+        for (mut client, request) in [
+            (Either::Unix(unix), call),
+            (Either::Tcp(tcp), &post),
+            (Either::Unix(mcp), &modern),
+            (Either::Unix(mcp_http), &mcp_post),
+        ] {
             client.write(request.as_bytes());
             // By hand: a `Connection` waits in `poll`, which this process must not use.
             let mut bytes = vec![0; 4096];
@@ -81,6 +97,8 @@ fn child_seals_itself_and_attacks() {
     let answers = ends.recv().unwrap();
     assert!(answers[0].contains("\"output\":[1.0]"), "{answers:?}");
     assert!(answers[1].starts_with("HTTP/1.1 200 OK\r\n") && answers[1].contains("\"output\":[2.0]"), "{answers:?}");
+    assert!(answers[2].contains("\"structuredContent\":{\"x\":3.0}"), "{answers:?}");
+    assert!(answers[3].contains("\"structuredContent\":{\"x\":4.0}"), "{answers:?}");
     assert_eq!(TOLD_LIMITS.blobs[0], 256 << 20);
 }
 

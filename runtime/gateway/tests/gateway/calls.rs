@@ -1,6 +1,6 @@
 //! JSON-RPC: what is answered, byte by byte; calls side by side; the queue; cancelling.
 
-use tollgate_gateway::protocol::{Asked, Claims, GatewayLimits, ToGateway};
+use tollgate_gateway::protocol::{Asked, Claims, GatewayLimits, Named, ToGateway};
 
 use crate::daemon::{Daemon, LIMITS, call_line};
 
@@ -38,8 +38,8 @@ fn claims_are_handed_on_as_claims() {
     let text = |text: &str| Some(text.to_owned());
     let (agent, session) = (text("root"), text("s"));
     let claims = Claims { agent, session, decision: text("d"), reason: text("r"), trace: text("t") };
-    let (tool, operation) = ("echo".to_owned(), text("o"));
-    let call = Asked::Call { client: client.number, request: 1, tool, operation, claims, logs: false };
+    let named = Named::Tool { tool: "echo".to_owned(), operation: text("o") };
+    let call = Asked::Call { client: client.number, request: 1, named, claims, logs: false };
     assert_eq!(asked[0], (call, [b"{}".to_vec(), Vec::new(), Vec::new()]));
 }
 

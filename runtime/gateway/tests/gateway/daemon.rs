@@ -11,7 +11,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tollgate_gateway::protocol::{Asked, Failure, FromGateway, GatewayLimits, ToGateway, Told, asked_limits};
+use tollgate_gateway::protocol::{
+    Asked, Failure, Format, FromGateway, GatewayLimits, Named, ToGateway, Told, asked_limits,
+};
 use tollgate_ipc::{Blobs, Channel, Connection};
 
 /// Wide enough for what no test is about.
@@ -118,7 +120,7 @@ impl Daemon {
     pub(crate) fn calls(&self) -> Vec<String> {
         let asked = self.known.asked.lock().unwrap();
         let tool = |asked: &Asked| match asked {
-            Asked::Call { tool, .. } => Some(tool.clone()),
+            Asked::Call { named, .. } => Some(called(named)),
             Asked::Token { .. } | Asked::Tools { .. } | Asked::Ready => None,
         };
         asked.iter().filter_map(|(asked, _)| tool(asked)).collect()
@@ -221,9 +223,11 @@ fn serve(mut lane: Connection, known: &Known, limits: GatewayLimits) {
         let [first, stdin, _] = blobs;
         let told: (Told, Blobs) = match asked {
             Asked::Token { .. } => (Told::Token { is_right: first == b"right" }, Blobs::default()),
+            Asked::Tools { format: Format::Mcp, .. } => (Told::Tools, [MCP_LIST.into(), Vec::new(), Vec::new()]),
             Asked::Tools { .. } => (Told::Tools, [b"[{\"name\":\"echo\"}]".to_vec(), Vec::new(), Vec::new()]),
             Asked::Ready => (Told::Ready { ready: true, why: Vec::new() }, Blobs::default()),
-            Asked::Call { request, tool, logs, .. } => {
+            Asked::Call { request, named, logs, .. } => {
+                let tool = called(&named);
                 known.heard.lock().unwrap().busy_lanes.insert(place, request);
                 known.news.notify_all();
                 let Some(told) = call(&mut lane, known, request, &tool, logs, first, stdin) else { return };
@@ -239,6 +243,17 @@ fn serve(mut lane: Connection, known: &Known, limits: GatewayLimits) {
     }
 }
 
+/// What is called: the tool, of which an offered name is the beginning.
+fn called(named: &Named) -> String {
+    match named {
+        Named::Tool { tool, .. } => tool.clone(),
+        Named::Offered { name } => name.split('_').next().unwrap().to_owned(),
+    }
+}
+
+/// What is offered to models.
+pub(crate) const MCP_LIST: &str = r#"{"tools":[{"name":"echo_say","description":"Says it again","inputSchema":{"type":"object"},"outputSchema":{"type":"object"},"annotations":{"readOnlyHint":true,"destructiveHint":false,"idempotentHint":true,"openWorldHint":false}}]}"#;
+
 fn call(
     lane: &mut Connection,
     known: &Known,
@@ -253,7 +268,17 @@ fn call(
         Some((told, [output, stdin.clone(), Vec::new()]))
     };
     let failed = |kind: &str| {
-        let error = Failure { kind: kind.to_owned(), message: format!("it is {kind}"), details: Value::Null };
+        let details = match kind {
+            "denied" => json!({ "rule": "fs.write", "advice": "Another way is denied too.", "reason": "r" }),
+            "arguments" => json!({ "problems": ["/a: is missing", "/b: is no text"] }),
+            _other => Value::Null,
+        };
+        let told = match kind {
+            "denied" => "violation",
+            "arguments" => "rejected",
+            other => other,
+        };
+        let error = Failure { kind: told.to_owned(), message: format!("it is {kind}"), details };
         let told = Told::Failed { call: Some("c".to_owned()), usage: Some(json!({ "fuel": 1 })), error };
         Some((told, [Vec::new(), Vec::new(), b"err".to_vec()]))
     };

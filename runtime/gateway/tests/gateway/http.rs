@@ -74,7 +74,7 @@ fn what_is_no_request_of_ours_is_refused() {
         );
         head
     };
-    refused("GET / HTTP/1.1\r\n\r\n", "404", "no such path: there are /healthz, /readyz, /v1/tools and /v1/call");
+    refused("GET / HTTP/1.1\r\n\r\n", "404", "no such path: there are /healthz, /readyz, /v1/tools, /v1/call and /mcp");
     let head = refused("DELETE /v1/call HTTP/1.1\r\n\r\n", "405", "this path takes POST");
     assert!(head.contains("\r\nallow: POST"), "{head}");
     let head = refused("POST /healthz HTTP/1.1\r\ncontent-length: 0\r\n\r\n", "405", "this path takes GET");

@@ -13,4 +13,6 @@ mod ends;
 mod framing;
 mod http;
 mod input;
+mod mcp;
+mod mcp_http;
 mod tokens;

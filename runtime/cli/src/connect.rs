@@ -1,0 +1,245 @@
+//! `tollgate connect CLIENT`: the entry by which a client of MCP has the bridge, in the form of its own configuration file. What else
+//! stands in the file stays.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+use miette::Diagnostic;
+use serde_json::{Map, Value, json};
+
+use super::args::ConnectArgs;
+use super::exit::{Exit, Failure};
+use super::{config, output};
+
+/// A client whose configuration is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Client {
+    /// Claude Code, of the project in this folder.
+    ClaudeCode,
+    /// Claude Desktop.
+    ClaudeDesktop,
+    /// Cursor.
+    Cursor,
+    /// Visual Studio Code, of the project in this folder.
+    Vscode,
+    /// Codex.
+    Codex,
+    /// Gemini CLI.
+    GeminiCli,
+    /// opencode.
+    Opencode,
+    /// Zed.
+    Zed,
+}
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum ConnectError {
+    #[error("`{}` cannot be changed: {what}", path.display())]
+    #[diagnostic(help("add the entry yourself: `tollgate connect` without --write prints it"))]
+    NotWritten { path: PathBuf, what: String },
+    #[error("there is no place for the client's configuration: {}", config::no_place("XDG_CONFIG_HOME"))]
+    #[diagnostic(help("add the entry yourself: `tollgate connect` without --write prints it"))]
+    NoPlace,
+}
+
+/// The name of the entry.
+const NAME: &str = "tollgate";
+
+pub(crate) fn connect(args: &ConnectArgs) -> Result<Exit, Failure> {
+    let program = config::this_program().map_err(Failure::internal)?;
+    let program = program.display().to_string();
+    let more = args.agent.iter().flat_map(|agent| ["--agent".to_owned(), agent.clone()]);
+    let arguments: Vec<String> = ["mcp".to_owned(), "--start".to_owned()].into_iter().chain(more).collect();
+    if !args.write {
+        output::print(&args.client.text(&program, &arguments)?)?;
+        return Ok(Exit::Success);
+    }
+    let path = args.client.path().ok_or_else(|| Failure::usage(ConnectError::NoPlace))?;
+    let failed = |what: String| Failure::usage(ConnectError::NotWritten { path: path.clone(), what });
+    let before = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(error.to_string())),
+    };
+    let after = args.client.with_entry(&before, &program, &arguments).map_err(&failed)?;
+    replace(&path, &after).map_err(|error| failed(error.to_string()))?;
+    output::print(&format!(
+        "{} has the tools by {}\n",
+        args.client.name(),
+        output::one_line(&path.display().to_string())
+    ))?;
+    Ok(Exit::Success)
+}
+
+/// Whole or not at all.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    // The file that a link leads to, and not the link.
+    let path = path.canonicalize().unwrap_or_else(|_new| path.to_owned());
+    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
+    fs::create_dir_all(folder)?;
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(text.as_bytes())?;
+    if let Ok(found) = fs::metadata(&path) {
+        new.as_file().set_permissions(found.permissions())?;
+    }
+    new.persist(&path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+impl Client {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::ClaudeCode => "Claude Code",
+            Self::ClaudeDesktop => "Claude Desktop",
+            Self::Cursor => "Cursor",
+            Self::Vscode => "Visual Studio Code",
+            Self::Codex => "Codex",
+            Self::GeminiCli => "Gemini CLI",
+            Self::Opencode => "opencode",
+            Self::Zed => "Zed",
+        }
+    }
+
+    /// Its configuration file.
+    fn path(self) -> Option<PathBuf> {
+        let home = |name: &str| Some(config::home()?.join(name));
+        let settings = |name: &str| Some(config::settings_folder()?.join(name));
+        match self {
+            Self::ClaudeCode => Some(".mcp.json".into()),
+            Self::ClaudeDesktop => settings("Claude/claude_desktop_config.json"),
+            Self::Cursor => home(".cursor/mcp.json"),
+            Self::Vscode => Some(".vscode/mcp.json".into()),
+            Self::Codex => home(".codex/config.toml"),
+            Self::GeminiCli => home(".gemini/settings.json"),
+            Self::Opencode => settings("opencode/opencode.json"),
+            Self::Zed => settings("zed/settings.json"),
+        }
+    }
+
+    /// The key that its servers stand under, and the entry; none where the file is TOML.
+    fn entry(self, program: &str, arguments: &[String]) -> Option<(&'static str, Value)> {
+        let plain = json!({ "command": program, "args": arguments });
+        match self {
+            Self::ClaudeCode | Self::Vscode => {
+                let key = if self == Self::Vscode { "servers" } else { "mcpServers" };
+                Some((key, json!({ "type": "stdio", "command": program, "args": arguments })))
+            }
+            Self::ClaudeDesktop | Self::Cursor | Self::GeminiCli => Some(("mcpServers", plain)),
+            Self::Opencode => {
+                let command: Vec<&str> = std::iter::once(program).chain(arguments.iter().map(String::as_str)).collect();
+                Some(("mcp", json!({ "type": "local", "command": command, "enabled": true })))
+            }
+            Self::Zed => Some(("context_servers", plain)),
+            Self::Codex => None,
+        }
+    }
+
+    /// The entry as it stands in a file that has nothing else.
+    fn text(self, program: &str, arguments: &[String]) -> Result<String, Failure> {
+        self.with_entry("", program, arguments)
+            .map_err(|what| Failure::usage(ConnectError::NotWritten { path: PathBuf::new(), what }))
+    }
+
+    /// A configuration with the entry in it, in the place of one of the same name. The error says why what is there cannot be kept.
+    fn with_entry(self, before: &str, program: &str, arguments: &[String]) -> Result<String, String> {
+        match self.entry(program, arguments) {
+            Some((key, entry)) => with_json(before, key, entry),
+            None => with_toml(before, program, arguments),
+        }
+    }
+}
+
+fn with_json(before: &str, key: &str, entry: Value) -> Result<String, String> {
+    let read = if before.trim().is_empty() { Ok(json!({})) } else { serde_json::from_str::<Value>(before) };
+    // Comments, which some clients take, would be lost.
+    let mut whole = read.map_err(|error| format!("it is not plain JSON ({error})"))?;
+    let object = whole.as_object_mut().ok_or("it is no JSON object")?;
+    let servers = object.entry(key).or_insert_with(|| Value::Object(Map::new()));
+    let servers = servers.as_object_mut().ok_or_else(|| format!("`{key}` is no object"))?;
+    servers.insert(NAME.to_owned(), entry);
+    Ok(format!("{whole:#}\n"))
+}
+
+/// Appended as text, so that comments stay.
+fn with_toml(before: &str, program: &str, arguments: &[String]) -> Result<String, String> {
+    let known: toml::Table = before.parse().map_err(|error| format!("it is not TOML ({error})"))?;
+    let servers = known.get("mcp_servers").map(|servers| servers.as_table().ok_or("`mcp_servers` is no table"));
+    if servers.transpose()?.is_some_and(|servers| servers.contains_key(NAME)) {
+        return Err(format!("it has `mcp_servers.{NAME}` already"));
+    }
+    let text = |text: &str| toml::Value::from(text).to_string();
+    let arguments: Vec<String> = arguments.iter().map(|argument| text(argument)).collect();
+    let mut after = before.to_owned();
+    if !after.is_empty() {
+        after.push_str(if after.ends_with('\n') { "\n" } else { "\n\n" });
+    }
+    let written =
+        write!(after, "[mcp_servers.{NAME}]\ncommand = {}\nargs = [{}]\n", text(program), arguments.join(", "));
+    written.map_err(|error| error.to_string())?;
+    // A table that is written as a value cannot be added to.
+    after.parse::<toml::Table>().map_err(|error| format!("it cannot be added to ({error})"))?;
+    Ok(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(client: Client, before: &str) -> Result<String, String> {
+        client.with_entry(before, "/bin/tollgate", &["mcp".to_owned(), "--start".to_owned()])
+    }
+
+    #[test]
+    fn each_client_has_its_own_form() {
+        let json = |client: Client| serde_json::from_str::<Value>(&with(client, "").unwrap()).unwrap();
+        let args = json!(["mcp", "--start"]);
+        let plain = json!({ "tollgate": { "command": "/bin/tollgate", "args": args } });
+        let typed = json!({ "tollgate": { "type": "stdio", "command": "/bin/tollgate", "args": args } });
+        let local = json!({
+            "tollgate": { "type": "local", "command": ["/bin/tollgate", "mcp", "--start"], "enabled": true },
+        });
+        assert_eq!(json(Client::ClaudeCode), json!({ "mcpServers": typed }));
+        assert_eq!(json(Client::Vscode), json!({ "servers": typed }));
+        for client in [Client::ClaudeDesktop, Client::Cursor, Client::GeminiCli] {
+            assert_eq!(json(client), json!({ "mcpServers": plain }), "{client:?}");
+        }
+        assert_eq!(json(Client::Zed), json!({ "context_servers": plain }));
+        assert_eq!(json(Client::Opencode), json!({ "mcp": local }));
+        assert_eq!(
+            with(Client::Codex, "").unwrap(),
+            "[mcp_servers.tollgate]\ncommand = \"/bin/tollgate\"\nargs = [\"mcp\", \"--start\"]\n"
+        );
+    }
+
+    #[test]
+    fn what_is_there_stays() {
+        let before = r#"{"z":1,"mcpServers":{"other":{"command":"x"},"tollgate":{"command":"old"}},"a":[2]}"#;
+        let after: Value = serde_json::from_str(&with(Client::Cursor, before).unwrap()).unwrap();
+        assert_eq!(
+            (&after["z"], &after["a"], &after["mcpServers"]["other"]),
+            (&json!(1), &json!([2]), &json!({"command":"x"}))
+        );
+        assert_eq!(after["mcpServers"]["tollgate"]["command"], "/bin/tollgate");
+        // Twice is once.
+        let once = with(Client::Cursor, before).unwrap();
+        assert_eq!(with(Client::Cursor, &once).unwrap(), once);
+        let toml = with(Client::Codex, "# mine\nmodel = \"m\"\n[mcp_servers.other]\ncommand = \"x\"").unwrap();
+        assert!(
+            toml.starts_with("# mine\nmodel = \"m\"\n[mcp_servers.other]\ncommand = \"x\"\n\n[mcp_servers.tollgate]\n")
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_kept_is_not_touched() {
+        for before in ["// a comment\n{}", "[]", "1", r#"{"mcpServers":[]}"#, "{"] {
+            assert!(with(Client::Cursor, before).is_err(), "{before}");
+        }
+        for before in ["a = ", "mcp_servers = 1", "mcp_servers = { a = {} }", "[mcp_servers.tollgate]\ncommand = \"x\""]
+        {
+            assert!(with(Client::Codex, before).is_err(), "{before}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! `tollgate mcp`: MCP's stdio transport for a client that starts its servers itself. It copies bytes between the client and the daemon's
+//! socket, and ends with either: clients start one for each of their sessions, and forget some.
+
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::net::Shutdown;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use miette::Diagnostic;
+use tollgate_daemon::Operator;
+
+use super::args::McpArgs;
+use super::exit::{Exit, Failure};
+use super::{config, ledger, operator, output, through};
+
+#[derive(Debug, thiserror::Error, Diagnostic)]
+enum McpError {
+    #[error("no daemon has the ledger in `{}`, so that nobody serves MCP", folder.display())]
+    #[diagnostic(help(
+        "start one with `tollgate serve`, have it started by `tollgate mcp --start`, or name its ledger with --ledger"
+    ))]
+    NoDaemon { folder: PathBuf },
+    #[error("the daemon that was started has ended, and none has the ledger")]
+    #[diagnostic(help("`tollgate serve` says what is wrong"))]
+    NotStarted,
+    #[error("no agent of the daemon's policy is `{agent}`")]
+    #[diagnostic(help("its agents are: {known}"))]
+    NoAgent { agent: String, known: String },
+    #[error("the daemon cannot be asked at `{}`", socket.display())]
+    #[diagnostic(help("`tollgate status` says how it stands"))]
+    NotConnected { socket: PathBuf, source: io::Error },
+    #[error(
+        "the token in {from} is no token: it is of printable ASCII without spaces, at most {TOKEN_BYTES_MAX} bytes"
+    )]
+    #[diagnostic(help("`tollgate serve token add AGENT` makes one"))]
+    NoToken { from: String },
+    #[error("the file of the token, `{}`, cannot be read", path.display())]
+    #[diagnostic(help("give the file that has the token, and nothing else"))]
+    NoTokenFile { path: PathBuf, source: io::Error },
+}
+
+/// Copies until either side ends.
+pub(crate) fn mcp(args: &McpArgs) -> Result<Exit, Failure> {
+    let token = token(args.token_file.as_deref())?;
+    let socket = socket(args)?;
+    let mut input = File::from(duplicate(io::stdin())?);
+    // A client may take its time: the daemon's patience begins with the first bytes.
+    let mut first = vec![0; FIRST_BYTES];
+    let came = input.read(&mut first).map_err(Failure::internal)?;
+    if came == 0 {
+        return Ok(Exit::Success);
+    }
+    let not_connected = |source| Failure::usage(McpError::NotConnected { socket: socket.clone(), source });
+    let stream = UnixStream::connect(&socket).map_err(not_connected)?;
+    let mut to = stream.try_clone().map_err(Failure::internal)?;
+    if let Some(token) = token {
+        to.write_all(format!("token {token}\n").as_bytes()).map_err(not_connected)?;
+    }
+    to.write_all(first.get(..came).unwrap_or_default()).map_err(not_connected)?;
+    drop(first);
+    let sends = move || {
+        // Whichever side has broken off, it is over.
+        copy(&mut input, &mut to).unwrap_or_default();
+        to.shutdown(Shutdown::Write).unwrap_or_default();
+    };
+    thread::Builder::new().name("client".to_owned()).stack_size(STACK_BYTES).spawn(sends).map_err(Failure::internal)?;
+    let mut output = File::from(duplicate(io::stdout())?);
+    let mut stream = stream;
+    // A client that is gone needs no answer; the thread that waits for it ends with this process.
+    copy(&mut stream, &mut output).unwrap_or_default();
+    Ok(Exit::Success)
+}
+
+/// By `read` and `write`, and not as `io::copy` does it, by `splice`: that was seen to sleep on over bytes that had come (Linux 6.18).
+fn copy(from: &mut impl io::Read, to: &mut impl io::Write) -> io::Result<()> {
+    let mut bytes = vec![0; COPIED_BYTES];
+    loop {
+        match from.read(&mut bytes) {
+            Ok(0) => return Ok(()),
+            Ok(came) => to.write_all(bytes.get(..came).unwrap_or_default())?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// The same open file, without the buffer of the standard library.
+fn duplicate(stream: impl std::os::fd::AsFd) -> Result<std::os::fd::OwnedFd, Failure> {
+    stream.as_fd().try_clone_to_owned().map_err(Failure::internal)
+}
+
+fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    let (from, text) = match file {
+        Some(path) => {
+            let failed = |source| Failure::usage(McpError::NoTokenFile { path: path.to_owned(), source });
+            let mut text = String::new();
+            let open = File::open(path).map_err(failed)?;
+            open.take(TOKEN_BYTES_MAX * 2).read_to_string(&mut text).map_err(failed)?;
+            (format!("`{}`", path.display()), text)
+        }
+        None => match config::token() {
+            Some(text) => ("TOLLGATE_TOKEN".to_owned(), text),
+            None => return Ok(None),
+        },
+    };
+    let token = text.trim_ascii();
+    let is_token =
+        !token.is_empty() && token.len() as u64 <= TOKEN_BYTES_MAX && token.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_token { Ok(Some(token.to_owned())) } else { Err(Failure::usage(McpError::NoToken { from })) }
+}
+
+/// The socket that is given, or that of the agent that is named, or of the one that this user is.
+fn socket(args: &McpArgs) -> Result<PathBuf, Failure> {
+    if let Some(socket) = &args.socket {
+        return Ok(socket.clone());
+    }
+    let folder = ledger::folder(&args.ledger)?;
+    let operator = match operator::running(&folder) {
+        Some(operator) => operator.map_err(|source| operator::refused(source, operator::RESTART_HELP))?,
+        None if args.start => start(&folder)?,
+        None => return Err(Failure::usage(McpError::NoDaemon { folder })),
+    };
+    let Some(agent) = &args.agent else { return through::own_socket(&operator) };
+    let status = operator.status().map_err(|source| operator::refused(source, operator::RESTART_HELP))?;
+    let known: Vec<&str> = status.agents.iter().map(|agent| agent.agent.as_str()).collect();
+    let place = status.agents.iter().find(|known| known.agent == *agent);
+    place.map(|place| place.socket.clone()).ok_or_else(|| {
+        let known = output::one_line(&known.join(", "));
+        Failure::usage(McpError::NoAgent { agent: output::one_line(agent), known })
+    })
+}
+
+/// Starts a daemon, which stays. It gets the places of home, ledger and sockets, and nothing else of this environment or folder.
+#[allow(clippy::disallowed_methods, reason = "it starts the daemon, of this very program")]
+fn start(ledger: &Path) -> Result<Operator, Failure> {
+    let program = config::this_program().map_err(Failure::internal)?;
+    let ledger = std::path::absolute(ledger).map_err(Failure::internal)?;
+    let mut daemon = Command::new(program)
+        .arg("serve")
+        .env_clear()
+        .envs(config::daemon_variables(&ledger))
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Who ends the client's processes does not end it.
+        .process_group(0)
+        .spawn()
+        .map_err(Failure::internal)?;
+    let patience = Instant::now() + START_PATIENCE;
+    let mut ended = None;
+    while Instant::now() < patience {
+        if let Some(Ok(operator)) = operator::running(&ledger) {
+            return Ok(operator);
+        }
+        // Another one may have been first, and be about to open the ledger.
+        let now = Instant::now();
+        if ended.is_none() && matches!(daemon.try_wait(), Ok(Some(_)) | Err(_)) {
+            ended = Some(now);
+        }
+        if ended.is_some_and(|ended| now.duration_since(ended) > OTHERS_PATIENCE) {
+            break;
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    Err(Failure::usage(McpError::NotStarted))
+}
+
+const FIRST_BYTES: usize = 8 << 10;
+const COPIED_BYTES: usize = 64 << 10;
+const STACK_BYTES: usize = 128 << 10;
+
+/// With its word, a token's line has no more than the gateway reads.
+const TOKEN_BYTES_MAX: u64 = 500;
+
+const START_PATIENCE: Duration = Duration::from_secs(60);
+const OTHERS_PATIENCE: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -1,0 +1,94 @@
+//! What rmcp's handlers ask, done where the gateway's own state is. They may be on any thread for all that the compiler knows; the state
+//! is not.
+
+use std::rc::Rc;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::parse::CallRequest;
+use crate::protocol::{Failure, Format};
+use crate::race::{Either, race};
+use crate::reply::Reply;
+use crate::service::Core;
+
+/// Asks for a connection.
+#[derive(Debug, Clone)]
+pub(super) struct Asks(mpsc::Sender<Job>);
+
+/// What is asked, and where the answer goes. Who drops that end wants none.
+#[derive(Debug)]
+enum Job {
+    Tools(oneshot::Sender<Result<String, Failure>>),
+    Call(CallRequest, oneshot::Sender<Reply>),
+}
+
+/// Does what is asked. Dropping it ends all of it.
+#[derive(Debug)]
+pub(super) struct Jobs {
+    core: Rc<Core>,
+    client: u64,
+    come: mpsc::Receiver<Job>,
+}
+
+pub(super) fn pair(core: &Rc<Core>, client: u64) -> (Asks, Jobs) {
+    let (give, come) = mpsc::channel(1);
+    (Asks(give), Jobs { core: Rc::clone(core), client, come })
+}
+
+impl Asks {
+    /// The list of tools in MCP's form.
+    pub(super) async fn tools(&self) -> Result<String, Failure> {
+        let (give, answer) = oneshot::channel();
+        self.0.send(Job::Tools(give)).await.map_err(|_gone| ended())?;
+        answer.await.map_err(|_gone| ended())?
+    }
+
+    /// Makes a call. Dropping this withdraws it.
+    pub(super) async fn call(&self, call: CallRequest) -> Reply {
+        let (give, answer) = oneshot::channel();
+        if self.0.send(Job::Call(call, give)).await.is_err() {
+            return Reply::failed(ended());
+        }
+        answer.await.unwrap_or_else(|_gone| Reply::failed(ended()))
+    }
+
+    /// Waits for the end of the connection.
+    pub(super) async fn ended(&self) {
+        self.0.closed().await;
+    }
+}
+
+fn ended() -> Failure {
+    Failure::new("cancelled", "the connection has ended")
+}
+
+impl Jobs {
+    /// Works until nobody asks any more.
+    pub(super) async fn work(mut self) {
+        let mut tasks = JoinSet::new();
+        loop {
+            while tasks.try_join_next().is_some() {}
+            let Some(job) = self.come.recv().await else { break };
+            tasks.spawn_local(job.done(Rc::clone(&self.core), self.client));
+        }
+    }
+}
+
+impl Job {
+    async fn done(self, core: Rc<Core>, client: u64) {
+        match self {
+            Self::Tools(mut give) => {
+                if let Either::First(list) = race(core.tools(client, Format::Mcp), give.closed()).await {
+                    give.send(list).unwrap_or_default();
+                }
+            }
+            Self::Call(call, mut give) => {
+                if let Either::First(reply) = race(core.reply(client, call), give.closed()).await {
+                    // Nobody wants it any more.
+                    give.send(reply).map_or_else(drop, drop);
+                }
+            }
+        }
+    }
+}

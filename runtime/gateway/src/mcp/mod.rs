@@ -1,0 +1,158 @@
+//! MCP (<https://modelcontextprotocol.io>), by `rmcp`: the only module that knows that crate. Two eras are spoken, chosen by how a client
+//! opens: `initialize`, up to revision 2025-11-25, or a version in each request, from 2026-07-28 on.
+//!
+//! ```text
+//!  lines ─▶ `lines`: one message at a time ──┐                      ┌─▶ `jobs`: on this thread ─▶ Core
+//!                                            ├─▶ rmcp ─▶ `Server` ──┘   dropped where the asker goes
+//!  HTTP ──▶ `web`: a request's body ─────────┘
+//! ```
+//!
+//! rmcp takes as many requests as it is given, and tells its log what is in them: so it is given no more than the limits allow, and
+//! never the arguments of a call, which go beside it byte for byte ([`McpMessage`](crate::parse::McpMessage)).
+//!
+//! No state of a client outlives its connection: there are no sessions.
+
+mod jobs;
+mod lines;
+mod result;
+mod web;
+
+use std::sync::Arc;
+
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
+    PaginatedRequestParams, RequestMetaObject, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+};
+use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::{RoleServer, ServerHandler};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use self::jobs::Asks;
+pub(crate) use self::lines::serve;
+pub(crate) use self::web::{Page, Web};
+use crate::parse::{CLAIM_BYTES_MAX, CallRequest};
+use crate::protocol::{Claims, Failure, Named};
+use crate::race::{Either, race};
+use crate::service::News;
+
+/// What rmcp asks for the requests of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Server {
+    asks: Asks,
+    news: watch::Receiver<News>,
+}
+
+/// The arguments of a call, beside the request that is rmcp's.
+#[derive(Debug, Clone)]
+struct Arguments(Arc<[u8]>);
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        if let Some(tools) = &mut capabilities.tools {
+            tools.list_changed = Some(true);
+        }
+        let implementation = Implementation::new("tollgate", env!("CARGO_PKG_VERSION"));
+        ServerConfig::new(capabilities).with_server_info(implementation).with_instructions(INSTRUCTIONS)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        if request.is_some_and(|request| request.cursor.is_some()) {
+            return Err(ErrorData::invalid_params("no such cursor: the list has one page", None));
+        }
+        let list = self.asks.tools().await.map_err(|failure| of_failure(&failure))?;
+        let Listed { tools } = serde_json::from_str(&list)
+            .map_err(|_other| ErrorData::internal_error("the daemon's list is none of MCP", None))?;
+        let mut result = ListToolsResult::with_all_items(tools);
+        (result.ttl_ms, result.cache_scope) = (Some(LIST_TTL_MS), Some(CacheScope::Private));
+        Ok(result)
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let claims = claims_of(&context.meta)?;
+        let arguments = arguments_of(&context).map_or_else(|| b"{}".to_vec(), |Arguments(bytes)| bytes.to_vec());
+        let named = Named::Offered { name: request.name.into_owned() };
+        let call = CallRequest { named, arguments, stdin: Vec::new(), claims };
+        // Whoever takes the request back drops the question, which ends the work.
+        match race(self.asks.call(call), context.ct.cancelled()).await {
+            Either::First(reply) => result::of_reply(&reply).map(Into::into),
+            Either::Second(()) => Err(ErrorData::internal_error("cancelled by the client", None)),
+        }
+    }
+
+    fn accepted_subscription_filter(&self, _requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        Some(SubscriptionFilter::builder().tools_list_changed().build())
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut news = self.news.clone();
+        let mut lists = news.borrow_and_update().lists;
+        let listening = async {
+            while news.changed().await.is_ok() {
+                let now = *news.borrow_and_update();
+                if now.is_draining {
+                    return;
+                }
+                if now.lists != lists && subscription.accepted().tools_list_changed == Some(true) {
+                    lists = now.lists;
+                    if subscription.sink().notify_tool_list_changed().await.is_err() {
+                        return;
+                    }
+                }
+            }
+        };
+        race(listening, race(subscription.cancelled(), self.asks.ended())).await;
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Listed {
+    tools: Vec<Tool>,
+}
+
+/// Over HTTP rmcp hands the whole request on, over lines what our transport gave it.
+fn arguments_of(context: &RequestContext<RoleServer>) -> Option<&Arguments> {
+    let by_http = || context.extensions.get::<http::request::Parts>()?.extensions.get::<Arguments>();
+    context.extensions.get::<Arguments>().or_else(by_http)
+}
+
+/// What the client says of itself. One that is too long is refused: a claim is on record whole.
+fn claims_of(meta: &RequestMetaObject) -> Result<Claims, ErrorData> {
+    let claim = |key: &str| match meta.get(key).and_then(serde_json::Value::as_str) {
+        Some(text) if text.len() > CLAIM_BYTES_MAX => {
+            let long = format!("`_meta`: `{key}` has {} bytes; the maximum is {CLAIM_BYTES_MAX}", text.len());
+            Err(ErrorData::invalid_params(long, None))
+        }
+        text => Ok(text.map(str::to_owned)),
+    };
+    Ok(Claims {
+        agent: claim("dev.tollgate/agent")?,
+        session: claim("dev.tollgate/session")?,
+        decision: claim("dev.tollgate/decision")?,
+        reason: claim("dev.tollgate/reason")?,
+        trace: claim("traceparent")?,
+    })
+}
+
+/// A request that is no call, and has no answer.
+fn of_failure(failure: &Failure) -> ErrorData {
+    ErrorData::internal_error(failure.message.clone(), None)
+}
+
+/// For the model.
+const INSTRUCTIONS: &str = "Each tool runs sealed: it can do what this machine's operator granted it, and nothing else. If a call is \
+                            denied, that holds for every other way to the same thing too: do not look for one; tell the user what was \
+                            denied, and what the answer says would allow it.";
+
+/// A client that listens hears of a change at once; others look again.
+const LIST_TTL_MS: u64 = 60_000;
