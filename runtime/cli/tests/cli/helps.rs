@@ -7,9 +7,7 @@ use rustix::process::Resource;
 use serde_json::json;
 
 use crate::around;
-use crate::desk::{DOCS, Desk, Ran};
-
-const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
+use crate::desk::{COUNT, DOCS, Desk, Ran};
 
 /// What is said on stderr, without the breaks of its lines.
 fn said(ran: &Ran) -> String {
