@@ -4,7 +4,7 @@
 use serde_json::json;
 use tollgate::{CallError, Caller, Request};
 use tollgate_audit::{Entry, Kind};
-use tollgate_capability::{CapabilitySet, Record, StdioSet};
+use tollgate_capability::{CapabilitySet, RecordScope, StdioSet};
 use tollgate_wasi_proxy::Exited;
 use tollgate_workspace::expect::Denied;
 use tollgate_workspace::{Lab, guest};
@@ -21,7 +21,7 @@ fn look(lab: &mut Lab, set: CapabilitySet) -> serde_json::Value {
 #[test]
 fn it_is_described_and_finds_nothing_where_nothing_is_granted() {
     let mut lab = Lab::new();
-    let nothing = CapabilitySet { record: Record::Every, ..CapabilitySet::default() };
+    let nothing = CapabilitySet { record: RecordScope::Every, ..CapabilitySet::default() };
     assert_eq!(look(&mut lab, nothing), json!({ "environment": 0, "arguments": 0, "stdin": 0 }));
     let report = lab.verified();
     assert_eq!(report.count(Kind::Violation), 0, "neither to describe nor to call it");

@@ -65,7 +65,7 @@ fn an_over_long_text_is_cut_with_length_and_digest() {
 
 #[test]
 fn the_largest_intent_fits() {
-    let Entry::Intent(intent) = entries::samples().swap_remove(3) else { panic!("not an intent") };
+    let intent = entries::intent();
     let facts = (0..100).map(|n| (format!("{n:064}"), Fact::Text(long())));
     let intent = Intent { facts: Pairs::new(facts), function: long(), rule: long(), ..intent };
     let bytes = fitting(&Entry::Intent(intent));
@@ -76,7 +76,7 @@ fn the_largest_intent_fits() {
 
 #[test]
 fn the_largest_end_fits() {
-    let Entry::CallEnd(end) = entries::samples().swap_remove(6) else { panic!("not an end") };
+    let end = entries::call_ended();
     let counters = (0..100).map(|n| (format!("{n:064}"), u64::MAX));
     let (counters, result, cap) = (Pairs::new(counters), Some(Digest([0xff; 32])), Some(long()));
     let bytes = fitting(&Entry::CallEnd(CallEnd { counters, detail: long(), result, cap, ..end }));
@@ -95,7 +95,7 @@ fn the_largest_closer_fits() {
 
 #[test]
 fn the_largest_texts_fit() {
-    let Entry::Call(call) = entries::samples().swap_remove(2) else { panic!("not a call") };
+    let call = entries::call(entries::SAMPLE_CALL);
     let option = Some(long());
     let (tool, version, operation) = (long(), long(), long());
     let (agent, session) = (option.clone(), option.clone());
@@ -107,7 +107,7 @@ fn the_largest_texts_fit() {
     let Entry::Adoption(adoption) = entries::break_samples().swap_remove(2) else { panic!("no adoption") };
     fitting(&Entry::Adoption(Adoption { reason: long(), by: long(), ..adoption }));
     fitting(&Entry::Call(Call { tool, version, operation, agent, session, claims, ..call }));
-    let Entry::Violation(violation) = entries::samples().swap_remove(5) else { panic!("not a violation") };
+    let violation = entries::violation();
     let (function, rule, message) = (long(), long(), long());
     fitting(&Entry::Violation(Violation { function, rule, message, ..violation }));
 }
@@ -195,7 +195,7 @@ fn what_comes_after_the_last_class_is_no_class() {
 /// What was proven and what is claimed have keys of their own, so that one never becomes the other.
 #[test]
 fn the_same_name_proven_and_claimed_are_two_entries() {
-    let Entry::Call(call) = entries::samples().swap_remove(2) else { panic!("not a call") };
+    let call = entries::call(entries::SAMPLE_CALL);
     let name = || Some("builder".into());
     let claimed = Call { claims: Claims { agent: name(), session: name(), ..Claims::default() }, ..call.clone() };
     let proven = Call { agent: name(), session: name(), claims: Claims::default(), ..call };

@@ -210,7 +210,7 @@ fn leaves(entries: &[Entry<'_>]) -> Vec<tollgate_audit::LeafHash> {
 
 /// `entries` and the end that fits them.
 fn ended(entries: &[Entry<'static>]) -> Vec<Entry<'static>> {
-    let Entry::CallEnd(end) = samples().swap_remove(6) else { panic!("not an end") };
+    let end = entries::call_ended();
     let count = u32::try_from(entries.len()).unwrap();
     let root = call_root(&leaves(entries));
     let end = CallEnd { seq: Sequence(count), entries: count, root, ..end };
@@ -222,17 +222,17 @@ fn call() -> Entry<'static> {
 }
 
 fn intent(seq: u32, verdict: Verdict) -> Entry<'static> {
-    let Entry::Intent(intent) = samples().swap_remove(3) else { panic!("not an intent") };
+    let intent = entries::intent();
     Entry::Intent(Intent { seq: Sequence(seq), verdict, ..intent })
 }
 
 fn outcome(seq: u32, of: u32) -> Entry<'static> {
-    let Entry::Outcome(outcome) = samples().swap_remove(4) else { panic!("not an outcome") };
+    let outcome = entries::outcome();
     Entry::Outcome(Outcome { seq: Sequence(seq), of: Sequence(of), ..outcome })
 }
 
 fn violation(seq: u32, of: u32) -> Entry<'static> {
-    let Entry::Violation(violation) = samples().swap_remove(5) else { panic!("not a violation") };
+    let violation = entries::violation();
     Entry::Violation(Violation { seq: Sequence(seq), of: Sequence(of), ..violation })
 }
 

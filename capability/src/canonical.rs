@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::record_settings::AuditSettings;
-use crate::set::{CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, Record, StdioSet};
+use crate::set::{CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, RecordScope, StdioSet};
 
 impl CapabilitySet {
     /// The set as JSON without white space, keys sorted by name, every key present. In place of each environment
@@ -51,7 +51,7 @@ pub(crate) struct SetFields<V> {
     context: bool,
     limits: Limits,
     on_violation: OnViolation,
-    record: Record,
+    record: RecordScope,
     audit: AuditSettings,
 }
 

@@ -9,7 +9,6 @@ use crate::call::{
     StdioCall, Target,
 };
 use crate::disk::DiskCost;
-use crate::durability::Durability;
 use crate::path::{FsPath, GrantIndex};
 use crate::policy_name::Carries;
 use crate::reach::Reach;
@@ -30,19 +29,16 @@ pub fn check<'s>(set: &'s CapabilitySet, call: &Call) -> Decision<'s> {
 }
 
 impl CapabilitySet {
-    /// Where the intent of `call` must be before its effect: [`Durability::Disk`] if it needs a right that its folder, or
-    /// either of its two folders, lists as [`durable`](crate::FsCapability::durable). The rights are those that
-    /// [`check`](crate::check) asks for. What touches no folder, or is denied and so has no effect, is
-    /// [`Durability::Pipe`]. Pure, as the decision is.
+    /// Whether the intent of `call` must be on disk before its effect: if it needs a right that its folder, or either of its two
+    /// folders, lists as [`durable`](crate::FsCapability::durable). The rights are those that [`check`](crate::check) asks for.
+    /// What touches no folder, or is denied and so has no effect, is not: its intent is in the notary's pipe, as in any case. Pure,
+    /// as the decision is.
     ///
     /// A call that is only counted ([`Call::acquires`]) has no intent unless every call is recorded: for it the answer
     /// matters only then.
     #[must_use]
-    pub fn durability(&self, call: &Call) -> Durability {
-        if self.fs.iter().all(|fs| fs.durable.is_empty()) {
-            return Durability::Pipe;
-        }
-        decide(self, call).map_or(Durability::Pipe, |held| held.durability)
+    pub fn is_durable(&self, call: &Call) -> bool {
+        self.fs.iter().any(|fs| !fs.durable.is_empty()) && decide(self, call).is_ok_and(|held| held.is_durable)
     }
 }
 
@@ -61,18 +57,18 @@ type Verdict<'s> = Result<Held<'s>, Denial<'s>>;
 #[must_use = "what it asks of the record would be lost: join it with `and`"]
 pub(crate) struct Held<'s> {
     rule: Rule<'s>,
-    /// Where the intent of what it allows must be before the effect.
-    pub(crate) durability: Durability,
+    /// Whether the intent of what it allows must be on disk before the effect.
+    pub(crate) is_durable: bool,
 }
 
 impl<'s> Held<'s> {
     const fn plain(rule: Rule<'s>) -> Self {
-        Self { rule, durability: Durability::Pipe }
+        Self { rule, is_durable: false }
     }
 
-    /// Both hold: the second rule is recorded, and the stronger durability counts.
+    /// Both hold: the second rule is recorded, and the intent is durable if either asks for it.
     fn and(self, second: Self) -> Self {
-        Self { rule: second.rule, durability: self.durability.max(second.durability) }
+        Self { rule: second.rule, is_durable: self.is_durable || second.is_durable }
     }
 }
 
@@ -161,7 +157,7 @@ fn folder(set: &CapabilitySet, grant: GrantIndex) -> Result<&FsCapability, Denia
 
 fn right(fs: &FsCapability, access: Access) -> Verdict<'_> {
     let held = granted(fs.access.contains(access), Rule::Fs { guest: &fs.guest, access })?;
-    Ok(Held { durability: Durability::of(fs.durable.contains(access)), ..held })
+    Ok(Held { is_durable: fs.durable.contains(access), ..held })
 }
 
 /// A name that is to come into being is not that of a policy, which the next run in that folder would obey. What has that

@@ -30,7 +30,6 @@ mod call;
 mod canonical;
 mod check;
 mod disk;
-mod durability;
 mod limits;
 mod path;
 mod patterns;
@@ -53,7 +52,6 @@ pub use call::{
 pub use canonical::CanonicalJsonError;
 pub use check::{Decision, check};
 pub use disk::{DiskCost, INODE_CHARGE_BYTES, NAME_CHARGE_BYTES};
-pub use durability::Durability;
 pub use limits::{
     CALLS_MAX, DEADLINE_MS_MAX, FUEL_MAX, HANDLES_MAX, HOST_MEMORY_BYTES_MAX, JSON_BYTES_MAX, MEMORY_BYTES_MAX,
     MEMORY_BYTES_MIN, RANDOM_BYTES_MAX, RECORD_BYTES_MAX, RECORDS_MAX, STDIO_BYTES_MAX,
@@ -68,7 +66,8 @@ pub use record_settings::{Acknowledge, ArgumentsRecord, AuditSettings};
 pub use recorded::{CANONICAL_BYTES_MAX, RecordedSet, RecordedSetError};
 pub use rule::{Denial, Rule};
 pub use set::{
-    COARSE_CLOCK_NS, Cap, CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, Record, StdioSet,
+    COARSE_CLOCK_NS, Cap, CapabilitySet, ClockMode, FsCapability, Limits, OnViolation, RandomMode, RecordScope,
+    StdioSet,
 };
 
 /// The example of the README, run as a test.

@@ -118,14 +118,9 @@ mod tests {
     fn secret() -> CapabilitySet {
         CapabilitySet {
             fs: vec![FsCapability {
-                guest: "/docs".to_owned(),
-                host: "/srv/docs".into(),
                 opened: Some(crate::FileId { device: 2, inode: 3 }),
-                access: crate::AccessSet::EMPTY.with(crate::Access::Read),
-                durable: crate::AccessSet::EMPTY,
-                patterns: crate::Patterns::default(),
                 write_quota: u64::MAX,
-                mounts: false,
+                ..FsCapability::new("/docs", "/srv/docs", crate::AccessSet::EMPTY.with(crate::Access::Read))
             }],
             env: [("TOKEN".to_owned(), "s3cret".to_owned())].into(),
             args: vec!["--key".to_owned(), "\u{1}k\"".to_owned()],

@@ -38,7 +38,7 @@ pub struct CapabilitySet {
     /// What happens when a call is denied.
     pub on_violation: OnViolation,
     /// Which calls are recorded by themselves.
-    pub record: Record,
+    pub record: RecordScope,
     /// What is kept of arguments and results, and when a result may be handed out.
     pub audit: AuditSettings,
 }
@@ -57,7 +57,7 @@ pub struct FsCapability {
     /// What may be done below it.
     pub access: AccessSet,
     /// Which of these rights are used only once the intent is on disk
-    /// ([`CapabilitySet::durability`](crate::CapabilitySet::durability)).
+    /// ([`CapabilitySet::is_durable`](crate::CapabilitySet::is_durable)).
     pub durable: AccessSet,
     /// Which files below it.
     pub patterns: Patterns,
@@ -67,6 +67,23 @@ pub struct FsCapability {
     // Left out where it is not granted: a set says what there is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub mounts: bool,
+}
+
+impl FsCapability {
+    /// The folder `host`, with these rights and nothing more: every file in it, no room on its disk, no mounts.
+    #[must_use]
+    pub fn new(guest: impl Into<String>, host: impl Into<PathBuf>, access: AccessSet) -> Self {
+        Self {
+            guest: guest.into(),
+            host: host.into(),
+            opened: None,
+            access,
+            durable: AccessSet::EMPTY,
+            patterns: Patterns::default(),
+            write_quota: 0,
+            mounts: false,
+        }
+    }
 }
 
 impl FsCapability {
@@ -191,9 +208,9 @@ pub enum OnViolation {
 /// Which calls are recorded by themselves; every call is checked and counted either way. The stricter of manifest and
 /// grant holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "Record"))]
 #[serde(rename_all = "lowercase")]
-pub enum Record {
+pub enum RecordScope {
     /// Calls that acquire something, and every denial.
     #[default]
     Acquire,

@@ -9,7 +9,7 @@ use generators::{
 };
 use proptest::prelude::*;
 use tollgate_capability::{
-    Access, AccessSet, Call, CapabilitySet, Carries, Decision, Durability, EnvCall, FileId, FsCall, FsPath, GrantIndex,
+    Access, AccessSet, Call, CapabilitySet, Carries, Decision, EnvCall, FileId, FsCall, FsPath, GrantIndex,
     HandleFacts, Patterns, Reach, Reason, RecordedSet, Rule, StdioCall, StdioSet, Target, check,
 };
 
@@ -206,7 +206,7 @@ proptest! {
             (_, Decision::Allow(_)) => !allowed(&without, &call),
             (_, Decision::Deny(_)) => false,
         };
-        prop_assert_eq!(durable.durability(&call) == Durability::Disk, needed, "{:?}", call);
+        prop_assert_eq!(durable.is_durable(&call), needed, "{:?}", call);
     }
 
     #[test]

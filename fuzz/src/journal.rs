@@ -1,14 +1,15 @@
 //! Bytes as the journal of a ledger whose writer died before it signed anything: reading, verifying, recovering.
 
 use tollgate_audit::{
-    Entry, Finding, Frontier, LedgerOpened, PublicKey, ReadError, SigningKey, VerifyOptions, leaf_hash, read, verify,
-    verify_with,
+    Entry, Finding, Frontier, LedgerOpened, PublicKey, ReadError, SigningKey, TreeSize, VerifyOptions, leaf_hash, read,
+    verify, verify_with,
 };
 use tollgate_ledger::{Ledger, Recovery};
+use tollgate_testing::ledgers::{key_file, state_file};
 
 use crate::folder::Folder;
 use crate::frames::{frames, is_older, with_checks_mended};
-use crate::sample::{ORIGIN, key_file_text, seed_of, state_file};
+use crate::sample::{ORIGIN, seed_of};
 
 /// Reading, verifying and opening agree on what the journal holds. It opens exactly if every frame before its end can
 /// be read, it makes sense, and it says whose it is; then it loses nothing but an unfinished frame, says what it took
@@ -49,8 +50,8 @@ fn ledger_of(journal: &[u8]) {
     let seed = named.and_then(seed_of);
     let names_a_ledger = SigningKey::from_seed(&origin, &[0; 32]).is_ok();
     if let Some(seed) = seed.filter(|_| names_a_ledger) {
-        folder.write("ledger.key", key_file_text(&origin, seed).as_bytes());
-        folder.write("ledger.state", &state_file(&origin, 0, Frontier::new().root(), false));
+        folder.write("ledger.key", key_file(&origin, seed).as_bytes());
+        folder.write("ledger.state", &state_file(&origin, TreeSize(0), Frontier::new().root(), "open"));
     }
     let whose = names_a_ledger && (entries.is_empty() || before.origin.is_some()) && seed.is_some() == named.is_some();
     // Of nothing at all, only that is wrong which opening mends.

@@ -62,8 +62,8 @@ pub use crate::receipt::receipt;
 pub use crate::replay::replay;
 pub use crate::rpc_line::rpc_line;
 pub use crate::sample::{
-    KEY_SEED, ORIGIN, Sample, adoption, blocked, call, cancelled, enforcement, erasure, kernel_record, key_file_text,
-    opened, policy, rejected, reload, rotated, sample, takeover,
+    KEY_SEED, ORIGIN, Sample, adoption, blocked, call, cancelled, enforcement, erasure, kernel_record, opened, policy,
+    rejected, reload, rotated, sample, takeover,
 };
 pub use crate::schema::schema;
 pub use crate::side_records::side_store_of;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tollgate_capability::{Access, AccessSet, Cap, ClockMode, OnViolation, RandomMode, Record, Stdio, StdioSet};
+use tollgate_capability::{Access, AccessSet, Cap, ClockMode, OnViolation, RandomMode, RecordScope, Stdio, StdioSet};
 use tollgate_config::{
     Agent, Deployment, EnvValue, FsGrant, Grant, Grants, Manifest, OperationName, PartialLimits, Policy, Proof,
     RandomNeed, TimeSpan, ToolName, show_limit,
@@ -163,10 +163,10 @@ fn stdio(streams: StdioSet) -> String {
     list(all.into_iter().filter(|stream| streams.contains(*stream)).map(Stdio::as_str))
 }
 
-fn record(record: Record) -> &'static str {
+fn record(record: RecordScope) -> &'static str {
     match record {
-        Record::Acquire => "acquire",
-        Record::Every => "every",
+        RecordScope::Acquire => "acquire",
+        RecordScope::Every => "every",
     }
 }
 

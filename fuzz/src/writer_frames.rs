@@ -7,10 +7,11 @@ use tollgate_audit::{
 };
 use tollgate_ledger::Ledger;
 use tollgate_notary::{Intake, Lease, WriterFault, WriterKind};
+use tollgate_testing::ledgers::key_file;
 
 use crate::folder::Folder;
 use crate::frames::{first, frame, frames, with_checks_mended};
-use crate::sample::{KEY_SEED, ORIGIN, key_file_text};
+use crate::sample::{KEY_SEED, ORIGIN};
 
 /// The writer that the bytes come from.
 pub const WRITER: WriterId = WriterId([7; 6]);
@@ -117,7 +118,7 @@ fn is_too_long(length: [u8; 2]) -> bool {
 }
 
 fn in_a_ledger(entries: &[&[u8]], writer: &Writer) {
-    let key = key_file_text(ORIGIN, KEY_SEED).into_bytes();
+    let key = key_file(ORIGIN, KEY_SEED).into_bytes();
     let folder = Folder::with(&[("ledger.key".to_owned(), key)].into());
     let key = folder.ledger().with_extension("key");
     // A new ledger gets the key that is there.

@@ -14,8 +14,8 @@ use tollgate_audit::{
     WriterId, leaf_hash,
 };
 use tollgate_capability::{
-    Access, AccessSet, Call, CapabilitySet, Decision, FileId, FsCall, FsCapability, FsPath, GrantIndex, HandleFacts,
-    OpenFlags, Patterns, Target, check,
+    Access, Call, CapabilitySet, Decision, FileId, FsCall, FsCapability, FsPath, GrantIndex, HandleFacts, OpenFlags,
+    Patterns, Target, check,
 };
 use tollgate_workspace::foreign::missing;
 
@@ -159,14 +159,9 @@ impl Inputs {
 
 fn folder(guest: &str) -> FsCapability {
     FsCapability {
-        guest: guest.to_owned(),
-        host: format!("/srv/tollgate{guest}").into(),
-        opened: None,
-        access: [Access::Read, Access::List].into_iter().collect(),
-        durable: AccessSet::EMPTY,
         patterns: Patterns::new(vec!["**/*.md".to_owned()], vec!["drafts/**".to_owned()]).expect("patterns"),
         write_quota: 1 << 20,
-        mounts: false,
+        ..FsCapability::new(guest, format!("/srv/tollgate{guest}"), [Access::Read, Access::List].into_iter().collect())
     }
 }
 

@@ -185,14 +185,9 @@ impl Site {
 
     fn set(&self, case: &Case, root: &Path) -> CapabilitySet {
         let folders = case.folders.iter().enumerate().map(|(place, folder)| FsCapability {
-            guest: format!("/g{place}"),
-            host: root.join(folder.host),
-            opened: None,
-            access: folder.access,
-            durable: AccessSet::EMPTY,
             patterns: folder.patterns.clone(),
             write_quota: folder.quota,
-            mounts: false,
+            ..FsCapability::new(format!("/g{place}"), root.join(folder.host), folder.access)
         });
         CapabilitySet { fs: folders.collect(), ..self.nothing.clone() }
     }

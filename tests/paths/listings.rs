@@ -68,7 +68,7 @@ fn a_page_that_there_is_no_room_for_on_record_is_not_read() {
     let mut site = Site::new();
     fill(&site, 4_000);
     let mut set = site.set("list");
-    set.record = tollgate_capability::Record::Every;
+    set.record = tollgate_capability::RecordScope::Every;
     // The folder, and the first page.
     set.limits.records = 4;
     let tool = site.load(set);

@@ -5,7 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 use tollgate_audit::{Entry, Verdict};
-use tollgate_capability::{ClockMode, OnViolation, Reason, Record};
+use tollgate_capability::{ClockMode, OnViolation, Reason, RecordScope};
 
 use tollgate_workspace::site::{ALL, Refusal, Site, step};
 
@@ -71,7 +71,7 @@ fn what_a_guest_writes_tells_it_no_time_without_a_clock() {
 fn to_ask_about_a_handle_is_counted_and_with_every_call_recorded() {
     let mut site = Site::new();
     let mut set = site.set("read");
-    set.record = Record::Every;
+    set.record = RecordScope::Every;
     let tool = site.load(set);
     let asked =
         |then: &str| json!({ "op": "open-at", "base": "/docs", "path": "a.txt", "flags": ["read"], "then": then });

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tollgate_audit::{Entry, Verdict};
-use tollgate_capability::{CapabilitySet, Record};
+use tollgate_capability::{CapabilitySet, RecordScope};
 use tollgate_wasi_proxy::{INTERFACES, OWN_INTERFACE, UNNAMEABLE};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id};
@@ -44,7 +44,7 @@ pub(crate) fn assert_recorded(asked: &Calls, entries: &[Entry<'_>], set: &Capabi
     assert_eq!(recorded.get(PREOPENS).map_or(0, |intents| intents.all), preopens, "folders opened");
     for (function, intents) in &recorded {
         let is_each = EACH_RECORDED.contains(&function.as_str()) || function == PREOPENS;
-        let is_wanted = set.record == Record::Every || intents.all == intents.denied;
+        let is_wanted = set.record == RecordScope::Every || intents.all == intents.denied;
         assert!(is_each || is_wanted, "{function} is recorded {} times", intents.all);
     }
     let passed: BTreeSet<String> = asked.keys().flat_map(|function| gate_names(function)).collect();

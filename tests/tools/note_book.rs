@@ -147,7 +147,7 @@ fn each_right_is_needed_and_no_other() {
 fn writes_are_in_the_ledger_where_that_is_asked_for() {
     let mut lab = with_folder();
     let mut set = set(&lab);
-    set.record = tollgate_capability::Record::Every;
+    set.record = tollgate_capability::RecordScope::Every;
     let tool = lab.tool_with(guest("note-book"), set).unwrap();
     let answer = lab.call(&tool, "append", &append(&[note("one"), note("two")])).unwrap();
     let entries = lab.entries_of(answer.call);

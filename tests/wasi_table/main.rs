@@ -13,8 +13,8 @@ use std::{env, fs};
 use serde_json::{Value, json};
 use tollgate::Tool;
 use tollgate_capability::{
-    Access, AccessSet, Call, CapabilitySet, FsCall, FsCapability, GrantIndex, HandleFacts, OnViolation, Patterns,
-    Record, RefusedCall, Stdio, StdioCall,
+    Access, AccessSet, Call, CapabilitySet, FsCall, FsCapability, GrantIndex, HandleFacts, OnViolation, RecordScope,
+    RefusedCall, Stdio, StdioCall,
 };
 use tollgate_wasi_proxy::{INTERFACES, OWN_INTERFACE};
 use tollgate_workspace::expect::{Denied, denials};
@@ -86,7 +86,7 @@ fn functions_that_are_never_denied_have_the_gates_names() {
 fn what_is_never_denied_is_recorded_where_every_call_is() {
     let mut lab = Lab::new();
     lab.file("docs/a.txt", "for all");
-    let set = CapabilitySet { record: Record::Every, ..folder(&lab, &[], OnViolation::Kill) };
+    let set = CapabilitySet { record: RecordScope::Every, ..folder(&lab, &[], OnViolation::Kill) };
     let tool = lab.tool_with(guest("probe-fs"), set).unwrap();
     for then in ["sync", "sync-data", "read-via-stream"] {
         let step = json!({ "op": "open-at", "base": "/docs", "path": "a.txt", "flags": ["read"], "then": then });
@@ -139,7 +139,7 @@ fn writing_to_a_denied_stream_is_denied() {
 #[test]
 fn nothing_is_granted_so_what_every_program_looks_at_is_empty() {
     let mut lab = Lab::new();
-    let set = CapabilitySet { record: Record::Every, ..CapabilitySet::default() };
+    let set = CapabilitySet { record: RecordScope::Every, ..CapabilitySet::default() };
     let tool = lab.tool_with(guest("probe-wasi"), set).unwrap();
     for EmptyWithNothing { function, call, answer } in EMPTY_WITH_NOTHING {
         let expected: Value = serde_json::from_str(answer).unwrap();
@@ -257,14 +257,8 @@ fn probe_wasi(lab: &mut Lab, on_violation: OnViolation) -> Tool {
 fn folder(lab: &Lab, without: &[Access], on_violation: OnViolation) -> CapabilitySet {
     let access = Access::ALL.into_iter().filter(|right| !without.contains(right)).collect();
     let fs = FsCapability {
-        guest: "/docs".into(),
-        host: fs::canonicalize(lab.path("docs")).unwrap(),
-        opened: None,
-        access,
-        patterns: Patterns::default(),
         write_quota: 1 << 20,
-        mounts: false,
-        durable: AccessSet::EMPTY,
+        ..FsCapability::new("/docs", fs::canonicalize(lab.path("docs")).unwrap(), access)
     };
     CapabilitySet { fs: vec![fs], on_violation, ..CapabilitySet::default() }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tollgate_audit::{Action, AppendError, Durability, Layer, RoomFor};
 use tollgate_capability::{
     Call, Cap, CapabilitySet, ClockCall, ContextCall, Decision, Denial, DiskCost, EnvCall, Fact, FsCall, FsPath,
-    FsPlace, GrantIndex, OnViolation, PathFault, RECORDS_MAX, RandomCall, Reason, Record, RefusedCall, Rule,
+    FsPlace, GrantIndex, OnViolation, PathFault, RECORDS_MAX, RandomCall, Reason, RecordScope, RefusedCall, Rule,
     SocketCall, check,
 };
 use tollgate_notary::{CALL_ENTRIES_MAX, CallTrail, DenialRef, FactRef, IntentId, OutcomeTotals};
@@ -217,25 +217,17 @@ impl Gate {
     }
 
     fn record_intent(&mut self, call: Call, rule: Rule<'_>) -> Result<Permit, Refused> {
-        if !call.acquires() && self.set.record == Record::Acquire {
+        if !call.acquires() && self.set.record == RecordScope::Acquire {
             return Ok(Permit::new(call, None));
         }
         let function = call.function();
         let facts = call.facts();
-        let durability = self.durability(&call);
+        let durability = if self.set.is_durable(&call) { Durability::Disk } else { Durability::Pipe };
         let intent = self
             .trail
             .intent(function, &fact_refs(&facts.0), &rule.to_string(), durability)
             .map_err(|source| self.unrecorded(function.into(), source))?;
         Ok(Permit::new(call, Some(intent)))
-    }
-
-    /// What the record of an allowed call must survive before it takes effect.
-    fn durability(&self, call: &Call) -> Durability {
-        match self.set.durability(call) {
-            tollgate_capability::Durability::Pipe => Durability::Pipe,
-            tollgate_capability::Durability::Disk => Durability::Disk,
-        }
     }
 
     fn record_denial(&mut self, call: &Call, denial: Denial<'_>) -> Refused {

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use tollgate_capability::{AccessSet, AuditSettings, ClockMode, OnViolation, Patterns, RandomMode, Record, StdioSet};
+use tollgate_capability::{
+    AccessSet, AuditSettings, ClockMode, OnViolation, Patterns, RandomMode, RecordScope, StdioSet,
+};
 
 use crate::limits::PartialLimits;
 use crate::names::{EnvName, GuestPath, OfferedName, OperationName};
@@ -44,7 +46,7 @@ pub struct Grant {
     /// What happens when a call is denied.
     pub on_violation: OnViolation,
     /// Which calls are recorded by themselves; the manifest can only ask for more.
-    pub record: Record,
+    pub record: RecordScope,
     /// What is kept of arguments and results, and when a result may be handed out; the manifest has no say.
     pub audit: AuditSettings,
     /// By what operations are offered to models, where it is not `TOOL_OPERATION`. No other operation of the policy has the same.

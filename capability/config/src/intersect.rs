@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use tollgate_capability::{
-    Access, AccessSet, Cap, CapabilitySet, ClockMode, FsCapability, Limits, RandomMode, Record, Stdio, StdioSet,
+    Access, AccessSet, Cap, CapabilitySet, ClockMode, FsCapability, Limits, RandomMode, RecordScope, Stdio, StdioSet,
 };
 
 use crate::grant::{EnvValue, FsGrant, Grant, WRITE_QUOTA_DEFAULT};
@@ -353,9 +353,9 @@ fn env_value(
     }
 }
 
-fn stricter(one: Record, other: Record) -> Record {
+fn stricter(one: RecordScope, other: RecordScope) -> RecordScope {
     match (one, other) {
-        (Record::Acquire, Record::Acquire) => Record::Acquire,
-        (Record::Every, _) | (_, Record::Every) => Record::Every,
+        (RecordScope::Acquire, RecordScope::Acquire) => RecordScope::Acquire,
+        (RecordScope::Every, _) | (_, RecordScope::Every) => RecordScope::Every,
     }
 }

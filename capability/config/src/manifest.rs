@@ -8,7 +8,7 @@ use miette::{Diagnostic, SourceSpan};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tollgate_capability::{Access, AccessSet, ClockMode, RandomMode, Record, Stdio, StdioSet};
+use tollgate_capability::{Access, AccessSet, ClockMode, RandomMode, RecordScope, Stdio, StdioSet};
 use toml::Spanned;
 
 use crate::diagnostic::{Document, DocumentError, SourceText};
@@ -38,7 +38,7 @@ pub struct Manifest {
     /// What it expects of the caps. Above the default it gets it only if the operator's grant says so too.
     pub limits: PartialLimits,
     /// Which calls it wants recorded by themselves; the operator can only ask for more.
-    pub record: Record,
+    pub record: RecordScope,
 }
 
 impl Manifest {
@@ -230,7 +230,7 @@ struct RawManifest {
     limits: RawLimits,
     /// Which calls are recorded by themselves: those that acquire something, or every one.
     #[serde(default)]
-    record: Record,
+    record: RecordScope,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

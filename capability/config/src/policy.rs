@@ -8,8 +8,8 @@ use std::path::Path;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tollgate_capability::{
-    Access, AccessSet, Acknowledge, ArgumentsRecord, AuditSettings, OnViolation, Patterns, RandomMode, Record, Stdio,
-    StdioSet,
+    Access, AccessSet, Acknowledge, ArgumentsRecord, AuditSettings, OnViolation, Patterns, RandomMode, RecordScope,
+    Stdio, StdioSet,
 };
 use toml::Spanned;
 
@@ -204,7 +204,7 @@ struct RawGrant {
     on_violation: OnViolation,
     /// Which calls are recorded by themselves.
     #[serde(default)]
-    record: Record,
+    record: RecordScope,
     /// How calls are recorded and answered. A manifest has no say.
     #[serde(default)]
     audit: RawAudit,

@@ -8,7 +8,7 @@ use miette::{Diagnostic, NarratableReportHandler};
 use sha2::{Digest, Sha256};
 use tollgate_capability::{
     Access, Acknowledge, ArgumentsRecord, AuditSettings, CANONICAL_BYTES_MAX, CapabilitySet, ClockMode, Limits,
-    OnViolation, RandomMode, Record, RecordedSet, StdioSet,
+    OnViolation, RandomMode, RecordScope, RecordedSet, StdioSet,
 };
 use tollgate_config::{
     AdhocGrant, Grant, Intersection, Manifest, MissingGrants, Policy, WRITE_QUOTA_DEFAULT, intersect,
@@ -201,9 +201,9 @@ fn a_manifest_lowers_a_cap_and_only_a_grant_raises_it() {
 #[test]
 fn the_stricter_record_and_the_grants_violation_hold() {
     let set = met("record = \"every\"---", "on_violation = \"deny\"").set;
-    assert_eq!((set.record, set.on_violation), (Record::Every, OnViolation::Deny));
-    assert_eq!(met("", "record = \"every\"").set.record, Record::Every);
-    assert_eq!(met("", "").set.record, Record::Acquire);
+    assert_eq!((set.record, set.on_violation), (RecordScope::Every, OnViolation::Deny));
+    assert_eq!(met("", "record = \"every\"").set.record, RecordScope::Every);
+    assert_eq!(met("", "").set.record, RecordScope::Acquire);
 }
 
 #[test]

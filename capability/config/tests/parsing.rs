@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use proptest::prelude::*;
 use texts::{FOLDER, MANIFEST, POLICY, rendered};
 use tollgate_capability::{
-    Access, AccessSet, Acknowledge, ArgumentsRecord, AuditSettings, Cap, ClockMode, OnViolation, RandomMode, Record,
-    Stdio, StdioSet,
+    Access, AccessSet, Acknowledge, ArgumentsRecord, AuditSettings, Cap, ClockMode, OnViolation, RandomMode,
+    RecordScope, Stdio, StdioSet,
 };
 use tollgate_config::{
     AGENT_TOOLS_MAX, AGENT_UIDS_MAX, AGENTS_MAX, AdhocGrant, Agent, AgentName, AgentTool, COMPILE_CPU_MS_MAX,
@@ -36,7 +36,7 @@ fn every_key_of_a_manifest_is_read() {
     assert_eq!((needs.wall_clock, needs.monotonic_clock), (Some(ClockMode::Real), Some(ClockMode::Coarse)));
     let limits = Cap::ALL.map(|cap| manifest.limits.get(cap).unwrap());
     assert_eq!(limits, [32 << 20, 500_000_000, 2_000, 4096, 64 << 10, 8_000, 8, 0, 1 << 20, 4, 500, 96 << 10]);
-    assert_eq!(manifest.record, Record::Every);
+    assert_eq!(manifest.record, RecordScope::Every);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_manifest_that_needs_nothing_gets_the_defaults() {
     let manifest = Manifest::parse(text, "tool.toml").unwrap();
     assert_eq!(manifest.needs.stdio, StdioSet { stdin: false, stdout: true, stderr: true });
     assert!(manifest.needs.fs.is_empty() && manifest.needs.env.is_empty() && !manifest.needs.args);
-    assert!(manifest.limits.is_empty() && manifest.record == Record::Acquire && manifest.description.is_empty());
+    assert!(manifest.limits.is_empty() && manifest.record == RecordScope::Acquire && manifest.description.is_empty());
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn every_key_of_a_policy_is_read() {
     assert_eq!(grant.random, Some(RandomMode::Seeded(42)));
     assert_eq!((grant.wall_clock, grant.monotonic_clock), (Some(ClockMode::Coarse), Some(ClockMode::Frozen)));
     assert_eq!(grant.limits.get(Cap::Memory), Some(16 << 20));
-    assert_eq!((grant.on_violation, grant.record), (OnViolation::Deny, Record::Every));
+    assert_eq!((grant.on_violation, grant.record), (OnViolation::Deny, RecordScope::Every));
     let audit = AuditSettings { arguments: ArgumentsRecord::Full, acknowledge: Acknowledge::Journal };
     assert_eq!(grant.audit, audit);
     assert_eq!(policy.grants.grant(&"other".parse().unwrap()), Grant::default());

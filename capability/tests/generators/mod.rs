@@ -31,14 +31,10 @@ pub(crate) fn folder() -> impl Strategy<Value = FsCapability> {
     let all: AccessSet = Access::ALL.into_iter().collect();
     (prop_oneof![3 => Just(all), 5 => access()], access(), patterns()).prop_map(|(access, durable, patterns)| {
         FsCapability {
-            guest: "/docs".to_owned(),
-            host: "/srv/docs".into(),
-            opened: None,
-            access,
             durable: access.intersection(durable),
             patterns,
             write_quota: 1 << 20,
-            mounts: false,
+            ..FsCapability::new("/docs", "/srv/docs", access)
         }
     })
 }

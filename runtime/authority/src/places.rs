@@ -423,8 +423,6 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use tollgate_capability::Patterns;
-
     use super::*;
 
     struct Ground {
@@ -443,16 +441,7 @@ mod tests {
         }
 
         fn set(&self, host: &str, access: &[Access]) -> CapabilitySet {
-            let fs = FsCapability {
-                guest: "/w".to_owned(),
-                host: self.at.join(host),
-                opened: None,
-                access: access.iter().copied().collect(),
-                durable: AccessSet::EMPTY,
-                patterns: Patterns::default(),
-                write_quota: 0,
-                mounts: false,
-            };
+            let fs = FsCapability::new("/w", self.at.join(host), access.iter().copied().collect());
             CapabilitySet { fs: vec![fs], ..CapabilitySet::default() }
         }
 

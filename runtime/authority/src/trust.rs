@@ -107,7 +107,7 @@ pub(super) struct AcceptedLine {
 /// What is kept of one acceptance, as JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-enum Kept {
+enum Stored {
     /// A policy with this text, in this file, and its lines that reach farther.
     Policy { path: String, text: Digest, lines: Vec<AcceptedLine> },
     /// A folder.
@@ -144,10 +144,10 @@ impl TrustStore {
         let name = policy_name(path);
         match self.read(&name)? {
             None => Ok(None),
-            Some(Kept::Policy { text: accepted, lines, .. }) => {
+            Some(Stored::Policy { text: accepted, lines, .. }) => {
                 Ok((accepted == Digest::of(text.as_bytes())).then_some(lines))
             }
-            Some(Kept::Folder { .. } | Kept::Created { .. }) => {
+            Some(Stored::Folder { .. } | Stored::Created { .. }) => {
                 Err(TrustError::Damaged { path: self.folder.join(name) })
             }
         }
@@ -156,7 +156,7 @@ impl TrustStore {
     /// Accepts the policy in the file `path` with this text, and forgets earlier texts.
     pub(super) fn accept(&self, path: &Path, text: &str, lines: Vec<AcceptedLine>) -> Result<(), TrustError> {
         let (shown, text) = (path.to_string_lossy().into_owned(), Digest::of(text.as_bytes()));
-        self.write(&policy_name(path), &Kept::Policy { path: shown, text, lines })
+        self.write(&policy_name(path), &Stored::Policy { path: shown, text, lines })
     }
 
     /// Takes back the acceptance of the policy in the file `path`, whatever its text; returns whether it was accepted.
@@ -178,8 +178,8 @@ impl TrustStore {
         let name = folder_name(path);
         match self.read(&name)? {
             None => Ok(Bound::New),
-            Some(Kept::Folder { device, inode, .. }) => Ok(Bound::To(FileId { device, inode })),
-            Some(Kept::Policy { .. } | Kept::Created { .. }) => {
+            Some(Stored::Folder { device, inode, .. }) => Ok(Bound::To(FileId { device, inode })),
+            Some(Stored::Policy { .. } | Stored::Created { .. }) => {
                 Err(TrustError::Damaged { path: self.folder.join(name) })
             }
         }
@@ -192,7 +192,7 @@ impl TrustStore {
     /// [`TrustError`].
     pub fn bind(&self, path: &Path, to: FileId) -> Result<(), TrustError> {
         let (FileId { device, inode }, shown) = (to, path.to_string_lossy().into_owned());
-        self.write(&folder_name(path), &Kept::Folder { path: shown, device, inode })
+        self.write(&folder_name(path), &Stored::Folder { path: shown, device, inode })
     }
 
     /// The path of this folder when a tool could first make links in it; `None` if no tool ever could. `born_ns` is when it was
@@ -205,11 +205,11 @@ impl TrustStore {
         let name = created_name(folder);
         match self.read(&name)? {
             None => Ok(None),
-            Some(Kept::Created { path, born_ns: kept, .. }) => {
+            Some(Stored::Created { path, born_ns: kept, .. }) => {
                 let is_another = kept.zip(born_ns()).is_some_and(|(kept, own)| kept != own);
                 Ok((!is_another).then(|| PathBuf::from(path)))
             }
-            Some(Kept::Policy { .. } | Kept::Folder { .. }) => {
+            Some(Stored::Policy { .. } | Stored::Folder { .. }) => {
                 Err(TrustError::Damaged { path: self.folder.join(name) })
             }
         }
@@ -221,10 +221,10 @@ impl TrustStore {
             return Ok(());
         }
         let (FileId { device, inode }, path) = (folder, path.to_string_lossy().into_owned());
-        self.write(&created_name(folder), &Kept::Created { path, device, inode, born_ns })
+        self.write(&created_name(folder), &Stored::Created { path, device, inode, born_ns })
     }
 
-    fn read(&self, name: &str) -> Result<Option<Kept>, TrustError> {
+    fn read(&self, name: &str) -> Result<Option<Stored>, TrustError> {
         if !self.is_ours(&self.folder)? {
             return Ok(None);
         }
@@ -262,7 +262,7 @@ impl TrustStore {
         Ok(true)
     }
 
-    fn write(&self, name: &str, kept: &Kept) -> Result<(), TrustError> {
+    fn write(&self, name: &str, kept: &Stored) -> Result<(), TrustError> {
         let failed = |source| TrustError::Unusable { path: self.folder.clone(), source };
         // No folder is made behind a link.
         if !self.is_ours(&self.folder)? {

@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use serde_json::json;
 use tollgate::kernel_plan::level;
 use tollgate::sandbox::{Feature, FeatureGroup, KernelOffer, features};
-use tollgate::surroundings::{Group, LowLimit, low_limits};
+use tollgate::surroundings::{ControlGroup, LowLimit, low_limits};
 use tollgate_audit::Level;
 use tollgate_config::SandboxSettings;
 
@@ -23,7 +23,7 @@ struct Findings {
     features: Vec<Feature>,
     trials: Vec<Trial>,
     low: Vec<LowLimit>,
-    group: Group,
+    group: ControlGroup,
     /// The file that says what is required, unless that is the default.
     policy: Option<String>,
     required: Level,
@@ -45,7 +45,7 @@ pub(crate) fn doctor(args: &DoctorArgs) -> Result<Exit, Failure> {
         features: features(),
         trials: trial::all(),
         low: low_limits(),
-        group: Group::here(),
+        group: ControlGroup::here(),
         required: level(
             policy.as_ref().map_or_else(SandboxSettings::default, |(_, policy)| policy.deployment.sandbox).require,
         ),

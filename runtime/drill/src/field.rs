@@ -5,7 +5,7 @@ use tollgate::kernel_plan::plan;
 use tollgate::sandbox::KernelPlan;
 use tollgate::supervisor::{Supervisor, ToolSpec, Trial};
 use tollgate::worker::ThreadKind;
-use tollgate_capability::{Access, CapabilitySet, FsCapability, Patterns, PrivateSet};
+use tollgate_capability::{Access, CapabilitySet, FsCapability, PrivateSet};
 
 use super::order::{DrillOrder, outcome_in};
 use super::scene::Scene;
@@ -42,16 +42,8 @@ impl Field {
     /// The supervisor has ended.
     pub fn with_folder(supervisor: &Supervisor, command: &ProcessCommand, scene: &Scene) -> Result<Self, DrillError> {
         let access = Access::ALL.into_iter().collect();
-        let folder = FsCapability {
-            guest: "/drill".to_owned(),
-            host: scene.granted_folder(),
-            opened: None,
-            access,
-            durable: std::iter::empty().collect(),
-            patterns: Patterns::default(),
-            write_quota: WRITE_QUOTA,
-            mounts: false,
-        };
+        let folder =
+            FsCapability { write_quota: WRITE_QUOTA, ..FsCapability::new("/drill", scene.granted_folder(), access) };
         Self::of(supervisor, command, Vec::new(), CapabilitySet { fs: vec![folder], ..CapabilitySet::default() }, true)
     }
 

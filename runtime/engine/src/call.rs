@@ -145,7 +145,7 @@ impl ExecutorThread {
         };
         let fuel_used = limits.fuel.saturating_sub(store.get_fuel().unwrap_or(0));
         let kept = kept(identity.set.audit.acknowledge);
-        let record = Record { state: store.into_data(), limits, fuel_used, started, kept, is_on_record };
+        let record = RanCall { state: store.into_data(), limits, fuel_used, started, kept, is_on_record };
         Ran { answered, record }
     }
 
@@ -235,11 +235,11 @@ const EVERY_TICK: u64 = 1;
 /// How a run ended, before it is on the record.
 struct Ran {
     answered: Result<Answered, CallError>,
-    record: Record,
+    record: RanCall,
 }
 
 /// What is left of a call that ran: enough to put its end on the record.
-struct Record {
+struct RanCall {
     state: CallState,
     limits: Limits,
     fuel_used: u64,
@@ -288,7 +288,7 @@ async fn guest(
     }
 }
 
-impl Record {
+impl RanCall {
     /// Puts the end of the call on the record. A call whose end cannot be recorded gets no answer.
     fn end<T>(
         self,

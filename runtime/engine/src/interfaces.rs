@@ -195,6 +195,8 @@ pub(crate) fn refuse_what_is_no_component(bytes: &[u8]) -> Result<(), LoadError>
 
 #[cfg(test)]
 mod tests {
+    use tollgate_testing::chance::Chance;
+
     use super::*;
     use crate::{Artifact, Component, Engine};
 
@@ -276,13 +278,8 @@ mod tests {
     /// Sound bytes with any of them changed, doubled or left out.
     #[test]
     fn whatever_bytes_are_told_are_names_within_their_bounds_or_refused() {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut random = move |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            usize::try_from(state % below as u64).unwrap()
-        };
+        let mut chance = Chance::of(1, 1);
+        let mut random = move |below: usize| usize::try_from(chance.below(below as u64)).unwrap();
         let (bytes, mut taken) = (sound().to_bytes(), 0);
         for _case in 0..20_000 {
             let mut changed = bytes.clone();

@@ -112,7 +112,7 @@ pub fn lower_than(plan: &[LimitRow]) -> Vec<LowLimit> {
 
 /// What the control groups allow this process and the processes that it starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Group {
+pub struct ControlGroup {
     pub(crate) cpu: Option<CpuShare>,
     pub(crate) memory: Option<MemoryRoom>,
     pub(crate) pids: Option<PidsRoom>,
@@ -178,7 +178,7 @@ impl fmt::Display for MemoryRoom {
     }
 }
 
-impl Group {
+impl ControlGroup {
     /// The bounds on this process, as far as `/proc` and the groups' files can be read.
     pub fn here() -> Self {
         let places = Places::here();
@@ -231,7 +231,7 @@ fn kills(room: Option<&MemoryRoom>) -> u64 {
 /// All limits that are low here, as the end of a message; empty if none is. A group's bound is named once it has been hit.
 pub fn in_words() -> String {
     let low = low_limits().into_iter().map(|low| low.to_string());
-    let Group { cpu, memory, pids } = Group::here();
+    let ControlGroup { cpu, memory, pids } = ControlGroup::here();
     let pids = pids.filter(|room| room.left() < THREADS_NEEDED).map(|room| room.to_string());
     let cpu = cpu.filter(|cpu| cpu.throttled != Some(0)).map(|cpu| cpu.to_string());
     let memory = memory.filter(|room| room.oom_kills != Some(0)).map(|room| room.to_string());

@@ -171,6 +171,8 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use tollgate_testing::chance::Chance;
+
     use super::*;
 
     const LIMITS: MessageLimits = MessageLimits { header: 100, values: 20, blobs: [1 << 20, 10, 0] };
@@ -234,13 +236,8 @@ mod tests {
     /// Any bytes, and sound messages with any of their bytes changed.
     #[test]
     fn whatever_comes_is_a_message_within_its_limits_or_refused() {
-        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
-        let mut random = move |below: usize| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            usize::try_from(state % below as u64).unwrap()
-        };
+        let mut chance = Chance::of(1, 1);
+        let mut random = move |below: usize| usize::try_from(chance.below(below as u64)).unwrap();
         let mut taken = 0;
         for _case in 0..2_000 {
             let (mut here, mut there) = pair();

@@ -3,8 +3,8 @@
 use tollgate_audit::{
     AUDIT_ARCH_X86_64, Action, Adoption, BlockedCall, Call, CallClass, CallEnd, CallId, Claims, Closer, Digest,
     Durability, EncodedEntry, Enforcement, Entry, Erasure, Fact, Intent, KernelRecord, KeyRotation, Layer, LeafIndex,
-    LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, PublicKey, Recorded, Reload, RootHash, Sequence,
-    SigningKey, Takeover, ThreadName, TreeSize, Usage, Verdict, Violation, WriterId,
+    LedgerKey, LedgerOpened, Level, Outcome, Pairs, Policy, Recorded, Reload, RootHash, Sequence, SigningKey, Takeover,
+    ThreadName, TreeSize, Usage, Verdict, Violation, WriterId,
 };
 
 pub const ORIGIN: &str = "example.com/ledger";
@@ -13,49 +13,44 @@ pub const OPEN_AT: &str = "wasi:filesystem/types.open-at";
 
 /// An entry that stands alone.
 pub fn policy() -> EncodedEntry {
-    samples()[1].encode()
+    Entry::Policy(policy_entry()).encode()
 }
 
 /// A ledger that is opened with a key, and goes on under another one.
 pub fn key_samples() -> Vec<Entry<'static>> {
     let [old, new] = [1, 2].map(|seed| SigningKey::from_seed(ORIGIN, &[seed; 32]).unwrap());
     let time_ns = 1_700_000_000_000_000_002;
-    let [old_key, public] = [&old, &new].map(|key| key.verifier().public_key());
-    let key = LedgerKey { public: old_key, rotated: None };
-    let opened = LedgerOpened { origin: ORIGIN.into(), software: "tollgate 0.2.0".into(), time_ns, key };
-    let statement = opened.rotation_statement(old_key, public);
-    let [signature, old_signature] = [&new, &old].map(|key| key.sign(statement.as_bytes()));
-    let rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
-    let rotated = LedgerOpened { key: LedgerKey { public, rotated }, ..opened.clone() };
+    let opened = LedgerOpened { software: "tollgate 0.2.0".into(), time_ns, ..ledger_opened(&old) };
+    let rotated = rotated(&opened, [&old, &new]);
     vec![Entry::LedgerOpened(opened), Entry::LedgerOpened(rotated)]
 }
 
 /// Entries with and without what depends on the policy's `audit` settings, of the call in [`samples`].
 pub fn private_samples() -> Vec<Entry<'static>> {
-    let [_, _, call] = openings();
-    let [intent, ..] = host_calls();
-    let [end, _] = endings();
-    let (Entry::Call(call), Entry::Intent(intent), Entry::CallEnd(end)) = (call, intent, end) else {
-        panic!("other samples")
-    };
+    let call = call(SAMPLE_CALL);
     vec![
         Entry::Call(Call { arguments: Recorded::Salted(Digest::of(b"salted {}")), ..call.clone() }),
         Entry::Call(Call { arguments: Recorded::Nothing, ..call }),
-        Entry::Intent(Intent { durability: Durability::Disk, ..intent }),
+        Entry::Intent(Intent { durability: Durability::Disk, ..intent() }),
         Entry::CallEnd(CallEnd {
             class: CallClass::Cap,
             detail: "the call used up its fuel".into(),
             result: Some(Digest::of(b"salted result")),
             cap: Some("fuel".into()),
-            ..end
+            ..call_ended()
         }),
-        Entry::Erasure(Erasure {
-            call: SAMPLE_CALL,
-            time_ns: 1_700_000_000_000_000_003,
-            by: "operator".into(),
-            reason: Some("the user asked for it".into()),
-        }),
+        Entry::Erasure(erasure(SAMPLE_CALL)),
     ]
+}
+
+/// What is kept of a call has been erased.
+pub fn erasure(call: CallId) -> Erasure<'static> {
+    Erasure {
+        call,
+        time_ns: 1_700_000_000_000_000_003,
+        by: "operator".into(),
+        reason: Some("the user asked for it".into()),
+    }
 }
 
 /// One entry of each kind that is about a writer, of the call in [`samples`].
@@ -77,13 +72,11 @@ pub fn writer_samples() -> Vec<Entry<'static>> {
 /// A policy with folders, breaks, and the end of a request that was turned down, right after the call's first.
 pub fn break_samples() -> Vec<Entry<'static>> {
     let time_ns = 1_700_000_000_000_000_005;
-    let (policy, [end, _]) = (samples().swap_remove(1), endings());
-    let (Entry::Policy(policy), Entry::CallEnd(end)) = (policy, end) else { panic!("other samples") };
     vec![
         Entry::Policy(Policy {
             folders: Pairs::new([("/docs", "65024:131 /srv/docs".into())]),
             declared: Some("counter".into()),
-            ..policy
+            ..policy_entry()
         }),
         Entry::Takeover(Takeover { time_ns, first: LeafIndex(2), count: 1 }),
         Entry::Adoption(Adoption {
@@ -101,7 +94,7 @@ pub fn break_samples() -> Vec<Entry<'static>> {
             usage: Usage { fuel_used: 0, memory_peak_bytes: 0, output_bytes: 0, stdio_bytes: 0, ..usage() },
             counters: Pairs::new(Vec::<(&str, u64)>::new()),
             entries: 1,
-            ..end
+            ..call_ended()
         }),
     ]
 }
@@ -109,8 +102,6 @@ pub fn break_samples() -> Vec<Entry<'static>> {
 /// What a ledger has of a daemon: a call by a proven agent that claims to be another one, withdrawn right after its first entry,
 /// and a policy that was read again, once in vain.
 pub fn daemon_samples() -> Vec<Entry<'static>> {
-    let ([_, _, call], [end, _]) = (openings(), endings());
-    let (Entry::Call(call), Entry::CallEnd(end)) = (call, end) else { panic!("other samples") };
     let reload = Reload {
         time_ns: 1_700_000_000_000_000_006,
         by: "uid:1000".into(),
@@ -134,7 +125,7 @@ pub fn daemon_samples() -> Vec<Entry<'static>> {
                 reason: Some("the user asked how long the report is".into()),
                 trace: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".into()),
             },
-            ..call
+            ..call(SAMPLE_CALL)
         }),
         Entry::CallEnd(CallEnd {
             seq: Sequence(1),
@@ -143,7 +134,7 @@ pub fn daemon_samples() -> Vec<Entry<'static>> {
             usage: Usage { output_bytes: 0, stdio_bytes: 0, ..usage() },
             counters: Pairs::new(Vec::<(&str, u64)>::new()),
             entries: 1,
-            ..end
+            ..call_ended()
         }),
         Entry::Reload(reload),
         Entry::Reload(refused),
@@ -188,121 +179,141 @@ pub fn blocked(writer: WriterId, call: Option<CallId>) -> BlockedCall {
 
 /// One entry of each of the first eight kinds, in the order of their numbers. They belong to one call, yet not to one sound story.
 pub fn samples() -> Vec<Entry<'static>> {
-    let [opened, policy, call] = openings();
-    let [intent, outcome, violation] = host_calls();
-    let [end, closer] = endings();
-    vec![opened, policy, call, intent, outcome, violation, end, closer]
-}
-
-fn sample_key() -> PublicKey {
-    SigningKey::from_seed(ORIGIN, &[1; 32]).unwrap().verifier().public_key()
-}
-
-fn openings() -> [Entry<'static>; 3] {
-    let call = SAMPLE_CALL;
-    [
-        Entry::LedgerOpened(LedgerOpened {
-            origin: ORIGIN.into(),
-            software: "tollgate 0.1.0".into(),
-            time_ns: 1_700_000_000_000_000_000,
-            key: LedgerKey { public: sample_key(), rotated: None },
-        }),
-        Entry::Policy(Policy {
-            digest: Digest::of(b"capability set"),
-            manifest: Digest::of(b"manifest"),
-            grant: Digest::of(b"grant"),
-            tool: "word-count".into(),
-            by: "operator".into(),
-            folders: Pairs::default(),
-            declared: None,
-        }),
-        Entry::Call(Call {
-            call,
-            writer: call.issuer(),
-            time_ns: 1_700_000_000_000_000_001,
-            tool: "word-count".into(),
-            version: "1.0.0".into(),
-            component: Digest::of(b"component"),
-            operation: "count".into(),
-            agent: None,
-            session: None,
-            claims: Claims {
-                agent: Some("agent-7".into()),
-                decision: Some("d-42".into()),
-                reason: Some("the user asked how long the report is".into()),
-                ..Claims::default()
-            },
-            arguments: Recorded::Salted(Digest::of(b"salted {}")),
-            arguments_bytes: 2,
-            capability_set: Digest::of(b"capability set"),
-        }),
+    vec![
+        Entry::LedgerOpened(ledger_opened(&SigningKey::from_seed(ORIGIN, &[1; 32]).unwrap())),
+        Entry::Policy(policy_entry()),
+        Entry::Call(call(SAMPLE_CALL)),
+        Entry::Intent(intent()),
+        Entry::Outcome(outcome()),
+        Entry::Violation(violation()),
+        Entry::CallEnd(call_ended()),
+        Entry::Closer(closer()),
     ]
 }
 
-fn host_calls() -> [Entry<'static>; 3] {
-    let call = SAMPLE_CALL;
-    [
-        Entry::Intent(Intent {
-            call,
-            seq: Sequence(1),
-            at_us: 24,
-            function: OPEN_AT.into(),
-            facts: Pairs::new([
-                ("path", Fact::Text("/docs/report.txt".into())),
-                ("create", Fact::Bool(false)),
-                ("quota-left-bytes", Fact::Uint(1 << 20)),
-            ]),
-            verdict: Verdict::Allow,
-            rule: "fs:/docs:read".into(),
-            durability: Durability::Pipe,
-        }),
-        Entry::Outcome(Outcome {
-            call,
-            seq: Sequence(2),
-            of: Sequence(1),
-            at_us: 300,
-            result: "ok".into(),
-            bytes_read: 4096,
-            bytes_written: 0,
-            calls: 3,
-        }),
-        Entry::Violation(Violation {
-            call,
-            seq: Sequence(4),
-            of: Sequence(3),
-            at_us: 70_000,
-            function: OPEN_AT.into(),
-            rule: "fs:/docs:write".into(),
-            layer: Layer::Kernel,
-            action: Action::Kill,
-            message: "policy does not allow writing below /docs".into(),
-        }),
-    ]
+/// A ledger is opened with a key.
+pub fn ledger_opened(key: &SigningKey) -> LedgerOpened<'static> {
+    LedgerOpened {
+        origin: ORIGIN.into(),
+        software: "tollgate 0.1.0".into(),
+        time_ns: 1_700_000_000_000_000_000,
+        key: LedgerKey { public: key.verifier().public_key(), rotated: None },
+    }
 }
 
-fn endings() -> [Entry<'static>; 2] {
-    let call = SAMPLE_CALL;
-    [
-        Entry::CallEnd(CallEnd {
-            call,
-            seq: Sequence(5),
-            at_us: 70_001,
-            class: CallClass::Violation,
-            detail: "".into(),
-            usage: usage(),
-            counters: Pairs::new([("wasi:clocks/monotonic-clock.now", 12)]),
-            entries: 5,
-            root: RootHash([0xee; 32]),
-            result: None,
-            cap: None,
-        }),
-        Entry::Closer(Closer {
-            call,
-            of: vec![Sequence(7), Sequence(300)],
-            left_out: 0,
-            reason: "the writer ended without closing the call".into(),
-        }),
-    ]
+/// The ledger that is `opened` with the first key goes on under the second one.
+pub fn rotated(opened: &LedgerOpened<'static>, [old, new]: [&SigningKey; 2]) -> LedgerOpened<'static> {
+    let [old_key, public] = [old, new].map(|key| key.verifier().public_key());
+    let statement = opened.rotation_statement(old_key, public);
+    let [signature, old_signature] = [new, old].map(|key| key.sign(statement.as_bytes()));
+    let rotated = Some(Box::new(KeyRotation { old_key, signature, old_signature }));
+    LedgerOpened { key: LedgerKey { public, rotated }, ..opened.clone() }
+}
+
+pub fn policy_entry() -> Policy<'static> {
+    Policy {
+        digest: Digest::of(b"capability set"),
+        manifest: Digest::of(b"manifest"),
+        grant: Digest::of(b"grant"),
+        tool: "word-count".into(),
+        by: "operator".into(),
+        folders: Pairs::default(),
+        declared: None,
+    }
+}
+
+/// The start of a call.
+pub fn call(call: CallId) -> Call<'static> {
+    Call {
+        call,
+        writer: call.issuer(),
+        time_ns: 1_700_000_000_000_000_001,
+        tool: "word-count".into(),
+        version: "1.0.0".into(),
+        component: Digest::of(b"component"),
+        operation: "count".into(),
+        agent: None,
+        session: None,
+        claims: Claims {
+            agent: Some("agent-7".into()),
+            decision: Some("d-42".into()),
+            reason: Some("the user asked how long the report is".into()),
+            ..Claims::default()
+        },
+        arguments: Recorded::Salted(Digest::of(b"salted {}")),
+        arguments_bytes: 2,
+        capability_set: Digest::of(b"capability set"),
+    }
+}
+
+pub fn intent() -> Intent<'static> {
+    Intent {
+        call: SAMPLE_CALL,
+        seq: Sequence(1),
+        at_us: 24,
+        function: OPEN_AT.into(),
+        facts: Pairs::new([
+            ("path", Fact::Text("/docs/report.txt".into())),
+            ("create", Fact::Bool(false)),
+            ("quota-left-bytes", Fact::Uint(1 << 20)),
+        ]),
+        verdict: Verdict::Allow,
+        rule: "fs:/docs:read".into(),
+        durability: Durability::Pipe,
+    }
+}
+
+pub fn outcome() -> Outcome<'static> {
+    Outcome {
+        call: SAMPLE_CALL,
+        seq: Sequence(2),
+        of: Sequence(1),
+        at_us: 300,
+        result: "ok".into(),
+        bytes_read: 4096,
+        bytes_written: 0,
+        calls: 3,
+    }
+}
+
+pub fn violation() -> Violation<'static> {
+    Violation {
+        call: SAMPLE_CALL,
+        seq: Sequence(4),
+        of: Sequence(3),
+        at_us: 70_000,
+        function: OPEN_AT.into(),
+        rule: "fs:/docs:write".into(),
+        layer: Layer::Kernel,
+        action: Action::Kill,
+        message: "policy does not allow writing below /docs".into(),
+    }
+}
+
+/// The end of a call that a violation ended.
+pub fn call_ended() -> CallEnd<'static> {
+    CallEnd {
+        call: SAMPLE_CALL,
+        seq: Sequence(5),
+        at_us: 70_001,
+        class: CallClass::Violation,
+        detail: "".into(),
+        usage: usage(),
+        counters: Pairs::new([("wasi:clocks/monotonic-clock.now", 12)]),
+        entries: 5,
+        root: RootHash([0xee; 32]),
+        result: None,
+        cap: None,
+    }
+}
+
+pub fn closer() -> Closer<'static> {
+    Closer {
+        call: SAMPLE_CALL,
+        of: vec![Sequence(7), Sequence(300)],
+        left_out: 0,
+        reason: "the writer ended without closing the call".into(),
+    }
 }
 
 pub fn usage() -> Usage {
@@ -318,14 +329,7 @@ pub fn usage() -> Usage {
     }
 }
 
-/// The end of a call that did nothing, as an entry.
+/// The end of a call that did nothing.
 pub fn call_end(call: CallId, root: RootHash) -> CallEnd<'static> {
-    let [Entry::CallEnd(sample), _] = endings() else { panic!("no end") };
-    CallEnd { call, seq: Sequence(1), entries: 1, root, ..sample }
-}
-
-/// The start of this call as an entry.
-pub fn call(call: CallId) -> Call<'static> {
-    let [_, _, Entry::Call(sample)] = openings() else { panic!("no call") };
-    Call { call, writer: call.issuer(), ..sample }
+    CallEnd { call, seq: Sequence(1), entries: 1, root, ..call_ended() }
 }

@@ -49,15 +49,15 @@ pub fn files(dir: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// The text of a key file (C2SP signed-note, as Go's `note.GenerateKey` writes it).
-pub fn key_file(seed: [u8; 32]) -> String {
-    let key = SigningKey::from_seed(ORIGIN, &seed).unwrap().verifier();
+pub fn key_file(origin: &str, seed: [u8; 32]) -> String {
+    let key = SigningKey::from_seed(origin, &seed).unwrap().verifier();
     let secret = STANDARD.encode([&[1][..], &seed].concat());
-    format!("PRIVATE+KEY+{ORIGIN}+{}+{secret}\n", key.id())
+    format!("PRIVATE+KEY+{origin}+{}+{secret}\n", key.id())
 }
 
 /// A key file with permissions as they must be.
 pub fn write_key(path: &Path, seed: [u8; 32]) {
-    std::fs::write(path, key_file(seed)).unwrap();
+    std::fs::write(path, key_file(ORIGIN, seed)).unwrap();
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
@@ -68,15 +68,20 @@ pub fn forget_checkpoint(dir: &Path) {
     remember(dir, TreeSize(0), Frontier::new().root(), "open");
 }
 
-/// Writes the state file by hand: the ledger signed so much last, is `open` or `closed`, and is read from its start.
+/// Writes the state file by hand.
 pub fn remember(dir: &Path, size: TreeSize, root: RootHash, word: &str) {
-    let said = format!("tollgate-state-2 1 {ORIGIN} {size} {root} 0 0 {word}");
+    std::fs::write(dir.with_extension("state"), state_file(ORIGIN, size, root, word)).unwrap();
+}
+
+/// A state file: the ledger signed so much last, is `open` or `closed`, and is read from its start.
+pub fn state_file(origin: &str, size: TreeSize, root: RootHash, word: &str) -> Vec<u8> {
+    let said = format!("tollgate-state-2 1 {origin} {size} {root} 0 0 {word}");
     let check = hex::encode(&Digest::of(said.as_bytes()).0[..8]);
     // The second slot: generations count from 1.
     let mut bytes = vec![0; 512];
     bytes.extend(format!("{said} {check}\n").into_bytes());
     bytes.resize(1024, 0);
-    std::fs::write(dir.with_extension("state"), bytes).unwrap();
+    bytes
 }
 
 /// The journal's frames of these entries, as a writer without the key makes them.

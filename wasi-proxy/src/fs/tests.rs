@@ -12,7 +12,7 @@ use rustix::fs::{Timespec, Timestamps};
 use rustix::io::Errno;
 use tollgate_capability::{
     Access, AccessSet, Call, CapabilitySet, FsCall, FsCapability, FsPath, GrantIndex, HandleFacts, OnViolation,
-    OpenFlags, Patterns, Reason, Target,
+    OpenFlags, Reason, Target,
 };
 use tollgate_notary::{CallTrail, Room};
 
@@ -50,14 +50,8 @@ impl Scene {
         std::os::unix::fs::symlink("a.txt", folder.path().join("link")).unwrap();
         let all: AccessSet = Access::ALL.into_iter().collect();
         let fs = FsCapability {
-            guest: "/docs".to_owned(),
-            host: folder.path().canonicalize().unwrap(),
-            opened: None,
-            access: all,
-            durable: AccessSet::EMPTY,
-            patterns: Patterns::default(),
             write_quota: QUOTA,
-            mounts: false,
+            ..FsCapability::new("/docs", folder.path().canonicalize().unwrap(), all)
         };
         let set = Arc::new(CapabilitySet { fs: vec![fs], on_violation: OnViolation::Deny, ..CapabilitySet::default() });
         let mut gate = Gate::new(Arc::clone(&set), CallTrail::begin(Arc::new(Forgets), start(ROOM)));

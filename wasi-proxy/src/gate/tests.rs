@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tollgate_capability::{
-    Access, AccessSet, Call, Cap, CapabilitySet, FileId, FsCall, FsCapability, FsPath, GrantIndex, INODE_CHARGE_BYTES,
-    Limits, NAME_CHARGE_BYTES, Patterns, Target,
+    Access, Call, Cap, CapabilitySet, FileId, FsCall, FsCapability, FsPath, GrantIndex, INODE_CHARGE_BYTES, Limits,
+    NAME_CHARGE_BYTES, Target,
 };
 use tollgate_notary::{CallTrail, Room};
 
@@ -18,16 +18,7 @@ fn gate(limits: Limits, write_quota: u64) -> Gate {
 
 /// A gate over a folder of the host with all rights, under these limits.
 pub(crate) fn gate_over(host: &Path, limits: Limits, write_quota: u64) -> Gate {
-    let fs = FsCapability {
-        guest: "/docs".to_owned(),
-        host: host.to_owned(),
-        access: Access::ALL.into_iter().collect(),
-        durable: AccessSet::EMPTY,
-        patterns: Patterns::default(),
-        write_quota,
-        opened: None,
-        mounts: false,
-    };
+    let fs = FsCapability { write_quota, ..FsCapability::new("/docs", host, Access::ALL.into_iter().collect()) };
     let set = CapabilitySet { fs: vec![fs], limits, ..CapabilitySet::default() };
     let start = start(Room { entries: limits.records, bytes: limits.record_bytes });
     Gate::new(Arc::new(set), CallTrail::begin(Arc::new(Forgets), start))

@@ -18,7 +18,7 @@ use tollgate_audit::{
 };
 use tollgate_report::Filter;
 
-use tollgate_testing::entries::{OPEN_AT, samples};
+use tollgate_testing::entries::{self, OPEN_AT};
 
 pub(crate) type Placed = (LeafIndex, Entry<'static>);
 
@@ -45,7 +45,7 @@ pub(crate) struct Who<'a> {
 impl Story {
     pub(crate) fn opened(time_s: u64) -> Self {
         let mut story = Self::default();
-        let Entry::LedgerOpened(sample) = samples().swap_remove(0) else { panic!("not an opening") };
+        let Entry::LedgerOpened(sample) = entries::samples().swap_remove(0) else { panic!("not an opening") };
         story.push(Entry::LedgerOpened(LedgerOpened { time_ns: time_s * 1_000_000_000, ..sample }));
         story
     }
@@ -58,8 +58,7 @@ impl Story {
     }
 
     pub(crate) fn policy(&mut self, tool: &str) {
-        let Entry::Policy(sample) = samples().swap_remove(1) else { panic!("not a policy") };
-        self.push(Entry::Policy(Policy { tool: tool.to_owned().into(), ..sample }));
+        self.push(Entry::Policy(Policy { tool: tool.to_owned().into(), ..entries::policy_entry() }));
     }
 
     pub(crate) fn call(&mut self, call: CallId, time_ns: u64, who: Who<'_>) {
@@ -68,12 +67,10 @@ impl Story {
 
     /// A call of an agent that was proven to ask, in the session that was issued to it.
     pub(crate) fn proven_call(&mut self, call: CallId, time_ns: u64, who: Who<'_>, proven: Option<(&str, &str)>) {
-        let Entry::Call(sample) = samples().swap_remove(2) else { panic!("not a call") };
+        let sample = entries::call(call);
         let option = |text: Option<&str>| text.map(|text| text.to_owned().into());
         self.open.insert(call, (0, Vec::new()));
         self.push(Entry::Call(Call {
-            call,
-            writer: call.issuer(),
             time_ns,
             tool: who.tool.to_owned().into(),
             agent: option(proven.map(|(agent, _)| agent)),
@@ -89,7 +86,7 @@ impl Story {
     }
 
     pub(crate) fn intent(&mut self, call: CallId, at_us: u64, path: &str, verdict: Verdict, rule: &str) -> Sequence {
-        let Entry::Intent(mut intent) = samples().swap_remove(3) else { panic!("not an intent") };
+        let mut intent = entries::intent();
         let seq = self.next(call);
         self.open.get_mut(&call).unwrap().1.push(seq);
         (intent.call, intent.seq, intent.at_us, intent.verdict) = (call, seq, at_us, verdict);
@@ -118,14 +115,24 @@ impl Story {
     }
 
     pub(crate) fn end(&mut self, call: CallId, at_us: u64, class: CallClass, detail: &str, usage: Usage) {
-        let Entry::CallEnd(sample) = samples().swap_remove(6) else { panic!("not an end") };
         let seq = self.next(call);
         self.open.remove(&call);
         let entries = seq.0;
         let root = call_root(&self.leaves[&call]);
         let cap = detail.strip_prefix("limits.").map(|cap| cap.to_owned().into());
         let detail = if cap.is_some() { "".into() } else { detail.to_owned().into() };
-        self.push(Entry::CallEnd(CallEnd { call, seq, at_us, class, detail, cap, usage, entries, root, ..sample }));
+        self.push(Entry::CallEnd(CallEnd {
+            call,
+            seq,
+            at_us,
+            class,
+            detail,
+            cap,
+            usage,
+            entries,
+            root,
+            ..entries::call_ended()
+        }));
     }
 
     pub(crate) fn closer(&mut self, call: CallId) {

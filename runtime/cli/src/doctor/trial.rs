@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tollgate_capability::{Access, AccessSet, CapabilitySet, FsCapability, Patterns};
+use tollgate_capability::{Access, CapabilitySet, FsCapability};
 use tollgate_config::{Deployment, Manifest, SandboxLevel, SandboxSettings};
 
 use crate::ledger::own_processes;
@@ -95,16 +95,7 @@ fn work(supervisor: &Supervisor, artifact: Artifact, folder: &Path) -> Result<()
     let host = folder.join("granted");
     let made = std::fs::create_dir(&host).and_then(|()| host.canonicalize());
     let host = made.map_err(|error| error.to_string())?;
-    let granted = FsCapability {
-        guest: "/doctor".to_owned(),
-        host,
-        opened: None,
-        access: [Access::Read, Access::List].into_iter().collect(),
-        durable: AccessSet::EMPTY,
-        patterns: Patterns::default(),
-        write_quota: 0,
-        mounts: false,
-    };
+    let granted = FsCapability::new("/doctor", host, [Access::Read, Access::List].into_iter().collect());
     let mut set = CapabilitySet { fs: vec![granted], ..CapabilitySet::default() };
     // Whoever starts a tool holds its folders from before.
     let _folders = hold(&mut set).map_err(|error| error.to_string())?;

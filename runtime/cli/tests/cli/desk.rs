@@ -19,6 +19,10 @@ pub(crate) const COMPILING: &str = "compiling, which is kept for the next time â
 /// The same of building in Python or JavaScript.
 pub(crate) const BUILDING: &str = "building â€¦";
 
+/// Has word-count count `docs`, for which it needs [`DOCS`].
+pub(crate) const COUNT: [&str; 6] =
+    ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
+
 /// The rights that word-count needs, granted.
 pub(crate) const DOCS: [&str; 2] = ["--grant", "fs:/docs=docs:read,list"];
 
@@ -110,8 +114,7 @@ impl Desk {
 
     /// Runs word-count over `docs`, with more arguments.
     pub(crate) fn count(&self, more: &[&str]) -> Ran {
-        let args = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
-        self.run(&[&args[..], &DOCS, more].concat())
+        self.run(&[&COUNT[..], &DOCS, more].concat())
     }
 
     /// The entries of the ledger, as `audit show --json` prints them; none where there is no ledger.

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use expect_test::expect;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::desk::{DOCS, Desk, Ran};
+use crate::desk::{COUNT, DOCS, Desk, Ran};
 
 /// Runs word-count, and asserts that it was refused before anything was called.
 #[track_caller]
 fn refused(desk: &Desk, more: &[&str], words: &[&str]) -> String {
-    let args = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
-    let ran = desk.run(&[&args[..], more].concat());
+    let ran = desk.run(&[&COUNT[..], more].concat());
     ran.fails(2, words);
     assert!(desk.called().is_empty());
     ran.stderr

@@ -7,10 +7,8 @@ use rustix::process::Resource;
 use serde_json::json;
 
 use crate::around;
-use crate::desk::{DOCS, Desk, Ran};
+use crate::desk::{COUNT, DOCS, Desk, Ran};
 use tollgate_testing::foreign::skipped;
-
-const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
 
 /// What is said on stderr, without the breaks of its lines.
 fn said(ran: &Ran) -> String {

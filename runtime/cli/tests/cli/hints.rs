@@ -1,8 +1,6 @@
 //! What a denial offers: never more than what was denied, and never without what narrows the grant that is there.
 
-use crate::desk::Desk;
-
-const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
+use crate::desk::{COUNT, Desk};
 
 /// What `word-count` is told after it was denied to list, under a policy that grants it to read.
 fn denied_to_list(more: &str) -> String {

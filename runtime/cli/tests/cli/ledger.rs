@@ -3,19 +3,8 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use crate::desk::Desk;
+use crate::desk::{COUNT, DOCS, Desk};
 use tollgate_testing::foreign::{missing, skipped};
-
-const COUNT: [&str; 8] = [
-    "run",
-    "tools/word-count.wasm",
-    "--op",
-    "count",
-    "--input",
-    r#"{"folder": "/docs"}"#,
-    "--grant",
-    "fs:/docs=docs:read,list",
-];
 
 #[test]
 fn the_ledger_is_where_argument_and_environment_say() {
@@ -23,7 +12,7 @@ fn the_ledger_is_where_argument_and_environment_say() {
     desk.count(&["--ledger", "mine"]).json();
     assert!(desk.path("mine/journal").is_file() && !desk.path("ledger").exists());
     let run = |state: Option<&str>, home: Option<&str>| {
-        let mut command = desk.command(&COUNT);
+        let mut command = desk.command(&[&COUNT[..], &DOCS].concat());
         command.env_remove("TOLLGATE_LEDGER").env_remove("HOME").env_remove("TOLLGATE_HOME");
         command.envs(state.map(|state| ("XDG_STATE_HOME", desk.path(state))));
         command.envs(home.map(|home| ("HOME", desk.path(home))));
@@ -85,7 +74,8 @@ fn a_ledger_in_use_names_the_process_that_has_it() {
 fn a_run_waits_for_the_one_that_has_the_ledger_and_says_so_once() {
     let desk = Desk::with("word-count");
     let sleeper = desk.sleeper();
-    let counting = desk.command(&COUNT).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let counting =
+        desk.command(&[&COUNT[..], &DOCS].concat()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let ran = sleeper.end_once_waited_for(counting);
     assert_eq!((ran.code, ran.report()["files"].as_u64()), (0, Some(2)), "{ran:?}");
     assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
@@ -95,8 +85,11 @@ fn a_run_waits_for_the_one_that_has_the_ledger_and_says_so_once() {
 #[test]
 fn runs_at_once_on_one_ledger_all_end_well() {
     let desk = Desk::with("word-count");
-    let started: Vec<_> =
-        (0..5).map(|_| desk.command(&COUNT).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()).collect();
+    let started: Vec<_> = (0..5)
+        .map(|_| {
+            desk.command(&[&COUNT[..], &DOCS].concat()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
     for child in started {
         let ran = desk.ran(&child.wait_with_output().unwrap());
         assert_eq!((ran.code, ran.report()["files"].as_u64()), (0, Some(2)), "{ran:?}");
@@ -175,12 +168,13 @@ fn a_disk_is_blamed_where_it_is_to_blame() {
     let read_only = "mount -t tmpfs -o ro none disk && exec \"$@\"";
     let without_null = "mount -t tmpfs none /dev && exec \"$@\" < lock";
     desk.file("lock", "");
-    let count = [&COUNT[..], &["--ledger", "disk/ledger"]].concat();
+    let count = [&COUNT[..], &DOCS].concat();
+    let on_disk = [&count[..], &["--ledger", "disk/ledger"]].concat();
     desk.count(&[]).json();
     let cases: [(&str, &[&str], i32, &str); 4] = [
-        (full, &count, 2, "make room on the disk of the ledger's folder: it is full"),
-        (read_only, &count, 2, "mount the file system of the ledger's folder for writing"),
-        (without_null, &COUNT, 5, "make `/dev/null`"),
+        (full, &on_disk, 2, "make room on the disk of the ledger's folder: it is full"),
+        (read_only, &on_disk, 2, "mount the file system of the ledger's folder for writing"),
+        (without_null, &count, 5, "make `/dev/null`"),
         (
             read_only,
             &["audit", "report", "--out", "disk/report"],

@@ -9,11 +9,9 @@ use std::process::Command;
 use rustix::process::Resource;
 
 use crate::around;
-use crate::desk::{DOCS, Desk, Ran};
+use crate::desk::{COUNT, DOCS, Desk, Ran};
 use tollgate_testing::foreign::{missing, skipped};
 use tollgate_testing::small_group::SmallGroup;
-
-const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
 
 /// A call of word-count, the surroundings of which `change` makes.
 fn count(desk: &Desk, change: impl FnOnce(&mut Command)) -> Ran {

@@ -10,14 +10,12 @@ use serde_json::json;
 use tollgate_audit::Digest;
 
 use crate::audit::older::OF_A_LEDGER;
-use crate::desk::{Desk, Ran};
+use crate::desk::{COUNT, Desk, Ran};
 
 const OLD_HOME: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/cli/old_home");
 
 const TOOL: &str = "tollgate-home/tools/echo";
 const ECHO: [&str; 4] = ["run", "echo", "--input", r#"{"text": "hello"}"#];
-const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
-
 /// What is said of its ledger, and what helps.
 const OTHER_LEDGER: &str = "start a new ledger: give another folder with --ledger";
 const OLDER_LEDGER: [&str; 2] =

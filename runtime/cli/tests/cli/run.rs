@@ -3,9 +3,7 @@
 use expect_test::expect;
 use serde_json::json;
 
-use crate::desk::{DOCS, Desk};
-
-const COUNT: [&str; 6] = ["run", "tools/word-count.wasm", "--op", "count", "--input", r#"{"folder": "/docs"}"#];
+use crate::desk::{COUNT, DOCS, Desk};
 
 #[test]
 fn a_result_is_one_line_of_json_and_nothing_else() {

@@ -97,21 +97,12 @@ fn reason(path: &Path, errno: Errno) -> String {
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, chown};
 
-    use tollgate_capability::{FsCapability, Patterns};
+    use tollgate_capability::FsCapability;
 
     use super::*;
 
     fn granted(host: &Path, access: &[Access]) -> CapabilitySet {
-        let fs = FsCapability {
-            guest: "/docs".to_owned(),
-            host: host.to_owned(),
-            opened: None,
-            access: access.iter().copied().collect(),
-            durable: AccessSet::EMPTY,
-            patterns: Patterns::default(),
-            write_quota: 0,
-            mounts: false,
-        };
+        let fs = FsCapability::new("/docs", host, access.iter().copied().collect());
         CapabilitySet { fs: vec![fs], ..CapabilitySet::default() }
     }
 

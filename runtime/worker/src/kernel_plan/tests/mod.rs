@@ -18,7 +18,7 @@ use std::process::Command;
 
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
 use tollgate_audit::{BlockedCall, Entry, Level, WriterId};
-use tollgate_capability::{AccessSet, CapabilitySet, FsCapability, Patterns};
+use tollgate_capability::{AccessSet, CapabilitySet, FsCapability};
 use tollgate_sandbox::*;
 use tollgate_testing::sealed_child::{self, passes};
 
@@ -117,14 +117,8 @@ fn compiled(calls: u32, component: &[u8]) -> Vec<u8> {
 /// A capability set with these folders.
 fn set(folders: &[(&std::path::Path, AccessSet)]) -> CapabilitySet {
     let fs = folders.iter().enumerate().map(|(number, (host, access))| FsCapability {
-        guest: format!("/{number}"),
-        host: host.to_path_buf(),
-        opened: None,
-        access: *access,
-        durable: AccessSet::EMPTY,
-        patterns: Patterns::default(),
         write_quota: 1 << 20,
-        mounts: false,
+        ..FsCapability::new(format!("/{number}"), host, *access)
     });
     CapabilitySet { fs: fs.collect(), ..CapabilitySet::default() }
 }
