@@ -31,6 +31,7 @@ use tollgate_system::{ProcessCommand, lock, of_call, of_thread};
 
 use crate::door::{AGENTS, Door, LOCAL, Place};
 use crate::fault::{Fault, ReloadError};
+use crate::gateway::Gateway;
 use crate::operator;
 use crate::serving::Serving;
 use crate::sockets::{SocketError, listen_for_packets, make_folder};
@@ -68,6 +69,8 @@ struct Shared {
     policy: Option<PathBuf>,
     end: Arc<dyn Fn() + Send + Sync>,
     doors: Mutex<Vec<Arc<Door>>>,
+    // Gateways whose doors are gone, until their last calls are over.
+    retired: Mutex<Vec<Arc<Gateway>>>,
     // One at a time reads the policy again.
     reloading: Mutex<()>,
     // Becomes readable when there are other doors, or the daemon ends.
@@ -127,6 +130,7 @@ impl Daemon {
             policy,
             end,
             doors: Mutex::default(),
+            retired: Mutex::default(),
             reloading: Mutex::default(),
             wakes: wakes.map_err(|errno| of_call("eventfd2", errno))?,
             is_over: AtomicBool::new(false),
@@ -200,21 +204,27 @@ impl Daemon {
         let shared = &self.shared;
         shared.serving.is_draining.store(true, Ordering::SeqCst);
         let doors = std::mem::take(&mut *lock(&shared.doors));
-        let gateways: Vec<_> = doors.iter().filter_map(|door| door.running()).collect();
+        let mut gateways: Vec<_> = doors.iter().filter_map(|door| door.running()).collect();
         gateways.iter().for_each(|gateway| gateway.drain());
-        let until = Instant::now() + most;
-        if !gateways.iter().all(|gateway| gateway.await_over(until)) {
-            gateways.iter().for_each(|gateway| gateway.cancel_all());
-            let until = Instant::now() + CANCELLED_END;
-            let rest = gateways.iter().filter(|gateway| !gateway.await_over(until));
-            rest.for_each(|gateway| gateway.kill());
-        }
+        gateways.append(&mut lock(&shared.retired));
+        end_drained(&gateways, most);
         doors.iter().for_each(|door| door.take_away(&[]));
         shared.is_over.store(true, Ordering::SeqCst);
         shared.wake();
         thread.join().ok();
         std::fs::remove_file(shared.folder.join(OPERATOR)).ok();
     }
+}
+
+/// Waits until gateways that take nothing new are over; then cancels their calls, and kills what is left.
+fn end_drained(gateways: &[Arc<Gateway>], most: Duration) {
+    let until = Instant::now() + most;
+    if gateways.iter().all(|gateway| gateway.await_over(until)) {
+        return;
+    }
+    gateways.iter().for_each(|gateway| gateway.cancel_all());
+    let until = Instant::now() + CANCELLED_END;
+    gateways.iter().filter(|gateway| !gateway.await_over(until)).for_each(|gateway| gateway.kill());
 }
 
 impl Drop for Daemon {
@@ -254,15 +264,31 @@ impl Shared {
         self.wake();
         for door in before.iter().filter(|door| !doors.iter().any(|other| Arc::ptr_eq(door, other))) {
             door.take_away(&doors);
-            if let Some(gateway) = door.running() {
-                gateway.drain();
-            }
         }
+        self.retire(before.iter().filter(|door| !doors.iter().any(|other| Arc::ptr_eq(door, other))));
         self.changed();
         self.record_reload(by, digest, None);
         tell_not_installed(&doors);
         self.serving.tell("the policy was read again, and holds from here on");
         Ok(())
+    }
+
+    /// Ends the gateways of doors that are gone: at once for new calls, within `serve.drain` for those under way.
+    fn retire<'d>(&self, gone: impl Iterator<Item = &'d Arc<Door>>) {
+        let gateways: Vec<_> = gone.filter_map(|door| door.running()).collect();
+        gateways.iter().for_each(|gateway| gateway.retire());
+        if gateways.is_empty() {
+            return;
+        }
+        {
+            let mut retired = lock(&self.retired);
+            retired.retain(|gateway| !gateway.is_over());
+            retired.extend(gateways.iter().cloned());
+        }
+        let most = Duration::from_millis(self.serving.serve().drain_ms);
+        let work = move || end_drained(&gateways, most);
+        // Without a thread for it they end with their last call, or with the daemon.
+        thread::Builder::new().name("gateways-end".to_owned()).spawn(work).map(drop).unwrap_or_default();
     }
 
     /// Has every client that listens look again which tools there are.

@@ -42,6 +42,8 @@ struct State {
     early: Early<u64>,
     // What it last said of its queue, and how often it has said so.
     waiting: (usize, u64),
+    // Its agent is another one by the policy: calls under way go on, and nobody gets a new one.
+    is_retired: bool,
     // Since when it has no client.
     idle_since: Option<Instant>,
     is_over: bool,
@@ -66,7 +68,7 @@ pub(crate) trait Serves: Send + Sync + 'static {
 impl State {
     fn of(calls_max: usize) -> Self {
         let (clients, running, early) = (HashMap::new(), HashMap::new(), Early::new(calls_max));
-        Self { clients, lanes: 0, running, early, waiting: (0, 0), idle_since: None, is_over: false }
+        Self { clients, lanes: 0, running, early, waiting: (0, 0), is_retired: false, idle_since: None, is_over: false }
     }
 }
 
@@ -139,6 +141,17 @@ impl Gateway {
         self.control.send_at_once(&ToGateway::Drain).ok();
     }
 
+    /// The same, where the policy has another agent in its place or none: from now on none of its clients is anybody's.
+    pub(crate) fn retire(&self) {
+        lock(&self.state).is_retired = true;
+        self.drain();
+    }
+
+    /// Whether its process is over.
+    pub(crate) fn is_over(&self) -> bool {
+        lock(&self.state).is_over
+    }
+
     /// Withdraws every call.
     pub(crate) fn cancel_all(&self) {
         let running: Vec<Cancel> = lock(&self.state).running.values().cloned().collect();
@@ -181,9 +194,12 @@ impl Gateway {
         (state.clients.len(), state.running.len(), state.lanes)
     }
 
-    /// The session of a client whose token was right, or that needs none; none of anybody else.
+    /// The session of a client whose token was right, or that needs none; none of anybody else, or once the gateway is retired.
     pub(crate) fn session_of(&self, client: u64) -> Option<String> {
         let state = lock(&self.state);
+        if state.is_retired {
+            return None;
+        }
         state.clients.get(&client).filter(|client| client.is_authentic).map(|client| client.session.clone())
     }
 

@@ -16,7 +16,8 @@ use crate::{http, rpc};
 
 /// Serves a client until it is gone, makes no progress, or has asked for something that ends its connection.
 pub(crate) async fn serve(core: Rc<Core>, client: u64, socket: OwnedFd, is_busy: bool) {
-    let watch = Watch::new(core.limits());
+    let watch = Watch::new(core.limits(), !core.wants_token());
+    let _until_proven = core.wants_token().then(|| core.unproven().enter(&watch));
     // A socket that is of no kind we know is closed.
     let Ok(stream) = Stream::new(socket, Rc::clone(&watch)) else { return };
     let served = async {
@@ -24,7 +25,7 @@ pub(crate) async fn serve(core: Rc<Core>, client: u64, socket: OwnedFd, is_busy:
         // A client that is gone has no use for an error.
         ended.unwrap_or_default();
     };
-    race(served, watch.stands_still()).await;
+    race(served, watch.is_to_go()).await;
 }
 
 async fn greet(core: &Rc<Core>, client: u64, mut stream: Stream) -> io::Result<()> {
@@ -98,8 +99,12 @@ async fn shown(
     if !core.wants_token() {
         return Ok(Ok(()));
     }
-    Ok(match tokens.show(core, client, &token).await {
+    stream.watch().judges(true);
+    let shown = tokens.show(core, client, &token).await;
+    stream.watch().judges(false);
+    Ok(match shown {
         Ok(Shown::Right) => {
+            stream.watch().proven();
             tokens.hold();
             Ok(())
         }

@@ -181,13 +181,20 @@ impl Session {
         }
         let mut given = request.headers().get_all(AUTHORIZATION).iter();
         let token = match (given.next(), given.next()) {
+            // By a line before all requests.
             (None, _) if self.tokens.holds() => return Ok(()),
             (Some(given), None) => bearer(given),
             (None | Some(_), _) => None,
         };
         let Some(token) = token else { return Err(unauthenticated(no_token())) };
-        match self.tokens.show(&self.core, self.client, token).await {
-            Ok(Shown::Right) => Ok(()),
+        self.watch.judges(true);
+        let shown = self.tokens.show(&self.core, self.client, token).await;
+        self.watch.judges(false);
+        match shown {
+            Ok(Shown::Right) => {
+                self.watch.proven();
+                Ok(())
+            }
             Ok(Shown::Wrong) => Err(unauthenticated(wrong_token())),
             Ok(Shown::OneTooMany) => {
                 let mut last = unauthenticated(wrong_token());

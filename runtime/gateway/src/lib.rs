@@ -40,6 +40,7 @@ mod service;
 mod socket;
 mod stream;
 mod token;
+mod unproven;
 mod watch;
 
 use std::io;

@@ -10,6 +10,7 @@ use crate::lanes::{Asking, Lanes};
 use crate::parse::{CallRequest, is_json};
 use crate::protocol::{Asked, Failure, Format, GatewayLimits, Told};
 use crate::reply::{Failed, Reply, senseless};
+use crate::unproven::Unproven;
 
 /// The agent's gateway, as its connections have it.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(crate) struct Core {
     lanes: Rc<Lanes>,
     limits: GatewayLimits,
     wants_token: bool,
+    unproven: Unproven,
     is_draining: Cell<bool>,
     drains: Notify,
     news: watch::Sender<News>,
@@ -47,7 +49,8 @@ pub(crate) enum Event {
 impl Core {
     pub(crate) fn new(lanes: Rc<Lanes>, limits: GatewayLimits, wants_token: bool) -> Self {
         let news = watch::Sender::new(News::default());
-        Self { lanes, limits, wants_token, is_draining: Cell::new(false), drains: Notify::new(), news }
+        let unproven = Unproven::of(limits.connections);
+        Self { lanes, limits, wants_token, unproven, is_draining: Cell::new(false), drains: Notify::new(), news }
     }
 
     /// Hears news from now on.
@@ -67,6 +70,11 @@ impl Core {
     /// Whether nothing is answered before a right token.
     pub(crate) const fn wants_token(&self) -> bool {
         self.wants_token
+    }
+
+    /// Clients that have not shown a token yet.
+    pub(crate) const fn unproven(&self) -> &Unproven {
+        &self.unproven
     }
 
     /// Takes no more calls.

@@ -4,9 +4,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use crate::protocol::GatewayLimits;
+use crate::race::race;
 
 /// The state of one connection.
 #[derive(Debug)]
@@ -16,6 +18,11 @@ pub(crate) struct Watch {
     start: Instant,
     last: Cell<Instant>,
     was_asked: Cell<bool>,
+    // A client that has proven nothing has the time of a handshake, whatever it asks.
+    is_proven: Cell<bool>,
+    // Its token is on the way to the daemon, which may be busy.
+    is_judged: Cell<bool>,
+    evicted: Notify,
     calls: Cell<usize>,
     is_reading: Cell<bool>,
     // Since when the client has taken nothing of what is written.
@@ -30,7 +37,8 @@ pub(crate) struct Watch {
 pub(crate) struct Underway(Rc<Watch>);
 
 impl Watch {
-    pub(crate) fn new(limits: &GatewayLimits) -> Rc<Self> {
+    /// `is_proven`: nothing is to be proven by a token.
+    pub(crate) fn new(limits: &GatewayLimits, is_proven: bool) -> Rc<Self> {
         let now = Instant::now();
         Rc::new(Self {
             idle: Duration::from_millis(limits.idle_ms),
@@ -38,6 +46,9 @@ impl Watch {
             start: now,
             last: Cell::new(now),
             was_asked: Cell::new(false),
+            is_proven: Cell::new(is_proven),
+            is_judged: Cell::new(false),
+            evicted: Notify::new(),
             calls: Cell::new(0),
             is_reading: Cell::new(false),
             blocked: Cell::new(None),
@@ -49,6 +60,26 @@ impl Watch {
     /// The time that a client has for its first request.
     pub(crate) const fn handshake(&self) -> Duration {
         self.handshake
+    }
+
+    /// The client has shown a right token.
+    pub(crate) fn proven(&self) {
+        self.is_proven.set(true);
+    }
+
+    /// Whether nothing is left to prove.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.is_proven.get()
+    }
+
+    /// Whether the daemon is asked about a token of the client's.
+    pub(crate) fn judges(&self, is_judged: bool) {
+        self.is_judged.set(is_judged);
+    }
+
+    /// Closes the connection for another one.
+    pub(crate) fn evict(&self) {
+        self.evicted.notify_one();
     }
 
     /// Some bytes came.
@@ -95,8 +126,12 @@ impl Watch {
         Underway(Rc::clone(self))
     }
 
-    /// Waits until the client has made no progress for too long.
-    pub(crate) async fn stands_still(&self) {
+    /// Waits until the client has made no progress for too long, or is to make room for another.
+    pub(crate) async fn is_to_go(&self) {
+        race(self.stands_still(), self.evicted.notified()).await;
+    }
+
+    async fn stands_still(&self) {
         loop {
             let now = Instant::now();
             // What is waited for may change meanwhile.
@@ -113,6 +148,9 @@ impl Watch {
     /// None where the client waits for us.
     fn deadline(&self) -> Option<Instant> {
         let blocked = self.blocked.get().map(|since| since + self.idle);
+        if !self.is_proven.get() {
+            return (!self.is_judged.get()).then(|| self.start + self.handshake);
+        }
         if !self.was_asked.get() {
             return Some(self.start + self.handshake);
         }

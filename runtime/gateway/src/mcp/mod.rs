@@ -95,7 +95,10 @@ impl ServerHandler for Server {
 
     async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
         let mut news = self.news.clone();
-        let mut lists = news.borrow_and_update().lists;
+        let News { mut lists, is_draining } = *news.borrow_and_update();
+        if is_draining {
+            return Ok(());
+        }
         let listening = async {
             while news.changed().await.is_ok() {
                 let now = *news.borrow_and_update();

@@ -1,6 +1,7 @@
 //! Messages of MCP, as far as we read them ourselves: which line opens it, and the arguments of a call, which nobody else parses.
 
 use serde_json::value::RawValue;
+use tollgate_schema::count_values;
 
 use super::call::NAME_BYTES_MAX;
 use super::json::Members;
@@ -8,6 +9,9 @@ use super::rpc::{INVALID_PARAMS, INVALID_REQUEST, Id, METHOD_BYTES_MAX, PARSE_ER
 
 /// Most bytes of a message, without the arguments of a call.
 pub const MESSAGE_BYTES_MAX: usize = 64 << 10;
+
+/// Most JSON values of a message, without the arguments of a call.
+const MESSAGE_VALUES_MAX: usize = 1 << 10;
 
 /// What the first lines of a connection say of its protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,6 +113,11 @@ impl McpMessage {
             let long = format!("more than {MESSAGE_BYTES_MAX} bytes beside the arguments of a call");
             return Err(refused(id, INVALID_REQUEST, &long));
         }
+        // Each takes many times its bytes once it is parsed.
+        if count_values(&message.text) > MESSAGE_VALUES_MAX {
+            let many = format!("more than {MESSAGE_VALUES_MAX} values beside the arguments of a call");
+            return Err(refused(id, INVALID_REQUEST, &many));
+        }
         Ok(message)
     }
 
@@ -137,6 +146,8 @@ impl McpMessage {
                 let text = rebuilt(None, &method, params.map(RawValue::get));
                 Ok(Self { id, does: Does::Cancel { request }, text })
             }
+            // Nobody would hear its result, and its arguments are none of rmcp's.
+            ("tools/call", None) => Err("a call without an id is none".to_owned()),
             _ => {
                 let text = rebuilt(id.as_ref(), &method, params.map(RawValue::get));
                 Ok(Self { id, does: Does::Other { method }, text })

@@ -1,6 +1,6 @@
 //! Nothing is answered before a right token.
 
-use tollgate_gateway::protocol::Asked;
+use tollgate_gateway::protocol::{Asked, GatewayLimits};
 
 use crate::daemon::{Daemon, LIMITS, call_line, post};
 
@@ -104,4 +104,34 @@ fn where_none_is_asked_for_any_serves() {
     client.send("token whatever\n");
     assert!(client.ask(&call_line("1", "echo", "")).contains("\"result\""));
     assert_eq!(tokens(&daemon), 0);
+}
+
+/// Anybody can open a port, and hold what is open by asking again and again.
+#[test]
+fn who_shows_none_holds_no_place_for_long() {
+    let daemon = Daemon::with(GatewayLimits { handshake_ms: 300, ..LIMITS }, true, 2);
+    let mut client = daemon.client();
+    let health = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    // Far more than the time of a handshake.
+    let ends = (0..1_000).any(|_time| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        client.try_send(health).is_err()
+    });
+    assert!(ends, "whoever has proven nothing is served on");
+    daemon.closed(&client);
+}
+
+#[test]
+fn those_who_show_none_have_a_quarter_of_the_places_and_the_oldest_goes() {
+    let daemon = Daemon::with(GatewayLimits { connections: 8, ..LIMITS }, true, 2);
+    let mut proven = daemon.client();
+    proven.send("token right\n");
+    assert!(proven.ask(&call_line("1", "echo", "")).contains("\"result\""));
+    let mut others: Vec<_> = (0..3).map(|_number| daemon.client()).collect();
+    assert_eq!(others.remove(0).rest(), "", "it makes room");
+    for other in &mut others {
+        other.send("token right\n");
+        assert!(other.ask(&call_line("1", "echo", "")).contains("\"result\""));
+    }
+    assert!(proven.ask(&call_line("2", "echo", "")).contains("\"result\""));
 }
