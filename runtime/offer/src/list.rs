@@ -1,6 +1,7 @@
 //! Lists of tools, in the form of each provider of models.
 
 use serde_json::{Value, json};
+use tollgate_plain::output;
 
 use crate::hints::Hints;
 use crate::lower::{length, lower_input, lower_output};
@@ -83,7 +84,8 @@ pub fn list(offers: &[Offer], provider: Provider) -> Listed {
 }
 
 fn entry(offer: &Offer, provider: Provider) -> Value {
-    let Offer { name, operation, description, input, output, hints } = offer;
+    let Offer { name, operation, description, input, output: given, hints } = offer;
+    let description = &*output(description);
     let input = lower_input(input, provider).schema;
     match provider {
         Provider::Mcp => json!({
@@ -91,7 +93,7 @@ fn entry(offer: &Offer, provider: Provider) -> Value {
             "title": operation.to_string(),
             "description": description,
             "inputSchema": input,
-            "outputSchema": lower_output(output, provider).schema,
+            "outputSchema": lower_output(given, provider).schema,
             "annotations": {
                 "readOnlyHint": hints.read_only,
                 "destructiveHint": hints.destructive,
@@ -120,7 +122,7 @@ mod tests {
         let offer = Offer {
             name: "word-count_count".to_owned(),
             operation,
-            description: "Counts".to_owned(),
+            description: "Counts\u{202e}\r\nwords\u{e0041}".to_owned(),
             input,
             output: json!({ "type": "integer" }),
             hints,
@@ -132,14 +134,15 @@ mod tests {
             "additionalProperties": false,
         });
         let mcp = json!({
-            "name": "word-count_count", "title": "word-count.count", "description": "Counts", "inputSchema": object,
+            "name": "word-count_count", "title": "word-count.count",
+            "description": "Counts\\u202e \nwords\\udb40\\udc41", "inputSchema": object,
             "outputSchema": result,
             "annotations": {
                 "readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false,
             },
         });
         assert_eq!(one(Provider::Mcp), mcp);
-        let (name, description) = ("word-count_count", "Counts");
+        let (name, description) = ("word-count_count", "Counts\\u202e \nwords\\udb40\\udc41");
         assert_eq!(
             one(Provider::Openai),
             json!({ "type": "function", "name": name, "description": description, "parameters": object, "strict": false })

@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use tollgate_plain::output;
+
 use crate::list::Provider;
 
 /// A schema for a provider.
@@ -174,11 +176,12 @@ impl Lowering<'_> {
             return json!({});
         }
         if let Some(target) = target(self.root, keywords) {
-            let remark = keywords.get("description").filter(|text| self.pays(length(text) + REMARK_BYTES));
+            let remark =
+                keywords.get("description").and_then(text).filter(|text| self.pays(length(text) + REMARK_BYTES));
             // What stands beside a reference narrows it: without it, more is taken.
             let mut inlined = self.schema(target, depth);
             if let (Some(text), Value::Object(inlined)) = (remark, &mut inlined) {
-                inlined.insert("description".to_owned(), text.clone());
+                inlined.insert("description".to_owned(), text);
             }
             return inlined;
         }
@@ -198,6 +201,7 @@ impl Lowering<'_> {
         for (key, value) in keywords {
             match key.as_str() {
                 "$defs" | "$schema" | "$ref" | "$comment" => {}
+                "title" | "description" => lowered.extend(text(value).map(|text| (key.clone(), text))),
                 "const" => {
                     lowered.entry("enum").or_insert_with(|| json!([value]));
                 }
@@ -239,8 +243,9 @@ impl Lowering<'_> {
         let mut lowered = Map::new();
         for (key, value) in keywords {
             match key.as_str() {
-                "title" | "description" | "required" | "minLength" | "maxLength" | "minItems" | "maxItems"
-                | "minProperties" | "maxProperties" | "pattern" | "minimum" | "maximum" => {
+                "title" | "description" => lowered.extend(text(value).map(|text| (key.clone(), text))),
+                "required" | "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties"
+                | "maxProperties" | "pattern" | "minimum" | "maximum" => {
                     lowered.insert(key.clone(), value.clone());
                 }
                 "exclusiveMinimum" => {
@@ -295,6 +300,11 @@ impl Lowering<'_> {
     }
 }
 
+/// A text for models: its author's, with characters written out that are not seen or that steer what is.
+fn text(value: &Value) -> Option<Value> {
+    value.as_str().map(|text| Value::from(&*output(text)))
+}
+
 /// Most bytes that a keyword of a lowered schema has, with `{}` for each schema below it.
 fn length_of_keyword(key: &str, value: &Value) -> usize {
     // Quotes, colon and comma, and the list of one that a `const` is.
@@ -307,6 +317,7 @@ fn length_of_keyword(key: &str, value: &Value) -> usize {
             name + 2 + value.as_object().into_iter().flatten().map(|(key, _)| length(key) + 4).sum::<usize>()
         }
         "items" | "additionalProperties" | "propertyNames" | "contains" => name + 5,
+        "title" | "description" => text(value).map_or(0, |text| name + length(&text)),
         // Each may become a branch of its own.
         "type" => name + 8 * length(value),
         _other => name + length(value),

@@ -146,7 +146,7 @@ mod tests {
         let long = operation(&"t".repeat(40), "operation");
         let (taker, taken) = (operation("a", "b"), operation("c", "d"));
         let aliases = Aliases::from([(taken.clone(), "a_b".to_owned())]);
-        let names = offered(&[long.clone(), taker.clone(), taken.clone()], &aliases);
+        let names = offered(&[long, taker.clone(), taken.clone()], &aliases);
         assert_eq!(names[1], (taker, Ok("a_b".to_owned())));
         let said = |at: usize| names[at].1.as_ref().unwrap_err().to_string();
         let tool = "t".repeat(40);

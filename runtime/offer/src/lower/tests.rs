@@ -107,11 +107,12 @@ fn long_texts_behind_references_stay_within_the_budget() {
     let targets = [
         json!({ "description": long }),
         json!({ "title": long }),
+        json!({ "description": "\u{ad}".repeat(30 << 10) }),
         json!({ "default": long }),
         json!({ "examples": [long] }),
         json!({ "not": { "const": long }, "enum": ["a", long] }),
         json!({ "type": ["string", "integer", "number"], "pattern": pattern, "minimum": 0.1, "maximum": 9.5 }),
-        json!({ "properties": { long.clone(): { "type": "string" } } }),
+        json!({ "properties": { long: { "type": "string" } } }),
         json!({ "enum": std::iter::once(json!("a")).chain((0..9_000).map(Value::from)).collect::<Vec<_>>() }),
     ];
     for x in targets {
@@ -140,6 +141,29 @@ fn the_longest_schema_without_references_is_lowered_whole() {
     assert!(bytes > 64 << 10, "{bytes}");
     for provider in PROVIDERS {
         assert_eq!(lower_input(&schema, provider).schema, schema);
+    }
+}
+
+/// What a model reads is escaped; what values must match is not.
+#[test]
+fn descriptions_steer_nothing() {
+    let (hidden, shown) = ("a\u{202e}b\u{e0041}\u{1b}[1m\n\tc", "a\\u202eb\\udb40\\udc41\\u001b[1m\n\tc");
+    let below = |text: &str| json!({ "type": "string", "title": text, "description": text, "enum": [hidden], "pattern": "\u{202e}" });
+    let schema = json!({
+        "type": "object",
+        "$defs": { "x": { "type": "string" } },
+        "properties": { hidden: below(hidden), "description": { "$ref": "#/$defs/x", "description": hidden } },
+        "required": [hidden],
+        "description": hidden,
+    });
+    let expected = json!({
+        "type": "object",
+        "properties": { hidden: below(shown), "description": { "type": "string", "description": shown } },
+        "required": [hidden],
+        "description": shown,
+    });
+    for provider in PROVIDERS {
+        assert_eq!(lower_input(&schema, provider).schema, expected, "{provider:?}");
     }
 }
 
@@ -172,7 +196,7 @@ fn schema() -> impl Strategy<Value = Value> {
             let mut unique: Vec<Value> = Vec::new();
             values.into_iter().for_each(|value| {
                 if !unique.contains(&value) {
-                    unique.push(value)
+                    unique.push(value);
                 }
             });
             json!({ "enum": unique })
