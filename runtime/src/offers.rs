@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde_json::Value;
 use tollgate_engine::error::with_causes;
 pub use tollgate_offer::{
-    Aliases, Hints, NAME_BYTES_MAX, NotOffered, Offer, Operation, Provider, is_wrapped, list, offered, resolve,
-    unwrapped_input, wrapped_output,
+    Aliases, Hints, LIST_BYTES_MAX, Listed, NAME_BYTES_MAX, NotOffered, Offer, Operation, Provider, is_wrapped, list,
+    offered, resolve, unwrapped_input, wrapped_output,
 };
 
 use crate::service::{Ready, Tollgate};
@@ -57,14 +57,15 @@ impl Tollgate {
         found
     }
 
-    /// All operations that are offered, as a provider's interface takes them: each an entry of its list of tools.
+    /// All operations that are offered, as a provider's interface takes them: each an entry of its list of tools, as many as
+    /// [`LIST_BYTES_MAX`] lets in.
     ///
     /// # Errors
     ///
     /// The folder of tools cannot be listed.
     pub fn tools_for(&self, provider: Provider) -> std::io::Result<Vec<Value>> {
         let names: Vec<String> = self.names()?.iter().map(ToString::to_string).collect();
-        Ok(list(&self.offers(&names, |_operation| true).offers, provider))
+        Ok(list(&self.offers(&names, |_operation| true).offers, provider).tools)
     }
 
     /// The operation that is offered by this name, of those that `may` says yes to, with its tool.

@@ -1,15 +1,16 @@
 //! `tollgate connect CLIENT`: the entry by which a client of MCP has the bridge, in the form of its own configuration file. What else
-//! stands in the file stays.
+//! stands in the file stays, but for the form of JSON: it is written anew, and of a key that stood there twice the last is kept.
+
+mod place;
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::ValueEnum;
 use miette::Diagnostic;
 use serde_json::{Map, Value, json};
 
+use self::place::Place;
 use super::args::ConnectArgs;
 use super::exit::{Exit, Failure};
 use super::{config, output};
@@ -43,6 +44,9 @@ enum ConnectError {
     #[error("there is no place for the client's configuration: {}", config::no_place("XDG_CONFIG_HOME"))]
     #[diagnostic(help("add the entry yourself: `tollgate connect` without --write prints it"))]
     NoPlace,
+    #[error("the path of this program, `{}`, is not UTF-8 text, and no client's configuration can name it", path.display())]
+    #[diagnostic(help("move the program to a folder with another name"))]
+    NotText { path: PathBuf },
 }
 
 /// The name of the entry.
@@ -50,43 +54,27 @@ const NAME: &str = "tollgate";
 
 pub(crate) fn connect(args: &ConnectArgs) -> Result<Exit, Failure> {
     let program = config::this_program().map_err(Failure::internal)?;
-    let program = program.display().to_string();
+    let program = match program.to_str() {
+        Some(program) => program.to_owned(),
+        None => return Err(Failure::usage(ConnectError::NotText { path: program })),
+    };
     let more = args.agent.iter().flat_map(|agent| ["--agent".to_owned(), agent.clone()]);
     let arguments: Vec<String> = ["mcp".to_owned(), "--start".to_owned()].into_iter().chain(more).collect();
     if !args.write {
         output::print(&args.client.text(&program, &arguments)?)?;
         return Ok(Exit::Success);
     }
-    let path = args.client.path().ok_or_else(|| Failure::usage(ConnectError::NoPlace))?;
-    let failed = |what: String| Failure::usage(ConnectError::NotWritten { path: path.clone(), what });
-    let before = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(failed(error.to_string())),
-    };
-    let after = args.client.with_entry(&before, &program, &arguments).map_err(&failed)?;
-    replace(&path, &after).map_err(|error| failed(error.to_string()))?;
+    let place = args.client.place().ok_or_else(|| Failure::usage(ConnectError::NoPlace))?;
+    let failed = |what: String| Failure::usage(ConnectError::NotWritten { path: place.path().to_owned(), what });
+    let held = place.hold().map_err(&failed)?;
+    let after = args.client.with_entry(held.text(), &program, &arguments).map_err(&failed)?;
+    held.replace(&after).map_err(|error| failed(error.to_string()))?;
     output::print(&format!(
         "{} has the tools by {}\n",
         args.client.name(),
-        output::one_line(&path.display().to_string())
+        output::one_line(&place.path().display().to_string())
     ))?;
     Ok(Exit::Success)
-}
-
-/// Whole or not at all.
-fn replace(path: &Path, text: &str) -> std::io::Result<()> {
-    // The file that a link leads to, and not the link.
-    let path = path.canonicalize().unwrap_or_else(|_new| path.to_owned());
-    let folder = path.parent().ok_or(ErrorKind::InvalidInput)?;
-    fs::create_dir_all(folder)?;
-    let mut new = tempfile::NamedTempFile::new_in(folder)?;
-    new.write_all(text.as_bytes())?;
-    if let Ok(found) = fs::metadata(&path) {
-        new.as_file().set_permissions(found.permissions())?;
-    }
-    new.persist(&path).map_err(|error| error.error)?;
-    Ok(())
 }
 
 impl Client {
@@ -104,14 +92,14 @@ impl Client {
     }
 
     /// Its configuration file.
-    fn path(self) -> Option<PathBuf> {
-        let home = |name: &str| Some(config::home()?.join(name));
-        let settings = |name: &str| Some(config::settings_folder()?.join(name));
+    fn place(self) -> Option<Place> {
+        let home = |name: &str| Some(Place::Home(config::home()?.join(name)));
+        let settings = |name: &str| Some(Place::Home(config::settings_folder()?.join(name)));
         match self {
-            Self::ClaudeCode => Some(".mcp.json".into()),
+            Self::ClaudeCode => Some(Place::Project(".mcp.json".into())),
             Self::ClaudeDesktop => settings("Claude/claude_desktop_config.json"),
             Self::Cursor => home(".cursor/mcp.json"),
-            Self::Vscode => Some(".vscode/mcp.json".into()),
+            Self::Vscode => Some(Place::Project(".vscode/mcp.json".into())),
             Self::Codex => home(".codex/config.toml"),
             Self::GeminiCli => home(".gemini/settings.json"),
             Self::Opencode => settings("opencode/opencode.json"),
@@ -230,6 +218,15 @@ mod tests {
         assert!(
             toml.starts_with("# mine\nmodel = \"m\"\n[mcp_servers.other]\ncommand = \"x\"\n\n[mcp_servers.tollgate]\n")
         );
+    }
+
+    #[test]
+    fn files_of_a_project_are_told_from_those_of_the_user() {
+        assert_eq!(Client::ClaudeCode.place(), Some(Place::Project(".mcp.json".into())));
+        assert_eq!(Client::Vscode.place(), Some(Place::Project(".vscode/mcp.json".into())));
+        let others =
+            [Client::ClaudeDesktop, Client::Cursor, Client::Codex, Client::GeminiCli, Client::Opencode, Client::Zed];
+        assert!(!others.iter().any(|client| matches!(client.place(), Some(Place::Project(_)))));
     }
 
     #[test]

@@ -165,7 +165,9 @@ impl Lane {
             Format::Anthropic => Provider::Anthropic,
             Format::Gemini => Provider::Gemini,
         };
-        json!({ "tools": offers::list(&found.offers, provider) }).to_string()
+        let offers::Listed { tools, left_out } = offers::list(&found.offers, provider);
+        self.serving.tell_not_offered(&left_out);
+        json!({ "tools": tools }).to_string()
     }
 
     fn all_of(&self, found: &Offers, agent: Option<&Agent>) -> String {

@@ -3,6 +3,7 @@
 use tollgate_capability::{Access, CapabilitySet};
 
 /// What a tool can do to the world, whatever it is called for.
+#[allow(clippy::struct_excessive_bools, reason = "MCP has these four")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hints {
     /// It changes nothing: no folder of it may be written to, and no network is reached.

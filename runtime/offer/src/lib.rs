@@ -18,6 +18,6 @@ mod lower;
 mod names;
 
 pub use self::hints::Hints;
-pub use self::list::{Offer, Provider, list};
+pub use self::list::{LIST_BYTES_MAX, Listed, Offer, Provider, list};
 pub use self::lower::{Lowered, is_wrapped, lower_input, lower_output, unwrapped_input, wrapped_output};
 pub use self::names::{Aliases, NAME_BYTES_MAX, NotOffered, Operation, offered, resolve};

@@ -1,10 +1,11 @@
 //! Lists of tools, in the form of each provider of models.
 
 use serde_json::{Value, json};
+use tollgate_plain::output;
 
 use crate::hints::Hints;
-use crate::lower::{lower_input, lower_output};
-use crate::names::Operation;
+use crate::lower::{length, lower_input, lower_output};
+use crate::names::{NotOffered, Operation};
 
 /// Whose models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,14 +51,41 @@ pub struct Offer {
     pub hints: Hints,
 }
 
-/// Operations as a provider's interface takes them, each an entry of its list of tools.
+/// Most bytes of the entries of one list in JSON: a tool's author must not make a daemon hold, or a client read, what has no end.
+pub const LIST_BYTES_MAX: usize = 8 << 20;
+
+/// A list of tools.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Listed {
+    /// Its entries.
+    pub tools: Vec<Value>,
+    /// What no more has room, each a [`NotOffered::TooMuch`].
+    pub left_out: Vec<NotOffered>,
+}
+
+/// Operations as a provider's interface takes them, each an entry of its list of tools. One that would make the list longer than
+/// [`LIST_BYTES_MAX`] is left out; shorter ones after it are not.
 #[must_use]
-pub fn list(offers: &[Offer], provider: Provider) -> Vec<Value> {
-    offers.iter().map(|offer| entry(offer, provider)).collect()
+pub fn list(offers: &[Offer], provider: Provider) -> Listed {
+    let mut listed = Listed::default();
+    let mut left = LIST_BYTES_MAX;
+    for offer in offers {
+        let entry = entry(offer, provider);
+        // A comma, too.
+        match left.checked_sub(length(&entry).saturating_add(1)) {
+            Some(rest) => {
+                left = rest;
+                listed.tools.push(entry);
+            }
+            None => listed.left_out.push(NotOffered::TooMuch { operation: offer.operation.clone() }),
+        }
+    }
+    listed
 }
 
 fn entry(offer: &Offer, provider: Provider) -> Value {
-    let Offer { name, operation, description, input, output, hints } = offer;
+    let Offer { name, operation, description, input, output: given, hints } = offer;
+    let description = &*output(description);
     let input = lower_input(input, provider).schema;
     match provider {
         Provider::Mcp => json!({
@@ -65,7 +93,7 @@ fn entry(offer: &Offer, provider: Provider) -> Value {
             "title": operation.to_string(),
             "description": description,
             "inputSchema": input,
-            "outputSchema": lower_output(output, provider).schema,
+            "outputSchema": lower_output(given, provider).schema,
             "annotations": {
                 "readOnlyHint": hints.read_only,
                 "destructiveHint": hints.destructive,
@@ -94,26 +122,27 @@ mod tests {
         let offer = Offer {
             name: "word-count_count".to_owned(),
             operation,
-            description: "Counts".to_owned(),
+            description: "Counts\u{202e}\r\nwords\u{e0041}".to_owned(),
             input,
             output: json!({ "type": "integer" }),
             hints,
         };
-        let one = |provider| list(std::slice::from_ref(&offer), provider).remove(0);
+        let one = |provider| list(std::slice::from_ref(&offer), provider).tools.remove(0);
         let object = json!({ "type": "object", "required": ["n"], "properties": { "n": { "enum": [1] } } });
         let result = json!({
             "type": "object", "properties": { "result": { "type": "integer" } }, "required": ["result"],
             "additionalProperties": false,
         });
         let mcp = json!({
-            "name": "word-count_count", "title": "word-count.count", "description": "Counts", "inputSchema": object,
+            "name": "word-count_count", "title": "word-count.count",
+            "description": "Counts\\u202e \nwords\\udb40\\udc41", "inputSchema": object,
             "outputSchema": result,
             "annotations": {
                 "readOnlyHint": true, "destructiveHint": false, "idempotentHint": true, "openWorldHint": false,
             },
         });
         assert_eq!(one(Provider::Mcp), mcp);
-        let (name, description) = ("word-count_count", "Counts");
+        let (name, description) = ("word-count_count", "Counts\\u202e \nwords\\udb40\\udc41");
         assert_eq!(
             one(Provider::Openai),
             json!({ "type": "function", "name": name, "description": description, "parameters": object, "strict": false })
@@ -129,5 +158,31 @@ mod tests {
         );
         let words = ["mcp", "openai", "anthropic", "gemini", "other"].map(|word| Provider::of_word(word).is_some());
         assert_eq!(words, [true, true, true, true, false]);
+    }
+
+    #[test]
+    fn a_list_ends_where_it_is_too_long() {
+        let offer = |at: usize, bytes: usize| Offer {
+            name: format!("t_o{at}"),
+            operation: Operation { tool: "t".to_owned(), operation: format!("o{at}") },
+            description: "x".repeat(bytes),
+            input: json!({ "type": "object" }),
+            output: json!({ "type": "object" }),
+            hints: Hints { read_only: true, destructive: false, idempotent: true, open_world: false },
+        };
+        let offers: Vec<Offer> =
+            (0..9).map(|at| offer(at, 1 << 20)).chain([offer(9, 100), offer(10, 1 << 20)]).collect();
+        for provider in [Provider::Mcp, Provider::Openai, Provider::Anthropic, Provider::Gemini] {
+            let Listed { tools, left_out } = list(&offers, provider);
+            let names: Vec<&str> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+            assert_eq!(names, ["t_o0", "t_o1", "t_o2", "t_o3", "t_o4", "t_o5", "t_o6", "t_o9"]);
+            assert!(Value::from(tools).to_string().len() <= LIST_BYTES_MAX + 2);
+            let left: Vec<String> = left_out.iter().map(|why| why.operation().to_string()).collect();
+            assert_eq!(left, ["t.o7", "t.o8", "t.o10"]);
+            assert_eq!(
+                left_out[0].to_string(),
+                "`t.o7` is not offered to models: with it, the list of tools would have more than 8388608 bytes"
+            );
+        }
     }
 }

@@ -4,9 +4,13 @@
 //! What is no object at the root is put into one: `{"input": …}` for arguments, `{"result": …}` for results.
 
 use std::collections::BTreeMap;
+use std::io;
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
+
+use tollgate_plain::output;
 
 use crate::list::Provider;
 
@@ -57,11 +61,16 @@ const OUTPUT: &str = "result";
 /// Schemas that are taken have no more levels, with their references followed (`tollgate_schema::limits::SCHEMA_DEPTH_MAX`).
 const DEPTH_MAX: usize = 100;
 
-/// Most parts of a lowered schema: references make one long that was short.
-const PARTS_MAX: usize = 4_096;
+/// Most bytes of a lowered schema in JSON, but for its wrapping: references make one long that was short. Four times the longest schema
+/// that is taken (`tollgate_schema::limits::SCHEMA_BYTES_MAX`), so that one without references is lowered whole.
+const BYTES_MAX: usize = 256 << 10;
 
 fn lowered(schema: &Value, provider: Provider, key: &str) -> Lowered {
-    let mut lowering = Lowering { root: schema, provider, parts: PARTS_MAX };
+    lowered_within(BYTES_MAX, schema, provider, key)
+}
+
+fn lowered_within(bytes: usize, schema: &Value, provider: Provider, key: &str) -> Lowered {
+    let mut lowering = Lowering { root: schema, provider, bytes };
     if is_object(schema, schema, DEPTH_MAX) {
         return Lowered { schema: Value::Object(lowering.object(schema)), is_wrapped: false };
     }
@@ -112,7 +121,8 @@ fn decoded(text: &str) -> Option<String> {
 struct Lowering<'v> {
     root: &'v Value,
     provider: Provider,
-    parts: usize,
+    /// How many more may be written.
+    bytes: usize,
 }
 
 impl Lowering<'_> {
@@ -146,23 +156,37 @@ impl Lowering<'_> {
         object
     }
 
+    /// Whether so many bytes may be written. The first that are too many end it: nothing is written after them.
+    fn pays(&mut self, bytes: usize) -> bool {
+        let left = self.bytes.checked_sub(bytes);
+        self.bytes = left.unwrap_or(0);
+        left.is_some()
+    }
+
+    /// Whole, or `{}`: of keywords that belong together, such as `properties` and `additionalProperties`, none may be left out alone.
     fn schema(&mut self, schema: &Value, depth: usize) -> Value {
         let Some(depth) = depth.checked_sub(1) else { return json!({}) };
-        if self.parts == 0 {
-            return json!({});
-        }
-        self.parts -= 1;
         let Some(keywords) = schema.as_object() else {
             let is_never = schema == &Value::Bool(false) && self.provider != Provider::Gemini;
-            return if is_never { json!({ "not": {} }) } else { json!({}) };
+            let never = json!({ "not": {} });
+            return if is_never && self.pays(length(&never)) { never } else { json!({}) };
         };
+        // Following it costs, too: the pointer may be long.
+        if !self.pays(keywords.get("$ref").map_or(0, length)) {
+            return json!({});
+        }
         if let Some(target) = target(self.root, keywords) {
+            let remark =
+                keywords.get("description").and_then(text).filter(|text| self.pays(length(text) + REMARK_BYTES));
             // What stands beside a reference narrows it: without it, more is taken.
             let mut inlined = self.schema(target, depth);
-            if let (Some(text), Value::Object(inlined)) = (keywords.get("description"), &mut inlined) {
-                inlined.insert("description".to_owned(), text.clone());
+            if let (Some(text), Value::Object(inlined)) = (remark, &mut inlined) {
+                inlined.insert("description".to_owned(), text);
             }
             return inlined;
+        }
+        if !self.pays(keywords.iter().map(|(key, value)| length_of_keyword(key, value)).sum()) {
+            return json!({});
         }
         let lowered = match self.provider {
             Provider::Gemini => self.subset(keywords, depth),
@@ -177,6 +201,7 @@ impl Lowering<'_> {
         for (key, value) in keywords {
             match key.as_str() {
                 "$defs" | "$schema" | "$ref" | "$comment" => {}
+                "title" | "description" => lowered.extend(text(value).map(|text| (key.clone(), text))),
                 "const" => {
                     lowered.entry("enum").or_insert_with(|| json!([value]));
                 }
@@ -218,8 +243,9 @@ impl Lowering<'_> {
         let mut lowered = Map::new();
         for (key, value) in keywords {
             match key.as_str() {
-                "title" | "description" | "required" | "minLength" | "maxLength" | "minItems" | "maxItems"
-                | "minProperties" | "maxProperties" | "pattern" | "minimum" | "maximum" => {
+                "title" | "description" => lowered.extend(text(value).map(|text| (key.clone(), text))),
+                "required" | "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties"
+                | "maxProperties" | "pattern" | "minimum" | "maximum" => {
                     lowered.insert(key.clone(), value.clone());
                 }
                 "exclusiveMinimum" => {
@@ -273,6 +299,50 @@ impl Lowering<'_> {
         Value::Object(schemas.map(|(key, schema)| (key.clone(), self.schema(schema, depth))).collect())
     }
 }
+
+/// A text for models: its author's, with characters written out that are not seen or that steer what is.
+fn text(value: &Value) -> Option<Value> {
+    value.as_str().map(|text| Value::from(&*output(text)))
+}
+
+/// Most bytes that a keyword of a lowered schema has, with `{}` for each schema below it.
+fn length_of_keyword(key: &str, value: &Value) -> usize {
+    // Quotes, colon and comma, and the list of one that a `const` is.
+    let name = key.len() + 6;
+    match key {
+        "$defs" | "$schema" | "$ref" | "$comment" | "minContains" | "maxContains" => 0,
+        "not" | "if" | "then" | "else" | "dependentSchemas" | "unevaluatedProperties" | "contentSchema" => 0,
+        "anyOf" | "oneOf" | "allOf" | "prefixItems" => name + value.as_array().map_or(2, |each| 2 + 3 * each.len()),
+        "properties" | "patternProperties" => {
+            name + 2 + value.as_object().into_iter().flatten().map(|(key, _)| length(key) + 4).sum::<usize>()
+        }
+        "items" | "additionalProperties" | "propertyNames" | "contains" => name + 5,
+        "title" | "description" => text(value).map_or(0, |text| name + length(&text)),
+        // Each may become a branch of its own.
+        "type" => name + 8 * length(value),
+        _other => name + length(value),
+    }
+}
+
+/// The bytes of a value in JSON.
+pub(crate) fn length(value: &(impl Serialize + ?Sized)) -> usize {
+    struct Counted(usize);
+    impl io::Write for Counted {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 = self.0.saturating_add(bytes.len());
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut counted = Counted(0);
+    serde_json::to_writer(&mut counted, value).map_or(usize::MAX, |()| counted.0)
+}
+
+/// `"description":` and a comma.
+const REMARK_BYTES: usize = 15;
 
 /// One type, or any of several, each with what is said of it.
 fn of_types(keywords: &Map<String, Value>, mut lowered: Map<String, Value>) -> Map<String, Value> {

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::list::LIST_BYTES_MAX;
+
 /// Most bytes of a name: interfaces of models take 64, and clients put their own before it.
 pub const NAME_BYTES_MAX: usize = 48;
 
@@ -32,6 +34,11 @@ pub enum NotOffered {
         /// The alias.
         name: String,
     },
+    /// With it, a list of tools would be longer than [`LIST_BYTES_MAX`](crate::LIST_BYTES_MAX).
+    TooMuch {
+        /// The operation.
+        operation: Operation,
+    },
 }
 
 impl std::fmt::Display for Operation {
@@ -45,15 +52,20 @@ impl NotOffered {
     #[must_use]
     pub const fn operation(&self) -> &Operation {
         match self {
-            Self::TooLong { operation, .. } | Self::Taken { operation, .. } => operation,
+            Self::TooLong { operation, .. } | Self::Taken { operation, .. } | Self::TooMuch { operation } => operation,
         }
     }
 
-    /// The line of a policy that would have it offered, but for a name of the operator's choice.
+    /// The line of a policy that would have it offered, but for a name of the operator's choice. None where another name is of no help.
     #[must_use]
-    pub fn line(&self) -> String {
-        let Operation { tool, operation } = self.operation();
-        format!("[tools.{tool}] aliases = {{ {operation} = \"NAME\" }}")
+    pub fn line(&self) -> Option<String> {
+        match self {
+            Self::TooLong { operation, .. } | Self::Taken { operation, .. } => {
+                let Operation { tool, operation } = operation;
+                Some(format!("[tools.{tool}] aliases = {{ {operation} = \"NAME\" }}"))
+            }
+            Self::TooMuch { .. } => None,
+        }
     }
 }
 
@@ -65,10 +77,17 @@ impl std::fmt::Display for NotOffered {
                 "`{operation}` is not offered to models: its name would have {bytes} bytes, and {NAME_BYTES_MAX} are the most"
             )?,
             Self::Taken { operation, name } => {
-                write!(f, "`{operation}` is not offered to models: its alias `{name}` is another operation's own name")?
+                write!(
+                    f,
+                    "`{operation}` is not offered to models: its alias `{name}` is another operation's own name"
+                )?;
             }
+            Self::TooMuch { operation } => write!(
+                f,
+                "`{operation}` is not offered to models: with it, the list of tools would have more than {LIST_BYTES_MAX} bytes"
+            )?,
         }
-        write!(f, "; add `{}` to the policy", self.line())
+        self.line().map_or(Ok(()), |line| write!(f, "; add `{line}` to the policy"))
     }
 }
 
@@ -127,7 +146,7 @@ mod tests {
         let long = operation(&"t".repeat(40), "operation");
         let (taker, taken) = (operation("a", "b"), operation("c", "d"));
         let aliases = Aliases::from([(taken.clone(), "a_b".to_owned())]);
-        let names = offered(&[long.clone(), taker.clone(), taken.clone()], &aliases);
+        let names = offered(&[long, taker.clone(), taken.clone()], &aliases);
         assert_eq!(names[1], (taker, Ok("a_b".to_owned())));
         let said = |at: usize| names[at].1.as_ref().unwrap_err().to_string();
         let tool = "t".repeat(40);

@@ -95,6 +95,78 @@ fn a_schema_that_references_blow_up_stays_small() {
     assert!(lower_input(&circle, Provider::Mcp).is_wrapped);
 }
 
+/// What is named is cheap to write and is inlined two thousand times.
+#[test]
+fn long_texts_behind_references_stay_within_the_budget() {
+    let long = "x".repeat(60 << 10);
+    let many = |name: &str| {
+        let properties = (0..45).map(|at| (format!("p{at}"), json!({ "$ref": format!("#/$defs/{name}") })));
+        json!({ "type": "object", "properties": properties.collect::<Map<_, _>>(), "additionalProperties": false })
+    };
+    let pattern = "^[a-z]{0,9}".repeat(80);
+    let targets = [
+        json!({ "description": long }),
+        json!({ "title": long }),
+        json!({ "description": "\u{ad}".repeat(30 << 10) }),
+        json!({ "default": long }),
+        json!({ "examples": [long] }),
+        json!({ "not": { "const": long }, "enum": ["a", long] }),
+        json!({ "type": ["string", "integer", "number"], "pattern": pattern, "minimum": 0.1, "maximum": 9.5 }),
+        json!({ "properties": { long: { "type": "string" } } }),
+        json!({ "enum": std::iter::once(json!("a")).chain((0..9_000).map(Value::from)).collect::<Vec<_>>() }),
+    ];
+    for x in targets {
+        let mut schema = many("y");
+        schema["$defs"] = json!({ "x": x, "y": many("x") });
+        let taken = json!({ "p0": { "p0": "a" }, "p44": { "p44": "a" } });
+        for provider in PROVIDERS {
+            for lowered in [lower_input(&schema, provider), lower_output(&schema, provider)] {
+                assert!(!lowered.is_wrapped);
+                let bytes = lowered.schema.to_string().len();
+                assert!(bytes <= BYTES_MAX + 64, "{bytes} bytes by {provider:?}");
+                assert_eq!(lowered.schema["properties"].as_object().unwrap().len(), 45);
+            }
+            // Short enough to be judged.
+            let short = lowered_within(40 << 10, &schema, provider, INPUT).schema;
+            assert_eq!(fits(&short, &taken), Some(true), "{provider:?}");
+        }
+    }
+}
+
+#[test]
+fn the_longest_schema_without_references_is_lowered_whole() {
+    let properties = (0..1_600).map(|at| (format!("p{at}"), json!({ "type": "string", "description": "Says" })));
+    let schema = json!({ "type": "object", "properties": properties.collect::<Map<_, _>>() });
+    let bytes = schema.to_string().len();
+    assert!(bytes > 64 << 10, "{bytes}");
+    for provider in PROVIDERS {
+        assert_eq!(lower_input(&schema, provider).schema, schema);
+    }
+}
+
+/// What a model reads is escaped; what values must match is not.
+#[test]
+fn descriptions_steer_nothing() {
+    let (hidden, shown) = ("a\u{202e}b\u{e0041}\u{1b}[1m\n\tc", "a\\u202eb\\udb40\\udc41\\u001b[1m\n\tc");
+    let below = |text: &str| json!({ "type": "string", "title": text, "description": text, "enum": [hidden], "pattern": "\u{202e}" });
+    let schema = json!({
+        "type": "object",
+        "$defs": { "x": { "type": "string" } },
+        "properties": { hidden: below(hidden), "description": { "$ref": "#/$defs/x", "description": hidden } },
+        "required": [hidden],
+        "description": hidden,
+    });
+    let expected = json!({
+        "type": "object",
+        "properties": { hidden: below(shown), "description": { "type": "string", "description": shown } },
+        "required": [hidden],
+        "description": shown,
+    });
+    for provider in PROVIDERS {
+        assert_eq!(lower_input(&schema, provider).schema, expected, "{provider:?}");
+    }
+}
+
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -124,7 +196,7 @@ fn schema() -> impl Strategy<Value = Value> {
             let mut unique: Vec<Value> = Vec::new();
             values.into_iter().for_each(|value| {
                 if !unique.contains(&value) {
-                    unique.push(value)
+                    unique.push(value);
                 }
             });
             json!({ "enum": unique })
@@ -190,9 +262,14 @@ proptest! {
 
     /// A lowered schema takes all that the tool's own takes, is an object without combinators, and refers to nothing.
     #[test]
-    fn lowering_never_narrows(schema in schema(), values in proptest::collection::vec(value(), 1..8)) {
+    fn lowering_never_narrows(
+        schema in schema(),
+        values in proptest::collection::vec(value(), 1..8),
+        budget in prop_oneof![Just(BYTES_MAX), 0..400_usize],
+    ) {
         for provider in PROVIDERS {
-            let lowered = lower_input(&schema, provider);
+            let lowered = lowered_within(budget, &schema, provider, INPUT);
+            prop_assert!(lowered.schema.to_string().len() <= budget + 128, "{} bytes: {}", budget, lowered.schema);
             let root = lowered.schema.as_object().unwrap();
             prop_assert_eq!(&root["type"], "object");
             let combinators = ["anyOf", "oneOf", "allOf", "not", "enum", "const", "if"];
@@ -211,7 +288,7 @@ proptest! {
                     prop_assert_eq!(taken, own.as_str());
                     let output = if is_wrapped(&schema) { wrapped_output(&own) } else { own };
                     let output: Value = serde_json::from_str(&output).unwrap();
-                    let told = lower_output(&schema, provider);
+                    let told = lowered_within(budget, &schema, provider, OUTPUT);
                     prop_assert_eq!(fits(&told.schema, &output), Some(true), "{} by {}", output, told.schema);
                 }
             }
