@@ -18,6 +18,7 @@ pub(super) struct Asks(mpsc::Sender<Job>);
 
 /// What is asked, and where the answer goes. Who drops that end wants none.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "nearly all are calls")]
 enum Job {
     Tools(oneshot::Sender<Result<String, Failure>>),
     Call(CallRequest, oneshot::Sender<Reply>),
