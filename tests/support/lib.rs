@@ -257,7 +257,8 @@ pub const WORDS_OF_WORKERS: [(&str, &str); 8] = [
 
 /// Words that a daemon alone obeys: whatever they say, a call that is made without one goes as it goes. What they mean, and when
 /// they are refused, is tested in `capability/config/tests/parsing.rs`.
-pub const WORDS_OF_A_DAEMON: [&str; 18] = [
+pub const WORDS_OF_A_DAEMON: [&str; 19] = [
+    "policy.tools.*.aliases.*",
     "policy.agents.*.group",
     "policy.agents.*.is.socket=true",
     "policy.agents.*.is.token=true",

@@ -6,7 +6,6 @@ use clap::builder::PossibleValuesParser;
 use clap::{Subcommand, ValueHint};
 use tollgate_config::TimeSpan;
 
-use super::connect::Client;
 use super::language::Language;
 use super::output::one_line;
 use tollgate::log::LogLevel;
@@ -463,11 +462,32 @@ pub(crate) struct McpArgs {
     pub(crate) ledger: LedgerArgs,
 }
 
+/// A client whose configuration is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum McpClient {
+    /// Claude Code, of the project in this folder.
+    ClaudeCode,
+    /// Claude Desktop.
+    ClaudeDesktop,
+    /// Cursor.
+    Cursor,
+    /// Visual Studio Code, of the project in this folder.
+    Vscode,
+    /// Codex.
+    Codex,
+    /// Gemini CLI.
+    GeminiCli,
+    /// opencode.
+    Opencode,
+    /// Zed.
+    Zed,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct ConnectArgs {
     /// Which client.
     #[arg(value_enum)]
-    pub(crate) client: Client,
+    pub(crate) client: McpClient,
     /// As which agent [default: the one that this user is].
     #[arg(long, value_name = "NAME")]
     pub(crate) agent: Option<String>,

@@ -6,35 +6,13 @@ mod place;
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use miette::Diagnostic;
 use serde_json::{Map, Value, json};
 
 use self::place::Place;
-use super::args::ConnectArgs;
+use super::args::{ConnectArgs, McpClient};
 use super::exit::{Exit, Failure};
 use super::{config, output};
-
-/// A client whose configuration is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Client {
-    /// Claude Code, of the project in this folder.
-    ClaudeCode,
-    /// Claude Desktop.
-    ClaudeDesktop,
-    /// Cursor.
-    Cursor,
-    /// Visual Studio Code, of the project in this folder.
-    Vscode,
-    /// Codex.
-    Codex,
-    /// Gemini CLI.
-    GeminiCli,
-    /// opencode.
-    Opencode,
-    /// Zed.
-    Zed,
-}
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
 enum ConnectError {
@@ -77,7 +55,7 @@ pub(crate) fn connect(args: &ConnectArgs) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-impl Client {
+impl McpClient {
     const fn name(self) -> &'static str {
         match self {
             Self::ClaudeCode => "Claude Code",
@@ -176,28 +154,28 @@ fn with_toml(before: &str, program: &str, arguments: &[String]) -> Result<String
 mod tests {
     use super::*;
 
-    fn with(client: Client, before: &str) -> Result<String, String> {
+    fn with(client: McpClient, before: &str) -> Result<String, String> {
         client.with_entry(before, "/bin/tollgate", &["mcp".to_owned(), "--start".to_owned()])
     }
 
     #[test]
     fn each_client_has_its_own_form() {
-        let json = |client: Client| serde_json::from_str::<Value>(&with(client, "").unwrap()).unwrap();
+        let json = |client: McpClient| serde_json::from_str::<Value>(&with(client, "").unwrap()).unwrap();
         let args = json!(["mcp", "--start"]);
         let plain = json!({ "tollgate": { "command": "/bin/tollgate", "args": args } });
         let typed = json!({ "tollgate": { "type": "stdio", "command": "/bin/tollgate", "args": args } });
         let local = json!({
             "tollgate": { "type": "local", "command": ["/bin/tollgate", "mcp", "--start"], "enabled": true },
         });
-        assert_eq!(json(Client::ClaudeCode), json!({ "mcpServers": typed }));
-        assert_eq!(json(Client::Vscode), json!({ "servers": typed }));
-        for client in [Client::ClaudeDesktop, Client::Cursor, Client::GeminiCli] {
+        assert_eq!(json(McpClient::ClaudeCode), json!({ "mcpServers": typed }));
+        assert_eq!(json(McpClient::Vscode), json!({ "servers": typed }));
+        for client in [McpClient::ClaudeDesktop, McpClient::Cursor, McpClient::GeminiCli] {
             assert_eq!(json(client), json!({ "mcpServers": plain }), "{client:?}");
         }
-        assert_eq!(json(Client::Zed), json!({ "context_servers": plain }));
-        assert_eq!(json(Client::Opencode), json!({ "mcp": local }));
+        assert_eq!(json(McpClient::Zed), json!({ "context_servers": plain }));
+        assert_eq!(json(McpClient::Opencode), json!({ "mcp": local }));
         assert_eq!(
-            with(Client::Codex, "").unwrap(),
+            with(McpClient::Codex, "").unwrap(),
             "[mcp_servers.tollgate]\ncommand = \"/bin/tollgate\"\nargs = [\"mcp\", \"--start\"]\n"
         );
     }
@@ -205,16 +183,16 @@ mod tests {
     #[test]
     fn what_is_there_stays() {
         let before = r#"{"z":1,"mcpServers":{"other":{"command":"x"},"tollgate":{"command":"old"}},"a":[2]}"#;
-        let after: Value = serde_json::from_str(&with(Client::Cursor, before).unwrap()).unwrap();
+        let after: Value = serde_json::from_str(&with(McpClient::Cursor, before).unwrap()).unwrap();
         assert_eq!(
             (&after["z"], &after["a"], &after["mcpServers"]["other"]),
             (&json!(1), &json!([2]), &json!({"command":"x"}))
         );
         assert_eq!(after["mcpServers"]["tollgate"]["command"], "/bin/tollgate");
         // Twice is once.
-        let once = with(Client::Cursor, before).unwrap();
-        assert_eq!(with(Client::Cursor, &once).unwrap(), once);
-        let toml = with(Client::Codex, "# mine\nmodel = \"m\"\n[mcp_servers.other]\ncommand = \"x\"").unwrap();
+        let once = with(McpClient::Cursor, before).unwrap();
+        assert_eq!(with(McpClient::Cursor, &once).unwrap(), once);
+        let toml = with(McpClient::Codex, "# mine\nmodel = \"m\"\n[mcp_servers.other]\ncommand = \"x\"").unwrap();
         assert!(
             toml.starts_with("# mine\nmodel = \"m\"\n[mcp_servers.other]\ncommand = \"x\"\n\n[mcp_servers.tollgate]\n")
         );
@@ -222,21 +200,27 @@ mod tests {
 
     #[test]
     fn files_of_a_project_are_told_from_those_of_the_user() {
-        assert_eq!(Client::ClaudeCode.place(), Some(Place::Project(".mcp.json".into())));
-        assert_eq!(Client::Vscode.place(), Some(Place::Project(".vscode/mcp.json".into())));
-        let others =
-            [Client::ClaudeDesktop, Client::Cursor, Client::Codex, Client::GeminiCli, Client::Opencode, Client::Zed];
+        assert_eq!(McpClient::ClaudeCode.place(), Some(Place::Project(".mcp.json".into())));
+        assert_eq!(McpClient::Vscode.place(), Some(Place::Project(".vscode/mcp.json".into())));
+        let others = [
+            McpClient::ClaudeDesktop,
+            McpClient::Cursor,
+            McpClient::Codex,
+            McpClient::GeminiCli,
+            McpClient::Opencode,
+            McpClient::Zed,
+        ];
         assert!(!others.iter().any(|client| matches!(client.place(), Some(Place::Project(_)))));
     }
 
     #[test]
     fn what_cannot_be_kept_is_not_touched() {
         for before in ["// a comment\n{}", "[]", "1", r#"{"mcpServers":[]}"#, "{"] {
-            assert!(with(Client::Cursor, before).is_err(), "{before}");
+            assert!(with(McpClient::Cursor, before).is_err(), "{before}");
         }
         for before in ["a = ", "mcp_servers = 1", "mcp_servers = { a = {} }", "[mcp_servers.tollgate]\ncommand = \"x\""]
         {
-            assert!(with(Client::Codex, before).is_err(), "{before}");
+            assert!(with(McpClient::Codex, before).is_err(), "{before}");
         }
     }
 }

@@ -28,6 +28,7 @@ mod control;
 mod http;
 mod lane;
 mod lanes;
+mod lines;
 mod mcp;
 pub mod parse;
 pub mod protocol;

@@ -2,17 +2,17 @@
 //!
 //! A client that does not read its answers is not read any more: what is to be written is bounded, and so is what is under way.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::io;
 use std::pin::pin;
 use std::rc::Rc;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, split};
-use tokio::sync::{Notify, oneshot};
+use tokio::io::split;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use crate::lines::{Line, Lines, Outbox, too_long_line};
 use crate::mcp;
 use crate::parse::{Asks, CallRequest, Id, Message, Opens, RpcError, opens};
 use crate::protocol::{Failure, Format};
@@ -33,7 +33,7 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream) {
         outbox: Outbox::default(),
         running: RefCell::default(),
     });
-    let mut lines = Lines { read, come: BytesMut::new(), looked: 0, most: core.limits().body_bytes, watch };
+    let mut lines = Lines::new(read, BytesMut::new(), core.limits().body_bytes, watch);
     let mut writing = pin!(session.outbox.write_to(write));
     // What still runs when the reading ends is cancelled by then.
     let reading = async {
@@ -46,7 +46,7 @@ pub(crate) async fn serve(core: &Rc<Core>, client: u64, stream: Stream) {
     if let Either::First(()) = ended {
         session.outbox.finish();
         if writing.await.is_ok() {
-            discard(&mut lines.read, session.watch.handshake()).await;
+            discard(lines.read(), session.watch.handshake()).await;
         }
     }
 }
@@ -213,120 +213,3 @@ impl Session {
         std::mem::replace(cancel, spent).send(()).is_ok()
     }
 }
-
-/// Answers a line that is too long, behind which nothing is read.
-pub(crate) fn too_long_line(most: usize) -> Vec<u8> {
-    let message = format!("a line of more than {most} bytes (`body_bytes`)");
-    refused_line(&RpcError { id: None, code: -32700, message })
-}
-
-/// What is to be written. Whoever writes much waits for room first, so that it holds no more than this and one answer of each
-/// request under way.
-#[derive(Debug, Default)]
-pub(crate) struct Outbox {
-    lines: RefCell<Vec<u8>>,
-    // Bytes that are being written.
-    going: Cell<usize>,
-    is_finished: Cell<bool>,
-    more: Notify,
-    room: Notify,
-}
-
-impl Outbox {
-    pub(crate) fn push(&self, line: &[u8]) {
-        self.lines.borrow_mut().extend_from_slice(line);
-        self.more.notify_one();
-    }
-
-    /// Nothing more comes.
-    fn finish(&self) {
-        self.is_finished.set(true);
-        self.more.notify_one();
-    }
-
-    pub(crate) async fn has_room(&self) {
-        while self.lines.borrow().len() + self.going.get() >= OUTBOX_BYTES {
-            self.room.notified().await;
-        }
-    }
-
-    /// Writes until nothing more comes, and says so to the client.
-    async fn write_to(&self, mut to: impl AsyncWrite + Unpin) -> io::Result<()> {
-        loop {
-            let lines = self.lines.take();
-            if lines.is_empty() {
-                if self.is_finished.get() {
-                    return to.shutdown().await;
-                }
-                self.more.notified().await;
-                continue;
-            }
-            self.going.set(lines.len());
-            to.write_all(&lines).await?;
-            self.going.set(0);
-            self.room.notify_waiters();
-        }
-    }
-}
-
-const OUTBOX_BYTES: usize = 256 << 10;
-
-/// The lines of a client.
-#[derive(Debug)]
-pub(crate) struct Lines {
-    read: ReadHalf<Stream>,
-    come: BytesMut,
-    // So many bytes have no end of a line among them.
-    looked: usize,
-    most: usize,
-    watch: Rc<Watch>,
-}
-
-#[derive(Debug)]
-pub(crate) enum Line {
-    Whole(BytesMut),
-    TooLong,
-    End,
-}
-
-impl Lines {
-    pub(crate) const fn watch(&self) -> &Rc<Watch> {
-        &self.watch
-    }
-
-    /// The next one. What came of it is kept where this is dropped.
-    pub(crate) async fn next(&mut self) -> Line {
-        loop {
-            let unseen = self.come.get(self.looked..).unwrap_or_default();
-            if let Some(at) = unseen.iter().position(|byte| *byte == b'\n') {
-                let mut line = self.come.split_to(self.looked + at + 1);
-                line.truncate(self.looked + at);
-                self.looked = 0;
-                if line.len() > self.most {
-                    return Line::TooLong;
-                }
-                self.watch.is_asked();
-                self.watch.reads(false);
-                return Line::Whole(line);
-            }
-            self.looked = self.come.len();
-            if self.looked > self.most {
-                return Line::TooLong;
-            }
-            self.watch.reads(self.looked > 0);
-            if self.looked == 0 && self.come.capacity() > KEPT_BYTES_MAX {
-                self.come = BytesMut::new();
-            }
-            self.come.reserve(READ_BYTES);
-            match self.read.read_buf(&mut self.come).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return Line::End,
-            }
-        }
-    }
-}
-
-const READ_BYTES: usize = 16 << 10;
-
-/// Memory that a connection keeps between lines.
-const KEPT_BYTES_MAX: usize = 64 << 10;

@@ -151,13 +151,6 @@ fn a_compiler_of_another_version_is_not_the_components_fault() {
 }
 
 #[test]
-fn what_is_no_machine_code_is_refused_by_the_engine() {
-    let line = said(PROTOCOL, "code", r#"{"imports":[],"exports":[]}"#);
-    let error = by("/bin/sh", &["-c", &line], CompileLimits::DEFAULT, &word_count()).unwrap_err();
-    assert!(matches!(error, LoadError::Engine(_)), "{error}");
-}
-
-#[test]
 fn a_compiler_that_cannot_start_is_not_the_components_fault() {
     let error = by("/nowhere/tollgate", &[], CompileLimits::DEFAULT, &word_count()).unwrap_err();
     assert!(matches!(error, LoadError::Compile(CompileError::NoCompiler { .. })), "{error}");

@@ -32,7 +32,7 @@ fn a_ledger_that_is_begun_beside_the_one_of_before_is_said_once() {
     let desk = Desk::with("word-count");
     fs::create_dir(desk.path("user")).unwrap();
     let run = |home: Option<&str>| {
-        let mut command = desk.command(&COUNT);
+        let mut command = desk.command(&[&COUNT[..], &DOCS].concat());
         command.env_remove("TOLLGATE_LEDGER").env_remove("TOLLGATE_HOME").env("HOME", desk.path("user"));
         command.envs(home.map(|home| ("TOLLGATE_HOME", desk.path(home))));
         desk.ran(&command.output().unwrap())

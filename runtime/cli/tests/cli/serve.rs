@@ -311,6 +311,9 @@ fn a_daemon_that_runs_short_of_descriptors_is_not_ready() {
     assert!(status["descriptors_open"].as_u64().unwrap() > 48, "{status}");
     let told = desk.run(&["status"]);
     assert!(told.stdout.contains(" open, of 64\n") && told.stdout.contains("RLIMIT_NOFILE"), "{told:?}");
+    // It is looked for at most once in a second, at somebody's knock.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    assert_eq!(ready()["ready"], false);
     drop(held);
     while ready()["ready"] != true {
         std::thread::sleep(std::time::Duration::from_millis(10));

@@ -19,11 +19,11 @@ use tokio::sync::{Notify, mpsc, watch};
 
 use super::jobs::{self, Asks};
 use super::{Arguments, Server};
+use crate::lines::{Line, Lines, Outbox, too_long_line};
 use crate::parse::{Does, Id, McpMessage, RpcError};
 use crate::protocol::Failure;
 use crate::race::{Either, race};
 use crate::reply::{Failed, message_line, refused_line};
-use crate::rpc::{Line, Lines, Outbox, too_long_line};
 use crate::service::{Core, News};
 
 /// Serves a connection whose line `first` opened MCP, until it ends.
