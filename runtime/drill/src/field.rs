@@ -52,7 +52,7 @@ impl Field {
     ///
     /// # Errors
     ///
-    /// [`LoadError`].
+    /// [`LoadError`](tollgate::LoadError).
     pub fn of_tool(
         supervisor: &Supervisor,
         command: &ProcessCommand,

@@ -318,7 +318,7 @@ fn operators_socket_open(scene: &Scene<'_>) -> Result<Verdict> {
         Ok(after) if after.get("pid") == before.get("pid") && ran.exit != Some(0) => None,
         _other => Some("another user has ended the daemon".to_owned()),
     };
-    ran.judge(effect, &[Stop::refused(&["the daemon has hung up", "does not take this user"])])
+    ran.judge(effect, &[Stop::refused(&["is the user 0's, and answers nobody else"])])
 }
 
 /// The operator's socket, which stands beside those of agents that have none of their own.

@@ -45,7 +45,8 @@ impl Stage {
     pub(super) fn for_others(&self, program: &str) -> Result<PathBuf> {
         let place = self.folder.join(program);
         if !place.exists() {
-            let built = if program == "xtask" { env::current_exe()? } else { cargo::built()?.join(program) };
+            // By its own link: another build may have put another file in this program's place.
+            let built = if program == "xtask" { "/proc/self/exe".into() } else { cargo::built()?.join(program) };
             fs::copy(built, &place)?;
             fs::set_permissions(&place, fs::Permissions::from_mode(0o755))?;
         }

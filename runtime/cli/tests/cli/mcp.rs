@@ -167,7 +167,7 @@ fn an_alias_is_the_name_and_a_reload_tells_of_it() {
     let mut client = Bridge::start(&mut desk.command(&["mcp"]));
     client.initialize();
     assert!(client.ask("tools/list", json!({})).to_string().contains("\"word-count_count\""));
-    desk.file("tollgate-home/tollgate.toml", &format!("{POLICY}aliases = {{ count = \"words\" }}\n"));
+    desk.file("tollgate-home/tollgate.toml", format!("{POLICY}aliases = {{ count = \"words\" }}\n"));
     assert_eq!(desk.run(&["serve", "reload"]).code, 0);
     assert_eq!(client.hear()["method"], "notifications/tools/list_changed");
     let list = client.ask("tools/list", json!({})).to_string();
