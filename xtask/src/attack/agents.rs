@@ -115,11 +115,11 @@ fn tools_of_two_users(scene: &Scene<'_>) -> Result<Verdict> {
             (own.0, "the agent's own user is served"),
             (said.contains("the user 65533 is not the agent `one`"), "the daemon tells whom it turned away"),
             (
-                answers.iter().filter(|(_, said)| said.contains("closed without a word")).count() == 3,
-                "others are closed unheard",
+                answers.iter().filter(|(_, said)| said.contains("403 Forbidden")).count() == 3,
+                "others are turned away unheard",
             ),
         ],
-        "closed before a byte is parsed: the kernel says who it is",
+        "turned away before a byte is parsed: the kernel says who it is",
     )
 }
 
