@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tollgate::supervisor::Hears;
@@ -11,6 +10,7 @@ use tollgate_audit::{CallClass, Entry, Kind};
 use tollgate_capability::{Cap, CapabilitySet, ClockMode, Limits, OnViolation, StdioSet};
 use tollgate_config::Manifest;
 use tollgate_workspace::expect::end;
+use tollgate_workspace::processes::await_that;
 use tollgate_workspace::{Lab, guest};
 
 const KIB: u64 = 1 << 10;
@@ -285,8 +285,8 @@ fn host_memory_holds_before_a_byte_is_on_disk() {
     assert_eq!(std::fs::read_to_string(lab.path("docs/a.txt")).unwrap(), "before");
 }
 
-/// What one thread asks of a tool while another does.
-fn call_on_own_thread(tool: &Tool, arguments: &str) -> Result<Answer, Box<CallFailure>> {
+/// A call of a probe, which several threads may make at the same time.
+fn call_probe(tool: &Tool, arguments: &str) -> Result<Answer, Box<CallFailure>> {
     let request = Request { operation: "call", arguments, stdin: Default::default(), caller: Caller::default() };
     tool.call(&request)
 }
@@ -298,13 +298,9 @@ fn calls_at_once_are_capped() {
     let calls = |lab: &Lab| lab.entries().iter().filter(|entry| entry.kind() == Kind::Call).count();
     let (before, mut turned_down) = (calls(&lab), None);
     thread::scope(|scope| {
-        let first = scope.spawn(|| call_on_own_thread(&tool, r#"{"call": "wait", "len": 1000000000}"#));
-        let patience = Instant::now() + Duration::from_secs(30);
-        while calls(&lab) == before {
-            assert!(Instant::now() < patience, "the first call never started");
-            thread::sleep(Duration::from_millis(5));
-        }
-        let second = call_on_own_thread(&tool, r#"{"call": "initial-cwd"}"#).unwrap_err();
+        let first = scope.spawn(|| call_probe(&tool, r#"{"call": "wait", "len": 1000000000}"#));
+        await_that("the first call has started", || calls(&lab) != before);
+        let second = call_probe(&tool, r#"{"call": "initial-cwd"}"#).unwrap_err();
         assert_cap(&second, hit(Cap::Calls, Some(2), 1));
         turned_down = second.call;
         first.join().unwrap().unwrap();
@@ -323,7 +319,7 @@ fn calls_at_once_are_capped() {
     lab.verified();
 }
 
-/// As in a worker: a call beyond the cap may wait for its turn, and can be withdrawn while it waits and while it runs.
+/// As in a worker: a call beyond the cap may wait for its turn instead of failing, and is withdrawn before it comes; so is one that runs.
 #[test]
 fn calls_in_process_wait_for_their_turn_and_are_withdrawn() {
     let mut lab = Lab::new();
@@ -338,11 +334,7 @@ fn calls_in_process_wait_for_their_turn_and_are_withdrawn() {
     let [runs, waits, goes_on] = [(); 3].map(|()| Cancel::new());
     thread::scope(|scope| {
         let running = scope.spawn(|| call(r#"{"call": "wait", "len": 1000000000000}"#, &runs));
-        let patience = Instant::now() + Duration::from_secs(30);
-        while calls(&lab) == before {
-            assert!(Instant::now() < patience, "the first call never started");
-            thread::sleep(Duration::from_millis(5));
-        }
+        await_that("the first call has started", || calls(&lab) != before);
         let waiting = scope.spawn(|| call(r#"{"call": "initial-cwd"}"#, &waits));
         let last = scope.spawn(|| call(r#"{"call": "initial-cwd"}"#, &goes_on));
         waits.cancel();

@@ -27,6 +27,7 @@ use tollgate::service::{Call, Tollgate};
 use tollgate::supervisor::Control;
 use tollgate_audit::{Entry, read};
 use tollgate_workspace::home::Home;
+use tollgate_workspace::own_main;
 use tollgate_workspace::program::this_program;
 
 /// How much is measured.
@@ -38,7 +39,7 @@ struct Scale {
 
 const WHOLE: Scale = Scale { calls: 5_000, cancelled: 1_000 };
 /// `cargo test --benches` runs this file too: it shows that it works.
-const QUICK: Scale = Scale { calls: 20, cancelled: 5 };
+const QUICK: Scale = Scale { calls: BLOCK, cancelled: 5 };
 
 /// Calls of one way before the next one has its turn, and those before them that are not measured: the processes of another way have
 /// had the processors until then.
@@ -60,8 +61,10 @@ const POLICY: &str = "[tools.echo-read]\nfs.\"/data\" = { host = \"DATA\", acces
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    if let Some(code) = own_main::as_tollgate(&words) {
+        return code;
+    }
     match words.as_slice() {
-        ["notary" | "worker" | "compile" | "gateway" | "install", ..] => return tollgate_cli::main(),
         ["canned", path] => return answer_lines(Path::new(path), &mut |line| line),
         ["relay", path, to] => {
             let mut behind = Lines::connect(Path::new(to));
@@ -80,10 +83,9 @@ fn main() -> ExitCode {
     let daemon = served.serve(|line| eprintln!("{line}"));
     let socket = served.socket();
     echoes(scale, only, &library, &socket, served.folder());
-    if only.is_some() {
-        return ExitCode::SUCCESS;
+    if only.is_none() {
+        cancelled(scale, &socket, &served.ledger());
     }
-    cancelled(scale, &socket, &served.ledger());
     library.close().expect("a whole record");
     daemon.stop().expect("a whole record");
     ExitCode::SUCCESS
@@ -91,9 +93,9 @@ fn main() -> ExitCode {
 
 fn echoes(scale: Scale, only: Option<usize>, library: &Tollgate, socket: &Path, folder: &Path) {
     let at = |name: &str| folder.join(name);
-    let (_canned, canned) = Server::start(&["canned"], at("canned.sock"));
-    let (_behind, behind) = Server::start(&["canned"], at("behind.sock"));
-    let (_relay, relay) = Server::start_to(&["relay"], at("relay.sock"), &behind);
+    let (_canned, canned) = Server::start("canned", at("canned.sock"), None);
+    let (_behind, behind) = Server::start("canned", at("behind.sock"), None);
+    let (_relay, relay) = Server::start("relay", at("relay.sock"), Some(behind.as_path()));
     let (mut canned, mut line, mut relay) = (Lines::connect(&canned), Lines::connect(socket), Lines::connect(&relay));
     let (mut again, mut http) = (Lines::connect(socket), Lines::connect(socket));
     let mut took: [Vec<Duration>; WAYS.len()] = Default::default();
@@ -299,15 +301,9 @@ fn answer_lines(path: &Path, answer: &mut dyn FnMut(String) -> String) -> ExitCo
 struct Server(Child);
 
 impl Server {
-    fn start(words: &[&str], socket: PathBuf) -> (Self, PathBuf) {
-        Self::start_with(Command::new(this_program()).args(words).arg(&socket), socket)
-    }
-
-    fn start_to(words: &[&str], socket: PathBuf, to: &Path) -> (Self, PathBuf) {
-        Self::start_with(Command::new(this_program()).args(words).arg(&socket).arg(to), socket)
-    }
-
-    fn start_with(command: &mut Command, socket: PathBuf) -> (Self, PathBuf) {
+    fn start(word: &str, socket: PathBuf, to: Option<&Path>) -> (Self, PathBuf) {
+        let mut command = Command::new(this_program());
+        command.arg(word).arg(&socket).args(to);
         let server = Self(command.spawn().expect("this program"));
         for _turn in 0..1_000 {
             if UnixStream::connect(&socket).is_ok() {

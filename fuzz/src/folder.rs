@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use tempfile::TempDir;
+use tollgate_testing::ledgers::files;
 
 /// Files by their names in the folder around the ledger: `ledger/journal`, `ledger.key`.
 pub type Files = BTreeMap<String, Vec<u8>>;
@@ -47,21 +48,8 @@ impl Folder {
     /// All files but the lock, which tells of this process.
     #[must_use]
     pub fn files(&self) -> Files {
-        let mut files = Files::new();
-        self.add_files(self.0.path(), &mut files);
+        let mut files = files(self.0.path());
         files.remove("ledger/lock");
         files
-    }
-
-    fn add_files(&self, folder: &Path, files: &mut Files) {
-        for file in fs::read_dir(folder).expect("a folder") {
-            let path = file.expect("a file").path();
-            if path.is_dir() {
-                self.add_files(&path, files);
-            } else {
-                let name = path.strip_prefix(self.0.path()).expect("a file below the folder");
-                files.insert(name.to_str().expect("a name of ours").to_owned(), fs::read(&path).expect("a file"));
-            }
-        }
     }
 }

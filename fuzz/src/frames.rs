@@ -1,13 +1,7 @@
-//! The journal's frames, written a second time and on their own: what the ledger reads is compared with this.
+//! The journal's frames, read a second time and on their own: what the ledger reads is compared with this.
 
 use tollgate_audit::{ENTRY_BYTES_MAX, leaf_hash};
-
-/// The frame of an entry: length, entry, the first four bytes of its leaf hash.
-#[must_use]
-pub fn frame(entry: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(entry.len()).expect("no entry is that long").to_be_bytes();
-    [&length, entry, &leaf_hash(entry).0[..CHECK_BYTES]].concat()
-}
+pub use tollgate_testing::ledgers::frame;
 
 /// The entries of the whole frames that `journal` starts with, and the number of bytes that they take.
 #[must_use]

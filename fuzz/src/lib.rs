@@ -31,6 +31,7 @@ mod lowering;
 mod manifest;
 mod mcp_line;
 mod note;
+mod other_reader;
 mod receipt;
 mod replay;
 mod rpc_line;

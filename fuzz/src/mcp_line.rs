@@ -1,9 +1,8 @@
 //! A message of MCP as a gateway reads it, before anybody else does.
 
-use std::collections::BTreeMap;
-
-use serde_json::value::RawValue;
 use tollgate_gateway::parse::{Does, MESSAGE_BYTES_MAX, McpMessage, Opens, RpcError, is_json, opens};
+
+use crate::other_reader::{members, text_of};
 
 /// What is handed on is one short JSON object with the same id and method, without the arguments of a call; those are an object and a part of
 /// the bytes as they came. What is refused is refused in few words.
@@ -39,13 +38,4 @@ pub fn mcp_line(bytes: &[u8]) {
             );
         }
     }
-}
-
-/// By another reader. Values stay text: a number that no float holds is one all the same.
-fn members(object: &[u8]) -> BTreeMap<String, Box<RawValue>> {
-    serde_json::from_slice(object).expect("an object for another reader")
-}
-
-fn text_of(value: &RawValue) -> String {
-    serde_json::from_str(value.get()).expect("a string")
 }

@@ -1,13 +1,12 @@
 //! A line of JSON-RPC as a gateway reads it.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tollgate_gateway::parse::{
     Asks, CLAIM_BYTES_MAX, CallRequest, ID_BYTES_MAX, Id, Message, NAME_BYTES_MAX, RpcError, is_json,
 };
 use tollgate_gateway::protocol::Named;
+
+use crate::other_reader::{members, text_of};
 
 /// What is taken is one JSON object by another reader too, with this id and this method, and its arguments are a part of the line
 /// byte by byte. What is refused is refused in few words, under one of the codes of the specification. As the body of an HTTP
@@ -30,7 +29,7 @@ pub fn rpc_line(bytes: &[u8]) {
 
 fn is_said(line: &[u8], Message { id, asks }: &Message) {
     let read = members(line);
-    assert_eq!(text(&read["jsonrpc"]), "2.0");
+    assert_eq!(text_of(&read["jsonrpc"]), "2.0");
     match id {
         Some(id) => {
             let told = serde_json::to_string(id).expect("JSON");
@@ -45,8 +44,8 @@ fn is_said(line: &[u8], Message { id, asks }: &Message) {
         Asks::Call { request, .. } => {
             let params = members(read["params"].get().as_bytes());
             match &request.named {
-                Named::Tool { tool, .. } => assert_eq!(&text(&params["tool"]), tool),
-                Named::Offered { name } => assert_eq!(&text(&params["name"]), name),
+                Named::Tool { tool, .. } => assert_eq!(&text_of(&params["tool"]), tool),
+                Named::Offered { name } => assert_eq!(&text_of(&params["name"]), name),
             }
             is_part(line, request);
             "call"
@@ -56,16 +55,7 @@ fn is_said(line: &[u8], Message { id, asks }: &Message) {
             "cancel"
         }
     };
-    assert_eq!(text(&read["method"]), method);
-}
-
-/// By another reader. Values stay text: a number that no float holds is one all the same.
-fn members(object: &[u8]) -> BTreeMap<String, Box<RawValue>> {
-    serde_json::from_slice(object).expect("an object for another reader")
-}
-
-fn text(value: &RawValue) -> String {
-    serde_json::from_str(value.get()).expect("a string")
+    assert_eq!(text_of(&read["method"]), method);
 }
 
 fn value(text: &str) -> Value {

@@ -1,10 +1,13 @@
 //! What models are offered of a home's tools, in the forms of their providers.
 
-use std::collections::BTreeSet;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
+use tollgate_config::{OFFERED_BYTES_MAX, OfferedName, OperationName};
 use tollgate_engine::error::with_causes;
+use tollgate_engine::operations::OperationText;
 pub use tollgate_offer::{
     Aliases, Hints, LIST_BYTES_MAX, Listed, NAME_BYTES_MAX, NotOffered, Offer, Operation, Provider, is_wrapped, list,
     offered, resolve, unwrapped_input, wrapped_output,
@@ -12,9 +15,14 @@ pub use tollgate_offer::{
 
 use crate::service::{Ready, Tollgate};
 
+/// A name that the policy takes is one that models take.
+const _: () = assert!(OFFERED_BYTES_MAX == NAME_BYTES_MAX);
+
 /// What is offered, and why other things are not.
 #[derive(Debug, Clone, Default)]
 pub struct Offers {
+    /// The tools that can be called now, by name.
+    pub ready: Vec<(String, Arc<Ready>)>,
     /// What is.
     pub offers: Vec<Offer>,
     /// Operations that have no name for models.
@@ -28,29 +36,20 @@ impl Tollgate {
     #[must_use]
     pub fn offers(&self, tools: &[String], may: impl Fn(&Operation) -> bool) -> Offers {
         let mut found = Offers::default();
-        let mut ready = Vec::new();
         for name in tools {
             match self.tool(name) {
-                Ok(tool) => ready.push((name, tool)),
+                Ok(tool) => found.ready.push((name.clone(), tool)),
                 Err(error) => found.unavailable.push((name.clone(), with_causes(&*error))),
             }
         }
-        let operations: Vec<(Operation, &Ready, usize)> = ready
-            .iter()
-            .flat_map(|(name, tool)| {
-                let of = move |(at, operation): (usize, &tollgate_engine::operations::OperationText)| {
-                    let operation = Operation { tool: (*name).clone(), operation: operation.name.clone() };
-                    (operation, &**tool, at)
-                };
-                tool.operations.iter().enumerate().map(of)
-            })
-            .filter(|(operation, ..)| may(operation))
-            .collect();
-        let names: Vec<Operation> = operations.iter().map(|(operation, ..)| operation.clone()).collect();
-        let names = offered(&names, &self.aliases());
-        for ((operation, tool, at), (_, name)) in operations.into_iter().zip(names) {
+        let all = found.ready.iter().flat_map(|(name, tool)| {
+            let of = |text: &OperationText| Operation { tool: name.clone(), operation: text.name.clone() };
+            tool.operations.iter().map(move |text| (of(text), (&**tool, text)))
+        });
+        let (operations, texts): (Vec<Operation>, Vec<_>) = all.filter(|(operation, _)| may(operation)).unzip();
+        for ((operation, name), (tool, text)) in offered(&operations, &self.aliases()).into_iter().zip(texts) {
             match name {
-                Ok(name) => found.offers.extend(offer(name, operation, tool, at)),
+                Ok(name) => found.offers.push(offer(name, operation, tool, text)),
                 Err(why) => found.not_offered.push(why),
             }
         }
@@ -71,10 +70,16 @@ impl Tollgate {
     /// The operation that is offered by this name, of those that `may` says yes to, with its tool.
     #[must_use]
     pub fn offered_by(&self, name: &str, may: impl Fn(&Operation) -> bool) -> Option<(Operation, Arc<Ready>)> {
-        let has = |operation: &Operation| may(operation) && self.ready_with(operation).is_some();
+        // The last one that was there is the one that is found: a tool is looked at once for each call.
+        let found = Cell::new(None);
+        let has = |operation: &Operation| {
+            let ready = if may(operation) { self.ready_with(operation) } else { None };
+            let is_there = ready.is_some();
+            found.set(ready);
+            is_there
+        };
         let operation = resolve(name, &self.aliases(), has)?;
-        let ready = self.ready_with(&operation)?;
-        Some((operation, ready))
+        Some((operation, found.take()?))
     }
 
     fn ready_with(&self, operation: &Operation) -> Option<Arc<Ready>> {
@@ -91,22 +96,30 @@ impl Ready {
     }
 }
 
+/// The aliases that the policy's entry of a tool gives its operations.
+pub fn aliases_of<'g>(
+    tool: &'g str,
+    aliases: &'g BTreeMap<OperationName, OfferedName>,
+) -> impl Iterator<Item = (Operation, String)> + 'g {
+    let of = move |operation: &OperationName| Operation { tool: tool.to_owned(), operation: operation.to_string() };
+    aliases.iter().map(move |(operation, alias)| (of(operation), alias.to_string()))
+}
+
 /// The operations whose schema is wrapped.
 pub(crate) fn wrapped<'s>(schemas: impl Iterator<Item = (&'s String, &'s String)>) -> BTreeSet<String> {
     schemas.filter(|(_, schema)| is_wrapped(&parsed(schema))).map(|(name, _)| name.clone()).collect()
 }
 
-fn offer(name: String, operation: Operation, tool: &Ready, at: usize) -> Option<Offer> {
-    let text = tool.operations.iter().nth(at)?;
+fn offer(name: String, operation: Operation, tool: &Ready, text: &OperationText) -> Offer {
     let description = if text.description.is_empty() { &tool.description } else { &text.description };
-    Some(Offer {
+    Offer {
         name,
         operation,
         description: description.clone(),
         input: parsed(&text.input_schema),
         output: parsed(&text.output_schema),
         hints: Hints::of(tool.capability_set()),
-    })
+    }
 }
 
 /// A tool with another one is not loaded.

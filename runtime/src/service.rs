@@ -18,13 +18,13 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tollgate_audit::Digest;
 use tollgate_authority::{
-    Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, file_id_at,
-    files, open_folders,
+    Deciding, DecidingPlaces, FolderError, HeldFolders, Nesting, PolicyFile, PolicyFileError, TrustStore, files,
+    open_folders, same_file_as,
 };
 use tollgate_capability::CapabilitySet;
 use tollgate_config::{
-    BindError, Deployment, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError, Policy,
-    Subject, ToolName, intersect,
+    Agent, BindError, Deployment, Grants, MANIFEST_BYTES_MAX, Manifest, ManifestError, MissingGrants, NameError,
+    Policy, Subject, ToolName, intersect,
 };
 use tollgate_engine::artifact::{Artifact, ArtifactKey, KeyError};
 use tollgate_engine::engine::{Engine, StartError};
@@ -36,7 +36,7 @@ use tollgate_supervisor::notary::{NotaryFailure, NotaryRole};
 use tollgate_supervisor::{Control, Supervisor, SupervisorError, SupervisorSettings, Tool, ToolSpec};
 use tollgate_system::{ProcessCommand, lock};
 
-use crate::offers::{Aliases, Operation, wrapped};
+use crate::offers::{Aliases, aliases_of, wrapped};
 use crate::registry::{COMPONENT_BYTES_MAX, InstalledTool, Registry, StoredError};
 
 /// The places and names that a [`Tollgate`] needs. Nothing is read from the environment.
@@ -403,7 +403,7 @@ impl Tollgate {
     pub fn call(&self, call: &Call<'_>, control: &Control) -> Result<Answer, Unanswered> {
         let (ready, governing) = self.tool_and_policy(call.tool).map_err(|error| {
             // Whoever may not call it does not learn what the operator grants it.
-            let is_theirs = self.governing().names_for(call);
+            let is_theirs = self.governing().is_theirs(call, |agent, tool| agent.tools.contains_key(tool));
             if is_theirs { error } else { Box::new(ToolError::Unknown { name: call.tool.to_owned() }) }
         })?;
         let chosen = ready.operation(call.operation);
@@ -548,9 +548,7 @@ impl Tollgate {
     ) -> Result<Prepared, Box<ToolError>> {
         let grants = &governing.grants;
         let subject = Subject { name: &tool.name, digest: source.component.0, installed: true };
-        let own = file_id_at(&tool.component());
-        let grant =
-            grants.bind(subject, |path| own.is_some() && file_id_at(path) == own).map_err(ToolError::from)?.grant;
+        let grant = grants.bind(subject, same_file_as(&tool.component())).map_err(ToolError::from)?.grant;
         let met = intersect(&source.manifest, &grant, self.config.variable);
         let mut set = met.map_err(|missing| Box::new(ToolError::Ungranted(Box::new(missing))))?.set;
         let places = governing.places.clone().with(Deciding::Component, &tool.component());
@@ -634,39 +632,31 @@ impl Governing {
         .into_iter()
         .chain(config.policy.iter().map(|path| (Deciding::Policy, path)))
         .chain(config.trust.iter().map(|path| (Deciding::TrustStore, path)))
-        .chain(policy.deployment.agents.values().filter_map(|agent| Some((Deciding::Sockets, agent.listen.as_ref()?))))
         .fold(places, |places, (what, path)| places.with(what, path))
+        .with_sockets_of(&policy.deployment)
         .with_components_of(&policy.grants);
         let Policy { grants, deployment } = policy;
-        let aliases = grants.tools.iter().flat_map(|(tool, grant)| {
-            grant.aliases.iter().map(move |(operation, alias)| {
-                (Operation { tool: tool.to_string(), operation: operation.to_string() }, alias.to_string())
-            })
-        });
+        let aliases = grants.tools.iter().flat_map(|(tool, grant)| aliases_of(tool.as_str(), &grant.aliases));
         let aliases = Arc::new(aliases.collect());
         Ok(Self { aliases, number: 0, grants, deployment: Arc::new(deployment), text, places })
     }
 
-    /// Whether the tool is among those of whoever asks.
-    fn names_for(&self, call: &Call<'_>) -> bool {
+    /// Whether nobody's entry in the policy is to be asked, or the proven agent's says yes.
+    fn is_theirs(&self, call: &Call<'_>, says: impl Fn(&Agent, &ToolName) -> bool) -> bool {
         let Some(proven) = call.caller.proven.as_ref().filter(|_| !self.deployment.agents.is_empty()) else {
             return true;
         };
         let tool: Result<ToolName, _> = call.tool.parse();
-        self.deployment.agent(&proven.agent).zip(tool.ok()).is_some_and(|(agent, tool)| agent.tools.contains_key(&tool))
+        self.deployment.agent(&proven.agent).zip(tool.ok()).is_some_and(|(agent, tool)| says(agent, &tool))
     }
 
     /// Refuses the call of a proven agent whose entry in the policy does not name tool and operation.
     fn may(&self, call: &Call<'_>, operation: &str) -> Result<(), RejectError> {
-        let Some(proven) = &call.caller.proven else { return Ok(()) };
-        if self.deployment.agents.is_empty() {
+        if self.is_theirs(call, |agent, tool| agent.may(tool, operation)) {
             return Ok(());
         }
-        let agent = self.deployment.agent(&proven.agent);
-        let tool: Result<ToolName, _> = call.tool.parse();
-        let may = agent.zip(tool.ok()).is_some_and(|(agent, tool)| agent.may(&tool, operation));
-        let (agent, tool) = (proven.agent.clone(), call.tool.to_owned());
-        if may { Ok(()) } else { Err(RejectError::NotTheAgents { agent, tool, operation: operation.to_owned() }) }
+        let agent = call.caller.proven.as_ref().map(|proven| proven.agent.clone()).unwrap_or_default();
+        Err(RejectError::NotTheAgents { agent, tool: call.tool.to_owned(), operation: operation.to_owned() })
     }
 }
 

@@ -4,13 +4,12 @@
 //! scheduler's choice.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::process::{Pid, geteuid};
 use tempfile::TempDir;
 use tollgate_workspace::foreign::{missing, skipped};
-use tollgate_workspace::processes::children_of;
+use tollgate_workspace::processes::children_of_in;
 
 use crate::allocations::Allocations;
 use crate::driver::{CALLS, Counted, ROLE};
@@ -155,13 +154,6 @@ fn scans_pagemaps() -> bool {
 }
 
 fn worker_of(supervisor: Pid) -> Pid {
-    let is_worker = |pid: &Pid| {
-        let line =
-            std::fs::read(Path::new("/proc").join(pid.as_raw_pid().to_string()).join("cmdline")).unwrap_or_default();
-        line.split(|byte| *byte == 0).nth(1) == Some(b"worker")
-    };
-    let [worker] = children_of(supervisor).into_iter().filter(is_worker).collect::<Vec<_>>()[..] else {
-        panic!("one worker")
-    };
+    let [worker] = children_of_in(supervisor, "worker")[..] else { panic!("one worker") };
     worker
 }

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{BufRead as _, BufReader};
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -20,13 +20,13 @@ use tollgate_workspace::chance::Chance;
 use tollgate_workspace::home::Home;
 use tollgate_workspace::judge::{assert_once, verified};
 use tollgate_workspace::own_main::{soak_rounds, soak_seed};
-use tollgate_workspace::processes::{PATIENCE, await_that, children_of, kill, reap_all};
-use tollgate_workspace::program::this_program;
+use tollgate_workspace::processes::{PATIENCE, await_that, children_of, children_of_in, kill, reap_all};
 
 use crate::lab::READS;
 
 pub(crate) fn daemons_are_killed_under_load() {
-    let (rounds, seed) = (soak_rounds().map_or(ROUNDS, |rounds| rounds / SHARE_OF_A_SOAK), soak_seed());
+    let rounds = soak_rounds().map_or(ROUNDS, |rounds| rounds.div_ceil(SHARE_OF_A_SOAK).max(ROUNDS));
+    let seed = soak_seed();
     println!("daemons_are_killed_under_load: {rounds} rounds; again with TOLLGATE_SOAK_SEED={seed}");
     let mut place = Place::new();
     let load = Load::start(&place);
@@ -34,7 +34,7 @@ pub(crate) fn daemons_are_killed_under_load() {
     for round in 0..rounds {
         let mut chance = Chance::of(seed, round);
         // Each kind comes in a short run too.
-        let victim = if round < 5 { Victim::ALL[round as usize] } else { chance.pick(&Victim::ALL) };
+        let victim = Victim::ALL.get(round as usize).copied().unwrap_or_else(|| chance.pick(&Victim::ALL));
         place.start();
         load.goes_on(1 + chance.below(60));
         thread::sleep(Duration::from_micros(chance.below(5_000)));
@@ -94,14 +94,16 @@ impl Place {
             return;
         }
         let said = File::options().create(true).append(true).open(self.home.folder().join("said")).expect("a file");
-        let mut command = Command::new(this_program());
-        command.args(crate::SERVE).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(said);
-        command.env("TOLLGATE_HOME", self.home.folder().join("home")).env("TOLLGATE_LEDGER", self.ledger());
-        let mut child = command.env_remove("XDG_RUNTIME_DIR").spawn().expect("this program");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        let ready = self.home.folder().join("ready");
+        let mut command = self.home.command(&crate::SERVE);
+        command.stdin(Stdio::null()).stdout(File::create(&ready).expect("a file")).stderr(said);
+        let daemon = self.daemon.insert(command.env_remove("XDG_RUNTIME_DIR").spawn().expect("this program"));
+        await_that("it serves or has ended", || {
+            let has_said = fs::read(&ready).expect("a file").ends_with(b"\n");
+            has_said || daemon.try_wait().expect("its end").is_some()
+        });
+        let line = fs::read_to_string(&ready).expect("a line");
         assert!(line.contains("\"ok\":true"), "the next start does not go on: {line} {}", self.said());
-        self.daemon = Some(child);
     }
 
     fn said(&self) -> String {
@@ -112,28 +114,22 @@ impl Place {
         Pid::from_child(self.daemon.as_ref().expect("a daemon"))
     }
 
-    /// The daemon's processes in a role.
-    fn processes(&self, role: &str) -> Vec<Pid> {
-        let is_it = |pid: &Pid| {
-            let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_pid())).unwrap_or_default();
-            line.split(|byte| *byte == 0).nth(1) == Some(role.as_bytes())
-        };
-        children_of(self.pid()).into_iter().filter(is_it).collect()
+    /// One of the daemon's processes in a role. The last one may have died a moment ago, and the next one not be there yet.
+    fn one_of(&self, role: &str, chance: &mut Chance) -> Pid {
+        let mut there = Vec::new();
+        await_that("a victim", || {
+            there = children_of_in(self.pid(), role);
+            !there.is_empty()
+        });
+        chance.pick(&there)
     }
 
     /// Kills; where that takes the daemon, another one is started.
     fn strike(&mut self, victim: Victim, chance: &mut Chance) {
-        let mut one_of = |role: &str| {
-            let there = self.processes(role);
-            // It may have died a moment ago, and the next one not be there yet.
-            if !there.is_empty() {
-                kill(chance.pick(&there));
-            }
-        };
         match victim {
-            Victim::Gateway => one_of("gateway"),
-            Victim::Notary => one_of("notary"),
-            Victim::Worker => one_of("worker"),
+            Victim::Gateway => kill(self.one_of("gateway", chance)),
+            Victim::Notary => kill(self.one_of("notary", chance)),
+            Victim::Worker => kill(self.one_of("worker", chance)),
             Victim::Daemon => self.kill_daemon(&[]),
             Victim::All => self.kill_daemon(&children_of(self.pid())),
         }
@@ -152,8 +148,10 @@ impl Place {
     /// Ends the daemon as an operator does.
     fn stop(&mut self) {
         kill_process(self.pid(), Signal::TERM).expect("a daemon");
-        let mut daemon = self.daemon.take().expect("a daemon");
+        let daemon = self.daemon.as_mut().expect("a daemon");
+        await_that("the daemon ends", || daemon.try_wait().expect("its end").is_some());
         let status = daemon.wait().expect("its end");
+        self.daemon = None;
         assert!(status.success(), "{status}: {}", self.said());
         reap_all(None);
     }
@@ -212,11 +210,18 @@ impl Load {
     }
 
     /// What callers were told.
-    fn end(self) -> BTreeMap<String, u64> {
+    fn end(mut self) -> BTreeMap<String, u64> {
         self.heard.is_over.store(true, Ordering::SeqCst);
-        self.clients.into_iter().for_each(|client| client.join().expect("a caller"));
+        mem::take(&mut self.clients).into_iter().for_each(|client| client.join().expect("a caller"));
         let told = self.heard.told.lock().expect("a lock");
         told.clone()
+    }
+}
+
+impl Drop for Load {
+    /// A test that failed leaves no callers.
+    fn drop(&mut self) {
+        self.heard.is_over.store(true, Ordering::SeqCst);
     }
 }
 
@@ -258,7 +263,7 @@ impl Heard {
     }
 }
 
-/// Rounds where nobody asks for more, each kind of victim once.
+/// Rounds where nobody asks for more: each of the five kinds of victims at least once.
 const ROUNDS: u64 = 6;
 
 /// A round is as long as so many of the other kill tests.

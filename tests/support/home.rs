@@ -1,4 +1,4 @@
-//! A home with installed tools, and a daemon on it in this process.
+//! A home with installed tools; a daemon on it in this process, or commands on it, which may be a daemon of their own.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,12 +28,19 @@ impl Home {
         home
     }
 
-    #[allow(clippy::disallowed_methods, reason = "this program installs as `tollgate` does")]
+    /// This program as `tollgate ARGS` on this home.
+    #[allow(clippy::disallowed_methods, reason = "this program acts as `tollgate` does")]
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(this_program());
+        command.args(args);
+        command.env("TOLLGATE_HOME", self.folder().join("home")).env("TOLLGATE_LEDGER", self.ledger());
+        command
+    }
+
     fn install(&self, tool: &str) {
         let guest = guest(tool);
-        let mut command = Command::new(this_program());
-        command.args(["install", "--force", "--name", tool]).arg(guest.component).arg("--manifest").arg(guest.manifest);
-        command.env("TOLLGATE_HOME", self.folder().join("home")).env("TOLLGATE_LEDGER", self.ledger());
+        let mut command = self.command(&["install", "--force", "--name", tool]);
+        command.arg(guest.component).arg("--manifest").arg(guest.manifest);
         let output = command.output().expect("this program");
         assert!(output.status.success(), "{output:?}");
     }

@@ -1,5 +1,5 @@
-//! The harness of test programs with a main function of their own: their processes act as notary, worker or compiler, or
-//! are sealed, and such a process must have one thread. So each test runs on the main thread, one after the other.
+//! The harness of test programs with a main function of their own: their processes act as `tollgate` does, or are sealed, and
+//! such a process must have one thread. So each test runs on the main thread, one after the other. Benches take the roles alone.
 //!
 //! It takes what libtest takes where that means something here: several filters, `--exact`, `--skip`, `--list`. Nothing
 //! is captured, as with `--nocapture`.
@@ -25,7 +25,8 @@ pub fn run_alone(tests: &[(&'static str, fn())], words: &[&str]) -> ExitCode {
     run_each(tests, words, || (), |test, ()| test())
 }
 
-/// What a process of a test program does that was started as the notary, a compiler or a worker: what `tollgate` does as one.
+/// What a process of this program does that was started as the notary, a compiler, a worker or a gateway, or to install a tool: what
+/// `tollgate` does as one. None for any other words: a test may be named `worker`.
 pub fn as_tollgate(words: &[&str]) -> Option<ExitCode> {
     let is_its = match words {
         ["notary", rest @ ..] => rest.contains(&"--ledger"),

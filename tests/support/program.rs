@@ -1,6 +1,7 @@
-//! This test program in the roles of `tollgate`: worker, notary, compiler; and guests that its compiler has compiled.
+//! This program in the roles of `tollgate`: how it is started as worker, notary and compiler; guests that its compiler has compiled, and
+//! a folder for them to read.
 //!
-//! Its main function must hand these roles on to `tollgate::cli::main`.
+//! Its main function must hand these roles on, as `own_main::as_tollgate` does.
 
 use std::collections::BTreeMap;
 use std::fs;

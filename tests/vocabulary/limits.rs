@@ -1,12 +1,12 @@
 //! Words about caps: each denies where the manifest says it, and where the grant does.
 
 use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tollgate::{CallError, Caller, Request};
 use tollgate_audit::Kind;
 use tollgate_capability::Cap;
+use tollgate_workspace::processes::await_that;
 
 use crate::Texts;
 
@@ -174,11 +174,7 @@ pub(crate) fn calls() {
         let before = started();
         thread::scope(|scope| {
             let first = scope.spawn(|| call(r#"{"call": "wait", "len": 1000000000}"#));
-            let patience = Instant::now() + Duration::from_secs(30);
-            while started() == before {
-                assert!(Instant::now() < patience, "the first call never started");
-                thread::sleep(Duration::from_millis(5));
-            }
+            await_that("the first call has started", || started() != before);
             let second = call(r#"{"call": "initial-cwd"}"#).unwrap_err();
             assert!(matches!(second.error, CallError::Cap(hit) if (hit.cap, hit.limit) == (Cap::Calls, 1)));
             first.join().unwrap().unwrap();

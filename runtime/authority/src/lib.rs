@@ -52,8 +52,14 @@ pub fn file_id(file: impl AsFd) -> Result<FileId, rustix::io::Errno> {
     Ok(FileId { device: stat.st_dev, inode: stat.st_ino })
 }
 
+/// Whether a path leads to the file that `path` leads to. None does if `path` leads nowhere.
+pub fn same_file_as(path: &Path) -> impl Fn(&Path) -> bool + use<> {
+    let own = file_id_at(path);
+    move |other| own.is_some() && file_id_at(other) == own
+}
+
 /// Device and inode of the file that a path leads to; `None` if it leads nowhere.
-pub fn file_id_at(path: &Path) -> Option<FileId> {
+fn file_id_at(path: &Path) -> Option<FileId> {
     let found = fs::metadata(path).ok()?;
     Some(FileId { device: found.dev(), inode: found.ino() })
 }

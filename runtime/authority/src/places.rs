@@ -21,7 +21,7 @@ use miette::Diagnostic;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 use tollgate_capability::{Access, AccessSet, CapabilitySet, FileId, FsCapability};
-use tollgate_config::{ComponentPin, Grants, ToolName};
+use tollgate_config::{ComponentPin, Deployment, Grants, ToolName};
 
 use super::cause::of_process;
 use super::file_id;
@@ -264,6 +264,13 @@ impl DecidingPlaces {
             Some(ComponentPin::Path(path)) => places.with(Deciding::Component, path),
             Some(ComponentPin::Digest(_)) | None => places,
         })
+    }
+
+    /// These places, and those where agents have their sockets (`listen`): whoever exchanges one is asked in its place.
+    #[must_use]
+    pub fn with_sockets_of(self, deployment: &Deployment) -> Self {
+        let sockets = deployment.agents.values().filter_map(|agent| agent.listen.as_deref());
+        sockets.fold(self, |places, socket| places.with(Deciding::Sockets, socket))
     }
 
     /// The kind of the deciding place that writing to `path` would write to or into, whether it exists yet or not. A receipt's

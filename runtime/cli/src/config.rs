@@ -12,7 +12,7 @@ use miette::Diagnostic;
 use super::exit::Failure;
 use tollgate_audit::journal::JOURNAL_FILE;
 use tollgate_authority::{Deciding, DecidingPlaces, POLICY_NAME, TrustStore, files};
-use tollgate_config::{POLICY_BYTES_MAX, Policy};
+use tollgate_config::{Deployment, POLICY_BYTES_MAX, Policy};
 use tollgate_daemon::tokens::TOKENS_FILE;
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -41,6 +41,10 @@ fn ledger_place() -> Option<PathBuf> {
     if let Some(folder) = path("TOLLGATE_LEDGER").or_else(|| in_home("ledger")) {
         return Some(folder);
     }
+    xdg_ledger()
+}
+
+fn xdg_ledger() -> Option<PathBuf> {
     Some(xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/ledger"))
 }
 
@@ -49,7 +53,7 @@ pub(crate) fn ledger_of_before(new: &Path) -> Option<PathBuf> {
     if path("TOLLGATE_LEDGER").is_some() || in_home("ledger")? != new || new.exists() {
         return None;
     }
-    let before = xdg("XDG_STATE_HOME", ".local/state")?.join("tollgate/ledger");
+    let before = xdg_ledger()?;
     before.join(JOURNAL_FILE).exists().then_some(before)
 }
 
@@ -85,7 +89,7 @@ fn key_place() -> Option<PathBuf> {
 
 /// The policy of a daemon: `tollgate.toml` in `$TOLLGATE_HOME`, else in `$XDG_CONFIG_HOME/tollgate`, else in `~/.config/tollgate`.
 pub(crate) fn home_policy() -> Option<PathBuf> {
-    in_home(POLICY_NAME).or_else(|| Some(xdg("XDG_CONFIG_HOME", ".config")?.join("tollgate").join(POLICY_NAME)))
+    in_home(POLICY_NAME).or_else(|| Some(settings_folder()?.join("tollgate").join(POLICY_NAME)))
 }
 
 /// Where a daemon keeps tokens, and its sockets where there is no [`runtime_folder`]: `$TOLLGATE_HOME`, else `$XDG_STATE_HOME/tollgate`,
@@ -110,21 +114,17 @@ pub(crate) fn runtime_folder() -> Option<PathBuf> {
 
 /// Where the user's own units of systemd are (systemd.unit(5)).
 pub(crate) fn units_folder() -> Option<PathBuf> {
-    Some(xdg("XDG_CONFIG_HOME", ".config")?.join("systemd/user"))
+    Some(settings_folder()?.join("systemd/user"))
 }
 
-/// The variables of this environment that say where a daemon has its home and its ledger, with absolute paths.
+/// The variables of this environment that say where a daemon has its home and its ledger, with absolute paths, as a unit's text.
 pub(crate) fn own_variables() -> Vec<(&'static str, String)> {
-    let names =
-        ["TOLLGATE_HOME", "TOLLGATE_LEDGER", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
-    let set = names.into_iter().filter_map(|name| Some((name, std::path::absolute(path(name)?).ok()?)));
-    set.map(|(name, value)| (name, value.to_string_lossy().into_owned())).collect()
+    own_places().map(|(name, place)| (name, place.to_string_lossy().into_owned())).collect()
 }
 
 /// The same for a daemon that this program starts, with its ledger and its sockets where this program looks for them.
 pub(crate) fn daemon_variables(ledger: &Path) -> Vec<(&'static str, PathBuf)> {
-    let own = own_variables().into_iter().filter(|(name, _)| *name != "TOLLGATE_LEDGER");
-    let own = own.map(|(name, value)| (name, PathBuf::from(value)));
+    let own = own_places().filter(|(name, _)| *name != "TOLLGATE_LEDGER");
     let more = [
         ("TOLLGATE_LEDGER", Some(ledger.to_owned())),
         // Of what stands below it nothing is read where the home is given.
@@ -132,6 +132,12 @@ pub(crate) fn daemon_variables(ledger: &Path) -> Vec<(&'static str, PathBuf)> {
         ("XDG_RUNTIME_DIR", runtime_folder()),
     ];
     own.chain(more.into_iter().filter_map(|(name, value)| Some((name, value?)))).collect()
+}
+
+fn own_places() -> impl Iterator<Item = (&'static str, PathBuf)> {
+    let names =
+        ["TOLLGATE_HOME", "TOLLGATE_LEDGER", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"];
+    names.into_iter().filter_map(|name| Some((name, std::path::absolute(path(name)?).ok()?)))
 }
 
 /// The token of an agent, for `tollgate mcp`.
@@ -198,21 +204,20 @@ pub(crate) fn deciding_places(policy: Option<&Path>, here: &Path) -> DecidingPla
         (Deciding::Drill, drill_program().ok().map(|program| program.with_file_name(BUILT))),
     ];
     let there = places.into_iter().filter_map(|(what, path)| Some((what, path?)));
-    let sockets = sockets_of_home().into_iter().map(|socket| (Deciding::Sockets, socket));
-    let places = there.chain(sockets).fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
+    let places = there.fold(DecidingPlaces::none(), |places, (what, path)| places.with(what, &path));
+    let places = places.with_sockets_of(&deployment_of_home());
     // Without `--ledger` it is this one; with it, the supervisor adds the one that is used.
     ledger_place().map_or_else(|| places.clone(), |ledger| places.clone().with_ledger(&ledger))
 }
 
-/// Where agents have their sockets by the policy of the home (`listen`), which a daemon serves unless it is given another one. A policy
-/// that does not parse names none: no daemon starts with it.
-fn sockets_of_home() -> Vec<PathBuf> {
+/// How a daemon is run by the policy of the home, unless it is given another one. A policy that does not parse says nothing: no daemon
+/// starts with it.
+fn deployment_of_home() -> Deployment {
     let read = |path: PathBuf| {
         let text = String::from_utf8(files::read(&path, POLICY_BYTES_MAX as u64).ok()?).ok()?;
         Policy::parse(&text, POLICY_NAME, path.parent()?).ok()
     };
-    let agents = home_policy().and_then(read).map(|policy| policy.deployment.agents).unwrap_or_default();
-    agents.into_values().filter_map(|agent| agent.listen).collect()
+    home_policy().and_then(read).map(|policy| policy.deployment).unwrap_or_default()
 }
 
 fn in_home(name: &str) -> Option<PathBuf> {

@@ -19,7 +19,7 @@ use tollgate::artifact::Artifact;
 use tollgate::engine::Engine;
 use tollgate::error::LoadError;
 use tollgate::loading::Provenance;
-use tollgate::offers::{Operation, offered};
+use tollgate::offers::{Operation, aliases_of};
 use tollgate::registry::{InstalledTool, Present, Registry, ToolFiles};
 use tollgate::supervisor::ToolSpec;
 
@@ -79,10 +79,7 @@ fn say_not_offered(name: &str, artifact: &Artifact, aliases: &BTreeMap<Operation
     let of = |operation: &str| Operation { tool: name.to_owned(), operation: operation.to_owned() };
     let operations = artifact.operations().into_iter().flat_map(|texts| texts.iter());
     let operations: Vec<Operation> = operations.map(|text| of(&text.name)).collect();
-    let aliases = aliases.iter().map(|(operation, alias)| (of(operation.as_str()), alias.to_string())).collect();
-    for why in offered(&operations, &aliases).into_iter().filter_map(|(_, name)| name.err()) {
-        output::eprint(&format!("note: {}\n", output::one_line(&why.to_string())));
-    }
+    tools::say_not_offered(&operations, &aliases_of(name, aliases).collect());
 }
 
 /// Asks the component for its operations, in a sealed process that may do nothing. A guest runs there, so the ledger says so.

@@ -1,13 +1,14 @@
 //! Ctrl-C while a call runs: the call is withdrawn, so that its end is on record, and this program ends by itself. Before and after a
 //! call, and the second time, it ends this program as it ends any other.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 use tollgate::supervisor::Cancel;
+use tollgate_system::lock;
 
 use super::output;
 
@@ -54,5 +55,5 @@ fn hear() {
 }
 
 fn call() -> std::sync::MutexGuard<'static, Option<Cancel>> {
-    CALL.lock().unwrap_or_else(PoisonError::into_inner)
+    lock(&CALL)
 }

@@ -113,13 +113,8 @@ pub(crate) fn start_supervisor(
     let mut patience = Patience::new(wait);
     loop {
         // Where a daemon has the ledger, its notary serves this supervisor too.
-        let lent = match operator::running(folder) {
-            Some(operator) => {
-                let lent = operator.and_then(|operator| operator.borrow_notary());
-                Some(lent.map_err(|source| operator::refused(source, ""))?)
-            }
-            None => None,
-        };
+        let lent = operator::found(folder, "")?.map(|operator| operator.borrow_notary()).transpose();
+        let lent = lent.map_err(|source| operator::refused(source, ""))?;
         let start = || match lent {
             Some(channel) => Supervisor::start_with(NotaryProcess::borrow(channel)?, folder, settings.clone()),
             None => Supervisor::start(notary.clone(), folder, settings.clone()),

@@ -19,7 +19,7 @@ use super::{config, given, output, progress};
 use tollgate::package::{MANIFEST_SECTION, PackageError, embedded_manifest};
 use tollgate::registry::COMPONENT_BYTES_MAX;
 use tollgate_authority::{
-    Bounds, Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, file_id_at, open_folders,
+    Bounds, Deciding, DecidingPlaces, HeldFolders, Nesting, PolicyFile, open_folders, same_file_as,
 };
 
 /// A manifest and the grant that it meets.
@@ -141,8 +141,7 @@ pub(crate) fn load(which: &Which, component: &[u8]) -> Result<Loaded, Failure> {
 
 /// The entry of the policy that is for this component.
 fn bind(grants: &Grants, subject: Subject<'_>, component: &Path) -> Result<Binding, Failure> {
-    let own = file_id_at(component);
-    grants.bind(subject, |path| own.is_some() && file_id_at(path) == own).map_err(Failure::usage)
+    grants.bind(subject, same_file_as(component)).map_err(Failure::usage)
 }
 
 /// What a component that is run by its path is called: the name of its file, which the operator typed. `_` is as `-`, since build
@@ -242,7 +241,7 @@ fn grant(args: &GrantArgs, bind: impl FnOnce(&Grants) -> Result<Binding, Failure
         text.push_str("\n--on-violation ");
         text.push_str(on_violation);
     }
-    let places = config::deciding_places(path, &folder).with_components_of(&grants);
+    let places = config::deciding_places(path, &folder).with_sockets_of(&deployment).with_components_of(&grants);
     let running = Running { deployment, places };
     let policy_path = path.map(Path::to_owned);
     let bounds = file.and_then(|file| file.bounds(&name));

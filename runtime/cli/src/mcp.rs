@@ -7,12 +7,13 @@ use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use miette::Diagnostic;
 use tollgate_daemon::Operator;
+use tollgate_system::ProcessCommand;
 
 use super::args::McpArgs;
 use super::exit::{Exit, Failure};
@@ -120,8 +121,8 @@ fn socket(args: &McpArgs) -> Result<PathBuf, Failure> {
         return Ok(socket.clone());
     }
     let folder = ledger::folder(&args.ledger)?;
-    let operator = match operator::running(&folder) {
-        Some(operator) => operator.map_err(|source| operator::refused(source, operator::RESTART_HELP))?,
+    let operator = match operator::found(&folder, operator::RESTART_HELP)? {
+        Some(operator) => operator,
         None if args.start => start(&folder)?,
         None => return Err(Failure::usage(McpError::NoDaemon { folder })),
     };
@@ -136,13 +137,11 @@ fn socket(args: &McpArgs) -> Result<PathBuf, Failure> {
 }
 
 /// Starts a daemon, which stays. It gets the places of home, ledger and sockets, and nothing else of this environment or folder.
-#[allow(clippy::disallowed_methods, reason = "it starts the daemon, of this very program")]
 fn start(ledger: &Path) -> Result<Operator, Failure> {
     let program = config::this_program().map_err(Failure::internal)?;
     let ledger = std::path::absolute(ledger).map_err(Failure::internal)?;
-    let mut daemon = Command::new(program)
-        .arg("serve")
-        .env_clear()
+    let mut daemon = ProcessCommand::new(program, ["serve"])
+        .prepare()
         .envs(config::daemon_variables(&ledger))
         .current_dir("/")
         .stdin(Stdio::null())

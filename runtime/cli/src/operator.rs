@@ -41,17 +41,22 @@ enum OperatorFailure {
 
 /// What the daemon of this ledger is told.
 pub(crate) fn operator(ledger: &Path) -> Result<Operator, Failure> {
-    match running(ledger) {
-        Some(Err(OperatorError::OfAnother { uid })) => {
-            Err(Failure::usage(OperatorFailure::OfAnother { folder: ledger.to_owned(), uid }))
+    found(ledger, RESTART_HELP)?.ok_or_else(|| {
+        let folder = ledger.to_owned();
+        let unseen = hidden_by(ledger).map(|uid| OperatorFailure::Unseen { folder: folder.clone(), uid });
+        Failure::usage(unseen.unwrap_or(OperatorFailure::NoDaemon { folder }))
+    })
+}
+
+/// The daemon of this ledger, if one has it and takes this user.
+pub(crate) fn found(ledger: &Path, help: &'static str) -> Result<Option<Operator>, Failure> {
+    let failed = |error| match error {
+        OperatorError::OfAnother { uid } => {
+            Failure::usage(OperatorFailure::OfAnother { folder: ledger.to_owned(), uid })
         }
-        Some(operator) => operator.map_err(|source| refused(source, RESTART_HELP)),
-        None => {
-            let folder = ledger.to_owned();
-            let unseen = hidden_by(ledger).map(|uid| OperatorFailure::Unseen { folder: folder.clone(), uid });
-            Err(Failure::usage(unseen.unwrap_or(OperatorFailure::NoDaemon { folder })))
-        }
-    }
+        other => refused(other, help),
+    };
+    running(ledger).transpose().map_err(failed)
 }
 
 /// The user who hides from this one who has a ledger.

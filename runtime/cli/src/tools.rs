@@ -5,7 +5,6 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tollgate_audit::Digest;
 use tollgate_authority::PolicyFile;
-use tollgate_config::{OfferedName, OperationName};
 use tollgate_report::utc;
 
 use super::args::{ListArgs, RemoveArgs};
@@ -13,7 +12,7 @@ use super::cause::{Place, advice};
 use super::exit::{Exit, Failure};
 use super::which::{NameUseError, find, registry};
 use super::{config, load, operator, output};
-use tollgate::offers::{NotOffered, Operation, offered};
+use tollgate::offers::{Aliases, Operation, aliases_of, offered};
 use tollgate::registry::{InstalledTool, Registry};
 
 /// A line of `tollgate list`.
@@ -87,33 +86,31 @@ pub(crate) fn list(args: &ListArgs) -> Result<Exit, Failure> {
         output::eprint("no tool is installed; `tollgate install PATH` does that\n");
     } else {
         output::print(&table(&listed))?;
-        for why in not_offered(&tools) {
-            output::eprint(&format!("note: {}\n", output::one_line(&why.to_string())));
-        }
+        say_not_offered_of(&tools);
     }
     Ok(Exit::Success)
 }
 
-/// The operations that models are not offered, by the manifests, under the aliases of the policy of the home.
-fn not_offered(tools: &[InstalledTool]) -> Vec<NotOffered> {
+/// Says which operations models are not offered, by the manifests, under the aliases of the policy of the home.
+fn say_not_offered_of(tools: &[InstalledTool]) {
     // What cannot be read is for others to tell.
     let policy = config::home_policy().and_then(|path| PolicyFile::given(&path, Path::new("/")).ok());
     let grants = policy.iter().flat_map(|file| &file.policy.grants.tools);
-    let aliases = grants.flat_map(|(tool, grant)| {
-        let of = |(operation, alias): (&OperationName, &OfferedName)| {
-            (Operation { tool: tool.to_string(), operation: operation.to_string() }, alias.to_string())
-        };
-        grant.aliases.iter().map(of).collect::<Vec<_>>()
-    });
-    let aliases = aliases.collect();
+    let aliases = grants.flat_map(|(tool, grant)| aliases_of(tool.as_str(), &grant.aliases)).collect();
     let operations = tools.iter().flat_map(|tool| {
         let manifest = load::manifest_file(&tool.manifest()).ok();
         let operations = manifest.into_iter().flat_map(|(manifest, ..)| manifest.operations);
         operations
             .map(move |operation| Operation { tool: tool.name.to_string(), operation: operation.name.to_string() })
     });
-    let operations: Vec<Operation> = operations.collect();
-    offered(&operations, &aliases).into_iter().filter_map(|(_, name)| name.err()).collect()
+    say_not_offered(&operations.collect::<Vec<_>>(), &aliases);
+}
+
+/// Says which of these operations models are not offered, and why.
+pub(crate) fn say_not_offered(operations: &[Operation], aliases: &Aliases) {
+    for why in offered(operations, aliases).into_iter().filter_map(|(_, name)| name.err()) {
+        output::eprint(&format!("note: {}\n", output::one_line(&why.to_string())));
+    }
 }
 
 fn table(listed: &[Listed]) -> String {

@@ -262,10 +262,10 @@ impl Shared {
         self.serving.tollgate.adopt(next);
         *lock(&self.doors) = doors.clone();
         self.wake();
-        for door in before.iter().filter(|door| !doors.iter().any(|other| Arc::ptr_eq(door, other))) {
-            door.take_away(&doors);
-        }
-        self.retire(before.iter().filter(|door| !doors.iter().any(|other| Arc::ptr_eq(door, other))));
+        let is_gone = |door: &&Arc<Door>| !doors.iter().any(|other| Arc::ptr_eq(door, other));
+        let gone: Vec<_> = before.iter().filter(is_gone).collect();
+        gone.iter().for_each(|door| door.take_away(&doors));
+        self.retire(gone.into_iter());
         self.changed();
         self.record_reload(by, digest, None);
         tell_not_installed(&doors);

@@ -14,10 +14,11 @@ use tollgate::told;
 use tollgate_config::{Agent, ToolName};
 use tollgate_gateway::protocol::{self, Asked, Failure, Format, GatewayLimits, Named, Told, asked_limits};
 use tollgate_ipc::Connection;
+use tollgate_system::lock;
 
+use crate::door::LOCAL;
 use crate::gateway::Gateway;
 use crate::serving::Serving;
-use tollgate_system::lock;
 
 /// Whose gateway it is.
 pub(crate) trait Names: Send + Sync {
@@ -90,12 +91,16 @@ impl Lane {
         let Ok(arguments) = String::from_utf8(arguments) else {
             return failed(Failure::new("rejected", "the arguments are not UTF-8 text"));
         };
-        let chosen = match self.chosen(named) {
-            Ok(chosen) => chosen,
-            Err(unknown) => return failed(unknown),
-        };
+        // Before the tool is looked for, which may take as long as its worker's start: it can be withdrawn from here on.
         let Some(cancel) = self.gateway.begin(request) else {
             return failed(Failure::new("internal", "the gateway uses a number twice"));
+        };
+        let chosen = match self.chosen(named) {
+            Ok(chosen) => chosen,
+            Err(unknown) => {
+                self.gateway.is_done(request);
+                return failed(unknown);
+            }
         };
         let proven = Some(Proven { agent: self.names.agent().to_owned(), session });
         let call = Call {
@@ -135,8 +140,9 @@ impl Lane {
             Named::Offered { name } => name,
         };
         let agent = self.serving.agent(self.names.agent());
-        let names = self.names.tools();
-        let may = |of: &Operation| names.contains(&of.tool) && may(agent.as_ref(), of);
+        // An agent that is gone from the policy has none.
+        let has_any = agent.is_some() || self.names.agent() == LOCAL;
+        let may = |of: &Operation| has_any && may(agent.as_ref(), of);
         let Some((Operation { tool, operation }, ready)) = self.serving.tollgate.offered_by(&name, may) else {
             let shown: String = name.chars().take(NAME_CHARS_MAX).flat_map(char::escape_debug).collect();
             return Err(Failure::new("unknown-tool", format!("no tool is offered as `{shown}`")));
@@ -159,7 +165,7 @@ impl Lane {
         let found = self.serving.tollgate.offers(&self.names.tools(), |of| may(agent.as_ref(), of));
         self.serving.tell_not_offered(&found.not_offered);
         let provider = match format {
-            Format::Tollgate => return self.all_of(&found, agent.as_ref()),
+            Format::Tollgate => return all_of(&found, agent.as_ref()),
             Format::Mcp => Provider::Mcp,
             Format::Openai => Provider::Openai,
             Format::Anthropic => Provider::Anthropic,
@@ -169,14 +175,13 @@ impl Lane {
         self.serving.tell_not_offered(&left_out);
         json!({ "tools": tools }).to_string()
     }
+}
 
-    fn all_of(&self, found: &Offers, agent: Option<&Agent>) -> String {
-        let names = self.names.tools();
-        let ready = names.iter().filter_map(|name| Some((name, self.serving.tollgate.tool(name).ok()?)));
-        let tools: Vec<Value> = ready.map(|(name, ready)| tool(name, &ready, agent, found)).collect();
-        let unavailable = found.unavailable.iter().map(|(tool, why)| json!({ "tool": tool, "why": why }));
-        json!({ "tools": tools, "unavailable": unavailable.collect::<Vec<_>>() }).to_string()
-    }
+/// All that there is to know of the tools, for programs.
+fn all_of(found: &Offers, agent: Option<&Agent>) -> String {
+    let tools: Vec<Value> = found.ready.iter().map(|(name, ready)| tool(name, ready, agent, found)).collect();
+    let unavailable = found.unavailable.iter().map(|(tool, why)| json!({ "tool": tool, "why": why }));
+    json!({ "tools": tools, "unavailable": unavailable.collect::<Vec<_>>() }).to_string()
 }
 
 /// What is called.

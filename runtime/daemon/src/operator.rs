@@ -1,7 +1,7 @@
 //! The operator's socket: what only the daemon's own user may ask. It speaks packets of our own, which this program's commands
 //! send: no parser of other people's protocols is here.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -119,15 +119,7 @@ pub enum OperatorError {
 
 impl From<ChannelError> for OperatorError {
     fn from(error: ChannelError) -> Self {
-        match error {
-            // Which of both comes depends on who was first.
-            ChannelError::Io(error) if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) => {
-                Self::Gone
-            }
-            other @ (ChannelError::Io(_) | ChannelError::Version { .. } | ChannelError::Malformed(_)) => {
-                Self::Channel(other)
-            }
-        }
+        if error.is_gone() { Self::Gone } else { Self::Channel(error) }
     }
 }
 

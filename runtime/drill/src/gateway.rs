@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tollgate::ProcessCommand;
 use tollgate::supervisor::WorkerEnd;
@@ -61,19 +61,33 @@ impl Target for Gateways {
 fn run(command: &ProcessCommand) -> io::Result<(ExitStatus, String)> {
     let (control, stdin) = Channel::pair()?;
     let mut child = spawn(command, stdin)?;
+    let until = Instant::now() + PATIENCE;
     let begin = ToGateway::Begin { agent: "drill".to_owned(), token: true, limits: LIMITS };
     // One that is dead already is noticed below.
     control.say_hello().and_then(|()| control.send(&begin)).ok();
-    let said = hear(&mut child);
-    if said.is_none() {
-        child.kill()?;
-    }
-    let status = child.wait()?;
+    let said = hear(&mut child, until);
+    // It may have closed its standard error and go on.
+    let status = end(&mut child, until)?;
     said.map(|said| (status, said)).ok_or_else(|| io::ErrorKind::TimedOut.into())
 }
 
-/// All that it says until it ends; none if it does not end.
-fn hear(child: &mut Child) -> Option<String> {
+/// How it ends; one that has not ended then is killed.
+fn end(child: &mut Child, until: Instant) -> io::Result<ExitStatus> {
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status);
+        }
+        if Instant::now() >= until {
+            child.kill().ok();
+            child.wait()?;
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// All that it says until it closes its standard error; none if it does not by then.
+fn hear(child: &mut Child, until: Instant) -> Option<String> {
     let stderr = child.stderr.take()?;
     let (send, heard) = mpsc::channel();
     thread::spawn(move || {
@@ -81,7 +95,7 @@ fn hear(child: &mut Child) -> Option<String> {
         stderr.take(SAID_BYTES_MAX).read_to_end(&mut said).ok();
         send.send(String::from_utf8_lossy(&said).into_owned())
     });
-    heard.recv_timeout(PATIENCE).ok()
+    heard.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
 }
 
 #[allow(clippy::disallowed_methods, reason = "this module owns the gateways that attack")]
@@ -104,3 +118,6 @@ const SAID_BYTES_MAX: u64 = 1 << 16;
 
 /// How long a gateway may take from its start to the end of an attack.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a gateway that has said all is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(1);

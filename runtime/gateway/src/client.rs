@@ -29,7 +29,7 @@ pub(crate) async fn serve(core: Rc<Core>, client: u64, socket: OwnedFd, is_busy:
 }
 
 async fn greet(core: &Rc<Core>, client: u64, mut stream: Stream) -> io::Result<()> {
-    let tokens = Tokens::default();
+    let tokens = Tokens::of(stream.watch());
     loop {
         let Some(spoken) = spoken(&mut stream).await? else { return Ok(()) };
         match spoken {
@@ -99,12 +99,8 @@ async fn shown(
     if !core.wants_token() {
         return Ok(Ok(()));
     }
-    stream.watch().judges(true);
-    let shown = tokens.show(core, client, &token).await;
-    stream.watch().judges(false);
-    Ok(match shown {
+    Ok(match tokens.show(core, client, &token).await {
         Ok(Shown::Right) => {
-            stream.watch().proven();
             tokens.hold();
             Ok(())
         }

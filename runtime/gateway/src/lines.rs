@@ -8,8 +8,9 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf};
 use tokio::sync::Notify;
 
-use crate::parse::RpcError;
-use crate::reply::refused_line;
+use crate::parse::{Id, RpcError};
+use crate::protocol::Failure;
+use crate::reply::{Failed, refused_line};
 use crate::stream::Stream;
 use crate::watch::Watch;
 
@@ -17,6 +18,18 @@ use crate::watch::Watch;
 pub(crate) fn too_long_line(most: usize) -> Vec<u8> {
     let message = format!("a line of more than {most} bytes (`body_bytes`)");
     refused_line(&RpcError { id: None, code: -32700, message })
+}
+
+/// Answers a request whose id is that of another one under way.
+pub(crate) fn in_use_line(id: &Id) -> Vec<u8> {
+    let message = format!("the id {} is still in use", serde_json::to_string(id).unwrap_or_default());
+    refused_line(&RpcError { id: Some(id.clone()), code: -32600, message })
+}
+
+/// Answers a request that is one too many of its connection.
+pub(crate) fn busy_line(id: &Id) -> Vec<u8> {
+    let busy = Failure::new("busy", "this connection has as many requests under way as it may (`queue`)");
+    Failed::new(busy).to_line(Some(id))
 }
 
 /// What is to be written. Whoever writes much waits for room first, so that it holds no more than this and one answer of each

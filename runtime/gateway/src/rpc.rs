@@ -12,7 +12,7 @@ use tokio::io::split;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-use crate::lines::{Line, Lines, Outbox, too_long_line};
+use crate::lines::{Line, Lines, Outbox, busy_line, in_use_line, too_long_line};
 use crate::mcp;
 use crate::parse::{Asks, CallRequest, Id, Message, Opens, RpcError, opens};
 use crate::protocol::{Failure, Format};
@@ -121,8 +121,7 @@ impl Session {
     fn begin(self: &Rc<Self>, id: &Id, asks: Asks, tasks: &mut JoinSet<()>) -> Result<(), Vec<u8>> {
         let refused = |code, message: String| refused_line(&RpcError { id: Some(id.clone()), code, message });
         if self.running.borrow().contains_key(id) {
-            let shown = serde_json::to_string(id).unwrap_or_default();
-            return Err(refused(-32600, format!("the id {shown} is still in use")));
+            return Err(in_use_line(id));
         }
         let (cancel, cancelled) = oneshot::channel();
         match asks {
@@ -132,8 +131,7 @@ impl Session {
                 return Err(refused(-32602, "no request with this id is under way on this connection".to_owned()));
             }
             Asks::Tools | Asks::Call { .. } if self.running.borrow().len() >= self.core.limits().queue.max(1) => {
-                let busy = Failure::new("busy", "this connection has as many requests under way as it may (`queue`)");
-                return Err(Failed::new(busy).to_line(Some(id)));
+                return Err(busy_line(id));
             }
             Asks::Tools => {
                 let (this, id) = (Rc::clone(self), id.clone());

@@ -57,9 +57,6 @@ impl UnixSocket {
     }
 
     fn hear_of_room(&mut self) -> io::Result<()> {
-        if self.hears_of_room {
-            return Ok(());
-        }
         let Some(socket) = self.socket.take() else { return Err(io::ErrorKind::NotConnected.into()) };
         self.socket = Some(register(socket.into_inner(), Interest::READABLE | Interest::WRITABLE)?);
         self.hears_of_room = true;
@@ -142,6 +139,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::runtime::Builder;
     use tokio::task::{LocalSet, spawn_local};
+    use tollgate_testing::processes::sleeps;
 
     use super::*;
 
@@ -162,11 +160,6 @@ mod tests {
                 thread::sleep(Duration::from_micros(50));
             }
         });
-        let sleeps = || {
-            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-            let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-            count.unwrap().trim().parse::<u64>().unwrap()
-        };
         let before = sleeps();
         on_an_event_loop(async {
             let mut socket = UnixSocket::new(socket.into()).unwrap();

@@ -171,6 +171,8 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use tollgate_testing::processes::sleeps;
+
     use tollgate_testing::chance::Chance;
 
     use super::*;
@@ -272,11 +274,6 @@ mod tests {
                 there.send(&header, [b"", b"", b""], None).unwrap();
             }
         });
-        let sleeps = || {
-            let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-            let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
-            count.unwrap().trim().parse::<u64>().unwrap()
-        };
         const CALLS: u64 = 500;
         let before = sleeps();
         for _call in 0..CALLS {

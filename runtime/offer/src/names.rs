@@ -118,7 +118,8 @@ pub fn offered(operations: &[Operation], aliases: &Aliases) -> Vec<(Operation, R
     operations.iter().map(|operation| (operation.clone(), name(operation))).collect()
 }
 
-/// The operation of a name, as [`offered`] gives it for all operations of which `has` says that they are there. Looks at two at most.
+/// The operation of a name, as [`offered`] gives it for all operations of which `has` says that they are there. Looks at two at most, and
+/// at none behind the one that it gives back.
 #[must_use]
 pub fn resolve(name: &str, aliases: &Aliases, has: impl Fn(&Operation) -> bool) -> Option<Operation> {
     let own = name

@@ -24,10 +24,15 @@ pub fn children_of(parent: Pid) -> Vec<Pid> {
     text.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
-/// The children of this process in a role of `tollgate`, such as `worker`, that live.
-pub fn children_in(role: &str) -> Vec<Pid> {
+/// The children of a process in a role of `tollgate`, such as `worker`, that live.
+pub fn children_of_in(parent: Pid, role: &str) -> Vec<Pid> {
     let is_in = |pid: &Pid| command_line(*pid).split(|byte| *byte == 0).nth(1) == Some(role.as_bytes());
-    children_of(getpid()).into_iter().filter(is_in).collect()
+    children_of(parent).into_iter().filter(is_in).collect()
+}
+
+/// As [`children_of_in`], of this process.
+pub fn children_in(role: &str) -> Vec<Pid> {
+    children_of_in(getpid(), role)
 }
 
 /// Kills a process, if it is still there.
@@ -105,6 +110,13 @@ pub fn stands_still(process: Pid) -> bool {
         let stat = fs::read_to_string(stat).expect("the state of a thread");
         stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
     })
+}
+
+/// How often this thread has fallen asleep by itself so far (`proc(5)`).
+pub fn sleeps() -> u64 {
+    let status = fs::read_to_string("/proc/thread-self/status").expect("the state of this thread");
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.and_then(|count| count.trim().parse().ok()).expect("a count")
 }
 
 /// Waits until it is so.

@@ -251,6 +251,25 @@ fn a_tool_exchanges_no_receipt_of_its_own_call() {
     }
 }
 
+/// As the home's policy has them, and one that is given: a daemon may serve either.
+#[test]
+fn a_tool_exchanges_no_socket_of_an_agent_of_the_policy() {
+    let desk = prober();
+    fs::create_dir(desk.path("work/d")).unwrap();
+    let agent = format!("[agents.one]\nis = {{ socket = true }}\nlisten = {:?}\n", desk.path("work/d/socket"));
+    for right in ["create", "delete", "write"] {
+        let grant = format!("[tools.probe-fs]\nfs.\"/docs\" = {{ host = \"d\", access = [\"{right}\"] }}\n");
+        desk.file("work/given.toml", format!("{grant}{agent}"));
+        let ran = run(
+            &desk,
+            "work",
+            &["run", "../tools/probe-fs.wasm", "--policy", "given.toml", "--op", "run", "--input", "{\"steps\": []}"],
+        );
+        ran.fails(2, &["hands over", "socket"]);
+    }
+    nothing_was_called(&desk);
+}
+
 #[test]
 fn a_tool_takes_no_grant_by_the_name_of_another_tools_file() {
     let desk = Desk::with("word-count");

@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use rmcp::model::{
     ClientJsonRpcMessage, GetExtensions as _, NumberOrString, RequestId, ServerJsonRpcMessage, ServerNotification,
@@ -16,14 +16,14 @@ use rmcp::model::{
 use rmcp::service::{Peer, RoleServer, serve_server};
 use rmcp::transport::Transport;
 use tokio::sync::{Notify, mpsc, watch};
+use tollgate_system::lock;
 
 use super::jobs::{self, Asks};
 use super::{Arguments, Server};
-use crate::lines::{Line, Lines, Outbox, too_long_line};
+use crate::lines::{Line, Lines, Outbox, busy_line, in_use_line, too_long_line};
 use crate::parse::{Does, Id, McpMessage, RpcError};
-use crate::protocol::Failure;
 use crate::race::{Either, race};
-use crate::reply::{Failed, message_line, refused_line};
+use crate::reply::{message_line, refused_line};
 use crate::service::{Core, News};
 
 /// Serves a connection whose line `first` opened MCP, until it ends.
@@ -103,10 +103,6 @@ impl Drop for InUse {
     }
 }
 
-fn lock(used: &Mutex<HashSet<Id>>) -> std::sync::MutexGuard<'_, HashSet<Id>> {
-    used.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Session<'_> {
     /// Takes lines until none comes, or one that ends the connection, or the gateway drains and nothing is left to do.
     async fn read(&self, lines: &mut Lines) {
@@ -163,12 +159,10 @@ impl Session<'_> {
         let Some(id) = &id else { return Ok(Some(message)) };
         let ClientJsonRpcMessage::Request(request) = &mut message else { return Ok(None) };
         if lock(&self.used).len() >= self.core.limits().queue.max(1) {
-            let busy = Failure::new("busy", "this connection has as many requests under way as it may (`queue`)");
-            return Err(Failed::new(busy).to_line(Some(id)));
+            return Err(busy_line(id));
         }
         let Some(in_use) = InUse::begin(id, &self.used) else {
-            let shown = serde_json::to_string(id).unwrap_or_default();
-            return Err(refused(-32600, format!("the id {shown} is still in use")));
+            return Err(in_use_line(id));
         };
         let extensions = request.request.extensions_mut();
         extensions.insert(Arc::clone(&in_use));

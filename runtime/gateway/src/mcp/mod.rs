@@ -17,8 +17,7 @@ mod lines;
 mod result;
 mod web;
 
-use std::sync::Arc;
-
+use bytes::Bytes;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
     PaginatedRequestParams, RequestMetaObject, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
@@ -45,7 +44,7 @@ pub(crate) struct Server {
 
 /// The arguments of a call, beside the request that is rmcp's.
 #[derive(Debug, Clone)]
-struct Arguments(Arc<[u8]>);
+struct Arguments(Bytes);
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
@@ -125,7 +124,7 @@ struct Listed {
 
 /// Over HTTP rmcp hands the whole request on, over lines what our transport gave it.
 fn arguments_of(context: &RequestContext<RoleServer>) -> Option<&Arguments> {
-    let by_http = || context.extensions.get::<http::request::Parts>()?.extensions.get::<Arguments>();
+    let by_http = || context.extensions.get::<hyper::http::request::Parts>()?.extensions.get::<Arguments>();
     context.extensions.get::<Arguments>().or_else(by_http)
 }
 

@@ -16,13 +16,13 @@ use tollgate_engine::request::{Answer, Request};
 use tollgate_engine::tool::LoadedTool;
 use tollgate_engine::{Component, Engine, StartError};
 use tollgate_sandbox::Enforced;
+use tollgate_system::lock;
 use tollgate_wasi_proxy::HearsStderr;
 
 use super::{Backend, Control, Tool};
 use crate::admitted::Admitted;
 use crate::cancel::Tell;
 use crate::tool_spec::ToolSpec;
-use tollgate_system::lock;
 
 /// Runs the calls of its tools in this process, without the kernel layer. Cheap to clone.
 ///
