@@ -1,5 +1,7 @@
 //! Calls as JSON for programs: the command line and the daemon print the same.
 
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use tollgate_client::Usage;
 use tollgate_engine::error::{CallError, CapHit, RejectError, with_causes};
@@ -22,24 +24,53 @@ pub fn used(recorded: &tollgate_audit::Usage) -> Usage {
     Usage { fuel_used, fuel_cap, memory_peak_bytes, memory_cap_bytes, wall_us, deadline_us, output_bytes, stdio_bytes }
 }
 
-/// What a call used, with each share of its cap in percent.
+/// What a call used, with each share of its cap in percent: JSON text, since every call has one.
 #[must_use]
-pub fn usage(usage: &Usage) -> Value {
-    json!({
-        "fuel": { "used": usage.fuel_used, "cap": usage.fuel_cap, "percent": percent(usage.fuel_used, usage.fuel_cap) },
-        "memory": {
-            "peak_bytes": usage.memory_peak_bytes,
-            "cap_bytes": usage.memory_cap_bytes,
-            "percent": percent(usage.memory_peak_bytes, usage.memory_cap_bytes),
+pub fn usage(usage: &Usage) -> Box<RawValue> {
+    let Usage { fuel_used, fuel_cap, memory_peak_bytes, memory_cap_bytes, wall_us, deadline_us, .. } = *usage;
+    let shares = Shares {
+        fuel: Fuel { used: fuel_used, cap: fuel_cap, percent: percent(fuel_used, fuel_cap) },
+        memory: Memory {
+            peak_bytes: memory_peak_bytes,
+            cap_bytes: memory_cap_bytes,
+            percent: percent(memory_peak_bytes, memory_cap_bytes),
         },
-        "time": {
-            "wall_us": usage.wall_us,
-            "deadline_us": usage.deadline_us,
-            "percent": percent(usage.wall_us, usage.deadline_us),
-        },
-        "output_bytes": usage.output_bytes,
-        "stdio_bytes": usage.stdio_bytes,
-    })
+        time: Time { wall_us, deadline_us, percent: percent(wall_us, deadline_us) },
+        output_bytes: usage.output_bytes,
+        stdio_bytes: usage.stdio_bytes,
+    };
+    // Numbers under fixed names have JSON.
+    to_raw_value(&shares).unwrap_or_else(|_none| RawValue::NULL.to_owned())
+}
+
+#[derive(Serialize)]
+struct Shares {
+    fuel: Fuel,
+    memory: Memory,
+    time: Time,
+    output_bytes: u64,
+    stdio_bytes: u64,
+}
+
+#[derive(Serialize)]
+struct Fuel {
+    used: u64,
+    cap: u64,
+    percent: f64,
+}
+
+#[derive(Serialize)]
+struct Memory {
+    peak_bytes: u64,
+    cap_bytes: u64,
+    percent: f64,
+}
+
+#[derive(Serialize)]
+struct Time {
+    wall_us: u64,
+    deadline_us: u64,
+    percent: f64,
 }
 
 /// The share of the cap in percent, rounded down to tenths.

@@ -197,7 +197,7 @@ impl Lanes {
             } else {
                 lane.hear().await?
             };
-            let is_end = heard != Told::Log;
+            let is_end = !matches!(heard, Told::Log);
             // Where nobody listens any more, the next turn finds out.
             told.send((heard, blobs)).await.ok();
             if is_end {

@@ -12,6 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tollgate_ipc::MessageLimits;
 
 /// What a daemon says to a gateway.
@@ -175,7 +176,7 @@ pub struct Claims {
 }
 
 /// What a daemon tells on a lane.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Told {
     /// Whether the token is the agent's.
@@ -191,15 +192,15 @@ pub enum Told {
     Answered {
         /// The call's name in the ledger.
         call: String,
-        /// What it used.
-        usage: Value,
+        /// What it used: JSON text.
+        usage: Box<RawValue>,
     },
     /// A call, or another question, has none. Stdout and stderr are the second and third blob.
     Failed {
         /// The call's name in the ledger, if it got one.
         call: Option<String>,
         /// What it used.
-        usage: Option<Value>,
+        usage: Option<Box<RawValue>>,
         /// Why.
         error: Failure,
     },

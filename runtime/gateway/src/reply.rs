@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use tollgate_ipc::Blobs;
 
@@ -24,7 +25,7 @@ pub(crate) struct Answered {
     call: String,
     // JSON text, as the tool wrote it.
     output: Vec<u8>,
-    usage: Value,
+    usage: Box<RawValue>,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
 }
@@ -33,7 +34,7 @@ pub(crate) struct Answered {
 #[derive(Debug)]
 pub(crate) struct Failed {
     call: Option<String>,
-    usage: Option<Value>,
+    usage: Option<Box<RawValue>>,
     error: Failure,
     stdout: Vec<u8>,
     stderr: Vec<u8>,
@@ -100,7 +101,7 @@ impl Answered {
     }
 
     fn to_json(&self) -> String {
-        let (call, usage) = (json(&self.call), json(&self.usage));
+        let (call, usage) = (json(&self.call), self.usage.get());
         let (stdout, stderr) = (json(&lossy(&self.stdout)), json(&lossy(&self.stderr)));
         let output = lossy(&self.output);
         format!(
@@ -129,27 +130,38 @@ impl Failed {
     }
 
     pub(crate) fn to_json(&self) -> String {
-        let mut told = Map::new();
-        told.insert("ok".to_owned(), Value::Bool(false));
-        if let Some(call) = &self.call {
-            told.insert("call".to_owned(), Value::from(call.as_str()));
-        }
-        told.insert("error".to_owned(), error_json(&self.error));
-        if let Some(usage) = &self.usage {
-            told.insert("usage".to_owned(), usage.clone());
-        }
         // Without a call nothing ran that could have written.
-        if self.call.is_some() || self.usage.is_some() {
-            told.insert("stdout".to_owned(), Value::from(lossy(&self.stdout)));
-            told.insert("stderr".to_owned(), Value::from(lossy(&self.stderr)));
-        }
-        Value::Object(told).to_string()
+        let ran = self.call.is_some() || self.usage.is_some();
+        let stream = |bytes| ran.then(|| lossy(bytes));
+        json(&FailedObject {
+            ok: false,
+            call: self.call(),
+            error: error_json(&self.error),
+            usage: self.usage.as_deref(),
+            stdout: stream(&self.stdout),
+            stderr: stream(&self.stderr),
+        })
     }
 
     /// A line of JSON-RPC; the id is none where the request is not known.
     pub(crate) fn to_line(&self, id: Option<&Id>) -> Vec<u8> {
         error_line(id, code(self.kind()), &self.error.message, &self.to_json())
     }
+}
+
+/// As it is told.
+#[derive(Serialize)]
+struct FailedObject<'f> {
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<&'f str>,
+    error: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<&'f RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stdout: Option<Cow<'f, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stderr: Option<Cow<'f, str>>,
 }
 
 /// A line of JSON-RPC for a request that is refused as it stands.
@@ -242,15 +254,19 @@ mod tests {
 
     use super::*;
 
+    fn raw(text: &str) -> Box<RawValue> {
+        RawValue::from_string(text.to_owned()).unwrap()
+    }
+
     fn answered(output: &str) -> Reply {
-        let told = Told::Answered { call: "c1".to_owned(), usage: json!({ "fuel": { "used": 7 } }) };
+        let told = Told::Answered { call: "c1".to_owned(), usage: raw("{\"fuel\":{\"used\":7}}") };
         Reply::of(told, [output.into(), b"out".to_vec(), b"e\xffr\n".to_vec()])
     }
 
     fn failed(kind: &str) -> Reply {
         let details = json!({ "rule": "r", "kind": "spoofed", "message": "spoofed" });
         let error = Failure { kind: kind.to_owned(), message: "no".to_owned(), details };
-        let told = Told::Failed { call: Some("c1".to_owned()), usage: Some(json!({})), error };
+        let told = Told::Failed { call: Some("c1".to_owned()), usage: Some(raw("{}")), error };
         Reply::of(told, [Vec::new(), b"out".to_vec(), Vec::new()])
     }
 

@@ -10,7 +10,7 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicI64, AtomicU64, Ordering, compiler_fence};
 
 use tollgate_audit::{BLOCKED_FRAME_BYTES_MAX, BlockedCall, CallId, ThreadName, WriterId, write_blocked_frame};
 use tollgate_system::of_call;
@@ -35,11 +35,14 @@ pub unsafe fn set_evidence(pipe: RawFd, writer: WriterId) {
 /// Says which call of a tool runs on this thread, for the entry.
 pub fn set_call(call: Option<CallId>) {
     CALL.set(call);
+    // The handler may read it at the very next instruction.
+    compiler_fence(Ordering::SeqCst);
 }
 
 /// Names this thread in entries; cut as the kernel cuts names.
 pub fn name_thread(name: &str) {
     THREAD.set(Some(ThreadName::new(name)));
+    compiler_fence(Ordering::SeqCst);
 }
 
 /// Gives the handler a stack on this thread, as long as the thread lives. The stack that a thread has by itself may be little
@@ -58,10 +61,14 @@ const STACK_BYTES: usize = 64 << 10;
 
 thread_local! {
     // No destructors, and nothing is made on first use: a signal handler may use these at any time.
-    static NOTED: Cell<Option<i64>> = const { Cell::new(None) };
+    // Atomic, though of one thread: to the compiler a system call writes no memory, and it would keep what it read before.
+    static NOTED: AtomicI64 = const { AtomicI64::new(NOTHING) };
     static CALL: Cell<Option<CallId>> = const { Cell::new(None) };
     static THREAD: Cell<Option<ThreadName>> = const { Cell::new(None) };
 }
+
+/// No number of a system call.
+const NOTHING: i64 = -1;
 
 /// Whether blocked calls are only noted.
 static TESTING: AtomicBool = AtomicBool::new(true);
@@ -72,7 +79,8 @@ static WRITER: AtomicU64 = AtomicU64::new(0);
 
 /// The number of the system call that was blocked on this thread since this was last asked.
 pub fn take_noted() -> Option<i64> {
-    NOTED.take()
+    let number = NOTED.with(|noted| noted.swap(NOTHING, Ordering::SeqCst));
+    (number != NOTHING).then_some(number)
 }
 
 /// Has a blocked call end the process from now on.
@@ -116,7 +124,7 @@ extern "C" fn on_sigsys(_signal: libc::c_int, blocked: *const Blocked, context: 
     // SAFETY: and the context of the interrupted thread, which nothing else reads or writes meanwhile.
     let context = unsafe { &mut *context };
     if TESTING.load(Ordering::SeqCst) && blocked.code == SYS_SECCOMP {
-        NOTED.set(Some(i64::from(blocked.number)));
+        NOTED.with(|noted| noted.store(i64::from(blocked.number), Ordering::SeqCst));
         registers::answer(context, -i64::from(libc::EPERM));
         return;
     }

@@ -6,7 +6,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc;
 use std::thread;
 
-use serde_json::json;
+use serde_json::value::RawValue;
 use tollgate_ipc::Channel;
 use tollgate_ipc::message::{decode, encode};
 use tollgate_testing::sealed_child::{around, assert_out_of_reach, attacks, denied};
@@ -80,7 +80,7 @@ fn child_seals_itself_and_attacks() {
             let read = lane.read(&mut bytes).unwrap();
             let (asked, [arguments, ..]) = decode::<Asked>(&bytes[..read], asked_limits(&LIMITS)).unwrap();
             assert!(matches!(asked, Asked::Call { .. }), "{asked:?}");
-            let told = Told::Answered { call: "c".to_owned(), usage: json!({}) };
+            let told = Told::Answered { call: "c".to_owned(), usage: RawValue::NULL.to_owned() };
             encode(&mut bytes, &told, [&arguments, b"", b""]).unwrap();
             lane.write_all(&bytes).unwrap();
             answers.push(client.read());

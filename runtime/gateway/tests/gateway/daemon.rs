@@ -10,6 +10,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tollgate_gateway::protocol::{
     Asked, Failure, Format, FromGateway, GatewayLimits, Named, ToGateway, Told, asked_limits,
@@ -254,6 +255,10 @@ fn called(named: &Named) -> String {
 /// What is offered to models.
 pub(crate) const MCP_LIST: &str = r#"{"tools":[{"name":"echo_say","description":"Says it again","inputSchema":{"type":"object"},"outputSchema":{"type":"object"},"annotations":{"readOnlyHint":true,"destructiveHint":false,"idempotentHint":true,"openWorldHint":false}}]}"#;
 
+fn used() -> Box<RawValue> {
+    RawValue::from_string("{\"fuel\":1}".to_owned()).unwrap()
+}
+
 fn call(
     lane: &mut Connection,
     known: &Known,
@@ -264,7 +269,7 @@ fn call(
     stdin: Vec<u8>,
 ) -> Option<(Told, Blobs)> {
     let answered = |output: Vec<u8>| {
-        let told = Told::Answered { call: "c".to_owned(), usage: json!({ "fuel": 1 }) };
+        let told = Told::Answered { call: "c".to_owned(), usage: used() };
         Some((told, [output, stdin.clone(), Vec::new()]))
     };
     let failed = |kind: &str| {
@@ -279,7 +284,7 @@ fn call(
             other => other,
         };
         let error = Failure { kind: told.to_owned(), message: format!("it is {kind}"), details };
-        let told = Told::Failed { call: Some("c".to_owned()), usage: Some(json!({ "fuel": 1 })), error };
+        let told = Told::Failed { call: Some("c".to_owned()), usage: Some(used()), error };
         Some((told, [Vec::new(), Vec::new(), b"err".to_vec()]))
     };
     match tool {
