@@ -61,6 +61,20 @@ fn gemini_has_what_it_knows() {
 }
 
 #[test]
+fn a_format_is_one_of_json_schema() {
+    let schema = json!({ "type": "object", "properties": {
+        "n": { "type": "integer", "format": "uint64" },
+        "d": { "type": "string", "format": "date-time" },
+        "o": { "format": 1 },
+    } });
+    let expected = json!({ "n": { "type": "integer" }, "d": { "type": "string", "format": "date-time" }, "o": {} });
+    for provider in [Provider::Mcp, Provider::Openai, Provider::Anthropic] {
+        assert_eq!(lower_input(&schema, provider).schema["properties"], expected);
+        assert_eq!(lower_output(&schema, provider).schema["properties"], expected);
+    }
+}
+
+#[test]
 fn what_is_no_object_is_wrapped_and_taken_in_either_form() {
     for schema in [json!({ "type": "array" }), json!({}), json!(true), json!({ "anyOf": [{ "type": "object" }, {}] })] {
         for provider in PROVIDERS {
