@@ -1,5 +1,7 @@
 //! MCP on the built program, spoken by hand, over the bridge and over HTTP: a list, a call, a denial, and what the ledger has of them.
-//! Official clients are for others to add here: what they need is a [`Bridge`] or the socket of a [`Served`].
+//! What its official clients make of it is in [`official`].
+
+mod official;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
