@@ -1,6 +1,7 @@
 //! MCP on the built program, spoken by hand, over the bridge and over HTTP: a list, a call, a denial, and what the ledger has of them.
-//! What its official clients make of it is in [`official`].
+//! What its official clients make of it is in [`official`], what its conformance suite does in [`conformance`].
 
+mod conformance;
 mod official;
 
 use std::fs;
