@@ -230,6 +230,8 @@ impl Lowering<'_> {
                 // They refuse what fits the schema in them: lowered, that would be more.
                 "not" | "if" | "then" | "else" | "dependentSchemas" | "unevaluatedProperties" | "contentSchema" => {}
                 "maxContains" | "minContains" => {}
+                // The author's own remarks. `x-mcp-header` would have clients send an argument in a header as well, which nobody compares.
+                own if own.starts_with("x-") => {}
                 // Validators warn of one that they do not know, or refuse the whole schema.
                 "format" if !value.as_str().is_some_and(|name| FORMATS.contains(&name)) => {}
                 _other => {

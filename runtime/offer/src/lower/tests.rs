@@ -61,16 +61,17 @@ fn gemini_has_what_it_knows() {
 }
 
 #[test]
-fn a_format_is_one_of_json_schema() {
-    let schema = json!({ "type": "object", "properties": {
-        "n": { "type": "integer", "format": "uint64" },
+fn formats_are_those_of_json_schema_and_no_remark_is_the_authors_own() {
+    let schema = json!({ "type": "object", "x-own": 1, "properties": {
+        "n": { "type": "integer", "format": "uint64", "x-mcp-header": "N" },
         "d": { "type": "string", "format": "date-time" },
         "o": { "format": 1 },
     } });
     let expected = json!({ "n": { "type": "integer" }, "d": { "type": "string", "format": "date-time" }, "o": {} });
     for provider in [Provider::Mcp, Provider::Openai, Provider::Anthropic] {
-        assert_eq!(lower_input(&schema, provider).schema["properties"], expected);
-        assert_eq!(lower_output(&schema, provider).schema["properties"], expected);
+        let whole = json!({ "type": "object", "properties": expected });
+        assert_eq!(lower_input(&schema, provider).schema, whole);
+        assert_eq!(lower_output(&schema, provider).schema, whole);
     }
 }
 
