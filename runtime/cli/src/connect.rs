@@ -3,7 +3,6 @@
 
 mod place;
 
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use miette::Diagnostic;
@@ -27,6 +26,33 @@ enum ConnectError {
     NotText { path: PathBuf },
 }
 
+/// The command that a client starts. Clients start it with few of their own variables, and desktops have none of a shell's: so what says
+/// here where home and ledger are goes with it.
+#[derive(Debug)]
+struct Bridge {
+    program: String,
+    arguments: Vec<String>,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// Where a home is given, nothing is read of the folders that the others name.
+fn variables() -> Vec<(&'static str, String)> {
+    let own = config::own_variables();
+    let has_home = own.iter().any(|(name, _)| *name == "TOLLGATE_HOME");
+    own.into_iter().filter(|(name, _)| !has_home || name.starts_with("TOLLGATE_")).collect()
+}
+
+impl Bridge {
+    /// An entry with its variables, if it has any, under the client's key for them.
+    fn with_variables(&self, key: &str, mut entry: Value) -> Value {
+        if let (Value::Object(entry), false) = (&mut entry, self.variables.is_empty()) {
+            let variables = self.variables.iter().map(|(name, value)| ((*name).to_owned(), json!(value)));
+            entry.insert(key.to_owned(), Value::Object(variables.collect()));
+        }
+        entry
+    }
+}
+
 /// The name of the entry.
 const NAME: &str = "tollgate";
 
@@ -37,15 +63,16 @@ pub(crate) fn connect(args: &ConnectArgs) -> Result<Exit, Failure> {
         None => return Err(Failure::usage(ConnectError::NotText { path: program })),
     };
     let more = args.agent.iter().flat_map(|agent| ["--agent".to_owned(), agent.clone()]);
-    let arguments: Vec<String> = ["mcp".to_owned(), "--start".to_owned()].into_iter().chain(more).collect();
+    let arguments = ["mcp".to_owned(), "--start".to_owned()].into_iter().chain(more).collect();
+    let bridge = Bridge { program, arguments, variables: variables() };
     if !args.write {
-        output::print(&args.client.text(&program, &arguments)?)?;
+        output::print(&args.client.text(&bridge)?)?;
         return Ok(Exit::Success);
     }
     let place = args.client.place().ok_or_else(|| Failure::usage(ConnectError::NoPlace))?;
     let failed = |what: String| Failure::usage(ConnectError::NotWritten { path: place.path().to_owned(), what });
     let held = place.hold().map_err(&failed)?;
-    let after = args.client.with_entry(held.text(), &program, &arguments).map_err(&failed)?;
+    let after = args.client.with_entry(held.text(), &bridge).map_err(&failed)?;
     held.replace(&after).map_err(|error| failed(error.to_string()))?;
     output::print(&format!(
         "{} has the tools by {}\n",
@@ -86,34 +113,39 @@ impl McpClient {
     }
 
     /// The key that its servers stand under, and the entry; none where the file is TOML.
-    fn entry(self, program: &str, arguments: &[String]) -> Option<(&'static str, Value)> {
+    fn entry(self, bridge: &Bridge) -> Option<(&'static str, Value)> {
+        let Bridge { program, arguments, .. } = bridge;
         let plain = json!({ "command": program, "args": arguments });
         match self {
             Self::ClaudeCode | Self::Vscode => {
                 let key = if self == Self::Vscode { "servers" } else { "mcpServers" };
-                Some((key, json!({ "type": "stdio", "command": program, "args": arguments })))
+                let typed = json!({ "type": "stdio", "command": program, "args": arguments });
+                Some((key, bridge.with_variables("env", typed)))
             }
-            Self::ClaudeDesktop | Self::Cursor | Self::GeminiCli => Some(("mcpServers", plain)),
+            Self::ClaudeDesktop | Self::Cursor | Self::GeminiCli => {
+                Some(("mcpServers", bridge.with_variables("env", plain)))
+            }
             Self::Opencode => {
-                let command: Vec<&str> = std::iter::once(program).chain(arguments.iter().map(String::as_str)).collect();
-                Some(("mcp", json!({ "type": "local", "command": command, "enabled": true })))
+                let command: Vec<&String> = std::iter::once(program).chain(arguments).collect();
+                let local = json!({ "type": "local", "command": command, "enabled": true });
+                Some(("mcp", bridge.with_variables("environment", local)))
             }
-            Self::Zed => Some(("context_servers", plain)),
+            Self::Zed => Some(("context_servers", bridge.with_variables("env", plain))),
             Self::Codex => None,
         }
     }
 
     /// The entry as it stands in a file that has nothing else.
-    fn text(self, program: &str, arguments: &[String]) -> Result<String, Failure> {
-        self.with_entry("", program, arguments)
+    fn text(self, bridge: &Bridge) -> Result<String, Failure> {
+        self.with_entry("", bridge)
             .map_err(|what| Failure::usage(ConnectError::NotWritten { path: PathBuf::new(), what }))
     }
 
     /// A configuration with the entry in it, in the place of one of the same name. The error says why what is there cannot be kept.
-    fn with_entry(self, before: &str, program: &str, arguments: &[String]) -> Result<String, String> {
-        match self.entry(program, arguments) {
+    fn with_entry(self, before: &str, bridge: &Bridge) -> Result<String, String> {
+        match self.entry(bridge) {
             Some((key, entry)) => with_json(before, key, entry),
-            None => with_toml(before, program, arguments),
+            None => with_toml(before, bridge),
         }
     }
 }
@@ -130,21 +162,25 @@ fn with_json(before: &str, key: &str, entry: Value) -> Result<String, String> {
 }
 
 /// Appended as text, so that comments stay.
-fn with_toml(before: &str, program: &str, arguments: &[String]) -> Result<String, String> {
+fn with_toml(before: &str, bridge: &Bridge) -> Result<String, String> {
     let known: toml::Table = before.parse().map_err(|error| format!("it is not TOML ({error})"))?;
     let servers = known.get("mcp_servers").map(|servers| servers.as_table().ok_or("`mcp_servers` is no table"));
     if servers.transpose()?.is_some_and(|servers| servers.contains_key(NAME)) {
         return Err(format!("it has `mcp_servers.{NAME}` already"));
     }
     let text = |text: &str| toml::Value::from(text).to_string();
-    let arguments: Vec<String> = arguments.iter().map(|argument| text(argument)).collect();
+    let arguments: Vec<String> = bridge.arguments.iter().map(|argument| text(argument)).collect();
+    let variables: Vec<String> =
+        bridge.variables.iter().map(|(name, value)| format!("{name} = {}", text(value))).collect();
     let mut after = before.to_owned();
     if !after.is_empty() {
         after.push_str(if after.ends_with('\n') { "\n" } else { "\n\n" });
     }
-    let written =
-        write!(after, "[mcp_servers.{NAME}]\ncommand = {}\nargs = [{}]\n", text(program), arguments.join(", "));
-    written.map_err(|error| error.to_string())?;
+    let (program, arguments) = (text(&bridge.program), arguments.join(", "));
+    after.push_str(&format!("[mcp_servers.{NAME}]\ncommand = {program}\nargs = [{arguments}]\n"));
+    if !variables.is_empty() {
+        after.push_str(&format!("env = {{ {} }}\n", variables.join(", ")));
+    }
     // A table that is written as a value cannot be added to.
     after.parse::<toml::Table>().map_err(|error| format!("it cannot be added to ({error})"))?;
     Ok(after)
@@ -155,7 +191,36 @@ mod tests {
     use super::*;
 
     fn with(client: McpClient, before: &str) -> Result<String, String> {
-        client.with_entry(before, "/bin/tollgate", &["mcp".to_owned(), "--start".to_owned()])
+        client.with_entry(before, &bridge(&[]))
+    }
+
+    fn bridge(variables: &[(&'static str, &str)]) -> Bridge {
+        Bridge {
+            program: "/bin/tollgate".to_owned(),
+            arguments: vec!["mcp".to_owned(), "--start".to_owned()],
+            variables: variables.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
+        }
+    }
+
+    #[test]
+    fn where_home_and_ledger_are_goes_with_the_command() {
+        let bridge = bridge(&[("TOLLGATE_HOME", "/h \"o\""), ("TOLLGATE_LEDGER", "/l")]);
+        let variables = json!({ "TOLLGATE_HOME": "/h \"o\"", "TOLLGATE_LEDGER": "/l" });
+        for (client, place) in [
+            (McpClient::ClaudeCode, "/mcpServers/tollgate/env"),
+            (McpClient::ClaudeDesktop, "/mcpServers/tollgate/env"),
+            (McpClient::Cursor, "/mcpServers/tollgate/env"),
+            (McpClient::GeminiCli, "/mcpServers/tollgate/env"),
+            (McpClient::Vscode, "/servers/tollgate/env"),
+            (McpClient::Opencode, "/mcp/tollgate/environment"),
+            (McpClient::Zed, "/context_servers/tollgate/env"),
+        ] {
+            let text = client.with_entry("", &bridge).unwrap();
+            let whole: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(whole.pointer(place), Some(&variables), "{text}");
+        }
+        let codex: toml::Table = McpClient::Codex.with_entry("", &bridge).unwrap().parse().unwrap();
+        assert_eq!(json!(codex["mcp_servers"]["tollgate"]["env"]), variables);
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Session {
     }
 
     async fn mcp(&self, request: Request<Incoming>, underway: Underway) -> Result<Answer, Refusal> {
-        let web = self.web.get_or_init(|| Web::new(&self.core, self.client, self.port.is_some()));
+        let web = self.web.get_or_init(|| Web::new(&self.core, self.client, self.port.map(own_origins)));
         if request.method() != Method::POST {
             return Ok(web.answer(request.into_parts().0, b"", underway).await);
         }
@@ -156,11 +156,14 @@ impl Session {
     }
 
     /// A page in a browser can send requests to a port of this machine, under another name for it (DNS rebinding), but it cannot
-    /// leave out where it comes from.
+    /// leave out where it comes from. No page comes from this port itself, so that its own origin is no page's.
     fn must_be_local(&self, request: &Request<Incoming>) -> Result<(), Refusal> {
         let Some(port) = self.port else { return Ok(()) };
-        if request.headers().contains_key(ORIGIN) {
-            return Err(refuse(StatusCode::FORBIDDEN, "web pages are not served: the request has an Origin"));
+        let own = own_origins(port);
+        let is_own =
+            |origin: &HeaderValue| own.iter().any(|own| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes()));
+        if !request.headers().get_all(ORIGIN).iter().all(is_own) {
+            return Err(refuse(StatusCode::FORBIDDEN, "web pages are not served: the request has the Origin of one"));
         }
         let mut hosts = request.headers().get_all(HOST).iter();
         let host = hosts.next().and_then(|host| host.to_str().ok());
@@ -251,10 +254,17 @@ fn bearer(given: &HeaderValue) -> Option<&[u8]> {
     (scheme.eq_ignore_ascii_case(b"bearer ") && is_token).then_some(token)
 }
 
+/// The names of this machine, as a Host has them.
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+
 fn is_local_host(host: &str, port: u16) -> bool {
     let Some((name, given)) = host.rsplit_once(':') else { return false };
-    given == port.to_string()
-        && ["localhost", "127.0.0.1", "[::1]"].iter().any(|local| name.eq_ignore_ascii_case(local))
+    given == port.to_string() && LOCAL_NAMES.iter().any(|local| name.eq_ignore_ascii_case(local))
+}
+
+/// The origins of a port of this machine (RFC 6454).
+fn own_origins(port: u16) -> [String; 3] {
+    LOCAL_NAMES.map(|name| format!("http://{name}:{port}"))
 }
 
 fn is_json(content_type: Option<&HeaderValue>) -> bool {

@@ -38,6 +38,7 @@ mod rpc;
 mod say;
 mod seal;
 mod service;
+mod sessions;
 mod socket;
 mod stream;
 mod token;

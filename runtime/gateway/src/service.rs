@@ -10,6 +10,7 @@ use crate::lanes::{Asking, Lanes};
 use crate::parse::{CallRequest, is_json};
 use crate::protocol::{Asked, Failure, Format, GatewayLimits, Told};
 use crate::reply::{Failed, Reply, senseless};
+use crate::sessions::Sessions;
 use crate::unproven::Unproven;
 
 /// The agent's gateway, as its connections have it.
@@ -22,6 +23,7 @@ pub(crate) struct Core {
     is_draining: Cell<bool>,
     drains: Notify,
     news: watch::Sender<News>,
+    sessions: Sessions,
 }
 
 /// What the daemon said that clients may want to hear.
@@ -50,7 +52,16 @@ impl Core {
     pub(crate) fn new(lanes: Rc<Lanes>, limits: GatewayLimits, wants_token: bool) -> Self {
         let news = watch::Sender::new(News::default());
         let unproven = Unproven::of(limits.connections);
-        Self { lanes, limits, wants_token, unproven, is_draining: Cell::new(false), drains: Notify::new(), news }
+        Self {
+            lanes,
+            limits,
+            wants_token,
+            unproven,
+            is_draining: Cell::new(false),
+            drains: Notify::new(),
+            news,
+            sessions: Sessions::default(),
+        }
     }
 
     /// Hears news from now on.
@@ -70,6 +81,11 @@ impl Core {
     /// Whether nothing is answered before a right token.
     pub(crate) const fn wants_token(&self) -> bool {
         self.wants_token
+    }
+
+    /// Requests that can be taken back by another one.
+    pub(crate) const fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Clients that have not shown a token yet.

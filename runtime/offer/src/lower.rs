@@ -230,6 +230,10 @@ impl Lowering<'_> {
                 // They refuse what fits the schema in them: lowered, that would be more.
                 "not" | "if" | "then" | "else" | "dependentSchemas" | "unevaluatedProperties" | "contentSchema" => {}
                 "maxContains" | "minContains" => {}
+                // The author's own remarks. `x-mcp-header` would have clients send an argument in a header as well, which nobody compares.
+                own if own.starts_with("x-") => {}
+                // Validators warn of one that they do not know, or refuse the whole schema.
+                "format" if !value.as_str().is_some_and(|name| FORMATS.contains(&name)) => {}
                 _other => {
                     lowered.insert(key.clone(), value.clone());
                 }
@@ -376,6 +380,29 @@ fn of_types(keywords: &Map<String, Value>, mut lowered: Map<String, Value>) -> M
     lowered.insert("anyOf".to_owned(), Value::Array(branches));
     lowered
 }
+
+/// The formats of JSON Schema 2020-12 (Validation, §7.3). Languages' generators write others, such as `uint64`.
+const FORMATS: [&str; 19] = [
+    "date",
+    "date-time",
+    "duration",
+    "email",
+    "hostname",
+    "idn-email",
+    "idn-hostname",
+    "ipv4",
+    "ipv6",
+    "iri",
+    "iri-reference",
+    "json-pointer",
+    "regex",
+    "relative-json-pointer",
+    "time",
+    "uri",
+    "uri-reference",
+    "uri-template",
+    "uuid",
+];
 
 /// What makes whole requests fail where it stands at the root.
 const COMBINATORS: [&str; 5] = ["allOf", "anyOf", "oneOf", "enum", "const"];

@@ -336,7 +336,8 @@ fn hosts(scene: &Scene<'_>) -> Result<Verdict> {
         String::new(),
         format!("{local}Origin: http://evil.example\r\n"),
         format!("{local}Origin: null\r\n"),
-        format!("{local}Origin: http://localhost:{port}\r\n"),
+        format!("{local}Origin: http://localhost:{}\r\n", port ^ 1),
+        format!("{local}Origin: https://localhost:{port}\r\n"),
     ] {
         heard.push(ask(&headers)?);
     }
@@ -350,7 +351,7 @@ fn hosts(scene: &Scene<'_>) -> Result<Verdict> {
             (own.contains("\"ok\":true"), "a local program is served"),
             (heard.iter().all(|heard| heard.starts_with("HTTP/1.1 403")), "403 to each"),
         ],
-        "403: one Host, which is this machine's, and no Origin",
+        "403: one Host, which is this machine's, and no Origin of another",
     )
 }
 

@@ -1,5 +1,10 @@
 //! MCP on the built program, spoken by hand, over the bridge and over HTTP: a list, a call, a denial, and what the ledger has of them.
-//! Official clients are for others to add here: what they need is a [`Bridge`] or the socket of a [`Served`].
+//! What its official clients make of it is in [`official`], what its conformance suite does in [`conformance`], and what packages of
+//! models do with the same tools in [`models`].
+
+mod conformance;
+mod models;
+mod official;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

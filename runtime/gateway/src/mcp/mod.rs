@@ -10,7 +10,7 @@
 //! rmcp takes as many requests as it is given, and tells its log what is in them: so it is given no more than the limits allow, and
 //! never the arguments of a call, which go beside it byte for byte ([`McpMessage`](crate::parse::McpMessage)).
 //!
-//! No state of a client outlives its connection: there are no sessions.
+//! No state of a client outlives its connection. What the first era has of sessions is in [`sessions`](crate::sessions).
 
 mod jobs;
 mod lines;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
 use hyper::body::{Body, Frame, SizeHint};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Request, Response, StatusCode};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -19,13 +19,15 @@ use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use tokio::task::JoinSet;
 
 use super::{Arguments, Server, jobs};
-use crate::parse::{Does, MESSAGE_BYTES_MAX, McpMessage};
+use crate::parse::{Does, Id, MESSAGE_BYTES_MAX, McpMessage, RpcError};
+use crate::race::{Either, race};
 use crate::reply::refused_line;
 use crate::service::Core;
 use crate::watch::Underway;
 
 /// MCP for one connection.
 pub(crate) struct Web {
+    core: Rc<Core>,
     service: StreamableHttpService<Server, NeverSessionManager>,
     // Ends with the connection.
     _jobs: JoinSet<()>,
@@ -47,7 +49,8 @@ pub(crate) enum Page {
 }
 
 impl Web {
-    pub(crate) fn new(core: &Rc<Core>, client: u64, is_tcp: bool) -> Self {
+    /// `own` are the origins of the port that the connection is to; none over a socket.
+    pub(crate) fn new(core: &Rc<Core>, client: u64, own: Option<[String; 3]>) -> Self {
         let (asks, jobs) = jobs::pair(core, client);
         let server = Server { asks, news: core.news() };
         let config = StreamableHttpServerConfig::default()
@@ -55,40 +58,95 @@ impl Web {
             .with_json_response(true)
             .with_max_request_body_bytes(MESSAGE_BYTES_MAX)
             .enforce_origin_validation();
-        // Over a socket there is no name that could be another's.
-        let config = if is_tcp { config } else { config.disable_allowed_hosts() };
+        let config = match own {
+            Some(own) => config.with_allowed_origins(own),
+            // There is no name that could be another's.
+            None => config.disable_allowed_hosts(),
+        };
         let service = StreamableHttpService::new(move || Ok(server.clone()), Arc::default(), config);
         let mut tasks = JoinSet::new();
         tasks.spawn_local(jobs.work());
-        Self { service, _jobs: tasks }
+        Self { core: Rc::clone(core), service, _jobs: tasks }
     }
 
     /// Answers a request, whose body was read. Dropping this withdraws its call.
     pub(crate) async fn answer(&self, mut head: Parts, body: &[u8], underway: Underway) -> Response<Page> {
-        let text = if body.is_empty() {
-            Vec::new()
-        } else {
-            match McpMessage::parse(body) {
-                Ok(McpMessage { does, text, .. }) => {
-                    if let Does::Call { arguments: Some(arguments) } = does {
-                        head.extensions.insert(Arguments(arguments.into()));
-                    }
-                    text
-                }
-                Err(error) => return bad(refused_line(&error)),
-            }
+        let (asked, text) = match read(&mut head, body) {
+            Ok(read) => read,
+            Err(error) => return answered(StatusCode::BAD_REQUEST, refused_line(&error)),
         };
         head.headers.remove(CONTENT_LENGTH);
+        let session = head.headers.get(SESSION).map(|name| name.as_bytes().to_vec());
         let request = Request::from_parts(head, Full::new(Bytes::from(text)));
-        let response = self.service.handle(request).await;
+        let handled = self.service.handle(request);
+        let sessions = self.core.sessions();
+        let response = match asked {
+            Asked::Call(id) => match session.and_then(|session| sessions.open(&session, &id)) {
+                Some(open) => match race(handled, open.withdrawn()).await {
+                    Either::First(response) => response,
+                    Either::Second(()) => return answered(StatusCode::OK, withdrawn_line(id)),
+                },
+                None => handled.await,
+            },
+            Asked::Cancel(id) => {
+                session.into_iter().for_each(|session| sessions.withdraw(&session, &id));
+                handled.await
+            }
+            Asked::Initialize => with_session(handled.await, &sessions.name()),
+            Asked::Other => handled.await,
+        };
         response.map(|body| Page::Coming(body, Some(underway)))
     }
 }
 
-fn bad(body: Vec<u8>) -> Response<Page> {
+/// What a body asks for, and its text as rmcp may have it; a call's arguments go with the head.
+fn read(head: &mut Parts, body: &[u8]) -> Result<(Asked, Vec<u8>), RpcError> {
+    if body.is_empty() {
+        return Ok((Asked::Other, Vec::new()));
+    }
+    let McpMessage { id, does, text } = McpMessage::parse(body)?;
+    let asked = match does {
+        Does::Call { arguments } => {
+            if let Some(arguments) = arguments {
+                head.extensions.insert(Arguments(arguments.into()));
+            }
+            id.map_or(Asked::Other, Asked::Call)
+        }
+        Does::Cancel { request } => Asked::Cancel(request),
+        Does::Other { method } if method == "initialize" => Asked::Initialize,
+        Does::Other { .. } | Does::Answers => Asked::Other,
+    };
+    Ok((asked, text))
+}
+
+/// What makes a difference here.
+enum Asked {
+    Call(Id),
+    Cancel(Id),
+    Initialize,
+    Other,
+}
+
+/// The header by which a client of the first era says again what `initialize` gave it.
+const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+
+fn with_session<B>(mut response: Response<B>, name: &str) -> Response<B> {
+    if let Ok(name) = HeaderValue::from_str(name) {
+        response.headers_mut().insert(SESSION, name);
+    }
+    response
+}
+
+fn withdrawn_line(id: Id) -> Vec<u8> {
+    refused_line(&RpcError { id: Some(id), code: INTERNAL_ERROR, message: "cancelled by the client".to_owned() })
+}
+
+const INTERNAL_ERROR: i32 = -32603;
+
+fn answered(status: StatusCode, body: Vec<u8>) -> Response<Page> {
     let mut answer = Response::new(Page::Whole(Full::new(Bytes::from(body))));
-    *answer.status_mut() = StatusCode::BAD_REQUEST;
-    answer.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
 }
 

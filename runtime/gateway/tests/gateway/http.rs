@@ -158,7 +158,9 @@ fn over_tcp_web_pages_are_not_served() {
         "host: evil.example\r\n",
         &format!("host: evil.example:{port}\r\n"),
         &format!("{own}host: evil.example\r\n"),
-        &format!("{own}origin: http://localhost:{port}\r\n"),
+        &format!("{own}origin: http://localhost\r\n"),
+        &format!("{own}origin: http://localhost:{}\r\n", port ^ 1),
+        &format!("{own}origin: http://evil.example:{port}\r\n"),
         &format!("{own}origin: null\r\n"),
     ] {
         client.send(format!("GET /healthz HTTP/1.1\r\n{headers}\r\n"));
@@ -168,6 +170,9 @@ fn over_tcp_web_pages_are_not_served() {
     }
     client.send(format!("GET http://evil.example/healthz HTTP/1.1\r\n{own}\r\n"));
     assert!(client.response().0.starts_with("HTTP/1.1 403 Forbidden"));
+    // No page comes from the port itself.
+    client.send(format!("GET /healthz HTTP/1.1\r\n{own}origin: http://localhost:{port}\r\n\r\n"));
+    assert!(client.response().0.starts_with("HTTP/1.1 200 OK"));
 }
 
 #[test]

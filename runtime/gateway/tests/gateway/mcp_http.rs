@@ -106,13 +106,21 @@ fn web_pages_and_other_hosts_are_turned_away() {
         to("evil.example", ""),
         to(&format!("evil.example:{port}"), ""),
         to(&format!("localhost:{port}"), "\r\norigin: http://evil.example"),
-        to(&format!("localhost:{port}"), &format!("\r\norigin: http://localhost:{port}")),
+        to(&format!("localhost:{port}"), &format!("\r\norigin: https://localhost:{port}")),
+        to(&format!("localhost:{port}"), &format!("\r\norigin: http://localhost:{}", port ^ 1)),
+        to(
+            &format!("localhost:{port}"),
+            &format!("\r\norigin: http://localhost:{port}\r\norigin: http://evil.example"),
+        ),
         to(&format!("localhost:{port}"), "\r\norigin: null"),
     ] {
         assert_eq!(asked(&mut client, &request).0, "HTTP/1.1 403 Forbidden", "{request}");
     }
     assert_eq!(daemon.asked(), 0);
     assert_eq!(asked(&mut client, &to(&format!("127.0.0.1:{port}"), "")).0, OK);
+    // No page comes from the port itself.
+    let own = to(&format!("127.0.0.1:{port}"), &format!("\r\norigin: http://localhost:{port}"));
+    assert_eq!(asked(&mut client, &own).0, OK);
     // Over the socket there is no other host, but a page's word is a page's word.
     let mut local = daemon.client();
     let page = modern("tools/list", None, "").replace("host: localhost", "host: x\r\norigin: http://evil.example");
@@ -152,6 +160,41 @@ fn a_closed_connection_withdraws_its_call() {
     }
     let mut after = daemon.client();
     assert_eq!(asked(&mut after, &modern("tools/call", Some("echo_say"), r#","name":"echo_say""#)).0, OK);
+}
+
+/// Both clients give their requests the same ids.
+#[test]
+fn a_client_of_the_first_era_takes_a_call_back_from_another_connection() {
+    let daemon = Daemon::with(LIMITS, false, 2);
+    let initialize = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}"#;
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"wait_x"}}"#;
+    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1,"reason":"r"}}"#;
+    let [mut first, second] = [0, 1].map(|_client| {
+        let mut client = daemon.client();
+        client.send(post("", initialize));
+        let (head, _opened) = client.response();
+        let name = head.lines().find_map(|line| line.strip_prefix("mcp-session-id: ")).unwrap().to_owned();
+        client.send(post(&format!("{OLD}mcp-session-id: {name}\r\n"), call));
+        (client, name)
+    });
+    assert_ne!(first.1, second.1);
+    daemon.running(2);
+    let mut other = daemon.client();
+    let mut cancel = |session: &str| asked(&mut other, &post(&format!("{OLD}{session}"), cancel)).0;
+    let nobodys = "mcp-session-id: 00000000000000000000000000000000\r\n".to_owned();
+    for session in [String::new(), nobodys, format!("mcp-session-id: {}\r\n", "n".repeat(5_000))] {
+        assert_eq!(cancel(&session), "HTTP/1.1 202 Accepted");
+    }
+    assert_eq!(cancel(&format!("mcp-session-id: {}\r\n", first.1)), "HTTP/1.1 202 Accepted");
+    daemon.cancelled(1);
+    daemon.running(1);
+    let answer: Value = serde_json::from_str(&first.0.response().1).unwrap();
+    assert_eq!((&answer["id"], &answer["error"]["message"]), (&json!(1), &json!("cancelled by the client")));
+    // It is over, so that the same word again is about nothing.
+    cancel(&format!("mcp-session-id: {}\r\n", first.1));
+    assert_eq!(asked(&mut first.0, &modern("tools/call", Some("echo_say"), r#","name":"echo_say""#)).0, OK);
+    second.0.hang_up();
+    daemon.cancelled(2);
 }
 
 #[test]

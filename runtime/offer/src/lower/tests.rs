@@ -61,6 +61,21 @@ fn gemini_has_what_it_knows() {
 }
 
 #[test]
+fn formats_are_those_of_json_schema_and_no_remark_is_the_authors_own() {
+    let schema = json!({ "type": "object", "x-own": 1, "properties": {
+        "n": { "type": "integer", "format": "uint64", "x-mcp-header": "N" },
+        "d": { "type": "string", "format": "date-time" },
+        "o": { "format": 1 },
+    } });
+    let expected = json!({ "n": { "type": "integer" }, "d": { "type": "string", "format": "date-time" }, "o": {} });
+    for provider in [Provider::Mcp, Provider::Openai, Provider::Anthropic] {
+        let whole = json!({ "type": "object", "properties": expected });
+        assert_eq!(lower_input(&schema, provider).schema, whole);
+        assert_eq!(lower_output(&schema, provider).schema, whole);
+    }
+}
+
+#[test]
 fn what_is_no_object_is_wrapped_and_taken_in_either_form() {
     for schema in [json!({ "type": "array" }), json!({}), json!(true), json!({ "anyOf": [{ "type": "object" }, {}] })] {
         for provider in PROVIDERS {
