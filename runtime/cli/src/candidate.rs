@@ -29,8 +29,6 @@ enum CandidateError {
         "make another version current before, with `tollgate rollback {name}`; or remove all: `tollgate remove {name}`"
     ))]
     Current { name: ToolName, source: RemoveError },
-    #[error("`{name}` is left as it is")]
-    Other { name: ToolName, source: RemoveError },
 }
 
 /// What is to be installed, under which name.
@@ -178,6 +176,5 @@ pub(crate) fn not_changed(registry: &Registry, name: &ToolName, source: RemoveEr
         RemoveError::Io(source) => not_written(registry, source),
         RemoveError::Find(source) => which::unusable(name, source),
         source @ RemoveError::Current(_) => Failure::usage(CandidateError::Current { name, source }),
-        source => Failure::usage(CandidateError::Other { name, source }),
     }
 }

@@ -43,20 +43,13 @@ pub(crate) fn install(args: &InstallArgs) -> Result<Exit, Failure> {
         && candidate.is(&tool)
         && tool.damage(&store.key, &store.engine).is_empty()
     {
-        return print(args, &candidate, &store.registry, Change::Nothing);
+        return print(args, &candidate, &store.registry, None);
     }
     let artifact = candidate.ready(&store, &loaded, &args.ledger)?;
     let done = candidate.put(&store.write()?, &store, &artifact, Some(&args.component))?;
     operator::tools_changed(args.ledger.there.folder().ok());
     say_not_offered(candidate.name.as_str(), &artifact, &loaded.grant.aliases);
-    print(args, &candidate, &store.registry, Change::Installed(done))
-}
-
-/// What an installation has changed.
-enum Change {
-    /// All of it was there, and is whole.
-    Nothing,
-    Installed(Done),
+    print(args, &candidate, &store.registry, Some(done))
 }
 
 /// Says which of its operations models are not offered, as far as that is seen from this tool alone.
@@ -88,14 +81,13 @@ fn name(args: &InstallArgs, manifest: &Manifest, from: &ManifestFrom) -> Result<
     given.parse().map_err(|source| Failure::usage(InstallError::NoName { name: output::one_line(given), source }))
 }
 
-fn print(args: &InstallArgs, candidate: &Candidate, registry: &Registry, change: Change) -> Result<Exit, Failure> {
+/// Prints what was done: nothing, where all of it was there, and is whole.
+fn print(args: &InstallArgs, candidate: &Candidate, registry: &Registry, done: Option<Done>) -> Result<Exit, Failure> {
     let (name, declared) = (&candidate.name, &candidate.manifest().name);
     let version = output::one_line(&candidate.manifest().version.to_string());
     let component = candidate.component();
-    let (is_new, before, gone) = match change {
-        Change::Nothing => (false, None, Vec::new()),
-        Change::Installed(Done { before, gone, .. }) => (true, before, gone),
-    };
+    let is_new = done.is_some();
+    let (before, gone) = done.map_or_else(Default::default, |Done { before, gone, .. }| (before, gone));
     if args.json {
         let report = json!({
             "ok": true,

@@ -54,7 +54,12 @@ pub(crate) fn found(ledger: &Path, help: &'static str) -> Result<Option<Operator
         OperatorError::OfAnother { uid } => {
             Failure::usage(OperatorFailure::OfAnother { folder: ledger.to_owned(), uid })
         }
-        other => refused(other, help),
+        other @ (OperatorError::NoDaemon { .. }
+        | OperatorError::Channel(_)
+        | OperatorError::Silent
+        | OperatorError::Gone
+        | OperatorError::NotReloaded(_)
+        | OperatorError::Refused(_)) => refused(other, help),
     };
     running(ledger).transpose().map_err(failed)
 }

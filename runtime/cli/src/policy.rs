@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(pinned(text), text.replace("\"x.wasm\"", &format!("\"{PIN}\"")));
         assert_eq!(pinned(&pinned(text)), pinned(text));
         let inline = "tools = { b = { random = \"secure\" } }\n";
-        assert_eq!(pinned(inline), format!("tools = {{ b = {{ random = \"secure\" }}, a-tool = {{ {line} }} }}\n"));
+        assert_eq!(pinned(inline), format!("tools = {{ b = {{ random = \"secure\" }} , a-tool = {{ {line} }} }}\n"));
         let dotted = "tools.a-tool.random = \"secure\"\n";
         assert!(pinned(dotted).contains(&format!("tools.a-tool.{line}\n")), "{}", pinned(dotted));
         for text in ["", inline, dotted, "[tools.a-tool.fs]\n\"/d\" = { host = \"x\", access = [\"read\"] }\n"] {

@@ -202,18 +202,27 @@ fn role(tool: &InstalledTool, version: &Installed) -> Option<&'static str> {
 }
 
 fn shown_json(tool: &InstalledTool, operations: &Result<Vec<Shown>, String>) -> String {
-    let versions = tool.record.versions().iter().map(|version| {
-        let mut one = version_json(version);
-        one["role"] = json!(role(tool, version));
-        one
-    });
-    let mut report = version_json(&tool.installed);
-    report["name"] = json!(tool.name.as_str());
-    report["folder"] = json!(tool.folder().to_string_lossy());
-    report["operations"] =
-        json!(operations.as_ref().ok().map(|operations| operations.iter().map(Shown::json).collect::<Vec<_>>()));
-    report["versions"] = versions.collect();
+    let versions = tool.record.versions().iter();
+    let versions: Vec<Value> =
+        versions.map(|version| version_with(version, [("role", json!(role(tool, version)))])).collect();
+    let operations = operations.as_ref().ok();
+    let operations = operations.map(|operations| operations.iter().map(Shown::json).collect::<Vec<_>>());
+    let report = version_with(
+        &tool.installed,
+        [
+            ("name", json!(tool.name.as_str())),
+            ("folder", json!(tool.folder().to_string_lossy())),
+            ("operations", json!(operations)),
+            ("versions", json!(versions)),
+        ],
+    );
     format!("{report}\n")
+}
+
+/// A version, and more about it.
+fn version_with<const MORE: usize>(version: &Installed, more: [(&str, Value); MORE]) -> Value {
+    let own = version_json(version).as_object().cloned().unwrap_or_default();
+    Value::Object(own.into_iter().chain(more.map(|(key, value)| (key.to_owned(), value))).collect())
 }
 
 /// A version, for programs.
@@ -280,10 +289,11 @@ pub(crate) fn remove(args: &RemoveArgs) -> Result<Exit, Failure> {
     drop(writer);
     operator::tools_changed(config::ledger_folder());
     output::print(&if args.json {
-        let mut report = json!({ "ok": true, "removed": name.as_str() });
-        if let Some(version) = &version {
-            report["version"] = version_json(version);
-        }
+        let removed = json!({ "ok": true, "removed": name.as_str() });
+        let report = version.as_ref().map_or(
+            removed,
+            |version| json!({ "ok": true, "removed": name.as_str(), "version": version_json(version) }),
+        );
         format!("{report}\n")
     } else {
         let version = version.map(|version| format!(" {}", output::one_line(&version.shown()))).unwrap_or_default();

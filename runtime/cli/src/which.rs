@@ -129,7 +129,9 @@ pub(crate) fn selector(given: &str) -> Result<Selector, Failure> {
             let help = here.unwrap_or_else(|| "give a name that `tollgate list` prints, or a path".to_owned());
             Failure::usage(NameUseError::NoName { name: output::one_line(given), help, source })
         }
-        source => Failure::usage(NameUseError::NoSelector { given: output::one_line(given), source }),
+        source @ SelectorError::Choice { .. } => {
+            Failure::usage(NameUseError::NoSelector { given: output::one_line(given), source })
+        }
     })
 }
 
@@ -147,7 +149,7 @@ pub(crate) fn unusable(name: ToolName, source: FindError) -> Failure {
         FindError::Older { .. } => "move it to where this version keeps tools: `tollgate doctor --fix`".to_owned(),
         FindError::Choice(_) => format!("`tollgate show {name}` prints the versions that are installed"),
         FindError::Unreadable { source, .. } => advice(source, Place::TOOLS),
-        FindError::NoRecord { .. } | FindError::OtherName { .. } | _ => format!(
+        FindError::NoRecord { .. } | FindError::OtherName { .. } => format!(
             "look who could change it; then install the tool again from where it came from: `tollgate install PATH --name {name}`"
         ),
     };

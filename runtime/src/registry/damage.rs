@@ -18,7 +18,6 @@ use super::{
 
 /// What is wrong with one file of an installed version.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Damage {
     /// It cannot be read, or is not there.
     #[error("`{}` cannot be read: {source}", path.display())]
@@ -114,10 +113,9 @@ impl Registry {
             let (name, kind) = entry?;
             let path = self.folder.join(&name);
             let is_record = stem(&name, RECORD).is_some_and(|stem| stem.parse::<ToolName>().is_ok());
-            let is_own = [COMPONENTS, LOCK, UNFINISHED].iter().any(|own| name == *own);
-            if !is_own && !is_hidden(&name) && !is_record && !(kind.is_dir() && is_of_before(&path)) {
-                foreign.push(path);
-            }
+            let is_own = is_hidden(&name) || [COMPONENTS, LOCK, UNFINISHED].iter().any(|own| name == *own);
+            let is_older = kind.is_dir() && is_of_before(&path);
+            foreign.extend((!is_own && !is_record && !is_older).then_some(path));
         }
         let components = self.components();
         for entry in entries(&components)? {
@@ -126,10 +124,9 @@ impl Registry {
             if kind.is_dir() && name.to_str().and_then(digest_of).is_some() {
                 for entry in entries(&path)? {
                     let (name, _) = entry?;
-                    let is_own = [COMPONENT, ARTIFACT, OPERATIONS].iter().any(|own| name == *own);
-                    if !is_own && !is_hidden(&name) && !stem(&name, MANIFEST).and_then(digest_of).is_some() {
-                        foreign.push(path.join(name));
-                    }
+                    let is_own = is_hidden(&name) || [COMPONENT, ARTIFACT, OPERATIONS].iter().any(|own| name == *own);
+                    let is_manifest = stem(&name, MANIFEST).and_then(digest_of).is_some();
+                    foreign.extend((!is_own && !is_manifest).then(|| path.join(name)));
                 }
             } else if !is_hidden(&name) {
                 foreign.push(path);

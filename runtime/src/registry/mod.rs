@@ -74,7 +74,6 @@ pub struct Stamp {
 
 /// Why no version of a tool is found under a name that is taken.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum FindError {
     /// Its record cannot be read.
     #[error("its record `{}` cannot be read", path.display())]

@@ -58,7 +58,6 @@ struct RawRecord {
 
 /// Why a text is no record.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RecordError {
     /// It is no JSON of a record.
     #[error("it is no record of an installed tool: {0}")]

@@ -27,7 +27,6 @@ pub enum Choice {
 
 /// Why a text selects nothing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SelectorError {
     /// What stands before the `@`, or all of it, is no name.
     #[error(transparent)]
@@ -45,7 +44,6 @@ pub enum SelectorError {
 
 /// Why no version is chosen.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum ChoiceError {
     /// None is so.
     #[error("no version `{choice}` of `{name}` is installed; there are: {}", listed(there))]

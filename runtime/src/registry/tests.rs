@@ -73,7 +73,7 @@ fn a_tool_is_installed_updated_rolled_back_and_removed() {
     assert_eq!((mode(first.component()), mode(first.folder())), (0o600, 0o700));
     assert_eq!(mode(registry.record_file(&name("a-tool"))), 0o600);
     let done = install(&registry, "a-tool", SECOND);
-    assert_eq!(done.before, Some(first.installed.clone()));
+    assert_eq!(done.before, Some(first.installed));
     assert_eq!(fs::read(tool(&registry, "a-tool").component()).unwrap(), b"two");
     assert_eq!(fs::read(tool(&registry, "a-tool@0.1.0").component()).unwrap(), b"one", "side by side");
     assert!(!tool(&registry, "a-tool@0.1.0").is_current());

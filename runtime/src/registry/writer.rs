@@ -59,7 +59,6 @@ pub struct Done {
 
 /// Why nothing is removed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RemoveError {
     /// The current version is not removed alone.
     #[error(transparent)]

@@ -133,7 +133,7 @@ impl Stored {
                 .installed
                 .from
                 .as_deref()
-                .map_or_else(|| "PATH".into(), |from| output::shell_word(Path::new(from)).to_string());
+                .map_or_else(|| "PATH".into(), |from| output::shell_word(Path::new(from)));
             format!("look who could change it, then: tollgate install {from} --name {}", tool.name)
         };
         let what = damage.iter().map(ToString::to_string).collect();
@@ -145,7 +145,10 @@ impl Damaged {
     fn unfound(name: &ToolName, error: &FindError) -> Self {
         let help = match error {
             FindError::Older { .. } => "`tollgate doctor --fix` moves it".to_owned(),
-            _unreadable => format!("look who could change it, then: tollgate install PATH --name {name}"),
+            FindError::Unreadable { .. }
+            | FindError::NoRecord { .. }
+            | FindError::OtherName { .. }
+            | FindError::Choice(_) => format!("look who could change it, then: tollgate install PATH --name {name}"),
         };
         Self { name: name.to_string(), version: None, what: vec![with_causes(error)], help }
     }

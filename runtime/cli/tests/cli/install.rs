@@ -328,9 +328,9 @@ fn doctor_names_damage_by_tool_and_mends_what_was_compiled() {
                 continue;
             }
             if is_gone {
-                fs::remove_file(file).unwrap()
+                fs::remove_file(file).unwrap();
             } else {
-                cut(file)
+                cut(file);
             }
             let doctor = xdg(&desk, &["doctor"]);
             assert_eq!(doctor.code, 2, "{doctor:?}");
